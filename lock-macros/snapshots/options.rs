@@ -1,0 +1,50 @@
+#[distributed_lock(
+    "shop:{}:{n}",
+    self.name,
+    n = self.n,
+    ttl = "30s",
+    wait = self.patience,
+    max_hold = "1m 500us",
+    renew = false,
+    release = confirmed,
+    on_lost = finish,
+    if_busy = skip,
+    on_error = |err| report(&err),
+    manager = self.locks,
+    crate = app::lock
+)]
+#[must_use]
+fn sell(&mut self) {
+    self.n += 1;
+}
+
+// ---- expands to ----
+
+#[must_use]
+fn sell(&mut self) {
+    let site = {
+        static SITE: app::lock::__private::Site = app::lock::__private::Site::new(
+                ::core::concat!(::core::module_path!(), "::", "sell"),
+                "shop:{}:{n}",
+                ::core::file!(),
+                ::core::line!(),
+            )
+            .ttl(::core::time::Duration::from_millis(30000))
+            .max_hold(::core::time::Duration::new(60, 500000))
+            .renew(false)
+            .release_confirmed()
+            .on_lost_finish();
+        &SITE
+    };
+    let call = app::lock::__private::try_call(
+            site,
+            ::core::format_args!("shop:{}:{n}", self.name, n = self.n),
+        )
+        .or_skip::<()>()
+        .manager(&(self.locks))
+        .wait(self.patience);
+    call.run(|| -> () {
+            self.n += 1;
+        })
+        .unwrap_or_else(|err| report(&err))
+}

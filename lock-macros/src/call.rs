@@ -1,0 +1,89 @@
+use proc_macro2::{Span, TokenStream};
+use quote::quote_spanned;
+use syn::LitStr;
+use syn::ext::IdentExt as _;
+
+use crate::args::Args;
+use crate::function::Function;
+use crate::options::{OnError, Options};
+use crate::output::Output;
+use crate::settings;
+
+/// The statements before the body runs.
+pub(crate) struct Call<'a> {
+    function: &'a Function,
+    args: &'a Args,
+    output: &'a Output,
+    /// The path of the hidden module that the expansion calls into.
+    pub(crate) private: TokenStream,
+}
+
+impl<'a> Call<'a> {
+    pub(crate) fn new(function: &'a Function, args: &'a Args, output: &'a Output) -> Self {
+        let private = private(&args.options);
+        Self {
+            function,
+            args,
+            output,
+            private,
+        }
+    }
+
+    // The static sits in a block of its own, where the body cannot see its name.
+    pub(crate) fn site(&self) -> TokenStream {
+        let Self {
+            function,
+            args,
+            private,
+            ..
+        } = self;
+        let here = Span::mixed_site();
+        let name = LitStr::new(&function.signature.ident.unraw().to_string(), here);
+        let template = LitStr::new(&args.key.template.value(), here);
+        let constants = settings::constant(&args.options);
+        quote_spanned!(here=> let site = {
+            static SITE: #private::Site = #private::Site::new(
+                ::core::concat!(::core::module_path!(), "::", #name),
+                #template,
+                ::core::file!(),
+                ::core::line!(),
+            ) #constants;
+            &SITE
+        };)
+    }
+
+    // The key is rendered in a statement of its own: its temporaries must not live on while the
+    // body runs.
+    pub(crate) fn statement(&self) -> TokenStream {
+        let (entry, skip) = (self.entry(), self.skip());
+        let (key, settings) = (&self.args.key, settings::computed(&self.args.options));
+        quote_spanned!(Span::mixed_site()=>
+            let call = #entry(site, ::core::format_args!(#key)) #skip #settings;
+        )
+    }
+
+    // The turbofish is the one place where a return type without room for the error is reported.
+    fn entry(&self) -> TokenStream {
+        let (private, here) = (&self.private, Span::mixed_site());
+        let value = self.output.value.argument();
+        match self.args.options.on_error {
+            OnError::Return => quote_spanned!(here=> #private::call::<#value>),
+            OnError::Panic => quote_spanned!(here=> #private::call_or_panic),
+            OnError::Handle(_) => quote_spanned!(here=> #private::try_call),
+        }
+    }
+
+    fn skip(&self) -> Option<TokenStream> {
+        let value = self.output.value.argument();
+        let skip = quote_spanned!(Span::mixed_site()=> .or_skip::<#value>());
+        self.args.options.skip_if_busy.then_some(skip)
+    }
+}
+
+fn private(options: &Options) -> TokenStream {
+    let here = Span::mixed_site();
+    options.face.as_ref().map_or_else(
+        || quote_spanned!(here=> ::distlock::__private),
+        |face| quote_spanned!(here=> #face::__private),
+    )
+}

@@ -1,0 +1,126 @@
+use syn::punctuated::Punctuated;
+use syn::{
+    AngleBracketedGenericArguments as Arguments, GenericArgument, PathArguments, PathSegment,
+    Token, Type, TypeParamBound, parse_quote,
+};
+
+use crate::output::Style;
+
+type Bounds = Punctuated<TypeParamBound, Token![+]>;
+
+/// A return type that is a future: how it is handed over, and what it yields.
+pub(crate) struct Found {
+    pub(crate) style: Style,
+    pub(crate) output: Type,
+}
+
+impl Found {
+    pub(crate) fn in_type(declared: &Type) -> syn::Result<Option<Self>> {
+        match declared {
+            Type::Group(group) => Self::in_type(&group.elem),
+            Type::Paren(paren) => Self::in_type(&paren.elem),
+            Type::ImplTrait(unnamed) => Ok(Self::in_bounds(&unnamed.bounds)),
+            Type::Path(path) => path
+                .path
+                .segments
+                .last()
+                .map_or(Ok(None), |last| Self::in_path(declared, last)),
+            _ => Ok(None),
+        }
+    }
+
+    fn in_bounds(bounds: &Bounds) -> Option<Self> {
+        let output = future_output(bounds)?;
+        let unpin = segments(bounds).any(|segment| segment.ident == "Unpin");
+        Some(Self {
+            style: Style::Opaque { unpin },
+            output,
+        })
+    }
+
+    fn in_path(declared: &Type, last: &PathSegment) -> syn::Result<Option<Self>> {
+        let boxed = |output| Self {
+            style: Style::Boxed(Box::new(declared.clone())),
+            output,
+        };
+        match last.ident.to_string().as_str() {
+            "BoxFuture" | "LocalBoxFuture" => Ok(Some(boxed(
+                last_type(last).cloned().unwrap_or_else(inferred),
+            ))),
+            "Pin" => Ok(last_type(last).and_then(boxed_future).map(boxed)),
+            "Box" if last_type(last).and_then(dyn_future).is_some() => Err(unpinned(declared)),
+            _ => Ok(None),
+        }
+    }
+}
+
+// A future in a plain `Box` would leave the function before its work is done, and the lock with it.
+fn unpinned(declared: &Type) -> syn::Error {
+    let message = "a locked function cannot return a future in a plain `Box`: \
+                   write `Pin<Box<dyn Future<Output = T>>>`, `impl Future<Output = T>` or an `async fn`";
+    syn::Error::new_spanned(declared, message)
+}
+
+fn boxed_future(pointer: &Type) -> Option<Type> {
+    let Type::Path(path) = pointer else {
+        return None;
+    };
+    let last = path
+        .path
+        .segments
+        .last()
+        .filter(|last| last.ident == "Box")?;
+    dyn_future(last_type(last)?)
+}
+
+fn dyn_future(object: &Type) -> Option<Type> {
+    match object {
+        Type::TraitObject(object) => future_output(&object.bounds),
+        Type::Paren(paren) => dyn_future(&paren.elem),
+        Type::Group(group) => dyn_future(&group.elem),
+        _ => None,
+    }
+}
+
+fn future_output(bounds: &Bounds) -> Option<Type> {
+    let future = segments(bounds).find(|segment| segment.ident == "Future")?;
+    Some(
+        arguments(future)
+            .and_then(named_output)
+            .cloned()
+            .unwrap_or_else(inferred),
+    )
+}
+
+fn segments(bounds: &Bounds) -> impl Iterator<Item = &PathSegment> {
+    bounds.iter().filter_map(|bound| match bound {
+        TypeParamBound::Trait(bound) => bound.path.segments.last(),
+        _ => None,
+    })
+}
+
+fn named_output(arguments: &Arguments) -> Option<&Type> {
+    arguments.args.iter().find_map(|argument| match argument {
+        GenericArgument::AssocType(assoc) if assoc.ident == "Output" => Some(&assoc.ty),
+        _ => None,
+    })
+}
+
+fn last_type(segment: &PathSegment) -> Option<&Type> {
+    let args = &arguments(segment)?.args;
+    args.iter().rev().find_map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(ty),
+        _ => None,
+    })
+}
+
+const fn arguments(segment: &PathSegment) -> Option<&Arguments> {
+    match &segment.arguments {
+        PathArguments::AngleBracketed(arguments) => Some(arguments),
+        _ => None,
+    }
+}
+
+fn inferred() -> Type {
+    parse_quote!(_)
+}

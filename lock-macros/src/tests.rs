@@ -1,0 +1,47 @@
+//! Expansions as text. Each file in `snapshots` holds a function and, below a line, what becomes of
+//! it. `UPDATE_SNAPSHOTS=1` writes the lower halves anew.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use proc_macro2::TokenStream;
+use syn::parse::{ParseStream, Parser as _};
+use syn::{Attribute, Meta};
+
+const LINE: &str = "\n// ---- expands to ----\n\n";
+
+#[test]
+fn an_expansion_reads_as_its_snapshot_says() {
+    for path in snapshots() {
+        let text = fs::read_to_string(&path).expect("the snapshot can be read");
+        let (input, expected) = text.split_once(LINE).unwrap_or((&text, ""));
+        let output = expansion(input);
+        if env::var_os("UPDATE_SNAPSHOTS").is_some() {
+            fs::write(&path, format!("{input}{LINE}{output}"))
+                .expect("the snapshot can be written");
+        } else {
+            assert_eq!(output, expected, "{}", path.display());
+        }
+    }
+}
+
+fn snapshots() -> impl Iterator<Item = PathBuf> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots");
+    let entries = fs::read_dir(directory).expect("the snapshots are there");
+    entries.map(|entry| entry.expect("the directory can be read").path())
+}
+
+fn expansion(input: &str) -> String {
+    let (args, item) = split.parse_str(input).expect("an attribute and an item");
+    let file = syn::parse2(crate::rewrite(args, item)).expect("the expansion is a file");
+    prettyplease::unparse(&file)
+}
+
+fn split(input: ParseStream<'_>) -> syn::Result<(TokenStream, TokenStream)> {
+    let mut attrs = input.call(Attribute::parse_outer)?;
+    let Meta::List(ours) = attrs.remove(0).meta else {
+        return Err(input.error("the first attribute has arguments"));
+    };
+    let item: TokenStream = input.parse()?;
+    Ok((ours.tokens, quote::quote!(#(#attrs)* #item)))
+}

@@ -1,0 +1,207 @@
+//! The settings of a manager.
+
+use std::fmt;
+use std::time::Duration;
+
+use redis::Client;
+use uuid::Uuid;
+
+use crate::driver::{Setup, start};
+use crate::options::{Options, check_ttl};
+use crate::protocol::Timing;
+use crate::store::{Endpoint, Kind, MemoryEndpoint, RedisEndpoint};
+use crate::wire::Keyspace;
+use crate::{LockError, LockManager};
+
+/// Sets up a [`LockManager`].
+///
+/// ```
+/// use std::time::Duration;
+/// use lock_runtime::LockManager;
+///
+/// let locks = LockManager::builder()
+///     .url("memory://")
+///     .prefix("shop:lock:")
+///     .ttl(Duration::from_secs(10))
+///     .wait(Duration::from_secs(30))
+///     .build()?;
+/// # Ok::<(), lock_runtime::LockError>(())
+/// ```
+#[must_use = "a builder does nothing until `build`"]
+pub struct LockManagerBuilder {
+    server: Option<Server>,
+    prefix: String,
+    options: Options,
+    timing: Timing,
+    client_name: Option<String>,
+}
+
+enum Server {
+    Url(String),
+    Client(Client),
+}
+
+const DEFAULT_TTL: Duration = Duration::from_secs(30);
+/// A hold that was forgotten (`mem::forget`, a leaked future) ends at the latest after this.
+const DEFAULT_MAX_HOLD: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Default for LockManagerBuilder {
+    fn default() -> Self {
+        let (ttl, max_hold) = (Some(DEFAULT_TTL), Some(DEFAULT_MAX_HOLD));
+        Self {
+            server: None,
+            prefix: "lock:".to_owned(),
+            options: Options {
+                ttl,
+                max_hold,
+                ..Options::DEFAULT
+            },
+            timing: Timing::default(),
+            client_name: None,
+        }
+    }
+}
+
+impl LockManagerBuilder {
+    /// The server's URL; `memory://` is a store inside this process. No default.
+    pub fn url(mut self, url: impl Into<String>) -> Self {
+        self.server = Some(Server::Url(url.into()));
+        self
+    }
+
+    /// A ready client in the place of a URL: its address, credentials and TLS settings are used, its protocol
+    /// is set to RESP3. No default.
+    pub fn client(mut self, client: Client) -> Self {
+        self.server = Some(Server::Client(client));
+        self
+    }
+
+    /// What all keys of this library begin with. Default: `lock:`.
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// How long a hold lasts unless it is renewed, which happens at a third of it. Default: 30 s.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.options.ttl = Some(ttl);
+        self
+    }
+
+    /// How long calls wait that do not say. Default: as long as it takes.
+    pub fn wait(mut self, wait: Duration) -> Self {
+        self.options.wait = Some(wait);
+        self
+    }
+
+    /// The longest a hold may last with all its renewals; then it is lost. Default: 24 h, so that a hold which
+    /// was leaked does not last for ever.
+    pub fn max_hold(mut self, max_hold: Duration) -> Self {
+        self.options.max_hold = Some(max_hold);
+        self
+    }
+
+    /// How much earlier than its ttl a hold ends for its owner: allows for clocks that run at different rates.
+    /// Default: 1 % of the ttl, at least 2 ms.
+    pub fn margin(mut self, margin: Duration) -> Self {
+        self.timing.margin = Some(margin);
+        self
+    }
+
+    /// How much longer than its ttl the key lives in the server: allows for a server's clock that jumps ahead.
+    /// Only the take-over from a crashed holder waits for it. Default: 1 % of the ttl, at least 2 ms.
+    pub fn guard(mut self, guard: Duration) -> Self {
+        self.timing.guard = Some(guard);
+        self
+    }
+
+    /// How long requests wait for a server that cannot be reached before they fail with
+    /// [`LockError::Unavailable`], also when they would wait for the lock as long as it takes. Default: 5 s.
+    pub fn outage(mut self, outage: Duration) -> Self {
+        self.timing.outage = outage;
+        self
+    }
+
+    /// Whether to grant nothing for one lease after the server turns out to have lost its data (a flush, a
+    /// restart without persistence), because holds from before may still be valid in their processes.
+    /// Default: `true`. Set `false` where tests flush the server between cases.
+    pub fn wait_out_data_loss(mut self, wait: bool) -> Self {
+        self.timing.quarantine = wait;
+        self
+    }
+
+    /// The name of the connection, as `CLIENT LIST` shows it. Default: none.
+    pub fn client_name(mut self, name: impl Into<String>) -> Self {
+        self.client_name = Some(name.into());
+        self
+    }
+
+    /// Starts the manager. It does not block and does not wait for the connection.
+    ///
+    /// # Errors
+    /// [`LockError::Config`] if there is no server, the URL makes no sense, a duration does not fit, or the I/O
+    /// thread cannot be started.
+    pub fn build(self) -> Result<LockManager, LockError> {
+        let ttl = self.options.ttl.unwrap_or(DEFAULT_TTL);
+        check_ttl(ttl)?;
+        if self.timing.margin.is_some_and(|margin| margin >= ttl) {
+            return Err(LockError::config(
+                "the margin leaves nothing of the ttl; set a smaller one",
+            ));
+        }
+        let (kind, server) = self.endpoint()?;
+        let space = Keyspace::new(self.prefix);
+        let inbox = space.inbox(&Uuid::new_v4().simple().to_string());
+        let patience = self.timing.outage + self.timing.reply;
+        let endpoint = Endpoint::new(kind, space);
+        let setup = Setup {
+            endpoint,
+            timing: self.timing,
+            inbox,
+            default_ttl: ttl,
+        };
+        let mailbox = start(setup).map_err(|error| {
+            LockError::config(format!("the I/O thread cannot be started: {error}"))
+        })?;
+        Ok(LockManager::new(mailbox, self.options, patience, server))
+    }
+
+    fn endpoint(&self) -> Result<(Kind, String), LockError> {
+        let client = match &self.server {
+            None => {
+                let reason = "no server is set; call `url` or `client` before `build`";
+                return Err(LockError::config(reason));
+            }
+            Some(Server::Url(url)) => {
+                if let Some(name) = url.strip_prefix("memory://") {
+                    return Ok((Kind::Memory(MemoryEndpoint::named(name)), url.clone()));
+                }
+                Client::open(url.as_str()).map_err(|error| wrong_url(url, &error))?
+            }
+            Some(Server::Client(client)) => client.clone(),
+        };
+        let server = client.get_connection_info().addr().to_string();
+        let endpoint = RedisEndpoint::new(&client, self.client_name.clone()).map_err(|error| {
+            LockError::config(format!("the client for {server} is unfit: {error}"))
+        })?;
+        Ok((Kind::Redis(endpoint), server))
+    }
+}
+
+/// Names what is wrong without the URL itself, which may hold a password.
+fn wrong_url(url: &str, error: &redis::RedisError) -> LockError {
+    let scheme = url.split_once("://").map_or("none", |(scheme, _)| scheme);
+    LockError::config(format!(
+        "the server's URL cannot be used (its scheme is {scheme}): {error}; write redis://host:port/, rediss:// with \
+         a TLS feature, unix:///path or memory://"
+    ))
+}
+
+impl fmt::Debug for LockManagerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("LockManagerBuilder");
+        out.field("prefix", &self.prefix)
+            .field("timing", &self.timing)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,85 @@
+//! The connection of the I/O thread, from the attempt to its end, and the calls under way on it.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::protocol::CallError;
+use crate::store::{ConnectError, Connection};
+use crate::wire::{Call, Reply};
+
+type Attempt = Pin<Box<dyn Future<Output = Result<Connection, ConnectError>>>>;
+type Replies = Pin<Box<dyn Future<Output = Vec<Result<Reply, CallError>>>>>;
+
+/// Where the link stands.
+pub(super) enum Link {
+    /// Connecting, possibly after a pause.
+    Connecting(Attempt),
+    /// Connected, with the batches under way in the order of their sending.
+    Up(Connection, VecDeque<(Vec<Asker>, Replies)>),
+}
+
+/// Who hears the reply to a call.
+pub(super) enum Asker {
+    /// The protocol.
+    Machine(crate::protocol::CallId),
+    /// Somebody who inspects.
+    Inspector(tokio::sync::oneshot::Sender<super::InspectAnswer>),
+}
+
+/// What a link has to tell.
+pub(super) enum News {
+    Connected,
+    ConnectFailed(ConnectError),
+    Replies(Vec<(Asker, Result<Reply, CallError>)>),
+}
+
+impl Link {
+    /// Sends a batch. Polled once here, as only that hands it to the connection: batches keep their order.
+    pub(super) fn send(&mut self, batch: Vec<(Asker, Call)>, context: &mut Context<'_>) {
+        let Self::Up(connection, under_way) = self else {
+            return;
+        };
+        let (askers, calls) = batch.into_iter().unzip();
+        let mut replies = connection.send(calls);
+        let replies = match replies.as_mut().poll(context) {
+            Poll::Ready(ready) => Box::pin(std::future::ready(ready)),
+            Poll::Pending => replies,
+        };
+        under_way.push_back((askers, replies));
+    }
+
+    /// The next news. Replies come in the order of the calls, so only the oldest batch is looked at.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<News> {
+        match self {
+            Self::Connecting(attempt) => match attempt.as_mut().poll(context) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(Err(error)) => Poll::Ready(News::ConnectFailed(error)),
+                Poll::Ready(Ok(connection)) => {
+                    *self = Self::Up(connection, VecDeque::new());
+                    Poll::Ready(News::Connected)
+                }
+            },
+            Self::Up(_, under_way) => {
+                let Some((_, replies)) = under_way.front_mut() else {
+                    return Poll::Pending;
+                };
+                let Poll::Ready(replies) = replies.as_mut().poll(context) else {
+                    return Poll::Pending;
+                };
+                let (askers, _) = under_way.pop_front().expect("the batch just polled");
+                Poll::Ready(News::Replies(askers.into_iter().zip(replies).collect()))
+            }
+        }
+    }
+}
+
+/// The pause before attempt number `failures + 1`: doubling from 20 ms to 2 s, halved at random so that
+/// the clients of a server that comes back do not all knock at once.
+pub(super) fn pause(failures: u32, random: u8) -> Duration {
+    let full = Duration::from_millis(20)
+        .saturating_mul(1 << failures.min(7))
+        .min(Duration::from_secs(2));
+    full / 2 + full / 2 * u32::from(random) / 255
+}

@@ -1,0 +1,180 @@
+//! The way from callers to the I/O thread, and the slots in which its answers arrive.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::oneshot;
+
+use super::exit;
+use crate::lease::Lease;
+use crate::protocol::{Failure, Request};
+use crate::time::Timestamp;
+use crate::wire::{Inspection, Nonce};
+
+/// What became of a request: a hold, or why not.
+pub(crate) type Answer = Result<Lease, Failure>;
+/// What an inspection found, or why it could not look.
+pub(crate) type InspectAnswer = Result<Inspection, Failure>;
+
+/// What callers ask of the I/O thread.
+pub(super) enum Message {
+    Request(Box<Request>, oneshot::Sender<Answer>),
+    End(Nonce),
+    EndConfirmed(Nonce, oneshot::Sender<Option<bool>>),
+    Lengthen(Nonce, Duration),
+    Inspect(String, oneshot::Sender<InspectAnswer>),
+    Alarm(Timestamp, oneshot::Sender<()>),
+    /// Answer when nothing is being released or undone any more.
+    Flush(SyncSender<()>),
+    /// End all holds and requests; answer when that is done.
+    Shutdown(Option<oneshot::Sender<()>>),
+}
+
+/// The bare line to the I/O thread.
+#[derive(Clone)]
+pub(super) struct Line(UnboundedSender<Message>);
+
+impl Line {
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.0.same_channel(&other.0)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+
+    /// Waits until the I/O thread has seen out what was released, at the most for `patience`.
+    pub(super) fn flush(&self, patience: Duration) {
+        let (done, wait) = sync_channel(1);
+        if self.0.send(Message::Flush(done)).is_ok() {
+            // An answer and a thread that has ended mean the same: nothing is left to send.
+            let _ = wait.recv_timeout(patience);
+        }
+    }
+
+    /// Whether the I/O thread took the message. It does until it was shut down.
+    fn send(&self, message: Message) -> bool {
+        self.0.send(message).is_ok()
+    }
+}
+
+/// A handle of a caller. When the last one is gone the I/O thread ends what is left and stops.
+#[derive(Clone)]
+pub(crate) struct Mailbox(Arc<Handle>);
+
+struct Handle(Line);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.send(Message::Shutdown(None));
+    }
+}
+
+impl Mailbox {
+    pub(super) fn new(sender: UnboundedSender<Message>) -> Self {
+        Self(Arc::new(Handle(Line(sender))))
+    }
+
+    fn line(&self) -> &Line {
+        &self.0.0
+    }
+
+    pub(super) fn downgrade(&self) -> WeakMailbox {
+        WeakMailbox(Arc::downgrade(&self.0))
+    }
+
+    /// Asks for a lock. The returned future may be dropped at any time: what was asked is then undone.
+    pub(crate) fn request(&self, request: Request) -> Asked {
+        let (slot, answer) = oneshot::channel();
+        let nonce = request.nonce;
+        self.line().send(Message::Request(Box::new(request), slot));
+        Asked {
+            answer,
+            nonce,
+            mailbox: Some(self.clone()),
+        }
+    }
+
+    pub(crate) fn end(&self, nonce: Nonce) {
+        if self.line().send(Message::End(nonce)) {
+            exit::released(self.line());
+        }
+    }
+
+    pub(crate) fn end_confirmed(&self, nonce: Nonce) -> oneshot::Receiver<Option<bool>> {
+        let (slot, answer) = oneshot::channel();
+        if self.line().send(Message::EndConfirmed(nonce, slot)) {
+            exit::released(self.line());
+        }
+        answer
+    }
+
+    pub(crate) fn lengthen(&self, nonce: Nonce, ttl: Duration) {
+        self.line().send(Message::Lengthen(nonce, ttl));
+    }
+
+    pub(crate) fn inspect(&self, key: String) -> oneshot::Receiver<InspectAnswer> {
+        let (slot, answer) = oneshot::channel();
+        self.line().send(Message::Inspect(key, slot));
+        answer
+    }
+
+    /// Ready at `at`; never, if there is no such instant. A timer for callers of any runtime, or of none.
+    pub(crate) async fn alarm(&self, at: Option<Timestamp>) {
+        let Some(at) = at else {
+            return std::future::pending().await;
+        };
+        let (slot, ring) = oneshot::channel();
+        self.line().send(Message::Alarm(at, slot));
+        // A closed line rings at once: there is no one to wait for any more.
+        let _ = ring.await;
+    }
+
+    pub(crate) fn shutdown(&self) -> oneshot::Receiver<()> {
+        let (slot, done) = oneshot::channel();
+        self.line().send(Message::Shutdown(Some(slot)));
+        done
+    }
+}
+
+/// A handle that does not keep the I/O thread.
+pub(super) struct WeakMailbox(std::sync::Weak<Handle>);
+
+impl WeakMailbox {
+    pub(super) fn upgrade(&self) -> Option<Mailbox> {
+        self.0.upgrade().map(Mailbox)
+    }
+}
+
+/// A request under way. Dropped before its answer was taken, it is undone.
+pub(crate) struct Asked {
+    answer: oneshot::Receiver<Answer>,
+    nonce: Nonce,
+    /// Taken out with the answer.
+    mailbox: Option<Mailbox>,
+}
+
+impl Future for Asked {
+    /// `None`: the I/O thread was shut down.
+    type Output = Option<Answer>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = Pin::new(&mut self.answer).poll(context);
+        if answer.is_ready() {
+            self.mailbox = None;
+        }
+        answer.map(Result::ok)
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if let Some(mailbox) = self.mailbox.take() {
+            mailbox.end(self.nonce);
+        }
+    }
+}

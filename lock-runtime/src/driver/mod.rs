@@ -1,0 +1,16 @@
+//! The I/O thread: runs the protocol over a store, for all callers of one manager.
+//!
+//! Callers, threads or tasks of any runtime, put messages into a mailbox and await a slot. Because the thread
+//! is ours, a caller that is cancelled, a runtime that is shut down and a worker that blocks change nothing
+//! about what has to be sent.
+
+mod core;
+mod exit;
+mod link;
+mod mailbox;
+mod report;
+mod wait;
+
+pub(crate) use core::{Setup, start};
+pub(crate) use mailbox::{Answer, Asked, InspectAnswer, Mailbox};
+pub(crate) use wait::block_on;

@@ -1,0 +1,107 @@
+//! A lock held by hand.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::driver::block_on;
+use crate::entry::{leave, leave_confirmed};
+use crate::owner::{Scope, Section};
+use crate::{Fence, Hold, LockError};
+
+/// A lock that is held until this is released or dropped.
+///
+/// The guard by itself does not make the code around it the owner: a call of the same key beside it waits. Run code
+/// inside with [`Self::enter`] or [`Self::scope`], and calls in there re-enter.
+///
+/// ```
+/// use lock_runtime::LockManager;
+///
+/// let locks = LockManager::connect("memory://")?;
+/// let guard = locks.lock("stock").acquire()?;
+/// let same = guard.enter(|| locks.lock("stock").acquire().map(|nested| nested.fence()))?;
+/// assert_eq!(same, guard.fence());
+/// # Ok::<(), lock_runtime::LockError>(())
+/// ```
+#[must_use = "dropping the guard releases the lock"]
+pub struct LockGuard {
+    section: Section,
+    hold: Hold,
+    confirmed: bool,
+}
+
+impl LockGuard {
+    pub(crate) fn new(section: Section, confirmed: bool) -> Self {
+        let hold = section.hold();
+        Self {
+            section,
+            hold,
+            confirmed,
+        }
+    }
+
+    /// The hold: deadline, loss, sharing.
+    #[must_use]
+    pub fn hold(&self) -> &Hold {
+        &self.hold
+    }
+
+    /// The key that is held.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        self.hold.key()
+    }
+
+    /// The fencing token.
+    #[must_use]
+    pub fn fence(&self) -> Fence {
+        self.hold.fence()
+    }
+
+    /// Runs a closure as the owner: calls of the same key in it re-enter.
+    pub fn enter<R>(&self, body: impl FnOnce() -> R) -> R {
+        let _inside = self.section.enter();
+        body()
+    }
+
+    /// Runs a future as the owner: calls of the same key in it re-enter.
+    ///
+    /// # Errors
+    /// [`LockError::Lost`] when the hold is lost: the future is then dropped where it last waited.
+    pub async fn scope<F: Future>(&self, future: F) -> Result<F::Output, LockError> {
+        let scope = Scope::until_lost(Arc::clone(self.section.frame()), future);
+        scope
+            .await
+            .map_err(|loss| LockError::lost(self.key(), loss))
+    }
+
+    /// Releases the lock. With `release_confirmed` on the request it blocks until the server has said that the lock
+    /// was ours to the end; else the release is sent and not waited for.
+    ///
+    /// # Errors
+    /// [`LockError::Lost`] if the hold was lost before.
+    pub fn release(self) -> Result<(), LockError> {
+        if self.confirmed {
+            block_on(leave_confirmed(self.section))
+        } else {
+            leave(self.section)
+        }
+    }
+
+    /// The same for async code.
+    ///
+    /// # Errors
+    /// As [`Self::release`].
+    pub async fn release_async(self) -> Result<(), LockError> {
+        if self.confirmed {
+            leave_confirmed(self.section).await
+        } else {
+            leave(self.section)
+        }
+    }
+}
+
+impl fmt::Debug for LockGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LockGuard").field(&self.hold).finish()
+    }
+}

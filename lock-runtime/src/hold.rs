@@ -1,0 +1,208 @@
+//! The hold as the code inside sees it.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::lease::{Lease, LeaseCell, WatchSlot};
+use crate::owner::{Entered, Frame, Scope, current as current_frame};
+use crate::{Fence, LockError};
+
+/// A hold of a lock, seen from the code that runs under it. Cheap to clone; a clone does not keep the lock.
+///
+/// ```
+/// use lock_runtime::{Hold, LockManager};
+///
+/// let locks = LockManager::connect("memory://")?;
+/// let guard = locks.lock("report").acquire()?;
+/// let hold: &Hold = guard.hold();
+/// assert!(hold.is_valid());
+/// hold.check()?; // before each effect that must not happen twice
+/// println!("{} until {:?}, token {}", hold.key(), hold.remaining(), hold.fence());
+/// # Ok::<(), lock_runtime::LockError>(())
+/// ```
+#[derive(Clone)]
+pub struct Hold {
+    frame: Arc<Frame>,
+}
+
+/// The innermost hold around the running code: that of the nearest annotated function, or of the guard or
+/// shared hold that was entered. `None` outside of all.
+///
+/// ```
+/// assert!(lock_runtime::current().is_none());
+/// ```
+#[must_use]
+pub fn current() -> Option<Hold> {
+    current_frame().map(Hold::new)
+}
+
+impl Hold {
+    pub(crate) fn new(frame: Arc<Frame>) -> Self {
+        Self { frame }
+    }
+
+    fn cell(&self) -> &Arc<LeaseCell> {
+        self.frame.cell()
+    }
+
+    /// The key that is held, as rendered.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        self.cell().key()
+    }
+
+    /// The fencing token of this hold; a re-entrant call shows that of the hold it re-enters.
+    #[must_use]
+    pub fn fence(&self) -> Fence {
+        self.cell().fence()
+    }
+
+    /// How long the hold is still valid if nothing renews it; zero when it is over.
+    #[must_use]
+    pub fn remaining(&self) -> Duration {
+        if self.frame.lease().is_none() {
+            Duration::ZERO
+        } else {
+            self.cell().remaining()
+        }
+    }
+
+    /// Whether the hold is valid at this instant, by the deadline that this process knows. A pause of the
+    /// process right after the answer is why storage should check [`Self::fence`] too.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        !self.remaining().is_zero()
+    }
+
+    /// The same as a `Result`, for `?` before an effect.
+    ///
+    /// # Errors
+    /// [`LockError::Lost`] when the hold is over.
+    pub fn check(&self) -> Result<(), LockError> {
+        match self.cell().loss() {
+            Some(loss) => Err(LockError::lost(self.key(), loss)),
+            None if self.frame.lease().is_none() => {
+                let reason = "it was released".into();
+                Err(LockError::Lost {
+                    key: self.key().into(),
+                    reason,
+                })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until the hold is lost. It never ends if the hold is released instead.
+    ///
+    /// An async function that is annotated need not watch this: its body is dropped at the next await after
+    /// the loss, unless `on_lost = finish` lets it run.
+    pub fn lost(&self) -> impl Future<Output = LockError> + Send + use<> {
+        Lost {
+            cell: Arc::clone(self.cell()),
+            slot: None,
+        }
+    }
+
+    /// Shares the hold with a task or thread, which `spawn` alone does not. The lock is released when the
+    /// function is over *and* the last share is dropped.
+    ///
+    /// # Errors
+    /// [`LockError::Lost`] when the hold is over already.
+    pub fn share(&self) -> Result<SharedHold, LockError> {
+        self.check()?;
+        let lease = self.frame.lease().ok_or_else(|| LockError::Lost {
+            key: self.key().into(),
+            reason: "it was released".into(),
+        })?;
+        Ok(SharedHold {
+            hold: self.clone(),
+            lease,
+        })
+    }
+}
+
+impl fmt::Debug for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hold")
+            .field("key", &self.key())
+            .field("fence", &self.fence())
+            .field("remaining", &self.remaining())
+            .finish()
+    }
+}
+
+struct Lost {
+    cell: Arc<LeaseCell>,
+    slot: WatchSlot,
+}
+
+impl Future for Lost {
+    type Output = LockError;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<LockError> {
+        let this = &mut *self;
+        let lost = this.cell.poll_lost(&mut this.slot, context);
+        lost.map(|loss| LockError::lost(this.cell.key(), loss))
+    }
+}
+
+impl Drop for Lost {
+    fn drop(&mut self) {
+        self.cell.unwatch(self.slot.take());
+    }
+}
+
+/// A share of a hold, for another task or thread. The lock stays held until it is dropped.
+///
+/// Calls of the same key under it re-enter, and take turns with those of the function that shared it.
+///
+/// ```
+/// use lock_runtime::{LockManager, current};
+///
+/// let locks = LockManager::connect("memory://")?;
+/// let guard = locks.lock("import").acquire()?;
+/// let shared = guard.hold().share()?;
+/// let worker = std::thread::spawn(move || shared.run(|| current().map(|hold| hold.fence())));
+/// assert_eq!(worker.join().unwrap(), Some(guard.fence()));
+/// # Ok::<(), lock_runtime::LockError>(())
+/// ```
+#[derive(Clone)]
+pub struct SharedHold {
+    hold: Hold,
+    /// Keeps the lock.
+    #[expect(dead_code, reason = "held for its destructor")]
+    lease: Arc<Lease>,
+}
+
+impl SharedHold {
+    /// The hold that is shared.
+    #[must_use]
+    pub fn hold(&self) -> &Hold {
+        &self.hold
+    }
+
+    /// Runs a closure inside the hold, on this thread.
+    pub fn run<R>(&self, body: impl FnOnce() -> R) -> R {
+        let _inside = Entered::new(Arc::clone(&self.hold.frame));
+        body()
+    }
+
+    /// Runs a future inside the hold; `tokio::spawn(shared.scope(work()))` is the usual form. The future runs to
+    /// its end even if the hold is lost: watch [`Hold::lost`] or [`Hold::check`].
+    pub async fn scope<F: Future>(self, future: F) -> F::Output {
+        let scope = Scope::to_the_end(Arc::clone(&self.hold.frame), future);
+        match scope.await {
+            Ok(output) => output,
+            Err(_) => unreachable!("a scope that heeds nothing ends only with its future"),
+        }
+    }
+}
+
+impl fmt::Debug for SharedHold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SharedHold").field(&self.hold).finish()
+    }
+}

@@ -1,0 +1,54 @@
+//! The runtime of the `distlock` crate; use that one.
+//!
+//! The layers, bottom up. Each knows only those before it:
+//!
+//! - `fence`, `time`: the token and the clock's instants.
+//! - `wire`: key names, calls, scripts, replies. Pure.
+//! - `protocol`: what to do on which reply, push or timer. Pure; time comes in.
+//! - `store`: where calls are sent, a Redis server or the in-process twin.
+//! - `lease`: one hold of one key, with its end and its loss.
+//! - `driver`: the I/O thread that runs the protocol over a store.
+//! - `owner`: the chain of holds around the running code. Nothing of Redis.
+//! - `entry`: the way into a section and out of it.
+//! - `lock`, `guard`, `hold`, `call`, `output`, `site`: what users and the attribute call.
+//! - `config`, `manager`, `global`, `inspect`, `error`: the settings and the frame around it all.
+
+mod call;
+mod config;
+mod driver;
+mod entry;
+mod error;
+mod fence;
+mod global;
+mod guard;
+mod hold;
+mod inspect;
+mod lease;
+mod lock;
+mod manager;
+mod options;
+mod output;
+mod owner;
+mod protocol;
+mod site;
+mod store;
+mod time;
+mod wire;
+
+pub use config::LockManagerBuilder;
+pub use error::LockError;
+pub use fence::Fence;
+pub use global::{global, init};
+pub use guard::LockGuard;
+pub use hold::{Hold, SharedHold, current};
+pub use inspect::{Holder, Inspection, Waiter};
+pub use lock::LockRequest;
+pub use manager::LockManager;
+
+/// What the attribute's output calls. Not for use by hand: it changes without notice.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::call::{Call, call, call_or_panic, try_call};
+    pub use crate::output::{FromLockError, SkipValue};
+    pub use crate::site::Site;
+}

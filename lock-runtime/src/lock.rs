@@ -1,0 +1,139 @@
+//! A request for a lock by hand, without the attribute.
+
+use std::borrow::Cow;
+use std::panic::Location;
+use std::time::Duration;
+
+use crate::entry::{Entering, enter};
+use crate::options::Options;
+use crate::{LockError, LockGuard, LockManager};
+
+/// A request for one key, from [`LockManager::lock`]. Its settings are those of the attribute.
+///
+/// ```
+/// use std::time::Duration;
+/// use lock_runtime::LockManager;
+///
+/// let locks = LockManager::connect("memory://")?;
+/// let report = locks.lock("report").ttl(Duration::from_secs(10));
+/// if let Some(guard) = report.try_acquire()? {
+///     println!("nobody else reports: {}", guard.key());
+/// }
+/// # Ok::<(), lock_runtime::LockError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a request does nothing until it is acquired"]
+pub struct LockRequest {
+    manager: LockManager,
+    key: String,
+    options: Options,
+    caller: &'static Location<'static>,
+}
+
+impl LockRequest {
+    pub(crate) fn new(
+        manager: LockManager,
+        key: String,
+        caller: &'static Location<'static>,
+    ) -> Self {
+        Self {
+            manager,
+            key,
+            options: Options::DEFAULT,
+            caller,
+        }
+    }
+
+    /// How long the hold lasts unless it is renewed. Default: the manager's, 30 s. When the request re-enters a hold it
+    /// can only lengthen that one's.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.options.ttl = Some(ttl);
+        self
+    }
+
+    /// How long to wait; zero tries once. Default: the manager's, as long as it takes.
+    pub fn wait(mut self, wait: Duration) -> Self {
+        self.options.wait = Some(wait);
+        self
+    }
+
+    /// The longest the hold may last with all its renewals. Default: the manager's, 24 h.
+    pub fn max_hold(mut self, max_hold: Duration) -> Self {
+        self.options.max_hold = Some(max_hold);
+        self
+    }
+
+    /// Whether the hold is renewed. Default: `true`; without, it is over after its ttl.
+    pub fn renew(mut self, renew: bool) -> Self {
+        self.options.renew = renew;
+        self
+    }
+
+    /// Makes an explicit release wait for the server's word. Default: it is sent and not waited for.
+    pub fn release_confirmed(mut self) -> Self {
+        self.options.confirmed = true;
+        self
+    }
+
+    /// Waits for the lock on this thread.
+    ///
+    /// # Errors
+    /// See [`LockError`].
+    pub fn acquire(&self) -> Result<LockGuard, LockError> {
+        self.guard(self.enter(&self.options).block())
+    }
+
+    /// Waits for the lock; the future may be dropped at any time.
+    ///
+    /// # Errors
+    /// See [`LockError`].
+    pub async fn acquire_async(&self) -> Result<LockGuard, LockError> {
+        let entering = self.enter(&self.options);
+        self.guard(entering.await)
+    }
+
+    /// Tries once; `None` if another has the lock or comes first.
+    ///
+    /// # Errors
+    /// See [`LockError`]; [`LockError::Busy`] is not one of them here.
+    pub fn try_acquire(&self) -> Result<Option<LockGuard>, LockError> {
+        not_busy(self.guard(self.enter(&self.once()).block()))
+    }
+
+    /// The same for async code.
+    ///
+    /// # Errors
+    /// As [`Self::try_acquire`].
+    pub async fn try_acquire_async(&self) -> Result<Option<LockGuard>, LockError> {
+        let entering = self.enter(&self.once());
+        not_busy(self.guard(entering.await))
+    }
+
+    fn once(&self) -> Options {
+        Options {
+            wait: Some(Duration::ZERO),
+            ..self.options
+        }
+    }
+
+    fn enter(&self, options: &Options) -> Entering {
+        enter(&self.manager, &self.key, options, || {
+            Cow::Owned(self.caller.to_string())
+        })
+    }
+
+    fn guard(
+        &self,
+        entered: Result<crate::owner::Section, LockError>,
+    ) -> Result<LockGuard, LockError> {
+        entered.map(|section| LockGuard::new(section, self.options.confirmed))
+    }
+}
+
+fn not_busy(guard: Result<LockGuard, LockError>) -> Result<Option<LockGuard>, LockError> {
+    match guard {
+        Ok(guard) => Ok(Some(guard)),
+        Err(LockError::Busy { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,193 @@
+//! The lock manager: one connection, one I/O thread, any number of locks.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use uuid::Uuid;
+
+use crate::driver::{InspectAnswer, Mailbox, block_on};
+use crate::options::Options;
+use crate::protocol::Request;
+use crate::time::{self, Timestamp};
+use crate::wire::{Claimant, Nonce};
+use crate::{Inspection, LockError, LockManagerBuilder, LockRequest};
+
+/// The way to the locks of one server. Cheap to clone; clones share the connection.
+///
+/// A manager owns one I/O thread and one connection. They live until [`Self::shutdown`], or until the last
+/// clone and the last hold are gone.
+///
+/// ```
+/// use std::time::Duration;
+/// use lock_runtime::LockManager;
+///
+/// let locks = LockManager::connect("memory://")?;
+/// let guard = locks.lock("invoice:7").wait(Duration::from_secs(5)).acquire()?;
+/// println!("running under token {}", guard.fence());
+/// guard.release()?;
+/// # Ok::<(), lock_runtime::LockError>(())
+/// ```
+#[derive(Clone)]
+pub struct LockManager {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    /// Tells the keys of this manager from those of others in the chain of holds.
+    id: u64,
+    mailbox: Mailbox,
+    defaults: Options,
+    /// The longest a request that tries once waits for the server.
+    patience: Duration,
+    host: String,
+    /// The server, without credentials.
+    server: String,
+}
+
+impl LockManager {
+    /// A manager for the server at `url` (`redis://`, `rediss://` with a TLS feature, `unix://`, or `memory://` for a
+    /// store inside this process) with the default settings.
+    ///
+    /// It does not block: the connection is made in the background, and a server that cannot be reached shows
+    /// in the first request.
+    ///
+    /// # Errors
+    /// [`LockError::Config`] if the URL makes no sense or the I/O thread cannot be started.
+    pub fn connect(url: &str) -> Result<Self, LockError> {
+        Self::builder().url(url).build()
+    }
+
+    /// A manager with settings of its own.
+    #[must_use]
+    pub fn builder() -> LockManagerBuilder {
+        LockManagerBuilder::default()
+    }
+
+    pub(crate) fn new(
+        mailbox: Mailbox,
+        defaults: Options,
+        patience: Duration,
+        server: String,
+    ) -> Self {
+        static IDS: AtomicU64 = AtomicU64::new(0);
+        let id = IDS.fetch_add(1, Ordering::Relaxed);
+        let host = Claimant::word(&gethostname::gethostname().to_string_lossy());
+        Self {
+            inner: Arc::new(Inner {
+                id,
+                mailbox,
+                defaults,
+                patience,
+                host,
+                server,
+            }),
+        }
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.inner.id
+    }
+
+    pub(crate) fn mailbox(&self) -> &Mailbox {
+        &self.inner.mailbox
+    }
+
+    pub(crate) fn defaults(&self) -> &Options {
+        &self.inner.defaults
+    }
+
+    /// A request for `key`, to be set up further and then acquired.
+    ///
+    /// Within a hold of the same key, of an annotated function or of an entered guard, it re-enters.
+    #[track_caller]
+    pub fn lock(&self, key: impl Into<String>) -> LockRequest {
+        LockRequest::new(self.clone(), key.into(), Location::caller())
+    }
+
+    /// Who holds `key` and who waits, as of now. Blocks this thread for a round trip.
+    ///
+    /// # Errors
+    /// [`LockError::Unavailable`] or [`LockError::Refused`] if the server cannot be asked, [`LockError::Closed`] after
+    /// a shutdown.
+    pub fn inspect(&self, key: &str) -> Result<Inspection, LockError> {
+        block_on(self.inspect_async(key))
+    }
+
+    /// The same for async code.
+    ///
+    /// # Errors
+    /// As [`Self::inspect`].
+    pub async fn inspect_async(&self, key: &str) -> Result<Inspection, LockError> {
+        let answer: Option<InspectAnswer> = self.mailbox().inspect(key.to_owned()).await.ok();
+        match answer {
+            Some(Ok(found)) => Ok(found.into()),
+            Some(Err(failure)) => Err(LockError::from_failure(key, Duration::ZERO, failure)),
+            None => Err(LockError::closed(key)),
+        }
+    }
+
+    /// Releases all holds, ends all waits and stops. Requests from then on fail with [`LockError::Closed`]; code that
+    /// still runs under a hold finds it lost. Blocks until the server has confirmed, or the longest lease is over.
+    pub fn shutdown(&self) {
+        block_on(self.shutdown_async());
+    }
+
+    /// The same for async code.
+    pub async fn shutdown_async(&self) {
+        // A thread that has ended already has nothing left to release.
+        let _ = self.mailbox().shutdown().await;
+    }
+
+    pub(crate) fn request(
+        &self,
+        key: &str,
+        options: &Options,
+        function: Cow<'static, str>,
+    ) -> Result<(Request, Timestamp), LockError> {
+        let now = time::now();
+        let ttl = options.ttl_by(self)?;
+        let wait = options.wait_by(self);
+        let try_once = wait == Some(Duration::ZERO);
+        let patience = if try_once {
+            Some(self.inner.patience)
+        } else {
+            wait
+        };
+        let request = Request {
+            key: key.into(),
+            nonce: Nonce::from_bits(Uuid::new_v4().as_u128()),
+            ttl,
+            deadline: patience.map(|patience| now.plus(patience)),
+            queue: !try_once,
+            renew: options.renew,
+            max_hold: options.max_hold.or(self.defaults().max_hold),
+            who: self.claimant(ttl, function),
+        };
+        Ok((request, now))
+    }
+
+    fn claimant(&self, ttl: Duration, function: Cow<'static, str>) -> Claimant {
+        let since = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        Claimant {
+            ttl,
+            since_unix_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
+            pid: std::process::id(),
+            host: self.inner.host.clone(),
+            function: function.into_owned(),
+        }
+    }
+}
+
+impl fmt::Debug for LockManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LockManager")
+            .field("server", &self.inner.server)
+            .finish_non_exhaustive()
+    }
+}

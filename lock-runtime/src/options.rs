@@ -1,0 +1,54 @@
+//! How a lock is asked for: the settings that the attribute and a request share.
+
+use std::time::Duration;
+
+use crate::LockError;
+
+/// Settings of one call; what is not set comes from the manager.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    pub(crate) ttl: Option<Duration>,
+    pub(crate) wait: Option<Duration>,
+    pub(crate) max_hold: Option<Duration>,
+    pub(crate) renew: bool,
+    pub(crate) confirmed: bool,
+    pub(crate) finish_when_lost: bool,
+}
+
+impl Options {
+    pub(crate) const DEFAULT: Self = Self {
+        ttl: None,
+        wait: None,
+        max_hold: None,
+        renew: true,
+        confirmed: false,
+        finish_when_lost: false,
+    };
+
+    /// These, with what `other` sets in the place of what they leave open or set themselves.
+    pub(crate) fn overlaid(
+        self,
+        ttl: Option<Duration>,
+        wait: Option<Duration>,
+        max_hold: Option<Duration>,
+    ) -> Self {
+        Self {
+            ttl: ttl.or(self.ttl),
+            wait: wait.or(self.wait),
+            max_hold: max_hold.or(self.max_hold),
+            ..self
+        }
+    }
+}
+
+/// The shortest ttl: below it the margin and a round trip leave nothing.
+pub(crate) const SHORTEST_TTL: Duration = Duration::from_millis(10);
+
+pub(crate) fn check_ttl(ttl: Duration) -> Result<(), LockError> {
+    if ttl < SHORTEST_TTL {
+        let reason =
+            format!("a ttl of {ttl:?} is too short to hold a lock; set at least {SHORTEST_TTL:?}");
+        return Err(LockError::config(reason));
+    }
+    Ok(())
+}

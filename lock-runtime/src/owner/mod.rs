@@ -1,0 +1,15 @@
+//! Who the running code is: the chain of holds around it. Knows leases, nothing of Redis.
+//!
+//! A thread-local points at the innermost frame. Synchronous code sets it for the length of a call, a future
+//! for the length of each poll. A request re-enters iff a frame of its own chain holds the same key (the rule
+//! of Moss' nested transactions, 1981); children of one frame that ask for its key take turns.
+
+mod context;
+mod frame;
+mod scope;
+mod section;
+
+pub(crate) use context::{Entered, current};
+pub(crate) use frame::Frame;
+pub(crate) use scope::Scope;
+pub(crate) use section::Section;

@@ -1,0 +1,217 @@
+//! One request for one key, from its first call to its last.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::Fence;
+use crate::time::Timestamp;
+use crate::wire::{Busy, Claimant, Nonce};
+
+/// What somebody asks for.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The user's key.
+    pub key: Arc<str>,
+    /// The name of this request.
+    pub nonce: Nonce,
+    /// How long the hold lasts without a renewal.
+    pub ttl: Duration,
+    /// When to stop waiting; `None` waits as long as it takes.
+    pub deadline: Option<Timestamp>,
+    /// Whether to queue behind others, or to try once.
+    pub queue: bool,
+    /// Whether the hold is renewed.
+    pub renew: bool,
+    /// The longest the hold may last, renewals included.
+    pub max_hold: Option<Duration>,
+    /// For others to read.
+    pub who: Claimant,
+}
+
+/// Why a request ended without a hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Something else stood in the way until the deadline.
+    Busy(Busy),
+    /// The server could not be reached.
+    Unavailable(String),
+    /// The request was sent, and no reply came by the deadline. What it did is being undone.
+    Ambiguous,
+    /// The server said no.
+    Refused(String),
+}
+
+/// Why a hold ended before its owner let go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// No renewal was confirmed in time.
+    Expired,
+    /// The server knows the hold no more: its data was lost or somebody deleted the key.
+    Gone,
+    /// It reached its `max_hold`.
+    MaxHold,
+    /// The manager was shut down.
+    Shutdown,
+}
+
+/// A request and what has become of it.
+#[derive(Debug)]
+pub(super) struct Claim {
+    pub(super) request: Request,
+    pub(super) asked_at: Timestamp,
+    pub(super) warn_at: Timestamp,
+    pub(super) phase: Phase,
+    /// What the server said last about who is in the way.
+    pub(super) busy: Option<Busy>,
+    /// An acquire was sent that the server may have acted on.
+    pub(super) asked: bool,
+    /// An acquire went out on a connection that died before the reply: it may still arrive.
+    pub(super) stray: bool,
+    /// Since when the server has answered that it cannot just now.
+    pub(super) unable_since: Option<Timestamp>,
+    /// A warning is owed as soon as the server has said who is in the way now.
+    pub(super) warning: bool,
+    /// The next instant at which there is something to do; mirrored in the machine's timers.
+    pub(super) due: Option<Timestamp>,
+}
+
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// Nothing is under way; the next connection sends it.
+    Unsent,
+    /// An acquire is under way and nothing is known.
+    Asking { sent: Timestamp },
+    /// Not asked because the server could not just now.
+    Pausing { until: Timestamp },
+    /// The server has said that this request waits.
+    Queued(Queued),
+    /// The lock is held.
+    Held(Held),
+    /// It was lost; its owner has not let go yet. `clean`: nothing is left in the server.
+    Lost { clean: bool },
+    /// Being undone in the server.
+    Ending(Ending),
+}
+
+#[derive(Debug)]
+pub(super) struct Queued {
+    /// The send time of the latest call whose reply said "still waiting": a grant is later than this.
+    pub(super) vouched: Timestamp,
+    /// When the lease in the queue is refreshed next.
+    pub(super) refresh_at: Timestamp,
+    /// When the obstacle may have gone by itself.
+    pub(super) ask_at: Option<Timestamp>,
+    /// A call about this nonce is under way.
+    pub(super) calling: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) fence: Fence,
+    pub(super) valid_until: Timestamp,
+    /// The end that no renewal moves.
+    pub(super) ends_at: Option<Timestamp>,
+    /// When to renew; `None` when it is not to be.
+    pub(super) renew_at: Option<Timestamp>,
+    /// A renewal is under way.
+    pub(super) renewing: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Ending {
+    /// From then on the server has forgotten it by itself.
+    pub(super) give_up_at: Timestamp,
+    pub(super) retry_at: Option<Timestamp>,
+}
+
+impl Claim {
+    pub(super) fn new(now: Timestamp, request: Request) -> Self {
+        Self {
+            request,
+            asked_at: now,
+            warn_at: now.plus(super::timing::LONG_WAIT),
+            phase: Phase::Unsent,
+            busy: None,
+            asked: false,
+            stray: false,
+            unable_since: None,
+            warning: false,
+            due: None,
+        }
+    }
+
+    /// Whether somebody still waits for the lock.
+    pub(super) fn is_wanted(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Unsent | Phase::Asking { .. } | Phase::Pausing { .. } | Phase::Queued(_)
+        )
+    }
+
+    pub(super) fn ticket(&self) -> Option<u64> {
+        self.busy.as_ref().and_then(|busy| busy.ticket)
+    }
+
+    /// When there is something to do about this claim. `down_since`: the connection has been missing since.
+    pub(super) fn next_due(
+        &self,
+        down_since: Option<Timestamp>,
+        outage: Duration,
+    ) -> Option<Timestamp> {
+        let own = match &self.phase {
+            Phase::Unsent | Phase::Asking { .. } | Phase::Lost { .. } => None,
+            Phase::Pausing { until } => down_since.is_none().then_some(*until),
+            Phase::Queued(queued) => queued.next_due(down_since.is_some()),
+            Phase::Held(held) => Some(held.next_due(down_since.is_some())),
+            Phase::Ending(ending) => earliest(ending.retry_at, Some(ending.give_up_at)),
+        };
+        if !self.is_wanted() {
+            return own;
+        }
+        let unreachable = down_since.map(|since| since.max(self.asked_at).plus(outage));
+        let wait = earliest(self.request.deadline, Some(self.warn_at));
+        earliest(earliest(own, wait), unreachable)
+    }
+}
+
+impl Queued {
+    fn next_due(&self, down: bool) -> Option<Timestamp> {
+        if self.calling || down {
+            None
+        } else {
+            earliest(self.ask_at, Some(self.refresh_at))
+        }
+    }
+}
+
+impl Held {
+    pub(super) fn end(&self) -> Timestamp {
+        self.ends_at
+            .map_or(self.valid_until, |end| end.min(self.valid_until))
+    }
+
+    fn next_due(&self, down: bool) -> Timestamp {
+        match self.renew_at {
+            Some(at) if !self.renewing && !down => at.min(self.end()),
+            _ => self.end(),
+        }
+    }
+}
+
+pub(super) fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (one, None) | (None, one) => one,
+    }
+}
+
+impl std::fmt::Display for Loss {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Expired => "no renewal was confirmed before its deadline",
+            Self::Gone => "the server does not know the hold any more",
+            Self::MaxHold => "it was held for its whole max_hold",
+            Self::Shutdown => "the lock manager was shut down",
+        })
+    }
+}

@@ -1,0 +1,307 @@
+//! The machine: its inputs, its outputs and its books.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
+
+use super::claim::{Claim, Ending, Failure, Loss, Phase, Request};
+use super::timing::Timing;
+use crate::Fence;
+use crate::time::Timestamp;
+use crate::wire::{Busy, Call, Nonce};
+
+/// Numbers the calls of one machine in the order of their sending.
+pub type CallId = u64;
+
+/// What the machine wants done, and what it has to tell.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Send this call and report its reply under the number.
+    Send(CallId, Call),
+    /// The lock is held.
+    Granted {
+        /// Whose request it was.
+        nonce: Nonce,
+        /// Its fencing token.
+        fence: Fence,
+        /// Until when, unless it is extended.
+        valid_until: Timestamp,
+    },
+    /// The request ended without a hold.
+    Failed(Nonce, Failure),
+    /// A renewal moved the end of a hold.
+    Extended(Nonce, Timestamp),
+    /// A hold ended before its owner let go.
+    Lost(Nonce, Loss),
+    /// Nothing of this request is left to do. Whether it held the lock to the end, if the server said.
+    Ended(Nonce, Option<bool>),
+    /// A request has waited long.
+    StillWaiting {
+        /// Whose.
+        nonce: Nonce,
+        /// How long.
+        waited: Duration,
+        /// What the server said last.
+        busy: Option<Busy>,
+    },
+    /// The connection does not answer: drop it and make another.
+    Reconnect,
+}
+
+/// A call that got no reply of its kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallError {
+    /// The server said no; nothing was done and asking again will not help.
+    Refused(String),
+    /// The server had forgotten the script, which is on its way to it again; nothing was done.
+    Unloaded,
+    /// The server cannot just now; nothing was done.
+    NotNow(String),
+    /// The reply made no sense: anything may have been done.
+    Garbled(String),
+    /// The connection died first: anything may have been done.
+    Broken,
+}
+
+/// The protocol of one process with one server.
+#[derive(Debug)]
+pub struct Machine {
+    pub(super) timing: Timing,
+    pub(super) inbox: String,
+    pub(super) claims: HashMap<Nonce, Claim>,
+    pub(super) timers: BTreeSet<(Timestamp, Nonce)>,
+    pub(super) calls: BTreeMap<CallId, Sent>,
+    pub(super) next_call: CallId,
+    /// Since when there is no connection; `None` while there is one.
+    pub(super) down_since: Option<Timestamp>,
+    /// Why the latest attempt to connect failed.
+    pub(super) down_because: String,
+    pub(super) floor: Fence,
+    pub(super) longest_ttl: Duration,
+    pub(super) outputs: VecDeque<Output>,
+}
+
+/// A call under way.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) at: Timestamp,
+    pub(super) purpose: Purpose,
+}
+
+#[derive(Debug)]
+pub(super) enum Purpose {
+    Acquire(Nonce),
+    End(Nonce),
+    Renew(Vec<Nonce>),
+}
+
+impl Machine {
+    /// A machine whose process is told of grants on `inbox`. `longest_ttl`: what a loss of data is waited out
+    /// by at least.
+    #[must_use]
+    pub fn new(now: Timestamp, timing: Timing, inbox: String, longest_ttl: Duration) -> Self {
+        let longest_ttl = timing.server_ttl(longest_ttl);
+        Self {
+            timing,
+            inbox,
+            claims: HashMap::new(),
+            timers: BTreeSet::new(),
+            calls: BTreeMap::new(),
+            next_call: 0,
+            down_since: Some(now),
+            down_because: "no connection yet".to_owned(),
+            floor: Fence::ZERO,
+            longest_ttl,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// The next thing to do or tell, in order.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Self::tick`] has something to do.
+    #[must_use]
+    pub fn next_tick(&self) -> Option<Timestamp> {
+        let timer = self.timers.first().map(|&(at, _)| at);
+        let stalled = self
+            .calls
+            .values()
+            .next()
+            .map(|sent| sent.at.plus(self.timing.reply));
+        super::claim::earliest(timer, stalled)
+    }
+
+    /// Whether nothing is held, waited for or being undone.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.claims.is_empty()
+    }
+
+    /// The highest fencing token seen.
+    #[must_use]
+    pub const fn floor(&self) -> Fence {
+        self.floor
+    }
+
+    /// How long a server that lost its data issues no token; zero if that is not wanted.
+    #[must_use]
+    pub const fn quarantine(&self) -> Duration {
+        if self.timing.quarantine {
+            self.longest_ttl
+        } else {
+            Duration::ZERO
+        }
+    }
+
+    /// A new request.
+    pub fn request(&mut self, now: Timestamp, request: Request) {
+        let nonce = request.nonce;
+        self.longest_ttl = self.longest_ttl.max(self.timing.server_ttl(request.ttl));
+        self.claims.insert(nonce, Claim::new(now, request));
+        if self.down_since.is_none() {
+            self.ask(now, nonce);
+        }
+        self.rearm(nonce);
+    }
+
+    /// A nested call wants the hold to last longer per renewal; it never gets shorter.
+    pub fn lengthen(&mut self, now: Timestamp, nonce: Nonce, ttl: Duration) {
+        let Some(claim) = self.claims.get_mut(&nonce) else {
+            return;
+        };
+        if ttl <= claim.request.ttl {
+            return;
+        }
+        claim.request.ttl = ttl;
+        self.longest_ttl = self.longest_ttl.max(self.timing.server_ttl(ttl));
+        if let Phase::Held(held) = &mut claim.phase {
+            held.renew_at = held.renew_at.map(|_| now);
+        }
+        self.rearm(nonce);
+    }
+
+    /// The owner lets go, or nobody wants the request any more.
+    pub fn end(&mut self, now: Timestamp, nonce: Nonce) {
+        let Some(claim) = self.claims.get_mut(&nonce) else {
+            return;
+        };
+        match claim.phase {
+            _ if !claim.asked => return self.forget(nonce, Some(false)),
+            Phase::Lost { clean: true } if !claim.stray => return self.forget(nonce, Some(false)),
+            Phase::Ending(_) => return,
+            _ => {}
+        }
+        let lease = self
+            .timing
+            .server_ttl(claim.request.ttl)
+            .max(crate::wire::WAITER_LEASE);
+        let was_held = matches!(claim.phase, Phase::Held(_) | Phase::Lost { .. });
+        claim.phase = Phase::Ending(Ending {
+            give_up_at: now.plus(lease),
+            retry_at: None,
+        });
+        if self.down_since.is_none() {
+            self.send_end(now, nonce, was_held);
+        }
+        self.rearm(nonce);
+    }
+
+    /// Lets go of everything.
+    pub fn end_all(&mut self, now: Timestamp) {
+        let nonces: Vec<_> = self.claims.keys().copied().collect();
+        for nonce in nonces {
+            self.end(now, nonce);
+        }
+    }
+
+    /// Whether something is being released or undone.
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        self.claims
+            .values()
+            .any(|claim| matches!(claim.phase, Phase::Ending(_)))
+    }
+
+    /// A connection is there and its inbox is subscribed.
+    pub fn connected(&mut self, now: Timestamp) {
+        self.down_since = None;
+        let mut order: Vec<_> = self
+            .claims
+            .iter()
+            .map(|(&nonce, claim)| (claim.asked_at, nonce))
+            .collect();
+        order.sort_unstable();
+        for &(_, nonce) in &order {
+            self.resume(now, nonce);
+        }
+        self.renew_due(now);
+        for (_, nonce) in order {
+            self.rearm(nonce);
+        }
+    }
+
+    /// The connection is gone; whatever was under way may or may not have been done.
+    pub fn disconnected(&mut self, now: Timestamp, because: String) {
+        if self.down_since.is_some() {
+            return;
+        }
+        self.down_since = Some(now);
+        self.down_because = because;
+        for (_, sent) in std::mem::take(&mut self.calls) {
+            self.unanswered(now, &sent.purpose);
+        }
+        self.rearm_all();
+    }
+
+    /// An attempt to connect failed. `hopeless`: the next one will fail alike until somebody mends it.
+    pub fn connect_failed(&mut self, now: Timestamp, because: String, hopeless: bool) {
+        if hopeless {
+            let wanted = self.claims.iter().filter(|(_, claim)| claim.is_wanted());
+            let wanted: Vec<_> = wanted.map(|(&nonce, _)| nonce).collect();
+            for nonce in wanted {
+                self.fail(now, nonce, Failure::Refused(because.clone()));
+            }
+        }
+        self.down_because = because;
+    }
+
+    pub(super) fn forget(&mut self, nonce: Nonce, held: Option<bool>) {
+        if let Some(claim) = self.claims.remove(&nonce) {
+            if let Some(due) = claim.due {
+                self.timers.remove(&(due, nonce));
+            }
+            self.outputs.push_back(Output::Ended(nonce, held));
+        }
+    }
+
+    /// Tells the caller and undoes what may have been done.
+    pub(super) fn fail(&mut self, now: Timestamp, nonce: Nonce, failure: Failure) {
+        self.outputs.push_back(Output::Failed(nonce, failure));
+        self.end(now, nonce);
+    }
+
+    /// Brings the claim's timer in line with its state; to be called after every change of a claim.
+    pub(super) fn rearm(&mut self, nonce: Nonce) {
+        let Some(claim) = self.claims.get_mut(&nonce) else {
+            return;
+        };
+        let due = claim.next_due(self.down_since, self.timing.outage);
+        if due == claim.due {
+            return;
+        }
+        if let Some(old) = std::mem::replace(&mut claim.due, due) {
+            self.timers.remove(&(old, nonce));
+        }
+        if let Some(due) = due {
+            self.timers.insert((due, nonce));
+        }
+    }
+
+    fn rearm_all(&mut self) {
+        let nonces: Vec<_> = self.claims.keys().copied().collect();
+        for nonce in nonces {
+            self.rearm(nonce);
+        }
+    }
+}

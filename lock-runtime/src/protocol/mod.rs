@@ -1,0 +1,18 @@
+//! What to do on which reply, push or timer: a state machine without I/O, clock or randomness.
+//!
+//! Events come in as method calls with the time, commands and news come out as [`Output`]s. The driver feeds
+//! it from a real connection and a real clock, tests from whatever they like.
+
+mod claim;
+mod machine;
+mod replies;
+mod sends;
+mod timing;
+mod turns;
+
+pub use claim::{Failure, Loss, Request};
+pub use machine::{CallError, CallId, Machine, Output};
+pub use timing::Timing;
+
+#[cfg(test)]
+mod tests {}

@@ -1,0 +1,304 @@
+//! What the machine makes of replies and pushes.
+
+use super::claim::{Claim, Failure, Held, Loss, Phase, Queued};
+use super::machine::{CallError, CallId, Machine, Output, Purpose};
+use super::timing::{CONFIRM_AFTER, CONFIRM_FIRST, RETRY, Timing};
+use crate::Fence;
+use crate::time::Timestamp;
+use crate::wire::{AcquireReply, Busy, Nonce, RenewalReply, Reply};
+
+impl Machine {
+    /// The reply to a call, or what came instead. A reply to a call of an earlier connection is ignored.
+    pub fn reply(&mut self, now: Timestamp, id: CallId, reply: Result<Reply, CallError>) {
+        let Some(sent) = self.calls.remove(&id) else {
+            return;
+        };
+        match (sent.purpose, reply) {
+            (Purpose::Acquire(nonce), Ok(Reply::Acquire(reply))) => {
+                self.acquire_reply(now, sent.at, nonce, reply);
+            }
+            (Purpose::End(nonce), Ok(Reply::Ended(held))) => self.forget(nonce, Some(held)),
+            (Purpose::Renew(nonces), Ok(Reply::Renewed(replies))) => {
+                for (nonce, reply) in nonces.into_iter().zip(replies) {
+                    self.renewal_reply(now, sent.at, nonce, reply);
+                }
+            }
+            (purpose, Ok(_)) => {
+                self.failed_call(now, &purpose, &CallError::Garbled("mixed up".into()))
+            }
+            (purpose, Err(error)) => self.failed_call(now, &purpose, &error),
+        }
+    }
+
+    /// A grant that the server pushed when the holder before let go.
+    pub fn granted(&mut self, now: Timestamp, nonce: Nonce, fence: Fence) {
+        self.floor = self.floor.max(fence);
+        let Some(claim) = self.claims.get_mut(&nonce) else {
+            return;
+        };
+        let vouched = match &claim.phase {
+            Phase::Queued(queued) => queued.vouched,
+            Phase::Asking { sent } => *sent,
+            // A grant that nobody wants is undone by the cancel that is on its way.
+            _ => return,
+        };
+        // Never past what the confirming renewal writes, which for a short ttl is less than the claim.
+        let own = self.timing.valid_until(now, claim.request.ttl);
+        let valid_until = self.timing.claim_until(vouched).min(own);
+        if valid_until.since(now) < CONFIRM_FIRST && valid_until < own {
+            self.ask(now, nonce);
+        } else {
+            // Also without renewals: this one turns the claim into the full ttl.
+            let confirm_at = now.plus(CONFIRM_AFTER.min(claim.request.ttl / 3));
+            self.hold(now, nonce, fence, valid_until, Some(confirm_at));
+        }
+        self.rearm(nonce);
+    }
+
+    fn acquire_reply(
+        &mut self,
+        now: Timestamp,
+        sent: Timestamp,
+        nonce: Nonce,
+        reply: AcquireReply,
+    ) {
+        match reply {
+            AcquireReply::Granted(fence) => self.granted_at(now, sent, nonce, fence),
+            AcquireReply::Busy(busy) => self.busy(now, sent, nonce, busy),
+            AcquireReply::Cancelled => {
+                if self.claims.get(&nonce).is_some_and(Claim::is_wanted) {
+                    let why = "the request was cancelled on the server".to_owned();
+                    self.fail(now, nonce, Failure::Refused(why));
+                }
+            }
+        }
+        self.rearm(nonce);
+    }
+
+    /// The server granted by reply: the full ttl was written by the call sent at `sent`.
+    fn granted_at(&mut self, now: Timestamp, sent: Timestamp, nonce: Nonce, fence: Fence) {
+        self.floor = self.floor.max(fence);
+        let Some(claim) = self.claims.get_mut(&nonce) else {
+            return;
+        };
+        let ttl = claim.request.ttl;
+        let valid_until = self.timing.valid_until(sent, ttl);
+        if let Phase::Held(_) = claim.phase {
+            return self.extend(nonce, sent);
+        }
+        if !claim.is_wanted() {
+            return;
+        }
+        if valid_until <= now {
+            // The reply took longer than the lease: never shown, asked again with the same nonce.
+            claim.phase = Phase::Pausing { until: now };
+            return;
+        }
+        let renew_at = claim
+            .request
+            .renew
+            .then(|| Timing::renew_at(sent, ttl, nonce));
+        self.hold(now, nonce, fence, valid_until, renew_at);
+    }
+
+    fn hold(
+        &mut self,
+        now: Timestamp,
+        nonce: Nonce,
+        fence: Fence,
+        valid_until: Timestamp,
+        renew_at: Option<Timestamp>,
+    ) {
+        let Some(claim) = self.claims.get_mut(&nonce) else {
+            return;
+        };
+        let ends_at = claim.request.max_hold.map(|span| now.plus(span));
+        let held = Held {
+            fence,
+            valid_until,
+            ends_at,
+            renew_at,
+            renewing: false,
+        };
+        let valid_until = held.end();
+        claim.phase = Phase::Held(held);
+        self.outputs.push_back(Output::Granted {
+            nonce,
+            fence,
+            valid_until,
+        });
+    }
+
+    /// The server confirmed a call sent at `sent` that wrote the full ttl.
+    fn extend(&mut self, nonce: Nonce, sent: Timestamp) {
+        let Some(claim) = self.claims.get_mut(&nonce) else {
+            return;
+        };
+        let (ttl, renew) = (claim.request.ttl, claim.request.renew);
+        let Phase::Held(held) = &mut claim.phase else {
+            return;
+        };
+        held.renewing = false;
+        held.valid_until = held.valid_until.max(self.timing.valid_until(sent, ttl));
+        held.renew_at = renew.then(|| Timing::renew_at(sent, ttl, nonce));
+        self.outputs.push_back(Output::Extended(nonce, held.end()));
+    }
+
+    fn busy(&mut self, now: Timestamp, sent: Timestamp, nonce: Nonce, busy: Busy) {
+        let Some(claim) = self.claims.get_mut(&nonce) else {
+            return;
+        };
+        if !claim.is_wanted() {
+            return;
+        }
+        if !claim.request.queue {
+            return self.fail(now, nonce, Failure::Busy(busy));
+        }
+        claim.phase = Phase::Queued(Queued {
+            vouched: sent,
+            refresh_at: Timing::refresh_at(now),
+            ask_at: busy.left.map(|left| Timing::ask_at(now, left, nonce)),
+            calling: false,
+        });
+        claim.busy = Some(busy);
+        claim.unable_since = None;
+        if claim.warning {
+            self.tell_wait(now, nonce);
+        }
+    }
+
+    fn renewal_reply(
+        &mut self,
+        now: Timestamp,
+        sent: Timestamp,
+        nonce: Nonce,
+        reply: RenewalReply,
+    ) {
+        let Some(claim) = self.claims.get_mut(&nonce) else {
+            return;
+        };
+        match (&mut claim.phase, reply) {
+            (Phase::Held(_), RenewalReply::Renewed) => self.extend(nonce, sent),
+            (Phase::Held(_), RenewalReply::Gone) => self.lose(nonce, Loss::Gone),
+            (Phase::Queued(queued), RenewalReply::Waiting(left)) => {
+                queued.calling = false;
+                queued.vouched = sent;
+                queued.refresh_at = Timing::refresh_at(now);
+                queued.ask_at = left.map(|left| Timing::ask_at(now, left, nonce));
+            }
+            (Phase::Queued(queued), RenewalReply::Ask) => {
+                queued.calling = false;
+                if self.down_since.is_none() {
+                    self.ask(now, nonce);
+                }
+            }
+            // A waiter that was granted meanwhile, or a hold that its owner gave up.
+            _ => {}
+        }
+        self.rearm(nonce);
+    }
+
+    fn failed_call(&mut self, now: Timestamp, purpose: &Purpose, error: &CallError) {
+        let again = if *error == CallError::Unloaded {
+            now
+        } else {
+            now.plus(RETRY)
+        };
+        match (purpose, error) {
+            (_, CallError::Broken) => self.unanswered(now, purpose),
+            (Purpose::Acquire(nonce), _) => self.acquire_failed(now, again, *nonce, error),
+            (Purpose::End(nonce), _) => {
+                if let Some(Claim {
+                    phase: Phase::Ending(ending),
+                    ..
+                }) = self.claims.get_mut(nonce)
+                {
+                    ending.retry_at = Some(again);
+                }
+                self.rearm(*nonce);
+            }
+            (Purpose::Renew(nonces), _) => {
+                for &nonce in nonces {
+                    self.renew_again(again, nonce);
+                }
+            }
+        }
+    }
+
+    fn acquire_failed(
+        &mut self,
+        now: Timestamp,
+        again: Timestamp,
+        nonce: Nonce,
+        error: &CallError,
+    ) {
+        let Some(claim) = self.claims.get_mut(&nonce) else {
+            return;
+        };
+        if !claim.is_wanted() {
+            return;
+        }
+        match error {
+            CallError::Unloaded => {
+                claim.asked = claim.busy.is_some() || claim.stray;
+                claim.phase = Phase::Pausing { until: again };
+            }
+            CallError::NotNow(why) => {
+                let since = *claim.unable_since.get_or_insert(now);
+                let given_up = since.plus(self.timing.outage) <= now;
+                if given_up || !claim.request.queue {
+                    self.fail(now, nonce, Failure::Unavailable(why.clone()));
+                } else {
+                    claim.asked = claim.busy.is_some() || claim.stray;
+                    claim.phase = Phase::Pausing { until: again };
+                }
+            }
+            CallError::Refused(why) => {
+                // A definite no leaves nothing behind of a request that never queued.
+                claim.asked = claim.busy.is_some() || claim.stray;
+                self.fail(now, nonce, Failure::Refused(why.clone()));
+            }
+            CallError::Garbled(why) => self.fail(now, nonce, Failure::Refused(why.clone())),
+            CallError::Broken => {}
+        }
+        self.rearm(nonce);
+    }
+
+    fn renew_again(&mut self, at: Timestamp, nonce: Nonce) {
+        match self.claims.get_mut(&nonce).map(|claim| &mut claim.phase) {
+            Some(Phase::Held(held)) => {
+                held.renewing = false;
+                held.renew_at = held.renew_at.map(|_| at);
+            }
+            Some(Phase::Queued(queued)) => {
+                queued.calling = false;
+                queued.refresh_at = at;
+            }
+            _ => {}
+        }
+        self.rearm(nonce);
+    }
+
+    /// A call of a connection that died: it may have been done, or be done yet.
+    pub(super) fn unanswered(&mut self, now: Timestamp, purpose: &Purpose) {
+        match purpose {
+            Purpose::Acquire(nonce) => {
+                let Some(claim) = self.claims.get_mut(nonce) else {
+                    return;
+                };
+                claim.stray = true;
+                match &mut claim.phase {
+                    Phase::Queued(queued) => queued.calling = false,
+                    phase @ Phase::Asking { .. } => *phase = Phase::Unsent,
+                    _ => {}
+                }
+            }
+            Purpose::End(_) => {}
+            Purpose::Renew(nonces) => {
+                for &nonce in nonces {
+                    self.renew_again(now, nonce);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What the machine sends.
+
+use super::claim::{Phase, Queued};
+use super::machine::{CallId, Machine, Output, Purpose, Sent};
+use super::timing::{TOMBSTONE, Timing};
+use crate::time::Timestamp;
+use crate::wire::{Acquire, Call, Enqueue, Give, Nonce, Renewal};
+
+/// As many entries as one renewal takes: keeps the server's other clients waiting for well under a millisecond.
+const RENEWAL_BATCH: usize = 100;
+
+impl Machine {
+    fn send(&mut self, at: Timestamp, purpose: Purpose, call: Call) {
+        let id: CallId = self.next_call;
+        self.next_call += 1;
+        self.calls.insert(id, Sent { at, purpose });
+        self.outputs.push_back(Output::Send(id, call));
+    }
+
+    fn give(&self, nonce: Nonce) -> Option<Give> {
+        let claim = self.claims.get(&nonce)?;
+        Some(Give {
+            key: claim.request.key.to_string(),
+            nonce,
+            floor: self.floor,
+            quarantine: self.quarantine(),
+        })
+    }
+
+    /// Sends the acquire of a claim that somebody wants.
+    pub(super) fn ask(&mut self, now: Timestamp, nonce: Nonce) {
+        let Some(give) = self.give(nonce) else { return };
+        let Some(claim) = self.claims.get_mut(&nonce) else {
+            return;
+        };
+        match &mut claim.phase {
+            Phase::Queued(queued) => queued.calling = true,
+            phase => *phase = Phase::Asking { sent: now },
+        }
+        claim.asked = true;
+        let ticket = claim.ticket();
+        let enqueue = claim.request.queue.then(|| Enqueue {
+            inbox: self.inbox.clone(),
+            ticket,
+        });
+        let acquire = Acquire {
+            give,
+            ttl: self.timing.server_ttl(claim.request.ttl),
+            who: claim.request.who.clone(),
+            enqueue,
+        };
+        self.send(now, Purpose::Acquire(nonce), Call::Acquire(acquire));
+    }
+
+    /// Sends what undoes a claim. A hold whose acquire cannot arrive a second time is released; everything
+    /// else is cancelled, with a tombstone where an acquire may still be under way on a dead connection.
+    pub(super) fn send_end(&mut self, now: Timestamp, nonce: Nonce, was_held: bool) {
+        let Some(give) = self.give(nonce) else { return };
+        let stray = self.claims.get(&nonce).is_some_and(|claim| claim.stray);
+        let call = match (was_held, stray) {
+            (true, false) => Call::Release(give),
+            (false, false) => Call::Cancel {
+                give,
+                tombstone: std::time::Duration::ZERO,
+            },
+            (_, true) => Call::Cancel {
+                give,
+                tombstone: TOMBSTONE,
+            },
+        };
+        self.send(now, Purpose::End(nonce), call);
+    }
+
+    /// Takes a claim up again on a new connection.
+    pub(super) fn resume(&mut self, now: Timestamp, nonce: Nonce) {
+        let Some(claim) = self.claims.get_mut(&nonce) else {
+            return;
+        };
+        match &mut claim.phase {
+            Phase::Held(held) if held.renew_at.is_some() => held.renew_at = Some(now),
+            Phase::Unsent | Phase::Pausing { .. } | Phase::Queued(_) => self.ask(now, nonce),
+            Phase::Ending(_) => self.send_end(now, nonce, false),
+            Phase::Asking { .. } | Phase::Held(_) | Phase::Lost { .. } => {}
+        }
+    }
+
+    /// Renews all holds and waiters' leases that are due, and in the same calls those that soon will be.
+    pub(super) fn renew_due(&mut self, now: Timestamp) {
+        let horizon = now.plus(Timing::ride_along(self.longest_ttl));
+        let candidates: Vec<Nonce> = self
+            .claims_due(horizon)
+            .filter(|&nonce| self.renewal_due(now, nonce))
+            .collect();
+        for batch in candidates.chunks(RENEWAL_BATCH) {
+            let entries = batch
+                .iter()
+                .filter_map(|&nonce| self.begin_renewal(nonce))
+                .collect();
+            self.send(now, Purpose::Renew(batch.to_vec()), Call::Renew(entries));
+        }
+        for nonce in candidates {
+            self.rearm(nonce);
+        }
+    }
+
+    fn claims_due(&self, horizon: Timestamp) -> impl Iterator<Item = Nonce> {
+        self.timers
+            .iter()
+            .take_while(move |&&(due, _)| due <= horizon)
+            .map(|&(_, nonce)| nonce)
+    }
+
+    fn renewal_due(&self, now: Timestamp, nonce: Nonce) -> bool {
+        let Some(claim) = self.claims.get(&nonce) else {
+            return false;
+        };
+        match &claim.phase {
+            Phase::Held(held) => {
+                let horizon = now.plus(Timing::ride_along(claim.request.ttl));
+                !held.renewing && held.renew_at.is_some_and(|at| at <= horizon)
+            }
+            Phase::Queued(Queued {
+                calling,
+                refresh_at,
+                ..
+            }) => {
+                !calling && *refresh_at <= now.plus(Timing::ride_along(crate::wire::WAITER_LEASE))
+            }
+            _ => false,
+        }
+    }
+
+    fn begin_renewal(&mut self, nonce: Nonce) -> Option<Renewal> {
+        let claim = self.claims.get_mut(&nonce)?;
+        let key = claim.request.key.to_string();
+        match &mut claim.phase {
+            Phase::Held(held) => {
+                held.renewing = true;
+                let ttl = self.timing.server_ttl(claim.request.ttl);
+                Some(Renewal::Hold { key, nonce, ttl })
+            }
+            Phase::Queued(queued) => {
+                queued.calling = true;
+                Some(Renewal::Waiter { key, nonce })
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The spans of time that the protocol decides by.
+
+use std::time::Duration;
+
+use crate::time::Timestamp;
+use crate::wire::{Nonce, WAITER_LEASE};
+
+/// The spans that a manager may set.
+#[derive(Clone, Debug)]
+pub struct Timing {
+    /// How much earlier than its ttl a hold ends for its owner; `None`: the larger of 2 ms and 1 %.
+    pub margin: Option<Duration>,
+    /// How much longer than its ttl the key lives in the server; `None`: as the margin.
+    pub guard: Option<Duration>,
+    /// How long a request waits for a server that cannot be reached.
+    pub outage: Duration,
+    /// How long a reply may take before the connection counts as dead.
+    pub reply: Duration,
+    /// Whether a loss of data in the server is waited out before the next grant.
+    pub quarantine: bool,
+}
+
+/// A waiter is heard of about three times in its lease.
+const WAITER_REFRESH: Duration = Duration::from_millis(600);
+/// A pushed grant starts with what is left of the claim; a section longer than this gets its full ttl.
+pub(super) const CONFIRM_AFTER: Duration = Duration::from_millis(50);
+/// With less than this left, a pushed grant is confirmed before anyone runs under it.
+pub(super) const CONFIRM_FIRST: Duration = Duration::from_millis(250);
+/// How long a late acquire on a connection that died is refused.
+pub(super) const TOMBSTONE: Duration = Duration::from_secs(60);
+/// How soon something that the server could not do just now is tried again.
+pub(super) const RETRY: Duration = Duration::from_millis(50);
+/// When a wait is first worth a warning; then at twice that, and so on.
+pub(super) const LONG_WAIT: Duration = Duration::from_secs(10);
+
+impl Timing {
+    fn slack(ttl: Duration) -> Duration {
+        Duration::from_millis(2).max(ttl / 100)
+    }
+
+    fn margin(&self, ttl: Duration) -> Duration {
+        self.margin.unwrap_or_else(|| Self::slack(ttl))
+    }
+
+    /// The TTL of the key in the server for a hold of `ttl`.
+    #[must_use]
+    pub fn server_ttl(&self, ttl: Duration) -> Duration {
+        ttl.saturating_add(self.guard.unwrap_or_else(|| Self::slack(ttl)))
+    }
+
+    /// Until when a hold is valid whose TTL was written by a call sent at `sent`.
+    #[must_use]
+    pub fn valid_until(&self, sent: Timestamp, ttl: Duration) -> Timestamp {
+        sent.plus(ttl.saturating_sub(self.margin(ttl)))
+    }
+
+    /// The same for a pushed grant: the server granted after `vouched` and gave it the claim as its TTL.
+    #[must_use]
+    pub fn claim_until(&self, vouched: Timestamp) -> Timestamp {
+        let guard = self.guard.unwrap_or_else(|| Self::slack(WAITER_LEASE));
+        self.valid_until(vouched, WAITER_LEASE.saturating_sub(guard))
+    }
+
+    /// When a hold that was renewed at `sent` is renewed next: after a third of the ttl, spread by a tenth
+    /// either way with the bits of its nonce, so that holds of one moment drift apart.
+    #[must_use]
+    pub(super) fn renew_at(sent: Timestamp, ttl: Duration, nonce: Nonce) -> Timestamp {
+        let third = ttl / 3;
+        sent.plus(third * 9 / 10 + third / 5 * u32::from(nonce.jitter()) / 255)
+    }
+
+    /// How much earlier than due a renewal may ride along with another.
+    pub(super) fn ride_along(ttl: Duration) -> Duration {
+        ttl / 24
+    }
+
+    pub(super) fn refresh_at(now: Timestamp) -> Timestamp {
+        now.plus(WAITER_REFRESH)
+    }
+
+    /// When to ask for a lock whose holder's TTL ends in `left`: just after, not all waiters at once.
+    pub(super) fn ask_at(now: Timestamp, left: Duration, nonce: Nonce) -> Timestamp {
+        now.plus(
+            left + Duration::from_millis(1) + Duration::from_micros(40) * u32::from(nonce.jitter()),
+        )
+    }
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            margin: None,
+            guard: None,
+            outage: Duration::from_secs(5),
+            reply: Duration::from_secs(2),
+            quarantine: true,
+        }
+    }
+}

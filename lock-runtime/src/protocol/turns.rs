@@ -1,0 +1,159 @@
+//! What the machine does when time passes.
+
+use super::claim::{Claim, Failure, Loss, Phase};
+use super::machine::{Machine, Output};
+use crate::time::Timestamp;
+use crate::wire::Nonce;
+
+impl Machine {
+    /// Does what is due at `now`.
+    pub fn tick(&mut self, now: Timestamp) {
+        if self
+            .calls
+            .values()
+            .next()
+            .is_some_and(|oldest| oldest.at.plus(self.timing.reply) <= now)
+        {
+            self.outputs.push_back(Output::Reconnect);
+            self.disconnected(now, format!("no reply within {:?}", self.timing.reply));
+        }
+        while let Some(&(due, nonce)) = self.timers.first() {
+            if due > now {
+                break;
+            }
+            self.timers.pop_first();
+            if let Some(claim) = self.claims.get_mut(&nonce) {
+                claim.due = None;
+            }
+            self.claim_due(now, nonce);
+            self.rearm(nonce);
+            if self
+                .claims
+                .get(&nonce)
+                .is_some_and(|claim| claim.due.is_some_and(|due| due <= now))
+            {
+                // What is left is a renewal, which goes out with all others that are due.
+                self.renew_due(now);
+            }
+        }
+    }
+
+    fn claim_due(&mut self, now: Timestamp, nonce: Nonce) {
+        let Some(claim) = self.claims.get(&nonce) else {
+            return;
+        };
+        if claim.is_wanted() {
+            return self.wait_due(now, nonce);
+        }
+        match &claim.phase {
+            Phase::Held(held) if held.end() <= now => {
+                let max_hold = held.ends_at.is_some_and(|end| end <= now);
+                self.lose(
+                    nonce,
+                    if max_hold {
+                        Loss::MaxHold
+                    } else {
+                        Loss::Expired
+                    },
+                );
+            }
+            Phase::Ending(ending) if ending.give_up_at <= now => self.forget(nonce, None),
+            Phase::Ending(ending) if ending.retry_at.is_some_and(|at| at <= now) => {
+                self.retry_end(now, nonce);
+            }
+            _ => {}
+        }
+    }
+
+    fn wait_due(&mut self, now: Timestamp, nonce: Nonce) {
+        let Some(claim) = self.claims.get(&nonce) else {
+            return;
+        };
+        if let Some(failure) = self.verdict(now, claim) {
+            return self.fail(now, nonce, failure);
+        }
+        if claim.warn_at <= now {
+            self.warn(now, nonce);
+        }
+        let Some(claim) = self.claims.get(&nonce) else {
+            return;
+        };
+        let ask = match &claim.phase {
+            Phase::Pausing { until } => *until <= now,
+            Phase::Queued(queued) => {
+                !queued.calling && (claim.warning || queued.ask_at.is_some_and(|at| at <= now))
+            }
+            _ => false,
+        };
+        if ask && self.down_since.is_none() {
+            self.ask(now, nonce);
+        }
+    }
+
+    /// Whether a wait is over, and how it ended.
+    fn verdict(&self, now: Timestamp, claim: &Claim) -> Option<Failure> {
+        let too_late = claim
+            .request
+            .deadline
+            .is_some_and(|deadline| deadline <= now);
+        if let Some(since) = self.down_since {
+            let given_up = since.max(claim.asked_at).plus(self.timing.outage) <= now;
+            let failure = || Failure::Unavailable(self.down_because.clone());
+            return (too_late || given_up).then(failure);
+        }
+        too_late.then(|| match &claim.busy {
+            Some(busy) => Failure::Busy(busy.clone()),
+            None => Failure::Ambiguous,
+        })
+    }
+
+    /// Tells of a long wait: at once while nobody can be asked, else with the answer to the question who
+    /// holds the lock now.
+    fn warn(&mut self, now: Timestamp, nonce: Nonce) {
+        let Some(claim) = self.claims.get_mut(&nonce) else {
+            return;
+        };
+        claim.warn_at = claim.asked_at.plus(now.since(claim.asked_at) * 2);
+        claim.warning = true;
+        if self.down_since.is_some() {
+            self.tell_wait(now, nonce);
+        }
+    }
+
+    pub(super) fn tell_wait(&mut self, now: Timestamp, nonce: Nonce) {
+        let Some(claim) = self.claims.get_mut(&nonce) else {
+            return;
+        };
+        claim.warning = false;
+        let waited = now.since(claim.asked_at);
+        self.outputs.push_back(Output::StillWaiting {
+            nonce,
+            waited,
+            busy: claim.busy.clone(),
+        });
+    }
+
+    pub(super) fn lose(&mut self, nonce: Nonce, loss: Loss) {
+        let Some(claim) = self.claims.get_mut(&nonce) else {
+            return;
+        };
+        claim.phase = Phase::Lost {
+            clean: loss == Loss::Gone,
+        };
+        self.outputs.push_back(Output::Lost(nonce, loss));
+        self.rearm(nonce);
+    }
+
+    fn retry_end(&mut self, now: Timestamp, nonce: Nonce) {
+        if let Some(Claim {
+            phase: Phase::Ending(ending),
+            ..
+        }) = self.claims.get_mut(&nonce)
+        {
+            ending.retry_at = None;
+        }
+        if self.down_since.is_none() {
+            self.send_end(now, nonce, false);
+        }
+    }
+}

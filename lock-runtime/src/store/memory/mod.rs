@@ -1,0 +1,90 @@
+//! The in-process store: the same answers as from a server, for tests, demos and single-process programs.
+
+mod twin;
+#[cfg(test)]
+mod twin_test;
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use self::twin::Twin;
+use super::{Hello, Push};
+use crate::protocol::CallError;
+use crate::time;
+use crate::wire::{Call, Reply};
+
+/// The stores of this process by name: managers with the same URL contend, as on a server.
+static STORES: LazyLock<Mutex<HashMap<String, Arc<Mutex<Store>>>>> = LazyLock::new(Mutex::default);
+
+#[derive(Default)]
+struct Store {
+    twin: Twin,
+    inboxes: HashMap<String, UnboundedSender<Push>>,
+}
+
+/// A store of this process, by name.
+pub(crate) struct MemoryEndpoint(Arc<Mutex<Store>>);
+
+/// A connection to it.
+pub(crate) struct MemoryConnection {
+    store: Arc<Mutex<Store>>,
+    inbox: String,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn now_us() -> u64 {
+    time::now().as_nanos() / 1000 + EPOCH_US
+}
+
+/// The store counts from boot; its tokens are to look like those of a server, which are above 10^15.
+const EPOCH_US: u64 = 1_700_000_000_000_000;
+
+impl MemoryEndpoint {
+    pub(crate) fn named(name: &str) -> Self {
+        Self(Arc::clone(
+            lock(&STORES).entry(name.to_owned()).or_default(),
+        ))
+    }
+
+    pub(super) fn connect(&self, hello: Hello, pushes: UnboundedSender<Push>) -> MemoryConnection {
+        let mut store = lock(&self.0);
+        let quarantine = if hello.acquainted {
+            hello.quarantine
+        } else {
+            std::time::Duration::ZERO
+        };
+        store.twin.open(now_us(), hello.floor, quarantine);
+        store.inboxes.insert(hello.inbox.clone(), pushes);
+        MemoryConnection {
+            store: Arc::clone(&self.0),
+            inbox: hello.inbox,
+        }
+    }
+}
+
+impl MemoryConnection {
+    pub(super) fn send(&self, calls: &[Call]) -> Vec<Result<Reply, CallError>> {
+        let mut store = lock(&self.store);
+        let Store { twin, inboxes } = &mut *store;
+        let mut publish = |inbox: &str, nonce, fence| {
+            inboxes
+                .get(inbox)
+                .is_some_and(|pushes| pushes.send(Push::Granted(nonce, fence)).is_ok())
+        };
+        calls
+            .iter()
+            .map(|call| Ok(twin.call(now_us(), call, &mut publish)))
+            .collect()
+    }
+}
+
+impl Drop for MemoryConnection {
+    fn drop(&mut self) {
+        lock(&self.store).inboxes.remove(&self.inbox);
+    }
+}

@@ -1,0 +1,165 @@
+//! The in-process twin of the scripts: the same decisions over a map instead of a server.
+//!
+//! It mirrors `acquire`, `release`, `cancel`, `renew`, `inspect` and `open` of `wire/scripts` step by step: every
+//! key with its expiry, the queue, the tombstones, the fence counter with its quarantine. Time comes in, nothing
+//! is random. A property test feeds random calls to this and to a real server and compares every reply and every
+//! pushed grant; change a script and its twin together.
+//!
+//! Three shortcuts, none of which shows in a reply: the queue and the waiters' entries are one map here, because
+//! on the server they are written and expire together; `acquire_free.lua` and `release_quiet.lua` are left out,
+//! because they only shorten what the long scripts do anyway; a ttl below a millisecond, which the script refuses
+//! with an error, is the caller's to refuse.
+
+mod counter;
+mod record;
+mod step;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use self::counter::Counter;
+use self::record::{Hold, Record, Stamp};
+use self::step::Step;
+use crate::Fence;
+use crate::wire::{
+    Call, Give, Inspection, Nonce, Renewal, RenewalReply, Reply, WAITER_LEASE, Waiter,
+};
+
+/// How a grant is told: inbox, nonce and token; answers whether anybody listens there.
+pub type Publish<'a> = dyn FnMut(&str, Nonce, Fence) -> bool + 'a;
+
+/// What a server knows about all locks, in memory.
+#[derive(Debug, Default)]
+pub struct Twin {
+    counter: Counter,
+    records: HashMap<String, Record>,
+    sweep_at: usize,
+}
+
+impl Twin {
+    /// Does what the server does on this call at this instant, in microseconds of one clock that never goes
+    /// back. Grants to waiters are told through `publish`.
+    pub fn call(&mut self, now_us: u64, call: &Call, publish: &mut Publish<'_>) -> Reply {
+        let now = Stamp::from_micros(now_us);
+        self.sweep(now);
+        match call {
+            Call::Acquire(ask) => {
+                Reply::Acquire(self.step(now, &ask.give, publish, |mut step| step.acquire(ask)))
+            }
+            Call::Release(give) => {
+                Reply::Ended(self.step(now, give, publish, |mut step| step.release()))
+            }
+            Call::Cancel { give, tombstone } => {
+                Reply::Ended(self.step(now, give, publish, |mut step| step.cancel(*tombstone)))
+            }
+            Call::Renew(entries) => {
+                Reply::Renewed(entries.iter().map(|entry| self.renew(now, entry)).collect())
+            }
+            Call::Inspect { key, limit } => Reply::Inspection(self.inspect(now, key, *limit)),
+        }
+    }
+
+    /// Makes the fence counter if there is none, as `open.lua` does; answers whether it did.
+    pub fn open(&mut self, now_us: u64, floor: Fence, quarantine: Duration) -> bool {
+        self.counter
+            .open(Stamp::from_micros(now_us), floor, quarantine)
+    }
+
+    /// Puts a key that is not a lock under the name of this lock, for good.
+    pub fn put_foreign(&mut self, key: &str) {
+        self.records
+            .entry(key.to_owned())
+            .or_default()
+            .put_foreign();
+    }
+
+    /// Forgets everything, as FLUSHALL does: a loss of data.
+    pub fn flush(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Whether nothing is stored but the fence counter.
+    #[must_use]
+    pub fn is_empty(&self, now_us: u64) -> bool {
+        self.records
+            .values()
+            .all(|record| record.is_empty(Stamp::from_micros(now_us)))
+    }
+
+    fn step<T>(
+        &mut self,
+        now: Stamp,
+        give: &Give,
+        publish: &mut Publish<'_>,
+        act: impl FnOnce(Step<'_, '_>) -> T,
+    ) -> T {
+        let mut record = self.records.remove(&give.key).unwrap_or_default();
+        record.expire(now);
+        let counter = &mut self.counter;
+        let answer = act(Step {
+            now,
+            counter,
+            record: &mut record,
+            give,
+            publish,
+        });
+        if !record.is_empty(now) {
+            self.records.insert(give.key.clone(), record);
+        }
+        answer
+    }
+
+    fn renew(&mut self, now: Stamp, entry: &Renewal) -> RenewalReply {
+        match entry {
+            Renewal::Hold { key, nonce, ttl } => {
+                let record = self.live(now, key);
+                let renewed = record.is_some_and(|record| record.renew_hold(now, *nonce, *ttl));
+                if renewed {
+                    RenewalReply::Renewed
+                } else {
+                    RenewalReply::Gone
+                }
+            }
+            Renewal::Waiter { key, nonce } => {
+                let record = self.live(now, key);
+                let kept = record.and_then(|record| record.renew_waiter(now, *nonce, WAITER_LEASE));
+                kept.unwrap_or(RenewalReply::Ask)
+            }
+        }
+    }
+
+    fn inspect(&mut self, now: Stamp, key: &str, limit: u32) -> Inspection {
+        let empty = Record::default();
+        let record: &Record = self.live(now, key).map_or(&empty, |record| record);
+        let live = || record.live_waiters(now);
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let waiters = live().take(limit);
+        Inspection {
+            holder: record.holder().cloned(),
+            foreign: matches!(record.hold(), Some(Hold::Foreign)),
+            left: record.hold_left(now),
+            waiting: record::count(live().count()),
+            waiters: waiters
+                .map(|(nonce, who)| Waiter {
+                    nonce,
+                    who: who.clone(),
+                })
+                .collect(),
+        }
+    }
+
+    fn live(&mut self, now: Stamp, key: &str) -> Option<&mut Record> {
+        let record = self.records.get_mut(key)?;
+        record.expire(now);
+        Some(record)
+    }
+
+    /// Drops what has expired, often enough that the map holds at most twice what is live.
+    fn sweep(&mut self, now: Stamp) {
+        const FEW: usize = 64;
+        if self.records.len() >= self.sweep_at.max(FEW) {
+            self.records.retain(|_, record| !record.is_empty(now));
+            self.sweep_at = self.records.len() * 2;
+        }
+    }
+}

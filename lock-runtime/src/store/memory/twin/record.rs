@@ -1,0 +1,266 @@
+//! All keys of one lock, each with its expiry.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use crate::wire::{Claimant, Holder, Nonce, RenewalReply};
+
+/// An instant of the server's clock. TTLs count its milliseconds, waiters' leases its microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Stamp {
+    micros: u64,
+}
+
+impl Stamp {
+    pub(super) const fn from_micros(micros: u64) -> Self {
+        Self { micros }
+    }
+
+    pub(super) const fn micros(self) -> u64 {
+        self.micros
+    }
+
+    const fn millis(self) -> u64 {
+        self.micros / 1_000
+    }
+}
+
+/// A key of the server: a value that is gone when its time is over.
+#[derive(Debug)]
+struct Expiring<T> {
+    value: T,
+    /// The last millisecond at which the value is there; `None` is for ever.
+    until_ms: Option<u64>,
+}
+
+impl<T> Expiring<T> {
+    fn expired(&self, now: Stamp) -> bool {
+        self.until_ms.is_some_and(|until| now.millis() > until)
+    }
+
+    fn left(&self, now: Stamp) -> Option<Duration> {
+        self.until_ms
+            .map(|until| Duration::from_millis(until.saturating_sub(now.millis())))
+    }
+
+    fn prolong(&mut self, now: Stamp, ttl: Duration) {
+        self.until_ms = Some(now.millis().saturating_add(millis(ttl)));
+    }
+}
+
+/// What is under the name of the lock itself.
+#[derive(Debug)]
+pub(super) enum Hold {
+    Ours {
+        holder: Holder,
+        /// Somebody may be queued: the flag `w`.
+        waited_for: bool,
+    },
+    Foreign,
+}
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) deadline_us: u64,
+    pub(super) claim: Duration,
+    pub(super) inbox: String,
+    pub(super) who: Claimant,
+}
+
+type Waiters = BTreeMap<(u64, Nonce), Entry>;
+
+/// One lock: its hold, its queue, its tombstones.
+#[derive(Debug, Default)]
+pub(super) struct Record {
+    hold: Option<Expiring<Hold>>,
+    queue: Option<Expiring<Waiters>>,
+    cancelled: Option<Expiring<HashSet<Nonce>>>,
+}
+
+impl Record {
+    pub(super) fn expire(&mut self, now: Stamp) {
+        self.hold.take_if(|hold| hold.expired(now));
+        self.queue.take_if(|queue| queue.expired(now));
+        self.cancelled.take_if(|cancelled| cancelled.expired(now));
+    }
+
+    pub(super) fn is_empty(&self, now: Stamp) -> bool {
+        self.hold.as_ref().is_none_or(|hold| hold.expired(now))
+            && self.queue.as_ref().is_none_or(|queue| queue.expired(now))
+            && self
+                .cancelled
+                .as_ref()
+                .is_none_or(|cancelled| cancelled.expired(now))
+    }
+
+    pub(super) fn hold(&self) -> Option<&Hold> {
+        self.hold.as_ref().map(|hold| &hold.value)
+    }
+
+    pub(super) fn holder(&self) -> Option<&Holder> {
+        match self.hold()? {
+            Hold::Ours { holder, .. } => Some(holder),
+            Hold::Foreign => None,
+        }
+    }
+
+    pub(super) fn held_by(&self, nonce: Nonce) -> bool {
+        self.holder().is_some_and(|holder| holder.nonce == nonce)
+    }
+
+    pub(super) fn hold_left(&self, now: Stamp) -> Option<Duration> {
+        self.hold.as_ref()?.left(now)
+    }
+
+    pub(super) fn put_hold(&mut self, now: Stamp, holder: Holder, waited_for: bool, ttl: Duration) {
+        let value = Hold::Ours { holder, waited_for };
+        let hold = self.hold.insert(Expiring {
+            value,
+            until_ms: None,
+        });
+        hold.prolong(now, ttl);
+    }
+
+    pub(super) fn put_foreign(&mut self) {
+        self.hold = Some(Expiring {
+            value: Hold::Foreign,
+            until_ms: None,
+        });
+    }
+
+    pub(super) fn delete_hold(&mut self) {
+        self.hold = None;
+    }
+
+    pub(super) fn flag_waited_for(&mut self) {
+        if let Some(Expiring {
+            value: Hold::Ours { waited_for, .. },
+            ..
+        }) = &mut self.hold
+        {
+            *waited_for = true;
+        }
+    }
+
+    pub(super) fn renew_hold(&mut self, now: Stamp, nonce: Nonce, ttl: Duration) -> bool {
+        let renewable = self.held_by(nonce) && ttl.as_millis() > 0;
+        match &mut self.hold {
+            Some(hold) if renewable => hold.prolong(now, ttl),
+            _ => return false,
+        }
+        true
+    }
+
+    pub(super) fn has_queue(&self) -> bool {
+        self.queue.is_some()
+    }
+
+    /// How many entries the queue has, dead ones included.
+    pub(super) fn queue_len(&self) -> u64 {
+        self.queue
+            .as_ref()
+            .map_or(0, |queue| count(queue.value.len()))
+    }
+
+    /// How many entries come before this waiter, dead ones included.
+    pub(super) fn rank(&self, nonce: Nonce) -> u64 {
+        let before = self
+            .waiters()
+            .take_while(|((_, waiter), _)| *waiter != nonce);
+        count(before.count())
+    }
+
+    pub(super) fn ticket_of(&self, nonce: Nonce) -> Option<u64> {
+        self.waiters()
+            .find(|((_, waiter), _)| *waiter == nonce)
+            .map(|((ticket, _), _)| *ticket)
+    }
+
+    pub(super) fn enqueue(&mut self, now: Stamp, place: (u64, Nonce), entry: Entry, ttl: Duration) {
+        let empty = || Expiring {
+            value: Waiters::new(),
+            until_ms: None,
+        };
+        let queue = self.queue.get_or_insert_with(empty);
+        queue.value.insert(place, entry);
+        queue.prolong(now, ttl);
+    }
+
+    /// Takes a waiter out of the queue; a queue without waiters is a key that is not there.
+    pub(super) fn leave(&mut self, nonce: Nonce) -> Option<Entry> {
+        let place = (self.ticket_of(nonce)?, nonce);
+        let waiters = &mut self.queue.as_mut()?.value;
+        let entry = waiters.remove(&place);
+        self.queue.take_if(|queue| queue.value.is_empty());
+        entry
+    }
+
+    /// The first waiter whose lease is live; dead ones before it are removed.
+    pub(super) fn first_waiter(&mut self, now: Stamp) -> Option<Nonce> {
+        loop {
+            let (nonce, live) = {
+                let ((_, nonce), entry) = self.waiters().next()?;
+                (*nonce, entry.deadline_us >= now.micros())
+            };
+            if live {
+                return Some(nonce);
+            }
+            self.leave(nonce);
+        }
+    }
+
+    pub(super) fn live_waiters(&self, now: Stamp) -> impl Iterator<Item = (Nonce, &Claimant)> {
+        let live = self
+            .waiters()
+            .filter(move |(_, entry)| entry.deadline_us >= now.micros());
+        live.map(|((_, nonce), entry)| (*nonce, &entry.who))
+    }
+
+    /// Prolongs a waiter's lease while another hold is there to wait for.
+    pub(super) fn renew_waiter(
+        &mut self,
+        now: Stamp,
+        nonce: Nonce,
+        lease: Duration,
+    ) -> Option<RenewalReply> {
+        self.holder().filter(|holder| holder.nonce != nonce)?;
+        let place = (self.ticket_of(nonce)?, nonce);
+        let queue = self.queue.as_mut()?;
+        queue.value.get_mut(&place)?.deadline_us = now.micros().saturating_add(micros(lease));
+        queue.prolong(now, lease * 2);
+        Some(RenewalReply::Waiting(self.hold_left(now)))
+    }
+
+    pub(super) fn is_cancelled(&self, nonce: Nonce) -> bool {
+        self.cancelled
+            .as_ref()
+            .is_some_and(|cancelled| cancelled.value.contains(&nonce))
+    }
+
+    pub(super) fn bury(&mut self, now: Stamp, nonce: Nonce, tombstone: Duration) {
+        let empty = || Expiring {
+            value: HashSet::new(),
+            until_ms: None,
+        };
+        let cancelled = self.cancelled.get_or_insert_with(empty);
+        cancelled.value.insert(nonce);
+        cancelled.prolong(now, tombstone);
+    }
+
+    fn waiters(&self) -> impl Iterator<Item = (&(u64, Nonce), &Entry)> {
+        self.queue.iter().flat_map(|queue| &queue.value)
+    }
+}
+
+/// The scripts' microseconds of a span that came as whole milliseconds.
+pub(super) fn micros(span: Duration) -> u64 {
+    millis(span).saturating_mul(1_000)
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+pub(super) fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}

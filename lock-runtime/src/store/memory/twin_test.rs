@@ -1,0 +1,7 @@
+//! The twin and a real server, asked the same questions.
+
+mod alike;
+mod both;
+mod branches;
+mod hazards;
+mod random;

@@ -1,0 +1,149 @@
+//! When two replies say the same. Durations may differ by the time a call takes; tokens and places may differ
+//! in value, because both sides seed them from clocks of their own, but not in order.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::time::Duration;
+
+use crate::Fence;
+use crate::wire::{AcquireReply, Busy, Holder, Inspection, Nonce, Obstacle, RenewalReply, Reply};
+
+/// What a stalled machine may add between the two answers.
+const SLACK: Duration = Duration::from_millis(90);
+
+pub(super) type Same = Result<(), String>;
+
+/// Which number of the twin's stands for which of the server's.
+#[derive(Debug, Default)]
+pub(super) struct Numbers(BTreeMap<u64, u64>);
+
+impl Numbers {
+    /// Notes that these two are one and the same, unless that contradicts what was noted before.
+    fn pair(&mut self, what: &str, server: u64, twin: u64) -> Same {
+        let below = self
+            .0
+            .range(..server)
+            .next_back()
+            .is_none_or(|(_, &other)| other < twin);
+        let above = self
+            .0
+            .range(server + 1..)
+            .next()
+            .is_none_or(|(_, &other)| other > twin);
+        let noted = *self.0.entry(server).or_insert(twin);
+        ensure(noted == twin && below && above, || {
+            format!(
+                "{what} {server} of the server is not the twin's {twin}, given {:?}",
+                self.0
+            )
+        })
+    }
+
+    pub(super) fn fence(&mut self, server: Fence, twin: Fence) -> Same {
+        self.pair("fence", server.get(), twin.get())
+    }
+
+    pub(super) fn reply(&mut self, server: &Reply, twin: &Reply) -> Same {
+        match (server, twin) {
+            (Reply::Acquire(server), Reply::Acquire(twin)) => self.acquire(server, twin),
+            (Reply::Renewed(server), Reply::Renewed(twin)) => renewed(server, twin),
+            (Reply::Inspection(server), Reply::Inspection(twin)) => self.inspection(server, twin),
+            _ => equal("reply", server, twin),
+        }
+    }
+
+    fn acquire(&mut self, server: &AcquireReply, twin: &AcquireReply) -> Same {
+        match (server, twin) {
+            (AcquireReply::Granted(server), AcquireReply::Granted(twin)) => {
+                self.fence(*server, *twin)
+            }
+            (AcquireReply::Busy(server), AcquireReply::Busy(twin)) => self.busy(server, twin),
+            _ => equal("reply", server, twin),
+        }
+    }
+
+    fn busy(&mut self, server: &Busy, twin: &Busy) -> Same {
+        match (&server.obstacle, &twin.obstacle) {
+            (Obstacle::Holder(server), Obstacle::Holder(twin)) => {
+                self.holder(server.as_deref(), twin.as_deref())?;
+            }
+            (server, twin) => equal("obstacle", server, twin)?,
+        }
+        left(server.left, twin.left)?;
+        equal("number ahead", &server.ahead, &twin.ahead)?;
+        match (server.ticket, twin.ticket) {
+            (Some(server), Some(twin)) => self.pair("ticket", server, twin),
+            (server, twin) => equal("ticket", &server, &twin),
+        }
+    }
+
+    fn holder(&mut self, server: Option<&Holder>, twin: Option<&Holder>) -> Same {
+        if let (Some(server), Some(twin)) = (server, twin) {
+            equal(
+                "holder",
+                &(server.nonce, &server.who),
+                &(twin.nonce, &twin.who),
+            )?;
+            return self.fence(server.fence, twin.fence);
+        }
+        equal("holder", &server, &twin)
+    }
+
+    fn inspection(&mut self, server: &Inspection, twin: &Inspection) -> Same {
+        self.holder(server.holder.as_ref(), twin.holder.as_ref())?;
+        left(server.left, twin.left)?;
+        let rest = |seen: &Inspection| (seen.foreign, seen.waiting, seen.waiters.clone());
+        equal("inspection", &rest(server), &rest(twin))
+    }
+
+    /// The grants that were told during one call: to whom and in which order.
+    pub(super) fn grants(&mut self, server: &[Grant], twin: &[Grant]) -> Same {
+        let names = |grants: &[Grant]| -> Vec<_> {
+            grants
+                .iter()
+                .map(|grant| (grant.inbox.clone(), grant.nonce))
+                .collect()
+        };
+        equal("grants", &names(server), &names(twin))?;
+        server
+            .iter()
+            .zip(twin)
+            .try_for_each(|(server, twin)| self.fence(server.fence, twin.fence))
+    }
+}
+
+/// A message to a waiter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Grant {
+    pub(super) inbox: String,
+    pub(super) nonce: Nonce,
+    pub(super) fence: Fence,
+}
+
+fn renewed(server: &[RenewalReply], twin: &[RenewalReply]) -> Same {
+    equal("number of answers", &server.len(), &twin.len())?;
+    server.iter().zip(twin).try_for_each(|pair| match pair {
+        (RenewalReply::Waiting(server), RenewalReply::Waiting(twin)) => left(*server, *twin),
+        (server, twin) => equal("renewal", server, twin),
+    })
+}
+
+fn left(server: Option<Duration>, twin: Option<Duration>) -> Same {
+    let alike = match (server, twin) {
+        (Some(server), Some(twin)) => server.abs_diff(twin) <= SLACK,
+        (server, twin) => server == twin,
+    };
+    ensure(alike, || {
+        format!("time left: the server says {server:?}, the twin {twin:?}")
+    })
+}
+
+fn equal<T: PartialEq + Debug>(what: &str, server: &T, twin: &T) -> Same {
+    ensure(server == twin, || {
+        format!("{what}: the server says {server:?}, the twin {twin:?}")
+    })
+}
+
+fn ensure(fine: bool, text: impl FnOnce() -> String) -> Same {
+    if fine { Ok(()) } else { Err(text()) }
+}

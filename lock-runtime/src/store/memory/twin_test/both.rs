@@ -1,0 +1,377 @@
+//! A twin and a server side by side, with one clock that can be moved.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use redis::{Connection, ErrorKind, RedisResult, Value};
+use testkit::RedisServer;
+
+use super::super::twin::Twin;
+use super::alike::{Grant, Numbers};
+use crate::Fence;
+use crate::wire::{
+    Acquire, AcquireReply, Answer, Call, Claimant, Decode, Enqueue, Give, Invocation, Keyspace,
+    Nonce, Reply, Script, parse_grant,
+};
+
+/// Inboxes that somebody listens to.
+pub(super) const LIVE: [&str; 2] = ["lock:inbox:first", "lock:inbox:second"];
+/// An inbox that nobody listens to.
+pub(super) const DEAD: &str = "lock:inbox:dead";
+/// Where both counters start; in the past, so that a counter seeded from the clock is above it.
+pub(super) const START: u64 = 1_700_000_000_000_000;
+
+const MARKER: &str = "end of this call";
+
+/// Every key of the server gets older by so many milliseconds: TTLs, waiters' leases, the quarantine.
+const AGE: &str = "
+local ms = tonumber(ARGV[1])
+local function earlier(us) return string.format('%.0f', tonumber(us) - ms * 1000) end
+for _, key in ipairs(redis.call('KEYS', '*')) do
+  local left = redis.call('PTTL', key)
+  if left >= 0 and left <= ms then
+    redis.call('DEL', key)
+  elseif left >= 0 then
+    redis.call('PEXPIRE', key, left - ms)
+  end
+  if redis.call('TYPE', key).ok == 'hash' then
+    for _, nonce in ipairs(redis.call('HKEYS', key)) do
+      local deadline, rest = string.match(redis.call('HGET', key, nonce), '^(%d+)(.*)$')
+      redis.call('HSET', key, nonce, earlier(deadline) .. rest)
+    end
+  end
+end
+local wait = string.match(redis.call('GET', KEYS[1]) or '', '^wait:(%d+)$')
+if wait then redis.call('SET', KEYS[1], 'wait:' .. earlier(wait)) end";
+
+/// One number on each side.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pair<T> {
+    pub(super) server: T,
+    pub(super) twin: T,
+}
+
+/// Both sides, asked the same.
+pub(super) struct Both {
+    /// Ends with this value.
+    _server: RedisServer,
+    connection: Connection,
+    inboxes: Connection,
+    pub(super) twin: Twin,
+    space: Keyspace,
+    start: Instant,
+    start_us: u64,
+    advanced: Duration,
+    numbers: Numbers,
+    /// The highest token a client has seen.
+    pub(super) seen: Pair<Fence>,
+    /// Messages to waiters, all of them, as the server sent them.
+    pub(super) grants: Vec<Grant>,
+}
+
+impl Both {
+    pub(super) fn new() -> Self {
+        let server = RedisServer::start().expect("a redis-server");
+        let mut inboxes = server.connection();
+        // Left behind without unsubscribing: dropping the guard would do that.
+        inboxes
+            .send_packed_command(
+                &redis::cmd("SUBSCRIBE")
+                    .arg(&LIVE)
+                    .arg(MARKER)
+                    .get_packed_command(),
+            )
+            .expect("a connection");
+        for _ in 0..=LIVE.len() {
+            inboxes.recv_response().expect("a confirmation");
+        }
+        inboxes
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .expect("a socket");
+        let mut both = Self {
+            connection: server.connection(),
+            inboxes,
+            _server: server,
+            twin: Twin::default(),
+            space: Keyspace::new("lock:"),
+            start: Instant::now(),
+            start_us: 0,
+            advanced: Duration::ZERO,
+            numbers: Numbers::default(),
+            seen: Pair {
+                server: Fence::ZERO,
+                twin: Fence::ZERO,
+            },
+            grants: Vec::new(),
+        };
+        both.reset();
+        both
+    }
+
+    /// Forgets everything and starts both counters at [`START`].
+    pub(super) fn reset(&mut self) {
+        let since_1970 = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("after 1970");
+        self.start = Instant::now();
+        self.start_us = u64::try_from(since_1970.as_micros()).expect("fits for 500,000 years");
+        self.advanced = Duration::ZERO;
+        self.numbers = Numbers::default();
+        self.seen = Pair {
+            server: Fence::ZERO,
+            twin: Fence::ZERO,
+        };
+        self.grants.clear();
+        self.flush();
+        self.set_counter(START);
+    }
+
+    /// Sets the server's counter; the twin's has to be missing.
+    fn set_counter(&mut self, number: u64) {
+        self.raw(&["SET", &self.space.fence(), &number.to_string()]);
+        assert!(
+            self.twin.open(number, Fence::ZERO, Duration::ZERO),
+            "the twin has a counter"
+        );
+    }
+
+    /// How long this has been running in real time.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    pub(super) fn now_us(&self) -> u64 {
+        let passed = self.start.elapsed() + self.advanced;
+        self.start_us + u64::try_from(passed.as_micros()).expect("fits")
+    }
+
+    pub(super) fn advance(&mut self, by: Duration) {
+        self.advanced += by;
+        let mut age = redis::cmd("EVAL");
+        age.arg(AGE).arg(1).arg(self.space.fence()).arg(millis(by));
+        age.exec(&mut self.connection).expect("the ageing script");
+    }
+
+    pub(super) fn flush(&mut self) {
+        self.raw(&["FLUSHALL"]);
+        self.twin.flush();
+    }
+
+    pub(super) fn put_foreign(&mut self, key: &str) {
+        let name = self.space.names(key).hold().to_owned();
+        self.raw(&["DEL", &name]);
+        self.raw(&["RPUSH", &name, "not a lock"]);
+        self.twin.put_foreign(key);
+    }
+
+    /// A command of the server's only.
+    pub(super) fn raw(&mut self, words: &[&str]) -> Value {
+        let mut command = redis::Cmd::new();
+        command.arg(words);
+        command
+            .query(&mut self.connection)
+            .unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+
+    /// Both sides' `open`, with a floor that may be far above or zero on both alike.
+    pub(super) fn open(
+        &mut self,
+        floor: Pair<Fence>,
+        quarantine: Duration,
+    ) -> Result<bool, String> {
+        let mut open = redis::cmd("EVAL");
+        open.arg(Script::Open.text()).arg(1).arg(self.space.fence());
+        open.arg(floor.server.get()).arg(millis(quarantine));
+        let now_us = self.now_us();
+        let server: bool = open
+            .query(&mut self.connection)
+            .map_err(|error| error.to_string())?;
+        let twin = self.twin.open(now_us, floor.twin, quarantine);
+        if server == twin {
+            Ok(server)
+        } else {
+            Err(format!("open: {server} and {twin}"))
+        }
+    }
+
+    /// The answer both give, in the server's numbers; an error where they differ.
+    pub(super) fn call(&mut self, call: &Pair<Call>) -> Result<Pair<Reply>, String> {
+        let now_us = self.now_us();
+        let answer = self.ask(&call.server).map_err(|error| error.to_string())?;
+        let server = call.server.decode(answer)?;
+        let mut told = Vec::new();
+        let twin = self
+            .twin
+            .call(now_us, &call.twin, &mut |inbox, nonce, fence| {
+                let live = LIVE.contains(&inbox);
+                if live {
+                    told.push(Grant {
+                        inbox: inbox.to_owned(),
+                        nonce,
+                        fence,
+                    });
+                }
+                live
+            });
+        let sent = self.sent();
+        self.numbers.reply(&server, &twin)?;
+        self.numbers.grants(&sent, &told)?;
+        self.learn(&server, &twin, &sent, &told);
+        self.grants.extend(sent);
+        Ok(Pair { server, twin })
+    }
+
+    /// What the server says to a call, undecoded.
+    pub(super) fn ask(&mut self, call: &Call) -> RedisResult<Answer> {
+        let reply: Value = eval(&call.encode(&self.space)).query(&mut self.connection)?;
+        Ok(answer(reply))
+    }
+
+    /// The messages since the last time; a message to ourselves marks their end.
+    fn sent(&mut self) -> Vec<Grant> {
+        self.raw(&["PUBLISH", MARKER, ""]);
+        let mut sent = Vec::new();
+        loop {
+            let message = self.inboxes.recv_response().expect("the marker, at least");
+            let message = redis::Msg::from_value(&message).expect("a message");
+            if message.get_channel_name() == MARKER {
+                return sent;
+            }
+            let payload: String = message.get_payload().expect("text");
+            let (nonce, fence) = parse_grant(&payload).expect("a grant");
+            sent.push(Grant {
+                inbox: message.get_channel_name().to_owned(),
+                nonce,
+                fence,
+            });
+        }
+    }
+
+    fn learn(&mut self, server: &Reply, twin: &Reply, sent: &[Grant], told: &[Grant]) {
+        for (seen, reply, grants) in [
+            (&mut self.seen.server, server, sent),
+            (&mut self.seen.twin, twin, told),
+        ] {
+            let granted = match reply {
+                Reply::Acquire(AcquireReply::Granted(fence)) => Some(*fence),
+                _ => None,
+            };
+            let fences = grants.iter().map(|grant| grant.fence).chain(granted);
+            *seen = fences.fold(*seen, Ord::max);
+        }
+    }
+}
+
+/// Short forms for tests that need no different numbers on the two sides.
+impl Both {
+    pub(super) fn same(&mut self, call: Call) -> Reply {
+        let call = Pair {
+            server: call.clone(),
+            twin: call,
+        };
+        self.call(&call)
+            .unwrap_or_else(|difference| panic!("{:?}: {difference}", call.server))
+            .server
+    }
+
+    pub(super) fn acquire(&mut self, ask: Acquire) -> AcquireReply {
+        match self.same(Call::Acquire(ask)) {
+            Reply::Acquire(reply) => reply,
+            other => panic!("an acquire was answered by {other:?}"),
+        }
+    }
+
+    pub(super) fn granted(&mut self, ask: Acquire) -> Fence {
+        match self.acquire(ask) {
+            AcquireReply::Granted(fence) => fence,
+            other => panic!("not granted: {other:?}"),
+        }
+    }
+
+    pub(super) fn busy(&mut self, ask: Acquire) -> crate::wire::Busy {
+        match self.acquire(ask) {
+            AcquireReply::Busy(busy) => busy,
+            other => panic!("not busy: {other:?}"),
+        }
+    }
+
+    pub(super) fn release(&mut self, nonce: Nonce) -> bool {
+        self.same(Call::Release(give(nonce))) == Reply::Ended(true)
+    }
+}
+
+pub(super) const KEY: &str = "order:7";
+pub(super) const QUARANTINE: Duration = Duration::from_millis(5_400);
+
+pub(super) fn nonce(number: u8) -> Nonce {
+    Nonce::from_bits(u128::from(number) << 120 | 0xfeed)
+}
+
+pub(super) fn give(nonce: Nonce) -> Give {
+    Give {
+        key: KEY.to_owned(),
+        nonce,
+        floor: Fence::ZERO,
+        quarantine: QUARANTINE,
+    }
+}
+
+/// An acquire that queues under this inbox.
+pub(super) fn queueing(nonce: Nonce, inbox: &str) -> Acquire {
+    let enqueue = Some(Enqueue {
+        inbox: inbox.to_owned(),
+        ticket: None,
+    });
+    Acquire {
+        enqueue,
+        ..once(nonce)
+    }
+}
+
+/// An acquire that tries once.
+pub(super) fn once(nonce: Nonce) -> Acquire {
+    Acquire {
+        give: give(nonce),
+        ttl: Duration::from_millis(15_000),
+        who: claimant(nonce),
+        enqueue: None,
+    }
+}
+
+pub(super) fn claimant(nonce: Nonce) -> Claimant {
+    Claimant {
+        ttl: Duration::from_secs(15),
+        since_unix_ms: 1_700_000_000_000,
+        pid: u32::from(nonce.jitter()),
+        host: "somewhere".to_owned(),
+        function: "bank::withdraw (with spaces)".to_owned(),
+    }
+}
+
+fn eval(words: &Invocation) -> redis::Cmd {
+    let mut eval = redis::cmd("EVAL");
+    eval.arg(words.script().text())
+        .arg(words.keys())
+        .arg(words.words().collect::<Vec<_>>());
+    eval
+}
+
+fn answer(value: Value) -> Answer {
+    match value {
+        Value::Int(number) => Answer::Int(number),
+        Value::BulkString(text) => Answer::Text(String::from_utf8(text).expect("text")),
+        Value::SimpleString(text) => Answer::Text(text),
+        Value::Array(items) => Answer::List(items.into_iter().map(answer).collect()),
+        _ => Answer::Other,
+    }
+}
+
+/// The code and the text of the error a call has to end in.
+pub(super) fn refusal(reply: RedisResult<Answer>) -> String {
+    let error = reply.expect_err("the server refuses this");
+    assert_ne!(error.kind(), ErrorKind::Io, "{error}");
+    error.to_string()
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).expect("fits")
+}

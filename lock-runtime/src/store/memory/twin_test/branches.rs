@@ -1,0 +1,381 @@
+//! Branches of the scripts that random sequences rarely reach, each on both sides.
+
+use std::time::Duration;
+
+use super::both::{
+    Both, DEAD, KEY, LIVE, Pair, QUARANTINE, START, claimant, give, nonce, once, queueing,
+};
+use crate::Fence;
+use crate::wire::{
+    Acquire, AcquireReply, Call, Enqueue, Give, Holder, Obstacle, Renewal, RenewalReply, Reply,
+};
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+fn cancel(number: u8, tombstone: Duration) -> Call {
+    Call::Cancel {
+        give: give(nonce(number)),
+        tombstone,
+    }
+}
+
+fn renew_waiter(number: u8) -> Call {
+    Call::Renew(vec![Renewal::Waiter {
+        key: KEY.to_owned(),
+        nonce: nonce(number),
+    }])
+}
+
+fn renew_hold(number: u8, ttl: Duration) -> Call {
+    Call::Renew(vec![Renewal::Hold {
+        key: KEY.to_owned(),
+        nonce: nonce(number),
+        ttl,
+    }])
+}
+
+fn inspect() -> Call {
+    Call::Inspect {
+        key: KEY.to_owned(),
+        limit: 10,
+    }
+}
+
+#[test]
+fn a_tombstone_refuses_the_late_acquire_until_it_is_over() {
+    let mut both = Both::new();
+    let tombstone = Duration::from_secs(3);
+    assert_eq!(both.same(cancel(1, tombstone)), Reply::Ended(false));
+    assert_eq!(both.acquire(once(nonce(1))), AcquireReply::Cancelled);
+    assert_eq!(
+        both.acquire(queueing(nonce(1), LIVE[0])),
+        AcquireReply::Cancelled
+    );
+    both.granted(once(nonce(2)));
+    assert!(both.release(nonce(2)));
+    both.advance(tombstone * 2);
+    both.granted(once(nonce(1)));
+}
+
+#[test]
+fn a_cancel_without_tombstone_lets_the_same_request_ask_again() {
+    let mut both = Both::new();
+    both.granted(once(nonce(1)));
+    assert_eq!(both.same(cancel(1, Duration::ZERO)), Reply::Ended(true));
+    both.granted(once(nonce(1)));
+}
+
+#[test]
+fn a_cancel_of_a_hold_grants_to_the_next() {
+    let mut both = Both::new();
+    both.granted(once(nonce(1)));
+    both.busy(queueing(nonce(2), LIVE[0]));
+    assert_eq!(both.same(cancel(1, MINUTE)), Reply::Ended(true));
+    assert_eq!(both.grants.last().map(|grant| grant.nonce), Some(nonce(2)));
+}
+
+#[test]
+fn a_lost_push_is_made_good_by_asking_again() {
+    let mut both = Both::new();
+    both.granted(once(nonce(1)));
+    both.busy(queueing(nonce(2), LIVE[1]));
+    assert!(both.release(nonce(1)));
+    let pushed = both.grants.pop().expect("a grant");
+    assert_eq!((pushed.inbox.as_str(), pushed.nonce), (LIVE[1], nonce(2)));
+    assert_eq!(both.granted(queueing(nonce(2), LIVE[1])), pushed.fence);
+    both.advance(Duration::from_secs(10));
+    assert_eq!(
+        both.granted(once(nonce(2))),
+        pushed.fence,
+        "the claim became the full ttl"
+    );
+}
+
+#[test]
+fn a_grant_that_nobody_takes_up_passes_to_the_next_who_asks() {
+    let mut both = Both::new();
+    both.granted(once(nonce(1)));
+    both.busy(queueing(nonce(2), LIVE[0]));
+    assert!(both.release(nonce(1)));
+    assert_eq!(both.busy(once(nonce(3))).ahead, 0);
+    both.advance(Duration::from_millis(2_500));
+    let fence = both.granted(once(nonce(3)));
+    assert!(fence > both.grants[0].fence);
+    assert_eq!(
+        both.same(renew_hold(2, MINUTE)),
+        Reply::Renewed(vec![RenewalReply::Gone])
+    );
+}
+
+#[test]
+fn a_dead_waiter_is_skipped_at_release() {
+    let mut both = Both::new();
+    both.granted(once(nonce(1)));
+    both.busy(queueing(nonce(2), LIVE[0]));
+    both.advance(Duration::from_millis(1_500));
+    both.busy(queueing(nonce(3), LIVE[1]));
+    both.advance(Duration::from_millis(1_500));
+    assert_eq!(
+        both.same(renew_waiter(3)),
+        both.same(renew_waiter(3)),
+        "renewing has no end"
+    );
+    assert!(both.release(nonce(1)));
+    assert_eq!(
+        both.grants
+            .iter()
+            .map(|grant| grant.nonce)
+            .collect::<Vec<_>>(),
+        [nonce(3)]
+    );
+    assert_eq!(
+        both.same(renew_waiter(2)),
+        Reply::Renewed(vec![RenewalReply::Ask])
+    );
+}
+
+#[test]
+fn a_waiter_that_nobody_can_tell_is_skipped_at_release() {
+    let mut both = Both::new();
+    both.granted(once(nonce(1)));
+    both.busy(queueing(nonce(2), DEAD));
+    both.busy(queueing(nonce(3), LIVE[0]));
+    assert!(both.release(nonce(1)));
+    assert_eq!(
+        both.grants
+            .iter()
+            .map(|grant| grant.nonce)
+            .collect::<Vec<_>>(),
+        [nonce(3)]
+    );
+}
+
+#[test]
+fn a_free_lock_goes_to_the_request_when_nobody_before_it_can_be_told() {
+    let mut both = Both::new();
+    both.granted(Acquire {
+        ttl: Duration::from_secs(1),
+        ..once(nonce(1))
+    });
+    both.busy(queueing(nonce(2), DEAD));
+    both.advance(Duration::from_millis(1_500));
+    both.granted(once(nonce(3)));
+}
+
+#[test]
+fn a_waiter_behind_others_gets_the_lock_without_being_told() {
+    let mut both = Both::new();
+    both.granted(Acquire {
+        ttl: Duration::from_secs(1),
+        ..once(nonce(1))
+    });
+    both.busy(queueing(nonce(2), DEAD));
+    assert_eq!(both.busy(queueing(nonce(3), DEAD)).ahead, 1);
+    both.advance(Duration::from_millis(1_500));
+    both.granted(queueing(nonce(3), DEAD));
+}
+
+#[test]
+fn a_skipped_waiter_queues_again_at_its_old_place() {
+    let mut both = Both::new();
+    both.granted(once(nonce(1)));
+    let ticket = both.busy(queueing(nonce(2), LIVE[0])).ticket;
+    both.advance(Duration::from_secs(5));
+    both.busy(queueing(nonce(3), LIVE[0]));
+    let enqueue = Some(Enqueue {
+        inbox: LIVE[0].to_owned(),
+        ticket,
+    });
+    let again = both.busy(Acquire {
+        enqueue,
+        ..once(nonce(2))
+    });
+    assert_eq!((again.ahead, again.ticket), (0, ticket));
+}
+
+#[test]
+fn a_waiter_whose_first_reply_was_lost_learns_its_place() {
+    let mut both = Both::new();
+    both.granted(once(nonce(1)));
+    let first = both.busy(queueing(nonce(2), LIVE[0]));
+    assert!(first.ticket.is_some());
+    assert_eq!(both.busy(queueing(nonce(2), LIVE[0])).ticket, first.ticket);
+}
+
+#[test]
+fn a_foreign_key_counts_as_busy_and_is_never_touched() {
+    let mut both = Both::new();
+    both.put_foreign(KEY);
+    let busy = both.busy(queueing(nonce(1), LIVE[0]));
+    assert_eq!((busy.obstacle, busy.left), (Obstacle::ForeignKey, None));
+    assert!(!both.release(nonce(1)));
+    assert_eq!(both.same(cancel(1, MINUTE)), Reply::Ended(false));
+    assert_eq!(
+        both.same(renew_waiter(1)),
+        Reply::Renewed(vec![RenewalReply::Ask])
+    );
+    assert_eq!(
+        both.same(renew_hold(1, MINUTE)),
+        Reply::Renewed(vec![RenewalReply::Gone])
+    );
+    let Reply::Inspection(seen) = both.same(inspect()) else {
+        panic!("not an inspection")
+    };
+    assert!(seen.foreign && seen.holder.is_none());
+    let kept: Vec<String> =
+        redis::from_redis_value(both.raw(&["LRANGE", "lock:{order:7}", "0", "-1"])).unwrap();
+    assert_eq!(kept, ["not a lock"]);
+}
+
+#[test]
+fn releasing_another_requests_hold_changes_nothing() {
+    let mut both = Both::new();
+    let fence = both.granted(once(nonce(1)));
+    both.busy(queueing(nonce(2), LIVE[0]));
+    assert!(!both.release(nonce(3)));
+    assert!(!both.release(nonce(2)));
+    assert_eq!(both.same(cancel(3, Duration::ZERO)), Reply::Ended(false));
+    assert_eq!(both.granted(once(nonce(1))), fence);
+    assert!(both.grants.is_empty());
+}
+
+#[test]
+fn a_deleted_counter_is_waited_out_and_tokens_go_on_rising() {
+    let mut both = Both::new();
+    let before = both.granted(once(nonce(1)));
+    both.flush();
+    let busy = both.busy(queueing(nonce(2), LIVE[0]));
+    assert_eq!(busy.obstacle, Obstacle::DataLoss);
+    assert!(busy.left.is_some_and(|left| left <= QUARANTINE));
+    both.advance(QUARANTINE / 2);
+    // Also those who are not first learn what they wait for, and for how long.
+    both.busy(queueing(nonce(2), LIVE[0]));
+    let busy = both.busy(queueing(nonce(3), LIVE[0]));
+    assert_eq!((busy.obstacle, busy.ahead), (Obstacle::DataLoss, 1));
+    assert!(
+        busy.left
+            .is_some_and(|left| left > Duration::ZERO && left <= QUARANTINE / 2)
+    );
+    both.advance(QUARANTINE);
+    let after = both.granted(queueing(nonce(2), LIVE[0]));
+    assert!(after > before, "{after} after {before}");
+}
+
+#[test]
+fn a_counter_behind_what_a_client_has_seen_is_waited_out() {
+    for behind in [0, 1, 1_000] {
+        let mut both = Both::new();
+        let floor = Fence::new(START + 1 + behind);
+        let give = Give {
+            floor,
+            ..give(nonce(1))
+        };
+        let busy = both.busy(Acquire {
+            give: give.clone(),
+            ..once(nonce(1))
+        });
+        assert_eq!(busy.obstacle, Obstacle::DataLoss, "{behind} behind");
+        both.advance(QUARANTINE * 2);
+        assert!(
+            both.granted(Acquire {
+                give,
+                ..once(nonce(1))
+            }) > floor
+        );
+    }
+}
+
+#[test]
+fn without_a_quarantine_the_counter_starts_again_at_once() {
+    let mut both = Both::new();
+    let before = both.granted(once(nonce(1)));
+    both.flush();
+    let give = Give {
+        quarantine: Duration::ZERO,
+        ..give(nonce(2))
+    };
+    let after = both.granted(Acquire {
+        give,
+        ..once(nonce(2))
+    });
+    assert!(after > before, "{after} after {before}");
+}
+
+#[test]
+fn a_release_during_the_quarantine_leaves_the_waiters_queued() {
+    let mut both = Both::new();
+    both.granted(once(nonce(1)));
+    both.busy(queueing(nonce(2), LIVE[0]));
+    let floor = Fence::new(START + 1_000);
+    assert_eq!(
+        both.same(Call::Release(Give {
+            floor,
+            ..give(nonce(1))
+        })),
+        Reply::Ended(true)
+    );
+    assert!(both.grants.is_empty());
+    let Reply::Inspection(seen) = both.same(inspect()) else {
+        panic!("not an inspection")
+    };
+    assert_eq!((seen.holder, seen.waiting), (None, 1));
+}
+
+#[test]
+fn only_a_missing_counter_is_opened() {
+    let mut both = Both::new();
+    let floor = Pair {
+        server: Fence::ZERO,
+        twin: Fence::ZERO,
+    };
+    assert!(!both.open(floor, QUARANTINE).unwrap());
+    both.flush();
+    assert!(both.open(floor, QUARANTINE).unwrap());
+    assert_eq!(both.busy(once(nonce(1))).obstacle, Obstacle::DataLoss);
+    both.flush();
+    assert!(both.open(floor, Duration::ZERO).unwrap());
+    both.granted(once(nonce(1)));
+}
+
+#[test]
+fn an_inspection_shows_the_holder_and_the_live_waiters() {
+    let mut both = Both::new();
+    let fence = both.granted(once(nonce(1)));
+    both.busy(queueing(nonce(2), LIVE[0]));
+    both.advance(Duration::from_millis(1_500));
+    both.busy(queueing(nonce(3), LIVE[0]));
+    both.busy(queueing(nonce(4), LIVE[0]));
+    both.advance(Duration::from_millis(1_000));
+    let Reply::Inspection(seen) = both.same(Call::Inspect {
+        key: KEY.to_owned(),
+        limit: 1,
+    }) else {
+        panic!("not an inspection")
+    };
+    assert_eq!(
+        seen.holder,
+        Some(Holder {
+            nonce: nonce(1),
+            fence,
+            who: claimant(nonce(1))
+        })
+    );
+    assert_eq!((seen.waiting, seen.waiters.len()), (2, 1));
+    assert_eq!(
+        (seen.waiters[0].nonce, &seen.waiters[0].who),
+        (nonce(3), &claimant(nonce(3)))
+    );
+}
+
+#[test]
+fn nothing_is_left_of_a_lock_when_everything_is_over() {
+    let mut both = Both::new();
+    both.granted(once(nonce(1)));
+    both.busy(queueing(nonce(2), LIVE[0]));
+    both.same(cancel(3, Duration::from_secs(1)));
+    assert!(!both.twin.is_empty(both.now_us()));
+    both.advance(MINUTE);
+    assert!(both.twin.is_empty(both.now_us()));
+    let keys: Vec<String> = redis::from_redis_value(both.raw(&["KEYS", "*"])).unwrap();
+    assert_eq!(keys, ["lock:fence"]);
+}

@@ -1,0 +1,127 @@
+//! What only a real server does: refuse, run full, turn into a replica, lose one key of a lock.
+
+use std::time::Duration;
+
+use super::both::{Both, KEY, LIVE, give, nonce, once, queueing, refusal};
+use crate::wire::{Acquire, Answer, Call, Renewal};
+
+fn renew(number: u8, ttl: Duration) -> Renewal {
+    Renewal::Hold {
+        key: KEY.to_owned(),
+        nonce: nonce(number),
+        ttl,
+    }
+}
+
+fn renew_waiter(number: u8) -> Renewal {
+    Renewal::Waiter {
+        key: KEY.to_owned(),
+        nonce: nonce(number),
+    }
+}
+
+fn ints(answer: Answer) -> Vec<i64> {
+    let Answer::List(items) = answer else {
+        panic!("not a list: {answer:?}")
+    };
+    let int = |item| {
+        if let Answer::Int(number) = item {
+            number
+        } else {
+            panic!("not a number")
+        }
+    };
+    items.into_iter().map(int).collect()
+}
+
+#[test]
+fn a_ttl_of_zero_is_refused() {
+    let mut both = Both::new();
+    let ask = Call::Acquire(Acquire {
+        ttl: Duration::ZERO,
+        ..once(nonce(1))
+    });
+    assert!(refusal(both.ask(&ask)).contains("the ttl must be above zero"));
+    both.granted(once(nonce(1)));
+    assert!(refusal(both.ask(&ask)).contains("the ttl must be above zero"));
+    assert_eq!(
+        ints(
+            both.ask(&Call::Renew(vec![renew(1, Duration::ZERO)]))
+                .unwrap()
+        ),
+        [0]
+    );
+    both.granted(once(nonce(1)));
+}
+
+#[test]
+fn a_foreign_value_under_the_counters_name_is_named_and_kept() {
+    let mut both = Both::new();
+    for words in [
+        ["SET", "lock:fence", "mine"],
+        ["LPUSH", "lock:fence", "mine"],
+    ] {
+        both.raw(&["DEL", "lock:fence"]);
+        both.raw(&words);
+        let ask = Call::Acquire(queueing(nonce(1), LIVE[0]));
+        assert!(refusal(both.ask(&ask)).contains("the fence key holds a foreign value"));
+    }
+}
+
+#[test]
+fn a_replica_refuses_in_its_own_words() {
+    let mut both = Both::new();
+    both.raw(&["REPLICAOF", "127.0.0.1", "1"]);
+    for ask in [once(nonce(1)), queueing(nonce(1), LIVE[0])] {
+        let text = refusal(both.ask(&Call::Acquire(ask)));
+        assert!(text.contains("read only replica"), "{text}");
+    }
+}
+
+#[test]
+fn a_full_server_refuses_new_holds_in_its_own_words_and_keeps_the_old_ones() {
+    let mut both = Both::new();
+    both.granted(once(nonce(1)));
+    both.busy(queueing(nonce(2), LIVE[0]));
+    both.raw(&["CONFIG", "SET", "maxmemory", "1"]);
+    let mut other = once(nonce(3));
+    other.give.key = "another".to_owned();
+    let text = refusal(both.ask(&Call::Acquire(other)));
+    assert!(text.contains("used memory > 'maxmemory'"), "{text}");
+    // A waiter's entry comes first, where a HSET alone would be refused and take the hold's entry along.
+    let batch = Call::Renew(vec![renew_waiter(2), renew(1, Duration::from_secs(9))]);
+    let answers = ints(both.ask(&batch).unwrap());
+    assert!(answers[0] > 0 && answers[1] == 1, "{answers:?}");
+    assert_eq!(
+        both.ask(&Call::Release(give(nonce(1)))).unwrap(),
+        Answer::Int(1)
+    );
+    assert_eq!(
+        ints(
+            both.ask(&Call::Renew(vec![renew(2, Duration::from_secs(9))]))
+                .unwrap()
+        ),
+        [1]
+    );
+}
+
+#[test]
+fn a_waiter_whose_place_was_lost_is_told_to_ask() {
+    let mut both = Both::new();
+    both.granted(once(nonce(1)));
+    both.busy(queueing(nonce(2), LIVE[0]));
+    both.raw(&["DEL", "lock:{order:7}:queue"]);
+    assert_eq!(
+        ints(both.ask(&Call::Renew(vec![renew_waiter(2)])).unwrap()),
+        [-1]
+    );
+}
+
+#[test]
+fn a_companion_of_a_foreign_type_spares_the_other_entries_of_a_renewal() {
+    let mut both = Both::new();
+    both.granted(once(nonce(1)));
+    both.raw(&["SET", "lock:{order:7}:waiters", "mine"]);
+    let batch = Call::Renew(vec![renew_waiter(2), renew(1, Duration::from_secs(9))]);
+    assert_eq!(ints(both.ask(&batch).unwrap()), [-1, 1]);
+}

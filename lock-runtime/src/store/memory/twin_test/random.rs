@@ -1,0 +1,441 @@
+//! Random sequences of calls, with time passing in between.
+//!
+//! All spans are chosen so that no sum of [`UNIT`]s comes near the end of one: the milliseconds that really pass
+//! during a sequence cannot decide what has expired. The constant lease of a waiter (2 s) and of the queue
+//! (4 s) are 1.67 and 3.33 units, the other spans end in half a unit.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestError, TestRunner};
+
+use super::both::{Both, DEAD, LIVE, Pair, claimant, nonce};
+use crate::Fence;
+use crate::wire::{
+    Acquire, AcquireReply, Call, Enqueue, Give, Inspection, Obstacle, Renewal, RenewalReply, Reply,
+};
+
+const UNIT: Duration = Duration::from_millis(1_200);
+/// The nearest end of a span is 0.33 units away: a sequence that took longer proves nothing.
+const LIMIT: Duration = Duration::from_millis(300);
+
+const CASES: u32 = 256;
+const STEPS: usize = 60;
+const NONCES: u8 = 4;
+/// Stands for whichever request holds the key.
+const HOLDER: u8 = NONCES;
+
+/// One step; keys and requests by number.
+#[derive(Clone, Debug)]
+enum Step {
+    Acquire {
+        who: Who,
+        ttl: Span,
+        queue: Option<Queue>,
+    },
+    Release {
+        who: Who,
+    },
+    Cancel {
+        who: Who,
+        tombstone: Option<Span>,
+    },
+    Renew(Vec<Entry>),
+    Inspect {
+        key: u8,
+        limit: u32,
+    },
+    Pass {
+        units: u32,
+    },
+    Flush,
+    PutForeign {
+        key: u8,
+    },
+    Open {
+        floor: Floor,
+        quarantine: Option<Span>,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Who {
+    key: u8,
+    nonce: u8,
+    floor: Floor,
+    quarantine: Span,
+}
+
+/// How much its client has seen of the tokens.
+#[derive(Clone, Copy, Debug)]
+enum Floor {
+    Nothing,
+    Everything,
+    /// More than the server has issued: it must have lost data.
+    More,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Span {
+    Short,
+    Middle,
+    Long,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Queue {
+    inbox: &'static str,
+    with_ticket: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Entry {
+    Hold { key: u8, nonce: u8, ttl: Span },
+    Waiter { key: u8, nonce: u8 },
+}
+
+impl Span {
+    fn duration(self) -> Duration {
+        match self {
+            Self::Short => UNIT * 3 / 2,
+            Self::Middle => UNIT * 9 / 2,
+            Self::Long => UNIT * 25 / 2,
+        }
+    }
+}
+
+impl Floor {
+    fn of(self, seen: Fence) -> Fence {
+        match self {
+            Self::Nothing => Fence::ZERO,
+            Self::Everything => seen,
+            Self::More => Fence::new(seen.get() + 20),
+        }
+    }
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        60 => (any_who(), any_span(), any_queue())
+            .prop_map(|(who, ttl, queue)| Step::Acquire { who, ttl, queue }),
+        20 => (any_who(), any_releaser())
+            .prop_map(|(who, nonce)| Step::Release { who: Who { nonce, ..who } }),
+        8 => (any_who(), prop::option::weighted(0.3, any_span()))
+            .prop_map(|(who, tombstone)| Step::Cancel { who, tombstone }),
+        20 => prop::collection::vec(any_entry(), 0..5).prop_map(Step::Renew),
+        8 => (any_key(), 0..4_u32).prop_map(|(key, limit)| Step::Inspect { key, limit }),
+        20 => prop_oneof![6 => Just(1), 1 => 2..14_u32].prop_map(|units| Step::Pass { units }),
+        1 => Just(Step::Flush),
+        1 => any_key().prop_map(|key| Step::PutForeign { key }),
+        1 => (any_floor(), prop::option::of(any_span()))
+            .prop_map(|(floor, quarantine)| Step::Open { floor, quarantine }),
+    ]
+}
+
+fn any_who() -> impl Strategy<Value = Who> {
+    (any_key(), any_nonce(), any_floor(), any_span()).prop_map(|(key, nonce, floor, quarantine)| {
+        Who {
+            key,
+            nonce,
+            floor,
+            quarantine,
+        }
+    })
+}
+
+fn any_key() -> impl Strategy<Value = u8> {
+    prop_oneof![3 => Just(0), 1 => Just(1)]
+}
+
+fn any_nonce() -> impl Strategy<Value = u8> {
+    prop_oneof![3 => 0..NONCES, 1 => Just(HOLDER)]
+}
+
+fn any_releaser() -> impl Strategy<Value = u8> {
+    prop_oneof![1 => 0..NONCES, 4 => Just(HOLDER)]
+}
+
+fn any_floor() -> impl Strategy<Value = Floor> {
+    prop_oneof![60 => Just(Floor::Nothing), 60 => Just(Floor::Everything), 1 => Just(Floor::More)]
+}
+
+fn any_span() -> impl Strategy<Value = Span> {
+    prop_oneof![Just(Span::Short), Just(Span::Middle), Just(Span::Long)]
+}
+
+fn any_queue() -> impl Strategy<Value = Option<Queue>> {
+    let inbox = prop_oneof![3 => Just(LIVE[0]), 3 => Just(LIVE[1]), 1 => Just(DEAD)];
+    let queue = (inbox, any::<bool>());
+    prop::option::weighted(
+        0.8,
+        queue.prop_map(|(inbox, with_ticket)| Queue { inbox, with_ticket }),
+    )
+}
+
+fn any_entry() -> impl Strategy<Value = Entry> {
+    prop_oneof![
+        (any_key(), any_nonce(), any_span()).prop_map(|(key, nonce, ttl)| Entry::Hold {
+            key,
+            nonce,
+            ttl
+        }),
+        (any_key(), 0..NONCES).prop_map(|(key, nonce)| Entry::Waiter { key, nonce }),
+    ]
+}
+
+/// What happened, over all sequences: shows that they went where they should.
+type Reached = BTreeMap<&'static str, u32>;
+
+/// One sequence on its way through both sides.
+struct Run<'a> {
+    both: &'a mut Both,
+    tickets: HashMap<(u8, u8), Pair<u64>>,
+    reached: &'a mut Reached,
+}
+
+impl Run<'_> {
+    fn all(&mut self, steps: &[Step]) -> Result<(), String> {
+        self.both.reset();
+        for (number, step) in steps.iter().enumerate() {
+            if self.both.elapsed() > LIMIT {
+                return Ok(());
+            }
+            self.step(step)
+                .map_err(|difference| format!("step {number}, {step:?}: {difference}"))?;
+        }
+        self.count("whole sequence");
+        self.count_by("grant pushed", self.both.grants.len());
+        Ok(())
+    }
+
+    fn step(&mut self, step: &Step) -> Result<(), String> {
+        match step {
+            Step::Pass { units } => self.both.advance(UNIT * *units),
+            Step::Flush => self.both.flush(),
+            Step::PutForeign { key } => self.both.put_foreign(&name(*key)),
+            Step::Open { floor, quarantine } => {
+                let floor = self.floor(*floor);
+                let quarantine = quarantine.map_or(Duration::ZERO, Span::duration);
+                self.both.open(floor, quarantine)?;
+            }
+            step => {
+                let step = &self.resolve(step.clone());
+                let server = self.call(step, |pair| pair.server, |pair| pair.server);
+                let twin = self.call(step, |pair| pair.twin, |pair| pair.twin);
+                let replies = self.both.call(&Pair { server, twin })?;
+                self.learn(step, &replies);
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the number of the request that holds the key in the place of [`HOLDER`].
+    fn resolve(&mut self, mut step: Step) -> Step {
+        match &mut step {
+            Step::Acquire { who, .. } | Step::Release { who } | Step::Cancel { who, .. } => {
+                who.nonce = self.number(who.key, who.nonce);
+            }
+            Step::Renew(entries) => {
+                for entry in entries {
+                    let (Entry::Hold { key, nonce, .. } | Entry::Waiter { key, nonce }) = entry;
+                    *nonce = self.number(*key, *nonce);
+                }
+            }
+            _ => {}
+        }
+        step
+    }
+
+    fn number(&mut self, key: u8, number: u8) -> u8 {
+        let now_us = self.both.now_us();
+        let look = Call::Inspect {
+            key: name(key),
+            limit: 0,
+        };
+        let seen = self.both.twin.call(now_us, &look, &mut |_, _, _| false);
+        let Reply::Inspection(Inspection {
+            holder: Some(holder),
+            ..
+        }) = seen
+        else {
+            return number % NONCES;
+        };
+        if number == HOLDER {
+            holder.nonce.jitter()
+        } else {
+            number
+        }
+    }
+
+    /// The call of this step, with the numbers of one side.
+    fn call(&self, step: &Step, fence: SideOf<Fence>, ticket: SideOf<u64>) -> Call {
+        let give = |who: &Who| Give {
+            key: name(who.key),
+            nonce: nonce(who.nonce),
+            floor: fence(self.floor(who.floor)),
+            quarantine: who.quarantine.duration(),
+        };
+        match step {
+            Step::Acquire { who, ttl, queue } => Call::Acquire(Acquire {
+                give: give(who),
+                ttl: ttl.duration(),
+                who: claimant(nonce(who.nonce)),
+                enqueue: queue.map(|queue| self.enqueue(*who, queue, ticket)),
+            }),
+            Step::Release { who } => Call::Release(give(who)),
+            Step::Cancel { who, tombstone } => {
+                let tombstone = tombstone.map_or(Duration::ZERO, Span::duration);
+                Call::Cancel {
+                    give: give(who),
+                    tombstone,
+                }
+            }
+            Step::Renew(entries) => Call::Renew(entries.iter().map(renewal).collect()),
+            Step::Inspect { key, limit } => Call::Inspect {
+                key: name(*key),
+                limit: *limit,
+            },
+            other => unreachable!("{other:?} is no call"),
+        }
+    }
+
+    fn enqueue(&self, who: Who, queue: Queue, ticket: SideOf<u64>) -> Enqueue {
+        let known = self
+            .tickets
+            .get(&(who.key, who.nonce))
+            .filter(|_| queue.with_ticket);
+        Enqueue {
+            inbox: queue.inbox.to_owned(),
+            ticket: known.copied().map(ticket),
+        }
+    }
+
+    fn floor(&self, floor: Floor) -> Pair<Fence> {
+        let seen = self.both.seen;
+        Pair {
+            server: floor.of(seen.server),
+            twin: floor.of(seen.twin),
+        }
+    }
+
+    fn learn(&mut self, step: &Step, replies: &Pair<Reply>) {
+        self.count(kind(&replies.server));
+        let (Step::Acquire { who, .. }, Some(server), Some(twin)) =
+            (step, ticket(&replies.server), ticket(&replies.twin))
+        else {
+            return;
+        };
+        self.tickets
+            .insert((who.key, who.nonce), Pair { server, twin });
+    }
+
+    fn count(&mut self, what: &'static str) {
+        self.count_by(what, 1);
+    }
+
+    fn count_by(&mut self, what: &'static str, times: usize) {
+        *self.reached.entry(what).or_default() += u32::try_from(times).expect("few");
+    }
+}
+
+type SideOf<T> = fn(Pair<T>) -> T;
+
+fn name(key: u8) -> String {
+    format!("key {key}")
+}
+
+fn renewal(entry: &Entry) -> Renewal {
+    match *entry {
+        Entry::Hold {
+            key,
+            nonce: who,
+            ttl,
+        } => Renewal::Hold {
+            key: name(key),
+            nonce: nonce(who),
+            ttl: ttl.duration(),
+        },
+        Entry::Waiter { key, nonce: who } => Renewal::Waiter {
+            key: name(key),
+            nonce: nonce(who),
+        },
+    }
+}
+
+fn ticket(reply: &Reply) -> Option<u64> {
+    match reply {
+        Reply::Acquire(AcquireReply::Busy(busy)) => busy.ticket,
+        _ => None,
+    }
+}
+
+fn kind(reply: &Reply) -> &'static str {
+    match reply {
+        Reply::Acquire(AcquireReply::Granted(_)) => "granted",
+        Reply::Acquire(AcquireReply::Cancelled) => "cancelled",
+        Reply::Acquire(AcquireReply::Busy(busy)) => match busy.obstacle {
+            Obstacle::Holder(_) => "held",
+            Obstacle::ForeignKey => "foreign key",
+            Obstacle::DataLoss => "data loss",
+        },
+        Reply::Ended(true) => "ended",
+        Reply::Ended(false) => "not held",
+        Reply::Renewed(answers) if answers.contains(&RenewalReply::Renewed) => "renewed",
+        Reply::Renewed(answers) if answers.iter().any(is_waiting) => "waiter renewed",
+        Reply::Renewed(_) => "nothing renewed",
+        Reply::Inspection(seen) if seen.waiting > 0 => "inspected with waiters",
+        Reply::Inspection(_) => "inspected",
+    }
+}
+
+fn is_waiting(answer: &RenewalReply) -> bool {
+    matches!(answer, RenewalReply::Waiting(_))
+}
+
+#[test]
+fn the_twin_answers_random_sequences_as_the_server_does() {
+    let shared = RefCell::new((Both::new(), Reached::new()));
+    let config = Config {
+        cases: CASES,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let outcome =
+        TestRunner::new(config).run(&prop::collection::vec(any_step(), 1..=STEPS), |steps| {
+            let (both, reached) = &mut *shared.borrow_mut();
+            let mut run = Run {
+                both,
+                tickets: HashMap::new(),
+                reached,
+            };
+            run.all(&steps).map_err(TestCaseError::fail)
+        });
+    match outcome {
+        Ok(()) => {}
+        Err(TestError::Fail(difference, steps)) => panic!("{difference}\nsteps: {steps:#?}"),
+        Err(TestError::Abort(reason)) => panic!("{reason}"),
+    }
+    let (_, reached) = shared.into_inner();
+    eprintln!("REACHED {reached:?}");
+    for what in [
+        "whole sequence",
+        "grant pushed",
+        "granted",
+        "cancelled",
+        "held",
+        "foreign key",
+        "data loss",
+        "ended",
+        "not held",
+        "renewed",
+        "waiter renewed",
+        "inspected with waiters",
+    ] {
+        assert!(
+            reached.contains_key(what),
+            "never reached: {what}, only {reached:?}"
+        );
+    }
+}

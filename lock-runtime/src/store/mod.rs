@@ -1,0 +1,115 @@
+//! Where calls are sent: a Redis server, or the in-process store that answers as one would.
+
+mod memory;
+mod probe;
+mod redis;
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedSender;
+
+pub(crate) use self::memory::MemoryEndpoint;
+pub(crate) use self::redis::RedisEndpoint;
+use crate::Fence;
+use crate::protocol::{CallError, Failure};
+use crate::wire::{Call, Keyspace, Nonce, Reply};
+
+/// What a client tells a server when it connects.
+pub(crate) struct Hello {
+    /// The channel on which it wants to hear of grants.
+    pub(crate) inbox: String,
+    /// The highest fencing token it has seen.
+    pub(crate) floor: Fence,
+    /// How long to issue no token if the server turns out to have lost its data; zero not to wait.
+    pub(crate) quarantine: Duration,
+    /// Whether it was connected before: a server without a fence counter has then lost its data.
+    pub(crate) acquainted: bool,
+}
+
+/// What a server tells without being asked.
+pub(crate) enum Push {
+    Granted(Nonce, Fence),
+    /// The connection with this number is gone.
+    Disconnected(u64),
+}
+
+/// Why there is no connection.
+#[derive(Clone, Debug)]
+pub(crate) struct ConnectError {
+    pub(crate) text: String,
+    /// The next attempt will fail alike until somebody mends the configuration.
+    pub(crate) hopeless: bool,
+}
+
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Self {
+        if error.hopeless {
+            Self::Refused(error.text)
+        } else {
+            Self::Unavailable(error.text)
+        }
+    }
+}
+
+/// A server to connect to.
+pub(crate) struct Endpoint {
+    kind: Kind,
+    space: Keyspace,
+    connections: AtomicU64,
+}
+
+pub(crate) enum Kind {
+    Redis(RedisEndpoint),
+    Memory(MemoryEndpoint),
+}
+
+/// A connection that calls can be sent on.
+pub(crate) enum Connection {
+    Redis(self::redis::RedisConnection),
+    Memory(self::memory::MemoryConnection),
+}
+
+type Boxed<T> = Pin<Box<dyn Future<Output = T>>>;
+
+impl Endpoint {
+    pub(crate) fn new(kind: Kind, space: Keyspace) -> Self {
+        Self {
+            kind,
+            space,
+            connections: AtomicU64::new(0),
+        }
+    }
+
+    /// An attempt to connect; pushes of the connection arrive at `pushes`.
+    pub(crate) fn connect(
+        &self,
+        hello: Hello,
+        pushes: UnboundedSender<Push>,
+    ) -> Boxed<Result<Connection, ConnectError>> {
+        let number = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
+        match &self.kind {
+            Kind::Redis(redis) => redis.connect(number, self.space.clone(), hello, pushes),
+            Kind::Memory(memory) => {
+                let connection = memory.connect(hello, pushes);
+                Box::pin(std::future::ready(Ok(Connection::Memory(connection))))
+            }
+        }
+    }
+
+    /// Whether this is the number of the latest connection.
+    pub(crate) fn is_current(&self, number: u64) -> bool {
+        self.connections.load(Ordering::Relaxed) == number
+    }
+}
+
+impl Connection {
+    /// Sends calls in their order; the replies come in the same order, one for each.
+    pub(crate) fn send(&self, calls: Vec<Call>) -> Boxed<Vec<Result<Reply, CallError>>> {
+        match self {
+            Self::Redis(redis) => Box::pin(redis.clone().send(calls)),
+            Self::Memory(memory) => Box::pin(std::future::ready(memory.send(&calls))),
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! One Redis server, through one multiplexed RESP3 connection that carries calls and pushes.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, IntoConnectionInfo, Pipeline, ProtocolVersion,
+    PushInfo, PushKind, RedisError, ServerErrorKind, Value,
+};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::{Boxed, ConnectError, Connection, Hello, Push};
+use crate::Fence;
+use crate::protocol::CallError;
+use crate::wire::{Answer, Call, Decode, Invocation, Keyspace, Nonce, Reply, Script, parse_grant};
+
+/// The longest that connecting, from the first packet to the subscribed inbox, may take.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// EVALSHA names a script by the SHA-1 of its text.
+static SHA: LazyLock<[String; Script::ALL.len()]> = LazyLock::new(|| {
+    Script::ALL.map(|script| sha1_smol::Sha1::from(script.text()).digest().to_string())
+});
+
+fn sha(script: Script) -> &'static str {
+    let index = Script::ALL.iter().position(|&other| other == script);
+    &SHA[index.expect("ALL lists every script")]
+}
+
+/// A server by its address and credentials.
+pub(crate) struct RedisEndpoint {
+    client: Client,
+    client_name: Option<String>,
+}
+
+impl RedisEndpoint {
+    /// Takes over the client's address, credentials and TLS settings. Pushes need RESP3, and small calls that
+    /// must not wait for one another need TCP_NODELAY.
+    pub(crate) fn new(client: &Client, client_name: Option<String>) -> Result<Self, RedisError> {
+        let info = client.get_connection_info().clone();
+        let redis = info
+            .redis_settings()
+            .clone()
+            .set_protocol(ProtocolVersion::RESP3);
+        let tcp = info.tcp_settings().clone().set_nodelay(true);
+        let info = info.set_redis_settings(redis).set_tcp_settings(tcp);
+        Ok(Self {
+            client: Client::open(info.into_connection_info()?)?,
+            client_name,
+        })
+    }
+
+    pub(super) fn connect(
+        &self,
+        number: u64,
+        space: Keyspace,
+        hello: Hello,
+        pushes: UnboundedSender<Push>,
+    ) -> Boxed<Result<Connection, ConnectError>> {
+        let client = self.client.clone();
+        let name = self.client_name.clone();
+        let address = client.get_connection_info().addr().to_string();
+        Box::pin(async move {
+            let opening = open(client, number, space, name, hello, pushes);
+            match tokio::time::timeout(CONNECT, opening).await {
+                Ok(Ok(connection)) => Ok(Connection::Redis(connection)),
+                Ok(Err(error)) => Err(connect_error(&address, &error)),
+                Err(_) => {
+                    let text = format!("{address} did not answer within {CONNECT:?}");
+                    Err(ConnectError {
+                        text,
+                        hopeless: false,
+                    })
+                }
+            }
+        })
+    }
+}
+
+fn connect_error(address: &str, error: &RedisError) -> ConnectError {
+    let hopeless = match error.kind() {
+        ErrorKind::AuthenticationFailed
+        | ErrorKind::InvalidClientConfig
+        | ErrorKind::RESP3NotSupported => true,
+        ErrorKind::Server(kind) => !matches!(
+            kind,
+            ServerErrorKind::BusyLoading
+                | ServerErrorKind::MasterDown
+                | ServerErrorKind::TryAgain
+                | ServerErrorKind::ClusterDown
+                | ServerErrorKind::NoScript
+        ),
+        ErrorKind::Extension => error.code() != Some("BUSY"),
+        _ => false,
+    };
+    ConnectError {
+        text: format!("{address}: {error}"),
+        hopeless,
+    }
+}
+
+async fn open(
+    client: Client,
+    number: u64,
+    space: Keyspace,
+    name: Option<String>,
+    hello: Hello,
+    pushes: UnboundedSender<Push>,
+) -> Result<RedisConnection, RedisError> {
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(CONNECT))
+        .set_response_timeout(None)
+        .set_push_sender(move |info| pushed(&pushes, number, &info));
+    let mut connection = client
+        .get_multiplexed_async_connection_with_config(&config)
+        .await?;
+    if let Some(name) = name {
+        redis::cmd("CLIENT")
+            .arg("SETNAME")
+            .arg(name)
+            .exec_async(&mut connection)
+            .await?;
+    }
+    connection.subscribe(&hello.inbox).await?;
+    open_fence(&mut connection, &space, &hello).await?;
+    load_scripts().exec_async(&mut connection).await?;
+    super::probe::warn_of_hazards(&mut connection).await;
+    Ok(RedisConnection { connection, space })
+}
+
+fn pushed(
+    pushes: &UnboundedSender<Push>,
+    number: u64,
+    info: &PushInfo,
+) -> Result<(), redis::aio::SendError> {
+    let push = match info.kind {
+        PushKind::Disconnection => Push::Disconnected(number),
+        PushKind::Message => match grant(info) {
+            Some((nonce, fence)) => Push::Granted(nonce, fence),
+            None => return Ok(()),
+        },
+        _ => return Ok(()),
+    };
+    pushes.send(push).map_err(|_| redis::aio::SendError)
+}
+
+fn grant(info: &PushInfo) -> Option<(Nonce, Fence)> {
+    match info.data.last()? {
+        Value::BulkString(payload) => parse_grant(std::str::from_utf8(payload).ok()?),
+        Value::SimpleString(payload) => parse_grant(payload),
+        _ => None,
+    }
+}
+
+/// Makes the fence counter where there is none. A server that knows our script but not the counter, or that
+/// we were connected to before, has lost its data; see `scripts/open.lua`. Optimistic locking (WATCH) makes
+/// one of several clients that connect at the same time decide.
+async fn open_fence(
+    connection: &mut MultiplexedConnection,
+    space: &Keyspace,
+    hello: &Hello,
+) -> Result<(), RedisError> {
+    let fence = space.fence();
+    loop {
+        redis::cmd("WATCH")
+            .arg(&fence)
+            .exec_async(connection)
+            .await?;
+        let mut look = redis::pipe();
+        look.cmd("SCRIPT")
+            .arg("EXISTS")
+            .arg(sha(Script::Open))
+            .cmd("EXISTS")
+            .arg(&fence);
+        let (known, exists): (Vec<bool>, bool) = look.query_async(connection).await?;
+        if exists {
+            return redis::cmd("UNWATCH").exec_async(connection).await;
+        }
+        let lost = hello.acquainted || hello.floor > Fence::ZERO || known.first() == Some(&true);
+        let quarantine = if lost {
+            hello.quarantine
+        } else {
+            Duration::ZERO
+        };
+        let mut make = redis::pipe();
+        make.atomic()
+            .cmd("EVAL")
+            .arg(Script::Open.text())
+            .arg(1)
+            .arg(&fence);
+        make.arg(hello.floor.get()).arg(millis(quarantine));
+        let made: Option<(i64,)> = make.query_async(connection).await?;
+        if made.is_some() {
+            return Ok(());
+        }
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn load_scripts() -> Pipeline {
+    let mut pipeline = redis::pipe();
+    for script in Script::ALL {
+        pipeline
+            .cmd("SCRIPT")
+            .arg("LOAD")
+            .arg(script.text())
+            .ignore();
+    }
+    pipeline
+}
+
+/// The connection: clones share it.
+#[derive(Clone)]
+pub(crate) struct RedisConnection {
+    connection: MultiplexedConnection,
+    space: Keyspace,
+}
+
+impl RedisConnection {
+    pub(super) async fn send(mut self, calls: Vec<Call>) -> Vec<Result<Reply, CallError>> {
+        let answers = match &calls[..] {
+            [call] => {
+                let command = command(&call.encode(&self.space));
+                self.connection
+                    .send_packed_command(&command)
+                    .await
+                    .map(|answer| vec![answer])
+            }
+            calls => {
+                let mut pipeline = Pipeline::with_capacity(calls.len());
+                for call in calls {
+                    pipeline.add_command(command(&call.encode(&self.space)));
+                }
+                self.connection
+                    .send_packed_commands(&pipeline, 0, calls.len())
+                    .await
+            }
+        };
+        let replies = understand(&calls, answers);
+        if replies
+            .iter()
+            .any(|reply| matches!(reply, Err(CallError::Unloaded)))
+        {
+            // Whatever comes of it shows in the calls that are sent again.
+            let _ = load_scripts().exec_async(&mut self.connection).await;
+        }
+        replies
+    }
+}
+
+fn command(invocation: &Invocation) -> Cmd {
+    let mut command = redis::cmd("EVALSHA");
+    command.arg(sha(invocation.script())).arg(invocation.keys());
+    for word in invocation.words() {
+        command.arg(word);
+    }
+    command
+}
+
+fn understand(
+    calls: &[Call],
+    answers: Result<Vec<Value>, RedisError>,
+) -> Vec<Result<Reply, CallError>> {
+    match answers {
+        Ok(answers) if answers.len() == calls.len() => calls
+            .iter()
+            .zip(answers)
+            .map(|(call, answer)| read(call, answer))
+            .collect(),
+        Ok(_) => calls.iter().map(|_| Err(CallError::Broken)).collect(),
+        Err(error) => calls.iter().map(|_| Err(call_error(&error))).collect(),
+    }
+}
+
+fn read(call: &Call, answer: Value) -> Result<Reply, CallError> {
+    if let Value::ServerError(error) = answer {
+        return Err(call_error(&RedisError::from(error)));
+    }
+    call.decode(plain(answer)).map_err(CallError::Garbled)
+}
+
+fn plain(value: Value) -> Answer {
+    match value {
+        Value::Int(number) => Answer::Int(number),
+        Value::BulkString(bytes) => String::from_utf8(bytes).map_or(Answer::Other, Answer::Text),
+        Value::SimpleString(text) => Answer::Text(text),
+        Value::Array(items) => Answer::List(items.into_iter().map(plain).collect()),
+        _ => Answer::Other,
+    }
+}
+
+/// Which errors are a definite no, which a "not now", and which leave open what was done.
+fn call_error(error: &RedisError) -> CallError {
+    if matches!(error.kind(), ErrorKind::Io | ErrorKind::Parse) {
+        return CallError::Broken;
+    }
+    match error.code() {
+        Some("NOSCRIPT") => CallError::Unloaded,
+        Some("LOADING" | "BUSY" | "TRYAGAIN" | "MASTERDOWN" | "CLUSTERDOWN") => {
+            CallError::NotNow(error.to_string())
+        }
+        _ => CallError::Refused(error.to_string()),
+    }
+}

@@ -1,0 +1,171 @@
+//! The calls: what can be asked of the server about locks.
+
+use std::time::Duration;
+
+use super::{Claimant, Invocation, Keyspace, Nonce, Script};
+use crate::Fence;
+
+/// How long a waiter keeps its place without being heard of, and a grant waits to be taken up.
+pub const WAITER_LEASE: Duration = Duration::from_secs(2);
+
+/// A question to the server about one or more locks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// Take the lock or queue for it.
+    Acquire(Acquire),
+    /// Give the hold of this nonce to the next waiter, or free it.
+    Release(Give),
+    /// Make whatever this nonce has become undone; with a tombstone if its acquire may still arrive.
+    Cancel {
+        /// Which request, and what the server needs to grant to the next.
+        give: Give,
+        /// How long a late acquire of this nonce is refused; zero where none can be under way.
+        tombstone: Duration,
+    },
+    /// Prolong holds and waiters' leases.
+    Renew(Vec<Renewal>),
+    /// Read one lock.
+    Inspect {
+        /// The user's key.
+        key: String,
+        /// How many waiters to list.
+        limit: u32,
+    },
+}
+
+/// A request for a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acquire {
+    /// Who asks, for which key, and what the server needs to issue a token.
+    pub give: Give,
+    /// The TTL of the key in the server: what was asked for plus the guard.
+    pub ttl: Duration,
+    /// For others to read.
+    pub who: Claimant,
+    /// How to queue; `None` tries once.
+    pub enqueue: Option<Enqueue>,
+}
+
+/// How a request queues.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enqueue {
+    /// The channel on which a grant is told.
+    pub inbox: String,
+    /// The place drawn earlier, if this request queued before; keeps its order after a loss of the queue.
+    pub ticket: Option<u64>,
+}
+
+/// Names one request, with what every script needs that may issue a fencing token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Give {
+    /// The user's key.
+    pub key: String,
+    /// The request.
+    pub nonce: Nonce,
+    /// The highest token this process has seen: what is issued is above it.
+    pub floor: Fence,
+    /// How long no token is issued after the server turns out to have lost its data.
+    pub quarantine: Duration,
+}
+
+/// One entry of a renewal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Renewal {
+    /// Prolong a hold.
+    Hold {
+        /// The user's key.
+        key: String,
+        /// The hold's request.
+        nonce: Nonce,
+        /// Its new TTL in the server.
+        ttl: Duration,
+    },
+    /// Prolong a waiter's lease.
+    Waiter {
+        /// The user's key.
+        key: String,
+        /// The waiter's request.
+        nonce: Nonce,
+    },
+}
+
+impl Call {
+    /// The script call that asks this.
+    #[must_use]
+    pub fn encode(&self, space: &Keyspace) -> Invocation {
+        match self {
+            Self::Acquire(acquire) => acquire.encode(space),
+            Self::Release(give) => give.encode(Script::Release, space),
+            Self::Cancel { give, tombstone } => give
+                .encode(Script::Cancel, space)
+                .arg(tombstone.as_millis()),
+            Self::Renew(entries) => encode_renewals(entries, space),
+            Self::Inspect { key, limit } => {
+                let names = space.names(key);
+                Invocation::new(Script::Inspect)
+                    .key(names.hold())
+                    .key(names.queue())
+                    .key(names.waiters())
+                    .arg(limit)
+            }
+        }
+    }
+}
+
+impl Acquire {
+    fn encode(&self, space: &Keyspace) -> Invocation {
+        let words = self.give.encode(Script::Acquire, space);
+        let words = words.arg(self.ttl.as_millis()).arg(&self.who);
+        match &self.enqueue {
+            Some(Enqueue { inbox, ticket }) => {
+                let lease = WAITER_LEASE.as_millis();
+                words
+                    .arg(lease)
+                    .arg(lease)
+                    .arg(inbox)
+                    .arg(ticket.unwrap_or(0))
+            }
+            None => words.arg(0).arg(0).arg("-").arg(0),
+        }
+    }
+}
+
+impl Give {
+    fn encode(&self, script: Script, space: &Keyspace) -> Invocation {
+        let names = space.names(&self.key);
+        Invocation::new(script)
+            .key(names.hold())
+            .key(format_args!("{}:queue", names.hold()))
+            .key(format_args!("{}:waiters", names.hold()))
+            .key(format_args!("{}:cancelled", names.hold()))
+            .key(space.fence())
+            .arg(self.nonce)
+            .arg(self.floor)
+            .arg(self.quarantine.as_millis())
+    }
+}
+
+fn encode_renewals(entries: &[Renewal], space: &Keyspace) -> Invocation {
+    let mut words = Invocation::new(Script::Renew);
+    for entry in entries {
+        words = match entry {
+            Renewal::Hold { key, .. } => words.key(space.names(key).hold()),
+            Renewal::Waiter { key, .. } => {
+                let names = space.names(key);
+                words
+                    .key(names.hold())
+                    .key(names.queue())
+                    .key(names.waiters())
+            }
+        };
+    }
+    for entry in entries {
+        words = match entry {
+            Renewal::Hold { nonce, ttl, .. } => words.arg('h').arg(nonce).arg(ttl.as_millis()),
+            Renewal::Waiter { nonce, .. } => {
+                words.arg('w').arg(nonce).arg(WAITER_LEASE.as_millis())
+            }
+        };
+    }
+    words
+}

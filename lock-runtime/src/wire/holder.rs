@@ -1,0 +1,119 @@
+//! Who holds or waits, as people want to read it.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::Nonce;
+use crate::Fence;
+
+/// Describes a request to others: written into the hold, shown to those who wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claimant {
+    /// The ttl it asked for.
+    pub ttl: Duration,
+    /// Its own wall clock when it asked, in ms since 1970. For people to read; nothing is decided by it.
+    pub since_unix_ms: u64,
+    /// Operating system's id of the process.
+    pub pid: u32,
+    /// Name of the host.
+    pub host: String,
+    /// The function that took the lock.
+    pub function: String,
+}
+
+impl Claimant {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let mut words = text.splitn(5, ' ');
+        Some(Self {
+            ttl: Duration::from_millis(words.next()?.parse().ok()?),
+            since_unix_ms: words.next()?.parse().ok()?,
+            pid: words.next()?.parse().ok()?,
+            host: words.next()?.to_owned(),
+            function: words.next()?.to_owned(),
+        })
+    }
+
+    /// A word without spaces, as the text form needs it for the host.
+    #[must_use]
+    pub fn word(text: &str) -> String {
+        let word: String = text
+            .chars()
+            .map(|c| if c.is_whitespace() { '_' } else { c })
+            .collect();
+        if word.is_empty() {
+            "?".to_owned()
+        } else {
+            word
+        }
+    }
+}
+
+impl fmt::Display for Claimant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ttl = self.ttl.as_millis();
+        write!(
+            f,
+            "{ttl} {} {} {} {}",
+            self.since_unix_ms, self.pid, self.host, self.function
+        )
+    }
+}
+
+/// The holder of a lock, as stored on the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The name of its request.
+    pub nonce: Nonce,
+    /// Its fencing token.
+    pub fence: Fence,
+    /// Who it is.
+    pub who: Claimant,
+}
+
+impl Holder {
+    /// Reads the value of a hold key: `dl1`, the queue flag, nonce, fence and description.
+    #[must_use]
+    pub fn parse(value: &str) -> Option<Self> {
+        let body = value
+            .strip_prefix("dl1-")
+            .or_else(|| value.strip_prefix("dl1w"))?;
+        let mut words = body.splitn(3, ' ');
+        Some(Self {
+            nonce: Nonce::parse(words.next()?)?,
+            fence: Fence::new(words.next()?.parse().ok()?),
+            who: Claimant::parse(words.next()?)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hold_value_is_read_back_as_it_was_written() {
+        let who = Claimant {
+            ttl: Duration::from_secs(30),
+            since_unix_ms: 7,
+            pid: 42,
+            host: Claimant::word("my host"),
+            function: "bank::transfer with spaces".to_owned(),
+        };
+        let nonce = Nonce::from_bits(0xfeed);
+        for flag in ['-', 'w'] {
+            let holder =
+                Holder::parse(&format!("dl1{flag}{nonce} 9 {who}")).expect("a hold of ours");
+            assert_eq!(
+                holder,
+                Holder {
+                    nonce,
+                    fence: Fence::new(9),
+                    who: who.clone()
+                }
+            );
+        }
+        assert_eq!(who.host, "my_host");
+        assert_eq!(Holder::parse("something else"), None);
+        assert_eq!(Holder::parse("dl1-short"), None);
+    }
+}

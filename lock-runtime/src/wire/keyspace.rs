@@ -1,0 +1,91 @@
+//! The names of our keys on the server.
+
+/// All keys of this library under one prefix (`lock:` unless set otherwise).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keyspace {
+    prefix: String,
+}
+
+impl Keyspace {
+    /// A key space under `prefix`.
+    #[must_use]
+    pub fn new(prefix: impl Into<String>) -> Self {
+        Self {
+            prefix: prefix.into(),
+        }
+    }
+
+    /// The names of one lock's keys.
+    #[must_use]
+    pub fn names(&self, key: &str) -> KeyNames {
+        let mut hold = String::with_capacity(self.prefix.len() + key.len() + 2);
+        hold.push_str(&self.prefix);
+        hold.push('{');
+        hold.push_str(key);
+        hold.push('}');
+        KeyNames { hold }
+    }
+
+    /// The fencing counter of the server.
+    #[must_use]
+    pub fn fence(&self) -> String {
+        format!("{}fence", self.prefix)
+    }
+
+    /// The channel on which one process is told about its grants.
+    #[must_use]
+    pub fn inbox(&self, process: &str) -> String {
+        format!("{}inbox:{process}", self.prefix)
+    }
+}
+
+/// The keys of one lock; they share the hash tag `{key}`, hence one slot of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyNames {
+    hold: String,
+}
+
+impl KeyNames {
+    /// The hold: who has the lock.
+    #[must_use]
+    pub fn hold(&self) -> &str {
+        &self.hold
+    }
+
+    /// The waiters in their order.
+    #[must_use]
+    pub fn queue(&self) -> String {
+        format!("{}:queue", self.hold)
+    }
+
+    /// What is known of each waiter.
+    #[must_use]
+    pub fn waiters(&self) -> String {
+        format!("{}:waiters", self.hold)
+    }
+
+    /// Nonces whose late acquire must be refused.
+    #[must_use]
+    pub fn cancelled(&self) -> String {
+        format!("{}:cancelled", self.hold)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_keys_of_a_lock_share_its_hash_tag_and_no_lock_can_take_a_companions_name() {
+        let space = Keyspace::new("lock:");
+        let names = space.names("order:7");
+        for name in [names.queue(), names.waiters(), names.cancelled()] {
+            assert!(name.starts_with("lock:{order:7}:"));
+            assert!(
+                !name.ends_with('}'),
+                "every hold ends in a brace, no companion does"
+            );
+        }
+        assert_eq!(names.hold(), "lock:{order:7}");
+    }
+}

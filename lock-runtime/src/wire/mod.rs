@@ -1,0 +1,18 @@
+//! What is said to the server: key names, calls, scripts, replies. Pure functions, no I/O and no clock.
+
+mod call;
+mod holder;
+mod keyspace;
+mod nonce;
+mod reply;
+mod script;
+
+pub use call::{Acquire, Call, Enqueue, Give, Renewal, WAITER_LEASE};
+pub use holder::{Claimant, Holder};
+pub use keyspace::Keyspace;
+pub use nonce::Nonce;
+pub use reply::{
+    AcquireReply, Answer, Busy, Decode, Inspection, Obstacle, RenewalReply, Reply, Waiter,
+    parse_grant,
+};
+pub use script::{Invocation, Script};

@@ -1,0 +1,259 @@
+//! The replies, read with suspicion: whatever the server says, nothing that was not granted becomes a hold.
+
+use std::time::Duration;
+
+use super::{Call, Claimant, Holder, Nonce};
+use crate::Fence;
+
+/// A server's reply before it is understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// An integer.
+    Int(i64),
+    /// A string.
+    Text(String),
+    /// An array.
+    List(Vec<Answer>),
+    /// Anything else.
+    Other,
+}
+
+/// What the server said to a [`Call`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// To [`Call::Acquire`].
+    Acquire(AcquireReply),
+    /// To [`Call::Release`] and [`Call::Cancel`]: whether the nonce held the lock.
+    Ended(bool),
+    /// To [`Call::Renew`], an answer for each entry.
+    Renewed(Vec<RenewalReply>),
+    /// To [`Call::Inspect`].
+    Inspection(Inspection),
+}
+
+/// What came of an acquire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AcquireReply {
+    /// The lock is this nonce's, with this fencing token and the full TTL from now.
+    Granted(Fence),
+    /// It is not.
+    Busy(Busy),
+    /// The nonce was cancelled before.
+    Cancelled,
+}
+
+/// Why a lock could not be had at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Busy {
+    /// What stands in the way.
+    pub obstacle: Obstacle,
+    /// When that ends by itself, if it does.
+    pub left: Option<Duration>,
+    /// How many wait before this request.
+    pub ahead: u64,
+    /// The place drawn in the queue.
+    pub ticket: Option<u64>,
+}
+
+/// What stands between a request and its lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// Another hold, or (without one) waiters that come first.
+    Holder(Option<Box<Holder>>),
+    /// A key of that name that is not a lock.
+    ForeignKey,
+    /// The server lost its data; holds granted before may still be valid in their processes.
+    DataLoss,
+}
+
+/// What became of one entry of a renewal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RenewalReply {
+    /// The hold has its full TTL again.
+    Renewed,
+    /// The hold is not this nonce's any more.
+    Gone,
+    /// The waiter keeps its place; the holder's TTL, if it has one.
+    Waiting(Option<Duration>),
+    /// Something changed: ask with an acquire.
+    Ask,
+}
+
+/// The state of one lock at one instant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspection {
+    /// Who holds it.
+    pub holder: Option<Holder>,
+    /// Whether a key that is not a lock stands under its name.
+    pub foreign: bool,
+    /// When the hold ends unless it is renewed.
+    pub left: Option<Duration>,
+    /// How many wait.
+    pub waiting: u64,
+    /// The first of those who wait, in their order.
+    pub waiters: Vec<Waiter>,
+}
+
+/// One of those who wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiter {
+    /// The name of its request.
+    pub nonce: Nonce,
+    /// Who it is.
+    pub who: Claimant,
+}
+
+/// Reads an [`Answer`] as the reply to a call.
+pub trait Decode {
+    /// The reply, or a description of what is wrong with the answer.
+    fn decode(&self, answer: Answer) -> Result<Reply, String>;
+}
+
+impl Decode for Call {
+    fn decode(&self, answer: Answer) -> Result<Reply, String> {
+        let wrong = format!("unexpected reply to {}: {answer:?}", self.verb());
+        let reply = match self {
+            Self::Acquire(_) => acquire(&answer).map(Reply::Acquire),
+            Self::Release(_) | Self::Cancel { .. } => ended(&answer).map(Reply::Ended),
+            Self::Renew(entries) => renewed(entries, &answer).map(Reply::Renewed),
+            Self::Inspect { .. } => inspection(&answer).map(Reply::Inspection),
+        };
+        reply.ok_or(wrong)
+    }
+}
+
+impl Call {
+    const fn verb(&self) -> &'static str {
+        match self {
+            Self::Acquire(_) => "acquire",
+            Self::Release(_) => "release",
+            Self::Cancel { .. } => "cancel",
+            Self::Renew(_) => "renew",
+            Self::Inspect { .. } => "inspect",
+        }
+    }
+}
+
+/// Reads the message of a grant that was pushed to this process: nonce and fence.
+#[must_use]
+pub fn parse_grant(payload: &str) -> Option<(Nonce, Fence)> {
+    let (nonce, fence) = payload.split_once(' ')?;
+    Some((Nonce::parse(nonce)?, Fence::new(fence.parse().ok()?)))
+}
+
+impl Answer {
+    fn int(&self) -> Option<i64> {
+        match self {
+            Self::Int(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    fn count(&self) -> Option<u64> {
+        self.int().and_then(|number| u64::try_from(number).ok())
+    }
+
+    fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn list(&self) -> Option<&[Self]> {
+        match self {
+            Self::List(items) => Some(items),
+            _ => None,
+        }
+    }
+}
+
+fn acquire(answer: &Answer) -> Option<AcquireReply> {
+    if let Some(fence) = answer.count() {
+        return (fence > 0).then(|| AcquireReply::Granted(Fence::new(fence)));
+    }
+    let [code, left, ahead, ticket, holder] = answer.list()? else {
+        return None;
+    };
+    let obstacle = match code.int()? {
+        0 => Obstacle::Holder(Holder::parse(holder.text()?).map(Box::new)),
+        1 => Obstacle::ForeignKey,
+        2 => return Some(AcquireReply::Cancelled),
+        3 => Obstacle::DataLoss,
+        _ => return None,
+    };
+    let ticket = ticket
+        .text()?
+        .parse()
+        .ok()
+        .filter(|&ticket: &u64| ticket > 0);
+    let busy = Busy {
+        obstacle,
+        left: millis(left)?,
+        ahead: ahead.count()?,
+        ticket,
+    };
+    Some(AcquireReply::Busy(busy))
+}
+
+/// A PTTL: negative where there is none.
+fn millis(answer: &Answer) -> Option<Option<Duration>> {
+    answer
+        .int()
+        .map(|ms| u64::try_from(ms).ok().map(Duration::from_millis))
+}
+
+fn ended(answer: &Answer) -> Option<bool> {
+    match answer.int()? {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
+    }
+}
+
+fn renewed(entries: &[super::Renewal], answer: &Answer) -> Option<Vec<RenewalReply>> {
+    let answers = answer.list()?;
+    if answers.len() != entries.len() {
+        return None;
+    }
+    entries
+        .iter()
+        .zip(answers)
+        .map(|(entry, answer)| renewal(entry, answer))
+        .collect()
+}
+
+fn renewal(entry: &super::Renewal, answer: &Answer) -> Option<RenewalReply> {
+    match (entry, answer.int()?) {
+        (super::Renewal::Hold { .. }, 1) => Some(RenewalReply::Renewed),
+        (super::Renewal::Hold { .. }, 0) => Some(RenewalReply::Gone),
+        (super::Renewal::Hold { .. }, _) => None,
+        (super::Renewal::Waiter { .. }, ms) if ms < 0 => Some(RenewalReply::Ask),
+        (super::Renewal::Waiter { .. }, _) => millis(answer).map(RenewalReply::Waiting),
+    }
+}
+
+fn inspection(answer: &Answer) -> Option<Inspection> {
+    let [value, left, waiting, rest @ ..] = answer.list()? else {
+        return None;
+    };
+    let waiters = rest
+        .chunks(2)
+        .map(|pair| waiter(pair.first()?, pair.get(1)?));
+    Some(Inspection {
+        holder: Holder::parse(value.text()?),
+        foreign: value.text()? == "?",
+        left: millis(left)?,
+        waiting: waiting.count()?,
+        waiters: waiters.collect::<Option<_>>()?,
+    })
+}
+
+fn waiter(nonce: &Answer, entry: &Answer) -> Option<Waiter> {
+    let mut words = entry.text()?.splitn(4, ' ');
+    let description = words.nth(3)?;
+    Some(Waiter {
+        nonce: Nonce::parse(nonce.text()?)?,
+        who: Claimant::parse(description)?,
+    })
+}

@@ -1,0 +1,117 @@
+//! The scripts, and one call of one of them as words.
+
+use std::fmt::{self, Display, Write as _};
+
+/// A Lua script of the library.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Script {
+    /// Acquire, or queue.
+    Acquire,
+    /// Release, and grant to the next.
+    Release,
+    /// Leave the queue or give up the grant.
+    Cancel,
+    /// Prolong many holds and waiters.
+    Renew,
+    /// Read one lock.
+    Inspect,
+    /// Make the fence counter of a server that has none.
+    Open,
+}
+
+impl Script {
+    /// All of them, to load at connect.
+    pub const ALL: [Self; 6] = [
+        Self::Acquire,
+        Self::Release,
+        Self::Cancel,
+        Self::Renew,
+        Self::Inspect,
+        Self::Open,
+    ];
+
+    /// The text for EVAL and SCRIPT LOAD.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Acquire => concat!(
+                include_str!("scripts/acquire_free.lua"),
+                include_str!("scripts/common.lua"),
+                include_str!("scripts/acquire.lua"),
+            ),
+            Self::Release => concat!(
+                include_str!("scripts/release_quiet.lua"),
+                include_str!("scripts/common.lua"),
+                include_str!("scripts/release.lua"),
+            ),
+            Self::Cancel => {
+                concat!(
+                    include_str!("scripts/common.lua"),
+                    include_str!("scripts/cancel.lua")
+                )
+            }
+            Self::Renew => include_str!("scripts/renew.lua"),
+            Self::Inspect => include_str!("scripts/inspect.lua"),
+            Self::Open => include_str!("scripts/open.lua"),
+        }
+    }
+}
+
+/// One script call: its keys and arguments, one after the other in a single buffer.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Invocation {
+    script: Script,
+    keys: usize,
+    text: String,
+    ends: Vec<usize>,
+}
+
+impl Invocation {
+    pub(super) fn new(script: Script) -> Self {
+        Self {
+            script,
+            keys: 0,
+            text: String::with_capacity(320),
+            ends: Vec::with_capacity(16),
+        }
+    }
+
+    pub(super) fn key(mut self, key: impl Display) -> Self {
+        debug_assert_eq!(self.keys, self.ends.len(), "keys come before arguments");
+        self.keys += 1;
+        self.arg(key)
+    }
+
+    pub(super) fn arg(mut self, word: impl Display) -> Self {
+        write!(self.text, "{word}").expect("writing to a String cannot fail");
+        self.ends.push(self.text.len());
+        self
+    }
+
+    /// The script to call.
+    #[must_use]
+    pub const fn script(&self) -> Script {
+        self.script
+    }
+
+    /// How many of the words are keys.
+    #[must_use]
+    pub const fn keys(&self) -> usize {
+        self.keys
+    }
+
+    /// Keys, then arguments.
+    pub fn words(&self) -> impl Iterator<Item = &str> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts
+            .zip(&self.ends)
+            .map(|(start, &end)| &self.text[start..end])
+    }
+}
+
+impl fmt::Debug for Invocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.script)?;
+        f.debug_list().entries(self.words()).finish()
+    }
+}

@@ -1,0 +1,17 @@
+-- Turns whatever this nonce has become into nothing: out of the queue, and out of the hold if the grant
+-- came meanwhile. With a fourth argument above 0 (ms) it leaves a tombstone, so that an acquire of this nonce
+-- that is still under way on another connection is refused when it arrives.
+-- KEYS: hold, queue, waiters, cancelled, fence   ARGV: nonce, floor, quarantine ms, tombstone ms
+-- Answers 1 if the nonce held the lock, else 0.
+local tombstone = tonumber(ARGV[4])
+leave_queue(nonce)
+local value, ours = read_hold()
+local held = value and ours and belongs_to(value, nonce)
+if held then
+  end_hold(value)
+end
+if tombstone > 0 then
+  redis.call('SADD', CANCELLED, nonce)
+  redis.call('PEXPIRE', CANCELLED, tombstone)
+end
+return held and 1 or 0

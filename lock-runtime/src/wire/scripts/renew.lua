@@ -1,0 +1,39 @@
+-- Prolongs many holds and waiters' leases in one call; what is not there is never made.
+-- ARGV is a list of entries; each takes its keys from KEYS in order:
+--   'h', nonce, ttl ms            KEYS hold                   answers 1 renewed, 0 not this nonce's any more
+--   'w', nonce, lease ms          KEYS hold, queue, waiters   answers the holder's PTTL, or -1: ask with acquire
+-- No entry may make the call fail for the others: companions of a foreign type count as absent, and PEXPIRE
+-- comes before HSET because a full server refuses HSET unless the script has written before.
+local answers = {}
+local key, argument = 1, 1
+local time = nil
+while ARGV[argument] do
+  local kind, nonce, ms = ARGV[argument], ARGV[argument + 1], ARGV[argument + 2]
+  argument = argument + 3
+  local hold = KEYS[key]
+  local value = redis.pcall('GET', hold)
+  local ours = type(value) == 'string' and string.sub(value, 1, 3) == 'dl1'
+  local mine = ours and string.sub(value, 5, 36) == nonce
+  local answer
+  if kind == 'h' then
+    answer = mine and tonumber(ms) > 0 and redis.call('PEXPIRE', hold, ms) or 0
+    key = key + 1
+  else
+    local queue, waiters = KEYS[key + 1], KEYS[key + 2]
+    local entry = ours and not mine and redis.pcall('HGET', waiters, nonce)
+    local rest = type(entry) == 'string' and string.match(entry, '^%d+( .*)$')
+    if rest and type(redis.pcall('ZSCORE', queue, nonce)) == 'string' then
+      time = time or redis.call('TIME')
+      local deadline = string.format('%.0f', tonumber(time[1]) * 1000000 + tonumber(time[2]) + ms * 1000)
+      redis.call('PEXPIRE', queue, ms * 2)
+      redis.call('PEXPIRE', waiters, ms * 2)
+      redis.call('HSET', waiters, nonce, deadline .. rest)
+      answer = redis.call('PTTL', hold)
+    else
+      answer = -1
+    end
+    key = key + 3
+  end
+  answers[#answers + 1] = answer
+end
+return answers

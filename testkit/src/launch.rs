@@ -1,0 +1,187 @@
+//! Starting a redis-server process and knowing that it is the one that answers.
+
+use std::fs::{self, File};
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::RedisServer;
+
+/// How long a server may take until it answers; it takes milliseconds on an idle machine.
+const START_LIMIT: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(2);
+/// Ports that are tried before giving up, each of them free a moment before.
+const ATTEMPTS: u32 = 8;
+const LOG: &str = "redis.log";
+
+/// A port of 127.0.0.1 that nobody listened on a moment ago.
+///
+/// # Panics
+///
+/// If the system has no free port.
+#[must_use]
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port on 127.0.0.1");
+    listener
+        .local_addr()
+        .expect("a bound socket has an address")
+        .port()
+}
+
+/// How to start a server; made by [`RedisServer::builder`].
+#[derive(Clone, Debug, Default)]
+pub struct Builder {
+    settings: Vec<(String, String)>,
+    append_only: bool,
+}
+
+impl Builder {
+    /// Adds a setting of `redis.conf`, for example `("maxmemory", "2mb")`. None by default.
+    #[must_use]
+    pub fn arg(mut self, flag: impl Into<String>, value: impl Into<String>) -> Self {
+        self.settings.push((flag.into(), value.into()));
+        self
+    }
+
+    /// Whether the server keeps an append-only file, synced on every write: what survives
+    /// [`RedisServer::restart`]. Off by default, so that a restart loses everything.
+    #[must_use]
+    pub fn append_only(mut self, yes: bool) -> Self {
+        self.append_only = yes;
+        self
+    }
+
+    /// Starts the server and waits until it answers.
+    pub fn start(self) -> io::Result<RedisServer> {
+        let dir = tempfile::Builder::new()
+            .prefix("testkit-redis-")
+            .tempdir()?;
+        let mut taken = io::Error::other("no port was tried");
+        for _ in 0..ATTEMPTS {
+            let port = free_port();
+            match self.launch(port, dir.path()) {
+                Ok(child) => return Ok(RedisServer::new(self, port, dir, child)),
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => taken = error,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(taken)
+    }
+
+    /// Starts the server on this port in this directory and waits until it answers.
+    pub(crate) fn launch(&self, port: u16, dir: &Path) -> io::Result<Child> {
+        let mut child = self.command(port, dir)?.spawn().map_err(explain)?;
+        match wait_until_it_answers(&mut child, port, dir) {
+            Ok(()) => Ok(child),
+            Err(error) => {
+                // Already gone, or of no use: either way nothing may be left running.
+                let _ = child.kill();
+                let _ = child.wait();
+                Err(error)
+            }
+        }
+    }
+
+    fn command(&self, port: u16, dir: &Path) -> io::Result<Command> {
+        let log = File::create(dir.join(LOG))?;
+        let mut command = Command::new("redis-server");
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        command.args(["--bind", "127.0.0.1", "--port", &port.to_string()]);
+        command.args(["--daemonize", "no", "--save", ""]).arg("--dir").arg(dir);
+        command.args(["--appendonly", if self.append_only { "yes" } else { "no" }]);
+        command.args(["--appendfsync", "always"]);
+        for (flag, value) in &self.settings {
+            command.arg(format!("--{}", flag.trim_start_matches('-'))).arg(value);
+        }
+        Ok(command)
+    }
+}
+
+fn explain(error: io::Error) -> io::Error {
+    if error.kind() != io::ErrorKind::NotFound {
+        return error;
+    }
+    let text = "there is no redis-server on the PATH: install it (`apt install redis-server`, \
+                `dnf install redis`, `brew install redis`)";
+    io::Error::new(io::ErrorKind::NotFound, text)
+}
+
+fn wait_until_it_answers(child: &mut Child, port: u16, dir: &Path) -> io::Result<()> {
+    let start = Instant::now();
+    while answering_process(port) != Some(child.id()) {
+        if let Some(status) = child.try_wait()? {
+            return Err(early_exit(
+                &format!("redis-server ended at once ({status})"),
+                dir,
+            ));
+        }
+        if start.elapsed() > START_LIMIT {
+            let text = format!("redis-server did not answer within {START_LIMIT:?}");
+            return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+        }
+        thread::sleep(POLL);
+    }
+    Ok(())
+}
+
+/// The id of the server process behind this port, once it answers PING. Another server may have taken the
+/// port first and would answer too.
+fn answering_process(port: u16) -> Option<u32> {
+    let client = redis::Client::open(format!("redis://127.0.0.1:{port}/")).ok()?;
+    let mut connection = client.get_connection_with_timeout(START_LIMIT).ok()?;
+    connection.set_read_timeout(Some(START_LIMIT)).ok()?;
+    redis::cmd("PING").query::<()>(&mut connection).ok()?;
+    let info: String = redis::cmd("INFO")
+        .arg("server")
+        .query(&mut connection)
+        .ok()?;
+    info.lines()
+        .find_map(|line| line.strip_prefix("process_id:")?.parse().ok())
+}
+
+fn early_exit(what: &str, dir: &Path) -> io::Error {
+    let log = fs::read_to_string(dir.join(LOG)).unwrap_or_default();
+    let taken = log.contains("Address already in use");
+    let kind = if taken {
+        io::ErrorKind::AddrInUse
+    } else {
+        io::ErrorKind::Other
+    };
+    io::Error::new(kind, format!("{what}; its log says:\n{log}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_server_is_explained() {
+        let error = explain(io::Error::from(io::ErrorKind::NotFound));
+        assert!(error.to_string().contains("install it"), "{error}");
+    }
+
+    #[test]
+    fn a_taken_port_is_told_apart() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        let first = tempfile::tempdir().unwrap();
+        let mut child = Builder::default().launch(port, first.path()).unwrap();
+        let second = tempfile::tempdir().unwrap();
+        let error = Builder::default().launch(port, second.path()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        child.kill().and_then(|()| child.wait()).unwrap();
+    }
+
+    #[test]
+    fn a_setting_the_server_refuses_is_an_error_with_its_words() {
+        let error = RedisServer::builder()
+            .arg("maxmemory", "lots")
+            .start()
+            .unwrap_err();
+        assert!(error.to_string().contains("maxmemory"), "{error}");
+    }
+}

@@ -1,0 +1,250 @@
+//! A running redis-server.
+
+use std::io;
+use std::process::Child;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::Builder;
+
+/// Nothing on loopback takes this long; a test that would hang fails instead.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+
+/// A redis-server process that belongs to one test: on its own port of 127.0.0.1, with its own directory,
+/// and ended when dropped.
+#[derive(Debug)]
+pub struct RedisServer {
+    builder: Builder,
+    port: u16,
+    dir: TempDir,
+    child: Mutex<Option<Child>>,
+}
+
+impl RedisServer {
+    /// Starts a server without persistence and waits until it answers.
+    pub fn start() -> io::Result<Self> {
+        Self::builder().start()
+    }
+
+    /// Settings for a server.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(crate) fn new(builder: Builder, port: u16, dir: TempDir, child: Child) -> Self {
+        Self {
+            builder,
+            port,
+            dir,
+            child: Mutex::new(Some(child)),
+        }
+    }
+
+    /// `redis://127.0.0.1:PORT/`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/", self.port)
+    }
+
+    /// The port, the same for the whole life of this value.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The process id.
+    ///
+    /// # Panics
+    ///
+    /// If the server was killed and not restarted.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child().as_ref().expect("the server runs").id()
+    }
+
+    /// A connection of the caller's own.
+    ///
+    /// # Panics
+    ///
+    /// If the server does not answer.
+    #[must_use]
+    pub fn connection(&self) -> redis::Connection {
+        let client = redis::Client::open(self.url()).expect("the url is well formed");
+        client
+            .get_connection_with_timeout(CONNECT_LIMIT)
+            .expect("the server answers")
+    }
+
+    /// Sends one command, on a connection of its own.
+    ///
+    /// # Panics
+    ///
+    /// If the server does not answer, or answers with an error.
+    #[allow(
+        clippy::must_use_candidate,
+        reason = "most commands of a test are sent for their effect"
+    )]
+    pub fn command(&self, words: &[&str]) -> redis::Value {
+        let mut command = redis::Cmd::new();
+        command.arg(words);
+        command
+            .query(&mut self.connection())
+            .unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+
+    /// How many commands the server has executed for anybody since its start, those inside scripts included.
+    /// What this very question costs (INFO, and the greetings of a connection: HELLO, CLIENT, PING) is left
+    /// out, so two readings with nothing in between are equal.
+    ///
+    /// # Panics
+    ///
+    /// If the server does not answer.
+    #[must_use]
+    pub fn commands_processed(&self) -> u64 {
+        let mut info = redis::cmd("INFO");
+        let info: String = info
+            .arg("commandstats")
+            .query(&mut self.connection())
+            .expect("the server answers");
+        info.lines().filter_map(calls).sum()
+    }
+
+    /// Ends the server with SIGKILL and waits until it is gone; nothing if it is.
+    pub fn kill(&self) {
+        if let Some(mut child) = self.child().take() {
+            // Fails only if it has ended by itself, which is what is wanted.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Kills the server if it runs and starts it again on the same port and directory: with its data if it is
+    /// [`append_only`](Builder::append_only), else empty. Returns when it answers.
+    pub fn restart(&self) -> io::Result<()> {
+        self.kill();
+        let child = self.builder.launch(self.port, self.dir.path())?;
+        *self.child() = Some(child);
+        Ok(())
+    }
+
+    /// Stops the server where it stands (SIGSTOP): connections stay open and nothing is answered.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets a paused server run on.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw);
+        let pid = pid.expect("a process id is positive and fits");
+        kill_process(pid, signal).expect("a child that was not waited for can be signalled");
+    }
+
+    fn child(&self) -> MutexGuard<'_, Option<Child>> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Reads a line like `cmdstat_get:calls=3,usec=7,…`.
+fn calls(line: &str) -> Option<u64> {
+    let (name, rest) = line
+        .trim()
+        .strip_prefix("cmdstat_")?
+        .split_once(":calls=")?;
+    if matches!(name, "info" | "hello" | "ping") || name.starts_with("client") {
+        return None;
+    }
+    rest.split(',').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+    use std::time::Instant;
+
+    use redis::Value;
+
+    use super::*;
+
+    #[test]
+    fn a_restart_keeps_the_port_and_loses_the_data() {
+        let server = RedisServer::start().unwrap();
+        let before = (server.url(), server.pid());
+        server.command(&["SET", "a", "1"]);
+        server.restart().unwrap();
+        assert_eq!(server.url(), before.0);
+        assert_ne!(server.pid(), before.1);
+        assert_eq!(server.command(&["GET", "a"]), Value::Nil);
+    }
+
+    #[test]
+    fn an_append_only_server_keeps_its_data() {
+        let server = RedisServer::builder().append_only(true).start().unwrap();
+        server.command(&["SET", "a", "1"]);
+        server.restart().unwrap();
+        assert_eq!(
+            server.command(&["GET", "a"]),
+            Value::BulkString(b"1".to_vec())
+        );
+    }
+
+    #[test]
+    fn a_setting_reaches_the_server() {
+        let server = RedisServer::builder()
+            .arg("maxmemory", "3mb")
+            .start()
+            .unwrap();
+        let info: Vec<String> = redis::cmd("CONFIG")
+            .arg(&["GET", "maxmemory"])
+            .query(&mut server.connection())
+            .unwrap();
+        assert_eq!(info, ["maxmemory", "3145728"]);
+    }
+
+    #[test]
+    fn counting_commands_does_not_count_itself() {
+        let server = RedisServer::start().unwrap();
+        let before = server.commands_processed();
+        assert_eq!(server.commands_processed(), before);
+        server.command(&["EVAL", "return redis.call('GET', 'a')", "0"]);
+        assert_eq!(server.commands_processed(), before + 2);
+    }
+
+    #[test]
+    fn a_paused_server_answers_when_it_is_resumed() {
+        let server = RedisServer::start().unwrap();
+        let mut connection = server.connection();
+        server.pause();
+        let start = Instant::now();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(Duration::from_millis(60));
+                server.resume();
+            });
+            redis::cmd("PING").query::<()>(&mut connection).unwrap();
+        });
+        assert!(start.elapsed() >= Duration::from_millis(50));
+    }
+
+    #[test]
+    fn nothing_is_left_behind() {
+        let server = RedisServer::start().unwrap();
+        let (port, dir) = (server.port(), server.dir.path().to_owned());
+        drop(server);
+        assert!(!dir.exists());
+        assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err());
+    }
+}

@@ -1,0 +1,26 @@
+//! The attribute on every shape of function: each compiles with warnings denied and behaves as the function without
+//! it does. The numbers beside the tests are those of the list of shapes.
+#![deny(warnings)]
+
+mod shapes {
+    mod support;
+
+    mod bodies;
+    mod borrows;
+    mod context;
+    mod futures;
+    mod generics;
+    mod keys;
+    mod methods;
+    mod names;
+    mod opaque;
+    mod options;
+    mod patterns;
+    mod qualifiers;
+    mod sending;
+    mod tasks;
+    mod traits;
+    mod traits_async;
+    mod values;
+    mod values_async;
+}

@@ -1,0 +1,60 @@
+use std::fmt;
+use std::sync::Once;
+
+use distlock::{LockError, LockManager};
+
+/// Points the process at the in-process store, once.
+pub(super) fn support() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let manager =
+            LockManager::connect("memory://").expect("the in-process store needs no server");
+        let _ = distlock::init(manager);
+    });
+}
+
+/// The everyday error of a user.
+#[derive(Debug)]
+pub(super) enum Error {
+    Lock(LockError),
+    Own(&'static str),
+}
+
+impl From<LockError> for Error {
+    fn from(error: LockError) -> Self {
+        Self::Lock(error)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lock(error) => error.fmt(out),
+            Self::Own(text) => out.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Lock(error) => Some(error),
+            Self::Own(_) => None,
+        }
+    }
+}
+
+/// Records the order in which values are dropped.
+pub(super) struct Drops<'a>(
+    pub(super) &'static str,
+    pub(super) &'a std::sync::Mutex<Vec<&'static str>>,
+);
+
+impl Drop for Drops<'_> {
+    fn drop(&mut self) {
+        self.1
+            .lock()
+            .expect("no test panics while it drops")
+            .push(self.0);
+    }
+}

@@ -1,0 +1,16 @@
+// errors: 2
+
+use distlock::{LockError, distributed_lock};
+
+struct Account;
+
+impl Account {
+    #[distributed_lock("key")]
+    async fn run(&self) -> Result<u32, LockError> {
+        self.
+    }
+}
+
+fn main() {
+    drop(Account.run());
+}

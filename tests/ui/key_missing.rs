@@ -1,0 +1,10 @@
+use distlock::{LockError, distributed_lock};
+
+#[distributed_lock]
+fn bare() -> Result<(), LockError> {
+    Ok(())
+}
+
+fn main() {
+    let _ = bare();
+}

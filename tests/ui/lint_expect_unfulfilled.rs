@@ -1,0 +1,13 @@
+#![deny(warnings)]
+
+use distlock::{LockError, distributed_lock};
+
+#[distributed_lock("key")]
+#[expect(unused_variables)]
+fn run(used: u32) -> Result<u32, LockError> {
+    Ok(used)
+}
+
+fn main() {
+    let _ = run(1);
+}

@@ -1,0 +1,10 @@
+use distlock::distributed_lock;
+
+unsafe extern "C" {
+    #[distributed_lock("key", on_error = panic)]
+    fn abs(value: i32) -> i32;
+}
+
+fn main() {
+    let _ = unsafe { abs(1) };
+}

@@ -1,0 +1,14 @@
+use distlock::distributed_lock;
+
+struct Account;
+
+#[distributed_lock("key")]
+impl Account {
+    fn id(&self) -> u32 {
+        1
+    }
+}
+
+fn main() {
+    Account.id();
+}

@@ -1,0 +1,12 @@
+use distlock::distributed_lock;
+
+#[distributed_lock("key")]
+mod accounts {
+    pub fn id() -> u32 {
+        1
+    }
+}
+
+fn main() {
+    accounts::id();
+}

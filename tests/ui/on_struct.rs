@@ -1,0 +1,10 @@
+use distlock::distributed_lock;
+
+#[distributed_lock("key")]
+pub struct Account {
+    pub id: u32,
+}
+
+fn main() {
+    let _ = Account { id: 1 }.id;
+}

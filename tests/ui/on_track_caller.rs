@@ -1,0 +1,11 @@
+use distlock::{LockError, distributed_lock};
+
+#[distributed_lock("key")]
+#[track_caller]
+fn run() -> Result<u32, LockError> {
+    Ok(1)
+}
+
+fn main() {
+    let _ = run();
+}

@@ -1,0 +1,10 @@
+use distlock::{LockError, distributed_lock};
+
+trait Account {
+    #[distributed_lock("key")]
+    fn id(&self) -> Result<u32, LockError>;
+}
+
+fn main() {
+    let _ = |account: &dyn Account| account.id();
+}

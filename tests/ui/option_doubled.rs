@@ -1,0 +1,10 @@
+use distlock::{LockError, distributed_lock};
+
+#[distributed_lock("key", ttl = "5s", wait = "1s", ttl = "6s")]
+fn run() -> Result<(), LockError> {
+    Ok(())
+}
+
+fn main() {
+    let _ = run();
+}

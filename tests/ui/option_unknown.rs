@@ -1,0 +1,10 @@
+use distlock::{LockError, distributed_lock};
+
+#[distributed_lock("key", waitt = "5s", hold = hold)]
+fn run() -> Result<u64, LockError> {
+    Ok(hold.fence())
+}
+
+fn main() {
+    let _ = run();
+}

@@ -1,0 +1,12 @@
+use distlock::distributed_lock;
+
+struct MyError;
+
+#[distributed_lock("key")]
+fn run() -> Result<(), MyError> {
+    Err(MyError)
+}
+
+fn main() {
+    let _ = run();
+}

@@ -1,0 +1,10 @@
+use distlock::distributed_lock;
+
+#[distributed_lock("key")]
+fn run() -> ! {
+    loop {}
+}
+
+fn main() {
+    run();
+}

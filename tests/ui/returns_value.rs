@@ -1,0 +1,10 @@
+use distlock::distributed_lock;
+
+#[distributed_lock("key")]
+fn run(n: u32) -> u32 {
+    n
+}
+
+fn main() {
+    let _ = run(1);
+}
