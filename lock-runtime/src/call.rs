@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use crate::entry::{Entering, enter, leave, leave_confirmed};
 use crate::options::Options;
 use crate::output::{FromLockError, Panics, Policy, Propagate, Returns, SkipValue, Skips};
 use crate::owner::{Scope, Section};
+use crate::protocol::Loss;
 use crate::site::Site;
 use crate::{Hold, LockError, LockManager, global};
 
@@ -22,26 +22,31 @@ pub struct Call<P> {
     key: Cow<'static, str>,
     manager: Option<LockManager>,
     options: Options,
-    policy: PhantomData<fn() -> P>,
+    policy: P,
 }
 
 /// A call that yields its errors in the function's own return type.
-pub fn call<R: FromLockError>(site: &'static Site, key: fmt::Arguments<'_>) -> Call<Propagate> {
-    Call::new(site, key)
+pub fn call<R: FromLockError>(site: &'static Site, key: fmt::Arguments<'_>) -> Call<Propagate<R>> {
+    Call::new(site, key, Propagate::new())
 }
 
 /// A call that panics with its errors: `on_error = panic`.
-pub fn call_or_panic(site: &'static Site, key: fmt::Arguments<'_>) -> Call<Panics> {
-    Call::new(site, key)
+pub fn call_or_panic<R>(site: &'static Site, key: fmt::Arguments<'_>) -> Call<Panics<R>> {
+    Call::new(site, key, Panics::new())
 }
 
 /// A call that yields a `Result` around the function's value: `on_error = |err| …`.
-pub fn try_call(site: &'static Site, key: fmt::Arguments<'_>) -> Call<Returns> {
-    Call::new(site, key)
+pub fn try_call<R>(site: &'static Site, key: fmt::Arguments<'_>) -> Call<Returns<R>> {
+    Call::new(site, key, Returns::new())
 }
 
-impl<P> Call<P> {
-    fn new(site: &'static Site, key: fmt::Arguments<'_>) -> Self {
+/// Makes the future of a function that returns one: a `return` in such a body needs a closure of its own.
+pub fn make<R>(body: impl FnOnce() -> R) -> R {
+    body()
+}
+
+impl<P: Policy> Call<P> {
+    fn new(site: &'static Site, key: fmt::Arguments<'_>, policy: P) -> Self {
         let key = match key.as_str() {
             Some(constant) => Cow::Borrowed(constant),
             None => Cow::Owned(key.to_string()),
@@ -51,26 +56,29 @@ impl<P> Call<P> {
             key,
             manager: None,
             options: site.options,
-            policy: PhantomData,
+            policy,
         }
     }
 
     /// `if_busy = skip`: tries once, unless the call says how long to wait.
-    pub fn or_skip<R: SkipValue>(self) -> Call<Skips<P>> {
+    pub fn or_skip<R: SkipValue>(self) -> Call<Skips<P>>
+    where
+        P: Policy<Value = R>,
+    {
         let Self {
             site,
             key,
             manager,
-            options,
-            ..
+            mut options,
+            policy,
         } = self;
-        let options = options.overlaid(None, options.wait.or(Some(Duration::ZERO)), None);
+        options.wait.get_or_insert(Duration::ZERO);
         Call {
             site,
             key,
             manager,
             options,
-            policy: PhantomData,
+            policy: Skips::new(policy),
         }
     }
 
@@ -99,67 +107,65 @@ impl<P> Call<P> {
     }
 
     /// Runs the body of a synchronous function.
-    pub fn run<R>(self, body: impl FnOnce() -> R) -> P::Output
-    where
-        P: Policy<R>,
-    {
+    pub fn run(self, body: impl FnOnce() -> P::Value) -> P::Output {
         self.perform(|_| body())
     }
 
     /// Runs the body of a synchronous function, with its hold.
-    pub fn run_with_hold<R>(self, body: impl FnOnce(Hold) -> R) -> P::Output
-    where
-        P: Policy<R>,
-    {
+    pub fn run_with_hold(self, body: impl FnOnce(Hold) -> P::Value) -> P::Output {
         self.perform(|section| body(section.hold()))
     }
 
     /// Runs the body of an async function.
-    pub async fn run_async<R>(self, body: impl AsyncFnOnce() -> R) -> P::Output
-    where
-        P: Policy<R>,
-    {
-        let options = self.options;
+    pub async fn run_async(self, body: impl AsyncFnOnce() -> P::Value) -> P::Output {
         let section = match self.begin().await {
             Ok(section) => section,
-            Err(error) => return P::failed(error),
+            Err(error) => return self.policy.failed(error),
         };
-        let ran = scope(&section, &options, body()).await;
-        finish::<P, R>(section, &options, ran).await
+        let ran = scope(&section, &self.options, body()).await;
+        self.finish(section, ran).await
     }
 
     /// Runs the body of an async function, with its hold.
-    pub async fn run_async_with_hold<R>(self, body: impl AsyncFnOnce(Hold) -> R) -> P::Output
-    where
-        P: Policy<R>,
-    {
-        let options = self.options;
+    pub async fn run_async_with_hold(self, body: impl AsyncFnOnce(Hold) -> P::Value) -> P::Output {
         let section = match self.begin().await {
             Ok(section) => section,
-            Err(error) => return P::failed(error),
+            Err(error) => return self.policy.failed(error),
         };
-        let ran = scope(&section, &options, body(section.hold())).await;
-        finish::<P, R>(section, &options, ran).await
+        let ran = scope(&section, &self.options, body(section.hold())).await;
+        self.finish(section, ran).await
     }
 
-    fn perform<R>(self, body: impl FnOnce(&Section) -> R) -> P::Output
-    where
-        P: Policy<R>,
-    {
-        let options = self.options;
+    fn perform(self, body: impl FnOnce(&Section) -> P::Value) -> P::Output {
         let section = match self.begin().block() {
             Ok(section) => section,
-            Err(error) => return P::failed(error),
+            Err(error) => return self.policy.failed(error),
         };
         let inside = section.enter();
         let value = body(&section);
         drop(inside);
-        let left = if options.confirmed {
+        let left = if self.options.confirmed {
             block_on(leave_confirmed(section))
         } else {
             leave(section)
         };
-        P::done(value, left.err())
+        self.policy.done(value, left.err())
+    }
+
+    async fn finish(&self, section: Section, ran: Result<P::Value, Loss>) -> P::Output {
+        match ran {
+            Err(loss) => self
+                .policy
+                .failed(LockError::lost(section.cell().key(), loss)),
+            Ok(value) => {
+                let left = if self.options.confirmed {
+                    leave_confirmed(section).await
+                } else {
+                    leave(section)
+                };
+                self.policy.done(value, left.err())
+            }
+        }
     }
 
     fn begin(&self) -> Entering {
@@ -184,26 +190,5 @@ fn scope<F: Future>(section: &Section, options: &Options, body: F) -> Scope<F> {
         Scope::until_lost(frame, body)
     } else {
         Scope::to_the_end(frame, body)
-    }
-}
-
-async fn finish<P, R>(
-    section: Section,
-    options: &Options,
-    ran: Result<R, crate::protocol::Loss>,
-) -> P::Output
-where
-    P: Policy<R>,
-{
-    match ran {
-        Err(loss) => P::failed(LockError::lost(section.cell().key(), loss)),
-        Ok(value) => {
-            let left = if options.confirmed {
-                leave_confirmed(section).await
-            } else {
-                leave(section)
-            };
-            P::done(value, left.err())
-        }
     }
 }

@@ -13,6 +13,8 @@
 //! - `lock`, `guard`, `hold`, `call`, `output`, `site`: what users and the attribute call.
 //! - `config`, `manager`, `global`, `inspect`, `error`: the settings and the frame around it all.
 
+#![forbid(unsafe_code)]
+
 mod call;
 mod config;
 mod driver;
@@ -48,7 +50,7 @@ pub use manager::LockManager;
 /// What the attribute's output calls. Not for use by hand: it changes without notice.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::call::{Call, call, call_or_panic, try_call};
+    pub use crate::call::{Call, call, call_or_panic, make, try_call};
     pub use crate::output::{FromLockError, SkipValue};
     pub use crate::site::Site;
 }

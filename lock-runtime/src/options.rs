@@ -24,21 +24,6 @@ impl Options {
         confirmed: false,
         finish_when_lost: false,
     };
-
-    /// These, with what `other` sets in the place of what they leave open or set themselves.
-    pub(crate) fn overlaid(
-        self,
-        ttl: Option<Duration>,
-        wait: Option<Duration>,
-        max_hold: Option<Duration>,
-    ) -> Self {
-        Self {
-            ttl: ttl.or(self.ttl),
-            wait: wait.or(self.wait),
-            max_hold: max_hold.or(self.max_hold),
-            ..self
-        }
-    }
 }
 
 /// The shortest ttl: below it the margin and a round trip leave nothing.

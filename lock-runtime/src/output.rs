@@ -59,86 +59,137 @@ impl<T: SkipValue, E> SkipValue for Result<T, E> {
 }
 
 /// What a call does with its body's value and with errors of the lock.
-pub trait Policy<R> {
+///
+/// The bounds on the return type stand at the functions that make a policy, each once: a bound that is checked
+/// again where the body is run would report one mistake twice.
+pub trait Policy {
+    /// What the body yields.
+    type Value;
     /// What the call yields.
     type Output;
 
     /// The body ran; the error says that the lock was lost meanwhile.
-    fn done(value: R, lost: Option<LockError>) -> Self::Output;
+    fn done(&self, value: Self::Value, lost: Option<LockError>) -> Self::Output;
 
     /// The body did not run, or not to its end.
-    fn failed(error: LockError) -> Self::Output;
+    fn failed(&self, error: LockError) -> Self::Output;
 }
 
 /// The default: the error goes into the function's own return type.
 #[derive(Debug)]
-pub struct Propagate(());
+pub struct Propagate<R> {
+    from: fn(LockError) -> R,
+    is_success: fn(&R) -> bool,
+}
 
 /// `on_error = panic`
 #[derive(Debug)]
-pub struct Panics(());
+pub struct Panics<R>(PhantomData<fn() -> R>);
 
 /// `on_error = |err| …`: the attribute appends the closure.
 #[derive(Debug)]
-pub struct Returns(());
+pub struct Returns<R>(PhantomData<fn() -> R>);
 
 /// `if_busy = skip` on top of one of the others.
 #[derive(Debug)]
-pub struct Skips<P>(PhantomData<P>);
+pub struct Skips<P: Policy> {
+    inner: P,
+    skipped: fn() -> P::Value,
+}
 
-impl<R: FromLockError> Policy<R> for Propagate {
+impl<R> Propagate<R> {
+    pub(crate) fn new() -> Self
+    where
+        R: FromLockError,
+    {
+        Self {
+            from: R::from_lock_error,
+            is_success: R::is_success,
+        }
+    }
+}
+
+impl<R> Panics<R> {
+    pub(crate) const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<R> Returns<R> {
+    pub(crate) const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<P: Policy> Skips<P> {
+    pub(crate) fn new(inner: P) -> Self
+    where
+        P::Value: SkipValue,
+    {
+        Self {
+            inner,
+            skipped: P::Value::skipped,
+        }
+    }
+}
+
+impl<R> Policy for Propagate<R> {
+    type Value = R;
     type Output = R;
 
-    fn done(value: R, lost: Option<LockError>) -> R {
+    fn done(&self, value: R, lost: Option<LockError>) -> R {
         match lost {
-            Some(error) if value.is_success() => R::from_lock_error(error),
+            Some(error) if (self.is_success)(&value) => (self.from)(error),
             _ => value,
         }
     }
 
-    fn failed(error: LockError) -> R {
-        R::from_lock_error(error)
+    fn failed(&self, error: LockError) -> R {
+        (self.from)(error)
     }
 }
 
-impl<R> Policy<R> for Panics {
+impl<R> Policy for Panics<R> {
+    type Value = R;
     type Output = R;
 
-    fn done(value: R, lost: Option<LockError>) -> R {
+    fn done(&self, value: R, lost: Option<LockError>) -> R {
         match lost {
-            Some(error) => Self::failed(error),
+            Some(error) => self.failed(error),
             None => value,
         }
     }
 
-    fn failed(error: LockError) -> R {
+    fn failed(&self, error: LockError) -> R {
         panic!("{error}")
     }
 }
 
-impl<R> Policy<R> for Returns {
+impl<R> Policy for Returns<R> {
+    type Value = R;
     type Output = Result<R, LockError>;
 
-    fn done(value: R, lost: Option<LockError>) -> Self::Output {
+    fn done(&self, value: R, lost: Option<LockError>) -> Self::Output {
         lost.map_or(Ok(value), Err)
     }
 
-    fn failed(error: LockError) -> Self::Output {
+    fn failed(&self, error: LockError) -> Self::Output {
         Err(error)
     }
 }
 
-impl<R: SkipValue, P: Policy<R>> Policy<R> for Skips<P> {
+impl<P: Policy> Policy for Skips<P> {
+    type Value = P::Value;
     type Output = P::Output;
 
-    fn done(value: R, lost: Option<LockError>) -> P::Output {
-        P::done(value, lost)
+    fn done(&self, value: P::Value, lost: Option<LockError>) -> P::Output {
+        self.inner.done(value, lost)
     }
 
-    fn failed(error: LockError) -> P::Output {
+    fn failed(&self, error: LockError) -> P::Output {
         match error {
-            LockError::Busy { .. } => P::done(R::skipped(), None),
-            error => P::failed(error),
+            LockError::Busy { .. } => self.inner.done((self.skipped)(), None),
+            error => self.inner.failed(error),
         }
     }
 }

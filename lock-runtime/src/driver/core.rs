@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::task::{Context, Poll};
@@ -46,6 +46,8 @@ pub(crate) fn start(setup: Setup) -> std::io::Result<Mailbox> {
     Ok(mailbox)
 }
 
+const SPIN: std::time::Duration = std::time::Duration::from_micros(50);
+
 struct Core {
     endpoint: Endpoint,
     machine: Machine,
@@ -70,6 +72,7 @@ struct Core {
     stopping: Option<Vec<oneshot::Sender<()>>>,
     timer: Pin<Box<Sleep>>,
     armed: Timestamp,
+    spin_until: Timestamp,
 }
 
 impl Core {
@@ -98,6 +101,7 @@ impl Core {
             stopping: None,
             timer: Box::pin(tokio::time::sleep_until(Instant::now())),
             armed: Timestamp::ZERO,
+            spin_until: Timestamp::ZERO,
         };
         core.link = core.connecting();
         core
@@ -124,7 +128,13 @@ impl Core {
                 return Poll::Ready(());
             }
             busy |= self.poll_timer(context);
-            if !busy {
+            if busy {
+                self.spin_until = now.plus(SPIN);
+            } else {
+                if now < self.spin_until {
+                    let mut turn = pin!(tokio::task::yield_now());
+                    let _ = turn.as_mut().poll(context);
+                }
                 return Poll::Pending;
             }
         }

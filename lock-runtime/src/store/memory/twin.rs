@@ -11,6 +11,7 @@
 //! with an error, is the caller's to refuse.
 
 mod counter;
+mod expiry;
 mod record;
 mod step;
 
@@ -18,7 +19,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use self::counter::Counter;
-use self::record::{Hold, Record, Stamp};
+use self::expiry::Stamp;
+use self::record::{Hold, Record};
 use self::step::Step;
 use crate::Fence;
 use crate::wire::{
@@ -138,7 +140,7 @@ impl Twin {
             holder: record.holder().cloned(),
             foreign: matches!(record.hold(), Some(Hold::Foreign)),
             left: record.hold_left(now),
-            waiting: record::count(live().count()),
+            waiting: expiry::count(live().count()),
             waiters: waiters
                 .map(|(nonce, who)| Waiter {
                     nonce,

@@ -1,7 +1,9 @@
 //! The twin and a real server, asked the same questions.
 
 mod alike;
+mod asks;
 mod both;
 mod branches;
 mod hazards;
 mod random;
+mod steps;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::record::{Stamp, micros};
+use super::expiry::{Stamp, micros};
 use crate::Fence;
 
 /// Below this a counter cannot have been seeded from a clock.

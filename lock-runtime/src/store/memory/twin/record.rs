@@ -3,50 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
+use super::expiry::{Expiring, Stamp, count, micros};
 use crate::wire::{Claimant, Holder, Nonce, RenewalReply};
-
-/// An instant of the server's clock. TTLs count its milliseconds, waiters' leases its microseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Stamp {
-    micros: u64,
-}
-
-impl Stamp {
-    pub(super) const fn from_micros(micros: u64) -> Self {
-        Self { micros }
-    }
-
-    pub(super) const fn micros(self) -> u64 {
-        self.micros
-    }
-
-    const fn millis(self) -> u64 {
-        self.micros / 1_000
-    }
-}
-
-/// A key of the server: a value that is gone when its time is over.
-#[derive(Debug)]
-struct Expiring<T> {
-    value: T,
-    /// The last millisecond at which the value is there; `None` is for ever.
-    until_ms: Option<u64>,
-}
-
-impl<T> Expiring<T> {
-    fn expired(&self, now: Stamp) -> bool {
-        self.until_ms.is_some_and(|until| now.millis() > until)
-    }
-
-    fn left(&self, now: Stamp) -> Option<Duration> {
-        self.until_ms
-            .map(|until| Duration::from_millis(until.saturating_sub(now.millis())))
-    }
-
-    fn prolong(&mut self, now: Stamp, ttl: Duration) {
-        self.until_ms = Some(now.millis().saturating_add(millis(ttl)));
-    }
-}
 
 /// What is under the name of the lock itself.
 #[derive(Debug)]
@@ -114,18 +72,12 @@ impl Record {
 
     pub(super) fn put_hold(&mut self, now: Stamp, holder: Holder, waited_for: bool, ttl: Duration) {
         let value = Hold::Ours { holder, waited_for };
-        let hold = self.hold.insert(Expiring {
-            value,
-            until_ms: None,
-        });
+        let hold = self.hold.insert(Expiring::lasting(value));
         hold.prolong(now, ttl);
     }
 
     pub(super) fn put_foreign(&mut self) {
-        self.hold = Some(Expiring {
-            value: Hold::Foreign,
-            until_ms: None,
-        });
+        self.hold = Some(Expiring::lasting(Hold::Foreign));
     }
 
     pub(super) fn delete_hold(&mut self) {
@@ -177,10 +129,7 @@ impl Record {
     }
 
     pub(super) fn enqueue(&mut self, now: Stamp, place: (u64, Nonce), entry: Entry, ttl: Duration) {
-        let empty = || Expiring {
-            value: Waiters::new(),
-            until_ms: None,
-        };
+        let empty = || Expiring::lasting(Waiters::new());
         let queue = self.queue.get_or_insert_with(empty);
         queue.value.insert(place, entry);
         queue.prolong(now, ttl);
@@ -238,10 +187,7 @@ impl Record {
     }
 
     pub(super) fn bury(&mut self, now: Stamp, nonce: Nonce, tombstone: Duration) {
-        let empty = || Expiring {
-            value: HashSet::new(),
-            until_ms: None,
-        };
+        let empty = || Expiring::lasting(HashSet::new());
         let cancelled = self.cancelled.get_or_insert_with(empty);
         cancelled.value.insert(nonce);
         cancelled.prolong(now, tombstone);
@@ -250,17 +196,4 @@ impl Record {
     fn waiters(&self) -> impl Iterator<Item = (&(u64, Nonce), &Entry)> {
         self.queue.iter().flat_map(|queue| &queue.value)
     }
-}
-
-/// The scripts' microseconds of a span that came as whole milliseconds.
-pub(super) fn micros(span: Duration) -> u64 {
-    millis(span).saturating_mul(1_000)
-}
-
-fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
-}
-
-pub(super) fn count(number: usize) -> u64 {
-    u64::try_from(number).unwrap_or(u64::MAX)
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::Publish;
 use super::counter::Counter;
-use super::record::{Entry, Hold, Record, Stamp, micros};
+use super::expiry::{Stamp, micros};
+use super::record::{Entry, Hold, Record};
 use crate::Fence;
 use crate::wire::{
     Acquire, AcquireReply, Busy, Enqueue, Give, Holder, Nonce, Obstacle, WAITER_LEASE,

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use super::both::{
-    Both, DEAD, KEY, LIVE, Pair, QUARANTINE, START, claimant, give, nonce, once, queueing,
-};
+use super::asks::{KEY, QUARANTINE, claimant, give, nonce, once, queueing};
+use super::both::{Both, DEAD, LIVE, Pair, START};
 use crate::Fence;
 use crate::wire::{
     Acquire, AcquireReply, Call, Enqueue, Give, Holder, Obstacle, Renewal, RenewalReply, Reply,
@@ -121,13 +120,7 @@ fn a_dead_waiter_is_skipped_at_release() {
         "renewing has no end"
     );
     assert!(both.release(nonce(1)));
-    assert_eq!(
-        both.grants
-            .iter()
-            .map(|grant| grant.nonce)
-            .collect::<Vec<_>>(),
-        [nonce(3)]
-    );
+    assert_eq!(both.told(), [nonce(3)]);
     assert_eq!(
         both.same(renew_waiter(2)),
         Reply::Renewed(vec![RenewalReply::Ask])
@@ -141,13 +134,7 @@ fn a_waiter_that_nobody_can_tell_is_skipped_at_release() {
     both.busy(queueing(nonce(2), DEAD));
     both.busy(queueing(nonce(3), LIVE[0]));
     assert!(both.release(nonce(1)));
-    assert_eq!(
-        both.grants
-            .iter()
-            .map(|grant| grant.nonce)
-            .collect::<Vec<_>>(),
-        [nonce(3)]
-    );
+    assert_eq!(both.told(), [nonce(3)]);
 }
 
 #[test]
@@ -173,6 +160,22 @@ fn a_waiter_behind_others_gets_the_lock_without_being_told() {
     assert_eq!(both.busy(queueing(nonce(3), DEAD)).ahead, 1);
     both.advance(Duration::from_millis(1_500));
     both.granted(queueing(nonce(3), DEAD));
+}
+
+#[test]
+fn the_head_of_the_queue_that_takes_a_free_lock_grants_to_those_behind_it() {
+    let mut both = Both::new();
+    both.granted(Acquire {
+        ttl: Duration::from_secs(1),
+        ..once(nonce(1))
+    });
+    both.busy(queueing(nonce(2), LIVE[0]));
+    both.busy(queueing(nonce(3), LIVE[1]));
+    both.advance(Duration::from_millis(1_500));
+    both.granted(queueing(nonce(2), LIVE[0]));
+    assert!(both.grants.is_empty());
+    assert!(both.release(nonce(2)));
+    assert_eq!(both.told(), [nonce(3)]);
 }
 
 #[test]
@@ -345,7 +348,7 @@ fn an_inspection_shows_the_holder_and_the_live_waiters() {
     both.advance(Duration::from_millis(1_500));
     both.busy(queueing(nonce(3), LIVE[0]));
     both.busy(queueing(nonce(4), LIVE[0]));
-    both.advance(Duration::from_millis(1_000));
+    both.advance(Duration::from_secs(1));
     let Reply::Inspection(seen) = both.same(Call::Inspect {
         key: KEY.to_owned(),
         limit: 1,

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::both::{Both, KEY, LIVE, give, nonce, once, queueing, refusal};
+use super::asks::{KEY, give, nonce, once, queueing, refusal};
+use super::both::{Both, LIVE};
 use crate::wire::{Acquire, Answer, Call, Renewal};
 
 fn renew(number: u8, ttl: Duration) -> Renewal {

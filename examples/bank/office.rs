@@ -1,0 +1,83 @@
+//! One process's share of the work.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::anyhow;
+
+use crate::ledger::Ledger;
+use crate::options::Options;
+use crate::tally::{Counts, Tally};
+use crate::{tasks, threads};
+
+const REPORT_EVERY: Duration = Duration::from_millis(100);
+
+/// Runs the workers until their time is over and reports the counts on the way and at the end.
+pub fn run(
+    options: &Options,
+    ledger: &Ledger,
+    mut report: impl FnMut(Counts) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let tally = Arc::new(Tally::new(options.branches));
+    let end = Instant::now() + options.duration();
+    thread::scope(|scope| {
+        let work = scope.spawn(|| match options.tasks {
+            true => tasks::run(options, ledger, &tally, end),
+            false => threads::run(options, ledger, &tally, end),
+        });
+        while !work.is_finished() {
+            thread::sleep(REPORT_EVERY);
+            report(tally.counts())?;
+        }
+        work.join().map_err(|_| anyhow!("a worker panicked"))??;
+        report(tally.counts())
+    })
+}
+
+#[derive(Clone, Copy)]
+pub struct Account {
+    pub branch: usize,
+    pub number: usize,
+}
+
+/// What a worker is told to do. Both accounts belong to one branch, so that one lock covers the
+/// transfer: two locks, taken in opposite orders by two workers, would deadlock.
+pub struct Order {
+    pub from: Account,
+    pub to: Account,
+    pub amount: i64,
+}
+
+impl Order {
+    pub fn random(options: &Options) -> Self {
+        let branch = below(options.branches);
+        let in_branch = options.accounts / options.branches;
+        let from = below(in_branch);
+        let to = (from + 1 + below(in_branch - 1)) % in_branch;
+        let account = |index| Account {
+            branch,
+            number: branch * in_branch + index,
+        };
+        Self {
+            from: account(from),
+            to: account(to),
+            amount: 1 + i64::from(random() % 100),
+        }
+    }
+}
+
+/// Makes the time between reading and writing long enough for others to get in between.
+pub fn pause() -> Duration {
+    Duration::from_micros(u64::from(random() % 200))
+}
+
+fn below(limit: usize) -> usize {
+    random() as usize % limit
+}
+
+/// Random enough for a load: the standard library keys each hasher anew.
+fn random() -> u32 {
+    RandomState::new().hash_one(()) as u32
+}

@@ -1,0 +1,64 @@
+use std::fmt;
+use std::time::Duration;
+
+use anyhow::ensure;
+
+/// Transfers money between accounts in Redis, from several processes at once.
+#[derive(Clone, clap::Parser)]
+pub struct Options {
+    /// Processes that transfer at the same time
+    #[arg(long, default_value_t = 4)]
+    pub processes: usize,
+    /// Workers in each process
+    #[arg(long, default_value_t = 8)]
+    pub workers: usize,
+    /// How long they work
+    #[arg(long, default_value_t = 5)]
+    pub seconds: u64,
+    /// Accounts in all
+    #[arg(long, default_value_t = 10)]
+    pub accounts: usize,
+    /// Branches of the bank; each has its own accounts and its own lock
+    #[arg(long, default_value_t = 2)]
+    pub branches: usize,
+    /// Workers are tokio tasks in place of threads
+    #[arg(long)]
+    pub tasks: bool,
+    /// Transfer without locks, and see what it costs
+    #[arg(long)]
+    pub no_lock: bool,
+    /// The process that started this one
+    #[arg(long, hide = true)]
+    pub child_of: Option<u32>,
+}
+
+impl Options {
+    pub fn check(&self) -> anyhow::Result<()> {
+        ensure!(self.branches > 0, "a bank has at least one branch");
+        ensure!(
+            self.accounts >= 2 * self.branches,
+            "a transfer takes two accounts: set --accounts to at least twice --branches"
+        );
+        Ok(())
+    }
+
+    pub fn duration(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
+}
+
+impl fmt::Display for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let workers = if self.tasks { "tasks" } else { "threads" };
+        let locks = if self.no_lock {
+            "without locks"
+        } else {
+            "one lock per branch"
+        };
+        write!(
+            f,
+            "bank: {} processes of {} {workers}, {} accounts in {} branches, {locks}",
+            self.processes, self.workers, self.accounts, self.branches
+        )
+    }
+}

@@ -1,0 +1,128 @@
+//! The processes, and the line that shows how they get on.
+
+use std::env;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, anyhow, ensure};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::ledger::Ledger;
+use crate::office;
+use crate::options::Options;
+use crate::support::URL_VARIABLE;
+use crate::tally::Counts;
+
+const REFRESH_EVERY: Duration = Duration::from_millis(100);
+
+/// Runs all processes to their end; returns what they counted, and how long it took. Where the
+/// balances are in the memory of this process, groups of threads stand in for processes.
+pub fn run(options: &Options, ledger: &Ledger, url: &str) -> anyhow::Result<(Counts, Duration)> {
+    let board = Board::new(options.processes);
+    let start = Instant::now();
+    thread::scope(|scope| {
+        let watch = |index| {
+            let board = &board;
+            let show = move |counts| board.show(index, counts);
+            scope.spawn(move || match ledger.is_shared_by_processes() {
+                true => Process::start(options, url)?.watch(show),
+                false => office::run(options, ledger, show),
+            })
+        };
+        let watchers: Vec<_> = (0..options.processes).map(watch).collect();
+        let progress = progress_line(options)?;
+        while !watchers.iter().all(thread::ScopedJoinHandle::is_finished) {
+            thread::sleep(REFRESH_EVERY);
+            refresh(&progress, board.total());
+        }
+        progress.finish_and_clear();
+        for watcher in watchers {
+            watcher.join().map_err(|_| anyhow!("a thread panicked"))??;
+        }
+        Ok((board.total(), start.elapsed()))
+    })
+}
+
+struct Process(Child);
+
+impl Process {
+    /// This program again, with the same options.
+    fn start(options: &Options, url: &str) -> anyhow::Result<Self> {
+        let mut command = Command::new(env::current_exe()?);
+        command.args(env::args_os().skip(1));
+        command
+            .arg("--child-of")
+            .arg(std::process::id().to_string());
+        command.env(URL_VARIABLE, url).stdout(Stdio::piped());
+        let child = command
+            .spawn()
+            .with_context(|| format!("no process for {options}"))?;
+        Ok(Self(child))
+    }
+
+    /// Passes on the counts that it prints, until it ends.
+    fn watch(mut self, show: impl Fn(Counts) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        let output = self.0.stdout.take().context("the output is a pipe")?;
+        for line in BufReader::new(output).lines() {
+            show(line?.parse()?)?;
+        }
+        let status = self.0.wait()?;
+        ensure!(status.success(), "a process ended with {status}");
+        Ok(())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail only for a process that has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The latest counts of each process.
+struct Board(Mutex<Vec<Counts>>);
+
+impl Board {
+    fn new(processes: usize) -> Self {
+        Self(Mutex::new(vec![Counts::default(); processes]))
+    }
+
+    /// Cannot fail; the type is that of a report to a parent process, which can.
+    #[expect(clippy::unnecessary_wraps, reason = "see above")]
+    fn show(&self, process: usize, counts: Counts) -> anyhow::Result<()> {
+        self.counts()[process] = counts;
+        Ok(())
+    }
+
+    fn total(&self) -> Counts {
+        self.counts().iter().copied().sum()
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Vec<Counts>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn progress_line(options: &Options) -> anyhow::Result<ProgressBar> {
+    let style = ProgressStyle::with_template("{bar:30} {elapsed} of {len} s  {msg}")?;
+    Ok(ProgressBar::new(options.seconds).with_style(style))
+}
+
+fn refresh(progress: &ProgressBar, counts: Counts) {
+    let elapsed = progress.elapsed();
+    progress.set_position(elapsed.as_secs());
+    progress.set_message(format!(
+        "{} transfers, {:.0}/s",
+        counts.transfers,
+        rate(counts.transfers, elapsed)
+    ));
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown without decimals")]
+pub fn rate(count: u64, time: Duration) -> f64 {
+    count as f64 / time.as_secs_f64()
+}

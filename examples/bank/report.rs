@@ -1,0 +1,69 @@
+use std::fmt;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::options::Options;
+use crate::processes::rate;
+use crate::tally::Counts;
+
+/// What is known at the end.
+pub struct Report<'a> {
+    pub options: &'a Options,
+    pub before: i64,
+    pub after: i64,
+    pub counts: Counts,
+    pub elapsed: Duration,
+}
+
+impl Report<'_> {
+    /// Money that goes missing is a failure if there were locks to prevent it.
+    pub fn exit_code(&self) -> ExitCode {
+        let sound = self.before == self.after && self.counts.out_of_order == 0;
+        if sound || self.options.no_lock {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }
+    }
+
+    fn verdict(&self) -> String {
+        match self.after - self.before {
+            0 => "intact".to_owned(),
+            lost @ ..0 => format!("NOT INTACT, {} lost", -lost),
+            made => format!("NOT INTACT, {made} out of nothing"),
+        }
+    }
+
+    fn fences(&self) -> String {
+        match self.counts.out_of_order {
+            0 => "rising with every acquisition".to_owned(),
+            count => format!("OUT OF ORDER in {count} calls"),
+        }
+    }
+}
+
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = &self.counts;
+        let per_second = |count| rate(count, self.elapsed);
+        writeln!(f, "time          {:.1?}", self.elapsed)?;
+        writeln!(
+            f,
+            "transfers     {}, {:.0}/s",
+            counts.transfers,
+            per_second(counts.transfers)
+        )?;
+        if !self.options.no_lock {
+            writeln!(
+                f,
+                "acquisitions  {}, {:.0}/s",
+                counts.acquired,
+                per_second(counts.acquired)
+            )?;
+            writeln!(f, "re-entered    {} calls", counts.reentered)?;
+            writeln!(f, "fences        {}", self.fences())?;
+        }
+        writeln!(f, "sum before    {}", self.before)?;
+        write!(f, "sum after     {}: {}", self.after, self.verdict())
+    }
+}

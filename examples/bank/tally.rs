@@ -1,0 +1,109 @@
+//! What is counted: by the workers of one process, and added up over all of them.
+
+use std::fmt;
+use std::iter::Sum;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use anyhow::Context as _;
+use distlock::Hold;
+
+/// The counters that the workers of one process share.
+pub struct Tally {
+    transfers: AtomicU64,
+    acquired: AtomicU64,
+    reentered: AtomicU64,
+    out_of_order: AtomicU64,
+    /// The highest fencing token that was seen under the lock of each branch.
+    highest: Vec<AtomicU64>,
+}
+
+impl Tally {
+    pub fn new(branches: usize) -> Self {
+        Self {
+            transfers: AtomicU64::new(0),
+            acquired: AtomicU64::new(0),
+            reentered: AtomicU64::new(0),
+            out_of_order: AtomicU64::new(0),
+            highest: (0..branches).map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+
+    pub fn transferred(&self) {
+        self.transfers.fetch_add(1, Relaxed);
+    }
+
+    /// Counts the start of a locked body. Each new hold has a higher token than all before it; a
+    /// call that re-enters shows the token of the hold it is in.
+    pub fn entered(&self, branch: usize, hold: &Hold) {
+        let fence = hold.fence().get();
+        let highest = self.highest[branch].fetch_max(fence, Relaxed);
+        let counter = match fence.cmp(&highest) {
+            std::cmp::Ordering::Greater => &self.acquired,
+            std::cmp::Ordering::Equal => &self.reentered,
+            std::cmp::Ordering::Less => &self.out_of_order,
+        };
+        counter.fetch_add(1, Relaxed);
+    }
+
+    pub fn counts(&self) -> Counts {
+        Counts {
+            transfers: self.transfers.load(Relaxed),
+            acquired: self.acquired.load(Relaxed),
+            reentered: self.reentered.load(Relaxed),
+            out_of_order: self.out_of_order.load(Relaxed),
+        }
+    }
+}
+
+/// The state of the counters at one instant. As text it is a line from a child to its parent.
+#[derive(Clone, Copy, Default)]
+pub struct Counts {
+    pub transfers: u64,
+    /// Calls that took a lock.
+    pub acquired: u64,
+    /// Calls inside a call that had the lock already.
+    pub reentered: u64,
+    /// Calls with a lower token than one seen before, which must not happen.
+    pub out_of_order: u64,
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            transfers,
+            acquired,
+            reentered,
+            out_of_order,
+        } = self;
+        write!(f, "{transfers} {acquired} {reentered} {out_of_order}")
+    }
+}
+
+impl FromStr for Counts {
+    type Err = anyhow::Error;
+
+    fn from_str(line: &str) -> anyhow::Result<Self> {
+        let mut numbers = line.split_whitespace().map(str::parse);
+        let mut next = || -> anyhow::Result<u64> {
+            Ok(numbers.next().context("a line of counts ends too soon")??)
+        };
+        Ok(Self {
+            transfers: next()?,
+            acquired: next()?,
+            reentered: next()?,
+            out_of_order: next()?,
+        })
+    }
+}
+
+impl Sum for Counts {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, counts| Self {
+            transfers: sum.transfers + counts.transfers,
+            acquired: sum.acquired + counts.acquired,
+            reentered: sum.reentered + counts.reentered,
+            out_of_order: sum.out_of_order + counts.out_of_order,
+        })
+    }
+}

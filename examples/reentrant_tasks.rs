@@ -1,0 +1,48 @@
+//! Three tasks take one lock and re-enter it: `cargo run --example reentrant_tasks`
+//!
+//! They start together, yet it takes 1 + 2 + 3 seconds: one at a time is inside.
+
+#[path = "support/mod.rs"]
+mod support;
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use distlock::{LockError, LockManager, distributed_lock};
+use tokio::time::sleep;
+
+static SUM: AtomicU64 = AtomicU64::new(0);
+
+#[distributed_lock("sum", hold = hold)]
+async fn add_and_linger(task: u64) -> Result<(), LockError> {
+    println!("task {task} holds the lock, fence {}", hold.fence());
+    let sum = add(15, task).await?;
+    println!("task {task} made the sum {sum} and sleeps {task} s inside");
+    sleep(Duration::from_secs(task)).await;
+    Ok(())
+}
+
+/// Takes the lock when it is called from elsewhere; from a holder of it, it goes straight in.
+#[distributed_lock("sum", hold = hold)]
+async fn add(amount: u64, task: u64) -> Result<u64, LockError> {
+    println!("task {task} re-enters,       fence {}", hold.fence());
+    let sum = SUM.load(Relaxed);
+    sleep(Duration::from_millis(1)).await; // without the lock another task would read the same sum here
+    SUM.store(sum + amount, Relaxed);
+    Ok(sum + amount)
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let server = support::Server::find()?;
+    println!("server: {server}");
+    distlock::init(LockManager::connect(server.url())?)?;
+
+    let start = Instant::now();
+    let tasks = [1, 2, 3].map(|task| tokio::spawn(add_and_linger(task)));
+    for task in tasks {
+        task.await??;
+    }
+    println!("sum {} after {:.1?}", SUM.load(Relaxed), start.elapsed());
+    Ok(())
+}

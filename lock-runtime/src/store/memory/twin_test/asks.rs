@@ -1,0 +1,108 @@
+//! Requests for one key, and short forms for tests that need no different numbers on the two sides.
+
+use std::time::Duration;
+
+use redis::{ErrorKind, RedisResult};
+
+use super::both::{Both, Pair};
+use crate::Fence;
+use crate::wire::{
+    Acquire, AcquireReply, Answer, Busy, Call, Claimant, Enqueue, Give, Nonce, Reply,
+};
+
+pub(super) const KEY: &str = "order:7";
+pub(super) const QUARANTINE: Duration = Duration::from_millis(5_400);
+
+pub(super) fn nonce(number: u8) -> Nonce {
+    Nonce::from_bits(u128::from(number) << 120 | 0xfeed)
+}
+
+pub(super) fn give(nonce: Nonce) -> Give {
+    Give {
+        key: KEY.to_owned(),
+        nonce,
+        floor: Fence::ZERO,
+        quarantine: QUARANTINE,
+    }
+}
+
+/// An acquire that queues under this inbox.
+pub(super) fn queueing(nonce: Nonce, inbox: &str) -> Acquire {
+    let enqueue = Some(Enqueue {
+        inbox: inbox.to_owned(),
+        ticket: None,
+    });
+    Acquire {
+        enqueue,
+        ..once(nonce)
+    }
+}
+
+/// An acquire that tries once.
+pub(super) fn once(nonce: Nonce) -> Acquire {
+    Acquire {
+        give: give(nonce),
+        ttl: Duration::from_secs(15),
+        who: claimant(nonce),
+        enqueue: None,
+    }
+}
+
+pub(super) fn claimant(nonce: Nonce) -> Claimant {
+    Claimant {
+        ttl: Duration::from_secs(15),
+        since_unix_ms: 1_700_000_000_000,
+        pid: u32::from(nonce.jitter()),
+        host: "somewhere".to_owned(),
+        function: "bank::withdraw (with spaces)".to_owned(),
+    }
+}
+
+impl Both {
+    pub(super) fn same(&mut self, call: Call) -> Reply {
+        let call = Pair {
+            server: call.clone(),
+            twin: call,
+        };
+        self.call(&call)
+            .unwrap_or_else(|difference| panic!("{:?}: {difference}", call.server))
+            .server
+    }
+
+    pub(super) fn acquire(&mut self, ask: Acquire) -> AcquireReply {
+        match self.same(Call::Acquire(ask)) {
+            Reply::Acquire(reply) => reply,
+            other => panic!("an acquire was answered by {other:?}"),
+        }
+    }
+
+    pub(super) fn granted(&mut self, ask: Acquire) -> Fence {
+        match self.acquire(ask) {
+            AcquireReply::Granted(fence) => fence,
+            other => panic!("not granted: {other:?}"),
+        }
+    }
+
+    pub(super) fn busy(&mut self, ask: Acquire) -> Busy {
+        match self.acquire(ask) {
+            AcquireReply::Busy(busy) => busy,
+            other => panic!("not busy: {other:?}"),
+        }
+    }
+
+    pub(super) fn release(&mut self, nonce: Nonce) -> bool {
+        self.same(Call::Release(give(nonce))) == Reply::Ended(true)
+    }
+
+    /// The requests that were told of a grant.
+    pub(super) fn told(&self) -> Vec<Nonce> {
+        self.grants.iter().map(|grant| grant.nonce).collect()
+    }
+}
+
+/// The code and the text of the error a call has to end in.
+pub(super) fn refusal(reply: RedisResult<Answer>) -> String {
+    let error = reply.expect_err("the server refuses this");
+    assert_ne!(error.kind(), ErrorKind::Io, "{error}");
+    error.to_string()
+}

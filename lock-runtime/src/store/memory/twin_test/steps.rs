@@ -1,0 +1,175 @@
+//! The steps of a random sequence.
+//!
+//! All spans are chosen so that no sum of [`UNIT`]s comes near the end of one: the milliseconds that really pass
+//! during a sequence cannot decide what has expired. The constant lease of a waiter (2 s) and of the queue
+//! (4 s) are 1.67 and 3.33 units, the other spans end in half a unit.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::both::{DEAD, LIVE};
+use crate::Fence;
+
+pub(super) const UNIT: Duration = Duration::from_millis(1_200);
+pub(super) const NONCES: u8 = 4;
+/// Stands for whichever request holds the key.
+pub(super) const HOLDER: u8 = NONCES;
+
+/// One step; keys and requests by number.
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    Acquire {
+        who: Who,
+        ttl: Span,
+        queue: Option<Queue>,
+    },
+    Release {
+        who: Who,
+    },
+    Cancel {
+        who: Who,
+        tombstone: Option<Span>,
+    },
+    Renew(Vec<Entry>),
+    Inspect {
+        key: u8,
+        limit: u32,
+    },
+    Pass {
+        units: u32,
+    },
+    Flush,
+    PutForeign {
+        key: u8,
+    },
+    Open {
+        floor: Floor,
+        quarantine: Option<Span>,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Who {
+    pub(super) key: u8,
+    pub(super) nonce: u8,
+    pub(super) floor: Floor,
+    pub(super) quarantine: Span,
+}
+
+/// How much its client has seen of the tokens.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Floor {
+    Nothing,
+    Everything,
+    /// More than the server has issued: it must have lost data.
+    More,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Span {
+    Short,
+    Middle,
+    Long,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Queue {
+    pub(super) inbox: &'static str,
+    pub(super) with_ticket: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Entry {
+    Hold { key: u8, nonce: u8, ttl: Span },
+    Waiter { key: u8, nonce: u8 },
+}
+
+impl Span {
+    pub(super) fn duration(self) -> Duration {
+        match self {
+            Self::Short => UNIT * 3 / 2,
+            Self::Middle => UNIT * 9 / 2,
+            Self::Long => UNIT * 25 / 2,
+        }
+    }
+}
+
+impl Floor {
+    pub(super) fn of(self, seen: Fence) -> Fence {
+        match self {
+            Self::Nothing => Fence::ZERO,
+            Self::Everything => seen,
+            Self::More => Fence::new(seen.get() + 20),
+        }
+    }
+}
+
+pub(super) fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        60 => (any_who(), any_span(), any_queue())
+            .prop_map(|(who, ttl, queue)| Step::Acquire { who, ttl, queue }),
+        20 => (any_who(), any_releaser())
+            .prop_map(|(who, nonce)| Step::Release { who: Who { nonce, ..who } }),
+        8 => (any_who(), prop::option::weighted(0.3, any_span()))
+            .prop_map(|(who, tombstone)| Step::Cancel { who, tombstone }),
+        20 => prop::collection::vec(any_entry(), 0..5).prop_map(Step::Renew),
+        8 => (any_key(), 0..4_u32).prop_map(|(key, limit)| Step::Inspect { key, limit }),
+        20 => prop_oneof![6 => Just(1), 1 => 2..14_u32].prop_map(|units| Step::Pass { units }),
+        1 => Just(Step::Flush),
+        1 => any_key().prop_map(|key| Step::PutForeign { key }),
+        1 => (any_floor(), prop::option::of(any_span()))
+            .prop_map(|(floor, quarantine)| Step::Open { floor, quarantine }),
+    ]
+}
+
+fn any_who() -> impl Strategy<Value = Who> {
+    (any_key(), any_nonce(), any_floor(), any_span()).prop_map(|(key, nonce, floor, quarantine)| {
+        Who {
+            key,
+            nonce,
+            floor,
+            quarantine,
+        }
+    })
+}
+
+fn any_key() -> impl Strategy<Value = u8> {
+    prop_oneof![3 => Just(0), 1 => Just(1)]
+}
+
+fn any_nonce() -> impl Strategy<Value = u8> {
+    prop_oneof![3 => 0..NONCES, 1 => Just(HOLDER)]
+}
+
+fn any_releaser() -> impl Strategy<Value = u8> {
+    prop_oneof![1 => 0..NONCES, 4 => Just(HOLDER)]
+}
+
+fn any_floor() -> impl Strategy<Value = Floor> {
+    prop_oneof![60 => Just(Floor::Nothing), 60 => Just(Floor::Everything), 1 => Just(Floor::More)]
+}
+
+fn any_span() -> impl Strategy<Value = Span> {
+    prop_oneof![Just(Span::Short), Just(Span::Middle), Just(Span::Long)]
+}
+
+fn any_queue() -> impl Strategy<Value = Option<Queue>> {
+    let inbox = prop_oneof![3 => Just(LIVE[0]), 3 => Just(LIVE[1]), 1 => Just(DEAD)];
+    let queue = (inbox, any::<bool>());
+    prop::option::weighted(
+        0.8,
+        queue.prop_map(|(inbox, with_ticket)| Queue { inbox, with_ticket }),
+    )
+}
+
+fn any_entry() -> impl Strategy<Value = Entry> {
+    prop_oneof![
+        (any_key(), any_nonce(), any_span()).prop_map(|(key, nonce, ttl)| Entry::Hold {
+            key,
+            nonce,
+            ttl
+        }),
+        (any_key(), 0..NONCES).prop_map(|(key, nonce)| Entry::Waiter { key, nonce }),
+    ]
+}

@@ -1,0 +1,10 @@
+//! Several processes and one server, and what can happen to either.
+
+mod support;
+
+mod cluster {
+    mod crash;
+    mod faults;
+    mod soak;
+    mod turns;
+}

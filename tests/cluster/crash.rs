@@ -1,0 +1,145 @@
+//! Processes that die or stand still while they hold a lock or wait for it.
+
+use std::thread::{self, ScopedJoinHandle};
+use std::time::{Duration, Instant};
+
+use distlock::{LockError, LockManager, distributed_lock};
+use testkit::{RedisServer, eventually};
+
+use crate::support::process::{Process, orders};
+use crate::support::{LIMIT, beside_others, connect, inspect, server, until_waiting};
+
+const TTL: Duration = Duration::from_secs(2);
+/// How much longer than its ttl a hold lives in the server.
+const GUARD: Duration = Duration::from_millis(20);
+/// How long a grant waits to be taken up, and a waiter keeps its place unheard.
+const CLAIM: Duration = Duration::from_secs(2);
+const SLACK: Duration = Duration::from_millis(500);
+
+/// Holds the lock until the process is killed.
+#[distributed_lock("crash", manager = locks, ttl = TTL)]
+fn hold_for_ever(locks: &LockManager) -> Result<(), LockError> {
+    loop {
+        thread::park();
+    }
+}
+
+/// In the process that a test started: asks for the lock and keeps it.
+fn is_victim() -> bool {
+    let Some(orders) = orders() else { return false };
+    let locks = LockManager::connect(&orders.url).unwrap();
+    panic!("it goes on for ever: {:?}", hold_for_ever(&locks));
+}
+
+fn victim(test: impl Fn(), server: &RedisServer) -> Process {
+    Process::start(test, &server.url(), "victim")
+}
+
+fn until_held_by(locks: &LockManager, pid: u32) {
+    eventually(LIMIT, "the other process holds the lock", || {
+        inspect(locks, "crash").holder.is_some_and(|holder| holder.pid == pid)
+    });
+}
+
+/// Waits for the lock on a thread; when it was had.
+fn follow<'scope>(
+    scope: &'scope thread::Scope<'scope, '_>,
+    locks: &'scope LockManager,
+) -> ScopedJoinHandle<'scope, Instant> {
+    scope.spawn(|| {
+        let guard = locks.lock("crash").wait(LIMIT).acquire().unwrap();
+        let had = Instant::now();
+        guard.release().unwrap();
+        had
+    })
+}
+
+#[test]
+fn a_killed_holder_is_followed_within_its_ttl() {
+    if is_victim() {
+        return;
+    }
+    let (_machine, server) = (beside_others(), server());
+    let locks = connect(&server);
+    let mut victim = victim(a_killed_holder_is_followed_within_its_ttl, &server);
+    until_held_by(&locks, victim.id());
+    thread::scope(|scope| {
+        let follower = follow(scope, &locks);
+        until_waiting(&locks, "crash", 1);
+        let killed = Instant::now();
+        victim.kill();
+        let delay = follower.join().unwrap().duration_since(killed);
+        println!("followed after {delay:?}");
+        assert!(delay < TTL + GUARD + SLACK, "{delay:?}");
+    });
+}
+
+#[test]
+fn a_killed_waiter_delays_nobody() {
+    if is_victim() {
+        return;
+    }
+    let (_machine, server) = (beside_others(), server());
+    let locks = connect(&server);
+    let held = locks.lock("crash").acquire().unwrap();
+    let mut victim = victim(a_killed_waiter_delays_nobody, &server);
+    until_waiting(&locks, "crash", 1);
+    thread::scope(|scope| {
+        let follower = follow(scope, &locks);
+        until_waiting(&locks, "crash", 2);
+        victim.kill();
+        let released = Instant::now();
+        held.release().unwrap();
+        let delay = follower.join().unwrap().duration_since(released);
+        println!("followed after {delay:?}");
+        assert!(delay < CLAIM + SLACK, "{delay:?}");
+    });
+}
+
+#[test]
+fn a_waiter_killed_right_after_its_grant_delays_nobody_for_long() {
+    if is_victim() {
+        return;
+    }
+    let (_machine, server) = (beside_others(), server());
+    let locks = connect(&server);
+    let held = locks.lock("crash").acquire().unwrap();
+    let mut victim = victim(a_waiter_killed_right_after_its_grant_delays_nobody_for_long, &server);
+    until_waiting(&locks, "crash", 1);
+    thread::scope(|scope| {
+        let follower = follow(scope, &locks);
+        until_waiting(&locks, "crash", 2);
+        victim.pause();
+        let released = Instant::now();
+        held.release().unwrap();
+        until_held_by(&locks, victim.id());
+        victim.kill();
+        let delay = follower.join().unwrap().duration_since(released);
+        println!("followed after {delay:?}");
+        assert!(delay < CLAIM + SLACK, "{delay:?}");
+    });
+}
+
+#[test]
+fn a_waiter_that_stands_still_misses_its_turn_and_queues_again() {
+    if is_victim() {
+        return;
+    }
+    let (_machine, server) = (beside_others(), server());
+    let locks = connect(&server);
+    let held = locks.lock("crash").acquire().unwrap();
+    let mut victim = victim(a_waiter_that_stands_still_misses_its_turn_and_queues_again, &server);
+    until_waiting(&locks, "crash", 1);
+    victim.pause();
+    let released = Instant::now();
+    held.release().unwrap();
+    let next = locks.lock("crash").wait(LIMIT).acquire().unwrap();
+    assert!(released.elapsed() < CLAIM + SLACK, "{:?}", released.elapsed());
+    victim.resume();
+    until_waiting(&locks, "crash", 1);
+    assert!(next.hold().is_valid());
+    let fence = next.fence();
+    next.release().unwrap();
+    until_held_by(&locks, victim.id());
+    assert!(inspect(&locks, "crash").holder.is_some_and(|holder| holder.fence > fence));
+}

@@ -1,0 +1,73 @@
+//! What the tests share.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+pub mod process;
+
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use distlock::{Inspection, LockManager};
+use testkit::{RedisServer, eventually};
+
+/// Longer than anything takes that works, short enough for somebody who waits for the failure.
+pub const LIMIT: Duration = Duration::from_secs(20);
+
+/// A server of this test alone.
+pub fn server() -> RedisServer {
+    RedisServer::start().expect("redis-server starts")
+}
+
+/// A manager with the default settings.
+pub fn connect(server: &RedisServer) -> LockManager {
+    LockManager::connect(&server.url()).expect("the url is well formed")
+}
+
+/// A manager whose holds last `ttl`.
+pub fn connect_with_ttl(server: &RedisServer, ttl: Duration) -> LockManager {
+    let builder = LockManager::builder().url(server.url()).ttl(ttl);
+    builder.build().expect("the url is well formed")
+}
+
+/// What the library has left in the server, but for its one fence counter.
+pub fn traces(server: &RedisServer) -> Vec<String> {
+    let mut keys = redis::cmd("KEYS");
+    let keys: Vec<String> =
+        keys.arg("*").query(&mut server.connection()).expect("the server answers");
+    keys.into_iter().filter(|key| key != "lock:fence").collect()
+}
+
+/// Waits until the server knows this many waiters of `key`.
+#[track_caller]
+pub fn until_waiting(locks: &LockManager, key: &str, waiters: u64) {
+    let what = format!("{waiters} wait for {key}");
+    eventually(LIMIT, &what, || inspect(locks, key).waiting == waiters);
+}
+
+/// Waits until nobody holds `key`.
+#[track_caller]
+pub fn until_free(locks: &LockManager, key: &str) {
+    eventually(LIMIT, &format!("{key} is free"), || inspect(locks, key).holder.is_none());
+}
+
+/// Waits until somebody holds `key`.
+#[track_caller]
+pub fn until_held(locks: &LockManager, key: &str) {
+    eventually(LIMIT, &format!("{key} is held"), || inspect(locks, key).holder.is_some());
+}
+
+#[track_caller]
+pub fn inspect(locks: &LockManager, key: &str) -> Inspection {
+    locks.inspect(key).expect("the server answers")
+}
+
+static MACHINE: RwLock<()> = RwLock::new(());
+
+/// Keeps the processor from the other tests of this binary, for one that needs all of it.
+pub fn alone() -> RwLockWriteGuard<'static, ()> {
+    MACHINE.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Lets other such tests run beside this one.
+pub fn beside_others() -> RwLockReadGuard<'static, ()> {
+    MACHINE.read().unwrap_or_else(PoisonError::into_inner)
+}

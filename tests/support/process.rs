@@ -1,0 +1,100 @@
+//! Processes that run a test of this binary once more, in another role.
+
+use std::any::type_name;
+use std::env;
+use std::process::{Child, Command, Stdio};
+
+const URL: &str = "DISTLOCK_TEST_PARENT_URL";
+const NAME: &str = "DISTLOCK_TEST_PARENT_NAME";
+
+/// What the test that started this process told it.
+pub struct Orders {
+    /// The server of the test.
+    pub url: String,
+    /// Which of its processes this is.
+    pub name: String,
+}
+
+/// The orders of this process, if a test has started it.
+pub fn orders() -> Option<Orders> {
+    let (url, name) = (env::var(URL).ok()?, env::var(NAME).ok()?);
+    Some(Orders { url, name })
+}
+
+/// A process of a test's own; killed when dropped.
+pub struct Process(Option<Child>);
+
+impl Process {
+    /// Starts this binary with `test` alone, which finds its [`orders`].
+    pub fn start<F: Fn()>(_test: F, url: &str, name: &str) -> Self {
+        let path = type_name::<F>();
+        let (_, path) = path.split_once("::").expect("a test's path begins with its crate");
+        let mut command = this_binary();
+        command.args(["--exact", path, "--nocapture"]).env(URL, url).env(NAME, name);
+        Self::spawn(command)
+    }
+
+    pub fn spawn(mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self(Some(command.spawn().expect("this binary starts again")))
+    }
+
+    fn child(&mut self) -> &mut Child {
+        self.0.as_mut().expect("taken out by `finish` only")
+    }
+
+    pub fn id(&mut self) -> u32 {
+        self.child().id()
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child().try_wait().expect("a child can be waited for").is_none()
+    }
+
+    /// SIGKILL, also to a process that is stopped.
+    pub fn kill(&mut self) {
+        self.child().kill().expect("a child can be killed");
+    }
+
+    /// SIGSTOP.
+    pub fn pause(&mut self) {
+        self.signal("-STOP");
+    }
+
+    /// SIGCONT.
+    pub fn resume(&mut self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&mut self, signal: &str) {
+        let id = self.id().to_string();
+        let sent = Command::new("kill").args([signal, &id]).status();
+        assert!(sent.expect("there is a kill command").success());
+    }
+
+    /// Waits for its end, which must be a good one; what it printed.
+    #[track_caller]
+    pub fn finish(mut self) -> String {
+        let child = self.0.take().expect("finished once");
+        let output = child.wait_with_output().expect("a child can be waited for");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        assert!(output.status.success(), "{}:\n{out}\n{err}", output.status);
+        out
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            // It may be gone already.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// This very program.
+pub fn this_binary() -> Command {
+    Command::new(env::current_exe().expect("a running program has a path"))
+}
