@@ -49,20 +49,14 @@ fn main() {
     let mut connection = server.connection();
     let script = Script::new(COMPARE_AND_DELETE);
     let mut raw = || raw_pair(&mut connection, &script);
-    report("thread", &options, &mut raw, &mut || {
-        locked().expect("nobody else wants it")
-    });
+    report("thread", &options, &mut raw, &mut || locked().expect("nobody else wants it"));
 
-    for (name, runtime) in [
-        ("task, current-thread", current_thread()),
-        ("task, multi-thread", multi_thread()),
-    ] {
+    for (name, runtime) in
+        [("task, current-thread", current_thread()), ("task, multi-thread", multi_thread())]
+    {
         let client = redis::Client::open(server.url()).expect("a valid URL");
         runtime.block_on(async {
-            let connection = client
-                .get_multiplexed_async_connection()
-                .await
-                .expect("a connection");
+            let connection = client.get_multiplexed_async_connection().await.expect("a connection");
             // On a worker, as a request handler would be.
             let rounds = tokio::spawn(task_rounds(options.rounds, options.pairs, connection));
             let (raw, ours) = rounds.await.expect("the measurement");
@@ -72,10 +66,7 @@ fn main() {
 }
 
 fn current_thread() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime")
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
 fn multi_thread() -> tokio::runtime::Runtime {
@@ -88,17 +79,9 @@ fn multi_thread() -> tokio::runtime::Runtime {
 
 fn raw_pair(connection: &mut redis::Connection, script: &Script) {
     let mut set = redis::cmd("SET");
-    set.arg("raw")
-        .arg("0123456789abcdef")
-        .arg("NX")
-        .arg("PX")
-        .arg(30_000);
+    set.arg("raw").arg("0123456789abcdef").arg("NX").arg("PX").arg(30_000);
     set.exec(connection).expect("SET");
-    let _: i64 = script
-        .key("raw")
-        .arg("0123456789abcdef")
-        .invoke(connection)
-        .expect("EVALSHA");
+    let _: i64 = script.key("raw").arg("0123456789abcdef").invoke(connection).expect("EVALSHA");
 }
 
 async fn task_rounds(
@@ -112,11 +95,7 @@ async fn task_rounds(
         let start = Instant::now();
         for _ in 0..pairs {
             let mut set = redis::cmd("SET");
-            set.arg("raw")
-                .arg("0123456789abcdef")
-                .arg("NX")
-                .arg("PX")
-                .arg(30_000);
+            set.arg("raw").arg("0123456789abcdef").arg("NX").arg("PX").arg(30_000);
             set.exec_async(&mut connection).await.expect("SET");
             let mut call = script.key("raw");
             call.arg("0123456789abcdef");
@@ -145,11 +124,8 @@ fn report(name: &str, options: &Options, raw: &mut dyn FnMut(), ours: &mut dyn F
 
 /// Medians, and the median of the ratios round by round: both sides of a ratio saw the same machine.
 fn print(name: &str, raw: Vec<Duration>, ours: Vec<Duration>) {
-    let mut ratios: Vec<f64> = raw
-        .iter()
-        .zip(&ours)
-        .map(|(raw, ours)| ours.as_secs_f64() / raw.as_secs_f64())
-        .collect();
+    let mut ratios: Vec<f64> =
+        raw.iter().zip(&ours).map(|(raw, ours)| ours.as_secs_f64() / raw.as_secs_f64()).collect();
     ratios.sort_by(f64::total_cmp);
     println!(
         "{name:22} raw pair {:>9.2?}   distlock {:>9.2?}   ratio {:.2} (from {:.2} to {:.2} over {} rounds)",

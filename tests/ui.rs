@@ -15,12 +15,7 @@ fn a_mistake_is_reported_where_it_is_made() {
 fn one_mistake_is_one_error() {
     for case in cases() {
         let expected = announced(&case).unwrap_or(1);
-        assert_eq!(
-            errors(&case.with_extension("stderr")),
-            expected,
-            "{}",
-            case.display()
-        );
+        assert_eq!(errors(&case.with_extension("stderr")), expected, "{}", case.display());
     }
 }
 
@@ -33,18 +28,10 @@ fn cases() -> impl Iterator<Item = PathBuf> {
 
 fn announced(case: &Path) -> Option<usize> {
     let source = fs::read_to_string(case).expect("the case can be read");
-    source
-        .lines()
-        .next()?
-        .strip_prefix("// errors: ")?
-        .parse()
-        .ok()
+    source.lines().next()?.strip_prefix("// errors: ")?.parse().ok()
 }
 
 fn errors(stderr: &Path) -> usize {
     let messages = fs::read_to_string(stderr).expect("every case has its messages beside it");
-    messages
-        .lines()
-        .filter(|line| line.starts_with("error"))
-        .count()
+    messages.lines().filter(|line| line.starts_with("error")).count()
 }

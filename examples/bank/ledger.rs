@@ -21,14 +21,10 @@ impl Ledger {
     /// The accounts of one run of this example: two on the same server do not meet.
     pub fn open(url: &str, run: u32, accounts: usize) -> anyhow::Result<Self> {
         if url.starts_with("memory://") {
-            return Ok(Self::Memory(
-                (0..accounts).map(|_| AtomicI64::new(0)).collect(),
-            ));
+            return Ok(Self::Memory((0..accounts).map(|_| AtomicI64::new(0)).collect()));
         }
         let client = Client::open(url)?;
-        let keys = (0..accounts)
-            .map(|account| format!("bank:{run}:account:{account}"))
-            .collect();
+        let keys = (0..accounts).map(|account| format!("bank:{run}:account:{account}")).collect();
         Ok(Self::Redis { client, keys })
     }
 
@@ -56,10 +52,9 @@ impl Ledger {
     /// A worker's way to the balances.
     pub fn till(&self) -> anyhow::Result<Till> {
         Ok(match self {
-            Self::Redis { client, keys } => Till::Redis {
-                connection: client.get_connection()?,
-                keys: Arc::clone(keys),
-            },
+            Self::Redis { client, keys } => {
+                Till::Redis { connection: client.get_connection()?, keys: Arc::clone(keys) }
+            }
             Self::Memory(balances) => Till::Memory(Arc::clone(balances)),
         })
     }
@@ -70,10 +65,7 @@ impl Ledger {
             Self::Redis { client, keys } => {
                 let config = AsyncConnectionConfig::new().set_response_timeout(Some(REPLY_LIMIT));
                 let connection = client.get_multiplexed_async_connection_with_config(&config);
-                AsyncTill::Redis {
-                    connection: connection.await?,
-                    keys: Arc::clone(keys),
-                }
+                AsyncTill::Redis { connection: connection.await?, keys: Arc::clone(keys) }
             }
             Self::Memory(balances) => AsyncTill::Memory(Arc::clone(balances)),
         })
@@ -88,10 +80,7 @@ impl Ledger {
 }
 
 pub enum Till {
-    Redis {
-        connection: Connection,
-        keys: Arc<[String]>,
-    },
+    Redis { connection: Connection, keys: Arc<[String]> },
     Memory(Arc<[AtomicI64]>),
 }
 
@@ -114,10 +103,7 @@ impl Till {
 
 #[derive(Clone)]
 pub enum AsyncTill {
-    Redis {
-        connection: MultiplexedConnection,
-        keys: Arc<[String]>,
-    },
+    Redis { connection: MultiplexedConnection, keys: Arc<[String]> },
     Memory(Arc<[AtomicI64]>),
 }
 

@@ -39,22 +39,20 @@ fn main() -> anyhow::Result<ExitCode> {
 
 fn parent(options: &Options) -> anyhow::Result<ExitCode> {
     let server = Server::find()?;
-    println!("server: {server}");
+    let ledger = Ledger::open(server.url(), std::process::id(), options.accounts)?;
+    if ledger.is_shared_by_processes() {
+        println!("server: {server}");
+    } else {
+        println!("server: {server}; groups of threads stand in for the processes");
+    }
     println!("{options}");
     distlock::init(LockManager::connect(server.url())?)?;
-    let ledger = Ledger::open(server.url(), std::process::id(), options.accounts)?;
     ledger.fill()?;
     let before = ledger.total()?;
     let (counts, elapsed) = processes::run(options, &ledger, server.url())?;
     let after = ledger.total()?;
     ledger.remove()?;
-    let report = Report {
-        options,
-        before,
-        after,
-        counts,
-        elapsed,
-    };
+    let report = Report { options, before, after, counts, elapsed };
     println!("{report}");
     Ok(report.exit_code())
 }

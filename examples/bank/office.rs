@@ -23,9 +23,12 @@ pub fn run(
     let tally = Arc::new(Tally::new(options.branches));
     let end = Instant::now() + options.duration();
     thread::scope(|scope| {
-        let work = scope.spawn(|| match options.tasks {
-            true => tasks::run(options, ledger, &tally, end),
-            false => threads::run(options, ledger, &tally, end),
+        let work = scope.spawn(|| {
+            if options.tasks {
+                tasks::run(options, ledger, &tally, end)
+            } else {
+                threads::run(options, ledger, &tally, end)
+            }
         });
         while !work.is_finished() {
             thread::sleep(REPORT_EVERY);
@@ -56,15 +59,8 @@ impl Order {
         let in_branch = options.accounts / options.branches;
         let from = below(in_branch);
         let to = (from + 1 + below(in_branch - 1)) % in_branch;
-        let account = |index| Account {
-            branch,
-            number: branch * in_branch + index,
-        };
-        Self {
-            from: account(from),
-            to: account(to),
-            amount: 1 + i64::from(random() % 100),
-        }
+        let account = |index| Account { branch, number: branch * in_branch + index };
+        Self { from: account(from), to: account(to), amount: 1 + i64::from(random() % 100) }
     }
 }
 
@@ -74,10 +70,11 @@ pub fn pause() -> Duration {
 }
 
 fn below(limit: usize) -> usize {
-    random() as usize % limit
+    usize::from(random()) % limit
 }
 
 /// Random enough for a load: the standard library keys each hasher anew.
-fn random() -> u32 {
-    RandomState::new().hash_one(()) as u32
+fn random() -> u16 {
+    let [low, high, ..] = RandomState::new().hash_one(()).to_ne_bytes();
+    u16::from_ne_bytes([low, high])
 }

@@ -50,11 +50,7 @@ impl Options {
 impl fmt::Display for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let workers = if self.tasks { "tasks" } else { "threads" };
-        let locks = if self.no_lock {
-            "without locks"
-        } else {
-            "one lock per branch"
-        };
+        let locks = if self.no_lock { "without locks" } else { "one lock per branch" };
         write!(
             f,
             "bank: {} processes of {} {workers}, {} accounts in {} branches, {locks}",

@@ -27,9 +27,12 @@ pub fn run(options: &Options, ledger: &Ledger, url: &str) -> anyhow::Result<(Cou
         let watch = |index| {
             let board = &board;
             let show = move |counts| board.show(index, counts);
-            scope.spawn(move || match ledger.is_shared_by_processes() {
-                true => Process::start(options, url)?.watch(show),
-                false => office::run(options, ledger, show),
+            scope.spawn(move || {
+                if ledger.is_shared_by_processes() {
+                    Process::start(options, url)?.watch(show)
+                } else {
+                    office::run(options, ledger, show)
+                }
             })
         };
         let watchers: Vec<_> = (0..options.processes).map(watch).collect();
@@ -53,13 +56,9 @@ impl Process {
     fn start(options: &Options, url: &str) -> anyhow::Result<Self> {
         let mut command = Command::new(env::current_exe()?);
         command.args(env::args_os().skip(1));
-        command
-            .arg("--child-of")
-            .arg(std::process::id().to_string());
+        command.arg("--child-of").arg(std::process::id().to_string());
         command.env(URL_VARIABLE, url).stdout(Stdio::piped());
-        let child = command
-            .spawn()
-            .with_context(|| format!("no process for {options}"))?;
+        let child = command.spawn().with_context(|| format!("no process for {options}"))?;
         Ok(Self(child))
     }
 

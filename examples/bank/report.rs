@@ -19,11 +19,7 @@ impl Report<'_> {
     /// Money that goes missing is a failure if there were locks to prevent it.
     pub fn exit_code(&self) -> ExitCode {
         let sound = self.before == self.after && self.counts.out_of_order == 0;
-        if sound || self.options.no_lock {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        }
+        if sound || self.options.no_lock { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 
     fn verdict(&self) -> String {
@@ -47,19 +43,9 @@ impl fmt::Display for Report<'_> {
         let counts = &self.counts;
         let per_second = |count| rate(count, self.elapsed);
         writeln!(f, "time          {:.1?}", self.elapsed)?;
-        writeln!(
-            f,
-            "transfers     {}, {:.0}/s",
-            counts.transfers,
-            per_second(counts.transfers)
-        )?;
+        writeln!(f, "transfers     {}, {:.0}/s", counts.transfers, per_second(counts.transfers))?;
         if !self.options.no_lock {
-            writeln!(
-                f,
-                "acquisitions  {}, {:.0}/s",
-                counts.acquired,
-                per_second(counts.acquired)
-            )?;
+            writeln!(f, "acquisitions  {}, {:.0}/s", counts.acquired, per_second(counts.acquired))?;
             writeln!(f, "re-entered    {} calls", counts.reentered)?;
             writeln!(f, "fences        {}", self.fences())?;
         }

@@ -70,12 +70,7 @@ pub struct Counts {
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            transfers,
-            acquired,
-            reentered,
-            out_of_order,
-        } = self;
+        let Self { transfers, acquired, reentered, out_of_order } = self;
         write!(f, "{transfers} {acquired} {reentered} {out_of_order}")
     }
 }

@@ -68,15 +68,10 @@ impl Worker<'_> {
 pub fn run(options: &Options, ledger: &Ledger, tally: &Tally, end: Instant) -> anyhow::Result<()> {
     thread::scope(|scope| {
         let start = || -> anyhow::Result<_> {
-            let mut worker = Worker {
-                till: ledger.till()?,
-                tally,
-            };
+            let mut worker = Worker { till: ledger.till()?, tally };
             Ok(scope.spawn(move || worker.work(options, end)))
         };
-        let workers: Vec<_> = (0..options.workers)
-            .map(|_| start())
-            .collect::<Result<_, _>>()?;
+        let workers: Vec<_> = (0..options.workers).map(|_| start()).collect::<Result<_, _>>()?;
         for worker in workers {
             worker.join().map_err(|_| anyhow!("a worker panicked"))??;
         }

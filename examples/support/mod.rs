@@ -29,14 +29,10 @@ impl Server {
             return Ok(Self { url, origin });
         }
         match RedisServer::start() {
-            Ok(server) => Ok(Self {
-                url: server.url(),
-                origin: Origin::Private(server),
-            }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self {
-                url: "memory://".to_owned(),
-                origin: Origin::NoneInstalled,
-            }),
+            Ok(server) => Ok(Self { url: server.url(), origin: Origin::Private(server) }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Ok(Self { url: "memory://".to_owned(), origin: Origin::NoneInstalled })
+            }
             Err(error) => Err(error).context("the redis-server on the PATH does not start"),
         }
     }

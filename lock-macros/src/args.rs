@@ -46,10 +46,7 @@ impl Args {
 
 impl Parse for Args {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let mut args = Self {
-            key: Key::parse(input)?,
-            options: Options::default(),
-        };
+        let mut args = Self { key: Key::parse(input)?, options: Options::default() };
         while !input.is_empty() {
             input.parse::<Token![,]>()?;
             if input.is_empty() {

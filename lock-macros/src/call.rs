@@ -21,22 +21,12 @@ pub(crate) struct Call<'a> {
 impl<'a> Call<'a> {
     pub(crate) fn new(function: &'a Function, args: &'a Args, output: &'a Output) -> Self {
         let private = private(&args.options);
-        Self {
-            function,
-            args,
-            output,
-            private,
-        }
+        Self { function, args, output, private }
     }
 
     // The static sits in a block of its own, where the body cannot see its name.
     pub(crate) fn site(&self) -> TokenStream {
-        let Self {
-            function,
-            args,
-            private,
-            ..
-        } = self;
+        let Self { function, args, private, .. } = self;
         let here = Span::mixed_site();
         let name = LitStr::new(&function.signature.ident.unraw().to_string(), here);
         let template = LitStr::new(&args.key.template.value(), here);

@@ -16,10 +16,7 @@ pub(crate) enum Length {
 impl Length {
     pub(crate) fn parse(word: &Word, input: ParseStream<'_>) -> syn::Result<Self> {
         match input.parse()? {
-            Expr::Lit(ExprLit {
-                lit: Lit::Str(text),
-                ..
-            }) => known(word, &text),
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => known(word, &text),
             Expr::Lit(ExprLit { lit, .. }) => Err(without_unit(word, &lit)),
             computed => Ok(Self::Computed(Box::new(computed))),
         }
@@ -68,9 +65,7 @@ fn without_unit(word: &Word, literal: &Lit) -> syn::Error {
 }
 
 fn zero(word: &Word, span: Span) -> syn::Error {
-    let message = format!(
-        "`{}` must be longer than zero: write for example `{}`",
-        word.name, word.example
-    );
+    let message =
+        format!("`{}` must be longer than zero: write for example `{}`", word.name, word.example);
     syn::Error::new(span, message)
 }

@@ -14,12 +14,7 @@ use crate::output::{Output, Style};
 /// Bindings of ours are mixed-site, so that no argument can collide with them.
 pub(crate) fn expand(function: &Function, args: &Args, output: &Output) -> TokenStream {
     let call = Call::new(function, args, output);
-    let expansion = Expansion {
-        function,
-        args,
-        output,
-        call,
-    };
+    let expansion = Expansion { function, args, output, call };
     function.with_body(&expansion.body())
 }
 
@@ -57,11 +52,7 @@ impl Expansion<'_> {
     fn sync(&self) -> TokenStream {
         let (site, call) = (self.call.site(), self.call.statement());
         let (annotation, body) = (self.output.value.annotation(), &self.function.body);
-        let (run, hold, recover) = (
-            self.run("run", "run_with_hold"),
-            self.hold(),
-            self.recover(),
-        );
+        let (run, hold, recover) = (self.run("run", "run_with_hold"), self.hold(), self.recover());
         quote_spanned!(Span::mixed_site()=>
             #site
             #call
@@ -157,11 +148,7 @@ impl Expansion<'_> {
     }
 
     fn run(&self, plain: &str, with_hold: &str) -> Ident {
-        let name = if self.hold().is_some() {
-            with_hold
-        } else {
-            plain
-        };
+        let name = if self.hold().is_some() { with_hold } else { plain };
         Ident::new(name, Span::mixed_site())
     }
 }

@@ -23,21 +23,14 @@ impl Function {
         refuse_const(&signature)?;
         refuse_track_caller(&attrs)?;
         let (inner_attrs, body) = without_inner_attrs(body);
-        Ok(Self {
-            head,
-            signature,
-            inner_attrs,
-            body,
-        })
+        Ok(Self { head, signature, inner_attrs, body })
     }
 
     /// The function with other statements in its body.
     ///
     /// Its braces take the place of the user's: lints such as `dead_code` pass over a function that ends in a macro.
     pub(crate) fn with_body(&self, statements: &TokenStream) -> TokenStream {
-        let Self {
-            head, inner_attrs, ..
-        } = self;
+        let Self { head, inner_attrs, .. } = self;
         let mut block = Group::new(Delimiter::Brace, quote!(#inner_attrs #statements));
         block.set_span(self.body.span());
         quote!(#head #block)
@@ -69,11 +62,7 @@ fn block(tree: TokenTree) -> Option<Group> {
 // Braces without inner attributes, which is nearly all of them, stay the very tokens they were.
 fn without_inner_attrs(body: Group) -> (TokenStream, Group) {
     let trees: Vec<TokenTree> = body.stream().into_iter().collect();
-    let attrs = trees
-        .chunks_exact(3)
-        .take_while(|chunk| is_inner_attr(chunk))
-        .count()
-        * 3;
+    let attrs = trees.chunks_exact(3).take_while(|chunk| is_inner_attr(chunk)).count() * 3;
     if attrs == 0 {
         return (TokenStream::new(), body);
     }
@@ -94,11 +83,7 @@ fn parse_head(input: ParseStream<'_>) -> syn::Result<(Vec<Attribute>, Signature)
     input.parse::<Option<specialised::default>>()?;
     let start = input.span();
     let signature = input.parse().map_err(|_| not_a_function(start))?;
-    if input.is_empty() {
-        Ok((attrs, signature))
-    } else {
-        Err(not_a_function(start))
-    }
+    if input.is_empty() { Ok((attrs, signature)) } else { Err(not_a_function(start)) }
 }
 
 mod specialised {

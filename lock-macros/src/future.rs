@@ -20,11 +20,9 @@ impl Found {
             Type::Group(group) => Self::in_type(&group.elem),
             Type::Paren(paren) => Self::in_type(&paren.elem),
             Type::ImplTrait(unnamed) => Ok(Self::in_bounds(&unnamed.bounds)),
-            Type::Path(path) => path
-                .path
-                .segments
-                .last()
-                .map_or(Ok(None), |last| Self::in_path(declared, last)),
+            Type::Path(path) => {
+                path.path.segments.last().map_or(Ok(None), |last| Self::in_path(declared, last))
+            }
             _ => Ok(None),
         }
     }
@@ -32,21 +30,15 @@ impl Found {
     fn in_bounds(bounds: &Bounds) -> Option<Self> {
         let output = future_output(bounds)?;
         let unpin = segments(bounds).any(|segment| segment.ident == "Unpin");
-        Some(Self {
-            style: Style::Opaque { unpin },
-            output,
-        })
+        Some(Self { style: Style::Opaque { unpin }, output })
     }
 
     fn in_path(declared: &Type, last: &PathSegment) -> syn::Result<Option<Self>> {
-        let boxed = |output| Self {
-            style: Style::Boxed(Box::new(declared.clone())),
-            output,
-        };
+        let boxed = |output| Self { style: Style::Boxed(Box::new(declared.clone())), output };
         match last.ident.to_string().as_str() {
-            "BoxFuture" | "LocalBoxFuture" => Ok(Some(boxed(
-                last_type(last).cloned().unwrap_or_else(inferred),
-            ))),
+            "BoxFuture" | "LocalBoxFuture" => {
+                Ok(Some(boxed(last_type(last).cloned().unwrap_or_else(inferred))))
+            }
             "Pin" => Ok(last_type(last).and_then(boxed_future).map(boxed)),
             "Box" if last_type(last).and_then(dyn_future).is_some() => Err(unpinned(declared)),
             _ => Ok(None),
@@ -65,11 +57,7 @@ fn boxed_future(pointer: &Type) -> Option<Type> {
     let Type::Path(path) = pointer else {
         return None;
     };
-    let last = path
-        .path
-        .segments
-        .last()
-        .filter(|last| last.ident == "Box")?;
+    let last = path.path.segments.last().filter(|last| last.ident == "Box")?;
     dyn_future(last_type(last)?)
 }
 
@@ -84,12 +72,7 @@ fn dyn_future(object: &Type) -> Option<Type> {
 
 fn future_output(bounds: &Bounds) -> Option<Type> {
     let future = segments(bounds).find(|segment| segment.ident == "Future")?;
-    Some(
-        arguments(future)
-            .and_then(named_output)
-            .cloned()
-            .unwrap_or_else(inferred),
-    )
+    Some(arguments(future).and_then(named_output).cloned().unwrap_or_else(inferred))
 }
 
 fn segments(bounds: &Bounds) -> impl Iterator<Item = &PathSegment> {

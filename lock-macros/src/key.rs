@@ -16,12 +16,7 @@ impl Key {
     pub(crate) fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         let template = template(input)?;
         let holes = Holes::of(&template.value());
-        Ok(Self {
-            template,
-            args: Vec::new(),
-            positional: 0,
-            holes,
-        })
+        Ok(Self { template, args: Vec::new(), positional: 0, holes })
     }
 
     /// Whether the literal still has a place for an argument without a name.
@@ -107,11 +102,7 @@ impl Holes {
     fn of(template: &str) -> Self {
         let text = template.replace("{{", "").replace("}}", "");
         let mut holes = Self::default();
-        for hole in text
-            .split('{')
-            .skip(1)
-            .filter_map(|rest| rest.split_once('}'))
-        {
+        for hole in text.split('{').skip(1).filter_map(|rest| rest.split_once('}')) {
             let (argument, format) = hole.0.split_once(':').unwrap_or((hole.0, ""));
             holes.refer(argument.trim());
             holes.refer_in_format(format);
@@ -131,9 +122,7 @@ impl Holes {
     fn refer_in_format(&mut self, format: &str) {
         self.positional += usize::from(format.contains(".*"));
         for before in format.split('$').rev().skip(1) {
-            let last = before
-                .rsplit(|c: char| !c.is_alphanumeric() && c != '_')
-                .next();
+            let last = before.rsplit(|c: char| !c.is_alphanumeric() && c != '_').next();
             self.refer_to_count(last.unwrap_or_default());
         }
     }

@@ -94,10 +94,7 @@ fn not_an_option(ident: &Ident) -> syn::Error {
 }
 
 fn doubled(ident: &Ident) -> syn::Error {
-    syn::Error::new(
-        ident.span(),
-        format!("`{ident}` is given twice: remove one of them"),
-    )
+    syn::Error::new(ident.span(), format!("`{ident}` is given twice: remove one of them"))
 }
 
 fn equals(word: &Word, ident: &Ident, input: ParseStream<'_>) -> syn::Result<()> {
@@ -125,10 +122,7 @@ fn choice(only: &str, word: &Word, input: ParseStream<'_>) -> syn::Result<bool> 
         Ok(ident) if ident == only => Ok(true),
         _ => Err(syn::Error::new(
             span,
-            format!(
-                "`{}` can only be `{only}`: write `{}`",
-                word.name, word.example
-            ),
+            format!("`{}` can only be `{only}`: write `{}`", word.name, word.example),
         )),
     }
 }
@@ -136,10 +130,8 @@ fn choice(only: &str, word: &Word, input: ParseStream<'_>) -> syn::Result<bool> 
 fn name(word: &Word, input: ParseStream<'_>) -> syn::Result<Ident> {
     let span = input.span();
     input.parse().map_err(|_| {
-        let message = format!(
-            "`{}` takes the name to bind in the body: write `{}`",
-            word.name, word.example
-        );
+        let message =
+            format!("`{}` takes the name to bind in the body: write `{}`", word.name, word.example);
         syn::Error::new(span, message)
     })
 }
@@ -149,10 +141,7 @@ fn path(word: &Word, input: ParseStream<'_>) -> syn::Result<Path> {
     let quoted = input.peek(LitStr);
     input.call(Path::parse_mod_style).map_err(|_| {
         let hint = if quoted { " without quotes" } else { "" };
-        let message = format!(
-            "`{}` takes a path{hint}: write `{}`",
-            word.name, word.example
-        );
+        let message = format!("`{}` takes a path{hint}: write `{}`", word.name, word.example);
         syn::Error::new(span, message)
     })
 }

@@ -39,10 +39,7 @@ pub(crate) enum Value {
 impl Output {
     pub(crate) fn of(signature: &Signature) -> syn::Result<Self> {
         let ReturnType::Type(_, declared) = &signature.output else {
-            return Ok(Self::direct(
-                signature,
-                Value::Nothing(signature.ident.span()),
-            ));
+            return Ok(Self::direct(signature, Value::Nothing(signature.ident.span())));
         };
         if signature.asyncness.is_some() {
             return Ok(Self::direct(signature, Value::of(declared)));
@@ -51,10 +48,7 @@ impl Output {
             return Ok(Self::direct(signature, Value::of(declared)));
         };
         let value = Value::of(&found.output);
-        Ok(Self {
-            style: found.style,
-            value,
-        })
+        Ok(Self { style: found.style, value })
     }
 
     /// Refuses what has no room for a failure to lock, where the compiler's own words would not say so.
@@ -74,11 +68,7 @@ impl Output {
     }
 
     const fn direct(signature: &Signature, value: Value) -> Self {
-        let style = if signature.asyncness.is_some() {
-            Style::Async
-        } else {
-            Style::Sync
-        };
+        let style = if signature.asyncness.is_some() { Style::Async } else { Style::Sync };
         Self { style, value }
     }
 }

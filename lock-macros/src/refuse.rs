@@ -38,11 +38,11 @@ fn is_closure(item: &TokenStream) -> bool {
 fn hold(args: TokenStream) -> Option<Ident> {
     let trees: Vec<TokenTree> = args.into_iter().collect();
     trees.windows(3).find_map(|window| match window {
-        [
-            TokenTree::Ident(word),
-            TokenTree::Punct(equals),
-            TokenTree::Ident(name),
-        ] if word == "hold" && equals.as_char() == '=' => Some(name.clone()),
+        [TokenTree::Ident(word), TokenTree::Punct(equals), TokenTree::Ident(name)]
+            if word == "hold" && equals.as_char() == '=' =>
+        {
+            Some(name.clone())
+        }
         _ => None,
     })
 }

@@ -12,25 +12,16 @@ pub(crate) fn constant(options: &Options) -> TokenStream {
         Length::Known(duration) => Some(setter(name, &duration::constant(*duration))),
         Length::Computed(_) => None,
     });
-    let renew = options
-        .renew
-        .as_ref()
-        .map(|renew| setter("renew", &quote!(#renew)));
-    let release = options
-        .release_confirmed
-        .then(|| setter("release_confirmed", &TokenStream::new()));
-    let on_lost = options
-        .finish_on_loss
-        .then(|| setter("on_lost_finish", &TokenStream::new()));
+    let renew = options.renew.as_ref().map(|renew| setter("renew", &quote!(#renew)));
+    let release =
+        options.release_confirmed.then(|| setter("release_confirmed", &TokenStream::new()));
+    let on_lost = options.finish_on_loss.then(|| setter("on_lost_finish", &TokenStream::new()));
     lengths.chain(renew).chain(release).chain(on_lost).collect()
 }
 
 /// The options that are expressions, as a chain of calls evaluated each time the function is called.
 pub(crate) fn computed(options: &Options) -> TokenStream {
-    let manager = options
-        .manager
-        .as_ref()
-        .map(|manager| setter("manager", &borrowed(manager)));
+    let manager = options.manager.as_ref().map(|manager| setter("manager", &borrowed(manager)));
     let lengths = lengths(options).filter_map(|(name, length)| match length {
         Length::Known(_) => None,
         Length::Computed(expr) => Some(setter(name, &quote!(#expr))),
@@ -39,14 +30,8 @@ pub(crate) fn computed(options: &Options) -> TokenStream {
 }
 
 fn lengths(options: &Options) -> impl Iterator<Item = (&'static str, &Length)> {
-    let named = [
-        ("ttl", &options.ttl),
-        ("wait", &options.wait),
-        ("max_hold", &options.max_hold),
-    ];
-    named
-        .into_iter()
-        .filter_map(|(name, length)| Some((name, length.as_ref()?)))
+    let named = [("ttl", &options.ttl), ("wait", &options.wait), ("max_hold", &options.max_hold)];
+    named.into_iter().filter_map(|(name, length)| Some((name, length.as_ref()?)))
 }
 
 // Printed where the expression stands, so that a wrong type is reported there.

@@ -40,10 +40,7 @@ pub(crate) fn is_later(ident: &Ident) -> bool {
 }
 
 pub(crate) fn unknown(ident: &Ident) -> syn::Error {
-    let known: Vec<String> = OPTIONS
-        .iter()
-        .map(|word| format!("`{}`", word.name))
-        .collect();
+    let known: Vec<String> = OPTIONS.iter().map(|word| format!("`{}`", word.name)).collect();
     let hint = nearest(&ident.unraw().to_string())
         .map(|name| format!("; did you mean `{name}`?"))
         .unwrap_or_default();
@@ -55,9 +52,7 @@ pub(crate) fn unknown(ident: &Ident) -> syn::Error {
 }
 
 fn nearest(name: &str) -> Option<&'static str> {
-    let ranked = OPTIONS
-        .iter()
-        .map(|word| (distance(name, word.name), word.name));
+    let ranked = OPTIONS.iter().map(|word| (distance(name, word.name), word.name));
     let (distance, nearest) = ranked.min()?;
     (distance * 2 < name.len().max(4)).then_some(nearest)
 }

@@ -51,13 +51,7 @@ impl<P: Policy> Call<P> {
             Some(constant) => Cow::Borrowed(constant),
             None => Cow::Owned(key.to_string()),
         };
-        Self {
-            site,
-            key,
-            manager: None,
-            options: site.options,
-            policy,
-        }
+        Self { site, key, manager: None, options: site.options, policy }
     }
 
     /// `if_busy = skip`: tries once, unless the call says how long to wait.
@@ -65,21 +59,9 @@ impl<P: Policy> Call<P> {
     where
         P: Policy<Value = R>,
     {
-        let Self {
-            site,
-            key,
-            manager,
-            mut options,
-            policy,
-        } = self;
+        let Self { site, key, manager, mut options, policy } = self;
         options.wait.get_or_insert(Duration::ZERO);
-        Call {
-            site,
-            key,
-            manager,
-            options,
-            policy: Skips::new(policy),
-        }
+        Call { site, key, manager, options, policy: Skips::new(policy) }
     }
 
     /// `manager = …`
@@ -154,9 +136,7 @@ impl<P: Policy> Call<P> {
 
     async fn finish(&self, section: Section, ran: Result<P::Value, Loss>) -> P::Output {
         match ran {
-            Err(loss) => self
-                .policy
-                .failed(LockError::lost(section.cell().key(), loss)),
+            Err(loss) => self.policy.failed(LockError::lost(section.cell().key(), loss)),
             Ok(value) => {
                 let left = if self.options.confirmed {
                     leave_confirmed(section).await
@@ -176,9 +156,7 @@ impl<P: Policy> Call<P> {
                 Err(error) => return Entering::refused(error),
             },
         };
-        enter(manager, &self.key, &self.options, || {
-            Cow::Borrowed(self.site.function)
-        })
+        enter(manager, &self.key, &self.options, || Cow::Borrowed(self.site.function))
     }
 }
 

@@ -51,11 +51,7 @@ impl Default for LockManagerBuilder {
         Self {
             server: None,
             prefix: "lock:".to_owned(),
-            options: Options {
-                ttl,
-                max_hold,
-                ..Options::DEFAULT
-            },
+            options: Options { ttl, max_hold, ..Options::DEFAULT },
             timing: Timing::default(),
             client_name: None,
         }
@@ -154,12 +150,7 @@ impl LockManagerBuilder {
         let inbox = space.inbox(&Uuid::new_v4().simple().to_string());
         let patience = self.timing.outage + self.timing.reply;
         let endpoint = Endpoint::new(kind, space);
-        let setup = Setup {
-            endpoint,
-            timing: self.timing,
-            inbox,
-            default_ttl: ttl,
-        };
+        let setup = Setup { endpoint, timing: self.timing, inbox, default_ttl: ttl };
         let mailbox = start(setup).map_err(|error| {
             LockError::config(format!("the I/O thread cannot be started: {error}"))
         })?;
@@ -200,8 +191,6 @@ fn wrong_url(url: &str, error: &redis::RedisError) -> LockError {
 impl fmt::Debug for LockManagerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("LockManagerBuilder");
-        out.field("prefix", &self.prefix)
-            .field("timing", &self.timing)
-            .finish_non_exhaustive()
+        out.field("prefix", &self.prefix).field("timing", &self.timing).finish_non_exhaustive()
     }
 }

@@ -52,24 +52,14 @@ pub(crate) fn enter(
             None if options.wait_by(manager) == Some(Duration::ZERO) => {
                 Entering::refused(LockError::busy_here(key, Duration::ZERO))
             }
-            None => Entering::turn(
-                manager,
-                key,
-                options,
-                Section::nested(here, ancestor, lease),
-            ),
+            None => Entering::turn(manager, key, options, Section::nested(here, ancestor, lease)),
         };
     }
     match manager.request(key, options, function()) {
         Ok((request, since)) => {
             let key = Arc::clone(&request.key);
             let asked = manager.mailbox().request(request);
-            Entering::Asked(Waiting {
-                asked,
-                key,
-                since,
-                manager: manager.clone(),
-            })
+            Entering::Asked(Waiting { asked, key, since, manager: manager.clone() })
         }
         Err(error) => Entering::refused(error),
     }
@@ -156,10 +146,10 @@ impl Waiting {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the section ends here")]
 /// Leaves a section: the loss of its hold, if it was lost, and the release, which nobody waits for.
 pub(crate) fn leave(section: Section) -> Result<(), LockError> {
-    let loss = section.loss();
-    match loss {
+    match section.loss() {
         Some(loss) => Err(LockError::lost(section.cell().key(), loss)),
         None => Ok(()),
     }
@@ -188,11 +178,7 @@ pub(crate) async fn leave_confirmed(section: Section) -> Result<(), LockError> {
 impl Section {
     /// An outermost section looks at the clock; a nested one leaves that to it.
     fn loss(&self) -> Option<Loss> {
-        if self.is_outermost() {
-            self.cell().loss()
-        } else {
-            self.cell().reported_loss()
-        }
+        if self.is_outermost() { self.cell().loss() } else { self.cell().reported_loss() }
     }
 
     /// The frame to run in.
@@ -209,10 +195,7 @@ impl Options {
 
     /// The ttl, likewise.
     pub(crate) fn ttl_by(&self, manager: &LockManager) -> Result<Duration, LockError> {
-        let ttl = self
-            .ttl
-            .or(manager.defaults().ttl)
-            .expect("a manager has a default ttl");
+        let ttl = self.ttl.or(manager.defaults().ttl).expect("a manager has a default ttl");
         check_ttl(ttl).map(|()| ttl)
     }
 }

@@ -103,16 +103,11 @@ pub enum LockError {
 
 impl LockError {
     pub(crate) fn config(reason: impl Into<Box<str>>) -> Self {
-        Self::Config {
-            reason: reason.into(),
-        }
+        Self::Config { reason: reason.into() }
     }
 
     pub(crate) fn lost(key: &str, loss: Loss) -> Self {
-        Self::Lost {
-            key: key.into(),
-            reason: loss.to_string().into(),
-        }
+        Self::Lost { key: key.into(), reason: loss.to_string().into() }
     }
 
     pub(crate) fn closed(key: &str) -> Self {
@@ -121,27 +116,16 @@ impl LockError {
 
     /// A busy lock whose holder is the caller's own process.
     pub(crate) fn busy_here(key: &str, waited: Duration) -> Self {
-        Self::Busy {
-            key: key.into(),
-            holder: None,
-            ahead: 0,
-            waited,
-        }
+        Self::Busy { key: key.into(), holder: None, ahead: 0, waited }
     }
 
     pub(crate) fn from_failure(key: &str, waited: Duration, failure: Failure) -> Self {
         let key = key.into();
         match failure {
             Failure::Busy(busy) => Self::from_busy(key, waited, busy),
-            Failure::Unavailable(reason) => Self::Unavailable {
-                key,
-                reason: reason.into(),
-            },
+            Failure::Unavailable(reason) => Self::Unavailable { key, reason: reason.into() },
             Failure::Ambiguous => Self::Ambiguous { key, waited },
-            Failure::Refused(reason) => Self::Refused {
-                key,
-                reason: reason.into(),
-            },
+            Failure::Refused(reason) => Self::Refused { key, reason: reason.into() },
         }
     }
 
@@ -149,18 +133,10 @@ impl LockError {
         match busy.obstacle {
             Obstacle::Holder(holder) => {
                 let holder = holder.map(|holder| Box::new(Holder::from(*holder)));
-                Self::Busy {
-                    key,
-                    holder,
-                    ahead: busy.ahead,
-                    waited,
-                }
+                Self::Busy { key, holder, ahead: busy.ahead, waited }
             }
             Obstacle::ForeignKey => Self::ForeignKey { key, waited },
-            Obstacle::DataLoss => Self::DataLoss {
-                key,
-                left: busy.left,
-            },
+            Obstacle::DataLoss => Self::DataLoss { key, left: busy.left },
         }
     }
 
@@ -184,12 +160,9 @@ impl LockError {
 impl fmt::Display for LockError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Busy {
-                key,
-                holder,
-                ahead,
-                waited,
-            } => busy(f, key, holder.as_deref(), *ahead, *waited),
+            Self::Busy { key, holder, ahead, waited } => {
+                busy(f, key, holder.as_deref(), *ahead, *waited)
+            }
             Self::Lost { key, reason } => write!(
                 f,
                 "lock '{key}' was lost while it was held: {reason}; check what was written, and have the \
@@ -205,11 +178,7 @@ impl fmt::Display for LockError {
                  the background; try again, or allow a longer wait"
             ),
             Self::Refused { key, reason } => {
-                write!(
-                    f,
-                    "lock '{key}' was refused by the server: {reason}; {}",
-                    remedy(reason)
-                )
+                write!(f, "lock '{key}' was refused by the server: {reason}; {}", remedy(reason))
             }
             Self::ForeignKey { key, waited } => write!(
                 f,

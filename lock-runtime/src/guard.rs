@@ -32,11 +32,7 @@ pub struct LockGuard {
 impl LockGuard {
     pub(crate) fn new(section: Section, confirmed: bool) -> Self {
         let hold = section.hold();
-        Self {
-            section,
-            hold,
-            confirmed,
-        }
+        Self { section, hold, confirmed }
     }
 
     /// The hold: deadline, loss, sharing.
@@ -69,9 +65,7 @@ impl LockGuard {
     /// [`LockError::Lost`] when the hold is lost: the future is then dropped where it last waited.
     pub async fn scope<F: Future>(&self, future: F) -> Result<F::Output, LockError> {
         let scope = Scope::until_lost(Arc::clone(self.section.frame()), future);
-        scope
-            .await
-            .map_err(|loss| LockError::lost(self.key(), loss))
+        scope.await.map_err(|loss| LockError::lost(self.key(), loss))
     }
 
     /// Releases the lock. With `release_confirmed` on the request it blocks until the server has said that the lock
@@ -80,11 +74,7 @@ impl LockGuard {
     /// # Errors
     /// [`LockError::Lost`] if the hold was lost before.
     pub fn release(self) -> Result<(), LockError> {
-        if self.confirmed {
-            block_on(leave_confirmed(self.section))
-        } else {
-            leave(self.section)
-        }
+        if self.confirmed { block_on(leave_confirmed(self.section)) } else { leave(self.section) }
     }
 
     /// The same for async code.
@@ -92,11 +82,7 @@ impl LockGuard {
     /// # Errors
     /// As [`Self::release`].
     pub async fn release_async(self) -> Result<(), LockError> {
-        if self.confirmed {
-            leave_confirmed(self.section).await
-        } else {
-            leave(self.section)
-        }
+        if self.confirmed { leave_confirmed(self.section).await } else { leave(self.section) }
     }
 }
 

@@ -63,11 +63,7 @@ impl Hold {
     /// How long the hold is still valid if nothing renews it; zero when it is over.
     #[must_use]
     pub fn remaining(&self) -> Duration {
-        if self.frame.lease().is_none() {
-            Duration::ZERO
-        } else {
-            self.cell().remaining()
-        }
+        if self.frame.lease().is_none() { Duration::ZERO } else { self.cell().remaining() }
     }
 
     /// Whether the hold is valid at this instant, by the deadline that this process knows. A pause of the
@@ -86,10 +82,7 @@ impl Hold {
             Some(loss) => Err(LockError::lost(self.key(), loss)),
             None if self.frame.lease().is_none() => {
                 let reason = "it was released".into();
-                Err(LockError::Lost {
-                    key: self.key().into(),
-                    reason,
-                })
+                Err(LockError::Lost { key: self.key().into(), reason })
             }
             None => Ok(()),
         }
@@ -100,10 +93,7 @@ impl Hold {
     /// An async function that is annotated need not watch this: its body is dropped at the next await after
     /// the loss, unless `on_lost = finish` lets it run.
     pub fn lost(&self) -> impl Future<Output = LockError> + Send + use<> {
-        Lost {
-            cell: Arc::clone(self.cell()),
-            slot: None,
-        }
+        Lost { cell: Arc::clone(self.cell()), slot: None }
     }
 
     /// Shares the hold with a task or thread, which `spawn` alone does not. The lock is released when the
@@ -117,10 +107,7 @@ impl Hold {
             key: self.key().into(),
             reason: "it was released".into(),
         })?;
-        Ok(SharedHold {
-            hold: self.clone(),
-            lease,
-        })
+        Ok(SharedHold { hold: self.clone(), lease })
     }
 }
 

@@ -59,37 +59,16 @@ fn since(who: &wire::Claimant) -> SystemTime {
 impl From<wire::Holder> for Holder {
     fn from(holder: wire::Holder) -> Self {
         let since = since(&holder.who);
-        let wire::Claimant {
-            host,
-            pid,
-            function,
-            ..
-        } = holder.who;
-        Self {
-            fence: holder.fence,
-            host,
-            pid,
-            function,
-            since,
-        }
+        let wire::Claimant { host, pid, function, .. } = holder.who;
+        Self { fence: holder.fence, host, pid, function, since }
     }
 }
 
 impl From<wire::Waiter> for Waiter {
     fn from(waiter: wire::Waiter) -> Self {
         let since = since(&waiter.who);
-        let wire::Claimant {
-            host,
-            pid,
-            function,
-            ..
-        } = waiter.who;
-        Self {
-            host,
-            pid,
-            function,
-            since,
-        }
+        let wire::Claimant { host, pid, function, .. } = waiter.who;
+        Self { host, pid, function, since }
     }
 }
 

@@ -62,8 +62,7 @@ impl LeaseCell {
 
     /// Why the hold is over, if it is. Past its deadline it is, whether or not the I/O thread has said so.
     pub(crate) fn loss(&self) -> Option<Loss> {
-        self.reported_loss()
-            .or_else(|| self.remaining().is_zero().then_some(Loss::Expired))
+        self.reported_loss().or_else(|| self.remaining().is_zero().then_some(Loss::Expired))
     }
 
     /// The loss as far as the I/O thread has reported it: cheaper, and late by its timer's millisecond.
@@ -72,8 +71,7 @@ impl LeaseCell {
     }
 
     pub(crate) fn extend(&self, valid_until: Timestamp) {
-        self.valid_until
-            .store(valid_until.as_nanos(), Ordering::Release);
+        self.valid_until.store(valid_until.as_nanos(), Ordering::Release);
     }
 
     pub(crate) fn lose(&self, loss: Loss) {
@@ -144,8 +142,7 @@ impl fmt::Debug for LeaseCell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Lease");
         out.field("key", &self.key).field("fence", &self.fence);
-        out.field("remaining", &self.remaining())
-            .finish_non_exhaustive()
+        out.field("remaining", &self.remaining()).finish_non_exhaustive()
     }
 }
 
@@ -159,20 +156,11 @@ pub(crate) struct Lease {
 
 impl Lease {
     pub(crate) fn new(cell: Arc<LeaseCell>, nonce: Nonce, mailbox: Mailbox) -> Self {
-        Self {
-            cell,
-            nonce,
-            mailbox,
-            ended: false,
-        }
+        Self { cell, nonce, mailbox, ended: false }
     }
 
     pub(crate) fn cell(&self) -> &Arc<LeaseCell> {
         &self.cell
-    }
-
-    pub(crate) fn mailbox(&self) -> &Mailbox {
-        &self.mailbox
     }
 
     /// Asks for at least this ttl from the next renewal on.

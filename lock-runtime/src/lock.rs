@@ -36,12 +36,7 @@ impl LockRequest {
         key: String,
         caller: &'static Location<'static>,
     ) -> Self {
-        Self {
-            manager,
-            key,
-            options: Options::DEFAULT,
-            caller,
-        }
+        Self { manager, key, options: Options::DEFAULT, caller }
     }
 
     /// How long the hold lasts unless it is renewed. Default: the manager's, 30 s. When the request re-enters a hold it
@@ -110,16 +105,11 @@ impl LockRequest {
     }
 
     fn once(&self) -> Options {
-        Options {
-            wait: Some(Duration::ZERO),
-            ..self.options
-        }
+        Options { wait: Some(Duration::ZERO), ..self.options }
     }
 
     fn enter(&self, options: &Options) -> Entering {
-        enter(&self.manager, &self.key, options, || {
-            Cow::Owned(self.caller.to_string())
-        })
+        enter(&self.manager, &self.key, options, || Cow::Owned(self.caller.to_string()))
     }
 
     fn guard(

@@ -44,6 +44,7 @@ struct Inner {
     /// The longest a request that tries once waits for the server.
     patience: Duration,
     host: String,
+    pid: u32,
     /// The server, without credentials.
     server: String,
 }
@@ -62,7 +63,6 @@ impl LockManager {
     }
 
     /// A manager with settings of its own.
-    #[must_use]
     pub fn builder() -> LockManagerBuilder {
         LockManagerBuilder::default()
     }
@@ -83,6 +83,7 @@ impl LockManager {
                 defaults,
                 patience,
                 host,
+                pid: std::process::id(),
                 server,
             }),
         }
@@ -152,11 +153,7 @@ impl LockManager {
         let ttl = options.ttl_by(self)?;
         let wait = options.wait_by(self);
         let try_once = wait == Some(Duration::ZERO);
-        let patience = if try_once {
-            Some(self.inner.patience)
-        } else {
-            wait
-        };
+        let patience = if try_once { Some(self.inner.patience) } else { wait };
         let request = Request {
             key: key.into(),
             nonce: Nonce::from_bits(Uuid::new_v4().as_u128()),
@@ -171,13 +168,11 @@ impl LockManager {
     }
 
     fn claimant(&self, ttl: Duration, function: Cow<'static, str>) -> Claimant {
-        let since = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Claimant {
             ttl,
             since_unix_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
-            pid: std::process::id(),
+            pid: self.inner.pid,
             host: self.inner.host.clone(),
             function: function.into_owned(),
         }
@@ -186,8 +181,6 @@ impl LockManager {
 
 impl fmt::Debug for LockManager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LockManager")
-            .field("server", &self.inner.server)
-            .finish_non_exhaustive()
+        f.debug_struct("LockManager").field("server", &self.inner.server).finish_non_exhaustive()
     }
 }

@@ -102,10 +102,7 @@ impl<R> Propagate<R> {
     where
         R: FromLockError,
     {
-        Self {
-            from: R::from_lock_error,
-            is_success: R::is_success,
-        }
+        Self { from: R::from_lock_error, is_success: R::is_success }
     }
 }
 
@@ -126,10 +123,7 @@ impl<P: Policy> Skips<P> {
     where
         P::Value: SkipValue,
     {
-        Self {
-            inner,
-            skipped: P::Value::skipped,
-        }
+        Self { inner, skipped: P::Value::skipped }
     }
 }
 

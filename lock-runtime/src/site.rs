@@ -26,13 +26,7 @@ impl Site {
         file: &'static str,
         line: u32,
     ) -> Self {
-        Self {
-            function,
-            template,
-            file,
-            line,
-            options: Options::DEFAULT,
-        }
+        Self { function, template, file, line, options: Options::DEFAULT }
     }
 
     /// `ttl = "…"`

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// An instant, counted from the boot of the machine. Only differences mean something.
 ///
-/// `std::time::Instant` stops during suspend on Linux, where a lease must not: CLOCK_BOOTTIME does not
+/// `std::time::Instant` stops during suspend on Linux, where a lease must not: `CLOCK_BOOTTIME` does not
 /// (`clock_gettime(2)`).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(u64);
@@ -30,12 +30,6 @@ impl Timestamp {
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
-    }
-
-    /// The instant `span` before this one, at the earliest the boot.
-    #[must_use]
-    pub fn minus(self, span: Duration) -> Self {
-        Self(self.0.saturating_sub(nanos(span)))
     }
 
     /// The instant `span` after this one, at the latest the end of the clock.
@@ -85,7 +79,6 @@ mod tests {
         let late = early.plus(Duration::from_nanos(7));
         assert_eq!(late.since(early), Duration::from_nanos(7));
         assert_eq!(early.since(late), Duration::ZERO);
-        assert_eq!(early.minus(Duration::from_secs(1)), Timestamp::ZERO);
         assert_eq!(early.plus(Duration::MAX), Timestamp::from_nanos(u64::MAX));
     }
 

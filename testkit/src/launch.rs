@@ -25,10 +25,7 @@ const LOG: &str = "redis.log";
 #[must_use]
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port on 127.0.0.1");
-    listener
-        .local_addr()
-        .expect("a bound socket has an address")
-        .port()
+    listener.local_addr().expect("a bound socket has an address").port()
 }
 
 /// How to start a server; made by [`RedisServer::builder`].
@@ -56,9 +53,7 @@ impl Builder {
 
     /// Starts the server and waits until it answers.
     pub fn start(self) -> io::Result<RedisServer> {
-        let dir = tempfile::Builder::new()
-            .prefix("testkit-redis-")
-            .tempdir()?;
+        let dir = tempfile::Builder::new().prefix("testkit-redis-").tempdir()?;
         let mut taken = io::Error::other("no port was tried");
         for _ in 0..ATTEMPTS {
             let port = free_port();
@@ -113,10 +108,7 @@ fn wait_until_it_answers(child: &mut Child, port: u16, dir: &Path) -> io::Result
     let start = Instant::now();
     while answering_process(port) != Some(child.id()) {
         if let Some(status) = child.try_wait()? {
-            return Err(early_exit(
-                &format!("redis-server ended at once ({status})"),
-                dir,
-            ));
+            return Err(early_exit(&format!("redis-server ended at once ({status})"), dir));
         }
         if start.elapsed() > START_LIMIT {
             let text = format!("redis-server did not answer within {START_LIMIT:?}");
@@ -134,22 +126,14 @@ fn answering_process(port: u16) -> Option<u32> {
     let mut connection = client.get_connection_with_timeout(START_LIMIT).ok()?;
     connection.set_read_timeout(Some(START_LIMIT)).ok()?;
     redis::cmd("PING").query::<()>(&mut connection).ok()?;
-    let info: String = redis::cmd("INFO")
-        .arg("server")
-        .query(&mut connection)
-        .ok()?;
-    info.lines()
-        .find_map(|line| line.strip_prefix("process_id:")?.parse().ok())
+    let info: String = redis::cmd("INFO").arg("server").query(&mut connection).ok()?;
+    info.lines().find_map(|line| line.strip_prefix("process_id:")?.parse().ok())
 }
 
 fn early_exit(what: &str, dir: &Path) -> io::Error {
     let log = fs::read_to_string(dir.join(LOG)).unwrap_or_default();
     let taken = log.contains("Address already in use");
-    let kind = if taken {
-        io::ErrorKind::AddrInUse
-    } else {
-        io::ErrorKind::Other
-    };
+    let kind = if taken { io::ErrorKind::AddrInUse } else { io::ErrorKind::Other };
     io::Error::new(kind, format!("{what}; its log says:\n{log}"))
 }
 
@@ -178,10 +162,7 @@ mod tests {
 
     #[test]
     fn a_setting_the_server_refuses_is_an_error_with_its_words() {
-        let error = RedisServer::builder()
-            .arg("maxmemory", "lots")
-            .start()
-            .unwrap_err();
+        let error = RedisServer::builder().arg("maxmemory", "lots").start().unwrap_err();
         assert!(error.to_string().contains("maxmemory"), "{error}");
     }
 }

@@ -36,12 +36,7 @@ impl RedisServer {
     }
 
     pub(crate) fn new(builder: Builder, port: u16, dir: TempDir, child: Child) -> Self {
-        Self {
-            builder,
-            port,
-            dir,
-            child: Mutex::new(Some(child)),
-        }
+        Self { builder, port, dir, child: Mutex::new(Some(child)) }
     }
 
     /// `redis://127.0.0.1:PORT/`.
@@ -74,9 +69,7 @@ impl RedisServer {
     #[must_use]
     pub fn connection(&self) -> redis::Connection {
         let client = redis::Client::open(self.url()).expect("the url is well formed");
-        client
-            .get_connection_with_timeout(CONNECT_LIMIT)
-            .expect("the server answers")
+        client.get_connection_with_timeout(CONNECT_LIMIT).expect("the server answers")
     }
 
     /// Sends one command, on a connection of its own.
@@ -91,9 +84,7 @@ impl RedisServer {
     pub fn command(&self, words: &[&str]) -> redis::Value {
         let mut command = redis::Cmd::new();
         command.arg(words);
-        command
-            .query(&mut self.connection())
-            .unwrap_or_else(|error| panic!("{words:?}: {error}"))
+        command.query(&mut self.connection()).unwrap_or_else(|error| panic!("{words:?}: {error}"))
     }
 
     /// How many commands the server has executed for anybody since its start, those inside scripts included.
@@ -106,10 +97,8 @@ impl RedisServer {
     #[must_use]
     pub fn commands_processed(&self) -> u64 {
         let mut info = redis::cmd("INFO");
-        let info: String = info
-            .arg("commandstats")
-            .query(&mut self.connection())
-            .expect("the server answers");
+        let info: String =
+            info.arg("commandstats").query(&mut self.connection()).expect("the server answers");
         info.lines().filter_map(calls).sum()
     }
 
@@ -160,10 +149,7 @@ impl Drop for RedisServer {
 
 /// Reads a line like `cmdstat_get:calls=3,usec=7,…`.
 fn calls(line: &str) -> Option<u64> {
-    let (name, rest) = line
-        .trim()
-        .strip_prefix("cmdstat_")?
-        .split_once(":calls=")?;
+    let (name, rest) = line.trim().strip_prefix("cmdstat_")?.split_once(":calls=")?;
     if matches!(name, "info" | "hello" | "ping") || name.starts_with("client") {
         return None;
     }
@@ -195,18 +181,12 @@ mod tests {
         let server = RedisServer::builder().append_only(true).start().unwrap();
         server.command(&["SET", "a", "1"]);
         server.restart().unwrap();
-        assert_eq!(
-            server.command(&["GET", "a"]),
-            Value::BulkString(b"1".to_vec())
-        );
+        assert_eq!(server.command(&["GET", "a"]), Value::BulkString(b"1".to_vec()));
     }
 
     #[test]
     fn a_setting_reaches_the_server() {
-        let server = RedisServer::builder()
-            .arg("maxmemory", "3mb")
-            .start()
-            .unwrap();
+        let server = RedisServer::builder().arg("maxmemory", "3mb").start().unwrap();
         let info: Vec<String> = redis::cmd("CONFIG")
             .arg(&["GET", "maxmemory"])
             .query(&mut server.connection())

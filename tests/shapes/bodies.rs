@@ -70,20 +70,14 @@ fn nested() -> u32 {
 fn early_exits_and_nested_blocks_work() {
     support();
     assert!(branching(None).is_err());
-    assert_eq!(
-        (branching(Some("")).ok(), branching(Some("abcd")).ok()),
-        (Some(0), Some(3))
-    );
+    assert_eq!((branching(Some("")).ok(), branching(Some("abcd")).ok()), (Some(0), Some(3)));
     assert_eq!(nested(), 4);
 }
 
 // 29
 type Log = Mutex<Vec<&'static str>>;
 
-#[allow(
-    clippy::needless_pass_by_value,
-    reason = "what happens to arguments is the point"
-)]
+#[allow(clippy::needless_pass_by_value, reason = "what happens to arguments is the point")]
 #[distributed_lock("bodies:drops", on_error = panic)]
 fn locked(_ignored: Drops<'_>, borrowed: Drops<'_>, moved: Drops<'_>, log: &Log) {
     let local = Drops("local", log);
@@ -92,10 +86,7 @@ fn locked(_ignored: Drops<'_>, borrowed: Drops<'_>, moved: Drops<'_>, log: &Log)
     assert_eq!(local.0, "local");
 }
 
-#[allow(
-    clippy::needless_pass_by_value,
-    reason = "what happens to arguments is the point"
-)]
+#[allow(clippy::needless_pass_by_value, reason = "what happens to arguments is the point")]
 fn unlocked(_ignored: Drops<'_>, borrowed: Drops<'_>, moved: Drops<'_>, log: &Log) {
     let local = Drops("local", log);
     drop(moved);
@@ -107,22 +98,14 @@ fn unlocked(_ignored: Drops<'_>, borrowed: Drops<'_>, moved: Drops<'_>, log: &Lo
 fn arguments_drop_in_the_order_of_the_unlocked_function() {
     support();
     let (with, without) = (Log::default(), Log::default());
-    locked(
-        Drops("ignored", &with),
-        Drops("borrowed", &with),
-        Drops("moved", &with),
-        &with,
-    );
+    locked(Drops("ignored", &with), Drops("borrowed", &with), Drops("moved", &with), &with);
     unlocked(
         Drops("ignored", &without),
         Drops("borrowed", &without),
         Drops("moved", &without),
         &without,
     );
-    assert_eq!(
-        with.into_inner().expect("whole"),
-        without.into_inner().expect("whole")
-    );
+    assert_eq!(with.into_inner().expect("whole"), without.into_inner().expect("whole"));
 }
 
 // 32
@@ -157,19 +140,13 @@ fn panic_line(fails: impl FnOnce()) -> u32 {
 
 // 30
 #[distributed_lock("bodies:dead")]
-#[expect(
-    dead_code,
-    reason = "a locked function that nobody calls is still reported"
-)]
+#[expect(dead_code, reason = "a locked function that nobody calls is still reported")]
 fn never_called() -> Result<(), Error> {
     Ok(())
 }
 
 #[distributed_lock("bodies:dead", on_error = panic)]
-#[expect(
-    dead_code,
-    reason = "a locked function that nobody calls is still reported"
-)]
+#[expect(dead_code, reason = "a locked function that nobody calls is still reported")]
 async fn never_called_async() {}
 
 // 33

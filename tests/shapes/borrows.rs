@@ -46,11 +46,7 @@ fn longest<'short, 'long: 'short>(
     short: &'short str,
     long: &'long str,
 ) -> Result<&'short str, Error> {
-    Ok(if short.len() > long.len() {
-        short
-    } else {
-        long
-    })
+    Ok(if short.len() > long.len() { short } else { long })
 }
 
 #[test]

@@ -44,37 +44,19 @@ async fn in_place(key: &str) -> Result<Option<String>, Error> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_nested_call_under_the_same_key_re_enters() {
     support();
-    assert_eq!(
-        sync_to_sync("a").expect("re-enters").as_deref(),
-        Some("context:a")
-    );
-    assert_eq!(
-        async_to_sync("b").await.expect("re-enters").as_deref(),
-        Some("context:b")
-    );
-    assert_eq!(
-        async_to_async("c").await.expect("re-enters").as_deref(),
-        Some("context:c")
-    );
-    assert_eq!(
-        in_place("d").await.expect("re-enters").as_deref(),
-        Some("context:d")
-    );
+    assert_eq!(sync_to_sync("a").expect("re-enters").as_deref(), Some("context:a"));
+    assert_eq!(async_to_sync("b").await.expect("re-enters").as_deref(), Some("context:b"));
+    assert_eq!(async_to_async("c").await.expect("re-enters").as_deref(), Some("context:c"));
+    assert_eq!(in_place("d").await.expect("re-enters").as_deref(), Some("context:d"));
     assert_eq!(current(), None);
 }
 
 // 67
 #[distributed_lock("context:spawn")]
 async fn spawning() -> Result<[Option<String>; 3], Error> {
-    let task = tokio::spawn(async { current() })
-        .await
-        .map_err(|_| Error::Own("task"))?;
-    let blocking = tokio::task::spawn_blocking(current)
-        .await
-        .map_err(|_| Error::Own("task"))?;
-    let thread = std::thread::spawn(current)
-        .join()
-        .map_err(|_| Error::Own("thread"))?;
+    let task = tokio::spawn(async { current() }).await.map_err(|_| Error::Own("task"))?;
+    let blocking = tokio::task::spawn_blocking(current).await.map_err(|_| Error::Own("task"))?;
+    let thread = std::thread::spawn(current).join().map_err(|_| Error::Own("thread"))?;
     Ok([task, blocking, thread])
 }
 
@@ -110,10 +92,7 @@ async fn a_cancelled_body_ends_under_its_hold_and_leaves_none() {
     let seen = Mutex::default();
     let outcome = tokio::time::timeout(Duration::from_millis(20), cancelled(&seen)).await;
     assert!(outcome.is_err());
-    assert_eq!(
-        seen.into_inner().expect("whole").as_deref(),
-        Some("context:cancel")
-    );
+    assert_eq!(seen.into_inner().expect("whole").as_deref(), Some("context:cancel"));
     assert_eq!(current(), None);
     assert!(afterwards().await.is_ok());
 }
@@ -129,12 +108,7 @@ async fn panicking(fail: bool) -> Result<(), Error> {
 #[tokio::test]
 async fn a_panic_between_polls_leaves_no_hold() {
     support();
-    assert!(
-        AssertUnwindSafe(panicking(true))
-            .catch_unwind()
-            .await
-            .is_err()
-    );
+    assert!(AssertUnwindSafe(panicking(true)).catch_unwind().await.is_err());
     assert_eq!(current(), None);
     assert!(panicking(false).await.is_ok());
 }

@@ -46,7 +46,7 @@ impl Shop {
 
     #[distributed_lock("futures:local", hold = hold)]
     fn local(&self, tag: Rc<u32>) -> LocalBoxFuture<'_, Result<u64, Error>> {
-        async move { Ok(u64::from(*tag + self.sold).min(hold.fence())) }.boxed_local()
+        async move { Ok(u64::from(*tag + self.sold).min(hold.fence().get())) }.boxed_local()
     }
 }
 
@@ -77,10 +77,7 @@ fn unit(count: &mut u32) -> impl Future<Output = ()> {
 #[tokio::test]
 async fn a_function_that_returns_a_future_locks_when_polled() {
     support();
-    let mut shop = Shop {
-        name: "s".to_owned(),
-        sold: 0,
-    };
+    let mut shop = Shop { name: "s".to_owned(), sold: 0 };
     assert_eq!(shop.opaque("x").await.expect("free"), "sx");
     *shop.pinned(&2).await.expect("free") += 1;
     assert_eq!(shop.sold, 3);
@@ -121,32 +118,18 @@ async fn unlocked(_ignored: Drops<'_>, borrowed: Drops<'_>, moved: Drops<'_>) ->
 async fn arguments_of_a_future_drop_as_in_the_unlocked_function() {
     support();
     let (with, without) = (Mutex::default(), Mutex::default());
-    drop(unpolled(
-        Drops("ignored", &with),
-        Drops("borrowed", &with),
-        Drops("moved", &with),
-    ));
+    drop(unpolled(Drops("ignored", &with), Drops("borrowed", &with), Drops("moved", &with)));
     drop(unlocked(
         Drops("ignored", &without),
         Drops("borrowed", &without),
         Drops("moved", &without),
     ));
-    let polled = unpolled(
-        Drops("ignored", &with),
-        Drops("borrowed", &with),
-        Drops("moved", &with),
-    )
-    .await;
+    let polled =
+        unpolled(Drops("ignored", &with), Drops("borrowed", &with), Drops("moved", &with)).await;
     assert!(polled.is_ok());
-    let polled = unlocked(
-        Drops("ignored", &without),
-        Drops("borrowed", &without),
-        Drops("moved", &without),
-    )
-    .await;
+    let polled =
+        unlocked(Drops("ignored", &without), Drops("borrowed", &without), Drops("moved", &without))
+            .await;
     assert!(polled.is_ok());
-    assert_eq!(
-        with.into_inner().expect("whole"),
-        without.into_inner().expect("whole")
-    );
+    assert_eq!(with.into_inner().expect("whole"), without.into_inner().expect("whole"));
 }

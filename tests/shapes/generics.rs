@@ -52,9 +52,6 @@ fn closures_and_function_pointers_are_arguments() {
     let owned = String::from("moved");
     assert_eq!(once(move || owned).expect("free"), "moved");
     let mut calls = 0;
-    assert_eq!(
-        dynamic(&|n| n + 1, |n| n * 2, &mut || calls += 1).expect("free"),
-        6
-    );
+    assert_eq!(dynamic(&|n| n + 1, |n| n * 2, &mut || calls += 1).expect("free"), 6);
     assert_eq!(calls, 1);
 }

@@ -25,10 +25,7 @@ impl Shop {
 #[test]
 fn a_key_takes_positional_and_named_arguments() {
     support();
-    let shop = Shop {
-        n: 7,
-        name: "x".to_owned(),
-    };
+    let shop = Shop { n: 7, name: "x".to_owned() };
     assert_eq!(shop.positional().expect("free"), "shop:7");
     assert_eq!(shop.named().expect("free"), "shop:  7:x");
 }

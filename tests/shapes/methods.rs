@@ -67,14 +67,8 @@ impl Stock {
 #[test]
 fn every_receiver_stays_what_it_is() {
     support();
-    let mut stock = Stock {
-        n: 1,
-        items: vec![1],
-    };
-    assert_eq!(
-        (stock.shared().ok(), stock.unique().ok()),
-        (Some(1), Some(2))
-    );
+    let mut stock = Stock { n: 1, items: vec![1] };
+    assert_eq!((stock.shared().ok(), stock.unique().ok()), (Some(1), Some(2)));
     assert_eq!(stock.clone().owned().expect("free"), [1]);
     assert_eq!(stock.clone().owned_mut().expect("free").n, 3);
     assert_eq!(Box::new(stock.clone()).boxed().expect("free"), 2);
@@ -106,10 +100,7 @@ impl Stock {
     // 40
     #[distributed_lock("methods:new:{n}")]
     fn new(n: u32) -> Result<Self, Error> {
-        Ok(Self {
-            n,
-            ..Self::default()
-        })
+        Ok(Self { n, ..Self::default() })
     }
 
     #[distributed_lock("methods:find:{n}", n = self.n)]

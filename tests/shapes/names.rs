@@ -26,11 +26,7 @@ mod shadowed {
     mod distlock {
         pub(super) const ANSWER: u32 = 42;
     }
-    #[allow(
-        non_camel_case_types,
-        dead_code,
-        reason = "a name that an expansion might trip over"
-    )]
+    #[allow(non_camel_case_types, dead_code, reason = "a name that an expansion might trip over")]
     struct core;
 
     #[::distlock::distributed_lock("names:shadowed")]

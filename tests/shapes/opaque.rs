@@ -41,11 +41,7 @@ fn later(value: u32) -> Result<Box<dyn FnOnce() -> u32 + Send>, Error> {
 // 14
 #[distributed_lock("opaque:arms")]
 fn either(up: bool) -> Result<Box<dyn Iterator<Item = u32>>, Error> {
-    if up {
-        Ok(Box::new(0..3))
-    } else {
-        Ok(Box::new((0..3).rev()))
-    }
+    if up { Ok(Box::new(0..3)) } else { Ok(Box::new((0..3).rev())) }
 }
 
 #[test]

@@ -62,10 +62,7 @@ fn by_typed_closure() -> String {
 #[tokio::test]
 async fn a_failure_goes_to_a_function_or_a_closure() {
     support();
-    assert_eq!(
-        (by_path(1), by_call(2).await, by_typed_closure().as_str()),
-        (1, 2, "body")
-    );
+    assert_eq!((by_path(1), by_call(2).await, by_typed_closure().as_str()), (1, 2, "body"));
 }
 
 #[distributed_lock("options:skip", if_busy = skip, on_error = panic)]
@@ -88,10 +85,7 @@ async fn skipping_combines_with_every_policy() {
     support();
     let mut count = 0;
     skip_unit(&mut count);
-    assert_eq!(
-        (count, skip_result().is_ok(), skip_option().await),
-        (1, true, Some(1))
-    );
+    assert_eq!((count, skip_result().is_ok(), skip_option().await), (1, true, Some(1)));
 }
 
 struct Service {
@@ -115,9 +109,7 @@ impl Service {
 #[tokio::test]
 async fn a_manager_of_ones_own_is_borrowed() {
     support();
-    let mut service = Service {
-        locks: LockManager::connect("memory://").expect("no server"),
-    };
+    let mut service = Service { locks: LockManager::connect("memory://").expect("no server") };
     assert!(service.by_value().is_ok());
     assert!(service.by_reference().await.is_ok());
 }

@@ -11,10 +11,7 @@ struct Pair {
 #[distributed_lock("patterns:{a}:{left}")]
 fn picked(
     (a, _): (u32, String),
-    Pair {
-        left,
-        right: ref name,
-    }: Pair,
+    Pair { left, right: ref name }: Pair,
     [first, .., last]: [u32; 3],
     _: Vec<u8>,
     mut extra: Vec<u32>,
@@ -28,18 +25,8 @@ fn picked(
 #[test]
 fn patterns_bind_as_written_and_the_key_sees_their_names() {
     support();
-    let pair = Pair {
-        left: 2,
-        right: "r".to_owned(),
-    };
-    let text = picked(
-        (1, String::new()),
-        pair,
-        [3, 4, 5],
-        Vec::new(),
-        vec![0],
-        &(1, 2),
-    );
+    let pair = Pair { left: 2, right: "r".to_owned() };
+    let text = picked((1, String::new()), pair, [3, 4, 5], Vec::new(), vec![0], &(1, 2));
     assert_eq!(text.expect("free"), "1 2 r [0, 8] 3");
 }
 
@@ -58,12 +45,7 @@ async fn picked_async(
 #[tokio::test]
 async fn patterns_bind_in_async_functions() {
     support();
-    assert_eq!(
-        picked_async((1, String::new()), Vec::new(), vec![0])
-            .await
-            .expect("free"),
-        [0, 1]
-    );
+    assert_eq!(picked_async((1, String::new()), Vec::new(), vec![0]).await.expect("free"), [0, 1]);
 }
 
 // 22

@@ -1,7 +1,4 @@
-#![allow(
-    unsafe_code,
-    reason = "the attribute must carry unsafe functions through"
-)]
+#![allow(unsafe_code, reason = "the attribute must carry unsafe functions through")]
 
 use std::cell::Cell;
 use std::rc::Rc;

@@ -56,12 +56,7 @@ async fn a_future_stays_send_where_its_arguments_are() {
     let (outbox, inbox) = mpsc::channel();
     outbox.send(3).expect("the receiver lives");
     assert_eq!(assert_send(generic(1)).await.expect("free"), 1);
-    assert_eq!(
-        assert_send(dynamic(Box::new(|n| n + 1)))
-            .await
-            .expect("free"),
-        2
-    );
+    assert_eq!(assert_send(dynamic(Box::new(|n| n + 1))).await.expect("free"), 2);
     assert_eq!(assert_send(cell(Cell::new(1))).await.expect("free"), 2);
     assert_eq!(assert_send(receiver(inbox)).await.expect("free"), 3);
     assert_eq!(assert_send(once(|| 4)).await.expect("free"), 4);

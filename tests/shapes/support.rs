@@ -52,9 +52,6 @@ pub(super) struct Drops<'a>(
 
 impl Drop for Drops<'_> {
     fn drop(&mut self) {
-        self.1
-            .lock()
-            .expect("no test panics while it drops")
-            .push(self.0);
+        self.1.lock().expect("no test panics while it drops").push(self.0);
     }
 }

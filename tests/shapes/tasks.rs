@@ -99,9 +99,7 @@ fn a_future_is_polled_by_hand_on_one_thread_after_another() {
     for _ in 0..1_000 {
         let poll;
         (future, poll) = std::thread::spawn(move || {
-            let poll = future
-                .as_mut()
-                .poll(&mut Context::from_waker(Waker::noop()));
+            let poll = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
             assert!(distlock::current().is_none());
             (future, poll)
         })

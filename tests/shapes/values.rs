@@ -185,10 +185,7 @@ fn a_derived_error_with_a_lock_variant_takes_the_failure() {
 // 15
 #[distributed_lock("values:collect")]
 fn collected(texts: &[&str]) -> Result<Vec<u8>, Derived> {
-    texts
-        .iter()
-        .map(|text| text.parse().map_err(Derived::from))
-        .collect()
+    texts.iter().map(|text| text.parse().map_err(Derived::from)).collect()
 }
 
 #[test]

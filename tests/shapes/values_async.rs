@@ -89,11 +89,7 @@ async fn never_handled(text: &str) -> ! {
 async fn a_diverging_async_function_diverges() {
     support();
     assert!(tokio::spawn(async { never("out").await }).await.is_err());
-    assert!(
-        tokio::spawn(async { never_handled("out").await })
-            .await
-            .is_err()
-    );
+    assert!(tokio::spawn(async { never_handled("out").await }).await.is_err());
 }
 
 // 47

@@ -34,15 +34,11 @@ pub(crate) fn start(setup: Setup) -> std::io::Result<Mailbox> {
     let (sender, messages) = unbounded_channel();
     let mailbox = Mailbox::new(sender);
     let weak = mailbox.downgrade();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    thread::Builder::new()
-        .name("distlock-io".to_owned())
-        .spawn(move || {
-            exit::mark_io_thread();
-            runtime.block_on(async { Core::new(setup, messages, weak).run().await });
-        })?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    thread::Builder::new().name("distlock-io".to_owned()).spawn(move || {
+        exit::mark_io_thread();
+        runtime.block_on(async { Core::new(setup, messages, weak).run().await });
+    })?;
     Ok(mailbox)
 }
 
@@ -182,8 +178,7 @@ impl Core {
         match message {
             Message::Request(_, slot) if self.stopping.is_some() => drop(slot),
             Message::Request(request, slot) => {
-                self.slots
-                    .insert(request.nonce, (Arc::clone(&request.key), slot));
+                self.slots.insert(request.nonce, (Arc::clone(&request.key), slot));
                 self.machine.request(now, *request);
             }
             Message::End(nonce) => {
@@ -218,13 +213,15 @@ impl Core {
 
     /// Does what the machine wants done. Calls of one turn go out as one batch.
     fn do_outputs(&mut self, now: Timestamp, context: &mut Context<'_>) -> bool {
-        let mut batch = Vec::new();
+        let (mut batch, mut any) = (Vec::new(), false);
         while let Some(output) = self.machine.poll_output() {
             match output {
                 Output::Send(id, call) => batch.push((Asker::Machine(id), call)),
                 Output::Reconnect => {
                     self.link = self.connecting();
                     batch.clear();
+                    // The new attempt has to be polled once, or nothing would wake this thread for it.
+                    any = true;
                 }
                 output => self.tell(now, output),
             }
@@ -237,20 +234,16 @@ impl Core {
                     .map(|(key, slot)| (Asker::Inspector(slot), Call::Inspect { key, limit })),
             );
         }
-        let any = !batch.is_empty();
-        if any {
+        if !batch.is_empty() {
             self.link.send(batch, context);
+            any = true;
         }
         any
     }
 
     fn tell(&mut self, now: Timestamp, output: Output) {
         match output {
-            Output::Granted {
-                nonce,
-                fence,
-                valid_until,
-            } => {
+            Output::Granted { nonce, fence, valid_until } => {
                 let Some((key, slot)) = self.slots.remove(&nonce) else {
                     return self.machine.end(now, nonce);
                 };
@@ -283,11 +276,7 @@ impl Core {
                     let _ = slot.send(held);
                 }
             }
-            Output::StillWaiting {
-                nonce,
-                waited,
-                busy,
-            } => {
+            Output::StillWaiting { nonce, waited, busy } => {
                 if let Some((key, _)) = self.slots.get(&nonce) {
                     report::still_waiting(key, waited, busy.as_ref());
                 }
@@ -298,9 +287,7 @@ impl Core {
 
     fn replies(&mut self, replies: Vec<(Asker, Result<Reply, CallError>)>) {
         let now = time::now();
-        let broken = replies
-            .iter()
-            .any(|(_, reply)| matches!(reply, Err(CallError::Broken)));
+        let broken = replies.iter().any(|(_, reply)| matches!(reply, Err(CallError::Broken)));
         for (asker, reply) in replies {
             match asker {
                 Asker::Machine(id) => self.machine.reply(now, id, reply),
@@ -349,8 +336,7 @@ impl Core {
         if self.failures == 1 {
             tracing::warn!(target: "distlock", error = %error.text, "cannot connect; trying again");
         }
-        self.machine
-            .connect_failed(time::now(), error.text, error.hopeless);
+        self.machine.connect_failed(time::now(), error.text, error.hopeless);
         self.link = self.connecting();
     }
 
@@ -363,11 +349,7 @@ impl Core {
     }
 
     fn ring(&mut self, now: Timestamp) {
-        while self
-            .alarms
-            .first_key_value()
-            .is_some_and(|(&(at, _), _)| at <= now)
-        {
+        while self.alarms.first_key_value().is_some_and(|(&(at, _), _)| at <= now) {
             if let Some((_, slot)) = self.alarms.pop_first() {
                 let _ = slot.send(());
             }
@@ -394,10 +376,7 @@ impl Core {
 
     fn due(&self) -> Option<Timestamp> {
         let alarm = self.alarms.first_key_value().map(|(&(at, _), _)| at);
-        [self.machine.next_tick(), alarm]
-            .into_iter()
-            .flatten()
-            .min()
+        [self.machine.next_tick(), alarm].into_iter().flatten().min()
     }
 
     /// Keeps the timer at or before the next thing due. One that is too early rings for nothing, which is
@@ -419,9 +398,9 @@ fn inspected(reply: Result<Reply, CallError>) -> InspectAnswer {
         Ok(_) => Err(Failure::Refused("mixed up replies".to_owned())),
         Err(CallError::Refused(why) | CallError::Garbled(why)) => Err(Failure::Refused(why)),
         Err(CallError::NotNow(why)) => Err(Failure::Unavailable(why)),
-        Err(CallError::Unloaded) => Err(Failure::Unavailable(
-            "the server lost its scripts".to_owned(),
-        )),
+        Err(CallError::Unloaded) => {
+            Err(Failure::Unavailable("the server lost its scripts".to_owned()))
+        }
         Err(CallError::Broken) => Err(Failure::Unavailable("the connection broke".to_owned())),
     }
 }

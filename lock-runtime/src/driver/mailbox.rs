@@ -92,11 +92,7 @@ impl Mailbox {
         let (slot, answer) = oneshot::channel();
         let nonce = request.nonce;
         self.line().send(Message::Request(Box::new(request), slot));
-        Asked {
-            answer,
-            nonce,
-            mailbox: Some(self.clone()),
-        }
+        Asked { answer, nonce, mailbox: Some(self.clone()) }
     }
 
     pub(crate) fn end(&self, nonce: Nonce) {

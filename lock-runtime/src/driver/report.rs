@@ -34,7 +34,7 @@ pub(super) fn still_waiting(key: &str, waited: Duration, busy: Option<&Busy>) {
             tracing::warn!(target: "distlock", key, waited, ahead, "still waiting for those ahead in the queue");
         }
         None => {
-            tracing::warn!(target: "distlock", key, waited, "still waiting for an answer of the server")
+            tracing::warn!(target: "distlock", key, waited, "still waiting for an answer of the server");
         }
     }
 }

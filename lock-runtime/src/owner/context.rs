@@ -23,10 +23,7 @@ pub(crate) fn current() -> Option<Arc<Frame>> {
 }
 
 fn swap(frame: Option<Arc<Frame>>) -> Option<Arc<Frame>> {
-    CURRENT
-        .try_with(|current| current.replace(frame))
-        .ok()
-        .flatten()
+    CURRENT.try_with(|current| current.replace(frame)).ok().flatten()
 }
 
 /// While this lives the frame is the innermost one of this thread; then the one before is again, also on panic.
@@ -38,10 +35,7 @@ pub(crate) struct Entered {
 
 impl Entered {
     pub(crate) fn new(frame: Arc<Frame>) -> Self {
-        Self {
-            before: swap(Some(frame)),
-            not_send: PhantomData,
-        }
+        Self { before: swap(Some(frame)), not_send: PhantomData }
     }
 }
 

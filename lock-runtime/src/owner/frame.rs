@@ -29,13 +29,7 @@ impl Frame {
         lease: &Arc<Lease>,
     ) -> Arc<Self> {
         let (cell, lease) = (Arc::clone(lease.cell()), Arc::downgrade(lease));
-        Arc::new(Self {
-            parent,
-            manager,
-            cell,
-            lease,
-            turn: Semaphore::new(1),
-        })
+        Arc::new(Self { parent, manager, cell, lease, turn: Semaphore::new(1) })
     }
 
     pub(crate) fn cell(&self) -> &Arc<LeaseCell> {

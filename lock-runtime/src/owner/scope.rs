@@ -45,20 +45,12 @@ pub(crate) enum Heed {
 impl<F: Future> Scope<F> {
     /// Runs to the end, whatever becomes of the hold.
     pub(crate) fn to_the_end(frame: Arc<Frame>, future: F) -> Self {
-        Self {
-            frame,
-            heed: Heed::Nothing,
-            future: Some(future),
-        }
+        Self { frame, heed: Heed::Nothing, future: Some(future) }
     }
 
     /// Ends at the next await after the loss of the hold.
     pub(crate) fn until_lost(frame: Arc<Frame>, future: F) -> Self {
-        Self {
-            frame,
-            heed: Heed::Loss(None),
-            future: Some(future),
-        }
+        Self { frame, heed: Heed::Loss(None), future: Some(future) }
     }
 }
 
@@ -74,11 +66,7 @@ impl<F: Future> Future for Scope<F> {
             this.future.set(None);
             return Poll::Ready(Err(loss));
         }
-        let future = this
-            .future
-            .as_mut()
-            .as_pin_mut()
-            .expect("polled after it was ready");
+        let future = this.future.as_mut().as_pin_mut().expect("polled after it was ready");
         if let Poll::Ready(output) = future.poll(context) {
             return Poll::Ready(Ok(output));
         }

@@ -19,11 +19,7 @@ impl Section {
     /// The section of a new hold, nested in whatever runs here.
     pub(crate) fn outermost(manager: ManagerId, lease: Lease) -> Self {
         let lease = Arc::new(lease);
-        Self {
-            frame: Frame::new(current(), manager, &lease),
-            lease,
-            ancestor: None,
-        }
+        Self { frame: Frame::new(current(), manager, &lease), lease, ancestor: None }
     }
 
     /// A section that re-enters `ancestor`'s hold, if no sibling runs under it now.
@@ -38,12 +34,7 @@ impl Section {
 
     /// The same, after the siblings that asked before. Cancelled, it leaves the line.
     pub(crate) async fn nested(here: Arc<Frame>, ancestor: Arc<Frame>, lease: Arc<Lease>) -> Self {
-        ancestor
-            .turn()
-            .acquire()
-            .await
-            .expect("turns are never closed")
-            .forget();
+        ancestor.turn().acquire().await.expect("turns are never closed").forget();
         Self::with_turn(&here, &ancestor, &lease)
     }
 

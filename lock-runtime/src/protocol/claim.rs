@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::Fence;
 use crate::time::Timestamp;
 use crate::wire::{Busy, Claimant, Nonce};
 
@@ -107,7 +106,6 @@ pub(super) struct Queued {
 
 #[derive(Debug)]
 pub(super) struct Held {
-    pub(super) fence: Fence,
     pub(super) valid_until: Timestamp,
     /// The end that no renewal moves.
     pub(super) ends_at: Option<Timestamp>,
@@ -176,18 +174,13 @@ impl Claim {
 
 impl Queued {
     fn next_due(&self, down: bool) -> Option<Timestamp> {
-        if self.calling || down {
-            None
-        } else {
-            earliest(self.ask_at, Some(self.refresh_at))
-        }
+        if self.calling || down { None } else { earliest(self.ask_at, Some(self.refresh_at)) }
     }
 }
 
 impl Held {
     pub(super) fn end(&self) -> Timestamp {
-        self.ends_at
-            .map_or(self.valid_until, |end| end.min(self.valid_until))
+        self.ends_at.map_or(self.valid_until, |end| end.min(self.valid_until))
     }
 
     fn next_due(&self, down: bool) -> Timestamp {

@@ -124,11 +124,7 @@ impl Machine {
     #[must_use]
     pub fn next_tick(&self) -> Option<Timestamp> {
         let timer = self.timers.first().map(|&(at, _)| at);
-        let stalled = self
-            .calls
-            .values()
-            .next()
-            .map(|sent| sent.at.plus(self.timing.reply));
+        let stalled = self.calls.values().next().map(|sent| sent.at.plus(self.timing.reply));
         super::claim::earliest(timer, stalled)
     }
 
@@ -147,11 +143,7 @@ impl Machine {
     /// How long a server that lost its data issues no token; zero if that is not wanted.
     #[must_use]
     pub const fn quarantine(&self) -> Duration {
-        if self.timing.quarantine {
-            self.longest_ttl
-        } else {
-            Duration::ZERO
-        }
+        if self.timing.quarantine { self.longest_ttl } else { Duration::ZERO }
     }
 
     /// A new request.
@@ -192,15 +184,9 @@ impl Machine {
             Phase::Ending(_) => return,
             _ => {}
         }
-        let lease = self
-            .timing
-            .server_ttl(claim.request.ttl)
-            .max(crate::wire::WAITER_LEASE);
+        let lease = self.timing.server_ttl(claim.request.ttl).max(crate::wire::WAITER_LEASE);
         let was_held = matches!(claim.phase, Phase::Held(_) | Phase::Lost { .. });
-        claim.phase = Phase::Ending(Ending {
-            give_up_at: now.plus(lease),
-            retry_at: None,
-        });
+        claim.phase = Phase::Ending(Ending { give_up_at: now.plus(lease), retry_at: None });
         if self.down_since.is_none() {
             self.send_end(now, nonce, was_held);
         }
@@ -218,19 +204,14 @@ impl Machine {
     /// Whether something is being released or undone.
     #[must_use]
     pub fn is_ending(&self) -> bool {
-        self.claims
-            .values()
-            .any(|claim| matches!(claim.phase, Phase::Ending(_)))
+        self.claims.values().any(|claim| matches!(claim.phase, Phase::Ending(_)))
     }
 
     /// A connection is there and its inbox is subscribed.
     pub fn connected(&mut self, now: Timestamp) {
         self.down_since = None;
-        let mut order: Vec<_> = self
-            .claims
-            .iter()
-            .map(|(&nonce, claim)| (claim.asked_at, nonce))
-            .collect();
+        let mut order: Vec<_> =
+            self.claims.iter().map(|(&nonce, claim)| (claim.asked_at, nonce)).collect();
         order.sort_unstable();
         for &(_, nonce) in &order {
             self.resume(now, nonce);

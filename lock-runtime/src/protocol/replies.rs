@@ -24,7 +24,7 @@ impl Machine {
                 }
             }
             (purpose, Ok(_)) => {
-                self.failed_call(now, &purpose, &CallError::Garbled("mixed up".into()))
+                self.failed_call(now, &purpose, &CallError::Garbled("mixed up".into()));
             }
             (purpose, Err(error)) => self.failed_call(now, &purpose, &error),
         }
@@ -94,10 +94,7 @@ impl Machine {
             claim.phase = Phase::Pausing { until: now };
             return;
         }
-        let renew_at = claim
-            .request
-            .renew
-            .then(|| Timing::renew_at(sent, ttl, nonce));
+        let renew_at = claim.request.renew.then(|| Timing::renew_at(sent, ttl, nonce));
         self.hold(now, nonce, fence, valid_until, renew_at);
     }
 
@@ -113,20 +110,10 @@ impl Machine {
             return;
         };
         let ends_at = claim.request.max_hold.map(|span| now.plus(span));
-        let held = Held {
-            fence,
-            valid_until,
-            ends_at,
-            renew_at,
-            renewing: false,
-        };
+        let held = Held { valid_until, ends_at, renew_at, renewing: false };
         let valid_until = held.end();
         claim.phase = Phase::Held(held);
-        self.outputs.push_back(Output::Granted {
-            nonce,
-            fence,
-            valid_until,
-        });
+        self.outputs.push_back(Output::Granted { nonce, fence, valid_until });
     }
 
     /// The server confirmed a call sent at `sent` that wrote the full ttl.
@@ -199,19 +186,12 @@ impl Machine {
     }
 
     fn failed_call(&mut self, now: Timestamp, purpose: &Purpose, error: &CallError) {
-        let again = if *error == CallError::Unloaded {
-            now
-        } else {
-            now.plus(RETRY)
-        };
+        let again = if *error == CallError::Unloaded { now } else { now.plus(RETRY) };
         match (purpose, error) {
             (_, CallError::Broken) => self.unanswered(now, purpose),
             (Purpose::Acquire(nonce), _) => self.acquire_failed(now, again, *nonce, error),
             (Purpose::End(nonce), _) => {
-                if let Some(Claim {
-                    phase: Phase::Ending(ending),
-                    ..
-                }) = self.claims.get_mut(nonce)
+                if let Some(Claim { phase: Phase::Ending(ending), .. }) = self.claims.get_mut(nonce)
                 {
                     ending.retry_at = Some(again);
                 }

@@ -39,10 +39,7 @@ impl Machine {
         }
         claim.asked = true;
         let ticket = claim.ticket();
-        let enqueue = claim.request.queue.then(|| Enqueue {
-            inbox: self.inbox.clone(),
-            ticket,
-        });
+        let enqueue = claim.request.queue.then(|| Enqueue { inbox: self.inbox.clone(), ticket });
         let acquire = Acquire {
             give,
             ttl: self.timing.server_ttl(claim.request.ttl),
@@ -59,14 +56,8 @@ impl Machine {
         let stray = self.claims.get(&nonce).is_some_and(|claim| claim.stray);
         let call = match (was_held, stray) {
             (true, false) => Call::Release(give),
-            (false, false) => Call::Cancel {
-                give,
-                tombstone: std::time::Duration::ZERO,
-            },
-            (_, true) => Call::Cancel {
-                give,
-                tombstone: TOMBSTONE,
-            },
+            (false, false) => Call::Cancel { give, tombstone: std::time::Duration::ZERO },
+            (_, true) => Call::Cancel { give, tombstone: TOMBSTONE },
         };
         self.send(now, Purpose::End(nonce), call);
     }
@@ -87,15 +78,10 @@ impl Machine {
     /// Renews all holds and waiters' leases that are due, and in the same calls those that soon will be.
     pub(super) fn renew_due(&mut self, now: Timestamp) {
         let horizon = now.plus(Timing::ride_along(self.longest_ttl));
-        let candidates: Vec<Nonce> = self
-            .claims_due(horizon)
-            .filter(|&nonce| self.renewal_due(now, nonce))
-            .collect();
+        let candidates: Vec<Nonce> =
+            self.claims_due(horizon).filter(|&nonce| self.renewal_due(now, nonce)).collect();
         for batch in candidates.chunks(RENEWAL_BATCH) {
-            let entries = batch
-                .iter()
-                .filter_map(|&nonce| self.begin_renewal(nonce))
-                .collect();
+            let entries = batch.iter().filter_map(|&nonce| self.begin_renewal(nonce)).collect();
             self.send(now, Purpose::Renew(batch.to_vec()), Call::Renew(entries));
         }
         for nonce in candidates {
@@ -104,10 +90,7 @@ impl Machine {
     }
 
     fn claims_due(&self, horizon: Timestamp) -> impl Iterator<Item = Nonce> {
-        self.timers
-            .iter()
-            .take_while(move |&&(due, _)| due <= horizon)
-            .map(|&(_, nonce)| nonce)
+        self.timers.iter().take_while(move |&&(due, _)| due <= horizon).map(|&(_, nonce)| nonce)
     }
 
     fn renewal_due(&self, now: Timestamp, nonce: Nonce) -> bool {
@@ -119,11 +102,7 @@ impl Machine {
                 let horizon = now.plus(Timing::ride_along(claim.request.ttl));
                 !held.renewing && held.renew_at.is_some_and(|at| at <= horizon)
             }
-            Phase::Queued(Queued {
-                calling,
-                refresh_at,
-                ..
-            }) => {
+            Phase::Queued(Queued { calling, refresh_at, .. }) => {
                 !calling && *refresh_at <= now.plus(Timing::ride_along(crate::wire::WAITER_LEASE))
             }
             _ => false,

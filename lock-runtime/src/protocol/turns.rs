@@ -8,11 +8,7 @@ use crate::wire::Nonce;
 impl Machine {
     /// Does what is due at `now`.
     pub fn tick(&mut self, now: Timestamp) {
-        if self
-            .calls
-            .values()
-            .next()
-            .is_some_and(|oldest| oldest.at.plus(self.timing.reply) <= now)
+        if self.calls.values().next().is_some_and(|oldest| oldest.at.plus(self.timing.reply) <= now)
         {
             self.outputs.push_back(Output::Reconnect);
             self.disconnected(now, format!("no reply within {:?}", self.timing.reply));
@@ -27,10 +23,7 @@ impl Machine {
             }
             self.claim_due(now, nonce);
             self.rearm(nonce);
-            if self
-                .claims
-                .get(&nonce)
-                .is_some_and(|claim| claim.due.is_some_and(|due| due <= now))
+            if self.claims.get(&nonce).is_some_and(|claim| claim.due.is_some_and(|due| due <= now))
             {
                 // What is left is a renewal, which goes out with all others that are due.
                 self.renew_due(now);
@@ -48,14 +41,7 @@ impl Machine {
         match &claim.phase {
             Phase::Held(held) if held.end() <= now => {
                 let max_hold = held.ends_at.is_some_and(|end| end <= now);
-                self.lose(
-                    nonce,
-                    if max_hold {
-                        Loss::MaxHold
-                    } else {
-                        Loss::Expired
-                    },
-                );
+                self.lose(nonce, if max_hold { Loss::MaxHold } else { Loss::Expired });
             }
             Phase::Ending(ending) if ending.give_up_at <= now => self.forget(nonce, None),
             Phase::Ending(ending) if ending.retry_at.is_some_and(|at| at <= now) => {
@@ -92,10 +78,7 @@ impl Machine {
 
     /// Whether a wait is over, and how it ended.
     fn verdict(&self, now: Timestamp, claim: &Claim) -> Option<Failure> {
-        let too_late = claim
-            .request
-            .deadline
-            .is_some_and(|deadline| deadline <= now);
+        let too_late = claim.request.deadline.is_some_and(|deadline| deadline <= now);
         if let Some(since) = self.down_since {
             let given_up = since.max(claim.asked_at).plus(self.timing.outage) <= now;
             let failure = || Failure::Unavailable(self.down_because.clone());
@@ -126,30 +109,20 @@ impl Machine {
         };
         claim.warning = false;
         let waited = now.since(claim.asked_at);
-        self.outputs.push_back(Output::StillWaiting {
-            nonce,
-            waited,
-            busy: claim.busy.clone(),
-        });
+        self.outputs.push_back(Output::StillWaiting { nonce, waited, busy: claim.busy.clone() });
     }
 
     pub(super) fn lose(&mut self, nonce: Nonce, loss: Loss) {
         let Some(claim) = self.claims.get_mut(&nonce) else {
             return;
         };
-        claim.phase = Phase::Lost {
-            clean: loss == Loss::Gone,
-        };
+        claim.phase = Phase::Lost { clean: loss == Loss::Gone };
         self.outputs.push_back(Output::Lost(nonce, loss));
         self.rearm(nonce);
     }
 
     fn retry_end(&mut self, now: Timestamp, nonce: Nonce) {
-        if let Some(Claim {
-            phase: Phase::Ending(ending),
-            ..
-        }) = self.claims.get_mut(&nonce)
-        {
+        if let Some(Claim { phase: Phase::Ending(ending), .. }) = self.claims.get_mut(&nonce) {
             ending.retry_at = None;
         }
         if self.down_since.is_none() {

@@ -45,11 +45,7 @@ pub(crate) struct ConnectError {
 
 impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
-        if error.hopeless {
-            Self::Refused(error.text)
-        } else {
-            Self::Unavailable(error.text)
-        }
+        if error.hopeless { Self::Refused(error.text) } else { Self::Unavailable(error.text) }
     }
 }
 
@@ -75,11 +71,7 @@ type Boxed<T> = Pin<Box<dyn Future<Output = T>>>;
 
 impl Endpoint {
     pub(crate) fn new(kind: Kind, space: Keyspace) -> Self {
-        Self {
-            kind,
-            space,
-            connections: AtomicU64::new(0),
-        }
+        Self { kind, space, connections: AtomicU64::new(0) }
     }
 
     /// An attempt to connect; pushes of the connection arrive at `pushes`.

@@ -12,10 +12,7 @@ static WARNED: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
 pub(super) async fn warn_of_hazards(connection: &mut MultiplexedConnection) {
     let info: Result<String, _> = redis::cmd("INFO").query_async(connection).await;
     for hazard in info.as_deref().map(hazards).unwrap_or_default() {
-        let new = WARNED
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(hazard.clone());
+        let new = WARNED.lock().unwrap_or_else(PoisonError::into_inner).insert(hazard.clone());
         if new {
             tracing::warn!(target: "distlock", "{hazard}");
         }
@@ -24,8 +21,7 @@ pub(super) async fn warn_of_hazards(connection: &mut MultiplexedConnection) {
 
 fn hazards(info: &str) -> Vec<String> {
     let field = |name: &str| {
-        info.lines()
-            .find_map(|line| line.trim_end().strip_prefix(name)?.strip_prefix(':'))
+        info.lines().find_map(|line| line.trim_end().strip_prefix(name)?.strip_prefix(':'))
     };
     let mut found = Vec::new();
     let policy = field("maxmemory_policy").unwrap_or("noeviction");
@@ -40,17 +36,13 @@ fn hazards(info: &str) -> Vec<String> {
         );
     }
     if let Some(version) = field("redis_version").filter(|version| is_before_6_2(version)) {
-        found.push(format!(
-            "the server is Redis {version}: locks need the commands of 6.2"
-        ));
+        found.push(format!("the server is Redis {version}: locks need the commands of 6.2"));
     }
     found
 }
 
 fn is_before_6_2(version: &str) -> bool {
-    let mut numbers = version
-        .split('.')
-        .map(|part| part.parse::<u32>().unwrap_or(0));
+    let mut numbers = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) < (6, 2)
 }
 

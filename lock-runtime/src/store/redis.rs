@@ -36,19 +36,13 @@ pub(crate) struct RedisEndpoint {
 
 impl RedisEndpoint {
     /// Takes over the client's address, credentials and TLS settings. Pushes need RESP3, and small calls that
-    /// must not wait for one another need TCP_NODELAY.
+    /// must not wait for one another need `TCP_NODELAY`.
     pub(crate) fn new(client: &Client, client_name: Option<String>) -> Result<Self, RedisError> {
         let info = client.get_connection_info().clone();
-        let redis = info
-            .redis_settings()
-            .clone()
-            .set_protocol(ProtocolVersion::RESP3);
+        let redis = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         let tcp = info.tcp_settings().clone().set_nodelay(true);
         let info = info.set_redis_settings(redis).set_tcp_settings(tcp);
-        Ok(Self {
-            client: Client::open(info.into_connection_info()?)?,
-            client_name,
-        })
+        Ok(Self { client: Client::open(info.into_connection_info()?)?, client_name })
     }
 
     pub(super) fn connect(
@@ -68,10 +62,7 @@ impl RedisEndpoint {
                 Ok(Err(error)) => Err(connect_error(&address, &error)),
                 Err(_) => {
                     let text = format!("{address} did not answer within {CONNECT:?}");
-                    Err(ConnectError {
-                        text,
-                        hopeless: false,
-                    })
+                    Err(ConnectError { text, hopeless: false })
                 }
             }
         })
@@ -94,10 +85,7 @@ fn connect_error(address: &str, error: &RedisError) -> ConnectError {
         ErrorKind::Extension => error.code() != Some("BUSY"),
         _ => false,
     };
-    ConnectError {
-        text: format!("{address}: {error}"),
-        hopeless,
-    }
+    ConnectError { text: format!("{address}: {error}"), hopeless }
 }
 
 async fn open(
@@ -112,15 +100,9 @@ async fn open(
         .set_connection_timeout(Some(CONNECT))
         .set_response_timeout(None)
         .set_push_sender(move |info| pushed(&pushes, number, &info));
-    let mut connection = client
-        .get_multiplexed_async_connection_with_config(&config)
-        .await?;
+    let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
     if let Some(name) = name {
-        redis::cmd("CLIENT")
-            .arg("SETNAME")
-            .arg(name)
-            .exec_async(&mut connection)
-            .await?;
+        redis::cmd("CLIENT").arg("SETNAME").arg(name).exec_async(&mut connection).await?;
     }
     connection.subscribe(&hello.inbox).await?;
     open_fence(&mut connection, &space, &hello).await?;
@@ -163,35 +145,20 @@ async fn open_fence(
 ) -> Result<(), RedisError> {
     let fence = space.fence();
     loop {
-        redis::cmd("WATCH")
-            .arg(&fence)
-            .exec_async(connection)
-            .await?;
+        redis::cmd("WATCH").arg(&fence).exec_async(connection).await?;
         let mut look = redis::pipe();
-        look.cmd("SCRIPT")
-            .arg("EXISTS")
-            .arg(sha(Script::Open))
-            .cmd("EXISTS")
-            .arg(&fence);
+        look.cmd("SCRIPT").arg("EXISTS").arg(sha(Script::Open)).cmd("EXISTS").arg(&fence);
         let (known, exists): (Vec<bool>, bool) = look.query_async(connection).await?;
         if exists {
             return redis::cmd("UNWATCH").exec_async(connection).await;
         }
         let lost = hello.acquainted || hello.floor > Fence::ZERO || known.first() == Some(&true);
-        let quarantine = if lost {
-            hello.quarantine
-        } else {
-            Duration::ZERO
-        };
+        let quarantine = if lost { hello.quarantine } else { Duration::ZERO };
         let mut make = redis::pipe();
-        make.atomic()
-            .cmd("EVAL")
-            .arg(Script::Open.text())
-            .arg(1)
-            .arg(&fence);
+        make.atomic().cmd("EVAL").arg(Script::Open.text()).arg(1).arg(&fence);
         make.arg(hello.floor.get()).arg(millis(quarantine));
-        let made: Option<(i64,)> = make.query_async(connection).await?;
-        if made.is_some() {
+        let decided: Option<(i64,)> = make.query_async(connection).await?;
+        if decided.is_some() {
             return Ok(());
         }
     }
@@ -204,11 +171,7 @@ fn millis(span: Duration) -> u64 {
 fn load_scripts() -> Pipeline {
     let mut pipeline = redis::pipe();
     for script in Script::ALL {
-        pipeline
-            .cmd("SCRIPT")
-            .arg("LOAD")
-            .arg(script.text())
-            .ignore();
+        pipeline.cmd("SCRIPT").arg("LOAD").arg(script.text()).ignore();
     }
     pipeline
 }
@@ -225,26 +188,18 @@ impl RedisConnection {
         let answers = match &calls[..] {
             [call] => {
                 let command = command(&call.encode(&self.space));
-                self.connection
-                    .send_packed_command(&command)
-                    .await
-                    .map(|answer| vec![answer])
+                self.connection.send_packed_command(&command).await.map(|answer| vec![answer])
             }
             calls => {
                 let mut pipeline = Pipeline::with_capacity(calls.len());
                 for call in calls {
                     pipeline.add_command(command(&call.encode(&self.space)));
                 }
-                self.connection
-                    .send_packed_commands(&pipeline, 0, calls.len())
-                    .await
+                self.connection.send_packed_commands(&pipeline, 0, calls.len()).await
             }
         };
         let replies = understand(&calls, answers);
-        if replies
-            .iter()
-            .any(|reply| matches!(reply, Err(CallError::Unloaded)))
-        {
+        if replies.iter().any(|reply| matches!(reply, Err(CallError::Unloaded))) {
             // Whatever comes of it shows in the calls that are sent again.
             let _ = load_scripts().exec_async(&mut self.connection).await;
         }
@@ -266,11 +221,9 @@ fn understand(
     answers: Result<Vec<Value>, RedisError>,
 ) -> Vec<Result<Reply, CallError>> {
     match answers {
-        Ok(answers) if answers.len() == calls.len() => calls
-            .iter()
-            .zip(answers)
-            .map(|(call, answer)| read(call, answer))
-            .collect(),
+        Ok(answers) if answers.len() == calls.len() => {
+            calls.iter().zip(answers).map(|(call, answer)| read(call, answer)).collect()
+        }
         Ok(_) => calls.iter().map(|_| Err(CallError::Broken)).collect(),
         Err(error) => calls.iter().map(|_| Err(call_error(&error))).collect(),
     }

@@ -96,9 +96,9 @@ impl Call {
         match self {
             Self::Acquire(acquire) => acquire.encode(space),
             Self::Release(give) => give.encode(Script::Release, space),
-            Self::Cancel { give, tombstone } => give
-                .encode(Script::Cancel, space)
-                .arg(tombstone.as_millis()),
+            Self::Cancel { give, tombstone } => {
+                give.encode(Script::Cancel, space).arg(tombstone.as_millis())
+            }
             Self::Renew(entries) => encode_renewals(entries, space),
             Self::Inspect { key, limit } => {
                 let names = space.names(key);
@@ -119,11 +119,7 @@ impl Acquire {
         match &self.enqueue {
             Some(Enqueue { inbox, ticket }) => {
                 let lease = WAITER_LEASE.as_millis();
-                words
-                    .arg(lease)
-                    .arg(lease)
-                    .arg(inbox)
-                    .arg(ticket.unwrap_or(0))
+                words.arg(lease).arg(lease).arg(inbox).arg(ticket.unwrap_or(0))
             }
             None => words.arg(0).arg(0).arg("-").arg(0),
         }
@@ -135,9 +131,9 @@ impl Give {
         let names = space.names(&self.key);
         Invocation::new(script)
             .key(names.hold())
-            .key(format_args!("{}:queue", names.hold()))
-            .key(format_args!("{}:waiters", names.hold()))
-            .key(format_args!("{}:cancelled", names.hold()))
+            .key(names.queue())
+            .key(names.waiters())
+            .key(names.cancelled())
             .key(space.fence())
             .arg(self.nonce)
             .arg(self.floor)
@@ -152,10 +148,7 @@ fn encode_renewals(entries: &[Renewal], space: &Keyspace) -> Invocation {
             Renewal::Hold { key, .. } => words.key(space.names(key).hold()),
             Renewal::Waiter { key, .. } => {
                 let names = space.names(key);
-                words
-                    .key(names.hold())
-                    .key(names.queue())
-                    .key(names.waiters())
+                words.key(names.hold()).key(names.queue()).key(names.waiters())
             }
         };
     }

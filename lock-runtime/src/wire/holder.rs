@@ -36,26 +36,15 @@ impl Claimant {
     /// A word without spaces, as the text form needs it for the host.
     #[must_use]
     pub fn word(text: &str) -> String {
-        let word: String = text
-            .chars()
-            .map(|c| if c.is_whitespace() { '_' } else { c })
-            .collect();
-        if word.is_empty() {
-            "?".to_owned()
-        } else {
-            word
-        }
+        let word: String = text.chars().map(|c| if c.is_whitespace() { '_' } else { c }).collect();
+        if word.is_empty() { "?".to_owned() } else { word }
     }
 }
 
 impl fmt::Display for Claimant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ttl = self.ttl.as_millis();
-        write!(
-            f,
-            "{ttl} {} {} {} {}",
-            self.since_unix_ms, self.pid, self.host, self.function
-        )
+        write!(f, "{ttl} {} {} {} {}", self.since_unix_ms, self.pid, self.host, self.function)
     }
 }
 
@@ -74,9 +63,7 @@ impl Holder {
     /// Reads the value of a hold key: `dl1`, the queue flag, nonce, fence and description.
     #[must_use]
     pub fn parse(value: &str) -> Option<Self> {
-        let body = value
-            .strip_prefix("dl1-")
-            .or_else(|| value.strip_prefix("dl1w"))?;
+        let body = value.strip_prefix("dl1-").or_else(|| value.strip_prefix("dl1w"))?;
         let mut words = body.splitn(3, ' ');
         Some(Self {
             nonce: Nonce::parse(words.next()?)?,
@@ -103,14 +90,7 @@ mod tests {
         for flag in ['-', 'w'] {
             let holder =
                 Holder::parse(&format!("dl1{flag}{nonce} 9 {who}")).expect("a hold of ours");
-            assert_eq!(
-                holder,
-                Holder {
-                    nonce,
-                    fence: Fence::new(9),
-                    who: who.clone()
-                }
-            );
+            assert_eq!(holder, Holder { nonce, fence: Fence::new(9), who: who.clone() });
         }
         assert_eq!(who.host, "my_host");
         assert_eq!(Holder::parse("something else"), None);

@@ -1,5 +1,7 @@
 //! The names of our keys on the server.
 
+use std::fmt::{self, Display};
+
 /// All keys of this library under one prefix (`lock:` unless set otherwise).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keyspace {
@@ -10,9 +12,7 @@ impl Keyspace {
     /// A key space under `prefix`.
     #[must_use]
     pub fn new(prefix: impl Into<String>) -> Self {
-        Self {
-            prefix: prefix.into(),
-        }
+        Self { prefix: prefix.into() }
     }
 
     /// The names of one lock's keys.
@@ -54,20 +54,29 @@ impl KeyNames {
 
     /// The waiters in their order.
     #[must_use]
-    pub fn queue(&self) -> String {
-        format!("{}:queue", self.hold)
+    pub fn queue(&self) -> impl Display {
+        Companion(&self.hold, "queue")
     }
 
     /// What is known of each waiter.
     #[must_use]
-    pub fn waiters(&self) -> String {
-        format!("{}:waiters", self.hold)
+    pub fn waiters(&self) -> impl Display {
+        Companion(&self.hold, "waiters")
     }
 
     /// Nonces whose late acquire must be refused.
     #[must_use]
-    pub fn cancelled(&self) -> String {
-        format!("{}:cancelled", self.hold)
+    pub fn cancelled(&self) -> impl Display {
+        Companion(&self.hold, "cancelled")
+    }
+}
+
+/// A key beside the hold, written where it is needed.
+struct Companion<'a>(&'a str, &'static str);
+
+impl Display for Companion<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.0, self.1)
     }
 }
 
@@ -79,12 +88,11 @@ mod tests {
     fn all_keys_of_a_lock_share_its_hash_tag_and_no_lock_can_take_a_companions_name() {
         let space = Keyspace::new("lock:");
         let names = space.names("order:7");
-        for name in [names.queue(), names.waiters(), names.cancelled()] {
+        let companions =
+            [names.queue().to_string(), names.waiters().to_string(), names.cancelled().to_string()];
+        for name in companions {
             assert!(name.starts_with("lock:{order:7}:"));
-            assert!(
-                !name.ends_with('}'),
-                "every hold ends in a brace, no companion does"
-            );
+            assert!(!name.ends_with('}'), "every hold ends in a brace, no companion does");
         }
         assert_eq!(names.hold(), "lock:{order:7}");
     }

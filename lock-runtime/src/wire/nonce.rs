@@ -22,11 +22,7 @@ impl Nonce {
     /// Reads the 32 hexadecimal digits that `Display` writes.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        if text.len() == 32 {
-            u128::from_str_radix(text, 16).ok().map(Self)
-        } else {
-            None
-        }
+        if text.len() == 32 { u128::from_str_radix(text, 16).ok().map(Self) } else { None }
     }
 }
 

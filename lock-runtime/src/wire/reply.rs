@@ -172,7 +172,7 @@ fn acquire(answer: &Answer) -> Option<AcquireReply> {
     if let Some(fence) = answer.count() {
         return (fence > 0).then(|| AcquireReply::Granted(Fence::new(fence)));
     }
-    let [code, left, ahead, ticket, holder] = answer.list()? else {
+    let [code, pttl, ahead, ticket, holder] = answer.list()? else {
         return None;
     };
     let obstacle = match code.int()? {
@@ -182,25 +182,14 @@ fn acquire(answer: &Answer) -> Option<AcquireReply> {
         3 => Obstacle::DataLoss,
         _ => return None,
     };
-    let ticket = ticket
-        .text()?
-        .parse()
-        .ok()
-        .filter(|&ticket: &u64| ticket > 0);
-    let busy = Busy {
-        obstacle,
-        left: millis(left)?,
-        ahead: ahead.count()?,
-        ticket,
-    };
+    let ticket = ticket.text()?.parse().ok().filter(|&ticket: &u64| ticket > 0);
+    let busy = Busy { obstacle, left: left(pttl.int()?), ahead: ahead.count()?, ticket };
     Some(AcquireReply::Busy(busy))
 }
 
-/// A PTTL: negative where there is none.
-fn millis(answer: &Answer) -> Option<Option<Duration>> {
-    answer
-        .int()
-        .map(|ms| u64::try_from(ms).ok().map(Duration::from_millis))
+/// A PTTL in ms: negative where there is none.
+fn left(ms: i64) -> Option<Duration> {
+    u64::try_from(ms).ok().map(Duration::from_millis)
 }
 
 fn ended(answer: &Answer) -> Option<bool> {
@@ -216,11 +205,7 @@ fn renewed(entries: &[super::Renewal], answer: &Answer) -> Option<Vec<RenewalRep
     if answers.len() != entries.len() {
         return None;
     }
-    entries
-        .iter()
-        .zip(answers)
-        .map(|(entry, answer)| renewal(entry, answer))
-        .collect()
+    entries.iter().zip(answers).map(|(entry, answer)| renewal(entry, answer)).collect()
 }
 
 fn renewal(entry: &super::Renewal, answer: &Answer) -> Option<RenewalReply> {
@@ -229,21 +214,19 @@ fn renewal(entry: &super::Renewal, answer: &Answer) -> Option<RenewalReply> {
         (super::Renewal::Hold { .. }, 0) => Some(RenewalReply::Gone),
         (super::Renewal::Hold { .. }, _) => None,
         (super::Renewal::Waiter { .. }, ms) if ms < 0 => Some(RenewalReply::Ask),
-        (super::Renewal::Waiter { .. }, _) => millis(answer).map(RenewalReply::Waiting),
+        (super::Renewal::Waiter { .. }, ms) => Some(RenewalReply::Waiting(left(ms))),
     }
 }
 
 fn inspection(answer: &Answer) -> Option<Inspection> {
-    let [value, left, waiting, rest @ ..] = answer.list()? else {
+    let [value, pttl, waiting, rest @ ..] = answer.list()? else {
         return None;
     };
-    let waiters = rest
-        .chunks(2)
-        .map(|pair| waiter(pair.first()?, pair.get(1)?));
+    let waiters = rest.chunks(2).map(|pair| waiter(pair.first()?, pair.get(1)?));
     Some(Inspection {
         holder: Holder::parse(value.text()?),
         foreign: value.text()? == "?",
-        left: millis(left)?,
+        left: left(pttl.int()?),
         waiting: waiting.count()?,
         waiters: waiters.collect::<Option<_>>()?,
     })
@@ -252,8 +235,5 @@ fn inspection(answer: &Answer) -> Option<Inspection> {
 fn waiter(nonce: &Answer, entry: &Answer) -> Option<Waiter> {
     let mut words = entry.text()?.splitn(4, ' ');
     let description = words.nth(3)?;
-    Some(Waiter {
-        nonce: Nonce::parse(nonce.text()?)?,
-        who: Claimant::parse(description)?,
-    })
+    Some(Waiter { nonce: Nonce::parse(nonce.text()?)?, who: Claimant::parse(description)? })
 }

@@ -21,14 +21,8 @@ pub enum Script {
 
 impl Script {
     /// All of them, to load at connect.
-    pub const ALL: [Self; 6] = [
-        Self::Acquire,
-        Self::Release,
-        Self::Cancel,
-        Self::Renew,
-        Self::Inspect,
-        Self::Open,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Acquire, Self::Release, Self::Cancel, Self::Renew, Self::Inspect, Self::Open];
 
     /// The text for EVAL and SCRIPT LOAD.
     #[must_use]
@@ -45,10 +39,7 @@ impl Script {
                 include_str!("scripts/release.lua"),
             ),
             Self::Cancel => {
-                concat!(
-                    include_str!("scripts/common.lua"),
-                    include_str!("scripts/cancel.lua")
-                )
+                concat!(include_str!("scripts/common.lua"), include_str!("scripts/cancel.lua"))
             }
             Self::Renew => include_str!("scripts/renew.lua"),
             Self::Inspect => include_str!("scripts/inspect.lua"),
@@ -68,12 +59,7 @@ pub struct Invocation {
 
 impl Invocation {
     pub(super) fn new(script: Script) -> Self {
-        Self {
-            script,
-            keys: 0,
-            text: String::with_capacity(320),
-            ends: Vec::with_capacity(16),
-        }
+        Self { script, keys: 0, text: String::with_capacity(320), ends: Vec::with_capacity(16) }
     }
 
     pub(super) fn key(mut self, key: impl Display) -> Self {
@@ -103,9 +89,7 @@ impl Invocation {
     /// Keys, then arguments.
     pub fn words(&self) -> impl Iterator<Item = &str> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts
-            .zip(&self.ends)
-            .map(|(start, &end)| &self.text[start..end])
+        starts.zip(&self.ends).map(|(start, &end)| &self.text[start..end])
     }
 }
 

@@ -46,24 +46,16 @@ const EPOCH_US: u64 = 1_700_000_000_000_000;
 
 impl MemoryEndpoint {
     pub(crate) fn named(name: &str) -> Self {
-        Self(Arc::clone(
-            lock(&STORES).entry(name.to_owned()).or_default(),
-        ))
+        Self(Arc::clone(lock(&STORES).entry(name.to_owned()).or_default()))
     }
 
     pub(super) fn connect(&self, hello: Hello, pushes: UnboundedSender<Push>) -> MemoryConnection {
         let mut store = lock(&self.0);
-        let quarantine = if hello.acquainted {
-            hello.quarantine
-        } else {
-            std::time::Duration::ZERO
-        };
+        let quarantine =
+            if hello.acquainted { hello.quarantine } else { std::time::Duration::ZERO };
         store.twin.open(now_us(), hello.floor, quarantine);
         store.inboxes.insert(hello.inbox.clone(), pushes);
-        MemoryConnection {
-            store: Arc::clone(&self.0),
-            inbox: hello.inbox,
-        }
+        MemoryConnection { store: Arc::clone(&self.0), inbox: hello.inbox }
     }
 }
 
@@ -76,10 +68,7 @@ impl MemoryConnection {
                 .get(inbox)
                 .is_some_and(|pushes| pushes.send(Push::Granted(nonce, fence)).is_ok())
         };
-        calls
-            .iter()
-            .map(|call| Ok(twin.call(now_us(), call, &mut publish)))
-            .collect()
+        calls.iter().map(|call| Ok(twin.call(now_us(), call, &mut publish))).collect()
     }
 }
 

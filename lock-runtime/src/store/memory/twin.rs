@@ -63,16 +63,12 @@ impl Twin {
 
     /// Makes the fence counter if there is none, as `open.lua` does; answers whether it did.
     pub fn open(&mut self, now_us: u64, floor: Fence, quarantine: Duration) -> bool {
-        self.counter
-            .open(Stamp::from_micros(now_us), floor, quarantine)
+        self.counter.open(Stamp::from_micros(now_us), floor, quarantine)
     }
 
     /// Puts a key that is not a lock under the name of this lock, for good.
     pub fn put_foreign(&mut self, key: &str) {
-        self.records
-            .entry(key.to_owned())
-            .or_default()
-            .put_foreign();
+        self.records.entry(key.to_owned()).or_default().put_foreign();
     }
 
     /// Forgets everything, as FLUSHALL does: a loss of data.
@@ -83,9 +79,7 @@ impl Twin {
     /// Whether nothing is stored but the fence counter.
     #[must_use]
     pub fn is_empty(&self, now_us: u64) -> bool {
-        self.records
-            .values()
-            .all(|record| record.is_empty(Stamp::from_micros(now_us)))
+        self.records.values().all(|record| record.is_empty(Stamp::from_micros(now_us)))
     }
 
     fn step<T>(
@@ -98,13 +92,7 @@ impl Twin {
         let mut record = self.records.remove(&give.key).unwrap_or_default();
         record.expire(now);
         let counter = &mut self.counter;
-        let answer = act(Step {
-            now,
-            counter,
-            record: &mut record,
-            give,
-            publish,
-        });
+        let answer = act(Step { now, counter, record: &mut record, give, publish });
         if !record.is_empty(now) {
             self.records.insert(give.key.clone(), record);
         }
@@ -116,11 +104,7 @@ impl Twin {
             Renewal::Hold { key, nonce, ttl } => {
                 let record = self.live(now, key);
                 let renewed = record.is_some_and(|record| record.renew_hold(now, *nonce, *ttl));
-                if renewed {
-                    RenewalReply::Renewed
-                } else {
-                    RenewalReply::Gone
-                }
+                if renewed { RenewalReply::Renewed } else { RenewalReply::Gone }
             }
             Renewal::Waiter { key, nonce } => {
                 let record = self.live(now, key);
@@ -141,12 +125,7 @@ impl Twin {
             foreign: matches!(record.hold(), Some(Hold::Foreign)),
             left: record.hold_left(now),
             waiting: expiry::count(live().count()),
-            waiters: waiters
-                .map(|(nonce, who)| Waiter {
-                    nonce,
-                    who: who.clone(),
-                })
-                .collect(),
+            waiters: waiters.map(|(nonce, who)| Waiter { nonce, who: who.clone() }).collect(),
         }
     }
 

@@ -31,9 +31,7 @@ impl Counter {
                 return Ok(Fence::new(number));
             }
             Some(_) => now.saturating_add(micros(quarantine)),
-            None => self
-                .until()
-                .min(now.saturating_add(micros(quarantine).max(1_000))),
+            None => self.until().min(now.saturating_add(micros(quarantine).max(1_000))),
         };
         if now < until {
             *self = Self::Wait(until);

@@ -32,10 +32,7 @@ pub(super) struct Expiring<T> {
 
 impl<T> Expiring<T> {
     pub(super) fn lasting(value: T) -> Self {
-        Self {
-            value,
-            until_ms: None,
-        }
+        Self { value, until_ms: None }
     }
 
     pub(super) fn expired(&self, now: Stamp) -> bool {
@@ -43,8 +40,7 @@ impl<T> Expiring<T> {
     }
 
     pub(super) fn left(&self, now: Stamp) -> Option<Duration> {
-        self.until_ms
-            .map(|until| Duration::from_millis(until.saturating_sub(now.millis())))
+        self.until_ms.map(|until| Duration::from_millis(until.saturating_sub(now.millis())))
     }
 
     pub(super) fn prolong(&mut self, now: Stamp, ttl: Duration) {

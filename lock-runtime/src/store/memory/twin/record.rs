@@ -45,10 +45,7 @@ impl Record {
     pub(super) fn is_empty(&self, now: Stamp) -> bool {
         self.hold.as_ref().is_none_or(|hold| hold.expired(now))
             && self.queue.as_ref().is_none_or(|queue| queue.expired(now))
-            && self
-                .cancelled
-                .as_ref()
-                .is_none_or(|cancelled| cancelled.expired(now))
+            && self.cancelled.as_ref().is_none_or(|cancelled| cancelled.expired(now))
     }
 
     pub(super) fn hold(&self) -> Option<&Hold> {
@@ -85,11 +82,7 @@ impl Record {
     }
 
     pub(super) fn flag_waited_for(&mut self) {
-        if let Some(Expiring {
-            value: Hold::Ours { waited_for, .. },
-            ..
-        }) = &mut self.hold
-        {
+        if let Some(Expiring { value: Hold::Ours { waited_for, .. }, .. }) = &mut self.hold {
             *waited_for = true;
         }
     }
@@ -109,23 +102,17 @@ impl Record {
 
     /// How many entries the queue has, dead ones included.
     pub(super) fn queue_len(&self) -> u64 {
-        self.queue
-            .as_ref()
-            .map_or(0, |queue| count(queue.value.len()))
+        self.queue.as_ref().map_or(0, |queue| count(queue.value.len()))
     }
 
     /// How many entries come before this waiter, dead ones included.
     pub(super) fn rank(&self, nonce: Nonce) -> u64 {
-        let before = self
-            .waiters()
-            .take_while(|((_, waiter), _)| *waiter != nonce);
+        let before = self.waiters().take_while(|((_, waiter), _)| *waiter != nonce);
         count(before.count())
     }
 
     pub(super) fn ticket_of(&self, nonce: Nonce) -> Option<u64> {
-        self.waiters()
-            .find(|((_, waiter), _)| *waiter == nonce)
-            .map(|((ticket, _), _)| *ticket)
+        self.waiters().find(|((_, waiter), _)| *waiter == nonce).map(|((ticket, _), _)| *ticket)
     }
 
     pub(super) fn enqueue(&mut self, now: Stamp, place: (u64, Nonce), entry: Entry, ttl: Duration) {
@@ -159,9 +146,7 @@ impl Record {
     }
 
     pub(super) fn live_waiters(&self, now: Stamp) -> impl Iterator<Item = (Nonce, &Claimant)> {
-        let live = self
-            .waiters()
-            .filter(move |(_, entry)| entry.deadline_us >= now.micros());
+        let live = self.waiters().filter(move |(_, entry)| entry.deadline_us >= now.micros());
         live.map(|((_, nonce), entry)| (*nonce, &entry.who))
     }
 
@@ -181,9 +166,7 @@ impl Record {
     }
 
     pub(super) fn is_cancelled(&self, nonce: Nonce) -> bool {
-        self.cancelled
-            .as_ref()
-            .is_some_and(|cancelled| cancelled.value.contains(&nonce))
+        self.cancelled.as_ref().is_some_and(|cancelled| cancelled.value.contains(&nonce))
     }
 
     pub(super) fn bury(&mut self, now: Stamp, nonce: Nonce, tombstone: Duration) {

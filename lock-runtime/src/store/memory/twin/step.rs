@@ -54,12 +54,7 @@ impl Step<'_, '_> {
             None => (self.record.queue_len(), place),
         };
         let (obstacle, left) = self.obstacle(quarantined);
-        AcquireReply::Busy(Busy {
-            obstacle,
-            left,
-            ahead,
-            ticket,
-        })
+        AcquireReply::Busy(Busy { obstacle, left, ahead, ticket })
     }
 
     pub(super) fn release(&mut self) -> bool {
@@ -83,10 +78,7 @@ impl Step<'_, '_> {
     /// The same request again: the same grant, with its full TTL.
     fn again(&mut self, ask: &Acquire) -> Option<Fence> {
         let renewed = self.record.renew_hold(self.now, self.give.nonce, ask.ttl);
-        self.record
-            .holder()
-            .filter(|_| renewed)
-            .map(|holder| holder.fence)
+        self.record.holder().filter(|_| renewed).map(|holder| holder.fence)
     }
 
     /// Gives a free lock to whoever is first, perhaps to this request. The error is the end of a quarantine.
@@ -106,11 +98,7 @@ impl Step<'_, '_> {
         self.record.leave(nonce);
         let fence = self.next_fence()?;
         let waited_for = self.record.has_queue();
-        let holder = Holder {
-            nonce,
-            fence,
-            who: ask.who.clone(),
-        };
+        let holder = Holder { nonce, fence, who: ask.who.clone() };
         self.record.put_hold(self.now, holder, waited_for, ask.ttl);
         Ok(fence)
     }
@@ -125,8 +113,7 @@ impl Step<'_, '_> {
             inbox: to.inbox.clone(),
             who: ask.who.clone(),
         };
-        self.record
-            .enqueue(self.now, (ticket, nonce), entry, WAITER_LEASE * 2);
+        self.record.enqueue(self.now, (ticket, nonce), entry, WAITER_LEASE * 2);
         self.record.flag_waited_for();
         (self.record.rank(nonce), Some(ticket))
     }
@@ -139,21 +126,12 @@ impl Step<'_, '_> {
         let left = self.record.hold_left(self.now);
         match self.record.hold() {
             Some(Hold::Foreign) => (Obstacle::ForeignKey, left),
-            _ => (
-                Obstacle::Holder(self.record.holder().cloned().map(Box::new)),
-                left,
-            ),
+            _ => (Obstacle::Holder(self.record.holder().cloned().map(Box::new)), left),
         }
     }
 
     fn end_hold(&mut self) {
-        let waited_for = matches!(
-            self.record.hold(),
-            Some(Hold::Ours {
-                waited_for: true,
-                ..
-            })
-        );
+        let waited_for = matches!(self.record.hold(), Some(Hold::Ours { waited_for: true, .. }));
         self.record.delete_hold();
         if waited_for {
             self.grant_next();
@@ -163,10 +141,7 @@ impl Step<'_, '_> {
     /// Gives the hold to the first live waiter that can be told, short of the request itself.
     fn grant_next(&mut self) -> Given {
         loop {
-            let head = self
-                .record
-                .first_waiter(self.now)
-                .filter(|&head| head != self.give.nonce);
+            let head = self.record.first_waiter(self.now).filter(|&head| head != self.give.nonce);
             let Some(head) = head else {
                 return Given::Nobody;
             };
@@ -182,21 +157,13 @@ impl Step<'_, '_> {
     }
 
     fn push_grant(&mut self, nonce: Nonce, fence: Fence) -> bool {
-        let entry = self
-            .record
-            .leave(nonce)
-            .expect("the first waiter is in the queue");
-        let holder = Holder {
-            nonce,
-            fence,
-            who: entry.who,
-        };
+        let entry = self.record.leave(nonce).expect("the first waiter is in the queue");
+        let holder = Holder { nonce, fence, who: entry.who };
         self.record.put_hold(self.now, holder, true, entry.claim);
         (self.publish)(&entry.inbox, nonce, fence)
     }
 
     fn next_fence(&mut self) -> Result<Fence, u64> {
-        self.counter
-            .next(self.now, self.give.floor, self.give.quarantine)
+        self.counter.next(self.now, self.give.floor, self.give.quarantine)
     }
 }

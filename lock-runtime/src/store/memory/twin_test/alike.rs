@@ -20,22 +20,11 @@ pub(super) struct Numbers(BTreeMap<u64, u64>);
 impl Numbers {
     /// Notes that these two are one and the same, unless that contradicts what was noted before.
     fn pair(&mut self, what: &str, server: u64, twin: u64) -> Same {
-        let below = self
-            .0
-            .range(..server)
-            .next_back()
-            .is_none_or(|(_, &other)| other < twin);
-        let above = self
-            .0
-            .range(server + 1..)
-            .next()
-            .is_none_or(|(_, &other)| other > twin);
+        let below = self.0.range(..server).next_back().is_none_or(|(_, &other)| other < twin);
+        let above = self.0.range(server + 1..).next().is_none_or(|(_, &other)| other > twin);
         let noted = *self.0.entry(server).or_insert(twin);
         ensure(noted == twin && below && above, || {
-            format!(
-                "{what} {server} of the server is not the twin's {twin}, given {:?}",
-                self.0
-            )
+            format!("{what} {server} of the server is not the twin's {twin}, given {:?}", self.0)
         })
     }
 
@@ -79,11 +68,7 @@ impl Numbers {
 
     fn holder(&mut self, server: Option<&Holder>, twin: Option<&Holder>) -> Same {
         if let (Some(server), Some(twin)) = (server, twin) {
-            equal(
-                "holder",
-                &(server.nonce, &server.who),
-                &(twin.nonce, &twin.who),
-            )?;
+            equal("holder", &(server.nonce, &server.who), &(twin.nonce, &twin.who))?;
             return self.fence(server.fence, twin.fence);
         }
         equal("holder", &server, &twin)
@@ -99,16 +84,10 @@ impl Numbers {
     /// The grants that were told during one call: to whom and in which order.
     pub(super) fn grants(&mut self, server: &[Grant], twin: &[Grant]) -> Same {
         let names = |grants: &[Grant]| -> Vec<_> {
-            grants
-                .iter()
-                .map(|grant| (grant.inbox.clone(), grant.nonce))
-                .collect()
+            grants.iter().map(|grant| (grant.inbox.clone(), grant.nonce)).collect()
         };
         equal("grants", &names(server), &names(twin))?;
-        server
-            .iter()
-            .zip(twin)
-            .try_for_each(|(server, twin)| self.fence(server.fence, twin.fence))
+        server.iter().zip(twin).try_for_each(|(server, twin)| self.fence(server.fence, twin.fence))
     }
 }
 
@@ -133,15 +112,11 @@ fn left(server: Option<Duration>, twin: Option<Duration>) -> Same {
         (Some(server), Some(twin)) => server.abs_diff(twin) <= SLACK,
         (server, twin) => server == twin,
     };
-    ensure(alike, || {
-        format!("time left: the server says {server:?}, the twin {twin:?}")
-    })
+    ensure(alike, || format!("time left: the server says {server:?}, the twin {twin:?}"))
 }
 
 fn equal<T: PartialEq + Debug>(what: &str, server: &T, twin: &T) -> Same {
-    ensure(server == twin, || {
-        format!("{what}: the server says {server:?}, the twin {twin:?}")
-    })
+    ensure(server == twin, || format!("{what}: the server says {server:?}, the twin {twin:?}"))
 }
 
 fn ensure(fine: bool, text: impl FnOnce() -> String) -> Same {

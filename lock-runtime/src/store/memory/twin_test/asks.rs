@@ -18,34 +18,18 @@ pub(super) fn nonce(number: u8) -> Nonce {
 }
 
 pub(super) fn give(nonce: Nonce) -> Give {
-    Give {
-        key: KEY.to_owned(),
-        nonce,
-        floor: Fence::ZERO,
-        quarantine: QUARANTINE,
-    }
+    Give { key: KEY.to_owned(), nonce, floor: Fence::ZERO, quarantine: QUARANTINE }
 }
 
 /// An acquire that queues under this inbox.
 pub(super) fn queueing(nonce: Nonce, inbox: &str) -> Acquire {
-    let enqueue = Some(Enqueue {
-        inbox: inbox.to_owned(),
-        ticket: None,
-    });
-    Acquire {
-        enqueue,
-        ..once(nonce)
-    }
+    let enqueue = Some(Enqueue { inbox: inbox.to_owned(), ticket: None });
+    Acquire { enqueue, ..once(nonce) }
 }
 
 /// An acquire that tries once.
 pub(super) fn once(nonce: Nonce) -> Acquire {
-    Acquire {
-        give: give(nonce),
-        ttl: Duration::from_secs(15),
-        who: claimant(nonce),
-        enqueue: None,
-    }
+    Acquire { give: give(nonce), ttl: Duration::from_secs(15), who: claimant(nonce), enqueue: None }
 }
 
 pub(super) fn claimant(nonce: Nonce) -> Claimant {
@@ -60,10 +44,7 @@ pub(super) fn claimant(nonce: Nonce) -> Claimant {
 
 impl Both {
     pub(super) fn same(&mut self, call: Call) -> Reply {
-        let call = Pair {
-            server: call.clone(),
-            twin: call,
-        };
+        let call = Pair { server: call.clone(), twin: call };
         self.call(&call)
             .unwrap_or_else(|difference| panic!("{:?}: {difference}", call.server))
             .server

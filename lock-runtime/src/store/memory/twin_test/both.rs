@@ -74,18 +74,13 @@ impl Both {
         // Left behind without unsubscribing: dropping the guard would do that.
         inboxes
             .send_packed_command(
-                &redis::cmd("SUBSCRIBE")
-                    .arg(&LIVE)
-                    .arg(MARKER)
-                    .get_packed_command(),
+                &redis::cmd("SUBSCRIBE").arg(&LIVE).arg(MARKER).get_packed_command(),
             )
             .expect("a connection");
         for _ in 0..=LIVE.len() {
             inboxes.recv_response().expect("a confirmation");
         }
-        inboxes
-            .set_read_timeout(Some(Duration::from_secs(10)))
-            .expect("a socket");
+        inboxes.set_read_timeout(Some(Duration::from_secs(10))).expect("a socket");
         let mut both = Self {
             connection: server.connection(),
             inboxes,
@@ -96,10 +91,7 @@ impl Both {
             start_us: 0,
             advanced: Duration::ZERO,
             numbers: Numbers::default(),
-            seen: Pair {
-                server: Fence::ZERO,
-                twin: Fence::ZERO,
-            },
+            seen: Pair { server: Fence::ZERO, twin: Fence::ZERO },
             grants: Vec::new(),
         };
         both.reset();
@@ -108,17 +100,12 @@ impl Both {
 
     /// Forgets everything and starts both counters at [`START`].
     pub(super) fn reset(&mut self) {
-        let since_1970 = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .expect("after 1970");
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
         self.start = Instant::now();
         self.start_us = u64::try_from(since_1970.as_micros()).expect("fits for 500,000 years");
         self.advanced = Duration::ZERO;
         self.numbers = Numbers::default();
-        self.seen = Pair {
-            server: Fence::ZERO,
-            twin: Fence::ZERO,
-        };
+        self.seen = Pair { server: Fence::ZERO, twin: Fence::ZERO };
         self.grants.clear();
         self.flush();
         self.set_counter(START);
@@ -127,10 +114,7 @@ impl Both {
     /// Sets the server's counter; the twin's has to be missing.
     fn set_counter(&mut self, number: u64) {
         self.raw(&["SET", &self.space.fence(), &number.to_string()]);
-        assert!(
-            self.twin.open(number, Fence::ZERO, Duration::ZERO),
-            "the twin has a counter"
-        );
+        assert!(self.twin.open(number, Fence::ZERO, Duration::ZERO), "the twin has a counter");
     }
 
     /// How long this has been running in real time.
@@ -166,9 +150,7 @@ impl Both {
     pub(super) fn raw(&mut self, words: &[&str]) -> Value {
         let mut command = redis::Cmd::new();
         command.arg(words);
-        command
-            .query(&mut self.connection)
-            .unwrap_or_else(|error| panic!("{words:?}: {error}"))
+        command.query(&mut self.connection).unwrap_or_else(|error| panic!("{words:?}: {error}"))
     }
 
     /// Both sides' `open`, with a floor that may be far above or zero on both alike.
@@ -181,15 +163,9 @@ impl Both {
         open.arg(Script::Open.text()).arg(1).arg(self.space.fence());
         open.arg(floor.server.get()).arg(millis(quarantine));
         let now_us = self.now_us();
-        let server: bool = open
-            .query(&mut self.connection)
-            .map_err(|error| error.to_string())?;
+        let server: bool = open.query(&mut self.connection).map_err(|error| error.to_string())?;
         let twin = self.twin.open(now_us, floor.twin, quarantine);
-        if server == twin {
-            Ok(server)
-        } else {
-            Err(format!("open: {server} and {twin}"))
-        }
+        if server == twin { Ok(server) } else { Err(format!("open: {server} and {twin}")) }
     }
 
     /// The answer both give, in the server's numbers; an error where they differ.
@@ -198,19 +174,13 @@ impl Both {
         let answer = self.ask(&call.server).map_err(|error| error.to_string())?;
         let server = call.server.decode(answer)?;
         let mut told = Vec::new();
-        let twin = self
-            .twin
-            .call(now_us, &call.twin, &mut |inbox, nonce, fence| {
-                let live = LIVE.contains(&inbox);
-                if live {
-                    told.push(Grant {
-                        inbox: inbox.to_owned(),
-                        nonce,
-                        fence,
-                    });
-                }
-                live
-            });
+        let twin = self.twin.call(now_us, &call.twin, &mut |inbox, nonce, fence| {
+            let live = LIVE.contains(&inbox);
+            if live {
+                told.push(Grant { inbox: inbox.to_owned(), nonce, fence });
+            }
+            live
+        });
         let sent = self.sent();
         self.numbers.reply(&server, &twin)?;
         self.numbers.grants(&sent, &told)?;
@@ -237,19 +207,14 @@ impl Both {
             }
             let payload: String = message.get_payload().expect("text");
             let (nonce, fence) = parse_grant(&payload).expect("a grant");
-            sent.push(Grant {
-                inbox: message.get_channel_name().to_owned(),
-                nonce,
-                fence,
-            });
+            sent.push(Grant { inbox: message.get_channel_name().to_owned(), nonce, fence });
         }
     }
 
     fn learn(&mut self, server: &Reply, twin: &Reply, sent: &[Grant], told: &[Grant]) {
-        for (seen, reply, grants) in [
-            (&mut self.seen.server, server, sent),
-            (&mut self.seen.twin, twin, told),
-        ] {
+        for (seen, reply, grants) in
+            [(&mut self.seen.server, server, sent), (&mut self.seen.twin, twin, told)]
+        {
             let granted = match reply {
                 Reply::Acquire(AcquireReply::Granted(fence)) => Some(*fence),
                 _ => None,
@@ -262,9 +227,7 @@ impl Both {
 
 fn eval(words: &Invocation) -> redis::Cmd {
     let mut eval = redis::cmd("EVAL");
-    eval.arg(words.script().text())
-        .arg(words.keys())
-        .arg(words.words().collect::<Vec<_>>());
+    eval.arg(words.script().text()).arg(words.keys()).arg(words.words().collect::<Vec<_>>());
     eval
 }
 

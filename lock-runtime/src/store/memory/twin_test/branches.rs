@@ -12,32 +12,19 @@ use crate::wire::{
 const MINUTE: Duration = Duration::from_mins(1);
 
 fn cancel(number: u8, tombstone: Duration) -> Call {
-    Call::Cancel {
-        give: give(nonce(number)),
-        tombstone,
-    }
+    Call::Cancel { give: give(nonce(number)), tombstone }
 }
 
 fn renew_waiter(number: u8) -> Call {
-    Call::Renew(vec![Renewal::Waiter {
-        key: KEY.to_owned(),
-        nonce: nonce(number),
-    }])
+    Call::Renew(vec![Renewal::Waiter { key: KEY.to_owned(), nonce: nonce(number) }])
 }
 
 fn renew_hold(number: u8, ttl: Duration) -> Call {
-    Call::Renew(vec![Renewal::Hold {
-        key: KEY.to_owned(),
-        nonce: nonce(number),
-        ttl,
-    }])
+    Call::Renew(vec![Renewal::Hold { key: KEY.to_owned(), nonce: nonce(number), ttl }])
 }
 
 fn inspect() -> Call {
-    Call::Inspect {
-        key: KEY.to_owned(),
-        limit: 10,
-    }
+    Call::Inspect { key: KEY.to_owned(), limit: 10 }
 }
 
 #[test]
@@ -46,10 +33,7 @@ fn a_tombstone_refuses_the_late_acquire_until_it_is_over() {
     let tombstone = Duration::from_secs(3);
     assert_eq!(both.same(cancel(1, tombstone)), Reply::Ended(false));
     assert_eq!(both.acquire(once(nonce(1))), AcquireReply::Cancelled);
-    assert_eq!(
-        both.acquire(queueing(nonce(1), LIVE[0])),
-        AcquireReply::Cancelled
-    );
+    assert_eq!(both.acquire(queueing(nonce(1), LIVE[0])), AcquireReply::Cancelled);
     both.granted(once(nonce(2)));
     assert!(both.release(nonce(2)));
     both.advance(tombstone * 2);
@@ -83,11 +67,7 @@ fn a_lost_push_is_made_good_by_asking_again() {
     assert_eq!((pushed.inbox.as_str(), pushed.nonce), (LIVE[1], nonce(2)));
     assert_eq!(both.granted(queueing(nonce(2), LIVE[1])), pushed.fence);
     both.advance(Duration::from_secs(10));
-    assert_eq!(
-        both.granted(once(nonce(2))),
-        pushed.fence,
-        "the claim became the full ttl"
-    );
+    assert_eq!(both.granted(once(nonce(2))), pushed.fence, "the claim became the full ttl");
 }
 
 #[test]
@@ -100,10 +80,7 @@ fn a_grant_that_nobody_takes_up_passes_to_the_next_who_asks() {
     both.advance(Duration::from_millis(2_500));
     let fence = both.granted(once(nonce(3)));
     assert!(fence > both.grants[0].fence);
-    assert_eq!(
-        both.same(renew_hold(2, MINUTE)),
-        Reply::Renewed(vec![RenewalReply::Gone])
-    );
+    assert_eq!(both.same(renew_hold(2, MINUTE)), Reply::Renewed(vec![RenewalReply::Gone]));
 }
 
 #[test]
@@ -114,17 +91,10 @@ fn a_dead_waiter_is_skipped_at_release() {
     both.advance(Duration::from_millis(1_500));
     both.busy(queueing(nonce(3), LIVE[1]));
     both.advance(Duration::from_millis(1_500));
-    assert_eq!(
-        both.same(renew_waiter(3)),
-        both.same(renew_waiter(3)),
-        "renewing has no end"
-    );
+    assert_eq!(both.same(renew_waiter(3)), both.same(renew_waiter(3)), "renewing has no end");
     assert!(both.release(nonce(1)));
     assert_eq!(both.told(), [nonce(3)]);
-    assert_eq!(
-        both.same(renew_waiter(2)),
-        Reply::Renewed(vec![RenewalReply::Ask])
-    );
+    assert_eq!(both.same(renew_waiter(2)), Reply::Renewed(vec![RenewalReply::Ask]));
 }
 
 #[test]
@@ -140,10 +110,7 @@ fn a_waiter_that_nobody_can_tell_is_skipped_at_release() {
 #[test]
 fn a_free_lock_goes_to_the_request_when_nobody_before_it_can_be_told() {
     let mut both = Both::new();
-    both.granted(Acquire {
-        ttl: Duration::from_secs(1),
-        ..once(nonce(1))
-    });
+    both.granted(Acquire { ttl: Duration::from_secs(1), ..once(nonce(1)) });
     both.busy(queueing(nonce(2), DEAD));
     both.advance(Duration::from_millis(1_500));
     both.granted(once(nonce(3)));
@@ -152,10 +119,7 @@ fn a_free_lock_goes_to_the_request_when_nobody_before_it_can_be_told() {
 #[test]
 fn a_waiter_behind_others_gets_the_lock_without_being_told() {
     let mut both = Both::new();
-    both.granted(Acquire {
-        ttl: Duration::from_secs(1),
-        ..once(nonce(1))
-    });
+    both.granted(Acquire { ttl: Duration::from_secs(1), ..once(nonce(1)) });
     both.busy(queueing(nonce(2), DEAD));
     assert_eq!(both.busy(queueing(nonce(3), DEAD)).ahead, 1);
     both.advance(Duration::from_millis(1_500));
@@ -165,10 +129,7 @@ fn a_waiter_behind_others_gets_the_lock_without_being_told() {
 #[test]
 fn the_head_of_the_queue_that_takes_a_free_lock_grants_to_those_behind_it() {
     let mut both = Both::new();
-    both.granted(Acquire {
-        ttl: Duration::from_secs(1),
-        ..once(nonce(1))
-    });
+    both.granted(Acquire { ttl: Duration::from_secs(1), ..once(nonce(1)) });
     both.busy(queueing(nonce(2), LIVE[0]));
     both.busy(queueing(nonce(3), LIVE[1]));
     both.advance(Duration::from_millis(1_500));
@@ -185,14 +146,8 @@ fn a_skipped_waiter_queues_again_at_its_old_place() {
     let ticket = both.busy(queueing(nonce(2), LIVE[0])).ticket;
     both.advance(Duration::from_secs(5));
     both.busy(queueing(nonce(3), LIVE[0]));
-    let enqueue = Some(Enqueue {
-        inbox: LIVE[0].to_owned(),
-        ticket,
-    });
-    let again = both.busy(Acquire {
-        enqueue,
-        ..once(nonce(2))
-    });
+    let enqueue = Some(Enqueue { inbox: LIVE[0].to_owned(), ticket });
+    let again = both.busy(Acquire { enqueue, ..once(nonce(2)) });
     assert_eq!((again.ahead, again.ticket), (0, ticket));
 }
 
@@ -213,17 +168,9 @@ fn a_foreign_key_counts_as_busy_and_is_never_touched() {
     assert_eq!((busy.obstacle, busy.left), (Obstacle::ForeignKey, None));
     assert!(!both.release(nonce(1)));
     assert_eq!(both.same(cancel(1, MINUTE)), Reply::Ended(false));
-    assert_eq!(
-        both.same(renew_waiter(1)),
-        Reply::Renewed(vec![RenewalReply::Ask])
-    );
-    assert_eq!(
-        both.same(renew_hold(1, MINUTE)),
-        Reply::Renewed(vec![RenewalReply::Gone])
-    );
-    let Reply::Inspection(seen) = both.same(inspect()) else {
-        panic!("not an inspection")
-    };
+    assert_eq!(both.same(renew_waiter(1)), Reply::Renewed(vec![RenewalReply::Ask]));
+    assert_eq!(both.same(renew_hold(1, MINUTE)), Reply::Renewed(vec![RenewalReply::Gone]));
+    let Reply::Inspection(seen) = both.same(inspect()) else { panic!("not an inspection") };
     assert!(seen.foreign && seen.holder.is_none());
     let kept: Vec<String> =
         redis::from_redis_value(both.raw(&["LRANGE", "lock:{order:7}", "0", "-1"])).unwrap();
@@ -255,10 +202,7 @@ fn a_deleted_counter_is_waited_out_and_tokens_go_on_rising() {
     both.busy(queueing(nonce(2), LIVE[0]));
     let busy = both.busy(queueing(nonce(3), LIVE[0]));
     assert_eq!((busy.obstacle, busy.ahead), (Obstacle::DataLoss, 1));
-    assert!(
-        busy.left
-            .is_some_and(|left| left > Duration::ZERO && left <= QUARANTINE / 2)
-    );
+    assert!(busy.left.is_some_and(|left| left > Duration::ZERO && left <= QUARANTINE / 2));
     both.advance(QUARANTINE);
     let after = both.granted(queueing(nonce(2), LIVE[0]));
     assert!(after > before, "{after} after {before}");
@@ -269,22 +213,11 @@ fn a_counter_behind_what_a_client_has_seen_is_waited_out() {
     for behind in [0, 1, 1_000] {
         let mut both = Both::new();
         let floor = Fence::new(START + 1 + behind);
-        let give = Give {
-            floor,
-            ..give(nonce(1))
-        };
-        let busy = both.busy(Acquire {
-            give: give.clone(),
-            ..once(nonce(1))
-        });
+        let give = Give { floor, ..give(nonce(1)) };
+        let busy = both.busy(Acquire { give: give.clone(), ..once(nonce(1)) });
         assert_eq!(busy.obstacle, Obstacle::DataLoss, "{behind} behind");
         both.advance(QUARANTINE * 2);
-        assert!(
-            both.granted(Acquire {
-                give,
-                ..once(nonce(1))
-            }) > floor
-        );
+        assert!(both.granted(Acquire { give, ..once(nonce(1)) }) > floor);
     }
 }
 
@@ -293,14 +226,8 @@ fn without_a_quarantine_the_counter_starts_again_at_once() {
     let mut both = Both::new();
     let before = both.granted(once(nonce(1)));
     both.flush();
-    let give = Give {
-        quarantine: Duration::ZERO,
-        ..give(nonce(2))
-    };
-    let after = both.granted(Acquire {
-        give,
-        ..once(nonce(2))
-    });
+    let give = Give { quarantine: Duration::ZERO, ..give(nonce(2)) };
+    let after = both.granted(Acquire { give, ..once(nonce(2)) });
     assert!(after > before, "{after} after {before}");
 }
 
@@ -310,27 +237,16 @@ fn a_release_during_the_quarantine_leaves_the_waiters_queued() {
     both.granted(once(nonce(1)));
     both.busy(queueing(nonce(2), LIVE[0]));
     let floor = Fence::new(START + 1_000);
-    assert_eq!(
-        both.same(Call::Release(Give {
-            floor,
-            ..give(nonce(1))
-        })),
-        Reply::Ended(true)
-    );
+    assert_eq!(both.same(Call::Release(Give { floor, ..give(nonce(1)) })), Reply::Ended(true));
     assert!(both.grants.is_empty());
-    let Reply::Inspection(seen) = both.same(inspect()) else {
-        panic!("not an inspection")
-    };
+    let Reply::Inspection(seen) = both.same(inspect()) else { panic!("not an inspection") };
     assert_eq!((seen.holder, seen.waiting), (None, 1));
 }
 
 #[test]
 fn only_a_missing_counter_is_opened() {
     let mut both = Both::new();
-    let floor = Pair {
-        server: Fence::ZERO,
-        twin: Fence::ZERO,
-    };
+    let floor = Pair { server: Fence::ZERO, twin: Fence::ZERO };
     assert!(!both.open(floor, QUARANTINE).unwrap());
     both.flush();
     assert!(both.open(floor, QUARANTINE).unwrap());
@@ -349,25 +265,12 @@ fn an_inspection_shows_the_holder_and_the_live_waiters() {
     both.busy(queueing(nonce(3), LIVE[0]));
     both.busy(queueing(nonce(4), LIVE[0]));
     both.advance(Duration::from_secs(1));
-    let Reply::Inspection(seen) = both.same(Call::Inspect {
-        key: KEY.to_owned(),
-        limit: 1,
-    }) else {
+    let Reply::Inspection(seen) = both.same(Call::Inspect { key: KEY.to_owned(), limit: 1 }) else {
         panic!("not an inspection")
     };
-    assert_eq!(
-        seen.holder,
-        Some(Holder {
-            nonce: nonce(1),
-            fence,
-            who: claimant(nonce(1))
-        })
-    );
+    assert_eq!(seen.holder, Some(Holder { nonce: nonce(1), fence, who: claimant(nonce(1)) }));
     assert_eq!((seen.waiting, seen.waiters.len()), (2, 1));
-    assert_eq!(
-        (seen.waiters[0].nonce, &seen.waiters[0].who),
-        (nonce(3), &claimant(nonce(3)))
-    );
+    assert_eq!((seen.waiters[0].nonce, &seen.waiters[0].who), (nonce(3), &claimant(nonce(3))));
 }
 
 #[test]

@@ -7,30 +7,17 @@ use super::both::{Both, LIVE};
 use crate::wire::{Acquire, Answer, Call, Renewal};
 
 fn renew(number: u8, ttl: Duration) -> Renewal {
-    Renewal::Hold {
-        key: KEY.to_owned(),
-        nonce: nonce(number),
-        ttl,
-    }
+    Renewal::Hold { key: KEY.to_owned(), nonce: nonce(number), ttl }
 }
 
 fn renew_waiter(number: u8) -> Renewal {
-    Renewal::Waiter {
-        key: KEY.to_owned(),
-        nonce: nonce(number),
-    }
+    Renewal::Waiter { key: KEY.to_owned(), nonce: nonce(number) }
 }
 
 fn ints(answer: Answer) -> Vec<i64> {
-    let Answer::List(items) = answer else {
-        panic!("not a list: {answer:?}")
-    };
+    let Answer::List(items) = answer else { panic!("not a list: {answer:?}") };
     let int = |item| {
-        if let Answer::Int(number) = item {
-            number
-        } else {
-            panic!("not a number")
-        }
+        if let Answer::Int(number) = item { number } else { panic!("not a number") }
     };
     items.into_iter().map(int).collect()
 }
@@ -38,30 +25,18 @@ fn ints(answer: Answer) -> Vec<i64> {
 #[test]
 fn a_ttl_of_zero_is_refused() {
     let mut both = Both::new();
-    let ask = Call::Acquire(Acquire {
-        ttl: Duration::ZERO,
-        ..once(nonce(1))
-    });
+    let ask = Call::Acquire(Acquire { ttl: Duration::ZERO, ..once(nonce(1)) });
     assert!(refusal(both.ask(&ask)).contains("the ttl must be above zero"));
     both.granted(once(nonce(1)));
     assert!(refusal(both.ask(&ask)).contains("the ttl must be above zero"));
-    assert_eq!(
-        ints(
-            both.ask(&Call::Renew(vec![renew(1, Duration::ZERO)]))
-                .unwrap()
-        ),
-        [0]
-    );
+    assert_eq!(ints(both.ask(&Call::Renew(vec![renew(1, Duration::ZERO)])).unwrap()), [0]);
     both.granted(once(nonce(1)));
 }
 
 #[test]
 fn a_foreign_value_under_the_counters_name_is_named_and_kept() {
     let mut both = Both::new();
-    for words in [
-        ["SET", "lock:fence", "mine"],
-        ["LPUSH", "lock:fence", "mine"],
-    ] {
+    for words in [["SET", "lock:fence", "mine"], ["LPUSH", "lock:fence", "mine"]] {
         both.raw(&["DEL", "lock:fence"]);
         both.raw(&words);
         let ask = Call::Acquire(queueing(nonce(1), LIVE[0]));
@@ -93,17 +68,8 @@ fn a_full_server_refuses_new_holds_in_its_own_words_and_keeps_the_old_ones() {
     let batch = Call::Renew(vec![renew_waiter(2), renew(1, Duration::from_secs(9))]);
     let answers = ints(both.ask(&batch).unwrap());
     assert!(answers[0] > 0 && answers[1] == 1, "{answers:?}");
-    assert_eq!(
-        both.ask(&Call::Release(give(nonce(1)))).unwrap(),
-        Answer::Int(1)
-    );
-    assert_eq!(
-        ints(
-            both.ask(&Call::Renew(vec![renew(2, Duration::from_secs(9))]))
-                .unwrap()
-        ),
-        [1]
-    );
+    assert_eq!(both.ask(&Call::Release(give(nonce(1)))).unwrap(), Answer::Int(1));
+    assert_eq!(ints(both.ask(&Call::Renew(vec![renew(2, Duration::from_secs(9))])).unwrap()), [1]);
 }
 
 #[test]
@@ -112,10 +78,7 @@ fn a_waiter_whose_place_was_lost_is_told_to_ask() {
     both.granted(once(nonce(1)));
     both.busy(queueing(nonce(2), LIVE[0]));
     both.raw(&["DEL", "lock:{order:7}:queue"]);
-    assert_eq!(
-        ints(both.ask(&Call::Renew(vec![renew_waiter(2)])).unwrap()),
-        [-1]
-    );
+    assert_eq!(ints(both.ask(&Call::Renew(vec![renew_waiter(2)])).unwrap()), [-1]);
 }
 
 #[test]

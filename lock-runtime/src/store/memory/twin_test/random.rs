@@ -86,23 +86,12 @@ impl Run<'_> {
 
     fn number(&mut self, key: u8, number: u8) -> u8 {
         let now_us = self.both.now_us();
-        let look = Call::Inspect {
-            key: name(key),
-            limit: 0,
-        };
+        let look = Call::Inspect { key: name(key), limit: 0 };
         let seen = self.both.twin.call(now_us, &look, &mut |_, _, _| false);
-        let Reply::Inspection(Inspection {
-            holder: Some(holder),
-            ..
-        }) = seen
-        else {
+        let Reply::Inspection(Inspection { holder: Some(holder), .. }) = seen else {
             return number % NONCES;
         };
-        if number == HOLDER {
-            holder.nonce.jitter()
-        } else {
-            number
-        }
+        if number == HOLDER { holder.nonce.jitter() } else { number }
     }
 
     /// The call of this step, with the numbers of one side.
@@ -123,37 +112,22 @@ impl Run<'_> {
             Step::Release { who } => Call::Release(give(who)),
             Step::Cancel { who, tombstone } => {
                 let tombstone = tombstone.map_or(Duration::ZERO, Span::duration);
-                Call::Cancel {
-                    give: give(who),
-                    tombstone,
-                }
+                Call::Cancel { give: give(who), tombstone }
             }
             Step::Renew(entries) => Call::Renew(entries.iter().copied().map(renewal).collect()),
-            Step::Inspect { key, limit } => Call::Inspect {
-                key: name(*key),
-                limit: *limit,
-            },
+            Step::Inspect { key, limit } => Call::Inspect { key: name(*key), limit: *limit },
             other => unreachable!("{other:?} is no call"),
         }
     }
 
     fn enqueue(&self, who: Who, queue: Queue, ticket: SideOf<u64>) -> Enqueue {
-        let known = self
-            .tickets
-            .get(&(who.key, who.nonce))
-            .filter(|_| queue.with_ticket);
-        Enqueue {
-            inbox: queue.inbox.to_owned(),
-            ticket: known.copied().map(ticket),
-        }
+        let known = self.tickets.get(&(who.key, who.nonce)).filter(|_| queue.with_ticket);
+        Enqueue { inbox: queue.inbox.to_owned(), ticket: known.copied().map(ticket) }
     }
 
     fn floor(&self, floor: Floor) -> Pair<Fence> {
         let seen = self.both.seen;
-        Pair {
-            server: floor.of(seen.server),
-            twin: floor.of(seen.twin),
-        }
+        Pair { server: floor.of(seen.server), twin: floor.of(seen.twin) }
     }
 
     fn learn(&mut self, step: &Step, replies: &Pair<Reply>) {
@@ -163,8 +137,7 @@ impl Run<'_> {
         else {
             return;
         };
-        self.tickets
-            .insert((who.key, who.nonce), Pair { server, twin });
+        self.tickets.insert((who.key, who.nonce), Pair { server, twin });
     }
 
     fn count(&mut self, what: &'static str) {
@@ -184,19 +157,10 @@ fn name(key: u8) -> String {
 
 fn renewal(entry: Entry) -> Renewal {
     match entry {
-        Entry::Hold {
-            key,
-            nonce: who,
-            ttl,
-        } => Renewal::Hold {
-            key: name(key),
-            nonce: nonce(who),
-            ttl: ttl.duration(),
-        },
-        Entry::Waiter { key, nonce: who } => Renewal::Waiter {
-            key: name(key),
-            nonce: nonce(who),
-        },
+        Entry::Hold { key, nonce: who, ttl } => {
+            Renewal::Hold { key: name(key), nonce: nonce(who), ttl: ttl.duration() }
+        }
+        Entry::Waiter { key, nonce: who } => Renewal::Waiter { key: name(key), nonce: nonce(who) },
     }
 }
 
@@ -233,19 +197,11 @@ fn is_waiting(answer: &RenewalReply) -> bool {
 #[test]
 fn the_twin_answers_random_sequences_as_the_server_does() {
     let shared = RefCell::new((Both::new(), Reached::new()));
-    let config = Config {
-        cases: CASES,
-        failure_persistence: None,
-        ..Config::default()
-    };
+    let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
     let outcome =
         TestRunner::new(config).run(&prop::collection::vec(any_step(), 1..=STEPS), |steps| {
             let (both, reached) = &mut *shared.borrow_mut();
-            let mut run = Run {
-                both,
-                tickets: HashMap::new(),
-                reached,
-            };
+            let mut run = Run { both, tickets: HashMap::new(), reached };
             run.all(&steps).map_err(TestCaseError::fail)
         });
     match outcome {
@@ -269,9 +225,6 @@ fn the_twin_answers_random_sequences_as_the_server_does() {
         "waiter renewed",
         "inspected with waiters",
     ] {
-        assert!(
-            reached.contains_key(what),
-            "never reached: {what}, only {reached:?}"
-        );
+        assert!(reached.contains_key(what), "never reached: {what}, only {reached:?}");
     }
 }

@@ -19,34 +19,15 @@ pub(super) const HOLDER: u8 = NONCES;
 /// One step; keys and requests by number.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
-    Acquire {
-        who: Who,
-        ttl: Span,
-        queue: Option<Queue>,
-    },
-    Release {
-        who: Who,
-    },
-    Cancel {
-        who: Who,
-        tombstone: Option<Span>,
-    },
+    Acquire { who: Who, ttl: Span, queue: Option<Queue> },
+    Release { who: Who },
+    Cancel { who: Who, tombstone: Option<Span> },
     Renew(Vec<Entry>),
-    Inspect {
-        key: u8,
-        limit: u32,
-    },
-    Pass {
-        units: u32,
-    },
+    Inspect { key: u8, limit: u32 },
+    Pass { units: u32 },
     Flush,
-    PutForeign {
-        key: u8,
-    },
-    Open {
-        floor: Floor,
-        quarantine: Option<Span>,
-    },
+    PutForeign { key: u8 },
+    Open { floor: Floor, quarantine: Option<Span> },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -124,14 +105,8 @@ pub(super) fn any_step() -> impl Strategy<Value = Step> {
 }
 
 fn any_who() -> impl Strategy<Value = Who> {
-    (any_key(), any_nonce(), any_floor(), any_span()).prop_map(|(key, nonce, floor, quarantine)| {
-        Who {
-            key,
-            nonce,
-            floor,
-            quarantine,
-        }
-    })
+    (any_key(), any_nonce(), any_floor(), any_span())
+        .prop_map(|(key, nonce, floor, quarantine)| Who { key, nonce, floor, quarantine })
 }
 
 fn any_key() -> impl Strategy<Value = u8> {
@@ -157,10 +132,7 @@ fn any_span() -> impl Strategy<Value = Span> {
 fn any_queue() -> impl Strategy<Value = Option<Queue>> {
     let inbox = prop_oneof![3 => Just(LIVE[0]), 3 => Just(LIVE[1]), 1 => Just(DEAD)];
     let queue = (inbox, any::<bool>());
-    prop::option::weighted(
-        0.8,
-        queue.prop_map(|(inbox, with_ticket)| Queue { inbox, with_ticket }),
-    )
+    prop::option::weighted(0.8, queue.prop_map(|(inbox, with_ticket)| Queue { inbox, with_ticket }))
 }
 
 fn any_entry() -> impl Strategy<Value = Entry> {
