@@ -47,14 +47,21 @@ fn parent(options: &Options) -> anyhow::Result<ExitCode> {
     }
     println!("{options}");
     distlock::init(LockManager::connect(server.url())?)?;
-    ledger.fill()?;
-    let before = ledger.total()?;
-    let (counts, elapsed) = processes::run(options, &ledger, server.url())?;
-    let after = ledger.total()?;
-    ledger.remove()?;
-    let report = Report { options, before, after, counts, elapsed };
+    let report = transfer(options, &ledger, server.url());
+    // Also after an error, for the server may be one that stays.
+    let removed = ledger.remove();
+    let report = report?;
+    removed?;
     println!("{report}");
     Ok(report.exit_code())
+}
+
+fn transfer<'a>(options: &'a Options, ledger: &Ledger, url: &str) -> anyhow::Result<Report<'a>> {
+    ledger.fill()?;
+    let before = ledger.total()?;
+    let (counts, elapsed) = processes::run(options, ledger, url)?;
+    let after = ledger.total()?;
+    Ok(Report { options, before, after, counts, elapsed })
 }
 
 /// Here nothing is set up for the locks: the first locked call finds the URL in the environment.

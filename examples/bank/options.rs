@@ -53,7 +53,7 @@ impl fmt::Display for Options {
         let locks = if self.no_lock { "without locks" } else { "one lock per branch" };
         write!(
             f,
-            "bank: {} processes of {} {workers}, {} accounts in {} branches, {locks}",
+            "bank: processes {} x {workers} {}, accounts {}, branches {}, {locks}",
             self.processes, self.workers, self.accounts, self.branches
         )
     }

@@ -18,9 +18,13 @@ use crate::tally::Counts;
 
 const REFRESH_EVERY: Duration = Duration::from_millis(100);
 
-/// Runs all processes to their end; returns what they counted, and how long it took. Where the
+/// Runs all processes to their end; returns what each counted, and how long it took. Where the
 /// balances are in the memory of this process, groups of threads stand in for processes.
-pub fn run(options: &Options, ledger: &Ledger, url: &str) -> anyhow::Result<(Counts, Duration)> {
+pub fn run(
+    options: &Options,
+    ledger: &Ledger,
+    url: &str,
+) -> anyhow::Result<(Vec<Counts>, Duration)> {
     let board = Board::new(options.processes);
     let start = Instant::now();
     thread::scope(|scope| {
@@ -45,7 +49,8 @@ pub fn run(options: &Options, ledger: &Ledger, url: &str) -> anyhow::Result<(Cou
         for watcher in watchers {
             watcher.join().map_err(|_| anyhow!("a thread panicked"))??;
         }
-        Ok((board.total(), start.elapsed()))
+        let counts = board.counts().clone();
+        Ok((counts, start.elapsed()))
     })
 }
 
@@ -107,18 +112,22 @@ impl Board {
 }
 
 fn progress_line(options: &Options) -> anyhow::Result<ProgressBar> {
-    let style = ProgressStyle::with_template("{bar:30} {elapsed} of {len} s  {msg}")?;
-    Ok(ProgressBar::new(options.seconds).with_style(style))
+    let style = ProgressStyle::with_template("{bar:30} {elapsed}  {msg}")?;
+    Ok(ProgressBar::new(millis(options.duration())).with_style(style))
 }
 
 fn refresh(progress: &ProgressBar, counts: Counts) {
     let elapsed = progress.elapsed();
-    progress.set_position(elapsed.as_secs());
+    progress.set_position(millis(elapsed));
     progress.set_message(format!(
         "{} transfers, {:.0}/s",
         counts.transfers,
         rate(counts.transfers, elapsed)
     ));
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "shown without decimals")]

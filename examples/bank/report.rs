@@ -11,15 +11,27 @@ pub struct Report<'a> {
     pub options: &'a Options,
     pub before: i64,
     pub after: i64,
-    pub counts: Counts,
+    /// One for each process.
+    pub counts: Vec<Counts>,
     pub elapsed: Duration,
 }
 
 impl Report<'_> {
     /// Money that goes missing is a failure if there were locks to prevent it.
     pub fn exit_code(&self) -> ExitCode {
-        let sound = self.before == self.after && self.counts.out_of_order == 0;
+        let sound = self.before == self.after && self.total().out_of_order == 0;
         if sound || self.options.no_lock { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+
+    fn total(&self) -> Counts {
+        self.counts.iter().copied().sum()
+    }
+
+    /// Waiters are served in the order of their arrival, so that no process falls behind.
+    fn shares(&self) -> String {
+        let transfers = || self.counts.iter().map(|counts| counts.transfers);
+        let (least, most) = (transfers().min(), transfers().max());
+        format!("{} to {}", least.unwrap_or(0), most.unwrap_or(0))
     }
 
     fn verdict(&self) -> String {
@@ -31,7 +43,7 @@ impl Report<'_> {
     }
 
     fn fences(&self) -> String {
-        match self.counts.out_of_order {
+        match self.total().out_of_order {
             0 => "rising with every acquisition".to_owned(),
             count => format!("OUT OF ORDER in {count} calls"),
         }
@@ -40,10 +52,11 @@ impl Report<'_> {
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let counts = &self.counts;
+        let counts = self.total();
         let per_second = |count| rate(count, self.elapsed);
         writeln!(f, "time          {:.1?}", self.elapsed)?;
         writeln!(f, "transfers     {}, {:.0}/s", counts.transfers, per_second(counts.transfers))?;
+        writeln!(f, "per process   {}", self.shares())?;
         if !self.options.no_lock {
             writeln!(f, "acquisitions  {}, {:.0}/s", counts.acquired, per_second(counts.acquired))?;
             writeln!(f, "re-entered    {} calls", counts.reentered)?;

@@ -4,11 +4,12 @@ use std::fs::{self, File};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::RedisServer;
+use crate::process::Process;
 
 /// How long a server may take until it answers; it takes milliseconds on an idle machine.
 const START_LIMIT: Duration = Duration::from_secs(10);
@@ -58,7 +59,7 @@ impl Builder {
         for _ in 0..ATTEMPTS {
             let port = free_port();
             match self.launch(port, dir.path()) {
-                Ok(child) => return Ok(RedisServer::new(self, port, dir, child)),
+                Ok(process) => return Ok(RedisServer::new(self, port, dir, process)),
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => taken = error,
                 Err(error) => return Err(error),
             }
@@ -67,17 +68,10 @@ impl Builder {
     }
 
     /// Starts the server on this port in this directory and waits until it answers.
-    pub(crate) fn launch(&self, port: u16, dir: &Path) -> io::Result<Child> {
-        let mut child = self.command(port, dir)?.spawn().map_err(explain)?;
-        match wait_until_it_answers(&mut child, port, dir) {
-            Ok(()) => Ok(child),
-            Err(error) => {
-                // Already gone, or of no use: either way nothing may be left running.
-                let _ = child.kill();
-                let _ = child.wait();
-                Err(error)
-            }
-        }
+    pub(crate) fn launch(&self, port: u16, dir: &Path) -> io::Result<Process> {
+        let mut process = Process::spawn(&mut self.command(port, dir)?, dir).map_err(explain)?;
+        wait_until_it_answers(&mut process, port, dir)?;
+        Ok(process)
     }
 
     fn command(&self, port: u16, dir: &Path) -> io::Result<Command> {
@@ -104,10 +98,10 @@ fn explain(error: io::Error) -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, text)
 }
 
-fn wait_until_it_answers(child: &mut Child, port: u16, dir: &Path) -> io::Result<()> {
+fn wait_until_it_answers(process: &mut Process, port: u16, dir: &Path) -> io::Result<()> {
     let start = Instant::now();
-    while answering_process(port) != Some(child.id()) {
-        if let Some(status) = child.try_wait()? {
+    while answering_process(port) != Some(process.id()) {
+        if let Some(status) = process.ended()? {
             return Err(early_exit(&format!("redis-server ended at once ({status})"), dir));
         }
         if start.elapsed() > START_LIMIT {
@@ -153,11 +147,10 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         drop(listener);
         let first = tempfile::tempdir().unwrap();
-        let mut child = Builder::default().launch(port, first.path()).unwrap();
+        let _first = Builder::default().launch(port, first.path()).unwrap();
         let second = tempfile::tempdir().unwrap();
         let error = Builder::default().launch(port, second.path()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
-        child.kill().and_then(|()| child.wait()).unwrap();
     }
 
     #[test]

@@ -17,6 +17,7 @@
 
 mod eventually;
 mod launch;
+mod process;
 mod server;
 
 pub use eventually::{eventually, eventually_async};

@@ -1,7 +1,6 @@
 //! A running redis-server.
 
 use std::io;
-use std::process::Child;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,18 +8,19 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::Builder;
+use crate::process::Process;
 
 /// Nothing on loopback takes this long; a test that would hang fails instead.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
 /// A redis-server process that belongs to one test: on its own port of 127.0.0.1, with its own directory,
-/// and ended when dropped.
+/// and ended when dropped, or at the latest when the process that started it ends.
 #[derive(Debug)]
 pub struct RedisServer {
     builder: Builder,
     port: u16,
     dir: TempDir,
-    child: Mutex<Option<Child>>,
+    process: Mutex<Option<Process>>,
 }
 
 impl RedisServer {
@@ -35,8 +35,8 @@ impl RedisServer {
         Builder::default()
     }
 
-    pub(crate) fn new(builder: Builder, port: u16, dir: TempDir, child: Child) -> Self {
-        Self { builder, port, dir, child: Mutex::new(Some(child)) }
+    pub(crate) fn new(builder: Builder, port: u16, dir: TempDir, process: Process) -> Self {
+        Self { builder, port, dir, process: Mutex::new(Some(process)) }
     }
 
     /// `redis://127.0.0.1:PORT/`.
@@ -58,7 +58,7 @@ impl RedisServer {
     /// If the server was killed and not restarted.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.child().as_ref().expect("the server runs").id()
+        self.process().as_ref().expect("the server runs").id()
     }
 
     /// A connection of the caller's own.
@@ -104,19 +104,15 @@ impl RedisServer {
 
     /// Ends the server with SIGKILL and waits until it is gone; nothing if it is.
     pub fn kill(&self) {
-        if let Some(mut child) = self.child().take() {
-            // Fails only if it has ended by itself, which is what is wanted.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        drop(self.process().take());
     }
 
     /// Kills the server if it runs and starts it again on the same port and directory: with its data if it is
     /// [`append_only`](Builder::append_only), else empty. Returns when it answers.
     pub fn restart(&self) -> io::Result<()> {
         self.kill();
-        let child = self.builder.launch(self.port, self.dir.path())?;
-        *self.child() = Some(child);
+        let process = self.builder.launch(self.port, self.dir.path())?;
+        *self.process() = Some(process);
         Ok(())
     }
 
@@ -136,8 +132,8 @@ impl RedisServer {
         kill_process(pid, signal).expect("a child that was not waited for can be signalled");
     }
 
-    fn child(&self) -> MutexGuard<'_, Option<Child>> {
-        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    fn process(&self) -> MutexGuard<'_, Option<Process>> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::any::type_name;
 use std::env;
+use std::io::Read as _;
 use std::process::{Child, Command, Stdio};
 
 const URL: &str = "DISTLOCK_TEST_PARENT_URL";
@@ -29,8 +30,13 @@ impl Process {
     pub fn start<F: Fn()>(_test: F, url: &str, name: &str) -> Self {
         let path = type_name::<F>();
         let (_, path) = path.split_once("::").expect("a test's path begins with its crate");
+        Self::start_with(&["--exact", path, "--nocapture"], url, name)
+    }
+
+    /// Starts this binary with arguments for libtest.
+    pub fn start_with(arguments: &[&str], url: &str, name: &str) -> Self {
         let mut command = this_binary();
-        command.args(["--exact", path, "--nocapture"]).env(URL, url).env(NAME, name);
+        command.args(arguments).env(URL, url).env(NAME, name);
         Self::spawn(command)
     }
 
@@ -70,6 +76,20 @@ impl Process {
         let id = self.id().to_string();
         let sent = Command::new("kill").args([signal, &id]).status();
         assert!(sent.expect("there is a kill command").success());
+    }
+
+    /// Waits for its end.
+    pub fn exit_code(&mut self) -> Option<i32> {
+        self.child().wait().expect("a child can be waited for").code()
+    }
+
+    /// What it has printed on its standard error.
+    pub fn errors(&mut self) -> String {
+        let mut text = String::new();
+        if let Some(errors) = &mut self.child().stderr {
+            errors.read_to_string(&mut text).expect("a program prints text");
+        }
+        text
     }
 
     /// Waits for its end, which must be a good one; what it printed.

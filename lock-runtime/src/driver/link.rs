@@ -37,13 +37,15 @@ pub(super) enum News {
 
 impl Link {
     /// Sends a batch. Polled once here, as only that hands it to the connection: batches keep their order.
+    /// Outside of tokio's budget, which would let a busy turn's batch return unsent and be overtaken by the next.
     pub(super) fn send(&mut self, batch: Vec<(Asker, Call)>, context: &mut Context<'_>) {
         let Self::Up(connection, under_way) = self else {
             return;
         };
         let (askers, calls) = batch.into_iter().unzip();
         let mut replies = connection.send(calls);
-        let replies = match replies.as_mut().poll(context) {
+        let mut first_poll = tokio::task::unconstrained(replies.as_mut());
+        let replies = match Pin::new(&mut first_poll).poll(context) {
             Poll::Ready(ready) => Box::pin(std::future::ready(ready)),
             Poll::Pending => replies,
         };

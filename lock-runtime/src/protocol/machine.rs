@@ -151,9 +151,7 @@ impl Machine {
         let nonce = request.nonce;
         self.longest_ttl = self.longest_ttl.max(self.timing.server_ttl(request.ttl));
         self.claims.insert(nonce, Claim::new(now, request));
-        if self.down_since.is_none() {
-            self.ask(now, nonce);
-        }
+        self.ask(now, nonce);
         self.rearm(nonce);
     }
 
@@ -213,13 +211,11 @@ impl Machine {
         let mut order: Vec<_> =
             self.claims.iter().map(|(&nonce, claim)| (claim.asked_at, nonce)).collect();
         order.sort_unstable();
-        for &(_, nonce) in &order {
-            self.resume(now, nonce);
-        }
-        self.renew_due(now);
         for (_, nonce) in order {
+            self.resume(now, nonce);
             self.rearm(nonce);
         }
+        self.renew_due(now);
     }
 
     /// The connection is gone; whatever was under way may or may not have been done.

@@ -15,4 +15,4 @@ pub use machine::{CallError, CallId, Machine, Output};
 pub use timing::Timing;
 
 #[cfg(test)]
-mod tests {}
+mod tests;

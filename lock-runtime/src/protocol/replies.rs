@@ -175,9 +175,7 @@ impl Machine {
             }
             (Phase::Queued(queued), RenewalReply::Ask) => {
                 queued.calling = false;
-                if self.down_since.is_none() {
-                    self.ask(now, nonce);
-                }
+                self.ask(now, nonce);
             }
             // A waiter that was granted meanwhile, or a hold that its owner gave up.
             _ => {}

@@ -27,8 +27,11 @@ impl Machine {
         })
     }
 
-    /// Sends the acquire of a claim that somebody wants.
+    /// Sends the acquire of a claim that somebody wants. Without a connection the next one does.
     pub(super) fn ask(&mut self, now: Timestamp, nonce: Nonce) {
+        if self.down_since.is_some() {
+            return;
+        }
         let Some(give) = self.give(nonce) else { return };
         let Some(claim) = self.claims.get_mut(&nonce) else {
             return;

@@ -71,7 +71,7 @@ impl Machine {
             }
             _ => false,
         };
-        if ask && self.down_since.is_none() {
+        if ask {
             self.ask(now, nonce);
         }
     }

@@ -18,6 +18,10 @@ use crate::wire::{Answer, Call, Decode, Invocation, Keyspace, Nonce, Reply, Scri
 /// The longest that connecting, from the first packet to the subscribed inbox, may take.
 const CONNECT: Duration = Duration::from_secs(2);
 
+/// A batch that found the connection's buffer full would be overtaken by later ones: no acquire may be overtaken
+/// by its cancel.
+const UNBOUNDED: usize = tokio::sync::Semaphore::MAX_PERMITS;
+
 /// EVALSHA names a script by the SHA-1 of its text.
 static SHA: LazyLock<[String; Script::ALL.len()]> = LazyLock::new(|| {
     Script::ALL.map(|script| sha1_smol::Sha1::from(script.text()).digest().to_string())
@@ -99,6 +103,7 @@ async fn open(
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(CONNECT))
         .set_response_timeout(None)
+        .set_pipeline_buffer_size(UNBOUNDED)
         .set_push_sender(move |info| pushed(&pushes, number, &info));
     let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
     if let Some(name) = name {

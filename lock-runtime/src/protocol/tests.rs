@@ -1,0 +1,561 @@
+//! The machine, driven by hand: no server, no clock.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::Fence;
+use crate::time::Timestamp;
+use crate::wire::{
+    AcquireReply, Busy, Call, Claimant, Nonce, Obstacle, Renewal, RenewalReply, Reply, WAITER_LEASE,
+};
+
+const TTL: Duration = Duration::from_secs(30);
+
+fn at(seconds: f64) -> Timestamp {
+    Timestamp::ZERO.plus(Duration::from_secs_f64(1000.0 + seconds))
+}
+
+fn connected() -> Machine {
+    let mut machine = Machine::new(at(0.0), Timing::default(), "inbox".to_owned(), TTL);
+    machine.connected(at(0.0));
+    machine
+}
+
+fn request(bits: u128) -> Request {
+    Request {
+        key: Arc::from("key"),
+        nonce: Nonce::from_bits(bits),
+        ttl: TTL,
+        deadline: None,
+        queue: true,
+        renew: true,
+        max_hold: None,
+        who: Claimant {
+            ttl: TTL,
+            since_unix_ms: 0,
+            pid: 1,
+            host: "host".to_owned(),
+            function: "function".to_owned(),
+        },
+    }
+}
+
+fn drain(machine: &mut Machine) -> Vec<Output> {
+    std::iter::from_fn(|| machine.poll_output()).collect()
+}
+
+/// The only call that was sent since the last look.
+fn sent(machine: &mut Machine) -> (CallId, Call) {
+    let outputs = drain(machine);
+    match &outputs[..] {
+        [Output::Send(id, call)] => (*id, call.clone()),
+        other => panic!("expected one call, got {other:?}"),
+    }
+}
+
+fn granted(fence: u64) -> Result<Reply, CallError> {
+    Ok(Reply::Acquire(AcquireReply::Granted(Fence::new(fence))))
+}
+
+fn busy(left: Option<Duration>) -> Result<Reply, CallError> {
+    let busy = Busy { obstacle: Obstacle::Holder(None), left, ahead: 0, ticket: Some(7) };
+    Ok(Reply::Acquire(AcquireReply::Busy(busy)))
+}
+
+/// A machine that holds nonce 1 since `at(1.0)`.
+fn holding() -> Machine {
+    let mut machine = connected();
+    machine.request(at(1.0), request(1));
+    let (id, _) = sent(&mut machine);
+    machine.reply(at(1.001), id, granted(10));
+    drain(&mut machine);
+    machine
+}
+
+/// A machine in which nonce 1 waits since `at(1.0)`, behind a holder that has 30 s left.
+fn queued() -> Machine {
+    let mut machine = connected();
+    machine.request(at(1.0), request(1));
+    let (id, _) = sent(&mut machine);
+    machine.reply(at(1.001), id, busy(Some(TTL)));
+    assert_eq!(drain(&mut machine), []);
+    machine
+}
+
+#[test]
+fn a_hold_is_valid_from_the_instant_before_its_request_was_sent() {
+    let mut machine = connected();
+    machine.request(at(1.0), request(1));
+    let (id, _) = sent(&mut machine);
+    machine.reply(at(5.0), id, granted(10));
+    let valid_until = at(1.0).plus(TTL - TTL / 100);
+    let nonce = Nonce::from_bits(1);
+    assert_eq!(
+        drain(&mut machine),
+        [Output::Granted { nonce, fence: Fence::new(10), valid_until }]
+    );
+}
+
+#[test]
+fn a_grant_that_arrives_after_its_lease_is_asked_for_again_and_never_shown() {
+    let mut timing = Timing { reply: Duration::from_secs(120), ..Timing::default() };
+    timing.quarantine = false;
+    let mut machine = Machine::new(at(0.0), timing, "inbox".to_owned(), TTL);
+    machine.connected(at(0.0));
+    machine.request(at(1.0), request(1));
+    let (id, first) = sent(&mut machine);
+    machine.reply(at(40.0), id, granted(10));
+    machine.tick(at(40.0));
+    let (_, again) = sent(&mut machine);
+    let (Call::Acquire(first), Call::Acquire(again)) = (first, again) else {
+        panic!("both are acquires")
+    };
+    assert_eq!(first.give.nonce, again.give.nonce);
+    assert_eq!(again.give.floor, Fence::new(10));
+}
+
+#[test]
+fn a_pushed_grant_is_valid_from_the_last_word_that_the_request_still_waits() {
+    let mut machine = queued();
+    machine.granted(at(1.1), Nonce::from_bits(1), Fence::new(11));
+    let guard = Duration::from_millis(20);
+    let claim = WAITER_LEASE - guard;
+    let valid_until = at(1.0).plus(claim - claim / 100);
+    let nonce = Nonce::from_bits(1);
+    assert_eq!(
+        drain(&mut machine),
+        [Output::Granted { nonce, fence: Fence::new(11), valid_until }]
+    );
+}
+
+#[test]
+fn a_pushed_grant_whose_claim_is_nearly_over_is_confirmed_before_it_is_shown() {
+    let mut machine = queued();
+    machine.granted(at(2.9), Nonce::from_bits(1), Fence::new(11));
+    let (id, call) = sent(&mut machine);
+    assert!(matches!(call, Call::Acquire(_)));
+    machine.reply(at(2.91), id, granted(11));
+    let valid_until = at(2.9).plus(TTL - TTL / 100);
+    let nonce = Nonce::from_bits(1);
+    assert_eq!(
+        drain(&mut machine),
+        [Output::Granted { nonce, fence: Fence::new(11), valid_until }]
+    );
+}
+
+#[test]
+fn a_pushed_grant_that_lasts_gets_its_full_ttl_and_a_short_one_costs_no_call() {
+    let mut machine = queued();
+    machine.granted(at(1.1), Nonce::from_bits(1), Fence::new(11));
+    drain(&mut machine);
+    let mut short = queued();
+    short.granted(at(1.1), Nonce::from_bits(1), Fence::new(11));
+    drain(&mut short);
+    short.end(at(1.11), Nonce::from_bits(1));
+    assert!(matches!(sent(&mut short).1, Call::Release(_)));
+
+    machine.tick(at(1.2));
+    let (id, call) = sent(&mut machine);
+    assert!(matches!(&call, Call::Renew(entries) if matches!(entries[..], [Renewal::Hold { .. }])));
+    machine.reply(at(1.21), id, Ok(Reply::Renewed(vec![RenewalReply::Renewed])));
+    let full = at(1.2).plus(TTL - TTL / 100);
+    assert_eq!(drain(&mut machine), [Output::Extended(Nonce::from_bits(1), full)]);
+}
+
+#[test]
+fn a_renewal_goes_out_at_a_third_of_the_ttl_and_silence_never_moves_the_deadline() {
+    let mut machine = holding();
+    let renewal = machine.next_tick().expect("a renewal is due");
+    assert!(renewal >= at(1.0).plus(TTL / 3 * 9 / 10) && renewal <= at(1.0).plus(TTL / 3 * 11 / 10));
+    machine.tick(renewal);
+    let (id, _) = sent(&mut machine);
+    // The server says no, again and again; nothing is lost before the deadline.
+    let mut refused = id;
+    let mut now = renewal;
+    let lost_at = loop {
+        let no = Err(CallError::Refused("NOREPLICAS".to_owned()));
+        machine.reply(now, refused, no);
+        now = machine.next_tick().expect("a try or the end is due");
+        machine.tick(now);
+        match &drain(&mut machine)[..] {
+            [Output::Send(id, Call::Renew(_))] => refused = *id,
+            [Output::Lost(_, Loss::Expired)] => break now,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(lost_at, at(1.0).plus(TTL - TTL / 100));
+}
+
+#[test]
+fn a_renewal_that_finds_the_hold_gone_reports_the_loss_and_the_release_sends_nothing() {
+    let mut machine = holding();
+    machine.tick(at(12.5));
+    let (id, _) = sent(&mut machine);
+    machine.reply(at(12.6), id, Ok(Reply::Renewed(vec![RenewalReply::Gone])));
+    let nonce = Nonce::from_bits(1);
+    assert_eq!(drain(&mut machine), [Output::Lost(nonce, Loss::Gone)]);
+    machine.end(at(12.7), nonce);
+    assert_eq!(drain(&mut machine), [Output::Ended(nonce, Some(false))]);
+    assert!(machine.is_idle());
+}
+
+#[test]
+fn without_renewal_a_hold_ends_after_its_ttl_and_max_hold_ends_a_renewed_one() {
+    let mut machine = connected();
+    machine.request(at(1.0), Request { renew: false, ..request(1) });
+    let (id, _) = sent(&mut machine);
+    machine.reply(at(1.0), id, granted(10));
+    drain(&mut machine);
+    assert_eq!(machine.next_tick(), Some(at(1.0).plus(TTL - TTL / 100)));
+
+    let mut machine = connected();
+    let max_hold = Some(Duration::from_secs(2));
+    machine.request(at(1.0), Request { max_hold, ..request(1) });
+    let (id, _) = sent(&mut machine);
+    machine.reply(at(1.0), id, granted(10));
+    drain(&mut machine);
+    machine.tick(at(3.0));
+    assert_eq!(drain(&mut machine), [Output::Lost(Nonce::from_bits(1), Loss::MaxHold)]);
+}
+
+#[test]
+fn many_holds_are_renewed_in_few_calls() {
+    let mut machine = connected();
+    for bits in 1..=250_u128 {
+        machine.request(at(1.0), request(bits << 120 | bits));
+        let (id, _) = sent(&mut machine);
+        machine.reply(at(1.0), id, granted(u64::try_from(bits).expect("small")));
+        drain(&mut machine);
+    }
+    let mut calls = 0;
+    let mut entries = 0;
+    while let Some(now) = machine.next_tick().filter(|&now| now < at(13.0)) {
+        machine.tick(now);
+        for output in drain(&mut machine) {
+            let Output::Send(id, Call::Renew(batch)) = output else { panic!("{output:?}") };
+            calls += 1;
+            entries += batch.len();
+            machine.reply(now, id, Ok(Reply::Renewed(vec![RenewalReply::Renewed; batch.len()])));
+        }
+        drain(&mut machine);
+    }
+    assert_eq!(entries, 250, "each hold is renewed once in a third of its ttl");
+    assert!(calls <= 10, "{calls} calls for 250 holds");
+}
+
+#[test]
+fn a_waiter_is_heard_of_in_its_lease_and_asks_when_the_holder_should_be_over() {
+    let mut machine = queued();
+    let refresh = machine.next_tick().expect("the lease is to be refreshed");
+    assert!(refresh < at(1.0).plus(WAITER_LEASE / 2));
+    machine.tick(refresh);
+    let (id, call) = sent(&mut machine);
+    assert!(matches!(&call, Call::Renew(entries) if matches!(entries[..], [Renewal::Waiter { .. }])));
+    let left = Duration::from_millis(100);
+    machine.reply(refresh, id, Ok(Reply::Renewed(vec![RenewalReply::Waiting(Some(left))])));
+    let ask = machine.next_tick().expect("the holder ends");
+    assert!(ask > refresh.plus(left) && ask < refresh.plus(left * 2));
+    machine.tick(ask);
+    let (_, call) = sent(&mut machine);
+    let Call::Acquire(acquire) = call else { panic!("{call:?}") };
+    assert_eq!(acquire.enqueue.expect("it queues").ticket, Some(7), "it keeps its place");
+}
+
+#[test]
+fn a_long_wait_is_told_after_10_20_and_40_seconds_with_who_holds_the_lock_then() {
+    let mut machine = queued();
+    let mut told = Vec::new();
+    while let Some(now) = machine.next_tick().filter(|&now| now < at(60.0)) {
+        machine.tick(now);
+        for output in drain(&mut machine) {
+            match output {
+                Output::Send(id, Call::Renew(_)) => {
+                    let waiting = RenewalReply::Waiting(Some(TTL));
+                    machine.reply(now, id, Ok(Reply::Renewed(vec![waiting])));
+                }
+                Output::Send(id, _) => machine.reply(now, id, busy(Some(TTL))),
+                other => panic!("{other:?}"),
+            }
+        }
+        for output in drain(&mut machine) {
+            let Output::StillWaiting { waited, busy, .. } = output else { panic!("{output:?}") };
+            assert!(busy.is_some());
+            told.push(waited.as_secs());
+        }
+    }
+    assert_eq!(told, [10, 20, 40]);
+}
+
+#[test]
+fn whoever_tries_once_hears_at_once_and_a_deadline_ends_a_wait() {
+    let mut machine = connected();
+    machine.request(at(1.0), Request { queue: false, ..request(1) });
+    let (id, call) = sent(&mut machine);
+    assert!(matches!(call, Call::Acquire(acquire) if acquire.enqueue.is_none()));
+    machine.reply(at(1.1), id, busy(None));
+    assert!(matches!(drain(&mut machine)[..], [Output::Failed(_, Failure::Busy(_)), ..]));
+
+    let mut machine = connected();
+    machine.request(at(1.0), Request { deadline: Some(at(1.5)), ..request(1) });
+    let (id, _) = sent(&mut machine);
+    machine.reply(at(1.1), id, busy(Some(TTL)));
+    machine.tick(at(1.5));
+    let outputs = drain(&mut machine);
+    assert!(matches!(
+        outputs[..],
+        [Output::Failed(_, Failure::Busy(_)), Output::Send(_, Call::Cancel { .. })]
+    ));
+}
+
+#[test]
+fn a_request_that_got_no_reply_is_ambiguous_and_undone() {
+    let mut machine = connected();
+    machine.request(at(1.0), Request { deadline: Some(at(1.5)), ..request(1) });
+    let (acquire, _) = sent(&mut machine);
+    machine.tick(at(1.5));
+    let outputs = drain(&mut machine);
+    let [Output::Failed(_, Failure::Ambiguous), Output::Send(cancel, Call::Cancel { tombstone, .. })] =
+        &outputs[..]
+    else {
+        panic!("{outputs:?}")
+    };
+    assert_eq!(*tombstone, Duration::ZERO, "the cancel follows on the same connection");
+    // The late grant is not shown to anybody.
+    machine.reply(at(1.6), acquire, granted(10));
+    assert_eq!(drain(&mut machine), []);
+    machine.reply(at(1.6), *cancel, Ok(Reply::Ended(true)));
+    assert!(machine.is_idle());
+}
+
+#[test]
+fn after_a_broken_connection_the_same_nonce_asks_again_and_its_end_leaves_a_tombstone() {
+    let mut machine = connected();
+    machine.request(at(1.0), request(1));
+    sent(&mut machine);
+    machine.disconnected(at(1.1), "reset".to_owned());
+    machine.connected(at(1.2));
+    let (id, call) = sent(&mut machine);
+    assert!(matches!(&call, Call::Acquire(acquire) if acquire.give.nonce == Nonce::from_bits(1)));
+    machine.reply(at(1.3), id, granted(10));
+    drain(&mut machine);
+    machine.end(at(1.4), Nonce::from_bits(1));
+    let (_, call) = sent(&mut machine);
+    assert!(
+        matches!(&call, Call::Cancel { tombstone, .. } if !tombstone.is_zero()),
+        "the first acquire may still arrive: {call:?}"
+    );
+}
+
+#[test]
+fn a_reply_of_an_earlier_connection_counts_for_nothing() {
+    let mut machine = connected();
+    machine.request(at(1.0), request(1));
+    let (old, _) = sent(&mut machine);
+    machine.disconnected(at(1.1), "reset".to_owned());
+    machine.reply(at(1.2), old, granted(10));
+    assert_eq!(drain(&mut machine), []);
+}
+
+#[test]
+fn a_grant_pushed_by_a_connection_that_is_gone_is_asked_about_on_the_next() {
+    let mut machine = queued();
+    machine.disconnected(at(2.0), "reset".to_owned());
+    machine.granted(at(2.9), Nonce::from_bits(1), Fence::new(11));
+    assert_eq!(drain(&mut machine), []);
+    machine.connected(at(3.0));
+    assert!(matches!(sent(&mut machine).1, Call::Acquire(_)));
+}
+
+#[test]
+fn holds_are_verified_at_once_on_a_new_connection() {
+    let mut machine = holding();
+    machine.disconnected(at(2.0), "restart".to_owned());
+    machine.connected(at(2.1));
+    assert!(matches!(sent(&mut machine).1, Call::Renew(_)));
+}
+
+#[test]
+fn an_unreachable_server_fails_requests_after_the_outage_and_hopeless_ones_at_once() {
+    let mut machine = Machine::new(at(0.0), Timing::default(), "inbox".to_owned(), TTL);
+    machine.request(at(1.0), request(1));
+    machine.connect_failed(at(1.1), "connection refused".to_owned(), false);
+    assert_eq!(drain(&mut machine), []);
+    machine.tick(at(6.0));
+    let outputs = drain(&mut machine);
+    let [Output::Failed(_, Failure::Unavailable(why)), Output::Ended(..)] = &outputs[..] else {
+        panic!("{outputs:?}")
+    };
+    assert_eq!(why, "connection refused");
+
+    machine.request(at(7.0), request(2));
+    machine.connect_failed(at(7.1), "WRONGPASS".to_owned(), true);
+    assert!(matches!(drain(&mut machine)[..], [Output::Failed(_, Failure::Refused(_)), ..]));
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_left_and_asked_on_a_new_connection() {
+    let mut machine = connected();
+    machine.request(at(1.0), request(1));
+    sent(&mut machine);
+    let stalled = machine.next_tick().expect("the reply is overdue some time");
+    assert_eq!(stalled, at(1.0).plus(Timing::default().reply));
+    machine.tick(stalled);
+    assert_eq!(drain(&mut machine), [Output::Reconnect]);
+    machine.connected(stalled);
+    assert!(matches!(sent(&mut machine).1, Call::Acquire(_)));
+}
+
+#[test]
+fn a_script_that_the_server_forgot_is_sent_again_without_a_pause() {
+    let mut machine = connected();
+    machine.request(at(1.0), request(1));
+    let (id, _) = sent(&mut machine);
+    machine.reply(at(1.1), id, Err(CallError::Unloaded));
+    machine.tick(at(1.1));
+    assert!(matches!(sent(&mut machine).1, Call::Acquire(_)));
+}
+
+#[test]
+fn a_longer_ttl_of_a_nested_call_is_written_soon_and_a_shorter_one_never() {
+    let mut machine = holding();
+    machine.lengthen(at(2.0), Nonce::from_bits(1), TTL / 2);
+    machine.tick(at(2.0));
+    assert_eq!(drain(&mut machine), []);
+    machine.lengthen(at(2.0), Nonce::from_bits(1), TTL * 2);
+    machine.tick(at(2.0));
+    let (id, _) = sent(&mut machine);
+    machine.reply(at(2.0), id, Ok(Reply::Renewed(vec![RenewalReply::Renewed])));
+    let longer = at(2.0).plus(TTL * 2 - TTL * 2 / 100);
+    assert_eq!(drain(&mut machine), [Output::Extended(Nonce::from_bits(1), longer)]);
+}
+
+/// One thing that can happen to a machine.
+#[derive(Clone, Debug)]
+enum Event {
+    Request(u8, bool, Option<u16>),
+    End(u8),
+    Answer(u8, u8),
+    Push(u8),
+    Disconnect,
+    Connect,
+    Later(u16),
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let event = prop_oneof![
+        (0..4_u8, any::<bool>(), proptest::option::of(0..4000_u16))
+            .prop_map(|(who, queue, wait)| Event::Request(who, queue, wait)),
+        (0..4_u8).prop_map(Event::End),
+        (0..4_u8, 0..12_u8).prop_map(|(which, what)| Event::Answer(which, what)),
+        (0..4_u8).prop_map(Event::Push),
+        Just(Event::Disconnect),
+        Just(Event::Connect),
+        (0..3000_u16).prop_map(Event::Later),
+    ];
+    proptest::collection::vec(event, 1..80)
+}
+
+fn any_reply(what: u8, call: &Call) -> Result<Reply, CallError> {
+    match (what, call) {
+        (0, _) => Err(CallError::Refused("no".to_owned())),
+        (1, _) => Err(CallError::NotNow("LOADING".to_owned())),
+        (2, _) => Err(CallError::Garbled("?".to_owned())),
+        (3, _) => Err(CallError::Unloaded),
+        (4, _) => Err(CallError::Broken),
+        (5, Call::Acquire(_)) => Ok(Reply::Acquire(AcquireReply::Cancelled)),
+        (6..=8, Call::Acquire(_)) => busy(Some(Duration::from_millis(300))),
+        (_, Call::Acquire(_)) => granted(100),
+        (even, Call::Renew(batch)) if even % 2 == 0 => {
+            Ok(Reply::Renewed(batch.iter().map(|_| RenewalReply::Ask).collect()))
+        }
+        (_, Call::Renew(batch)) => {
+            let answer = |entry: &Renewal| match entry {
+                Renewal::Hold { .. } => RenewalReply::Renewed,
+                Renewal::Waiter { .. } => RenewalReply::Waiting(None),
+            };
+            Ok(Reply::Renewed(batch.iter().map(answer).collect()))
+        }
+        (even, _) => Ok(Reply::Ended(even % 2 == 0)),
+    }
+}
+
+proptest! {
+    /// Whatever the server says and whenever: time always goes on, a hold needs a grant to this very nonce, and
+    /// who asked hears exactly once.
+    #[test]
+    fn no_sequence_of_events_stops_the_clock_or_makes_a_hold_of_nothing(events in events()) {
+        let mut machine = Machine::new(at(0.0), Timing::default(), "inbox".to_owned(), TTL);
+        let (mut now, mut up) = (at(0.0), false);
+        let (mut calls, mut open, mut granted_to) = (Vec::new(), Vec::new(), Vec::new());
+        let mut serial = 0_u128;
+        let mut names: Vec<u128> = vec![0; 4];
+        for event in events {
+            match event {
+                Event::Request(who, queue, wait) => {
+                    serial += 1;
+                    names[usize::from(who)] = serial;
+                    let deadline = wait.map(|ms| now.plus(Duration::from_millis(ms.into())));
+                    machine.request(now, Request { queue, deadline, ..request(serial) });
+                    open.push(Nonce::from_bits(serial));
+                }
+                Event::End(who) => {
+                    let nonce = Nonce::from_bits(names[usize::from(who)]);
+                    machine.end(now, nonce);
+                    open.retain(|&other| other != nonce);
+                }
+                Event::Answer(which, what) if !calls.is_empty() => {
+                    let (id, call): (CallId, Call) = calls.remove(usize::from(which) % calls.len());
+                    let reply = any_reply(what, &call);
+                    if let (Ok(Reply::Acquire(AcquireReply::Granted(_))), Call::Acquire(acquire)) = (&reply, &call) {
+                        granted_to.push(acquire.give.nonce);
+                    }
+                    machine.reply(now, id, reply);
+                }
+                Event::Push(who) => {
+                    let nonce = Nonce::from_bits(names[usize::from(who)]);
+                    granted_to.push(nonce);
+                    machine.granted(now, nonce, Fence::new(50));
+                }
+                Event::Disconnect if up => {
+                    up = false;
+                    calls.clear();
+                    machine.disconnected(now, "reset".to_owned());
+                }
+                Event::Connect if !up => {
+                    up = true;
+                    machine.connected(now);
+                }
+                Event::Later(ms) => now = now.plus(Duration::from_millis(ms.into())),
+                Event::Answer(..) | Event::Disconnect | Event::Connect => {}
+            }
+            machine.tick(now);
+            prop_assert!(machine.next_tick().is_none_or(|due| due > now), "{machine:?} at {now:?}");
+            while let Some(output) = machine.poll_output() {
+                match output {
+                    Output::Send(id, call) => {
+                        prop_assert!(up, "sent without a connection");
+                        calls.push((id, call));
+                    }
+                    Output::Granted { nonce, valid_until, .. } => {
+                        prop_assert!(granted_to.contains(&nonce));
+                        prop_assert!(valid_until > now);
+                        prop_assert!(open.contains(&nonce), "told twice, or after its end");
+                        open.retain(|&other| other != nonce);
+                    }
+                    Output::Failed(nonce, _) => {
+                        prop_assert!(open.contains(&nonce), "told twice, or after its end");
+                        open.retain(|&other| other != nonce);
+                    }
+                    Output::Reconnect => {
+                        up = false;
+                        calls.clear();
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Everything that has to hold, in one command: installs redis-server if it is missing, then checks format, lints,
+# tests, documentation and the examples. Needs a Rust toolchain (rustup's default profile) and nothing else.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+say() { printf '\n== %s\n' "$*"; }
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null; then sudo "$@"; else return 1; fi
+}
+
+install_redis() {
+  if command -v apt-get >/dev/null; then
+    as_root apt-get update && as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y redis-server
+  elif command -v dnf >/dev/null; then as_root dnf install -y redis
+  elif command -v apk >/dev/null; then as_root apk add redis
+  elif command -v pacman >/dev/null; then as_root pacman -S --noconfirm redis
+  elif command -v brew >/dev/null; then brew install redis
+  else return 1
+  fi
+}
+
+command -v cargo >/dev/null || { echo "cargo is missing: install Rust with rustup, see https://rustup.rs" >&2; exit 1; }
+if ! command -v redis-server >/dev/null; then
+  say "installing redis-server"
+  install_redis >/dev/null || true
+  command -v redis-server >/dev/null || {
+    echo "redis-server could not be installed: put one (6.2 or later, or valkey-server under that name) on the PATH" >&2
+    exit 1
+  }
+fi
+redis-server --version
+
+say "format"
+cargo fmt --all --check
+
+say "lints"
+cargo clippy --workspace --all-targets --quiet -- -D warnings
+
+say "tests"
+cargo test --workspace --quiet --no-fail-fast
+
+say "documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+
+say "examples"
+cargo run --quiet --example bank -- --seconds 2
+cargo run --quiet --example bank -- --seconds 2 --no-lock
+cargo run --quiet --example reentrant_tasks
+
+say "all of it holds"

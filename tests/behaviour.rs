@@ -1,0 +1,18 @@
+//! What a locked call does, on one server and mostly in one process.
+
+mod support;
+
+mod behaviour {
+    mod cancel;
+    mod depth;
+    mod errors;
+    mod foreign;
+    mod inspect;
+    mod lease;
+    mod loss;
+    mod nesting;
+    mod outcome;
+    mod settings;
+    mod sharing;
+    mod siblings;
+}

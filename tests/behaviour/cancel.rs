@@ -1,0 +1,137 @@
+//! Futures that are dropped wherever they happen to be.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use distlock::{LockError, LockManager, distributed_lock};
+use testkit::eventually;
+
+use crate::support::{alone, connect, server, traces};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[distributed_lock("cancel:{key}", manager = locks, release = confirmed)]
+async fn work(locks: &LockManager, key: u32, pauses: u32) -> Result<(), LockError> {
+    for _ in 0..pauses {
+        tokio::task::yield_now().await;
+    }
+    deeper(locks, key).await
+}
+
+#[distributed_lock("cancel:{key}", manager = locks)]
+async fn deeper(locks: &LockManager, key: u32) -> Result<(), LockError> {
+    let _other = locks.lock(format!("cancel:other:{key}")).acquire_async().await?;
+    tokio::task::yield_now().await;
+    Ok(())
+}
+
+/// Polls the future so many times, then drops it; whether it came to its end before.
+async fn drop_after<F: Future>(polls: u32, future: F) -> bool {
+    let mut future = pin!(future);
+    let mut left = polls;
+    poll_fn(move |context| {
+        if left == 0 {
+            return Poll::Ready(false);
+        }
+        left -= 1;
+        future.as_mut().poll(context).map(|_| true)
+    })
+    .await
+}
+
+/// Numbers without a pattern; the seed is a constant so that a failure can be had again.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u32) -> u32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        u32::try_from(self.0 % u64::from(end)).expect("below a u32")
+    }
+}
+
+/// Half of them want key 0.
+fn key(random: &mut Random) -> u32 {
+    random.below(16).saturating_sub(8)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn eight_thousand_futures_dropped_at_any_await_leave_nothing() {
+    let _machine = alone();
+    let server = server();
+    let locks = connect(&server);
+    let tasks = (1..=40).map(|seed| {
+        let (locks, mut random) = (locks.clone(), Random(seed * 0x9E37_79B9));
+        tokio::spawn(async move {
+            let mut finished = 0;
+            for _ in 0..200 {
+                let (key, pauses, polls) =
+                    (key(&mut random), random.below(4), random.below(10));
+                finished += u32::from(drop_after(polls, work(&locks, key, pauses)).await);
+            }
+            finished
+        })
+    });
+    let mut finished = 0;
+    for task in tasks.collect::<Vec<_>>() {
+        finished += task.await.unwrap();
+    }
+    println!("{finished} of 8000 came to their end");
+    assert!((100..7900).contains(&finished), "{finished}");
+    assert_no_traces(&server);
+}
+
+#[test]
+fn two_thousand_tasks_aborted_at_any_time_leave_nothing() {
+    let _machine = alone();
+    let server = server();
+    let locks = connect(&server);
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
+    let mut random = Random(7);
+    let mut tasks = Vec::new();
+    for batch_number in 0..500 {
+        let batch: Vec<_> = (0..4)
+            .map(|_| {
+                let (locks, key, pauses) = (locks.clone(), key(&mut random), random.below(4));
+                runtime.spawn(async move { work(&locks, key, pauses).await })
+            })
+            .collect();
+        // Now and then long enough for some to come to their end.
+        let pause = if batch_number % 10 == 0 { 5000 } else { 300 };
+        thread::sleep(Duration::from_micros(u64::from(random.below(pause))));
+        batch.iter().for_each(tokio::task::JoinHandle::abort);
+        tasks.extend(batch);
+    }
+    let ends: Vec<_> = tasks.into_iter().map(|task| runtime.block_on(task).is_ok()).collect();
+    println!("{} of 2000 came to their end", ends.iter().filter(|&&end| end).count());
+    assert_no_traces(&server);
+}
+
+fn assert_no_traces(server: &testkit::RedisServer) {
+    let start = Instant::now();
+    let clean = || traces(server).is_empty();
+    eventually(SECOND, &format!("nothing is left: {:?}", traces(server)), clean);
+    println!("clean after {:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn a_waiter_that_gives_up_lets_the_one_behind_it_through() {
+    let server = server();
+    let locks = connect(&server);
+    let held = locks.lock("cancel").acquire_async().await.unwrap();
+    let hasty = locks.lock("cancel");
+    let hasty = tokio::time::timeout(Duration::from_millis(100), hasty.acquire_async());
+    let patient = locks.lock("cancel").wait(Duration::from_secs(9));
+    let patient = patient.acquire_async();
+    let release = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        held.release().unwrap();
+    };
+    let (hasty, patient, ()) = futures::join!(hasty, patient, release);
+    assert!(hasty.is_err() && patient.is_ok());
+}

@@ -1,0 +1,167 @@
+//! Servers that cannot or will not: each a typed error, in time, with what to do.
+
+use std::time::{Duration, Instant};
+
+use distlock::{LockError, LockManager};
+use testkit::{RedisServer, eventually, free_port};
+
+use crate::support::{LIMIT, connect, server, traces};
+
+/// A wait that is over well before the patience of the tests.
+const WAIT: Duration = Duration::from_millis(400);
+/// How much longer than its wait a refusal may take.
+const BOUND: Duration = Duration::from_secs(3);
+
+/// The error of a request that waits for [`WAIT`]; its text names the key and says `advice`.
+#[track_caller]
+fn refusal(locks: &LockManager, advice: &str) -> LockError {
+    let start = Instant::now();
+    let error = locks.lock("errors").wait(WAIT).acquire().unwrap_err();
+    assert!(start.elapsed() < WAIT + BOUND, "{:?}", start.elapsed());
+    let text = error.to_string();
+    assert!(text.contains("'errors'") && text.contains(advice), "{text}");
+    assert_eq!(error.key(), Some("errors"));
+    error
+}
+
+#[test]
+fn a_server_that_does_not_run_is_unavailable() {
+    let locks = LockManager::connect(&format!("redis://127.0.0.1:{}/", free_port())).unwrap();
+    let error = refusal(&locks, "check that the Redis server runs and can be reached");
+    assert!(matches!(error, LockError::Unavailable { .. }), "{error:?}");
+    let error = locks.inspect("errors").unwrap_err();
+    assert!(matches!(error, LockError::Unavailable { .. }), "{error:?}");
+}
+
+#[test]
+fn a_request_that_would_wait_for_ever_gives_up_a_server_that_stays_away() {
+    let url = format!("redis://127.0.0.1:{}/", free_port());
+    let locks = LockManager::builder().url(url).outage(WAIT).build().unwrap();
+    let start = Instant::now();
+    let error = locks.lock("errors").acquire().unwrap_err();
+    assert!(matches!(error, LockError::Unavailable { .. }), "{error:?}");
+    assert!((WAIT..WAIT + BOUND).contains(&start.elapsed()), "{:?}", start.elapsed());
+    let error = locks.lock("errors").try_acquire().unwrap_err();
+    assert!(matches!(error, LockError::Unavailable { .. }), "{error:?}");
+}
+
+#[test]
+fn a_server_that_accepts_and_does_not_answer_is_unavailable() {
+    let server = server();
+    server.pause();
+    let error = refusal(&connect(&server), "check that the Redis server runs");
+    assert!(matches!(error, LockError::Unavailable { .. }), "{error:?}");
+    server.resume();
+}
+
+#[test]
+fn a_reply_that_does_not_come_is_ambiguous_and_leaves_nothing() {
+    let server = server();
+    let locks = connect(&server);
+    locks.lock("errors").acquire().unwrap().release().unwrap();
+    server.pause();
+    let error = refusal(&locks, "try again, or allow a longer wait");
+    assert!(matches!(error, LockError::Ambiguous { .. }), "{error:?}");
+    server.resume();
+    eventually(LIMIT, "the late grant is given back", || traces(&server).is_empty());
+    locks.lock("errors").wait(LIMIT).acquire().unwrap();
+}
+
+#[test]
+fn a_wrong_password_is_refused_and_never_shown() {
+    let server = server();
+    server.command(&["CONFIG", "SET", "requirepass", "the-right-one"]);
+    let url = |password: &str| format!("redis://{password}127.0.0.1:{}/", server.port());
+    for password in [":a-wrong-one@", "someone:a-wrong-one@", ""] {
+        let builder = LockManager::builder().url(url(password));
+        let shown = format!("{builder:?}");
+        let locks = builder.build().unwrap();
+        let error = refusal(&locks, "check user and password in the URL");
+        assert!(matches!(error, LockError::Refused { .. }), "{error:?}");
+        let shown = format!("{shown} {locks:?} {error:?} {error} {:?}", locks.lock("errors"));
+        assert!(!shown.contains("wrong-one"), "{shown}");
+    }
+    let locks = LockManager::connect(&url(":the-right-one@")).unwrap();
+    let guard = locks.lock("errors").wait(LIMIT).acquire().unwrap();
+    let shown = format!("{locks:?} {guard:?}");
+    assert!(!shown.contains("the-right-one"), "{shown}");
+}
+
+#[test]
+fn a_wrong_url_is_a_configuration_error_without_its_password() {
+    for url in ["http://me:a-secret@host/", "redis://me:a-secret@:x/", "nonsense a-secret", ""] {
+        let error = LockManager::connect(url).unwrap_err();
+        assert!(matches!(error, LockError::Config { .. }), "{error:?}");
+        let text = format!("{error} {error:?}");
+        assert!(text.contains("write redis://host:port/"), "{text}");
+        assert!(!text.contains("a-secret"), "{text}");
+    }
+}
+
+#[test]
+fn settings_that_make_no_sense_are_configuration_errors() {
+    let nothing = LockManager::builder().build().unwrap_err();
+    assert!(nothing.to_string().contains("call `url` or `client`"), "{nothing}");
+    let ttl = Duration::from_millis(5);
+    let short = LockManager::builder().url("memory://").ttl(ttl).build().unwrap_err();
+    assert!(short.to_string().contains("set at least 10ms"), "{short}");
+    let locks = LockManager::connect("memory://").unwrap();
+    let short = locks.lock("errors").ttl(ttl).acquire().unwrap_err();
+    assert!(matches!(short, LockError::Config { .. }), "{short:?}");
+}
+
+fn fill(server: &RedisServer) {
+    server.command(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    server.command(&["CONFIG", "SET", "maxmemory", "1mb"]);
+    let big = "x".repeat(256 * 1024);
+    let mut connection = server.connection();
+    let full = (0..100).find_map(|number| {
+        redis::cmd("SET").arg(number).arg(&big).exec(&mut connection).err()
+    });
+    assert_eq!(full.expect("the server is full").code(), Some("OOM"));
+}
+
+#[test]
+fn a_full_server_refuses_new_locks_and_still_ends_old_ones() {
+    let server = server();
+    let locks = connect(&server);
+    let held = locks.lock("older").ttl(Duration::from_millis(600)).acquire().unwrap();
+    fill(&server);
+    let error = refusal(&locks, "free memory in the server or raise its maxmemory");
+    assert!(matches!(error, LockError::Refused { .. }), "{error:?}");
+    let newcomer = connect(&server);
+    let error = refusal(&newcomer, "free memory in the server or raise its maxmemory");
+    assert!(matches!(error, LockError::Refused { .. }), "{error:?}");
+    std::thread::sleep(Duration::from_millis(900));
+    held.release().expect("it was renewed");
+    eventually(LIMIT, "it is released", || !traces(&server).contains(&"lock:{older}".to_owned()));
+    server.command(&["CONFIG", "SET", "maxmemory", "0"]);
+    newcomer.lock("errors").wait(LIMIT).acquire().unwrap();
+}
+
+#[test]
+fn a_read_only_replica_is_refused() {
+    let (primary, replica) = (server(), server());
+    let port = primary.port().to_string();
+    replica.command(&["REPLICAOF", "127.0.0.1", &port]);
+    let error = refusal(&connect(&replica), "connect to the primary, not to a replica");
+    assert!(matches!(error, LockError::Refused { .. }), "{error:?}");
+    replica.command(&["REPLICAOF", "NO", "ONE"]);
+    let locks = connect(&replica);
+    let held = locks.lock("older").acquire().unwrap();
+    replica.command(&["REPLICAOF", "127.0.0.1", &port]);
+    let error = refusal(&locks, "connect to the primary, not to a replica");
+    assert!(matches!(error, LockError::Refused { .. }), "{error:?}");
+    drop(held);
+}
+
+#[test]
+fn a_user_without_the_rights_is_refused() {
+    let server = server();
+    server.command(&["ACL", "SETUSER", "guest", "on", ">a-secret", "~*", "&*", "+@all", "-@scripting"]);
+    let url = format!("redis://guest:a-secret@127.0.0.1:{}/", server.port());
+    let locks = LockManager::connect(&url).unwrap();
+    let error = refusal(&locks, "grant the user the rights");
+    assert!(matches!(error, LockError::Refused { .. }), "{error:?}");
+    assert!(!format!("{error} {error:?}").contains("a-secret"));
+}

@@ -1,0 +1,87 @@
+//! Keys of others under the name of a lock.
+
+use std::thread;
+use std::time::Duration;
+
+use distlock::{LockError, LockManager, distributed_lock};
+use redis::Value;
+use testkit::RedisServer;
+
+use crate::support::{LIMIT, connect, inspect, server, until_waiting};
+
+const HOLD: &str = "lock:{foreign}";
+
+#[distributed_lock("foreign", manager = locks, if_busy = skip)]
+fn skip(locks: &LockManager) -> Result<Option<u32>, LockError> {
+    Ok(Some(1))
+}
+
+fn dump(server: &RedisServer) -> Value {
+    server.command(&["DUMP", HOLD])
+}
+
+/// The key is told of, waited for and left as it is; when it goes, the lock is had.
+fn stands_in_the_way(server: &RedisServer) {
+    let (locks, before) = (connect(server), dump(server));
+    for wait in [Duration::ZERO, Duration::from_millis(300)] {
+        let error = locks.lock("foreign").wait(wait).acquire().unwrap_err();
+        assert!(matches!(error, LockError::ForeignKey { .. }), "{error:?}");
+        let text = error.to_string();
+        assert!(text.contains("'foreign'") && text.contains("delete or rename that key"), "{text}");
+    }
+    assert!(matches!(skip(&locks), Err(LockError::ForeignKey { .. })), "no skip for ever");
+    let seen = inspect(&locks, "foreign");
+    assert!(seen.foreign && seen.holder.is_none());
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| locks.lock("foreign").wait(LIMIT).acquire());
+        until_waiting(&locks, "foreign", 1);
+        assert_eq!(dump(server), before, "it was left as it was");
+        server.command(&["DEL", HOLD]);
+        waiter.join().unwrap().unwrap().release().unwrap();
+    });
+    assert!(!inspect(&locks, "foreign").foreign);
+}
+
+#[test]
+fn a_list_stands_in_the_way_and_is_left_alone() {
+    let server = server();
+    server.command(&["RPUSH", HOLD, "one", "two"]);
+    stands_in_the_way(&server);
+}
+
+#[test]
+fn a_text_of_others_stands_in_the_way_and_is_left_alone() {
+    let server = server();
+    server.command(&["SET", HOLD, "hello"]);
+    stands_in_the_way(&server);
+}
+
+#[test]
+fn a_foreign_key_that_expires_lets_the_waiter_in() {
+    let server = server();
+    server.command(&["SET", HOLD, "hello", "PX", "300"]);
+    let locks = connect(&server);
+    locks.lock("foreign").wait(LIMIT).acquire().unwrap();
+}
+
+#[test]
+fn a_foreign_key_that_takes_the_place_of_a_hold_is_left_alone_by_its_release() {
+    let server = server();
+    let locks = connect(&server);
+    let guard = locks.lock("foreign").release_confirmed().acquire().unwrap();
+    server.command(&["DEL", HOLD]);
+    server.command(&["RPUSH", HOLD, "one"]);
+    let before = dump(&server);
+    assert!(matches!(guard.release(), Err(LockError::Lost { .. })));
+    assert_eq!(dump(&server), before);
+}
+
+#[test]
+fn a_foreign_fence_counter_is_refused_and_left_alone() {
+    let server = server();
+    server.command(&["RPUSH", "lock:fence", "one"]);
+    let error = connect(&server).lock("foreign").wait(LIMIT).acquire().unwrap_err();
+    assert!(matches!(error, LockError::Refused { .. }), "{error:?}");
+    assert!(error.to_string().contains("the fence key holds a foreign value"), "{error}");
+    assert_eq!(server.command(&["LLEN", "lock:fence"]), Value::Int(1));
+}

@@ -1,0 +1,109 @@
+//! A process whose `main` returns right after a locked call leaves no lock behind.
+//!
+//! Without libtest, because its tests run on threads of their own: this program starts itself again, and the
+//! second one returns from `main`.
+
+mod support;
+
+use std::env;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+use std::thread;
+
+use distlock::{LockError, distributed_lock};
+use redis::Connection;
+
+use crate::support::process::{Process, this_binary};
+use crate::support::{server, traces};
+
+const RUNS: u32 = 200;
+const MODE: &str = "DISTLOCK_TEST_EXIT_MODE";
+
+/// What a child does last; its name, for the report.
+const MODES: [(&str, &str); 5] = [
+    ("sync", "a sync main"),
+    ("async", "a main that blocks on an async call"),
+    ("workers", "a main whose runtime's tasks have called"),
+    ("thread", "a main that joins a thread which has called"),
+    ("exit code", "a main that returns an error after the call"),
+];
+
+#[distributed_lock("exit", hold = hold)]
+fn locked() -> Result<u64, LockError> {
+    Ok(hold.fence().get())
+}
+
+#[distributed_lock("exit", hold = hold)]
+async fn locked_async() -> Result<u64, LockError> {
+    tokio::task::yield_now().await;
+    Ok(hold.fence().get())
+}
+
+fn main() -> ExitCode {
+    match env::var(MODE) {
+        Ok(mode) => child(&mode),
+        Err(_) => parent(),
+    }
+}
+
+fn child(mode: &str) -> ExitCode {
+    let fence = match mode {
+        "sync" => locked(),
+        "async" => current_thread().block_on(locked_async()),
+        "workers" => in_tasks(),
+        "thread" => thread::spawn(locked).join().expect("the thread does not panic"),
+        "exit code" => return locked().map_or(ExitCode::FAILURE, |_| ExitCode::from(7)),
+        other => panic!("no mode is called {other}"),
+    };
+    assert!(fence.is_ok(), "{fence:?}");
+    ExitCode::SUCCESS
+}
+
+fn current_thread() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime")
+}
+
+/// Several tasks under keys of their own; the runtime is dropped before `main` returns.
+fn in_tasks() -> Result<u64, LockError> {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(2).build().expect("a runtime");
+    let tasks: Vec<_> = (0..4).map(|_| runtime.spawn(locked_async())).collect();
+    let ends = tasks.into_iter().map(|task| runtime.block_on(task).expect("no task panics"));
+    ends.last().expect("there are four")
+}
+
+fn parent() -> ExitCode {
+    let ends = MODES.map(|(mode, name)| {
+        let ran = catch_unwind(AssertUnwindSafe(|| leaves_nothing(mode)));
+        println!("{name} leaves no key ... {}", if ran.is_ok() { "ok" } else { "FAILED" });
+        ran.is_ok()
+    });
+    let passed = ends.iter().filter(|&&end| end).count();
+    println!("{passed} passed, {} failed", ends.len() - passed);
+    if passed == ends.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn leaves_nothing(mode: &str) {
+    let server = server();
+    let mut connection = server.connection();
+    // Each mode by itself is the figure; the variants of the two need fewer.
+    let runs = if matches!(mode, "sync" | "async") { RUNS } else { RUNS / 10 };
+    let dirty = (0..runs).filter(|_| {
+        run(mode, &server.url());
+        is_held(&mut connection)
+    });
+    assert_eq!(dirty.count(), 0, "of {runs} runs left the lock behind");
+    assert_eq!(traces(&server), [""; 0]);
+}
+
+fn run(mode: &str, url: &str) {
+    let mut command = this_binary();
+    command.env(MODE, mode).env("DISTLOCK_URL", url);
+    let mut process = Process::spawn(command);
+    let expected = if mode == "exit code" { 7 } else { 0 };
+    assert_eq!(process.exit_code(), Some(expected), "{}", process.errors());
+}
+
+fn is_held(connection: &mut Connection) -> bool {
+    redis::cmd("EXISTS").arg("lock:{exit}").query(connection).expect("the server answers")
+}
