@@ -27,7 +27,8 @@ async fn add_and_linger(task: u64) -> Result<(), LockError> {
 async fn add(amount: u64, task: u64) -> Result<u64, LockError> {
     println!("task {task} re-enters,       fence {}", hold.fence());
     let sum = SUM.load(Relaxed);
-    sleep(Duration::from_millis(1)).await; // without the lock another task would read the same sum here
+    // Without the lock another task would read the same sum here.
+    sleep(Duration::from_millis(1)).await;
     SUM.store(sum + amount, Relaxed);
     Ok(sum + amount)
 }

@@ -12,6 +12,7 @@ mod behaviour {
     mod loss;
     mod nesting;
     mod outcome;
+    mod servers;
     mod settings;
     mod sharing;
     mod siblings;

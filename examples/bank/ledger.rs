@@ -8,7 +8,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands as _, AsyncConnectionConfig, Client, Commands as _, Connection};
 
 const OPENING_BALANCE: i64 = 1_000;
-/// Far more than any reply takes; the redis crate's own limit of 500 ms is short for a laptop under load.
+/// Far more than any reply takes; the redis crate's own 500 ms are short for a laptop under load.
 const REPLY_LIMIT: Duration = Duration::from_secs(10);
 
 #[derive(Clone)]

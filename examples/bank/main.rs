@@ -2,8 +2,8 @@
 //!
 //! Four processes with eight workers each read balances from Redis, pause, and write them back. The
 //! annotated functions in `threads` keep them apart, so no money is lost; `--no-lock` shows what
-//! happens without, `--tasks` has tokio tasks for workers. The process that you start only fills the
-//! accounts, starts the others, and adds up at the end.
+//! happens without, `--tasks` has tokio tasks for workers. The process that you start only fills
+//! the accounts, starts the others, and adds up at the end.
 
 mod ledger;
 mod office;

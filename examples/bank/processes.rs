@@ -95,8 +95,10 @@ impl Board {
         Self(Mutex::new(vec![Counts::default(); processes]))
     }
 
-    /// Cannot fail; the type is that of a report to a parent process, which can.
-    #[expect(clippy::unnecessary_wraps, reason = "see above")]
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "a child's report to its parent, of the same type, can fail"
+    )]
     fn show(&self, process: usize, counts: Counts) -> anyhow::Result<()> {
         self.counts()[process] = counts;
         Ok(())

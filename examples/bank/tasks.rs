@@ -44,7 +44,7 @@ impl Worker {
 
     async fn add(&mut self, account: Account, amount: i64) -> anyhow::Result<()> {
         let balance = self.till.read(account.number).await?;
-        // The shortest sleep of tokio is a millisecond; the other tasks need less to get in between.
+        // The shortest sleep of tokio is a millisecond; others need less to get in between.
         yield_now().await;
         self.till.write(account.number, balance + amount).await
     }

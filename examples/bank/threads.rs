@@ -17,8 +17,8 @@ struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    /// Holds the lock of the branch throughout: the two calls inside re-enter it, and nobody sees the
-    /// money gone from one account and not yet on the other.
+    /// Holds the lock of the branch throughout: the two calls inside re-enter it, and nobody sees
+    /// the money gone from one account and not yet on the other.
     #[distributed_lock("bank:{}", order.from.branch, hold = hold)]
     fn transfer(&mut self, order: &Order) -> anyhow::Result<()> {
         self.tally.entered(order.from.branch, &hold);

@@ -5,7 +5,7 @@ use std::{env, fmt, io};
 use anyhow::Context as _;
 use testkit::RedisServer;
 
-/// The variable that names the server. The library reads it too, so child processes need nothing else.
+/// Names the server. The library reads it too, so child processes need nothing else.
 pub const URL_VARIABLE: &str = "DISTLOCK_URL";
 
 pub struct Server {

@@ -232,7 +232,7 @@ fn remedy(reason: &str) -> &'static str {
         "free memory in the server or raise its maxmemory"
     } else if has("READONLY") || has("ReadOnly") {
         "connect to the primary, not to a replica"
-    } else if has("NOPERM") {
+    } else if has("NOPERM") || has("NoPerm") {
         "grant the user the rights to run scripts and to publish and subscribe under the prefix"
     } else if has("WRONGPASS") || has("NOAUTH") || has("AUTH") || has("Auth") {
         "check user and password in the URL"

@@ -2,7 +2,7 @@ use distlock::{LockError, distributed_lock};
 
 #[distributed_lock("key", waitt = "5s", hold = hold)]
 fn run() -> Result<u64, LockError> {
-    Ok(hold.fence())
+    Ok(hold.fence().get())
 }
 
 fn main() {

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
+use redis::aio::{ConnectionLike as _, MultiplexedConnection};
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ErrorKind, IntoConnectionInfo, Pipeline, ProtocolVersion,
     PushInfo, PushKind, RedisError, ServerErrorKind, Value,
@@ -24,8 +24,12 @@ const UNBOUNDED: usize = tokio::sync::Semaphore::MAX_PERMITS;
 
 /// EVALSHA names a script by the SHA-1 of its text.
 static SHA: LazyLock<[String; Script::ALL.len()]> = LazyLock::new(|| {
-    Script::ALL.map(|script| sha1_smol::Sha1::from(script.text()).digest().to_string())
+    Script::ALL.map(|script| sha_of(script.text()))
 });
+
+fn sha_of(text: &str) -> String {
+    sha1_smol::Sha1::from(text).digest().to_string()
+}
 
 fn sha(script: Script) -> &'static str {
     let index = Script::ALL.iter().position(|&other| other == script);
@@ -111,7 +115,7 @@ async fn open(
     }
     connection.subscribe(&hello.inbox).await?;
     open_fence(&mut connection, &space, &hello).await?;
-    load_scripts().exec_async(&mut connection).await?;
+    load_scripts(&connection, &space).exec_async(&mut connection).await?;
     super::probe::warn_of_hazards(&mut connection).await;
     Ok(RedisConnection { connection, space })
 }
@@ -140,7 +144,7 @@ fn grant(info: &PushInfo) -> Option<(Nonce, Fence)> {
     }
 }
 
-/// Makes the fence counter where there is none. A server that knows our script but not the counter, or that
+/// Makes the fence counter where there is none. A server that knows our marker but not the counter, or that
 /// we were connected to before, has lost its data; see `scripts/open.lua`. Optimistic locking (WATCH) makes
 /// one of several clients that connect at the same time decide.
 async fn open_fence(
@@ -149,10 +153,11 @@ async fn open_fence(
     hello: &Hello,
 ) -> Result<(), RedisError> {
     let fence = space.fence();
+    let marker = sha_of(&marker(connection, space));
     loop {
         redis::cmd("WATCH").arg(&fence).exec_async(connection).await?;
         let mut look = redis::pipe();
-        look.cmd("SCRIPT").arg("EXISTS").arg(sha(Script::Open)).cmd("EXISTS").arg(&fence);
+        look.cmd("SCRIPT").arg("EXISTS").arg(&marker).cmd("EXISTS").arg(&fence);
         let (known, exists): (Vec<bool>, bool) = look.query_async(connection).await?;
         if exists {
             return redis::cmd("UNWATCH").exec_async(connection).await;
@@ -173,11 +178,19 @@ fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn load_scripts() -> Pipeline {
+/// A script that is never run. A server that knows it has granted locks of this key space in this database, as
+/// scripts outlive a flush of the data; other tenants of the server have markers of their own.
+fn marker(connection: &MultiplexedConnection, space: &Keyspace) -> String {
+    let tenant = format!("{} in database {}", space.fence(), connection.get_db());
+    format!("return '{}'", sha_of(&tenant))
+}
+
+fn load_scripts(connection: &MultiplexedConnection, space: &Keyspace) -> Pipeline {
     let mut pipeline = redis::pipe();
     for script in Script::ALL {
         pipeline.cmd("SCRIPT").arg("LOAD").arg(script.text()).ignore();
     }
+    pipeline.cmd("SCRIPT").arg("LOAD").arg(marker(connection, space)).ignore();
     pipeline
 }
 
@@ -206,7 +219,8 @@ impl RedisConnection {
         let replies = understand(&calls, answers);
         if replies.iter().any(|reply| matches!(reply, Err(CallError::Unloaded))) {
             // Whatever comes of it shows in the calls that are sent again.
-            let _ = load_scripts().exec_async(&mut self.connection).await;
+            let scripts = load_scripts(&self.connection, &self.space);
+            let _ = scripts.exec_async(&mut self.connection).await;
         }
         replies
     }

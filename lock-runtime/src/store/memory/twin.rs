@@ -67,16 +67,19 @@ impl Twin {
     }
 
     /// Puts a key that is not a lock under the name of this lock, for good.
+    #[cfg(test)]
     pub fn put_foreign(&mut self, key: &str) {
         self.records.entry(key.to_owned()).or_default().put_foreign();
     }
 
     /// Forgets everything, as FLUSHALL does: a loss of data.
+    #[cfg(test)]
     pub fn flush(&mut self) {
         *self = Self::default();
     }
 
     /// Whether nothing is stored but the fence counter.
+    #[cfg(test)]
     #[must_use]
     pub fn is_empty(&self, now_us: u64) -> bool {
         self.records.values().all(|record| record.is_empty(Stamp::from_micros(now_us)))

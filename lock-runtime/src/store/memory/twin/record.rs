@@ -14,6 +14,7 @@ pub(super) enum Hold {
         /// Somebody may be queued: the flag `w`.
         waited_for: bool,
     },
+    #[cfg_attr(not(test), expect(dead_code, reason = "only tests put one into the twin"))]
     Foreign,
 }
 
@@ -73,6 +74,7 @@ impl Record {
         hold.prolong(now, ttl);
     }
 
+    #[cfg(test)]
     pub(super) fn put_foreign(&mut self) {
         self.hold = Some(Expiring::lasting(Hold::Foreign));
     }

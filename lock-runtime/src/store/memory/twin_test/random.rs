@@ -35,11 +35,11 @@ impl Run<'_> {
     fn all(&mut self, steps: &[Step]) -> Result<(), String> {
         self.both.reset();
         for (number, step) in steps.iter().enumerate() {
+            let outcome = self.step(step);
             if self.both.elapsed() > LIMIT {
                 return Ok(());
             }
-            self.step(step)
-                .map_err(|difference| format!("step {number}, {step:?}: {difference}"))?;
+            outcome.map_err(|difference| format!("step {number}, {step:?}: {difference}"))?;
         }
         self.count("whole sequence");
         self.count_by("grant pushed", self.both.grants.len());

@@ -1,0 +1,77 @@
+//! One server with several tenants, and servers that are new or were there before.
+
+use std::time::{Duration, Instant};
+
+use distlock::{LockError, LockManager};
+use testkit::RedisServer;
+
+use crate::support::{connect, server, traces};
+
+const SOON: Duration = Duration::from_secs(2);
+
+fn with_prefix(server: &RedisServer, prefix: &str) -> LockManager {
+    LockManager::builder().url(server.url()).prefix(prefix).build().unwrap()
+}
+
+#[track_caller]
+fn assert_grants_at_once(locks: &LockManager) {
+    let guard = locks.lock("tenant").wait(SOON).acquire();
+    guard.expect("a newcomer need not wait").release().unwrap();
+}
+
+#[test]
+fn locks_under_another_prefix_are_other_locks_and_had_at_once() {
+    let server = server();
+    let one = with_prefix(&server, "one:");
+    let guard = one.lock("tenant").acquire().unwrap();
+    assert_grants_at_once(&with_prefix(&server, "two:"));
+    assert!(traces(&server).contains(&"one:{tenant}".to_owned()));
+    drop(guard);
+}
+
+#[test]
+fn locks_of_another_database_are_other_locks_and_had_at_once() {
+    let server = server();
+    let locks = connect(&server);
+    let guard = locks.lock("tenant").acquire().unwrap();
+    assert_grants_at_once(&LockManager::connect(&format!("{}7", server.url())).unwrap());
+    drop(guard);
+}
+
+#[test]
+fn a_replica_that_is_promoted_before_it_ever_held_a_lock_grants_at_once() {
+    let (primary, replica) = (server(), server());
+    replica.command(&["REPLICAOF", "127.0.0.1", &primary.port().to_string()]);
+    let refused = connect(&replica).lock("tenant").wait(SOON).acquire();
+    assert!(matches!(refused, Err(LockError::Refused { .. })), "{refused:?}");
+    replica.command(&["REPLICAOF", "NO", "ONE"]);
+    assert_grants_at_once(&connect(&replica));
+}
+
+#[test]
+fn a_newcomer_to_a_server_that_was_flushed_waits_for_holds_from_before() {
+    let ttl = Duration::from_millis(800);
+    let server = server();
+    let builder = || LockManager::builder().url(server.url()).ttl(ttl);
+    let before = builder().build().unwrap();
+    let guard = before.lock("tenant").renew(false).acquire().unwrap();
+    server.command(&["FLUSHALL"]);
+    let newcomer = builder().build().unwrap();
+    let busy = newcomer.lock("tenant").try_acquire();
+    assert!(matches!(busy, Err(LockError::DataLoss { .. })), "{busy:?}");
+    let start = Instant::now();
+    let next = newcomer.lock("tenant").wait(SOON).acquire().unwrap();
+    assert!(!guard.hold().is_valid(), "granted after {:?}", start.elapsed());
+    assert!(next.fence() > guard.fence());
+}
+
+#[test]
+fn a_manager_may_be_told_not_to_wait_after_a_flush() {
+    let server = server();
+    let builder = || LockManager::builder().url(server.url()).wait_out_data_loss(false);
+    let before = builder().build().unwrap();
+    let fence = before.lock("tenant").acquire().unwrap().fence();
+    server.command(&["FLUSHALL"]);
+    let guard = before.lock("tenant").wait(SOON).acquire().unwrap();
+    assert!(guard.fence() > fence);
+}
