@@ -74,7 +74,9 @@ async fn outer_task(options: &Options) -> Result<(), LockError> {
         for _ in 0..options.calls {
             black_box(nested_task(1).await)?;
         }
-        extra.push((start.elapsed().as_secs_f64() - plain.as_secs_f64()) * 1e9 / f64::from(options.calls));
+        extra.push(
+            (start.elapsed().as_secs_f64() - plain.as_secs_f64()) * 1e9 / f64::from(options.calls),
+        );
     }
     print("async, constant key", extra);
     Ok(())

@@ -2,15 +2,13 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::driver::block_on;
 use crate::entry::{Entering, enter, leave, leave_confirmed};
 use crate::options::Options;
 use crate::output::{FromLockError, Panics, Policy, Propagate, Returns, SkipValue, Skips};
-use crate::owner::{Scope, Section};
-use crate::protocol::Loss;
+use crate::owner::Section;
 use crate::site::Site;
 use crate::{Hold, LockError, LockManager, global};
 
@@ -90,62 +88,70 @@ impl<P: Policy> Call<P> {
 
     /// Runs the body of a synchronous function.
     pub fn run(self, body: impl FnOnce() -> P::Value) -> P::Output {
-        self.perform(|_| body())
+        self.perform(|section| section.run(body))
     }
 
     /// Runs the body of a synchronous function, with its hold.
     pub fn run_with_hold(self, body: impl FnOnce(Hold) -> P::Value) -> P::Output {
-        self.perform(|section| body(section.hold()))
+        self.perform(|section| {
+            let hold = section.hold();
+            section.run(|| body(hold))
+        })
     }
 
     /// Runs the body of an async function.
     pub async fn run_async(self, body: impl AsyncFnOnce() -> P::Value) -> P::Output {
-        let section = match self.begin().await {
+        let entered = match self.begin().now() {
+            Ok(entered) => entered,
+            Err(entering) => entering.await,
+        };
+        let mut section = match entered {
             Ok(section) => section,
             Err(error) => return self.policy.failed(error),
         };
-        let ran = scope(&section, &self.options, body()).await;
-        self.finish(section, ran).await
+        let ran = section.scope(self.options.finish_when_lost, body()).await;
+        let value = match ran {
+            Ok(value) => value,
+            Err(loss) => return self.policy.failed(LockError::lost(section.lease().key(), loss)),
+        };
+        let left =
+            if self.options.confirmed { leave_confirmed(section).await } else { leave(section) };
+        self.policy.done(value, left.err())
     }
 
     /// Runs the body of an async function, with its hold.
     pub async fn run_async_with_hold(self, body: impl AsyncFnOnce(Hold) -> P::Value) -> P::Output {
-        let section = match self.begin().await {
+        let entered = match self.begin().now() {
+            Ok(entered) => entered,
+            Err(entering) => entering.await,
+        };
+        let mut section = match entered {
             Ok(section) => section,
             Err(error) => return self.policy.failed(error),
         };
-        let ran = scope(&section, &self.options, body(section.hold())).await;
-        self.finish(section, ran).await
+        let body = body(section.hold());
+        let ran = section.scope(self.options.finish_when_lost, body).await;
+        let value = match ran {
+            Ok(value) => value,
+            Err(loss) => return self.policy.failed(LockError::lost(section.lease().key(), loss)),
+        };
+        let left =
+            if self.options.confirmed { leave_confirmed(section).await } else { leave(section) };
+        self.policy.done(value, left.err())
     }
 
-    fn perform(self, body: impl FnOnce(&Section) -> P::Value) -> P::Output {
-        let section = match self.begin().block() {
+    fn perform(self, body: impl FnOnce(&mut Section) -> P::Value) -> P::Output {
+        let mut section = match self.begin().block() {
             Ok(section) => section,
             Err(error) => return self.policy.failed(error),
         };
-        let inside = section.enter();
-        let value = body(&section);
-        drop(inside);
+        let value = body(&mut section);
         let left = if self.options.confirmed {
             block_on(leave_confirmed(section))
         } else {
             leave(section)
         };
         self.policy.done(value, left.err())
-    }
-
-    async fn finish(&self, section: Section, ran: Result<P::Value, Loss>) -> P::Output {
-        match ran {
-            Err(loss) => self.policy.failed(LockError::lost(section.cell().key(), loss)),
-            Ok(value) => {
-                let left = if self.options.confirmed {
-                    leave_confirmed(section).await
-                } else {
-                    leave(section)
-                };
-                self.policy.done(value, left.err())
-            }
-        }
     }
 
     fn begin(&self) -> Entering {
@@ -157,16 +163,5 @@ impl<P: Policy> Call<P> {
             },
         };
         enter(manager, &self.key, &self.options, || Cow::Borrowed(self.site.function))
-    }
-}
-
-/// The body as a future inside the section. The outermost section of a hold watches for its loss: it drops its
-/// body, and with it all nested ones.
-fn scope<F: Future>(section: &Section, options: &Options, body: F) -> Scope<F> {
-    let frame = Arc::clone(section.frame());
-    if section.is_outermost() && !options.finish_when_lost {
-        Scope::until_lost(frame, body)
-    } else {
-        Scope::to_the_end(frame, body)
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::driver::{Asked, Mailbox, block_on};
 use crate::options::{Options, check_ttl};
-use crate::owner::{Frame, Section, current};
+use crate::owner::{Frame, Section, with_current};
 use crate::protocol::Loss;
 use crate::time::{self, Timestamp};
 use crate::{LockError, LockManager};
@@ -38,22 +38,9 @@ pub(crate) fn enter(
     options: &Options,
     function: impl FnOnce() -> Cow<'static, str>,
 ) -> Entering {
-    if let Some(here) = current()
-        && let Some((ancestor, lease)) = here.find(manager.id(), key)
-    {
-        if let Some(loss) = ancestor.cell().loss() {
-            return Entering::refused(LockError::lost(key, loss));
-        }
-        if let Some(ttl) = options.ttl {
-            lease.lengthen(ttl);
-        }
-        return match Section::try_nested(&here, &ancestor, &lease) {
-            Some(section) => Entering::Ready(Some(Ok(section))),
-            None if options.wait_by(manager) == Some(Duration::ZERO) => {
-                Entering::refused(LockError::busy_here(key, Duration::ZERO))
-            }
-            None => Entering::turn(manager, key, options, Section::nested(here, ancestor, lease)),
-        };
+    let nested = with_current(|here| reenter(manager, key, options, here?));
+    if let Some(entering) = nested {
+        return entering;
     }
     match manager.request(key, options, function()) {
         Ok((request, since)) => {
@@ -65,6 +52,34 @@ pub(crate) fn enter(
     }
 }
 
+/// The way into a hold that an ancestor of `here` has; `None` if none has it.
+fn reenter(
+    manager: &LockManager,
+    key: &str,
+    options: &Options,
+    here: &Arc<Frame>,
+) -> Option<Entering> {
+    let ancestor = here.find(manager.id(), key)?;
+    // As far as the I/O thread knows: the code around this call runs on just as much, and the outermost exit asks the
+    // clock.
+    if let Some(loss) = ancestor.lease().reported_loss() {
+        return Some(Entering::refused(LockError::lost(key, loss)));
+    }
+    if let Some(ttl) = options.ttl {
+        ancestor.lease().lengthen(ttl);
+    }
+    Some(match Section::try_nested(here, ancestor) {
+        Some(section) => Entering::Ready(Some(Ok(section))),
+        None if options.wait_by(manager) == Some(Duration::ZERO) => {
+            Entering::refused(LockError::busy_here(key, Duration::ZERO))
+        }
+        None => {
+            let turn = Section::nested(Arc::clone(here), Arc::clone(ancestor));
+            Entering::turn(manager, key, options, turn)
+        }
+    })
+}
+
 impl Entering {
     pub(crate) fn refused(error: LockError) -> Self {
         Self::Ready(Some(Err(error)))
@@ -74,7 +89,7 @@ impl Entering {
         manager: &LockManager,
         key: &str,
         options: &Options,
-        turn: impl Future<Output = Section> + Send + 'static,
+        turn: impl Future<Output = Option<Section>> + Send + 'static,
     ) -> Self {
         let key: Box<str> = key.into();
         let wait = options.wait_by(manager);
@@ -82,10 +97,10 @@ impl Entering {
         Self::Turn(Box::pin(async move {
             let since = time::now();
             let section = before(mailbox, wait.map(|wait| since.plus(wait)), turn).await;
-            let section =
-                section.ok_or_else(|| LockError::busy_here(&key, time::now().since(since)))?;
+            let busy = || LockError::busy_here(&key, time::now().since(since));
+            let section = section.ok_or_else(busy)?.ok_or_else(|| LockError::released(&key))?;
             // The hold may have been lost while the sibling ran.
-            match section.cell().loss() {
+            match section.lease().loss() {
                 Some(loss) => Err(LockError::lost(&key, loss)),
                 None => Ok(section),
             }
@@ -94,9 +109,14 @@ impl Entering {
 
     /// Waits on this thread.
     pub(crate) fn block(self) -> Result<Section, LockError> {
+        self.now().unwrap_or_else(block_on)
+    }
+
+    /// What could be said at once, or what there is to wait for.
+    pub(crate) fn now(self) -> Result<Result<Section, LockError>, Self> {
         match self {
-            Self::Ready(ready) => ready.expect("a fresh entry has its result"),
-            waiting => block_on(waiting),
+            Self::Ready(ready) => Ok(ready.expect("a fresh entry has its result")),
+            waiting => Err(waiting),
         }
     }
 }
@@ -136,7 +156,7 @@ impl Waiting {
             return Poll::Pending;
         };
         Poll::Ready(match answer {
-            Some(Ok(lease)) => Ok(Section::outermost(self.manager.id(), lease)),
+            Some(Ok(share)) => Ok(Section::outermost(self.manager.id(), share)),
             Some(Err(failure)) => {
                 let waited = time::now().since(self.since);
                 Err(LockError::from_failure(&self.key, waited, failure))
@@ -150,7 +170,7 @@ impl Waiting {
 /// Leaves a section: the loss of its hold, if it was lost, and the release, which nobody waits for.
 pub(crate) fn leave(section: Section) -> Result<(), LockError> {
     match section.loss() {
-        Some(loss) => Err(LockError::lost(section.cell().key(), loss)),
+        Some(loss) => Err(LockError::lost(section.lease().key(), loss)),
         None => Ok(()),
     }
 }
@@ -158,18 +178,18 @@ pub(crate) fn leave(section: Section) -> Result<(), LockError> {
 /// Leaves a section and waits until the server has confirmed the release. While others still share the hold
 /// there is nothing to confirm.
 pub(crate) async fn leave_confirmed(section: Section) -> Result<(), LockError> {
-    let cell = Arc::clone(section.cell());
+    let lease = Arc::clone(section.lease());
     let loss = section.loss();
-    let confirmed = match section.into_last() {
-        Some(lease) => lease.end_confirmed().await.ok().flatten(),
+    let confirmed = match section.end_confirmed() {
+        Some(answer) => answer.await.ok().flatten(),
         None => Some(true),
     };
     match (loss, confirmed) {
-        (Some(loss), _) => Err(LockError::lost(cell.key(), loss)),
+        (Some(loss), _) => Err(LockError::lost(lease.key(), loss)),
         (None, Some(true)) => Ok(()),
-        (None, Some(false)) => Err(LockError::lost(cell.key(), Loss::Gone)),
+        (None, Some(false)) => Err(LockError::lost(lease.key(), Loss::Gone)),
         (None, None) => Err(LockError::Lost {
-            key: cell.key().into(),
+            key: lease.key().into(),
             reason: "the server did not confirm the release".into(),
         }),
     }
@@ -178,7 +198,7 @@ pub(crate) async fn leave_confirmed(section: Section) -> Result<(), LockError> {
 impl Section {
     /// An outermost section looks at the clock; a nested one leaves that to it.
     fn loss(&self) -> Option<Loss> {
-        if self.is_outermost() { self.cell().loss() } else { self.cell().reported_loss() }
+        if self.is_outermost() { self.lease().loss() } else { self.lease().reported_loss() }
     }
 
     /// The frame to run in.

@@ -110,6 +110,10 @@ impl LockError {
         Self::Lost { key: key.into(), reason: loss.to_string().into() }
     }
 
+    pub(crate) fn released(key: &str) -> Self {
+        Self::Lost { key: key.into(), reason: "it was released".into() }
+    }
+
     pub(crate) fn closed(key: &str) -> Self {
         Self::Closed { key: key.into() }
     }

@@ -23,13 +23,15 @@ pub fn init(manager: LockManager) -> Result<(), LockError> {
     })
 }
 
-/// The global manager: that of [`init`], else one made from the URL in `DISTLOCK_URL`, else in `REDIS_URL`.
+/// The global manager: that of [`init`], else one made from the URL in `DISTLOCK_URL`, else in `REDIS_URL`. An empty
+/// variable counts as not set.
 ///
 /// # Errors
 /// [`LockError::Config`] if none of them is set, or if the URL makes no sense. The next call tries again.
 pub fn global() -> Result<&'static LockManager, LockError> {
     GLOBAL.get_or_try_init(|| {
-        let url = ["DISTLOCK_URL", "REDIS_URL"].iter().find_map(std::env::var_os);
+        let set = |name: &str| std::env::var_os(name).filter(|url| !url.is_empty());
+        let url = ["DISTLOCK_URL", "REDIS_URL"].iter().find_map(|name| set(name));
         match url.as_deref().map(std::ffi::OsStr::to_str) {
             Some(Some(url)) => LockManager::connect(url),
             Some(None) => Err(LockError::config("the server's URL in the environment is not UTF-8")),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::driver::block_on;
 use crate::entry::{leave, leave_confirmed};
-use crate::owner::{Scope, Section};
+use crate::owner::{Entered, Scope, Section};
 use crate::{Fence, Hold, LockError};
 
 /// A lock that is held until this is released or dropped.
@@ -55,7 +55,8 @@ impl LockGuard {
 
     /// Runs a closure as the owner: calls of the same key in it re-enter.
     pub fn enter<R>(&self, body: impl FnOnce() -> R) -> R {
-        let _inside = self.section.enter();
+        let mut frame = Some(Arc::clone(self.section.frame()));
+        let _inside = Entered::new(&mut frame);
         body()
     }
 
@@ -64,8 +65,10 @@ impl LockGuard {
     /// # Errors
     /// [`LockError::Lost`] when the hold is lost: the future is then dropped where it last waited.
     pub async fn scope<F: Future>(&self, future: F) -> Result<F::Output, LockError> {
-        let scope = Scope::until_lost(Arc::clone(self.section.frame()), future);
-        scope.await.map_err(|loss| LockError::lost(self.key(), loss))
+        let mut frame = Some(Arc::clone(self.section.frame()));
+        Scope::until_lost(&mut frame, future)
+            .await
+            .map_err(|loss| LockError::lost(self.key(), loss))
     }
 
     /// Releases the lock. With `release_confirmed` on the request it blocks until the server has said that the lock

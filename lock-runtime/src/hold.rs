@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::lease::{Lease, LeaseCell, WatchSlot};
+use crate::lease::{Lease, Share, WatchSlot};
 use crate::owner::{Entered, Frame, Scope, current as current_frame};
 use crate::{Fence, LockError};
 
@@ -44,26 +44,26 @@ impl Hold {
         Self { frame }
     }
 
-    fn cell(&self) -> &Arc<LeaseCell> {
-        self.frame.cell()
+    fn lease(&self) -> &Arc<Lease> {
+        self.frame.lease()
     }
 
     /// The key that is held, as rendered.
     #[must_use]
     pub fn key(&self) -> &str {
-        self.cell().key()
+        self.lease().key()
     }
 
     /// The fencing token of this hold; a re-entrant call shows that of the hold it re-enters.
     #[must_use]
     pub fn fence(&self) -> Fence {
-        self.cell().fence()
+        self.lease().fence()
     }
 
     /// How long the hold is still valid if nothing renews it; zero when it is over.
     #[must_use]
     pub fn remaining(&self) -> Duration {
-        if self.frame.lease().is_none() { Duration::ZERO } else { self.cell().remaining() }
+        if self.lease().is_over() { Duration::ZERO } else { self.lease().remaining() }
     }
 
     /// Whether the hold is valid at this instant, by the deadline that this process knows. A pause of the
@@ -78,12 +78,9 @@ impl Hold {
     /// # Errors
     /// [`LockError::Lost`] when the hold is over.
     pub fn check(&self) -> Result<(), LockError> {
-        match self.cell().loss() {
+        match self.lease().loss() {
             Some(loss) => Err(LockError::lost(self.key(), loss)),
-            None if self.frame.lease().is_none() => {
-                let reason = "it was released".into();
-                Err(LockError::Lost { key: self.key().into(), reason })
-            }
+            None if self.lease().is_over() => Err(LockError::released(self.key())),
             None => Ok(()),
         }
     }
@@ -93,7 +90,7 @@ impl Hold {
     /// An async function that is annotated need not watch this: its body is dropped at the next await after
     /// the loss, unless `on_lost = finish` lets it run.
     pub fn lost(&self) -> impl Future<Output = LockError> + Send + use<> {
-        Lost { cell: Arc::clone(self.cell()), slot: None }
+        Lost { lease: Arc::clone(self.lease()), slot: None }
     }
 
     /// Shares the hold with a task or thread, which `spawn` alone does not. The lock is released when the
@@ -103,11 +100,8 @@ impl Hold {
     /// [`LockError::Lost`] when the hold is over already.
     pub fn share(&self) -> Result<SharedHold, LockError> {
         self.check()?;
-        let lease = self.frame.lease().ok_or_else(|| LockError::Lost {
-            key: self.key().into(),
-            reason: "it was released".into(),
-        })?;
-        Ok(SharedHold { hold: self.clone(), lease })
+        let share = Share::of(self.lease()).ok_or_else(|| LockError::released(self.key()))?;
+        Ok(SharedHold { hold: self.clone(), share })
     }
 }
 
@@ -122,7 +116,7 @@ impl fmt::Debug for Hold {
 }
 
 struct Lost {
-    cell: Arc<LeaseCell>,
+    lease: Arc<Lease>,
     slot: WatchSlot,
 }
 
@@ -131,14 +125,14 @@ impl Future for Lost {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<LockError> {
         let this = &mut *self;
-        let lost = this.cell.poll_lost(&mut this.slot, context);
-        lost.map(|loss| LockError::lost(this.cell.key(), loss))
+        let lost = this.lease.poll_lost(&mut this.slot, context);
+        lost.map(|loss| LockError::lost(this.lease.key(), loss))
     }
 }
 
 impl Drop for Lost {
     fn drop(&mut self) {
-        self.cell.unwatch(self.slot.take());
+        self.lease.unwatch(self.slot.take());
     }
 }
 
@@ -161,7 +155,7 @@ pub struct SharedHold {
     hold: Hold,
     /// Keeps the lock.
     #[expect(dead_code, reason = "held for its destructor")]
-    lease: Arc<Lease>,
+    share: Share,
 }
 
 impl SharedHold {
@@ -173,15 +167,16 @@ impl SharedHold {
 
     /// Runs a closure inside the hold, on this thread.
     pub fn run<R>(&self, body: impl FnOnce() -> R) -> R {
-        let _inside = Entered::new(Arc::clone(&self.hold.frame));
+        let mut frame = Some(Arc::clone(&self.hold.frame));
+        let _inside = Entered::new(&mut frame);
         body()
     }
 
     /// Runs a future inside the hold; `tokio::spawn(shared.scope(work()))` is the usual form. The future runs to
     /// its end even if the hold is lost: watch [`Hold::lost`] or [`Hold::check`].
     pub async fn scope<F: Future>(self, future: F) -> F::Output {
-        let scope = Scope::to_the_end(Arc::clone(&self.hold.frame), future);
-        match scope.await {
+        let mut frame = Some(Arc::clone(&self.hold.frame));
+        match Scope::to_the_end(&mut frame, future).await {
             Ok(output) => output,
             Err(_) => unreachable!("a scope that heeds nothing ends only with its future"),
         }

@@ -1,7 +1,7 @@
 //! One process's hold of one key: its token, its end, its loss.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -14,10 +14,16 @@ use crate::protocol::Loss;
 use crate::time::{self, Timestamp};
 use crate::wire::Nonce;
 
-/// What the owner of a hold and the I/O thread both know of it.
-pub(crate) struct LeaseCell {
+/// A hold, as its owners and the I/O thread both know it.
+///
+/// It is released when its last share is gone; what is only referred to (`Arc`) tells of it and does not keep it.
+pub(crate) struct Lease {
     key: Arc<str>,
     fence: Fence,
+    nonce: Nonce,
+    mailbox: Mailbox,
+    /// How many sections and shared holds keep it. Zero is for good.
+    shares: AtomicUsize,
     /// Nanoseconds of a [`Timestamp`]. Moved by the I/O thread alone.
     valid_until: AtomicU64,
     /// 0, or a [`Loss`] in the coding of [`code`].
@@ -34,15 +40,57 @@ struct Watchers {
 /// A place among the watchers; `None` before the first poll.
 pub(crate) type WatchSlot = Option<usize>;
 
-impl LeaseCell {
-    pub(crate) fn new(key: Arc<str>, fence: Fence, valid_until: Timestamp) -> Self {
-        Self {
+impl Lease {
+    /// A new hold, with its first share.
+    pub(crate) fn granted(
+        key: Arc<str>,
+        fence: Fence,
+        nonce: Nonce,
+        valid_until: Timestamp,
+        mailbox: Mailbox,
+    ) -> (Arc<Self>, Share) {
+        let lease = Arc::new(Self {
             key,
             fence,
+            nonce,
+            mailbox,
+            shares: AtomicUsize::new(1),
             valid_until: AtomicU64::new(valid_until.as_nanos()),
             loss: AtomicU8::new(0),
             watchers: Mutex::default(),
+        });
+        (Arc::clone(&lease), Share { lease: Some(lease) })
+    }
+
+    /// Whether nobody keeps it any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.shares.load(Ordering::Acquire) == 0
+    }
+
+    /// Takes another share, to be given back with [`Self::leave`]; `false` if the hold is over.
+    #[must_use]
+    pub(crate) fn join(&self) -> bool {
+        let more = |shares: usize| (shares > 0).then_some(shares + 1);
+        self.shares.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
+    }
+
+    /// Gives a share back. The last one releases; that is sent and not waited for.
+    pub(crate) fn leave(&self) {
+        if self.shares.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.mailbox.end(self.nonce);
         }
+    }
+
+    /// The same, but the receiver hears whether the lock was still ours, or nothing if the server never said.
+    /// `None`: others still have a share.
+    pub(crate) fn leave_confirmed(&self) -> Option<oneshot::Receiver<Option<bool>>> {
+        let last = self.shares.fetch_sub(1, Ordering::AcqRel) == 1;
+        last.then(|| self.mailbox.end_confirmed(self.nonce))
+    }
+
+    /// Asks for at least this ttl from the next renewal on.
+    pub(crate) fn lengthen(&self, ttl: Duration) {
+        self.mailbox.lengthen(self.nonce, ttl);
     }
 
     pub(crate) fn key(&self) -> &str {
@@ -138,7 +186,7 @@ const fn decode(code: u8) -> Option<Loss> {
     }
 }
 
-impl fmt::Debug for LeaseCell {
+impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Lease");
         out.field("key", &self.key).field("fence", &self.fence);
@@ -146,45 +194,35 @@ impl fmt::Debug for LeaseCell {
     }
 }
 
-/// The duty to release: dropping it tells the I/O thread, which sends the release.
-pub(crate) struct Lease {
-    cell: Arc<LeaseCell>,
-    nonce: Nonce,
-    mailbox: Mailbox,
-    ended: bool,
+/// A share of a hold: dropping it gives it back.
+pub(crate) struct Share {
+    /// Taken out when the share goes over to a section.
+    lease: Option<Arc<Lease>>,
 }
 
-impl Lease {
-    pub(crate) fn new(cell: Arc<LeaseCell>, nonce: Nonce, mailbox: Mailbox) -> Self {
-        Self { cell, nonce, mailbox, ended: false }
+impl Share {
+    /// Another share of this hold, unless it is over.
+    pub(crate) fn of(lease: &Arc<Lease>) -> Option<Self> {
+        lease.join().then(|| Self { lease: Some(Arc::clone(lease)) })
     }
 
-    pub(crate) fn cell(&self) -> &Arc<LeaseCell> {
-        &self.cell
-    }
-
-    /// Asks for at least this ttl from the next renewal on.
-    pub(crate) fn lengthen(&self, ttl: Duration) {
-        self.mailbox.lengthen(self.nonce, ttl);
-    }
-
-    /// Releases; the receiver hears whether the lock was still ours, or nothing if the server never said.
-    pub(crate) fn end_confirmed(mut self) -> oneshot::Receiver<Option<bool>> {
-        self.ended = true;
-        self.mailbox.end_confirmed(self.nonce)
+    /// The hold, with the duty to [`Lease::leave`] it.
+    pub(crate) fn into_lease(mut self) -> Arc<Lease> {
+        self.lease.take().expect("a share has its lease until here")
     }
 }
 
-impl Drop for Lease {
+impl Clone for Share {
+    fn clone(&self) -> Self {
+        let lease = self.lease.as_ref().expect("a share has its lease until it is given up");
+        Self::of(lease).expect("a hold with a share is not over")
+    }
+}
+
+impl Drop for Share {
     fn drop(&mut self) {
-        if !self.ended {
-            self.mailbox.end(self.nonce);
+        if let Some(lease) = &self.lease {
+            lease.leave();
         }
-    }
-}
-
-impl fmt::Debug for Lease {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.cell.fmt(f)
     }
 }

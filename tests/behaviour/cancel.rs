@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use distlock::{LockError, LockManager, distributed_lock};
 use testkit::eventually;
+use tokio::runtime::Runtime;
 
 use crate::support::{alone, connect, server, traces};
 
@@ -59,27 +60,29 @@ fn key(random: &mut Random) -> u32 {
     random.below(16).saturating_sub(8)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn eight_thousand_futures_dropped_at_any_await_leave_nothing() {
+fn two_workers() -> Runtime {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(2).enable_all().build().unwrap()
+}
+
+#[test]
+fn eight_thousand_futures_dropped_at_any_await_leave_nothing() {
     let _machine = alone();
-    let server = server();
+    let (server, runtime) = (server(), two_workers());
     let locks = connect(&server);
     let tasks = (1..=40).map(|seed| {
         let (locks, mut random) = (locks.clone(), Random(seed * 0x9E37_79B9));
-        tokio::spawn(async move {
+        runtime.spawn(async move {
             let mut finished = 0;
             for _ in 0..200 {
-                let (key, pauses, polls) =
-                    (key(&mut random), random.below(4), random.below(10));
+                let (key, pauses, polls) = (key(&mut random), random.below(4), random.below(10));
                 finished += u32::from(drop_after(polls, work(&locks, key, pauses)).await);
             }
             finished
         })
     });
-    let mut finished = 0;
-    for task in tasks.collect::<Vec<_>>() {
-        finished += task.await.unwrap();
-    }
+    let tasks: Vec<_> = tasks.collect();
+    let finished: u32 = tasks.into_iter().map(|task| runtime.block_on(task).unwrap()).sum();
     println!("{finished} of 8000 came to their end");
     assert!((100..7900).contains(&finished), "{finished}");
     assert_no_traces(&server);
@@ -88,10 +91,8 @@ async fn eight_thousand_futures_dropped_at_any_await_leave_nothing() {
 #[test]
 fn two_thousand_tasks_aborted_at_any_time_leave_nothing() {
     let _machine = alone();
-    let server = server();
+    let (server, runtime) = (server(), two_workers());
     let locks = connect(&server);
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
     let mut random = Random(7);
     let mut tasks = Vec::new();
     for batch_number in 0..500 {

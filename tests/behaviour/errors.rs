@@ -64,7 +64,7 @@ fn a_reply_that_does_not_come_is_ambiguous_and_leaves_nothing() {
     assert!(matches!(error, LockError::Ambiguous { .. }), "{error:?}");
     server.resume();
     eventually(LIMIT, "the late grant is given back", || traces(&server).is_empty());
-    locks.lock("errors").wait(LIMIT).acquire().unwrap();
+    locks.lock("errors").wait(LIMIT).acquire().unwrap().release().unwrap();
 }
 
 #[test]
@@ -115,9 +115,8 @@ fn fill(server: &RedisServer) {
     server.command(&["CONFIG", "SET", "maxmemory", "1mb"]);
     let big = "x".repeat(256 * 1024);
     let mut connection = server.connection();
-    let full = (0..100).find_map(|number| {
-        redis::cmd("SET").arg(number).arg(&big).exec(&mut connection).err()
-    });
+    let full = (0..100)
+        .find_map(|number| redis::cmd("SET").arg(number).arg(&big).exec(&mut connection).err());
     assert_eq!(full.expect("the server is full").code(), Some("OOM"));
 }
 
@@ -136,7 +135,7 @@ fn a_full_server_refuses_new_locks_and_still_ends_old_ones() {
     held.release().expect("it was renewed");
     eventually(LIMIT, "it is released", || !traces(&server).contains(&"lock:{older}".to_owned()));
     server.command(&["CONFIG", "SET", "maxmemory", "0"]);
-    newcomer.lock("errors").wait(LIMIT).acquire().unwrap();
+    newcomer.lock("errors").wait(LIMIT).acquire().unwrap().release().unwrap();
 }
 
 #[test]
@@ -158,7 +157,17 @@ fn a_read_only_replica_is_refused() {
 #[test]
 fn a_user_without_the_rights_is_refused() {
     let server = server();
-    server.command(&["ACL", "SETUSER", "guest", "on", ">a-secret", "~*", "&*", "+@all", "-@scripting"]);
+    server.command(&[
+        "ACL",
+        "SETUSER",
+        "guest",
+        "on",
+        ">a-secret",
+        "~*",
+        "&*",
+        "+@all",
+        "-@scripting",
+    ]);
     let url = format!("redis://guest:a-secret@127.0.0.1:{}/", server.port());
     let locks = LockManager::connect(&url).unwrap();
     let error = refusal(&locks, "grant the user the rights");

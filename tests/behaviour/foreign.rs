@@ -61,7 +61,7 @@ fn a_foreign_key_that_expires_lets_the_waiter_in() {
     let server = server();
     server.command(&["SET", HOLD, "hello", "PX", "300"]);
     let locks = connect(&server);
-    locks.lock("foreign").wait(LIMIT).acquire().unwrap();
+    locks.lock("foreign").wait(LIMIT).acquire().unwrap().release().unwrap();
 }
 
 #[test]

@@ -1,1 +1,100 @@
-//! To come.
+//! What others see of a lock.
+
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use distlock::{LockError, LockManager, distributed_lock};
+
+use crate::support::{connect, inspect, server, until_free, until_waiting};
+
+#[distributed_lock("seen", manager = locks, ttl = "20s", hold = hold)]
+fn look_from_inside(locks: &LockManager) -> Result<(), LockError> {
+    let seen = inspect(locks, "seen");
+    let holder = seen.holder.expect("it is held");
+    assert_eq!(holder.fence, hold.fence());
+    assert_eq!(holder.pid, std::process::id());
+    assert!(holder.function.ends_with("inspect::look_from_inside"), "{}", holder.function);
+    assert!(!holder.host.is_empty() && holder.since <= SystemTime::now());
+    let left = seen.expires_in.expect("every hold expires");
+    assert!(left > Duration::from_secs(10) && left < Duration::from_secs(21), "{left:?}");
+    assert!(seen.waiters.is_empty() && seen.waiting == 0 && !seen.foreign);
+    Ok(())
+}
+
+#[test]
+fn the_holder_is_seen_with_its_function_and_process() {
+    let server = server();
+    let locks = connect(&server);
+    look_from_inside(&locks).unwrap();
+    until_free(&locks, "seen");
+    let seen = inspect(&locks, "seen");
+    assert!(seen.expires_in.is_none() && seen.waiters.is_empty());
+}
+
+#[distributed_lock("seen", manager = locks)]
+fn first_in_line(locks: &LockManager) -> Result<(), LockError> {
+    Ok(())
+}
+
+#[distributed_lock("seen", manager = locks)]
+fn second_in_line(locks: &LockManager) -> Result<(), LockError> {
+    Ok(())
+}
+
+#[test]
+fn waiters_are_seen_in_their_order() {
+    let server = server();
+    let (locks, others) = (connect(&server), connect(&server));
+    let guard = locks.lock("seen").acquire().unwrap();
+    thread::scope(|scope| {
+        let first = scope.spawn(|| first_in_line(&others));
+        until_waiting(&locks, "seen", 1);
+        let second = scope.spawn(|| second_in_line(&locks));
+        until_waiting(&locks, "seen", 2);
+        let third = scope.spawn(|| others.lock("seen").acquire().map(drop));
+        until_waiting(&locks, "seen", 3);
+        let seen = inspect(&others, "seen");
+        let functions: Vec<_> =
+            seen.waiters.iter().map(|waiter| waiter.function.as_str()).collect();
+        assert!(functions[0].ends_with("first_in_line"), "{functions:?}");
+        assert!(functions[1].ends_with("second_in_line"), "{functions:?}");
+        assert!(functions[2].contains("inspect.rs:"), "{functions:?}");
+        let pid = std::process::id();
+        assert!(seen.waiters.iter().all(|waiter| waiter.pid == pid));
+        guard.release().unwrap();
+        for waiter in [first, second, third] {
+            waiter.join().unwrap().unwrap();
+        }
+    });
+}
+
+#[test]
+fn an_error_names_the_holder_and_how_many_come_first() {
+    let server = server();
+    let locks = connect(&server);
+    let guard = locks.lock("seen").acquire().unwrap();
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| first_in_line(&locks));
+        until_waiting(&locks, "seen", 1);
+        let error = locks.lock("seen").wait(Duration::from_millis(50)).acquire().unwrap_err();
+        let text = error.to_string();
+        let LockError::Busy { holder: Some(holder), ahead, waited, .. } = error else {
+            panic!("{error:?}");
+        };
+        assert_eq!((holder.fence, ahead), (guard.fence(), 1));
+        assert!(waited >= Duration::from_millis(50));
+        for part in ["'seen'", "inspect.rs:", "1 waiting before", "allow a longer wait"] {
+            assert!(text.contains(part), "{text}");
+        }
+        guard.release().unwrap();
+        waiter.join().unwrap().unwrap();
+    });
+}
+
+#[test]
+fn inspection_does_not_change_what_it_looks_at() {
+    let server = server();
+    let locks = connect(&server);
+    assert!(inspect(&locks, "never asked for").holder.is_none());
+    assert!(crate::support::traces(&server).is_empty());
+}

@@ -1,1 +1,137 @@
-//! To come.
+//! How calls end: panics, shutdowns, and errors in the types of their functions.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
+use std::time::Duration;
+
+use distlock::{LockError, LockManager, current, distributed_lock};
+use testkit::free_port;
+
+use crate::support::{LIMIT, connect, server, until_free, until_waiting};
+
+#[distributed_lock("outcome", manager = locks)]
+fn fall(locks: &LockManager) -> Result<(), LockError> {
+    nested_fall(locks)
+}
+
+#[distributed_lock("outcome", manager = locks)]
+fn nested_fall(locks: &LockManager) -> Result<(), LockError> {
+    panic!("over the edge")
+}
+
+#[distributed_lock("outcome", manager = locks)]
+async fn fall_async(locks: &LockManager) -> Result<(), LockError> {
+    tokio::task::yield_now().await;
+    nested_fall(locks)
+}
+
+#[test]
+fn a_panic_releases_the_lock_and_leaves_no_owner_behind() {
+    let server = server();
+    let locks = connect(&server);
+    let fallen = catch_unwind(AssertUnwindSafe(|| fall(&locks)));
+    assert_eq!(fallen.unwrap_err().downcast_ref(), Some(&"over the edge"));
+    assert!(current().is_none());
+    locks.lock("outcome").wait(LIMIT).acquire().unwrap().release().unwrap();
+    let falling = || futures::executor::block_on(fall_async(&locks));
+    assert!(catch_unwind(AssertUnwindSafe(falling)).is_err());
+    assert!(current().is_none());
+    until_free(&locks, "outcome");
+}
+
+#[tokio::test]
+async fn a_panic_in_a_task_releases_the_lock() {
+    let server = server();
+    let locks = connect(&server);
+    let task = tokio::spawn({
+        let locks = locks.clone();
+        async move { fall_async(&locks).await }
+    });
+    assert!(task.await.unwrap_err().is_panic());
+    let next = locks.lock("outcome").wait(LIMIT);
+    next.acquire_async().await.unwrap().release().unwrap();
+}
+
+#[test]
+fn a_shutdown_releases_all_and_ends_what_goes_on() {
+    let server = server();
+    let (locks, others) = (connect(&server), connect(&server));
+    let guard = locks.lock("outcome").acquire().unwrap();
+    let foreign = others.lock("elsewhere").acquire().unwrap();
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| locks.lock("elsewhere").acquire());
+        until_waiting(&others, "elsewhere", 1);
+        locks.shutdown();
+        let end = waiter.join().unwrap();
+        assert!(matches!(end, Err(LockError::Closed { .. })), "{end:?}");
+    });
+    let seen = others.inspect("outcome").unwrap();
+    assert!(seen.holder.is_none(), "a shutdown waits for its releases");
+    assert_eq!(others.inspect("elsewhere").unwrap().waiting, 0);
+    assert!(!guard.hold().is_valid());
+    let error = guard.release().unwrap_err();
+    assert!(error.to_string().contains("shut down"), "{error}");
+    drop(foreign);
+}
+
+#[test]
+fn calls_after_a_shutdown_say_so() {
+    let server = server();
+    let locks = connect(&server);
+    locks.lock("outcome").acquire().unwrap().release().unwrap();
+    locks.clone().shutdown();
+    locks.shutdown();
+    for error in [
+        locks.lock("outcome").acquire().unwrap_err(),
+        locks.lock("outcome").try_acquire().unwrap_err(),
+        locks.inspect("outcome").unwrap_err(),
+        fall(&locks).unwrap_err(),
+    ] {
+        assert!(matches!(error, LockError::Closed { .. }), "{error:?}");
+        assert!(error.to_string().contains("make a new manager"), "{error}");
+    }
+}
+
+#[test]
+fn a_manager_that_nobody_has_any_more_releases_when_its_last_hold_is_gone() {
+    let server = server();
+    let (locks, others) = (connect(&server), connect(&server));
+    let guard = locks.lock("outcome").ttl(Duration::from_millis(300)).acquire().unwrap();
+    drop(locks);
+    thread::sleep(Duration::from_millis(600));
+    assert!(guard.hold().is_valid(), "it is still renewed");
+    guard.release().unwrap();
+    until_free(&others, "outcome");
+}
+
+#[distributed_lock("outcome", manager = locks, wait = "50ms")]
+fn in_io(locks: &LockManager) -> io::Result<u32> {
+    if locks.inspect("outcome")?.holder.is_none() {
+        return Err(io::Error::other("not held inside"));
+    }
+    Ok(7)
+}
+
+#[distributed_lock("outcome", manager = locks, wait = "50ms")]
+fn in_anyhow(locks: &LockManager) -> anyhow::Result<u32> {
+    Ok(7)
+}
+
+#[test]
+fn a_function_of_io_yields_lock_errors_of_a_fitting_kind() {
+    let server = server();
+    let locks = connect(&server);
+    assert_eq!(in_io(&locks).unwrap(), 7);
+    let guard = locks.lock("outcome").wait(LIMIT).acquire().unwrap();
+    let error = in_io(&locks).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    assert!(matches!(inner, Some(LockError::Busy { .. })), "{inner:?}");
+    let error = in_anyhow(&locks).unwrap_err();
+    assert!(matches!(error.downcast_ref(), Some(LockError::Busy { .. })), "{error:?}");
+    drop(guard);
+    let nowhere = format!("redis://127.0.0.1:{}/", free_port());
+    let error = in_io(&LockManager::connect(&nowhere).unwrap()).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::NotConnected);
+}

@@ -117,6 +117,9 @@ async fn section_async(locks: &LockManager, worker: &mut Worker) -> Result<Enter
     Ok(entered)
 }
 
+/// The answers at the entry: to the flag, and what was found.
+type Look = (Option<String>, (Option<u64>, Option<u64>, String));
+
 struct Entered {
     at: u64,
     nonce: String,
@@ -145,7 +148,6 @@ impl Worker {
         let mut look = redis::pipe();
         look.cmd("SET").arg(&["occupied", &self.name, "NX"]);
         look.cmd("MGET").arg(&["counter", "last fence", "lock:{soak}"]);
-        type Look = (Option<String>, (Option<u64>, Option<u64>, String));
         let (entered, (counter, last, hold)): Look = look.query(&mut self.connection).unwrap();
         assert!(entered.is_some(), "{} came in while another was inside", self.name);
         let fence = fence.get();

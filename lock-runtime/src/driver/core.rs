@@ -15,7 +15,7 @@ use tokio::time::{Instant, Sleep};
 use super::link::{Asker, Link, News, pause};
 use super::mailbox::{Mailbox, Message, WeakMailbox};
 use super::{Answer, InspectAnswer, exit, report};
-use crate::lease::{Lease, LeaseCell};
+use crate::lease::Lease;
 use crate::protocol::{CallError, Failure, Loss, Machine, Output, Timing};
 use crate::store::{ConnectError, Endpoint, Hello, Push};
 use crate::time::{self, Timestamp};
@@ -58,7 +58,7 @@ struct Core {
     inbox: String,
     mailbox: WeakMailbox,
     slots: HashMap<Nonce, (Arc<str>, oneshot::Sender<Answer>)>,
-    cells: HashMap<Nonce, Arc<LeaseCell>>,
+    leases: HashMap<Nonce, Arc<Lease>>,
     confirmations: HashMap<Nonce, oneshot::Sender<Option<bool>>>,
     inspections: Vec<(String, oneshot::Sender<InspectAnswer>)>,
     alarms: BTreeMap<(Timestamp, u64), oneshot::Sender<()>>,
@@ -88,7 +88,7 @@ impl Core {
             inbox: setup.inbox,
             mailbox,
             slots: HashMap::new(),
-            cells: HashMap::new(),
+            leases: HashMap::new(),
             confirmations: HashMap::new(),
             inspections: Vec::new(),
             alarms: BTreeMap::new(),
@@ -183,11 +183,11 @@ impl Core {
             }
             Message::End(nonce) => {
                 self.slots.remove(&nonce);
-                self.cells.remove(&nonce);
+                self.leases.remove(&nonce);
                 self.machine.end(now, nonce);
             }
             Message::EndConfirmed(nonce, slot) => {
-                self.cells.remove(&nonce);
+                self.leases.remove(&nonce);
                 self.confirmations.insert(nonce, slot);
                 self.machine.end(now, nonce);
             }
@@ -205,8 +205,8 @@ impl Core {
     fn shutdown(&mut self, now: Timestamp, done: Option<oneshot::Sender<()>>) {
         self.stopping.get_or_insert_default().extend(done);
         self.slots.clear();
-        for (_, cell) in self.cells.drain() {
-            cell.lose(Loss::Shutdown);
+        for (_, lease) in self.leases.drain() {
+            lease.lose(Loss::Shutdown);
         }
         self.machine.end_all(now);
     }
@@ -250,10 +250,10 @@ impl Core {
                 let Some(mailbox) = self.mailbox.upgrade() else {
                     return;
                 };
-                let cell = Arc::new(LeaseCell::new(key, fence, valid_until));
-                self.cells.insert(nonce, Arc::clone(&cell));
+                let (lease, share) = Lease::granted(key, fence, nonce, valid_until, mailbox);
+                self.leases.insert(nonce, lease);
                 // If nobody takes it, dropping it puts its release into the mailbox.
-                drop(slot.send(Ok(Lease::new(cell, nonce, mailbox))));
+                drop(slot.send(Ok(share)));
             }
             Output::Failed(nonce, failure) => {
                 if let Some((_, slot)) = self.slots.remove(&nonce) {
@@ -261,14 +261,14 @@ impl Core {
                 }
             }
             Output::Extended(nonce, valid_until) => {
-                if let Some(cell) = self.cells.get(&nonce) {
-                    cell.extend(valid_until);
+                if let Some(lease) = self.leases.get(&nonce) {
+                    lease.extend(valid_until);
                 }
             }
             Output::Lost(nonce, loss) => {
-                if let Some(cell) = self.cells.get(&nonce) {
-                    report::lost(cell, loss);
-                    cell.lose(loss);
+                if let Some(lease) = self.leases.get(&nonce) {
+                    report::lost(lease, loss);
+                    lease.lose(loss);
                 }
             }
             Output::Ended(nonce, held) => {

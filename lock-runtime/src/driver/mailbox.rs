@@ -10,13 +10,13 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
 use super::exit;
-use crate::lease::Lease;
+use crate::lease::Share;
 use crate::protocol::{Failure, Request};
 use crate::time::Timestamp;
 use crate::wire::{Inspection, Nonce};
 
 /// What became of a request: a hold, or why not.
-pub(crate) type Answer = Result<Lease, Failure>;
+pub(crate) type Answer = Result<Share, Failure>;
 /// What an inspection found, or why it could not look.
 pub(crate) type InspectAnswer = Result<Inspection, Failure>;
 

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crate::lease::LeaseCell;
+use crate::lease::Lease;
 use crate::protocol::Loss;
 use crate::wire::{Busy, Obstacle};
 
-pub(super) fn lost(cell: &LeaseCell, loss: Loss) {
-    let (key, fence) = (cell.key(), cell.fence().get());
+pub(super) fn lost(lease: &Lease, loss: Loss) {
+    let (key, fence) = (lease.key(), lease.fence().get());
     tracing::warn!(target: "distlock", key, fence, reason = %loss, "lock lost while it was held");
 }
 

@@ -10,37 +10,43 @@ thread_local! {
     static CURRENT: Cell<Option<Arc<Frame>>> = const { Cell::new(None) };
 }
 
-/// The innermost frame around the running code; none on a thread that is past its destructors.
+/// Looks at the innermost frame around the running code; there is none on a thread past its destructors.
+///
+/// The frame is out of its place meanwhile, so `look` must not run code that is not ours.
+pub(crate) fn with_current<R>(look: impl FnOnce(Option<&Arc<Frame>>) -> R) -> R {
+    let frame = swap(None);
+    let seen = look(frame.as_ref());
+    swap(frame);
+    seen
+}
+
+/// The innermost frame around the running code.
 pub(crate) fn current() -> Option<Arc<Frame>> {
-    CURRENT
-        .try_with(|current| {
-            let frame = current.take();
-            current.set(frame.clone());
-            frame
-        })
-        .ok()
-        .flatten()
+    with_current(|frame| frame.map(Arc::clone))
 }
 
 fn swap(frame: Option<Arc<Frame>>) -> Option<Arc<Frame>> {
     CURRENT.try_with(|current| current.replace(frame)).ok().flatten()
 }
 
-/// While this lives the frame is the innermost one of this thread; then the one before is again, also on panic.
-pub(crate) struct Entered {
+/// While this lives, a frame is the innermost one of this thread; then the one before is again, also on panic, and
+/// the frame is back in the slot it was lent from.
+pub(crate) struct Entered<'a> {
+    slot: &'a mut Option<Arc<Frame>>,
     before: Option<Arc<Frame>>,
     /// Belongs to the thread whose context it changed.
     not_send: PhantomData<*const ()>,
 }
 
-impl Entered {
-    pub(crate) fn new(frame: Arc<Frame>) -> Self {
-        Self { before: swap(Some(frame)), not_send: PhantomData }
+impl<'a> Entered<'a> {
+    pub(crate) fn new(slot: &'a mut Option<Arc<Frame>>) -> Self {
+        let before = swap(slot.take());
+        Self { slot, before, not_send: PhantomData }
     }
 }
 
-impl Drop for Entered {
+impl Drop for Entered<'_> {
     fn drop(&mut self) {
-        drop(swap(self.before.take()));
+        *self.slot = swap(self.before.take());
     }
 }

@@ -8,8 +8,9 @@ mod context;
 mod frame;
 mod scope;
 mod section;
+mod turn;
 
-pub(crate) use context::{Entered, current};
+pub(crate) use context::{Entered, current, with_current};
 pub(crate) use frame::Frame;
 pub(crate) use scope::Scope;
 pub(crate) use section::Section;

@@ -13,73 +13,90 @@ use crate::protocol::Loss;
 pin_project! {
     /// Polls a future, and drops it, with its frame as the innermost one. Ends early when the hold is lost, if
     /// it is to heed that: the future is then dropped, inside the frame, where it last waited.
-    pub(crate) struct Scope<F> {
-        frame: Arc<Frame>,
+    pub(crate) struct Scope<'a, F> {
+        // Empty only while it is lent to the thread's context.
+        frame: &'a mut Option<Arc<Frame>>,
         heed: Heed,
         #[pin]
         future: Option<F>,
     }
 
-    impl<F> PinnedDrop for Scope<F> {
+    impl<F> PinnedDrop for Scope<'_, F> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            if this.future.is_some() {
-                let _inside = Entered::new(Arc::clone(this.frame));
-                this.future.set(None);
+            if let Heed::Loss(slot) = this.heed
+                && let Some(frame) = this.frame
+            {
+                frame.lease().unwatch(slot.take());
             }
-            if let Heed::Loss(slot) = this.heed {
-                this.frame.cell().unwatch(slot.take());
+            if this.future.is_some() {
+                let _inside = Entered::new(this.frame);
+                this.future.set(None);
             }
         }
     }
 }
 
 /// What a scope heeds beside its future.
-pub(crate) enum Heed {
+enum Heed {
     /// Nothing.
     Nothing,
     /// The loss of the hold.
     Loss(WatchSlot),
 }
 
-impl<F: Future> Scope<F> {
+impl<'a, F: Future> Scope<'a, F> {
     /// Runs to the end, whatever becomes of the hold.
-    pub(crate) fn to_the_end(frame: Arc<Frame>, future: F) -> Self {
+    pub(crate) fn to_the_end(frame: &'a mut Option<Arc<Frame>>, future: F) -> Self {
         Self { frame, heed: Heed::Nothing, future: Some(future) }
     }
 
     /// Ends at the next await after the loss of the hold.
-    pub(crate) fn until_lost(frame: Arc<Frame>, future: F) -> Self {
+    pub(crate) fn until_lost(frame: &'a mut Option<Arc<Frame>>, future: F) -> Self {
         Self { frame, heed: Heed::Loss(None), future: Some(future) }
     }
 }
 
-impl<F: Future> Future for Scope<F> {
+impl<F: Future> Scope<'_, F> {
+    /// The loss of the hold; else the task is woken when it comes.
+    fn poll_lost(self: Pin<&mut Self>, context: &Context<'_>) -> Poll<Loss> {
+        let this = self.project();
+        match (this.heed, this.frame) {
+            (Heed::Loss(slot), Some(frame)) => frame.lease().poll_lost(slot, context),
+            _ => Poll::Pending,
+        }
+    }
+
+    /// Drops the future inside the frame.
+    fn abandon(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        let _inside = Entered::new(this.frame);
+        this.future.set(None);
+    }
+}
+
+impl<F: Future> Future for Scope<'_, F> {
     type Output = Result<F::Output, Loss>;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        let inside = Entered::new(Arc::clone(this.frame));
-        if let Heed::Loss(_) = this.heed
-            && let Some(loss) = this.frame.cell().loss()
-        {
-            this.future.set(None);
-            return Poll::Ready(Err(loss));
-        }
-        let future = this.future.as_mut().as_pin_mut().expect("polled after it was ready");
-        if let Poll::Ready(output) = future.poll(context) {
-            return Poll::Ready(Ok(output));
-        }
-        let Heed::Loss(slot) = this.heed else {
-            return Poll::Pending;
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.as_mut().project();
+        let loss = match (this.heed, &*this.frame) {
+            (Heed::Loss(_), Some(frame)) => frame.lease().loss(),
+            _ => None,
         };
-        match this.frame.cell().poll_lost(slot, context) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(loss) => {
-                this.future.set(None);
-                drop(inside);
-                Poll::Ready(Err(loss))
+        if loss.is_none() {
+            let inside = Entered::new(this.frame);
+            let future = this.future.as_pin_mut().expect("polled after it was ready");
+            let polled = future.poll(context);
+            drop(inside);
+            if let Poll::Ready(output) = polled {
+                return Poll::Ready(Ok(output));
             }
         }
+        let lost = loss.map_or_else(|| self.as_mut().poll_lost(context), Poll::Ready);
+        if lost.is_ready() {
+            self.abandon();
+        }
+        lost.map(Err)
     }
 }

@@ -2,84 +2,98 @@
 
 use std::sync::Arc;
 
-use super::context::current;
-use super::{Entered, Frame};
-use crate::lease::{Lease, LeaseCell};
-use crate::owner::frame::ManagerId;
+use tokio::sync::oneshot;
 
-/// A section that may run: its frame, its share of the hold, and for a re-entrant one its turn.
+use super::context::current;
+use super::frame::ManagerId;
+use super::{Entered, Frame, Scope};
+use crate::lease::{Lease, Share};
+
+/// A section that may run: its frame and, by that, a share of the hold; a nested one also has its ancestor's turn.
 pub(crate) struct Section {
-    frame: Arc<Frame>,
-    lease: Arc<Lease>,
-    /// The ancestor whose turn this section has.
-    ancestor: Option<Arc<Frame>>,
+    /// Taken out where the section ends.
+    frame: Option<Arc<Frame>>,
+    nested: bool,
 }
 
 impl Section {
     /// The section of a new hold, nested in whatever runs here.
-    pub(crate) fn outermost(manager: ManagerId, lease: Lease) -> Self {
-        let lease = Arc::new(lease);
-        Self { frame: Frame::new(current(), manager, &lease), lease, ancestor: None }
+    pub(crate) fn outermost(manager: ManagerId, share: Share) -> Self {
+        Self { frame: Some(Frame::new(current(), manager, share.into_lease())), nested: false }
     }
 
-    /// A section that re-enters `ancestor`'s hold, if no sibling runs under it now.
-    pub(crate) fn try_nested(
-        here: &Arc<Frame>,
-        ancestor: &Arc<Frame>,
-        lease: &Arc<Lease>,
-    ) -> Option<Self> {
-        ancestor.turn().try_acquire().ok()?.forget();
-        Some(Self::with_turn(here, ancestor, lease))
-    }
-
-    /// The same, after the siblings that asked before. Cancelled, it leaves the line.
-    pub(crate) async fn nested(here: Arc<Frame>, ancestor: Arc<Frame>, lease: Arc<Lease>) -> Self {
-        ancestor.turn().acquire().await.expect("turns are never closed").forget();
-        Self::with_turn(&here, &ancestor, &lease)
-    }
-
-    fn with_turn(here: &Arc<Frame>, ancestor: &Arc<Frame>, lease: &Arc<Lease>) -> Self {
-        Self {
-            frame: Frame::new(Some(Arc::clone(here)), ancestor.manager(), lease),
-            lease: Arc::clone(lease),
-            ancestor: Some(Arc::clone(ancestor)),
+    /// A section within `here` that re-enters the hold of `ancestor`, if no sibling runs under it now.
+    pub(crate) fn try_nested(here: &Arc<Frame>, ancestor: &Arc<Frame>) -> Option<Self> {
+        if !ancestor.turn().try_take() {
+            return None;
         }
+        Self::with_turn(here, ancestor)
+    }
+
+    /// The same, after the siblings that asked before; `None` if the hold is over by then. Cancelled, it leaves the
+    /// line.
+    pub(crate) async fn nested(here: Arc<Frame>, ancestor: Arc<Frame>) -> Option<Self> {
+        ancestor.turn().take().await;
+        Self::with_turn(&here, &ancestor)
+    }
+
+    /// Enters a hold whose turn is taken; gives it back if the hold is over.
+    fn with_turn(here: &Arc<Frame>, ancestor: &Arc<Frame>) -> Option<Self> {
+        if ancestor.lease().join() {
+            return Some(Self { frame: Some(here.child(ancestor)), nested: true });
+        }
+        ancestor.turn().give_back();
+        None
     }
 
     pub(crate) fn frame(&self) -> &Arc<Frame> {
-        &self.frame
+        self.frame.as_ref().expect("a section has its frame until its end")
     }
 
-    pub(crate) fn cell(&self) -> &Arc<LeaseCell> {
-        self.lease.cell()
+    pub(crate) fn lease(&self) -> &Arc<Lease> {
+        self.frame().lease()
     }
 
     pub(crate) fn is_outermost(&self) -> bool {
-        self.ancestor.is_none()
+        !self.nested
     }
 
-    pub(crate) fn enter(&self) -> Entered {
-        Entered::new(Arc::clone(&self.frame))
+    /// Runs a closure inside the section.
+    pub(crate) fn run<R>(&mut self, body: impl FnOnce() -> R) -> R {
+        let _inside = Entered::new(&mut self.frame);
+        body()
     }
 
-    /// The hold itself, if this was its last share: of a nested or shared one others still have theirs.
-    pub(crate) fn into_last(mut self) -> Option<Lease> {
-        let ancestor = self.ancestor.take();
-        let lease = Arc::clone(&self.lease);
-        drop(self);
-        give_back(ancestor);
-        Arc::into_inner(lease)
+    /// The future inside the section. The outermost section of a hold watches for its loss: it drops its body, and
+    /// with it all nested ones.
+    pub(crate) fn scope<F: Future>(&mut self, finish_when_lost: bool, body: F) -> Scope<'_, F> {
+        if self.nested || finish_when_lost {
+            Scope::to_the_end(&mut self.frame, body)
+        } else {
+            Scope::until_lost(&mut self.frame, body)
+        }
     }
-}
 
-fn give_back(ancestor: Option<Arc<Frame>>) {
-    if let Some(ancestor) = ancestor {
-        ancestor.turn().add_permits(1);
+    /// Ends the section; the receiver hears whether the lock was ours to the end. `None`: others still share the hold,
+    /// so there is nothing to hear.
+    pub(crate) fn end_confirmed(mut self) -> Option<oneshot::Receiver<Option<bool>>> {
+        let frame = self.frame.take()?;
+        self.give_back_turn(&frame);
+        frame.lease().leave_confirmed()
+    }
+
+    fn give_back_turn(&self, frame: &Frame) {
+        if self.nested {
+            frame.ancestor().expect("a nested section has an ancestor").turn().give_back();
+        }
     }
 }
 
 impl Drop for Section {
     fn drop(&mut self) {
-        give_back(self.ancestor.take());
+        if let Some(frame) = self.frame.take() {
+            self.give_back_turn(&frame);
+            frame.lease().leave();
+        }
     }
 }

@@ -169,7 +169,9 @@ fn a_pushed_grant_that_lasts_gets_its_full_ttl_and_a_short_one_costs_no_call() {
 fn a_renewal_goes_out_at_a_third_of_the_ttl_and_silence_never_moves_the_deadline() {
     let mut machine = holding();
     let renewal = machine.next_tick().expect("a renewal is due");
-    assert!(renewal >= at(1.0).plus(TTL / 3 * 9 / 10) && renewal <= at(1.0).plus(TTL / 3 * 11 / 10));
+    assert!(
+        renewal >= at(1.0).plus(TTL / 3 * 9 / 10) && renewal <= at(1.0).plus(TTL / 3 * 11 / 10)
+    );
     machine.tick(renewal);
     let (id, _) = sent(&mut machine);
     // The server says no, again and again; nothing is lost before the deadline.
@@ -253,7 +255,9 @@ fn a_waiter_is_heard_of_in_its_lease_and_asks_when_the_holder_should_be_over() {
     assert!(refresh < at(1.0).plus(WAITER_LEASE / 2));
     machine.tick(refresh);
     let (id, call) = sent(&mut machine);
-    assert!(matches!(&call, Call::Renew(entries) if matches!(entries[..], [Renewal::Waiter { .. }])));
+    assert!(
+        matches!(&call, Call::Renew(entries) if matches!(entries[..], [Renewal::Waiter { .. }]))
+    );
     let left = Duration::from_millis(100);
     machine.reply(refresh, id, Ok(Reply::Renewed(vec![RenewalReply::Waiting(Some(left))])));
     let ask = machine.next_tick().expect("the holder ends");
@@ -317,8 +321,10 @@ fn a_request_that_got_no_reply_is_ambiguous_and_undone() {
     let (acquire, _) = sent(&mut machine);
     machine.tick(at(1.5));
     let outputs = drain(&mut machine);
-    let [Output::Failed(_, Failure::Ambiguous), Output::Send(cancel, Call::Cancel { tombstone, .. })] =
-        &outputs[..]
+    let [
+        Output::Failed(_, Failure::Ambiguous),
+        Output::Send(cancel, Call::Cancel { tombstone, .. }),
+    ] = &outputs[..]
     else {
         panic!("{outputs:?}")
     };

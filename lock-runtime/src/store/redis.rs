@@ -23,9 +23,8 @@ const CONNECT: Duration = Duration::from_secs(2);
 const UNBOUNDED: usize = tokio::sync::Semaphore::MAX_PERMITS;
 
 /// EVALSHA names a script by the SHA-1 of its text.
-static SHA: LazyLock<[String; Script::ALL.len()]> = LazyLock::new(|| {
-    Script::ALL.map(|script| sha_of(script.text()))
-});
+static SHA: LazyLock<[String; Script::ALL.len()]> =
+    LazyLock::new(|| Script::ALL.map(|script| sha_of(script.text())));
 
 fn sha_of(text: &str) -> String {
     sha1_smol::Sha1::from(text).digest().to_string()
