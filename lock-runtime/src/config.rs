@@ -72,7 +72,7 @@ impl LockManagerBuilder {
         self
     }
 
-    /// What all keys of this library begin with. Default: `lock:`.
+    /// What all keys of this library begin with; neither white space nor braces. Default: `lock:`.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self
@@ -144,6 +144,9 @@ impl LockManagerBuilder {
             return Err(LockError::config(
                 "the margin leaves nothing of the ttl; set a smaller one",
             ));
+        }
+        if self.prefix.contains(|c: char| c.is_whitespace() || c == '{' || c == '}') {
+            return Err(LockError::config("the prefix must not contain white space or braces"));
         }
         let (kind, server) = self.endpoint()?;
         let space = Keyspace::new(self.prefix);

@@ -66,6 +66,9 @@ fn reenter(
         return Some(Entering::refused(LockError::lost(key, loss)));
     }
     if let Some(ttl) = options.ttl {
+        if let Err(error) = check_ttl(ttl) {
+            return Some(Entering::refused(error));
+        }
         ancestor.lease().lengthen(ttl);
     }
     Some(match Section::try_nested(here, ancestor) {

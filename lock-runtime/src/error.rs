@@ -18,7 +18,8 @@ use crate::wire::{Busy, Obstacle};
 /// fn worth_a_retry(error: &LockError) -> bool {
 ///     matches!(error, LockError::Busy { .. } | LockError::Unavailable { .. })
 /// }
-/// # assert!(!worth_a_retry(&LockError::Config { reason: "no URL".into() }));
+/// let error = lock_runtime::LockManager::connect("http://localhost").unwrap_err();
+/// assert!(!worth_a_retry(&error));
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]

@@ -29,7 +29,16 @@ impl Options {
 /// The shortest ttl: below it the margin and a round trip leave nothing.
 pub(crate) const SHORTEST_TTL: Duration = Duration::from_millis(10);
 
+/// The longest ttl: a crashed holder would block its key for longer than anybody waits, and the server has a bound.
+const LONGEST_TTL: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
 pub(crate) fn check_ttl(ttl: Duration) -> Result<(), LockError> {
+    if ttl > LONGEST_TTL {
+        let reason = format!(
+            "a ttl of {ttl:?} is too long; set at the most 30 days: a hold that is alive is renewed in time"
+        );
+        return Err(LockError::config(reason));
+    }
     if ttl < SHORTEST_TTL {
         let reason =
             format!("a ttl of {ttl:?} is too short to hold a lock; set at least {SHORTEST_TTL:?}");

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::Fence;
 use crate::time::Timestamp;
 use crate::wire::{Busy, Claimant, Nonce};
 
@@ -66,6 +67,8 @@ pub(super) struct Claim {
     pub(super) asked: bool,
     /// An acquire went out on a connection that died before the reply: it may still arrive.
     pub(super) stray: bool,
+    /// The highest token seen when this was first asked: what is granted is above it, or the server lost data.
+    pub(super) floor: Fence,
     /// Since when the server has answered that it cannot just now.
     pub(super) unable_since: Option<Timestamp>,
     /// A warning is owed as soon as the server has said who is in the way now.
@@ -123,7 +126,7 @@ pub(super) struct Ending {
 }
 
 impl Claim {
-    pub(super) fn new(now: Timestamp, request: Request) -> Self {
+    pub(super) fn new(now: Timestamp, floor: Fence, request: Request) -> Self {
         Self {
             request,
             asked_at: now,
@@ -132,6 +135,7 @@ impl Claim {
             busy: None,
             asked: false,
             stray: false,
+            floor,
             unable_since: None,
             warning: false,
             due: None,

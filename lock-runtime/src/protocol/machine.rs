@@ -150,7 +150,7 @@ impl Machine {
     pub fn request(&mut self, now: Timestamp, request: Request) {
         let nonce = request.nonce;
         self.longest_ttl = self.longest_ttl.max(self.timing.server_ttl(request.ttl));
-        self.claims.insert(nonce, Claim::new(now, request));
+        self.claims.insert(nonce, Claim::new(now, self.floor, request));
         self.ask(now, nonce);
         self.rearm(nonce);
     }

@@ -33,6 +33,9 @@ impl Machine {
     /// A grant that the server pushed when the holder before let go.
     pub fn granted(&mut self, now: Timestamp, nonce: Nonce, fence: Fence) {
         self.floor = self.floor.max(fence);
+        if self.is_stale(now, nonce, fence) {
+            return;
+        }
         let Some(claim) = self.claims.get_mut(&nonce) else {
             return;
         };
@@ -53,6 +56,21 @@ impl Machine {
             self.hold(now, nonce, fence, valid_until, Some(confirm_at));
         }
         self.rearm(nonce);
+    }
+
+    /// A token that is not above those seen before the request: the server lost data and did not notice. Such a grant
+    /// is given back.
+    fn is_stale(&mut self, now: Timestamp, nonce: Nonce, fence: Fence) -> bool {
+        let Some(claim) = self.claims.get(&nonce) else { return false };
+        let stale = claim.is_wanted() && fence <= claim.floor;
+        if stale {
+            let why = format!(
+                "it issued fencing token {fence}, not above {} seen before: it lost data",
+                claim.floor
+            );
+            self.fail(now, nonce, Failure::Refused(why));
+        }
+        stale
     }
 
     fn acquire_reply(
@@ -78,6 +96,9 @@ impl Machine {
     /// The server granted by reply: the full ttl was written by the call sent at `sent`.
     fn granted_at(&mut self, now: Timestamp, sent: Timestamp, nonce: Nonce, fence: Fence) {
         self.floor = self.floor.max(fence);
+        if self.is_stale(now, nonce, fence) {
+            return;
+        }
         let Some(claim) = self.claims.get_mut(&nonce) else {
             return;
         };

@@ -402,6 +402,18 @@ fn an_unreachable_server_fails_requests_after_the_outage_and_hopeless_ones_at_on
 }
 
 #[test]
+fn a_token_that_is_not_above_those_seen_before_is_refused_and_given_back() {
+    let mut machine = holding();
+    machine.request(at(2.0), request(2));
+    let (id, _) = sent(&mut machine);
+    machine.reply(at(2.1), id, granted(10));
+    assert!(matches!(
+        drain(&mut machine)[..],
+        [Output::Failed(_, Failure::Refused(_)), Output::Send(_, Call::Cancel { .. })]
+    ));
+}
+
+#[test]
 fn a_server_that_does_not_answer_is_left_and_asked_on_a_new_connection() {
     let mut machine = connected();
     machine.request(at(1.0), request(1));
@@ -464,7 +476,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     proptest::collection::vec(event, 1..80)
 }
 
-fn any_reply(what: u8, call: &Call) -> Result<Reply, CallError> {
+fn any_reply(what: u8, fence: u64, call: &Call) -> Result<Reply, CallError> {
     match (what, call) {
         (0, _) => Err(CallError::Refused("no".to_owned())),
         (1, _) => Err(CallError::NotNow("LOADING".to_owned())),
@@ -473,7 +485,7 @@ fn any_reply(what: u8, call: &Call) -> Result<Reply, CallError> {
         (4, _) => Err(CallError::Broken),
         (5, Call::Acquire(_)) => Ok(Reply::Acquire(AcquireReply::Cancelled)),
         (6..=8, Call::Acquire(_)) => busy(Some(Duration::from_millis(300))),
-        (_, Call::Acquire(_)) => granted(100),
+        (_, Call::Acquire(_)) => granted(fence),
         (even, Call::Renew(batch)) if even % 2 == 0 => {
             Ok(Reply::Renewed(batch.iter().map(|_| RenewalReply::Ask).collect()))
         }
@@ -496,7 +508,7 @@ proptest! {
         let mut machine = Machine::new(at(0.0), Timing::default(), "inbox".to_owned(), TTL);
         let (mut now, mut up) = (at(0.0), false);
         let (mut calls, mut open, mut granted_to) = (Vec::new(), Vec::new(), Vec::new());
-        let mut serial = 0_u128;
+        let (mut serial, mut fence) = (0_u128, 0_u64);
         let mut names: Vec<u128> = vec![0; 4];
         for event in events {
             match event {
@@ -514,7 +526,8 @@ proptest! {
                 }
                 Event::Answer(which, what) if !calls.is_empty() => {
                     let (id, call): (CallId, Call) = calls.remove(usize::from(which) % calls.len());
-                    let reply = any_reply(what, &call);
+                    fence += 1;
+                    let reply = any_reply(what, fence, &call);
                     if let (Ok(Reply::Acquire(AcquireReply::Granted(_))), Call::Acquire(acquire)) = (&reply, &call) {
                         granted_to.push(acquire.give.nonce);
                     }
@@ -523,7 +536,8 @@ proptest! {
                 Event::Push(who) => {
                     let nonce = Nonce::from_bits(names[usize::from(who)]);
                     granted_to.push(nonce);
-                    machine.granted(now, nonce, Fence::new(50));
+                    fence += 1;
+                    machine.granted(now, nonce, Fence::new(fence));
                 }
                 Event::Disconnect if up => {
                     up = false;

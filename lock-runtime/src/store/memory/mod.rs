@@ -31,6 +31,7 @@ pub(crate) struct MemoryEndpoint(Arc<Mutex<Store>>);
 pub(crate) struct MemoryConnection {
     store: Arc<Mutex<Store>>,
     inbox: String,
+    pushes: UnboundedSender<Push>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -54,8 +55,8 @@ impl MemoryEndpoint {
         let quarantine =
             if hello.acquainted { hello.quarantine } else { std::time::Duration::ZERO };
         store.twin.open(now_us(), hello.floor, quarantine);
-        store.inboxes.insert(hello.inbox.clone(), pushes);
-        MemoryConnection { store: Arc::clone(&self.0), inbox: hello.inbox }
+        store.inboxes.insert(hello.inbox.clone(), pushes.clone());
+        MemoryConnection { store: Arc::clone(&self.0), inbox: hello.inbox, pushes }
     }
 }
 
@@ -74,6 +75,10 @@ impl MemoryConnection {
 
 impl Drop for MemoryConnection {
     fn drop(&mut self) {
-        lock(&self.store).inboxes.remove(&self.inbox);
+        let mut store = lock(&self.store);
+        // The process may have connected again under the same name.
+        if store.inboxes.get(&self.inbox).is_some_and(|inbox| inbox.same_channel(&self.pushes)) {
+            store.inboxes.remove(&self.inbox);
+        }
     }
 }

@@ -48,7 +48,9 @@ local function next_fence()
     if not until_us then
       return nil, nil, fence
     end
-    until_us = math.min(until_us, now + math.max(quarantine, 1) * 1000)
+    -- Not the asking client's quarantine: one that waits less must not cut short what others decided. The bound
+    -- is for a server's clock that was set back.
+    until_us = math.min(until_us, now + math.max(quarantine * 1000, 3600000000))
   end
   if now < until_us then
     redis.call('SET', FENCE, string.format('wait:%.0f', until_us))

@@ -8,6 +8,9 @@ use crate::Fence;
 /// Below this a counter cannot have been seeded from a clock.
 const PLAUSIBLE: u64 = 1_000_000_000_000_000;
 
+/// How long a quarantine that another client began is believed, in microseconds.
+const LONGEST_WAIT: u64 = 3_600_000_000;
+
 #[derive(Debug, Default)]
 pub(super) enum Counter {
     #[default]
@@ -31,7 +34,7 @@ impl Counter {
                 return Ok(Fence::new(number));
             }
             Some(_) => now.saturating_add(micros(quarantine)),
-            None => self.until().min(now.saturating_add(micros(quarantine).max(1_000))),
+            None => self.until().min(now.saturating_add(micros(quarantine).max(LONGEST_WAIT))),
         };
         if now < until {
             *self = Self::Wait(until);
