@@ -30,7 +30,10 @@ end
 local value, ours = read_hold()
 local quarantined_until = nil
 if value and ours and belongs_to(value, nonce) then
-  redis.call('PEXPIRE', HOLD, ttl)
+  -- Never shorter: a late duplicate may carry a ttl from before a nested call asked for a longer one.
+  if redis.call('PTTL', HOLD) < ttl then
+    redis.call('PEXPIRE', HOLD, ttl)
+  end
   return tonumber(string.match(value, '^%S+ (%d+) '))
 end
 -- A place drawn before is kept, even if the reply that named it was lost.

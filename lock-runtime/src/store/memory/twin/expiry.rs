@@ -46,6 +46,12 @@ impl<T> Expiring<T> {
     pub(super) fn prolong(&mut self, now: Stamp, ttl: Duration) {
         self.until_ms = Some(now.millis().saturating_add(millis(ttl)));
     }
+
+    /// As [`Self::prolong`], but never to an earlier end.
+    pub(super) fn lengthen(&mut self, now: Stamp, ttl: Duration) {
+        let end = now.millis().saturating_add(millis(ttl));
+        self.until_ms = self.until_ms.map(|until| until.max(end));
+    }
 }
 
 /// The scripts' microseconds of a span that came as whole milliseconds.

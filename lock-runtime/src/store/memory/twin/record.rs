@@ -89,6 +89,13 @@ impl Record {
         }
     }
 
+    /// A request that asks again for what it holds: its TTL gets no shorter.
+    pub(super) fn reassure_hold(&mut self, now: Stamp, ttl: Duration) {
+        if let Some(hold) = &mut self.hold {
+            hold.lengthen(now, ttl);
+        }
+    }
+
     pub(super) fn renew_hold(&mut self, now: Stamp, nonce: Nonce, ttl: Duration) -> bool {
         let renewable = self.held_by(nonce) && ttl.as_millis() > 0;
         match &mut self.hold {

@@ -75,10 +75,12 @@ impl Step<'_, '_> {
         held
     }
 
-    /// The same request again: the same grant, with its full TTL.
+    /// The same request again: the same grant, with at least its full TTL.
     fn again(&mut self, ask: &Acquire) -> Option<Fence> {
-        let renewed = self.record.renew_hold(self.now, self.give.nonce, ask.ttl);
-        self.record.holder().filter(|_| renewed).map(|holder| holder.fence)
+        let holder = self.record.holder().filter(|holder| holder.nonce == self.give.nonce)?;
+        let fence = holder.fence;
+        self.record.reassure_hold(self.now, ask.ttl);
+        Some(fence)
     }
 
     /// Gives a free lock to whoever is first, perhaps to this request. The error is the end of a quarantine.
