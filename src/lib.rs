@@ -1,5 +1,79 @@
 //! Run a function under a Redis lock: annotate it, nest it freely, and its body runs one at a time in the cluster.
+//!
+//! ```
+//! use distlock::{LockError, distributed_lock};
+//!
+//! #[distributed_lock("account:{id}", wait = "5s", hold = hold)]
+//! fn withdraw(id: u64, amount: i64) -> Result<(), LockError> {
+//!     let balance = read(id)?; // the same key inside: re-enters, no round trip
+//!     write(id, balance - amount, hold.fence().get()); // a late writer is refused by its token
+//!     Ok(())
+//! }
+//!
+//! #[distributed_lock("account:{id}")]
+//! fn read(id: u64) -> Result<i64, LockError> {
+//!     Ok(100)
+//! }
+//! # fn write(id: u64, balance: i64, fence: u64) {}
+//!
+//! distlock::init(distlock::LockManager::connect("memory://")?)?; // or set DISTLOCK_URL=redis://...
+//! withdraw(7, 30)?;
+//! # Ok::<(), LockError>(())
+//! ```
+//!
+//! - [`macro@distributed_lock`] takes synchronous and async functions and methods; its page lists the options.
+//! - [`LockManager`] is the connection; [`LockManager::lock`] asks for a lock by hand and gives a [`LockGuard`].
+//! - [`current`] is the innermost [`Hold`] around the running code: key, [`Fence`], validity, loss, sharing.
+//! - [`LockError`] has one variant for each thing that a caller would do differently.
+//!
+//! # What re-enters
+//!
+//! A call re-enters if some call *around it* holds the same key under the same manager: through synchronous and async
+//! functions, across awaits and threads of a runtime. It costs no round trip, shows the same fencing token, and only the
+//! outermost exit releases. Siblings (`join!(f(), f())` inside one holder) take turns. `tokio::spawn`, threads and
+//! rayon do not inherit the hold; [`Hold::share`] hands it over.
+//!
+//! ```
+//! use distlock::{LockError, LockManager, current, distributed_lock};
+//!
+//! #[distributed_lock("import")]
+//! async fn import() -> Result<(), LockError> {
+//!     let shared = current().expect("inside a hold").share()?;
+//!     let part = tokio::spawn(shared.scope(import_part()));
+//!     part.await.expect("the part does not panic")
+//! }
+//!
+//! #[distributed_lock("import")]
+//! async fn import_part() -> Result<(), LockError> {
+//!     Ok(())
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), LockError> {
+//! distlock::init(LockManager::connect("memory://")?)?;
+//! import().await
+//! # }
+//! ```
+//!
+//! # What is promised
+//!
+//! At most one valid holder at a time, provided Redis keeps its data, its clock does not jump ahead by more than the
+//! guard, and the holder stops at its deadline. A pause of the holder can break this; each hold carries a fencing token
+//! so that your storage can reject the late writer.
+//!
+//! A hold is renewed in the background at a third of its ttl. If it is lost all the same, an async body is dropped at
+//! its next await, `hold.is_valid()` says `false`, and the function returns [`LockError::Lost`] in place of a success.
+//!
+//! # Features
+//!
+//! - `tls-rustls`, `tls-native-tls`: `rediss://` URLs.
+
+#![forbid(unsafe_code)]
+
 pub use lock_macros::distributed_lock;
 #[doc(hidden)]
 pub use lock_runtime::__private;
-pub use lock_runtime::*;
+pub use lock_runtime::{
+    Fence, Hold, Holder, Inspection, LockError, LockGuard, LockManager, LockManagerBuilder,
+    LockRequest, SharedHold, Waiter, current, global, init,
+};

@@ -1,7 +1,7 @@
 //! A process whose `main` returns right after a locked call leaves no lock behind.
 //!
-//! Without libtest, because its tests run on threads of their own: this program starts itself again, and the
-//! second one returns from `main`.
+//! Without libtest, because its tests run on threads of their own: this program starts itself
+//! again, and the second one returns from `main`.
 
 mod support;
 

@@ -12,7 +12,7 @@ use testkit::eventually;
 use crate::support::process::{Process, orders};
 use crate::support::{LIMIT, server, traces, until_free, until_held};
 
-/// The tests marked as ignored, one after another and then beside one another, all in one other process.
+/// The tests marked as ignored, one after another and then beside one another, in one process.
 #[test]
 fn one_manager_serves_every_runtime_of_a_process() {
     let server = server();

@@ -9,6 +9,7 @@ use crate::entry::{Entering, enter, leave, leave_confirmed};
 use crate::options::Options;
 use crate::output::{FromLockError, Panics, Policy, Propagate, Returns, SkipValue, Skips};
 use crate::owner::Section;
+use crate::protocol::Loss;
 use crate::site::Site;
 use crate::{Hold, LockError, LockManager, global};
 
@@ -99,51 +100,44 @@ impl<P: Policy> Call<P> {
         })
     }
 
-    /// Runs the body of an async function.
-    pub async fn run_async(self, body: impl AsyncFnOnce() -> P::Value) -> P::Output {
-        let entered = match self.begin().now() {
-            Ok(entered) => entered,
-            Err(entering) => entering.await,
-        };
-        let mut section = match entered {
-            Ok(section) => section,
-            Err(error) => return self.policy.failed(error),
-        };
-        let ran = section.scope(self.options.finish_when_lost, body()).await;
-        let value = match ran {
-            Ok(value) => value,
-            Err(loss) => return self.policy.failed(LockError::lost(section.lease().key(), loss)),
-        };
-        let left =
-            if self.options.confirmed { leave_confirmed(section).await } else { leave(section) };
-        self.policy.done(value, left.err())
+    /// Runs the body of an async function. Asks for the lock when it is called, which the attribute's output does
+    /// at its first poll; what the future keeps from then on is small, as all levels of nesting add up.
+    pub fn run_async<F>(self, body: F) -> impl Future<Output = P::Output>
+    where
+        F: AsyncFnOnce() -> P::Value,
+    {
+        let (entering, end) = (self.begin(), self.end());
+        async move {
+            let mut section = match entering.wait().await {
+                Ok(section) => section,
+                Err(error) => return end.policy.failed(*error),
+            };
+            let ran = section.scope(end.finish_when_lost, body()).await;
+            end.finish(section, ran).await
+        }
     }
 
     /// Runs the body of an async function, with its hold.
-    pub async fn run_async_with_hold(self, body: impl AsyncFnOnce(Hold) -> P::Value) -> P::Output {
-        let entered = match self.begin().now() {
-            Ok(entered) => entered,
-            Err(entering) => entering.await,
-        };
-        let mut section = match entered {
-            Ok(section) => section,
-            Err(error) => return self.policy.failed(error),
-        };
-        let body = body(section.hold());
-        let ran = section.scope(self.options.finish_when_lost, body).await;
-        let value = match ran {
-            Ok(value) => value,
-            Err(loss) => return self.policy.failed(LockError::lost(section.lease().key(), loss)),
-        };
-        let left =
-            if self.options.confirmed { leave_confirmed(section).await } else { leave(section) };
-        self.policy.done(value, left.err())
+    pub fn run_async_with_hold<F>(self, body: F) -> impl Future<Output = P::Output>
+    where
+        F: AsyncFnOnce(Hold) -> P::Value,
+    {
+        let (entering, end) = (self.begin(), self.end());
+        async move {
+            let mut section = match entering.wait().await {
+                Ok(section) => section,
+                Err(error) => return end.policy.failed(*error),
+            };
+            let body = body(section.hold());
+            let ran = section.scope(end.finish_when_lost, body).await;
+            end.finish(section, ran).await
+        }
     }
 
     fn perform(self, body: impl FnOnce(&mut Section) -> P::Value) -> P::Output {
         let mut section = match self.begin().block() {
             Ok(section) => section,
-            Err(error) => return self.policy.failed(error),
+            Err(error) => return self.policy.failed(*error),
         };
         let value = body(&mut section);
         let left = if self.options.confirmed {
@@ -163,5 +157,33 @@ impl<P: Policy> Call<P> {
             },
         };
         enter(manager, &self.key, &self.options, || Cow::Borrowed(self.site.function))
+    }
+
+    fn end(self) -> End<P> {
+        let Options { confirmed, finish_when_lost, .. } = self.options;
+        End { policy: self.policy, confirmed, finish_when_lost }
+    }
+}
+
+/// What a call has still to do when its body has run.
+struct End<P> {
+    policy: P,
+    confirmed: bool,
+    finish_when_lost: bool,
+}
+
+impl<P: Policy> End<P> {
+    async fn finish(self, section: Section, ran: Result<P::Value, Loss>) -> P::Output {
+        let value = match ran {
+            Ok(value) => value,
+            Err(loss) => return self.policy.failed(LockError::lost(section.lease().key(), loss)),
+        };
+        let left = if self.confirmed {
+            // Boxed: few calls ask for it, and the others need not have room for it.
+            Box::pin(leave_confirmed(section)).await
+        } else {
+            leave(section)
+        };
+        self.policy.done(value, left.err())
     }
 }

@@ -4,31 +4,25 @@ use std::borrow::Cow;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
 use crate::driver::{Asked, Mailbox, block_on};
 use crate::options::{Options, check_ttl};
-use crate::owner::{Frame, Section, with_current};
+use crate::owner::{Frame, ManagerId, Section, with_current};
 use crate::protocol::Loss;
 use crate::time::{self, Timestamp};
 use crate::{LockError, LockManager};
 
+/// A section, or why not. The error is boxed because every level of nested async calls has room for it.
+pub(crate) type Entered = Result<Section, Box<LockError>>;
+
 /// A section that is being waited for. Dropped before it is ready, nothing stays behind.
 pub(crate) enum Entering {
     /// It could be entered, or refused, at once.
-    Ready(Option<Result<Section, LockError>>),
-    /// The server was asked.
-    Asked(Waiting),
-    /// A sibling runs under the same hold.
-    Turn(Pin<Box<dyn Future<Output = Result<Section, LockError>> + Send>>),
-}
-
-pub(crate) struct Waiting {
-    asked: Asked,
-    key: Arc<str>,
-    since: Timestamp,
-    manager: LockManager,
+    Ready(Entered),
+    /// The server was asked, or a sibling runs under the same hold.
+    Waiting(Pin<Box<dyn Future<Output = Entered> + Send>>),
 }
 
 /// Asks for `key`: re-enters the hold of an ancestor, or sends a request. `function`: who asks, for others to read.
@@ -46,7 +40,7 @@ pub(crate) fn enter(
         Ok((request, since)) => {
             let key = Arc::clone(&request.key);
             let asked = manager.mailbox().request(request);
-            Entering::Asked(Waiting { asked, key, since, manager: manager.clone() })
+            Entering::Waiting(Box::pin(answer(asked, key, since, manager.id())))
         }
         Err(error) => Entering::refused(error),
     }
@@ -72,7 +66,7 @@ fn reenter(
         ancestor.lease().lengthen(ttl);
     }
     Some(match Section::try_nested(here, ancestor) {
-        Some(section) => Entering::Ready(Some(Ok(section))),
+        Some(section) => Entering::Ready(Ok(section)),
         None if options.wait_by(manager) == Some(Duration::ZERO) => {
             Entering::refused(LockError::busy_here(key, Duration::ZERO))
         }
@@ -85,7 +79,7 @@ fn reenter(
 
 impl Entering {
     pub(crate) fn refused(error: LockError) -> Self {
-        Self::Ready(Some(Err(error)))
+        Self::Ready(Err(Box::new(error)))
     }
 
     fn turn(
@@ -97,30 +91,45 @@ impl Entering {
         let key: Box<str> = key.into();
         let wait = options.wait_by(manager);
         let mailbox = manager.mailbox().clone();
-        Self::Turn(Box::pin(async move {
+        Self::Waiting(Box::pin(async move {
             let since = time::now();
             let section = before(mailbox, wait.map(|wait| since.plus(wait)), turn).await;
             let busy = || LockError::busy_here(&key, time::now().since(since));
             let section = section.ok_or_else(busy)?.ok_or_else(|| LockError::released(&key))?;
             // The hold may have been lost while the sibling ran.
             match section.lease().loss() {
-                Some(loss) => Err(LockError::lost(&key, loss)),
+                Some(loss) => Err(LockError::lost(&key, loss).into()),
                 None => Ok(section),
             }
         }))
     }
 
     /// Waits on this thread.
-    pub(crate) fn block(self) -> Result<Section, LockError> {
-        self.now().unwrap_or_else(block_on)
+    pub(crate) fn block(self) -> Entered {
+        match self {
+            Self::Ready(entered) => entered,
+            Self::Waiting(waiting) => block_on(waiting),
+        }
     }
 
-    /// What could be said at once, or what there is to wait for.
-    pub(crate) fn now(self) -> Result<Result<Section, LockError>, Self> {
+    /// Waits as a task.
+    pub(crate) async fn wait(self) -> Entered {
         match self {
-            Self::Ready(ready) => Ok(ready.expect("a fresh entry has its result")),
-            waiting => Err(waiting),
+            Self::Ready(entered) => entered,
+            Self::Waiting(waiting) => waiting.await,
         }
+    }
+}
+
+/// The section of a hold that was asked of the server.
+async fn answer(asked: Asked, key: Arc<str>, since: Timestamp, manager: ManagerId) -> Entered {
+    match asked.await {
+        Some(Ok(share)) => Ok(Section::outermost(manager, share)),
+        Some(Err(failure)) => {
+            let waited = time::now().since(since);
+            Err(LockError::from_failure(&key, waited, failure).into())
+        }
+        None => Err(LockError::closed(&key).into()),
     }
 }
 
@@ -139,34 +148,6 @@ async fn before<F: Future>(
         alarm.as_mut().poll(context).map(|()| None)
     })
     .await
-}
-
-impl Future for Entering {
-    type Output = Result<Section, LockError>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut *self {
-            Self::Ready(ready) => Poll::Ready(ready.take().expect("polled after it was ready")),
-            Self::Asked(waiting) => waiting.poll(context),
-            Self::Turn(turn) => turn.as_mut().poll(context),
-        }
-    }
-}
-
-impl Waiting {
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Section, LockError>> {
-        let Poll::Ready(answer) = Pin::new(&mut self.asked).poll(context) else {
-            return Poll::Pending;
-        };
-        Poll::Ready(match answer {
-            Some(Ok(share)) => Ok(Section::outermost(self.manager.id(), share)),
-            Some(Err(failure)) => {
-                let waited = time::now().since(self.since);
-                Err(LockError::from_failure(&self.key, waited, failure))
-            }
-            None => Err(LockError::closed(&self.key)),
-        })
-    }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the section ends here")]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::panic::Location;
 use std::time::Duration;
 
-use crate::entry::{Entering, enter};
+use crate::entry::{Entered, Entering, enter};
 use crate::options::Options;
 use crate::{LockError, LockGuard, LockManager};
 
@@ -84,7 +84,7 @@ impl LockRequest {
     /// See [`LockError`].
     pub async fn acquire_async(&self) -> Result<LockGuard, LockError> {
         let entering = self.enter(&self.options);
-        self.guard(entering.await)
+        self.guard(entering.wait().await)
     }
 
     /// Tries once; `None` if another has the lock or comes first.
@@ -101,7 +101,7 @@ impl LockRequest {
     /// As [`Self::try_acquire`].
     pub async fn try_acquire_async(&self) -> Result<Option<LockGuard>, LockError> {
         let entering = self.enter(&self.once());
-        not_busy(self.guard(entering.await))
+        not_busy(self.guard(entering.wait().await))
     }
 
     fn once(&self) -> Options {
@@ -112,11 +112,9 @@ impl LockRequest {
         enter(&self.manager, &self.key, options, || Cow::Owned(self.caller.to_string()))
     }
 
-    fn guard(
-        &self,
-        entered: Result<crate::owner::Section, LockError>,
-    ) -> Result<LockGuard, LockError> {
-        entered.map(|section| LockGuard::new(section, self.options.confirmed))
+    fn guard(&self, entered: Entered) -> Result<LockGuard, LockError> {
+        let section = entered.map_err(|error| *error)?;
+        Ok(LockGuard::new(section, self.options.confirmed))
     }
 }
 

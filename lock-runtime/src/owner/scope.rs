@@ -80,11 +80,11 @@ impl<F: Future> Future for Scope<'_, F> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.as_mut().project();
-        let loss = match (this.heed, &*this.frame) {
+        let known = match (this.heed, &*this.frame) {
             (Heed::Loss(_), Some(frame)) => frame.lease().loss(),
             _ => None,
         };
-        if loss.is_none() {
+        if known.is_none() {
             let inside = Entered::new(this.frame);
             let future = this.future.as_pin_mut().expect("polled after it was ready");
             let polled = future.poll(context);
@@ -93,7 +93,7 @@ impl<F: Future> Future for Scope<'_, F> {
                 return Poll::Ready(Ok(output));
             }
         }
-        let lost = loss.map_or_else(|| self.as_mut().poll_lost(context), Poll::Ready);
+        let lost = known.map_or_else(|| self.as_mut().poll_lost(context), Poll::Ready);
         if lost.is_ready() {
             self.abandon();
         }
