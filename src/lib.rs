@@ -75,5 +75,5 @@ pub use lock_macros::distributed_lock;
 pub use lock_runtime::__private;
 pub use lock_runtime::{
     Fence, Hold, Holder, Inspection, LockError, LockGuard, LockManager, LockManagerBuilder,
-    LockRequest, SharedHold, Waiter, current, global, init,
+    LockRequest, SharedHold, Waiter, current, error, global, init,
 };

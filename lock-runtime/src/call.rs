@@ -9,9 +9,9 @@ use crate::entry::{Entering, enter, leave, leave_confirmed};
 use crate::options::Options;
 use crate::output::{FromLockError, Panics, Policy, Propagate, Returns, SkipValue, Skips};
 use crate::owner::Section;
-use crate::protocol::Loss;
+use crate::run::Run;
 use crate::site::Site;
-use crate::{Hold, LockError, LockManager, global};
+use crate::{Hold, LockManager, global};
 
 /// A call of an annotated function: its site, its key, and what it sets apart from the site.
 #[derive(Debug)]
@@ -20,7 +20,8 @@ pub struct Call<P> {
     site: &'static Site,
     key: Cow<'static, str>,
     manager: Option<LockManager>,
-    options: Options,
+    /// What the call sets beside the site; boxed as few do.
+    overrides: Option<Box<Options>>,
     policy: P,
 }
 
@@ -50,7 +51,7 @@ impl<P: Policy> Call<P> {
             Some(constant) => Cow::Borrowed(constant),
             None => Cow::Owned(key.to_string()),
         };
-        Self { site, key, manager: None, options: site.options, policy }
+        Self { site, key, manager: None, overrides: None, policy }
     }
 
     /// `if_busy = skip`: tries once, unless the call says how long to wait.
@@ -58,9 +59,10 @@ impl<P: Policy> Call<P> {
     where
         P: Policy<Value = R>,
     {
-        let Self { site, key, manager, mut options, policy } = self;
-        options.wait.get_or_insert(Duration::ZERO);
-        Call { site, key, manager, options, policy: Skips::new(policy) }
+        let Self { site, key, manager, overrides, policy } = self;
+        let mut call = Call { site, key, manager, overrides, policy: Skips::new(policy) };
+        call.overrides().wait.get_or_insert(Duration::ZERO);
+        call
     }
 
     /// `manager = …`
@@ -71,19 +73,19 @@ impl<P: Policy> Call<P> {
 
     /// `ttl = …`
     pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.options.ttl = Some(ttl);
+        self.overrides().ttl = Some(ttl);
         self
     }
 
     /// `wait = …`
     pub fn wait(mut self, wait: Duration) -> Self {
-        self.options.wait = Some(wait);
+        self.overrides().wait = Some(wait);
         self
     }
 
     /// `max_hold = …`
     pub fn max_hold(mut self, max_hold: Duration) -> Self {
-        self.options.max_hold = Some(max_hold);
+        self.overrides().max_hold = Some(max_hold);
         self
     }
 
@@ -101,20 +103,12 @@ impl<P: Policy> Call<P> {
     }
 
     /// Runs the body of an async function. Asks for the lock when it is called, which the attribute's output does
-    /// at its first poll; what the future keeps from then on is small, as all levels of nesting add up.
+    /// at its first poll.
     pub fn run_async<F>(self, body: F) -> impl Future<Output = P::Output>
     where
         F: AsyncFnOnce() -> P::Value,
     {
-        let (entering, end) = (self.begin(), self.end());
-        async move {
-            let mut section = match entering.wait().await {
-                Ok(section) => section,
-                Err(error) => return end.policy.failed(*error),
-            };
-            let ran = section.scope(end.finish_when_lost, body()).await;
-            end.finish(section, ran).await
-        }
+        self.future(|_| body())
     }
 
     /// Runs the body of an async function, with its hold.
@@ -122,16 +116,17 @@ impl<P: Policy> Call<P> {
     where
         F: AsyncFnOnce(Hold) -> P::Value,
     {
-        let (entering, end) = (self.begin(), self.end());
-        async move {
-            let mut section = match entering.wait().await {
-                Ok(section) => section,
-                Err(error) => return end.policy.failed(*error),
-            };
-            let body = body(section.hold());
-            let ran = section.scope(end.finish_when_lost, body).await;
-            end.finish(section, ran).await
-        }
+        self.future(|section| body(section.hold()))
+    }
+
+    fn future<M, F>(self, make: M) -> Run<P, M, F>
+    where
+        M: FnOnce(&Section) -> F,
+        F: Future<Output = P::Value>,
+    {
+        let entering = self.begin();
+        let &Options { confirmed, finish_when_lost, .. } = self.options();
+        Run::new(entering, make, self.policy, confirmed, finish_when_lost)
     }
 
     fn perform(self, body: impl FnOnce(&mut Section) -> P::Value) -> P::Output {
@@ -140,12 +135,20 @@ impl<P: Policy> Call<P> {
             Err(error) => return self.policy.failed(*error),
         };
         let value = body(&mut section);
-        let left = if self.options.confirmed {
+        let left = if self.options().confirmed {
             block_on(leave_confirmed(section))
         } else {
             leave(section)
         };
         self.policy.done(value, left.err())
+    }
+
+    fn options(&self) -> &Options {
+        self.overrides.as_deref().unwrap_or(&self.site.options)
+    }
+
+    fn overrides(&mut self) -> &mut Options {
+        self.overrides.get_or_insert_with(|| Box::new(self.site.options))
     }
 
     fn begin(&self) -> Entering {
@@ -156,34 +159,6 @@ impl<P: Policy> Call<P> {
                 Err(error) => return Entering::refused(error),
             },
         };
-        enter(manager, &self.key, &self.options, || Cow::Borrowed(self.site.function))
-    }
-
-    fn end(self) -> End<P> {
-        let Options { confirmed, finish_when_lost, .. } = self.options;
-        End { policy: self.policy, confirmed, finish_when_lost }
-    }
-}
-
-/// What a call has still to do when its body has run.
-struct End<P> {
-    policy: P,
-    confirmed: bool,
-    finish_when_lost: bool,
-}
-
-impl<P: Policy> End<P> {
-    async fn finish(self, section: Section, ran: Result<P::Value, Loss>) -> P::Output {
-        let value = match ran {
-            Ok(value) => value,
-            Err(loss) => return self.policy.failed(LockError::lost(section.lease().key(), loss)),
-        };
-        let left = if self.confirmed {
-            // Boxed: few calls ask for it, and the others need not have room for it.
-            Box::pin(leave_confirmed(section)).await
-        } else {
-            leave(section)
-        };
-        self.policy.done(value, left.err())
+        enter(manager, &self.key, self.options(), || Cow::Borrowed(self.site.function))
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::driver::{Asked, Mailbox, block_on};
@@ -20,10 +20,12 @@ pub(crate) type Entered = Result<Section, Box<LockError>>;
 /// A section that is being waited for. Dropped before it is ready, nothing stays behind.
 pub(crate) enum Entering {
     /// It could be entered, or refused, at once.
-    Ready(Entered),
+    Ready(Option<Entered>),
     /// The server was asked, or a sibling runs under the same hold.
     Waiting(Pin<Box<dyn Future<Output = Entered> + Send>>),
 }
+
+const ONCE: &str = "an entry is looked at once";
 
 /// Asks for `key`: re-enters the hold of an ancestor, or sends a request. `function`: who asks, for others to read.
 pub(crate) fn enter(
@@ -66,7 +68,7 @@ fn reenter(
         ancestor.lease().lengthen(ttl);
     }
     Some(match Section::try_nested(here, ancestor) {
-        Some(section) => Entering::Ready(Ok(section)),
+        Some(section) => Entering::Ready(Some(Ok(section))),
         None if options.wait_by(manager) == Some(Duration::ZERO) => {
             Entering::refused(LockError::busy_here(key, Duration::ZERO))
         }
@@ -79,7 +81,7 @@ fn reenter(
 
 impl Entering {
     pub(crate) fn refused(error: LockError) -> Self {
-        Self::Ready(Err(Box::new(error)))
+        Self::Ready(Some(Err(Box::new(error))))
     }
 
     fn turn(
@@ -107,17 +109,22 @@ impl Entering {
     /// Waits on this thread.
     pub(crate) fn block(self) -> Entered {
         match self {
-            Self::Ready(entered) => entered,
+            Self::Ready(entered) => entered.expect(ONCE),
             Self::Waiting(waiting) => block_on(waiting),
         }
     }
 
-    /// Waits as a task.
-    pub(crate) async fn wait(self) -> Entered {
+    /// The section, or why not, once.
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Entered> {
         match self {
-            Self::Ready(entered) => entered,
-            Self::Waiting(waiting) => waiting.await,
+            Self::Waiting(waiting) => waiting.as_mut().poll(context),
+            Self::Ready(entered) => Poll::Ready(entered.take().expect(ONCE)),
         }
+    }
+
+    /// Waits as a task.
+    pub(crate) async fn wait(mut self) -> Entered {
+        poll_fn(|context| self.poll(context)).await
     }
 }
 
@@ -172,10 +179,7 @@ pub(crate) async fn leave_confirmed(section: Section) -> Result<(), LockError> {
         (Some(loss), _) => Err(LockError::lost(lease.key(), loss)),
         (None, Some(true)) => Ok(()),
         (None, Some(false)) => Err(LockError::lost(lease.key(), Loss::Gone)),
-        (None, None) => Err(LockError::Lost {
-            key: lease.key().into(),
-            reason: "the server did not confirm the release".into(),
-        }),
+        (None, None) => Err(LockError::unconfirmed(lease.key())),
     }
 }
 

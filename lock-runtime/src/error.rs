@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::Holder;
 use crate::protocol::{Failure, Loss};
-use crate::wire::{Busy, Obstacle};
+use crate::wire::{self, Obstacle};
 
 /// Why a lock was not had, or not kept.
 ///
@@ -16,132 +16,129 @@ use crate::wire::{Busy, Obstacle};
 /// use lock_runtime::LockError;
 ///
 /// fn worth_a_retry(error: &LockError) -> bool {
-///     matches!(error, LockError::Busy { .. } | LockError::Unavailable { .. })
+///     matches!(error, LockError::Busy(_) | LockError::Unavailable(_))
 /// }
 /// let error = lock_runtime::LockManager::connect("http://localhost").unwrap_err();
 /// assert!(!worth_a_retry(&error));
 /// ```
+///
+/// It is small, because it has its place in the return value of every locked call: what belongs to a variant is boxed.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum LockError {
     /// Somebody else had the lock for all of the time that the caller was ready to wait. Try later.
-    #[non_exhaustive]
-    Busy {
-        /// The key.
-        key: Box<str>,
-        /// Who holds it, as far as known.
-        holder: Option<Box<Holder>>,
-        /// How many waited before this request.
-        ahead: u64,
-        /// How long it waited.
-        waited: Duration,
-    },
+    Busy(Box<Busy>),
     /// The lock was held, and then was not any more while the code still ran: what it wrote may have raced with
     /// another holder, unless the storage checks the fencing token. Do not report success.
-    #[non_exhaustive]
-    Lost {
-        /// The key.
-        key: Box<str>,
-        /// How it was lost.
-        reason: Box<str>,
-    },
+    Lost(Box<Cause>),
     /// The server could not be reached. Nothing is held.
-    #[non_exhaustive]
-    Unavailable {
-        /// The key.
-        key: Box<str>,
-        /// What failed.
-        reason: Box<str>,
-    },
+    Unavailable(Box<Cause>),
     /// A request was sent and no reply came in time. If the lock was granted meanwhile it is given back in the
     /// background; the code that it was for did not run.
-    #[non_exhaustive]
-    Ambiguous {
-        /// The key.
-        key: Box<str>,
-        /// How long the reply was waited for.
-        waited: Duration,
-    },
+    Ambiguous(Box<Overdue>),
     /// The server said no: wrong password, missing right, out of memory, a read-only replica. Somebody has to
     /// mend that.
-    #[non_exhaustive]
-    Refused {
-        /// The key.
-        key: Box<str>,
-        /// What the server said.
-        reason: Box<str>,
-    },
+    Refused(Box<Cause>),
     /// A key that is not a lock stands under the lock's name. It was left as it is.
-    #[non_exhaustive]
-    ForeignKey {
-        /// The key.
-        key: Box<str>,
-        /// How long the request waited for it to go away.
-        waited: Duration,
-    },
+    ForeignKey(Box<Overdue>),
     /// The server lost its data a short while ago. Holds from before may still be valid in their processes, so
     /// nothing is granted until the longest of them is over. Try later.
-    #[non_exhaustive]
-    DataLoss {
-        /// The key.
-        key: Box<str>,
-        /// When locks are granted again, if the server said.
-        left: Option<Duration>,
-    },
-    /// The settings make no sense, or there are none.
-    #[non_exhaustive]
-    Config {
-        /// What is wrong, and what to write.
-        reason: Box<str>,
-    },
-    /// The manager was shut down.
-    #[non_exhaustive]
-    Closed {
-        /// The key.
-        key: Box<str>,
-    },
+    DataLoss(Box<DataLoss>),
+    /// The settings make no sense, or there are none: what is wrong, and what to write.
+    Config(Box<str>),
+    /// The manager was shut down. The key that was asked for.
+    Closed(Box<str>),
+}
+
+/// Who had a lock, and for how long it was waited for.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Busy {
+    /// The key.
+    pub key: Box<str>,
+    /// Who holds it, as far as known.
+    pub holder: Option<Holder>,
+    /// How many waited before this request.
+    pub ahead: u64,
+    /// How long it waited.
+    pub waited: Duration,
+}
+
+/// Why something went wrong with a lock.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Cause {
+    /// The key.
+    pub key: Box<str>,
+    /// What happened, or what the server said.
+    pub reason: Box<str>,
+}
+
+/// How long something was waited for that did not happen.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Overdue {
+    /// The key.
+    pub key: Box<str>,
+    /// How long.
+    pub waited: Duration,
+}
+
+/// When a server that lost its data grants locks again.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct DataLoss {
+    /// The key.
+    pub key: Box<str>,
+    /// In how long, if the server said.
+    pub left: Option<Duration>,
 }
 
 impl LockError {
     pub(crate) fn config(reason: impl Into<Box<str>>) -> Self {
-        Self::Config { reason: reason.into() }
+        Self::Config(reason.into())
     }
 
     pub(crate) fn lost(key: &str, loss: Loss) -> Self {
-        Self::Lost { key: key.into(), reason: loss.to_string().into() }
+        Self::Lost(Cause::new(key, loss.to_string()).into())
     }
 
     pub(crate) fn released(key: &str) -> Self {
-        Self::Lost { key: key.into(), reason: "it was released".into() }
+        Self::Lost(Cause::new(key, "it was released").into())
+    }
+
+    pub(crate) fn unconfirmed(key: &str) -> Self {
+        Self::Lost(Cause::new(key, "the server did not confirm the release").into())
     }
 
     pub(crate) fn closed(key: &str) -> Self {
-        Self::Closed { key: key.into() }
+        Self::Closed(key.into())
     }
 
     /// A busy lock whose holder is the caller's own process.
     pub(crate) fn busy_here(key: &str, waited: Duration) -> Self {
-        Self::Busy { key: key.into(), holder: None, ahead: 0, waited }
+        Self::Busy(Box::new(Busy { key: key.into(), holder: None, ahead: 0, waited }))
     }
 
     pub(crate) fn from_failure(key: &str, waited: Duration, failure: Failure) -> Self {
-        let key = key.into();
         match failure {
             Failure::Busy(busy) => Self::from_busy(key, waited, busy),
-            Failure::Unavailable(reason) => Self::Unavailable { key, reason: reason.into() },
-            Failure::Ambiguous => Self::Ambiguous { key, waited },
-            Failure::Refused(reason) => Self::Refused { key, reason: reason.into() },
+            Failure::Unavailable(reason) => Self::Unavailable(Cause::new(key, reason).into()),
+            Failure::Ambiguous => Self::Ambiguous(Overdue::new(key, waited).into()),
+            Failure::Refused(reason) => Self::Refused(Cause::new(key, reason).into()),
         }
     }
 
-    fn from_busy(key: Box<str>, waited: Duration, busy: Busy) -> Self {
+    fn from_busy(key: &str, waited: Duration, busy: wire::Busy) -> Self {
         match busy.obstacle {
             Obstacle::Holder(holder) => {
-                let holder = holder.map(|holder| Box::new(Holder::from(*holder)));
-                Self::Busy { key, holder, ahead: busy.ahead, waited }
+                let holder = holder.map(|holder| Holder::from(*holder));
+                Self::Busy(Box::new(Busy { key: key.into(), holder, ahead: busy.ahead, waited }))
             }
-            Obstacle::ForeignKey => Self::ForeignKey { key, waited },
-            Obstacle::DataLoss => Self::DataLoss { key, left: busy.left },
+            Obstacle::ForeignKey => Self::ForeignKey(Overdue::new(key, waited).into()),
+            Obstacle::DataLoss => {
+                Self::DataLoss(Box::new(DataLoss { key: key.into(), left: busy.left }))
+            }
         }
     }
 
@@ -149,60 +146,60 @@ impl LockError {
     #[must_use]
     pub fn key(&self) -> Option<&str> {
         match self {
-            Self::Busy { key, .. }
-            | Self::Lost { key, .. }
-            | Self::Unavailable { key, .. }
-            | Self::Ambiguous { key, .. }
-            | Self::Refused { key, .. }
-            | Self::ForeignKey { key, .. }
-            | Self::DataLoss { key, .. }
-            | Self::Closed { key } => Some(key),
-            Self::Config { .. } => None,
+            Self::Busy(busy) => Some(&busy.key),
+            Self::Lost(cause) | Self::Unavailable(cause) | Self::Refused(cause) => Some(&cause.key),
+            Self::Ambiguous(overdue) | Self::ForeignKey(overdue) => Some(&overdue.key),
+            Self::DataLoss(loss) => Some(&loss.key),
+            Self::Closed(key) => Some(key),
+            Self::Config(_) => None,
         }
+    }
+}
+
+impl Cause {
+    fn new(key: &str, reason: impl Into<Box<str>>) -> Self {
+        Self { key: key.into(), reason: reason.into() }
+    }
+}
+
+impl Overdue {
+    fn new(key: &str, waited: Duration) -> Self {
+        Self { key: key.into(), waited }
     }
 }
 
 impl fmt::Display for LockError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Busy { key, holder, ahead, waited } => {
-                busy(f, key, holder.as_deref(), *ahead, *waited)
+            Self::Busy(busy) => busy.fmt(f),
+            Self::Lost(cause) => cause.because(
+                f,
+                "was lost while it was held",
+                "check what was written, and have the storage refuse old fencing tokens",
+            ),
+            Self::Unavailable(cause) => cause.because(
+                f,
+                "is unavailable",
+                "check that the Redis server runs and can be reached",
+            ),
+            Self::Refused(cause) => {
+                cause.because(f, "was refused by the server", remedy(&cause.reason))
             }
-            Self::Lost { key, reason } => write!(
+            Self::Ambiguous(overdue) => write!(
                 f,
-                "lock '{key}' was lost while it was held: {reason}; check what was written, and have the \
-                 storage refuse old fencing tokens"
+                "lock '{}': no reply within {:.1?}; nothing ran, and a late grant is given back in the background; \
+                 try again, or allow a longer wait",
+                overdue.key, overdue.waited
             ),
-            Self::Unavailable { key, reason } => write!(
+            Self::ForeignKey(overdue) => write!(
                 f,
-                "lock '{key}' is unavailable: {reason}; check that the Redis server runs and can be reached"
+                "lock '{}': a key that is not a lock stands under its name and did not go away in {:.1?}; delete \
+                 or rename that key, or set another prefix",
+                overdue.key, overdue.waited
             ),
-            Self::Ambiguous { key, waited } => write!(
-                f,
-                "lock '{key}': no reply within {waited:.1?}; nothing ran, and a late grant is given back in \
-                 the background; try again, or allow a longer wait"
-            ),
-            Self::Refused { key, reason } => {
-                write!(f, "lock '{key}' was refused by the server: {reason}; {}", remedy(reason))
-            }
-            Self::ForeignKey { key, waited } => write!(
-                f,
-                "lock '{key}': a key that is not a lock stands under its name and did not go away in \
-                 {waited:.1?}; delete or rename that key, or set another prefix"
-            ),
-            Self::DataLoss { key, left } => {
-                write!(
-                    f,
-                    "lock '{key}' is not granted because the server lost its data and older holds may "
-                )?;
-                f.write_str("still be valid in their processes; try again ")?;
-                match left {
-                    Some(left) => write!(f, "in {left:.1?}"),
-                    None => f.write_str("later"),
-                }
-            }
-            Self::Config { reason } => f.write_str(reason),
-            Self::Closed { key } => {
+            Self::DataLoss(loss) => loss.fmt(f),
+            Self::Config(reason) => f.write_str(reason),
+            Self::Closed(key) => {
                 write!(
                     f,
                     "lock '{key}' was asked of a manager that was shut down; make a new manager"
@@ -212,22 +209,39 @@ impl fmt::Display for LockError {
     }
 }
 
-fn busy(
-    f: &mut fmt::Formatter<'_>,
-    key: &str,
-    holder: Option<&Holder>,
-    ahead: u64,
-    waited: Duration,
-) -> fmt::Result {
-    write!(f, "lock '{key}' is busy after {waited:.1?}: ")?;
-    match holder {
-        Some(holder) => write!(f, "held by {holder}")?,
-        None => f.write_str("another call has it or comes first")?,
+impl Cause {
+    fn because(&self, f: &mut fmt::Formatter<'_>, what: &str, way_out: &str) -> fmt::Result {
+        write!(f, "lock '{}' {what}: {}; {way_out}", self.key, self.reason)
     }
-    if ahead > 0 {
-        write!(f, ", {ahead} waiting before this call")?;
+}
+
+impl fmt::Display for Busy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "lock '{}' is busy after {:.1?}: ", self.key, self.waited)?;
+        match &self.holder {
+            Some(holder) => write!(f, "held by {holder}")?,
+            None => f.write_str("another call has it or comes first")?,
+        }
+        if self.ahead > 0 {
+            write!(f, ", {} waiting before this call", self.ahead)?;
+        }
+        f.write_str("; try again later, or allow a longer wait")
     }
-    f.write_str("; try again later, or allow a longer wait")
+}
+
+impl fmt::Display for DataLoss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "lock '{}' is not granted because the server lost its data and older holds may still be valid in \
+             their processes; try again ",
+            self.key
+        )?;
+        match self.left {
+            Some(left) => write!(f, "in {left:.1?}"),
+            None => f.write_str("later"),
+        }
+    }
 }
 
 /// What to do about an answer of the server, by its code.
@@ -254,13 +268,13 @@ impl From<LockError> for std::io::Error {
     fn from(error: LockError) -> Self {
         use std::io::ErrorKind;
         let kind = match &error {
-            LockError::Busy { .. } | LockError::DataLoss { .. } => ErrorKind::WouldBlock,
-            LockError::Ambiguous { .. } => ErrorKind::TimedOut,
-            LockError::Unavailable { .. } => ErrorKind::NotConnected,
-            LockError::Refused { .. } => ErrorKind::PermissionDenied,
-            LockError::ForeignKey { .. } => ErrorKind::AlreadyExists,
-            LockError::Config { .. } => ErrorKind::InvalidInput,
-            LockError::Lost { .. } | LockError::Closed { .. } => ErrorKind::Other,
+            LockError::Busy(_) | LockError::DataLoss(_) => ErrorKind::WouldBlock,
+            LockError::Ambiguous(_) => ErrorKind::TimedOut,
+            LockError::Unavailable(_) => ErrorKind::NotConnected,
+            LockError::Refused(_) => ErrorKind::PermissionDenied,
+            LockError::ForeignKey(_) => ErrorKind::AlreadyExists,
+            LockError::Config(_) => ErrorKind::InvalidInput,
+            LockError::Lost(_) | LockError::Closed(_) => ErrorKind::Other,
         };
         Self::new(kind, error)
     }

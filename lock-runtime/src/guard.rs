@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::driver::block_on;
 use crate::entry::{leave, leave_confirmed};
-use crate::owner::{Entered, Scope, Section};
+use crate::owner::{Entered, Heed, Scope, Section};
 use crate::{Fence, Hold, LockError};
 
 /// A lock that is held until this is released or dropped.
@@ -65,8 +65,8 @@ impl LockGuard {
     /// # Errors
     /// [`LockError::Lost`] when the hold is lost: the future is then dropped where it last waited.
     pub async fn scope<F: Future>(&self, future: F) -> Result<F::Output, LockError> {
-        let mut frame = Some(Arc::clone(self.section.frame()));
-        Scope::until_lost(&mut frame, future)
+        let frame = Some(Arc::clone(self.section.frame()));
+        Scope::new(frame, Heed::LOSS, future)
             .await
             .map_err(|loss| LockError::lost(self.key(), loss))
     }

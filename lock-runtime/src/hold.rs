@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::lease::{Lease, Share, WatchSlot};
-use crate::owner::{Entered, Frame, Scope, current as current_frame};
+use crate::owner::{Entered, Frame, Heed, Scope, current as current_frame};
 use crate::{Fence, LockError};
 
 /// A hold of a lock, seen from the code that runs under it. Cheap to clone; a clone does not keep the lock.
@@ -175,8 +175,8 @@ impl SharedHold {
     /// Runs a future inside the hold; `tokio::spawn(shared.scope(work()))` is the usual form. The future runs to
     /// its end even if the hold is lost: watch [`Hold::lost`] or [`Hold::check`].
     pub async fn scope<F: Future>(self, future: F) -> F::Output {
-        let mut frame = Some(Arc::clone(&self.hold.frame));
-        match Scope::to_the_end(&mut frame, future).await {
+        let frame = Some(Arc::clone(&self.hold.frame));
+        match Scope::new(frame, Heed::Nothing, future).await {
             Ok(output) => output,
             Err(_) => unreachable!("a scope that heeds nothing ends only with its future"),
         }

@@ -10,7 +10,7 @@
 //! - `driver`: the I/O thread that runs the protocol over a store.
 //! - `owner`: the chain of holds around the running code. Nothing of Redis.
 //! - `entry`: the way into a section and out of it.
-//! - `lock`, `guard`, `hold`, `call`, `output`, `site`: what users and the attribute call.
+//! - `lock`, `guard`, `hold`, `call`, `run`, `output`, `site`: what users and the attribute call.
 //! - `config`, `manager`, `global`, `inspect`, `error`: the settings and the frame around it all.
 
 #![forbid(unsafe_code)]
@@ -19,7 +19,7 @@ mod call;
 mod config;
 mod driver;
 mod entry;
-mod error;
+pub mod error;
 mod fence;
 mod global;
 mod guard;
@@ -32,6 +32,7 @@ mod options;
 mod output;
 mod owner;
 mod protocol;
+mod run;
 mod site;
 mod store;
 mod time;

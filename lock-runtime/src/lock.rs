@@ -121,7 +121,7 @@ impl LockRequest {
 fn not_busy(guard: Result<LockGuard, LockError>) -> Result<Option<LockGuard>, LockError> {
     match guard {
         Ok(guard) => Ok(Some(guard)),
-        Err(LockError::Busy { .. }) => Ok(None),
+        Err(LockError::Busy(_)) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -182,7 +182,7 @@ impl<P: Policy> Policy for Skips<P> {
 
     fn failed(&self, error: LockError) -> P::Output {
         match error {
-            LockError::Busy { .. } => self.inner.done((self.skipped)(), None),
+            LockError::Busy(_) => self.inner.done((self.skipped)(), None),
             error => self.inner.failed(error),
         }
     }

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::context::current;
 use super::frame::ManagerId;
-use super::{Entered, Frame, Scope};
+use super::{Entered, Frame, Heed, Slot};
 use crate::lease::{Lease, Share};
 
 /// A section that may run: its frame and, by that, a share of the hold; a nested one also has its ancestor's turn.
@@ -64,14 +64,10 @@ impl Section {
         body()
     }
 
-    /// The future inside the section. The outermost section of a hold watches for its loss: it drops its body, and
-    /// with it all nested ones.
-    pub(crate) fn scope<F: Future>(&mut self, finish_when_lost: bool, body: F) -> Scope<'_, F> {
-        if self.nested || finish_when_lost {
-            Scope::to_the_end(&mut self.frame, body)
-        } else {
-            Scope::until_lost(&mut self.frame, body)
-        }
+    /// What the section's body heeds, if it is a future. The outermost section of a hold watches for its loss: it drops
+    /// its body, and with it all nested ones.
+    pub(crate) fn heed(&self, finish_when_lost: bool) -> Heed {
+        if self.nested || finish_when_lost { Heed::Nothing } else { Heed::LOSS }
     }
 
     /// Ends the section; the receiver hears whether the lock was ours to the end. `None`: others still share the hold,
@@ -86,6 +82,12 @@ impl Section {
         if self.nested {
             frame.ancestor().expect("a nested section has an ancestor").turn().give_back();
         }
+    }
+}
+
+impl Slot for Section {
+    fn slot(&mut self) -> &mut Option<Arc<Frame>> {
+        &mut self.frame
     }
 }
 
