@@ -42,6 +42,8 @@ pub(crate) fn start(setup: Setup) -> std::io::Result<Mailbox> {
     Ok(mailbox)
 }
 
+/// How long this thread looks for more work before it sleeps: about a round trip and a short section. Waking a
+/// thread costs more than the lock itself; this is what keeps a pair below two plain round trips.
 const SPIN: std::time::Duration = std::time::Duration::from_micros(50);
 
 struct Core {
@@ -68,7 +70,12 @@ struct Core {
     stopping: Option<Vec<oneshot::Sender<()>>>,
     timer: Pin<Box<Sleep>>,
     armed: Timestamp,
+    /// Until when this thread looks for work before it sleeps.
     spin_until: Timestamp,
+    /// Calls that are to be sent.
+    batch: Vec<(Asker, Call)>,
+    /// Whether the batch was kept for a turn already.
+    kept: bool,
 }
 
 impl Core {
@@ -98,6 +105,8 @@ impl Core {
             timer: Box::pin(tokio::time::sleep_until(Instant::now())),
             armed: Timestamp::ZERO,
             spin_until: Timestamp::ZERO,
+            batch: Vec::new(),
+            kept: false,
         };
         core.link = core.connecting();
         core
@@ -110,7 +119,7 @@ impl Core {
     /// One turn: take in all there is, do what follows, send it, sleep until there is more.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         loop {
-            let mut busy = self.poll_messages(context);
+            let mut busy = self.take_messages();
             busy |= self.poll_pushes(context);
             busy |= self.poll_link(context);
             let now = time::now();
@@ -118,7 +127,8 @@ impl Core {
                 self.machine.tick(now);
                 self.ring(now);
             }
-            busy |= self.do_outputs(now, context);
+            busy |= self.do_outputs(now);
+            busy |= self.send(now, context);
             self.answer_flushes();
             if self.is_done() {
                 return Poll::Ready(());
@@ -126,23 +136,32 @@ impl Core {
             busy |= self.poll_timer(context);
             if busy {
                 self.spin_until = now.plus(SPIN);
-            } else {
-                if now < self.spin_until {
-                    let mut turn = pin!(tokio::task::yield_now());
-                    let _ = turn.as_mut().poll(context);
-                }
+            } else if now < self.spin_until {
+                let mut turn = pin!(tokio::task::yield_now());
+                let _ = turn.as_mut().poll(context);
+                return Poll::Pending;
+            } else if !self.poll_message(context) {
                 return Poll::Pending;
             }
         }
     }
 
-    fn poll_messages(&mut self, context: &mut Context<'_>) -> bool {
+    /// Takes messages without asking to be woken for more: as long as this thread looks for them by itself, callers
+    /// need not spend a system call on waking it.
+    fn take_messages(&mut self) -> bool {
         let mut any = false;
-        while let Poll::Ready(Some(message)) = self.messages.poll_recv(context) {
+        while let Ok(message) = self.messages.try_recv() {
             self.message(message);
             any = true;
         }
         any
+    }
+
+    /// The last look before sleep; from here on a message wakes this thread.
+    fn poll_message(&mut self, context: &mut Context<'_>) -> bool {
+        let Poll::Ready(Some(message)) = self.messages.poll_recv(context) else { return false };
+        self.message(message);
+        true
     }
 
     fn poll_pushes(&mut self, context: &mut Context<'_>) -> bool {
@@ -211,15 +230,14 @@ impl Core {
         self.machine.end_all(now);
     }
 
-    /// Does what the machine wants done. Calls of one turn go out as one batch.
-    fn do_outputs(&mut self, now: Timestamp, context: &mut Context<'_>) -> bool {
-        let (mut batch, mut any) = (Vec::new(), false);
+    /// Does what the machine wants done; its calls gather in the batch.
+    fn do_outputs(&mut self, now: Timestamp) -> bool {
+        let mut any = false;
         while let Some(output) = self.machine.poll_output() {
             match output {
-                Output::Send(id, call) => batch.push((Asker::Machine(id), call)),
+                Output::Send(id, call) => self.batch.push((Asker::Machine(id), call)),
                 Output::Reconnect => {
-                    self.link = self.connecting();
-                    batch.clear();
+                    self.reconnect();
                     // The new attempt has to be polled once, or nothing would wake this thread for it.
                     any = true;
                 }
@@ -229,16 +247,32 @@ impl Core {
         if matches!(self.link, Link::Up(..)) {
             let limit = 100;
             let inspections = self.inspections.drain(..);
-            batch.extend(
+            self.batch.extend(
                 inspections
                     .map(|(key, slot)| (Asker::Inspector(slot), Call::Inspect { key, limit })),
             );
         }
-        if !batch.is_empty() {
-            self.link.send(batch, context);
-            any = true;
-        }
         any
+    }
+
+    /// Sends the batch. A release that comes alone is kept for one turn while this thread is awake anyway: the next
+    /// acquire of the same caller is often a microsecond behind, and both then cost the server one read.
+    fn send(&mut self, now: Timestamp, context: &mut Context<'_>) -> bool {
+        let is_end = |call: &Call| matches!(call, Call::Release(_) | Call::Cancel { .. });
+        let only_ends = self.batch.iter().all(|(_, call)| is_end(call));
+        if self.batch.is_empty() || (only_ends && !self.kept && now < self.spin_until) {
+            self.kept = !self.batch.is_empty();
+            return false;
+        }
+        self.kept = false;
+        self.link.send(std::mem::take(&mut self.batch), context);
+        true
+    }
+
+    /// Leaves the connection with all that was to be sent on it, and makes another.
+    fn reconnect(&mut self) {
+        self.batch.clear();
+        self.link = self.connecting();
     }
 
     fn tell(&mut self, now: Timestamp, output: Output) {
@@ -344,7 +378,7 @@ impl Core {
         if matches!(self.link, Link::Up(..)) {
             tracing::debug!(target: "distlock", because, "connection lost");
             self.machine.disconnected(time::now(), because);
-            self.link = self.connecting();
+            self.reconnect();
         }
     }
 

@@ -20,6 +20,7 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
+    #[inline]
     pub(super) fn new(
         parent: Option<Arc<Self>>,
         manager: ManagerId,
@@ -49,6 +50,7 @@ impl Frame {
     }
 
     /// The innermost frame of the chain around this one that shares its hold: whose turn a nested section has.
+    #[inline]
     pub(super) fn ancestor(&self) -> Option<&Arc<Self>> {
         let shares_hold = |frame: &Self| Arc::ptr_eq(&frame.lease, &self.lease);
         self.parent.as_ref()?.outwards().find(|frame| shares_hold(frame))

@@ -99,14 +99,19 @@ impl<S: Slot, F> Scope<S, F> {
         lost
     }
 
-    /// Polls the future inside the frame.
+    /// Polls the future inside the frame, and drops it there when it is ready.
     fn poll_inside(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output>
     where
         F: Future,
     {
-        let this = self.project();
+        let mut this = self.project();
         let _inside = this.owner.as_mut().map(|owner| Entered::new(owner.slot()));
-        this.future.as_pin_mut().expect("polled after it was ready").poll(context)
+        let future = this.future.as_mut().as_pin_mut().expect("polled after it was ready");
+        let polled = future.poll(context);
+        if polled.is_ready() {
+            this.future.set(None);
+        }
+        polled
     }
 }
 

@@ -23,6 +23,7 @@ impl Section {
     }
 
     /// A section within `here` that re-enters the hold of `ancestor`, if no sibling runs under it now.
+    #[inline]
     pub(crate) fn try_nested(here: &Arc<Frame>, ancestor: &Arc<Frame>) -> Option<Self> {
         if !ancestor.turn().try_take() {
             return None;
@@ -38,6 +39,7 @@ impl Section {
     }
 
     /// Enters a hold whose turn is taken; gives it back if the hold is over.
+    #[inline]
     fn with_turn(here: &Arc<Frame>, ancestor: &Arc<Frame>) -> Option<Self> {
         if ancestor.lease().join() {
             return Some(Self { frame: Some(here.child(ancestor)), nested: true });
@@ -78,6 +80,7 @@ impl Section {
         frame.lease().leave_confirmed()
     }
 
+    #[inline]
     fn give_back_turn(&self, frame: &Frame) {
         if self.nested {
             frame.ancestor().expect("a nested section has an ancestor").turn().give_back();
