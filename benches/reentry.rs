@@ -24,6 +24,7 @@ struct Options {
 }
 
 #[inline(never)]
+#[expect(clippy::unnecessary_wraps, reason = "the twin of a function that can fail")]
 fn plain(number: u64) -> Result<u64, LockError> {
     Ok(black_box(number) + 1)
 }
@@ -40,6 +41,7 @@ fn nested_in(room: u64, number: u64) -> Result<u64, LockError> {
     Ok(black_box(number) + room)
 }
 
+#[expect(clippy::unused_async, reason = "the twin of a function that awaits its lock")]
 async fn plain_task(number: u64) -> Result<u64, LockError> {
     Ok(black_box(number) + 1)
 }

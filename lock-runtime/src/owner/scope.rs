@@ -58,8 +58,10 @@ impl<S: Slot, F> Scope<S, F> {
         Self { owner: Some(owner), heed, future: Some(future) }
     }
 
-    /// Ends the scope and gives its owner back; what is left of the future is dropped first, inside the frame.
+    /// Ends the scope of a future that is ready, and gives its owner back. What is left of the future has nothing to do
+    /// under the lock any more.
     pub(crate) fn finish(mut self: Pin<&mut Self>) -> Option<S> {
+        self.as_mut().project().future.set(None);
         self.as_mut().abandon();
         self.project().owner.take()
     }
@@ -99,19 +101,14 @@ impl<S: Slot, F> Scope<S, F> {
         lost
     }
 
-    /// Polls the future inside the frame, and drops it there when it is ready.
+    /// Polls the future inside the frame.
     fn poll_inside(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output>
     where
         F: Future,
     {
-        let mut this = self.project();
+        let this = self.project();
         let _inside = this.owner.as_mut().map(|owner| Entered::new(owner.slot()));
-        let future = this.future.as_mut().as_pin_mut().expect("polled after it was ready");
-        let polled = future.poll(context);
-        if polled.is_ready() {
-            this.future.set(None);
-        }
-        polled
+        this.future.as_pin_mut().expect("polled after it was ready").poll(context)
     }
 }
 

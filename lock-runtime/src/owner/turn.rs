@@ -80,7 +80,9 @@ mod tests {
                 })
             })
             .collect();
-        workers.into_iter().for_each(|worker| worker.join().expect("no overlap"));
+        for worker in workers {
+            worker.join().expect("no overlap");
+        }
         assert_eq!(shared.2.load(Ordering::SeqCst), 16_000);
     }
 

@@ -43,6 +43,11 @@ fn request(bits: u128) -> Request {
     }
 }
 
+/// What is left of a ttl when its margin of one percent is off.
+fn valid(ttl: Duration) -> Duration {
+    ttl.mul_f64(0.99)
+}
+
 fn drain(machine: &mut Machine) -> Vec<Output> {
     std::iter::from_fn(|| machine.poll_output()).collect()
 }
@@ -56,10 +61,12 @@ fn sent(machine: &mut Machine) -> (CallId, Call) {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "goes in as a reply, which may be an error")]
 fn granted(fence: u64) -> Result<Reply, CallError> {
     Ok(Reply::Acquire(AcquireReply::Granted(Fence::new(fence))))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "goes in as a reply, which may be an error")]
 fn busy(left: Option<Duration>) -> Result<Reply, CallError> {
     let busy = Busy { obstacle: Obstacle::Holder(None), left, ahead: 0, ticket: Some(7) };
     Ok(Reply::Acquire(AcquireReply::Busy(busy)))
@@ -91,7 +98,7 @@ fn a_hold_is_valid_from_the_instant_before_its_request_was_sent() {
     machine.request(at(1.0), request(1));
     let (id, _) = sent(&mut machine);
     machine.reply(at(5.0), id, granted(10));
-    let valid_until = at(1.0).plus(TTL - TTL / 100);
+    let valid_until = at(1.0).plus(valid(TTL));
     let nonce = Nonce::from_bits(1);
     assert_eq!(
         drain(&mut machine),
@@ -122,8 +129,8 @@ fn a_pushed_grant_is_valid_from_the_last_word_that_the_request_still_waits() {
     let mut machine = queued();
     machine.granted(at(1.1), Nonce::from_bits(1), Fence::new(11));
     let guard = Duration::from_millis(20);
-    let claim = WAITER_LEASE - guard;
-    let valid_until = at(1.0).plus(claim - claim / 100);
+    let claim = WAITER_LEASE.saturating_sub(guard);
+    let valid_until = at(1.0).plus(valid(claim));
     let nonce = Nonce::from_bits(1);
     assert_eq!(
         drain(&mut machine),
@@ -138,7 +145,7 @@ fn a_pushed_grant_whose_claim_is_nearly_over_is_confirmed_before_it_is_shown() {
     let (id, call) = sent(&mut machine);
     assert!(matches!(call, Call::Acquire(_)));
     machine.reply(at(2.91), id, granted(11));
-    let valid_until = at(2.9).plus(TTL - TTL / 100);
+    let valid_until = at(2.9).plus(valid(TTL));
     let nonce = Nonce::from_bits(1);
     assert_eq!(
         drain(&mut machine),
@@ -161,7 +168,7 @@ fn a_pushed_grant_that_lasts_gets_its_full_ttl_and_a_short_one_costs_no_call() {
     let (id, call) = sent(&mut machine);
     assert!(matches!(&call, Call::Renew(entries) if matches!(entries[..], [Renewal::Hold { .. }])));
     machine.reply(at(1.21), id, Ok(Reply::Renewed(vec![RenewalReply::Renewed])));
-    let full = at(1.2).plus(TTL - TTL / 100);
+    let full = at(1.2).plus(valid(TTL));
     assert_eq!(drain(&mut machine), [Output::Extended(Nonce::from_bits(1), full)]);
 }
 
@@ -188,7 +195,7 @@ fn a_renewal_goes_out_at_a_third_of_the_ttl_and_silence_never_moves_the_deadline
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(lost_at, at(1.0).plus(TTL - TTL / 100));
+    assert_eq!(lost_at, at(1.0).plus(valid(TTL)));
 }
 
 #[test]
@@ -211,7 +218,7 @@ fn without_renewal_a_hold_ends_after_its_ttl_and_max_hold_ends_a_renewed_one() {
     let (id, _) = sent(&mut machine);
     machine.reply(at(1.0), id, granted(10));
     drain(&mut machine);
-    assert_eq!(machine.next_tick(), Some(at(1.0).plus(TTL - TTL / 100)));
+    assert_eq!(machine.next_tick(), Some(at(1.0).plus(valid(TTL))));
 
     let mut machine = connected();
     let max_hold = Some(Duration::from_secs(2));
@@ -446,7 +453,7 @@ fn a_longer_ttl_of_a_nested_call_is_written_soon_and_a_shorter_one_never() {
     machine.tick(at(2.0));
     let (id, _) = sent(&mut machine);
     machine.reply(at(2.0), id, Ok(Reply::Renewed(vec![RenewalReply::Renewed])));
-    let longer = at(2.0).plus(TTL * 2 - TTL * 2 / 100);
+    let longer = at(2.0).plus(valid(TTL * 2));
     assert_eq!(drain(&mut machine), [Output::Extended(Nonce::from_bits(1), longer)]);
 }
 
@@ -516,7 +523,7 @@ proptest! {
                     serial += 1;
                     names[usize::from(who)] = serial;
                     let deadline = wait.map(|ms| now.plus(Duration::from_millis(ms.into())));
-                    machine.request(now, Request { queue, deadline, ..request(serial) });
+                    machine.request(now, Request { deadline, queue, ..request(serial) });
                     open.push(Nonce::from_bits(serial));
                 }
                 Event::End(who) => {
