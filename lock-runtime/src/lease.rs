@@ -9,10 +9,21 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::Fence;
-use crate::driver::Mailbox;
 use crate::protocol::Loss;
 use crate::time::{self, Timestamp};
 use crate::wire::Nonce;
+
+/// Who sends what a lease has to say to the server: the I/O thread, by its mailbox.
+pub(crate) trait Keeper: Send + Sync {
+    /// Releases the hold.
+    fn end(&self, nonce: Nonce);
+
+    /// Releases the hold; the receiver hears whether it was ours to the end, or nothing if the server never said.
+    fn end_confirmed(&self, nonce: Nonce) -> oneshot::Receiver<Option<bool>>;
+
+    /// Asks for at least this ttl from the next renewal on.
+    fn lengthen(&self, nonce: Nonce, ttl: Duration);
+}
 
 /// A hold, as its owners and the I/O thread both know it.
 ///
@@ -21,7 +32,7 @@ pub(crate) struct Lease {
     key: Arc<str>,
     fence: Fence,
     nonce: Nonce,
-    mailbox: Mailbox,
+    keeper: Arc<dyn Keeper>,
     /// How many sections and shared holds keep it. Zero is for good.
     shares: AtomicUsize,
     /// Nanoseconds of a [`Timestamp`]. Moved by the I/O thread alone.
@@ -47,13 +58,13 @@ impl Lease {
         fence: Fence,
         nonce: Nonce,
         valid_until: Timestamp,
-        mailbox: Mailbox,
+        keeper: Arc<dyn Keeper>,
     ) -> (Arc<Self>, Share) {
         let lease = Arc::new(Self {
             key,
             fence,
             nonce,
-            mailbox,
+            keeper,
             shares: AtomicUsize::new(1),
             valid_until: AtomicU64::new(valid_until.as_nanos()),
             loss: AtomicU8::new(0),
@@ -77,7 +88,7 @@ impl Lease {
     /// Gives a share back. The last one releases; that is sent and not waited for.
     pub(crate) fn leave(&self) {
         if self.shares.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.mailbox.end(self.nonce);
+            self.keeper.end(self.nonce);
         }
     }
 
@@ -85,12 +96,12 @@ impl Lease {
     /// `None`: others still have a share.
     pub(crate) fn leave_confirmed(&self) -> Option<oneshot::Receiver<Option<bool>>> {
         let last = self.shares.fetch_sub(1, Ordering::AcqRel) == 1;
-        last.then(|| self.mailbox.end_confirmed(self.nonce))
+        last.then(|| self.keeper.end_confirmed(self.nonce))
     }
 
     /// Asks for at least this ttl from the next renewal on.
     pub(crate) fn lengthen(&self, ttl: Duration) {
-        self.mailbox.lengthen(self.nonce, ttl);
+        self.keeper.lengthen(self.nonce, ttl);
     }
 
     pub(crate) fn key(&self) -> &str {

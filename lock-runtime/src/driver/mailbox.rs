@@ -10,7 +10,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
 use super::exit;
-use crate::lease::Share;
+use crate::lease::{Keeper, Share};
 use crate::protocol::{Failure, Request};
 use crate::time::Timestamp;
 use crate::wire::{Inspection, Nonce};
@@ -74,6 +74,26 @@ impl Drop for Handle {
     }
 }
 
+impl Keeper for Handle {
+    fn end(&self, nonce: Nonce) {
+        if self.0.send(Message::End(nonce)) {
+            exit::released(&self.0);
+        }
+    }
+
+    fn end_confirmed(&self, nonce: Nonce) -> oneshot::Receiver<Option<bool>> {
+        let (slot, answer) = oneshot::channel();
+        if self.0.send(Message::EndConfirmed(nonce, slot)) {
+            exit::released(&self.0);
+        }
+        answer
+    }
+
+    fn lengthen(&self, nonce: Nonce, ttl: Duration) {
+        self.0.send(Message::Lengthen(nonce, ttl));
+    }
+}
+
 impl Mailbox {
     pub(super) fn new(sender: UnboundedSender<Message>) -> Self {
         Self(Arc::new(Handle(Line(sender))))
@@ -81,6 +101,11 @@ impl Mailbox {
 
     fn line(&self) -> &Line {
         &self.0.0
+    }
+
+    /// Itself, as what a lease needs of it.
+    pub(super) fn keeper(&self) -> Arc<dyn Keeper> {
+        Arc::clone(&self.0) as Arc<dyn Keeper>
     }
 
     pub(super) fn downgrade(&self) -> WeakMailbox {
@@ -93,24 +118,6 @@ impl Mailbox {
         let nonce = request.nonce;
         self.line().send(Message::Request(Box::new(request), slot));
         Asked { answer, nonce, mailbox: Some(self.clone()) }
-    }
-
-    pub(crate) fn end(&self, nonce: Nonce) {
-        if self.line().send(Message::End(nonce)) {
-            exit::released(self.line());
-        }
-    }
-
-    pub(crate) fn end_confirmed(&self, nonce: Nonce) -> oneshot::Receiver<Option<bool>> {
-        let (slot, answer) = oneshot::channel();
-        if self.line().send(Message::EndConfirmed(nonce, slot)) {
-            exit::released(self.line());
-        }
-        answer
-    }
-
-    pub(crate) fn lengthen(&self, nonce: Nonce, ttl: Duration) {
-        self.line().send(Message::Lengthen(nonce, ttl));
     }
 
     pub(crate) fn inspect(&self, key: String) -> oneshot::Receiver<InspectAnswer> {
@@ -170,7 +177,7 @@ impl Future for Asked {
 impl Drop for Asked {
     fn drop(&mut self) {
         if let Some(mailbox) = self.mailbox.take() {
-            mailbox.end(self.nonce);
+            mailbox.0.end(self.nonce);
         }
     }
 }
