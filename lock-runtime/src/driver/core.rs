@@ -19,6 +19,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::link::{Asker, Link};
 use super::mailbox::{Mailbox, Message, WeakMailbox};
+use super::spin::Spin;
 use super::{Answer, InspectAnswer, exit};
 use crate::lease::Lease;
 use crate::protocol::{Machine, Timing};
@@ -47,10 +48,6 @@ pub(crate) fn start(setup: Setup) -> std::io::Result<Mailbox> {
     Ok(mailbox)
 }
 
-/// How long this thread looks for more work before it sleeps: about a round trip and a short section. Waking a
-/// thread costs more than the lock itself; this is what keeps a pair below two plain round trips.
-const SPIN: Duration = Duration::from_micros(50);
-
 struct Core {
     endpoint: Endpoint,
     machine: Machine,
@@ -75,8 +72,7 @@ struct Core {
     stopping: Option<Vec<oneshot::Sender<()>>>,
     timer: Pin<Box<Sleep>>,
     armed: Timestamp,
-    /// How long it looks for work after the latest work: not at all where it would have the only core.
-    spin: Duration,
+    spin: Spin,
     /// Until when this thread looks for work before it sleeps.
     spin_until: Timestamp,
     /// Calls that are to be sent.
@@ -111,9 +107,7 @@ impl Core {
             stopping: None,
             timer: Box::pin(tokio::time::sleep_until(Instant::now())),
             armed: Timestamp::ZERO,
-            spin: thread::available_parallelism().map_or(Duration::ZERO, |cores| {
-                if cores.get() > 1 { SPIN } else { Duration::ZERO }
-            }),
+            spin: Spin::new(),
             spin_until: Timestamp::ZERO,
             batch: Vec::new(),
             kept: false,
@@ -145,7 +139,7 @@ impl Core {
             }
             busy |= self.poll_timer(context);
             if busy {
-                self.spin_until = now.plus(self.spin);
+                self.spin_until = now.plus(self.spin.span());
             } else if now < self.spin_until {
                 let mut turn = pin!(tokio::task::yield_now());
                 let _ = turn.as_mut().poll(context);

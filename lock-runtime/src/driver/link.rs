@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::protocol::CallError;
 use crate::store::{ConnectError, Connection};
+use crate::time::{self, Timestamp};
 use crate::wire::{Call, Reply};
 
 type Attempt = Pin<Box<dyn Future<Output = Result<Connection, ConnectError>>>>;
@@ -17,7 +18,14 @@ pub(super) enum Link {
     /// Connecting, possibly after a pause.
     Connecting(Attempt),
     /// Connected, with the batches under way in the order of their sending.
-    Up(Connection, VecDeque<(Vec<Asker>, Replies)>),
+    Up(Connection, VecDeque<Batch>),
+}
+
+/// Calls under way.
+pub(super) struct Batch {
+    askers: Vec<Asker>,
+    sent: Timestamp,
+    replies: Replies,
 }
 
 /// Who hears the reply to a call.
@@ -32,7 +40,8 @@ pub(super) enum Asker {
 pub(super) enum News {
     Connected,
     ConnectFailed(ConnectError),
-    Replies(Vec<(Asker, Result<Reply, CallError>)>),
+    /// The replies to a batch, and how long they took.
+    Replies(Vec<(Asker, Result<Reply, CallError>)>, Duration),
 }
 
 impl Link {
@@ -49,7 +58,7 @@ impl Link {
             Poll::Ready(ready) => Box::pin(std::future::ready(ready)),
             Poll::Pending => replies,
         };
-        under_way.push_back((askers, replies));
+        under_way.push_back(Batch { askers, sent: time::now(), replies });
     }
 
     /// The next news. Replies come in the order of the calls, so only the oldest batch is looked at.
@@ -64,14 +73,16 @@ impl Link {
                 }
             },
             Self::Up(_, under_way) => {
-                let Some((_, replies)) = under_way.front_mut() else {
+                let Some(batch) = under_way.front_mut() else {
                     return Poll::Pending;
                 };
-                let Poll::Ready(replies) = replies.as_mut().poll(context) else {
+                let Poll::Ready(replies) = batch.replies.as_mut().poll(context) else {
                     return Poll::Pending;
                 };
-                let (askers, _) = under_way.pop_front().expect("the batch just polled");
-                Poll::Ready(News::Replies(askers.into_iter().zip(replies).collect()))
+                let Batch { askers, sent, .. } =
+                    under_way.pop_front().expect("the batch just polled");
+                let round_trip = time::now().since(sent);
+                Poll::Ready(News::Replies(askers.into_iter().zip(replies).collect(), round_trip))
             }
         }
     }

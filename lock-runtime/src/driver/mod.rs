@@ -9,6 +9,7 @@ mod exit;
 mod link;
 mod mailbox;
 mod report;
+mod spin;
 mod wait;
 
 pub(crate) use core::{Setup, start};

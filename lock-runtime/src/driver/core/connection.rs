@@ -34,7 +34,10 @@ impl Core {
             match news {
                 News::Connected => self.connected(),
                 News::ConnectFailed(error) => self.connect_failed(error),
-                News::Replies(replies) => self.replies(replies),
+                News::Replies(replies, round_trip) => {
+                    self.spin.learn(round_trip);
+                    self.replies(replies);
+                }
             }
         }
         any
