@@ -48,5 +48,6 @@ say "examples"
 cargo run --quiet --example bank -- --seconds 2
 cargo run --quiet --example bank -- --seconds 2 --no-lock
 cargo run --quiet --example reentrant_tasks
+cargo run --quiet --example fenced_write
 
 say "all of it holds"

@@ -61,6 +61,8 @@
 //! guard, and the holder stops at its deadline. A pause of the holder can break this; each hold carries a fencing token
 //! so that your storage can reject the late writer.
 //!
+//! [`FenceGate`] is such a check within a process; its page has the forms for SQL and Redis.
+//!
 //! A hold is renewed in the background at a third of its ttl. If it is lost all the same, an async body is dropped at
 //! its next await, `hold.is_valid()` says `false`, and the function returns [`LockError::Lost`] in place of a success.
 //!
@@ -74,6 +76,6 @@ pub use lock_macros::distributed_lock;
 #[doc(hidden)]
 pub use lock_runtime::__private;
 pub use lock_runtime::{
-    Fence, Hold, Holder, Inspection, LockError, LockGuard, LockManager, LockManagerBuilder,
-    LockRequest, SharedHold, Waiter, current, error, global, init,
+    Fence, FenceGate, Hold, Holder, Inspection, LockError, LockGuard, LockManager,
+    LockManagerBuilder, LockRequest, SharedHold, StaleFence, Waiter, current, error, global, init,
 };

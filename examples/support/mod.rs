@@ -24,7 +24,7 @@ impl Server {
     /// The server of `DISTLOCK_URL`; without it a redis-server that is ended when this value is
     /// dropped; and where none is installed, the store inside this process.
     pub fn find() -> anyhow::Result<Self> {
-        if let Ok(url) = env::var(URL_VARIABLE) {
+        if let Some(url) = env::var(URL_VARIABLE).ok().filter(|url| !url.is_empty()) {
             let origin = Origin::Environment;
             return Ok(Self { url, origin });
         }

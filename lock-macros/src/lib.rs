@@ -24,7 +24,7 @@ mod tests;
 
 /// Runs the function's body under a distributed lock.
 ///
-/// ```ignore
+/// ```text
 /// #[distributed_lock("account:{from}", wait = "5s", hold = hold)]
 /// async fn withdraw(from: u64, amount: u64) -> Result<(), BankError> {
 ///     storage.write(from, amount, hold.fence()).await
@@ -84,7 +84,7 @@ mod tests;
 ///
 /// # Expansion
 ///
-/// ```ignore
+/// ```text
 /// async fn withdraw(from: u64, amount: u64) -> Result<(), BankError> {
 ///     let site = {
 ///         static SITE: Site = Site::new(/* function, key, file, line */).wait(Duration::from_millis(5000));

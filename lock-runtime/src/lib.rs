@@ -2,7 +2,7 @@
 //!
 //! The layers, bottom up. Each knows only those before it:
 //!
-//! - `fence`, `time`: the token and the clock's instants.
+//! - `fence`, `gate`, `time`: the token, what checks it, and the clock's instants.
 //! - `wire`: key names, calls, scripts, replies. Pure.
 //! - `protocol`: what to do on which reply, push or timer. Pure; time comes in.
 //! - `store`: where calls are sent, a Redis server or the in-process twin.
@@ -21,6 +21,7 @@ mod driver;
 mod entry;
 pub mod error;
 mod fence;
+mod gate;
 mod global;
 mod guard;
 mod hold;
@@ -41,6 +42,7 @@ mod wire;
 pub use config::LockManagerBuilder;
 pub use error::LockError;
 pub use fence::Fence;
+pub use gate::{FenceGate, StaleFence};
 pub use global::{global, init};
 pub use guard::LockGuard;
 pub use hold::{Hold, SharedHold, current};
