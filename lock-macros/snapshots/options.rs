@@ -32,7 +32,6 @@ fn sell(&mut self) {
             .ttl(::core::time::Duration::from_millis(30000))
             .max_hold(::core::time::Duration::new(60, 500000))
             .renew(false)
-            .release_confirmed()
             .on_lost_finish();
         &SITE
     };
@@ -42,7 +41,8 @@ fn sell(&mut self) {
         )
         .or_skip::<()>()
         .manager(&(self.locks))
-        .wait(self.patience);
+        .wait(self.patience)
+        .release_confirmed();
     call.run(|| -> () {
             self.n += 1;
         })

@@ -13,20 +13,21 @@ pub(crate) fn constant(options: &Options) -> TokenStream {
         Length::Computed(_) => None,
     });
     let renew = options.renew.as_ref().map(|renew| setter("renew", &quote!(#renew)));
-    let release =
-        options.release_confirmed.then(|| setter("release_confirmed", &TokenStream::new()));
     let on_lost = options.finish_on_loss.then(|| setter("on_lost_finish", &TokenStream::new()));
-    lengths.chain(renew).chain(release).chain(on_lost).collect()
+    lengths.chain(renew).chain(on_lost).collect()
 }
 
-/// The options that are expressions, as a chain of calls evaluated each time the function is called.
+/// The options that are expressions, as a chain of calls evaluated each time the function is called; and the one that
+/// changes the call's type.
 pub(crate) fn computed(options: &Options) -> TokenStream {
     let manager = options.manager.as_ref().map(|manager| setter("manager", &borrowed(manager)));
     let lengths = lengths(options).filter_map(|(name, length)| match length {
         Length::Known(_) => None,
         Length::Computed(expr) => Some(setter(name, &quote!(#expr))),
     });
-    manager.into_iter().chain(lengths).collect()
+    let release =
+        options.release_confirmed.then(|| setter("release_confirmed", &TokenStream::new()));
+    manager.into_iter().chain(lengths).chain(release).collect()
 }
 
 fn lengths(options: &Options) -> impl Iterator<Item = (&'static str, &Length)> {

@@ -7,7 +7,9 @@ use std::time::Duration;
 use crate::driver::block_on;
 use crate::entry::{Entering, enter, leave, leave_confirmed};
 use crate::options::Options;
-use crate::output::{FromLockError, Panics, Policy, Propagate, Returns, SkipValue, Skips};
+use crate::output::{
+    Confirms, FromLockError, Panics, Policy, Propagate, Returns, SkipValue, Skips,
+};
 use crate::owner::Section;
 use crate::run::Run;
 use crate::site::Site;
@@ -63,6 +65,12 @@ impl<P: Policy> Call<P> {
         let mut call = Call { site, key, manager, overrides, policy: Skips::new(policy) };
         call.overrides().wait.get_or_insert(Duration::ZERO);
         call
+    }
+
+    /// `release = confirmed`
+    pub fn release_confirmed(self) -> Call<Confirms<P>> {
+        let Self { site, key, manager, overrides, policy } = self;
+        Call { site, key, manager, overrides, policy: Confirms(policy) }
     }
 
     /// `manager = …`
@@ -125,8 +133,8 @@ impl<P: Policy> Call<P> {
         F: Future<Output = P::Value>,
     {
         let entering = self.begin();
-        let &Options { confirmed, finish_when_lost, .. } = self.options();
-        Run::new(entering, make, self.policy, confirmed, finish_when_lost)
+        let finish_when_lost = self.options().finish_when_lost;
+        Run::new(entering, make, self.policy, finish_when_lost)
     }
 
     fn perform(self, body: impl FnOnce(&mut Section) -> P::Value) -> P::Output {
@@ -135,12 +143,13 @@ impl<P: Policy> Call<P> {
             Err(error) => return self.policy.failed(*error),
         };
         let value = body(&mut section);
-        let left = if self.options().confirmed {
-            block_on(leave_confirmed(section))
-        } else {
-            leave(section)
-        };
-        self.policy.done(value, left.err())
+        match P::keep(value) {
+            Ok(kept) => {
+                let left = block_on(leave_confirmed(section));
+                self.policy.done(P::kept(kept), left.err())
+            }
+            Err(value) => self.policy.done(value, leave(section).err()),
+        }
     }
 
     fn options(&self) -> &Options {

@@ -1,5 +1,6 @@
 //! What an annotated function yields when its lock was not had, or was lost.
 
+use std::convert::Infallible;
 use std::marker::PhantomData;
 
 use crate::LockError;
@@ -67,6 +68,15 @@ pub trait Policy {
     type Value;
     /// What the call yields.
     type Output;
+    /// What an async call keeps of the value while the server confirms the release; nothing where it does not wait for
+    /// that, so that a value that is not `Send` leaves the call `Send`.
+    type Kept;
+
+    /// The value as it is kept, or the value itself if the release is not waited for.
+    fn keep(value: Self::Value) -> Result<Self::Kept, Self::Value>;
+
+    /// The value that was kept.
+    fn kept(kept: Self::Kept) -> Self::Value;
 
     /// The body ran; the error says that the lock was lost meanwhile.
     fn done(&self, value: Self::Value, lost: Option<LockError>) -> Self::Output;
@@ -96,6 +106,10 @@ pub struct Skips<P: Policy> {
     inner: P,
     skipped: fn() -> P::Value,
 }
+
+/// `release = confirmed` on top of one of the others.
+#[derive(Debug)]
+pub struct Confirms<P>(pub(crate) P);
 
 impl<R> Propagate<R> {
     pub(crate) fn new() -> Self
@@ -130,6 +144,15 @@ impl<P: Policy> Skips<P> {
 impl<R> Policy for Propagate<R> {
     type Value = R;
     type Output = R;
+    type Kept = Infallible;
+
+    fn keep(value: R) -> Result<Infallible, R> {
+        Err(value)
+    }
+
+    fn kept(kept: Infallible) -> R {
+        match kept {}
+    }
 
     fn done(&self, value: R, lost: Option<LockError>) -> R {
         match lost {
@@ -146,6 +169,15 @@ impl<R> Policy for Propagate<R> {
 impl<R> Policy for Panics<R> {
     type Value = R;
     type Output = R;
+    type Kept = Infallible;
+
+    fn keep(value: R) -> Result<Infallible, R> {
+        Err(value)
+    }
+
+    fn kept(kept: Infallible) -> R {
+        match kept {}
+    }
 
     fn done(&self, value: R, lost: Option<LockError>) -> R {
         match lost {
@@ -162,6 +194,15 @@ impl<R> Policy for Panics<R> {
 impl<R> Policy for Returns<R> {
     type Value = R;
     type Output = Result<R, LockError>;
+    type Kept = Infallible;
+
+    fn keep(value: R) -> Result<Infallible, R> {
+        Err(value)
+    }
+
+    fn kept(kept: Infallible) -> R {
+        match kept {}
+    }
 
     fn done(&self, value: R, lost: Option<LockError>) -> Self::Output {
         lost.map_or(Ok(value), Err)
@@ -175,6 +216,15 @@ impl<R> Policy for Returns<R> {
 impl<P: Policy> Policy for Skips<P> {
     type Value = P::Value;
     type Output = P::Output;
+    type Kept = P::Kept;
+
+    fn keep(value: P::Value) -> Result<P::Kept, P::Value> {
+        P::keep(value)
+    }
+
+    fn kept(kept: P::Kept) -> P::Value {
+        P::kept(kept)
+    }
 
     fn done(&self, value: P::Value, lost: Option<LockError>) -> P::Output {
         self.inner.done(value, lost)
@@ -185,5 +235,27 @@ impl<P: Policy> Policy for Skips<P> {
             LockError::Busy(_) => self.inner.done((self.skipped)(), None),
             error => self.inner.failed(error),
         }
+    }
+}
+
+impl<P: Policy> Policy for Confirms<P> {
+    type Value = P::Value;
+    type Output = P::Output;
+    type Kept = P::Value;
+
+    fn keep(value: P::Value) -> Result<P::Value, P::Value> {
+        Ok(value)
+    }
+
+    fn kept(kept: P::Value) -> P::Value {
+        kept
+    }
+
+    fn done(&self, value: P::Value, lost: Option<LockError>) -> P::Output {
+        self.0.done(value, lost)
+    }
+
+    fn failed(&self, error: LockError) -> P::Output {
+        self.0.failed(error)
     }
 }

@@ -18,24 +18,23 @@ pin_project! {
     /// Waits for the section, makes the body's future, runs it inside, and leaves.
     pub(crate) struct Run<P: Policy, M, F> {
         policy: P,
-        confirmed: bool,
         finish_when_lost: bool,
         entering: Option<Entering>,
         make: Option<M>,
         #[pin]
         scope: Option<Scope<Section, F>>,
-        leaving: Option<Box<Leaving<P::Value>>>,
+        leaving: Option<Box<Leaving<P::Kept>>>,
     }
 }
 
 /// A body that has run, while the server has yet to confirm the release.
-struct Leaving<R> {
-    value: R,
+struct Leaving<K> {
+    kept: K,
     confirmation: Pin<Box<dyn Future<Output = Result<(), LockError>> + Send>>,
 }
 
 // Only the future inside the scope is ever pinned, and it is in a field of its own.
-impl<R> Unpin for Leaving<R> {}
+impl<K> Unpin for Leaving<K> {}
 
 impl<P, M, F> Run<P, M, F>
 where
@@ -43,23 +42,9 @@ where
     M: FnOnce(&Section) -> F,
     F: Future<Output = P::Value>,
 {
-    pub(crate) fn new(
-        entering: Entering,
-        make: M,
-        policy: P,
-        confirmed: bool,
-        finish_when_lost: bool,
-    ) -> Self {
+    pub(crate) fn new(entering: Entering, make: M, policy: P, finish_when_lost: bool) -> Self {
         let entering = Some(entering);
-        Self {
-            policy,
-            confirmed,
-            finish_when_lost,
-            entering,
-            make: Some(make),
-            scope: None,
-            leaving: None,
-        }
+        Self { policy, finish_when_lost, entering, make: Some(make), scope: None, leaving: None }
     }
 
     fn poll_enter(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), P::Output>> {
@@ -85,12 +70,14 @@ where
         let this = self.project();
         match ran {
             Err(loss) => Some(this.policy.failed(LockError::lost(section.lease().key(), loss))),
-            Ok(value) if *this.confirmed => {
-                let confirmation = Box::pin(leave_confirmed(section));
-                *this.leaving = Some(Box::new(Leaving { value, confirmation }));
-                None
-            }
-            Ok(value) => Some(this.policy.done(value, leave(section).err())),
+            Ok(value) => match P::keep(value) {
+                Ok(kept) => {
+                    let confirmation = Box::pin(leave_confirmed(section));
+                    *this.leaving = Some(Box::new(Leaving { kept, confirmation }));
+                    None
+                }
+                Err(value) => Some(this.policy.done(value, leave(section).err())),
+            },
         }
     }
 
@@ -129,8 +116,8 @@ where
         let this = self.project();
         let leaving = this.leaving.as_mut().expect("polled after it was ready");
         let left = ready!(leaving.confirmation.as_mut().poll(context));
-        let Leaving { value, .. } = *this.leaving.take().expect("just seen");
-        Poll::Ready(this.policy.done(value, left.err()))
+        let Leaving { kept, .. } = *this.leaving.take().expect("just seen");
+        Poll::Ready(this.policy.done(P::kept(kept), left.err()))
     }
 }
 

@@ -57,13 +57,6 @@ impl Site {
         self
     }
 
-    /// `release = confirmed`
-    #[must_use]
-    pub const fn release_confirmed(mut self) -> Self {
-        self.options.confirmed = true;
-        self
-    }
-
     /// `on_lost = finish`
     #[must_use]
     pub const fn on_lost_finish(mut self) -> Self {

@@ -99,3 +99,18 @@ async fn futures_and_async_closures_are_arguments() {
     assert_eq!(asked(async |n| n + 1).await.expect("free"), 2);
     assert_eq!(awaited(async { 3 }).await.expect("free"), 3);
 }
+
+#[distributed_lock("sending:local value")]
+async fn local_value() -> Result<Rc<u32>, Error> {
+    tokio::task::yield_now().await;
+    Ok(Rc::new(7))
+}
+
+#[tokio::test]
+async fn a_value_that_is_not_send_leaves_the_future_send() {
+    fn sent<F: Future + Send>(future: F) -> F {
+        future
+    }
+    support();
+    assert_eq!(*sent(local_value()).await.unwrap(), 7);
+}
