@@ -191,7 +191,7 @@ impl Section {
 
     /// The frame to run in.
     pub(crate) fn hold(&self) -> crate::Hold {
-        crate::Hold::new(Arc::<Frame>::clone(self.frame()))
+        crate::Hold::new(Arc::clone(self.frame()))
     }
 }
 

@@ -113,15 +113,16 @@ impl Lease {
     }
 
     pub(crate) fn remaining(&self) -> Duration {
-        if self.reported_loss().is_some() {
-            return Duration::ZERO;
-        }
+        if self.reported_loss().is_some() { Duration::ZERO } else { self.until_deadline() }
+    }
+
+    fn until_deadline(&self) -> Duration {
         Timestamp::from_nanos(self.valid_until.load(Ordering::Acquire)).since(time::now())
     }
 
     /// Why the hold is over, if it is. Past its deadline it is, whether or not the I/O thread has said so.
     pub(crate) fn loss(&self) -> Option<Loss> {
-        self.reported_loss().or_else(|| self.remaining().is_zero().then_some(Loss::Expired))
+        self.reported_loss().or_else(|| self.until_deadline().is_zero().then_some(Loss::Expired))
     }
 
     /// The loss as far as the I/O thread has reported it: cheaper, and late by its timer's millisecond.
@@ -150,10 +151,9 @@ impl Lease {
     }
 
     pub(crate) fn unwatch(&self, slot: WatchSlot) {
-        if let Some(place) =
-            slot.and_then(|index| self.watchers().slots.get_mut(index).map(Option::take))
-        {
-            drop(place);
+        let Some(index) = slot else { return };
+        if let Some(place) = self.watchers().slots.get_mut(index) {
+            *place = None;
         }
     }
 

@@ -27,6 +27,7 @@ pub struct LockRequest {
     manager: LockManager,
     key: String,
     options: Options,
+    confirmed: bool,
     caller: &'static Location<'static>,
 }
 
@@ -36,7 +37,7 @@ impl LockRequest {
         key: String,
         caller: &'static Location<'static>,
     ) -> Self {
-        Self { manager, key, options: Options::DEFAULT, caller }
+        Self { manager, key, options: Options::DEFAULT, confirmed: false, caller }
     }
 
     /// How long the hold lasts unless it is renewed. Default: the manager's, 30 s. When the request re-enters a hold it
@@ -66,7 +67,7 @@ impl LockRequest {
 
     /// Makes an explicit release wait for the server's word. Default: it is sent and not waited for.
     pub fn release_confirmed(mut self) -> Self {
-        self.options.confirmed = true;
+        self.confirmed = true;
         self
     }
 
@@ -114,7 +115,7 @@ impl LockRequest {
 
     fn guard(&self, entered: Entered) -> Result<LockGuard, LockError> {
         let section = entered.map_err(|error| *error)?;
-        Ok(LockGuard::new(section, self.options.confirmed))
+        Ok(LockGuard::new(section, self.confirmed))
     }
 }
 

@@ -30,6 +30,14 @@ impl Drop for Witness<'_> {
     }
 }
 
+async fn take_away_when_held(server: &RedisServer, locks: &LockManager) {
+    testkit::eventually_async(LIMIT, "it is held", async || {
+        locks.inspect_async("loss").await.unwrap().holder.is_some()
+    })
+    .await;
+    take_away(server);
+}
+
 #[distributed_lock("loss", manager = locks)]
 async fn wait_for_ever(locks: &LockManager, dropped: &AtomicBool) -> Result<(), LockError> {
     let _witness = Witness(dropped);
@@ -40,13 +48,7 @@ async fn wait_for_ever(locks: &LockManager, dropped: &AtomicBool) -> Result<(), 
 async fn an_async_body_is_dropped_where_it_waits_when_its_hold_is_lost() {
     let (server, locks) = setting();
     let dropped = AtomicBool::new(false);
-    let taken = async {
-        testkit::eventually_async(LIMIT, "it is held", async || {
-            locks.inspect_async("loss").await.unwrap().holder.is_some()
-        })
-        .await;
-        take_away(&server);
-    };
+    let taken = take_away_when_held(&server, &locks);
     let ends = futures::future::join(wait_for_ever(&locks, &dropped), taken);
     let (end, ()) = tokio::time::timeout(LIMIT, ends).await.expect("the body is dropped");
     assert!(matches!(end, Err(LockError::Lost { .. })), "{end:?}");
@@ -62,13 +64,7 @@ async fn wait_deeper(locks: &LockManager, dropped: &AtomicBool) -> Result<(), Lo
 async fn a_nested_body_is_dropped_with_the_outermost() {
     let (server, locks) = setting();
     let dropped = AtomicBool::new(false);
-    let taken = async {
-        testkit::eventually_async(LIMIT, "it is held", async || {
-            locks.inspect_async("loss").await.unwrap().holder.is_some()
-        })
-        .await;
-        take_away(&server);
-    };
+    let taken = take_away_when_held(&server, &locks);
     let (end, ()) = futures::join!(wait_deeper(&locks, &dropped), taken);
     assert!(matches!(end, Err(LockError::Lost { .. })), "{end:?}");
     assert!(dropped.load(Ordering::Relaxed));
