@@ -8,10 +8,9 @@ pub async fn withdraw(from: u64, amount: u64) -> Result<(), BankError> {
 pub async fn withdraw(from: u64, amount: u64) -> Result<(), BankError> {
     let site = {
         static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
-                ::core::concat!(::core::module_path!(), "::", "withdraw"),
+                ::core::module_path!(),
+                "withdraw",
                 "account:{from}",
-                ::core::file!(),
-                ::core::line!(),
             )
             .wait(::core::time::Duration::from_millis(5000));
         &SITE
@@ -19,13 +18,14 @@ pub async fn withdraw(from: u64, amount: u64) -> Result<(), BankError> {
     let call = ::distlock::__private::call::<
         Result<(), BankError>,
     >(site, ::core::format_args!("account:{from}"));
-    call.run_async_with_hold(async move |hold| {
-            if let ::core::option::Option::Some(output) = ::core::option::Option::None::<
-                Result<(), BankError>,
-            > {
-                return output;
-            }
-            ({ storage.write(from, amount, hold.fence()).await })
+    let body = async move {
+        if false {
+            return ::distlock::__private::output::<Result<(), BankError>>();
+        }
+        (match ::distlock::__private::hold() {
+            hold => storage.write(from, amount, hold.fence()).await,
         })
-        .await
+    };
+    let body = ::core::pin::pin!(::core::option::Option::Some(body));
+    call.run_async(body).await
 }

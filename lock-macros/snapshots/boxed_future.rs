@@ -10,10 +10,9 @@ fn name<'a>(
 ) -> Pin<Box<dyn Future<Output = Result<u64, Error>> + Send + 'a>> {
     let site = {
         static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
-            ::core::concat!(::core::module_path!(), "::", "name"),
+            ::core::module_path!(),
+            "name",
             "name:{id}",
-            ::core::file!(),
-            ::core::line!(),
         );
         &SITE
     };
@@ -21,12 +20,17 @@ fn name<'a>(
         let call = ::distlock::__private::call::<
             Result<u64, Error>,
         >(site, ::core::format_args!("name:{id}"));
-        call.run_async_with_hold(async move |hold| {
-                ::distlock::__private::make(|| -> Pin<
-                        Box<dyn Future<Output = Result<u64, Error>> + Send + 'a>,
-                    > { Box::pin(async move { Ok(hold.fence()) }) })
-                    .await
-            })
-            .await
+        let body = async move {
+            ::distlock::__private::make(|| -> Pin<
+                    Box<dyn Future<Output = Result<u64, Error>> + Send + 'a>,
+                > {
+                    match ::distlock::__private::hold() {
+                        hold => Box::pin(async move { Ok(hold.fence()) }),
+                    }
+                })
+                .await
+        };
+        let body = ::core::pin::pin!(::core::option::Option::Some(body));
+        call.run_async(body).await
     })
 }

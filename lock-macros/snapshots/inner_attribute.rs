@@ -11,10 +11,9 @@ fn run() -> Result<(), Error> {
     #![allow(unused_variables)]
     let site = {
         static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
-            ::core::concat!(::core::module_path!(), "::", "run"),
+            ::core::module_path!(),
+            "run",
             "key",
-            ::core::file!(),
-            ::core::line!(),
         );
         &SITE
     };

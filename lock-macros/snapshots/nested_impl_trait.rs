@@ -8,23 +8,21 @@ async fn numbers() -> Result<impl Iterator<Item = impl Debug>, Error> {
 async fn numbers() -> Result<impl Iterator<Item = impl Debug>, Error> {
     let site = {
         static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
-            ::core::concat!(::core::module_path!(), "::", "numbers"),
+            ::core::module_path!(),
             "numbers",
-            ::core::file!(),
-            ::core::line!(),
+            "numbers",
         );
         &SITE
     };
     let call = ::distlock::__private::call::<
         Result<_, Error>,
     >(site, ::core::format_args!("numbers"));
-    call.run_async(async move || {
-            if let ::core::option::Option::Some(output) = ::core::option::Option::None::<
-                Result<_, Error>,
-            > {
-                return output;
-            }
-            ({ Ok(0..3) })
-        })
-        .await
+    let body = async move {
+        if false {
+            return ::distlock::__private::output::<Result<_, Error>>();
+        }
+        ({ Ok(0..3) })
+    };
+    let body = ::core::pin::pin!(::core::option::Option::Some(body));
+    call.run_async(body).await
 }

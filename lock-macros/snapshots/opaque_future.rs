@@ -8,10 +8,9 @@ fn name(&self) -> impl Future<Output = Result<String, Error>> + Send {
 fn name(&self) -> impl Future<Output = Result<String, Error>> + Send {
     let site = {
         static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
-            ::core::concat!(::core::module_path!(), "::", "name"),
+            ::core::module_path!(),
+            "name",
             "name:{}",
-            ::core::file!(),
-            ::core::line!(),
         );
         &SITE
     };
@@ -19,10 +18,10 @@ fn name(&self) -> impl Future<Output = Result<String, Error>> + Send {
         let call = ::distlock::__private::call::<
             Result<String, Error>,
         >(site, ::core::format_args!("name:{}", self.id));
-        call.run_async(async move || {
-                ::distlock::__private::make(|| { async move { self.read().await } })
-                    .await
-            })
-            .await
+        let body = async move {
+            ::distlock::__private::make(|| { async move { self.read().await } }).await
+        };
+        let body = ::core::pin::pin!(::core::option::Option::Some(body));
+        call.run_async(body).await
     }
 }

@@ -24,10 +24,9 @@ fn sell(&mut self) {
 fn sell(&mut self) {
     let site = {
         static SITE: app::lock::__private::Site = app::lock::__private::Site::new(
-                ::core::concat!(::core::module_path!(), "::", "sell"),
+                ::core::module_path!(),
+                "sell",
                 "shop:{}:{n}",
-                ::core::file!(),
-                ::core::line!(),
             )
             .ttl(::core::time::Duration::from_millis(30000))
             .max_hold(::core::time::Duration::new(60, 500000))

@@ -8,10 +8,9 @@ fn numbers() -> impl Iterator<Item = u32> {
 fn numbers() -> impl Iterator<Item = u32> {
     let site = {
         static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
-            ::core::concat!(::core::module_path!(), "::", "numbers"),
+            ::core::module_path!(),
             "numbers",
-            ::core::file!(),
-            ::core::line!(),
+            "numbers",
         );
         &SITE
     };

@@ -8,10 +8,9 @@ fn withdraw(from: u64, amount: u64) -> Result<(), BankError> {
 fn withdraw(from: u64, amount: u64) -> Result<(), BankError> {
     let site = {
         static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
-            ::core::concat!(::core::module_path!(), "::", "withdraw"),
+            ::core::module_path!(),
+            "withdraw",
             "account:{from}",
-            ::core::file!(),
-            ::core::line!(),
         );
         &SITE
     };

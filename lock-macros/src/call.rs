@@ -33,10 +33,9 @@ impl<'a> Call<'a> {
         let constants = settings::constant(&args.options);
         quote_spanned!(here=> let site = {
             static SITE: #private::Site = #private::Site::new(
-                ::core::concat!(::core::module_path!(), "::", #name),
+                ::core::module_path!(),
+                #name,
                 #template,
-                ::core::file!(),
-                ::core::line!(),
             ) #constants;
             &SITE
         };)

@@ -1,6 +1,5 @@
 use proc_macro2::{Span, TokenStream};
-use quote::{quote, quote_spanned};
-use syn::Ident;
+use quote::{ToTokens as _, quote, quote_spanned};
 use syn::spanned::Spanned as _;
 
 use crate::args::Args;
@@ -43,20 +42,19 @@ impl Expansion<'_> {
     // Output:
     //     fn f(id: u64) -> R {
     //         let site = {
-    //             static SITE: Site = Site::new("path::f", "k:{id}", "file", 1).wait(…);
+    //             static SITE: Site = Site::new(module_path!(), "f", "k:{id}").wait(…);
     //             &SITE
     //         };
     //         let call = call::<R>(site, format_args!("k:{id}"));
     //         call.run(|| -> R { body })
     //     }
     fn sync(&self) -> TokenStream {
-        let (site, call) = (self.call.site(), self.call.statement());
-        let (annotation, body) = (self.output.value.annotation(), &self.function.body);
-        let (run, hold, recover) = (self.run("run", "run_with_hold"), self.hold(), self.recover());
+        let (site, call, recover) = (self.call.site(), self.call.statement(), self.recover());
+        let (annotation, body) = (self.output.value.annotation(), self.braced_body());
         quote_spanned!(Span::mixed_site()=>
             #site
             #call
-            call.#run(|#hold| #annotation #body) #recover
+            call.run(|| #annotation #body) #recover
         )
     }
 
@@ -67,38 +65,32 @@ impl Expansion<'_> {
     //     async fn f(id: u64) -> R {
     //         let site = …;
     //         let call = call::<R>(site, format_args!("k:{id}"));
-    //         call.run_async(async move || {
-    //             if let Some(output) = None::<R> { return output; }
+    //         let body = async move {
+    //             if false { return output::<R>(); }
     //             ({ body })
-    //         }).await
+    //         };
+    //         let body = pin!(Some(body));
+    //         call.run_async(body).await
     //     }
     //
     // `move` keeps the future `Send` for arguments that are `Send` but not `Sync`.
     fn asynchronous(&self) -> TokenStream {
-        let (site, call, block) = (self.call.site(), self.call.statement(), self.typed_block());
-        let (run, hold, recover) = (self.run_async(), self.hold(), self.recover());
-        quote_spanned!(Span::mixed_site()=>
-            #site
-            #call
-            call.#run(async move |#hold| #block).await #recover
-        )
+        let (site, call) = (self.call.site(), self.call.statement());
+        let run = self.run_async(&self.typed_block());
+        quote_spanned!(Span::mixed_site()=> #site #call #run)
     }
 
-    // The declared type of an async closure takes no part in coercions to `dyn`
-    // (rust-lang/rust#145105); a `return` of that type does. It stands outside the user's block,
-    // where a `use Enum::*` cannot shadow its names. The block keeps its own braces; the
+    // The type of an async block cannot be declared; that of a `return` in it is what coercions to `dyn` go by. It stands
+    // outside the user's block, where a `use Enum::*` cannot shadow its names. The block keeps its own braces; the
     // parentheses keep them from counting as superfluous.
     fn typed_block(&self) -> TokenStream {
-        let body = &self.function.body;
+        let body = self.held(&self.function.body.to_token_stream());
         let Some(value) = self.output.value.name() else {
-            return quote!(#body);
+            return quote!({ #body });
         };
         let here = Span::mixed_site().located_at(value.span());
-        let pin = quote_spanned!(here=>
-            if let ::core::option::Option::Some(output) = ::core::option::Option::None::<#value> {
-                return output;
-            }
-        );
+        let private = &self.call.private;
+        let pin = quote_spanned!(here=> if false { return #private::output::<#value>(); });
         quote_spanned!(Span::mixed_site()=> { #pin (#body) })
     }
 
@@ -110,7 +102,9 @@ impl Expansion<'_> {
     //         let site = …;
     //         async move {
     //             let call = call::<R>(site, format_args!("k:{id}"));
-    //             call.run_async(async move || make(|| { body }).await).await
+    //             let body = async move { make(|| { body }).await };
+    //             let body = pin!(Some(body));
+    //             call.run_async(body).await
     //         }
     //     }
     //
@@ -120,14 +114,41 @@ impl Expansion<'_> {
         wrap: fn(&TokenStream) -> TokenStream,
         annotation: &TokenStream,
     ) -> TokenStream {
-        let (site, call) = (self.call.site(), self.call.statement());
-        let (private, body) = (&self.call.private, &self.function.body);
-        let (run, hold, recover) = (self.run_async(), self.hold(), self.recover());
-        let future = wrap(&quote_spanned!(Span::mixed_site()=> async move {
-            #call
-            call.#run(async move |#hold| #private::make(|| #annotation #body).await).await #recover
-        }));
+        let (site, call, private) = (self.call.site(), self.call.statement(), &self.call.private);
+        let body = self.braced_body();
+        let block =
+            quote_spanned!(Span::mixed_site()=> { #private::make(|| #annotation #body).await });
+        let run = self.run_async(&block);
+        let future = wrap(&quote_spanned!(Span::mixed_site()=> async move { #call #run }));
         quote_spanned!(Span::mixed_site()=> #site #future)
+    }
+
+    // The future is pinned in its place: handed over by value it would take its room twice at each level.
+    fn run_async(&self, block: &TokenStream) -> TokenStream {
+        let recover = self.recover();
+        quote_spanned!(Span::mixed_site()=>
+            let body = async move #block;
+            let body = ::core::pin::pin!(::core::option::Option::Some(body));
+            call.run_async(body).await #recover
+        )
+    }
+
+    fn braced_body(&self) -> TokenStream {
+        let body = self.function.body.to_token_stream();
+        if self.args.options.hold.is_none() {
+            return body;
+        }
+        let held = self.held(&body);
+        quote_spanned!(Span::mixed_site()=> { #held })
+    }
+
+    // An arm drops what its tail borrows before it drops the name, as a function does with an argument.
+    fn held(&self, body: &TokenStream) -> TokenStream {
+        let private = &self.call.private;
+        self.args.options.hold.as_ref().map_or_else(
+            || body.clone(),
+            |hold| quote_spanned!(Span::mixed_site()=> match #private::hold() { #hold => #body }),
+        )
     }
 
     fn recover(&self) -> TokenStream {
@@ -137,19 +158,6 @@ impl Expansion<'_> {
             }
             OnError::Return | OnError::Panic => TokenStream::new(),
         }
-    }
-
-    const fn hold(&self) -> Option<&Ident> {
-        self.args.options.hold.as_ref()
-    }
-
-    fn run_async(&self) -> Ident {
-        self.run("run_async", "run_async_with_hold")
-    }
-
-    fn run(&self, plain: &str, with_hold: &str) -> Ident {
-        let name = if self.hold().is_some() { with_hold } else { plain };
-        Ident::new(name, Span::mixed_site())
     }
 }
 

@@ -1,29 +1,25 @@
 //! What the attribute's output calls.
 
-use std::borrow::Cow;
 use std::fmt;
+use std::pin::Pin;
 use std::time::Duration;
 
+use crate::caller::Caller;
 use crate::driver::block_on;
-use crate::entry::{Entering, enter, leave, leave_confirmed};
-use crate::options::Options;
+use crate::entry::{leave, leave_confirmed};
 use crate::output::{
     Confirms, FromLockError, Panics, Policy, Propagate, Returns, SkipValue, Skips,
 };
 use crate::owner::Section;
-use crate::run::Run;
+use crate::run::{Passage, Run};
 use crate::site::Site;
-use crate::{Hold, LockManager, global};
+use crate::{Hold, LockManager, current};
 
-/// A call of an annotated function: its site, its key, and what it sets apart from the site.
+/// A call of an annotated function, with what becomes of its value and of errors.
 #[derive(Debug)]
 #[must_use]
 pub struct Call<P> {
-    site: &'static Site,
-    key: Cow<'static, str>,
-    manager: Option<LockManager>,
-    /// What the call sets beside the site; boxed as few do.
-    overrides: Option<Box<Options>>,
+    caller: Caller,
     policy: P,
 }
 
@@ -47,102 +43,94 @@ pub fn make<R>(body: impl FnOnce() -> R) -> R {
     body()
 }
 
+/// Stands in code that never runs, for the type it gives to an async block: the block's `return`s and its tail are coerced to it.
+#[must_use]
+pub fn output<R>() -> R {
+    unreachable!("it stands behind `if false`")
+}
+
+/// The hold of the body that asks for it first thing: `hold = …`.
+///
+/// # Panics
+/// Outside a body.
+#[must_use]
+pub fn hold() -> Hold {
+    current().expect("a body runs inside its hold")
+}
+
 impl<P: Policy> Call<P> {
     fn new(site: &'static Site, key: fmt::Arguments<'_>, policy: P) -> Self {
-        let key = match key.as_str() {
-            Some(constant) => Cow::Borrowed(constant),
-            None => Cow::Owned(key.to_string()),
-        };
-        Self { site, key, manager: None, overrides: None, policy }
+        Self { caller: Caller::new(site, key), policy }
     }
 
     /// `if_busy = skip`: tries once, unless the call says how long to wait.
-    pub fn or_skip<R: SkipValue>(self) -> Call<Skips<P>>
+    pub fn or_skip<R: SkipValue>(mut self) -> Call<Skips<P>>
     where
         P: Policy<Value = R>,
     {
-        let Self { site, key, manager, overrides, policy } = self;
-        let mut call = Call { site, key, manager, overrides, policy: Skips::new(policy) };
-        call.overrides().wait.get_or_insert(Duration::ZERO);
-        call
+        self.caller.try_once();
+        Call { caller: self.caller, policy: Skips::new(self.policy) }
     }
 
     /// `release = confirmed`
     pub fn release_confirmed(self) -> Call<Confirms<P>> {
-        let Self { site, key, manager, overrides, policy } = self;
-        Call { site, key, manager, overrides, policy: Confirms(policy) }
+        Call { caller: self.caller, policy: Confirms(self.policy) }
     }
 
     /// `manager = …`
     pub fn manager(mut self, manager: &LockManager) -> Self {
-        self.manager = Some(manager.clone());
+        self.caller.set_manager(manager);
         self
     }
 
     /// `ttl = …`
     pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.overrides().ttl = Some(ttl);
+        self.caller.overrides().ttl = Some(ttl);
         self
     }
 
     /// `wait = …`
     pub fn wait(mut self, wait: Duration) -> Self {
-        self.overrides().wait = Some(wait);
+        self.caller.overrides().wait = Some(wait);
         self
     }
 
     /// `max_hold = …`
     pub fn max_hold(mut self, max_hold: Duration) -> Self {
-        self.overrides().max_hold = Some(max_hold);
+        self.caller.overrides().max_hold = Some(max_hold);
         self
     }
 
     /// Runs the body of a synchronous function.
     pub fn run(self, body: impl FnOnce() -> P::Value) -> P::Output {
-        self.perform(|section| section.run(body))
+        let mut body = Some(body);
+        self.run_once(&mut || body.take().map(|body| body()))
     }
 
-    /// Runs the body of a synchronous function, with its hold.
-    pub fn run_with_hold(self, body: impl FnOnce(Hold) -> P::Value) -> P::Output {
-        self.perform(|section| {
-            let hold = section.hold();
-            section.run(|| body(hold))
-        })
-    }
-
-    /// Runs the body of an async function. Asks for the lock when it is called, which the attribute's output does
+    /// Runs the body of an async function. The lock is asked for when this is called, which the attribute's output does
     /// at its first poll.
-    pub fn run_async<F>(self, body: F) -> impl Future<Output = P::Output>
+    ///
+    /// The body stays where it is pinned: a future that is handed over by value takes its room twice, and twice again at
+    /// each level of nesting.
+    pub fn run_async<F>(self, body: Pin<&mut Option<F>>) -> Run<'_, P, F>
     where
-        F: AsyncFnOnce() -> P::Value,
-    {
-        self.future(|_| body())
-    }
-
-    /// Runs the body of an async function, with its hold.
-    pub fn run_async_with_hold<F>(self, body: F) -> impl Future<Output = P::Output>
-    where
-        F: AsyncFnOnce(Hold) -> P::Value,
-    {
-        self.future(|section| body(section.hold()))
-    }
-
-    fn future<M, F>(self, make: M) -> Run<P, M, F>
-    where
-        M: FnOnce(&Section) -> F,
         F: Future<Output = P::Value>,
     {
-        let entering = self.begin();
-        let finish_when_lost = self.options().finish_when_lost;
-        Run::new(entering, make, self.policy, finish_when_lost)
+        Run { passage: self.passage(), body }
     }
 
-    fn perform(self, body: impl FnOnce(&mut Section) -> P::Value) -> P::Output {
-        let mut section = match self.begin().block() {
-            Ok(section) => section,
-            Err(error) => return self.policy.failed(*error),
-        };
-        let value = body(&mut section);
+    // Without the body's own type, so that it is compiled once for each type of value.
+    fn run_once(self, body: &mut dyn FnMut() -> Option<P::Value>) -> P::Output {
+        match self.caller.enter_blocking() {
+            Ok(mut section) => {
+                let value = section.run(body).expect("a body runs once");
+                self.exit(section, value)
+            }
+            Err(error) => self.policy.failed(*error),
+        }
+    }
+
+    fn exit(self, section: Section, value: P::Value) -> P::Output {
         match P::keep(value) {
             Ok(kept) => {
                 let left = block_on(leave_confirmed(section));
@@ -152,22 +140,8 @@ impl<P: Policy> Call<P> {
         }
     }
 
-    fn options(&self) -> &Options {
-        self.overrides.as_deref().unwrap_or(&self.site.options)
-    }
-
-    fn overrides(&mut self) -> &mut Options {
-        self.overrides.get_or_insert_with(|| Box::new(self.site.options))
-    }
-
-    fn begin(&self) -> Entering {
-        let manager = match &self.manager {
-            Some(manager) => manager,
-            None => match global() {
-                Ok(manager) => manager,
-                Err(error) => return Entering::refused(error),
-            },
-        };
-        enter(manager, &self.key, self.options(), || Cow::Borrowed(self.site.function))
+    fn passage(self) -> Passage<P> {
+        let entering = self.caller.enter();
+        Passage::new(entering, self.policy, self.caller.options().finish_when_lost)
     }
 }

@@ -1,6 +1,5 @@
 //! The way into a section and out of it, for the attribute and for guards alike.
 
-use std::borrow::Cow;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -32,7 +31,7 @@ pub(crate) fn enter(
     manager: &LockManager,
     key: &str,
     options: &Options,
-    function: impl FnOnce() -> Cow<'static, str>,
+    function: impl FnOnce() -> String,
 ) -> Entering {
     let nested = with_current(|here| reenter(manager, key, options, here?));
     if let Some(entering) = nested {
@@ -187,11 +186,6 @@ impl Section {
     /// An outermost section looks at the clock; a nested one leaves that to it.
     fn loss(&self) -> Option<Loss> {
         if self.is_outermost() { self.lease().loss() } else { self.lease().reported_loss() }
-    }
-
-    /// The frame to run in.
-    pub(crate) fn hold(&self) -> crate::Hold {
-        crate::Hold::new(Arc::clone(self.frame()))
     }
 }
 

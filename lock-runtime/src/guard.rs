@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::driver::block_on;
 use crate::entry::{leave, leave_confirmed};
-use crate::owner::{Entered, Heed, Scope, Section};
+use crate::owner::{Entered, Heed, Scoped, Section};
 use crate::{Fence, Hold, LockError};
 
 /// A lock that is held until this is released or dropped.
@@ -31,7 +31,7 @@ pub struct LockGuard {
 
 impl LockGuard {
     pub(crate) fn new(section: Section, confirmed: bool) -> Self {
-        let hold = section.hold();
+        let hold = Hold::new(Arc::clone(section.frame()));
         Self { section, hold, confirmed }
     }
 
@@ -66,7 +66,7 @@ impl LockGuard {
     /// [`LockError::Lost`] when the hold is lost: the future is then dropped where it last waited.
     pub async fn scope<F: Future>(&self, future: F) -> Result<F::Output, LockError> {
         let frame = Some(Arc::clone(self.section.frame()));
-        Scope::new(frame, Heed::LOSS, future)
+        Scoped::new(frame, Heed::LOSS, future)
             .await
             .map_err(|loss| LockError::lost(self.key(), loss))
     }

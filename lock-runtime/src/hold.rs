@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::lease::{Lease, Share, WatchSlot};
-use crate::owner::{Entered, Frame, Heed, Scope, current as current_frame};
+use crate::owner::{Entered, Frame, Heed, Scoped, current as current_frame};
 use crate::{Fence, LockError};
 
 /// A hold of a lock, seen from the code that runs under it. Cheap to clone; a clone does not keep the lock.
@@ -176,7 +176,7 @@ impl SharedHold {
     /// its end even if the hold is lost: watch [`Hold::lost`] or [`Hold::check`].
     pub async fn scope<F: Future>(self, future: F) -> F::Output {
         let frame = Some(Arc::clone(&self.hold.frame));
-        match Scope::new(frame, Heed::Nothing, future).await {
+        match Scoped::new(frame, Heed::Nothing, future).await {
             Ok(output) => output,
             Err(_) => unreachable!("a scope that heeds nothing ends only with its future"),
         }

@@ -10,12 +10,13 @@
 //! - `driver`: the I/O thread that runs the protocol over a store.
 //! - `owner`: the chain of holds around the running code. Nothing of Redis.
 //! - `entry`: the way into a section and out of it.
-//! - `lock`, `guard`, `hold`, `call`, `run`, `output`, `site`: what users and the attribute call.
+//! - `lock`, `guard`, `hold`, `caller`, `call`, `run`, `output`, `site`: what users and the attribute call.
 //! - `config`, `manager`, `global`, `inspect`, `error`: the settings and the frame around it all.
 
 #![forbid(unsafe_code)]
 
 mod call;
+mod caller;
 mod config;
 mod driver;
 mod entry;
@@ -53,7 +54,7 @@ pub use manager::LockManager;
 /// What the attribute's output calls. Not for use by hand: it changes without notice.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::call::{Call, call, call_or_panic, make, try_call};
+    pub use crate::call::{Call, call, call_or_panic, hold, make, output, try_call};
     pub use crate::output::{FromLockError, SkipValue};
     pub use crate::site::Site;
 }

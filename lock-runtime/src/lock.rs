@@ -1,6 +1,5 @@
 //! A request for a lock by hand, without the attribute.
 
-use std::borrow::Cow;
 use std::panic::Location;
 use std::time::Duration;
 
@@ -110,7 +109,7 @@ impl LockRequest {
     }
 
     fn enter(&self, options: &Options) -> Entering {
-        enter(&self.manager, &self.key, options, || Cow::Owned(self.caller.to_string()))
+        enter(&self.manager, &self.key, options, || self.caller.to_string())
     }
 
     fn guard(&self, entered: Entered) -> Result<LockGuard, LockError> {

@@ -1,6 +1,5 @@
 //! The lock manager: one connection, one I/O thread, any number of locks.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
@@ -147,7 +146,7 @@ impl LockManager {
         &self,
         key: &str,
         options: &Options,
-        function: Cow<'static, str>,
+        function: String,
     ) -> Result<(Request, Timestamp), LockError> {
         let now = time::now();
         let ttl = options.ttl_by(self)?;
@@ -167,14 +166,14 @@ impl LockManager {
         Ok((request, now))
     }
 
-    fn claimant(&self, ttl: Duration, function: Cow<'static, str>) -> Claimant {
+    fn claimant(&self, ttl: Duration, function: String) -> Claimant {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Claimant {
             ttl,
             since_unix_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
             pid: self.inner.pid,
             host: self.inner.host.clone(),
-            function: function.into_owned(),
+            function,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A call site of the attribute.
 
+use std::panic::Location;
 use std::time::Duration;
 
 use crate::options::Options;
@@ -7,26 +8,28 @@ use crate::options::Options;
 /// What is known of an annotated function when it is compiled: the attribute makes one as a `static`.
 #[derive(Debug)]
 pub struct Site {
-    pub(crate) function: &'static str,
+    module: &'static str,
+    function: &'static str,
     #[expect(dead_code, reason = "shown in `Debug`")]
     template: &'static str,
     #[expect(dead_code, reason = "shown in `Debug`")]
-    file: &'static str,
-    #[expect(dead_code, reason = "shown in `Debug`")]
-    line: u32,
+    location: &'static Location<'static>,
     pub(crate) options: Options,
 }
 
 impl Site {
-    /// A site with default settings: the path of the function, the key as written, and the place.
+    /// A site with default settings, of the function of this name in this module, with the key as it was written. Its place is
+    /// that of the call.
     #[must_use]
-    pub const fn new(
-        function: &'static str,
-        template: &'static str,
-        file: &'static str,
-        line: u32,
-    ) -> Self {
-        Self { function, template, file, line, options: Options::DEFAULT }
+    #[track_caller]
+    pub const fn new(module: &'static str, function: &'static str, template: &'static str) -> Self {
+        let location = Location::caller();
+        Self { module, function, template, location, options: Options::DEFAULT }
+    }
+
+    /// The function, for those who wait for it to read.
+    pub(crate) fn path(&self) -> String {
+        format!("{}::{}", self.module, self.function)
     }
 
     /// `ttl = "…"`

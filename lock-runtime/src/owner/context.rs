@@ -2,15 +2,18 @@
 
 use std::cell::Cell;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use super::Frame;
 
 thread_local! {
-    static CURRENT: Cell<Option<Arc<Frame>>> = const { Cell::new(None) };
+    /// Without a destructor, it can be reached to the end of its thread, from the destructors of other thread-locals too. It is
+    /// empty by then: whoever puts a frame here takes it out again.
+    static CURRENT: Cell<Option<ManuallyDrop<Arc<Frame>>>> = const { Cell::new(None) };
 }
 
-/// Looks at the innermost frame around the running code; there is none on a thread past its destructors.
+/// Looks at the innermost frame around the running code.
 ///
 /// The frame is out of its place meanwhile, so `look` must not run code that is not ours.
 pub(crate) fn with_current<R>(look: impl FnOnce(Option<&Arc<Frame>>) -> R) -> R {
@@ -26,7 +29,10 @@ pub(crate) fn current() -> Option<Arc<Frame>> {
 }
 
 fn swap(frame: Option<Arc<Frame>>) -> Option<Arc<Frame>> {
-    CURRENT.try_with(|current| current.replace(frame)).ok().flatten()
+    let frame = frame.map(ManuallyDrop::new);
+    // Fails only where the platform has no thread-locals of its own, late in a thread's end.
+    let before = CURRENT.try_with(|current| current.replace(frame)).ok().flatten();
+    before.map(ManuallyDrop::into_inner)
 }
 
 /// While this lives, a frame is the innermost one of this thread; then the one before is again, also on panic, and

@@ -12,5 +12,5 @@ mod turn;
 
 pub(crate) use context::{Entered, current, with_current};
 pub(crate) use frame::{Frame, ManagerId};
-pub(crate) use scope::{Heed, Scope, Slot};
+pub(crate) use scope::{Heed, Scope, Scoped, Slot, Work};
 pub(crate) use section::Section;

@@ -22,22 +22,42 @@ impl Slot for Option<Arc<Frame>> {
     }
 }
 
-pin_project! {
-    /// Polls a future, and drops it, with its frame as the innermost one. Ends early when the hold is lost, if
-    /// it is to heed that: the future is then dropped, inside the frame, where it last waited.
-    pub(crate) struct Scope<S: Slot, F> {
-        // Taken out at the end.
-        owner: Option<S>,
-        heed: Heed,
-        #[pin]
-        future: Option<F>,
-    }
+/// A future in its place, and whatever else is pinned with it.
+///
+/// A scope takes it as a trait object: the code around a body is then compiled once for each type of value, not once for
+/// each annotated function.
+pub(crate) trait Work {
+    /// What the future yields.
+    type Value;
 
-    impl<S: Slot, F> PinnedDrop for Scope<S, F> {
-        fn drop(this: Pin<&mut Self>) {
-            this.abandon();
+    /// Polls the future.
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Value>;
+
+    /// Drops the future, if it is there.
+    fn clear(self: Pin<&mut Self>);
+}
+
+impl<F: Future> Work for Option<F> {
+    type Value = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        match self.as_pin_mut() {
+            Some(future) => future.poll(context),
+            None => panic!("polled after it was ready"),
         }
     }
+
+    fn clear(mut self: Pin<&mut Self>) {
+        self.set(None);
+    }
+}
+
+/// Polls a future, and drops it, with its frame as the innermost one. Ends early when the hold is lost, if
+/// it is to heed that: the future is then dropped, inside the frame, where it last waited.
+pub(crate) struct Scope<S> {
+    // Taken out at the end.
+    owner: Option<S>,
+    heed: Heed,
 }
 
 /// What a scope heeds beside its future.
@@ -53,77 +73,112 @@ impl Heed {
     pub(crate) const LOSS: Self = Self::Loss(None);
 }
 
-impl<S: Slot, F> Scope<S, F> {
-    pub(crate) fn new(owner: S, heed: Heed, future: F) -> Self {
-        Self { owner: Some(owner), heed, future: Some(future) }
+impl<S: Slot> Scope<S> {
+    pub(crate) const fn new(owner: S, heed: Heed) -> Self {
+        Self { owner: Some(owner), heed }
+    }
+
+    /// Kept small: it stays on the stack once for every level of nesting.
+    pub(crate) fn poll<V>(
+        &mut self,
+        mut work: Pin<&mut dyn Work<Value = V>>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<V, Loss>> {
+        if let Some(loss) = self.known_loss() {
+            self.abandon(work);
+            return Poll::Ready(Err(loss));
+        }
+        let entered = self.enter();
+        let polled = work.as_mut().poll(context);
+        drop(entered);
+        match polled {
+            Poll::Ready(output) => Poll::Ready(Ok(output)),
+            Poll::Pending => self.poll_lost(work, context),
+        }
     }
 
     /// Ends the scope of a future that is ready, and gives its owner back. What is left of the future has nothing to do
     /// under the lock any more.
-    pub(crate) fn finish(mut self: Pin<&mut Self>) -> Option<S> {
-        self.as_mut().project().future.set(None);
-        self.as_mut().abandon();
-        self.project().owner.take()
+    pub(crate) fn finish<V>(&mut self, work: Pin<&mut dyn Work<Value = V>>) -> Option<S> {
+        work.clear();
+        self.unwatch();
+        self.owner.take()
     }
 
     /// Drops the future inside the frame, and leaves the watchers of the loss.
-    fn abandon(self: Pin<&mut Self>) {
-        let mut this = self.project();
-        let Some(owner) = this.owner else { return };
-        if let (Heed::Loss(slot), Some(frame)) = (this.heed, owner.slot()) {
+    pub(crate) fn abandon<V>(&mut self, work: Pin<&mut dyn Work<Value = V>>) {
+        self.unwatch();
+        let _inside = self.enter();
+        work.clear();
+    }
+
+    fn unwatch(&mut self) {
+        if let (Heed::Loss(slot), Some(frame)) = self.heed() {
             frame.lease().unwatch(slot.take());
-        }
-        if this.future.is_some() {
-            let _inside = Entered::new(owner.slot());
-            this.future.set(None);
         }
     }
 
     /// The loss of the hold, if it is heeded and has come.
-    fn known_loss(self: Pin<&mut Self>) -> Option<Loss> {
-        let this = self.project();
-        match (this.heed, this.owner.as_mut()?.slot()) {
+    fn known_loss(&mut self) -> Option<Loss> {
+        match self.heed() {
             (Heed::Loss(_), Some(frame)) => frame.lease().loss(),
             _ => None,
         }
     }
 
     /// The loss of the hold, which ends the future; else, if it is heeded, the task is woken when it comes.
-    fn poll_lost(mut self: Pin<&mut Self>, context: &Context<'_>) -> Poll<Loss> {
-        let this = self.as_mut().project();
-        let lost = match (this.heed, this.owner.as_mut().map(Slot::slot)) {
-            (Heed::Loss(slot), Some(Some(frame))) => frame.lease().poll_lost(slot, context),
+    fn poll_lost<V>(
+        &mut self,
+        work: Pin<&mut dyn Work<Value = V>>,
+        context: &Context<'_>,
+    ) -> Poll<Result<V, Loss>> {
+        let lost = match self.heed() {
+            (Heed::Loss(slot), Some(frame)) => frame.lease().poll_lost(slot, context),
             _ => Poll::Pending,
         };
         if lost.is_ready() {
-            self.abandon();
+            self.abandon(work);
         }
-        lost
+        lost.map(Err)
     }
 
-    /// Polls the future inside the frame.
-    fn poll_inside(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output>
-    where
-        F: Future,
-    {
-        let this = self.project();
-        let _inside = this.owner.as_mut().map(|owner| Entered::new(owner.slot()));
-        this.future.as_pin_mut().expect("polled after it was ready").poll(context)
+    fn enter(&mut self) -> Option<Entered<'_>> {
+        self.owner.as_mut().map(|owner| Entered::new(owner.slot()))
+    }
+
+    fn heed(&mut self) -> (&mut Heed, Option<&Arc<Frame>>) {
+        let frame = self.owner.as_mut().and_then(|owner| owner.slot().as_ref());
+        (&mut self.heed, frame)
     }
 }
 
-impl<S: Slot, F: Future> Future for Scope<S, F> {
+pin_project! {
+    /// A scope with its future.
+    pub(crate) struct Scoped<S: Slot, F: Future> {
+        scope: Scope<S>,
+        #[pin]
+        future: Option<F>,
+    }
+
+    impl<S: Slot, F: Future> PinnedDrop for Scoped<S, F> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            this.scope.abandon(this.future as Pin<&mut dyn Work<Value = F::Output>>);
+        }
+    }
+}
+
+impl<S: Slot, F: Future> Scoped<S, F> {
+    pub(crate) const fn new(owner: S, heed: Heed, future: F) -> Self {
+        Self { scope: Scope::new(owner, heed), future: Some(future) }
+    }
+}
+
+impl<S: Slot, F: Future> Future for Scoped<S, F> {
     type Output = Result<F::Output, Loss>;
 
-    /// Kept small: it stays on the stack once for every level of nesting.
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Some(loss) = self.as_mut().known_loss() {
-            self.abandon();
-            return Poll::Ready(Err(loss));
-        }
-        match self.as_mut().poll_inside(context) {
-            Poll::Ready(output) => Poll::Ready(Ok(output)),
-            Poll::Pending => self.poll_lost(context).map(Err),
-        }
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        this.scope.poll(this.future as Pin<&mut dyn Work<Value = F::Output>>, context)
     }
 }

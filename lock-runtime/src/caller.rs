@@ -1,0 +1,67 @@
+//! Who calls, for which key, with what settings: all of an annotated call but its types.
+//!
+//! Nothing here is generic, so that it is compiled once and not again in each crate that has annotated functions.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use crate::entry::{Entered, Entering, enter};
+use crate::options::Options;
+use crate::site::Site;
+use crate::{LockManager, global};
+
+#[derive(Debug)]
+pub(crate) struct Caller {
+    site: &'static Site,
+    key: Cow<'static, str>,
+    manager: Option<LockManager>,
+    /// What the call sets beside the site; boxed as few do.
+    overrides: Option<Box<Options>>,
+}
+
+impl Caller {
+    /// Renders the key; a constant one is only referred to.
+    pub(crate) fn new(site: &'static Site, key: fmt::Arguments<'_>) -> Self {
+        let key = match key.as_str() {
+            Some(constant) => Cow::Borrowed(constant),
+            None => Cow::Owned(key.to_string()),
+        };
+        Self { site, key, manager: None, overrides: None }
+    }
+
+    pub(crate) fn set_manager(&mut self, manager: &LockManager) {
+        self.manager = Some(manager.clone());
+    }
+
+    /// The settings of this call, at first those of the site.
+    pub(crate) fn overrides(&mut self) -> &mut Options {
+        self.overrides.get_or_insert_with(|| Box::new(self.site.options))
+    }
+
+    /// Tries once, unless the call says how long to wait.
+    pub(crate) fn try_once(&mut self) {
+        self.overrides().wait.get_or_insert(Duration::ZERO);
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        self.overrides.as_deref().unwrap_or(&self.site.options)
+    }
+
+    /// Asks for the section.
+    pub(crate) fn enter(&self) -> Entering {
+        let manager = match &self.manager {
+            Some(manager) => manager,
+            None => match global() {
+                Ok(manager) => manager,
+                Err(error) => return Entering::refused(error),
+            },
+        };
+        enter(manager, &self.key, self.options(), || self.site.path())
+    }
+
+    /// Asks for the section and waits for it on this thread.
+    pub(crate) fn enter_blocking(&self) -> Entered {
+        self.enter().block()
+    }
+}
