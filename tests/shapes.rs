@@ -18,6 +18,7 @@ mod shapes {
     mod patterns;
     mod qualifiers;
     mod sending;
+    mod taken;
     mod tasks;
     mod traits;
     mod traits_async;

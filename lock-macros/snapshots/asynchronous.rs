@@ -6,7 +6,7 @@ pub async fn withdraw(from: u64, amount: u64) -> Result<(), BankError> {
 // ---- expands to ----
 
 pub async fn withdraw(from: u64, amount: u64) -> Result<(), BankError> {
-    let site = {
+    let distlock_site = {
         static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
                 ::core::concat!(::core::module_path!(), "::", "withdraw"),
                 "account:{from}",
@@ -16,14 +16,15 @@ pub async fn withdraw(from: u64, amount: u64) -> Result<(), BankError> {
             .wait(::core::time::Duration::from_millis(5000));
         &SITE
     };
-    let call = ::distlock::__private::call::<
+    let distlock_call = ::distlock::__private::call::<
         Result<(), BankError>,
-    >(site, ::core::format_args!("account:{from}"));
-    call.run_async_with_hold(async move |hold| {
-            if let ::core::option::Option::Some(output) = ::core::option::Option::None::<
+    >(distlock_site, ::core::format_args!("account:{from}"));
+    distlock_call
+        .run_async_with_hold(async move |hold| {
+            if let ::core::option::Option::Some(distlock_output) = ::core::option::Option::None::<
                 Result<(), BankError>,
             > {
-                return output;
+                return distlock_output;
             }
             ({ storage.write(from, amount, hold.fence()).await })
         })

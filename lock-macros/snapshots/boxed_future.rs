@@ -8,7 +8,7 @@ fn name<'a>(id: &'a str) -> Pin<Box<dyn Future<Output = Result<u64, Error>> + Se
 fn name<'a>(
     id: &'a str,
 ) -> Pin<Box<dyn Future<Output = Result<u64, Error>> + Send + 'a>> {
-    let site = {
+    let distlock_site = {
         static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
             ::core::concat!(::core::module_path!(), "::", "name"),
             "name:{id}",
@@ -18,10 +18,11 @@ fn name<'a>(
         &SITE
     };
     ::std::boxed::Box::pin(async move {
-        let call = ::distlock::__private::call::<
+        let distlock_call = ::distlock::__private::call::<
             Result<u64, Error>,
-        >(site, ::core::format_args!("name:{id}"));
-        call.run_async_with_hold(async move |hold| {
+        >(distlock_site, ::core::format_args!("name:{id}"));
+        distlock_call
+            .run_async_with_hold(async move |hold| {
                 ::distlock::__private::make(|| -> Pin<
                         Box<dyn Future<Output = Result<u64, Error>> + Send + 'a>,
                     > { Box::pin(async move { Ok(hold.fence()) }) })

@@ -6,7 +6,7 @@ async fn numbers() -> Result<impl Iterator<Item = impl Debug>, Error> {
 // ---- expands to ----
 
 async fn numbers() -> Result<impl Iterator<Item = impl Debug>, Error> {
-    let site = {
+    let distlock_site = {
         static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
             ::core::concat!(::core::module_path!(), "::", "numbers"),
             "numbers",
@@ -15,14 +15,15 @@ async fn numbers() -> Result<impl Iterator<Item = impl Debug>, Error> {
         );
         &SITE
     };
-    let call = ::distlock::__private::call::<
+    let distlock_call = ::distlock::__private::call::<
         Result<_, Error>,
-    >(site, ::core::format_args!("numbers"));
-    call.run_async(async move || {
-            if let ::core::option::Option::Some(output) = ::core::option::Option::None::<
+    >(distlock_site, ::core::format_args!("numbers"));
+    distlock_call
+        .run_async(async move || {
+            if let ::core::option::Option::Some(distlock_output) = ::core::option::Option::None::<
                 Result<_, Error>,
             > {
-                return output;
+                return distlock_output;
             }
             ({ Ok(0..3) })
         })

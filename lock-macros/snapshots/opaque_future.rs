@@ -6,7 +6,7 @@ fn name(&self) -> impl Future<Output = Result<String, Error>> + Send {
 // ---- expands to ----
 
 fn name(&self) -> impl Future<Output = Result<String, Error>> + Send {
-    let site = {
+    let distlock_site = {
         static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
             ::core::concat!(::core::module_path!(), "::", "name"),
             "name:{}",
@@ -16,10 +16,11 @@ fn name(&self) -> impl Future<Output = Result<String, Error>> + Send {
         &SITE
     };
     async move {
-        let call = ::distlock::__private::call::<
+        let distlock_call = ::distlock::__private::call::<
             Result<String, Error>,
-        >(site, ::core::format_args!("name:{}", self.id));
-        call.run_async(async move || {
+        >(distlock_site, ::core::format_args!("name:{}", self.id));
+        distlock_call
+            .run_async(async move || {
                 ::distlock::__private::make(|| { async move { self.read().await } })
                     .await
             })

@@ -11,7 +11,8 @@ use crate::output::{Output, Style};
 
 /// Prints the function with its body moved into a closure that runs under the lock.
 ///
-/// Bindings of ours are mixed-site, so that no argument can collide with them.
+/// Bindings of ours are mixed-site, so that no argument can collide with them. Against a constant, a static or a unit
+/// struct of the same name that does not help (rust-lang/rust#22462), hence their prefix.
 pub(crate) fn expand(function: &Function, args: &Args, output: &Output) -> TokenStream {
     let call = Call::new(function, args, output);
     let expansion = Expansion { function, args, output, call };
@@ -42,12 +43,12 @@ impl Expansion<'_> {
     //
     // Output:
     //     fn f(id: u64) -> R {
-    //         let site = {
+    //         let distlock_site = {
     //             static SITE: Site = Site::new("path::f", "k:{id}", "file", 1).wait(…);
     //             &SITE
     //         };
-    //         let call = call::<R>(site, format_args!("k:{id}"));
-    //         call.run(|| -> R { body })
+    //         let distlock_call = call::<R>(distlock_site, format_args!("k:{id}"));
+    //         distlock_call.run(|| -> R { body })
     //     }
     fn sync(&self) -> TokenStream {
         let (site, call) = (self.call.site(), self.call.statement());
@@ -56,7 +57,7 @@ impl Expansion<'_> {
         quote_spanned!(Span::mixed_site()=>
             #site
             #call
-            call.#run(|#hold| #annotation #body) #recover
+            distlock_call.#run(|#hold| #annotation #body) #recover
         )
     }
 
@@ -65,10 +66,10 @@ impl Expansion<'_> {
     //
     // Output:
     //     async fn f(id: u64) -> R {
-    //         let site = …;
-    //         let call = call::<R>(site, format_args!("k:{id}"));
+    //         let distlock_site = …;
+    //         let distlock_call = call::<R>(distlock_site, format_args!("k:{id}"));
     //         call.run_async(async move || {
-    //             if let Some(output) = None::<R> { return output; }
+    //             if let Some(distlock_output) = None::<R> { return distlock_output; }
     //             ({ body })
     //         }).await
     //     }
@@ -80,7 +81,7 @@ impl Expansion<'_> {
         quote_spanned!(Span::mixed_site()=>
             #site
             #call
-            call.#run(async move |#hold| #block).await #recover
+            distlock_call.#run(async move |#hold| #block).await #recover
         )
     }
 
@@ -95,8 +96,8 @@ impl Expansion<'_> {
         };
         let here = Span::mixed_site().located_at(value.span());
         let pin = quote_spanned!(here=>
-            if let ::core::option::Option::Some(output) = ::core::option::Option::None::<#value> {
-                return output;
+            if let ::core::option::Option::Some(distlock_output) = ::core::option::Option::None::<#value> {
+                return distlock_output;
             }
         );
         quote_spanned!(Span::mixed_site()=> { #pin (#body) })
@@ -107,10 +108,10 @@ impl Expansion<'_> {
     //
     // Output:
     //     fn f(id: u64) -> impl Future<Output = R> {
-    //         let site = …;
+    //         let distlock_site = …;
     //         async move {
-    //             let call = call::<R>(site, format_args!("k:{id}"));
-    //             call.run_async(async move || make(|| { body }).await).await
+    //             let distlock_call = call::<R>(distlock_site, format_args!("k:{id}"));
+    //             distlock_call.run_async(async move || make(|| { body }).await).await
     //         }
     //     }
     //
@@ -125,7 +126,7 @@ impl Expansion<'_> {
         let (run, hold, recover) = (self.run_async(), self.hold(), self.recover());
         let future = wrap(&quote_spanned!(Span::mixed_site()=> async move {
             #call
-            call.#run(async move |#hold| #private::make(|| #annotation #body).await).await #recover
+            distlock_call.#run(async move |#hold| #private::make(|| #annotation #body).await).await #recover
         }));
         quote_spanned!(Span::mixed_site()=> #site #future)
     }
