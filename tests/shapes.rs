@@ -11,6 +11,7 @@ mod shapes {
     mod futures;
     mod generics;
     mod keys;
+    mod macros;
     mod methods;
     mod names;
     mod opaque;
