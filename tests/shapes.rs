@@ -18,6 +18,7 @@ mod shapes {
     mod options;
     mod patterns;
     mod qualifiers;
+    mod returned;
     mod sending;
     mod taken;
     mod tasks;
