@@ -5,16 +5,24 @@
 mod shapes {
     mod support;
 
+    mod arguments;
+    mod attributes;
     mod bodies;
     mod borrows;
     mod context;
+    mod control;
+    mod conversions;
+    mod dispatch;
     mod futures;
     mod generics;
+    mod inference;
     mod keys;
+    mod lifetimes;
     mod macros;
     mod methods;
     mod names;
     mod opaque;
+    mod operators;
     mod options;
     mod patterns;
     mod qualifiers;
@@ -22,6 +30,7 @@ mod shapes {
     mod sending;
     mod taken;
     mod tasks;
+    mod temporaries;
     mod traits;
     mod traits_async;
     mod values;

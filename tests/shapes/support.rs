@@ -55,3 +55,27 @@ impl Drop for Drops<'_> {
         self.1.lock().expect("no test panics while it drops").push(self.0);
     }
 }
+
+/// One function twice, as `name::plain` and as `name::locked` under the attribute with the arguments in brackets: what
+/// the second does, the first does too.
+macro_rules! twins {
+    ($name:ident: [$($args:tt)*] $($function:tt)*) => {
+        mod $name {
+            pub(super) mod plain {
+                #[allow(unused_imports, reason = "not every pair needs something from outside")]
+                use super::super::*;
+
+                pub(in super::super) $($function)*
+            }
+
+            pub(super) mod locked {
+                #[allow(unused_imports, reason = "not every pair needs something from outside")]
+                use super::super::*;
+
+                #[distlock::distributed_lock($($args)*)]
+                pub(in super::super) $($function)*
+            }
+        }
+    };
+}
+pub(super) use twins;
