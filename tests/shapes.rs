@@ -30,6 +30,7 @@ mod shapes {
     mod sending;
     mod taken;
     mod tasks;
+    mod teardown;
     mod temporaries;
     mod traits;
     mod traits_async;

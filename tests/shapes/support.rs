@@ -79,3 +79,22 @@ macro_rules! twins {
     };
 }
 pub(super) use twins;
+
+/// The key of the innermost section around the caller.
+pub(super) fn current() -> Option<String> {
+    distlock::current().map(|hold| hold.key().to_owned())
+}
+
+/// Whether somebody holds the key now.
+pub(super) fn is_held(key: &str) -> bool {
+    distlock::global()
+        .and_then(|locks| locks.inspect(key))
+        .expect("in the process")
+        .holder
+        .is_some()
+}
+
+/// How many wait for the key now.
+pub(super) fn waiting(key: &str) -> u64 {
+    distlock::global().and_then(|locks| locks.inspect(key)).expect("in the process").waiting
+}

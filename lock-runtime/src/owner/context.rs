@@ -2,15 +2,18 @@
 
 use std::cell::Cell;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use super::Frame;
 
+// Without a destructor of its own the place outlives all others of its thread, so that locked calls in their destructors
+// nest. Nothing is leaked: whoever enters a frame takes it out again.
 thread_local! {
-    static CURRENT: Cell<Option<Arc<Frame>>> = const { Cell::new(None) };
+    static CURRENT: Cell<Option<ManuallyDrop<Arc<Frame>>>> = const { Cell::new(None) };
 }
 
-/// Looks at the innermost frame around the running code; there is none on a thread past its destructors.
+/// Looks at the innermost frame around the running code.
 ///
 /// The frame is out of its place meanwhile, so `look` must not run code that is not ours.
 pub(crate) fn with_current<R>(look: impl FnOnce(Option<&Arc<Frame>>) -> R) -> R {
@@ -26,7 +29,7 @@ pub(crate) fn current() -> Option<Arc<Frame>> {
 }
 
 fn swap(frame: Option<Arc<Frame>>) -> Option<Arc<Frame>> {
-    CURRENT.try_with(|current| current.replace(frame)).ok().flatten()
+    CURRENT.replace(frame.map(ManuallyDrop::new)).map(ManuallyDrop::into_inner)
 }
 
 /// While this lives, a frame is the innermost one of this thread; then the one before is again, also on panic, and
