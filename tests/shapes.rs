@@ -12,6 +12,7 @@ mod shapes {
     mod context;
     mod control;
     mod conversions;
+    mod crowds;
     mod dispatch;
     mod futures;
     mod generics;
@@ -26,7 +27,9 @@ mod shapes {
     mod options;
     mod patterns;
     mod qualifiers;
+    mod rendered;
     mod returned;
+    mod runtimes;
     mod sending;
     mod taken;
     mod tasks;
@@ -36,4 +39,5 @@ mod shapes {
     mod traits_async;
     mod values;
     mod values_async;
+    mod waiting;
 }
