@@ -20,6 +20,8 @@ mod settings;
 mod words;
 
 #[cfg(test)]
+mod long_test;
+#[cfg(test)]
 mod tests;
 
 /// Runs the function's body under a distributed lock.
