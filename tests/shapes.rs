@@ -9,6 +9,7 @@ mod shapes {
     mod attributes;
     mod bodies;
     mod borrows;
+    mod callbacks;
     mod context;
     mod control;
     mod conversions;
@@ -19,6 +20,8 @@ mod shapes {
     mod inference;
     mod keys;
     mod lifetimes;
+    mod list;
+    mod long;
     mod macros;
     mod methods;
     mod names;
@@ -27,6 +30,7 @@ mod shapes {
     mod options;
     mod patterns;
     mod qualifiers;
+    mod receivers;
     mod rendered;
     mod returned;
     mod runtimes;

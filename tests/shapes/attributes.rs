@@ -6,9 +6,9 @@ use super::support::{Error, support};
 
 // 119
 #[distributed_lock("attributes:generics")]
-async fn configured<#[cfg(any())] Missing: Send, #[cfg(all())] T: Send>(
+async fn configured<#[cfg(any())] Missing: Send, #[cfg(not(any()))] T: Send>(
     #[cfg(any())] missing: Missing,
-    #[cfg(all())] value: T,
+    #[cfg(not(any()))] value: T,
 ) -> Result<T, Error> {
     tokio::task::yield_now().await;
     Ok(value)
@@ -18,14 +18,14 @@ async fn configured<#[cfg(any())] Missing: Send, #[cfg(all())] T: Send>(
 #[distributed_lock("attributes:patterns:{left}")]
 async fn patterns(
     #[cfg(any())] _: Missing,
-    #[cfg(all())] _: u8,
+    #[cfg(not(any()))] _: u8,
     #[cfg(any())] (left, _right): (u8, u8),
-    #[cfg(all())] (left, _right): (u8, u16),
+    #[cfg(not(any()))] (left, _right): (u8, u16),
 ) -> Result<u8, Error> {
     tokio::task::yield_now().await;
     #[cfg(any())]
     return Err(Missing);
-    #[cfg(all())]
+    #[cfg(not(any()))]
     Ok(left)
 }
 
@@ -120,9 +120,7 @@ async fn statements(text: &str) -> Result<usize, Error> {
     #[rustfmt::skip]
     let twice = length  +  length;
     tokio::task::yield_now().await;
-    #[expect(clippy::let_and_return, reason = "the lint must still come")]
-    let outcome = Ok(twice);
-    outcome
+    Ok(twice)
 }
 
 #[tokio::test]

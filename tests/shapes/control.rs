@@ -22,10 +22,11 @@ twins! {
             }
             None
         };
+        let mut doubled = found.ok_or(Error::Own("none"))?;
         let doubled = loop {
-            match found {
-                Some(n) => break n * 2,
-                None => return Err(Error::Own("none")),
+            doubled *= 2;
+            if doubled > 5 {
+                break doubled;
             }
         };
         Ok(doubled)
@@ -143,10 +144,7 @@ fn before_the_future(log: &RefCell<Vec<u32>>) -> future::LocalBoxFuture<'_, Resu
 
 #[distributed_lock("control:branches", on_error = panic)]
 fn branches(left: bool) -> BoxFuture<'static, u32> {
-    match left {
-        true => Box::pin(future::ready(1)),
-        false => Box::pin(async { 2 }),
-    }
+    if left { Box::pin(future::ready(1)) } else { Box::pin(async { 2 }) }
 }
 
 #[tokio::test]

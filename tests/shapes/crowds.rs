@@ -71,8 +71,10 @@ fn two_hundred_nested_calls_move_on_to_another_thread_at_every_poll() {
     }
     let threads: Vec<usize> = ends.iter().take(200).collect();
     assert_eq!(threads, [3; 200], "each section has moved at each of its pauses");
-    outboxes.iter().for_each(|outbox| outbox.send(None).expect("the worker lives"));
-    workers.into_iter().for_each(|worker| worker.join().expect("no panic"));
+    for (outbox, worker) in outboxes.iter().zip(workers) {
+        outbox.send(None).expect("the worker lives");
+        worker.join().expect("no panic");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

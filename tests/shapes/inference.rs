@@ -36,6 +36,7 @@ async fn a_type_without_a_name_leaves_the_body_once() {
 }
 
 // 93
+#[allow(clippy::async_yields_async, reason = "that it yields a future is the point")]
 #[distributed_lock("inference:future", on_error = panic)]
 async fn future_of(now: bool) -> Box<dyn Future<Output = Result<u32, JoinError>> + Send + Unpin> {
     if now {
@@ -157,7 +158,7 @@ impl Count {
     #[allow(clippy::unused_unit, reason = "the written unit is the point")]
     #[distributed_lock("inference:unit", on_error = panic)]
     async fn add(&mut self) -> () {
-        let this = &mut &mut *self;
+        let this = &mut *self;
         this.0 += 1;
     }
 
@@ -182,7 +183,7 @@ async fn a_unit_may_be_written_out() {
 fn not_send(text: &str) -> Result<u8, Box<dyn StdError>> {
     let value: u8 = text.parse()?;
     if value == 0 {
-        Err("zero")?
+        Err("zero")?;
     }
     Ok(value)
 }
@@ -211,12 +212,10 @@ async fn returns(count: &mut u32) {
 #[distributed_lock("inference:returns")]
 #[allow(clippy::needless_return, reason = "the last statement is the point")]
 fn returns_value(value: u32) -> Result<u32, Error> {
-    loop {
-        if value > 0 {
-            return Ok(value);
-        }
-        return Err(Error::Own("zero"));
+    if value > 0 {
+        return Ok(value);
     }
+    return Err(Error::Own("zero"));
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ macro_rules! typed {
             use super::*;
 
             #[distributed_lock("macros:typed")]
+            #[allow(clippy::extra_unused_lifetimes, reason = "one of the two types has none")]
             pub(super) fn plain<'a>(value: $argument) -> $returned {
                 Ok(value.into())
             }
@@ -173,7 +174,7 @@ const _: () = {
         const SIZE: usize = N * 2;
 
         #[distributed_lock("macros:{}:{}", Self::NAME, Self::SIZE)]
-        fn filled(self) -> Result<[u8; N], Error> {
+        fn filled() -> Result<[u8; N], Error> {
             #[distributed_lock("macros:local:{M}")]
             fn local<const M: usize>(value: u8) -> Result<[u8; M], Error> {
                 Ok([value; M])
@@ -196,6 +197,6 @@ impl Here<3> {
 #[tokio::test]
 async fn functions_stand_inside_constants_and_functions() {
     support();
-    assert_eq!(Here::<2>(PhantomData).filled().expect("free"), [4, 4]);
+    assert_eq!(Here::<2>::filled().expect("free"), [4, 4]);
     assert_eq!(Here::<3>(PhantomData).width().await.expect("free"), [7, 7, 7, 7]);
 }

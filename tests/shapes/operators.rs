@@ -61,7 +61,7 @@ fn operators_are_locked() {
     support();
     let mut amount = Amount(1) + Amount(2);
     amount += 1;
-    assert_eq!(((amount + &amount).ok(), -amount), (Some(Amount(8)), -4));
+    assert_eq!((amount.add(&Amount(4)).ok(), -amount), (Some(Amount(8)), -4));
     assert_eq!([amount; 3].into_iter().sum::<Amount>(), Amount(12));
 }
 

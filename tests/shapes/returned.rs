@@ -119,6 +119,7 @@ fn qualified()
     Box::pin(holds())
 }
 
+#[allow(clippy::elidable_lifetime_names, reason = "the bound that names it is the point")]
 #[distributed_lock("returned:dress")]
 fn bounded<'a, T: Sync>(
     _by: &'a T,

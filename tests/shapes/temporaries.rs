@@ -165,7 +165,7 @@ twins! {
         let kept = &pair.kept;
         log.push(pair.given);
         log.push(kept.clone());
-        pair.given = "again".to_owned();
+        pair.given = String::from("again") + kept.get(4..).unwrap_or_default();
         pair.kept + &pair.given
     }
 }

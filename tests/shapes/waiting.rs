@@ -27,6 +27,7 @@ fn never() -> ! {
     panic!("the body")
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "what `on_error` takes")]
 fn give_up(error: LockError) -> ! {
     panic!("given up: {error}")
 }
@@ -171,7 +172,7 @@ struct Other;
 
 impl One {
     #[distributed_lock("waiting:types")]
-    fn work(&self, during: impl FnOnce()) -> Result<(), Error> {
+    fn work(during: impl FnOnce()) -> Result<(), Error> {
         during();
         Ok(())
     }
@@ -179,7 +180,7 @@ impl One {
 
 impl Other {
     #[distributed_lock("waiting:types", wait = "0s")]
-    fn work(&self) -> Result<(), Error> {
+    fn work() -> Result<(), Error> {
         Ok(())
     }
 }
@@ -188,8 +189,8 @@ impl Other {
 #[test]
 fn same_named_methods_of_two_types_exclude_one_another() {
     support();
-    let during = || assert!(is_refused(&thread::spawn(|| Other.work()).join().expect("no panic")));
-    One.work(during).expect("free");
+    let during = || assert!(is_refused(&thread::spawn(Other::work).join().expect("no panic")));
+    One::work(during).expect("free");
     until_free("waiting:types");
-    assert!(Other.work().is_ok());
+    assert!(Other::work().is_ok());
 }
