@@ -5,22 +5,43 @@
 mod shapes {
     mod support;
 
+    mod arguments;
+    mod attributes;
     mod bodies;
     mod borrows;
+    mod callbacks;
     mod context;
+    mod control;
+    mod conversions;
+    mod crowds;
+    mod dispatch;
     mod futures;
     mod generics;
+    mod inference;
     mod keys;
+    mod lifetimes;
+    mod list;
+    mod long;
+    mod macros;
     mod methods;
     mod names;
     mod opaque;
+    mod operators;
     mod options;
     mod patterns;
     mod qualifiers;
+    mod receivers;
+    mod rendered;
+    mod returned;
+    mod runtimes;
     mod sending;
+    mod taken;
     mod tasks;
+    mod teardown;
+    mod temporaries;
     mod traits;
     mod traits_async;
     mod values;
     mod values_async;
+    mod waiting;
 }

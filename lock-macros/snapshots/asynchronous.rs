@@ -6,7 +6,7 @@ pub async fn withdraw(from: u64, amount: u64) -> Result<(), BankError> {
 // ---- expands to ----
 
 pub async fn withdraw(from: u64, amount: u64) -> Result<(), BankError> {
-    let site = {
+    let distlock_site = {
         static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
                 ::core::module_path!(),
                 "withdraw",
@@ -15,10 +15,10 @@ pub async fn withdraw(from: u64, amount: u64) -> Result<(), BankError> {
             .wait(::core::time::Duration::from_millis(5000));
         &SITE
     };
-    let call = ::distlock::__private::call::<
+    let distlock_call = ::distlock::__private::call::<
         Result<(), BankError>,
-    >(site, ::core::format_args!("account:{from}"));
-    let body = async move {
+    >(distlock_site, ::core::format_args!("account:{from}"));
+    let distlock_body = async move {
         if false {
             return ::distlock::__private::output::<Result<(), BankError>>();
         }
@@ -26,6 +26,6 @@ pub async fn withdraw(from: u64, amount: u64) -> Result<(), BankError> {
             hold => storage.write(from, amount, hold.fence()).await,
         })
     };
-    let body = ::core::pin::pin!(::core::option::Option::Some(body));
-    call.run_async(body).await
+    let distlock_body = ::core::pin::pin!(::core::option::Option::Some(distlock_body));
+    distlock_call.run_async(distlock_body).await
 }

@@ -8,7 +8,7 @@ fn name<'a>(id: &'a str) -> Pin<Box<dyn Future<Output = Result<u64, Error>> + Se
 fn name<'a>(
     id: &'a str,
 ) -> Pin<Box<dyn Future<Output = Result<u64, Error>> + Send + 'a>> {
-    let site = {
+    let distlock_site = {
         static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
             ::core::module_path!(),
             "name",
@@ -17,10 +17,10 @@ fn name<'a>(
         &SITE
     };
     ::std::boxed::Box::pin(async move {
-        let call = ::distlock::__private::call::<
+        let distlock_call = ::distlock::__private::call::<
             Result<u64, Error>,
-        >(site, ::core::format_args!("name:{id}"));
-        let body = async move {
+        >(distlock_site, ::core::format_args!("name:{id}"));
+        let distlock_body = async move {
             ::distlock::__private::make(|| -> Pin<
                     Box<dyn Future<Output = Result<u64, Error>> + Send + 'a>,
                 > {
@@ -30,7 +30,9 @@ fn name<'a>(
                 })
                 .await
         };
-        let body = ::core::pin::pin!(::core::option::Option::Some(body));
-        call.run_async(body).await
+        let distlock_body = ::core::pin::pin!(
+            ::core::option::Option::Some(distlock_body)
+        );
+        distlock_call.run_async(distlock_body).await
     })
 }

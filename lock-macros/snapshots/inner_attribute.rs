@@ -9,7 +9,7 @@ fn run() -> Result<(), Error> {
 
 fn run() -> Result<(), Error> {
     #![allow(unused_variables)]
-    let site = {
+    let distlock_site = {
         static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
             ::core::module_path!(),
             "run",
@@ -17,11 +17,12 @@ fn run() -> Result<(), Error> {
         );
         &SITE
     };
-    let call = ::distlock::__private::call::<
+    let distlock_call = ::distlock::__private::call::<
         Result<(), Error>,
-    >(site, ::core::format_args!("key"));
-    call.run(|| -> Result<(), Error> {
-        let value = 1;
-        Ok(())
-    })
+    >(distlock_site, ::core::format_args!("key"));
+    distlock_call
+        .run(|| -> Result<(), Error> {
+            let value = 1;
+            Ok(())
+        })
 }

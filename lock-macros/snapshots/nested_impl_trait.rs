@@ -6,7 +6,7 @@ async fn numbers() -> Result<impl Iterator<Item = impl Debug>, Error> {
 // ---- expands to ----
 
 async fn numbers() -> Result<impl Iterator<Item = impl Debug>, Error> {
-    let site = {
+    let distlock_site = {
         static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
             ::core::module_path!(),
             "numbers",
@@ -14,15 +14,15 @@ async fn numbers() -> Result<impl Iterator<Item = impl Debug>, Error> {
         );
         &SITE
     };
-    let call = ::distlock::__private::call::<
+    let distlock_call = ::distlock::__private::call::<
         Result<_, Error>,
-    >(site, ::core::format_args!("numbers"));
-    let body = async move {
+    >(distlock_site, ::core::format_args!("numbers"));
+    let distlock_body = async move {
         if false {
             return ::distlock::__private::output::<Result<_, Error>>();
         }
         ({ Ok(0..3) })
     };
-    let body = ::core::pin::pin!(::core::option::Option::Some(body));
-    call.run_async(body).await
+    let distlock_body = ::core::pin::pin!(::core::option::Option::Some(distlock_body));
+    distlock_call.run_async(distlock_body).await
 }

@@ -6,7 +6,7 @@ fn name(&self) -> impl Future<Output = Result<String, Error>> + Send {
 // ---- expands to ----
 
 fn name(&self) -> impl Future<Output = Result<String, Error>> + Send {
-    let site = {
+    let distlock_site = {
         static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
             ::core::module_path!(),
             "name",
@@ -15,13 +15,15 @@ fn name(&self) -> impl Future<Output = Result<String, Error>> + Send {
         &SITE
     };
     async move {
-        let call = ::distlock::__private::call::<
+        let distlock_call = ::distlock::__private::call::<
             Result<String, Error>,
-        >(site, ::core::format_args!("name:{}", self.id));
-        let body = async move {
+        >(distlock_site, ::core::format_args!("name:{}", self.id));
+        let distlock_body = async move {
             ::distlock::__private::make(|| { async move { self.read().await } }).await
         };
-        let body = ::core::pin::pin!(::core::option::Option::Some(body));
-        call.run_async(body).await
+        let distlock_body = ::core::pin::pin!(
+            ::core::option::Option::Some(distlock_body)
+        );
+        distlock_call.run_async(distlock_body).await
     }
 }

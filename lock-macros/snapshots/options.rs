@@ -22,7 +22,7 @@ fn sell(&mut self) {
 
 #[must_use]
 fn sell(&mut self) {
-    let site = {
+    let distlock_site = {
         static SITE: app::lock::__private::Site = app::lock::__private::Site::new(
                 ::core::module_path!(),
                 "sell",
@@ -34,15 +34,16 @@ fn sell(&mut self) {
             .on_lost_finish();
         &SITE
     };
-    let call = app::lock::__private::try_call(
-            site,
+    let distlock_call = app::lock::__private::try_call(
+            distlock_site,
             ::core::format_args!("shop:{}:{n}", self.name, n = self.n),
         )
         .or_skip::<()>()
         .manager(&(self.locks))
         .wait(self.patience)
         .release_confirmed();
-    call.run(|| -> () {
+    distlock_call
+        .run(|| -> () {
             self.n += 1;
         })
         .unwrap_or_else(|err| report(&err))

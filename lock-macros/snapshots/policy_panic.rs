@@ -6,7 +6,7 @@ fn numbers() -> impl Iterator<Item = u32> {
 // ---- expands to ----
 
 fn numbers() -> impl Iterator<Item = u32> {
-    let site = {
+    let distlock_site = {
         static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
             ::core::module_path!(),
             "numbers",
@@ -14,9 +14,9 @@ fn numbers() -> impl Iterator<Item = u32> {
         );
         &SITE
     };
-    let call = ::distlock::__private::call_or_panic(
-        site,
+    let distlock_call = ::distlock::__private::call_or_panic(
+        distlock_site,
         ::core::format_args!("numbers"),
     );
-    call.run(|| { 0..3 })
+    distlock_call.run(|| { 0..3 })
 }

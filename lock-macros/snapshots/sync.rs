@@ -6,7 +6,7 @@ fn withdraw(from: u64, amount: u64) -> Result<(), BankError> {
 // ---- expands to ----
 
 fn withdraw(from: u64, amount: u64) -> Result<(), BankError> {
-    let site = {
+    let distlock_site = {
         static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
             ::core::module_path!(),
             "withdraw",
@@ -14,8 +14,8 @@ fn withdraw(from: u64, amount: u64) -> Result<(), BankError> {
         );
         &SITE
     };
-    let call = ::distlock::__private::call::<
+    let distlock_call = ::distlock::__private::call::<
         Result<(), BankError>,
-    >(site, ::core::format_args!("account:{from}"));
-    call.run(|| -> Result<(), BankError> { ledger(from)?.write(amount) })
+    >(distlock_site, ::core::format_args!("account:{from}"));
+    distlock_call.run(|| -> Result<(), BankError> { ledger(from)?.write(amount) })
 }

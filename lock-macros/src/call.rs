@@ -31,7 +31,7 @@ impl<'a> Call<'a> {
         let name = LitStr::new(&function.signature.ident.unraw().to_string(), here);
         let template = LitStr::new(&args.key.template.value(), here);
         let constants = settings::constant(&args.options);
-        quote_spanned!(here=> let site = {
+        quote_spanned!(here=> let distlock_site = {
             static SITE: #private::Site = #private::Site::new(
                 ::core::module_path!(),
                 #name,
@@ -47,7 +47,7 @@ impl<'a> Call<'a> {
         let (entry, skip) = (self.entry(), self.skip());
         let (key, settings) = (&self.args.key, settings::computed(&self.args.options));
         quote_spanned!(Span::mixed_site()=>
-            let call = #entry(site, ::core::format_args!(#key)) #skip #settings;
+            let distlock_call = #entry(distlock_site, ::core::format_args!(#key)) #skip #settings;
         )
     }
 

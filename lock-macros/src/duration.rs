@@ -5,6 +5,7 @@ use quote::quote;
 use syn::parse::ParseStream;
 use syn::{Expr, ExprLit, Lit, LitStr};
 
+use crate::options;
 use crate::words::Word;
 
 /// A length of time: known while compiling, or an expression that yields it when the function is called.
@@ -15,7 +16,7 @@ pub(crate) enum Length {
 
 impl Length {
     pub(crate) fn parse(word: &Word, input: ParseStream<'_>) -> syn::Result<Self> {
-        match input.parse()? {
+        match options::ungrouped(input.parse()?) {
             Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => known(word, &text),
             Expr::Lit(ExprLit { lit, .. }) => Err(without_unit(word, &lit)),
             computed => Ok(Self::Computed(Box::new(computed))),

@@ -10,7 +10,8 @@ use crate::output::{Output, Style};
 
 /// Prints the function with its body moved into a closure that runs under the lock.
 ///
-/// Bindings of ours are mixed-site, so that no argument can collide with them.
+/// Bindings of ours are mixed-site, so that no argument can collide with them. Against a constant, a static or a unit
+/// struct of the same name that does not help (rust-lang/rust#22462), hence their prefix.
 pub(crate) fn expand(function: &Function, args: &Args, output: &Output) -> TokenStream {
     let call = Call::new(function, args, output);
     let expansion = Expansion { function, args, output, call };
@@ -41,12 +42,12 @@ impl Expansion<'_> {
     //
     // Output:
     //     fn f(id: u64) -> R {
-    //         let site = {
+    //         let distlock_site = {
     //             static SITE: Site = Site::new(module_path!(), "f", "k:{id}").wait(…);
     //             &SITE
     //         };
-    //         let call = call::<R>(site, format_args!("k:{id}"));
-    //         call.run(|| -> R { body })
+    //         let distlock_call = call::<R>(distlock_site, format_args!("k:{id}"));
+    //         distlock_call.run(|| -> R { body })
     //     }
     fn sync(&self) -> TokenStream {
         let (site, call, recover) = (self.call.site(), self.call.statement(), self.recover());
@@ -54,7 +55,7 @@ impl Expansion<'_> {
         quote_spanned!(Span::mixed_site()=>
             #site
             #call
-            call.run(|| #annotation #body) #recover
+            distlock_call.run(|| #annotation #body) #recover
         )
     }
 
@@ -63,14 +64,14 @@ impl Expansion<'_> {
     //
     // Output:
     //     async fn f(id: u64) -> R {
-    //         let site = …;
-    //         let call = call::<R>(site, format_args!("k:{id}"));
-    //         let body = async move {
+    //         let distlock_site = …;
+    //         let distlock_call = call::<R>(distlock_site, format_args!("k:{id}"));
+    //         let distlock_body = async move {
     //             if false { return output::<R>(); }
     //             ({ body })
     //         };
-    //         let body = pin!(Some(body));
-    //         call.run_async(body).await
+    //         let distlock_body = pin!(Some(distlock_body));
+    //         distlock_call.run_async(distlock_body).await
     //     }
     //
     // `move` keeps the future `Send` for arguments that are `Send` but not `Sync`.
@@ -99,12 +100,12 @@ impl Expansion<'_> {
     //
     // Output:
     //     fn f(id: u64) -> impl Future<Output = R> {
-    //         let site = …;
+    //         let distlock_site = …;
     //         async move {
-    //             let call = call::<R>(site, format_args!("k:{id}"));
-    //             let body = async move { make(|| { body }).await };
-    //             let body = pin!(Some(body));
-    //             call.run_async(body).await
+    //             let distlock_call = call::<R>(distlock_site, format_args!("k:{id}"));
+    //             let distlock_body = async move { make(|| { body }).await };
+    //             let distlock_body = pin!(Some(distlock_body));
+    //             distlock_call.run_async(distlock_body).await
     //         }
     //     }
     //
@@ -127,9 +128,9 @@ impl Expansion<'_> {
     fn run_async(&self, block: &TokenStream) -> TokenStream {
         let recover = self.recover();
         quote_spanned!(Span::mixed_site()=>
-            let body = async move #block;
-            let body = ::core::pin::pin!(::core::option::Option::Some(body));
-            call.run_async(body).await #recover
+            let distlock_body = async move #block;
+            let distlock_body = ::core::pin::pin!(::core::option::Option::Some(distlock_body));
+            distlock_call.run_async(distlock_body).await #recover
         )
     }
 

@@ -39,10 +39,18 @@ impl Found {
             "BoxFuture" | "LocalBoxFuture" => {
                 Ok(Some(boxed(last_type(last).cloned().unwrap_or_else(inferred))))
             }
-            "Pin" => Ok(last_type(last).and_then(boxed_future).map(boxed)),
-            "Box" if last_type(last).and_then(dyn_future).is_some() => Err(unpinned(declared)),
+            "Pin" => Ok(last_type(last).and_then(pointee).and_then(|inner| {
+                dyn_future(inner).map(boxed).or_else(|| Self::in_opaque_pointee(inner))
+            })),
+            "Box" if last_type(last).is_some_and(is_future) => Err(unpinned(declared)),
             _ => Ok(None),
         }
+    }
+
+    // `Pin<Box<impl Future>>` has no name to print, but a box that can be moved is all it asks for.
+    fn in_opaque_pointee(pointee: &Type) -> Option<Self> {
+        let output = impl_future(pointee)?;
+        Some(Self { style: Style::Opaque { unpin: true }, output })
     }
 }
 
@@ -53,12 +61,15 @@ fn unpinned(declared: &Type) -> syn::Error {
     syn::Error::new_spanned(declared, message)
 }
 
-fn boxed_future(pointer: &Type) -> Option<Type> {
+fn pointee(pointer: &Type) -> Option<&Type> {
     let Type::Path(path) = pointer else {
         return None;
     };
-    let last = path.path.segments.last().filter(|last| last.ident == "Box")?;
-    dyn_future(last_type(last)?)
+    last_type(path.path.segments.last().filter(|last| last.ident == "Box")?)
+}
+
+fn is_future(ty: &Type) -> bool {
+    dyn_future(ty).or_else(|| impl_future(ty)).is_some()
 }
 
 fn dyn_future(object: &Type) -> Option<Type> {
@@ -66,6 +77,15 @@ fn dyn_future(object: &Type) -> Option<Type> {
         Type::TraitObject(object) => future_output(&object.bounds),
         Type::Paren(paren) => dyn_future(&paren.elem),
         Type::Group(group) => dyn_future(&group.elem),
+        _ => None,
+    }
+}
+
+fn impl_future(ty: &Type) -> Option<Type> {
+    match ty {
+        Type::ImplTrait(unnamed) => future_output(&unnamed.bounds),
+        Type::Paren(paren) => impl_future(&paren.elem),
+        Type::Group(group) => impl_future(&group.elem),
         _ => None,
     }
 }

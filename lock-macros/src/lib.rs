@@ -20,6 +20,8 @@ mod settings;
 mod words;
 
 #[cfg(test)]
+mod long_test;
+#[cfg(test)]
 mod tests;
 
 /// Runs the function's body under a distributed lock.
@@ -86,12 +88,12 @@ mod tests;
 ///
 /// ```text
 /// async fn withdraw(from: u64, amount: u64) -> Result<(), BankError> {
-///     let site = {
+///     let distlock_site = {
 ///         static SITE: Site = Site::new(/* function, key, file, line */).wait(Duration::from_millis(5000));
 ///         &SITE
 ///     };
-///     let call = call::<Result<(), BankError>>(site, format_args!("account:{from}"));
-///     call.run_async_with_hold(async move |hold| { /* the body as it was written */ }).await
+///     let distlock_call = call::<Result<(), BankError>>(distlock_site, format_args!("account:{from}"));
+///     distlock_call.run_async_with_hold(async move |hold| { /* the body as it was written */ }).await
 /// }
 /// ```
 #[proc_macro_attribute]

@@ -69,12 +69,20 @@ impl Options {
 
 impl OnError {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let handler: Expr = input.parse()?;
+        let handler = ungrouped(input.parse()?);
         match &handler {
             Expr::Path(path) if path.path.is_ident("panic") => Ok(Self::Panic),
             Expr::Lit(_) | Expr::Macro(_) => Err(not_a_handler(&handler)),
             _ => Ok(Self::Handle(handler)),
         }
+    }
+}
+
+/// An expression that passed through `macro_rules!` comes inside invisible delimiters.
+pub(crate) fn ungrouped(expr: Expr) -> Expr {
+    match expr {
+        Expr::Group(group) => ungrouped(*group.expr),
+        other => other,
     }
 }
 

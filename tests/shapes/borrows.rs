@@ -94,6 +94,17 @@ async fn shout(text: &str) -> Result<Cow<'_, str>, Error> {
     Ok(Cow::Borrowed(text))
 }
 
+struct Shelf(Vec<u32>);
+
+impl Shelf {
+    #[distributed_lock("borrows:async:{}", self.0.len())]
+    async fn last(&mut self) -> Result<&mut u32, Error> {
+        self.0.push(0);
+        tokio::task::yield_now().await;
+        self.0.last_mut().ok_or(Error::Own("empty"))
+    }
+}
+
 #[tokio::test]
 async fn an_async_return_value_borrows_across_an_await() {
     support();
@@ -105,5 +116,8 @@ async fn an_async_return_value_borrows_across_an_await() {
     *number = 5;
     assert_eq!(text, "b");
     assert_eq!(numbers, [5, 2]);
+    let mut shelf = Shelf(vec![1]);
+    *shelf.last().await.expect("free") += 5;
+    assert_eq!(shelf.0, [1, 5]);
     assert_eq!(shout("x").await.expect("free"), "x");
 }

@@ -6,11 +6,7 @@ use std::time::Duration;
 use distlock::distributed_lock;
 use futures::FutureExt as _;
 
-use super::support::{Error, support};
-
-fn current() -> Option<String> {
-    distlock::current().map(|hold| hold.key().to_owned())
-}
+use super::support::{Error, current, support};
 
 // 63
 #[distributed_lock("context:{key}", wait = "0s")]

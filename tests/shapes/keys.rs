@@ -30,6 +30,7 @@ fn a_key_takes_positional_and_named_arguments() {
     assert_eq!(shop.named().expect("free"), "shop:  7:x");
 }
 
+// 76
 #[distributed_lock("keys:{}:{}", ttl, wait(3), hold = hold,)]
 fn option_words(ttl: u32) -> Result<String, Error> {
     Ok(hold.key().to_owned())

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::{Mutex, MutexGuard};
 
 use distlock::distributed_lock;
 
@@ -60,9 +61,23 @@ fn shared(counter: Rc<Cell<u32>>) -> Result<Rc<Cell<u32>>, Error> {
     Ok(counter)
 }
 
+#[distributed_lock("qualifiers:local:{}", guard.len(), on_error = panic)]
+fn others<'a>(
+    guard: MutexGuard<'a, String>,
+    cell: &Cell<u32>,
+    pointer: *const u8,
+    object: &dyn Fn() -> u32,
+) -> MutexGuard<'a, String> {
+    cell.set(object() + u32::from(pointer.is_null()));
+    guard
+}
+
 #[test]
 fn arguments_that_are_not_send_stay_allowed() {
     support();
+    let (text, cell) = (Mutex::new("a".to_owned()), Cell::new(0));
+    let guard = others(text.lock().expect("whole"), &cell, std::ptr::null(), &|| 2);
+    assert_eq!((guard.as_str(), cell.get()), ("a", 3));
     assert_eq!(shared(Rc::default()).expect("free").get(), 1);
 }
 

@@ -55,3 +55,46 @@ impl Drop for Drops<'_> {
         self.1.lock().expect("no test panics while it drops").push(self.0);
     }
 }
+
+/// One function twice, as `name::plain` and as `name::locked` under the attribute with the arguments in brackets: what
+/// the second does, the first does too.
+macro_rules! twins {
+    ($name:ident: [$($args:tt)*] $($function:tt)*) => {
+        mod $name {
+            pub(super) mod plain {
+                #[allow(unused_imports, reason = "not every pair needs something from outside")]
+                use super::super::*;
+
+                pub(in super::super) $($function)*
+            }
+
+            pub(super) mod locked {
+                #[allow(unused_imports, reason = "not every pair needs something from outside")]
+                use super::super::*;
+
+                #[distlock::distributed_lock($($args)*)]
+                pub(in super::super) $($function)*
+            }
+        }
+    };
+}
+pub(super) use twins;
+
+/// The key of the innermost section around the caller.
+pub(super) fn current() -> Option<String> {
+    distlock::current().map(|hold| hold.key().to_owned())
+}
+
+/// Whether somebody holds the key now.
+pub(super) fn is_held(key: &str) -> bool {
+    distlock::global()
+        .and_then(|locks| locks.inspect(key))
+        .expect("in the process")
+        .holder
+        .is_some()
+}
+
+/// How many wait for the key now.
+pub(super) fn waiting(key: &str) -> u64 {
+    distlock::global().and_then(|locks| locks.inspect(key)).expect("in the process").waiting
+}

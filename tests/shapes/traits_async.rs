@@ -19,6 +19,9 @@ trait Native {
         Ok(Self::Item::default())
     }
 
+    #[allow(async_fn_in_trait, reason = "the shape under test")]
+    async fn required(&mut self, item: Self::Item) -> Result<Self::Item, Error>;
+
     fn declared(&self) -> impl Future<Output = Result<u32, Error>> + Send;
 
     #[distributed_lock("traits_async:provided:{}", self.id())]
@@ -39,6 +42,12 @@ impl Native for Plain {
         self.0
     }
 
+    #[distributed_lock("traits_async:required:{item}")]
+    async fn required(&mut self, item: Self::Item) -> Result<Self::Item, Error> {
+        tokio::task::yield_now().await;
+        Ok(std::mem::replace(&mut self.0, item))
+    }
+
     #[distributed_lock("traits_async:declared:{}", self.0)]
     async fn declared(&self) -> Result<u32, Error> {
         tokio::task::yield_now().await;
@@ -51,6 +60,7 @@ async fn async_functions_in_traits_are_locked() {
     support();
     let mut plain = Plain(3);
     assert_eq!(plain.by_default().await.expect("free"), 0);
+    assert_eq!(plain.required(3).await.expect("free"), 3);
     assert_eq!(plain.declared().await.expect("free"), 3);
     let provided = tokio::spawn(async move { plain.provided().await });
     assert_eq!(provided.await.expect("no panic").expect("free"), 3);
@@ -103,6 +113,11 @@ async fn methods_under_async_trait_are_locked_through_a_trait_object() {
     assert_eq!(store.read("a").await.expect("free"), "traits_async:read:a");
     assert!(store.read("").await.is_err());
     assert_eq!(store.write("ab").await.expect("free"), "b");
+    let (shared, text): (&dyn Boxed, _) = (&*store, String::from("b"));
+    let (one, two) = futures::join!(shared.read("b"), shared.by_default(2));
+    assert_eq!((one.ok(), two.ok()), (Some(format!("traits_async:read:{text}")), Some(3)));
+    let unique: &mut dyn Boxed = &mut *store;
+    assert_eq!(unique.write(&text).await.expect("free"), "");
     let by_default = tokio::spawn(async move { store.by_default(1).await });
     assert_eq!(by_default.await.expect("no panic").expect("free"), 2);
 }

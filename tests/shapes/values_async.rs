@@ -49,6 +49,7 @@ async fn an_async_function_yields_its_value() {
     assert_eq!(skipping("ax").await.expect("free"), Some(1));
 }
 
+// 46
 #[distributed_lock("async:impl", on_error = panic)]
 async fn adder(by: u32) -> impl Fn(u32) -> u32 {
     tokio::task::yield_now().await;
@@ -71,6 +72,7 @@ async fn an_opaque_value_leaves_an_async_function() {
     assert_eq!(up_to(2).await.expect("free").sum::<u32>(), 3);
 }
 
+// 46
 #[distributed_lock("async:never", on_error = panic)]
 async fn never(text: &str) -> ! {
     tokio::task::yield_now().await;

@@ -1,5 +1,5 @@
 use distlock::{LockError, distributed_lock};
-
+// 76
 #[distributed_lock(b"key")]
 fn run() -> Result<(), LockError> {
     Ok(())

@@ -1,5 +1,5 @@
 use distlock::{LockError, distributed_lock};
-
+// 76
 #[distributed_lock(concat!("a", "b"))]
 fn run() -> Result<(), LockError> {
     Ok(())

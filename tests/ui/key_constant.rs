@@ -1,7 +1,7 @@
 use distlock::{LockError, distributed_lock};
 
 const KEY: &str = "key";
-
+// 76
 #[distributed_lock(KEY)]
 fn run() -> Result<(), LockError> {
     Ok(())

@@ -1,5 +1,5 @@
 use distlock::{LockError, distributed_lock};
-
+// 76
 #[distributed_lock]
 fn bare() -> Result<(), LockError> {
     Ok(())

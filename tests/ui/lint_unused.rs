@@ -2,7 +2,7 @@
 #![deny(warnings)]
 
 use distlock::{LockError, distributed_lock};
-
+// 30
 #[distributed_lock("key:{named}", hold = hold)]
 fn run(named: u32, argument: u32) -> Result<(), LockError> {
     let local = 1;

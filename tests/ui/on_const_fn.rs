@@ -1,5 +1,5 @@
 use distlock::{LockError, distributed_lock};
-
+// 75
 #[distributed_lock("key")]
 const fn run() -> Result<u32, LockError> {
     Ok(1)

@@ -1,5 +1,5 @@
 use distlock::distributed_lock;
-
+// 75
 unsafe extern "C" {
     #[distributed_lock("key", on_error = panic)]
     fn abs(value: i32) -> i32;

@@ -1,7 +1,7 @@
 use distlock::distributed_lock;
 
 struct Account;
-
+// 75
 #[distributed_lock("key")]
 impl Account {
     fn id(&self) -> u32 {

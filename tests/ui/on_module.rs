@@ -1,5 +1,5 @@
 use distlock::distributed_lock;
-
+// 75
 #[distributed_lock("key")]
 mod accounts {
     pub fn id() -> u32 {

@@ -1,5 +1,5 @@
 use distlock::distributed_lock;
-
+// 75
 #[distributed_lock("key")]
 pub struct Account {
     pub id: u32,

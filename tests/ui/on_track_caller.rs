@@ -1,5 +1,5 @@
 use distlock::{LockError, distributed_lock};
-
+// 31
 #[distributed_lock("key")]
 #[track_caller]
 fn run() -> Result<u32, LockError> {

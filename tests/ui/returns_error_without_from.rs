@@ -1,7 +1,7 @@
 use distlock::distributed_lock;
 
 struct MyError;
-
+// 77
 #[distributed_lock("key")]
 fn run() -> Result<(), MyError> {
     Err(MyError)

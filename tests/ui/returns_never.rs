@@ -1,5 +1,5 @@
 use distlock::distributed_lock;
-
+// 5
 #[distributed_lock("key")]
 fn run() -> ! {
     loop {}

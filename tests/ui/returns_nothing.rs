@@ -1,5 +1,5 @@
 use distlock::distributed_lock;
-
+// 77
 #[distributed_lock("key")]
 fn run() {}
 

@@ -1,5 +1,5 @@
 use distlock::distributed_lock;
-
+// 77
 #[distributed_lock("key")]
 async fn run(n: u32) -> Option<u32> {
     Some(n)
