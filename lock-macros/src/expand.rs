@@ -6,7 +6,7 @@ use syn::spanned::Spanned as _;
 use crate::args::Args;
 use crate::call::Call;
 use crate::function::Function;
-use crate::options::OnError;
+use crate::on_error::OnError;
 use crate::output::{Output, Style};
 
 /// Prints the function with its body moved into a closure that runs under the lock.
@@ -52,11 +52,12 @@ impl Expansion<'_> {
     fn sync(&self) -> TokenStream {
         let (site, call) = (self.call.site(), self.call.statement());
         let (annotation, body) = (self.output.value.annotation(), &self.function.body);
-        let (run, hold, recover) = (self.run("run", "run_with_hold"), self.hold(), self.recover());
+        let (run, taking, recover) =
+            (self.run("run", "run_with_hold"), self.taking(), self.recover());
         quote_spanned!(Span::mixed_site()=>
             #site
             #call
-            call.#run(|#hold| #annotation #body) #recover
+            call.#run(#taking #annotation #body) #recover
         )
     }
 
@@ -76,11 +77,11 @@ impl Expansion<'_> {
     // `move` keeps the future `Send` for arguments that are `Send` but not `Sync`.
     fn asynchronous(&self) -> TokenStream {
         let (site, call, block) = (self.call.site(), self.call.statement(), self.typed_block());
-        let (run, hold, recover) = (self.run_async(), self.hold(), self.recover());
+        let (run, taking, recover) = (self.run_async(), self.taking_async(), self.recover());
         quote_spanned!(Span::mixed_site()=>
             #site
             #call
-            call.#run(async move |#hold| #block).await #recover
+            call.#run(#taking #block).await #recover
         )
     }
 
@@ -99,7 +100,9 @@ impl Expansion<'_> {
                 return output;
             }
         );
-        quote_spanned!(Span::mixed_site()=> { #pin (#body) })
+        // Beside the name, not at it: where braces and closure share their place, the compiler proposes `ref` before it.
+        let beside = Span::mixed_site().located_at(self.function.signature.fn_token.span);
+        quote_spanned!(beside=> { #pin (#body) })
     }
 
     // Input:
@@ -122,18 +125,30 @@ impl Expansion<'_> {
     ) -> TokenStream {
         let (site, call) = (self.call.site(), self.call.statement());
         let (private, body) = (&self.call.private, &self.function.body);
-        let (run, hold, recover) = (self.run_async(), self.hold(), self.recover());
+        let (run, taking, recover) = (self.run_async(), self.taking_async(), self.recover());
         let future = wrap(&quote_spanned!(Span::mixed_site()=> async move {
             #call
-            call.#run(async move |#hold| #private::make(|| #annotation #body).await).await #recover
+            call.#run(#taking #private::make(|| #annotation #body).await).await #recover
         }));
         quote_spanned!(Span::mixed_site()=> #site #future)
+    }
+
+    // What the compiler says of the closure it says of the function: "this is not `async`" stands at its name.
+    fn taking(&self) -> TokenStream {
+        let hold = self.hold();
+        quote_spanned!(self.function.name_site()=> |#hold|)
+    }
+
+    fn taking_async(&self) -> TokenStream {
+        let hold = self.hold();
+        quote_spanned!(self.function.name_site()=> async move |#hold|)
     }
 
     fn recover(&self) -> TokenStream {
         match &self.args.options.on_error {
             OnError::Handle(handler) => {
-                quote_spanned!(Span::mixed_site()=> .unwrap_or_else(#handler))
+                let here = Span::mixed_site().located_at(self.args.options.span("on_error"));
+                quote_spanned!(here=> .unwrap_or_else(#handler))
             }
             OnError::Return | OnError::Panic => TokenStream::new(),
         }
