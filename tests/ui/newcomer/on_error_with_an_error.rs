@@ -1,0 +1,12 @@
+// The error itself.
+
+use distlock::{LockError, distributed_lock};
+
+#[distributed_lock("report", on_error = Err(error))]
+fn run() -> Result<u32, LockError> {
+    Ok(1)
+}
+
+fn main() {
+    let _ = run;
+}
