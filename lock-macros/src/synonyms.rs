@@ -71,3 +71,26 @@ fn found<const N: usize>(table: &Table<N>, name: &str) -> Option<&'static str> {
 fn is_among(words: &str, name: &str) -> bool {
     words.split(' ').any(|word| word == name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_synonym_stands_for_an_option_and_is_none_itself() {
+        for (meant, words) in SYNONYMS {
+            assert!(words::named(meant).is_some(), "{meant}");
+            assert!(words.split(' ').all(|word| words::named(word).is_none()), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_word_is_listed_once() {
+        let lists = SYNONYMS.iter().chain(&ADVICE).map(|(_, words)| *words).chain([KEY]);
+        let mut words: Vec<&str> = lists.flat_map(|words| words.split(' ')).collect();
+        let listed = words.len();
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), listed);
+    }
+}

@@ -45,8 +45,9 @@ impl Place {
 
     pub(crate) fn switch(&self, input: ParseStream<'_>) -> syn::Result<LitBool> {
         let name = self.word.name;
-        let message =
-            format!("`{name}` is `true` or `false`: write `{name} = false`, or leave it out");
+        let message = format!(
+            "`{name}` is `true` or `false`: write `{name} = false`, or leave it out to renew at a third of the ttl"
+        );
         or_say(input, LitBool::parse, &message)
     }
 
