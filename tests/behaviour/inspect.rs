@@ -107,12 +107,12 @@ fn an_inspection_under_way_when_the_connection_breaks_finds_the_server_unavailab
     let locks = connect(&server);
     inspect(&locks, "seen");
     server.pause();
-    let mut looks: Vec<_> = (0..50).map(|_| Box::pin(locks.inspect_async("seen"))).collect();
+    let mut asked: Vec<_> = (0..50).map(|_| Box::pin(locks.inspect_async("seen"))).collect();
     let context = &mut Context::from_waker(Waker::noop());
-    assert!(looks.iter_mut().all(|look| look.as_mut().poll(context).is_pending()));
+    assert!(asked.iter_mut().all(|one| one.as_mut().poll(context).is_pending()));
     server.kill();
-    for found in futures::executor::block_on(futures::future::join_all(looks)) {
-        let error = found.expect_err("the server is gone");
+    for answer in futures::executor::block_on(futures::future::join_all(asked)) {
+        let error = answer.expect_err("the server is gone");
         assert!(matches!(error, LockError::Unavailable(_)), "{error:?}");
     }
 }

@@ -4,7 +4,7 @@ use distlock::distributed_lock;
 
 #[distributed_lock("report", on_error = |_| list.len())]
 fn run(list: Vec<u32>) -> usize {
-    list.into_iter().count()
+    list.into_boxed_slice().len()
 }
 
 fn main() {

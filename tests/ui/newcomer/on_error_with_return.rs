@@ -1,9 +1,9 @@
 // Leave the function.
 
-use distlock::{LockError, distributed_lock};
+use distlock::distributed_lock;
 
 #[distributed_lock("report", on_error = return)]
-fn run() -> Result<u32, LockError> {
+fn run() -> anyhow::Result<u32> {
     Ok(1)
 }
 

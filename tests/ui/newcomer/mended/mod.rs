@@ -23,6 +23,7 @@ mod key_without_quotes;
 mod main_without_result;
 mod on_a_closure;
 mod on_a_trait;
+#[expect(clippy::needless_pass_by_value, reason = "the message asks for the clone")]
 mod on_error_after_a_move;
 mod on_error_in_quotes;
 mod on_error_of_another_type;
