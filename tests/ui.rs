@@ -3,35 +3,67 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const DIRECTORY: &str = "tests/ui";
+#[path = "ui/newcomer/mended/mod.rs"]
+#[expect(dead_code, reason = "each is a program of its own")]
+mod mended;
+
+const CASES: &str = "tests/ui";
+/// Mistakes of the first hour, each with a first line that says what was meant.
+const NEWCOMER: &str = "tests/ui/newcomer";
+const MENDED: &str = "tests/ui/newcomer/mended";
 
 #[test]
 fn a_mistake_is_reported_where_it_is_made() {
-    trybuild::TestCases::new().compile_fail("tests/ui/*.rs");
+    let cases = trybuild::TestCases::new();
+    cases.compile_fail(format!("{CASES}/*.rs"));
+    cases.compile_fail(format!("{NEWCOMER}/*.rs"));
 }
 
-/// A case with another number of errors says so in its first line: `// errors: 2`.
+/// A case with another number of errors says so at its beginning: `// errors: 2`.
 #[test]
 fn one_mistake_is_one_error() {
-    for case in cases() {
+    for case in programs(CASES).into_iter().chain(programs(NEWCOMER)) {
         let expected = announced(&case).unwrap_or(1);
         assert_eq!(errors(&case.with_extension("stderr")), expected, "{}", case.display());
     }
 }
 
-fn cases() -> impl Iterator<Item = PathBuf> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(DIRECTORY);
+#[test]
+fn a_newcomers_mistake_is_mended_by_what_its_message_says() {
+    let list = read(&Path::new(MENDED).join("mod.rs"));
+    let cases = programs(NEWCOMER);
+    assert!(cases.len() >= 30, "{}", cases.len());
+    assert_eq!(cases.len(), list.matches("\nmod ").count());
+    for case in cases {
+        let name = case.file_stem().and_then(|name| name.to_str()).expect("cases have plain names");
+        assert!(list.contains(&format!("\nmod {name};\n")), "{name} has no mended twin");
+        let (wrong, mended) = (read(&case), read(&Path::new(MENDED).join(format!("{name}.rs"))));
+        assert!(wrong.starts_with("// "), "{name} does not say what was meant");
+        assert_eq!(wrong.lines().next(), mended.lines().next(), "{name} means something else");
+        assert_ne!(code(&wrong), code(&mended), "{name} is not mended");
+    }
+}
+
+fn programs(directory: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).expect("the cases are there");
     let paths = entries.map(|entry| entry.expect("the directory can be read").path());
-    paths.filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+    paths.filter(|path| path.extension().is_some_and(|extension| extension == "rs")).collect()
 }
 
 fn announced(case: &Path) -> Option<usize> {
-    let source = fs::read_to_string(case).expect("the case can be read");
-    source.lines().next()?.strip_prefix("// errors: ")?.parse().ok()
+    let source = read(case);
+    let mut comments = source.lines().take_while(|line| line.starts_with("//"));
+    comments.find_map(|line| line.strip_prefix("// errors: "))?.parse().ok()
 }
 
 fn errors(stderr: &Path) -> usize {
-    let messages = fs::read_to_string(stderr).expect("every case has its messages beside it");
-    messages.lines().filter(|line| line.starts_with("error")).count()
+    read(stderr).lines().filter(|line| line.starts_with("error")).count()
+}
+
+fn code(source: &str) -> Vec<&str> {
+    source.lines().filter(|line| !line.starts_with("//")).collect()
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

@@ -21,14 +21,14 @@ fn name<'a>(
             Result<u64, Error>,
         >(distlock_site, ::core::format_args!("name:{id}"));
         let distlock_body = async move {
-            ::distlock::__private::make(|| -> Pin<
-                    Box<dyn Future<Output = Result<u64, Error>> + Send + 'a>,
-                > {
-                    match ::distlock::__private::hold() {
-                        hold => Box::pin(async move { Ok(hold.fence()) }),
-                    }
-                })
-                .await
+            match ::distlock::__private::hold() {
+                hold => {
+                    ::distlock::__private::make(|| -> Pin<
+                            Box<dyn Future<Output = Result<u64, Error>> + Send + 'a>,
+                        > { Box::pin(async move { Ok(hold.fence()) }) })
+                        .await
+                }
+            }
         };
         let distlock_body = ::core::pin::pin!(
             ::core::option::Option::Some(distlock_body)

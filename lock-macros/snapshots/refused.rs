@@ -7,7 +7,7 @@ fn run() -> Result<u64, Error> {
 // ---- expands to ----
 
 ::core::compile_error! {
-    "unknown option `waitt`; did you mean `wait`?\nthe options are `ttl`, `wait`, `max_hold`, `renew`, `release`, `if_busy`, `on_error`, `on_lost`, `hold`, `manager`, `crate`"
+    "unknown option `waitt`; did you mean `wait`? write for example `wait = \"5s\"`"
 }
 #[inline]
 fn run() -> Result<u64, Error> {

@@ -5,7 +5,8 @@ use syn::ext::IdentExt as _;
 
 use crate::args::Args;
 use crate::function::Function;
-use crate::options::{OnError, Options};
+use crate::on_error::OnError;
+use crate::options::Options;
 use crate::output::Output;
 use crate::settings;
 
@@ -64,8 +65,9 @@ impl<'a> Call<'a> {
 
     fn skip(&self) -> Option<TokenStream> {
         let value = self.output.value.argument();
-        let skip = quote_spanned!(Span::mixed_site()=> .or_skip::<#value>());
-        self.args.options.skip_if_busy.then_some(skip)
+        let options = &self.args.options;
+        let here = Span::mixed_site().located_at(options.span("if_busy"));
+        options.skip_if_busy.then(|| quote_spanned!(here=> .or_skip::<#value>()))
     }
 }
 

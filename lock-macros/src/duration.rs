@@ -3,9 +3,10 @@ use std::time::Duration;
 use proc_macro2::{Literal, Span, TokenStream};
 use quote::quote;
 use syn::parse::ParseStream;
+use syn::spanned::Spanned as _;
 use syn::{Expr, ExprLit, Lit, LitStr};
 
-use crate::options;
+use crate::value::Place;
 use crate::words::Word;
 
 /// A length of time: known while compiling, or an expression that yields it when the function is called.
@@ -15,18 +16,26 @@ pub(crate) enum Length {
 }
 
 impl Length {
-    pub(crate) fn parse(word: &Word, input: ParseStream<'_>) -> syn::Result<Self> {
-        match options::ungrouped(input.parse()?) {
-            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => known(word, &text),
-            Expr::Lit(ExprLit { lit, .. }) => Err(without_unit(word, &lit)),
+    pub(crate) fn parse(place: &Place, input: ParseStream<'_>) -> syn::Result<Self> {
+        match place.expr(input)? {
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => known(place.word, &text),
+            Expr::Lit(ExprLit { lit: Lit::Bool(switch), .. }) => {
+                Err(without_end(place.word, switch.span()))
+            }
+            Expr::Lit(ExprLit { lit, .. }) => Err(without_unit(place.word, &lit)),
+            Expr::Path(path)
+                if path.path.get_ident().is_some_and(|ident| is_endless(&ident.to_string())) =>
+            {
+                Err(without_end(place.word, path.span()))
+            }
             computed => Ok(Self::Computed(Box::new(computed))),
         }
     }
 
-    pub(crate) fn parse_positive(word: &Word, input: ParseStream<'_>) -> syn::Result<Self> {
+    pub(crate) fn parse_positive(place: &Place, input: ParseStream<'_>) -> syn::Result<Self> {
         let span = input.span();
-        match Self::parse(word, input)? {
-            Self::Known(Duration::ZERO) => Err(zero(word, span)),
+        match Self::parse(place, input)? {
+            Self::Known(Duration::ZERO) => Err(zero(place.word, span)),
             length => Ok(length),
         }
     }
@@ -46,23 +55,64 @@ pub(crate) fn constant(duration: Duration) -> TokenStream {
 }
 
 fn known(word: &Word, text: &LitStr) -> syn::Result<Length> {
-    humantime::parse_duration(text.value().trim())
-        .map(Length::Known)
-        .map_err(|error| {
-            let message = format!(
-                "`{}` is not a length of time: {error}; write numbers with units: `{}`, \"250ms\", \"1m 30s\"",
+    let value = text.value();
+    let value = value.trim();
+    if is_endless(value) {
+        return Err(without_end(word, text.span()));
+    }
+    humantime::parse_duration(value).map(Length::Known).map_err(|error| {
+        let message = match error {
+            humantime::DurationError::UnknownUnit { unit, .. } if unit.is_empty() => {
+                format!("`{0}` has no unit: write `{0} = \"{value}s\"` for seconds, \"{value}ms\" for milliseconds", word.name)
+            }
+            humantime::DurationError::UnknownUnit { unit, .. } => {
+                format!("`{unit}` is not a unit of time: write ms, s, m, h or d, for example `{}`", word.example)
+            }
+            humantime::DurationError::NumberOverflow => {
+                format!("`{}` is too long or too exact: write for example `{}`", word.name, word.example)
+            }
+            _ => format!(
+                "`{}` is not a length of time: write numbers with units, `{}`, \"250ms\" or \"1m 30s\"",
                 word.name, word.example
-            );
-            syn::Error::new(text.span(), message)
-        })
+            ),
+        };
+        syn::Error::new(text.span(), message)
+    })
 }
 
 fn without_unit(word: &Word, literal: &Lit) -> syn::Error {
+    let name = word.name;
+    let example = match literal {
+        Lit::Int(number) => {
+            let unit = Some(number.suffix()).filter(|unit| UNITS.contains(unit)).unwrap_or("s");
+            format!("{name} = \"{}{unit}\"", number.base10_digits())
+        }
+        _ => word.example.to_owned(),
+    };
     let message = format!(
-        "`{}` is a string with a unit or an expression of type `Duration`: write for example `{}`",
-        word.name, word.example
+        "`{name}` is a string with a unit, or an expression of type `Duration`: write `{example}`"
     );
     syn::Error::new(literal.span(), message)
+}
+
+const UNITS: [&str; 5] = ["ms", "s", "m", "h", "d"];
+
+fn is_endless(text: &str) -> bool {
+    ["None", "none", "forever", "infinite", "never", "unlimited"].contains(&text)
+}
+
+// `wait = none` may mean "do not wait" or "without end".
+fn without_end(word: &Word, span: Span) -> syn::Error {
+    let message = match word.name {
+        "wait" => "`wait` is a length of time: leave it out to wait as long as it takes, or write `wait = \"0s\"` to try \
+                   once"
+            .to_owned(),
+        name => format!(
+            "`{name}` is a length of time: leave it out for the manager's own, or write for example `{}`",
+            word.example
+        ),
+    };
+    syn::Error::new(span, message)
 }
 
 fn zero(word: &Word, span: Span) -> syn::Error {

@@ -1,11 +1,12 @@
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens as _, quote, quote_spanned};
+use syn::Ident;
 use syn::spanned::Spanned as _;
 
 use crate::args::Args;
 use crate::call::Call;
 use crate::function::Function;
-use crate::options::OnError;
+use crate::on_error::OnError;
 use crate::output::{Output, Style};
 
 /// Prints the function with its body moved into a closure that runs under the lock.
@@ -51,12 +52,11 @@ impl Expansion<'_> {
     //     }
     fn sync(&self) -> TokenStream {
         let (site, call, recover) = (self.call.site(), self.call.statement(), self.recover());
-        let (annotation, body) = (self.output.value.annotation(), self.braced_body());
-        quote_spanned!(Span::mixed_site()=>
-            #site
-            #call
-            distlock_call.run(|| #annotation #body) #recover
-        )
+        let (hold, annotation) = (self.args.options.hold.as_ref(), self.output.value.annotation());
+        let run =
+            Ident::new(if hold.is_some() { "run_with_hold" } else { "run" }, Span::mixed_site());
+        let closure = self.closure(hold, &annotation);
+        quote_spanned!(Span::mixed_site()=> #site #call distlock_call.#run(#closure) #recover)
     }
 
     // Input:
@@ -90,9 +90,11 @@ impl Expansion<'_> {
             return quote!({ #body });
         };
         let here = Span::mixed_site().located_at(value.span());
-        let private = &self.call.private;
+        let private = located_at(value.span(), self.call.private.clone());
         let pin = quote_spanned!(here=> if false { return #private::output::<#value>(); });
-        quote_spanned!(Span::mixed_site()=> { #pin (#body) })
+        // Beside the name, not at it: where braces and block share their place, the compiler proposes `ref` before it.
+        let beside = Span::mixed_site().located_at(self.function.signature.fn_token.span);
+        quote_spanned!(beside=> { #pin (#body) })
     }
 
     // Input:
@@ -116,9 +118,10 @@ impl Expansion<'_> {
         annotation: &TokenStream,
     ) -> TokenStream {
         let (site, call, private) = (self.call.site(), self.call.statement(), &self.call.private);
-        let body = self.braced_body();
-        let block =
-            quote_spanned!(Span::mixed_site()=> { #private::make(|| #annotation #body).await });
+        let closure = self.closure(None, annotation);
+        let make = quote_spanned!(Span::mixed_site()=> #private::make(#closure).await);
+        let made = self.held(&make);
+        let block = quote_spanned!(Span::mixed_site()=> { #made });
         let run = self.run_async(&block);
         let future = wrap(&quote_spanned!(Span::mixed_site()=> async move { #call #run }));
         quote_spanned!(Span::mixed_site()=> #site #future)
@@ -127,20 +130,18 @@ impl Expansion<'_> {
     // The future is pinned in its place: handed over by value it would take its room twice at each level.
     fn run_async(&self, block: &TokenStream) -> TokenStream {
         let recover = self.recover();
+        let block = quote_spanned!(self.function.name_site()=> async move #block);
         quote_spanned!(Span::mixed_site()=>
-            let distlock_body = async move #block;
+            let distlock_body = #block;
             let distlock_body = ::core::pin::pin!(::core::option::Option::Some(distlock_body));
             distlock_call.run_async(distlock_body).await #recover
         )
     }
 
-    fn braced_body(&self) -> TokenStream {
-        let body = self.function.body.to_token_stream();
-        if self.args.options.hold.is_none() {
-            return body;
-        }
-        let held = self.held(&body);
-        quote_spanned!(Span::mixed_site()=> { #held })
+    // What the compiler says of the closure it says of the function: "this is not `async`" stands at its name.
+    fn closure(&self, hold: Option<&Ident>, annotation: &TokenStream) -> TokenStream {
+        let body = &self.function.body;
+        quote_spanned!(self.function.name_site()=> |#hold| #annotation #body)
     }
 
     // An arm drops what its tail borrows before it drops the name, as a function does with an argument.
@@ -160,6 +161,15 @@ impl Expansion<'_> {
             OnError::Return | OnError::Panic => TokenStream::new(),
         }
     }
+}
+
+// Resolved as before, and shown elsewhere.
+fn located_at(place: Span, tokens: TokenStream) -> TokenStream {
+    let located = |mut tree: TokenTree| {
+        tree.set_span(tree.span().located_at(place));
+        tree
+    };
+    tokens.into_iter().map(located).collect()
 }
 
 fn boxed(future: &TokenStream) -> TokenStream {

@@ -3,6 +3,8 @@ use quote::quote;
 use syn::parse::{ParseStream, Parser as _};
 use syn::{Attribute, Signature, Visibility};
 
+use crate::other_item::{not_a_function, unreadable};
+
 /// A function with a body. Its tokens are printed as they came; the signature is for reading only.
 pub(crate) struct Function {
     /// Attributes, visibility and signature.
@@ -24,6 +26,11 @@ impl Function {
         refuse_track_caller(&attrs)?;
         let (inner_attrs, body) = without_inner_attrs(body);
         Ok(Self { head, signature, inner_attrs, body })
+    }
+
+    /// A place of ours that the compiler shows as the function's name.
+    pub(crate) fn name_site(&self) -> Span {
+        Span::mixed_site().located_at(self.signature.ident.span())
     }
 
     /// The function with other statements in its body.
@@ -81,18 +88,13 @@ fn parse_head(input: ParseStream<'_>) -> syn::Result<(Vec<Attribute>, Signature)
     let attrs = input.call(Attribute::parse_outer)?;
     input.parse::<Visibility>()?;
     input.parse::<Option<specialised::default>>()?;
-    let start = input.span();
-    let signature = input.parse().map_err(|_| not_a_function(start))?;
-    if input.is_empty() { Ok((attrs, signature)) } else { Err(not_a_function(start)) }
+    let start = input.fork();
+    let signature = input.parse().map_err(|error| not_a_function(&start, &error))?;
+    if input.is_empty() { Ok((attrs, signature)) } else { Err(unreadable(input.span())) }
 }
 
 mod specialised {
     syn::custom_keyword!(default);
-}
-
-fn not_a_function(start: Span) -> syn::Error {
-    let message = "`#[distributed_lock]` locks a function: put it on a `fn`, or on the methods inside this item";
-    syn::Error::new(start, message)
 }
 
 fn without_body(signature: &Signature) -> syn::Error {

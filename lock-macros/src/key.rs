@@ -4,6 +4,8 @@ use syn::ext::IdentExt as _;
 use syn::parse::ParseStream;
 use syn::{Expr, Ident, Lit, LitStr, Token};
 
+use crate::{unquoted, words};
+
 /// The key: the literal as the user wrote it and the arguments of `format!` after it.
 pub(crate) struct Key {
     pub(crate) template: LitStr,
@@ -19,9 +21,13 @@ impl Key {
         Ok(Self { template, args: Vec::new(), positional: 0, holes })
     }
 
-    /// Whether the literal still has a place for an argument without a name.
-    pub(crate) const fn wants_positional(&self) -> bool {
-        self.positional < self.holes.positional
+    /// Whether the literal has no place left for an argument without a name.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.holes.certain && self.positional >= self.holes.positional
+    }
+
+    pub(crate) const fn is_bare(&self) -> bool {
+        self.args.is_empty()
     }
 
     pub(crate) fn names(&self, name: &Ident) -> bool {
@@ -60,11 +66,9 @@ fn template(input: ParseStream<'_>) -> syn::Result<LitStr> {
         return literal(input);
     }
     if input.peek(Ident::peek_any) && input.peek2(Token![=]) {
-        return Err(
-            input.error("the key comes first: write `\"account:{id}\", ` before the options")
-        );
+        return Err(named(&input.call(Ident::parse_any)?, input));
     }
-    Err(not_a_literal(&input.parse()?))
+    Err(unquoted::refuse(input))
 }
 
 fn literal(input: ParseStream<'_>) -> syn::Result<LitStr> {
@@ -74,20 +78,33 @@ fn literal(input: ParseStream<'_>) -> syn::Result<LitStr> {
             "the key is empty: write what is locked, for example \"account:{id}\"",
         )),
         Lit::Str(text) => Ok(text),
-        other => Err(syn::Error::new(
-            other.span(),
-            "the key is text: write a string literal, for example \"account:{id}\"",
-        )),
+        other => reported(&other).ok_or_else(|| {
+            syn::Error::new(
+                other.span(),
+                "the key is text: write a string literal, for example \"account:{id}\"",
+            )
+        }),
     }
 }
 
-fn not_a_literal(key: &Expr) -> syn::Error {
-    let text = key.to_token_stream().to_string();
-    let message = match key {
-        Expr::Path(_) => format!("the key is a string literal: write `\"{{}}\", {text}`"),
-        _ => "the key is a string literal: write `\"{}\", ` before this expression".to_owned(),
+// The compiler has reported 'account' before it calls the attribute; here it passes as the string it was meant to be.
+fn reported(literal: &Lit) -> Option<LitStr> {
+    let token = literal.to_token_stream().to_string();
+    let text = token.strip_prefix('\'')?.strip_suffix('\'')?;
+    let is_char = text.chars().count() == 1 || text.starts_with('\\');
+    (!is_char).then(|| LitStr::new(text, literal.span()))
+}
+
+// `key = "account:{id}"`, or an option where the key should be.
+fn named(name: &Ident, input: ParseStream<'_>) -> syn::Error {
+    let value: Option<LitStr> = input.parse::<Token![=]>().and_then(|_| input.parse()).ok();
+    let message = match value {
+        Some(key) if !words::is_option_like(name) => {
+            format!("the key has no name: write `{}` without `{name} =`", key.token())
+        }
+        _ => "the key comes first: write `\"account:{id}\", ` before the options".to_owned(),
     };
-    syn::Error::new_spanned(key, message)
+    syn::Error::new(name.span(), message)
 }
 
 /// What a format string refers to. The compiler checks the string itself; this only tells the arguments of the
@@ -96,14 +113,20 @@ fn not_a_literal(key: &Expr) -> syn::Error {
 struct Holes {
     names: Vec<String>,
     positional: usize,
+    /// Whether every brace was understood; one may also be a fill, as in `{:{>9}`.
+    certain: bool,
 }
 
 impl Holes {
     fn of(template: &str) -> Self {
         let text = template.replace("{{", "").replace("}}", "");
-        let mut holes = Self::default();
-        for hole in text.split('{').skip(1).filter_map(|rest| rest.split_once('}')) {
-            let (argument, format) = hole.0.split_once(':').unwrap_or((hole.0, ""));
+        let found: Vec<_> =
+            text.split('{').skip(1).filter_map(|rest| rest.split_once('}')).collect();
+        let certain =
+            found.len() == text.matches('{').count() && found.len() == text.matches('}').count();
+        let mut holes = Self { certain, ..Self::default() };
+        for (hole, _) in found {
+            let (argument, format) = hole.split_once(':').unwrap_or((hole, ""));
             holes.refer(argument.trim());
             holes.refer_in_format(format);
         }

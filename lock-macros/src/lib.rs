@@ -13,10 +13,16 @@ mod expand;
 mod function;
 mod future;
 mod key;
+mod on_error;
 mod options;
+mod other_item;
 mod output;
 mod refuse;
 mod settings;
+mod synonyms;
+mod text;
+mod unquoted;
+mod value;
 mod words;
 
 #[cfg(test)]

@@ -1,9 +1,12 @@
+use proc_macro2::Span;
 use syn::ext::IdentExt as _;
 use syn::parse::ParseStream;
-use syn::{Expr, Ident, LitBool, LitStr, Path, Token};
+use syn::{Expr, ExprLit, Ident, Lit, LitBool, LitStr, Path};
 
 use crate::duration::Length;
-use crate::words::{self, Word};
+use crate::on_error::OnError;
+use crate::value::Place;
+use crate::words;
 
 /// The options as they were written; what was left out is `None` or `false`.
 #[derive(Default)]
@@ -19,16 +22,7 @@ pub(crate) struct Options {
     pub(crate) hold: Option<Ident>,
     pub(crate) manager: Option<Expr>,
     pub(crate) face: Option<Path>,
-    seen: Vec<&'static str>,
-}
-
-/// What becomes of a failure to lock.
-#[derive(Default)]
-pub(crate) enum OnError {
-    #[default]
-    Return,
-    Panic,
-    Handle(Expr),
+    seen: Vec<Place>,
 }
 
 impl Options {
@@ -37,119 +31,66 @@ impl Options {
         !self.seen.is_empty()
     }
 
+    /// Where the word of an option stands.
+    pub(crate) fn span(&self, name: &str) -> Span {
+        let place = self.seen.iter().find(|place| place.word.name == name);
+        place.map_or_else(Span::mixed_site, |place| place.span)
+    }
+
     /// `word = value`
     pub(crate) fn parse_one(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
         let ident = Ident::parse_any(input)?;
-        let word = words::option(&ident).ok_or_else(|| not_an_option(&ident))?;
-        if self.seen.contains(&word.name) {
+        let word = words::option(&ident).ok_or_else(|| not_an_option(&ident, input))?;
+        if self.seen.iter().any(|place| place.word.name == word.name) {
             return Err(doubled(&ident));
         }
-        self.seen.push(word.name);
-        equals(word, &ident, input)?;
-        self.set(word, input)
+        let place = Place { word, span: ident.span() };
+        place.equals(input)?;
+        self.set(&place, input)?;
+        self.seen.push(place);
+        Ok(())
     }
 
-    fn set(&mut self, word: &Word, input: ParseStream<'_>) -> syn::Result<()> {
-        match word.name {
-            "ttl" => self.ttl = Some(Length::parse_positive(word, input)?),
-            "wait" => self.wait = Some(Length::parse(word, input)?),
-            "max_hold" => self.max_hold = Some(Length::parse_positive(word, input)?),
-            "renew" => self.renew = Some(switch(word, input)?),
-            "release" => self.release_confirmed = choice("confirmed", word, input)?,
-            "if_busy" => self.skip_if_busy = choice("skip", word, input)?,
-            "on_error" => self.on_error = OnError::parse(input)?,
-            "on_lost" => self.finish_on_loss = choice("finish", word, input)?,
-            "hold" => self.hold = Some(name(word, input)?),
-            "manager" => self.manager = Some(input.parse()?),
-            _ => self.face = Some(path(word, input)?),
+    fn set(&mut self, place: &Place, input: ParseStream<'_>) -> syn::Result<()> {
+        match place.word.name {
+            "ttl" => self.ttl = Some(Length::parse_positive(place, input)?),
+            "wait" => self.wait = Some(Length::parse(place, input)?),
+            "max_hold" => self.max_hold = Some(Length::parse_positive(place, input)?),
+            "renew" => self.renew = Some(place.switch(input)?),
+            "release" => self.release_confirmed = place.choice("confirmed", input)?,
+            "if_busy" => self.skip_if_busy = place.choice("skip", input)?,
+            "on_error" => self.on_error = OnError::parse(place, input)?,
+            "on_lost" => self.finish_on_loss = place.choice("finish", input)?,
+            "hold" => self.hold = Some(place.name(input)?),
+            "manager" => self.manager = Some(manager(place, input)?),
+            _ => self.face = Some(place.path(input)?),
         }
         Ok(())
     }
 }
 
-impl OnError {
-    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let handler = ungrouped(input.parse()?);
-        match &handler {
-            Expr::Path(path) if path.path.is_ident("panic") => Ok(Self::Panic),
-            Expr::Lit(_) | Expr::Macro(_) => Err(not_a_handler(&handler)),
-            _ => Ok(Self::Handle(handler)),
-        }
+fn manager(place: &Place, input: ParseStream<'_>) -> syn::Result<Expr> {
+    let manager = place.expr(input)?;
+    if let Expr::Lit(ExprLit { lit: Lit::Str(url), .. }) = &manager {
+        let message = format!(
+            "`manager` takes a `LockManager`: make one once with `LockManager::connect({})` and name it here, \
+             for example `{}`",
+            url.token(),
+            place.word.example
+        );
+        return Err(syn::Error::new(url.span(), message));
     }
+    Ok(manager)
 }
 
-/// An expression that passed through `macro_rules!` comes inside invisible delimiters.
-pub(crate) fn ungrouped(expr: Expr) -> Expr {
-    match expr {
-        Expr::Group(group) => ungrouped(*group.expr),
-        other => other,
-    }
-}
-
-// A value or a `panic!(…)` would be evaluated on every call, not on failure.
-fn not_a_handler(handler: &Expr) -> syn::Error {
-    let message = "`on_error` takes what to do with the error: write `on_error = panic`, \
-                   `on_error = |err| expr` or the path of a function";
-    syn::Error::new_spanned(handler, message)
-}
-
-fn not_an_option(ident: &Ident) -> syn::Error {
+fn not_an_option(ident: &Ident, rest: ParseStream<'_>) -> syn::Error {
     if words::is_later(ident) {
         let message = format!("`{ident}` is not available yet: remove it");
         return syn::Error::new(ident.span(), message);
     }
-    words::unknown(ident)
+    words::unknown(ident, rest.peek2(LitStr))
 }
 
 fn doubled(ident: &Ident) -> syn::Error {
     syn::Error::new(ident.span(), format!("`{ident}` is given twice: remove one of them"))
-}
-
-fn equals(word: &Word, ident: &Ident, input: ParseStream<'_>) -> syn::Result<()> {
-    if input.peek(Token![=]) && !input.peek(Token![==]) {
-        input.parse::<Token![=]>()?;
-        if !input.is_empty() && !input.peek(Token![,]) {
-            return Ok(());
-        }
-    }
-    let message = format!("`{ident}` needs a value: write `{}`", word.example);
-    Err(syn::Error::new(ident.span(), message))
-}
-
-fn switch(word: &Word, input: ParseStream<'_>) -> syn::Result<LitBool> {
-    let span = input.span();
-    input.parse().map_err(|_| {
-        let message = format!("`{0}` is `true` or `false`: write `{0} = false`", word.name);
-        syn::Error::new(span, message)
-    })
-}
-
-fn choice(only: &str, word: &Word, input: ParseStream<'_>) -> syn::Result<bool> {
-    let span = input.span();
-    match input.call(Ident::parse_any) {
-        Ok(ident) if ident == only => Ok(true),
-        _ => Err(syn::Error::new(
-            span,
-            format!("`{}` can only be `{only}`: write `{}`", word.name, word.example),
-        )),
-    }
-}
-
-fn name(word: &Word, input: ParseStream<'_>) -> syn::Result<Ident> {
-    let span = input.span();
-    input.parse().map_err(|_| {
-        let message =
-            format!("`{}` takes the name to bind in the body: write `{}`", word.name, word.example);
-        syn::Error::new(span, message)
-    })
-}
-
-fn path(word: &Word, input: ParseStream<'_>) -> syn::Result<Path> {
-    let span = input.span();
-    let quoted = input.peek(LitStr);
-    input.call(Path::parse_mod_style).map_err(|_| {
-        let hint = if quoted { " without quotes" } else { "" };
-        let message = format!("`{}` takes a path{hint}: write `{}`", word.name, word.example);
-        syn::Error::new(span, message)
-    })
 }

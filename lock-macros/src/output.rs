@@ -5,7 +5,8 @@ use syn::visit_mut::{self, VisitMut};
 use syn::{ReturnType, Signature, Type, parse_quote_spanned};
 
 use crate::future;
-use crate::options::{OnError, Options};
+use crate::on_error::OnError;
+use crate::options::Options;
 
 /// What a function yields, read off its signature.
 pub(crate) struct Output {

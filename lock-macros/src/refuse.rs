@@ -1,4 +1,4 @@
-use proc_macro2::{Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
 use syn::Ident;
 
@@ -7,7 +7,7 @@ use crate::function::Function;
 /// The error, and the item without the attribute, so that its users see no second error.
 pub(crate) fn with_item(error: &syn::Error, args: TokenStream, item: TokenStream) -> TokenStream {
     let error = error.to_compile_error();
-    if is_closure(&item) {
+    if is_expression(&item) {
         return error;
     }
     let item = with_hold(args, &item).unwrap_or(item);
@@ -26,10 +26,15 @@ fn with_hold(args: TokenStream, item: &TokenStream) -> Option<TokenStream> {
 }
 
 // After an error in the place of an expression the rest of it would be read as an operand: `error || body`.
-fn is_closure(item: &TokenStream) -> bool {
-    match item.clone().into_iter().next() {
-        Some(TokenTree::Punct(bar)) => bar.as_char() == '|',
-        Some(TokenTree::Ident(word)) => word == "move",
+fn is_expression(item: &TokenStream) -> bool {
+    let mut trees = item.clone().into_iter();
+    match (trees.next(), trees.next()) {
+        (Some(TokenTree::Punct(bar)), _) => bar.as_char() == '|',
+        (Some(TokenTree::Ident(word)), _) if word == "move" => true,
+        (Some(TokenTree::Ident(word)), Some(TokenTree::Group(_))) => {
+            word == "async" || word == "unsafe"
+        }
+        (Some(TokenTree::Group(group)), _) => group.delimiter() != Delimiter::None,
         _ => false,
     }
 }
@@ -37,12 +42,21 @@ fn is_closure(item: &TokenStream) -> bool {
 // The arguments may be wrong anywhere else, so they are searched, not parsed.
 fn hold(args: TokenStream) -> Option<Ident> {
     let trees: Vec<TokenTree> = args.into_iter().collect();
-    trees.windows(3).find_map(|window| match window {
-        [TokenTree::Ident(word), TokenTree::Punct(equals), TokenTree::Ident(name)]
-            if word == "hold" && equals.as_char() == '=' =>
+    let starts = (0..trees.len()).map(|start| &trees[start..]);
+    starts.into_iter().find_map(|rest| match rest {
+        [TokenTree::Ident(word), TokenTree::Punct(equals), name, after @ ..]
+            if word == "hold" && equals.as_char() == '=' && ends(after) =>
         {
-            Some(name.clone())
+            syn::parse2(name.clone().into()).ok()
         }
         _ => None,
     })
+}
+
+fn ends(rest: &[TokenTree]) -> bool {
+    match rest.first() {
+        Some(TokenTree::Punct(comma)) => comma.as_char() == ',',
+        Some(_) => false,
+        None => true,
+    }
 }

@@ -8,25 +8,29 @@ use crate::options::Options;
 
 /// The options known while compiling, as a chain of const calls on the site.
 pub(crate) fn constant(options: &Options) -> TokenStream {
+    let setter = |name, method, value: &_| setter(options.span(name), method, value);
     let lengths = lengths(options).filter_map(|(name, length)| match length {
-        Length::Known(duration) => Some(setter(name, &duration::constant(*duration))),
+        Length::Known(duration) => Some(setter(name, name, &duration::constant(*duration))),
         Length::Computed(_) => None,
     });
-    let renew = options.renew.as_ref().map(|renew| setter("renew", &quote!(#renew)));
-    let on_lost = options.finish_on_loss.then(|| setter("on_lost_finish", &TokenStream::new()));
+    let renew = options.renew.as_ref().map(|renew| setter("renew", "renew", &quote!(#renew)));
+    let on_lost = options.finish_on_loss;
+    let on_lost = on_lost.then(|| setter("on_lost", "on_lost_finish", &TokenStream::new()));
     lengths.chain(renew).chain(on_lost).collect()
 }
 
 /// The options that are expressions, as a chain of calls evaluated each time the function is called; and the one that
 /// changes the call's type.
 pub(crate) fn computed(options: &Options) -> TokenStream {
-    let manager = options.manager.as_ref().map(|manager| setter("manager", &borrowed(manager)));
+    let setter = |name, method, value: &_| setter(options.span(name), method, value);
+    let manager = options.manager.as_ref();
+    let manager = manager.map(|manager| setter("manager", "manager", &borrowed(manager)));
     let lengths = lengths(options).filter_map(|(name, length)| match length {
         Length::Known(_) => None,
-        Length::Computed(expr) => Some(setter(name, &quote!(#expr))),
+        Length::Computed(expr) => Some(setter(name, name, &quote!(#expr))),
     });
-    let release =
-        options.release_confirmed.then(|| setter("release_confirmed", &TokenStream::new()));
+    let release = options.release_confirmed;
+    let release = release.then(|| setter("release", "release_confirmed", &TokenStream::new()));
     manager.into_iter().chain(lengths).chain(release).collect()
 }
 
@@ -41,7 +45,9 @@ fn borrowed(manager: &Expr) -> TokenStream {
     quote_spanned!(here=> &(#manager))
 }
 
-fn setter(name: &str, value: &TokenStream) -> TokenStream {
-    let name = Ident::new(name, Span::mixed_site());
-    quote_spanned!(Span::mixed_site()=> .#name(#value))
+// The method stands where the option does, so that the compiler's remarks about its argument point there.
+fn setter(option: Span, method: &str, value: &TokenStream) -> TokenStream {
+    let here = Span::mixed_site().located_at(option);
+    let method = Ident::new(method, here);
+    quote_spanned!(here=> .#method(#value))
 }

@@ -1,6 +1,8 @@
 use syn::Ident;
 use syn::ext::IdentExt as _;
 
+use crate::synonyms::Hint;
+
 /// A reserved word of the attribute, with the use that messages show.
 pub(crate) struct Word {
     pub(crate) name: &'static str,
@@ -28,7 +30,7 @@ const fn word(name: &'static str, example: &'static str) -> Word {
 }
 
 pub(crate) fn option(ident: &Ident) -> Option<&'static Word> {
-    OPTIONS.iter().find(|word| ident == word.name)
+    named(&ident.to_string())
 }
 
 pub(crate) fn is_reserved(ident: &Ident) -> bool {
@@ -39,22 +41,45 @@ pub(crate) fn is_later(ident: &Ident) -> bool {
     LATER.iter().any(|name| ident == name)
 }
 
-pub(crate) fn unknown(ident: &Ident) -> syn::Error {
-    let known: Vec<String> = OPTIONS.iter().map(|word| format!("`{}`", word.name)).collect();
-    let hint = nearest(&ident.unraw().to_string())
-        .map(|name| format!("; did you mean `{name}`?"))
-        .unwrap_or_default();
-    let known = known.join(", ");
-    syn::Error::new(
-        ident.span(),
-        format!("unknown option `{ident}`{hint}\nthe options are {known}"),
-    )
+/// Whether it is an option, or was meant to be one.
+pub(crate) fn is_option_like(ident: &Ident) -> bool {
+    let hint = || Hint::of(&ident.to_string());
+    is_reserved(ident) || matches!(hint(), Some(Hint::Option(_) | Hint::Advice(_)))
 }
 
-fn nearest(name: &str) -> Option<&'static str> {
-    let ranked = OPTIONS.iter().map(|word| (distance(name, word.name), word.name));
-    let (distance, nearest) = ranked.min()?;
-    (distance * 2 < name.len().max(4)).then_some(nearest)
+/// `ident = …`, where the value may be text.
+pub(crate) fn unknown(ident: &Ident, text: bool) -> syn::Error {
+    let message = match Hint::of(&ident.unraw().to_string()) {
+        Some(Hint::Option(Word { name, example })) => {
+            format!(
+                "unknown option `{ident}`; did you mean `{name}`? write for example `{example}`"
+            )
+        }
+        Some(Hint::Advice(advice)) => format!("unknown option `{ident}`: {advice}"),
+        Some(Hint::Key) if text => {
+            format!("the key stands first and has no name: write it there, without `{ident} =`")
+        }
+        _ => format!(
+            "unknown option `{ident}`: an argument of the key has its place in the key, as `{{{ident}}}`\n\
+             the options are {}",
+            list()
+        ),
+    };
+    syn::Error::new(ident.span(), message)
+}
+
+fn list() -> String {
+    OPTIONS.map(|word| format!("`{}`", word.name)).join(", ")
+}
+
+pub(crate) fn named(name: &str) -> Option<&'static Word> {
+    OPTIONS.iter().find(|word| word.name == name)
+}
+
+/// The option that `name` is a misspelling of.
+pub(crate) fn nearest(name: &str) -> Option<&'static Word> {
+    let nearest = OPTIONS.iter().min_by_key(|word| distance(name, word.name))?;
+    (distance(name, nearest.name) * 2 < name.len().max(4)).then_some(nearest)
 }
 
 fn distance(left: &str, right: &str) -> usize {

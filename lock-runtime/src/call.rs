@@ -64,12 +64,13 @@ impl<P: Policy> Call<P> {
     }
 
     /// `if_busy = skip`: tries once, unless the call says how long to wait.
-    pub fn or_skip<R: SkipValue>(mut self) -> Call<Skips<P>>
+    pub fn or_skip<R: SkipValue>(self) -> Call<Skips<P>>
     where
         P: Policy<Value = R>,
     {
-        self.caller.try_once();
-        Call { caller: self.caller, policy: Skips::new(self.policy) }
+        let Self { mut caller, policy } = self;
+        caller.try_once();
+        Call { caller, policy: Skips::new(policy) }
     }
 
     /// `release = confirmed`
@@ -105,6 +106,11 @@ impl<P: Policy> Call<P> {
     pub fn run(self, body: impl FnOnce() -> P::Value) -> P::Output {
         let mut body = Some(body);
         self.run_once(&mut || body.take().map(|body| body()))
+    }
+
+    /// Runs the body of a synchronous function, with its hold.
+    pub fn run_with_hold(self, body: impl FnOnce(Hold) -> P::Value) -> P::Output {
+        self.run(|| body(hold()))
     }
 
     /// Runs the body of an async function. The lock is asked for when this is called, which the attribute's output does

@@ -146,7 +146,9 @@ impl LockManagerBuilder {
             ));
         }
         if self.prefix.contains(|c: char| c.is_whitespace() || c == '{' || c == '}') {
-            return Err(LockError::config("the prefix must not contain white space or braces"));
+            return Err(LockError::config(
+                "the prefix contains white space or braces; set one like shop:lock:",
+            ));
         }
         let (kind, server) = self.endpoint()?;
         let space = Keyspace::new(self.prefix);
@@ -155,7 +157,7 @@ impl LockManagerBuilder {
         let endpoint = Endpoint::new(kind, space);
         let setup = Setup { endpoint, timing: self.timing, inbox, default_ttl: ttl };
         let mailbox = start(setup).map_err(|error| {
-            LockError::config(format!("the I/O thread cannot be started: {error}"))
+            LockError::config(format!("the I/O thread cannot be started: {error}; allow the process another thread and a few more open files"))
         })?;
         Ok(LockManager::new(mailbox, self.options, patience, server))
     }
@@ -176,7 +178,9 @@ impl LockManagerBuilder {
         };
         let server = client.get_connection_info().addr().to_string();
         let endpoint = RedisEndpoint::new(&client, self.client_name.clone()).map_err(|error| {
-            LockError::config(format!("the client for {server} is unfit: {error}"))
+            LockError::config(format!(
+                "the client for {server} is unfit: {error}; set a `url`, or another client"
+            ))
         })?;
         Ok((Kind::Redis(endpoint), server))
     }
@@ -184,10 +188,12 @@ impl LockManagerBuilder {
 
 /// Names what is wrong without the URL itself, which may hold a password.
 fn wrong_url(url: &str, error: &redis::RedisError) -> LockError {
-    let scheme = url.split_once("://").map_or("none", |(scheme, _)| scheme);
+    let scheme = url
+        .split_once("://")
+        .map_or("it has no scheme".to_owned(), |(scheme, _)| format!("its scheme is {scheme}"));
     LockError::config(format!(
-        "the server's URL cannot be used (its scheme is {scheme}): {error}; write redis://host:port/, rediss:// with \
-         a TLS feature, unix:///path or memory://"
+        "the server's URL cannot be used ({scheme}): {error}; write redis://host:port/, rediss:// with a TLS feature, \
+         unix:///path or memory://"
     ))
 }
 

@@ -1,6 +1,5 @@
 //! What can go wrong, sorted by what a caller would do about it.
 
-use std::fmt;
 use std::time::Duration;
 
 use crate::Holder;
@@ -49,6 +48,9 @@ pub enum LockError {
     /// The manager was shut down. The key that was asked for.
     Closed(Box<str>),
 }
+
+pub(crate) const RELEASED: &str = "it was released";
+pub(crate) const UNCONFIRMED: &str = "the server did not confirm the release";
 
 /// Who had a lock, and for how long it was waited for.
 #[derive(Clone, Debug)]
@@ -100,15 +102,15 @@ impl LockError {
     }
 
     pub(crate) fn lost(key: &str, loss: Loss) -> Self {
-        Self::Lost(Cause::new(key, loss.to_string()).into())
+        Self::Lost(Cause::new(key, loss.reason()).into())
     }
 
     pub(crate) fn released(key: &str) -> Self {
-        Self::Lost(Cause::new(key, "it was released").into())
+        Self::Lost(Cause::new(key, RELEASED).into())
     }
 
     pub(crate) fn unconfirmed(key: &str) -> Self {
-        Self::Lost(Cause::new(key, "the server did not confirm the release").into())
+        Self::Lost(Cause::new(key, UNCONFIRMED).into())
     }
 
     pub(crate) fn closed(key: &str) -> Self {
@@ -123,9 +125,9 @@ impl LockError {
     pub(crate) fn from_failure(key: &str, waited: Duration, failure: Failure) -> Self {
         match failure {
             Failure::Busy(busy) => Self::from_busy(key, waited, busy),
-            Failure::Unavailable(reason) => Self::Unavailable(Cause::new(key, reason).into()),
+            Failure::Unavailable(reason) => Self::Unavailable(Cause::new(key, &reason).into()),
             Failure::Ambiguous => Self::Ambiguous(Overdue::new(key, waited).into()),
-            Failure::Refused(reason) => Self::Refused(Cause::new(key, reason).into()),
+            Failure::Refused(reason) => Self::Refused(Cause::new(key, &reason).into()),
         }
     }
 
@@ -157,108 +159,17 @@ impl LockError {
 }
 
 impl Cause {
-    fn new(key: &str, reason: impl Into<Box<str>>) -> Self {
-        Self { key: key.into(), reason: reason.into() }
+    // What servers say may have lines and end in a full stop; it becomes a part of a sentence.
+    fn new(key: &str, reason: &str) -> Self {
+        let words: Vec<&str> = reason.split_whitespace().collect();
+        let reason = words.join(" ");
+        Self { key: key.into(), reason: reason.trim_end_matches('.').into() }
     }
 }
 
 impl Overdue {
     fn new(key: &str, waited: Duration) -> Self {
         Self { key: key.into(), waited }
-    }
-}
-
-impl fmt::Display for LockError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Busy(busy) => busy.fmt(f),
-            Self::Lost(cause) => cause.because(
-                f,
-                "was lost while it was held",
-                "check what was written, and have the storage refuse old fencing tokens",
-            ),
-            Self::Unavailable(cause) => cause.because(
-                f,
-                "is unavailable",
-                "check that the Redis server runs and can be reached",
-            ),
-            Self::Refused(cause) => {
-                cause.because(f, "was refused by the server", remedy(&cause.reason))
-            }
-            Self::Ambiguous(overdue) => write!(
-                f,
-                "lock '{}': no reply within {:.1?}; nothing ran, and a late grant is given back in the background; \
-                 try again, or allow a longer wait",
-                overdue.key, overdue.waited
-            ),
-            Self::ForeignKey(overdue) => write!(
-                f,
-                "lock '{}': a key that is not a lock stands under its name and did not go away in {:.1?}; delete \
-                 or rename that key, or set another prefix",
-                overdue.key, overdue.waited
-            ),
-            Self::DataLoss(loss) => loss.fmt(f),
-            Self::Config(reason) => f.write_str(reason),
-            Self::Closed(key) => {
-                write!(
-                    f,
-                    "lock '{key}' was asked of a manager that was shut down; make a new manager"
-                )
-            }
-        }
-    }
-}
-
-impl Cause {
-    fn because(&self, f: &mut fmt::Formatter<'_>, what: &str, way_out: &str) -> fmt::Result {
-        write!(f, "lock '{}' {what}: {}; {way_out}", self.key, self.reason)
-    }
-}
-
-impl fmt::Display for Busy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "lock '{}' is busy after {:.1?}: ", self.key, self.waited)?;
-        match &self.holder {
-            Some(holder) => write!(f, "held by {holder}")?,
-            None => f.write_str("another call has it or comes first")?,
-        }
-        if self.ahead > 0 {
-            write!(f, ", {} waiting before this call", self.ahead)?;
-        }
-        f.write_str("; try again later, or allow a longer wait")
-    }
-}
-
-impl fmt::Display for DataLoss {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "lock '{}' is not granted because the server lost its data and older holds may still be valid in \
-             their processes; try again ",
-            self.key
-        )?;
-        match self.left {
-            Some(left) => write!(f, "in {left:.1?}"),
-            None => f.write_str("later"),
-        }
-    }
-}
-
-/// What to do about an answer of the server, by its code.
-fn remedy(reason: &str) -> &'static str {
-    let has = |code: &str| reason.contains(code);
-    if has("OOM") {
-        "free memory in the server or raise its maxmemory"
-    } else if has("READONLY") || has("ReadOnly") {
-        "connect to the primary, not to a replica"
-    } else if has("NOPERM") || has("NoPerm") {
-        "grant the user the rights to run scripts and to publish and subscribe under the prefix"
-    } else if has("WRONGPASS") || has("NOAUTH") || has("AUTH") || has("Auth") {
-        "check user and password in the URL"
-    } else if has("MISCONF") || has("NOREPLICAS") {
-        "mend the server's persistence or replication, without which it takes no writes"
-    } else {
-        "see the server's message"
     }
 }
 

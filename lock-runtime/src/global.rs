@@ -34,7 +34,7 @@ pub fn global() -> Result<&'static LockManager, LockError> {
         let url = ["DISTLOCK_URL", "REDIS_URL"].iter().find_map(|name| set(name));
         match url.as_deref().map(std::ffi::OsStr::to_str) {
             Some(Some(url)) => LockManager::connect(url),
-            Some(None) => Err(LockError::config("the server's URL in the environment is not UTF-8")),
+            Some(None) => Err(LockError::config("the server's URL in DISTLOCK_URL or REDIS_URL is not UTF-8; write redis://host:port/ there")),
             None => Err(LockError::config(
                 "no lock server is configured; set DISTLOCK_URL (or REDIS_URL) to the server's URL, or call \
                  distlock::init at the start; memory:// locks inside this process only",

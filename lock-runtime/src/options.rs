@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::LockError;
+use crate::length::Length;
 
 /// Settings of one call; what is not set comes from the manager.
 #[derive(Clone, Copy, Debug)]
@@ -28,13 +29,17 @@ const LONGEST_TTL: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 pub(crate) fn check_ttl(ttl: Duration) -> Result<(), LockError> {
     if ttl > LONGEST_TTL {
         let reason = format!(
-            "a ttl of {ttl:?} is too long; set at the most 30 days: a hold that is alive is renewed in time"
+            "a ttl of {} is too long; set at the most 30 days: a hold that is alive is renewed in time",
+            Length(ttl)
         );
         return Err(LockError::config(reason));
     }
     if ttl < SHORTEST_TTL {
-        let reason =
-            format!("a ttl of {ttl:?} is too short to hold a lock; set at least {SHORTEST_TTL:?}");
+        let reason = format!(
+            "a ttl of {} is too short to hold a lock; set at least {}",
+            Length(ttl),
+            Length(SHORTEST_TTL)
+        );
         return Err(LockError::config(reason));
     }
     Ok(())

@@ -9,9 +9,12 @@ use crate::LockError;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no room for a `LockError`",
     label = "the lock may be unavailable, and this type cannot say so",
-    note = "return a `Result<_, E>` where `E: From<LockError>` (`LockError`, `anyhow::Error`, `std::io::Error`, or an enum with \
-            a `#[from] LockError` variant),",
-    note = "or write `on_error = panic` or `on_error = |err| ...` in the attribute"
+    note = "return a `Result<_, E>` where `E: From<LockError>`: `LockError`, `anyhow::Error`, `std::io::Error`, \
+            `Box<dyn Error>`, or your own error with `impl From<LockError> for` it (with thiserror: a `#[from] LockError` \
+            variant),",
+    note = "or make a value of the error in the attribute: `on_error = |err| Err(err.to_string())` for a \
+            `Result<_, String>`, `on_error = |_| None` for an `Option`,",
+    note = "or give up on it there: `on_error = panic`"
 )]
 pub trait FromLockError {
     /// The value that carries the error.
@@ -35,24 +38,28 @@ impl<T, E: From<LockError>> FromLockError for Result<T, E> {
 /// A return type with a value that says "skipped, somebody else runs it": `()`, `None`, `Ok(())`, `Ok(None)`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no value for a call that was skipped",
-    label = "`if_busy = skip` needs `()`, `Option<_>`, or a `Result` of one of these",
-    note = "return one of these, or leave `if_busy = skip` out and handle `LockError::Busy`"
+    label = "this type cannot say that the body did not run",
+    note = "return `()`, `Option<_>`, `Result<(), _>` or `Result<Option<_>, _>`,",
+    note = "or leave `if_busy = skip` out and handle `LockError::Busy`; `wait = \"0s\"` tries once"
 )]
 pub trait SkipValue {
     /// That value.
     fn skipped() -> Self;
 }
 
+#[diagnostic::do_not_recommend]
 impl SkipValue for () {
     fn skipped() -> Self {}
 }
 
+#[diagnostic::do_not_recommend]
 impl<T> SkipValue for Option<T> {
     fn skipped() -> Self {
         None
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: SkipValue, E> SkipValue for Result<T, E> {
     fn skipped() -> Self {
         Ok(T::skipped())

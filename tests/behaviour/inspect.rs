@@ -1,5 +1,6 @@
 //! What others see of a lock.
 
+use std::task::{Context, Waker};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -98,4 +99,20 @@ fn inspection_does_not_change_what_it_looks_at() {
     let locks = connect(&server);
     assert!(inspect(&locks, "never asked for").holder.is_none());
     assert!(crate::support::traces(&server).is_empty());
+}
+
+#[test]
+fn an_inspection_under_way_when_the_connection_breaks_finds_the_server_unavailable() {
+    let server = server();
+    let locks = connect(&server);
+    inspect(&locks, "seen");
+    server.pause();
+    let mut asked: Vec<_> = (0..50).map(|_| Box::pin(locks.inspect_async("seen"))).collect();
+    let context = &mut Context::from_waker(Waker::noop());
+    assert!(asked.iter_mut().all(|one| one.as_mut().poll(context).is_pending()));
+    server.kill();
+    for answer in futures::executor::block_on(futures::future::join_all(asked)) {
+        let error = answer.expect_err("the server is gone");
+        assert!(matches!(error, LockError::Unavailable(_)), "{error:?}");
+    }
 }

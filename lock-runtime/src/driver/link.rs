@@ -61,6 +61,14 @@ impl Link {
         under_way.push_back(Batch { askers, sent: time::now(), replies });
     }
 
+    /// Those who have not heard the reply to their call yet.
+    pub(super) fn take_askers(&mut self) -> Vec<Asker> {
+        match self {
+            Self::Connecting(_) => Vec::new(),
+            Self::Up(_, under_way) => under_way.drain(..).flat_map(|batch| batch.askers).collect(),
+        }
+    }
+
     /// The next news. Replies come in the order of the calls, so only the oldest batch is looked at.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<News> {
         match self {

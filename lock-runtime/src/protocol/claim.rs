@@ -202,13 +202,19 @@ pub(super) fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Tim
     }
 }
 
-impl std::fmt::Display for Loss {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
+impl Loss {
+    pub const fn reason(self) -> &'static str {
+        match self {
             Self::Expired => "no renewal was confirmed before its deadline",
             Self::Gone => "the server does not know the hold any more",
             Self::MaxHold => "it was held for its whole max_hold",
             Self::Shutdown => "the lock manager was shut down",
-        })
+        }
+    }
+}
+
+impl std::fmt::Display for Loss {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.reason())
     }
 }

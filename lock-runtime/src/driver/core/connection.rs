@@ -82,7 +82,13 @@ impl Core {
 
     /// Leaves the connection with all that was to be sent on it, and makes another.
     pub(super) fn reconnect(&mut self) {
-        self.batch.clear();
+        let unsent: Vec<_> = self.batch.drain(..).map(|(asker, _)| asker).collect();
+        for asker in unsent.into_iter().chain(self.link.take_askers()) {
+            // The protocol asks again by itself; whoever inspects would take silence for a shutdown.
+            if let Asker::Inspector(slot) = asker {
+                let _ = slot.send(inspected(Err(CallError::Broken)));
+            }
+        }
         self.link = self.connecting();
     }
 

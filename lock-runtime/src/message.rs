@@ -1,0 +1,141 @@
+//! What errors say: the key, the reason, the next step, in one line.
+
+use std::fmt::{Display, Formatter, Result};
+
+use crate::LockError;
+use crate::error::{Busy, Cause, DataLoss, Overdue, RELEASED, UNCONFIRMED};
+use crate::length::Length;
+use crate::protocol::Loss;
+
+#[cfg(test)]
+mod tests;
+
+impl Display for LockError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match self {
+            Self::Busy(busy) => busy.fmt(f),
+            Self::Lost(cause) => lost(cause, f),
+            Self::Unavailable(cause) => {
+                because(cause, f, "is unavailable", way_back(&cause.reason))
+            }
+            Self::Refused(cause) => {
+                because(cause, f, "was refused by the server", remedy(&cause.reason))
+            }
+            Self::Ambiguous(overdue) => write!(
+                f,
+                "lock '{}': no reply within {}; nothing ran, and a late grant is given back in the background; try again, \
+                 or allow a longer wait",
+                overdue.key,
+                Length(overdue.waited)
+            ),
+            Self::ForeignKey(overdue) => foreign(overdue, f),
+            Self::DataLoss(loss) => loss.fmt(f),
+            Self::Config(reason) => f.write_str(reason),
+            Self::Closed(key) => write!(
+                f,
+                "lock '{key}' was asked of a manager that was shut down; make a new manager"
+            ),
+        }
+    }
+}
+
+fn because(cause: &Cause, f: &mut Formatter<'_>, what: &str, way_out: &str) -> Result {
+    write!(f, "lock '{}' {what}: {}; {way_out}", cause.key, cause.reason)
+}
+
+fn lost(cause: &Cause, f: &mut Formatter<'_>) -> Result {
+    let is = |loss: Loss| *cause.reason == *loss.reason();
+    let (what, way_out) = if *cause.reason == *RELEASED {
+        ("is not held any more", "take it again, or keep it with `Hold::share`")
+    } else if *cause.reason == *UNCONFIRMED {
+        (
+            "may have been lost",
+            "check what was written; the lock is free after its ttl at the latest",
+        )
+    } else if is(Loss::MaxHold) {
+        (
+            "was lost while it was held",
+            "check what was written, and do less under the lock or raise max_hold",
+        )
+    } else if is(Loss::Shutdown) {
+        (
+            "was lost while it was held",
+            "check what was written, and shut down after the work is done",
+        )
+    } else {
+        (
+            "was lost while it was held",
+            "check what was written, and have the storage refuse old fencing tokens",
+        )
+    };
+    because(cause, f, what, way_out)
+}
+
+fn foreign(overdue: &Overdue, f: &mut Formatter<'_>) -> Result {
+    write!(f, "lock '{}': a key that is not a lock stands under its name", overdue.key)?;
+    if !overdue.waited.is_zero() {
+        write!(f, " and did not go away in {}", Length(overdue.waited))?;
+    }
+    f.write_str("; delete or rename that key, or set another prefix")
+}
+
+impl Display for Busy {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        write!(f, "lock '{}' is busy", self.key)?;
+        if !self.waited.is_zero() {
+            write!(f, " after {}", Length(self.waited))?;
+        }
+        match &self.holder {
+            Some(holder) => write!(f, ": held by {holder}")?,
+            None => f.write_str(": another call has it or comes first")?,
+        }
+        if self.ahead > 0 {
+            write!(f, ", {} waiting before this call", self.ahead)?;
+        }
+        f.write_str("; try again later, or allow a longer wait")
+    }
+}
+
+impl Display for DataLoss {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        write!(
+            f,
+            "lock '{}' is not granted because the server lost its data and older holds may still be valid in \
+             their processes; try again ",
+            self.key
+        )?;
+        match self.left {
+            Some(left) => write!(f, "in {}", Length(left)),
+            None => f.write_str("later"),
+        }
+    }
+}
+
+fn way_back(reason: &str) -> &'static str {
+    let has = |code: &str| reason.contains(code);
+    if has("BusyLoading") {
+        "try again when the server has loaded its data"
+    } else if has("\"BUSY\"") {
+        "end the script that keeps the server busy, with SCRIPT KILL"
+    } else {
+        "check that the Redis server runs and can be reached"
+    }
+}
+
+/// What to do about an answer of the server, by its code.
+fn remedy(reason: &str) -> &'static str {
+    let has = |code: &str| reason.contains(code);
+    if has("OOM") {
+        "free memory in the server or raise its maxmemory"
+    } else if has("READONLY") || has("ReadOnly") {
+        "connect to the primary, not to a replica"
+    } else if has("NOPERM") || has("NoPerm") {
+        "grant the user the rights to run scripts and to publish and subscribe under the prefix"
+    } else if has("WRONGPASS") || has("NOAUTH") || has("AUTH") || has("Auth") {
+        "check user and password in the URL"
+    } else if has("MISCONF") || has("NOREPLICAS") {
+        "mend the server's persistence or replication, without which it takes no writes"
+    } else {
+        "see the server's message"
+    }
+}

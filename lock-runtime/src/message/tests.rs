@@ -1,0 +1,139 @@
+//! The texts as a whole, in `snapshots/errors.txt`: a case and its text a line. `UPDATE_SNAPSHOTS=1` writes them anew.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+use std::{env, fs};
+
+use crate::protocol::{Failure, Loss};
+use crate::wire::{self, Claimant, Holder, Nonce, Obstacle};
+use crate::{Fence, LockError, LockManager};
+
+const WAITED: Duration = Duration::from_millis(1500);
+
+#[test]
+fn an_error_says_what_the_snapshot_says() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots/errors.txt");
+    let lines = cases().map(|(name, error)| format!("{name}: {error}\n"));
+    let text: String = lines.collect();
+    if env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        fs::write(&path, text).expect("the snapshot can be written");
+    } else {
+        assert_eq!(text, fs::read_to_string(&path).expect("the snapshot can be read"));
+    }
+}
+
+#[test]
+fn an_error_is_one_line_that_names_the_key_and_a_next_step() {
+    for (name, error) in cases() {
+        let text = error.to_string();
+        assert!(!text.contains('\n') && !text.ends_with('.'), "{name}: {text}");
+        assert!(text.starts_with(char::is_lowercase), "{name}: {text}");
+        assert!(text.contains("; "), "{name} has no next step: {text}");
+        let key = error.key().map(|key| format!("'{key}'"));
+        assert!(key.is_none_or(|key| text.contains(&key)), "{name}: {text}");
+        assert!(!text.contains("secret"), "{name}: {text}");
+    }
+}
+
+fn cases() -> impl Iterator<Item = (&'static str, LockError)> {
+    busy().into_iter().chain(lost()).chain(of_the_server()).chain(refused()).chain(config())
+}
+
+fn failed(failure: Failure) -> LockError {
+    LockError::from_failure("account:7", WAITED, failure)
+}
+
+fn blocked(waited: Duration, obstacle: Obstacle, ahead: u64, left: Option<u64>) -> LockError {
+    let left = left.map(Duration::from_secs);
+    let busy = wire::Busy { obstacle, left, ahead, ticket: None };
+    LockError::from_failure("account:7", waited, Failure::Busy(busy))
+}
+
+fn held() -> Obstacle {
+    let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_millis();
+    let who = Claimant {
+        ttl: Duration::from_secs(30),
+        since_unix_ms: u64::try_from(since).unwrap_or_default(),
+        pid: 4711,
+        host: "web-1".to_owned(),
+        function: "bank::withdraw".to_owned(),
+    };
+    Obstacle::Holder(Some(Box::new(Holder {
+        fence: Fence::new(42),
+        nonce: Nonce::from_bits(0x005e_c4e7),
+        who,
+    })))
+}
+
+fn busy() -> Vec<(&'static str, LockError)> {
+    vec![
+        ("busy, tried once", blocked(Duration::ZERO, held(), 0, None)),
+        ("busy, first in line", blocked(WAITED, held(), 0, None)),
+        ("busy, one before", blocked(WAITED, held(), 1, None)),
+        ("busy, three before", blocked(WAITED, held(), 3, None)),
+        ("busy, holder unknown", blocked(WAITED, Obstacle::Holder(None), 0, None)),
+        ("busy, in this process", LockError::busy_here("account:7", WAITED)),
+        ("foreign key, tried once", blocked(Duration::ZERO, Obstacle::ForeignKey, 0, None)),
+        ("foreign key", blocked(WAITED, Obstacle::ForeignKey, 0, None)),
+        ("data loss", blocked(WAITED, Obstacle::DataLoss, 0, None)),
+        ("data loss, with an end", blocked(WAITED, Obstacle::DataLoss, 0, Some(25))),
+    ]
+}
+
+fn lost() -> Vec<(&'static str, LockError)> {
+    vec![
+        ("lost, expired", LockError::lost("account:7", Loss::Expired)),
+        ("lost, gone", LockError::lost("account:7", Loss::Gone)),
+        ("lost, max_hold", LockError::lost("account:7", Loss::MaxHold)),
+        ("lost, shutdown", LockError::lost("account:7", Loss::Shutdown)),
+        ("lost, released", LockError::released("account:7")),
+        ("lost, release not confirmed", LockError::unconfirmed("account:7")),
+    ]
+}
+
+fn of_the_server() -> Vec<(&'static str, LockError)> {
+    let unavailable = |reason: &str| failed(Failure::Unavailable(reason.to_owned()));
+    vec![
+        ("unavailable", unavailable("127.0.0.1:6379: Connection refused (os error 111)")),
+        ("unavailable, broken", unavailable("the connection broke")),
+        (
+            "unavailable, loading",
+            unavailable("BusyLoading: Redis is loading the dataset in memory"),
+        ),
+        ("unavailable, script", unavailable("\"BUSY\": Redis is busy running a script.")),
+        ("ambiguous", failed(Failure::Ambiguous)),
+        ("closed", LockError::closed("account:7")),
+    ]
+}
+
+fn refused() -> Vec<(&'static str, LockError)> {
+    let refused = |reason: &str| failed(Failure::Refused(reason.to_owned()));
+    vec![
+        ("refused, OOM", refused("\"OOM\": command not allowed when used memory > 'maxmemory'.")),
+        ("refused, READONLY", refused("ReadOnly: You can't write against a read only replica.")),
+        ("refused, NOPERM", refused("NoPerm: this user has no permissions to run 'evalsha'")),
+        ("refused, WRONGPASS", refused("\"WRONGPASS\": invalid username-password pair")),
+        ("refused, NOAUTH", refused("\"NOAUTH\": Authentication required.")),
+        ("refused, MISCONF", refused("\"MISCONF\": errors writing to the AOF file")),
+        ("refused, NOREPLICAS", refused("\"NOREPLICAS\": not enough good replicas to write.")),
+        ("refused, another code", refused("\"ERR\": two\nlines.\n")),
+    ]
+}
+
+fn config() -> Vec<(&'static str, LockError)> {
+    let url = |url: &str| LockManager::connect(url).map(drop);
+    let memory = || LockManager::builder().url("memory://");
+    let ttl = |ttl| memory().ttl(ttl).build().map(drop);
+    let second = Duration::from_secs(1);
+    let refused = [
+        ("config, no server", LockManager::builder().build().map(drop)),
+        ("config, scheme", url("http://me:a-secret@host/")),
+        ("config, no scheme", url("localhost")),
+        ("config, ttl of zero", ttl(Duration::ZERO)),
+        ("config, short ttl", ttl(Duration::from_micros(9500))),
+        ("config, long ttl", ttl(31 * 24 * 3600 * second)),
+        ("config, margin", memory().ttl(second).margin(second).build().map(drop)),
+        ("config, prefix", memory().prefix("a b").build().map(drop)),
+    ];
+    refused.map(|(name, built)| (name, built.expect_err(name))).into()
+}

@@ -1,0 +1,12 @@
+// Options first.
+
+use distlock::{LockError, distributed_lock};
+
+#[distributed_lock(ttl = "30s", "account:{id}")]
+fn run(id: u32) -> Result<u32, LockError> {
+    Ok(id)
+}
+
+fn main() {
+    let _ = run;
+}

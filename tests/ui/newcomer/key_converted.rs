@@ -1,0 +1,12 @@
+// A `String`, to be on the safe side.
+
+use distlock::{LockError, distributed_lock};
+
+#[distributed_lock("account:{id}".to_string())]
+fn run(id: u32) -> Result<u32, LockError> {
+    Ok(id)
+}
+
+fn main() {
+    let _ = run;
+}

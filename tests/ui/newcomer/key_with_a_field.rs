@@ -1,0 +1,19 @@
+// The key names a field.
+
+use distlock::{LockError, distributed_lock};
+
+struct Account {
+    id: u32,
+}
+
+impl Account {
+    #[distributed_lock("account:{self.id}")]
+    fn run(&self) -> Result<u32, LockError> {
+        Ok(self.id)
+    }
+}
+
+fn main() {
+    let _ = Account { id: 1 };
+    let _ = Account::run;
+}

@@ -1,0 +1,14 @@
+// A duration of the standard library.
+
+use std::time::Duration;
+
+use distlock::{LockError, distributed_lock};
+
+#[distributed_lock("account:{id}", ttl = Duration::from_secs(30))]
+fn run(id: u32) -> Result<u32, LockError> {
+    Ok(id)
+}
+
+fn main() {
+    let _ = run;
+}

@@ -1,0 +1,13 @@
+// A body that ends with its last statement.
+
+use distlock::{LockError, distributed_lock};
+
+#[distributed_lock("report")]
+fn run() -> Result<(), LockError> {
+    println!("report");
+    Ok(())
+}
+
+fn main() {
+    let _ = run;
+}

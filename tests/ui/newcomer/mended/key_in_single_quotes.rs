@@ -1,0 +1,12 @@
+// A key in the quotes of other languages.
+
+use distlock::{LockError, distributed_lock};
+
+#[distributed_lock("account")]
+fn run(id: u32) -> Result<u32, LockError> {
+    Ok(id)
+}
+
+fn main() {
+    let _ = run;
+}

@@ -1,0 +1,12 @@
+// The text of the key, with an argument in it.
+
+use distlock::{LockError, distributed_lock};
+
+#[distributed_lock("account:{id}")]
+fn run(id: u32) -> Result<u32, LockError> {
+    Ok(id)
+}
+
+fn main() {
+    let _ = run;
+}

@@ -1,0 +1,12 @@
+// The error as text, from a function that returns a number.
+
+use distlock::distributed_lock;
+
+#[distributed_lock("report", on_error = |_| 0)]
+fn run() -> u32 {
+    1
+}
+
+fn main() {
+    let _ = run;
+}

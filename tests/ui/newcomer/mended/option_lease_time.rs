@@ -1,0 +1,12 @@
+// How long the lock lives.
+
+use distlock::{LockError, distributed_lock};
+
+#[distributed_lock("account:{id}", ttl = "30s")]
+fn run(id: u32) -> Result<u32, LockError> {
+    Ok(id)
+}
+
+fn main() {
+    let _ = run;
+}

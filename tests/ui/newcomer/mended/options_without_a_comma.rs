@@ -1,0 +1,12 @@
+// Two options.
+
+use distlock::{LockError, distributed_lock};
+
+#[distributed_lock("account:{id}", ttl = "30s", wait = "5s")]
+fn run(id: u32) -> Result<u32, LockError> {
+    Ok(id)
+}
+
+fn main() {
+    let _ = run;
+}

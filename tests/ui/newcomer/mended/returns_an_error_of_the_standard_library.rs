@@ -1,0 +1,12 @@
+// The error of the only call inside.
+
+use distlock::distributed_lock;
+
+#[distributed_lock("report")]
+fn run(text: &str) -> Result<u32, Box<dyn std::error::Error>> {
+    Ok(text.parse()?)
+}
+
+fn main() {
+    let _ = run("1");
+}

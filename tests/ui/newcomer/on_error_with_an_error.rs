@@ -1,0 +1,12 @@
+// The error itself.
+
+use distlock::distributed_lock;
+
+#[distributed_lock("report", on_error = Err(error))]
+fn run() -> anyhow::Result<u32> {
+    Ok(1)
+}
+
+fn main() {
+    let _ = run;
+}

@@ -1,0 +1,12 @@
+// Leave the function.
+
+use distlock::distributed_lock;
+
+#[distributed_lock("report", on_error = return)]
+fn run() -> anyhow::Result<u32> {
+    Ok(1)
+}
+
+fn main() {
+    let _ = run;
+}

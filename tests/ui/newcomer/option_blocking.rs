@@ -1,0 +1,12 @@
+// Do not wait when somebody else has the lock.
+
+use distlock::{LockError, distributed_lock};
+
+#[distributed_lock("account:{id}", blocking = false)]
+fn run(id: u32) -> Result<u32, LockError> {
+    Ok(id)
+}
+
+fn main() {
+    let _ = run;
+}

@@ -1,0 +1,13 @@
+// The first one, or leave.
+
+use distlock::distributed_lock;
+
+#[distributed_lock("report")]
+fn run(list: &[u32]) -> anyhow::Result<u32> {
+    let first = list.first()?;
+    Ok(*first)
+}
+
+fn main() {
+    let _ = run(&[]);
+}

@@ -1,0 +1,10 @@
+use distlock::{LockError, distributed_lock};
+
+#[distributed_lock("account:{id}", hold = )]
+fn run(id: u32) -> Result<u32, LockError> {
+    Ok(id)
+}
+
+fn main() {
+    let _: Result<u32, LockError> = run(1);
+}
