@@ -1,7 +1,7 @@
 use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use quote::quote;
 use syn::parse::{ParseStream, Parser as _};
-use syn::{Attribute, Signature, Visibility};
+use syn::{Attribute, LitStr, Signature, Token, Visibility};
 
 /// A function with a body. Its tokens are printed as they came; the signature is for reading only.
 pub(crate) struct Function {
@@ -82,8 +82,25 @@ fn parse_head(input: ParseStream<'_>) -> syn::Result<(Vec<Attribute>, Signature)
     input.parse::<Visibility>()?;
     input.parse::<Option<specialised::default>>()?;
     let start = input.span();
-    let signature = input.parse().map_err(|_| not_a_function(start))?;
+    let is_function = begins_function(input);
+    let signature = input.parse().map_err(|error| match is_function {
+        true => unreadable(&error),
+        false => not_a_function(start),
+    })?;
     if input.is_empty() { Ok((attrs, signature)) } else { Err(not_a_function(start)) }
+}
+
+fn begins_function(input: ParseStream<'_>) -> bool {
+    let ahead = input.fork();
+    while ahead.peek(Token![const])
+        || ahead.peek(Token![async])
+        || ahead.peek(Token![unsafe])
+        || ahead.peek(Token![extern])
+        || ahead.peek(LitStr)
+    {
+        let _: syn::Result<TokenTree> = ahead.parse();
+    }
+    ahead.peek(Token![fn])
 }
 
 mod specialised {
@@ -93,6 +110,14 @@ mod specialised {
 fn not_a_function(start: Span) -> syn::Error {
     let message = "`#[distributed_lock]` locks a function: put it on a `fn`, or on the methods inside this item";
     syn::Error::new(start, message)
+}
+
+// The compiler has accepted it before, so it is what our parser leaves out: `Fn(u8)` for `dyn Fn(u8)`, before edition 2021.
+fn unreadable(error: &syn::Error) -> syn::Error {
+    let message = format!(
+        "`#[distributed_lock]` cannot read this signature: {error}; write trait objects with `dyn`: `&dyn Fn(u8)`"
+    );
+    syn::Error::new(error.span(), message)
 }
 
 fn without_body(signature: &Signature) -> syn::Error {

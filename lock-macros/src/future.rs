@@ -64,10 +64,19 @@ fn boxed_future(pointer: &Type) -> Option<Type> {
 fn dyn_future(object: &Type) -> Option<Type> {
     match object {
         Type::TraitObject(object) => future_output(&object.bounds),
+        Type::Path(path) => bare_future(path.path.segments.last()?),
         Type::Paren(paren) => dyn_future(&paren.elem),
         Type::Group(group) => dyn_future(&group.elem),
         _ => None,
     }
+}
+
+// `Box<Future<Output = T>>`, which editions before 2021 allow: only a trait has its `Output` named.
+fn bare_future(last: &PathSegment) -> Option<Type> {
+    if last.ident != "Future" {
+        return None;
+    }
+    arguments(last).and_then(named_output).cloned()
 }
 
 fn future_output(bounds: &Bounds) -> Option<Type> {

@@ -58,6 +58,9 @@ mod tests;
 /// | `manager = expr` | the `LockManager` to use in place of the global one; it is borrowed |
 /// | `crate = path` | where `distlock` is found when it is renamed or re-exported |
 ///
+/// Without `crate = path` a crate that has `distlock` under another name, or through another crate, is told that the
+/// compiler "could not find `distlock` in the list of imported crates".
+///
 /// # Failure
 ///
 /// The body never runs without the lock. A function returns `Result<T, E>` with `E: From<LockError>`; any other
@@ -78,7 +81,8 @@ mod tests;
 /// not mention. Arguments that the body mentions are dropped before those it does not.
 ///
 /// Refused, with the way out in the message: `const fn`, a function without a body, anything that is not a
-/// function, and `#[track_caller]`, because the wrapped body would see the wrong caller.
+/// function, `#[track_caller]`, because the wrapped body would see the wrong caller, and `Fn(u8)` without `dyn` for a trait
+/// object, which editions before 2021 still allow.
 ///
 /// With two of these attributes on one function the one nearest the function is taken first.
 ///

@@ -34,6 +34,12 @@ mod bare {
     pub fn future<'a>(text: &'a str) -> Pin<Box<Future<Output = bool> + 'a>> {
         Box::pin(async move { held_by(text) })
     }
+
+    // Without a second bound the object looks like a plain path.
+    #[distributed_lock("own:bare:path", on_error = panic)]
+    pub fn path() -> Pin<Box<Future<Output = bool>>> {
+        Box::pin(async { held_by("own:bare:path") })
+    }
 }
 
 fn held_by(key: &str) -> bool {
@@ -45,6 +51,7 @@ fn a_trait_object_needs_no_dyn() {
     crate::support();
     assert_eq!(format!("{:?}", bare::object(&"8").expect("free")), "8");
     assert!(block_on(bare::future("own:bare:future")));
+    assert!(block_on(bare::path()));
 }
 
 #[allow(non_fmt_panics)]
