@@ -83,10 +83,9 @@ fn parse_head(input: ParseStream<'_>) -> syn::Result<(Vec<Attribute>, Signature)
     input.parse::<Option<specialised::default>>()?;
     let start = input.span();
     let is_function = begins_function(input);
-    let signature = input.parse().map_err(|error| match is_function {
-        true => unreadable(&error),
-        false => not_a_function(start),
-    })?;
+    let signature = input
+        .parse()
+        .map_err(|error| if is_function { unreadable(&error) } else { not_a_function(start) })?;
     if input.is_empty() { Ok((attrs, signature)) } else { Err(not_a_function(start)) }
 }
 

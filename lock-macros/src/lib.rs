@@ -4,6 +4,8 @@
 //! One direction: the arguments and the function are parsed into plain structs, what
 //! cannot work is refused, and the rest is printed. The body of the function is never parsed.
 
+#![forbid(unsafe_code)]
+
 use proc_macro2::TokenStream;
 
 mod args;
