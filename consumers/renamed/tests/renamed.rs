@@ -4,7 +4,7 @@
 
 use std::future::Future;
 
-use lock::{distributed_lock, LockError};
+use lock::{LockError, distributed_lock};
 
 #[distributed_lock("renamed:{id}", wait = "5s", hold = hold, crate = lock)]
 fn sync(id: u32) -> Result<String, LockError> {

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
 
-use distlock::{distributed_lock, LockError};
+use distlock::{LockError, distributed_lock};
 
 use crate::order::block_on;
 

@@ -1,6 +1,6 @@
 //! What edition 2021 brought, and what it has left behind in 2024.
 
-use distlock::{distributed_lock, LockError};
+use distlock::{LockError, distributed_lock};
 
 use crate::order::block_on;
 
