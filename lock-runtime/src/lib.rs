@@ -14,6 +14,8 @@
 //! - `config`, `manager`, `global`, `inspect`, `error`: the settings and the frame around it all.
 
 #![forbid(unsafe_code)]
+// Marks what a feature brings, on docs.rs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod call;
 mod config;
