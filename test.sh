@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Everything that has to hold, in one command: installs redis-server if it is missing, then checks format, lints,
-# tests, documentation, the archives for publishing and the examples. Needs a Rust toolchain (rustup's default profile) and nothing else.
+# tests, documentation, the archives for publishing and the examples. Needs a Rust toolchain (rustup's default profile)
+# and nothing else.
 set -euo pipefail
 cd "$(dirname "$0")"
 

@@ -33,7 +33,7 @@ fn a_key_takes_names_positions_and_expressions() {
 
 // Options and policies
 
-const WAIT: Duration = Duration::from_millis(50);
+const WAIT: Duration = Duration::from_secs(5);
 
 #[distributed_lock("everyday:options", ttl = "20s", wait = WAIT, max_hold = "1m", if_busy = skip)]
 fn optional() -> Result<Option<u32>, LockError> {

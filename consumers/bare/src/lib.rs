@@ -42,7 +42,7 @@ mod locked {
     #[super::distributed_lock(
         "bare:{id}",
         ttl = "20s",
-        wait = "1ms",
+        wait = "5s",
         max_hold = "1m",
         renew = true
     )]
