@@ -39,13 +39,7 @@ mod locked {
     };
     use ::core::result::Result as Outcome;
 
-    #[super::distributed_lock(
-        "bare:{id}",
-        ttl = "20s",
-        wait = "5s",
-        max_hold = "1m",
-        renew = true
-    )]
+    #[super::distributed_lock("bare:{id}", ttl = "20s", wait = "5s", max_hold = "1m", renew = true)]
     pub fn sync(id: i64) -> Outcome<i64, LockError> {
         Outcome::Ok(id)
     }
