@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Everything that has to hold, in one command: installs redis-server if it is missing, then checks format, lints,
-# tests, documentation and the examples. Needs a Rust toolchain (rustup's default profile) and nothing else.
+# tests, documentation, the archives for publishing and the examples. Needs a Rust toolchain (rustup's default profile)
+# and nothing else.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -43,6 +44,9 @@ cargo test --workspace --quiet --no-fail-fast
 
 say "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+
+say "packages"
+./publishable.sh --fast
 
 say "examples"
 cargo run --quiet --example bank -- --seconds 2

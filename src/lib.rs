@@ -71,6 +71,8 @@
 //! - `tls-rustls`, `tls-native-tls`: `rediss://` URLs.
 
 #![forbid(unsafe_code)]
+// Marks what a feature brings, on docs.rs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub use lock_macros::distributed_lock;
 #[doc(hidden)]

@@ -20,7 +20,7 @@ pub async fn withdraw(from: u64, amount: u64) -> Result<(), BankError> {
     >(distlock_site, ::core::format_args!("account:{from}"));
     let distlock_body = async move {
         if false {
-            return ::distlock::__private::output::<Result<(), BankError>>();
+            return ::core::option::Option::None::<Result<(), BankError>>.unwrap();
         }
         (match ::distlock::__private::hold() {
             hold => storage.write(from, amount, hold.fence()).await,

@@ -1,4 +1,4 @@
-use proc_macro2::{Span, TokenStream, TokenTree};
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens as _, quote, quote_spanned};
 use syn::Ident;
 use syn::spanned::Spanned as _;
@@ -67,7 +67,7 @@ impl Expansion<'_> {
     //         let distlock_site = …;
     //         let distlock_call = call::<R>(distlock_site, format_args!("k:{id}"));
     //         let distlock_body = async move {
-    //             if false { return output::<R>(); }
+    //             if false { return None::<R>.unwrap(); }
     //             ({ body })
     //         };
     //         let distlock_body = pin!(Some(distlock_body));
@@ -90,8 +90,11 @@ impl Expansion<'_> {
             return quote!({ #body });
         };
         let here = Span::mixed_site().located_at(value.span());
-        let private = located_at(value.span(), self.call.private.clone());
-        let pin = quote_spanned!(here=> if false { return #private::output::<#value>(); });
+        let pin = quote_spanned!(here=>
+            if false {
+                return ::core::option::Option::None::<#value>.unwrap();
+            }
+        );
         // Beside the name, not at it: where braces and block share their place, the compiler proposes `ref` before it.
         let beside = Span::mixed_site().located_at(self.function.signature.fn_token.span);
         quote_spanned!(beside=> { #pin (#body) })
@@ -119,9 +122,9 @@ impl Expansion<'_> {
     ) -> TokenStream {
         let (site, call, private) = (self.call.site(), self.call.statement(), &self.call.private);
         let closure = self.closure(None, annotation);
-        let make = quote_spanned!(Span::mixed_site()=> #private::make(#closure).await);
-        let made = self.held(&make);
-        let block = quote_spanned!(Span::mixed_site()=> { #made });
+        let awaited = quote_spanned!(Span::mixed_site()=> #private::make(#closure).await);
+        let inner = self.held(&awaited);
+        let block = quote_spanned!(Span::mixed_site()=> { #inner });
         let run = self.run_async(&block);
         let future = wrap(&quote_spanned!(Span::mixed_site()=> async move { #call #run }));
         quote_spanned!(Span::mixed_site()=> #site #future)
@@ -161,15 +164,6 @@ impl Expansion<'_> {
             OnError::Return | OnError::Panic => TokenStream::new(),
         }
     }
-}
-
-// Resolved as before, and shown elsewhere.
-fn located_at(place: Span, tokens: TokenStream) -> TokenStream {
-    let located = |mut tree: TokenTree| {
-        tree.set_span(tree.span().located_at(place));
-        tree
-    };
-    tokens.into_iter().map(located).collect()
 }
 
 fn boxed(future: &TokenStream) -> TokenStream {

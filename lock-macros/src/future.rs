@@ -75,6 +75,7 @@ fn is_future(ty: &Type) -> bool {
 fn dyn_future(object: &Type) -> Option<Type> {
     match object {
         Type::TraitObject(object) => future_output(&object.bounds),
+        Type::Path(path) => bare_future(path.path.segments.last()?),
         Type::Paren(paren) => dyn_future(&paren.elem),
         Type::Group(group) => dyn_future(&group.elem),
         _ => None,
@@ -88,6 +89,14 @@ fn impl_future(ty: &Type) -> Option<Type> {
         Type::Group(group) => impl_future(&group.elem),
         _ => None,
     }
+}
+
+// `Box<Future<Output = T>>`, which editions before 2021 allow: only a trait has its `Output` named.
+fn bare_future(last: &PathSegment) -> Option<Type> {
+    if last.ident != "Future" {
+        return None;
+    }
+    arguments(last).and_then(named_output).cloned()
 }
 
 fn future_output(bounds: &Bounds) -> Option<Type> {

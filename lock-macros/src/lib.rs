@@ -4,6 +4,8 @@
 //! One direction: the arguments and the function are parsed into plain structs, what
 //! cannot work is refused, and the rest is printed. The body of the function is never parsed.
 
+#![forbid(unsafe_code)]
+
 use proc_macro2::TokenStream;
 
 mod args;
@@ -66,6 +68,9 @@ mod tests;
 /// | `manager = expr` | the `LockManager` to use in place of the global one; it is borrowed |
 /// | `crate = path` | where `distlock` is found when it is renamed or re-exported |
 ///
+/// Without `crate = path` a crate that has `distlock` under another name, or through another crate, is told that the
+/// compiler "could not find `distlock` in the list of imported crates".
+///
 /// # Failure
 ///
 /// The body never runs without the lock. A function returns `Result<T, E>` with `E: From<LockError>`; any other
@@ -86,7 +91,8 @@ mod tests;
 /// not mention. Arguments that the body mentions are dropped before those it does not.
 ///
 /// Refused, with the way out in the message: `const fn`, a function without a body, anything that is not a
-/// function, and `#[track_caller]`, because the wrapped body would see the wrong caller.
+/// function, `#[track_caller]`, because the wrapped body would see the wrong caller, and `Fn(u8)` without `dyn` for a trait
+/// object, which editions before 2021 still allow.
 ///
 /// With two of these attributes on one function the one nearest the function is taken first.
 ///

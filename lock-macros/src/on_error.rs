@@ -93,6 +93,7 @@ fn wrong_arity(closure: &ExprClosure) -> syn::Error {
         "`on_error` calls the closure with the error, and this one takes {given}: write `|err| expr`, or `|_| expr` to \
          leave it aside"
     );
-    let span = closure.inputs.first().map_or(closure.inputs_begin.span(), |first| first.span());
+    let span =
+        closure.inputs.first().map_or(closure.inputs_begin.span(), syn::spanned::Spanned::span);
     syn::Error::new(span, message)
 }

@@ -18,9 +18,10 @@ pub(crate) fn not_a_function(item: ParseStream<'_>, error: &syn::Error) -> syn::
     syn::Error::new(item.span(), format!("`#[distributed_lock]` locks a function: {where_to}"))
 }
 
-/// A function that is not written to its end yet, or in a grammar newer than this crate.
+/// A function that is not written to its end yet, or in a grammar that our parser leaves out: `Fn(u8)` for `dyn Fn(u8)`
+/// before edition 2021.
 pub(crate) fn unreadable(at: Span) -> syn::Error {
-    let message = "`#[distributed_lock]` cannot read this signature: finish it up to here";
+    let message = "`#[distributed_lock]` cannot read this signature: finish it up to here, and write trait objects with `dyn`";
     syn::Error::new(at, message)
 }
 

@@ -43,12 +43,6 @@ pub fn make<R>(body: impl FnOnce() -> R) -> R {
     body()
 }
 
-/// Stands in code that never runs, for the type it gives to an async block: the block's `return`s and its tail are coerced to it.
-#[must_use]
-pub fn output<R>() -> R {
-    unreachable!("it stands behind `if false`")
-}
-
 /// The hold of the body that asks for it first thing: `hold = …`.
 ///
 /// # Panics

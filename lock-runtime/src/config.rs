@@ -38,7 +38,8 @@ pub struct LockManagerBuilder {
 
 enum Server {
     Url(String),
-    Client(Client),
+    /// Boxed: with TLS it is ten times as large as a URL.
+    Client(Box<Client>),
 }
 
 const DEFAULT_TTL: Duration = Duration::from_secs(30);
@@ -68,7 +69,7 @@ impl LockManagerBuilder {
     /// A ready client in the place of a URL: its address, credentials and TLS settings are used, its protocol
     /// is set to RESP3. No default.
     pub fn client(mut self, client: Client) -> Self {
-        self.server = Some(Server::Client(client));
+        self.server = Some(Server::Client(Box::new(client)));
         self
     }
 
@@ -174,7 +175,7 @@ impl LockManagerBuilder {
                 }
                 Client::open(url.as_str()).map_err(|error| wrong_url(url, &error))?
             }
-            Some(Server::Client(client)) => client.clone(),
+            Some(Server::Client(client)) => Client::clone(client),
         };
         let server = client.get_connection_info().addr().to_string();
         let endpoint = RedisEndpoint::new(&client, self.client_name.clone()).map_err(|error| {
@@ -182,7 +183,7 @@ impl LockManagerBuilder {
                 "the client for {server} is unfit: {error}; set a `url`, or another client"
             ))
         })?;
-        Ok((Kind::Redis(endpoint), server))
+        Ok((Kind::Redis(Box::new(endpoint)), server))
     }
 }
 

@@ -14,6 +14,8 @@
 //! - `config`, `manager`, `global`, `inspect`, `error`: the settings and the frame around it all.
 
 #![forbid(unsafe_code)]
+// Marks what a feature brings, on docs.rs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod call;
 mod caller;
@@ -56,7 +58,7 @@ pub use manager::LockManager;
 /// What the attribute's output calls. Not for use by hand: it changes without notice.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::call::{Call, call, call_or_panic, hold, make, output, try_call};
+    pub use crate::call::{Call, call, call_or_panic, hold, make, try_call};
     pub use crate::output::{FromLockError, SkipValue};
     pub use crate::site::Site;
 }

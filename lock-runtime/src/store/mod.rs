@@ -57,7 +57,8 @@ pub(crate) struct Endpoint {
 }
 
 pub(crate) enum Kind {
-    Redis(RedisEndpoint),
+    /// Boxed: with TLS it is much larger than the other.
+    Redis(Box<RedisEndpoint>),
     Memory(MemoryEndpoint),
 }
 

@@ -1,0 +1,10 @@
+use lock::{LockError, distributed_lock};
+
+#[distributed_lock("key", crate = locks)]
+fn wrong() -> Result<(), LockError> {
+    Ok(())
+}
+
+fn main() {
+    wrong().expect("free");
+}

@@ -1,0 +1,154 @@
+#!/usr/bin/env bash
+# Whether the crates can be published: what their archives hold, and that these alone are enough for a user. With
+# `--fast` only what the gate has time for. Works under target/ and leaves the checkout as it is.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+CRATES=(lock-macros lock-runtime distlock)
+WORK=target/publishable
+export CARGO_TARGET_DIR="$PWD/target"
+
+say() { printf '\n== %s\n' "$*"; }
+fail() { echo "$*" >&2; exit 1; }
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+each_crate() { printf -- '-p %s ' "${CRATES[@]}"; }
+version() { sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml; }
+floor() { sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml; }
+has_toolchain() { command -v rustup >/dev/null && rustup toolchain list | grep -q "^$1"; }
+archive() { echo "$CARGO_TARGET_DIR/package/$1-$(version).crate"; }
+
+# What is not committed goes in too, so that this says something before a commit. Cargo's own verification is left out:
+# it keeps what it has unpacked of one version for ever, and would build the newest `distlock` with an old runtime.
+pack() {
+  say "archives"
+  # shellcheck disable=SC2046
+  cargo package --quiet --allow-dirty --no-verify $(each_crate)
+  local crate
+  for crate in "${CRATES[@]}"; do check_archive "$crate"; done
+}
+
+check_archive() {
+  local listing file
+  listing="$(tar -tzf "$(archive "$1")" | sed 's|^[^/]*/||')"
+  for file in Cargo.toml README.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT src/lib.rs; do
+    grep -qx "$file" <<<"$listing" || fail "$1: $file is not in the archive"
+  done
+  if tar -xzOf "$(archive "$1")" "$1-$(version)/Cargo.toml" | grep -q testkit; then
+    fail "$1: depends on a crate that is not published"
+  fi
+  printf '%-13s %3d files, %6d bytes\n' "$1" "$(wc -l <<<"$listing")" "$(wc -c <"$(archive "$1")")"
+}
+
+# A workspace of the unpacked archives and one user, who names a version like everybody and gets the archives for it.
+# The time of unpacking counts as that of the change: the archives' own times never change.
+unpack() {
+  rm -rf "$WORK" && mkdir -p "$WORK"
+  local crate
+  for crate in "${CRATES[@]}"; do
+    tar -xzmf "$(archive "$crate")" -C "$WORK"
+    mv "$WORK/$crate-$(version)" "$WORK/$crate"
+    without_dev_dependencies "$WORK/$crate/Cargo.toml"
+  done
+  cp -r consumers/bare "$WORK/user"
+  sed -i.orig "s|^distlock = .*|distlock = \"=$(version)\"|" "$WORK/user/Cargo.toml"
+  cp Cargo.lock "$WORK/Cargo.lock"
+  workspace >"$WORK/Cargo.toml"
+}
+
+workspace() {
+  echo '[workspace]'
+  echo 'resolver = "3"'
+  echo 'members = ["user", "lock-macros", "lock-runtime", "distlock"]'
+  echo '[patch.crates-io]'
+  local crate
+  for crate in "${CRATES[@]}"; do echo "$crate = { path = \"$crate\" }"; done
+}
+
+# Users never see these, and minimal versions are none of theirs.
+without_dev_dependencies() {
+  awk '/^\[/ { drop = /^\[(target\..*\.)?dev-dependencies/ } !drop' "$1" >"$1.users"
+  mv "$1.users" "$1"
+}
+
+in_work() { (cd "$WORK" && "$@"); }
+
+use_archives() {
+  say "a crate that has nothing but the archives"
+  in_work cargo test --quiet -p bare --test bare
+}
+
+# The newest compiler that a dependency asks for.
+check_floor() {
+  say "dependencies and Rust $(floor)"
+  local needed
+  needed="$(in_work cargo metadata --quiet --format-version 1 --all-features \
+    | grep -o '"rust_version":"[^"]*"' | cut -d'"' -f4 | cut -d. -f1,2 | sort -V | tail -1)"
+  [ "$(printf '%s\n' "$needed" "$(floor)" | sort -V | tail -1)" = "$(floor)" ] \
+    || fail "a dependency needs Rust $needed: raise rust-version in Cargo.toml, or take an older version of it"
+  echo "the highest that a dependency asks for: $needed"
+}
+
+install_tls() {
+  pkg-config --exists openssl 2>/dev/null && return
+  say "installing OpenSSL's headers, for tls-native-tls"
+  command -v apt-get >/dev/null || fail "pkg-config and OpenSSL's headers are missing: install them"
+  as_root apt-get update >/dev/null
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y pkg-config libssl-dev >/dev/null
+}
+
+check_features() {
+  install_tls
+  local features
+  for features in "" tls-rustls tls-native-tls tls-rustls,tls-native-tls; do
+    say "features: ${features:-none}"
+    in_work cargo clippy --quiet -p lock-runtime -p distlock --lib --features "$features" -- -D warnings
+  done
+}
+
+check_lowest_versions() {
+  say "the lowest versions that Cargo.toml allows"
+  in_work env RUSTC_BOOTSTRAP=1 cargo update --quiet -Z direct-minimal-versions
+  # shellcheck disable=SC2046
+  in_work cargo check --quiet $(each_crate) --lib --all-features
+  in_work cargo test --quiet -p bare --test bare
+  cp Cargo.lock "$WORK/Cargo.lock"
+}
+
+check_docs() {
+  say "documentation as on docs.rs"
+  has_toolchain nightly || { echo "not checked: there is no nightly toolchain"; return; }
+  # shellcheck disable=SC2046
+  in_work env RUSTDOCFLAGS="--cfg docsrs -D warnings" \
+    cargo +nightly doc --quiet $(each_crate) --no-deps --all-features --target-dir "$CARGO_TARGET_DIR/docsrs"
+}
+
+check_oldest_compiler() {
+  say "Rust $(floor)"
+  has_toolchain "$(floor)" || { echo "not compiled: rustup toolchain install $(floor)"; return; }
+  in_work cargo "+$(floor)" test --quiet -p bare --test bare --target-dir "$CARGO_TARGET_DIR/floor"
+}
+
+check_semver() {
+  say "compatibility with the last release"
+  local last
+  last="$(git tag --list 'v*' --sort=-version:refname | head -1)"
+  if [ -z "$last" ]; then echo "does not apply: nothing has been released"; return; fi
+  command -v cargo-semver-checks >/dev/null || cargo install --locked cargo-semver-checks
+  cargo semver-checks --baseline-rev "$last" -p lock-runtime -p distlock
+}
+
+check_slowly() {
+  check_features
+  check_lowest_versions
+  check_docs
+  check_oldest_compiler
+  check_semver
+}
+
+case "${1:-}" in "" | --fast) ;; *) fail "usage: $0 [--fast]" ;; esac
+pack
+unpack
+use_archives
+check_floor
+if [ "${1:-}" != --fast ]; then check_slowly; fi
+say "the crates can be published"
