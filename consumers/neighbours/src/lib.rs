@@ -1,0 +1,1 @@
+//! Holds the tests of `#[distributed_lock]` beside other attributes and frameworks; see `tests/`.

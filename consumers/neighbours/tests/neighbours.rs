@@ -1,0 +1,17 @@
+//! The attribute beside other attributes and frameworks, in every order that is usual: the lock is held inside the
+//! body, not after it, and the neighbour does what it does without us.
+#![deny(warnings)]
+
+mod neighbours {
+    mod journal;
+    mod support;
+
+    mod async_trait_methods;
+    mod axum_handlers;
+    mod orders;
+    mod recursion;
+    mod rstest_cases;
+    mod test_cases;
+    mod tokio_macros;
+    mod tracing_instrument;
+}
