@@ -47,7 +47,7 @@ impl Store for Shop {
 
     #[distributed_lock("async_trait:{name}", wait = "5s")]
     async fn rename<'a>(&mut self, name: &'a str) -> Result<&'a str, Error> {
-        self.0 = name.to_owned();
+        name.clone_into(&mut self.0);
         tokio::task::yield_now().await;
         Ok(name)
     }

@@ -3,7 +3,7 @@
 use distlock::distributed_lock;
 
 use super::journal::Journal;
-use super::support::{assert_released, held, locks};
+use super::support::{assert_released, held, locks, support};
 
 async fn body(key: &str) {
     tokio::task::yield_now().await;
@@ -53,9 +53,13 @@ async fn lock_span_test() {
     body("orders:lst").await;
 }
 
+/// The function's name, the lock when its span is made, its key, itself.
+type Case = (&'static str, &'static str, &'static str, fn());
+
 #[test]
 fn all_six_orders_run_in_their_span_under_the_lock() {
-    let tests: [(&str, &str, &str, fn()); 6] = [
+    support();
+    let tests: [Case; 6] = [
         ("test_span_lock", "held orders:tsl", "orders:tsl", test_span_lock),
         ("test_lock_span", "free", "orders:tls", test_lock_span),
         ("span_test_lock", "held orders:stl", "orders:stl", span_test_lock),

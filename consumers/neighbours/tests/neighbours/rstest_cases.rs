@@ -96,7 +96,7 @@ fn fixtures_are_made_under_their_own_lock(
 #[rstest]
 #[tokio::test]
 async fn a_fixture_that_is_a_future_is_awaited_in_the_body(
-    #[from(ready)] _ready: (),
+    ready: (),
     #[future] later: Option<String>,
     #[future(awt)]
     #[from(later)]
@@ -104,7 +104,7 @@ async fn a_fixture_that_is_a_future_is_awaited_in_the_body(
 ) {
     assert_eq!(later.await.as_deref(), Some("rstest:fixture:async"));
     assert_eq!(awaited.as_deref(), Some("rstest:fixture:async"));
-    assert_eq!(held().as_deref(), Some("rstest:future"));
+    assert_eq!((ready, held().as_deref()), ((), Some("rstest:future")));
 }
 
 #[fixture]
@@ -115,8 +115,8 @@ fn ready() {
 // The fixture runs in the test that rstest writes, before the body: the global manager is made in time.
 #[distributed_lock("rstest:fixture:before", on_error = panic)]
 #[rstest]
-fn a_fixture_runs_before_the_lock_of_the_attribute_above(#[from(ready)] _ready: ()) {
-    assert_eq!(held().as_deref(), Some("rstest:fixture:before"));
+fn a_fixture_runs_before_the_lock_of_the_attribute_above(ready: ()) {
+    assert_eq!((ready, held().as_deref()), ((), Some("rstest:fixture:before")));
 }
 
 #[distributed_lock("rstest:timeout:{id}", manager = locks(), on_error = panic)]

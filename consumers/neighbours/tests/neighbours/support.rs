@@ -3,13 +3,16 @@ use std::time::Duration;
 
 use distlock::{LockError, LockManager};
 
-/// Points the process at the in-process store, once.
+/// Points the process at the in-process store, once, and gives all threads a subscriber: a span whose place is first
+/// reached on a thread without one would be taken for one that nobody wants.
 pub(super) fn support() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let manager =
             LockManager::connect("memory://").expect("the in-process store needs no server");
         distlock::init(manager).expect("nothing else makes the global manager");
+        tracing::subscriber::set_global_default(tracing_subscriber::registry())
+            .expect("nothing else sets the subscriber");
     });
 }
 

@@ -52,11 +52,12 @@ fn a_serial_test_below() {
     assert_eq!(held().as_deref(), Some("case:serial"));
 }
 
+// Another key: with one and the same, each of these two tests could wait for what the other one has.
 #[test]
 #[serial]
-#[distributed_lock("case:serial", manager = locks(), on_error = panic)]
+#[distributed_lock("case:serial:above", manager = locks(), on_error = panic)]
 fn a_serial_test_above() {
-    assert_eq!(held().as_deref(), Some("case:serial"));
+    assert_eq!(held().as_deref(), Some("case:serial:above"));
 }
 
 #[serial(other)]

@@ -30,7 +30,10 @@ fn the_body_of_main_runs_under_the_lock_in_both_orders() {
     assert_eq!(main_above().expect("free").as_deref(), Some("tokio:main:below"));
     assert_released("tokio:main:below");
     let (inside, hold) = main_on_threads().expect("free");
-    assert_eq!((inside.as_deref(), hold.as_str()), (Some("tokio:main:threads"), "tokio:main:threads"));
+    assert_eq!(
+        (inside.as_deref(), hold.as_str()),
+        (Some("tokio:main:threads"), "tokio:main:threads")
+    );
     assert_released("tokio:main:threads");
 }
 

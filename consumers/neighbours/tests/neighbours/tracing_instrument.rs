@@ -28,14 +28,17 @@ fn the_attribute_nearest_the_function_is_the_outer_one() {
         (sync_below(1, false), sync_above(1, false))
     });
     assert_eq!((below.expect("free"), above.expect("free")), (2, 2));
-    assert_eq!(journal.entries(), [
-        "span sync_below id=1 fail=false | free",
-        "event inside in sync_below | held trace:above:1",
-        "event return=2 in sync_below | free",
-        "span sync_above id=1 fail=false | held trace:below:1",
-        "event inside in sync_above | held trace:below:1",
-        "event return=2 in sync_above | held trace:below:1",
-    ]);
+    assert_eq!(
+        journal.entries(),
+        [
+            "span sync_below id=1 fail=false | free",
+            "event inside in sync_below | held trace:above:1",
+            "event return=2 in sync_below | free",
+            "span sync_above id=1 fail=false | held trace:below:1",
+            "event inside in sync_above | held trace:below:1",
+            "event return=2 in sync_above | held trace:below:1",
+        ]
+    );
     assert_released("trace:above:1");
     assert_released("trace:below:1");
 }
@@ -50,10 +53,13 @@ fn an_error_is_recorded_in_both_orders() {
     });
     let errors: Vec<_> =
         journal.entries().into_iter().filter(|entry| entry.contains("error=")).collect();
-    assert_eq!(errors, [
-        "event error=told to in sync_below | free",
-        "event error=told to in sync_above | held trace:below:2",
-    ]);
+    assert_eq!(
+        errors,
+        [
+            "event error=told to in sync_below | free",
+            "event error=told to in sync_above | held trace:below:2",
+        ]
+    );
 }
 
 #[distributed_lock("trace:async:above:{id}")]
@@ -79,12 +85,15 @@ async fn a_span_covers_the_awaits_of_a_locked_body() {
     let both = async { (async_below(1, "abc").await, async_above(1, "abc").await) };
     let (below, above) = both.with_subscriber(journal.subscriber()).await;
     assert_eq!((below.expect("free"), above.expect("free")), (3, 3));
-    assert_eq!(journal.entries(), [
-        "span async_below id=1 kind=demo | free",
-        "event inside in async_below | held trace:async:above:1",
-        "span async_above id=1 kind=demo | held trace:async:below:1",
-        "event inside in async_above | held trace:async:below:1",
-    ]);
+    assert_eq!(
+        journal.entries(),
+        [
+            "span async_below id=1 kind=demo | free",
+            "event inside in async_below | held trace:async:above:1",
+            "span async_above id=1 kind=demo | held trace:async:below:1",
+            "event inside in async_above | held trace:async:below:1",
+        ]
+    );
     assert_released("trace:async:above:1");
     assert_released("trace:async:below:1");
 }
@@ -125,12 +134,15 @@ async fn a_span_covers_the_awaits_of_a_locked_method_under_async_trait() {
     let both = async { (worker.below(1).await, worker.above(2).await) };
     let (below, above) = both.with_subscriber(journal.subscriber()).await;
     assert_eq!((below.expect("free"), above.expect("free")), (1, 2));
-    assert_eq!(journal.entries(), [
-        "span below id=1 | free",
-        "event inside in below | held trace:method:above:1",
-        "span above id=2 | held trace:method:below:2",
-        "event inside in above | held trace:method:below:2",
-    ]);
+    assert_eq!(
+        journal.entries(),
+        [
+            "span below id=1 | free",
+            "event inside in below | held trace:method:above:1",
+            "span above id=2 | held trace:method:below:2",
+            "event inside in above | held trace:method:below:2",
+        ]
+    );
 }
 
 #[tracing::instrument]
@@ -160,12 +172,15 @@ async fn a_span_covers_a_future_that_is_returned() {
     let both = async { (future_below(1).await, future_above(2).await) };
     let (below, above) = both.with_subscriber(journal.subscriber()).await;
     assert_eq!((below.expect("free"), above.expect("free")), (1, 2));
-    assert_eq!(journal.entries(), [
-        "span future_below id=1 | free",
-        "event inside in future_below | held trace:future:above",
-        "span future_above id=2 | held trace:future:below",
-        "event inside in future_above | held trace:future:below",
-    ]);
+    assert_eq!(
+        journal.entries(),
+        [
+            "span future_below id=1 | free",
+            "event inside in future_below | held trace:future:above",
+            "span future_above id=2 | held trace:future:below",
+            "event inside in future_above | held trace:future:below",
+        ]
+    );
 }
 
 #[distributed_lock("trace:by_hand")]
@@ -180,7 +195,10 @@ async fn a_locked_future_can_be_instrumented_by_hand() {
     let journal = Journal::default();
     let work = async { by_hand().instrument(tracing::info_span!("hand")).await };
     work.with_subscriber(journal.subscriber()).await.expect("free");
-    assert_eq!(journal.entries(), ["span hand | free", "event inside in hand | held trace:by_hand"]);
+    assert_eq!(
+        journal.entries(),
+        ["span hand | free", "event inside in hand | held trace:by_hand"]
+    );
 }
 
 struct Account(u32);
@@ -212,8 +230,8 @@ async fn fields_and_key_can_both_name_self() {
         account.above(1).await
     };
     assert_eq!(sum.with_subscriber(journal.subscriber()).await.expect("free"), 3);
-    assert_eq!(journal.entries(), [
-        "span below account=1 | free",
-        "span above account=2 | held trace:self:2",
-    ]);
+    assert_eq!(
+        journal.entries(),
+        ["span below account=1 | free", "span above account=2 | held trace:self:2",]
+    );
 }
