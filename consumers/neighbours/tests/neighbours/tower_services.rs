@@ -171,3 +171,38 @@ async fn a_layer_puts_any_service_under_the_lock() {
     assert_eq!((value, inside.as_deref()), (4, Some("tower:layer:4")));
     assert_released("tower:layer:4");
 }
+
+mod contracts {
+    /// Bought now, delivered later: no future in the sense of the language.
+    pub(super) struct Future(pub(super) Option<String>);
+}
+
+#[distributed_lock("tower:contract", on_error = panic)]
+fn contract() -> contracts::Future {
+    contracts::Future(held())
+}
+
+impl Named {
+    // The `self` in here is that of the item inside, so that the future may outlive ours.
+    #[expect(clippy::unused_self, reason = "the shape under test")]
+    #[distributed_lock("tower:item")]
+    fn with_an_item(&self, id: u32) -> BoxFuture<'static, Result<Reply, Error>> {
+        struct Inner(u32);
+        impl Inner {
+            fn answer(&self) -> Reply {
+                (self.0, held())
+            }
+        }
+        Box::pin(async move { Ok(Inner(id).answer()) })
+    }
+}
+
+#[tokio::test]
+async fn what_only_looks_like_a_hidden_future_is_locked() {
+    support();
+    assert_eq!(contract().0.as_deref(), Some("tower:contract"));
+    let future = Named("gone").with_an_item(9);
+    let (value, inside) = future.await.expect("free");
+    assert_eq!((value, inside.as_deref()), (9, Some("tower:item")));
+    assert_released("tower:item");
+}
