@@ -1,7 +1,7 @@
 use syn::punctuated::Punctuated;
 use syn::{
     AngleBracketedGenericArguments as Arguments, GenericArgument, PathArguments, PathSegment,
-    Token, Type, TypeParamBound, parse_quote,
+    Token, Type, TypeParamBound, TypePath, parse_quote,
 };
 
 use crate::output::Style;
@@ -20,6 +20,7 @@ impl Found {
             Type::Group(group) => Self::in_type(&group.elem),
             Type::Paren(paren) => Self::in_type(&paren.elem),
             Type::ImplTrait(unnamed) => Ok(Self::in_bounds(&unnamed.bounds)),
+            Type::Path(path) if is_associated(path) => Err(hidden(declared)),
             Type::Path(path) => {
                 path.path.segments.last().map_or(Ok(None), |last| Self::in_path(declared, last))
             }
@@ -52,6 +53,50 @@ impl Found {
         let output = impl_future(pointee)?;
         Some(Self { style: Style::Opaque { unpin: true }, output })
     }
+}
+
+/// Whether a boxed future that was found may borrow nothing.
+pub(crate) fn is_static(declared: &Type) -> bool {
+    match declared {
+        Type::Group(group) => is_static(&group.elem),
+        Type::Paren(paren) => is_static(&paren.elem),
+        Type::Path(path) => path.path.segments.last().is_some_and(is_static_segment),
+        Type::TraitObject(object) => object.bounds.iter().all(|bound| match bound {
+            TypeParamBound::Lifetime(lifetime) => lifetime.ident == "static",
+            _ => true,
+        }),
+        _ => false,
+    }
+}
+
+// `Pin<Box<dyn Future>>` says so by saying nothing, `BoxFuture<'static, T>` in so many words.
+fn is_static_segment(last: &PathSegment) -> bool {
+    match last.ident.to_string().as_str() {
+        "Pin" | "Box" => last_type(last).is_some_and(is_static),
+        _ => arguments(last).is_some_and(|arguments| {
+            matches!(arguments.args.first(), Some(GenericArgument::Lifetime(lifetime)) if lifetime.ident == "static")
+        }),
+    }
+}
+
+// `Self::Future`, `S::Future`, `<S as Service<R>>::Future`: by convention a future, of which nothing can be read here.
+fn is_associated(path: &TypePath) -> bool {
+    let segments = &path.path.segments;
+    let future =
+        segments.last().is_some_and(|last| last.ident == "Future" || last.ident == "IntoFuture");
+    let of_type = || segments.len() == 2 && is_camel_case(&segments[0].ident.to_string());
+    future && (path.qself.is_some() || of_type())
+}
+
+fn is_camel_case(name: &str) -> bool {
+    name.starts_with(char::is_uppercase)
+}
+
+fn hidden(declared: &Type) -> syn::Error {
+    let message = "this name hides a future from the attribute, and the lock would be released before the future has \
+                   run: write the type itself, `Pin<Box<dyn Future<Output = T> + Send>>`, or put the attribute on an \
+                   `async fn` that is called here";
+    syn::Error::new_spanned(declared, message)
 }
 
 // A future in a plain `Box` would leave the function before its work is done, and the lock with it.

@@ -18,6 +18,7 @@ mod key;
 mod on_error;
 mod options;
 mod other_item;
+mod outlives;
 mod output;
 mod refuse;
 mod settings;
@@ -82,10 +83,11 @@ mod tests;
 /// A function that returns `impl Future`, `Pin<Box<dyn Future>>`, `BoxFuture` or `LocalBoxFuture`, and so every
 /// method under `#[async_trait]`, counts as async: its whole body runs, with the lock held, when the future is
 /// polled, not when it is created. A future hidden behind another name (a type alias, a struct) is not recognised;
-/// there the lock covers the making of the future only.
+/// there the lock covers the making of the future only. `Self::Future` is refused for that reason: write its type out.
 ///
 /// Since the body runs late, such a future holds on to every argument that body or key mention: a body that copies
-/// what it needs from `&self` into a `'static` future has to be split in two, the lock on the inner function.
+/// what it needs from `&self` into a `'static` future is refused and has to be split in two, the lock on the inner
+/// function.
 ///
 /// In an async function the body takes its arguments with it; an `on_error` closure sees copies, and what the body does
 /// not mention. Arguments that the body mentions are dropped before those it does not.
@@ -125,5 +127,6 @@ fn locked(args: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
     let args = args::Args::parse(args)?;
     let output = output::Output::of(&function.signature)?;
     output.check(&args.options)?;
+    outlives::check(&function, &args, &output)?;
     Ok(expand::expand(&function, &args, &output))
 }

@@ -43,12 +43,12 @@ impl Output {
             return Ok(Self::direct(signature, Value::Nothing(signature.ident.span())));
         };
         if signature.asyncness.is_some() {
-            return Ok(Self::direct(signature, Value::of(declared)));
+            return Ok(Self::direct(signature, Value::in_signature(signature, declared)));
         }
         let Some(found) = future::Found::in_type(declared)? else {
-            return Ok(Self::direct(signature, Value::of(declared)));
+            return Ok(Self::direct(signature, Value::in_signature(signature, declared)));
         };
-        let value = Value::of(&found.output);
+        let value = Value::in_signature(signature, &found.output);
         Ok(Self { style: found.style, value })
     }
 
@@ -75,6 +75,14 @@ impl Output {
 }
 
 impl Value {
+    // Where another macro wrote the `()`, an error there would point at that macro.
+    fn in_signature(signature: &Signature, declared: &Type) -> Self {
+        if is_unit_of_a_macro(declared) {
+            return Self::Nothing(signature.ident.span());
+        }
+        Self::of(declared)
+    }
+
     fn of(declared: &Type) -> Self {
         match declared {
             Type::Never(_) => Self::Never(declared.clone()),
@@ -112,6 +120,15 @@ impl Value {
             Self::Unnamed(_) => TokenStream::new(),
         }
     }
+}
+
+// Such tokens have the span of the macro's call, not of parentheses.
+fn is_unit_of_a_macro(declared: &Type) -> bool {
+    let Type::Tuple(tuple) = declared else {
+        return false;
+    };
+    let text = tuple.paren_token.span.join().source_text();
+    tuple.elems.is_empty() && text.is_some_and(|text| !text.starts_with('('))
 }
 
 fn no_room(span: Span, what: &str) -> syn::Error {
