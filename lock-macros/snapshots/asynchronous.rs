@@ -19,7 +19,8 @@ pub async fn withdraw(from: u64, amount: u64) -> Result<(), BankError> {
     let call = ::distlock::__private::call::<
         Result<(), BankError>,
     >(site, ::core::format_args!("account:{from}"));
-    call.run_async_with_hold(async move |hold| {
+    return call
+        .run_async_with_hold(async move |hold| {
             if let ::core::option::Option::Some(output) = ::core::option::Option::None::<
                 Result<(), BankError>,
             > {
@@ -27,5 +28,5 @@ pub async fn withdraw(from: u64, amount: u64) -> Result<(), BankError> {
             }
             ({ storage.write(from, amount, hold.fence()).await })
         })
-        .await
+        .await;
 }

@@ -17,16 +17,16 @@ fn name<'a>(
         );
         &SITE
     };
-    ::std::boxed::Box::pin(async move {
+    return ::std::boxed::Box::pin(async move {
         let call = ::distlock::__private::call::<
             Result<u64, Error>,
         >(site, ::core::format_args!("name:{id}"));
         call.run_async_with_hold(async move |hold| {
                 ::distlock::__private::make(|| -> Pin<
-                        Box<dyn Future<Output = Result<u64, Error>> + Send + 'a>,
+                        Box<dyn Future<Output = Result<u64, Error>> + Send + '_>,
                     > { Box::pin(async move { Ok(hold.fence()) }) })
                     .await
             })
             .await
-    })
+    });
 }

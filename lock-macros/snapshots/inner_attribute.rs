@@ -21,8 +21,9 @@ fn run() -> Result<(), Error> {
     let call = ::distlock::__private::call::<
         Result<(), Error>,
     >(site, ::core::format_args!("key"));
-    call.run(|| -> Result<(), Error> {
-        let value = 1;
-        Ok(())
-    })
+    return call
+        .run(|| -> Result<(), Error> {
+            let value = 1;
+            Ok(())
+        });
 }

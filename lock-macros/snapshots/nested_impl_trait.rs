@@ -18,7 +18,8 @@ async fn numbers() -> Result<impl Iterator<Item = impl Debug>, Error> {
     let call = ::distlock::__private::call::<
         Result<_, Error>,
     >(site, ::core::format_args!("numbers"));
-    call.run_async(async move || {
+    return call
+        .run_async(async move || {
             if let ::core::option::Option::Some(output) = ::core::option::Option::None::<
                 Result<_, Error>,
             > {
@@ -26,5 +27,5 @@ async fn numbers() -> Result<impl Iterator<Item = impl Debug>, Error> {
             }
             ({ Ok(0..3) })
         })
-        .await
+        .await;
 }

@@ -15,7 +15,7 @@ fn name(&self) -> impl Future<Output = Result<String, Error>> + Send {
         );
         &SITE
     };
-    async move {
+    return async move {
         let call = ::distlock::__private::call::<
             Result<String, Error>,
         >(site, ::core::format_args!("name:{}", self.id));
@@ -24,5 +24,5 @@ fn name(&self) -> impl Future<Output = Result<String, Error>> + Send {
                     .await
             })
             .await
-    }
+    };
 }

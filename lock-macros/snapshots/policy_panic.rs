@@ -19,5 +19,5 @@ fn numbers() -> impl Iterator<Item = u32> {
         site,
         ::core::format_args!("numbers"),
     );
-    call.run(|| { 0..3 })
+    return call.run(|| { 0..3 });
 }

@@ -18,5 +18,5 @@ fn withdraw(from: u64, amount: u64) -> Result<(), BankError> {
     let call = ::distlock::__private::call::<
         Result<(), BankError>,
     >(site, ::core::format_args!("account:{from}"));
-    call.run(|| -> Result<(), BankError> { ledger(from)?.write(amount) })
+    return call.run(|| -> Result<(), BankError> { ledger(from)?.write(amount) });
 }

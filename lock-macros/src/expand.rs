@@ -1,13 +1,13 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::Ident;
-use syn::spanned::Spanned as _;
 
 use crate::args::Args;
 use crate::call::Call;
+use crate::closure;
 use crate::function::Function;
 use crate::options::OnError;
-use crate::output::{Output, Style};
+use crate::output::{Output, Style, Value};
 
 /// Prints the function with its body moved into a closure that runs under the lock.
 ///
@@ -47,17 +47,16 @@ impl Expansion<'_> {
     //             &SITE
     //         };
     //         let call = call::<R>(site, format_args!("k:{id}"));
-    //         call.run(|| -> R { body })
+    //         return call.run(|| -> R { body })
     //     }
     fn sync(&self) -> TokenStream {
         let (site, call) = (self.call.site(), self.call.statement());
-        let (annotation, body) = (self.output.value.annotation(), &self.function.body);
-        let (run, hold, recover) = (self.run("run", "run_with_hold"), self.hold(), self.recover());
-        quote_spanned!(Span::mixed_site()=>
-            #site
-            #call
-            call.#run(|#hold| #annotation #body) #recover
-        )
+        let (run, recover) = (self.run("run", "run_with_hold"), self.recover());
+        let closure =
+            closure::plain(self.hold(), &self.output.value.annotation(), &self.function.body);
+        let run = quote_spanned!(Span::mixed_site()=> call.#run(#closure) #recover);
+        let exit = self.exit(&run);
+        quote_spanned!(Span::mixed_site()=> #site #call #exit)
     }
 
     // Input:
@@ -67,39 +66,18 @@ impl Expansion<'_> {
     //     async fn f(id: u64) -> R {
     //         let site = …;
     //         let call = call::<R>(site, format_args!("k:{id}"));
-    //         call.run_async(async move || {
+    //         return call.run_async(async move || {
     //             if let Some(output) = None::<R> { return output; }
     //             ({ body })
     //         }).await
     //     }
-    //
-    // `move` keeps the future `Send` for arguments that are `Send` but not `Sync`.
     fn asynchronous(&self) -> TokenStream {
-        let (site, call, block) = (self.call.site(), self.call.statement(), self.typed_block());
-        let (run, hold, recover) = (self.run_async(), self.hold(), self.recover());
-        quote_spanned!(Span::mixed_site()=>
-            #site
-            #call
-            call.#run(async move |#hold| #block).await #recover
-        )
-    }
-
-    // The declared type of an async closure takes no part in coercions to `dyn`
-    // (rust-lang/rust#145105); a `return` of that type does. It stands outside the user's block,
-    // where a `use Enum::*` cannot shadow its names. The block keeps its own braces; the
-    // parentheses keep them from counting as superfluous.
-    fn typed_block(&self) -> TokenStream {
-        let body = &self.function.body;
-        let Some(value) = self.output.value.name() else {
-            return quote!(#body);
-        };
-        let here = Span::mixed_site().located_at(value.span());
-        let pin = quote_spanned!(here=>
-            if let ::core::option::Option::Some(output) = ::core::option::Option::None::<#value> {
-                return output;
-            }
-        );
-        quote_spanned!(Span::mixed_site()=> { #pin (#body) })
+        let (site, call, recover) = (self.call.site(), self.call.statement(), self.recover());
+        let closure = closure::asynchronous(self.hold(), &self.output.value, &self.function.body);
+        let run = self.run_async();
+        let run = quote_spanned!(Span::mixed_site()=> call.#run(#closure).await #recover);
+        let exit = self.exit(&run);
+        quote_spanned!(Span::mixed_site()=> #site #call #exit)
     }
 
     // Input:
@@ -108,7 +86,7 @@ impl Expansion<'_> {
     // Output:
     //     fn f(id: u64) -> impl Future<Output = R> {
     //         let site = …;
-    //         async move {
+    //         return async move {
     //             let call = call::<R>(site, format_args!("k:{id}"));
     //             call.run_async(async move || make(|| { body }).await).await
     //         }
@@ -121,13 +99,25 @@ impl Expansion<'_> {
         annotation: &TokenStream,
     ) -> TokenStream {
         let (site, call) = (self.call.site(), self.call.statement());
-        let (private, body) = (&self.call.private, &self.function.body);
         let (run, hold, recover) = (self.run_async(), self.hold(), self.recover());
+        let (private, closure) =
+            (&self.call.private, closure::plain(None, annotation, &self.function.body));
         let future = wrap(&quote_spanned!(Span::mixed_site()=> async move {
             #call
-            call.#run(async move |#hold| #private::make(|| #annotation #body).await).await #recover
+            call.#run(async move |#hold| #private::make(#closure).await).await #recover
         }));
-        quote_spanned!(Span::mixed_site()=> #site #future)
+        quote_spanned!(Span::mixed_site()=> #site return #future)
+    }
+
+    // `clippy::implicit_return` takes a macro's last expression for the user's. It says nothing of `()` and `!`, where a
+    // `return` would hide a superfluous `-> ()` or be unreachable itself.
+    fn exit(&self, run: &TokenStream) -> TokenStream {
+        let here = Span::mixed_site();
+        match (&self.output.value, &self.output.style) {
+            (Value::Never(_), _) => quote_spanned!(here=> #run;),
+            (value, Style::Sync) if value.is_unit() => run.clone(),
+            _ => quote_spanned!(here=> return #run),
+        }
     }
 
     fn recover(&self) -> TokenStream {

@@ -8,11 +8,13 @@ use proc_macro2::TokenStream;
 
 mod args;
 mod call;
+mod closure;
 mod duration;
 mod expand;
 mod function;
 mod future;
 mod key;
+mod lifetimes;
 mod options;
 mod output;
 mod refuse;
