@@ -132,3 +132,33 @@ pub async fn coerces_async(flag: bool) -> Answer<Box<dyn Iterator<Item = u32> + 
     }
     Ok(Box::new(std::iter::empty()))
 }
+
+#[cfg_attr(feature = "locked", distributed_lock("key"))]
+pub fn needless_borrowed<'a>(text: &'a str) -> Answer<Borrowed<'a>> {
+    Ok(Borrowed(text))
+}
+
+#[cfg_attr(feature = "locked", distributed_lock("key"))]
+pub fn needless_boxed<'a>(text: &'a str) -> std::pin::Pin<Box<dyn Future<Output = Answer<&'a str>> + Send + 'a>> {
+    Box::pin(async move { Ok(text) })
+}
+
+#[cfg_attr(feature = "locked", distributed_lock("key"))]
+pub fn needless_future<'a>(text: &'a str) -> impl Future<Output = Answer<Borrowed<'a>>> {
+    async move { Ok(Borrowed(text)) }
+}
+
+pub trait Load<'a>: Sized {
+    type Loaded;
+    fn load(&self, text: &'a str) -> Self::Loaded;
+}
+
+#[cfg_attr(feature = "locked", distributed_lock("key"))]
+pub fn loads<'a, T: Load<'a>>(loader: &T, text: &'a str) -> Answer<(<T as Load<'a>>::Loaded, &'a str)> {
+    Ok((loader.load(text), text))
+}
+
+#[cfg_attr(feature = "locked", distributed_lock("key"))]
+pub async fn higher<'a>(text: &'a str) -> Answer<Box<dyn for<'b> Fn(&'b str) -> usize + 'a>> {
+    Ok(Box::new(move |other| text.len() + other.len()))
+}

@@ -162,4 +162,19 @@ impl Shop {
         self.stock = self.stock + 1;
         Ok(shops)
     }
+
+    #[cfg_attr(feature = "locked", distributed_lock("key", on_error = panic))]
+    pub fn forwards(&self) -> String {
+        self.name.clone()
+    }
+
+    #[cfg_attr(feature = "locked", distributed_lock("key", on_error = panic))]
+    pub fn forwards_whole(&self) -> String {
+        self.forwards()
+    }
+
+    #[cfg_attr(feature = "locked", distributed_lock("key"))]
+    pub fn forwards_future(&self) -> impl Future<Output = Answer<u32>> {
+        self.ignores_all_async(1)
+    }
 }

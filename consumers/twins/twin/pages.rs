@@ -18,10 +18,10 @@ use std::pin::Pin;
 #[cfg_attr(feature = "locked", distributed_lock("account:{from}"))]
 pub fn transfer(from: u64, (to, amount): (u64, u64), mut note: String, _: u8) -> Answer<u64> {
     note.clear();
-    Ok(to + amount)
+    Ok(from + to + amount)
 }
 
-#[cfg_attr(feature = "locked", distributed_lock("account:{from}", wait = "5s", hold = hold))]
+#[cfg_attr(feature = "locked", distributed_lock("account:{from}", wait = "5s"))]
 /// The attribute stands above this line.
 #[must_use = "the receipt is proof"]
 #[deprecated(since = "0.1.0", note = "use `transfer`")]
@@ -51,10 +51,10 @@ pub fn later_boxed<const N: usize>(numbers: [u8; N]) -> Pin<Box<dyn Future<Outpu
 /// # Safety
 ///
 /// None is needed.
-#[cfg_attr(feature = "locked", distributed_lock("key", on_error = |error| panic!("{error}")))]
+#[cfg_attr(feature = "locked", distributed_lock("key", on_error = drop))]
 #[doc(hidden)]
-pub unsafe extern "C" fn low(number: u32) -> u32 {
-    number
+pub unsafe extern "C" fn low(number: u32) {
+    drop(number);
 }
 
 /// Never comes back.
@@ -80,6 +80,7 @@ impl<T: Display> Account<T> {
     /// Opens one.
     #[cfg_attr(feature = "locked", distributed_lock("account:{owner}"))]
     pub(crate) async fn open(self: Pin<&mut Self>, owner: &str) -> Answer {
+        drop(owner.to_owned());
         Ok(())
     }
 

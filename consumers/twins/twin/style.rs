@@ -242,3 +242,49 @@ pub async fn inits_async() -> Answer<u32> {
     vector.push(late);
     Ok(vector.len() as u32)
 }
+
+#[cfg_attr(feature = "locked", distributed_lock("key"))]
+pub fn forwards() -> Answer<u32> {
+    inits()
+}
+
+#[cfg_attr(feature = "locked", distributed_lock("key", on_error = panic))]
+pub fn forwards_unit() {
+    drops_all()
+}
+
+#[cfg_attr(feature = "locked", distributed_lock("key", on_error = panic))]
+pub fn drops_all() {
+    String::new();
+}
+
+#[cfg_attr(feature = "locked", distributed_lock("key", on_error = panic))]
+pub fn forwards_default() -> String {
+    String::default()
+}
+
+#[cfg_attr(feature = "locked", distributed_lock("key", on_error = panic))]
+pub fn forwards_vector() -> Vec<u32> {
+    vec![]
+}
+
+#[cfg_attr(feature = "locked", distributed_lock("key"))]
+pub async fn forwards_async() -> Answer<u32> {
+    inits_async().await
+}
+
+#[cfg_attr(feature = "locked", distributed_lock("key"))]
+pub fn forwards_future() -> impl Future<Output = Answer<u32>> {
+    inits_async()
+}
+
+#[cfg_attr(feature = "locked", distributed_lock("key", on_error = panic))]
+pub async fn nothing_async() {}
+
+#[cfg_attr(feature = "locked", distributed_lock("key", on_error = panic))]
+pub fn nothing() {}
+
+#[cfg_attr(feature = "locked", distributed_lock("key", on_error = panic))]
+pub fn unit_tail() -> () {
+    ()
+}
