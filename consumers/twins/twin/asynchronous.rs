@@ -79,10 +79,11 @@ pub async fn late_drop(text: String) -> Answer<usize> {
     let guard = std::sync::Mutex::new(text);
     let length = guard.lock().unwrap().len();
     std::future::ready(1).await;
-    match guard.lock() {
+    let result = match guard.lock() {
         Ok(locked) => Ok(locked.len() + length),
         Err(_) => Ok(1),
-    }
+    };
+    result
 }
 
 #[cfg_attr(feature = "locked", distributed_lock("key", on_error = panic))]

@@ -165,17 +165,30 @@ pub fn stacks() -> Answer<u32> {
 
 #[cfg_attr(feature = "locked", distributed_lock("key"))]
 pub fn decides(text: &str, number: Option<u32>, flags: (bool, bool)) -> Answer<u32> {
-    if { let inner = text.len(); inner == 3 } {
+    if {
+        let inner = text.len();
+        inner == 3
+    } {
         return Ok(1);
     }
     match { number } {
         Some(some) => Ok(some),
-        None => if flags.0 { Ok(1) } else { if flags.1 { Ok(2) } else { Ok(3) } },
+        None => {
+            if flags.0 {
+                Ok(1)
+            } else {
+                if flags.1 { Ok(2) } else { Ok(3) }
+            }
+        }
     }
 }
 
 #[cfg_attr(feature = "locked", distributed_lock("key"))]
-pub fn matches(number: Option<u32>, result: Result<u32, String>, tuple: &(u32, String)) -> Answer<u32> {
+pub fn matches(
+    number: Option<u32>,
+    result: Result<u32, String>,
+    tuple: &(u32, String),
+) -> Answer<u32> {
     match number {
         Some(ref some) => drop(some.to_string()),
         _ => (),
@@ -197,10 +210,24 @@ pub fn matches(number: Option<u32>, result: Result<u32, String>, tuple: &(u32, S
     }
     let &(first, ref second) = tuple;
     let chosen = if let Some(some) = number { some + 1 } else { 0 };
-    let same = match first { 1 => 5, 2 => 5, _ => 7 };
+    let same = match first {
+        1 => 5,
+        2 => 5,
+        _ => 7,
+    };
     let Some(value) = number else { return Ok(same) };
-    let value = match number { Some(number) => number, None => return Ok(chosen) };
-    match value { 0..=3 => {}, 2..=5 => {}, _ => {} }
-    match first == 1 { true => {}, false => { drop(second.to_owned()) } }
+    let value = match number {
+        Some(number) => number,
+        None => return Ok(chosen),
+    };
+    match value {
+        0..=3 => {}
+        2..=5 => {}
+        _ => {}
+    }
+    match first == 1 {
+        true => {}
+        false => drop(second.to_owned()),
+    }
     Ok(value)
 }

@@ -3,6 +3,7 @@
 use crate::Answer;
 #[cfg(feature = "locked")]
 use distlock::distributed_lock;
+use std::future::Future;
 use std::pin::Pin;
 
 #[cfg_attr(feature = "locked", distributed_lock("key"))]
@@ -41,7 +42,9 @@ pub fn boxed(text: String) -> Pin<Box<dyn Future<Output = Answer<usize>> + Send>
 }
 
 #[cfg_attr(feature = "locked", distributed_lock("key"))]
-pub fn boxed_borrowed<'a>(numbers: &'a Vec<u32>) -> Pin<Box<dyn Future<Output = Answer<u32>> + Send + 'a>> {
+pub fn boxed_borrowed<'a>(
+    numbers: &'a Vec<u32>,
+) -> Pin<Box<dyn Future<Output = Answer<u32>> + Send + 'a>> {
     if numbers.is_empty() {
         return Box::pin(std::future::ready(Ok(1)));
     }

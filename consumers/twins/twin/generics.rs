@@ -4,6 +4,7 @@ use crate::Answer;
 #[cfg(feature = "locked")]
 use distlock::distributed_lock;
 use std::fmt::{Debug, Display};
+use std::future::Future;
 use std::hash::BuildHasher;
 
 #[cfg_attr(feature = "locked", distributed_lock("key"))]
@@ -96,7 +97,10 @@ pub fn borrows<T: AsRef<str>>(text: T) -> Answer<usize> {
 }
 
 #[cfg_attr(feature = "locked", distributed_lock("key"))]
-pub fn hashes<S: BuildHasher>(map: &std::collections::HashMap<u32, u32, S>, other: &std::collections::HashMap<u32, u32>) -> Answer<usize> {
+pub fn hashes<S: BuildHasher>(
+    map: &std::collections::HashMap<u32, u32, S>,
+    other: &std::collections::HashMap<u32, u32>,
+) -> Answer<usize> {
     Ok(map.len() + other.len())
 }
 
@@ -139,7 +143,9 @@ pub fn needless_borrowed<'a>(text: &'a str) -> Answer<Borrowed<'a>> {
 }
 
 #[cfg_attr(feature = "locked", distributed_lock("key"))]
-pub fn needless_boxed<'a>(text: &'a str) -> std::pin::Pin<Box<dyn Future<Output = Answer<&'a str>> + Send + 'a>> {
+pub fn needless_boxed<'a>(
+    text: &'a str,
+) -> std::pin::Pin<Box<dyn Future<Output = Answer<&'a str>> + Send + 'a>> {
     Box::pin(async move { Ok(text) })
 }
 
@@ -154,7 +160,10 @@ pub trait Load<'a>: Sized {
 }
 
 #[cfg_attr(feature = "locked", distributed_lock("key"))]
-pub fn loads<'a, T: Load<'a>>(loader: &T, text: &'a str) -> Answer<(<T as Load<'a>>::Loaded, &'a str)> {
+pub fn loads<'a, T: Load<'a>>(
+    loader: &T,
+    text: &'a str,
+) -> Answer<(<T as Load<'a>>::Loaded, &'a str)> {
     Ok((loader.load(text), text))
 }
 

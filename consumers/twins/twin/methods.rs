@@ -3,6 +3,7 @@
 use crate::Answer;
 #[cfg(feature = "locked")]
 use distlock::distributed_lock;
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -174,7 +175,7 @@ impl Shop {
     }
 
     #[cfg_attr(feature = "locked", distributed_lock("key"))]
-    pub fn forwards_future(&self) -> impl Future<Output = Answer<u32>> {
+    pub fn forwards_future(&self) -> impl Future<Output = Answer<u32>> + '_ {
         self.ignores_all_async(1)
     }
 }

@@ -20,7 +20,16 @@ pub fn arithmetic(left: i32, right: i32, float: f32) -> Answer<i32> {
     let mut total = 0;
     total = total + sum;
     total += 1;
-    Ok(total + quotient + shifted + same + identity + erased + power as i32 + precedence + negative + modulo)
+    Ok(total
+        + quotient
+        + shifted
+        + same
+        + identity
+        + erased
+        + power as i32
+        + precedence
+        + negative
+        + modulo)
 }
 
 #[cfg_attr(feature = "locked", distributed_lock("key"))]
@@ -69,7 +78,14 @@ pub fn casts(number: u64, signed: i8, text: &str, pointer: &u32) -> Answer<u32> 
     let function = casts as usize;
     let precise = 1.0 as f32;
     drop((object, text as &str));
-    Ok(same + u32::from(signless) + widened as u32 + float as u32 + u32::from(letter) + address as u32 + function as u32 + precise as u32)
+    Ok(same
+        + u32::from(signless)
+        + widened as u32
+        + float as u32
+        + u32::from(letter)
+        + address as u32
+        + function as u32
+        + precise as u32)
 }
 
 #[cfg_attr(feature = "locked", distributed_lock("key"))]

@@ -4,6 +4,7 @@ use crate::Answer;
 #[cfg(feature = "locked")]
 use distlock::distributed_lock;
 use std::fmt::Display;
+use std::future::Future;
 use std::pin::Pin;
 
 /// Moves money; see [`Account::close`].
@@ -42,7 +43,9 @@ pub fn later(text: &str) -> impl Future<Output = Answer<usize>> + Send + '_ {
 /// A function that makes a boxed one.
 #[cfg_attr(feature = "locked", distributed_lock("key"))]
 #[doc(alias = "soon")]
-pub fn later_boxed<const N: usize>(numbers: [u8; N]) -> Pin<Box<dyn Future<Output = Answer<usize>> + Send>> {
+pub fn later_boxed<const N: usize>(
+    numbers: [u8; N],
+) -> Pin<Box<dyn Future<Output = Answer<usize>> + Send>> {
     Box::pin(async move { Ok(numbers.len()) })
 }
 

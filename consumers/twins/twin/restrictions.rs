@@ -21,17 +21,35 @@ pub fn forbidden(map: &HashMap<u32, u32>, set: &HashSet<u32>) -> Answer<Vec<u32>
     let big = u32::from_be_bytes([1, 2, 3, 4]);
     let text: String = "a".to_string() + "b" + &debug;
     let owned = "a".to_owned();
-    let file = std::fs::File::open("/etc/hosts").map(|file| file.metadata().map(|meta| meta.file_type().is_file()));
+    let file = std::fs::File::open("/etc/hosts")
+        .map(|file| file.metadata().map(|meta| meta.file_type().is_file()));
     let iterator = map.iter().map(|(key, _)| key).collect::<Vec<_>>();
-    for (key, value) in map { drop((key, value)); }
-    for (key, _) in map { drop(key); }
+    for (key, value) in map {
+        drop((key, value));
+    }
+    for (key, _) in map {
+        drop(key);
+    }
     let path = std::path::Path::new("a").join("/b").display().to_string();
     let infinite = std::time::Duration::from_secs(60 * 60);
     let ref other = counter;
     let tuple = (1, 2);
     let (.., last) = tuple;
     let Some(..) = Some(1) else { return Ok(all) };
-    drop((lonely, bytes, little, big, text, owned, file, iterator, path, infinite, other.clone(), last));
+    drop((
+        lonely,
+        bytes,
+        little,
+        big,
+        text,
+        owned,
+        file,
+        iterator,
+        path,
+        infinite,
+        other.clone(),
+        last,
+    ));
     Ok(all)
 }
 
@@ -40,7 +58,9 @@ pub async fn forbidden_async(map: &HashMap<u32, u32>) -> Answer<Vec<u32>> {
     let all = map.values().copied().collect();
     let little = 1_u32.to_le_bytes();
     let text: String = "a".to_string() + "b";
-    for (key, _) in map { drop(key); }
+    for (key, _) in map {
+        drop(key);
+    }
     drop((little, text));
     Ok(all)
 }
@@ -50,8 +70,15 @@ pub fn guards(mutex: &Mutex<Vec<u32>>, cell: &RefCell<u32>) -> Answer<usize> {
     let guard = mutex.lock().unwrap();
     let length = guard.len();
     println!("{length}");
-    if let Some(first) = mutex.lock().unwrap().first() { drop(first.to_string()); } else { drop(mutex.lock()); }
-    match mutex.lock().unwrap().pop() { Some(popped) => drop(popped), None => drop(mutex.lock()) }
+    if let Some(first) = mutex.lock().unwrap().first() {
+        drop(first.to_string());
+    } else {
+        drop(mutex.lock());
+    }
+    match mutex.lock().unwrap().pop() {
+        Some(popped) => drop(popped),
+        None => drop(mutex.lock()),
+    }
     *cell.borrow_mut() += 1;
     Ok(length)
 }
@@ -71,8 +98,12 @@ pub async fn guards_async(mutex: &Mutex<Vec<u32>>, cell: &RefCell<u32>) -> Answe
 pub fn patterns(pair: &(Option<u32>, String), array: [u32; 3]) -> Answer<u32> {
     let (number, text) = pair;
     let [first, ..] = array;
-    if let (Some(some), _) = pair { return Ok(*some); }
-    if let Some(ref some) = *number { drop(some.to_string()); }
+    if let (Some(some), _) = pair {
+        return Ok(*some);
+    }
+    if let Some(ref some) = *number {
+        drop(some.to_string());
+    }
     let whole @ (_, _) = pair;
     let closure = |&(ref one, ref two): &(u32, u32)| one + two;
     Ok(first + text.len() as u32 + whole.1.len() as u32 + closure(&(1, 2)))

@@ -25,12 +25,22 @@ pub fn by_reference(number: &u32, pair: &(u8, u8), flag: &bool) -> Answer<u32> {
 }
 
 #[cfg_attr(feature = "locked", distributed_lock("key"))]
-pub fn by_pointer(text: &String, numbers: &Vec<u32>, path: &PathBuf, cow: &Cow<str>, boxed: &Box<u32>) -> Answer<usize> {
+pub fn by_pointer(
+    text: &String,
+    numbers: &Vec<u32>,
+    path: &PathBuf,
+    cow: &Cow<str>,
+    boxed: &Box<u32>,
+) -> Answer<usize> {
     Ok(text.len() + numbers.len() + path.iter().count() + cow.len() + **boxed as usize)
 }
 
 #[cfg_attr(feature = "locked", distributed_lock("key"))]
-pub async fn by_pointer_async(text: &String, numbers: &Vec<u32>, boxed: &Box<u32>) -> Answer<usize> {
+pub async fn by_pointer_async(
+    text: &String,
+    numbers: &Vec<u32>,
+    boxed: &Box<u32>,
+) -> Answer<usize> {
     Ok(text.len() + numbers.len() + **boxed as usize)
 }
 
@@ -64,7 +74,16 @@ pub async fn calls_private() -> Answer<usize> {
 }
 
 #[cfg_attr(feature = "locked", distributed_lock("key"))]
-pub fn many(one: u32, two: u32, three: u32, four: u32, five: u32, six: u32, seven: u32, eight: u32) -> Answer<u32> {
+pub fn many(
+    one: u32,
+    two: u32,
+    three: u32,
+    four: u32,
+    five: u32,
+    six: u32,
+    seven: u32,
+    eight: u32,
+) -> Answer<u32> {
     Ok(one + two + three + four + five + six + seven + eight)
 }
 
@@ -133,8 +152,16 @@ pub fn types(
 
 #[cfg_attr(feature = "locked", distributed_lock("key"))]
 pub fn complex(
-    handler: Box<dyn Fn(HashMap<u32, Vec<Option<Result<u32, String>>>>) -> Box<dyn Iterator<Item = Result<Vec<u32>, String>>>>,
-) -> Answer<Vec<Option<Result<Box<dyn Iterator<Item = Result<Vec<u32>, String>>>, Box<dyn Fn(u32) -> u32>>>>> {
+    handler: Box<
+        dyn Fn(
+            HashMap<u32, Vec<Option<Result<u32, String>>>>,
+        ) -> Box<dyn Iterator<Item = Result<Vec<u32>, String>>>,
+    >,
+) -> Answer<
+    Vec<
+        Option<Result<Box<dyn Iterator<Item = Result<Vec<u32>, String>>>, Box<dyn Fn(u32) -> u32>>>,
+    >,
+> {
     drop(handler);
     Ok(Vec::new())
 }
@@ -204,12 +231,21 @@ pub extern "C" fn foreign(text: String) -> Answer {
 }
 
 #[cfg_attr(feature = "locked", distributed_lock("key"))]
-pub fn placeholders(_: u32, (left, right): (u32, u32), [first, ..]: [u32; 3], ref text: String) -> Answer<u32> {
+pub fn placeholders(
+    _: u32,
+    (left, right): (u32, u32),
+    [first, ..]: [u32; 3],
+    ref text: String,
+) -> Answer<u32> {
     Ok(left + first)
 }
 
 #[cfg_attr(feature = "locked", distributed_lock("key"))]
-pub async fn placeholders_async(_: u32, (left, right): (u32, u32), ref text: String) -> Answer<u32> {
+pub async fn placeholders_async(
+    _: u32,
+    (left, right): (u32, u32),
+    ref text: String,
+) -> Answer<u32> {
     Ok(left)
 }
 

@@ -3,6 +3,7 @@
 use crate::Answer;
 #[cfg(feature = "locked")]
 use distlock::distributed_lock;
+use std::future::Future;
 use std::rc::Rc;
 
 #[cfg_attr(feature = "locked", distributed_lock("key"))]
@@ -96,13 +97,25 @@ pub fn closures(numbers: Vec<u32>) -> Answer<Vec<u32>> {
     let plus = |number: u32| add_one(number);
     let called = (|| 1)();
     let method: Vec<String> = numbers.iter().map(|number| number.to_string()).collect();
-    let first: u32 = numbers.iter().map(|number| *number).filter(|number| *number > 1).next().unwrap_or(add_one(3));
+    let first: u32 = numbers
+        .iter()
+        .map(|number| *number)
+        .filter(|number| *number > 1)
+        .next()
+        .unwrap_or(add_one(3));
     let found = numbers.iter().find(|number| **number == 3).is_some();
     let option = Some(1).map(|number| plus(number)).unwrap_or_else(|| 0);
     let or = Some(method.len()).map_or(None, |length| Some(length));
     Some(1).map(|number| println!("{number}"));
     drop((called, found, option, or));
-    Ok(numbers.into_iter().map(|number| number).filter_map(|number| Some(number)).map(|number| { return number + first; }).collect::<Vec<u32>>())
+    Ok(numbers
+        .into_iter()
+        .map(|number| number)
+        .filter_map(|number| Some(number))
+        .map(|number| {
+            return number + first;
+        })
+        .collect::<Vec<u32>>())
 }
 
 #[cfg_attr(feature = "locked", distributed_lock("key", on_error = panic))]
@@ -130,9 +143,13 @@ pub fn loops(numbers: &mut Vec<u32>) -> Answer<u32> {
         drop(number);
     }
     for _ in numbers.iter().enumerate() {}
-    for (index, _) in numbers.iter().enumerate() { count += index as u32; }
+    for (index, _) in numbers.iter().enumerate() {
+        count += index as u32;
+    }
     while let Some(number) = numbers.pop() {
-        if number == 3 { break; }
+        if number == 3 {
+            break;
+        }
     }
     loop {
         match numbers.pop() {
@@ -140,13 +157,26 @@ pub fn loops(numbers: &mut Vec<u32>) -> Answer<u32> {
             None => break,
         }
     }
-    while true { break; }
-    for option in Some(3) { count += option; }
+    while true {
+        break;
+    }
+    for option in Some(3) {
+        count += option;
+    }
     let mut copied = Vec::new();
-    for number in numbers.iter() { copied.push(*number); }
+    for number in numbers.iter() {
+        copied.push(*number);
+    }
     let mut index = 0;
-    for number in &copied { numbers[index] = *number; index += 1; }
-    loop { if count > 3 { return Ok(count); } }
+    for number in &copied {
+        numbers[index] = *number;
+        index += 1;
+    }
+    loop {
+        if count > 3 {
+            return Ok(count);
+        }
+    }
 }
 
 #[cfg_attr(feature = "locked", distributed_lock("key"))]
@@ -206,17 +236,27 @@ pub async fn returns_unit_async() -> () {
 
 #[cfg_attr(feature = "locked", distributed_lock("key", on_error = panic))]
 pub fn semicolons(numbers: &mut Vec<u32>) {
-    { numbers.push(1) };
-    { numbers.push(1); }
-    if numbers.is_empty() { numbers.push(2) }
+    {
+        numbers.push(1)
+    };
+    {
+        numbers.push(1);
+    }
+    if numbers.is_empty() {
+        numbers.push(2)
+    }
     unsafe { numbers.set_len(0) };
     numbers.push(3)
 }
 
 #[cfg_attr(feature = "locked", distributed_lock("key", on_error = panic))]
 pub async fn semicolons_async(numbers: &mut Vec<u32>) {
-    { numbers.push(1) };
-    { numbers.push(1); }
+    {
+        numbers.push(1)
+    };
+    {
+        numbers.push(1);
+    }
     numbers.push(3)
 }
 
@@ -225,7 +265,11 @@ pub fn inits() -> Answer<u32> {
     let late;
     late = 3;
     let chosen;
-    if late == 3 { chosen = 1 } else { chosen = 2 }
+    if late == 3 {
+        chosen = 1
+    } else {
+        chosen = 2
+    }
     let mut vector = Vec::new();
     vector.push(1);
     let mut default = String::default();

@@ -4,6 +4,7 @@ use crate::Answer;
 use async_trait::async_trait;
 #[cfg(feature = "locked")]
 use distlock::distributed_lock;
+use std::future::Future;
 
 pub trait Ledger {
     const LIMIT: u32 = 3;

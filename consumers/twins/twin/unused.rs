@@ -57,7 +57,7 @@ pub async fn unused_values_async() -> Answer {
 #[cfg_attr(feature = "locked", distributed_lock("key"))]
 pub fn unused_imports_inside() -> Answer {
     use std::collections::{BTreeMap, HashMap};
-    use std::fmt::{Debug};
+    use std::fmt::Debug;
     macro_rules! never {
         () => {};
     }
@@ -125,7 +125,6 @@ pub fn unused_syntax(number: u32) -> Answer<u32> {
     unsafe {}
     /// Says nothing of a statement.
     let documented = 1;
-    ;
     #[allow(unused_variables)]
     let allowed = 1;
     return (Ok(braces + documented));
@@ -139,7 +138,6 @@ pub async fn unused_syntax_async(number: u32) -> Answer<u32> {
     unsafe {}
     /// Says nothing of a statement.
     let documented = 1;
-    ;
     return (Ok(braces + documented));
 }
 
@@ -184,14 +182,10 @@ pub async fn calls_old_async() -> Answer {
 
 #[cfg_attr(feature = "locked", distributed_lock("key"))]
 pub fn nothing_but_a_block() -> Answer {
-    {
-        Ok(())
-    }
+    { Ok(()) }
 }
 
 #[cfg_attr(feature = "locked", distributed_lock("key"))]
 pub async fn nothing_but_a_block_async() -> Answer {
-    {
-        Ok(())
-    }
+    { Ok(()) }
 }
