@@ -2,7 +2,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens as _, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::visit_mut::{self, VisitMut};
-use syn::{Ident, Lifetime, ReturnType, Signature, Type, TypePath, parse_quote_spanned};
+use syn::{ReturnType, Signature, Type, parse_quote_spanned};
 
 use crate::future;
 use crate::lifetimes::Free;
@@ -42,7 +42,7 @@ impl Output {
         let ReturnType::Type(_, declared) = &signature.output else {
             return Ok(Self::direct(signature, Value::Nothing(signature.ident.span())));
         };
-        let declared = &elided(declared, &Free::of(&signature.generics));
+        let declared = &Free::of(&signature.generics).left_out(declared);
         if signature.asyncness.is_some() {
             return Ok(Self::direct(signature, Value::of(declared)));
         }
@@ -150,26 +150,5 @@ fn erased(declared: &Type) -> Type {
     }
     let mut ty = declared.clone();
     Eraser.visit_type_mut(&mut ty);
-    ty
-}
-
-// Lifetimes that are bound inside the type, and those of a trait that is named before `::`, stay as they are.
-fn elided(declared: &Type, free: &Free) -> Type {
-    struct Elider<'a>(&'a Free);
-    impl VisitMut for Elider<'_> {
-        fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
-            if self.0.contains(lifetime) {
-                lifetime.ident = Ident::new("_", lifetime.ident.span());
-            }
-        }
-
-        fn visit_type_path_mut(&mut self, path: &mut TypePath) {
-            if path.qself.is_none() {
-                visit_mut::visit_type_path_mut(self, path);
-            }
-        }
-    }
-    let mut ty = declared.clone();
-    Elider(free).visit_type_mut(&mut ty);
     ty
 }

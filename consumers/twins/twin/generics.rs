@@ -171,3 +171,16 @@ pub fn loads<'a, T: Load<'a>>(
 pub async fn higher<'a>(text: &'a str) -> Answer<Box<dyn for<'b> Fn(&'b str) -> usize + 'a>> {
     Ok(Box::new(move |other| text.len() + other.len()))
 }
+
+#[cfg_attr(feature = "locked", distributed_lock("key"))]
+pub fn chooses<'a>(text: &'a str) -> Answer<Box<dyn Fn(&'a str) -> &'a str + 'a>> {
+    Ok(Box::new(move |other| if other.is_empty() { text } else { other }))
+}
+
+#[cfg_attr(feature = "locked", distributed_lock("key"))]
+pub async fn points<'a>(text: &'a str) -> Answer<(fn(&'a str) -> &'a str, &'a str)> {
+    fn same<'b>(one: &'b str) -> &'b str {
+        one
+    }
+    Ok((same, text))
+}

@@ -1,0 +1,23 @@
+use std::fmt::Display;
+use distlock::{LockError, distributed_lock};
+pub fn first<'a, K, T, const N: usize>(
+    key: K,
+    items: &'a [T; N],
+) -> Result<Option<&'a T>, LockError>
+where
+    K: Display,
+{
+    let site = {
+        static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+            "expansion::generic::first",
+            "{key}:{N}",
+            "consumers/twins/expansion/generic.rs",
+            5u32,
+        );
+        &SITE
+    };
+    let call = ::distlock::__private::call::<
+        Result<Option<&T>, LockError>,
+    >(site, format_args!("{0}:{1}", key, N));
+    return call.run(|| -> Result<Option<&T>, LockError> { Ok(items.first()) });
+}

@@ -1,0 +1,14 @@
+use std::fmt::Display;
+
+use distlock::{LockError, distributed_lock};
+
+#[distributed_lock("{key}:{N}")]
+pub fn first<'a, K, T, const N: usize>(
+    key: K,
+    items: &'a [T; N],
+) -> Result<Option<&'a T>, LockError>
+where
+    K: Display,
+{
+    Ok(items.first())
+}

@@ -1,0 +1,23 @@
+use std::time::Duration;
+use distlock::{LockError, distributed_lock};
+pub fn report(name: &str, day: u32, patience: Duration) -> Result<usize, LockError> {
+    let site = {
+        static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+                "expansion::options::report",
+                "report:{}:{year}",
+                "consumers/twins/expansion/options.rs",
+                5u32,
+            )
+            .ttl(::core::time::Duration::from_millis(30000))
+            .max_hold(::core::time::Duration::new(60, 500000))
+            .renew(false)
+            .on_lost_finish();
+        &SITE
+    };
+    let call = ::distlock::__private::call::<
+        Result<usize, LockError>,
+    >(site, format_args!("report:{0}:{1}", name.trim(), day / 365))
+        .wait(patience)
+        .release_confirmed();
+    return call.run(|| -> Result<usize, LockError> { Ok(name.len()) });
+}

@@ -1,0 +1,41 @@
+#[distributed_lock("{key}:{N}")]
+fn first<'a, 'b, K, T, const N: usize>(
+    key: K,
+    items: &'a [T; N],
+    rest: &'b T,
+) -> Result<(Cow<'a, [T]>, &'a T, T::Part<'b>, Box<dyn Fn(&'a T)>), Error>
+where
+    K: Display,
+    T: Load<'b>,
+{
+    rest.pair(key, items)
+}
+
+// ---- expands to ----
+
+fn first<'a, 'b, K, T, const N: usize>(
+    key: K,
+    items: &'a [T; N],
+    rest: &'b T,
+) -> Result<(Cow<'a, [T]>, &'a T, T::Part<'b>, Box<dyn Fn(&'a T)>), Error>
+where
+    K: Display,
+    T: Load<'b>,
+{
+    let site = {
+        static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+            ::core::concat!(::core::module_path!(), "::", "first"),
+            "{key}:{N}",
+            ::core::file!(),
+            ::core::line!(),
+        );
+        &SITE
+    };
+    let call = ::distlock::__private::call::<
+        Result<(Cow<'_, [T]>, &T, T::Part<'b>, Box<dyn Fn(&'a T)>), Error>,
+    >(site, ::core::format_args!("{key}:{N}"));
+    return call
+        .run(|| -> Result<(Cow<'_, [T]>, &T, T::Part<'b>, Box<dyn Fn(&'a T)>), Error> {
+            rest.pair(key, items)
+        });
+}
