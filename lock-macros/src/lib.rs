@@ -93,7 +93,7 @@ mod tests;
 ///         &SITE
 ///     };
 ///     let call = call::<Result<(), BankError>>(site, format_args!("account:{from}"));
-///     call.run_async_with_hold(async move |hold| { /* the body as it was written */ }).await
+///     return call.run_async_with_hold(async move |hold| { /* the body as it was written */ }).await
 /// }
 /// ```
 #[proc_macro_attribute]
