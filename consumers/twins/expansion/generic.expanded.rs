@@ -3,9 +3,11 @@ use distlock::{LockError, distributed_lock};
 pub fn first<'a, K, T, const N: usize>(
     key: K,
     items: &'a [T; N],
+    spare: &T,
 ) -> Result<Option<&'a T>, LockError>
 where
     K: Display,
+    T: PartialEq,
 {
     let site = {
         static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
@@ -19,5 +21,8 @@ where
     let call = ::distlock::__private::call::<
         Result<Option<&T>, LockError>,
     >(site, format_args!("{0}:{1}", key, N));
-    return call.run(|| -> Result<Option<&T>, LockError> { Ok(items.first()) });
+    return call
+        .run(|| -> Result<Option<&T>, LockError> {
+            Ok(items.iter().find(|item| *item != spare))
+        });
 }

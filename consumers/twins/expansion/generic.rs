@@ -6,9 +6,11 @@ use distlock::{LockError, distributed_lock};
 pub fn first<'a, K, T, const N: usize>(
     key: K,
     items: &'a [T; N],
+    spare: &T,
 ) -> Result<Option<&'a T>, LockError>
 where
     K: Display,
+    T: PartialEq,
 {
-    Ok(items.first())
+    Ok(items.iter().find(|item| *item != spare))
 }

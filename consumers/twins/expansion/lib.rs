@@ -1,16 +1,16 @@
 //! One function of each kind, and beside each file what the compiler makes of it.
 
-mod asynchronous;
-mod boxed;
-mod boxed_trait;
-mod elsewhere;
-mod future;
-mod generic;
-mod handled;
-mod hold;
-mod method;
-mod options;
-mod panicking;
-mod skipped;
-mod sync;
-mod unnamed;
+pub mod asynchronous;
+pub mod boxed;
+pub mod boxed_trait;
+pub mod elsewhere;
+pub mod future;
+pub mod generic;
+pub mod handled;
+pub mod hold;
+pub mod method;
+pub mod options;
+pub mod panicking;
+pub mod skipped;
+pub mod sync;
+pub mod unnamed;

@@ -1,5 +1,5 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
+pub(super) enum Side {
     /// Said of the plain twin only.
     Hidden,
     /// Said of the annotated twin only.
@@ -7,20 +7,20 @@ pub enum Side {
 }
 
 /// A lint that cannot be the same, and in which functions; `*` stands for all of them.
-pub struct Exception {
-    pub lint: &'static str,
+pub(super) struct Exception {
+    pub(super) lint: &'static str,
     side: Side,
-    pub places: &'static [&'static str],
+    pub(super) places: &'static [&'static str],
 }
 
 impl Exception {
-    pub fn covers(&self, side: Side, lint: &str, function: &str) -> bool {
+    pub(super) fn covers(&self, side: Side, lint: &str, function: &str) -> bool {
         let here = |place: &&str| *place == "*" || *place == function;
         self.side == side && self.lint == lint && self.places.iter().any(here)
     }
 }
 
-pub const EXCEPTIONS: &[Exception] = &[
+pub(super) const EXCEPTIONS: &[Exception] = &[
     // A function that takes a lock is not `const`.
     hidden("clippy::missing_const_for_fn", &["*"]),
     // It does await: the lock.

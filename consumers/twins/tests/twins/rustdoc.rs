@@ -1,12 +1,10 @@
 //! The documentation of the twin with the attribute is, byte for byte, that of the one without it.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use support::{LOCKED, PLAIN, cargo, output, target};
+use super::support::{LOCKED, PLAIN, cargo, output, target};
 
 type Pages = BTreeMap<PathBuf, String>;
 

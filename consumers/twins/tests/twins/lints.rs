@@ -1,15 +1,12 @@
 //! What the compiler and clippy say of the twin with the attribute is what they say of the one without it.
 
-mod exceptions;
-mod support;
-
 use std::collections::BTreeSet;
 use std::process::Command;
 use std::{env, fs};
 
-use exceptions::{EXCEPTIONS, Exception, Side};
+use super::exceptions::{EXCEPTIONS, Exception, Side};
+use super::support::{LOCKED, PLAIN, cargo, text, workspace};
 use serde_json::Value;
-use support::{LOCKED, PLAIN, cargo, text, workspace};
 
 const GROUPS: [&str; 6] = ["all", "pedantic", "nursery", "restriction", "cargo", "suspicious"];
 
@@ -98,9 +95,9 @@ fn allowed_by_default() -> Vec<String> {
 }
 
 impl Diagnostic {
-    fn of(line: &Value) -> Option<Self> {
-        let from_twin = line["target"]["name"] == "twin" && line["reason"] == "compiler-message";
-        let message = from_twin.then(|| &line["message"])?;
+    fn of(report: &Value) -> Option<Self> {
+        let of_twin = report["target"]["name"] == "twin" && report["reason"] == "compiler-message";
+        let message = of_twin.then(|| &report["message"])?;
         let lint = message["code"]["code"].as_str()?;
         let spans = message["spans"].as_array()?;
         let span = spans.iter().find(|span| span["is_primary"] == true)?;

@@ -1,14 +1,12 @@
 //! What `cargo expand` shows of one function of each kind. Beside each file in `expansion` lies what the compiler makes
 //! of it, and `docs/expansion.md` explains three of them; `UPDATE_SNAPSHOTS=1` writes both anew.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::{env, fs};
 
-use support::{cargo, text, workspace};
+use super::support::{cargo, text, workspace};
 use syn::{File, Item, ItemMod};
 
 const FENCE: &str = "```";
