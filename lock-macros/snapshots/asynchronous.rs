@@ -18,14 +18,12 @@ pub async fn withdraw(from: u64, amount: u64) -> Result<(), BankError> {
     let distlock_call = ::distlock::__private::call::<
         Result<(), BankError>,
     >(distlock_site, ::core::format_args!("account:{from}"));
-    let distlock_body = async move {
-        if false {
-            return ::core::option::Option::None::<Result<(), BankError>>.unwrap();
-        }
-        (match ::distlock::__private::hold() {
-            hold => storage.write(from, amount, hold.fence()).await,
+    return distlock_call
+        .run_async_with_hold(move |hold| async move {
+            if false {
+                return ::core::option::Option::None::<Result<(), BankError>>.unwrap();
+            }
+            ({ storage.write(from, amount, hold.fence()).await })
         })
-    };
-    let distlock_body = ::core::pin::pin!(::core::option::Option::Some(distlock_body));
-    distlock_call.run_async(distlock_body).await
+        .await;
 }

@@ -16,23 +16,17 @@ fn name<'a>(
         );
         &SITE
     };
-    ::std::boxed::Box::pin(async move {
+    return ::std::boxed::Box::pin(async move {
         let distlock_call = ::distlock::__private::call::<
             Result<u64, Error>,
         >(distlock_site, ::core::format_args!("name:{id}"));
-        let distlock_body = async move {
-            match ::distlock::__private::hold() {
-                hold => {
-                    ::distlock::__private::make(|| -> Pin<
-                            Box<dyn Future<Output = Result<u64, Error>> + Send + 'a>,
-                        > { Box::pin(async move { Ok(hold.fence()) }) })
-                        .await
-                }
-            }
-        };
-        let distlock_body = ::core::pin::pin!(
-            ::core::option::Option::Some(distlock_body)
-        );
-        distlock_call.run_async(distlock_body).await
-    })
+        return distlock_call
+            .run_async_with_hold(move |hold| async move {
+                ::distlock::__private::make(|| -> Pin<
+                        Box<dyn Future<Output = Result<u64, Error>> + Send + '_>,
+                    > { Box::pin(async move { Ok(hold.fence()) }) })
+                    .await
+            })
+            .await;
+    });
 }

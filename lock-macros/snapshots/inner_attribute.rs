@@ -20,9 +20,9 @@ fn run() -> Result<(), Error> {
     let distlock_call = ::distlock::__private::call::<
         Result<(), Error>,
     >(distlock_site, ::core::format_args!("key"));
-    distlock_call
+    return distlock_call
         .run(|| -> Result<(), Error> {
             let value = 1;
             Ok(())
-        })
+        });
 }

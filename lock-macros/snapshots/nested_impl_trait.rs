@@ -17,12 +17,12 @@ async fn numbers() -> Result<impl Iterator<Item = impl Debug>, Error> {
     let distlock_call = ::distlock::__private::call::<
         Result<_, Error>,
     >(distlock_site, ::core::format_args!("numbers"));
-    let distlock_body = async move {
-        if false {
-            return ::core::option::Option::None::<Result<_, Error>>.unwrap();
-        }
-        ({ Ok(0..3) })
-    };
-    let distlock_body = ::core::pin::pin!(::core::option::Option::Some(distlock_body));
-    distlock_call.run_async(distlock_body).await
+    return distlock_call
+        .run_async(move || async move {
+            if false {
+                return ::core::option::Option::None::<Result<_, Error>>.unwrap();
+            }
+            ({ Ok(0..3) })
+        })
+        .await;
 }

@@ -14,16 +14,15 @@ fn name(&self) -> impl Future<Output = Result<String, Error>> + Send {
         );
         &SITE
     };
-    async move {
+    return async move {
         let distlock_call = ::distlock::__private::call::<
             Result<String, Error>,
         >(distlock_site, ::core::format_args!("name:{}", self.id));
-        let distlock_body = async move {
-            ::distlock::__private::make(|| { async move { self.read().await } }).await
-        };
-        let distlock_body = ::core::pin::pin!(
-            ::core::option::Option::Some(distlock_body)
-        );
-        distlock_call.run_async(distlock_body).await
-    }
+        return distlock_call
+            .run_async(move || async move {
+                ::distlock::__private::make(|| { async move { self.read().await } })
+                    .await
+            })
+            .await;
+    };
 }

@@ -18,5 +18,5 @@ fn numbers() -> impl Iterator<Item = u32> {
         distlock_site,
         ::core::format_args!("numbers"),
     );
-    distlock_call.run(|| { 0..3 })
+    return distlock_call.run(|| { 0..3 });
 }

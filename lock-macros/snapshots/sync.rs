@@ -17,5 +17,6 @@ fn withdraw(from: u64, amount: u64) -> Result<(), BankError> {
     let distlock_call = ::distlock::__private::call::<
         Result<(), BankError>,
     >(distlock_site, ::core::format_args!("account:{from}"));
-    distlock_call.run(|| -> Result<(), BankError> { ledger(from)?.write(amount) })
+    return distlock_call
+        .run(|| -> Result<(), BankError> { ledger(from)?.write(amount) });
 }

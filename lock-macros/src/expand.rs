@@ -1,13 +1,13 @@
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens as _, quote, quote_spanned};
+use quote::{quote, quote_spanned};
 use syn::Ident;
-use syn::spanned::Spanned as _;
 
 use crate::args::Args;
 use crate::call::Call;
+use crate::closure;
 use crate::function::Function;
 use crate::on_error::OnError;
-use crate::output::{Output, Style};
+use crate::output::{Output, Style, Value};
 
 /// Prints the function with its body moved into a closure that runs under the lock.
 ///
@@ -48,15 +48,15 @@ impl Expansion<'_> {
     //             &SITE
     //         };
     //         let distlock_call = call::<R>(distlock_site, format_args!("k:{id}"));
-    //         distlock_call.run(|| -> R { body })
+    //         return distlock_call.run(|| -> R { body })
     //     }
     fn sync(&self) -> TokenStream {
-        let (site, call, recover) = (self.call.site(), self.call.statement(), self.recover());
-        let (hold, annotation) = (self.args.options.hold.as_ref(), self.output.value.annotation());
-        let run =
-            Ident::new(if hold.is_some() { "run_with_hold" } else { "run" }, Span::mixed_site());
-        let closure = self.closure(hold, &annotation);
-        quote_spanned!(Span::mixed_site()=> #site #call distlock_call.#run(#closure) #recover)
+        let (site, call) = (self.call.site(), self.call.statement());
+        let closure = closure::plain(self.function, self.hold(), &self.output.value.annotation());
+        let (run, recover) = (self.run("run", "run_with_hold"), self.recover());
+        let exit =
+            self.exit(&quote_spanned!(Span::mixed_site()=> distlock_call.#run(#closure) #recover));
+        quote_spanned!(Span::mixed_site()=> #site #call #exit)
     }
 
     // Input:
@@ -66,38 +66,16 @@ impl Expansion<'_> {
     //     async fn f(id: u64) -> R {
     //         let distlock_site = …;
     //         let distlock_call = call::<R>(distlock_site, format_args!("k:{id}"));
-    //         let distlock_body = async move {
+    //         return distlock_call.run_async(move || async move {
     //             if false { return None::<R>.unwrap(); }
     //             ({ body })
-    //         };
-    //         let distlock_body = pin!(Some(distlock_body));
-    //         distlock_call.run_async(distlock_body).await
+    //         }).await
     //     }
     //
-    // `move` keeps the future `Send` for arguments that are `Send` but not `Sync`.
     fn asynchronous(&self) -> TokenStream {
         let (site, call) = (self.call.site(), self.call.statement());
-        let run = self.run_async(&self.typed_block());
+        let run = self.run_async(&closure::asynchronous(self.function, &self.output.value));
         quote_spanned!(Span::mixed_site()=> #site #call #run)
-    }
-
-    // The type of an async block cannot be declared; that of a `return` in it is what coercions to `dyn` go by. It stands
-    // outside the user's block, where a `use Enum::*` cannot shadow its names. The block keeps its own braces; the
-    // parentheses keep them from counting as superfluous.
-    fn typed_block(&self) -> TokenStream {
-        let body = self.held(&self.function.body.to_token_stream());
-        let Some(value) = self.output.value.name() else {
-            return quote!({ #body });
-        };
-        let here = Span::mixed_site().located_at(value.span());
-        let pin = quote_spanned!(here=>
-            if false {
-                return ::core::option::Option::None::<#value>.unwrap();
-            }
-        );
-        // Beside the name, not at it: where braces and block share their place, the compiler proposes `ref` before it.
-        let beside = Span::mixed_site().located_at(self.function.signature.fn_token.span);
-        quote_spanned!(beside=> { #pin (#body) })
     }
 
     // Input:
@@ -106,11 +84,9 @@ impl Expansion<'_> {
     // Output:
     //     fn f(id: u64) -> impl Future<Output = R> {
     //         let distlock_site = …;
-    //         async move {
+    //         return async move {
     //             let distlock_call = call::<R>(distlock_site, format_args!("k:{id}"));
-    //             let distlock_body = async move { make(|| { body }).await };
-    //             let distlock_body = pin!(Some(distlock_body));
-    //             distlock_call.run_async(distlock_body).await
+    //             return distlock_call.run_async(move || async move { make(|| { body }).await }).await
     //         }
     //     }
     //
@@ -121,39 +97,42 @@ impl Expansion<'_> {
         annotation: &TokenStream,
     ) -> TokenStream {
         let (site, call, private) = (self.call.site(), self.call.statement(), &self.call.private);
-        let closure = self.closure(None, annotation);
-        let awaited = quote_spanned!(Span::mixed_site()=> #private::make(#closure).await);
-        let inner = self.held(&awaited);
-        let block = quote_spanned!(Span::mixed_site()=> { #inner });
-        let run = self.run_async(&block);
+        let closure = closure::plain(self.function, None, annotation);
+        let run = self.run_async(&quote_spanned!(Span::mixed_site()=> async move {
+            #private::make(#closure).await
+        }));
         let future = wrap(&quote_spanned!(Span::mixed_site()=> async move { #call #run }));
-        quote_spanned!(Span::mixed_site()=> #site #future)
+        quote_spanned!(Span::mixed_site()=> #site return #future)
     }
 
-    // The future is pinned in its place: handed over by value it would take its room twice at each level.
-    fn run_async(&self, block: &TokenStream) -> TokenStream {
-        let recover = self.recover();
-        let block = quote_spanned!(self.function.name_site()=> async move #block);
-        quote_spanned!(Span::mixed_site()=>
-            let distlock_body = #block;
-            let distlock_body = ::core::pin::pin!(::core::option::Option::Some(distlock_body));
-            distlock_call.run_async(distlock_body).await #recover
-        )
+    // A closure, so that the future is made where it stays: one that is handed over takes its room twice at each level.
+    fn run_async(&self, body: &TokenStream) -> TokenStream {
+        let (run, hold, recover) =
+            (self.run("run_async", "run_async_with_hold"), self.hold(), self.recover());
+        self.exit(&quote_spanned!(Span::mixed_site()=>
+            distlock_call.#run(move |#hold| #body).await #recover
+        ))
     }
 
-    // What the compiler says of the closure it says of the function: "this is not `async`" stands at its name.
-    fn closure(&self, hold: Option<&Ident>, annotation: &TokenStream) -> TokenStream {
-        let body = &self.function.body;
-        quote_spanned!(self.function.name_site()=> |#hold| #annotation #body)
+    // `clippy::implicit_return` takes a macro's last expression for the user's. It says nothing of `()` and `!`, where a
+    // `return` would hide a superfluous `-> ()` or be unreachable itself.
+    fn exit(&self, run: &TokenStream) -> TokenStream {
+        let here = Span::mixed_site();
+        match (&self.output.value, &self.output.style) {
+            (Value::Never(_), Style::Sync) => quote_spanned!(here=> #run;),
+            (Value::Never(_), _) => run.clone(),
+            (value, Style::Sync) if value.is_unit() => run.clone(),
+            _ => quote_spanned!(here=> return #run),
+        }
     }
 
-    // An arm drops what its tail borrows before it drops the name, as a function does with an argument.
-    fn held(&self, body: &TokenStream) -> TokenStream {
-        let private = &self.call.private;
-        self.args.options.hold.as_ref().map_or_else(
-            || body.clone(),
-            |hold| quote_spanned!(Span::mixed_site()=> match #private::hold() { #hold => #body }),
-        )
+    const fn hold(&self) -> Option<&Ident> {
+        self.args.options.hold.as_ref()
+    }
+
+    fn run(&self, plain: &str, with_hold: &str) -> Ident {
+        let name = if self.hold().is_some() { with_hold } else { plain };
+        Ident::new(name, Span::mixed_site())
     }
 
     fn recover(&self) -> TokenStream {

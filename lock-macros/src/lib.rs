@@ -10,11 +10,13 @@ use proc_macro2::TokenStream;
 
 mod args;
 mod call;
+mod closure;
 mod duration;
 mod expand;
 mod function;
 mod future;
 mod key;
+mod lifetimes;
 mod on_error;
 mod options;
 mod other_item;

@@ -5,6 +5,7 @@ use syn::visit_mut::{self, VisitMut};
 use syn::{ReturnType, Signature, Type, parse_quote_spanned};
 
 use crate::future;
+use crate::lifetimes::Free;
 use crate::on_error::OnError;
 use crate::options::Options;
 
@@ -42,6 +43,7 @@ impl Output {
         let ReturnType::Type(_, declared) = &signature.output else {
             return Ok(Self::direct(signature, Value::Nothing(signature.ident.span())));
         };
+        let declared = &Free::of(&signature.generics).left_out(declared);
         if signature.asyncness.is_some() {
             return Ok(Self::direct(signature, Value::in_signature(signature, declared)));
         }
@@ -108,6 +110,14 @@ impl Value {
             Self::Nothing(span) => quote_spanned!(*span=> ()),
             Self::Never(named) | Self::Named(named) => named.to_token_stream(),
             Self::Unnamed(span) => quote_spanned!(*span=> _),
+        }
+    }
+
+    pub(crate) fn is_unit(&self) -> bool {
+        match self {
+            Self::Nothing(_) => true,
+            Self::Named(Type::Tuple(tuple)) => tuple.elems.is_empty(),
+            _ => false,
         }
     }
 

@@ -1,7 +1,6 @@
 //! What the attribute's output calls.
 
 use std::fmt;
-use std::pin::Pin;
 use std::time::Duration;
 
 use crate::caller::Caller;
@@ -43,12 +42,8 @@ pub fn make<R>(body: impl FnOnce() -> R) -> R {
     body()
 }
 
-/// The hold of the body that asks for it first thing: `hold = …`.
-///
-/// # Panics
-/// Outside a body.
-#[must_use]
-pub fn hold() -> Hold {
+/// The hold of the body that is about to run.
+fn inside() -> Hold {
     current().expect("a body runs inside its hold")
 }
 
@@ -104,19 +99,27 @@ impl<P: Policy> Call<P> {
 
     /// Runs the body of a synchronous function, with its hold.
     pub fn run_with_hold(self, body: impl FnOnce(Hold) -> P::Value) -> P::Output {
-        self.run(|| body(hold()))
+        self.run(|| body(inside()))
     }
 
     /// Runs the body of an async function. The lock is asked for when this is called, which the attribute's output does
     /// at its first poll.
-    ///
-    /// The body stays where it is pinned: a future that is handed over by value takes its room twice, and twice again at
-    /// each level of nesting.
-    pub fn run_async<F>(self, body: Pin<&mut Option<F>>) -> Run<'_, P, F>
+    pub fn run_async<F>(self, make: impl FnOnce() -> F) -> impl Future<Output = P::Output>
     where
         F: Future<Output = P::Value>,
     {
-        Run { passage: self.passage(), body }
+        Run::new(self.passage(), make)
+    }
+
+    /// Runs the body of an async function, with its hold.
+    pub fn run_async_with_hold<F>(
+        self,
+        make: impl FnOnce(Hold) -> F,
+    ) -> impl Future<Output = P::Output>
+    where
+        F: Future<Output = P::Value>,
+    {
+        Run::new(self.passage(), || make(inside()))
     }
 
     // Without the body's own type, so that it is compiled once for each type of value.

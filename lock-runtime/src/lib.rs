@@ -58,7 +58,7 @@ pub use manager::LockManager;
 /// What the attribute's output calls. Not for use by hand: it changes without notice.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::call::{Call, call, call_or_panic, hold, make, try_call};
+    pub use crate::call::{Call, call, call_or_panic, make, try_call};
     pub use crate::output::{FromLockError, SkipValue};
     pub use crate::site::Site;
 }

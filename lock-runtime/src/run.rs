@@ -1,12 +1,14 @@
 //! The async body of an annotated function, from its wait for the lock to its exit.
 //!
 //! Written by hand, where an async block would do: all levels of nested calls add up, in the size of the future and
-//! on the stack, and an async block keeps and copies more than it needs. Only [`Run`] knows the body's own type; the rest
-//! is compiled once for each return type.
+//! on the stack, and an async block keeps and copies more than it needs. Only [`Run`] and [`Body`] know the body's own
+//! type; the rest is compiled once for each return type.
 
 use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
 
 use crate::LockError;
 use crate::entry::{Entering, leave, leave_confirmed};
@@ -14,24 +16,75 @@ use crate::output::Policy;
 use crate::owner::{Scope, Section, Work};
 use crate::protocol::Loss;
 
-/// Waits for the section, runs the body inside it, and leaves.
-pub struct Run<'a, P: Policy, F: Future<Output = P::Value>> {
-    pub(crate) passage: Passage<P>,
-    pub(crate) body: Pin<&'a mut Option<F>>,
-}
+pin_project! {
+    /// Waits for the section, makes the body's future, runs it inside, and leaves.
+    ///
+    /// The body is not handed over as a future: one that is moved takes its room twice, and twice again at each level of
+    /// nesting.
+    pub(crate) struct Run<P: Policy, M, F: Future<Output = P::Value>>
+    where
+        M: FnOnce() -> F,
+    {
+        passage: Passage<P>,
+        make: Option<M>,
+        #[pin]
+        future: Option<F>,
+    }
 
-impl<P: Policy, F: Future<Output = P::Value>> Future for Run<'_, P, F> {
-    type Output = P::Output;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<P::Output> {
-        let this = self.get_mut();
-        this.passage.poll(this.body.as_mut(), context)
+    impl<P: Policy, M, F: Future<Output = P::Value>> PinnedDrop for Run<P, M, F>
+    where
+        M: FnOnce() -> F,
+    {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            this.passage.abandon(&mut Body { make: this.make, future: this.future });
+        }
     }
 }
 
-impl<P: Policy, F: Future<Output = P::Value>> Drop for Run<'_, P, F> {
-    fn drop(&mut self) {
-        self.passage.abandon(self.body.as_mut());
+impl<P, M, F> Run<P, M, F>
+where
+    P: Policy,
+    M: FnOnce() -> F,
+    F: Future<Output = P::Value>,
+{
+    pub(crate) const fn new(passage: Passage<P>, make: M) -> Self {
+        Self { passage, make: Some(make), future: None }
+    }
+}
+
+impl<P, M, F> Future for Run<P, M, F>
+where
+    P: Policy,
+    M: FnOnce() -> F,
+    F: Future<Output = P::Value>,
+{
+    type Output = P::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<P::Output> {
+        let this = self.project();
+        this.passage.poll(&mut Body { make: this.make, future: this.future }, context)
+    }
+}
+
+/// A body: what makes its future, then the future.
+struct Body<'a, M, F> {
+    make: &'a mut Option<M>,
+    future: Pin<&'a mut Option<F>>,
+}
+
+impl<M: FnOnce() -> F, F: Future> Work for Body<'_, M, F> {
+    type Value = F::Output;
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<F::Output> {
+        if let Some(make) = self.make.take() {
+            self.future.set(Some(make()));
+        }
+        self.future.poll(context)
+    }
+
+    fn clear(&mut self) {
+        self.future.clear();
     }
 }
 
@@ -68,14 +121,14 @@ impl<P: Policy> Passage<P> {
     /// Kept small: it stays on the stack once for every level of nesting.
     fn poll(
         &mut self,
-        mut body: Pin<&mut dyn Work<Value = P::Value>>,
+        body: &mut dyn Work<Value = P::Value>,
         context: &mut Context<'_>,
     ) -> Poll<P::Output> {
         if let Some(polled) = self.poll_before(context) {
             return polled;
         }
         let Stage::Inside(scope) = &mut self.stage else { panic!("{RUNS_ONCE}") };
-        match scope.poll(body.as_mut(), context) {
+        match scope.poll(body, context) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(ran) => self.exit(ran, body, context),
         }
@@ -111,7 +164,7 @@ impl<P: Policy> Passage<P> {
     fn exit(
         &mut self,
         ran: Result<P::Value, Loss>,
-        body: Pin<&mut dyn Work<Value = P::Value>>,
+        body: &mut dyn Work<Value = P::Value>,
         context: &mut Context<'_>,
     ) -> Poll<P::Output> {
         let Stage::Inside(scope) = &mut self.stage else { panic!("{RUNS_ONCE}") };
@@ -144,11 +197,10 @@ impl<P: Policy> Passage<P> {
         }
     }
 
-    /// Drops a body that has not run to its end, inside its section if it has one.
-    fn abandon(&mut self, body: Pin<&mut dyn Work<Value = P::Value>>) {
-        match &mut self.stage {
-            Stage::Inside(scope) => scope.abandon(body),
-            _ => body.clear(),
+    /// Drops a body that has not run to its end, inside its section.
+    fn abandon(&mut self, body: &mut dyn Work<Value = P::Value>) {
+        if let Stage::Inside(scope) = &mut self.stage {
+            scope.abandon(body);
         }
     }
 }

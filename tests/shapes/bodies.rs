@@ -51,11 +51,12 @@ fn branching(text: Option<&str>) -> Result<usize, Error> {
     let Some(text) = text else {
         return Err(Error::Own("none"));
     };
-    match text {
+    let length = match text {
         "" => return Ok(0),
-        _ if text.len() > 3 => Ok(3),
-        _ => Ok(text.len()),
-    }
+        _ if text.len() > 3 => 3,
+        _ => text.len(),
+    };
+    Ok(length)
 }
 
 #[distributed_lock("bodies:nested", on_error = panic)]

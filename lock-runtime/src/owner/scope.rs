@@ -22,7 +22,7 @@ impl Slot for Option<Arc<Frame>> {
     }
 }
 
-/// A future in its place, and whatever else is pinned with it.
+/// A future in its place.
 ///
 /// A scope takes it as a trait object: the code around a body is then compiled once for each type of value, not once for
 /// each annotated function.
@@ -31,23 +31,23 @@ pub(crate) trait Work {
     type Value;
 
     /// Polls the future.
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Value>;
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Self::Value>;
 
     /// Drops the future, if it is there.
-    fn clear(self: Pin<&mut Self>);
+    fn clear(&mut self);
 }
 
-impl<F: Future> Work for Option<F> {
+impl<F: Future> Work for Pin<&mut Option<F>> {
     type Value = F::Output;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        match self.as_pin_mut() {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<F::Output> {
+        match self.as_mut().as_pin_mut() {
             Some(future) => future.poll(context),
             None => panic!("polled after it was ready"),
         }
     }
 
-    fn clear(mut self: Pin<&mut Self>) {
+    fn clear(&mut self) {
         self.set(None);
     }
 }
@@ -81,7 +81,7 @@ impl<S: Slot> Scope<S> {
     /// Kept small: it stays on the stack once for every level of nesting.
     pub(crate) fn poll<V>(
         &mut self,
-        mut work: Pin<&mut dyn Work<Value = V>>,
+        work: &mut dyn Work<Value = V>,
         context: &mut Context<'_>,
     ) -> Poll<Result<V, Loss>> {
         if let Some(loss) = self.known_loss() {
@@ -89,7 +89,7 @@ impl<S: Slot> Scope<S> {
             return Poll::Ready(Err(loss));
         }
         let entered = self.enter();
-        let polled = work.as_mut().poll(context);
+        let polled = work.poll(context);
         drop(entered);
         match polled {
             Poll::Ready(output) => Poll::Ready(Ok(output)),
@@ -99,14 +99,14 @@ impl<S: Slot> Scope<S> {
 
     /// Ends the scope of a future that is ready, and gives its owner back. What is left of the future has nothing to do
     /// under the lock any more.
-    pub(crate) fn finish<V>(&mut self, work: Pin<&mut dyn Work<Value = V>>) -> Option<S> {
+    pub(crate) fn finish<V>(&mut self, work: &mut dyn Work<Value = V>) -> Option<S> {
         work.clear();
         self.unwatch();
         self.owner.take()
     }
 
     /// Drops the future inside the frame, and leaves the watchers of the loss.
-    pub(crate) fn abandon<V>(&mut self, work: Pin<&mut dyn Work<Value = V>>) {
+    pub(crate) fn abandon<V>(&mut self, work: &mut dyn Work<Value = V>) {
         self.unwatch();
         let _inside = self.enter();
         work.clear();
@@ -129,7 +129,7 @@ impl<S: Slot> Scope<S> {
     /// The loss of the hold, which ends the future; else, if it is heeded, the task is woken when it comes.
     fn poll_lost<V>(
         &mut self,
-        work: Pin<&mut dyn Work<Value = V>>,
+        work: &mut dyn Work<Value = V>,
         context: &Context<'_>,
     ) -> Poll<Result<V, Loss>> {
         let lost = match self.heed() {
@@ -162,8 +162,8 @@ pin_project! {
 
     impl<S: Slot, F: Future> PinnedDrop for Scoped<S, F> {
         fn drop(this: Pin<&mut Self>) {
-            let this = this.project();
-            this.scope.abandon(this.future as Pin<&mut dyn Work<Value = F::Output>>);
+            let mut this = this.project();
+            this.scope.abandon(&mut this.future);
         }
     }
 }
@@ -178,7 +178,7 @@ impl<S: Slot, F: Future> Future for Scoped<S, F> {
     type Output = Result<F::Output, Loss>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        this.scope.poll(this.future as Pin<&mut dyn Work<Value = F::Output>>, context)
+        let mut this = self.project();
+        this.scope.poll(&mut this.future, context)
     }
 }

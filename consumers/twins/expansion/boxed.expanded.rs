@@ -1,0 +1,27 @@
+use std::pin::Pin;
+use distlock::{LockError, distributed_lock};
+pub fn name(
+    id: &str,
+) -> Pin<Box<dyn Future<Output = Result<usize, LockError>> + Send + '_>> {
+    let distlock_site = {
+        static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+            "expansion::boxed",
+            "name",
+            "name:{id}",
+        );
+        &SITE
+    };
+    return ::std::boxed::Box::pin(async move {
+        let distlock_call = ::distlock::__private::call::<
+            Result<usize, LockError>,
+        >(distlock_site, format_args!("name:{0}", id));
+        return distlock_call
+            .run_async(move || async move {
+                ::distlock::__private::make(|| -> Pin<
+                        Box<dyn Future<Output = Result<usize, LockError>> + Send + '_>,
+                    > { Box::pin(async move { Ok(id.len()) }) })
+                    .await
+            })
+            .await;
+    });
+}

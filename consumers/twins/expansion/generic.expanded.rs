@@ -1,0 +1,27 @@
+use std::fmt::Display;
+use distlock::{LockError, distributed_lock};
+pub fn first<'a, K, T, const N: usize>(
+    key: K,
+    items: &'a [T; N],
+    spare: &T,
+) -> Result<Option<&'a T>, LockError>
+where
+    K: Display,
+    T: PartialEq,
+{
+    let distlock_site = {
+        static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+            "expansion::generic",
+            "first",
+            "{key}:{N}",
+        );
+        &SITE
+    };
+    let distlock_call = ::distlock::__private::call::<
+        Result<Option<&T>, LockError>,
+    >(distlock_site, format_args!("{0}:{1}", key, N));
+    return distlock_call
+        .run(|| -> Result<Option<&T>, LockError> {
+            Ok(items.iter().find(|item| *item != spare))
+        });
+}

@@ -1,0 +1,22 @@
+use distlock::{Fence, LockError, distributed_lock};
+pub async fn fence(from: u64) -> Result<Fence, LockError> {
+    let distlock_site = {
+        static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+            "expansion::hold",
+            "fence",
+            "account:{from}",
+        );
+        &SITE
+    };
+    let distlock_call = ::distlock::__private::call::<
+        Result<Fence, LockError>,
+    >(distlock_site, format_args!("account:{0}", from));
+    return distlock_call
+        .run_async_with_hold(move |hold| async move {
+            if false {
+                return ::core::option::Option::None::<Result<Fence, LockError>>.unwrap();
+            }
+            ({ Ok(hold.fence()) })
+        })
+        .await;
+}

@@ -1,0 +1,16 @@
+//! One function of each kind, and beside each file what the compiler makes of it.
+
+pub mod asynchronous;
+pub mod boxed;
+pub mod boxed_trait;
+pub mod elsewhere;
+pub mod future;
+pub mod generic;
+pub mod handled;
+pub mod hold;
+pub mod method;
+pub mod options;
+pub mod panicking;
+pub mod skipped;
+pub mod sync;
+pub mod unnamed;

@@ -1,0 +1,22 @@
+use std::time::Duration;
+use distlock::{LockError, distributed_lock};
+pub fn report(name: &str, day: u32, patience: Duration) -> Result<usize, LockError> {
+    let distlock_site = {
+        static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+                "expansion::options",
+                "report",
+                "report:{}:{year}",
+            )
+            .ttl(::core::time::Duration::from_millis(30000))
+            .max_hold(::core::time::Duration::new(60, 500000))
+            .renew(false)
+            .on_lost_finish();
+        &SITE
+    };
+    let distlock_call = ::distlock::__private::call::<
+        Result<usize, LockError>,
+    >(distlock_site, format_args!("report:{0}:{1}", name.trim(), day / 365))
+        .wait(patience)
+        .release_confirmed();
+    return distlock_call.run(|| -> Result<usize, LockError> { Ok(name.len()) });
+}

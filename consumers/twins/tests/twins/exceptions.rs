@@ -1,0 +1,62 @@
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    /// Said of the plain twin only.
+    Hidden,
+    /// Said of the annotated twin only.
+    Added,
+}
+
+/// A lint that cannot be the same, and in which functions; `*` stands for all of them.
+pub(super) struct Exception {
+    pub(super) lint: &'static str,
+    side: Side,
+    pub(super) places: &'static [&'static str],
+}
+
+impl Exception {
+    pub(super) fn covers(&self, side: Side, lint: &str, function: &str) -> bool {
+        let here = |place: &&str| *place == "*" || *place == function;
+        self.side == side && self.lint == lint && self.places.iter().any(here)
+    }
+}
+
+pub(super) const EXCEPTIONS: &[Exception] = &[
+    // A function that takes a lock is not `const`.
+    hidden("clippy::missing_const_for_fn", &["*"]),
+    // It does await: the lock.
+    hidden("clippy::unused_async", &["*"]),
+    // Its value comes out of a call, which may fail where the body cannot.
+    hidden("clippy::unnecessary_wraps", &["*"]),
+    // These end their search at a closure, of whose return type they know nothing.
+    hidden("clippy::unwrap_in_result", &["*"]),
+    hidden("clippy::fallible_impl_from", &["from"]),
+    // A call of oneself is looked for in the function's own control flow.
+    hidden("unconditional_recursion", &["calls_itself", "attributed"]),
+    hidden("clippy::unconditional_recursion", &["eq"]),
+    // The function does more than its one `async` block.
+    hidden("clippy::manual_async_fn", &["manual", "later", "needless_future"]),
+    // The argument belongs to the future, or to the function around the body.
+    hidden("clippy::needless_pass_by_value", &["returned"]),
+    hidden("clippy::needless_pass_by_ref_mut", &["private_by_mutable_async"]),
+    hidden("clippy::redundant_clone", &["copies"]),
+    hidden("clippy::redundant_locals", &["shadows_async"]),
+    // Said of the closure as well: it returns what the function does.
+    added("clippy::result_large_err", &["large_error"]),
+    // For an `async` block without a value nothing is said, for an `async fn` it is. `-> !` is missed at such a block, and its
+    // call is the function's end.
+    hidden("clippy::implicit_return", &["returns_unit_async", "semicolons_async"]),
+    added("clippy::implicit_return", &["diverges_async"]),
+    added("clippy::infinite_loop", &["diverges_async"]),
+    // Counted per scope: the body is one, the arguments are another.
+    added("clippy::many_single_char_names", &["short", "short_async"]),
+    // Noticed for an `async` block, and a future that a function passes on becomes part of one.
+    added("clippy::missing_errors_doc", &["returned", "forwards_future"]),
+];
+
+const fn hidden(lint: &'static str, places: &'static [&'static str]) -> Exception {
+    Exception { lint, side: Side::Hidden, places }
+}
+
+const fn added(lint: &'static str, places: &'static [&'static str]) -> Exception {
+    Exception { lint, side: Side::Added, places }
+}

@@ -1,0 +1,54 @@
+#[distributed_lock("item:{item}")]
+fn sell<'life0, 'async_trait>(
+    &'life0 self,
+    item: u64,
+) -> ::core::pin::Pin<Box<dyn ::core::future::Future<Output = Result<(), Error>> + ::core::marker::Send + 'async_trait>>
+where
+    'life0: 'async_trait,
+    Self: 'async_trait,
+{
+    Box::pin(async move { self.take(item).await })
+}
+
+// ---- expands to ----
+
+fn sell<'life0, 'async_trait>(
+    &'life0 self,
+    item: u64,
+) -> ::core::pin::Pin<
+    Box<
+        dyn ::core::future::Future<
+            Output = Result<(), Error>,
+        > + ::core::marker::Send + 'async_trait,
+    >,
+>
+where
+    'life0: 'async_trait,
+    Self: 'async_trait,
+{
+    let distlock_site = {
+        static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+            ::core::module_path!(),
+            "sell",
+            "item:{item}",
+        );
+        &SITE
+    };
+    return ::std::boxed::Box::pin(async move {
+        let distlock_call = ::distlock::__private::call::<
+            Result<(), Error>,
+        >(distlock_site, ::core::format_args!("item:{item}"));
+        return distlock_call
+            .run_async(move || async move {
+                ::distlock::__private::make(|| -> ::core::pin::Pin<
+                        Box<
+                            dyn ::core::future::Future<
+                                Output = Result<(), Error>,
+                            > + ::core::marker::Send + 'async_trait,
+                        >,
+                    > { Box::pin(async move { self.take(item).await }) })
+                    .await
+            })
+            .await;
+    });
+}

@@ -1,0 +1,29 @@
+#[distributed_lock("shop", manager = self.locks, crate = app::locks)]
+async fn open(&self) -> Result<(), Error> {
+    self.door.open().await
+}
+
+// ---- expands to ----
+
+async fn open(&self) -> Result<(), Error> {
+    let distlock_site = {
+        static SITE: app::locks::__private::Site = app::locks::__private::Site::new(
+            ::core::module_path!(),
+            "open",
+            "shop",
+        );
+        &SITE
+    };
+    let distlock_call = app::locks::__private::call::<
+        Result<(), Error>,
+    >(distlock_site, ::core::format_args!("shop"))
+        .manager(&(self.locks));
+    return distlock_call
+        .run_async(move || async move {
+            if false {
+                return ::core::option::Option::None::<Result<(), Error>>.unwrap();
+            }
+            ({ self.door.open().await })
+        })
+        .await;
+}

@@ -1,0 +1,26 @@
+#[distributed_lock("shop:{}", self.name, hold = hold)]
+pub fn sell(&mut self) -> Result<&mut Stock, Error> {
+    self.stock.take(hold.fence())?;
+    Ok(&mut self.stock)
+}
+
+// ---- expands to ----
+
+pub fn sell(&mut self) -> Result<&mut Stock, Error> {
+    let distlock_site = {
+        static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+            ::core::module_path!(),
+            "sell",
+            "shop:{}",
+        );
+        &SITE
+    };
+    let distlock_call = ::distlock::__private::call::<
+        Result<&mut Stock, Error>,
+    >(distlock_site, ::core::format_args!("shop:{}", self.name));
+    return distlock_call
+        .run_with_hold(|hold| -> Result<&mut Stock, Error> {
+            self.stock.take(hold.fence())?;
+            Ok(&mut self.stock)
+        });
+}

@@ -1,0 +1,27 @@
+#[distributed_lock("name:{id}")]
+fn name(id: u64) -> impl Future<Output = Result<String, Error>> + Unpin {
+    ready(Ok(id.to_string()))
+}
+
+// ---- expands to ----
+
+fn name(id: u64) -> impl Future<Output = Result<String, Error>> + Unpin {
+    let distlock_site = {
+        static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+            ::core::module_path!(),
+            "name",
+            "name:{id}",
+        );
+        &SITE
+    };
+    return ::std::boxed::Box::pin(async move {
+        let distlock_call = ::distlock::__private::call::<
+            Result<String, Error>,
+        >(distlock_site, ::core::format_args!("name:{id}"));
+        return distlock_call
+            .run_async(move || async move {
+                ::distlock::__private::make(|| { ready(Ok(id.to_string())) }).await
+            })
+            .await;
+    });
+}
