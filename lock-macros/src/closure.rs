@@ -6,6 +6,7 @@
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens as _, quote_spanned};
+use syn::Signature;
 use syn::spanned::Spanned as _;
 
 use crate::function::Function;
@@ -17,9 +18,19 @@ pub(crate) fn plain(
     hold: Option<&Ident>,
     annotation: &TokenStream,
 ) -> TokenStream {
-    let (name, body) = (&function.signature.ident, &function.body);
-    let opening = quote_spanned!(name.span()=> |);
-    quote_spanned!(function.name_site()=> #opening #hold | #annotation #body)
+    let (ours, body) = (function.name_site(), &function.body);
+    let place = if may_lend(&function.signature) { ours } else { function.signature.ident.span() };
+    let opening = quote_spanned!(place=> |);
+    quote_spanned!(ours=> #opening #hold | #annotation #body)
+}
+
+// A closure captures by the rules of the edition that its first token is from. By those of 2018 it borrows a `&mut` argument
+// as a whole, and cannot return what that borrows.
+fn may_lend(signature: &Signature) -> bool {
+    let inputs = signature.inputs.to_token_stream().to_string();
+    let output = signature.output.to_token_stream().to_string();
+    inputs.contains("mut ")
+        && ["&", "'", "impl", "dyn", "!"].iter().any(|mark| output.contains(mark))
 }
 
 /// `async move { body }`

@@ -73,18 +73,28 @@ struct Body<'a, M, F> {
     future: Pin<&'a mut Option<F>>,
 }
 
+impl<M: FnOnce() -> F, F: Future> Body<'_, M, F> {
+    // Apart from `poll`, so that what it needs of the stack is not there while the body runs.
+    fn begin(&mut self) {
+        if let Some(make) = self.make.take() {
+            self.future.set(Some(make()));
+        }
+    }
+}
+
 impl<M: FnOnce() -> F, F: Future> Work for Body<'_, M, F> {
     type Value = F::Output;
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<F::Output> {
-        if let Some(make) = self.make.take() {
-            self.future.set(Some(make()));
+        self.begin();
+        match self.future.as_mut().as_pin_mut() {
+            Some(future) => future.poll(context),
+            None => panic!("{RUNS_ONCE}"),
         }
-        self.future.poll(context)
     }
 
     fn clear(&mut self) {
-        self.future.clear();
+        self.future.set(None);
     }
 }
 

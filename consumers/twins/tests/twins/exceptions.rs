@@ -47,6 +47,9 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
     hidden("clippy::implicit_return", &["returns_unit_async", "semicolons_async"]),
     added("clippy::implicit_return", &["diverges_async"]),
     added("clippy::infinite_loop", &["diverges_async"]),
+    // The closure of a function that may return what a `&mut` argument borrows is not in the user's name (see
+    // `lock-macros/src/closure.rs`), and clippy passes over it.
+    hidden("clippy::implicit_return", &["name_mut", "run_alone"]),
     // Counted per scope: the body is one, the arguments are another.
     added("clippy::many_single_char_names", &["short", "short_async"]),
     // Noticed for an `async` block, and a future that a function passes on becomes part of one.
