@@ -104,11 +104,14 @@ impl<P: Policy> Call<P> {
 
     /// Runs the body of an async function. The lock is asked for when this is called, which the attribute's output does
     /// at its first poll.
+    ///
+    /// It takes what makes the body's future, not the future: a caller that hands one over has room for it twice, and twice
+    /// again at each level of nesting.
     pub fn run_async<F>(self, make: impl FnOnce() -> F) -> impl Future<Output = P::Output>
     where
         F: Future<Output = P::Value>,
     {
-        Run::new(self.passage(), make)
+        Run::new(self.passage(), make())
     }
 
     /// Runs the body of an async function, with its hold.
@@ -119,7 +122,7 @@ impl<P: Policy> Call<P> {
     where
         F: Future<Output = P::Value>,
     {
-        Run::new(self.passage(), || make(inside()))
+        self.run_async(|| async { make(inside()).await })
     }
 
     // Without the body's own type, so that it is compiled once for each type of value.

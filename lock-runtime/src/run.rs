@@ -1,8 +1,8 @@
 //! The async body of an annotated function, from its wait for the lock to its exit.
 //!
 //! Written by hand, where an async block would do: all levels of nested calls add up, in the size of the future and
-//! on the stack, and an async block keeps and copies more than it needs. Only [`Run`] and [`Body`] know the body's own
-//! type; the rest is compiled once for each return type.
+//! on the stack, and an async block keeps and copies more than it needs. Only [`Run`] knows the body's own type; the rest
+//! is compiled once for each return type.
 
 use std::mem;
 use std::pin::Pin;
@@ -17,84 +17,33 @@ use crate::owner::{Scope, Section, Work};
 use crate::protocol::Loss;
 
 pin_project! {
-    /// Waits for the section, makes the body's future, runs it inside, and leaves.
-    ///
-    /// The body is not handed over as a future: one that is moved takes its room twice, and twice again at each level of
-    /// nesting.
-    pub(crate) struct Run<P: Policy, M, F: Future<Output = P::Value>>
-    where
-        M: FnOnce() -> F,
-    {
+    /// Waits for the section, runs the body inside it, and leaves.
+    pub(crate) struct Run<P: Policy, F: Future<Output = P::Value>> {
         passage: Passage<P>,
-        make: Option<M>,
         #[pin]
-        future: Option<F>,
+        body: Option<F>,
     }
 
-    impl<P: Policy, M, F: Future<Output = P::Value>> PinnedDrop for Run<P, M, F>
-    where
-        M: FnOnce() -> F,
-    {
+    impl<P: Policy, F: Future<Output = P::Value>> PinnedDrop for Run<P, F> {
         fn drop(this: Pin<&mut Self>) {
-            let this = this.project();
-            this.passage.abandon(&mut Body { make: this.make, future: this.future });
+            let mut this = this.project();
+            this.passage.abandon(&mut this.body);
         }
     }
 }
 
-impl<P, M, F> Run<P, M, F>
-where
-    P: Policy,
-    M: FnOnce() -> F,
-    F: Future<Output = P::Value>,
-{
-    pub(crate) const fn new(passage: Passage<P>, make: M) -> Self {
-        Self { passage, make: Some(make), future: None }
+impl<P: Policy, F: Future<Output = P::Value>> Run<P, F> {
+    pub(crate) const fn new(passage: Passage<P>, body: F) -> Self {
+        Self { passage, body: Some(body) }
     }
 }
 
-impl<P, M, F> Future for Run<P, M, F>
-where
-    P: Policy,
-    M: FnOnce() -> F,
-    F: Future<Output = P::Value>,
-{
+impl<P: Policy, F: Future<Output = P::Value>> Future for Run<P, F> {
     type Output = P::Output;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<P::Output> {
-        let this = self.project();
-        this.passage.poll(&mut Body { make: this.make, future: this.future }, context)
-    }
-}
-
-/// A body: what makes its future, then the future.
-struct Body<'a, M, F> {
-    make: &'a mut Option<M>,
-    future: Pin<&'a mut Option<F>>,
-}
-
-impl<M: FnOnce() -> F, F: Future> Body<'_, M, F> {
-    // Apart from `poll`, so that what it needs of the stack is not there while the body runs.
-    fn begin(&mut self) {
-        if let Some(make) = self.make.take() {
-            self.future.set(Some(make()));
-        }
-    }
-}
-
-impl<M: FnOnce() -> F, F: Future> Work for Body<'_, M, F> {
-    type Value = F::Output;
-
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<F::Output> {
-        self.begin();
-        match self.future.as_mut().as_pin_mut() {
-            Some(future) => future.poll(context),
-            None => panic!("{RUNS_ONCE}"),
-        }
-    }
-
-    fn clear(&mut self) {
-        self.future.set(None);
+        let mut this = self.project();
+        this.passage.poll(&mut this.body, context)
     }
 }
 
