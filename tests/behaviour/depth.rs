@@ -24,6 +24,43 @@ fn descend_by_keys(locks: &LockManager, levels: u32) -> Result<u32, LockError> {
     if levels == 0 { Ok(0) } else { Ok(descend_by_keys(locks, levels - 1)? + 1) }
 }
 
+/// Where the stack has got to.
+#[inline(never)]
+fn note(stack: &mut Vec<usize>) {
+    let here = 0_u8;
+    stack.push(std::ptr::from_ref(&here).addr());
+}
+
+#[distributed_lock("deep", manager = locks)]
+fn descend_noting(
+    locks: &LockManager,
+    levels: u32,
+    stack: &mut Vec<usize>,
+) -> Result<(), LockError> {
+    note(stack);
+    if levels == 0 { Ok(()) } else { descend_noting(locks, levels - 1, stack) }
+}
+
+#[distributed_lock("deep", manager = locks)]
+async fn descend_noting_async(
+    locks: &LockManager,
+    levels: u32,
+    stack: &mut Vec<usize>,
+) -> Result<(), LockError> {
+    note(stack);
+    if levels == 0 {
+        Ok(())
+    } else {
+        Box::pin(descend_noting_async(locks, levels - 1, stack)).await
+    }
+}
+
+/// Bytes of the stack for each level.
+fn each(stack: &[usize]) -> usize {
+    let (first, last) = (stack[0], stack[stack.len() - 1]);
+    first.abs_diff(last) / (stack.len() - 1)
+}
+
 /// Runs the dive in a process of its own: a stack that overflows takes its process along.
 fn dive(test: impl Fn(), dive: impl FnOnce(LockManager) -> u32) {
     if let Some(orders) = orders() {
@@ -64,4 +101,16 @@ fn two_hundred_keys_can_be_held_inside_one_another() {
     let locks = connect(&server);
     assert_eq!(descend_by_keys(&locks, 200).unwrap(), 200);
     eventually(LIMIT, "all are released", || traces(&server).is_empty());
+}
+
+/// What a level takes in a debug build is what the tests above rest on; the frames of the function itself are in it.
+#[test]
+fn a_level_takes_less_than_two_kilobytes_of_the_stack() {
+    let locks = LockManager::connect("memory://").unwrap();
+    let (mut sync, mut asynchronous) = (Vec::new(), Vec::new());
+    descend_noting(&locks, 50, &mut sync).unwrap();
+    futures::executor::block_on(descend_noting_async(&locks, 50, &mut asynchronous)).unwrap();
+    let (sync, asynchronous) = (each(&sync), each(&asynchronous));
+    println!("stack for each nested level: sync {sync} bytes, async {asynchronous} bytes");
+    assert!(sync < 1_500 && asynchronous < 2_000, "sync {sync}, async {asynchronous}");
 }
