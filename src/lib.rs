@@ -74,6 +74,7 @@
 // Marks what a feature brings, on docs.rs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[doc = include_str!("../docs/attribute.md")]
 pub use lock_macros::distributed_lock;
 #[doc(hidden)]
 pub use lock_runtime::__private;
