@@ -34,7 +34,7 @@ where
         );
         &SITE
     };
-    return ::std::boxed::Box::pin(async move {
+    ::std::boxed::Box::pin(async move {
         let distlock_call = ::distlock::__private::call::<
             Result<(), Error>,
         >(distlock_site, ::core::format_args!("item:{item}"));
@@ -50,5 +50,5 @@ where
                     .await
             })
             .await;
-    });
+    })
 }

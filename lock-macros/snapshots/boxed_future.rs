@@ -16,7 +16,7 @@ fn name<'a>(
         );
         &SITE
     };
-    return ::std::boxed::Box::pin(async move {
+    ::std::boxed::Box::pin(async move {
         let distlock_call = ::distlock::__private::call::<
             Result<u64, Error>,
         >(distlock_site, ::core::format_args!("name:{id}"));
@@ -28,5 +28,5 @@ fn name<'a>(
                     .await
             })
             .await;
-    });
+    })
 }

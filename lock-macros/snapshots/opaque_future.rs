@@ -14,7 +14,7 @@ fn name(&self) -> impl Future<Output = Result<String, Error>> + Send {
         );
         &SITE
     };
-    return async move {
+    async move {
         let distlock_call = ::distlock::__private::call::<
             Result<String, Error>,
         >(distlock_site, ::core::format_args!("name:{}", self.id));
@@ -24,5 +24,5 @@ fn name(&self) -> impl Future<Output = Result<String, Error>> + Send {
                     .await
             })
             .await;
-    };
+    }
 }

@@ -14,7 +14,7 @@ fn name(id: u64) -> impl Future<Output = Result<String, Error>> + Unpin {
         );
         &SITE
     };
-    return ::std::boxed::Box::pin(async move {
+    ::std::boxed::Box::pin(async move {
         let distlock_call = ::distlock::__private::call::<
             Result<String, Error>,
         >(distlock_site, ::core::format_args!("name:{id}"));
@@ -23,5 +23,5 @@ fn name(id: u64) -> impl Future<Output = Result<String, Error>> + Unpin {
                 ::distlock::__private::make(|| { ready(Ok(id.to_string())) }).await
             })
             .await;
-    });
+    })
 }

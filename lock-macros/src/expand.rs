@@ -84,7 +84,7 @@ impl Expansion<'_> {
     // Output:
     //     fn f(id: u64) -> impl Future<Output = R> {
     //         let distlock_site = …;
-    //         return async move {
+    //         async move {
     //             let distlock_call = call::<R>(distlock_site, format_args!("k:{id}"));
     //             return distlock_call.run_async(move || async move { make(|| { body }).await }).await
     //         }
@@ -102,7 +102,8 @@ impl Expansion<'_> {
             #private::make(#closure).await
         }));
         let future = wrap(&quote_spanned!(Span::mixed_site()=> async move { #call #run }));
-        quote_spanned!(Span::mixed_site()=> #site return #future)
+        // No `return`: `tracing::instrument` looks for the future at the end of what is below it.
+        quote_spanned!(Span::mixed_site()=> #site #future)
     }
 
     // A closure, so that the future is made where it stays: one that is handed over takes its room twice at each level.

@@ -11,7 +11,7 @@ pub fn name(
         );
         &SITE
     };
-    return ::std::boxed::Box::pin(async move {
+    ::std::boxed::Box::pin(async move {
         let distlock_call = ::distlock::__private::call::<
             Result<usize, LockError>,
         >(distlock_site, format_args!("name:{0}", id));
@@ -23,5 +23,5 @@ pub fn name(
                     .await
             })
             .await;
-    });
+    })
 }

@@ -58,7 +58,7 @@ impl Sell for Shop {
             );
             &SITE
         };
-        return ::std::boxed::Box::pin(async move {
+        ::std::boxed::Box::pin(async move {
             let distlock_call = ::distlock::__private::call::<
                 Result<usize, LockError>,
             >(distlock_site, format_args!("item:{0}", item));
@@ -85,6 +85,6 @@ impl Sell for Shop {
                         .await
                 })
                 .await;
-        });
+        })
     }
 }

@@ -9,7 +9,7 @@ pub fn name(id: u64) -> impl Future<Output = Result<String, LockError>> + Send {
         );
         &SITE
     };
-    return async move {
+    async move {
         let distlock_call = ::distlock::__private::call::<
             Result<String, LockError>,
         >(distlock_site, format_args!("name:{0}", id));
@@ -18,5 +18,5 @@ pub fn name(id: u64) -> impl Future<Output = Result<String, LockError>> + Send {
                 ::distlock::__private::make(|| { ready(Ok(id.to_string())) }).await
             })
             .await;
-    };
+    }
 }

@@ -20,6 +20,23 @@ impl Exception {
     }
 }
 
+const RETURNS_A_FUTURE: &[&str] = &[
+    "boxed",
+    "boxed_borrowed",
+    "forwards_future",
+    "later",
+    "later_boxed",
+    "let_returned",
+    "manual",
+    "manual_borrowed",
+    "needless_boxed",
+    "needless_future",
+    "returned",
+    "run",
+    "run_alone",
+    "run_default",
+];
+
 pub(super) const EXCEPTIONS: &[Exception] = &[
     // A function that takes a lock is not `const`.
     hidden("clippy::missing_const_for_fn", &["*"]),
@@ -50,6 +67,8 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
     // The closure of a function that may return what a `&mut` argument borrows is not in the user's name (see
     // `lock-macros/src/closure.rs`), and clippy passes over it.
     hidden("clippy::implicit_return", &["name_mut", "run_alone"]),
+    // A returned future stands at the end of the function without a `return`, where other attributes look for it.
+    added("clippy::implicit_return", RETURNS_A_FUTURE),
     // Counted per scope: the body is one, the arguments are another.
     added("clippy::many_single_char_names", &["short", "short_async"]),
     // Noticed for an `async` block, and a future that a function passes on becomes part of one.
