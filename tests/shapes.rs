@@ -24,6 +24,7 @@ mod shapes {
     mod long;
     mod macros;
     mod methods;
+    mod named;
     mod names;
     mod opaque;
     mod operators;

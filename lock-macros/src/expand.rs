@@ -5,6 +5,7 @@ use syn::Ident;
 use crate::args::Args;
 use crate::call::Call;
 use crate::closure;
+use crate::finished;
 use crate::function::Function;
 use crate::on_error::OnError;
 use crate::output::{Output, Style, Value};
@@ -56,7 +57,8 @@ impl Expansion<'_> {
         let (run, recover) = (self.run("run", "run_with_hold"), self.recover());
         let exit =
             self.exit(&quote_spanned!(Span::mixed_site()=> distlock_call.#run(#closure) #recover));
-        quote_spanned!(Span::mixed_site()=> #site #call #exit)
+        let finished = finished::check(&self.call.private, &self.args.options, &self.output.value);
+        quote_spanned!(Span::mixed_site()=> #finished #site #call #exit)
     }
 
     // Input:

@@ -13,6 +13,7 @@ mod call;
 mod closure;
 mod duration;
 mod expand;
+mod finished;
 mod function;
 mod future;
 mod key;

@@ -10,7 +10,7 @@
 //! - `driver`: the I/O thread that runs the protocol over a store.
 //! - `owner`: the chain of holds around the running code. Nothing of Redis.
 //! - `entry`: the way into a section and out of it.
-//! - `lock`, `guard`, `hold`, `caller`, `call`, `run`, `output`, `site`: what users and the attribute call.
+//! - `lock`, `guard`, `hold`, `caller`, `call`, `run`, `output`, `finished`, `site`: what users and the attribute call.
 //! - `config`, `manager`, `global`, `inspect`, `error`: the settings and the frame around it all.
 
 #![forbid(unsafe_code)]
@@ -24,6 +24,7 @@ mod driver;
 mod entry;
 pub mod error;
 mod fence;
+mod finished;
 mod gate;
 mod global;
 mod guard;
@@ -59,6 +60,7 @@ pub use manager::LockManager;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::call::{Call, call, call_or_panic, make, try_call};
+    pub use crate::finished::{Finished, returned};
     pub use crate::output::{FromLockError, SkipValue};
     pub use crate::site::Site;
 }
