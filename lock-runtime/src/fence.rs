@@ -36,6 +36,46 @@ impl Fence {
     }
 }
 
+/// Tokens that one grant reserved: the first for the section it was asked for, the others for those of the same process
+/// that get the lock from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FenceBlock {
+    first: Fence,
+    size: u32,
+}
+
+impl FenceBlock {
+    /// So many tokens from `first` on.
+    pub(crate) const fn new(first: Fence, size: u32) -> Self {
+        Self { first, size }
+    }
+
+    pub(crate) const fn first(self) -> Fence {
+        self.first
+    }
+
+    pub(crate) const fn size(self) -> u32 {
+        self.size
+    }
+
+    pub(crate) const fn is_empty(self) -> bool {
+        self.size == 0
+    }
+
+    /// The highest of them.
+    pub(crate) const fn last(self) -> Fence {
+        Fence(self.first.0 + (self.size as u64).saturating_sub(1))
+    }
+
+    /// Takes the lowest out.
+    pub(crate) fn take(&mut self) -> Option<Fence> {
+        self.size = self.size.checked_sub(1)?;
+        let fence = self.first;
+        self.first = Fence(fence.0 + 1);
+        Some(fence)
+    }
+}
+
 impl From<Fence> for u64 {
     fn from(fence: Fence) -> Self {
         fence.0

@@ -156,7 +156,9 @@ impl LockManager {
         let request = Request {
             key: key.into(),
             nonce: Nonce::from_bits(Uuid::new_v4().as_u128()),
+            since: now,
             ttl,
+            block: 1,
             deadline: patience.map(|patience| now.plus(patience)),
             queue: !try_once,
             renew: options.renew,

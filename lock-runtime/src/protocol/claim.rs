@@ -14,6 +14,8 @@ pub struct Request {
     pub key: Arc<str>,
     /// The name of this request.
     pub nonce: Nonce,
+    /// When it was first asked for in this process.
+    pub since: Timestamp,
     /// How long the hold lasts without a renewal.
     pub ttl: Duration,
     /// When to stop waiting; `None` waits as long as it takes.
@@ -24,6 +26,8 @@ pub struct Request {
     pub renew: bool,
     /// The longest the hold may last, renewals included.
     pub max_hold: Option<Duration>,
+    /// How many fencing tokens to reserve, at least one.
+    pub block: u32,
     /// For others to read.
     pub who: Claimant,
 }
@@ -58,11 +62,12 @@ pub enum Loss {
 #[derive(Debug)]
 pub(super) struct Claim {
     pub(super) request: Request,
-    pub(super) asked_at: Timestamp,
     pub(super) warn_at: Timestamp,
     pub(super) phase: Phase,
     /// What the server said last about who is in the way.
     pub(super) busy: Option<Busy>,
+    /// The place in the queue that the request before had, whose place this one took.
+    pub(super) inherited: Option<u64>,
     /// An acquire was sent that the server may have acted on.
     pub(super) asked: bool,
     /// An acquire went out on a connection that died before the reply: it may still arrive.
@@ -126,13 +131,13 @@ pub(super) struct Ending {
 }
 
 impl Claim {
-    pub(super) fn new(now: Timestamp, floor: Fence, request: Request) -> Self {
+    pub(super) fn new(floor: Fence, request: Request, inherited: Option<u64>) -> Self {
         Self {
+            warn_at: super::timing::warn_at(request.since),
             request,
-            asked_at: now,
-            warn_at: now.plus(super::timing::LONG_WAIT),
             phase: Phase::Unsent,
             busy: None,
+            inherited,
             asked: false,
             stray: false,
             floor,
@@ -151,7 +156,7 @@ impl Claim {
     }
 
     pub(super) fn ticket(&self) -> Option<u64> {
-        self.busy.as_ref().and_then(|busy| busy.ticket)
+        self.busy.as_ref().and_then(|busy| busy.ticket).or(self.inherited)
     }
 
     /// When there is something to do about this claim. `down_since`: the connection has been missing since.
@@ -170,7 +175,7 @@ impl Claim {
         if !self.is_wanted() {
             return own;
         }
-        let unreachable = down_since.map(|since| since.max(self.asked_at).plus(outage));
+        let unreachable = down_since.map(|since| since.max(self.request.since).plus(outage));
         let wait = earliest(self.request.deadline, Some(self.warn_at));
         earliest(earliest(own, wait), unreachable)
     }

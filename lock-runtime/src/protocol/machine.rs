@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::claim::{Claim, Ending, Failure, Loss, Phase, Request};
 use super::timing::Timing;
 use crate::Fence;
+use crate::fence::FenceBlock;
 use crate::time::Timestamp;
 use crate::wire::{Busy, Call, Nonce};
 
@@ -21,11 +22,15 @@ pub enum Output {
     Granted {
         /// Whose request it was.
         nonce: Nonce,
-        /// Its fencing token.
-        fence: Fence,
+        /// Its fencing tokens.
+        fences: FenceBlock,
+        /// Whether others wait for the lock already.
+        waited_for: bool,
         /// Until when, unless it is extended.
         valid_until: Timestamp,
     },
+    /// Others have begun to wait for what this nonce holds.
+    WaitedFor(Nonce),
     /// The request ended without a hold.
     Failed(Nonce, Failure),
     /// A renewal moved the end of a hold.
@@ -148,10 +153,34 @@ impl Machine {
 
     /// A new request.
     pub fn request(&mut self, now: Timestamp, request: Request) {
+        self.take_on(now, request, None);
+    }
+
+    /// A new request in the place of one that nobody wants any more: it keeps that one's place in the queue.
+    pub fn replace(&mut self, now: Timestamp, old: Nonce, request: Request) {
+        let ticket = self.claims.get(&old).and_then(Claim::ticket);
+        self.take_on(now, request, ticket);
+        self.end(now, old);
+    }
+
+    fn take_on(&mut self, now: Timestamp, request: Request, ticket: Option<u64>) {
         let nonce = request.nonce;
         self.longest_ttl = self.longest_ttl.max(self.timing.server_ttl(request.ttl));
-        self.claims.insert(nonce, Claim::new(now, self.floor, request));
+        self.claims.insert(nonce, Claim::new(self.floor, request, ticket));
         self.ask(now, nonce);
+        self.rearm(nonce);
+    }
+
+    /// The hold was handed on within the process at `now`: its `max_hold` counts from then.
+    pub fn handed_on(&mut self, now: Timestamp, nonce: Nonce) {
+        let Some(claim) = self.claims.get_mut(&nonce) else {
+            return;
+        };
+        let ends_at = claim.request.max_hold.map(|span| now.plus(span));
+        if let Phase::Held(held) = &mut claim.phase {
+            held.ends_at = ends_at;
+            self.outputs.push_back(Output::Extended(nonce, held.end()));
+        }
         self.rearm(nonce);
     }
 
@@ -209,7 +238,7 @@ impl Machine {
     pub fn connected(&mut self, now: Timestamp) {
         self.down_since = None;
         let mut order: Vec<_> =
-            self.claims.iter().map(|(&nonce, claim)| (claim.asked_at, nonce)).collect();
+            self.claims.iter().map(|(&nonce, claim)| (claim.request.since, nonce)).collect();
         order.sort_unstable();
         for (_, nonce) in order {
             self.resume(now, nonce);

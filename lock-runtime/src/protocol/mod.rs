@@ -12,7 +12,7 @@ mod turns;
 
 pub use claim::{Failure, Loss, Request};
 pub use machine::{CallError, CallId, Machine, Output};
-pub use timing::Timing;
+pub use timing::{Timing, warn_again_at, warn_at};
 
 #[cfg(test)]
 mod tests;

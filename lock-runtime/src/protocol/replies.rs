@@ -3,9 +3,9 @@
 use super::claim::{Claim, Failure, Held, Loss, Phase, Queued};
 use super::machine::{CallError, CallId, Machine, Output, Purpose};
 use super::timing::{CONFIRM_AFTER, CONFIRM_FIRST, RETRY, Timing};
-use crate::Fence;
+use crate::fence::FenceBlock;
 use crate::time::Timestamp;
-use crate::wire::{AcquireReply, Busy, Nonce, RenewalReply, Reply};
+use crate::wire::{AcquireReply, Busy, Grant, Nonce, Notice, RenewalReply, Reply};
 
 impl Machine {
     /// The reply to a call, or what came instead. A reply to a call of an earlier connection is ignored.
@@ -30,10 +30,22 @@ impl Machine {
         }
     }
 
-    /// A grant that the server pushed when the holder before let go.
-    pub fn granted(&mut self, now: Timestamp, nonce: Nonce, fence: Fence) {
-        self.floor = self.floor.max(fence);
-        if self.is_stale(now, nonce, fence) {
+    /// What the server told without being asked.
+    pub fn notice(&mut self, now: Timestamp, notice: Notice) {
+        match notice {
+            Notice::Granted(nonce, fences) => self.pushed(now, nonce, fences),
+            // Also before the reply that it overtook.
+            Notice::Asked(nonce) if self.claims.contains_key(&nonce) => {
+                self.outputs.push_back(Output::WaitedFor(nonce));
+            }
+            Notice::Asked(_) => {}
+        }
+    }
+
+    /// A grant that was pushed when the holder before let go.
+    fn pushed(&mut self, now: Timestamp, nonce: Nonce, fences: FenceBlock) {
+        self.floor = self.floor.max(fences.last());
+        if self.is_stale(now, nonce, fences) {
             return;
         }
         let Some(claim) = self.claims.get_mut(&nonce) else {
@@ -53,14 +65,16 @@ impl Machine {
         } else {
             // Also without renewals: this one turns the claim into the full ttl.
             let confirm_at = now.plus(CONFIRM_AFTER.min(claim.request.ttl / 3));
-            self.hold(now, nonce, fence, valid_until, Some(confirm_at));
+            let grant = Grant { fences, waited_for: true };
+            self.hold(now, nonce, grant, valid_until, Some(confirm_at));
         }
         self.rearm(nonce);
     }
 
     /// A token that is not above those seen before the request: the server lost data and did not notice. Such a grant
     /// is given back.
-    fn is_stale(&mut self, now: Timestamp, nonce: Nonce, fence: Fence) -> bool {
+    fn is_stale(&mut self, now: Timestamp, nonce: Nonce, fences: FenceBlock) -> bool {
+        let fence = fences.first();
         let Some(claim) = self.claims.get(&nonce) else { return false };
         let stale = claim.is_wanted() && fence <= claim.floor;
         if stale {
@@ -81,7 +95,7 @@ impl Machine {
         reply: AcquireReply,
     ) {
         match reply {
-            AcquireReply::Granted(fence) => self.granted_at(now, sent, nonce, fence),
+            AcquireReply::Granted(grant) => self.granted_at(now, sent, nonce, grant),
             AcquireReply::Busy(busy) => self.busy(now, sent, nonce, busy),
             AcquireReply::Cancelled => {
                 if self.claims.get(&nonce).is_some_and(Claim::is_wanted) {
@@ -94,9 +108,9 @@ impl Machine {
     }
 
     /// The server granted by reply: the full ttl was written by the call sent at `sent`.
-    fn granted_at(&mut self, now: Timestamp, sent: Timestamp, nonce: Nonce, fence: Fence) {
-        self.floor = self.floor.max(fence);
-        if self.is_stale(now, nonce, fence) {
+    fn granted_at(&mut self, now: Timestamp, sent: Timestamp, nonce: Nonce, grant: Grant) {
+        self.floor = self.floor.max(grant.fences.last());
+        if self.is_stale(now, nonce, grant.fences) {
             return;
         }
         let Some(claim) = self.claims.get_mut(&nonce) else {
@@ -116,14 +130,14 @@ impl Machine {
             return;
         }
         let renew_at = claim.request.renew.then(|| Timing::renew_at(sent, ttl, nonce));
-        self.hold(now, nonce, fence, valid_until, renew_at);
+        self.hold(now, nonce, grant, valid_until, renew_at);
     }
 
     fn hold(
         &mut self,
         now: Timestamp,
         nonce: Nonce,
-        fence: Fence,
+        grant: Grant,
         valid_until: Timestamp,
         renew_at: Option<Timestamp>,
     ) {
@@ -134,7 +148,8 @@ impl Machine {
         let held = Held { valid_until, ends_at, renew_at, renewing: false };
         let valid_until = held.end();
         claim.phase = Phase::Held(held);
-        self.outputs.push_back(Output::Granted { nonce, fence, valid_until });
+        let Grant { fences, waited_for } = grant;
+        self.outputs.push_back(Output::Granted { nonce, fences, waited_for, valid_until });
     }
 
     /// The server confirmed a call sent at `sent` that wrote the full ttl.
@@ -187,6 +202,10 @@ impl Machine {
         };
         match (&mut claim.phase, reply) {
             (Phase::Held(_), RenewalReply::Renewed) => self.extend(nonce, sent),
+            (Phase::Held(_), RenewalReply::RenewedAndWaitedFor) => {
+                self.extend(nonce, sent);
+                self.outputs.push_back(Output::WaitedFor(nonce));
+            }
             (Phase::Held(_), RenewalReply::Gone) => self.lose(nonce, Loss::Gone),
             (Phase::Queued(queued), RenewalReply::Waiting(left)) => {
                 queued.calling = false;

@@ -42,11 +42,13 @@ impl Machine {
         }
         claim.asked = true;
         let ticket = claim.ticket();
-        let enqueue = claim.request.queue.then(|| Enqueue { inbox: self.inbox.clone(), ticket });
+        let enqueue = claim.request.queue.then_some(Enqueue { ticket });
         let acquire = Acquire {
             give,
             ttl: self.timing.server_ttl(claim.request.ttl),
             who: claim.request.who.clone(),
+            inbox: self.inbox.clone(),
+            block: claim.request.block,
             enqueue,
         };
         self.send(now, Purpose::Acquire(nonce), Call::Acquire(acquire));

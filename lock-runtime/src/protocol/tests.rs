@@ -7,9 +7,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::Fence;
+use crate::fence::FenceBlock;
 use crate::time::Timestamp;
 use crate::wire::{
-    AcquireReply, Busy, Call, Claimant, Nonce, Obstacle, Renewal, RenewalReply, Reply, WAITER_LEASE,
+    AcquireReply, Busy, Call, Claimant, Grant, Nonce, Notice, Obstacle, Renewal, RenewalReply,
+    Reply, WAITER_LEASE,
 };
 
 const TTL: Duration = Duration::from_secs(30);
@@ -28,11 +30,13 @@ fn request(bits: u128) -> Request {
     Request {
         key: Arc::from("key"),
         nonce: Nonce::from_bits(bits),
+        since: at(1.0),
         ttl: TTL,
         deadline: None,
         queue: true,
         renew: true,
         max_hold: None,
+        block: 1,
         who: Claimant {
             ttl: TTL,
             since_unix_ms: 0,
@@ -41,6 +45,14 @@ fn request(bits: u128) -> Request {
             function: "function".to_owned(),
         },
     }
+}
+
+fn fences(first: u64) -> FenceBlock {
+    FenceBlock::new(Fence::new(first), 1)
+}
+
+fn pushed(first: u64) -> Notice {
+    Notice::Granted(Nonce::from_bits(1), fences(first))
 }
 
 /// What is left of a ttl when its margin of one percent is off.
@@ -63,7 +75,7 @@ fn sent(machine: &mut Machine) -> (CallId, Call) {
 
 #[expect(clippy::unnecessary_wraps, reason = "goes in as a reply, which may be an error")]
 fn granted(fence: u64) -> Result<Reply, CallError> {
-    Ok(Reply::Acquire(AcquireReply::Granted(Fence::new(fence))))
+    Ok(Reply::Acquire(AcquireReply::Granted(Grant { fences: fences(fence), waited_for: false })))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "goes in as a reply, which may be an error")]
@@ -102,7 +114,7 @@ fn a_hold_is_valid_from_the_instant_before_its_request_was_sent() {
     let nonce = Nonce::from_bits(1);
     assert_eq!(
         drain(&mut machine),
-        [Output::Granted { nonce, fence: Fence::new(10), valid_until }]
+        [Output::Granted { nonce, fences: fences(10), waited_for: false, valid_until }]
     );
 }
 
@@ -127,21 +139,21 @@ fn a_grant_that_arrives_after_its_lease_is_asked_for_again_and_never_shown() {
 #[test]
 fn a_pushed_grant_is_valid_from_the_last_word_that_the_request_still_waits() {
     let mut machine = queued();
-    machine.granted(at(1.1), Nonce::from_bits(1), Fence::new(11));
+    machine.notice(at(1.1), pushed(11));
     let guard = Duration::from_millis(20);
     let claim = WAITER_LEASE.saturating_sub(guard);
     let valid_until = at(1.0).plus(valid(claim));
     let nonce = Nonce::from_bits(1);
     assert_eq!(
         drain(&mut machine),
-        [Output::Granted { nonce, fence: Fence::new(11), valid_until }]
+        [Output::Granted { nonce, fences: fences(11), waited_for: true, valid_until }]
     );
 }
 
 #[test]
 fn a_pushed_grant_whose_claim_is_nearly_over_is_confirmed_before_it_is_shown() {
     let mut machine = queued();
-    machine.granted(at(2.9), Nonce::from_bits(1), Fence::new(11));
+    machine.notice(at(2.9), pushed(11));
     let (id, call) = sent(&mut machine);
     assert!(matches!(call, Call::Acquire(_)));
     machine.reply(at(2.91), id, granted(11));
@@ -149,17 +161,17 @@ fn a_pushed_grant_whose_claim_is_nearly_over_is_confirmed_before_it_is_shown() {
     let nonce = Nonce::from_bits(1);
     assert_eq!(
         drain(&mut machine),
-        [Output::Granted { nonce, fence: Fence::new(11), valid_until }]
+        [Output::Granted { nonce, fences: fences(11), waited_for: false, valid_until }]
     );
 }
 
 #[test]
 fn a_pushed_grant_that_lasts_gets_its_full_ttl_and_a_short_one_costs_no_call() {
     let mut machine = queued();
-    machine.granted(at(1.1), Nonce::from_bits(1), Fence::new(11));
+    machine.notice(at(1.1), pushed(11));
     drain(&mut machine);
     let mut short = queued();
-    short.granted(at(1.1), Nonce::from_bits(1), Fence::new(11));
+    short.notice(at(1.1), pushed(11));
     drain(&mut short);
     short.end(at(1.11), Nonce::from_bits(1));
     assert!(matches!(sent(&mut short).1, Call::Release(_)));
@@ -376,7 +388,7 @@ fn a_reply_of_an_earlier_connection_counts_for_nothing() {
 fn a_grant_pushed_by_a_connection_that_is_gone_is_asked_about_on_the_next() {
     let mut machine = queued();
     machine.disconnected(at(2.0), "reset".to_owned());
-    machine.granted(at(2.9), Nonce::from_bits(1), Fence::new(11));
+    machine.notice(at(2.9), pushed(11));
     assert_eq!(drain(&mut machine), []);
     machine.connected(at(3.0));
     assert!(matches!(sent(&mut machine).1, Call::Acquire(_)));
@@ -455,6 +467,46 @@ fn a_longer_ttl_of_a_nested_call_is_written_soon_and_a_shorter_one_never() {
     machine.reply(at(2.0), id, Ok(Reply::Renewed(vec![RenewalReply::Renewed])));
     let longer = at(2.0).plus(valid(TTL * 2));
     assert_eq!(drain(&mut machine), [Output::Extended(Nonce::from_bits(1), longer)]);
+}
+
+#[test]
+fn a_holder_that_others_wait_for_is_told_by_push_and_by_renewal() {
+    let mut machine = holding();
+    let nonce = Nonce::from_bits(1);
+    machine.notice(at(2.0), Notice::Asked(nonce));
+    machine.notice(at(2.0), Notice::Asked(Nonce::from_bits(9)));
+    assert_eq!(drain(&mut machine), [Output::WaitedFor(nonce)]);
+    machine.tick(at(11.5));
+    let (id, _) = sent(&mut machine);
+    machine.reply(at(11.5), id, Ok(Reply::Renewed(vec![RenewalReply::RenewedAndWaitedFor])));
+    let extended = Output::Extended(nonce, at(11.5).plus(valid(TTL)));
+    assert_eq!(drain(&mut machine), [extended, Output::WaitedFor(nonce)]);
+}
+
+#[test]
+fn whoever_takes_the_place_of_another_keeps_its_ticket() {
+    let mut machine = queued();
+    machine.replace(at(2.0), Nonce::from_bits(1), request(2));
+    let calls: Vec<_> = drain(&mut machine);
+    let [Output::Send(_, Call::Acquire(ask)), Output::Send(_, Call::Cancel { give, .. })] =
+        &calls[..]
+    else {
+        panic!("an acquire and a cancel, not {calls:?}")
+    };
+    assert_eq!((ask.give.nonce, give.nonce), (Nonce::from_bits(2), Nonce::from_bits(1)));
+    assert_eq!(ask.enqueue.as_ref().and_then(|place| place.ticket), Some(7));
+}
+
+#[test]
+fn max_hold_counts_anew_for_whoever_is_handed_the_hold() {
+    let mut machine = connected();
+    let max_hold = Some(Duration::from_secs(20));
+    machine.request(at(1.0), Request { max_hold, ..request(1) });
+    let (id, _) = sent(&mut machine);
+    machine.reply(at(1.0), id, granted(10));
+    machine.handed_on(at(5.0), Nonce::from_bits(1));
+    let Some(Output::Extended(_, end)) = drain(&mut machine).pop() else { panic!("extended") };
+    assert_eq!(end, at(25.0));
 }
 
 /// One thing that can happen to a machine.
@@ -544,7 +596,7 @@ proptest! {
                     let nonce = Nonce::from_bits(names[usize::from(who)]);
                     granted_to.push(nonce);
                     fence += 1;
-                    machine.granted(now, nonce, Fence::new(fence));
+                    machine.notice(now, Notice::Granted(nonce, fences(fence)));
                 }
                 Event::Disconnect if up => {
                     up = false;

@@ -31,7 +31,19 @@ pub(super) const TOMBSTONE: Duration = Duration::from_secs(60);
 /// How soon something that the server could not do just now is tried again.
 pub(super) const RETRY: Duration = Duration::from_millis(50);
 /// When a wait is first worth a warning; then at twice that, and so on.
-pub(super) const LONG_WAIT: Duration = Duration::from_secs(10);
+const LONG_WAIT: Duration = Duration::from_secs(10);
+
+/// When a wait since then is first worth a warning.
+#[must_use]
+pub fn warn_at(since: Timestamp) -> Timestamp {
+    since.plus(LONG_WAIT)
+}
+
+/// When it is worth the next one.
+#[must_use]
+pub fn warn_again_at(since: Timestamp, now: Timestamp) -> Timestamp {
+    since.plus(now.since(since) * 2)
+}
 
 impl Timing {
     fn slack(ttl: Duration) -> Duration {

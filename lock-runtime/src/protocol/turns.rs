@@ -2,6 +2,7 @@
 
 use super::claim::{Claim, Failure, Loss, Phase};
 use super::machine::{Machine, Output};
+use super::timing::warn_again_at;
 use crate::time::Timestamp;
 use crate::wire::Nonce;
 
@@ -79,15 +80,24 @@ impl Machine {
     /// Whether a wait is over, and how it ended.
     fn verdict(&self, now: Timestamp, claim: &Claim) -> Option<Failure> {
         let too_late = claim.request.deadline.is_some_and(|deadline| deadline <= now);
-        if let Some(since) = self.down_since {
-            let given_up = since.max(claim.asked_at).plus(self.timing.outage) <= now;
-            let failure = || Failure::Unavailable(self.down_because.clone());
-            return (too_late || given_up).then(failure);
-        }
-        too_late.then(|| match &claim.busy {
+        let given_up = self
+            .down_since
+            .is_some_and(|since| since.max(claim.request.since).plus(self.timing.outage) <= now);
+        (too_late || given_up).then(|| self.reason(claim))
+    }
+
+    fn reason(&self, claim: &Claim) -> Failure {
+        match &claim.busy {
+            _ if self.down_since.is_some() => Failure::Unavailable(self.down_because.clone()),
             Some(busy) => Failure::Busy(busy.clone()),
             None => Failure::Ambiguous,
-        })
+        }
+    }
+
+    /// Why a request has no lock yet: what those who wait behind it in its process would hear by now.
+    #[must_use]
+    pub fn why_not(&self, nonce: Nonce) -> Failure {
+        self.claims.get(&nonce).map_or(Failure::Ambiguous, |claim| self.reason(claim))
     }
 
     /// Tells of a long wait: at once while nobody can be asked, else with the answer to the question who
@@ -96,7 +106,7 @@ impl Machine {
         let Some(claim) = self.claims.get_mut(&nonce) else {
             return;
         };
-        claim.warn_at = claim.asked_at.plus(now.since(claim.asked_at) * 2);
+        claim.warn_at = warn_again_at(claim.request.since, now);
         claim.warning = true;
         if self.down_since.is_some() {
             self.tell_wait(now, nonce);
@@ -108,7 +118,7 @@ impl Machine {
             return;
         };
         claim.warning = false;
-        let waited = now.since(claim.asked_at);
+        let waited = now.since(claim.request.since);
         self.outputs.push_back(Output::StillWaiting { nonce, waited, busy: claim.busy.clone() });
     }
 

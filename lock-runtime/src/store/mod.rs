@@ -14,7 +14,7 @@ pub(crate) use self::memory::MemoryEndpoint;
 pub(crate) use self::redis::RedisEndpoint;
 use crate::Fence;
 use crate::protocol::{CallError, Failure};
-use crate::wire::{Call, Keyspace, Nonce, Reply};
+use crate::wire::{Call, Keyspace, Notice, Reply};
 
 /// What a client tells a server when it connects.
 pub(crate) struct Hello {
@@ -30,7 +30,7 @@ pub(crate) struct Hello {
 
 /// What a server tells without being asked.
 pub(crate) enum Push {
-    Granted(Nonce, Fence),
+    Notice(Notice),
     /// The connection with this number is gone.
     Disconnected(u64),
 }

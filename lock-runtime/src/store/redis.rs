@@ -13,7 +13,9 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::{Boxed, ConnectError, Connection, Hello, Push};
 use crate::Fence;
 use crate::protocol::CallError;
-use crate::wire::{Answer, Call, Decode, Invocation, Keyspace, Nonce, Reply, Script, parse_grant};
+use crate::wire::{
+    Answer, Call, Decode, Invocation, Keyspace, Notice, Reply, Script, parse_notice,
+};
 
 /// The longest that connecting, from the first packet to the subscribed inbox, may take.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -126,8 +128,8 @@ fn pushed(
 ) -> Result<(), redis::aio::SendError> {
     let push = match info.kind {
         PushKind::Disconnection => Push::Disconnected(number),
-        PushKind::Message => match grant(info) {
-            Some((nonce, fence)) => Push::Granted(nonce, fence),
+        PushKind::Message => match notice(info) {
+            Some(notice) => Push::Notice(notice),
             None => return Ok(()),
         },
         _ => return Ok(()),
@@ -135,10 +137,10 @@ fn pushed(
     pushes.send(push).map_err(|_| redis::aio::SendError)
 }
 
-fn grant(info: &PushInfo) -> Option<(Nonce, Fence)> {
+fn notice(info: &PushInfo) -> Option<Notice> {
     match info.data.last()? {
-        Value::BulkString(payload) => parse_grant(std::str::from_utf8(payload).ok()?),
-        Value::SimpleString(payload) => parse_grant(payload),
+        Value::BulkString(payload) => parse_notice(std::str::from_utf8(payload).ok()?),
+        Value::SimpleString(payload) => parse_notice(payload),
         _ => None,
     }
 }

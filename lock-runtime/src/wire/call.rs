@@ -8,6 +8,9 @@ use crate::Fence;
 /// How long a waiter keeps its place without being heard of, and a grant waits to be taken up.
 pub const WAITER_LEASE: Duration = Duration::from_secs(2);
 
+/// The most fencing tokens that one grant reserves.
+pub const LARGEST_BLOCK: u32 = 1024;
+
 /// A question to the server about one or more locks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Call {
@@ -42,6 +45,10 @@ pub struct Acquire {
     pub ttl: Duration,
     /// For others to read.
     pub who: Claimant,
+    /// The channel on which the process is told of a grant, and of others that wait for its hold.
+    pub inbox: String,
+    /// How many fencing tokens to reserve, at least one.
+    pub block: u32,
     /// How to queue; `None` tries once.
     pub enqueue: Option<Enqueue>,
 }
@@ -49,8 +56,6 @@ pub struct Acquire {
 /// How a request queues.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Enqueue {
-    /// The channel on which a grant is told.
-    pub inbox: String,
     /// The place drawn earlier, if this request queued before; keeps its order after a loss of the queue.
     pub ticket: Option<u64>,
 }
@@ -116,12 +121,13 @@ impl Acquire {
     fn encode(&self, space: &Keyspace) -> Invocation {
         let words = self.give.encode(Script::Acquire, space);
         let words = words.arg(self.ttl.as_millis()).arg(&self.who);
+        let words = words.arg(&self.inbox).arg(self.block);
         match &self.enqueue {
-            Some(Enqueue { inbox, ticket }) => {
+            Some(Enqueue { ticket }) => {
                 let lease = WAITER_LEASE.as_millis();
-                words.arg(lease).arg(lease).arg(inbox).arg(ticket.unwrap_or(0))
+                words.arg(lease).arg(lease).arg(ticket.unwrap_or(0))
             }
-            None => words.arg(0).arg(0).arg("-").arg(0),
+            None => words.arg(0).arg(0).arg(0),
         }
     }
 }

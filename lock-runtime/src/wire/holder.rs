@@ -60,15 +60,15 @@ pub struct Holder {
 }
 
 impl Holder {
-    /// Reads the value of a hold key: `dl1`, the queue flag, nonce, fence and description.
+    /// Reads the value of a hold key: `dl1`, the queue flag, nonce, fence, size of the block, inbox and description.
     #[must_use]
     pub fn parse(value: &str) -> Option<Self> {
         let body = value.strip_prefix("dl1-").or_else(|| value.strip_prefix("dl1w"))?;
-        let mut words = body.splitn(3, ' ');
+        let mut words = body.splitn(5, ' ');
         Some(Self {
             nonce: Nonce::parse(words.next()?)?,
             fence: Fence::new(words.next()?.parse().ok()?),
-            who: Claimant::parse(words.next()?)?,
+            who: Claimant::parse(words.nth(2)?)?,
         })
     }
 }
@@ -88,8 +88,8 @@ mod tests {
         };
         let nonce = Nonce::from_bits(0xfeed);
         for flag in ['-', 'w'] {
-            let holder =
-                Holder::parse(&format!("dl1{flag}{nonce} 9 {who}")).expect("a hold of ours");
+            let holder = Holder::parse(&format!("dl1{flag}{nonce} 9 1 inbox {who}"))
+                .expect("a hold of ours");
             assert_eq!(holder, Holder { nonce, fence: Fence::new(9), who: who.clone() });
         }
         assert_eq!(who.host, "my_host");

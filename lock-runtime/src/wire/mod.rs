@@ -7,12 +7,12 @@ mod nonce;
 mod reply;
 mod script;
 
-pub use call::{Acquire, Call, Enqueue, Give, Renewal, WAITER_LEASE};
+pub use call::{Acquire, Call, Enqueue, Give, LARGEST_BLOCK, Renewal, WAITER_LEASE};
 pub use holder::{Claimant, Holder};
 pub use keyspace::Keyspace;
 pub use nonce::Nonce;
 pub use reply::{
-    AcquireReply, Answer, Busy, Decode, Inspection, Obstacle, RenewalReply, Reply, Waiter,
-    parse_grant,
+    AcquireReply, Answer, Busy, Decode, Grant, Inspection, Notice, Obstacle, RenewalReply, Reply,
+    Waiter, parse_notice,
 };
 pub use script::{Invocation, Script};

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Call, Claimant, Holder, Nonce};
+use super::{Acquire, Call, Claimant, Holder, LARGEST_BLOCK, Nonce};
 use crate::Fence;
+use crate::fence::FenceBlock;
 
 /// A server's reply before it is understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,12 +35,30 @@ pub enum Reply {
 /// What came of an acquire.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AcquireReply {
-    /// The lock is this nonce's, with this fencing token and the full TTL from now.
-    Granted(Fence),
+    /// The lock is this nonce's, with the full TTL from now.
+    Granted(Grant),
     /// It is not.
     Busy(Busy),
     /// The nonce was cancelled before.
     Cancelled,
+}
+
+/// What a nonce was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// Its fencing tokens.
+    pub fences: FenceBlock,
+    /// Whether somebody may wait for the lock already.
+    pub waited_for: bool,
+}
+
+/// What the server tells a process without being asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The lock is this nonce's: the holder before let go.
+    Granted(Nonce, FenceBlock),
+    /// Another waits for what this nonce holds.
+    Asked(Nonce),
 }
 
 /// Why a lock could not be had at once.
@@ -71,6 +90,8 @@ pub enum Obstacle {
 pub enum RenewalReply {
     /// The hold has its full TTL again.
     Renewed,
+    /// The same, and somebody may wait for it.
+    RenewedAndWaitedFor,
     /// The hold is not this nonce's any more.
     Gone,
     /// The waiter keeps its place; the holder's TTL, if it has one.
@@ -113,7 +134,7 @@ impl Decode for Call {
     fn decode(&self, answer: Answer) -> Result<Reply, String> {
         let wrong = format!("unexpected reply to {}: {answer:?}", self.verb());
         let reply = match self {
-            Self::Acquire(_) => acquire(&answer).map(Reply::Acquire),
+            Self::Acquire(ask) => acquire(ask, &answer).map(Reply::Acquire),
             Self::Release(_) | Self::Cancel { .. } => ended(&answer).map(Reply::Ended),
             Self::Renew(entries) => renewed(entries, &answer).map(Reply::Renewed),
             Self::Inspect { .. } => inspection(&answer).map(Reply::Inspection),
@@ -134,11 +155,24 @@ impl Call {
     }
 }
 
-/// Reads the message of a grant that was pushed to this process: nonce and fence.
+/// Reads a message of this process's inbox: `granted`, nonce, first token and size of the block; or `asked` and nonce.
 #[must_use]
-pub fn parse_grant(payload: &str) -> Option<(Nonce, Fence)> {
-    let (nonce, fence) = payload.split_once(' ')?;
-    Some((Nonce::parse(nonce)?, Fence::new(fence.parse().ok()?)))
+pub fn parse_notice(payload: &str) -> Option<Notice> {
+    let words: Vec<&str> = payload.split(' ').collect();
+    match words[..] {
+        ["granted", nonce, first, size] => {
+            let fences = block(first.parse().ok()?, size.parse().ok()?)?;
+            Some(Notice::Granted(Nonce::parse(nonce)?, fences))
+        }
+        ["asked", nonce] => Some(Notice::Asked(Nonce::parse(nonce)?)),
+        _ => None,
+    }
+}
+
+/// A block that a server may have given: neither empty nor larger than what is ever asked for.
+fn block(first: u64, size: u32) -> Option<FenceBlock> {
+    let plausible = first > 0 && first < 1 << 53 && (1..=LARGEST_BLOCK).contains(&size);
+    plausible.then(|| FenceBlock::new(Fence::new(first), size))
 }
 
 impl Answer {
@@ -168,12 +202,13 @@ impl Answer {
     }
 }
 
-fn acquire(answer: &Answer) -> Option<AcquireReply> {
-    if let Some(fence) = answer.count() {
-        return (fence > 0).then(|| AcquireReply::Granted(Fence::new(fence)));
+fn acquire(ask: &Acquire, answer: &Answer) -> Option<AcquireReply> {
+    if let Some(first) = answer.count() {
+        let fences = block(first, ask.block)?;
+        return Some(AcquireReply::Granted(Grant { fences, waited_for: false }));
     }
     let [code, pttl, ahead, ticket, holder] = answer.list()? else {
-        return None;
+        return granted(answer.list()?).map(AcquireReply::Granted);
     };
     let obstacle = match code.int()? {
         0 => Obstacle::Holder(Holder::parse(holder.text()?).map(Box::new)),
@@ -185,6 +220,12 @@ fn acquire(answer: &Answer) -> Option<AcquireReply> {
     let ticket = ticket.text()?.parse().ok().filter(|&ticket: &u64| ticket > 0);
     let busy = Busy { obstacle, left: left(pttl.int()?), ahead: ahead.count()?, ticket };
     Some(AcquireReply::Busy(busy))
+}
+
+fn granted(words: &[Answer]) -> Option<Grant> {
+    let [Answer::Int(4), first, size, waited_for] = words else { return None };
+    let fences = block(first.count()?, u32::try_from(size.count()?).ok()?)?;
+    Some(Grant { fences, waited_for: waited_for.int()? == 1 })
 }
 
 /// A PTTL in ms: negative where there is none.
@@ -211,6 +252,7 @@ fn renewed(entries: &[super::Renewal], answer: &Answer) -> Option<Vec<RenewalRep
 fn renewal(entry: &super::Renewal, answer: &Answer) -> Option<RenewalReply> {
     match (entry, answer.int()?) {
         (super::Renewal::Hold { .. }, 1) => Some(RenewalReply::Renewed),
+        (super::Renewal::Hold { .. }, 2) => Some(RenewalReply::RenewedAndWaitedFor),
         (super::Renewal::Hold { .. }, 0) => Some(RenewalReply::Gone),
         (super::Renewal::Hold { .. }, _) => None,
         (super::Renewal::Waiter { .. }, ms) if ms < 0 => Some(RenewalReply::Ask),
@@ -233,7 +275,7 @@ fn inspection(answer: &Answer) -> Option<Inspection> {
 }
 
 fn waiter(nonce: &Answer, entry: &Answer) -> Option<Waiter> {
-    let mut words = entry.text()?.splitn(4, ' ');
-    let description = words.nth(3)?;
+    let mut words = entry.text()?.splitn(5, ' ');
+    let description = words.nth(4)?;
     Some(Waiter { nonce: Nonce::parse(nonce.text()?)?, who: Claimant::parse(description)? })
 }

@@ -17,7 +17,7 @@ impl Core {
         while let Poll::Ready(Some(push)) = self.pushes.poll_recv(context) {
             any = true;
             match push {
-                Push::Granted(nonce, fence) => self.machine.granted(time::now(), nonce, fence),
+                Push::Notice(notice) => self.machine.notice(time::now(), notice),
                 Push::Disconnected(connection) if self.endpoint.is_current(connection) => {
                     self.disconnected("the server closed the connection".to_owned());
                 }

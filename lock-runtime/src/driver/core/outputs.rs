@@ -52,7 +52,8 @@ impl Core {
 
     fn tell(&mut self, now: Timestamp, output: Output) {
         match output {
-            Output::Granted { nonce, fence, valid_until } => {
+            Output::Granted { nonce, fences, valid_until, .. } => {
+                let fence = fences.first();
                 let Some((key, slot)) = self.slots.remove(&nonce) else {
                     return self.machine.end(now, nonce);
                 };
@@ -91,7 +92,7 @@ impl Core {
                     report::still_waiting(key, waited, busy.as_ref());
                 }
             }
-            Output::Send(..) | Output::Reconnect => {}
+            Output::Send(..) | Output::Reconnect | Output::WaitedFor(_) => {}
         }
     }
 }

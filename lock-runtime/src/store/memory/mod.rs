@@ -64,10 +64,8 @@ impl MemoryConnection {
     pub(super) fn send(&self, calls: &[Call]) -> Vec<Result<Reply, CallError>> {
         let mut store = lock(&self.store);
         let Store { twin, inboxes } = &mut *store;
-        let mut publish = |inbox: &str, nonce, fence| {
-            inboxes
-                .get(inbox)
-                .is_some_and(|pushes| pushes.send(Push::Granted(nonce, fence)).is_ok())
+        let mut publish = |inbox: &str, notice| {
+            inboxes.get(inbox).is_some_and(|pushes| pushes.send(Push::Notice(notice)).is_ok())
         };
         calls.iter().map(|call| Ok(twin.call(now_us(), call, &mut publish))).collect()
     }

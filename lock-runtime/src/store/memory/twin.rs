@@ -24,11 +24,11 @@ use self::record::{Hold, Record};
 use self::step::Step;
 use crate::Fence;
 use crate::wire::{
-    Call, Give, Inspection, Nonce, Renewal, RenewalReply, Reply, WAITER_LEASE, Waiter,
+    Call, Give, Inspection, Notice, Renewal, RenewalReply, Reply, WAITER_LEASE, Waiter,
 };
 
-/// How a grant is told: inbox, nonce and token; answers whether anybody listens there.
-pub type Publish<'a> = dyn FnMut(&str, Nonce, Fence) -> bool + 'a;
+/// How a process is told of something: its inbox and what; answers whether anybody listens there.
+pub type Publish<'a> = dyn FnMut(&str, Notice) -> bool + 'a;
 
 /// What a server knows about all locks, in memory.
 #[derive(Debug, Default)]
@@ -40,7 +40,7 @@ pub struct Twin {
 
 impl Twin {
     /// Does what the server does on this call at this instant, in microseconds of one clock that never goes
-    /// back. Grants to waiters are told through `publish`.
+    /// back. What processes are told goes through `publish`.
     pub fn call(&mut self, now_us: u64, call: &Call, publish: &mut Publish<'_>) -> Reply {
         let now = Stamp::from_micros(now_us);
         self.sweep(now);
@@ -106,8 +106,7 @@ impl Twin {
         match entry {
             Renewal::Hold { key, nonce, ttl } => {
                 let record = self.live(now, key);
-                let renewed = record.is_some_and(|record| record.renew_hold(now, *nonce, *ttl));
-                if renewed { RenewalReply::Renewed } else { RenewalReply::Gone }
+                record.map_or(RenewalReply::Gone, |record| record.renew_hold(now, *nonce, *ttl))
             }
             Renewal::Waiter { key, nonce } => {
                 let record = self.live(now, key);

@@ -1,22 +1,39 @@
 -- The contended acquire: turns a nonce into a hold or into a queue entry with its own short lease. It is
 -- also the waiter's question "is it my turn?", and asking again with the same nonce changes nothing.
--- Answers the fencing token, or {code, ms, position, ticket, holder}:
+-- Answers {4, first fencing token, how many tokens, 1 if somebody may be queued else 0} for the hold, or
+-- {code, ms, position, ticket, holder}:
 --   0 waiting (or busy, when not queued), ms = what is left of the holder's TTL, -1 if it has none
 --   1 the hold key is foreign       2 this nonce was cancelled       3 waiting out a loss of data, ms left
 local ttl = tonumber(ARGV[4])
-local description, lease, claim, inbox, ticket = ARGV[5], tonumber(ARGV[6]), ARGV[7], ARGV[8], ARGV[9]
+local description, inbox, block = ARGV[5], ARGV[6], tonumber(ARGV[7])
+local lease, claim, ticket = tonumber(ARGV[8]), ARGV[9], ARGV[10]
 
 if redis.call('EXISTS', CANCELLED) == 1 and redis.call('SISMEMBER', CANCELLED, nonce) == 1 then
   return {2, 0, 0, '0', ''}
 end
 
+local function granted(value)
+  local flag, fence, size = string.match(value, '^dl1(.)%S+ (%d+) (%d+) ')
+  return {4, tonumber(fence), tonumber(size), flag == 'w' and 1 or 0}
+end
+
+-- What next_fences answers.
 local function grant_here()
-  local fence, until_us, refusal = next_fence()
+  local fence, size, refusal = next_fences(block)
   if fence then
-    local flag = redis.call('EXISTS', QUEUE) == 1 and 'w' or '-'
-    redis.call('SET', HOLD, string.format('dl1%s%s %.0f ', flag, nonce, fence) .. description, 'PX', ttl)
+    put_hold(redis.call('EXISTS', QUEUE) == 1 and 'w' or '-', nonce, fence, size, inbox, description, ttl)
   end
-  return fence, until_us, refusal
+  return fence, size, refusal
+end
+
+-- The holder learns of the first who queues behind it: it hands the lock on within its process no longer than it
+-- may, and gives up one that it keeps for later. A push may be lost; a renewal says the same.
+local function tell_holder(value)
+  if string.sub(value, 4, 4) == '-' then
+    redis.call('SETRANGE', HOLD, 3, 'w')
+    local holder, its_inbox = string.match(value, '^dl1.(%S+) %d+ %d+ (%S+) ')
+    redis.call('PUBLISH', its_inbox, 'asked ' .. holder)
+  end
 end
 
 -- Why no token could be drawn: in the server's words (OOM, READONLY, ...) unless the key is not a counter.
@@ -34,7 +51,7 @@ if value and ours and belongs_to(value, nonce) then
   if redis.call('PTTL', HOLD) < ttl then
     redis.call('PEXPIRE', HOLD, ttl)
   end
-  return tonumber(string.match(value, '^%S+ (%d+) '))
+  return granted(value)
 end
 -- A place drawn before is kept, even if the reply that named it was lost.
 local drawn = redis.call('ZSCORE', QUEUE, nonce)
@@ -42,9 +59,9 @@ if drawn then
   ticket = string.format('%.0f', tonumber(drawn))
 end
 if not value then
-  local granted, refusal
-  granted, quarantined_until, refusal = grant_next()
-  if granted then
+  local away, refusal
+  away, quarantined_until, refusal = grant_next()
+  if away then
     value, ours = read_hold()
   elseif not quarantined_until and not refusal then
     if drawn then
@@ -53,7 +70,7 @@ if not value then
     local fence
     fence, quarantined_until, refusal = grant_here()
     if fence then
-      return fence
+      return granted(redis.call('GET', HOLD))
     end
   end
   if refusal then
@@ -69,11 +86,11 @@ if lease > 0 then
   end
   redis.call('ZADD', QUEUE, ticket, nonce)
   local deadline = string.format('%.0f', now + lease * 1000)
-  redis.call('HSET', WAITERS, nonce, deadline .. ' ' .. claim .. ' ' .. inbox .. ' ' .. description)
+  redis.call('HSET', WAITERS, nonce, table.concat({deadline, claim, ARGV[7], inbox, description}, ' '))
   redis.call('PEXPIRE', QUEUE, lease * 2)
   redis.call('PEXPIRE', WAITERS, lease * 2)
   if value and ours then
-    redis.call('SETRANGE', HOLD, 3, 'w')
+    tell_holder(value)
   end
   position = redis.call('ZRANK', QUEUE, nonce)
 else

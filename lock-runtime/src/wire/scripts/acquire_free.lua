@@ -1,20 +1,22 @@
--- Turns a free lock that nobody queues for into a hold of this nonce, with the next fencing token.
+-- Turns a free lock that nobody queues for into a hold of this nonce, with the next fencing tokens.
 -- This is the whole of an uncontended acquire, so it is kept to three commands: one EXISTS over the hold,
--- the queue and the tombstones, one INCR of the fence, one SET. Everything else is acquire.lua.
+-- the queue and the tombstones, one INCRBY of the fence, one SET. Everything else is acquire.lua.
 -- KEYS: hold, queue, waiters, cancelled, fence
--- ARGV: nonce, floor, quarantine ms, ttl ms, description, waiter lease ms (0: do not queue), claim ms, inbox, ticket
--- Answers the fencing token, or the array that acquire.lua documents.
-local ttl = tonumber(ARGV[4])
+-- ARGV: nonce, floor, quarantine ms, ttl ms, description, inbox, block, waiter lease ms (0: do not queue), claim ms, ticket
+--   block is how many tokens to reserve; the hold may be handed on within its process under those after the first
+-- Answers the first fencing token of a whole block, or an array that acquire.lua documents.
+local ttl, block = tonumber(ARGV[4]), tonumber(ARGV[7])
 if not ttl or ttl <= 0 then
   return redis.error_reply('ERR distlock: the ttl must be above zero')
 end
-if redis.call('EXISTS', KEYS[1], KEYS[2], KEYS[4]) == 0 then
-  local fence = redis.pcall('INCR', KEYS[5])
-  if type(fence) == 'number' and fence > tonumber(ARGV[2]) and fence > 1e15 then
-    redis.call('SET', KEYS[1], string.format('dl1-%s %.0f ', ARGV[1], fence) .. ARGV[5], 'PX', ttl)
-    return fence
-  end
-  if type(fence) == 'number' then
-    redis.call('DECR', KEYS[5]) -- acquire.lua draws this number again and judges what it means
+if block <= 16 and redis.call('EXISTS', KEYS[1], KEYS[2], KEYS[4]) == 0 then
+  local last = redis.pcall('INCRBY', KEYS[5], block)
+  if type(last) == 'number' then
+    local fence = last - block + 1
+    if fence > tonumber(ARGV[2]) and fence > 1e15 then
+      redis.call('SET', KEYS[1], string.format('dl1-%s %.0f %d %s ', ARGV[1], fence, block, ARGV[6]) .. ARGV[5], 'PX', ttl)
+      return fence
+    end
+    redis.call('DECRBY', KEYS[5], block) -- acquire.lua draws these numbers again and judges what they mean
   end
 end

@@ -1,6 +1,6 @@
 -- Prolongs many holds and waiters' leases in one call; what is not there is never made.
 -- ARGV is a list of entries; each takes its keys from KEYS in order:
---   'h', nonce, ttl ms            KEYS hold                   answers 1 renewed, 0 not this nonce's any more
+--   'h', nonce, ttl ms            KEYS hold                   answers 1 renewed, 2 and somebody may be queued, 0 not its any more
 --   'w', nonce, lease ms          KEYS hold, queue, waiters   answers the holder's PTTL, or -1: ask with acquire
 -- No entry may make the call fail for the others: companions of a foreign type count as absent, and PEXPIRE
 -- comes before HSET because a full server refuses HSET unless the script has written before.
@@ -17,6 +17,9 @@ while ARGV[argument] do
   local answer
   if kind == 'h' then
     answer = mine and tonumber(ms) > 0 and redis.call('PEXPIRE', hold, ms) or 0
+    if answer == 1 and string.sub(value, 4, 4) == 'w' then
+      answer = 2
+    end
     key = key + 1
   else
     local queue, waiters = KEYS[key + 1], KEYS[key + 2]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use super::expiry::{Expiring, Stamp, count, micros};
+use crate::fence::FenceBlock;
 use crate::wire::{Claimant, Holder, Nonce, RenewalReply};
 
 /// What is under the name of the lock itself.
@@ -11,6 +12,10 @@ use crate::wire::{Claimant, Holder, Nonce, RenewalReply};
 pub(super) enum Hold {
     Ours {
         holder: Holder,
+        /// Its fencing tokens.
+        fences: FenceBlock,
+        /// Where its process is told that others wait.
+        inbox: String,
         /// Somebody may be queued: the flag `w`.
         waited_for: bool,
     },
@@ -22,6 +27,7 @@ pub(super) enum Hold {
 pub(super) struct Entry {
     pub(super) deadline_us: u64,
     pub(super) claim: Duration,
+    pub(super) block: u32,
     pub(super) inbox: String,
     pub(super) who: Claimant,
 }
@@ -68,10 +74,8 @@ impl Record {
         self.hold.as_ref()?.left(now)
     }
 
-    pub(super) fn put_hold(&mut self, now: Stamp, holder: Holder, waited_for: bool, ttl: Duration) {
-        let value = Hold::Ours { holder, waited_for };
-        let hold = self.hold.insert(Expiring::lasting(value));
-        hold.prolong(now, ttl);
+    pub(super) fn put_hold(&mut self, now: Stamp, hold: Hold, ttl: Duration) {
+        self.hold.insert(Expiring::lasting(hold)).prolong(now, ttl);
     }
 
     #[cfg(test)]
@@ -83,9 +87,14 @@ impl Record {
         self.hold = None;
     }
 
-    pub(super) fn flag_waited_for(&mut self) {
-        if let Some(Expiring { value: Hold::Ours { waited_for, .. }, .. }) = &mut self.hold {
-            *waited_for = true;
+    /// Notes that somebody waits; the holder and its inbox, if that is new.
+    pub(super) fn flag_waited_for(&mut self) -> Option<(Nonce, &str)> {
+        match &mut self.hold.as_mut()?.value {
+            Hold::Ours { holder, inbox, waited_for, .. } if !*waited_for => {
+                *waited_for = true;
+                Some((holder.nonce, inbox))
+            }
+            _ => None,
         }
     }
 
@@ -96,13 +105,18 @@ impl Record {
         }
     }
 
-    pub(super) fn renew_hold(&mut self, now: Stamp, nonce: Nonce, ttl: Duration) -> bool {
+    pub(super) fn renew_hold(&mut self, now: Stamp, nonce: Nonce, ttl: Duration) -> RenewalReply {
         let renewable = self.held_by(nonce) && ttl.as_millis() > 0;
         match &mut self.hold {
-            Some(hold) if renewable => hold.prolong(now, ttl),
-            _ => return false,
+            Some(hold) if renewable => {
+                hold.prolong(now, ttl);
+                match hold.value {
+                    Hold::Ours { waited_for: true, .. } => RenewalReply::RenewedAndWaitedFor,
+                    _ => RenewalReply::Renewed,
+                }
+            }
+            _ => RenewalReply::Gone,
         }
-        true
     }
 
     pub(super) fn has_queue(&self) -> bool {
@@ -140,15 +154,15 @@ impl Record {
         entry
     }
 
-    /// The first waiter whose lease is live; dead ones before it are removed.
-    pub(super) fn first_waiter(&mut self, now: Stamp) -> Option<Nonce> {
+    /// The first waiter whose lease is live, and how many tokens it wants; dead ones before it are removed.
+    pub(super) fn first_waiter(&mut self, now: Stamp) -> Option<(Nonce, u32)> {
         loop {
-            let (nonce, live) = {
+            let (nonce, block, live) = {
                 let ((_, nonce), entry) = self.waiters().next()?;
-                (*nonce, entry.deadline_us >= now.micros())
+                (*nonce, entry.block, entry.deadline_us >= now.micros())
             };
             if live {
-                return Some(nonce);
+                return Some((nonce, block));
             }
             self.leave(nonce);
         }

@@ -6,9 +6,10 @@ use super::Publish;
 use super::counter::Counter;
 use super::expiry::{Stamp, micros};
 use super::record::{Entry, Hold, Record};
-use crate::Fence;
+use crate::fence::FenceBlock;
 use crate::wire::{
-    Acquire, AcquireReply, Busy, Enqueue, Give, Holder, Nonce, Obstacle, WAITER_LEASE,
+    Acquire, AcquireReply, Busy, Enqueue, Give, Grant, Holder, Nonce, Notice, Obstacle,
+    WAITER_LEASE,
 };
 
 /// How long a pushed grant waits to be taken up.
@@ -40,12 +41,12 @@ impl Step<'_, '_> {
         if self.record.is_cancelled(nonce) {
             return AcquireReply::Cancelled;
         }
-        if let Some(fence) = self.again(ask) {
-            return AcquireReply::Granted(fence);
+        if let Some(grant) = self.again(ask) {
+            return AcquireReply::Granted(grant);
         }
         let place = self.record.ticket_of(nonce);
         let quarantined = match self.take_if_free(ask) {
-            Ok(Some(fence)) => return AcquireReply::Granted(fence),
+            Ok(Some(grant)) => return AcquireReply::Granted(grant),
             Ok(None) => None,
             Err(until_us) => Some(until_us),
         };
@@ -76,15 +77,20 @@ impl Step<'_, '_> {
     }
 
     /// The same request again: the same grant, with at least its full TTL.
-    fn again(&mut self, ask: &Acquire) -> Option<Fence> {
-        let holder = self.record.holder().filter(|holder| holder.nonce == self.give.nonce)?;
-        let fence = holder.fence;
+    fn again(&mut self, ask: &Acquire) -> Option<Grant> {
+        let Some(Hold::Ours { holder, fences, waited_for, .. }) = self.record.hold() else {
+            return None;
+        };
+        let grant = Grant { fences: *fences, waited_for: *waited_for };
+        if holder.nonce != self.give.nonce {
+            return None;
+        }
         self.record.reassure_hold(self.now, ask.ttl);
-        Some(fence)
+        Some(grant)
     }
 
     /// Gives a free lock to whoever is first, perhaps to this request. The error is the end of a quarantine.
-    fn take_if_free(&mut self, ask: &Acquire) -> Result<Option<Fence>, u64> {
+    fn take_if_free(&mut self, ask: &Acquire) -> Result<Option<Grant>, u64> {
         if self.record.hold().is_some() {
             return Ok(None);
         }
@@ -95,14 +101,15 @@ impl Step<'_, '_> {
         }
     }
 
-    fn grant_here(&mut self, ask: &Acquire) -> Result<Fence, u64> {
+    fn grant_here(&mut self, ask: &Acquire) -> Result<Grant, u64> {
         let nonce = self.give.nonce;
         self.record.leave(nonce);
-        let fence = self.next_fence()?;
+        let fences = self.next_fences(ask.block)?;
         let waited_for = self.record.has_queue();
-        let holder = Holder { nonce, fence, who: ask.who.clone() };
-        self.record.put_hold(self.now, holder, waited_for, ask.ttl);
-        Ok(fence)
+        let holder = Holder { nonce, fence: fences.first(), who: ask.who.clone() };
+        let hold = Hold::Ours { holder, fences, inbox: ask.inbox.clone(), waited_for };
+        self.record.put_hold(self.now, hold, ask.ttl);
+        Ok(Grant { fences, waited_for })
     }
 
     fn enqueue(&mut self, ask: &Acquire, to: &Enqueue, place: Option<u64>) -> (u64, Option<u64>) {
@@ -112,11 +119,14 @@ impl Step<'_, '_> {
         let entry = Entry {
             deadline_us: self.now.micros().saturating_add(micros(WAITER_LEASE)),
             claim: CLAIM,
-            inbox: to.inbox.clone(),
+            block: ask.block,
+            inbox: ask.inbox.clone(),
             who: ask.who.clone(),
         };
         self.record.enqueue(self.now, (ticket, nonce), entry, WAITER_LEASE * 2);
-        self.record.flag_waited_for();
+        if let Some((holder, inbox)) = self.record.flag_waited_for() {
+            (self.publish)(inbox, Notice::Asked(holder));
+        }
         (self.record.rank(nonce), Some(ticket))
     }
 
@@ -143,29 +153,32 @@ impl Step<'_, '_> {
     /// Gives the hold to the first live waiter that can be told, short of the request itself.
     fn grant_next(&mut self) -> Given {
         loop {
-            let head = self.record.first_waiter(self.now).filter(|&head| head != self.give.nonce);
-            let Some(head) = head else {
+            let head = self.record.first_waiter(self.now);
+            let Some((head, block)) = head.filter(|&(head, _)| head != self.give.nonce) else {
                 return Given::Nobody;
             };
-            let fence = match self.next_fence() {
-                Ok(fence) => fence,
+            let fences = match self.next_fences(block) {
+                Ok(fences) => fences,
                 Err(until_us) => return Given::Quarantined(until_us),
             };
-            if self.push_grant(head, fence) {
+            if self.push_grant(head, fences) {
                 return Given::Away;
             }
             self.record.delete_hold();
         }
     }
 
-    fn push_grant(&mut self, nonce: Nonce, fence: Fence) -> bool {
-        let entry = self.record.leave(nonce).expect("the first waiter is in the queue");
-        let holder = Holder { nonce, fence, who: entry.who };
-        self.record.put_hold(self.now, holder, true, entry.claim);
-        (self.publish)(&entry.inbox, nonce, fence)
+    fn push_grant(&mut self, nonce: Nonce, fences: FenceBlock) -> bool {
+        let Entry { who, inbox, claim, .. } =
+            self.record.leave(nonce).expect("the first waiter is in the queue");
+        let holder = Holder { nonce, fence: fences.first(), who };
+        let told = (self.publish)(&inbox, Notice::Granted(nonce, fences));
+        let hold = Hold::Ours { holder, fences, inbox, waited_for: true };
+        self.record.put_hold(self.now, hold, claim);
+        told
     }
 
-    fn next_fence(&mut self) -> Result<Fence, u64> {
-        self.counter.next(self.now, self.give.floor, self.give.quarantine)
+    fn next_fences(&mut self, wanted: u32) -> Result<FenceBlock, u64> {
+        self.counter.next(self.now, wanted, self.give.floor, self.give.quarantine)
     }
 }

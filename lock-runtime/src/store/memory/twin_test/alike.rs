@@ -6,7 +6,10 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use crate::Fence;
-use crate::wire::{AcquireReply, Busy, Holder, Inspection, Nonce, Obstacle, RenewalReply, Reply};
+use crate::fence::FenceBlock;
+use crate::wire::{
+    AcquireReply, Busy, Holder, Inspection, Nonce, Notice, Obstacle, RenewalReply, Reply,
+};
 
 /// What a stalled machine may add between the two answers; the spans of the tests differ by more.
 const SLACK: Duration = Duration::from_millis(300);
@@ -32,6 +35,12 @@ impl Numbers {
         self.pair("fence", server.get(), twin.get())
     }
 
+    fn fences(&mut self, server: FenceBlock, twin: FenceBlock) -> Same {
+        equal("size of the block", &server.size(), &twin.size())?;
+        self.fence(server.first(), twin.first())?;
+        self.fence(server.last(), twin.last())
+    }
+
     pub(super) fn reply(&mut self, server: &Reply, twin: &Reply) -> Same {
         match (server, twin) {
             (Reply::Acquire(server), Reply::Acquire(twin)) => self.acquire(server, twin),
@@ -44,7 +53,8 @@ impl Numbers {
     fn acquire(&mut self, server: &AcquireReply, twin: &AcquireReply) -> Same {
         match (server, twin) {
             (AcquireReply::Granted(server), AcquireReply::Granted(twin)) => {
-                self.fence(*server, *twin)
+                equal("waited for", &server.waited_for, &twin.waited_for)?;
+                self.fences(server.fences, twin.fences)
             }
             (AcquireReply::Busy(server), AcquireReply::Busy(twin)) => self.busy(server, twin),
             _ => equal("reply", server, twin),
@@ -81,22 +91,46 @@ impl Numbers {
         equal("inspection", &rest(server), &rest(twin))
     }
 
-    /// The grants that were told during one call: to whom and in which order.
-    pub(super) fn grants(&mut self, server: &[Grant], twin: &[Grant]) -> Same {
-        let names = |grants: &[Grant]| -> Vec<_> {
-            grants.iter().map(|grant| (grant.inbox.clone(), grant.nonce)).collect()
+    /// What was told during one call: to whom and in which order.
+    pub(super) fn messages(&mut self, server: &[Message], twin: &[Message]) -> Same {
+        let names = |messages: &[Message]| -> Vec<_> {
+            messages.iter().map(|message| (message.inbox.clone(), message.about())).collect()
         };
-        equal("grants", &names(server), &names(twin))?;
-        server.iter().zip(twin).try_for_each(|(server, twin)| self.fence(server.fence, twin.fence))
+        equal("messages", &names(server), &names(twin))?;
+        server.iter().zip(twin).try_for_each(|(server, twin)| match (server.notice, twin.notice) {
+            (Notice::Granted(_, server), Notice::Granted(_, twin)) => self.fences(server, twin),
+            (server, twin) => equal("message", &server, &twin),
+        })
     }
 }
 
-/// A message to a waiter.
+/// A message to a waiter or to a holder.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Grant {
+pub(super) struct Message {
     pub(super) inbox: String,
-    pub(super) nonce: Nonce,
-    pub(super) fence: Fence,
+    pub(super) notice: Notice,
+}
+
+impl Message {
+    fn about(&self) -> Nonce {
+        match self.notice {
+            Notice::Granted(nonce, _) | Notice::Asked(nonce) => nonce,
+        }
+    }
+
+    pub(super) fn granted(&self) -> Option<(Nonce, FenceBlock)> {
+        match self.notice {
+            Notice::Granted(nonce, fences) => Some((nonce, fences)),
+            Notice::Asked(_) => None,
+        }
+    }
+
+    pub(super) fn asked(&self) -> Option<Nonce> {
+        match self.notice {
+            Notice::Asked(nonce) => Some(nonce),
+            Notice::Granted(..) => None,
+        }
+    }
 }
 
 fn renewed(server: &[RenewalReply], twin: &[RenewalReply]) -> Same {

@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use redis::{ErrorKind, RedisResult};
 
-use super::both::{Both, Pair};
+use super::alike::Message;
+use super::both::{Both, LIVE, Pair};
 use crate::Fence;
+use crate::fence::FenceBlock;
 use crate::wire::{
-    Acquire, AcquireReply, Answer, Busy, Call, Claimant, Enqueue, Give, Nonce, Reply,
+    Acquire, AcquireReply, Answer, Busy, Call, Claimant, Enqueue, Give, Grant, Nonce, Reply,
 };
 
+/// How many tokens a request wants unless a test says otherwise.
+pub(super) const BLOCK: u32 = 3;
 pub(super) const KEY: &str = "order:7";
 pub(super) const QUARANTINE: Duration = Duration::from_millis(5_400);
 
@@ -23,13 +27,19 @@ pub(super) fn give(nonce: Nonce) -> Give {
 
 /// An acquire that queues under this inbox.
 pub(super) fn queueing(nonce: Nonce, inbox: &str) -> Acquire {
-    let enqueue = Some(Enqueue { inbox: inbox.to_owned(), ticket: None });
-    Acquire { enqueue, ..once(nonce) }
+    Acquire { inbox: inbox.to_owned(), enqueue: Some(Enqueue { ticket: None }), ..once(nonce) }
 }
 
 /// An acquire that tries once.
 pub(super) fn once(nonce: Nonce) -> Acquire {
-    Acquire { give: give(nonce), ttl: Duration::from_secs(15), who: claimant(nonce), enqueue: None }
+    Acquire {
+        give: give(nonce),
+        ttl: Duration::from_secs(15),
+        who: claimant(nonce),
+        inbox: LIVE[0].to_owned(),
+        block: BLOCK,
+        enqueue: None,
+    }
 }
 
 pub(super) fn claimant(nonce: Nonce) -> Claimant {
@@ -58,8 +68,12 @@ impl Both {
     }
 
     pub(super) fn granted(&mut self, ask: Acquire) -> Fence {
+        self.grant(ask).fences.first()
+    }
+
+    pub(super) fn grant(&mut self, ask: Acquire) -> Grant {
         match self.acquire(ask) {
-            AcquireReply::Granted(fence) => fence,
+            AcquireReply::Granted(grant) => grant,
             other => panic!("not granted: {other:?}"),
         }
     }
@@ -75,9 +89,19 @@ impl Both {
         self.same(Call::Release(give(nonce))) == Reply::Ended(true)
     }
 
+    /// The grants that waiters were told of.
+    pub(super) fn grants(&self) -> impl DoubleEndedIterator<Item = (Nonce, FenceBlock)> {
+        self.messages.iter().filter_map(Message::granted)
+    }
+
+    /// The holds that were told of a waiter.
+    pub(super) fn asked(&self) -> Vec<Nonce> {
+        self.messages.iter().filter_map(Message::asked).collect()
+    }
+
     /// The requests that were told of a grant.
     pub(super) fn told(&self) -> Vec<Nonce> {
-        self.grants.iter().map(|grant| grant.nonce).collect()
+        self.grants().map(|(nonce, _)| nonce).collect()
     }
 }
 

@@ -6,10 +6,11 @@ use redis::{Connection, RedisResult, Value};
 use testkit::RedisServer;
 
 use super::super::twin::Twin;
-use super::alike::{Grant, Numbers};
+use super::alike::{Message, Numbers};
 use crate::Fence;
+use crate::fence::FenceBlock;
 use crate::wire::{
-    AcquireReply, Answer, Call, Decode, Invocation, Keyspace, Reply, Script, parse_grant,
+    AcquireReply, Answer, Call, Decode, Invocation, Keyspace, Reply, Script, parse_notice,
 };
 
 /// Inboxes that somebody listens to.
@@ -63,8 +64,8 @@ pub(super) struct Both {
     numbers: Numbers,
     /// The highest token a client has seen.
     pub(super) seen: Pair<Fence>,
-    /// Messages to waiters, all of them, as the server sent them.
-    pub(super) grants: Vec<Grant>,
+    /// Messages to waiters and holders, all of them, as the server sent them.
+    pub(super) messages: Vec<Message>,
 }
 
 impl Both {
@@ -92,7 +93,7 @@ impl Both {
             advanced: Duration::ZERO,
             numbers: Numbers::default(),
             seen: Pair { server: Fence::ZERO, twin: Fence::ZERO },
-            grants: Vec::new(),
+            messages: Vec::new(),
         };
         both.reset();
         both
@@ -106,7 +107,7 @@ impl Both {
         self.advanced = Duration::ZERO;
         self.numbers = Numbers::default();
         self.seen = Pair { server: Fence::ZERO, twin: Fence::ZERO };
-        self.grants.clear();
+        self.messages.clear();
         self.flush();
         self.set_counter(START);
     }
@@ -174,18 +175,18 @@ impl Both {
         let answer = self.ask(&call.server).map_err(|error| error.to_string())?;
         let server = call.server.decode(answer)?;
         let mut told = Vec::new();
-        let twin = self.twin.call(now_us, &call.twin, &mut |inbox, nonce, fence| {
+        let twin = self.twin.call(now_us, &call.twin, &mut |inbox, notice| {
             let live = LIVE.contains(&inbox);
             if live {
-                told.push(Grant { inbox: inbox.to_owned(), nonce, fence });
+                told.push(Message { inbox: inbox.to_owned(), notice });
             }
             live
         });
         let sent = self.sent();
         self.numbers.reply(&server, &twin)?;
-        self.numbers.grants(&sent, &told)?;
+        self.numbers.messages(&sent, &told)?;
         self.learn(&server, &twin, &sent, &told);
-        self.grants.extend(sent);
+        self.messages.extend(sent);
         Ok(Pair { server, twin })
     }
 
@@ -196,7 +197,7 @@ impl Both {
     }
 
     /// The messages since the last time; a message to ourselves marks their end.
-    fn sent(&mut self) -> Vec<Grant> {
+    fn sent(&mut self) -> Vec<Message> {
         self.raw(&["PUBLISH", MARKER, ""]);
         let mut sent = Vec::new();
         loop {
@@ -206,21 +207,21 @@ impl Both {
                 return sent;
             }
             let payload: String = message.get_payload().expect("text");
-            let (nonce, fence) = parse_grant(&payload).expect("a grant");
-            sent.push(Grant { inbox: message.get_channel_name().to_owned(), nonce, fence });
+            let notice = parse_notice(&payload).expect("a notice");
+            sent.push(Message { inbox: message.get_channel_name().to_owned(), notice });
         }
     }
 
-    fn learn(&mut self, server: &Reply, twin: &Reply, sent: &[Grant], told: &[Grant]) {
-        for (seen, reply, grants) in
+    fn learn(&mut self, server: &Reply, twin: &Reply, sent: &[Message], told: &[Message]) {
+        for (seen, reply, messages) in
             [(&mut self.seen.server, server, sent), (&mut self.seen.twin, twin, told)]
         {
             let granted = match reply {
-                Reply::Acquire(AcquireReply::Granted(fence)) => Some(*fence),
+                Reply::Acquire(AcquireReply::Granted(grant)) => Some(grant.fences),
                 _ => None,
             };
-            let fences = grants.iter().map(|grant| grant.fence).chain(granted);
-            *seen = fences.fold(*seen, Ord::max);
+            let told = messages.iter().filter_map(|message| Some(message.granted()?.1));
+            *seen = told.chain(granted).map(FenceBlock::last).fold(*seen, Ord::max);
         }
     }
 }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::asks::{KEY, QUARANTINE, claimant, give, nonce, once, queueing};
+use super::asks::{BLOCK, KEY, QUARANTINE, claimant, give, nonce, once, queueing};
 use super::both::{Both, DEAD, LIVE, Pair, START};
 use crate::Fence;
 use crate::wire::{
-    Acquire, AcquireReply, Call, Enqueue, Give, Holder, Obstacle, Renewal, RenewalReply, Reply,
+    Acquire, AcquireReply, Call, Decode as _, Enqueue, Give, Holder, Obstacle, Renewal,
+    RenewalReply, Reply,
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -54,7 +55,7 @@ fn a_cancel_of_a_hold_grants_to_the_next() {
     both.granted(once(nonce(1)));
     both.busy(queueing(nonce(2), LIVE[0]));
     assert_eq!(both.same(cancel(1, MINUTE)), Reply::Ended(true));
-    assert_eq!(both.grants.last().map(|grant| grant.nonce), Some(nonce(2)));
+    assert_eq!(both.told().last(), Some(&nonce(2)));
 }
 
 #[test]
@@ -63,11 +64,13 @@ fn a_lost_push_is_made_good_by_asking_again() {
     both.granted(once(nonce(1)));
     both.busy(queueing(nonce(2), LIVE[1]));
     assert!(both.release(nonce(1)));
-    let pushed = both.grants.pop().expect("a grant");
-    assert_eq!((pushed.inbox.as_str(), pushed.nonce), (LIVE[1], nonce(2)));
-    assert_eq!(both.granted(queueing(nonce(2), LIVE[1])), pushed.fence);
+    let pushed = both.messages.pop().expect("a grant");
+    assert_eq!(pushed.inbox, LIVE[1]);
+    let (told, fences) = pushed.granted().expect("a grant");
+    assert_eq!(told, nonce(2));
+    assert_eq!(both.grant(queueing(nonce(2), LIVE[1])).fences, fences);
     both.advance(Duration::from_secs(10));
-    assert_eq!(both.granted(once(nonce(2))), pushed.fence, "the claim became the full ttl");
+    assert_eq!(both.grant(once(nonce(2))).fences, fences, "the claim became the full ttl");
 }
 
 #[test]
@@ -79,7 +82,7 @@ fn a_grant_that_nobody_takes_up_passes_to_the_next_who_asks() {
     assert_eq!(both.busy(once(nonce(3))).ahead, 0);
     both.advance(Duration::from_millis(2_500));
     let fence = both.granted(once(nonce(3)));
-    assert!(fence > both.grants[0].fence);
+    assert!(both.grants().all(|(_, fences)| fence > fences.last()));
     assert_eq!(both.same(renew_hold(2, MINUTE)), Reply::Renewed(vec![RenewalReply::Gone]));
 }
 
@@ -134,7 +137,7 @@ fn the_head_of_the_queue_that_takes_a_free_lock_grants_to_those_behind_it() {
     both.busy(queueing(nonce(3), LIVE[1]));
     both.advance(Duration::from_millis(1_500));
     both.granted(queueing(nonce(2), LIVE[0]));
-    assert!(both.grants.is_empty());
+    assert_eq!(both.told(), []);
     assert!(both.release(nonce(2)));
     assert_eq!(both.told(), [nonce(3)]);
 }
@@ -146,7 +149,7 @@ fn a_skipped_waiter_queues_again_at_its_old_place() {
     let ticket = both.busy(queueing(nonce(2), LIVE[0])).ticket;
     both.advance(Duration::from_secs(5));
     both.busy(queueing(nonce(3), LIVE[0]));
-    let enqueue = Some(Enqueue { inbox: LIVE[0].to_owned(), ticket });
+    let enqueue = Some(Enqueue { ticket });
     let again = both.busy(Acquire { enqueue, ..once(nonce(2)) });
     assert_eq!((again.ahead, again.ticket), (0, ticket));
 }
@@ -186,7 +189,7 @@ fn releasing_another_requests_hold_changes_nothing() {
     assert!(!both.release(nonce(2)));
     assert_eq!(both.same(cancel(3, Duration::ZERO)), Reply::Ended(false));
     assert_eq!(both.granted(once(nonce(1))), fence);
-    assert!(both.grants.is_empty());
+    assert_eq!(both.told(), []);
 }
 
 #[test]
@@ -210,7 +213,7 @@ fn a_deleted_counter_is_waited_out_and_tokens_go_on_rising() {
 
 #[test]
 fn a_counter_behind_what_a_client_has_seen_is_waited_out() {
-    for behind in [0, 1, 1_000] {
+    for behind in [0, 1, BLOCK.into(), 1_000] {
         let mut both = Both::new();
         let floor = Fence::new(START + 1 + behind);
         let give = Give { floor, ..give(nonce(1)) };
@@ -238,7 +241,7 @@ fn a_release_during_the_quarantine_leaves_the_waiters_queued() {
     both.busy(queueing(nonce(2), LIVE[0]));
     let floor = Fence::new(START + 1_000);
     assert_eq!(both.same(Call::Release(Give { floor, ..give(nonce(1)) })), Reply::Ended(true));
-    assert!(both.grants.is_empty());
+    assert_eq!(both.told(), []);
     let Reply::Inspection(seen) = both.same(inspect()) else { panic!("not an inspection") };
     assert_eq!((seen.holder, seen.waiting), (None, 1));
 }
@@ -284,4 +287,49 @@ fn nothing_is_left_of_a_lock_when_everything_is_over() {
     assert!(both.twin.is_empty(both.now_us()));
     let keys: Vec<String> = redis::from_redis_value(both.raw(&["KEYS", "*"])).unwrap();
     assert_eq!(keys, ["lock:fence"]);
+}
+
+#[test]
+fn a_hold_has_a_block_of_tokens_and_the_next_one_is_above_all_of_them() {
+    let mut both = Both::new();
+    let first = both.grant(once(nonce(1)));
+    assert_eq!((first.fences.size(), first.waited_for), (BLOCK, false));
+    assert!(both.release(nonce(1)));
+    assert!(both.granted(once(nonce(2))) > first.fences.last());
+}
+
+#[test]
+fn a_holder_is_told_of_the_first_that_waits_and_of_no_other() {
+    let mut both = Both::new();
+    both.granted(once(nonce(1)));
+    both.busy(once(nonce(2)));
+    assert_eq!(both.asked(), []);
+    both.busy(queueing(nonce(2), LIVE[1]));
+    both.busy(queueing(nonce(3), LIVE[1]));
+    assert_eq!(both.asked(), [nonce(1)]);
+    assert_eq!(both.messages[0].inbox, LIVE[0], "the holder's own inbox");
+    assert!(both.release(nonce(1)));
+    both.busy(queueing(nonce(4), LIVE[1]));
+    assert_eq!(both.asked(), [nonce(1)], "whoever is granted by the holder before counts as asked");
+}
+
+#[test]
+fn a_renewal_says_whether_somebody_waits() {
+    let mut both = Both::new();
+    both.granted(once(nonce(1)));
+    assert_eq!(both.same(renew_hold(1, MINUTE)), Reply::Renewed(vec![RenewalReply::Renewed]));
+    both.busy(queueing(nonce(2), LIVE[0]));
+    let waited_for = vec![RenewalReply::RenewedAndWaitedFor];
+    assert_eq!(both.same(renew_hold(1, MINUTE)), Reply::Renewed(waited_for));
+}
+
+#[test]
+fn a_large_block_never_carries_the_counter_far_ahead_of_the_clock() {
+    let mut both = Both::new();
+    both.raw(&["SET", "lock:fence", "2100000000000000"]);
+    let ask = Acquire { block: 400, ..once(nonce(1)) };
+    let answer = both.ask(&Call::Acquire(ask.clone())).expect("a grant");
+    let reply = Call::Acquire(ask).decode(answer).expect("a grant");
+    let Reply::Acquire(AcquireReply::Granted(grant)) = reply else { panic!("{reply:?}") };
+    assert_eq!((grant.fences.size(), grant.fences.first().get()), (16, 2_100_000_000_000_001));
 }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestError, TestRunner};
 
 use super::asks::{claimant, nonce};
-use super::both::{Both, Pair};
+use super::both::{Both, LIVE, Pair};
 use super::steps::{Entry, Floor, HOLDER, NONCES, Queue, Span, Step, UNIT, Who, any_step};
 use crate::Fence;
 use crate::wire::{
@@ -42,7 +42,8 @@ impl Run<'_> {
             outcome.map_err(|difference| format!("step {number}, {step:?}: {difference}"))?;
         }
         self.count("whole sequence");
-        self.count_by("grant pushed", self.both.grants.len());
+        self.count_by("grant pushed", self.both.grants().count());
+        self.count_by("holder asked", self.both.asked().len());
         Ok(())
     }
 
@@ -87,7 +88,7 @@ impl Run<'_> {
     fn number(&mut self, key: u8, number: u8) -> u8 {
         let now_us = self.both.now_us();
         let look = Call::Inspect { key: name(key), limit: 0 };
-        let seen = self.both.twin.call(now_us, &look, &mut |_, _, _| false);
+        let seen = self.both.twin.call(now_us, &look, &mut |_, _| false);
         let Reply::Inspection(Inspection { holder: Some(holder), .. }) = seen else {
             return number % NONCES;
         };
@@ -103,10 +104,12 @@ impl Run<'_> {
             quarantine: who.quarantine.duration(),
         };
         match step {
-            Step::Acquire { who, ttl, queue } => Call::Acquire(Acquire {
+            Step::Acquire { who, ttl, block, queue } => Call::Acquire(Acquire {
                 give: give(who),
                 ttl: ttl.duration(),
                 who: claimant(nonce(who.nonce)),
+                inbox: queue.map_or(LIVE[0], |queue| queue.inbox).to_owned(),
+                block: *block,
                 enqueue: queue.map(|queue| self.enqueue(*who, queue, ticket)),
             }),
             Step::Release { who } => Call::Release(give(who)),
@@ -122,7 +125,7 @@ impl Run<'_> {
 
     fn enqueue(&self, who: Who, queue: Queue, ticket: SideOf<u64>) -> Enqueue {
         let known = self.tickets.get(&(who.key, who.nonce)).filter(|_| queue.with_ticket);
-        Enqueue { inbox: queue.inbox.to_owned(), ticket: known.copied().map(ticket) }
+        Enqueue { ticket: known.copied().map(ticket) }
     }
 
     fn floor(&self, floor: Floor) -> Pair<Fence> {
@@ -173,6 +176,7 @@ fn ticket(reply: &Reply) -> Option<u64> {
 
 fn kind(reply: &Reply) -> &'static str {
     match reply {
+        Reply::Acquire(AcquireReply::Granted(grant)) if grant.waited_for => "granted with waiters",
         Reply::Acquire(AcquireReply::Granted(_)) => "granted",
         Reply::Acquire(AcquireReply::Cancelled) => "cancelled",
         Reply::Acquire(AcquireReply::Busy(busy)) => match busy.obstacle {
@@ -183,6 +187,9 @@ fn kind(reply: &Reply) -> &'static str {
         Reply::Ended(true) => "ended",
         Reply::Ended(false) => "not held",
         Reply::Renewed(answers) if answers.contains(&RenewalReply::Renewed) => "renewed",
+        Reply::Renewed(answers) if answers.contains(&RenewalReply::RenewedAndWaitedFor) => {
+            "renewed with waiters"
+        }
         Reply::Renewed(answers) if answers.iter().any(is_waiting) => "waiter renewed",
         Reply::Renewed(_) => "nothing renewed",
         Reply::Inspection(seen) if seen.waiting > 0 => "inspected with waiters",
@@ -214,7 +221,9 @@ fn the_twin_answers_random_sequences_as_the_server_does() {
     for what in [
         "whole sequence",
         "grant pushed",
+        "holder asked",
         "granted",
+        "granted with waiters",
         "cancelled",
         "held",
         "foreign key",
@@ -222,6 +231,7 @@ fn the_twin_answers_random_sequences_as_the_server_does() {
         "ended",
         "not held",
         "renewed",
+        "renewed with waiters",
         "waiter renewed",
         "inspected with waiters",
     ] {

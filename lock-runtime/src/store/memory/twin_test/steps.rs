@@ -19,7 +19,7 @@ pub(super) const HOLDER: u8 = NONCES;
 /// One step; keys and requests by number.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
-    Acquire { who: Who, ttl: Span, queue: Option<Queue> },
+    Acquire { who: Who, ttl: Span, block: u32, queue: Option<Queue> },
     Release { who: Who },
     Cancel { who: Who, tombstone: Option<Span> },
     Renew(Vec<Entry>),
@@ -88,8 +88,8 @@ impl Floor {
 
 pub(super) fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        60 => (any_who(), any_span(), any_queue())
-            .prop_map(|(who, ttl, queue)| Step::Acquire { who, ttl, queue }),
+        60 => (any_who(), any_span(), any_block(), any_queue())
+            .prop_map(|(who, ttl, block, queue)| Step::Acquire { who, ttl, block, queue }),
         20 => (any_who(), any_releaser())
             .prop_map(|(who, nonce)| Step::Release { who: Who { nonce, ..who } }),
         8 => (any_who(), prop::option::weighted(0.3, any_span()))
@@ -127,6 +127,10 @@ fn any_floor() -> impl Strategy<Value = Floor> {
 
 fn any_span() -> impl Strategy<Value = Span> {
     prop_oneof![Just(Span::Short), Just(Span::Middle), Just(Span::Long)]
+}
+
+fn any_block() -> impl Strategy<Value = u32> {
+    prop_oneof![Just(1), Just(9), Just(16), Just(17), Just(400)]
 }
 
 fn any_queue() -> impl Strategy<Value = Option<Queue>> {
