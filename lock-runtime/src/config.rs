@@ -33,6 +33,7 @@ pub struct LockManagerBuilder {
     prefix: String,
     options: Options,
     timing: Timing,
+    hand_overs: u32,
     client_name: Option<String>,
 }
 
@@ -46,6 +47,9 @@ const DEFAULT_TTL: Duration = Duration::from_secs(30);
 /// A hold that was forgotten (`mem::forget`, a leaked future) ends at the latest after this.
 const DEFAULT_MAX_HOLD: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Enough to make the trips to the server few, few enough that who waits elsewhere hardly notices.
+const DEFAULT_HAND_OVERS: u32 = 8;
+
 impl Default for LockManagerBuilder {
     fn default() -> Self {
         let (ttl, max_hold) = (Some(DEFAULT_TTL), Some(DEFAULT_MAX_HOLD));
@@ -54,6 +58,7 @@ impl Default for LockManagerBuilder {
             prefix: "lock:".to_owned(),
             options: Options { ttl, max_hold, ..Options::DEFAULT },
             timing: Timing::default(),
+            hand_overs: DEFAULT_HAND_OVERS,
             client_name: None,
         }
     }
@@ -127,6 +132,15 @@ impl LockManagerBuilder {
         self
     }
 
+    /// How often in a row a lock goes from one call to the next within this process, without a trip to the server, while
+    /// another process waits for it; while none does, it goes on for up to a second. Zero is strict order across all
+    /// processes, as `fairness = global` for a single call. Default: 8.
+    pub fn hand_overs(mut self, bound: u32) -> Self {
+        self.hand_overs = bound;
+        self.options.global_fairness = bound == 0;
+        self
+    }
+
     /// The name of the connection, as `CLIENT LIST` shows it. Default: none.
     pub fn client_name(mut self, name: impl Into<String>) -> Self {
         self.client_name = Some(name.into());
@@ -160,7 +174,7 @@ impl LockManagerBuilder {
         let mailbox = start(setup).map_err(|error| {
             LockError::config(format!("the I/O thread cannot be started: {error}; allow the process another thread and a few more open files"))
         })?;
-        Ok(LockManager::new(mailbox, self.options, patience, server))
+        Ok(LockManager::new(mailbox, self.hand_overs, self.options, patience, server))
     }
 
     fn endpoint(&self) -> Result<(Kind, String), LockError> {

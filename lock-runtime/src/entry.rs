@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::driver::{Asked, Mailbox, block_on};
+use crate::driver::{Mailbox, block_on};
 use crate::options::{Options, check_ttl};
 use crate::owner::{Frame, ManagerId, Section, with_current};
-use crate::protocol::Loss;
+use crate::protocol::{Loss, Request};
+use crate::queue::{Answer, Taken, Terms, Wish};
 use crate::time::{self, Timestamp};
 use crate::{LockError, LockManager};
 
@@ -31,19 +32,41 @@ pub(crate) fn enter(
     manager: &LockManager,
     key: &str,
     options: &Options,
-    function: impl FnOnce() -> String,
+    function: impl Fn() -> String,
 ) -> Entering {
     let nested = with_current(|here| reenter(manager, key, options, here?));
     if let Some(entering) = nested {
         return entering;
     }
-    match manager.request(key, options, function()) {
-        Ok((request, since)) => {
-            let key = Arc::clone(&request.key);
-            let asked = manager.mailbox().request(request);
-            Entering::Waiting(Box::pin(answer(asked, key, since, manager.id())))
-        }
+    match manager.terms(options) {
+        Ok(terms) => ask(manager, key, options, terms, function),
         Err(error) => Entering::refused(error),
+    }
+}
+
+/// Gets a hold: one that this process keeps, or by way of the line of its key, or from the server directly.
+fn ask(
+    manager: &LockManager,
+    key: &str,
+    options: &Options,
+    terms: Terms,
+    function: impl Fn() -> String,
+) -> Entering {
+    let who = || manager.claimant(terms.ttl, function());
+    if options.is_global(manager) {
+        return Entering::asked(manager, manager.request(key, options, terms, who()));
+    }
+    let linger = options.linger.unwrap_or_default();
+    if let Some(share) = manager.queues().take(key, terms, linger, who) {
+        return Entering::Ready(Some(Ok(Section::outermost(manager.id(), share))));
+    }
+    let request = manager.request(key, options, terms, who());
+    let (key, since) = (Arc::clone(&request.key), request.since);
+    match manager.queues().join(Wish { request, linger }) {
+        Taken::InLine(waits) => {
+            Entering::Waiting(Box::pin(answer(waits, key, since, manager.id())))
+        }
+        Taken::NotNext(wish) => Entering::asked(manager, wish.request),
     }
 }
 
@@ -81,6 +104,13 @@ fn reenter(
 impl Entering {
     pub(crate) fn refused(error: LockError) -> Self {
         Self::Ready(Some(Err(Box::new(error))))
+    }
+
+    /// A request that is sent to the server.
+    fn asked(manager: &LockManager, request: Request) -> Self {
+        let (key, since) = (Arc::clone(&request.key), request.since);
+        let asked = manager.mailbox().request(request);
+        Self::Waiting(Box::pin(answer(asked, key, since, manager.id())))
     }
 
     fn turn(
@@ -127,8 +157,13 @@ impl Entering {
     }
 }
 
-/// The section of a hold that was asked of the server.
-async fn answer(asked: Asked, key: Arc<str>, since: Timestamp, manager: ManagerId) -> Entered {
+/// The section of a hold that was asked for.
+async fn answer(
+    asked: impl Future<Output = Option<Answer>>,
+    key: Arc<str>,
+    since: Timestamp,
+    manager: ManagerId,
+) -> Entered {
     match asked.await {
         Some(Ok(share)) => Ok(Section::outermost(manager, share)),
         Some(Err(failure)) => {
@@ -193,6 +228,11 @@ impl Options {
     /// How long to wait, with the manager's default where the call sets nothing.
     pub(crate) fn wait_by(&self, manager: &LockManager) -> Option<Duration> {
         self.wait.or(manager.defaults().wait)
+    }
+
+    /// Whether the hold is asked of the server directly and handed on to nobody.
+    fn is_global(&self, manager: &LockManager) -> bool {
+        self.global_fairness || manager.defaults().global_fairness
     }
 
     /// The ttl, likewise.

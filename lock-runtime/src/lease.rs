@@ -13,10 +13,10 @@ use crate::protocol::Loss;
 use crate::time::{self, Timestamp};
 use crate::wire::Nonce;
 
-/// Who sends what a lease has to say to the server: the I/O thread, by its mailbox.
+/// Who does what a lease has to say: the I/O thread, by its mailbox, or the queue that hands the hold on.
 pub(crate) trait Keeper: Send + Sync {
-    /// Releases the hold.
-    fn end(&self, nonce: Nonce);
+    /// The section of this hold that ran under this token has ended.
+    fn end(&self, nonce: Nonce, fence: Fence);
 
     /// Releases the hold; the receiver hears whether it was ours to the end, or nothing if the server never said.
     fn end_confirmed(&self, nonce: Nonce) -> oneshot::Receiver<Option<bool>>;
@@ -88,7 +88,7 @@ impl Lease {
     /// Gives a share back. The last one releases; that is sent and not waited for.
     pub(crate) fn leave(&self) {
         if self.shares.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.keeper.end(self.nonce);
+            self.keeper.end(self.nonce, self.fence);
         }
     }
 
@@ -110,6 +110,10 @@ impl Lease {
 
     pub(crate) fn fence(&self) -> Fence {
         self.fence
+    }
+
+    pub(crate) fn nonce(&self) -> Nonce {
+        self.nonce
     }
 
     pub(crate) fn remaining(&self) -> Duration {

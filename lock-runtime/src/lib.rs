@@ -7,6 +7,7 @@
 //! - `protocol`: what to do on which reply, push or timer. Pure; time comes in.
 //! - `store`: where calls are sent, a Redis server or the in-process twin.
 //! - `lease`: one hold of one key, with its end and its loss.
+//! - `queue`: who waits for a key in this process, and the hold they hand on to each other.
 //! - `driver`: the I/O thread that runs the protocol over a store.
 //! - `owner`: the chain of holds around the running code. Nothing of Redis.
 //! - `entry`: the way into a section and out of it.
@@ -39,6 +40,7 @@ mod options;
 mod output;
 mod owner;
 mod protocol;
+mod queue;
 mod run;
 mod site;
 mod store;

@@ -64,6 +64,21 @@ impl LockRequest {
         self
     }
 
+    /// How long the hold is kept for the next call of this process after its section, if nobody waits for it: that call
+    /// then costs no round trip. It is given up at once when another process asks. Default: not at all. Within
+    /// [`Self::fairness_global`] it has no effect.
+    pub fn linger(mut self, linger: Duration) -> Self {
+        self.options.linger = Some(linger);
+        self
+    }
+
+    /// First come, first served across all processes: the hold is not handed over within this one. Default: it is, at
+    /// the most [`hand_overs`](crate::LockManagerBuilder::hand_overs) times in a row while another process waits.
+    pub fn fairness_global(mut self) -> Self {
+        self.options.global_fairness = true;
+        self
+    }
+
     /// Makes an explicit release wait for the server's word. Default: it is sent and not waited for.
     pub fn release_confirmed(mut self) -> Self {
         self.confirmed = true;

@@ -11,7 +11,8 @@ use uuid::Uuid;
 use crate::driver::{InspectAnswer, Mailbox, block_on};
 use crate::options::Options;
 use crate::protocol::Request;
-use crate::time::{self, Timestamp};
+use crate::queue::{Queues, Terms};
+use crate::time;
 use crate::wire::{Claimant, Nonce};
 use crate::{Inspection, LockError, LockManagerBuilder, LockRequest};
 
@@ -39,6 +40,7 @@ struct Inner {
     /// Tells the keys of this manager from those of others in the chain of holds.
     id: u64,
     mailbox: Mailbox,
+    queues: Queues,
     defaults: Options,
     /// The longest a request that tries once waits for the server.
     patience: Duration,
@@ -68,6 +70,7 @@ impl LockManager {
 
     pub(crate) fn new(
         mailbox: Mailbox,
+        hand_overs: u32,
         defaults: Options,
         patience: Duration,
         server: String,
@@ -78,6 +81,7 @@ impl LockManager {
         Self {
             inner: Arc::new(Inner {
                 id,
+                queues: Queues::new(hand_overs, mailbox.post()),
                 mailbox,
                 defaults,
                 patience,
@@ -94,6 +98,10 @@ impl LockManager {
 
     pub(crate) fn mailbox(&self) -> &Mailbox {
         &self.inner.mailbox
+    }
+
+    pub(crate) fn queues(&self) -> &Queues {
+        &self.inner.queues
     }
 
     pub(crate) fn defaults(&self) -> &Options {
@@ -142,33 +150,38 @@ impl LockManager {
         let _ = self.mailbox().shutdown().await;
     }
 
+    /// The terms of a hold that is asked for with these options.
+    pub(crate) fn terms(&self, options: &Options) -> Result<Terms, LockError> {
+        let max_hold = options.max_hold.or(self.defaults().max_hold);
+        Ok(Terms { ttl: options.ttl_by(self)?, renew: options.renew, max_hold })
+    }
+
     pub(crate) fn request(
         &self,
         key: &str,
         options: &Options,
-        function: String,
-    ) -> Result<(Request, Timestamp), LockError> {
+        terms: Terms,
+        who: Claimant,
+    ) -> Request {
         let now = time::now();
-        let ttl = options.ttl_by(self)?;
         let wait = options.wait_by(self);
         let try_once = wait == Some(Duration::ZERO);
         let patience = if try_once { Some(self.inner.patience) } else { wait };
-        let request = Request {
+        Request {
             key: key.into(),
             nonce: Nonce::from_bits(Uuid::new_v4().as_u128()),
             since: now,
-            ttl,
+            ttl: terms.ttl,
             block: 1,
             deadline: patience.map(|patience| now.plus(patience)),
             queue: !try_once,
-            renew: options.renew,
-            max_hold: options.max_hold.or(self.defaults().max_hold),
-            who: self.claimant(ttl, function),
-        };
-        Ok((request, now))
+            renew: terms.renew,
+            max_hold: terms.max_hold,
+            who,
+        }
     }
 
-    fn claimant(&self, ttl: Duration, function: String) -> Claimant {
+    pub(crate) fn claimant(&self, ttl: Duration, function: String) -> Claimant {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Claimant {
             ttl,

@@ -13,11 +13,21 @@ pub(crate) struct Options {
     pub(crate) max_hold: Option<Duration>,
     pub(crate) renew: bool,
     pub(crate) finish_when_lost: bool,
+    pub(crate) linger: Option<Duration>,
+    /// First come, first served across all processes: no hand-over within this one.
+    pub(crate) global_fairness: bool,
 }
 
 impl Options {
-    pub(crate) const DEFAULT: Self =
-        Self { ttl: None, wait: None, max_hold: None, renew: true, finish_when_lost: false };
+    pub(crate) const DEFAULT: Self = Self {
+        ttl: None,
+        wait: None,
+        max_hold: None,
+        renew: true,
+        finish_when_lost: false,
+        linger: None,
+        global_fairness: false,
+    };
 }
 
 /// The shortest ttl: below it the margin and a round trip leave nothing.

@@ -60,6 +60,20 @@ impl Site {
         self
     }
 
+    /// `linger = "…"`
+    #[must_use]
+    pub const fn linger(mut self, linger: Duration) -> Self {
+        self.options.linger = Some(linger);
+        self
+    }
+
+    /// `fairness = global`
+    #[must_use]
+    pub const fn fairness_global(mut self) -> Self {
+        self.options.global_fairness = true;
+        self
+    }
+
     /// `on_lost = finish`
     #[must_use]
     pub const fn on_lost_finish(mut self) -> Self {

@@ -7,7 +7,6 @@ mod outputs;
 use std::collections::{BTreeMap, HashMap};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::task::{Context, Poll};
 use std::thread;
@@ -18,10 +17,10 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
 
 use super::link::{Asker, Link};
-use super::mailbox::{Mailbox, Message, WeakMailbox};
+use super::mailbox::{Alarm, Mailbox, Message, WeakMailbox};
+use super::parties::Party;
 use super::spin::Spin;
-use super::{Answer, InspectAnswer, exit};
-use crate::lease::Lease;
+use super::{InspectAnswer, exit};
 use crate::protocol::{Machine, Timing};
 use crate::store::{Endpoint, Push};
 use crate::time::{self, Timestamp};
@@ -61,11 +60,10 @@ struct Core {
     acquainted: bool,
     inbox: String,
     mailbox: WeakMailbox,
-    slots: HashMap<Nonce, (Arc<str>, oneshot::Sender<Answer>)>,
-    leases: HashMap<Nonce, Arc<Lease>>,
+    parties: HashMap<Nonce, Party>,
     confirmations: HashMap<Nonce, oneshot::Sender<Option<bool>>>,
     inspections: Vec<(String, oneshot::Sender<InspectAnswer>)>,
-    alarms: BTreeMap<(Timestamp, u64), oneshot::Sender<()>>,
+    alarms: BTreeMap<(Timestamp, u64), Alarm>,
     next_alarm: u64,
     flushes: Vec<SyncSender<()>>,
     /// Set by a shutdown: those who want to hear when it is done.
@@ -97,8 +95,7 @@ impl Core {
             acquainted: false,
             inbox: setup.inbox,
             mailbox,
-            slots: HashMap::new(),
-            leases: HashMap::new(),
+            parties: HashMap::new(),
             confirmations: HashMap::new(),
             inspections: Vec::new(),
             alarms: BTreeMap::new(),

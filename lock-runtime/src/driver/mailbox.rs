@@ -1,8 +1,8 @@
 //! The way from callers to the I/O thread, and the slots in which its answers arrive.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -10,28 +10,37 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
 use super::exit;
-use crate::lease::{Keeper, Share};
+use crate::Fence;
+use crate::lease::Keeper;
 use crate::protocol::{Failure, Request};
+use crate::queue::{Answer, Post, Queue};
 use crate::time::Timestamp;
 use crate::wire::{Inspection, Nonce};
 
-/// What became of a request: a hold, or why not.
-pub(crate) type Answer = Result<Share, Failure>;
 /// What an inspection found, or why it could not look.
 pub(crate) type InspectAnswer = Result<Inspection, Failure>;
 
 /// What callers ask of the I/O thread.
 pub(super) enum Message {
     Request(Box<Request>, oneshot::Sender<Answer>),
+    /// Ask for the first in a line, in the place of a request that is withdrawn.
+    Ask(Box<Request>, Option<Nonce>, Arc<Queue>),
+    HandedOn(Nonce, Timestamp),
     End(Nonce),
     EndConfirmed(Nonce, oneshot::Sender<Option<bool>>),
     Lengthen(Nonce, Duration),
     Inspect(String, oneshot::Sender<InspectAnswer>),
-    Alarm(Timestamp, oneshot::Sender<()>),
+    Alarm(Timestamp, Alarm),
     /// Answer when nothing is being released or undone any more.
     Flush(SyncSender<()>),
     /// End all holds and requests; answer when that is done.
     Shutdown(Option<oneshot::Sender<()>>),
+}
+
+/// Who is to be woken.
+pub(super) enum Alarm {
+    Caller(oneshot::Sender<()>),
+    Queue(Weak<Queue>),
 }
 
 /// The bare line to the I/O thread.
@@ -75,10 +84,40 @@ impl Drop for Handle {
 }
 
 impl Keeper for Handle {
+    fn end(&self, nonce: Nonce, _fence: Fence) {
+        Post::end(self, nonce);
+    }
+
+    fn end_confirmed(&self, nonce: Nonce) -> oneshot::Receiver<Option<bool>> {
+        Post::end_confirmed(self, nonce)
+    }
+
+    fn lengthen(&self, nonce: Nonce, ttl: Duration) {
+        Post::lengthen(self, nonce, ttl);
+    }
+}
+
+impl Post for Handle {
+    fn ask(&self, request: Request, replaces: Option<Nonce>, queue: Arc<Queue>) -> bool {
+        self.0.send(Message::Ask(Box::new(request), replaces, queue))
+    }
+
     fn end(&self, nonce: Nonce) {
         if self.0.send(Message::End(nonce)) {
             exit::released(&self.0);
         }
+    }
+
+    fn handed_on(&self, nonce: Nonce, at: Timestamp) {
+        self.0.send(Message::HandedOn(nonce, at));
+    }
+
+    fn wake_at(&self, at: Timestamp, queue: Weak<Queue>) {
+        self.0.send(Message::Alarm(at, Alarm::Queue(queue)));
+    }
+
+    fn lingers(&self) {
+        exit::released(&self.0);
     }
 
     fn end_confirmed(&self, nonce: Nonce) -> oneshot::Receiver<Option<bool>> {
@@ -101,6 +140,11 @@ impl Mailbox {
 
     fn line(&self) -> &Line {
         &self.0.0
+    }
+
+    /// Itself, as what a queue needs of it.
+    pub(crate) fn post(&self) -> Arc<dyn Post> {
+        Arc::clone(&self.0) as Arc<dyn Post>
     }
 
     /// Itself, as what a lease needs of it.
@@ -132,7 +176,7 @@ impl Mailbox {
             return std::future::pending().await;
         };
         let (slot, ring) = oneshot::channel();
-        self.line().send(Message::Alarm(at, slot));
+        self.line().send(Message::Alarm(at, Alarm::Caller(slot)));
         // A closed line rings at once: there is no one to wait for any more.
         let _ = ring.await;
     }
@@ -145,7 +189,7 @@ impl Mailbox {
 }
 
 /// A handle that does not keep the I/O thread.
-pub(super) struct WeakMailbox(std::sync::Weak<Handle>);
+pub(super) struct WeakMailbox(Weak<Handle>);
 
 impl WeakMailbox {
     pub(super) fn upgrade(&self) -> Option<Mailbox> {
@@ -177,7 +221,7 @@ impl Future for Asked {
 impl Drop for Asked {
     fn drop(&mut self) {
         if let Some(mailbox) = self.mailbox.take() {
-            mailbox.0.end(self.nonce);
+            Post::end(&*mailbox.0, self.nonce);
         }
     }
 }

@@ -8,10 +8,11 @@ mod core;
 mod exit;
 mod link;
 mod mailbox;
+mod parties;
 mod report;
 mod spin;
 mod wait;
 
 pub(crate) use core::{Setup, start};
-pub(crate) use mailbox::{Answer, Asked, InspectAnswer, Mailbox};
+pub(crate) use mailbox::{InspectAnswer, Mailbox};
 pub(crate) use wait::block_on;

@@ -1,13 +1,16 @@
 //! What callers ask of the I/O thread.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
 use super::Core;
-use crate::driver::mailbox::Message;
+use crate::driver::mailbox::{Alarm, Message};
+use crate::driver::parties::Party;
+use crate::driver::report;
 use crate::protocol::Loss;
+use crate::queue::Queue;
 use crate::time::{self, Timestamp};
 
 impl Core {
@@ -34,16 +37,28 @@ impl Core {
         match message {
             Message::Request(_, slot) if self.stopping.is_some() => drop(slot),
             Message::Request(request, slot) => {
-                self.slots.insert(request.nonce, (Arc::clone(&request.key), slot));
+                let asking = Party::Asking(Arc::clone(&request.key), slot);
+                self.parties.insert(request.nonce, asking);
                 self.machine.request(now, *request);
             }
+            Message::Ask(_, _, queue) if self.stopping.is_some() => queue.close(),
+            Message::Ask(request, replaces, queue) => {
+                self.parties.insert(request.nonce, Party::Queue(queue));
+                match replaces {
+                    Some(old) => {
+                        self.parties.remove(&old);
+                        self.machine.replace(now, old, *request);
+                    }
+                    None => self.machine.request(now, *request),
+                }
+            }
+            Message::HandedOn(nonce, at) => self.machine.handed_on(at, nonce),
             Message::End(nonce) => {
-                self.slots.remove(&nonce);
-                self.leases.remove(&nonce);
+                self.parties.remove(&nonce);
                 self.machine.end(now, nonce);
             }
             Message::EndConfirmed(nonce, slot) => {
-                self.leases.remove(&nonce);
+                self.parties.remove(&nonce);
                 self.confirmations.insert(nonce, slot);
                 self.machine.end(now, nonce);
             }
@@ -53,25 +68,44 @@ impl Core {
                 self.next_alarm += 1;
                 self.alarms.insert((at, self.next_alarm), slot);
             }
-            Message::Flush(done) => self.flushes.push(done),
+            Message::Flush(done) => {
+                for party in self.parties.values() {
+                    if let Party::Queue(queue) = party {
+                        queue.give_up_idle();
+                    }
+                }
+                self.flushes.push(done);
+            }
             Message::Shutdown(done) => self.shutdown(now, done),
         }
     }
 
     fn shutdown(&mut self, now: Timestamp, done: Option<oneshot::Sender<()>>) {
         self.stopping.get_or_insert_default().extend(done);
-        self.slots.clear();
-        for (_, lease) in self.leases.drain() {
-            lease.lose(Loss::Shutdown);
+        for (_, party) in self.parties.drain() {
+            match party {
+                Party::Asking(..) => {}
+                Party::Holding(lease) => lease.lose(Loss::Shutdown),
+                Party::Queue(queue) => queue.close(),
+            }
         }
         self.machine.end_all(now);
     }
 
     pub(super) fn ring(&mut self, now: Timestamp) {
         while self.alarms.first_key_value().is_some_and(|(&(at, _), _)| at <= now) {
-            if let Some((_, slot)) = self.alarms.pop_first() {
-                let _ = slot.send(());
+            match self.alarms.pop_first() {
+                Some((_, Alarm::Caller(slot))) => drop(slot.send(())),
+                Some((_, Alarm::Queue(queue))) => self.tick_queue(now, &queue),
+                None => {}
             }
+        }
+    }
+
+    fn tick_queue(&mut self, now: Timestamp, queue: &Weak<Queue>) {
+        let Some(queue) = queue.upgrade() else { return };
+        for long in queue.tick(now, |nonce| self.machine.why_not(nonce)) {
+            report::still_waiting(queue.key(), long.waited, long.busy.as_ref());
         }
     }
 

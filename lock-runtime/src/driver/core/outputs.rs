@@ -1,14 +1,17 @@
 //! What the protocol wants done and has to tell.
 
+use std::sync::Arc;
 use std::task::Context;
 
 use super::Core;
 use crate::driver::link::{Asker, Link};
+use crate::driver::parties::Party;
 use crate::driver::report;
+use crate::fence::FenceBlock;
 use crate::lease::Lease;
-use crate::protocol::Output;
+use crate::protocol::{Loss, Output};
 use crate::time::Timestamp;
-use crate::wire::Call;
+use crate::wire::{Call, Nonce};
 
 impl Core {
     /// Does what the machine wants done; its calls gather in the batch.
@@ -52,34 +55,23 @@ impl Core {
 
     fn tell(&mut self, now: Timestamp, output: Output) {
         match output {
-            Output::Granted { nonce, fences, valid_until, .. } => {
-                let fence = fences.first();
-                let Some((key, slot)) = self.slots.remove(&nonce) else {
-                    return self.machine.end(now, nonce);
-                };
-                let Some(mailbox) = self.mailbox.upgrade() else {
-                    return;
-                };
-                let (lease, share) =
-                    Lease::granted(key, fence, nonce, valid_until, mailbox.keeper());
-                self.leases.insert(nonce, lease);
-                // If nobody takes it, dropping it puts its release into the mailbox.
-                drop(slot.send(Ok(share)));
+            Output::Granted { nonce, fences, waited_for, valid_until } => {
+                self.granted(now, nonce, fences, waited_for, valid_until);
             }
-            Output::Failed(nonce, failure) => {
-                if let Some((_, slot)) = self.slots.remove(&nonce) {
-                    let _ = slot.send(Err(failure));
-                }
-            }
-            Output::Extended(nonce, valid_until) => {
-                if let Some(lease) = self.leases.get(&nonce) {
-                    lease.extend(valid_until);
-                }
-            }
-            Output::Lost(nonce, loss) => {
-                if let Some(lease) = self.leases.get(&nonce) {
-                    report::lost(lease, loss);
-                    lease.lose(loss);
+            Output::Failed(nonce, failure) => match self.parties.remove(&nonce) {
+                Some(Party::Asking(_, slot)) => drop(slot.send(Err(failure))),
+                Some(Party::Queue(queue)) => queue.failed(now, nonce, failure),
+                Some(Party::Holding(_)) | None => {}
+            },
+            Output::Extended(nonce, valid_until) => match self.parties.get(&nonce) {
+                Some(Party::Holding(lease)) => lease.extend(valid_until),
+                Some(Party::Queue(queue)) => queue.extended(nonce, valid_until),
+                Some(Party::Asking(..)) | None => {}
+            },
+            Output::Lost(nonce, loss) => self.lost(nonce, loss),
+            Output::WaitedFor(nonce) => {
+                if let Some(Party::Queue(queue)) = self.parties.get(&nonce) {
+                    queue.waited_for(now, nonce);
                 }
             }
             Output::Ended(nonce, held) => {
@@ -88,11 +80,53 @@ impl Core {
                 }
             }
             Output::StillWaiting { nonce, waited, busy } => {
-                if let Some((key, _)) = self.slots.get(&nonce) {
-                    report::still_waiting(key, waited, busy.as_ref());
+                if let Some(party) = self.parties.get(&nonce) {
+                    report::still_waiting(party.key(), waited, busy.as_ref());
                 }
             }
-            Output::Send(..) | Output::Reconnect | Output::WaitedFor(_) => {}
+            Output::Send(..) | Output::Reconnect => {}
+        }
+    }
+
+    fn granted(
+        &mut self,
+        now: Timestamp,
+        nonce: Nonce,
+        fences: FenceBlock,
+        waited_for: bool,
+        valid_until: Timestamp,
+    ) {
+        match self.parties.remove(&nonce) {
+            Some(Party::Queue(queue)) => {
+                let known = Party::Queue(Arc::clone(&queue));
+                self.parties.insert(nonce, known);
+                queue.granted(now, nonce, fences, waited_for, valid_until);
+            }
+            Some(Party::Asking(key, slot)) => {
+                let Some(mailbox) = self.mailbox.upgrade() else {
+                    return;
+                };
+                let (lease, share) =
+                    Lease::granted(key, fences.first(), nonce, valid_until, mailbox.keeper());
+                self.parties.insert(nonce, Party::Holding(lease));
+                // If nobody takes it, dropping it puts its release into the mailbox.
+                drop(slot.send(Ok(share)));
+            }
+            Some(Party::Holding(_)) | None => self.machine.end(now, nonce),
+        }
+    }
+
+    fn lost(&mut self, nonce: Nonce, loss: Loss) {
+        let lease = match self.parties.get(&nonce) {
+            Some(Party::Holding(lease)) => {
+                lease.lose(loss);
+                Some(Arc::clone(lease))
+            }
+            Some(Party::Queue(queue)) => queue.lost(nonce, loss),
+            Some(Party::Asking(..)) | None => None,
+        };
+        if let Some(lease) = lease {
+            report::lost(&lease, loss);
         }
     }
 }

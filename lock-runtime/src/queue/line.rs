@@ -1,0 +1,389 @@
+//! The line of one key: a state machine without I/O and clock.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::moves::{Ask, LongWait, Moves, Rung, Serve};
+use super::tenure::{Stage, Tenure};
+use super::waiting::{Terms, Waiting, Wish};
+use crate::Fence;
+use crate::fence::FenceBlock;
+use crate::protocol::{Failure, warn_again_at};
+use crate::time::Timestamp;
+use crate::wire::{Busy, Claimant, LARGEST_BLOCK, Nonce, Obstacle};
+
+/// How many tokens a grant reserves at first. The counter of a server starts from its clock in microseconds, which tokens
+/// that nobody uses must not outrun.
+const SMALLEST_BLOCK: u32 = 4;
+
+/// What waits for one key in this process, and the hold it has. `S`: how a request hears of its turn.
+#[derive(Debug)]
+pub(super) struct Line<S> {
+    /// How often a hold is handed on while another process waits.
+    bound: u32,
+    tenure: Option<Tenure>,
+    /// The request of the first in line, while the server is asked for it.
+    asked: Option<Nonce>,
+    /// Others began to wait for what was asked before its grant was heard of.
+    asked_is_waited_for: bool,
+    waiting: VecDeque<Waiting<S>>,
+    /// How many tokens the next grant reserves: follows what the tenures before made of theirs.
+    block: u32,
+    /// When it is looked at again.
+    armed: Option<Timestamp>,
+}
+
+impl<S> Line<S> {
+    pub(super) const fn new(bound: u32) -> Self {
+        Self {
+            bound,
+            tenure: None,
+            asked: None,
+            asked_is_waited_for: false,
+            waiting: VecDeque::new(),
+            block: SMALLEST_BLOCK,
+            armed: None,
+        }
+    }
+
+    /// Whether nothing is held, asked or waited for.
+    pub(super) fn is_vacant(&self) -> bool {
+        self.tenure.is_none() && self.asked.is_none() && self.waiting.is_empty()
+    }
+
+    /// Whether a hold is kept here for the next call.
+    pub(super) fn is_idle(&self) -> bool {
+        self.tenure.as_ref().is_some_and(Tenure::is_idle)
+    }
+
+    /// Begins a section at once under a hold that was kept for it.
+    pub(super) fn take(
+        &mut self,
+        now: Timestamp,
+        terms: Terms,
+        linger: Duration,
+        who: impl FnOnce() -> Claimant,
+    ) -> Option<Serve<()>> {
+        let tenure = self.tenure.as_mut()?;
+        if !tenure.is_idle() || !self.waiting.is_empty() || !tenure.may_go_on(now, terms) {
+            return None;
+        }
+        let fence = tenure.begin(linger, who())?;
+        let (nonce, valid_until) = (tenure.nonce, tenure.valid_until);
+        Some(Serve { slot: (), nonce, fence, valid_until })
+    }
+
+    /// A new request. One that tries once has to be the first: see [`Self::is_open`].
+    pub(super) fn join(&mut self, now: Timestamp, wish: Wish, slot: S) -> Moves<S> {
+        let mut moves = Moves::none();
+        self.waiting.push_back(Waiting::new(wish, slot));
+        self.advance(now, &mut moves);
+        self.arm(&mut moves);
+        moves
+    }
+
+    /// Whether a request that comes now is the next.
+    pub(super) fn is_open(&self) -> bool {
+        self.waiting.is_empty() && self.tenure.as_ref().is_none_or(Tenure::is_idle)
+    }
+
+    /// Nobody wants this request any more.
+    pub(super) fn leave(&mut self, nonce: Nonce) -> Moves<S> {
+        let mut moves = Moves::none();
+        self.waiting.retain(|waiting| waiting.nonce() != nonce);
+        if self.asked == Some(nonce) {
+            self.asked = None;
+            self.ask(&mut moves, Some(nonce));
+        }
+        self.arm(&mut moves);
+        moves
+    }
+
+    /// The server granted what was asked.
+    pub(super) fn granted(
+        &mut self,
+        now: Timestamp,
+        nonce: Nonce,
+        fences: FenceBlock,
+        waited_for: bool,
+        valid_until: Timestamp,
+    ) -> Moves<S> {
+        let mut moves = Moves::none();
+        let first = self.waiting.front().filter(|_| self.asked == Some(nonce));
+        let Some(terms) = first.map(|waiting| waiting.wish.terms()) else {
+            moves.end = Some(nonce);
+            return moves;
+        };
+        self.asked = None;
+        let mut tenure = Tenure::new(now, nonce, terms, fences, valid_until);
+        if std::mem::take(&mut self.asked_is_waited_for) || waited_for {
+            tenure.bind(now, self.bound);
+        }
+        self.tenure = Some(tenure);
+        self.serve(&mut moves);
+        self.arm(&mut moves);
+        moves
+    }
+
+    /// What was asked ended without a hold: whose request it was, unless that one has left.
+    pub(super) fn failed(&mut self, now: Timestamp, nonce: Nonce) -> (Option<S>, Moves<S>) {
+        let mut moves = Moves::none();
+        if self.asked != Some(nonce) {
+            return (None, moves);
+        }
+        self.asked = None;
+        let first = self.waiting.pop_front();
+        self.advance(now, &mut moves);
+        self.arm(&mut moves);
+        (first.map(|waiting| waiting.slot), moves)
+    }
+
+    /// The section under this token has ended.
+    pub(super) fn released(&mut self, now: Timestamp, nonce: Nonce, fence: Fence) -> Moves<S> {
+        let mut moves = Moves::none();
+        let Some(tenure) = self.tenure.as_mut().filter(|tenure| tenure.runs(fence)) else {
+            // The hold was lost while it ran, and is not this line's any more.
+            moves.end = Some(nonce);
+            return moves;
+        };
+        let linger = match tenure.stage {
+            Stage::Running { linger, .. } => linger,
+            Stage::Idle { .. } => Duration::ZERO,
+        };
+        tenure.stage = Stage::Idle { until: now.plus(linger) };
+        if self.waiting.is_empty() {
+            let keep =
+                !linger.is_zero() && !tenure.is_waited_for() && tenure.may_go_on(now, tenure.terms);
+            if !keep {
+                self.end(&mut moves);
+            }
+        } else {
+            self.advance(now, &mut moves);
+        }
+        self.arm(&mut moves);
+        moves
+    }
+
+    /// The hold is given up by its section, which releases it itself.
+    pub(super) fn given_up(&mut self, nonce: Nonce) -> Moves<S> {
+        let mut moves = Moves::none();
+        if self.tenure.as_ref().is_some_and(|tenure| tenure.nonce == nonce) {
+            self.tenure = None;
+            self.ask(&mut moves, None);
+        }
+        self.arm(&mut moves);
+        moves
+    }
+
+    /// The hold is over. Nobody gets it from here any more: the line asks the server anew.
+    pub(super) fn lost(&mut self, nonce: Nonce) -> Moves<S> {
+        let mut moves = Moves::none();
+        let Some(tenure) = self.tenure.take_if(|tenure| tenure.nonce == nonce) else {
+            return moves;
+        };
+        if tenure.is_idle() {
+            moves.end = Some(nonce);
+        }
+        self.ask(&mut moves, None);
+        self.arm(&mut moves);
+        moves
+    }
+
+    /// Another process waits for this hold.
+    pub(super) fn waited_for(&mut self, now: Timestamp, nonce: Nonce) -> Moves<S> {
+        let mut moves = Moves::none();
+        self.asked_is_waited_for |= self.asked == Some(nonce);
+        let bound = self.bound;
+        if let Some(tenure) = self.tenure.as_mut().filter(|tenure| tenure.nonce == nonce) {
+            tenure.bind(now, bound);
+            if tenure.is_idle() {
+                self.end(&mut moves);
+            }
+        }
+        moves
+    }
+
+    /// A renewal moved the end of the hold.
+    pub(super) fn extended(&mut self, nonce: Nonce, valid_until: Timestamp) {
+        if let Some(tenure) = self.tenure.as_mut().filter(|tenure| tenure.nonce == nonce) {
+            tenure.valid_until = valid_until;
+        }
+    }
+
+    /// A nested call asked for a longer ttl.
+    pub(super) fn lengthened(&mut self, nonce: Nonce, ttl: Duration) {
+        if let Some(tenure) = self.tenure.as_mut().filter(|tenure| tenure.nonce == nonce) {
+            tenure.terms.ttl = tenure.terms.ttl.max(ttl);
+        }
+    }
+
+    /// Gives up a hold that is kept with nobody inside.
+    pub(super) fn settle(&mut self) -> Moves<S> {
+        let mut moves = Moves::none();
+        if self.is_idle() {
+            self.end(&mut moves);
+        }
+        moves
+    }
+
+    /// Drops all requests.
+    pub(super) fn clear(&mut self) {
+        self.waiting.clear();
+        self.asked = None;
+        self.tenure = None;
+    }
+
+    /// Does what is due at `now`. `why_not`: why the server has not granted what was asked.
+    pub(super) fn tick(
+        &mut self,
+        now: Timestamp,
+        why_not: impl FnOnce(Nonce) -> Failure,
+    ) -> Rung<S> {
+        let mut moves = Moves::none();
+        self.armed = None;
+        let kept = match self.tenure.as_ref().map(|tenure| &tenure.stage) {
+            Some(Stage::Idle { until }) => now < *until,
+            _ => true,
+        };
+        if !kept {
+            self.end(&mut moves);
+        }
+        let (expired, long) = self.overdue(now, why_not);
+        self.arm(&mut moves);
+        Rung { moves, expired, long }
+    }
+
+    /// Takes out whose deadline is over, and finds whose wait is long. The protocol sees to the one that the server knows.
+    fn overdue(
+        &mut self,
+        now: Timestamp,
+        why_not: impl FnOnce(Nonce) -> Failure,
+    ) -> (Vec<(S, Failure)>, Vec<LongWait>) {
+        let (mut expired, mut long) = (Vec::new(), Vec::new());
+        let known = usize::from(self.asked.is_some());
+        if self.waiting.iter().skip(known).all(|waiting| now < waiting.due()) {
+            return (expired, long);
+        }
+        let obstacle = self.obstacle(why_not);
+        let mut kept = VecDeque::with_capacity(self.waiting.len());
+        for (ahead, mut waiting) in self.waiting.drain(..).enumerate() {
+            let request = &waiting.wish.request;
+            let is_over = request.deadline.is_some_and(|deadline| deadline <= now);
+            if ahead >= known && is_over {
+                expired.push((waiting.slot, behind(&obstacle, ahead)));
+                continue;
+            }
+            if ahead >= known && waiting.warn_at <= now {
+                waiting.warn_at = warn_again_at(request.since, now);
+                let busy = match behind(&obstacle, ahead) {
+                    Failure::Busy(busy) => Some(busy),
+                    _ => None,
+                };
+                long.push(LongWait { waited: now.since(request.since), busy });
+            }
+            kept.push_back(waiting);
+        }
+        self.waiting = kept;
+        (expired, long)
+    }
+
+    /// What the line waits for, as seen by its first.
+    fn obstacle(&self, why_not: impl FnOnce(Nonce) -> Failure) -> Failure {
+        match (self.asked, &self.tenure) {
+            (Some(nonce), _) => why_not(nonce),
+            (None, tenure) => {
+                let holder = tenure.as_ref().and_then(Tenure::holder).map(Box::new);
+                let obstacle = Obstacle::Holder(holder);
+                Failure::Busy(Busy { obstacle, left: None, ahead: 0, ticket: None })
+            }
+        }
+    }
+
+    /// Does for the first in line what can be done.
+    fn advance(&mut self, now: Timestamp, moves: &mut Moves<S>) {
+        let Some(first) = self.waiting.front() else { return };
+        match &mut self.tenure {
+            Some(tenure) if !tenure.is_idle() => {}
+            Some(tenure) if tenure.may_go_on(now, first.wish.terms()) => {
+                if tenure.hand_on() {
+                    moves.restart = Some(tenure.nonce);
+                }
+                self.serve(moves);
+            }
+            Some(_) => {
+                self.end(moves);
+                self.ask(moves, None);
+            }
+            None => self.ask(moves, None),
+        }
+    }
+
+    /// Begins the section of the first in line.
+    fn serve(&mut self, moves: &mut Moves<S>) {
+        let Some(tenure) = &mut self.tenure else { return };
+        let Some(Waiting { wish, slot, .. }) = self.waiting.pop_front() else { return };
+        let linger = wish.linger;
+        let fence = tenure.begin(linger, wish.who()).expect("a block has a token for its section");
+        let (nonce, valid_until) = (tenure.nonce, tenure.valid_until);
+        moves.serve = Some(Serve { slot, nonce, fence, valid_until });
+    }
+
+    /// Asks the server for the first in line, unless that is done already; in the place of a request that is withdrawn.
+    fn ask(&mut self, moves: &mut Moves<S>, withdrawn: Option<Nonce>) {
+        let first = self.waiting.front().filter(|_| self.asked.is_none() && self.tenure.is_none());
+        let Some(first) = first else {
+            moves.end = moves.end.or(withdrawn);
+            return;
+        };
+        let mut request = first.wish.request.clone();
+        request.block = match (request.renew, first.wish.linger.is_zero()) {
+            (false, _) => 1,
+            (true, true) => self.block,
+            (true, false) => LARGEST_BLOCK,
+        };
+        self.asked = Some(request.nonce);
+        self.asked_is_waited_for = false;
+        moves.ask = Some(Ask { request, replaces: withdrawn });
+    }
+
+    fn end(&mut self, moves: &mut Moves<S>) {
+        let Some(tenure) = self.tenure.take() else { return };
+        moves.end = Some(tenure.nonce);
+        let left = tenure.fences.size();
+        if left == 0 {
+            self.block = (self.block * 2).min(LARGEST_BLOCK);
+        } else if left > self.block / 4 * 3 {
+            self.block = (self.block / 2).max(SMALLEST_BLOCK);
+        }
+    }
+
+    /// Sees to it that the line is looked at when something is due.
+    fn arm(&mut self, moves: &mut Moves<S>) {
+        let known = usize::from(self.asked.is_some());
+        let kept = match self.tenure.as_ref().map(|tenure| &tenure.stage) {
+            Some(Stage::Idle { until }) => Some(*until),
+            _ => None,
+        };
+        // While an alarm is set it is early enough for all but perhaps the newest.
+        let due = match self.armed {
+            Some(_) => self.waiting.back().map(Waiting::due),
+            None => self.waiting.iter().skip(known).map(Waiting::due).min(),
+        };
+        let Some(due) = [kept, due].into_iter().flatten().min() else { return };
+        if self.armed.is_none_or(|armed| due < armed) {
+            self.armed = Some(due);
+            moves.alarm = Some(due);
+        }
+    }
+}
+
+/// The same for one who waits behind so many others of its process.
+fn behind(obstacle: &Failure, others: usize) -> Failure {
+    match obstacle.clone() {
+        Failure::Busy(busy) => {
+            let ahead = busy.ahead + u64::try_from(others).unwrap_or(u64::MAX);
+            Failure::Busy(Busy { ahead, ..busy })
+        }
+        failure => failure,
+    }
+}

@@ -1,0 +1,18 @@
+//! The requests of this process for one key: their order, and the hold that they hand on to one another.
+//!
+//! Only the first of them is known to the server. When its section ends, the next one gets the lock from it without a
+//! round trip, under the next token of the block that the grant reserved: lock cohorting (Dice, Marathe and Shavit,
+//! PPoPP 2012). How often is bounded while others wait elsewhere. A hold may also linger for a while with nobody inside.
+//!
+//! [`Line`] decides, without I/O and with time passed in; [`Queue`] is a line that callers and the I/O thread share.
+
+mod line;
+mod moves;
+mod queues;
+mod shared;
+mod tenure;
+mod waiting;
+
+pub(crate) use queues::{Queues, Taken};
+pub(crate) use shared::{Answer, Post, Queue};
+pub(crate) use waiting::{Terms, Wish};

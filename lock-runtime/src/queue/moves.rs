@@ -1,0 +1,63 @@
+//! What follows from an event of a line, for its owner to do.
+
+use std::time::Duration;
+
+use crate::Fence;
+use crate::protocol::{Failure, Request};
+use crate::time::Timestamp;
+use crate::wire::{Busy, Nonce};
+
+/// What is to be done, in this order.
+#[derive(Debug)]
+pub(super) struct Moves<S> {
+    /// To be looked at again at this instant.
+    pub(super) alarm: Option<Timestamp>,
+    /// This hold's `max_hold` counts from now.
+    pub(super) restart: Option<Nonce>,
+    /// This hold is to be released, or this request withdrawn.
+    pub(super) end: Option<Nonce>,
+    /// This is to be asked of the server.
+    pub(super) ask: Option<Ask>,
+    /// This section may begin.
+    pub(super) serve: Option<Serve<S>>,
+}
+
+/// A request for the server.
+#[derive(Debug)]
+pub(super) struct Ask {
+    pub(super) request: Request,
+    /// A request that is withdrawn, whose place in the queue this one takes.
+    pub(super) replaces: Option<Nonce>,
+}
+
+/// A section that has the lock.
+#[derive(Debug)]
+pub(super) struct Serve<S> {
+    pub(super) slot: S,
+    pub(super) nonce: Nonce,
+    pub(super) fence: Fence,
+    pub(super) valid_until: Timestamp,
+}
+
+/// What time has brought.
+#[derive(Debug)]
+pub(super) struct Rung<S> {
+    pub(super) moves: Moves<S>,
+    /// Requests whose deadline is over.
+    pub(super) expired: Vec<(S, Failure)>,
+    /// Requests that have waited long.
+    pub(super) long: Vec<LongWait>,
+}
+
+/// A long wait that is worth a warning.
+#[derive(Debug)]
+pub(crate) struct LongWait {
+    pub(crate) waited: Duration,
+    pub(crate) busy: Option<Busy>,
+}
+
+impl<S> Moves<S> {
+    pub(super) const fn none() -> Self {
+        Self { alarm: None, restart: None, end: None, ask: None, serve: None }
+    }
+}

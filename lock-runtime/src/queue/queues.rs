@@ -1,0 +1,99 @@
+//! The queues of a manager, by key.
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::shared::{InLine, Post, Queue, Refused};
+use super::waiting::{Terms, Wish};
+use crate::lease::Share;
+use crate::wire::Claimant;
+
+/// Callers of different keys seldom meet at one lock of ours.
+const SHARDS: usize = 16;
+
+/// All queues in use. A queue is here for as long as somebody holds or wants its key in this process.
+pub(crate) struct Queues {
+    shards: [Arc<Shard>; SHARDS],
+    hasher: RandomState,
+    bound: u32,
+    post: Arc<dyn Post>,
+}
+
+/// Those of some keys.
+#[derive(Default)]
+pub(super) struct Shard(Mutex<HashMap<Arc<str>, Arc<Queue>>>);
+
+/// What came of a wish.
+pub(crate) enum Taken {
+    /// It waits in the line of its key.
+    InLine(InLine),
+    /// It tries once and is not the next in this process: only the server knows who is.
+    NotNext(Box<Wish>),
+}
+
+impl Queues {
+    /// Queues whose holds are handed on at the most `bound` times while another process waits.
+    pub(crate) fn new(bound: u32, post: Arc<dyn Post>) -> Self {
+        let shards = std::array::from_fn(|_| Arc::default());
+        Self { shards, hasher: RandomState::new(), bound, post }
+    }
+
+    /// A hold of this key that is kept with nobody inside, if it may be entered on these terms.
+    pub(crate) fn take(
+        &self,
+        key: &str,
+        terms: Terms,
+        linger: Duration,
+        who: impl FnOnce() -> Claimant,
+    ) -> Option<Share> {
+        let queue = self.shard(key).queues().get(key).cloned()?;
+        queue.take(terms, linger, who)
+    }
+
+    /// Puts a wish into the line of its key.
+    pub(crate) fn join(&self, mut wish: Wish) -> Taken {
+        loop {
+            let queue = self.queue(&wish.request.key);
+            match queue.join(wish) {
+                Ok(in_line) => return Taken::InLine(in_line),
+                Err(Refused::NotNext(wish)) => return Taken::NotNext(Box::new(wish)),
+                Err(Refused::Closed(again)) => {
+                    self.shard(queue.key()).forget(&queue);
+                    wish = again;
+                }
+            }
+        }
+    }
+
+    fn queue(&self, key: &Arc<str>) -> Arc<Queue> {
+        let shard = self.shard(key);
+        let mut queues = shard.queues();
+        if let Some(queue) = queues.get(key) {
+            return Arc::clone(queue);
+        }
+        let queue = Queue::new(Arc::clone(key), self.bound, shard, Arc::clone(&self.post));
+        queues.insert(Arc::clone(key), Arc::clone(&queue));
+        queue
+    }
+
+    fn shard(&self, key: &str) -> &Arc<Shard> {
+        let hash = self.hasher.hash_one(key);
+        &self.shards[usize::try_from(hash % SHARDS as u64).unwrap_or(0)]
+    }
+}
+
+impl Shard {
+    pub(super) fn forget(&self, queue: &Queue) {
+        let mut queues = self.queues();
+        if queues.get(queue.key()).is_some_and(|known| std::ptr::eq(&raw const **known, queue)) {
+            queues.remove(queue.key());
+        }
+    }
+
+    fn queues(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<Queue>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

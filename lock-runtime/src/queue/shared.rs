@@ -1,0 +1,323 @@
+//! A line that callers and the I/O thread share.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::line::Line;
+use super::moves::{LongWait, Moves, Serve};
+use super::queues::Shard;
+use super::waiting::{Terms, Wish};
+use crate::Fence;
+use crate::fence::FenceBlock;
+use crate::lease::{Keeper, Lease, Share};
+use crate::protocol::{Failure, Loss, Request};
+use crate::time::{self, Timestamp};
+use crate::wire::{Claimant, Nonce};
+
+/// What became of a request: a hold, or why not.
+pub(crate) type Answer = Result<Share, Failure>;
+
+type Slot = oneshot::Sender<Answer>;
+
+/// What a queue has to say to the I/O thread.
+pub(crate) trait Post: Send + Sync {
+    /// Asks the server; in the place of a request that is withdrawn. `false`: the manager was shut down.
+    fn ask(&self, request: Request, replaces: Option<Nonce>, queue: Arc<Queue>) -> bool;
+
+    /// Releases a hold, or withdraws a request.
+    fn end(&self, nonce: Nonce);
+
+    /// Releases a hold; the receiver hears whether it was ours to the end.
+    fn end_confirmed(&self, nonce: Nonce) -> oneshot::Receiver<Option<bool>>;
+
+    /// Asks for at least this ttl from the next renewal on.
+    fn lengthen(&self, nonce: Nonce, ttl: Duration);
+
+    /// A hold has gone from one section to another.
+    fn handed_on(&self, nonce: Nonce, at: Timestamp);
+
+    /// Has [`Queue::tick`] called at `at`.
+    fn wake_at(&self, at: Timestamp, queue: Weak<Queue>);
+
+    /// This thread has left a hold that is kept with nobody inside: it must not end without having it released.
+    fn lingers(&self);
+}
+
+/// The queue of one key in this process.
+pub(crate) struct Queue {
+    me: Weak<Self>,
+    key: Arc<str>,
+    shard: Weak<Shard>,
+    post: Arc<dyn Post>,
+    state: Mutex<State>,
+}
+
+struct State {
+    line: Line<Slot>,
+    /// The hold of the section that runs.
+    lease: Option<Arc<Lease>>,
+    /// It was vacant and is forgotten: whoever still finds it looks again.
+    closed: bool,
+}
+
+impl Queue {
+    pub(super) fn new(
+        key: Arc<str>,
+        bound: u32,
+        shard: &Arc<Shard>,
+        post: Arc<dyn Post>,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self {
+            me: Weak::clone(me),
+            key,
+            shard: Arc::downgrade(shard),
+            post,
+            state: Mutex::new(State { line: Line::new(bound), lease: None, closed: false }),
+        })
+    }
+
+    pub(crate) fn key(&self) -> &Arc<str> {
+        &self.key
+    }
+
+    /// Enters a hold that is kept here with nobody inside.
+    pub(super) fn take(
+        &self,
+        terms: Terms,
+        linger: Duration,
+        who: impl FnOnce() -> Claimant,
+    ) -> Option<Share> {
+        let mut state = self.state();
+        let serve = state.line.take(time::now(), terms, linger, who)?;
+        Some(self.begin(&mut state, &serve))
+    }
+
+    /// Joins the line; gives the wish back if this queue is forgotten, or if it tries once and is not next here.
+    pub(super) fn join(&self, wish: Wish) -> Result<InLine, Refused> {
+        let mut state = self.state();
+        if state.closed {
+            return Err(Refused::Closed(wish));
+        }
+        if !wish.request.queue && !state.line.is_open() {
+            return Err(Refused::NotNext(wish));
+        }
+        let (slot, answer) = oneshot::channel();
+        let nonce = wish.request.nonce;
+        let moves = state.line.join(time::now(), wish, slot);
+        self.settle(state, moves);
+        let queue = self.me.upgrade();
+        Ok(InLine { answer, nonce, queue })
+    }
+
+    /// The server granted what was asked.
+    pub(crate) fn granted(
+        &self,
+        now: Timestamp,
+        nonce: Nonce,
+        fences: FenceBlock,
+        waited_for: bool,
+        valid_until: Timestamp,
+    ) {
+        let mut state = self.state();
+        let moves = state.line.granted(now, nonce, fences, waited_for, valid_until);
+        self.settle(state, moves);
+    }
+
+    /// What was asked ended without a hold.
+    pub(crate) fn failed(&self, now: Timestamp, nonce: Nonce, failure: Failure) {
+        let mut state = self.state();
+        let (slot, moves) = state.line.failed(now, nonce);
+        self.settle(state, moves);
+        if let Some(slot) = slot {
+            let _ = slot.send(Err(failure));
+        }
+    }
+
+    pub(crate) fn extended(&self, nonce: Nonce, valid_until: Timestamp) {
+        let mut state = self.state();
+        state.line.extended(nonce, valid_until);
+        if let Some(lease) = state.lease_of(nonce) {
+            lease.extend(valid_until);
+        }
+    }
+
+    /// The hold is over; that of the section which runs under it, if one does.
+    pub(crate) fn lost(&self, nonce: Nonce, loss: Loss) -> Option<Arc<Lease>> {
+        let mut state = self.state();
+        let moves = state.line.lost(nonce);
+        let lease = state.lease_of(nonce).cloned();
+        self.settle(state, moves);
+        if let Some(lease) = &lease {
+            lease.lose(loss);
+        }
+        lease
+    }
+
+    /// Another process waits for the hold.
+    pub(crate) fn waited_for(&self, now: Timestamp, nonce: Nonce) {
+        let mut state = self.state();
+        let moves = state.line.waited_for(now, nonce);
+        self.settle(state, moves);
+    }
+
+    /// Releases what is kept with nobody inside.
+    pub(crate) fn give_up_idle(&self) {
+        let mut state = self.state();
+        let moves = state.line.settle();
+        self.settle(state, moves);
+    }
+
+    /// Ends everything: the manager is shut down.
+    pub(crate) fn close(&self) {
+        let mut state = self.state();
+        state.line.clear();
+        state.closed = true;
+        let lease = state.lease.take();
+        drop(state);
+        self.forget();
+        if let Some(lease) = lease {
+            lease.lose(Loss::Shutdown);
+        }
+    }
+
+    /// Does what is due; the waits that are worth a warning.
+    pub(crate) fn tick(
+        &self,
+        now: Timestamp,
+        why_not: impl FnOnce(Nonce) -> Failure,
+    ) -> Vec<LongWait> {
+        let mut state = self.state();
+        let rung = state.line.tick(now, why_not);
+        self.settle(state, rung.moves);
+        for (slot, failure) in rung.expired {
+            let _ = slot.send(Err(failure));
+        }
+        rung.long
+    }
+
+    fn leave(&self, nonce: Nonce) {
+        let mut state = self.state();
+        let moves = state.line.leave(nonce);
+        self.settle(state, moves);
+    }
+
+    /// Does what an event brought. What goes to the I/O thread goes under the lock, so that it arrives in the order of the
+    /// events.
+    fn settle(&self, mut state: MutexGuard<'_, State>, moves: Moves<Slot>) {
+        if let Some(at) = moves.alarm {
+            self.post.wake_at(at, Weak::clone(&self.me));
+        }
+        if let Some(nonce) = moves.restart {
+            self.post.handed_on(nonce, time::now());
+        }
+        if let Some(nonce) = moves.end {
+            self.post.end(nonce);
+        }
+        if let (Some(ask), Some(me)) = (moves.ask, self.me.upgrade())
+            && !self.post.ask(ask.request, ask.replaces, me)
+        {
+            state.line.clear();
+        }
+        let served = moves.serve.map(|serve| (self.begin(&mut state, &serve), serve.slot));
+        if state.line.is_idle() {
+            self.post.lingers();
+        }
+        let vacant = state.line.is_vacant() && !state.closed;
+        state.closed |= vacant;
+        drop(state);
+        if vacant {
+            self.forget();
+        }
+        if let Some((share, slot)) = served {
+            // If nobody takes it, dropping it gives the hold to the next.
+            drop(slot.send(Ok(share)));
+        }
+    }
+
+    fn begin<S>(&self, state: &mut State, serve: &Serve<S>) -> Share {
+        let keeper = self.me.upgrade().expect("a queue that is asked is there");
+        let key = Arc::clone(&self.key);
+        let (lease, share) =
+            Lease::granted(key, serve.fence, serve.nonce, serve.valid_until, keeper);
+        state.lease = Some(lease);
+        share
+    }
+
+    fn forget(&self) {
+        if let Some(shard) = self.shard.upgrade() {
+            shard.forget(self);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn lease_of(&self, nonce: Nonce) -> Option<&Arc<Lease>> {
+        self.lease.as_ref().filter(|lease| lease.nonce() == nonce && !lease.is_over())
+    }
+}
+
+impl Keeper for Queue {
+    fn end(&self, nonce: Nonce, fence: Fence) {
+        let mut state = self.state();
+        let moves = state.line.released(time::now(), nonce, fence);
+        self.settle(state, moves);
+    }
+
+    fn end_confirmed(&self, nonce: Nonce) -> oneshot::Receiver<Option<bool>> {
+        let mut state = self.state();
+        let confirmed = self.post.end_confirmed(nonce);
+        let moves = state.line.given_up(nonce);
+        self.settle(state, moves);
+        confirmed
+    }
+
+    fn lengthen(&self, nonce: Nonce, ttl: Duration) {
+        self.state().line.lengthened(nonce, ttl);
+        self.post.lengthen(nonce, ttl);
+    }
+}
+
+/// Why a queue did not take a wish.
+pub(super) enum Refused {
+    /// The queue is forgotten: another has its place.
+    Closed(Wish),
+    /// It tries once, and others come first.
+    NotNext(Wish),
+}
+
+/// A request in the line. Dropped before its answer was taken, it leaves.
+pub(crate) struct InLine {
+    answer: oneshot::Receiver<Answer>,
+    nonce: Nonce,
+    /// Taken out with the answer.
+    queue: Option<Arc<Queue>>,
+}
+
+impl Future for InLine {
+    /// `None`: the manager was shut down.
+    type Output = Option<Answer>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = Pin::new(&mut self.answer).poll(context);
+        if answer.is_ready() {
+            self.queue = None;
+        }
+        answer.map(Result::ok)
+    }
+}
+
+impl Drop for InLine {
+    fn drop(&mut self) {
+        if let Some(queue) = self.queue.take() {
+            queue.leave(self.nonce);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The time for which this process has the lock, over one section or several.
+
+use std::time::Duration;
+
+use super::waiting::Terms;
+use crate::Fence;
+use crate::fence::FenceBlock;
+use crate::time::Timestamp;
+use crate::wire::{Claimant, Holder, Nonce};
+
+/// How long a process hands the lock on within itself while another waits for it.
+pub(super) const SHARED_SPAN: Duration = Duration::from_millis(50);
+/// How long it does so while no other is known to wait: bounds the harm of a notice that was lost.
+pub(super) const OWN_SPAN: Duration = Duration::from_secs(1);
+/// What has to be left of the validity of a hold that is handed on, unless half its ttl is less.
+const ENOUGH: Duration = Duration::from_millis(250);
+/// A shorter `max_hold` is restarted with each section. For longer ones the second of [`OWN_SPAN`] does not count.
+const SHORT_MAX_HOLD: Duration = Duration::from_secs(60 * 60);
+
+#[derive(Debug)]
+pub(super) struct Tenure {
+    pub(super) nonce: Nonce,
+    pub(super) terms: Terms,
+    /// What is left of the block that the grant reserved.
+    pub(super) fences: FenceBlock,
+    pub(super) valid_until: Timestamp,
+    /// Until when the hold is handed on.
+    until: Timestamp,
+    /// How often it still is; `None` while no other process is known to wait.
+    left: Option<u32>,
+    pub(super) stage: Stage,
+}
+
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// A section runs under this token.
+    Running { fence: Fence, linger: Duration, who: Box<Claimant> },
+    /// Nobody is inside; it is kept until then.
+    Idle { until: Timestamp },
+}
+
+impl Tenure {
+    /// A tenure that has just been granted, with nobody inside yet.
+    pub(super) fn new(
+        now: Timestamp,
+        nonce: Nonce,
+        terms: Terms,
+        fences: FenceBlock,
+        valid_until: Timestamp,
+    ) -> Self {
+        let (until, stage) = (now.plus(OWN_SPAN), Stage::Idle { until: now });
+        Self { nonce, terms, fences, valid_until, until, left: None, stage }
+    }
+
+    /// Others wait: from now on the hold is handed on at the most `bound` times.
+    pub(super) fn bind(&mut self, now: Timestamp, bound: u32) {
+        if self.left.is_none() {
+            self.left = Some(bound);
+            self.until = self.until.min(now.plus(SHARED_SPAN));
+        }
+    }
+
+    pub(super) const fn is_waited_for(&self) -> bool {
+        self.left.is_some()
+    }
+
+    pub(super) const fn is_idle(&self) -> bool {
+        matches!(self.stage, Stage::Idle { .. })
+    }
+
+    pub(super) fn runs(&self, fence: Fence) -> bool {
+        matches!(self.stage, Stage::Running { fence: running, .. } if running == fence)
+    }
+
+    /// Whether another section with these terms may run under it.
+    pub(super) fn may_go_on(&self, now: Timestamp, terms: Terms) -> bool {
+        let enough = ENOUGH.min(self.terms.ttl / 2);
+        self.terms == terms
+            // Without renewals each section is due a ttl of its own.
+            && terms.renew
+            && self.left != Some(0)
+            && !self.fences.is_empty()
+            && now < self.until
+            && self.valid_until.since(now) >= enough
+    }
+
+    /// Begins a section: its token. `None` if the block is used up.
+    pub(super) fn begin(&mut self, linger: Duration, who: Claimant) -> Option<Fence> {
+        let fence = self.fences.take()?;
+        self.stage = Stage::Running { fence, linger, who: Box::new(who) };
+        Some(fence)
+    }
+
+    /// Notes that it was handed on; whether its `max_hold` is to be restarted for that.
+    pub(super) fn hand_on(&mut self) -> bool {
+        self.left = self.left.map(|left| left.saturating_sub(1));
+        self.terms.max_hold.is_some_and(|span| span < SHORT_MAX_HOLD)
+    }
+
+    /// Who is inside, as others see it.
+    pub(super) fn holder(&self) -> Option<Holder> {
+        match &self.stage {
+            Stage::Running { fence, who, .. } => {
+                Some(Holder { nonce: self.nonce, fence: *fence, who: Claimant::clone(who) })
+            }
+            Stage::Idle { .. } => None,
+        }
+    }
+}
