@@ -91,6 +91,12 @@ impl<P: Policy> Call<P> {
         self
     }
 
+    /// `linger = …`
+    pub fn linger(mut self, linger: Duration) -> Self {
+        self.caller.overrides().linger = Some(linger);
+        self
+    }
+
     /// Runs the body of a synchronous function.
     pub fn run(self, body: impl FnOnce() -> P::Value) -> P::Output {
         let mut body = Some(body);

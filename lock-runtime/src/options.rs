@@ -11,13 +11,22 @@ pub(crate) struct Options {
     pub(crate) ttl: Option<Duration>,
     pub(crate) wait: Option<Duration>,
     pub(crate) max_hold: Option<Duration>,
+    pub(crate) linger: Option<Duration>,
     pub(crate) renew: bool,
+    pub(crate) global_fairness: bool,
     pub(crate) finish_when_lost: bool,
 }
 
 impl Options {
-    pub(crate) const DEFAULT: Self =
-        Self { ttl: None, wait: None, max_hold: None, renew: true, finish_when_lost: false };
+    pub(crate) const DEFAULT: Self = Self {
+        ttl: None,
+        wait: None,
+        max_hold: None,
+        linger: None,
+        renew: true,
+        global_fairness: false,
+        finish_when_lost: false,
+    };
 }
 
 /// The shortest ttl: below it the margin and a round trip leave nothing.

@@ -53,6 +53,13 @@ impl Site {
         self
     }
 
+    /// `linger = "…"`
+    #[must_use]
+    pub const fn linger(mut self, linger: Duration) -> Self {
+        self.options.linger = Some(linger);
+        self
+    }
+
     /// `renew = …`
     #[must_use]
     pub const fn renew(mut self, renew: bool) -> Self {
@@ -64,6 +71,13 @@ impl Site {
     #[must_use]
     pub const fn on_lost_finish(mut self) -> Self {
         self.options.finish_when_lost = true;
+        self
+    }
+
+    /// `fairness = global`
+    #[must_use]
+    pub const fn fairness_global(mut self) -> Self {
+        self.options.global_fairness = true;
         self
     }
 }
