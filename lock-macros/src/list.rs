@@ -2,6 +2,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::parse::ParseStream;
+use syn::spanned::Spanned as _;
 use syn::token::Bracket;
 use syn::{Expr, ExprLit, Ident, Lit, Token, bracketed};
 
@@ -91,24 +92,30 @@ impl List {
         let here = Span::mixed_site();
         let keys = self.templates.iter().map(|template| {
             let taken = self.args.iter().filter(|arg| template.names(&arg.name));
-            let taken = taken.map(|Named { name, value: _ }| {
-                let binding = binding(name);
-                quote_spanned!(here=> #name = *#binding)
-            });
+            let taken = taken.map(Named::binding_in_key);
             quote_spanned!(here=> ::core::format_args!(#template #(, #taken)*))
         });
         let call = quote_spanned!(here=> #entry(distlock_site, &[#(#keys),*]));
         if self.args.is_empty() {
             return call;
         }
-        let bindings = self.args.iter().map(|arg| binding(&arg.name));
+        let bindings = self.args.iter().map(|arg| arg.binding(here));
         let values = self.args.iter().map(|arg| &arg.value);
         quote_spanned!(here=> match (#(&(#values),)*) { (#(#bindings,)*) => #call })
     }
 }
 
-fn binding(name: &Ident) -> Ident {
-    format_ident!("distlock_key_{}", name.unraw(), span = Span::mixed_site())
+impl Named {
+    fn binding(&self, here: Span) -> Ident {
+        format_ident!("distlock_key_{}", self.name.unraw(), span = here)
+    }
+
+    // Printed where the value stands, so that a type without a text is reported there.
+    fn binding_in_key(&self) -> TokenStream {
+        let here = Span::mixed_site().located_at(self.value.span());
+        let (name, binding) = (&self.name, self.binding(here));
+        quote_spanned!(here=> #name = *#binding)
+    }
 }
 
 fn element(input: ParseStream<'_>) -> syn::Result<Template> {

@@ -2,7 +2,7 @@ use proc_macro2::TokenStream;
 use quote::ToTokens as _;
 use syn::parse::{Parse as _, ParseStream};
 use syn::punctuated::Punctuated;
-use syn::{Expr, ExprLit, Lit, Token};
+use syn::{Expr, ExprLit, Lit, LitStr, Token};
 
 use crate::text::compact;
 
@@ -35,9 +35,15 @@ pub(crate) fn refuse_in_list(input: ParseStream<'_>) -> syn::Error {
     };
     let message = match &key {
         Expr::Macro(mac) if mac.mac.path.is_ident("format") => {
-            "a key in a list is formatted by the attribute itself: write its literal alone, with names in it, and \
-             `name = …` after the list for those that are not variables"
-                .to_owned()
+            let example = match mac.mac.parse_body::<LitStr>() {
+                Ok(literal) => format!("`{}`", literal.token()),
+                Err(_) => {
+                    "for example `\"account:{id}\"` and, after the list, `id = self.id`".to_owned()
+                }
+            };
+            format!(
+                "the key is formatted by the attribute itself: write {example} without `format!`"
+            )
         }
         Expr::Path(path) if path.path.get_ident().is_some() => of_name(&key),
         Expr::Reference(reference) => as_named_argument(&reference.expr),
