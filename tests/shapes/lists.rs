@@ -47,7 +47,7 @@ fn of_one() -> Result<String, Error> {
 }
 
 impl Shop {
-    #[distributed_lock(["lists:{id}", "lists:{name}:{id}"], id = self.id, name = *self.name, hold = hold)]
+    #[distributed_lock(["lists:{id}", "lists:{name}:{id}"], id = self.id, name = self.name, hold = hold)]
     fn sell(&mut self, what: u32) -> Result<(&mut u32, String), Error> {
         self.sold.push(what);
         Ok((self.sold.last_mut().expect("just pushed"), hold.key().to_owned()))
@@ -101,7 +101,7 @@ fn fallible(text: &str) -> anyhow::Result<Option<String>> {
     Ok(current())
 }
 
-#[distributed_lock(["lists:{value}", "lists:{r#type}"], value = value.lock().expect("whole"), r#type = Drops("key", log).0, on_error = panic)]
+#[distributed_lock(["lists:{value}", "lists:{type}"], value = value.lock().expect("whole"), r#type = Drops("key", log).0, on_error = panic)]
 fn guarded(value: &Mutex<u32>, log: &Mutex<Vec<&'static str>>) -> Option<u32> {
     let seen = log.lock().expect("whole").clone();
     assert_eq!(seen, ["key"]);
