@@ -16,11 +16,11 @@ static BALANCES: [AtomicI64; 2] = [const { AtomicI64::new(1_000) }; 2];
 
 #[distributed_lock(["account:{from}", "account:{to}"], wait = "30s")]
 async fn transfer(from: usize, to: usize, amount: i64) -> Result<(), LockError> {
-    let [payer, payee] = [from, to].map(|account| BALANCES[account].load(Relaxed));
+    let [paying, receiving] = [from, to].map(|account| BALANCES[account].load(Relaxed));
     // Without the locks another transfer would read the same balances here.
     sleep(Duration::from_millis(1)).await;
-    BALANCES[from].store(payer - amount, Relaxed);
-    BALANCES[to].store(payee + amount, Relaxed);
+    BALANCES[from].store(paying - amount, Relaxed);
+    BALANCES[to].store(receiving + amount, Relaxed);
     Ok(())
 }
 

@@ -60,6 +60,24 @@ impl Shop {
     }
 }
 
+macro_rules! listed {
+    ($name:ident($from:ident, $to:ident), $keys:expr) => {
+        #[distributed_lock($keys)]
+        fn $name($from: u32, $to: u32) -> Result<Option<String>, Error> {
+            Ok(current().filter(|_| $from < $to))
+        }
+    };
+    ($name:ident, $($key:literal)*, $value:expr) => {
+        #[distributed_lock([$($key),*], id = $value)]
+        fn $name() -> Result<Option<String>, Error> {
+            Ok(current())
+        }
+    };
+}
+
+listed!(by_a_macro(from, to), ["lists:{from}", "lists:{to}"]);
+listed!(by_a_macro_of_literals, "lists:{id}" "lists:{id}:more", 3 + 4);
+
 #[tokio::test]
 async fn several_keys_are_taken_by_every_kind_of_function() {
     support();
@@ -73,6 +91,8 @@ async fn several_keys_are_taken_by_every_kind_of_function() {
     let (a, [seen]) = generic(7, 'b');
     assert_eq!((a, seen.as_deref()), (7, Some("lists:7")));
     assert_eq!(of_one().expect("free"), "lists:constant");
+    assert_eq!(by_a_macro(7, 8).expect("free"), last);
+    assert_eq!(by_a_macro_of_literals().expect("free").as_deref(), Some("lists:7:more"));
     let mut shop = Shop { id: 7, name: "corner".to_owned(), sold: Vec::new() };
     let (sold, key) = shop.sell(3).expect("free");
     *sold += 1;
