@@ -7,10 +7,10 @@ struct Account {
 }
 
 #[distributed_lock(["account:{from}", "account:{id}"], id = to.id)]
-fn run(from: u32, to: Account) -> Result<u32, LockError> {
+fn run(from: u32, to: &Account) -> Result<u32, LockError> {
     Ok(from + to.id)
 }
 
 fn main() {
-    let _ = (run, Account { id: 7 });
+    let _ = (run, &Account { id: 7 });
 }
