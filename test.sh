@@ -53,5 +53,6 @@ cargo run --quiet --example bank -- --seconds 2
 cargo run --quiet --example bank -- --seconds 2 --no-lock
 cargo run --quiet --example reentrant_tasks
 cargo run --quiet --example fenced_write
+cargo run --quiet --example transfer
 
 say "all of it holds"

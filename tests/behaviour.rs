@@ -10,6 +10,7 @@ mod behaviour {
     mod inspect;
     mod lease;
     mod loss;
+    mod many;
     mod nesting;
     mod outcome;
     mod servers;

@@ -21,6 +21,7 @@ mod shapes {
     mod keys;
     mod lifetimes;
     mod list;
+    mod lists;
     mod long;
     mod macros;
     mod methods;

@@ -4,13 +4,13 @@ use syn::parse::{Parse, ParseStream, Parser as _};
 use syn::token::Paren;
 use syn::{Expr, Ident, Lit, Token};
 
-use crate::key::Key;
+use crate::keys::Keys;
 use crate::options::Options;
-use crate::words;
+use crate::{separator, words};
 
 /// What stands between the parentheses of the attribute.
 pub(crate) struct Args {
-    pub(crate) key: Key,
+    pub(crate) keys: Keys,
     pub(crate) options: Options,
 }
 
@@ -30,53 +30,35 @@ impl Args {
     fn parse_named(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
         let name = input.parse()?;
         input.parse::<Token![=]>()?;
-        self.key.push_named(&name, &input.parse()?);
-        Ok(())
+        self.keys.push_named(&name, input.parse()?)
     }
 
     fn parse_positional(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
         let value: Expr = input.parse()?;
-        if self.key.is_full() && (self.options.begun() || is_name(&value)) {
-            let message =
-                "the key has no `{}` for this argument: add one to the key, or remove the argument";
-            return Err(syn::Error::new_spanned(value, message));
-        }
-        if self.options.begun() {
-            let message = "the arguments of the key stand directly after the key: move this before the options";
-            return Err(syn::Error::new_spanned(value, message));
-        }
-        self.key.push_positional(&value);
-        Ok(())
+        self.keys.push_positional(&value, self.options.begun())
     }
 
     fn parse_comma(&self, input: ParseStream<'_>) -> syn::Result<()> {
-        if input.peek(Token![,]) {
-            input.parse::<Token![,]>()?;
-            return if input.peek(Token![,]) {
-                Err(input.error("one comma is enough: remove this one"))
-            } else {
-                Ok(())
-            };
-        }
-        Err(input.error(if input.peek(Token![;]) {
-            "write `,` in place of `;`"
-        } else if input.peek(Token![.]) && self.is_key_alone() {
-            "the key is the string literal alone: remove what follows it"
-        } else if input.peek(Lit) && self.is_key_alone() {
-            "the key is one string literal: join the two"
-        } else {
-            "a comma is missing: write `,` before this"
-        }))
-    }
-
-    const fn is_key_alone(&self) -> bool {
-        !self.options.begun() && self.key.is_bare()
+        let alone = !self.options.begun() && self.keys.is_bare();
+        let message = match self.keys {
+            Keys::One(_) if alone && input.peek(Token![.]) => {
+                Some("the key is the string literal alone: remove what follows it")
+            }
+            Keys::One(_) if alone && input.peek(Lit) => {
+                Some("the key is one string literal: join the two")
+            }
+            Keys::All(_) if alone && input.peek(Token![.]) => {
+                Some("the keys are the list alone: remove what follows it")
+            }
+            _ => None,
+        };
+        separator::parse(input, message)
     }
 }
 
 impl Parse for Args {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let mut args = Self { key: Key::parse(input)?, options: Options::default() };
+        let mut args = Self { keys: Keys::parse(input)?, options: Options::default() };
         while !input.is_empty() {
             args.parse_comma(input)?;
             if input.is_empty() {
@@ -85,15 +67,6 @@ impl Parse for Args {
             args.parse_next(input)?;
         }
         Ok(args)
-    }
-}
-
-// A name that nothing else knows would be reported twice by the compiler: as unused and as unknown.
-fn is_name(value: &Expr) -> bool {
-    match value {
-        Expr::Path(_) => true,
-        Expr::Call(call) => matches!(*call.func, Expr::Path(_)),
-        _ => false,
     }
 }
 
@@ -116,7 +89,7 @@ impl Next {
     }
 
     fn of_named(args: &Args, name: &Ident) -> Self {
-        let argument = !words::is_reserved(name) && !args.options.begun() && args.key.names(name);
+        let argument = !words::is_reserved(name) && !args.options.begun() && args.keys.names(name);
         if argument { Self::Named } else { Self::Option }
     }
 }
@@ -129,5 +102,5 @@ fn is_option_without_equals(args: &Args, ident: &Ident, input: ParseStream<'_>) 
     }
     let ahead = input.fork();
     let alone = ahead.call(Ident::parse_any).is_ok() && (ahead.is_empty() || ahead.peek(Token![,]));
-    words::is_option_like(ident) && (alone || input.peek2(Paren)) && args.key.is_full()
+    words::is_option_like(ident) && (alone || input.peek2(Paren)) && args.keys.is_full()
 }

@@ -5,6 +5,7 @@ use syn::ext::IdentExt as _;
 
 use crate::args::Args;
 use crate::function::Function;
+use crate::keys::Keys;
 use crate::on_error::OnError;
 use crate::options::Options;
 use crate::output::Output;
@@ -30,7 +31,7 @@ impl<'a> Call<'a> {
         let Self { function, args, private, .. } = self;
         let here = Span::mixed_site();
         let name = LitStr::new(&function.signature.ident.unraw().to_string(), here);
-        let template = LitStr::new(&args.key.template.value(), here);
+        let template = LitStr::new(&args.keys.text(), here);
         let constants = settings::constant(&args.options);
         quote_spanned!(here=> let distlock_site = {
             static SITE: #private::Site = #private::Site::new(
@@ -45,21 +46,32 @@ impl<'a> Call<'a> {
     // The key is rendered in a statement of its own: its temporaries must not live on while the
     // body runs.
     pub(crate) fn statement(&self) -> TokenStream {
-        let (entry, skip) = (self.entry(), self.skip());
-        let (key, settings) = (&self.args.key, settings::computed(&self.args.options));
-        quote_spanned!(Span::mixed_site()=>
-            let distlock_call = #entry(distlock_site, ::core::format_args!(#key)) #skip #settings;
-        )
+        let (call, skip) = (self.call(), self.skip());
+        let settings = settings::computed(&self.args.options);
+        quote_spanned!(Span::mixed_site()=> let distlock_call = #call #skip #settings;)
+    }
+
+    fn call(&self) -> TokenStream {
+        let entry = self.entry();
+        match &self.args.keys {
+            Keys::One(key) => {
+                quote_spanned!(Span::mixed_site()=> #entry(distlock_site, ::core::format_args!(#key)))
+            }
+            Keys::All(list) => list.call(&entry),
+        }
     }
 
     // The turbofish is the one place where a return type without room for the error is reported.
     fn entry(&self) -> TokenStream {
         let (private, here) = (&self.private, Span::mixed_site());
         let value = self.output.value.argument();
-        match self.args.options.on_error {
-            OnError::Return => quote_spanned!(here=> #private::call::<#value>),
-            OnError::Panic => quote_spanned!(here=> #private::call_or_panic),
-            OnError::Handle(_) => quote_spanned!(here=> #private::try_call),
+        match (&self.args.options.on_error, &self.args.keys) {
+            (OnError::Return, Keys::One(_)) => quote_spanned!(here=> #private::call::<#value>),
+            (OnError::Return, Keys::All(_)) => quote_spanned!(here=> #private::call_all::<#value>),
+            (OnError::Panic, Keys::One(_)) => quote_spanned!(here=> #private::call_or_panic),
+            (OnError::Panic, Keys::All(_)) => quote_spanned!(here=> #private::call_all_or_panic),
+            (OnError::Handle(_), Keys::One(_)) => quote_spanned!(here=> #private::try_call),
+            (OnError::Handle(_), Keys::All(_)) => quote_spanned!(here=> #private::try_call_all),
         }
     }
 

@@ -107,6 +107,9 @@ fn without_end(word: &Word, span: Span) -> syn::Error {
         "wait" => "`wait` is a length of time: leave it out to wait as long as it takes, or write `wait = \"0s\"` to try \
                    once"
             .to_owned(),
+        "linger" => "`linger` is a length of time: leave it out to give the lock up at once, or write for example \
+                     `linger = \"50ms\"`"
+            .to_owned(),
         name => format!(
             "`{name}` is a length of time: leave it out for the manager's own, or write for example `{}`",
             word.example

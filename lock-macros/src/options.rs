@@ -10,12 +10,15 @@ use crate::words;
 
 /// The options as they were written; what was left out is `None` or `false`.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "they do not depend on one another")]
 pub(crate) struct Options {
     pub(crate) ttl: Option<Length>,
     pub(crate) wait: Option<Length>,
     pub(crate) max_hold: Option<Length>,
+    pub(crate) linger: Option<Length>,
     pub(crate) renew: Option<LitBool>,
     pub(crate) release_confirmed: bool,
+    pub(crate) global_fairness: bool,
     pub(crate) skip_if_busy: bool,
     pub(crate) on_error: OnError,
     pub(crate) finish_on_loss: bool,
@@ -56,8 +59,10 @@ impl Options {
             "ttl" => self.ttl = Some(Length::parse_positive(place, input)?),
             "wait" => self.wait = Some(Length::parse(place, input)?),
             "max_hold" => self.max_hold = Some(Length::parse_positive(place, input)?),
+            "linger" => self.linger = Some(Length::parse(place, input)?),
             "renew" => self.renew = Some(place.switch(input)?),
             "release" => self.release_confirmed = place.choice("confirmed", input)?,
+            "fairness" => self.global_fairness = place.choice("global", input)?,
             "if_busy" => self.skip_if_busy = place.choice("skip", input)?,
             "on_error" => self.on_error = OnError::parse(place, input)?,
             "on_lost" => self.finish_on_loss = place.choice("finish", input)?,

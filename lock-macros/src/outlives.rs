@@ -1,5 +1,4 @@
 use proc_macro2::{Ident, TokenStream, TokenTree};
-use quote::ToTokens as _;
 use syn::{FnArg, ReceiverKind, Signature};
 
 use crate::args::Args;
@@ -17,7 +16,7 @@ pub(crate) fn check(function: &Function, args: &Args, output: &Output) -> syn::R
         return Ok(());
     }
     let body = function.body.stream();
-    let used = find_self(args.key.to_token_stream()).or_else(|| find_self_of_method(body));
+    let used = find_self(args.keys.tokens()).or_else(|| find_self_of_method(body));
     used.map_or(Ok(()), |word| Err(outlived(&word)))
 }
 

@@ -16,7 +16,9 @@ pub(crate) fn constant(options: &Options) -> TokenStream {
     let renew = options.renew.as_ref().map(|renew| setter("renew", "renew", &quote!(#renew)));
     let on_lost = options.finish_on_loss;
     let on_lost = on_lost.then(|| setter("on_lost", "on_lost_finish", &TokenStream::new()));
-    lengths.chain(renew).chain(on_lost).collect()
+    let fairness = options.global_fairness;
+    let fairness = fairness.then(|| setter("fairness", "fairness_global", &TokenStream::new()));
+    lengths.chain(renew).chain(on_lost).chain(fairness).collect()
 }
 
 /// The options that are expressions, as a chain of calls evaluated each time the function is called; and the one that
@@ -35,7 +37,12 @@ pub(crate) fn computed(options: &Options) -> TokenStream {
 }
 
 fn lengths(options: &Options) -> impl Iterator<Item = (&'static str, &Length)> {
-    let named = [("ttl", &options.ttl), ("wait", &options.wait), ("max_hold", &options.max_hold)];
+    let named = [
+        ("ttl", &options.ttl),
+        ("wait", &options.wait),
+        ("max_hold", &options.max_hold),
+        ("linger", &options.linger),
+    ];
     named.into_iter().filter_map(|(name, length)| Some((name, length.as_ref()?)))
 }
 

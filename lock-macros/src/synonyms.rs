@@ -22,7 +22,7 @@ impl Hint {
 type Table<const N: usize> = [(&'static str, &'static str); N];
 
 /// The words of other lock libraries and of plain language, by the option that stands for them here.
-const SYNONYMS: Table<10> = [
+const SYNONYMS: Table<12> = [
     (
         "ttl",
         "duration ex expiration expire expires expires_in expiry lease lease_duration lease_time lifetime px",
@@ -33,8 +33,10 @@ const SYNONYMS: Table<10> = [
          wait_timeout",
     ),
     ("max_hold", "limit max_duration max_lease max_lifetime max_ttl"),
-    ("renew", "auto_renew extend heartbeat keep_alive keepalive refresh watchdog"),
+    ("linger", "cache cached cooldown grace grace_period idle idle_timeout keep_for sticky"),
+    ("renew", "auto_renew extend heartbeat refresh watchdog"),
     ("release", "confirm confirmed unlock"),
+    ("fairness", "cohort fair fair_lock fairness_global fifo unfair"),
     ("if_busy", "if_held if_locked on_busy skip skip_if_busy skip_if_locked"),
     ("on_error", "catch err error map_err on_err on_fail on_failure panic"),
     ("on_lost", "finish if_lost lost on_loss"),
@@ -42,9 +44,9 @@ const SYNONYMS: Table<10> = [
     ("manager", "lock_manager locks"),
 ];
 
-const KEY: &str = "id key lock lock_key lock_name name resource";
+const KEY: &str = "id key keys lock lock_key lock_name name resource";
 
-const ADVICE: Table<5> = [
+const ADVICE: Table<6> = [
     (
         "write `on_error = |_| value` to return a value when the lock is not had",
         "default fallback or or_default or_else otherwise",
@@ -56,6 +58,11 @@ const ADVICE: Table<5> = [
     (
         "the server is that of DISTLOCK_URL; for another make a `LockManager` once and write `manager = self.locks`",
         "client conn connection host pool redis server url",
+    ),
+    (
+        "a hold is renewed unless you write `renew = false`; to keep it for a while after the function write \
+         `linger = \"50ms\"`",
+        "keep_alive keepalive",
     ),
     ("every lock re-enters: remove it", "nested recursive reentrant"),
     (

@@ -1,18 +1,19 @@
 use proc_macro2::TokenStream;
 use quote::ToTokens as _;
 use syn::parse::{Parse as _, ParseStream};
-use syn::{Expr, Token};
+use syn::punctuated::Punctuated;
+use syn::{Expr, ExprLit, Lit, LitStr, Token};
 
 use crate::text::compact;
 
 /// A key that does not begin with a literal: says how the same is written with one.
 pub(crate) fn refuse(input: ParseStream<'_>) -> syn::Error {
-    let span = input.span();
-    let ahead = input.fork();
-    let key = match Expr::parse(&ahead) {
-        Ok(key) if ahead.is_empty() || ahead.peek(Token![,]) => key,
-        _ => return syn::Error::new(span, text_without_quotes(input)),
+    let Some(key) = expression(input) else {
+        return syn::Error::new(input.span(), text_without_quotes(input));
     };
+    if let Some(keys) = literals(&key) {
+        return syn::Error::new_spanned(&key, in_brackets(keys));
+    }
     let message = match &key {
         Expr::Macro(mac) if mac.mac.path.is_ident("format") => {
             let inner = compact(&mac.mac.tokens);
@@ -20,16 +21,74 @@ pub(crate) fn refuse(input: ParseStream<'_>) -> syn::Error {
                 "the key is formatted by the attribute itself: write `{inner}` without `format!`"
             )
         }
-        Expr::Path(path) if path.path.get_ident().is_some() => {
-            let name = compact(&key.to_token_stream());
-            format!(
-                "the key is a string literal: write `\"{{{name}}}\"` for the value of `{name}`, or `\"{name}\"` for the text"
-            )
-        }
+        Expr::Path(path) if path.path.get_ident().is_some() => of_name(&key),
         Expr::Reference(reference) => as_argument(&reference.expr),
         other => as_argument(other),
     };
     syn::Error::new_spanned(key, message)
+}
+
+/// An element of a list of keys that is no literal.
+pub(crate) fn refuse_in_list(input: ParseStream<'_>) -> syn::Error {
+    let Some(key) = expression(input) else {
+        return syn::Error::new(input.span(), text_without_quotes(input));
+    };
+    let message = match &key {
+        Expr::Macro(mac) if mac.mac.path.is_ident("format") => {
+            let example = match mac.mac.parse_body::<LitStr>() {
+                Ok(literal) => format!("`{}`", literal.token()),
+                Err(_) => {
+                    "for example `\"account:{id}\"` and, after the list, `id = self.id`".to_owned()
+                }
+            };
+            format!(
+                "the key is formatted by the attribute itself: write {example} without `format!`"
+            )
+        }
+        Expr::Path(path) if path.path.get_ident().is_some() => of_name(&key),
+        Expr::Reference(reference) => as_named_argument(&reference.expr),
+        other => as_named_argument(other),
+    };
+    syn::Error::new_spanned(key, message)
+}
+
+fn expression(input: ParseStream<'_>) -> Option<Expr> {
+    let ahead = input.fork();
+    let key = Expr::parse(&ahead).ok()?;
+    (ahead.is_empty() || ahead.peek(Token![,])).then_some(key)
+}
+
+type Elements = Punctuated<Expr, Token![,]>;
+
+// `("from", "to")`, `&["from", "to"]`
+fn literals(key: &Expr) -> Option<&Elements> {
+    let keys = match key {
+        Expr::Tuple(tuple) => &tuple.elems,
+        Expr::Array(array) => &array.elems,
+        Expr::Reference(reference) => return literals(&reference.expr),
+        _ => return None,
+    };
+    let is_text = |key: &Expr| matches!(key, Expr::Lit(ExprLit { lit: Lit::Str(_), .. }));
+    (!keys.is_empty() && keys.iter().all(is_text)).then_some(keys)
+}
+
+fn in_brackets(keys: &Elements) -> String {
+    let keys = compact(&keys.to_token_stream());
+    format!("keys that are taken together stand in brackets: write `[{keys}]`")
+}
+
+fn of_name(key: &Expr) -> String {
+    let name = compact(&key.to_token_stream());
+    format!(
+        "the key is a string literal: write `\"{{{name}}}\"` for the value of `{name}`, or `\"{name}\"` for the text"
+    )
+}
+
+fn as_named_argument(key: &Expr) -> String {
+    let key = compact(&key.to_token_stream());
+    format!(
+        "a key in a list is a string literal: write for example `\"{{name}}\"`, and `name = {key}` after the list"
+    )
 }
 
 fn as_argument(key: &Expr) -> String {

@@ -9,12 +9,14 @@ pub(crate) struct Word {
     pub(crate) example: &'static str,
 }
 
-pub(crate) const OPTIONS: [Word; 11] = [
+pub(crate) const OPTIONS: [Word; 13] = [
     word("ttl", "ttl = \"30s\""),
     word("wait", "wait = \"5s\""),
     word("max_hold", "max_hold = \"5m\""),
+    word("linger", "linger = \"50ms\""),
     word("renew", "renew = false"),
     word("release", "release = confirmed"),
+    word("fairness", "fairness = global"),
     word("if_busy", "if_busy = skip"),
     word("on_error", "on_error = panic"),
     word("on_lost", "on_lost = finish"),
@@ -23,7 +25,7 @@ pub(crate) const OPTIONS: [Word; 11] = [
     word("crate", "crate = my_crate::distlock"),
 ];
 
-const LATER: [&str; 3] = ["min_hold", "linger", "fairness"];
+const LATER: [&str; 1] = ["min_hold"];
 
 const fn word(name: &'static str, example: &'static str) -> Word {
     Word { name, example }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::caller::Caller;
 use crate::driver::block_on;
 use crate::entry::{leave, leave_confirmed};
+use crate::keys::Keys;
 use crate::output::{
     Confirms, FromLockError, Panics, Policy, Propagate, Returns, SkipValue, Skips,
 };
@@ -24,17 +25,35 @@ pub struct Call<P> {
 
 /// A call that yields its errors in the function's own return type.
 pub fn call<R: FromLockError>(site: &'static Site, key: fmt::Arguments<'_>) -> Call<Propagate<R>> {
-    Call::new(site, key, Propagate::new())
+    Call::new(site, Keys::one(key), Propagate::new())
 }
 
 /// A call that panics with its errors: `on_error = panic`.
 pub fn call_or_panic<R>(site: &'static Site, key: fmt::Arguments<'_>) -> Call<Panics<R>> {
-    Call::new(site, key, Panics::new())
+    Call::new(site, Keys::one(key), Panics::new())
 }
 
 /// A call that yields a `Result` around the function's value: `on_error = |err| …`.
 pub fn try_call<R>(site: &'static Site, key: fmt::Arguments<'_>) -> Call<Returns<R>> {
-    Call::new(site, key, Returns::new())
+    Call::new(site, Keys::one(key), Returns::new())
+}
+
+/// As [`call`], for several keys that are taken together.
+pub fn call_all<R: FromLockError>(
+    site: &'static Site,
+    keys: &[fmt::Arguments<'_>],
+) -> Call<Propagate<R>> {
+    Call::new(site, Keys::all(keys), Propagate::new())
+}
+
+/// As [`call_or_panic`], for several keys.
+pub fn call_all_or_panic<R>(site: &'static Site, keys: &[fmt::Arguments<'_>]) -> Call<Panics<R>> {
+    Call::new(site, Keys::all(keys), Panics::new())
+}
+
+/// As [`try_call`], for several keys.
+pub fn try_call_all<R>(site: &'static Site, keys: &[fmt::Arguments<'_>]) -> Call<Returns<R>> {
+    Call::new(site, Keys::all(keys), Returns::new())
 }
 
 /// Makes the future of a function that returns one: a `return` in such a body needs a closure of its own.
@@ -48,8 +67,8 @@ fn inside() -> Hold {
 }
 
 impl<P: Policy> Call<P> {
-    fn new(site: &'static Site, key: fmt::Arguments<'_>, policy: P) -> Self {
-        Self { caller: Caller::new(site, key), policy }
+    fn new(site: &'static Site, keys: Keys, policy: P) -> Self {
+        Self { caller: Caller::new(site, keys), policy }
     }
 
     /// `if_busy = skip`: tries once, unless the call says how long to wait.
@@ -88,6 +107,12 @@ impl<P: Policy> Call<P> {
     /// `max_hold = …`
     pub fn max_hold(mut self, max_hold: Duration) -> Self {
         self.caller.overrides().max_hold = Some(max_hold);
+        self
+    }
+
+    /// `linger = …`
+    pub fn linger(mut self, linger: Duration) -> Self {
+        self.caller.overrides().linger = Some(linger);
         self
     }
 

@@ -1,33 +1,27 @@
-//! Who calls, for which key, with what settings: all of an annotated call but its types.
+//! Who calls, for which keys, with what settings: all of an annotated call but its types.
 //!
 //! Nothing here is generic, so that it is compiled once and not again in each crate that has annotated functions.
 
-use std::borrow::Cow;
-use std::fmt;
 use std::time::Duration;
 
 use crate::entry::{Entered, Entering, enter};
+use crate::keys::Keys;
 use crate::options::Options;
 use crate::site::Site;
-use crate::{LockManager, global};
+use crate::{LockError, LockManager, global};
 
 #[derive(Debug)]
 pub(crate) struct Caller {
     site: &'static Site,
-    key: Cow<'static, str>,
+    keys: Keys,
     manager: Option<LockManager>,
     /// What the call sets beside the site; boxed as few do.
     overrides: Option<Box<Options>>,
 }
 
 impl Caller {
-    /// Renders the key; a constant one is only referred to.
-    pub(crate) fn new(site: &'static Site, key: fmt::Arguments<'_>) -> Self {
-        let key = match key.as_str() {
-            Some(constant) => Cow::Borrowed(constant),
-            None => Cow::Owned(key.to_string()),
-        };
-        Self { site, key, manager: None, overrides: None }
+    pub(crate) const fn new(site: &'static Site, keys: Keys) -> Self {
+        Self { site, keys, manager: None, overrides: None }
     }
 
     pub(crate) fn set_manager(&mut self, manager: &LockManager) {
@@ -57,7 +51,14 @@ impl Caller {
                 Err(error) => return Entering::refused(error),
             },
         };
-        enter(manager, &self.key, self.options(), || self.site.path())
+        match &self.keys {
+            Keys::One(key) => enter(manager, key, self.options(), || self.site.path()),
+            // Until the runtime can take several at once, it takes none.
+            Keys::All(keys) => {
+                let reason = format!("several keys cannot be taken yet: {}", keys.join(", "));
+                Entering::refused(LockError::config(reason))
+            }
+        }
     }
 
     /// Asks for the section and waits for it on this thread.

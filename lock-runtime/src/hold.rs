@@ -54,6 +54,27 @@ impl Hold {
         self.lease().key()
     }
 
+    /// The hold of another key around the running code: this one's, or the nearest outside of it. `None` if none of them
+    /// holds the key under the same manager.
+    ///
+    /// ```
+    /// use lock_runtime::{LockError, LockManager, current};
+    ///
+    /// let locks = LockManager::connect("memory://")?;
+    /// let (shop, till) = (locks.lock("shop").acquire()?, locks.lock("till"));
+    /// shop.enter(|| {
+    ///     let till = till.acquire()?;
+    ///     assert_eq!(till.hold().of("shop").expect("around it").fence(), shop.fence());
+    ///     assert!(shop.hold().of("till").is_none(), "that is further in");
+    ///     Ok::<(), LockError>(())
+    /// })?;
+    /// # Ok::<(), LockError>(())
+    /// ```
+    #[must_use]
+    pub fn of(&self, key: &str) -> Option<Self> {
+        self.frame.find(self.frame.manager(), key).cloned().map(Self::new)
+    }
+
     /// The fencing token of this hold; a re-entrant call shows that of the hold it re-enters.
     #[must_use]
     pub fn fence(&self) -> Fence {

@@ -11,7 +11,7 @@
 //! - `driver`: the I/O thread that runs the protocol over a store.
 //! - `owner`: the chain of holds around the running code. Nothing of Redis.
 //! - `entry`: the way into a section and out of it.
-//! - `lock`, `guard`, `hold`, `caller`, `call`, `run`, `output`, `finished`, `site`: what users and the attribute call.
+//! - `lock`, `guard`, `hold`, `keys`, `caller`, `call`, `run`, `output`, `finished`, `site`: what users and the attribute call.
 //! - `config`, `manager`, `global`, `inspect`, `error`: the settings and the frame around it all.
 
 #![forbid(unsafe_code)]
@@ -31,6 +31,7 @@ mod global;
 mod guard;
 mod hold;
 mod inspect;
+mod keys;
 mod lease;
 mod length;
 mod lock;
@@ -61,7 +62,9 @@ pub use manager::LockManager;
 /// What the attribute's output calls. Not for use by hand: it changes without notice.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::call::{Call, call, call_or_panic, make, try_call};
+    pub use crate::call::{
+        Call, call, call_all, call_all_or_panic, call_or_panic, make, try_call, try_call_all,
+    };
     pub use crate::finished::{Finished, returned};
     pub use crate::output::{FromLockError, SkipValue};
     pub use crate::site::Site;

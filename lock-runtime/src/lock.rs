@@ -58,30 +58,29 @@ impl LockRequest {
         self
     }
 
+    /// How long the process keeps the hold after its last section, for the next section of its own; when another process
+    /// asks it gives it up at once. Default: zero, the hold is given up with the section.
+    pub fn linger(mut self, linger: Duration) -> Self {
+        self.options.linger = Some(linger);
+        self
+    }
+
     /// Whether the hold is renewed. Default: `true`; without, it is over after its ttl.
     pub fn renew(mut self, renew: bool) -> Self {
         self.options.renew = renew;
         self
     }
 
-    /// How long the hold is kept for the next call of this process after its section, if nobody waits for it: that call
-    /// then costs no round trip. It is given up at once when another process asks. Default: not at all. Within
-    /// [`Self::fairness_global`] it has no effect.
-    pub fn linger(mut self, linger: Duration) -> Self {
-        self.options.linger = Some(linger);
-        self
-    }
-
-    /// First come, first served across all processes: the hold is not handed over within this one. Default: it is, at
-    /// the most [`hand_overs`](crate::LockManagerBuilder::hand_overs) times in a row while another process waits.
-    pub fn fairness_global(mut self) -> Self {
-        self.options.global_fairness = true;
-        self
-    }
-
     /// Makes an explicit release wait for the server's word. Default: it is sent and not waited for.
     pub fn release_confirmed(mut self) -> Self {
         self.confirmed = true;
+        self
+    }
+
+    /// Strict first come, first served across the cluster. Default: the end of a section may hand the lock over to the
+    /// next one that waits in the same process, a few times in a row.
+    pub fn fairness_global(mut self) -> Self {
+        self.options.global_fairness = true;
         self
     }
 

@@ -11,11 +11,10 @@ pub(crate) struct Options {
     pub(crate) ttl: Option<Duration>,
     pub(crate) wait: Option<Duration>,
     pub(crate) max_hold: Option<Duration>,
-    pub(crate) renew: bool,
-    pub(crate) finish_when_lost: bool,
     pub(crate) linger: Option<Duration>,
-    /// First come, first served across all processes: no hand-over within this one.
+    pub(crate) renew: bool,
     pub(crate) global_fairness: bool,
+    pub(crate) finish_when_lost: bool,
 }
 
 impl Options {
@@ -23,10 +22,10 @@ impl Options {
         ttl: None,
         wait: None,
         max_hold: None,
-        renew: true,
-        finish_when_lost: false,
         linger: None,
+        renew: true,
         global_fairness: false,
+        finish_when_lost: false,
     };
 }
 

@@ -53,13 +53,6 @@ impl Site {
         self
     }
 
-    /// `renew = …`
-    #[must_use]
-    pub const fn renew(mut self, renew: bool) -> Self {
-        self.options.renew = renew;
-        self
-    }
-
     /// `linger = "…"`
     #[must_use]
     pub const fn linger(mut self, linger: Duration) -> Self {
@@ -67,10 +60,10 @@ impl Site {
         self
     }
 
-    /// `fairness = global`
+    /// `renew = …`
     #[must_use]
-    pub const fn fairness_global(mut self) -> Self {
-        self.options.global_fairness = true;
+    pub const fn renew(mut self, renew: bool) -> Self {
+        self.options.renew = renew;
         self
     }
 
@@ -78,6 +71,13 @@ impl Site {
     #[must_use]
     pub const fn on_lost_finish(mut self) -> Self {
         self.options.finish_when_lost = true;
+        self
+    }
+
+    /// `fairness = global`
+    #[must_use]
+    pub const fn fairness_global(mut self) -> Self {
+        self.options.global_fairness = true;
         self
     }
 }

@@ -9,8 +9,10 @@ use super::support::{Error, support};
     ttl = "30s",
     wait = "0s",
     max_hold = "1m 30s",
+    linger = "0s",
     renew = false,
     release = confirmed,
+    fairness = global,
     on_lost = finish
 )]
 fn literal() -> Result<(), Error> {
@@ -19,12 +21,12 @@ fn literal() -> Result<(), Error> {
 
 const TTL: Duration = Duration::from_secs(20);
 
-#[distributed_lock("options:expr:{millis}", ttl = TTL, wait = Duration::from_millis(millis), max_hold = TTL * 3, renew = true)]
+#[distributed_lock("options:expr:{millis}", ttl = TTL, wait = Duration::from_millis(millis), max_hold = TTL * 3, linger = TTL / 4, renew = true)]
 fn computed(millis: u64) -> Result<(), Error> {
     Ok(())
 }
 
-#[distributed_lock("options:expr:{millis}", ttl = TTL, wait = Duration::from_millis(millis), max_hold = TTL * 3)]
+#[distributed_lock("options:expr:{millis}", ttl = TTL, wait = Duration::from_millis(millis), max_hold = TTL * 3, linger = TTL / 4)]
 async fn computed_async(millis: u64) -> Result<(), Error> {
     tokio::task::yield_now().await;
     Ok(())

@@ -8,6 +8,7 @@ pub mod future;
 pub mod generic;
 pub mod handled;
 pub mod hold;
+pub mod list;
 pub mod method;
 pub mod options;
 pub mod panicking;

@@ -16,13 +16,13 @@ use std::pin::Pin;
 /// ```
 /// assert_eq!(1, 1);
 /// ```
-#[cfg_attr(feature = "locked", distributed_lock("account:{from}"))]
+#[cfg_attr(feature = "locked", distributed_lock(["account:{from}", "account:{to}"]))]
 pub fn transfer(from: u64, (to, amount): (u64, u64), mut note: String, _: u8) -> Answer<u64> {
     note.clear();
     Ok(from + to + amount)
 }
 
-#[cfg_attr(feature = "locked", distributed_lock("account:{from}", wait = "5s"))]
+#[cfg_attr(feature = "locked", distributed_lock(["account:{from}", "account:{to}"], wait = "5s"))]
 /// The attribute stands above this line.
 #[must_use = "the receipt is proof"]
 #[deprecated(since = "0.1.0", note = "use `transfer`")]
@@ -75,7 +75,7 @@ impl<T: Display> Account<T> {
     pub const LIMIT: u32 = 1;
 
     /// Closes it.
-    #[cfg_attr(feature = "locked", distributed_lock("account:{}", self.owner, if_busy = skip))]
+    #[cfg_attr(feature = "locked", distributed_lock(["{owner}", "account:{owner}"], owner = self.owner, if_busy = skip))]
     pub fn close(&mut self) -> Answer {
         Ok(())
     }

@@ -29,6 +29,10 @@ impl Frame {
         Arc::new(Self { parent, manager, lease, turn: Turn::new() })
     }
 
+    pub(crate) const fn manager(&self) -> ManagerId {
+        self.manager
+    }
+
     pub(crate) fn lease(&self) -> &Arc<Lease> {
         &self.lease
     }

@@ -1,5 +1,5 @@
 //! What `cargo expand` shows of one function of each kind. Beside each file in `expansion` lies what the compiler makes
-//! of it, and `docs/expansion.md` explains three of them; `UPDATE_SNAPSHOTS=1` writes both anew.
+//! of it, and `docs/expansion.md` explains four of them; `UPDATE_SNAPSHOTS=1` writes both anew.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use super::support::{cargo, text, workspace};
 use syn::{File, Item, ItemMod};
 
 const FENCE: &str = "```";
-const EXPLAINED: [&str; 3] = ["sync", "asynchronous", "future"];
+const EXPLAINED: [&str; 4] = ["sync", "asynchronous", "future", "list"];
 
 /// The modules of the example, by name, after all macros.
 static EXPANSIONS: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
@@ -22,7 +22,7 @@ static EXPANSIONS: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
 
 #[test]
 fn an_expansion_reads_as_its_snapshot_says() {
-    assert!(EXPANSIONS.len() >= 14, "every kind has a file");
+    assert!(EXPANSIONS.len() >= 15, "every kind has a file");
     for (kind, expansion) in EXPANSIONS.iter() {
         check(&folder().join(format!("{kind}.expanded.rs")), expansion);
     }

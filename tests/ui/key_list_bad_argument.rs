@@ -1,6 +1,6 @@
 use distlock::{LockError, distributed_lock};
 
-#[distributed_lock(["a:{from}", "a:{to}"])]
+#[distributed_lock(["a:{id}", "b:{id}"], id = frm.id)]
 fn run(from: u32, to: u32) -> Result<u32, LockError> {
     Ok(from + to)
 }

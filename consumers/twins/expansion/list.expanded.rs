@@ -1,0 +1,44 @@
+use distlock::{LockError, distributed_lock};
+pub struct Account {
+    pub id: u64,
+    pub balance: u64,
+}
+impl Account {
+    pub async fn transfer(&mut self, to: u64, amount: u64) -> Result<u64, LockError> {
+        let distlock_site = {
+            static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+                    "expansion::list",
+                    "transfer",
+                    "account:{from}, account:{to}",
+                )
+                .linger(::core::time::Duration::from_millis(50))
+                .fairness_global();
+            &SITE
+        };
+        let distlock_call = match (&(self.id),) {
+            (distlock_key_from,) => {
+                ::distlock::__private::call_all::<
+                    Result<u64, LockError>,
+                >(
+                    distlock_site,
+                    &[
+                        format_args!("account:{0}", * distlock_key_from),
+                        format_args!("account:{0}", to),
+                    ],
+                )
+            }
+        };
+        return distlock_call
+            .run_async(move || async move {
+                if false {
+                    return ::core::option::Option::None::<Result<u64, LockError>>
+                        .unwrap();
+                }
+                ({
+                    self.balance -= amount;
+                    Ok(to)
+                })
+            })
+            .await;
+    }
+}

@@ -1,0 +1,28 @@
+#[distributed_lock(["account:{from}", "account:{to}"], wait = "5s", linger = "50ms", fairness = global)]
+fn transfer(from: u64, to: u64, amount: u64) -> Result<(), Error> {
+    bank().move_money(from, to, amount)
+}
+
+// ---- expands to ----
+
+fn transfer(from: u64, to: u64, amount: u64) -> Result<(), Error> {
+    let distlock_site = {
+        static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+                ::core::module_path!(),
+                "transfer",
+                "account:{from}, account:{to}",
+            )
+            .wait(::core::time::Duration::from_millis(5000))
+            .linger(::core::time::Duration::from_millis(50))
+            .fairness_global();
+        &SITE
+    };
+    let distlock_call = ::distlock::__private::call_all::<
+        Result<(), Error>,
+    >(
+        distlock_site,
+        &[::core::format_args!("account:{from}"), ::core::format_args!("account:{to}")],
+    );
+    return distlock_call
+        .run(|| -> Result<(), Error> { bank().move_money(from, to, amount) });
+}

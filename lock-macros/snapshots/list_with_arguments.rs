@@ -1,0 +1,41 @@
+#[distributed_lock(["shop:{id}", "shop:{id}:till:{till}", "audit"], id = self.id, till = next().await, hold = last, on_error = |err| err.into())]
+async fn sell(&self) -> Answer {
+    self.sell_under(last).await
+}
+
+// ---- expands to ----
+
+async fn sell(&self) -> Answer {
+    let distlock_site = {
+        static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+            ::core::module_path!(),
+            "sell",
+            "shop:{id}, shop:{id}:till:{till}, audit",
+        );
+        &SITE
+    };
+    let distlock_call = match (&(self.id), &(next().await)) {
+        (distlock_key_id, distlock_key_till) => {
+            ::distlock::__private::try_call_all(
+                distlock_site,
+                &[
+                    ::core::format_args!("shop:{id}", id = * distlock_key_id),
+                    ::core::format_args!(
+                        "shop:{id}:till:{till}", id = * distlock_key_id, till = *
+                        distlock_key_till
+                    ),
+                    ::core::format_args!("audit"),
+                ],
+            )
+        }
+    };
+    return distlock_call
+        .run_async_with_hold(move |last| async move {
+            if false {
+                return ::core::option::Option::None::<Answer>.unwrap();
+            }
+            ({ self.sell_under(last).await })
+        })
+        .await
+        .unwrap_or_else(|err| err.into());
+}

@@ -1,0 +1,66 @@
+use std::borrow::Cow;
+use std::fmt;
+
+/// What a call asks for: one key, or several that are taken together.
+#[derive(Debug)]
+pub(crate) enum Keys {
+    One(Cow<'static, str>),
+    /// In order and each once, so that all who take some of them do so in the same order.
+    All(Vec<String>),
+}
+
+impl Keys {
+    /// Renders a key; a constant one is only referred to.
+    pub(crate) fn one(key: fmt::Arguments<'_>) -> Self {
+        Self::One(match key.as_str() {
+            Some(constant) => Cow::Borrowed(constant),
+            None => Cow::Owned(key.to_string()),
+        })
+    }
+
+    /// Renders the keys of a list. Those that turn out to be the same text are one.
+    pub(crate) fn all(keys: &[fmt::Arguments<'_>]) -> Self {
+        if let [key] = keys {
+            return Self::one(*key);
+        }
+        let mut texts: Vec<String> = keys.iter().map(ToString::to_string).collect();
+        texts.sort_unstable();
+        texts.dedup();
+        match <[String; 1]>::try_from(texts) {
+            Ok([text]) => Self::One(Cow::Owned(text)),
+            Err(texts) => Self::All(texts),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(keys: &Keys) -> Vec<&str> {
+        match keys {
+            Keys::One(text) => vec![text],
+            Keys::All(texts) => texts.iter().map(String::as_str).collect(),
+        }
+    }
+
+    #[test]
+    fn keys_come_in_order_and_each_once() {
+        let (a, b) = (7, 3);
+        let keys = Keys::all(&[format_args!("k:{a}"), format_args!("k:{b}"), format_args!("k:7")]);
+        assert_eq!(texts(&keys), ["k:3", "k:7"]);
+    }
+
+    #[test]
+    fn keys_of_the_same_text_are_one_key() {
+        let (a, b) = (7, "7");
+        let keys = Keys::all(&[format_args!("k:{a}"), format_args!("k:{b}")]);
+        assert!(matches!(&keys, Keys::One(text) if text == "k:7"), "{keys:?}");
+    }
+
+    #[test]
+    fn a_constant_key_is_not_copied() {
+        let keys = Keys::all(&[format_args!("constant")]);
+        assert!(matches!(&keys, Keys::One(Cow::Borrowed("constant"))), "{keys:?}");
+    }
+}

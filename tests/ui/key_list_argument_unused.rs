@@ -1,0 +1,10 @@
+use distlock::{LockError, distributed_lock};
+
+#[distributed_lock(["account:{from}", "account:{to}"], shop = from + 1, wait = "5s")]
+fn run(from: u32, to: u32) -> Result<u32, LockError> {
+    Ok(from + to)
+}
+
+fn main() {
+    let _ = run(1, 2);
+}

@@ -1,0 +1,12 @@
+// A list of keys made by `format!`.
+
+use distlock::{LockError, distributed_lock};
+
+#[distributed_lock([format!("account:{from}"), format!("account:{to}")])]
+fn run(from: u32, to: u32) -> Result<u32, LockError> {
+    Ok(from + to)
+}
+
+fn main() {
+    let _ = run;
+}

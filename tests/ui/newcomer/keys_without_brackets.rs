@@ -1,0 +1,12 @@
+// Two keys, one after the other.
+
+use distlock::{LockError, distributed_lock};
+
+#[distributed_lock("account:{from}", "account:{to}")]
+fn run(from: u32, to: u32) -> Result<u32, LockError> {
+    Ok(from + to)
+}
+
+fn main() {
+    let _ = run;
+}

@@ -1,0 +1,12 @@
+// The choice as text.
+
+use distlock::{LockError, distributed_lock};
+
+#[distributed_lock("account:{from}", fairness = global)]
+fn run(from: u32, to: u32) -> Result<u32, LockError> {
+    Ok(from + to)
+}
+
+fn main() {
+    let _ = run;
+}
