@@ -116,7 +116,8 @@ impl LockManager {
         LockRequest::new(self.clone(), key.into(), Location::caller())
     }
 
-    /// Who holds `key` and who waits, as of now. Blocks this thread for a round trip.
+    /// Who holds `key` and who waits, as of now. Of several calls that wait in one process the server knows the first;
+    /// those of this manager are listed after all that the server knows. Blocks this thread for a round trip.
     ///
     /// # Errors
     /// [`LockError::Unavailable`] or [`LockError::Refused`] if the server cannot be asked, [`LockError::Closed`] after
@@ -132,7 +133,10 @@ impl LockManager {
     pub async fn inspect_async(&self, key: &str) -> Result<Inspection, LockError> {
         let answer: Option<InspectAnswer> = self.mailbox().inspect(key.to_owned()).await.ok();
         match answer {
-            Some(Ok(found)) => Ok(found.into()),
+            Some(Ok(mut found)) => {
+                self.queues().show(key, &mut found);
+                Ok(found.into())
+            }
             Some(Err(failure)) => Err(LockError::from_failure(key, Duration::ZERO, failure)),
             None => Err(LockError::closed(key)),
         }

@@ -46,15 +46,17 @@ fn second_in_line(locks: &LockManager) -> Result<(), LockError> {
 fn waiters_are_seen_in_their_order() {
     let server = server();
     let (locks, others) = (connect(&server), connect(&server));
+    let elsewhere = connect(&server);
     let guard = locks.lock("seen").acquire().unwrap();
     thread::scope(|scope| {
         let first = scope.spawn(|| first_in_line(&others));
         until_waiting(&locks, "seen", 1);
-        let second = scope.spawn(|| second_in_line(&locks));
+        let second = scope.spawn(|| second_in_line(&elsewhere));
         until_waiting(&locks, "seen", 2);
-        let third = scope.spawn(|| others.lock("seen").acquire().map(drop));
+        let third = scope.spawn(|| locks.lock("seen").acquire().map(drop));
         until_waiting(&locks, "seen", 3);
-        let seen = inspect(&others, "seen");
+        assert_eq!(inspect(&others, "seen").waiting, 2, "the third waits for a hand-over");
+        let seen = inspect(&locks, "seen");
         let functions: Vec<_> =
             seen.waiters.iter().map(|waiter| waiter.function.as_str()).collect();
         assert!(functions[0].ends_with("first_in_line"), "{functions:?}");

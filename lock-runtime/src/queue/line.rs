@@ -10,7 +10,7 @@ use crate::Fence;
 use crate::fence::FenceBlock;
 use crate::protocol::{Failure, warn_again_at};
 use crate::time::Timestamp;
-use crate::wire::{Busy, Claimant, LARGEST_BLOCK, Nonce, Obstacle};
+use crate::wire::{Busy, Claimant, Holder, LARGEST_BLOCK, Nonce, Obstacle};
 
 /// How many tokens a grant reserves at first. The counter of a server starts from its clock in microseconds, which tokens
 /// that nobody uses must not outrun.
@@ -231,6 +231,17 @@ impl<S> Line<S> {
         self.waiting.clear();
         self.asked = None;
         self.tenure = None;
+    }
+
+    /// Who is inside, and who waits here without the server's knowledge.
+    pub(super) fn seen(&self) -> (Option<Holder>, impl Iterator<Item = (Nonce, &Claimant)>) {
+        let known = usize::from(self.asked.is_some());
+        let waiting = self
+            .waiting
+            .iter()
+            .skip(known)
+            .map(|waiting| (waiting.nonce(), &waiting.wish.request.who));
+        (self.tenure.as_ref().and_then(Tenure::holder), waiting)
     }
 
     /// Does what is due at `now`. `why_not`: why the server has not granted what was asked.

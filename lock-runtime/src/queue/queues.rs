@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::shared::{InLine, Post, Queue, Refused};
 use super::waiting::{Terms, Wish};
 use crate::lease::Share;
-use crate::wire::Claimant;
+use crate::wire::{Claimant, Inspection};
 
 /// Callers of different keys seldom meet at one lock of ours.
 const SHARDS: usize = 16;
@@ -49,8 +49,8 @@ impl Queues {
         linger: Duration,
         who: impl FnOnce() -> Claimant,
     ) -> Option<Share> {
-        let queue = self.shard(key).queues().get(key).cloned()?;
-        queue.take(terms, linger, who)
+        let queue = self.shard(key).queues().get(key).cloned();
+        queue?.take(terms, linger, who)
     }
 
     /// Puts a wish into the line of its key.
@@ -65,6 +65,14 @@ impl Queues {
                     wish = again;
                 }
             }
+        }
+    }
+
+    /// Adds to an inspection what only this process knows.
+    pub(crate) fn show(&self, key: &str, found: &mut Inspection) {
+        let queue = self.shard(key).queues().get(key).cloned();
+        if let Some(queue) = queue {
+            queue.show(found);
         }
     }
 

@@ -16,7 +16,7 @@ use crate::fence::FenceBlock;
 use crate::lease::{Keeper, Lease, Share};
 use crate::protocol::{Failure, Loss, Request};
 use crate::time::{self, Timestamp};
-use crate::wire::{Claimant, Nonce};
+use crate::wire::{Claimant, INSPECTED, Inspection, Nonce, Waiter};
 
 /// What became of a request: a hold, or why not.
 pub(crate) type Answer = Result<Share, Failure>;
@@ -197,6 +197,24 @@ impl Queue {
             let _ = slot.send(Err(failure));
         }
         rung.long
+    }
+
+    /// Adds what only this process knows: which of its sections runs under the hold that the server knows, and who waits
+    /// to get it from there.
+    pub(super) fn show(&self, found: &mut Inspection) {
+        let state = self.state();
+        let (inside, waiting) = state.line.seen();
+        if let (Some(inside), Some(holder)) = (inside, &mut found.holder)
+            && inside.nonce == holder.nonce
+        {
+            *holder = inside;
+        }
+        for (nonce, who) in waiting {
+            found.waiting += 1;
+            if found.waiters.len() < INSPECTED as usize {
+                found.waiters.push(Waiter { nonce, who: who.clone() });
+            }
+        }
     }
 
     fn leave(&self, nonce: Nonce) {

@@ -11,6 +11,9 @@ pub const WAITER_LEASE: Duration = Duration::from_secs(2);
 /// The most fencing tokens that one grant reserves.
 pub const LARGEST_BLOCK: u32 = 1024;
 
+/// How many waiters an inspection lists.
+pub const INSPECTED: u32 = 100;
+
 /// A question to the server about one or more locks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Call {

@@ -7,7 +7,7 @@ mod nonce;
 mod reply;
 mod script;
 
-pub use call::{Acquire, Call, Enqueue, Give, LARGEST_BLOCK, Renewal, WAITER_LEASE};
+pub use call::{Acquire, Call, Enqueue, Give, INSPECTED, LARGEST_BLOCK, Renewal, WAITER_LEASE};
 pub use holder::{Claimant, Holder};
 pub use keyspace::Keyspace;
 pub use nonce::Nonce;

@@ -11,7 +11,7 @@ use crate::fence::FenceBlock;
 use crate::lease::Lease;
 use crate::protocol::{Loss, Output};
 use crate::time::Timestamp;
-use crate::wire::{Call, Nonce};
+use crate::wire::{Call, INSPECTED, Nonce};
 
 impl Core {
     /// Does what the machine wants done; its calls gather in the batch.
@@ -29,12 +29,10 @@ impl Core {
             }
         }
         if matches!(self.link, Link::Up(..)) {
-            let limit = 100;
             let inspections = self.inspections.drain(..);
-            self.batch.extend(
-                inspections
-                    .map(|(key, slot)| (Asker::Inspector(slot), Call::Inspect { key, limit })),
-            );
+            self.batch.extend(inspections.map(|(key, slot)| {
+                (Asker::Inspector(slot), Call::Inspect { key, limit: INSPECTED })
+            }));
         }
         any
     }
