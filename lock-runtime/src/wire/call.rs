@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Claimant, Invocation, Keyspace, Nonce, Script};
+use super::{Claimant, Invocation, Keyspace, Nonce, Probe, Script};
 use crate::Fence;
 
 /// How long a waiter keeps its place without being heard of, and a grant waits to be taken up.
@@ -34,6 +34,8 @@ pub enum Call {
         /// How many waiters to list.
         limit: u32,
     },
+    /// Register a request that waits, and look whether it waits for itself.
+    Probe(Probe),
 }
 
 /// A request for a key.
@@ -113,6 +115,7 @@ impl Call {
                     .key(names.waiters())
                     .arg(limit)
             }
+            Self::Probe(probe) => probe.encode(space),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Acquire, Call, Claimant, Holder, LARGEST_BLOCK, Nonce};
+use super::{Acquire, Call, Claimant, Holder, LARGEST_BLOCK, Nonce, Probed};
 use crate::Fence;
 use crate::fence::FenceBlock;
 
@@ -30,6 +30,8 @@ pub enum Reply {
     Renewed(Vec<RenewalReply>),
     /// To [`Call::Inspect`].
     Inspection(Inspection),
+    /// To [`Call::Probe`].
+    Probed(Probed),
 }
 
 /// What came of an acquire.
@@ -138,6 +140,7 @@ impl Decode for Call {
             Self::Release(_) | Self::Cancel { .. } => ended(&answer).map(Reply::Ended),
             Self::Renew(entries) => renewed(entries, &answer).map(Reply::Renewed),
             Self::Inspect { .. } => inspection(&answer).map(Reply::Inspection),
+            Self::Probe(probe) => probe.decode(&answer).map(Reply::Probed),
         };
         reply.ok_or(wrong)
     }
@@ -151,6 +154,7 @@ impl Call {
             Self::Cancel { .. } => "cancel",
             Self::Renew(_) => "renew",
             Self::Inspect { .. } => "inspect",
+            Self::Probe(_) => "probe",
         }
     }
 }
@@ -176,25 +180,25 @@ fn block(first: u64, size: u32) -> Option<FenceBlock> {
 }
 
 impl Answer {
-    fn int(&self) -> Option<i64> {
+    pub(super) fn int(&self) -> Option<i64> {
         match self {
             Self::Int(number) => Some(*number),
             _ => None,
         }
     }
 
-    fn count(&self) -> Option<u64> {
+    pub(super) fn count(&self) -> Option<u64> {
         self.int().and_then(|number| u64::try_from(number).ok())
     }
 
-    fn text(&self) -> Option<&str> {
+    pub(super) fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
             _ => None,
         }
     }
 
-    fn list(&self) -> Option<&[Self]> {
+    pub(super) fn list(&self) -> Option<&[Self]> {
         match self {
             Self::List(items) => Some(items),
             _ => None,

@@ -15,14 +15,23 @@ pub enum Script {
     Renew,
     /// Read one lock.
     Inspect,
+    /// Register a request that waits, and look for a cycle.
+    Probe,
     /// Make the fence counter of a server that has none.
     Open,
 }
 
 impl Script {
     /// All of them, to load at connect.
-    pub const ALL: [Self; 6] =
-        [Self::Acquire, Self::Release, Self::Cancel, Self::Renew, Self::Inspect, Self::Open];
+    pub const ALL: [Self; 7] = [
+        Self::Acquire,
+        Self::Release,
+        Self::Cancel,
+        Self::Renew,
+        Self::Inspect,
+        Self::Probe,
+        Self::Open,
+    ];
 
     /// The text for EVAL and SCRIPT LOAD.
     #[must_use]
@@ -43,6 +52,7 @@ impl Script {
             }
             Self::Renew => include_str!("scripts/renew.lua"),
             Self::Inspect => include_str!("scripts/inspect.lua"),
+            Self::Probe => include_str!("scripts/probe.lua"),
             Self::Open => include_str!("scripts/open.lua"),
         }
     }

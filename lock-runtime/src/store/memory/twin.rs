@@ -1,15 +1,17 @@
 //! The in-process twin of the scripts: the same decisions over a map instead of a server.
 //!
-//! It mirrors `acquire`, `release`, `cancel`, `renew`, `inspect` and `open` of `wire/scripts` step by step: every
-//! key with its expiry, the queue, the tombstones, the fence counter with its quarantine. Time comes in, nothing
-//! is random. A property test feeds random calls to this and to a real server and compares every reply and every
+//! It mirrors `acquire`, `release`, `cancel`, `renew`, `inspect`, `probe` and `open` of `wire/scripts` step by step:
+//! every key with its expiry, the queue, the tombstones, the fence counter with its quarantine, the requests that
+//! wait inside sections. Time comes in, nothing is random. A property test feeds random calls to this and to a real server and compares every reply and every
 //! pushed grant; change a script and its twin together.
 //!
-//! Three shortcuts, none of which shows in a reply: the queue and the waiters' entries are one map here, because
+//! Four shortcuts, none of which shows in a reply: the queue and the waiters' entries are one map here, because
 //! on the server they are written and expire together; `acquire_free.lua` and `release_quiet.lua` are left out,
 //! because they only shorten what the long scripts do anyway; a ttl below a millisecond, which the script refuses
-//! with an error, is the caller's to refuse.
+//! with an error, is the caller's to refuse; the TTL of a section's hash is left out, because each of its fields
+//! counts no longer than that.
 
+mod blocked;
 mod counter;
 mod expiry;
 mod record;
@@ -18,13 +20,15 @@ mod step;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use self::blocked::Blocked;
 use self::counter::Counter;
 use self::expiry::Stamp;
 use self::record::{Hold, Record};
 use self::step::Step;
 use crate::Fence;
 use crate::wire::{
-    Call, Give, Inspection, Notice, Renewal, RenewalReply, Reply, WAITER_LEASE, Waiter,
+    Call, Give, Inspection, Notice, Probe, Probed, Renewal, RenewalReply, Reply, WAITER_LEASE,
+    Waiter,
 };
 
 /// How a process is told of something: its inbox and what; answers whether anybody listens there.
@@ -35,6 +39,7 @@ pub type Publish<'a> = dyn FnMut(&str, Notice) -> bool + 'a;
 pub struct Twin {
     counter: Counter,
     records: HashMap<String, Record>,
+    blocked: Blocked,
     sweep_at: usize,
 }
 
@@ -58,6 +63,7 @@ impl Twin {
                 Reply::Renewed(entries.iter().map(|entry| self.renew(now, entry)).collect())
             }
             Call::Inspect { key, limit } => Reply::Inspection(self.inspect(now, key, *limit)),
+            Call::Probe(probe) => Reply::Probed(self.probe(now, probe)),
         }
     }
 
@@ -82,7 +88,8 @@ impl Twin {
     #[cfg(test)]
     #[must_use]
     pub fn is_empty(&self, now_us: u64) -> bool {
-        self.records.values().all(|record| record.is_empty(Stamp::from_micros(now_us)))
+        let now = Stamp::from_micros(now_us);
+        self.records.values().all(|record| record.is_empty(now)) && self.blocked.is_empty(now)
     }
 
     fn step<T>(
@@ -129,6 +136,15 @@ impl Twin {
             waiting: expiry::count(live().count()),
             waiters: waiters.map(|(nonce, who)| Waiter { nonce, who: who.clone() }).collect(),
         }
+    }
+
+    fn probe(&mut self, now: Stamp, probe: &Probe) -> Probed {
+        let Self { records, blocked, .. } = self;
+        blocked.probe(now, probe, &mut |key| {
+            let record = records.get_mut(key)?;
+            record.expire(now);
+            record.holder().map(|holder| holder.nonce)
+        })
     }
 
     fn live(&mut self, now: Stamp, key: &str) -> Option<&mut Record> {

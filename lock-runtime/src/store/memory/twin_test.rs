@@ -4,6 +4,7 @@ mod alike;
 mod asks;
 mod both;
 mod branches;
+mod cycles;
 mod hazards;
 mod random;
 mod steps;

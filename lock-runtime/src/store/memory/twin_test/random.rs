@@ -9,14 +9,15 @@ use proptest::test_runner::{Config, TestError, TestRunner};
 
 use super::asks::{claimant, nonce};
 use super::both::{Both, LIVE, Pair};
-use super::steps::{Entry, Floor, HOLDER, NONCES, Queue, Span, Step, UNIT, Who, any_step};
+use super::steps::{Asking, Entry, Floor, HOLDER, NONCES, Queue, Span, Step, UNIT, Who, any_step};
 use crate::Fence;
 use crate::wire::{
-    Acquire, AcquireReply, Call, Enqueue, Give, Inspection, Obstacle, Renewal, RenewalReply, Reply,
+    Acquire, AcquireReply, Call, Enqueue, Give, Inspection, Obstacle, Probe, Renewal, RenewalReply,
+    Reply, Target,
 };
 
-/// The nearest end of a span is 0.33 units away: a sequence that took longer proves nothing.
-const LIMIT: Duration = Duration::from_millis(300);
+/// The nearest end of a span is a quarter of a unit away: a sequence that took longer proves nothing.
+const LIMIT: Duration = Duration::from_millis(250);
 
 const CASES: u32 = 256;
 const STEPS: usize = 60;
@@ -119,6 +120,7 @@ impl Run<'_> {
             }
             Step::Renew(entries) => Call::Renew(entries.iter().copied().map(renewal).collect()),
             Step::Inspect { key, limit } => Call::Inspect { key: name(*key), limit: *limit },
+            Step::Probe(asking) => Call::Probe(probe(asking)),
             other => unreachable!("{other:?} is no call"),
         }
     }
@@ -167,6 +169,18 @@ fn renewal(entry: Entry) -> Renewal {
     }
 }
 
+fn probe(asking: &Asking) -> Probe {
+    let id = nonce(asking.number + 100);
+    Probe {
+        id,
+        chain: asking.chain.iter().copied().map(nonce).collect(),
+        target: asking.section.map_or(Target::Key, |section| Target::Section(nonce(section))),
+        key: name(asking.key),
+        waited: UNIT * asking.waited,
+        who: claimant(id),
+    }
+}
+
 fn ticket(reply: &Reply) -> Option<u64> {
     match reply {
         Reply::Acquire(AcquireReply::Busy(busy)) => busy.ticket,
@@ -194,6 +208,12 @@ fn kind(reply: &Reply) -> &'static str {
         Reply::Renewed(_) => "nothing renewed",
         Reply::Inspection(seen) if seen.waiting > 0 => "inspected with waiters",
         Reply::Inspection(_) => "inspected",
+        Reply::Probed(seen) => match seen.cycle.len() {
+            0 => "no cycle found",
+            1 => "own section found",
+            2 => "cycle found",
+            _ => "long cycle found",
+        },
     }
 }
 
@@ -234,6 +254,10 @@ fn the_twin_answers_random_sequences_as_the_server_does() {
         "renewed with waiters",
         "waiter renewed",
         "inspected with waiters",
+        "no cycle found",
+        "own section found",
+        "cycle found",
+        "long cycle found",
     ] {
         assert!(reached.contains_key(what), "never reached: {what}, only {reached:?}");
     }

@@ -2,7 +2,7 @@
 //!
 //! All spans are chosen so that no sum of [`UNIT`]s comes near the end of one: the milliseconds that really pass
 //! during a sequence cannot decide what has expired. The constant lease of a waiter (2 s) and of the queue
-//! (4 s) are 1.67 and 3.33 units, the other spans end in half a unit.
+//! (4 s) are 1.67 and 3.33 units, a registered request is fresh for 1.25, the other spans end in half a unit.
 
 use std::time::Duration;
 
@@ -24,6 +24,7 @@ pub(super) enum Step {
     Cancel { who: Who, tombstone: Option<Span> },
     Renew(Vec<Entry>),
     Inspect { key: u8, limit: u32 },
+    Probe(Asking),
     Pass { units: u32 },
     Flush,
     PutForeign { key: u8 },
@@ -58,6 +59,17 @@ pub(super) enum Span {
 pub(super) struct Queue {
     pub(super) inbox: &'static str,
     pub(super) with_ticket: bool,
+}
+
+/// A request that waits inside sections. Sections and the requests that hold keys have the same numbers.
+#[derive(Clone, Debug)]
+pub(super) struct Asking {
+    pub(super) number: u8,
+    pub(super) chain: Vec<u8>,
+    pub(super) key: u8,
+    /// The section that it waits for, if not for the one that holds the key.
+    pub(super) section: Option<u8>,
+    pub(super) waited: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -96,6 +108,7 @@ pub(super) fn any_step() -> impl Strategy<Value = Step> {
             .prop_map(|(who, tombstone)| Step::Cancel { who, tombstone }),
         20 => prop::collection::vec(any_entry(), 0..5).prop_map(Step::Renew),
         8 => (any_key(), 0..4_u32).prop_map(|(key, limit)| Step::Inspect { key, limit }),
+        40 => any_asking().prop_map(Step::Probe),
         20 => prop_oneof![6 => Just(1), 1 => 2..14_u32].prop_map(|units| Step::Pass { units }),
         1 => Just(Step::Flush),
         1 => any_key().prop_map(|key| Step::PutForeign { key }),
@@ -137,6 +150,14 @@ fn any_queue() -> impl Strategy<Value = Option<Queue>> {
     let inbox = prop_oneof![3 => Just(LIVE[0]), 3 => Just(LIVE[1]), 1 => Just(DEAD)];
     let queue = (inbox, any::<bool>());
     prop::option::weighted(0.8, queue.prop_map(|(inbox, with_ticket)| Queue { inbox, with_ticket }))
+}
+
+fn any_asking() -> impl Strategy<Value = Asking> {
+    let chain = prop::collection::vec(0..NONCES, 0..=2);
+    let section = prop::option::weighted(0.4, 0..NONCES);
+    (0..6_u8, chain, any_key(), section, 0..3_u32).prop_map(
+        |(number, chain, key, section, waited)| Asking { number, chain, key, section, waited },
+    )
 }
 
 fn any_entry() -> impl Strategy<Value = Entry> {
