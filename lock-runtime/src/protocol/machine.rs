@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use super::claim::{Claim, Ending, Failure, Loss, Phase, Request};
 use super::timing::Timing;
+use super::watch::Watches;
 use crate::Fence;
 use crate::fence::FenceBlock;
 use crate::time::Timestamp;
-use crate::wire::{Busy, Call, Nonce};
+use crate::wire::{Busy, Call, Member, Nonce};
 
 /// Numbers the calls of one machine in the order of their sending.
 pub type CallId = u64;
@@ -52,6 +53,16 @@ pub enum Output {
     Reconnect,
 }
 
+/// What the machine has to ask and to tell about several requests at once. Polled apart from the outputs, with which it
+/// shares no order.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// A watched wait is to be probed: answer with [`Machine::probe`], or with [`Machine::unwatch`] if it is over.
+    Probe(Nonce),
+    /// A watched wait never ends: these requests wait for one another, this one first. It is watched no more.
+    Deadlock(Nonce, Vec<Member>),
+}
+
 /// A call that got no reply of its kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallError {
@@ -83,6 +94,8 @@ pub struct Machine {
     pub(super) floor: Fence,
     pub(super) longest_ttl: Duration,
     pub(super) outputs: VecDeque<Output>,
+    pub(super) watches: Watches,
+    pub(super) signals: VecDeque<Signal>,
 }
 
 /// A call under way.
@@ -97,6 +110,7 @@ pub(super) enum Purpose {
     Acquire(Nonce),
     End(Nonce),
     Renew(Vec<Nonce>),
+    Probe(Nonce),
 }
 
 impl Machine {
@@ -117,6 +131,8 @@ impl Machine {
             floor: Fence::ZERO,
             longest_ttl,
             outputs: VecDeque::new(),
+            watches: Watches::default(),
+            signals: VecDeque::new(),
         }
     }
 
@@ -125,12 +141,17 @@ impl Machine {
         self.outputs.pop_front()
     }
 
+    /// The next thing to ask or tell about requests that wait for one another.
+    pub fn poll_signal(&mut self) -> Option<Signal> {
+        self.signals.pop_front()
+    }
+
     /// When [`Self::tick`] has something to do.
     #[must_use]
     pub fn next_tick(&self) -> Option<Timestamp> {
         let timer = self.timers.first().map(|&(at, _)| at);
         let stalled = self.calls.values().next().map(|sent| sent.at.plus(self.timing.reply));
-        super::claim::earliest(timer, stalled)
+        super::claim::earliest(super::claim::earliest(timer, stalled), self.next_probe())
     }
 
     /// Whether nothing is held, waited for or being undone.
@@ -222,6 +243,7 @@ impl Machine {
 
     /// Lets go of everything.
     pub fn end_all(&mut self, now: Timestamp) {
+        self.watches.clear();
         let nonces: Vec<_> = self.claims.keys().copied().collect();
         for nonce in nonces {
             self.end(now, nonce);

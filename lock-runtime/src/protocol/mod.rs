@@ -9,9 +9,10 @@ mod replies;
 mod sends;
 mod timing;
 mod turns;
+mod watch;
 
 pub use claim::{Failure, Loss, Request};
-pub use machine::{CallError, CallId, Machine, Output};
+pub use machine::{CallError, CallId, Machine, Output, Signal};
 pub use timing::{Timing, warn_again_at, warn_at};
 
 #[cfg(test)]

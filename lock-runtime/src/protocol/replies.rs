@@ -23,6 +23,7 @@ impl Machine {
                     self.renewal_reply(now, sent.at, nonce, reply);
                 }
             }
+            (Purpose::Probe(id), Ok(Reply::Probed(probed))) => self.probed(now, id, probed),
             (purpose, Ok(_)) => {
                 self.failed_call(now, &purpose, &CallError::Garbled("mixed up".into()));
             }
@@ -240,6 +241,7 @@ impl Machine {
                     self.renew_again(again, nonce);
                 }
             }
+            (Purpose::Probe(id), _) => self.probe_failed(now, *id),
         }
     }
 
@@ -317,6 +319,7 @@ impl Machine {
                     self.renew_again(now, nonce);
                 }
             }
+            Purpose::Probe(id) => self.probe_failed(now, *id),
         }
     }
 }

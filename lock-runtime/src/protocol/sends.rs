@@ -10,7 +10,7 @@ use crate::wire::{Acquire, Call, Enqueue, Give, Nonce, Renewal};
 const RENEWAL_BATCH: usize = 100;
 
 impl Machine {
-    fn send(&mut self, at: Timestamp, purpose: Purpose, call: Call) {
+    pub(super) fn send(&mut self, at: Timestamp, purpose: Purpose, call: Call) {
         let id: CallId = self.next_call;
         self.next_call += 1;
         self.calls.insert(id, Sent { at, purpose });

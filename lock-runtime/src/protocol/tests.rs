@@ -1,5 +1,7 @@
 //! The machine, driven by hand: no server, no clock.
 
+mod watch;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +12,8 @@ use crate::Fence;
 use crate::fence::FenceBlock;
 use crate::time::Timestamp;
 use crate::wire::{
-    AcquireReply, Busy, Call, Claimant, Grant, Nonce, Notice, Obstacle, Renewal, RenewalReply,
-    Reply, WAITER_LEASE,
+    AcquireReply, Busy, Call, Claimant, Grant, Member, Nonce, Notice, Obstacle, Probe, Probed,
+    Renewal, RenewalReply, Reply, Target, WAITER_LEASE,
 };
 
 const TTL: Duration = Duration::from_secs(30);
@@ -516,6 +518,8 @@ enum Event {
     End(u8),
     Answer(u8, u8),
     Push(u8),
+    Watch(u8),
+    Unwatch(u8),
     Disconnect,
     Connect,
     Later(u16),
@@ -528,6 +532,8 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         (0..4_u8).prop_map(Event::End),
         (0..4_u8, 0..12_u8).prop_map(|(which, what)| Event::Answer(which, what)),
         (0..4_u8).prop_map(Event::Push),
+        (0..4_u8).prop_map(Event::Watch),
+        (0..4_u8).prop_map(Event::Unwatch),
         Just(Event::Disconnect),
         Just(Event::Connect),
         (0..3000_u16).prop_map(Event::Later),
@@ -555,8 +561,22 @@ fn any_reply(what: u8, fence: u64, call: &Call) -> Result<Reply, CallError> {
             };
             Ok(Reply::Renewed(batch.iter().map(answer).collect()))
         }
+        (what, Call::Probe(probe)) => Ok(Reply::Probed(any_cycle(what, fence, probe))),
         (even, _) => Ok(Reply::Ended(even % 2 == 0)),
     }
+}
+
+/// A cycle with one other request, whose registration may be as old as can be.
+fn any_cycle(what: u8, at_us: u64, probe: &Probe) -> Probed {
+    let member = |id, refreshed_us| Member {
+        id,
+        refreshed_us,
+        key: probe.key.clone(),
+        who: probe.who.clone(),
+    };
+    let other = member(Nonce::from_bits(900), if what < 8 { at_us } else { 0 });
+    let cycle = if what < 6 { Vec::new() } else { vec![member(probe.id, at_us), other] };
+    Probed { at_us, cycle }
 }
 
 proptest! {
@@ -568,6 +588,7 @@ proptest! {
         let (mut now, mut up) = (at(0.0), false);
         let (mut calls, mut open, mut granted_to) = (Vec::new(), Vec::new(), Vec::new());
         let (mut serial, mut fence) = (0_u128, 0_u64);
+        let mut watched = std::collections::BTreeSet::new();
         let mut names: Vec<u128> = vec![0; 4];
         for event in events {
             match event {
@@ -598,6 +619,14 @@ proptest! {
                     fence += 1;
                     machine.notice(now, Notice::Granted(nonce, fences(fence)));
                 }
+                Event::Watch(who) => {
+                    watched.insert(who);
+                    machine.watch(now, Nonce::from_bits(500 + u128::from(who)));
+                }
+                Event::Unwatch(who) => {
+                    watched.remove(&who);
+                    machine.unwatch(Nonce::from_bits(500 + u128::from(who)));
+                }
                 Event::Disconnect if up => {
                     up = false;
                     calls.clear();
@@ -612,6 +641,27 @@ proptest! {
             }
             machine.tick(now);
             prop_assert!(machine.next_tick().is_none_or(|due| due > now), "{machine:?} at {now:?}");
+            while let Some(signal) = machine.poll_signal() {
+                match signal {
+                    Signal::Probe(id) => {
+                        prop_assert!(up, "probed without a connection");
+                        let who = request(serial).who;
+                        machine.probe(now, Probe {
+                            id,
+                            chain: vec![Nonce::from_bits(901)],
+                            target: Target::Key,
+                            key: "key".to_owned(),
+                            waited: Duration::ZERO,
+                            who,
+                        });
+                    }
+                    Signal::Deadlock(id, cycle) => {
+                        let who = (0..4).find(|&who| Nonce::from_bits(500 + u128::from(who)) == id);
+                        prop_assert!(who.is_some_and(|who| watched.remove(&who)), "told twice");
+                        prop_assert!(cycle.iter().all(|member| member.refreshed_us > 1));
+                    }
+                }
+            }
             while let Some(output) = machine.poll_output() {
                 match output {
                     Output::Send(id, call) => {

@@ -14,6 +14,7 @@ impl Machine {
             self.outputs.push_back(Output::Reconnect);
             self.disconnected(now, format!("no reply within {:?}", self.timing.reply));
         }
+        self.probe_due(now);
         while let Some(&(due, nonce)) = self.timers.first() {
             if due > now {
                 break;
