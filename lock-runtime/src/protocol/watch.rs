@@ -92,7 +92,7 @@ impl Machine {
             self.watches.remove(id);
             return self.signals.push_back(Signal::Deadlock(id, probed.cycle));
         }
-        let seen = watch.see(probed);
+        let seen = watch.see(&probed);
         self.watches.schedule(id, now, if seen { CONFIRM } else { PROBE_AGAIN });
     }
 
@@ -115,7 +115,7 @@ impl Watch {
     }
 
     /// Remembers the first sighting of a cycle; whether there is one.
-    fn see(&mut self, probed: Probed) -> bool {
+    fn see(&mut self, probed: &Probed) -> bool {
         let known = self.sighting.as_ref().is_some_and(|first| first.shows(&probed.cycle));
         if !known {
             let ids: Vec<_> = probed.cycle.iter().map(|member| member.id).collect();
