@@ -16,6 +16,9 @@ pub const LARGEST_BLOCK: u32 = 1024;
 pub enum Call {
     /// Take the lock or queue for it.
     Acquire(Acquire),
+    /// Take several locks if all of them can be had at once, else none. The keys differ, nobody queues, each wants one
+    /// token, and there are no more than [`LARGEST_BLOCK`].
+    AcquireAll(Vec<Acquire>),
     /// Give the hold of this nonce to the next waiter, or free it.
     Release(Give),
     /// Make whatever this nonce has become undone; with a tombstone if its acquire may still arrive.
@@ -102,6 +105,7 @@ impl Call {
     pub fn encode(&self, space: &Keyspace) -> Invocation {
         match self {
             Self::Acquire(acquire) => acquire.encode(space),
+            Self::AcquireAll(asks) => encode_all(asks, space),
             Self::Release(give) => give.encode(Script::Release, space),
             Self::Cancel { give, tombstone } => {
                 give.encode(Script::Cancel, space).arg(tombstone.as_millis())
@@ -148,6 +152,20 @@ impl Give {
             .arg(self.floor)
             .arg(self.quarantine.as_millis())
     }
+}
+
+fn encode_all(asks: &[Acquire], space: &Keyspace) -> Invocation {
+    let mut words = Invocation::new(Script::AcquireAll);
+    for ask in asks {
+        let names = space.names(&ask.give.key);
+        words = words.key(names.hold()).key(names.queue()).key(names.cancelled());
+    }
+    let floor = asks.iter().map(|ask| ask.give.floor).fold(Fence::ZERO, Ord::max);
+    words = words.key(space.fence()).arg(floor);
+    for ask in asks {
+        words = words.arg(ask.give.nonce).arg(ask.ttl.as_millis()).arg(&ask.inbox).arg(&ask.who);
+    }
+    words
 }
 
 fn encode_renewals(entries: &[Renewal], space: &Keyspace) -> Invocation {

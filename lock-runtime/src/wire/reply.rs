@@ -24,6 +24,8 @@ pub enum Answer {
 pub enum Reply {
     /// To [`Call::Acquire`].
     Acquire(AcquireReply),
+    /// To [`Call::AcquireAll`]: a token for each in their order; `None`: not all at once, and nothing was done.
+    AcquiredAll(Option<FenceBlock>),
     /// To [`Call::Release`] and [`Call::Cancel`]: whether the nonce held the lock.
     Ended(bool),
     /// To [`Call::Renew`], an answer for each entry.
@@ -137,6 +139,7 @@ impl Decode for Call {
         let wrong = format!("unexpected reply to {}: {answer:?}", self.verb());
         let reply = match self {
             Self::Acquire(ask) => acquire(ask, &answer).map(Reply::Acquire),
+            Self::AcquireAll(asks) => acquired_all(asks, &answer).map(Reply::AcquiredAll),
             Self::Release(_) | Self::Cancel { .. } => ended(&answer).map(Reply::Ended),
             Self::Renew(entries) => renewed(entries, &answer).map(Reply::Renewed),
             Self::Inspect { .. } => inspection(&answer).map(Reply::Inspection),
@@ -150,6 +153,7 @@ impl Call {
     const fn verb(&self) -> &'static str {
         match self {
             Self::Acquire(_) => "acquire",
+            Self::AcquireAll(_) => "acquire all",
             Self::Release(_) => "release",
             Self::Cancel { .. } => "cancel",
             Self::Renew(_) => "renew",
@@ -224,6 +228,13 @@ fn acquire(ask: &Acquire, answer: &Answer) -> Option<AcquireReply> {
     let ticket = ticket.text()?.parse().ok().filter(|&ticket: &u64| ticket > 0);
     let busy = Busy { obstacle, left: left(pttl.int()?), ahead: ahead.count()?, ticket };
     Some(AcquireReply::Busy(busy))
+}
+
+fn acquired_all(asks: &[Acquire], answer: &Answer) -> Option<Option<FenceBlock>> {
+    match answer.count()? {
+        0 => Some(None),
+        first => block(first, u32::try_from(asks.len()).ok()?).map(Some),
+    }
 }
 
 fn granted(words: &[Answer]) -> Option<Grant> {

@@ -7,6 +7,8 @@ use std::fmt::{self, Display, Write as _};
 pub enum Script {
     /// Acquire, or queue.
     Acquire,
+    /// Acquire several at once, or none.
+    AcquireAll,
     /// Release, and grant to the next.
     Release,
     /// Leave the queue or give up the grant.
@@ -23,8 +25,9 @@ pub enum Script {
 
 impl Script {
     /// All of them, to load at connect.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Acquire,
+        Self::AcquireAll,
         Self::Release,
         Self::Cancel,
         Self::Renew,
@@ -42,6 +45,7 @@ impl Script {
                 include_str!("scripts/common.lua"),
                 include_str!("scripts/acquire.lua"),
             ),
+            Self::AcquireAll => include_str!("scripts/acquire_all.lua"),
             Self::Release => concat!(
                 include_str!("scripts/release_quiet.lua"),
                 include_str!("scripts/common.lua"),

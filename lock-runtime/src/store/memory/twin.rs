@@ -1,6 +1,6 @@
 //! The in-process twin of the scripts: the same decisions over a map instead of a server.
 //!
-//! It mirrors `acquire`, `release`, `cancel`, `renew`, `inspect`, `probe` and `open` of `wire/scripts` step by step:
+//! It mirrors `acquire`, `acquire_all`, `release`, `cancel`, `renew`, `inspect`, `probe` and `open` of `wire/scripts` step by step:
 //! every key with its expiry, the queue, the tombstones, the fence counter with its quarantine, the requests that
 //! wait inside sections. Time comes in, nothing is random. A property test feeds random calls to this and to a real server and compares every reply and every
 //! pushed grant; change a script and its twin together.
@@ -26,9 +26,10 @@ use self::expiry::Stamp;
 use self::record::{Hold, Record};
 use self::step::Step;
 use crate::Fence;
+use crate::fence::FenceBlock;
 use crate::wire::{
-    Call, Give, Inspection, Notice, Probe, Probed, Renewal, RenewalReply, Reply, WAITER_LEASE,
-    Waiter,
+    Acquire, Call, Give, Holder, Inspection, Notice, Probe, Probed, Renewal, RenewalReply, Reply,
+    WAITER_LEASE, Waiter,
 };
 
 /// How a process is told of something: its inbox and what; answers whether anybody listens there.
@@ -53,6 +54,7 @@ impl Twin {
             Call::Acquire(ask) => {
                 Reply::Acquire(self.step(now, &ask.give, publish, |mut step| step.acquire(ask)))
             }
+            Call::AcquireAll(asks) => Reply::AcquiredAll(self.acquire_all(now, asks)),
             Call::Release(give) => {
                 Reply::Ended(self.step(now, give, publish, |mut step| step.release()))
             }
@@ -107,6 +109,26 @@ impl Twin {
             self.records.insert(give.key.clone(), record);
         }
         answer
+    }
+
+    fn acquire_all(&mut self, now: Stamp, asks: &[Acquire]) -> Option<FenceBlock> {
+        debug_assert!(asks.iter().all(|ask| ask.ttl.as_millis() > 0), "the script refuses it");
+        let free = asks
+            .iter()
+            .all(|ask| self.live(now, &ask.give.key).is_none_or(|record| record.is_untouched()));
+        let floor = asks.iter().map(|ask| ask.give.floor).fold(Fence::ZERO, Ord::max);
+        let size = u32::try_from(asks.len()).ok().filter(|_| free)?;
+        let fences = self.counter.take_all(size, floor)?;
+        let mut rest = fences;
+        for ask in asks {
+            let fence = rest.take()?;
+            let holder = Holder { nonce: ask.give.nonce, fence, who: ask.who.clone() };
+            let fences = FenceBlock::new(fence, 1);
+            let inbox = ask.inbox.clone();
+            let hold = Hold::Ours { holder, fences, inbox, waited_for: false };
+            self.records.entry(ask.give.key.clone()).or_default().put_hold(now, hold, ask.ttl);
+        }
+        Some(fences)
     }
 
     fn renew(&mut self, now: Stamp, entry: &Renewal) -> RenewalReply {

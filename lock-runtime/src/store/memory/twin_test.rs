@@ -2,6 +2,7 @@
 
 mod alike;
 mod asks;
+mod at_once;
 mod both;
 mod branches;
 mod cycles;

@@ -44,6 +44,9 @@ impl Numbers {
     pub(super) fn reply(&mut self, server: &Reply, twin: &Reply) -> Same {
         match (server, twin) {
             (Reply::Acquire(server), Reply::Acquire(twin)) => self.acquire(server, twin),
+            (Reply::AcquiredAll(Some(server)), Reply::AcquiredAll(Some(twin))) => {
+                self.fences(*server, *twin)
+            }
             (Reply::Renewed(server), Reply::Renewed(twin)) => renewed(server, twin),
             (Reply::Inspection(server), Reply::Inspection(twin)) => self.inspection(server, twin),
             (Reply::Probed(server), Reply::Probed(twin)) => probed(server, twin),

@@ -221,6 +221,7 @@ impl Both {
         {
             let granted = match reply {
                 Reply::Acquire(AcquireReply::Granted(grant)) => Some(grant.fences),
+                Reply::AcquiredAll(fences) => *fences,
                 _ => None,
             };
             let told = messages.iter().filter_map(|message| Some(message.granted()?.1));

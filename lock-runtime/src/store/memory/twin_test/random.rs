@@ -75,6 +75,11 @@ impl Run<'_> {
             Step::Acquire { who, .. } | Step::Release { who } | Step::Cancel { who, .. } => {
                 who.nonce = self.number(who.key, who.nonce);
             }
+            Step::AcquireAll(asks) => {
+                for (who, _) in asks {
+                    who.nonce = self.number(who.key, who.nonce);
+                }
+            }
             Step::Renew(entries) => {
                 for entry in entries {
                     let (Entry::Hold { key, nonce, .. } | Entry::Waiter { key, nonce }) = entry;
@@ -113,6 +118,17 @@ impl Run<'_> {
                 block: *block,
                 enqueue: queue.map(|queue| self.enqueue(*who, queue, ticket)),
             }),
+            Step::AcquireAll(asks) => {
+                let ask = |(who, ttl): &(Who, Span)| Acquire {
+                    give: give(who),
+                    ttl: ttl.duration(),
+                    who: claimant(nonce(who.nonce)),
+                    inbox: LIVE[0].to_owned(),
+                    block: 1,
+                    enqueue: None,
+                };
+                Call::AcquireAll(asks.iter().map(ask).collect())
+            }
             Step::Release { who } => Call::Release(give(who)),
             Step::Cancel { who, tombstone } => {
                 let tombstone = tombstone.map_or(Duration::ZERO, Span::duration);
@@ -198,6 +214,9 @@ fn kind(reply: &Reply) -> &'static str {
             Obstacle::ForeignKey => "foreign key",
             Obstacle::DataLoss => "data loss",
         },
+        Reply::AcquiredAll(Some(fences)) if fences.size() > 1 => "acquired several",
+        Reply::AcquiredAll(Some(_)) => "acquired all",
+        Reply::AcquiredAll(None) => "not all at once",
         Reply::Ended(true) => "ended",
         Reply::Ended(false) => "not held",
         Reply::Renewed(answers) if answers.contains(&RenewalReply::Renewed) => "renewed",
@@ -254,6 +273,8 @@ fn the_twin_answers_random_sequences_as_the_server_does() {
         "renewed with waiters",
         "waiter renewed",
         "inspected with waiters",
+        "acquired several",
+        "not all at once",
         "no cycle found",
         "own section found",
         "cycle found",

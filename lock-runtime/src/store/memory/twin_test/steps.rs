@@ -20,6 +20,7 @@ pub(super) const HOLDER: u8 = NONCES;
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     Acquire { who: Who, ttl: Span, block: u32, queue: Option<Queue> },
+    AcquireAll(Vec<(Who, Span)>),
     Release { who: Who },
     Cancel { who: Who, tombstone: Option<Span> },
     Renew(Vec<Entry>),
@@ -102,6 +103,7 @@ pub(super) fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         60 => (any_who(), any_span(), any_block(), any_queue())
             .prop_map(|(who, ttl, block, queue)| Step::Acquire { who, ttl, block, queue }),
+        20 => any_group().prop_map(Step::AcquireAll),
         20 => (any_who(), any_releaser())
             .prop_map(|(who, nonce)| Step::Release { who: Who { nonce, ..who } }),
         8 => (any_who(), prop::option::weighted(0.3, any_span()))
@@ -120,6 +122,15 @@ pub(super) fn any_step() -> impl Strategy<Value = Step> {
 fn any_who() -> impl Strategy<Value = Who> {
     (any_key(), any_nonce(), any_floor(), any_span())
         .prop_map(|(key, nonce, floor, quarantine)| Who { key, nonce, floor, quarantine })
+}
+
+/// Requests for one key or for both.
+fn any_group() -> impl Strategy<Value = Vec<(Who, Span)>> {
+    let asks = prop::collection::vec((any_who(), any_span()), 1..=2);
+    (asks, any_key()).prop_map(|(asks, first)| {
+        let keys = [first, 1 - first];
+        asks.into_iter().zip(keys).map(|((who, ttl), key)| (Who { key, ..who }, ttl)).collect()
+    })
 }
 
 fn any_key() -> impl Strategy<Value = u8> {
