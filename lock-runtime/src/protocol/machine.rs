@@ -61,6 +61,8 @@ pub enum Signal {
     Probe(Nonce),
     /// A watched wait never ends: these requests wait for one another, this one first. It is watched no more.
     Deadlock(Nonce, Vec<Member>),
+    /// Of [`Machine::request_all`]: the requests of which this is the first are not granted at once. They have ended.
+    NotAtOnce(Nonce),
 }
 
 /// A call that got no reply of its kind.
@@ -108,6 +110,7 @@ pub(super) struct Sent {
 #[derive(Debug)]
 pub(super) enum Purpose {
     Acquire(Nonce),
+    AcquireAll(Vec<Nonce>),
     End(Nonce),
     Renew(Vec<Nonce>),
     Probe(Nonce),

@@ -3,6 +3,7 @@
 //! Events come in as method calls with the time, commands and news come out as [`Output`]s. The driver feeds
 //! it from a real connection and a real clock, tests from whatever they like.
 
+mod at_once;
 mod claim;
 mod machine;
 mod replies;

@@ -32,7 +32,6 @@ impl Machine {
         if self.down_since.is_some() {
             return;
         }
-        let Some(give) = self.give(nonce) else { return };
         let Some(claim) = self.claims.get_mut(&nonce) else {
             return;
         };
@@ -43,15 +42,22 @@ impl Machine {
         claim.asked = true;
         let ticket = claim.ticket();
         let enqueue = claim.request.queue.then_some(Enqueue { ticket });
-        let acquire = Acquire {
+        if let Some(acquire) = self.acquire(nonce, enqueue) {
+            self.send(now, Purpose::Acquire(nonce), Call::Acquire(acquire));
+        }
+    }
+
+    pub(super) fn acquire(&self, nonce: Nonce, enqueue: Option<Enqueue>) -> Option<Acquire> {
+        let give = self.give(nonce)?;
+        let claim = self.claims.get(&nonce)?;
+        Some(Acquire {
             give,
             ttl: self.timing.server_ttl(claim.request.ttl),
             who: claim.request.who.clone(),
             inbox: self.inbox.clone(),
             block: claim.request.block,
             enqueue,
-        };
-        self.send(now, Purpose::Acquire(nonce), Call::Acquire(acquire));
+        })
     }
 
     /// Sends what undoes a claim. A hold whose acquire cannot arrive a second time is released; everything

@@ -1,5 +1,6 @@
 //! The machine, driven by hand: no server, no clock.
 
+mod at_once;
 mod watch;
 
 use std::sync::Arc;
@@ -515,6 +516,7 @@ fn max_hold_counts_anew_for_whoever_is_handed_the_hold() {
 #[derive(Clone, Debug)]
 enum Event {
     Request(u8, bool, Option<u16>),
+    RequestAll(Option<u16>),
     End(u8),
     Answer(u8, u8),
     Push(u8),
@@ -529,6 +531,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     let event = prop_oneof![
         1 => (0..4_u8, any::<bool>(), proptest::option::of(0..4000_u16))
             .prop_map(|(who, queue, wait)| Event::Request(who, queue, wait)),
+        1 => proptest::option::of(0..4000_u16).prop_map(Event::RequestAll),
         1 => (0..4_u8).prop_map(Event::End),
         4 => (0..4_u8, 0..12_u8).prop_map(|(which, what)| Event::Answer(which, what)),
         1 => (0..4_u8).prop_map(Event::Push),
@@ -551,6 +554,11 @@ fn any_reply(what: u8, fence: u64, call: &Call) -> Result<Reply, CallError> {
         (5, Call::Acquire(_)) => Ok(Reply::Acquire(AcquireReply::Cancelled)),
         (6..=8, Call::Acquire(_)) => busy(Some(Duration::from_millis(300))),
         (_, Call::Acquire(_)) => granted(fence),
+        (5..=7, Call::AcquireAll(_)) => Ok(Reply::AcquiredAll(None)),
+        (_, Call::AcquireAll(asks)) => {
+            let size = u32::try_from(asks.len()).expect("few");
+            Ok(Reply::AcquiredAll(Some(FenceBlock::new(Fence::new(fence), size))))
+        }
         (even, Call::Renew(batch)) if even % 2 == 0 => {
             Ok(Reply::Renewed(batch.iter().map(|_| RenewalReply::Ask).collect()))
         }
@@ -588,7 +596,7 @@ proptest! {
         let (mut now, mut up) = (at(0.0), false);
         let (mut calls, mut open, mut granted_to) = (Vec::new(), Vec::new(), Vec::new());
         let (mut serial, mut fence) = (0_u128, 0_u64);
-        let mut watched = std::collections::BTreeSet::new();
+        let (mut watched, mut groups) = (std::collections::BTreeSet::new(), Vec::new());
         let mut names: Vec<u128> = vec![0; 4];
         for event in events {
             match event {
@@ -599,6 +607,17 @@ proptest! {
                     machine.request(now, Request { deadline, queue, ..request(serial) });
                     open.push(Nonce::from_bits(serial));
                 }
+                Event::RequestAll(wait) => {
+                    let deadline = wait.map(|ms| now.plus(Duration::from_millis(ms.into())));
+                    let group: Vec<_> = (1..=3).map(|more| serial + more).collect();
+                    serial += 3;
+                    names[..3].copy_from_slice(&group);
+                    open.extend(group.iter().copied().map(Nonce::from_bits));
+                    groups.push(group.iter().copied().map(Nonce::from_bits).collect());
+                    let requests = group.into_iter().map(request);
+                    let requests = requests.map(|request| Request { deadline, ..request });
+                    machine.request_all(now, requests.collect());
+                }
                 Event::End(who) => {
                     let nonce = Nonce::from_bits(names[usize::from(who)]);
                     machine.end(now, nonce);
@@ -608,8 +627,15 @@ proptest! {
                     let (id, call): (CallId, Call) = calls.remove(usize::from(which) % calls.len());
                     fence += 1;
                     let reply = any_reply(what, fence, &call);
-                    if let (Ok(Reply::Acquire(AcquireReply::Granted(_))), Call::Acquire(acquire)) = (&reply, &call) {
-                        granted_to.push(acquire.give.nonce);
+                    match (&reply, &call) {
+                        (Ok(Reply::Acquire(AcquireReply::Granted(_))), Call::Acquire(ask)) => {
+                            granted_to.push(ask.give.nonce);
+                        }
+                        (Ok(Reply::AcquiredAll(Some(_))), Call::AcquireAll(asks)) => {
+                            granted_to.extend(asks.iter().map(|ask| ask.give.nonce));
+                            fence += 2;
+                        }
+                        _ => {}
                     }
                     machine.reply(now, id, reply);
                 }
@@ -654,6 +680,12 @@ proptest! {
                             waited: Duration::ZERO,
                             who,
                         });
+                    }
+                    Signal::NotAtOnce(first) => {
+                        let group = groups.iter().find(|group: &&Vec<Nonce>| group[0] == first);
+                        let group = group.expect("a group that was asked for");
+                        prop_assert!(group.iter().any(|nonce| open.contains(nonce)), "told twice");
+                        open.retain(|nonce| !group.contains(nonce));
                     }
                     Signal::Deadlock(id, cycle) => {
                         let who = (0..4).find(|&who| Nonce::from_bits(500 + u128::from(who)) == id);

@@ -58,7 +58,10 @@ impl Machine {
             return;
         };
         if let Some(failure) = self.verdict(now, claim) {
-            return self.fail(now, nonce, failure);
+            if !self.give_up_group(now, nonce) {
+                self.fail(now, nonce, failure);
+            }
+            return;
         }
         if claim.warn_at <= now {
             self.warn(now, nonce);
