@@ -1,7 +1,8 @@
 //! Several requests that are granted together or not at all, in one call.
 
 use super::claim::{Claim, Phase, Request};
-use super::machine::{Machine, Purpose, Signal};
+use super::machine::{Machine, Purpose};
+use super::signal::Signal;
 use crate::fence::FenceBlock;
 use crate::time::Timestamp;
 use crate::wire::{Acquire, Call, Grant, LARGEST_BLOCK, Nonce};

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use super::claim::{Claim, Ending, Failure, Loss, Phase, Request};
+use super::signal::Signal;
 use super::timing::Timing;
 use super::watch::Watches;
 use crate::Fence;
 use crate::fence::FenceBlock;
 use crate::time::Timestamp;
-use crate::wire::{Busy, Call, Member, Nonce};
+use crate::wire::{Busy, Call, Nonce};
 
 /// Numbers the calls of one machine in the order of their sending.
 pub type CallId = u64;
@@ -51,18 +52,6 @@ pub enum Output {
     },
     /// The connection does not answer: drop it and make another.
     Reconnect,
-}
-
-/// What the machine has to ask and to tell about several requests at once. Polled apart from the outputs, with which it
-/// shares no order.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Signal {
-    /// A watched wait is to be probed: answer with [`Machine::probe`], or with [`Machine::unwatch`] if it is over.
-    Probe(Nonce),
-    /// A watched wait never ends: these requests wait for one another, this one first. It is watched no more.
-    Deadlock(Nonce, Vec<Member>),
-    /// Of [`Machine::request_all`]: the requests of which this is the first are not granted at once. They have ended.
-    NotAtOnce(Nonce),
 }
 
 /// A call that got no reply of its kind.
@@ -142,11 +131,6 @@ impl Machine {
     /// The next thing to do or tell, in order.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
-    }
-
-    /// The next thing to ask or tell about requests that wait for one another.
-    pub fn poll_signal(&mut self) -> Option<Signal> {
-        self.signals.pop_front()
     }
 
     /// When [`Self::tick`] has something to do.

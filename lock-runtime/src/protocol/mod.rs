@@ -8,12 +8,14 @@ mod claim;
 mod machine;
 mod replies;
 mod sends;
+mod signal;
 mod timing;
 mod turns;
 mod watch;
 
 pub use claim::{Failure, Loss, Request};
-pub use machine::{CallError, CallId, Machine, Output, Signal};
+pub use machine::{CallError, CallId, Machine, Output};
+pub use signal::Signal;
 pub use timing::{Timing, warn_again_at, warn_at};
 
 #[cfg(test)]

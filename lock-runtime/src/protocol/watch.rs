@@ -11,7 +11,8 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use super::machine::{Machine, Purpose, Signal};
+use super::machine::{Machine, Purpose};
+use super::signal::Signal;
 use crate::time::Timestamp;
 use crate::wire::{Call, Member, Nonce, Probe, Probed};
 

@@ -139,7 +139,7 @@ impl Decode for Call {
         let wrong = format!("unexpected reply to {}: {answer:?}", self.verb());
         let reply = match self {
             Self::Acquire(ask) => acquire(ask, &answer).map(Reply::Acquire),
-            Self::AcquireAll(asks) => acquired_all(asks, &answer).map(Reply::AcquiredAll),
+            Self::AcquireAll(asks) => acquired_all(asks, &answer),
             Self::Release(_) | Self::Cancel { .. } => ended(&answer).map(Reply::Ended),
             Self::Renew(entries) => renewed(entries, &answer).map(Reply::Renewed),
             Self::Inspect { .. } => inspection(&answer).map(Reply::Inspection),
@@ -230,10 +230,13 @@ fn acquire(ask: &Acquire, answer: &Answer) -> Option<AcquireReply> {
     Some(AcquireReply::Busy(busy))
 }
 
-fn acquired_all(asks: &[Acquire], answer: &Answer) -> Option<Option<FenceBlock>> {
+fn acquired_all(asks: &[Acquire], answer: &Answer) -> Option<Reply> {
     match answer.count()? {
-        0 => Some(None),
-        first => block(first, u32::try_from(asks.len()).ok()?).map(Some),
+        0 => Some(Reply::AcquiredAll(None)),
+        first => {
+            let fences = block(first, u32::try_from(asks.len()).ok()?)?;
+            Some(Reply::AcquiredAll(Some(fences)))
+        }
     }
 }
 
