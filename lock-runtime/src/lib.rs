@@ -9,6 +9,7 @@
 //! - `lease`: one hold of one key, with its end and its loss.
 //! - `driver`: the I/O thread that runs the protocol over a store.
 //! - `owner`: the chain of holds around the running code. Nothing of Redis.
+//! - `lock_order`: which keys are taken inside which, for a warning. Nothing of the others.
 //! - `entry`: the way into a section and out of it.
 //! - `lock`, `guard`, `hold`, `caller`, `call`, `run`, `output`, `finished`, `site`: what users and the attribute call.
 //! - `config`, `manager`, `global`, `inspect`, `error`: the settings and the frame around it all.
@@ -33,6 +34,7 @@ mod inspect;
 mod lease;
 mod length;
 mod lock;
+mod lock_order;
 mod manager;
 mod message;
 mod options;
