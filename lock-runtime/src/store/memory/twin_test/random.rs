@@ -58,6 +58,13 @@ impl Run<'_> {
                 let quarantine = quarantine.map_or(Duration::ZERO, Span::duration);
                 self.both.open(floor, quarantine)?;
             }
+            Step::Probe(askings) => {
+                for asking in askings {
+                    let call = Call::Probe(probe(asking));
+                    let replies = self.both.call(&Pair { server: call.clone(), twin: call })?;
+                    self.count(kind(&replies.server));
+                }
+            }
             step => {
                 let step = &self.resolve(step.clone());
                 let server = self.call(step, |pair| pair.server, |pair| pair.server);
@@ -136,7 +143,6 @@ impl Run<'_> {
             }
             Step::Renew(entries) => Call::Renew(entries.iter().copied().map(renewal).collect()),
             Step::Inspect { key, limit } => Call::Inspect { key: name(*key), limit: *limit },
-            Step::Probe(asking) => Call::Probe(probe(asking)),
             other => unreachable!("{other:?} is no call"),
         }
     }

@@ -19,17 +19,38 @@ pub(super) const HOLDER: u8 = NONCES;
 /// One step; keys and requests by number.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
-    Acquire { who: Who, ttl: Span, block: u32, queue: Option<Queue> },
+    Acquire {
+        who: Who,
+        ttl: Span,
+        block: u32,
+        queue: Option<Queue>,
+    },
     AcquireAll(Vec<(Who, Span)>),
-    Release { who: Who },
-    Cancel { who: Who, tombstone: Option<Span> },
+    Release {
+        who: Who,
+    },
+    Cancel {
+        who: Who,
+        tombstone: Option<Span>,
+    },
     Renew(Vec<Entry>),
-    Inspect { key: u8, limit: u32 },
-    Probe(Asking),
-    Pass { units: u32 },
+    Inspect {
+        key: u8,
+        limit: u32,
+    },
+    /// One after the other, so that they meet before they are over.
+    Probe(Vec<Asking>),
+    Pass {
+        units: u32,
+    },
     Flush,
-    PutForeign { key: u8 },
-    Open { floor: Floor, quarantine: Option<Span> },
+    PutForeign {
+        key: u8,
+    },
+    Open {
+        floor: Floor,
+        quarantine: Option<Span>,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -110,7 +131,7 @@ pub(super) fn any_step() -> impl Strategy<Value = Step> {
             .prop_map(|(who, tombstone)| Step::Cancel { who, tombstone }),
         20 => prop::collection::vec(any_entry(), 0..5).prop_map(Step::Renew),
         8 => (any_key(), 0..4_u32).prop_map(|(key, limit)| Step::Inspect { key, limit }),
-        40 => any_asking().prop_map(Step::Probe),
+        20 => prop::collection::vec(any_asking(), 1..7).prop_map(Step::Probe),
         20 => prop_oneof![6 => Just(1), 1 => 2..14_u32].prop_map(|units| Step::Pass { units }),
         1 => Just(Step::Flush),
         1 => any_key().prop_map(|key| Step::PutForeign { key }),
