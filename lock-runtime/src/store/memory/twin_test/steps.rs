@@ -2,7 +2,8 @@
 //!
 //! All spans are chosen so that no sum of [`UNIT`]s comes near the end of one: the milliseconds that really pass
 //! during a sequence cannot decide what has expired. The constant lease of a waiter (2 s) and of the queue
-//! (4 s) are 1.67 and 3.33 units, a registered request is fresh for 1.25, the other spans end in half a unit.
+//! (4 s) are 1.67 and 3.33 units, the other spans end in half a unit. A registered request is fresh for 1.25 units,
+//! which no sum of units tells from its lease; `cycles` does.
 
 use std::time::Duration;
 
