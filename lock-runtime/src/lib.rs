@@ -10,6 +10,7 @@
 //! - `queue`: who waits for a key in this process, and the hold they hand on to each other.
 //! - `driver`: the I/O thread that runs the protocol over a store.
 //! - `owner`: the chain of holds around the running code. Nothing of Redis.
+//! - `lock_order`: which keys are taken inside which, for a warning. Nothing of the others.
 //! - `entry`: the way into a section and out of it.
 //! - `lock`, `guard`, `hold`, `keys`, `caller`, `call`, `run`, `output`, `finished`, `site`: what users and the attribute call.
 //! - `config`, `manager`, `global`, `inspect`, `error`: the settings and the frame around it all.
@@ -35,6 +36,7 @@ mod keys;
 mod lease;
 mod length;
 mod lock;
+mod lock_order;
 mod manager;
 mod message;
 mod options;

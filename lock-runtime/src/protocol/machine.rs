@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use super::claim::{Claim, Ending, Failure, Loss, Phase, Request};
+use super::signal::Signal;
 use super::timing::Timing;
+use super::watch::Watches;
 use crate::Fence;
 use crate::fence::FenceBlock;
 use crate::time::Timestamp;
@@ -83,6 +85,8 @@ pub struct Machine {
     pub(super) floor: Fence,
     pub(super) longest_ttl: Duration,
     pub(super) outputs: VecDeque<Output>,
+    pub(super) watches: Watches,
+    pub(super) signals: VecDeque<Signal>,
 }
 
 /// A call under way.
@@ -95,8 +99,10 @@ pub(super) struct Sent {
 #[derive(Debug)]
 pub(super) enum Purpose {
     Acquire(Nonce),
+    AcquireAll(Vec<Nonce>),
     End(Nonce),
     Renew(Vec<Nonce>),
+    Probe(Nonce),
 }
 
 impl Machine {
@@ -117,6 +123,8 @@ impl Machine {
             floor: Fence::ZERO,
             longest_ttl,
             outputs: VecDeque::new(),
+            watches: Watches::default(),
+            signals: VecDeque::new(),
         }
     }
 
@@ -130,7 +138,7 @@ impl Machine {
     pub fn next_tick(&self) -> Option<Timestamp> {
         let timer = self.timers.first().map(|&(at, _)| at);
         let stalled = self.calls.values().next().map(|sent| sent.at.plus(self.timing.reply));
-        super::claim::earliest(timer, stalled)
+        super::claim::earliest(super::claim::earliest(timer, stalled), self.next_probe())
     }
 
     /// Whether nothing is held, waited for or being undone.
@@ -222,6 +230,7 @@ impl Machine {
 
     /// Lets go of everything.
     pub fn end_all(&mut self, now: Timestamp) {
+        self.watches.clear();
         let nonces: Vec<_> = self.claims.keys().copied().collect();
         for nonce in nonces {
             self.end(now, nonce);

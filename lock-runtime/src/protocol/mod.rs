@@ -3,15 +3,19 @@
 //! Events come in as method calls with the time, commands and news come out as [`Output`]s. The driver feeds
 //! it from a real connection and a real clock, tests from whatever they like.
 
+mod at_once;
 mod claim;
 mod machine;
 mod replies;
 mod sends;
+mod signal;
 mod timing;
 mod turns;
+mod watch;
 
 pub use claim::{Failure, Loss, Request};
 pub use machine::{CallError, CallId, Machine, Output};
+pub use signal::Signal;
 pub use timing::{Timing, warn_again_at, warn_at};
 
 #[cfg(test)]

@@ -17,12 +17,16 @@ impl Machine {
             (Purpose::Acquire(nonce), Ok(Reply::Acquire(reply))) => {
                 self.acquire_reply(now, sent.at, nonce, reply);
             }
+            (Purpose::AcquireAll(nonces), Ok(Reply::AcquiredAll(fences))) => {
+                self.acquired_all(now, sent.at, &nonces, fences);
+            }
             (Purpose::End(nonce), Ok(Reply::Ended(held))) => self.forget(nonce, Some(held)),
             (Purpose::Renew(nonces), Ok(Reply::Renewed(replies))) => {
                 for (nonce, reply) in nonces.into_iter().zip(replies) {
                     self.renewal_reply(now, sent.at, nonce, reply);
                 }
             }
+            (Purpose::Probe(id), Ok(Reply::Probed(probed))) => self.probed(now, id, probed),
             (purpose, Ok(_)) => {
                 self.failed_call(now, &purpose, &CallError::Garbled("mixed up".into()));
             }
@@ -108,7 +112,13 @@ impl Machine {
     }
 
     /// The server granted by reply: the full ttl was written by the call sent at `sent`.
-    fn granted_at(&mut self, now: Timestamp, sent: Timestamp, nonce: Nonce, grant: Grant) {
+    pub(super) fn granted_at(
+        &mut self,
+        now: Timestamp,
+        sent: Timestamp,
+        nonce: Nonce,
+        grant: Grant,
+    ) {
         self.floor = self.floor.max(grant.fences.last());
         if self.is_stale(now, nonce, grant.fences) {
             return;
@@ -228,6 +238,10 @@ impl Machine {
         match (purpose, error) {
             (_, CallError::Broken) => self.unanswered(now, purpose),
             (Purpose::Acquire(nonce), _) => self.acquire_failed(now, again, *nonce, error),
+            (Purpose::AcquireAll(nonces), CallError::Garbled(_)) => {
+                self.unanswered_all(now, nonces);
+            }
+            (Purpose::AcquireAll(nonces), _) => self.refused_all(now, nonces),
             (Purpose::End(nonce), _) => {
                 if let Some(Claim { phase: Phase::Ending(ending), .. }) = self.claims.get_mut(nonce)
                 {
@@ -240,6 +254,7 @@ impl Machine {
                     self.renew_again(again, nonce);
                 }
             }
+            (Purpose::Probe(id), _) => self.probe_failed(now, *id),
         }
     }
 
@@ -311,12 +326,14 @@ impl Machine {
                     _ => {}
                 }
             }
+            Purpose::AcquireAll(nonces) => self.unanswered_all(now, nonces),
             Purpose::End(_) => {}
             Purpose::Renew(nonces) => {
                 for &nonce in nonces {
                     self.renew_again(now, nonce);
                 }
             }
+            Purpose::Probe(id) => self.probe_failed(now, *id),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::wire::{Acquire, Call, Enqueue, Give, Nonce, Renewal};
 const RENEWAL_BATCH: usize = 100;
 
 impl Machine {
-    fn send(&mut self, at: Timestamp, purpose: Purpose, call: Call) {
+    pub(super) fn send(&mut self, at: Timestamp, purpose: Purpose, call: Call) {
         let id: CallId = self.next_call;
         self.next_call += 1;
         self.calls.insert(id, Sent { at, purpose });
@@ -32,7 +32,6 @@ impl Machine {
         if self.down_since.is_some() {
             return;
         }
-        let Some(give) = self.give(nonce) else { return };
         let Some(claim) = self.claims.get_mut(&nonce) else {
             return;
         };
@@ -43,15 +42,22 @@ impl Machine {
         claim.asked = true;
         let ticket = claim.ticket();
         let enqueue = claim.request.queue.then_some(Enqueue { ticket });
-        let acquire = Acquire {
+        if let Some(acquire) = self.acquire(nonce, enqueue) {
+            self.send(now, Purpose::Acquire(nonce), Call::Acquire(acquire));
+        }
+    }
+
+    pub(super) fn acquire(&self, nonce: Nonce, enqueue: Option<Enqueue>) -> Option<Acquire> {
+        let give = self.give(nonce)?;
+        let claim = self.claims.get(&nonce)?;
+        Some(Acquire {
             give,
             ttl: self.timing.server_ttl(claim.request.ttl),
             who: claim.request.who.clone(),
             inbox: self.inbox.clone(),
             block: claim.request.block,
             enqueue,
-        };
-        self.send(now, Purpose::Acquire(nonce), Call::Acquire(acquire));
+        })
     }
 
     /// Sends what undoes a claim. A hold whose acquire cannot arrive a second time is released; everything

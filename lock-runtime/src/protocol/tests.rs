@@ -1,5 +1,8 @@
 //! The machine, driven by hand: no server, no clock.
 
+mod at_once;
+mod watch;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +13,8 @@ use crate::Fence;
 use crate::fence::FenceBlock;
 use crate::time::Timestamp;
 use crate::wire::{
-    AcquireReply, Busy, Call, Claimant, Grant, Nonce, Notice, Obstacle, Renewal, RenewalReply,
-    Reply, WAITER_LEASE,
+    AcquireReply, Busy, Call, Claimant, Grant, Member, Nonce, Notice, Obstacle, Probe, Probed,
+    Renewal, RenewalReply, Reply, Target, WAITER_LEASE,
 };
 
 const TTL: Duration = Duration::from_secs(30);
@@ -513,9 +516,12 @@ fn max_hold_counts_anew_for_whoever_is_handed_the_hold() {
 #[derive(Clone, Debug)]
 enum Event {
     Request(u8, bool, Option<u16>),
+    RequestAll(Option<u16>),
     End(u8),
     Answer(u8, u8),
     Push(u8),
+    Watch(u8),
+    Unwatch(u8),
     Disconnect,
     Connect,
     Later(u16),
@@ -523,14 +529,17 @@ enum Event {
 
 fn events() -> impl Strategy<Value = Vec<Event>> {
     let event = prop_oneof![
-        (0..4_u8, any::<bool>(), proptest::option::of(0..4000_u16))
+        1 => (0..4_u8, any::<bool>(), proptest::option::of(0..4000_u16))
             .prop_map(|(who, queue, wait)| Event::Request(who, queue, wait)),
-        (0..4_u8).prop_map(Event::End),
-        (0..4_u8, 0..12_u8).prop_map(|(which, what)| Event::Answer(which, what)),
-        (0..4_u8).prop_map(Event::Push),
-        Just(Event::Disconnect),
-        Just(Event::Connect),
-        (0..3000_u16).prop_map(Event::Later),
+        1 => proptest::option::of(0..4000_u16).prop_map(Event::RequestAll),
+        1 => (0..4_u8).prop_map(Event::End),
+        4 => (0..4_u8, 0..12_u8).prop_map(|(which, what)| Event::Answer(which, what)),
+        1 => (0..4_u8).prop_map(Event::Push),
+        2 => (0..4_u8).prop_map(Event::Watch),
+        1 => (0..4_u8).prop_map(Event::Unwatch),
+        1 => Just(Event::Disconnect),
+        3 => Just(Event::Connect),
+        3 => (0..3000_u16).prop_map(Event::Later),
     ];
     proptest::collection::vec(event, 1..80)
 }
@@ -545,6 +554,11 @@ fn any_reply(what: u8, fence: u64, call: &Call) -> Result<Reply, CallError> {
         (5, Call::Acquire(_)) => Ok(Reply::Acquire(AcquireReply::Cancelled)),
         (6..=8, Call::Acquire(_)) => busy(Some(Duration::from_millis(300))),
         (_, Call::Acquire(_)) => granted(fence),
+        (5..=7, Call::AcquireAll(_)) => Ok(Reply::AcquiredAll(None)),
+        (_, Call::AcquireAll(asks)) => {
+            let size = u32::try_from(asks.len()).expect("few");
+            Ok(Reply::AcquiredAll(Some(FenceBlock::new(Fence::new(fence), size))))
+        }
         (even, Call::Renew(batch)) if even % 2 == 0 => {
             Ok(Reply::Renewed(batch.iter().map(|_| RenewalReply::Ask).collect()))
         }
@@ -555,8 +569,22 @@ fn any_reply(what: u8, fence: u64, call: &Call) -> Result<Reply, CallError> {
             };
             Ok(Reply::Renewed(batch.iter().map(answer).collect()))
         }
+        (what, Call::Probe(probe)) => Ok(Reply::Probed(any_cycle(what, fence, probe))),
         (even, _) => Ok(Reply::Ended(even % 2 == 0)),
     }
+}
+
+/// A cycle with one other request, whose registration may be as old as can be.
+fn any_cycle(what: u8, at_us: u64, probe: &Probe) -> Probed {
+    let member = |id, refreshed_us| Member {
+        id,
+        refreshed_us,
+        key: probe.key.clone(),
+        who: probe.who.clone(),
+    };
+    let other = member(Nonce::from_bits(900), if what < 10 { at_us } else { 0 });
+    let cycle = if what < 5 { Vec::new() } else { vec![member(probe.id, at_us), other] };
+    Probed { at_us, cycle }
 }
 
 proptest! {
@@ -568,6 +596,7 @@ proptest! {
         let (mut now, mut up) = (at(0.0), false);
         let (mut calls, mut open, mut granted_to) = (Vec::new(), Vec::new(), Vec::new());
         let (mut serial, mut fence) = (0_u128, 0_u64);
+        let (mut watched, mut groups) = (std::collections::BTreeSet::new(), Vec::new());
         let mut names: Vec<u128> = vec![0; 4];
         for event in events {
             match event {
@@ -578,6 +607,17 @@ proptest! {
                     machine.request(now, Request { deadline, queue, ..request(serial) });
                     open.push(Nonce::from_bits(serial));
                 }
+                Event::RequestAll(wait) => {
+                    let deadline = wait.map(|ms| now.plus(Duration::from_millis(ms.into())));
+                    let group: Vec<_> = (1..=3).map(|more| serial + more).collect();
+                    serial += 3;
+                    names[..3].copy_from_slice(&group);
+                    open.extend(group.iter().copied().map(Nonce::from_bits));
+                    groups.push(group.iter().copied().map(Nonce::from_bits).collect());
+                    let requests = group.into_iter().map(request);
+                    let requests = requests.map(|request| Request { deadline, ..request });
+                    machine.request_all(now, requests.collect());
+                }
                 Event::End(who) => {
                     let nonce = Nonce::from_bits(names[usize::from(who)]);
                     machine.end(now, nonce);
@@ -587,8 +627,15 @@ proptest! {
                     let (id, call): (CallId, Call) = calls.remove(usize::from(which) % calls.len());
                     fence += 1;
                     let reply = any_reply(what, fence, &call);
-                    if let (Ok(Reply::Acquire(AcquireReply::Granted(_))), Call::Acquire(acquire)) = (&reply, &call) {
-                        granted_to.push(acquire.give.nonce);
+                    match (&reply, &call) {
+                        (Ok(Reply::Acquire(AcquireReply::Granted(_))), Call::Acquire(ask)) => {
+                            granted_to.push(ask.give.nonce);
+                        }
+                        (Ok(Reply::AcquiredAll(Some(_))), Call::AcquireAll(asks)) => {
+                            granted_to.extend(asks.iter().map(|ask| ask.give.nonce));
+                            fence += 2;
+                        }
+                        _ => {}
                     }
                     machine.reply(now, id, reply);
                 }
@@ -597,6 +644,14 @@ proptest! {
                     granted_to.push(nonce);
                     fence += 1;
                     machine.notice(now, Notice::Granted(nonce, fences(fence)));
+                }
+                Event::Watch(who) => {
+                    watched.insert(who);
+                    machine.watch(now, Nonce::from_bits(500 + u128::from(who)));
+                }
+                Event::Unwatch(who) => {
+                    watched.remove(&who);
+                    machine.unwatch(Nonce::from_bits(500 + u128::from(who)));
                 }
                 Event::Disconnect if up => {
                     up = false;
@@ -612,6 +667,33 @@ proptest! {
             }
             machine.tick(now);
             prop_assert!(machine.next_tick().is_none_or(|due| due > now), "{machine:?} at {now:?}");
+            while let Some(signal) = machine.poll_signal() {
+                match signal {
+                    Signal::Probe(id) => {
+                        prop_assert!(up, "probed without a connection");
+                        let who = request(serial).who;
+                        machine.probe(now, Probe {
+                            id,
+                            chain: vec![Nonce::from_bits(901)],
+                            target: Target::Key,
+                            key: "key".to_owned(),
+                            waited: Duration::ZERO,
+                            who,
+                        });
+                    }
+                    Signal::NotAtOnce(first) => {
+                        let group = groups.iter().find(|group: &&Vec<Nonce>| group[0] == first);
+                        let group = group.expect("a group that was asked for");
+                        prop_assert!(group.iter().any(|nonce| open.contains(nonce)), "told twice");
+                        open.retain(|nonce| !group.contains(nonce));
+                    }
+                    Signal::Deadlock(id, cycle) => {
+                        let who = (0..4).find(|&who| Nonce::from_bits(500 + u128::from(who)) == id);
+                        prop_assert!(who.is_some_and(|who| watched.remove(&who)), "told twice");
+                        prop_assert!(cycle.iter().all(|member| member.refreshed_us > 1));
+                    }
+                }
+            }
             while let Some(output) = machine.poll_output() {
                 match output {
                     Output::Send(id, call) => {

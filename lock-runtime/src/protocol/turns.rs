@@ -14,6 +14,7 @@ impl Machine {
             self.outputs.push_back(Output::Reconnect);
             self.disconnected(now, format!("no reply within {:?}", self.timing.reply));
         }
+        self.probe_due(now);
         while let Some(&(due, nonce)) = self.timers.first() {
             if due > now {
                 break;
@@ -57,7 +58,10 @@ impl Machine {
             return;
         };
         if let Some(failure) = self.verdict(now, claim) {
-            return self.fail(now, nonce, failure);
+            if !self.give_up_group(now, nonce) {
+                self.fail(now, nonce, failure);
+            }
+            return;
         }
         if claim.warn_at <= now {
             self.warn(now, nonce);

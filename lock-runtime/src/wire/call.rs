@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Claimant, Invocation, Keyspace, Nonce, Script};
+use super::{Claimant, Invocation, Keyspace, Nonce, Probe, Script};
 use crate::Fence;
 
 /// How long a waiter keeps its place without being heard of, and a grant waits to be taken up.
@@ -19,6 +19,9 @@ pub const INSPECTED: u32 = 100;
 pub enum Call {
     /// Take the lock or queue for it.
     Acquire(Acquire),
+    /// Take several locks if all of them can be had at once, else none. The keys differ, nobody queues, each wants one
+    /// token, and there are no more than [`LARGEST_BLOCK`].
+    AcquireAll(Vec<Acquire>),
     /// Give the hold of this nonce to the next waiter, or free it.
     Release(Give),
     /// Make whatever this nonce has become undone; with a tombstone if its acquire may still arrive.
@@ -37,6 +40,8 @@ pub enum Call {
         /// How many waiters to list.
         limit: u32,
     },
+    /// Register a request that waits, and look whether it waits for itself.
+    Probe(Probe),
 }
 
 /// A request for a key.
@@ -103,6 +108,7 @@ impl Call {
     pub fn encode(&self, space: &Keyspace) -> Invocation {
         match self {
             Self::Acquire(acquire) => acquire.encode(space),
+            Self::AcquireAll(asks) => encode_all(asks, space),
             Self::Release(give) => give.encode(Script::Release, space),
             Self::Cancel { give, tombstone } => {
                 give.encode(Script::Cancel, space).arg(tombstone.as_millis())
@@ -116,6 +122,7 @@ impl Call {
                     .key(names.waiters())
                     .arg(limit)
             }
+            Self::Probe(probe) => probe.encode(space),
         }
     }
 }
@@ -148,6 +155,20 @@ impl Give {
             .arg(self.floor)
             .arg(self.quarantine.as_millis())
     }
+}
+
+fn encode_all(asks: &[Acquire], space: &Keyspace) -> Invocation {
+    let mut words = Invocation::new(Script::AcquireAll);
+    for ask in asks {
+        let names = space.names(&ask.give.key);
+        words = words.key(names.hold()).key(names.queue()).key(names.cancelled());
+    }
+    let floor = asks.iter().map(|ask| ask.give.floor).fold(Fence::ZERO, Ord::max);
+    words = words.key(space.fence()).arg(floor);
+    for ask in asks {
+        words = words.arg(ask.give.nonce).arg(ask.ttl.as_millis()).arg(&ask.inbox).arg(&ask.who);
+    }
+    words
 }
 
 fn encode_renewals(entries: &[Renewal], space: &Keyspace) -> Invocation {

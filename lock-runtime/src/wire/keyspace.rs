@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Display};
 
+use super::Nonce;
+
 /// All keys of this library under one prefix (`lock:` unless set otherwise).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keyspace {
@@ -13,6 +15,12 @@ impl Keyspace {
     #[must_use]
     pub fn new(prefix: impl Into<String>) -> Self {
         Self { prefix: prefix.into() }
+    }
+
+    /// What all names begin with.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.prefix
     }
 
     /// The names of one lock's keys.
@@ -30,6 +38,12 @@ impl Keyspace {
     #[must_use]
     pub fn fence(&self) -> String {
         format!("{}fence", self.prefix)
+    }
+
+    /// The requests that wait inside a section.
+    #[must_use]
+    pub fn blocked(&self, section: Nonce) -> impl Display {
+        format!("{}blocked:{section}", self.prefix)
     }
 
     /// The channel on which one process is told about its grants.

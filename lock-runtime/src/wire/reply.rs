@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Acquire, Call, Claimant, Holder, LARGEST_BLOCK, Nonce};
+use super::{Acquire, Call, Claimant, Holder, LARGEST_BLOCK, Nonce, Probed};
 use crate::Fence;
 use crate::fence::FenceBlock;
 
@@ -24,12 +24,16 @@ pub enum Answer {
 pub enum Reply {
     /// To [`Call::Acquire`].
     Acquire(AcquireReply),
+    /// To [`Call::AcquireAll`]: a token for each in their order; `None`: not all at once, and nothing was done.
+    AcquiredAll(Option<FenceBlock>),
     /// To [`Call::Release`] and [`Call::Cancel`]: whether the nonce held the lock.
     Ended(bool),
     /// To [`Call::Renew`], an answer for each entry.
     Renewed(Vec<RenewalReply>),
     /// To [`Call::Inspect`].
     Inspection(Inspection),
+    /// To [`Call::Probe`].
+    Probed(Probed),
 }
 
 /// What came of an acquire.
@@ -135,9 +139,11 @@ impl Decode for Call {
         let wrong = format!("unexpected reply to {}: {answer:?}", self.verb());
         let reply = match self {
             Self::Acquire(ask) => acquire(ask, &answer).map(Reply::Acquire),
+            Self::AcquireAll(asks) => acquired_all(asks, &answer),
             Self::Release(_) | Self::Cancel { .. } => ended(&answer).map(Reply::Ended),
             Self::Renew(entries) => renewed(entries, &answer).map(Reply::Renewed),
             Self::Inspect { .. } => inspection(&answer).map(Reply::Inspection),
+            Self::Probe(probe) => probe.decode(&answer).map(Reply::Probed),
         };
         reply.ok_or(wrong)
     }
@@ -147,10 +153,12 @@ impl Call {
     const fn verb(&self) -> &'static str {
         match self {
             Self::Acquire(_) => "acquire",
+            Self::AcquireAll(_) => "acquire all",
             Self::Release(_) => "release",
             Self::Cancel { .. } => "cancel",
             Self::Renew(_) => "renew",
             Self::Inspect { .. } => "inspect",
+            Self::Probe(_) => "probe",
         }
     }
 }
@@ -176,25 +184,25 @@ fn block(first: u64, size: u32) -> Option<FenceBlock> {
 }
 
 impl Answer {
-    fn int(&self) -> Option<i64> {
+    pub(super) fn int(&self) -> Option<i64> {
         match self {
             Self::Int(number) => Some(*number),
             _ => None,
         }
     }
 
-    fn count(&self) -> Option<u64> {
+    pub(super) fn count(&self) -> Option<u64> {
         self.int().and_then(|number| u64::try_from(number).ok())
     }
 
-    fn text(&self) -> Option<&str> {
+    pub(super) fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
             _ => None,
         }
     }
 
-    fn list(&self) -> Option<&[Self]> {
+    pub(super) fn list(&self) -> Option<&[Self]> {
         match self {
             Self::List(items) => Some(items),
             _ => None,
@@ -220,6 +228,16 @@ fn acquire(ask: &Acquire, answer: &Answer) -> Option<AcquireReply> {
     let ticket = ticket.text()?.parse().ok().filter(|&ticket: &u64| ticket > 0);
     let busy = Busy { obstacle, left: left(pttl.int()?), ahead: ahead.count()?, ticket };
     Some(AcquireReply::Busy(busy))
+}
+
+fn acquired_all(asks: &[Acquire], answer: &Answer) -> Option<Reply> {
+    match answer.count()? {
+        0 => Some(Reply::AcquiredAll(None)),
+        first => {
+            let fences = block(first, u32::try_from(asks.len()).ok()?)?;
+            Some(Reply::AcquiredAll(Some(fences)))
+        }
+    }
 }
 
 fn granted(words: &[Answer]) -> Option<Grant> {

@@ -7,6 +7,8 @@ use std::fmt::{self, Display, Write as _};
 pub enum Script {
     /// Acquire, or queue.
     Acquire,
+    /// Acquire several at once, or none.
+    AcquireAll,
     /// Release, and grant to the next.
     Release,
     /// Leave the queue or give up the grant.
@@ -15,14 +17,24 @@ pub enum Script {
     Renew,
     /// Read one lock.
     Inspect,
+    /// Register a request that waits, and look for a cycle.
+    Probe,
     /// Make the fence counter of a server that has none.
     Open,
 }
 
 impl Script {
     /// All of them, to load at connect.
-    pub const ALL: [Self; 6] =
-        [Self::Acquire, Self::Release, Self::Cancel, Self::Renew, Self::Inspect, Self::Open];
+    pub const ALL: [Self; 8] = [
+        Self::Acquire,
+        Self::AcquireAll,
+        Self::Release,
+        Self::Cancel,
+        Self::Renew,
+        Self::Inspect,
+        Self::Probe,
+        Self::Open,
+    ];
 
     /// The text for EVAL and SCRIPT LOAD.
     #[must_use]
@@ -33,6 +45,7 @@ impl Script {
                 include_str!("scripts/common.lua"),
                 include_str!("scripts/acquire.lua"),
             ),
+            Self::AcquireAll => include_str!("scripts/acquire_all.lua"),
             Self::Release => concat!(
                 include_str!("scripts/release_quiet.lua"),
                 include_str!("scripts/common.lua"),
@@ -43,6 +56,7 @@ impl Script {
             }
             Self::Renew => include_str!("scripts/renew.lua"),
             Self::Inspect => include_str!("scripts/inspect.lua"),
+            Self::Probe => include_str!("scripts/probe.lua"),
             Self::Open => include_str!("scripts/open.lua"),
         }
     }

@@ -1,15 +1,17 @@
 //! The in-process twin of the scripts: the same decisions over a map instead of a server.
 //!
-//! It mirrors `acquire`, `release`, `cancel`, `renew`, `inspect` and `open` of `wire/scripts` step by step: every
-//! key with its expiry, the queue, the tombstones, the fence counter with its quarantine. Time comes in, nothing
-//! is random. A property test feeds random calls to this and to a real server and compares every reply and every
+//! It mirrors `acquire`, `acquire_all`, `release`, `cancel`, `renew`, `inspect`, `probe` and `open` of `wire/scripts` step by step:
+//! every key with its expiry, the queue, the tombstones, the fence counter with its quarantine, the requests that
+//! wait inside sections. Time comes in, nothing is random. A property test feeds random calls to this and to a real server and compares every reply and every
 //! pushed grant; change a script and its twin together.
 //!
-//! Three shortcuts, none of which shows in a reply: the queue and the waiters' entries are one map here, because
+//! Four shortcuts, none of which shows in a reply: the queue and the waiters' entries are one map here, because
 //! on the server they are written and expire together; `acquire_free.lua` and `release_quiet.lua` are left out,
 //! because they only shorten what the long scripts do anyway; a ttl below a millisecond, which the script refuses
-//! with an error, is the caller's to refuse.
+//! with an error, is the caller's to refuse; the TTL of a section's hash is left out, because each of its fields
+//! counts no longer than that.
 
+mod blocked;
 mod counter;
 mod expiry;
 mod record;
@@ -18,13 +20,16 @@ mod step;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use self::blocked::Blocked;
 use self::counter::Counter;
 use self::expiry::Stamp;
 use self::record::{Hold, Record};
 use self::step::Step;
 use crate::Fence;
+use crate::fence::FenceBlock;
 use crate::wire::{
-    Call, Give, Inspection, Notice, Renewal, RenewalReply, Reply, WAITER_LEASE, Waiter,
+    Acquire, Call, Give, Holder, Inspection, Notice, Probe, Probed, Renewal, RenewalReply, Reply,
+    WAITER_LEASE, Waiter,
 };
 
 /// How a process is told of something: its inbox and what; answers whether anybody listens there.
@@ -35,6 +40,7 @@ pub type Publish<'a> = dyn FnMut(&str, Notice) -> bool + 'a;
 pub struct Twin {
     counter: Counter,
     records: HashMap<String, Record>,
+    blocked: Blocked,
     sweep_at: usize,
 }
 
@@ -48,6 +54,7 @@ impl Twin {
             Call::Acquire(ask) => {
                 Reply::Acquire(self.step(now, &ask.give, publish, |mut step| step.acquire(ask)))
             }
+            Call::AcquireAll(asks) => Reply::AcquiredAll(self.acquire_all(now, asks)),
             Call::Release(give) => {
                 Reply::Ended(self.step(now, give, publish, |mut step| step.release()))
             }
@@ -58,6 +65,7 @@ impl Twin {
                 Reply::Renewed(entries.iter().map(|entry| self.renew(now, entry)).collect())
             }
             Call::Inspect { key, limit } => Reply::Inspection(self.inspect(now, key, *limit)),
+            Call::Probe(probe) => Reply::Probed(self.probe(now, probe)),
         }
     }
 
@@ -82,7 +90,8 @@ impl Twin {
     #[cfg(test)]
     #[must_use]
     pub fn is_empty(&self, now_us: u64) -> bool {
-        self.records.values().all(|record| record.is_empty(Stamp::from_micros(now_us)))
+        let now = Stamp::from_micros(now_us);
+        self.records.values().all(|record| record.is_empty(now)) && self.blocked.is_empty(now)
     }
 
     fn step<T>(
@@ -100,6 +109,26 @@ impl Twin {
             self.records.insert(give.key.clone(), record);
         }
         answer
+    }
+
+    fn acquire_all(&mut self, now: Stamp, asks: &[Acquire]) -> Option<FenceBlock> {
+        debug_assert!(asks.iter().all(|ask| ask.ttl.as_millis() > 0), "the script refuses it");
+        let free = asks
+            .iter()
+            .all(|ask| self.live(now, &ask.give.key).is_none_or(|record| record.is_untouched()));
+        let floor = asks.iter().map(|ask| ask.give.floor).fold(Fence::ZERO, Ord::max);
+        let size = u32::try_from(asks.len()).ok().filter(|_| free)?;
+        let fences = self.counter.take_all(size, floor)?;
+        let mut rest = fences;
+        for ask in asks {
+            let fence = rest.take()?;
+            let holder = Holder { nonce: ask.give.nonce, fence, who: ask.who.clone() };
+            let fences = FenceBlock::new(fence, 1);
+            let inbox = ask.inbox.clone();
+            let hold = Hold::Ours { holder, fences, inbox, waited_for: false };
+            self.records.entry(ask.give.key.clone()).or_default().put_hold(now, hold, ask.ttl);
+        }
+        Some(fences)
     }
 
     fn renew(&mut self, now: Stamp, entry: &Renewal) -> RenewalReply {
@@ -129,6 +158,15 @@ impl Twin {
             waiting: expiry::count(live().count()),
             waiters: waiters.map(|(nonce, who)| Waiter { nonce, who: who.clone() }).collect(),
         }
+    }
+
+    fn probe(&mut self, now: Stamp, probe: &Probe) -> Probed {
+        let Self { records, blocked, .. } = self;
+        blocked.probe(now, probe, &mut |key| {
+            let record = records.get_mut(key)?;
+            record.expire(now);
+            record.holder().map(|holder| holder.nonce)
+        })
     }
 
     fn live(&mut self, now: Stamp, key: &str) -> Option<&mut Record> {

@@ -2,8 +2,10 @@
 
 mod alike;
 mod asks;
+mod at_once;
 mod both;
 mod branches;
+mod cycles;
 mod hazards;
 mod random;
 mod steps;

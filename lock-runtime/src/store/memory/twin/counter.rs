@@ -51,6 +51,17 @@ impl Counter {
         Ok(self.seed(now, floor, wanted.min(SMALL_BLOCK)))
     }
 
+    /// As many tokens as this if the counter is sound, else it stays as it is: `acquire_all.lua`.
+    pub(super) fn take_all(&mut self, size: u32, floor: Fence) -> Option<FenceBlock> {
+        let Self::At(last) = self else { return None };
+        let fences = FenceBlock::new(Fence::new(last.saturating_add(1)), size);
+        let sound = fences.first() > floor && fences.first().get() > PLAUSIBLE;
+        sound.then(|| {
+            *last = fences.last().get();
+            fences
+        })
+    }
+
     /// A block of this size, or a small one where a large one would carry the counter far ahead of the clock.
     fn draw(&mut self, now: u64, wanted: u32) -> Option<FenceBlock> {
         let before = match self {

@@ -188,6 +188,11 @@ impl Record {
         Some(RenewalReply::Waiting(self.hold_left(now)))
     }
 
+    /// Whether nobody holds it, nobody queues and nothing was cancelled. It was cleared of what has expired.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.hold.is_none() && self.queue.is_none() && self.cancelled.is_none()
+    }
+
     pub(super) fn is_cancelled(&self, nonce: Nonce) -> bool {
         self.cancelled.as_ref().is_some_and(|cancelled| cancelled.value.contains(&nonce))
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::Fence;
 use crate::fence::FenceBlock;
 use crate::wire::{
-    AcquireReply, Busy, Holder, Inspection, Nonce, Notice, Obstacle, RenewalReply, Reply,
+    AcquireReply, Busy, Holder, Inspection, Nonce, Notice, Obstacle, Probed, RenewalReply, Reply,
 };
 
 /// What a stalled machine may add between the two answers; the spans of the tests differ by more.
@@ -44,8 +44,12 @@ impl Numbers {
     pub(super) fn reply(&mut self, server: &Reply, twin: &Reply) -> Same {
         match (server, twin) {
             (Reply::Acquire(server), Reply::Acquire(twin)) => self.acquire(server, twin),
+            (Reply::AcquiredAll(Some(server)), Reply::AcquiredAll(Some(twin))) => {
+                self.fences(*server, *twin)
+            }
             (Reply::Renewed(server), Reply::Renewed(twin)) => renewed(server, twin),
             (Reply::Inspection(server), Reply::Inspection(twin)) => self.inspection(server, twin),
+            (Reply::Probed(server), Reply::Probed(twin)) => probed(server, twin),
             _ => equal("reply", server, twin),
         }
     }
@@ -139,6 +143,19 @@ fn renewed(server: &[RenewalReply], twin: &[RenewalReply]) -> Same {
         (RenewalReply::Waiting(server), RenewalReply::Waiting(twin)) => left(*server, *twin),
         (server, twin) => equal("renewal", server, twin),
     })
+}
+
+/// The two clocks differ by what was skipped; the ages are the same.
+fn probed(server: &Probed, twin: &Probed) -> Same {
+    let who = |seen: &Probed| -> Vec<_> {
+        let members = seen.cycle.iter();
+        members.map(|member| (member.id, member.key.clone(), member.who.clone())).collect()
+    };
+    equal("cycle", &who(server), &who(twin))?;
+    let age = |seen: &Probed, at: usize| {
+        Some(Duration::from_micros(seen.at_us - seen.cycle[at].refreshed_us))
+    };
+    (0..server.cycle.len()).try_for_each(|at| left(age(server, at), age(twin, at)))
 }
 
 fn left(server: Option<Duration>, twin: Option<Duration>) -> Same {

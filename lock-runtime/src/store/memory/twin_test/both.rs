@@ -22,10 +22,11 @@ pub(super) const START: u64 = 1_700_000_000_000_000;
 
 const MARKER: &str = "end of this call";
 
-/// Every key of the server gets older by so many milliseconds: TTLs, waiters' leases, the quarantine.
+/// Every key of the server gets older by so many milliseconds: TTLs, waiters' leases, what is registered under
+/// sections, the quarantine.
 const AGE: &str = "
 local ms = tonumber(ARGV[1])
-local function earlier(us) return string.format('%.0f', tonumber(us) - ms * 1000) end
+local function earlier(us) return string.format('%.0f', math.max(0, tonumber(us) - ms * 1000)) end
 for _, key in ipairs(redis.call('KEYS', '*')) do
   local left = redis.call('PTTL', key)
   if left >= 0 and left <= ms then
@@ -35,8 +36,10 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
   end
   if redis.call('TYPE', key).ok == 'hash' then
     for _, nonce in ipairs(redis.call('HKEYS', key)) do
-      local deadline, rest = string.match(redis.call('HGET', key, nonce), '^(%d+)(.*)$')
-      redis.call('HSET', key, nonce, earlier(deadline) .. rest)
+      local entry = redis.call('HGET', key, nonce)
+      local times = string.find(key, '^lock:blocked:') and '^%d+ %d+' or '^%d+'
+      local old = string.match(entry, times)
+      redis.call('HSET', key, nonce, string.gsub(old, '%d+', earlier) .. string.sub(entry, #old + 1))
     end
   end
 end
@@ -218,6 +221,7 @@ impl Both {
         {
             let granted = match reply {
                 Reply::Acquire(AcquireReply::Granted(grant)) => Some(grant.fences),
+                Reply::AcquiredAll(fences) => *fences,
                 _ => None,
             };
             let told = messages.iter().filter_map(|message| Some(message.granted()?.1));

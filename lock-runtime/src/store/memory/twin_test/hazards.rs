@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::asks::{KEY, give, nonce, once, queueing, refusal};
+use super::asks::{KEY, claimant, give, nonce, once, queueing, refusal};
 use super::both::{Both, LIVE};
-use crate::wire::{Acquire, Answer, Call, Renewal};
+use crate::wire::{Acquire, Answer, Call, Nonce, Probe, Renewal, Target};
 
 fn renew(number: u8, ttl: Duration) -> Renewal {
     Renewal::Hold { key: KEY.to_owned(), nonce: nonce(number), ttl }
@@ -12,6 +12,17 @@ fn renew(number: u8, ttl: Duration) -> Renewal {
 
 fn renew_waiter(number: u8) -> Renewal {
     Renewal::Waiter { key: KEY.to_owned(), nonce: nonce(number) }
+}
+
+fn probe(chain: Vec<Nonce>) -> Call {
+    Call::Probe(Probe {
+        id: nonce(9),
+        chain,
+        target: Target::Key,
+        key: KEY.to_owned(),
+        waited: Duration::ZERO,
+        who: claimant(nonce(9)),
+    })
 }
 
 fn ints(answer: Answer) -> Vec<i64> {
@@ -88,4 +99,35 @@ fn a_companion_of_a_foreign_type_spares_the_other_entries_of_a_renewal() {
     both.raw(&["SET", "lock:{order:7}:waiters", "mine"]);
     let batch = Call::Renew(vec![renew_waiter(2), renew(1, Duration::from_secs(9))]);
     assert_eq!(ints(both.ask(&batch).unwrap()), [-1, 1]);
+}
+
+#[test]
+fn foreign_keys_under_the_names_of_sections_are_passed_over_and_kept() {
+    let mut both = Both::new();
+    both.granted(once(nonce(1)));
+    let name = |section| format!("lock:blocked:{}", nonce(section));
+    both.raw(&["SET", &name(2), "mine"]);
+    both.raw(&["HSET", &name(1), "field", "mine"]);
+    assert!(
+        matches!(both.ask(&probe(vec![nonce(2), nonce(3)])), Ok(Answer::List(words)) if words.len() == 1)
+    );
+    assert_eq!(both.raw(&["PTTL", &name(2)]), redis::Value::Int(-1));
+    assert_eq!(both.raw(&["HLEN", &name(1)]), redis::Value::Int(1));
+    assert_eq!(both.raw(&["HLEN", &name(3)]), redis::Value::Int(1), "it is registered there");
+}
+
+#[test]
+fn a_full_server_and_a_replica_register_nothing_and_find_no_cycle() {
+    for words in [["CONFIG", "SET", "maxmemory", "1"].as_slice(), &["REPLICAOF", "127.0.0.1", "1"]]
+    {
+        let mut both = Both::new();
+        both.granted(once(nonce(1)));
+        both.raw(words);
+        let answer = both.ask(&probe(vec![nonce(2)]));
+        assert!(matches!(&answer, Ok(Answer::List(words)) if words.len() == 1), "{answer:?}");
+        assert_eq!(
+            both.raw(&["EXISTS", &format!("lock:blocked:{}", nonce(2))]),
+            redis::Value::Int(0)
+        );
+    }
 }

@@ -9,14 +9,15 @@ use proptest::test_runner::{Config, TestError, TestRunner};
 
 use super::asks::{claimant, nonce};
 use super::both::{Both, LIVE, Pair};
-use super::steps::{Entry, Floor, HOLDER, NONCES, Queue, Span, Step, UNIT, Who, any_step};
+use super::steps::{Asking, Entry, Floor, HOLDER, NONCES, Queue, Span, Step, UNIT, Who, any_step};
 use crate::Fence;
 use crate::wire::{
-    Acquire, AcquireReply, Call, Enqueue, Give, Inspection, Obstacle, Renewal, RenewalReply, Reply,
+    Acquire, AcquireReply, Call, Enqueue, Give, Inspection, Obstacle, Probe, Renewal, RenewalReply,
+    Reply, Target,
 };
 
-/// The nearest end of a span is 0.33 units away: a sequence that took longer proves nothing.
-const LIMIT: Duration = Duration::from_millis(300);
+/// The nearest end of a span is a quarter of a unit away: a sequence that took longer proves nothing.
+const LIMIT: Duration = Duration::from_millis(250);
 
 const CASES: u32 = 256;
 const STEPS: usize = 60;
@@ -57,6 +58,13 @@ impl Run<'_> {
                 let quarantine = quarantine.map_or(Duration::ZERO, Span::duration);
                 self.both.open(floor, quarantine)?;
             }
+            Step::Probe(askings) => {
+                for asking in askings {
+                    let call = Call::Probe(probe(asking));
+                    let replies = self.both.call(&Pair { server: call.clone(), twin: call })?;
+                    self.count(kind(&replies.server));
+                }
+            }
             step => {
                 let step = &self.resolve(step.clone());
                 let server = self.call(step, |pair| pair.server, |pair| pair.server);
@@ -73,6 +81,11 @@ impl Run<'_> {
         match &mut step {
             Step::Acquire { who, .. } | Step::Release { who } | Step::Cancel { who, .. } => {
                 who.nonce = self.number(who.key, who.nonce);
+            }
+            Step::AcquireAll(asks) => {
+                for (who, _) in asks {
+                    who.nonce = self.number(who.key, who.nonce);
+                }
             }
             Step::Renew(entries) => {
                 for entry in entries {
@@ -112,6 +125,17 @@ impl Run<'_> {
                 block: *block,
                 enqueue: queue.map(|queue| self.enqueue(*who, queue, ticket)),
             }),
+            Step::AcquireAll(asks) => {
+                let ask = |(who, ttl): &(Who, Span)| Acquire {
+                    give: give(who),
+                    ttl: ttl.duration(),
+                    who: claimant(nonce(who.nonce)),
+                    inbox: LIVE[0].to_owned(),
+                    block: 1,
+                    enqueue: None,
+                };
+                Call::AcquireAll(asks.iter().map(ask).collect())
+            }
             Step::Release { who } => Call::Release(give(who)),
             Step::Cancel { who, tombstone } => {
                 let tombstone = tombstone.map_or(Duration::ZERO, Span::duration);
@@ -167,6 +191,18 @@ fn renewal(entry: Entry) -> Renewal {
     }
 }
 
+fn probe(asking: &Asking) -> Probe {
+    let id = nonce(asking.number + 100);
+    Probe {
+        id,
+        chain: asking.chain.iter().copied().map(nonce).collect(),
+        target: asking.section.map_or(Target::Key, |section| Target::Section(nonce(section))),
+        key: name(asking.key),
+        waited: UNIT * asking.waited,
+        who: claimant(id),
+    }
+}
+
 fn ticket(reply: &Reply) -> Option<u64> {
     match reply {
         Reply::Acquire(AcquireReply::Busy(busy)) => busy.ticket,
@@ -184,6 +220,9 @@ fn kind(reply: &Reply) -> &'static str {
             Obstacle::ForeignKey => "foreign key",
             Obstacle::DataLoss => "data loss",
         },
+        Reply::AcquiredAll(Some(fences)) if fences.size() > 1 => "acquired several",
+        Reply::AcquiredAll(Some(_)) => "acquired all",
+        Reply::AcquiredAll(None) => "not all at once",
         Reply::Ended(true) => "ended",
         Reply::Ended(false) => "not held",
         Reply::Renewed(answers) if answers.contains(&RenewalReply::Renewed) => "renewed",
@@ -194,6 +233,12 @@ fn kind(reply: &Reply) -> &'static str {
         Reply::Renewed(_) => "nothing renewed",
         Reply::Inspection(seen) if seen.waiting > 0 => "inspected with waiters",
         Reply::Inspection(_) => "inspected",
+        Reply::Probed(seen) => match seen.cycle.len() {
+            0 => "no cycle found",
+            1 => "own section found",
+            2 => "cycle found",
+            _ => "long cycle found",
+        },
     }
 }
 
@@ -234,6 +279,12 @@ fn the_twin_answers_random_sequences_as_the_server_does() {
         "renewed with waiters",
         "waiter renewed",
         "inspected with waiters",
+        "acquired several",
+        "not all at once",
+        "no cycle found",
+        "own section found",
+        "cycle found",
+        "long cycle found",
     ] {
         assert!(reached.contains_key(what), "never reached: {what}, only {reached:?}");
     }

@@ -2,7 +2,8 @@
 //!
 //! All spans are chosen so that no sum of [`UNIT`]s comes near the end of one: the milliseconds that really pass
 //! during a sequence cannot decide what has expired. The constant lease of a waiter (2 s) and of the queue
-//! (4 s) are 1.67 and 3.33 units, the other spans end in half a unit.
+//! (4 s) are 1.67 and 3.33 units, the other spans end in half a unit. A registered request is fresh for 1.25 units,
+//! which no sum of units tells from its lease; `cycles` does.
 
 use std::time::Duration;
 
@@ -19,15 +20,38 @@ pub(super) const HOLDER: u8 = NONCES;
 /// One step; keys and requests by number.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
-    Acquire { who: Who, ttl: Span, block: u32, queue: Option<Queue> },
-    Release { who: Who },
-    Cancel { who: Who, tombstone: Option<Span> },
+    Acquire {
+        who: Who,
+        ttl: Span,
+        block: u32,
+        queue: Option<Queue>,
+    },
+    AcquireAll(Vec<(Who, Span)>),
+    Release {
+        who: Who,
+    },
+    Cancel {
+        who: Who,
+        tombstone: Option<Span>,
+    },
     Renew(Vec<Entry>),
-    Inspect { key: u8, limit: u32 },
-    Pass { units: u32 },
+    Inspect {
+        key: u8,
+        limit: u32,
+    },
+    /// One after the other, so that they meet before they are over.
+    Probe(Vec<Asking>),
+    Pass {
+        units: u32,
+    },
     Flush,
-    PutForeign { key: u8 },
-    Open { floor: Floor, quarantine: Option<Span> },
+    PutForeign {
+        key: u8,
+    },
+    Open {
+        floor: Floor,
+        quarantine: Option<Span>,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +84,17 @@ pub(super) struct Queue {
     pub(super) with_ticket: bool,
 }
 
+/// A request that waits inside sections. Sections and the requests that hold keys have the same numbers.
+#[derive(Clone, Debug)]
+pub(super) struct Asking {
+    pub(super) number: u8,
+    pub(super) chain: Vec<u8>,
+    pub(super) key: u8,
+    /// The section that it waits for, if not for the one that holds the key.
+    pub(super) section: Option<u8>,
+    pub(super) waited: u32,
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Entry {
     Hold { key: u8, nonce: u8, ttl: Span },
@@ -90,12 +125,14 @@ pub(super) fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         60 => (any_who(), any_span(), any_block(), any_queue())
             .prop_map(|(who, ttl, block, queue)| Step::Acquire { who, ttl, block, queue }),
+        20 => any_group().prop_map(Step::AcquireAll),
         20 => (any_who(), any_releaser())
             .prop_map(|(who, nonce)| Step::Release { who: Who { nonce, ..who } }),
         8 => (any_who(), prop::option::weighted(0.3, any_span()))
             .prop_map(|(who, tombstone)| Step::Cancel { who, tombstone }),
         20 => prop::collection::vec(any_entry(), 0..5).prop_map(Step::Renew),
         8 => (any_key(), 0..4_u32).prop_map(|(key, limit)| Step::Inspect { key, limit }),
+        20 => prop::collection::vec(any_asking(), 1..7).prop_map(Step::Probe),
         20 => prop_oneof![6 => Just(1), 1 => 2..14_u32].prop_map(|units| Step::Pass { units }),
         1 => Just(Step::Flush),
         1 => any_key().prop_map(|key| Step::PutForeign { key }),
@@ -107,6 +144,15 @@ pub(super) fn any_step() -> impl Strategy<Value = Step> {
 fn any_who() -> impl Strategy<Value = Who> {
     (any_key(), any_nonce(), any_floor(), any_span())
         .prop_map(|(key, nonce, floor, quarantine)| Who { key, nonce, floor, quarantine })
+}
+
+/// Requests for one key or for both.
+fn any_group() -> impl Strategy<Value = Vec<(Who, Span)>> {
+    let asks = prop::collection::vec((any_who(), any_span()), 1..=2);
+    (asks, any_key()).prop_map(|(asks, first)| {
+        let keys = [first, 1 - first];
+        asks.into_iter().zip(keys).map(|((who, ttl), key)| (Who { key, ..who }, ttl)).collect()
+    })
 }
 
 fn any_key() -> impl Strategy<Value = u8> {
@@ -137,6 +183,14 @@ fn any_queue() -> impl Strategy<Value = Option<Queue>> {
     let inbox = prop_oneof![3 => Just(LIVE[0]), 3 => Just(LIVE[1]), 1 => Just(DEAD)];
     let queue = (inbox, any::<bool>());
     prop::option::weighted(0.8, queue.prop_map(|(inbox, with_ticket)| Queue { inbox, with_ticket }))
+}
+
+fn any_asking() -> impl Strategy<Value = Asking> {
+    let chain = prop::collection::vec(0..NONCES, 0..=2);
+    let section = prop::option::weighted(0.4, 0..NONCES);
+    (0..6_u8, chain, any_key(), section, 0..3_u32).prop_map(
+        |(number, chain, key, section, waited)| Asking { number, chain, key, section, waited },
+    )
 }
 
 fn any_entry() -> impl Strategy<Value = Entry> {

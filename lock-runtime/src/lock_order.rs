@@ -1,0 +1,121 @@
+//! Which locks are taken inside which: a lint that warns of orders which can end in a deadlock before they do.
+//!
+//! In the manner of the lock order graphs of the Linux kernel's lockdep, Abseil's mutex and `tracing-mutex`, with the
+//! key templates of call sites for nodes. An order that was seen once counts for good, also when nobody waits.
+
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use self::inversion::Inversion;
+use self::place::Place;
+
+mod inversion;
+mod place;
+#[cfg(test)]
+mod tests;
+
+/// A program has few places that take locks; one that makes templates without end must not fill the memory.
+const MOST_EDGES: usize = 10_000;
+
+static GLOBAL: LazyLock<Mutex<LockOrder>> = LazyLock::new(Mutex::default);
+
+/// Notes that `inner` is taken while `outer` is held, and warns if somewhere else it is the other way round.
+pub(crate) fn noted(outer: &Place, outer_key: &str, inner: &Place, inner_key: &str) {
+    let mut order = GLOBAL.lock().unwrap_or_else(PoisonError::into_inner);
+    let inversion = order.note(outer, outer_key, inner, inner_key);
+    // A subscriber may take locks of its own.
+    drop(order);
+    if let Some(inversion) = inversion {
+        tracing::warn!(target: "distlock", "{inversion}");
+    }
+}
+
+/// The orders seen so far.
+#[derive(Debug, Default)]
+pub(crate) struct LockOrder {
+    edges: HashMap<Direction, Edge>,
+    /// The templates that were taken inside of each.
+    inside: HashMap<&'static str, Vec<&'static str>>,
+    reported: HashSet<(&'static str, &'static str)>,
+}
+
+/// An edge of the graph: from one template to another, or between two keys of the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Direction {
+    outer: &'static str,
+    inner: &'static str,
+    /// How the outer key compares to the inner one, where the templates do not tell them apart.
+    keys: Option<Ordering>,
+}
+
+/// Where an order was seen first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Edge {
+    pub(crate) outer: Place,
+    pub(crate) inner: Place,
+}
+
+impl LockOrder {
+    /// Notes that `inner` is taken inside `outer`. The inversion that this completes, once for each pair of templates;
+    /// the same key again is re-entry and means nothing.
+    pub(crate) fn note(
+        &mut self,
+        outer: &Place,
+        outer_key: &str,
+        inner: &Place,
+        inner_key: &str,
+    ) -> Option<Inversion> {
+        let keys = outer_key.cmp(inner_key);
+        if keys == Ordering::Equal {
+            return None;
+        }
+        let same = outer.template == inner.template;
+        let direction =
+            Direction { outer: outer.template, inner: inner.template, keys: same.then_some(keys) };
+        if self.edges.contains_key(&direction) || self.edges.len() >= MOST_EDGES {
+            return None;
+        }
+        let edge = Edge { outer: *outer, inner: *inner };
+        self.edges.insert(direction, edge);
+        if !same {
+            self.inside.entry(outer.template).or_default().push(inner.template);
+        }
+        let back = self.way_back(direction)?;
+        let pair = (outer.template.min(inner.template), outer.template.max(inner.template));
+        self.reported.insert(pair).then(|| Inversion::new(edge, back, direction.keys))
+    }
+
+    /// The shortest way from the inner template of a new edge to its outer one.
+    fn way_back(&self, new: Direction) -> Option<Vec<Edge>> {
+        if let Some(keys) = new.keys {
+            let opposite = Direction { keys: Some(keys.reverse()), ..new };
+            return self.edges.get(&opposite).map(|edge| vec![*edge]);
+        }
+        let mut from = HashMap::new();
+        let mut next = VecDeque::from([new.inner]);
+        while let Some(outer) = next.pop_front() {
+            if outer == new.outer {
+                return Some(self.edges_to(new, &from));
+            }
+            for &inner in self.inside.get(outer).into_iter().flatten() {
+                if inner != new.inner && !from.contains_key(inner) {
+                    from.insert(inner, outer);
+                    next.push_back(inner);
+                }
+            }
+        }
+        None
+    }
+
+    fn edges_to(&self, new: Direction, from: &HashMap<&'static str, &'static str>) -> Vec<Edge> {
+        let steps = std::iter::successors(Some(new.outer), |inner| from.get(inner).copied());
+        let templates: Vec<_> = steps.collect();
+        let pairs = templates.windows(2).rev();
+        let edge = |pair: &[&'static str]| {
+            let direction = Direction { outer: pair[1], inner: pair[0], keys: None };
+            *self.edges.get(&direction).expect("every neighbour was noted as an edge")
+        };
+        pairs.map(edge).collect()
+    }
+}

@@ -1,0 +1,206 @@
+//! Waits that may be waits for themselves.
+
+use super::*;
+
+const ID: Nonce = Nonce::from_bits(5);
+
+fn probe(id: Nonce) -> Probe {
+    Probe {
+        id,
+        chain: vec![Nonce::from_bits(6)],
+        target: Target::Key,
+        key: "key".to_owned(),
+        waited: Duration::ZERO,
+        who: request(5).who,
+    }
+}
+
+fn member(id: u128, refreshed_us: u64) -> Member {
+    Member { id: Nonce::from_bits(id), refreshed_us, key: "key".to_owned(), who: request(id).who }
+}
+
+/// The requests 5, 7 and 8 wait for one another; the others registered at these instants.
+fn cycle(at_us: u64, others: [u64; 2]) -> Probed {
+    let cycle = vec![member(5, at_us), member(7, others[0]), member(8, others[1])];
+    Probed { at_us, cycle }
+}
+
+fn nothing(at_us: u64) -> Probed {
+    Probed { at_us, cycle: Vec::new() }
+}
+
+fn signals(machine: &mut Machine) -> Vec<Signal> {
+    std::iter::from_fn(|| machine.poll_signal()).collect()
+}
+
+/// A watched wait and the time that goes by.
+struct Watched {
+    machine: Machine,
+    now: Timestamp,
+}
+
+impl Watched {
+    fn new() -> Self {
+        let mut machine = connected();
+        machine.watch(at(1.0), ID);
+        Self { machine, now: at(1.0) }
+    }
+
+    /// Lets time pass until the next probe, and sends it; how long that took.
+    fn call(&mut self) -> (Duration, CallId) {
+        let due = self.machine.next_tick().expect("a probe is due");
+        let waited = due.since(self.now);
+        self.now = due;
+        self.machine.tick(due);
+        assert_eq!(signals(&mut self.machine), [Signal::Probe(ID)]);
+        self.machine.probe(due, probe(ID));
+        let (id, call) = sent(&mut self.machine);
+        assert_eq!(call, Call::Probe(probe(ID)));
+        (waited, id)
+    }
+
+    fn answer(&mut self, reply: Result<Probed, CallError>) -> (Duration, Vec<Signal>) {
+        let (waited, id) = self.call();
+        self.machine.reply(self.now, id, reply.map(Reply::Probed));
+        assert_eq!(drain(&mut self.machine), []);
+        (waited, signals(&mut self.machine))
+    }
+
+    fn finds(&mut self, probed: Probed) -> Vec<Signal> {
+        self.answer(Ok(probed)).1
+    }
+}
+
+fn about(span: Duration, millis: u64) -> bool {
+    span >= Duration::from_millis(millis * 9 / 10)
+        && span <= Duration::from_millis(millis * 11 / 10)
+}
+
+#[test]
+fn a_wait_is_probed_after_a_while_and_again_and_sooner_when_a_cycle_was_seen() {
+    let mut watched = Watched::new();
+    let (first, _) = watched.answer(Ok(nothing(10)));
+    let (second, _) = watched.answer(Ok(cycle(20, [15, 16])));
+    let (third, _) = watched.answer(Ok(nothing(30)));
+    let (fourth, _) = watched.answer(Ok(nothing(40)));
+    assert!(about(first, 200) && about(second, 300), "{first:?} {second:?}");
+    assert!(about(third, 100) && about(fourth, 300), "{third:?} {fourth:?}");
+}
+
+#[test]
+fn a_cycle_whose_members_all_registered_anew_is_a_deadlock_and_is_told_once() {
+    let mut watched = Watched::new();
+    assert_eq!(watched.finds(cycle(20, [15, 16])), []);
+    let again = cycle(30, [21, 22]);
+    assert_eq!(watched.finds(again.clone()), [Signal::Deadlock(ID, again.cycle)]);
+    assert_eq!(watched.machine.next_tick(), None);
+}
+
+#[test]
+fn a_member_that_is_stale_never_leads_to_a_verdict() {
+    let mut watched = Watched::new();
+    for step in 1..50 {
+        let at_us = step * 100;
+        // One registers again and again, the other did at the first sighting for the last time.
+        assert_eq!(watched.finds(cycle(at_us, [at_us - 1, 100])), []);
+    }
+    assert_eq!(watched.finds(nothing(9_000)), []);
+}
+
+#[test]
+fn members_that_register_one_after_the_other_are_compared_with_the_first_sighting() {
+    let mut watched = Watched::new();
+    assert_eq!(watched.finds(cycle(20, [15, 16])), []);
+    assert_eq!(watched.finds(cycle(30, [21, 16])), []);
+    assert_eq!(watched.finds(cycle(40, [21, 35])).len(), 1);
+}
+
+#[test]
+fn another_cycle_a_pause_or_an_error_starts_over() {
+    let other = |at_us| Probed { at_us, cycle: vec![member(5, at_us), member(9, at_us - 1)] };
+    let turned = |at_us| {
+        let Probed { mut cycle, .. } = cycle(at_us, [at_us - 1, at_us - 1]);
+        cycle.swap(1, 2);
+        Probed { at_us, cycle }
+    };
+    for between in [Ok(other(25)), Ok(turned(25)), Ok(nothing(25)), Err(CallError::Broken)] {
+        let mut watched = Watched::new();
+        assert_eq!(watched.finds(cycle(20, [15, 16])), []);
+        assert_eq!(watched.answer(between).1, []);
+        assert_eq!(watched.finds(cycle(30, [29, 29])), []);
+        assert_eq!(watched.finds(cycle(40, [31, 31])).len(), 1);
+    }
+}
+
+#[test]
+fn whatever_goes_wrong_with_a_probe_it_is_tried_again() {
+    let errors = [
+        CallError::Refused("no".to_owned()),
+        CallError::NotNow("LOADING".to_owned()),
+        CallError::Garbled("?".to_owned()),
+        CallError::Unloaded,
+        CallError::Broken,
+    ];
+    let mut watched = Watched::new();
+    watched.answer(Ok(nothing(10)));
+    for error in errors {
+        watched.answer(Err(error));
+        let (waited, _) = watched.answer(Ok(nothing(10)));
+        assert!(about(waited, 300), "{waited:?}");
+    }
+    let (_, id) = watched.call();
+    watched.machine.reply(watched.now, id, Ok(Reply::Ended(true)));
+    assert!(about(watched.machine.next_tick().expect("another").since(watched.now), 300));
+}
+
+#[test]
+fn without_a_connection_nothing_is_probed() {
+    let mut watched = Watched::new();
+    watched.machine.disconnected(at(1.0), "reset".to_owned());
+    assert_eq!(watched.machine.next_tick(), None);
+    watched.machine.tick(at(3.0));
+    assert_eq!(signals(&mut watched.machine), []);
+    watched.machine.connected(at(4.0));
+    watched.machine.tick(at(4.0));
+    assert_eq!(signals(&mut watched.machine), [Signal::Probe(ID)]);
+    watched.machine.disconnected(at(4.0), "reset".to_owned());
+    watched.machine.probe(at(4.0), probe(ID));
+    assert_eq!(drain(&mut watched.machine), []);
+    watched.machine.connected(at(4.1));
+    watched.now = at(4.1);
+    watched.call();
+}
+
+#[test]
+fn a_probe_that_the_connection_took_along_is_sent_on_the_next_one() {
+    let mut watched = Watched::new();
+    let (_, old) = watched.call();
+    let stalled = watched.machine.next_tick().expect("the reply is overdue some time");
+    assert_eq!(stalled, watched.now.plus(Timing::default().reply));
+    watched.machine.tick(stalled);
+    assert_eq!(drain(&mut watched.machine), [Output::Reconnect]);
+    watched.machine.connected(stalled);
+    watched.now = stalled;
+    let (_, new) = watched.call();
+    watched.machine.reply(watched.now, old, Ok(Reply::Probed(cycle(20, [15, 16]))));
+    watched.machine.reply(watched.now, new, Ok(Reply::Probed(cycle(30, [21, 21]))));
+    assert_eq!(signals(&mut watched.machine), []);
+}
+
+#[test]
+fn a_wait_that_is_over_is_left_alone() {
+    let mut watched = Watched::new();
+    let (_, id) = watched.call();
+    watched.machine.unwatch(ID);
+    watched.machine.reply(watched.now, id, Ok(Reply::Probed(cycle(20, [15, 16]))));
+    watched.machine.probe(watched.now, probe(ID));
+    assert_eq!(drain(&mut watched.machine), []);
+    assert_eq!(watched.machine.next_tick(), None);
+
+    let mut watched = Watched::new();
+    watched.machine.watch(at(1.1), ID);
+    watched.call();
+    watched.machine.watch(watched.now, ID);
+    watched.machine.end_all(watched.now);
+    assert!(watched.machine.next_tick().is_some(), "the reply to the probe");
+}

@@ -1,0 +1,146 @@
+//! The question whether a request waits for itself, and its answer.
+
+use std::time::Duration;
+
+use super::reply::Answer;
+use super::{Claimant, Invocation, Keyspace, Nonce, Script, WAITER_LEASE};
+
+/// How long a request that was registered counts without being registered again.
+pub const PROBE_FRESH: Duration = Duration::from_millis(1500);
+
+/// As many registered requests as one probe visits: bounds what it costs the server.
+pub const PROBE_LIMIT: u32 = 64;
+
+/// A request that waits inside sections, which cannot end before it does. Asking registers it for others that ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// The request.
+    pub id: Nonce,
+    /// The sections around it. Without any it can be in no cycle and is not registered.
+    pub chain: Vec<Nonce>,
+    /// What it waits for.
+    pub target: Target,
+    /// The key that it waits for: for people to read, and the target of [`Target::Key`].
+    pub key: String,
+    /// How long it has waited; counts when it is first registered.
+    pub waited: Duration,
+    /// For others to read.
+    pub who: Claimant,
+}
+
+/// What a request waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The section under whichever hold its key has.
+    Key,
+    /// This section.
+    Section(Nonce),
+}
+
+/// What a probe found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probed {
+    /// When, by the server's clock.
+    pub at_us: u64,
+    /// The requests that wait for one another, the asking one first; empty without a cycle.
+    pub cycle: Vec<Member>,
+}
+
+/// A request in a cycle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The request.
+    pub id: Nonce,
+    /// When it was last registered, by the server's clock.
+    pub refreshed_us: u64,
+    /// The key that it waits for.
+    pub key: String,
+    /// Who it is.
+    pub who: Claimant,
+}
+
+impl Probe {
+    pub(super) fn encode(&self, space: &Keyspace) -> Invocation {
+        let mut words = Invocation::new(Script::Probe);
+        for &section in &self.chain {
+            words = words.key(space.blocked(section));
+        }
+        let words = words
+            .arg(self.id)
+            .arg(space.prefix())
+            .arg(WAITER_LEASE.as_millis())
+            .arg(PROBE_FRESH.as_millis())
+            .arg(PROBE_LIMIT)
+            .arg(self.waited.as_micros());
+        let words = match self.target {
+            Target::Key => words.arg('-'),
+            Target::Section(section) => words.arg(section),
+        };
+        words.arg(&self.key).arg(&self.who)
+    }
+
+    /// A cycle starts at the request that asked, visits nobody twice and knows nothing of the future.
+    pub(super) fn decode(&self, answer: &Answer) -> Option<Probed> {
+        let (at, words) = answer.list()?.split_first()?;
+        let at_us = at.count()?;
+        let cycle: Vec<_> = words.chunks(4).map(member).collect::<Option<_>>()?;
+        let mut ids: Vec<_> = cycle.iter().map(|member| member.id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let plausible = ids.len() == cycle.len()
+            && cycle.first().is_none_or(|first| first.id == self.id)
+            && cycle.iter().all(|member| member.refreshed_us <= at_us);
+        plausible.then_some(Probed { at_us, cycle })
+    }
+}
+
+fn member(words: &[Answer]) -> Option<Member> {
+    let [id, refreshed, key, who] = words else { return None };
+    Some(Member {
+        id: Nonce::parse(id.text()?)?,
+        refreshed_us: refreshed.count()?,
+        key: key.text()?.to_owned(),
+        who: Claimant::parse(who.text()?)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asking(id: u128) -> Probe {
+        Probe {
+            id: Nonce::from_bits(id),
+            chain: vec![Nonce::from_bits(7)],
+            target: Target::Key,
+            key: "key".to_owned(),
+            waited: Duration::ZERO,
+            who: Claimant::parse("9 0 1 host a function").expect("a claimant"),
+        }
+    }
+
+    fn words(id: u128, refreshed: i64) -> [Answer; 4] {
+        let text = |text: &str| Answer::Text(text.to_owned());
+        let id = Nonce::from_bits(id).to_string();
+        [text(&id), Answer::Int(refreshed), text("key"), text("9 0 1 host a function")]
+    }
+
+    fn read(at: i64, members: &[[Answer; 4]]) -> Option<usize> {
+        let at = std::iter::once(Answer::Int(at));
+        let list = at.chain(members.iter().flatten().cloned()).collect();
+        Some(asking(1).decode(&Answer::List(list))?.cycle.len())
+    }
+
+    #[test]
+    fn a_cycle_that_cannot_be_is_not_believed() {
+        assert_eq!(read(50, &[]), Some(0));
+        assert_eq!(read(50, &[words(1, 50), words(2, 40)]), Some(2));
+        assert_eq!(read(50, &[words(2, 40), words(1, 50)]), None, "another request's cycle");
+        assert_eq!(read(50, &[words(1, 50), words(2, 51)]), None, "from the future");
+        assert_eq!(read(50, &[words(1, 50), words(2, 40), words(2, 40)]), None, "one twice");
+        assert_eq!(read(-1, &[]), None);
+        let odd = Answer::List(vec![Answer::Int(50), Answer::Int(1)]);
+        assert_eq!(asking(1).decode(&odd), None);
+        assert_eq!(asking(1).decode(&Answer::Int(50)), None);
+    }
+}
