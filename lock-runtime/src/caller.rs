@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
-use crate::entry::{Entered, Entering, enter};
+use crate::entry::{Entered, Entering};
 use crate::keys::Keys;
 use crate::options::Options;
 use crate::site::Site;
-use crate::{LockError, LockManager, global};
+use crate::{LockManager, global};
 
 #[derive(Debug)]
 pub(crate) struct Caller {
@@ -51,14 +51,7 @@ impl Caller {
                 Err(error) => return Entering::refused(error),
             },
         };
-        match &self.keys {
-            Keys::One(key) => enter(manager, key, self.options(), || self.site.path()),
-            // Until the runtime can take several at once, it takes none.
-            Keys::All(keys) => {
-                let reason = format!("several keys cannot be taken yet: {}", keys.join(", "));
-                Entering::refused(LockError::config(reason))
-            }
-        }
+        self.keys.enter(manager, self.options(), self.site.place())
     }
 
     /// Asks for the section and waits for it on this thread.

@@ -34,6 +34,7 @@ pub struct LockManagerBuilder {
     options: Options,
     timing: Timing,
     hand_overs: u32,
+    lint_order: bool,
     client_name: Option<String>,
 }
 
@@ -59,6 +60,7 @@ impl Default for LockManagerBuilder {
             options: Options { ttl, max_hold, ..Options::DEFAULT },
             timing: Timing::default(),
             hand_overs: DEFAULT_HAND_OVERS,
+            lint_order: cfg!(debug_assertions),
             client_name: None,
         }
     }
@@ -141,6 +143,14 @@ impl LockManagerBuilder {
         self
     }
 
+    /// Whether to compare the orders in which locks are taken inside each other, by the keys as they are written at the
+    /// annotated functions, and to warn once where two of them contradict: before they ever end in a deadlock. Default:
+    /// in debug builds.
+    pub fn lint_order(mut self, lint: bool) -> Self {
+        self.lint_order = lint;
+        self
+    }
+
     /// The name of the connection, as `CLIENT LIST` shows it. Default: none.
     pub fn client_name(mut self, name: impl Into<String>) -> Self {
         self.client_name = Some(name.into());
@@ -174,7 +184,14 @@ impl LockManagerBuilder {
         let mailbox = start(setup).map_err(|error| {
             LockError::config(format!("the I/O thread cannot be started: {error}; allow the process another thread and a few more open files"))
         })?;
-        Ok(LockManager::new(mailbox, self.hand_overs, self.options, patience, server))
+        Ok(LockManager::new(
+            mailbox,
+            self.hand_overs,
+            self.lint_order,
+            self.options,
+            patience,
+            server,
+        ))
     }
 
     fn endpoint(&self) -> Result<(Kind, String), LockError> {

@@ -1,18 +1,26 @@
 //! The way into a section and out of it, for the attribute and for guards alike.
 
+mod leave;
+mod many;
+mod watched;
+
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use self::watched::{Waits, watched};
 use crate::driver::{Mailbox, block_on};
 use crate::options::{Options, check_ttl};
-use crate::owner::{Frame, ManagerId, Section, with_current};
-use crate::protocol::{Loss, Request};
-use crate::queue::{Answer, Taken, Terms, Wish};
+use crate::owner::{Frame, Section, current, with_current};
+use crate::place::Place;
+use crate::queue::{Answer, Taken, Wish};
 use crate::time::{self, Timestamp};
-use crate::{LockError, LockManager};
+use crate::{LockError, LockManager, lock_order};
+
+pub(crate) use self::leave::{leave, leave_confirmed};
+pub(crate) use self::many::enter_all;
 
 /// A section, or why not. The error is boxed because every level of nested async calls has room for it.
 pub(crate) type Entered = Result<Section, Box<LockError>>;
@@ -27,47 +35,22 @@ pub(crate) enum Entering {
 
 const ONCE: &str = "an entry is looked at once";
 
-/// Asks for `key`: re-enters the hold of an ancestor, or sends a request. `function`: who asks, for others to read.
-pub(crate) fn enter(
-    manager: &LockManager,
-    key: &str,
-    options: &Options,
-    function: impl Fn() -> String,
-) -> Entering {
-    let nested = with_current(|here| reenter(manager, key, options, here?));
-    if let Some(entering) = nested {
-        return entering;
-    }
-    match manager.terms(options) {
-        Ok(terms) => ask(manager, key, options, terms, function),
-        Err(error) => Entering::refused(error),
-    }
+/// Asks for `key`: re-enters the hold of an ancestor, or asks for one of its own.
+pub(crate) fn enter(manager: &LockManager, key: &str, options: &Options, place: Place) -> Entering {
+    let nested = with_current(|here| reenter(manager, key, options, place, here?));
+    nested.unwrap_or_else(|| take(manager, key, options, place, current()))
 }
 
-/// Gets a hold: one that this process keeps, or by way of the line of its key, or from the server directly.
-fn ask(
+/// The same for code inside of `here`, which need not be where this runs.
+fn enter_within(
     manager: &LockManager,
     key: &str,
     options: &Options,
-    terms: Terms,
-    function: impl Fn() -> String,
+    place: Place,
+    here: Option<Arc<Frame>>,
 ) -> Entering {
-    let who = || manager.claimant(terms.ttl, function());
-    if options.is_global(manager) {
-        return Entering::asked(manager, manager.request(key, options, terms, who()));
-    }
-    let linger = options.linger.unwrap_or_default();
-    if let Some(share) = manager.queues().take(key, terms, linger, who) {
-        return Entering::Ready(Some(Ok(Section::outermost(manager.id(), share))));
-    }
-    let request = manager.request(key, options, terms, who());
-    let (key, since) = (Arc::clone(&request.key), request.since);
-    match manager.queues().join(Wish { request, linger }) {
-        Taken::InLine(waits) => {
-            Entering::Waiting(Box::pin(answer(waits, key, since, manager.id())))
-        }
-        Taken::NotNext(wish) => Entering::asked(manager, wish.request),
-    }
+    let nested = here.as_ref().and_then(|here| reenter(manager, key, options, place, here));
+    nested.unwrap_or_else(|| take(manager, key, options, place, here))
 }
 
 /// The way into a hold that an ancestor of `here` has; `None` if none has it.
@@ -75,6 +58,7 @@ fn reenter(
     manager: &LockManager,
     key: &str,
     options: &Options,
+    place: Place,
     here: &Arc<Frame>,
 ) -> Option<Entering> {
     let ancestor = here.find(manager.id(), key)?;
@@ -94,11 +78,38 @@ fn reenter(
         None if options.wait_by(manager) == Some(Duration::ZERO) => {
             Entering::refused(LockError::busy_here(key, Duration::ZERO))
         }
-        None => {
-            let turn = Section::nested(Arc::clone(here), Arc::clone(ancestor));
-            Entering::turn(manager, key, options, turn)
-        }
+        None => Entering::turn(manager, key, options, place, here, ancestor),
     })
+}
+
+/// Gets a hold: one that this process keeps, or by way of the line of its key, or from the server directly.
+fn take(
+    manager: &LockManager,
+    key: &str,
+    options: &Options,
+    place: Place,
+    here: Option<Arc<Frame>>,
+) -> Entering {
+    let terms = match manager.terms(options) {
+        Ok(terms) => terms,
+        Err(error) => return Entering::refused(error),
+    };
+    if let Some(here) = here.as_ref().filter(|_| manager.lints_order()) {
+        here.taken().for_each(|(outer, held)| lock_order::noted(outer, held, place, key));
+    }
+    let wish = manager.wish(options, terms, place);
+    if options.is_global(manager) {
+        return Entering::asked(manager, &key.into(), wish, here);
+    }
+    if let Some(share) = manager.queues().take(key, wish) {
+        let section = Section::outermost(here, manager.id(), share, place);
+        return Entering::Ready(Some(Ok(section)));
+    }
+    let key = key.into();
+    match manager.queues().join(&key, wish) {
+        Taken::InLine(answer) => Entering::answered(manager, &key, wish, answer, here),
+        Taken::NotNext => Entering::asked(manager, &key, wish, here),
+    }
 }
 
 impl Entering {
@@ -107,24 +118,54 @@ impl Entering {
     }
 
     /// A request that is sent to the server.
-    fn asked(manager: &LockManager, request: Request) -> Self {
-        let (key, since) = (Arc::clone(&request.key), request.since);
-        let asked = manager.mailbox().request(request);
-        Self::Waiting(Box::pin(answer(asked, key, since, manager.id())))
+    fn asked(manager: &LockManager, key: &Arc<str>, wish: Wish, here: Option<Arc<Frame>>) -> Self {
+        let answer = manager.mailbox().request(manager.request(key, wish));
+        Self::answered(manager, key, wish, answer, here)
+    }
+
+    /// The section of a hold that was asked for.
+    fn answered(
+        manager: &LockManager,
+        key: &Arc<str>,
+        wish: Wish,
+        answer: impl Future<Output = Option<Answer>> + Send + 'static,
+        here: Option<Arc<Frame>>,
+    ) -> Self {
+        let (id, key) = (manager.id(), Arc::clone(key));
+        // Who holds nothing keeps nobody waiting.
+        let waits = here.as_ref().map(|here| Waits::for_key(manager, &key, &wish, here));
+        Self::Waiting(Box::pin(async move {
+            let answer = match waits {
+                Some(waits) => watched(waits, answer).await?,
+                None => answer.await,
+            };
+            match answer {
+                Some(Ok(share)) => Ok(Section::outermost(here, id, share, wish.place)),
+                Some(Err(failure)) => {
+                    let waited = time::now().since(wish.since);
+                    Err(LockError::from_failure(&key, waited, failure).into())
+                }
+                None => Err(LockError::closed(&key).into()),
+            }
+        }))
     }
 
     fn turn(
         manager: &LockManager,
         key: &str,
         options: &Options,
-        turn: impl Future<Output = Option<Section>> + Send + 'static,
+        place: Place,
+        here: &Arc<Frame>,
+        ancestor: &Arc<Frame>,
     ) -> Self {
-        let key: Box<str> = key.into();
         let wait = options.wait_by(manager);
+        let turn = Section::nested(Arc::clone(here), Arc::clone(ancestor));
+        let (key, since) = (Arc::<str>::from(key), time::now());
+        let waits = Waits::for_turn(manager, &key, since, place, here, ancestor);
         let mailbox = manager.mailbox().clone();
         Self::Waiting(Box::pin(async move {
-            let since = time::now();
-            let section = before(mailbox, wait.map(|wait| since.plus(wait)), turn).await;
+            let deadline = wait.map(|wait| since.plus(wait));
+            let section = watched(waits, before(mailbox, deadline, turn)).await?;
             let busy = || LockError::busy_here(&key, time::now().since(since));
             let section = section.ok_or_else(busy)?.ok_or_else(|| LockError::released(&key))?;
             // The hold may have been lost while the sibling ran.
@@ -157,23 +198,6 @@ impl Entering {
     }
 }
 
-/// The section of a hold that was asked for.
-async fn answer(
-    asked: impl Future<Output = Option<Answer>>,
-    key: Arc<str>,
-    since: Timestamp,
-    manager: ManagerId,
-) -> Entered {
-    match asked.await {
-        Some(Ok(share)) => Ok(Section::outermost(manager, share)),
-        Some(Err(failure)) => {
-            let waited = time::now().since(since);
-            Err(LockError::from_failure(&key, waited, failure).into())
-        }
-        None => Err(LockError::closed(&key).into()),
-    }
-}
-
 /// The future's output, unless `deadline` comes first.
 async fn before<F: Future>(
     mailbox: Mailbox,
@@ -189,39 +213,6 @@ async fn before<F: Future>(
         alarm.as_mut().poll(context).map(|()| None)
     })
     .await
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "the section ends here")]
-/// Leaves a section: the loss of its hold, if it was lost, and the release, which nobody waits for.
-pub(crate) fn leave(section: Section) -> Result<(), LockError> {
-    match section.loss() {
-        Some(loss) => Err(LockError::lost(section.lease().key(), loss)),
-        None => Ok(()),
-    }
-}
-
-/// Leaves a section and waits until the server has confirmed the release. While others still share the hold
-/// there is nothing to confirm.
-pub(crate) async fn leave_confirmed(section: Section) -> Result<(), LockError> {
-    let lease = Arc::clone(section.lease());
-    let loss = section.loss();
-    let confirmed = match section.end_confirmed() {
-        Some(answer) => answer.await.ok().flatten(),
-        None => Some(true),
-    };
-    match (loss, confirmed) {
-        (Some(loss), _) => Err(LockError::lost(lease.key(), loss)),
-        (None, Some(true)) => Ok(()),
-        (None, Some(false)) => Err(LockError::lost(lease.key(), Loss::Gone)),
-        (None, None) => Err(LockError::unconfirmed(lease.key())),
-    }
-}
-
-impl Section {
-    /// An outermost section looks at the clock; a nested one leaves that to it.
-    fn loss(&self) -> Option<Loss> {
-        if self.is_outermost() { self.lease().loss() } else { self.lease().reported_loss() }
-    }
 }
 
 impl Options {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::Holder;
 use crate::protocol::{Failure, Loss};
-use crate::wire::{self, Obstacle};
+use crate::wire::{self, Claimant, Member, Obstacle};
 
 /// Why a lock was not had, or not kept.
 ///
@@ -43,6 +43,10 @@ pub enum LockError {
     /// The server lost its data a short while ago. Holds from before may still be valid in their processes, so
     /// nothing is granted until the longest of them is over. Try later.
     DataLoss(Box<DataLoss>),
+    /// The wait would never have ended: those that hold what it waits for wait, over others perhaps, for what the caller
+    /// holds. Of them all the caller had waited shortest, so it alone is told. Let go and try again; better, take the locks
+    /// in one order, or together: a list of keys, [`lock_many`](crate::LockManager::lock_many).
+    Deadlock(Box<Deadlock>),
     /// The settings make no sense, or there are none: what is wrong, and what to write.
     Config(Box<str>),
     /// The manager was shut down. The key that was asked for.
@@ -86,6 +90,33 @@ pub struct Overdue {
     pub waited: Duration,
 }
 
+/// Calls that wait for one another in a circle.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Deadlock {
+    /// The key.
+    pub key: Box<str>,
+    /// How long it was waited for.
+    pub waited: Duration,
+    /// The calls of the circle, this one first. Each waits for a key that is held around the next, and the last one for a
+    /// key that is held around the first.
+    pub cycle: Vec<InCycle>,
+}
+
+/// A call that waits in a circle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InCycle {
+    /// The key that it waits for.
+    pub waits_for: Box<str>,
+    /// The function or caller that waits.
+    pub function: String,
+    /// Its host.
+    pub host: String,
+    /// Its process on that host.
+    pub pid: u32,
+}
+
 /// When a server that lost its data grants locks again.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -111,6 +142,11 @@ impl LockError {
 
     pub(crate) fn unconfirmed(key: &str) -> Self {
         Self::Lost(Cause::new(key, UNCONFIRMED).into())
+    }
+
+    pub(crate) fn deadlock(key: &str, waited: Duration, cycle: Vec<Member>) -> Self {
+        let cycle = cycle.into_iter().map(InCycle::from).collect();
+        Self::Deadlock(Box::new(Deadlock { key: key.into(), waited, cycle }))
     }
 
     pub(crate) fn closed(key: &str) -> Self {
@@ -152,9 +188,17 @@ impl LockError {
             Self::Lost(cause) | Self::Unavailable(cause) | Self::Refused(cause) => Some(&cause.key),
             Self::Ambiguous(overdue) | Self::ForeignKey(overdue) => Some(&overdue.key),
             Self::DataLoss(loss) => Some(&loss.key),
+            Self::Deadlock(deadlock) => Some(&deadlock.key),
             Self::Closed(key) => Some(key),
             Self::Config(_) => None,
         }
+    }
+}
+
+impl From<Member> for InCycle {
+    fn from(member: Member) -> Self {
+        let Claimant { function, host, pid, .. } = member.who;
+        Self { waits_for: member.key.into(), function, host, pid }
     }
 }
 
@@ -180,6 +224,7 @@ impl From<LockError> for std::io::Error {
         use std::io::ErrorKind;
         let kind = match &error {
             LockError::Busy(_) | LockError::DataLoss(_) => ErrorKind::WouldBlock,
+            LockError::Deadlock(_) => ErrorKind::Deadlock,
             LockError::Ambiguous(_) => ErrorKind::TimedOut,
             LockError::Unavailable(_) => ErrorKind::NotConnected,
             LockError::Refused(_) => ErrorKind::PermissionDenied,

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::driver::block_on;
 use crate::entry::{leave, leave_confirmed};
-use crate::owner::{Entered, Heed, Scoped, Section};
+use crate::owner::{Entered, Heed, Lent, Scoped, Section, Slot as _};
+use crate::protocol::Loss;
 use crate::{Fence, Hold, LockError};
 
 /// A lock that is held until this is released or dropped.
@@ -35,7 +36,7 @@ impl LockGuard {
         Self { section, hold, confirmed }
     }
 
-    /// The hold: deadline, loss, sharing.
+    /// The hold: deadline, loss, sharing. Of several keys, that of the last in order; [`Hold::of`] gives those of the others.
     #[must_use]
     pub fn hold(&self) -> &Hold {
         &self.hold
@@ -55,7 +56,7 @@ impl LockGuard {
 
     /// Runs a closure as the owner: calls of the same key in it re-enter.
     pub fn enter<R>(&self, body: impl FnOnce() -> R) -> R {
-        let mut frame = Some(Arc::clone(self.section.frame()));
+        let mut frame = Some(self.section.frame().for_code_here());
         let _inside = Entered::new(&mut frame);
         body()
     }
@@ -65,10 +66,14 @@ impl LockGuard {
     /// # Errors
     /// [`LockError::Lost`] when the hold is lost: the future is then dropped where it last waited.
     pub async fn scope<F: Future>(&self, future: F) -> Result<F::Output, LockError> {
-        let frame = Some(Arc::clone(self.section.frame()));
-        Scoped::new(frame, Heed::LOSS, future)
-            .await
-            .map_err(|loss| LockError::lost(self.key(), loss))
+        let others = self.section.others().map(Arc::clone).collect();
+        let lent = Lent { frame: Some(self.section.frame().for_code_here()), others };
+        Scoped::new(lent, Heed::LOSS, future).await.map_err(|loss| self.lost(loss))
+    }
+
+    fn lost(&self, loss: Loss) -> LockError {
+        let key = self.section.loss().map_or(self.key(), |(lease, _)| lease.key());
+        LockError::lost(key, loss)
     }
 
     /// Releases the lock. With `release_confirmed` on the request it blocks until the server has said that the lock

@@ -188,7 +188,7 @@ impl SharedHold {
 
     /// Runs a closure inside the hold, on this thread.
     pub fn run<R>(&self, body: impl FnOnce() -> R) -> R {
-        let mut frame = Some(Arc::clone(&self.hold.frame));
+        let mut frame = Some(self.hold.frame.for_code_here());
         let _inside = Entered::new(&mut frame);
         body()
     }
@@ -196,7 +196,7 @@ impl SharedHold {
     /// Runs a future inside the hold; `tokio::spawn(shared.scope(work()))` is the usual form. The future runs to
     /// its end even if the hold is lost: watch [`Hold::lost`] or [`Hold::check`].
     pub async fn scope<F: Future>(self, future: F) -> F::Output {
-        let frame = Some(Arc::clone(&self.hold.frame));
+        let frame = Some(self.hold.frame.for_code_here());
         match Scoped::new(frame, Heed::Nothing, future).await {
             Ok(output) => output,
             Err(_) => unreachable!("a scope that heeds nothing ends only with its future"),

@@ -1,8 +1,15 @@
+//! The keys that a call or a request takes.
+
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::LockManager;
+use crate::entry::{Entering, enter, enter_all};
+use crate::options::Options;
+use crate::place::Place;
+
 /// What a call asks for: one key, or several that are taken together.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Keys {
     One(Cow<'static, str>),
     /// In order and each once, so that all who take some of them do so in the same order.
@@ -18,17 +25,31 @@ impl Keys {
         })
     }
 
-    /// Renders the keys of a list. Those that turn out to be the same text are one.
-    pub(crate) fn all(keys: &[fmt::Arguments<'_>]) -> Self {
-        if let [key] = keys {
-            return Self::one(*key);
-        }
-        let mut texts: Vec<String> = keys.iter().map(ToString::to_string).collect();
+    /// Keys that are taken together.
+    pub(crate) fn many(mut texts: Vec<String>) -> Self {
         texts.sort_unstable();
         texts.dedup();
         match <[String; 1]>::try_from(texts) {
             Ok([text]) => Self::One(Cow::Owned(text)),
             Err(texts) => Self::All(texts),
+        }
+    }
+
+    /// Renders the keys of a list. Those that turn out to be the same text are one.
+    pub(crate) fn all(keys: &[fmt::Arguments<'_>]) -> Self {
+        if let [key] = keys {
+            return Self::one(*key);
+        }
+        Self::many(keys.iter().map(ToString::to_string).collect())
+    }
+}
+
+impl Keys {
+    /// Asks for the section of these keys.
+    pub(crate) fn enter(&self, manager: &LockManager, options: &Options, place: Place) -> Entering {
+        match self {
+            Self::One(key) => enter(manager, key, options, place),
+            Self::All(keys) => enter_all(manager, keys, options, place),
         }
     }
 }

@@ -3,11 +3,13 @@
 use std::panic::Location;
 use std::time::Duration;
 
-use crate::entry::{Entered, Entering, enter};
+use crate::entry::{Entered, Entering};
+use crate::keys::Keys;
 use crate::options::Options;
+use crate::place::Place;
 use crate::{LockError, LockGuard, LockManager};
 
-/// A request for one key, from [`LockManager::lock`]. Its settings are those of the attribute.
+/// A request for one key, from [`LockManager::lock`], or for several, from [`LockManager::lock_many`]. Its settings are those of the attribute.
 ///
 /// ```
 /// use std::time::Duration;
@@ -24,7 +26,7 @@ use crate::{LockError, LockGuard, LockManager};
 #[must_use = "a request does nothing until it is acquired"]
 pub struct LockRequest {
     manager: LockManager,
-    key: String,
+    keys: Keys,
     options: Options,
     confirmed: bool,
     caller: &'static Location<'static>,
@@ -33,10 +35,10 @@ pub struct LockRequest {
 impl LockRequest {
     pub(crate) fn new(
         manager: LockManager,
-        key: String,
+        keys: Keys,
         caller: &'static Location<'static>,
     ) -> Self {
-        Self { manager, key, options: Options::DEFAULT, confirmed: false, caller }
+        Self { manager, keys, options: Options::DEFAULT, confirmed: false, caller }
     }
 
     /// How long the hold lasts unless it is renewed. Default: the manager's, 30 s. When the request re-enters a hold it
@@ -123,7 +125,7 @@ impl LockRequest {
     }
 
     fn enter(&self, options: &Options) -> Entering {
-        enter(&self.manager, &self.key, options, || self.caller.to_string())
+        self.keys.enter(&self.manager, options, Place::Line(self.caller))
     }
 
     fn guard(&self, entered: Entered) -> Result<LockGuard, LockError> {

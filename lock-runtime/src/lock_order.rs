@@ -8,10 +8,9 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use self::inversion::Inversion;
-use self::place::Place;
+use crate::place::{Place, Template};
 
 mod inversion;
-mod place;
 #[cfg(test)]
 mod tests;
 
@@ -21,7 +20,7 @@ const MOST_EDGES: usize = 10_000;
 static GLOBAL: LazyLock<Mutex<LockOrder>> = LazyLock::new(Mutex::default);
 
 /// Notes that `inner` is taken while `outer` is held, and warns if somewhere else it is the other way round.
-pub(crate) fn noted(outer: &Place, outer_key: &str, inner: &Place, inner_key: &str) {
+pub(crate) fn noted(outer: Place, outer_key: &str, inner: Place, inner_key: &str) {
     let mut order = GLOBAL.lock().unwrap_or_else(PoisonError::into_inner);
     let inversion = order.note(outer, outer_key, inner, inner_key);
     // A subscriber may take locks of its own.
@@ -36,15 +35,15 @@ pub(crate) fn noted(outer: &Place, outer_key: &str, inner: &Place, inner_key: &s
 pub(crate) struct LockOrder {
     edges: HashMap<Direction, Edge>,
     /// The templates that were taken inside of each.
-    inside: HashMap<&'static str, Vec<&'static str>>,
-    reported: HashSet<(&'static str, &'static str)>,
+    inside: HashMap<Template, Vec<Template>>,
+    reported: HashSet<(Template, Template)>,
 }
 
 /// An edge of the graph: from one template to another, or between two keys of the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Direction {
-    outer: &'static str,
-    inner: &'static str,
+    outer: Template,
+    inner: Template,
     /// How the outer key compares to the inner one, where the templates do not tell them apart.
     keys: Option<Ordering>,
 }
@@ -61,28 +60,31 @@ impl LockOrder {
     /// the same key again is re-entry and means nothing.
     pub(crate) fn note(
         &mut self,
-        outer: &Place,
+        outer: Place,
         outer_key: &str,
-        inner: &Place,
+        inner: Place,
         inner_key: &str,
     ) -> Option<Inversion> {
         let keys = outer_key.cmp(inner_key);
         if keys == Ordering::Equal {
             return None;
         }
-        let same = outer.template == inner.template;
-        let direction =
-            Direction { outer: outer.template, inner: inner.template, keys: same.then_some(keys) };
+        let same = outer.template() == inner.template();
+        let direction = Direction {
+            outer: outer.template(),
+            inner: inner.template(),
+            keys: same.then_some(keys),
+        };
         if self.edges.contains_key(&direction) || self.edges.len() >= MOST_EDGES {
             return None;
         }
-        let edge = Edge { outer: *outer, inner: *inner };
+        let edge = Edge { outer, inner };
         self.edges.insert(direction, edge);
         if !same {
-            self.inside.entry(outer.template).or_default().push(inner.template);
+            self.inside.entry(outer.template()).or_default().push(inner.template());
         }
         let back = self.way_back(direction)?;
-        let pair = (outer.template.min(inner.template), outer.template.max(inner.template));
+        let pair = (outer.template().min(inner.template()), outer.template().max(inner.template()));
         self.reported.insert(pair).then(|| Inversion::new(edge, back, direction.keys))
     }
 
@@ -98,8 +100,8 @@ impl LockOrder {
             if outer == new.outer {
                 return Some(self.edges_to(new, &from));
             }
-            for &inner in self.inside.get(outer).into_iter().flatten() {
-                if inner != new.inner && !from.contains_key(inner) {
+            for &inner in self.inside.get(&outer).into_iter().flatten() {
+                if inner != new.inner && !from.contains_key(&inner) {
                     from.insert(inner, outer);
                     next.push_back(inner);
                 }
@@ -108,11 +110,11 @@ impl LockOrder {
         None
     }
 
-    fn edges_to(&self, new: Direction, from: &HashMap<&'static str, &'static str>) -> Vec<Edge> {
+    fn edges_to(&self, new: Direction, from: &HashMap<Template, Template>) -> Vec<Edge> {
         let steps = std::iter::successors(Some(new.outer), |inner| from.get(inner).copied());
         let templates: Vec<_> = steps.collect();
         let pairs = templates.windows(2).rev();
-        let edge = |pair: &[&'static str]| {
+        let edge = |pair: &[Template]| {
             let direction = Direction { outer: pair[1], inner: pair[0], keys: None };
             *self.edges.get(&direction).expect("every neighbour was noted as an edge")
         };

@@ -4,16 +4,19 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use uuid::Uuid;
 
 use crate::driver::{InspectAnswer, Mailbox, block_on};
+use crate::identity::Identity;
+use crate::keys::Keys;
 use crate::options::Options;
+use crate::place::Place;
 use crate::protocol::Request;
-use crate::queue::{Queues, Terms};
+use crate::queue::{Office, Queues, Terms, Wish};
 use crate::time;
-use crate::wire::{Claimant, Nonce};
+use crate::wire::Nonce;
 use crate::{Inspection, LockError, LockManagerBuilder, LockRequest};
 
 /// The way to the locks of one server. Cheap to clone; clones share the connection.
@@ -44,8 +47,9 @@ struct Inner {
     defaults: Options,
     /// The longest a request that tries once waits for the server.
     patience: Duration,
-    host: String,
-    pid: u32,
+    /// Whether the orders in which locks are taken are compared.
+    lint_order: bool,
+    identity: Arc<Identity>,
     /// The server, without credentials.
     server: String,
 }
@@ -71,22 +75,25 @@ impl LockManager {
     pub(crate) fn new(
         mailbox: Mailbox,
         hand_overs: u32,
+        lint_order: bool,
         defaults: Options,
         patience: Duration,
         server: String,
     ) -> Self {
         static IDS: AtomicU64 = AtomicU64::new(0);
         let id = IDS.fetch_add(1, Ordering::Relaxed);
-        let host = Claimant::word(&gethostname::gethostname().to_string_lossy());
+        let identity = Arc::new(Identity::of_this_process());
+        let office =
+            Office { bound: hand_overs, identity: Arc::clone(&identity), post: mailbox.post() };
         Self {
             inner: Arc::new(Inner {
                 id,
-                queues: Queues::new(hand_overs, mailbox.post()),
+                queues: Queues::new(office),
                 mailbox,
                 defaults,
                 patience,
-                host,
-                pid: std::process::id(),
+                lint_order,
+                identity,
                 server,
             }),
         }
@@ -104,6 +111,14 @@ impl LockManager {
         &self.inner.queues
     }
 
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.inner.identity
+    }
+
+    pub(crate) fn lints_order(&self) -> bool {
+        self.inner.lint_order
+    }
+
     pub(crate) fn defaults(&self) -> &Options {
         &self.inner.defaults
     }
@@ -113,7 +128,27 @@ impl LockManager {
     /// Within a hold of the same key, of an annotated function or of an entered guard, it re-enters.
     #[track_caller]
     pub fn lock(&self, key: impl Into<String>) -> LockRequest {
-        LockRequest::new(self.clone(), key.into(), Location::caller())
+        LockRequest::new(self.clone(), Keys::One(key.into().into()), Location::caller())
+    }
+
+    /// A request for several keys at once, to be set up further and then acquired: all or none. They are taken in their
+    /// order, each once; one that is held around the call is re-entered. Two requests never wait for each other in a circle.
+    ///
+    /// ```
+    /// use lock_runtime::LockManager;
+    ///
+    /// let locks = LockManager::connect("memory://")?;
+    /// let both = locks.lock_many(["account:7", "account:3"]).acquire()?;
+    /// assert_eq!(both.hold().key(), "account:7", "the last in order");
+    /// assert!(both.hold().of("account:3").is_some());
+    /// # Ok::<(), lock_runtime::LockError>(())
+    /// ```
+    ///
+    /// Without any key, acquiring is [`LockError::Config`].
+    #[track_caller]
+    pub fn lock_many(&self, keys: impl IntoIterator<Item = impl Into<String>>) -> LockRequest {
+        let keys = Keys::many(keys.into_iter().map(Into::into).collect());
+        LockRequest::new(self.clone(), keys, Location::caller())
     }
 
     /// Who holds `key` and who waits, as of now. Of several calls that wait in one process the server knows the first;
@@ -160,40 +195,41 @@ impl LockManager {
         Ok(Terms { ttl: options.ttl_by(self)?, renew: options.renew, max_hold })
     }
 
-    pub(crate) fn request(
-        &self,
-        key: &str,
-        options: &Options,
-        terms: Terms,
-        who: Claimant,
-    ) -> Request {
-        let now = time::now();
+    /// What is asked for with these options, now.
+    pub(crate) fn wish(&self, options: &Options, terms: Terms, place: Place) -> Wish {
+        let since = time::now();
         let wait = options.wait_by(self);
         let try_once = wait == Some(Duration::ZERO);
         let patience = if try_once { Some(self.inner.patience) } else { wait };
-        Request {
-            key: key.into(),
-            nonce: Nonce::from_bits(Uuid::new_v4().as_u128()),
-            since: now,
-            ttl: terms.ttl,
-            block: 1,
-            deadline: patience.map(|patience| now.plus(patience)),
+        Wish {
+            since,
+            deadline: patience.map(|patience| since.plus(patience)),
             queue: !try_once,
-            renew: terms.renew,
-            max_hold: terms.max_hold,
-            who,
+            terms,
+            linger: options.linger.unwrap_or_default(),
+            place,
         }
     }
 
-    pub(crate) fn claimant(&self, ttl: Duration, function: String) -> Claimant {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Claimant {
-            ttl,
-            since_unix_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
-            pid: self.inner.pid,
-            host: self.inner.host.clone(),
-            function,
+    /// A request that goes to the server directly, and whose hold is handed on to nobody.
+    pub(crate) fn request(&self, key: &Arc<str>, wish: Wish) -> Request {
+        let Wish { since, deadline, queue, terms, place, .. } = wish;
+        Request {
+            key: Arc::clone(key),
+            nonce: Self::nonce(),
+            since,
+            ttl: terms.ttl,
+            deadline,
+            queue,
+            renew: terms.renew,
+            max_hold: terms.max_hold,
+            block: 1,
+            who: self.identity().claimant(terms.ttl, place, since),
         }
+    }
+
+    pub(crate) fn nonce() -> Nonce {
+        Nonce::from_bits(Uuid::new_v4().as_u128())
     }
 }
 

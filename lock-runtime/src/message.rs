@@ -3,7 +3,7 @@
 use std::fmt::{Display, Formatter, Result};
 
 use crate::LockError;
-use crate::error::{Busy, Cause, DataLoss, Overdue, RELEASED, UNCONFIRMED};
+use crate::error::{Busy, Cause, DataLoss, Deadlock, InCycle, Overdue, RELEASED, UNCONFIRMED};
 use crate::length::Length;
 use crate::protocol::Loss;
 
@@ -30,6 +30,7 @@ impl Display for LockError {
             ),
             Self::ForeignKey(overdue) => foreign(overdue, f),
             Self::DataLoss(loss) => loss.fmt(f),
+            Self::Deadlock(deadlock) => deadlock.fmt(f),
             Self::Config(reason) => f.write_str(reason),
             Self::Closed(key) => write!(
                 f,
@@ -108,6 +109,21 @@ impl Display for DataLoss {
             Some(left) => write!(f, "in {}", Length(left)),
             None => f.write_str("later"),
         }
+    }
+}
+
+impl Display for Deadlock {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        write!(f, "lock '{}' is in a deadlock: ", self.key)?;
+        for (number, InCycle { waits_for, function, host, pid }) in self.cycle.iter().enumerate() {
+            if number > 0 {
+                f.write_str(", which is held around ")?;
+            }
+            write!(f, "{function} in process {pid} on {host}, waiting for '{waits_for}'")?;
+        }
+        f.write_str(
+            ", which is held around the first; let go and try again, or take these keys in one order or as a list",
+        )
     }
 }
 

@@ -130,7 +130,11 @@ impl<P: Policy> Passage<P> {
         let section = scope.finish(body).expect(RUNS_ONCE);
         let value = match ran {
             Ok(value) => value,
-            Err(loss) => return self.fail(LockError::lost(section.lease().key(), loss)),
+            Err(loss) => {
+                let lost = section.loss().map_or(section.lease(), |(lease, _)| lease);
+                let error = LockError::lost(lost.key(), loss);
+                return self.fail(error);
+            }
         };
         match P::keep(value) {
             Ok(kept) => {

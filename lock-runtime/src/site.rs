@@ -4,16 +4,12 @@ use std::panic::Location;
 use std::time::Duration;
 
 use crate::options::Options;
+use crate::place::{Label, Place};
 
 /// What is known of an annotated function when it is compiled: the attribute makes one as a `static`.
 #[derive(Debug)]
 pub struct Site {
-    module: &'static str,
-    function: &'static str,
-    #[expect(dead_code, reason = "shown in `Debug`")]
-    template: &'static str,
-    #[expect(dead_code, reason = "shown in `Debug`")]
-    location: &'static Location<'static>,
+    label: Label,
     pub(crate) options: Options,
 }
 
@@ -24,12 +20,12 @@ impl Site {
     #[track_caller]
     pub const fn new(module: &'static str, function: &'static str, template: &'static str) -> Self {
         let location = Location::caller();
-        Self { module, function, template, location, options: Options::DEFAULT }
+        let label = Label { module, function, template, location };
+        Self { label, options: Options::DEFAULT }
     }
 
-    /// The function, for those who wait for it to read.
-    pub(crate) fn path(&self) -> String {
-        format!("{}::{}", self.module, self.function)
+    pub(crate) const fn place(&'static self) -> Place {
+        Place::Function(&self.label)
     }
 
     /// `ttl = "…"`

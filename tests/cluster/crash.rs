@@ -41,13 +41,13 @@ fn until_held_by(locks: &LockManager, pid: u32) {
     });
 }
 
-/// Waits for the lock on a thread; when it was had.
+/// Waits for the lock on a thread, in global order: behind all who asked before; when it was had.
 fn follow<'scope>(
     scope: &'scope thread::Scope<'scope, '_>,
     locks: &'scope LockManager,
 ) -> ScopedJoinHandle<'scope, Instant> {
     scope.spawn(|| {
-        let guard = locks.lock("crash").wait(LIMIT).acquire().unwrap();
+        let guard = locks.lock("crash").wait(LIMIT).fairness_global().acquire().unwrap();
         let had = Instant::now();
         guard.release().unwrap();
         had

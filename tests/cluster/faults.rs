@@ -24,9 +24,9 @@ struct Visit {
     lost: bool,
 }
 
-/// Holds the lock until `enough`, or until it is lost.
+/// Holds the lock until `enough`, or until it is lost. In global order, so that the server knows all who wait.
 fn visit(locks: &LockManager, mut enough: impl FnMut(Instant) -> bool) -> Visit {
-    let guard = locks.lock("fault").wait(LIMIT).acquire().unwrap();
+    let guard = locks.lock("fault").wait(LIMIT).fairness_global().acquire().unwrap();
     let from = Instant::now();
     let mut visit = Visit { fence: guard.fence(), from, until: from, lost: false };
     loop {

@@ -14,20 +14,43 @@ use crate::support::{alone, connect, server, traces};
 const PROCESSES: usize = 4;
 const WORKERS: usize = 8;
 
+/// How often a process hands the lock on within itself while others wait: the default.
+const BOUND: usize = 8;
+
 #[test]
 fn threads_of_four_processes_take_strict_turns() {
     match orders() {
-        Some(orders) => work_in_threads(&orders),
-        None => soak(threads_of_four_processes_take_strict_turns),
+        Some(orders) => work_in_threads(&strict(&orders), &orders),
+        None => soak(threads_of_four_processes_take_strict_turns, 0),
     }
 }
 
 #[test]
 fn tasks_of_four_processes_take_strict_turns() {
     match orders() {
-        Some(orders) => work_in_tasks(&orders),
-        None => soak(tasks_of_four_processes_take_strict_turns),
+        Some(orders) => work_in_tasks(&strict(&orders), &orders),
+        None => soak(tasks_of_four_processes_take_strict_turns, 0),
     }
+}
+
+#[test]
+fn threads_of_four_processes_are_passed_over_no_more_than_the_bound() {
+    match orders() {
+        Some(orders) => work_in_threads(&LockManager::connect(&orders.url).unwrap(), &orders),
+        None => soak(threads_of_four_processes_are_passed_over_no_more_than_the_bound, BOUND),
+    }
+}
+
+#[test]
+fn tasks_of_four_processes_are_passed_over_no_more_than_the_bound() {
+    match orders() {
+        Some(orders) => work_in_tasks(&LockManager::connect(&orders.url).unwrap(), &orders),
+        None => soak(tasks_of_four_processes_are_passed_over_no_more_than_the_bound, BOUND),
+    }
+}
+
+fn strict(orders: &Orders) -> LockManager {
+    LockManager::builder().url(&orders.url).hand_overs(0).build().unwrap()
 }
 
 /// Set `DISTLOCK_SOAK_SECS` to do it longer.
@@ -36,7 +59,7 @@ fn duration() -> Duration {
     Duration::from_secs(seconds.map_or(3, |text| text.parse().expect("a number of seconds")))
 }
 
-fn soak(test: impl Fn() + Copy) {
+fn soak(test: impl Fn() + Copy, bound: usize) {
     let _machine = alone();
     let server = server();
     let start = |number: usize| Process::start(test, &server.url(), &number.to_string());
@@ -56,17 +79,15 @@ fn soak(test: impl Fn() + Copy) {
     let mut sections: Vec<_> = lines.iter().map(|line| Section::parse(line)).collect();
     let counter: usize = redis::cmd("GET").arg("counter").query(&mut connection).unwrap();
     assert_eq!(counter, sections.len(), "updates were lost: sections overlapped");
-    assert_turns(&mut sections, &glimpses, PROCESSES * WORKERS);
+    assert_turns(&mut sections, &glimpses, PROCESSES * WORKERS, bound);
     assert_eq!(traces(&server).len(), ["counter", "last fence", "sections"].len());
 }
 
-fn work_in_threads(orders: &Orders) {
-    let locks = LockManager::connect(&orders.url).unwrap();
+fn work_in_threads(locks: &LockManager, orders: &Orders) {
     let end = Instant::now() + duration();
     thread::scope(|scope| {
         for number in 0..WORKERS {
             let mut worker = Worker::new(orders, number);
-            let locks = &locks;
             scope.spawn(move || {
                 while Instant::now() < end {
                     let asked = wall_clock();
@@ -79,10 +100,9 @@ fn work_in_threads(orders: &Orders) {
     });
 }
 
-fn work_in_tasks(orders: &Orders) {
+fn work_in_tasks(locks: &LockManager, orders: &Orders) {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
-    let locks = LockManager::connect(&orders.url).unwrap();
     let end = Instant::now() + duration();
     let tasks = (0..WORKERS).map(|number| {
         let mut worker = Worker::new(orders, number);
@@ -188,7 +208,7 @@ fn a_queue_of_several_processes_is_served_in_order() {
         for number in 0..WAITERS {
             let (locks, order) = (&locks[number % 3], &order);
             scope.spawn(move || {
-                let guard = locks.lock("order").acquire().unwrap();
+                let guard = locks.lock("order").fairness_global().acquire().unwrap();
                 order.lock().unwrap().push((number, guard.fence()));
             });
             crate::support::until_waiting(locks, "order", number as u64 + 1);

@@ -3,6 +3,7 @@
 mod connection;
 mod messages;
 mod outputs;
+mod signals;
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::poll_fn;
@@ -17,14 +18,14 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
 
 use super::link::{Asker, Link};
-use super::mailbox::{Alarm, Mailbox, Message, WeakMailbox};
-use super::parties::Party;
+use super::mailbox::{Alarm, Mailbox, Message, Wait, WeakMailbox};
+use super::parties::{Group, Party};
 use super::spin::Spin;
 use super::{InspectAnswer, exit};
 use crate::protocol::{Machine, Timing};
 use crate::store::{Endpoint, Push};
 use crate::time::{self, Timestamp};
-use crate::wire::{Call, Nonce};
+use crate::wire::{Call, Member, Nonce};
 
 /// What a manager brings.
 pub(crate) struct Setup {
@@ -61,6 +62,8 @@ struct Core {
     inbox: String,
     mailbox: WeakMailbox,
     parties: HashMap<Nonce, Party>,
+    groups: HashMap<Nonce, Group>,
+    watched: HashMap<Nonce, (Box<Wait>, oneshot::Sender<Vec<Member>>)>,
     confirmations: HashMap<Nonce, oneshot::Sender<Option<bool>>>,
     inspections: Vec<(String, oneshot::Sender<InspectAnswer>)>,
     alarms: BTreeMap<(Timestamp, u64), Alarm>,
@@ -96,6 +99,8 @@ impl Core {
             inbox: setup.inbox,
             mailbox,
             parties: HashMap::new(),
+            groups: HashMap::new(),
+            watched: HashMap::new(),
             confirmations: HashMap::new(),
             inspections: Vec::new(),
             alarms: BTreeMap::new(),
@@ -128,6 +133,7 @@ impl Core {
                 self.machine.tick(now);
                 self.ring(now);
             }
+            self.do_signals(now);
             busy |= self.do_outputs(now);
             busy |= self.send(now, context);
             self.answer_flushes();

@@ -1,21 +1,20 @@
 //! The way from callers to the I/O thread, and the slots in which its answers arrive.
 
-use std::pin::Pin;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Weak};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
+use super::asked::{Asked, AskedAll, Watched};
 use super::exit;
 use crate::Fence;
-use crate::lease::Keeper;
+use crate::lease::{Keeper, Share};
 use crate::protocol::{Failure, Request};
 use crate::queue::{Answer, Post, Queue};
 use crate::time::Timestamp;
-use crate::wire::{Inspection, Nonce};
+use crate::wire::{Claimant, Inspection, Member, Nonce, Standing};
 
 /// What an inspection found, or why it could not look.
 pub(crate) type InspectAnswer = Result<Inspection, Failure>;
@@ -26,6 +25,11 @@ pub(super) enum Message {
     /// Ask for the first in a line, in the place of a request that is withdrawn.
     Ask(Box<Request>, Option<Nonce>, Arc<Queue>),
     HandedOn(Nonce, Timestamp),
+    /// Grant all of these at once, or none.
+    RequestAll(Vec<Request>, oneshot::Sender<Vec<Share>>),
+    /// Look whether this wait is for itself.
+    Watch(Box<Wait>, oneshot::Sender<Vec<Member>>),
+    Unwatch(Nonce),
     End(Nonce),
     EndConfirmed(Nonce, oneshot::Sender<Option<bool>>),
     Lengthen(Nonce, Duration),
@@ -35,6 +39,17 @@ pub(super) enum Message {
     Flush(SyncSender<()>),
     /// End all holds and requests; answer when that is done.
     Shutdown(Option<oneshot::Sender<()>>),
+}
+
+/// A wait inside of other locks.
+pub(crate) struct Wait {
+    pub(crate) id: Nonce,
+    /// What it waits for.
+    pub(crate) key: Arc<str>,
+    pub(crate) since: Timestamp,
+    pub(crate) who: Claimant,
+    /// What stands in its way at this instant, and inside of what it waits.
+    pub(crate) stands: Box<dyn Fn() -> Standing + Send>,
 }
 
 /// Who is to be woken.
@@ -164,6 +179,30 @@ impl Mailbox {
         Asked { answer, nonce, mailbox: Some(self.clone()) }
     }
 
+    /// Asks for several locks, all or none. The returned future may be dropped at any time.
+    pub(crate) fn request_all(&self, requests: Vec<Request>) -> AskedAll {
+        let (slot, answer) = oneshot::channel();
+        let nonces = requests.iter().map(|request| request.nonce).collect();
+        self.line().send(Message::RequestAll(requests, slot));
+        AskedAll { answer, nonces, mailbox: Some(self.clone()) }
+    }
+
+    pub(super) fn end(&self, nonce: Nonce) {
+        Post::end(&*self.0, nonce);
+    }
+
+    pub(super) fn unwatch(&self, id: Nonce) {
+        self.line().send(Message::Unwatch(id));
+    }
+
+    /// Has a wait watched until the returned future is dropped.
+    pub(crate) fn watch(&self, wait: Wait) -> Watched {
+        let (slot, answer) = oneshot::channel();
+        let id = wait.id;
+        self.line().send(Message::Watch(Box::new(wait), slot));
+        Watched { answer, id, mailbox: self.clone() }
+    }
+
     pub(crate) fn inspect(&self, key: String) -> oneshot::Receiver<InspectAnswer> {
         let (slot, answer) = oneshot::channel();
         self.line().send(Message::Inspect(key, slot));
@@ -194,34 +233,5 @@ pub(super) struct WeakMailbox(Weak<Handle>);
 impl WeakMailbox {
     pub(super) fn upgrade(&self) -> Option<Mailbox> {
         self.0.upgrade().map(Mailbox)
-    }
-}
-
-/// A request under way. Dropped before its answer was taken, it is undone.
-pub(crate) struct Asked {
-    answer: oneshot::Receiver<Answer>,
-    nonce: Nonce,
-    /// Taken out with the answer.
-    mailbox: Option<Mailbox>,
-}
-
-impl Future for Asked {
-    /// `None`: the I/O thread was shut down.
-    type Output = Option<Answer>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = Pin::new(&mut self.answer).poll(context);
-        if answer.is_ready() {
-            self.mailbox = None;
-        }
-        answer.map(Result::ok)
-    }
-}
-
-impl Drop for Asked {
-    fn drop(&mut self) {
-        if let Some(mailbox) = self.mailbox.take() {
-            Post::end(&*mailbox.0, self.nonce);
-        }
     }
 }

@@ -4,6 +4,7 @@
 //! is ours, a caller that is cancelled, a runtime that is shut down and a worker that blocks change nothing
 //! about what has to be sent.
 
+mod asked;
 mod core;
 mod exit;
 mod link;
@@ -13,6 +14,7 @@ mod report;
 mod spin;
 mod wait;
 
+pub(crate) use asked::Watched;
 pub(crate) use core::{Setup, start};
-pub(crate) use mailbox::{InspectAnswer, Mailbox};
+pub(crate) use mailbox::{InspectAnswer, Mailbox, Wait};
 pub(crate) use wait::block_on;

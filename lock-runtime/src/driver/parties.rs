@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::lease::Lease;
+use crate::lease::{Lease, Share};
 use crate::queue::{Answer, Queue};
+use crate::wire::Nonce;
 
 /// Who hears what becomes of a request and of its hold.
 pub(super) enum Party {
     /// A caller that waits for its answer.
     Asking(Arc<str>, oneshot::Sender<Answer>),
+    /// One of several that are asked for at once, by the name of the first.
+    Member(Arc<str>, Nonce),
     /// A hold of one section.
     Holding(Arc<Lease>),
     /// The queue of a key.
@@ -20,9 +23,17 @@ pub(super) enum Party {
 impl Party {
     pub(super) fn key(&self) -> &str {
         match self {
-            Self::Asking(key, _) => key,
+            Self::Asking(key, _) | Self::Member(key, _) => key,
             Self::Holding(lease) => lease.key(),
             Self::Queue(queue) => queue.key(),
         }
     }
+}
+
+/// Several requests that are granted at once or not at all.
+pub(super) struct Group {
+    pub(super) nonces: Vec<Nonce>,
+    /// The holds so far, in the order of the requests.
+    pub(super) shares: Vec<Share>,
+    pub(super) slot: oneshot::Sender<Vec<Share>>,
 }

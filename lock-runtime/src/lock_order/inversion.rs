@@ -38,11 +38,11 @@ impl fmt::Display for Inversion {
 
 fn order(f: &mut fmt::Formatter<'_>, edge: &Edge, keys: Option<Ordering>) -> fmt::Result {
     let Edge { outer, inner } = edge;
-    let template = outer.template;
+    let template = outer.template();
     match keys {
-        Some(Ordering::Less) => write!(f, "a larger key of \"{template}\" inside a smaller one")?,
-        Some(_) => write!(f, "a smaller key of \"{template}\" inside a larger one")?,
-        None => write!(f, "\"{}\" inside \"{template}\"", inner.template)?,
+        Some(Ordering::Less) => write!(f, "a larger key of {template} inside a smaller one")?,
+        Some(_) => write!(f, "a smaller key of {template} inside a larger one")?,
+        None => write!(f, "{} inside {template}", inner.template())?,
     }
     write!(f, " ({inner}, inside {outer})")
 }

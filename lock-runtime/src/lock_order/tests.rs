@@ -3,16 +3,19 @@
 use std::panic::Location;
 
 use super::*;
+use crate::place::Label;
 
 #[track_caller]
 fn place(template: &'static str) -> Place {
-    Place { template, function: ("bank", "transfer"), location: Location::caller() }
+    let location = Location::caller();
+    let label = Label { module: "bank", function: "transfer", template, location };
+    Place::Function(Box::leak(Box::new(label)))
 }
 
 impl LockOrder {
     /// The templates with a key each, the inner one inside the outer one.
     fn see(&mut self, outer: &Place, inner: &Place) -> Option<Inversion> {
-        self.note(outer, outer.template, inner, inner.template)
+        self.note(*outer, &outer.template().to_string(), *inner, &inner.template().to_string())
     }
 }
 
@@ -67,28 +70,28 @@ fn a_pair_that_was_told_over_others_is_not_told_again_directly() {
 fn keys_of_one_template_are_ordered_by_the_keys() {
     let mut order = LockOrder::default();
     let (outer, inner) = (place("account:{}"), place("account:{}"));
-    assert_eq!(order.note(&outer, "account:1", &inner, "account:2"), None);
-    assert_eq!(order.note(&outer, "account:3", &inner, "account:4"), None);
-    let found = order.note(&outer, "account:2", &inner, "account:1").expect("an inversion");
+    assert_eq!(order.note(outer, "account:1", inner, "account:2"), None);
+    assert_eq!(order.note(outer, "account:3", inner, "account:4"), None);
+    let found = order.note(outer, "account:2", inner, "account:1").expect("an inversion");
     assert_eq!(found.back.len(), 1);
-    assert_eq!(order.note(&outer, "account:9", &inner, "account:8"), None);
+    assert_eq!(order.note(outer, "account:9", inner, "account:8"), None);
 }
 
 #[test]
 fn keys_of_one_template_say_nothing_about_other_templates() {
     let mut order = LockOrder::default();
     let (a, b) = (place("a{}"), place("b"));
-    assert_eq!(order.note(&a, "a1", &a, "a2"), None);
-    assert_eq!(order.note(&a, "a1", &b, "b"), None);
-    assert_eq!(order.note(&a, "a2", &b, "b"), None);
+    assert_eq!(order.note(a, "a1", a, "a2"), None);
+    assert_eq!(order.note(a, "a1", b, "b"), None);
+    assert_eq!(order.note(a, "a2", b, "b"), None);
 }
 
 #[test]
 fn the_same_key_again_is_reentry_whatever_its_template() {
     let mut order = LockOrder::default();
     let (a, b) = (place("x{}"), place("{}y"));
-    assert_eq!(order.note(&a, "xy", &b, "xy"), None);
-    assert_eq!(order.note(&b, "xy", &a, "xy"), None);
+    assert_eq!(order.note(a, "xy", b, "xy"), None);
+    assert_eq!(order.note(b, "xy", a, "xy"), None);
     assert_eq!(order.edges.len(), 0);
 }
 
@@ -114,8 +117,8 @@ fn an_inversion_reads_as_one_line_with_both_orders_and_the_way_out() {
     assert!(!text.contains('\n'));
 
     let account = place("account:{}");
-    order.note(&account, "1", &account, "2");
-    let text = order.note(&account, "2", &account, "1").expect("an inversion").to_string();
+    order.note(account, "1", account, "2");
+    let text = order.note(account, "2", account, "1").expect("an inversion").to_string();
     assert!(text.contains("a smaller key of \"account:{}\" inside a larger one (bank::transfer"));
     assert!(text.contains("but a larger key of \"account:{}\" inside a smaller one"));
 }

@@ -1,9 +1,14 @@
 //! One hold around running code.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use uuid::Uuid;
+
+use super::context::current;
 use super::turn::Turn;
 use crate::lease::Lease;
+use crate::place::Place;
+use crate::wire::Nonce;
 
 /// Which manager's keys these are: the same text in two managers is two locks.
 pub(crate) type ManagerId = u64;
@@ -15,18 +20,86 @@ pub(crate) struct Frame {
     parent: Option<Arc<Frame>>,
     manager: ManagerId,
     lease: Arc<Lease>,
+    place: Place,
+    kind: Kind,
     /// Taken by one child section of the same key at a time.
     turn: Turn,
 }
 
+/// Why there is a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// The hold was taken for it.
+    Hold,
+    /// It has a turn under the hold of an ancestor.
+    Turn,
+    /// Code elsewhere was let into the hold of its parent. The sections around that one do not wait for this code.
+    Elsewhere,
+}
+
 impl Frame {
+    /// The frame of a new hold, inside of `parent`.
     #[inline]
-    pub(super) fn new(
+    pub(super) fn of_hold(
         parent: Option<Arc<Self>>,
         manager: ManagerId,
         lease: Arc<Lease>,
+        place: Place,
     ) -> Arc<Self> {
-        Arc::new(Self { parent, manager, lease, turn: Turn::new() })
+        Arc::new(Self { parent, manager, lease, place, kind: Kind::Hold, turn: Turn::new() })
+    }
+
+    /// The frame for code that is let into this hold: itself where that code runs inside the section or in its place.
+    pub(crate) fn for_code_here(self: &Arc<Self>) -> Arc<Self> {
+        let same = |one: &Arc<Self>, other: Option<&Arc<Self>>| {
+            other.is_some_and(|other| Arc::ptr_eq(one, other))
+        };
+        let here = current();
+        let natural = match &here {
+            Some(here) => same(here, Some(self)) || same(here, self.parent()),
+            None => self.parent.is_none(),
+        };
+        if natural {
+            return Arc::clone(self);
+        }
+        Arc::new(Self {
+            parent: Some(Arc::clone(self)),
+            manager: self.manager,
+            lease: Arc::clone(&self.lease),
+            place: self.place,
+            kind: Kind::Elsewhere,
+            turn: Turn::new(),
+        })
+    }
+
+    /// The sections that cannot end before the code in this frame does, as others know them.
+    pub(crate) fn sections(self: &Arc<Self>) -> Vec<Nonce> {
+        let mut sections = Vec::new();
+        for frame in self.outwards().filter(|frame| !frame.lease.is_over()) {
+            sections.push(frame.section());
+            if frame.kind == Kind::Elsewhere {
+                break;
+            }
+        }
+        sections
+    }
+
+    fn section(self: &Arc<Self>) -> Nonce {
+        match self.kind {
+            Kind::Hold | Kind::Elsewhere => self.lease.nonce(),
+            Kind::Turn => turn_of(Arc::as_ptr(self).addr()),
+        }
+    }
+
+    /// The section that has the turn under this frame, if one has.
+    pub(crate) fn inside(&self) -> Option<Nonce> {
+        self.turn.holder().map(turn_of)
+    }
+
+    /// The locks around the code in this frame: where each was taken, and its key.
+    pub(crate) fn taken(self: &Arc<Self>) -> impl Iterator<Item = (Place, &str)> {
+        let taken = self.outwards().filter(|frame| frame.kind == Kind::Hold);
+        taken.map(|frame| (frame.place, frame.lease.key()))
     }
 
     pub(crate) const fn manager(&self) -> ManagerId {
@@ -48,7 +121,10 @@ impl Frame {
     /// The innermost frame of the chain, from `self` outwards, that holds this key.
     pub(crate) fn find(self: &Arc<Self>, manager: ManagerId, key: &str) -> Option<&Arc<Self>> {
         let is_owner = |frame: &Self| {
-            frame.manager == manager && frame.lease.key() == key && !frame.lease.is_over()
+            frame.kind != Kind::Elsewhere
+                && frame.manager == manager
+                && frame.lease.key() == key
+                && !frame.lease.is_over()
         };
         self.outwards().find(|frame| is_owner(frame))
     }
@@ -56,18 +132,35 @@ impl Frame {
     /// The innermost frame of the chain around this one that shares its hold: whose turn a nested section has.
     #[inline]
     pub(super) fn ancestor(&self) -> Option<&Arc<Self>> {
-        let shares_hold = |frame: &Self| Arc::ptr_eq(&frame.lease, &self.lease);
+        let shares_hold =
+            |frame: &Self| frame.kind != Kind::Elsewhere && Arc::ptr_eq(&frame.lease, &self.lease);
         self.parent.as_ref()?.outwards().find(|frame| shares_hold(frame))
     }
 
     /// A frame of a section nested in `self` that re-enters the hold of `ancestor`.
+    #[inline]
     pub(super) fn child(self: &Arc<Self>, ancestor: &Self) -> Arc<Self> {
-        Self::new(Some(Arc::clone(self)), ancestor.manager, Arc::clone(&ancestor.lease))
+        let child = Arc::new(Self {
+            parent: Some(Arc::clone(self)),
+            manager: ancestor.manager,
+            lease: Arc::clone(&ancestor.lease),
+            place: ancestor.place,
+            kind: Kind::Turn,
+            turn: Turn::new(),
+        });
+        ancestor.turn.held_by(Arc::as_ptr(&child).addr());
+        child
     }
 
     fn outwards(self: &Arc<Self>) -> impl Iterator<Item = &Arc<Self>> {
         std::iter::successors(Some(self), |frame| frame.parent())
     }
+}
+
+/// The name of the section that has a turn, by the address of its frame: no other has that while it runs.
+fn turn_of(address: usize) -> Nonce {
+    static PROCESS: LazyLock<u128> = LazyLock::new(|| Uuid::new_v4().as_u128());
+    Nonce::from_bits(*PROCESS ^ address as u128)
 }
 
 impl Drop for Frame {

@@ -11,6 +11,6 @@ mod section;
 mod turn;
 
 pub(crate) use context::{Entered, current, with_current};
-pub(crate) use frame::{Frame, ManagerId};
-pub(crate) use scope::{Heed, Scope, Scoped, Slot, Work};
+pub(crate) use frame::Frame;
+pub(crate) use scope::{Heed, Lent, Scope, Scoped, Slot, Work};
 pub(crate) use section::Section;

@@ -7,18 +7,41 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 use super::{Entered, Frame};
-use crate::lease::WatchSlot;
+use crate::lease::{Lease, WatchSlot};
 use crate::protocol::Loss;
 
 /// What a scope gets its frame from: the section that is to end with it, or just a frame.
 pub(crate) trait Slot {
     /// The place of the frame, empty while it is lent to the thread's context.
     fn slot(&mut self) -> &mut Option<Arc<Frame>>;
+
+    /// Other holds under which the same code runs.
+    fn others(&self) -> impl Iterator<Item = &Arc<Lease>>;
 }
 
 impl Slot for Option<Arc<Frame>> {
     fn slot(&mut self) -> &mut Self {
         self
+    }
+
+    fn others(&self) -> impl Iterator<Item = &Arc<Lease>> {
+        std::iter::empty()
+    }
+}
+
+/// A frame that is lent to a scope, with the other holds under which its code runs.
+pub(crate) struct Lent {
+    pub(crate) frame: Option<Arc<Frame>>,
+    pub(crate) others: Vec<Arc<Lease>>,
+}
+
+impl Slot for Lent {
+    fn slot(&mut self) -> &mut Option<Arc<Frame>> {
+        &mut self.frame
+    }
+
+    fn others(&self) -> impl Iterator<Item = &Arc<Lease>> {
+        self.others.iter()
     }
 }
 
@@ -64,13 +87,15 @@ pub(crate) struct Scope<S> {
 pub(crate) enum Heed {
     /// Nothing: it runs to the end, whatever becomes of the hold.
     Nothing,
-    /// The loss of the hold: it ends at the next await after it.
-    Loss(WatchSlot),
+    /// The loss of a hold: it ends at the next await after it. With the places among the watchers of the others, if any.
+    Loss(WatchSlot, Others),
 }
+
+type Others = Vec<WatchSlot>;
 
 impl Heed {
     /// The loss, with no place among its watchers yet.
-    pub(crate) const LOSS: Self = Self::Loss(None);
+    pub(crate) const LOSS: Self = Self::Loss(None, Vec::new());
 }
 
 impl<S: Slot> Scope<S> {
@@ -113,27 +138,34 @@ impl<S: Slot> Scope<S> {
     }
 
     fn unwatch(&mut self) {
-        if let (Heed::Loss(slot), Some(frame)) = self.heed() {
+        let (Some(owner), Heed::Loss(slot, others)) = (&mut self.owner, &mut self.heed) else {
+            return;
+        };
+        for (lease, slot) in owner.others().zip(others) {
+            lease.unwatch(slot.take());
+        }
+        if let Some(frame) = owner.slot() {
             frame.lease().unwatch(slot.take());
         }
     }
 
-    /// The loss of the hold, if it is heeded and has come.
+    /// The loss of a hold, if it is heeded and has come.
     fn known_loss(&mut self) -> Option<Loss> {
-        match self.heed() {
-            (Heed::Loss(_), Some(frame)) => frame.lease().loss(),
-            _ => None,
-        }
+        let (Some(owner), Heed::Loss(..)) = (&mut self.owner, &self.heed) else {
+            return None;
+        };
+        let own = owner.slot().as_ref().and_then(|frame| frame.lease().loss());
+        own.or_else(|| owner.others().find_map(|lease| lease.loss()))
     }
 
-    /// The loss of the hold, which ends the future; else, if it is heeded, the task is woken when it comes.
+    /// The loss of a hold, which ends the future; else, if it is heeded, the task is woken when it comes.
     fn poll_lost<V>(
         &mut self,
         work: &mut dyn Work<Value = V>,
         context: &Context<'_>,
     ) -> Poll<Result<V, Loss>> {
-        let lost = match self.heed() {
-            (Heed::Loss(slot), Some(frame)) => frame.lease().poll_lost(slot, context),
+        let lost = match (&mut self.owner, &mut self.heed) {
+            (Some(owner), Heed::Loss(slot, others)) => watch(owner, slot, others, context),
             _ => Poll::Pending,
         };
         if lost.is_ready() {
@@ -145,10 +177,25 @@ impl<S: Slot> Scope<S> {
     fn enter(&mut self) -> Option<Entered<'_>> {
         self.owner.as_mut().map(|owner| Entered::new(owner.slot()))
     }
+}
 
-    fn heed(&mut self) -> (&mut Heed, Option<&Arc<Frame>>) {
-        let frame = self.owner.as_mut().and_then(|owner| owner.slot().as_ref());
-        (&mut self.heed, frame)
+fn watch<S: Slot>(
+    owner: &mut S,
+    slot: &mut WatchSlot,
+    places: &mut Others,
+    context: &Context<'_>,
+) -> Poll<Loss> {
+    for (number, lease) in owner.others().enumerate() {
+        if number == places.len() {
+            places.push(None);
+        }
+        if let lost @ Poll::Ready(_) = lease.poll_lost(&mut places[number], context) {
+            return lost;
+        }
+    }
+    match owner.slot() {
+        Some(frame) => frame.lease().poll_lost(slot, context),
+        None => Poll::Pending,
     }
 }
 

@@ -1,25 +1,33 @@
-//! The stretch of code that runs under a key, from its turn to its exit.
+//! The stretch of code that runs under a key, or under several, from its turn to its exit.
 
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::context::current;
 use super::frame::ManagerId;
 use super::{Entered, Frame, Heed, Slot};
 use crate::lease::{Lease, Share};
+use crate::place::Place;
 
 /// A section that may run: its frame and, by that, a share of the hold; a nested one also has its ancestor's turn.
 pub(crate) struct Section {
     /// Taken out where the section ends.
     frame: Option<Arc<Frame>>,
     nested: bool,
+    /// What was entered before, of several keys that are taken together; it ends after this.
+    under: Option<Box<Section>>,
 }
 
 impl Section {
-    /// The section of a new hold, nested in whatever runs here.
-    pub(crate) fn outermost(manager: ManagerId, share: Share) -> Self {
-        Self { frame: Some(Frame::new(current(), manager, share.into_lease())), nested: false }
+    /// The section of a new hold, nested in `here`.
+    pub(crate) fn outermost(
+        here: Option<Arc<Frame>>,
+        manager: ManagerId,
+        share: Share,
+        place: Place,
+    ) -> Self {
+        let frame = Frame::of_hold(here, manager, share.into_lease(), place);
+        Self { frame: Some(frame), nested: false, under: None }
     }
 
     /// A section within `here` that re-enters the hold of `ancestor`, if no sibling runs under it now.
@@ -42,10 +50,16 @@ impl Section {
     #[inline]
     fn with_turn(here: &Arc<Frame>, ancestor: &Arc<Frame>) -> Option<Self> {
         if ancestor.lease().join() {
-            return Some(Self { frame: Some(here.child(ancestor)), nested: true });
+            return Some(Self { frame: Some(here.child(ancestor)), nested: true, under: None });
         }
         ancestor.turn().give_back();
         None
+    }
+
+    /// The same section on top of one that was entered before and whose frame is around its own.
+    pub(crate) fn upon(mut self, under: Option<Self>) -> Self {
+        self.under = under.map(Box::new);
+        self
     }
 
     pub(crate) fn frame(&self) -> &Arc<Frame> {
@@ -60,6 +74,11 @@ impl Section {
         !self.nested
     }
 
+    /// This section and those it stands on.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |section| section.under.as_deref())
+    }
+
     /// Runs a closure inside the section.
     pub(crate) fn run<R>(&mut self, body: impl FnOnce() -> R) -> R {
         let _inside = Entered::new(&mut self.frame);
@@ -69,15 +88,25 @@ impl Section {
     /// What the section's body heeds, if it is a future. The outermost section of a hold watches for its loss: it drops
     /// its body, and with it all nested ones.
     pub(crate) fn heed(&self, finish_when_lost: bool) -> Heed {
-        if self.nested || finish_when_lost { Heed::Nothing } else { Heed::LOSS }
+        let holds = self.all().any(Self::is_outermost);
+        if holds && !finish_when_lost { Heed::LOSS } else { Heed::Nothing }
     }
 
-    /// Ends the section; the receiver hears whether the lock was ours to the end. `None`: others still share the hold,
-    /// so there is nothing to hear.
-    pub(crate) fn end_confirmed(mut self) -> Option<oneshot::Receiver<Option<bool>>> {
-        let frame = self.frame.take()?;
-        self.give_back_turn(&frame);
-        frame.lease().leave_confirmed()
+    /// Ends the section and those it stands on. For each hold that is released by that, the receiver hears whether the lock
+    /// was ours to the end.
+    pub(crate) fn end_confirmed(mut self) -> Vec<(Arc<Lease>, oneshot::Receiver<Option<bool>>)> {
+        let mut released = Vec::new();
+        loop {
+            if let Some(frame) = self.frame.take() {
+                self.give_back_turn(&frame);
+                let confirmed = frame.lease().leave_confirmed();
+                released.extend(confirmed.map(|answer| (Arc::clone(frame.lease()), answer)));
+            }
+            match self.under.take() {
+                Some(under) => self = *under,
+                None => return released,
+            }
+        }
     }
 
     #[inline]
@@ -92,6 +121,12 @@ impl Slot for Section {
     fn slot(&mut self) -> &mut Option<Arc<Frame>> {
         &mut self.frame
     }
+
+    fn others(&self) -> impl Iterator<Item = &Arc<Lease>> {
+        let under =
+            std::iter::successors(self.under.as_deref(), |section| section.under.as_deref());
+        under.filter(|section| section.is_outermost()).map(Self::lease)
+    }
 }
 
 impl Drop for Section {
@@ -99,6 +134,11 @@ impl Drop for Section {
         if let Some(frame) = self.frame.take() {
             self.give_back_turn(&frame);
             frame.lease().leave();
+        }
+        // The compiler's own drop would recurse once for each key.
+        let mut next = self.under.take();
+        while let Some(mut section) = next {
+            next = section.under.take();
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Whose turn it is among the children of one frame.
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
@@ -13,6 +13,8 @@ use tokio::sync::Notify;
 #[derive(Debug)]
 pub(super) struct Turn {
     state: AtomicU8,
+    /// The address of the frame that has it, or had it last; zero before the first.
+    holder: AtomicUsize,
     waiters: Notify,
 }
 
@@ -22,7 +24,23 @@ const AWAITED: u8 = 2;
 
 impl Turn {
     pub(super) const fn new() -> Self {
-        Self { state: AtomicU8::new(FREE), waiters: Notify::const_new() }
+        Self {
+            state: AtomicU8::new(FREE),
+            holder: AtomicUsize::new(0),
+            waiters: Notify::const_new(),
+        }
+    }
+
+    /// Notes whose turn it is.
+    pub(super) fn held_by(&self, frame: usize) {
+        // Read by another thread only to tell who stands in its way, again and again.
+        self.holder.store(frame, Ordering::Relaxed);
+    }
+
+    /// Whose turn it is, as far as known.
+    pub(super) fn holder(&self) -> Option<usize> {
+        let holder = self.holder.load(Ordering::Relaxed);
+        (self.state.load(Ordering::Relaxed) != FREE && holder != 0).then_some(holder)
     }
 
     /// Takes the turn if it is free.
@@ -55,7 +73,6 @@ impl Turn {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::sync::atomic::AtomicUsize;
     use std::task::{Context, Waker};
     use std::thread;
 

@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::moves::{Ask, LongWait, Moves, Rung, Serve};
-use super::tenure::{Stage, Tenure};
-use super::waiting::{Terms, Waiting, Wish};
+use super::tenure::{Inside, Stage, Tenure};
+use super::waiting::{Number, Waiting, Wish};
 use crate::Fence;
 use crate::fence::FenceBlock;
 use crate::protocol::{Failure, warn_again_at};
 use crate::time::Timestamp;
-use crate::wire::{Busy, Claimant, Holder, LARGEST_BLOCK, Nonce, Obstacle};
+use crate::wire::{Busy, Holder, LARGEST_BLOCK, Nonce, Obstacle};
 
 /// How many tokens a grant reserves at first. The counter of a server starts from its clock in microseconds, which tokens
 /// that nobody uses must not outrun.
@@ -22,11 +22,14 @@ pub(super) struct Line<S> {
     /// How often a hold is handed on while another process waits.
     bound: u32,
     tenure: Option<Tenure>,
-    /// The request of the first in line, while the server is asked for it.
+    /// Under which name the server is asked for the first in line.
     asked: Option<Nonce>,
+    /// The name under which it is asked next; brought from outside, as nothing here is random.
+    fresh: Nonce,
     /// Others began to wait for what was asked before its grant was heard of.
     asked_is_waited_for: bool,
     waiting: VecDeque<Waiting<S>>,
+    next: Number,
     /// How many tokens the next grant reserves: follows what the tenures before made of theirs.
     block: u32,
     /// When it is looked at again.
@@ -34,13 +37,15 @@ pub(super) struct Line<S> {
 }
 
 impl<S> Line<S> {
-    pub(super) const fn new(bound: u32) -> Self {
+    pub(super) const fn new(bound: u32, fresh: Nonce) -> Self {
         Self {
             bound,
             tenure: None,
             asked: None,
+            fresh,
             asked_is_waited_for: false,
             waiting: VecDeque::new(),
+            next: 0,
             block: SMALLEST_BLOCK,
             armed: None,
         }
@@ -57,29 +62,30 @@ impl<S> Line<S> {
     }
 
     /// Begins a section at once under a hold that was kept for it.
-    pub(super) fn take(
-        &mut self,
-        now: Timestamp,
-        terms: Terms,
-        linger: Duration,
-        who: impl FnOnce() -> Claimant,
-    ) -> Option<Serve<()>> {
+    pub(super) fn take(&mut self, now: Timestamp, wish: Wish) -> Option<Serve<()>> {
         let tenure = self.tenure.as_mut()?;
-        if !tenure.is_idle() || !self.waiting.is_empty() || !tenure.may_go_on(now, terms) {
+        if !tenure.is_idle() || !self.waiting.is_empty() || !tenure.may_go_on(now, wish.terms) {
             return None;
         }
-        let fence = tenure.begin(linger, who())?;
+        let fence = tenure.begin(wish)?;
         let (nonce, valid_until) = (tenure.nonce, tenure.valid_until);
         Some(Serve { slot: (), nonce, fence, valid_until })
     }
 
-    /// A new request. One that tries once has to be the first: see [`Self::is_open`].
-    pub(super) fn join(&mut self, now: Timestamp, wish: Wish, slot: S) -> Moves<S> {
+    /// A new request, and its number. One that tries once has to be the first: see [`Self::is_open`].
+    pub(super) fn join(&mut self, now: Timestamp, wish: Wish, slot: S) -> (Number, Moves<S>) {
         let mut moves = Moves::none();
-        self.waiting.push_back(Waiting::new(wish, slot));
+        let number = self.next;
+        self.next += 1;
+        self.waiting.push_back(Waiting::new(number, wish, slot));
         self.advance(now, &mut moves);
         self.arm(&mut moves);
-        moves
+        (number, moves)
+    }
+
+    /// The name for the next request to the server, after the one before was used.
+    pub(super) const fn refresh(&mut self, fresh: Nonce) {
+        self.fresh = fresh;
     }
 
     /// Whether a request that comes now is the next.
@@ -88,12 +94,15 @@ impl<S> Line<S> {
     }
 
     /// Nobody wants this request any more.
-    pub(super) fn leave(&mut self, nonce: Nonce) -> Moves<S> {
+    pub(super) fn leave(&mut self, number: Number) -> Moves<S> {
         let mut moves = Moves::none();
-        self.waiting.retain(|waiting| waiting.nonce() != nonce);
-        if self.asked == Some(nonce) {
+        let Ok(place) = self.waiting.binary_search_by_key(&number, |waiting| waiting.number) else {
+            return moves;
+        };
+        self.waiting.remove(place);
+        if let (0, Some(withdrawn)) = (place, self.asked) {
             self.asked = None;
-            self.ask(&mut moves, Some(nonce));
+            self.ask(&mut moves, Some(withdrawn));
         }
         self.arm(&mut moves);
         moves
@@ -110,7 +119,7 @@ impl<S> Line<S> {
     ) -> Moves<S> {
         let mut moves = Moves::none();
         let first = self.waiting.front().filter(|_| self.asked == Some(nonce));
-        let Some(terms) = first.map(|waiting| waiting.wish.terms()) else {
+        let Some(terms) = first.map(|waiting| waiting.wish.terms) else {
             moves.end = Some(nonce);
             return moves;
         };
@@ -146,10 +155,7 @@ impl<S> Line<S> {
             moves.end = Some(nonce);
             return moves;
         };
-        let linger = match tenure.stage {
-            Stage::Running { linger, .. } => linger,
-            Stage::Idle { .. } => Duration::ZERO,
-        };
+        let linger = tenure.inside().map_or(Duration::ZERO, |inside| inside.wish.linger);
         tenure.stage = Stage::Idle { until: now.plus(linger) };
         if self.waiting.is_empty() {
             let keep =
@@ -234,21 +240,19 @@ impl<S> Line<S> {
     }
 
     /// Who is inside, and who waits here without the server's knowledge.
-    pub(super) fn seen(&self) -> (Option<Holder>, impl Iterator<Item = (Nonce, &Claimant)>) {
+    pub(super) fn seen(&self) -> (Option<&Inside>, impl Iterator<Item = &Wish>) {
         let known = usize::from(self.asked.is_some());
-        let waiting = self
-            .waiting
-            .iter()
-            .skip(known)
-            .map(|waiting| (waiting.nonce(), &waiting.wish.request.who));
-        (self.tenure.as_ref().and_then(Tenure::holder), waiting)
+        let waiting = self.waiting.iter().skip(known).map(|waiting| &waiting.wish);
+        (self.tenure.as_ref().and_then(Tenure::inside), waiting)
     }
 
-    /// Does what is due at `now`. `why_not`: why the server has not granted what was asked.
+    /// Does what is due at `now`. `why_not`: why the server has not granted what was asked; `show`: who is inside, as
+    /// others see it.
     pub(super) fn tick(
         &mut self,
         now: Timestamp,
         why_not: impl FnOnce(Nonce) -> Failure,
+        show: impl FnOnce(&Inside) -> Holder,
     ) -> Rung<S> {
         let mut moves = Moves::none();
         self.armed = None;
@@ -259,7 +263,7 @@ impl<S> Line<S> {
         if !kept {
             self.end(&mut moves);
         }
-        let (expired, long) = self.overdue(now, why_not);
+        let (expired, long) = self.overdue(now, why_not, show);
         self.arm(&mut moves);
         Rung { moves, expired, long }
     }
@@ -269,28 +273,29 @@ impl<S> Line<S> {
         &mut self,
         now: Timestamp,
         why_not: impl FnOnce(Nonce) -> Failure,
+        show: impl FnOnce(&Inside) -> Holder,
     ) -> (Vec<(S, Failure)>, Vec<LongWait>) {
         let (mut expired, mut long) = (Vec::new(), Vec::new());
         let known = usize::from(self.asked.is_some());
         if self.waiting.iter().skip(known).all(|waiting| now < waiting.due()) {
             return (expired, long);
         }
-        let obstacle = self.obstacle(why_not);
+        let obstacle = self.obstacle(why_not, show);
         let mut kept = VecDeque::with_capacity(self.waiting.len());
         for (ahead, mut waiting) in self.waiting.drain(..).enumerate() {
-            let request = &waiting.wish.request;
-            let is_over = request.deadline.is_some_and(|deadline| deadline <= now);
+            let wish = waiting.wish;
+            let is_over = wish.deadline.is_some_and(|deadline| deadline <= now);
             if ahead >= known && is_over {
                 expired.push((waiting.slot, behind(&obstacle, ahead)));
                 continue;
             }
             if ahead >= known && waiting.warn_at <= now {
-                waiting.warn_at = warn_again_at(request.since, now);
+                waiting.warn_at = warn_again_at(wish.since, now);
                 let busy = match behind(&obstacle, ahead) {
                     Failure::Busy(busy) => Some(busy),
                     _ => None,
                 };
-                long.push(LongWait { waited: now.since(request.since), busy });
+                long.push(LongWait { waited: now.since(wish.since), busy });
             }
             kept.push_back(waiting);
         }
@@ -299,12 +304,16 @@ impl<S> Line<S> {
     }
 
     /// What the line waits for, as seen by its first.
-    fn obstacle(&self, why_not: impl FnOnce(Nonce) -> Failure) -> Failure {
+    fn obstacle(
+        &self,
+        why_not: impl FnOnce(Nonce) -> Failure,
+        show: impl FnOnce(&Inside) -> Holder,
+    ) -> Failure {
         match (self.asked, &self.tenure) {
             (Some(nonce), _) => why_not(nonce),
             (None, tenure) => {
-                let holder = tenure.as_ref().and_then(Tenure::holder).map(Box::new);
-                let obstacle = Obstacle::Holder(holder);
+                let inside = tenure.as_ref().and_then(Tenure::inside);
+                let obstacle = Obstacle::Holder(inside.map(show).map(Box::new));
                 Failure::Busy(Busy { obstacle, left: None, ahead: 0, ticket: None })
             }
         }
@@ -315,7 +324,7 @@ impl<S> Line<S> {
         let Some(first) = self.waiting.front() else { return };
         match &mut self.tenure {
             Some(tenure) if !tenure.is_idle() => {}
-            Some(tenure) if tenure.may_go_on(now, first.wish.terms()) => {
+            Some(tenure) if tenure.may_go_on(now, first.wish.terms) => {
                 if tenure.hand_on() {
                     moves.restart = Some(tenure.nonce);
                 }
@@ -333,8 +342,7 @@ impl<S> Line<S> {
     fn serve(&mut self, moves: &mut Moves<S>) {
         let Some(tenure) = &mut self.tenure else { return };
         let Some(Waiting { wish, slot, .. }) = self.waiting.pop_front() else { return };
-        let linger = wish.linger;
-        let fence = tenure.begin(linger, wish.who()).expect("a block has a token for its section");
+        let fence = tenure.begin(wish).expect("a block has a token for its section");
         let (nonce, valid_until) = (tenure.nonce, tenure.valid_until);
         moves.serve = Some(Serve { slot, nonce, fence, valid_until });
     }
@@ -346,15 +354,15 @@ impl<S> Line<S> {
             moves.end = moves.end.or(withdrawn);
             return;
         };
-        let mut request = first.wish.request.clone();
-        request.block = match (request.renew, first.wish.linger.is_zero()) {
+        let wish = first.wish;
+        let block = match (wish.terms.renew, wish.linger.is_zero()) {
             (false, _) => 1,
             (true, true) => self.block,
             (true, false) => LARGEST_BLOCK,
         };
-        self.asked = Some(request.nonce);
+        self.asked = Some(self.fresh);
         self.asked_is_waited_for = false;
-        moves.ask = Some(Ask { request, replaces: withdrawn });
+        moves.ask = Some(Ask { nonce: self.fresh, wish, block, replaces: withdrawn });
     }
 
     fn end(&mut self, moves: &mut Moves<S>) {

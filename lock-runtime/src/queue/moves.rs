@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::waiting::Wish;
 use crate::Fence;
-use crate::protocol::{Failure, Request};
+use crate::protocol::Failure;
 use crate::time::Timestamp;
 use crate::wire::{Busy, Nonce};
 
@@ -25,7 +26,10 @@ pub(super) struct Moves<S> {
 /// A request for the server.
 #[derive(Debug)]
 pub(super) struct Ask {
-    pub(super) request: Request,
+    pub(super) nonce: Nonce,
+    pub(super) wish: Wish,
+    /// How many tokens to reserve.
+    pub(super) block: u32,
     /// A request that is withdrawn, whose place in the queue this one takes.
     pub(super) replaces: Option<Nonce>,
 }

@@ -4,12 +4,11 @@ use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use super::shared::{InLine, Post, Queue, Refused};
-use super::waiting::{Terms, Wish};
+use super::shared::{InLine, Office, Queue, Refused};
+use super::waiting::Wish;
 use crate::lease::Share;
-use crate::wire::{Claimant, Inspection};
+use crate::wire::Inspection;
 
 /// Callers of different keys seldom meet at one lock of ours.
 const SHARDS: usize = 16;
@@ -18,8 +17,7 @@ const SHARDS: usize = 16;
 pub(crate) struct Queues {
     shards: [Arc<Shard>; SHARDS],
     hasher: RandomState,
-    bound: u32,
-    post: Arc<dyn Post>,
+    office: Arc<Office>,
 }
 
 /// Those of some keys.
@@ -30,40 +28,30 @@ pub(super) struct Shard(Mutex<HashMap<Arc<str>, Arc<Queue>>>);
 pub(crate) enum Taken {
     /// It waits in the line of its key.
     InLine(InLine),
-    /// It tries once and is not the next in this process: only the server knows who is.
-    NotNext(Box<Wish>),
+    /// It is to try once and is not the next in this process: only the server knows who is.
+    NotNext,
 }
 
 impl Queues {
-    /// Queues whose holds are handed on at the most `bound` times while another process waits.
-    pub(crate) fn new(bound: u32, post: Arc<dyn Post>) -> Self {
+    pub(crate) fn new(office: Office) -> Self {
         let shards = std::array::from_fn(|_| Arc::default());
-        Self { shards, hasher: RandomState::new(), bound, post }
+        Self { shards, hasher: RandomState::new(), office: Arc::new(office) }
     }
 
     /// A hold of this key that is kept with nobody inside, if it may be entered on these terms.
-    pub(crate) fn take(
-        &self,
-        key: &str,
-        terms: Terms,
-        linger: Duration,
-        who: impl FnOnce() -> Claimant,
-    ) -> Option<Share> {
+    pub(crate) fn take(&self, key: &str, wish: Wish) -> Option<Share> {
         let queue = self.shard(key).queues().get(key).cloned();
-        queue?.take(terms, linger, who)
+        queue?.take(wish)
     }
 
     /// Puts a wish into the line of its key.
-    pub(crate) fn join(&self, mut wish: Wish) -> Taken {
+    pub(crate) fn join(&self, key: &Arc<str>, wish: Wish) -> Taken {
         loop {
-            let queue = self.queue(&wish.request.key);
+            let queue = self.queue(key);
             match queue.join(wish) {
                 Ok(in_line) => return Taken::InLine(in_line),
-                Err(Refused::NotNext(wish)) => return Taken::NotNext(Box::new(wish)),
-                Err(Refused::Closed(again)) => {
-                    self.shard(queue.key()).forget(&queue);
-                    wish = again;
-                }
+                Err(Refused::NotNext) => return Taken::NotNext,
+                Err(Refused::Closed) => self.shard(key).forget(&queue),
             }
         }
     }
@@ -82,7 +70,7 @@ impl Queues {
         if let Some(queue) = queues.get(key) {
             return Arc::clone(queue);
         }
-        let queue = Queue::new(Arc::clone(key), self.bound, shard, Arc::clone(&self.post));
+        let queue = Queue::new(Arc::clone(key), shard, Arc::clone(&self.office));
         queues.insert(Arc::clone(key), Arc::clone(&queue));
         queue
     }

@@ -6,17 +6,20 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 use super::line::Line;
-use super::moves::{LongWait, Moves, Serve};
+use super::moves::{Ask, LongWait, Moves, Serve};
 use super::queues::Shard;
-use super::waiting::{Terms, Wish};
+use super::tenure::Inside;
+use super::waiting::{Number, Wish};
 use crate::Fence;
 use crate::fence::FenceBlock;
+use crate::identity::Identity;
 use crate::lease::{Keeper, Lease, Share};
 use crate::protocol::{Failure, Loss, Request};
 use crate::time::{self, Timestamp};
-use crate::wire::{Claimant, INSPECTED, Inspection, Nonce, Waiter};
+use crate::wire::{Claimant, Holder, INSPECTED, Inspection, Nonce, Waiter};
 
 /// What became of a request: a hold, or why not.
 pub(crate) type Answer = Result<Share, Failure>;
@@ -47,12 +50,20 @@ pub(crate) trait Post: Send + Sync {
     fn lingers(&self);
 }
 
+/// What all queues of a manager have in common.
+pub(crate) struct Office {
+    /// How often a hold is handed on while another process waits.
+    pub(crate) bound: u32,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) post: Arc<dyn Post>,
+}
+
 /// The queue of one key in this process.
 pub(crate) struct Queue {
     me: Weak<Self>,
     key: Arc<str>,
     shard: Weak<Shard>,
-    post: Arc<dyn Post>,
+    office: Arc<Office>,
     state: Mutex<State>,
 }
 
@@ -65,18 +76,14 @@ struct State {
 }
 
 impl Queue {
-    pub(super) fn new(
-        key: Arc<str>,
-        bound: u32,
-        shard: &Arc<Shard>,
-        post: Arc<dyn Post>,
-    ) -> Arc<Self> {
+    pub(super) fn new(key: Arc<str>, shard: &Arc<Shard>, office: Arc<Office>) -> Arc<Self> {
+        let line = Line::new(office.bound, fresh());
         Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             key,
             shard: Arc::downgrade(shard),
-            post,
-            state: Mutex::new(State { line: Line::new(bound), lease: None, closed: false }),
+            office,
+            state: Mutex::new(State { line, lease: None, closed: false }),
         })
     }
 
@@ -85,32 +92,26 @@ impl Queue {
     }
 
     /// Enters a hold that is kept here with nobody inside.
-    pub(super) fn take(
-        &self,
-        terms: Terms,
-        linger: Duration,
-        who: impl FnOnce() -> Claimant,
-    ) -> Option<Share> {
+    pub(super) fn take(&self, wish: Wish) -> Option<Share> {
         let mut state = self.state();
-        let serve = state.line.take(time::now(), terms, linger, who)?;
+        let serve = state.line.take(wish.since, wish)?;
         Some(self.begin(&mut state, &serve))
     }
 
-    /// Joins the line; gives the wish back if this queue is forgotten, or if it tries once and is not next here.
+    /// Joins the line, unless this queue is forgotten, or the wish is to try once and it is not the next here.
     pub(super) fn join(&self, wish: Wish) -> Result<InLine, Refused> {
         let mut state = self.state();
         if state.closed {
-            return Err(Refused::Closed(wish));
+            return Err(Refused::Closed);
         }
-        if !wish.request.queue && !state.line.is_open() {
-            return Err(Refused::NotNext(wish));
+        if !wish.queue && !state.line.is_open() {
+            return Err(Refused::NotNext);
         }
         let (slot, answer) = oneshot::channel();
-        let nonce = wish.request.nonce;
-        let moves = state.line.join(time::now(), wish, slot);
+        let (number, moves) = state.line.join(wish.since, wish, slot);
         self.settle(state, moves);
         let queue = self.me.upgrade();
-        Ok(InLine { answer, nonce, queue })
+        Ok(InLine { answer, number, queue })
     }
 
     /// The server granted what was asked.
@@ -191,7 +192,7 @@ impl Queue {
         why_not: impl FnOnce(Nonce) -> Failure,
     ) -> Vec<LongWait> {
         let mut state = self.state();
-        let rung = state.line.tick(now, why_not);
+        let rung = state.line.tick(now, why_not, |inside| self.holder(inside));
         self.settle(state, rung.moves);
         for (slot, failure) in rung.expired {
             let _ = slot.send(Err(failure));
@@ -207,19 +208,21 @@ impl Queue {
         if let (Some(inside), Some(holder)) = (inside, &mut found.holder)
             && inside.nonce == holder.nonce
         {
-            *holder = inside;
+            *holder = self.holder(inside);
         }
-        for (nonce, who) in waiting {
+        for wish in waiting {
             found.waiting += 1;
             if found.waiters.len() < INSPECTED as usize {
-                found.waiters.push(Waiter { nonce, who: who.clone() });
+                // It has no name yet: the server was not asked for it.
+                let nonce = Nonce::from_bits(0);
+                found.waiters.push(Waiter { nonce, who: self.claimant(wish) });
             }
         }
     }
 
-    fn leave(&self, nonce: Nonce) {
+    fn leave(&self, number: Number) {
         let mut state = self.state();
-        let moves = state.line.leave(nonce);
+        let moves = state.line.leave(number);
         self.settle(state, moves);
     }
 
@@ -227,22 +230,23 @@ impl Queue {
     /// events.
     fn settle(&self, mut state: MutexGuard<'_, State>, moves: Moves<Slot>) {
         if let Some(at) = moves.alarm {
-            self.post.wake_at(at, Weak::clone(&self.me));
+            self.office.post.wake_at(at, Weak::clone(&self.me));
         }
         if let Some(nonce) = moves.restart {
-            self.post.handed_on(nonce, time::now());
+            self.office.post.handed_on(nonce, time::now());
         }
         if let Some(nonce) = moves.end {
-            self.post.end(nonce);
+            self.office.post.end(nonce);
         }
-        if let (Some(ask), Some(me)) = (moves.ask, self.me.upgrade())
-            && !self.post.ask(ask.request, ask.replaces, me)
-        {
-            state.line.clear();
+        if let (Some(ask), Some(me)) = (moves.ask, self.me.upgrade()) {
+            state.line.refresh(fresh());
+            if !self.office.post.ask(self.request(&ask), ask.replaces, me) {
+                state.line.clear();
+            }
         }
         let served = moves.serve.map(|serve| (self.begin(&mut state, &serve), serve.slot));
         if state.line.is_idle() {
-            self.post.lingers();
+            self.office.post.lingers();
         }
         let vacant = state.line.is_vacant() && !state.closed;
         state.closed |= vacant;
@@ -263,6 +267,31 @@ impl Queue {
             Lease::granted(key, serve.fence, serve.nonce, serve.valid_until, keeper);
         state.lease = Some(lease);
         share
+    }
+
+    fn request(&self, ask: &Ask) -> Request {
+        let Ask { nonce, wish, block, .. } = *ask;
+        Request {
+            key: Arc::clone(&self.key),
+            nonce,
+            since: wish.since,
+            ttl: wish.terms.ttl,
+            deadline: wish.deadline,
+            queue: wish.queue,
+            renew: wish.terms.renew,
+            max_hold: wish.terms.max_hold,
+            block,
+            who: self.claimant(&wish),
+        }
+    }
+
+    fn claimant(&self, wish: &Wish) -> Claimant {
+        self.office.identity.claimant(wish.terms.ttl, wish.place, wish.since)
+    }
+
+    fn holder(&self, inside: &Inside) -> Holder {
+        let &Inside { nonce, fence, ref wish } = inside;
+        Holder { nonce, fence, who: self.claimant(wish) }
     }
 
     fn forget(&self) {
@@ -291,7 +320,7 @@ impl Keeper for Queue {
 
     fn end_confirmed(&self, nonce: Nonce) -> oneshot::Receiver<Option<bool>> {
         let mut state = self.state();
-        let confirmed = self.post.end_confirmed(nonce);
+        let confirmed = self.office.post.end_confirmed(nonce);
         let moves = state.line.given_up(nonce);
         self.settle(state, moves);
         confirmed
@@ -299,22 +328,27 @@ impl Keeper for Queue {
 
     fn lengthen(&self, nonce: Nonce, ttl: Duration) {
         self.state().line.lengthened(nonce, ttl);
-        self.post.lengthen(nonce, ttl);
+        self.office.post.lengthen(nonce, ttl);
     }
 }
 
 /// Why a queue did not take a wish.
 pub(super) enum Refused {
     /// The queue is forgotten: another has its place.
-    Closed(Wish),
-    /// It tries once, and others come first.
-    NotNext(Wish),
+    Closed,
+    /// It is to try once, and others come first.
+    NotNext,
+}
+
+/// The name of a request to the server.
+fn fresh() -> Nonce {
+    Nonce::from_bits(Uuid::new_v4().as_u128())
 }
 
 /// A request in the line. Dropped before its answer was taken, it leaves.
 pub(crate) struct InLine {
     answer: oneshot::Receiver<Answer>,
-    nonce: Nonce,
+    number: Number,
     /// Taken out with the answer.
     queue: Option<Arc<Queue>>,
 }
@@ -335,7 +369,7 @@ impl Future for InLine {
 impl Drop for InLine {
     fn drop(&mut self) {
         if let Some(queue) = self.queue.take() {
-            queue.leave(self.nonce);
+            queue.leave(self.number);
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::waiting::Terms;
+use super::waiting::{Terms, Wish};
 use crate::Fence;
 use crate::fence::FenceBlock;
 use crate::time::Timestamp;
-use crate::wire::{Claimant, Holder, Nonce};
+use crate::wire::Nonce;
 
 /// How long a process hands the lock on within itself while another waits for it.
 pub(super) const SHARED_SPAN: Duration = Duration::from_millis(50);
@@ -34,9 +34,17 @@ pub(super) struct Tenure {
 #[derive(Debug)]
 pub(super) enum Stage {
     /// A section runs under this token.
-    Running { fence: Fence, linger: Duration, who: Box<Claimant> },
+    Running(Inside),
     /// Nobody is inside; it is kept until then.
     Idle { until: Timestamp },
+}
+
+/// The section that runs, as others see it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Inside {
+    pub(super) nonce: Nonce,
+    pub(super) fence: Fence,
+    pub(super) wish: Wish,
 }
 
 impl Tenure {
@@ -69,7 +77,7 @@ impl Tenure {
     }
 
     pub(super) fn runs(&self, fence: Fence) -> bool {
-        matches!(self.stage, Stage::Running { fence: running, .. } if running == fence)
+        self.inside().is_some_and(|inside| inside.fence == fence)
     }
 
     /// Whether another section with these terms may run under it.
@@ -85,9 +93,9 @@ impl Tenure {
     }
 
     /// Begins a section: its token. `None` if the block is used up.
-    pub(super) fn begin(&mut self, linger: Duration, who: Claimant) -> Option<Fence> {
+    pub(super) fn begin(&mut self, wish: Wish) -> Option<Fence> {
         let fence = self.fences.take()?;
-        self.stage = Stage::Running { fence, linger, who: Box::new(who) };
+        self.stage = Stage::Running(Inside { nonce: self.nonce, fence, wish });
         Some(fence)
     }
 
@@ -97,12 +105,9 @@ impl Tenure {
         self.terms.max_hold.is_some_and(|span| span < SHORT_MAX_HOLD)
     }
 
-    /// Who is inside, as others see it.
-    pub(super) fn holder(&self) -> Option<Holder> {
+    pub(super) const fn inside(&self) -> Option<&Inside> {
         match &self.stage {
-            Stage::Running { fence, who, .. } => {
-                Some(Holder { nonce: self.nonce, fence: *fence, who: Claimant::clone(who) })
-            }
+            Stage::Running(inside) => Some(inside),
             Stage::Idle { .. } => None,
         }
     }

@@ -2,17 +2,26 @@
 
 use std::time::Duration;
 
-use crate::protocol::{Request, warn_at};
+use crate::place::Place;
+use crate::protocol::warn_at;
 use crate::time::Timestamp;
-use crate::wire::{Claimant, Nonce};
 
-/// What somebody asks of a line.
-#[derive(Clone, Debug)]
+/// Tells the requests of one line apart, in the order of their coming.
+pub(super) type Number = u64;
+
+/// What somebody asks of a line. Small, as most of them never reach the server.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Wish {
-    /// What is asked of the server if it comes to that.
-    pub(crate) request: Request,
+    pub(crate) since: Timestamp,
+    /// When to stop waiting; `None` waits as long as it takes.
+    pub(crate) deadline: Option<Timestamp>,
+    /// Whether to wait behind others, or to try once.
+    pub(crate) queue: bool,
+    pub(crate) terms: Terms,
     /// How long the hold may be kept for the next call when nobody else wants it.
     pub(crate) linger: Duration,
+    /// For others to read.
+    pub(crate) place: Place,
 }
 
 /// The terms of a hold. It is handed on only between requests with the same ones, so that nobody gets less than asked for.
@@ -26,33 +35,19 @@ pub(crate) struct Terms {
 /// A request that waits for its turn.
 #[derive(Debug)]
 pub(super) struct Waiting<S> {
+    pub(super) number: Number,
     pub(super) wish: Wish,
     pub(super) warn_at: Timestamp,
     pub(super) slot: S,
 }
 
 impl<S> Waiting<S> {
-    pub(super) fn new(wish: Wish, slot: S) -> Self {
-        Self { warn_at: warn_at(wish.request.since), wish, slot }
-    }
-
-    pub(super) fn nonce(&self) -> Nonce {
-        self.wish.request.nonce
+    pub(super) fn new(number: Number, wish: Wish, slot: S) -> Self {
+        Self { number, warn_at: warn_at(wish.since), wish, slot }
     }
 
     /// The next instant at which something is due that no server knows of.
     pub(super) fn due(&self) -> Timestamp {
-        self.wish.request.deadline.map_or(self.warn_at, |deadline| deadline.min(self.warn_at))
-    }
-}
-
-impl Wish {
-    pub(crate) fn terms(&self) -> Terms {
-        let Request { ttl, renew, max_hold, .. } = self.request;
-        Terms { ttl, renew, max_hold }
-    }
-
-    pub(super) fn who(self) -> Claimant {
-        self.request.who
+        self.wish.deadline.map_or(self.warn_at, |deadline| deadline.min(self.warn_at))
     }
 }

@@ -12,7 +12,7 @@ pub use call::{Acquire, Call, Enqueue, Give, INSPECTED, LARGEST_BLOCK, Renewal, 
 pub use holder::{Claimant, Holder};
 pub use keyspace::Keyspace;
 pub use nonce::Nonce;
-pub use probe::{Member, PROBE_FRESH, PROBE_LIMIT, Probe, Probed, Target};
+pub use probe::{Member, PROBE_FRESH, PROBE_LIMIT, Probe, Probed, Standing, Target};
 pub use reply::{
     AcquireReply, Answer, Busy, Decode, Grant, Inspection, Notice, Obstacle, RenewalReply, Reply,
     Waiter, parse_notice,

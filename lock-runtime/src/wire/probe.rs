@@ -28,6 +28,15 @@ pub struct Probe {
     pub who: Claimant,
 }
 
+/// What a request waits for at some instant, and inside of which sections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The sections around it.
+    pub chain: Vec<Nonce>,
+    /// What it waits for.
+    pub target: Target,
+}
+
 /// What a request waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {

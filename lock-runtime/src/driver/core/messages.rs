@@ -7,11 +7,13 @@ use tokio::sync::oneshot;
 
 use super::Core;
 use crate::driver::mailbox::{Alarm, Message};
-use crate::driver::parties::Party;
+use crate::driver::parties::{Group, Party};
 use crate::driver::report;
-use crate::protocol::Loss;
+use crate::lease::Share;
+use crate::protocol::{Loss, Request};
 use crate::queue::Queue;
 use crate::time::{self, Timestamp};
+use crate::wire::Nonce;
 
 impl Core {
     /// Takes messages without asking to be woken for more: as long as this thread looks for them by itself, callers
@@ -52,9 +54,21 @@ impl Core {
                     None => self.machine.request(now, *request),
                 }
             }
+            Message::RequestAll(_, slot) if self.stopping.is_some() => drop(slot),
+            Message::RequestAll(requests, slot) => self.request_all(now, requests, slot),
+            Message::Watch(wait, slot) => {
+                self.machine.watch(now, wait.id);
+                self.watched.insert(wait.id, (wait, slot));
+            }
+            Message::Unwatch(id) => {
+                self.watched.remove(&id);
+                self.machine.unwatch(id);
+            }
             Message::HandedOn(nonce, at) => self.machine.handed_on(at, nonce),
             Message::End(nonce) => {
-                self.parties.remove(&nonce);
+                if let Some(Party::Member(_, first)) = self.parties.remove(&nonce) {
+                    self.groups.remove(&first);
+                }
                 self.machine.end(now, nonce);
             }
             Message::EndConfirmed(nonce, slot) => {
@@ -80,15 +94,33 @@ impl Core {
         }
     }
 
+    fn request_all(
+        &mut self,
+        now: Timestamp,
+        requests: Vec<Request>,
+        slot: oneshot::Sender<Vec<Share>>,
+    ) {
+        let nonces: Vec<Nonce> = requests.iter().map(|request| request.nonce).collect();
+        let Some(&first) = nonces.first() else { return };
+        for request in &requests {
+            let member = Party::Member(Arc::clone(&request.key), first);
+            self.parties.insert(request.nonce, member);
+        }
+        self.groups.insert(first, Group { nonces, shares: Vec::new(), slot });
+        self.machine.request_all(now, requests);
+    }
+
     fn shutdown(&mut self, now: Timestamp, done: Option<oneshot::Sender<()>>) {
         self.stopping.get_or_insert_default().extend(done);
         for (_, party) in self.parties.drain() {
             match party {
-                Party::Asking(..) => {}
+                Party::Asking(..) | Party::Member(..) => {}
                 Party::Holding(lease) => lease.lose(Loss::Shutdown),
                 Party::Queue(queue) => queue.close(),
             }
         }
+        self.groups.clear();
+        self.watched.clear();
         self.machine.end_all(now);
     }
 

@@ -8,7 +8,7 @@ use crate::driver::link::{Asker, Link};
 use crate::driver::parties::Party;
 use crate::driver::report;
 use crate::fence::FenceBlock;
-use crate::lease::Lease;
+use crate::lease::{Lease, Share};
 use crate::protocol::{Loss, Output};
 use crate::time::Timestamp;
 use crate::wire::{Call, INSPECTED, Nonce};
@@ -59,12 +59,12 @@ impl Core {
             Output::Failed(nonce, failure) => match self.parties.remove(&nonce) {
                 Some(Party::Asking(_, slot)) => drop(slot.send(Err(failure))),
                 Some(Party::Queue(queue)) => queue.failed(now, nonce, failure),
-                Some(Party::Holding(_)) | None => {}
+                Some(Party::Member(..) | Party::Holding(_)) | None => {}
             },
             Output::Extended(nonce, valid_until) => match self.parties.get(&nonce) {
                 Some(Party::Holding(lease)) => lease.extend(valid_until),
                 Some(Party::Queue(queue)) => queue.extended(nonce, valid_until),
-                Some(Party::Asking(..)) | None => {}
+                Some(Party::Asking(..) | Party::Member(..)) | None => {}
             },
             Output::Lost(nonce, loss) => self.lost(nonce, loss),
             Output::WaitedFor(nonce) => {
@@ -101,17 +101,35 @@ impl Core {
                 queue.granted(now, nonce, fences, waited_for, valid_until);
             }
             Some(Party::Asking(key, slot)) => {
-                let Some(mailbox) = self.mailbox.upgrade() else {
-                    return;
-                };
-                let (lease, share) =
-                    Lease::granted(key, fences.first(), nonce, valid_until, mailbox.keeper());
-                self.parties.insert(nonce, Party::Holding(lease));
+                let share = self.hold(key, nonce, fences, valid_until);
                 // If nobody takes it, dropping it puts its release into the mailbox.
-                drop(slot.send(Ok(share)));
+                drop(share.map(|share| slot.send(Ok(share))));
+            }
+            Some(Party::Member(key, first)) => {
+                let share = self.hold(key, nonce, fences, valid_until);
+                let Some(group) = self.groups.get_mut(&first) else { return };
+                group.shares.extend(share);
+                if group.shares.len() == group.nonces.len()
+                    && let Some(group) = self.groups.remove(&first)
+                {
+                    drop(group.slot.send(group.shares));
+                }
             }
             Some(Party::Holding(_)) | None => self.machine.end(now, nonce),
         }
+    }
+
+    fn hold(
+        &mut self,
+        key: Arc<str>,
+        nonce: Nonce,
+        fences: FenceBlock,
+        valid_until: Timestamp,
+    ) -> Option<Share> {
+        let keeper = self.mailbox.upgrade()?.keeper();
+        let (lease, share) = Lease::granted(key, fences.first(), nonce, valid_until, keeper);
+        self.parties.insert(nonce, Party::Holding(lease));
+        Some(share)
     }
 
     fn lost(&mut self, nonce: Nonce, loss: Loss) {
@@ -121,7 +139,7 @@ impl Core {
                 Some(Arc::clone(lease))
             }
             Some(Party::Queue(queue)) => queue.lost(nonce, loss),
-            Some(Party::Asking(..)) | None => None,
+            Some(Party::Asking(..) | Party::Member(..)) | None => None,
         };
         if let Some(lease) = lease {
             report::lost(&lease, loss);

@@ -1,0 +1,91 @@
+//! What callers wait for: answers of the I/O thread.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::sync::oneshot;
+
+use super::mailbox::Mailbox;
+use crate::lease::Share;
+use crate::queue::Answer;
+use crate::wire::{Member, Nonce};
+
+/// A request under way. Dropped before its answer was taken, it is undone.
+pub(crate) struct Asked {
+    pub(super) answer: oneshot::Receiver<Answer>,
+    pub(super) nonce: Nonce,
+    /// Taken out with the answer.
+    pub(super) mailbox: Option<Mailbox>,
+}
+
+impl Future for Asked {
+    /// `None`: the I/O thread was shut down.
+    type Output = Option<Answer>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = Pin::new(&mut self.answer).poll(context);
+        if answer.is_ready() {
+            self.mailbox = None;
+        }
+        answer.map(Result::ok)
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if let Some(mailbox) = self.mailbox.take() {
+            mailbox.end(self.nonce);
+        }
+    }
+}
+
+/// A request for several locks. Dropped before its answer was taken, it is undone.
+pub(crate) struct AskedAll {
+    pub(super) answer: oneshot::Receiver<Vec<Share>>,
+    pub(super) nonces: Vec<Nonce>,
+    /// Taken out with the answer.
+    pub(super) mailbox: Option<Mailbox>,
+}
+
+impl Future for AskedAll {
+    /// The holds in the order of the requests; `None`: they could not be had all at once.
+    type Output = Option<Vec<Share>>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = Pin::new(&mut self.answer).poll(context);
+        if answer.is_ready() {
+            self.mailbox = None;
+        }
+        answer.map(Result::ok)
+    }
+}
+
+impl Drop for AskedAll {
+    fn drop(&mut self) {
+        if let Some(mailbox) = self.mailbox.take() {
+            self.nonces.iter().for_each(|&nonce| mailbox.end(nonce));
+        }
+    }
+}
+
+/// A wait that is watched, until this is dropped.
+pub(crate) struct Watched {
+    pub(super) answer: oneshot::Receiver<Vec<Member>>,
+    pub(super) id: Nonce,
+    pub(super) mailbox: Mailbox,
+}
+
+impl Future for Watched {
+    /// The waits that wait for one another, this one among them. `None`: the manager was shut down.
+    type Output = Option<Vec<Member>>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.answer).poll(context).map(Result::ok)
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.mailbox.unwatch(self.id);
+    }
+}

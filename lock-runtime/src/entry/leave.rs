@@ -1,0 +1,47 @@
+//! The way out of a section.
+
+use std::sync::Arc;
+
+use crate::LockError;
+use crate::lease::Lease;
+use crate::owner::Section;
+use crate::protocol::Loss;
+
+/// Leaves a section: the loss of its hold, if it was lost, and the release, which nobody waits for.
+#[expect(clippy::needless_pass_by_value, reason = "the section ends here")]
+pub(crate) fn leave(section: Section) -> Result<(), LockError> {
+    match section.loss() {
+        Some((lease, loss)) => Err(LockError::lost(lease.key(), loss)),
+        None => Ok(()),
+    }
+}
+
+/// Leaves a section and waits until the server has confirmed the release. While others still share the hold
+/// there is nothing to confirm.
+pub(crate) async fn leave_confirmed(section: Section) -> Result<(), LockError> {
+    let mut outcome = Ok(());
+    if let Some((lease, loss)) = section.loss() {
+        outcome = Err(LockError::lost(lease.key(), loss));
+    }
+    for (lease, answer) in section.end_confirmed() {
+        let confirmed = match answer.await.ok().flatten() {
+            Some(true) => Ok(()),
+            Some(false) => Err(LockError::lost(lease.key(), Loss::Gone)),
+            None => Err(LockError::unconfirmed(lease.key())),
+        };
+        outcome = outcome.and(confirmed);
+    }
+    outcome
+}
+
+impl Section {
+    /// The first loss among its holds. An outermost section looks at the clock; a nested one leaves that to it.
+    pub(crate) fn loss(&self) -> Option<(&Arc<Lease>, Loss)> {
+        self.all().find_map(|section| {
+            let lease = section.lease();
+            let outermost = section.is_outermost();
+            let loss = if outermost { lease.loss() } else { lease.reported_loss() };
+            Some((lease, loss?))
+        })
+    }
+}

@@ -1,0 +1,107 @@
+//! The way into several keys that are taken together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Entered, Entering, enter_within};
+use crate::options::Options;
+use crate::owner::{Frame, Section, current};
+use crate::place::Place;
+use crate::time::{self, Timestamp};
+use crate::{LockError, LockManager, lock_order};
+
+/// Asks for all of `keys`, which are in order and each there once. Where all are free they are taken by one script, all or
+/// none; else one after the other in their order, which everybody keeps, so that no two wait for each other.
+pub(crate) fn enter_all(
+    manager: &LockManager,
+    keys: &[String],
+    options: &Options,
+    place: Place,
+) -> Entering {
+    let here = current();
+    let many = Many { manager: manager.clone(), options: *options, place, since: time::now() };
+    let keys: Vec<String> = keys.to_vec();
+    Entering::Waiting(Box::pin(async move { many.enter(here, keys).await }))
+}
+
+struct Many {
+    manager: LockManager,
+    options: Options,
+    place: Place,
+    since: Timestamp,
+}
+
+impl Many {
+    async fn enter(self, here: Option<Arc<Frame>>, keys: Vec<String>) -> Entered {
+        let mut section = self.take_at_once(here.clone(), &keys).await?;
+        for key in keys {
+            let around = section.as_ref().map(Section::frame).or(here.as_ref()).cloned();
+            if around.as_ref().is_some_and(|frame| self.is_taken(section.as_ref(), frame, &key)) {
+                continue;
+            }
+            let options = Options { wait: self.left(), ..self.options };
+            // What was entered so far ends with an error.
+            let entered = enter_within(&self.manager, &key, &options, self.place, around).wait();
+            let next = entered.await.map_err(|error| self.after_all(error))?;
+            section = Some(next.upon(section));
+        }
+        section
+            .ok_or_else(|| LockError::config("a list of keys is empty; name at least one").into())
+    }
+
+    /// Takes what no ancestor holds, all or none; nothing, if it is only one key.
+    async fn take_at_once(
+        &self,
+        here: Option<Arc<Frame>>,
+        keys: &[String],
+    ) -> Result<Option<Section>, Box<LockError>> {
+        let held = |key: &str| {
+            here.as_ref().is_some_and(|here| here.find(self.manager.id(), key).is_some())
+        };
+        let new: Vec<&String> = keys.iter().filter(|key| !held(key)).collect();
+        if new.len() < 2 {
+            return Ok(None);
+        }
+        let terms = self.manager.terms(&self.options)?;
+        if let Some(here) = here.as_ref().filter(|_| self.manager.lints_order()) {
+            for (outer, held) in here.taken() {
+                new.iter().for_each(|key| lock_order::noted(outer, held, self.place, key));
+            }
+        }
+        let once = Options { wait: Some(Duration::ZERO), ..self.options };
+        let wish = self.manager.wish(&once, terms, self.place);
+        let requests = new.iter().map(|key| self.manager.request(&key.as_str().into(), wish));
+        let shares = self.manager.mailbox().request_all(requests.collect()).await;
+        let mut section: Option<Section> = None;
+        for share in shares.into_iter().flatten() {
+            let around = section.as_ref().map(|section| Arc::clone(section.frame()));
+            let around = around.or_else(|| here.clone());
+            let next = Section::outermost(around, self.manager.id(), share, self.place);
+            section = Some(next.upon(section));
+        }
+        Ok(section)
+    }
+
+    /// Whether the key was taken together with others just now.
+    fn is_taken(&self, section: Option<&Section>, around: &Arc<Frame>, key: &str) -> bool {
+        let taken = section.into_iter().flat_map(Section::all);
+        let found = around.find(self.manager.id(), key);
+        found.is_some_and(|frame| taken.map(Section::frame).any(|own| Arc::ptr_eq(own, frame)))
+    }
+
+    /// What is left of the time that all keys have together.
+    fn left(&self) -> Option<Duration> {
+        let wait = self.options.wait_by(&self.manager)?;
+        Some(wait.saturating_sub(time::now().since(self.since)))
+    }
+
+    /// An error of one key, with the wait for all.
+    fn after_all(&self, mut error: Box<LockError>) -> Box<LockError> {
+        if let LockError::Busy(busy) = &mut *error
+            && !busy.waited.is_zero()
+        {
+            busy.waited = time::now().since(self.since);
+        }
+        error
+    }
+}

@@ -1,0 +1,108 @@
+//! A wait inside of other locks, which may never end because it waits for itself.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use crate::driver::{Mailbox, Wait, Watched};
+use crate::owner::Frame;
+use crate::place::Place;
+use crate::queue::Wish;
+use crate::time::{self, Timestamp};
+use crate::wire::{Claimant, Nonce, Standing, Target};
+use crate::{LockError, LockManager};
+
+/// Who waits for what, and inside of what.
+pub(super) struct Waits {
+    mailbox: Mailbox,
+    id: Nonce,
+    key: Arc<str>,
+    since: Timestamp,
+    who: Claimant,
+    here: Arc<Frame>,
+    /// The hold whose turn it waits for; else it waits for the key.
+    turn: Option<Arc<Frame>>,
+}
+
+impl Waits {
+    pub(super) fn for_key(
+        manager: &LockManager,
+        key: &Arc<str>,
+        wish: &Wish,
+        here: &Arc<Frame>,
+    ) -> Self {
+        Self::new(manager, key, wish.since, wish.place, here)
+    }
+
+    pub(super) fn for_turn(
+        manager: &LockManager,
+        key: &Arc<str>,
+        since: Timestamp,
+        place: Place,
+        here: &Arc<Frame>,
+        ancestor: &Arc<Frame>,
+    ) -> Self {
+        let turn = Some(Arc::clone(ancestor));
+        Self { turn, ..Self::new(manager, key, since, place, here) }
+    }
+
+    fn new(
+        manager: &LockManager,
+        key: &Arc<str>,
+        since: Timestamp,
+        place: Place,
+        here: &Arc<Frame>,
+    ) -> Self {
+        Self {
+            mailbox: manager.mailbox().clone(),
+            id: LockManager::nonce(),
+            key: Arc::clone(key),
+            since,
+            // Nobody reads the ttl of one who waits.
+            who: manager.identity().claimant(Duration::ZERO, place, since),
+            here: Arc::clone(here),
+            turn: None,
+        }
+    }
+
+    /// Begins to look for a cycle, in which the wait would never end.
+    fn watch(self) -> Watched {
+        let Self { mailbox, id, key, since, who, here, turn } = self;
+        let stands = move || Standing {
+            chain: here.sections(),
+            target: match &turn {
+                None => Target::Key,
+                // A turn that is free just now is nobody's.
+                Some(turn) => Target::Section(turn.inside().unwrap_or(Nonce::from_bits(0))),
+            },
+        };
+        mailbox.watch(Wait { id, key, since, who, stands: Box::new(stands) })
+    }
+}
+
+/// The output of a wait, unless it turns out that it waits for itself.
+pub(super) async fn watched<F: Future>(waits: Waits, wait: F) -> Result<F::Output, Box<LockError>> {
+    let (key, since) = (Arc::clone(&waits.key), waits.since);
+    let mut wait = pin!(wait);
+    let (mut waits, mut watch) = (Some(waits), None);
+    poll_fn(|context| {
+        if let Poll::Ready(output) = wait.as_mut().poll(context) {
+            return Poll::Ready(Ok(output));
+        }
+        if let Some(waits) = waits.take() {
+            watch = Some(waits.watch());
+        }
+        let Some(watch) = &mut watch else { return Poll::Pending };
+        match Pin::new(watch).poll(context) {
+            Poll::Ready(Some(cycle)) => {
+                let waited = time::now().since(since);
+                Poll::Ready(Err(Box::new(LockError::deadlock(&key, waited, cycle))))
+            }
+            // A manager that was shut down says so at the wait itself.
+            Poll::Ready(None) | Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}

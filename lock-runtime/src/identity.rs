@@ -1,0 +1,34 @@
+//! Who this process is, for others to read.
+
+use std::time::{Duration, SystemTime};
+
+use crate::place::Place;
+use crate::time::{self, Timestamp};
+use crate::wire::Claimant;
+
+#[derive(Debug)]
+pub(crate) struct Identity {
+    host: String,
+    pid: u32,
+}
+
+impl Identity {
+    pub(crate) fn of_this_process() -> Self {
+        let host = Claimant::word(&gethostname::gethostname().to_string_lossy());
+        Self { host, pid: std::process::id() }
+    }
+
+    /// What `place`, which asked at `since`, tells others of itself.
+    pub(crate) fn claimant(&self, ttl: Duration, place: Place, since: Timestamp) -> Claimant {
+        let ago = time::now().since(since);
+        let since = SystemTime::now().checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH);
+        let since = since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Claimant {
+            ttl,
+            since_unix_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
+            pid: self.pid,
+            host: self.host.clone(),
+            function: place.name(),
+        }
+    }
+}
