@@ -1,0 +1,232 @@
+//! Calls that wait for one another: exactly one of them is told, with the circle spelled out.
+
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use distlock::{LockError, LockManager, distributed_lock};
+use testkit::RedisServer;
+
+use crate::support::{LIMIT, connect, server, until_free, until_waiting};
+
+/// From the closing of a circle to the error that resolves it.
+const SOON: Duration = Duration::from_secs(1);
+/// What a noisy machine may add.
+const SLACK: Duration = Duration::from_secs(2);
+
+#[distributed_lock("{outer}", manager = locks)]
+fn outside(
+    locks: &LockManager,
+    outer: &str,
+    inner: &str,
+    met: &Barrier,
+) -> Result<Duration, LockError> {
+    met.wait();
+    let closed = Instant::now();
+    inside(locks, inner)?;
+    Ok(closed.elapsed())
+}
+
+#[distributed_lock("{key}", manager = locks)]
+fn inside(locks: &LockManager, key: &str) -> Result<(), LockError> {
+    Ok(())
+}
+
+/// Each takes a key and then that of the next; how long each waited, and the only error.
+fn circle(locks: &[&LockManager]) -> (Vec<Duration>, LockError) {
+    let met = Barrier::new(locks.len());
+    let keys: Vec<String> = (0..locks.len()).map(|number| format!("key:{number}")).collect();
+    let outcomes: Vec<_> = thread::scope(|scope| {
+        let calls = locks.iter().enumerate().map(|(number, locks)| {
+            let (outer, inner) = (&keys[number], &keys[(number + 1) % keys.len()]);
+            let met = &met;
+            scope.spawn(move || outside(locks, outer, inner, met))
+        });
+        calls.collect::<Vec<_>>().into_iter().map(|call| call.join().unwrap()).collect()
+    });
+    let (fine, failed): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
+    let mut errors: Vec<_> = failed.into_iter().filter_map(Result::err).collect();
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    (fine.into_iter().filter_map(Result::ok).collect(), errors.remove(0))
+}
+
+fn assert_told(error: &LockError, calls: usize) {
+    let text = error.to_string();
+    let LockError::Deadlock(deadlock) = error else { panic!("{error:?}") };
+    assert_eq!(deadlock.cycle.len(), calls);
+    assert_eq!(deadlock.cycle[0].waits_for, deadlock.key);
+    for call in &deadlock.cycle {
+        assert!(call.function.ends_with("deadlock::inside"), "{call:?}");
+        assert_eq!(call.pid, std::process::id());
+        assert!(text.contains(&format!("waiting for '{}'", call.waits_for)), "{text}");
+    }
+}
+
+#[test]
+fn two_processes_in_opposite_orders() {
+    let server = server();
+    let (one, other) = (connect(&server), connect(&server));
+    let (waited, error) = circle(&[&one, &other]);
+    assert_told(&error, 2);
+    assert!(waited[0] < SOON + SLACK, "{waited:?}");
+    until_free(&one, "key:0");
+    until_free(&one, "key:1");
+}
+
+#[test]
+fn two_calls_of_one_process() {
+    let server = server();
+    let locks = &connect(&server);
+    let (waited, error) = circle(&[locks, locks]);
+    assert_told(&error, 2);
+    assert!(waited[0] < SOON + SLACK, "{waited:?}");
+}
+
+#[test]
+fn three_calls_of_two_processes() {
+    let server = server();
+    let (one, other) = (connect(&server), connect(&server));
+    let (waited, error) = circle(&[&one, &other, &one]);
+    assert_told(&error, 3);
+    assert_eq!(waited.len(), 2);
+}
+
+#[test]
+fn without_a_server() {
+    let locks = LockManager::connect("memory://deadlock").unwrap();
+    assert_told(&circle(&[&locks, &locks]).1, 2);
+}
+
+#[distributed_lock("shared", manager = locks)]
+async fn shares(locks: &LockManager, others: &LockManager) -> Result<(), LockError> {
+    let shared = distlock::current().expect("inside").share()?;
+    let (locks, others) = (locks.clone(), others.clone());
+    let with_share = tokio::spawn(shared.scope({
+        let others = others.clone();
+        async move { takes(&others, "elsewhere").await }
+    }));
+    let _ = locks;
+    with_share.await.expect("no panic")
+}
+
+#[distributed_lock("{key}", manager = locks)]
+async fn takes(locks: &LockManager, key: &str) -> Result<(), LockError> {
+    Ok(())
+}
+
+#[distributed_lock("elsewhere", manager = locks)]
+async fn takes_the_shared_one(locks: &LockManager) -> Result<(), LockError> {
+    until_held_by_another(locks, "shared").await;
+    takes(locks, "shared").await
+}
+
+async fn until_held_by_another(locks: &LockManager, key: &str) {
+    while locks.inspect_async(key).await.expect("the server answers").holder.is_none() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_with_a_share_keeps_its_hold_waiting() {
+    let server = server();
+    let (one, other) = (connect(&server), connect(&server));
+    let elsewhere = tokio::spawn({
+        let other = other.clone();
+        async move { takes_the_shared_one(&other).await }
+    });
+    until_held_by_another(&one, "elsewhere").await;
+    let shared = tokio::time::timeout(LIMIT, shares(&one, &one)).await.expect("it ends");
+    let elsewhere = elsewhere.await.unwrap();
+    assert_eq!([shared.is_err(), elsewhere.is_err()].iter().filter(|&&err| err).count(), 1);
+    let error = shared.err().or(elsewhere.err()).unwrap();
+    assert!(matches!(error, LockError::Deadlock(_)), "{error:?}");
+}
+
+#[distributed_lock("family", manager = locks)]
+async fn siblings(locks: &LockManager) -> Result<(), LockError> {
+    let met = tokio::sync::Barrier::new(2);
+    // One has the turn under the family's key and wants the other's key; the other holds that and wants the turn.
+    let first = sibling_with_the_turn(locks, &met);
+    let second = sibling_with_the_key(locks, &met);
+    let (first, second) = tokio::join!(first, second);
+    assert!(first.is_err() != second.is_err(), "{first:?} {second:?}");
+    first.and(second)
+}
+
+#[distributed_lock("family", manager = locks)]
+async fn sibling_with_the_turn(
+    locks: &LockManager,
+    met: &tokio::sync::Barrier,
+) -> Result<(), LockError> {
+    met.wait().await;
+    takes(locks, "toy").await
+}
+
+#[distributed_lock("toy", manager = locks)]
+async fn sibling_with_the_key(
+    locks: &LockManager,
+    met: &tokio::sync::Barrier,
+) -> Result<(), LockError> {
+    met.wait().await;
+    takes(locks, "family").await
+}
+
+#[tokio::test]
+async fn siblings_under_one_hold() {
+    let server = server();
+    let locks = connect(&server);
+    let outcome = tokio::time::timeout(LIMIT, siblings(&locks)).await.expect("it ends");
+    let error = outcome.unwrap_err();
+    assert!(matches!(error, LockError::Deadlock(_)), "{error:?}");
+}
+
+/// The holder of what is waited for waits for a sibling of the waiting call, which does not wait: no circle.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sibling_that_works_is_no_part_of_a_circle() {
+    let server = server();
+    let (one, other) = (connect(&server), connect(&server));
+    let (family, working) = (one.clone(), one.clone());
+    let guard = one.lock("family").acquire_async().await.unwrap();
+    let around = guard.scope(async move {
+        let holds = async {
+            let works = working.lock("works").acquire_async().await.unwrap();
+            // Long enough for several probes.
+            tokio::time::sleep(SOON).await;
+            works.release_async().await
+        };
+        let waits = async {
+            until_held_by_another(&family, "held").await;
+            takes(&family, "held").await
+        };
+        tokio::join!(holds, waits)
+    });
+    let elsewhere = async {
+        until_held_by_another(&other, "works").await;
+        let held = other.lock("held").acquire_async().await.unwrap();
+        let inner = held.scope(takes(&other, "works")).await.unwrap();
+        held.release_async().await.unwrap();
+        inner
+    };
+    let (around, elsewhere) = tokio::join!(around, elsewhere);
+    let (held, waited) = around.unwrap();
+    assert!(
+        held.is_ok() && waited.is_ok() && elsewhere.is_ok(),
+        "{held:?} {waited:?} {elsewhere:?}"
+    );
+}
+
+#[test]
+fn a_wait_that_ends_in_time_is_no_deadlock() {
+    let server: RedisServer = server();
+    let (one, other) = (connect(&server), connect(&server));
+    let held = other.lock("inner").acquire().unwrap();
+    thread::scope(|scope| {
+        let met = Barrier::new(1);
+        let one = &one;
+        let waits = scope.spawn(move || outside(one, "outer", "inner", &met));
+        until_waiting(&other, "inner", 1);
+        thread::sleep(SOON);
+        held.release().unwrap();
+        waits.join().unwrap().unwrap();
+    });
+}
