@@ -70,7 +70,7 @@ impl Options {
         seconds(self.seconds, if self.quick { 0.3 } else { 2.0 })
     }
 
-    /// Long enough for a renewal of every hold.
+    /// For each crowd of held locks.
     pub fn watch_time(&self) -> Duration {
         seconds(self.watch, if self.quick { 5.0 } else { 30.0 })
     }

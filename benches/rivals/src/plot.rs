@@ -19,6 +19,7 @@ const GROUP: u32 = 36;
 /// Title and axis of a chart.
 const FRAME: u32 = 90;
 const LABELS: u32 = 260;
+/// Blue and orange.
 const COLOURS: [RGBColor; 2] = [RGBColor(38, 112, 179), RGBColor(230, 140, 46)];
 /// Between a label's end and the axis.
 const GAP: i32 = 8;
@@ -57,10 +58,12 @@ fn draw_chart(root: &Area<'_>, area: &Area<'_>, chart: &Chart) -> anyhow::Result
     let low = 10_f64.powf((least / 1.5).log10().floor());
     let high = 10_f64.powf((most * 1.6).log10().ceil());
     let groups = count(chart.groups.len());
-    let title = format!("{}: {} and {}", chart.title, chart.series[0], chart.series[1]);
+    let [blue, orange] = chart.series;
+    let title = format!("{}: {blue} (blue), {orange} (orange)", chart.title);
     let mut plane = ChartBuilder::on(area)
         .caption(title, ("sans-serif", 18).into_font())
         .margin(10)
+        .margin_right(40)
         .x_label_area_size(30)
         .y_label_area_size(LABELS)
         .build_cartesian_2d((low..high).log_scale(), 0.0..groups)?;
@@ -68,6 +71,7 @@ fn draw_chart(root: &Area<'_>, area: &Area<'_>, chart: &Chart) -> anyhow::Result
         .configure_mesh()
         .disable_y_mesh()
         .disable_y_axis()
+        .x_label_formatter(&|value| crate::table::number(*value))
         .x_label_style(("sans-serif", 12))
         .draw()?;
     let label_style =

@@ -24,7 +24,7 @@ impl Python {
         if version(&interpreter).is_err() {
             run(Command::new("python3").args(["-m", "venv"]).arg(&folder))
                 .context("python3 makes no environment")?;
-            let pip = ["-m", "pip", "install", "--quiet", "redis"];
+            let pip = ["-m", "pip", "install", "--quiet", "--retries", "1", "redis"];
             run(Command::new(&interpreter).args(pip)).context("pip does not install redis")?;
         }
         let version = version(&interpreter).context("redis-py is not there")?;

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use distlock::LockManager;
 use rlock::AcquireOptions;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::{READY, order, runtime, say};
-use crate::contender::{Contender, Make};
-use crate::lock::{HeldByTask, TTL, TaskLock};
+use crate::contender::Contender;
+use crate::lock::{HeldByTask, TaskLock};
 use crate::{clock, memory};
 
 /// How many requests are under way at a time while the crowd gathers.
@@ -26,6 +27,8 @@ pub struct Crowd {
     pub url: String,
     #[arg(long)]
     pub holds: usize,
+    #[arg(long)]
+    pub ttl_millis: u64,
 }
 
 impl Crowd {
@@ -34,6 +37,7 @@ impl Crowd {
         words.extend(self.contender.arguments());
         words.extend(["--url".to_owned(), self.url.clone()]);
         words.extend(["--holds".to_owned(), self.holds.to_string()]);
+        words.extend(["--ttl-millis".to_owned(), self.ttl_millis.to_string()]);
         words
     }
 
@@ -60,36 +64,33 @@ impl Crowd {
 /// The ways to keep a hold: a guard that the library renews, or a task that runs inside `using`.
 enum Holders {
     Guards { lock: TaskLock, held: Vec<HeldByTask> },
-    Using(rslock::LockManager),
+    Using { manager: rslock::LockManager, ttl: Duration },
 }
 
 impl Holders {
     async fn open(crowd: &Crowd) -> anyhow::Result<Self> {
+        let ttl = Duration::from_millis(crowd.ttl_millis);
+        // The same ttl for all, so that the numbers of renewals compare.
         let lock = match TaskLock::open(crowd.contender, &crowd.url).await? {
-            TaskLock::Rslock(manager) => return Ok(Self::Using(manager)),
+            TaskLock::Rslock(manager) => return Ok(Self::Using { manager, ttl }),
             TaskLock::Raw { .. } => bail!("{} keeps nothing", crowd.contender),
-            lock => with_ttl(lock)?,
+            TaskLock::Distlock { contender, .. } => {
+                let builder = LockManager::builder().url(&crowd.url).ttl(ttl);
+                TaskLock::Distlock { contender, manager: builder.build()? }
+            }
+            TaskLock::Rlock { manager, .. } => {
+                TaskLock::Rlock { manager, options: AcquireOptions::builder().ttl(ttl).build()? }
+            }
         };
-        debug_assert!(crowd.contender.make != Make::Rslock);
         Ok(Self::Guards { lock, held: Vec::with_capacity(FIRST + crowd.holds) })
     }
 
     async fn gather(&mut self, numbers: std::ops::Range<usize>) -> anyhow::Result<()> {
         match self {
             Self::Guards { lock, held } => gather_guards(lock, held, numbers).await,
-            Self::Using(manager) => gather_tasks(manager, numbers).await,
+            Self::Using { manager, ttl } => gather_tasks(manager, *ttl, numbers).await,
         }
     }
-}
-
-/// The same ttl for all, so that the numbers of renewals compare.
-fn with_ttl(lock: TaskLock) -> anyhow::Result<TaskLock> {
-    Ok(match lock {
-        TaskLock::Rlock { manager, .. } => {
-            TaskLock::Rlock { manager, options: AcquireOptions::builder().ttl(TTL).build()? }
-        }
-        lock => lock,
-    })
 }
 
 async fn gather_guards(
@@ -125,6 +126,7 @@ async fn gather_guards(
 
 async fn gather_tasks(
     manager: &rslock::LockManager,
+    ttl: Duration,
     numbers: std::ops::Range<usize>,
 ) -> anyhow::Result<()> {
     let gate = Arc::new(Semaphore::new(AT_ONCE));
@@ -136,7 +138,7 @@ async fn gather_tasks(
                 drop(place);
                 std::future::pending::<()>().await;
             };
-            manager.using(key(number).as_bytes(), TTL, inside).await
+            manager.using(key(number).as_bytes(), ttl, inside).await
         });
     }
     let all = u32::try_from(AT_ONCE).expect("a small number");

@@ -37,13 +37,16 @@ pub fn run(bench: &Bench) -> anyhow::Result<Report> {
     let server = bench::server()?;
     let time = bench.options.time();
     let mut table = Table::new(&["contender", "by", "median µs", "p99 µs", "hand-overs"]);
-    bench.at("hand-over: the floors");
-    floors(&mut table, &server, time / 2)?;
     let mut chart = Chart {
         title: "From release in one process to hold in another".to_owned(),
         series: ["median µs", "p99 µs"],
         groups: Vec::new(),
     };
+    bench.at("hand-over: the floors");
+    for (name, latency) in floors(&server, time / 2)? {
+        chart.groups.push((name.to_owned(), [latency.median(), latency.p99()]));
+        table.add(line(vec![name.to_owned(), "threads".to_owned()], Ok(cells(&latency))));
+    }
     for contender in CONTENDERS {
         bench.at(format_args!("hand-over: {contender}, {}", contender.workers()));
         let latency = measure(bench, &server, contender, time * 2);
@@ -51,7 +54,7 @@ pub fn run(bench: &Bench) -> anyhow::Result<Report> {
             let label = format!("{contender}, {}", contender.workers());
             chart.groups.push((label, [latency.median(), latency.p99()]));
         }
-        table.add(line(name(contender), latency.as_ref().map(cells).map_err(clone)));
+        table.add(line(name(contender), latency.map(|latency| cells(&latency))));
     }
     let title = "Hand-over from one process to another".to_owned();
     let notes = vec![
@@ -62,19 +65,12 @@ pub fn run(bench: &Bench) -> anyhow::Result<Report> {
     Ok(Report { title, notes, tables: vec![table], chart: Some(chart) })
 }
 
-fn clone(error: &anyhow::Error) -> anyhow::Error {
-    anyhow::anyhow!("{error:#}")
-}
-
-fn floors(table: &mut Table, server: &RedisServer, time: Duration) -> anyhow::Result<()> {
-    for (name, latency) in [
+fn floors(server: &RedisServer, time: Duration) -> anyhow::Result<[(&'static str, Latency); 3]> {
+    Ok([
         ("PING, back to back", floor::ping(server, time)?),
         ("PING, from sleep", floor::ping_from_sleep(server, time)?),
         ("two thread wake-ups", floor::two_wakeups(time)?),
-    ] {
-        table.add(line(vec![name.to_owned(), "threads".to_owned()], Ok(cells(&latency))));
-    }
-    Ok(())
+    ])
 }
 
 fn cells(latency: &Latency) -> Vec<String> {

@@ -9,6 +9,7 @@ use crate::bench::{self, Bench, PATIENCE};
 use crate::child::{Crowd, READY};
 use crate::contender::Contender;
 use crate::history::count;
+use crate::lock::TTL;
 use crate::report::Report;
 use crate::rows::{line, name};
 use crate::table::{Table, number};
@@ -25,8 +26,8 @@ pub fn run(bench: &Bench) -> anyhow::Result<Report> {
         bench.at(format_args!("{holds} held locks: {contender}"));
         table.add(line(name(contender), measure(bench, contender, holds)));
     }
-    let seconds = bench.options.watch_time().as_secs();
-    let title = format!("{holds} held locks, ttl 30 s, watched for {seconds} s");
+    let watched = bench.options.watch_time();
+    let title = format!("{holds} held locks, ttl {:?}, watched for {watched:?}", ttl(watched));
     let notes = vec![
         "Acquisition is not included. distlock renews at a third of the ttl, rlock at a half; rslock renews what \
          runs inside `using`, half a second before the end, all of its own accord. Bytes are resident memory of the \
@@ -38,13 +39,14 @@ pub fn run(bench: &Bench) -> anyhow::Result<Report> {
 
 fn measure(bench: &Bench, contender: Contender, holds: usize) -> anyhow::Result<Vec<String>> {
     let server = bench::server()?;
-    let crowd = Crowd { contender, url: server.url(), holds };
+    let time = bench.options.watch_time();
+    let ttl_millis = u64::try_from(ttl(time).as_millis())?;
+    let crowd = Crowd { contender, url: server.url(), holds, ttl_millis };
     let mut child = bench.unready_child(contender, &crowd.arguments())?;
     let ready = child.line(PATIENCE)?;
     let bytes = ready.strip_prefix(READY).context("not ready")?.trim().to_owned();
     let bytes: f64 = bytes.parse().with_context(|| format!("not a number of bytes: {bytes}"))?;
 
-    let time = bench.options.watch_time();
     let before = script_calls(&server)?;
     child.tell(&time.as_millis().to_string())?;
     let [cpu, wall] = child.numbers::<u64, 2>(time + PATIENCE)?;
@@ -52,6 +54,11 @@ fn measure(bench: &Bench, contender: Contender, holds: usize) -> anyhow::Result<
     let wall = Duration::from_nanos(wall).as_secs_f64();
     let share = Duration::from_nanos(cpu).as_secs_f64() / wall * 100.0;
     Ok(vec![number(count(calls) / wall), format!("{share:.2}"), number(bytes)])
+}
+
+/// The default, but no longer than is watched: every hold is renewed within that time.
+fn ttl(watched: Duration) -> Duration {
+    TTL.min(watched)
 }
 
 fn script_calls(server: &RedisServer) -> anyhow::Result<usize> {

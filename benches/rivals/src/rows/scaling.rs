@@ -6,6 +6,7 @@ use crate::bench::{self, Bench, Load, PATIENCE};
 use crate::child::{Crowd, READY};
 use crate::contender::Contender;
 use crate::history::History;
+use crate::lock::TTL;
 use crate::report::Report;
 use crate::rows::{errors, line, name};
 use crate::table::{Table, number};
@@ -62,7 +63,8 @@ fn keys(bench: &Bench) -> Table {
 fn beside_a_crowd(bench: &Bench, contender: Contender, holds: usize) -> anyhow::Result<(f64, f64)> {
     let server = bench::server()?;
     let url = server.url();
-    let crowd = Crowd { contender, url: url.clone(), holds };
+    let ttl_millis = u64::try_from(TTL.as_millis())?;
+    let crowd = Crowd { contender, url: url.clone(), holds, ttl_millis };
     let mut child = bench.unready_child(contender, &crowd.arguments())?;
     let ready = child.line(PATIENCE)?;
     ensure!(ready.starts_with(READY), "not ready: {ready}");
