@@ -21,6 +21,8 @@ pub enum Tuning {
     Default,
     /// Polls as fast as it can be set to, and does nothing that a bare lock would not.
     Tuned,
+    /// Polls without a pause.
+    Spinning,
     /// distlock in strict order across processes.
     Global,
     /// distlock with a lock that stays where it was.
@@ -44,7 +46,7 @@ pub struct Contender {
 }
 
 use Make::{Distlock, Raw, RedisPy, Rlock, Rslock};
-use Tuning::{Default, Global, Linger, Tuned};
+use Tuning::{Default, Global, Linger, Spinning, Tuned};
 use Workers::{Tasks, Threads};
 
 impl Contender {
@@ -58,6 +60,7 @@ impl Contender {
     pub const LINGER_TASKS: Self = Self::new(Distlock, Linger, Tasks);
     pub const RSLOCK: Self = Self::new(Rslock, Default, Tasks);
     pub const RSLOCK_TUNED: Self = Self::new(Rslock, Tuned, Tasks);
+    pub const RSLOCK_SPINNING: Self = Self::new(Rslock, Spinning, Tasks);
     pub const RLOCK_THREADS: Self = Self::new(Rlock, Default, Threads);
     pub const RLOCK_THREADS_TUNED: Self = Self::new(Rlock, Tuned, Threads);
     pub const RLOCK_TASKS: Self = Self::new(Rlock, Default, Tasks);
@@ -105,6 +108,7 @@ impl fmt::Display for Contender {
         let tuning = match self.tuning {
             Default => "",
             Tuned => ", tuned",
+            Spinning => ", spinning",
             Global if upcoming::HAS_GLOBAL => ", global",
             Global => ", global (to come: as default)",
             Linger if upcoming::HAS_LINGER => ", linger",

@@ -30,8 +30,8 @@ pub fn legend(server: &RedisServer, python: &anyhow::Result<Python>) -> anyhow::
 - **rlock** {rlock}: its defaults (ttl 10 s, a try every 100 ms, renewal by a thread or a task for each hold). \"tuned\": a
   try every 1 ms, no renewal, ttl 30 s, a pool with a connection for each thread.
 - **rslock** {redlock}: its defaults (three tries, up to 200 ms between two, then over again); ttl 30 s, no renewal. \"tuned\":
-  1,000,000 tries with 0 or 1 ms between two (its setting of 2 ms; one of 1 ms is a loop without pause). It has no
-  synchronous API.
+  1,000,000 tries with 0 or 1 ms between two (its setting of 2 ms). \"spinning\": its setting of 1 ms, which is a loop without
+  any pause. It has no synchronous API.
 - **redis-py** {python}: `lock(timeout=30)`, a try every 100 ms, blocking, no renewal. \"tuned\": `sleep=0.001`. Its threads
   share one interpreter.
 

@@ -11,16 +11,20 @@ use crate::upcoming;
 /// Where a peer wants to be told a ttl: the default of distlock.
 pub const TTL: Duration = Duration::from_secs(30);
 
-/// rslock waits a random whole number of milliseconds below this: 0 or 1. With 1 ms it would not wait at all.
+/// rslock waits a random whole number of milliseconds below its setting: 0 or 1 here.
 const RSLOCK_RETRY: Duration = Duration::from_millis(2);
+/// Always 0.
+const RSLOCK_NO_PAUSE: Duration = Duration::from_millis(1);
 /// It starts over after this many, so the number matters little.
 const RSLOCK_RETRIES: u32 = 1_000_000;
 const RLOCK_RETRY: Duration = Duration::from_millis(1);
 
 pub fn rslock(contender: Contender, url: &str) -> rslock::LockManager {
     let mut manager = rslock::LockManager::new(vec![url]);
-    if contender.tuning == Tuning::Tuned {
-        manager.set_retry(RSLOCK_RETRIES, RSLOCK_RETRY);
+    match contender.tuning {
+        Tuning::Tuned => manager.set_retry(RSLOCK_RETRIES, RSLOCK_RETRY),
+        Tuning::Spinning => manager.set_retry(RSLOCK_RETRIES, RSLOCK_NO_PAUSE),
+        Tuning::Default | Tuning::Global | Tuning::Linger => {}
     }
     manager
 }
@@ -41,7 +45,7 @@ pub fn rlock(contender: Contender) -> AcquireOptions {
 pub fn distlock(contender: Contender, manager: &LockManager, key: &str) -> LockRequest {
     let request = manager.lock(key);
     match contender.tuning {
-        Tuning::Default | Tuning::Tuned => request,
+        Tuning::Default | Tuning::Tuned | Tuning::Spinning => request,
         Tuning::Global => upcoming::global(request),
         Tuning::Linger => upcoming::linger(request),
     }

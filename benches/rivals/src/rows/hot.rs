@@ -7,7 +7,7 @@ use crate::report::{Chart, Report};
 use crate::rows::{errors, line, name};
 use crate::table::{Table, number};
 
-const CONTENDERS: [Contender; 14] = [
+const CONTENDERS: [Contender; 15] = [
     Contender::RAW_THREADS,
     Contender::RAW_TASKS,
     Contender::DISTLOCK_THREADS,
@@ -20,6 +20,7 @@ const CONTENDERS: [Contender; 14] = [
     Contender::RLOCK_TASKS_TUNED,
     Contender::RSLOCK,
     Contender::RSLOCK_TUNED,
+    Contender::RSLOCK_SPINNING,
     Contender::REDIS_PY,
     Contender::REDIS_PY_TUNED,
 ];

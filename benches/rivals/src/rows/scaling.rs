@@ -12,8 +12,12 @@ use crate::rows::{errors, line, name};
 use crate::table::{Table, number};
 
 const RENEWED: [Contender; 2] = [Contender::DISTLOCK_TASKS, Contender::RLOCK_TASKS];
-const WAITING: [Contender; 3] =
-    [Contender::DISTLOCK_TASKS, Contender::RSLOCK_TUNED, Contender::RLOCK_TASKS_TUNED];
+const WAITING: [Contender; 4] = [
+    Contender::DISTLOCK_TASKS,
+    Contender::RSLOCK_TUNED,
+    Contender::RSLOCK_SPINNING,
+    Contender::RLOCK_TASKS_TUNED,
+];
 const KEYS: [usize; 3] = [1_000, 10_000, 100_000];
 /// Not in a rough look: it takes longer than that whole row otherwise.
 const ROUGH_KEYS: [usize; 2] = [1_000, 10_000];
