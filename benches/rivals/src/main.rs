@@ -67,7 +67,9 @@ fn compare(options: Options) -> anyhow::Result<()> {
         fs::write(path, text.trim_end().to_owned() + "\n")
             .with_context(|| format!("{} cannot be written", path.display()))?;
     }
-    plot::draw(&options.svg, &charts.iter().collect::<Vec<_>>())?;
+    if let Some(path) = options.plot() {
+        plot::draw(path, &charts)?;
+    }
     eprintln!("took {:.0?}", start.elapsed());
     Ok(())
 }

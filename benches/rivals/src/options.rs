@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
@@ -33,9 +33,9 @@ pub struct Options {
     /// Where the tables are written to, besides the standard output
     #[arg(long)]
     pub markdown: Option<PathBuf>,
-    /// Where the plot is written to
-    #[arg(long, default_value = PLOT)]
-    pub svg: PathBuf,
+    /// Where the plot is written to [default: the repository's docs/rivals.svg, after a full run only]
+    #[arg(long)]
+    pub svg: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -73,6 +73,12 @@ impl Options {
     /// For each crowd of held locks.
     pub fn watch_time(&self) -> Duration {
         seconds(self.watch, if self.quick { 5.0 } else { 30.0 })
+    }
+
+    /// A part, or a rough look, does not replace the repository's plot.
+    pub fn plot(&self) -> Option<&Path> {
+        let full = !self.quick && self.rows.is_empty();
+        self.svg.as_deref().or(full.then_some(Path::new(PLOT)))
     }
 
     pub fn held(&self) -> usize {

@@ -28,7 +28,7 @@ const BAR: f64 = 0.38;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-pub fn draw(path: &Path, charts: &[&Chart]) -> anyhow::Result<()> {
+pub fn draw(path: &Path, charts: &[Chart]) -> anyhow::Result<()> {
     let charts: Vec<_> = charts.iter().filter(|chart| !chart.groups.is_empty()).collect();
     if charts.is_empty() {
         return Ok(());

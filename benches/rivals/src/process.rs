@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
+/// Enough for an error and its cause.
+const LAST_WORDS: usize = 40;
+
 /// Killed when dropped.
 #[derive(Debug)]
 pub struct Process {
@@ -19,6 +22,7 @@ pub struct Process {
 impl Process {
     pub fn start(mut command: Command) -> anyhow::Result<Self> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.env("RUST_BACKTRACE", "0");
         let mut child = command.spawn().context("a child process does not start")?;
         let orders = child.stdin.take();
         let out = child.stdout.take().context("the output is a pipe")?;
@@ -57,14 +61,18 @@ impl Process {
         numbers.try_into().ok().with_context(|| format!("not {N} numbers: {line}"))
     }
 
-    /// The last line that it wrote to its standard error.
+    /// The end of what it wrote to its standard error.
     fn last_words(&mut self) -> String {
-        let mut words = String::new();
+        let mut text = String::new();
         if let Some(errors) = &mut self.child.stderr {
-            // Its end, and thus the end of the pipe, has been seen.
-            let _ = errors.read_to_string(&mut words);
+            // It has ended, or closed its output: what can be read is all there is.
+            let _ = errors.read_to_string(&mut text);
         }
-        words.trim().lines().last().unwrap_or("without a word").to_owned()
+        let words: Vec<_> = text.split_whitespace().collect();
+        if words.is_empty() {
+            return "without a word".to_owned();
+        }
+        words[words.len().saturating_sub(LAST_WORDS)..].join(" ")
     }
 }
 
