@@ -66,10 +66,12 @@ def shift(options):
         threading.Thread(target=work, args=(lock, start, end, sections, errors))
         for lock, sections, errors in workers
     ]
+    before = time.process_time_ns()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    say(str(time.process_time_ns() - before))
     for _, sections, errors in workers:
         words = [f"{asked},{entered},{left},-" for asked, entered, left in sections]
         say(" ".join(["log", str(len(errors)), "-", *words]))

@@ -109,12 +109,14 @@ impl Bench {
         for (child, _) in &mut children {
             child.tell(&start.to_string())?;
         }
-        let mut logs = Vec::new();
+        let (mut logs, mut cpu) = (Vec::new(), 0);
         for (child, workers) in &mut children {
+            let [spent] = child.numbers::<u64, 1>(time + PATIENCE)?;
+            cpu += spent;
             let lines = (0..*workers).map(|_| child.line(time + PATIENCE)?.parse());
             logs.push(lines.collect::<anyhow::Result<Vec<_>>>()?);
         }
-        Ok(History::new(Window { start, end: start + clock::span(time) }, logs))
+        Ok(History::new(Window { start, end: start + clock::span(time) }, cpu, logs))
     }
 }
 

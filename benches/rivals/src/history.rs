@@ -32,6 +32,8 @@ pub struct History {
     /// One for each worker.
     counts: Vec<usize>,
     longest_wait: u64,
+    /// Nanoseconds of CPU time of all processes together; the server's is not among them.
+    cpu: u64,
     pub errors: u64,
     entries: Vec<(Owner, Section)>,
 }
@@ -41,9 +43,15 @@ impl History {
     ///
     /// The order is that of the fencing tokens where all sections have one. Else it is that of the readings
     /// inside the sections: they are taken while the lock is held, and all from one clock.
-    pub fn new(window: Window, processes: Vec<Vec<Log>>) -> Self {
-        let mut history =
-            Self { window, counts: Vec::new(), longest_wait: 0, errors: 0, entries: Vec::new() };
+    pub fn new(window: Window, cpu: u64, processes: Vec<Vec<Log>>) -> Self {
+        let mut history = Self {
+            window,
+            counts: Vec::new(),
+            longest_wait: 0,
+            cpu,
+            errors: 0,
+            entries: Vec::new(),
+        };
         for (process, logs) in processes.into_iter().enumerate() {
             for (worker, log) in logs.into_iter().enumerate() {
                 history.add(Owner { process, worker }, log);
@@ -82,6 +90,11 @@ impl History {
     /// Microseconds of the whole measurement for each acquisition.
     pub fn micros_each(&self) -> f64 {
         1e6 / self.per_second()
+    }
+
+    /// Microseconds of CPU time for each acquisition.
+    pub fn cpu_micros_each(&self) -> f64 {
+        Duration::from_nanos(self.cpu).as_secs_f64() * 1e6 / count(self.acquisitions())
     }
 
     /// How often the next one inside was another worker than the one before.
@@ -157,14 +170,14 @@ mod tests {
         // The clock readings say A A B, the tokens A B A.
         let a = log(&[section(1, 10, Some(1)), section(11, 20, Some(3))]);
         let b = log(&[section(2, 30, Some(2))]);
-        assert_eq!(History::new(WINDOW, vec![vec![a, b]]).changes(), 2);
+        assert_eq!(History::new(WINDOW, 0, vec![vec![a, b]]).changes(), 2);
     }
 
     #[test]
     fn without_tokens_the_clock_gives_the_order() {
         let a = log(&[section(1, 10, None), section(11, 20, None)]);
         let b = log(&[section(2, 30, None)]);
-        let history = History::new(WINDOW, vec![vec![a], vec![b]]);
+        let history = History::new(WINDOW, 0, vec![vec![a], vec![b]]);
         assert_eq!(history.changes(), 1);
         assert_eq!(history.acquisitions(), 3);
         assert_eq!(history.least_and_most(), (1, 2));
@@ -173,14 +186,14 @@ mod tests {
     #[test]
     fn workers_of_the_same_number_in_two_processes_are_two_owners() {
         let one = |entered| vec![log(&[section(1, entered, None)])];
-        assert_eq!(History::new(WINDOW, vec![one(10), one(20)]).changes(), 1);
+        assert_eq!(History::new(WINDOW, 0, vec![one(10), one(20)]).changes(), 1);
     }
 
     #[test]
     fn what_begins_after_the_end_does_not_count_but_was_waited_for() {
         let late = log(&[section(400_000_000, 2_000_000_000, None)]);
         let never = Log { unserved: Some(300_000_000), ..Log::default() };
-        let history = History::new(WINDOW, vec![vec![late, never]]);
+        let history = History::new(WINDOW, 0, vec![vec![late, never]]);
         assert_eq!(history.acquisitions(), 0);
         assert_eq!(history.least_and_most(), (0, 0));
         assert_eq!(history.longest_wait(), Duration::from_millis(700));
@@ -191,10 +204,11 @@ mod tests {
         let window = Window { start: 0, end: 500_000_000 };
         let a = log(&[section(1, 10, None), section(20, 30, None)]);
         let b = log(&[section(2, 20, None)]);
-        let history = History::new(window, vec![vec![a, b]]);
+        let history = History::new(window, 30_000, vec![vec![a, b]]);
         assert!((history.per_second() - 6.0).abs() < 1e-9);
         assert!((history.changes_per_second() - 4.0).abs() < 1e-9);
         assert!((history.changing_share() - 2.0 / 3.0).abs() < 1e-9);
+        assert!((history.cpu_micros_each() - 10.0).abs() < 1e-9);
     }
 
     #[test]
@@ -202,7 +216,7 @@ mod tests {
         // B asks at 5. A enters at 10 (asked at 1: in order), and again at 20 and 30, asked at 11 and 21.
         let a = [section(1, 10, Some(1)), section(11, 20, Some(2)), section(21, 30, Some(3))];
         let b = [section(5, 40, Some(4))];
-        let history = History::new(WINDOW, vec![vec![log(&a)], vec![log(&b)]]);
+        let history = History::new(WINDOW, 0, vec![vec![log(&a)], vec![log(&b)]]);
         assert_eq!(history.passed_over(), 2);
     }
 
@@ -210,14 +224,14 @@ mod tests {
     fn a_neighbour_in_the_same_process_does_not_pass_over() {
         let a = [section(1, 10, Some(1)), section(11, 20, Some(2))];
         let b = [section(5, 30, Some(3))];
-        assert_eq!(History::new(WINDOW, vec![vec![log(&a), log(&b)]]).passed_over(), 0);
+        assert_eq!(History::new(WINDOW, 0, vec![vec![log(&a), log(&b)]]).passed_over(), 0);
     }
 
     #[test]
     fn in_order_nobody_is_passed_over() {
         let a = [section(1, 10, Some(1)), section(11, 30, Some(3))];
         let b = [section(5, 20, Some(2)), section(21, 40, Some(4))];
-        let history = History::new(WINDOW, vec![vec![log(&a)], vec![log(&b)]]);
+        let history = History::new(WINDOW, 0, vec![vec![log(&a)], vec![log(&b)]]);
         assert_eq!(history.passed_over(), 0);
     }
 }

@@ -39,6 +39,11 @@ impl Rounds {
         self.0.iter().map(History::per_second).sum::<f64>() / count(self.0.len())
     }
 
+    /// Microseconds of CPU time for each acquisition, the mean of the rounds.
+    pub fn cpu_micros_each(&self) -> f64 {
+        self.0.iter().map(History::cpu_micros_each).sum::<f64>() / count(self.0.len())
+    }
+
     pub fn errors(&self) -> u64 {
         self.0.iter().map(|history| history.errors).sum()
     }

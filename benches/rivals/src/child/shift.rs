@@ -56,10 +56,11 @@ impl Shift {
     }
 
     pub fn run(&self) -> anyhow::Result<()> {
-        let logs = match self.contender.by {
+        let (logs, cpu) = match self.contender.by {
             Workers::Threads => self.threads()?,
             Workers::Tasks => runtime()?.block_on(self.tasks())?,
         };
+        say(&cpu.to_string())?;
         logs.iter().try_for_each(|log| say(&log.to_string()))
     }
 
@@ -82,7 +83,8 @@ impl Shift {
         format!("{}:warm:{}:{worker}", self.key, self.process)
     }
 
-    fn threads(&self) -> anyhow::Result<Vec<Log>> {
+    /// The logs, and the CPU time that was spent on what they tell.
+    fn threads(&self) -> anyhow::Result<(Vec<Log>, u64)> {
         let first = ThreadLock::open(self.contender, &self.url, self.workers)?;
         let mut locks = Vec::new();
         for worker in 0..self.workers {
@@ -92,7 +94,8 @@ impl Shift {
             locks.push(lock);
         }
         let window = self.window()?;
-        thread::scope(|scope| {
+        let before = clock::cpu();
+        let logs: anyhow::Result<_> = thread::scope(|scope| {
             let work = |(worker, mut lock): (usize, ThreadLock)| {
                 let key = self.key_of(worker);
                 scope.spawn(move || thread_loop(&mut lock, &key, window))
@@ -100,10 +103,11 @@ impl Shift {
             let workers: Vec<_> = locks.into_iter().enumerate().map(work).collect();
             let logs = workers.into_iter().map(thread::ScopedJoinHandle::join);
             logs.map(|log| log.map_err(|_| anyhow!("a worker panicked"))).collect()
-        })
+        });
+        logs.map(|logs| (logs, clock::cpu() - before))
     }
 
-    async fn tasks(&self) -> anyhow::Result<Vec<Log>> {
+    async fn tasks(&self) -> anyhow::Result<(Vec<Log>, u64)> {
         let first = TaskLock::open(self.contender, &self.url).await?;
         for worker in 0..self.workers.min(4) {
             let mut lock = first.clone();
@@ -111,13 +115,14 @@ impl Shift {
             lock.release(held).await?;
         }
         let window = self.window()?;
+        let before = clock::cpu();
         let work = |worker| tokio::spawn(task_loop(first.clone(), self.key_of(worker), window));
         let workers: Vec<_> = (0..self.workers).map(work).collect();
         let mut logs = Vec::new();
         for worker in workers {
             logs.push(worker.await?);
         }
-        Ok(logs)
+        Ok((logs, clock::cpu() - before))
     }
 }
 

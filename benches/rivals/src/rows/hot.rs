@@ -47,6 +47,7 @@ pub fn run(bench: &Bench) -> anyhow::Result<Report> {
                 "changes of owner/s",
                 "least and most of a worker",
                 "longest wait, ms",
+                "CPU µs each",
             ]);
             for contender in CONTENDERS {
                 bench.at(format_args!("hot key, {place}: {contender}, {}", contender.workers()));
@@ -68,7 +69,8 @@ pub fn run(bench: &Bench) -> anyhow::Result<Report> {
     let title = "One key that all want, nothing to do inside".to_owned();
     let notes = vec![
         "A rate without changes of owner is one worker taking the lock from itself. The raw floor is not a lock: \
-         as many workers, each with a key of its own. Waits are cut at the end of the measurement."
+         as many workers, each with a key of its own. CPU is that of all processes for an \
+         acquisition, without the server's. Waits are cut at the end of the measurement."
             .to_owned(),
     ];
     Ok(Report { title, notes, tables, chart: Some(chart) })
@@ -90,5 +92,6 @@ fn cells(contender: Contender, history: &History) -> Vec<String> {
         changes,
         format!("{least} and {most}"),
         number(history.longest_wait().as_secs_f64() * 1e3),
+        number(history.cpu_micros_each()),
     ]
 }

@@ -18,7 +18,7 @@ const WORKERS: usize = 64;
 
 pub fn run(bench: &Bench) -> anyhow::Result<Report> {
     let server = bench::server()?;
-    let head = ["contender", "by", "pairs/s", "share of raw", "median µs", "p99 µs"];
+    let head = ["contender", "by", "pairs/s", "share of raw", "median µs", "p99 µs", "CPU µs"];
     let mut table = Table::new(&head);
     let mut floor = f64::NAN;
     let url = server.url();
@@ -36,6 +36,7 @@ pub fn run(bench: &Bench) -> anyhow::Result<Report> {
                 format!("{:.2}", rate / floor),
                 number(pair.median()),
                 number(pair.p99()),
+                number(rounds.cpu_micros_each()),
             ]
         });
         table.add(line(name(contender), cells));
