@@ -1,0 +1,28 @@
+//! The floor: what a lock without queue, renewal or token sends.
+
+use redis::{Cmd, Script, ScriptInvocation};
+
+use super::TTL;
+
+/// Frees the key if it is still ours.
+const COMPARE_AND_DELETE: &str =
+    "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0";
+/// As long as the tokens of real locks.
+const TOKEN: &str = "0123456789abcdef";
+
+pub fn acquire(key: &str) -> Cmd {
+    let millis = u64::try_from(TTL.as_millis()).expect("a short ttl");
+    let mut set = redis::cmd("SET");
+    set.arg(key).arg(TOKEN).arg("NX").arg("PX").arg(millis);
+    set
+}
+
+pub fn script() -> Script {
+    Script::new(COMPARE_AND_DELETE)
+}
+
+pub fn release<'a>(script: &'a Script, key: &str) -> ScriptInvocation<'a> {
+    let mut call = script.key(key);
+    call.arg(TOKEN);
+    call
+}

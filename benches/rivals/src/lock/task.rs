@@ -1,0 +1,88 @@
+//! The locks as a task uses them.
+
+use std::sync::Arc;
+
+use anyhow::{bail, ensure};
+use redis::aio::MultiplexedConnection;
+use redis::{Client, Script};
+use rlock::AcquireOptions;
+use rlock::async_lock::{RLock, RLockGuard};
+
+use super::{TTL, raw, settings};
+use crate::contender::{Contender, Make};
+
+/// A lock that the tasks of a process use, each with a clone.
+#[derive(Clone)]
+pub enum TaskLock {
+    Raw { connection: MultiplexedConnection, script: Arc<Script> },
+    Distlock { contender: Contender, manager: distlock::LockManager },
+    Rslock(rslock::LockManager),
+    Rlock { manager: RLock, options: AcquireOptions },
+}
+
+pub enum HeldByTask {
+    Raw(String),
+    Distlock(distlock::LockGuard),
+    Rslock(rslock::LockGuard),
+    Rlock(RLockGuard),
+}
+
+impl TaskLock {
+    pub async fn open(contender: Contender, url: &str) -> anyhow::Result<Self> {
+        Ok(match contender.make {
+            Make::Raw => {
+                let connection = Client::open(url)?.get_multiplexed_async_connection().await?;
+                Self::Raw { connection, script: Arc::new(raw::script()) }
+            }
+            Make::Distlock => {
+                Self::Distlock { contender, manager: distlock::LockManager::connect(url)? }
+            }
+            Make::Rslock => Self::Rslock(settings::rslock(contender, url)),
+            Make::Rlock => {
+                let manager = RLock::new(url).await?;
+                Self::Rlock { manager, options: settings::rlock(contender) }
+            }
+            Make::RedisPy => bail!("{contender} is not for tasks of Rust"),
+        })
+    }
+
+    pub async fn acquire(&mut self, key: &str) -> anyhow::Result<HeldByTask> {
+        Ok(match self {
+            Self::Raw { connection, .. } => {
+                let set: Option<String> = raw::acquire(key).query_async(connection).await?;
+                ensure!(set.is_some(), "the raw floor is not for shared keys: {key}");
+                HeldByTask::Raw(key.to_owned())
+            }
+            Self::Distlock { contender, manager } => HeldByTask::Distlock(
+                settings::distlock(*contender, manager, key).acquire_async().await?,
+            ),
+            Self::Rslock(manager) => HeldByTask::Rslock(manager.acquire(key, TTL).await?),
+            Self::Rlock { manager, options } => {
+                HeldByTask::Rlock(manager.acquire_mutex_with_options(key, options.clone()).await?)
+            }
+        })
+    }
+
+    pub async fn release(&mut self, held: HeldByTask) -> anyhow::Result<()> {
+        match (self, held) {
+            (Self::Raw { connection, script }, HeldByTask::Raw(key)) => {
+                let freed: u64 = raw::release(script, &key).invoke_async(connection).await?;
+                ensure!(freed == 1, "the raw key was gone: {key}");
+            }
+            (_, HeldByTask::Raw(_)) => bail!("released by another lock"),
+            (_, HeldByTask::Distlock(guard)) => guard.release_async().await?,
+            (_, HeldByTask::Rslock(guard)) => guard.release().await,
+            (_, HeldByTask::Rlock(mut guard)) => guard.release().await?,
+        }
+        Ok(())
+    }
+}
+
+impl HeldByTask {
+    pub fn fence(&self) -> Option<u64> {
+        match self {
+            Self::Distlock(guard) => Some(guard.fence().get()),
+            Self::Raw(_) | Self::Rslock(_) | Self::Rlock(_) => None,
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The locks as a thread uses them.
+
+use std::sync::Arc;
+
+use anyhow::{bail, ensure};
+use redis::{Client, Connection, Script};
+use rlock::AcquireOptions;
+use rlock::sync_lock::{PoolOptions, RLock, RLockGuard};
+
+use super::{raw, settings};
+use crate::contender::{Contender, Make, Tuning};
+
+/// A lock that one thread uses; a process makes one and each further worker's with [`Self::another`].
+pub enum ThreadLock {
+    Raw { client: Client, connection: Box<Connection>, script: Arc<Script> },
+    Distlock { contender: Contender, manager: distlock::LockManager },
+    Rlock { manager: RLock, options: AcquireOptions },
+}
+
+pub enum HeldByThread {
+    Raw(String),
+    Distlock(distlock::LockGuard),
+    Rlock(RLockGuard),
+}
+
+impl ThreadLock {
+    pub fn open(contender: Contender, url: &str, workers: usize) -> anyhow::Result<Self> {
+        Ok(match contender.make {
+            Make::Raw => Self::raw(Client::open(url)?, Arc::new(raw::script()))?,
+            Make::Distlock => {
+                Self::Distlock { contender, manager: distlock::LockManager::connect(url)? }
+            }
+            Make::Rlock => {
+                let pool = PoolOptions::new();
+                let tuned = contender.tuning == Tuning::Tuned;
+                let pool = if tuned { pool.max_idle_connections(workers + 1) } else { pool };
+                let manager = RLock::new_with_pool_options(url, pool)?;
+                Self::Rlock { manager, options: settings::rlock(contender) }
+            }
+            Make::Rslock | Make::RedisPy => bail!("{contender} is not for threads of Rust"),
+        })
+    }
+
+    fn raw(client: Client, script: Arc<Script>) -> anyhow::Result<Self> {
+        let connection = Box::new(client.get_connection()?);
+        Ok(Self::Raw { client, connection, script })
+    }
+
+    /// For another thread of this process.
+    pub fn another(&self) -> anyhow::Result<Self> {
+        match self {
+            Self::Raw { client, script, .. } => Self::raw(client.clone(), Arc::clone(script)),
+            Self::Distlock { contender, manager } => {
+                Ok(Self::Distlock { contender: *contender, manager: manager.clone() })
+            }
+            Self::Rlock { manager, options } => {
+                Ok(Self::Rlock { manager: manager.clone(), options: options.clone() })
+            }
+        }
+    }
+
+    pub fn acquire(&mut self, key: &str) -> anyhow::Result<HeldByThread> {
+        Ok(match self {
+            Self::Raw { connection, .. } => {
+                let set: Option<String> = raw::acquire(key).query(connection.as_mut())?;
+                ensure!(set.is_some(), "the raw floor is not for shared keys: {key}");
+                HeldByThread::Raw(key.to_owned())
+            }
+            Self::Distlock { contender, manager } => {
+                HeldByThread::Distlock(settings::distlock(*contender, manager, key).acquire()?)
+            }
+            Self::Rlock { manager, options } => {
+                HeldByThread::Rlock(manager.acquire_mutex_with_options(key, options.clone())?)
+            }
+        })
+    }
+
+    pub fn release(&mut self, held: HeldByThread) -> anyhow::Result<()> {
+        match (self, held) {
+            (Self::Raw { connection, script, .. }, HeldByThread::Raw(key)) => {
+                let freed: u64 = raw::release(script, &key).invoke(connection.as_mut())?;
+                ensure!(freed == 1, "the raw key was gone: {key}");
+            }
+            (_, HeldByThread::Raw(_)) => bail!("released by another lock"),
+            (_, HeldByThread::Distlock(guard)) => guard.release()?,
+            (_, HeldByThread::Rlock(mut guard)) => guard.release()?,
+        }
+        Ok(())
+    }
+}
+
+impl HeldByThread {
+    pub fn fence(&self) -> Option<u64> {
+        match self {
+            Self::Distlock(guard) => Some(guard.fence().get()),
+            Self::Raw(_) | Self::Rlock(_) => None,
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Many locks held at once: what keeping them costs.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use testkit::RedisServer;
+
+use crate::bench::{self, Bench, PATIENCE};
+use crate::child::{Crowd, READY};
+use crate::contender::Contender;
+use crate::history::count;
+use crate::lock::TTL;
+use crate::report::Report;
+use crate::rows::{line, name};
+use crate::table::{Table, number};
+
+const CONTENDERS: [Contender; 3] =
+    [Contender::DISTLOCK_TASKS, Contender::RLOCK_TASKS, Contender::RSLOCK];
+
+#[expect(clippy::unnecessary_wraps, reason = "the other rows can fail as a whole")]
+pub fn run(bench: &Bench) -> anyhow::Result<Report> {
+    let holds = bench.options.held();
+    let head = ["contender", "by", "script calls/s", "CPU, % of a core", "bytes per hold"];
+    let mut table = Table::new(&head);
+    for contender in CONTENDERS {
+        bench.at(format_args!("{holds} held locks: {contender}"));
+        table.add(line(name(contender), measure(bench, contender, holds)));
+    }
+    let watched = bench.options.watch_time();
+    let title = format!("{holds} held locks, ttl {:?}, watched for {watched:?}", ttl(watched));
+    let notes = vec![
+        "Acquisition is not included. distlock renews at a third of the ttl, rlock at a half; rslock renews what \
+         runs inside `using`, half a second before the end, all of its own accord. Bytes are resident memory of the \
+         process that holds. redis-py does not renew."
+            .to_owned(),
+    ];
+    Ok(Report { title, notes, tables: vec![table], chart: None })
+}
+
+fn measure(bench: &Bench, contender: Contender, holds: usize) -> anyhow::Result<Vec<String>> {
+    let server = bench::server()?;
+    let time = bench.options.watch_time();
+    let ttl_millis = u64::try_from(ttl(time).as_millis())?;
+    let crowd = Crowd { contender, url: server.url(), holds, ttl_millis };
+    let mut child = bench.unready_child(contender, &crowd.arguments())?;
+    let ready = child.line(PATIENCE)?;
+    let bytes = ready.strip_prefix(READY).context("not ready")?.trim().to_owned();
+    let bytes: f64 = bytes.parse().with_context(|| format!("not a number of bytes: {bytes}"))?;
+
+    let before = script_calls(&server)?;
+    child.tell(&time.as_millis().to_string())?;
+    let [cpu, wall] = child.numbers::<u64, 2>(time + PATIENCE)?;
+    let calls = script_calls(&server)? - before;
+    let wall = Duration::from_nanos(wall).as_secs_f64();
+    let share = Duration::from_nanos(cpu).as_secs_f64() / wall * 100.0;
+    Ok(vec![number(count(calls) / wall), format!("{share:.2}"), number(bytes)])
+}
+
+/// The default, but no longer than is watched: every hold is renewed within that time.
+fn ttl(watched: Duration) -> Duration {
+    TTL.min(watched)
+}
+
+fn script_calls(server: &RedisServer) -> anyhow::Result<usize> {
+    let info: String = redis::cmd("INFO").arg("commandstats").query(&mut server.connection())?;
+    let calls = info.lines().filter_map(|line| {
+        let rest = line
+            .strip_prefix("cmdstat_evalsha:calls=")
+            .or(line.strip_prefix("cmdstat_eval:calls="))?;
+        rest.split(',').next()?.parse::<usize>().ok()
+    });
+    Ok(calls.sum())
+}

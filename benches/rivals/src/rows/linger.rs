@@ -1,0 +1,84 @@
+//! A lock that stays with the process that let it go.
+
+use std::time::{Duration, Instant};
+
+use testkit::RedisServer;
+
+use crate::bench::{self, Bench, Load, PATIENCE};
+use crate::child::relay::{FREE, HOLD};
+use crate::clock;
+use crate::contender::Contender;
+use crate::floor;
+use crate::latency::Latency;
+use crate::report::Report;
+use crate::rows::{line, name};
+use crate::table::{Table, number};
+use crate::upcoming;
+
+const CONTENDERS: [Contender; 4] = [
+    Contender::DISTLOCK_THREADS,
+    Contender::LINGER_THREADS,
+    Contender::DISTLOCK_TASKS,
+    Contender::LINGER_TASKS,
+];
+
+pub fn run(bench: &Bench) -> anyhow::Result<Report> {
+    let server = bench::server()?;
+    let time = bench.options.time();
+    let ping = floor::ping_from_sleep(&server, time / 2)?;
+    let head = [
+        "contender",
+        "by",
+        "repeated call, median µs",
+        "p99 µs",
+        "another process gets it, median µs",
+        "p99 µs",
+    ];
+    let mut table = Table::new(&head);
+    for contender in CONTENDERS {
+        bench.at(format_args!("linger: {contender}, {}", contender.workers()));
+        let cells = repeated(bench, &server, contender).and_then(|repeated| {
+            let other = other_process(bench, &server, contender, time)?;
+            let spans = [repeated.median(), repeated.p99(), other.median(), other.p99()];
+            Ok(spans.map(number).to_vec())
+        });
+        table.add(line(name(contender), cells));
+    }
+    let title = format!("A lock that lingers for {:?}", upcoming::LINGER);
+    let notes = vec![format!(
+        "One process takes and frees the lock again and again; then a second one asks for it 2 ms after a \
+         release of the first. PING from sleep in the same run: median {} µs, p99 {} µs.",
+        number(ping.median()),
+        number(ping.p99())
+    )];
+    Ok(Report { title, notes, tables: vec![table], chart: None })
+}
+
+fn repeated(bench: &Bench, server: &RedisServer, contender: Contender) -> anyhow::Result<Latency> {
+    let url = server.url();
+    let load = Load { contender, url: &url, processes: 1, workers: 1, own_keys: true };
+    Ok(bench.run(&load)?.pair())
+}
+
+/// Two processes take turns; each finds the lock lingering with the other.
+fn other_process(
+    bench: &Bench,
+    server: &RedisServer,
+    contender: Contender,
+    time: Duration,
+) -> anyhow::Result<Latency> {
+    let (url, key) = (server.url(), format!("linger:{}", clock::now()));
+    let mut next = bench.relay(contender, &url, &key)?;
+    let mut other = bench.relay(contender, &url, &key)?;
+    let (start, mut spans) = (Instant::now(), Vec::new());
+    while start.elapsed() < time {
+        next.tell(HOLD)?;
+        let [asked, entered] = next.numbers::<u64, 2>(PATIENCE)?;
+        next.tell(FREE)?;
+        next.line(PATIENCE)?;
+        spans.push(entered - asked);
+        std::mem::swap(&mut next, &mut other);
+    }
+    // The first one found nobody.
+    Ok(spans.into_iter().skip(1).collect())
+}
