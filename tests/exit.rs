@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::thread;
 
-use distlock::{LockError, distributed_lock};
+use distlock::{LockError, LockManager, distributed_lock};
 use redis::Connection;
 
 use crate::support::process::{Process, this_binary};
@@ -20,11 +20,13 @@ const RUNS: u32 = 200;
 const MODE: &str = "DISTLOCK_TEST_EXIT_MODE";
 
 /// What a child does last; its name, for the report.
-const MODES: [(&str, &str); 5] = [
+const MODES: [(&str, &str); 7] = [
     ("sync", "a sync main"),
     ("async", "a main that blocks on an async call"),
     ("workers", "a main whose runtime's tasks have called"),
     ("thread", "a main that joins a thread which has called"),
+    ("scope", "a main whose scoped thread has called"),
+    ("linger", "a main that returns while the lock lingers"),
     ("exit code", "a main that returns an error after the call"),
 ];
 
@@ -52,6 +54,8 @@ fn child(mode: &str) -> ExitCode {
         "async" => current_thread().block_on(locked_async()),
         "workers" => in_tasks(),
         "thread" => thread::spawn(locked).join().expect("the thread does not panic"),
+        "scope" => in_scope(),
+        "linger" => lingers(),
         "exit code" => return locked().map_or(ExitCode::FAILURE, |_| ExitCode::from(7)),
         other => panic!("no mode is called {other}"),
     };
@@ -61,6 +65,17 @@ fn child(mode: &str) -> ExitCode {
 
 fn current_thread() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().build().expect("a runtime")
+}
+
+#[distributed_lock("exit", linger = "1m", hold = hold)]
+fn lingers() -> Result<u64, LockError> {
+    Ok(hold.fence().get())
+}
+
+/// A scope does not wait for the destructors of its threads.
+fn in_scope() -> Result<u64, LockError> {
+    distlock::init(LockManager::connect(&env::var("DISTLOCK_URL").expect("the parent sets it"))?)?;
+    thread::scope(|scope| scope.spawn(locked).join().expect("the thread does not panic"))
 }
 
 /// Several tasks under keys of their own; the runtime is dropped before `main` returns.

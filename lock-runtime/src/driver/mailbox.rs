@@ -157,6 +157,12 @@ impl Mailbox {
         &self.0.0
     }
 
+    /// Has this thread wait for releases that are under way when it ends, also for those of other threads: of a scoped
+    /// thread nobody knows whether it has ended when the scope does, and this thread may be the main one.
+    pub(crate) fn flush_at_the_end_of_this_thread(&self) {
+        exit::released(self.line());
+    }
+
     /// Itself, as what a queue needs of it.
     pub(crate) fn post(&self) -> Arc<dyn Post> {
         Arc::clone(&self.0) as Arc<dyn Post>
