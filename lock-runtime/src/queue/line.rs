@@ -32,8 +32,10 @@ pub(super) struct Line<S> {
     next: Number,
     /// How many tokens the next grant reserves: follows what the tenures before made of theirs.
     block: u32,
-    /// When it is looked at again.
+    /// By when it has to be looked at again.
     armed: Option<Timestamp>,
+    /// The alarms that were asked for and have not rung, the earliest last.
+    alarms: Vec<Timestamp>,
 }
 
 impl<S> Line<S> {
@@ -48,6 +50,7 @@ impl<S> Line<S> {
             next: 0,
             block: SMALLEST_BLOCK,
             armed: None,
+            alarms: Vec::new(),
         }
     }
 
@@ -256,6 +259,7 @@ impl<S> Line<S> {
     ) -> Rung<S> {
         let mut moves = Moves::none();
         self.armed = None;
+        while self.alarms.pop_if(|alarm| *alarm <= now).is_some() {}
         let kept = match self.tenure.as_ref().map(|tenure| &tenure.stage) {
             Some(Stage::Idle { until }) => now < *until,
             _ => true,
@@ -391,7 +395,11 @@ impl<S> Line<S> {
         let Some(due) = [kept, due].into_iter().flatten().min() else { return };
         if self.armed.is_none_or(|armed| due < armed) {
             self.armed = Some(due);
-            moves.alarm = Some(due);
+            // One that rings earlier anyway does for it.
+            if self.alarms.last().is_none_or(|&alarm| due < alarm) {
+                self.alarms.push(due);
+                moves.alarm = Some(due);
+            }
         }
     }
 }

@@ -39,3 +39,22 @@ fn an_earlier_one_is_set_for_less_patience() {
     desk.tick(50);
     assert_eq!(desk.alarms, [at(500), at(50), at(400)]);
 }
+
+/// Rings all that is due, as the I/O thread does.
+fn ring(desk: &mut Desk, now: u64) {
+    while let Some(index) = desk.alarms.iter().position(|&alarm| alarm <= at(now)) {
+        desk.alarms.remove(index);
+        desk.tick(now);
+    }
+}
+
+#[test]
+fn alarms_do_not_pile_up_behind_one_that_waits_long() {
+    let mut desk = Desk::held();
+    desk.join("patient", wish(0));
+    for now in (0..9000).step_by(10) {
+        desk.join("hasty", wish_until(now, now + 5));
+        ring(&mut desk, now + 5);
+        assert!(desk.alarms.len() <= 2, "{} after {now} ms", desk.alarms.len());
+    }
+}
