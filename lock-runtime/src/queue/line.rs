@@ -159,7 +159,7 @@ impl<S> Line<S> {
             return moves;
         };
         let linger = tenure.inside().map_or(Duration::ZERO, |inside| inside.wish.linger);
-        tenure.stage = Stage::Idle { until: now.plus(linger) };
+        tenure.stage = Stage::Idle { until: now.plus(linger).min(tenure.until) };
         if self.waiting.is_empty() {
             let keep =
                 !linger.is_zero() && !tenure.is_waited_for() && tenure.may_go_on(now, tenure.terms);

@@ -1,5 +1,6 @@
 //! A hold that is kept with nobody inside.
 
+use super::super::tenure::OWN_SPAN;
 use super::super::waiting::Terms;
 use super::*;
 
@@ -133,4 +134,20 @@ fn it_is_given_up_when_that_is_wanted() {
     let mut desk = Desk::held_with(lingering(0));
     let moves = desk.line.settle();
     assert_eq!(desk.see(moves), nothing(), "somebody is inside");
+}
+
+#[test]
+fn it_is_kept_no_longer_than_it_may_be_entered() {
+    let long = |now| Wish { linger: ms(30_000), ..wish(now) };
+    let end = u64::try_from(OWN_SPAN.as_millis()).unwrap();
+    let mut desk = Desk::held_with(long(0));
+    assert_eq!(desk.released(10), nothing());
+    assert_eq!(desk.take(long(end - 1)), Some(FIRST + 1));
+    assert_eq!(desk.released(end), ends(1));
+
+    let mut desk = Desk::held_with(long(0));
+    assert_eq!(desk.released(10), nothing());
+    assert_eq!(desk.alarms, [at(end)]);
+    assert_eq!(desk.take(long(end)), None);
+    assert_eq!(desk.tick(end).0, ends(1));
 }
