@@ -372,6 +372,9 @@ impl<S> Line<S> {
     fn end(&mut self, moves: &mut Moves<S>) {
         let Some(tenure) = self.tenure.take() else { return };
         moves.end = Some(tenure.nonce);
+        if !tenure.terms.renew {
+            return;
+        }
         let left = tenure.fences.size();
         if left == 0 {
             self.block = (self.block * 2).min(LARGEST_BLOCK);

@@ -239,3 +239,16 @@ fn the_block_follows_what_is_made_of_it() {
     let sizes: Vec<_> = (30..40).map(|now| use_tokens(&mut desk, now, |_| 1)).collect();
     assert_eq!(sizes, [1024, 512, 256, 128, 64, 32, 16, 8, 4, 4]);
 }
+
+#[test]
+fn a_block_for_one_token_tells_nothing_about_the_need_for_more() {
+    let once = |now| Wish { terms: Terms { renew: false, ..TERMS }, ..wish(now) };
+    let mut desk = Desk::new();
+    for now in 0..20 {
+        desk.join("once", once(now));
+        desk.granted(now, 1, false);
+        assert_eq!(desk.released(now), ends(u128::from(now) + 1));
+    }
+    desk.join("renewed", wish(30));
+    assert_eq!(desk.block, 4);
+}
