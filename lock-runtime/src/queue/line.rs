@@ -65,14 +65,15 @@ impl<S> Line<S> {
     }
 
     /// Begins a section at once under a hold that was kept for it.
-    pub(super) fn take(&mut self, now: Timestamp, wish: Wish) -> Option<Serve<()>> {
+    pub(super) fn take(&mut self, now: Timestamp, wish: Wish) -> Option<Moves<()>> {
         let tenure = self.tenure.as_mut()?;
         if !tenure.is_idle() || !self.waiting.is_empty() || !tenure.may_go_on(now, wish.terms) {
             return None;
         }
-        let fence = tenure.begin(wish)?;
         let (nonce, valid_until) = (tenure.nonce, tenure.valid_until);
-        Some(Serve { slot: (), nonce, fence, valid_until })
+        let restart = tenure.hand_on().then_some(nonce);
+        let serve = Serve { slot: (), nonce, fence: tenure.begin(wish)?, valid_until };
+        Some(Moves { restart, serve: Some(serve), ..Moves::none() })
     }
 
     /// A new request, and its number. One that tries once has to be the first: see [`Self::is_open`].

@@ -193,7 +193,7 @@ impl Desk {
 
     /// The token of a section that begins at once under a hold that was kept.
     fn take(&mut self, wish: Wish) -> Option<u64> {
-        let serve = self.line.take(wish.since, wish)?;
+        let serve = self.line.take(wish.since, wish)?.serve?;
         self.inside = Some((serve.nonce, serve.fence));
         Some(serve.fence.get())
     }

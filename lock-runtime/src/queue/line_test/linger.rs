@@ -151,3 +151,15 @@ fn it_is_kept_no_longer_than_it_may_be_entered() {
     assert_eq!(desk.take(long(end)), None);
     assert_eq!(desk.tick(end).0, ends(1));
 }
+
+#[test]
+fn a_max_hold_counts_anew_with_each_section() {
+    for (max_hold, restarts) in [(ms(2000), true), (DAY, false)] {
+        let terms = Terms { max_hold: Some(max_hold), ..TERMS };
+        let wish = |now| Wish { terms, ..lingering(now) };
+        let mut desk = Desk::held_with(wish(0));
+        assert_eq!(desk.released(10), nothing());
+        let moves = desk.line.take(at(20), wish(20)).expect("it was kept");
+        assert_eq!(moves.restart.is_some(), restarts, "{max_hold:?}");
+    }
+}
