@@ -17,6 +17,7 @@ mod alarms;
 mod hand_over;
 mod linger;
 mod loss;
+mod random;
 mod waiting;
 
 const BOUND: u32 = 8;
