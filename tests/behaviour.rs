@@ -8,8 +8,10 @@ mod behaviour {
     mod depth;
     mod errors;
     mod foreign;
+    mod hand_over;
     mod inspect;
     mod lease;
+    mod linger;
     mod loss;
     mod many;
     mod nesting;
@@ -18,4 +20,5 @@ mod behaviour {
     mod settings;
     mod sharing;
     mod siblings;
+    mod visible;
 }

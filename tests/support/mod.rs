@@ -71,3 +71,16 @@ pub fn alone() -> RwLockWriteGuard<'static, ()> {
 pub fn beside_others() -> RwLockReadGuard<'static, ()> {
     MACHINE.read().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// How many scripts clients had the server run so far.
+pub fn scripts_run(server: &RedisServer) -> u64 {
+    let mut info = redis::cmd("INFO");
+    let info: String =
+        info.arg("commandstats").query(&mut server.connection()).expect("the server answers");
+    let calls = |line: &str| {
+        let rest = line.strip_prefix("cmdstat_eval")?;
+        let (_, rest) = rest.split_once(":calls=")?;
+        rest.split(',').next()?.parse::<u64>().ok()
+    };
+    info.lines().filter_map(calls).sum()
+}

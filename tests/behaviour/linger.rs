@@ -1,0 +1,159 @@
+//! A lock that its process keeps for its next call.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use distlock::{Fence, LockError, LockManager, distributed_lock};
+use testkit::{RedisServer, eventually};
+
+use crate::support::{LIMIT, connect, connect_with_ttl, inspect, server, until_free};
+
+#[distributed_lock("kept", manager = locks, linger = "30s", hold = hold)]
+fn append(locks: &LockManager) -> Result<Fence, LockError> {
+    hold.check()?;
+    Ok(hold.fence())
+}
+
+#[distributed_lock("kept", manager = locks, linger = "30s", hold = hold)]
+async fn append_async(locks: &LockManager) -> Result<Fence, LockError> {
+    hold.check()?;
+    Ok(hold.fence())
+}
+
+/// A server, and two managers that are connected to it.
+fn setting() -> (RedisServer, LockManager, LockManager) {
+    let server = server();
+    let (locks, others) = (connect(&server), connect(&server));
+    for locks in [&locks, &others] {
+        assert!(inspect(locks, "kept").holder.is_none());
+    }
+    (server, locks, others)
+}
+
+#[test]
+fn the_next_calls_send_nothing_and_have_new_tokens() {
+    let (server, locks, _) = setting();
+    let mut latest = append(&locks).unwrap();
+    let before = server.commands_processed();
+    for _ in 0..10 {
+        for fence in [append(&locks), futures::executor::block_on(append_async(&locks))] {
+            let fence = fence.unwrap();
+            assert_eq!(fence.get(), latest.get() + 1);
+            latest = fence;
+        }
+    }
+    let tried = locks.lock("kept").linger(LIMIT).try_acquire().unwrap();
+    assert_eq!(tried.expect("it is kept here").fence().get(), latest.get() + 1);
+    assert_eq!(server.commands_processed(), before);
+    assert!(inspect(&locks, "kept").holder.is_some(), "it is kept");
+    until_free(&locks, "kept");
+}
+
+#[test]
+fn another_process_that_asks_gets_it_at_once() {
+    let (_server, locks, others) = setting();
+    // The best of some, as a machine that has other things to do may take its time.
+    let waits = (0..5).map(|_| {
+        let kept = append(&locks).unwrap();
+        let start = Instant::now();
+        let guard = others.lock("kept").wait(LIMIT).acquire().unwrap();
+        assert!(guard.fence() > kept);
+        start.elapsed()
+    });
+    let best = waits.min().unwrap();
+    assert!(best < Duration::from_millis(200), "{best:?}");
+}
+
+/// Whoever tries once is told that the lock is held, and asks for nothing: the holder does not hear of it.
+#[test]
+fn another_process_that_tries_once_does_not_get_it_and_does_not_end_it() {
+    let (server, locks, others) = setting();
+    // Another round if the second was over which it is kept at the longest.
+    eventually(LIMIT, "it is kept on", || {
+        let kept = append(&locks).unwrap();
+        assert!(others.lock("kept").try_acquire().unwrap().is_none());
+        let end = others.lock("kept").wait(Duration::ZERO).acquire().unwrap_err();
+        let LockError::Busy(busy) = end else { panic!("{end:?}") };
+        assert!(busy.holder.is_some());
+        let before = server.commands_processed();
+        append(&locks).unwrap().get() == kept.get() + 1 && server.commands_processed() == before
+    });
+    let guard = others.lock("kept").wait(LIMIT).acquire().unwrap();
+    assert!(locks.lock("kept").try_acquire().unwrap().is_none());
+    drop(guard);
+}
+
+#[test]
+fn a_shutdown_releases_it() {
+    let (_server, locks, others) = setting();
+    append(&locks).unwrap();
+    locks.shutdown();
+    assert!(inspect(&others, "kept").holder.is_none());
+    let end = append(&locks).unwrap_err();
+    assert!(matches!(end, LockError::Closed(_)), "{end:?}");
+}
+
+#[test]
+fn it_goes_with_the_last_handle_of_its_manager() {
+    let (_server, locks, others) = setting();
+    append(&locks).unwrap();
+    drop(locks);
+    let start = Instant::now();
+    until_free(&others, "kept");
+    assert!(start.elapsed() < LIMIT / 2);
+}
+
+#[test]
+fn a_thread_that_ends_has_it_released() {
+    let (_server, locks, others) = setting();
+    thread::spawn(move || append(&locks).unwrap()).join().unwrap();
+    assert!(inspect(&others, "kept").holder.is_none());
+}
+
+const SHORT: Duration = Duration::from_millis(150);
+
+#[test]
+fn it_is_renewed_while_nobody_is_inside() {
+    let server = server();
+    let locks = connect_with_ttl(&server, SHORT);
+    let start = Instant::now();
+    // The first token of a hold, and since when.
+    let mut hold = (append(&locks).unwrap(), start);
+    let mut latest = hold.0;
+    let mut longest = Duration::ZERO;
+    eventually(LIMIT, "one lingers for three times its ttl", || {
+        thread::sleep(SHORT / 3);
+        // It checks its hold inside.
+        let fence = append(&locks).unwrap();
+        assert!(fence > latest);
+        if fence.get() != latest.get() + 1 {
+            hold = (fence, Instant::now());
+        }
+        latest = fence;
+        longest = longest.max(hold.1.elapsed());
+        longest > SHORT * 3
+    });
+}
+
+#[test]
+fn a_loss_while_nobody_is_inside_is_noticed() {
+    let server = server();
+    let (locks, others) = (connect_with_ttl(&server, SHORT), connect(&server));
+    let rounds = (0..3).map(|_| {
+        append(&locks).unwrap();
+        server.command(&["DEL", "lock:{kept}"]);
+        let guard = others.lock("kept").wait(LIMIT).acquire().unwrap();
+        let start = Instant::now();
+        // Until then it is as with every lock that somebody deletes: its process cannot know.
+        eventually(LIMIT, "the loss is noticed", || {
+            locks.lock("kept").try_acquire().unwrap().is_none()
+        });
+        let span = start.elapsed();
+        let fence = guard.fence();
+        guard.release().unwrap();
+        assert!(append(&locks).unwrap() > fence);
+        span
+    });
+    let best = rounds.min().unwrap();
+    assert!(best < Duration::from_millis(600), "{best:?}: not before its second was over");
+}

@@ -1,0 +1,102 @@
+//! What is seen of a lock that is handed on within a process, and of those who wait for it there.
+
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+use distlock::{Fence, LockError, LockManager, distributed_lock};
+
+use crate::support::{LIMIT, connect, inspect, server, until_waiting};
+
+const WAIT: Duration = Duration::from_millis(300);
+
+#[distributed_lock("visible", manager = locks, hold = hold)]
+fn stay(locks: &LockManager, end: Receiver<()>) -> Result<Fence, LockError> {
+    end.recv().expect("the test lets it end");
+    Ok(hold.fence())
+}
+
+#[distributed_lock("visible", manager = locks)]
+fn pass(locks: &LockManager) -> Result<(), LockError> {
+    Ok(())
+}
+
+#[test]
+fn the_section_that_runs_and_those_behind_it_are_seen_in_their_process() {
+    let server = server();
+    let (locks, others) = (connect(&server), connect(&server));
+    let guard = locks.lock("visible").acquire().unwrap();
+    let granted = guard.fence();
+    let (let_it_end, may_end) = channel();
+    thread::scope(|scope| {
+        let second = scope.spawn(|| stay(&locks, may_end));
+        until_waiting(&locks, "visible", 1);
+        let third = scope.spawn(|| pass(&locks));
+        until_waiting(&locks, "visible", 2);
+        guard.release().unwrap();
+        until_waiting(&locks, "visible", 1);
+
+        let seen = inspect(&locks, "visible");
+        let holder = seen.holder.expect("it was handed on");
+        assert_eq!(holder.fence.get(), granted.get() + 1);
+        assert!(holder.function.ends_with("visible::stay"), "{}", holder.function);
+        let functions: Vec<_> = seen.waiters.iter().map(|one| one.function.as_str()).collect();
+        assert!(matches!(functions[..], [one] if one.ends_with("visible::pass")), "{functions:?}");
+
+        let seen = inspect(&others, "visible");
+        let holder = seen.holder.expect("that process has it");
+        assert_eq!((holder.fence, seen.waiting), (granted, 0), "what the server was told");
+
+        let_it_end.send(()).unwrap();
+        assert_eq!(second.join().unwrap().unwrap().get(), granted.get() + 1);
+        third.join().unwrap().unwrap();
+    });
+}
+
+/// The holder's token, and how many came first.
+#[track_caller]
+fn refusal(locks: &LockManager) -> (Fence, u64) {
+    let end = locks.lock("visible").wait(WAIT).acquire().unwrap_err();
+    let LockError::Busy(busy) = end else { panic!("{end:?}") };
+    assert!((WAIT..LIMIT).contains(&busy.waited), "{:?}", busy.waited);
+    (busy.holder.expect("the holder is known").fence, busy.ahead)
+}
+
+#[test]
+fn those_of_other_processes_and_of_ones_own_come_first() {
+    let server = server();
+    let (theirs, elsewhere, locks) = (connect(&server), connect(&server), connect(&server));
+    let guard = theirs.lock("visible").acquire().unwrap();
+    let fence = guard.fence();
+    thread::scope(|scope| {
+        let foreign = scope.spawn(|| pass(&elsewhere));
+        until_waiting(&locks, "visible", 1);
+        assert_eq!(refusal(&locks), (fence, 1), "the first here, as the server says");
+        let first = scope.spawn(|| pass(&locks));
+        until_waiting(&locks, "visible", 2);
+        assert_eq!(refusal(&locks), (fence, 2));
+        let second = scope.spawn(|| pass(&locks));
+        until_waiting(&locks, "visible", 3);
+        assert_eq!(refusal(&locks), (fence, 3));
+        assert_eq!(inspect(&locks, "visible").waiting, 3);
+        assert_eq!(inspect(&elsewhere, "visible").waiting, 2, "one for each process");
+        guard.release().unwrap();
+        for waiter in [foreign, first, second] {
+            waiter.join().unwrap().unwrap();
+        }
+    });
+}
+
+/// One that tries once behind a section of its own process asks the server, which knows the first section of the hold.
+#[test]
+fn one_that_tries_once_hears_that_it_is_held() {
+    let server = server();
+    let locks = connect(&server);
+    let guard = locks.lock("visible").acquire().unwrap();
+    let end = locks.lock("visible").wait(Duration::ZERO).acquire().unwrap_err();
+    let LockError::Busy(busy) = end else { panic!("{end:?}") };
+    assert_eq!(busy.holder.expect("the server knows").fence, guard.fence());
+    assert_eq!(busy.ahead, 0);
+    assert!(locks.lock("visible").try_acquire().unwrap().is_none());
+    assert_eq!(inspect(&locks, "visible").waiting, 0);
+}
