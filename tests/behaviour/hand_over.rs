@@ -258,3 +258,18 @@ fn each_section_that_is_handed_the_lock_has_the_whole_of_its_max_hold() {
         assert!(span > MAX_HOLD * 3 / 4, "{span:?} counts from the grant");
     });
 }
+
+#[test]
+fn a_manager_that_is_dropped_leaves_the_server() {
+    let server = server();
+    let connections = || {
+        let clients = server.command(&["CLIENT", "LIST"]);
+        let clients: String = redis::from_redis_value(clients).unwrap();
+        clients.lines().count()
+    };
+    let locks = connect(&server);
+    visit(&locks, &Entries::default()).unwrap();
+    assert_eq!(connections(), 2, "its own and this one");
+    drop(locks);
+    eventually(LIMIT, "it has disconnected", || connections() == 1);
+}

@@ -253,7 +253,10 @@ impl Queue {
         }
         let vacant = state.line.is_vacant() && !state.closed;
         state.closed |= vacant;
+        // The lease knows this queue: they would keep each other, and with them the I/O thread, for ever.
+        let over = if vacant { state.lease.take() } else { None };
         drop(state);
+        drop(over);
         if vacant {
             self.forget();
         }
