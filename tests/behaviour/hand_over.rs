@@ -273,3 +273,17 @@ fn a_manager_that_is_dropped_leaves_the_server() {
     drop(locks);
     eventually(LIMIT, "it has disconnected", || connections() == 1);
 }
+
+#[test]
+fn a_call_right_after_a_shutdown_is_refused() {
+    let calls = thread::spawn(|| {
+        for _ in 0..1000 {
+            let locks = LockManager::connect("memory://").unwrap();
+            locks.shutdown();
+            let end = visit(&locks, &Entries::default());
+            assert!(matches!(end, Err(LockError::Closed(_))), "{end:?}");
+        }
+    });
+    eventually(LIMIT, "no call waits for ever", || calls.is_finished());
+    calls.join().unwrap();
+}

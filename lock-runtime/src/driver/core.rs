@@ -137,7 +137,7 @@ impl Core {
             busy |= self.do_outputs(now);
             busy |= self.send(now, context);
             self.answer_flushes();
-            if self.is_done() {
+            if self.is_done(context) {
                 return Poll::Ready(());
             }
             busy |= self.poll_timer(context);
@@ -153,9 +153,18 @@ impl Core {
         }
     }
 
-    fn is_done(&mut self) -> bool {
+    fn is_done(&mut self, context: &mut Context<'_>) -> bool {
         if !self.machine.is_idle() || self.stopping.is_none() {
             return false;
+        }
+        // Whoever came too late is told so: with a message that is merely dropped a line would wait for its answer.
+        self.messages.close();
+        loop {
+            match self.messages.poll_recv(context) {
+                Poll::Ready(Some(message)) => self.message(message),
+                Poll::Ready(None) => break,
+                Poll::Pending => return false,
+            }
         }
         for done in self.stopping.take().into_iter().flatten() {
             let _ = done.send(());

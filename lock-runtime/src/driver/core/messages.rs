@@ -34,7 +34,7 @@ impl Core {
         true
     }
 
-    fn message(&mut self, message: Message) {
+    pub(super) fn message(&mut self, message: Message) {
         let now = time::now();
         match message {
             Message::Request(_, slot) if self.stopping.is_some() => drop(slot),
