@@ -1,7 +1,7 @@
 //! One hot key within a process: the lock goes from section to section without the server.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -94,8 +94,8 @@ fn global_fairness_asks_the_server_for_each() {
 
 /// Holds until it is told to end.
 #[distributed_lock("hot", manager = locks, hold = hold)]
-fn stay(locks: &LockManager, end: Receiver<()>) -> Result<Fence, LockError> {
-    end.recv().expect("the test lets it end");
+fn stay(locks: &LockManager, end: &AtomicBool) -> Result<Fence, LockError> {
+    eventually(LIMIT, "the test lets it end", || end.load(Ordering::Relaxed));
     Ok(hold.fence())
 }
 
@@ -109,12 +109,12 @@ fn a_waiter_whose_time_is_up_hears_of_the_section_of_then_and_of_its_own_place()
     let server = server();
     let locks = connect(&server);
     let guard = locks.lock("hot").acquire().unwrap();
-    let (let_first_go, first_may_go) = channel();
-    let (let_second_go, second_may_go) = channel();
+    let first_may_go = AtomicBool::new(false);
+    let second_may_go = AtomicBool::new(false);
     thread::scope(|scope| {
-        let first = scope.spawn(|| stay(&locks, first_may_go));
+        let first = scope.spawn(|| stay(&locks, &first_may_go));
         until_waiting(&locks, "hot", 1);
-        let second = scope.spawn(|| stay(&locks, second_may_go));
+        let second = scope.spawn(|| stay(&locks, &second_may_go));
         until_waiting(&locks, "hot", 2);
         let third = scope.spawn(|| hasty(&locks));
         until_waiting(&locks, "hot", 3);
@@ -126,8 +126,8 @@ fn a_waiter_whose_time_is_up_hears_of_the_section_of_then_and_of_its_own_place()
         assert!(holder.function.ends_with("hand_over::stay"), "{}", holder.function);
         assert_eq!((holder.fence.get(), busy.ahead), (after(fence, 1), 1));
         assert!(busy.waited >= Duration::from_secs(1));
-        let_first_go.send(()).unwrap();
-        let_second_go.send(()).unwrap();
+        first_may_go.store(true, Ordering::Relaxed);
+        second_may_go.store(true, Ordering::Relaxed);
         assert_eq!(first.join().unwrap().unwrap().get(), after(fence, 1));
         assert!(second.join().unwrap().unwrap().get() > after(fence, 1));
     });
@@ -136,11 +136,11 @@ fn a_waiter_whose_time_is_up_hears_of_the_section_of_then_and_of_its_own_place()
 #[distributed_lock("hot", manager = locks, hold = hold)]
 fn fall(
     locks: &LockManager,
-    end: Receiver<()>,
+    end: &AtomicBool,
     fence: &Mutex<Option<Fence>>,
 ) -> Result<(), LockError> {
     *fence.lock().unwrap() = Some(hold.fence());
-    end.recv().expect("the test lets it end");
+    eventually(LIMIT, "the test lets it end", || end.load(Ordering::Relaxed));
     panic!("over the edge")
 }
 
@@ -149,16 +149,16 @@ fn a_panic_hands_the_lock_on() {
     let server = server();
     let locks = connect(&server);
     let (entries, fence) = (Entries::default(), Mutex::new(None));
-    let (let_it_fall, may_fall) = channel();
+    let may_fall = AtomicBool::new(false);
     thread::scope(|scope| {
         let falls = scope.spawn(|| {
-            let falling = || fall(&locks, may_fall, &fence);
+            let falling = || fall(&locks, &may_fall, &fence);
             catch_unwind(AssertUnwindSafe(falling)).is_err()
         });
         eventually(LIMIT, "one is inside", || fence.lock().unwrap().is_some());
         let next = scope.spawn(|| visit(&locks, &entries));
         until_waiting(&locks, "hot", 1);
-        let_it_fall.send(()).unwrap();
+        may_fall.store(true, Ordering::Relaxed);
         assert!(falls.join().unwrap());
         let fence = fence.lock().unwrap().expect("it was inside");
         assert_eq!(next.join().unwrap().unwrap().get(), after(fence, 1));
@@ -192,8 +192,8 @@ fn a_shared_hold_is_handed_on_when_its_last_share_is_gone() {
 }
 
 #[distributed_lock("hot", manager = locks, release = confirmed, hold = hold)]
-fn confirmed(locks: &LockManager, end: Receiver<()>) -> Result<Fence, LockError> {
-    end.recv().expect("the test lets it end");
+fn confirmed(locks: &LockManager, end: &AtomicBool) -> Result<Fence, LockError> {
+    eventually(LIMIT, "the test lets it end", || end.load(Ordering::Relaxed));
     Ok(hold.fence())
 }
 
@@ -203,16 +203,16 @@ fn a_confirmed_release_is_confirmed_although_another_waits_here() {
     let locks = connect(&server);
     for taken_away in [false, true] {
         let entries = Entries::default();
-        let (let_it_end, may_end) = channel();
+        let may_end = AtomicBool::new(false);
         thread::scope(|scope| {
-            let section = scope.spawn(|| confirmed(&locks, may_end));
+            let section = scope.spawn(|| confirmed(&locks, &may_end));
             eventually(LIMIT, "it is held", || inspect(&locks, "hot").holder.is_some());
             let next = scope.spawn(|| visit(&locks, &entries));
             until_waiting(&locks, "hot", 1);
             if taken_away {
                 server.command(&["DEL", "lock:{hot}"]);
             }
-            let_it_end.send(()).unwrap();
+            may_end.store(true, Ordering::Relaxed);
             let end = section.join().unwrap();
             let next = next.join().unwrap().unwrap();
             match end {

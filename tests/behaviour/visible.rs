@@ -1,18 +1,19 @@
 //! What is seen of a lock that is handed on within a process, and of those who wait for it there.
 
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use distlock::{Fence, LockError, LockManager, distributed_lock};
+use testkit::eventually;
 
 use crate::support::{LIMIT, connect, inspect, server, until_waiting};
 
 const WAIT: Duration = Duration::from_millis(300);
 
 #[distributed_lock("visible", manager = locks, hold = hold)]
-fn stay(locks: &LockManager, end: Receiver<()>) -> Result<Fence, LockError> {
-    end.recv().expect("the test lets it end");
+fn stay(locks: &LockManager, end: &AtomicBool) -> Result<Fence, LockError> {
+    eventually(LIMIT, "the test lets it end", || end.load(Ordering::Relaxed));
     Ok(hold.fence())
 }
 
@@ -27,9 +28,9 @@ fn the_section_that_runs_and_those_behind_it_are_seen_in_their_process() {
     let (locks, others) = (connect(&server), connect(&server));
     let guard = locks.lock("visible").acquire().unwrap();
     let granted = guard.fence();
-    let (let_it_end, may_end) = channel();
+    let may_end = AtomicBool::new(false);
     thread::scope(|scope| {
-        let second = scope.spawn(|| stay(&locks, may_end));
+        let second = scope.spawn(|| stay(&locks, &may_end));
         until_waiting(&locks, "visible", 1);
         let third = scope.spawn(|| pass(&locks));
         until_waiting(&locks, "visible", 2);
@@ -47,7 +48,7 @@ fn the_section_that_runs_and_those_behind_it_are_seen_in_their_process() {
         let holder = seen.holder.expect("that process has it");
         assert_eq!((holder.fence, seen.waiting), (granted, 0), "what the server was told");
 
-        let_it_end.send(()).unwrap();
+        may_end.store(true, Ordering::Relaxed);
         assert_eq!(second.join().unwrap().unwrap().get(), granted.get() + 1);
         third.join().unwrap().unwrap();
     });

@@ -37,7 +37,9 @@ fn threads_and_tasks_share_one_line() {
             });
         }
     });
-    tasks.into_iter().for_each(|task| runtime.block_on(task).unwrap());
+    for task in tasks {
+        runtime.block_on(task).unwrap();
+    }
     until_free(&locks, "hot");
     let scripts = scripts_run(&server) - before;
     assert!(scripts < 160, "{scripts} scripts for 800 sections");
