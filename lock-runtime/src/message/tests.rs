@@ -55,7 +55,7 @@ fn held() -> Obstacle {
         ttl: Duration::from_secs(30),
         since_unix_ms: u64::try_from(since).unwrap_or_default(),
         pid: 4711,
-        host: "web-1".to_owned(),
+        host: "web-1".into(),
         function: "bank::withdraw".to_owned(),
     };
     Obstacle::Holder(Some(Box::new(Holder {

@@ -45,7 +45,7 @@ fn request(bits: u128) -> Request {
             ttl: TTL,
             since_unix_ms: 0,
             pid: 1,
-            host: "host".to_owned(),
+            host: "host".into(),
             function: "function".to_owned(),
         },
     }

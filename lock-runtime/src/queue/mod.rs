@@ -14,5 +14,5 @@ mod tenure;
 mod waiting;
 
 pub(crate) use queues::{Queues, Taken};
-pub(crate) use shared::{Answer, Office, Post, Queue};
+pub(crate) use shared::{Answer, Delivery, Office, Post, Queue};
 pub(crate) use waiting::{Terms, Wish};

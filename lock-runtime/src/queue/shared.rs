@@ -114,7 +114,8 @@ impl Queue {
         Ok(InLine { answer, number, queue })
     }
 
-    /// The server granted what was asked.
+    /// The server granted what was asked. Whose turn it is hears when the delivery is made.
+    #[must_use]
     pub(crate) fn granted(
         &self,
         now: Timestamp,
@@ -122,10 +123,10 @@ impl Queue {
         fences: FenceBlock,
         waited_for: bool,
         valid_until: Timestamp,
-    ) {
+    ) -> Option<Delivery> {
         let mut state = self.state();
         let moves = state.line.granted(now, nonce, fences, waited_for, valid_until);
-        self.settle(state, moves);
+        self.arrange(state, moves)
     }
 
     /// What was asked ended without a hold.
@@ -226,9 +227,16 @@ impl Queue {
         self.settle(state, moves);
     }
 
-    /// Does what an event brought. What goes to the I/O thread goes under the lock, so that it arrives in the order of the
-    /// events.
-    fn settle(&self, mut state: MutexGuard<'_, State>, moves: Moves<Slot>) {
+    /// Does what an event brought.
+    fn settle(&self, state: MutexGuard<'_, State>, moves: Moves<Slot>) {
+        if let Some(delivery) = self.arrange(state, moves) {
+            delivery.make();
+        }
+    }
+
+    /// The same, but whose turn it is has yet to hear. What goes to the I/O thread goes under the lock, so that it arrives in
+    /// the order of the events.
+    fn arrange(&self, mut state: MutexGuard<'_, State>, moves: Moves<Slot>) -> Option<Delivery> {
         if let Some(at) = moves.alarm {
             self.office.post.wake_at(at, Weak::clone(&self.me));
         }
@@ -244,7 +252,10 @@ impl Queue {
                 state.line.clear();
             }
         }
-        let served = moves.serve.map(|serve| (self.begin(&mut state, &serve), serve.slot));
+        let served = moves.serve.map(|serve| {
+            let share = self.begin(&mut state, &serve);
+            Delivery { share, slot: serve.slot }
+        });
         if state.line.is_idle() {
             self.office.post.lingers();
         }
@@ -254,10 +265,7 @@ impl Queue {
         if vacant {
             self.forget();
         }
-        if let Some((share, slot)) = served {
-            // If nobody takes it, dropping it gives the hold to the next.
-            drop(slot.send(Ok(share)));
-        }
+        served
     }
 
     fn begin<S>(&self, state: &mut State, serve: &Serve<S>) -> Share {
@@ -337,6 +345,23 @@ impl Keeper for Queue {
     fn lengthen(&self, nonce: Nonce, ttl: Duration) {
         self.state().line.lengthened(nonce, ttl);
         self.office.post.lengthen(nonce, ttl);
+    }
+}
+
+/// A hold on its way to whose turn it is.
+pub(crate) struct Delivery {
+    share: Share,
+    slot: Slot,
+}
+
+impl Delivery {
+    pub(crate) fn new(share: Share, slot: oneshot::Sender<Answer>) -> Self {
+        Self { share, slot }
+    }
+
+    /// Hands it over. If nobody takes it, it goes to the next.
+    pub(crate) fn make(self) {
+        drop(self.slot.send(Ok(self.share)));
     }
 }
 
