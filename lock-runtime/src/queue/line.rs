@@ -32,8 +32,10 @@ pub(super) struct Line<S> {
     next: Number,
     /// How many tokens the next grant reserves: follows what the tenures before made of theirs.
     block: u32,
-    /// When it is looked at again.
+    /// By when it has to be looked at again.
     armed: Option<Timestamp>,
+    /// The alarms that were asked for and have not rung, the earliest last.
+    alarms: Vec<Timestamp>,
 }
 
 impl<S> Line<S> {
@@ -48,6 +50,7 @@ impl<S> Line<S> {
             next: 0,
             block: SMALLEST_BLOCK,
             armed: None,
+            alarms: Vec::new(),
         }
     }
 
@@ -62,14 +65,15 @@ impl<S> Line<S> {
     }
 
     /// Begins a section at once under a hold that was kept for it.
-    pub(super) fn take(&mut self, now: Timestamp, wish: Wish) -> Option<Serve<()>> {
+    pub(super) fn take(&mut self, now: Timestamp, wish: Wish) -> Option<Moves<()>> {
         let tenure = self.tenure.as_mut()?;
         if !tenure.is_idle() || !self.waiting.is_empty() || !tenure.may_go_on(now, wish.terms) {
             return None;
         }
-        let fence = tenure.begin(wish)?;
         let (nonce, valid_until) = (tenure.nonce, tenure.valid_until);
-        Some(Serve { slot: (), nonce, fence, valid_until })
+        let restart = tenure.hand_on().then_some(nonce);
+        let serve = Serve { slot: (), nonce, fence: tenure.begin(wish)?, valid_until };
+        Some(Moves { restart, serve: Some(serve), ..Moves::none() })
     }
 
     /// A new request, and its number. One that tries once has to be the first: see [`Self::is_open`].
@@ -156,7 +160,7 @@ impl<S> Line<S> {
             return moves;
         };
         let linger = tenure.inside().map_or(Duration::ZERO, |inside| inside.wish.linger);
-        tenure.stage = Stage::Idle { until: now.plus(linger) };
+        tenure.stage = Stage::Idle { until: now.plus(linger).min(tenure.until) };
         if self.waiting.is_empty() {
             let keep =
                 !linger.is_zero() && !tenure.is_waited_for() && tenure.may_go_on(now, tenure.terms);
@@ -256,6 +260,7 @@ impl<S> Line<S> {
     ) -> Rung<S> {
         let mut moves = Moves::none();
         self.armed = None;
+        while self.alarms.pop_if(|alarm| *alarm <= now).is_some() {}
         let kept = match self.tenure.as_ref().map(|tenure| &tenure.stage) {
             Some(Stage::Idle { until }) => now < *until,
             _ => true,
@@ -370,6 +375,9 @@ impl<S> Line<S> {
     fn end(&mut self, moves: &mut Moves<S>) {
         let Some(tenure) = self.tenure.take() else { return };
         moves.end = Some(tenure.nonce);
+        if !tenure.terms.renew {
+            return;
+        }
         let left = tenure.fences.size();
         if left == 0 {
             self.block = (self.block * 2).min(LARGEST_BLOCK);
@@ -393,7 +401,11 @@ impl<S> Line<S> {
         let Some(due) = [kept, due].into_iter().flatten().min() else { return };
         if self.armed.is_none_or(|armed| due < armed) {
             self.armed = Some(due);
-            moves.alarm = Some(due);
+            // One that rings earlier anyway does for it.
+            if self.alarms.last().is_none_or(|&alarm| due < alarm) {
+                self.alarms.push(due);
+                moves.alarm = Some(due);
+            }
         }
     }
 }

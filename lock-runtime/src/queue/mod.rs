@@ -7,6 +7,8 @@
 //! [`Line`] decides, without I/O and with time passed in; [`Queue`] is a line that callers and the I/O thread share.
 
 mod line;
+#[cfg(test)]
+mod line_test;
 mod moves;
 mod queues;
 mod shared;

@@ -94,8 +94,11 @@ impl Queue {
     /// Enters a hold that is kept here with nobody inside.
     pub(super) fn take(&self, wish: Wish) -> Option<Share> {
         let mut state = self.state();
-        let serve = state.line.take(wish.since, wish)?;
-        Some(self.begin(&mut state, &serve))
+        let moves = state.line.take(wish.since, wish)?;
+        if let Some(nonce) = moves.restart {
+            self.office.post.handed_on(nonce, wish.since);
+        }
+        Some(self.begin(&mut state, &moves.serve?))
     }
 
     /// Joins the line, unless this queue is forgotten, or the wish is to try once and it is not the next here.

@@ -25,7 +25,7 @@ pub(super) struct Tenure {
     pub(super) fences: FenceBlock,
     pub(super) valid_until: Timestamp,
     /// Until when the hold is handed on.
-    until: Timestamp,
+    pub(super) until: Timestamp,
     /// How often it still is; `None` while no other process is known to wait.
     left: Option<u32>,
     pub(super) stage: Stage,
