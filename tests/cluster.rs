@@ -4,6 +4,7 @@ mod support;
 
 mod cluster {
     mod crash;
+    mod deadlock;
     mod faults;
     mod soak;
     mod turns;
