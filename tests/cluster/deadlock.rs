@@ -1,6 +1,9 @@
 //! Four processes that wait for one another: in circles, and in orders that only look like them.
 
 mod cycles;
+mod legal;
+mod nest;
+mod steps;
 
 use std::env;
 use std::time::Duration;
