@@ -17,6 +17,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
 
+use self::messages::MOST_AT_ONCE;
 use super::link::{Asker, Link};
 use super::mailbox::{Alarm, Mailbox, Message, Wait, WeakMailbox};
 use super::parties::{Group, Party};
@@ -74,6 +75,8 @@ struct Core {
     timer: Pin<Box<Sleep>>,
     armed: Timestamp,
     spin: Spin,
+    /// Whether this turn brought something that a caller may soon follow up.
+    lively: bool,
     /// Until when this thread looks for work before it sleeps.
     spin_until: Timestamp,
     /// Calls that are to be sent.
@@ -110,6 +113,7 @@ impl Core {
             timer: Box::pin(tokio::time::sleep_until(Instant::now())),
             armed: Timestamp::ZERO,
             spin: Spin::new(),
+            lively: false,
             spin_until: Timestamp::ZERO,
             batch: Vec::new(),
             kept: false,
@@ -125,7 +129,8 @@ impl Core {
     /// One turn: take in all there is, do what follows, send it, sleep until there is more.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         loop {
-            let mut busy = self.take_messages();
+            let taken = self.take_messages();
+            let mut busy = taken > 0;
             busy |= self.poll_pushes(context);
             busy |= self.poll_link(context);
             let now = time::now();
@@ -135,14 +140,23 @@ impl Core {
             }
             self.do_signals(now);
             busy |= self.do_outputs(now);
-            busy |= self.send(now, context);
+            let sent = self.send(now, context);
+            busy |= sent;
             self.answer_flushes();
             if self.is_done() {
                 return Poll::Ready(());
             }
             busy |= self.poll_timer(context);
-            if busy {
+            if std::mem::take(&mut self.lively) {
                 self.spin_until = now.plus(self.spin.span());
+            }
+            if sent && taken == MOST_AT_ONCE {
+                // Only now does the connection write.
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if busy {
+                continue;
             } else if now < self.spin_until {
                 let mut turn = pin!(tokio::task::yield_now());
                 let _ = turn.as_mut().poll(context);

@@ -61,6 +61,8 @@ pub enum CallError {
     Refused(String),
     /// The server had forgotten the script, which is on its way to it again; nothing was done.
     Unloaded,
+    /// It could not be done together with others; nothing was done.
+    Alone,
     /// The server cannot just now; nothing was done.
     NotNow(String),
     /// The reply made no sense: anything may have been done.

@@ -56,6 +56,7 @@ impl Machine {
             who: claim.request.who.clone(),
             inbox: self.inbox.clone(),
             block: claim.request.block,
+            expects_free: claim.request.expects_free,
             enqueue,
         })
     }
@@ -64,9 +65,10 @@ impl Machine {
     /// else is cancelled, with a tombstone where an acquire may still be under way on a dead connection.
     pub(super) fn send_end(&mut self, now: Timestamp, nonce: Nonce, was_held: bool) {
         let Some(give) = self.give(nonce) else { return };
-        let stray = self.claims.get(&nonce).is_some_and(|claim| claim.stray);
-        let call = match (was_held, stray) {
-            (true, false) => Call::Release(give),
+        let Some(claim) = self.claims.get(&nonce) else { return };
+        let call = match (was_held, claim.stray) {
+            (true, false) if claim.waited_for => Call::Release(give),
+            (true, false) => Call::Free(give),
             (false, false) => Call::Cancel { give, tombstone: std::time::Duration::ZERO },
             (_, true) => Call::Cancel { give, tombstone: TOMBSTONE },
         };

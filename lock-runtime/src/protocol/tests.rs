@@ -39,6 +39,7 @@ fn request(bits: u128) -> Request {
         queue: true,
         renew: true,
         max_hold: None,
+        expects_free: false,
         block: 1,
         who: Claimant {
             ttl: TTL,
@@ -177,7 +178,7 @@ fn a_pushed_grant_that_lasts_gets_its_full_ttl_and_a_short_one_costs_no_call() {
     short.notice(at(1.1), pushed(11));
     drain(&mut short);
     short.end(at(1.11), Nonce::from_bits(1));
-    assert!(matches!(sent(&mut short).1, Call::Release(_)));
+    assert!(matches!(sent(&mut short).1, Call::Free(_)));
 
     machine.tick(at(1.2));
     let (id, call) = sent(&mut machine);

@@ -362,7 +362,9 @@ impl<S> Line<S> {
         };
         self.asked = Some(self.fresh);
         self.asked_is_waited_for = false;
-        moves.ask = Some(Ask { nonce: self.fresh, wish, block, replaces: withdrawn });
+        // Where several wait here, others may wait elsewhere.
+        let expects_free = withdrawn.is_none() && self.waiting.len() == 1;
+        moves.ask = Some(Ask { nonce: self.fresh, wish, expects_free, block, replaces: withdrawn });
     }
 
     fn end(&mut self, moves: &mut Moves<S>) {

@@ -270,7 +270,7 @@ impl Queue {
     }
 
     fn request(&self, ask: &Ask) -> Request {
-        let Ask { nonce, wish, block, .. } = *ask;
+        let Ask { nonce, wish, block, expects_free, .. } = *ask;
         Request {
             key: Arc::clone(&self.key),
             nonce,
@@ -280,6 +280,7 @@ impl Queue {
             queue: wish.queue,
             renew: wish.terms.renew,
             max_hold: wish.terms.max_hold,
+            expects_free,
             block,
             who: self.claimant(&wish),
         }
@@ -309,17 +310,24 @@ impl State {
     fn lease_of(&self, nonce: Nonce) -> Option<&Arc<Lease>> {
         self.lease.as_ref().filter(|lease| lease.nonce() == nonce && !lease.is_over())
     }
+
+    /// Lets go of the hold whose section has ended; it refers to its queue, and would keep it for ever.
+    fn drop_lease(&mut self, fence: Fence) {
+        self.lease.take_if(|lease| lease.fence() == fence);
+    }
 }
 
 impl Keeper for Queue {
     fn end(&self, nonce: Nonce, fence: Fence) {
         let mut state = self.state();
+        state.drop_lease(fence);
         let moves = state.line.released(time::now(), nonce, fence);
         self.settle(state, moves);
     }
 
-    fn end_confirmed(&self, nonce: Nonce) -> oneshot::Receiver<Option<bool>> {
+    fn end_confirmed(&self, nonce: Nonce, fence: Fence) -> oneshot::Receiver<Option<bool>> {
         let mut state = self.state();
+        state.drop_lease(fence);
         let confirmed = self.office.post.end_confirmed(nonce);
         let moves = state.line.given_up(nonce);
         self.settle(state, moves);

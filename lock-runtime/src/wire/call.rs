@@ -22,6 +22,8 @@ pub enum Call {
     /// Take several locks if all of them can be had at once, else none. The keys differ, nobody queues, each wants one
     /// token, and there are no more than [`LARGEST_BLOCK`].
     AcquireAll(Vec<Acquire>),
+    /// Give up a hold that nobody is expected to wait for: as [`Call::Release`], but may be sent together with others.
+    Free(Give),
     /// Give the hold of this nonce to the next waiter, or free it.
     Release(Give),
     /// Make whatever this nonce has become undone; with a tombstone if its acquire may still arrive.
@@ -57,6 +59,8 @@ pub struct Acquire {
     pub inbox: String,
     /// How many fencing tokens to reserve, at least one.
     pub block: u32,
+    /// Whether the lock is expected to be free, so that this may be sent together with others.
+    pub expects_free: bool,
     /// How to queue; `None` tries once.
     pub enqueue: Option<Enqueue>,
 }
@@ -109,7 +113,7 @@ impl Call {
         match self {
             Self::Acquire(acquire) => acquire.encode(space),
             Self::AcquireAll(asks) => encode_all(asks, space),
-            Self::Release(give) => give.encode(Script::Release, space),
+            Self::Free(give) | Self::Release(give) => give.encode(Script::Release, space),
             Self::Cancel { give, tombstone } => {
                 give.encode(Script::Cancel, space).arg(tombstone.as_millis())
             }

@@ -7,6 +7,7 @@ mod nonce;
 mod probe;
 mod reply;
 mod script;
+mod together;
 
 pub use call::{Acquire, Call, Enqueue, Give, INSPECTED, LARGEST_BLOCK, Renewal, WAITER_LEASE};
 pub use holder::{Claimant, Holder};
@@ -18,3 +19,7 @@ pub use reply::{
     Waiter, parse_notice,
 };
 pub use script::{Invocation, Script};
+pub use together::{
+    MOST_TOGETHER, Together, acquire_together, acquired_together, release_together,
+    released_together,
+};

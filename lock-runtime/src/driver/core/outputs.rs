@@ -40,13 +40,19 @@ impl Core {
     /// Sends the batch. A release that comes alone is kept for one turn while this thread is awake anyway: the next
     /// acquire of the same caller is often a microsecond behind, and both then cost the server one read.
     pub(super) fn send(&mut self, now: Timestamp, context: &mut Context<'_>) -> bool {
-        let is_end = |call: &Call| matches!(call, Call::Release(_) | Call::Cancel { .. });
+        let is_end =
+            |call: &Call| matches!(call, Call::Free(_) | Call::Release(_) | Call::Cancel { .. });
         let only_ends = self.batch.iter().all(|(_, call)| is_end(call));
         if self.batch.is_empty() || (only_ends && !self.kept && now < self.spin_until) {
             self.kept = !self.batch.is_empty();
             return false;
         }
         self.kept = false;
+        if only_ends && self.batch.iter().any(|(_, call)| matches!(call, Call::Release(_))) {
+            // The next one is in another process, and needs the core that looking for work would take.
+            self.lively = false;
+            self.spin_until = now;
+        }
         self.link.send(std::mem::take(&mut self.batch), context);
         true
     }
@@ -94,6 +100,7 @@ impl Core {
         waited_for: bool,
         valid_until: Timestamp,
     ) {
+        self.lively = true;
         match self.parties.remove(&nonce) {
             Some(Party::Queue(queue)) => {
                 let known = Party::Queue(Arc::clone(&queue));

@@ -55,7 +55,7 @@ impl Twin {
                 Reply::Acquire(self.step(now, &ask.give, publish, |mut step| step.acquire(ask)))
             }
             Call::AcquireAll(asks) => Reply::AcquiredAll(self.acquire_all(now, asks)),
-            Call::Release(give) => {
+            Call::Free(give) | Call::Release(give) => {
                 Reply::Ended(self.step(now, give, publish, |mut step| step.release()))
             }
             Call::Cancel { give, tombstone } => {

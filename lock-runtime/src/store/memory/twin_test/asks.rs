@@ -38,6 +38,7 @@ pub(super) fn once(nonce: Nonce) -> Acquire {
         who: claimant(nonce),
         inbox: LIVE[0].to_owned(),
         block: BLOCK,
+        expects_free: false,
         enqueue: None,
     }
 }

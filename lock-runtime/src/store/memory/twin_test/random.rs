@@ -123,10 +123,12 @@ impl Run<'_> {
                 who: claimant(nonce(who.nonce)),
                 inbox: queue.map_or(LIVE[0], |queue| queue.inbox).to_owned(),
                 block: *block,
+                expects_free: false,
                 enqueue: queue.map(|queue| self.enqueue(*who, queue, ticket)),
             }),
             Step::AcquireAll(asks) => {
                 let ask = |(who, ttl): &(Who, Span)| Acquire {
+                    expects_free: false,
                     give: give(who),
                     ttl: ttl.duration(),
                     who: claimant(nonce(who.nonce)),
