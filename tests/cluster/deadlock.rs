@@ -18,7 +18,7 @@ use crate::support::{LIMIT, traces};
 const PROCESSES: usize = 4;
 
 /// A number that whoever runs the test may set.
-fn setting(name: &str, default: u64) -> u64 {
+pub fn setting(name: &str, default: u64) -> u64 {
     env::var(name).map_or(default, |text| text.parse().expect("a number"))
 }
 
