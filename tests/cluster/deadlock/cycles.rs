@@ -5,6 +5,7 @@ use std::fmt;
 use std::thread;
 use std::time::Duration;
 
+use distlock::error::InCycle;
 use distlock::{LockError, LockManager, distributed_lock};
 use redis::Connection;
 
@@ -52,7 +53,9 @@ fn cycles_are_told_to_one_member_each_within_a_second() {
     for number in 0..PROCESSES {
         conductor.order(number, "end");
     }
-    processes.into_iter().for_each(|process| drop(process.finish()));
+    for process in processes {
+        process.finish();
+    }
     assert_soon(delays);
     until_nothing_is_left(&server);
 }
@@ -262,23 +265,28 @@ fn obey(orders: &Orders) {
             })),
         }
     }
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
-    tasks.into_iter().for_each(|task| runtime.block_on(task).unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    for task in tasks {
+        runtime.block_on(task).unwrap();
+    }
 }
 
 fn tell(part: Part, asked: u64, outcome: Result<(), LockError>, url: &str) {
     let told = wall_clock();
-    let mut text = format!("{} {} {asked} {told}", part.cycle, part.number);
+    let mut lines = vec![format!("{} {} {asked} {told}", part.cycle, part.number)];
     match outcome {
         Ok(()) => {}
         Err(LockError::Deadlock(deadlock)) => {
             assert_eq!(*deadlock.key, *part.inner());
-            for call in deadlock.cycle {
-                text += &format!("\n{} {} {}", call.waits_for, call.function, call.pid);
-            }
+            let call =
+                |call: &InCycle| format!("{} {} {}", call.waits_for, call.function, call.pid);
+            lines.extend(deadlock.cycle.iter().map(call));
         }
-        Err(other) => text += &format!("\nanother error: {other}"),
+        Err(other) => lines.push(format!("another error: {other}")),
     }
+    let text = lines.join("\n");
     redis::cmd("RPUSH").arg("test:reports").arg(text).exec(&mut open(url)).unwrap();
 }
 

@@ -4,10 +4,9 @@
 //! they enter its key again; that turn comes right after the key, so a branch may only ask for it before all else.
 
 use std::fmt;
-use std::ops::ControlFlow;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,7 +19,7 @@ use super::steps::{section, section_async, sections, sections_async};
 /// So many keys there are.
 const KEYS: usize = 12;
 /// As long as it takes, and short enough that a test which hangs fails.
-const PATIENCE: Duration = Duration::from_secs(300);
+pub const PATIENCE: Duration = Duration::from_secs(300);
 /// When the watch of a wait begins, at the latest.
 const WATCHED: Duration = Duration::from_millis(220);
 
@@ -53,7 +52,7 @@ impl Path {
         self.left = self.left.checked_sub(1)?;
         let again = if self.again.is_empty() { None } else { Some(dice.pick(&self.again)) };
         let room = KEYS - self.next;
-        // So many keys that the deepest path may still have some before it.
+        // Not so far that the first steps use up the keys.
         let near = |dice: &mut Dice, room: usize| dice.below(room.min(4));
         let step = match again.filter(|_| dice.one_in(4)) {
             Some(key) => Step::One(key),
@@ -100,32 +99,23 @@ impl Step {
     }
 }
 
-/// What all threads and tasks of a process share.
+/// What all threads and tasks of a process share; each of them keeps it.
 pub struct Nest {
     pub locks: LockManager,
     pub counts: Counts,
-    /// Tasks that nobody waited for.
-    stragglers: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Nest {
     pub fn new(locks: LockManager) -> Self {
-        Self { locks, counts: Counts::default(), stragglers: Mutex::default() }
-    }
-
-    /// A task to wait for, if there is any.
-    pub fn straggler(&self) -> ControlFlow<(), JoinHandle<()>> {
-        let straggler = self.stragglers.lock().unwrap().pop();
-        straggler.map_or(ControlFlow::Break(()), ControlFlow::Continue)
+        Self { locks, counts: Counts::default() }
     }
 
     /// One step in, and the rest of the path inside of it.
     pub fn descend(&self, dice: &mut Dice, path: Path) {
-        let (again, before) = (path.again.clone(), path.left);
+        let again = path.again.clone();
         let Some((step, path)) = path.step(dice) else {
             return thread::sleep(work(dice));
         };
-        debug_assert!(path.left < before);
         self.counts.step(step, &again);
         let attempt = Attempt::new(dice);
         let outcome = match step {
@@ -196,8 +186,6 @@ impl Nest {
         self.descend_async(dice.fork(), path).await;
         if dice.one_in(2) {
             task.await.expect("no task panics");
-        } else {
-            self.stragglers.lock().unwrap().push(task);
         }
     }
 
@@ -216,7 +204,11 @@ impl Nest {
         match outcome {
             Ok(()) => {}
             Err(LockError::Busy(_)) if attempt.wait < PATIENCE => self.counts.gave_up.add(),
-            Err(error) => panic!("{error}"),
+            // A panic of a task that nobody waits for would not show.
+            Err(error) => {
+                eprintln!("{error}");
+                std::process::exit(1);
+            }
         }
     }
 }
@@ -311,11 +303,10 @@ impl Counts {
         counts
     }
 
-    pub fn plus(self, other: Self) -> Self {
+    pub fn add(&self, other: &Self) {
         for (count, more) in self.all().into_iter().zip(other.all()) {
             count.0.fetch_add(more.get(), Ordering::Relaxed);
         }
-        self
     }
 
     #[track_caller]
