@@ -49,7 +49,8 @@ impl Many {
             .ok_or_else(|| LockError::config("a list of keys is empty; name at least one").into())
     }
 
-    /// Takes what no ancestor holds, all or none; nothing, if it is only one key.
+    /// Takes the keys before the first that an ancestor holds, all or none; nothing, if it is only one. A held key may
+    /// have to be waited for, until a sibling's turn is over: nobody waits who has taken keys after it.
     async fn take_at_once(
         &self,
         here: Option<Arc<Frame>>,
@@ -58,7 +59,7 @@ impl Many {
         let held = |key: &str| {
             here.as_ref().is_some_and(|here| here.find(self.manager.id(), key).is_some())
         };
-        let new: Vec<&String> = keys.iter().filter(|key| !held(key)).collect();
+        let new: Vec<&String> = keys.iter().take_while(|key| !held(key)).collect();
         if new.len() < 2 {
             return Ok(None);
         }
