@@ -161,11 +161,13 @@ impl Core {
             }
             if busy {
                 continue;
-            } else if now < self.spin_until {
+            }
+            if now < self.spin_until {
                 let mut turn = pin!(tokio::task::yield_now());
                 let _ = turn.as_mut().poll(context);
                 return Poll::Pending;
-            } else if !self.poll_message(now, context) {
+            }
+            if !self.poll_message(now, context) {
                 return Poll::Pending;
             }
         }

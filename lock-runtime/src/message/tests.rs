@@ -91,7 +91,7 @@ fn in_a_circle(others: &[&str]) -> LockError {
             ttl: Duration::ZERO,
             since_unix_ms: 0,
             pid: 4711,
-            host: format!("web-{}", number + 1),
+            host: format!("web-{}", number + 1).into(),
             function: "bank::deposit".to_owned(),
         },
     };

@@ -52,8 +52,8 @@ impl Hasher for Random {
 
     fn write_u128(&mut self, bits: u128) {
         // Both halves, as a v4 UUID has fixed bits in each.
-        let (upper, lower) = ((bits >> 64) as u64, bits as u64);
-        self.0 = upper ^ lower.rotate_left(32);
+        let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(0);
+        self.0 = half(bits >> 64) ^ half(bits).rotate_left(32);
     }
 }
 

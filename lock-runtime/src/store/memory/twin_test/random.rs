@@ -201,7 +201,7 @@ fn probe(asking: &Asking) -> Probe {
         id,
         chain: asking.chain.iter().copied().map(nonce).collect(),
         target: asking.section.map_or(Target::Key, |section| Target::Section(nonce(section))),
-        key: name(asking.key).into(),
+        key: name(asking.key),
         waited: UNIT * asking.waited,
         who: claimant(id),
     }
