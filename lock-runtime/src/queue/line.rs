@@ -96,6 +96,11 @@ impl<S> Line<S> {
         self.fresh = fresh;
     }
 
+    /// Whether a section runs here under a hold that may be handed on.
+    pub(super) fn is_moving(&self) -> bool {
+        self.tenure.as_ref().is_some_and(|tenure| tenure.inside().is_some())
+    }
+
     /// Whether a request that comes now is the next.
     pub(super) fn is_open(&self) -> bool {
         self.waiting.is_empty() && self.tenure.as_ref().is_none_or(Tenure::is_idle)

@@ -111,10 +111,11 @@ impl Queue {
             return Err(Refused::NotNext);
         }
         let (slot, answer) = oneshot::channel();
+        let near = state.line.is_moving();
         let (number, moves) = state.line.join(wish.since, wish, slot);
         self.settle(state, moves);
         let queue = self.me.upgrade();
-        Ok(InLine { answer, number, queue })
+        Ok(InLine { answer, number, queue, near })
     }
 
     /// The server granted what was asked. Whose turn it is hears when the delivery is made.
@@ -387,6 +388,14 @@ pub(crate) struct InLine {
     number: Number,
     /// Taken out with the answer.
     queue: Option<Arc<Queue>>,
+    near: bool,
+}
+
+impl InLine {
+    /// Whether the lock is in this process just now, so that its turn may come without a round trip.
+    pub(crate) fn is_near(&self) -> bool {
+        self.near
+    }
 }
 
 impl Future for InLine {
