@@ -12,6 +12,8 @@ mod line_test;
 mod moves;
 mod queues;
 mod shared;
+#[cfg(test)]
+mod shared_test;
 mod tenure;
 mod waiting;
 
