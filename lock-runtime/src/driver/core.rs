@@ -146,6 +146,7 @@ impl Core {
             busy |= self.do_outputs(now);
             let sent = self.send(now, context);
             busy |= sent;
+            self.deliver();
             self.answer_flushes();
             if self.is_done() {
                 return Poll::Ready(());

@@ -29,8 +29,6 @@ impl Core {
                 output => self.tell(now, output),
             }
         }
-        // All at once: a runtime wakes one of its threads for the first, and that one finds the others.
-        self.deliveries.drain(..).for_each(Delivery::make);
         if matches!(self.link, Link::Up(..)) {
             let inspections = self.inspections.drain(..);
             self.batch.extend(inspections.map(|(key, slot)| {
@@ -38,6 +36,12 @@ impl Core {
             }));
         }
         any
+    }
+
+    /// Hands over what was granted, all at once: a runtime wakes one of its threads for the first, and that one finds the
+    /// others. After the batch is sent, as a caller that wakes may take the core from this thread.
+    pub(super) fn deliver(&mut self) {
+        self.deliveries.drain(..).for_each(Delivery::make);
     }
 
     /// Sends the batch. A release that comes alone is kept for one turn while this thread is awake anyway: the next
