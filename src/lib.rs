@@ -55,6 +55,13 @@
 //! # }
 //! ```
 //!
+//! # When many want one lock
+//!
+//! Waiters are served in the order of their coming, across processes. Within a process the lock goes from one call to the next
+//! without a trip to the server, a bounded number of times while another process waits; each gets a fencing token of its own.
+//! Several keys are taken together by a list in the attribute or [`LockManager::lock_many`]. Calls that wait for one another in a
+//! circle are told so: exactly one of them gets [`LockError::Deadlock`]. The attribute's page has the details.
+//!
 //! # What is promised
 //!
 //! At most one valid holder at a time, provided Redis keeps its data, its clock does not jump ahead by more than the

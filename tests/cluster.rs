@@ -4,7 +4,10 @@ mod support;
 
 mod cluster {
     mod crash;
+    mod deadlock;
     mod faults;
+    #[cfg(target_os = "linux")]
+    mod held;
     mod soak;
     mod turns;
 }

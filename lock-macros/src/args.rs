@@ -66,6 +66,7 @@ impl Parse for Args {
             }
             args.parse_next(input)?;
         }
+        args.options.check()?;
         Ok(args)
     }
 }

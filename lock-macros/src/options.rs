@@ -54,6 +54,16 @@ impl Options {
         Ok(())
     }
 
+    /// Refuses what contradicts each other.
+    pub(crate) fn check(&self) -> syn::Result<()> {
+        if self.linger.is_some() && self.global_fairness {
+            let message = "`linger` keeps the lock for this process, `fairness = global` gives it to whoever asked first: remove \
+                           one of them";
+            return Err(syn::Error::new(self.span("linger"), message));
+        }
+        Ok(())
+    }
+
     fn set(&mut self, place: &Place, input: ParseStream<'_>) -> syn::Result<()> {
         match place.word.name {
             "ttl" => self.ttl = Some(Length::parse_positive(place, input)?),

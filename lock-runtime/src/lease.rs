@@ -19,7 +19,7 @@ pub(crate) trait Keeper: Send + Sync {
     fn end(&self, nonce: Nonce, fence: Fence);
 
     /// Releases the hold; the receiver hears whether it was ours to the end, or nothing if the server never said.
-    fn end_confirmed(&self, nonce: Nonce) -> oneshot::Receiver<Option<bool>>;
+    fn end_confirmed(&self, nonce: Nonce, fence: Fence) -> oneshot::Receiver<Option<bool>>;
 
     /// Asks for at least this ttl from the next renewal on.
     fn lengthen(&self, nonce: Nonce, ttl: Duration);
@@ -96,7 +96,7 @@ impl Lease {
     /// `None`: others still have a share.
     pub(crate) fn leave_confirmed(&self) -> Option<oneshot::Receiver<Option<bool>>> {
         let last = self.shares.fetch_sub(1, Ordering::AcqRel) == 1;
-        last.then(|| self.keeper.end_confirmed(self.nonce))
+        last.then(|| self.keeper.end_confirmed(self.nonce, self.fence))
     }
 
     /// Asks for at least this ttl from the next renewal on.

@@ -2,15 +2,16 @@
 //!
 //! The layers, bottom up. Each knows only those before it:
 //!
-//! - `fence`, `gate`, `time`: the token, what checks it, and the clock's instants.
+//! - `fence`, `gate`, `time`, `place`: the token, what checks it, the clock's instants, and where a lock is taken.
 //! - `wire`: key names, calls, scripts, replies. Pure.
 //! - `protocol`: what to do on which reply, push or timer. Pure; time comes in.
 //! - `store`: where calls are sent, a Redis server or the in-process twin.
+//! - `identity`: who this process is, for others to read.
 //! - `lease`: one hold of one key, with its end and its loss.
 //! - `queue`: who waits for a key in this process, and the hold they hand on to each other.
 //! - `driver`: the I/O thread that runs the protocol over a store.
 //! - `owner`: the chain of holds around the running code. Nothing of Redis.
-//! - `lock_order`: which keys are taken inside which, for a warning. Nothing of the others.
+//! - `lock_order`: which keys are taken inside which, for a warning.
 //! - `entry`: the way into a section and out of it.
 //! - `lock`, `guard`, `hold`, `keys`, `caller`, `call`, `run`, `output`, `finished`, `site`: what users and the attribute call.
 //! - `config`, `manager`, `global`, `inspect`, `error`: the settings and the frame around it all.

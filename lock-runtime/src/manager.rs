@@ -223,6 +223,8 @@ impl LockManager {
             queue,
             renew: terms.renew,
             max_hold: terms.max_hold,
+            // It comes past the line of its key, for reasons of its own.
+            expects_free: false,
             block: 1,
             who: self.identity().claimant(terms.ttl, place, since),
         }

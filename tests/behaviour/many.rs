@@ -240,3 +240,31 @@ async fn a_list_goes_with_the_other_options() {
     until_free(&locks, "account:8");
     assert_eq!(skipped(&locks, 7, 8).unwrap(), Some(15));
 }
+
+#[distributed_lock("account:7", manager = locks)]
+async fn branches(locks: &LockManager) -> Result<(), LockError> {
+    let (one, list) = tokio::join!(branch_with_one(locks), branch_with_list(locks));
+    one.and(list)
+}
+
+/// Takes a key while it has the turn, after the server has heard of the list.
+#[distributed_lock("account:7", manager = locks)]
+async fn branch_with_one(locks: &LockManager) -> Result<(), LockError> {
+    for _ in 0..3 {
+        locks.inspect_async("account:8").await?;
+    }
+    locks.lock("account:8").acquire_async().await?.release_async().await
+}
+
+#[distributed_lock(["account:7", "account:8", "account:9"], manager = locks)]
+async fn branch_with_list(locks: &LockManager) -> Result<(), LockError> {
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_list_waits_for_a_turn_before_it_takes_later_keys() {
+    let server = server();
+    let locks = connect(&server);
+    let done = tokio::time::timeout(LIMIT, branches(&locks)).await.expect("it ends");
+    done.expect("the branches take their keys in one order");
+}

@@ -5,7 +5,7 @@ mod messages;
 mod outputs;
 mod signals;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::mpsc::SyncSender;
@@ -17,15 +17,17 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
 
+use self::messages::MOST_AT_ONCE;
 use super::link::{Asker, Link};
 use super::mailbox::{Alarm, Mailbox, Message, Wait, WeakMailbox};
 use super::parties::{Group, Party};
 use super::spin::Spin;
 use super::{InspectAnswer, exit};
 use crate::protocol::{Machine, Timing};
+use crate::queue::Delivery;
 use crate::store::{Endpoint, Push};
 use crate::time::{self, Timestamp};
-use crate::wire::{Call, Member, Nonce};
+use crate::wire::{Call, Member, NonceMap};
 
 /// What a manager brings.
 pub(crate) struct Setup {
@@ -61,10 +63,10 @@ struct Core {
     acquainted: bool,
     inbox: String,
     mailbox: WeakMailbox,
-    parties: HashMap<Nonce, Party>,
-    groups: HashMap<Nonce, Group>,
-    watched: HashMap<Nonce, (Box<Wait>, oneshot::Sender<Vec<Member>>)>,
-    confirmations: HashMap<Nonce, oneshot::Sender<Option<bool>>>,
+    parties: NonceMap<Party>,
+    groups: NonceMap<Group>,
+    watched: NonceMap<(Box<Wait>, oneshot::Sender<Vec<Member>>)>,
+    confirmations: NonceMap<oneshot::Sender<Option<bool>>>,
     inspections: Vec<(String, oneshot::Sender<InspectAnswer>)>,
     alarms: BTreeMap<(Timestamp, u64), Alarm>,
     next_alarm: u64,
@@ -74,8 +76,12 @@ struct Core {
     timer: Pin<Box<Sleep>>,
     armed: Timestamp,
     spin: Spin,
+    /// Whether this turn brought something that a caller may soon follow up.
+    lively: bool,
     /// Until when this thread looks for work before it sleeps.
     spin_until: Timestamp,
+    /// Holds that were granted in this turn.
+    deliveries: Vec<Delivery>,
     /// Calls that are to be sent.
     batch: Vec<(Asker, Call)>,
     /// Whether the batch was kept for a turn already.
@@ -98,10 +104,10 @@ impl Core {
             acquainted: false,
             inbox: setup.inbox,
             mailbox,
-            parties: HashMap::new(),
-            groups: HashMap::new(),
-            watched: HashMap::new(),
-            confirmations: HashMap::new(),
+            parties: NonceMap::default(),
+            groups: NonceMap::default(),
+            watched: NonceMap::default(),
+            confirmations: NonceMap::default(),
             inspections: Vec::new(),
             alarms: BTreeMap::new(),
             next_alarm: 0,
@@ -110,7 +116,9 @@ impl Core {
             timer: Box::pin(tokio::time::sleep_until(Instant::now())),
             armed: Timestamp::ZERO,
             spin: Spin::new(),
+            lively: false,
             spin_until: Timestamp::ZERO,
+            deliveries: Vec::new(),
             batch: Vec::new(),
             kept: false,
         };
@@ -125,29 +133,42 @@ impl Core {
     /// One turn: take in all there is, do what follows, send it, sleep until there is more.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         loop {
-            let mut busy = self.take_messages();
+            let now = time::now();
+            let taken = self.take_messages(now);
+            let mut busy = taken > 0;
             busy |= self.poll_pushes(context);
             busy |= self.poll_link(context);
-            let now = time::now();
             if self.due().is_some_and(|due| due <= now) {
                 self.machine.tick(now);
                 self.ring(now);
             }
             self.do_signals(now);
             busy |= self.do_outputs(now);
-            busy |= self.send(now, context);
+            let sent = self.send(now, context);
+            busy |= sent;
+            self.deliver();
             self.answer_flushes();
             if self.is_done(context) {
                 return Poll::Ready(());
             }
             busy |= self.poll_timer(context);
-            if busy {
+            if std::mem::take(&mut self.lively) {
                 self.spin_until = now.plus(self.spin.span());
-            } else if now < self.spin_until {
+            }
+            if sent && taken == MOST_AT_ONCE {
+                // Only now does the connection write.
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if busy {
+                continue;
+            }
+            if now < self.spin_until {
                 let mut turn = pin!(tokio::task::yield_now());
                 let _ = turn.as_mut().poll(context);
                 return Poll::Pending;
-            } else if !self.poll_message(context) {
+            }
+            if !self.poll_message(now, context) {
                 return Poll::Pending;
             }
         }
@@ -161,7 +182,7 @@ impl Core {
         self.messages.close();
         loop {
             match self.messages.poll_recv(context) {
-                Poll::Ready(Some(message)) => self.message(message),
+                Poll::Ready(Some(message)) => self.message(time::now(), message),
                 Poll::Ready(None) => break,
                 Poll::Pending => return false,
             }

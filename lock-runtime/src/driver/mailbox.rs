@@ -103,7 +103,7 @@ impl Keeper for Handle {
         Post::end(self, nonce);
     }
 
-    fn end_confirmed(&self, nonce: Nonce) -> oneshot::Receiver<Option<bool>> {
+    fn end_confirmed(&self, nonce: Nonce, _fence: Fence) -> oneshot::Receiver<Option<bool>> {
         Post::end_confirmed(self, nonce)
     }
 

@@ -42,14 +42,18 @@ impl Many {
             let options = Options { wait: self.left(), ..self.options };
             // What was entered so far ends with an error.
             let entered = enter_within(&self.manager, &key, &options, self.place, around).wait();
-            let next = entered.await.map_err(|error| self.after_all(error))?;
+            let next = entered.await.map_err(|mut error| {
+                self.after_all(&mut error);
+                error
+            })?;
             section = Some(next.upon(section));
         }
         section
             .ok_or_else(|| LockError::config("a list of keys is empty; name at least one").into())
     }
 
-    /// Takes what no ancestor holds, all or none; nothing, if it is only one key.
+    /// Takes the keys before the first that an ancestor holds, all or none; nothing, if it is only one. A held key may
+    /// have to be waited for, until a sibling's turn is over: nobody waits who has taken keys after it.
     async fn take_at_once(
         &self,
         here: Option<Arc<Frame>>,
@@ -58,14 +62,16 @@ impl Many {
         let held = |key: &str| {
             here.as_ref().is_some_and(|here| here.find(self.manager.id(), key).is_some())
         };
-        let new: Vec<&String> = keys.iter().filter(|key| !held(key)).collect();
+        let new: Vec<&String> = keys.iter().take_while(|key| !held(key)).collect();
         if new.len() < 2 {
             return Ok(None);
         }
         let terms = self.manager.terms(&self.options)?;
         if let Some(here) = here.as_ref().filter(|_| self.manager.lints_order()) {
             for (outer, held) in here.taken() {
-                new.iter().for_each(|key| lock_order::noted(outer, held, self.place, key));
+                for key in &new {
+                    lock_order::noted(outer, held, self.place, key);
+                }
             }
         }
         let once = Options { wait: Some(Duration::ZERO), ..self.options };
@@ -96,12 +102,11 @@ impl Many {
     }
 
     /// An error of one key, with the wait for all.
-    fn after_all(&self, mut error: Box<LockError>) -> Box<LockError> {
-        if let LockError::Busy(busy) = &mut *error
+    fn after_all(&self, error: &mut LockError) {
+        if let LockError::Busy(busy) = error
             && !busy.waited.is_zero()
         {
             busy.waited = time::now().since(self.since);
         }
-        error
     }
 }

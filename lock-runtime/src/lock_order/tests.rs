@@ -101,11 +101,8 @@ fn an_inversion_reads_as_one_line_with_both_orders_and_the_way_out() {
     let (a, b) = (place("stock:{sku}"), place("order:{id}"));
     order.see(&a, &b);
     let text = order.see(&b, &a).expect("an inversion").to_string();
-    let at = |place: &Place| {
-        let Place::Function(Label { location, .. }) = place else { panic!("{place}") };
-        format!("bank::transfer at {}:{}", location.file(), location.line())
-    };
-    let (a, b) = (at(&a), at(&b));
+    let (a, b) = (a.to_string(), b.to_string());
+    assert!(a.starts_with("bank::transfer at ") && a.contains("tests.rs:"), "{a}");
     assert_eq!(
         text,
         format!(

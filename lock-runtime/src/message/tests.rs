@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use std::{env, fs};
 
 use crate::protocol::{Failure, Loss};
-use crate::wire::{self, Claimant, Holder, Nonce, Obstacle};
+use crate::wire::{self, Claimant, Holder, Member, Nonce, Obstacle};
 use crate::{Fence, LockError, LockManager};
 
 const WAITED: Duration = Duration::from_millis(1500);
@@ -36,7 +36,8 @@ fn an_error_is_one_line_that_names_the_key_and_a_next_step() {
 }
 
 fn cases() -> impl Iterator<Item = (&'static str, LockError)> {
-    busy().into_iter().chain(lost()).chain(of_the_server()).chain(refused()).chain(config())
+    let of_others = busy().into_iter().chain(deadlocks()).chain(lost());
+    of_others.chain(of_the_server()).chain(refused()).chain(config())
 }
 
 fn failed(failure: Failure) -> LockError {
@@ -55,7 +56,7 @@ fn held() -> Obstacle {
         ttl: Duration::from_secs(30),
         since_unix_ms: u64::try_from(since).unwrap_or_default(),
         pid: 4711,
-        host: "web-1".to_owned(),
+        host: "web-1".into(),
         function: "bank::withdraw".to_owned(),
     };
     Obstacle::Holder(Some(Box::new(Holder {
@@ -77,6 +78,33 @@ fn busy() -> Vec<(&'static str, LockError)> {
         ("foreign key", blocked(WAITED, Obstacle::ForeignKey, 0, None)),
         ("data loss", blocked(WAITED, Obstacle::DataLoss, 0, None)),
         ("data loss, with an end", blocked(WAITED, Obstacle::DataLoss, 0, Some(25))),
+    ]
+}
+
+/// The call for `account:7`, which waits for that of each next one of `others`, and the last of them for it.
+fn in_a_circle(others: &[&str]) -> LockError {
+    let member = |(number, key): (usize, &&str)| Member {
+        id: Nonce::from_bits(0x005e_c4e7),
+        refreshed_us: 0,
+        key: (*key).to_owned(),
+        who: Claimant {
+            ttl: Duration::ZERO,
+            since_unix_ms: 0,
+            pid: 4711,
+            host: format!("web-{}", number + 1).into(),
+            function: "bank::deposit".to_owned(),
+        },
+    };
+    let keys = [&["account:7"], others].concat();
+    LockError::deadlock("account:7", WAITED, keys.iter().enumerate().map(member).collect())
+}
+
+fn deadlocks() -> Vec<(&'static str, LockError)> {
+    vec![
+        // A call that waits for the turn of a section which waits for it.
+        ("deadlock, one call", in_a_circle(&[])),
+        ("deadlock, two calls", in_a_circle(&["account:8"])),
+        ("deadlock, three calls", in_a_circle(&["account:8", "account:9"])),
     ]
 }
 

@@ -26,6 +26,8 @@ pub struct Request {
     pub renew: bool,
     /// The longest the hold may last, renewals included.
     pub max_hold: Option<Duration>,
+    /// Whether the lock is expected to be free.
+    pub expects_free: bool,
     /// How many fencing tokens to reserve, at least one.
     pub block: u32,
     /// For others to read.
@@ -60,6 +62,7 @@ pub enum Loss {
 
 /// A request and what has become of it.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the request")]
 pub(super) struct Claim {
     pub(super) request: Request,
     pub(super) warn_at: Timestamp,
@@ -72,6 +75,8 @@ pub(super) struct Claim {
     pub(super) asked: bool,
     /// An acquire went out on a connection that died before the reply: it may still arrive.
     pub(super) stray: bool,
+    /// Others wait for what this holds, as far as known.
+    pub(super) waited_for: bool,
     /// The highest token seen when this was first asked: what is granted is above it, or the server lost data.
     pub(super) floor: Fence,
     /// Since when the server has answered that it cannot just now.
@@ -140,6 +145,7 @@ impl Claim {
             inherited,
             asked: false,
             stray: false,
+            waited_for: false,
             floor,
             unable_since: None,
             warning: false,

@@ -39,10 +39,14 @@ impl Machine {
         match notice {
             Notice::Granted(nonce, fences) => self.pushed(now, nonce, fences),
             // Also before the reply that it overtook.
-            Notice::Asked(nonce) if self.claims.contains_key(&nonce) => {
-                self.outputs.push_back(Output::WaitedFor(nonce));
-            }
-            Notice::Asked(_) => {}
+            Notice::Asked(nonce) => self.waited_for(nonce),
+        }
+    }
+
+    fn waited_for(&mut self, nonce: Nonce) {
+        if let Some(claim) = self.claims.get_mut(&nonce) {
+            claim.waited_for = true;
+            self.outputs.push_back(Output::WaitedFor(nonce));
         }
     }
 
@@ -159,6 +163,7 @@ impl Machine {
         let valid_until = held.end();
         claim.phase = Phase::Held(held);
         let Grant { fences, waited_for } = grant;
+        claim.waited_for |= waited_for;
         self.outputs.push_back(Output::Granted { nonce, fences, waited_for, valid_until });
     }
 
@@ -214,7 +219,7 @@ impl Machine {
             (Phase::Held(_), RenewalReply::Renewed) => self.extend(nonce, sent),
             (Phase::Held(_), RenewalReply::RenewedAndWaitedFor) => {
                 self.extend(nonce, sent);
-                self.outputs.push_back(Output::WaitedFor(nonce));
+                self.waited_for(nonce);
             }
             (Phase::Held(_), RenewalReply::Gone) => self.lose(nonce, Loss::Gone),
             (Phase::Queued(queued), RenewalReply::Waiting(left)) => {
@@ -234,7 +239,8 @@ impl Machine {
     }
 
     fn failed_call(&mut self, now: Timestamp, purpose: &Purpose, error: &CallError) {
-        let again = if *error == CallError::Unloaded { now } else { now.plus(RETRY) };
+        let at_once = matches!(error, CallError::Unloaded | CallError::Alone);
+        let again = if at_once { now } else { now.plus(RETRY) };
         match (purpose, error) {
             (_, CallError::Broken) => self.unanswered(now, purpose),
             (Purpose::Acquire(nonce), _) => self.acquire_failed(now, again, *nonce, error),
@@ -272,7 +278,8 @@ impl Machine {
             return;
         }
         match error {
-            CallError::Unloaded => {
+            CallError::Unloaded | CallError::Alone => {
+                claim.request.expects_free &= *error != CallError::Alone;
                 claim.asked = claim.busy.is_some() || claim.stray;
                 claim.phase = Phase::Pausing { until: again };
             }

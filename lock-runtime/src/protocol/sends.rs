@@ -1,5 +1,7 @@
 //! What the machine sends.
 
+use std::sync::Arc;
+
 use super::claim::{Phase, Queued};
 use super::machine::{CallId, Machine, Output, Purpose, Sent};
 use super::timing::{TOMBSTONE, Timing};
@@ -20,7 +22,7 @@ impl Machine {
     fn give(&self, nonce: Nonce) -> Option<Give> {
         let claim = self.claims.get(&nonce)?;
         Some(Give {
-            key: claim.request.key.to_string(),
+            key: Arc::clone(&claim.request.key),
             nonce,
             floor: self.floor,
             quarantine: self.quarantine(),
@@ -54,8 +56,9 @@ impl Machine {
             give,
             ttl: self.timing.server_ttl(claim.request.ttl),
             who: claim.request.who.clone(),
-            inbox: self.inbox.clone(),
+            inbox: Arc::clone(&self.inbox),
             block: claim.request.block,
+            expects_free: claim.request.expects_free,
             enqueue,
         })
     }
@@ -64,9 +67,10 @@ impl Machine {
     /// else is cancelled, with a tombstone where an acquire may still be under way on a dead connection.
     pub(super) fn send_end(&mut self, now: Timestamp, nonce: Nonce, was_held: bool) {
         let Some(give) = self.give(nonce) else { return };
-        let stray = self.claims.get(&nonce).is_some_and(|claim| claim.stray);
-        let call = match (was_held, stray) {
-            (true, false) => Call::Release(give),
+        let Some(claim) = self.claims.get(&nonce) else { return };
+        let call = match (was_held, claim.stray) {
+            (true, false) if claim.waited_for => Call::Release(give),
+            (true, false) => Call::Free(give),
             (false, false) => Call::Cancel { give, tombstone: std::time::Duration::ZERO },
             (_, true) => Call::Cancel { give, tombstone: TOMBSTONE },
         };
@@ -122,7 +126,7 @@ impl Machine {
 
     fn begin_renewal(&mut self, nonce: Nonce) -> Option<Renewal> {
         let claim = self.claims.get_mut(&nonce)?;
-        let key = claim.request.key.to_string();
+        let key = Arc::clone(&claim.request.key);
         match &mut claim.phase {
             Phase::Held(held) => {
                 held.renewing = true;

@@ -39,12 +39,13 @@ fn request(bits: u128) -> Request {
         queue: true,
         renew: true,
         max_hold: None,
+        expects_free: false,
         block: 1,
         who: Claimant {
             ttl: TTL,
             since_unix_ms: 0,
             pid: 1,
-            host: "host".to_owned(),
+            host: "host".into(),
             function: "function".to_owned(),
         },
     }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::moves::{Ask, LongWait, Moves, Rung, Serve};
-use super::tenure::{Inside, Stage, Tenure};
+use super::tenure::{Inside, OWN_SPAN, Stage, Tenure};
 use super::waiting::{Number, Waiting, Wish};
 use crate::Fence;
 use crate::fence::FenceBlock;
@@ -28,6 +28,9 @@ pub(super) struct Line<S> {
     fresh: Nonce,
     /// Others began to wait for what was asked before its grant was heard of.
     asked_is_waited_for: bool,
+    /// Until when others are expected to come back for the lock: a hold is bound from its beginning then, as one that learns
+    /// of them first has been handed on more often by that time.
+    shared_until: Timestamp,
     waiting: VecDeque<Waiting<S>>,
     next: Number,
     /// How many tokens the next grant reserves: follows what the tenures before made of theirs.
@@ -46,6 +49,7 @@ impl<S> Line<S> {
             asked: None,
             fresh,
             asked_is_waited_for: false,
+            shared_until: Timestamp::ZERO,
             waiting: VecDeque::new(),
             next: 0,
             block: SMALLEST_BLOCK,
@@ -92,6 +96,11 @@ impl<S> Line<S> {
         self.fresh = fresh;
     }
 
+    /// Whether a section runs here under a hold that may be handed on.
+    pub(super) fn is_moving(&self) -> bool {
+        self.tenure.as_ref().is_some_and(|tenure| tenure.inside().is_some())
+    }
+
     /// Whether a request that comes now is the next.
     pub(super) fn is_open(&self) -> bool {
         self.waiting.is_empty() && self.tenure.as_ref().is_none_or(Tenure::is_idle)
@@ -130,6 +139,9 @@ impl<S> Line<S> {
         self.asked = None;
         let mut tenure = Tenure::new(now, nonce, terms, fences, valid_until);
         if std::mem::take(&mut self.asked_is_waited_for) || waited_for {
+            tenure.is_asked_for(now, self.bound);
+            self.shared_until = now.plus(OWN_SPAN);
+        } else if now < self.shared_until {
             tenure.bind(now, self.bound);
         }
         self.tenure = Some(tenure);
@@ -205,7 +217,8 @@ impl<S> Line<S> {
         self.asked_is_waited_for |= self.asked == Some(nonce);
         let bound = self.bound;
         if let Some(tenure) = self.tenure.as_mut().filter(|tenure| tenure.nonce == nonce) {
-            tenure.bind(now, bound);
+            tenure.is_asked_for(now, bound);
+            self.shared_until = now.plus(OWN_SPAN);
             if tenure.is_idle() {
                 self.end(&mut moves);
             }
@@ -367,7 +380,9 @@ impl<S> Line<S> {
         };
         self.asked = Some(self.fresh);
         self.asked_is_waited_for = false;
-        moves.ask = Some(Ask { nonce: self.fresh, wish, block, replaces: withdrawn });
+        // Where several wait here, others may wait elsewhere.
+        let expects_free = withdrawn.is_none() && self.waiting.len() == 1;
+        moves.ask = Some(Ask { nonce: self.fresh, wish, expects_free, block, replaces: withdrawn });
     }
 
     fn end(&mut self, moves: &mut Moves<S>) {

@@ -209,7 +209,7 @@ impl Desk {
 
 fn holder(nonce: Nonce, fence: Fence) -> Holder {
     let who = Claimant {
-        host: "here".to_owned(),
+        host: "here".into(),
         pid: 7,
         function: "shop::sell".to_owned(),
         ttl: TTL,

@@ -111,13 +111,15 @@ impl Queue {
             return Err(Refused::NotNext);
         }
         let (slot, answer) = oneshot::channel();
+        let near = state.line.is_moving();
         let (number, moves) = state.line.join(wish.since, wish, slot);
         self.settle(state, moves);
         let queue = self.me.upgrade();
-        Ok(InLine { answer, number, queue })
+        Ok(InLine { answer, number, queue, near })
     }
 
-    /// The server granted what was asked.
+    /// The server granted what was asked. Whose turn it is hears when the delivery is made.
+    #[must_use]
     pub(crate) fn granted(
         &self,
         now: Timestamp,
@@ -125,10 +127,10 @@ impl Queue {
         fences: FenceBlock,
         waited_for: bool,
         valid_until: Timestamp,
-    ) {
+    ) -> Option<Delivery> {
         let mut state = self.state();
         let moves = state.line.granted(now, nonce, fences, waited_for, valid_until);
-        self.settle(state, moves);
+        self.arrange(state, moves)
     }
 
     /// What was asked ended without a hold.
@@ -229,9 +231,16 @@ impl Queue {
         self.settle(state, moves);
     }
 
-    /// Does what an event brought. What goes to the I/O thread goes under the lock, so that it arrives in the order of the
-    /// events.
-    fn settle(&self, mut state: MutexGuard<'_, State>, moves: Moves<Slot>) {
+    /// Does what an event brought.
+    fn settle(&self, state: MutexGuard<'_, State>, moves: Moves<Slot>) {
+        if let Some(delivery) = self.arrange(state, moves) {
+            delivery.make();
+        }
+    }
+
+    /// The same, but whose turn it is has yet to hear. What goes to the I/O thread goes under the lock, so that it arrives in
+    /// the order of the events.
+    fn arrange(&self, mut state: MutexGuard<'_, State>, moves: Moves<Slot>) -> Option<Delivery> {
         if let Some(at) = moves.alarm {
             self.office.post.wake_at(at, Weak::clone(&self.me));
         }
@@ -247,23 +256,20 @@ impl Queue {
                 state.line.clear();
             }
         }
-        let served = moves.serve.map(|serve| (self.begin(&mut state, &serve), serve.slot));
+        let served = moves.serve.map(|serve| {
+            let share = self.begin(&mut state, &serve);
+            Delivery { share, slot: serve.slot }
+        });
         if state.line.is_idle() {
             self.office.post.lingers();
         }
         let vacant = state.line.is_vacant() && !state.closed;
         state.closed |= vacant;
-        // The lease knows this queue: they would keep each other, and with them the I/O thread, for ever.
-        let over = if vacant { state.lease.take() } else { None };
         drop(state);
-        drop(over);
         if vacant {
             self.forget();
         }
-        if let Some((share, slot)) = served {
-            // If nobody takes it, dropping it gives the hold to the next.
-            drop(slot.send(Ok(share)));
-        }
+        served
     }
 
     fn begin<S>(&self, state: &mut State, serve: &Serve<S>) -> Share {
@@ -276,7 +282,7 @@ impl Queue {
     }
 
     fn request(&self, ask: &Ask) -> Request {
-        let Ask { nonce, wish, block, .. } = *ask;
+        let Ask { nonce, wish, block, expects_free, .. } = *ask;
         Request {
             key: Arc::clone(&self.key),
             nonce,
@@ -286,6 +292,7 @@ impl Queue {
             queue: wish.queue,
             renew: wish.terms.renew,
             max_hold: wish.terms.max_hold,
+            expects_free,
             block,
             who: self.claimant(&wish),
         }
@@ -315,17 +322,24 @@ impl State {
     fn lease_of(&self, nonce: Nonce) -> Option<&Arc<Lease>> {
         self.lease.as_ref().filter(|lease| lease.nonce() == nonce && !lease.is_over())
     }
+
+    /// Lets go of the hold whose section has ended; it refers to its queue, and would keep it for ever.
+    fn drop_lease(&mut self, fence: Fence) {
+        self.lease.take_if(|lease| lease.fence() == fence);
+    }
 }
 
 impl Keeper for Queue {
     fn end(&self, nonce: Nonce, fence: Fence) {
         let mut state = self.state();
+        state.drop_lease(fence);
         let moves = state.line.released(time::now(), nonce, fence);
         self.settle(state, moves);
     }
 
-    fn end_confirmed(&self, nonce: Nonce) -> oneshot::Receiver<Option<bool>> {
+    fn end_confirmed(&self, nonce: Nonce, fence: Fence) -> oneshot::Receiver<Option<bool>> {
         let mut state = self.state();
+        state.drop_lease(fence);
         let confirmed = self.office.post.end_confirmed(nonce);
         let moves = state.line.given_up(nonce);
         self.settle(state, moves);
@@ -335,6 +349,23 @@ impl Keeper for Queue {
     fn lengthen(&self, nonce: Nonce, ttl: Duration) {
         self.state().line.lengthened(nonce, ttl);
         self.office.post.lengthen(nonce, ttl);
+    }
+}
+
+/// A hold on its way to whose turn it is.
+pub(crate) struct Delivery {
+    share: Share,
+    slot: Slot,
+}
+
+impl Delivery {
+    pub(crate) fn new(share: Share, slot: oneshot::Sender<Answer>) -> Self {
+        Self { share, slot }
+    }
+
+    /// Hands it over. If nobody takes it, it goes to the next.
+    pub(crate) fn make(self) {
+        drop(self.slot.send(Ok(self.share)));
     }
 }
 
@@ -357,6 +388,14 @@ pub(crate) struct InLine {
     number: Number,
     /// Taken out with the answer.
     queue: Option<Arc<Queue>>,
+    near: bool,
+}
+
+impl InLine {
+    /// Whether the lock is in this process just now, so that its turn may come without a round trip.
+    pub(crate) fn is_near(&self) -> bool {
+        self.near
+    }
 }
 
 impl Future for InLine {

@@ -1,5 +1,7 @@
 //! One Redis server, through one multiplexed RESP3 connection that carries calls and pushes.
 
+mod batch;
+
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use redis::{
 };
 use tokio::sync::mpsc::UnboundedSender;
 
+use self::batch::Batch;
 use super::{Boxed, ConnectError, Connection, Hello, Push};
 use crate::Fence;
 use crate::protocol::CallError;
@@ -204,20 +207,21 @@ pub(crate) struct RedisConnection {
 
 impl RedisConnection {
     pub(super) async fn send(mut self, calls: Vec<Call>) -> Vec<Result<Reply, CallError>> {
-        let answers = match &calls[..] {
-            [call] => {
-                let command = command(&call.encode(&self.space));
+        let batch = Batch::new(&calls);
+        let answers = match &batch.commands(&self.space)[..] {
+            [one] => {
+                let command = command(one);
                 self.connection.send_packed_command(&command).await.map(|answer| vec![answer])
             }
-            calls => {
-                let mut pipeline = Pipeline::with_capacity(calls.len());
-                for call in calls {
-                    pipeline.add_command(command(&call.encode(&self.space)));
+            several => {
+                let mut pipeline = Pipeline::with_capacity(several.len());
+                for invocation in several {
+                    pipeline.add_command(command(invocation));
                 }
-                self.connection.send_packed_commands(&pipeline, 0, calls.len()).await
+                self.connection.send_packed_commands(&pipeline, 0, several.len()).await
             }
         };
-        let replies = understand(&calls, answers);
+        let replies = batch.replies(answers);
         if replies.iter().any(|reply| matches!(reply, Err(CallError::Unloaded))) {
             // Whatever comes of it shows in the calls that are sent again.
             let scripts = load_scripts(&self.connection, &self.space);
@@ -234,19 +238,6 @@ fn command(invocation: &Invocation) -> Cmd {
         command.arg(word);
     }
     command
-}
-
-fn understand(
-    calls: &[Call],
-    answers: Result<Vec<Value>, RedisError>,
-) -> Vec<Result<Reply, CallError>> {
-    match answers {
-        Ok(answers) if answers.len() == calls.len() => {
-            calls.iter().zip(answers).map(|(call, answer)| read(call, answer)).collect()
-        }
-        Ok(_) => calls.iter().map(|_| Err(CallError::Broken)).collect(),
-        Err(error) => calls.iter().map(|_| Err(call_error(&error))).collect(),
-    }
 }
 
 fn read(call: &Call, answer: Value) -> Result<Reply, CallError> {

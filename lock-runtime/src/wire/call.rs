@@ -1,5 +1,6 @@
 //! The calls: what can be asked of the server about locks.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Claimant, Invocation, Keyspace, Nonce, Probe, Script};
@@ -22,6 +23,8 @@ pub enum Call {
     /// Take several locks if all of them can be had at once, else none. The keys differ, nobody queues, each wants one
     /// token, and there are no more than [`LARGEST_BLOCK`].
     AcquireAll(Vec<Acquire>),
+    /// Give up a hold that nobody is expected to wait for: as [`Call::Release`], but may be sent together with others.
+    Free(Give),
     /// Give the hold of this nonce to the next waiter, or free it.
     Release(Give),
     /// Make whatever this nonce has become undone; with a tombstone if its acquire may still arrive.
@@ -36,7 +39,7 @@ pub enum Call {
     /// Read one lock.
     Inspect {
         /// The user's key.
-        key: String,
+        key: Arc<str>,
         /// How many waiters to list.
         limit: u32,
     },
@@ -54,9 +57,11 @@ pub struct Acquire {
     /// For others to read.
     pub who: Claimant,
     /// The channel on which the process is told of a grant, and of others that wait for its hold.
-    pub inbox: String,
+    pub inbox: Arc<str>,
     /// How many fencing tokens to reserve, at least one.
     pub block: u32,
+    /// Whether the lock is expected to be free, so that this may be sent together with others.
+    pub expects_free: bool,
     /// How to queue; `None` tries once.
     pub enqueue: Option<Enqueue>,
 }
@@ -72,7 +77,7 @@ pub struct Enqueue {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Give {
     /// The user's key.
-    pub key: String,
+    pub key: Arc<str>,
     /// The request.
     pub nonce: Nonce,
     /// The highest token this process has seen: what is issued is above it.
@@ -87,7 +92,7 @@ pub enum Renewal {
     /// Prolong a hold.
     Hold {
         /// The user's key.
-        key: String,
+        key: Arc<str>,
         /// The hold's request.
         nonce: Nonce,
         /// Its new TTL in the server.
@@ -96,7 +101,7 @@ pub enum Renewal {
     /// Prolong a waiter's lease.
     Waiter {
         /// The user's key.
-        key: String,
+        key: Arc<str>,
         /// The waiter's request.
         nonce: Nonce,
     },
@@ -109,7 +114,7 @@ impl Call {
         match self {
             Self::Acquire(acquire) => acquire.encode(space),
             Self::AcquireAll(asks) => encode_all(asks, space),
-            Self::Release(give) => give.encode(Script::Release, space),
+            Self::Free(give) | Self::Release(give) => give.encode(Script::Release, space),
             Self::Cancel { give, tombstone } => {
                 give.encode(Script::Cancel, space).arg(tombstone.as_millis())
             }

@@ -7,14 +7,19 @@ mod nonce;
 mod probe;
 mod reply;
 mod script;
+mod together;
 
 pub use call::{Acquire, Call, Enqueue, Give, INSPECTED, LARGEST_BLOCK, Renewal, WAITER_LEASE};
 pub use holder::{Claimant, Holder};
 pub use keyspace::Keyspace;
-pub use nonce::Nonce;
+pub use nonce::{Nonce, NonceMap};
 pub use probe::{Member, PROBE_FRESH, PROBE_LIMIT, Probe, Probed, Standing, Target};
 pub use reply::{
     AcquireReply, Answer, Busy, Decode, Grant, Inspection, Notice, Obstacle, RenewalReply, Reply,
     Waiter, parse_notice,
 };
 pub use script::{Invocation, Script};
+pub use together::{
+    MOST_TOGETHER, Together, acquire_together, acquired_together, release_together,
+    released_together,
+};

@@ -26,7 +26,7 @@ pub enum Reply {
     Acquire(AcquireReply),
     /// To [`Call::AcquireAll`]: a token for each in their order; `None`: not all at once, and nothing was done.
     AcquiredAll(Option<FenceBlock>),
-    /// To [`Call::Release`] and [`Call::Cancel`]: whether the nonce held the lock.
+    /// To [`Call::Free`], [`Call::Release`] and [`Call::Cancel`]: whether the nonce held the lock.
     Ended(bool),
     /// To [`Call::Renew`], an answer for each entry.
     Renewed(Vec<RenewalReply>),
@@ -140,7 +140,9 @@ impl Decode for Call {
         let reply = match self {
             Self::Acquire(ask) => acquire(ask, &answer).map(Reply::Acquire),
             Self::AcquireAll(asks) => acquired_all(asks, &answer),
-            Self::Release(_) | Self::Cancel { .. } => ended(&answer).map(Reply::Ended),
+            Self::Free(_) | Self::Release(_) | Self::Cancel { .. } => {
+                ended(&answer).map(Reply::Ended)
+            }
             Self::Renew(entries) => renewed(entries, &answer).map(Reply::Renewed),
             Self::Inspect { .. } => inspection(&answer).map(Reply::Inspection),
             Self::Probe(probe) => probe.decode(&answer).map(Reply::Probed),
@@ -154,7 +156,7 @@ impl Call {
         match self {
             Self::Acquire(_) => "acquire",
             Self::AcquireAll(_) => "acquire all",
-            Self::Release(_) => "release",
+            Self::Free(_) | Self::Release(_) => "release",
             Self::Cancel { .. } => "cancel",
             Self::Renew(_) => "renew",
             Self::Inspect { .. } => "inspect",
@@ -178,7 +180,7 @@ pub fn parse_notice(payload: &str) -> Option<Notice> {
 }
 
 /// A block that a server may have given: neither empty nor larger than what is ever asked for.
-fn block(first: u64, size: u32) -> Option<FenceBlock> {
+pub(super) fn block(first: u64, size: u32) -> Option<FenceBlock> {
     let plausible = first > 0 && first < 1 << 53 && (1..=LARGEST_BLOCK).contains(&size);
     plausible.then(|| FenceBlock::new(Fence::new(first), size))
 }

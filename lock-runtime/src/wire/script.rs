@@ -9,6 +9,10 @@ pub enum Script {
     Acquire,
     /// Acquire several at once, or none.
     AcquireAll,
+    /// Acquire many locks that are expected to be free.
+    AcquireTogether,
+    /// Release many that nobody is expected to wait for.
+    ReleaseTogether,
     /// Release, and grant to the next.
     Release,
     /// Leave the queue or give up the grant.
@@ -25,8 +29,10 @@ pub enum Script {
 
 impl Script {
     /// All of them, to load at connect.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Acquire,
+        Self::AcquireTogether,
+        Self::ReleaseTogether,
         Self::AcquireAll,
         Self::Release,
         Self::Cancel,
@@ -55,6 +61,8 @@ impl Script {
                 concat!(include_str!("scripts/common.lua"), include_str!("scripts/cancel.lua"))
             }
             Self::Renew => include_str!("scripts/renew.lua"),
+            Self::AcquireTogether => include_str!("scripts/acquire_together.lua"),
+            Self::ReleaseTogether => include_str!("scripts/release_together.lua"),
             Self::Inspect => include_str!("scripts/inspect.lua"),
             Self::Probe => include_str!("scripts/probe.lua"),
             Self::Open => include_str!("scripts/open.lua"),

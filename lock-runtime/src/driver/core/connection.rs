@@ -125,7 +125,7 @@ fn inspected(reply: Result<Reply, CallError>) -> InspectAnswer {
         Ok(_) => Err(Failure::Refused("mixed up replies".to_owned())),
         Err(CallError::Refused(why) | CallError::Garbled(why)) => Err(Failure::Refused(why)),
         Err(CallError::NotNow(why)) => Err(Failure::Unavailable(why)),
-        Err(CallError::Unloaded) => {
+        Err(CallError::Unloaded | CallError::Alone) => {
             Err(Failure::Unavailable("the server lost its scripts".to_owned()))
         }
         Err(CallError::Broken) => Err(Failure::Unavailable("the connection broke".to_owned())),

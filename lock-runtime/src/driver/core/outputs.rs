@@ -10,6 +10,7 @@ use crate::driver::report;
 use crate::fence::FenceBlock;
 use crate::lease::{Lease, Share};
 use crate::protocol::{Loss, Output};
+use crate::queue::Delivery;
 use crate::time::Timestamp;
 use crate::wire::{Call, INSPECTED, Nonce};
 
@@ -31,22 +32,34 @@ impl Core {
         if matches!(self.link, Link::Up(..)) {
             let inspections = self.inspections.drain(..);
             self.batch.extend(inspections.map(|(key, slot)| {
-                (Asker::Inspector(slot), Call::Inspect { key, limit: INSPECTED })
+                (Asker::Inspector(slot), Call::Inspect { key: key.into(), limit: INSPECTED })
             }));
         }
         any
     }
 
+    /// Hands over what was granted, all at once: a runtime wakes one of its threads for the first, and that one finds the
+    /// others. After the batch is sent, as a caller that wakes may take the core from this thread.
+    pub(super) fn deliver(&mut self) {
+        self.deliveries.drain(..).for_each(Delivery::make);
+    }
+
     /// Sends the batch. A release that comes alone is kept for one turn while this thread is awake anyway: the next
     /// acquire of the same caller is often a microsecond behind, and both then cost the server one read.
     pub(super) fn send(&mut self, now: Timestamp, context: &mut Context<'_>) -> bool {
-        let is_end = |call: &Call| matches!(call, Call::Release(_) | Call::Cancel { .. });
+        let is_end =
+            |call: &Call| matches!(call, Call::Free(_) | Call::Release(_) | Call::Cancel { .. });
         let only_ends = self.batch.iter().all(|(_, call)| is_end(call));
         if self.batch.is_empty() || (only_ends && !self.kept && now < self.spin_until) {
             self.kept = !self.batch.is_empty();
             return false;
         }
         self.kept = false;
+        if only_ends && self.batch.iter().any(|(_, call)| matches!(call, Call::Release(_))) {
+            // The next one is in another process, and needs the core that looking for work would take.
+            self.lively = false;
+            self.spin_until = now;
+        }
         self.link.send(std::mem::take(&mut self.batch), context);
         true
     }
@@ -94,16 +107,17 @@ impl Core {
         waited_for: bool,
         valid_until: Timestamp,
     ) {
+        self.lively = true;
         match self.parties.remove(&nonce) {
             Some(Party::Queue(queue)) => {
                 let known = Party::Queue(Arc::clone(&queue));
                 self.parties.insert(nonce, known);
-                queue.granted(now, nonce, fences, waited_for, valid_until);
+                let delivery = queue.granted(now, nonce, fences, waited_for, valid_until);
+                self.deliveries.extend(delivery);
             }
             Some(Party::Asking(key, slot)) => {
                 let share = self.hold(key, nonce, fences, valid_until);
-                // If nobody takes it, dropping it puts its release into the mailbox.
-                drop(share.map(|share| slot.send(Ok(share))));
+                self.deliveries.extend(share.map(|share| Delivery::new(share, slot)));
             }
             Some(Party::Member(key, first)) => {
                 let share = self.hold(key, nonce, fences, valid_until);

@@ -71,7 +71,7 @@ fn what_was_taken_at_once_is_renewed_limited_and_released_like_any_other() {
     let (_, call) = sent(&mut machine);
     assert!(matches!(&call, Call::Renew(entries) if entries.len() == 2), "{call:?}");
     machine.end(at(12.6), NONCES[0]);
-    assert!(matches!(sent(&mut machine).1, Call::Release(_)));
+    assert!(matches!(sent(&mut machine).1, Call::Free(_)));
 }
 
 #[test]

@@ -21,8 +21,9 @@ struct Hold {
     nonce: Nonce,
     valid_until: Timestamp,
     running: Option<Fence>,
-    /// How many hand-overs are allowed since others are known to wait.
+    /// How many hand-overs are allowed since others are known or expected to wait.
     left: Option<u32>,
+    waited_for: bool,
 }
 
 #[derive(Debug)]
@@ -43,6 +44,8 @@ pub(super) struct Books {
     /// What the server was asked, and how many tokens for.
     asked: Option<(Nonce, u32)>,
     asked_is_waited_for: bool,
+    /// Until when others are expected back.
+    shared_until: u64,
     withdrawn: Vec<Nonce>,
     hold: Option<Hold>,
     /// Sections whose hold is lost and that still run.
@@ -64,6 +67,7 @@ impl Books {
             served: None,
             asked: None,
             asked_is_waited_for: false,
+            shared_until: 0,
             withdrawn: Vec::new(),
             hold: None,
             lost: Vec::new(),

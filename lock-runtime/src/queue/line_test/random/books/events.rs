@@ -53,7 +53,11 @@ impl Books {
         assert!(self.waiting.is_empty(), "it comes before others");
         let serve = moves.serve.expect("it begins");
         self.serve(serve.nonce, serve.fence, serve.valid_until);
-        assert_eq!(self.hold.as_ref().unwrap().left, None, "kept although others wait");
+        let hold = self.hold.as_mut().unwrap();
+        assert!(!hold.waited_for, "kept although others wait");
+        if let Some(left) = &mut hold.left {
+            *left = left.checked_sub(1).expect("entered too often");
+        }
         true
     }
 
@@ -76,8 +80,18 @@ impl Books {
         let fences = FenceBlock::new(Fence::new(self.next_fence), size);
         self.next_fence += u64::from(size);
         let valid_until = at(self.now + left);
-        let left = (waited_for || self.asked_is_waited_for).then_some(BOUND);
-        self.hold = Some(Hold { nonce: name, valid_until, running: None, left });
+        let waited_for_by_now = waited_for || self.asked_is_waited_for;
+        if waited_for_by_now {
+            self.shared_until = self.now + 1000;
+        }
+        let left = (self.now < self.shared_until).then_some(BOUND);
+        self.hold = Some(Hold {
+            nonce: name,
+            valid_until,
+            running: None,
+            left,
+            waited_for: waited_for_by_now,
+        });
         let moves = self.line.granted(self.now(), name, fences, waited_for, valid_until);
         assert!(moves.serve.is_some(), "the one that it was asked for gets it");
         self.heed(moves);
@@ -143,7 +157,9 @@ impl Books {
     pub(in super::super) fn waited_for(&mut self) {
         self.asked_is_waited_for |= self.asked.is_some();
         if let Some(hold) = &mut self.hold {
+            hold.waited_for = true;
             hold.left.get_or_insert(BOUND);
+            self.shared_until = self.now + 1000;
         }
         let name = self.hold.as_ref().map(|hold| hold.nonce).or(self.asked.map(|asked| asked.0));
         let Some(name) = name else { return };

@@ -1,0 +1,129 @@
+//! A queue among its callers, with a test in the place of the I/O thread.
+
+use std::panic::Location;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, Weak};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::queues::{Queues, Taken};
+use super::shared::{InLine, Office, Post, Queue};
+use super::waiting::{Terms, Wish};
+use crate::Fence;
+use crate::fence::FenceBlock;
+use crate::identity::Identity;
+use crate::lease::Share;
+use crate::place::Place;
+use crate::protocol::Request;
+use crate::time::{self, Timestamp};
+use crate::wire::Nonce;
+
+const TTL: Duration = Duration::from_secs(30);
+
+/// Keeps what a queue says.
+#[derive(Default)]
+struct Letters {
+    asked: Mutex<Vec<(Nonce, Arc<Queue>)>>,
+    ended: Mutex<Vec<Nonce>>,
+    shut_down: bool,
+}
+
+impl Post for Letters {
+    fn ask(&self, request: Request, _replaces: Option<Nonce>, queue: Arc<Queue>) -> bool {
+        self.asked.lock().unwrap().push((request.nonce, queue));
+        !self.shut_down
+    }
+
+    fn end(&self, nonce: Nonce) {
+        self.ended.lock().unwrap().push(nonce);
+    }
+
+    fn end_confirmed(&self, nonce: Nonce) -> oneshot::Receiver<Option<bool>> {
+        self.end(nonce);
+        oneshot::channel().1
+    }
+
+    fn lengthen(&self, _nonce: Nonce, _ttl: Duration) {}
+
+    fn handed_on(&self, _nonce: Nonce, _at: Timestamp) {}
+
+    fn wake_at(&self, _at: Timestamp, _queue: Weak<Queue>) {}
+
+    fn lingers(&self) {}
+}
+
+impl Letters {
+    /// Grants what was asked last, as the I/O thread would.
+    fn grant(&self) -> (Nonce, Arc<Queue>) {
+        let (nonce, queue) = self.asked.lock().unwrap().pop().expect("the server was asked");
+        let fences = FenceBlock::new(Fence::new(100), 4);
+        let now = time::now();
+        let delivery = queue.granted(now, nonce, fences, false, now.plus(TTL));
+        delivery.expect("somebody waits").make();
+        (nonce, queue)
+    }
+}
+
+fn office(letters: &Arc<Letters>) -> Office {
+    let post = Arc::clone(letters) as Arc<dyn Post>;
+    Office { bound: 8, identity: Arc::new(Identity::of_this_process()), post }
+}
+
+#[track_caller]
+fn join(queues: &Queues, key: &Arc<str>) -> InLine {
+    let terms = Terms { ttl: TTL, renew: true, max_hold: None };
+    let place = Place::Line(Location::caller());
+    let (since, linger) = (time::now(), Duration::ZERO);
+    let wish = Wish { since, deadline: None, queue: true, terms, linger, place };
+    match queues.join(key, wish) {
+        Taken::InLine(in_line) => in_line,
+        Taken::NotNext => panic!("it may wait"),
+    }
+}
+
+fn answer(in_line: &mut InLine) -> Option<Share> {
+    match Pin::new(in_line).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Some(Ok(share))) => Some(share),
+        Poll::Ready(_) => panic!("no hold"),
+        Poll::Pending => None,
+    }
+}
+
+#[test]
+fn a_queue_is_gone_when_its_last_hold_is_over() {
+    let letters = Arc::new(Letters::default());
+    let (queues, key) = (Queues::new(office(&letters)), Arc::from("key"));
+    let mut first = join(&queues, &key);
+    let mut second = join(&queues, &key);
+    let (nonce, queue) = letters.grant();
+    let share = answer(&mut first).expect("its turn");
+    assert!(answer(&mut second).is_none());
+    let gone = Arc::downgrade(&queue);
+    drop((queue, share));
+    drop(answer(&mut second).expect("it was handed on"));
+    assert_eq!(*letters.ended.lock().unwrap(), [nonce]);
+    drop((first, second));
+    assert!(gone.upgrade().is_none(), "something still keeps it");
+}
+
+#[test]
+fn a_hold_that_nobody_takes_goes_to_the_next() {
+    let letters = Arc::new(Letters::default());
+    let (queues, key) = (Queues::new(office(&letters)), Arc::from("key"));
+    let first = join(&queues, &key);
+    let mut second = join(&queues, &key);
+    letters.grant();
+    drop(first);
+    assert!(answer(&mut second).is_some());
+}
+
+#[test]
+fn after_a_shutdown_nobody_waits_in_vain() {
+    let letters = Arc::new(Letters { shut_down: true, ..Letters::default() });
+    let (queues, key) = (Queues::new(office(&letters)), Arc::from("key"));
+    let mut in_line = join(&queues, &key);
+    let polled = Pin::new(&mut in_line).poll(&mut Context::from_waker(Waker::noop()));
+    assert!(matches!(polled, Poll::Ready(None)));
+}

@@ -1,0 +1,166 @@
+//! One batch of calls as commands, and the replies as those of the calls.
+//!
+//! What many callers ask at one time of locks that have nothing to do with each other goes as one script call: the server then
+//! spends a fraction on each. Releases go first, so that an acquire of the same key behind one finds it free; acquires go last.
+
+use std::collections::HashSet;
+
+use redis::{RedisError, Value};
+
+use super::{call_error, plain, read};
+use crate::protocol::CallError;
+use crate::wire::{
+    Acquire, AcquireReply, Call, Give, Invocation, Keyspace, MOST_TOGETHER, Reply, Together,
+    acquire_together, acquired_together, release_together, released_together,
+};
+
+type Outcome = Result<Reply, CallError>;
+
+/// What is sent: each step is one command, for one call of the batch or for several, by number.
+pub(super) struct Batch<'a> {
+    calls: &'a [Call],
+    steps: Vec<Step>,
+}
+
+enum Step {
+    One(usize),
+    Releases(Vec<usize>),
+    Acquires(Vec<usize>),
+}
+
+impl<'a> Batch<'a> {
+    pub(super) fn new(calls: &'a [Call]) -> Self {
+        let releases = numbers(calls, |call| matches!(call, Call::Free(_)));
+        let acquires = acquires(calls);
+        let mut steps = Vec::with_capacity(calls.len());
+        steps.extend(releases.chunks(MOST_TOGETHER).map(|some| Step::Releases(some.to_vec())));
+        let mut grouped = acquires.iter().copied().peekable();
+        for (number, call) in calls.iter().enumerate() {
+            if grouped.next_if_eq(&number).is_none()
+                && (releases.is_empty() || !matches!(call, Call::Free(_)))
+            {
+                steps.push(Step::One(number));
+            }
+        }
+        steps.extend(acquires.chunks(MOST_TOGETHER).map(|some| Step::Acquires(some.to_vec())));
+        Self { calls, steps }
+    }
+
+    pub(super) fn commands(&self, space: &Keyspace) -> Vec<Invocation> {
+        let command = |step: &Step| match step {
+            Step::One(number) => self.calls[*number].encode(space),
+            Step::Releases(numbers) => release_together(&self.gives(numbers), space),
+            Step::Acquires(numbers) => acquire_together(&self.asks(numbers), space),
+        };
+        self.steps.iter().map(command).collect()
+    }
+
+    /// The replies to the calls, in the order of the calls.
+    pub(super) fn replies(&self, answers: Result<Vec<Value>, RedisError>) -> Vec<Outcome> {
+        let mut replies: Vec<Outcome> = self.calls.iter().map(|_| Err(CallError::Broken)).collect();
+        match answers {
+            Ok(answers) if answers.len() == self.steps.len() => {
+                for (step, answer) in self.steps.iter().zip(answers) {
+                    self.answer(step, answer, &mut replies);
+                }
+            }
+            Ok(_) => {}
+            Err(error) => replies.fill(Err(call_error(&error))),
+        }
+        replies
+    }
+
+    fn answer(&self, step: &Step, answer: Value, replies: &mut [Outcome]) {
+        let (numbers, outcomes) = match step {
+            Step::One(number) => {
+                replies[*number] = read(&self.calls[*number], answer);
+                return;
+            }
+            Step::Releases(numbers) => {
+                let ended = |reply| together(reply, Reply::Ended);
+                let read = |answer: &_| {
+                    let replies = released_together(numbers.len(), answer)?;
+                    Some(replies.into_iter().map(ended).collect::<Vec<_>>())
+                };
+                (numbers, group(answer, read))
+            }
+            Step::Acquires(numbers) => {
+                let granted =
+                    |reply| together(reply, |grant| Reply::Acquire(AcquireReply::Granted(grant)));
+                let read = |answer: &_| {
+                    let replies = acquired_together(&self.asks(numbers), answer)?;
+                    Some(replies.into_iter().map(granted).collect::<Vec<_>>())
+                };
+                (numbers, group(answer, read))
+            }
+        };
+        match outcomes {
+            Ok(outcomes) => {
+                for (&number, outcome) in numbers.iter().zip(outcomes) {
+                    replies[number] = outcome;
+                }
+            }
+            Err(error) => {
+                for &number in numbers {
+                    replies[number] = Err(error.clone());
+                }
+            }
+        }
+    }
+
+    fn gives(&self, numbers: &[usize]) -> Vec<&Give> {
+        let give = |&number: &usize| match &self.calls[number] {
+            Call::Free(give) => Some(give),
+            _ => None,
+        };
+        numbers.iter().filter_map(give).collect()
+    }
+
+    fn asks(&self, numbers: &[usize]) -> Vec<&Acquire> {
+        let ask = |&number: &usize| match &self.calls[number] {
+            Call::Acquire(ask) => Some(ask),
+            _ => None,
+        };
+        numbers.iter().filter_map(ask).collect()
+    }
+}
+
+/// The acquires that go together: not beside a cancel, which none may overtake, and of each key the first.
+fn acquires(calls: &[Call]) -> Vec<usize> {
+    if calls.iter().any(|call| matches!(call, Call::Cancel { .. })) {
+        return Vec::new();
+    }
+    let mut keys = HashSet::new();
+    numbers(calls, |call| match call {
+        Call::Acquire(ask) => ask.expects_free && keys.insert(&*ask.give.key),
+        _ => false,
+    })
+}
+
+/// The numbers of such calls, if there are several: one alone is better said in its own words.
+fn numbers<'a>(calls: &'a [Call], mut such: impl FnMut(&'a Call) -> bool) -> Vec<usize> {
+    let numbered = calls.iter().enumerate();
+    let found: Vec<_> =
+        numbered.filter_map(|(number, call)| such(call).then_some(number)).collect();
+    if found.len() > 1 { found } else { Vec::new() }
+}
+
+fn group<T>(
+    answer: Value,
+    read: impl FnOnce(&crate::wire::Answer) -> Option<T>,
+) -> Result<T, CallError> {
+    if let Value::ServerError(error) = answer {
+        return Err(call_error(&RedisError::from(error)));
+    }
+    let answer = plain(answer);
+    read(&answer).ok_or_else(|| {
+        CallError::Garbled(format!("unexpected reply to several calls together: {answer:?}"))
+    })
+}
+
+fn together<T>(reply: Together<T>, done: impl FnOnce(T) -> Reply) -> Outcome {
+    match reply {
+        Together::Done(value) => Ok(done(value)),
+        Together::Alone => Err(CallError::Alone),
+    }
+}

@@ -1,0 +1,15 @@
+-- Ends each hold that nobody waits for; one that somebody waits for it leaves, to be released alone with release.lua.
+-- KEYS: hold of each lock   ARGV: nonce of each
+-- Answers for each lock 1 if the hold was this nonce's and is gone, 0 if it was not, 2: release alone.
+local answers = {}
+for lock, nonce in ipairs(ARGV) do
+  local held = redis.pcall('GET', KEYS[lock])
+  if type(held) ~= 'string' or string.sub(held, 5, 36) ~= nonce or string.sub(held, 1, 3) ~= 'dl1' then
+    answers[lock] = 0
+  elseif string.sub(held, 4, 4) == '-' then
+    answers[lock] = redis.call('DEL', KEYS[lock])
+  else
+    answers[lock] = 2
+  end
+end
+return answers

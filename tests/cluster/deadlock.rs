@@ -1,0 +1,80 @@
+//! Four processes that wait for one another: in circles, and in orders that only look like them.
+
+mod cycles;
+mod legal;
+mod nest;
+mod steps;
+
+use std::env;
+use std::time::Duration;
+
+use redis::Connection;
+use testkit::{RedisServer, eventually};
+
+use super::turns::wall_clock;
+use crate::support::process::Process;
+use crate::support::{LIMIT, traces};
+
+const PROCESSES: usize = 4;
+
+/// A number that whoever runs the test may set.
+pub fn setting(name: &str, default: u64) -> u64 {
+    env::var(name).map_or(default, |text| text.parse().expect("a number"))
+}
+
+fn start(test: impl Fn() + Copy, server: &RedisServer) -> Vec<Process> {
+    let start = |number: usize| Process::start(test, &server.url(), &number.to_string());
+    (0..PROCESSES).map(start).collect()
+}
+
+fn open(url: &str) -> Connection {
+    redis::Client::open(url).unwrap().get_connection().unwrap()
+}
+
+/// Waits until the library has left nothing; the keys of the tests' own begin with `test:`.
+fn until_nothing_is_left(server: &RedisServer) {
+    eventually(LIMIT, "nothing is left in the server", || {
+        traces(server).iter().all(|key| key.starts_with("test:"))
+    });
+}
+
+/// Random numbers (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
+#[derive(Clone, Debug)]
+struct Dice(u64);
+
+impl Dice {
+    /// Set `DISTLOCK_SEED` to see the same numbers again.
+    fn new() -> Self {
+        let seed = setting("DISTLOCK_SEED", wall_clock());
+        println!("DISTLOCK_SEED={seed}");
+        Self(seed)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let bits = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^ (bits >> 31)
+    }
+
+    /// Independent ones, for somebody else.
+    fn fork(&mut self) -> Self {
+        Self(self.next())
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.next() % bound as u64).expect("it is less than the bound")
+    }
+
+    fn one_in(&mut self, chances: usize) -> bool {
+        self.below(chances) == 0
+    }
+
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())]
+    }
+
+    fn millis(&mut self, bound: u64) -> Duration {
+        Duration::from_millis(self.next() % bound)
+    }
+}

@@ -1,0 +1,165 @@
+//! Keys that are nested in one order by all, as deep and as long as it takes to be looked at: nobody is told of a
+//! deadlock.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use distlock::{Inspection, LockError, LockManager, distributed_lock};
+use testkit::eventually;
+
+use super::nest::{Counts, Nest, PATIENCE, Path};
+use super::{Dice, PROCESSES, open, setting, start, until_nothing_is_left};
+use crate::support::process::{Orders, Process, orders};
+use crate::support::{LIMIT, alone, server};
+
+const THREADS: usize = 3;
+const TASKS: usize = 4;
+
+/// Set `DISTLOCK_SOAK_SECS` to do it longer.
+#[test]
+fn legal_nesting_is_never_taken_for_a_deadlock() {
+    if let Some(orders) = orders() {
+        return work(&orders);
+    }
+    let _machine = alone();
+    let server = server();
+    let mut processes = start(legal_nesting_is_never_taken_for_a_deadlock, &server);
+    let mut connection = server.connection();
+    let mut blocked = BTreeSet::new();
+    while processes.iter_mut().any(Process::is_running) {
+        let mut keys = redis::cmd("KEYS");
+        let keys: Vec<String> = keys.arg("lock:blocked:*").query(&mut connection).unwrap();
+        blocked.extend(keys);
+        thread::sleep(Duration::from_millis(50));
+    }
+    for process in processes {
+        process.finish();
+    }
+    let mut reports = redis::cmd("LRANGE");
+    let reports: Vec<String> =
+        reports.arg("test:reports").arg(0).arg(-1).query(&mut connection).unwrap();
+    assert_eq!(reports.len(), PROCESSES);
+    let counts = Counts::default();
+    for report in &reports {
+        counts.add(&Counts::parse(report));
+    }
+    println!("no deadlock; {counts}; sections seen with a watched wait inside: {}", blocked.len());
+    counts.assert_all_kinds();
+    assert!(blocked.len() > 20, "few waits were looked at: {}", blocked.len());
+    until_nothing_is_left(&server);
+}
+
+fn work(orders: &Orders) {
+    let seconds = setting("DISTLOCK_SOAK_SECS", 5);
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
+    let nest = Arc::new(Nest::new(LockManager::connect(&orders.url).unwrap()));
+    let mut dice = Dice::new();
+    let families = families(&nest.locks, orders, seconds);
+    let families = families.map(|family| runtime.spawn(family));
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|_| {
+            let (nest, mut dice) = (Arc::clone(&nest), dice.fork());
+            runtime.spawn(async move {
+                while Instant::now() < end {
+                    nest.descend_async(dice.fork(), Path::new(&mut dice)).await;
+                }
+            })
+        })
+        .collect();
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            let (nest, mut dice) = (&nest, dice.fork());
+            scope.spawn(move || {
+                while Instant::now() < end {
+                    nest.descend(&mut dice.fork(), Path::new(&mut dice));
+                }
+            });
+        }
+    });
+    runtime.block_on(async {
+        for task in tasks.into_iter().chain(families) {
+            task.await.expect("no task panics");
+        }
+    });
+    eventually(PATIENCE, "the tasks that nobody waits for are over", || {
+        Arc::strong_count(&nest) == 1
+    });
+    let mut report = redis::cmd("RPUSH");
+    report.arg("test:reports").arg(nest.counts.to_string()).exec(&mut open(&orders.url)).unwrap();
+}
+
+type Family = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// One of a family works under the key that a stranger in another process waits for, and another one waits for the key
+/// of that stranger: by their owners a circle, and yet none, as the one that works does not wait.
+fn families(locks: &LockManager, orders: &Orders, seconds: u64) -> [Family; 2] {
+    let number: usize = orders.name.parse().unwrap();
+    // A round takes little less than a second.
+    let rounds = seconds.div_ceil(2);
+    let (locks, others) = (locks.clone(), locks.clone());
+    let family = async move {
+        for _ in 0..rounds {
+            family(&locks, number).await.expect("no deadlock");
+        }
+    };
+    let stranger = async move {
+        let of = (number + 1) % PROCESSES;
+        for _ in 0..rounds {
+            until(&others, &works(of), |seen| seen.holder.is_some()).await;
+            stranger(&others, of).await.expect("no deadlock");
+        }
+    };
+    [Box::pin(family), Box::pin(stranger)]
+}
+
+fn works(of: usize) -> String {
+    format!("works:{of}")
+}
+
+fn strange(of: usize) -> String {
+    format!("strange:{of}")
+}
+
+async fn until(locks: &LockManager, key: &str, is: fn(&Inspection) -> bool) {
+    let is_so = async {
+        while !is(&locks.inspect_async(key).await.unwrap()) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, is_so).await.expect(key);
+}
+
+#[distributed_lock("family:{number}", manager = locks)]
+async fn family(locks: &LockManager, number: usize) -> Result<(), LockError> {
+    let (works, waits) = tokio::join!(works_on(locks, number), waits_for(locks, number));
+    works.and(waits)
+}
+
+#[distributed_lock("{}", works(number), manager = locks)]
+async fn works_on(locks: &LockManager, number: usize) -> Result<(), LockError> {
+    for key in [works(number), strange(number)] {
+        until(locks, &key, |seen| seen.waiting > 0).await;
+    }
+    // Long enough for several looks at both waits.
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    Ok(())
+}
+
+async fn waits_for(locks: &LockManager, number: usize) -> Result<(), LockError> {
+    until(locks, &strange(number), |seen| seen.holder.is_some()).await;
+    takes(locks, &strange(number)).await
+}
+
+#[distributed_lock("{}", strange(of), manager = locks)]
+async fn stranger(locks: &LockManager, of: usize) -> Result<(), LockError> {
+    takes(locks, &works(of)).await
+}
+
+#[distributed_lock("{key}", manager = locks)]
+async fn takes(locks: &LockManager, key: &str) -> Result<(), LockError> {
+    Ok(())
+}

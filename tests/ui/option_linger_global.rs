@@ -1,0 +1,10 @@
+use distlock::{LockError, distributed_lock};
+
+#[distributed_lock("key", linger = "50ms", fairness = global)]
+fn run() -> Result<(), LockError> {
+    Ok(())
+}
+
+fn main() {
+    let _ = run();
+}
