@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use self::watched::{Waits, watched};
-use crate::driver::{Mailbox, block_on};
+use crate::driver::{Mailbox, block_briefly_on, block_on};
 use crate::options::{Options, check_ttl};
 use crate::owner::{Frame, Section, current, with_current};
 use crate::place::Place;
@@ -30,8 +30,12 @@ pub(crate) enum Entering {
     /// It could be entered, or refused, at once.
     Ready(Option<Entered>),
     /// The server was asked, or a sibling runs under the same hold.
-    Waiting(Pin<Box<dyn Future<Output = Entered> + Send>>),
+    Waiting(Waiting),
+    /// Others of this process come before under a hold that it has.
+    Near(Waiting),
 }
+
+type Waiting = Pin<Box<dyn Future<Output = Entered> + Send>>;
 
 const ONCE: &str = "an entry is looked at once";
 
@@ -107,7 +111,13 @@ fn take(
     }
     let key = key.into();
     match manager.queues().join(&key, wish) {
-        Taken::InLine(answer) => Entering::answered(manager, &key, wish, answer, here),
+        Taken::InLine(answer) => {
+            let near = answer.is_near();
+            match Entering::answered(manager, &key, wish, answer, here) {
+                Entering::Waiting(waiting) if near => Entering::Near(waiting),
+                entering => entering,
+            }
+        }
         Taken::NotNext => Entering::asked(manager, &key, wish, here),
     }
 }
@@ -181,13 +191,14 @@ impl Entering {
         match self {
             Self::Ready(entered) => entered.expect(ONCE),
             Self::Waiting(waiting) => block_on(waiting),
+            Self::Near(waiting) => block_briefly_on(waiting),
         }
     }
 
     /// The section, or why not, once.
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Entered> {
         match self {
-            Self::Waiting(waiting) => waiting.as_mut().poll(context),
+            Self::Waiting(waiting) | Self::Near(waiting) => waiting.as_mut().poll(context),
             Self::Ready(entered) => Poll::Ready(entered.take().expect(ONCE)),
         }
     }

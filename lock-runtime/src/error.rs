@@ -198,7 +198,7 @@ impl LockError {
 impl From<Member> for InCycle {
     fn from(member: Member) -> Self {
         let Claimant { function, host, pid, .. } = member.who;
-        Self { waits_for: member.key.into(), function, host, pid }
+        Self { waits_for: member.key.into(), function, host: host.to_string(), pid }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Who this process is, for others to read.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::place::Place;
@@ -8,14 +9,14 @@ use crate::wire::Claimant;
 
 #[derive(Debug)]
 pub(crate) struct Identity {
-    host: String,
+    host: Arc<str>,
     pid: u32,
 }
 
 impl Identity {
     pub(crate) fn of_this_process() -> Self {
         let host = Claimant::word(&gethostname::gethostname().to_string_lossy());
-        Self { host, pid: std::process::id() }
+        Self { host: host.into(), pid: std::process::id() }
     }
 
     /// What `place`, which asked at `since`, tells others of itself.
@@ -27,7 +28,7 @@ impl Identity {
             ttl,
             since_unix_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
             pid: self.pid,
-            host: self.host.clone(),
+            host: Arc::clone(&self.host),
             function: place.name(),
         }
     }

@@ -60,7 +60,7 @@ impl From<wire::Holder> for Holder {
     fn from(holder: wire::Holder) -> Self {
         let since = since(&holder.who);
         let wire::Claimant { host, pid, function, .. } = holder.who;
-        Self { fence: holder.fence, host, pid, function, since }
+        Self { fence: holder.fence, host: host.to_string(), pid, function, since }
     }
 }
 
@@ -68,7 +68,7 @@ impl From<wire::Waiter> for Waiter {
     fn from(waiter: wire::Waiter) -> Self {
         let since = since(&waiter.who);
         let wire::Claimant { host, pid, function, .. } = waiter.who;
-        Self { host, pid, function, since }
+        Self { host: host.to_string(), pid, function, since }
     }
 }
 

@@ -61,7 +61,8 @@ impl LockRequest {
     }
 
     /// How long the process keeps the hold after its last section, for the next section of its own; when another process
-    /// asks it gives it up at once. Default: zero, the hold is given up with the section.
+    /// asks it gives it up at once, and at the latest a second after the server granted it. Default: zero, the hold is
+    /// given up with the section.
     pub fn linger(mut self, linger: Duration) -> Self {
         self.options.linger = Some(linger);
         self

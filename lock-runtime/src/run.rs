@@ -131,8 +131,8 @@ impl<P: Policy> Passage<P> {
         let value = match ran {
             Ok(value) => value,
             Err(loss) => {
-                let lost = section.loss().map_or(section.lease(), |(lease, _)| lease);
-                let error = LockError::lost(lost.key(), loss);
+                let held = section.loss().map_or(section.lease(), |(lease, _)| lease);
+                let error = LockError::lost(held.key(), loss);
                 return self.fail(error);
             }
         };

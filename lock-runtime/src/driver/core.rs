@@ -5,7 +5,7 @@ mod messages;
 mod outputs;
 mod signals;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::mpsc::SyncSender;
@@ -24,9 +24,10 @@ use super::parties::{Group, Party};
 use super::spin::Spin;
 use super::{InspectAnswer, exit};
 use crate::protocol::{Machine, Timing};
+use crate::queue::Delivery;
 use crate::store::{Endpoint, Push};
 use crate::time::{self, Timestamp};
-use crate::wire::{Call, Member, Nonce};
+use crate::wire::{Call, Member, NonceMap};
 
 /// What a manager brings.
 pub(crate) struct Setup {
@@ -62,10 +63,10 @@ struct Core {
     acquainted: bool,
     inbox: String,
     mailbox: WeakMailbox,
-    parties: HashMap<Nonce, Party>,
-    groups: HashMap<Nonce, Group>,
-    watched: HashMap<Nonce, (Box<Wait>, oneshot::Sender<Vec<Member>>)>,
-    confirmations: HashMap<Nonce, oneshot::Sender<Option<bool>>>,
+    parties: NonceMap<Party>,
+    groups: NonceMap<Group>,
+    watched: NonceMap<(Box<Wait>, oneshot::Sender<Vec<Member>>)>,
+    confirmations: NonceMap<oneshot::Sender<Option<bool>>>,
     inspections: Vec<(String, oneshot::Sender<InspectAnswer>)>,
     alarms: BTreeMap<(Timestamp, u64), Alarm>,
     next_alarm: u64,
@@ -79,6 +80,8 @@ struct Core {
     lively: bool,
     /// Until when this thread looks for work before it sleeps.
     spin_until: Timestamp,
+    /// Holds that were granted in this turn.
+    deliveries: Vec<Delivery>,
     /// Calls that are to be sent.
     batch: Vec<(Asker, Call)>,
     /// Whether the batch was kept for a turn already.
@@ -101,10 +104,10 @@ impl Core {
             acquainted: false,
             inbox: setup.inbox,
             mailbox,
-            parties: HashMap::new(),
-            groups: HashMap::new(),
-            watched: HashMap::new(),
-            confirmations: HashMap::new(),
+            parties: NonceMap::default(),
+            groups: NonceMap::default(),
+            watched: NonceMap::default(),
+            confirmations: NonceMap::default(),
             inspections: Vec::new(),
             alarms: BTreeMap::new(),
             next_alarm: 0,
@@ -115,6 +118,7 @@ impl Core {
             spin: Spin::new(),
             lively: false,
             spin_until: Timestamp::ZERO,
+            deliveries: Vec::new(),
             batch: Vec::new(),
             kept: false,
         };
@@ -129,11 +133,11 @@ impl Core {
     /// One turn: take in all there is, do what follows, send it, sleep until there is more.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         loop {
-            let taken = self.take_messages();
+            let now = time::now();
+            let taken = self.take_messages(now);
             let mut busy = taken > 0;
             busy |= self.poll_pushes(context);
             busy |= self.poll_link(context);
-            let now = time::now();
             if self.due().is_some_and(|due| due <= now) {
                 self.machine.tick(now);
                 self.ring(now);
@@ -157,11 +161,13 @@ impl Core {
             }
             if busy {
                 continue;
-            } else if now < self.spin_until {
+            }
+            if now < self.spin_until {
                 let mut turn = pin!(tokio::task::yield_now());
                 let _ = turn.as_mut().poll(context);
                 return Poll::Pending;
-            } else if !self.poll_message(context) {
+            }
+            if !self.poll_message(now, context) {
                 return Poll::Pending;
             }
         }

@@ -17,4 +17,4 @@ mod wait;
 pub(crate) use asked::Watched;
 pub(crate) use core::{Setup, start};
 pub(crate) use mailbox::{InspectAnswer, Mailbox, Wait};
-pub(crate) use wait::block_on;
+pub(crate) use wait::{block_briefly_on, block_on};

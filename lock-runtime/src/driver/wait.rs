@@ -1,9 +1,15 @@
 //! Waiting on a plain thread.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
+use std::time::Duration;
+
+use crate::time::{self, Timestamp};
+
+/// Two wake-ups on a machine whose cores sleep deep.
+const BRIEFLY: Duration = Duration::from_micros(50);
 
 struct Unpark(Thread);
 
@@ -24,14 +30,27 @@ thread_local! {
 /// Runs a future to its end on this thread, which sleeps meanwhile. Unlike the runtimes' own `block_on` it may
 /// be called anywhere, as it needs nothing from the thread; a runtime's worker is kept busy all the same.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    block(pin!(future), Timestamp::ZERO)
+}
+
+/// The same for a wait that may be over in less time than it takes to fall asleep and to be woken: it lets others run for a
+/// while before it sleeps.
+pub(crate) fn block_briefly_on<F: Future>(future: F) -> F::Output {
+    block(pin!(future), time::now().plus(BRIEFLY))
+}
+
+fn block<F: Future>(mut future: Pin<&mut F>, awake_until: Timestamp) -> F::Output {
     let waker = WAKER.try_with(Waker::clone);
     let waker = waker.unwrap_or_else(|_| Waker::from(Arc::new(Unpark(thread::current()))));
     let mut context = Context::from_waker(&waker);
-    let mut future = pin!(future);
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
             return output;
         }
-        thread::park();
+        if time::now() < awake_until {
+            thread::yield_now();
+        } else {
+            thread::park();
+        }
     }
 }

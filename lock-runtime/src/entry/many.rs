@@ -42,7 +42,10 @@ impl Many {
             let options = Options { wait: self.left(), ..self.options };
             // What was entered so far ends with an error.
             let entered = enter_within(&self.manager, &key, &options, self.place, around).wait();
-            let next = entered.await.map_err(|error| self.after_all(error))?;
+            let next = entered.await.map_err(|mut error| {
+                self.after_all(&mut error);
+                error
+            })?;
             section = Some(next.upon(section));
         }
         section
@@ -66,7 +69,9 @@ impl Many {
         let terms = self.manager.terms(&self.options)?;
         if let Some(here) = here.as_ref().filter(|_| self.manager.lints_order()) {
             for (outer, held) in here.taken() {
-                new.iter().for_each(|key| lock_order::noted(outer, held, self.place, key));
+                for key in &new {
+                    lock_order::noted(outer, held, self.place, key);
+                }
             }
         }
         let once = Options { wait: Some(Duration::ZERO), ..self.options };
@@ -97,12 +102,11 @@ impl Many {
     }
 
     /// An error of one key, with the wait for all.
-    fn after_all(&self, mut error: Box<LockError>) -> Box<LockError> {
-        if let LockError::Busy(busy) = &mut *error
+    fn after_all(&self, error: &mut LockError) {
+        if let LockError::Busy(busy) = error
             && !busy.waited.is_zero()
         {
             busy.waited = time::now().since(self.since);
         }
-        error
     }
 }

@@ -56,7 +56,7 @@ fn held() -> Obstacle {
         ttl: Duration::from_secs(30),
         since_unix_ms: u64::try_from(since).unwrap_or_default(),
         pid: 4711,
-        host: "web-1".to_owned(),
+        host: "web-1".into(),
         function: "bank::withdraw".to_owned(),
     };
     Obstacle::Holder(Some(Box::new(Holder {
@@ -91,7 +91,7 @@ fn in_a_circle(others: &[&str]) -> LockError {
             ttl: Duration::ZERO,
             since_unix_ms: 0,
             pid: 4711,
-            host: format!("web-{}", number + 1),
+            host: format!("web-{}", number + 1).into(),
             function: "bank::deposit".to_owned(),
         },
     };

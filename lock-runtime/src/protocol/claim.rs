@@ -62,6 +62,7 @@ pub enum Loss {
 
 /// A request and what has become of it.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the request")]
 pub(super) struct Claim {
     pub(super) request: Request,
     pub(super) warn_at: Timestamp,

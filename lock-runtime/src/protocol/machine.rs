@@ -1,6 +1,7 @@
 //! The machine: its inputs, its outputs and its books.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::claim::{Claim, Ending, Failure, Loss, Phase, Request};
@@ -10,7 +11,7 @@ use super::watch::Watches;
 use crate::Fence;
 use crate::fence::FenceBlock;
 use crate::time::Timestamp;
-use crate::wire::{Busy, Call, Nonce};
+use crate::wire::{Busy, Call, Nonce, NonceMap};
 
 /// Numbers the calls of one machine in the order of their sending.
 pub type CallId = u64;
@@ -75,8 +76,8 @@ pub enum CallError {
 #[derive(Debug)]
 pub struct Machine {
     pub(super) timing: Timing,
-    pub(super) inbox: String,
-    pub(super) claims: HashMap<Nonce, Claim>,
+    pub(super) inbox: Arc<str>,
+    pub(super) claims: NonceMap<Claim>,
     pub(super) timers: BTreeSet<(Timestamp, Nonce)>,
     pub(super) calls: BTreeMap<CallId, Sent>,
     pub(super) next_call: CallId,
@@ -115,8 +116,8 @@ impl Machine {
         let longest_ttl = timing.server_ttl(longest_ttl);
         Self {
             timing,
-            inbox,
-            claims: HashMap::new(),
+            inbox: inbox.into(),
+            claims: NonceMap::default(),
             timers: BTreeSet::new(),
             calls: BTreeMap::new(),
             next_call: 0,

@@ -1,5 +1,7 @@
 //! What the machine sends.
 
+use std::sync::Arc;
+
 use super::claim::{Phase, Queued};
 use super::machine::{CallId, Machine, Output, Purpose, Sent};
 use super::timing::{TOMBSTONE, Timing};
@@ -20,7 +22,7 @@ impl Machine {
     fn give(&self, nonce: Nonce) -> Option<Give> {
         let claim = self.claims.get(&nonce)?;
         Some(Give {
-            key: claim.request.key.to_string(),
+            key: Arc::clone(&claim.request.key),
             nonce,
             floor: self.floor,
             quarantine: self.quarantine(),
@@ -54,7 +56,7 @@ impl Machine {
             give,
             ttl: self.timing.server_ttl(claim.request.ttl),
             who: claim.request.who.clone(),
-            inbox: self.inbox.clone(),
+            inbox: Arc::clone(&self.inbox),
             block: claim.request.block,
             expects_free: claim.request.expects_free,
             enqueue,
@@ -124,7 +126,7 @@ impl Machine {
 
     fn begin_renewal(&mut self, nonce: Nonce) -> Option<Renewal> {
         let claim = self.claims.get_mut(&nonce)?;
-        let key = claim.request.key.to_string();
+        let key = Arc::clone(&claim.request.key);
         match &mut claim.phase {
             Phase::Held(held) => {
                 held.renewing = true;

@@ -45,7 +45,7 @@ fn request(bits: u128) -> Request {
             ttl: TTL,
             since_unix_ms: 0,
             pid: 1,
-            host: "host".to_owned(),
+            host: "host".into(),
             function: "function".to_owned(),
         },
     }
@@ -178,7 +178,7 @@ fn a_pushed_grant_that_lasts_gets_its_full_ttl_and_a_short_one_costs_no_call() {
     short.notice(at(1.1), pushed(11));
     drain(&mut short);
     short.end(at(1.11), Nonce::from_bits(1));
-    assert!(matches!(sent(&mut short).1, Call::Free(_)));
+    assert!(matches!(sent(&mut short).1, Call::Release(_)));
 
     machine.tick(at(1.2));
     let (id, call) = sent(&mut machine);

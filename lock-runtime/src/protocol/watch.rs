@@ -7,14 +7,14 @@
 //! the verdict needs the same cycle again, each member registered anew after the first sighting. At the instant of
 //! that sighting all of them then waited, and in a cycle nobody gets what he waits for.
 
+use std::collections::BTreeSet;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::machine::{Machine, Purpose};
 use super::signal::Signal;
 use crate::time::Timestamp;
-use crate::wire::{Call, Member, Nonce, Probe, Probed};
+use crate::wire::{Call, Member, Nonce, NonceMap, Probe, Probed};
 
 /// Most waits are over by then and cost no probe.
 pub(super) const PROBE_AFTER: Duration = Duration::from_millis(200);
@@ -26,7 +26,7 @@ const CONFIRM: Duration = Duration::from_millis(100);
 /// The waits that are watched.
 #[derive(Debug, Default)]
 pub(super) struct Watches {
-    watches: HashMap<Nonce, Watch>,
+    watches: NonceMap<Watch>,
     timers: BTreeSet<(Timestamp, Nonce)>,
 }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::moves::{Ask, LongWait, Moves, Rung, Serve};
-use super::tenure::{Inside, Stage, Tenure};
+use super::tenure::{Inside, OWN_SPAN, Stage, Tenure};
 use super::waiting::{Number, Waiting, Wish};
 use crate::Fence;
 use crate::fence::FenceBlock;
@@ -28,12 +28,17 @@ pub(super) struct Line<S> {
     fresh: Nonce,
     /// Others began to wait for what was asked before its grant was heard of.
     asked_is_waited_for: bool,
+    /// Until when others are expected to come back for the lock: a hold is bound from its beginning then, as one that learns
+    /// of them first has been handed on more often by that time.
+    shared_until: Timestamp,
     waiting: VecDeque<Waiting<S>>,
     next: Number,
     /// How many tokens the next grant reserves: follows what the tenures before made of theirs.
     block: u32,
-    /// When it is looked at again.
+    /// By when it has to be looked at again.
     armed: Option<Timestamp>,
+    /// The alarms that were asked for and have not rung, the earliest last.
+    alarms: Vec<Timestamp>,
 }
 
 impl<S> Line<S> {
@@ -44,10 +49,12 @@ impl<S> Line<S> {
             asked: None,
             fresh,
             asked_is_waited_for: false,
+            shared_until: Timestamp::ZERO,
             waiting: VecDeque::new(),
             next: 0,
             block: SMALLEST_BLOCK,
             armed: None,
+            alarms: Vec::new(),
         }
     }
 
@@ -62,14 +69,15 @@ impl<S> Line<S> {
     }
 
     /// Begins a section at once under a hold that was kept for it.
-    pub(super) fn take(&mut self, now: Timestamp, wish: Wish) -> Option<Serve<()>> {
+    pub(super) fn take(&mut self, now: Timestamp, wish: Wish) -> Option<Moves<()>> {
         let tenure = self.tenure.as_mut()?;
         if !tenure.is_idle() || !self.waiting.is_empty() || !tenure.may_go_on(now, wish.terms) {
             return None;
         }
-        let fence = tenure.begin(wish)?;
         let (nonce, valid_until) = (tenure.nonce, tenure.valid_until);
-        Some(Serve { slot: (), nonce, fence, valid_until })
+        let restart = tenure.hand_on().then_some(nonce);
+        let serve = Serve { slot: (), nonce, fence: tenure.begin(wish)?, valid_until };
+        Some(Moves { restart, serve: Some(serve), ..Moves::none() })
     }
 
     /// A new request, and its number. One that tries once has to be the first: see [`Self::is_open`].
@@ -86,6 +94,11 @@ impl<S> Line<S> {
     /// The name for the next request to the server, after the one before was used.
     pub(super) const fn refresh(&mut self, fresh: Nonce) {
         self.fresh = fresh;
+    }
+
+    /// Whether a section runs here under a hold that may be handed on.
+    pub(super) fn is_moving(&self) -> bool {
+        self.tenure.as_ref().is_some_and(|tenure| tenure.inside().is_some())
     }
 
     /// Whether a request that comes now is the next.
@@ -126,6 +139,9 @@ impl<S> Line<S> {
         self.asked = None;
         let mut tenure = Tenure::new(now, nonce, terms, fences, valid_until);
         if std::mem::take(&mut self.asked_is_waited_for) || waited_for {
+            tenure.is_asked_for(now, self.bound);
+            self.shared_until = now.plus(OWN_SPAN);
+        } else if now < self.shared_until {
             tenure.bind(now, self.bound);
         }
         self.tenure = Some(tenure);
@@ -156,7 +172,7 @@ impl<S> Line<S> {
             return moves;
         };
         let linger = tenure.inside().map_or(Duration::ZERO, |inside| inside.wish.linger);
-        tenure.stage = Stage::Idle { until: now.plus(linger) };
+        tenure.stage = Stage::Idle { until: now.plus(linger).min(tenure.until) };
         if self.waiting.is_empty() {
             let keep =
                 !linger.is_zero() && !tenure.is_waited_for() && tenure.may_go_on(now, tenure.terms);
@@ -201,7 +217,8 @@ impl<S> Line<S> {
         self.asked_is_waited_for |= self.asked == Some(nonce);
         let bound = self.bound;
         if let Some(tenure) = self.tenure.as_mut().filter(|tenure| tenure.nonce == nonce) {
-            tenure.bind(now, bound);
+            tenure.is_asked_for(now, bound);
+            self.shared_until = now.plus(OWN_SPAN);
             if tenure.is_idle() {
                 self.end(&mut moves);
             }
@@ -256,6 +273,7 @@ impl<S> Line<S> {
     ) -> Rung<S> {
         let mut moves = Moves::none();
         self.armed = None;
+        while self.alarms.pop_if(|alarm| *alarm <= now).is_some() {}
         let kept = match self.tenure.as_ref().map(|tenure| &tenure.stage) {
             Some(Stage::Idle { until }) => now < *until,
             _ => true,
@@ -370,6 +388,9 @@ impl<S> Line<S> {
     fn end(&mut self, moves: &mut Moves<S>) {
         let Some(tenure) = self.tenure.take() else { return };
         moves.end = Some(tenure.nonce);
+        if !tenure.terms.renew {
+            return;
+        }
         let left = tenure.fences.size();
         if left == 0 {
             self.block = (self.block * 2).min(LARGEST_BLOCK);
@@ -393,7 +414,11 @@ impl<S> Line<S> {
         let Some(due) = [kept, due].into_iter().flatten().min() else { return };
         if self.armed.is_none_or(|armed| due < armed) {
             self.armed = Some(due);
-            moves.alarm = Some(due);
+            // One that rings earlier anyway does for it.
+            if self.alarms.last().is_none_or(|&alarm| due < alarm) {
+                self.alarms.push(due);
+                moves.alarm = Some(due);
+            }
         }
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! Only the first of them is known to the server. When its section ends, the next one gets the lock from it without a
 //! round trip, under the next token of the block that the grant reserved: lock cohorting (Dice, Marathe and Shavit,
-//! PPoPP 2012). How often is bounded while others wait elsewhere. A hold may also linger for a while with nobody inside.
+//! `PPoPP` 2012). How often is bounded while others wait elsewhere. A hold may also linger for a while with nobody inside.
 //!
 //! [`Line`] decides, without I/O and with time passed in; [`Queue`] is a line that callers and the I/O thread share.
 
 mod line;
+#[cfg(test)]
+mod line_test;
 mod moves;
 mod queues;
 mod shared;
@@ -14,5 +16,5 @@ mod tenure;
 mod waiting;
 
 pub(crate) use queues::{Queues, Taken};
-pub(crate) use shared::{Answer, Office, Post, Queue};
+pub(crate) use shared::{Answer, Delivery, Office, Post, Queue};
 pub(crate) use waiting::{Terms, Wish};

@@ -94,8 +94,11 @@ impl Queue {
     /// Enters a hold that is kept here with nobody inside.
     pub(super) fn take(&self, wish: Wish) -> Option<Share> {
         let mut state = self.state();
-        let serve = state.line.take(wish.since, wish)?;
-        Some(self.begin(&mut state, &serve))
+        let moves = state.line.take(wish.since, wish)?;
+        if let Some(nonce) = moves.restart {
+            self.office.post.handed_on(nonce, wish.since);
+        }
+        Some(self.begin(&mut state, &moves.serve?))
     }
 
     /// Joins the line, unless this queue is forgotten, or the wish is to try once and it is not the next here.
@@ -108,13 +111,15 @@ impl Queue {
             return Err(Refused::NotNext);
         }
         let (slot, answer) = oneshot::channel();
+        let near = state.line.is_moving();
         let (number, moves) = state.line.join(wish.since, wish, slot);
         self.settle(state, moves);
         let queue = self.me.upgrade();
-        Ok(InLine { answer, number, queue })
+        Ok(InLine { answer, number, queue, near })
     }
 
-    /// The server granted what was asked.
+    /// The server granted what was asked. Whose turn it is hears when the delivery is made.
+    #[must_use]
     pub(crate) fn granted(
         &self,
         now: Timestamp,
@@ -122,10 +127,10 @@ impl Queue {
         fences: FenceBlock,
         waited_for: bool,
         valid_until: Timestamp,
-    ) {
+    ) -> Option<Delivery> {
         let mut state = self.state();
         let moves = state.line.granted(now, nonce, fences, waited_for, valid_until);
-        self.settle(state, moves);
+        self.arrange(state, moves)
     }
 
     /// What was asked ended without a hold.
@@ -226,9 +231,16 @@ impl Queue {
         self.settle(state, moves);
     }
 
-    /// Does what an event brought. What goes to the I/O thread goes under the lock, so that it arrives in the order of the
-    /// events.
-    fn settle(&self, mut state: MutexGuard<'_, State>, moves: Moves<Slot>) {
+    /// Does what an event brought.
+    fn settle(&self, state: MutexGuard<'_, State>, moves: Moves<Slot>) {
+        if let Some(delivery) = self.arrange(state, moves) {
+            delivery.make();
+        }
+    }
+
+    /// The same, but whose turn it is has yet to hear. What goes to the I/O thread goes under the lock, so that it arrives in
+    /// the order of the events.
+    fn arrange(&self, mut state: MutexGuard<'_, State>, moves: Moves<Slot>) -> Option<Delivery> {
         if let Some(at) = moves.alarm {
             self.office.post.wake_at(at, Weak::clone(&self.me));
         }
@@ -244,7 +256,10 @@ impl Queue {
                 state.line.clear();
             }
         }
-        let served = moves.serve.map(|serve| (self.begin(&mut state, &serve), serve.slot));
+        let served = moves.serve.map(|serve| {
+            let share = self.begin(&mut state, &serve);
+            Delivery { share, slot: serve.slot }
+        });
         if state.line.is_idle() {
             self.office.post.lingers();
         }
@@ -254,10 +269,7 @@ impl Queue {
         if vacant {
             self.forget();
         }
-        if let Some((share, slot)) = served {
-            // If nobody takes it, dropping it gives the hold to the next.
-            drop(slot.send(Ok(share)));
-        }
+        served
     }
 
     fn begin<S>(&self, state: &mut State, serve: &Serve<S>) -> Share {
@@ -340,6 +352,23 @@ impl Keeper for Queue {
     }
 }
 
+/// A hold on its way to whose turn it is.
+pub(crate) struct Delivery {
+    share: Share,
+    slot: Slot,
+}
+
+impl Delivery {
+    pub(crate) fn new(share: Share, slot: oneshot::Sender<Answer>) -> Self {
+        Self { share, slot }
+    }
+
+    /// Hands it over. If nobody takes it, it goes to the next.
+    pub(crate) fn make(self) {
+        drop(self.slot.send(Ok(self.share)));
+    }
+}
+
 /// Why a queue did not take a wish.
 pub(super) enum Refused {
     /// The queue is forgotten: another has its place.
@@ -359,6 +388,14 @@ pub(crate) struct InLine {
     number: Number,
     /// Taken out with the answer.
     queue: Option<Arc<Queue>>,
+    near: bool,
+}
+
+impl InLine {
+    /// Whether the lock is in this process just now, so that its turn may come without a round trip.
+    pub(crate) fn is_near(&self) -> bool {
+        self.near
+    }
 }
 
 impl Future for InLine {

@@ -25,9 +25,11 @@ pub(super) struct Tenure {
     pub(super) fences: FenceBlock,
     pub(super) valid_until: Timestamp,
     /// Until when the hold is handed on.
-    until: Timestamp,
-    /// How often it still is; `None` while no other process is known to wait.
+    pub(super) until: Timestamp,
+    /// How often it still is; `None` while no other process is expected to wait.
     left: Option<u32>,
+    /// Whether another process is known to wait.
+    waited_for: bool,
     pub(super) stage: Stage,
 }
 
@@ -57,10 +59,16 @@ impl Tenure {
         valid_until: Timestamp,
     ) -> Self {
         let (until, stage) = (now.plus(OWN_SPAN), Stage::Idle { until: now });
-        Self { nonce, terms, fences, valid_until, until, left: None, stage }
+        Self { nonce, terms, fences, valid_until, until, left: None, waited_for: false, stage }
     }
 
-    /// Others wait: from now on the hold is handed on at the most `bound` times.
+    /// Others wait.
+    pub(super) fn is_asked_for(&mut self, now: Timestamp, bound: u32) {
+        self.waited_for = true;
+        self.bind(now, bound);
+    }
+
+    /// Others wait or soon may: from now on the hold is handed on at the most `bound` times.
     pub(super) fn bind(&mut self, now: Timestamp, bound: u32) {
         if self.left.is_none() {
             self.left = Some(bound);
@@ -69,7 +77,7 @@ impl Tenure {
     }
 
     pub(super) const fn is_waited_for(&self) -> bool {
-        self.left.is_some()
+        self.waited_for
     }
 
     pub(super) const fn is_idle(&self) -> bool {

@@ -1,5 +1,6 @@
 //! The calls: what can be asked of the server about locks.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Claimant, Invocation, Keyspace, Nonce, Probe, Script};
@@ -38,7 +39,7 @@ pub enum Call {
     /// Read one lock.
     Inspect {
         /// The user's key.
-        key: String,
+        key: Arc<str>,
         /// How many waiters to list.
         limit: u32,
     },
@@ -56,7 +57,7 @@ pub struct Acquire {
     /// For others to read.
     pub who: Claimant,
     /// The channel on which the process is told of a grant, and of others that wait for its hold.
-    pub inbox: String,
+    pub inbox: Arc<str>,
     /// How many fencing tokens to reserve, at least one.
     pub block: u32,
     /// Whether the lock is expected to be free, so that this may be sent together with others.
@@ -76,7 +77,7 @@ pub struct Enqueue {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Give {
     /// The user's key.
-    pub key: String,
+    pub key: Arc<str>,
     /// The request.
     pub nonce: Nonce,
     /// The highest token this process has seen: what is issued is above it.
@@ -91,7 +92,7 @@ pub enum Renewal {
     /// Prolong a hold.
     Hold {
         /// The user's key.
-        key: String,
+        key: Arc<str>,
         /// The hold's request.
         nonce: Nonce,
         /// Its new TTL in the server.
@@ -100,7 +101,7 @@ pub enum Renewal {
     /// Prolong a waiter's lease.
     Waiter {
         /// The user's key.
-        key: String,
+        key: Arc<str>,
         /// The waiter's request.
         nonce: Nonce,
     },

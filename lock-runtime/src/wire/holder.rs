@@ -1,6 +1,7 @@
 //! Who holds or waits, as people want to read it.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Nonce;
@@ -16,7 +17,7 @@ pub struct Claimant {
     /// Operating system's id of the process.
     pub pid: u32,
     /// Name of the host.
-    pub host: String,
+    pub host: Arc<str>,
     /// The function that took the lock.
     pub function: String,
 }
@@ -28,7 +29,7 @@ impl Claimant {
             ttl: Duration::from_millis(words.next()?.parse().ok()?),
             since_unix_ms: words.next()?.parse().ok()?,
             pid: words.next()?.parse().ok()?,
-            host: words.next()?.to_owned(),
+            host: words.next()?.into(),
             function: words.next()?.to_owned(),
         })
     }
@@ -83,7 +84,7 @@ mod tests {
             ttl: Duration::from_secs(30),
             since_unix_ms: 7,
             pid: 42,
-            host: Claimant::word("my host"),
+            host: Claimant::word("my host").into(),
             function: "bank::transfer with spaces".to_owned(),
         };
         let nonce = Nonce::from_bits(0xfeed);
@@ -92,7 +93,7 @@ mod tests {
                 .expect("a hold of ours");
             assert_eq!(holder, Holder { nonce, fence: Fence::new(9), who: who.clone() });
         }
-        assert_eq!(who.host, "my_host");
+        assert_eq!(&*who.host, "my_host");
         assert_eq!(Holder::parse("something else"), None);
         assert_eq!(Holder::parse("dl1-short"), None);
     }

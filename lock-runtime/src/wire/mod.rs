@@ -12,7 +12,7 @@ mod together;
 pub use call::{Acquire, Call, Enqueue, Give, INSPECTED, LARGEST_BLOCK, Renewal, WAITER_LEASE};
 pub use holder::{Claimant, Holder};
 pub use keyspace::Keyspace;
-pub use nonce::Nonce;
+pub use nonce::{Nonce, NonceMap};
 pub use probe::{Member, PROBE_FRESH, PROBE_LIMIT, Probe, Probed, Standing, Target};
 pub use reply::{
     AcquireReply, Answer, Busy, Decode, Grant, Inspection, Notice, Obstacle, RenewalReply, Reply,

@@ -1,9 +1,11 @@
 //! The name of one request.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 /// A random 128-bit name of one request for a key: whoever shows it owns what was granted to it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Nonce(u128);
 
 impl Nonce {
@@ -23,6 +25,41 @@ impl Nonce {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() == 32 { u128::from_str_radix(text, 16).ok().map(Self) } else { None }
+    }
+}
+
+/// By nonce.
+pub type NonceMap<V> = HashMap<Nonce, V, BuildHasherDefault<Random>>;
+
+/// Takes the bits of a nonce as they are: they are random already.
+#[derive(Debug, Default)]
+pub struct Random(u64);
+
+impl Hasher for Random {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u64(byte.into());
+        }
+    }
+
+    fn write_u64(&mut self, bits: u64) {
+        self.0 = self.0.rotate_left(8) ^ bits;
+    }
+
+    fn write_u128(&mut self, bits: u128) {
+        // Both halves, as a v4 UUID has fixed bits in each.
+        let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(0);
+        self.0 = half(bits >> 64) ^ half(bits).rotate_left(32);
+    }
+}
+
+impl Hash for Nonce {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u128(self.0);
     }
 }
 

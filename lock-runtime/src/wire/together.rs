@@ -16,22 +16,19 @@ pub enum Together<T> {
     Alone,
 }
 
-/// Acquires of different keys that are expected to be free.
+/// Acquires of different keys that are expected to be free, by one process.
 #[must_use]
 pub fn acquire_together(asks: &[&Acquire], space: &Keyspace) -> Invocation {
-    let names: Vec<_> = asks.iter().map(|ask| space.names(&ask.give.key)).collect();
     let mut words = Invocation::new(Script::AcquireTogether);
-    for name in &names {
-        words = words.key(name.hold());
-    }
-    for name in &names {
-        words = words.key(name.queue()).key(name.cancelled());
+    for ask in asks {
+        words = words.key(space.names(&ask.give.key).hold());
     }
     let floor = asks.iter().map(|ask| ask.give.floor).max().unwrap_or(Fence::ZERO);
-    let mut words = words.key(space.fence()).arg(floor);
+    let inbox = asks.first().map_or("-", |ask| &*ask.inbox);
+    let mut words = words.key(space.fence()).arg(floor).arg(inbox);
     for ask in asks {
-        words = words.arg(ask.give.nonce).arg(ask.ttl.as_millis()).arg(&ask.who);
-        words = words.arg(&ask.inbox).arg(ask.block);
+        let Acquire { give, ttl, who, block, .. } = ask;
+        words = words.arg(give.nonce).arg(ttl.as_millis()).arg(block).arg(who);
     }
     words
 }

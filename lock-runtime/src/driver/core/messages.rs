@@ -12,36 +12,35 @@ use crate::driver::report;
 use crate::lease::Share;
 use crate::protocol::{Loss, Request};
 use crate::queue::Queue;
-use crate::time::{self, Timestamp};
+use crate::time::Timestamp;
 use crate::wire::Nonce;
 
 /// As many messages are taken in before what follows from them is sent: with a crowd of callers the server can be at work on
 /// the first of them while this thread goes on with the rest.
-pub(super) const MOST_AT_ONCE: usize = 8;
+pub(super) const MOST_AT_ONCE: usize = 32;
 
 impl Core {
     /// Takes messages without asking to be woken for more: as long as this thread looks for them by itself, callers
     /// need not spend a system call on waking it.
-    pub(super) fn take_messages(&mut self) -> usize {
+    pub(super) fn take_messages(&mut self, now: Timestamp) -> usize {
         let mut taken = 0;
         while taken < MOST_AT_ONCE
             && let Ok(message) = self.messages.try_recv()
         {
-            self.message(message);
+            self.message(now, message);
             taken += 1;
         }
         taken
     }
 
     /// The last look before sleep; from here on a message wakes this thread.
-    pub(super) fn poll_message(&mut self, context: &mut Context<'_>) -> bool {
+    pub(super) fn poll_message(&mut self, now: Timestamp, context: &mut Context<'_>) -> bool {
         let Poll::Ready(Some(message)) = self.messages.poll_recv(context) else { return false };
-        self.message(message);
+        self.message(now, message);
         true
     }
 
-    fn message(&mut self, message: Message) {
-        let now = time::now();
+    fn message(&mut self, now: Timestamp, message: Message) {
         self.lively = true;
         match message {
             Message::Request(_, slot) if self.stopping.is_some() => drop(slot),

@@ -10,6 +10,7 @@ use crate::driver::report;
 use crate::fence::FenceBlock;
 use crate::lease::{Lease, Share};
 use crate::protocol::{Loss, Output};
+use crate::queue::Delivery;
 use crate::time::Timestamp;
 use crate::wire::{Call, INSPECTED, Nonce};
 
@@ -28,10 +29,12 @@ impl Core {
                 output => self.tell(now, output),
             }
         }
+        // All at once: a runtime wakes one of its threads for the first, and that one finds the others.
+        self.deliveries.drain(..).for_each(Delivery::make);
         if matches!(self.link, Link::Up(..)) {
             let inspections = self.inspections.drain(..);
             self.batch.extend(inspections.map(|(key, slot)| {
-                (Asker::Inspector(slot), Call::Inspect { key, limit: INSPECTED })
+                (Asker::Inspector(slot), Call::Inspect { key: key.into(), limit: INSPECTED })
             }));
         }
         any
@@ -105,12 +108,12 @@ impl Core {
             Some(Party::Queue(queue)) => {
                 let known = Party::Queue(Arc::clone(&queue));
                 self.parties.insert(nonce, known);
-                queue.granted(now, nonce, fences, waited_for, valid_until);
+                let delivery = queue.granted(now, nonce, fences, waited_for, valid_until);
+                self.deliveries.extend(delivery);
             }
             Some(Party::Asking(key, slot)) => {
                 let share = self.hold(key, nonce, fences, valid_until);
-                // If nobody takes it, dropping it puts its release into the mailbox.
-                drop(share.map(|share| slot.send(Ok(share))));
+                self.deliveries.extend(share.map(|share| Delivery::new(share, slot)));
             }
             Some(Party::Member(key, first)) => {
                 let share = self.hold(key, nonce, fences, valid_until);

@@ -18,6 +18,7 @@ mod record;
 mod step;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use self::blocked::Blocked;
@@ -39,7 +40,7 @@ pub type Publish<'a> = dyn FnMut(&str, Notice) -> bool + 'a;
 #[derive(Debug, Default)]
 pub struct Twin {
     counter: Counter,
-    records: HashMap<String, Record>,
+    records: HashMap<Arc<str>, Record>,
     blocked: Blocked,
     sweep_at: usize,
 }
@@ -77,7 +78,7 @@ impl Twin {
     /// Puts a key that is not a lock under the name of this lock, for good.
     #[cfg(test)]
     pub fn put_foreign(&mut self, key: &str) {
-        self.records.entry(key.to_owned()).or_default().put_foreign();
+        self.records.entry(key.into()).or_default().put_foreign();
     }
 
     /// Forgets everything, as FLUSHALL does: a loss of data.

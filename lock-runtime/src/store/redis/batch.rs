@@ -132,7 +132,7 @@ fn acquires(calls: &[Call]) -> Vec<usize> {
     }
     let mut keys = HashSet::new();
     numbers(calls, |call| match call {
-        Call::Acquire(ask) => ask.expects_free && keys.insert(ask.give.key.as_str()),
+        Call::Acquire(ask) => ask.expects_free && keys.insert(&*ask.give.key),
         _ => false,
     })
 }

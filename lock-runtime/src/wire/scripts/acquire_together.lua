@@ -1,17 +1,19 @@
 -- Turns each lock that is free and that nobody queues for into a hold; what else it finds it leaves as it is, to be asked
 -- for alone with acquire.lua. For locks that have nothing to do with each other: their callers just ask at one time, and
 -- the cost of calling a script and of drawing tokens is shared.
--- KEYS: hold of each lock, then queue and tombstones of each, then fence
--- ARGV: floor, then nonce, ttl ms, description, inbox, block of each lock
+-- KEYS: hold of each lock, then fence. The companions' names are made here, to be spared reading them.
+-- ARGV: floor, inbox, then nonce, ttl ms, block, description of each lock
 -- Answers for each lock the first token of a whole block, or 0: ask alone.
-local locks = (#KEYS - 1) / 3
-local fence = KEYS[#KEYS]
-local answers, total = {}, 0
+local locks = #KEYS - 1
+local fence, inbox = KEYS[#KEYS], ARGV[2]
+local answers, companions, total = {}, {}, 0
 for lock = 1, locks do
   answers[lock] = 0
-  total = total + tonumber(ARGV[lock * 5 + 1])
+  companions[lock * 2 - 1] = KEYS[lock] .. ':queue'
+  companions[lock * 2] = KEYS[lock] .. ':cancelled'
+  total = total + tonumber(ARGV[lock * 4 + 1])
 end
-if redis.call('EXISTS', unpack(KEYS, locks + 1, locks * 3)) > 0 then
+if redis.call('EXISTS', unpack(companions)) > 0 then
   return answers
 end
 local last = redis.pcall('INCRBY', fence, total)
@@ -24,7 +26,7 @@ if not first or first <= tonumber(ARGV[1]) or first <= 1e15 then
   return answers
 end
 for lock = 1, locks do
-  local nonce, ttl, description, inbox, block = unpack(ARGV, lock * 5 - 3, lock * 5 + 1)
+  local nonce, ttl, block, description = unpack(ARGV, lock * 4 - 1, lock * 4 + 2)
   local value = string.format('dl1-%s %.0f %s %s ', nonce, first, block, inbox) .. description
   local set = redis.pcall('SET', KEYS[lock], value, 'NX', 'PX', ttl)
   if type(set) == 'table' and set.ok then

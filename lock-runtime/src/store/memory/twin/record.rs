@@ -1,6 +1,7 @@
 //! All keys of one lock, each with its expiry.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::expiry::{Expiring, Stamp, count, micros};
@@ -15,7 +16,7 @@ pub(super) enum Hold {
         /// Its fencing tokens.
         fences: FenceBlock,
         /// Where its process is told that others wait.
-        inbox: String,
+        inbox: Arc<str>,
         /// Somebody may be queued: the flag `w`.
         waited_for: bool,
     },
@@ -28,7 +29,7 @@ pub(super) struct Entry {
     pub(super) deadline_us: u64,
     pub(super) claim: Duration,
     pub(super) block: u32,
-    pub(super) inbox: String,
+    pub(super) inbox: Arc<str>,
     pub(super) who: Claimant,
 }
 

@@ -22,12 +22,12 @@ pub(super) fn nonce(number: u8) -> Nonce {
 }
 
 pub(super) fn give(nonce: Nonce) -> Give {
-    Give { key: KEY.to_owned(), nonce, floor: Fence::ZERO, quarantine: QUARANTINE }
+    Give { key: KEY.into(), nonce, floor: Fence::ZERO, quarantine: QUARANTINE }
 }
 
 /// An acquire that queues under this inbox.
 pub(super) fn queueing(nonce: Nonce, inbox: &str) -> Acquire {
-    Acquire { inbox: inbox.to_owned(), enqueue: Some(Enqueue { ticket: None }), ..once(nonce) }
+    Acquire { inbox: inbox.into(), enqueue: Some(Enqueue { ticket: None }), ..once(nonce) }
 }
 
 /// An acquire that tries once.
@@ -36,7 +36,7 @@ pub(super) fn once(nonce: Nonce) -> Acquire {
         give: give(nonce),
         ttl: Duration::from_secs(15),
         who: claimant(nonce),
-        inbox: LIVE[0].to_owned(),
+        inbox: LIVE[0].into(),
         block: BLOCK,
         expects_free: false,
         enqueue: None,
@@ -48,7 +48,7 @@ pub(super) fn claimant(nonce: Nonce) -> Claimant {
         ttl: Duration::from_secs(15),
         since_unix_ms: 1_700_000_000_000,
         pid: u32::from(nonce.jitter()),
-        host: "somewhere".to_owned(),
+        host: "somewhere".into(),
         function: "bank::withdraw (with spaces)".to_owned(),
     }
 }

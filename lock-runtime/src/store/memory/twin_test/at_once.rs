@@ -16,7 +16,7 @@ fn three() -> Vec<Acquire> {
 }
 
 fn single(number: u8, key: &str) -> Acquire {
-    let give = Give { key: key.to_owned(), ..give(nonce(number)) };
+    let give = Give { key: key.into(), ..give(nonce(number)) };
     Acquire { give, block: 1, ..once(nonce(number)) }
 }
 
@@ -29,7 +29,7 @@ impl Both {
     }
 
     fn holders(&mut self) -> Vec<Option<Holder>> {
-        let look = |key: &str| Call::Inspect { key: key.to_owned(), limit: 0 };
+        let look = |key: &str| Call::Inspect { key: key.into(), limit: 0 };
         let replies = KEYS.map(|key| self.same(look(key)));
         let holder = |reply| match reply {
             Reply::Inspection(seen) => seen.holder,
@@ -73,14 +73,14 @@ fn what_was_taken_at_once_is_a_hold_like_any_other() {
     let mut both = Both::new();
     let fences = both.all(three()).expect("all are free");
     let renewal = |number: u8, key: &str| Renewal::Hold {
-        key: key.to_owned(),
+        key: key.into(),
         nonce: nonce(number),
         ttl: Duration::from_secs(30),
     };
     let renewals = (1..).zip(KEYS).map(|(number, key)| renewal(number, key)).collect();
     assert_eq!(both.same(Call::Renew(renewals)), Reply::Renewed(vec![RenewalReply::Renewed; 3]));
     assert_eq!(both.grant(single(2, KEYS[1])).fences.first().get(), fences.first().get() + 1);
-    let waiter = Acquire { inbox: LIVE[1].to_owned(), ..queueing(nonce(4), LIVE[1]) };
+    let waiter = Acquire { inbox: LIVE[1].into(), ..queueing(nonce(4), LIVE[1]) };
     both.busy(Acquire { give: single(4, KEYS[1]).give, ..waiter });
     assert_eq!(both.asked(), [nonce(2)]);
     assert_eq!(both.same(Call::Release(single(2, KEYS[1]).give)), Reply::Ended(true));

@@ -181,7 +181,7 @@ impl Both {
         let twin = self.twin.call(now_us, &call.twin, &mut |inbox, notice| {
             let live = LIVE.contains(&inbox);
             if live {
-                told.push(Message { inbox: inbox.to_owned(), notice });
+                told.push(Message { inbox: inbox.into(), notice });
             }
             live
         });

@@ -17,15 +17,15 @@ fn cancel(number: u8, tombstone: Duration) -> Call {
 }
 
 fn renew_waiter(number: u8) -> Call {
-    Call::Renew(vec![Renewal::Waiter { key: KEY.to_owned(), nonce: nonce(number) }])
+    Call::Renew(vec![Renewal::Waiter { key: KEY.into(), nonce: nonce(number) }])
 }
 
 fn renew_hold(number: u8, ttl: Duration) -> Call {
-    Call::Renew(vec![Renewal::Hold { key: KEY.to_owned(), nonce: nonce(number), ttl }])
+    Call::Renew(vec![Renewal::Hold { key: KEY.into(), nonce: nonce(number), ttl }])
 }
 
 fn inspect() -> Call {
-    Call::Inspect { key: KEY.to_owned(), limit: 10 }
+    Call::Inspect { key: KEY.into(), limit: 10 }
 }
 
 #[test]
@@ -268,7 +268,7 @@ fn an_inspection_shows_the_holder_and_the_live_waiters() {
     both.busy(queueing(nonce(3), LIVE[0]));
     both.busy(queueing(nonce(4), LIVE[0]));
     both.advance(Duration::from_secs(1));
-    let Reply::Inspection(seen) = both.same(Call::Inspect { key: KEY.to_owned(), limit: 1 }) else {
+    let Reply::Inspection(seen) = both.same(Call::Inspect { key: KEY.into(), limit: 1 }) else {
         panic!("not an inspection")
     };
     assert_eq!(seen.holder, Some(Holder { nonce: nonce(1), fence, who: claimant(nonce(1)) }));

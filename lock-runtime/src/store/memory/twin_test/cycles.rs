@@ -24,7 +24,7 @@ fn waiting(number: u8, inside: u8, key: &str) -> Probe {
 
 impl Both {
     fn hold(&mut self, number: u8, key: &str) {
-        let give = Give { key: key.to_owned(), ..give(nonce(number)) };
+        let give = Give { key: key.into(), ..give(nonce(number)) };
         self.granted(Acquire { give, ttl: Duration::from_mins(1), ..once(nonce(number)) });
     }
 
@@ -179,7 +179,7 @@ fn an_entry_that_is_over_is_gone_though_others_keep_its_hash() {
 #[test]
 fn a_request_that_was_granted_meanwhile_waits_no_more() {
     let mut both = Both::half_a_cycle();
-    let give = Give { key: SECOND.to_owned(), ..give(nonce(2)) };
+    let give = Give { key: SECOND.into(), ..give(nonce(2)) };
     assert_eq!(both.same(Call::Release(give)), Reply::Ended(true));
     both.hold(11, SECOND);
     assert_eq!(both.cycle(waiting(12, 11, SECOND)), [nonce(12)]);
@@ -214,8 +214,8 @@ fn a_search_ends_after_as_many_requests_as_it_may_visit() {
 #[test]
 fn nothing_is_left_after_two_seconds() {
     let mut both = Both::half_a_cycle();
-    both.same(Call::Release(Give { key: FIRST.to_owned(), ..give(nonce(1)) }));
-    both.same(Call::Release(Give { key: SECOND.to_owned(), ..give(nonce(2)) }));
+    both.same(Call::Release(Give { key: FIRST.into(), ..give(nonce(1)) }));
+    both.same(Call::Release(Give { key: SECOND.into(), ..give(nonce(2)) }));
     assert!(!both.twin.is_empty(both.now_us()));
     both.advance(Duration::from_millis(2_100));
     assert!(both.twin.is_empty(both.now_us()));

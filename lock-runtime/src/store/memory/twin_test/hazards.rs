@@ -7,11 +7,11 @@ use super::both::{Both, LIVE};
 use crate::wire::{Acquire, Answer, Call, Nonce, Probe, Renewal, Target};
 
 fn renew(number: u8, ttl: Duration) -> Renewal {
-    Renewal::Hold { key: KEY.to_owned(), nonce: nonce(number), ttl }
+    Renewal::Hold { key: KEY.into(), nonce: nonce(number), ttl }
 }
 
 fn renew_waiter(number: u8) -> Renewal {
-    Renewal::Waiter { key: KEY.to_owned(), nonce: nonce(number) }
+    Renewal::Waiter { key: KEY.into(), nonce: nonce(number) }
 }
 
 fn probe(chain: Vec<Nonce>) -> Call {
@@ -19,7 +19,7 @@ fn probe(chain: Vec<Nonce>) -> Call {
         id: nonce(9),
         chain,
         target: Target::Key,
-        key: KEY.to_owned(),
+        key: KEY.into(),
         waited: Duration::ZERO,
         who: claimant(nonce(9)),
     })
@@ -72,7 +72,7 @@ fn a_full_server_refuses_new_holds_in_its_own_words_and_keeps_the_old_ones() {
     both.busy(queueing(nonce(2), LIVE[0]));
     both.raw(&["CONFIG", "SET", "maxmemory", "1"]);
     let mut other = once(nonce(3));
-    other.give.key = "another".to_owned();
+    other.give.key = "another".into();
     let text = refusal(both.ask(&Call::Acquire(other)));
     assert!(text.contains("used memory > 'maxmemory'"), "{text}");
     // A waiter's entry comes first, where a HSET alone would be refused and take the hold's entry along.

@@ -100,7 +100,7 @@ impl Run<'_> {
 
     fn number(&mut self, key: u8, number: u8) -> u8 {
         let now_us = self.both.now_us();
-        let look = Call::Inspect { key: name(key), limit: 0 };
+        let look = Call::Inspect { key: name(key).into(), limit: 0 };
         let seen = self.both.twin.call(now_us, &look, &mut |_, _| false);
         let Reply::Inspection(Inspection { holder: Some(holder), .. }) = seen else {
             return number % NONCES;
@@ -111,7 +111,7 @@ impl Run<'_> {
     /// The call of this step, with the numbers of one side.
     fn call(&self, step: &Step, fence: SideOf<Fence>, ticket: SideOf<u64>) -> Call {
         let give = |who: &Who| Give {
-            key: name(who.key),
+            key: name(who.key).into(),
             nonce: nonce(who.nonce),
             floor: fence(self.floor(who.floor)),
             quarantine: who.quarantine.duration(),
@@ -121,7 +121,7 @@ impl Run<'_> {
                 give: give(who),
                 ttl: ttl.duration(),
                 who: claimant(nonce(who.nonce)),
-                inbox: queue.map_or(LIVE[0], |queue| queue.inbox).to_owned(),
+                inbox: queue.map_or(LIVE[0], |queue| queue.inbox).into(),
                 block: *block,
                 expects_free: false,
                 enqueue: queue.map(|queue| self.enqueue(*who, queue, ticket)),
@@ -132,7 +132,7 @@ impl Run<'_> {
                     give: give(who),
                     ttl: ttl.duration(),
                     who: claimant(nonce(who.nonce)),
-                    inbox: LIVE[0].to_owned(),
+                    inbox: LIVE[0].into(),
                     block: 1,
                     enqueue: None,
                 };
@@ -144,7 +144,7 @@ impl Run<'_> {
                 Call::Cancel { give: give(who), tombstone }
             }
             Step::Renew(entries) => Call::Renew(entries.iter().copied().map(renewal).collect()),
-            Step::Inspect { key, limit } => Call::Inspect { key: name(*key), limit: *limit },
+            Step::Inspect { key, limit } => Call::Inspect { key: name(*key).into(), limit: *limit },
             other => unreachable!("{other:?} is no call"),
         }
     }
@@ -187,9 +187,11 @@ fn name(key: u8) -> String {
 fn renewal(entry: Entry) -> Renewal {
     match entry {
         Entry::Hold { key, nonce: who, ttl } => {
-            Renewal::Hold { key: name(key), nonce: nonce(who), ttl: ttl.duration() }
+            Renewal::Hold { key: name(key).into(), nonce: nonce(who), ttl: ttl.duration() }
         }
-        Entry::Waiter { key, nonce: who } => Renewal::Waiter { key: name(key), nonce: nonce(who) },
+        Entry::Waiter { key, nonce: who } => {
+            Renewal::Waiter { key: name(key).into(), nonce: nonce(who) }
+        }
     }
 }
 

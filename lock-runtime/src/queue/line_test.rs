@@ -1,0 +1,239 @@
+//! A line by itself: time is passed in and the test is the server.
+
+use std::panic::Location;
+use std::time::Duration;
+
+use super::line::Line;
+use super::moves::{Moves, Rung};
+use super::waiting::{Number, Terms, Wish};
+use crate::Fence;
+use crate::fence::FenceBlock;
+use crate::place::Place;
+use crate::protocol::Failure;
+use crate::time::Timestamp;
+use crate::wire::{Busy, Claimant, Holder, Nonce, Obstacle};
+
+mod alarms;
+mod hand_over;
+mod linger;
+mod loss;
+mod random;
+mod waiting;
+
+const BOUND: u32 = 8;
+const TTL: Duration = Duration::from_secs(30);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const TERMS: Terms = Terms { ttl: TTL, renew: true, max_hold: Some(DAY) };
+/// The first token that the server gives.
+const FIRST: u64 = 100;
+/// A block in which no test comes to the end.
+const PLENTY: u32 = 1000;
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// So many milliseconds after a start that is not that of the clock.
+fn at(millis: u64) -> Timestamp {
+    Timestamp::from_nanos(1_000_000_000_000).plus(ms(millis))
+}
+
+fn nonce(number: u128) -> Nonce {
+    Nonce::from_bits(number)
+}
+
+#[track_caller]
+fn wish(since: u64) -> Wish {
+    let place = Place::Line(Location::caller());
+    let linger = Duration::ZERO;
+    Wish { since: at(since), deadline: None, queue: true, terms: TERMS, linger, place }
+}
+
+/// One that waits until then.
+#[track_caller]
+fn wish_until(since: u64, deadline: u64) -> Wish {
+    Wish { deadline: Some(at(deadline)), ..wish(since) }
+}
+
+/// What came of an event, but for alarms.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Seen {
+    restart: Option<Nonce>,
+    end: Option<Nonce>,
+    /// Under which name, and in whose place.
+    ask: Option<(Nonce, Option<Nonce>)>,
+    serve: Option<(&'static str, u64)>,
+}
+
+fn nothing() -> Seen {
+    Seen::default()
+}
+
+fn asks(name: u128) -> Seen {
+    Seen { ask: Some((nonce(name), None)), ..Seen::default() }
+}
+
+fn ends(name: u128) -> Seen {
+    Seen { end: Some(nonce(name)), ..Seen::default() }
+}
+
+fn ends_and_asks(old: u128, new: u128) -> Seen {
+    Seen { end: Some(nonce(old)), ..asks(new) }
+}
+
+fn serves(who: &'static str, fence: u64) -> Seen {
+    Seen { serve: Some((who, fence)), ..Seen::default() }
+}
+
+/// A line with a server that numbers what it is asked 1, 2, 3, and so on.
+struct Desk {
+    line: Line<&'static str>,
+    asked: u128,
+    /// How many tokens the latest request wants.
+    block: u32,
+    next_fence: u64,
+    /// The latest section that began.
+    inside: Option<(Nonce, Fence)>,
+    alarms: Vec<Timestamp>,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let line = Line::new(BOUND, nonce(1));
+        Self { line, asked: 0, block: 0, next_fence: FIRST, inside: None, alarms: Vec::new() }
+    }
+
+    /// With "first" inside since 0 under a block of [`PLENTY`].
+    fn held() -> Self {
+        Self::held_with(wish(0))
+    }
+
+    fn held_with(wish: Wish) -> Self {
+        let mut desk = Self::new();
+        assert_eq!(desk.join("first", wish), asks(1));
+        assert_eq!(desk.granted(0, PLENTY, false), serves("first", FIRST));
+        desk
+    }
+
+    fn see(&mut self, moves: Moves<&'static str>) -> Seen {
+        self.alarms.extend(moves.alarm);
+        if let Some(ask) = &moves.ask {
+            self.asked += 1;
+            self.block = ask.block;
+            assert_eq!(ask.nonce, nonce(self.asked), "a name that was used before");
+            self.line.refresh(nonce(self.asked + 1));
+        }
+        let serve = moves.serve.map(|serve| {
+            self.inside = Some((serve.nonce, serve.fence));
+            (serve.slot, serve.fence.get())
+        });
+        let ask = moves.ask.map(|ask| (ask.nonce, ask.replaces));
+        Seen { restart: moves.restart, end: moves.end, ask, serve }
+    }
+
+    fn join(&mut self, who: &'static str, wish: Wish) -> Seen {
+        self.join_numbered(who, wish).1
+    }
+
+    fn join_numbered(&mut self, who: &'static str, wish: Wish) -> (Number, Seen) {
+        let (number, moves) = self.line.join(wish.since, wish, who);
+        (number, self.see(moves))
+    }
+
+    fn leave(&mut self, number: Number) -> Seen {
+        let moves = self.line.leave(number);
+        self.see(moves)
+    }
+
+    /// The server grants the latest request so many tokens, for a ttl.
+    fn granted(&mut self, now: u64, block: u32, waited_for: bool) -> Seen {
+        self.granted_until(now, block, waited_for, at(now).plus(TTL))
+    }
+
+    fn granted_until(
+        &mut self,
+        now: u64,
+        block: u32,
+        waited_for: bool,
+        valid_until: Timestamp,
+    ) -> Seen {
+        let fences = FenceBlock::new(Fence::new(self.next_fence), block);
+        self.next_fence += u64::from(block);
+        let name = nonce(self.asked);
+        let moves = self.line.granted(at(now), name, fences, waited_for, valid_until);
+        self.see(moves)
+    }
+
+    /// Whose request that was.
+    fn failed(&mut self, now: u64) -> (Option<&'static str>, Seen) {
+        let (slot, moves) = self.line.failed(at(now), nonce(self.asked));
+        (slot, self.see(moves))
+    }
+
+    /// The latest section ends.
+    fn released(&mut self, now: u64) -> Seen {
+        let (nonce, fence) = self.inside.expect("somebody is inside");
+        let moves = self.line.released(at(now), nonce, fence);
+        self.see(moves)
+    }
+
+    fn lost(&mut self, name: u128) -> Seen {
+        let moves = self.line.lost(nonce(name));
+        self.see(moves)
+    }
+
+    fn given_up(&mut self, name: u128) -> Seen {
+        let moves = self.line.given_up(nonce(name));
+        self.see(moves)
+    }
+
+    fn waited_for(&mut self, now: u64, name: u128) -> Seen {
+        let moves = self.line.waited_for(at(now), nonce(name));
+        self.see(moves)
+    }
+
+    /// The token of a section that begins at once under a hold that was kept.
+    fn take(&mut self, wish: Wish) -> Option<u64> {
+        let serve = self.line.take(wish.since, wish)?.serve?;
+        self.inside = Some((serve.nonce, serve.fence));
+        Some(serve.fence.get())
+    }
+
+    fn tick(&mut self, now: u64) -> (Seen, Rung<&'static str>) {
+        let show = |inside: &super::tenure::Inside| holder(inside.nonce, inside.fence);
+        let mut rung = self.line.tick(at(now), |_| elsewhere(), show);
+        let moves = std::mem::replace(&mut rung.moves, Moves::none());
+        (self.see(moves), rung)
+    }
+}
+
+fn holder(nonce: Nonce, fence: Fence) -> Holder {
+    let who = Claimant {
+        host: "here".into(),
+        pid: 7,
+        function: "shop::sell".to_owned(),
+        ttl: TTL,
+        since_unix_ms: 0,
+    };
+    Holder { nonce, fence, who }
+}
+
+/// The token of the holder in another process that [`elsewhere`] tells of.
+const THEIRS: u64 = 9;
+
+/// Why the server has not granted what was asked: another process has it, and two of others come first.
+fn elsewhere() -> Failure {
+    let obstacle = Obstacle::Holder(Some(Box::new(holder(nonce(99), Fence::new(THEIRS)))));
+    Failure::Busy(Busy { obstacle, left: None, ahead: 2, ticket: None })
+}
+
+/// The holder's token and how many come first.
+#[track_caller]
+fn busy(failure: &Failure) -> (Option<u64>, u64) {
+    match failure {
+        Failure::Busy(Busy { obstacle: Obstacle::Holder(holder), ahead, .. }) => {
+            (holder.as_ref().map(|holder| holder.fence.get()), *ahead)
+        }
+        other => panic!("{other:?}"),
+    }
+}
