@@ -2,6 +2,7 @@
 
 mod cycles;
 mod legal;
+mod lookalikes;
 mod nest;
 mod steps;
 

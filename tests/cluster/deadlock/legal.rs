@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use distlock::{Inspection, LockError, LockManager, distributed_lock};
+use distlock::LockManager;
 use testkit::eventually;
 
+use super::lookalikes::lookalikes;
 use super::nest::{Counts, Nest, PATIENCE, Path};
 use super::{Dice, PROCESSES, open, setting, start, until_nothing_is_left};
 use crate::support::process::{Orders, Process, orders};
-use crate::support::{LIMIT, alone, server};
+use crate::support::{alone, server};
 
 const THREADS: usize = 3;
 const TASKS: usize = 4;
@@ -57,9 +58,12 @@ fn work(orders: &Orders) {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
     let nest = Arc::new(Nest::new(LockManager::connect(&orders.url).unwrap()));
+    // Some waits are too short to wait for the connection too.
+    nest.locks.inspect("connected").unwrap();
     let mut dice = Dice::new();
-    let families = families(&nest.locks, orders, seconds);
-    let families = families.map(|family| runtime.spawn(family));
+    // A round takes little more than a second.
+    let lookalikes = lookalikes(&nest.locks, orders.name.parse().unwrap(), seconds.div_ceil(2));
+    let lookalikes = lookalikes.map(|part| runtime.spawn(part));
     let tasks: Vec<_> = (0..TASKS)
         .map(|_| {
             let (nest, mut dice) = (Arc::clone(&nest), dice.fork());
@@ -81,7 +85,7 @@ fn work(orders: &Orders) {
         }
     });
     runtime.block_on(async {
-        for task in tasks.into_iter().chain(families) {
+        for task in tasks.into_iter().chain(lookalikes) {
             task.await.expect("no task panics");
         }
     });
@@ -90,76 +94,4 @@ fn work(orders: &Orders) {
     });
     let mut report = redis::cmd("RPUSH");
     report.arg("test:reports").arg(nest.counts.to_string()).exec(&mut open(&orders.url)).unwrap();
-}
-
-type Family = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// One of a family works under the key that a stranger in another process waits for, and another one waits for the key
-/// of that stranger: by their owners a circle, and yet none, as the one that works does not wait.
-fn families(locks: &LockManager, orders: &Orders, seconds: u64) -> [Family; 2] {
-    let number: usize = orders.name.parse().unwrap();
-    // A round takes little less than a second.
-    let rounds = seconds.div_ceil(2);
-    let (locks, others) = (locks.clone(), locks.clone());
-    let family = async move {
-        for _ in 0..rounds {
-            family(&locks, number).await.expect("no deadlock");
-        }
-    };
-    let stranger = async move {
-        let of = (number + 1) % PROCESSES;
-        for _ in 0..rounds {
-            until(&others, &works(of), |seen| seen.holder.is_some()).await;
-            stranger(&others, of).await.expect("no deadlock");
-        }
-    };
-    [Box::pin(family), Box::pin(stranger)]
-}
-
-fn works(of: usize) -> String {
-    format!("works:{of}")
-}
-
-fn strange(of: usize) -> String {
-    format!("strange:{of}")
-}
-
-async fn until(locks: &LockManager, key: &str, is: fn(&Inspection) -> bool) {
-    let is_so = async {
-        while !is(&locks.inspect_async(key).await.unwrap()) {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    };
-    tokio::time::timeout(LIMIT, is_so).await.expect(key);
-}
-
-#[distributed_lock("family:{number}", manager = locks)]
-async fn family(locks: &LockManager, number: usize) -> Result<(), LockError> {
-    let (works, waits) = tokio::join!(works_on(locks, number), waits_for(locks, number));
-    works.and(waits)
-}
-
-#[distributed_lock("{}", works(number), manager = locks)]
-async fn works_on(locks: &LockManager, number: usize) -> Result<(), LockError> {
-    for key in [works(number), strange(number)] {
-        until(locks, &key, |seen| seen.waiting > 0).await;
-    }
-    // Long enough for several looks at both waits.
-    tokio::time::sleep(Duration::from_millis(900)).await;
-    Ok(())
-}
-
-async fn waits_for(locks: &LockManager, number: usize) -> Result<(), LockError> {
-    until(locks, &strange(number), |seen| seen.holder.is_some()).await;
-    takes(locks, &strange(number)).await
-}
-
-#[distributed_lock("{}", strange(of), manager = locks)]
-async fn stranger(locks: &LockManager, of: usize) -> Result<(), LockError> {
-    takes(locks, &works(of)).await
-}
-
-#[distributed_lock("{key}", manager = locks)]
-async fn takes(locks: &LockManager, key: &str) -> Result<(), LockError> {
-    Ok(())
 }

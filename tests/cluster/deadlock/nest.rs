@@ -203,7 +203,10 @@ impl Nest {
     fn settle(&self, attempt: &Attempt, outcome: Result<(), LockError>) {
         match outcome {
             Ok(()) => {}
-            Err(LockError::Busy(_)) if attempt.wait < PATIENCE => self.counts.gave_up.add(),
+            // Ambiguous: it became the first of its process right before its time was over.
+            Err(LockError::Busy(_) | LockError::Ambiguous(_)) if attempt.wait < PATIENCE => {
+                self.counts.gave_up.add();
+            }
             // A panic of a task that nobody waits for would not show.
             Err(error) => {
                 eprintln!("{error}");
