@@ -1,4 +1,4 @@
-#[distributed_lock(["account:{from}", "account:{to}"], wait = "5s", linger = "50ms", fairness = global)]
+#[distributed_lock(["account:{from}", "account:{to}"], wait = "5s", fairness = global)]
 fn transfer(from: u64, to: u64, amount: u64) -> Result<(), Error> {
     bank().move_money(from, to, amount)
 }
@@ -13,7 +13,6 @@ fn transfer(from: u64, to: u64, amount: u64) -> Result<(), Error> {
                 "account:{from}, account:{to}",
             )
             .wait(::core::time::Duration::from_millis(5000))
-            .linger(::core::time::Duration::from_millis(50))
             .fairness_global();
         &SITE
     };

@@ -12,10 +12,14 @@ use super::support::{Error, support};
     linger = "0s",
     renew = false,
     release = confirmed,
-    fairness = global,
     on_lost = finish
 )]
 fn literal() -> Result<(), Error> {
+    Ok(())
+}
+
+#[distributed_lock("options:in order", fairness = global)]
+fn in_order() -> Result<(), Error> {
     Ok(())
 }
 
@@ -35,7 +39,12 @@ async fn computed_async(millis: u64) -> Result<(), Error> {
 #[tokio::test]
 async fn durations_are_literals_or_expressions() {
     support();
-    assert!(literal().is_ok() && computed(5).is_ok() && computed_async(5).await.is_ok());
+    assert!(
+        in_order().is_ok()
+            && literal().is_ok()
+            && computed(5).is_ok()
+            && computed_async(5).await.is_ok()
+    );
 }
 
 fn fallback(_: LockError) -> u32 {

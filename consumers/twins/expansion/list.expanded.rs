@@ -11,7 +11,6 @@ impl Account {
                     "transfer",
                     "account:{from}, account:{to}",
                 )
-                .linger(::core::time::Duration::from_millis(50))
                 .fairness_global();
             &SITE
         };
