@@ -224,6 +224,7 @@ impl LockManager {
             renew: terms.renew,
             max_hold: terms.max_hold,
             // It comes past the line of its key, for reasons of its own.
+            behind: false,
             expects_free: false,
             block: 1,
             who: self.identity().claimant(terms.ttl, place, since),

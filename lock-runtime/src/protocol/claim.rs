@@ -26,6 +26,8 @@ pub struct Request {
     pub renew: bool,
     /// The longest the hold may last, renewals included.
     pub max_hold: Option<Duration>,
+    /// Whether it has waited for others of its own process before it was asked.
+    pub behind: bool,
     /// Whether the lock is expected to be free.
     pub expects_free: bool,
     /// How many fencing tokens to reserve, at least one.
@@ -139,9 +141,10 @@ impl Claim {
     pub(super) fn new(floor: Fence, request: Request, inherited: Option<u64>) -> Self {
         Self {
             warn_at: super::timing::warn_at(request.since),
+            // What it knows as long as the server has said nothing.
+            busy: request.behind.then(Busy::by_others),
             request,
             phase: Phase::Unsent,
-            busy: None,
             inherited,
             asked: false,
             stray: false,

@@ -39,6 +39,7 @@ fn request(bits: u128) -> Request {
         queue: true,
         renew: true,
         max_hold: None,
+        behind: false,
         expects_free: false,
         block: 1,
         who: Claimant {
@@ -357,6 +358,20 @@ fn a_request_that_got_no_reply_is_ambiguous_and_undone() {
     assert_eq!(drain(&mut machine), []);
     machine.reply(at(1.6), *cancel, Ok(Reply::Ended(true)));
     assert!(machine.is_idle());
+}
+
+#[test]
+fn a_request_that_has_waited_behind_others_is_busy_when_no_reply_comes_in_time() {
+    let mut machine = connected();
+    let deadline = Some(at(1.5));
+    machine.request(at(1.0), Request { deadline, behind: true, ..request(1) });
+    drain(&mut machine);
+    machine.tick(at(1.5));
+    let outputs = drain(&mut machine);
+    let [Output::Failed(_, Failure::Busy(_)), Output::Send(_, Call::Cancel { .. })] = &outputs[..]
+    else {
+        panic!("busy, and undone, not {outputs:?}")
+    };
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub(super) struct Line<S> {
     /// Under which name the server is asked for the first in line.
     asked: Option<Nonce>,
     /// The name under which it is asked next; brought from outside, as nothing here is random.
-    fresh: Nonce,
+    fresh: Option<Nonce>,
     /// Others began to wait for what was asked before its grant was heard of.
     asked_is_waited_for: bool,
     /// Until when others are expected to come back for the lock: a hold is bound from its beginning then, as one that learns
@@ -42,12 +42,12 @@ pub(super) struct Line<S> {
 }
 
 impl<S> Line<S> {
-    pub(super) const fn new(bound: u32, fresh: Nonce) -> Self {
+    pub(super) const fn new(bound: u32) -> Self {
         Self {
             bound,
             tenure: None,
             asked: None,
-            fresh,
+            fresh: None,
             asked_is_waited_for: false,
             shared_until: Timestamp::ZERO,
             waiting: VecDeque::new(),
@@ -87,13 +87,24 @@ impl<S> Line<S> {
         self.next += 1;
         self.waiting.push_back(Waiting::new(number, wish, slot));
         self.advance(now, &mut moves);
+        let known = usize::from(self.asked.is_some());
+        if let Some(last) = self.waiting.iter_mut().skip(known).next_back() {
+            last.behind = true;
+        }
         self.arm(&mut moves);
         (number, moves)
     }
 
-    /// The name for the next request to the server, after the one before was used.
-    pub(super) const fn refresh(&mut self, fresh: Nonce) {
-        self.fresh = fresh;
+    /// Whether what comes next may be a request to the server, and there is no name for it: the coming of a request may be, and
+    /// anything while requests wait of which the server does not know.
+    pub(super) fn lacks_name(&self, comes: bool) -> bool {
+        let unknown = self.waiting.len() > usize::from(self.asked.is_some());
+        self.fresh.is_none() && (unknown || comes && self.asked.is_none())
+    }
+
+    /// Brings the name for the next request to the server.
+    pub(super) const fn supply(&mut self, fresh: Nonce) {
+        self.fresh = Some(fresh);
     }
 
     /// Whether a section runs here under a hold that may be handed on.
@@ -372,17 +383,18 @@ impl<S> Line<S> {
             moves.end = moves.end.or(withdrawn);
             return;
         };
-        let wish = first.wish;
+        let (wish, behind) = (first.wish, first.behind);
         let block = match (wish.terms.renew, wish.linger.is_zero()) {
             (false, _) => 1,
             (true, true) => self.block,
             (true, false) => LARGEST_BLOCK,
         };
-        self.asked = Some(self.fresh);
+        let nonce = self.fresh.take().expect("a line that may ask was supplied with a name");
+        self.asked = Some(nonce);
         self.asked_is_waited_for = false;
         // Where several wait here, others may wait elsewhere.
         let expects_free = withdrawn.is_none() && self.waiting.len() == 1;
-        moves.ask = Some(Ask { nonce: self.fresh, wish, expects_free, block, replaces: withdrawn });
+        moves.ask = Some(Ask { nonce, wish, behind, expects_free, block, replaces: withdrawn });
     }
 
     fn end(&mut self, moves: &mut Moves<S>) {
@@ -429,6 +441,11 @@ fn behind(obstacle: &Failure, others: usize) -> Failure {
         Failure::Busy(busy) => {
             let ahead = busy.ahead + u64::try_from(others).unwrap_or(u64::MAX);
             Failure::Busy(Busy { ahead, ..busy })
+        }
+        // Nothing was sent for it: it has just waited.
+        Failure::Ambiguous if others > 0 => {
+            let ahead = u64::try_from(others).unwrap_or(u64::MAX);
+            Failure::Busy(Busy { ahead, ..Busy::by_others() })
         }
         failure => failure,
     }

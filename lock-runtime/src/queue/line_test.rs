@@ -38,6 +38,12 @@ fn at(millis: u64) -> Timestamp {
     Timestamp::from_nanos(1_000_000_000_000).plus(ms(millis))
 }
 
+/// A line with the name for its first request.
+fn named<S>(mut line: Line<S>) -> Line<S> {
+    line.supply(nonce(1));
+    line
+}
+
 fn nonce(number: u128) -> Nonce {
     Nonce::from_bits(number)
 }
@@ -99,7 +105,7 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
-        let line = Line::new(BOUND, nonce(1));
+        let line = named(Line::new(BOUND));
         Self { line, asked: 0, block: 0, next_fence: FIRST, inside: None, alarms: Vec::new() }
     }
 
@@ -121,7 +127,7 @@ impl Desk {
             self.asked += 1;
             self.block = ask.block;
             assert_eq!(ask.nonce, nonce(self.asked), "a name that was used before");
-            self.line.refresh(nonce(self.asked + 1));
+            self.line.supply(nonce(self.asked + 1));
         }
         let serve = moves.serve.map(|serve| {
             self.inside = Some((serve.nonce, serve.fence));

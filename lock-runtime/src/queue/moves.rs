@@ -28,6 +28,8 @@ pub(super) struct Moves<S> {
 pub(super) struct Ask {
     pub(super) nonce: Nonce,
     pub(super) wish: Wish,
+    /// Whether others of this process came first.
+    pub(super) behind: bool,
     /// Whether the lock is expected to be free.
     pub(super) expects_free: bool,
     /// How many tokens to reserve.

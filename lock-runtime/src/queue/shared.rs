@@ -77,7 +77,7 @@ struct State {
 
 impl Queue {
     pub(super) fn new(key: Arc<str>, shard: &Arc<Shard>, office: Arc<Office>) -> Arc<Self> {
-        let line = Line::new(office.bound, fresh());
+        let line = Line::new(office.bound);
         Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             key,
@@ -111,6 +111,7 @@ impl Queue {
             return Err(Refused::NotNext);
         }
         let (slot, answer) = oneshot::channel();
+        state.supply(true);
         let near = state.line.is_moving();
         let (number, moves) = state.line.join(wish.since, wish, slot);
         self.settle(state, moves);
@@ -251,7 +252,6 @@ impl Queue {
             self.office.post.end(nonce);
         }
         if let (Some(ask), Some(me)) = (moves.ask, self.me.upgrade()) {
-            state.line.refresh(fresh());
             if !self.office.post.ask(self.request(&ask), ask.replaces, me) {
                 state.line.clear();
             }
@@ -282,7 +282,7 @@ impl Queue {
     }
 
     fn request(&self, ask: &Ask) -> Request {
-        let Ask { nonce, wish, block, expects_free, .. } = *ask;
+        let Ask { nonce, wish, behind, block, expects_free, .. } = *ask;
         Request {
             key: Arc::clone(&self.key),
             nonce,
@@ -292,6 +292,7 @@ impl Queue {
             queue: wish.queue,
             renew: wish.terms.renew,
             max_hold: wish.terms.max_hold,
+            behind,
             expects_free,
             block,
             who: self.claimant(&wish),
@@ -314,11 +315,19 @@ impl Queue {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.supply(false);
+        state
     }
 }
 
 impl State {
+    fn supply(&mut self, comes: bool) {
+        if self.line.lacks_name(comes) {
+            self.line.supply(fresh());
+        }
+    }
+
     fn lease_of(&self, nonce: Nonce) -> Option<&Arc<Lease>> {
         self.lease.as_ref().filter(|lease| lease.nonce() == nonce && !lease.is_over())
     }

@@ -38,12 +38,14 @@ pub(super) struct Waiting<S> {
     pub(super) number: Number,
     pub(super) wish: Wish,
     pub(super) warn_at: Timestamp,
+    /// Others of this process came first.
+    pub(super) behind: bool,
     pub(super) slot: S,
 }
 
 impl<S> Waiting<S> {
     pub(super) fn new(number: Number, wish: Wish, slot: S) -> Self {
-        Self { number, warn_at: warn_at(wish.since), wish, slot }
+        Self { number, warn_at: warn_at(wish.since), behind: false, wish, slot }
     }
 
     /// The next instant at which something is due that no server knows of.

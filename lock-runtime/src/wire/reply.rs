@@ -78,6 +78,14 @@ pub struct Busy {
     pub ticket: Option<u64>,
 }
 
+impl Busy {
+    /// Others come first; more is not known.
+    #[must_use]
+    pub const fn by_others() -> Self {
+        Self { obstacle: Obstacle::Holder(None), left: None, ahead: 0, ticket: None }
+    }
+}
+
 /// What stands between a request and its lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Obstacle {

@@ -203,7 +203,7 @@ impl Nest {
     fn settle(&self, attempt: &Attempt, outcome: Result<(), LockError>) {
         match outcome {
             Ok(()) => {}
-            // Ambiguous: it became the first of its process right before its time was over.
+            // Ambiguous: the machine was too busy to bring the server's reply in so short a time.
             Err(LockError::Busy(_) | LockError::Ambiguous(_)) if attempt.wait < PATIENCE => {
                 self.counts.gave_up.add();
             }

@@ -64,7 +64,7 @@ fn while_another_process_waits_it_goes_on_eight_times() {
     assert_eq!(hand_overs(&mut told, 4, wish), u64::from(BOUND));
 
     let mut strict = Desk::new();
-    strict.line = Line::new(0, nonce(1));
+    strict.line = named(Line::new(0));
     strict.join("first", wish(0));
     strict.granted(0, PLENTY, true);
     assert_eq!(hand_overs(&mut strict, 1, wish), 0);

@@ -128,6 +128,16 @@ fn those_behind_the_one_that_is_asked_for_hear_what_the_server_said_to_it() {
 }
 
 #[test]
+fn those_behind_one_that_got_no_reply_are_busy_as_nothing_was_sent_for_them() {
+    let mut desk = Desk::new();
+    desk.join("first", wish(0));
+    desk.join("second", wish_until(1, 50));
+    let rung = desk.line.tick(at(50), |_| Failure::Ambiguous, |_| unreachable!("nobody is inside"));
+    let busy = Failure::Busy(Busy { ahead: 1, ..Busy::by_others() });
+    assert_eq!(rung.expired, [("second", busy)]);
+}
+
+#[test]
 fn a_server_that_cannot_be_reached_is_the_reason_for_all() {
     let mut desk = Desk::new();
     desk.join("first", wish(0));

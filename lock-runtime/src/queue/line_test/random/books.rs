@@ -59,7 +59,7 @@ pub(super) struct Books {
 impl Books {
     pub(super) fn new() -> Self {
         Self {
-            line: Line::new(BOUND, nonce(1)),
+            line: named(Line::new(BOUND)),
             now: 0,
             names: 0,
             people: 0,
@@ -131,7 +131,7 @@ impl Books {
             assert!((1..=crate::wire::LARGEST_BLOCK).contains(&ask.block));
             self.names += 1;
             assert_eq!(ask.nonce, nonce(self.names));
-            self.line.refresh(nonce(self.names + 1));
+            self.line.supply(nonce(self.names + 1));
             self.asked = Some((ask.nonce, ask.block));
             self.asked_is_waited_for = false;
             self.owed.insert(ask.nonce);
