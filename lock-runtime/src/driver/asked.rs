@@ -7,12 +7,12 @@ use tokio::sync::oneshot;
 
 use super::mailbox::Mailbox;
 use crate::lease::Share;
-use crate::queue::Answer;
+use crate::queue::{Answer, Seat};
 use crate::wire::{Member, Nonce};
 
 /// A request under way. Dropped before its answer was taken, it is undone.
 pub(crate) struct Asked {
-    pub(super) answer: oneshot::Receiver<Answer>,
+    pub(super) answer: Seat<Answer>,
     pub(super) nonce: Nonce,
     /// Taken out with the answer.
     pub(super) mailbox: Option<Mailbox>,
@@ -27,7 +27,7 @@ impl Future for Asked {
         if answer.is_ready() {
             self.mailbox = None;
         }
-        answer.map(Result::ok)
+        answer
     }
 }
 

@@ -12,7 +12,7 @@ use super::exit;
 use crate::Fence;
 use crate::lease::{Keeper, Share};
 use crate::protocol::{Failure, Request};
-use crate::queue::{Answer, Post, Queue};
+use crate::queue::{Answer, Post, Queue, Usher, seat};
 use crate::time::Timestamp;
 use crate::wire::{Claimant, Inspection, Member, Nonce, Standing};
 
@@ -21,7 +21,7 @@ pub(crate) type InspectAnswer = Result<Inspection, Failure>;
 
 /// What callers ask of the I/O thread.
 pub(super) enum Message {
-    Request(Box<Request>, oneshot::Sender<Answer>),
+    Request(Box<Request>, Usher<Answer>),
     /// Ask for the first in a line, in the place of a request that is withdrawn.
     Ask(Box<Request>, Option<Nonce>, Arc<Queue>),
     HandedOn(Nonce, Timestamp),
@@ -179,7 +179,7 @@ impl Mailbox {
 
     /// Asks for a lock. The returned future may be dropped at any time: what was asked is then undone.
     pub(crate) fn request(&self, request: Request) -> Asked {
-        let (slot, answer) = oneshot::channel();
+        let (slot, answer) = seat();
         let nonce = request.nonce;
         self.line().send(Message::Request(Box::new(request), slot));
         Asked { answer, nonce, mailbox: Some(self.clone()) }

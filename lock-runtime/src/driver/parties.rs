@@ -5,13 +5,13 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::lease::{Lease, Share};
-use crate::queue::{Answer, Queue};
+use crate::queue::{Answer, Queue, Usher};
 use crate::wire::Nonce;
 
 /// Who hears what becomes of a request and of its hold.
 pub(super) enum Party {
     /// A caller that waits for its answer.
-    Asking(Arc<str>, oneshot::Sender<Answer>),
+    Asking(Arc<str>, Usher<Answer>),
     /// One of several that are asked for at once, by the name of the first.
     Member(Arc<str>, Nonce),
     /// A hold of one section.

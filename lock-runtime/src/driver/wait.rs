@@ -30,19 +30,20 @@ thread_local! {
 /// Runs a future to its end on this thread, which sleeps meanwhile. Unlike the runtimes' own `block_on` it may
 /// be called anywhere, as it needs nothing from the thread; a runtime's worker is kept busy all the same.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
-    block(pin!(future), Timestamp::ZERO)
+    block(pin!(future), || Timestamp::ZERO)
 }
 
 /// The same for a wait that may be over in less time than it takes to fall asleep and to be woken: it lets others run for a
 /// while before it sleeps.
 pub(crate) fn block_briefly_on<F: Future>(future: F) -> F::Output {
-    block(pin!(future), time::now().plus(BRIEFLY))
+    block(pin!(future), || time::now().plus(BRIEFLY))
 }
 
-fn block<F: Future>(mut future: Pin<&mut F>, awake_until: Timestamp) -> F::Output {
+fn block<F: Future>(mut future: Pin<&mut F>, awake_from_now: impl Fn() -> Timestamp) -> F::Output {
     let waker = WAKER.try_with(Waker::clone);
     let waker = waker.unwrap_or_else(|_| Waker::from(Arc::new(Unpark(thread::current()))));
     let mut context = Context::from_waker(&waker);
+    let mut awake_until = awake_from_now();
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
             return output;
@@ -51,6 +52,8 @@ fn block<F: Future>(mut future: Pin<&mut F>, awake_until: Timestamp) -> F::Outpu
             thread::yield_now();
         } else {
             thread::park();
+            // Roused without an answer: it comes soon.
+            awake_until = awake_from_now();
         }
     }
 }

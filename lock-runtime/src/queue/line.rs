@@ -16,6 +16,11 @@ use crate::wire::{Busy, Holder, LARGEST_BLOCK, Nonce, Obstacle};
 /// that nobody uses must not outrun.
 const SMALLEST_BLOCK: u32 = 4;
 
+/// Sections shorter than this take less time than falling asleep and being woken.
+const BRISK: Duration = Duration::from_micros(50);
+/// As many are roused when the lock comes to this process; the others are by those.
+const SOON: usize = 8;
+
 /// What waits for one key in this process, and the hold it has. `S`: how a request hears of its turn.
 #[derive(Debug)]
 pub(super) struct Line<S> {
@@ -35,6 +40,8 @@ pub(super) struct Line<S> {
     next: Number,
     /// How many tokens the next grant reserves: follows what the tenures before made of theirs.
     block: u32,
+    /// How long sections last, on a moving average.
+    pace: Duration,
     /// By when it has to be looked at again.
     armed: Option<Timestamp>,
     /// The alarms that were asked for and have not rung, the earliest last.
@@ -53,6 +60,7 @@ impl<S> Line<S> {
             waiting: VecDeque::new(),
             next: 0,
             block: SMALLEST_BLOCK,
+            pace: Duration::ZERO,
             armed: None,
             alarms: Vec::new(),
         }
@@ -76,7 +84,7 @@ impl<S> Line<S> {
         }
         let (nonce, valid_until) = (tenure.nonce, tenure.valid_until);
         let restart = tenure.hand_on().then_some(nonce);
-        let serve = Serve { slot: (), nonce, fence: tenure.begin(wish)?, valid_until };
+        let serve = Serve { slot: (), nonce, fence: tenure.begin(now, wish)?, valid_until };
         Some(Moves { restart, serve: Some(serve), ..Moves::none() })
     }
 
@@ -107,9 +115,15 @@ impl<S> Line<S> {
         self.fresh = Some(fresh);
     }
 
-    /// Whether a section runs here under a hold that may be handed on.
-    pub(super) fn is_moving(&self) -> bool {
-        self.tenure.as_ref().is_some_and(|tenure| tenure.inside().is_some())
+    /// Whether sections here are so short that it does not pay to sleep until one's turn.
+    pub(super) fn is_brisk(&self) -> bool {
+        self.pace < BRISK
+    }
+
+    /// Those whose turns come soon, if the line is brisk.
+    pub(super) fn soon(&self) -> impl Iterator<Item = &S> {
+        let few = if self.is_brisk() { SOON } else { 0 };
+        self.waiting.iter().take(few).map(|waiting| &waiting.slot)
     }
 
     /// Whether a request that comes now is the next.
@@ -156,7 +170,7 @@ impl<S> Line<S> {
             tenure.bind(now, self.bound);
         }
         self.tenure = Some(tenure);
-        self.serve(&mut moves);
+        self.serve(now, &mut moves);
         self.arm(&mut moves);
         moves
     }
@@ -183,6 +197,7 @@ impl<S> Line<S> {
             return moves;
         };
         let linger = tenure.inside().map_or(Duration::ZERO, |inside| inside.wish.linger);
+        self.pace = (self.pace * 3 + now.since(tenure.began)) / 4;
         tenure.stage = Stage::Idle { until: now.plus(linger).min(tenure.until) };
         if self.waiting.is_empty() {
             let keep =
@@ -357,7 +372,7 @@ impl<S> Line<S> {
                 if tenure.hand_on() {
                     moves.restart = Some(tenure.nonce);
                 }
-                self.serve(moves);
+                self.serve(now, moves);
             }
             Some(_) => {
                 self.end(moves);
@@ -368,10 +383,10 @@ impl<S> Line<S> {
     }
 
     /// Begins the section of the first in line.
-    fn serve(&mut self, moves: &mut Moves<S>) {
+    fn serve(&mut self, now: Timestamp, moves: &mut Moves<S>) {
         let Some(tenure) = &mut self.tenure else { return };
         let Some(Waiting { wish, slot, .. }) = self.waiting.pop_front() else { return };
-        let fence = tenure.begin(wish).expect("a block has a token for its section");
+        let fence = tenure.begin(now, wish).expect("a block has a token for its section");
         let (nonce, valid_until) = (tenure.nonce, tenure.valid_until);
         moves.serve = Some(Serve { slot, nonce, fence, valid_until });
     }

@@ -11,6 +11,7 @@ mod line;
 mod line_test;
 mod moves;
 mod queues;
+mod seat;
 mod shared;
 #[cfg(test)]
 mod shared_test;
@@ -18,5 +19,6 @@ mod tenure;
 mod waiting;
 
 pub(crate) use queues::{Queues, Taken};
+pub(crate) use seat::{Seat, Usher, seat};
 pub(crate) use shared::{Answer, Delivery, Office, Post, Queue};
 pub(crate) use waiting::{Terms, Wish};

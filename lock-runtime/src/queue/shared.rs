@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::line::Line;
 use super::moves::{Ask, LongWait, Moves, Serve};
 use super::queues::Shard;
+use super::seat::{Bell, Seat, Usher, seat};
 use super::tenure::Inside;
 use super::waiting::{Number, Wish};
 use crate::Fence;
@@ -24,7 +25,7 @@ use crate::wire::{Claimant, Holder, INSPECTED, Inspection, Nonce, Waiter};
 /// What became of a request: a hold, or why not.
 pub(crate) type Answer = Result<Share, Failure>;
 
-type Slot = oneshot::Sender<Answer>;
+type Slot = Usher<Answer>;
 
 /// What a queue has to say to the I/O thread.
 pub(crate) trait Post: Send + Sync {
@@ -110,9 +111,9 @@ impl Queue {
         if !wish.queue && !state.line.is_open() {
             return Err(Refused::NotNext);
         }
-        let (slot, answer) = oneshot::channel();
+        let (slot, answer) = seat();
         state.supply(true);
-        let near = state.line.is_moving();
+        let near = state.line.is_brisk() && !state.line.is_open();
         let (number, moves) = state.line.join(wish.since, wish, slot);
         self.settle(state, moves);
         let queue = self.me.upgrade();
@@ -131,7 +132,8 @@ impl Queue {
     ) -> Option<Delivery> {
         let mut state = self.state();
         let moves = state.line.granted(now, nonce, fences, waited_for, valid_until);
-        self.arrange(state, moves)
+        let next: Vec<_> = state.line.soon().map(Usher::bell).collect();
+        self.arrange(state, moves).map(|delivery| Delivery { next, ..delivery })
     }
 
     /// What was asked ended without a hold.
@@ -258,7 +260,7 @@ impl Queue {
         }
         let served = moves.serve.map(|serve| {
             let share = self.begin(&mut state, &serve);
-            Delivery { share, slot: serve.slot }
+            Delivery { share, slot: serve.slot, next: Vec::new() }
         });
         if state.line.is_idle() {
             self.office.post.lingers();
@@ -365,16 +367,19 @@ impl Keeper for Queue {
 pub(crate) struct Delivery {
     share: Share,
     slot: Slot,
+    /// Those behind it, who are roused so that they need not be woken at their turns.
+    next: Vec<Bell<Answer>>,
 }
 
 impl Delivery {
-    pub(crate) fn new(share: Share, slot: oneshot::Sender<Answer>) -> Self {
-        Self { share, slot }
+    pub(crate) fn new(share: Share, slot: Usher<Answer>) -> Self {
+        Self { share, slot, next: Vec::new() }
     }
 
     /// Hands it over. If nobody takes it, it goes to the next.
     pub(crate) fn make(self) {
         drop(self.slot.send(Ok(self.share)));
+        self.next.iter().for_each(Bell::ring);
     }
 }
 
@@ -393,7 +398,7 @@ fn fresh() -> Nonce {
 
 /// A request in the line. Dropped before its answer was taken, it leaves.
 pub(crate) struct InLine {
-    answer: oneshot::Receiver<Answer>,
+    answer: Seat<Answer>,
     number: Number,
     /// Taken out with the answer.
     queue: Option<Arc<Queue>>,
@@ -416,7 +421,7 @@ impl Future for InLine {
         if answer.is_ready() {
             self.queue = None;
         }
-        answer.map(Result::ok)
+        answer
     }
 }
 

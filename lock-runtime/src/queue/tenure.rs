@@ -30,6 +30,8 @@ pub(super) struct Tenure {
     left: Option<u32>,
     /// Whether another process is known to wait.
     waited_for: bool,
+    /// When the latest section began.
+    pub(super) began: Timestamp,
     pub(super) stage: Stage,
 }
 
@@ -59,7 +61,17 @@ impl Tenure {
         valid_until: Timestamp,
     ) -> Self {
         let (until, stage) = (now.plus(OWN_SPAN), Stage::Idle { until: now });
-        Self { nonce, terms, fences, valid_until, until, left: None, waited_for: false, stage }
+        Self {
+            nonce,
+            terms,
+            fences,
+            valid_until,
+            until,
+            left: None,
+            waited_for: false,
+            began: now,
+            stage,
+        }
     }
 
     /// Others wait.
@@ -101,8 +113,9 @@ impl Tenure {
     }
 
     /// Begins a section: its token. `None` if the block is used up.
-    pub(super) fn begin(&mut self, wish: Wish) -> Option<Fence> {
+    pub(super) fn begin(&mut self, now: Timestamp, wish: Wish) -> Option<Fence> {
         let fence = self.fences.take()?;
+        self.began = now;
         self.stage = Stage::Running(Inside { nonce: self.nonce, fence, wish });
         Some(fence)
     }

@@ -1,0 +1,165 @@
+//! Where a request waits for its answer: a channel for one value, whose receiver can also be roused without one.
+
+use std::mem;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+/// A seat, and the way to whoever sits there.
+pub(crate) fn seat<T>() -> (Usher<T>, Seat<T>) {
+    let place = Arc::new(Place(Mutex::new(State::Empty(None))));
+    (Usher(Arc::clone(&place)), Seat(place))
+}
+
+#[derive(Debug)]
+struct Place<T>(Mutex<State<T>>);
+
+#[derive(Debug)]
+enum State<T> {
+    Empty(Option<Waker>),
+    Answered(T),
+    /// Nothing comes any more, or nobody waits any more.
+    Closed,
+}
+
+/// Brings the answer. Dropped without one, it says that none comes.
+#[derive(Debug)]
+pub(crate) struct Usher<T>(Arc<Place<T>>);
+
+/// Waits for the answer; `None` if none comes.
+#[derive(Debug)]
+pub(crate) struct Seat<T>(Arc<Place<T>>);
+
+/// Rouses whoever sits there.
+#[derive(Debug)]
+pub(crate) struct Bell<T>(Arc<Place<T>>);
+
+impl<T> Usher<T> {
+    /// The answer comes back if nobody waits for it any more.
+    pub(crate) fn send(self, answer: T) -> Result<(), T> {
+        let mut state = self.0.state();
+        let waker = match &mut *state {
+            State::Empty(waker) => waker.take(),
+            State::Answered(_) | State::Closed => return Err(answer),
+        };
+        *state = State::Answered(answer);
+        drop(state);
+        waker.into_iter().for_each(Waker::wake);
+        Ok(())
+    }
+
+    pub(crate) fn bell(&self) -> Bell<T> {
+        Bell(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Drop for Usher<T> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        if let State::Empty(waker) = &mut *state {
+            let waker = waker.take();
+            *state = State::Closed;
+            drop(state);
+            waker.into_iter().for_each(Waker::wake);
+        }
+    }
+}
+
+impl<T> Bell<T> {
+    /// Has the answer looked for, although it is not there yet.
+    pub(crate) fn ring(&self) {
+        let waker = match &*self.0.state() {
+            State::Empty(waker) => waker.clone(),
+            State::Answered(_) | State::Closed => None,
+        };
+        waker.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl<T> Future for Seat<T> {
+    type Output = Option<T>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
+        let mut state = self.0.state();
+        match &mut *state {
+            State::Empty(Some(known)) if known.will_wake(context.waker()) => Poll::Pending,
+            State::Empty(waker) => {
+                *waker = Some(context.waker().clone());
+                Poll::Pending
+            }
+            State::Answered(_) | State::Closed => match mem::replace(&mut *state, State::Closed) {
+                State::Answered(answer) => Poll::Ready(Some(answer)),
+                State::Empty(_) | State::Closed => Poll::Ready(None),
+            },
+        }
+    }
+}
+
+impl<T> Drop for Seat<T> {
+    fn drop(&mut self) {
+        let left = mem::replace(&mut *self.0.state(), State::Closed);
+        // An answer that nobody took is dropped here, with the place unlocked.
+        drop(left);
+    }
+}
+
+impl<T> Place<T> {
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicU32);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn poll(seat: &mut Seat<u32>, count: &Arc<Count>) -> Poll<Option<u32>> {
+        let waker = Waker::from(Arc::clone(count));
+        Pin::new(seat).poll(&mut Context::from_waker(&waker))
+    }
+
+    #[test]
+    fn an_answer_wakes_and_is_had_once() {
+        let (count, (usher, mut seat)) = (Arc::default(), seat());
+        assert_eq!(poll(&mut seat, &count), Poll::Pending);
+        assert_eq!(usher.send(7), Ok(()));
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        assert_eq!(poll(&mut seat, &count), Poll::Ready(Some(7)));
+        assert_eq!(poll(&mut seat, &count), Poll::Ready(None));
+    }
+
+    #[test]
+    fn whoever_is_roused_finds_nothing_and_is_woken_again() {
+        let (count, (usher, mut seat)) = (Arc::default(), seat());
+        let bell = usher.bell();
+        bell.ring();
+        assert_eq!(poll(&mut seat, &count), Poll::Pending);
+        bell.ring();
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        assert_eq!(poll(&mut seat, &count), Poll::Pending);
+        drop(usher);
+        assert_eq!(count.0.load(Ordering::Relaxed), 2);
+        assert_eq!(poll(&mut seat, &count), Poll::Ready(None));
+        bell.ring();
+        assert_eq!(count.0.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn an_answer_to_an_empty_seat_comes_back() {
+        let (usher, empty) = seat();
+        drop(empty);
+        assert_eq!(usher.send(7), Err(7));
+    }
+}
