@@ -164,6 +164,8 @@ impl Core {
                 continue;
             }
             if now < self.spin_until {
+                // Whoever has something to do on this core goes first.
+                thread::yield_now();
                 let mut turn = pin!(tokio::task::yield_now());
                 let _ = turn.as_mut().poll(context);
                 return Poll::Pending;
