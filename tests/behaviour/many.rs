@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use distlock::{Fence, Hold, LockError, LockManager, current, distributed_lock};
 
@@ -267,4 +268,29 @@ async fn a_list_waits_for_a_turn_before_it_takes_later_keys() {
     let locks = connect(&server);
     let done = tokio::time::timeout(LIMIT, branches(&locks)).await.expect("it ends");
     done.expect("the branches take their keys in one order");
+}
+
+const BRIEF: Duration = Duration::from_millis(50);
+
+#[distributed_lock(["account:7", "account:8"], manager = locks, max_hold = BRIEF, wait = LIMIT)]
+fn both(locks: &LockManager) -> Result<(), LockError> {
+    panic!("it runs although one of its holds is lost")
+}
+
+#[test]
+fn a_key_that_is_lost_while_another_is_waited_for_is_an_error() {
+    let server = server();
+    let locks = connect(&server);
+    let guard = connect(&server).lock("account:8").acquire().unwrap();
+    thread::scope(|scope| {
+        let waits = scope.spawn(|| both(&locks));
+        until_waiting(&locks, "account:8", 1);
+        let held = Instant::now();
+        testkit::eventually(LIMIT, "the first hold is over", || held.elapsed() > BRIEF);
+        guard.release().unwrap();
+        match waits.join().unwrap().unwrap_err() {
+            LockError::Lost(cause) => assert_eq!(&*cause.key, "account:7"),
+            other => panic!("{other:?}"),
+        }
+    });
 }

@@ -4,7 +4,6 @@ use std::fmt;
 
 use clap::{Args, ValueEnum};
 
-use crate::upcoming;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Make {
@@ -109,10 +108,8 @@ impl fmt::Display for Contender {
             Default => "",
             Tuned => ", tuned",
             Spinning => ", spinning",
-            Global if upcoming::HAS_GLOBAL => ", global",
-            Global => ", global (to come: as default)",
-            Linger if upcoming::HAS_LINGER => ", linger",
-            Linger => ", linger (to come: as default)",
+            Global => ", global",
+            Linger => ", linger",
         };
         write!(f, "{make}{tuning}")
     }

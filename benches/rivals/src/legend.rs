@@ -5,7 +5,7 @@ use std::thread;
 use testkit::RedisServer;
 
 use crate::python::Python;
-use crate::upcoming;
+use crate::lock::settings::LINGER;
 
 const LOCK_FILE: &str = include_str!("../Cargo.lock");
 
@@ -16,7 +16,7 @@ pub fn legend(server: &RedisServer, python: &anyhow::Result<Python>) -> anyhow::
         Ok(python) => python.version.clone(),
         Err(error) => format!("(not measured: {error:#})"),
     };
-    let linger = upcoming::LINGER;
+    let linger = LINGER;
     let peers = ["rlock", "rslock", "redis"].map(version);
     let [rlock, redlock, client] = &peers;
     Ok(format!(

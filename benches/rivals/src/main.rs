@@ -26,7 +26,6 @@ mod report;
 mod rounds;
 mod rows;
 mod table;
-mod upcoming;
 
 use std::fmt::Write as _;
 use std::fs;

@@ -48,8 +48,13 @@ impl Many {
             })?;
             section = Some(next.upon(section));
         }
-        section
-            .ok_or_else(|| LockError::config("a list of keys is empty; name at least one").into())
+        let section = section
+            .ok_or_else(|| LockError::config("a list of keys is empty; name at least one"))?;
+        // One may have been lost while another was waited for.
+        match section.loss() {
+            Some((lease, loss)) => Err(LockError::lost(lease.key(), loss).into()),
+            None => Ok(section),
+        }
     }
 
     /// Takes the keys before the first that an ancestor holds, all or none; nothing, if it is only one. A held key may

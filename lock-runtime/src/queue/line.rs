@@ -275,11 +275,12 @@ impl<S> Line<S> {
         moves
     }
 
-    /// Drops all requests.
-    pub(super) fn clear(&mut self) {
-        self.waiting.clear();
+    /// Takes all requests out. To be dropped where nothing of this is locked: that wakes those who wait.
+    #[must_use]
+    pub(super) fn clear(&mut self) -> VecDeque<Waiting<S>> {
         self.asked = None;
         self.tenure = None;
+        std::mem::take(&mut self.waiting)
     }
 
     /// Who is inside, and who waits here without the server's knowledge.

@@ -95,11 +95,18 @@ impl<T> Future for Seat<T> {
     }
 }
 
-impl<T> Drop for Seat<T> {
-    fn drop(&mut self) {
+impl<T> Seat<T> {
+    /// Takes no answer any more.
+    pub(crate) fn close(&self) {
         let left = mem::replace(&mut *self.0.state(), State::Closed);
         // An answer that nobody took is dropped here, with the place unlocked.
         drop(left);
+    }
+}
+
+impl<T> Drop for Seat<T> {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

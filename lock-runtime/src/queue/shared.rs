@@ -183,10 +183,11 @@ impl Queue {
     /// Ends everything: the manager is shut down.
     pub(crate) fn close(&self) {
         let mut state = self.state();
-        state.line.clear();
+        let refused = state.line.clear();
         state.closed = true;
         let lease = state.lease.take();
         drop(state);
+        drop(refused);
         self.forget();
         if let Some(lease) = lease {
             lease.lose(Loss::Shutdown);
@@ -253,10 +254,11 @@ impl Queue {
         if let Some(nonce) = moves.end {
             self.office.post.end(nonce);
         }
-        if let (Some(ask), Some(me)) = (moves.ask, self.me.upgrade()) {
-            if !self.office.post.ask(self.request(&ask), ask.replaces, me) {
-                state.line.clear();
-            }
+        let mut refused = None;
+        if let (Some(ask), Some(me)) = (moves.ask, self.me.upgrade())
+            && !self.office.post.ask(self.request(&ask), ask.replaces, me)
+        {
+            refused = Some(state.line.clear());
         }
         let served = moves.serve.map(|serve| {
             let share = self.begin(&mut state, &serve);
@@ -268,6 +270,7 @@ impl Queue {
         let vacant = state.line.is_vacant() && !state.closed;
         state.closed |= vacant;
         drop(state);
+        drop(refused);
         if vacant {
             self.forget();
         }
@@ -428,6 +431,8 @@ impl Future for InLine {
 impl Drop for InLine {
     fn drop(&mut self) {
         if let Some(queue) = self.queue.take() {
+            // So that nobody is woken for it while the queue is locked.
+            self.answer.close();
             queue.leave(self.number);
         }
     }

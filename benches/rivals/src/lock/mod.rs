@@ -1,7 +1,7 @@
 //! The contenders that are used from Rust, behind one way to acquire and one to release.
 
 mod raw;
-mod settings;
+pub mod settings;
 mod task;
 mod thread;
 

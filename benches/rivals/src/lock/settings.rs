@@ -6,10 +6,12 @@ use distlock::{LockManager, LockRequest};
 use rlock::{AcquireOptions, RenewalMode};
 
 use crate::contender::{Contender, Tuning};
-use crate::upcoming;
 
 /// Where a peer wants to be told a ttl: the default of distlock.
 pub const TTL: Duration = Duration::from_secs(30);
+
+/// How long an unneeded lock stays with the process that let it go.
+pub const LINGER: Duration = Duration::from_millis(50);
 
 /// rslock waits a random whole number of milliseconds below its setting: 0 or 1 here.
 const RSLOCK_RETRY: Duration = Duration::from_millis(2);
@@ -46,7 +48,7 @@ pub fn distlock(contender: Contender, manager: &LockManager, key: &str) -> LockR
     let request = manager.lock(key);
     match contender.tuning {
         Tuning::Default | Tuning::Tuned | Tuning::Spinning => request,
-        Tuning::Global => upcoming::global(request),
-        Tuning::Linger => upcoming::linger(request),
+        Tuning::Global => request.fairness_global(),
+        Tuning::Linger => request.linger(LINGER),
     }
 }
