@@ -35,12 +35,15 @@ redis-server --version
 
 say "format"
 cargo fmt --all --check
+cargo fmt --manifest-path benches/rivals/Cargo.toml --check
 
 say "lints"
 cargo clippy --workspace --all-targets --quiet -- -D warnings
+cargo clippy --manifest-path benches/rivals/Cargo.toml --all-targets --quiet -- -D warnings
 
 say "tests"
 cargo test --workspace --quiet --no-fail-fast
+cargo test --manifest-path benches/rivals/Cargo.toml --quiet
 
 say "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet

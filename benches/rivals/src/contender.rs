@@ -4,7 +4,6 @@ use std::fmt;
 
 use clap::{Args, ValueEnum};
 
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Make {
     /// Not a lock: the two commands that every lock of this kind is made of, each worker on a key of its own.

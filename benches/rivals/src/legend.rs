@@ -4,8 +4,8 @@ use std::thread;
 
 use testkit::RedisServer;
 
-use crate::python::Python;
 use crate::lock::settings::LINGER;
+use crate::python::Python;
 
 const LOCK_FILE: &str = include_str!("../Cargo.lock");
 

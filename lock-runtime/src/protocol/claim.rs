@@ -9,6 +9,7 @@ use crate::wire::{Busy, Claimant, Nonce};
 
 /// What somebody asks for.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the request")]
 pub struct Request {
     /// The user's key.
     pub key: Arc<str>,

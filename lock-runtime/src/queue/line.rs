@@ -1,16 +1,17 @@
 //! The line of one key: a state machine without I/O and clock.
 
+mod overdue;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::moves::{Ask, LongWait, Moves, Rung, Serve};
+use super::moves::{Ask, Moves, Serve};
 use super::tenure::{Inside, OWN_SPAN, Stage, Tenure};
 use super::waiting::{Number, Waiting, Wish};
 use crate::Fence;
 use crate::fence::FenceBlock;
-use crate::protocol::{Failure, warn_again_at};
 use crate::time::Timestamp;
-use crate::wire::{Busy, Holder, LARGEST_BLOCK, Nonce, Obstacle};
+use crate::wire::{LARGEST_BLOCK, Nonce};
 
 /// How many tokens a grant reserves at first. The counter of a server starts from its clock in microseconds, which tokens
 /// that nobody uses must not outrun.
@@ -290,80 +291,6 @@ impl<S> Line<S> {
         (self.tenure.as_ref().and_then(Tenure::inside), waiting)
     }
 
-    /// Does what is due at `now`. `why_not`: why the server has not granted what was asked; `show`: who is inside, as
-    /// others see it.
-    pub(super) fn tick(
-        &mut self,
-        now: Timestamp,
-        why_not: impl FnOnce(Nonce) -> Failure,
-        show: impl FnOnce(&Inside) -> Holder,
-    ) -> Rung<S> {
-        let mut moves = Moves::none();
-        self.armed = None;
-        while self.alarms.pop_if(|alarm| *alarm <= now).is_some() {}
-        let kept = match self.tenure.as_ref().map(|tenure| &tenure.stage) {
-            Some(Stage::Idle { until }) => now < *until,
-            _ => true,
-        };
-        if !kept {
-            self.end(&mut moves);
-        }
-        let (expired, long) = self.overdue(now, why_not, show);
-        self.arm(&mut moves);
-        Rung { moves, expired, long }
-    }
-
-    /// Takes out whose deadline is over, and finds whose wait is long. The protocol sees to the one that the server knows.
-    fn overdue(
-        &mut self,
-        now: Timestamp,
-        why_not: impl FnOnce(Nonce) -> Failure,
-        show: impl FnOnce(&Inside) -> Holder,
-    ) -> (Vec<(S, Failure)>, Vec<LongWait>) {
-        let (mut expired, mut long) = (Vec::new(), Vec::new());
-        let known = usize::from(self.asked.is_some());
-        if self.waiting.iter().skip(known).all(|waiting| now < waiting.due()) {
-            return (expired, long);
-        }
-        let obstacle = self.obstacle(why_not, show);
-        let mut kept = VecDeque::with_capacity(self.waiting.len());
-        for (ahead, mut waiting) in self.waiting.drain(..).enumerate() {
-            let wish = waiting.wish;
-            let is_over = wish.deadline.is_some_and(|deadline| deadline <= now);
-            if ahead >= known && is_over {
-                expired.push((waiting.slot, behind(&obstacle, ahead)));
-                continue;
-            }
-            if ahead >= known && waiting.warn_at <= now {
-                waiting.warn_at = warn_again_at(wish.since, now);
-                let busy = match behind(&obstacle, ahead) {
-                    Failure::Busy(busy) => Some(busy),
-                    _ => None,
-                };
-                long.push(LongWait { waited: now.since(wish.since), busy });
-            }
-            kept.push_back(waiting);
-        }
-        self.waiting = kept;
-        (expired, long)
-    }
-
-    /// What the line waits for, as seen by its first.
-    fn obstacle(
-        &self,
-        why_not: impl FnOnce(Nonce) -> Failure,
-        show: impl FnOnce(&Inside) -> Holder,
-    ) -> Failure {
-        match (self.asked, &self.tenure) {
-            (Some(nonce), _) => why_not(nonce),
-            (None, tenure) => {
-                let inside = tenure.as_ref().and_then(Tenure::inside);
-                let obstacle = Obstacle::Holder(inside.map(show).map(Box::new));
-                Failure::Busy(Busy { obstacle, left: None, ahead: 0, ticket: None })
-            }
-        }
-    }
-
     /// Does for the first in line what can be done.
     fn advance(&mut self, now: Timestamp, moves: &mut Moves<S>) {
         let Some(first) = self.waiting.front() else { return };
@@ -425,44 +352,5 @@ impl<S> Line<S> {
         } else if left > self.block / 4 * 3 {
             self.block = (self.block / 2).max(SMALLEST_BLOCK);
         }
-    }
-
-    /// Sees to it that the line is looked at when something is due.
-    fn arm(&mut self, moves: &mut Moves<S>) {
-        let known = usize::from(self.asked.is_some());
-        let kept = match self.tenure.as_ref().map(|tenure| &tenure.stage) {
-            Some(Stage::Idle { until }) => Some(*until),
-            _ => None,
-        };
-        // While an alarm is set it is early enough for all but perhaps the newest.
-        let due = match self.armed {
-            Some(_) => self.waiting.back().map(Waiting::due),
-            None => self.waiting.iter().skip(known).map(Waiting::due).min(),
-        };
-        let Some(due) = [kept, due].into_iter().flatten().min() else { return };
-        if self.armed.is_none_or(|armed| due < armed) {
-            self.armed = Some(due);
-            // One that rings earlier anyway does for it.
-            if self.alarms.last().is_none_or(|&alarm| due < alarm) {
-                self.alarms.push(due);
-                moves.alarm = Some(due);
-            }
-        }
-    }
-}
-
-/// The same for one who waits behind so many others of its process.
-fn behind(obstacle: &Failure, others: usize) -> Failure {
-    match obstacle.clone() {
-        Failure::Busy(busy) => {
-            let ahead = busy.ahead + u64::try_from(others).unwrap_or(u64::MAX);
-            Failure::Busy(Busy { ahead, ..busy })
-        }
-        // Nothing was sent for it: it has just waited.
-        Failure::Ambiguous if others > 0 => {
-            let ahead = u64::try_from(others).unwrap_or(u64::MAX);
-            Failure::Busy(Busy { ahead, ..Busy::by_others() })
-        }
-        failure => failure,
     }
 }

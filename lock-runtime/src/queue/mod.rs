@@ -6,10 +6,12 @@
 //!
 //! [`Line`] decides, without I/O and with time passed in; [`Queue`] is a line that callers and the I/O thread share.
 
+mod in_line;
 mod line;
 #[cfg(test)]
 mod line_test;
 mod moves;
+mod post;
 mod queues;
 mod seat;
 mod shared;
@@ -18,7 +20,9 @@ mod shared_test;
 mod tenure;
 mod waiting;
 
+pub(crate) use in_line::{Answer, Delivery};
+pub(crate) use post::{Office, Post};
 pub(crate) use queues::{Queues, Taken};
 pub(crate) use seat::{Seat, Usher, seat};
-pub(crate) use shared::{Answer, Delivery, Office, Post, Queue};
+pub(crate) use shared::Queue;
 pub(crate) use waiting::{Terms, Wish};

@@ -5,7 +5,9 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::shared::{InLine, Office, Queue, Refused};
+use super::in_line::{InLine, Refused};
+use super::post::Office;
+use super::shared::Queue;
 use super::waiting::Wish;
 use crate::lease::Share;
 use crate::wire::Inspection;

@@ -1,63 +1,27 @@
 //! A line that callers and the I/O thread share.
 
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use super::in_line::{Answer, Delivery, InLine, Refused};
 use super::line::Line;
 use super::moves::{Ask, LongWait, Moves, Serve};
+use super::post::Office;
 use super::queues::Shard;
-use super::seat::{Bell, Seat, Usher, seat};
+use super::seat::{Usher, seat};
 use super::tenure::Inside;
 use super::waiting::{Number, Wish};
 use crate::Fence;
 use crate::fence::FenceBlock;
-use crate::identity::Identity;
 use crate::lease::{Keeper, Lease, Share};
 use crate::protocol::{Failure, Loss, Request};
 use crate::time::{self, Timestamp};
 use crate::wire::{Claimant, Holder, INSPECTED, Inspection, Nonce, Waiter};
 
-/// What became of a request: a hold, or why not.
-pub(crate) type Answer = Result<Share, Failure>;
-
 type Slot = Usher<Answer>;
-
-/// What a queue has to say to the I/O thread.
-pub(crate) trait Post: Send + Sync {
-    /// Asks the server; in the place of a request that is withdrawn. `false`: the manager was shut down.
-    fn ask(&self, request: Request, replaces: Option<Nonce>, queue: Arc<Queue>) -> bool;
-
-    /// Releases a hold, or withdraws a request.
-    fn end(&self, nonce: Nonce);
-
-    /// Releases a hold; the receiver hears whether it was ours to the end.
-    fn end_confirmed(&self, nonce: Nonce) -> oneshot::Receiver<Option<bool>>;
-
-    /// Asks for at least this ttl from the next renewal on.
-    fn lengthen(&self, nonce: Nonce, ttl: Duration);
-
-    /// A hold has gone from one section to another.
-    fn handed_on(&self, nonce: Nonce, at: Timestamp);
-
-    /// Has [`Queue::tick`] called at `at`.
-    fn wake_at(&self, at: Timestamp, queue: Weak<Queue>);
-
-    /// This thread has left a hold that is kept with nobody inside: it must not end without having it released.
-    fn lingers(&self);
-}
-
-/// What all queues of a manager have in common.
-pub(crate) struct Office {
-    /// How often a hold is handed on while another process waits.
-    pub(crate) bound: u32,
-    pub(crate) identity: Arc<Identity>,
-    pub(crate) post: Arc<dyn Post>,
-}
 
 /// The queue of one key in this process.
 pub(crate) struct Queue {
@@ -229,7 +193,7 @@ impl Queue {
         }
     }
 
-    fn leave(&self, number: Number) {
+    pub(super) fn leave(&self, number: Number) {
         let mut state = self.state();
         let moves = state.line.leave(number);
         self.settle(state, moves);
@@ -366,74 +330,7 @@ impl Keeper for Queue {
     }
 }
 
-/// A hold on its way to whose turn it is.
-pub(crate) struct Delivery {
-    share: Share,
-    slot: Slot,
-    /// Those behind it, who are roused so that they need not be woken at their turns.
-    next: Vec<Bell<Answer>>,
-}
-
-impl Delivery {
-    pub(crate) fn new(share: Share, slot: Usher<Answer>) -> Self {
-        Self { share, slot, next: Vec::new() }
-    }
-
-    /// Hands it over. If nobody takes it, it goes to the next.
-    pub(crate) fn make(self) {
-        drop(self.slot.send(Ok(self.share)));
-        self.next.iter().for_each(Bell::ring);
-    }
-}
-
-/// Why a queue did not take a wish.
-pub(super) enum Refused {
-    /// The queue is forgotten: another has its place.
-    Closed,
-    /// It is to try once, and others come first.
-    NotNext,
-}
-
 /// The name of a request to the server.
 fn fresh() -> Nonce {
     Nonce::from_bits(Uuid::new_v4().as_u128())
-}
-
-/// A request in the line. Dropped before its answer was taken, it leaves.
-pub(crate) struct InLine {
-    answer: Seat<Answer>,
-    number: Number,
-    /// Taken out with the answer.
-    queue: Option<Arc<Queue>>,
-    near: bool,
-}
-
-impl InLine {
-    /// Whether the lock is in this process just now, so that its turn may come without a round trip.
-    pub(crate) fn is_near(&self) -> bool {
-        self.near
-    }
-}
-
-impl Future for InLine {
-    /// `None`: the manager was shut down.
-    type Output = Option<Answer>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = Pin::new(&mut self.answer).poll(context);
-        if answer.is_ready() {
-            self.queue = None;
-        }
-        answer
-    }
-}
-
-impl Drop for InLine {
-    fn drop(&mut self) {
-        if let Some(queue) = self.queue.take() {
-            // So that nobody is woken for it while the queue is locked.
-            self.answer.close();
-            queue.leave(self.number);
-        }
-    }
 }

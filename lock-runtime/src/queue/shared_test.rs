@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::in_line::InLine;
+use super::post::{Office, Post};
 use super::queues::{Queues, Taken};
-use super::shared::{InLine, Office, Post, Queue};
+use super::shared::Queue;
 use super::waiting::{Terms, Wish};
 use crate::Fence;
 use crate::fence::FenceBlock;

@@ -10,10 +10,10 @@ use crate::clock;
 use crate::contender::Contender;
 use crate::floor;
 use crate::latency::Latency;
+use crate::lock::settings::LINGER;
 use crate::report::Report;
 use crate::rows::{line, name};
 use crate::table::{Table, number};
-use crate::lock::settings::LINGER;
 
 const CONTENDERS: [Contender; 4] = [
     Contender::DISTLOCK_THREADS,
@@ -44,7 +44,7 @@ pub fn run(bench: &Bench) -> anyhow::Result<Report> {
         });
         table.add(line(name(contender), cells));
     }
-    let title = format!("A lock that lingers for {:?}", LINGER);
+    let title = format!("A lock that lingers for {LINGER:?}");
     let notes = vec![format!(
         "One process takes and frees the lock again and again; then a second one asks for it 2 ms after a \
          release of the first. PING from sleep in the same run: median {} µs, p99 {} µs.",

@@ -1,0 +1,81 @@
+//! A request in the line of its key, from its coming to its turn.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::seat::{Bell, Seat, Usher};
+use super::shared::Queue;
+use super::waiting::Number;
+use crate::lease::Share;
+use crate::protocol::Failure;
+
+/// What became of a request: a hold, or why not.
+pub(crate) type Answer = Result<Share, Failure>;
+
+/// A request in the line. Dropped before its answer was taken, it leaves.
+pub(crate) struct InLine {
+    pub(super) answer: Seat<Answer>,
+    pub(super) number: Number,
+    /// Taken out with the answer.
+    pub(super) queue: Option<Arc<Queue>>,
+    pub(super) near: bool,
+}
+
+impl InLine {
+    /// Whether the lock is in this process just now, so that its turn may come without a round trip.
+    pub(crate) fn is_near(&self) -> bool {
+        self.near
+    }
+}
+
+impl Future for InLine {
+    /// `None`: the manager was shut down.
+    type Output = Option<Answer>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = Pin::new(&mut self.answer).poll(context);
+        if answer.is_ready() {
+            self.queue = None;
+        }
+        answer
+    }
+}
+
+impl Drop for InLine {
+    fn drop(&mut self) {
+        if let Some(queue) = self.queue.take() {
+            // So that nobody is woken for it while the queue is locked.
+            self.answer.close();
+            queue.leave(self.number);
+        }
+    }
+}
+
+/// Why a queue did not take a wish.
+pub(super) enum Refused {
+    /// The queue is forgotten: another has its place.
+    Closed,
+    /// It is to try once, and others come first.
+    NotNext,
+}
+
+/// A hold on its way to whose turn it is.
+pub(crate) struct Delivery {
+    pub(super) share: Share,
+    pub(super) slot: Usher<Answer>,
+    /// Those behind it, who are roused so that they need not be woken at their turns.
+    pub(super) next: Vec<Bell<Answer>>,
+}
+
+impl Delivery {
+    pub(crate) fn new(share: Share, slot: Usher<Answer>) -> Self {
+        Self { share, slot, next: Vec::new() }
+    }
+
+    /// Hands it over. If nobody takes it, it goes to the next.
+    pub(crate) fn make(self) {
+        drop(self.slot.send(Ok(self.share)));
+        self.next.iter().for_each(Bell::ring);
+    }
+}

@@ -1,0 +1,44 @@
+//! What queues need of the I/O thread and of their manager.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::shared::Queue;
+use crate::identity::Identity;
+use crate::protocol::Request;
+use crate::time::Timestamp;
+use crate::wire::Nonce;
+
+/// What a queue has to say to the I/O thread.
+pub(crate) trait Post: Send + Sync {
+    /// Asks the server; in the place of a request that is withdrawn. `false`: the manager was shut down.
+    fn ask(&self, request: Request, replaces: Option<Nonce>, queue: Arc<Queue>) -> bool;
+
+    /// Releases a hold, or withdraws a request.
+    fn end(&self, nonce: Nonce);
+
+    /// Releases a hold; the receiver hears whether it was ours to the end.
+    fn end_confirmed(&self, nonce: Nonce) -> oneshot::Receiver<Option<bool>>;
+
+    /// Asks for at least this ttl from the next renewal on.
+    fn lengthen(&self, nonce: Nonce, ttl: Duration);
+
+    /// A hold has gone from one section to another.
+    fn handed_on(&self, nonce: Nonce, at: Timestamp);
+
+    /// Has [`Queue::tick`] called at `at`.
+    fn wake_at(&self, at: Timestamp, queue: Weak<Queue>);
+
+    /// This thread has left a hold that is kept with nobody inside: it must not end without having it released.
+    fn lingers(&self);
+}
+
+/// What all queues of a manager have in common.
+pub(crate) struct Office {
+    /// How often a hold is handed on while another process waits.
+    pub(crate) bound: u32,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) post: Arc<dyn Post>,
+}
