@@ -84,6 +84,11 @@ impl Frame {
         sections
     }
 
+    /// Whether it is that of a section which has a turn under the hold of an ancestor.
+    pub(super) fn has_turn(&self) -> bool {
+        self.kind == Kind::Turn
+    }
+
     fn section(self: &Arc<Self>) -> Nonce {
         match self.kind {
             Kind::Hold | Kind::Elsewhere => self.lease.nonce(),

@@ -13,7 +13,6 @@ use crate::place::Place;
 pub(crate) struct Section {
     /// Taken out where the section ends.
     frame: Option<Arc<Frame>>,
-    nested: bool,
     /// What was entered before, of several keys that are taken together; it ends after this.
     under: Option<Box<Section>>,
 }
@@ -27,7 +26,7 @@ impl Section {
         place: Place,
     ) -> Self {
         let frame = Frame::of_hold(here, manager, share.into_lease(), place);
-        Self { frame: Some(frame), nested: false, under: None }
+        Self { frame: Some(frame), under: None }
     }
 
     /// A section within `here` that re-enters the hold of `ancestor`, if no sibling runs under it now.
@@ -50,7 +49,7 @@ impl Section {
     #[inline]
     fn with_turn(here: &Arc<Frame>, ancestor: &Arc<Frame>) -> Option<Self> {
         if ancestor.lease().join() {
-            return Some(Self { frame: Some(here.child(ancestor)), nested: true, under: None });
+            return Some(Self { frame: Some(here.child(ancestor)), under: None });
         }
         ancestor.turn().give_back();
         None
@@ -71,7 +70,7 @@ impl Section {
     }
 
     pub(crate) fn is_outermost(&self) -> bool {
-        !self.nested
+        !self.frame().has_turn()
     }
 
     /// This section and those it stands on.
@@ -98,7 +97,7 @@ impl Section {
         let mut released = Vec::new();
         loop {
             if let Some(frame) = self.frame.take() {
-                self.give_back_turn(&frame);
+                give_back_turn(&frame);
                 let confirmed = frame.lease().leave_confirmed();
                 released.extend(confirmed.map(|answer| (Arc::clone(frame.lease()), answer)));
             }
@@ -108,12 +107,12 @@ impl Section {
             }
         }
     }
+}
 
-    #[inline]
-    fn give_back_turn(&self, frame: &Frame) {
-        if self.nested {
-            frame.ancestor().expect("a nested section has an ancestor").turn().give_back();
-        }
+#[inline]
+fn give_back_turn(frame: &Frame) {
+    if frame.has_turn() {
+        frame.ancestor().expect("a nested section has an ancestor").turn().give_back();
     }
 }
 
@@ -132,7 +131,7 @@ impl Slot for Section {
 impl Drop for Section {
     fn drop(&mut self) {
         if let Some(frame) = self.frame.take() {
-            self.give_back_turn(&frame);
+            give_back_turn(&frame);
             frame.lease().leave();
         }
         // The compiler's own drop would recurse once for each key.
