@@ -105,7 +105,10 @@ fn take(
     if options.is_global(manager) {
         return Entering::asked(manager, &key.into(), wish, here);
     }
-    if let Some(share) = manager.queues().take(key, wish) {
+    // Without `linger` there is seldom one that is kept; the line knows of it too.
+    if !wish.linger.is_zero()
+        && let Some(share) = manager.queues().take(key, wish)
+    {
         let section = Section::outermost(here, manager.id(), share, place);
         return Entering::Ready(Some(Ok(section)));
     }

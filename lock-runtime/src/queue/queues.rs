@@ -1,8 +1,7 @@
 //! The queues of a manager, by key.
 
 use std::collections::HashMap;
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher as _;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::in_line::{InLine, Refused};
@@ -18,7 +17,6 @@ const SHARDS: usize = 16;
 /// All queues in use. A queue is here for as long as somebody holds or wants its key in this process.
 pub(crate) struct Queues {
     shards: [Arc<Shard>; SHARDS],
-    hasher: RandomState,
     office: Arc<Office>,
 }
 
@@ -37,7 +35,7 @@ pub(crate) enum Taken {
 impl Queues {
     pub(crate) fn new(office: Office) -> Self {
         let shards = std::array::from_fn(|_| Arc::default());
-        Self { shards, hasher: RandomState::new(), office: Arc::new(office) }
+        Self { shards, office: Arc::new(office) }
     }
 
     /// A hold of this key that is kept with nobody inside, if it may be entered on these terms.
@@ -78,16 +76,20 @@ impl Queues {
     }
 
     fn shard(&self, key: &str) -> &Arc<Shard> {
-        let hash = self.hasher.hash_one(key);
-        &self.shards[usize::try_from(hash % SHARDS as u64).unwrap_or(0)]
+        // Any spread will do: whoever makes keys meet in one shard makes no more than callers wait for each other.
+        let sum =
+            key.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+        &self.shards[sum % SHARDS]
     }
 }
 
 impl Shard {
     pub(super) fn forget(&self, queue: &Queue) {
         let mut queues = self.queues();
-        if queues.get(queue.key()).is_some_and(|known| std::ptr::eq(&raw const **known, queue)) {
-            queues.remove(queue.key());
+        if let Entry::Occupied(known) = queues.entry(Arc::clone(queue.key()))
+            && std::ptr::eq(&raw const **known.get(), queue)
+        {
+            known.remove();
         }
     }
 
