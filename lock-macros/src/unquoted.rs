@@ -2,54 +2,50 @@ use proc_macro2::TokenStream;
 use quote::ToTokens as _;
 use syn::parse::{Parse as _, ParseStream};
 use syn::punctuated::Punctuated;
-use syn::{Expr, ExprLit, Lit, LitStr, Token};
+use syn::{Expr, ExprLit, Lit, LitStr, Macro, Token};
 
 use crate::text::compact;
 
 /// A key that does not begin with a literal: says how the same is written with one.
 pub(crate) fn refuse(input: ParseStream<'_>) -> syn::Error {
-    let Some(key) = expression(input) else {
-        return syn::Error::new(input.span(), text_without_quotes(input));
-    };
-    if let Some(keys) = literals(&key) {
-        return syn::Error::new_spanned(&key, in_brackets(keys));
-    }
-    let message = match &key {
-        Expr::Macro(mac) if mac.mac.path.is_ident("format") => {
-            let inner = compact(&mac.mac.tokens);
-            format!(
-                "the key is formatted by the attribute itself: write `{inner}` without `format!`"
-            )
-        }
-        Expr::Path(path) if path.path.get_ident().is_some() => of_name(&key),
-        Expr::Reference(reference) => as_argument(&reference.expr),
-        other => as_argument(other),
-    };
-    syn::Error::new_spanned(key, message)
+    refuse_as(input, |key| match literals(key) {
+        Some(keys) => in_brackets(keys),
+        None => instead_of(key, |format| format!("`{}`", compact(&format.tokens)), as_argument),
+    })
 }
 
 /// An element of a list of keys that is no literal.
 pub(crate) fn refuse_in_list(input: ParseStream<'_>) -> syn::Error {
-    let Some(key) = expression(input) else {
-        return syn::Error::new(input.span(), text_without_quotes(input));
+    let unformatted = |format: &Macro| match format.parse_body::<LitStr>() {
+        Ok(literal) => format!("`{}`", literal.token()),
+        Err(_) => "for example `\"account:{id}\"` and, after the list, `id = self.id`".to_owned(),
     };
-    let message = match &key {
+    refuse_as(input, |key| instead_of(key, unformatted, as_named_argument))
+}
+
+fn refuse_as(input: ParseStream<'_>, message: impl FnOnce(&Expr) -> String) -> syn::Error {
+    match expression(input) {
+        Some(key) => syn::Error::new_spanned(&key, message(&key)),
+        None => syn::Error::new(input.span(), text_without_quotes(input)),
+    }
+}
+
+fn instead_of(
+    key: &Expr,
+    unformatted: impl FnOnce(&Macro) -> String,
+    as_argument: impl FnOnce(&Expr) -> String,
+) -> String {
+    match key {
         Expr::Macro(mac) if mac.mac.path.is_ident("format") => {
-            let example = match mac.mac.parse_body::<LitStr>() {
-                Ok(literal) => format!("`{}`", literal.token()),
-                Err(_) => {
-                    "for example `\"account:{id}\"` and, after the list, `id = self.id`".to_owned()
-                }
-            };
+            let example = unformatted(&mac.mac);
             format!(
                 "the key is formatted by the attribute itself: write {example} without `format!`"
             )
         }
-        Expr::Path(path) if path.path.get_ident().is_some() => of_name(&key),
-        Expr::Reference(reference) => as_named_argument(&reference.expr),
-        other => as_named_argument(other),
-    };
-    syn::Error::new_spanned(key, message)
+        Expr::Path(path) if path.path.get_ident().is_some() => of_name(key),
+        Expr::Reference(reference) => as_argument(&reference.expr),
+        other => as_argument(other),
+    }
 }
 
 fn expression(input: ParseStream<'_>) -> Option<Expr> {
