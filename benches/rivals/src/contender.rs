@@ -66,6 +66,19 @@ impl Contender {
     pub const REDIS_PY: Self = Self::new(RedisPy, Default, Threads);
     pub const REDIS_PY_TUNED: Self = Self::new(RedisPy, Tuned, Threads);
 
+    /// What a user would otherwise pick, in every way it is measured.
+    pub const PEERS: [Self; 9] = [
+        Self::RLOCK_THREADS,
+        Self::RLOCK_THREADS_TUNED,
+        Self::RLOCK_TASKS,
+        Self::RLOCK_TASKS_TUNED,
+        Self::RSLOCK,
+        Self::RSLOCK_TUNED,
+        Self::RSLOCK_SPINNING,
+        Self::REDIS_PY,
+        Self::REDIS_PY_TUNED,
+    ];
+
     const fn new(make: Make, tuning: Tuning, by: Workers) -> Self {
         Self { make, tuning, by }
     }

@@ -56,8 +56,7 @@ impl Relay {
 
     fn thread(&self) -> anyhow::Result<()> {
         let mut lock = ThreadLock::open(self.contender, &self.url, 1)?;
-        let held = lock.acquire(&self.warm_up_key())?;
-        lock.release(held)?;
+        lock.warm_up(&self.warm_up_key())?;
         say(READY)?;
         let mut held = None;
         while let Some(order) = order()? {
@@ -74,8 +73,7 @@ impl Relay {
 
     async fn task(&self) -> anyhow::Result<()> {
         let mut lock = TaskLock::open(self.contender, &self.url).await?;
-        let held = lock.acquire(&self.warm_up_key()).await?;
-        lock.release(held).await?;
+        lock.warm_up(&self.warm_up_key()).await?;
         say(READY)?;
         let mut held = None;
         // Reading the orders blocks one of the two workers; nothing else of this process wants it then.

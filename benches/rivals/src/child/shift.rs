@@ -89,8 +89,7 @@ impl Shift {
         let mut locks = Vec::new();
         for worker in 0..self.workers {
             let mut lock = first.another()?;
-            let held = lock.acquire(&self.warm_up_key(worker))?;
-            lock.release(held)?;
+            lock.warm_up(&self.warm_up_key(worker))?;
             locks.push(lock);
         }
         let window = self.window()?;
@@ -110,9 +109,7 @@ impl Shift {
     async fn tasks(&self) -> anyhow::Result<(Vec<Log>, u64)> {
         let first = TaskLock::open(self.contender, &self.url).await?;
         for worker in 0..self.workers.min(4) {
-            let mut lock = first.clone();
-            let held = lock.acquire(&self.warm_up_key(worker)).await?;
-            lock.release(held).await?;
+            first.clone().warm_up(&self.warm_up_key(worker)).await?;
         }
         let window = self.window()?;
         let before = clock::cpu();

@@ -63,6 +63,12 @@ impl TaskLock {
         })
     }
 
+    /// Once to and fro, so that a measurement finds everything connected and loaded.
+    pub async fn warm_up(&mut self, key: &str) -> anyhow::Result<()> {
+        let held = self.acquire(key).await?;
+        self.release(held).await
+    }
+
     pub async fn release(&mut self, held: HeldByTask) -> anyhow::Result<()> {
         match (self, held) {
             (Self::Raw { connection, script }, HeldByTask::Raw(key)) => {

@@ -75,6 +75,12 @@ impl ThreadLock {
         })
     }
 
+    /// Once to and fro, so that a measurement finds everything connected and loaded.
+    pub fn warm_up(&mut self, key: &str) -> anyhow::Result<()> {
+        let held = self.acquire(key)?;
+        self.release(held)
+    }
+
     pub fn release(&mut self, held: HeldByThread) -> anyhow::Result<()> {
         match (self, held) {
             (Self::Raw { connection, script, .. }, HeldByThread::Raw(key)) => {

@@ -16,19 +16,8 @@ use crate::report::{Chart, Report};
 use crate::rows::{line, name};
 use crate::table::{Table, number};
 
-const CONTENDERS: [Contender; 11] = [
-    Contender::DISTLOCK_THREADS,
-    Contender::DISTLOCK_TASKS,
-    Contender::RLOCK_THREADS,
-    Contender::RLOCK_THREADS_TUNED,
-    Contender::RLOCK_TASKS,
-    Contender::RLOCK_TASKS_TUNED,
-    Contender::RSLOCK,
-    Contender::RSLOCK_TUNED,
-    Contender::RSLOCK_SPINNING,
-    Contender::REDIS_PY,
-    Contender::REDIS_PY_TUNED,
-];
+/// Beside the peers.
+const OURS: [Contender; 2] = [Contender::DISTLOCK_THREADS, Contender::DISTLOCK_TASKS];
 /// Until the request of the other has arrived and everybody sleeps.
 const SETTLE: Duration = Duration::from_millis(3);
 /// The pause of the pollers at their defaults, or half of it: they are met at any point of it.
@@ -58,7 +47,7 @@ pub fn run(bench: &Bench) -> anyhow::Result<Report> {
         chart.groups.push((name.to_owned(), [latency.median(), latency.p99()]));
         table.add(line(vec![name.to_owned(), "threads".to_owned()], Ok(cells(&latency))));
     }
-    for contender in CONTENDERS {
+    for contender in OURS.into_iter().chain(Contender::PEERS) {
         bench.at(format_args!("hand-over: {contender}, {}", contender.workers()));
         let measured = measure(bench, &server, contender, time * 2);
         if let Ok((latency, _)) = &measured {

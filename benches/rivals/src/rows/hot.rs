@@ -7,22 +7,14 @@ use crate::report::{Chart, Report};
 use crate::rows::{errors, line, name};
 use crate::table::{Table, number};
 
-const CONTENDERS: [Contender; 15] = [
+/// Beside the peers.
+const OURS: [Contender; 6] = [
     Contender::RAW_THREADS,
     Contender::RAW_TASKS,
     Contender::DISTLOCK_THREADS,
     Contender::DISTLOCK_TASKS,
     Contender::GLOBAL_THREADS,
     Contender::GLOBAL_TASKS,
-    Contender::RLOCK_THREADS,
-    Contender::RLOCK_THREADS_TUNED,
-    Contender::RLOCK_TASKS,
-    Contender::RLOCK_TASKS_TUNED,
-    Contender::RSLOCK,
-    Contender::RSLOCK_TUNED,
-    Contender::RSLOCK_SPINNING,
-    Contender::REDIS_PY,
-    Contender::REDIS_PY_TUNED,
 ];
 const WORKERS: [usize; 3] = [2, 8, 64];
 const PROCESSES: [usize; 2] = [1, 4];
@@ -49,7 +41,7 @@ pub fn run(bench: &Bench) -> anyhow::Result<Report> {
                 "longest wait, ms",
                 "CPU µs each",
             ]);
-            for contender in CONTENDERS {
+            for contender in OURS.into_iter().chain(Contender::PEERS) {
                 bench.at(format_args!("hot key, {place}: {contender}, {}", contender.workers()));
                 let url = server.url();
                 let load = Load { contender, url: &url, processes, workers, own_keys: false };
