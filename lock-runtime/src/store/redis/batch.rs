@@ -10,8 +10,8 @@ use redis::{RedisError, Value};
 use super::{call_error, plain, read};
 use crate::protocol::CallError;
 use crate::wire::{
-    Acquire, AcquireReply, Call, Give, Invocation, Keyspace, MOST_TOGETHER, Reply, Together,
-    acquire_together, acquired_together, release_together, released_together,
+    Acquire, AcquireReply, Answer, Call, Give, Invocation, Keyspace, MOST_TOGETHER, Reply,
+    Together, acquire_together, acquired_together, release_together, released_together,
 };
 
 type Outcome = Result<Reply, CallError>;
@@ -71,39 +71,16 @@ impl<'a> Batch<'a> {
     }
 
     fn answer(&self, step: &Step, answer: Value, replies: &mut [Outcome]) {
-        let (numbers, outcomes) = match step {
-            Step::One(number) => {
-                replies[*number] = read(&self.calls[*number], answer);
-                return;
-            }
+        match step {
+            Step::One(number) => replies[*number] = read(&self.calls[*number], answer),
             Step::Releases(numbers) => {
-                let ended = |reply| together(reply, Reply::Ended);
-                let read = |answer: &_| {
-                    let replies = released_together(numbers.len(), answer)?;
-                    Some(replies.into_iter().map(ended).collect::<Vec<_>>())
-                };
-                (numbers, group(answer, read))
+                let ended = group(answer, |answer| released_together(numbers.len(), answer));
+                spread(numbers, ended, Reply::Ended, replies);
             }
             Step::Acquires(numbers) => {
-                let granted =
-                    |reply| together(reply, |grant| Reply::Acquire(AcquireReply::Granted(grant)));
-                let read = |answer: &_| {
-                    let replies = acquired_together(&self.asks(numbers), answer)?;
-                    Some(replies.into_iter().map(granted).collect::<Vec<_>>())
-                };
-                (numbers, group(answer, read))
-            }
-        };
-        match outcomes {
-            Ok(outcomes) => {
-                for (&number, outcome) in numbers.iter().zip(outcomes) {
-                    replies[number] = outcome;
-                }
-            }
-            Err(error) => {
-                for &number in numbers {
-                    replies[number] = Err(error.clone());
-                }
+                let grants = group(answer, |answer| acquired_together(&self.asks(numbers), answer));
+                let granted = |grant| Reply::Acquire(AcquireReply::Granted(grant));
+                spread(numbers, grants, granted, replies);
             }
         }
     }
@@ -145,10 +122,11 @@ fn numbers<'a>(calls: &'a [Call], mut such: impl FnMut(&'a Call) -> bool) -> Vec
     if found.len() > 1 { found } else { Vec::new() }
 }
 
+/// The answer to several calls that went together.
 fn group<T>(
     answer: Value,
-    read: impl FnOnce(&crate::wire::Answer) -> Option<T>,
-) -> Result<T, CallError> {
+    read: impl FnOnce(&Answer) -> Option<Vec<Together<T>>>,
+) -> Result<Vec<Together<T>>, CallError> {
     if let Value::ServerError(error) = answer {
         return Err(call_error(&RedisError::from(error)));
     }
@@ -158,9 +136,22 @@ fn group<T>(
     })
 }
 
-fn together<T>(reply: Together<T>, done: impl FnOnce(T) -> Reply) -> Outcome {
-    match reply {
-        Together::Done(value) => Ok(done(value)),
-        Together::Alone => Err(CallError::Alone),
+/// Gives each of these calls what was said of it; where nothing was, all of them why.
+fn spread<T>(
+    numbers: &[usize],
+    answers: Result<Vec<Together<T>>, CallError>,
+    done: impl Fn(T) -> Reply,
+    replies: &mut [Outcome],
+) {
+    match answers {
+        Ok(answers) => {
+            for (&number, answer) in numbers.iter().zip(answers) {
+                replies[number] = match answer {
+                    Together::Done(value) => Ok(done(value)),
+                    Together::Alone => Err(CallError::Alone),
+                };
+            }
+        }
+        Err(error) => numbers.iter().for_each(|&number| replies[number] = Err(error.clone())),
     }
 }
