@@ -98,9 +98,7 @@ fn take(
         Ok(terms) => terms,
         Err(error) => return Entering::refused(error),
     };
-    if let Some(here) = here.as_ref().filter(|_| manager.lints_order()) {
-        here.taken().for_each(|(outer, held)| lock_order::noted(outer, held, place, key));
-    }
+    lint_order(manager, here.as_ref(), place, &[key]);
     let wish = manager.wish(options, terms, place);
     if options.is_global(manager) {
         return Entering::asked(manager, &key.into(), wish, here);
@@ -122,6 +120,13 @@ fn take(
             }
         }
         Taken::NotNext => Entering::asked(manager, &key, wish, here),
+    }
+}
+
+/// Compares the order in which these locks are taken with those seen before, if that is wanted.
+fn lint_order(manager: &LockManager, here: Option<&Arc<Frame>>, place: Place, keys: &[&str]) {
+    if let Some(here) = here.filter(|_| manager.lints_order()) {
+        lock_order::noted_inside(here.taken(), place, keys);
     }
 }
 

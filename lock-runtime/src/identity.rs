@@ -1,16 +1,23 @@
-//! Who this process is, for others to read.
+//! Who this process is, for others to read, and the names of what it asks.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use uuid::Uuid;
+
 use crate::place::Place;
 use crate::time::{self, Timestamp};
-use crate::wire::Claimant;
+use crate::wire::{Claimant, Nonce};
 
 #[derive(Debug)]
 pub(crate) struct Identity {
     host: Arc<str>,
     pid: u32,
+}
+
+/// A new name for a request or a wait of this process.
+pub(crate) fn nonce() -> Nonce {
+    Nonce::from_bits(Uuid::new_v4().as_u128())
 }
 
 impl Identity {

@@ -20,13 +20,26 @@ const MOST_EDGES: usize = 10_000;
 static GLOBAL: LazyLock<Mutex<LockOrder>> = LazyLock::new(Mutex::default);
 
 /// Notes that `inner` is taken while `outer` is held, and warns if somewhere else it is the other way round.
-pub(crate) fn noted(outer: Place, outer_key: &str, inner: Place, inner_key: &str) {
+fn noted(outer: Place, outer_key: &str, inner: Place, inner_key: &str) {
     let mut order = GLOBAL.lock().unwrap_or_else(PoisonError::into_inner);
     let inversion = order.note(outer, outer_key, inner, inner_key);
     // A subscriber may take locks of its own.
     drop(order);
     if let Some(inversion) = inversion {
         tracing::warn!(target: "distlock", "{inversion}");
+    }
+}
+
+/// Notes that all of `keys` are taken at `inner` while the locks around it are held.
+pub(crate) fn noted_inside<'a>(
+    taken: impl Iterator<Item = (Place, &'a str)>,
+    inner: Place,
+    keys: &[&str],
+) {
+    for (outer, held) in taken {
+        for key in keys {
+            noted(outer, held, inner, key);
+        }
     }
 }
 

@@ -6,17 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use uuid::Uuid;
-
 use crate::driver::{InspectAnswer, Mailbox, block_on};
-use crate::identity::Identity;
+use crate::identity::{self, Identity};
 use crate::keys::Keys;
 use crate::options::Options;
 use crate::place::Place;
 use crate::protocol::Request;
 use crate::queue::{Office, Queues, Terms, Wish};
 use crate::time;
-use crate::wire::Nonce;
 use crate::{Inspection, LockError, LockManagerBuilder, LockRequest};
 
 /// The way to the locks of one server. Cheap to clone; clones share the connection.
@@ -213,26 +210,7 @@ impl LockManager {
 
     /// A request that goes to the server directly, and whose hold is handed on to nobody.
     pub(crate) fn request(&self, key: &Arc<str>, wish: Wish) -> Request {
-        let Wish { since, deadline, queue, terms, place, .. } = wish;
-        Request {
-            key: Arc::clone(key),
-            nonce: Self::nonce(),
-            since,
-            ttl: terms.ttl,
-            deadline,
-            queue,
-            renew: terms.renew,
-            max_hold: terms.max_hold,
-            // It comes past the line of its key, for reasons of its own.
-            behind: false,
-            expects_free: false,
-            block: 1,
-            who: self.identity().claimant(terms.ttl, place, since),
-        }
-    }
-
-    pub(crate) fn nonce() -> Nonce {
-        Nonce::from_bits(Uuid::new_v4().as_u128())
+        wish.request(key, identity::nonce(), self.identity())
     }
 }
 

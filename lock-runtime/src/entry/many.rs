@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Entered, Entering, enter_within};
+use super::{Entered, Entering, enter_within, lint_order};
 use crate::options::Options;
 use crate::owner::{Frame, Section, current};
 use crate::place::Place;
 use crate::time::{self, Timestamp};
-use crate::{LockError, LockManager, lock_order};
+use crate::{LockError, LockManager};
 
 /// Asks for all of `keys`, which are in order and each there once. Where all are free they are taken by one script, all or
 /// none; else one after the other in their order, which everybody keeps, so that no two wait for each other.
@@ -67,21 +67,15 @@ impl Many {
         let held = |key: &str| {
             here.as_ref().is_some_and(|here| here.find(self.manager.id(), key).is_some())
         };
-        let new: Vec<&String> = keys.iter().take_while(|key| !held(key)).collect();
+        let new: Vec<&str> = keys.iter().map(String::as_str).take_while(|key| !held(key)).collect();
         if new.len() < 2 {
             return Ok(None);
         }
         let terms = self.manager.terms(&self.options)?;
-        if let Some(here) = here.as_ref().filter(|_| self.manager.lints_order()) {
-            for (outer, held) in here.taken() {
-                for key in &new {
-                    lock_order::noted(outer, held, self.place, key);
-                }
-            }
-        }
+        lint_order(&self.manager, here.as_ref(), self.place, &new);
         let once = Options { wait: Some(Duration::ZERO), ..self.options };
         let wish = self.manager.wish(&once, terms, self.place);
-        let requests = new.iter().map(|key| self.manager.request(&key.as_str().into(), wish));
+        let requests = new.iter().map(|key| self.manager.request(&(*key).into(), wish));
         let shares = self.manager.mailbox().request_all(requests.collect()).await;
         let mut section: Option<Section> = None;
         for share in shares.into_iter().flatten() {

@@ -12,7 +12,7 @@ use crate::place::Place;
 use crate::queue::Wish;
 use crate::time::{self, Timestamp};
 use crate::wire::{Claimant, Nonce, Standing, Target};
-use crate::{LockError, LockManager};
+use crate::{LockError, LockManager, identity};
 
 /// Who waits for what, and inside of what.
 pub(super) struct Waits {
@@ -57,7 +57,7 @@ impl Waits {
     ) -> Self {
         Self {
             mailbox: manager.mailbox().clone(),
-            id: LockManager::nonce(),
+            id: identity::nonce(),
             key: Arc::clone(key),
             since,
             // Nobody reads the ttl of one who waits.

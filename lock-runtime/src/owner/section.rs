@@ -122,8 +122,7 @@ impl Slot for Section {
     }
 
     fn others(&self) -> impl Iterator<Item = &Arc<Lease>> {
-        let under =
-            std::iter::successors(self.under.as_deref(), |section| section.under.as_deref());
+        let under = self.under.as_deref().into_iter().flat_map(Self::all);
         under.filter(|section| section.is_outermost()).map(Self::lease)
     }
 }

@@ -29,12 +29,10 @@ impl Machine {
             return self.signals.push_back(Signal::NotAtOnce(first));
         }
         for request in requests {
-            let nonce = request.nonce;
-            self.longest_ttl = self.longest_ttl.max(self.timing.server_ttl(request.ttl));
             let mut claim = Claim::new(self.floor, request, None);
             claim.phase = Phase::Asking { sent: now };
             claim.asked = true;
-            self.claims.insert(nonce, claim);
+            self.admit(claim);
         }
         let asks = nonces.iter().filter_map(|&nonce| self.ask_for_one(nonce)).collect();
         self.send(now, Purpose::AcquireAll(nonces.clone()), Call::AcquireAll(asks));

@@ -9,9 +9,8 @@ use super::signal::Signal;
 use super::timing::Timing;
 use super::watch::Watches;
 use crate::Fence;
-use crate::fence::FenceBlock;
 use crate::time::Timestamp;
-use crate::wire::{Busy, Call, Nonce, NonceMap};
+use crate::wire::{Busy, Call, Grant, Nonce, NonceMap};
 
 /// Numbers the calls of one machine in the order of their sending.
 pub type CallId = u64;
@@ -25,10 +24,8 @@ pub enum Output {
     Granted {
         /// Whose request it was.
         nonce: Nonce,
-        /// Its fencing tokens.
-        fences: FenceBlock,
-        /// Whether others wait for the lock already.
-        waited_for: bool,
+        /// What it was given.
+        grant: Grant,
         /// Until when, unless it is extended.
         valid_until: Timestamp,
     },
@@ -176,10 +173,15 @@ impl Machine {
 
     fn take_on(&mut self, now: Timestamp, request: Request, ticket: Option<u64>) {
         let nonce = request.nonce;
-        self.longest_ttl = self.longest_ttl.max(self.timing.server_ttl(request.ttl));
-        self.claims.insert(nonce, Claim::new(self.floor, request, ticket));
+        self.admit(Claim::new(self.floor, request, ticket));
         self.ask(now, nonce);
         self.rearm(nonce);
+    }
+
+    /// Enters a new claim into the books.
+    pub(super) fn admit(&mut self, claim: Claim) {
+        self.longest_ttl = self.longest_ttl.max(self.timing.server_ttl(claim.request.ttl));
+        self.claims.insert(claim.request.nonce, claim);
     }
 
     /// The hold was handed on within the process at `now`: its `max_hold` counts from then.

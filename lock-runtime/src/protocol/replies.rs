@@ -162,9 +162,8 @@ impl Machine {
         let held = Held { valid_until, ends_at, renew_at, renewing: false };
         let valid_until = held.end();
         claim.phase = Phase::Held(held);
-        let Grant { fences, waited_for } = grant;
-        claim.waited_for |= waited_for;
-        self.outputs.push_back(Output::Granted { nonce, fences, waited_for, valid_until });
+        claim.waited_for |= grant.waited_for;
+        self.outputs.push_back(Output::Granted { nonce, grant, valid_until });
     }
 
     /// The server confirmed a call sent at `sent` that wrote the full ttl.

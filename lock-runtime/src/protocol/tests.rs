@@ -119,7 +119,11 @@ fn a_hold_is_valid_from_the_instant_before_its_request_was_sent() {
     let nonce = Nonce::from_bits(1);
     assert_eq!(
         drain(&mut machine),
-        [Output::Granted { nonce, fences: fences(10), waited_for: false, valid_until }]
+        [Output::Granted {
+            nonce,
+            grant: Grant { fences: fences(10), waited_for: false },
+            valid_until
+        }]
     );
 }
 
@@ -151,7 +155,11 @@ fn a_pushed_grant_is_valid_from_the_last_word_that_the_request_still_waits() {
     let nonce = Nonce::from_bits(1);
     assert_eq!(
         drain(&mut machine),
-        [Output::Granted { nonce, fences: fences(11), waited_for: true, valid_until }]
+        [Output::Granted {
+            nonce,
+            grant: Grant { fences: fences(11), waited_for: true },
+            valid_until
+        }]
     );
 }
 
@@ -166,7 +174,11 @@ fn a_pushed_grant_whose_claim_is_nearly_over_is_confirmed_before_it_is_shown() {
     let nonce = Nonce::from_bits(1);
     assert_eq!(
         drain(&mut machine),
-        [Output::Granted { nonce, fences: fences(11), waited_for: false, valid_until }]
+        [Output::Granted {
+            nonce,
+            grant: Grant { fences: fences(11), waited_for: false },
+            valid_until
+        }]
     );
 }
 

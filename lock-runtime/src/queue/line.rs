@@ -5,13 +5,12 @@ mod overdue;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::moves::{Ask, Moves, Serve};
+use super::moves::{Ask, Moves};
 use super::tenure::{Inside, OWN_SPAN, Stage, Tenure};
 use super::waiting::{Number, Waiting, Wish};
 use crate::Fence;
-use crate::fence::FenceBlock;
 use crate::time::Timestamp;
-use crate::wire::{LARGEST_BLOCK, Nonce};
+use crate::wire::{Grant, LARGEST_BLOCK, Nonce};
 
 /// How many tokens a grant reserves at first. The counter of a server starts from its clock in microseconds, which tokens
 /// that nobody uses must not outrun.
@@ -83,10 +82,8 @@ impl<S> Line<S> {
         if !tenure.is_idle() || !self.waiting.is_empty() || !tenure.may_go_on(now, wish.terms) {
             return None;
         }
-        let (nonce, valid_until) = (tenure.nonce, tenure.valid_until);
-        let restart = tenure.hand_on().then_some(nonce);
-        let serve = Serve { slot: (), nonce, fence: tenure.begin(now, wish)?, valid_until };
-        Some(Moves { restart, serve: Some(serve), ..Moves::none() })
+        let restart = tenure.hand_on().then_some(tenure.nonce);
+        Some(Moves { restart, serve: Some(tenure.serve(now, wish, ())?), ..Moves::none() })
     }
 
     /// A new request, and its number. One that tries once has to be the first: see [`Self::is_open`].
@@ -152,8 +149,7 @@ impl<S> Line<S> {
         &mut self,
         now: Timestamp,
         nonce: Nonce,
-        fences: FenceBlock,
-        waited_for: bool,
+        grant: Grant,
         valid_until: Timestamp,
     ) -> Moves<S> {
         let mut moves = Moves::none();
@@ -163,8 +159,8 @@ impl<S> Line<S> {
             return moves;
         };
         self.asked = None;
-        let mut tenure = Tenure::new(now, nonce, terms, fences, valid_until);
-        if std::mem::take(&mut self.asked_is_waited_for) || waited_for {
+        let mut tenure = Tenure::new(now, nonce, terms, grant.fences, valid_until);
+        if std::mem::take(&mut self.asked_is_waited_for) || grant.waited_for {
             tenure.is_asked_for(now, self.bound);
             self.shared_until = now.plus(OWN_SPAN);
         } else if now < self.shared_until {
@@ -216,8 +212,7 @@ impl<S> Line<S> {
     /// The hold is given up by its section, which releases it itself.
     pub(super) fn given_up(&mut self, nonce: Nonce) -> Moves<S> {
         let mut moves = Moves::none();
-        if self.tenure.as_ref().is_some_and(|tenure| tenure.nonce == nonce) {
-            self.tenure = None;
+        if self.tenure.take_if(|tenure| tenure.nonce == nonce).is_some() {
             self.ask(&mut moves, None);
         }
         self.arm(&mut moves);
@@ -240,29 +235,26 @@ impl<S> Line<S> {
 
     /// Another process waits for this hold.
     pub(super) fn waited_for(&mut self, now: Timestamp, nonce: Nonce) -> Moves<S> {
-        let mut moves = Moves::none();
         self.asked_is_waited_for |= self.asked == Some(nonce);
         let bound = self.bound;
-        if let Some(tenure) = self.tenure.as_mut().filter(|tenure| tenure.nonce == nonce) {
+        if let Some(tenure) = self.tenure_under(nonce) {
             tenure.is_asked_for(now, bound);
             self.shared_until = now.plus(OWN_SPAN);
-            if tenure.is_idle() {
-                self.end(&mut moves);
-            }
+            return self.settle();
         }
-        moves
+        Moves::none()
     }
 
     /// A renewal moved the end of the hold.
     pub(super) fn extended(&mut self, nonce: Nonce, valid_until: Timestamp) {
-        if let Some(tenure) = self.tenure.as_mut().filter(|tenure| tenure.nonce == nonce) {
+        if let Some(tenure) = self.tenure_under(nonce) {
             tenure.valid_until = valid_until;
         }
     }
 
     /// A nested call asked for a longer ttl.
     pub(super) fn lengthened(&mut self, nonce: Nonce, ttl: Duration) {
-        if let Some(tenure) = self.tenure.as_mut().filter(|tenure| tenure.nonce == nonce) {
+        if let Some(tenure) = self.tenure_under(nonce) {
             tenure.terms.ttl = tenure.terms.ttl.max(ttl);
         }
     }
@@ -291,6 +283,10 @@ impl<S> Line<S> {
         (self.tenure.as_ref().and_then(Tenure::inside), waiting)
     }
 
+    fn tenure_under(&mut self, nonce: Nonce) -> Option<&mut Tenure> {
+        self.tenure.as_mut().filter(|tenure| tenure.nonce == nonce)
+    }
+
     /// Does for the first in line what can be done.
     fn advance(&mut self, now: Timestamp, moves: &mut Moves<S>) {
         let Some(first) = self.waiting.front() else { return };
@@ -314,9 +310,8 @@ impl<S> Line<S> {
     fn serve(&mut self, now: Timestamp, moves: &mut Moves<S>) {
         let Some(tenure) = &mut self.tenure else { return };
         let Some(Waiting { wish, slot, .. }) = self.waiting.pop_front() else { return };
-        let fence = tenure.begin(now, wish).expect("a block has a token for its section");
-        let (nonce, valid_until) = (tenure.nonce, tenure.valid_until);
-        moves.serve = Some(Serve { slot, nonce, fence, valid_until });
+        let serve = tenure.serve(now, wish, slot);
+        moves.serve = Some(serve.expect("a block has a token for its section"));
     }
 
     /// Asks the server for the first in line, unless that is done already; in the place of a request that is withdrawn.

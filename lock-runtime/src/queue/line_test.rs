@@ -11,7 +11,7 @@ use crate::fence::FenceBlock;
 use crate::place::Place;
 use crate::protocol::Failure;
 use crate::time::Timestamp;
-use crate::wire::{Busy, Claimant, Holder, Nonce, Obstacle};
+use crate::wire::{Busy, Claimant, Grant, Holder, Nonce, Obstacle};
 
 mod alarms;
 mod hand_over;
@@ -164,9 +164,10 @@ impl Desk {
         valid_until: Timestamp,
     ) -> Seen {
         let fences = FenceBlock::new(Fence::new(self.next_fence), block);
+        let grant = Grant { fences, waited_for };
         self.next_fence += u64::from(block);
         let name = nonce(self.asked);
-        let moves = self.line.granted(at(now), name, fences, waited_for, valid_until);
+        let moves = self.line.granted(at(now), name, grant, valid_until);
         self.see(moves)
     }
 

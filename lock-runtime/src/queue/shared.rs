@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use uuid::Uuid;
 
 use super::in_line::{Answer, Delivery, InLine, Refused};
 use super::line::Line;
@@ -15,11 +14,11 @@ use super::seat::{Usher, seat};
 use super::tenure::Inside;
 use super::waiting::{Number, Wish};
 use crate::Fence;
-use crate::fence::FenceBlock;
+use crate::identity;
 use crate::lease::{Keeper, Lease, Share};
 use crate::protocol::{Failure, Loss, Request};
 use crate::time::{self, Timestamp};
-use crate::wire::{Claimant, Holder, INSPECTED, Inspection, Nonce, Waiter};
+use crate::wire::{Claimant, Grant, Holder, INSPECTED, Inspection, Nonce, Waiter};
 
 type Slot = Usher<Answer>;
 
@@ -90,12 +89,11 @@ impl Queue {
         &self,
         now: Timestamp,
         nonce: Nonce,
-        fences: FenceBlock,
-        waited_for: bool,
+        grant: Grant,
         valid_until: Timestamp,
     ) -> Option<Delivery> {
         let mut state = self.state();
-        let moves = state.line.granted(now, nonce, fences, waited_for, valid_until);
+        let moves = state.line.granted(now, nonce, grant, valid_until);
         let next: Vec<_> = state.line.soon().map(Usher::bell).collect();
         self.arrange(state, moves).map(|delivery| Delivery { next, ..delivery })
     }
@@ -252,24 +250,12 @@ impl Queue {
 
     fn request(&self, ask: &Ask) -> Request {
         let Ask { nonce, wish, behind, block, expects_free, .. } = *ask;
-        Request {
-            key: Arc::clone(&self.key),
-            nonce,
-            since: wish.since,
-            ttl: wish.terms.ttl,
-            deadline: wish.deadline,
-            queue: wish.queue,
-            renew: wish.terms.renew,
-            max_hold: wish.terms.max_hold,
-            behind,
-            expects_free,
-            block,
-            who: self.claimant(&wish),
-        }
+        let request = wish.request(&self.key, nonce, &self.office.identity);
+        Request { behind, expects_free, block, ..request }
     }
 
     fn claimant(&self, wish: &Wish) -> Claimant {
-        self.office.identity.claimant(wish.terms.ttl, wish.place, wish.since)
+        wish.claimant(&self.office.identity)
     }
 
     fn holder(&self, inside: &Inside) -> Holder {
@@ -293,7 +279,7 @@ impl Queue {
 impl State {
     fn supply(&mut self, comes: bool) {
         if self.line.lacks_name(comes) {
-            self.line.supply(fresh());
+            self.line.supply(identity::nonce());
         }
     }
 
@@ -328,9 +314,4 @@ impl Keeper for Queue {
         self.state().line.lengthened(nonce, ttl);
         self.office.post.lengthen(nonce, ttl);
     }
-}
-
-/// The name of a request to the server.
-fn fresh() -> Nonce {
-    Nonce::from_bits(Uuid::new_v4().as_u128())
 }

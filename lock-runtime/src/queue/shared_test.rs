@@ -20,7 +20,7 @@ use crate::lease::Share;
 use crate::place::Place;
 use crate::protocol::Request;
 use crate::time::{self, Timestamp};
-use crate::wire::Nonce;
+use crate::wire::{Grant, Nonce};
 
 const TTL: Duration = Duration::from_secs(30);
 
@@ -61,8 +61,9 @@ impl Letters {
     fn grant(&self) -> (Nonce, Arc<Queue>) {
         let (nonce, queue) = self.asked.lock().unwrap().pop().expect("the server was asked");
         let fences = FenceBlock::new(Fence::new(100), 4);
+        let grant = Grant { fences, waited_for: false };
         let now = time::now();
-        let delivery = queue.granted(now, nonce, fences, false, now.plus(TTL));
+        let delivery = queue.granted(now, nonce, grant, now.plus(TTL));
         delivery.expect("somebody waits").make();
         (nonce, queue)
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::moves::Serve;
 use super::waiting::{Terms, Wish};
 use crate::Fence;
 use crate::fence::FenceBlock;
@@ -93,7 +94,15 @@ impl Tenure {
     }
 
     pub(super) const fn is_idle(&self) -> bool {
-        matches!(self.stage, Stage::Idle { .. })
+        self.idle_until().is_some()
+    }
+
+    /// Until when it is kept with nobody inside; `None` while a section runs.
+    pub(super) const fn idle_until(&self) -> Option<Timestamp> {
+        match self.stage {
+            Stage::Idle { until } => Some(until),
+            Stage::Running(_) => None,
+        }
     }
 
     pub(super) fn runs(&self, fence: Fence) -> bool {
@@ -112,12 +121,12 @@ impl Tenure {
             && self.valid_until.since(now) >= enough
     }
 
-    /// Begins a section: its token. `None` if the block is used up.
-    pub(super) fn begin(&mut self, now: Timestamp, wish: Wish) -> Option<Fence> {
-        let fence = self.fences.take()?;
+    /// Begins a section. `None` if the block is used up.
+    pub(super) fn serve<S>(&mut self, now: Timestamp, wish: Wish, slot: S) -> Option<Serve<S>> {
+        let (nonce, fence) = (self.nonce, self.fences.take()?);
         self.began = now;
-        self.stage = Stage::Running(Inside { nonce: self.nonce, fence, wish });
-        Some(fence)
+        self.stage = Stage::Running(Inside { nonce, fence, wish });
+        Some(Serve { slot, nonce, fence, valid_until: self.valid_until })
     }
 
     /// Notes that it was handed on; whether its `max_hold` is to be restarted for that.

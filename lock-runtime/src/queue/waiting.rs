@@ -1,10 +1,13 @@
 //! One request in the line.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::identity::Identity;
 use crate::place::Place;
-use crate::protocol::warn_at;
+use crate::protocol::{Request, warn_at};
 use crate::time::Timestamp;
+use crate::wire::{Claimant, Nonce};
 
 /// Tells the requests of one line apart, in the order of their coming.
 pub(super) type Number = u64;
@@ -22,6 +25,31 @@ pub(crate) struct Wish {
     pub(crate) linger: Duration,
     /// For others to read.
     pub(crate) place: Place,
+}
+
+impl Wish {
+    /// A request to the server that comes past the line: its hold is handed on to nobody.
+    pub(crate) fn request(&self, key: &Arc<str>, nonce: Nonce, identity: &Identity) -> Request {
+        Request {
+            key: Arc::clone(key),
+            nonce,
+            since: self.since,
+            ttl: self.terms.ttl,
+            deadline: self.deadline,
+            queue: self.queue,
+            renew: self.terms.renew,
+            max_hold: self.terms.max_hold,
+            behind: false,
+            expects_free: false,
+            block: 1,
+            who: self.claimant(identity),
+        }
+    }
+
+    /// Who asks, for others to read.
+    pub(super) fn claimant(&self, identity: &Identity) -> Claimant {
+        identity.claimant(self.terms.ttl, self.place, self.since)
+    }
 }
 
 /// The terms of a hold. It is handed on only between requests with the same ones, so that nobody gets less than asked for.

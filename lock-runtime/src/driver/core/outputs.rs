@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::task::Context;
 
 use super::Core;
+use crate::Fence;
 use crate::driver::link::{Asker, Link};
 use crate::driver::parties::Party;
 use crate::driver::report;
-use crate::fence::FenceBlock;
 use crate::lease::{Lease, Share};
 use crate::protocol::{Loss, Output};
 use crate::queue::Delivery;
 use crate::time::Timestamp;
-use crate::wire::{Call, INSPECTED, Nonce};
+use crate::wire::{Call, Grant, INSPECTED, Nonce};
 
 impl Core {
     /// Does what the machine wants done; its calls gather in the batch.
@@ -66,8 +66,8 @@ impl Core {
 
     fn tell(&mut self, now: Timestamp, output: Output) {
         match output {
-            Output::Granted { nonce, fences, waited_for, valid_until } => {
-                self.granted(now, nonce, fences, waited_for, valid_until);
+            Output::Granted { nonce, grant, valid_until } => {
+                self.granted(now, nonce, grant, valid_until);
             }
             Output::Failed(nonce, failure) => match self.parties.remove(&nonce) {
                 Some(Party::Asking(_, slot)) => drop(slot.send(Err(failure))),
@@ -99,28 +99,19 @@ impl Core {
         }
     }
 
-    fn granted(
-        &mut self,
-        now: Timestamp,
-        nonce: Nonce,
-        fences: FenceBlock,
-        waited_for: bool,
-        valid_until: Timestamp,
-    ) {
+    fn granted(&mut self, now: Timestamp, nonce: Nonce, grant: Grant, valid_until: Timestamp) {
         self.lively = true;
+        if let Some(Party::Queue(queue)) = self.parties.get(&nonce) {
+            return self.deliveries.extend(queue.granted(now, nonce, grant, valid_until));
+        }
+        let fence = grant.fences.first();
         match self.parties.remove(&nonce) {
-            Some(Party::Queue(queue)) => {
-                let known = Party::Queue(Arc::clone(&queue));
-                self.parties.insert(nonce, known);
-                let delivery = queue.granted(now, nonce, fences, waited_for, valid_until);
-                self.deliveries.extend(delivery);
-            }
             Some(Party::Asking(key, slot)) => {
-                let share = self.hold(key, nonce, fences, valid_until);
+                let share = self.hold(key, nonce, fence, valid_until);
                 self.deliveries.extend(share.map(|share| Delivery::new(share, slot)));
             }
             Some(Party::Member(key, first)) => {
-                let share = self.hold(key, nonce, fences, valid_until);
+                let share = self.hold(key, nonce, fence, valid_until);
                 let Some(group) = self.groups.get_mut(&first) else { return };
                 group.shares.extend(share);
                 if group.shares.len() == group.nonces.len()
@@ -129,7 +120,7 @@ impl Core {
                     drop(group.slot.send(group.shares));
                 }
             }
-            Some(Party::Holding(_)) | None => self.machine.end(now, nonce),
+            Some(Party::Queue(_) | Party::Holding(_)) | None => self.machine.end(now, nonce),
         }
     }
 
@@ -137,11 +128,11 @@ impl Core {
         &mut self,
         key: Arc<str>,
         nonce: Nonce,
-        fences: FenceBlock,
+        fence: Fence,
         valid_until: Timestamp,
     ) -> Option<Share> {
         let keeper = self.mailbox.upgrade()?.keeper();
-        let (lease, share) = Lease::granted(key, fences.first(), nonce, valid_until, keeper);
+        let (lease, share) = Lease::granted(key, fence, nonce, valid_until, keeper);
         self.parties.insert(nonce, Party::Holding(lease));
         Some(share)
     }

@@ -49,8 +49,8 @@ fn all_are_held_with_a_token_each_from_the_instant_before_the_call() {
     machine.reply(at(1.5), id, all_granted(10));
     let valid_until = at(1.0).plus(valid(TTL));
     let grant = |(nonce, fence)| {
-        let fences = fences(fence);
-        Output::Granted { nonce, fences, waited_for: false, valid_until }
+        let grant = Grant { fences: fences(fence), waited_for: false };
+        Output::Granted { nonce, grant, valid_until }
     };
     let expected: Vec<_> = NONCES.into_iter().zip(10..).map(grant).collect();
     assert_eq!(drain(&mut machine), expected);
@@ -146,7 +146,7 @@ fn a_request_that_its_caller_ended_meanwhile_is_undone_and_the_others_are_held()
     assert_eq!(cancels(&drain(&mut machine)), [(NONCES[0], false)]);
     machine.reply(at(1.2), id, all_granted(10));
     let granted = |output: &Output| match output {
-        Output::Granted { nonce, fences, .. } => (*nonce, fences.first().get()),
+        Output::Granted { nonce, grant, .. } => (*nonce, grant.fences.first().get()),
         other => panic!("{other:?}"),
     };
     let outputs = drain(&mut machine);

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::Line;
 use crate::protocol::{Failure, warn_again_at};
 use crate::queue::moves::{LongWait, Moves, Rung};
-use crate::queue::tenure::{Inside, Stage, Tenure};
+use crate::queue::tenure::{Inside, Tenure};
 use crate::queue::waiting::Waiting;
 use crate::time::Timestamp;
 use crate::wire::{Busy, Holder, Nonce, Obstacle};
@@ -22,11 +22,7 @@ impl<S> Line<S> {
         let mut moves = Moves::none();
         self.armed = None;
         while self.alarms.pop_if(|alarm| *alarm <= now).is_some() {}
-        let kept = match self.tenure.as_ref().map(|tenure| &tenure.stage) {
-            Some(Stage::Idle { until }) => now < *until,
-            _ => true,
-        };
-        if !kept {
+        if self.idle_until().is_some_and(|until| until <= now) {
             self.end(&mut moves);
         }
         let (expired, long) = self.overdue(now, why_not, show);
@@ -85,19 +81,19 @@ impl<S> Line<S> {
         }
     }
 
+    fn idle_until(&self) -> Option<Timestamp> {
+        self.tenure.as_ref().and_then(Tenure::idle_until)
+    }
+
     /// Sees to it that the line is looked at when something is due.
     pub(super) fn arm(&mut self, moves: &mut Moves<S>) {
         let known = usize::from(self.asked.is_some());
-        let kept = match self.tenure.as_ref().map(|tenure| &tenure.stage) {
-            Some(Stage::Idle { until }) => Some(*until),
-            _ => None,
-        };
         // While an alarm is set it is early enough for all but perhaps the newest.
         let due = match self.armed {
             Some(_) => self.waiting.back().map(Waiting::due),
             None => self.waiting.iter().skip(known).map(Waiting::due).min(),
         };
-        let Some(due) = [kept, due].into_iter().flatten().min() else { return };
+        let Some(due) = [self.idle_until(), due].into_iter().flatten().min() else { return };
         if self.armed.is_none_or(|armed| due < armed) {
             self.armed = Some(due);
             // One that rings earlier anyway does for it.
@@ -111,16 +107,12 @@ impl<S> Line<S> {
 
 /// The same for one who waits behind so many others of its process.
 fn behind(obstacle: &Failure, others: usize) -> Failure {
-    match obstacle.clone() {
-        Failure::Busy(busy) => {
-            let ahead = busy.ahead + u64::try_from(others).unwrap_or(u64::MAX);
-            Failure::Busy(Busy { ahead, ..busy })
-        }
+    let busy = match obstacle.clone() {
+        Failure::Busy(busy) => busy,
         // Nothing was sent for it: it has just waited.
-        Failure::Ambiguous if others > 0 => {
-            let ahead = u64::try_from(others).unwrap_or(u64::MAX);
-            Failure::Busy(Busy { ahead, ..Busy::by_others() })
-        }
-        failure => failure,
-    }
+        Failure::Ambiguous if others > 0 => Busy::by_others(),
+        failure => return failure,
+    };
+    let ahead = busy.ahead + u64::try_from(others).unwrap_or(u64::MAX);
+    Failure::Busy(Busy { ahead, ..busy })
 }

@@ -68,7 +68,7 @@ fn what_is_heard_of_a_lost_hold_afterwards_means_nothing() {
     desk.line.extended(nonce(1), at(99_000));
     let moves = {
         let fences = FenceBlock::new(Fence::new(desk.next_fence), 4);
-        desk.line.granted(at(3), nonce(2), fences, false, at(5000))
+        desk.line.granted(at(3), nonce(2), Grant { fences, waited_for: false }, at(5000))
     };
     assert_eq!(moves.serve.expect("the second's turn").valid_until, at(5000));
 }

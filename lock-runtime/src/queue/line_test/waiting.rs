@@ -64,7 +64,7 @@ fn a_grant_for_one_that_has_left_is_given_back() {
     desk.join("second", wish(1));
     desk.leave(first);
     let fences = FenceBlock::new(Fence::new(FIRST), 4);
-    let late = desk.line.granted(at(2), nonce(1), fences, false, at(9000));
+    let late = desk.line.granted(at(2), nonce(1), Grant { fences, waited_for: false }, at(9000));
     assert_eq!(desk.see(late), ends(1));
     assert_eq!(desk.granted(3, 4, false), serves("second", FIRST));
 }

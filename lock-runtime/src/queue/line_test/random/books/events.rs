@@ -92,7 +92,7 @@ impl Books {
             left,
             waited_for: waited_for_by_now,
         });
-        let moves = self.line.granted(self.now(), name, fences, waited_for, valid_until);
+        let moves = self.line.granted(self.now(), name, Grant { fences, waited_for }, valid_until);
         assert!(moves.serve.is_some(), "the one that it was asked for gets it");
         self.heed(moves);
     }
@@ -101,7 +101,8 @@ impl Books {
         let Some(name) = self.withdrawn.pop() else { return };
         let fences = FenceBlock::new(Fence::new(self.next_fence), 4);
         self.next_fence += 4;
-        let moves = self.line.granted(self.now(), name, fences, false, at(self.now + 1000));
+        let grant = Grant { fences, waited_for: false };
+        let moves = self.line.granted(self.now(), name, grant, at(self.now + 1000));
         assert_eq!(moves.end, Some(name), "it goes back");
         assert!(moves.ask.is_none() && moves.serve.is_none());
     }
