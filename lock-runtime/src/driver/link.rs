@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use super::parties::Asker;
 use crate::protocol::CallError;
 use crate::store::{ConnectError, Connection};
 use crate::time::{self, Timestamp};
@@ -26,14 +27,6 @@ pub(super) struct Batch {
     askers: Vec<Asker>,
     sent: Timestamp,
     replies: Replies,
-}
-
-/// Who hears the reply to a call.
-pub(super) enum Asker {
-    /// The protocol.
-    Machine(crate::protocol::CallId),
-    /// Somebody who inspects.
-    Inspector(tokio::sync::oneshot::Sender<super::InspectAnswer>),
 }
 
 /// What a link has to tell.

@@ -6,6 +6,7 @@
 
 mod asked;
 mod core;
+mod desk;
 mod exit;
 mod link;
 mod mailbox;
