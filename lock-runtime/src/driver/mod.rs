@@ -5,6 +5,7 @@
 //! about what has to be sent.
 
 mod asked;
+mod backoff;
 mod core;
 mod desk;
 mod exit;

@@ -4,7 +4,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::Core;
-use crate::driver::link::{Link, News, pause};
+use crate::driver::backoff::pause;
+use crate::driver::link::{Link, News};
 use crate::driver::parties::Asker;
 use crate::protocol::CallError;
 use crate::store::{ConnectError, Hello, Push};
@@ -33,7 +34,7 @@ impl Core {
             any = true;
             match news {
                 News::Connected => self.connected(),
-                News::ConnectFailed(error) => self.connect_failed(error),
+                News::ConnectFailed(error) => self.connect_failed(&error),
                 News::Replies(replies, round_trip) => {
                     self.spin.learn(round_trip);
                     self.replies(replies);
@@ -87,7 +88,7 @@ impl Core {
         self.desk.connected(time::now());
     }
 
-    fn connect_failed(&mut self, error: ConnectError) {
+    fn connect_failed(&mut self, error: &ConnectError) {
         self.failures += 1;
         if self.failures == 1 {
             tracing::warn!(target: "distlock", error = %error.text, "cannot connect; trying again");
