@@ -13,7 +13,7 @@ macro_rules! library {
 library! {
     "../../../lock-runtime/src/driver/asked.rs" asked,
     "../../../lock-runtime/src/driver/backoff.rs" backoff,
-    "../../../lock-runtime/src/driver/desk.rs" desk,
+    "../../../lock-runtime/src/driver/desk/mod.rs" desk,
     "../../../lock-runtime/src/driver/mailbox.rs" mailbox,
     "../../../lock-runtime/src/driver/parties.rs" parties,
     "../../../lock-runtime/src/driver/report.rs" report,

@@ -24,7 +24,7 @@ macro_rules! library {
 }
 
 library! {
-    "../../../lock-runtime/src/entry.rs" entry,
+    "../../../lock-runtime/src/entry/mod.rs" entry,
     "../../../lock-runtime/src/error.rs" error,
     "../../../lock-runtime/src/fence.rs" fence,
     "../../../lock-runtime/src/guard.rs" guard,
@@ -34,7 +34,7 @@ library! {
     "../../../lock-runtime/src/lease.rs" lease,
     "../../../lock-runtime/src/length.rs" length,
     "../../../lock-runtime/src/lock.rs" lock,
-    "../../../lock-runtime/src/lock_order.rs" lock_order,
+    "../../../lock-runtime/src/lock_order/mod.rs" lock_order,
     "../../../lock-runtime/src/manager.rs" manager,
     "../../../lock-runtime/src/message.rs" message,
     "../../../lock-runtime/src/options.rs" options,
@@ -42,7 +42,7 @@ library! {
     "../../../lock-runtime/src/place.rs" place,
     "../../../lock-runtime/src/protocol/mod.rs" protocol,
     "../../../lock-runtime/src/queue/mod.rs" queue,
-    "../../../lock-runtime/src/store/memory/twin.rs" twin,
+    "../../../lock-runtime/src/store/memory/twin/mod.rs" twin,
     "../../../lock-runtime/src/time.rs" boot,
     "../../../lock-runtime/src/wire/mod.rs" wire,
 }
@@ -64,6 +64,6 @@ use error::LockError;
 use fence::Fence;
 use guard::LockGuard;
 use hold::Hold;
-use inspect::{Holder, Inspection, Waiter};
+use inspect::{Holder, Inspection};
 use lock::LockRequest;
 use manager::LockManager;

@@ -139,6 +139,13 @@ impl Plan {
         faults.chain(births).max().unwrap_or_default()
     }
 
+    /// The shortest ttl in it.
+    #[must_use]
+    pub fn shortest_ttl(&self) -> Duration {
+        let steps = self.processes.iter().flat_map(|member| &member.tasks).flat_map(|task| &task.steps);
+        steps.filter_map(Step::shortest_ttl).chain([self.ttl]).min().unwrap_or(self.ttl)
+    }
+
     /// How soon after all its tasks have ended every lock can be had: holds of the dead have expired by then, a grant that
     /// nobody took has passed, and a loss of data was waited out. By a clock that was set back all of that takes longer.
     #[must_use]
@@ -149,6 +156,11 @@ impl Plan {
 }
 
 impl Step {
+    fn shortest_ttl(&self) -> Option<Duration> {
+        let inside = self.inside.iter().filter_map(Self::shortest_ttl);
+        inside.chain(self.ask.ttl).min()
+    }
+
     /// Its sections, those inside included.
     #[must_use]
     pub fn count(&self) -> usize {

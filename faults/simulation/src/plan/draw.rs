@@ -124,11 +124,12 @@ impl Drawing {
 
     fn step(&mut self, depth: u32) -> Step {
         let inside = self.inside(depth);
+        let long = self.one_in(8);
         let hold = match self.theme {
             Theme::Hot => self.millis(6),
             Theme::Long => self.up_to(self.ttl * 3),
-            _ if self.one_in(8) => self.up_to(self.ttl * 2),
-            _ => self.millis(60),
+            Theme::Mixed | Theme::Nested | Theme::Cancelled if long => self.up_to(self.ttl * 2),
+            Theme::Mixed | Theme::Nested | Theme::Cancelled => self.millis(60),
         };
         let cancelled = match self.theme {
             Theme::Cancelled => self.one_in(2),
@@ -137,13 +138,19 @@ impl Drawing {
         Step {
             pause: if self.one_in(3) { self.millis(800) } else { self.millis(8) },
             ask: self.ask(depth),
-            cancel: cancelled.then(|| self.millis(if self.chance.bool() { 2 } else { 3_000 })),
+            cancel: cancelled.then(|| self.moment()),
             work: if self.chance.bool() { Work::Write } else { Work::Count },
             hold,
             siblings: inside.len() > 1 && self.chance.bool(),
             inside,
             confirmed: self.one_in(6),
         }
+    }
+
+    /// When to give up: at once, or after a while.
+    fn moment(&mut self) -> Duration {
+        let most = if self.chance.bool() { 2 } else { 3_000 };
+        self.millis(most)
     }
 
     fn inside(&mut self, depth: u32) -> Vec<Step> {
@@ -165,7 +172,7 @@ impl Drawing {
             0 => Some(Duration::ZERO),
             1..5 => Some(self.millis(6_000) + Duration::from_millis(1)),
             // What is asked for inside of something else may keep that one from ending.
-            _ if depth > 0 && self.one_in(2) => Some(self.millis(2_000)),
+            5..8 if depth > 0 => Some(self.millis(2_000)),
             _ => None,
         };
         let global = self.one_in(6);

@@ -74,9 +74,10 @@ impl World<'_> {
     }
 
     pub(super) fn server_back(&mut self) {
-        if stage::now() >= self.server.away_until {
-            self.server.down = false;
+        if stage::now() < self.server.away_until {
+            return self.agenda.put(self.server.away_until, Happening::ServerBack);
         }
+        self.server.down = false;
     }
 }
 

@@ -111,9 +111,10 @@ impl World<'_> {
         let builder = LockManagerBuilder::default().inbox(process.to_string());
         let builder = builder.ttl(self.plan.ttl).hand_overs(self.plan.hand_overs);
         let (node, locks) = builder.start();
+        let glance = self.plan.shortest_ttl() / 4;
         let this = &mut self.processes[process];
         let run = |task: &Arc<Task>| -> Option<Running> {
-            Some(Box::pin(script::run(Arc::clone(task), locks.clone(), self.plan.ttl)))
+            Some(Box::pin(script::run(Arc::clone(task), locks.clone(), glance)))
         };
         let running: Vec<_> = this.tasks.iter().map(run).collect();
         for task in 0..running.len() {
@@ -173,7 +174,7 @@ impl World<'_> {
             return self.agenda.put(at, Happening::Poll(task));
         }
         let Some(life) = &mut this.life else { return };
-        let slot = &mut life.running[task.1 as usize];
+        let Some(slot) = life.running.get_mut(task.1 as usize) else { return };
         let Some(running) = slot else { return };
         stage::enter(task.0, task.1, this.clock);
         let waker = stage::waker(task);

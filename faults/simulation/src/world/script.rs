@@ -36,9 +36,9 @@ pub(super) fn visit(plan: &Plan) -> Task {
     Task { steps: (0..plan.keys).map(step).collect() }
 }
 
-/// The steps of a task, one after the other. `ttl`: the usual one.
-pub(super) async fn run(task: Arc<Task>, locks: LockManager, ttl: Duration) {
-    let cast = Cast { locks, ttl };
+/// The steps of a task, one after the other. `glance`: how often it looks whether a hold lasts.
+pub(super) async fn run(task: Arc<Task>, locks: LockManager, glance: Duration) {
+    let cast = Cast { locks, glance };
     for step in &task.steps {
         cast.attempt(step, Around(None)).await;
     }
@@ -67,7 +67,7 @@ impl Around<'_> {
 /// Who acts.
 struct Cast {
     locks: LockManager,
-    ttl: Duration,
+    glance: Duration,
 }
 
 type Acting<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
@@ -96,7 +96,8 @@ impl Cast {
         let sections = entered.0.clone();
         let here = Around(Some((&sections, &around)));
         let body = self.body(step, guard.hold(), &sections, here);
-        let lost = guard.scope(body).await.map_or(true, |kept| !kept);
+        let watched = self.watched(body, guard.hold(), &sections);
+        let lost = guard.scope(watched).await.map_or(true, |kept| !kept);
         if lost {
             entered.tell_lost(guard.hold());
         }
@@ -150,8 +151,30 @@ impl Cast {
         self.stay(hold, sections, step.hold).await
     }
 
+    /// Runs the inside of a section, and writes down now and then until when its holds are valid: renewals go on unseen.
+    async fn watched(
+        &self,
+        body: impl Future<Output = bool>,
+        hold: &Hold,
+        sections: &[Section],
+    ) -> bool {
+        let mut body = pin!(body);
+        let mut alarm = stage::sleep(self.glance);
+        poll_fn(|context| {
+            if let Poll::Ready(kept) = body.as_mut().poll(context) {
+                return Poll::Ready(kept);
+            }
+            while Pin::new(&mut alarm).poll(context).is_ready() {
+                note_validity(hold, sections);
+                alarm = stage::sleep(self.glance);
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
     async fn work(&self, step: &Step, hold: &Hold, sections: &[Section]) -> bool {
-        let brief = step.hold.min(self.ttl / 8) / 2;
+        let brief = step.hold.min(self.glance) / 2;
         for section in sections {
             match step.work {
                 Work::Write => {
@@ -174,19 +197,10 @@ impl Cast {
         true
     }
 
-    /// Stays in the section, and looks now and then whether it still is one.
-    async fn stay(&self, hold: &Hold, sections: &[Section], mut span: Duration) -> bool {
-        loop {
-            if !note_validity(hold, sections) {
-                return false;
-            }
-            if span.is_zero() {
-                return true;
-            }
-            let slice = span.min(self.ttl / 8);
-            span -= slice;
-            stage::sleep(slice).await;
-        }
+    /// Stays in the section to its end; whether it still is one then.
+    async fn stay(&self, hold: &Hold, sections: &[Section], span: Duration) -> bool {
+        stage::sleep(span).await;
+        note_validity(hold, sections)
     }
 }
 
