@@ -18,8 +18,10 @@
 mod eventually;
 mod launch;
 mod process;
+mod proxy;
 mod server;
 
 pub use eventually::{eventually, eventually_async};
 pub use launch::{Builder, free_port};
+pub use proxy::{Cut, Direction, FaultProxy};
 pub use server::RedisServer;

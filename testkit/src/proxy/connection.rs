@@ -1,0 +1,186 @@
+//! One connection of a client, carried on to the server: a reader and a writer for each direction, so that
+//! what waits for its time does not keep the next frame from being read.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use super::exchange::{Exchange, Verdict};
+use super::faults::{Cut, Direction, Faults};
+use super::frame::{Frame, Scanner};
+use super::gate::{Gate, Passage};
+use super::tally::Tally;
+
+const PIECE: usize = 16 * 1024;
+
+/// A client's socket, and the server's unless the connection was opened into a black hole.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    client: TcpStream,
+    server: Option<TcpStream>,
+    gate: Gate,
+    exchange: Mutex<Exchange>,
+    client_gone: AtomicBool,
+    faults: Arc<Faults>,
+    tally: Arc<Tally>,
+}
+
+/// What a reader hands to its writer, with the time of delivery.
+#[derive(Debug)]
+enum Parcel {
+    Bytes(Instant, Vec<u8>),
+    /// The sender has closed its side.
+    End(Instant),
+    /// The connection is cut here.
+    Close(Instant),
+}
+
+impl Connection {
+    pub(crate) fn new(
+        client: TcpStream,
+        server: Option<TcpStream>,
+        faults: Arc<Faults>,
+        tally: Arc<Tally>,
+    ) -> Self {
+        let gate = if server.is_some() { Gate::default() } else { Gate::into_the_hole() };
+        let (exchange, client_gone) = Default::default();
+        Self { client, server, gate, exchange, client_gone, faults, tally }
+    }
+
+    /// Carries bytes until both sides are closed.
+    pub(crate) fn serve(&self) {
+        let server = self.server.as_ref().unwrap_or(&self.client);
+        let (requests, to_server) = mpsc::channel();
+        let (replies, to_client) = mpsc::channel();
+        thread::scope(|scope| {
+            scope.spawn(|| self.deliver(server, Direction::ToServer, to_server));
+            scope.spawn(|| self.deliver(&self.client, Direction::ToClient, to_client));
+            match &self.server {
+                Some(server) => {
+                    drop(scope.spawn(|| self.read(server, Direction::ToClient, replies)))
+                }
+                None => drop(replies),
+            }
+            self.read(&self.client, Direction::ToServer, requests);
+            self.client_gone.store(true, Ordering::SeqCst);
+        });
+        self.close();
+    }
+
+    /// Closes both sides, whatever is on its way.
+    pub(crate) fn close(&self) {
+        self.gate.close();
+        for stream in [Some(&self.client), self.server.as_ref()].into_iter().flatten() {
+            // Fails only if the peer has closed it already.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// A frozen connection is closed on the client's side only: what is held arrives on thaw.
+    pub(crate) fn cut(&self, cut: Cut) {
+        match cut {
+            Cut::Now if self.gate.frozen() => drop(self.client.shutdown(Shutdown::Both)),
+            Cut::Now => self.close(),
+            _ => self.exchange().arm(cut),
+        }
+    }
+
+    pub(crate) fn disarm(&self) {
+        self.exchange().disarm();
+    }
+
+    pub(crate) fn set_frozen(&self, on: bool) {
+        self.gate.set_frozen(on);
+    }
+
+    /// Two sides that disagree on what was sent cannot go on when the hole is left.
+    pub(crate) fn set_hole(&self, on: bool) {
+        if self.gate.set_hole(on) {
+            self.close();
+        }
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        !self.client_gone.load(Ordering::SeqCst)
+    }
+
+    fn read(&self, mut from: &TcpStream, direction: Direction, to: Sender<Parcel>) {
+        let mut scanner = match direction {
+            Direction::ToServer => Scanner::of_requests(),
+            Direction::ToClient => Scanner::of_replies(),
+        };
+        let mut piece = vec![0; PIECE];
+        while let Ok(size @ 1..) = from.read(&mut piece) {
+            scanner.feed(&piece[..size]);
+            let due = Instant::now() + self.faults.delay(direction);
+            while let Some(frame) = scanner.frame() {
+                if self.judge(direction, frame, due, &to).is_none() {
+                    return;
+                }
+            }
+        }
+        let due = Instant::now() + self.faults.delay(direction);
+        if let Some(rest) = scanner.rest() {
+            let _ = to.send(Parcel::Bytes(due, rest.bytes));
+        }
+        // The writer is gone if the connection is closed, and needs no end then.
+        let _ = to.send(Parcel::End(due));
+    }
+
+    /// Hands the frame on, or what is left of it; none if the connection ends here.
+    fn judge(
+        &self,
+        direction: Direction,
+        mut frame: Frame,
+        due: Instant,
+        to: &Sender<Parcel>,
+    ) -> Option<()> {
+        match self.verdict(direction, &frame) {
+            Verdict::Pass => to.send(Parcel::Bytes(due, frame.bytes)).ok(),
+            Verdict::Drop => Some(()),
+            Verdict::CloseAfter(size) => {
+                frame.bytes.truncate(size);
+                to.send(Parcel::Bytes(due, frame.bytes)).ok()?;
+                to.send(Parcel::Close(due)).ok()?;
+                None
+            }
+        }
+    }
+
+    fn verdict(&self, direction: Direction, frame: &Frame) -> Verdict {
+        match direction {
+            Direction::ToServer => {
+                self.tally.count(frame);
+                self.exchange().request(frame)
+            }
+            Direction::ToClient => self.exchange().reply(frame, self.faults.drop_pushes()),
+        }
+    }
+
+    fn deliver(&self, mut to: &TcpStream, direction: Direction, parcels: Receiver<Parcel>) {
+        for parcel in parcels {
+            let passage = match parcel {
+                Parcel::Bytes(due, _) => self.gate.pass(due),
+                Parcel::End(due) | Parcel::Close(due) => self.gate.pass_end(due),
+            };
+            match (passage, parcel) {
+                (Passage::Closed, _) => return,
+                (Passage::Swallowed, _) => {}
+                // A receiver that is gone shows on its own side; the rest is read away.
+                (Passage::Free, Parcel::Bytes(_, bytes)) => drop(to.write_all(&bytes)),
+                (Passage::Free, Parcel::End(_)) if direction == Direction::ToServer => {
+                    drop(to.shutdown(Shutdown::Write));
+                }
+                (Passage::Free, _) => self.close(),
+            }
+        }
+    }
+
+    fn exchange(&self) -> MutexGuard<'_, Exchange> {
+        self.exchange.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
