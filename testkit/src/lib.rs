@@ -15,13 +15,21 @@
 //! # }
 //! ```
 
+#[cfg(target_os = "linux")]
+mod clock;
 mod eventually;
 mod launch;
 mod process;
 mod proxy;
+#[cfg(target_os = "linux")]
+mod resources;
 mod server;
 
+#[cfg(target_os = "linux")]
+pub use clock::ServerClock;
 pub use eventually::{eventually, eventually_async};
 pub use launch::{Builder, free_port};
 pub use proxy::{Cut, Direction, FaultProxy};
+#[cfg(target_os = "linux")]
+pub use resources::Resources;
 pub use server::RedisServer;

@@ -8,6 +8,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::Builder;
+#[cfg(target_os = "linux")]
+use crate::ServerClock;
 use crate::process::Process;
 
 /// Nothing on loopback takes this long; a test that would hang fails instead.
@@ -21,6 +23,8 @@ pub struct RedisServer {
     port: u16,
     dir: TempDir,
     process: Mutex<Option<Process>>,
+    #[cfg(target_os = "linux")]
+    clock: Option<ServerClock>,
 }
 
 impl RedisServer {
@@ -36,7 +40,20 @@ impl RedisServer {
     }
 
     pub(crate) fn new(builder: Builder, port: u16, dir: TempDir, process: Process) -> Self {
-        Self { builder, port, dir, process: Mutex::new(Some(process)) }
+        Self {
+            builder,
+            port,
+            dir,
+            process: Mutex::new(Some(process)),
+            #[cfg(target_os = "linux")]
+            clock: None,
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(crate) fn with_clock(mut self, clock: Option<ServerClock>) -> Self {
+        self.clock = clock;
+        self
     }
 
     /// `redis://127.0.0.1:PORT/`.
@@ -100,6 +117,32 @@ impl RedisServer {
         let info: String =
             info.arg("commandstats").query(&mut self.connection()).expect("the server answers");
         info.lines().filter_map(calls).sum()
+    }
+
+    /// How many clients are connected, apart from this very question's.
+    ///
+    /// # Panics
+    ///
+    /// If the server does not answer.
+    #[must_use]
+    pub fn clients(&self) -> usize {
+        let mut info = redis::cmd("INFO");
+        let info: String =
+            info.arg("clients").query(&mut self.connection()).expect("the server answers");
+        let count = info.lines().find_map(|line| line.strip_prefix("connected_clients:"));
+        let count = count.and_then(|count| count.trim().parse::<usize>().ok());
+        count.expect("INFO tells the number of clients") - 1
+    }
+
+    /// The server's clock.
+    ///
+    /// # Panics
+    ///
+    /// If it was not started [`with_clock`](Builder::with_clock).
+    #[cfg(target_os = "linux")]
+    #[must_use]
+    pub fn clock(&self) -> &ServerClock {
+        self.clock.as_ref().expect("the server was started with a clock")
     }
 
     /// Ends the server with SIGKILL and waits until it is gone; nothing if it is.
