@@ -6,6 +6,7 @@ mod exchange;
 mod faults;
 mod frame;
 mod gate;
+mod partial;
 mod tally;
 
 use std::io;

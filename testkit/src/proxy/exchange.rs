@@ -58,7 +58,7 @@ impl Exchange {
             return if drop_pushes { Verdict::Drop } else { Verdict::Pass };
         }
         self.paid += 1;
-        if self.fatal == Some(self.paid) {
+        if self.fatal.is_some_and(|fatal| self.paid >= fatal) {
             return Verdict::CloseAfter(0);
         }
         if self.armed == Some(Cut::MidFrame) {
