@@ -107,6 +107,12 @@ impl FaultProxy {
         self.shared.open().each(|connection| connection.cut(cut));
     }
 
+    /// Closes each connection at its next request that has this text in it, a key for example. [`Cut::Now`]
+    /// does so before the request applies.
+    pub fn cut_at(&self, cut: Cut, text: &str) {
+        self.shared.open().each(|connection| connection.cut_at(cut, text));
+    }
+
     /// Holds what is on its way on the connections that are open now, and delivers it in order on thaw: to the
     /// server also what a client sent that has closed its side since. Connections opened meanwhile pass.
     pub fn freeze(&self, on: bool) {

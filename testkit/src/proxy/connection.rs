@@ -93,6 +93,10 @@ impl Connection {
         }
     }
 
+    pub(crate) fn cut_at(&self, cut: Cut, text: &str) {
+        self.exchange().arm_at(cut, text);
+    }
+
     pub(crate) fn disarm(&self) {
         self.exchange().disarm();
     }

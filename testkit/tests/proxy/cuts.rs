@@ -74,3 +74,15 @@ fn a_cut_that_was_healed_does_not_happen() {
         ping(&mut connection).unwrap();
     }
 }
+
+#[test]
+fn a_cut_can_wait_for_a_certain_request() {
+    let (server, proxy) = start();
+    for cut in [Cut::BeforeApply, Cut::AfterApply, Cut::MidFrame] {
+        let mut connection = connect(&proxy);
+        proxy.cut_at(cut, "INCR");
+        ping(&mut connection).unwrap();
+        incr(&mut connection).unwrap_err();
+    }
+    assert_eq!(counter(&server), is("2"));
+}

@@ -16,6 +16,7 @@ fn a_black_hole_keeps_connections_open_and_forwards_nothing() {
     let mut new = raw(&proxy);
     old.write_all(b"INCR n\r\n").unwrap();
     new.write_all(b"INCR n\r\n").unwrap();
+    eventually(LIMIT, "the proxy has both", || proxy.commands("INCR") == 2);
     assert!(silent(&mut old) && silent(&mut new));
     assert_eq!(counter(&server), Value::Nil);
     assert_eq!(proxy.connections(), 3);
