@@ -102,7 +102,8 @@ impl FaultProxy {
         open.each(|connection| connection.set_hole(on));
     }
 
-    /// Closes connections, at once or at their next request or reply. See [`Cut`].
+    /// Closes connections, at once or at their next request or reply. See [`Cut`]. At once, a frozen connection
+    /// is closed for its client only: what is held of its requests still arrives on thaw.
     pub fn cut(&self, cut: Cut) {
         self.shared.open().each(|connection| connection.cut(cut));
     }
