@@ -126,19 +126,38 @@ impl Connection {
         let mut piece = vec![0; PIECE];
         while let Ok(size @ 1..) = from.read(&mut piece) {
             scanner.feed(&piece[..size]);
-            let due = Instant::now() + self.faults.delay(direction);
-            while let Some(frame) = scanner.frame() {
-                if self.judge(direction, frame, due, to).is_none() {
-                    return;
-                }
+            if self.hand_on(&mut scanner, direction, to).is_none() {
+                return;
             }
         }
-        let due = Instant::now() + self.faults.delay(direction);
-        if let Some(rest) = scanner.rest() {
-            let _ = to.send(Parcel::Bytes(due, rest.bytes));
+        self.hand_on_the_end(scanner, direction, to);
+    }
+
+    /// Hands on what is whole; none if the connection ends in it.
+    fn hand_on(
+        &self,
+        scanner: &mut Scanner,
+        direction: Direction,
+        to: &Sender<Parcel>,
+    ) -> Option<()> {
+        let due = self.due(direction);
+        while let Some(frame) = scanner.frame() {
+            self.judge(direction, frame, due, to)?;
         }
-        // The writer is gone if the connection is closed, and needs no end then.
-        let _ = to.send(Parcel::End(due));
+        Some(())
+    }
+
+    fn hand_on_the_end(&self, mut scanner: Scanner, direction: Direction, to: &Sender<Parcel>) {
+        let due = self.due(direction);
+        let rest = scanner.rest().map(|rest| Parcel::Bytes(due, rest.bytes));
+        for parcel in rest.into_iter().chain([Parcel::End(due)]) {
+            // The writer is gone if the connection is closed, and needs no end then.
+            let _ = to.send(parcel);
+        }
+    }
+
+    fn due(&self, direction: Direction) -> Instant {
+        Instant::now() + self.faults.delay(direction)
     }
 
     /// Hands the frame on, or what is left of it; none if the connection ends here.
