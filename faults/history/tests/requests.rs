@@ -185,3 +185,15 @@ fn a_process_that_is_started_again_asks_anew() {
         .leaves(30, 102)
         .passes();
 }
+
+#[test]
+fn waiters_of_several_keys_are_counted_apart() {
+    let mut both = passed(3, 2);
+    both.0.extend(History::new().asks(600, 311).queued(601, 311).0);
+    let passing =
+        (0..3).fold(both, |history, n| history.section(610 + 10 * n, 615 + 10 * n, 412 + n, n + 1));
+    let report = passing.enters(650, 311, 100).leaves(660, 311).check(&rules());
+    let found: Vec<_> =
+        report.violations.iter().map(|one| (one.property, &one.requests[..])).collect();
+    assert_eq!(found, [(Property::PassedOver, &[101][..]), (Property::PassedOver, &[311][..])]);
+}
