@@ -102,6 +102,24 @@ fn takeover_counts_from_the_crash_of_the_holder() {
 }
 
 #[test]
+fn takeover_counts_from_the_request_where_that_is_later() {
+    let second = |at| {
+        let first = History::new().section(0, 10, 101, 7);
+        first.asks(100, 202).enters(at, 202, 8).leaves(300, 202)
+    };
+    second(161).breaks(Property::Takeover);
+    second(160).passes();
+}
+
+#[test]
+fn a_waiter_that_stands_still_or_crashed_takes_nothing_over() {
+    let waiter = || History::new().section(0, 10, 101, 7).asks(5, 202);
+    waiter().paused(20, 2).section(400, 410, 303, 8).passes();
+    waiter().crashed(20, 2).section(400, 410, 303, 8).passes();
+    waiter().fault(20).section(400, 410, 303, 8).refused(420, 202).breaks(Property::Takeover);
+}
+
+#[test]
 fn a_key_that_nobody_waits_for_may_stay_vacant() {
     History::new().section(0, 10, 101, 7).section(500, 510, 202, 8).passes();
     History::new().section(0, 10, 101, 7).asks(400, 202).cancelled(460, 202).passes();
