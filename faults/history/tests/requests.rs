@@ -215,3 +215,34 @@ fn waiters_of_several_keys_are_counted_apart() {
         report.violations.iter().map(|one| (one.property, &one.requests[..])).collect();
     assert_eq!(found, [(Property::PassedOver, &[101][..]), (Property::PassedOver, &[311][..])]);
 }
+
+#[test]
+fn a_waiter_that_crashed_may_be_passed_over() {
+    let first = History::new().asks(0, 201).enters(0, 201, 1).asks(1, 101).queued(2, 101);
+    let passing = (0..3).fold(first.leaves(10, 201), |history, n| {
+        history.section(10 * n + 10, 10 * n + 20, 202 + n, n + 2)
+    });
+    passing.clone().crashed(60, 1).passes();
+    passing.cancelled(60, 101).breaks(Property::PassedOver);
+}
+
+#[test]
+fn a_grant_in_the_instant_of_ones_own_does_not_pass_over() {
+    let third = |at| {
+        let first = History::new().asks(0, 201).enters(0, 201, 1).asks(1, 101).queued(2, 101);
+        let passing = first.leaves(10, 201).section(10, 20, 202, 2).section(20, 30, 203, 3);
+        passing.section(at, at, 204, 4).enters(30, 101, 5).leaves(40, 101)
+    };
+    third(30).passes();
+    // At 29 the third is inside the second's section as well, which is another matter.
+    let report = third(29).check(&common::lossy());
+    assert_eq!(report.violations[0].property, Property::PassedOver);
+}
+
+#[test]
+fn a_crash_ends_a_pause() {
+    let again =
+        || History::new().asks(0, 101).paused(10, 1).crashed(20, 1).asks_until(30, 102, None);
+    again().breaks(Property::Deadline);
+    again().cancelled(40, 102).passes();
+}
