@@ -229,8 +229,8 @@ fn a_waiter_that_crashed_may_be_passed_over() {
 #[test]
 fn a_grant_in_the_instant_of_ones_own_does_not_pass_over() {
     let third = |at| {
-        let first = History::new().asks(0, 201).enters(0, 201, 1).asks(1, 101).queued(2, 101);
-        let passing = first.leaves(10, 201).section(10, 20, 202, 2).section(20, 30, 203, 3);
+        let first = History::new().asks(0, 205).enters(3, 205, 1).asks(1, 101).queued(2, 101);
+        let passing = first.leaves(10, 205).section(10, 20, 202, 2).section(20, 30, 203, 3);
         passing.section(at, at, 204, 4).enters(30, 101, 5).leaves(40, 101)
     };
     third(30).passes();
