@@ -28,6 +28,8 @@ pub struct Outcome {
     pub schedules: u64,
     /// How many of them had nothing that makes a server forget.
     pub lossless: u64,
+    /// Tokens that did not rise in others: [`Trial::stale_grants`].
+    pub stale_grants: u64,
     /// What the checker counted, all together.
     pub report: Report,
     /// The plans that went wrong, in the order of their finding.
@@ -61,8 +63,9 @@ impl Campaign {
                         }
                         let plan = Plan::draw(seed);
                         let trial = Trial::of(&plan);
-                        let mut outcome = outcome.lock().expect("no trial panics while it is counted");
-                        outcome.add(&plan, trial.report);
+                        let mut outcome =
+                            outcome.lock().expect("no trial panics while it is counted");
+                        outcome.add(&plan, trial);
                         progress(1);
                         if outcome.findings.len() >= self.enough {
                             stop.store(true, Ordering::Relaxed);
@@ -76,9 +79,11 @@ impl Campaign {
 }
 
 impl Outcome {
-    fn add(&mut self, plan: &Plan, mut report: Report) {
+    fn add(&mut self, plan: &Plan, trial: Trial) {
+        let mut report = trial.report;
+        self.stale_grants += trial.stale_grants;
         self.schedules += 1;
-        self.lossless += u64::from(plan.is_lossless());
+        self.lossless += u64::from(trial.lossless);
         let first = report.violations.first().map(|violation| violation.property);
         if let Some(property) = first {
             let after = self.schedules;

@@ -78,14 +78,20 @@ fn run(options: &Options) -> bool {
         jobs: options.jobs.unwrap_or(cores),
         enough: options.enough,
     };
-    let style = "{elapsed_precise} {bar:40} {human_pos}/{human_len} schedules, {per_sec}, {eta} to go";
+    let style =
+        "{elapsed_precise} {bar:40} {human_pos}/{human_len} schedules, {per_sec}, {eta} to go";
     let style = ProgressStyle::with_template(style).expect("the template is well formed");
     let bar = ProgressBar::new(options.schedules).with_style(style);
     let start = Instant::now();
     let outcome = campaign.run(|done| bar.inc(done));
     bar.finish_and_clear();
     print_outcome(&outcome);
-    println!("seeds {} to {}, in {:.1?}", campaign.seeds.start, campaign.seeds.end - 1, start.elapsed());
+    println!(
+        "seeds {} to {}, in {:.1?}",
+        campaign.seeds.start,
+        campaign.seeds.end - 1,
+        start.elapsed()
+    );
     for finding in &outcome.findings {
         let Finding { seed, property, after } = finding;
         println!("violation: seed {seed}, property {property}, after {after} schedules");
@@ -97,8 +103,11 @@ fn run(options: &Options) -> bool {
 }
 
 fn print_outcome(outcome: &Outcome) {
-    let Outcome { schedules, lossless, report, findings } = outcome;
-    println!("schedules {schedules} ({lossless} lossless), violations {}", findings.len());
+    let Outcome { schedules, lossless, stale_grants, report, findings } = outcome;
+    println!(
+        "schedules {schedules} ({lossless} lossless), stale grants in the others {stale_grants}, violations {}",
+        findings.len()
+    );
     print_report(report);
 }
 

@@ -117,10 +117,7 @@ impl Plan {
     /// Whether nothing in it makes the server forget a hold that is still valid: then no two may be valid at once.
     #[must_use]
     pub fn is_lossless(&self) -> bool {
-        let fresh = self.processes.iter().map(|member| member.born).max().unwrap_or_default();
-        // Who has never been connected cannot know that a server without data ever had any.
-        let unknown = |fault: &Fault| matches!(fault.what, Misfortune::RestartEmpty { .. }) && fresh > Duration::ZERO;
-        !self.faults.iter().any(|fault| fault.what.is_lossy() || unknown(fault))
+        !self.faults.iter().any(|fault| fault.what.is_lossy())
     }
 
     /// Whether all tokens rise: what an older server's clock gave is above what one that was set back gives after a loss.
@@ -142,7 +139,8 @@ impl Plan {
     /// The shortest ttl in it.
     #[must_use]
     pub fn shortest_ttl(&self) -> Duration {
-        let steps = self.processes.iter().flat_map(|member| &member.tasks).flat_map(|task| &task.steps);
+        let steps =
+            self.processes.iter().flat_map(|member| &member.tasks).flat_map(|task| &task.steps);
         steps.filter_map(Step::shortest_ttl).chain([self.ttl]).min().unwrap_or(self.ttl)
     }
 
@@ -150,8 +148,17 @@ impl Plan {
     /// nobody took has passed, and a loss of data was waited out. By a clock that was set back all of that takes longer.
     #[must_use]
     pub fn free_within(&self) -> Duration {
-        let back = self.faults.iter().map(|fault| fault.what.set_back_by()).sum::<Duration>();
-        (self.ttl + back) * 2 + Duration::from_secs(5)
+        (self.ttl + self.set_back_by()) * 2 + Duration::from_secs(5)
+    }
+
+    /// How soon after its end the server keeps nothing: the tombstones of cancelled requests last longest.
+    #[must_use]
+    pub fn forgotten_within(&self) -> Duration {
+        self.set_back_by() + Duration::from_secs(75)
+    }
+
+    fn set_back_by(&self) -> Duration {
+        self.faults.iter().map(|fault| fault.what.set_back_by()).sum()
     }
 }
 
@@ -183,10 +190,15 @@ impl fmt::Display for Plan {
             self.weather.lost_push_one_in
         )?;
         for (number, member) in self.processes.iter().enumerate() {
-            let steps = member.tasks.iter().map(|task| task.steps.iter().map(Step::count).sum::<usize>());
+            let steps =
+                member.tasks.iter().map(|task| task.steps.iter().map(Step::count).sum::<usize>());
             let steps: Vec<_> = steps.map(|steps| steps.to_string()).collect();
             let (born, ppm) = (member.born, member.ppm);
-            writeln!(f, "  process {number}: from {born:?} on, clock {ppm:+} ppm, sections {}", steps.join(" + "))?;
+            writeln!(
+                f,
+                "  process {number}: from {born:?} on, clock {ppm:+} ppm, sections {}",
+                steps.join(" + ")
+            )?;
         }
         for fault in &self.faults {
             writeln!(f, "  at {:?}: {}", fault.at, fault.what)?;

@@ -37,9 +37,9 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
     }
     for fault in 0..plan.faults.len() {
         all.extend(without(plan, |plan| {
-                plan.faults.remove(fault);
-                true
-            }));
+            plan.faults.remove(fault);
+            true
+        }));
     }
     for process in 0..plan.processes.len() {
         for task in 0..plan.processes[process].tasks.len() {

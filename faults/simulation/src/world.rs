@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use history::{Event, Nanos, What};
 
-pub(crate) use self::clock::Clock;
 use self::agenda::{Agenda, Happening};
+pub(crate) use self::clock::Clock;
 use self::process::Process;
 use self::server::Server;
 use self::traffic::Connection;
@@ -37,20 +37,27 @@ pub(crate) struct World<'p> {
 
 /// How long an I/O thread or a task takes to get going after it was woken, at the most.
 const WAKE_UP: Nanos = 40_000;
-/// Nothing that was cancelled is refused for longer, and nothing else is kept longer in the server.
-const FORGOTTEN: Duration = Duration::from_secs(75);
 /// As long as a plan may go on after its last fault: far more than all its sections one after the other.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Runs a plan to its end: all that happened.
-pub(crate) fn run(plan: &Plan) -> Vec<Event> {
+/// What came of a plan.
+pub(crate) struct Ran {
+    /// All that happened.
+    pub(crate) events: Vec<Event>,
+    /// A server that had lost its data went on as a new one: the first process to reach it had never been connected.
+    pub(crate) unaware: bool,
+}
+
+/// Runs a plan to its end.
+pub(crate) fn run(plan: &Plan) -> Ran {
     stage::clear(plan.seed, plan.keys);
     let mut world = World::new(plan);
     world.live();
     world.look_after();
     world.end();
+    let unaware = world.server.unaware;
     drop(world);
-    stage::take_history()
+    Ran { events: stage::take_history(), unaware }
 }
 
 pub(crate) fn nanos(span: Duration) -> Nanos {
@@ -84,12 +91,16 @@ impl<'p> World<'p> {
     fn live(&mut self) {
         let limit = nanos(self.plan.heals_at() + PATIENCE);
         let born = nanos(self.plan.heals_at());
-        self.go_on(limit, |world| stage::now() > born && world.processes.iter().all(Process::is_done));
+        self.go_on(limit, |world| {
+            stage::now() > born && world.processes.iter().all(Process::is_done)
+        });
+        stage::set_now(stage::now().max(born));
     }
 
     /// A fresh process gets every lock, in time.
     fn look_after(&mut self) {
-        self.weather = Weather { slow_one_in: u32::MAX, lost_push_one_in: u32::MAX, ..self.weather };
+        self.weather =
+            Weather { slow_one_in: u32::MAX, lost_push_one_in: u32::MAX, ..self.weather };
         let number = self.processes.len();
         self.processes.push(Process::visitor(self.plan));
         self.agenda.put(stage::now(), Happening::Born(number));
@@ -108,7 +119,7 @@ impl<'p> World<'p> {
         for number in 0..self.processes.len() {
             self.close(number);
         }
-        let limit = stage::now() + nanos(FORGOTTEN);
+        let limit = stage::now() + nanos(self.plan.forgotten_within());
         self.go_on(limit, |_| false);
         stage::set_now(limit);
         let busy = self.processes.iter().filter(|process| !process.is_idle()).count();

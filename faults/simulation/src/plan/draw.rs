@@ -37,8 +37,7 @@ struct Drawing {
     ttl: Duration,
 }
 
-const THEMES: [Theme; 5] =
-    [Theme::Hot, Theme::Mixed, Theme::Nested, Theme::Cancelled, Theme::Long];
+const THEMES: [Theme; 5] = [Theme::Hot, Theme::Mixed, Theme::Nested, Theme::Cancelled, Theme::Long];
 /// In milliseconds.
 const TTLS: [u64; 5] = [120, 300, 600, 1_500, 4_000];
 /// As many processes as a plan has from the beginning.

@@ -158,12 +158,19 @@ impl fmt::Display for Misfortune {
                 "the connection of process {process} breaks, unnoticed for {unnoticed:?}; what was under way is {late:?} late"
             ),
             Self::BlackHole { process, span } => {
-                write!(f, "nothing gets through between process {process} and the server for {span:?}")
+                write!(
+                    f,
+                    "nothing gets through between process {process} and the server for {span:?}"
+                )
             }
-            Self::Pause { process, span } => write!(f, "process {process} stands still for {span:?}"),
+            Self::Pause { process, span } => {
+                write!(f, "process {process} stands still for {span:?}")
+            }
             Self::Crash { process } => write!(f, "process {process} dies"),
             Self::Freeze { span } => write!(f, "the server stands still for {span:?}"),
-            Self::Restart { span } => write!(f, "the server dies, and is back with its data after {span:?}"),
+            Self::Restart { span } => {
+                write!(f, "the server dies, and is back with its data after {span:?}")
+            }
             Self::RestartEmpty { span } => {
                 write!(f, "the server dies, and is back without data after {span:?}")
             }

@@ -130,13 +130,7 @@ impl Cast {
     }
 
     /// The inside of a section; whether its holds lasted, as far as it looked.
-    async fn body(
-        &self,
-        step: &Step,
-        hold: &Hold,
-        sections: &[Section],
-        here: Around<'_>,
-    ) -> bool {
+    async fn body(&self, step: &Step, hold: &Hold, sections: &[Section], here: Around<'_>) -> bool {
         if !self.work(step, hold, sections).await {
             return false;
         }
@@ -159,18 +153,25 @@ impl Cast {
         sections: &[Section],
     ) -> bool {
         let mut body = pin!(body);
-        let mut alarm = stage::sleep(self.glance);
+        let mut alarm = stage::sleep(self.next_glance(hold, sections));
         poll_fn(|context| {
             if let Poll::Ready(kept) = body.as_mut().poll(context) {
                 return Poll::Ready(kept);
             }
             while Pin::new(&mut alarm).poll(context).is_ready() {
                 note_validity(hold, sections);
-                alarm = stage::sleep(self.glance);
+                alarm = stage::sleep(self.next_glance(hold, sections));
             }
             Poll::Pending
         })
         .await
+    }
+
+    /// Soon, and at the latest when a hold is over unless it was renewed meanwhile.
+    fn next_glance(&self, hold: &Hold, sections: &[Section]) -> Duration {
+        let left = sections.iter().map(|section| hold_of(hold, section.key).remaining());
+        let left = left.filter(|left| !left.is_zero()).min().unwrap_or(self.glance);
+        self.glance.min(left + Duration::from_nanos(1))
     }
 
     async fn work(&self, step: &Step, hold: &Hold, sections: &[Section]) -> bool {

@@ -26,6 +26,9 @@ pub(super) struct Server {
     pub(super) down: bool,
     unable_until: Nanos,
     full_until: Nanos,
+    /// It lost its data, and whoever connected first could not know that there had been any.
+    pub(super) unaware: bool,
+    emptied: bool,
 }
 
 /// What its clock shows when the world begins: the tokens of a counter that is younger than clocks are implausible.
@@ -43,6 +46,8 @@ impl Server {
             down: false,
             unable_until: 0,
             full_until: 0,
+            unaware: false,
+            emptied: false,
         }
     }
 
@@ -53,10 +58,17 @@ impl Server {
     }
 
     /// A client connects and subscribes: `open_fence` of the store.
-    pub(super) fn open(&mut self, now: Nanos, floor: Fence, quarantine: Duration, acquainted: bool) {
+    pub(super) fn open(
+        &mut self,
+        now: Nanos,
+        floor: Fence,
+        quarantine: Duration,
+        acquainted: bool,
+    ) {
         let lost = acquainted || floor > Fence::ZERO || self.marked;
         let quarantine = if lost { quarantine } else { Duration::ZERO };
-        self.twin.open(self.now_us(now), floor, quarantine);
+        let made = self.twin.open(self.now_us(now), floor, quarantine);
+        self.unaware |= made && !lost && self.emptied;
         self.marked = true;
         self.forgot_scripts = false;
     }
@@ -109,6 +121,7 @@ impl Server {
 
     pub(super) fn flush(&mut self) {
         self.twin.flush();
+        self.emptied = true;
     }
 
     /// Its process is gone, and with it what is not data.

@@ -54,7 +54,11 @@ pub(super) struct Answer {
 }
 
 impl Connection {
-    pub(super) fn new(process: usize, stuck_until: Nanos, greeting: (Fence, Duration, bool)) -> Self {
+    pub(super) fn new(
+        process: usize,
+        stuck_until: Nanos,
+        greeting: (Fence, Duration, bool),
+    ) -> Self {
         Self {
             process,
             open_at_client: true,
@@ -121,7 +125,8 @@ impl World<'_> {
     pub(super) fn arrival_down(&mut self, connection: usize) -> Nanos {
         let travel = self.travel();
         let connection = &mut self.connections[connection];
-        let at = (stage::now() + travel).max(connection.stuck_until).max(connection.latest_down + 1);
+        let at =
+            (stage::now() + travel).max(connection.stuck_until).max(connection.latest_down + 1);
         connection.latest_down = at;
         at
     }
@@ -153,7 +158,8 @@ impl World<'_> {
         let mut pushes = Vec::new();
         let replies = {
             let Self { server, connections, .. } = self;
-            let mut publish = |inbox: &str, notice: Notice| publish(connections, inbox, notice, &mut pushes);
+            let mut publish =
+                |inbox: &str, notice: Notice| publish(connections, inbox, notice, &mut pushes);
             server.call(stage::now(), &request.calls, &mut publish)
         };
         for (listener, notice) in pushes {

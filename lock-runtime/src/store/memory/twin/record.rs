@@ -20,7 +20,10 @@ pub(super) enum Hold {
         /// Somebody may be queued: the flag `w`.
         waited_for: bool,
     },
-    #[cfg_attr(not(any(test, simulated)), expect(dead_code, reason = "only tests put one into the twin"))]
+    #[cfg_attr(
+        not(any(test, simulated)),
+        expect(dead_code, reason = "only tests put one into the twin")
+    )]
     Foreign,
 }
 
