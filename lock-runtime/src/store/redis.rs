@@ -2,6 +2,8 @@
 
 mod batch;
 #[cfg(test)]
+mod impostor;
+#[cfg(test)]
 mod random;
 
 use std::sync::LazyLock;

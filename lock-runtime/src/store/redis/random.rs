@@ -44,7 +44,7 @@ fn leaf() -> impl Strategy<Value = Value> {
     ]
 }
 
-fn any_value() -> impl Strategy<Value = Value> {
+pub(super) fn any_value() -> impl Strategy<Value = Value> {
     leaf().prop_recursive(4, 32, 6, |inner| {
         let list = || prop::collection::vec(inner.clone(), 0..7);
         let pairs = || prop::collection::vec((inner.clone(), inner.clone()), 0..4);
@@ -159,7 +159,9 @@ fn field() -> impl Strategy<Value = String> {
     let name =
         prop::sample::select(&["redis_version", "role", "maxmemory", "maxmemory_policy"][..]);
     prop::collection::vec((name, "[0-9.]{0,12}|slave|\\PC{0,6}"), 0..6).prop_map(|fields| {
-        fields.into_iter().map(|(name, value)| format!("{name}:{value}\r\n")).collect()
+        let lines: Vec<_> =
+            fields.into_iter().map(|(name, value)| format!("{name}:{value}\r\n")).collect();
+        lines.concat()
     })
 }
 

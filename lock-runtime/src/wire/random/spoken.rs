@@ -27,8 +27,8 @@ fn int(number: u64) -> Answer {
     Answer::Int(i64::try_from(number).expect("a number of a server fits"))
 }
 
-fn text(text: impl ToString) -> Answer {
-    Answer::Text(text.to_string())
+fn text(text: impl std::fmt::Display) -> Answer {
+    Answer::Text(format!("{text}"))
 }
 
 fn pttl(left: Option<Duration>) -> Answer {

@@ -146,7 +146,7 @@ impl World {
                 self.machine.unwatch(nonce);
             }
             Step::Reply(which, said) => self.reply(*which, said),
-            Step::ReplyAgain(which, answer) => self.reply_again(*which, answer.clone()),
+            Step::ReplyAgain(which, answer) => self.reply_again(*which, answer),
             Step::Granted(which, first, size) => {
                 let Some(nonce) = self.any(*which) else { return };
                 let first = self.floor.get().saturating_sub(20) + u64::from(*first);
@@ -251,12 +251,12 @@ impl World {
         self.machine.reply(self.now, id, reply);
     }
 
-    fn reply_again(&mut self, which: Index, answer: Answer) {
+    fn reply_again(&mut self, which: Index, answer: &Answer) {
         let id = which.index(1000) as CallId;
         if self.calls.iter().all(|&(open, ..)| open != id) {
             let reply = Reply::Acquire(AcquireReply::Granted(crate::wire::Grant {
                 fences: FenceBlock::new(Fence::new(self.floor.get() + 1), 1),
-                waited_for: answer == Answer::Other,
+                waited_for: *answer == Answer::Other,
             }));
             self.machine.reply(self.now, id, Ok(reply));
         }
@@ -347,7 +347,7 @@ impl World {
                 self.output(output)?;
             }
             let Some(signal) = self.machine.poll_signal() else { return Ok(()) };
-            self.signal(signal);
+            self.signal(&signal);
         }
     }
 
@@ -409,8 +409,8 @@ impl World {
         Ok(())
     }
 
-    fn signal(&mut self, signal: Signal) {
-        match signal {
+    fn signal(&mut self, signal: &Signal) {
+        match *signal {
             Signal::Probe(id) => {
                 let probe = Probe {
                     id,
