@@ -129,8 +129,7 @@ impl Machine {
         let Some(claim) = self.claims.get_mut(&nonce) else {
             return;
         };
-        let Written { sent, ttl } = written;
-        let valid_until = self.timing.valid_until(sent, ttl);
+        let valid_until = self.timing.valid_until(written.sent, written.ttl);
         if let Phase::Held(_) = claim.phase {
             return self.extend(nonce, written);
         }
@@ -142,7 +141,7 @@ impl Machine {
             claim.phase = Phase::Pausing { until: now };
             return;
         }
-        let renew_at = claim.request.renew.then(|| Timing::renew_at(sent, ttl, nonce));
+        let renew_at = claim.renew_at(written);
         self.hold(now, nonce, grant, valid_until, renew_at);
     }
 
@@ -166,19 +165,18 @@ impl Machine {
     }
 
     /// The server confirmed a call that wrote a ttl.
-    fn extend(&mut self, nonce: Nonce, Written { sent, ttl }: Written) {
+    fn extend(&mut self, nonce: Nonce, written: Written) {
         let Some(claim) = self.claims.get_mut(&nonce) else {
             return;
         };
-        let (wanted, renew) = (claim.request.ttl, claim.request.renew);
+        let renew_at = claim.renew_at(written);
         let Phase::Held(held) = &mut claim.phase else {
             return;
         };
         held.renewing = false;
-        held.valid_until = held.valid_until.max(self.timing.valid_until(sent, ttl));
-        // A longer ttl that was asked for while this call was under way is written at once.
-        let next = if wanted > ttl { sent } else { Timing::renew_at(sent, ttl, nonce) };
-        held.renew_at = renew.then_some(next);
+        let valid_until = self.timing.valid_until(written.sent, written.ttl);
+        held.valid_until = held.valid_until.max(valid_until);
+        held.renew_at = renew_at;
         self.outputs.push_back(Output::Extended(nonce, held.end()));
     }
 

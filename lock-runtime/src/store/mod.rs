@@ -11,6 +11,8 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 
 pub(crate) use self::memory::MemoryEndpoint;
+#[cfg(test)]
+pub(crate) use self::memory::Twin;
 pub(crate) use self::redis::RedisEndpoint;
 use crate::Fence;
 use crate::protocol::CallError;

@@ -1,6 +1,7 @@
 //! What befalls a server's data from outside, and how to see that nothing is left of it. For tests and simulations.
 
 use super::Twin;
+#[cfg(simulated)]
 use super::counter::Counter;
 use super::expiry::Stamp;
 
@@ -11,21 +12,25 @@ impl Twin {
     }
 
     /// Deletes the hold of a lock, whoever has it.
+    #[cfg(simulated)]
     pub fn delete_hold(&mut self, key: &str) {
         self.records.entry(key.into()).or_default().delete_hold();
     }
 
     /// Deletes the queue of a lock, with all who wait in it.
+    #[cfg(simulated)]
     pub fn delete_queue(&mut self, key: &str) {
         self.records.entry(key.into()).or_default().delete_queue();
     }
 
     /// Deletes the tombstones of a lock.
+    #[cfg(simulated)]
     pub fn delete_cancelled(&mut self, key: &str) {
         self.records.entry(key.into()).or_default().delete_cancelled();
     }
 
     /// Deletes the fence counter.
+    #[cfg(simulated)]
     pub fn delete_counter(&mut self) {
         self.counter = Counter::default();
     }

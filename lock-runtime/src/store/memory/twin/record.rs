@@ -87,12 +87,12 @@ impl Record {
         self.hold = Some(Expiring::lasting(Hold::Foreign));
     }
 
-    #[cfg(any(test, simulated))]
+    #[cfg(simulated)]
     pub(super) fn delete_queue(&mut self) {
         self.queue = None;
     }
 
-    #[cfg(any(test, simulated))]
+    #[cfg(simulated)]
     pub(super) fn delete_cancelled(&mut self) {
         self.cancelled = None;
     }
