@@ -1,0 +1,47 @@
+//! Callers that join, are served and leave, while the server grants, fails, loses, and others wait.
+
+use crate::driver::Event;
+use crate::explore::explore;
+use crate::process::{Process, dawdle, wish};
+
+const EVENTS: &[Event] = &[Event::Fail, Event::Lose, Event::WaitFor, Event::Extend, Event::Pass];
+
+/// Three callers, two of them twice.
+pub fn callers_take_turns() {
+    explore(|| Process::run(EVENTS, &[twice, twice, once]), 1_500);
+}
+
+/// The last to leave meets one that joins: a queue is forgotten and made anew.
+pub fn queues_are_forgotten_and_made_anew() {
+    explore(|| Process::run(&[], &[once, once, tries]), 1_500);
+}
+
+/// The manager is shut down in the middle.
+pub fn a_shutdown_ends_all_waits() {
+    explore(|| Process::run_until_shutdown(EVENTS, &[twice, twice, shuts_down]), 1_500);
+}
+
+fn once(process: &Process) {
+    if let Some(section) = process.enter(wish()) {
+        process.leave(section);
+    }
+}
+
+fn twice(process: &Process) {
+    once(process);
+    once(process);
+}
+
+/// Tries once: it is served only if it is the next here.
+fn tries(process: &Process) {
+    dawdle();
+    let once = crate::queue::Wish { queue: false, ..wish() };
+    if let Some(section) = process.enter(once) {
+        process.leave(section);
+    }
+}
+
+fn shuts_down(process: &Process) {
+    dawdle();
+    process.shut_down();
+}
