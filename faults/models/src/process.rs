@@ -73,7 +73,7 @@ impl Process {
             thread::spawn(move || caller(&process))
         };
         let threads: Vec<_> = callers.iter().map(run).collect();
-        threads.into_iter().for_each(|thread| thread.join().expect("a caller ends"));
+        join_all(threads);
     }
 
     /// Gets into the line.
@@ -147,6 +147,13 @@ pub(crate) fn lingering() -> Wish {
 
 pub(crate) fn place() -> Place {
     Place::Line(Location::caller())
+}
+
+/// Waits until all of them have ended well.
+pub(crate) fn join_all(threads: impl IntoIterator<Item = thread::JoinHandle<()>>) {
+    for thread in threads {
+        thread.join().expect("what a thread expects holds");
+    }
 }
 
 /// Lets others run for a while, or not.

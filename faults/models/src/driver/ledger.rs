@@ -17,6 +17,7 @@ struct Pages {
     queues: Vec<Weak<Queue>>,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the name")]
 struct Entry {
     fate: Fate,
     /// How often it was ended.

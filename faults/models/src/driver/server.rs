@@ -7,9 +7,9 @@ use std::time::Duration;
 use shuttle::rand::{Rng, thread_rng};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use super::exit;
 use super::ledger::{Fate, Ledger};
 use super::mailbox::{Alarm, Mailbox, Message};
-use super::exit;
 use crate::Fence;
 use crate::explore::block_on;
 use crate::fence::FenceBlock;
@@ -245,13 +245,16 @@ impl Server {
 
     fn wait_for(&self) {
         let first = self.holder.or(self.asked.front().copied());
-        if let Some((nonce, (_, queue))) = first.and_then(|name| self.parties.get_key_value(&name)) {
+        if let Some((nonce, (_, queue))) = first.and_then(|name| self.parties.get_key_value(&name))
+        {
             queue.waited_for(time::now(), *nonce);
         }
     }
 
     fn give_up_idle(&self) {
-        self.parties.values().for_each(|(_, queue)| queue.give_up_idle());
+        for (_, queue) in self.parties.values() {
+            queue.give_up_idle();
+        }
     }
 
     fn ring(&mut self) {
@@ -270,8 +273,12 @@ impl Server {
 
     fn shut_down(&mut self) {
         self.stopping = true;
-        for (nonce, (_, queue)) in std::mem::take(&mut self.parties) {
+        let parties = std::mem::take(&mut self.parties);
+        // The first of them that a queue is known by ends all of it.
+        for &nonce in parties.keys() {
             self.ledger.losing(nonce);
+        }
+        for (_, queue) in parties.into_values() {
             queue.close();
         }
         self.asked.clear();

@@ -11,12 +11,12 @@ const EVENTS: &[Event] = &[Event::Fail, Event::Lose, Event::WaitFor];
 
 /// What is granted to one that has gone is handed on, or ended; nobody behind is forgotten.
 pub fn a_hold_for_one_that_has_gone_is_not_lost() {
-    explore(|| Process::run(EVENTS, &[goes_away, goes_away, stays]), 1_500);
+    explore(|| Process::run(EVENTS, &[goes_away, goes_away, stays]), 600);
 }
 
 /// The same with nothing else happening, so that all of the schedule is about the going.
 pub fn a_cancelled_request_meets_its_grant() {
-    explore(|| Process::run(&[], &[goes_away, stays]), 1_500);
+    explore(|| Process::run(&[], &[goes_away, stays]), 600);
 }
 
 /// Comes, looks once or not at all, and goes away, unless it was served by then.

@@ -12,7 +12,7 @@ const EVENTS: &[Event] = &[Event::Extend, Event::WaitFor, Event::Lose];
 
 /// The section ends while a thread that it let in runs on: nobody else comes in before that one leaves.
 pub fn a_release_waits_for_the_last_sharer() {
-    explore(|| Process::run(EVENTS, &[shares, waits]), 1_500);
+    explore(|| Process::run(EVENTS, &[shares, waits]), 600);
 }
 
 fn shares(process: &Process) {

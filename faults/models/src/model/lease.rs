@@ -7,6 +7,7 @@ use std::task::{Context, Waker};
 use crate::explore::{block_on, exhaust, explore};
 use crate::keeper::{Counts, hold};
 use crate::lease::{Lease, Share};
+use crate::process::join_all;
 use crate::protocol::Loss;
 use crate::sync::thread;
 
@@ -58,10 +59,10 @@ pub fn a_loss_reaches_all_who_watch() {
             };
             let watchers = [watch(watches), watch(glances_and_watches), watch(glances)];
             lease.lose(Loss::Gone);
-            watchers.into_iter().for_each(|watcher| watcher.join().expect("it hears of the loss"));
+            join_all(watchers);
             drop(share);
         },
-        2_000,
+        800,
     );
 }
 

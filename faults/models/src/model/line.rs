@@ -8,17 +8,17 @@ const EVENTS: &[Event] = &[Event::Fail, Event::Lose, Event::WaitFor, Event::Exte
 
 /// Three callers, two of them twice.
 pub fn callers_take_turns() {
-    explore(|| Process::run(EVENTS, &[twice, twice, once]), 1_500);
+    explore(|| Process::run(EVENTS, &[twice, twice, once]), 600);
 }
 
 /// The last to leave meets one that joins: a queue is forgotten and made anew.
 pub fn queues_are_forgotten_and_made_anew() {
-    explore(|| Process::run(&[], &[once, once, tries]), 1_500);
+    explore(|| Process::run(&[], &[once, once, tries]), 600);
 }
 
 /// The manager is shut down in the middle.
 pub fn a_shutdown_ends_all_waits() {
-    explore(|| Process::run_until_shutdown(EVENTS, &[twice, twice, shuts_down]), 1_500);
+    explore(|| Process::run_until_shutdown(EVENTS, &[twice, twice, shuts_down]), 600);
 }
 
 fn once(process: &Process) {

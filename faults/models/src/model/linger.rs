@@ -9,7 +9,7 @@ const EVENTS: &[Event] =
 
 /// One at a time enters it or ends it.
 pub fn an_idle_hold_is_entered_or_ended() {
-    explore(|| Process::run(EVENTS, &[keeps, keeps, waits]), 1_500);
+    explore(|| Process::run(EVENTS, &[keeps, keeps, waits]), 600);
 }
 
 /// Takes what is kept, or waits for a turn; leaves it to be kept.

@@ -27,7 +27,7 @@ pub fn a_body_that_waits_ends_with_its_hold() {
             runs.join().expect("it ends with its hold");
             assert_eq!(counts.ends(), 1);
         },
-        2_000,
+        800,
     );
 }
 

@@ -8,12 +8,12 @@ const EVENTS: &[Event] = &[Event::Extend, Event::Extend, Event::Lose, Event::Wai
 
 /// One end for each name, which no renewal revives; a section is shown the loss of its own hold alone.
 pub fn a_release_meets_renewals_and_losses() {
-    explore(|| Process::run(EVENTS, &[releases, releases, confirms]), 1_500);
+    explore(|| Process::run(EVENTS, &[releases, releases, confirms]), 600);
 }
 
 /// Sections that wait to hear that their hold was theirs to the end.
 pub fn a_confirmed_release_meets_losses() {
-    explore(|| Process::run(EVENTS, &[confirms, confirms]), 1_500);
+    explore(|| Process::run(EVENTS, &[confirms, confirms]), 600);
 }
 
 fn releases(process: &Process) {

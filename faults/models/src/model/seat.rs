@@ -44,8 +44,8 @@ pub fn an_answer_to_a_seat_that_closes_is_gone_once() {
     exhaust(|| {
         let (usher, seat) = seat();
         let answer = Arc::new(());
-        let sent = Arc::clone(&answer);
-        let sender = thread::spawn(move || sends(usher, sent));
+        let copy = Arc::clone(&answer);
+        let sender = thread::spawn(move || sends(usher, copy));
         seat.close();
         let came_back = sender.join().expect("it sends");
         assert_eq!(Arc::strong_count(&answer), 1 + usize::from(came_back.is_some()));

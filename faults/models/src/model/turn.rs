@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use crate::explore::{block_on, explore};
 use crate::keeper::{Counts, hold};
 use crate::owner::{Entered, Frame, Section};
-use crate::process::{dawdle, place};
+use crate::process::{dawdle, join_all, place};
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::thread;
 
@@ -21,19 +21,19 @@ struct Family {
 
 /// They never overlap, and one that goes away while it waits passes its turn on.
 pub fn siblings_take_turns() {
-    explore(|| outlives_its_siblings(&[sibling, sibling, goes_away]), 2_000);
+    explore(|| outlives_its_siblings(&[sibling, sibling, goes_away]), 800);
 }
 
 /// The section around them ends while they wait and run: whoever comes too late is told so, and the turn is free again.
 pub fn siblings_outlive_the_section_around_them() {
-    explore(|| ends_before_its_siblings(&[sibling, sibling, goes_away]), 2_000);
+    explore(|| ends_before_its_siblings(&[sibling, sibling, goes_away]), 800);
 }
 
 fn outlives_its_siblings(siblings: &[fn(&Family)]) {
     let counts = Arc::default();
     let (section, family) = family(&counts);
     let threads = spawn(&family, siblings);
-    threads.into_iter().for_each(|thread| thread.join().expect("a sibling ends"));
+    join_all(threads);
     assert_eq!(counts.ends(), 0, "ended inside of the section");
     drop(section);
     assert_eq!(counts.ends(), 1);
@@ -44,7 +44,7 @@ fn ends_before_its_siblings(siblings: &[fn(&Family)]) {
     let (section, family) = family(&counts);
     let threads = spawn(&family, siblings);
     drop(section);
-    threads.into_iter().for_each(|thread| thread.join().expect("a sibling ends"));
+    join_all(threads);
     assert_eq!(counts.ends(), 1);
 }
 

@@ -7,12 +7,12 @@ use crate::sync::thread;
 
 /// It is woken, whenever the answer comes, also where it was roused before or woken for nothing.
 pub fn a_plain_thread_is_woken_by_its_answer() {
-    explore(|| sleeps_until_its_answer(|seat| block_on(seat)), 2_000);
+    explore(|| sleeps_until_its_answer(block_on), 800);
 }
 
 /// The same where it lets others run for a while before it sleeps.
 pub fn a_thread_that_sleeps_late_is_woken_too() {
-    explore(|| sleeps_until_its_answer(|seat| block_briefly_on(seat)), 2_000);
+    explore(|| sleeps_until_its_answer(block_briefly_on), 800);
 }
 
 fn sleeps_until_its_answer(wait: fn(Seat<u32>) -> Option<u32>) {
