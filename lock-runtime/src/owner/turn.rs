@@ -24,7 +24,7 @@ const TAKEN: u8 = 1;
 const AWAITED: u8 = 2;
 
 impl Turn {
-    pub(super) const fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             state: AtomicU8::new(FREE),
             holder: AtomicUsize::new(0),
