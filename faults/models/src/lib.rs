@@ -13,13 +13,12 @@
 //!
 //! What is not seen here:
 //!
-//! - Orders of memory: shuttle's atomics are sequentially consistent. Those of the runtime that are not stand alone: a count
-//!   of shares (`Lease`), a word that says taken or free (`Turn`), a loss and a deadline that nothing else is read by.
+//! - Orders of memory: shuttle's atomics are sequentially consistent. `faults/orders` runs the lease and the turns under all orders.
 //! - The insides of `Arc` and of tokio's channels and `Notify`: each of their calls is one step. Nobody sleeps in them.
 //! - The protocol and the wire, which belong to one thread and are simulated elsewhere.
 //! - A patience that ends: the wait of a thread's end lasts until it is answered.
 //!
-//! A few hundred milliseconds each, in a build without optimisation:
+//! A quarter of a minute of computing, in a build without optimisation:
 //!
 //! ```text
 //! cargo test -p models
@@ -28,7 +27,7 @@
 //! For longer, with so many schedules of either kind for each model that is not run through all of them:
 //!
 //! ```text
-//! DISTLOCK_SCHEDULES=100000 cargo test --release -p models -- --nocapture
+//! DISTLOCK_SCHEDULES=5000 cargo test --release -p models -- --nocapture
 //! ```
 //!
 //! A failure prints its schedule, in hexadecimal digits between quotes. It is run again with
@@ -37,7 +36,8 @@
 //! DISTLOCK_REPLAY=9103… cargo test -p models -- --exact callers_take_turns
 //! ```
 //!
-//! with line breaks in the schedule or without. A deadlock is a failure: whoever is missed by a wake-up makes one.
+//! with line breaks in the schedule or without. A deadlock is a failure: whoever is missed by a wake-up makes one. Those models that
+//! are run through every schedule have nothing to replay: they fail again by themselves.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::missing_panics_doc, reason = "a model panics where the runtime is wrong")]
