@@ -1,7 +1,9 @@
 //! Callers that join, are served and leave, while the server grants, fails, loses, and others wait.
 
+use std::future::poll_fn;
+
 use crate::driver::Event;
-use crate::explore::explore;
+use crate::explore::{block_on, explore};
 use crate::process::{Process, dawdle, wish};
 
 const EVENTS: &[Event] = &[Event::Fail, Event::Lose, Event::WaitFor, Event::Extend, Event::Pass];
@@ -16,9 +18,9 @@ pub fn queues_are_forgotten_and_made_anew() {
     explore(|| Process::run(&[], &[once, once, tries]), 600);
 }
 
-/// The manager is shut down in the middle.
+/// The manager is shut down in the middle: whoever waits is told, and whoever is inside.
 pub fn a_shutdown_ends_all_waits() {
-    explore(|| Process::run_until_shutdown(EVENTS, &[twice, twice, shuts_down]), 600);
+    explore(|| Process::run_until_shutdown(EVENTS, &[twice, stays, shuts_down]), 600);
 }
 
 fn once(process: &Process) {
@@ -39,6 +41,14 @@ fn tries(process: &Process) {
     if let Some(section) = process.enter(once) {
         process.leave(section);
     }
+}
+
+/// Stays inside until its hold is lost.
+fn stays(process: &Process) {
+    let Some(section) = process.enter(wish()) else { return };
+    let mut slot = None;
+    block_on(poll_fn(|context| section.lease().poll_lost(&mut slot, context)));
+    process.leave(section);
 }
 
 fn shuts_down(process: &Process) {
