@@ -27,7 +27,7 @@
 //! For longer, with so many schedules of either kind for each model that is not run through all of them:
 //!
 //! ```text
-//! DISTLOCK_SCHEDULES=5000 cargo test --release -p models -- --nocapture
+//! DISTLOCK_SCHEDULES=20000 cargo test --release -p models -- --nocapture
 //! ```
 //!
 //! A failure prints its schedule, in hexadecimal digits between quotes. It is run again with

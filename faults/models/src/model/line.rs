@@ -15,7 +15,7 @@ pub fn callers_take_turns() {
 
 /// The last to leave meets one that joins: a queue is forgotten and made anew.
 pub fn queues_are_forgotten_and_made_anew() {
-    explore(|| Process::run(&[], &[once, once, tries]), 600);
+    explore(|| Process::run(&[], &[twice, twice, tries]), 600);
 }
 
 /// The manager is shut down in the middle: whoever waits is told, and whoever is inside.
