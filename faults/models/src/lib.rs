@@ -38,6 +38,14 @@
 //!
 //! with line breaks in the schedule or without. A deadlock is a failure: whoever is missed by a wake-up makes one. Those models that
 //! are run through every schedule have nothing to replay: they fail again by themselves.
+//!
+//! Miri has little to find here: the runtime forbids unsafe code of its own. Its unit tests of these parts run under it, without
+//! those that draw at random or that start many threads, which take Miri hours:
+//!
+//! ```text
+//! MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test -p lock-runtime --lib -- \
+//!     queue:: owner:: wire:: lease:: --skip random --skip threads
+//! ```
 
 #![forbid(unsafe_code)]
 #![allow(clippy::missing_panics_doc, reason = "a model panics where the runtime is wrong")]
