@@ -1,6 +1,5 @@
 //! The way from callers to the I/O thread, and the slots in which its answers arrive.
 
-use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use crate::Fence;
 use crate::lease::{Keeper, Share};
 use crate::protocol::{Failure, Request};
 use crate::queue::{Answer, Post, Queue, Usher, seat};
+use crate::sync::mpsc::{SyncSender, sync_channel};
 use crate::time::Timestamp;
 use crate::wire::{Claimant, Inspection, Member, Nonce, Standing};
 
