@@ -1,12 +1,13 @@
 //! Runs the suites against a bug until one finds it.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 
 use crate::bug::{Bug, Edited};
 use crate::cargo::{Cargo, End, Ran};
-use crate::outcome::{Kill, Outcome};
+use crate::outcome::{Kill, Outcome, Schedule};
 use crate::suite::{Effort, Suite};
 use crate::tree::Tree;
 
@@ -107,6 +108,21 @@ impl Hunt {
             End::Exit(status) => suite.read(status.success(), &ran.output),
             End::TimeLimit => Outcome::Killed(Kill::by(format!("time limit of {limit}: it hangs"))),
         })
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some((suite, kill)) = &self.kill {
+            write!(f, "found by {}: {}", suite.name(), kill.by)?;
+            if let Some(Schedule { seed, after }) = kill.schedule {
+                write!(f, ", seed {seed}, after {after} schedules")?;
+            }
+        } else {
+            let tried: Vec<_> = self.tried.iter().map(|suite| suite.name()).collect();
+            write!(f, "NOT FOUND by {}", tried.join(", "))?;
+        }
+        write!(f, " ({})", humantime::format_duration(Duration::from_secs(self.took.as_secs())))
     }
 }
 

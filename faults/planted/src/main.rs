@@ -128,28 +128,11 @@ fn hunt_all<'a>(
     let mut hunted = Vec::new();
     for bug in bugs {
         let verdict = hunt.hunt(bug, &|what| bar.set_message(what.to_owned()))?;
-        bar.suspend(|| println!("{}: {}", bug.name, said(&verdict)));
+        bar.suspend(|| println!("{}: {verdict}", bug.name));
         bar.inc(1);
         hunted.push((bug, verdict));
     }
     Ok(hunted)
-}
-
-fn said(verdict: &Verdict) -> String {
-    let took = humantime::format_duration(Duration::from_secs(verdict.took.as_secs()));
-    match &verdict.kill {
-        Some((suite, kill)) => {
-            let schedule = kill.schedule.map(|schedule| {
-                format!(", seed {}, after {} schedules", schedule.seed, schedule.after)
-            });
-            let schedule = schedule.unwrap_or_default();
-            format!("found by {}: {}{schedule} ({took})", suite.name(), kill.by)
-        }
-        None => {
-            let tried: Vec<_> = verdict.tried.iter().map(|suite| suite.name()).collect();
-            format!("NOT FOUND by {} ({took})", tried.join(", "))
-        }
-    }
 }
 
 fn progress(steps: usize) -> ProgressBar {

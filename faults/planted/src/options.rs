@@ -9,6 +9,7 @@ use crate::suite::{Effort, Suite};
 
 /// Plants bugs into a copy of the sources, one at a time, and runs the tests there until one finds it.
 #[derive(Debug, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 #[command(about, max_term_width = 100)]
 pub struct Options {
     /// Only the bugs with these numbers.
