@@ -1,7 +1,7 @@
 //! Several requests that are granted together or not at all, in one call.
 
 use super::claim::{Claim, Phase, Request};
-use super::machine::{Machine, Purpose};
+use super::machine::{Machine, Purpose, Written};
 use super::signal::Signal;
 use crate::fence::FenceBlock;
 use crate::time::Timestamp;
@@ -63,7 +63,11 @@ impl Machine {
         for &nonce in nonces {
             let Some(fence) = fences.take() else { return };
             let grant = Grant { fences: FenceBlock::new(fence, 1), waited_for: false };
-            self.granted_at(now, sent, nonce, grant);
+            if let Some(claim) = self.claims.get(&nonce) {
+                // Nobody asks for longer before it is held.
+                let written = Written { sent, ttl: claim.request.ttl };
+                self.granted_at(now, written, nonce, grant);
+            }
             self.rearm(nonce);
         }
     }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::machine::Written;
+use super::timing::Timing;
 use crate::Fence;
 use crate::time::Timestamp;
 use crate::wire::{Busy, Claimant, Nonce};
@@ -167,6 +169,14 @@ impl Claim {
 
     pub(super) fn ticket(&self) -> Option<u64> {
         self.busy.as_ref().and_then(|busy| busy.ticket).or(self.inherited)
+    }
+
+    /// When a hold is renewed next after this was written, if it is; at once if it is to last longer by now.
+    pub(super) fn renew_at(&self, written: Written) -> Option<Timestamp> {
+        let Request { ttl, nonce, .. } = self.request;
+        let longer = ttl > written.ttl;
+        let at = if longer { written.sent } else { Timing::renew_at(written.sent, ttl, nonce) };
+        self.request.renew.then_some(at)
     }
 
     /// When there is something to do about this claim. `down_since`: the connection has been missing since.

@@ -96,12 +96,19 @@ pub(super) struct Sent {
     pub(super) purpose: Purpose,
 }
 
+/// The ttl that a call writes if it is done. The request may ask for a longer one before the reply is there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Written {
+    pub(super) sent: Timestamp,
+    pub(super) ttl: Duration,
+}
+
 #[derive(Debug)]
 pub(super) enum Purpose {
-    Acquire(Nonce),
+    Acquire(Nonce, Duration),
     AcquireAll(Vec<Nonce>),
     End(Nonce),
-    Renew(Vec<Nonce>),
+    Renew(Vec<(Nonce, Duration)>),
     Probe(Nonce),
 }
 

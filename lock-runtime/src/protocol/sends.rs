@@ -1,6 +1,7 @@
 //! What the machine sends.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::claim::{Phase, Queued};
 use super::machine::{CallId, Machine, Output, Purpose, Sent};
@@ -42,10 +43,10 @@ impl Machine {
             phase => *phase = Phase::Asking { sent: now },
         }
         claim.asked = true;
-        let ticket = claim.ticket();
+        let (ticket, ttl) = (claim.ticket(), claim.request.ttl);
         let enqueue = claim.request.queue.then_some(Enqueue { ticket });
         if let Some(acquire) = self.acquire(nonce, enqueue) {
-            self.send(now, Purpose::Acquire(nonce), Call::Acquire(acquire));
+            self.send(now, Purpose::Acquire(nonce, ttl), Call::Acquire(acquire));
         }
     }
 
@@ -71,7 +72,7 @@ impl Machine {
         let call = match (was_held, claim.stray) {
             (true, false) if claim.waited_for => Call::Release(give),
             (true, false) => Call::Free(give),
-            (false, false) => Call::Cancel { give, tombstone: std::time::Duration::ZERO },
+            (false, false) => Call::Cancel { give, tombstone: Duration::ZERO },
             (_, true) => Call::Cancel { give, tombstone: TOMBSTONE },
         };
         self.send(now, Purpose::End(nonce), call);
@@ -96,8 +97,10 @@ impl Machine {
         let candidates: Vec<Nonce> =
             self.claims_due(horizon).filter(|&nonce| self.renewal_due(now, nonce)).collect();
         for batch in candidates.chunks(RENEWAL_BATCH) {
-            let entries = batch.iter().filter_map(|&nonce| self.begin_renewal(nonce)).collect();
-            self.send(now, Purpose::Renew(batch.to_vec()), Call::Renew(entries));
+            let begun: Vec<_> =
+                batch.iter().filter_map(|&nonce| self.begin_renewal(nonce)).collect();
+            let (purpose, entries) = begun.into_iter().unzip();
+            self.send(now, Purpose::Renew(purpose), Call::Renew(entries));
         }
         for nonce in candidates {
             self.rearm(nonce);
@@ -124,20 +127,20 @@ impl Machine {
         }
     }
 
-    fn begin_renewal(&mut self, nonce: Nonce) -> Option<Renewal> {
+    fn begin_renewal(&mut self, nonce: Nonce) -> Option<((Nonce, Duration), Renewal)> {
         let claim = self.claims.get_mut(&nonce)?;
-        let key = Arc::clone(&claim.request.key);
-        match &mut claim.phase {
+        let (key, ttl) = (Arc::clone(&claim.request.key), claim.request.ttl);
+        let renewal = match &mut claim.phase {
             Phase::Held(held) => {
                 held.renewing = true;
-                let ttl = self.timing.server_ttl(claim.request.ttl);
-                Some(Renewal::Hold { key, nonce, ttl })
+                Renewal::Hold { key, nonce, ttl: self.timing.server_ttl(ttl) }
             }
             Phase::Queued(queued) => {
                 queued.calling = true;
-                Some(Renewal::Waiter { key, nonce })
+                Renewal::Waiter { key, nonce }
             }
-            _ => None,
-        }
+            _ => return None,
+        };
+        Some(((nonce, ttl), renewal))
     }
 }
