@@ -9,6 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::RedisServer;
+#[cfg(target_os = "linux")]
+use crate::ServerClock;
 use crate::process::Process;
 
 /// How long a server may take until it answers; it takes milliseconds on an idle machine.
@@ -34,6 +36,8 @@ pub fn free_port() -> u16 {
 pub struct Builder {
     settings: Vec<(String, String)>,
     append_only: bool,
+    #[cfg(target_os = "linux")]
+    clock: bool,
 }
 
 impl Builder {
@@ -52,14 +56,29 @@ impl Builder {
         self
     }
 
+    /// Gives the server a clock of its own, [`RedisServer::clock`]. Needs a C compiler, `cc`.
+    #[cfg(target_os = "linux")]
+    #[must_use]
+    pub fn with_clock(mut self) -> Self {
+        self.clock = true;
+        self
+    }
+
     /// Starts the server and waits until it answers.
     pub fn start(self) -> io::Result<RedisServer> {
         let dir = tempfile::Builder::new().prefix("testkit-redis-").tempdir()?;
+        #[cfg(target_os = "linux")]
+        let clock = self.clock.then(|| ServerClock::new(dir.path())).transpose()?;
         let mut taken = io::Error::other("no port was tried");
         for _ in 0..ATTEMPTS {
             let port = free_port();
             match self.launch(port, dir.path()) {
-                Ok(process) => return Ok(RedisServer::new(self, port, dir, process)),
+                Ok(process) => {
+                    let server = RedisServer::new(self, port, dir, process);
+                    #[cfg(target_os = "linux")]
+                    let server = server.with_clock(clock);
+                    return Ok(server);
+                }
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => taken = error,
                 Err(error) => return Err(error),
             }
@@ -78,6 +97,10 @@ impl Builder {
         let log = File::create(dir.join(LOG))?;
         let mut command = Command::new("redis-server");
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        #[cfg(target_os = "linux")]
+        if self.clock {
+            ServerClock::attach(&mut command, dir);
+        }
         command.args(["--bind", "127.0.0.1", "--port", &port.to_string()]);
         command.args(["--daemonize", "no", "--save", ""]).arg("--dir").arg(dir);
         command.args(["--appendonly", if self.append_only { "yes" } else { "no" }]);

@@ -1,0 +1,62 @@
+//! The faults by name, and those that hold for the whole proxy.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Which way bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Requests.
+    ToServer,
+    /// Replies and pushes.
+    ToClient,
+}
+
+/// When a connection is closed under its client. Each applies once to every connection that is open when it is
+/// asked for; connections opened afterwards are whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// At once.
+    Now,
+    /// At the next request, which the server never sees.
+    BeforeApply,
+    /// When the server has answered the next request, before a byte of that reply is passed on.
+    AfterApply,
+    /// In the middle of the next reply: half of its bytes are passed on.
+    MidFrame,
+}
+
+/// Faults that are on until they are turned off.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    /// In microseconds, by direction.
+    to_server: AtomicU64,
+    to_client: AtomicU64,
+    drop_pushes: AtomicBool,
+}
+
+impl Faults {
+    pub(crate) fn set_delay(&self, direction: Direction, delay: Duration) {
+        let micros = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
+        self.slot(direction).store(micros, Ordering::SeqCst);
+    }
+
+    pub(crate) fn delay(&self, direction: Direction) -> Duration {
+        Duration::from_micros(self.slot(direction).load(Ordering::SeqCst))
+    }
+
+    pub(crate) fn set_drop_pushes(&self, on: bool) {
+        self.drop_pushes.store(on, Ordering::SeqCst);
+    }
+
+    pub(crate) fn drop_pushes(&self) -> bool {
+        self.drop_pushes.load(Ordering::SeqCst)
+    }
+
+    fn slot(&self, direction: Direction) -> &AtomicU64 {
+        match direction {
+            Direction::ToServer => &self.to_server,
+            Direction::ToClient => &self.to_client,
+        }
+    }
+}
