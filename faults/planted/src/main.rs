@@ -101,6 +101,7 @@ fn compile(hunt: &Hunt, bugs: &[Bug]) -> Result<()> {
 
 fn hunt(root: &Path, options: &Options, bugs: &[Bug]) -> Result<ExitCode> {
     let hunt = prepared(root, options)?;
+    let bugs: Vec<&Bug> = bugs.iter().filter(|bug| !hunt.suites_of(bug).is_empty()).collect();
     let suites: BTreeSet<Suite> = bugs.iter().flat_map(|bug| hunt.suites_of(bug)).collect();
     let suites: Vec<Suite> = suites.into_iter().filter(|_| !options.no_control).collect();
     let bar = progress(suites.len() + bugs.len());
@@ -109,7 +110,7 @@ fn hunt(root: &Path, options: &Options, bugs: &[Bug]) -> Result<ExitCode> {
         bar.suspend(|| println!("control: {} finds nothing", suite.name()));
         bar.inc(1);
     }
-    let hunted = hunt_all(&hunt, bugs, &bar)?;
+    let hunted = hunt_all(&hunt, &bugs, &bar)?;
     bar.finish_and_clear();
     if let Some(path) = &options.table {
         let text = table::markdown(&hunted, &suites, hunt.effort);
@@ -122,11 +123,11 @@ fn hunt(root: &Path, options: &Options, bugs: &[Bug]) -> Result<ExitCode> {
 
 fn hunt_all<'a>(
     hunt: &Hunt,
-    bugs: &'a [Bug],
+    bugs: &[&'a Bug],
     bar: &ProgressBar,
 ) -> Result<Vec<(&'a Bug, Verdict)>> {
     let mut hunted = Vec::new();
-    for bug in bugs {
+    for &bug in bugs {
         let verdict = hunt.hunt(bug, &|what| bar.set_message(what.to_owned()))?;
         bar.suspend(|| println!("{}: {verdict}", bug.name));
         bar.inc(1);

@@ -76,7 +76,7 @@ impl Suite {
             Self::Twin => "test -p lock-runtime --lib twin_test".to_owned(),
             Self::Units => "test -p lock-runtime --lib".to_owned(),
             Self::Models => "test -p models".to_owned(),
-            Self::Fuzz => "test -p lock-runtime -p lock-macros --lib fuzz".to_owned(),
+            Self::Fuzz => "test -p lock-runtime -p lock-macros --lib -- random lies".to_owned(),
         })
     }
 
