@@ -1,6 +1,6 @@
 //! A copy of the workspace, in which bugs are planted.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -26,12 +26,17 @@ pub fn sources(root: &Path) -> Result<Edited> {
 pub struct Tree {
     folder: PathBuf,
     sources: Edited,
+    /// Locked while this lives: two hunts would plant bugs into each other's copy.
+    _alone: File,
 }
 
 impl Tree {
     /// A copy of these sources in this folder, whatever was there before.
     pub fn new(folder: PathBuf, sources: Edited) -> Result<Self> {
-        let tree = Self { folder, sources };
+        fs::create_dir_all(&folder)?;
+        let alone = File::create(folder.with_extension("lock"))?;
+        alone.try_lock().with_context(|| format!("another hunt is in {}", folder.display()))?;
+        let tree = Self { folder, sources, _alone: alone };
         tree.bring_to(&Edited::new())?;
         Ok(tree)
     }
@@ -55,11 +60,23 @@ impl Tree {
         // Such as regression files of property tests that the bug before has left.
         for name in sources(&self.folder)?.keys() {
             if !self.sources.contains_key(name) && name != Path::new("Cargo.lock") {
-                fs::remove_file(self.folder.join(name))?;
+                remove(&self.folder, name)?;
             }
         }
         Ok(())
     }
+}
+
+/// Removes a file and the folders that are empty then, which cargo would look for members in.
+fn remove(root: &Path, name: &Path) -> Result<()> {
+    fs::remove_file(root.join(name))?;
+    let folders = name.ancestors().skip(1).filter(|folder| *folder != Path::new(""));
+    for folder in folders {
+        if fs::remove_dir(root.join(folder)).is_err() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 fn write(path: &Path, content: &[u8]) -> Result<()> {
@@ -111,5 +128,16 @@ mod tests {
         write(&folder.join("regressions/a.txt"), b"seed").unwrap();
         tree.bring_to(&Edited::new()).unwrap();
         assert_eq!(sources(&folder).unwrap(), files(&[("a.rs", "a")]));
+        assert!(!folder.join("regressions").exists());
+    }
+
+    #[test]
+    fn two_hunts_do_not_share_a_copy() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("tree");
+        let first = Tree::new(folder.clone(), Edited::new()).unwrap();
+        assert!(Tree::new(folder.clone(), Edited::new()).is_err());
+        drop(first);
+        assert!(Tree::new(folder, Edited::new()).is_ok());
     }
 }
