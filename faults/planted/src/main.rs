@@ -28,8 +28,14 @@ use self::options::{Mode, Options};
 use self::suite::Suite;
 use self::tree::{Tree, sources};
 
-fn main() -> Result<ExitCode> {
-    let options = Options::parse();
+fn main() -> ExitCode {
+    run(&Options::parse()).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(2)
+    })
+}
+
+fn run(options: &Options) -> Result<ExitCode> {
     let root = workspace();
     let mut bugs = Bug::all(&root.join("faults/planted/bugs"))?;
     bugs.retain(|bug| is_wanted(bug, &options.only));
@@ -37,8 +43,8 @@ fn main() -> Result<ExitCode> {
     match options.mode() {
         Mode::List => list(&bugs),
         Mode::Check => check(&root, &bugs)?,
-        Mode::Compile => compile(&prepared(&root, &options)?, &bugs)?,
-        Mode::Hunt => return hunt(&root, &options, &bugs),
+        Mode::Compile => compile(&prepared(&root, options)?, &bugs)?,
+        Mode::Hunt => return hunt(&root, options, &bugs),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -70,7 +70,8 @@ impl Suite {
         let Effort { from, simulated, real } = effort;
         words(&match self {
             Self::Simulation => {
-                format!("run --release -p simulation -- --schedules {simulated} --from {from}")
+                let release = "run --release -p simulation -- --brief";
+                format!("{release} --schedules {simulated} --from {from}")
             }
             Self::Trials => format!("run --release -p trials -- run --schedules {real} --jobs 2"),
             Self::Twin => "test -p lock-runtime --lib twin_test".to_owned(),
@@ -112,7 +113,7 @@ mod tests {
     fn a_suite_of_schedules_is_told_how_many_and_from_where() {
         let effort = Effort { from: 7, simulated: 100, real: 3 };
         let simulation = Suite::Simulation.run(effort).join(" ");
-        assert_eq!(simulation, "run --release -p simulation -- --schedules 100 --from 7");
+        assert!(simulation.ends_with("--schedules 100 --from 7"));
         assert!(Suite::Trials.run(effort).join(" ").ends_with("--schedules 3 --jobs 2"));
         assert_eq!(Suite::Trials.schedules(effort), Some(3));
         assert_eq!(Suite::Twin.schedules(effort), None);
