@@ -48,6 +48,8 @@ impl Cargo {
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
         command.args(arguments).current_dir(&self.tree);
         command.env("CARGO_TARGET_DIR", &self.build).env("RUST_BACKTRACE", "0");
+        // Each bug changes a few lines: to build the rest anew would take longer than to find it.
+        command.env("CARGO_INCREMENTAL", "1");
         let end = watch(&mut command, &log, limit)?;
         let output = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
         Ok(Ran { end, output, log })
