@@ -35,8 +35,10 @@ pub(super) enum Message {
     Lengthen(Nonce, Duration),
     Inspect(String, oneshot::Sender<InspectAnswer>),
     Alarm(Timestamp, Alarm),
-    /// Answer when nothing is being released or undone any more.
+    /// Give up what is kept with nobody inside, and answer when nothing is being released or undone any more.
     Flush(SyncSender<()>),
+    /// What was given up for a flush has been posted before this.
+    GaveUp(SyncSender<()>),
     /// End all holds and requests; answer when that is done.
     Shutdown(Option<oneshot::Sender<()>>),
 }
@@ -195,6 +197,11 @@ impl Mailbox {
 
     pub(super) fn end(&self, nonce: Nonce) {
         Post::end(&*self.0, nonce);
+    }
+
+    /// Comes back behind all that was posted so far.
+    pub(super) fn gave_up(&self, done: SyncSender<()>) {
+        self.line().send(Message::GaveUp(done));
     }
 
     pub(super) fn unwatch(&self, id: Nonce) {
