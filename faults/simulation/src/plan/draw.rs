@@ -42,6 +42,8 @@ struct Drawing {
 }
 
 const THEMES: [Theme; 5] = [Theme::Hot, Theme::Mixed, Theme::Nested, Theme::Cancelled, Theme::Long];
+/// One plan in so many is a crowd, which takes ten times as long as others.
+const CROWD_ONE_IN: u32 = 20;
 /// In milliseconds.
 const TTLS: [u64; 5] = [120, 300, 600, 1_500, 4_000];
 /// As many processes as a plan has from the beginning.
@@ -50,7 +52,8 @@ const MOST_PROCESSES: usize = 4;
 impl Drawing {
     fn new(seed: u64) -> Self {
         let mut chance = Rng::with_seed(seed);
-        let theme = THEMES[chance.usize(..THEMES.len())];
+        let crowd = chance.u32(..CROWD_ONE_IN) == 0;
+        let theme = if crowd { Theme::Crowd } else { THEMES[chance.usize(..THEMES.len())] };
         let keys = if matches!(theme, Theme::Hot | Theme::Crowd) { 1 } else { chance.u32(1..=3) };
         let ttl = Duration::from_millis(TTLS[chance.usize(..TTLS.len())]);
         let lists = keys > 1 && chance.bool();
