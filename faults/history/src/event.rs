@@ -1,5 +1,7 @@
 //! The events of a run.
 
+use serde::{Deserialize, Serialize};
+
 /// An instant in nanoseconds, on one clock for all processes of a run.
 pub type Nanos = u64;
 
@@ -7,10 +9,12 @@ pub type Nanos = u64;
 pub type Request = u64;
 
 /// Something that a caller did or saw, or that befell it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// When. An event that begins something is dated before it, one that ends something after it, so that what is between the
-    /// two surely lasted no longer; only [`What::Entered`] and [`What::Valid`] are dated when they were already true.
+    /// When, so that no span is judged longer than it was for what it is judged by. A wait is judged from outside: `Asked` is
+    /// dated before the call, its end (`Entered`, `Refused`, `Cancelled`) after it. A hold is judged from inside: `Entered`,
+    /// `Valid` and `Lost` are dated when they were already true, `Left` before the lock is let go of. `Queued` is dated when it
+    /// was already true, `Wrote` by the register itself while it decides, `Counted` after the write.
     pub at: Nanos,
     /// In which process.
     pub process: u32,
@@ -21,7 +25,7 @@ pub struct Event {
 }
 
 /// What happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum What {
     /// A request for a key is made, which is to end by the deadline.
     Asked {
@@ -47,7 +51,7 @@ pub enum What {
         fence: u64,
         /// Until when the hold is valid unless it is extended, as far as its process knows now.
         valid_until: Nanos,
-        /// The request whose hold it re-enters, if it does.
+        /// The request whose hold it re-enters, if it does: the innermost one around it that holds this key.
         within: Option<Request>,
     },
     /// Its hold is now known to be valid until then.
@@ -62,7 +66,7 @@ pub enum What {
         /// Which.
         request: Request,
     },
-    /// Its section is over, and the lock is let go of.
+    /// Its section is over, and the lock is let go of; a hold that is shared is left when the last sharer is done.
     Left {
         /// Which.
         request: Request,
@@ -116,7 +120,7 @@ pub enum What {
 }
 
 /// Why a request ended without the lock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Refusal {
     /// Something stood in the way until the deadline.
     Busy,
@@ -128,4 +132,28 @@ pub enum Refusal {
     Deadlock,
     /// The hold that it would have re-entered, or its own before it was entered, is over.
     Lost,
+}
+
+impl What {
+    /// The request that it is about, if it is about one.
+    #[must_use]
+    pub fn request(&self) -> Option<Request> {
+        match *self {
+            Self::Asked { request, .. }
+            | Self::Queued { request }
+            | Self::Entered { request, .. }
+            | Self::Valid { request, .. }
+            | Self::Lost { request }
+            | Self::Left { request }
+            | Self::Refused { request, .. }
+            | Self::Cancelled { request }
+            | Self::Wrote { request, .. }
+            | Self::Counted { request, .. } => Some(request),
+            Self::Total { .. }
+            | Self::Paused(_)
+            | Self::Crashed
+            | Self::Fault(_)
+            | Self::Leftover { .. } => None,
+        }
+    }
 }
