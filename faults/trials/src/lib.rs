@@ -1,1 +1,16 @@
+//! The lock under faults: real redis-servers, real processes, and one seed for all that befalls them.
 
+pub mod clock;
+pub mod cluster;
+pub mod fault;
+pub mod counters;
+pub mod journal;
+pub mod options;
+pub mod orders;
+pub mod register;
+pub mod schedule;
+pub mod settings;
+pub mod trial;
+pub mod verdict;
+pub mod worker;
+pub mod workload;

@@ -1,0 +1,57 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::fault::Kind;
+use crate::schedule::Wishes;
+use crate::workload::Workload;
+
+/// The lock under faults, with real servers and real processes.
+#[derive(Debug, Parser)]
+pub struct Options {
+    /// What to do; without, one schedule is run.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The one schedule.
+    #[command(flatten)]
+    pub one: One,
+}
+
+/// Which schedule to run.
+#[derive(Debug, Args)]
+pub struct One {
+    /// Decides what happens.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Prints everything that happened.
+    #[arg(long)]
+    pub story: bool,
+    /// What is not left to the seed.
+    #[command(flatten)]
+    pub fixed: Fixed,
+}
+
+/// What is not left to seeds.
+#[derive(Clone, Debug, Args)]
+pub struct Fixed {
+    /// The workload.
+    #[arg(long)]
+    pub workload: Option<Workload>,
+    /// A kind of fault; may be given several times. Drawn from all if none is given.
+    #[arg(long = "fault")]
+    pub faults: Vec<Kind>,
+}
+
+impl From<&Fixed> for Wishes {
+    fn from(fixed: &Fixed) -> Self {
+        Self { workload: fixed.workload, faults: fixed.faults.clone() }
+    }
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Does what its standard input says.
+    #[command(hide = true)]
+    Worker,
+}
