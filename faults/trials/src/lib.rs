@@ -1,5 +1,6 @@
 //! The lock under faults: real redis-servers, real processes, and one seed for all that befalls them.
 
+pub mod campaign;
 pub mod clock;
 pub mod cluster;
 pub mod fault;
@@ -10,6 +11,7 @@ pub mod orders;
 pub mod register;
 pub mod schedule;
 pub mod settings;
+pub mod tally;
 pub mod trial;
 pub mod verdict;
 pub mod worker;

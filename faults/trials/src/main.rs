@@ -5,7 +5,8 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use trials::options::{Command, One, Options};
+use trials::campaign::Campaign;
+use trials::options::{Command, Many, One, Options};
 use trials::schedule::{Schedule, Wishes};
 use trials::{trial, verdict, worker};
 
@@ -13,6 +14,7 @@ fn main() -> io::Result<ExitCode> {
     let options = Options::parse();
     match options.command {
         None => one(&options.one),
+        Some(Command::Run(many)) => run(&many),
         Some(Command::Worker) => worker::work().map(|()| ExitCode::SUCCESS),
     }
 }
@@ -25,5 +27,24 @@ fn one(options: &One) -> io::Result<ExitCode> {
         print!("{}", history::Story::new(&outcome.history));
     }
     print!("{}", verdict::Verdict(&outcome));
-    Ok(if outcome.report.is_right() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(code(outcome.report.is_right()))
+}
+
+fn run(many: &Many) -> io::Result<ExitCode> {
+    let program = env::current_exe()?;
+    let campaign = Campaign {
+        from: many.from,
+        schedules: Some(many.schedules),
+        length: None,
+        jobs: many.jobs,
+        wishes: &Wishes::from(&many.fixed),
+        program: &program,
+    };
+    let tally = campaign.run(|_| {});
+    print!("{tally}");
+    Ok(code(tally.is_right()))
+}
+
+fn code(is_right: bool) -> ExitCode {
+    if is_right { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

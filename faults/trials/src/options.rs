@@ -54,4 +54,23 @@ pub enum Command {
     /// Does what its standard input says.
     #[command(hide = true)]
     Worker,
+    /// Runs many schedules, several at a time.
+    Run(Many),
+}
+
+/// How many schedules to run.
+#[derive(Debug, Args)]
+pub struct Many {
+    /// How many.
+    #[arg(long, default_value_t = 100)]
+    pub schedules: u64,
+    /// How many at a time.
+    #[arg(long, default_value_t = 4)]
+    pub jobs: usize,
+    /// The first seed.
+    #[arg(long, default_value_t = 1)]
+    pub from: u64,
+    /// What is not left to the seeds.
+    #[command(flatten)]
+    pub fixed: Fixed,
 }

@@ -109,7 +109,12 @@ fn labour(worker: &Arc<Worker>) -> io::Result<()> {
     let agents = worker.orders.agents;
     thread::scope(|scope| {
         for task in (0..agents).filter(|task| task % 2 == 0) {
-            scope.spawn(move || Agent::new(worker, task).labour());
+            let runtime = runtime.handle();
+            scope.spawn(move || {
+                // Async calls inside of sync ones sleep too.
+                let _inside = runtime.enter();
+                Agent::new(worker, task).labour();
+            });
         }
         labour_of_tasks(worker, &runtime);
     });

@@ -26,7 +26,7 @@ impl WorkerProcess {
         let errors = orders.journal.with_extension("errors");
         let mut command = Command::new(program);
         command.arg("worker").stdin(Stdio::piped()).stdout(Stdio::piped());
-        command.stderr(File::create(&errors)?);
+        command.env("RUST_BACKTRACE", "0").stderr(File::create(&errors)?);
         let mut child = command.spawn()?;
         let mut input = child.stdin.take().expect("it is piped");
         writeln!(input, "{}", serde_json::to_string(orders)?)?;
@@ -64,7 +64,7 @@ impl WorkerProcess {
             return None;
         }
         let words = fs::read_to_string(&self.errors).unwrap_or_default();
-        Some(format!("{status}, {}", words.trim()))
+        Some(format!("{status}, {}", words.replace('\n', " ")))
     }
 
     pub(super) fn signal(&self, signal: Signal) {
