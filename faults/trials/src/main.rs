@@ -6,15 +6,17 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use trials::campaign::Campaign;
-use trials::options::{Command, Many, One, Options};
+use trials::options::{Command, Lossy, Many, One, Options};
 use trials::schedule::{Schedule, Wishes};
-use trials::{trial, verdict, worker};
+use trials::{lossy, trial, verdict, worker};
 
 fn main() -> io::Result<ExitCode> {
     let options = Options::parse();
     match options.command {
         None => one(&options.one),
         Some(Command::Run(many)) => run(&many),
+        Some(Command::Soak(soak)) => trials::soak::soak(&soak).map(code),
+        Some(Command::Lossy(lossy)) => measure(&lossy),
         Some(Command::Worker) => worker::work().map(|()| ExitCode::SUCCESS),
     }
 }
@@ -43,6 +45,13 @@ fn run(many: &Many) -> io::Result<ExitCode> {
     let tally = campaign.run(|_| {});
     print!("{tally}");
     Ok(code(tally.is_right()))
+}
+
+/// Exits with a failure if a late write was accepted, or two holds were valid though none was lost.
+fn measure(options: &Lossy) -> io::Result<ExitCode> {
+    let losses = lossy::measure(options.rounds, options.seed)?;
+    print!("{}", lossy::Table(&losses));
+    Ok(code(losses.iter().all(lossy::Losses::is_right)))
 }
 
 fn code(is_right: bool) -> ExitCode {

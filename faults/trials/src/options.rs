@@ -1,5 +1,7 @@
 //! The command line.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand};
 
 use crate::fault::Kind;
@@ -56,6 +58,41 @@ pub enum Command {
     Worker,
     /// Runs many schedules, several at a time.
     Run(Many),
+    /// Runs schedules for a time, and writes a page about them.
+    Soak(Soak),
+    /// Measures how often two holds are valid at once when the server loses one.
+    Lossy(Lossy),
+}
+
+/// How long to go on.
+#[derive(Debug, Args)]
+pub struct Soak {
+    /// For how long, such as `8h`.
+    #[arg(long = "for", default_value = "10m")]
+    pub length: humantime::Duration,
+    /// Where the page goes; it is written every minute, and at the end.
+    #[arg(long, default_value = "soak.html")]
+    pub report: PathBuf,
+    /// How many schedules at a time.
+    #[arg(long, default_value_t = 4)]
+    pub jobs: usize,
+    /// The first seed.
+    #[arg(long, default_value_t = 1)]
+    pub from: u64,
+    /// What is not left to the seeds.
+    #[command(flatten)]
+    pub fixed: Fixed,
+}
+
+/// How often to lose a hold.
+#[derive(Debug, Args)]
+pub struct Lossy {
+    /// How often in each way.
+    #[arg(long, default_value_t = 100)]
+    pub rounds: u32,
+    /// Decides at which point of its life a hold is lost.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
 }
 
 /// How many schedules to run.

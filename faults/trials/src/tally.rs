@@ -86,7 +86,7 @@ impl Tally {
             ("losses told", self.losses),
             ("double holds, in lossy schedules", self.double_holds),
             ("counters written over by a paused process", self.counters_overwritten),
-            ("tokens repeated after a loss with the clock set back", self.known),
+            ("tokens out of order where the documentation says so", self.known),
             ("schedules with violations", self.violations.len() as u64),
         ]
     }

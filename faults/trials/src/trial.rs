@@ -1,17 +1,20 @@
 //! One schedule, from its start to the verdict.
 
 mod aftermath;
+mod known;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use history::{Event, Property, Refusal, Report, Violation, What};
+use history::{Event, Refusal, Report, Violation, What};
 
 use crate::clock;
 use crate::cluster::Cluster;
 use crate::schedule::Schedule;
+
+use known::Known;
 
 /// What came of a schedule.
 #[derive(Debug)]
@@ -72,18 +75,14 @@ fn steps(schedule: &Schedule) -> Vec<(Duration, Step)> {
 impl Outcome {
     fn of(schedule: Schedule, history: Vec<Event>) -> Self {
         let mut report = history::check(&history, &schedule.rules());
-        let hole = schedule.may_repeat_tokens();
         let all = std::mem::take(&mut report.violations);
-        let (known, wrong) = all.into_iter().partition(|found| hole && is_of_tokens(found));
+        let hole = Known::of(&schedule, &history);
+        let (known, wrong) = all.into_iter().partition(|found| hole.names(found));
         report.violations = wrong;
         let faults = history.iter().filter(|event| is_done(&event.what)).count();
         let refusals = refusals(&history);
         Self { schedule, report, known, refusals, faults: faults as u64, history }
     }
-}
-
-fn is_of_tokens(violation: &Violation) -> bool {
-    matches!(violation.property, Property::TokensRise | Property::TokensDistinct)
 }
 
 fn is_done(what: &What) -> bool {

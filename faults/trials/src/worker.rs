@@ -5,6 +5,7 @@ mod ask;
 mod deeds;
 mod leftovers;
 mod section;
+mod told;
 
 use std::io::{self, BufRead as _, Write as _};
 use std::sync::Arc;

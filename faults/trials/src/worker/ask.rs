@@ -7,6 +7,7 @@ use std::time::Duration;
 use distlock::{Hold, LockError};
 use history::{Nanos, Refusal, Request, What};
 
+use super::told::Told;
 use super::{Section, Worker};
 use crate::clock;
 
@@ -22,7 +23,7 @@ pub struct Ask {
     pub(super) request: Request,
     within: Option<Request>,
     entered: AtomicBool,
-    pub(super) lost: AtomicBool,
+    pub(super) told: Arc<Told>,
     settled: AtomicBool,
 }
 
@@ -47,7 +48,7 @@ impl Ask {
             request,
             within,
             entered: AtomicBool::new(false),
-            lost: AtomicBool::new(false),
+            told: Arc::default(),
             settled: AtomicBool::new(false),
         }
     }
@@ -83,7 +84,7 @@ impl Ask {
                 let (request, why) = (self.request, refusal(&error));
                 self.worker.journal.write(self.task, What::Refused { request, why });
             }
-            Ok(_) if self.lost.load(Ordering::Relaxed) => {
+            Ok(_) if self.told.is_lost() => {
                 self.worker.complain("success at the exit of a hold that was lost");
             }
             _ => {}

@@ -1,11 +1,13 @@
 //! A section under a lock.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use distlock::Hold;
 use history::{Nanos, What};
+use tokio::task::AbortHandle;
 
 use super::ask::valid_until;
 use super::{Ask, Deeds};
@@ -19,6 +21,7 @@ pub struct Section<'ask> {
     hold: Hold,
     /// Until when it was valid when that was written down last.
     noted: AtomicU64,
+    watch: Option<AbortHandle>,
 }
 
 /// Who stays looks that often whether the hold is still there.
@@ -26,7 +29,7 @@ const LOOK: Duration = Duration::from_millis(5);
 
 impl<'ask> Section<'ask> {
     pub(super) fn new(ask: &'ask Ask, hold: Hold, valid_until: Nanos) -> Self {
-        Self { ask, hold, noted: AtomicU64::new(valid_until) }
+        Self { ask, hold, noted: AtomicU64::new(valid_until), watch: None }
     }
 
     /// Whether the hold is valid; a loss that is seen for the first time and a renewal are written down.
@@ -34,7 +37,7 @@ impl<'ask> Section<'ask> {
         let now = clock::now();
         let until = valid_until(now, &self.hold);
         if until == now {
-            self.lost(now);
+            self.ask.told.lose(|| self.note_at(now, What::Lost { request: self.ask.request }));
             return false;
         }
         let ttl = self.ask.worker.orders.settings.ttl;
@@ -45,10 +48,18 @@ impl<'ask> Section<'ask> {
         true
     }
 
-    fn lost(&self, at: Nanos) {
-        if !self.ask.lost.swap(true, Ordering::Relaxed) {
-            self.note_at(at, What::Lost { request: self.ask.request });
-        }
+    /// Lets a task tell of a loss as soon as the library does: who waits inside for something else cannot look.
+    #[must_use]
+    pub fn watched(mut self) -> Self {
+        let (lost, told) = (self.hold.lost(), Arc::clone(&self.ask.told));
+        let (worker, task, request) =
+            (Arc::clone(&self.ask.worker), self.ask.task, self.ask.request);
+        let watch = tokio::spawn(async move {
+            lost.await;
+            told.lose(|| worker.journal.write(task, What::Lost { request }));
+        });
+        self.watch = Some(watch.abort_handle());
+        self
     }
 
     /// Does something under the lock, on this thread.
@@ -107,7 +118,11 @@ impl<'ask> Section<'ask> {
 
 impl Drop for Section<'_> {
     fn drop(&mut self) {
+        if let Some(watch) = &self.watch {
+            watch.abort();
+        }
         self.is_valid();
-        self.note_at(clock::now(), What::Left { request: self.ask.request });
+        let left = What::Left { request: self.ask.request };
+        self.ask.told.leave(|| self.note_at(clock::now(), left));
     }
 }

@@ -17,7 +17,7 @@ pub(super) fn round(agent: &mut Agent) -> bool {
         Ok(guard) => guard,
         Err(error) => return ask.settle(Err(error)),
     };
-    let section = ask.enter(guard.hold());
+    let section = ask.enter(guard.hold()).watched();
     let had = guard.enter(|| {
         section.perform(&Deeds::count(STAY));
         visit_inside(agent, &ask, outer, inner)
@@ -46,7 +46,7 @@ pub(super) async fn round_async(agent: &mut Agent) -> bool {
         Ok(guard) => guard,
         Err(error) => return ask.settle(Err(error)),
     };
-    let section = ask.enter(guard.hold());
+    let section = ask.enter(guard.hold()).watched();
     let scoped = async {
         section.perform_async(&Deeds::count(STAY)).await;
         visit_inside_async(agent, &ask, outer, inner).await

@@ -9,7 +9,7 @@ use history::Request;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use crate::worker::{Agent, Ask, Deeds};
+use crate::worker::{Agent, Ask, Deeds, Section};
 
 const DEEPEST: u32 = 5;
 
@@ -91,7 +91,7 @@ fn step(
     wait: Duration,
     rng: &mut ChaCha8Rng,
 ) -> Result<(), LockError> {
-    let section = ask.enter(&hold);
+    let section = enter(level, ask, &hold);
     section.perform(&deeds(rng, level));
     if level.depth > 1 {
         let around = Around { key, request: ask.request(), outer: level.around };
@@ -123,7 +123,7 @@ async fn step_async(
     wait: Duration,
     rng: &mut ChaCha8Rng,
 ) -> Result<(), LockError> {
-    let section = ask.enter(&hold);
+    let section = enter(level, ask, &hold);
     section.perform_async(&deeds(rng, level)).await;
     if level.depth > 1 {
         let around = Around { key, request: ask.request(), outer: level.around };
@@ -163,6 +163,12 @@ fn re_enter(level: Level<'_>, around: &Around<'_>) {
     let ask = Ask::new(&level.agent.worker, level.agent.task, key, wait, within);
     let end = step(&level, &ask, key, wait, &mut rng);
     ask.settle(end);
+}
+
+/// Who goes further in may wait there.
+fn enter<'a>(level: &Level<'_>, ask: &'a Ask, hold: &Hold) -> Section<'a> {
+    let section = ask.enter(hold);
+    if level.depth > 1 { section.watched() } else { section }
 }
 
 fn deeds(rng: &mut ChaCha8Rng, level: &Level<'_>) -> Deeds {

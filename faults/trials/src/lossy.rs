@@ -1,0 +1,183 @@
+//! How often two holds are valid at once when the server loses one, which no lock can prevent, and what becomes of the writes
+//! of the one that is late.
+
+mod holder;
+mod means;
+
+use std::fmt;
+use std::io;
+use std::thread;
+use std::time::Duration;
+
+use history::{Event, What};
+use indicatif::ProgressBar;
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+use crate::settings::Settings;
+
+pub use means::Means;
+use means::Ground;
+
+/// Rounds of one way to lose a hold.
+#[derive(Clone, Debug)]
+pub struct Losses {
+    /// How it was lost.
+    pub means: Means,
+    /// How often that was tried.
+    pub rounds: u32,
+    /// How often both holds were valid at once.
+    pub double_holds: u32,
+    /// How long they were, in each such round.
+    pub spans: Vec<Duration>,
+    /// Writes of the older hold after the first one of the newer: what a storage without tokens takes.
+    pub late: u64,
+    /// How many of them the fenced register accepted.
+    pub accepted: u64,
+}
+
+const TTL: Duration = Duration::from_millis(600);
+/// How long the contender keeps what it got.
+const STAY: Duration = Duration::from_millis(30);
+/// A holder is told by its deadline; a contender has to wait out at the most two of them.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// Tries each way that often.
+///
+/// # Errors
+/// If a server cannot be started.
+pub fn measure(rounds: u32, seed: u64) -> io::Result<Vec<Losses>> {
+    let bar = ProgressBar::new(u64::from(rounds) * Means::ALL.len() as u64);
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut all = Vec::new();
+    for means in Means::ALL {
+        let ground = Ground::new(means)?;
+        let mut losses = Losses::none(means);
+        for _ in 0..rounds {
+            let phase = TTL.mul_f64(rng.random_range(0.1..1.1));
+            losses.add(&round(&ground, phase));
+            bar.inc(1);
+        }
+        all.push(losses);
+    }
+    bar.finish_and_clear();
+    Ok(all)
+}
+
+fn settings(means: Means) -> Settings {
+    Settings {
+        ttl: TTL,
+        guard: Settings::usual_guard(TTL),
+        outage: LIMIT,
+        hand_overs: 8,
+        linger: Duration::ZERO,
+        global_fairness: false,
+        confirmed: false,
+        wait_out_data_loss: !means.needs_no_quarantine(),
+    }
+}
+
+/// One hold that is lost at this point of its life while another process waits for it; its history.
+fn round(ground: &Ground, phase: Duration) -> Vec<Event> {
+    let [first, second] = [1, 2].map(|process| ground.holder(process, &settings(ground.means)));
+    let mut history = thread::scope(|scope| {
+        let (held, waits) = (scope.spawn(|| first.hold(None)), &second);
+        first.until_inside();
+        let waiting = scope.spawn(|| waits.hold(Some(STAY)));
+        thread::sleep(phase);
+        ground.strike();
+        if ground.means == Means::Nothing {
+            first.stop();
+        }
+        waiting.join().expect("a contender does not panic");
+        first.stop();
+        held.join().expect("a holder does not panic");
+        [first.events(), second.events()].concat()
+    });
+    drop((first, second));
+    history.extend(ground.clean_up());
+    history
+}
+
+impl Losses {
+    fn none(means: Means) -> Self {
+        Self { means, rounds: 0, double_holds: 0, spans: Vec::new(), late: 0, accepted: 0 }
+    }
+
+    fn add(&mut self, history: &[Event]) {
+        self.rounds += 1;
+        let span = overlap(history);
+        if !span.is_zero() {
+            self.double_holds += 1;
+            self.spans.push(span);
+        }
+        let newer = history.iter().filter_map(|event| match event.what {
+            What::Wrote { accepted: true, .. } if event.process == 2 => Some(event.at),
+            _ => None,
+        });
+        let Some(since) = newer.min() else { return };
+        for event in history.iter().filter(|event| event.process == 1 && event.at > since) {
+            if let What::Wrote { accepted, .. } = event.what {
+                self.late += 1;
+                self.accepted += u64::from(accepted);
+            }
+        }
+    }
+
+    /// No late write was accepted, and no two holds were valid at once where none was lost.
+    #[must_use]
+    pub fn is_right(&self) -> bool {
+        let kept = matches!(self.means, Means::FlushWaitedOut | Means::Nothing);
+        self.accepted == 0 && !(kept && self.double_holds > 0)
+    }
+
+    fn span_at(&self, part: f64) -> Duration {
+        let mut spans = self.spans.clone();
+        spans.sort();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small index")]
+        #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
+        let index = (spans.len().saturating_sub(1) as f64 * part) as usize;
+        spans.get(index).copied().unwrap_or_default()
+    }
+}
+
+/// How long the older hold was still valid when the newer one had begun.
+fn overlap(history: &[Event]) -> Duration {
+    let of = |process: u32| history.iter().filter(move |event| event.process == process);
+    let entered = of(2).find_map(|event| match event.what {
+        What::Entered { .. } => Some(event.at),
+        _ => None,
+    });
+    let until = of(1).filter_map(|event| match event.what {
+        What::Entered { valid_until, .. } => Some(valid_until),
+        What::Valid { until, .. } => Some(until),
+        _ => None,
+    });
+    let told = of(1).find_map(|event| match event.what {
+        What::Lost { .. } | What::Left { .. } => Some(event.at),
+        _ => None,
+    });
+    let (Some(entered), Some(until)) = (entered, until.max()) else { return Duration::ZERO };
+    let over = told.map_or(until, |told| told.min(until));
+    Duration::from_nanos(over.saturating_sub(entered))
+}
+
+/// Prints a table.
+pub struct Table<'a>(pub &'a [Losses]);
+
+impl fmt::Display for Table<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "| a hold is lost by | rounds | double holds | rate | valid at once, median | most | late writes | accepted with fencing |")?;
+        writeln!(f, "| --- | --- | --- | --- | --- | --- | --- | --- |")?;
+        for losses in self.0 {
+            let Losses { means, rounds, double_holds, late, accepted, .. } = losses;
+            let rate = 100.0 * f64::from(*double_holds) / f64::from((*rounds).max(1));
+            let [median, most] = [0.5, 1.0].map(|part| losses.span_at(part).as_millis());
+            writeln!(
+                f,
+                "| {means} | {rounds} | {double_holds} | {rate:.1} % | {median} ms | {most} ms | {late} | {accepted} |"
+            )?;
+        }
+        Ok(())
+    }
+}
