@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -127,22 +127,45 @@ fn compile() -> io::Result<Vec<u8>> {
     let dir = tempfile::Builder::new().prefix("testkit-clock-").tempdir()?;
     let (source, library) = (dir.path().join("clock.c"), dir.path().join(LIBRARY));
     fs::write(&source, SOURCE)?;
-    run_compiler(&source, &library)?;
+    run_compiler("cc", &source, &library)?;
     fs::read(&library)
 }
 
-fn run_compiler(source: &PathBuf, library: &PathBuf) -> io::Result<()> {
-    let mut command = Command::new("cc");
+fn run_compiler(compiler: &str, source: &Path, library: &Path) -> io::Result<()> {
+    let mut command = Command::new(compiler);
     command.args(["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-o"]).arg(library).arg(source);
-    let output = command.output().map_err(|error| {
-        io::Error::new(
-            error.kind(),
-            format!("the clock of a server needs a C compiler `cc`: {error}"),
-        )
-    })?;
+    let output = command.output().map_err(|error| explain(compiler, &error))?;
     if output.status.success() {
         return Ok(());
     }
     let text = String::from_utf8_lossy(&output.stderr);
-    Err(io::Error::other(format!("`cc` did not compile the clock of a server:\n{text}")))
+    Err(io::Error::other(format!("`{compiler}` did not compile the clock of a server:\n{text}")))
+}
+
+fn explain(compiler: &str, error: &io::Error) -> io::Error {
+    let text = format!(
+        "the clock of a server needs the C compiler `{compiler}`, by which Rust links, too ({error}): \
+         install it (`apt install gcc libc6-dev`, `dnf install gcc`)"
+    );
+    io::Error::new(error.kind(), text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_compiler_is_explained() {
+        let error = run_compiler("no-such-cc", Path::new("a.c"), Path::new("a.so")).unwrap_err();
+        assert!(error.to_string().contains("install it"), "{error}");
+    }
+
+    #[test]
+    fn what_the_compiler_refuses_is_an_error_with_its_words() {
+        let dir = tempfile::tempdir().unwrap();
+        let source = dir.path().join("a.c");
+        fs::write(&source, "nonsense").unwrap();
+        let error = run_compiler("cc", &source, &dir.path().join("a.so")).unwrap_err();
+        assert!(error.to_string().contains("nonsense"), "{error}");
+    }
 }

@@ -1,5 +1,5 @@
-//! Helpers of distlock's tests: redis-server processes of their own, and waiting by condition instead of
-//! sleeping.
+//! Helpers of distlock's tests: redis-server processes of their own, faults between them and their clients,
+//! and waiting by condition instead of sleeping.
 //!
 //! ```
 //! use std::time::Duration;
@@ -14,10 +14,30 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! A [`FaultProxy`] stands between clients and a server, and breaks connections where it hurts:
+//!
+//! ```
+//! use testkit::{Cut, FaultProxy, RedisServer};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = RedisServer::start()?;
+//! let proxy = FaultProxy::start(&server)?;
+//! let mut connection = redis::Client::open(proxy.url())?.get_connection()?;
+//! proxy.cut(Cut::AfterApply);
+//! redis::cmd("INCR").arg("n").exec(&mut connection).unwrap_err();
+//! assert_eq!(server.command(&["INCR", "n"]), redis::Value::Int(2));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! On Linux, a server can have a wall clock of its own (`Builder::with_clock`, `RedisServer::clock`), and
+//! `Resources` tells what a process holds.
 
 #[cfg(target_os = "linux")]
 mod clock;
 mod eventually;
+mod info;
 mod launch;
 mod process;
 mod proxy;

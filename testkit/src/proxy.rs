@@ -6,6 +6,7 @@ mod exchange;
 mod faults;
 mod frame;
 mod gate;
+mod partial;
 mod tally;
 
 use std::io;
@@ -101,9 +102,16 @@ impl FaultProxy {
         open.each(|connection| connection.set_hole(on));
     }
 
-    /// Closes connections, at once or at their next request or reply. See [`Cut`].
+    /// Closes connections, at once or at their next request or reply. See [`Cut`]. At once, a frozen connection
+    /// is closed for its client only: what is held of its requests still arrives on thaw.
     pub fn cut(&self, cut: Cut) {
         self.shared.open().each(|connection| connection.cut(cut));
+    }
+
+    /// Closes each connection at its next request that has this text in it, a key for example. [`Cut::Now`]
+    /// does so before the request applies.
+    pub fn cut_at(&self, cut: Cut, text: &str) {
+        self.shared.open().each(|connection| connection.cut_at(cut, text));
     }
 
     /// Holds what is on its way on the connections that are open now, and delivers it in order on thaw: to the

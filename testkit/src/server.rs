@@ -104,36 +104,6 @@ impl RedisServer {
         command.query(&mut self.connection()).unwrap_or_else(|error| panic!("{words:?}: {error}"))
     }
 
-    /// How many commands the server has executed for anybody since its start, those inside scripts included.
-    /// What this very question costs (INFO, and the greetings of a connection: HELLO, CLIENT, PING) is left
-    /// out, so two readings with nothing in between are equal.
-    ///
-    /// # Panics
-    ///
-    /// If the server does not answer.
-    #[must_use]
-    pub fn commands_processed(&self) -> u64 {
-        let mut info = redis::cmd("INFO");
-        let info: String =
-            info.arg("commandstats").query(&mut self.connection()).expect("the server answers");
-        info.lines().filter_map(calls).sum()
-    }
-
-    /// How many clients are connected, apart from this very question's.
-    ///
-    /// # Panics
-    ///
-    /// If the server does not answer.
-    #[must_use]
-    pub fn clients(&self) -> usize {
-        let mut info = redis::cmd("INFO");
-        let info: String =
-            info.arg("clients").query(&mut self.connection()).expect("the server answers");
-        let count = info.lines().find_map(|line| line.strip_prefix("connected_clients:"));
-        let count = count.and_then(|count| count.trim().parse::<usize>().ok());
-        count.expect("INFO tells the number of clients") - 1
-    }
-
     /// The server's clock.
     ///
     /// # Panics
@@ -186,15 +156,6 @@ impl Drop for RedisServer {
     }
 }
 
-/// Reads a line like `cmdstat_get:calls=3,usec=7,…`.
-fn calls(line: &str) -> Option<u64> {
-    let (name, rest) = line.trim().strip_prefix("cmdstat_")?.split_once(":calls=")?;
-    if matches!(name, "info" | "hello" | "ping") || name.starts_with("client") {
-        return None;
-    }
-    rest.split(',').next()?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use std::thread;
@@ -231,15 +192,6 @@ mod tests {
             .query(&mut server.connection())
             .unwrap();
         assert_eq!(info, ["maxmemory", "3145728"]);
-    }
-
-    #[test]
-    fn counting_commands_does_not_count_itself() {
-        let server = RedisServer::start().unwrap();
-        let before = server.commands_processed();
-        assert_eq!(server.commands_processed(), before);
-        server.command(&["EVAL", "return redis.call('GET', 'a')", "0"]);
-        assert_eq!(server.commands_processed(), before + 2);
     }
 
     #[test]

@@ -88,3 +88,18 @@ fn the_clocks_of_two_servers_are_apart() {
 fn a_server_without_a_clock_has_none_to_set() {
     RedisServer::start().unwrap().clock().reset();
 }
+
+#[test]
+fn a_blocked_client_times_out_by_the_clock() {
+    let server = start();
+    std::thread::scope(|scope| {
+        let blocked = scope.spawn(|| server.command(&["BLPOP", "nothing", "3600"]));
+        eventually(LIMIT, "a client is blocked", || {
+            let list: String =
+                redis::cmd("CLIENT").arg("LIST").query(&mut server.connection()).unwrap();
+            list.contains("cmd=blpop")
+        });
+        server.clock().jump_ahead(MINUTE * 61);
+        assert_eq!(blocked.join().unwrap(), Value::Nil);
+    });
+}

@@ -53,22 +53,26 @@ impl Connection {
 
     /// Carries bytes until both sides are closed.
     pub(crate) fn serve(&self) {
-        let server = self.server.as_ref().unwrap_or(&self.client);
-        let (requests, to_server) = mpsc::channel();
-        let (replies, to_client) = mpsc::channel();
         thread::scope(|scope| {
-            scope.spawn(|| self.deliver(server, Direction::ToServer, to_server));
-            scope.spawn(|| self.deliver(&self.client, Direction::ToClient, to_client));
-            match &self.server {
-                Some(server) => {
-                    drop(scope.spawn(|| self.read(server, Direction::ToClient, replies)))
-                }
-                None => drop(replies),
+            if let Some(server) = &self.server {
+                scope.spawn(|| self.carry(server, &self.client, Direction::ToClient));
             }
-            self.read(&self.client, Direction::ToServer, requests);
-            self.client_gone.store(true, Ordering::SeqCst);
+            let server = self.server.as_ref().unwrap_or(&self.client);
+            self.carry(&self.client, server, Direction::ToServer);
         });
         self.close();
+    }
+
+    fn carry(&self, from: &TcpStream, to: &TcpStream, direction: Direction) {
+        let (sender, parcels) = mpsc::channel();
+        thread::scope(|scope| {
+            scope.spawn(|| self.deliver(to, direction, parcels));
+            self.read(from, direction, &sender);
+            if direction == Direction::ToServer {
+                self.client_gone.store(true, Ordering::SeqCst);
+            }
+            drop(sender);
+        });
     }
 
     /// Closes both sides, whatever is on its way.
@@ -89,6 +93,10 @@ impl Connection {
         }
     }
 
+    pub(crate) fn cut_at(&self, cut: Cut, text: &str) {
+        self.exchange().arm_at(cut, text);
+    }
+
     pub(crate) fn disarm(&self) {
         self.exchange().disarm();
     }
@@ -99,7 +107,9 @@ impl Connection {
 
     /// Two sides that disagree on what was sent cannot go on when the hole is left.
     pub(crate) fn set_hole(&self, on: bool) {
-        if self.gate.set_hole(on) {
+        if on {
+            self.gate.enter_hole();
+        } else if self.gate.leave_hole() == Passage::Closed {
             self.close();
         }
     }
@@ -108,7 +118,7 @@ impl Connection {
         !self.client_gone.load(Ordering::SeqCst)
     }
 
-    fn read(&self, mut from: &TcpStream, direction: Direction, to: Sender<Parcel>) {
+    fn read(&self, mut from: &TcpStream, direction: Direction, to: &Sender<Parcel>) {
         let mut scanner = match direction {
             Direction::ToServer => Scanner::of_requests(),
             Direction::ToClient => Scanner::of_replies(),
@@ -116,19 +126,38 @@ impl Connection {
         let mut piece = vec![0; PIECE];
         while let Ok(size @ 1..) = from.read(&mut piece) {
             scanner.feed(&piece[..size]);
-            let due = Instant::now() + self.faults.delay(direction);
-            while let Some(frame) = scanner.frame() {
-                if self.judge(direction, frame, due, &to).is_none() {
-                    return;
-                }
+            if self.hand_on(&mut scanner, direction, to).is_none() {
+                return;
             }
         }
-        let due = Instant::now() + self.faults.delay(direction);
-        if let Some(rest) = scanner.rest() {
-            let _ = to.send(Parcel::Bytes(due, rest.bytes));
+        self.hand_on_the_end(scanner, direction, to);
+    }
+
+    /// Hands on what is whole; none if the connection ends in it.
+    fn hand_on(
+        &self,
+        scanner: &mut Scanner,
+        direction: Direction,
+        to: &Sender<Parcel>,
+    ) -> Option<()> {
+        let due = self.due(direction);
+        while let Some(frame) = scanner.frame() {
+            self.judge(direction, frame, due, to)?;
         }
-        // The writer is gone if the connection is closed, and needs no end then.
-        let _ = to.send(Parcel::End(due));
+        Some(())
+    }
+
+    fn hand_on_the_end(&self, mut scanner: Scanner, direction: Direction, to: &Sender<Parcel>) {
+        let due = self.due(direction);
+        let rest = scanner.rest().map(|rest| Parcel::Bytes(due, rest.bytes));
+        for parcel in rest.into_iter().chain([Parcel::End(due)]) {
+            // The writer is gone if the connection is closed, and needs no end then.
+            let _ = to.send(parcel);
+        }
+    }
+
+    fn due(&self, direction: Direction) -> Instant {
+        Instant::now() + self.faults.delay(direction)
     }
 
     /// Hands the frame on, or what is left of it; none if the connection ends here.

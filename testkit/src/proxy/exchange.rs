@@ -18,33 +18,55 @@ pub(crate) enum Verdict {
 pub(crate) struct Exchange {
     owed: u64,
     paid: u64,
-    armed: Option<Cut>,
-    /// The reply at which the connection is closed.
-    fatal: Option<u64>,
+    armed: Option<Armed>,
+    fatal: Option<Fatal>,
     subscribed: bool,
 }
 
+/// A cut that waits for its request.
+#[derive(Debug)]
+struct Armed {
+    cut: Cut,
+    text: Vec<u8>,
+}
+
+/// The reply at which the connection is closed.
+#[derive(Debug)]
+struct Fatal {
+    number: u64,
+    cut: Cut,
+}
+
 impl Exchange {
+    /// The cut takes place at the next request, or at the next reply to any.
     pub(crate) fn arm(&mut self, cut: Cut) {
-        self.armed = Some(cut);
+        self.disarm();
+        if cut == Cut::MidFrame {
+            self.fatal = Some(Fatal { number: self.paid + 1, cut });
+        } else {
+            self.arm_at(cut, "");
+        }
+    }
+
+    /// The cut takes place at the next request with this text in it.
+    pub(crate) fn arm_at(&mut self, cut: Cut, text: &str) {
+        self.disarm();
+        self.armed = Some(Armed { cut, text: text.as_bytes().to_vec() });
     }
 
     pub(crate) fn disarm(&mut self) {
-        self.armed = None;
-        self.fatal = None;
+        (self.armed, self.fatal) = (None, None);
     }
 
     pub(crate) fn request(&mut self, frame: &Frame) -> Verdict {
         if !is_request(frame) {
             return Verdict::Pass;
         }
-        match self.armed {
-            Some(Cut::BeforeApply) => return Verdict::CloseAfter(0),
-            Some(Cut::AfterApply) => {
-                self.armed = None;
-                self.fatal = Some(self.owed + 1);
-            }
-            _ => {}
+        let armed = self.armed.take_if(|armed| contains(&frame.bytes, &armed.text));
+        match armed.map(|armed| armed.cut) {
+            Some(Cut::Now | Cut::BeforeApply) => return Verdict::CloseAfter(0),
+            Some(cut) => self.fatal = Some(Fatal { number: self.owed + 1, cut }),
+            None => {}
         }
         self.owed += self.replies_to(frame);
         Verdict::Pass
@@ -58,13 +80,11 @@ impl Exchange {
             return if drop_pushes { Verdict::Drop } else { Verdict::Pass };
         }
         self.paid += 1;
-        if self.fatal == Some(self.paid) {
-            return Verdict::CloseAfter(0);
+        match self.fatal.take_if(|fatal| fatal.number <= self.paid) {
+            None => Verdict::Pass,
+            Some(Fatal { cut: Cut::MidFrame, .. }) => Verdict::CloseAfter(frame.bytes.len() / 2),
+            Some(_) => Verdict::CloseAfter(0),
         }
-        if self.armed == Some(Cut::MidFrame) {
-            return Verdict::CloseAfter(frame.bytes.len() / 2);
-        }
-        Verdict::Pass
     }
 
     /// A subscription is confirmed once for each of its channels.
@@ -95,5 +115,81 @@ fn is_published(frame: &Frame) -> bool {
         "MESSAGE" | "SMESSAGE" => frame.elements == 3,
         "PMESSAGE" => frame.elements == 4,
         _ => false,
+    }
+}
+
+/// Whether the bytes have the text in them; the empty text is in all.
+fn contains(bytes: &[u8], text: &[u8]) -> bool {
+    text.is_empty() || bytes.windows(text.len()).any(|window| window == text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::frame::Scanner;
+    use super::*;
+
+    fn frame(mut scanner: Scanner, text: &str) -> Frame {
+        scanner.feed(text.as_bytes());
+        scanner.frame().unwrap()
+    }
+
+    impl Exchange {
+        fn asked(&mut self, text: &str) -> Verdict {
+            self.request(&frame(Scanner::of_requests(), text))
+        }
+
+        fn told(&mut self, text: &str) -> Verdict {
+            self.reply(&frame(Scanner::of_replies(), text), true)
+        }
+    }
+
+    #[test]
+    fn the_reply_to_the_request_after_the_arming_is_fatal() {
+        let mut exchange = Exchange::default();
+        exchange.asked("GET a\r\n");
+        exchange.arm(Cut::AfterApply);
+        assert_eq!(exchange.asked("GET b\r\n"), Verdict::Pass);
+        assert_eq!(exchange.told("+a\r\n"), Verdict::Pass);
+        assert_eq!(exchange.told("+b\r\n"), Verdict::CloseAfter(0));
+    }
+
+    #[test]
+    fn a_request_that_is_not_meant_leaves_the_cut_armed() {
+        let mut exchange = Exchange::default();
+        exchange.arm_at(Cut::BeforeApply, "key");
+        assert_eq!(exchange.asked("GET a\r\n"), Verdict::Pass);
+        assert_eq!(exchange.asked("GET key\r\n"), Verdict::CloseAfter(0));
+    }
+
+    #[test]
+    fn a_subscription_to_two_channels_is_confirmed_twice() {
+        let mut exchange = Exchange::default();
+        exchange.asked("SUBSCRIBE a b\r\n");
+        exchange.arm(Cut::AfterApply);
+        exchange.asked("PING\r\n");
+        for channel in ["a", "b"] {
+            let confirmation = format!("*3\r\n+subscribe\r\n+{channel}\r\n:1\r\n");
+            assert_eq!(exchange.told(&confirmation), Verdict::Pass);
+        }
+        assert_eq!(exchange.told("*3\r\n+message\r\n+a\r\n+text\r\n"), Verdict::Drop);
+        assert_eq!(exchange.told("+PONG\r\n"), Verdict::CloseAfter(0));
+    }
+
+    #[test]
+    fn what_the_server_skips_is_no_request() {
+        let mut exchange = Exchange::default();
+        exchange.arm(Cut::BeforeApply);
+        for text in ["\r\n", "*0\r\n", "*-1\r\n"] {
+            assert_eq!(exchange.asked(text), Verdict::Pass, "{text:?}");
+        }
+        assert_eq!(exchange.asked("*1\r\n$4\r\nPING\r\n"), Verdict::CloseAfter(0));
+    }
+
+    #[test]
+    fn a_push_is_no_reply() {
+        let mut exchange = Exchange::default();
+        exchange.arm(Cut::MidFrame);
+        assert_eq!(exchange.told(">2\r\n+invalidate\r\n_\r\n"), Verdict::Drop);
+        assert_eq!(exchange.told("+12345\r\n"), Verdict::CloseAfter(4));
     }
 }

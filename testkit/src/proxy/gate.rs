@@ -11,13 +11,21 @@ pub(crate) enum Passage {
     Closed,
 }
 
+/// Where the connection leads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Route {
+    #[default]
+    Through,
+    Hole,
+    /// Into the hole, and something has been swallowed: the two sides disagree from here on.
+    Loss,
+}
+
 #[derive(Debug, Default)]
 struct State {
-    frozen: bool,
-    hole: bool,
     closed: bool,
-    /// Something was swallowed: the two sides disagree from here on.
-    lost: bool,
+    frozen: bool,
+    route: Route,
 }
 
 /// The state of one connection, and waiting for it to change.
@@ -28,10 +36,10 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// A gate that swallows everything.
+    /// A gate to nowhere, and so from the start.
     pub(crate) fn into_the_hole() -> Self {
         let gate = Self::default();
-        gate.change(|state| (state.hole, state.lost) = (true, true));
+        gate.change(|state| state.route = Route::Loss);
         gate
     }
 
@@ -39,18 +47,29 @@ impl Gate {
         self.change(|state| state.frozen = on);
     }
 
-    /// Whether the connection has lost something by the time the hole is left.
-    pub(crate) fn set_hole(&self, on: bool) -> bool {
-        self.change(|state| state.hole = on);
-        !on && self.lock().lost
+    pub(crate) fn frozen(&self) -> bool {
+        self.lock().frozen
+    }
+
+    pub(crate) fn enter_hole(&self) {
+        self.change(|state| {
+            if state.route == Route::Through {
+                state.route = Route::Hole;
+            }
+        });
+    }
+
+    /// Opens the way again, or closes it for good if something was lost.
+    pub(crate) fn leave_hole(&self) -> Passage {
+        self.change(|state| {
+            state.closed |= state.route == Route::Loss;
+            state.route = Route::Through;
+            if state.closed { Passage::Closed } else { Passage::Free }
+        })
     }
 
     pub(crate) fn close(&self) {
         self.change(|state| state.closed = true);
-    }
-
-    pub(crate) fn frozen(&self) -> bool {
-        self.lock().frozen
     }
 
     /// Waits for the time of delivery, and until nothing is held.
@@ -64,8 +83,8 @@ impl Gate {
                 state = self.wait_until(state, due - now);
             } else if state.frozen {
                 state = self.wait(state);
-            } else if state.hole {
-                state.lost = true;
+            } else if state.route != Route::Through {
+                state.route = Route::Loss;
                 return Passage::Swallowed;
             } else {
                 return Passage::Free;
@@ -85,7 +104,9 @@ impl Gate {
 
     fn wait_while_in_the_hole(&self) {
         let state = self.lock();
-        drop(self.changed.wait_while(state, |state| state.hole && !state.closed));
+        drop(
+            self.changed.wait_while(state, |state| state.route != Route::Through && !state.closed),
+        );
     }
 
     fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
@@ -100,9 +121,10 @@ impl Gate {
         self.changed.wait_timeout(state, limit).unwrap_or_else(PoisonError::into_inner).0
     }
 
-    fn change(&self, how: impl FnOnce(&mut State)) {
-        how(&mut self.lock());
+    fn change<T>(&self, how: impl FnOnce(&mut State) -> T) -> T {
+        let result = how(&mut self.lock());
         self.changed.notify_all();
+        result
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

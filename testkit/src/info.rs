@@ -1,0 +1,71 @@
+//! What a server tells about itself (INFO).
+
+use crate::RedisServer;
+
+impl RedisServer {
+    /// How many commands the server has executed for anybody since its start, those inside scripts included.
+    /// What this very question costs (INFO, and the greetings of a connection: HELLO, CLIENT, PING) is left
+    /// out, so two readings with nothing in between are equal.
+    ///
+    /// # Panics
+    ///
+    /// If the server does not answer.
+    #[must_use]
+    pub fn commands_processed(&self) -> u64 {
+        self.info("commandstats").lines().filter_map(calls).sum()
+    }
+
+    /// How many clients are connected, apart from this very question's. One that has closed its connection
+    /// counts until the server has noticed.
+    ///
+    /// # Panics
+    ///
+    /// If the server does not answer.
+    #[must_use]
+    pub fn clients(&self) -> usize {
+        let info = self.info("clients");
+        let count = info.lines().find_map(|line| line.strip_prefix("connected_clients:"));
+        let count = count.and_then(|count| count.trim().parse::<usize>().ok());
+        count.expect("INFO tells the number of clients") - 1
+    }
+
+    fn info(&self, section: &str) -> String {
+        let mut info = redis::cmd("INFO");
+        info.arg(section).query(&mut self.connection()).expect("the server answers")
+    }
+}
+
+/// Reads a line like `cmdstat_get:calls=3,usec=7,…`.
+fn calls(line: &str) -> Option<u64> {
+    let (name, rest) = line.trim().strip_prefix("cmdstat_")?.split_once(":calls=")?;
+    if matches!(name, "info" | "hello" | "ping") || name.starts_with("client") {
+        return None;
+    }
+    rest.split(',').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::eventually;
+
+    #[test]
+    fn counting_commands_does_not_count_itself() {
+        let server = RedisServer::start().unwrap();
+        let before = server.commands_processed();
+        assert_eq!(server.commands_processed(), before);
+        server.command(&["EVAL", "return redis.call('GET', 'a')", "0"]);
+        assert_eq!(server.commands_processed(), before + 2);
+    }
+
+    #[test]
+    fn the_clients_are_those_of_others() {
+        let server = RedisServer::start().unwrap();
+        let connections = [server.connection(), server.connection()];
+        eventually(Duration::from_secs(10), "two are connected", || server.clients() == 2);
+        drop(connections);
+        eventually(Duration::from_secs(10), "none is connected", || server.clients() == 0);
+    }
+}
