@@ -98,9 +98,10 @@ impl Campaign<'_> {
 
     fn bar(&self) -> ProgressBar {
         let (bar, template) = match self.schedules {
-            Some(schedules) => {
-                (ProgressBar::new(schedules), "{elapsed_precise} {bar:30} {pos}/{len} {msg}, {eta} left")
-            }
+            Some(schedules) => (
+                ProgressBar::new(schedules),
+                "{elapsed_precise} {bar:30} {pos}/{len} {msg}, {eta} left",
+            ),
             None => (ProgressBar::new_spinner(), "{elapsed_precise} {pos} schedules, {msg}"),
         };
         bar.with_style(ProgressStyle::with_template(template).expect("the template is well formed"))

@@ -3,8 +3,8 @@
 pub mod campaign;
 pub mod clock;
 pub mod cluster;
-pub mod fault;
 pub mod counters;
+pub mod fault;
 pub mod journal;
 pub mod lossy;
 pub mod options;

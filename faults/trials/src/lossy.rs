@@ -16,19 +16,30 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::settings::Settings;
 
-pub use means::Means;
 use means::Ground;
+pub use means::Means;
+
+/// When the other one asks for the lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contender {
+    /// Before the hold is lost: it stands in the queue, and asks again when the hold should be over.
+    Waits,
+    /// Right after the hold was lost.
+    Comes,
+}
 
 /// Rounds of one way to lose a hold.
 #[derive(Clone, Debug)]
 pub struct Losses {
     /// How it was lost.
     pub means: Means,
+    /// When the other one asked.
+    pub contender: Contender,
     /// How often that was tried.
     pub rounds: u32,
     /// How often both holds were valid at once.
     pub double_holds: u32,
-    /// How long they were, in each such round.
+    /// How long the older one still was then, in each such round.
     pub spans: Vec<Duration>,
     /// Writes of the older hold after the first one of the newer: what a storage without tokens takes.
     pub late: u64,
@@ -47,18 +58,20 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// # Errors
 /// If a server cannot be started.
 pub fn measure(rounds: u32, seed: u64) -> io::Result<Vec<Losses>> {
-    let bar = ProgressBar::new(u64::from(rounds) * Means::ALL.len() as u64);
+    let bar = ProgressBar::new(u64::from(rounds) * 2 * Means::ALL.len() as u64);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut all = Vec::new();
     for means in Means::ALL {
         let ground = Ground::new(means)?;
-        let mut losses = Losses::none(means);
-        for _ in 0..rounds {
-            let phase = TTL.mul_f64(rng.random_range(0.1..1.1));
-            losses.add(&round(&ground, phase));
-            bar.inc(1);
+        for contender in [Contender::Waits, Contender::Comes] {
+            let mut losses = Losses::none(means, contender);
+            for _ in 0..rounds {
+                let phase = TTL.mul_f64(rng.random_range(0.1..1.1));
+                losses.add(&round(&ground, contender, phase));
+                bar.inc(1);
+            }
+            all.push(losses);
         }
-        all.push(losses);
     }
     bar.finish_and_clear();
     Ok(all)
@@ -78,18 +91,21 @@ fn settings(means: Means) -> Settings {
 }
 
 /// One hold that is lost at this point of its life while another process waits for it; its history.
-fn round(ground: &Ground, phase: Duration) -> Vec<Event> {
+fn round(ground: &Ground, contender: Contender, phase: Duration) -> Vec<Event> {
     let [first, second] = [1, 2].map(|process| ground.holder(process, &settings(ground.means)));
     let mut history = thread::scope(|scope| {
         let (held, waits) = (scope.spawn(|| first.hold(None)), &second);
         first.until_inside();
-        let waiting = scope.spawn(|| waits.hold(Some(STAY)));
+        let contend = || scope.spawn(|| waits.hold(Some(STAY)));
+        let early = (contender == Contender::Waits).then(contend);
         thread::sleep(phase);
         ground.strike();
+        let waiting = early.unwrap_or_else(contend);
         if ground.means == Means::Nothing {
             first.stop();
         }
         waiting.join().expect("a contender does not panic");
+        first.until_told();
         first.stop();
         held.join().expect("a holder does not panic");
         [first.events(), second.events()].concat()
@@ -100,8 +116,9 @@ fn round(ground: &Ground, phase: Duration) -> Vec<Event> {
 }
 
 impl Losses {
-    fn none(means: Means) -> Self {
-        Self { means, rounds: 0, double_holds: 0, spans: Vec::new(), late: 0, accepted: 0 }
+    fn none(means: Means, contender: Contender) -> Self {
+        let spans = Vec::new();
+        Self { means, contender, rounds: 0, double_holds: 0, spans, late: 0, accepted: 0 }
     }
 
     fn add(&mut self, history: &[Event]) {
@@ -134,7 +151,11 @@ impl Losses {
     fn span_at(&self, part: f64) -> Duration {
         let mut spans = self.spans.clone();
         spans.sort();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small index")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a small index"
+        )]
         #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
         let index = (spans.len().saturating_sub(1) as f64 * part) as usize;
         spans.get(index).copied().unwrap_or_default()
@@ -167,15 +188,22 @@ pub struct Table<'a>(pub &'a [Losses]);
 
 impl fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "| a hold is lost by | rounds | double holds | rate | valid at once, median | most | late writes | accepted with fencing |")?;
-        writeln!(f, "| --- | --- | --- | --- | --- | --- | --- | --- |")?;
+        writeln!(
+            f,
+            "| a hold is lost by | the other one | rounds | double holds | rate | older one valid for, median | most | late writes | accepted with fencing |"
+        )?;
+        writeln!(f, "| --- | --- | --- | --- | --- | --- | --- | --- | --- |")?;
         for losses in self.0 {
+            let asks = match losses.contender {
+                Contender::Waits => "waits for it",
+                Contender::Comes => "comes afterwards",
+            };
             let Losses { means, rounds, double_holds, late, accepted, .. } = losses;
             let rate = 100.0 * f64::from(*double_holds) / f64::from((*rounds).max(1));
             let [median, most] = [0.5, 1.0].map(|part| losses.span_at(part).as_millis());
             writeln!(
                 f,
-                "| {means} | {rounds} | {double_holds} | {rate:.1} % | {median} ms | {most} ms | {late} | {accepted} |"
+                "| {means} | {asks} | {rounds} | {double_holds} | {rate:.1} % | {median} ms | {most} ms | {late} | {accepted} |"
             )?;
         }
         Ok(())

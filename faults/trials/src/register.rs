@@ -51,7 +51,9 @@ impl Register {
         let register = Self::default();
         let listener = UnixListener::bind(path)?;
         let served = register.clone();
-        thread::Builder::new().name("register".to_owned()).spawn(move || served.accept(&listener))?;
+        thread::Builder::new()
+            .name("register".to_owned())
+            .spawn(move || served.accept(&listener))?;
         Ok(register)
     }
 

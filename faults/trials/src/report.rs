@@ -66,9 +66,17 @@ impl Page {
 
     fn print(&self, html: &mut String, tally: &Tally, took: Duration) -> fmt::Result {
         let took = humantime::format_duration(Duration::from_secs(took.as_secs()));
-        write!(html, "<!doctype html><html lang=en><meta charset=utf-8><title>The lock under faults</title><style>{STYLE}</style>")?;
-        let verdict = if tally.is_right() { "no violation" } else { "<span class=bad>violations</span>" };
-        write!(html, "<h1>The lock under faults: {verdict} in {} schedules, {took}</h1>", tally.schedules)?;
+        write!(
+            html,
+            "<!doctype html><html lang=en><meta charset=utf-8><title>The lock under faults</title><style>{STYLE}</style>"
+        )?;
+        let verdict =
+            if tally.is_right() { "no violation" } else { "<span class=bad>violations</span>" };
+        write!(
+            html,
+            "<h1>The lock under faults: {verdict} in {} schedules, {took}</h1>",
+            tally.schedules
+        )?;
         html.push_str("<div class=columns>");
         table(html, tally.rows().into_iter())?;
         table(html, tally.refusals.iter().map(|(why, count)| (format!("refused: {why}"), *count)))?;
@@ -132,7 +140,11 @@ mod tests {
         let event = |at, process, what| Event { at, process, task: 0, what };
         let history = [
             event(1_000, 1, What::Asked { request: 7, key: 0, deadline: None, surely: false }),
-            event(2_000, 1, What::Entered { request: 7, fence: 5, valid_until: 9_000, within: None }),
+            event(
+                2_000,
+                1,
+                What::Entered { request: 7, fence: 5, valid_until: 9_000, within: None },
+            ),
             event(3_000, 0, What::Fault("done: <all> is lost".to_owned())),
             event(8_000, 1, What::Left { request: 7 }),
         ];

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::ValueEnum as _;
 use history::Rules;
-use rand::{Rng, SeedableRng as _};
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
+use rand::{Rng, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use crate::clock::nanos;
@@ -57,7 +57,8 @@ impl Schedule {
         let processes = rng.random_range(1..=4);
         let processes = workload.processes().unwrap_or(processes);
         let mut settings = Settings::random(&mut rng);
-        let length = Duration::from_millis(1_500) + settings.ttl.mul_f64(rng.random_range(0.5..0.9));
+        let length =
+            Duration::from_millis(1_500) + settings.ttl.mul_f64(rng.random_range(0.5..0.9));
         let shape = Shape { ttl: settings.ttl, keys: workload.keys(), processes };
         let mut faults = faults(wishes, length, &shape, &mut rng);
         faults.sort_by_key(|fault| fault.at);
@@ -188,7 +189,8 @@ mod tests {
 
     #[test]
     fn every_kind_and_every_workload_is_drawn() {
-        let schedules: Vec<_> = (0..300).map(|seed| Schedule::of(seed, &Wishes::default())).collect();
+        let schedules: Vec<_> =
+            (0..300).map(|seed| Schedule::of(seed, &Wishes::default())).collect();
         for kind in Kind::value_variants() {
             assert!(schedules.iter().any(|schedule| schedule.has(|fault| fault.kind == *kind)));
         }

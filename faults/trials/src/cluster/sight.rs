@@ -17,8 +17,7 @@ impl Cluster {
         let queue = format!("{name}:queue");
         let nonces: Vec<String> = self.server.ask(&["ZRANGE", &queue, "0", "0"]).ok()?;
         let waiters = format!("{name}:waiters");
-        let entry: Option<String> =
-            self.server.ask(&["HGET", &waiters, nonces.first()?]).ok()?;
+        let entry: Option<String> = self.server.ask(&["HGET", &waiters, nonces.first()?]).ok()?;
         self.worker_of(&entry?)
     }
 

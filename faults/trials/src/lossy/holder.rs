@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use distlock::{LockManager, LockGuard};
+use distlock::{LockGuard, LockManager};
 use history::{Event, What};
 use testkit::eventually;
 
@@ -70,6 +70,14 @@ impl Holder {
 
     pub(super) fn until_inside(&self) {
         eventually(LIMIT, "the holder has the lock", || !self.events().is_empty());
+    }
+
+    /// It goes on until it has seen that its hold is over, or has let go.
+    pub(super) fn until_told(&self) {
+        eventually(LIMIT, "the holder is told", || {
+            let told = |event: &Event| matches!(event.what, What::Lost { .. } | What::Left { .. });
+            self.events().iter().any(told)
+        });
     }
 
     pub(super) fn stop(&self) {

@@ -108,7 +108,10 @@ impl fmt::Display for Timeline<'_> {
         #[expect(clippy::cast_precision_loss, reason = "a few rows")]
         let height = HEAD + ROW * rows.len() as f64;
         let width = MARGIN + WIDTH + 10.0;
-        write!(f, "<svg viewBox=\"0 0 {width} {height}\" font-size=\"9\" font-family=\"sans-serif\">")?;
+        write!(
+            f,
+            "<svg viewBox=\"0 0 {width} {height}\" font-size=\"9\" font-family=\"sans-serif\">"
+        )?;
         let mut y = HEAD;
         for ((key, process), bars) in &rows {
             write!(f, "<text x=\"4\" y=\"{}\">key {key}, process {process}</text>", y + 9.0)?;
@@ -120,13 +123,7 @@ impl fmt::Display for Timeline<'_> {
     }
 }
 
-fn draw(
-    f: &mut fmt::Formatter<'_>,
-    bar: &Bar,
-    process: u32,
-    y: f64,
-    scale: &Scale,
-) -> fmt::Result {
+fn draw(f: &mut fmt::Formatter<'_>, bar: &Bar, process: u32, y: f64, scale: &Scale) -> fmt::Result {
     let x = scale.x(bar.from);
     let width = (scale.x(bar.to) - x).max(0.4);
     let colour = COLOURS[process as usize % COLOURS.len()];
@@ -142,12 +139,7 @@ fn draw(
 }
 
 impl Timeline<'_> {
-    fn draw_faults(
-        &self,
-        f: &mut fmt::Formatter<'_>,
-        scale: &Scale,
-        height: f64,
-    ) -> fmt::Result {
+    fn draw_faults(&self, f: &mut fmt::Formatter<'_>, scale: &Scale, height: f64) -> fmt::Result {
         let told = |event: &Event| match &event.what {
             What::Fault(words) => Some((event.at, words.clone())),
             What::Paused(true) => Some((event.at, format!("process {} stops", event.process))),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use distlock::{LockGuard, LockError, LockRequest};
+use distlock::{LockError, LockGuard, LockRequest};
 use rand::Rng as _;
 
 use super::key_name;

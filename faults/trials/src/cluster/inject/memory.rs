@@ -31,7 +31,8 @@ impl Cluster {
         // A server that was started anew has room.
         let _ = self.server.ask::<Value>(&["CONFIG", "SET", "maxmemory", "0"]);
         let names: Vec<String> = (0..JUNK).map(|number| format!("junk:{number}")).collect();
-        let words: Vec<&str> = ["DEL"].into_iter().chain(names.iter().map(String::as_str)).collect();
+        let words: Vec<&str> =
+            ["DEL"].into_iter().chain(names.iter().map(String::as_str)).collect();
         let _ = self.server.ask::<Value>(&words);
     }
 }

@@ -47,7 +47,9 @@ impl Cluster {
             Kind::PauseWaiter | Kind::KillWaiter => self.first_waiter(fault.key),
             _ => fault.worker.map(|worker| worker as usize),
         };
-        found.filter(|number| !self.workers[*number].killed).ok_or("there is no such one".to_owned())
+        found
+            .filter(|number| !self.workers[*number].killed)
+            .ok_or("there is no such one".to_owned())
     }
 
     fn spare_the_last(&self) -> Result<(), String> {
