@@ -83,7 +83,8 @@ pub enum What {
         /// Which.
         request: Request,
     },
-    /// It wrote to the register that compares fencing tokens, under its own.
+    /// It wrote to the register that compares fencing tokens, under its own. Dated by the register while it decides, so that
+    /// the order of the dates is that of the decisions; the process is that of the writer.
     Wrote {
         /// Which.
         request: Request,

@@ -32,7 +32,8 @@
 //!
 //! Whole: whatever began has ended when it stops, or its process crashed or stands still. A request that is never answered is
 //! a violation even if the last event is dated before its deadline, because a simulation that has run dry stops there.
-//! Events may come in any order; those of one process and instant keep the order they have.
+//! Events may come in any order; those of one process and instant keep the order they have. A process may start again under
+//! its name after it crashed; what it had asked for before is gone.
 
 mod check;
 mod event;

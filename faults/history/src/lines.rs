@@ -12,7 +12,7 @@ pub fn write(out: &mut impl Write, event: &Event) -> io::Result<()> {
     out.write_all(&line)
 }
 
-/// Reads what [`write`] wrote. A last line without its end is that of a process that was killed, and is left out.
+/// Reads what [`write()`] wrote. A last line without its end is that of a process that was killed, and is left out.
 pub fn read(mut from: impl BufRead) -> io::Result<Vec<Event>> {
     let mut events = Vec::new();
     let mut line = Vec::new();

@@ -195,3 +195,33 @@ fn a_loss_that_is_taken_back_is_found() {
     valid(25).breaks(Property::Told);
     valid(20).passes();
 }
+
+#[test]
+fn a_loss_ends_a_hold_before_its_validity_does() {
+    let second = |from| {
+        let first = History::new().asks(0, 101).enters(0, 101, 7).lost(20, 101);
+        first.leaves(40, 101).section(from, 50, 202, 8)
+    };
+    second(19).breaks(Property::Disjoint);
+    second(20).passes();
+}
+
+#[test]
+fn a_holder_that_crashed_past_its_lease_may_have_overwritten() {
+    let crash = |at| {
+        let first = counters(1).asks(40, 303).enters_until(41, 303, 9, 60).lost(60, 303);
+        first.crashed(at, 3).total(90, 0, 1)
+    };
+    crash(60).breaks(Property::Counter);
+    assert_eq!(crash(61).passes().counters_overwritten, 1);
+}
+
+#[test]
+fn a_hold_may_be_seen_valid_in_the_instant_of_its_loss() {
+    let valid = |at| {
+        let lost = History::new().asks(0, 101).enters(0, 101, 7).lost(20, 101);
+        lost.valid(at, 101, 2_100).leaves(40, 101)
+    };
+    valid(20).passes();
+    valid(21).breaks(Property::Told);
+}

@@ -102,6 +102,24 @@ fn takeover_counts_from_the_crash_of_the_holder() {
 }
 
 #[test]
+fn takeover_counts_from_the_request_where_that_is_later() {
+    let second = |at| {
+        let first = History::new().section(0, 10, 101, 7);
+        first.asks(100, 202).enters(at, 202, 8).leaves(300, 202)
+    };
+    second(161).breaks(Property::Takeover);
+    second(160).passes();
+}
+
+#[test]
+fn a_waiter_that_stands_still_or_crashed_takes_nothing_over() {
+    let waiter = || History::new().section(0, 10, 101, 7).asks(5, 202);
+    waiter().paused(20, 2).section(400, 410, 303, 8).passes();
+    waiter().crashed(20, 2).section(400, 410, 303, 8).passes();
+    waiter().fault(20).section(400, 410, 303, 8).refused(420, 202).breaks(Property::Takeover);
+}
+
+#[test]
 fn a_key_that_nobody_waits_for_may_stay_vacant() {
     History::new().section(0, 10, 101, 7).section(500, 510, 202, 8).passes();
     History::new().section(0, 10, 101, 7).asks(400, 202).cancelled(460, 202).passes();
@@ -184,4 +202,47 @@ fn a_process_that_is_started_again_asks_anew() {
         .enters(20, 102, 8)
         .leaves(30, 102)
         .passes();
+}
+
+#[test]
+fn waiters_of_several_keys_are_counted_apart() {
+    let mut both = passed(3, 2);
+    both.0.extend(History::new().asks(600, 311).queued(601, 311).0);
+    let passing =
+        (0..3).fold(both, |history, n| history.section(610 + 10 * n, 615 + 10 * n, 412 + n, n + 1));
+    let report = passing.enters(650, 311, 100).leaves(660, 311).check(&rules());
+    let found: Vec<_> =
+        report.violations.iter().map(|one| (one.property, &one.requests[..])).collect();
+    assert_eq!(found, [(Property::PassedOver, &[101][..]), (Property::PassedOver, &[311][..])]);
+}
+
+#[test]
+fn a_waiter_that_crashed_may_be_passed_over() {
+    let first = History::new().asks(0, 201).enters(0, 201, 1).asks(1, 101).queued(2, 101);
+    let passing = (0..3).fold(first.leaves(10, 201), |history, n| {
+        history.section(10 * n + 10, 10 * n + 20, 202 + n, n + 2)
+    });
+    passing.clone().crashed(60, 1).passes();
+    passing.cancelled(60, 101).breaks(Property::PassedOver);
+}
+
+#[test]
+fn a_grant_in_the_instant_of_ones_own_does_not_pass_over() {
+    let third = |at| {
+        let first = History::new().asks(0, 205).enters(3, 205, 1).asks(1, 101).queued(2, 101);
+        let passing = first.leaves(10, 205).section(10, 20, 202, 2).section(20, 30, 203, 3);
+        passing.section(at, at, 204, 4).enters(30, 101, 5).leaves(40, 101)
+    };
+    third(30).passes();
+    // At 29 the third is inside the second's section as well, which is another matter.
+    let report = third(29).check(&common::lossy());
+    assert_eq!(report.violations[0].property, Property::PassedOver);
+}
+
+#[test]
+fn a_crash_ends_a_pause() {
+    let again =
+        || History::new().asks(0, 101).paused(10, 1).crashed(20, 1).asks_until(30, 102, None);
+    again().breaks(Property::Deadline);
+    again().cancelled(40, 102).passes();
 }

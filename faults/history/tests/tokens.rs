@@ -34,6 +34,14 @@ fn a_lossy_run_orders_tokens_only_of_grants_asked_for_after_the_other_was_entere
 }
 
 #[test]
+fn grants_of_one_instant_have_no_order() {
+    let second =
+        |asked| History::new().section(5, 10, 101, 8).section(asked, 20, 202, 7).check(&lossy());
+    assert!(second(5).is_right());
+    assert_eq!(second(6).violations[0].property, Property::TokensRise);
+}
+
+#[test]
 fn a_grant_that_is_seen_after_it_ran_out_may_be_older_than_one_seen_before() {
     let seen_late = |until| {
         History::new()

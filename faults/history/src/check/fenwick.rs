@@ -1,25 +1,24 @@
 //! Counts below an index.
 
 /// Counts how many of the marked indices lie below one: a Fenwick tree.
-#[derive(Default)]
 pub(super) struct Fenwick {
-    sums: Vec<u32>,
+    sums: Vec<i32>,
 }
 
 impl Fenwick {
-    /// Makes room for indices below this.
-    pub(super) fn reach(&mut self, len: usize) {
-        self.sums.clear();
-        self.sums.resize(len + 1, 0);
+    /// One without marks, for indices below this.
+    pub(super) fn new(len: usize) -> Self {
+        Self { sums: vec![0; len + 1] }
     }
 
     /// Marks an index.
     pub(super) fn mark(&mut self, index: usize) {
-        let mut at = index + 1;
-        while let Some(sum) = self.sums.get_mut(at) {
-            *sum += 1;
-            at += at & at.wrapping_neg();
-        }
+        self.add(index, 1);
+    }
+
+    /// Takes a mark back.
+    pub(super) fn unmark(&mut self, index: usize) {
+        self.add(index, -1);
     }
 
     /// How many marked ones lie below.
@@ -29,6 +28,14 @@ impl Fenwick {
             count += self.sums[at];
             at &= at - 1;
         }
-        count
+        u32::try_from(count).expect("a mark is taken back once")
+    }
+
+    fn add(&mut self, index: usize, by: i32) {
+        let mut at = index + 1;
+        while let Some(sum) = self.sums.get_mut(at) {
+            *sum += by;
+            at += at & at.wrapping_neg();
+        }
     }
 }

@@ -18,8 +18,11 @@ struct Suspect {
 pub(super) fn check(findings: &mut Findings<'_>) {
     let Some(bound) = findings.rules.passed_over else { return };
     let mut suspects = suspects(findings, bound);
+    if suspects.is_empty() {
+        return;
+    }
     suspects.sort_by_key(|suspect| (findings.run.life(suspect.request).key, suspect.until));
-    let mut passers = Fenwick::default();
+    let mut passers = Fenwick::new(findings.run.lives.len());
     for of_key in suspects.chunk_by(|one, other| {
         findings.run.life(one.request).key == findings.run.life(other.request).key
     }) {
@@ -52,7 +55,6 @@ fn count(findings: &mut Findings<'_>, suspects: &[Suspect], passers: &mut Fenwic
     let run = findings.run;
     let grants = run.outer(run.life(suspects[0].request).key as usize);
     let mut marked = 0;
-    passers.reach(run.lives.len());
     for suspect in suspects {
         while let Some(&grant) =
             grants.get(marked).filter(|grant| run.hold(**grant).at < suspect.until)
@@ -62,11 +64,14 @@ fn count(findings: &mut Findings<'_>, suspects: &[Suspect], passers: &mut Fenwic
         }
         // Requests are in order of when they were made.
         let asked_before = run.lives.partition_point(|life| life.asked <= suspect.queued);
-        let marked = u32::try_from(marked).expect("fewer requests than 2^32");
-        let passed = marked - passers.below(asked_before);
+        let entered = u32::try_from(marked).expect("fewer requests than 2^32");
+        let passed = entered - passers.below(asked_before);
         if passed > bound {
             passed_over(findings, suspect, passed, bound);
         }
+    }
+    for &grant in &grants[..marked] {
+        passers.unmark(grant as usize);
     }
 }
 
