@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use rand::Rng;
-use rand::seq::IndexedRandom as _;
 
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum)]
@@ -145,7 +144,7 @@ impl Fault {
     /// A fault of this kind with the rest drawn at random.
     pub fn random(kind: Kind, length: Duration, shape: &Shape, rng: &mut impl Rng) -> Self {
         let part = |rng: &mut _, from: f64, to: f64| Rng::random_range(rng, from..to);
-        let jump = Duration::from_secs(*[1, 60].choose(rng).expect("two"));
+        let jump = Duration::from_secs([1, 60][rng.random_range(0..2)]);
         let alone = kind.is_of_the_network() && rng.random_bool(0.5) || !kind.is_of_the_network();
         Self {
             kind,
@@ -154,7 +153,7 @@ impl Fault {
             key: rng.random_range(0..shape.keys),
             worker: alone.then(|| rng.random_range(0..shape.processes)),
             jump,
-            policy: POLICIES.choose(rng).expect("seven"),
+            policy: POLICIES[rng.random_range(0..POLICIES.len())],
         }
     }
 

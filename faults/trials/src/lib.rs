@@ -1,21 +1,30 @@
 //! The lock under faults: real redis-servers, real processes, and one seed for all that befalls them.
+//!
+//! - `schedule`, `fault`, `workload`, `settings`: what a seed decides.
+//! - `orders`, `worker`, `journal`, `register`, `counters`: a process that takes locks, and what it writes to.
+//! - `cluster`: the server, the network and the workers, from the outside, and how faults are made.
+//! - `trial`: one schedule from its start to the verdict of the checker in the crate `history`.
+//! - `campaign`, `tally`, `soak`, `report`: many of them.
+//! - `lossy`: how often two holds are valid at once when the server loses one.
 
 pub mod campaign;
-pub mod clock;
-pub mod cluster;
-pub mod counters;
+mod clock;
+mod cluster;
+mod counters;
 pub mod fault;
-pub mod journal;
+mod journal;
 pub mod lossy;
 pub mod options;
-pub mod orders;
-pub mod register;
-pub mod report;
+mod orders;
+mod register;
+mod report;
 pub mod schedule;
-pub mod settings;
+mod settings;
 pub mod soak;
-pub mod tally;
+mod tally;
 pub mod trial;
 pub mod verdict;
-pub mod worker;
+mod worker;
 pub mod workload;
+
+pub use worker::work;

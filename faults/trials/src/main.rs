@@ -8,7 +8,7 @@ use clap::Parser as _;
 use trials::campaign::Campaign;
 use trials::options::{Command, Lossy, Many, One, Options};
 use trials::schedule::{Schedule, Wishes};
-use trials::{lossy, trial, verdict, worker};
+use trials::{lossy, trial, verdict};
 
 fn main() -> io::Result<ExitCode> {
     let options = Options::parse();
@@ -17,7 +17,7 @@ fn main() -> io::Result<ExitCode> {
         Some(Command::Run(many)) => run(&many),
         Some(Command::Soak(soak)) => trials::soak::soak(&soak).map(code),
         Some(Command::Lossy(lossy)) => measure(&lossy),
-        Some(Command::Worker) => worker::work().map(|()| ExitCode::SUCCESS),
+        Some(Command::Worker) => trials::work().map(|()| ExitCode::SUCCESS),
     }
 }
 

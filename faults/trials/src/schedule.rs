@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::ValueEnum as _;
 use history::Rules;
-use rand::seq::{IndexedRandom as _, SliceRandom as _};
+use rand::seq::SliceRandom as _;
 use rand::{Rng, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
@@ -52,7 +52,7 @@ impl Schedule {
     #[must_use]
     pub fn of(seed: u64, wishes: &Wishes) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let workload = *Workload::ALL.choose(&mut rng).expect("there are some");
+        let workload = Workload::ALL[rng.random_range(0..Workload::ALL.len())];
         let workload = wishes.workload.unwrap_or(workload);
         let processes = rng.random_range(1..=4);
         let processes = workload.processes().unwrap_or(processes);

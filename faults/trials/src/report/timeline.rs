@@ -43,10 +43,12 @@ impl Timeline<'_> {
         let mut rows = Rows::new();
         for event in sorted {
             match event.what {
-                What::Asked { request, key, .. } => drop(keys.insert(request, key)),
+                What::Asked { request, key, .. } => {
+                    keys.insert(request, key);
+                }
                 What::Entered { request, fence, valid_until, within: None } => {
                     let (from, tokens) = (event.at, (fence, fence));
-                    drop(open.insert(request, Bar { from, to: valid_until, tokens, lost: false }));
+                    open.insert(request, Bar { from, to: valid_until, tokens, lost: false });
                 }
                 What::Valid { request, until } => {
                     if let Some(bar) = open.get_mut(&request) {

@@ -93,7 +93,7 @@ impl Remains {
     fn of(cluster: &Cluster) -> RedisResult<Self> {
         let keys: Vec<String> = cluster.server.ask(&["KEYS", "*"])?;
         let (tombs, keys): (Vec<_>, Vec<_>) =
-            keys.into_iter().filter(|key| key != "lock:fence").partition(is_tomb);
+            keys.into_iter().filter(|key| key != "lock:fence").partition(|key| is_tomb(key));
         let mut for_good = 0;
         for tomb in tombs {
             let ttl: i64 = cluster.server.ask(&["PTTL", &tomb])?;
@@ -116,6 +116,6 @@ impl Remains {
     }
 }
 
-fn is_tomb(key: &String) -> bool {
+fn is_tomb(key: &str) -> bool {
     key.ends_with(":cancelled")
 }

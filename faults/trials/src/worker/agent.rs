@@ -90,7 +90,6 @@ impl Agent {
     }
 
     /// A request with the run's settings.
-    #[must_use]
     pub fn request(&self, key: u32, wait: Duration) -> LockRequest {
         self.set_up(self.worker.locks.lock(key_name(key)), wait)
     }

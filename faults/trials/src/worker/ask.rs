@@ -84,7 +84,7 @@ impl Ask {
                 let (request, why) = (self.request, refusal(&error));
                 self.worker.journal.write(self.task, What::Refused { request, why });
             }
-            Ok(_) if self.told.is_lost() => {
+            Ok(()) if self.told.is_lost() => {
                 self.worker.complain("success at the exit of a hold that was lost");
             }
             _ => {}

@@ -74,5 +74,5 @@ fn entered<'asks>(
 }
 
 fn settle(asks: &[Ask], end: &Result<(), LockError>) -> bool {
-    asks.iter().map(|ask| ask.settle(end.clone())).fold(true, |all, had| all && had)
+    asks.iter().filter(|ask| !ask.settle(end.clone())).count() == 0
 }
