@@ -38,6 +38,8 @@ mod words;
 #[cfg(test)]
 mod long_test;
 #[cfg(test)]
+mod random;
+#[cfg(test)]
 mod tests;
 
 /// The macro itself is in `lock-macros` and is used through `distlock`, which re-exports it: the code it writes calls that

@@ -12,7 +12,7 @@ pub(crate) enum OnError {
     #[default]
     Return,
     Panic,
-    Handle(Expr),
+    Handle(Box<Expr>),
 }
 
 impl OnError {
@@ -23,7 +23,7 @@ impl OnError {
             Expr::Closure(closure) if closure.inputs.len() != 1 => Err(wrong_arity(closure)),
             other => match instead(other) {
                 Some(instead) => Err(not_a_handler(other, &instead)),
-                None => Ok(Self::Handle(handler)),
+                None => Ok(Self::Handle(Box::new(handler))),
             },
         }
     }

@@ -62,7 +62,10 @@ fn reported(literal: &Lit) -> Option<LitStr> {
 #[derive(Default)]
 pub(crate) struct Holes {
     names: Vec<String>,
+    /// How many arguments without a name it takes.
     pub(crate) positional: usize,
+    /// How many of them by `{}`, each of which takes the next.
+    in_order: usize,
     /// Whether every brace was understood; one may also be a fill, as in `{:{>9}`.
     pub(crate) certain: bool,
 }
@@ -85,15 +88,23 @@ impl Holes {
 
     fn refer(&mut self, argument: &str) {
         match argument.parse::<usize>() {
-            Ok(index) => self.positional = self.positional.max(index + 1),
-            Err(_) if argument.is_empty() => self.positional += 1,
+            // Any number of digits is a number to `format!`, even the highest.
+            Ok(index) => self.positional = self.positional.max(index.saturating_add(1)),
+            Err(_) if argument.is_empty() => self.take_next(),
             Err(_) => self.names.push(argument.to_owned()),
         }
     }
 
+    fn take_next(&mut self) {
+        self.in_order += 1;
+        self.positional = self.positional.max(self.in_order);
+    }
+
     // `{:width$.precision$}` refers to arguments too, and `.*` takes one more.
     fn refer_in_format(&mut self, format: &str) {
-        self.positional += usize::from(format.contains(".*"));
+        if format.contains(".*") {
+            self.take_next();
+        }
         for before in format.split('$').rev().skip(1) {
             let last = before.rsplit(|c: char| !c.is_alphanumeric() && c != '_').next();
             self.refer_to_count(last.unwrap_or_default());
@@ -106,5 +117,22 @@ impl Holes {
             Ok(_) => self.refer(count),
             Err(_) => self.refer(count.trim_start_matches('0')),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Holes;
+
+    #[test]
+    fn the_highest_number_is_counted_like_any_other() {
+        let highest = Holes::of("{18446744073709551615}{}{:18446744073709551615$}");
+        assert_eq!(highest.positional, usize::MAX);
+    }
+
+    #[test]
+    fn a_number_and_a_place_in_the_order_may_mean_the_same_argument() {
+        assert_eq!(Holes::of("{0}{}").positional, 1);
+        assert_eq!(Holes::of("{}{1}{}{:.*}").positional, 4);
     }
 }

@@ -1,33 +1,29 @@
 //! The loop of the I/O thread.
 
 mod connection;
-mod messages;
-mod outputs;
-mod signals;
 
-use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::sync::mpsc::SyncSender;
 use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
 
-use self::messages::MOST_AT_ONCE;
-use super::link::{Asker, Link};
-use super::mailbox::{Alarm, Mailbox, Message, Wait, WeakMailbox};
-use super::parties::{Group, Party};
+use super::desk::Desk;
+use super::exit;
+use super::link::Link;
+use super::mailbox::{Mailbox, Message, WeakMailbox};
 use super::spin::Spin;
-use super::{InspectAnswer, exit};
 use crate::protocol::{Machine, Timing};
-use crate::queue::Delivery;
 use crate::store::{Endpoint, Push};
 use crate::time::{self, Timestamp};
-use crate::wire::{Call, Member, NonceMap};
+use crate::wire::Call;
+
+/// As many messages are taken in before what follows from them is sent: with a crowd of callers the server can be at work on
+/// the first of them while this thread goes on with the rest.
+const MOST_AT_ONCE: usize = 32;
 
 /// What a manager brings.
 pub(crate) struct Setup {
@@ -52,7 +48,7 @@ pub(crate) fn start(setup: Setup) -> std::io::Result<Mailbox> {
 
 struct Core {
     endpoint: Endpoint,
-    machine: Machine,
+    desk: Desk,
     messages: UnboundedReceiver<Message>,
     pushes: UnboundedReceiver<Push>,
     push_sender: tokio::sync::mpsc::UnboundedSender<Push>,
@@ -62,28 +58,11 @@ struct Core {
     /// Whether a connection was ever made.
     acquainted: bool,
     inbox: String,
-    mailbox: WeakMailbox,
-    parties: NonceMap<Party>,
-    groups: NonceMap<Group>,
-    watched: NonceMap<(Box<Wait>, oneshot::Sender<Vec<Member>>)>,
-    confirmations: NonceMap<oneshot::Sender<Option<bool>>>,
-    inspections: Vec<(String, oneshot::Sender<InspectAnswer>)>,
-    alarms: BTreeMap<(Timestamp, u64), Alarm>,
-    next_alarm: u64,
-    flushes: Vec<SyncSender<()>>,
-    /// Set by a shutdown: those who want to hear when it is done.
-    stopping: Option<Vec<oneshot::Sender<()>>>,
     timer: Pin<Box<Sleep>>,
     armed: Timestamp,
     spin: Spin,
-    /// Whether this turn brought something that a caller may soon follow up.
-    lively: bool,
     /// Until when this thread looks for work before it sleeps.
     spin_until: Timestamp,
-    /// Holds that were granted in this turn.
-    deliveries: Vec<Delivery>,
-    /// Calls that are to be sent.
-    batch: Vec<(Asker, Call)>,
     /// Whether the batch was kept for a turn already.
     kept: bool,
 }
@@ -95,7 +74,7 @@ impl Core {
         let machine = Machine::new(now, setup.timing, setup.inbox.clone(), setup.default_ttl);
         let mut core = Self {
             endpoint: setup.endpoint,
-            machine,
+            desk: Desk::new(machine, mailbox),
             messages,
             pushes,
             push_sender,
@@ -103,23 +82,10 @@ impl Core {
             failures: 0,
             acquainted: false,
             inbox: setup.inbox,
-            mailbox,
-            parties: NonceMap::default(),
-            groups: NonceMap::default(),
-            watched: NonceMap::default(),
-            confirmations: NonceMap::default(),
-            inspections: Vec::new(),
-            alarms: BTreeMap::new(),
-            next_alarm: 0,
-            flushes: Vec::new(),
-            stopping: None,
             timer: Box::pin(tokio::time::sleep_until(Instant::now())),
             armed: Timestamp::ZERO,
             spin: Spin::new(),
-            lively: false,
             spin_until: Timestamp::ZERO,
-            deliveries: Vec::new(),
-            batch: Vec::new(),
             kept: false,
         };
         core.link = core.connecting();
@@ -138,21 +104,19 @@ impl Core {
             let mut busy = taken > 0;
             busy |= self.poll_pushes(context);
             busy |= self.poll_link(context);
-            if self.due().is_some_and(|due| due <= now) {
-                self.machine.tick(now);
-                self.ring(now);
+            if self.desk.due().is_some_and(|due| due <= now) {
+                self.desk.tick(now);
             }
-            self.do_signals(now);
-            busy |= self.do_outputs(now);
+            busy |= self.settle(now);
             let sent = self.send(now, context);
             busy |= sent;
-            self.deliver();
-            self.answer_flushes();
+            self.desk.deliver();
+            self.desk.answer_flushes();
             if self.is_done(context) {
                 return Poll::Ready(());
             }
             busy |= self.poll_timer(context);
-            if std::mem::take(&mut self.lively) {
+            if self.desk.take_lively() {
                 self.spin_until = now.plus(self.spin.span());
             }
             if sent && taken == MOST_AT_ONCE {
@@ -176,34 +140,82 @@ impl Core {
         }
     }
 
+    /// Takes messages without asking to be woken for more: as long as this thread looks for them by itself, callers
+    /// need not spend a system call on waking it.
+    fn take_messages(&mut self, now: Timestamp) -> usize {
+        let mut taken = 0;
+        while taken < MOST_AT_ONCE
+            && let Ok(message) = self.messages.try_recv()
+        {
+            self.desk.message(now, message);
+            taken += 1;
+        }
+        taken
+    }
+
+    /// The last look before sleep; from here on a message wakes this thread.
+    fn poll_message(&mut self, now: Timestamp, context: &mut Context<'_>) -> bool {
+        let Poll::Ready(Some(message)) = self.messages.poll_recv(context) else { return false };
+        self.desk.message(now, message);
+        true
+    }
+
+    /// Does what follows from all that came; whether the new connection has yet to be looked at.
+    fn settle(&mut self, now: Timestamp) -> bool {
+        self.desk.settle(now);
+        let stalled = self.desk.take_stalled();
+        if stalled {
+            // The new attempt has to be polled once, or nothing would wake this thread for it.
+            self.reconnect();
+        }
+        if matches!(self.link, Link::Up(..)) {
+            self.desk.inspect();
+        }
+        stalled
+    }
+
+    /// Sends the batch. A release that comes alone is kept for one turn while this thread is awake anyway: the next
+    /// acquire of the same caller is often a microsecond behind, and both then cost the server one read.
+    fn send(&mut self, now: Timestamp, context: &mut Context<'_>) -> bool {
+        let is_end =
+            |call: &Call| matches!(call, Call::Free(_) | Call::Release(_) | Call::Cancel { .. });
+        let batch = self.desk.batch();
+        let only_ends = batch.iter().all(|(_, call)| is_end(call));
+        if batch.is_empty() || (only_ends && !self.kept && now < self.spin_until) {
+            self.kept = !batch.is_empty();
+            return false;
+        }
+        self.kept = false;
+        if only_ends && batch.iter().any(|(_, call)| matches!(call, Call::Release(_))) {
+            // The next one is in another process, and needs the core that looking for work would take.
+            self.desk.take_lively();
+            self.spin_until = now;
+        }
+        self.link.send(self.desk.take_batch(), context);
+        true
+    }
+
     fn is_done(&mut self, context: &mut Context<'_>) -> bool {
-        if !self.machine.is_idle() || self.stopping.is_none() {
+        if !self.desk.is_over() {
             return false;
         }
         // Whoever came too late is told so: with a message that is merely dropped a line would wait for its answer.
         self.messages.close();
         loop {
             match self.messages.poll_recv(context) {
-                Poll::Ready(Some(message)) => self.message(time::now(), message),
+                Poll::Ready(Some(message)) => self.desk.message(time::now(), message),
                 Poll::Ready(None) => break,
                 Poll::Pending => return false,
             }
         }
-        for done in self.stopping.take().into_iter().flatten() {
-            let _ = done.send(());
-        }
+        self.desk.say_that_it_is_over();
         true
-    }
-
-    fn due(&self) -> Option<Timestamp> {
-        let alarm = self.alarms.first_key_value().map(|(&(at, _), _)| at);
-        [self.machine.next_tick(), alarm].into_iter().flatten().min()
     }
 
     /// Keeps the timer at or before the next thing due. One that is too early rings for nothing, which is
     /// cheaper than moving it with every call.
     fn poll_timer(&mut self, context: &mut Context<'_>) -> bool {
-        let Some(due) = self.due() else { return false };
+        let Some(due) = self.desk.due() else { return false };
         let now = time::now();
         if self.armed > due || self.armed <= now {
             self.armed = due;

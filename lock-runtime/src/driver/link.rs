@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use super::parties::Asker;
 use crate::protocol::CallError;
 use crate::store::{ConnectError, Connection};
 use crate::time::{self, Timestamp};
@@ -26,14 +27,6 @@ pub(super) struct Batch {
     askers: Vec<Asker>,
     sent: Timestamp,
     replies: Replies,
-}
-
-/// Who hears the reply to a call.
-pub(super) enum Asker {
-    /// The protocol.
-    Machine(crate::protocol::CallId),
-    /// Somebody who inspects.
-    Inspector(tokio::sync::oneshot::Sender<super::InspectAnswer>),
 }
 
 /// What a link has to tell.
@@ -94,12 +87,4 @@ impl Link {
             }
         }
     }
-}
-
-/// The pause before attempt number `failures + 1`: doubling from 20 ms to 2 s, halved at random so that
-/// the clients of a server that comes back do not all knock at once.
-pub(super) fn pause(failures: u32, random: u8) -> Duration {
-    let full =
-        Duration::from_millis(20).saturating_mul(1 << failures.min(7)).min(Duration::from_secs(2));
-    full / 2 + full / 2 * u32::from(random) / 255
 }

@@ -5,7 +5,9 @@
 //! about what has to be sent.
 
 mod asked;
+mod backoff;
 mod core;
+mod desk;
 mod exit;
 mod link;
 mod mailbox;

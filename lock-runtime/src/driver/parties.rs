@@ -1,10 +1,12 @@
-//! Whom the I/O thread acts for.
+//! Whom the I/O thread acts for, and who hears of what.
 
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::InspectAnswer;
 use crate::lease::{Lease, Share};
+use crate::protocol::CallId;
 use crate::queue::{Answer, Queue, Usher};
 use crate::wire::Nonce;
 
@@ -36,4 +38,12 @@ pub(super) struct Group {
     /// The holds so far, in the order of the requests.
     pub(super) shares: Vec<Share>,
     pub(super) slot: oneshot::Sender<Vec<Share>>,
+}
+
+/// Who hears the reply to a call.
+pub(super) enum Asker {
+    /// The protocol.
+    Machine(CallId),
+    /// Somebody who inspects.
+    Inspector(oneshot::Sender<InspectAnswer>),
 }

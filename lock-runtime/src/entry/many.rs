@@ -7,6 +7,7 @@ use super::{Entered, Entering, enter_within, lint_order};
 use crate::options::Options;
 use crate::owner::{Frame, Section, current};
 use crate::place::Place;
+use crate::queue::Wish;
 use crate::time::{self, Timestamp};
 use crate::{LockError, LockManager};
 
@@ -23,6 +24,9 @@ pub(crate) fn enter_all(
     let keys: Vec<String> = keys.to_vec();
     Entering::Waiting(Box::pin(async move { many.enter(here, keys).await }))
 }
+
+/// How long a key is asked for when the time for all of them is over, to tell what stands in the way.
+const LAST_LOOK: Duration = Duration::from_millis(1);
 
 struct Many {
     manager: LockManager,
@@ -75,6 +79,10 @@ impl Many {
         lint_order(&self.manager, here.as_ref(), self.place, &new);
         let once = Options { wait: Some(Duration::ZERO), ..self.options };
         let wish = self.manager.wish(&once, terms, self.place);
+        // A server that does not answer is waited for no longer than the caller is ready to wait.
+        let own = self.left().filter(|left| !left.is_zero()).map(|left| wish.since.plus(left));
+        let deadline = own.into_iter().chain(wish.deadline).min();
+        let wish = Wish { deadline, ..wish };
         let requests = new.iter().map(|key| self.manager.request(&(*key).into(), wish));
         let shares = self.manager.mailbox().request_all(requests.collect()).await;
         let mut section: Option<Section> = None;
@@ -94,10 +102,12 @@ impl Many {
         found.is_some_and(|frame| taken.map(Section::frame).any(|own| Arc::ptr_eq(own, frame)))
     }
 
-    /// What is left of the time that all keys have together.
+    /// What is left of the time that all keys have together. Never nothing, unless there was none: that would be to try once,
+    /// and to bear with a server that cannot be reached for longer than the caller said.
     fn left(&self) -> Option<Duration> {
         let wait = self.options.wait_by(&self.manager)?;
-        Some(wait.saturating_sub(time::now().since(self.since)))
+        let left = wait.saturating_sub(time::now().since(self.since));
+        Some(left.max(LAST_LOOK.min(wait)))
     }
 
     /// An error of one key, with the wait for all.

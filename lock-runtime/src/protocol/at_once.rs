@@ -1,7 +1,7 @@
 //! Several requests that are granted together or not at all, in one call.
 
 use super::claim::{Claim, Phase, Request};
-use super::machine::{Machine, Purpose};
+use super::machine::{Machine, Purpose, Written};
 use super::signal::Signal;
 use crate::fence::FenceBlock;
 use crate::time::Timestamp;
@@ -30,7 +30,7 @@ impl Machine {
         }
         for request in requests {
             let mut claim = Claim::new(self.floor, request, None);
-            claim.phase = Phase::Asking { sent: now };
+            claim.phase = Phase::Asking;
             claim.asked = true;
             self.admit(claim);
         }
@@ -63,7 +63,9 @@ impl Machine {
         for &nonce in nonces {
             let Some(fence) = fences.take() else { return };
             let grant = Grant { fences: FenceBlock::new(fence, 1), waited_for: false };
-            self.granted_at(now, sent, nonce, grant);
+            let Some(claim) = self.claims.get(&nonce) else { continue };
+            let written = Written { sent, ttl: claim.request.ttl };
+            self.granted_at(now, written, nonce, grant);
             self.rearm(nonce);
         }
     }

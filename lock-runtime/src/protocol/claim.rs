@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::machine::Written;
+use super::timing::Timing;
 use crate::Fence;
 use crate::time::Timestamp;
 use crate::wire::{Busy, Claimant, Nonce};
@@ -74,6 +76,9 @@ pub(super) struct Claim {
     pub(super) busy: Option<Busy>,
     /// The place in the queue that the request before had, whose place this one took.
     pub(super) inherited: Option<u64>,
+    /// The send time of the latest call whose reply said "still waiting", or of the first one of all: a pushed grant is later
+    /// than this. Kept when the request is asked anew, as an earlier call may have put it into the queue.
+    pub(super) vouched: Option<Timestamp>,
     /// An acquire was sent that the server may have acted on.
     pub(super) asked: bool,
     /// An acquire went out on a connection that died before the reply: it may still arrive.
@@ -95,7 +100,7 @@ pub(super) enum Phase {
     /// Nothing is under way; the next connection sends it.
     Unsent,
     /// An acquire is under way and nothing is known.
-    Asking { sent: Timestamp },
+    Asking,
     /// Not asked because the server could not just now.
     Pausing { until: Timestamp },
     /// The server has said that this request waits.
@@ -110,8 +115,6 @@ pub(super) enum Phase {
 
 #[derive(Debug)]
 pub(super) struct Queued {
-    /// The send time of the latest call whose reply said "still waiting": a grant is later than this.
-    pub(super) vouched: Timestamp,
     /// When the lease in the queue is refreshed next.
     pub(super) refresh_at: Timestamp,
     /// When the obstacle may have gone by itself.
@@ -147,6 +150,7 @@ impl Claim {
             request,
             phase: Phase::Unsent,
             inherited,
+            vouched: None,
             asked: false,
             stray: false,
             waited_for: false,
@@ -161,12 +165,20 @@ impl Claim {
     pub(super) fn is_wanted(&self) -> bool {
         matches!(
             self.phase,
-            Phase::Unsent | Phase::Asking { .. } | Phase::Pausing { .. } | Phase::Queued(_)
+            Phase::Unsent | Phase::Asking | Phase::Pausing { .. } | Phase::Queued(_)
         )
     }
 
     pub(super) fn ticket(&self) -> Option<u64> {
         self.busy.as_ref().and_then(|busy| busy.ticket).or(self.inherited)
+    }
+
+    /// When a hold is renewed next after this was written, if it is; at once if it is to last longer by now.
+    pub(super) fn renew_at(&self, written: Written) -> Option<Timestamp> {
+        let Request { ttl, nonce, .. } = self.request;
+        let longer = ttl > written.ttl;
+        let at = if longer { written.sent } else { Timing::renew_at(written.sent, ttl, nonce) };
+        self.request.renew.then_some(at)
     }
 
     /// When there is something to do about this claim. `down_since`: the connection has been missing since.
@@ -176,7 +188,7 @@ impl Claim {
         outage: Duration,
     ) -> Option<Timestamp> {
         let own = match &self.phase {
-            Phase::Unsent | Phase::Asking { .. } | Phase::Lost { .. } => None,
+            Phase::Unsent | Phase::Asking | Phase::Lost { .. } => None,
             Phase::Pausing { until } => down_since.is_none().then_some(*until),
             Phase::Queued(queued) => queued.next_due(down_since.is_some()),
             Phase::Held(held) => Some(held.next_due(down_since.is_some())),

@@ -10,7 +10,7 @@ use super::timing::Timing;
 use super::watch::Watches;
 use crate::Fence;
 use crate::time::Timestamp;
-use crate::wire::{Busy, Call, Grant, Nonce, NonceMap};
+use crate::wire::{Busy, Call, Grant, Nonce, NonceMap, WAITER_LEASE};
 
 /// Numbers the calls of one machine in the order of their sending.
 pub type CallId = u64;
@@ -96,12 +96,21 @@ pub(super) struct Sent {
     pub(super) purpose: Purpose,
 }
 
+/// A ttl that a call wrote, and when that was sent: what the validity of a hold counts from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Written {
+    pub(super) sent: Timestamp,
+    pub(super) ttl: Duration,
+}
+
 #[derive(Debug)]
 pub(super) enum Purpose {
-    Acquire(Nonce),
+    /// With the ttl that it writes: a nested call may have asked for a longer one since.
+    Acquire(Nonce, Duration),
     AcquireAll(Vec<Nonce>),
     End(Nonce),
-    Renew(Vec<Nonce>),
+    /// With the ttl that it writes for each.
+    Renew(Vec<(Nonce, Duration)>),
     Probe(Nonce),
 }
 
@@ -153,10 +162,11 @@ impl Machine {
         self.floor
     }
 
-    /// How long a server that lost its data issues no token; zero if that is not wanted.
+    /// How long a server that lost its data issues no token; zero if that is not wanted. By then no hold of before is valid:
+    /// neither one with a ttl of its own, nor one that was pushed just before and is still on its way.
     #[must_use]
-    pub const fn quarantine(&self) -> Duration {
-        if self.timing.quarantine { self.longest_ttl } else { Duration::ZERO }
+    pub fn quarantine(&self) -> Duration {
+        if self.timing.quarantine { self.longest_ttl.max(WAITER_LEASE) } else { Duration::ZERO }
     }
 
     /// A new request.
@@ -224,7 +234,7 @@ impl Machine {
             Phase::Ending(_) => return,
             _ => {}
         }
-        let lease = self.timing.server_ttl(claim.request.ttl).max(crate::wire::WAITER_LEASE);
+        let lease = self.timing.server_ttl(claim.request.ttl).max(WAITER_LEASE);
         let was_held = matches!(claim.phase, Phase::Held(_) | Phase::Lost { .. });
         claim.phase = Phase::Ending(Ending { give_up_at: now.plus(lease), retry_at: None });
         if self.down_since.is_none() {

@@ -1,7 +1,7 @@
 //! What the machine makes of replies and pushes.
 
 use super::claim::{Claim, Failure, Held, Loss, Phase, Queued};
-use super::machine::{CallError, CallId, Machine, Output, Purpose};
+use super::machine::{CallError, CallId, Machine, Output, Purpose, Written};
 use super::timing::{CONFIRM_AFTER, CONFIRM_FIRST, RETRY, Timing};
 use crate::fence::FenceBlock;
 use crate::time::Timestamp;
@@ -14,16 +14,16 @@ impl Machine {
             return;
         };
         match (sent.purpose, reply) {
-            (Purpose::Acquire(nonce), Ok(Reply::Acquire(reply))) => {
-                self.acquire_reply(now, sent.at, nonce, reply);
+            (Purpose::Acquire(nonce, ttl), Ok(Reply::Acquire(reply))) => {
+                self.acquire_reply(now, Written { sent: sent.at, ttl }, nonce, reply);
             }
             (Purpose::AcquireAll(nonces), Ok(Reply::AcquiredAll(fences))) => {
                 self.acquired_all(now, sent.at, &nonces, fences);
             }
             (Purpose::End(nonce), Ok(Reply::Ended(held))) => self.forget(nonce, Some(held)),
-            (Purpose::Renew(nonces), Ok(Reply::Renewed(replies))) => {
-                for (nonce, reply) in nonces.into_iter().zip(replies) {
-                    self.renewal_reply(now, sent.at, nonce, reply);
+            (Purpose::Renew(renewals), Ok(Reply::Renewed(replies))) => {
+                for ((nonce, ttl), reply) in renewals.into_iter().zip(replies) {
+                    self.renewal_reply(now, Written { sent: sent.at, ttl }, nonce, reply);
                 }
             }
             (Purpose::Probe(id), Ok(Reply::Probed(probed))) => self.probed(now, id, probed),
@@ -59,9 +59,8 @@ impl Machine {
         let Some(claim) = self.claims.get_mut(&nonce) else {
             return;
         };
-        let vouched = match &claim.phase {
-            Phase::Queued(queued) => queued.vouched,
-            Phase::Asking { sent } => *sent,
+        let vouched = match (&claim.phase, claim.vouched) {
+            (Phase::Queued(_) | Phase::Asking, Some(vouched)) => vouched,
             // A grant that nobody wants is undone by the cancel that is on its way.
             _ => return,
         };
@@ -98,13 +97,13 @@ impl Machine {
     fn acquire_reply(
         &mut self,
         now: Timestamp,
-        sent: Timestamp,
+        written: Written,
         nonce: Nonce,
         reply: AcquireReply,
     ) {
         match reply {
-            AcquireReply::Granted(grant) => self.granted_at(now, sent, nonce, grant),
-            AcquireReply::Busy(busy) => self.busy(now, sent, nonce, busy),
+            AcquireReply::Granted(grant) => self.granted_at(now, written, nonce, grant),
+            AcquireReply::Busy(busy) => self.busy(now, written.sent, nonce, busy),
             AcquireReply::Cancelled => {
                 if self.claims.get(&nonce).is_some_and(Claim::is_wanted) {
                     let why = "the request was cancelled on the server".to_owned();
@@ -115,11 +114,11 @@ impl Machine {
         self.rearm(nonce);
     }
 
-    /// The server granted by reply: the full ttl was written by the call sent at `sent`.
+    /// The server granted by reply.
     pub(super) fn granted_at(
         &mut self,
         now: Timestamp,
-        sent: Timestamp,
+        written: Written,
         nonce: Nonce,
         grant: Grant,
     ) {
@@ -130,10 +129,9 @@ impl Machine {
         let Some(claim) = self.claims.get_mut(&nonce) else {
             return;
         };
-        let ttl = claim.request.ttl;
-        let valid_until = self.timing.valid_until(sent, ttl);
+        let valid_until = self.timing.valid_until(written.sent, written.ttl);
         if let Phase::Held(_) = claim.phase {
-            return self.extend(nonce, sent);
+            return self.extend(nonce, written);
         }
         if !claim.is_wanted() {
             return;
@@ -143,7 +141,7 @@ impl Machine {
             claim.phase = Phase::Pausing { until: now };
             return;
         }
-        let renew_at = claim.request.renew.then(|| Timing::renew_at(sent, ttl, nonce));
+        let renew_at = claim.renew_at(written);
         self.hold(now, nonce, grant, valid_until, renew_at);
     }
 
@@ -166,18 +164,19 @@ impl Machine {
         self.outputs.push_back(Output::Granted { nonce, grant, valid_until });
     }
 
-    /// The server confirmed a call sent at `sent` that wrote the full ttl.
-    fn extend(&mut self, nonce: Nonce, sent: Timestamp) {
+    /// The server confirmed a call that wrote a ttl.
+    fn extend(&mut self, nonce: Nonce, written: Written) {
         let Some(claim) = self.claims.get_mut(&nonce) else {
             return;
         };
-        let (ttl, renew) = (claim.request.ttl, claim.request.renew);
+        let renew_at = claim.renew_at(written);
         let Phase::Held(held) = &mut claim.phase else {
             return;
         };
         held.renewing = false;
-        held.valid_until = held.valid_until.max(self.timing.valid_until(sent, ttl));
-        held.renew_at = renew.then(|| Timing::renew_at(sent, ttl, nonce));
+        let valid_until = self.timing.valid_until(written.sent, written.ttl);
+        held.valid_until = held.valid_until.max(valid_until);
+        held.renew_at = renew_at;
         self.outputs.push_back(Output::Extended(nonce, held.end()));
     }
 
@@ -192,11 +191,11 @@ impl Machine {
             return self.fail(now, nonce, Failure::Busy(busy));
         }
         claim.phase = Phase::Queued(Queued {
-            vouched: sent,
             refresh_at: Timing::refresh_at(now),
             ask_at: busy.left.map(|left| Timing::ask_at(now, left, nonce)),
             calling: false,
         });
+        claim.vouched = Some(sent);
         claim.busy = Some(busy);
         claim.unable_since = None;
         if claim.warning {
@@ -207,7 +206,7 @@ impl Machine {
     fn renewal_reply(
         &mut self,
         now: Timestamp,
-        sent: Timestamp,
+        written: Written,
         nonce: Nonce,
         reply: RenewalReply,
     ) {
@@ -215,15 +214,15 @@ impl Machine {
             return;
         };
         match (&mut claim.phase, reply) {
-            (Phase::Held(_), RenewalReply::Renewed) => self.extend(nonce, sent),
+            (Phase::Held(_), RenewalReply::Renewed) => self.extend(nonce, written),
             (Phase::Held(_), RenewalReply::RenewedAndWaitedFor) => {
-                self.extend(nonce, sent);
+                self.extend(nonce, written);
                 self.waited_for(nonce);
             }
             (Phase::Held(_), RenewalReply::Gone) => self.lose(nonce, Loss::Gone),
             (Phase::Queued(queued), RenewalReply::Waiting(left)) => {
                 queued.calling = false;
-                queued.vouched = sent;
+                claim.vouched = Some(written.sent);
                 queued.refresh_at = Timing::refresh_at(now);
                 queued.ask_at = left.map(|left| Timing::ask_at(now, left, nonce));
             }
@@ -242,7 +241,7 @@ impl Machine {
         let again = if at_once { now } else { now.plus(RETRY) };
         match (purpose, error) {
             (_, CallError::Broken) => self.unanswered(now, purpose),
-            (Purpose::Acquire(nonce), _) => self.acquire_failed(now, again, *nonce, error),
+            (Purpose::Acquire(nonce, _), _) => self.acquire_failed(now, again, *nonce, error),
             (Purpose::AcquireAll(nonces), CallError::Garbled(_)) => {
                 self.unanswered_all(now, nonces);
             }
@@ -254,8 +253,8 @@ impl Machine {
                 }
                 self.rearm(*nonce);
             }
-            (Purpose::Renew(nonces), _) => {
-                for &nonce in nonces {
+            (Purpose::Renew(renewals), _) => {
+                for &(nonce, _) in renewals {
                     self.renew_again(again, nonce);
                 }
             }
@@ -321,21 +320,21 @@ impl Machine {
     /// A call of a connection that died: it may have been done, or be done yet.
     pub(super) fn unanswered(&mut self, now: Timestamp, purpose: &Purpose) {
         match purpose {
-            Purpose::Acquire(nonce) => {
+            Purpose::Acquire(nonce, _) => {
                 let Some(claim) = self.claims.get_mut(nonce) else {
                     return;
                 };
                 claim.stray = true;
                 match &mut claim.phase {
                     Phase::Queued(queued) => queued.calling = false,
-                    phase @ Phase::Asking { .. } => *phase = Phase::Unsent,
+                    phase @ Phase::Asking => *phase = Phase::Unsent,
                     _ => {}
                 }
             }
             Purpose::AcquireAll(nonces) => self.unanswered_all(now, nonces),
             Purpose::End(_) => {}
-            Purpose::Renew(nonces) => {
-                for &nonce in nonces {
+            Purpose::Renew(renewals) => {
+                for &(nonce, _) in renewals {
                     self.renew_again(now, nonce);
                 }
             }

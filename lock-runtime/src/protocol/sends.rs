@@ -1,12 +1,13 @@
 //! What the machine sends.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::claim::{Phase, Queued};
 use super::machine::{CallId, Machine, Output, Purpose, Sent};
 use super::timing::{TOMBSTONE, Timing};
 use crate::time::Timestamp;
-use crate::wire::{Acquire, Call, Enqueue, Give, Nonce, Renewal};
+use crate::wire::{Acquire, Call, Enqueue, Give, Nonce, Renewal, WAITER_LEASE};
 
 /// As many entries as one renewal takes: keeps the server's other clients waiting for well under a millisecond.
 const RENEWAL_BATCH: usize = 100;
@@ -39,13 +40,15 @@ impl Machine {
         };
         match &mut claim.phase {
             Phase::Queued(queued) => queued.calling = true,
-            phase => *phase = Phase::Asking { sent: now },
+            phase => *phase = Phase::Asking,
         }
+        claim.vouched.get_or_insert(now);
         claim.asked = true;
         let ticket = claim.ticket();
         let enqueue = claim.request.queue.then_some(Enqueue { ticket });
+        let ttl = claim.request.ttl;
         if let Some(acquire) = self.acquire(nonce, enqueue) {
-            self.send(now, Purpose::Acquire(nonce), Call::Acquire(acquire));
+            self.send(now, Purpose::Acquire(nonce, ttl), Call::Acquire(acquire));
         }
     }
 
@@ -71,7 +74,7 @@ impl Machine {
         let call = match (was_held, claim.stray) {
             (true, false) if claim.waited_for => Call::Release(give),
             (true, false) => Call::Free(give),
-            (false, false) => Call::Cancel { give, tombstone: std::time::Duration::ZERO },
+            (false, false) => Call::Cancel { give, tombstone: Duration::ZERO },
             (_, true) => Call::Cancel { give, tombstone: TOMBSTONE },
         };
         self.send(now, Purpose::End(nonce), call);
@@ -86,7 +89,7 @@ impl Machine {
             Phase::Held(held) if held.renew_at.is_some() => held.renew_at = Some(now),
             Phase::Unsent | Phase::Pausing { .. } | Phase::Queued(_) => self.ask(now, nonce),
             Phase::Ending(_) => self.send_end(now, nonce, false),
-            Phase::Asking { .. } | Phase::Held(_) | Phase::Lost { .. } => {}
+            Phase::Asking | Phase::Held(_) | Phase::Lost { .. } => {}
         }
     }
 
@@ -96,8 +99,9 @@ impl Machine {
         let candidates: Vec<Nonce> =
             self.claims_due(horizon).filter(|&nonce| self.renewal_due(now, nonce)).collect();
         for batch in candidates.chunks(RENEWAL_BATCH) {
-            let entries = batch.iter().filter_map(|&nonce| self.begin_renewal(nonce)).collect();
-            self.send(now, Purpose::Renew(batch.to_vec()), Call::Renew(entries));
+            let begun = batch.iter().filter_map(|&nonce| self.begin_renewal(nonce));
+            let (written, entries) = begun.unzip();
+            self.send(now, Purpose::Renew(written), Call::Renew(entries));
         }
         for nonce in candidates {
             self.rearm(nonce);
@@ -118,24 +122,25 @@ impl Machine {
                 !held.renewing && held.renew_at.is_some_and(|at| at <= horizon)
             }
             Phase::Queued(Queued { calling, refresh_at, .. }) => {
-                !calling && *refresh_at <= now.plus(Timing::ride_along(crate::wire::WAITER_LEASE))
+                !calling && *refresh_at <= now.plus(Timing::ride_along(WAITER_LEASE))
             }
             _ => false,
         }
     }
 
-    fn begin_renewal(&mut self, nonce: Nonce) -> Option<Renewal> {
+    fn begin_renewal(&mut self, nonce: Nonce) -> Option<((Nonce, Duration), Renewal)> {
         let claim = self.claims.get_mut(&nonce)?;
         let key = Arc::clone(&claim.request.key);
         match &mut claim.phase {
             Phase::Held(held) => {
                 held.renewing = true;
-                let ttl = self.timing.server_ttl(claim.request.ttl);
-                Some(Renewal::Hold { key, nonce, ttl })
+                let ttl = claim.request.ttl;
+                let written = self.timing.server_ttl(ttl);
+                Some(((nonce, ttl), Renewal::Hold { key, nonce, ttl: written }))
             }
             Phase::Queued(queued) => {
                 queued.calling = true;
-                Some(Renewal::Waiter { key, nonce })
+                Some(((nonce, WAITER_LEASE), Renewal::Waiter { key, nonce }))
             }
             _ => None,
         }

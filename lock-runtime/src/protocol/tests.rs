@@ -1,6 +1,7 @@
 //! The machine, driven by hand: no server, no clock.
 
 mod at_once;
+mod lies;
 mod watch;
 
 use std::sync::Arc;
@@ -526,6 +527,24 @@ fn whoever_takes_the_place_of_another_keeps_its_ticket() {
     };
     assert_eq!((ask.give.nonce, give.nonce), (Nonce::from_bits(2), Nonce::from_bits(1)));
     assert_eq!(ask.enqueue.as_ref().and_then(|place| place.ticket), Some(7));
+}
+
+#[test]
+fn a_renewal_under_way_when_a_nested_call_wants_longer_lasts_only_as_long_as_it_asked_for() {
+    let mut machine = holding();
+    machine.tick(at(12.0));
+    let (id, _) = sent(&mut machine);
+    machine.lengthen(at(12.001), Nonce::from_bits(1), TTL * 2);
+    machine.reply(at(12.002), id, Ok(Reply::Renewed(vec![RenewalReply::Renewed])));
+    let nonce = Nonce::from_bits(1);
+    assert_eq!(drain(&mut machine), [Output::Extended(nonce, at(12.0).plus(valid(TTL)))]);
+    machine.tick(at(12.002));
+    let (id, call) = sent(&mut machine);
+    assert!(matches!(call, Call::Renew(entries)
+        if matches!(entries[..], [Renewal::Hold { ttl, .. }] if ttl > TTL * 2)));
+    machine.reply(at(12.003), id, Ok(Reply::Renewed(vec![RenewalReply::Renewed])));
+    let extended = Output::Extended(nonce, at(12.002).plus(valid(TTL * 2)));
+    assert_eq!(drain(&mut machine), [extended]);
 }
 
 #[test]

@@ -11,9 +11,11 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 
 pub(crate) use self::memory::MemoryEndpoint;
+#[cfg(test)]
+pub(crate) use self::memory::Twin;
 pub(crate) use self::redis::RedisEndpoint;
 use crate::Fence;
-use crate::protocol::{CallError, Failure};
+use crate::protocol::CallError;
 use crate::wire::{Call, Keyspace, Notice, Reply};
 
 /// What a client tells a server when it connects.
@@ -41,12 +43,6 @@ pub(crate) struct ConnectError {
     pub(crate) text: String,
     /// The next attempt will fail alike until somebody mends the configuration.
     pub(crate) hopeless: bool,
-}
-
-impl From<ConnectError> for Failure {
-    fn from(error: ConnectError) -> Self {
-        if error.hopeless { Self::Refused(error.text) } else { Self::Unavailable(error.text) }
-    }
 }
 
 /// A server to connect to.

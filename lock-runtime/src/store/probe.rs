@@ -19,7 +19,7 @@ pub(super) async fn warn_of_hazards(connection: &mut MultiplexedConnection) {
     }
 }
 
-fn hazards(info: &str) -> Vec<String> {
+pub(super) fn hazards(info: &str) -> Vec<String> {
     let field = |name: &str| {
         info.lines().find_map(|line| line.trim_end().strip_prefix(name)?.strip_prefix(':'))
     };

@@ -1,6 +1,10 @@
 //! One Redis server, through one multiplexed RESP3 connection that carries calls and pushes.
 
 mod batch;
+#[cfg(test)]
+mod impostor;
+#[cfg(test)]
+mod random;
 
 use std::sync::LazyLock;
 use std::time::Duration;

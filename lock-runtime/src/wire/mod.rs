@@ -9,6 +9,9 @@ mod reply;
 mod script;
 mod together;
 
+#[cfg(test)]
+pub mod random;
+
 pub use call::{Acquire, Call, Enqueue, Give, INSPECTED, LARGEST_BLOCK, Renewal, WAITER_LEASE};
 pub use holder::{Claimant, Holder};
 pub use keyspace::Keyspace;

@@ -24,7 +24,9 @@ impl Nonce {
     /// Reads the 32 hexadecimal digits that `Display` writes.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        if text.len() == 32 { u128::from_str_radix(text, 16).ok().map(Self) } else { None }
+        // A number may also begin with a sign.
+        let digits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if digits { u128::from_str_radix(text, 16).ok().map(Self) } else { None }
     }
 }
 
@@ -73,5 +75,22 @@ impl fmt::Debug for Nonce {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Enough to tell two apart in a log, too little to release somebody's lock with.
         write!(f, "Nonce({:08x}…)", self.0 >> 96)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Nonce;
+
+    #[test]
+    fn a_nonce_is_read_from_its_digits_alone() {
+        let nonce = Nonce::from_bits(0xfeed);
+        assert_eq!(Nonce::parse(&nonce.to_string()), Some(nonce));
+        for odd in ["+000000000000000000000000000feed", "feed", "éééééééééééééééé", ""]
+        {
+            let padded = format!("{odd:0>32}");
+            assert_eq!(Nonce::parse(odd), None, "{odd}");
+            assert_eq!(Nonce::parse(&padded).is_some(), padded.is_ascii() && !odd.contains('+'));
+        }
     }
 }

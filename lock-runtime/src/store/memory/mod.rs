@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use self::twin::Twin;
+pub(crate) use self::twin::Twin;
 use super::{Hello, Push};
 use crate::protocol::CallError;
 use crate::time;

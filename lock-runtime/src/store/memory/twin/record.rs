@@ -20,7 +20,10 @@ pub(super) enum Hold {
         /// Somebody may be queued: the flag `w`.
         waited_for: bool,
     },
-    #[cfg_attr(not(test), expect(dead_code, reason = "only tests put one into the twin"))]
+    #[cfg_attr(
+        not(any(test, simulated)),
+        expect(dead_code, reason = "only tests put one into the twin")
+    )]
     Foreign,
 }
 
@@ -79,9 +82,19 @@ impl Record {
         self.hold.insert(Expiring::lasting(hold)).prolong(now, ttl);
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, simulated))]
     pub(super) fn put_foreign(&mut self) {
         self.hold = Some(Expiring::lasting(Hold::Foreign));
+    }
+
+    #[cfg(simulated)]
+    pub(super) fn delete_queue(&mut self) {
+        self.queue = None;
+    }
+
+    #[cfg(simulated)]
+    pub(super) fn delete_cancelled(&mut self) {
+        self.cancelled = None;
     }
 
     pub(super) fn delete_hold(&mut self) {

@@ -1,11 +1,10 @@
 //! What callers ask of the I/O thread.
 
 use std::sync::{Arc, Weak};
-use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
-use super::Core;
+use super::Desk;
 use crate::driver::mailbox::{Alarm, Message};
 use crate::driver::parties::{Group, Party};
 use crate::driver::report;
@@ -15,32 +14,8 @@ use crate::queue::Queue;
 use crate::time::Timestamp;
 use crate::wire::Nonce;
 
-/// As many messages are taken in before what follows from them is sent: with a crowd of callers the server can be at work on
-/// the first of them while this thread goes on with the rest.
-pub(super) const MOST_AT_ONCE: usize = 32;
-
-impl Core {
-    /// Takes messages without asking to be woken for more: as long as this thread looks for them by itself, callers
-    /// need not spend a system call on waking it.
-    pub(super) fn take_messages(&mut self, now: Timestamp) -> usize {
-        let mut taken = 0;
-        while taken < MOST_AT_ONCE
-            && let Ok(message) = self.messages.try_recv()
-        {
-            self.message(now, message);
-            taken += 1;
-        }
-        taken
-    }
-
-    /// The last look before sleep; from here on a message wakes this thread.
-    pub(super) fn poll_message(&mut self, now: Timestamp, context: &mut Context<'_>) -> bool {
-        let Poll::Ready(Some(message)) = self.messages.poll_recv(context) else { return false };
-        self.message(now, message);
-        true
-    }
-
-    pub(super) fn message(&mut self, now: Timestamp, message: Message) {
+impl Desk {
+    pub(in crate::driver) fn message(&mut self, now: Timestamp, message: Message) {
         self.lively = true;
         match message {
             Message::Request(_, slot) if self.stopping.is_some() => drop(slot),
@@ -144,14 +119,6 @@ impl Core {
         let Some(queue) = queue.upgrade() else { return };
         for long in queue.tick(now, |nonce| self.machine.why_not(nonce)) {
             report::still_waiting(queue.key(), long.waited, long.busy.as_ref());
-        }
-    }
-
-    pub(super) fn answer_flushes(&mut self) {
-        if !self.flushes.is_empty() && !self.machine.is_ending() {
-            for done in self.flushes.drain(..) {
-                let _ = done.try_send(());
-            }
         }
     }
 }

@@ -1,12 +1,12 @@
 //! What the protocol asks and tells about several requests at once.
 
-use super::Core;
+use super::Desk;
 use crate::driver::parties::Party;
 use crate::protocol::Signal;
 use crate::time::Timestamp;
 use crate::wire::{Nonce, Probe};
 
-impl Core {
+impl Desk {
     pub(super) fn do_signals(&mut self, now: Timestamp) {
         while let Some(signal) = self.machine.poll_signal() {
             match signal {

@@ -1,12 +1,10 @@
 //! What the protocol wants done and has to tell.
 
 use std::sync::Arc;
-use std::task::Context;
 
-use super::Core;
+use super::Desk;
 use crate::Fence;
-use crate::driver::link::{Asker, Link};
-use crate::driver::parties::Party;
+use crate::driver::parties::{Asker, Party};
 use crate::driver::report;
 use crate::lease::{Lease, Share};
 use crate::protocol::{Loss, Output};
@@ -14,54 +12,25 @@ use crate::queue::Delivery;
 use crate::time::Timestamp;
 use crate::wire::{Call, Grant, INSPECTED, Nonce};
 
-impl Core {
-    /// Does what the machine wants done; its calls gather in the batch.
-    pub(super) fn do_outputs(&mut self, now: Timestamp) -> bool {
-        let mut any = false;
+impl Desk {
+    /// Does what the protocol wants done; its calls gather in the batch.
+    pub(in crate::driver) fn settle(&mut self, now: Timestamp) {
+        self.do_signals(now);
         while let Some(output) = self.machine.poll_output() {
             match output {
                 Output::Send(id, call) => self.batch.push((Asker::Machine(id), call)),
-                Output::Reconnect => {
-                    self.reconnect();
-                    // The new attempt has to be polled once, or nothing would wake this thread for it.
-                    any = true;
-                }
+                Output::Reconnect => self.stalled = true,
                 output => self.tell(now, output),
             }
         }
-        if matches!(self.link, Link::Up(..)) {
-            let inspections = self.inspections.drain(..);
-            self.batch.extend(inspections.map(|(key, slot)| {
-                (Asker::Inspector(slot), Call::Inspect { key: key.into(), limit: INSPECTED })
-            }));
-        }
-        any
     }
 
-    /// Hands over what was granted, all at once: a runtime wakes one of its threads for the first, and that one finds the
-    /// others. After the batch is sent, as a caller that wakes may take the core from this thread.
-    pub(super) fn deliver(&mut self) {
-        self.deliveries.drain(..).for_each(Delivery::make);
-    }
-
-    /// Sends the batch. A release that comes alone is kept for one turn while this thread is awake anyway: the next
-    /// acquire of the same caller is often a microsecond behind, and both then cost the server one read.
-    pub(super) fn send(&mut self, now: Timestamp, context: &mut Context<'_>) -> bool {
-        let is_end =
-            |call: &Call| matches!(call, Call::Free(_) | Call::Release(_) | Call::Cancel { .. });
-        let only_ends = self.batch.iter().all(|(_, call)| is_end(call));
-        if self.batch.is_empty() || (only_ends && !self.kept && now < self.spin_until) {
-            self.kept = !self.batch.is_empty();
-            return false;
-        }
-        self.kept = false;
-        if only_ends && self.batch.iter().any(|(_, call)| matches!(call, Call::Release(_))) {
-            // The next one is in another process, and needs the core that looking for work would take.
-            self.lively = false;
-            self.spin_until = now;
-        }
-        self.link.send(std::mem::take(&mut self.batch), context);
-        true
+    /// With a connection, what was asked to be looked at can be asked of the server.
+    pub(in crate::driver) fn inspect(&mut self) {
+        let inspections = self.inspections.drain(..);
+        self.batch.extend(inspections.map(|(key, slot)| {
+            (Asker::Inspector(slot), Call::Inspect { key: key.into(), limit: INSPECTED })
+        }));
     }
 
     fn tell(&mut self, now: Timestamp, output: Output) {

@@ -14,6 +14,8 @@
 mod blocked;
 mod counter;
 mod expiry;
+#[cfg(any(test, simulated))]
+mod harm;
 mod record;
 mod step;
 
@@ -73,26 +75,6 @@ impl Twin {
     /// Makes the fence counter if there is none, as `open.lua` does; answers whether it did.
     pub fn open(&mut self, now_us: u64, floor: Fence, quarantine: Duration) -> bool {
         self.counter.open(Stamp::from_micros(now_us), floor, quarantine)
-    }
-
-    /// Puts a key that is not a lock under the name of this lock, for good.
-    #[cfg(test)]
-    pub fn put_foreign(&mut self, key: &str) {
-        self.records.entry(key.into()).or_default().put_foreign();
-    }
-
-    /// Forgets everything, as FLUSHALL does: a loss of data.
-    #[cfg(test)]
-    pub fn flush(&mut self) {
-        *self = Self::default();
-    }
-
-    /// Whether nothing is stored but the fence counter.
-    #[cfg(test)]
-    #[must_use]
-    pub fn is_empty(&self, now_us: u64) -> bool {
-        let now = Stamp::from_micros(now_us);
-        self.records.values().all(|record| record.is_empty(now)) && self.blocked.is_empty(now)
     }
 
     fn step<T>(

@@ -1,0 +1,51 @@
+//! The settings of a manager in a simulated process: those of the library's builder that a plan sets.
+
+use std::time::Duration;
+
+use crate::driver::{Node, start};
+use crate::options::Options;
+use crate::protocol::Timing;
+use crate::{LockError, LockManager};
+
+/// Sets up a manager whose I/O the simulation does.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LockManagerBuilder {
+    inbox: String,
+    ttl: Duration,
+    hand_overs: u32,
+    timing: Timing,
+}
+
+impl LockManagerBuilder {
+    /// The channel on which its process hears of grants.
+    pub(crate) fn inbox(self, inbox: String) -> Self {
+        Self { inbox, ..self }
+    }
+
+    pub(crate) fn ttl(self, ttl: Duration) -> Self {
+        Self { ttl, ..self }
+    }
+
+    pub(crate) fn hand_overs(self, hand_overs: u32) -> Self {
+        Self { hand_overs, ..self }
+    }
+
+    /// The manager, and its I/O thread in the hands of the simulation.
+    pub(crate) fn start(self) -> (Node, LockManager) {
+        let patience = self.timing.outage + self.timing.reply;
+        let (node, mailbox) = start(self.inbox, self.timing, self.ttl);
+        let defaults = Options { ttl: Some(self.ttl), ..Options::DEFAULT };
+        let server = "simulated".to_owned();
+        (node, LockManager::new(mailbox, self.hand_overs, false, defaults, patience, server))
+    }
+
+    /// The library's own way to a manager, which leads to no I/O thread here.
+    pub(crate) fn url(self, _url: &str) -> Self {
+        self
+    }
+
+    /// As [`Self::url`].
+    pub(crate) fn build(self) -> Result<LockManager, LockError> {
+        Err(LockError::config("a simulated manager is started by its process"))
+    }
+}

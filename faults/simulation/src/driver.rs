@@ -1,0 +1,30 @@
+//! The I/O thread of a simulated process: the library's dealings with callers, and the simulation in the place of the I/O.
+
+macro_rules! library {
+    ($($path:literal $module:ident),* $(,)?) => {
+        $(
+            #[path = $path]
+            #[allow(dead_code, unused_imports, missing_docs, clippy::all, clippy::pedantic)]
+            mod $module;
+        )*
+    };
+}
+
+library! {
+    "../../../lock-runtime/src/driver/asked.rs" asked,
+    "../../../lock-runtime/src/driver/backoff.rs" backoff,
+    "../../../lock-runtime/src/driver/desk/mod.rs" desk,
+    "../../../lock-runtime/src/driver/mailbox.rs" mailbox,
+    "../../../lock-runtime/src/driver/parties.rs" parties,
+    "../../../lock-runtime/src/driver/report.rs" report,
+    "../../../lock-runtime/src/driver/wait.rs" wait,
+}
+
+mod exit;
+mod node;
+
+pub(crate) use asked::Watched;
+pub(crate) use backoff::pause;
+pub(crate) use mailbox::{InspectAnswer, Mailbox, Wait};
+pub(crate) use node::{Askers, Node, start};
+pub(crate) use wait::{block_briefly_on, block_on};

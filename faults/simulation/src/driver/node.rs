@@ -1,0 +1,108 @@
+//! The I/O thread of one simulated process, turned by the world.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::desk::Desk;
+use super::mailbox::{Mailbox, Message};
+use super::parties::Asker;
+use crate::Fence;
+use crate::protocol::{CallError, Machine, Timing};
+use crate::time::{self, Timestamp};
+use crate::wire::{Call, Notice, Reply};
+
+/// Starts one in the process on stage.
+pub(crate) fn start(inbox: String, timing: Timing, default_ttl: Duration) -> (Node, Mailbox) {
+    let (sender, messages) = unbounded_channel();
+    let mailbox = Mailbox::new(sender);
+    let machine = Machine::new(time::now(), timing, inbox, default_ttl);
+    (Node { desk: Desk::new(machine, mailbox.downgrade()), messages }, mailbox)
+}
+
+/// Who hears the replies to the calls of one batch, in their order.
+pub(crate) struct Askers(Vec<Asker>);
+
+/// What an I/O thread has between two turns.
+pub(crate) struct Node {
+    desk: Desk,
+    messages: UnboundedReceiver<Message>,
+}
+
+impl Node {
+    /// Whether callers have put something into its mailbox.
+    pub(crate) fn has_mail(&self) -> bool {
+        !self.messages.is_empty()
+    }
+
+    /// One turn. Whether the connection is to be given up.
+    pub(crate) fn turn(&mut self, now: Timestamp) -> bool {
+        while let Ok(message) = self.messages.try_recv() {
+            self.desk.message(now, message);
+        }
+        if self.desk.due().is_some_and(|due| due <= now) {
+            self.desk.tick(now);
+        }
+        self.desk.settle(now);
+        self.desk.take_stalled()
+    }
+
+    /// What the turn brought to be sent.
+    pub(crate) fn take_batch(&mut self) -> Option<(Askers, Vec<Call>)> {
+        let (askers, calls): (Vec<_>, Vec<_>) = self.desk.take_batch().into_iter().unzip();
+        (!calls.is_empty()).then_some((Askers(askers), calls))
+    }
+
+    /// Hands over what the turn brought to callers.
+    pub(crate) fn deliver(&mut self) {
+        self.desk.deliver();
+    }
+
+    pub(crate) fn due(&self) -> Option<Timestamp> {
+        self.desk.due()
+    }
+
+    pub(crate) fn connected(&mut self, now: Timestamp) {
+        self.desk.connected(now);
+    }
+
+    pub(crate) fn connect_failed(&mut self, now: Timestamp) {
+        self.desk.connect_failed(now, "the server cannot be reached", false);
+    }
+
+    /// The connection is gone, or given up.
+    pub(crate) fn disconnected(
+        &mut self,
+        now: Timestamp,
+        because: &str,
+        unanswered: impl IntoIterator<Item = Askers>,
+    ) {
+        self.desk.disconnected(now, because.to_owned());
+        self.desk.abandon(unanswered.into_iter().flat_map(|askers| askers.0));
+    }
+
+    pub(crate) fn replies(
+        &mut self,
+        now: Timestamp,
+        askers: Askers,
+        replies: Vec<Result<Reply, CallError>>,
+    ) {
+        for (asker, reply) in askers.0.into_iter().zip(replies) {
+            self.desk.reply(now, asker, reply);
+        }
+    }
+
+    pub(crate) fn notice(&mut self, now: Timestamp, notice: Notice) {
+        self.desk.notice(now, notice);
+    }
+
+    /// The highest token seen, and how long a loss of data is waited out: what is said when connecting.
+    pub(crate) fn greeting(&self) -> (Fence, Duration) {
+        (self.desk.machine().floor(), self.desk.machine().quarantine())
+    }
+
+    /// Whether nothing is held, asked or undone.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.desk.machine().is_idle() && !self.has_mail()
+    }
+}

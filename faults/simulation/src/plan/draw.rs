@@ -1,0 +1,236 @@
+//! Plans from seeds.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use super::{Ask, Fault, Member, Misfortune, Part, Plan, Step, Task, Weather, Work};
+
+impl Plan {
+    /// The plan of a seed.
+    #[must_use]
+    pub fn draw(seed: u64) -> Self {
+        Drawing::new(seed).plan()
+    }
+}
+
+/// What most plans do, so that each finds its own kind of trouble more often.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Theme {
+    /// One key that all want, short sections.
+    Hot,
+    /// A few keys, sections of all lengths.
+    Mixed,
+    /// Sections in sections, in any order of keys.
+    Nested,
+    /// Half of all requests are dropped.
+    Cancelled,
+    /// Sections longer than their ttl.
+    Long,
+}
+
+struct Drawing {
+    chance: Rng,
+    seed: u64,
+    theme: Theme,
+    keys: u32,
+    ttl: Duration,
+}
+
+const THEMES: [Theme; 5] = [Theme::Hot, Theme::Mixed, Theme::Nested, Theme::Cancelled, Theme::Long];
+/// In milliseconds.
+const TTLS: [u64; 5] = [120, 300, 600, 1_500, 4_000];
+/// As many processes as a plan has from the beginning.
+const MOST_PROCESSES: usize = 4;
+
+impl Drawing {
+    fn new(seed: u64) -> Self {
+        let mut chance = Rng::with_seed(seed);
+        let theme = THEMES[chance.usize(..THEMES.len())];
+        let keys = if theme == Theme::Hot { 1 } else { chance.u32(1..=3) };
+        let ttl = Duration::from_millis(TTLS[chance.usize(..TTLS.len())]);
+        Self { chance, seed, theme, keys, ttl }
+    }
+
+    fn plan(mut self) -> Plan {
+        let processes = self.processes();
+        let faults = self.faults(processes.len());
+        Plan {
+            seed: self.seed,
+            keys: self.keys,
+            ttl: self.ttl,
+            hand_overs: if self.one_in(4) { 0 } else { 8 },
+            weather: self.weather(),
+            server_ppm: self.chance.i64(-2_000..=2_000),
+            processes,
+            faults,
+        }
+    }
+
+    fn one_in(&mut self, chances: u32) -> bool {
+        self.chance.u32(..chances) == 0
+    }
+
+    /// Up to `most`, short spans more often than long ones.
+    fn up_to(&mut self, most: Duration) -> Duration {
+        let share = self.chance.f64();
+        most.mul_f64(share * share * share)
+    }
+
+    fn millis(&mut self, most: u64) -> Duration {
+        self.up_to(Duration::from_millis(most))
+    }
+
+    fn weather(&mut self) -> Weather {
+        let stormy = self.one_in(3);
+        Weather {
+            usual: Duration::from_micros(if self.one_in(4) { 20_000 } else { 400 }),
+            slow_one_in: if stormy { 12 } else { 400 },
+            slow: Duration::from_millis(if stormy { 700 } else { 50 }),
+            lost_push_one_in: if self.one_in(3) { 4 } else { 1_000_000 },
+        }
+    }
+
+    fn processes(&mut self) -> Vec<Member> {
+        let count = self.chance.usize(1..=MOST_PROCESSES);
+        let mut processes: Vec<_> = (0..count).map(|_| self.member(Duration::ZERO)).collect();
+        if self.one_in(4) {
+            let born = self.millis(4_000);
+            processes.push(self.member(born));
+        }
+        processes
+    }
+
+    fn member(&mut self, born: Duration) -> Member {
+        let tasks = self.chance.usize(1..=4);
+        Member {
+            born,
+            ppm: self.chance.i64(-2_000..=2_000),
+            offset: Duration::from_secs(self.chance.u64(1..1_000_000)),
+            tasks: (0..tasks).map(|_| self.task()).collect(),
+        }
+    }
+
+    fn task(&mut self) -> Task {
+        let most = match self.theme {
+            Theme::Hot => 8,
+            Theme::Mixed | Theme::Cancelled => 5,
+            Theme::Nested | Theme::Long => 3,
+        };
+        let steps = self.chance.usize(1..=most);
+        Task { steps: (0..steps).map(|_| self.step(0)).collect() }
+    }
+
+    fn step(&mut self, depth: u32) -> Step {
+        let inside = self.inside(depth);
+        let long = self.one_in(8);
+        let hold = match self.theme {
+            Theme::Hot => self.millis(6),
+            Theme::Long => self.up_to(self.ttl * 3),
+            Theme::Mixed | Theme::Nested | Theme::Cancelled if long => self.up_to(self.ttl * 2),
+            Theme::Mixed | Theme::Nested | Theme::Cancelled => self.millis(60),
+        };
+        let cancelled = match self.theme {
+            Theme::Cancelled => self.one_in(2),
+            _ => self.one_in(20),
+        };
+        Step {
+            pause: if self.one_in(3) { self.millis(800) } else { self.millis(8) },
+            ask: self.ask(depth),
+            cancel: cancelled.then(|| self.moment()),
+            work: if self.chance.bool() { Work::Write } else { Work::Count },
+            hold,
+            siblings: inside.len() > 1 && self.chance.bool(),
+            inside,
+            confirmed: self.one_in(6),
+        }
+    }
+
+    /// When to give up: at once, or after a while.
+    fn moment(&mut self) -> Duration {
+        let most = if self.chance.bool() { 2 } else { 3_000 };
+        self.millis(most)
+    }
+
+    fn inside(&mut self, depth: u32) -> Vec<Step> {
+        let (deepest, chances) = if self.theme == Theme::Nested { (4, 2) } else { (2, 8) };
+        if depth >= deepest || !self.one_in(chances) {
+            return Vec::new();
+        }
+        let count = self.chance.usize(1..=2);
+        (0..count).map(|_| self.step(depth + 1)).collect()
+    }
+
+    fn ask(&mut self, depth: u32) -> Ask {
+        let keys = if self.keys > 1 && self.one_in(8) {
+            (0..self.keys).collect()
+        } else {
+            vec![self.chance.u32(..self.keys)]
+        };
+        let wait = match self.chance.u32(..10) {
+            0 => Some(Duration::ZERO),
+            1..5 => Some(self.millis(6_000) + Duration::from_millis(1)),
+            // What is asked for inside of something else may keep that one from ending.
+            5..8 if depth > 0 => Some(self.millis(2_000)),
+            _ => None,
+        };
+        let global = self.one_in(6);
+        Ask {
+            keys,
+            wait,
+            ttl: self.one_in(6).then(|| self.up_to(self.ttl).max(Duration::from_millis(100))),
+            linger: if !global && self.one_in(5) { self.millis(1_000) } else { Duration::ZERO },
+            global,
+            renew: !self.one_in(8),
+            max_hold: self.one_in(12).then(|| self.up_to(self.ttl * 3).max(self.ttl / 2)),
+            surely: false,
+        }
+    }
+
+    fn faults(&mut self, processes: usize) -> Vec<Fault> {
+        let count = if self.one_in(8) { 0 } else { self.chance.usize(1..=6) };
+        let mut faults: Vec<_> = (0..count).map(|_| self.fault(processes)).collect();
+        faults.sort_by_key(|fault| fault.at);
+        faults
+    }
+
+    fn fault(&mut self, processes: usize) -> Fault {
+        // Most of it happens early, when most is under way.
+        let at = if self.chance.bool() { self.millis(100) } else { self.millis(4_000) };
+        Fault { at, what: self.misfortune(processes) }
+    }
+
+    fn misfortune(&mut self, processes: usize) -> Misfortune {
+        let process = self.chance.usize(..processes);
+        let span = if self.chance.bool() { self.up_to(self.ttl * 2) } else { self.millis(6_000) };
+        match self.chance.u32(..20) {
+            0..4 => Misfortune::Cut {
+                process,
+                late: if self.one_in(2) { self.millis(8_000) } else { Duration::ZERO },
+                unnoticed: if self.one_in(3) { span } else { Duration::ZERO },
+            },
+            4 => Misfortune::BlackHole { process, span },
+            5..8 => Misfortune::Pause { process, span },
+            8 | 9 => Misfortune::Crash { process },
+            10 => Misfortune::Freeze { span },
+            11 => Misfortune::Restart { span },
+            12 => Misfortune::RestartEmpty { span },
+            13 => Misfortune::Flush,
+            14 => Misfortune::ForgetScripts,
+            15 => Misfortune::Unable { span },
+            16 => Misfortune::Full { span },
+            17 => Misfortune::Jump { millis: self.jump() },
+            _ => Misfortune::Delete { key: self.chance.u32(..self.keys), part: self.part() },
+        }
+    }
+
+    fn jump(&mut self) -> i64 {
+        const JUMPS: [i64; 4] = [1_000, 60_000, -1_000, -60_000];
+        JUMPS[self.chance.usize(..JUMPS.len())]
+    }
+
+    fn part(&mut self) -> Part {
+        const PARTS: [Part; 4] = [Part::Hold, Part::Queue, Part::Cancelled, Part::Fence];
+        PARTS[self.chance.usize(..PARTS.len())]
+    }
+}

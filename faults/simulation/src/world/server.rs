@@ -1,0 +1,167 @@
+//! The server: the twin of the scripts, with a clock that runs and jumps, and with bad hours.
+
+use std::time::Duration;
+
+use history::Nanos;
+
+use crate::Fence;
+use crate::plan::Part;
+use crate::protocol::CallError;
+use crate::twin::{Publish, Twin};
+use crate::wire::{Call, INSPECTED, Reply};
+
+/// One server.
+pub(super) struct Server {
+    twin: Twin,
+    /// By how many millionths its clock is fast.
+    ppm: i64,
+    /// By how many microseconds it has been set.
+    set_by_us: i64,
+    /// Its scripts, among them the mark that it has granted locks before, outlive its data but not its process.
+    marked: bool,
+    forgot_scripts: bool,
+    /// Until when it stands still or is gone.
+    pub(super) away_until: Nanos,
+    /// Whether it is gone, with all its connections.
+    pub(super) down: bool,
+    unable_until: Nanos,
+    full_until: Nanos,
+    /// It lost its data, and whoever connected first could not know that there had been any.
+    pub(super) unaware: bool,
+    emptied: bool,
+}
+
+/// What its clock shows when the world begins: the tokens of a counter that is younger than clocks are implausible.
+const EPOCH_US: u64 = 1_700_000_000_000_000;
+
+impl Server {
+    pub(super) fn new(ppm: i64) -> Self {
+        Self {
+            twin: Twin::default(),
+            ppm,
+            set_by_us: 0,
+            marked: false,
+            forgot_scripts: false,
+            away_until: 0,
+            down: false,
+            unable_until: 0,
+            full_until: 0,
+            unaware: false,
+            emptied: false,
+        }
+    }
+
+    fn now_us(&self, now: Nanos) -> u64 {
+        let run = i128::from(now) * (1_000_000 + i128::from(self.ppm)) / 1_000_000_000;
+        let shown = i128::from(EPOCH_US) + run + i128::from(self.set_by_us);
+        u64::try_from(shown).expect("its clock is far from both ends")
+    }
+
+    /// A client connects and subscribes: `open_fence` of the store.
+    pub(super) fn open(
+        &mut self,
+        now: Nanos,
+        floor: Fence,
+        quarantine: Duration,
+        acquainted: bool,
+    ) {
+        let lost = acquainted || floor > Fence::ZERO || self.marked;
+        let quarantine = if lost { quarantine } else { Duration::ZERO };
+        let made = self.twin.open(self.now_us(now), floor, quarantine);
+        self.unaware |= made && !lost && self.emptied;
+        self.marked = true;
+        self.forgot_scripts = false;
+    }
+
+    /// Does what is asked, in its order.
+    pub(super) fn call(
+        &mut self,
+        now: Nanos,
+        calls: &[Call],
+        publish: &mut Publish<'_>,
+    ) -> Vec<Result<Reply, CallError>> {
+        if std::mem::take(&mut self.forgot_scripts) {
+            // The store sends them along with its next batch.
+            return calls.iter().map(|_| Err(CallError::Unloaded)).collect();
+        }
+        let together = calls.iter().filter(|call| expects_free(call)).count() > 1;
+        calls.iter().map(|call| self.call_one(now, call, together, publish)).collect()
+    }
+
+    fn call_one(
+        &mut self,
+        now: Nanos,
+        call: &Call,
+        together: bool,
+        publish: &mut Publish<'_>,
+    ) -> Result<Reply, CallError> {
+        let takes = matches!(call, Call::Acquire(_) | Call::AcquireAll(_));
+        if self.is_unable(now) || (takes && now < self.full_until) {
+            return Err(CallError::NotNow("the server cannot just now".to_owned()));
+        }
+        let now_us = self.now_us(now);
+        if together && expects_free(call) && !self.is_free(now_us, call, publish) {
+            return Err(CallError::Alone);
+        }
+        Ok(self.twin.call(now_us, call, publish))
+    }
+
+    fn is_free(&mut self, now_us: u64, call: &Call, publish: &mut Publish<'_>) -> bool {
+        let Call::Acquire(ask) = call else { return false };
+        let look = Call::Inspect { key: ask.give.key.clone(), limit: INSPECTED };
+        match self.twin.call(now_us, &look, publish) {
+            Reply::Inspection(found) => found.holder.is_none() && found.waiting == 0,
+            _ => false,
+        }
+    }
+
+    pub(super) fn is_empty(&self, now: Nanos) -> bool {
+        self.twin.is_empty(self.now_us(now))
+    }
+
+    pub(super) fn flush(&mut self) {
+        self.twin.flush();
+        self.emptied = true;
+    }
+
+    /// Its process is gone, and with it what is not data.
+    pub(super) fn die(&mut self, until: Nanos) {
+        self.down = true;
+        self.away_until = self.away_until.max(until);
+        self.marked = false;
+    }
+
+    pub(super) fn forget_scripts(&mut self) {
+        self.forgot_scripts = true;
+        self.marked = false;
+    }
+
+    pub(super) const fn is_unable(&self, now: Nanos) -> bool {
+        now < self.unable_until
+    }
+
+    pub(super) fn refuse_all(&mut self, until: Nanos) {
+        self.unable_until = self.unable_until.max(until);
+    }
+
+    pub(super) fn refuse_new(&mut self, until: Nanos) {
+        self.full_until = self.full_until.max(until);
+    }
+
+    pub(super) fn delete(&mut self, key: &str, part: Part) {
+        match part {
+            Part::Hold => self.twin.delete_hold(key),
+            Part::Queue => self.twin.delete_queue(key),
+            Part::Cancelled => self.twin.delete_cancelled(key),
+            Part::Fence => self.twin.delete_counter(),
+        }
+    }
+
+    pub(super) fn jump(&mut self, millis: i64) {
+        self.set_by_us += millis * 1_000;
+    }
+}
+
+fn expects_free(call: &Call) -> bool {
+    matches!(call, Call::Acquire(ask) if ask.expects_free)
+}

@@ -1,0 +1,139 @@
+use std::collections::HashSet;
+
+use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
+use proptest::test_runner::{TestCaseError, TestCaseResult};
+
+use super::fail;
+use crate::function::Function;
+
+/// Arguments and an item, as the compiler would hand them over.
+#[derive(Clone, Debug)]
+pub(super) struct Attempt {
+    args: TokenStream,
+    item: TokenStream,
+}
+
+/// Where a token or an error begins and ends.
+type Place = (usize, usize);
+
+impl Attempt {
+    /// Of one text, so that every token has a place of its own. `None`: the compiler would not get as far as the macro.
+    pub(super) fn read(args: &str, item: &str) -> Option<Self> {
+        let text: TokenStream = format!("({args}\n) {item}").parse().ok()?;
+        let mut trees = text.into_iter();
+        match trees.next() {
+            Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Parenthesis => {
+                Some(Self { args: group.stream(), item: trees.collect() })
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn map_args(self, map: impl FnOnce(TokenStream) -> TokenStream) -> Self {
+        Self { args: map(self.args), ..self }
+    }
+
+    pub(super) fn map_item(self, map: impl FnOnce(TokenStream) -> TokenStream) -> Self {
+        Self { item: map(self.item), ..self }
+    }
+
+    /// Whether it was accepted; an error of the test if the macro did not keep to its rules.
+    pub(super) fn check(&self) -> Result<bool, TestCaseError> {
+        let output = self.output();
+        if output.to_string() != self.output().to_string() {
+            return Err(fail("the same input gave two outputs"));
+        }
+        if self.is_item() && syn::parse2::<syn::File>(output.clone()).is_err() {
+            return Err(fail(format!("the output cannot be read: {output}")));
+        }
+        match crate::locked(self.args.clone(), self.item.clone()) {
+            Ok(_) => self.check_accepted(&output).map(|()| true),
+            Err(error) => self.check_refused(&error, &output).map(|()| false),
+        }
+    }
+
+    fn output(&self) -> TokenStream {
+        crate::rewrite(self.args.clone(), self.item.clone())
+    }
+
+    fn is_item(&self) -> bool {
+        syn::parse2::<syn::Item>(self.item.clone()).is_ok()
+    }
+
+    fn check_accepted(&self, output: &TokenStream) -> TestCaseResult {
+        let text = output.to_string();
+        if text.starts_with(ERROR) {
+            return Err(fail("an error after all"));
+        }
+        let function = Function::parse(self.item.clone()).map_err(|_| fail("not a function"))?;
+        let (head, body) = (function.head.to_string(), function.body.stream().to_string());
+        if text.starts_with(&head) && text.contains(&body) {
+            Ok(())
+        } else {
+            Err(fail(format!("the function is not in the output: {output}")))
+        }
+    }
+
+    fn check_refused(&self, error: &syn::Error, output: &TokenStream) -> TestCaseResult {
+        for error in error.clone() {
+            let message = error.to_string();
+            if message.trim().is_empty() || message.ends_with('.') {
+                return Err(fail(format!("no message of ours: {message:?}")));
+            }
+            self.check_place(error.span()).map_err(|why| fail(format!("{why}: {message}")))?;
+        }
+        let text = output.to_string();
+        if !text.starts_with(ERROR) {
+            return Err(fail(format!("the output does not begin with the error: {text}")));
+        }
+        self.check_given_back(&text)
+    }
+
+    /// Of an item that stands where items do, everything is still there.
+    fn check_given_back(&self, output: &str) -> TestCaseResult {
+        let item = self.item.to_string();
+        let function = Function::parse(self.item.clone()).ok().filter(|_| output.contains(HOLD));
+        let kept = match function {
+            Some(function) => {
+                output.contains(&function.head.to_string())
+                    && output.contains(&function.body.to_string())
+            }
+            None => output.ends_with(&item) || !self.is_item(),
+        };
+        if kept { Ok(()) } else { Err(fail(format!("the item is lost: {output}"))) }
+    }
+
+    /// On tokens of the input, or on the whole attribute.
+    fn check_place(&self, span: Span) -> Result<(), &'static str> {
+        let (start, end) = place(span);
+        let mut places = HashSet::new();
+        collect(&self.args, &mut places);
+        collect(&self.item, &mut places);
+        let on_tokens = places.iter().any(|&(begin, _)| begin == start)
+            && places.iter().any(|&(_, stop)| stop == end);
+        if on_tokens || (start, end) == place(Span::call_site()) {
+            Ok(())
+        } else {
+            Err("the error stands on no token")
+        }
+    }
+}
+
+const ERROR: &str = ":: core :: compile_error !";
+const HOLD: &str = ":: distlock :: Hold";
+
+fn place(span: Span) -> Place {
+    let range = span.byte_range();
+    (range.start, range.end)
+}
+
+fn collect(tokens: &TokenStream, places: &mut HashSet<Place>) {
+    for tree in tokens.clone() {
+        places.insert(place(tree.span()));
+        if let TokenTree::Group(group) = tree {
+            places.insert(place(group.span_open()));
+            places.insert(place(group.span_close()));
+            collect(&group.stream(), places);
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! What the I/O thread knows of its callers: it does what they ask and tells them what becomes of it.
+//!
+//! No I/O, no clock: messages, replies and pushes come in with the time, calls gather in a batch. What sends the batch, and when,
+//! is the core's business; a simulation has a network of its own in its place.
+
+mod messages;
+mod outputs;
+mod signals;
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::SyncSender;
+
+use tokio::sync::oneshot;
+
+use super::InspectAnswer;
+use super::mailbox::{Alarm, Wait, WeakMailbox};
+use super::parties::{Asker, Group, Party};
+use crate::protocol::{CallError, Failure, Machine};
+use crate::queue::Delivery;
+use crate::time::Timestamp;
+use crate::wire::{Call, Member, NonceMap, Notice, Reply};
+
+/// The callers of one manager, and the protocol that acts for them.
+pub(super) struct Desk {
+    machine: Machine,
+    mailbox: WeakMailbox,
+    parties: NonceMap<Party>,
+    groups: NonceMap<Group>,
+    watched: NonceMap<(Box<Wait>, oneshot::Sender<Vec<Member>>)>,
+    confirmations: NonceMap<oneshot::Sender<Option<bool>>>,
+    inspections: Vec<(String, oneshot::Sender<InspectAnswer>)>,
+    alarms: BTreeMap<(Timestamp, u64), Alarm>,
+    next_alarm: u64,
+    flushes: Vec<SyncSender<()>>,
+    /// Set by a shutdown: those who want to hear when it is done.
+    stopping: Option<Vec<oneshot::Sender<()>>>,
+    /// Holds that were granted and are not handed over yet.
+    deliveries: Vec<Delivery>,
+    /// Calls that are to be sent.
+    batch: Vec<(Asker, Call)>,
+    /// Something was brought that a caller may soon follow up.
+    lively: bool,
+    /// The connection does not answer.
+    stalled: bool,
+}
+
+impl Desk {
+    pub(super) fn new(machine: Machine, mailbox: WeakMailbox) -> Self {
+        Self {
+            machine,
+            mailbox,
+            parties: NonceMap::default(),
+            groups: NonceMap::default(),
+            watched: NonceMap::default(),
+            confirmations: NonceMap::default(),
+            inspections: Vec::new(),
+            alarms: BTreeMap::new(),
+            next_alarm: 0,
+            flushes: Vec::new(),
+            stopping: None,
+            deliveries: Vec::new(),
+            batch: Vec::new(),
+            lively: false,
+            stalled: false,
+        }
+    }
+
+    pub(super) const fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    pub(super) fn connected(&mut self, now: Timestamp) {
+        self.machine.connected(now);
+    }
+
+    /// An attempt to connect failed. `hopeless`: the next one will fail alike until somebody mends the configuration.
+    pub(super) fn connect_failed(&mut self, now: Timestamp, why: &str, hopeless: bool) {
+        let failure = if hopeless { Failure::Refused } else { Failure::Unavailable };
+        for (_, slot) in self.inspections.drain(..) {
+            let _ = slot.send(Err(failure(why.to_owned())));
+        }
+        self.machine.connect_failed(now, why.to_owned(), hopeless);
+    }
+
+    pub(super) fn disconnected(&mut self, now: Timestamp, because: String) {
+        self.machine.disconnected(now, because);
+    }
+
+    /// The connection was left with these calls unanswered; what was to be sent on it is dropped too.
+    pub(super) fn abandon(&mut self, askers: impl IntoIterator<Item = Asker>) {
+        let unsent = self.batch.drain(..).map(|(asker, _)| asker);
+        for asker in unsent.chain(askers) {
+            // The protocol asks again by itself; whoever inspects would take silence for a shutdown.
+            if let Asker::Inspector(slot) = asker {
+                let _ = slot.send(inspected(Err(CallError::Broken)));
+            }
+        }
+    }
+
+    pub(super) fn reply(&mut self, now: Timestamp, asker: Asker, reply: Result<Reply, CallError>) {
+        match asker {
+            Asker::Machine(id) => self.machine.reply(now, id, reply),
+            Asker::Inspector(slot) => {
+                let _ = slot.send(inspected(reply));
+            }
+        }
+    }
+
+    pub(super) fn notice(&mut self, now: Timestamp, notice: Notice) {
+        self.machine.notice(now, notice);
+    }
+
+    /// When [`Self::tick`] has something to do.
+    pub(super) fn due(&self) -> Option<Timestamp> {
+        let alarm = self.alarms.first_key_value().map(|(&(at, _), _)| at);
+        [self.machine.next_tick(), alarm].into_iter().flatten().min()
+    }
+
+    /// Does what is due at `now`.
+    pub(super) fn tick(&mut self, now: Timestamp) {
+        self.machine.tick(now);
+        self.ring(now);
+    }
+
+    /// Whether something came since the last look that a caller may soon follow up.
+    pub(super) fn take_lively(&mut self) -> bool {
+        std::mem::take(&mut self.lively)
+    }
+
+    /// Whether the protocol has given the connection up since the last look.
+    pub(super) fn take_stalled(&mut self) -> bool {
+        std::mem::take(&mut self.stalled)
+    }
+
+    /// The calls that are to be sent next, in their order.
+    pub(super) fn batch(&self) -> &[(Asker, Call)] {
+        &self.batch
+    }
+
+    pub(super) fn take_batch(&mut self) -> Vec<(Asker, Call)> {
+        std::mem::take(&mut self.batch)
+    }
+
+    /// Hands over what was granted, all at once: a runtime wakes one of its threads for the first, and that one finds the
+    /// others. After the batch is sent, as a caller that wakes may take the core from this thread.
+    pub(super) fn deliver(&mut self) {
+        self.deliveries.drain(..).for_each(Delivery::make);
+    }
+
+    /// Whether a shutdown was asked for and nothing is left to do.
+    pub(super) fn is_over(&self) -> bool {
+        self.stopping.is_some() && self.machine.is_idle()
+    }
+
+    /// Tells those who asked for the shutdown.
+    pub(super) fn say_that_it_is_over(&mut self) {
+        for done in self.stopping.take().into_iter().flatten() {
+            let _ = done.send(());
+        }
+    }
+
+    pub(super) fn answer_flushes(&mut self) {
+        if !self.flushes.is_empty() && !self.machine.is_ending() {
+            for done in self.flushes.drain(..) {
+                let _ = done.try_send(());
+            }
+        }
+    }
+}
+
+fn inspected(reply: Result<Reply, CallError>) -> InspectAnswer {
+    match reply {
+        Ok(Reply::Inspection(inspection)) => Ok(inspection),
+        Ok(_) => Err(Failure::Refused("mixed up replies".to_owned())),
+        Err(CallError::Refused(why) | CallError::Garbled(why)) => Err(Failure::Refused(why)),
+        Err(CallError::NotNow(why)) => Err(Failure::Unavailable(why)),
+        Err(CallError::Unloaded | CallError::Alone) => {
+            Err(Failure::Unavailable("the server lost its scripts".to_owned()))
+        }
+        Err(CallError::Broken) => Err(Failure::Unavailable("the connection broke".to_owned())),
+    }
+}

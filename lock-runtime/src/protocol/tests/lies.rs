@@ -1,0 +1,41 @@
+//! A machine among liars: whatever is answered, to whichever call and how often, nothing is shown as a hold that was not
+//! granted to this very request, none for longer than the server keeps it, and in the end nothing is left.
+//!
+//! `PROPTEST_CASES` sets how many stories each test tells.
+
+mod steps;
+mod world;
+
+use proptest::prelude::*;
+
+use self::steps::{Step, any_step, honest_step};
+use self::world::World;
+use crate::wire::random::config;
+
+const CASES: u32 = 500;
+
+fn told(steps: &[Step]) -> Result<(), TestCaseError> {
+    let mut world = World::new();
+    for step in steps {
+        world.step(step)?;
+    }
+    world.wind_up()
+}
+
+proptest! {
+    #![proptest_config(config(CASES))]
+
+    #[test]
+    fn no_lie_makes_a_hold_and_nothing_is_left_of_it(
+        steps in prop::collection::vec(any_step(), 1..60),
+    ) {
+        told(&steps)?;
+    }
+
+    #[test]
+    fn a_server_that_lies_now_and_then_makes_no_hold_either(
+        steps in prop::collection::vec(prop_oneof![20 => honest_step(), 1 => any_step()], 1..80),
+    ) {
+        told(&steps)?;
+    }
+}

@@ -1,0 +1,120 @@
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+use crate::wire::Answer;
+use crate::wire::random::{Mutation, any_answer, any_mutation, any_text};
+
+/// One thing that happens; requests and calls by where they stand among those there are.
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    Request(Wish),
+    RequestAll(Wish, u8),
+    Replace(Index, Wish),
+    End(Index),
+    EndAll,
+    Lengthen(Index, u16),
+    HandedOn(Index),
+    Watch(Index),
+    Unwatch(Index),
+    Reply(Index, Said),
+    /// The reply to a call that was answered before, or never made.
+    ReplyAgain(Index, Answer),
+    Granted(Index, u8, u32),
+    Message(String),
+    Connect,
+    Disconnect,
+    ConnectFailed(bool),
+    Later(u16),
+}
+
+/// What somebody asks for.
+#[derive(Clone, Debug)]
+pub(super) struct Wish {
+    pub(super) ttl: u16,
+    pub(super) wait: Option<u16>,
+    pub(super) max_hold: Option<u16>,
+    pub(super) queue: bool,
+    pub(super) renew: bool,
+    pub(super) block: u32,
+}
+
+/// What a call is answered by.
+#[derive(Clone, Debug)]
+pub(super) enum Said {
+    /// What a server says that does as it is told.
+    Truth,
+    /// The same with one thing changed.
+    Changed(Mutation),
+    /// What it would have said to another call.
+    Astray(Index),
+    Answer(Answer),
+    /// A free lock, whoever has it.
+    Granted(u32),
+    Error(u8),
+}
+
+fn wish() -> impl Strategy<Value = Wish> {
+    let times = (300..40_000_u16, prop::option::of(0..9_000_u16), prop::option::of(0..9_000_u16));
+    (times, prop::bool::weighted(0.7), any::<bool>(), 1..5_u32).prop_map(
+        |((ttl, wait, max_hold), queue, renew, block)| Wish {
+            ttl,
+            wait,
+            max_hold,
+            queue,
+            renew,
+            block,
+        },
+    )
+}
+
+fn said() -> impl Strategy<Value = Said> {
+    prop_oneof![
+        4 => Just(Said::Truth),
+        3 => any_mutation().prop_map(Said::Changed),
+        1 => any::<Index>().prop_map(Said::Astray),
+        2 => any_answer().prop_map(Said::Answer),
+        3 => (1..40_u32).prop_map(Said::Granted),
+        2 => (0..6_u8).prop_map(Said::Error),
+    ]
+}
+
+/// What callers, the network and time do.
+fn others() -> impl Strategy<Value = Step> {
+    let at = any::<Index>;
+    prop_oneof![
+        4 => wish().prop_map(Step::Request),
+        1 => (wish(), 1..4_u8).prop_map(|(wish, count)| Step::RequestAll(wish, count)),
+        1 => (at(), wish()).prop_map(|(which, wish)| Step::Replace(which, wish)),
+        2 => at().prop_map(Step::End),
+        1 => (at(), 300..60_000_u16).prop_map(|(which, ttl)| Step::Lengthen(which, ttl)),
+        1 => at().prop_map(Step::HandedOn),
+        1 => at().prop_map(Step::Watch),
+        1 => at().prop_map(Step::Unwatch),
+        4 => Just(Step::Connect),
+        4 => (0..200_u16).prop_map(Step::Later),
+        3 => (0..4_000_u16).prop_map(Step::Later),
+    ]
+}
+
+/// A server that says what is true, and callers of all kinds.
+pub(super) fn honest_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        2 => others(),
+        3 => any::<Index>().prop_map(|which| Step::Reply(which, Said::Truth)),
+    ]
+}
+
+/// Anything.
+pub(super) fn any_step() -> impl Strategy<Value = Step> {
+    let at = any::<Index>;
+    prop_oneof![
+        20 => others(),
+        16 => (at(), said()).prop_map(|(which, said)| Step::Reply(which, said)),
+        1 => (at(), any_answer()).prop_map(|(which, answer)| Step::ReplyAgain(which, answer)),
+        3 => (at(), 0..40_u8, 0..5_u32).prop_map(|(which, first, size)| Step::Granted(which, first, size)),
+        1 => any_text().prop_map(Step::Message),
+        1 => Just(Step::EndAll),
+        1 => Just(Step::Disconnect),
+        1 => any::<bool>().prop_map(Step::ConnectFailed),
+    ]
+}

@@ -1,0 +1,49 @@
+//! What befalls a server's data from outside, and how to see that nothing is left of it. For tests and simulations.
+
+use super::Twin;
+#[cfg(simulated)]
+use super::counter::Counter;
+use super::expiry::Stamp;
+
+impl Twin {
+    /// Forgets everything, as FLUSHALL does: a loss of data.
+    pub fn flush(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Deletes the hold of a lock, whoever has it.
+    #[cfg(simulated)]
+    pub fn delete_hold(&mut self, key: &str) {
+        self.records.entry(key.into()).or_default().delete_hold();
+    }
+
+    /// Deletes the queue of a lock, with all who wait in it.
+    #[cfg(simulated)]
+    pub fn delete_queue(&mut self, key: &str) {
+        self.records.entry(key.into()).or_default().delete_queue();
+    }
+
+    /// Deletes the tombstones of a lock.
+    #[cfg(simulated)]
+    pub fn delete_cancelled(&mut self, key: &str) {
+        self.records.entry(key.into()).or_default().delete_cancelled();
+    }
+
+    /// Deletes the fence counter.
+    #[cfg(simulated)]
+    pub fn delete_counter(&mut self) {
+        self.counter = Counter::default();
+    }
+
+    /// Puts a key that is not a lock under the name of this lock, for good.
+    pub fn put_foreign(&mut self, key: &str) {
+        self.records.entry(key.into()).or_default().put_foreign();
+    }
+
+    /// Whether nothing is stored but the fence counter.
+    #[must_use]
+    pub fn is_empty(&self, now_us: u64) -> bool {
+        let now = Stamp::from_micros(now_us);
+        self.records.values().all(|record| record.is_empty(now)) && self.blocked.is_empty(now)
+    }
+}
