@@ -1,12 +1,14 @@
 //! Many schedules, several at a time.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use history::{Event, lines};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::schedule::{Schedule, Wishes};
@@ -29,6 +31,8 @@ pub struct Campaign<'a> {
     pub wishes: &'a Wishes,
     /// This very program.
     pub program: &'a Path,
+    /// Where histories with violations go.
+    pub keep: Option<&'a Path>,
 }
 
 type Ended = (u64, io::Result<Outcome>);
@@ -49,6 +53,7 @@ impl Campaign<'_> {
             drop(sender);
             let start = Instant::now();
             for (seed, ended) in receiver {
+                self.keep(&ended);
                 Self::take(&mut tally, &bar, seed, ended, &mut look);
                 if self.length.is_some_and(|length| start.elapsed() > length) {
                     stop.store(true, Ordering::Relaxed);
@@ -68,6 +73,15 @@ impl Campaign<'_> {
             }
             let outcome = trial::run(Schedule::of(seed, self.wishes), self.program);
             ended.send((seed, outcome)).expect("the results are waited for");
+        }
+    }
+
+    /// Real schedules never happen twice in the same way: what went wrong is kept as it was.
+    fn keep(&self, ended: &io::Result<Outcome>) {
+        let (Some(dir), Ok(outcome)) = (self.keep, ended) else { return };
+        if !outcome.report.is_right() {
+            let path = dir.join(format!("seed-{}.jsonl", outcome.schedule.seed));
+            write_history(&path, &outcome.history).expect("a history can be kept");
         }
     }
 
@@ -106,4 +120,10 @@ impl Campaign<'_> {
         };
         bar.with_style(ProgressStyle::with_template(template).expect("the template is well formed"))
     }
+}
+
+fn write_history(path: &Path, history: &[Event]) -> io::Result<()> {
+    let mut out = BufWriter::new(File::create(path)?);
+    history.iter().try_for_each(|event| lines::write(&mut out, event))?;
+    out.flush()
 }

@@ -57,24 +57,37 @@ const LIMIT: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// If a server cannot be started.
+///
+/// # Panics
+/// If a lock is not had when it must be.
 pub fn measure(rounds: u32, seed: u64) -> io::Result<Vec<Losses>> {
     let bar = ProgressBar::new(u64::from(rounds) * 2 * Means::ALL.len() as u64);
+    let all = thread::scope(|scope| {
+        let measure = |means| {
+            let bar = &bar;
+            scope.spawn(move || by(means, rounds, seed, bar))
+        };
+        let all = Means::ALL.map(measure);
+        all.into_iter().map(|one| one.join().expect("it does not panic")).collect::<io::Result<_>>()
+    });
+    bar.finish_and_clear();
+    let all: Vec<Vec<Losses>> = all?;
+    Ok(all.concat())
+}
+
+/// One way, on a server of its own.
+fn by(means: Means, rounds: u32, seed: u64, bar: &ProgressBar) -> io::Result<Vec<Losses>> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut all = Vec::new();
-    for means in Means::ALL {
-        let ground = Ground::new(means)?;
-        for contender in [Contender::Waits, Contender::Comes] {
-            let mut losses = Losses::none(means, contender);
-            for _ in 0..rounds {
-                let phase = TTL.mul_f64(rng.random_range(0.1..1.1));
-                losses.add(&round(&ground, contender, phase));
-                bar.inc(1);
-            }
-            all.push(losses);
+    let ground = Ground::new(means)?;
+    let mut all = [Contender::Waits, Contender::Comes].map(|c| Losses::none(means, c));
+    for losses in &mut all {
+        for _ in 0..rounds {
+            let phase = TTL.mul_f64(rng.random_range(0.1..1.1));
+            losses.add(&round(&ground, losses.contender, phase));
+            bar.inc(1);
         }
     }
-    bar.finish_and_clear();
-    Ok(all)
+    Ok(all.to_vec())
 }
 
 fn settings(means: Means) -> Settings {

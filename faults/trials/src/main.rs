@@ -41,6 +41,7 @@ fn run(many: &Many) -> io::Result<ExitCode> {
         jobs: many.jobs,
         wishes: &Wishes::from(&many.fixed),
         program: &program,
+        keep: many.keep.as_deref(),
     };
     let tally = campaign.run(|_| {});
     print!("{tally}");

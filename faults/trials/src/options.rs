@@ -79,6 +79,9 @@ pub struct Soak {
     /// The first seed.
     #[arg(long, default_value_t = 1)]
     pub from: u64,
+    /// A directory where histories with violations go, one event in a line.
+    #[arg(long)]
+    pub keep: Option<PathBuf>,
     /// What is not left to the seeds.
     #[command(flatten)]
     pub fixed: Fixed,
@@ -107,6 +110,9 @@ pub struct Many {
     /// The first seed.
     #[arg(long, default_value_t = 1)]
     pub from: u64,
+    /// A directory where histories with violations go, one event in a line.
+    #[arg(long)]
+    pub keep: Option<PathBuf>,
     /// What is not left to the seeds.
     #[command(flatten)]
     pub fixed: Fixed,

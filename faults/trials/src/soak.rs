@@ -26,6 +26,7 @@ pub fn soak(options: &Soak) -> io::Result<bool> {
         jobs: options.jobs,
         wishes: &Wishes::from(&options.fixed),
         program: &program,
+        keep: options.keep.as_deref(),
     };
     let (start, mut page) = (Instant::now(), Page::default());
     let mut written = Instant::now();

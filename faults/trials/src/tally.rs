@@ -15,10 +15,10 @@ pub struct Tally {
     pub lossless: u64,
     /// How many had a fault of a kind.
     pub by_fault: BTreeMap<Kind, u64>,
+    /// How many of those had an effect.
+    pub effects: BTreeMap<Kind, u64>,
     /// How many did what.
     pub by_workload: BTreeMap<String, u64>,
-    /// Faults that had an effect.
-    pub faults: u64,
     /// Pairs of acquire and release, re-entries not among them.
     pub pairs: u64,
     /// Re-entries.
@@ -47,6 +47,9 @@ impl Tally {
         let report = &outcome.report;
         self.schedules += 1;
         self.lossless += u64::from(outcome.schedule.is_lossless());
+        for kind in &outcome.faults {
+            *self.effects.entry(*kind).or_default() += 1;
+        }
         for fault in &outcome.schedule.faults {
             *self.by_fault.entry(fault.kind).or_default() += 1;
         }
@@ -54,7 +57,6 @@ impl Tally {
         for (why, count) in &outcome.refusals {
             *self.refusals.entry(why).or_default() += count;
         }
-        self.faults += outcome.faults;
         self.pairs += report.pairs;
         self.reentries += report.reentries;
         self.cancelled += report.cancelled;
@@ -79,7 +81,7 @@ impl Tally {
         vec![
             ("schedules", self.schedules),
             ("of them lossless", self.lossless),
-            ("faults that had an effect", self.faults),
+            ("faults that had an effect", self.effects.values().sum()),
             ("completed pairs", self.pairs),
             ("re-entries", self.reentries),
             ("requests dropped", self.cancelled),
@@ -104,7 +106,8 @@ impl fmt::Display for Tally {
             writeln!(f, "{count:>12}  schedules of {workload}")?;
         }
         for (kind, count) in &self.by_fault {
-            writeln!(f, "{count:>12}  schedules with {kind}")?;
+            let effects = self.effects.get(kind).copied().unwrap_or(0);
+            writeln!(f, "{count:>12}  schedules with {kind}, {effects} with effect")?;
         }
         for (seed, count) in &self.violations {
             writeln!(f, "VIOLATIONS: {count} in seed {seed}")?;

@@ -12,6 +12,7 @@ use history::{Event, Refusal, Report, Violation, What};
 
 use crate::clock;
 use crate::cluster::Cluster;
+use crate::fault::Kind;
 use crate::schedule::Schedule;
 
 use known::Known;
@@ -27,8 +28,8 @@ pub struct Outcome {
     pub known: Vec<Violation>,
     /// Requests that ended without the lock, by the reason.
     pub refusals: BTreeMap<&'static str, u64>,
-    /// Faults that happened.
-    pub faults: u64,
+    /// Faults that had an effect.
+    pub faults: Vec<Kind>,
     /// Everything that was written down.
     pub history: Vec<Event>,
 }
@@ -41,10 +42,14 @@ pub fn run(schedule: Schedule, program: &Path) -> io::Result<Outcome> {
     let mut cluster = Cluster::start(&schedule, program)?;
     let start = clock::now();
     cluster.begin(start + clock::nanos(schedule.length))?;
+    let mut faults = Vec::new();
     for (at, step) in steps(&schedule) {
         clock::sleep_until(start + clock::nanos(at));
         match step {
-            Step::Begin(fault) => cluster.inject(&schedule.faults[fault]),
+            Step::Begin(fault) if cluster.inject(&schedule.faults[fault]) => {
+                faults.push(schedule.faults[fault].kind);
+            }
+            Step::Begin(_) => {}
             Step::End(fault) => cluster.cease(&schedule.faults[fault]),
         }
     }
@@ -52,7 +57,7 @@ pub fn run(schedule: Schedule, program: &Path) -> io::Result<Outcome> {
     cluster.heal();
     cluster.end();
     aftermath::look(&mut cluster, &schedule);
-    Ok(Outcome::of(schedule, cluster.history()?))
+    Ok(Outcome::of(schedule, faults, cluster.history()?))
 }
 
 #[derive(Clone, Copy)]
@@ -73,20 +78,15 @@ fn steps(schedule: &Schedule) -> Vec<(Duration, Step)> {
 }
 
 impl Outcome {
-    fn of(schedule: Schedule, history: Vec<Event>) -> Self {
+    fn of(schedule: Schedule, faults: Vec<Kind>, history: Vec<Event>) -> Self {
         let mut report = history::check(&history, &schedule.rules());
         let all = std::mem::take(&mut report.violations);
         let hole = Known::of(&schedule, &history);
         let (known, wrong) = all.into_iter().partition(|found| hole.names(found));
         report.violations = wrong;
-        let faults = history.iter().filter(|event| is_done(&event.what)).count();
         let refusals = refusals(&history);
-        Self { schedule, report, known, refusals, faults: faults as u64, history }
+        Self { schedule, report, known, refusals, faults, history }
     }
-}
-
-fn is_done(what: &What) -> bool {
-    matches!(what, What::Fault(words) if words.starts_with("done: "))
 }
 
 fn refusals(history: &[Event]) -> BTreeMap<&'static str, u64> {

@@ -29,7 +29,7 @@ impl fmt::Display for Verdict<'_> {
             outcome.refusals,
             report.losses,
             report.double_holds,
-            outcome.faults,
+            outcome.faults.len(),
         )?;
         for violation in &outcome.known {
             writeln!(f, "known: {violation}")?;

@@ -84,9 +84,8 @@ impl Workload {
     /// The longest pause between two rounds.
     pub(crate) fn pause(self) -> Duration {
         Duration::from_micros(match self {
-            Self::HotKey => 5_000,
             Self::ManyKeys => 1_500,
-            Self::Crossing | Self::LongHolds => 5_000,
+            Self::HotKey | Self::Crossing | Self::LongHolds => 5_000,
             _ => 1_000,
         })
     }

@@ -11,16 +11,17 @@ use super::sight::hold_name;
 use crate::fault::{Fault, Kind};
 
 impl Cluster {
-    /// Makes a fault happen.
-    pub fn inject(&mut self, fault: &Fault) {
+    /// Makes a fault happen; whether it had an effect.
+    pub fn inject(&mut self, fault: &Fault) -> bool {
         let words = fault.to_string();
         // Dated before and after: what it does it does in between.
         self.fault(words.clone());
         let done = self.strike(fault);
-        self.fault(match done {
+        self.fault(match &done {
             Ok(()) => format!("done: {words}"),
             Err(why) => format!("without effect: {words}: {why}"),
         });
+        done.is_ok()
     }
 
     fn strike(&mut self, fault: &Fault) -> Result<(), String> {

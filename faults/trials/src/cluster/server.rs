@@ -18,6 +18,7 @@ pub struct Server {
     client: Client,
     has_clock: bool,
     is_up: bool,
+    stands_still: bool,
 }
 
 impl Server {
@@ -34,7 +35,13 @@ impl Server {
         }
         let redis = builder.start()?;
         let client = Client::open(redis.url()).map_err(io::Error::other)?;
-        Ok(Self { redis, client, has_clock: schedule.moves_the_clock(), is_up: true })
+        Ok(Self {
+            redis,
+            client,
+            has_clock: schedule.moves_the_clock(),
+            is_up: true,
+            stands_still: false,
+        })
     }
 
     pub(super) fn url(&self) -> String {
@@ -54,18 +61,24 @@ impl Server {
 
     /// Sends a command, on a connection of its own.
     pub(crate) fn ask<T: FromRedisValue>(&self, words: &[&str]) -> RedisResult<T> {
+        if self.stands_still {
+            // To wait would only delay what is to happen next.
+            return Err((redis::ErrorKind::Client, "the server stands still").into());
+        }
         let mut command = redis::Cmd::new();
         command.arg(words);
         command.query(&mut self.connection()?)
     }
 
-    pub(super) fn pause(&self) {
+    pub(super) fn pause(&mut self) {
         if self.is_up {
+            self.stands_still = true;
             self.redis.pause();
         }
     }
 
-    pub(super) fn resume(&self) {
+    pub(super) fn resume(&mut self) {
+        self.stands_still = false;
         if self.is_up {
             self.redis.resume();
         }
@@ -73,6 +86,7 @@ impl Server {
 
     pub(super) fn crash(&mut self) {
         self.is_up = false;
+        self.stands_still = false;
         self.redis.kill();
     }
 

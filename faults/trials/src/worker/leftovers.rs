@@ -20,12 +20,12 @@ const IO_THREAD: &str = "distlock-io";
 
 /// What the process had before the library was used.
 pub(super) struct Before {
-    sockets: usize,
+    fds: usize,
 }
 
 impl Before {
     pub(super) fn now() -> io::Result<Self> {
-        Ok(Self { sockets: sockets()? })
+        Ok(Self { fds: fds()? })
     }
 
     /// Lets go of the library and writes down what does not go away.
@@ -33,12 +33,12 @@ impl Before {
         let Worker { locks, journal, register, .. } = worker;
         drop((locks, register));
         let limit = clock::now() + clock::nanos(LIMIT);
-        while (io_threads()? > 0 || sockets()? > self.sockets) && clock::now() < limit {
+        while (io_threads()? > 0 || fds()? > self.fds) && clock::now() < limit {
             thread::sleep(POLL);
         }
         let found = [
             ("threads in a worker", io_threads()?),
-            ("sockets in a worker", sockets()?.saturating_sub(self.sockets)),
+            ("file descriptors in a worker", fds()?.saturating_sub(self.fds)),
         ];
         for (kind, count) in found {
             let (kind, count) = (kind.to_owned(), u64::try_from(count).expect("a few"));
@@ -48,8 +48,8 @@ impl Before {
     }
 }
 
-fn sockets() -> io::Result<usize> {
-    Ok(Resources::of(process::id())?.sockets)
+fn fds() -> io::Result<usize> {
+    Ok(Resources::of(process::id())?.fds)
 }
 
 fn io_threads() -> io::Result<usize> {
