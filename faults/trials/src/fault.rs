@@ -115,6 +115,49 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// It is over only after a while.
+    fn lasts(self) -> bool {
+        let of_network = self.is_of_the_network()
+            && !matches!(
+                self,
+                Self::CutNow | Self::CutBeforeApply | Self::CutAfterApply | Self::CutMidFrame
+            );
+        of_network
+            || matches!(
+                self,
+                Self::ServerPause
+                    | Self::ServerCrash
+                    | Self::ClientPauseAll
+                    | Self::ClientPauseWrite
+                    | Self::MemoryFull
+                    | Self::Eviction
+                    | Self::PauseHolder
+                    | Self::PauseWaiter
+                    | Self::PauseAny
+            )
+    }
+
+    fn is_about_a_worker(self) -> bool {
+        self.is_of_the_network() || matches!(self, Self::PauseAny | Self::KillAny)
+    }
+
+    fn is_about_a_key(self) -> bool {
+        matches!(
+            self,
+            Self::DeleteHold
+                | Self::DeleteQueue
+                | Self::DeleteWaiters
+                | Self::DeleteCancelled
+                | Self::PauseHolder
+                | Self::PauseWaiter
+                | Self::KillHolder
+                | Self::KillWaiter
+                | Self::KillGranted
+        )
+    }
+}
+
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.to_possible_value().expect("none is skipped").get_name())
@@ -188,11 +231,20 @@ pub struct Shape {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at {:?}", self.kind, self.at)?;
+        let (at, span) = (self.at.as_millis(), self.span.as_millis());
+        write!(f, "{} (at {at} ms", self.kind)?;
         match self.kind {
-            Kind::ClockAhead | Kind::ClockBack => write!(f, " by {:?}", self.jump),
-            Kind::Eviction => write!(f, " with {}", self.policy),
-            _ => write!(f, " for {:?}, key {}, worker {:?}", self.span, self.key, self.worker),
+            Kind::ClockAhead | Kind::ClockBack => write!(f, ", by {:?}", self.jump)?,
+            Kind::Eviction => write!(f, ", {} for {span} ms", self.policy)?,
+            kind if kind.lasts() => write!(f, ", for {span} ms")?,
+            _ => {}
+        }
+        match self.worker {
+            Some(worker) if self.kind.is_about_a_worker() => {
+                write!(f, ", process {})", worker + 1)
+            }
+            _ if self.kind.is_about_a_key() => write!(f, ", key {})", self.key),
+            _ => f.write_str(")"),
         }
     }
 }

@@ -145,7 +145,7 @@ mod tests {
                 1,
                 What::Entered { request: 7, fence: 5, valid_until: 9_000, within: None },
             ),
-            event(3_000, 0, What::Fault("done: <all> is lost".to_owned())),
+            event(3_000, 0, What::Fault("<all> is lost (at 7 ms)".to_owned())),
             event(8_000, 1, What::Left { request: 7 }),
         ];
         let picture = Timeline(&history).to_string();

@@ -58,7 +58,7 @@ impl Schedule {
         let processes = workload.processes().unwrap_or(processes);
         let mut settings = Settings::random(&mut rng);
         let length =
-            Duration::from_millis(1_500) + settings.ttl.mul_f64(rng.random_range(0.5..0.9));
+            Duration::from_millis(1_500) + settings.ttl.mul_f64(rng.random_range(0.8..1.5));
         let shape = Shape { ttl: settings.ttl, keys: workload.keys(), processes };
         let mut faults = faults(wishes, length, &shape, &mut rng);
         faults.sort_by_key(|fault| fault.at);

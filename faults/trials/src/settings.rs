@@ -28,7 +28,7 @@ pub struct Settings {
     pub wait_out_data_loss: bool,
 }
 
-const TTLS_MS: [u64; 5] = [300, 500, 800, 1_500, 3_000];
+const TTLS_MS: [u64; 5] = [300, 500, 800, 1_200, 2_000];
 
 impl Settings {
     /// Drawn at random.

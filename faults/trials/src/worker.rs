@@ -6,6 +6,7 @@ mod deeds;
 mod leftovers;
 mod section;
 mod told;
+mod watch;
 
 use std::io::{self, BufRead as _, Write as _};
 use std::sync::Arc;

@@ -1,20 +1,22 @@
 //! Holds and faults over time, drawn.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
 use history::{Event, Nanos, Request, What};
 
 use super::escaped;
 
-/// Draws a history: a row for each key and process, a bar for each hold, a line for each fault.
+/// Draws a history: a row for each key, a bar for each hold, a line for each fault.
 pub(super) struct Timeline<'a>(pub(super) &'a [Event]);
 
 const WIDTH: f64 = 1_000.0;
-const MARGIN: f64 = 110.0;
-const ROW: f64 = 14.0;
+const MARGIN: f64 = 50.0;
+const ROW: f64 = 18.0;
+/// Each process has a lane of its own in the row of a key, so that two holds at once are seen.
+const LANE: f64 = 3.0;
 /// What faults are told in, above the rows.
-const HEAD: f64 = 60.0;
+const HEAD: f64 = 110.0;
 const COLOURS: [&str; 5] = ["#888", "#2a6f97", "#c8553d", "#588b43", "#8d5a97"];
 /// Holds nearer to each other than this, in pixels, are drawn as one.
 const NEAR: f64 = 0.5;
@@ -107,17 +109,21 @@ impl fmt::Display for Timeline<'_> {
         let (start, end) = self.span();
         let scale = Scale { start, end };
         let rows = self.rows(&scale);
+        let keys: BTreeSet<u32> = rows.keys().map(|(key, _)| *key).collect();
         #[expect(clippy::cast_precision_loss, reason = "a few rows")]
-        let height = HEAD + ROW * rows.len() as f64;
+        let height = HEAD + ROW * keys.len() as f64;
         let width = MARGIN + WIDTH + 10.0;
         write!(
             f,
             "<svg viewBox=\"0 0 {width} {height}\" font-size=\"9\" font-family=\"sans-serif\">"
         )?;
         let mut y = HEAD;
-        for ((key, process), bars) in &rows {
-            write!(f, "<text x=\"4\" y=\"{}\">key {key}, process {process}</text>", y + 9.0)?;
-            bars.iter().try_for_each(|bar| draw(f, bar, *process, y, &scale))?;
+        for key in &keys {
+            write!(f, "<text x=\"4\" y=\"{}\">key {key}</text>", y + 11.0)?;
+            for ((_, process), bars) in rows.range((*key, 0)..=(*key, u32::MAX)) {
+                let lane = y + LANE * f64::from(*process);
+                bars.iter().try_for_each(|bar| draw(f, bar, *process, lane, &scale))?;
+            }
             y += ROW;
         }
         self.draw_faults(f, &scale, height)?;
@@ -135,7 +141,7 @@ fn draw(f: &mut fmt::Formatter<'_>, bar: &Bar, process: u32, y: f64, scale: &Sca
         if first == last { format!("token {first}") } else { format!("tokens {first} to {last}") };
     write!(
         f,
-        "<rect x=\"{x:.1}\" y=\"{y}\" width=\"{width:.1}\" height=\"10\" fill=\"{colour}\"{stroke}><title>{tokens}, \
+        "<rect x=\"{x:.1}\" y=\"{y}\" width=\"{width:.1}\" height=\"3\" fill=\"{colour}\"{stroke}><title>process {process}, {tokens}, \
          {from:.3} to {to:.3} ms</title></rect>"
     )
 }
@@ -143,7 +149,9 @@ fn draw(f: &mut fmt::Formatter<'_>, bar: &Bar, process: u32, y: f64, scale: &Sca
 impl Timeline<'_> {
     fn draw_faults(&self, f: &mut fmt::Formatter<'_>, scale: &Scale, height: f64) -> fmt::Result {
         let told = |event: &Event| match &event.what {
-            What::Fault(words) => Some((event.at, words.clone())),
+            // What begins is told; that it was done follows at once.
+            What::Fault(words) if words.starts_with("done: ") => None,
+            What::Fault(words) => Some((event.at, brief(words))),
             What::Paused(true) => Some((event.at, format!("process {} stops", event.process))),
             What::Paused(false) => Some((event.at, format!("process {} goes on", event.process))),
             What::Crashed => Some((event.at, format!("process {} is killed", event.process))),
@@ -152,7 +160,7 @@ impl Timeline<'_> {
         for (number, (at, words)) in self.0.iter().filter_map(told).enumerate() {
             let (x, words) = (scale.x(at), escaped(&words));
             #[expect(clippy::cast_precision_loss, reason = "a remainder")]
-            let y = 8.0 + 9.0 * (number % 6) as f64;
+            let y = 8.0 + 9.0 * (number % 11) as f64;
             write!(
                 f,
                 "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{y}\" y2=\"{height}\" stroke=\"#b00020\" stroke-width=\"0.4\"/>\
@@ -160,5 +168,14 @@ impl Timeline<'_> {
             )?;
         }
         Ok(())
+    }
+}
+
+/// Without the details, which stand above the picture.
+fn brief(words: &str) -> String {
+    match (words.split_once(" ("), words.rsplit_once("): ")) {
+        (Some((name, _)), Some((_, why))) => format!("{name}: {why}"),
+        (Some((name, _)), None) => name.to_owned(),
+        (None, _) => words.to_owned(),
     }
 }

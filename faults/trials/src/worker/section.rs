@@ -1,6 +1,5 @@
 //! A section under a lock.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -10,6 +9,7 @@ use history::{Nanos, What};
 use tokio::task::AbortHandle;
 
 use super::ask::valid_until;
+use super::watch::Watch;
 use super::{Ask, Deeds};
 use crate::clock;
 use crate::counters::Count;
@@ -48,17 +48,11 @@ impl<'ask> Section<'ask> {
         true
     }
 
-    /// Lets a task tell of a loss as soon as the library does: who waits inside for something else cannot look.
+    /// Lets a task tell of renewals and of a loss as soon as the library does: who waits inside for something else cannot look.
     #[must_use]
     pub fn watched(mut self) -> Self {
-        let (lost, told) = (self.hold.lost(), Arc::clone(&self.ask.told));
-        let (worker, task, request) =
-            (Arc::clone(&self.ask.worker), self.ask.task, self.ask.request);
-        let watch = tokio::spawn(async move {
-            lost.await;
-            told.lose(|| worker.journal.write(task, What::Lost { request }));
-        });
-        self.watch = Some(watch.abort_handle());
+        let watch = Watch::new(self.ask, self.hold.clone(), self.noted.load(Ordering::Relaxed));
+        self.watch = Some(tokio::spawn(watch.keep()).abort_handle());
         self
     }
 

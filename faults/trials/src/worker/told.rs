@@ -32,6 +32,15 @@ impl Told {
         });
     }
 
+    /// Tells of something that is so while the hold is there.
+    pub(super) fn extend(&self, tell: impl FnOnce()) {
+        self.with(|state| {
+            if *state == State::Inside {
+                tell();
+            }
+        });
+    }
+
     /// Tells of the end of the section.
     pub(super) fn leave(&self, tell: impl FnOnce()) {
         self.with(|state| {
