@@ -294,3 +294,18 @@ fn a_key_that_is_lost_while_another_is_waited_for_is_an_error() {
         }
     });
 }
+
+#[test]
+fn a_list_gives_up_at_its_deadline_although_the_server_stands_still() {
+    let server = server();
+    let locks = connect(&server);
+    locks.lock_many(["account:7", "account:8"]).acquire().unwrap().release().unwrap();
+    server.pause();
+    let asked = Instant::now();
+    let refused = locks.lock_many(["account:7", "account:8"]).wait(BRIEF).acquire();
+    let waited = asked.elapsed();
+    server.resume();
+    assert!(refused.is_err());
+    // A request that tries once bears with such a server for seven seconds.
+    assert!(waited < Duration::from_secs(3), "{waited:?}");
+}

@@ -59,10 +59,10 @@ impl Machine {
         let Some(claim) = self.claims.get_mut(&nonce) else {
             return;
         };
-        let vouched = match (&claim.phase, claim.vouched) {
-            (Phase::Queued(_) | Phase::Asking, Some(vouched)) => vouched,
+        let (Phase::Queued(_) | Phase::Asking, Some(vouched)) = (&claim.phase, claim.vouched)
+        else {
             // A grant that nobody wants is undone by the cancel that is on its way.
-            _ => return,
+            return;
         };
         // Never past what the confirming renewal writes, which for a short ttl is less than the claim.
         let own = self.timing.valid_until(now, claim.request.ttl);

@@ -1,6 +1,7 @@
 //! The machine, driven by hand: no server, no clock.
 
 mod at_once;
+mod late;
 mod lies;
 mod watch;
 
