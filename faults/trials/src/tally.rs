@@ -33,8 +33,8 @@ pub struct Tally {
     pub double_holds: u64,
     /// Counters that a paused process wrote over when its hold was over.
     pub counters_overwritten: u64,
-    /// What the documentation names as a hole.
-    pub known: u64,
+    /// Seeds with what the documentation names as a hole, and how often.
+    pub known: BTreeMap<u64, usize>,
     /// Seeds with violations, and how many.
     pub violations: BTreeMap<u64, usize>,
     /// Schedules that could not be run, and why.
@@ -63,7 +63,9 @@ impl Tally {
         self.losses += report.losses;
         self.double_holds += report.double_holds;
         self.counters_overwritten += report.counters_overwritten;
-        self.known += outcome.known.len() as u64;
+        if !outcome.known.is_empty() {
+            self.known.insert(outcome.schedule.seed, outcome.known.len());
+        }
         if !report.is_right() {
             self.violations.insert(outcome.schedule.seed, report.violations.len());
         }
@@ -88,7 +90,10 @@ impl Tally {
             ("losses told", self.losses),
             ("double holds, in lossy schedules", self.double_holds),
             ("counters written over by a paused process", self.counters_overwritten),
-            ("tokens out of order where the documentation says so", self.known),
+            (
+                "tokens out of order where the documentation says so",
+                self.known.values().sum::<usize>() as u64,
+            ),
             ("schedules with violations", self.violations.len() as u64),
         ]
     }
@@ -108,6 +113,9 @@ impl fmt::Display for Tally {
         for (kind, count) in &self.by_fault {
             let effects = self.effects.get(kind).copied().unwrap_or(0);
             writeln!(f, "{count:>12}  schedules with {kind}, {effects} with effect")?;
+        }
+        for (seed, count) in &self.known {
+            writeln!(f, "as documented, {count} tokens out of order in seed {seed}")?;
         }
         for (seed, count) in &self.violations {
             writeln!(f, "VIOLATIONS: {count} in seed {seed}")?;
