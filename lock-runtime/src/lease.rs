@@ -1,8 +1,7 @@
 //! One process's hold of one key: its token, its end, its loss.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -10,6 +9,8 @@ use tokio::sync::oneshot;
 
 use crate::Fence;
 use crate::protocol::Loss;
+use crate::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 use crate::time::{self, Timestamp};
 use crate::wire::Nonce;
 
@@ -161,7 +162,7 @@ impl Lease {
         }
     }
 
-    fn watchers(&self) -> std::sync::MutexGuard<'_, Watchers> {
+    fn watchers(&self) -> MutexGuard<'_, Watchers> {
         self.watchers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

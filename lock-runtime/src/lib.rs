@@ -2,7 +2,8 @@
 //!
 //! The layers, bottom up. Each knows only those before it:
 //!
-//! - `fence`, `gate`, `time`, `place`: the token, what checks it, the clock's instants, and where a lock is taken.
+//! - `fence`, `gate`, `time`, `place`, `sync`: the token, what checks it, the clock's instants, where a lock is taken, and what
+//!   threads meet at.
 //! - `wire`: key names, calls, scripts, replies. Pure.
 //! - `protocol`: what to do on which reply, push or timer. Pure; time comes in.
 //! - `store`: where calls are sent, a Redis server or the in-process twin.
@@ -50,6 +51,7 @@ mod queue;
 mod run;
 mod site;
 mod store;
+mod sync;
 mod time;
 mod wire;
 

@@ -15,7 +15,7 @@ pub(crate) struct Identity {
 
 /// A new name for a request or a wait.
 pub(crate) fn nonce() -> Nonce {
-    Nonce::from_bits(crate::stage::random_bits())
+    crate::stage::nonce()
 }
 
 impl Identity {

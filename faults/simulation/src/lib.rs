@@ -43,6 +43,7 @@ library! {
     "../../../lock-runtime/src/protocol/mod.rs" protocol,
     "../../../lock-runtime/src/queue/mod.rs" queue,
     "../../../lock-runtime/src/store/memory/twin/mod.rs" twin,
+    "../../../lock-runtime/src/sync.rs" sync,
     "../../../lock-runtime/src/time.rs" boot,
     "../../../lock-runtime/src/wire/mod.rs" wire,
 }

@@ -151,10 +151,33 @@ impl Plan {
         (self.ttl + self.set_back_by()) * 2 + Duration::from_secs(5)
     }
 
+    /// How often a request that waits on the server may be passed over by later ones, where nothing gets in the way: by those to
+    /// whom the processes ahead of it hand on what they have, which is at the most one turn for each.
+    #[must_use]
+    pub fn passed_over(&self) -> Option<u32> {
+        let undisturbed = self.faults.is_empty() && self.weather == Weather::GOOD;
+        let processes = u32::try_from(self.processes.len()).ok()?;
+        undisturbed.then_some((self.hand_overs + 1) * processes)
+    }
+
+    /// How long a lock may be without a holder while somebody waits, when nothing goes wrong any more: a hold of the dead
+    /// expires, a grant that nobody takes up passes, a loss of data is waited out, and whoever is not connected connects.
+    #[must_use]
+    pub fn takeover(&self) -> Option<Duration> {
+        let packets = (self.weather.usual + self.weather.slow) * 8;
+        let span = self.ttl.mul_f64(1.02) * 2 + Duration::from_secs(6) + packets;
+        // A list has its first locks long before it says so, and does not want its last ones until then.
+        (self.set_back_by().is_zero() && !self.steps().any(Step::takes_several)).then_some(span)
+    }
+
     /// How soon after its end the server keeps nothing: the tombstones of cancelled requests last longest.
     #[must_use]
     pub fn forgotten_within(&self) -> Duration {
         self.set_back_by() + Duration::from_secs(75)
+    }
+
+    fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.processes.iter().flat_map(|member| &member.tasks).flat_map(|task| &task.steps)
     }
 
     fn set_back_by(&self) -> Duration {
@@ -162,7 +185,38 @@ impl Plan {
     }
 }
 
+impl Weather {
+    /// Everything is on time, and nothing is lost.
+    pub const GOOD: Self = Self {
+        usual: Duration::from_micros(300),
+        slow_one_in: u32::MAX,
+        slow: Duration::ZERO,
+        lost_push_one_in: u32::MAX,
+    };
+}
+
+impl Ask {
+    /// A request for one lock without anything special.
+    #[must_use]
+    pub fn plainly(key: u32) -> Self {
+        Self {
+            keys: vec![key],
+            wait: None,
+            ttl: None,
+            linger: Duration::ZERO,
+            global: false,
+            renew: true,
+            max_hold: None,
+            surely: false,
+        }
+    }
+}
+
 impl Step {
+    fn takes_several(&self) -> bool {
+        self.ask.keys.len() > 1 || self.inside.iter().any(Self::takes_several)
+    }
+
     fn shortest_ttl(&self) -> Option<Duration> {
         let inside = self.inside.iter().filter_map(Self::shortest_ttl);
         inside.chain(self.ask.ttl).min()

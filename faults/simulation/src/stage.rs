@@ -1,15 +1,17 @@
 //! Where the library's files and the tasks find the world: the time, chance, who is running, and the record of what happens.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use history::{Event, Nanos, What};
+use history::{Event, Nanos, Request, What};
 
 use crate::time::Timestamp;
+use crate::wire::Nonce;
 use crate::world::Clock;
 
 /// A task, by its process and its number there.
@@ -25,9 +27,13 @@ struct Stage {
     woken: Vec<TaskId>,
     /// Tasks that want to be woken at an instant of the world's time.
     sleepers: Vec<(Nanos, TaskId)>,
-    requests: u64,
+    requests: Request,
     /// Nothing is written down: what runs are the destructors of a process that is dead.
     mute: bool,
+    /// The request whose name is drawn next.
+    unnamed: Option<Request>,
+    /// Requests that go to the server under a name of their own.
+    named: HashMap<Nonce, Request>,
     /// The highest token that each register has taken.
     registers: Vec<u64>,
     counters: Vec<u64>,
@@ -48,6 +54,8 @@ thread_local! {
         sleepers: Vec::new(),
         requests: 0,
         mute: false,
+        unnamed: None,
+        named: HashMap::new(),
         registers: Vec::new(),
         counters: Vec::new(),
     });
@@ -68,6 +76,8 @@ pub(crate) fn clear(seed: u64, keys: u32) {
         stage.sleepers.clear();
         stage.requests = 0;
         stage.mute = false;
+        stage.unnamed = None;
+        stage.named.clear();
         let keys = keys as usize;
         (stage.registers, stage.counters) = (vec![0; keys], vec![0; keys]);
     });
@@ -110,12 +120,31 @@ pub(crate) fn process() -> u32 {
     with(|stage| stage.process)
 }
 
-pub(crate) fn random_bits() -> u128 {
-    with(|stage| stage.chance.u128(..))
+pub(crate) fn nonce() -> Nonce {
+    with(|stage| {
+        let nonce = Nonce::from_bits(stage.chance.u128(..));
+        if let Some(request) = stage.unnamed.take() {
+            stage.named.insert(nonce, request);
+        }
+        nonce
+    })
+}
+
+/// The next name that is drawn is this request's.
+pub(crate) fn name_next(request: Request) {
+    with(|stage| stage.unnamed = Some(request));
+}
+
+/// The server has put what goes under this name into its queue.
+pub(crate) fn queued(nonce: Nonce) {
+    let request = with(|stage| stage.named.remove(&nonce));
+    if let Some(request) = request {
+        record(What::Queued { request });
+    }
 }
 
 /// A name for the next request.
-pub(crate) fn next_request() -> u64 {
+pub(crate) fn next_request() -> Request {
     with(|stage| {
         stage.requests += 1;
         stage.requests
@@ -126,6 +155,13 @@ pub(crate) fn next_request() -> u64 {
 pub(crate) fn record(what: What) {
     with(|stage| {
         let Stage { process, task, mute, .. } = *stage;
+        if let What::Entered { request, .. }
+        | What::Refused { request, .. }
+        | What::Cancelled { request } = &what
+        {
+            stage.unnamed.take_if(|waiting| waiting == request);
+            stage.named.retain(|_, waiting| waiting != request);
+        }
         if !mute {
             stage.history.push(Event { at: NOW.get(), process, task, what });
         }

@@ -23,10 +23,17 @@ impl Trial {
     /// Runs a plan.
     #[must_use]
     pub fn of(plan: &Plan) -> Self {
-        let Ran { events, unaware } = world::run(plan);
+        let Ran { events, unaware, panic } = world::run(plan);
         let lossless = plan.is_lossless() && !unaware;
-        let rules = Rules { lossless, slack: SLACK, passed_over: None, takeover: None };
+        let takeover = plan.takeover().map(world::nanos);
+        let rules = Rules { lossless, slack: SLACK, passed_over: plan.passed_over(), takeover };
         let mut report = check(&events, &rules);
+        report.violations.extend(panic.map(|text| Violation {
+            property: Property::Malformed,
+            at: 0,
+            text: format!("the library panicked: {text}"),
+            requests: Vec::new(),
+        }));
         let before = report.violations.len();
         report.violations.retain(|violation| is_owed(plan, lossless, violation));
         let stale_grants = (before - report.violations.len()) as u64;

@@ -9,6 +9,8 @@ mod script;
 mod server;
 mod traffic;
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use history::{Event, Nanos, What};
@@ -46,18 +48,29 @@ pub(crate) struct Ran {
     pub(crate) events: Vec<Event>,
     /// A server that had lost its data went on as a new one: the first process to reach it had never been connected.
     pub(crate) unaware: bool,
+    /// What the library said when it panicked, which it must not.
+    pub(crate) panic: Option<String>,
 }
 
 /// Runs a plan to its end.
 pub(crate) fn run(plan: &Plan) -> Ran {
     stage::clear(plan.seed, plan.keys);
     let mut world = World::new(plan);
-    world.live();
-    world.look_after();
-    world.end();
+    let lived = catch_unwind(AssertUnwindSafe(|| {
+        world.live();
+        world.look_after();
+        world.end();
+    }));
     let unaware = world.server.unaware;
     drop(world);
-    Ran { events: stage::take_history(), unaware }
+    let panic = lived.err().map(|panic| text_of(&*panic));
+    Ran { events: stage::take_history(), unaware, panic }
+}
+
+fn text_of(panic: &dyn Any) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    let text = text.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()));
+    text.unwrap_or_default()
 }
 
 pub(crate) fn nanos(span: Duration) -> Nanos {
@@ -143,6 +156,7 @@ impl<'p> World<'p> {
             Happening::Turn(process) => self.turn(process),
             Happening::Poll(task) => self.poll(task),
             Happening::Fault(number) => self.fault(number),
+            Happening::FaultOver(number) => self.fault_over(number),
             Happening::Resumed(process) => self.resumed(process),
             Happening::ServerBack => self.server_back(),
             Happening::Connect(process) => self.connect(process),

@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use super::mailbox::Line;
+use crate::sync::thread_local;
 
 /// How long the end of a thread waits for its releases.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -30,12 +31,12 @@ thread_local! {
 
 /// Marks the calling thread as one that must not wait for itself.
 pub(super) fn mark_io_thread() {
-    IS_IO_THREAD.set(true);
+    IS_IO_THREAD.with(|mark| mark.set(true));
 }
 
 /// This thread has sent a release down `line`.
 pub(super) fn released(line: &Line) {
-    if IS_IO_THREAD.get() {
+    if IS_IO_THREAD.with(Cell::get) {
         return;
     }
     let noted = FLUSH.try_with(|flush| {

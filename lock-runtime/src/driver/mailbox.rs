@@ -1,6 +1,5 @@
 //! The way from callers to the I/O thread, and the slots in which its answers arrive.
 
-use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use crate::Fence;
 use crate::lease::{Keeper, Share};
 use crate::protocol::{Failure, Request};
 use crate::queue::{Answer, Post, Queue, Usher, seat};
+use crate::sync::mpsc::{SyncSender, sync_channel};
 use crate::time::Timestamp;
 use crate::wire::{Claimant, Inspection, Member, Nonce, Standing};
 
@@ -35,8 +35,10 @@ pub(super) enum Message {
     Lengthen(Nonce, Duration),
     Inspect(String, oneshot::Sender<InspectAnswer>),
     Alarm(Timestamp, Alarm),
-    /// Answer when nothing is being released or undone any more.
+    /// Give up what is kept with nobody inside, and answer when nothing is being released or undone any more.
     Flush(SyncSender<()>),
+    /// What was given up for a flush has been posted before this.
+    GaveUp(SyncSender<()>),
     /// End all holds and requests; answer when that is done.
     Shutdown(Option<oneshot::Sender<()>>),
 }
@@ -195,6 +197,11 @@ impl Mailbox {
 
     pub(super) fn end(&self, nonce: Nonce) {
         Post::end(&*self.0, nonce);
+    }
+
+    /// Comes back behind all that was posted so far.
+    pub(super) fn gave_up(&self, done: SyncSender<()>) {
+        self.line().send(Message::GaveUp(done));
     }
 
     pub(super) fn unwatch(&self, id: Nonce) {

@@ -3,9 +3,10 @@
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
 use std::time::Duration;
 
+use crate::sync::thread::{self, Thread};
+use crate::sync::thread_local;
 use crate::time::{self, Timestamp};
 
 /// Two wake-ups on a machine whose cores sleep deep.

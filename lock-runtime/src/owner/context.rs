@@ -6,6 +6,7 @@ use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use super::Frame;
+use crate::sync::thread_local;
 
 thread_local! {
     /// Without a destructor, it can be reached to the end of its thread, from the destructors of other thread-locals too. It is

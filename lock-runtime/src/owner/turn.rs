@@ -1,9 +1,10 @@
 //! Whose turn it is among the children of one frame.
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
+
+use crate::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 /// A mutex for tasks and threads alike, without a guard: a turn outlives the call that took it.
 ///
@@ -23,7 +24,7 @@ const TAKEN: u8 = 1;
 const AWAITED: u8 = 2;
 
 impl Turn {
-    pub(super) const fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             state: AtomicU8::new(FREE),
             holder: AtomicUsize::new(0),

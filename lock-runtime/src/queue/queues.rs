@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use super::in_line::{InLine, Refused};
 use super::post::Office;
 use super::shared::Queue;
 use super::waiting::Wish;
 use crate::lease::Share;
+use crate::sync::{Mutex, MutexGuard};
 use crate::wire::Inspection;
 
 /// Callers of different keys seldom meet at one lock of ours.

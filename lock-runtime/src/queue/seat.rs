@@ -2,8 +2,10 @@
 
 use std::mem;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
+
+use crate::sync::{Mutex, MutexGuard};
 
 /// A seat, and the way to whoever sits there.
 pub(crate) fn seat<T>() -> (Usher<T>, Seat<T>) {

@@ -1,6 +1,6 @@
 //! A line that callers and the I/O thread share.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -17,6 +17,7 @@ use crate::Fence;
 use crate::identity;
 use crate::lease::{Keeper, Lease, Share};
 use crate::protocol::{Failure, Loss, Request};
+use crate::sync::{Mutex, MutexGuard};
 use crate::time::{self, Timestamp};
 use crate::wire::{Claimant, Grant, Holder, INSPECTED, Inspection, Nonce, Waiter};
 

@@ -27,6 +27,8 @@ enum Theme {
     Cancelled,
     /// Sections longer than their ttl.
     Long,
+    /// Two processes that want one key all the time, in good weather: whose turn is it?
+    Crowd,
 }
 
 struct Drawing {
@@ -34,6 +36,8 @@ struct Drawing {
     seed: u64,
     theme: Theme,
     keys: u32,
+    /// Whether several locks are asked for together.
+    lists: bool,
     ttl: Duration,
 }
 
@@ -47,9 +51,10 @@ impl Drawing {
     fn new(seed: u64) -> Self {
         let mut chance = Rng::with_seed(seed);
         let theme = THEMES[chance.usize(..THEMES.len())];
-        let keys = if theme == Theme::Hot { 1 } else { chance.u32(1..=3) };
+        let keys = if matches!(theme, Theme::Hot | Theme::Crowd) { 1 } else { chance.u32(1..=3) };
         let ttl = Duration::from_millis(TTLS[chance.usize(..TTLS.len())]);
-        Self { chance, seed, theme, keys, ttl }
+        let lists = keys > 1 && chance.bool();
+        Self { chance, seed, theme, keys, lists, ttl }
     }
 
     fn plan(mut self) -> Plan {
@@ -82,6 +87,9 @@ impl Drawing {
     }
 
     fn weather(&mut self) -> Weather {
+        if self.theme == Theme::Crowd {
+            return Weather::GOOD;
+        }
         let stormy = self.one_in(3);
         Weather {
             usual: Duration::from_micros(if self.one_in(4) { 20_000 } else { 400 }),
@@ -92,9 +100,10 @@ impl Drawing {
     }
 
     fn processes(&mut self) -> Vec<Member> {
-        let count = self.chance.usize(1..=MOST_PROCESSES);
+        let crowd = self.theme == Theme::Crowd;
+        let count = if crowd { 2 } else { self.chance.usize(1..=MOST_PROCESSES) };
         let mut processes: Vec<_> = (0..count).map(|_| self.member(Duration::ZERO)).collect();
-        if self.one_in(4) {
+        if !crowd && self.one_in(4) {
             let born = self.millis(4_000);
             processes.push(self.member(born));
         }
@@ -113,6 +122,7 @@ impl Drawing {
 
     fn task(&mut self) -> Task {
         let most = match self.theme {
+            Theme::Crowd => 40,
             Theme::Hot => 8,
             Theme::Mixed | Theme::Cancelled => 5,
             Theme::Nested | Theme::Long => 3,
@@ -125,6 +135,7 @@ impl Drawing {
         let inside = self.inside(depth);
         let long = self.one_in(8);
         let hold = match self.theme {
+            Theme::Crowd => self.millis(1),
             Theme::Hot => self.millis(6),
             Theme::Long => self.up_to(self.ttl * 3),
             Theme::Mixed | Theme::Nested | Theme::Cancelled if long => self.up_to(self.ttl * 2),
@@ -132,10 +143,11 @@ impl Drawing {
         };
         let cancelled = match self.theme {
             Theme::Cancelled => self.one_in(2),
+            Theme::Crowd => false,
             _ => self.one_in(20),
         };
         Step {
-            pause: if self.one_in(3) { self.millis(800) } else { self.millis(8) },
+            pause: self.pause(),
             ask: self.ask(depth),
             cancel: cancelled.then(|| self.moment()),
             work: if self.chance.bool() { Work::Write } else { Work::Count },
@@ -146,6 +158,19 @@ impl Drawing {
         }
     }
 
+    fn pause(&mut self) -> Duration {
+        let seldom = self.one_in(3);
+        match self.theme {
+            Theme::Crowd => self.millis(1),
+            Theme::Hot | Theme::Mixed | Theme::Nested | Theme::Cancelled | Theme::Long
+                if seldom =>
+            {
+                self.millis(800)
+            }
+            _ => self.millis(8),
+        }
+    }
+
     /// When to give up: at once, or after a while.
     fn moment(&mut self) -> Duration {
         let most = if self.chance.bool() { 2 } else { 3_000 };
@@ -153,7 +178,11 @@ impl Drawing {
     }
 
     fn inside(&mut self, depth: u32) -> Vec<Step> {
-        let (deepest, chances) = if self.theme == Theme::Nested { (4, 2) } else { (2, 8) };
+        let (deepest, chances) = match self.theme {
+            Theme::Nested => (4, 2),
+            Theme::Crowd => (0, 1),
+            _ => (2, 8),
+        };
         if depth >= deepest || !self.one_in(chances) {
             return Vec::new();
         }
@@ -162,7 +191,10 @@ impl Drawing {
     }
 
     fn ask(&mut self, depth: u32) -> Ask {
-        let keys = if self.keys > 1 && self.one_in(8) {
+        if self.theme == Theme::Crowd {
+            return Ask { global: self.one_in(6), ..Ask::plainly(0) };
+        }
+        let keys = if self.lists && self.one_in(6) {
             (0..self.keys).collect()
         } else {
             vec![self.chance.u32(..self.keys)]
@@ -188,7 +220,8 @@ impl Drawing {
     }
 
     fn faults(&mut self, processes: usize) -> Vec<Fault> {
-        let count = if self.one_in(8) { 0 } else { self.chance.usize(1..=6) };
+        let none = self.theme == Theme::Crowd || self.one_in(8);
+        let count = if none { 0 } else { self.chance.usize(1..=6) };
         let mut faults: Vec<_> = (0..count).map(|_| self.fault(processes)).collect();
         faults.sort_by_key(|fault| fault.at);
         faults

@@ -19,6 +19,8 @@ pub(super) enum Happening {
     Poll(TaskId),
     /// A fault of the plan.
     Fault(usize),
+    /// It is over.
+    FaultOver(usize),
     /// A process that stood still runs on.
     Resumed(usize),
     /// The server is there again, or runs on.

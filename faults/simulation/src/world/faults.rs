@@ -14,6 +14,7 @@ impl World<'_> {
     pub(super) fn fault(&mut self, number: usize) {
         let what = self.plan.faults[number].what.clone();
         stage::record_of(0, What::Fault(what.to_string()));
+        self.agenda.put(stage::now() + nanos(what.lasts()), Happening::FaultOver(number));
         let now = stage::now();
         match what {
             Misfortune::Cut { process, late, unnoticed } => self.cut(process, late, unnoticed),
@@ -32,6 +33,14 @@ impl World<'_> {
             Misfortune::Full { span } => self.server.refuse_new(now + nanos(span)),
             Misfortune::Delete { key, part } => self.server.delete(&name(key), part),
             Misfortune::Jump { millis } => self.server.jump(millis),
+        }
+    }
+
+    /// What a fault did is over; its traces may last.
+    pub(super) fn fault_over(&self, number: usize) {
+        let what = &self.plan.faults[number].what;
+        if !what.lasts().is_zero() {
+            stage::record_of(0, What::Fault(format!("over: {what}")));
         }
     }
 

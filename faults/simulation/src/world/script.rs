@@ -17,14 +17,10 @@ pub(super) fn visit(plan: &Plan) -> Task {
     let step = |key| Step {
         pause: Duration::ZERO,
         ask: Ask {
-            keys: vec![key],
             wait: Some(plan.free_within()),
-            ttl: None,
-            linger: Duration::ZERO,
             global: true,
-            renew: true,
-            max_hold: None,
             surely: true,
+            ..Ask::plainly(key)
         },
         cancel: None,
         work: Work::Write,
@@ -257,6 +253,9 @@ impl Wanted {
         let wanted = ask.keys.iter().map(|&key| {
             let request = stage::next_request();
             stage::record(What::Asked { request, key, deadline, surely: ask.surely });
+            if ask.global && ask.keys.len() == 1 {
+                stage::name_next(request);
+            }
             Section { key, request }
         });
         Self(wanted.collect())

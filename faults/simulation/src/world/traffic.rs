@@ -11,7 +11,7 @@ use crate::Fence;
 use crate::driver::Askers;
 use crate::protocol::CallError;
 use crate::stage;
-use crate::wire::{Call, Notice, Reply};
+use crate::wire::{AcquireReply, Call, Nonce, Notice, Reply};
 
 /// A connection between a process and the server, in order both ways.
 pub(super) struct Connection {
@@ -51,6 +51,8 @@ pub(super) struct Request {
 pub(super) struct Answer {
     number: u64,
     replies: Vec<Result<Reply, CallError>>,
+    /// The requests that have a place in a queue.
+    queued: Vec<Nonce>,
 }
 
 impl Connection {
@@ -172,7 +174,9 @@ impl World<'_> {
             self.agenda.put(at, Happening::Push(listener, notice));
         }
         let at = self.arrival_down(connection);
-        let answer = Answer { number: request.number, replies };
+        let asked = request.calls.iter().zip(&replies);
+        let queued = asked.filter_map(|(call, reply)| in_queue(call, reply)).collect();
+        let answer = Answer { number: request.number, replies, queued };
         self.agenda.put(at, Happening::Answer(connection, answer));
     }
 
@@ -190,7 +194,10 @@ impl World<'_> {
             return;
         };
         let process = link.process;
-        self.with_node(process, |node, now| node.replies(now, askers, answer.replies));
+        self.with_node(process, |node, now| {
+            answer.queued.into_iter().for_each(stage::queued);
+            node.replies(now, askers, answer.replies);
+        });
         self.turn(process);
     }
 
@@ -209,6 +216,18 @@ impl World<'_> {
     /// When the process of this connection runs on, if it stands still.
     pub(super) fn held_up(&self, connection: usize) -> Option<Nanos> {
         self.processes[self.connections[connection].process].paused_until()
+    }
+}
+
+/// The request of this call, if it was put into a queue by it.
+fn in_queue(call: &Call, reply: &Result<Reply, CallError>) -> Option<Nonce> {
+    match (call, reply) {
+        (Call::Acquire(ask), Ok(Reply::Acquire(AcquireReply::Busy(_))))
+            if ask.enqueue.is_some() =>
+        {
+            Some(ask.give.nonce)
+        }
+        _ => None,
     }
 }
 

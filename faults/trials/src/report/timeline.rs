@@ -41,34 +41,46 @@ impl Timeline<'_> {
     fn rows(&self, scale: &Scale) -> Rows {
         let mut sorted: Vec<&Event> = self.0.iter().collect();
         sorted.sort_by_key(|event| event.at);
-        let (mut keys, mut open) = (HashMap::new(), HashMap::<Request, Bar>::new());
-        let mut rows = Rows::new();
+        let mut drawing = Drawing::default();
         for event in sorted {
-            match event.what {
-                What::Asked { request, key, .. } => {
-                    keys.insert(request, key);
-                }
-                What::Entered { request, fence, valid_until, within: None } => {
-                    let (from, tokens) = (event.at, (fence, fence));
-                    open.insert(request, Bar { from, to: valid_until, tokens, lost: false });
-                }
-                What::Valid { request, until } => {
-                    if let Some(bar) = open.get_mut(&request) {
-                        bar.to = until;
-                    }
-                }
-                What::Lost { request } | What::Left { request } => {
-                    if let Some(mut bar) = open.remove(&request) {
-                        bar.to = bar.to.min(event.at);
-                        bar.lost = matches!(event.what, What::Lost { .. });
-                        let key = keys.get(&request).copied().unwrap_or(0);
-                        add(rows.entry((key, event.process)).or_default(), bar, scale);
-                    }
-                }
-                _ => {}
-            }
+            drawing.take(event, scale);
         }
-        rows
+        drawing.rows
+    }
+}
+
+/// What is drawn so far.
+#[derive(Default)]
+struct Drawing {
+    keys: HashMap<Request, u32>,
+    open: HashMap<Request, Bar>,
+    rows: Rows,
+}
+
+impl Drawing {
+    fn take(&mut self, event: &Event, scale: &Scale) {
+        match event.what {
+            What::Asked { request, key, .. } => {
+                self.keys.insert(request, key);
+            }
+            What::Entered { request, fence, valid_until, within: None } => {
+                let (from, tokens) = (event.at, (fence, fence));
+                self.open.insert(request, Bar { from, to: valid_until, tokens, lost: false });
+            }
+            What::Valid { request, until } => {
+                self.open.entry(request).and_modify(|bar| bar.to = until);
+            }
+            What::Lost { request } => self.close(event, request, true, scale),
+            What::Left { request } => self.close(event, request, false, scale),
+            _ => {}
+        }
+    }
+
+    fn close(&mut self, event: &Event, request: Request, lost: bool, scale: &Scale) {
+        let Some(bar) = self.open.remove(&request) else { return };
+        let key = self.keys.get(&request).copied().unwrap_or(0);
+        let bar = Bar { to: bar.to.min(event.at), lost, ..bar };
+        add(self.rows.entry((key, event.process)).or_default(), bar, scale);
     }
 }
 

@@ -1,5 +1,6 @@
 //! What callers ask of the I/O thread.
 
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Weak};
 
 use tokio::sync::oneshot;
@@ -63,15 +64,22 @@ impl Desk {
                 self.next_alarm += 1;
                 self.alarms.insert((at, self.next_alarm), slot);
             }
-            Message::Flush(done) => {
-                for party in self.parties.values() {
-                    if let Party::Queue(queue) = party {
-                        queue.give_up_idle();
-                    }
-                }
-                self.flushes.push(done);
-            }
+            Message::Flush(done) => self.flush(done),
+            Message::GaveUp(done) => self.flushes.push(done),
             Message::Shutdown(done) => self.shutdown(now, done),
+        }
+    }
+
+    fn flush(&mut self, done: SyncSender<()>) {
+        for party in self.parties.values() {
+            if let Party::Queue(queue) = party {
+                queue.give_up_idle();
+            }
+        }
+        match self.mailbox.upgrade() {
+            Some(mailbox) => mailbox.gave_up(done),
+            // Nobody can post anything any more.
+            None => self.flushes.push(done),
         }
     }
 

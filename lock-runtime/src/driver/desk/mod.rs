@@ -6,6 +6,8 @@
 mod messages;
 mod outputs;
 mod signals;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::SyncSender;

@@ -9,3 +9,4 @@ mod cycles;
 mod hazards;
 mod random;
 mod steps;
+mod together;

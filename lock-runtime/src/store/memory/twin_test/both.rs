@@ -60,7 +60,7 @@ pub(super) struct Both {
     connection: Connection,
     inboxes: Connection,
     pub(super) twin: Twin,
-    space: Keyspace,
+    pub(super) space: Keyspace,
     start: Instant,
     start_us: u64,
     advanced: Duration,
@@ -195,7 +195,12 @@ impl Both {
 
     /// What the server says to a call, undecoded.
     pub(super) fn ask(&mut self, call: &Call) -> RedisResult<Answer> {
-        let reply: Value = eval(&call.encode(&self.space)).query(&mut self.connection)?;
+        self.invoke(&call.encode(&self.space))
+    }
+
+    /// What the server says to a script, undecoded.
+    pub(super) fn invoke(&mut self, words: &Invocation) -> RedisResult<Answer> {
+        let reply: Value = eval(words).query(&mut self.connection)?;
         Ok(answer(reply))
     }
 

@@ -1,0 +1,18 @@
+//! The way to the I/O thread as it is in the runtime, and a model in the place of the loop at its end.
+
+mod ledger;
+mod server;
+
+#[path = "../../../../lock-runtime/src/driver/asked.rs"]
+mod asked;
+#[path = "../../../../lock-runtime/src/driver/exit.rs"]
+mod exit;
+#[path = "../../../../lock-runtime/src/driver/mailbox.rs"]
+mod mailbox;
+#[path = "../../../../lock-runtime/src/driver/wait.rs"]
+mod wait;
+
+pub(crate) use ledger::Ledger;
+pub(crate) use mailbox::Mailbox;
+pub(crate) use server::{Event, Server};
+pub(crate) use wait::{block_briefly_on, block_on};

@@ -1,0 +1,28 @@
+//! A plain thread that sleeps until it is woken: the runtime's own `block_on`.
+
+use crate::driver::{block_briefly_on, block_on};
+use crate::explore::explore;
+use crate::queue::{Seat, seat};
+use crate::sync::thread;
+
+/// It is woken, whenever the answer comes, also where it was roused before or woken for nothing.
+pub fn a_plain_thread_is_woken_by_its_answer() {
+    explore(|| sleeps_until_its_answer(block_on), 800);
+}
+
+/// The same where it lets others run for a while before it sleeps.
+pub fn a_thread_that_sleeps_late_is_woken_too() {
+    explore(|| sleeps_until_its_answer(block_briefly_on), 800);
+}
+
+fn sleeps_until_its_answer(wait: fn(Seat<u32>) -> Option<u32>) {
+    for answer in 0..2 {
+        let (usher, seat) = seat();
+        let bell = usher.bell();
+        let rings = thread::spawn(move || bell.ring());
+        let sends = thread::spawn(move || usher.send(answer));
+        assert_eq!(wait(seat), Some(answer));
+        rings.join().expect("it rings");
+        assert_eq!(sends.join().expect("it sends"), Ok(()));
+    }
+}

@@ -1,0 +1,3 @@
+//! How a thread waits.
+
+pub(crate) use loom::future::block_on;

@@ -1,0 +1,77 @@
+//! The shares of a hold, and its loss.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+
+use loom::thread;
+use tokio::sync::oneshot;
+
+use crate::Fence;
+use crate::driver::block_on;
+use crate::lease::{Keeper, Lease, Share};
+use crate::protocol::Loss;
+use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::time::Timestamp;
+use crate::wire::Nonce;
+
+/// What was written under a share, by whoever had one, is there when the hold ends.
+pub fn the_end_comes_after_all_that_was_done_under_it() {
+    loom::model(|| {
+        let keeper = Arc::new(Work { done: [AtomicU32::new(0), AtomicU32::new(0)] });
+        let (lease, share) = hold(Arc::clone(&keeper) as Arc<dyn Keeper>);
+        let other = Share::of(&lease).expect("a hold with a share is not over");
+        let works = {
+            let keeper = Arc::clone(&keeper);
+            thread::spawn(move || keeper.works(0, other))
+        };
+        keeper.works(1, share);
+        works.join().expect("it works");
+        assert!(lease.is_over());
+    });
+}
+
+/// One that watches hears of the loss, whichever comes first.
+pub fn a_loss_is_never_missed() {
+    loom::model(|| {
+        let (lease, share) = hold(Arc::new(Work { done: [AtomicU32::new(1), AtomicU32::new(1)] }));
+        let watcher = {
+            let (lease, mut slot) = (Arc::clone(&lease), None);
+            let lost = move || block_on(poll_fn(|context| lease.poll_lost(&mut slot, context)));
+            thread::spawn(lost)
+        };
+        lease.lose(Loss::Gone);
+        assert_eq!(watcher.join().expect("it hears of the loss"), Loss::Gone);
+        drop(share);
+    });
+}
+
+/// Keeps a hold under which two work.
+struct Work {
+    done: [AtomicU32; 2],
+}
+
+impl Work {
+    fn works(&self, place: usize, share: Share) {
+        self.done[place].store(1, Ordering::Relaxed);
+        drop(share);
+    }
+}
+
+impl Keeper for Work {
+    fn end(&self, _nonce: Nonce, _fence: Fence) {
+        let done = self.done.iter().map(|done| done.load(Ordering::Relaxed)).sum::<u32>();
+        assert_eq!(done, 2, "the end overtook what was done under the hold");
+    }
+
+    fn end_confirmed(&self, _nonce: Nonce, _fence: Fence) -> oneshot::Receiver<Option<bool>> {
+        oneshot::channel().1
+    }
+
+    fn lengthen(&self, _nonce: Nonce, _ttl: Duration) {}
+}
+
+fn hold(keeper: Arc<dyn Keeper>) -> (Arc<Lease>, Share) {
+    let until = Timestamp::ZERO.plus(Duration::from_secs(30));
+    Lease::granted("key".into(), Fence::new(1), Nonce::from_bits(1), until, keeper)
+}

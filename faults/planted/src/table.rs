@@ -1,0 +1,113 @@
+//! The table of all bugs and who found them.
+
+use std::fmt::Write;
+
+use crate::bug::Bug;
+use crate::hunt::Verdict;
+use crate::suite::{Effort, Suite};
+
+const HEAD: &str = "\
+# Planted bugs
+
+Each line is a bug that somebody could have made in this library. It is planted into a copy of the sources, and the tests
+run there until one finds it. The library's own text knows nothing of them: they are edits in `faults/planted/bugs`, one
+file each.
+
+";
+
+const SUITES: &str = "\
+- *simulation*: many processes, the store and the network in one deterministic simulation, one schedule for each seed
+- *twin*: the scripts on a real server, compared with their twin in memory by random calls
+- *models*: the parts that threads of one process share, under the schedules of a model checker
+- *fuzz*: arguments of the attribute and replies of a server that nobody would send
+- *units*: the tests of the runtime's parts
+- *trials*: workloads on real servers, under faults
+";
+
+/// The table in Markdown. `control`: the suites that found nothing in the sources as they are.
+pub fn markdown(hunted: &[(&Bug, Verdict)], control: &[Suite], effort: Effort) -> String {
+    let mut text = HEAD.to_owned();
+    let killed = hunted.iter().filter(|(_, verdict)| verdict.kill.is_some()).count();
+    let _ = writeln!(text, "{killed} of {} were found. Made with\n\n```text", hunted.len());
+    let Effort { from, simulated, real } = effort;
+    let _ = writeln!(
+        text,
+        "cargo run --release -p planted -- --table docs/planted-bugs.md \\\n    \
+         --schedules {simulated} --fault-schedules {real} --from {from}\n```\n"
+    );
+    let _ = writeln!(text, "{SUITES}\n{}", controlled(control, effort));
+    text.push_str("| # | what is wrong | what it would do | found by | after |\n");
+    text.push_str("|---|---|---|---|---|\n");
+    for (bug, verdict) in hunted {
+        text.push_str(&row(bug, verdict));
+    }
+    text
+}
+
+fn controlled(control: &[Suite], effort: Effort) -> String {
+    let one = |suite: &Suite| match suite.schedules(effort) {
+        Some(schedules) => format!("{} ({schedules} schedules)", suite.name()),
+        None => suite.name().to_owned(),
+    };
+    let suites: Vec<String> = control.iter().map(one).collect();
+    format!(
+        "Control: in the unchanged sources the same suites found nothing: {}.\n",
+        suites.join(", ")
+    )
+}
+
+fn row(bug: &Bug, verdict: &Verdict) -> String {
+    let (by, after) = match &verdict.kill {
+        Some((suite, kill)) => {
+            let after = kill.schedule.map(|schedule| match schedule.after {
+                1 => "1 schedule".to_owned(),
+                after => format!("{after} schedules"),
+            });
+            (format!("{}: {}", suite.name(), kill.by), after.unwrap_or_else(|| "one run".into()))
+        }
+        None => ("**nobody**".to_owned(), "—".to_owned()),
+    };
+    let cells = [bug.number(), &bug.title, &bug.why, &by, &after].map(cell);
+    format!("| {} |\n", cells.join(" | "))
+}
+
+fn cell(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::outcome::{Kill, Schedule};
+
+    const EFFORT: Effort = Effort { from: 0, simulated: 100, real: 2 };
+
+    fn bug() -> Bug {
+        let (title, why) = ("a | b".to_owned(), "two\nholders".to_owned());
+        Bug { name: "07-bug".into(), title, why, edits: Vec::new(), suites: Vec::new() }
+    }
+
+    fn verdict(kill: Option<(Suite, Kill)>) -> Verdict {
+        Verdict { kill, tried: vec![Suite::Simulation], took: Duration::ZERO }
+    }
+
+    #[test]
+    fn a_row_says_who_found_the_bug_and_when() {
+        let schedule = Some(Schedule { seed: 4, after: 5 });
+        let kill = Kill { by: "exclusive".into(), schedule };
+        let row = row(&bug(), &verdict(Some((Suite::Simulation, kill))));
+        let expected = "| 07 | a \\| b | two holders | simulation: exclusive | 5 schedules |\n";
+        assert_eq!(row, expected);
+    }
+
+    #[test]
+    fn a_bug_that_nobody_found_is_not_passed_over() {
+        let bug = bug();
+        let text = markdown(&[(&bug, verdict(None))], &[Suite::Simulation], EFFORT);
+        assert!(text.contains("0 of 1 were found"));
+        assert!(text.contains("**nobody**"));
+        assert!(text.contains("found nothing: simulation (100 schedules)."));
+    }
+}
