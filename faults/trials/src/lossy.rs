@@ -222,3 +222,43 @@ impl fmt::Display for Table<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(at: u64, process: u32, what: What) -> Event {
+        Event { at, process, task: 0, what }
+    }
+
+    fn entered(at: u64, process: u32, valid_until: u64) -> Event {
+        let request = u64::from(process);
+        event(at, process, What::Entered { request, fence: request, valid_until, within: None })
+    }
+
+    #[test]
+    fn a_round_counts_the_overlap_and_the_writes_that_came_late() {
+        let wrote = |at, request, accepted| {
+            event(at, u32::try_from(request).unwrap(), What::Wrote { request, accepted })
+        };
+        let history = [
+            entered(1, 1, 90),
+            event(10, 1, What::Valid { request: 1, until: 100 }),
+            wrote(20, 1, true),
+            entered(60, 2, 200),
+            wrote(61, 2, true),
+            event(80, 1, What::Lost { request: 1 }),
+            wrote(82, 1, false),
+        ];
+        let mut losses = Losses::none(Means::Delete, Contender::Comes);
+        losses.add(&history);
+        assert_eq!((losses.double_holds, losses.spans[0].as_nanos()), (1, 20));
+        assert_eq!((losses.late, losses.accepted), (1, 0));
+        assert!(losses.is_right());
+        assert!(
+            Table(&[losses])
+                .to_string()
+                .contains("| DEL of the hold | comes afterwards | 1 | 1 | 100.0 %")
+        );
+    }
+}

@@ -65,3 +65,44 @@ impl<'a> Known<'a> {
         !self.schedule.is_lossless() && self.holds.values().any(reserved)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::Kind;
+    use crate::schedule::Wishes;
+
+    fn schedule(kind: Kind) -> Schedule {
+        Schedule::of(1, &Wishes { faults: vec![kind], ..Wishes::default() })
+    }
+
+    /// A process enters under these tokens, the second time after the other process has under token 100.
+    fn history(fences: [u64; 2]) -> Vec<Event> {
+        let [first, second] = fences;
+        let mut events = Vec::new();
+        for (at, process, request, fence) in
+            [(1, 1, 11, first), (2, 2, 21, 100), (3, 1, 12, second)]
+        {
+            let event = |what| Event { at, process, task: 0, what };
+            events.push(event(What::Asked { request, key: 0, deadline: None, surely: false }));
+            events.push(event(What::Entered { request, fence, valid_until: 9, within: None }));
+        }
+        events
+    }
+
+    fn rise() -> Violation {
+        let property = Property::TokensRise;
+        Violation { property, at: 3, text: String::new(), requests: vec![21, 12] }
+    }
+
+    #[test]
+    fn only_a_token_that_was_reserved_before_and_only_where_holds_are_lost_is_no_surprise() {
+        let (lossy, lossless) = (schedule(Kind::DeleteHold), schedule(Kind::ScriptFlush));
+        let handed_on = history([50, 51]);
+        assert!(Known::of(&lossy, &handed_on).names(&rise()));
+        assert!(!Known::of(&lossless, &handed_on).names(&rise()));
+        assert!(!Known::of(&lossy, &history([50, 49])).names(&rise()));
+        let other = Violation { property: Property::Register, ..rise() };
+        assert!(!Known::of(&lossy, &handed_on).names(&other));
+    }
+}
