@@ -3,8 +3,8 @@
 
 mod holder;
 mod means;
+mod table;
 
-use std::fmt;
 use std::io;
 use std::thread;
 use std::time::Duration;
@@ -18,6 +18,7 @@ use crate::settings::Settings;
 
 use means::Ground;
 pub use means::Means;
+pub use table::Table;
 
 /// When the other one asks for the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,19 +161,6 @@ impl Losses {
         let kept = matches!(self.means, Means::FlushWaitedOut | Means::Nothing);
         self.accepted == 0 && !(kept && self.double_holds > 0)
     }
-
-    fn span_at(&self, part: f64) -> Duration {
-        let mut spans = self.spans.clone();
-        spans.sort();
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a small index"
-        )]
-        #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
-        let index = (spans.len().saturating_sub(1) as f64 * part) as usize;
-        spans.get(index).copied().unwrap_or_default()
-    }
 }
 
 /// How long the older hold was still valid when the newer one had begun.
@@ -194,33 +182,6 @@ fn overlap(history: &[Event]) -> Duration {
     let (Some(entered), Some(until)) = (entered, until.max()) else { return Duration::ZERO };
     let over = told.map_or(until, |told| told.min(until));
     Duration::from_nanos(over.saturating_sub(entered))
-}
-
-/// Prints a table.
-pub struct Table<'a>(pub &'a [Losses]);
-
-impl fmt::Display for Table<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "| a hold is lost by | the other one | rounds | double holds | rate | older one valid for, median | most | late writes | accepted with fencing |"
-        )?;
-        writeln!(f, "| --- | --- | --- | --- | --- | --- | --- | --- | --- |")?;
-        for losses in self.0 {
-            let asks = match losses.contender {
-                Contender::Waits => "waits for it",
-                Contender::Comes => "comes afterwards",
-            };
-            let Losses { means, rounds, double_holds, late, accepted, .. } = losses;
-            let rate = 100.0 * f64::from(*double_holds) / f64::from((*rounds).max(1));
-            let [median, most] = [0.5, 1.0].map(|part| losses.span_at(part).as_millis());
-            writeln!(
-                f,
-                "| {means} | {asks} | {rounds} | {double_holds} | {rate:.1} % | {median} ms | {most} ms | {late} | {accepted} |"
-            )?;
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
