@@ -74,6 +74,9 @@ impl Worker {
 /// # Panics
 /// If the library refuses the settings.
 pub fn work() -> io::Result<()> {
+    // Also a worker that stands still is to end with the run.
+    #[cfg(target_os = "linux")]
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
     let mut lines = io::stdin().lock().lines();
     let mut line = || lines.next().ok_or(io::ErrorKind::UnexpectedEof)?;
     let orders: Orders = serde_json::from_str(&line()?)?;
