@@ -61,7 +61,7 @@ pub(crate) fn run(plan: &Plan) -> Ran {
         world.look_after();
         world.end();
     }));
-    let unaware = world.server.unaware;
+    let unaware = world.server.is_unaware();
     drop(world);
     let panic = lived.err().map(|panic| text_of(&*panic));
     Ran { events: stage::take_history(), unaware, panic }
