@@ -30,7 +30,8 @@ impl Cluster {
     /// Stops the first waiter, lets it be granted the lock, and kills it.
     pub(super) fn kill_granted(&mut self, key: u32) -> Result<(), String> {
         self.spare_the_last()?;
-        let number = self.first_waiter(key).ok_or("nobody waits")?;
+        let waiter = |key| Some((key, self.first_waiter(key)?));
+        let (key, number) = self.keys_from(key).find_map(waiter).ok_or("nobody waits")?;
         self.pause(number);
         let limit = clock::now() + clock::nanos(GRANT);
         while self.holder(key) != Some(number) && clock::now() < limit {
@@ -43,13 +44,23 @@ impl Cluster {
 
     fn victim(&self, fault: &Fault) -> Result<usize, String> {
         let found = match fault.kind {
-            Kind::PauseHolder | Kind::KillHolder => self.holder(fault.key),
-            Kind::PauseWaiter | Kind::KillWaiter => self.first_waiter(fault.key),
+            Kind::PauseHolder | Kind::KillHolder => {
+                self.keys_from(fault.key).find_map(|key| self.holder(key))
+            }
+            Kind::PauseWaiter | Kind::KillWaiter => {
+                self.keys_from(fault.key).find_map(|key| self.first_waiter(key))
+            }
             _ => fault.worker.map(|worker| worker as usize),
         };
         found
             .filter(|number| !self.workers[*number].killed)
             .ok_or("there is no such one".to_owned())
+    }
+
+    /// All keys, this one first: where nobody holds or waits, the next one will do.
+    fn keys_from(&self, key: u32) -> impl Iterator<Item = u32> + use<> {
+        let keys = self.keys;
+        (0..keys).map(move |step| (key + step) % keys)
     }
 
     fn spare_the_last(&self) -> Result<(), String> {
