@@ -1,6 +1,6 @@
 //! Many schedules, several at a time.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -80,6 +80,7 @@ impl Campaign<'_> {
     fn keep(&self, ended: &io::Result<Outcome>) {
         let (Some(dir), Ok(outcome)) = (self.keep, ended) else { return };
         if !outcome.report.is_right() {
+            fs::create_dir_all(dir).expect("the directory for histories can be made");
             let path = dir.join(format!("seed-{}.jsonl", outcome.schedule.seed));
             write_history(&path, &outcome.history).expect("a history can be kept");
         }
