@@ -8,6 +8,10 @@ use std::time::Duration;
 
 pub use fault::{Fault, Misfortune, Part};
 
+/// How long a lock may be without a holder while somebody waits, where nothing gets in the way: a release and a push, with
+/// the waking of who sends and who gets them, take a few milliseconds.
+const PROMPTLY: Duration = Duration::from_millis(50);
+
 /// A schedule.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -27,6 +31,8 @@ pub struct Plan {
     pub processes: Vec<Member>,
     /// What goes wrong, and when.
     pub faults: Vec<Fault>,
+    /// Whether somebody asks for every lock when all others are done. Where nobody does, nobody clears up after them either.
+    pub visited: bool,
 }
 
 /// What a network is like.
@@ -155,15 +161,38 @@ impl Plan {
     /// whom the processes ahead of it hand on what they have, which is at the most one turn for each.
     #[must_use]
     pub fn passed_over(&self) -> Option<u32> {
-        let undisturbed = self.faults.is_empty() && self.weather == Weather::GOOD;
+        if self.weather == Weather::GOOD && self.is_first_come() {
+            return Some(0);
+        }
         let processes = u32::try_from(self.processes.len()).ok()?;
-        undisturbed.then_some((self.hand_overs + 1) * processes)
+        self.is_undisturbed().then_some((self.hand_overs + 1) * processes)
+    }
+
+    /// Whether all wait on the server alone, each for one lock, and nothing befalls them but death.
+    fn is_first_come(&self) -> bool {
+        let crashes = |fault: &Fault| matches!(fault.what, Misfortune::Crash { .. });
+        let waits = |step: &Step| step.ask.global && step.ask.keys.len() == 1;
+        self.faults.iter().all(crashes)
+            && self.steps().all(|step| waits(step) && step.inside.is_empty())
+    }
+
+    fn is_undisturbed(&self) -> bool {
+        self.faults.is_empty() && self.weather == Weather::GOOD
+    }
+
+    /// Whether the server keeps what it knows of requests that are over.
+    #[must_use]
+    pub fn keeps_tombstones(&self) -> bool {
+        !self.faults.iter().any(|fault| fault.what.forgets_requests())
     }
 
     /// How long a lock may be without a holder while somebody waits, when nothing goes wrong any more: a hold of the dead
     /// expires, a grant that nobody takes up passes, a loss of data is waited out, and whoever is not connected connects.
     #[must_use]
     pub fn takeover(&self) -> Option<Duration> {
+        if self.is_undisturbed() && self.steps().all(Step::is_plain) {
+            return Some(PROMPTLY);
+        }
         let packets = (self.weather.usual + self.weather.slow) * 8;
         let span = self.ttl.mul_f64(1.02) * 2 + Duration::from_secs(6) + packets;
         // A list has its first locks long before it says so, and does not want its last ones until then.
@@ -213,6 +242,13 @@ impl Ask {
 }
 
 impl Step {
+    /// Whether its hold lasts until it ends it.
+    fn is_plain(&self) -> bool {
+        let Ask { keys, renew, max_hold, linger, .. } = &self.ask;
+        let plain = keys.len() == 1 && *renew && max_hold.is_none() && linger.is_zero();
+        plain && self.inside.is_empty()
+    }
+
     fn takes_several(&self) -> bool {
         self.ask.keys.len() > 1 || self.inside.iter().any(Self::takes_several)
     }

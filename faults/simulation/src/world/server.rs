@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use history::Nanos;
 
+use super::over::Over;
 use crate::Fence;
 use crate::plan::Part;
 use crate::protocol::CallError;
 use crate::twin::{Publish, Twin};
-use crate::wire::{Call, INSPECTED, Reply};
+use crate::wire::{Call, INSPECTED, Notice, Reply};
 
 /// One server.
 pub(super) struct Server {
@@ -29,6 +30,8 @@ pub(super) struct Server {
     /// It lost its data, and whoever connected first could not know that there had been any.
     pub(super) unaware: bool,
     emptied: bool,
+    /// What nobody is to get a lock for any more.
+    pub(super) over: Over,
 }
 
 /// What its clock shows when the world begins: the tokens of a counter that is younger than clocks are implausible.
@@ -48,6 +51,7 @@ impl Server {
             full_until: 0,
             unaware: false,
             emptied: false,
+            over: Over::default(),
         }
     }
 
@@ -103,7 +107,16 @@ impl Server {
         if together && expects_free(call) && !self.is_free(now_us, call, publish) {
             return Err(CallError::Alone);
         }
-        Ok(self.twin.call(now_us, call, publish))
+        let over = &mut self.over;
+        let mut tell = |inbox: &str, notice: Notice| {
+            if let Notice::Granted(nonce, _) = notice {
+                over.grant(nonce);
+            }
+            publish(inbox, notice)
+        };
+        let reply = self.twin.call(now_us, call, &mut tell);
+        self.over.note(call, &reply);
+        Ok(reply)
     }
 
     fn is_free(&mut self, now_us: u64, call: &Call, publish: &mut Publish<'_>) -> bool {
