@@ -230,6 +230,25 @@ fn wrong_url(url: &str, error: &redis::RedisError) -> LockError {
     ))
 }
 
+impl LockManager {
+    /// A manager for the server at `url` (`redis://`, `rediss://` with a TLS feature, `unix://`, or `memory://` for a
+    /// store inside this process) with the default settings.
+    ///
+    /// It does not block: the connection is made in the background, and a server that cannot be reached shows
+    /// in the first request.
+    ///
+    /// # Errors
+    /// [`LockError::Config`] if the URL makes no sense or the I/O thread cannot be started.
+    pub fn connect(url: &str) -> Result<Self, LockError> {
+        Self::builder().url(url).build()
+    }
+
+    /// A manager with settings of its own.
+    pub fn builder() -> LockManagerBuilder {
+        LockManagerBuilder::default()
+    }
+}
+
 impl fmt::Debug for LockManagerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("LockManagerBuilder");

@@ -14,7 +14,7 @@ use crate::place::Place;
 use crate::protocol::Request;
 use crate::queue::{Office, Queues, Terms, Wish};
 use crate::time;
-use crate::{Inspection, LockError, LockManagerBuilder, LockRequest};
+use crate::{Inspection, LockError, LockRequest};
 
 /// The way to the locks of one server. Cheap to clone; clones share the connection.
 ///
@@ -52,23 +52,6 @@ struct Inner {
 }
 
 impl LockManager {
-    /// A manager for the server at `url` (`redis://`, `rediss://` with a TLS feature, `unix://`, or `memory://` for a
-    /// store inside this process) with the default settings.
-    ///
-    /// It does not block: the connection is made in the background, and a server that cannot be reached shows
-    /// in the first request.
-    ///
-    /// # Errors
-    /// [`LockError::Config`] if the URL makes no sense or the I/O thread cannot be started.
-    pub fn connect(url: &str) -> Result<Self, LockError> {
-        Self::builder().url(url).build()
-    }
-
-    /// A manager with settings of its own.
-    pub fn builder() -> LockManagerBuilder {
-        LockManagerBuilder::default()
-    }
-
     pub(crate) fn new(
         mailbox: Mailbox,
         hand_overs: u32,

@@ -1,8 +1,8 @@
 //! Many plans, one after the other and side by side.
 
 use std::ops::Range;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use history::{Property, Report};
@@ -51,30 +51,31 @@ impl Campaign {
     /// Runs it; `progress` hears of each plan that is done.
     pub fn run(&self, progress: impl Fn(u64) + Sync) -> Outcome {
         let next = AtomicU64::new(self.seeds.start);
-        let stop = AtomicBool::new(false);
         let outcome = Mutex::new(Outcome::default());
         thread::scope(|scope| {
             for _ in 0..self.jobs {
-                scope.spawn(|| {
-                    while !stop.load(Ordering::Relaxed) {
-                        let seed = next.fetch_add(1, Ordering::Relaxed);
-                        if seed >= self.seeds.end {
-                            return;
-                        }
-                        let plan = Plan::draw(seed);
-                        let trial = Trial::of(&plan);
-                        let mut outcome =
-                            outcome.lock().expect("no trial panics while it is counted");
-                        outcome.add(&plan, trial);
-                        progress(1);
-                        if outcome.findings.len() >= self.enough {
-                            stop.store(true, Ordering::Relaxed);
-                        }
-                    }
-                });
+                scope.spawn(|| self.work(&next, &outcome, &progress));
             }
         });
-        outcome.into_inner().expect("all threads have ended well")
+        outcome.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs plans until there are no more, or enough went wrong.
+    fn work(&self, next: &AtomicU64, outcome: &Mutex<Outcome>, progress: &impl Fn(u64)) {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= self.seeds.end {
+                return;
+            }
+            let plan = Plan::draw(seed);
+            let trial = Trial::of(&plan);
+            let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
+            outcome.add(&plan, trial);
+            progress(1);
+            if outcome.findings.len() >= self.enough {
+                return;
+            }
+        }
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use crate::LockManager;
 use crate::driver::{Node, start};
 use crate::options::Options;
 use crate::protocol::Timing;
-use crate::{LockError, LockManager};
 
 /// Sets up a manager whose I/O the simulation does.
 #[derive(Clone, Debug, Default)]
@@ -37,15 +37,5 @@ impl LockManagerBuilder {
         let defaults = Options { ttl: Some(self.ttl), ..Options::DEFAULT };
         let server = "simulated".to_owned();
         (node, LockManager::new(mailbox, self.hand_overs, false, defaults, patience, server))
-    }
-
-    /// The library's own way to a manager, which leads to no I/O thread here.
-    pub(crate) fn url(self, _url: &str) -> Self {
-        self
-    }
-
-    /// As [`Self::url`].
-    pub(crate) fn build(self) -> Result<LockManager, LockError> {
-        Err(LockError::config("a simulated manager is started by its process"))
     }
 }

@@ -1,15 +1,5 @@
 //! The I/O thread of a simulated process: the library's dealings with callers, and the simulation in the place of the I/O.
 
-macro_rules! library {
-    ($($path:literal $module:ident),* $(,)?) => {
-        $(
-            #[path = $path]
-            #[allow(dead_code, unused_imports, missing_docs, clippy::all, clippy::pedantic)]
-            mod $module;
-        )*
-    };
-}
-
 library! {
     "../../../lock-runtime/src/driver/asked.rs" asked,
     "../../../lock-runtime/src/driver/backoff.rs" backoff,

@@ -8,36 +8,81 @@ use crate::world::nanos;
 
 /// All that goes against the plan.
 pub(crate) fn violations(plan: &Plan, events: &[Event]) -> Vec<Violation> {
-    let mut found = Vec::from_iter(over_at_once(events));
+    let mut found = Vec::new();
+    // What the server has forgotten may be found to be lost at any time.
+    if plan.keeps_requests() {
+        found.extend(over_at_once(events));
+    }
     if plan.keeps_order() && !plan.is_lossless() {
         found.extend(outlived(plan, events));
     }
     found
 }
 
-/// How long after a pause holds may have run out unseen: longer than the longest ttl of any plan.
-const STALE: Nanos = 10_000_000_000;
+/// As long as it takes at the most to wake whoever gets a lock, or is next.
+const WAKE_UP: Nanos = 100_000;
 
-/// Holds that are over when their sections begin. It takes a moment to wake whoever gets a lock, and a hold may run out in it;
-/// in one schedule that does not happen twice, unless grants that come too late are passed on.
+/// Holds that are over when their sections begin. One may run out while its task is being woken; in one schedule that does not
+/// happen twice, unless grants that come too late are passed on. What is entered or handed on within a process was looked at.
 fn over_at_once(events: &[Event]) -> Option<Violation> {
-    let mut awake_since = [0; 64];
-    let mut over = Vec::new();
-    for Event { at, process, what, .. } in events {
-        match *what {
-            What::Paused(_) => awake_since[*process as usize % 64] = *at + STALE,
-            What::Entered { request, valid_until, within: None, .. }
-                if valid_until <= *at && awake_since[*process as usize % 64] <= *at =>
-            {
-                over.push((*at, request));
+    let mut by_chance = 0;
+    for (place, event) in events.iter().enumerate() {
+        let What::Entered { request, valid_until, within: None, .. } = event.what else { continue };
+        if valid_until > event.at {
+            continue;
+        }
+        let before = &events[..place];
+        match Entry::of(event, request, before) {
+            Entry::AfterPause => continue,
+            Entry::Granted if by_chance == 0 => by_chance += 1,
+            Entry::Granted | Entry::Handed => {
+                let text = "a section began under a hold that was over by then".to_owned();
+                let (at, requests) = (event.at, vec![request]);
+                return Some(Violation { property: Property::Told, at, text, requests });
             }
-            _ => {}
         }
     }
-    let &(at, _) = over.get(1)?;
-    let text = format!("{} sections began under holds that were over by then", over.len());
-    let requests = over.into_iter().map(|(_, request)| request).collect();
-    Some(Violation { property: Property::Told, at, text, requests })
+    None
+}
+
+/// How a section came to its hold.
+enum Entry {
+    /// It was there or on its way while the process stood still.
+    AfterPause,
+    /// The process had it: from another section just before, or kept from one.
+    Handed,
+    /// The server gave it.
+    Granted,
+}
+
+impl Entry {
+    fn of(entered: &Event, request: Request, before: &[Event]) -> Self {
+        let own = before.iter().rev().filter(|event| event.process == entered.process);
+        let mut asked = None;
+        let mut left = Vec::new();
+        let mut paused = false;
+        for event in own {
+            let just_before = event.at + WAKE_UP >= entered.at;
+            match event.what {
+                What::Paused(_) => paused = true,
+                What::Left { request } if just_before && !paused => left.push(request),
+                What::Asked { request: other, key, .. } if other == request => {
+                    asked = Some((event.at, key));
+                    break;
+                }
+                _ => {}
+            }
+        }
+        let Some((asked, key)) = asked else { return Self::AfterPause };
+        let of_key = |event: &Event| match event.what {
+            What::Asked { request, key: other, .. } => other == key && left.contains(&request),
+            _ => false,
+        };
+        if asked == entered.at || before.iter().any(of_key) {
+            return Self::Handed;
+        }
+        if paused { Self::AfterPause } else { Self::Granted }
+    }
 }
 
 /// A hold as its process saw it.

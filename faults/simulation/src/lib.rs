@@ -61,7 +61,6 @@ mod stage;
 pub mod trial;
 mod world;
 
-use config::LockManagerBuilder;
 use error::LockError;
 use fence::Fence;
 use guard::LockGuard;

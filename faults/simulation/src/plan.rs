@@ -158,14 +158,13 @@ impl Plan {
     }
 
     /// How often a request that waits on the server may be passed over by later ones, where nothing gets in the way: by those to
-    /// whom the processes ahead of it hand on what they have, which is at the most one turn for each.
+    /// whom the process that has the lock hands it on, and by the few that it serves before it hears of the request.
     #[must_use]
     pub fn passed_over(&self) -> Option<u32> {
         if self.weather == Weather::GOOD && self.is_first_come() {
             return Some(0);
         }
-        let processes = u32::try_from(self.processes.len()).ok()?;
-        self.is_undisturbed().then_some((self.hand_overs + 1) * processes)
+        self.is_undisturbed().then_some(self.hand_overs + 4)
     }
 
     /// Whether all wait on the server alone, each for one lock, and nothing befalls them but death.
@@ -180,9 +179,9 @@ impl Plan {
         self.faults.is_empty() && self.weather == Weather::GOOD
     }
 
-    /// Whether the server keeps what it knows of requests that are over.
+    /// Whether the server keeps what it knows of requests: one whose hold was deleted may be in the queue again.
     #[must_use]
-    pub fn keeps_tombstones(&self) -> bool {
+    pub fn keeps_requests(&self) -> bool {
         !self.faults.iter().any(|fault| fault.what.forgets_requests())
     }
 
@@ -244,8 +243,8 @@ impl Ask {
 impl Step {
     /// Whether its hold lasts until it ends it.
     fn is_plain(&self) -> bool {
-        let Ask { keys, renew, max_hold, linger, .. } = &self.ask;
-        let plain = keys.len() == 1 && *renew && max_hold.is_none() && linger.is_zero();
+        let Ask { keys, renew, max_hold, .. } = &self.ask;
+        let plain = keys.len() == 1 && *renew && max_hold.is_none();
         plain && self.inside.is_empty()
     }
 

@@ -30,47 +30,64 @@ fn breaks(plan: &Plan, property: Property) -> bool {
 
 /// All plans that are smaller by one thing, the largest things first.
 fn candidates(plan: &Plan) -> Vec<Plan> {
-    let mut all = Vec::new();
-    for process in 0..plan.processes.len() {
-        // Its place is kept, as faults name processes by their places.
-        all.extend(without(plan, |plan| take_all(&mut plan.processes[process].tasks)));
+    let smaller = cuts(plan).into_iter().filter_map(|cut| {
+        let mut smaller = plan.clone();
+        cut.make(&mut smaller).then_some(smaller)
+    });
+    smaller.collect()
+}
+
+/// Something that can be left out of a plan, by where it stands.
+#[derive(Clone, Copy)]
+enum Cut {
+    /// All that a process does. Its place is kept, as faults name processes by their places.
+    Process(usize),
+    Fault(usize),
+    /// All that a task does, likewise.
+    Task(usize, usize),
+    Step(usize, usize, usize),
+    /// What is inside of a step.
+    Inside(usize, usize, usize),
+}
+
+fn cuts(plan: &Plan) -> Vec<Cut> {
+    let mut cuts: Vec<_> = (0..plan.processes.len()).map(Cut::Process).collect();
+    cuts.extend((0..plan.faults.len()).map(Cut::Fault));
+    for (process, member) in plan.processes.iter().enumerate() {
+        for (task, steps) in member.tasks.iter().map(|task| task.steps.len()).enumerate() {
+            cuts.push(Cut::Task(process, task));
+            cuts.extend((0..steps).map(|step| Cut::Step(process, task, step)));
+            cuts.extend((0..steps).map(|step| Cut::Inside(process, task, step)));
+        }
     }
-    for fault in 0..plan.faults.len() {
-        all.extend(without(plan, |plan| {
-            plan.faults.remove(fault);
-            true
-        }));
-    }
-    for process in 0..plan.processes.len() {
-        for task in 0..plan.processes[process].tasks.len() {
-            all.extend(without(plan, |plan| {
-                take_all(&mut plan.processes[process].tasks[task].steps)
-            }));
-            let steps = plan.processes[process].tasks[task].steps.len();
-            for step in 0..steps {
-                all.extend(without(plan, |plan| {
-                    plan.processes[process].tasks[task].steps.remove(step);
-                    true
-                }));
-                all.extend(without(plan, |plan| {
-                    simplify(&mut plan.processes[process].tasks[task].steps[step])
-                }));
+    cuts
+}
+
+impl Cut {
+    /// Leaves it out; whether there was anything.
+    fn make(self, plan: &mut Plan) -> bool {
+        match self {
+            Self::Process(process) => take_all(&mut plan.processes[process].tasks),
+            Self::Fault(fault) => {
+                plan.faults.remove(fault);
+                true
+            }
+            Self::Task(process, task) => take_all(steps(plan, process, task)),
+            Self::Step(process, task, step) => {
+                steps(plan, process, task).remove(step);
+                true
+            }
+            Self::Inside(process, task, step) => {
+                take_all(&mut steps(plan, process, task)[step].inside)
             }
         }
     }
-    all
 }
 
-fn without(plan: &Plan, change: impl FnOnce(&mut Plan) -> bool) -> Option<Plan> {
-    let mut smaller = plan.clone();
-    change(&mut smaller).then_some(smaller)
+fn steps(plan: &mut Plan, process: usize, task: usize) -> &mut Vec<Step> {
+    &mut plan.processes[process].tasks[task].steps
 }
 
 fn take_all<T>(list: &mut Vec<T>) -> bool {
     !std::mem::take(list).is_empty()
-}
-
-/// Takes out of a step what is inside of it, if there is anything.
-fn simplify(step: &mut Step) -> bool {
-    take_all(&mut step.inside)
 }

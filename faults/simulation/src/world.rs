@@ -64,7 +64,7 @@ pub(crate) fn run(plan: &Plan) -> Ran {
         world.look_after();
         world.end();
     }));
-    let unaware = world.server.unaware;
+    let unaware = world.server.is_unaware();
     drop(world);
     let panic = lived.err().map(|panic| text_of(&*panic));
     Ran { events: stage::take_history(), unaware, panic }
@@ -150,7 +150,7 @@ impl<'p> World<'p> {
         let busy = self.processes.iter().filter(|process| !process.is_idle()).count();
         leftover("processes with something to undo", busy as u64);
         leftover("releases that nobody sends", u64::from(self.neglected));
-        if self.plan.keeps_tombstones() {
+        if self.plan.keeps_requests() {
             leftover("grants to requests that were over", self.server.over.granted);
         }
         leftover("keys in the server", u64::from(!self.server.is_empty(limit)));

@@ -43,15 +43,10 @@ struct Drawing {
     ttl: Duration,
 }
 
-const THEMES: [Theme; 7] = [
-    Theme::Hot,
-    Theme::Mixed,
-    Theme::Nested,
-    Theme::Cancelled,
-    Theme::Long,
-    Theme::Crowd,
-    Theme::Queue,
-];
+const THEMES: [Theme; 6] =
+    [Theme::Hot, Theme::Mixed, Theme::Nested, Theme::Cancelled, Theme::Long, Theme::Queue];
+/// One plan in so many is a crowd, which takes ten times as long as others.
+const CROWD_ONE_IN: u32 = 20;
 /// In milliseconds.
 const TTLS: [u64; 5] = [120, 300, 600, 1_500, 4_000];
 /// As many processes as a plan has from the beginning.
@@ -60,7 +55,8 @@ const MOST_PROCESSES: usize = 4;
 impl Drawing {
     fn new(seed: u64) -> Self {
         let mut chance = Rng::with_seed(seed);
-        let theme = THEMES[chance.usize(..THEMES.len())];
+        let crowd = chance.u32(..CROWD_ONE_IN) == 0;
+        let theme = if crowd { Theme::Crowd } else { THEMES[chance.usize(..THEMES.len())] };
         let keys = if matches!(theme, Theme::Hot | Theme::Crowd | Theme::Queue) {
             1
         } else {
@@ -213,7 +209,10 @@ impl Drawing {
 
     fn ask(&mut self, depth: u32) -> Ask {
         if self.theme == Theme::Crowd {
-            return Ask { global: self.one_in(6), ..Ask::plainly(0) };
+            let global = self.one_in(6);
+            let linger =
+                if !global && self.one_in(6) { self.millis(1_000) } else { Duration::ZERO };
+            return Ask { global, linger, ..Ask::plainly(0) };
         }
         if self.theme == Theme::Queue {
             return Ask { global: true, ..Ask::plainly(0) };

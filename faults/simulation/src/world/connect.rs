@@ -6,7 +6,7 @@ use super::agenda::Happening;
 use super::process::Link;
 use super::traffic::Connection;
 use super::{World, nanos};
-use crate::driver::pause;
+use crate::driver::{Askers, Node, pause};
 use crate::stage;
 
 /// The longest that connecting may take.
@@ -59,7 +59,7 @@ impl World<'_> {
         this.link = Link::Up(connection);
         this.failures = 0;
         this.acquainted = true;
-        self.with_node(process, |node, now| node.connected(now));
+        self.with_node(process, Node::connected);
         self.turn(process);
     }
 
@@ -72,7 +72,7 @@ impl World<'_> {
         }
         self.leave_connection(process);
         self.processes[process].failures += 1;
-        self.with_node(process, |node, now| node.connect_failed(now));
+        self.with_node(process, Node::connect_failed);
         let rest = pause(self.processes[process].failures - 1, self.chance.u8(..));
         self.agenda.put(stage::now() + nanos(rest), Happening::Connect(process));
         self.turn(process);
@@ -108,7 +108,7 @@ impl World<'_> {
     }
 
     /// The client closes its end: what it has sent still arrives, and then the server notices.
-    pub(super) fn leave_connection(&mut self, process: usize) -> Vec<crate::driver::Askers> {
+    pub(super) fn leave_connection(&mut self, process: usize) -> Vec<Askers> {
         let this = &mut self.processes[process];
         let (Link::Up(connection) | Link::Connecting(connection)) = this.link else {
             return Vec::new();

@@ -18,8 +18,6 @@ pub(super) struct Server {
     ppm: i64,
     /// By how many microseconds it has been set.
     set_by_us: i64,
-    /// Its scripts, among them the mark that it has granted locks before, outlive its data but not its process.
-    marked: bool,
     forgot_scripts: bool,
     /// Until when it stands still or is gone.
     pub(super) away_until: Nanos,
@@ -27,11 +25,20 @@ pub(super) struct Server {
     pub(super) down: bool,
     unable_until: Nanos,
     full_until: Nanos,
-    /// It lost its data, and whoever connected first could not know that there had been any.
-    pub(super) unaware: bool,
-    emptied: bool,
+    past: Past,
     /// What nobody is to get a lock for any more.
     pub(super) over: Over,
+}
+
+/// What can be known of data that a server had.
+#[derive(Default)]
+struct Past {
+    /// Its scripts, among them the mark that it has granted locks before, outlive its data but not its process.
+    marked: bool,
+    /// Its data was lost.
+    emptied: bool,
+    /// So it was, and whoever connected first could not know that there had been any.
+    unaware: bool,
 }
 
 /// What its clock shows when the world begins: the tokens of a counter that is younger than clocks are implausible.
@@ -43,14 +50,12 @@ impl Server {
             twin: Twin::default(),
             ppm,
             set_by_us: 0,
-            marked: false,
             forgot_scripts: false,
             away_until: 0,
             down: false,
             unable_until: 0,
             full_until: 0,
-            unaware: false,
-            emptied: false,
+            past: Past::default(),
             over: Over::default(),
         }
     }
@@ -69,11 +74,11 @@ impl Server {
         quarantine: Duration,
         acquainted: bool,
     ) {
-        let lost = acquainted || floor > Fence::ZERO || self.marked;
+        let lost = acquainted || floor > Fence::ZERO || self.past.marked;
         let quarantine = if lost { quarantine } else { Duration::ZERO };
         let made = self.twin.open(self.now_us(now), floor, quarantine);
-        self.unaware |= made && !lost && self.emptied;
-        self.marked = true;
+        self.past.unaware |= made && !lost && self.past.emptied;
+        self.past.marked = true;
         self.forgot_scripts = false;
     }
 
@@ -128,25 +133,30 @@ impl Server {
         }
     }
 
+    /// Whether it lost its data and went on as a new one.
+    pub(super) const fn is_unaware(&self) -> bool {
+        self.past.unaware
+    }
+
     pub(super) fn is_empty(&self, now: Nanos) -> bool {
         self.twin.is_empty(self.now_us(now))
     }
 
     pub(super) fn flush(&mut self) {
         self.twin.flush();
-        self.emptied = true;
+        self.past.emptied = true;
     }
 
     /// Its process is gone, and with it what is not data.
     pub(super) fn die(&mut self, until: Nanos) {
         self.down = true;
         self.away_until = self.away_until.max(until);
-        self.marked = false;
+        self.past.marked = false;
     }
 
     pub(super) fn forget_scripts(&mut self) {
         self.forgot_scripts = true;
-        self.marked = false;
+        self.past.marked = false;
     }
 
     pub(super) const fn is_unable(&self, now: Nanos) -> bool {

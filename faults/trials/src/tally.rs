@@ -1,0 +1,128 @@
+//! What many schedules came to.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::fault::Kind;
+use crate::trial::Outcome;
+
+/// What many schedules came to.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// How many there were.
+    pub schedules: u64,
+    /// How many of them were lossless.
+    pub lossless: u64,
+    /// How many had a fault of a kind.
+    pub by_fault: BTreeMap<Kind, u64>,
+    /// How many of those had an effect.
+    pub effects: BTreeMap<Kind, u64>,
+    /// How many did what.
+    pub by_workload: BTreeMap<String, u64>,
+    /// Pairs of acquire and release, re-entries not among them.
+    pub pairs: u64,
+    /// Re-entries.
+    pub reentries: u64,
+    /// Requests that were dropped.
+    pub cancelled: u64,
+    /// Requests without success, by the reason.
+    pub refusals: BTreeMap<&'static str, u64>,
+    /// Owners that were told of a loss.
+    pub losses: u64,
+    /// Times that two holds were valid at once, in schedules that lose holds.
+    pub double_holds: u64,
+    /// Counters that a paused process wrote over when its hold was over.
+    pub counters_overwritten: u64,
+    /// Seeds with what the documentation names as a hole, and how often.
+    pub known: BTreeMap<u64, usize>,
+    /// Seeds with violations, and how many.
+    pub violations: BTreeMap<u64, usize>,
+    /// Schedules that could not be run, and why.
+    pub broken: BTreeMap<u64, String>,
+}
+
+impl Tally {
+    /// Adds a schedule.
+    pub fn add(&mut self, outcome: &Outcome) {
+        let report = &outcome.report;
+        self.schedules += 1;
+        self.lossless += u64::from(outcome.schedule.is_lossless());
+        for kind in &outcome.faults {
+            *self.effects.entry(*kind).or_default() += 1;
+        }
+        for fault in &outcome.schedule.faults {
+            *self.by_fault.entry(fault.kind).or_default() += 1;
+        }
+        *self.by_workload.entry(outcome.schedule.workload.to_string()).or_default() += 1;
+        for (why, count) in &outcome.refusals {
+            *self.refusals.entry(why).or_default() += count;
+        }
+        self.pairs += report.pairs;
+        self.reentries += report.reentries;
+        self.cancelled += report.cancelled;
+        self.losses += report.losses;
+        self.double_holds += report.double_holds;
+        self.counters_overwritten += report.counters_overwritten;
+        if !outcome.known.is_empty() {
+            self.known.insert(outcome.schedule.seed, outcome.known.len());
+        }
+        if !report.is_right() {
+            self.violations.insert(outcome.schedule.seed, report.violations.len());
+        }
+    }
+
+    /// No schedule had a violation, and all could be run.
+    #[must_use]
+    pub fn is_right(&self) -> bool {
+        self.violations.is_empty() && self.broken.is_empty()
+    }
+
+    /// The counts by name.
+    #[must_use]
+    pub fn rows(&self) -> Vec<(&'static str, u64)> {
+        vec![
+            ("schedules", self.schedules),
+            ("of them lossless", self.lossless),
+            ("faults that had an effect", self.effects.values().sum()),
+            ("completed pairs", self.pairs),
+            ("re-entries", self.reentries),
+            ("requests dropped", self.cancelled),
+            ("losses told", self.losses),
+            ("double holds, in lossy schedules", self.double_holds),
+            ("counters written over by a paused process", self.counters_overwritten),
+            (
+                "tokens out of order where the documentation says so",
+                self.known.values().sum::<usize>() as u64,
+            ),
+            ("schedules with violations", self.violations.len() as u64),
+        ]
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, count) in self.rows() {
+            writeln!(f, "{count:>12}  {name}")?;
+        }
+        for (why, count) in &self.refusals {
+            writeln!(f, "{count:>12}  refused: {why}")?;
+        }
+        for (workload, count) in &self.by_workload {
+            writeln!(f, "{count:>12}  schedules of {workload}")?;
+        }
+        for (kind, count) in &self.by_fault {
+            let effects = self.effects.get(kind).copied().unwrap_or(0);
+            writeln!(f, "{count:>12}  schedules with {kind}, {effects} with effect")?;
+        }
+        for (seed, count) in &self.known {
+            writeln!(f, "as documented, {count} tokens out of order in seed {seed}")?;
+        }
+        for (seed, count) in &self.violations {
+            writeln!(f, "VIOLATIONS: {count} in seed {seed}")?;
+        }
+        for (seed, why) in &self.broken {
+            writeln!(f, "NOT RUN: seed {seed}: {why}")?;
+        }
+        Ok(())
+    }
+}
