@@ -8,6 +8,7 @@ mod cargo;
 mod hunt;
 mod options;
 mod outcome;
+mod results;
 mod suite;
 mod table;
 mod tree;
@@ -25,6 +26,7 @@ use self::bug::Bug;
 use self::cargo::Cargo;
 use self::hunt::{Hunt, Verdict};
 use self::options::{Mode, Options};
+use self::results::Results;
 use self::suite::Suite;
 use self::tree::{Tree, sources};
 
@@ -85,7 +87,11 @@ fn prepared(root: &Path, options: &Options) -> Result<Hunt> {
         logs: folder.join("logs"),
     };
     let (effort, limit) = (options.effort(), options.time_limit);
-    Ok(Hunt { tree, cargo, effort, limit, suites: options.suites.clone() })
+    let results = Results { folder: folder.join("results") };
+    if options.afresh {
+        results.forget()?;
+    }
+    Ok(Hunt { tree, cargo, effort, limit, suites: options.suites.clone(), results })
 }
 
 fn compile(hunt: &Hunt, bugs: &[Bug]) -> Result<()> {
@@ -107,39 +113,46 @@ fn compile(hunt: &Hunt, bugs: &[Bug]) -> Result<()> {
 
 fn hunt(root: &Path, options: &Options, bugs: &[Bug]) -> Result<ExitCode> {
     let hunt = prepared(root, options)?;
-    let bugs: Vec<&Bug> = bugs.iter().filter(|bug| !hunt.suites_of(bug).is_empty()).collect();
-    let suites: BTreeSet<Suite> = bugs.iter().flat_map(|bug| hunt.suites_of(bug)).collect();
+    let looked_for: Vec<&Bug> = bugs.iter().filter(|bug| !hunt.suites_of(bug).is_empty()).collect();
+    let suites: BTreeSet<Suite> = looked_for.iter().flat_map(|bug| hunt.suites_of(bug)).collect();
     let suites: Vec<Suite> = suites.into_iter().filter(|_| !options.no_control).collect();
-    let bar = progress(suites.len() + bugs.len());
+    let bar = progress(suites.len() + looked_for.len());
     for &suite in &suites {
         hunt.control(suite, &|what| bar.set_message(what.to_owned()))?;
         bar.suspend(|| println!("control: {} finds nothing", suite.name()));
         bar.inc(1);
     }
-    let hunted = hunt_all(&hunt, &bugs, &bar)?;
+    let alive = hunt_all(&hunt, &looked_for, &bar);
     bar.finish_and_clear();
     if let Some(path) = &options.table {
-        let text = table::markdown(&hunted, &suites, hunt.effort);
-        std::fs::write(path, text).with_context(|| format!("{}", path.display()))?;
+        write_table(&hunt, bugs, path)?;
     }
-    let alive = hunted.iter().filter(|(_, verdict)| verdict.kill.is_none()).count();
-    println!("{} of {} bugs were found", hunted.len() - alive, hunted.len());
+    println!("{} of {} bugs were found", looked_for.len() - alive, looked_for.len());
     Ok(if alive == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn hunt_all<'a>(
-    hunt: &Hunt,
-    bugs: &[&'a Bug],
-    bar: &ProgressBar,
-) -> Result<Vec<(&'a Bug, Verdict)>> {
-    let mut hunted = Vec::new();
-    for &bug in bugs {
-        let verdict = hunt.hunt(bug, &|what| bar.set_message(what.to_owned()))?;
-        bar.suspend(|| println!("{}: {verdict}", bug.name));
+/// Hunts them one after the other; how many were not found.
+fn hunt_all(hunt: &Hunt, bugs: &[&Bug], bar: &ProgressBar) -> usize {
+    let mut alive = 0;
+    for bug in bugs {
+        // One that cannot be looked for, as its file does not fit any more, must not keep the others.
+        let verdict = hunt.hunt(bug, &|what| bar.set_message(what.to_owned()));
+        alive += usize::from(verdict.as_ref().map_or(true, |verdict| verdict.kill.is_none()));
+        bar.suspend(|| match verdict {
+            Ok(verdict) => println!("{}: {verdict}", bug.name),
+            Err(error) => println!("{}: error: {error:#}", bug.name),
+        });
         bar.inc(1);
-        hunted.push((bug, verdict));
     }
-    Ok(hunted)
+    alive
+}
+
+/// Writes what this run and those before it know of the bugs.
+fn write_table(hunt: &Hunt, bugs: &[Bug], path: &Path) -> Result<()> {
+    let recall = |bug| Ok((bug, hunt.recall(bug)?));
+    let verdicts = bugs.iter().map(recall).collect::<Result<Vec<(&Bug, Verdict)>>>()?;
+    let text = table::markdown(&verdicts, &hunt.controlled(), hunt.effort);
+    std::fs::write(path, text).with_context(|| format!("{}", path.display()))
 }
 
 fn progress(steps: usize) -> ProgressBar {

@@ -32,16 +32,20 @@ pub struct Options {
     #[arg(long, group = "mode")]
     compile: bool,
 
-    /// Writes the table of the hunt to this file.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["mode", "no_control"])]
+    /// Writes the table to this file: what this hunt found, and what earlier ones did.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["mode", "only"])]
     pub table: Option<PathBuf>,
+
+    /// Forgets what earlier hunts have found. Otherwise only what has changed since is looked at.
+    #[arg(long, conflicts_with = "mode")]
+    pub afresh: bool,
 
     /// Does not run the suites without a bug first.
     #[arg(long)]
     pub no_control: bool,
 
     /// How many schedules are simulated for each bug.
-    #[arg(long, value_name = "COUNT", default_value_t = 20_000)]
+    #[arg(long, value_name = "COUNT", default_value_t = 60_000)]
     schedules: u64,
 
     /// How many are run with real servers for each bug.
@@ -49,11 +53,11 @@ pub struct Options {
     fault_schedules: u64,
 
     /// The first seed.
-    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    #[arg(long, value_name = "SEED", default_value_t = 1)]
     from: u64,
 
     /// How long one suite may take until it counts as hanging.
-    #[arg(long, value_name = "SPAN", default_value = "10m", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "SPAN", default_value = "5m", value_parser = humantime::parse_duration)]
     pub time_limit: Duration,
 }
 
@@ -103,6 +107,6 @@ mod tests {
         assert_eq!(mode("planted --check").unwrap(), Mode::Check);
         assert_eq!(mode("planted --compile --only 1").unwrap(), Mode::Compile);
         assert!(mode("planted --list --check").is_err());
-        assert!(mode("planted --table a.md --no-control").is_err());
+        assert!(mode("planted --table a.md --only 7").is_err());
     }
 }

@@ -1,5 +1,7 @@
 //! What a suite said, read from its exit code and its output.
 
+use serde::{Deserialize, Serialize};
+
 /// What came of running a suite.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -12,7 +14,7 @@ pub enum Outcome {
 }
 
 /// How a bug was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kill {
     /// Which property was violated, or which test failed.
     pub by: String,
@@ -21,7 +23,7 @@ pub struct Kill {
 }
 
 /// One run of many, from one seed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Schedule {
     /// Replays it.
     pub seed: u64,

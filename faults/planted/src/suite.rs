@@ -16,6 +16,8 @@ pub enum Suite {
     Twin,
     /// Models of the parts that threads of one process share.
     Models,
+    /// Models of the same, with every order of memory that the language allows.
+    Orders,
     /// Property tests of what comes from outside: arguments of the attribute, replies of a server.
     Fuzz,
     /// The tests of the runtime's parts, each by itself.
@@ -38,7 +40,15 @@ pub struct Effort {
 impl Suite {
     /// All of them, those that take the least time first.
     pub fn cheapest_first() -> Vec<Self> {
-        vec![Self::Simulation, Self::Twin, Self::Models, Self::Fuzz, Self::Units, Self::Trials]
+        vec![
+            Self::Simulation,
+            Self::Twin,
+            Self::Orders,
+            Self::Models,
+            Self::Fuzz,
+            Self::Units,
+            Self::Trials,
+        ]
     }
 
     /// Its name in the table.
@@ -47,6 +57,7 @@ impl Suite {
             Self::Simulation => "simulation",
             Self::Twin => "twin",
             Self::Models => "models",
+            Self::Orders => "orders",
             Self::Fuzz => "fuzz",
             Self::Units => "units",
             Self::Trials => "trials",
@@ -60,6 +71,7 @@ impl Suite {
             Self::Trials => "build --release -p trials",
             Self::Twin | Self::Units => "test --no-run -p lock-runtime --lib",
             Self::Models => "test --no-run -p models",
+            Self::Orders => "test --no-run -p orders",
             Self::Fuzz => "test --no-run -p lock-runtime -p lock-macros --lib",
         };
         words(command)
@@ -77,6 +89,7 @@ impl Suite {
             Self::Twin => "test -p lock-runtime --lib twin_test".to_owned(),
             Self::Units => "test -p lock-runtime --lib".to_owned(),
             Self::Models => "test -p models".to_owned(),
+            Self::Orders => "test -p orders".to_owned(),
             Self::Fuzz => "test -p lock-runtime -p lock-macros --lib -- random lies".to_owned(),
         })
     }
@@ -85,7 +98,7 @@ impl Suite {
     pub fn read(self, passed: bool, output: &str) -> Outcome {
         match self {
             Self::Simulation | Self::Trials => outcome::of_schedules(passed, output),
-            Self::Twin | Self::Models | Self::Fuzz | Self::Units => {
+            Self::Twin | Self::Models | Self::Orders | Self::Fuzz | Self::Units => {
                 outcome::of_tests(passed, output)
             }
         }
@@ -96,7 +109,26 @@ impl Suite {
         match self {
             Self::Simulation => Some(effort.simulated),
             Self::Trials => Some(effort.real),
-            Self::Twin | Self::Models | Self::Fuzz | Self::Units => None,
+            Self::Twin | Self::Models | Self::Orders | Self::Fuzz | Self::Units => None,
+        }
+    }
+
+    /// What it is built from, as far as it may change what it finds.
+    pub const fn folders(self) -> &'static [&'static str] {
+        match self {
+            Self::Simulation => &["lock-runtime/src", "faults/history", "faults/simulation"],
+            Self::Twin | Self::Units => &["lock-runtime", "testkit"],
+            Self::Models => &["lock-runtime/src", "faults/models"],
+            Self::Orders => &["lock-runtime/src", "faults/orders"],
+            Self::Fuzz => &["lock-runtime", "lock-macros", "testkit"],
+            Self::Trials => &[
+                "src",
+                "lock-runtime",
+                "lock-macros",
+                "testkit",
+                "faults/history",
+                "faults/trials",
+            ],
         }
     }
 }

@@ -10,33 +10,38 @@ const HEAD: &str = "\
 # Planted bugs
 
 Each line is a bug that somebody could have made in this library. It is planted into a copy of the sources, and the tests
-run there until one finds it. The library's own text knows nothing of them: they are edits in `faults/planted/bugs`, one
-file each.
+run there until one finds it. The library's own text holds none of them: they are edits in `faults/planted/bugs`, one file
+each, made in a copy below `target` alone.
 
 ";
 
 const SUITES: &str = "\
-- *simulation*: many processes, the store and the network in one deterministic simulation, one schedule for each seed
+The suites, in the order in which most bugs meet them. Of those that would find a bug only the first is named:
+
+- *simulation*: many processes, the twin of the scripts and the network in one deterministic simulation; one seed is one
+  schedule, and the count says how many were run up to the one that broke the property
 - *twin*: the scripts on a real server, compared with their twin in memory by random calls
-- *models*: the parts that threads of one process share, under the schedules of a model checker
+- *orders*: the smallest shared parts under every schedule and every order of memory (loom)
+- *models*: the parts that threads of one process share, under schedules that a checker controls (shuttle)
 - *fuzz*: arguments of the attribute and replies of a server that nobody would send
-- *units*: the tests of the runtime's parts
+- *units*: the tests of the runtime's parts; where they are named, none of the suites before found the bug
 - *trials*: workloads on real servers, under faults
 ";
 
 /// The table in Markdown. `control`: the suites that found nothing in the sources as they are.
 pub fn markdown(hunted: &[(&Bug, Verdict)], control: &[Suite], effort: Effort) -> String {
     let mut text = HEAD.to_owned();
-    let killed = hunted.iter().filter(|(_, verdict)| verdict.kill.is_some()).count();
-    let _ = writeln!(text, "{killed} of {} were found. Made with\n\n```text", hunted.len());
     let Effort { from, simulated, real } = effort;
     let _ = writeln!(
         text,
-        "cargo run --release -p planted -- --table docs/planted-bugs.md \\\n    \
-         --schedules {simulated} --fault-schedules {real} --from {from}\n```\n"
+        "Made with\n\n```text\n\
+         cargo run --release -p planted -- --table docs/planted-bugs.md \\\n    \
+         --schedules {simulated} --fault-schedules {real} --from {from}\n```\n\n\
+         which looks for each bug in seeds {from} to {} of the simulation, and stops at the first that finds it.\n",
+        from + simulated - 1
     );
-    let _ = writeln!(text, "{SUITES}\n{}", controlled(control, effort));
-    text.push_str("| # | what is wrong | what it would do | found by | after |\n");
+    let _ = writeln!(text, "{SUITES}\n{}\n{}", controlled(control, effort), summary(hunted));
+    text.push_str("| # | bug | why it matters | killed by | after |\n");
     text.push_str("|---|---|---|---|---|\n");
     for (bug, verdict) in hunted {
         text.push_str(&row(bug, verdict));
@@ -56,6 +61,19 @@ fn controlled(control: &[Suite], effort: Effort) -> String {
     )
 }
 
+fn summary(hunted: &[(&Bug, Verdict)]) -> String {
+    let by = |suite: Suite| {
+        let found = |(_, verdict): &&(&Bug, Verdict)| {
+            verdict.kill.as_ref().is_some_and(|(killer, _)| *killer == suite)
+        };
+        (suite, hunted.iter().filter(found).count())
+    };
+    let counts = Suite::cheapest_first().into_iter().map(by).filter(|&(_, count)| count > 0);
+    let counts: Vec<_> = counts.map(|(suite, count)| format!("{} {count}", suite.name())).collect();
+    let killed = hunted.iter().filter(|(_, verdict)| verdict.kill.is_some()).count();
+    format!("**{killed} of {} bugs were killed**: {}.\n", hunted.len(), counts.join(", "))
+}
+
 fn row(bug: &Bug, verdict: &Verdict) -> String {
     let (by, after) = match &verdict.kill {
         Some((suite, kill)) => {
@@ -65,10 +83,17 @@ fn row(bug: &Bug, verdict: &Verdict) -> String {
             });
             (format!("{}: {}", suite.name(), kill.by), after.unwrap_or_else(|| "one run".into()))
         }
-        None => ("**nobody**".to_owned(), "—".to_owned()),
+        None if verdict.missing.is_empty() => {
+            (format!("**survived** {}", names(&verdict.tried)), "—".to_owned())
+        }
+        None => (format!("not looked for yet by {}", names(&verdict.missing)), "—".to_owned()),
     };
     let cells = [bug.number(), &bug.title, &bug.why, &by, &after].map(cell);
     format!("| {} |\n", cells.join(" | "))
+}
+
+fn names(suites: &[Suite]) -> String {
+    suites.iter().map(|suite| suite.name()).collect::<Vec<_>>().join(", ")
 }
 
 fn cell(text: &str) -> String {
@@ -77,8 +102,6 @@ fn cell(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::outcome::{Kill, Schedule};
 
@@ -90,7 +113,7 @@ mod tests {
     }
 
     fn verdict(kill: Option<(Suite, Kill)>) -> Verdict {
-        Verdict { kill, tried: vec![Suite::Simulation], took: Duration::ZERO }
+        Verdict { kill, tried: vec![Suite::Simulation], ..Verdict::default() }
     }
 
     #[test]
@@ -106,8 +129,14 @@ mod tests {
     fn a_bug_that_nobody_found_is_not_passed_over() {
         let bug = bug();
         let text = markdown(&[(&bug, verdict(None))], &[Suite::Simulation], EFFORT);
-        assert!(text.contains("0 of 1 were found"));
-        assert!(text.contains("**nobody**"));
+        assert!(text.contains("0 of 1 bugs were killed"));
+        assert!(text.contains("**survived** simulation"));
         assert!(text.contains("found nothing: simulation (100 schedules)."));
+    }
+
+    #[test]
+    fn a_bug_that_nobody_looked_for_has_not_survived() {
+        let missing = Verdict { missing: vec![Suite::Units], ..Verdict::default() };
+        assert!(row(&bug(), &missing).contains("not looked for yet by units"));
     }
 }

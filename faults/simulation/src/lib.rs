@@ -8,7 +8,7 @@
 //! - `plan`: what is to happen, drawn from a seed: who asks for what, and which faults come when. Can be made smaller.
 //! - `world`: makes it happen: the agenda, the server, the network, the processes with their tasks.
 //! - `stage`: where the library's files find the time, and the tasks write down what they see.
-//! - `trial`: a plan, run and checked; `campaign`: many of them; `shrink`: the least of a plan that still goes wrong.
+//! - `trial`: a plan, run and checked, with what only the plan says (`hindsight`); `campaign`: many of them; `shrink`: the least of a plan that still goes wrong.
 
 #![forbid(unsafe_code)]
 
@@ -54,6 +54,7 @@ mod identity;
 mod time;
 
 pub mod campaign;
+mod hindsight;
 pub mod plan;
 pub mod shrink;
 mod stage;

@@ -8,6 +8,10 @@ use std::time::Duration;
 
 pub use fault::{Fault, Misfortune, Part};
 
+/// How long a lock may be without a holder while somebody waits, where nothing gets in the way: a release and a push, with
+/// the waking of who sends and who gets them, take a few milliseconds.
+const PROMPTLY: Duration = Duration::from_millis(50);
+
 /// A schedule.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -27,6 +31,8 @@ pub struct Plan {
     pub processes: Vec<Member>,
     /// What goes wrong, and when.
     pub faults: Vec<Fault>,
+    /// Whether somebody asks for every lock when all others are done. Where nobody does, nobody clears up after them either.
+    pub visited: bool,
 }
 
 /// What a network is like.
@@ -155,14 +161,37 @@ impl Plan {
     /// whom the process that has the lock hands it on, and by the few that it serves before it hears of the request.
     #[must_use]
     pub fn passed_over(&self) -> Option<u32> {
-        let undisturbed = self.faults.is_empty() && self.weather == Weather::GOOD;
-        undisturbed.then_some(self.hand_overs + 4)
+        if self.weather == Weather::GOOD && self.is_first_come() {
+            return Some(0);
+        }
+        self.is_undisturbed().then_some(self.hand_overs + 4)
+    }
+
+    /// Whether all wait on the server alone, each for one lock, and nothing befalls them but death.
+    fn is_first_come(&self) -> bool {
+        let crashes = |fault: &Fault| matches!(fault.what, Misfortune::Crash { .. });
+        let waits = |step: &Step| step.ask.global && step.ask.keys.len() == 1;
+        self.faults.iter().all(crashes)
+            && self.steps().all(|step| waits(step) && step.inside.is_empty())
+    }
+
+    fn is_undisturbed(&self) -> bool {
+        self.faults.is_empty() && self.weather == Weather::GOOD
+    }
+
+    /// Whether the server keeps what it knows of requests: one whose hold was deleted may be in the queue again.
+    #[must_use]
+    pub fn keeps_requests(&self) -> bool {
+        !self.faults.iter().any(|fault| fault.what.forgets_requests())
     }
 
     /// How long a lock may be without a holder while somebody waits, when nothing goes wrong any more: a hold of the dead
     /// expires, a grant that nobody takes up passes, a loss of data is waited out, and whoever is not connected connects.
     #[must_use]
     pub fn takeover(&self) -> Option<Duration> {
+        if self.is_undisturbed() && self.steps().all(Step::is_plain) {
+            return Some(PROMPTLY);
+        }
         let packets = (self.weather.usual + self.weather.slow) * 8;
         let span = self.ttl.mul_f64(1.02) * 2 + Duration::from_secs(6) + packets;
         // A list has its first locks long before it says so, and does not want its last ones until then.
@@ -212,6 +241,13 @@ impl Ask {
 }
 
 impl Step {
+    /// Whether its hold lasts until it ends it.
+    fn is_plain(&self) -> bool {
+        let Ask { keys, renew, max_hold, .. } = &self.ask;
+        let plain = keys.len() == 1 && *renew && max_hold.is_none();
+        plain && self.inside.is_empty()
+    }
+
     fn takes_several(&self) -> bool {
         self.ask.keys.len() > 1 || self.inside.iter().any(Self::takes_several)
     }

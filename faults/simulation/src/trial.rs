@@ -2,6 +2,7 @@
 
 use history::{Event, Property, Report, Rules, Violation, check};
 
+use crate::hindsight;
 use crate::plan::Plan;
 use crate::world::{self, Ran};
 
@@ -34,6 +35,7 @@ impl Trial {
             text: format!("the library panicked: {text}"),
             requests: Vec::new(),
         }));
+        report.violations.extend(hindsight::violations(plan, &events));
         let before = report.violations.len();
         report.violations.retain(|violation| is_owed(plan, lossless, violation));
         let stale_grants = (before - report.violations.len()) as u64;

@@ -4,6 +4,7 @@ mod agenda;
 mod clock;
 mod connect;
 mod faults;
+mod over;
 mod process;
 mod script;
 mod server;
@@ -32,6 +33,8 @@ pub(crate) struct World<'p> {
     server: Server,
     processes: Vec<Process>,
     connections: Vec<Connection>,
+    /// Somebody let go of a lock, and nothing is done about it.
+    neglected: bool,
     /// Kept for their room.
     woken: Vec<TaskId>,
     sleepers: Vec<(Nanos, TaskId)>,
@@ -88,6 +91,7 @@ impl<'p> World<'p> {
             server: Server::new(plan.server_ppm),
             processes,
             connections: Vec::new(),
+            neglected: false,
             woken: Vec::new(),
             sleepers: Vec::new(),
         };
@@ -110,8 +114,11 @@ impl<'p> World<'p> {
         stage::set_now(stage::now().max(born));
     }
 
-    /// A fresh process gets every lock, in time.
+    /// A fresh process gets every lock, in time, and so does one that has been there for long.
     fn look_after(&mut self) {
+        if !self.plan.visited {
+            return;
+        }
         self.weather =
             Weather { slow_one_in: u32::MAX, lost_push_one_in: u32::MAX, ..self.weather };
         let number = self.processes.len();
@@ -121,6 +128,11 @@ impl<'p> World<'p> {
         self.go_on(limit, |world| {
             world.processes[number].was_born() && world.processes.iter().all(Process::is_done)
         });
+        let living = self.processes[..number].iter().position(Process::is_alive);
+        if let Some(regular) = living {
+            self.ask_again(regular);
+            self.go_on(limit, |world| world.processes[regular].is_done());
+        }
     }
 
     /// Everybody goes, and nothing stays behind.
@@ -137,6 +149,10 @@ impl<'p> World<'p> {
         stage::set_now(limit);
         let busy = self.processes.iter().filter(|process| !process.is_idle()).count();
         leftover("processes with something to undo", busy as u64);
+        leftover("releases that nobody sends", u64::from(self.neglected));
+        if self.plan.keeps_requests() {
+            leftover("grants to requests that were over", self.server.over.granted);
+        }
         leftover("keys in the server", u64::from(!self.server.is_empty(limit)));
     }
 

@@ -83,6 +83,8 @@ pub(super) struct Claim {
     pub(super) asked: bool,
     /// An acquire went out on a connection that died before the reply: it may still arrive.
     pub(super) stray: bool,
+    /// Acquires under way that have not been answered: such a one may put it into the queue, whatever else has come meanwhile.
+    pub(super) asks: u32,
     /// Others wait for what this holds, as far as known.
     pub(super) waited_for: bool,
     /// The highest token seen when this was first asked: what is granted is above it, or the server lost data.
@@ -153,6 +155,7 @@ impl Claim {
             vouched: None,
             asked: false,
             stray: false,
+            asks: 0,
             waited_for: false,
             floor,
             unable_since: None,

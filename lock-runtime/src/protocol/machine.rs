@@ -279,6 +279,7 @@ impl Machine {
         self.down_since = Some(now);
         self.down_because = because;
         for (_, sent) in std::mem::take(&mut self.calls) {
+            self.answered(&sent.purpose);
             self.unanswered(now, &sent.purpose);
         }
         self.rearm_all();

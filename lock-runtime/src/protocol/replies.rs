@@ -13,6 +13,7 @@ impl Machine {
         let Some(sent) = self.calls.remove(&id) else {
             return;
         };
+        self.answered(&sent.purpose);
         match (sent.purpose, reply) {
             (Purpose::Acquire(nonce, ttl), Ok(Reply::Acquire(reply))) => {
                 self.acquire_reply(now, Written { sent: sent.at, ttl }, nonce, reply);
@@ -315,6 +316,15 @@ impl Machine {
             _ => {}
         }
         self.rearm(nonce);
+    }
+
+    /// A call is not under way any more.
+    pub(super) fn answered(&mut self, purpose: &Purpose) {
+        if let Purpose::Acquire(nonce, _) = purpose
+            && let Some(claim) = self.claims.get_mut(nonce)
+        {
+            claim.asks = claim.asks.saturating_sub(1);
+        }
     }
 
     /// A call of a connection that died: it may have been done, or be done yet.

@@ -44,6 +44,7 @@ impl Machine {
         }
         claim.vouched.get_or_insert(now);
         claim.asked = true;
+        claim.asks += 1;
         let ticket = claim.ticket();
         let enqueue = claim.request.queue.then_some(Enqueue { ticket });
         let ttl = claim.request.ttl;
@@ -67,11 +68,13 @@ impl Machine {
     }
 
     /// Sends what undoes a claim. A hold whose acquire cannot arrive a second time is released; everything
-    /// else is cancelled, with a tombstone where an acquire may still be under way on a dead connection.
+    /// else is cancelled, with a tombstone where an acquire may still be under way on a dead connection. One that is under
+    /// way on this connection arrives first, and may find that the hold, which was pushed meanwhile, has run out.
     pub(super) fn send_end(&mut self, now: Timestamp, nonce: Nonce, was_held: bool) {
         let Some(give) = self.give(nonce) else { return };
         let Some(claim) = self.claims.get(&nonce) else { return };
         let call = match (was_held, claim.stray) {
+            (true, false) if claim.asks > 0 => Call::Cancel { give, tombstone: Duration::ZERO },
             (true, false) if claim.waited_for => Call::Release(give),
             (true, false) => Call::Free(give),
             (false, false) => Call::Cancel { give, tombstone: Duration::ZERO },

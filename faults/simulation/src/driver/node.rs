@@ -101,6 +101,14 @@ impl Node {
         (self.desk.machine().floor(), self.desk.machine().quarantine())
     }
 
+    /// Whether something that was let go of is left alone for longer than until the next attempt.
+    pub(crate) fn neglects(&self, now: Timestamp) -> bool {
+        let soon = now.plus(Duration::from_millis(100));
+        self.desk.machine().is_ending()
+            && !self.has_mail()
+            && self.desk.due().is_none_or(|due| due > soon)
+    }
+
     /// Whether nothing is held, asked or undone.
     pub(crate) fn is_idle(&self) -> bool {
         self.desk.machine().is_idle() && !self.has_mail()

@@ -29,6 +29,8 @@ enum Theme {
     Long,
     /// Two processes that want one key all the time, in good weather: whose turn is it?
     Crowd,
+    /// Long waits on the server's queue in good weather, where holders and waiters die: does it keep its order?
+    Queue,
 }
 
 struct Drawing {
@@ -41,7 +43,8 @@ struct Drawing {
     ttl: Duration,
 }
 
-const THEMES: [Theme; 5] = [Theme::Hot, Theme::Mixed, Theme::Nested, Theme::Cancelled, Theme::Long];
+const THEMES: [Theme; 6] =
+    [Theme::Hot, Theme::Mixed, Theme::Nested, Theme::Cancelled, Theme::Long, Theme::Queue];
 /// One plan in so many is a crowd, which takes ten times as long as others.
 const CROWD_ONE_IN: u32 = 20;
 /// In milliseconds.
@@ -54,7 +57,11 @@ impl Drawing {
         let mut chance = Rng::with_seed(seed);
         let crowd = chance.u32(..CROWD_ONE_IN) == 0;
         let theme = if crowd { Theme::Crowd } else { THEMES[chance.usize(..THEMES.len())] };
-        let keys = if matches!(theme, Theme::Hot | Theme::Crowd) { 1 } else { chance.u32(1..=3) };
+        let keys = if matches!(theme, Theme::Hot | Theme::Crowd | Theme::Queue) {
+            1
+        } else {
+            chance.u32(1..=3)
+        };
         let ttl = Duration::from_millis(TTLS[chance.usize(..TTLS.len())]);
         let lists = keys > 1 && chance.bool();
         Self { chance, seed, theme, keys, lists, ttl }
@@ -72,6 +79,7 @@ impl Drawing {
             server_ppm: self.chance.i64(-2_000..=2_000),
             processes,
             faults,
+            visited: !self.one_in(4),
         }
     }
 
@@ -90,7 +98,7 @@ impl Drawing {
     }
 
     fn weather(&mut self) -> Weather {
-        if self.theme == Theme::Crowd {
+        if matches!(self.theme, Theme::Crowd | Theme::Queue) {
             return Weather::GOOD;
         }
         let stormy = self.one_in(3);
@@ -128,7 +136,7 @@ impl Drawing {
             Theme::Crowd => 40,
             Theme::Hot => 8,
             Theme::Mixed | Theme::Cancelled => 5,
-            Theme::Nested | Theme::Long => 3,
+            Theme::Nested | Theme::Long | Theme::Queue => 3,
         };
         let steps = self.chance.usize(1..=most);
         Task { steps: (0..steps).map(|_| self.step(0)).collect() }
@@ -140,6 +148,7 @@ impl Drawing {
         let hold = match self.theme {
             Theme::Crowd => self.millis(1),
             Theme::Hot => self.millis(6),
+            Theme::Queue => self.millis(3_000),
             Theme::Long => self.up_to(self.ttl * 3),
             Theme::Mixed | Theme::Nested | Theme::Cancelled if long => self.up_to(self.ttl * 2),
             Theme::Mixed | Theme::Nested | Theme::Cancelled => self.millis(60),
@@ -165,7 +174,12 @@ impl Drawing {
         let seldom = self.one_in(3);
         match self.theme {
             Theme::Crowd => self.millis(1),
-            Theme::Hot | Theme::Mixed | Theme::Nested | Theme::Cancelled | Theme::Long
+            Theme::Hot
+            | Theme::Mixed
+            | Theme::Nested
+            | Theme::Cancelled
+            | Theme::Long
+            | Theme::Queue
                 if seldom =>
             {
                 self.millis(800)
@@ -183,7 +197,7 @@ impl Drawing {
     fn inside(&mut self, depth: u32) -> Vec<Step> {
         let (deepest, chances) = match self.theme {
             Theme::Nested => (4, 2),
-            Theme::Crowd => (0, 1),
+            Theme::Crowd | Theme::Queue => (0, 1),
             _ => (2, 8),
         };
         if depth >= deepest || !self.one_in(chances) {
@@ -195,7 +209,13 @@ impl Drawing {
 
     fn ask(&mut self, depth: u32) -> Ask {
         if self.theme == Theme::Crowd {
-            return Ask { global: self.one_in(6), ..Ask::plainly(0) };
+            let global = self.one_in(6);
+            let linger =
+                if !global && self.one_in(6) { self.millis(1_000) } else { Duration::ZERO };
+            return Ask { global, linger, ..Ask::plainly(0) };
+        }
+        if self.theme == Theme::Queue {
+            return Ask { global: true, ..Ask::plainly(0) };
         }
         let keys = if self.lists && self.one_in(6) {
             (0..self.keys).collect()
@@ -224,7 +244,8 @@ impl Drawing {
 
     fn faults(&mut self, processes: usize) -> Vec<Fault> {
         let none = self.theme == Theme::Crowd || self.one_in(8);
-        let count = if none { 0 } else { self.chance.usize(1..=6) };
+        let most = if self.theme == Theme::Queue { 2 } else { 6 };
+        let count = if none { 0 } else { self.chance.usize(1..=most) };
         let mut faults: Vec<_> = (0..count).map(|_| self.fault(processes)).collect();
         faults.sort_by_key(|fault| fault.at);
         faults
@@ -238,12 +259,19 @@ impl Drawing {
 
     fn misfortune(&mut self, processes: usize) -> Misfortune {
         let process = self.chance.usize(..processes);
+        if self.theme == Theme::Queue {
+            return Misfortune::Crash { process };
+        }
         let span = if self.chance.bool() { self.up_to(self.ttl * 2) } else { self.millis(6_000) };
         match self.chance.u32(..20) {
             0..4 => Misfortune::Cut {
                 process,
                 late: if self.one_in(2) { self.millis(8_000) } else { Duration::ZERO },
-                unnoticed: if self.one_in(3) { span } else { Duration::ZERO },
+                unnoticed: match self.chance.u32(..12) {
+                    0 => Misfortune::FOREVER,
+                    1..5 => span,
+                    _ => Duration::ZERO,
+                },
             },
             4 => Misfortune::BlackHole { process, span },
             5..8 => Misfortune::Pause { process, span },

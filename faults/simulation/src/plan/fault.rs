@@ -100,6 +100,10 @@ pub enum Part {
 }
 
 impl Misfortune {
+    /// How long nobody notices that a connection is broken where nothing tells (half-open TCP): whoever uses it has to find
+    /// out by himself.
+    pub const FOREVER: Duration = Duration::from_secs(3_600);
+
     /// Whether the server may forget by it what is still valid. A lost counter is noticed and waited out.
     #[must_use]
     pub fn is_lossy(&self) -> bool {
@@ -122,6 +126,16 @@ impl Misfortune {
         }
     }
 
+    pub(super) const fn forgets_requests(&self) -> bool {
+        match self {
+            Self::Flush
+            | Self::RestartEmpty { .. }
+            | Self::Delete { part: Part::Cancelled, .. } => true,
+            Self::Jump { millis } => *millis > 0,
+            _ => false,
+        }
+    }
+
     pub(super) const fn forgets_tokens(&self) -> bool {
         matches!(
             self,
@@ -131,8 +145,9 @@ impl Misfortune {
 
     /// For how long it goes on.
     #[must_use]
-    pub const fn lasts(&self) -> Duration {
+    pub fn lasts(&self) -> Duration {
         match self {
+            Self::Cut { unnoticed, .. } if *unnoticed == Self::FOREVER => Duration::ZERO,
             Self::Cut { unnoticed: span, .. }
             | Self::BlackHole { span, .. }
             | Self::Pause { span, .. }

@@ -79,6 +79,10 @@ impl Process {
         Self::new(&Member { born: Duration::ZERO, ppm: 0, offset, tasks })
     }
 
+    pub(super) const fn is_alive(&self) -> bool {
+        self.life.is_some()
+    }
+
     pub(super) const fn was_born(&self) -> bool {
         self.life.is_some() || self.dead
     }
@@ -125,6 +129,21 @@ impl World<'_> {
         self.agenda.put(stage::now(), Happening::Connect(process));
     }
 
+    /// One more task in a process that lives: it asks for every lock once.
+    pub(super) fn ask_again(&mut self, process: usize) {
+        let this = &mut self.processes[process];
+        let Some(life) = &mut this.life else { return };
+        let Some(locks) = life.locks.clone() else { return };
+        let glance = self.plan.shortest_ttl() / 4;
+        let task = number(life.running.len());
+        life.running.push(Some(Box::pin(script::run(
+            Arc::new(script::visit(self.plan)),
+            locks,
+            glance,
+        ))));
+        self.agenda.put(stage::now(), Happening::Poll((number(process), task)));
+    }
+
     /// A turn of the I/O thread.
     pub(super) fn turn(&mut self, process: usize) {
         let this = &mut self.processes[process];
@@ -150,7 +169,17 @@ impl World<'_> {
         if let Some((connection, (askers, calls))) = batch {
             self.send(connection, askers, calls);
         }
+        self.look_at_releases(process);
         self.turn_in_time(process);
+    }
+
+    /// Whoever is connected and waits for no reply has done what there was to do about what was let go of, or soon tries again.
+    fn look_at_releases(&mut self, process: usize) {
+        let this = &self.processes[process];
+        let (Some(life), Link::Up(connection)) = (&this.life, this.link) else { return };
+        if self.connections[connection].unanswered() == 0 {
+            self.neglected |= life.node.neglects(stage::local_now());
+        }
     }
 
     /// Sees to it that the I/O thread is turned when it has something to do.

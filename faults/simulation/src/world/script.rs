@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use history::{Refusal, Request, What};
+use history::{Nanos, Refusal, Request, What};
 
 use super::faults::name;
 use crate::plan::{Ask, Plan, Step, Task, Work};
@@ -49,6 +49,16 @@ struct Around<'a>(Option<(&'a [Section], &'a Around<'a>)>);
 struct Section {
     key: u32,
     request: Request,
+    /// Until when it may last at the most, whatever its hold says.
+    most: Option<Nanos>,
+}
+
+impl Section {
+    /// Until when it is sure to last as far as is known.
+    fn until(self, hold: &Hold) -> Nanos {
+        let until = stage::after(hold.remaining());
+        self.most.map_or(until, |most| until.min(most))
+    }
 }
 
 impl Around<'_> {
@@ -88,7 +98,7 @@ impl Cast {
             Ok(guard) => guard,
             Err(why) => return wanted.refused(why),
         };
-        let mut entered = wanted.entered(guard.hold(), around);
+        let mut entered = wanted.entered(guard.hold(), around, step.ask.max_hold);
         let sections = entered.0.clone();
         let here = Around(Some((&sections, &around)));
         let body = self.body(step, guard.hold(), &sections, here);
@@ -213,7 +223,7 @@ fn note_validity(hold: &Hold, sections: &[Section]) -> bool {
         if !hold.is_valid() {
             return false;
         }
-        let until = stage::after(hold.remaining());
+        let until = section.until(&hold);
         stage::record(What::Valid { request: section.request, until });
         true
     })
@@ -256,7 +266,7 @@ impl Wanted {
             if ask.global && ask.keys.len() == 1 {
                 stage::name_next(request);
             }
-            Section { key, request }
+            Section { key, request, most: None }
         });
         Self(wanted.collect())
     }
@@ -267,15 +277,17 @@ impl Wanted {
         }
     }
 
-    fn entered(mut self, hold: &Hold, around: Around<'_>) -> Entered {
-        let sections = std::mem::take(&mut self.0);
-        for section in &sections {
+    fn entered(mut self, hold: &Hold, around: Around<'_>, max_hold: Option<Duration>) -> Entered {
+        let mut sections = std::mem::take(&mut self.0);
+        for section in &mut sections {
             let hold = hold_of(hold, section.key);
+            let within = around.find(section.key);
+            section.most = max_hold.filter(|_| within.is_none()).map(stage::after);
             stage::record(What::Entered {
                 request: section.request,
                 fence: hold.fence().get(),
-                valid_until: stage::after(hold.remaining()),
-                within: around.find(section.key),
+                valid_until: section.until(&hold),
+                within,
             });
         }
         Entered(sections)

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use history::Nanos;
 
+use super::over::Over;
 use crate::Fence;
 use crate::plan::Part;
 use crate::protocol::CallError;
 use crate::twin::{Publish, Twin};
-use crate::wire::{Call, INSPECTED, Reply};
+use crate::wire::{Call, INSPECTED, Notice, Reply};
 
 /// One server.
 pub(super) struct Server {
@@ -25,6 +26,8 @@ pub(super) struct Server {
     unable_until: Nanos,
     full_until: Nanos,
     past: Past,
+    /// What nobody is to get a lock for any more.
+    pub(super) over: Over,
 }
 
 /// What can be known of data that a server had.
@@ -53,6 +56,7 @@ impl Server {
             unable_until: 0,
             full_until: 0,
             past: Past::default(),
+            over: Over::default(),
         }
     }
 
@@ -108,7 +112,16 @@ impl Server {
         if together && expects_free(call) && !self.is_free(now_us, call, publish) {
             return Err(CallError::Alone);
         }
-        Ok(self.twin.call(now_us, call, publish))
+        let over = &mut self.over;
+        let mut tell = |inbox: &str, notice: Notice| {
+            if let Notice::Granted(nonce, _) = notice {
+                over.grant(nonce);
+            }
+            publish(inbox, notice)
+        };
+        let reply = self.twin.call(now_us, call, &mut tell);
+        self.over.note(call, &reply);
+        Ok(reply)
     }
 
     fn is_free(&mut self, now_us: u64, call: &Call, publish: &mut Publish<'_>) -> bool {

@@ -29,3 +29,29 @@ fn a_loss_of_data_is_waited_out_for_as_long_as_a_pushed_grant_may_be_valid() {
     let Call::Acquire(acquire) = call else { panic!("{call:?}") };
     assert!(acquire.give.quarantine >= WAITER_LEASE, "{:?}", acquire.give.quarantine);
 }
+
+#[test]
+fn a_hold_that_was_pushed_while_it_was_asked_for_is_cancelled_lest_that_call_puts_it_into_the_queue_again()
+ {
+    let pushed_while_asking = || {
+        let mut machine = queued();
+        machine.tick(at(1.7));
+        let (id, _) = sent(&mut machine);
+        machine.reply(at(1.7), id, Ok(Reply::Renewed(vec![RenewalReply::Ask])));
+        let (id, _) = sent(&mut machine);
+        machine.notice(at(1.71), pushed(11));
+        assert!(matches!(drain(&mut machine)[..], [Output::Granted { .. }]));
+        (machine, id)
+    };
+    let (mut machine, _) = pushed_while_asking();
+    machine.end(at(1.72), Nonce::from_bits(1));
+    let (_, call) = sent(&mut machine);
+    assert!(matches!(call, Call::Cancel { tombstone: Duration::ZERO, .. }), "{call:?}");
+
+    let (mut machine, id) = pushed_while_asking();
+    machine.reply(at(1.72), id, granted(11));
+    drain(&mut machine);
+    machine.end(at(1.73), Nonce::from_bits(1));
+    let (_, call) = sent(&mut machine);
+    assert!(matches!(call, Call::Release(_)), "answered by now: {call:?}");
+}
