@@ -1,5 +1,7 @@
 //! What a history shows to whoever knows its plan, beside what the checker proves of any.
 
+mod circle;
+
 use history::{Event, Nanos, Property, Request, Violation, What};
 
 use crate::plan::Plan;
@@ -9,6 +11,10 @@ use crate::world::nanos;
 /// All that goes against the plan.
 pub(crate) fn violations(plan: &Plan, events: &[Event]) -> Vec<Violation> {
     let mut found = Vec::new();
+    // A list keeps its first locks without a word while it waits for the next.
+    if !plan.takes_several() {
+        found.extend(circle::false_verdicts(events));
+    }
     // What the server has forgotten may be found to be lost at any time.
     if plan.keeps_requests() {
         found.extend(over_at_once(events));

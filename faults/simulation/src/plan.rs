@@ -195,13 +195,19 @@ impl Plan {
         let packets = (self.weather.usual + self.weather.slow) * 8;
         let span = self.ttl.mul_f64(1.02) * 2 + Duration::from_secs(6) + packets;
         // A list has its first locks long before it says so, and does not want its last ones until then.
-        (self.set_back_by().is_zero() && !self.steps().any(Step::takes_several)).then_some(span)
+        (self.set_back_by().is_zero() && !self.takes_several()).then_some(span)
     }
 
     /// How soon after its end the server keeps nothing: the tombstones of cancelled requests last longest.
     #[must_use]
     pub fn forgotten_within(&self) -> Duration {
         self.set_back_by() + Duration::from_secs(75)
+    }
+
+    /// Whether several locks are asked for together anywhere in it.
+    #[must_use]
+    pub fn takes_several(&self) -> bool {
+        self.steps().any(Step::takes_several)
     }
 
     fn steps(&self) -> impl Iterator<Item = &Step> {
