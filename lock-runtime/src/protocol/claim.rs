@@ -83,7 +83,8 @@ pub(super) struct Claim {
     pub(super) asked: bool,
     /// An acquire went out on a connection that died before the reply: it may still arrive.
     pub(super) stray: bool,
-    /// Acquires under way that have not been answered: such a one may put it into the queue, whatever else has come meanwhile.
+    /// Acquires that may put it into the queue although it was granted the lock by then: those that are under way, and those
+    /// whose replies say so.
     pub(super) asks: u32,
     /// Others wait for what this holds, as far as known.
     pub(super) waited_for: bool,

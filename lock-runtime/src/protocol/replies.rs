@@ -186,6 +186,8 @@ impl Machine {
             return;
         };
         if !claim.is_wanted() {
+            // Its hold was gone when the server came to this call.
+            claim.asks += 1;
             return;
         }
         if !claim.request.queue {

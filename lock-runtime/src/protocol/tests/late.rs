@@ -49,9 +49,15 @@ fn a_hold_that_was_pushed_while_it_was_asked_for_is_cancelled_lest_that_call_put
     assert!(matches!(call, Call::Cancel { tombstone: Duration::ZERO, .. }), "{call:?}");
 
     let (mut machine, id) = pushed_while_asking();
+    machine.reply(at(1.72), id, busy(Some(TTL)));
+    machine.end(at(1.73), Nonce::from_bits(1));
+    let (_, call) = sent(&mut machine);
+    assert!(matches!(call, Call::Cancel { .. }), "in the queue again: {call:?}");
+
+    let (mut machine, id) = pushed_while_asking();
     machine.reply(at(1.72), id, granted(11));
     drain(&mut machine);
     machine.end(at(1.73), Nonce::from_bits(1));
     let (_, call) = sent(&mut machine);
-    assert!(matches!(call, Call::Release(_)), "answered by now: {call:?}");
+    assert!(matches!(call, Call::Release(_)), "it had the hold: {call:?}");
 }
