@@ -1,11 +1,13 @@
 //! Requests that are over for the server.
 
-use crate::wire::{AcquireReply, Call, Give, Nonce, NonceMap, Reply};
+use std::collections::HashSet;
+
+use crate::wire::{AcquireReply, Call, Give, Nonce, Reply};
 
 /// Those that were released or cancelled. None of them is granted anything any more, however late it arrives.
 #[derive(Default)]
 pub(super) struct Over {
-    nonces: NonceMap<()>,
+    nonces: HashSet<Nonce>,
     /// How often one was all the same.
     pub(super) granted: u64,
 }
@@ -20,13 +22,15 @@ impl Over {
                 | Call::Cancel { give: Give { nonce, .. }, .. },
                 _,
             ) => {
-                self.nonces.insert(*nonce, ());
+                self.nonces.insert(*nonce);
             }
             (Call::Acquire(ask), Reply::Acquire(AcquireReply::Granted(_))) => {
                 self.grant(ask.give.nonce);
             }
             (Call::AcquireAll(asks), Reply::AcquiredAll(Some(_))) => {
-                asks.iter().for_each(|ask| self.grant(ask.give.nonce));
+                for ask in asks {
+                    self.grant(ask.give.nonce);
+                }
             }
             _ => {}
         }
@@ -34,6 +38,6 @@ impl Over {
 
     /// It grants something.
     pub(super) fn grant(&mut self, nonce: Nonce) {
-        self.granted += u64::from(self.nonces.contains_key(&nonce));
+        self.granted += u64::from(self.nonces.contains(&nonce));
     }
 }
