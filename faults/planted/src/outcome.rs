@@ -43,7 +43,7 @@ pub fn of_schedules(passed: bool, output: &str) -> Outcome {
     if passed {
         return Outcome::Passed;
     }
-    let violation = output.lines().find_map(violation);
+    let violation = output.lines().find_map(|line| violation(line).or_else(|| violations(line)));
     violation.or_else(|| panic(output)).map_or(Outcome::Unclear, Outcome::Killed)
 }
 
@@ -71,6 +71,13 @@ fn violation(line: &str) -> Option<Kill> {
     Some(Kill { by: property.to_owned(), schedule: Some(schedule) })
 }
 
+/// `VIOLATIONS: <count> in seed <seed>`: all schedules of the real servers are run before they are told.
+fn violations(line: &str) -> Option<Kill> {
+    let rest = line.trim().strip_prefix("VIOLATIONS: ")?;
+    let (count, seed) = rest.split_once(" in seed ")?;
+    Some(Kill::by(format!("{count} violations in seed {seed}")))
+}
+
 /// The library checks itself too: what it panics on is found.
 fn panic(output: &str) -> Option<Kill> {
     let line = output.lines().find(|line| line.contains("panicked at "))?;
@@ -92,6 +99,13 @@ mod tests {
         let output = "12 processes\nviolation: seed 4711, property exclusive, after 12 schedules\n";
         let schedule = Some(Schedule { seed: 4711, after: 12 });
         let kill = Kill { by: "exclusive".into(), schedule };
+        assert_eq!(of_schedules(false, output), Outcome::Killed(kill));
+    }
+
+    #[test]
+    fn violations_on_real_servers_are_told_with_their_seed() {
+        let output = "          40  schedules\nVIOLATIONS: 3 in seed 7\n";
+        let kill = Kill::by("3 violations in seed 7");
         assert_eq!(of_schedules(false, output), Outcome::Killed(kill));
     }
 

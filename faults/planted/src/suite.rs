@@ -85,7 +85,10 @@ impl Suite {
                 let release = "run --release -p simulation -- --brief";
                 format!("{release} --schedules {simulated} --from {from}")
             }
-            Self::Trials => format!("run --release -p trials -- run --schedules {real} --jobs 2"),
+            Self::Trials => {
+                let release = "run --release -p trials -- run --jobs 2";
+                format!("{release} --schedules {real} --from {from}")
+            }
             Self::Twin => "test -p lock-runtime --lib twin_test".to_owned(),
             Self::Units => "test -p lock-runtime --lib".to_owned(),
             Self::Models => "test -p models".to_owned(),
@@ -146,7 +149,7 @@ mod tests {
         let effort = Effort { from: 7, simulated: 100, real: 3 };
         let simulation = Suite::Simulation.run(effort).join(" ");
         assert!(simulation.ends_with("--schedules 100 --from 7"));
-        assert!(Suite::Trials.run(effort).join(" ").ends_with("--schedules 3 --jobs 2"));
+        assert!(Suite::Trials.run(effort).join(" ").ends_with("--schedules 3 --from 7"));
         assert_eq!(Suite::Trials.schedules(effort), Some(3));
         assert_eq!(Suite::Twin.schedules(effort), None);
     }

@@ -39,7 +39,7 @@ fn over_at_once(events: &[Event]) -> Option<Violation> {
         }
         let before = &events[..place];
         match Entry::of(event, request, before) {
-            Entry::AfterPause => continue,
+            Entry::AfterPause => {}
             Entry::Granted if by_chance == 0 => by_chance += 1,
             Entry::Granted | Entry::Handed => {
                 let text = "a section began under a hold that was over by then".to_owned();

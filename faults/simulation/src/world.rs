@@ -150,6 +150,9 @@ impl<'p> World<'p> {
         let busy = self.processes.iter().filter(|process| !process.is_idle()).count();
         leftover("processes with something to undo", busy as u64);
         leftover("releases that nobody sends", u64::from(self.neglected));
+        if self.plan.faults.is_empty() {
+            leftover("grants that nobody gave back", self.server.over.kept());
+        }
         if self.plan.keeps_requests() {
             leftover("grants to requests that were over", self.server.over.granted);
         }

@@ -212,7 +212,7 @@ impl Drawing {
             let global = self.one_in(6);
             let linger =
                 if !global && self.one_in(6) { self.millis(1_000) } else { Duration::ZERO };
-            return Ask { global, linger, ..Ask::plainly(0) };
+            return Ask { linger, global, ..Ask::plainly(0) };
         }
         if self.theme == Theme::Queue {
             return Ask { global: true, ..Ask::plainly(0) };

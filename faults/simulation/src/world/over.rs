@@ -1,11 +1,16 @@
-//! Requests that are over for the server.
+//! What becomes of requests in the server.
 
-use crate::wire::{AcquireReply, Call, Give, Nonce, NonceMap, Reply};
+use std::collections::HashSet;
 
-/// Those that were released or cancelled. None of them is granted anything any more, however late it arrives.
+use crate::wire::{AcquireReply, Call, Give, Nonce, Reply};
+
+/// The requests that were released or cancelled: none of them is granted anything any more, however late it arrives. And
+/// those that were granted: each is released or cancelled, unless something keeps its process from it.
 #[derive(Default)]
 pub(super) struct Over {
-    nonces: NonceMap<()>,
+    nonces: HashSet<Nonce>,
+    /// Granted, and not given back.
+    given: HashSet<Nonce>,
     /// How often one was all the same.
     pub(super) granted: u64,
 }
@@ -20,13 +25,16 @@ impl Over {
                 | Call::Cancel { give: Give { nonce, .. }, .. },
                 _,
             ) => {
-                self.nonces.insert(*nonce, ());
+                self.given.remove(nonce);
+                self.nonces.insert(*nonce);
             }
             (Call::Acquire(ask), Reply::Acquire(AcquireReply::Granted(_))) => {
                 self.grant(ask.give.nonce);
             }
             (Call::AcquireAll(asks), Reply::AcquiredAll(Some(_))) => {
-                asks.iter().for_each(|ask| self.grant(ask.give.nonce));
+                for ask in asks {
+                    self.grant(ask.give.nonce);
+                }
             }
             _ => {}
         }
@@ -34,6 +42,15 @@ impl Over {
 
     /// It grants something.
     pub(super) fn grant(&mut self, nonce: Nonce) {
-        self.granted += u64::from(self.nonces.contains_key(&nonce));
+        if self.nonces.contains(&nonce) {
+            self.granted += 1;
+        } else {
+            self.given.insert(nonce);
+        }
+    }
+
+    /// How many were granted and not given back.
+    pub(super) fn kept(&self) -> u64 {
+        self.given.len() as u64
     }
 }
