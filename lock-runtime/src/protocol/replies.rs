@@ -186,8 +186,8 @@ impl Machine {
             return;
         };
         if !claim.is_wanted() {
-            // Its hold was gone when the server came to this call.
-            claim.asks += 1;
+            // It was pushed before this reply was read, and granted before or after the server said so.
+            claim.requeued |= claim.request.queue;
             return;
         }
         if !claim.request.queue {
