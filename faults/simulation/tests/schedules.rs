@@ -58,11 +58,11 @@ fn a_schedule_shrinks_to_one_that_breaks_the_same_property() {
     let gone = Misfortune::Freeze { span: std::time::Duration::ZERO };
     plan.faults.push(Fault { at: std::time::Duration::from_millis(1), what: gone });
     plan.ttl = std::time::Duration::ZERO;
-    let Some(property) = first_property(&plan) else {
-        panic!("a ttl of nothing is refused by the library, which is no legal end of a request");
-    };
+    let broken = properties(&plan);
+    let property =
+        *broken.first().expect("the library refuses a ttl of nothing, which no plan may ask for");
     let least = shrink(plan.clone(), property);
-    assert_eq!(first_property(&least), Some(property));
+    assert!(properties(&least).contains(&property), "{least}");
     let sections = |plan: &Plan| -> usize {
         let tasks = plan.processes.iter().flat_map(|member| &member.tasks);
         tasks.map(|task| task.steps.len()).sum()
@@ -70,6 +70,6 @@ fn a_schedule_shrinks_to_one_that_breaks_the_same_property() {
     assert!(sections(&least) < sections(&plan) && least.faults.is_empty(), "{least}");
 }
 
-fn first_property(plan: &Plan) -> Option<Property> {
-    Trial::of(plan).report.violations.first().map(|violation| violation.property)
+fn properties(plan: &Plan) -> Vec<Property> {
+    Trial::of(plan).report.violations.iter().map(|violation| violation.property).collect()
 }

@@ -83,10 +83,9 @@ pub(super) struct Claim {
     pub(super) asked: bool,
     /// An acquire went out on a connection that died before the reply: it may still arrive.
     pub(super) stray: bool,
-    /// Acquires under way that have not been answered: such a one may put it into the queue, whatever else has come meanwhile.
+    /// Acquires that may put it into the queue although it was granted the lock by then: those that are under way, and those
+    /// whose replies say so.
     pub(super) asks: u32,
-    /// A reply that a push had overtaken said that it waits: the server may have put it into the queue after it was granted.
-    pub(super) requeued: bool,
     /// Others wait for what this holds, as far as known.
     pub(super) waited_for: bool,
     /// The highest token seen when this was first asked: what is granted is above it, or the server lost data.
@@ -158,7 +157,6 @@ impl Claim {
             asked: false,
             stray: false,
             asks: 0,
-            requeued: false,
             waited_for: false,
             floor,
             unable_since: None,

@@ -187,7 +187,7 @@ impl Machine {
         };
         if !claim.is_wanted() {
             // It was pushed before this reply was read, and granted before or after the server said so.
-            claim.requeued |= claim.request.queue;
+            claim.asks += 1;
             return;
         }
         if !claim.request.queue {

@@ -74,9 +74,7 @@ impl Machine {
         let Some(give) = self.give(nonce) else { return };
         let Some(claim) = self.claims.get(&nonce) else { return };
         let call = match (was_held, claim.stray) {
-            (true, false) if claim.asks > 0 || claim.requeued => {
-                Call::Cancel { give, tombstone: Duration::ZERO }
-            }
+            (true, false) if claim.asks > 0 => Call::Cancel { give, tombstone: Duration::ZERO },
             (true, false) if claim.waited_for => Call::Release(give),
             (true, false) => Call::Free(give),
             (false, false) => Call::Cancel { give, tombstone: Duration::ZERO },

@@ -130,7 +130,7 @@ impl Machine {
         let Some(claim) = self.claims.get_mut(&nonce) else {
             return;
         };
-        claim.phase = Phase::Lost { clean: loss == Loss::Gone && !claim.requeued };
+        claim.phase = Phase::Lost { clean: loss == Loss::Gone && claim.asks == 0 };
         self.outputs.push_back(Output::Lost(nonce, loss));
         self.rearm(nonce);
     }

@@ -25,6 +25,9 @@ pub(super) struct Before {
 
 impl Before {
     pub(super) fn now() -> io::Result<Self> {
+        // The first runtime of a process opens two sockets for signals that tokio keeps for good, in builds where any crate
+        // wants those.
+        drop(tokio::runtime::Builder::new_current_thread().enable_all().build()?);
         Ok(Self { fds: fds()? })
     }
 
