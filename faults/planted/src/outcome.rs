@@ -82,7 +82,14 @@ fn violations(line: &str) -> Option<Kill> {
 fn panic(output: &str) -> Option<Kill> {
     let line = output.lines().find(|line| line.contains("panicked at "))?;
     let place = line.split("panicked at ").nth(1)?;
-    Some(Kill::by(format!("panic at {}", place.trim_end_matches(':'))))
+    let place = of_package(place).trim_end_matches(':');
+    Some(Kill::by(format!("panic at {place}")))
+}
+
+/// A place in another package, without where this machine keeps that.
+fn of_package(place: &str) -> &str {
+    let kept = place.split_once("/registry/src/").and_then(|(_, rest)| rest.split_once('/'));
+    kept.map_or(place, |(_, place)| place)
 }
 
 /// `test <name> ... FAILED`
@@ -130,6 +137,13 @@ mod tests {
         assert_eq!(of_tests(false, output), Outcome::Killed(Kill::by("a::c and 1 more")));
         let output = "test a::c ... FAILED\n";
         assert_eq!(of_tests(false, output), Outcome::Killed(Kill::by("a::c")));
+    }
+
+    #[test]
+    fn a_panic_in_another_package_is_told_without_where_that_is_kept() {
+        let output =
+            "panicked at /home/a/registry/src/index-1/loom-0.7/src/rt.rs:215:13:\ndeadlock";
+        assert_eq!(panic(output), Some(Kill::by("panic at loom-0.7/src/rt.rs:215:13")));
     }
 
     #[test]

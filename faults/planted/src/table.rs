@@ -37,7 +37,9 @@ pub fn markdown(hunted: &[(&Bug, Verdict)], control: &[Suite], effort: Effort) -
         "Made with\n\n```text\n\
          cargo run --release -p planted -- --table docs/planted-bugs.md \\\n    \
          --schedules {simulated} --fault-schedules {real} --from {from}\n```\n\n\
-         which looks for each bug in seeds {from} to {} of the simulation, and stops at the first that finds it.\n",
+         which looks for each bug in seeds {from} to {} of the simulation, and stops at the first that finds it. Two threads\n\
+         look, so the count of schedules may differ by a few from run to run. What an earlier run has found in the same\n\
+         sources is not looked for again; with `--afresh` it is.\n",
         from + simulated - 1
     );
     let _ = writeln!(text, "{SUITES}\n{}\n{}", controlled(control, effort), summary(hunted));
