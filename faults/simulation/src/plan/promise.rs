@@ -47,13 +47,14 @@ impl Plan {
     }
 
     /// How often a request that waits on the server may be passed over by later ones, where nothing gets in the way: by those to
-    /// whom the process that has the lock hands it on, and by the few that it serves before it hears of the request.
+    /// whom each process hands on what it has, once, as whoever asks there later gets a later place.
     #[must_use]
     pub fn passed_over(&self) -> Option<u32> {
         if self.weather == Weather::GOOD && self.is_first_come() {
             return Some(0);
         }
-        self.is_undisturbed().then_some(self.hand_overs + 4)
+        let processes = u32::try_from(self.processes.len()).ok()?;
+        self.is_undisturbed().then_some((self.hand_overs + 1) * processes)
     }
 
     /// Whether all wait on the server alone, each for one lock, and nothing befalls them but death.
