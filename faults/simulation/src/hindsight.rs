@@ -104,6 +104,8 @@ struct Seen {
 /// A hold that lasts although another was granted the lock more than a ttl ago: what the server has forgotten is not renewed.
 fn outlived(plan: &Plan, events: &[Event]) -> Option<Violation> {
     let mut holds = holds(events);
+    // Whoever stood still for long may come to see a grant only when it is over.
+    holds.retain(|hold| hold.until > hold.at);
     holds.sort_by_key(|hold| (hold.key, std::cmp::Reverse(hold.fence)));
     // A pushed grant that comes late is believed for its claim.
     let longest = nanos(plan.ttl.max(WAITER_LEASE).mul_f64(1.01));
