@@ -112,18 +112,28 @@ impl Watch {
         let Some(first) = self.sighting.as_ref().filter(|first| first.shows(&probed.cycle)) else {
             return false;
         };
-        probed.cycle.iter().all(|member| member.refreshed_us > first.at_us)
+        let since = |member: &Member| member.refreshed_us > first.at_us;
+        is_in_order(probed) && probed.cycle.iter().all(since)
     }
 
     /// Remembers the first sighting of a cycle; whether there is one.
     fn see(&mut self, probed: &Probed) -> bool {
-        let known = self.sighting.as_ref().is_some_and(|first| first.shows(&probed.cycle));
+        let known = self.sighting.as_ref().is_some_and(|first| {
+            // A clock that was set back since would have its past count as what came after.
+            first.shows(&probed.cycle) && first.at_us <= probed.at_us
+        });
         if !known {
             let ids: Vec<_> = probed.cycle.iter().map(|member| member.id).collect();
-            self.sighting = (!ids.is_empty()).then_some(Sighting { at_us: probed.at_us, ids });
+            let sighted = !ids.is_empty() && is_in_order(probed);
+            self.sighting = sighted.then_some(Sighting { at_us: probed.at_us, ids });
         }
         self.sighting.is_some()
     }
+}
+
+/// Whether nobody registered later than now: else the server's clock was set back, and what is old looks new.
+fn is_in_order(probed: &Probed) -> bool {
+    probed.cycle.iter().all(|member| member.refreshed_us <= probed.at_us)
 }
 
 impl Sighting {

@@ -97,6 +97,19 @@ fn a_cycle_whose_members_all_registered_anew_is_a_deadlock_and_is_told_once() {
 }
 
 #[test]
+fn a_clock_that_was_set_back_makes_no_stale_member_fresh() {
+    let mut watched = Watched::new();
+    // One registered at 1_000 for the last time, and then the clock went back to 200.
+    for at_us in [200, 300, 400, 900, 1_100, 1_200] {
+        assert_eq!(watched.finds(cycle(at_us, [at_us - 1, 1_000])), [], "at {at_us}");
+    }
+    // Nor does it hide one that is real: seen at 1_200, before the clock went back.
+    assert_eq!(watched.finds(cycle(500, [499, 498])), []);
+    let again = cycle(600, [599, 598]);
+    assert_eq!(watched.finds(again.clone()), [Signal::Deadlock(ID, again.cycle)]);
+}
+
+#[test]
 fn a_member_that_is_stale_never_leads_to_a_verdict() {
     let mut watched = Watched::new();
     for step in 1..50 {
