@@ -188,11 +188,11 @@ impl World<'_> {
         if link.is_dead_for_client() {
             return;
         }
-        let Some((_, askers)) =
-            link.under_way.pop_front().filter(|(number, _)| *number == answer.number)
-        else {
-            return;
-        };
+        // Of replies that were held up more than once the first may come last; they are read in their order.
+        if link.under_way.front().is_some_and(|(number, _)| *number < answer.number) {
+            return self.agenda.put(stage::now() + 1, Happening::Answer(connection, answer));
+        }
+        let Some((_, askers)) = link.under_way.pop_front() else { return };
         let process = link.process;
         self.with_node(process, |node, now| {
             answer.queued.into_iter().for_each(stage::queued);
