@@ -162,3 +162,28 @@ fn a_loss_while_nobody_is_inside_is_noticed() {
     let best = rounds.min().unwrap();
     assert!(best < Duration::from_millis(600), "{best:?}: not before its second was over");
 }
+
+/// How far the counter of fencing tokens is ahead of the server's clock, from which it starts again when its data is lost.
+fn tokens_ahead(server: &RedisServer) -> Duration {
+    let mut connection = server.connection();
+    let last: i128 = redis::cmd("GET").arg("lock:fence").query(&mut connection).unwrap();
+    let (seconds, micros): (i128, i128) = redis::cmd("TIME").query(&mut connection).unwrap();
+    let ahead = last - (seconds * 1_000_000 + micros);
+    Duration::from_micros(u64::try_from(ahead).unwrap_or(0))
+}
+
+#[tokio::test]
+async fn tokens_never_run_far_ahead_of_the_clock_however_many_locks_linger() {
+    let server = server();
+    let locks = connect(&server);
+    for round in 0..60 {
+        let taken = (0..64).map(|number| {
+            let lock = locks.lock(format!("{round}:{number}")).linger(Duration::from_millis(1));
+            async move { lock.acquire_async().await.map(drop) }
+        });
+        futures::future::try_join_all(taken).await.unwrap();
+    }
+    // Sixty times 64 blocks of 1,024 tokens are four seconds' worth.
+    let ahead = tokens_ahead(&server);
+    assert!(ahead < Duration::from_millis(1_200), "{ahead:?}");
+}

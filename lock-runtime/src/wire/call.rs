@@ -12,6 +12,9 @@ pub const WAITER_LEASE: Duration = Duration::from_secs(2);
 /// The most fencing tokens that one grant reserves.
 pub const LARGEST_BLOCK: u32 = 1024;
 
+/// The largest block that is drawn without a look at how far the counter is ahead of the server's clock.
+pub const SMALL_BLOCK: u32 = 16;
+
 /// How many waiters an inspection lists.
 pub const INSPECTED: u32 = 100;
 

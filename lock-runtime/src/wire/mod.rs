@@ -12,7 +12,9 @@ mod together;
 #[cfg(test)]
 pub mod random;
 
-pub use call::{Acquire, Call, Enqueue, Give, INSPECTED, LARGEST_BLOCK, Renewal, WAITER_LEASE};
+pub use call::{
+    Acquire, Call, Enqueue, Give, INSPECTED, LARGEST_BLOCK, Renewal, SMALL_BLOCK, WAITER_LEASE,
+};
 pub use holder::{Claimant, Holder};
 pub use keyspace::Keyspace;
 pub use nonce::{Nonce, NonceMap};

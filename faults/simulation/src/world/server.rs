@@ -9,7 +9,7 @@ use crate::Fence;
 use crate::plan::Part;
 use crate::protocol::CallError;
 use crate::twin::{Publish, Twin};
-use crate::wire::{Call, INSPECTED, Notice, Reply};
+use crate::wire::{Call, INSPECTED, Notice, Reply, SMALL_BLOCK};
 
 /// One server.
 pub(super) struct Server {
@@ -186,5 +186,5 @@ impl Server {
 }
 
 fn expects_free(call: &Call) -> bool {
-    matches!(call, Call::Acquire(ask) if ask.expects_free)
+    matches!(call, Call::Acquire(ask) if ask.expects_free && ask.block <= SMALL_BLOCK)
 }

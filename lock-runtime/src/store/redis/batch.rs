@@ -11,7 +11,8 @@ use super::{call_error, plain, read};
 use crate::protocol::CallError;
 use crate::wire::{
     Acquire, AcquireReply, Answer, Call, Give, Invocation, Keyspace, MOST_TOGETHER, Reply,
-    Together, acquire_together, acquired_together, release_together, released_together,
+    SMALL_BLOCK, Together, acquire_together, acquired_together, release_together,
+    released_together,
 };
 
 type Outcome = Result<Reply, CallError>;
@@ -102,14 +103,17 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// The acquires that go together: not beside a cancel, which none may overtake, and of each key the first.
+/// The acquires that go together: not beside a cancel, which none may overtake, and of each key the first. Nor those that want
+/// large blocks, which must not carry the counter far ahead of the clock.
 fn acquires(calls: &[Call]) -> Vec<usize> {
     if calls.iter().any(|call| matches!(call, Call::Cancel { .. })) {
         return Vec::new();
     }
     let mut keys = HashSet::new();
     numbers(calls, |call| match call {
-        Call::Acquire(ask) => ask.expects_free && keys.insert(&*ask.give.key),
+        Call::Acquire(ask) => {
+            ask.expects_free && ask.block <= SMALL_BLOCK && keys.insert(&*ask.give.key)
+        }
         _ => false,
     })
 }

@@ -5,12 +5,10 @@ use std::time::Duration;
 use super::expiry::{Stamp, micros};
 use crate::Fence;
 use crate::fence::FenceBlock;
+use crate::wire::SMALL_BLOCK;
 
 /// Below this a counter cannot have been seeded from a clock.
 const PLAUSIBLE: u64 = 1_000_000_000_000_000;
-
-/// The largest block that is always drawn whole.
-const SMALL_BLOCK: u32 = 16;
 
 /// How far ahead of the clock larger blocks may carry the counter, in microseconds.
 const AHEAD: u64 = 1_000_000;
