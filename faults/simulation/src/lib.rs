@@ -48,6 +48,7 @@ library! {
     "../../../lock-runtime/src/wire/mod.rs" wire,
 }
 
+mod clock;
 mod config;
 mod driver;
 mod identity;

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use history::{Event, Nanos, Request, What};
 
-use crate::time::Timestamp;
+use crate::boot::Timestamp;
+use crate::clock::Clock;
 use crate::wire::Nonce;
-use crate::world::Clock;
 
 /// A task, by its process and its number there.
 pub(crate) type TaskId = (u32, u32);

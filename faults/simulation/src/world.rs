@@ -1,7 +1,6 @@
 //! A simulated cluster: the agenda of what happens next, and what it happens to.
 
 mod agenda;
-mod clock;
 mod connect;
 mod faults;
 mod over;
@@ -17,7 +16,7 @@ use std::time::Duration;
 use history::{Event, Nanos, What};
 
 use self::agenda::{Agenda, Happening};
-pub(crate) use self::clock::Clock;
+
 use self::process::Process;
 use self::server::Server;
 use self::traffic::Connection;

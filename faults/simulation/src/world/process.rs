@@ -9,8 +9,9 @@ use std::time::Duration;
 use history::{Nanos, What};
 
 use super::agenda::Happening;
-use super::{Clock, WAKE_UP, World, nanos, script};
+use super::{WAKE_UP, World, nanos, script};
 use crate::LockManager;
+use crate::clock::Clock;
 use crate::config::LockManagerBuilder;
 use crate::driver::Node;
 use crate::plan::{Member, Plan, Task};
