@@ -31,6 +31,11 @@ pub fn free_port() -> u16 {
     listener.local_addr().expect("a bound socket has an address").port()
 }
 
+/// How clients name what listens on this port of 127.0.0.1.
+pub(crate) fn url(port: u16) -> String {
+    format!("redis://127.0.0.1:{port}/")
+}
+
 /// How to start a server; made by [`RedisServer::builder`].
 #[derive(Clone, Debug, Default)]
 pub struct Builder {
@@ -139,7 +144,7 @@ fn wait_until_it_answers(process: &mut Process, port: u16, dir: &Path) -> io::Re
 /// The id of the server process behind this port, once it answers PING. Another server may have taken the
 /// port first and would answer too.
 fn answering_process(port: u16) -> Option<u32> {
-    let client = redis::Client::open(format!("redis://127.0.0.1:{port}/")).ok()?;
+    let client = redis::Client::open(url(port)).ok()?;
     let mut connection = client.get_connection_with_timeout(START_LIMIT).ok()?;
     connection.set_read_timeout(Some(START_LIMIT)).ok()?;
     redis::cmd("PING").query::<()>(&mut connection).ok()?;

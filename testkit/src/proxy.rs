@@ -22,6 +22,7 @@ pub use faults::{Cut, Direction};
 use tally::Tally;
 
 use crate::RedisServer;
+use crate::launch::url;
 
 /// A server whose queue of connections is full does not answer; the next client is not to wait for that.
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
@@ -73,7 +74,7 @@ impl FaultProxy {
     /// `redis://127.0.0.1:PORT/`, for clients of the proxy.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/", self.port)
+        url(self.port)
     }
 
     /// The port, the same for the whole life of this value.

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use crate::Builder;
 #[cfg(target_os = "linux")]
 use crate::ServerClock;
+use crate::launch::url;
 use crate::process::Process;
 
 /// Nothing on loopback takes this long; a test that would hang fails instead.
@@ -59,7 +60,7 @@ impl RedisServer {
     /// `redis://127.0.0.1:PORT/`.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/", self.port)
+        url(self.port)
     }
 
     /// The port, the same for the whole life of this value.

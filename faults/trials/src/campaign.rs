@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use history::{Event, lines};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::options::Batch;
 use crate::schedule::{Schedule, Wishes};
 use crate::tally::Tally;
 use crate::trial::{self, Outcome};
@@ -19,20 +20,14 @@ use crate::verdict::Verdict;
 /// Many schedules, several at a time, until there were enough or the time is over.
 #[derive(Debug)]
 pub struct Campaign<'a> {
-    /// The first seed; the others follow it.
-    pub from: u64,
     /// How many schedules.
     pub schedules: Option<u64>,
     /// For how long.
     pub length: Option<Duration>,
-    /// How many at a time.
-    pub jobs: usize,
-    /// What is not left to the seeds.
-    pub wishes: &'a Wishes,
+    /// How they are run.
+    pub batch: &'a Batch,
     /// This very program.
     pub program: &'a Path,
-    /// Where histories with violations go.
-    pub keep: Option<&'a Path>,
 }
 
 type Ended = (u64, io::Result<Outcome>);
@@ -42,10 +37,10 @@ impl Campaign<'_> {
     pub fn run(&self, mut look: impl FnMut(&Outcome)) -> Tally {
         let mut tally = Tally::default();
         let bar = self.bar();
-        let (next, stop) = (AtomicU64::new(self.from), AtomicBool::new(false));
+        let (next, stop) = (AtomicU64::new(self.batch.from), AtomicBool::new(false));
         let (sender, receiver) = mpsc::channel();
         thread::scope(|scope| {
-            for _ in 0..self.jobs {
+            for _ in 0..self.batch.jobs {
                 let sender = sender.clone();
                 let (next, stop) = (&next, &stop);
                 scope.spawn(move || self.work(next, stop, &sender));
@@ -65,20 +60,21 @@ impl Campaign<'_> {
     }
 
     fn work(&self, next: &AtomicU64, stop: &AtomicBool, ended: &Sender<Ended>) {
-        let end = self.schedules.map_or(u64::MAX, |schedules| self.from + schedules);
+        let wishes = Wishes::from(&self.batch.fixed);
+        let end = self.schedules.map_or(u64::MAX, |schedules| self.batch.from + schedules);
         while !stop.load(Ordering::Relaxed) {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= end {
                 return;
             }
-            let outcome = trial::run(Schedule::of(seed, self.wishes), self.program);
+            let outcome = trial::run(Schedule::of(seed, &wishes), self.program);
             ended.send((seed, outcome)).expect("the results are waited for");
         }
     }
 
     /// Real schedules never happen twice in the same way: what went wrong is kept as it was.
     fn keep(&self, ended: &io::Result<Outcome>) {
-        let (Some(dir), Ok(outcome)) = (self.keep, ended) else { return };
+        let (Some(dir), Ok(outcome)) = (&self.batch.keep, ended) else { return };
         if !outcome.report.is_right() {
             fs::create_dir_all(dir).expect("the directory for histories can be made");
             let path = dir.join(format!("seed-{}.jsonl", outcome.schedule.seed));

@@ -35,13 +35,10 @@ fn one(options: &One) -> io::Result<ExitCode> {
 fn run(many: &Many) -> io::Result<ExitCode> {
     let program = env::current_exe()?;
     let campaign = Campaign {
-        from: many.from,
         schedules: Some(many.schedules),
         length: None,
-        jobs: many.jobs,
-        wishes: &Wishes::from(&many.fixed),
+        batch: &many.batch,
         program: &program,
-        keep: many.keep.as_deref(),
     };
     let tally = campaign.run(|_| {});
     print!("{tally}");

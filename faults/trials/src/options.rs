@@ -64,15 +64,9 @@ pub enum Command {
     Lossy(Lossy),
 }
 
-/// How long to go on.
+/// How schedules are run.
 #[derive(Debug, Args)]
-pub struct Soak {
-    /// For how long, such as `8h`.
-    #[arg(long = "for", default_value = "10m")]
-    pub length: humantime::Duration,
-    /// Where the page goes; it is written every minute, and at the end.
-    #[arg(long, default_value = "soak.html")]
-    pub report: PathBuf,
+pub struct Batch {
     /// How many schedules at a time.
     #[arg(long, default_value_t = 4)]
     pub jobs: usize,
@@ -85,6 +79,20 @@ pub struct Soak {
     /// What is not left to the seeds.
     #[command(flatten)]
     pub fixed: Fixed,
+}
+
+/// How long to go on.
+#[derive(Debug, Args)]
+pub struct Soak {
+    /// For how long, such as `8h`.
+    #[arg(long = "for", default_value = "10m")]
+    pub length: humantime::Duration,
+    /// Where the page goes; it is written every minute, and at the end.
+    #[arg(long, default_value = "soak.html")]
+    pub report: PathBuf,
+    /// How they are run.
+    #[command(flatten)]
+    pub batch: Batch,
 }
 
 /// How often to lose a hold.
@@ -104,16 +112,7 @@ pub struct Many {
     /// How many.
     #[arg(long, default_value_t = 100)]
     pub schedules: u64,
-    /// How many at a time.
-    #[arg(long, default_value_t = 4)]
-    pub jobs: usize,
-    /// The first seed.
-    #[arg(long, default_value_t = 1)]
-    pub from: u64,
-    /// A directory where histories with violations go, one event in a line.
-    #[arg(long)]
-    pub keep: Option<PathBuf>,
-    /// What is not left to the seeds.
+    /// How they are run.
     #[command(flatten)]
-    pub fixed: Fixed,
+    pub batch: Batch,
 }

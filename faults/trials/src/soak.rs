@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use crate::campaign::Campaign;
 use crate::options::Soak;
 use crate::report::Page;
-use crate::schedule::Wishes;
 use crate::tally::Tally;
 
 /// How often the page is written anew.
@@ -20,13 +19,10 @@ const REWRITE: Duration = Duration::from_secs(60);
 pub fn soak(options: &Soak) -> io::Result<bool> {
     let program = env::current_exe()?;
     let campaign = Campaign {
-        from: options.from,
         schedules: None,
         length: Some(options.length.into()),
-        jobs: options.jobs,
-        wishes: &Wishes::from(&options.fixed),
+        batch: &options.batch,
         program: &program,
-        keep: options.keep.as_deref(),
     };
     let (start, mut page) = (Instant::now(), Page::default());
     let mut written = Instant::now();

@@ -45,9 +45,8 @@ impl Machine {
         claim.vouched.get_or_insert(now);
         claim.asked = true;
         claim.asks += 1;
-        let ticket = claim.ticket();
+        let (ticket, ttl) = (claim.ticket(), claim.request.ttl);
         let enqueue = claim.request.queue.then_some(Enqueue { ticket });
-        let ttl = claim.request.ttl;
         if let Some(acquire) = self.acquire(nonce, enqueue) {
             self.send(now, Purpose::Acquire(nonce, ttl), Call::Acquire(acquire));
         }
@@ -73,12 +72,12 @@ impl Machine {
     pub(super) fn send_end(&mut self, now: Timestamp, nonce: Nonce, was_held: bool) {
         let Some(give) = self.give(nonce) else { return };
         let Some(claim) = self.claims.get(&nonce) else { return };
-        let call = match (was_held, claim.stray) {
-            (true, false) if claim.asks > 0 => Call::Cancel { give, tombstone: Duration::ZERO },
-            (true, false) if claim.waited_for => Call::Release(give),
-            (true, false) => Call::Free(give),
+        let is_hold_alone = was_held && claim.asks == 0;
+        let call = match (claim.stray, is_hold_alone) {
+            (true, _) => Call::Cancel { give, tombstone: TOMBSTONE },
             (false, false) => Call::Cancel { give, tombstone: Duration::ZERO },
-            (_, true) => Call::Cancel { give, tombstone: TOMBSTONE },
+            (false, true) if claim.waited_for => Call::Release(give),
+            (false, true) => Call::Free(give),
         };
         self.send(now, Purpose::End(nonce), call);
     }
