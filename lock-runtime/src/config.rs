@@ -16,8 +16,9 @@ use crate::{LockError, LockManager};
 /// Sets up a [`LockManager`].
 ///
 /// ```
+/// # use lock_runtime as distlock;
 /// use std::time::Duration;
-/// use lock_runtime::LockManager;
+/// use distlock::LockManager;
 ///
 /// let locks = LockManager::builder()
 ///     .url("memory://")
@@ -25,7 +26,7 @@ use crate::{LockError, LockManager};
 ///     .ttl(Duration::from_secs(10))
 ///     .wait(Duration::from_secs(30))
 ///     .build()?;
-/// # Ok::<(), lock_runtime::LockError>(())
+/// # Ok::<(), distlock::LockError>(())
 /// ```
 #[must_use = "a builder does nothing until `build`"]
 pub struct LockManagerBuilder {

@@ -12,12 +12,13 @@ use crate::wire::{self, Claimant, Member, Obstacle};
 /// that functions which return `io::Result` can be annotated.
 ///
 /// ```
-/// use lock_runtime::LockError;
+/// # use lock_runtime as distlock;
+/// use distlock::LockError;
 ///
 /// fn worth_a_retry(error: &LockError) -> bool {
 ///     matches!(error, LockError::Busy(_) | LockError::Unavailable(_))
 /// }
-/// let error = lock_runtime::LockManager::connect("http://localhost").unwrap_err();
+/// let error = distlock::LockManager::connect("http://localhost").unwrap_err();
 /// assert!(!worth_a_retry(&error));
 /// ```
 ///

@@ -12,11 +12,12 @@ use std::fmt;
 /// also rise across a restart without data, up to clock skew.
 ///
 /// ```
-/// let locks = lock_runtime::LockManager::connect("memory://")?;
+/// # use lock_runtime as distlock;
+/// let locks = distlock::LockManager::connect("memory://")?;
 /// let first = locks.lock("file").acquire()?.fence();
 /// let second = locks.lock("file").acquire()?.fence();
 /// assert!(second > first);
-/// # Ok::<(), lock_runtime::LockError>(())
+/// # Ok::<(), distlock::LockError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fence(u64);

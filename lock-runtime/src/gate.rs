@@ -11,7 +11,8 @@ use crate::Fence;
 /// do distributed locking", 2016). One gate guards one resource under one key: tokens of different keys are not to be compared.
 ///
 /// ```
-/// use lock_runtime::{FenceGate, LockManager};
+/// # use lock_runtime as distlock;
+/// use distlock::{FenceGate, LockManager};
 ///
 /// static STOCK: FenceGate = FenceGate::new();
 ///
@@ -21,7 +22,7 @@ use crate::Fence;
 /// STOCK.admit(current).expect("the first token is admitted");
 /// let refused = STOCK.admit(late).expect_err("an older one is not");
 /// assert_eq!(refused.highest, current);
-/// # Ok::<(), lock_runtime::LockError>(())
+/// # Ok::<(), distlock::LockError>(())
 /// ```
 ///
 /// # In a database

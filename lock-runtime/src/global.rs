@@ -9,8 +9,9 @@ static GLOBAL: OnceCell<LockManager> = OnceCell::new();
 /// Makes `manager` the one that annotated functions use. Call it once, before the first of them.
 ///
 /// ```
-/// lock_runtime::init(lock_runtime::LockManager::connect("memory://")?)?;
-/// # Ok::<(), lock_runtime::LockError>(())
+/// # use lock_runtime as distlock;
+/// distlock::init(distlock::LockManager::connect("memory://")?)?;
+/// # Ok::<(), distlock::LockError>(())
 /// ```
 ///
 /// # Errors

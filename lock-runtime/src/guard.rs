@@ -15,13 +15,14 @@ use crate::{Fence, Hold, LockError};
 /// inside with [`Self::enter`] or [`Self::scope`], and calls in there re-enter.
 ///
 /// ```
-/// use lock_runtime::LockManager;
+/// # use lock_runtime as distlock;
+/// use distlock::LockManager;
 ///
 /// let locks = LockManager::connect("memory://")?;
 /// let guard = locks.lock("stock").acquire()?;
 /// let same = guard.enter(|| locks.lock("stock").acquire().map(|nested| nested.fence()))?;
 /// assert_eq!(same, guard.fence());
-/// # Ok::<(), lock_runtime::LockError>(())
+/// # Ok::<(), distlock::LockError>(())
 /// ```
 #[must_use = "dropping the guard releases the lock"]
 pub struct LockGuard {

@@ -13,7 +13,8 @@ use crate::{Fence, LockError};
 /// A hold of a lock, seen from the code that runs under it. Cheap to clone; a clone does not keep the lock.
 ///
 /// ```
-/// use lock_runtime::{Hold, LockManager};
+/// # use lock_runtime as distlock;
+/// use distlock::{Hold, LockManager};
 ///
 /// let locks = LockManager::connect("memory://")?;
 /// let guard = locks.lock("report").acquire()?;
@@ -21,7 +22,7 @@ use crate::{Fence, LockError};
 /// assert!(hold.is_valid());
 /// hold.check()?; // before each effect that must not happen twice
 /// println!("{} until {:?}, token {}", hold.key(), hold.remaining(), hold.fence());
-/// # Ok::<(), lock_runtime::LockError>(())
+/// # Ok::<(), distlock::LockError>(())
 /// ```
 #[derive(Clone)]
 pub struct Hold {
@@ -32,7 +33,8 @@ pub struct Hold {
 /// shared hold that was entered. `None` outside of all.
 ///
 /// ```
-/// assert!(lock_runtime::current().is_none());
+/// # use lock_runtime as distlock;
+/// assert!(distlock::current().is_none());
 /// ```
 #[must_use]
 pub fn current() -> Option<Hold> {
@@ -58,7 +60,8 @@ impl Hold {
     /// holds the key under the same manager.
     ///
     /// ```
-    /// use lock_runtime::{LockError, LockManager, current};
+    /// # use lock_runtime as distlock;
+    /// use distlock::{LockError, LockManager, current};
     ///
     /// let locks = LockManager::connect("memory://")?;
     /// let (shop, till) = (locks.lock("shop").acquire()?, locks.lock("till"));
@@ -162,14 +165,15 @@ impl Drop for Lost {
 /// Calls of the same key under it re-enter, and take turns with those of the function that shared it.
 ///
 /// ```
-/// use lock_runtime::{LockManager, current};
+/// # use lock_runtime as distlock;
+/// use distlock::{LockManager, current};
 ///
 /// let locks = LockManager::connect("memory://")?;
 /// let guard = locks.lock("import").acquire()?;
 /// let shared = guard.hold().share()?;
 /// let worker = std::thread::spawn(move || shared.run(|| current().map(|hold| hold.fence())));
 /// assert_eq!(worker.join().unwrap(), Some(guard.fence()));
-/// # Ok::<(), lock_runtime::LockError>(())
+/// # Ok::<(), distlock::LockError>(())
 /// ```
 #[derive(Clone)]
 pub struct SharedHold {

@@ -12,15 +12,16 @@ use crate::{LockError, LockGuard, LockManager};
 /// A request for one key, from [`LockManager::lock`], or for several, from [`LockManager::lock_many`]. Its settings are those of the attribute.
 ///
 /// ```
+/// # use lock_runtime as distlock;
 /// use std::time::Duration;
-/// use lock_runtime::LockManager;
+/// use distlock::LockManager;
 ///
 /// let locks = LockManager::connect("memory://")?;
 /// let report = locks.lock("report").ttl(Duration::from_secs(10));
 /// if let Some(guard) = report.try_acquire()? {
 ///     println!("nobody else reports: {}", guard.key());
 /// }
-/// # Ok::<(), lock_runtime::LockError>(())
+/// # Ok::<(), distlock::LockError>(())
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "a request does nothing until it is acquired"]

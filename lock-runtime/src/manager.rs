@@ -22,14 +22,15 @@ use crate::{Inspection, LockError, LockRequest};
 /// clone and the last hold are gone.
 ///
 /// ```
+/// # use lock_runtime as distlock;
 /// use std::time::Duration;
-/// use lock_runtime::LockManager;
+/// use distlock::LockManager;
 ///
 /// let locks = LockManager::connect("memory://")?;
 /// let guard = locks.lock("invoice:7").wait(Duration::from_secs(5)).acquire()?;
 /// println!("running under token {}", guard.fence());
 /// guard.release()?;
-/// # Ok::<(), lock_runtime::LockError>(())
+/// # Ok::<(), distlock::LockError>(())
 /// ```
 #[derive(Clone)]
 pub struct LockManager {
@@ -115,13 +116,14 @@ impl LockManager {
     /// order, each once; one that is held around the call is re-entered. Two requests never wait for each other in a circle.
     ///
     /// ```
-    /// use lock_runtime::LockManager;
+    /// # use lock_runtime as distlock;
+    /// use distlock::LockManager;
     ///
     /// let locks = LockManager::connect("memory://")?;
     /// let both = locks.lock_many(["account:7", "account:3"]).acquire()?;
     /// assert_eq!(both.hold().key(), "account:7", "the last in order");
     /// assert!(both.hold().of("account:3").is_some());
-    /// # Ok::<(), lock_runtime::LockError>(())
+    /// # Ok::<(), distlock::LockError>(())
     /// ```
     ///
     /// Without any key, acquiring is [`LockError::Config`].

@@ -1,0 +1,46 @@
+//! What the documentation shows must be what a user can write.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Lets an example in `lock-runtime` name the crate as its users do. It is hidden from the reader.
+const ALIAS: &str = "# use lock_runtime as distlock;";
+
+fn files_below(directory: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).expect("the directory is readable") {
+        let path = entry.expect("the entry is readable").path();
+        if path.is_dir() {
+            files_below(&path, files);
+        } else if path.extension().is_some_and(|kind| kind == "rs" || kind == "md") {
+            files.push(path);
+        }
+    }
+}
+
+#[test]
+fn no_example_names_a_crate_that_users_do_not_depend_on() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = vec![root.join("README.md"), root.join("CHANGELOG.md")];
+    for directory in ["src", "lock-runtime/src", "lock-macros/src", "docs"] {
+        files_below(&root.join(directory), &mut files);
+    }
+    let mut found = Vec::new();
+    for file in files {
+        let text = fs::read_to_string(&file).expect("the file is text");
+        let is_markdown = file.extension().is_some_and(|kind| kind == "md");
+        for (number, line) in text.lines().enumerate() {
+            let line = line.trim_start();
+            let comment = line.strip_prefix("///").or_else(|| line.strip_prefix("//!"));
+            let Some(shown) = comment.or(is_markdown.then_some(line)) else { continue };
+            let names_runtime =
+                shown.contains("lock_runtime::") || shown.contains("use lock_runtime");
+            if names_runtime && shown.trim() != ALIAS {
+                found.push(format!("{}:{}: {shown}", file.display(), number + 1));
+            }
+        }
+    }
+    assert!(
+        found.is_empty(),
+        "write `distlock` and, in lock-runtime, the line `{ALIAS}`:\n{found:#?}"
+    );
+}
