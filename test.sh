@@ -45,6 +45,13 @@ say "tests"
 cargo test --workspace --quiet --no-fail-fast
 cargo test --manifest-path benches/rivals/Cargo.toml --quiet
 
+say "another server"
+if [ "$(uname -sm)" = "Linux x86_64" ]; then
+  tests/servers.sh today
+else
+  echo "left out: tests/servers.sh has servers for Linux on x86-64 only"
+fi
+
 say "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 
