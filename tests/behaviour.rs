@@ -16,6 +16,7 @@ mod behaviour {
     mod many;
     mod nesting;
     mod outcome;
+    mod reenter;
     mod servers;
     mod settings;
     mod sharing;

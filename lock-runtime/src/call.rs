@@ -116,6 +116,12 @@ impl<P: Policy> Call<P> {
         self
     }
 
+    /// `reenter = …`
+    pub fn reenter(mut self, reenter: bool) -> Self {
+        self.caller.overrides().reenter = Some(reenter);
+        self
+    }
+
     /// Runs the body of a synchronous function.
     pub fn run(self, body: impl FnOnce() -> P::Value) -> P::Output {
         let mut body = Some(body);

@@ -144,6 +144,24 @@ impl LockManagerBuilder {
         self
     }
 
+    /// Whether a call re-enters a hold of the same key around it, where the call itself does not say. With `false` such a
+    /// call is [`LockError::Deadlock`] at once. Choose it where an executor without task ids runs unrelated jobs on top of
+    /// a holder's stack, as rayon does while it waits. Default: `true`.
+    ///
+    /// ```
+    /// use lock_runtime::{LockError, LockManager};
+    ///
+    /// let locks = LockManager::builder().url("memory://").reenter(false).build()?;
+    /// let guard = locks.lock("stock").acquire()?;
+    /// let nested = guard.enter(|| locks.lock("stock").acquire());
+    /// assert!(matches!(nested, Err(LockError::Deadlock(_))));
+    /// # Ok::<(), LockError>(())
+    /// ```
+    pub fn reenter(mut self, reenter: bool) -> Self {
+        self.options.reenter = Some(reenter);
+        self
+    }
+
     /// Whether to compare the orders in which locks are taken inside each other, by the keys as they are written at the
     /// annotated functions, and to warn once where two of them contradict: before they ever end in a deadlock. Default:
     /// in debug builds.

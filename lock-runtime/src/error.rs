@@ -47,6 +47,7 @@ pub enum LockError {
     /// The wait would never have ended: those that hold what it waits for wait, over others perhaps, for what the caller
     /// holds. Of them all the caller had waited shortest, so it alone is told. Let go and try again; better, take the locks
     /// in one order, or together: a list of keys, [`lock_many`](crate::LockManager::lock_many).
+    /// A call with `reenter = false` inside a hold of its own key gets it at once.
     Deadlock(Box<Deadlock>),
     /// The settings make no sense, or there are none: what is wrong, and what to write.
     Config(Box<str>),
@@ -102,6 +103,21 @@ pub struct Deadlock {
     /// The calls of the circle, this one first. Each waits for a key that is held around the next, and the last one for a
     /// key that is held around the first.
     pub cycle: Vec<InCycle>,
+    /// What kind of deadlock it is.
+    pub kind: DeadlockKind,
+}
+
+/// Why a wait would never have ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DeadlockKind {
+    /// Calls wait for one another, each inside a hold that the one before waits for.
+    Cycle,
+    /// The code around the call holds the key, and the call does not re-enter: `reenter = false`.
+    NotReentrant {
+        /// The function or line that holds the key.
+        holder: String,
+    },
 }
 
 /// A call that waits in a circle.
@@ -147,7 +163,14 @@ impl LockError {
 
     pub(crate) fn deadlock(key: &str, waited: Duration, cycle: Vec<Member>) -> Self {
         let cycle = cycle.into_iter().map(InCycle::from).collect();
-        Self::Deadlock(Box::new(Deadlock { key: key.into(), waited, cycle }))
+        let kind = DeadlockKind::Cycle;
+        Self::Deadlock(Box::new(Deadlock { key: key.into(), waited, cycle, kind }))
+    }
+
+    /// A call that was refused at once, as it would wait for the code around it. `caller` is the call.
+    pub(crate) fn deadlock_at_once(key: &str, caller: Claimant, kind: DeadlockKind) -> Self {
+        let cycle = vec![InCycle::new(key, caller)];
+        Self::Deadlock(Box::new(Deadlock { key: key.into(), waited: Duration::ZERO, cycle, kind }))
     }
 
     pub(crate) fn closed(key: &str) -> Self {
@@ -198,8 +221,14 @@ impl LockError {
 
 impl From<Member> for InCycle {
     fn from(member: Member) -> Self {
-        let Claimant { function, host, pid, .. } = member.who;
-        Self { waits_for: member.key.into(), function, host: host.to_string(), pid }
+        Self::new(&member.key, member.who)
+    }
+}
+
+impl InCycle {
+    fn new(key: &str, who: Claimant) -> Self {
+        let Claimant { function, host, pid, .. } = who;
+        Self { waits_for: key.into(), function, host: host.to_string(), pid }
     }
 }
 

@@ -75,6 +75,23 @@ impl LockRequest {
         self
     }
 
+    /// Whether the request re-enters a hold of the same key around it. With `false` such a request is
+    /// [`LockError::Deadlock`] at once, whatever its `wait`. Default: the manager's, `true`.
+    ///
+    /// ```
+    /// use lock_runtime::{LockError, LockManager};
+    ///
+    /// let locks = LockManager::connect("memory://")?;
+    /// let guard = locks.lock("stock").acquire()?;
+    /// let nested = guard.enter(|| locks.lock("stock").reenter(false).acquire());
+    /// assert!(matches!(nested, Err(LockError::Deadlock(_))));
+    /// # Ok::<(), LockError>(())
+    /// ```
+    pub fn reenter(mut self, reenter: bool) -> Self {
+        self.options.reenter = Some(reenter);
+        self
+    }
+
     /// Makes an explicit release wait for the server's word. Default: it is sent and not waited for.
     pub fn release_confirmed(mut self) -> Self {
         self.confirmed = true;

@@ -3,7 +3,9 @@
 use std::fmt::{Display, Formatter, Result};
 
 use crate::LockError;
-use crate::error::{Busy, Cause, DataLoss, Deadlock, InCycle, Overdue, RELEASED, UNCONFIRMED};
+use crate::error::{
+    Busy, Cause, DataLoss, Deadlock, DeadlockKind, InCycle, Overdue, RELEASED, UNCONFIRMED,
+};
 use crate::length::Length;
 use crate::protocol::Loss;
 
@@ -114,6 +116,26 @@ impl Display for DataLoss {
 
 impl Display for Deadlock {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match &self.kind {
+            DeadlockKind::Cycle => self.fmt_cycle(f),
+            DeadlockKind::NotReentrant { holder } => write!(
+                f,
+                "lock '{}' is in a deadlock: {} asks for it with `reenter = false` while {holder} holds it around this call; \
+                 call it outside of the section, or allow re-entry",
+                self.key,
+                self.caller()
+            ),
+        }
+    }
+}
+
+impl Deadlock {
+    /// The call that gets the error.
+    fn caller(&self) -> &str {
+        self.cycle.first().map_or("the call", |call| &call.function)
+    }
+
+    fn fmt_cycle(&self, f: &mut Formatter<'_>) -> Result {
         write!(f, "lock '{}' is in a deadlock: ", self.key)?;
         for (number, InCycle { waits_for, function, host, pid }) in self.cycle.iter().enumerate() {
             if number > 0 {

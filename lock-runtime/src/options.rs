@@ -13,6 +13,7 @@ pub(crate) struct Options {
     pub(crate) max_hold: Option<Duration>,
     pub(crate) linger: Option<Duration>,
     pub(crate) renew: bool,
+    pub(crate) reenter: Option<bool>,
     pub(crate) global_fairness: bool,
     pub(crate) finish_when_lost: bool,
 }
@@ -24,6 +25,7 @@ impl Options {
         max_hold: None,
         linger: None,
         renew: true,
+        reenter: None,
         global_fairness: false,
         finish_when_lost: false,
     };

@@ -63,6 +63,13 @@ impl Site {
         self
     }
 
+    /// `reenter = …`
+    #[must_use]
+    pub const fn reenter(mut self, reenter: bool) -> Self {
+        self.options.reenter = Some(reenter);
+        self
+    }
+
     /// `on_lost = finish`
     #[must_use]
     pub const fn on_lost_finish(mut self) -> Self {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Entered, Entering, enter_within, lint_order};
+use super::{Entered, Entering, enter_within, lint_order, not_reentrant};
 use crate::options::Options;
 use crate::owner::{Frame, Section, current};
 use crate::place::Place;
@@ -20,9 +20,27 @@ pub(crate) fn enter_all(
     place: Place,
 ) -> Entering {
     let here = current();
+    if let Some(error) = refuse_held(manager, keys, options, place, here.as_ref()) {
+        return Entering::refused(error);
+    }
     let many = Many { manager: manager.clone(), options: *options, place, since: time::now() };
     let keys: Vec<String> = keys.to_vec();
     Entering::Waiting(Box::pin(async move { many.enter(here, keys).await }))
+}
+
+/// The error of the first key that is held around the call, if the call may not re-enter.
+fn refuse_held(
+    manager: &LockManager,
+    keys: &[String],
+    options: &Options,
+    place: Place,
+    here: Option<&Arc<Frame>>,
+) -> Option<LockError> {
+    let here = here.filter(|_| !options.reenters(manager))?;
+    keys.iter().find_map(|key| {
+        let ancestor = here.find(manager.id(), key)?;
+        Some(not_reentrant(manager, key, place, ancestor))
+    })
 }
 
 /// How long a key is asked for when the time for all of them is over, to tell what stands in the way.

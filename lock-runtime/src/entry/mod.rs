@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use self::watched::{Waits, watched};
 use crate::driver::{Mailbox, block_briefly_on, block_on};
+use crate::error::DeadlockKind;
 use crate::options::{Options, check_ttl};
 use crate::owner::{Frame, Section, current, with_current};
 use crate::place::Place;
@@ -66,6 +67,9 @@ fn reenter(
     here: &Arc<Frame>,
 ) -> Option<Entering> {
     let ancestor = here.find(manager.id(), key)?;
+    if !options.reenters(manager) {
+        return Some(Entering::refused(not_reentrant(manager, key, place, ancestor)));
+    }
     // As far as the I/O thread knows: the code around this call runs on just as much, and the outermost exit asks the
     // clock.
     if let Some(loss) = ancestor.lease().reported_loss() {
@@ -84,6 +88,19 @@ fn reenter(
         }
         None => Entering::turn(manager, key, options, place, here, ancestor),
     })
+}
+
+/// The error of a call that may not re-enter the hold of `ancestor`.
+#[cold]
+fn not_reentrant(
+    manager: &LockManager,
+    key: &str,
+    place: Place,
+    ancestor: &Arc<Frame>,
+) -> LockError {
+    let caller = manager.identity().claimant(Duration::ZERO, place, time::now());
+    let kind = DeadlockKind::NotReentrant { holder: ancestor.place().to_string() };
+    LockError::deadlock_at_once(key, caller, kind)
 }
 
 /// Gets a hold: one that this process keeps, or by way of the line of its key, or from the server directly.
@@ -243,6 +260,11 @@ impl Options {
     /// Whether the hold is asked of the server directly and handed on to nobody.
     fn is_global(&self, manager: &LockManager) -> bool {
         self.global_fairness || manager.defaults().global_fairness
+    }
+
+    /// Whether a call re-enters a hold around it, likewise.
+    fn reenters(&self, manager: &LockManager) -> bool {
+        self.reenter.or(manager.defaults().reenter).unwrap_or(true)
     }
 
     /// The ttl, likewise.

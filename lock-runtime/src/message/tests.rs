@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 use std::{env, fs};
 
+use crate::error::DeadlockKind;
 use crate::protocol::{Failure, Loss};
 use crate::wire::{self, Claimant, Holder, Member, Nonce, Obstacle};
 use crate::{Fence, LockError, LockManager};
@@ -81,19 +82,23 @@ fn busy() -> Vec<(&'static str, LockError)> {
     ]
 }
 
+fn deposit(number: usize) -> Claimant {
+    Claimant {
+        ttl: Duration::ZERO,
+        since_unix_ms: 0,
+        pid: 4711,
+        host: format!("web-{}", number + 1).into(),
+        function: "bank::deposit".to_owned(),
+    }
+}
+
 /// The call for `account:7`, which waits for that of each next one of `others`, and the last of them for it.
 fn in_a_circle(others: &[&str]) -> LockError {
     let member = |(number, key): (usize, &&str)| Member {
         id: Nonce::from_bits(0x005e_c4e7),
         refreshed_us: 0,
         key: (*key).to_owned(),
-        who: Claimant {
-            ttl: Duration::ZERO,
-            since_unix_ms: 0,
-            pid: 4711,
-            host: format!("web-{}", number + 1).into(),
-            function: "bank::deposit".to_owned(),
-        },
+        who: deposit(number),
     };
     let keys = [&["account:7"], others].concat();
     LockError::deadlock("account:7", WAITED, keys.iter().enumerate().map(member).collect())
@@ -105,7 +110,13 @@ fn deadlocks() -> Vec<(&'static str, LockError)> {
         ("deadlock, one call", in_a_circle(&[])),
         ("deadlock, two calls", in_a_circle(&["account:8"])),
         ("deadlock, three calls", in_a_circle(&["account:8", "account:9"])),
+        ("deadlock, not re-entrant", not_reentrant()),
     ]
+}
+
+fn not_reentrant() -> LockError {
+    let holder = "bank::withdraw at src/bank.rs:7".to_owned();
+    LockError::deadlock_at_once("account:7", deposit(0), DeadlockKind::NotReentrant { holder })
 }
 
 fn lost() -> Vec<(&'static str, LockError)> {

@@ -107,6 +107,11 @@ impl Frame {
         taken.map(|frame| (frame.place, frame.lease.key()))
     }
 
+    /// Where the hold was taken.
+    pub(crate) const fn place(&self) -> Place {
+        self.place
+    }
+
     pub(crate) const fn manager(&self) -> ManagerId {
         self.manager
     }
