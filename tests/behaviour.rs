@@ -4,6 +4,7 @@ mod support;
 
 mod behaviour {
     mod cancel;
+    mod connecting;
     mod deadlock;
     mod depth;
     mod errors;

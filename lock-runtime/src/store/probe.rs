@@ -3,15 +3,12 @@
 use std::collections::HashSet;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use redis::aio::MultiplexedConnection;
-
 /// Hazards that were warned of, so that a reconnect does not say them again.
 static WARNED: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
 
-/// Reads INFO, which any user may, and warns. A server that does not answer it is not warned about.
-pub(super) async fn warn_of_hazards(connection: &mut MultiplexedConnection) {
-    let info: Result<String, _> = redis::cmd("INFO").query_async(connection).await;
-    for hazard in info.as_deref().map(hazards).unwrap_or_default() {
+/// Warns of what INFO says about the server, once each.
+pub(super) fn warn_of_hazards(info: &str) {
+    for hazard in hazards(info) {
         let new = WARNED.lock().unwrap_or_else(PoisonError::into_inner).insert(hazard.clone());
         if new {
             tracing::warn!(target: "distlock", "{hazard}");

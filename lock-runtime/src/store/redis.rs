@@ -3,33 +3,26 @@
 mod batch;
 #[cfg(test)]
 mod impostor;
+mod opening;
 #[cfg(test)]
 mod random;
 
 use std::sync::LazyLock;
-use std::time::Duration;
 
-use redis::aio::{ConnectionLike as _, MultiplexedConnection};
+use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, IntoConnectionInfo, Pipeline, ProtocolVersion,
-    PushInfo, PushKind, RedisError, ServerErrorKind, Value,
+    Client, Cmd, ErrorKind, IntoConnectionInfo, Pipeline, ProtocolVersion, PushInfo, PushKind,
+    RedisError, ServerErrorKind, Value,
 };
 use tokio::sync::mpsc::UnboundedSender;
 
 use self::batch::Batch;
+use self::opening::{Obstacle, marker};
 use super::{Boxed, ConnectError, Connection, Hello, Push};
-use crate::Fence;
 use crate::protocol::CallError;
 use crate::wire::{
     Answer, Call, Decode, Invocation, Keyspace, Notice, Reply, Script, parse_notice,
 };
-
-/// The longest that connecting, from the first packet to the subscribed inbox, may take.
-const CONNECT: Duration = Duration::from_secs(2);
-
-/// A batch that found the connection's buffer full would be overtaken by later ones: no acquire may be overtaken
-/// by its cancel.
-const UNBOUNDED: usize = tokio::sync::Semaphore::MAX_PERMITS;
 
 /// EVALSHA names a script by the SHA-1 of its text.
 static SHA: LazyLock<[String; Script::ALL.len()]> =
@@ -72,12 +65,11 @@ impl RedisEndpoint {
         let name = self.client_name.clone();
         let address = client.get_connection_info().addr().to_string();
         Box::pin(async move {
-            let opening = open(client, number, space, name, hello, pushes);
-            match tokio::time::timeout(CONNECT, opening).await {
-                Ok(Ok(connection)) => Ok(Connection::Redis(connection)),
-                Ok(Err(error)) => Err(connect_error(&address, &error)),
-                Err(_) => {
-                    let text = format!("{address} did not answer within {CONNECT:?}");
+            match opening::open(client, number, space, name, hello, pushes).await {
+                Ok(connection) => Ok(Connection::Redis(connection)),
+                Err(Obstacle::Server(error)) => Err(connect_error(&address, &error)),
+                Err(Obstacle::Slow(limit)) => {
+                    let text = format!("{address} did not answer within {limit:?}");
                     Err(ConnectError { text, hopeless: false })
                 }
             }
@@ -104,30 +96,6 @@ fn connect_error(address: &str, error: &RedisError) -> ConnectError {
     ConnectError { text: format!("{address}: {error}"), hopeless }
 }
 
-async fn open(
-    client: Client,
-    number: u64,
-    space: Keyspace,
-    name: Option<String>,
-    hello: Hello,
-    pushes: UnboundedSender<Push>,
-) -> Result<RedisConnection, RedisError> {
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(CONNECT))
-        .set_response_timeout(None)
-        .set_pipeline_buffer_size(UNBOUNDED)
-        .set_push_sender(move |info| pushed(&pushes, number, &info));
-    let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-    if let Some(name) = name {
-        redis::cmd("CLIENT").arg("SETNAME").arg(name).exec_async(&mut connection).await?;
-    }
-    connection.subscribe(&hello.inbox).await?;
-    open_fence(&mut connection, &space, &hello).await?;
-    load_scripts(&connection, &space).exec_async(&mut connection).await?;
-    super::probe::warn_of_hazards(&mut connection).await;
-    Ok(RedisConnection { connection, space })
-}
-
 fn pushed(
     pushes: &UnboundedSender<Push>,
     number: u64,
@@ -152,53 +120,11 @@ fn notice(info: &PushInfo) -> Option<Notice> {
     }
 }
 
-/// Makes the fence counter where there is none. A server that knows our marker but not the counter, or that
-/// we were connected to before, has lost its data; see `scripts/open.lua`. Optimistic locking (WATCH) makes
-/// one of several clients that connect at the same time decide.
-async fn open_fence(
-    connection: &mut MultiplexedConnection,
-    space: &Keyspace,
-    hello: &Hello,
-) -> Result<(), RedisError> {
-    let fence = space.fence();
-    let marker = sha_of(&marker(connection, space));
-    loop {
-        redis::cmd("WATCH").arg(&fence).exec_async(connection).await?;
-        let mut look = redis::pipe();
-        look.cmd("SCRIPT").arg("EXISTS").arg(&marker).cmd("EXISTS").arg(&fence);
-        let (known, exists): (Vec<bool>, bool) = look.query_async(connection).await?;
-        if exists {
-            return redis::cmd("UNWATCH").exec_async(connection).await;
-        }
-        let lost = hello.acquainted || hello.floor > Fence::ZERO || known.first() == Some(&true);
-        let quarantine = if lost { hello.quarantine } else { Duration::ZERO };
-        let mut make = redis::pipe();
-        make.atomic().cmd("EVAL").arg(Script::Open.text()).arg(1).arg(&fence);
-        make.arg(hello.floor.get()).arg(millis(quarantine));
-        let decided: Option<(i64,)> = make.query_async(connection).await?;
-        if decided.is_some() {
-            return Ok(());
-        }
-    }
-}
-
-fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// A script that is never run. A server that knows it has granted locks of this key space in this database, as
-/// scripts outlive a flush of the data; other tenants of the server have markers of their own.
-fn marker(connection: &MultiplexedConnection, space: &Keyspace) -> String {
-    let tenant = format!("{} in database {}", space.fence(), connection.get_db());
-    format!("return '{}'", sha_of(&tenant))
-}
-
-fn load_scripts(connection: &MultiplexedConnection, space: &Keyspace) -> Pipeline {
+fn load_scripts() -> Pipeline {
     let mut pipeline = redis::pipe();
     for script in Script::ALL {
-        pipeline.cmd("SCRIPT").arg("LOAD").arg(script.text()).ignore();
+        pipeline.cmd("SCRIPT").arg("LOAD").arg(script.text());
     }
-    pipeline.cmd("SCRIPT").arg("LOAD").arg(marker(connection, space)).ignore();
     pipeline
 }
 
@@ -228,7 +154,8 @@ impl RedisConnection {
         let replies = batch.replies(answers);
         if replies.iter().any(|reply| matches!(reply, Err(CallError::Unloaded))) {
             // Whatever comes of it shows in the calls that are sent again.
-            let scripts = load_scripts(&self.connection, &self.space);
+            let mut scripts = load_scripts();
+            scripts.cmd("SCRIPT").arg("LOAD").arg(marker(&self.connection, &self.space));
             let _ = scripts.exec_async(&mut self.connection).await;
         }
         replies

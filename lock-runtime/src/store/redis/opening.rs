@@ -1,0 +1,177 @@
+//! From an address to a connection that calls can be sent on: three round trips once the socket is there.
+
+use std::time::Duration;
+
+use redis::aio::{ConnectionLike as _, MultiplexedConnection};
+use redis::{
+    AsyncConnectionConfig, Client, FromRedisValue, Pipeline, RedisError, Value, from_redis_value,
+};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::{RedisConnection, load_scripts, pushed, sha_of};
+use crate::Fence;
+use crate::store::probe::warn_of_hazards;
+use crate::store::{Hello, Push};
+use crate::wire::{Keyspace, Script};
+
+/// The longest that the name lookup, TCP, TLS and HELLO may take together: about five round trips.
+const GREETING: Duration = Duration::from_secs(3);
+
+/// The longest that each of the round trips after HELLO may take.
+const STEP: Duration = Duration::from_secs(2);
+
+/// A batch that found the connection's buffer full would be overtaken by later ones: no acquire may be overtaken
+/// by its cancel.
+const UNBOUNDED: usize = tokio::sync::Semaphore::MAX_PERMITS;
+
+/// Why a connection was not opened.
+pub(super) enum Obstacle {
+    /// The server refused, or the connection broke.
+    Server(RedisError),
+    /// A step took longer than this.
+    Slow(Duration),
+}
+
+impl From<RedisError> for Obstacle {
+    fn from(error: RedisError) -> Self {
+        Self::Server(error)
+    }
+}
+
+/// What the server is and knows before anything is changed in it.
+struct Look {
+    /// `None` if the user may not read it.
+    info: Option<String>,
+    /// The marker is loaded: this server has granted locks of this key space before.
+    known: bool,
+    /// The fence counter exists.
+    exists: bool,
+}
+
+/// Round trip 1 is HELLO, which the `redis` crate sends with the credentials; 2 looks at the server and subscribes the
+/// inbox; 3 loads the scripts and makes the fence counter if there is none.
+pub(super) async fn open(
+    client: Client,
+    number: u64,
+    space: Keyspace,
+    name: Option<String>,
+    hello: Hello,
+    pushes: UnboundedSender<Push>,
+) -> Result<RedisConnection, Obstacle> {
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(None)
+        .set_response_timeout(None)
+        .set_pipeline_buffer_size(UNBOUNDED)
+        .set_push_sender(move |info| pushed(&pushes, number, &info));
+    let greeting = client.get_multiplexed_async_connection_with_config(&config);
+    let mut connection = within(GREETING, greeting).await?;
+    loop {
+        let look = look(&mut connection, &space, name.as_deref(), &hello.inbox).await?;
+        let info = look.info.clone();
+        if prepare(&mut connection, &space, &hello, look).await? {
+            leave_marker(&mut connection, &space).await?;
+            warn_of_hazards(info.as_deref().unwrap_or_default());
+            return Ok(RedisConnection { connection, space });
+        }
+    }
+}
+
+async fn look(
+    connection: &mut MultiplexedConnection,
+    space: &Keyspace,
+    name: Option<&str>,
+    inbox: &str,
+) -> Result<Look, Obstacle> {
+    let marker = sha_of(&marker(connection, space));
+    let mut commands = redis::pipe();
+    commands.cmd("INFO");
+    commands.cmd("WATCH").arg(space.fence());
+    commands.cmd("SCRIPT").arg("EXISTS").arg(marker);
+    commands.cmd("EXISTS").arg(space.fence());
+    // One channel a command: a command for several is answered several times.
+    commands.cmd("SUBSCRIBE").arg(inbox);
+    if let Some(name) = name {
+        commands.cmd("CLIENT").arg("SETNAME").arg(name);
+    }
+    let mut answers = ask(connection, &commands).await?.into_iter();
+    let info = answers.next().and_then(|info| read(info).ok());
+    let _watched: Value = next(&mut answers)?;
+    let known: Vec<bool> = next(&mut answers)?;
+    let exists = next(&mut answers)?;
+    answers.try_for_each(|answer| answer.extract_error().map(drop))?;
+    Ok(Look { info, known: known.first() == Some(&true), exists })
+}
+
+/// Loads the scripts, and makes the fence counter where there is none. A server that knows our marker but not the counter,
+/// or that we were connected to before, has lost its data; see `scripts/open.lua`. Optimistic locking (WATCH in [`look`])
+/// makes one of several clients that connect at the same time decide; `false` if it was another: look again.
+async fn prepare(
+    connection: &mut MultiplexedConnection,
+    space: &Keyspace,
+    hello: &Hello,
+    look: Look,
+) -> Result<bool, Obstacle> {
+    let lost = hello.acquainted || hello.floor > Fence::ZERO || look.known;
+    let quarantine = if lost { hello.quarantine } else { Duration::ZERO };
+    let mut commands = load_scripts();
+    if look.exists {
+        commands.cmd("UNWATCH");
+    } else {
+        // Not the crate's own transactions, which panic where EXEC is allowed and MULTI is not.
+        commands.cmd("MULTI");
+        commands.cmd("EVAL").arg(Script::Open.text()).arg(1).arg(space.fence());
+        commands.arg(hello.floor.get()).arg(millis(quarantine));
+        commands.cmd("EXEC");
+    }
+    let answers = ask(connection, &commands).await?;
+    let answers = answers.into_iter().map(Value::extract_error).collect::<Result<Vec<_>, _>>()?;
+    Ok(look.exists || answers.last() != Some(&Value::Nil))
+}
+
+/// Loads the marker, ahead of any call on this connection. Only once the counter is there: a server that refused to make it has
+/// no data to lose. Its reply is not waited for.
+async fn leave_marker(
+    connection: &mut MultiplexedConnection,
+    space: &Keyspace,
+) -> Result<(), RedisError> {
+    let mut command = redis::cmd("SCRIPT");
+    command.arg("LOAD").arg(marker(connection, space)).set_no_response(true);
+    connection.send_packed_command(&command).await.map(drop)
+}
+
+async fn within<T>(
+    limit: Duration,
+    step: impl Future<Output = Result<T, RedisError>>,
+) -> Result<T, Obstacle> {
+    tokio::time::timeout(limit, step)
+        .await
+        .map_err(|_| Obstacle::Slow(limit))?
+        .map_err(Obstacle::from)
+}
+
+/// One round trip; an answer for each command, errors of the server among them.
+async fn ask(
+    connection: &mut MultiplexedConnection,
+    commands: &Pipeline,
+) -> Result<Vec<Value>, Obstacle> {
+    within(STEP, connection.req_packed_commands(commands, 0, commands.len())).await
+}
+
+fn next<T: FromRedisValue>(answers: &mut impl Iterator<Item = Value>) -> Result<T, RedisError> {
+    read(answers.next().unwrap_or(Value::Nil))
+}
+
+fn read<T: FromRedisValue>(answer: Value) -> Result<T, RedisError> {
+    Ok(from_redis_value(answer.extract_error()?)?)
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A script that is never run. A server that knows it has granted locks of this key space in this database, as
+/// scripts outlive a flush of the data; other tenants of the server have markers of their own.
+pub(super) fn marker(connection: &MultiplexedConnection, space: &Keyspace) -> String {
+    let tenant = format!("{} in database {}", space.fence(), connection.get_db());
+    format!("return '{}'", sha_of(&tenant))
+}
