@@ -22,5 +22,6 @@ mod behaviour {
     mod settings;
     mod sharing;
     mod siblings;
+    mod sync_in_task;
     mod visible;
 }

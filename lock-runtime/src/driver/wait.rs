@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use tokio::task::unconstrained;
+
 use crate::sync::thread::{self, Thread};
 use crate::sync::thread_local;
 use crate::time::{self, Timestamp};
@@ -30,14 +32,17 @@ thread_local! {
 
 /// Runs a future to its end on this thread, which sleeps meanwhile. Unlike the runtimes' own `block_on` it may
 /// be called anywhere, as it needs nothing from the thread; a runtime's worker is kept busy all the same.
+///
+/// Within a task of tokio the future is polled outside of the task's cooperative budget: once that is used up, tokio's channels
+/// answer `Pending` and leave the wake-up to a scheduler that cannot run while this thread sleeps.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
-    block(pin!(future), || Timestamp::ZERO)
+    block(pin!(unconstrained(future)), || Timestamp::ZERO)
 }
 
 /// The same for a wait that may be over in less time than it takes to fall asleep and to be woken: it lets others run for a
 /// while before it sleeps.
 pub(crate) fn block_briefly_on<F: Future>(future: F) -> F::Output {
-    block(pin!(future), || time::now().plus(BRIEFLY))
+    block(pin!(unconstrained(future)), || time::now().plus(BRIEFLY))
 }
 
 fn block<F: Future>(mut future: Pin<&mut F>, awake_from_now: impl Fn() -> Timestamp) -> F::Output {
