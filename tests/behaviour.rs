@@ -15,6 +15,7 @@ mod behaviour {
     mod linger;
     mod loss;
     mod many;
+    mod messages;
     mod nesting;
     mod outcome;
     mod reenter;

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::driver::{Setup, start};
 use crate::options::{Options, check_ttl};
+use crate::printable::printable;
 use crate::protocol::Timing;
 use crate::store::{Endpoint, Kind, MemoryEndpoint, RedisEndpoint};
 use crate::wire::Keyspace;
@@ -240,9 +241,9 @@ impl LockManagerBuilder {
 
 /// Names what is wrong without the URL itself, which may hold a password.
 fn wrong_url(url: &str, error: &redis::RedisError) -> LockError {
-    let scheme = url
-        .split_once("://")
-        .map_or("it has no scheme".to_owned(), |(scheme, _)| format!("its scheme is {scheme}"));
+    let scheme = url.split_once("://").map_or("it has no scheme".to_owned(), |(scheme, _)| {
+        format!("its scheme is {}", printable(scheme))
+    });
     LockError::config(format!(
         "the server's URL cannot be used ({scheme}): {error}; write redis://host:port/, rediss:// with a TLS feature, \
          unix:///path or memory://"

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::Holder;
+use crate::printable::words;
 use crate::protocol::{Failure, Loss};
 use crate::wire::{self, Claimant, Member, Obstacle};
 
@@ -233,11 +234,8 @@ impl InCycle {
 }
 
 impl Cause {
-    // What servers say may have lines and end in a full stop; it becomes a part of a sentence.
     fn new(key: &str, reason: &str) -> Self {
-        let words: Vec<&str> = reason.split_whitespace().collect();
-        let reason = words.join(" ");
-        Self { key: key.into(), reason: reason.trim_end_matches('.').into() }
+        Self { key: key.into(), reason: words(reason).into() }
     }
 }
 

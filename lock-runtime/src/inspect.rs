@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use crate::Fence;
+use crate::printable::printable;
 use crate::wire;
 
 /// One lock at one instant, as [`LockManager::inspect`](crate::LockManager::inspect) found it.
@@ -89,7 +90,10 @@ impl fmt::Display for Holder {
         write!(
             f,
             "{} in process {} on {} (fence {})",
-            self.function, self.pid, self.host, self.fence
+            printable(&self.function),
+            self.pid,
+            printable(&self.host),
+            self.fence
         )
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! The layers, bottom up. Each knows only those before it:
 //!
-//! - `fence`, `gate`, `time`, `place`, `sync`: the token, what checks it, the clock's instants, where a lock is taken, and what
-//!   threads meet at.
+//! - `fence`, `gate`, `time`, `place`, `sync`, `printable`: the token, what checks it, the clock's instants, where a lock is
+//!   taken, what threads meet at, and text of others for messages.
 //! - `wire`: key names, calls, scripts, replies. Pure.
 //! - `protocol`: what to do on which reply, push or timer. Pure; time comes in.
 //! - `store`: where calls are sent, a Redis server or the in-process twin.
@@ -46,6 +46,7 @@ mod options;
 mod output;
 mod owner;
 mod place;
+mod printable;
 mod protocol;
 mod queue;
 mod run;

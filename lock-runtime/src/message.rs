@@ -7,6 +7,7 @@ use crate::error::{
     Busy, Cause, DataLoss, Deadlock, DeadlockKind, InCycle, Overdue, RELEASED, UNCONFIRMED,
 };
 use crate::length::Length;
+use crate::printable::printable;
 use crate::protocol::Loss;
 
 #[cfg(test)]
@@ -27,7 +28,7 @@ impl Display for LockError {
                 f,
                 "lock '{}': no reply within {}; nothing ran, and a late grant is given back in the background; try again, \
                  or allow a longer wait",
-                overdue.key,
+                printable(&overdue.key),
                 Length(overdue.waited)
             ),
             Self::ForeignKey(overdue) => foreign(overdue, f),
@@ -36,14 +37,15 @@ impl Display for LockError {
             Self::Config(reason) => f.write_str(reason),
             Self::Closed(key) => write!(
                 f,
-                "lock '{key}' was asked of a manager that was shut down; make a new manager"
+                "lock '{}' was asked of a manager that was shut down; make a new manager",
+                printable(key)
             ),
         }
     }
 }
 
 fn because(cause: &Cause, f: &mut Formatter<'_>, what: &str, way_out: &str) -> Result {
-    write!(f, "lock '{}' {what}: {}; {way_out}", cause.key, cause.reason)
+    write!(f, "lock '{}' {what}: {}; {way_out}", printable(&cause.key), cause.reason)
 }
 
 fn lost(cause: &Cause, f: &mut Formatter<'_>) -> Result {
@@ -75,7 +77,11 @@ fn lost(cause: &Cause, f: &mut Formatter<'_>) -> Result {
 }
 
 fn foreign(overdue: &Overdue, f: &mut Formatter<'_>) -> Result {
-    write!(f, "lock '{}': a key that is not a lock stands under its name", overdue.key)?;
+    write!(
+        f,
+        "lock '{}': a key that is not a lock stands under its name",
+        printable(&overdue.key)
+    )?;
     if !overdue.waited.is_zero() {
         write!(f, " and did not go away in {}", Length(overdue.waited))?;
     }
@@ -84,7 +90,7 @@ fn foreign(overdue: &Overdue, f: &mut Formatter<'_>) -> Result {
 
 impl Display for Busy {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        write!(f, "lock '{}' is busy", self.key)?;
+        write!(f, "lock '{}' is busy", printable(&self.key))?;
         if !self.waited.is_zero() {
             write!(f, " after {}", Length(self.waited))?;
         }
@@ -105,7 +111,7 @@ impl Display for DataLoss {
             f,
             "lock '{}' is not granted because the server lost its data and older holds may still be valid in \
              their processes; try again ",
-            self.key
+            printable(&self.key)
         )?;
         match self.left {
             Some(left) => write!(f, "in {}", Length(left)),
@@ -122,8 +128,9 @@ impl Display for Deadlock {
                 f,
                 "lock '{}' is in a deadlock: {} asks for it with `reenter = false` while {holder} holds it around this call; \
                  call it outside of the section, or allow re-entry",
-                self.key,
-                self.caller()
+                printable(&self.key),
+                printable(self.caller()),
+                holder = printable(holder)
             ),
         }
     }
@@ -136,12 +143,13 @@ impl Deadlock {
     }
 
     fn fmt_cycle(&self, f: &mut Formatter<'_>) -> Result {
-        write!(f, "lock '{}' is in a deadlock: ", self.key)?;
+        write!(f, "lock '{}' is in a deadlock: ", printable(&self.key))?;
         for (number, InCycle { waits_for, function, host, pid }) in self.cycle.iter().enumerate() {
             if number > 0 {
                 f.write_str(", which is held around ")?;
             }
-            write!(f, "{function} in process {pid} on {host}, waiting for '{waits_for}'")?;
+            let [function, host, key] = [function, host, &**waits_for].map(printable);
+            write!(f, "{function} in process {pid} on {host}, waiting for '{key}'")?;
         }
         f.write_str(
             ", which is held around the first; let go and try again, or take these keys in one order or as a list",

@@ -40,6 +40,7 @@ library! {
     "../../../lock-runtime/src/options.rs" options,
     "../../../lock-runtime/src/owner/mod.rs" owner,
     "../../../lock-runtime/src/place.rs" place,
+    "../../../lock-runtime/src/printable.rs" printable,
     "../../../lock-runtime/src/protocol/mod.rs" protocol,
     "../../../lock-runtime/src/queue/mod.rs" queue,
     "../../../lock-runtime/src/store/memory/twin/mod.rs" twin,

@@ -3,23 +3,25 @@
 use std::time::Duration;
 
 use crate::lease::Lease;
+use crate::printable::printable;
 use crate::protocol::Loss;
 use crate::wire::{Busy, Obstacle};
 
 pub(super) fn lost(lease: &Lease, loss: Loss) {
-    let (key, fence) = (lease.key(), lease.fence().get());
+    let (key, fence) = (&*printable(lease.key()), lease.fence().get());
     tracing::warn!(target: "distlock", key, fence, reason = %loss, "lock lost while it was held");
 }
 
 pub(super) fn still_waiting(key: &str, waited: Duration, busy: Option<&Busy>) {
+    let key = &*printable(key);
     let waited = format!("{waited:.1?}");
     let ahead = busy.map_or(0, |busy| busy.ahead);
     match busy.map(|busy| &busy.obstacle) {
         Some(Obstacle::Holder(Some(holder))) => tracing::warn!(
             target: "distlock",
             key, waited, ahead,
-            holder.host = %holder.who.host, holder.pid = holder.who.pid,
-            holder.function = %holder.who.function, holder.fence = holder.fence.get(),
+            holder.host = %printable(&holder.who.host), holder.pid = holder.who.pid,
+            holder.function = %printable(&holder.who.function), holder.fence = holder.fence.get(),
             "still waiting for a lock that another holds"
         ),
         Some(Obstacle::ForeignKey) => tracing::warn!(

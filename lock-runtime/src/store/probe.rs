@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
+use crate::printable::printable;
+
 /// Hazards that were warned of, so that a reconnect does not say them again.
 static WARNED: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
 
@@ -24,7 +26,8 @@ pub(super) fn hazards(info: &str) -> Vec<String> {
     let policy = field("maxmemory_policy").unwrap_or("noeviction");
     if policy != "noeviction" && field("maxmemory") != Some("0") {
         found.push(format!(
-            "the server may evict locks: maxmemory-policy is {policy}, set noeviction"
+            "the server may evict locks: maxmemory-policy is {}, set noeviction",
+            printable(policy)
         ));
     }
     if field("role").is_some_and(|role| role == "slave") {
@@ -33,6 +36,7 @@ pub(super) fn hazards(info: &str) -> Vec<String> {
         );
     }
     if let Some(version) = field("redis_version").filter(|version| is_before_6_2(version)) {
+        let version = printable(version);
         found.push(format!("the server is Redis {version}: locks need the commands of 6.2"));
     }
     found

@@ -7,6 +7,7 @@ use super::Core;
 use crate::driver::backoff::pause;
 use crate::driver::link::{Link, News};
 use crate::driver::parties::Asker;
+use crate::printable::words;
 use crate::protocol::CallError;
 use crate::store::{ConnectError, Hello, Push};
 use crate::time;
@@ -91,7 +92,7 @@ impl Core {
     fn connect_failed(&mut self, error: &ConnectError) {
         self.failures += 1;
         if self.failures == 1 {
-            tracing::warn!(target: "distlock", error = %error.text, "cannot connect; trying again");
+            tracing::warn!(target: "distlock", error = %words(&error.text), "cannot connect; trying again");
         }
         self.desk.connect_failed(time::now(), &error.text, error.hopeless);
         self.link = self.connecting();
@@ -99,7 +100,7 @@ impl Core {
 
     fn disconnected(&mut self, because: String) {
         if matches!(self.link, Link::Up(..)) {
-            tracing::debug!(target: "distlock", because, "connection lost");
+            tracing::debug!(target: "distlock", because = %words(&because), "connection lost");
             self.desk.disconnected(time::now(), because);
             self.reconnect();
         }

@@ -1,0 +1,100 @@
+//! Text of others, for people to read: keys, names of functions and hosts, the server's words.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+/// A longer key is cut. Keys that people choose are shorter, and a line of a log should be one that can be read.
+const LONGEST_KEY: usize = 200;
+/// Redis cuts its own errors at some hundred bytes.
+const LONGEST_WORDS: usize = 1000;
+
+/// A key or a name as messages show it: control characters are escaped, and a long one is cut in the middle, where its length
+/// stands instead. What is short and plain, as nearly all keys are, is borrowed.
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    within(text, LONGEST_KEY)
+}
+
+/// The words of a server or of another library, on one line and without a full stop, to become part of a sentence.
+pub(crate) fn words(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let line = words.join(" ");
+    within(line.trim_end_matches('.'), LONGEST_WORDS).into_owned()
+}
+
+fn within(text: &str, longest: usize) -> Cow<'_, str> {
+    if text.len() <= longest && !text.contains(is_unprintable) {
+        return Cow::Borrowed(text);
+    }
+    if text.len() <= longest {
+        return Cow::Owned(escaped(text));
+    }
+    let part = longest * 2 / 5;
+    let is_boundary = |at: &usize| text.is_char_boundary(*at);
+    let head = (0..=part).rfind(is_boundary).unwrap_or(0);
+    let tail = (text.len() - part..text.len()).find(is_boundary).unwrap_or(text.len());
+    let (head, tail) = (escaped(&text[..head]), escaped(&text[tail..]));
+    Cow::Owned(format!("{head}…({} bytes)…{tail}", text.len()))
+}
+
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_unprintable(c) {
+            // A string takes all that is written to it.
+            let _ = write!(out, "{}", c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// Whether a terminal or a viewer of logs would act on it: controls, separators of lines, and what turns the direction of text.
+fn is_unprintable(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_text_is_borrowed() {
+        let key = "account:7 'ü' 👩‍👩‍👧 \\ \"quoted\"";
+        assert!(matches!(printable(key), Cow::Borrowed(same) if same == key));
+    }
+
+    #[test]
+    fn controls_are_escaped() {
+        assert_eq!(
+            printable("a\nb\r\0\x1b[31m\u{202e}c\u{85}"),
+            r"a\nb\r\u{0}\u{1b}[31m\u{202e}c\u{85}"
+        );
+    }
+
+    #[test]
+    fn a_long_key_is_cut_in_the_middle() {
+        let key = format!("tenant:{}:end", "x".repeat(10_000));
+        let shown = printable(&key);
+        assert!(shown.starts_with("tenant:xxx"), "{shown}");
+        assert!(shown.contains("…(10011 bytes)…"), "{shown}");
+        assert!(shown.ends_with("xxx:end"), "{shown}");
+        assert!(shown.len() < 200, "{shown}");
+    }
+
+    #[test]
+    fn a_long_key_is_cut_between_its_characters() {
+        for pad in 0..4 {
+            let key = format!("{}{}", "a".repeat(pad), "👍".repeat(500));
+            assert!(printable(&key).contains(&format!("…({} bytes)…", key.len())));
+        }
+    }
+
+    #[test]
+    fn words_become_part_of_a_sentence() {
+        assert_eq!(words("ERR two\n lines.\r\n"), "ERR two lines");
+        assert_eq!(words("ERR \x1b[2J"), r"ERR \u{1b}[2J");
+        assert!(words(&"no ".repeat(10_000)).len() < 1000);
+    }
+}
