@@ -7,6 +7,7 @@ mod behaviour {
     mod connecting;
     mod deadlock;
     mod depth;
+    mod durations;
     mod errors;
     mod foreign;
     mod hand_over;
@@ -24,5 +25,6 @@ mod behaviour {
     mod sharing;
     mod siblings;
     mod sync_in_task;
+    mod unreachable;
     mod visible;
 }

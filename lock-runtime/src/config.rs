@@ -7,11 +7,12 @@ use redis::Client;
 use uuid::Uuid;
 
 use crate::driver::{Setup, start};
-use crate::options::{Options, check_ttl};
 use crate::printable::printable;
+use crate::options::{Options, check_guard, check_margin, check_max_hold, check_ttl};
 use crate::protocol::Timing;
 use crate::store::{Endpoint, Kind, MemoryEndpoint, RedisEndpoint};
 use crate::wire::Keyspace;
+use crate::manager::Limits;
 use crate::{LockError, LockManager};
 
 /// Sets up a [`LockManager`].
@@ -100,29 +101,31 @@ impl LockManagerBuilder {
         self
     }
 
-    /// The longest a hold may last with all its renewals; then it is lost. Default: 24 h, so that a hold which
-    /// was leaked does not last for ever.
+    /// The longest a hold may last with all its renewals; then it is lost. At least 10 ms. Default: 24 h, so that a hold
+    /// which was leaked does not last for ever.
     pub fn max_hold(mut self, max_hold: Duration) -> Self {
         self.options.max_hold = Some(max_hold);
         self
     }
 
     /// How much earlier than its ttl a hold ends for its owner: allows for clocks that run at different rates.
-    /// Default: 1 % of the ttl, at least 2 ms.
+    /// Every call with a ttl that is not longer than this is [`LockError::Config`]. Default: 1 % of the ttl, at least 2 ms.
     pub fn margin(mut self, margin: Duration) -> Self {
         self.timing.margin = Some(margin);
         self
     }
 
     /// How much longer than its ttl the key lives in the server: allows for a server's clock that jumps ahead.
-    /// Only the take-over from a crashed holder waits for it. Default: 1 % of the ttl, at least 2 ms.
+    /// Only the take-over from a crashed holder waits for it. At the most 30 days. Default: 1 % of the ttl, at least 2 ms.
     pub fn guard(mut self, guard: Duration) -> Self {
         self.timing.guard = Some(guard);
         self
     }
 
     /// How long requests wait for a server that cannot be reached before they fail with
-    /// [`LockError::Unavailable`], also when they would wait for the lock as long as it takes. Default: 5 s.
+    /// [`LockError::Unavailable`], also when they would wait for the lock as long as it takes. Zero: until one attempt to
+    /// connect has failed, as for requests that try once. [`Duration::MAX`]: for as long as they wait for the lock.
+    /// Default: 5 s.
     pub fn outage(mut self, outage: Duration) -> Self {
         self.timing.outage = outage;
         self
@@ -185,11 +188,9 @@ impl LockManagerBuilder {
     pub fn build(self) -> Result<LockManager, LockError> {
         let ttl = self.options.ttl.unwrap_or(DEFAULT_TTL);
         check_ttl(ttl)?;
-        if self.timing.margin.is_some_and(|margin| margin >= ttl) {
-            return Err(LockError::config(
-                "the margin leaves nothing of the ttl; set a smaller one",
-            ));
-        }
+        check_max_hold(self.options.max_hold)?;
+        check_margin(self.timing.margin, ttl)?;
+        check_guard(self.timing.guard)?;
         if self.prefix.contains(|c: char| c.is_whitespace() || c == '{' || c == '}') {
             return Err(LockError::config(
                 "the prefix contains white space or braces; set one like shop:lock:",
@@ -198,7 +199,10 @@ impl LockManagerBuilder {
         let (kind, server) = self.endpoint()?;
         let space = Keyspace::new(self.prefix);
         let inbox = space.inbox(&Uuid::new_v4().simple().to_string());
-        let patience = self.timing.outage + self.timing.reply;
+        let limits = Limits {
+            patience: self.timing.outage.saturating_add(self.timing.reply),
+            margin: self.timing.margin,
+        };
         let endpoint = Endpoint::new(kind, space);
         let setup = Setup { endpoint, timing: self.timing, inbox, default_ttl: ttl };
         let mailbox = start(setup).map_err(|error| {
@@ -210,7 +214,7 @@ impl LockManagerBuilder {
             self.hand_overs,
             self.lint_order,
             self.options,
-            patience,
+            limits,
             server,
         ))
     }

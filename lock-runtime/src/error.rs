@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::Holder;
-use crate::printable::words;
+use crate::printable::{printable, words};
+use crate::length::Length;
 use crate::protocol::{Failure, Loss};
 use crate::wire::{self, Claimant, Member, Obstacle};
 
@@ -189,6 +190,13 @@ impl LockError {
             Failure::Unavailable(reason) => Self::Unavailable(Cause::new(key, &reason).into()),
             Failure::Ambiguous => Self::Ambiguous(Overdue::new(key, waited).into()),
             Failure::Refused(reason) => Self::Refused(Cause::new(key, &reason).into()),
+            Failure::TooLate { ttl, round_trip } => Self::config(format!(
+                "lock '{}' was granted and over before that was known: its ttl of {} is shorter than a round trip to the \
+                 server ({}); set a longer ttl",
+                printable(key),
+                Length(ttl),
+                Length(round_trip)
+            )),
         }
     }
 

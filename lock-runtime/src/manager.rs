@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::driver::{InspectAnswer, Mailbox, block_on};
 use crate::identity::{self, Identity};
 use crate::keys::Keys;
-use crate::options::Options;
+use crate::options::{Options, check_margin, check_max_hold, check_ttl};
 use crate::place::Place;
 use crate::protocol::Request;
 use crate::queue::{Office, Queues, Terms, Wish};
@@ -43,13 +43,20 @@ struct Inner {
     mailbox: Mailbox,
     queues: Queues,
     defaults: Options,
-    /// The longest a request that tries once waits for the server.
-    patience: Duration,
+    limits: Limits,
     /// Whether the orders in which locks are taken are compared.
     lint_order: bool,
     identity: Arc<Identity>,
     /// The server, without credentials.
     server: String,
+}
+
+/// What bounds the requests of a manager.
+pub(crate) struct Limits {
+    /// The longest a request that tries once waits for the server.
+    pub(crate) patience: Duration,
+    /// How much earlier than its ttl a hold ends, if that is set.
+    pub(crate) margin: Option<Duration>,
 }
 
 impl LockManager {
@@ -58,7 +65,7 @@ impl LockManager {
         hand_overs: u32,
         lint_order: bool,
         defaults: Options,
-        patience: Duration,
+        limits: Limits,
         server: String,
     ) -> Self {
         static IDS: AtomicU64 = AtomicU64::new(0);
@@ -72,7 +79,7 @@ impl LockManager {
                 queues: Queues::new(office),
                 mailbox,
                 defaults,
-                patience,
+                limits,
                 lint_order,
                 identity,
                 server,
@@ -174,7 +181,20 @@ impl LockManager {
     /// The terms of a hold that is asked for with these options.
     pub(crate) fn terms(&self, options: &Options) -> Result<Terms, LockError> {
         let max_hold = options.max_hold.or(self.defaults().max_hold);
-        Ok(Terms { ttl: options.ttl_by(self)?, renew: options.renew, max_hold })
+        check_max_hold(max_hold)?;
+        Ok(Terms { ttl: self.ttl(options)?, renew: options.renew, max_hold })
+    }
+
+    /// How long a hold lasts that is asked for with these options, unless it is renewed.
+    fn ttl(&self, options: &Options) -> Result<Duration, LockError> {
+        let ttl = options.ttl.or(self.defaults().ttl).expect("a manager has a default ttl");
+        self.check_ttl(ttl).map(|()| ttl)
+    }
+
+    /// Whether a hold of this manager may last so long without a renewal.
+    pub(crate) fn check_ttl(&self, ttl: Duration) -> Result<(), LockError> {
+        check_ttl(ttl)?;
+        check_margin(self.inner.limits.margin, ttl)
     }
 
     /// What is asked for with these options, now.
@@ -182,7 +202,7 @@ impl LockManager {
         let since = time::now();
         let wait = options.wait_by(self);
         let try_once = wait == Some(Duration::ZERO);
-        let patience = if try_once { Some(self.inner.patience) } else { wait };
+        let patience = if try_once { Some(self.inner.limits.patience) } else { wait };
         Wish {
             since,
             deadline: patience.map(|patience| since.plus(patience)),

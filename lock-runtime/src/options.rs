@@ -55,3 +55,38 @@ pub(crate) fn check_ttl(ttl: Duration) -> Result<(), LockError> {
     }
     Ok(())
 }
+
+/// A hold with this limit: one that is shorter is over before anybody has it.
+pub(crate) fn check_max_hold(max_hold: Option<Duration>) -> Result<(), LockError> {
+    match max_hold.filter(|&max_hold| max_hold < SHORTEST_TTL) {
+        Some(max_hold) => Err(LockError::config(format!(
+            "a max_hold of {} ends a hold before it begins; set at least {}",
+            Length(max_hold),
+            Length(SHORTEST_TTL)
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// A hold is valid for its ttl without the margin.
+pub(crate) fn check_margin(margin: Option<Duration>, ttl: Duration) -> Result<(), LockError> {
+    match margin.filter(|&margin| margin >= ttl) {
+        Some(margin) => Err(LockError::config(format!(
+            "the margin of {} leaves nothing of a ttl of {}; set a longer ttl, or a smaller margin at the manager",
+            Length(margin),
+            Length(ttl)
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The key of a crashed holder lives on for the ttl and the guard.
+pub(crate) fn check_guard(guard: Option<Duration>) -> Result<(), LockError> {
+    match guard.filter(|&guard| guard > LONGEST_TTL) {
+        Some(guard) => Err(LockError::config(format!(
+            "a guard of {} is too long; set at the most 30 days, a few seconds are usual",
+            Length(guard)
+        ))),
+        None => Ok(()),
+    }
+}

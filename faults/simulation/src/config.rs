@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::LockManager;
 use crate::driver::{Node, start};
+use crate::manager::Limits;
 use crate::options::Options;
 use crate::protocol::Timing;
 
@@ -33,9 +34,10 @@ impl LockManagerBuilder {
     /// The manager, and its I/O thread in the hands of the simulation.
     pub(crate) fn start(self) -> (Node, LockManager) {
         let patience = self.timing.outage + self.timing.reply;
+        let limits = Limits { patience, margin: self.timing.margin };
         let (node, mailbox) = start(self.inbox, self.timing, self.ttl);
         let defaults = Options { ttl: Some(self.ttl), ..Options::DEFAULT };
         let server = "simulated".to_owned();
-        (node, LockManager::new(mailbox, self.hand_overs, false, defaults, patience, server))
+        (node, LockManager::new(mailbox, self.hand_overs, false, defaults, limits, server))
     }
 }

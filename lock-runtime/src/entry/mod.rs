@@ -13,7 +13,7 @@ use std::time::Duration;
 use self::watched::{Waits, watched};
 use crate::driver::{Mailbox, block_briefly_on, block_on};
 use crate::error::DeadlockKind;
-use crate::options::{Options, check_ttl};
+use crate::options::Options;
 use crate::owner::{Frame, Section, current, with_current};
 use crate::place::Place;
 use crate::queue::{Answer, Taken, Wish};
@@ -76,7 +76,7 @@ fn reenter(
         return Some(Entering::refused(LockError::lost(key, loss)));
     }
     if let Some(ttl) = options.ttl {
-        if let Err(error) = check_ttl(ttl) {
+        if let Err(error) = manager.check_ttl(ttl) {
             return Some(Entering::refused(error));
         }
         ancestor.lease().lengthen(ttl);
@@ -265,11 +265,5 @@ impl Options {
     /// Whether a call re-enters a hold around it, likewise.
     fn reenters(&self, manager: &LockManager) -> bool {
         self.reenter.or(manager.defaults().reenter).unwrap_or(true)
-    }
-
-    /// The ttl, likewise.
-    pub(crate) fn ttl_by(&self, manager: &LockManager) -> Result<Duration, LockError> {
-        let ttl = self.ttl.or(manager.defaults().ttl).expect("a manager has a default ttl");
-        check_ttl(ttl).map(|()| ttl)
     }
 }

@@ -50,6 +50,13 @@ pub enum Failure {
     Ambiguous,
     /// The server said no.
     Refused(String),
+    /// The server granted the lock again and again, and each time the reply took longer than the hold was to last.
+    TooLate {
+        /// How long the hold was to last.
+        ttl: Duration,
+        /// How long the latest reply took.
+        round_trip: Duration,
+    },
 }
 
 /// Why a hold ended before its owner let go.
@@ -86,6 +93,8 @@ pub(super) struct Claim {
     /// Acquires that may put it into the queue although it was granted the lock by then: those that are under way, and those
     /// whose replies say so.
     pub(super) asks: u32,
+    /// How many grants came in a row that were over when they arrived.
+    pub(super) late: u32,
     /// Others wait for what this holds, as far as known.
     pub(super) waited_for: bool,
     /// The highest token seen when this was first asked: what is granted is above it, or the server lost data.
@@ -139,6 +148,10 @@ pub(super) struct Held {
 
 #[derive(Debug)]
 pub(super) struct Ending {
+    /// When its owner let go.
+    pub(super) since: Timestamp,
+    /// Whether those who wait for the end were told that the server cannot be reached.
+    pub(super) unconfirmed: bool,
     /// From then on the server has forgotten it by itself.
     pub(super) give_up_at: Timestamp,
     pub(super) retry_at: Option<Timestamp>,
@@ -157,6 +170,7 @@ impl Claim {
             asked: false,
             stray: false,
             asks: 0,
+            late: 0,
             waited_for: false,
             floor,
             unable_since: None,
@@ -196,14 +210,37 @@ impl Claim {
             Phase::Pausing { until } => down_since.is_none().then_some(*until),
             Phase::Queued(queued) => queued.next_due(down_since.is_some()),
             Phase::Held(held) => Some(held.next_due(down_since.is_some())),
-            Phase::Ending(ending) => earliest(ending.retry_at, Some(ending.give_up_at)),
+            Phase::Ending(ending) => ending.next_due(down_since, outage),
         };
         if !self.is_wanted() {
             return own;
         }
+        // Without an outage to bear, a request ends with the first attempt to connect that fails.
+        let down_since = down_since.filter(|_| !outage.is_zero());
         let unreachable = down_since.map(|since| since.max(self.request.since).plus(outage));
         let wait = earliest(self.request.deadline, Some(self.warn_at));
         earliest(earliest(own, wait), unreachable)
+    }
+}
+
+impl Ending {
+    pub(super) const fn new(since: Timestamp, give_up_at: Timestamp) -> Self {
+        Self { since, unconfirmed: false, give_up_at, retry_at: None }
+    }
+
+    fn next_due(&self, down_since: Option<Timestamp>, outage: Duration) -> Option<Timestamp> {
+        let own = earliest(self.retry_at, Some(self.give_up_at));
+        earliest(own, self.unconfirmed_at(down_since, outage))
+    }
+
+    /// When whoever waits for the end is told that the server cannot be reached.
+    pub(super) fn unconfirmed_at(
+        &self,
+        down_since: Option<Timestamp>,
+        outage: Duration,
+    ) -> Option<Timestamp> {
+        let since = down_since.filter(|_| !self.unconfirmed)?;
+        Some(since.max(self.since).plus(outage))
     }
 }
 

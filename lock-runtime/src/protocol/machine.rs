@@ -39,6 +39,8 @@ pub enum Output {
     Lost(Nonce, Loss),
     /// Nothing of this request is left to do. Whether it held the lock to the end, if the server said.
     Ended(Nonce, Option<bool>),
+    /// The end of a request is still to be sent, and the server has not been reached for as long as callers wait for that.
+    Unconfirmed(Nonce),
     /// A request has waited long.
     StillWaiting {
         /// Whose.
@@ -82,6 +84,9 @@ pub struct Machine {
     pub(super) down_since: Option<Timestamp>,
     /// Why the latest attempt to connect failed.
     pub(super) down_because: String,
+    /// What a request hears that cannot wait for the next attempt to connect: set while there is no connection and the latest
+    /// attempt failed.
+    pub(super) unreachable: Option<Failure>,
     pub(super) floor: Fence,
     pub(super) longest_ttl: Duration,
     pub(super) outputs: VecDeque<Output>,
@@ -129,6 +134,7 @@ impl Machine {
             next_call: 0,
             down_since: Some(now),
             down_because: "no connection yet".to_owned(),
+            unreachable: None,
             floor: Fence::ZERO,
             longest_ttl,
             outputs: VecDeque::new(),
@@ -183,9 +189,22 @@ impl Machine {
 
     fn take_on(&mut self, now: Timestamp, request: Request, ticket: Option<u64>) {
         let nonce = request.nonce;
+        let waits = request.queue && !self.timing.outage.is_zero();
+        let too_late = request.deadline.is_some_and(|deadline| deadline <= now);
         self.admit(Claim::new(self.floor, request, ticket));
-        self.ask(now, nonce);
+        match self.unreachable.clone().filter(|_| !waits) {
+            Some(failure) => self.fail(now, nonce, failure),
+            // Its next tick says so: what was never asked need not be undone.
+            None if too_late => {}
+            None => self.ask(now, nonce),
+        }
         self.rearm(nonce);
+    }
+
+    /// Why the server cannot be reached, if an attempt to connect has failed since there was a connection.
+    #[must_use]
+    pub const fn unreachable(&self) -> Option<&Failure> {
+        self.unreachable.as_ref()
     }
 
     /// Enters a new claim into the books.
@@ -236,7 +255,7 @@ impl Machine {
         }
         let lease = self.timing.server_ttl(claim.request.ttl).max(WAITER_LEASE);
         let was_held = matches!(claim.phase, Phase::Held(_) | Phase::Lost { .. });
-        claim.phase = Phase::Ending(Ending { give_up_at: now.plus(lease), retry_at: None });
+        claim.phase = Phase::Ending(Ending::new(now, now.plus(lease)));
         if self.down_since.is_none() {
             self.send_end(now, nonce, was_held);
         }
@@ -261,6 +280,7 @@ impl Machine {
     /// A connection is there and its inbox is subscribed.
     pub fn connected(&mut self, now: Timestamp) {
         self.down_since = None;
+        self.unreachable = None;
         let mut order: Vec<_> =
             self.claims.iter().map(|(&nonce, claim)| (claim.request.since, nonce)).collect();
         order.sort_unstable();
@@ -285,16 +305,20 @@ impl Machine {
         self.rearm_all();
     }
 
-    /// An attempt to connect failed. `hopeless`: the next one will fail alike until somebody mends it.
+    /// An attempt to connect failed. `hopeless`: the next one will fail alike until somebody mends it. A request that tries
+    /// once, or that bears no outage, does not wait for the next one.
     pub fn connect_failed(&mut self, now: Timestamp, because: String, hopeless: bool) {
-        if hopeless {
-            let wanted = self.claims.iter().filter(|(_, claim)| claim.is_wanted());
-            let wanted: Vec<_> = wanted.map(|(&nonce, _)| nonce).collect();
-            for nonce in wanted {
-                self.fail(now, nonce, Failure::Refused(because.clone()));
-            }
+        let failure = if hopeless { Failure::Refused } else { Failure::Unavailable };
+        let failure = failure(because.clone());
+        let tries_once = |claim: &Claim| !claim.request.queue || self.timing.outage.is_zero();
+        let is_over = |claim: &Claim| claim.is_wanted() && (hopeless || tries_once(claim));
+        let over = self.claims.iter().filter(|(_, claim)| is_over(claim));
+        let over: Vec<_> = over.map(|(&nonce, _)| nonce).collect();
+        for nonce in over {
+            self.fail(now, nonce, failure.clone());
         }
         self.down_because = because;
+        self.unreachable = Some(failure);
     }
 
     pub(super) fn forget(&mut self, nonce: Nonce, held: Option<bool>) {

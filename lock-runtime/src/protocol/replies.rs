@@ -7,6 +7,9 @@ use crate::fence::FenceBlock;
 use crate::time::Timestamp;
 use crate::wire::{AcquireReply, Busy, Grant, Nonce, Notice, RenewalReply, Reply};
 
+/// After so many grants in a row that were over when they arrived a request gives up.
+const MOST_LATE: u32 = 3;
+
 impl Machine {
     /// The reply to a call, or what came instead. A reply to a call of an earlier connection is ignored.
     pub fn reply(&mut self, now: Timestamp, id: CallId, reply: Result<Reply, CallError>) {
@@ -138,8 +141,15 @@ impl Machine {
             return;
         }
         if valid_until <= now {
-            // The reply took longer than the lease: never shown, asked again with the same nonce.
-            claim.phase = Phase::Pausing { until: now };
+            // The reply took longer than the lease: never shown, asked again with the same nonce. One slow reply may be
+            // followed by a quick one; where all are slow the server would keep the lock from everybody.
+            claim.late += 1;
+            if claim.late < MOST_LATE {
+                claim.phase = Phase::Pausing { until: now };
+            } else {
+                let (ttl, round_trip) = (claim.request.ttl, now.since(written.sent));
+                self.fail(now, nonce, Failure::TooLate { ttl, round_trip });
+            }
             return;
         }
         let renew_at = claim.renew_at(written);
@@ -198,6 +208,7 @@ impl Machine {
             ask_at: busy.left.map(|left| Timing::ask_at(now, left, nonce)),
             calling: false,
         });
+        claim.late = 0;
         claim.vouched = Some(sent);
         claim.busy = Some(busy);
         claim.unable_since = None;

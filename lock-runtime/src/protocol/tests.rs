@@ -453,6 +453,113 @@ fn an_unreachable_server_fails_requests_after_the_outage_and_hopeless_ones_at_on
     assert!(matches!(drain(&mut machine)[..], [Output::Failed(_, Failure::Refused(_)), ..]));
 }
 
+fn once(bits: u128) -> Request {
+    Request { queue: false, ..request(bits) }
+}
+
+#[test]
+fn whoever_tries_once_waits_for_the_first_attempt_to_connect_and_for_no_other() {
+    let mut machine = Machine::new(at(0.0), Timing::default(), "inbox".to_owned(), TTL);
+    machine.request(at(1.0), once(1));
+    machine.tick(at(1.05));
+    assert_eq!(drain(&mut machine), []);
+    machine.connect_failed(at(1.1), "connection refused".to_owned(), false);
+    let refused = |machine: &mut Machine| {
+        let outputs = drain(machine);
+        matches!(&outputs[..], [Output::Failed(_, Failure::Unavailable(_)), Output::Ended(..)])
+    };
+    assert!(refused(&mut machine));
+    machine.request(at(1.2), once(2));
+    assert!(refused(&mut machine));
+    machine.connected(at(2.0));
+    machine.disconnected(at(3.0), "reset".to_owned());
+    machine.request(at(3.1), once(3));
+    assert_eq!(drain(&mut machine), [], "the server may be there");
+    machine.connected(at(3.2));
+    assert!(matches!(sent(&mut machine).1, Call::Acquire(_)));
+}
+
+#[test]
+fn without_an_outage_to_bear_the_first_failed_attempt_ends_a_request() {
+    let timing = Timing { outage: Duration::ZERO, ..Timing::default() };
+    let mut machine = Machine::new(at(0.0), timing, "inbox".to_owned(), TTL);
+    machine.request(at(1.0), request(1));
+    machine.tick(at(1.05));
+    assert_eq!(drain(&mut machine), []);
+    machine.connect_failed(at(1.1), "connection refused".to_owned(), false);
+    assert!(matches!(drain(&mut machine)[..], [Output::Failed(_, Failure::Unavailable(_)), ..]));
+}
+
+#[test]
+fn an_outage_without_end_fails_no_request() {
+    let timing = Timing { outage: Duration::MAX, ..Timing::default() };
+    let mut machine = Machine::new(at(0.0), timing, "inbox".to_owned(), TTL);
+    machine.request(at(1.0), request(1));
+    machine.connect_failed(at(1.1), "connection refused".to_owned(), false);
+    machine.tick(at(1_000_000.0));
+    assert!(matches!(drain(&mut machine)[..], [Output::StillWaiting { .. }]));
+}
+
+#[test]
+fn who_waits_for_the_end_hears_that_the_server_cannot_be_reached() {
+    let mut machine = holding();
+    machine.disconnected(at(2.0), "reset".to_owned());
+    machine.end(at(3.0), Nonce::from_bits(1));
+    machine.tick(at(7.9));
+    assert_eq!(drain(&mut machine), []);
+    machine.tick(at(8.0));
+    assert_eq!(drain(&mut machine), [Output::Unconfirmed(Nonce::from_bits(1))]);
+    machine.connected(at(9.0));
+    assert!(matches!(sent(&mut machine).1, Call::Cancel { .. }), "it is released all the same");
+}
+
+#[test]
+fn a_lock_that_was_busy_is_busy_at_the_deadline_also_while_the_connection_is_made_again() {
+    let mut machine = connected();
+    machine.request(at(1.0), Request { deadline: Some(at(1.009)), ..request(1) });
+    let (id, _) = sent(&mut machine);
+    machine.reply(at(1.001), id, busy(Some(TTL)));
+    machine.disconnected(at(1.002), "reset".to_owned());
+    machine.tick(at(1.009));
+    assert!(matches!(drain(&mut machine)[..], [Output::Failed(_, Failure::Busy(_))]));
+}
+
+#[test]
+fn a_request_that_comes_after_its_deadline_is_not_asked() {
+    let mut machine = connected();
+    machine.request(at(1.01), Request { deadline: Some(at(1.001)), ..request(1) });
+    machine.tick(at(1.01));
+    let outputs = drain(&mut machine);
+    assert!(
+        matches!(outputs[..], [Output::Failed(_, Failure::Busy(_)), Output::Ended(..)]),
+        "{outputs:?}"
+    );
+}
+
+#[test]
+fn grants_that_are_over_when_they_arrive_are_given_back_after_a_few() {
+    let mut machine = connected();
+    let ttl = Duration::from_millis(100);
+    machine.request(at(1.0), Request { ttl, ..request(1) });
+    for round in 0..3 {
+        let (id, call) = sent(&mut machine);
+        assert!(matches!(call, Call::Acquire(_)), "round {round}");
+        let now = at(1.15 * f64::from(round + 1));
+        machine.reply(now, id, granted(10 + u64::from(round == 0)));
+        machine.tick(now);
+        if round == 2 {
+            let outputs = drain(&mut machine);
+            assert!(
+                matches!(
+                    outputs[..],
+                    [Output::Failed(_, Failure::TooLate { .. }), Output::Send(_, Call::Cancel { .. })]
+                ),
+                "{outputs:?}"
+            );
+        }
+    }
+}
+
 #[test]
 fn a_token_that_is_not_above_those_seen_before_is_refused_and_given_back() {
     let mut machine = holding();

@@ -4,7 +4,7 @@ use super::claim::{Claim, Failure, Loss, Phase};
 use super::machine::{Machine, Output};
 use super::timing::warn_again_at;
 use crate::time::Timestamp;
-use crate::wire::Nonce;
+use crate::wire::{Busy, Nonce};
 
 impl Machine {
     /// Does what is due at `now`.
@@ -49,6 +49,12 @@ impl Machine {
             Phase::Ending(ending) if ending.retry_at.is_some_and(|at| at <= now) => {
                 self.retry_end(now, nonce);
             }
+            Phase::Ending(ending) => {
+                let due = ending.unconfirmed_at(self.down_since, self.timing.outage);
+                if due.is_some_and(|at| at <= now) {
+                    self.unconfirmed(nonce);
+                }
+            }
             _ => {}
         }
     }
@@ -84,17 +90,25 @@ impl Machine {
     /// Whether a wait is over, and how it ended.
     fn verdict(&self, now: Timestamp, claim: &Claim) -> Option<Failure> {
         let too_late = claim.request.deadline.is_some_and(|deadline| deadline <= now);
-        let given_up = self
-            .down_since
+        let down_since = self.down_since.filter(|_| !self.timing.outage.is_zero());
+        let given_up = down_since
             .is_some_and(|since| since.max(claim.request.since).plus(self.timing.outage) <= now);
-        (too_late || given_up).then(|| self.reason(claim))
+        if given_up {
+            return Some(Failure::Unavailable(self.down_because.clone()));
+        }
+        too_late.then(|| self.reason(claim))
     }
 
     fn reason(&self, claim: &Claim) -> Failure {
-        match &claim.busy {
-            _ if self.down_since.is_some() => Failure::Unavailable(self.down_because.clone()),
-            Some(busy) => Failure::Busy(busy.clone()),
-            None => Failure::Ambiguous,
+        match (&self.unreachable, &claim.busy) {
+            (Some(failure), _) => failure.clone(),
+            // It is still so as far as anybody knows, also while the connection is being made again.
+            (None, Some(busy)) => Failure::Busy(busy.clone()),
+            (None, None) if self.down_since.is_some() => {
+                Failure::Unavailable(self.down_because.clone())
+            }
+            (None, None) if claim.asked => Failure::Ambiguous,
+            (None, None) => Failure::Busy(Busy::by_others()),
         }
     }
 
@@ -133,6 +147,13 @@ impl Machine {
         claim.phase = Phase::Lost { clean: loss == Loss::Gone && claim.asks == 0 };
         self.outputs.push_back(Output::Lost(nonce, loss));
         self.rearm(nonce);
+    }
+
+    fn unconfirmed(&mut self, nonce: Nonce) {
+        if let Some(Claim { phase: Phase::Ending(ending), .. }) = self.claims.get_mut(&nonce) {
+            ending.unconfirmed = true;
+            self.outputs.push_back(Output::Unconfirmed(nonce));
+        }
     }
 
     fn retry_end(&mut self, now: Timestamp, nonce: Nonce) {

@@ -59,7 +59,10 @@ impl Desk {
                 self.machine.end(now, nonce);
             }
             Message::Lengthen(nonce, ttl) => self.machine.lengthen(now, nonce, ttl),
-            Message::Inspect(key, slot) => self.inspections.push((key, slot)),
+            Message::Inspect(key, slot) => match self.machine.unreachable() {
+                Some(failure) => drop(slot.send(Err(failure.clone()))),
+                None => self.inspections.push((key, slot)),
+            },
             Message::Alarm(at, slot) => {
                 self.next_alarm += 1;
                 self.alarms.insert((at, self.next_alarm), slot);

@@ -54,17 +54,20 @@ impl Desk {
                     queue.waited_for(now, nonce);
                 }
             }
-            Output::Ended(nonce, held) => {
-                if let Some(slot) = self.confirmations.remove(&nonce) {
-                    let _ = slot.send(held);
-                }
-            }
+            Output::Ended(nonce, held) => self.confirm(nonce, held),
+            Output::Unconfirmed(nonce) => self.confirm(nonce, None),
             Output::StillWaiting { nonce, waited, busy } => {
                 if let Some(party) = self.parties.get(&nonce) {
                     report::still_waiting(party.key(), waited, busy.as_ref());
                 }
             }
             Output::Send(..) | Output::Reconnect => {}
+        }
+    }
+
+    fn confirm(&mut self, nonce: Nonce, held: Option<bool>) {
+        if let Some(slot) = self.confirmations.remove(&nonce) {
+            let _ = slot.send(held);
         }
     }
 

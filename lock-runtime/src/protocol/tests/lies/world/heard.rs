@@ -50,7 +50,10 @@ impl World {
                 self.up = false;
                 self.calls.clear();
             }
-            Output::WaitedFor(_) | Output::Ended(..) | Output::StillWaiting { .. } => {}
+            Output::WaitedFor(_)
+            | Output::Ended(..)
+            | Output::Unconfirmed(_)
+            | Output::StillWaiting { .. } => {}
         }
         Ok(())
     }

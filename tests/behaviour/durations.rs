@@ -1,0 +1,188 @@
+//! Every length of time that can be set, at its ends: zero and `Duration::MAX`.
+
+use std::time::{Duration, Instant};
+
+use distlock::{LockError, LockGuard, LockManager, LockManagerBuilder, LockRequest, distributed_lock};
+use testkit::{Direction, FaultProxy, RedisServer};
+
+use crate::support::{LIMIT, connect, server, traces};
+
+const ZERO: Duration = Duration::ZERO;
+const MAX: Duration = Duration::MAX;
+/// Longer than a call may take that waits for nothing.
+const SOON: Duration = Duration::from_secs(10);
+
+/// What becomes of a setting.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Outcome {
+    /// A free lock is had with it.
+    Works,
+    /// It is a configuration error that says so.
+    Config(&'static str),
+}
+use Outcome::{Config, Works};
+
+const TOO_SHORT: Outcome = Config("set at least 10ms");
+const TOO_LONG: Outcome = Config("set at the most 30 days");
+
+type OfManager = fn(LockManagerBuilder, Duration) -> LockManagerBuilder;
+type OfCall = fn(LockRequest, Duration) -> LockRequest;
+type Attribute = fn(&LockManager, Duration) -> Result<(), LockError>;
+
+const OF_MANAGERS: [(&str, OfManager, Outcome, Outcome); 6] = [
+    ("ttl", LockManagerBuilder::ttl, TOO_SHORT, TOO_LONG),
+    ("wait", LockManagerBuilder::wait, Works, Works),
+    ("max_hold", LockManagerBuilder::max_hold, TOO_SHORT, Works),
+    ("margin", LockManagerBuilder::margin, Works, Config("set a longer ttl")),
+    ("guard", LockManagerBuilder::guard, Works, TOO_LONG),
+    ("outage", LockManagerBuilder::outage, Works, Works),
+];
+
+const OF_CALLS: [(&str, OfCall, Attribute, Outcome, Outcome); 4] = [
+    ("ttl", LockRequest::ttl, with_ttl, TOO_SHORT, TOO_LONG),
+    ("wait", LockRequest::wait, with_wait, Works, Works),
+    ("max_hold", LockRequest::max_hold, with_max_hold, TOO_SHORT, Works),
+    ("linger", LockRequest::linger, with_linger, Works, Works),
+];
+
+#[distributed_lock("durations:{}", key(), manager = locks, ttl = ttl)]
+fn with_ttl(locks: &LockManager, ttl: Duration) -> Result<(), LockError> {
+    Ok(())
+}
+
+#[distributed_lock("durations:{}", key(), manager = locks, wait = wait)]
+fn with_wait(locks: &LockManager, wait: Duration) -> Result<(), LockError> {
+    Ok(())
+}
+
+#[distributed_lock("durations:{}", key(), manager = locks, max_hold = max_hold)]
+fn with_max_hold(locks: &LockManager, max_hold: Duration) -> Result<(), LockError> {
+    Ok(())
+}
+
+#[distributed_lock("durations:{}", key(), manager = locks, linger = linger)]
+fn with_linger(locks: &LockManager, linger: Duration) -> Result<(), LockError> {
+    Ok(())
+}
+
+/// A new one each time: what is kept for the next call is not to serve another row of the table.
+fn key() -> usize {
+    static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+}
+
+#[track_caller]
+fn check(what: &str, expected: Outcome, call: impl FnOnce() -> Result<(), LockError>) {
+    let start = Instant::now();
+    let outcome = call();
+    assert!(start.elapsed() < SOON, "{what} took {:?}", start.elapsed());
+    match (expected, outcome) {
+        (Works, Ok(())) => {}
+        (Config(advice), Err(LockError::Config(text))) => {
+            assert!(text.contains(advice), "{what}: {text}");
+        }
+        (expected, outcome) => panic!("{what} is {outcome:?}, not {expected:?}"),
+    }
+}
+
+/// What a user does with a lock: holds it, nests in it, lets go.
+fn use_it(guard: LockGuard) -> Result<(), LockError> {
+    assert!(guard.hold().is_valid());
+    guard.release()
+}
+
+#[test]
+fn zero_and_the_longest_of_every_setting_of_a_manager() {
+    let server = server();
+    for (setting, set, zero, longest) in OF_MANAGERS {
+        for (value, expected) in [(ZERO, zero), (MAX, longest)] {
+            let what = format!("{setting} = {value:?} of a manager");
+            check(&what, expected, || {
+                let locks = set(LockManager::builder().url(server.url()), value).build()?;
+                use_it(locks.lock("durations").acquire()?)?;
+                use_it(locks.lock("durations").fairness_global().acquire()?)?;
+                use_it(locks.lock_many(["durations:a", "durations:b"]).acquire()?)
+            });
+        }
+    }
+}
+
+#[test]
+fn zero_and_the_longest_of_every_setting_of_a_call() {
+    let server = server();
+    let locks = connect(&server);
+    for (setting, set, attribute, zero, longest) in OF_CALLS {
+        for (value, expected) in [(ZERO, zero), (MAX, longest)] {
+            let what = format!("{setting} = {value:?}");
+            let request = |locks: &LockManager| set(locks.lock(format!("d:{}", key())), value);
+            check(&what, expected, || use_it(request(&locks).acquire()?));
+            check(&what, expected, || use_it(request(&locks).fairness_global().acquire()?));
+            check(&what, expected, || attribute(&locks, value));
+            let keys = [key(), key()].map(|key| key.to_string());
+            check(&what, expected, || use_it(set(locks.lock_many(keys), value).acquire()?));
+        }
+    }
+}
+
+#[test]
+fn every_bound_of_hand_overs_works() {
+    let server = server();
+    for bound in [0, 1, u32::MAX] {
+        let builder = LockManager::builder().url(server.url()).hand_overs(bound);
+        let locks = builder.build().unwrap();
+        use_it(locks.lock("durations").acquire().unwrap()).unwrap();
+    }
+}
+
+#[test]
+fn an_outage_without_end_waits_for_the_server_for_as_long_as_the_call() {
+    let url = format!("redis://127.0.0.1:{}/", testkit::free_port());
+    let locks = LockManager::builder().url(url).outage(MAX).build().unwrap();
+    let start = Instant::now();
+    let error = locks.lock("durations").wait(LIMIT / 20).acquire().unwrap_err();
+    assert!(matches!(error, LockError::Unavailable(_)), "{error:?}");
+    assert!(start.elapsed() >= LIMIT / 20, "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_ttl_that_the_margin_uses_up_is_refused_wherever_it_is_set() {
+    let server = server();
+    let margin = Duration::from_secs(1);
+    let locks = LockManager::builder().url(server.url()).margin(margin).build().unwrap();
+    let config = |outcome: Result<LockGuard, LockError>| {
+        let error = outcome.unwrap_err();
+        assert!(matches!(&error, LockError::Config(text) if text.contains("margin")), "{error:?}");
+    };
+    for ttl in [margin / 2, margin] {
+        config(locks.lock("durations").ttl(ttl).wait(LIMIT).acquire());
+        config(locks.lock("durations").ttl(ttl).fairness_global().wait(LIMIT).acquire());
+        config(locks.lock_many(["a", "b"]).ttl(ttl).wait(LIMIT).acquire());
+        let around = locks.lock("durations").acquire().unwrap();
+        around.enter(|| config(locks.lock("durations").ttl(ttl).acquire()));
+    }
+    use_it(locks.lock("durations").ttl(margin * 2).acquire().unwrap()).unwrap();
+    let error = LockManager::builder().url(server.url()).ttl(margin).margin(margin).build();
+    assert!(matches!(error, Err(LockError::Config(_))));
+}
+
+/// A server that is so far away.
+fn far(round_trip: Duration) -> (RedisServer, FaultProxy) {
+    let server = server();
+    let proxy = FaultProxy::start(&server).unwrap();
+    proxy.delay(Direction::ToClient, round_trip);
+    (server, proxy)
+}
+
+#[test]
+fn a_ttl_below_the_round_trip_is_told_and_blocks_nobody() {
+    let (server, proxy) = far(Duration::from_millis(150));
+    let locks = LockManager::connect(&proxy.url()).unwrap();
+    use_it(locks.lock("durations").acquire().unwrap()).unwrap();
+    let before = crate::support::scripts_run(&server);
+    let error = locks.lock("durations").ttl(Duration::from_millis(100)).acquire().unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, LockError::Config(_)), "{error:?}");
+    assert!(text.contains("'durations'") && text.contains("shorter than a round trip"), "{text}");
+    testkit::eventually(LIMIT, "nothing is left", || traces(&server).is_empty());
+    assert!(crate::support::scripts_run(&server) - before < 12, "it is not asked again and again");
+}

@@ -1,0 +1,96 @@
+//! Servers that cannot be reached: no call waits for longer than it may, nor for what is known already.
+
+use std::time::{Duration, Instant};
+
+use distlock::{LockError, LockManager, distributed_lock};
+use testkit::{eventually, free_port};
+
+use crate::support::{LIMIT, server};
+
+/// Enough for an answer that waits for nothing, on a machine that does other things too.
+const AT_ONCE: Duration = Duration::from_secs(1);
+/// As long as one attempt to connect may take, and half as much.
+const ONE_ATTEMPT: Duration = Duration::from_secs(3);
+
+#[distributed_lock("unreachable", manager = locks, if_busy = skip)]
+fn skips(locks: &LockManager) -> Result<(), LockError> {
+    Ok(())
+}
+
+#[distributed_lock("unreachable", manager = locks, wait = "0s")]
+async fn tries_once(locks: &LockManager) -> Result<(), LockError> {
+    Ok(())
+}
+
+/// What a call says of a server that cannot be reached, and that it says so within `bound`.
+#[track_caller]
+fn unavailable<T>(bound: Duration, call: impl FnOnce() -> Result<T, LockError>) {
+    let start = Instant::now();
+    let Err(error) = call() else { panic!("there is no server") };
+    let waited = start.elapsed();
+    assert!(matches!(error, LockError::Unavailable(_)), "{error:?}");
+    assert!(waited < bound, "{waited:?}: {error}");
+}
+
+/// Every call that does not wait for a lock.
+fn calls_that_do_not_wait(locks: &LockManager) {
+    let zero = Duration::ZERO;
+    unavailable(AT_ONCE, || locks.lock("unreachable").try_acquire());
+    unavailable(AT_ONCE, || locks.lock("unreachable").wait(zero).acquire());
+    unavailable(AT_ONCE, || locks.lock("unreachable").wait(zero).fairness_global().acquire());
+    unavailable(AT_ONCE, || locks.lock_many(["unreachable", "other"]).try_acquire());
+    unavailable(AT_ONCE, || locks.inspect("unreachable"));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    unavailable(AT_ONCE, || runtime.block_on(tries_once(locks)));
+    unavailable(AT_ONCE, || runtime.block_on(locks.lock("unreachable").try_acquire_async()));
+}
+
+#[test]
+fn who_does_not_wait_hears_at_once_that_no_server_is_there() {
+    let url = format!("redis://127.0.0.1:{}/", free_port());
+    let locks = LockManager::connect(&url).unwrap();
+    unavailable(ONE_ATTEMPT, || locks.lock("unreachable").try_acquire());
+    calls_that_do_not_wait(&locks);
+    let skipping = LockManager::builder().url(url).wait(Duration::ZERO).build().unwrap();
+    unavailable(ONE_ATTEMPT, || skips(&skipping));
+    unavailable(AT_ONCE, || skips(&skipping));
+}
+
+#[test]
+fn who_does_not_wait_hears_at_once_that_the_server_has_gone() {
+    let server = server();
+    let builder = LockManager::builder().url(server.url()).wait_out_data_loss(false);
+    let locks = builder.build().unwrap();
+    locks.lock("unreachable").acquire().unwrap().release().unwrap();
+    server.kill();
+    unavailable(ONE_ATTEMPT, || locks.lock("unreachable").try_acquire());
+    calls_that_do_not_wait(&locks);
+    server.restart().unwrap();
+    eventually(LIMIT, "the server is found again", || locks.lock("back").try_acquire().is_ok());
+}
+
+#[test]
+fn a_wait_is_not_outlasted_where_no_server_is() {
+    let url = format!("redis://127.0.0.1:{}/", free_port());
+    let locks = LockManager::connect(&url).unwrap();
+    let wait = Duration::from_millis(100);
+    unavailable(AT_ONCE, || locks.lock("unreachable").wait(wait).acquire());
+    unavailable(AT_ONCE, || locks.lock_many(["unreachable", "other"]).wait(wait).acquire());
+}
+
+#[test]
+fn a_confirmed_release_waits_no_longer_than_the_outage_for_a_server_that_has_gone() {
+    let server = server();
+    let outage = Duration::from_millis(300);
+    let builder = LockManager::builder().url(server.url()).ttl(LIMIT * 3).outage(outage);
+    let locks = builder.build().unwrap();
+    let one = locks.lock("one").release_confirmed().acquire().unwrap();
+    let two = locks.lock("two").fairness_global().release_confirmed().acquire().unwrap();
+    server.kill();
+    let start = Instant::now();
+    for guard in [one, two] {
+        let error = guard.release().unwrap_err();
+        assert!(error.to_string().contains("did not confirm"), "{error}");
+    }
+    assert!(start.elapsed() < LIMIT, "{:?}", start.elapsed());
+}
