@@ -8,11 +8,11 @@ use uuid::Uuid;
 
 use crate::driver::{Setup, start};
 use crate::printable::printable;
+use crate::manager::Limits;
 use crate::options::{Options, check_guard, check_margin, check_max_hold, check_ttl};
 use crate::protocol::Timing;
 use crate::store::{Endpoint, Kind, MemoryEndpoint, RedisEndpoint};
 use crate::wire::Keyspace;
-use crate::manager::Limits;
 use crate::{LockError, LockManager};
 
 /// Sets up a [`LockManager`].

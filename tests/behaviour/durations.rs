@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use distlock::{LockError, LockGuard, LockManager, LockManagerBuilder, LockRequest, distributed_lock};
+use distlock::{
+    LockError, LockGuard, LockManager, LockManagerBuilder, LockRequest, distributed_lock,
+};
 use testkit::{Direction, FaultProxy, RedisServer};
 
 use crate::support::{LIMIT, connect, server, traces};

@@ -552,7 +552,10 @@ fn grants_that_are_over_when_they_arrive_are_given_back_after_a_few() {
             assert!(
                 matches!(
                     outputs[..],
-                    [Output::Failed(_, Failure::TooLate { .. }), Output::Send(_, Call::Cancel { .. })]
+                    [
+                        Output::Failed(_, Failure::TooLate { .. }),
+                        Output::Send(_, Call::Cancel { .. })
+                    ]
                 ),
                 "{outputs:?}"
             );

@@ -246,7 +246,9 @@ fn refusal(error: &LockError) -> Refusal {
         LockError::Deadlock(_) => Refusal::Deadlock,
         LockError::Lost(_) => Refusal::Lost,
         LockError::Refused(_) => Refusal::Refused,
-        LockError::ForeignKey(_) | LockError::Config(_) | LockError::Closed(_) => {
+        // Plans make sense, but a ttl may turn out to be shorter than a round trip.
+        LockError::Config(_) => Refusal::Unavailable,
+        LockError::ForeignKey(_) | LockError::Closed(_) => {
             panic!("a plan asks for nothing that ends in {error:?}")
         }
     }
