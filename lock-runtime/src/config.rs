@@ -7,9 +7,9 @@ use redis::Client;
 use uuid::Uuid;
 
 use crate::driver::{Setup, start};
-use crate::printable::printable;
 use crate::manager::Limits;
 use crate::options::{Options, check_guard, check_margin, check_max_hold, check_ttl};
+use crate::printable::printable;
 use crate::protocol::Timing;
 use crate::store::{Endpoint, Kind, MemoryEndpoint, RedisEndpoint};
 use crate::wire::Keyspace;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::Holder;
-use crate::printable::{printable, words};
 use crate::length::Length;
+use crate::printable::{printable, words};
 use crate::protocol::{Failure, Loss};
 use crate::wire::{self, Claimant, Member, Obstacle};
 
