@@ -20,6 +20,7 @@ mod behaviour {
     mod nesting;
     mod outcome;
     mod reenter;
+    mod rights;
     mod servers;
     mod settings;
     mod sharing;

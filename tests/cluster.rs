@@ -4,6 +4,7 @@ mod support;
 
 mod cluster {
     mod crash;
+    mod dead_waiters;
     mod deadlock;
     mod faults;
     #[cfg(target_os = "linux")]

@@ -41,7 +41,8 @@ pub enum LockError {
     /// The server said no: wrong password, missing right, out of memory, a read-only replica. Somebody has to
     /// mend that.
     Refused(Box<Cause>),
-    /// A key that is not a lock stands under the lock's name. It was left as it is.
+    /// A key that can be no lock stands under the lock's name: a list, a hash, a text that never expires. It was left as it
+    /// is. A text that expires is taken for the lock of another kind of client, and is [`Self::Busy`].
     ForeignKey(Box<Overdue>),
     /// The server lost its data a short while ago. Holds from before may still be valid in their processes, so
     /// nothing is granted until the longest of them is over. Try later.

@@ -11,13 +11,14 @@ use crate::wire;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Inspection {
-    /// Who holds it; `None` if it is free, or if the key under its name is not a lock.
+    /// Who holds it; `None` if it is free, or if the key under its name is not a lock of this library.
     pub holder: Option<Holder>,
-    /// Whether a key that is not a lock stands under its name.
+    /// Whether a key that is not a lock of this library stands under its name. With [`expires_in`](Self::expires_in) it may
+    /// be the lock of another kind of client.
     pub foreign: bool,
     /// When the hold ends unless it is renewed, or the foreign key expires.
     pub expires_in: Option<Duration>,
-    /// How many requests wait.
+    /// How many requests wait. Behind the first hundred those count too whose processes have ended, until somebody looks.
     pub waiting: u64,
     /// The first hundred of them, the next one first.
     pub waiters: Vec<Waiter>,

@@ -79,13 +79,13 @@ fn lost(cause: &Cause, f: &mut Formatter<'_>) -> Result {
 fn foreign(overdue: &Overdue, f: &mut Formatter<'_>) -> Result {
     write!(
         f,
-        "lock '{}': a key that is not a lock stands under its name",
+        "lock '{}': a key that can be no lock stands under its name",
         printable(&overdue.key)
     )?;
     if !overdue.waited.is_zero() {
         write!(f, " and did not go away in {}", Length(overdue.waited))?;
     }
-    f.write_str("; delete or rename that key, or set another prefix")
+    f.write_str("; give the lock another key or the manager another prefix")
 }
 
 impl Display for Busy {

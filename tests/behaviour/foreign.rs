@@ -1,7 +1,7 @@
 //! Keys of others under the name of a lock.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use distlock::{LockError, LockManager, distributed_lock};
 use redis::Value;
@@ -27,7 +27,8 @@ fn stands_in_the_way(server: &RedisServer) {
         let error = locks.lock("foreign").wait(wait).acquire().unwrap_err();
         assert!(matches!(error, LockError::ForeignKey { .. }), "{error:?}");
         let text = error.to_string();
-        assert!(text.contains("'foreign'") && text.contains("delete or rename that key"), "{text}");
+        assert!(text.contains("'foreign'") && text.contains("give the lock another key"), "{text}");
+        assert!(!text.contains("delete"), "{text}");
     }
     assert!(matches!(skip(&locks), Err(LockError::ForeignKey { .. })), "no skip for ever");
     let seen = inspect(&locks, "foreign");
@@ -57,11 +58,32 @@ fn a_text_of_others_stands_in_the_way_and_is_left_alone() {
 }
 
 #[test]
-fn a_foreign_key_that_expires_lets_the_waiter_in() {
+fn a_lock_of_another_kind_of_client_is_busy_and_waited_for() {
     let server = server();
-    server.command(&["SET", HOLD, "hello", "PX", "300"]);
     let locks = connect(&server);
+    // What redis-py, node-redlock, rslock and a bare SET write.
+    server.command(&["SET", HOLD, "0a1b2c", "NX", "PX", "60000"]);
+    let before = dump(&server);
+    let error = locks.lock("foreign").wait(Duration::from_millis(100)).acquire().unwrap_err();
+    let LockError::Busy(busy) = &error else { panic!("{error:?}") };
+    assert!(busy.holder.is_none(), "{busy:?}");
+    assert!(locks.lock("foreign").try_acquire().unwrap().is_none());
+    assert_eq!(skip(&locks).unwrap(), None);
+    assert!(inspect(&locks, "foreign").expires_in.is_some());
+    assert_eq!(dump(&server), before, "it was left as it was");
+
+    server.command(&["PEXPIRE", HOLD, "400"]);
+    let asked = Instant::now();
     locks.lock("foreign").wait(LIMIT).acquire().unwrap().release().unwrap();
+    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+}
+
+#[test]
+fn a_text_that_never_expires_is_no_lock() {
+    let server = server();
+    server.command(&["SET", HOLD, "0a1b2c"]);
+    let error = connect(&server).lock("foreign").try_acquire().unwrap_err();
+    assert!(matches!(error, LockError::ForeignKey { .. }), "{error:?}");
 }
 
 #[test]

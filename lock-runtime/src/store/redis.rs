@@ -173,7 +173,7 @@ fn command(invocation: &Invocation) -> Cmd {
 
 fn read(call: &Call, answer: Value) -> Result<Reply, CallError> {
     if let Value::ServerError(error) = answer {
-        return Err(call_error(&RedisError::from(error)));
+        return Err(script_error(call.script(), &RedisError::from(error)));
     }
     call.decode(plain(answer)).map_err(CallError::Garbled)
 }
@@ -185,6 +185,14 @@ fn plain(value: Value) -> Answer {
         Value::SimpleString(text) => Answer::Text(text),
         Value::Array(items) => Answer::List(items.into_iter().map(plain).collect()),
         _ => Answer::Other,
+    }
+}
+
+/// What an error of this script means.
+fn script_error(script: Script, error: &RedisError) -> CallError {
+    match call_error(error) {
+        CallError::Refused(words) => CallError::Refused(script.explain(words)),
+        other => other,
     }
 }
 

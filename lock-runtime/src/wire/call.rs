@@ -111,6 +111,20 @@ pub enum Renewal {
 }
 
 impl Call {
+    /// The script that answers it.
+    #[must_use]
+    pub const fn script(&self) -> Script {
+        match self {
+            Self::Acquire(_) => Script::Acquire,
+            Self::AcquireAll(_) => Script::AcquireAll,
+            Self::Free(_) | Self::Release(_) => Script::Release,
+            Self::Cancel { .. } => Script::Cancel,
+            Self::Renew(_) => Script::Renew,
+            Self::Inspect { .. } => Script::Inspect,
+            Self::Probe(_) => Script::Probe,
+        }
+    }
+
     /// The script call that asks this.
     #[must_use]
     pub fn encode(&self, space: &Keyspace) -> Invocation {

@@ -48,24 +48,55 @@ impl Script {
         match self {
             Self::Acquire => concat!(
                 include_str!("scripts/acquire_free.lua"),
+                include_str!("scripts/read.lua"),
                 include_str!("scripts/common.lua"),
                 include_str!("scripts/acquire.lua"),
             ),
             Self::AcquireAll => include_str!("scripts/acquire_all.lua"),
             Self::Release => concat!(
+                include_str!("scripts/read.lua"),
                 include_str!("scripts/release_quiet.lua"),
                 include_str!("scripts/common.lua"),
                 include_str!("scripts/release.lua"),
             ),
-            Self::Cancel => {
-                concat!(include_str!("scripts/common.lua"), include_str!("scripts/cancel.lua"))
+            Self::Cancel => concat!(
+                include_str!("scripts/read.lua"),
+                include_str!("scripts/common.lua"),
+                include_str!("scripts/cancel.lua"),
+            ),
+            Self::Renew => {
+                concat!(include_str!("scripts/read.lua"), include_str!("scripts/renew.lua"))
             }
-            Self::Renew => include_str!("scripts/renew.lua"),
             Self::AcquireTogether => include_str!("scripts/acquire_together.lua"),
-            Self::ReleaseTogether => include_str!("scripts/release_together.lua"),
-            Self::Inspect => include_str!("scripts/inspect.lua"),
+            Self::ReleaseTogether => concat!(
+                include_str!("scripts/read.lua"),
+                include_str!("scripts/release_together.lua"),
+            ),
+            Self::Inspect => {
+                concat!(include_str!("scripts/read.lua"), include_str!("scripts/inspect.lua"))
+            }
             Self::Probe => include_str!("scripts/probe.lua"),
             Self::Open => include_str!("scripts/open.lua"),
+        }
+    }
+}
+
+impl Script {
+    /// What the server said of this script, with the command that the user may not run: servers before 7.2 name only the line.
+    #[must_use]
+    pub fn explain(self, words: String) -> String {
+        let line = words.split_once("user_script:").and_then(|(_, rest)| {
+            rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<usize>().ok()
+        });
+        let command = line.and_then(|line| {
+            let line = self.text().lines().nth(line.checked_sub(1)?)?;
+            line.split_once("call('")?.1.split('\'').next()
+        });
+        match command {
+            Some(command) if words.contains("can't run this command") => {
+                format!("NOPERM the user may not run '{command}' on the keys of a lock")
+            }
+            _ => words,
         }
     }
 }

@@ -7,11 +7,11 @@ use std::collections::HashSet;
 
 use redis::{RedisError, Value};
 
-use super::{call_error, plain, read};
+use super::{plain, read, script_error};
 use crate::protocol::CallError;
 use crate::wire::{
     Acquire, AcquireReply, Answer, Call, Give, Invocation, Keyspace, MOST_TOGETHER, Reply,
-    SMALL_BLOCK, Together, acquire_together, acquired_together, release_together,
+    SMALL_BLOCK, Script, Together, acquire_together, acquired_together, release_together,
     released_together,
 };
 
@@ -66,20 +66,36 @@ impl<'a> Batch<'a> {
                 }
             }
             Ok(_) => {}
-            Err(error) => replies.fill(Err(call_error(&error))),
+            // Of several it is the connection's, whichever script it is put down to.
+            Err(error) => {
+                let script = self.steps.first().map_or(Script::Acquire, |step| self.script(step));
+                replies.fill(Err(script_error(script, &error)));
+            }
         }
         replies
+    }
+
+    fn script(&self, step: &Step) -> Script {
+        match step {
+            Step::One(number) => self.calls[*number].script(),
+            Step::Releases(_) => Script::ReleaseTogether,
+            Step::Acquires(_) => Script::AcquireTogether,
+        }
     }
 
     fn answer(&self, step: &Step, answer: Value, replies: &mut [Outcome]) {
         match step {
             Step::One(number) => replies[*number] = read(&self.calls[*number], answer),
             Step::Releases(numbers) => {
-                let ended = group(answer, |answer| released_together(numbers.len(), answer));
+                let ended = group(self.script(step), answer, |answer| {
+                    released_together(numbers.len(), answer)
+                });
                 spread(numbers, ended, Reply::Ended, replies);
             }
             Step::Acquires(numbers) => {
-                let grants = group(answer, |answer| acquired_together(&self.asks(numbers), answer));
+                let grants = group(self.script(step), answer, |answer| {
+                    acquired_together(&self.asks(numbers), answer)
+                });
                 let granted = |grant| Reply::Acquire(AcquireReply::Granted(grant));
                 spread(numbers, grants, granted, replies);
             }
@@ -128,11 +144,12 @@ fn numbers<'a>(calls: &'a [Call], mut such: impl FnMut(&'a Call) -> bool) -> Vec
 
 /// The answer to several calls that went together.
 fn group<T>(
+    script: Script,
     answer: Value,
     read: impl FnOnce(&Answer) -> Option<Vec<Together<T>>>,
 ) -> Result<Vec<Together<T>>, CallError> {
     if let Value::ServerError(error) = answer {
-        return Err(call_error(&RedisError::from(error)));
+        return Err(script_error(script, &RedisError::from(error)));
     }
     let answer = plain(answer);
     read(&answer).ok_or_else(|| {

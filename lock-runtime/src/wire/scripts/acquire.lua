@@ -2,13 +2,14 @@
 -- also the waiter's question "is it my turn?", and asking again with the same nonce changes nothing.
 -- Answers {4, first fencing token, how many tokens, 1 if somebody may be queued else 0} for the hold, or
 -- {code, ms, position, ticket, holder}:
---   0 waiting (or busy, when not queued), ms = what is left of the holder's TTL, -1 if it has none
---   1 the hold key is foreign       2 this nonce was cancelled       3 waiting out a loss of data, ms left
+--   0 waiting (or busy, when not queued), ms = what is left of the holder's TTL, -1 if it has none; 0 without a holder: ask
+--     again at once. The holder is '' if that is another kind of client.
+--   1 the hold key can be no lock       2 this nonce was cancelled       3 waiting out a loss of data, ms left
 local ttl = tonumber(ARGV[4])
 local description, inbox, block = ARGV[5], ARGV[6], tonumber(ARGV[7])
 local lease, claim, ticket = tonumber(ARGV[8]), ARGV[9], ARGV[10]
 
-if redis.call('EXISTS', CANCELLED) == 1 and redis.call('SISMEMBER', CANCELLED, nonce) == 1 then
+if is_cancelled(nonce) then
   return {2, 0, 0, '0', ''}
 end
 
@@ -30,10 +31,31 @@ end
 -- may, and gives up one that it keeps for later. A push may be lost; a renewal says the same.
 local function tell_holder(value)
   if string.sub(value, 4, 4) == '-' then
-    redis.call('SETRANGE', HOLD, 3, 'w')
+    local flagged = redis.pcall('SETRANGE', HOLD, 3, 'w')
     local holder, its_inbox = string.match(value, '^dl1.(%S+) %d+ %d+ (%S+) ')
-    redis.call('PUBLISH', its_inbox, 'asked ' .. holder)
+    publish(its_inbox, 'asked ' .. holder)
+    return refused('SETRANGE', flagged)
   end
+end
+
+-- Puts the request into the queue, and answers its place. Where a part of that is refused none is left, as the caller hears
+-- of the refusal and does not ask again: answers nil and the error.
+local function enqueue(value)
+  local deadline = string.format('%.0f', now + lease * 1000)
+  local entry = table.concat({deadline, claim, ARGV[7], inbox, description}, ' ')
+  local refusal = refused('ZADD', redis.pcall('ZADD', QUEUE, ticket, nonce))
+    or refused('HSET', redis.pcall('HSET', WAITERS, nonce, entry))
+    or refused('PEXPIRE', redis.pcall('PEXPIRE', QUEUE, lease * 2))
+    or refused('PEXPIRE', redis.pcall('PEXPIRE', WAITERS, lease * 2))
+    or value and tell_holder(value)
+  local rank = redis.pcall('ZRANK', QUEUE, nonce)
+  refusal = refusal or refused('ZRANK', rank)
+  if refusal then
+    redis.pcall('ZREM', QUEUE, nonce)
+    redis.pcall('HDEL', WAITERS, nonce)
+    return nil, refusal
+  end
+  return rank
 end
 
 -- Why no token could be drawn: in the server's words (OOM, READONLY, ...) unless the key is not a counter.
@@ -41,7 +63,7 @@ local function explain(refusal)
   if string.find(refusal.err, 'WRONGTYPE') or string.find(refusal.err, 'not an integer') then
     return redis.error_reply('ERR distlock: the fence key holds a foreign value')
   end
-  return refusal
+  return refused('INCRBY', refusal)
 end
 
 local value, ours = read_hold()
@@ -59,11 +81,11 @@ if drawn then
   ticket = string.format('%.0f', tonumber(drawn))
 end
 if not value then
-  local away, refusal
-  away, quarantined_until, refusal = grant_next()
-  if away then
+  local outcome, refusal
+  outcome, quarantined_until, refusal = grant_next()
+  if outcome == 'away' then
     value, ours = read_hold()
-  elseif not quarantined_until and not refusal then
+  elseif outcome == 'first' then
     if drawn then
       leave_queue(nonce)
     end
@@ -78,29 +100,29 @@ if not value then
   end
 end
 
+-- Read before the request is queued: what is refused after that would leave it there.
+local left = value and redis.call('PTTL', HOLD) or 0
 local position = 0
 if lease > 0 then
   if ticket == '0' then
     local number = redis.pcall('INCR', FENCE)
     ticket = string.format('%.0f', type(number) == 'number' and number or now)
   end
-  redis.call('ZADD', QUEUE, ticket, nonce)
-  local deadline = string.format('%.0f', now + lease * 1000)
-  redis.call('HSET', WAITERS, nonce, table.concat({deadline, claim, ARGV[7], inbox, description}, ' '))
-  redis.call('PEXPIRE', QUEUE, lease * 2)
-  redis.call('PEXPIRE', WAITERS, lease * 2)
-  if value and ours then
-    tell_holder(value)
+  local refusal
+  position, refusal = enqueue(ours and value)
+  if refusal then
+    return refusal
   end
-  position = redis.call('ZRANK', QUEUE, nonce)
 else
-  position = redis.call('EXISTS', QUEUE) == 1 and redis.call('ZCARD', QUEUE) or 0
+  position = redis.call('ZCARD', QUEUE)
 end
 
 if quarantined_until then
   return {3, math.ceil((quarantined_until - now) / 1000), position, ticket, ''}
 end
 if not ours then
-  return {1, redis.call('PTTL', HOLD), position, ticket, ''}
+  -- A text that expires is the lock of another kind of client.
+  local is_lock = type(value) == 'string' and left >= 0
+  return {is_lock and 0 or 1, left, position, ticket, ''}
 end
-return {0, value and redis.call('PTTL', HOLD) or 0, position, ticket, value or ''}
+return {0, left, position, ticket, value or ''}

@@ -30,6 +30,12 @@ end
 for lock = 0, locks - 1 do
   local nonce, ttl, inbox, description = unpack(ARGV, lock * 4 + 2, lock * 4 + 5)
   local head = string.format('dl1-%s %.0f 1 %s ', nonce, first + lock, inbox)
-  redis.call('SET', KEYS[lock * 3 + 1], head .. description, 'PX', ttl)
+  local set = redis.pcall('SET', KEYS[lock * 3 + 1], head .. description, 'PX', ttl)
+  if not set.ok then
+    for taken = 0, lock - 1 do
+      redis.call('DEL', KEYS[taken * 3 + 1])
+    end
+    return 0
+  end
 end
 return first

@@ -3,15 +3,15 @@
 -- that is still under way on another connection is refused when it arrives.
 -- KEYS: hold, queue, waiters, cancelled, fence   ARGV: nonce, floor, quarantine ms, tombstone ms
 -- Answers 1 if the nonce held the lock, else 0.
+-- A part that the server refuses keeps the others from nothing, and is answered when they are done.
 local tombstone = tonumber(ARGV[4])
-leave_queue(nonce)
+local place, entry = redis.pcall('ZREM', QUEUE, nonce), redis.pcall('HDEL', WAITERS, nonce)
 local value, ours = read_hold()
 local held = value and ours and belongs_to(value, nonce)
 if held then
   end_hold(value)
 end
 if tombstone > 0 then
-  redis.call('SADD', CANCELLED, nonce)
-  redis.call('PEXPIRE', CANCELLED, tombstone)
+  bury(nonce, tombstone)
 end
-return held and 1 or 0
+return refused('ZREM', place) or refused('HDEL', entry) or (held and 1 or 0)

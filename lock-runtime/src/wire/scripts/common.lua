@@ -3,7 +3,7 @@
 --   hold       string 'dl1' + ('w' if somebody may be queued, else '-') + nonce, fence, block, inbox, description
 --   queue      sorted set of the waiters' nonces by ticket
 --   waiters    hash nonce -> 'lease deadline in server us, claim ms, block, inbox, description'
---   cancelled  set of nonces whose acquire may still arrive and must be refused
+--   cancelled  sorted set of nonces whose acquire may still arrive and must be refused, by the server us until which
 --   fence      the counter of this server, or 'wait:<us>' while a loss of data is waited out
 local HOLD, QUEUE, WAITERS, CANCELLED, FENCE = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local nonce, floor, quarantine = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -16,14 +16,17 @@ local now = server_time()
 
 -- The value of the hold key and whether it is one of ours. A foreign value or type counts as a holder.
 local function read_hold()
-  local value = redis.pcall('GET', HOLD)
-  if not value then
-    return nil, true
+  local value = read(HOLD)
+  return value, not value or type(value) == 'string' and string.sub(value, 1, 3) == 'dl1'
+end
+
+-- The error to answer if this is one; it names the command, which servers before 7.2 do not.
+local function refused(command, reply)
+  local words = type(reply) == 'table' and reply.err
+  if words and (string.find(words, "can't run this command") or string.find(words, 'NOPERM')) then
+    return redis.error_reply("NOPERM the user may not run '" .. command .. "' on the keys of a lock")
   end
-  if type(value) == 'string' and string.sub(value, 1, 3) == 'dl1' then
-    return value, true
-  end
-  return '', false
+  return words and reply or nil
 end
 
 local function belongs_to(value, who)
@@ -79,57 +82,113 @@ local function put_hold(flag, who, fence, block, inbox, description, ttl)
   redis.call('SET', HOLD, head .. description, 'PX', ttl)
 end
 
-local function leave_queue(who)
-  redis.call('ZREM', QUEUE, who)
-  redis.call('HDEL', WAITERS, who)
+local function leave_queue(...)
+  redis.call('ZREM', QUEUE, ...)
+  redis.call('HDEL', WAITERS, ...)
 end
 
--- The first waiter whose lease is live, with its entry; dead ones before it are removed.
+-- As many entries are read or removed by one command.
+local READ_AT_ONCE = 100
+
+-- Whether an acquire of this nonce is to be refused.
+local function is_cancelled(who)
+  local until_us = redis.call('ZSCORE', CANCELLED, who)
+  return until_us and tonumber(until_us) >= now
+end
+
+-- Has acquires of this nonce refused for so many ms. Tombstones that are over go, some at a time: the key itself lives as
+-- long as somebody adds to it. The first PEXPIRE is there to be refused before anything is written that would not expire.
+local function bury(who, ms)
+  redis.call('PEXPIRE', CANCELLED, ms)
+  local over = redis.call('ZRANGE', CANCELLED, '-inf', string.format('(%.0f', now), 'BYSCORE', 'LIMIT', 0, READ_AT_ONCE)
+  if #over > 0 then
+    redis.call('ZREM', CANCELLED, unpack(over))
+  end
+  redis.call('ZADD', CANCELLED, string.format('%.0f', now + ms * 1000), who)
+  redis.call('PEXPIRE', CANCELLED, ms)
+end
+
+-- How much one script removes from the queue: so many dead waiters, or a twentieth as many that have to be told
+-- of a grant before it is known that nobody listens. The rest is left to whoever asks next: other clients wait for a
+-- millisecond at the most.
+local WORK, UNHEARD = 200, 20
+local work = WORK
+-- Inboxes that nobody listens to, as far as this script knows. Their waiters count as dead.
+local unheard = {}
+
+-- The first waiter whose lease is live, with its entry; dead ones before it are removed. nil if there is none, false if the
+-- work of this script is done before one was found.
 local function first_waiter()
-  while true do
-    local head = redis.call('ZRANGE', QUEUE, 0, 0)[1]
-    if not head then
+  local many = 1
+  while work > 0 do
+    local heads = redis.call('ZRANGE', QUEUE, 0, many - 1)
+    if #heads == 0 then
       return nil
     end
-    local entry = redis.call('HGET', WAITERS, head)
-    local deadline, claim, block, inbox, description
-    if entry then
-      deadline, claim, block, inbox, description = string.match(entry, '^(%d+) (%d+) (%d+) (%S+) (.*)$')
+    local entries = redis.call('HMGET', WAITERS, unpack(heads))
+    local dead = {}
+    for i, head in ipairs(heads) do
+      local deadline, claim, block, inbox, description
+      if entries[i] then
+        deadline, claim, block, inbox, description = string.match(entries[i], '^(%d+) (%d+) (%d+) (%S+) (.*)$')
+      end
+      if deadline and tonumber(deadline) >= now and (head == nonce or not unheard[inbox]) then
+        if #dead > 0 then
+          leave_queue(unpack(dead))
+        end
+        return head, claim, tonumber(block), inbox, description
+      end
+      dead[#dead + 1] = head
+      work = work - 1
     end
-    if deadline and tonumber(deadline) >= now then
-      return head, claim, tonumber(block), inbox, description
-    end
-    leave_queue(head)
+    leave_queue(unpack(dead))
+    many = math.min(READ_AT_ONCE, work)
   end
+  return false
+end
+
+-- Whether somebody heard this. A right that is missing means that nobody can be told, and nothing else: by then the
+-- script has written what must not be left half-done.
+local function publish(inbox, text)
+  local heard = redis.pcall('PUBLISH', inbox, text)
+  return type(heard) == 'number' and heard > 0
 end
 
 -- Gives the hold to the first live waiter that can be told, with new fencing tokens and the short claim
--- as its TTL. Stops short of `nonce` itself, which is asking and need not be told. Answers whether there was
--- such a waiter; false for want of a token brings the rest of what next_fences answered.
+-- as its TTL. Stops short of `nonce` itself, which is asking and need not be told. Answers
+--   'away'   a waiter has it             'first'  nobody comes before `nonce`
+--   'later'  the work of this script is done, and who asks next goes on
+--   nil, for want of a token, and the rest of what next_fences answered
 local function grant_next()
   while true do
     local head, claim, wanted, inbox, description = first_waiter()
+    if head == false then
+      return 'later'
+    end
     if not head or head == nonce then
-      return false
+      return 'first'
     end
     local fence, block, refusal = next_fences(wanted)
     if not fence then
-      return false, block, refusal
+      return nil, block, refusal
     end
     leave_queue(head)
     put_hold('w', head, fence, block, inbox, description, claim)
-    if redis.call('PUBLISH', inbox, string.format('granted %s %.0f %d', head, fence, block)) > 0 then
-      return true
+    if publish(inbox, string.format('granted %s %.0f %d', head, fence, block)) then
+      return 'away'
     end
     redis.call('DEL', HOLD)
+    unheard[inbox] = true
+    work = work - UNHEARD
   end
 end
 
 -- Ends the hold of `nonce`, whose value this is: to the next waiter, or free. The DEL comes first because a
--- full server refuses INCR and SET unless the script has written before.
+-- full server refuses INCR and SET unless the script has written before. What fails after it is no failure of this
+-- release: the waiters ask for themselves, and hear why.
 local function end_hold(value)
   redis.call('DEL', HOLD)
   if string.sub(value, 4, 4) == 'w' then
-    grant_next()
+    pcall(grant_next)
   end
 end

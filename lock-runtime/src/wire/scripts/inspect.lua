@@ -1,7 +1,9 @@
 -- Reads one lock and changes nothing.
 -- KEYS: hold, queue, waiters   ARGV: how many waiters to list
 -- Answers {hold value, '' if free, PTTL, number of waiters, nonce, entry, nonce, entry, ...}; a foreign hold is '?'.
-local value = redis.pcall('GET', KEYS[1])
+-- No more than the first hundred of the queue are looked at: dead ones behind them count as waiting.
+local LOOKED_AT = 100
+local value = read(KEYS[1])
 if not value then
   value = ''
 elseif type(value) ~= 'string' or string.sub(value, 1, 3) ~= 'dl1' then
@@ -9,20 +11,18 @@ elseif type(value) ~= 'string' or string.sub(value, 1, 3) ~= 'dl1' then
 end
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
-local listed, live = {}, 0
-for _, nonce in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
-  local entry = redis.call('HGET', KEYS[3], nonce)
-  local deadline = entry and tonumber(string.match(entry, '^(%d+) '))
-  if deadline and deadline >= now then
-    live = live + 1
-    if live <= tonumber(ARGV[1]) then
-      listed[#listed + 1] = nonce
-      listed[#listed + 1] = entry
-    end
+local left = redis.call('PTTL', KEYS[1])
+local waiting = redis.call('ZCARD', KEYS[2])
+local answer = {value, left, waiting}
+local nonces = redis.call('ZRANGE', KEYS[2], 0, LOOKED_AT - 1)
+local entries = #nonces > 0 and redis.call('HMGET', KEYS[3], unpack(nonces)) or {}
+for i, nonce in ipairs(nonces) do
+  local deadline = entries[i] and tonumber(string.match(entries[i], '^(%d+) '))
+  if not deadline or deadline < now then
+    answer[3] = answer[3] - 1
+  elseif #answer < 3 + 2 * tonumber(ARGV[1]) then
+    answer[#answer + 1] = nonce
+    answer[#answer + 1] = entries[i]
   end
-end
-local answer = {value, redis.call('PTTL', KEYS[1]), live}
-for _, item in ipairs(listed) do
-  answer[#answer + 1] = item
 end
 return answer

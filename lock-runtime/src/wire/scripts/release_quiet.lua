@@ -1,7 +1,7 @@
 -- Ends a hold that nobody waits for: two commands. Everything else is release.lua.
 -- KEYS: hold, queue, waiters, cancelled, fence   ARGV: nonce, floor, quarantine ms
 -- Answers 1 if the hold was this nonce's, else 0 and changes nothing.
-local held = redis.pcall('GET', KEYS[1])
+local held = read(KEYS[1])
 if type(held) ~= 'string' or string.sub(held, 5, 36) ~= ARGV[1] or string.sub(held, 1, 3) ~= 'dl1' then
   return 0
 end

@@ -3,11 +3,13 @@
 -- Answers for each lock 1 if the hold was this nonce's and is gone, 0 if it was not, 2: release alone.
 local answers = {}
 for lock, nonce in ipairs(ARGV) do
-  local held = redis.pcall('GET', KEYS[lock])
+  local held = read(KEYS[lock])
   if type(held) ~= 'string' or string.sub(held, 5, 36) ~= nonce or string.sub(held, 1, 3) ~= 'dl1' then
     answers[lock] = 0
   elseif string.sub(held, 4, 4) == '-' then
-    answers[lock] = redis.call('DEL', KEYS[lock])
+    -- What is refused is sent alone, and answered with the server's words; those before it are gone already.
+    local gone = redis.pcall('DEL', KEYS[lock])
+    answers[lock] = type(gone) == 'number' and gone or 2
   else
     answers[lock] = 2
   end

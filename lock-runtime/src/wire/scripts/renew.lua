@@ -11,7 +11,7 @@ while ARGV[argument] do
   local kind, nonce, ms = ARGV[argument], ARGV[argument + 1], ARGV[argument + 2]
   argument = argument + 3
   local hold = KEYS[key]
-  local value = redis.pcall('GET', hold)
+  local value = read(hold)
   local ours = type(value) == 'string' and string.sub(value, 1, 3) == 'dl1'
   local mine = ours and string.sub(value, 5, 36) == nonce
   local answer
@@ -30,8 +30,8 @@ while ARGV[argument] do
       local deadline = string.format('%.0f', tonumber(time[1]) * 1000000 + tonumber(time[2]) + ms * 1000)
       redis.call('PEXPIRE', queue, ms * 2)
       redis.call('PEXPIRE', waiters, ms * 2)
-      redis.call('HSET', waiters, nonce, deadline .. rest)
-      answer = redis.call('PTTL', hold)
+      local written = redis.pcall('HSET', waiters, nonce, deadline .. rest)
+      answer = type(written) == 'number' and redis.call('PTTL', hold) or -1
     else
       answer = -1
     end

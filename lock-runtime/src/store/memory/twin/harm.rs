@@ -40,6 +40,13 @@ impl Twin {
         self.records.entry(key.into()).or_default().put_foreign();
     }
 
+    /// Puts the lock of another kind of client under the name of this lock.
+    #[cfg(test)]
+    pub fn put_lock_of_others(&mut self, now_us: u64, key: &str, ttl: std::time::Duration) {
+        let record = self.records.entry(key.into()).or_default();
+        record.put_lock_of_others(Stamp::from_micros(now_us), ttl);
+    }
+
     /// Whether nothing is stored but the fence counter.
     #[must_use]
     pub fn is_empty(&self, now_us: u64) -> bool {

@@ -131,14 +131,14 @@ impl Twin {
     fn inspect(&mut self, now: Stamp, key: &str, limit: u32) -> Inspection {
         let empty = Record::default();
         let record: &Record = self.live(now, key).map_or(&empty, |record| record);
-        let live = || record.live_waiters(now);
+        let (waiting, live) = record.seen_waiters(now);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let waiters = live().take(limit);
+        let waiters = live.into_iter().take(limit);
         Inspection {
             holder: record.holder().cloned(),
-            foreign: matches!(record.hold(), Some(Hold::Foreign)),
+            foreign: matches!(record.hold(), Some(Hold::Foreign | Hold::OfOthers)),
             left: record.hold_left(now),
-            waiting: expiry::count(live().count()),
+            waiting,
             waiters: waiters.map(|(nonce, who)| Waiter { nonce, who: who.clone() }).collect(),
         }
     }

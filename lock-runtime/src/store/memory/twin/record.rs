@@ -1,6 +1,6 @@
 //! All keys of one lock, each with its expiry.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +25,46 @@ pub(super) enum Hold {
         expect(dead_code, reason = "only tests put one into the twin")
     )]
     Foreign,
+    /// A text that expires: the lock of another kind of client.
+    #[cfg_attr(not(test), expect(dead_code, reason = "only tests put one into the twin"))]
+    OfOthers,
+}
+
+/// How much one script removes from a queue, in dead waiters.
+const WORK: u32 = 200;
+/// How much of that a waiter costs whose process has to be told of a grant before it is known that it is not there.
+const UNHEARD: u32 = 20;
+/// As many entries of a queue does an inspection look at.
+const LOOKED_AT: usize = 100;
+
+/// What a script may still remove from a queue, and what it has found out.
+#[derive(Debug)]
+pub(super) struct Work {
+    left: u32,
+    /// Inboxes that nobody listens to.
+    unheard: HashSet<Arc<str>>,
+}
+
+impl Work {
+    pub(super) fn new() -> Self {
+        Self { left: WORK, unheard: HashSet::new() }
+    }
+
+    /// A grant that was sent there reached nobody.
+    pub(super) fn unheard(&mut self, inbox: Arc<str>) {
+        self.left = self.left.saturating_sub(UNHEARD);
+        self.unheard.insert(inbox);
+    }
+}
+
+/// The beginning of a queue, cleared of dead waiters.
+pub(super) enum First {
+    /// This request, and how many tokens it wants.
+    Waiter(Nonce, u32),
+    /// The queue is empty.
+    Nobody,
+    /// The work was done before one was found.
+    Unknown,
 }
 
 #[derive(Debug)]
@@ -43,7 +83,8 @@ type Waiters = BTreeMap<(u64, Nonce), Entry>;
 pub(super) struct Record {
     hold: Option<Expiring<Hold>>,
     queue: Option<Expiring<Waiters>>,
-    cancelled: Option<Expiring<HashSet<Nonce>>>,
+    /// Until when each is refused, in microseconds.
+    cancelled: Option<Expiring<HashMap<Nonce, u64>>>,
 }
 
 impl Record {
@@ -66,7 +107,7 @@ impl Record {
     pub(super) fn holder(&self) -> Option<&Holder> {
         match self.hold()? {
             Hold::Ours { holder, .. } => Some(holder),
-            Hold::Foreign => None,
+            Hold::Foreign | Hold::OfOthers => None,
         }
     }
 
@@ -85,6 +126,11 @@ impl Record {
     #[cfg(any(test, simulated))]
     pub(super) fn put_foreign(&mut self) {
         self.hold = Some(Expiring::lasting(Hold::Foreign));
+    }
+
+    #[cfg(test)]
+    pub(super) fn put_lock_of_others(&mut self, now: Stamp, ttl: Duration) {
+        self.put_hold(now, Hold::OfOthers, ttl);
     }
 
     #[cfg(simulated)]
@@ -168,23 +214,28 @@ impl Record {
         entry
     }
 
-    /// The first waiter whose lease is live, and how many tokens it wants; dead ones before it are removed.
-    pub(super) fn first_waiter(&mut self, now: Stamp) -> Option<(Nonce, u32)> {
-        loop {
-            let (nonce, block, live) = {
-                let ((_, nonce), entry) = self.waiters().next()?;
-                (*nonce, entry.block, entry.deadline_us >= now.micros())
-            };
-            if live {
-                return Some((nonce, block));
+    /// The first waiter whose lease is live and whose inbox may be heard, or that is `asking`; dead ones before it are removed.
+    pub(super) fn first_waiter(&mut self, now: Stamp, asking: Nonce, work: &mut Work) -> First {
+        while work.left > 0 {
+            let Some(((_, nonce), entry)) = self.waiters().next() else { return First::Nobody };
+            let (nonce, block) = (*nonce, entry.block);
+            let may_hear = nonce == asking || !work.unheard.contains(&entry.inbox);
+            if entry.deadline_us >= now.micros() && may_hear {
+                return First::Waiter(nonce, block);
             }
             self.leave(nonce);
+            work.left -= 1;
         }
+        First::Unknown
     }
 
-    pub(super) fn live_waiters(&self, now: Stamp) -> impl Iterator<Item = (Nonce, &Claimant)> {
-        let live = self.waiters().filter(move |(_, entry)| entry.deadline_us >= now.micros());
-        live.map(|((_, nonce), entry)| (*nonce, &entry.who))
+    /// How many wait, and the first of those who live: as far as an inspection looks.
+    pub(super) fn seen_waiters(&self, now: Stamp) -> (u64, Vec<(Nonce, &Claimant)>) {
+        let looked_at = self.waiters().take(LOOKED_AT);
+        let live = looked_at.filter(|(_, entry)| entry.deadline_us >= now.micros());
+        let live: Vec<_> = live.map(|((_, nonce), entry)| (*nonce, &entry.who)).collect();
+        let dead = count(self.waiters().take(LOOKED_AT).count() - live.len());
+        (self.queue_len() - dead, live)
     }
 
     /// Prolongs a waiter's lease while another hold is there to wait for.
@@ -207,14 +258,16 @@ impl Record {
         self.hold.is_none() && self.queue.is_none() && self.cancelled.is_none()
     }
 
-    pub(super) fn is_cancelled(&self, nonce: Nonce) -> bool {
-        self.cancelled.as_ref().is_some_and(|cancelled| cancelled.value.contains(&nonce))
+    pub(super) fn is_cancelled(&self, now: Stamp, nonce: Nonce) -> bool {
+        let until = self.cancelled.as_ref().and_then(|cancelled| cancelled.value.get(&nonce));
+        until.is_some_and(|&until| until >= now.micros())
     }
 
     pub(super) fn bury(&mut self, now: Stamp, nonce: Nonce, tombstone: Duration) {
-        let empty = || Expiring::lasting(HashSet::new());
+        let empty = || Expiring::lasting(HashMap::new());
         let cancelled = self.cancelled.get_or_insert_with(empty);
-        cancelled.value.insert(nonce);
+        cancelled.value.retain(|_, until| *until >= now.micros());
+        cancelled.value.insert(nonce, now.micros().saturating_add(micros(tombstone)));
         cancelled.prolong(now, tombstone);
     }
 

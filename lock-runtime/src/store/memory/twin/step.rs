@@ -1,11 +1,12 @@
 //! One call about one lock: `acquire.lua`, `release.lua`, `cancel.lua` and what they share in `common.lua`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Publish;
 use super::counter::Counter;
 use super::expiry::{Stamp, micros};
-use super::record::{Entry, Hold, Record};
+use super::record::{Entry, First, Hold, Record, Work};
 use crate::fence::FenceBlock;
 use crate::wire::{
     Acquire, AcquireReply, Busy, Enqueue, Give, Grant, Holder, Nonce, Notice, Obstacle,
@@ -30,6 +31,8 @@ enum Given {
     Away,
     /// Nobody comes before the request itself.
     Nobody,
+    /// The work of one script is done; who asks next goes on.
+    Later,
     /// No token is issued until this instant, in microseconds.
     Quarantined(u64),
 }
@@ -38,7 +41,7 @@ impl Step<'_, '_> {
     pub(super) fn acquire(&mut self, ask: &Acquire) -> AcquireReply {
         debug_assert!(ask.ttl.as_millis() > 0, "the script refuses a ttl of zero");
         let nonce = self.give.nonce;
-        if self.record.is_cancelled(nonce) {
+        if self.record.is_cancelled(self.now, nonce) {
             return AcquireReply::Cancelled;
         }
         if let Some(grant) = self.again(ask) {
@@ -95,7 +98,7 @@ impl Step<'_, '_> {
             return Ok(None);
         }
         match self.grant_next() {
-            Given::Away => Ok(None),
+            Given::Away | Given::Later => Ok(None),
             Given::Quarantined(until_us) => Err(until_us),
             Given::Nobody => self.grant_here(ask).map(Some),
         }
@@ -138,6 +141,7 @@ impl Step<'_, '_> {
         let left = self.record.hold_left(self.now);
         match self.record.hold() {
             Some(Hold::Foreign) => (Obstacle::ForeignKey, left),
+            None => (Obstacle::Holder(None), Some(Duration::ZERO)),
             _ => (Obstacle::Holder(self.record.holder().cloned().map(Box::new)), left),
         }
     }
@@ -152,30 +156,35 @@ impl Step<'_, '_> {
 
     /// Gives the hold to the first live waiter that can be told, short of the request itself.
     fn grant_next(&mut self) -> Given {
+        let mut work = Work::new();
         loop {
-            let head = self.record.first_waiter(self.now);
-            let Some((head, block)) = head.filter(|&(head, _)| head != self.give.nonce) else {
-                return Given::Nobody;
+            let (head, block) = match self.record.first_waiter(self.now, self.give.nonce, &mut work)
+            {
+                First::Waiter(head, block) if head != self.give.nonce => (head, block),
+                First::Waiter(..) | First::Nobody => return Given::Nobody,
+                First::Unknown => return Given::Later,
             };
             let fences = match self.next_fences(block) {
                 Ok(fences) => fences,
                 Err(until_us) => return Given::Quarantined(until_us),
             };
-            if self.push_grant(head, fences) {
-                return Given::Away;
+            match self.push_grant(head, fences) {
+                Ok(()) => return Given::Away,
+                Err(inbox) => work.unheard(inbox),
             }
             self.record.delete_hold();
         }
     }
 
-    fn push_grant(&mut self, nonce: Nonce, fences: FenceBlock) -> bool {
+    /// The error is the inbox, which nobody listens to.
+    fn push_grant(&mut self, nonce: Nonce, fences: FenceBlock) -> Result<(), Arc<str>> {
         let Entry { who, inbox, claim, .. } =
             self.record.leave(nonce).expect("the first waiter is in the queue");
         let holder = Holder { nonce, fence: fences.first(), who };
         let told = (self.publish)(&inbox, Notice::Granted(nonce, fences));
-        let hold = Hold::Ours { holder, fences, inbox, waited_for: true };
+        let hold = Hold::Ours { holder, fences, inbox: inbox.clone(), waited_for: true };
         self.record.put_hold(self.now, hold, claim);
-        told
+        if told { Ok(()) } else { Err(inbox) }
     }
 
     fn next_fences(&mut self, wanted: u32) -> Result<FenceBlock, u64> {

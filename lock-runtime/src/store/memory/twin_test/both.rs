@@ -22,8 +22,8 @@ pub(super) const START: u64 = 1_700_000_000_000_000;
 
 const MARKER: &str = "end of this call";
 
-/// Every key of the server gets older by so many milliseconds: TTLs, waiters' leases, what is registered under
-/// sections, the quarantine.
+/// Every key of the server gets older by so many milliseconds: TTLs, waiters' leases, tombstones, what is registered
+/// under sections, the quarantine.
 const AGE: &str = "
 local ms = tonumber(ARGV[1])
 local function earlier(us) return string.format('%.0f', math.max(0, tonumber(us) - ms * 1000)) end
@@ -40,6 +40,10 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
       local times = string.find(key, '^lock:blocked:') and '^%d+ %d+' or '^%d+'
       local old = string.match(entry, times)
       redis.call('HSET', key, nonce, string.gsub(old, '%d+', earlier) .. string.sub(entry, #old + 1))
+    end
+  elseif string.find(key, ':cancelled$') then
+    for _, nonce in ipairs(redis.call('ZRANGE', key, 0, -1)) do
+      redis.call('ZADD', key, earlier(redis.call('ZSCORE', key, nonce)), nonce)
     end
   end
 end
@@ -148,6 +152,13 @@ impl Both {
         self.raw(&["DEL", &name]);
         self.raw(&["RPUSH", &name, "not a lock"]);
         self.twin.put_foreign(key);
+    }
+
+    pub(super) fn put_lock_of_others(&mut self, key: &str, ttl: Duration) {
+        let name = self.space.names(key).hold().to_owned();
+        self.raw(&["SET", &name, "another client's token", "PX", &millis(ttl).to_string()]);
+        let now_us = self.now_us();
+        self.twin.put_lock_of_others(now_us, key, ttl);
     }
 
     /// A command of the server's only.

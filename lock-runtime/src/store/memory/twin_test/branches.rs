@@ -6,7 +6,7 @@ use super::asks::{BLOCK, KEY, QUARANTINE, claimant, give, nonce, once, queueing}
 use super::both::{Both, DEAD, LIVE, Pair, START};
 use crate::Fence;
 use crate::wire::{
-    Acquire, AcquireReply, Call, Decode as _, Enqueue, Give, Holder, Obstacle, Renewal,
+    Acquire, AcquireReply, Call, Decode as _, Enqueue, Give, Holder, Nonce, Obstacle, Renewal,
     RenewalReply, Reply,
 };
 
@@ -178,6 +178,99 @@ fn a_foreign_key_counts_as_busy_and_is_never_touched() {
     let kept: Vec<String> =
         redis::from_redis_value(both.raw(&["LRANGE", "lock:{order:7}", "0", "-1"])).unwrap();
     assert_eq!(kept, ["not a lock"]);
+}
+
+#[test]
+fn a_text_that_expires_is_the_lock_of_another_kind_of_client() {
+    let mut both = Both::new();
+    both.put_lock_of_others(KEY, MINUTE);
+    let busy = both.busy(queueing(nonce(1), LIVE[0]));
+    assert_eq!(busy.obstacle, Obstacle::Holder(None));
+    assert!(busy.left.is_some_and(|left| left <= MINUTE));
+    assert_eq!(both.same(renew_waiter(1)), Reply::Renewed(vec![RenewalReply::Ask]));
+    assert!(!both.release(nonce(1)));
+    let Reply::Inspection(seen) = both.same(inspect()) else { panic!("not an inspection") };
+    assert!(seen.foreign && seen.left.is_some());
+    both.advance(MINUTE * 2);
+    both.granted(queueing(nonce(1), LIVE[0]));
+}
+
+/// As many as one script removes, and one.
+const MANY: u32 = 201;
+
+#[test]
+fn one_script_removes_so_many_dead_waiters_and_the_next_goes_on() {
+    let mut both = Both::new();
+    both.granted(once(nonce(1)));
+    for number in 0..MANY {
+        let ask = queueing(Nonce::from_bits(u128::from(number) + 1), LIVE[0]);
+        both.busy(ask);
+    }
+    both.advance(Duration::from_millis(2_100));
+    both.busy(queueing(nonce(2), LIVE[1]));
+    let Reply::Inspection(seen) = both.same(inspect()) else { panic!("not an inspection") };
+    assert_eq!(seen.waiting, u64::from(MANY) + 1 - 100, "a hundred are looked at");
+    assert!(both.release(nonce(1)));
+    assert_eq!(both.told(), [], "one is left before the living");
+    let busy = both.busy(once(nonce(3)));
+    assert_eq!(
+        (busy.obstacle, busy.ahead),
+        (Obstacle::Holder(Some(Box::new(holder(&both, 2)))), 0)
+    );
+    assert_eq!(both.told(), [nonce(2)]);
+}
+
+fn holder(both: &Both, number: u8) -> Holder {
+    let (_, fences) = both.grants().last().expect("a grant");
+    Holder { nonce: nonce(number), fence: fences.first(), who: claimant(nonce(number)) }
+}
+
+#[test]
+fn after_the_work_of_one_script_a_free_lock_is_asked_for_again_at_once() {
+    let mut both = Both::new();
+    both.granted(once(nonce(1)));
+    for number in 0..2 * MANY {
+        both.busy(queueing(Nonce::from_bits(u128::from(number) + 1), LIVE[0]));
+    }
+    both.advance(Duration::from_millis(2_100));
+    assert!(both.release(nonce(1)));
+    let busy = both.busy(once(nonce(3)));
+    assert_eq!((busy.obstacle, busy.left), (Obstacle::Holder(None), Some(Duration::ZERO)));
+}
+
+#[test]
+fn an_inbox_that_nobody_listens_to_is_tried_once_and_few_of_them_by_one_script() {
+    let mut both = Both::new();
+    both.granted(once(nonce(1)));
+    for number in 0..30 {
+        both.busy(queueing(Nonce::from_bits(number + 1), DEAD));
+    }
+    both.busy(queueing(nonce(2), LIVE[0]));
+    assert!(both.release(nonce(1)));
+    assert_eq!(both.told(), [nonce(2)], "all of one process count as dead");
+
+    for number in 0..15 {
+        both.busy(queueing(Nonce::from_bits(number + 1), &format!("lock:inbox:dead:{number}")));
+    }
+    both.busy(queueing(nonce(3), LIVE[0]));
+    assert!(both.release(nonce(2)));
+    assert_eq!(both.told(), [nonce(2)], "fifteen processes are too many");
+    both.busy(once(nonce(4)));
+    assert_eq!(both.told(), [nonce(2), nonce(3)]);
+}
+
+#[test]
+fn a_tombstone_that_is_over_refuses_nothing_though_newer_ones_keep_the_key() {
+    let mut both = Both::new();
+    both.same(cancel(1, Duration::from_secs(10)));
+    both.advance(Duration::from_secs(6));
+    both.same(cancel(2, Duration::from_secs(10)));
+    assert_eq!(both.acquire(once(nonce(1))), AcquireReply::Cancelled);
+    both.advance(Duration::from_secs(6));
+    both.same(cancel(3, Duration::from_secs(10)));
+    assert_eq!(both.raw(&["ZCARD", "lock:{order:7}:cancelled"]), redis::Value::Int(2));
+    assert_eq!(both.acquire(once(nonce(2))), AcquireReply::Cancelled);
+    both.granted(once(nonce(1)));
 }
 
 #[test]

@@ -84,6 +84,34 @@ fn a_full_server_refuses_new_holds_in_its_own_words_and_keeps_the_old_ones() {
 }
 
 #[test]
+fn a_publish_that_is_refused_leaves_no_hold_to_a_waiter_that_was_not_told() {
+    let mut both = Both::new();
+    both.granted(once(nonce(1)));
+    both.busy(queueing(nonce(2), LIVE[0]));
+    both.raw(&["ACL", "SETUSER", "default", "-publish"]);
+    assert_eq!(both.ask(&Call::Release(give(nonce(1)))).unwrap(), Answer::Int(1));
+    let answer = both.ask(&Call::Acquire(once(nonce(3)))).unwrap();
+    assert!(matches!(answer, Answer::Int(_)), "{answer:?}");
+    assert!(matches!(both.ask(&Call::Acquire(queueing(nonce(4), LIVE[0]))), Ok(Answer::List(_))));
+    let answer = both.ask(&Call::Renew(vec![renew(3, Duration::from_secs(9))])).unwrap();
+    assert_eq!(ints(answer), [2], "somebody waits, though the holder could not be told");
+}
+
+#[test]
+fn a_right_that_is_missing_is_named_and_leaves_no_entry() {
+    for (right, command) in [("-zadd", "ZADD"), ("-hset", "HSET"), ("-setrange", "SETRANGE")] {
+        let mut both = Both::new();
+        both.granted(once(nonce(1)));
+        both.raw(&["ACL", "SETUSER", "default", right]);
+        let text = refusal(both.ask(&Call::Acquire(queueing(nonce(2), LIVE[0]))));
+        assert!(text.contains(command), "{text}");
+        both.raw(&["ACL", "SETUSER", "default", "+@all"]);
+        assert_eq!(both.raw(&["EXISTS", "lock:{order:7}:queue"]), redis::Value::Int(0));
+        assert_eq!(both.raw(&["EXISTS", "lock:{order:7}:waiters"]), redis::Value::Int(0));
+    }
+}
+
+#[test]
 fn a_waiter_whose_place_was_lost_is_told_to_ask() {
     let mut both = Both::new();
     both.granted(once(nonce(1)));

@@ -53,6 +53,9 @@ impl Run<'_> {
             Step::Pass { units } => self.both.advance(UNIT * *units),
             Step::Flush => self.both.flush(),
             Step::PutForeign { key } => self.both.put_foreign(&name(*key)),
+            Step::PutLockOfOthers { key, ttl } => {
+                self.both.put_lock_of_others(&name(*key), ttl.duration());
+            }
             Step::Open { floor, quarantine } => {
                 let floor = self.floor(*floor);
                 let quarantine = quarantine.map_or(Duration::ZERO, Span::duration);

@@ -48,6 +48,10 @@ pub(super) enum Step {
     PutForeign {
         key: u8,
     },
+    PutLockOfOthers {
+        key: u8,
+        ttl: Span,
+    },
     Open {
         floor: Floor,
         quarantine: Option<Span>,
@@ -136,6 +140,7 @@ pub(super) fn any_step() -> impl Strategy<Value = Step> {
         20 => prop_oneof![6 => Just(1), 1 => 2..14_u32].prop_map(|units| Step::Pass { units }),
         1 => Just(Step::Flush),
         1 => any_key().prop_map(|key| Step::PutForeign { key }),
+        1 => (any_key(), any_span()).prop_map(|(key, ttl)| Step::PutLockOfOthers { key, ttl }),
         1 => (any_floor(), prop::option::of(any_span()))
             .prop_map(|(floor, quarantine)| Step::Open { floor, quarantine }),
     ]

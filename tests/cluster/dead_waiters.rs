@@ -1,0 +1,117 @@
+//! Many waiters that are gone: no script works for long, and everybody goes on.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use distlock::LockManager;
+use redis::Value;
+use testkit::RedisServer;
+
+use crate::support::{LIMIT, alone, connect, inspect, server, until_waiting};
+
+const DEAD: u64 = 20_000;
+/// In microseconds.
+const LONGEST: i64 = 5_000;
+/// A neighbour on this machine may take the processor from the server for longer than a script runs.
+const TRIES: u32 = 4;
+
+/// Puts waiters into the queue of the lock, before all that ask from now on.
+fn enqueue(server: &RedisServer, key: &str, lease: Duration, inbox: impl Fn(u64) -> String) {
+    let mut connection = server.connection();
+    let (seconds, micros): (u64, u64) =
+        redis::cmd("TIME").query(&mut connection).expect("the server answers");
+    let lease = u64::try_from(lease.as_micros()).expect("a short lease");
+    let deadline = seconds * 1_000_000 + micros + lease;
+    let (queue, waiters) = (format!("lock:{{{key}}}:queue"), format!("lock:{{{key}}}:waiters"));
+    for some in (0..DEAD).collect::<Vec<_>>().chunks(1_000) {
+        let (mut places, mut entries) = (redis::cmd("ZADD"), redis::cmd("HSET"));
+        places.arg(&queue);
+        entries.arg(&waiters);
+        for number in some {
+            let nonce = format!("{:032x}", number + 1);
+            places.arg(number + 1).arg(&nonce);
+            let entry = format!("{deadline} 2000 1 {} 30000 0 1 host a function", inbox(*number));
+            entries.arg(&nonce).arg(entry);
+        }
+        places.exec(&mut connection).expect("a queue");
+        entries.exec(&mut connection).expect("its entries");
+    }
+    for key in [&queue, &waiters] {
+        server.command(&["PEXPIRE", key, "60000"]);
+    }
+}
+
+/// How long the longest script ran since the last look, in microseconds.
+fn longest_script(server: &RedisServer) -> i64 {
+    let mut connection = server.connection();
+    let log: Vec<Vec<Value>> =
+        redis::cmd("SLOWLOG").arg("GET").arg(-1).query(&mut connection).expect("the log");
+    server.command(&["SLOWLOG", "RESET"]);
+    let scripts = log.iter().filter(|entry| {
+        let Value::Array(words) = &entry[3] else { return false };
+        matches!(words.first(), Some(Value::BulkString(name)) if name.starts_with(b"EVAL"))
+    });
+    let micros = |entry: &Vec<Value>| if let Value::Int(micros) = entry[2] { micros } else { 0 };
+    scripts.map(micros).max().unwrap_or(0)
+}
+
+/// A holder lets go while twenty thousand that are gone wait before one that lives.
+fn undergo(lease: Duration, inbox: impl Fn(u64) -> String) {
+    let _machine = alone();
+    let server = server();
+    let (locks, others) = (connect(&server), connect(&server));
+    let mut longest = i64::MAX;
+    for _ in 0..TRIES {
+        let took = pass(&server, &locks, &others, lease, &inbox);
+        assert!(took < Duration::from_secs(6), "the living one waited for {took:?}");
+        longest = longest.min(longest_script(&server));
+        println!("followed after {took:?}, the longest script ran {longest} us");
+        if longest <= LONGEST {
+            return;
+        }
+    }
+    panic!("a script ran for {longest} us");
+}
+
+fn pass(
+    server: &RedisServer,
+    locks: &LockManager,
+    others: &LockManager,
+    lease: Duration,
+    inbox: impl Fn(u64) -> String,
+) -> Duration {
+    let held = locks.lock("dead").acquire().unwrap();
+    thread::scope(|scope| {
+        enqueue(server, "dead", lease, inbox);
+        let follower = scope.spawn(|| {
+            let guard = others.lock("dead").wait(LIMIT).acquire().unwrap();
+            let had = Instant::now();
+            guard.release().unwrap();
+            had
+        });
+        until_waiting(locks, "dead", DEAD + 1 - if lease.is_zero() { 100 } else { 0 });
+        server.command(&["CONFIG", "SET", "slowlog-log-slower-than", "0"]);
+        server.command(&["CONFIG", "SET", "slowlog-max-len", "10000"]);
+        server.command(&["SLOWLOG", "RESET"]);
+        let released = Instant::now();
+        held.release().unwrap();
+        let took = follower.join().unwrap().duration_since(released);
+        assert_eq!(inspect(locks, "dead").waiting, 0);
+        took
+    })
+}
+
+#[test]
+fn dead_waiters_are_removed_some_at_a_time_and_the_living_one_goes_on() {
+    undergo(Duration::ZERO, |_| "lock:inbox:gone".to_owned());
+}
+
+#[test]
+fn waiters_of_a_process_that_has_just_ended_are_removed_some_at_a_time() {
+    undergo(Duration::from_secs(30), |_| "lock:inbox:gone".to_owned());
+}
+
+#[test]
+fn waiters_of_many_processes_that_have_just_ended_are_removed_some_at_a_time() {
+    undergo(Duration::from_secs(30), |number| format!("lock:inbox:gone:{}", number / 100));
+}
