@@ -85,6 +85,9 @@
 pub use lock_macros::distributed_lock;
 #[doc(hidden)]
 pub use lock_runtime::__private;
+#[cfg(feature = "test-util")]
+#[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
+pub use lock_runtime::testing;
 pub use lock_runtime::{
     Fence, FenceGate, Hold, Holder, Inspection, LockError, LockGuard, LockManager,
     LockManagerBuilder, LockRequest, SharedHold, StaleFence, Waiter, current, error, global, init,

@@ -70,7 +70,13 @@ impl Default for LockManagerBuilder {
 }
 
 impl LockManagerBuilder {
-    /// The server's URL; `memory://` is a store inside this process. No default.
+    /// The server's URL: `redis://user:password@host:port/database`, `rediss://` with a TLS feature, `unix:///path`, or
+    /// `memory://name`. No default.
+    ///
+    /// `memory://name` is a store inside this process, for tests, demos and programs of a single process. All managers of the
+    /// process with the same name contend, as on one server, whatever their prefix; the name may be left out. Nothing of it is
+    /// seen by other processes. Its grants come from the manager's own thread and by the real clock: not under tokio's paused
+    /// clock, which runs ahead while a task waits for that thread. The feature `test-util` provokes its faults.
     pub fn url(mut self, url: impl Into<String>) -> Self {
         self.server = Some(Server::Url(url.into()));
         self

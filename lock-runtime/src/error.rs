@@ -73,6 +73,33 @@ pub struct Busy {
     pub ahead: u64,
     /// How long it waited.
     pub waited: Duration,
+    /// When the hold ends unless it is renewed, as far as known.
+    pub(crate) left: Option<Duration>,
+}
+
+impl Busy {
+    /// After how long the lock is free at the latest if its holder has died: what is left of the holder's lease, by the server's
+    /// last word to this process. `None` if that is not known.
+    ///
+    /// A holder that is alive renews its lease, and may release it any time before.
+    ///
+    /// ```
+    /// # use lock_runtime as distlock;
+    /// use std::time::Duration;
+    /// use distlock::{LockError, LockManager};
+    ///
+    /// let locks = LockManager::connect("memory://")?;
+    /// let _held = locks.lock("report").acquire()?;
+    /// let refused = locks.lock("report").wait(Duration::ZERO).acquire();
+    /// let Err(LockError::Busy(busy)) = refused else { panic!("it is held") };
+    /// let seconds = busy.retry_after().map_or(1, |after| after.as_secs() + 1);
+    /// println!("Retry-After: {seconds}");
+    /// # Ok::<(), LockError>(())
+    /// ```
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        self.left
+    }
 }
 
 /// Why something went wrong with a lock.
@@ -182,7 +209,7 @@ impl LockError {
 
     /// A busy lock whose holder is the caller's own process.
     pub(crate) fn busy_here(key: &str, waited: Duration) -> Self {
-        Self::Busy(Box::new(Busy { key: key.into(), holder: None, ahead: 0, waited }))
+        Self::Busy(Box::new(Busy { key: key.into(), holder: None, ahead: 0, waited, left: None }))
     }
 
     pub(crate) fn from_failure(key: &str, waited: Duration, failure: Failure) -> Self {
@@ -205,12 +232,24 @@ impl LockError {
         match busy.obstacle {
             Obstacle::Holder(holder) => {
                 let holder = holder.map(|holder| Holder::from(*holder));
-                Self::Busy(Box::new(Busy { key: key.into(), holder, ahead: busy.ahead, waited }))
+                let wire::Busy { ahead, left, .. } = busy;
+                Self::Busy(Box::new(Busy { key: key.into(), holder, ahead, waited, left }))
             }
             Obstacle::ForeignKey => Self::ForeignKey(Overdue::new(key, waited).into()),
             Obstacle::DataLoss => {
                 Self::DataLoss(Box::new(DataLoss { key: key.into(), left: busy.left }))
             }
+        }
+    }
+
+    /// When another try is worth it, as far as the server has said: see [`Busy::retry_after`] and [`DataLoss::left`]. `None` for
+    /// all other errors.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Busy(busy) => busy.retry_after(),
+            Self::DataLoss(loss) => loss.left,
+            _ => None,
         }
     }
 
@@ -243,13 +282,13 @@ impl InCycle {
 }
 
 impl Cause {
-    fn new(key: &str, reason: &str) -> Self {
+    pub(crate) fn new(key: &str, reason: &str) -> Self {
         Self { key: key.into(), reason: words(reason).into() }
     }
 }
 
 impl Overdue {
-    fn new(key: &str, waited: Duration) -> Self {
+    pub(crate) fn new(key: &str, waited: Duration) -> Self {
         Self { key: key.into(), waited }
     }
 }

@@ -1,6 +1,7 @@
 //! The fencing token.
 
 use std::fmt;
+use std::num::TryFromIntError;
 
 /// A fencing token: a number that every new hold of a key has higher than all holds of that key before it.
 ///
@@ -19,7 +20,25 @@ use std::fmt;
 /// assert!(second > first);
 /// # Ok::<(), distlock::LockError>(())
 /// ```
+///
+/// Tokens are below 2<sup>53</sup>: they fit SQL's `bigint`, and the numbers of JSON, JavaScript and Lua hold them exactly.
+///
+/// ```
+/// # use lock_runtime as distlock;
+/// # let locks = distlock::LockManager::connect("memory://")?;
+/// # let guard = locks.lock("row").acquire()?;
+/// use distlock::Fence;
+///
+/// let column = i64::from(guard.fence());
+/// assert_eq!(Fence::try_from(column), Ok(guard.fence()));
+/// assert!(Fence::try_from(-1).is_err());
+/// # Ok::<(), distlock::LockError>(())
+/// ```
+///
+/// With the feature `serde` it is written as a number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "i64", into = "i64"))]
 pub struct Fence(u64);
 
 impl Fence {
@@ -80,6 +99,25 @@ impl FenceBlock {
 impl From<Fence> for u64 {
     fn from(fence: Fence) -> Self {
         fence.0
+    }
+}
+
+impl From<Fence> for i64 {
+    /// For a `bigint` column. Always exact: tokens are below 2<sup>53</sup>.
+    fn from(fence: Fence) -> Self {
+        Self::try_from(fence.0).unwrap_or(Self::MAX)
+    }
+}
+
+impl TryFrom<i64> for Fence {
+    type Error = TryFromIntError;
+
+    /// A token that was stored in a `bigint` column.
+    ///
+    /// # Errors
+    /// [`TryFromIntError`] for a negative number.
+    fn try_from(token: i64) -> Result<Self, TryFromIntError> {
+        u64::try_from(token).map(Self)
     }
 }
 

@@ -8,7 +8,11 @@ use crate::printable::printable;
 use crate::wire;
 
 /// One lock at one instant, as [`LockManager::inspect`](crate::LockManager::inspect) found it.
-#[derive(Clone, Debug)]
+///
+/// With the feature `serde`, this, [`Holder`] and [`Waiter`] are written with instants and spans as whole milliseconds, whose
+/// fields say so: `expires_in_ms`, `since_unix_ms` since the beginning of 1970.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Inspection {
     /// Who holds it; `None` if it is free, or if the key under its name is not a lock of this library.
@@ -17,6 +21,10 @@ pub struct Inspection {
     /// be the lock of another kind of client.
     pub foreign: bool,
     /// When the hold ends unless it is renewed, or the foreign key expires.
+    #[cfg_attr(
+        feature = "serde",
+        serde(rename = "expires_in_ms", with = "as_number::optional_ms")
+    )]
     pub expires_in: Option<Duration>,
     /// How many requests wait. Behind the first hundred those count too whose processes have ended, until somebody looks.
     pub waiting: u64,
@@ -26,6 +34,7 @@ pub struct Inspection {
 
 /// Who holds a lock. For people: nothing about it is proof against a second holder but the token.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Holder {
     /// Its fencing token.
@@ -37,11 +46,13 @@ pub struct Holder {
     /// The function or caller that took the lock.
     pub function: String,
     /// When it asked for the lock, by its own host's clock.
+    #[cfg_attr(feature = "serde", serde(rename = "since_unix_ms", with = "as_number::unix_ms"))]
     pub since: SystemTime,
 }
 
 /// Who waits for a lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Waiter {
     /// Its host.
@@ -51,6 +62,7 @@ pub struct Waiter {
     /// The function or caller that asks for the lock.
     pub function: String,
     /// When it began to ask, by its own host's clock.
+    #[cfg_attr(feature = "serde", serde(rename = "since_unix_ms", with = "as_number::unix_ms"))]
     pub since: SystemTime,
 }
 
@@ -96,5 +108,56 @@ impl fmt::Display for Holder {
             printable(&self.host),
             self.fence
         )
+    }
+}
+
+/// Instants and spans as whole milliseconds, which is what other languages read.
+#[cfg(feature = "serde")]
+mod as_number {
+    use std::time::{Duration, SystemTime};
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    fn millis(span: Duration) -> u64 {
+        u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    pub(super) mod unix_ms {
+        use super::{
+            Deserialize, Deserializer, Duration, Serialize, Serializer, SystemTime, millis,
+        };
+
+        pub(in super::super) fn serialize<S: Serializer>(
+            at: &SystemTime,
+            out: S,
+        ) -> Result<S::Ok, S::Error> {
+            millis(at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()).serialize(out)
+        }
+
+        pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+            input: D,
+        ) -> Result<SystemTime, D::Error> {
+            let since = Duration::from_millis(u64::deserialize(input)?);
+            let at = SystemTime::UNIX_EPOCH.checked_add(since);
+            at.ok_or_else(|| serde::de::Error::custom("the instant is too far in the future"))
+        }
+    }
+
+    pub(super) mod optional_ms {
+        use super::{Deserialize, Deserializer, Duration, Serialize, Serializer, millis};
+
+        #[expect(clippy::ref_option, reason = "serde hands over a reference to the field")]
+        pub(in super::super) fn serialize<S: Serializer>(
+            span: &Option<Duration>,
+            out: S,
+        ) -> Result<S::Ok, S::Error> {
+            span.map(millis).serialize(out)
+        }
+
+        pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+            input: D,
+        ) -> Result<Option<Duration>, D::Error> {
+            Ok(Option::<u64>::deserialize(input)?.map(Duration::from_millis))
+        }
     }
 }

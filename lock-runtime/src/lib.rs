@@ -53,6 +53,9 @@ mod run;
 mod site;
 mod store;
 mod sync;
+#[cfg(feature = "test-util")]
+#[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
+pub mod testing;
 mod time;
 mod wire;
 

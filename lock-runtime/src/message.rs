@@ -114,9 +114,12 @@ impl Display for DataLoss {
             printable(&self.key)
         )?;
         match self.left {
-            Some(left) => write!(f, "in {}", Length(left)),
-            None => f.write_str("later"),
+            Some(left) => write!(f, "in {}", Length(left))?,
+            None => f.write_str("later")?,
         }
+        f.write_str(
+            ", or build the manager with `wait_out_data_loss(false)` where tests flush the server",
+        )
     }
 }
 

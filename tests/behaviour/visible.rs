@@ -7,7 +7,7 @@ use std::time::Duration;
 use distlock::{Fence, LockError, LockManager, distributed_lock};
 use testkit::eventually;
 
-use crate::support::{LIMIT, connect, inspect, server, until_waiting};
+use crate::support::{LIMIT, connect, connect_with_ttl, inspect, server, until_waiting};
 
 const WAIT: Duration = Duration::from_millis(300);
 
@@ -86,6 +86,27 @@ fn those_of_other_processes_and_of_ones_own_come_first() {
             waiter.join().unwrap().unwrap();
         }
     });
+}
+
+#[test]
+fn one_that_is_refused_hears_when_the_lease_of_the_holder_ends() {
+    let server = server();
+    let (theirs, locks) = (connect_with_ttl(&server, LIMIT), connect(&server));
+    let _guard = theirs.lock("visible").acquire().unwrap();
+    let after = |wait| {
+        let end = locks.lock("visible").wait(wait).acquire().unwrap_err();
+        let LockError::Busy(busy) = &end else { panic!("{end:?}") };
+        assert_eq!(end.retry_after(), busy.retry_after());
+        busy.retry_after().expect("the server knows")
+    };
+    // The key lives longer than the lease by the guard.
+    let longest = LIMIT + LIMIT / 50;
+    let first = after(Duration::ZERO);
+    assert!((LIMIT / 2..=longest).contains(&first), "{first:?}");
+    // By the server's last word, not by its first.
+    let wait = Duration::from_secs(2);
+    let second = after(wait);
+    assert!(second + wait / 2 <= longest, "{second:?}");
 }
 
 /// One that tries once behind a section of its own process asks the server, which knows the first section of the hold.

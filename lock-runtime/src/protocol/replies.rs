@@ -239,6 +239,9 @@ impl Machine {
                 claim.vouched = Some(written.sent);
                 queued.refresh_at = Timing::refresh_at(now);
                 queued.ask_at = left.map(|left| Timing::ask_at(now, left, nonce));
+                if let Some(busy) = &mut claim.busy {
+                    busy.left = left;
+                }
             }
             (Phase::Queued(queued), RenewalReply::Ask) => {
                 queued.calling = false;

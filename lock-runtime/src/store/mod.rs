@@ -81,8 +81,10 @@ impl Endpoint {
         match &self.kind {
             Kind::Redis(redis) => redis.connect(number, self.space.clone(), hello, pushes),
             Kind::Memory(memory) => {
-                let connection = memory.connect(hello, pushes);
-                Box::pin(std::future::ready(Ok(Connection::Memory(connection))))
+                let memory = memory.clone();
+                Box::pin(
+                    async move { memory.connect(number, hello, pushes).map(Connection::Memory) },
+                )
             }
         }
     }

@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc::UnboundedSender;
 
 pub(crate) use self::twin::Twin;
-use super::{Hello, Push};
+use super::{ConnectError, Hello, Push};
 use crate::protocol::CallError;
 use crate::time;
 use crate::wire::{Call, Reply};
@@ -21,10 +21,19 @@ static STORES: LazyLock<Mutex<HashMap<String, Arc<Mutex<Store>>>>> = LazyLock::n
 #[derive(Default)]
 struct Store {
     twin: Twin,
-    inboxes: HashMap<String, UnboundedSender<Push>>,
+    inboxes: HashMap<String, Inbox>,
+    /// Whether it behaves as a server that does not run.
+    is_down: bool,
+}
+
+/// Where a client is told of something, and on which of its connections.
+struct Inbox {
+    connection: u64,
+    pushes: UnboundedSender<Push>,
 }
 
 /// A store of this process, by name.
+#[derive(Clone)]
 pub(crate) struct MemoryEndpoint(Arc<Mutex<Store>>);
 
 /// A connection to it.
@@ -50,22 +59,63 @@ impl MemoryEndpoint {
         Self(Arc::clone(lock(&STORES).entry(name.to_owned()).or_default()))
     }
 
-    pub(super) fn connect(&self, hello: Hello, pushes: UnboundedSender<Push>) -> MemoryConnection {
+    pub(super) fn connect(
+        &self,
+        number: u64,
+        hello: Hello,
+        pushes: UnboundedSender<Push>,
+    ) -> Result<MemoryConnection, ConnectError> {
         let mut store = lock(&self.0);
+        if store.is_down {
+            return Err(ConnectError {
+                text: "the store in memory is down".to_owned(),
+                hopeless: false,
+            });
+        }
         let quarantine =
             if hello.acquainted { hello.quarantine } else { std::time::Duration::ZERO };
         store.twin.open(now_us(), hello.floor, quarantine);
-        store.inboxes.insert(hello.inbox.clone(), pushes.clone());
-        MemoryConnection { store: Arc::clone(&self.0), inbox: hello.inbox, pushes }
+        let inbox = Inbox { connection: number, pushes: pushes.clone() };
+        store.inboxes.insert(hello.inbox.clone(), inbox);
+        Ok(MemoryConnection { store: Arc::clone(&self.0), inbox: hello.inbox, pushes })
+    }
+}
+
+/// What befalls a server from outside.
+#[cfg(feature = "test-util")]
+impl MemoryEndpoint {
+    /// Deletes the hold of `key`, whoever has it.
+    pub(crate) fn delete_hold(&self, key: &str) {
+        lock(&self.0).twin.delete_hold(key);
+    }
+
+    /// Forgets all data.
+    pub(crate) fn flush(&self) {
+        lock(&self.0).twin.flush();
+    }
+
+    /// Ends all connections and refuses new ones, or accepts them again.
+    pub(crate) fn set_down(&self, is_down: bool) {
+        let mut store = lock(&self.0);
+        store.is_down = is_down;
+        if is_down {
+            for (_, Inbox { connection, pushes }) in store.inboxes.drain() {
+                // A client that has gone needs no word.
+                let _ = pushes.send(Push::Disconnected(connection));
+            }
+        }
     }
 }
 
 impl MemoryConnection {
     pub(super) fn send(&self, calls: &[Call]) -> Vec<Result<Reply, CallError>> {
         let mut store = lock(&self.store);
-        let Store { twin, inboxes } = &mut *store;
+        if store.is_down {
+            return vec![Err(CallError::Broken); calls.len()];
+        }
+        let Store { twin, inboxes, .. } = &mut *store;
         let mut publish = |inbox: &str, notice| {
-            inboxes.get(inbox).is_some_and(|pushes| pushes.send(Push::Notice(notice)).is_ok())
+            inboxes.get(inbox).is_some_and(|inbox| inbox.pushes.send(Push::Notice(notice)).is_ok())
         };
         calls.iter().map(|call| Ok(twin.call(now_us(), call, &mut publish))).collect()
     }
@@ -75,7 +125,11 @@ impl Drop for MemoryConnection {
     fn drop(&mut self) {
         let mut store = lock(&self.store);
         // The process may have connected again under the same name.
-        if store.inboxes.get(&self.inbox).is_some_and(|inbox| inbox.same_channel(&self.pushes)) {
+        if store
+            .inboxes
+            .get(&self.inbox)
+            .is_some_and(|inbox| inbox.pushes.same_channel(&self.pushes))
+        {
             store.inboxes.remove(&self.inbox);
         }
     }

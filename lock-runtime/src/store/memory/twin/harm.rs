@@ -3,6 +3,7 @@
 use super::Twin;
 #[cfg(simulated)]
 use super::counter::Counter;
+#[cfg(any(test, simulated))]
 use super::expiry::Stamp;
 
 impl Twin {
@@ -12,7 +13,7 @@ impl Twin {
     }
 
     /// Deletes the hold of a lock, whoever has it.
-    #[cfg(simulated)]
+    #[cfg(any(simulated, feature = "test-util"))]
     pub fn delete_hold(&mut self, key: &str) {
         self.records.entry(key.into()).or_default().delete_hold();
     }
@@ -36,6 +37,7 @@ impl Twin {
     }
 
     /// Puts a key that is not a lock under the name of this lock, for good.
+    #[cfg(any(test, simulated))]
     pub fn put_foreign(&mut self, key: &str) {
         self.records.entry(key.into()).or_default().put_foreign();
     }
@@ -48,6 +50,7 @@ impl Twin {
     }
 
     /// Whether nothing is stored but the fence counter.
+    #[cfg(any(test, simulated))]
     #[must_use]
     pub fn is_empty(&self, now_us: u64) -> bool {
         let now = Stamp::from_micros(now_us);

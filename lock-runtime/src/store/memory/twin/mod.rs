@@ -14,7 +14,7 @@
 mod blocked;
 mod counter;
 mod expiry;
-#[cfg(any(test, simulated))]
+#[cfg(any(test, simulated, feature = "test-util"))]
 mod harm;
 mod record;
 mod step;
