@@ -159,7 +159,8 @@ impl LockManagerBuilder {
     /// a holder's stack, as rayon does while it waits. Default: `true`.
     ///
     /// ```
-    /// use lock_runtime::{LockError, LockManager};
+    /// # use lock_runtime as distlock;
+    /// use distlock::{LockError, LockManager};
     ///
     /// let locks = LockManager::builder().url("memory://").reenter(false).build()?;
     /// let guard = locks.lock("stock").acquire()?;

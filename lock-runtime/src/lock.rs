@@ -79,7 +79,8 @@ impl LockRequest {
     /// [`LockError::Deadlock`] at once, whatever its `wait`. Default: the manager's, `true`.
     ///
     /// ```
-    /// use lock_runtime::{LockError, LockManager};
+    /// # use lock_runtime as distlock;
+    /// use distlock::{LockError, LockManager};
     ///
     /// let locks = LockManager::connect("memory://")?;
     /// let guard = locks.lock("stock").acquire()?;
