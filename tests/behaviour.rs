@@ -25,7 +25,9 @@ mod behaviour {
     mod settings;
     mod sharing;
     mod siblings;
+    mod subscribers;
     mod sync_in_task;
     mod unreachable;
     mod visible;
+    mod wakers;
 }

@@ -12,6 +12,7 @@ use crate::protocol::Loss;
 use crate::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 use crate::time::{self, Timestamp};
+use crate::user_code::wakers;
 use crate::wire::Nonce;
 
 /// Who does what a lease has to say: the I/O thread, by its mailbox, or the queue that hands the hold on.
@@ -150,16 +151,20 @@ impl Lease {
         if let Some(loss) = self.loss() {
             return Poll::Ready(loss);
         }
-        self.watchers().put(slot, context.waker());
+        if !self.watchers().knows(*slot, context.waker()) {
+            // A waker may run code of its owner when it is cloned or dropped, so neither is done with the watchers locked.
+            let fresh = wakers::guarded(context.waker());
+            let old = self.watchers().put(slot, fresh);
+            drop(old);
+        }
         // Between the look and the entry the loss may have been reported to all others.
         self.reported_loss().map_or(Poll::Pending, Poll::Ready)
     }
 
     pub(crate) fn unwatch(&self, slot: WatchSlot) {
         let Some(index) = slot else { return };
-        if let Some(place) = self.watchers().slots.get_mut(index) {
-            *place = None;
-        }
+        let old = self.watchers().slots.get_mut(index).and_then(Option::take);
+        drop(old);
     }
 
     fn watchers(&self) -> MutexGuard<'_, Watchers> {
@@ -168,7 +173,13 @@ impl Lease {
 }
 
 impl Watchers {
-    fn put(&mut self, slot: &mut WatchSlot, waker: &Waker) {
+    fn knows(&self, slot: WatchSlot, waker: &Waker) -> bool {
+        let known = slot.and_then(|index| self.slots.get(index)?.as_ref());
+        known.is_some_and(|known| known.will_wake(waker))
+    }
+
+    /// Enters a waker; the one that was in its place.
+    fn put(&mut self, slot: &mut WatchSlot, waker: Waker) -> Option<Waker> {
         let index = *slot.get_or_insert_with(|| {
             let free = self.slots.iter().position(Option::is_none);
             free.unwrap_or(self.slots.len())
@@ -176,10 +187,7 @@ impl Watchers {
         if index >= self.slots.len() {
             self.slots.resize(index + 1, None);
         }
-        match &mut self.slots[index] {
-            Some(known) if known.will_wake(waker) => {}
-            place => *place = Some(waker.clone()),
-        }
+        self.slots[index].replace(waker)
     }
 }
 

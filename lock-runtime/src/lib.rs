@@ -4,6 +4,7 @@
 //!
 //! - `fence`, `gate`, `time`, `place`, `sync`, `printable`: the token, what checks it, the clock's instants, where a lock is
 //!   taken, what threads meet at, and text of others for messages.
+//! - `user_code`: where subscribers, wakers and callbacks of users are called, so that they stop nothing of ours.
 //! - `wire`: key names, calls, scripts, replies. Pure.
 //! - `protocol`: what to do on which reply, push or timer. Pure; time comes in.
 //! - `store`: where calls are sent, a Redis server or the in-process twin.
@@ -57,6 +58,7 @@ mod sync;
 #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
 pub mod testing;
 mod time;
+mod user_code;
 mod wire;
 
 pub use config::LockManagerBuilder;

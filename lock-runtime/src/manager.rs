@@ -14,6 +14,7 @@ use crate::place::Place;
 use crate::protocol::Request;
 use crate::queue::{Office, Queues, Terms, Wish};
 use crate::time;
+use crate::user_code::wakers;
 use crate::{Inspection, LockError, LockRequest};
 
 /// The way to the locks of one server. Cheap to clone; clones share the connection.
@@ -155,7 +156,8 @@ impl LockManager {
     /// # Errors
     /// As [`Self::inspect`].
     pub async fn inspect_async(&self, key: &str) -> Result<Inspection, LockError> {
-        let answer: Option<InspectAnswer> = self.mailbox().inspect(key.to_owned()).await.ok();
+        let answer: Option<InspectAnswer> =
+            wakers::with_guarded(self.mailbox().inspect(key.to_owned())).await.ok();
         match answer {
             Some(Ok(mut found)) => {
                 self.queues().show(key, &mut found);
@@ -175,7 +177,7 @@ impl LockManager {
     /// The same for async code.
     pub async fn shutdown_async(&self) {
         // A thread that has ended already has nothing left to release.
-        let _ = self.mailbox().shutdown().await;
+        let _ = wakers::with_guarded(self.mailbox().shutdown()).await;
     }
 
     /// The terms of a hold that is asked for with these options.

@@ -78,6 +78,19 @@ impl Process {
         assert!(sent.expect("there is a kill command").success());
     }
 
+    /// Closes the pipes that it writes to, after it has printed this.
+    pub fn close_outputs_after(&mut self, text: &str) {
+        let child = self.child();
+        let mut out = child.stdout.take().expect("it is piped");
+        let mut printed = Vec::new();
+        while !String::from_utf8_lossy(&printed).contains(text) {
+            let mut byte = [0];
+            out.read_exact(&mut byte).expect("it prints that");
+            printed.extend(byte);
+        }
+        drop((out, child.stderr.take()));
+    }
+
     /// Waits for its end.
     pub fn exit_code(&mut self) -> Option<i32> {
         self.child().wait().expect("a child can be waited for").code()

@@ -63,6 +63,7 @@ pub mod model;
 mod process;
 mod sync;
 mod time;
+mod user_code;
 mod witness;
 
 #[path = "../../../lock-runtime/src/fence.rs"]

@@ -17,6 +17,7 @@ pub mod shares;
 mod sync;
 mod time;
 pub mod turns;
+mod user_code;
 
 #[path = "../../../lock-runtime/src/fence.rs"]
 mod fence;

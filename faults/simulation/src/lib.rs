@@ -46,6 +46,7 @@ library! {
     "../../../lock-runtime/src/store/memory/twin/mod.rs" twin,
     "../../../lock-runtime/src/sync.rs" sync,
     "../../../lock-runtime/src/time.rs" boot,
+    "../../../lock-runtime/src/user_code/mod.rs" user_code,
     "../../../lock-runtime/src/wire/mod.rs" wire,
 }
 

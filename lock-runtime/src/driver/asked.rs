@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use super::mailbox::Mailbox;
 use crate::lease::Share;
 use crate::queue::{Answer, Seat};
+use crate::user_code::wakers;
 use crate::wire::{Member, Nonce};
 
 /// A request under way. Dropped before its answer was taken, it is undone.
@@ -52,7 +53,7 @@ impl Future for AskedAll {
     type Output = Option<Vec<Share>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = Pin::new(&mut self.answer).poll(context);
+        let answer = wakers::poll_guarded(Pin::new(&mut self.answer), context);
         if answer.is_ready() {
             self.mailbox = None;
         }
@@ -80,7 +81,7 @@ impl Future for Watched {
     type Output = Option<Vec<Member>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.answer).poll(context).map(Result::ok)
+        wakers::poll_guarded(Pin::new(&mut self.answer), context).map(Result::ok)
     }
 }
 

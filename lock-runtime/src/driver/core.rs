@@ -4,10 +4,11 @@ mod connection;
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, RawWakerVTable};
 use std::thread;
 use std::time::Duration;
 
+use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, Sleep};
 
@@ -16,9 +17,11 @@ use super::exit;
 use super::link::Link;
 use super::mailbox::{Mailbox, Message, WeakMailbox};
 use super::spin::Spin;
+use super::wait;
 use crate::protocol::{Machine, Timing};
 use crate::store::{Endpoint, Push};
 use crate::time::{self, Timestamp};
+use crate::user_code::wakers;
 use crate::wire::Call;
 
 /// As many messages are taken in before what follows from them is sent: with a crowd of callers the server can be at work on
@@ -41,9 +44,18 @@ pub(crate) fn start(setup: Setup) -> std::io::Result<Mailbox> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     thread::Builder::new().name("distlock-io".to_owned()).spawn(move || {
         exit::mark_io_thread();
+        wakers::know(|| harmless_wakers(&runtime));
         runtime.block_on(async { Core::new(setup, messages, weak).run().await });
     })?;
     Ok(mailbox)
+}
+
+/// How the wakers work of threads that wait in this library, and of tokio's tasks and `block_on`: none of them blocks.
+fn harmless_wakers(runtime: &Runtime) -> Vec<&'static RawWakerVTable> {
+    let kind = || poll_fn(|context: &mut Context<'_>| Poll::Ready(context.waker().vtable()));
+    let of_task = runtime.block_on(async { tokio::spawn(kind()).await.ok() });
+    let of_block_on = [runtime.block_on(kind()), runtime.handle().block_on(kind())];
+    of_task.into_iter().chain(of_block_on).chain([wait::waker_kind()]).collect()
 }
 
 struct Core {

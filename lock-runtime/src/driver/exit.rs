@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::mailbox::Line;
 use crate::sync::thread_local;
+use crate::user_code;
 
 /// How long the end of a thread waits for its releases.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -32,6 +33,7 @@ thread_local! {
 /// Marks the calling thread as one that must not wait for itself.
 pub(super) fn mark_io_thread() {
     IS_IO_THREAD.with(|mark| mark.set(true));
+    user_code::keep_off_this_thread();
 }
 
 /// This thread has sent a release down `line`.

@@ -14,6 +14,7 @@ use crate::protocol::{Failure, Request};
 use crate::queue::{Answer, Post, Queue, Usher, seat};
 use crate::sync::mpsc::{SyncSender, sync_channel};
 use crate::time::Timestamp;
+use crate::user_code::wakers;
 use crate::wire::{Claimant, Inspection, Member, Nonce, Standing};
 
 /// What an inspection found, or why it could not look.
@@ -230,7 +231,7 @@ impl Mailbox {
         let (slot, ring) = oneshot::channel();
         self.line().send(Message::Alarm(at, Alarm::Caller(slot)));
         // A closed line rings at once: there is no one to wait for any more.
-        let _ = ring.await;
+        let _ = wakers::with_guarded(ring).await;
     }
 
     pub(crate) fn shutdown(&self) -> oneshot::Receiver<()> {

@@ -2,7 +2,7 @@
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, RawWakerVTable, Wake, Waker};
 use std::time::Duration;
 
 use tokio::task::unconstrained;
@@ -28,6 +28,11 @@ impl Wake for Unpark {
 
 thread_local! {
     static WAKER: Waker = Waker::from(Arc::new(Unpark(thread::current())));
+}
+
+/// How the wakers of threads that wait here work.
+pub(super) fn waker_kind() -> &'static RawWakerVTable {
+    WAKER.with(Waker::vtable)
 }
 
 /// Runs a future to its end on this thread, which sleeps meanwhile. Unlike the runtimes' own `block_on` it may

@@ -6,6 +6,7 @@ use crate::LockError;
 use crate::lease::Lease;
 use crate::owner::Section;
 use crate::protocol::Loss;
+use crate::user_code::wakers;
 
 /// Leaves a section: the loss of its hold, if it was lost, and the release, which nobody waits for.
 #[expect(clippy::needless_pass_by_value, reason = "the section ends here")]
@@ -24,7 +25,7 @@ pub(crate) async fn leave_confirmed(section: Section) -> Result<(), LockError> {
         outcome = Err(LockError::lost(lease.key(), loss));
     }
     for (lease, answer) in section.end_confirmed() {
-        let confirmed = match answer.await.ok().flatten() {
+        let confirmed = match wakers::with_guarded(answer).await.ok().flatten() {
             Some(true) => Ok(()),
             Some(false) => Err(LockError::lost(lease.key(), Loss::Gone)),
             None => Err(LockError::unconfirmed(lease.key())),

@@ -9,6 +9,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use self::inversion::Inversion;
 use crate::place::{Place, Template};
+use crate::user_code;
 
 mod inversion;
 #[cfg(test)]
@@ -26,7 +27,7 @@ fn noted(outer: Place, outer_key: &str, inner: Place, inner_key: &str) {
     // A subscriber may take locks of its own.
     drop(order);
     if let Some(inversion) = inversion {
-        tracing::warn!(target: "distlock", "{inversion}");
+        user_code::event!(warn, "{inversion}");
     }
 }
 

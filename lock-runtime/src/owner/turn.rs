@@ -1,10 +1,12 @@
 //! Whose turn it is among the children of one frame.
 
+use std::future::poll_fn;
 use std::pin::pin;
 
 use tokio::sync::Notify;
 
 use crate::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use crate::user_code::wakers;
 
 /// A mutex for tasks and threads alike, without a guard: a turn outlives the call that took it.
 ///
@@ -59,7 +61,7 @@ impl Turn {
             if self.state.swap(AWAITED, Ordering::Acquire) == FREE {
                 return;
             }
-            woken.await;
+            poll_fn(|context| wakers::poll_guarded(woken.as_mut(), context)).await;
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use crate::sync::{Mutex, MutexGuard};
+use crate::user_code::wakers;
 
 /// A seat, and the way to whoever sits there.
 pub(crate) fn seat<T>() -> (Usher<T>, Seat<T>) {
@@ -68,10 +69,10 @@ impl<T> Drop for Usher<T> {
 }
 
 impl<T> Bell<T> {
-    /// Has the answer looked for, although it is not there yet.
+    /// Has the answer looked for, although it is not there yet. Whoever looks leaves its waker again.
     pub(crate) fn ring(&self) {
-        let waker = match &*self.0.state() {
-            State::Empty(waker) => waker.clone(),
+        let waker = match &mut *self.0.state() {
+            State::Empty(waker) => waker.take(),
             State::Answered(_) | State::Closed => None,
         };
         waker.into_iter().for_each(Waker::wake);
@@ -82,17 +83,30 @@ impl<T> Future for Seat<T> {
     type Output = Option<T>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
-        let mut state = self.0.state();
-        match &mut *state {
-            State::Empty(Some(known)) if known.will_wake(context.waker()) => Poll::Pending,
-            State::Empty(waker) => {
-                *waker = Some(context.waker().clone());
-                Poll::Pending
+        // A waker may run code of its owner when it is cloned or dropped, so neither is done with the place locked.
+        let mut fresh = None;
+        loop {
+            let mut state = self.0.state();
+            match &mut *state {
+                State::Empty(Some(known)) if known.will_wake(context.waker()) => {
+                    return Poll::Pending;
+                }
+                State::Empty(waker) if fresh.is_some() => {
+                    let old = mem::replace(waker, fresh);
+                    drop(state);
+                    drop(old);
+                    return Poll::Pending;
+                }
+                State::Empty(_) => {}
+                State::Answered(_) | State::Closed => {
+                    return Poll::Ready(match mem::replace(&mut *state, State::Closed) {
+                        State::Answered(answer) => Some(answer),
+                        State::Empty(_) | State::Closed => None,
+                    });
+                }
             }
-            State::Answered(_) | State::Closed => match mem::replace(&mut *state, State::Closed) {
-                State::Answered(answer) => Poll::Ready(Some(answer)),
-                State::Empty(_) | State::Closed => Poll::Ready(None),
-            },
+            drop(state);
+            fresh = Some(wakers::guarded(context.waker()));
         }
     }
 }

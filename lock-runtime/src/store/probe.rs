@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use crate::printable::printable;
+use crate::user_code;
 
 /// Hazards that were warned of, so that a reconnect does not say them again.
 static WARNED: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
@@ -13,7 +14,7 @@ pub(super) fn warn_of_hazards(info: &str) {
     for hazard in hazards(info) {
         let new = WARNED.lock().unwrap_or_else(PoisonError::into_inner).insert(hazard.clone());
         if new {
-            tracing::warn!(target: "distlock", "{hazard}");
+            user_code::event!(warn, "{hazard}");
         }
     }
 }

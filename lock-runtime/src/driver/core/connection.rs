@@ -11,6 +11,7 @@ use crate::printable::words;
 use crate::protocol::CallError;
 use crate::store::{ConnectError, Hello, Push};
 use crate::time;
+use crate::user_code;
 use crate::wire::Reply;
 
 impl Core {
@@ -92,7 +93,8 @@ impl Core {
     fn connect_failed(&mut self, error: &ConnectError) {
         self.failures += 1;
         if self.failures == 1 {
-            tracing::warn!(target: "distlock", error = %words(&error.text), "cannot connect; trying again");
+            let error = words(&error.text);
+            user_code::event!(warn, error, "cannot connect; trying again");
         }
         self.desk.connect_failed(time::now(), &error.text, error.hopeless);
         self.link = self.connecting();
@@ -100,7 +102,8 @@ impl Core {
 
     fn disconnected(&mut self, because: String) {
         if matches!(self.link, Link::Up(..)) {
-            tracing::debug!(target: "distlock", because = %words(&because), "connection lost");
+            let reason = words(&because);
+            user_code::event!(debug, because = reason, "connection lost");
             self.desk.disconnected(time::now(), because);
             self.reconnect();
         }

@@ -1,0 +1,88 @@
+//! Threads that call code of users for an I/O thread.
+
+use std::cell::OnceCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::thread;
+
+use super::guard;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// How many events wait for a subscriber that is slow or blocks.
+pub(super) const MOST_EVENTS: usize = 1_024;
+
+/// The helper threads of one I/O thread. Each is started with its first job, and ends after its last when this is dropped.
+pub(super) struct Helpers {
+    events: OnceCell<SyncSender<Job>>,
+    /// Events that did not fit since the last one that said so.
+    dropped: Arc<AtomicU64>,
+    wakes: OnceCell<Sender<Job>>,
+    calls: OnceCell<Sender<Job>>,
+}
+
+impl Helpers {
+    pub(super) fn new() -> Self {
+        Self {
+            events: OnceCell::new(),
+            dropped: Arc::default(),
+            wakes: OnceCell::new(),
+            calls: OnceCell::new(),
+        }
+    }
+
+    pub(super) fn emit(&self, event: Job) {
+        if self.events.get().is_none() {
+            let (sender, receiver) = sync_channel(MOST_EVENTS);
+            let dropped = Arc::clone(&self.dropped);
+            if start("distlock-log", move || emit_all(&receiver, &dropped)) {
+                self.events.get_or_init(|| sender);
+            }
+        }
+        let fits = self.events.get().is_some_and(|events| events.try_send(event).is_ok());
+        if !fits {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// No wake-up may be dropped. There are no more of them than there are wakers.
+    pub(super) fn wake(&self, wake: Job) {
+        send(&self.wakes, "distlock-wake", wake);
+    }
+
+    pub(super) fn call(&self, callback: Job) {
+        send(&self.calls, "distlock-call", callback);
+    }
+}
+
+/// Without a thread for it, the job is done here after all.
+fn send(jobs: &OnceCell<Sender<Job>>, name: &str, job: Job) {
+    if jobs.get().is_none() {
+        let (sender, receiver) = channel::<Job>();
+        let run = move || receiver.into_iter().for_each(guard);
+        if start(name, run) {
+            jobs.get_or_init(|| sender);
+        }
+    }
+    match jobs.get() {
+        Some(jobs) => drop(jobs.send(job)),
+        None => guard(job),
+    }
+}
+
+fn start(name: &str, run: impl FnOnce() + Send + 'static) -> bool {
+    thread::Builder::new().name(name.to_owned()).spawn(run).is_ok()
+}
+
+fn emit_all(events: &Receiver<Job>, dropped: &AtomicU64) {
+    for event in events {
+        guard(event);
+        let dropped = dropped.swap(0, Ordering::Relaxed);
+        if dropped > 0 {
+            guard(|| {
+                tracing::warn!(target: "distlock", dropped, "events were dropped: the subscriber is too slow or blocks");
+            });
+        }
+    }
+}
