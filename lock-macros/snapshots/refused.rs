@@ -12,5 +12,5 @@ fn run() -> Result<u64, Error> {
 #[inline]
 fn run() -> Result<u64, Error> {
     let hold = (|| -> ::distlock::Hold { ::core::unreachable!() })();
-    { Ok(hold.fence()) }
+    Ok(hold.fence())
 }

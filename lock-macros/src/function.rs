@@ -9,6 +9,7 @@ use crate::other_item::{not_a_function, unreadable};
 pub(crate) struct Function {
     /// Attributes, visibility and signature.
     pub(crate) head: TokenStream,
+    attrs: Vec<Attribute>,
     pub(crate) signature: Signature,
     /// The `#![…]` at the start of the body; only there do they stand for the function.
     pub(crate) inner_attrs: TokenStream,
@@ -17,15 +18,21 @@ pub(crate) struct Function {
 
 impl Function {
     pub(crate) fn parse(item: TokenStream) -> syn::Result<Self> {
+        let function = Self::read(item)?;
+        refuse_const(&function.signature)?;
+        refuse_track_caller(&function.attrs)?;
+        Ok(function)
+    }
+
+    /// The function, even if it cannot be locked.
+    pub(crate) fn read(item: TokenStream) -> syn::Result<Self> {
         let mut trees: Vec<TokenTree> = ungrouped(item).into_iter().collect();
         let body = trees.pop().and_then(block);
         let head: TokenStream = trees.into_iter().collect();
         let (attrs, signature) = parse_head.parse2(head.clone())?;
         let body = body.ok_or_else(|| without_body(&signature))?;
-        refuse_const(&signature)?;
-        refuse_track_caller(&attrs)?;
         let (inner_attrs, body) = without_inner_attrs(body);
-        Ok(Self { head, signature, inner_attrs, body })
+        Ok(Self { head, attrs, signature, inner_attrs, body })
     }
 
     /// A place of ours that the compiler shows as the function's name.

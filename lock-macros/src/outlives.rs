@@ -1,10 +1,11 @@
-use proc_macro2::{Ident, TokenStream, TokenTree};
+use proc_macro2::{Ident, TokenStream};
 use syn::{FnArg, ReceiverKind, Signature};
 
 use crate::args::Args;
 use crate::function::Function;
 use crate::future;
 use crate::output::{Output, Style};
+use crate::text::find;
 
 /// Refuses a method whose future may not borrow while its key or body uses a borrowed `self`: both run when the future
 /// is polled. The compiler would propose a `'_` in the return type, which a trait such as `Service` does not allow.
@@ -36,14 +37,6 @@ fn find_self_of_method(body: TokenStream) -> Option<Ident> {
 
 fn find_self(tokens: TokenStream) -> Option<Ident> {
     find(tokens, &|word| word == "self")
-}
-
-fn find(tokens: TokenStream, wanted: &dyn Fn(&Ident) -> bool) -> Option<Ident> {
-    tokens.into_iter().find_map(|tree| match tree {
-        TokenTree::Ident(word) if wanted(&word) => Some(word),
-        TokenTree::Group(group) => find(group.stream(), wanted),
-        _ => None,
-    })
 }
 
 fn outlived(word: &Ident) -> syn::Error {

@@ -1,28 +1,93 @@
-use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
-use syn::Ident;
+use syn::visit_mut::{self, VisitMut};
+use syn::{FnArg, LitStr, PatIdent, Signature};
 
 use crate::function::Function;
+use crate::template::Holes;
+use crate::text::find;
 
 /// The error, and the item without the attribute, so that its users see no second error.
 pub(crate) fn with_item(error: &syn::Error, args: TokenStream, item: TokenStream) -> TokenStream {
-    let error = error.to_compile_error();
+    let error = shown(error);
     if is_expression(&item) {
         return error;
     }
-    let item = with_hold(args, &item).unwrap_or(item);
+    let item = with_uses(args, &item).unwrap_or(item);
     quote!(#error #item)
 }
 
-// A body that uses the name of `hold = name` would otherwise report it as unknown.
-fn with_hold(args: TokenStream, item: &TokenStream) -> Option<TokenStream> {
-    let hold = hold(args)?;
-    let function = Function::parse(item.clone()).ok()?;
-    let body = &function.body;
-    Some(function.with_body(&quote_spanned!(Span::mixed_site()=>
-        let #hold = (|| -> ::distlock::Hold { ::core::unreachable!() })();
-        #body
-    )))
+// In edition 2015 `::core` is a module of the user's crate, unless its colons are of a later edition, which costs a remark
+// that the error is of a macro. The compiler's command line is the only place that tells the edition; to be wrong about it
+// costs no more than that remark.
+fn shown(error: &syn::Error) -> TokenStream {
+    let tokens = error.to_compile_error();
+    let later = |arg: &str| arg.starts_with("--edition") && arg != "--edition=2015";
+    if std::env::args_os().any(|arg| later(&arg.to_string_lossy())) {
+        return tokens;
+    }
+    tokens.into_iter().map(of_our_edition).collect()
+}
+
+fn of_our_edition(mut tree: TokenTree) -> TokenTree {
+    if let TokenTree::Punct(colon) = &mut tree
+        && colon.as_char() == ':'
+    {
+        colon.set_span(Span::mixed_site().located_at(colon.span()));
+    }
+    tree
+}
+
+// The compiler would otherwise report the name of `hold = name` as unknown and arguments that only the attribute uses as
+// unused. The statements of the body stay in its braces: a block of their own would be reported as superfluous.
+fn with_uses(args: TokenStream, item: &TokenStream) -> Option<TokenStream> {
+    let function = Function::read(item.clone()).ok()?;
+    let used: Vec<Ident> =
+        names(&function.signature).into_iter().filter(|name| mentions(&args, name)).collect();
+    let hold = hold(args).filter(|_| function.signature.constness.is_none());
+    if used.is_empty() && hold.is_none() {
+        return None;
+    }
+    let here = Span::mixed_site();
+    let used = (!used.is_empty()).then(|| quote_spanned!(here=> let _ = (#(&#used,)*);));
+    let hold = hold.map(|hold| {
+        quote_spanned!(here=> let #hold = (|| -> ::distlock::Hold { ::core::unreachable!() })();)
+    });
+    let body = function.body.stream();
+    Some(function.with_body(&quote!(#used #hold #body)))
+}
+
+/// What the arguments are called. One that may be configured out is left aside.
+fn names(signature: &Signature) -> Vec<Ident> {
+    struct Names(Vec<Ident>);
+    impl VisitMut for Names {
+        fn visit_pat_ident_mut(&mut self, pat: &mut PatIdent) {
+            self.0.push(pat.ident.clone());
+            visit_mut::visit_pat_ident_mut(self, pat);
+        }
+    }
+    let mut names = Names(Vec::new());
+    for input in &signature.inputs {
+        if let FnArg::Typed(argument) = input
+            && argument.attrs.is_empty()
+        {
+            names.visit_pat_mut(&mut argument.pat.clone());
+        }
+    }
+    names.0
+}
+
+fn mentions(args: &TokenStream, name: &Ident) -> bool {
+    find(args.clone(), &|word| word == name).is_some() || is_in_a_literal(args, name)
+}
+
+fn is_in_a_literal(args: &TokenStream, name: &Ident) -> bool {
+    args.clone().into_iter().any(|tree| match tree {
+        TokenTree::Group(group) => is_in_a_literal(&group.stream(), name),
+        TokenTree::Literal(literal) => syn::parse2::<LitStr>(TokenTree::from(literal).into())
+            .is_ok_and(|text| Holes::of(&text.value()).names(name)),
+        _ => false,
+    })
 }
 
 // After an error in the place of an expression the rest of it would be read as an operand: `error || body`.

@@ -22,7 +22,7 @@ impl Template {
     }
 
     pub(crate) fn names(&self, name: &Ident) -> bool {
-        self.holes.names.contains(&name.unraw().to_string())
+        self.holes.names(name)
     }
 }
 
@@ -71,7 +71,7 @@ pub(crate) struct Holes {
 }
 
 impl Holes {
-    fn of(template: &str) -> Self {
+    pub(crate) fn of(template: &str) -> Self {
         let text = template.replace("{{", "").replace("}}", "");
         let found: Vec<_> =
             text.split('{').skip(1).filter_map(|rest| rest.split_once('}')).collect();
@@ -84,6 +84,10 @@ impl Holes {
             holes.refer_in_format(format);
         }
         holes
+    }
+
+    pub(crate) fn names(&self, name: &Ident) -> bool {
+        self.names.contains(&name.unraw().to_string())
     }
 
     fn refer(&mut self, argument: &str) {

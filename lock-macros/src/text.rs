@@ -1,4 +1,4 @@
-use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
 
 /// Tokens as a person writes them, for messages: spaces only where two words meet.
 pub(crate) fn compact(tokens: &TokenStream) -> String {
@@ -31,4 +31,13 @@ const fn delimiters(delimiter: Delimiter) -> (&'static str, &'static str) {
 
 fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
+}
+
+/// The first name in the tokens that is wanted.
+pub(crate) fn find(tokens: TokenStream, wanted: &dyn Fn(&Ident) -> bool) -> Option<Ident> {
+    tokens.into_iter().find_map(|tree| match tree {
+        TokenTree::Ident(word) if wanted(&word) => Some(word),
+        TokenTree::Group(group) => find(group.stream(), wanted),
+        _ => None,
+    })
 }

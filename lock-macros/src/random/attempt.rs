@@ -92,13 +92,12 @@ impl Attempt {
     /// Of an item that stands where items do, everything is still there.
     fn check_given_back(&self, output: &str) -> TestCaseResult {
         let item = self.item.to_string();
-        let function = Function::parse(self.item.clone()).ok().filter(|_| output.contains(HOLD));
-        let kept = match function {
-            Some(function) => {
+        let kept = match Function::read(self.item.clone()) {
+            Ok(function) => {
                 output.contains(&function.head.to_string())
-                    && output.contains(&function.body.to_string())
+                    && output.contains(&function.body.stream().to_string())
             }
-            None => output.ends_with(&item) || !self.is_item(),
+            Err(_) => output.ends_with(&item) || !self.is_item(),
         };
         if kept { Ok(()) } else { Err(fail(format!("the item is lost: {output}"))) }
     }
@@ -120,7 +119,6 @@ impl Attempt {
 }
 
 const ERROR: &str = ":: core :: compile_error !";
-const HOLD: &str = ":: distlock :: Hold";
 
 fn place(span: Span) -> Place {
     let range = span.byte_range();
