@@ -24,6 +24,7 @@ mod shapes {
     mod lists;
     mod long;
     mod macros;
+    mod managers;
     mod methods;
     mod named;
     mod names;
@@ -32,6 +33,7 @@ mod shapes {
     mod options;
     mod patterns;
     mod qualifiers;
+    mod reassigned;
     mod receivers;
     mod rendered;
     mod returned;

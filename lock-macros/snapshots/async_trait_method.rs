@@ -26,15 +26,15 @@ where
     'life0: 'async_trait,
     Self: 'async_trait,
 {
-    let distlock_site = {
-        static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
-            ::core::module_path!(),
-            "sell",
-            "item:{item}",
-        );
-        &SITE
-    };
-    ::std::boxed::Box::pin(async move {
+    ::distlock::__private::Box::pin(async move {
+        let distlock_site = {
+            static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+                ::core::module_path!(),
+                "sell",
+                "item:{item}",
+            );
+            &SITE
+        };
         let distlock_call = ::distlock::__private::call::<
             Result<(), Error>,
         >(distlock_site, ::core::format_args!("item:{item}"));

@@ -12,7 +12,7 @@ pub async fn withdraw(from: u64, amount: u64) -> Result<(), BankError> {
                 "withdraw",
                 "account:{from}",
             )
-            .wait(::core::time::Duration::from_millis(5000));
+            .wait(::distlock::__private::milliseconds(5000));
         &SITE
     };
     let distlock_call = ::distlock::__private::call::<
@@ -21,7 +21,7 @@ pub async fn withdraw(from: u64, amount: u64) -> Result<(), BankError> {
     return distlock_call
         .run_async_with_hold(move |hold| async move {
             if false {
-                return ::core::option::Option::None::<Result<(), BankError>>.unwrap();
+                return ::distlock::__private::never::<Result<(), BankError>>();
             }
             ({ storage.write(from, amount, hold.fence()).await })
         })

@@ -8,15 +8,15 @@ fn name<'a>(id: &'a str) -> Pin<Box<dyn Future<Output = Result<u64, Error>> + Se
 fn name<'a>(
     id: &'a str,
 ) -> Pin<Box<dyn Future<Output = Result<u64, Error>> + Send + 'a>> {
-    let distlock_site = {
-        static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
-            ::core::module_path!(),
-            "name",
-            "name:{id}",
-        );
-        &SITE
-    };
-    ::std::boxed::Box::pin(async move {
+    ::distlock::__private::Box::pin(async move {
+        let distlock_site = {
+            static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+                ::core::module_path!(),
+                "name",
+                "name:{id}",
+            );
+            &SITE
+        };
         let distlock_call = ::distlock::__private::call::<
             Result<u64, Error>,
         >(distlock_site, ::core::format_args!("name:{id}"));

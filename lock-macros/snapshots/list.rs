@@ -12,7 +12,7 @@ fn transfer(from: u64, to: u64, amount: u64) -> Result<(), Error> {
                 "transfer",
                 "account:{from}, account:{to}",
             )
-            .wait(::core::time::Duration::from_millis(5000))
+            .wait(::distlock::__private::milliseconds(5000))
             .fairness_global();
         &SITE
     };

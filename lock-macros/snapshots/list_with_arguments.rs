@@ -29,13 +29,15 @@ async fn sell(&self) -> Answer {
             )
         }
     };
-    return distlock_call
-        .run_async_with_hold(move |last| async move {
-            if false {
-                return ::core::option::Option::None::<Answer>.unwrap();
-            }
-            ({ self.sell_under(last).await })
-        })
-        .await
-        .unwrap_or_else(|err| err.into());
+    return ::distlock::__private::handle(
+        distlock_call
+            .run_async_with_hold(move |last| async move {
+                if false {
+                    return ::distlock::__private::never::<Answer>();
+                }
+                ({ self.sell_under(last).await })
+            })
+            .await,
+        |err| err.into(),
+    );
 }

@@ -20,7 +20,7 @@ async fn numbers() -> Result<impl Iterator<Item = impl Debug>, Error> {
     return distlock_call
         .run_async(move || async move {
             if false {
-                return ::core::option::Option::None::<Result<_, Error>>.unwrap();
+                return ::distlock::__private::never::<Result<_, Error>>();
             }
             ({ Ok(0..3) })
         })

@@ -22,11 +22,11 @@ async fn lead() -> ! {
     );
     distlock_call
         .run_async(move || async move {
-            {
+            ({
                 loop {
                     step().await
                 }
-            }
+            })
         })
         .await
 }

@@ -6,15 +6,16 @@ fn name(&self) -> impl Future<Output = Result<String, Error>> + Send {
 // ---- expands to ----
 
 fn name(&self) -> impl Future<Output = Result<String, Error>> + Send {
-    let distlock_site = {
-        static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
-            ::core::module_path!(),
-            "name",
-            "name:{}",
-        );
-        &SITE
-    };
+    const _: () = ();
     async move {
+        let distlock_site = {
+            static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+                ::core::module_path!(),
+                "name",
+                "name:{}",
+            );
+            &SITE
+        };
         let distlock_call = ::distlock::__private::call::<
             Result<String, Error>,
         >(distlock_site, ::core::format_args!("name:{}", self.id));

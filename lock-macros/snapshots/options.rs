@@ -28,8 +28,8 @@ fn sell(&mut self) {
                 "sell",
                 "shop:{}:{n}",
             )
-            .ttl(::core::time::Duration::from_millis(30000))
-            .max_hold(::core::time::Duration::new(60, 500000))
+            .ttl(app::lock::__private::milliseconds(30000))
+            .max_hold(app::lock::__private::duration(60, 500000))
             .renew(false)
             .on_lost_finish();
         &SITE
@@ -38,13 +38,16 @@ fn sell(&mut self) {
             distlock_site,
             ::core::format_args!("shop:{}:{n}", self.name, n = self.n),
         )
-        .or_skip::<()>()
+        .or_skip::<()>();
+    let distlock_call = distlock_call
         .manager(&(self.locks))
         .wait(self.patience)
         .release_confirmed();
-    distlock_call
-        .run(|| -> () {
-            self.n += 1;
-        })
-        .unwrap_or_else(|err| report(&err))
+    app::lock::__private::handle(
+        distlock_call
+            .run(|| -> () {
+                self.n += 1;
+            }),
+        |err| report(&err),
+    )
 }

@@ -18,13 +18,15 @@ async fn count() -> String {
         distlock_site,
         ::core::format_args!("counter"),
     );
-    return distlock_call
-        .run_async(move || async move {
-            if false {
-                return ::core::option::Option::None::<String>.unwrap();
-            }
-            ({ next().await })
-        })
-        .await
-        .unwrap_or_else(|error| error.to_string());
+    return ::distlock::__private::handle(
+        distlock_call
+            .run_async(move || async move {
+                if false {
+                    return ::distlock::__private::never::<String>();
+                }
+                ({ next().await })
+            })
+            .await,
+        |error| error.to_string(),
+    );
 }

@@ -6,15 +6,15 @@ fn name(id: u64) -> impl Future<Output = Result<String, Error>> + Unpin {
 // ---- expands to ----
 
 fn name(id: u64) -> impl Future<Output = Result<String, Error>> + Unpin {
-    let distlock_site = {
-        static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
-            ::core::module_path!(),
-            "name",
-            "name:{id}",
-        );
-        &SITE
-    };
-    ::std::boxed::Box::pin(async move {
+    ::distlock::__private::Box::pin(async move {
+        let distlock_site = {
+            static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+                ::core::module_path!(),
+                "name",
+                "name:{id}",
+            );
+            &SITE
+        };
         let distlock_call = ::distlock::__private::call::<
             Result<String, Error>,
         >(distlock_site, ::core::format_args!("name:{id}"));

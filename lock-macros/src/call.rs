@@ -32,7 +32,7 @@ impl<'a> Call<'a> {
         let here = Span::mixed_site();
         let name = LitStr::new(&function.signature.ident.unraw().to_string(), here);
         let template = LitStr::new(&args.keys.text(), here);
-        let constants = settings::constant(&args.options);
+        let constants = settings::constant(private, &args.options);
         quote_spanned!(here=> let distlock_site = {
             static SITE: #private::Site = #private::Site::new(
                 ::core::module_path!(),
@@ -43,12 +43,14 @@ impl<'a> Call<'a> {
         };)
     }
 
-    // The key is rendered in a statement of its own: its temporaries must not live on while the
-    // body runs.
+    // The key is rendered in a statement of its own: its temporaries must not live on while the body runs, nor across an
+    // `.await` in an option, where they would cost the future its `Send`.
     pub(crate) fn statement(&self) -> TokenStream {
-        let (call, skip) = (self.call(), self.skip());
+        let (call, skip, here) = (self.call(), self.skip(), Span::mixed_site());
         let settings = settings::computed(&self.args.options);
-        quote_spanned!(Span::mixed_site()=> let distlock_call = #call #skip #settings;)
+        let settings = (!settings.is_empty())
+            .then(|| quote_spanned!(here=> let distlock_call = distlock_call #settings;));
+        quote_spanned!(here=> let distlock_call = #call #skip; #settings)
     }
 
     fn call(&self) -> TokenStream {

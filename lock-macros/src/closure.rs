@@ -11,16 +11,23 @@ use syn::spanned::Spanned as _;
 
 use crate::function::Function;
 use crate::output::Value;
+use crate::reassigned::Reassigned;
 
 /// `|hold| -> R { body }`
 pub(crate) fn plain(
     function: &Function,
     hold: Option<&Ident>,
     annotation: &TokenStream,
+    reassigned: &Reassigned<'_>,
 ) -> TokenStream {
     let (ours, body) = (function.name_site(), &function.body);
     let place = if may_lend(&function.signature) { ours } else { function.signature.ident.span() };
     let opening = quote_spanned!(place=> |);
+    let body = if reassigned.is_empty() {
+        body.to_token_stream()
+    } else {
+        in_braces_of(body, &quote_spanned!(Span::mixed_site()=> #reassigned (#body)))
+    };
     quote_spanned!(ours=> #opening #hold | #annotation #body)
 }
 
@@ -36,24 +43,44 @@ fn may_lend(signature: &Signature) -> bool {
 /// `async move { body }`
 ///
 /// `move` keeps the future `Send` for arguments that are `Send` but not `Sync`.
-pub(crate) fn asynchronous(function: &Function, value: &Value) -> TokenStream {
-    let mut block = Group::new(Delimiter::Brace, typed(value, &function.body));
-    block.set_span(function.body.span());
+pub(crate) fn asynchronous(
+    private: &TokenStream,
+    function: &Function,
+    value: &Value,
+    reassigned: &Reassigned<'_>,
+) -> TokenStream {
+    let (typed, body) = (typed(private, value), &function.body);
+    let inside = quote_spanned!(Span::mixed_site()=> #typed #reassigned (#body));
+    let block = in_braces_of(body, &inside);
     quote_spanned!(function.signature.ident.span()=> async move #block)
 }
 
-// Such a block has no place for its type, and without one there are no coercions to `dyn`. A `return` that never runs names
-// it, outside the user's block, where a `use Enum::*` cannot shadow its names. The block keeps its own braces; the parentheses
-// keep them from counting as superfluous.
-fn typed(value: &Value, body: &Group) -> TokenStream {
-    let Some(name) = value.name() else {
-        return body.to_token_stream();
-    };
+// An async block has no place for its type, and without one there are no coercions to `dyn`. A `return` that never runs
+// names it, outside the user's block, where a `use Enum::*` cannot shadow its names. The user's block keeps its own braces;
+// the parentheses around it keep them from counting as superfluous.
+fn typed(private: &TokenStream, value: &Value) -> Option<TokenStream> {
+    let name = value.name()?;
     let here = Span::mixed_site().located_at(name.span());
-    let pin = quote_spanned!(here=>
+    let private = located_at(here, private);
+    Some(quote_spanned!(here=>
         if false {
-            return ::core::option::Option::None::<#name>.unwrap();
+            return #private::never::<#name>();
         }
-    );
-    quote_spanned!(Span::mixed_site()=> #pin (#body))
+    ))
+}
+
+// The compiler points there at the type that it expected.
+fn located_at(here: Span, path: &TokenStream) -> TokenStream {
+    let tokens = path.clone().into_iter().map(|mut tree| {
+        tree.set_span(tree.span().located_at(here));
+        tree
+    });
+    tokens.collect()
+}
+
+/// A block in the name of the user's.
+pub(crate) fn in_braces_of(body: &Group, inside: &TokenStream) -> TokenStream {
+    let mut block = Group::new(Delimiter::Brace, inside.clone());
+    block.set_span(body.span());
+    block.into_token_stream()
 }

@@ -25,6 +25,7 @@ mod options;
 mod other_item;
 mod outlives;
 mod output;
+mod reassigned;
 mod refuse;
 mod separator;
 mod settings;

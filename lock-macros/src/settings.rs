@@ -7,10 +7,12 @@ use crate::duration::{self, Length};
 use crate::options::Options;
 
 /// The options known while compiling, as a chain of const calls on the site.
-pub(crate) fn constant(options: &Options) -> TokenStream {
+pub(crate) fn constant(private: &TokenStream, options: &Options) -> TokenStream {
     let setter = |name, method, value: &_| setter(options.span(name), method, value);
     let lengths = lengths(options).filter_map(|(name, length)| match length {
-        Length::Known(duration) => Some(setter(name, name, &duration::constant(*duration))),
+        Length::Known(duration) => {
+            Some(setter(name, name, &duration::constant(private, *duration)))
+        }
         Length::Computed(_) => None,
     });
     let renew = options.renew.as_ref().map(|renew| setter("renew", "renew", &quote!(#renew)));

@@ -6,7 +6,7 @@ use std::{env, fs};
 
 use proc_macro2::TokenStream;
 use syn::parse::{ParseStream, Parser as _};
-use syn::{Attribute, Meta};
+use syn::{Attribute, Item, ItemFn, Meta, Stmt};
 
 const LINE: &str = "\n// ---- expands to ----\n\n";
 
@@ -22,6 +22,27 @@ fn an_expansion_reads_as_its_snapshot_says() {
         } else {
             assert_eq!(output, expected, "{}", path.display());
         }
+    }
+}
+
+// Attributes such as `fastrace::trace` keep the last expression of such a function and nothing before it.
+#[test]
+fn a_returned_future_needs_nothing_before_it() {
+    let returned =
+        ["impl Future<Output = R>", "BoxFuture<'_, R>", "Pin<Box<dyn Future<Output = R>>>"];
+    for returned in returned {
+        let item = format!("fn f(id: u8) -> {returned} {{ later(id) }}");
+        let item = item.parse().expect("a function");
+        let function: ItemFn =
+            syn::parse2(crate::rewrite(quote::quote!("key:{id}"), item)).expect("a function");
+        let statements = &function.block.stmts[..];
+        assert!(
+            matches!(
+                statements,
+                [Stmt::Expr(_, None)] | [Stmt::Item(Item::Const(_)), Stmt::Expr(_, None)]
+            ),
+            "{returned}"
+        );
     }
 }
 

@@ -1,8 +1,10 @@
 //! What the attribute's output calls.
 
 use std::fmt;
+use std::pin::Pin;
 use std::time::Duration;
 
+use crate::as_manager::AsManager;
 use crate::caller::Caller;
 use crate::driver::block_on;
 use crate::entry::{leave, leave_confirmed};
@@ -13,7 +15,7 @@ use crate::output::{
 use crate::owner::Section;
 use crate::run::{Passage, Run};
 use crate::site::Site;
-use crate::{Hold, LockManager, current};
+use crate::{Hold, LockError, current};
 
 /// A call of an annotated function, with what becomes of its value and of errors.
 #[derive(Debug)]
@@ -61,6 +63,50 @@ pub fn make<R>(body: impl FnOnce() -> R) -> R {
     body()
 }
 
+/// The value of a call, or what `on_error = |err| …` makes of its error. By a function of ours: teams forbid some of the
+/// standard library's.
+pub fn handle<R>(result: Result<R, LockError>, on_error: impl FnOnce(LockError) -> R) -> R {
+    match result {
+        Ok(value) => value,
+        Err(error) => on_error(error),
+    }
+}
+
+/// `ttl = "5s"` and the like.
+#[must_use]
+pub const fn milliseconds(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+/// As [`milliseconds`], for what is more exact.
+#[must_use]
+pub const fn duration(seconds: u64, nanoseconds: u32) -> Duration {
+    Duration::new(seconds, nanoseconds)
+}
+
+/// A value for code that never runs: the attribute names the type of an async block by it.
+#[must_use]
+pub fn never<R>() -> R {
+    unreachable!("the attribute's output does not run this")
+}
+
+/// As [`never`], with a use of a variable: a closure that contains it takes the variable with it.
+#[must_use]
+pub fn never_with<T, R>(_: T) -> R {
+    never()
+}
+
+/// `Box::pin` in a crate that may be without `std`. Other attributes look for a function of this name.
+#[derive(Debug)]
+pub struct Box;
+
+impl Box {
+    /// Pins a future.
+    pub fn pin<F>(future: F) -> Pin<std::boxed::Box<F>> {
+        std::boxed::Box::pin(future)
+    }
+}
+
 /// The hold of the body that is about to run.
 fn inside() -> Hold {
     current().expect("a body runs inside its hold")
@@ -87,8 +133,8 @@ impl<P: Policy> Call<P> {
     }
 
     /// `manager = …`
-    pub fn manager(mut self, manager: &LockManager) -> Self {
-        self.caller.set_manager(manager);
+    pub fn manager(mut self, manager: &impl AsManager) -> Self {
+        self.caller.set_manager(manager.as_manager());
         self
     }
 

@@ -22,6 +22,7 @@
 // Marks what a feature brings, on docs.rs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod as_manager;
 mod call;
 mod caller;
 mod config;
@@ -75,8 +76,10 @@ pub use manager::LockManager;
 /// What the attribute's output calls. Not for use by hand: it changes without notice.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::as_manager::AsManager;
     pub use crate::call::{
-        Call, call, call_all, call_all_or_panic, call_or_panic, make, try_call, try_call_all,
+        Box, Call, call, call_all, call_all_or_panic, call_or_panic, duration, handle, make,
+        milliseconds, never, never_with, try_call, try_call_all,
     };
     pub use crate::finished::{Finished, returned};
     pub use crate::output::{FromLockError, SkipValue};

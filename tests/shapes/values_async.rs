@@ -154,3 +154,20 @@ async fn names_of_the_prelude_may_be_shadowed_in_the_body() {
     assert_eq!(shadowed(true).await.expect("free"), Shadow::Some);
     assert_eq!(shadowed(false).await.expect("free"), Shadow::None);
 }
+
+// 166
+#[rustfmt::skip]
+#[distributed_lock("async:line", on_error = panic)]
+async fn on_one_line() -> impl std::fmt::Display { 7 }
+
+#[rustfmt::skip]
+#[distributed_lock("async:line", on_error = panic)]
+async fn never_on_one_line() -> ! { panic!("on one line") }
+
+#[tokio::test]
+async fn a_body_on_one_line_has_no_superfluous_braces() {
+    support();
+    assert_eq!(on_one_line().await.to_string(), "7");
+    let panicked = tokio::spawn(never_on_one_line()).await.expect_err("it panics");
+    assert!(panicked.is_panic());
+}

@@ -1,7 +1,11 @@
-//! Nothing is in scope here but what is written here, and much of it has the name of something else.
+//! Nothing is in scope here but what is written here, and much of it has the name of something else. There is no standard
+//! library either, as far as this crate knows.
+#![no_std]
 #![no_implicit_prelude]
 #![forbid(unsafe_code)]
 #![deny(warnings, rust_2018_idioms)]
+
+extern crate alloc as boxes;
 
 use ::distlock::{LockError, distributed_lock};
 
@@ -52,8 +56,8 @@ mod locked {
     #[super::distributed_lock("bare:pinned", on_error = |_| 0, hold = hold)]
     pub fn pinned(
         value: usize,
-    ) -> ::core::pin::Pin<::std::boxed::Box<dyn ::core::future::Future<Output = usize>>> {
-        ::std::boxed::Box::pin(async move { value + hold.key().len() })
+    ) -> ::core::pin::Pin<::boxes::boxed::Box<dyn ::core::future::Future<Output = usize>>> {
+        ::boxes::boxed::Box::pin(async move { value + hold.key().len() })
     }
 
     #[super::distributed_lock("bare:opaque", on_error = panic)]

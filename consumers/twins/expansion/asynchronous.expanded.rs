@@ -7,7 +7,7 @@ pub async fn withdraw(from: u64, amount: u64) -> Result<u64, LockError> {
                 "withdraw",
                 "account:{from}",
             )
-            .wait(::core::time::Duration::from_millis(5000));
+            .wait(::distlock::__private::milliseconds(5000));
         &SITE
     };
     let distlock_call = ::distlock::__private::call::<
@@ -16,7 +16,7 @@ pub async fn withdraw(from: u64, amount: u64) -> Result<u64, LockError> {
     return distlock_call
         .run_async(move || async move {
             if false {
-                return ::core::option::Option::None::<Result<u64, LockError>>.unwrap();
+                return ::distlock::__private::never::<Result<u64, LockError>>();
             }
             ({ Ok(ready(from - amount).await) })
         })

@@ -3,15 +3,15 @@ use distlock::{LockError, distributed_lock};
 pub fn name(
     id: &str,
 ) -> Pin<Box<dyn Future<Output = Result<usize, LockError>> + Send + '_>> {
-    let distlock_site = {
-        static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
-            "expansion::boxed",
-            "name",
-            "name:{id}",
-        );
-        &SITE
-    };
-    ::std::boxed::Box::pin(async move {
+    ::distlock::__private::Box::pin(async move {
+        let distlock_site = {
+            static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+                "expansion::boxed",
+                "name",
+                "name:{id}",
+            );
+            &SITE
+        };
         let distlock_call = ::distlock::__private::call::<
             Result<usize, LockError>,
         >(distlock_site, format_args!("name:{0}", id));

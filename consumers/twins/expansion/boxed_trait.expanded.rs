@@ -50,15 +50,15 @@ impl Sell for Shop {
         'life1: 'async_trait,
         Self: 'async_trait,
     {
-        let distlock_site = {
-            static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
-                "expansion::boxed_trait",
-                "sell",
-                "item:{item}",
-            );
-            &SITE
-        };
-        ::std::boxed::Box::pin(async move {
+        ::distlock::__private::Box::pin(async move {
+            let distlock_site = {
+                static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+                    "expansion::boxed_trait",
+                    "sell",
+                    "item:{item}",
+                );
+                &SITE
+            };
             let distlock_call = ::distlock::__private::call::<
                 Result<usize, LockError>,
             >(distlock_site, format_args!("item:{0}", item));

@@ -1,15 +1,16 @@
 use std::future::ready;
 use distlock::{LockError, distributed_lock};
 pub fn name(id: u64) -> impl Future<Output = Result<String, LockError>> + Send {
-    let distlock_site = {
-        static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
-            "expansion::future",
-            "name",
-            "name:{id}",
-        );
-        &SITE
-    };
+    const _: () = ();
     async move {
+        let distlock_site = {
+            static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+                "expansion::future",
+                "name",
+                "name:{id}",
+            );
+            &SITE
+        };
         let distlock_call = ::distlock::__private::call::<
             Result<String, LockError>,
         >(distlock_site, format_args!("name:{0}", id));

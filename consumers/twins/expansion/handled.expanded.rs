@@ -12,13 +12,15 @@ pub async fn count(text: String) -> String {
         distlock_site,
         format_args!("counter"),
     );
-    return distlock_call
-        .run_async(move || async move {
-            if false {
-                return ::core::option::Option::None::<String>.unwrap();
-            }
-            ({ text + "1" })
-        })
-        .await
-        .unwrap_or_else(|error| error.to_string());
+    return ::distlock::__private::handle(
+        distlock_call
+            .run_async(move || async move {
+                if false {
+                    return ::distlock::__private::never::<String>();
+                }
+                ({ text + "1" })
+            })
+            .await,
+        |error| error.to_string(),
+    );
 }

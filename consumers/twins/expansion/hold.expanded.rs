@@ -14,7 +14,7 @@ pub async fn fence(from: u64) -> Result<Fence, LockError> {
     return distlock_call
         .run_async_with_hold(move |hold| async move {
             if false {
-                return ::core::option::Option::None::<Result<Fence, LockError>>.unwrap();
+                return ::distlock::__private::never::<Result<Fence, LockError>>();
             }
             ({ Ok(hold.fence()) })
         })

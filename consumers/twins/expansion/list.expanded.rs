@@ -30,8 +30,7 @@ impl Account {
         return distlock_call
             .run_async(move || async move {
                 if false {
-                    return ::core::option::Option::None::<Result<u64, LockError>>
-                        .unwrap();
+                    return ::distlock::__private::never::<Result<u64, LockError>>();
                 }
                 ({
                     self.balance -= amount;

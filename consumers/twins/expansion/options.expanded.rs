@@ -7,16 +7,15 @@ pub fn report(name: &str, day: u32, patience: Duration) -> Result<usize, LockErr
                 "report",
                 "report:{}:{year}",
             )
-            .ttl(::core::time::Duration::from_millis(30000))
-            .max_hold(::core::time::Duration::new(60, 500000))
+            .ttl(::distlock::__private::milliseconds(30000))
+            .max_hold(::distlock::__private::duration(60, 500000))
             .renew(false)
             .on_lost_finish();
         &SITE
     };
     let distlock_call = ::distlock::__private::call::<
         Result<usize, LockError>,
-    >(distlock_site, format_args!("report:{0}:{1}", name.trim(), day / 365))
-        .wait(patience)
-        .release_confirmed();
+    >(distlock_site, format_args!("report:{0}:{1}", name.trim(), day / 365));
+    let distlock_call = distlock_call.wait(patience).release_confirmed();
     return distlock_call.run(|| -> Result<usize, LockError> { Ok(name.len()) });
 }

@@ -15,7 +15,7 @@ pub async fn numbers() -> Result<impl Iterator<Item = impl Debug>, LockError> {
     return distlock_call
         .run_async(move || async move {
             if false {
-                return ::core::option::Option::None::<Result<_, LockError>>.unwrap();
+                return ::distlock::__private::never::<Result<_, LockError>>();
             }
             ({ Ok(0..3) })
         })

@@ -5,6 +5,7 @@
 mod asynchronous;
 mod bodies;
 mod drops;
+mod forbidden;
 mod futures;
 mod generics;
 mod methods;
@@ -21,6 +22,7 @@ mod unused;
 pub use asynchronous::*;
 pub use bodies::*;
 pub use drops::*;
+pub use forbidden::*;
 pub use futures::*;
 pub use generics::*;
 pub use methods::*;

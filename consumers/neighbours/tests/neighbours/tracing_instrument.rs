@@ -1,3 +1,5 @@
+use std::pin::Pin;
+
 use async_trait::async_trait;
 use distlock::distributed_lock;
 use tracing::Instrument as _;
@@ -233,5 +235,65 @@ async fn fields_and_key_can_both_name_self() {
     assert_eq!(
         journal.entries(),
         ["span below account=1 | free", "span above account=2 | held trace:self:2",]
+    );
+}
+
+struct Recorded;
+
+// `err` and `ret` put variables of theirs into the future that they find below them.
+#[async_trait]
+impl Work for Recorded {
+    #[distributed_lock("trace:recorded:above:{id}")]
+    #[tracing::instrument(skip(self), ret, err)]
+    async fn below(&self, id: u32) -> Result<u32, Error> {
+        tokio::task::yield_now().await;
+        if id == 0 { Err(Error::Own("zero")) } else { Ok(id) }
+    }
+
+    #[tracing::instrument(skip(self), ret, err)]
+    #[distributed_lock("trace:recorded:below:{id}")]
+    async fn above(&self, id: u32) -> Result<u32, Error> {
+        tokio::task::yield_now().await;
+        if id == 0 { Err(Error::Own("zero")) } else { Ok(id) }
+    }
+}
+
+#[distributed_lock("trace:recorded:future")]
+#[tracing::instrument(ret, err)]
+fn recorded_future(id: u32) -> impl Future<Output = Result<u32, Error>> {
+    async move { Ok(id) }
+}
+
+#[distributed_lock("trace:recorded:boxed")]
+#[tracing::instrument(ret, err)]
+fn recorded_boxed(id: u32) -> Pin<Box<dyn Future<Output = Result<u32, Error>> + Send>> {
+    Box::pin(async move { Ok(id) })
+}
+
+#[tokio::test]
+async fn a_value_and_an_error_of_a_returned_future_are_recorded() {
+    support();
+    let journal = Journal::default();
+    let worker: &dyn Work = &Recorded;
+    let all = async {
+        assert!(worker.below(0).await.is_err() && worker.above(0).await.is_err());
+        worker.below(1).await?;
+        worker.above(2).await?;
+        recorded_future(3).await?;
+        recorded_boxed(4).await
+    };
+    assert_eq!(all.with_subscriber(journal.subscriber()).await.expect("free"), 4);
+    let events: Vec<_> =
+        journal.entries().into_iter().filter(|entry| entry.starts_with("event")).collect();
+    assert_eq!(
+        events,
+        [
+            "event error=zero in below | free",
+            "event error=zero in above | held trace:recorded:below:0",
+            "event return=1 in below | free",
+            "event return=2 in above | held trace:recorded:below:2",
+            "event return=3 in recorded_future | free",
+            "event return=4 in recorded_boxed | free",
+        ]
     );
 }

@@ -23,6 +23,7 @@ impl Exception {
 const RETURNS_A_FUTURE: &[&str] = &[
     "boxed",
     "boxed_borrowed",
+    "forbidden_boxed",
     "forwards_future",
     "later",
     "later_boxed",

@@ -72,6 +72,7 @@ fn differences(package: &str) -> Vec<(Side, Diagnostic)> {
 
 fn diagnostics(package: &str, features: &str) -> BTreeSet<Diagnostic> {
     let mut command = cargo(&["clippy", "--quiet", "--package", package, "--example", "twin"]);
+    command.env("CLIPPY_CONF_DIR", workspace().join("consumers/twins/strict"));
     command.args(["--features", features, "--message-format=json", "--", "--cap-lints=warn"]);
     command.args(GROUPS.map(|group| format!("-Wclippy::{group}")));
     command.args(allowed_by_default().iter().map(|lint| format!("-W{lint}")));
