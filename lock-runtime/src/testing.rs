@@ -45,11 +45,7 @@ use crate::{Fence, Holder};
 /// use distlock::{LockError, LockManager};
 ///
 /// let server = MemoryServer::named("reports of the documentation");
-/// let locks = LockManager::builder()
-///     .url(server.url())
-///     .ttl(Duration::from_millis(100))
-///     .outage(Duration::from_millis(50))
-///     .build()?;
+/// let locks = LockManager::builder().url(server.url()).ttl(Duration::from_millis(100)).build()?;
 ///
 /// let guard = locks.lock("report").acquire()?;
 /// server.lose("report");
@@ -59,7 +55,7 @@ use crate::{Fence, Holder};
 /// assert!(matches!(guard.release(), Err(LockError::Lost(_))));
 ///
 /// server.go_down();
-/// assert!(matches!(locks.lock("report").acquire(), Err(LockError::Unavailable(_))));
+/// assert!(matches!(locks.lock("report").try_acquire(), Err(LockError::Unavailable(_))));
 /// server.come_back();
 /// locks.lock("report").acquire()?.release()?;
 /// # Ok::<(), LockError>(())
@@ -102,7 +98,7 @@ impl MemoryServer {
         self.store.set_down(true);
     }
 
-    /// Accepts connections again. A manager is connected again within a second.
+    /// Accepts connections again. Managers try to connect again after pauses that grow to two seconds.
     pub fn come_back(&self) {
         self.store.set_down(false);
     }

@@ -56,8 +56,12 @@ fn a_server_that_is_down_is_unavailable_and_ends_holds_and_waits() {
     eventually(LIMIT, "the hold is over", || !guard.hold().is_valid());
     drop(guard);
     server.come_back();
-    others.lock("stock").wait(LIMIT).acquire().unwrap().release().unwrap();
-    eventually(LIMIT, "it is free", || locks.inspect("stock").unwrap().holder.is_none());
+    let served = || others.lock("stock").acquire().is_ok();
+    eventually(LIMIT, "the lock is granted again", served);
+    eventually(LIMIT, "it is free", || {
+        // The other manager may still be about to connect again.
+        locks.inspect("stock").is_ok_and(|seen| seen.holder.is_none())
+    });
 }
 
 #[test]
