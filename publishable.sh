@@ -88,18 +88,9 @@ check_floor() {
   echo "the highest that a dependency asks for: $needed"
 }
 
-install_tls() {
-  pkg-config --exists openssl 2>/dev/null && return
-  say "installing OpenSSL's headers, for tls-native-tls"
-  command -v apt-get >/dev/null || fail "pkg-config and OpenSSL's headers are missing: install them"
-  as_root apt-get update >/dev/null
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y pkg-config libssl-dev >/dev/null
-}
-
 check_features() {
-  install_tls
   local features
-  for features in "" tls-rustls tls-native-tls tls-rustls,tls-native-tls; do
+  for features in "" tls-rustls; do
     say "features: ${features:-none}"
     in_work cargo clippy --quiet -p lock-runtime -p distlock --lib --features "$features" -- -D warnings
   done

@@ -75,7 +75,8 @@
 //!
 //! # Features
 //!
-//! - `tls-rustls`, `tls-native-tls`: `rediss://` URLs.
+//! - `tls-rustls`: `rediss://` URLs. It brings rustls with ring and trusts the system's certificates;
+//!   `LockManagerBuilder::ca_certificate` and `client_certificate` set others.
 
 #![forbid(unsafe_code)]
 // Marks what a feature brings, on docs.rs.

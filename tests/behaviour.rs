@@ -9,6 +9,7 @@ mod behaviour {
     mod depth;
     mod durations;
     mod errors;
+    mod failover;
     mod foreign;
     mod hand_over;
     mod inspect;

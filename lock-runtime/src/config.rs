@@ -11,7 +11,7 @@ use crate::manager::Limits;
 use crate::options::{Options, check_guard, check_margin, check_max_hold, check_ttl};
 use crate::printable::printable;
 use crate::protocol::Timing;
-use crate::store::{Endpoint, Kind, MemoryEndpoint, RedisEndpoint};
+use crate::store::{Certificates, Endpoint, Kind, MemoryEndpoint, RedisEndpoint, WITHOUT_TLS};
 use crate::wire::Keyspace;
 use crate::{LockError, LockManager};
 
@@ -39,6 +39,7 @@ pub struct LockManagerBuilder {
     hand_overs: u32,
     lint_order: bool,
     client_name: Option<String>,
+    certificates: Certificates,
 }
 
 enum Server {
@@ -65,6 +66,7 @@ impl Default for LockManagerBuilder {
             hand_overs: DEFAULT_HAND_OVERS,
             lint_order: cfg!(debug_assertions),
             client_name: None,
+            certificates: Certificates::default(),
         }
     }
 }
@@ -187,6 +189,46 @@ impl LockManagerBuilder {
         self
     }
 
+    /// Trusts the certificates in this PEM file in the place of the system's, for a `rediss://` server whose certificate comes from
+    /// a private authority. Default: the system's certificates.
+    ///
+    /// ```no_run
+    /// # use distlock::LockManager;
+    /// let locks = LockManager::builder()
+    ///     .url("rediss://redis.example.com:6380/")
+    ///     .ca_certificate(std::fs::read("/etc/ssl/redis-ca.pem")?)
+    ///     .build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "tls-rustls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls-rustls")))]
+    pub fn ca_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.certificates.ca = Some(pem.into());
+        self
+    }
+
+    /// Shows this certificate to a `rediss://` server that asks for one (`tls-auth-clients`): the chain and its private key, both in
+    /// PEM form. Default: none.
+    ///
+    /// ```no_run
+    /// # use distlock::LockManager;
+    /// let locks = LockManager::builder()
+    ///     .url("rediss://redis.example.com:6380/")
+    ///     .client_certificate(std::fs::read("client.pem")?, std::fs::read("client-key.pem")?)
+    ///     .build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "tls-rustls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls-rustls")))]
+    pub fn client_certificate(
+        mut self,
+        chain_pem: impl Into<Vec<u8>>,
+        key_pem: impl Into<Vec<u8>>,
+    ) -> Self {
+        self.certificates.client = Some((chain_pem.into(), key_pem.into()));
+        self
+    }
+
     /// Starts the manager. It does not block and does not wait for the connection.
     ///
     /// # Errors
@@ -236,33 +278,52 @@ impl LockManagerBuilder {
                 if let Some(name) = url.strip_prefix("memory://") {
                     return Ok((Kind::Memory(MemoryEndpoint::named(name)), url.clone()));
                 }
+                let has_tls = cfg!(feature = "tls-rustls");
+                if !has_tls && matches!(scheme(url), Some("rediss" | "valkeys")) {
+                    return Err(LockError::config(WITHOUT_TLS));
+                }
                 Client::open(url.as_str()).map_err(|error| wrong_url(url, &error))?
             }
             Some(Server::Client(client)) => Client::clone(client),
         };
-        let server = client.get_connection_info().addr().to_string();
-        let endpoint = RedisEndpoint::new(&client, self.client_name.clone()).map_err(|error| {
-            LockError::config(format!(
-                "the client for {server} is unfit: {error}; set a `url`, or another client"
-            ))
-        })?;
+        let server = address(&client)?;
+        let name = self.client_name.clone();
+        let endpoint =
+            RedisEndpoint::new(client, name, &self.certificates).map_err(LockError::config)?;
         Ok((Kind::Redis(Box::new(endpoint)), server))
     }
 }
 
+/// The address as it is shown in messages. The path of a socket must not be one with credentials in it.
+fn address(client: &Client) -> Result<String, LockError> {
+    let address = client.get_connection_info().addr().to_string();
+    let credentials = address.rsplit_once('@').is_some_and(|(before, _)| before.contains(':'));
+    if credentials {
+        return Err(LockError::config(
+            "the path of the server's socket seems to hold a password; write it as unix:///path?pass=…",
+        ));
+    }
+    Ok(address)
+}
+
+fn scheme(url: &str) -> Option<&str> {
+    let (scheme, _) = url.split_once("://")?;
+    scheme.chars().all(|c| c.is_ascii_alphanumeric() || c == '+').then_some(scheme)
+}
+
 /// Names what is wrong without the URL itself, which may hold a password.
 fn wrong_url(url: &str, error: &redis::RedisError) -> LockError {
-    let scheme = url.split_once("://").map_or("it has no scheme".to_owned(), |(scheme, _)| {
+    let scheme = scheme(url).map_or("it has no scheme".to_owned(), |scheme| {
         format!("its scheme is {}", printable(scheme))
     });
     LockError::config(format!(
-        "the server's URL cannot be used ({scheme}): {error}; write redis://host:port/, rediss:// with a TLS feature, \
+        "the server's URL cannot be used ({scheme}): {error}; write redis://host:port/, rediss:// with the feature tls-rustls, \
          unix:///path or memory://"
     ))
 }
 
 impl LockManager {
-    /// A manager for the server at `url` (`redis://`, `rediss://` with a TLS feature, `unix://`, or `memory://` for a
+    /// A manager for the server at `url` (`redis://`, `rediss://` with the feature `tls-rustls`, `unix://`, or `memory://` for a
     /// store inside this process) with the default settings.
     ///
     /// It does not block: the connection is made in the background, and a server that cannot be reached shows

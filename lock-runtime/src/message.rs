@@ -22,7 +22,12 @@ impl Display for LockError {
                 because(cause, f, "is unavailable", way_back(&cause.reason))
             }
             Self::Refused(cause) => {
-                because(cause, f, "was refused by the server", remedy(&cause.reason))
+                let what = if has_advice(&cause.reason) {
+                    "cannot be had"
+                } else {
+                    "was refused by the server"
+                };
+                because(cause, f, what, remedy(&cause.reason))
             }
             Self::Ambiguous(overdue) => write!(
                 f,
@@ -45,7 +50,13 @@ impl Display for LockError {
 }
 
 fn because(cause: &Cause, f: &mut Formatter<'_>, what: &str, way_out: &str) -> Result {
-    write!(f, "lock '{}' {what}: {}; {way_out}", printable(&cause.key), cause.reason)
+    write!(f, "lock '{}' {what}: {}", printable(&cause.key), cause.reason)?;
+    if has_advice(&cause.reason) { Ok(()) } else { write!(f, "; {way_out}") }
+}
+
+/// Whether a reason says itself what to do about it. Servers' own words have no semicolon.
+fn has_advice(reason: &str) -> bool {
+    reason.contains("; ")
 }
 
 fn lost(cause: &Cause, f: &mut Formatter<'_>) -> Result {
@@ -162,7 +173,9 @@ impl Deadlock {
 
 fn way_back(reason: &str) -> &'static str {
     let has = |code: &str| reason.contains(code);
-    if has("BusyLoading") {
+    if has("ReadOnly") || has("MasterDown") {
+        "connect to the primary, not to a replica"
+    } else if has("BusyLoading") {
         "try again when the server has loaded its data"
     } else if has("\"BUSY\"") {
         "end the script that keeps the server busy, with SCRIPT KILL"

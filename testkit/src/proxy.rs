@@ -11,7 +11,7 @@ mod tally;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -41,7 +41,7 @@ pub struct FaultProxy {
 
 #[derive(Debug)]
 struct Shared {
-    server: SocketAddr,
+    server: AtomicU16,
     faults: Arc<Faults>,
     tally: Arc<Tally>,
     open: Mutex<Open>,
@@ -60,7 +60,7 @@ impl FaultProxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let port = listener.local_addr()?.port();
         let shared = Arc::new(Shared {
-            server: SocketAddr::from((Ipv4Addr::LOCALHOST, server.port())),
+            server: AtomicU16::new(server.port()),
             faults: Arc::default(),
             tally: Arc::default(),
             open: Mutex::default(),
@@ -81,6 +81,12 @@ impl FaultProxy {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Carries connections that are opened from now on to this server, as a name that moves after a failover. Those that are
+    /// open stay where they are.
+    pub fn lead_to(&self, server: &RedisServer) {
+        self.shared.server.store(server.port(), Ordering::SeqCst);
     }
 
     /// Delivers what is read from now on this much later, in order; any number of frames is on the way at a
@@ -193,7 +199,9 @@ impl Shared {
     }
 
     fn connect(&self) -> io::Result<TcpStream> {
-        let server = TcpStream::connect_timeout(&self.server, CONNECT_LIMIT)?;
+        let port = self.server.load(Ordering::SeqCst);
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let server = TcpStream::connect_timeout(&address, CONNECT_LIMIT)?;
         server.set_nodelay(true)?;
         Ok(server)
     }

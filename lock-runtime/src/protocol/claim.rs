@@ -99,12 +99,28 @@ pub(super) struct Claim {
     pub(super) waited_for: bool,
     /// The highest token seen when this was first asked: what is granted is above it, or the server lost data.
     pub(super) floor: Fence,
-    /// Since when the server has answered that it cannot just now.
-    pub(super) unable_since: Option<Timestamp>,
+    /// The server has answered that it cannot just now.
+    pub(super) unable: Option<Unable>,
     /// A warning is owed as soon as the server has said who is in the way now.
     pub(super) warning: bool,
     /// The next instant at which there is something to do; mirrored in the machine's timers.
     pub(super) due: Option<Timestamp>,
+}
+
+/// A server that answers and cannot grant.
+#[derive(Debug)]
+pub(super) struct Unable {
+    pub(super) since: Timestamp,
+    pub(super) why: String,
+    /// Whether somebody has to mend it.
+    pub(super) hindered: bool,
+}
+
+impl Unable {
+    pub(super) fn failure(&self) -> Failure {
+        let why = self.why.clone();
+        if self.hindered { Failure::Refused(why) } else { Failure::Unavailable(why) }
+    }
 }
 
 #[derive(Debug)]
@@ -173,7 +189,7 @@ impl Claim {
             late: 0,
             waited_for: false,
             floor,
-            unable_since: None,
+            unable: None,
             warning: false,
             due: None,
         }

@@ -65,10 +65,25 @@ pub enum CallError {
     Alone,
     /// The server cannot just now; nothing was done.
     NotNow(String),
+    /// The server will not until it is mended, which may be soon; nothing was done.
+    Hindered(String),
+    /// The server is not the primary any more, another may be at its address; nothing was done.
+    Elsewhere(String),
     /// The reply made no sense: anything may have been done.
     Garbled(String),
     /// The connection died first: anything may have been done.
     Broken,
+}
+
+/// What may come of further attempts to connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outlook {
+    /// The server may be reached any moment.
+    Unreachable,
+    /// The server was reached, and cannot grant locks as it is now.
+    Unfit,
+    /// The next attempt will fail alike until somebody mends the configuration.
+    Hopeless,
 }
 
 /// The protocol of one process with one server.
@@ -305,10 +320,14 @@ impl Machine {
         self.rearm_all();
     }
 
-    /// An attempt to connect failed. `hopeless`: the next one will fail alike until somebody mends it. A request that tries
-    /// once, or that bears no outage, does not wait for the next one.
-    pub fn connect_failed(&mut self, now: Timestamp, because: String, hopeless: bool) {
-        let failure = if hopeless { Failure::Refused } else { Failure::Unavailable };
+    /// An attempt to connect failed. A request that tries once, or that bears no outage, does not wait for the next one,
+    /// and none does if that is hopeless.
+    pub fn connect_failed(&mut self, now: Timestamp, because: String, outlook: Outlook) {
+        let hopeless = outlook == Outlook::Hopeless;
+        let failure = match outlook {
+            Outlook::Unreachable => Failure::Unavailable,
+            Outlook::Unfit | Outlook::Hopeless => Failure::Refused,
+        };
         let failure = failure(because.clone());
         let tries_once = |claim: &Claim| !claim.request.queue || self.timing.outage.is_zero();
         let is_over = |claim: &Claim| claim.is_wanted() && (hopeless || tries_once(claim));

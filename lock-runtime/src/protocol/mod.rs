@@ -14,7 +14,7 @@ mod turns;
 mod watch;
 
 pub use claim::{Failure, Loss, Request};
-pub use machine::{CallError, CallId, Machine, Output};
+pub use machine::{CallError, CallId, Machine, Outlook, Output};
 pub use signal::Signal;
 pub use timing::{Timing, warn_again_at, warn_at};
 

@@ -1,6 +1,6 @@
 //! What the machine makes of replies and pushes.
 
-use super::claim::{Claim, Failure, Held, Loss, Phase, Queued};
+use super::claim::{Claim, Failure, Held, Loss, Phase, Queued, Unable};
 use super::machine::{CallError, CallId, Machine, Output, Purpose, Written};
 use super::timing::{CONFIRM_AFTER, CONFIRM_FIRST, RETRY, Timing};
 use crate::fence::FenceBlock;
@@ -211,7 +211,7 @@ impl Machine {
         claim.late = 0;
         claim.vouched = Some(sent);
         claim.busy = Some(busy);
-        claim.unable_since = None;
+        claim.unable = None;
         if claim.warning {
             self.tell_wait(now, nonce);
         }
@@ -298,11 +298,15 @@ impl Machine {
                 claim.asked = claim.busy.is_some() || claim.stray;
                 claim.phase = Phase::Pausing { until: again };
             }
-            CallError::NotNow(why) => {
-                let since = *claim.unable_since.get_or_insert(now);
+            CallError::NotNow(why) | CallError::Hindered(why) | CallError::Elsewhere(why) => {
+                let since = claim.unable.as_ref().map_or(now, |unable| unable.since);
+                let hindered = matches!(error, CallError::Hindered(_));
+                let unable = Unable { since, why: why.clone(), hindered };
+                let failure = unable.failure();
+                claim.unable = Some(unable);
                 let given_up = since.plus(self.timing.outage) <= now;
                 if given_up || !claim.request.queue {
-                    self.fail(now, nonce, Failure::Unavailable(why.clone()));
+                    self.fail(now, nonce, failure);
                 } else {
                     claim.asked = claim.busy.is_some() || claim.stray;
                     claim.phase = Phase::Pausing { until: again };

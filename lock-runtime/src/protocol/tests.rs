@@ -439,7 +439,7 @@ fn holds_are_verified_at_once_on_a_new_connection() {
 fn an_unreachable_server_fails_requests_after_the_outage_and_hopeless_ones_at_once() {
     let mut machine = Machine::new(at(0.0), Timing::default(), "inbox".to_owned(), TTL);
     machine.request(at(1.0), request(1));
-    machine.connect_failed(at(1.1), "connection refused".to_owned(), false);
+    machine.connect_failed(at(1.1), "connection refused".to_owned(), Outlook::Unreachable);
     assert_eq!(drain(&mut machine), []);
     machine.tick(at(6.0));
     let outputs = drain(&mut machine);
@@ -449,7 +449,7 @@ fn an_unreachable_server_fails_requests_after_the_outage_and_hopeless_ones_at_on
     assert_eq!(why, "connection refused");
 
     machine.request(at(7.0), request(2));
-    machine.connect_failed(at(7.1), "WRONGPASS".to_owned(), true);
+    machine.connect_failed(at(7.1), "WRONGPASS".to_owned(), Outlook::Hopeless);
     assert!(matches!(drain(&mut machine)[..], [Output::Failed(_, Failure::Refused(_)), ..]));
 }
 
@@ -463,7 +463,7 @@ fn whoever_tries_once_waits_for_the_first_attempt_to_connect_and_for_no_other() 
     machine.request(at(1.0), once(1));
     machine.tick(at(1.05));
     assert_eq!(drain(&mut machine), []);
-    machine.connect_failed(at(1.1), "connection refused".to_owned(), false);
+    machine.connect_failed(at(1.1), "connection refused".to_owned(), Outlook::Unreachable);
     let refused = |machine: &mut Machine| {
         let outputs = drain(machine);
         matches!(&outputs[..], [Output::Failed(_, Failure::Unavailable(_)), Output::Ended(..)])
@@ -486,7 +486,7 @@ fn without_an_outage_to_bear_the_first_failed_attempt_ends_a_request() {
     machine.request(at(1.0), request(1));
     machine.tick(at(1.05));
     assert_eq!(drain(&mut machine), []);
-    machine.connect_failed(at(1.1), "connection refused".to_owned(), false);
+    machine.connect_failed(at(1.1), "connection refused".to_owned(), Outlook::Unreachable);
     assert!(matches!(drain(&mut machine)[..], [Output::Failed(_, Failure::Unavailable(_)), ..]));
 }
 
@@ -495,7 +495,7 @@ fn an_outage_without_end_fails_no_request() {
     let timing = Timing { outage: Duration::MAX, ..Timing::default() };
     let mut machine = Machine::new(at(0.0), timing, "inbox".to_owned(), TTL);
     machine.request(at(1.0), request(1));
-    machine.connect_failed(at(1.1), "connection refused".to_owned(), false);
+    machine.connect_failed(at(1.1), "connection refused".to_owned(), Outlook::Unreachable);
     machine.tick(at(1_000_000.0));
     assert!(matches!(drain(&mut machine)[..], [Output::StillWaiting { .. }]));
 }

@@ -94,7 +94,8 @@ impl Machine {
         let given_up = down_since
             .is_some_and(|since| since.max(claim.request.since).plus(self.timing.outage) <= now);
         if given_up {
-            return Some(Failure::Unavailable(self.down_because.clone()));
+            let because = || Failure::Unavailable(self.down_because.clone());
+            return Some(self.unreachable.clone().unwrap_or_else(because));
         }
         too_late.then(|| self.reason(claim))
     }
@@ -102,6 +103,7 @@ impl Machine {
     fn reason(&self, claim: &Claim) -> Failure {
         match (&self.unreachable, &claim.busy) {
             (Some(failure), _) => failure.clone(),
+            (None, _) if let Some(unable) = &claim.unable => unable.failure(),
             // It is still so as far as anybody knows, also while the connection is being made again.
             (None, Some(busy)) => Failure::Busy(busy.clone()),
             (None, None) if self.down_since.is_some() => {

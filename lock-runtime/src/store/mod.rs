@@ -13,9 +13,9 @@ use tokio::sync::mpsc::UnboundedSender;
 pub(crate) use self::memory::MemoryEndpoint;
 #[cfg(test)]
 pub(crate) use self::memory::Twin;
-pub(crate) use self::redis::RedisEndpoint;
+pub(crate) use self::redis::{Certificates, RedisEndpoint, WITHOUT_TLS};
 use crate::Fence;
-use crate::protocol::CallError;
+use crate::protocol::{CallError, Outlook};
 use crate::wire::{Call, Keyspace, Notice, Reply};
 
 /// What a client tells a server when it connects.
@@ -41,8 +41,8 @@ pub(crate) enum Push {
 #[derive(Clone, Debug)]
 pub(crate) struct ConnectError {
     pub(crate) text: String,
-    /// The next attempt will fail alike until somebody mends the configuration.
-    pub(crate) hopeless: bool,
+    /// What may come of the next attempt.
+    pub(crate) outlook: Outlook,
 }
 
 /// A server to connect to.

@@ -1,23 +1,27 @@
 //! One Redis server, through one multiplexed RESP3 connection that carries calls and pushes.
 
 mod batch;
+mod errors;
+mod facts;
 #[cfg(test)]
 mod impostor;
 mod opening;
 #[cfg(test)]
 mod random;
+mod tls;
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{
-    Client, Cmd, ErrorKind, IntoConnectionInfo, Pipeline, ProtocolVersion, PushInfo, PushKind,
-    RedisError, ServerErrorKind, Value,
-};
+use redis::io::tcp::socket2::TcpKeepalive;
+use redis::{Client, Cmd, Pipeline, ProtocolVersion, PushInfo, PushKind, RedisError, Value};
 use tokio::sync::mpsc::UnboundedSender;
 
 use self::batch::Batch;
-use self::opening::{Obstacle, marker};
+use self::errors::{call_error, connect_error};
+use self::opening::marker;
+pub(crate) use self::tls::{Certificates, WITHOUT_TLS};
 use super::{Boxed, ConnectError, Connection, Hello, Push};
 use crate::protocol::CallError;
 use crate::wire::{
@@ -44,14 +48,23 @@ pub(crate) struct RedisEndpoint {
 }
 
 impl RedisEndpoint {
-    /// Takes over the client's address, credentials and TLS settings. Pushes need RESP3, and small calls that
-    /// must not wait for one another need `TCP_NODELAY`.
-    pub(crate) fn new(client: &Client, client_name: Option<String>) -> Result<Self, RedisError> {
+    /// Takes over the client's address, credentials and TLS settings. Pushes need RESP3, small calls that must not wait for
+    /// one another need `TCP_NODELAY`, and a connection that the network has silently dropped is found by keepalive.
+    pub(crate) fn new(
+        client: Client,
+        client_name: Option<String>,
+        certificates: &Certificates,
+    ) -> Result<Self, String> {
+        let client = tls::prepare(client, certificates)?;
         let info = client.get_connection_info().clone();
         let redis = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        let tcp = info.tcp_settings().clone().set_nodelay(true);
+        let mut tcp = info.tcp_settings().clone().set_nodelay(true);
+        if tcp.keepalive().is_none() {
+            tcp = tcp.set_keepalive(keepalive());
+        }
         let info = info.set_redis_settings(redis).set_tcp_settings(tcp);
-        Ok(Self { client: Client::open(info.into_connection_info()?)?, client_name })
+        let client = Client::open(info).map_err(|error| error.to_string())?;
+        Ok(Self { client, client_name })
     }
 
     pub(super) fn connect(
@@ -63,37 +76,21 @@ impl RedisEndpoint {
     ) -> Boxed<Result<Connection, ConnectError>> {
         let client = self.client.clone();
         let name = self.client_name.clone();
-        let address = client.get_connection_info().addr().to_string();
         Box::pin(async move {
-            match opening::open(client, number, space, name, hello, pushes).await {
-                Ok(connection) => Ok(Connection::Redis(connection)),
-                Err(Obstacle::Server(error)) => Err(connect_error(&address, &error)),
-                Err(Obstacle::Slow(limit)) => {
-                    let text = format!("{address} did not answer within {limit:?}");
-                    Err(ConnectError { text, hopeless: false })
-                }
-            }
+            opening::open(&client, number, space, name, hello, pushes)
+                .await
+                .map(Connection::Redis)
+                .map_err(|obstacle| connect_error(&client, obstacle))
         })
     }
 }
 
-fn connect_error(address: &str, error: &RedisError) -> ConnectError {
-    let hopeless = match error.kind() {
-        ErrorKind::AuthenticationFailed
-        | ErrorKind::InvalidClientConfig
-        | ErrorKind::RESP3NotSupported => true,
-        ErrorKind::Server(kind) => !matches!(
-            kind,
-            ServerErrorKind::BusyLoading
-                | ServerErrorKind::MasterDown
-                | ServerErrorKind::TryAgain
-                | ServerErrorKind::ClusterDown
-                | ServerErrorKind::NoScript
-        ),
-        ErrorKind::Extension => error.code() != Some("BUSY"),
-        _ => false,
-    };
-    ConnectError { text: format!("{address}: {error}"), hopeless }
+/// The first probe after 15 s of silence; the connection counts as dead after 30 s.
+fn keepalive() -> TcpKeepalive {
+    let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(15));
+    #[cfg(any(target_os = "linux", target_os = "macos", target_os = "freebsd", windows))]
+    let keepalive = keepalive.with_interval(Duration::from_secs(5)).with_retries(3);
+    keepalive
 }
 
 fn pushed(
@@ -193,19 +190,5 @@ fn script_error(script: Script, error: &RedisError) -> CallError {
     match call_error(error) {
         CallError::Refused(words) => CallError::Refused(script.explain(words)),
         other => other,
-    }
-}
-
-/// Which errors are a definite no, which a "not now", and which leave open what was done.
-fn call_error(error: &RedisError) -> CallError {
-    if matches!(error.kind(), ErrorKind::Io | ErrorKind::Parse) {
-        return CallError::Broken;
-    }
-    match error.code() {
-        Some("NOSCRIPT") => CallError::Unloaded,
-        Some("LOADING" | "BUSY" | "TRYAGAIN" | "MASTERDOWN" | "CLUSTERDOWN") => {
-            CallError::NotNow(error.to_string())
-        }
-        _ => CallError::Refused(error.to_string()),
     }
 }

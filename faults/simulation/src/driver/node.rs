@@ -8,7 +8,7 @@ use super::desk::Desk;
 use super::mailbox::{Mailbox, Message};
 use super::parties::Asker;
 use crate::Fence;
-use crate::protocol::{CallError, Machine, Timing};
+use crate::protocol::{CallError, Machine, Outlook, Timing};
 use crate::time::{self, Timestamp};
 use crate::wire::{Call, Notice, Reply};
 
@@ -67,7 +67,7 @@ impl Node {
     }
 
     pub(crate) fn connect_failed(&mut self, now: Timestamp) {
-        self.desk.connect_failed(now, "the server cannot be reached", false);
+        self.desk.connect_failed(now, "the server cannot be reached", Outlook::Unreachable);
     }
 
     /// The connection is gone, or given up.

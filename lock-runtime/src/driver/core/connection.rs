@@ -48,12 +48,16 @@ impl Core {
 
     fn replies(&mut self, replies: Vec<(Asker, Result<Reply, CallError>)>) {
         let now = time::now();
-        let broken = replies.iter().any(|(_, reply)| matches!(reply, Err(CallError::Broken)));
+        let end = replies.iter().find_map(|(_, reply)| match reply {
+            Err(CallError::Elsewhere(why)) => Some(why.clone()),
+            Err(CallError::Broken) => Some("the connection broke".to_owned()),
+            _ => None,
+        });
         for (asker, reply) in replies {
             self.desk.reply(now, asker, reply);
         }
-        if broken {
-            self.disconnected("the connection broke".to_owned());
+        if let Some(because) = end {
+            self.disconnected(because);
         }
     }
 
@@ -96,7 +100,7 @@ impl Core {
             let error = words(&error.text);
             user_code::event!(warn, error, "cannot connect; trying again");
         }
-        self.desk.connect_failed(time::now(), &error.text, error.hopeless);
+        self.desk.connect_failed(time::now(), &error.text, error.outlook);
         self.link = self.connecting();
     }
 

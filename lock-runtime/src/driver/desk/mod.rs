@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use super::InspectAnswer;
 use super::mailbox::{Alarm, Wait, WeakMailbox};
 use super::parties::{Asker, Group, Party};
-use crate::protocol::{CallError, Failure, Machine};
+use crate::protocol::{CallError, Failure, Machine, Outlook};
 use crate::queue::Delivery;
 use crate::time::Timestamp;
 use crate::wire::{Call, Member, NonceMap, Notice, Reply};
@@ -75,13 +75,14 @@ impl Desk {
         self.machine.connected(now);
     }
 
-    /// An attempt to connect failed. `hopeless`: the next one will fail alike until somebody mends the configuration.
-    pub(super) fn connect_failed(&mut self, now: Timestamp, why: &str, hopeless: bool) {
-        let failure = if hopeless { Failure::Refused } else { Failure::Unavailable };
+    /// An attempt to connect failed.
+    pub(super) fn connect_failed(&mut self, now: Timestamp, why: &str, outlook: Outlook) {
+        let unreachable = outlook == Outlook::Unreachable;
+        let failure = if unreachable { Failure::Unavailable } else { Failure::Refused };
         for (_, slot) in self.inspections.drain(..) {
             let _ = slot.send(Err(failure(why.to_owned())));
         }
-        self.machine.connect_failed(now, why.to_owned(), hopeless);
+        self.machine.connect_failed(now, why.to_owned(), outlook);
     }
 
     pub(super) fn disconnected(&mut self, now: Timestamp, because: String) {
@@ -174,8 +175,10 @@ fn inspected(reply: Result<Reply, CallError>) -> InspectAnswer {
     match reply {
         Ok(Reply::Inspection(inspection)) => Ok(inspection),
         Ok(_) => Err(Failure::Refused("mixed up replies".to_owned())),
-        Err(CallError::Refused(why) | CallError::Garbled(why)) => Err(Failure::Refused(why)),
-        Err(CallError::NotNow(why)) => Err(Failure::Unavailable(why)),
+        Err(CallError::Refused(why) | CallError::Hindered(why) | CallError::Garbled(why)) => {
+            Err(Failure::Refused(why))
+        }
+        Err(CallError::NotNow(why) | CallError::Elsewhere(why)) => Err(Failure::Unavailable(why)),
         Err(CallError::Unloaded | CallError::Alone) => {
             Err(Failure::Unavailable("the server lost its scripts".to_owned()))
         }

@@ -11,7 +11,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 pub(crate) use self::twin::Twin;
 use super::{ConnectError, Hello, Push};
-use crate::protocol::CallError;
+use crate::protocol::{CallError, Outlook};
 use crate::time;
 use crate::wire::{Call, Reply};
 
@@ -69,7 +69,7 @@ impl MemoryEndpoint {
         if store.is_down {
             return Err(ConnectError {
                 text: "the store in memory is down".to_owned(),
-                hopeless: false,
+                outlook: Outlook::Unreachable,
             });
         }
         let quarantine =

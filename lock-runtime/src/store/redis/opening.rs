@@ -4,18 +4,25 @@ use std::time::Duration;
 
 use redis::aio::{ConnectionLike as _, MultiplexedConnection};
 use redis::{
-    AsyncConnectionConfig, Client, FromRedisValue, Pipeline, RedisError, Value, from_redis_value,
+    AsyncConnectionConfig, Client, ConnectionAddr, FromRedisValue, Pipeline, RedisError, Value,
+    from_redis_value,
 };
+use tokio::net::TcpStream;
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::facts::Facts;
 use super::{RedisConnection, load_scripts, pushed, sha_of};
 use crate::Fence;
+use crate::protocol::Outlook;
 use crate::store::probe::warn_of_hazards;
 use crate::store::{Hello, Push};
 use crate::wire::{Keyspace, Script};
 
 /// The longest that the name lookup, TCP, TLS and HELLO may take together: about five round trips.
 const GREETING: Duration = Duration::from_secs(3);
+
+/// A TLS handshake that has not ended by then may be one with a port that does not speak TLS.
+const SUSPICIOUS: Duration = Duration::from_secs(1);
 
 /// The longest that each of the round trips after HELLO may take.
 const STEP: Duration = Duration::from_secs(2);
@@ -30,6 +37,10 @@ pub(super) enum Obstacle {
     Server(RedisError),
     /// A step took longer than this.
     Slow(Duration),
+    /// The server is none that can keep locks.
+    Unfit(Outlook, String),
+    /// TLS was spoken to a port that does not understand it.
+    WithoutTls,
 }
 
 impl From<RedisError> for Obstacle {
@@ -51,7 +62,7 @@ struct Look {
 /// Round trip 1 is HELLO, which the `redis` crate sends with the credentials; 2 looks at the server and subscribes the
 /// inbox; 3 loads the scripts and makes the fence counter if there is none.
 pub(super) async fn open(
-    client: Client,
+    client: &Client,
     number: u64,
     space: Keyspace,
     name: Option<String>,
@@ -63,16 +74,48 @@ pub(super) async fn open(
         .set_response_timeout(None)
         .set_pipeline_buffer_size(UNBOUNDED)
         .set_push_sender(move |info| pushed(&pushes, number, &info));
-    let greeting = client.get_multiplexed_async_connection_with_config(&config);
-    let mut connection = within(GREETING, greeting).await?;
+    let mut connection = greet(client, &config).await?;
     loop {
         let look = look(&mut connection, &space, name.as_deref(), &hello.inbox).await?;
         let info = look.info.clone();
         if prepare(&mut connection, &space, &hello, look).await? {
             leave_marker(&mut connection, &space).await?;
-            warn_of_hazards(info.as_deref().unwrap_or_default());
+            warn_of_hazards(info.as_deref());
             return Ok(RedisConnection { connection, space });
         }
+    }
+}
+
+async fn greet(
+    client: &Client,
+    config: &AsyncConnectionConfig,
+) -> Result<MultiplexedConnection, Obstacle> {
+    let greeting = within(GREETING, client.get_multiplexed_async_connection_with_config(config));
+    let ConnectionAddr::TcpTls { host, port, .. } = client.get_connection_info().addr() else {
+        return greeting.await;
+    };
+    tokio::select! {
+        biased;
+        greeted = greeting => greeted,
+        () = speaks_plainly(host, *port) => Err(Obstacle::WithoutTls),
+    }
+}
+
+/// Ends if the port answers a PING without TLS. Such a server takes the beginning of a TLS handshake for a command that is not
+/// complete yet, and waits for the rest of it.
+async fn speaks_plainly(host: &str, port: u16) {
+    tokio::time::sleep(SUSPICIOUS).await;
+    let answer = async {
+        let stream = TcpStream::connect((host, port)).await?;
+        stream.writable().await?;
+        stream.try_write(b"PING\r\n")?;
+        stream.readable().await?;
+        let mut first = [0];
+        stream.try_read(&mut first).map(|_| first[0])
+    };
+    // PONG, or an error for want of a password.
+    if !matches!(answer.await, Ok(b'+' | b'-')) {
+        std::future::pending::<()>().await;
     }
 }
 
@@ -84,7 +127,7 @@ async fn look(
 ) -> Result<Look, Obstacle> {
     let marker = sha_of(&marker(connection, space));
     let mut commands = redis::pipe();
-    commands.cmd("INFO");
+    commands.cmd("HELLO").cmd("INFO");
     commands.cmd("WATCH").arg(space.fence());
     commands.cmd("SCRIPT").arg("EXISTS").arg(marker);
     commands.cmd("EXISTS").arg(space.fence());
@@ -94,7 +137,9 @@ async fn look(
         commands.cmd("CLIENT").arg("SETNAME").arg(name);
     }
     let mut answers = ask(connection, &commands).await?.into_iter();
-    let info = answers.next().and_then(|info| read(info).ok());
+    let said: Option<Value> = next(&mut answers).ok();
+    let info: Option<String> = next(&mut answers).ok();
+    Facts::new(said.as_ref(), info.as_deref()).check()?;
     let _watched: Value = next(&mut answers)?;
     let known: Vec<bool> = next(&mut answers)?;
     let exists = next(&mut answers)?;

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
-use proptest::sample::Index;
+use proptest::sample::{Index, select};
 
+use crate::protocol::Outlook;
 use crate::wire::Answer;
 use crate::wire::random::{Mutation, any_answer, any_mutation, any_text};
 
@@ -23,7 +24,7 @@ pub(super) enum Step {
     Message(String),
     Connect,
     Disconnect,
-    ConnectFailed(bool),
+    ConnectFailed(Outlook),
     Later(u16),
 }
 
@@ -115,6 +116,6 @@ pub(super) fn any_step() -> impl Strategy<Value = Step> {
         1 => any_text().prop_map(Step::Message),
         1 => Just(Step::EndAll),
         1 => Just(Step::Disconnect),
-        1 => any::<bool>().prop_map(Step::ConnectFailed),
+        1 => select(vec![Outlook::Unreachable, Outlook::Unfit, Outlook::Hopeless]).prop_map(Step::ConnectFailed),
     ]
 }

@@ -162,9 +162,9 @@ impl World {
             }
             Step::Connect => {}
             Step::Disconnect => self.disconnect(),
-            Step::ConnectFailed(hopeless) => {
+            Step::ConnectFailed(outlook) => {
                 if !self.up {
-                    self.machine.connect_failed(now, "no".to_owned(), *hopeless);
+                    self.machine.connect_failed(now, "no".to_owned(), *outlook);
                 }
             }
             Step::Later(ms) => self.now = now.plus(Duration::from_millis((*ms).into())),
@@ -267,6 +267,8 @@ fn error(which: u8) -> CallError {
         2 => CallError::Alone,
         3 => CallError::NotNow("LOADING".to_owned()),
         4 => CallError::Garbled("?".to_owned()),
+        5 => CallError::Hindered("OOM".to_owned()),
+        6 => CallError::Elsewhere("READONLY".to_owned()),
         _ => CallError::Broken,
     }
 }

@@ -1,0 +1,262 @@
+//! A real server behind TLS, with certificates of every kind. The crate depends on distlock alone.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use distlock::{LockError, LockManager, LockManagerBuilder, distributed_lock};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use tempfile::TempDir;
+use testkit::{RedisServer, free_port};
+
+const WAIT: Duration = Duration::from_secs(2);
+/// Far more than any answer takes, and far less than for ever.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// A certificate authority, and the directory with what it has issued.
+struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    dir: TempDir,
+}
+
+/// A certificate with its key, in PEM form.
+struct Issued {
+    certificate: String,
+    key: String,
+}
+
+impl Authority {
+    fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        let name = format!("authority {}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        Self { issuer, dir: tempfile::tempdir().unwrap() }
+    }
+
+    fn pem(&self) -> String {
+        self.issuer.pem()
+    }
+
+    fn issue(&self, params: &CertificateParams) -> Issued {
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
+        Issued { certificate, key: key.serialize_pem() }
+    }
+
+    fn file(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.dir.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// A server that shows such a certificate, and the port where it speaks TLS.
+    fn server(&self, params: &CertificateParams, clients: &str) -> (RedisServer, u16) {
+        let issued = self.issue(params);
+        let port = free_port();
+        let path = |name, content: &str| self.file(name, content).to_str().unwrap().to_owned();
+        let server = RedisServer::builder()
+            .arg("tls-port", port.to_string())
+            .arg("tls-cert-file", path("server.pem", &issued.certificate))
+            .arg("tls-key-file", path("server-key.pem", &issued.key))
+            .arg("tls-ca-cert-file", path("ca.pem", &self.pem()))
+            .arg("tls-auth-clients", clients)
+            .start()
+            .unwrap();
+        (server, port)
+    }
+}
+
+/// A certificate for these names.
+fn certificate_for(names: &[&str]) -> CertificateParams {
+    CertificateParams::new(names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>()).unwrap()
+}
+
+fn here() -> CertificateParams {
+    certificate_for(&["127.0.0.1", "localhost"])
+}
+
+fn secure(port: u16) -> LockManagerBuilder {
+    LockManager::builder().url(format!("rediss://127.0.0.1:{port}/"))
+}
+
+/// The error of a call, which comes by its `wait`.
+#[track_caller]
+fn failure(builder: LockManagerBuilder) -> LockError {
+    let locks = builder.build().unwrap();
+    let start = Instant::now();
+    let error = locks.lock("key").wait(WAIT).acquire().unwrap_err();
+    assert!(start.elapsed() < WAIT + LIMIT, "{error} after {:?}", start.elapsed());
+    error
+}
+
+#[track_caller]
+fn assert_refused(error: &LockError, what: &str, next: &str) {
+    assert!(matches!(error, LockError::Refused(_)), "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains(what) && text.contains(next), "{text}");
+    assert!(!text.contains("check that the Redis server runs"), "{text}");
+}
+
+#[distributed_lock("annotated", manager = locks)]
+fn annotated(locks: &LockManager) -> Result<u32, LockError> {
+    Ok(7)
+}
+
+#[track_caller]
+fn assert_locks(builder: impl Fn() -> LockManagerBuilder) {
+    let (one, other) = (builder().build().unwrap(), builder().build().unwrap());
+    assert_eq!(annotated(&one).unwrap(), 7);
+    let held = one.lock("key").wait(LIMIT).acquire().unwrap();
+    std::thread::scope(|scope| {
+        let next = scope.spawn(|| other.lock("key").wait(LIMIT).acquire().map(drop));
+        let waits = || one.inspect("key").unwrap().waiters.len() == 1;
+        testkit::eventually(LIMIT, "the other one waits", waits);
+        held.release().unwrap();
+        next.join().unwrap().unwrap();
+    });
+}
+
+#[test]
+fn a_url_is_all_that_a_server_known_to_the_system_needs() {
+    const URL: &str = "TLS_TEST_URL";
+    if let Ok(url) = std::env::var(URL) {
+        return assert_locks(|| LockManager::builder().url(&url));
+    }
+    let authority = Authority::new();
+    let (_server, port) = authority.server(&here(), "no");
+    let test = "a_url_is_all_that_a_server_known_to_the_system_needs";
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", test]).env(URL, format!("rediss://127.0.0.1:{port}/"));
+    // Where the system keeps its certificates, as OpenSSL finds them too.
+    child.env("SSL_CERT_FILE", authority.file("system.pem", &authority.pem()));
+    let output = child.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+fn a_private_authority_is_trusted_where_it_is_set() {
+    let authority = Authority::new();
+    let (_server, port) = authority.server(&here(), "no");
+    assert_locks(|| secure(port).ca_certificate(authority.pem()));
+    let name = format!("rediss://localhost:{port}/3");
+    assert_locks(|| LockManager::builder().url(&name).ca_certificate(authority.pem()));
+}
+
+#[test]
+fn a_server_that_asks_for_a_certificate_gets_it() {
+    let authority = Authority::new();
+    let (_server, port) = authority.server(&here(), "yes");
+    let own = authority.issue(&certificate_for(&["client.example"]));
+    let with_ca = || secure(port).ca_certificate(authority.pem());
+    assert_locks(|| with_ca().client_certificate(own.certificate.clone(), own.key.clone()));
+    let next = "client_certificate";
+    assert_refused(&failure(with_ca()), "asks for a certificate of the client", next);
+    let foreign = Authority::new().issue(&certificate_for(&["client.example"]));
+    let builder = with_ca().client_certificate(foreign.certificate, foreign.key);
+    assert_refused(&failure(builder), "does not accept the client's certificate", next);
+}
+
+#[test]
+fn a_certificate_of_an_unknown_authority_is_refused() {
+    let authority = Authority::new();
+    let (_server, port) = authority.server(&here(), "no");
+    let error = failure(secure(port));
+    assert_refused(
+        &error,
+        "certificate comes from an authority that is not trusted",
+        "ca_certificate",
+    );
+    let error = failure(secure(port).ca_certificate(Authority::new().pem()));
+    assert_refused(
+        &error,
+        "certificate comes from an authority that is not trusted",
+        "ca_certificate",
+    );
+}
+
+#[test]
+fn a_certificate_for_another_host_is_refused() {
+    let authority = Authority::new();
+    let (_server, port) = authority.server(&certificate_for(&["redis.example"]), "no");
+    let error = failure(secure(port).ca_certificate(authority.pem()));
+    assert_refused(
+        &error,
+        "certificate is for another name",
+        "host name that stands in the certificate",
+    );
+}
+
+#[test]
+fn an_expired_certificate_is_refused() {
+    let authority = Authority::new();
+    let mut expired = here();
+    expired.not_before = rcgen::date_time_ymd(2020, 1, 1);
+    expired.not_after = rcgen::date_time_ymd(2021, 1, 1);
+    let (_server, port) = authority.server(&expired, "no");
+    let error = failure(secure(port).ca_certificate(authority.pem()));
+    assert_refused(&error, "certificate has expired", "renew");
+    let mut early = here();
+    early.not_before = rcgen::date_time_ymd(2990, 1, 1);
+    early.not_after = rcgen::date_time_ymd(2999, 1, 1);
+    let (_server, port) = authority.server(&early, "no");
+    let error = failure(secure(port).ca_certificate(authority.pem()));
+    assert_refused(&error, "certificate is not valid yet", "clock");
+}
+
+#[test]
+fn a_port_without_tls_is_named() {
+    let server = RedisServer::start().unwrap();
+    assert_refused(&failure(secure(server.port())), "does not speak TLS", "redis://");
+}
+
+#[test]
+fn a_port_with_tls_that_is_asked_without_is_named() {
+    let authority = Authority::new();
+    let (_server, port) = authority.server(&here(), "no");
+    let plain = LockManager::builder().url(format!("redis://127.0.0.1:{port}/"));
+    let error = failure(plain);
+    assert!(error.to_string().contains("rediss://"), "{error}");
+}
+
+#[test]
+fn a_port_that_never_answers_is_an_error_in_time() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let error = failure(secure(silent.local_addr().unwrap().port()));
+    assert!(matches!(error, LockError::Unavailable(_)), "{error:?}");
+}
+
+#[test]
+fn certificates_that_cannot_be_used_are_configuration_errors() {
+    let issued = Authority::new().issue(&here());
+    let plain =
+        LockManager::builder().url("redis://127.0.0.1/").ca_certificate(issued.certificate.clone());
+    let cases = [
+        (secure(1).ca_certificate("not PEM"), "the CA certificate has no PEM block"),
+        (
+            secure(1).client_certificate("", issued.key.clone()),
+            "the client certificate has no PEM block",
+        ),
+        (
+            secure(1).client_certificate(issued.certificate.clone(), issued.certificate.clone()),
+            "key has no PEM block",
+        ),
+        (
+            secure(1)
+                .ca_certificate("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+            "the certificates cannot be used",
+        ),
+        (plain, "write rediss://"),
+    ];
+    for (builder, what) in cases {
+        let shown = format!("{builder:?}");
+        let error = builder.build().unwrap_err();
+        assert!(matches!(error, LockError::Config(_)), "{error:?}");
+        assert!(error.to_string().contains(what), "{error}");
+        assert!(!format!("{shown} {error} {error:?}").contains("PRIVATE KEY-"), "{error}");
+    }
+}

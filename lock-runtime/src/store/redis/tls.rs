@@ -1,0 +1,78 @@
+//! TLS by rustls: whose certificates count, and the cryptography that the `redis` crate leaves to the application.
+
+use redis::{Client, ConnectionAddr};
+
+/// Certificates in PEM form that a manager was given.
+#[derive(Default)]
+pub(crate) struct Certificates {
+    /// Trusted in the place of the system's.
+    #[cfg(feature = "tls-rustls")]
+    pub(crate) ca: Option<Vec<u8>>,
+    /// What the client shows to the server, and its key.
+    #[cfg(feature = "tls-rustls")]
+    pub(crate) client: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+/// The client as it has to be for its address, or what is wrong with the settings.
+#[cfg(feature = "tls-rustls")]
+pub(crate) fn prepare(client: Client, certificates: &Certificates) -> Result<Client, String> {
+    let Certificates { ca, client: own } = certificates;
+    if !is_tls(&client) {
+        if ca.is_some() || own.is_some() {
+            return Err(
+                "certificates are set for a connection without TLS; write rediss:// in the URL"
+                    .to_owned(),
+            );
+        }
+        return Ok(client);
+    }
+    // Fails if another crate was faster, which is as good.
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+    if ca.is_none() && own.is_none() {
+        return Ok(client);
+    }
+    let blocks = [("the CA certificate", "CERTIFICATE", ca.as_ref())]
+        .into_iter()
+        .chain([("the client certificate", "CERTIFICATE", own.as_ref().map(|(cert, _)| cert))])
+        .chain([("the client's key", "PRIVATE KEY", own.as_ref().map(|(_, key)| key))]);
+    for (what, label, pem) in blocks {
+        if pem.is_some_and(|pem| !has_block(pem, label)) {
+            return Err(format!(
+                "{what} has no PEM block `{label}`; pass the file's whole content"
+            ));
+        }
+    }
+    let certificates = redis::TlsCertificates {
+        client_tls: own
+            .clone()
+            .map(|(client_cert, client_key)| redis::ClientTlsConfig { client_cert, client_key }),
+        root_cert: ca.clone(),
+    };
+    let info = client.get_connection_info().clone();
+    Client::build_with_tls(info, certificates)
+        .map_err(|error| format!("the certificates cannot be used: {error}; pass them in PEM form"))
+}
+
+/// As above, where TLS is not built in.
+#[cfg(not(feature = "tls-rustls"))]
+pub(crate) fn prepare(client: Client, _: &Certificates) -> Result<Client, String> {
+    if is_tls(&client) { Err(WITHOUT_TLS.to_owned()) } else { Ok(client) }
+}
+
+/// What to say of a URL that asks for TLS.
+pub(crate) const WITHOUT_TLS: &str = "the server's URL asks for TLS, which is not built in; enable the feature: \
+                                      distlock = { features = [\"tls-rustls\"] }";
+
+fn is_tls(client: &Client) -> bool {
+    matches!(client.get_connection_info().addr(), ConnectionAddr::TcpTls { .. })
+}
+
+/// Whether there is a block with this label, or with one that ends in it as `RSA PRIVATE KEY` does.
+#[cfg(feature = "tls-rustls")]
+fn has_block(pem: &[u8], label: &str) -> bool {
+    let end = format!("{label}-----");
+    let text = String::from_utf8_lossy(pem);
+    text.lines().any(|line| line.starts_with("-----BEGIN ") && line.trim_end().ends_with(&end))
+}
