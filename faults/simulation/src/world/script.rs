@@ -246,9 +246,9 @@ fn refusal(error: &LockError) -> Refusal {
         LockError::Deadlock(_) => Refusal::Deadlock,
         LockError::Lost(_) => Refusal::Lost,
         LockError::Refused(_) => Refusal::Refused,
-        // Plans make sense, but a ttl may turn out to be shorter than a round trip.
-        LockError::Config(_) => Refusal::Unavailable,
-        LockError::ForeignKey(_) | LockError::Closed(_) => {
+        // A ttl may turn out to be shorter than a round trip. Any other setting that is refused is a mistake of the plan.
+        LockError::Config(reason) if reason.contains("round trip") => Refusal::Unavailable,
+        LockError::Config(_) | LockError::ForeignKey(_) | LockError::Closed(_) => {
             panic!("a plan asks for nothing that ends in {error:?}")
         }
     }
