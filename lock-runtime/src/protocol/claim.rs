@@ -7,7 +7,7 @@ use super::machine::Written;
 use super::timing::Timing;
 use crate::Fence;
 use crate::time::Timestamp;
-use crate::wire::{Busy, Claimant, Nonce};
+use crate::wire::{Busy, Claimant, Nonce, WAITER_LEASE};
 
 /// What somebody asks for.
 #[derive(Clone, Debug)]
@@ -103,6 +103,10 @@ pub(super) struct Claim {
     pub(super) unable: Option<Unable>,
     /// A warning is owed as soon as the server has said who is in the way now.
     pub(super) warning: bool,
+    /// How long the server keeps its place in the queue without a word, as was said last.
+    pub(super) lease: Duration,
+    /// It is to be asked when a call that is under way was answered.
+    pub(super) lined_up: bool,
     /// The next instant at which there is something to do; mirrored in the machine's timers.
     pub(super) due: Option<Timestamp>,
 }
@@ -191,6 +195,8 @@ impl Claim {
             floor,
             unable: None,
             warning: false,
+            lease: WAITER_LEASE,
+            lined_up: false,
             due: None,
         }
     }
@@ -223,6 +229,7 @@ impl Claim {
     ) -> Option<Timestamp> {
         let own = match &self.phase {
             Phase::Unsent | Phase::Asking | Phase::Lost { .. } => None,
+            _ if self.lined_up && self.is_wanted() => None,
             Phase::Pausing { until } => down_since.is_none().then_some(*until),
             Phase::Queued(queued) => queued.next_due(down_since.is_some()),
             Phase::Held(held) => Some(held.next_due(down_since.is_some())),

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::backlog::Backlog;
 use super::claim::{Claim, Ending, Failure, Loss, Phase, Request};
 use super::signal::Signal;
+use super::silence::Silence;
 use super::timing::Timing;
 use super::watch::Watches;
 use crate::Fence;
@@ -95,6 +97,10 @@ pub struct Machine {
     pub(super) timers: BTreeSet<(Timestamp, Nonce)>,
     pub(super) calls: BTreeMap<CallId, Sent>,
     pub(super) next_call: CallId,
+    pub(super) backlog: Backlog,
+    /// Entries of waiters in the renewals that are under way.
+    pub(super) refreshing: usize,
+    pub(super) silence: Silence,
     /// Since when there is no connection; `None` while there is one.
     pub(super) down_since: Option<Timestamp>,
     /// Why the latest attempt to connect failed.
@@ -129,8 +135,12 @@ pub(super) enum Purpose {
     Acquire(Nonce, Duration),
     AcquireAll(Vec<Nonce>),
     End(Nonce),
-    /// With the ttl that it writes for each.
-    Renew(Vec<(Nonce, Duration)>),
+    Renew {
+        /// With the ttl that it writes for each.
+        renewals: Vec<(Nonce, Duration)>,
+        /// How many of them are waiters.
+        refreshes: usize,
+    },
     Probe(Nonce),
 }
 
@@ -147,6 +157,9 @@ impl Machine {
             timers: BTreeSet::new(),
             calls: BTreeMap::new(),
             next_call: 0,
+            backlog: Backlog::default(),
+            refreshing: 0,
+            silence: Silence::new(now),
             down_since: Some(now),
             down_because: "no connection yet".to_owned(),
             unreachable: None,
@@ -167,7 +180,7 @@ impl Machine {
     #[must_use]
     pub fn next_tick(&self) -> Option<Timestamp> {
         let timer = self.timers.first().map(|&(at, _)| at);
-        let stalled = self.calls.values().next().map(|sent| sent.at.plus(self.timing.reply));
+        let stalled = self.stalled_at();
         super::claim::earliest(super::claim::earliest(timer, stalled), self.next_probe())
     }
 
@@ -225,6 +238,7 @@ impl Machine {
     /// Enters a new claim into the books.
     pub(super) fn admit(&mut self, claim: Claim) {
         self.longest_ttl = self.longest_ttl.max(self.timing.server_ttl(claim.request.ttl));
+        self.silence.begin(claim.request.ttl);
         self.claims.insert(claim.request.nonce, claim);
     }
 
@@ -249,7 +263,9 @@ impl Machine {
         if ttl <= claim.request.ttl {
             return;
         }
-        claim.request.ttl = ttl;
+        let shorter = std::mem::replace(&mut claim.request.ttl, ttl);
+        self.silence.end(shorter);
+        self.silence.begin(ttl);
         self.longest_ttl = self.longest_ttl.max(self.timing.server_ttl(ttl));
         if let Phase::Held(held) = &mut claim.phase {
             held.renew_at = held.renew_at.map(|_| now);
@@ -268,11 +284,11 @@ impl Machine {
             Phase::Ending(_) => return,
             _ => {}
         }
-        let lease = self.timing.server_ttl(claim.request.ttl).max(WAITER_LEASE);
+        let lease = self.timing.server_ttl(claim.request.ttl).max(claim.lease);
         let was_held = matches!(claim.phase, Phase::Held(_) | Phase::Lost { .. });
         claim.phase = Phase::Ending(Ending::new(now, now.plus(lease)));
         if self.down_since.is_none() {
-            self.send_end(now, nonce, was_held);
+            self.end_in_turn(now, nonce, was_held);
         }
         self.rearm(nonce);
     }
@@ -296,6 +312,8 @@ impl Machine {
     pub fn connected(&mut self, now: Timestamp) {
         self.down_since = None;
         self.unreachable = None;
+        self.silence.heard(now);
+        self.renew_all(now);
         let mut order: Vec<_> =
             self.claims.iter().map(|(&nonce, claim)| (claim.request.since, nonce)).collect();
         order.sort_unstable();
@@ -303,7 +321,6 @@ impl Machine {
             self.resume(now, nonce);
             self.rearm(nonce);
         }
-        self.renew_due(now);
     }
 
     /// The connection is gone; whatever was under way may or may not have been done.
@@ -313,6 +330,12 @@ impl Machine {
         }
         self.down_since = Some(now);
         self.down_because = because;
+        self.refreshing = 0;
+        for nonce in self.backlog.clear() {
+            if let Some(claim) = self.claims.get_mut(&nonce) {
+                claim.lined_up = false;
+            }
+        }
         for (_, sent) in std::mem::take(&mut self.calls) {
             self.answered(&sent.purpose);
             self.unanswered(now, &sent.purpose);
@@ -345,6 +368,7 @@ impl Machine {
             if let Some(due) = claim.due {
                 self.timers.remove(&(due, nonce));
             }
+            self.silence.end(claim.request.ttl);
             self.outputs.push_back(Output::Ended(nonce, held));
         }
     }

@@ -4,11 +4,13 @@
 //! it from a real connection and a real clock, tests from whatever they like.
 
 mod at_once;
+mod backlog;
 mod claim;
 mod machine;
 mod replies;
 mod sends;
 mod signal;
+mod silence;
 mod timing;
 mod turns;
 mod watch;

@@ -16,6 +16,7 @@ impl Machine {
         let Some(sent) = self.calls.remove(&id) else {
             return;
         };
+        self.silence.answered(now, sent.at);
         self.answered(&sent.purpose);
         match (sent.purpose, reply) {
             (Purpose::Acquire(nonce, ttl), Ok(Reply::Acquire(reply))) => {
@@ -25,7 +26,7 @@ impl Machine {
                 self.acquired_all(now, sent.at, &nonces, fences);
             }
             (Purpose::End(nonce), Ok(Reply::Ended(held))) => self.forget(nonce, Some(held)),
-            (Purpose::Renew(renewals), Ok(Reply::Renewed(replies))) => {
+            (Purpose::Renew { renewals, .. }, Ok(Reply::Renewed(replies))) => {
                 for ((nonce, ttl), reply) in renewals.into_iter().zip(replies) {
                     self.renewal_reply(now, Written { sent: sent.at, ttl }, nonce, reply);
                 }
@@ -36,10 +37,14 @@ impl Machine {
             }
             (purpose, Err(error)) => self.failed_call(now, &purpose, &error),
         }
+        if !self.backlog.is_empty() {
+            self.send_backlog(now);
+        }
     }
 
     /// What the server told without being asked.
     pub fn notice(&mut self, now: Timestamp, notice: Notice) {
+        self.silence.heard(now);
         match notice {
             Notice::Granted(nonce, fences) => self.pushed(now, nonce, fences),
             // Also before the reply that it overtook.
@@ -192,6 +197,7 @@ impl Machine {
     }
 
     fn busy(&mut self, now: Timestamp, sent: Timestamp, nonce: Nonce, busy: Busy) {
+        let requests = self.claims.len();
         let Some(claim) = self.claims.get_mut(&nonce) else {
             return;
         };
@@ -203,8 +209,9 @@ impl Machine {
         if !claim.request.queue {
             return self.fail(now, nonce, Failure::Busy(busy));
         }
+        let every = Timing::refresh_every(requests);
         claim.phase = Phase::Queued(Queued {
-            refresh_at: Timing::refresh_at(now),
+            refresh_at: Timing::refresh_at(now, every, nonce),
             ask_at: busy.left.map(|left| Timing::ask_at(now, left, nonce)),
             calling: false,
         });
@@ -224,6 +231,7 @@ impl Machine {
         nonce: Nonce,
         reply: RenewalReply,
     ) {
+        let every = Timing::refresh_every(self.claims.len());
         let Some(claim) = self.claims.get_mut(&nonce) else {
             return;
         };
@@ -237,7 +245,7 @@ impl Machine {
             (Phase::Queued(queued), RenewalReply::Waiting(left)) => {
                 queued.calling = false;
                 claim.vouched = Some(written.sent);
-                queued.refresh_at = Timing::refresh_at(now);
+                queued.refresh_at = Timing::refresh_at(now, every, nonce);
                 queued.ask_at = left.map(|left| Timing::ask_at(now, left, nonce));
                 if let Some(busy) = &mut claim.busy {
                     busy.left = left;
@@ -270,7 +278,7 @@ impl Machine {
                 }
                 self.rearm(*nonce);
             }
-            (Purpose::Renew(renewals), _) => {
+            (Purpose::Renew { renewals, .. }, _) => {
                 for &(nonce, _) in renewals {
                     self.renew_again(again, nonce);
                 }
@@ -340,6 +348,9 @@ impl Machine {
 
     /// A call is not under way any more.
     pub(super) fn answered(&mut self, purpose: &Purpose) {
+        if let Purpose::Renew { refreshes, .. } = purpose {
+            self.refreshing = self.refreshing.saturating_sub(*refreshes);
+        }
         if let Purpose::Acquire(nonce, _) = purpose
             && let Some(claim) = self.claims.get_mut(nonce)
         {
@@ -363,7 +374,7 @@ impl Machine {
             }
             Purpose::AcquireAll(nonces) => self.unanswered_all(now, nonces),
             Purpose::End(_) => {}
-            Purpose::Renew(renewals) => {
+            Purpose::Renew { renewals, .. } => {
                 for &(nonce, _) in renewals {
                     self.renew_again(now, nonce);
                 }

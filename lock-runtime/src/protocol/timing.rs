@@ -14,14 +14,25 @@ pub struct Timing {
     pub guard: Option<Duration>,
     /// How long a request waits for a server that cannot be reached.
     pub outage: Duration,
-    /// How long a reply may take before the connection counts as dead.
+    /// How long the server may say nothing while it owes replies, before the connection counts as dead.
     pub reply: Duration,
+    /// How many calls may be under way; more wait for their replies.
+    pub window: usize,
     /// Whether a loss of data in the server is waited out before the next grant.
     pub quarantine: bool,
 }
 
 /// A waiter is heard of about three times in its lease.
 const WAITER_REFRESH: Duration = Duration::from_millis(600);
+/// Where a process has so many requests that its waiters would be heard of more often than this in a second, each of them is
+/// heard of less often.
+const REFRESHES_PER_SECOND: u32 = 4_000;
+/// No waiter is heard of less often than this.
+const LONGEST_REFRESH: Duration = Duration::from_secs(30);
+/// The shortest reply time-out for the sake of a short ttl: a server may take a moment.
+const SHORTEST_REPLY: Duration = Duration::from_millis(100);
+/// How much longer than the slowest round trip of late a reply may take.
+const SLOWER: u32 = 4;
 /// A pushed grant starts with what is left of the claim; a section longer than this gets its full ttl.
 pub(super) const CONFIRM_AFTER: Duration = Duration::from_millis(50);
 /// With less than this left, a pushed grant is confirmed before anyone runs under it.
@@ -86,8 +97,28 @@ impl Timing {
         ttl / 24
     }
 
-    pub(super) fn refresh_at(now: Timestamp) -> Timestamp {
-        now.plus(WAITER_REFRESH)
+    /// How often a waiter is heard of in a process with so many requests.
+    pub(super) fn refresh_every(requests: usize) -> Duration {
+        let requests = u32::try_from(requests).unwrap_or(u32::MAX);
+        let spread = Duration::from_secs(1) * requests / REFRESHES_PER_SECOND;
+        spread.clamp(WAITER_REFRESH, LONGEST_REFRESH)
+    }
+
+    /// How long a place in the queue is kept for a waiter that is heard of so often.
+    pub(super) fn waiter_lease(refresh_every: Duration) -> Duration {
+        WAITER_LEASE.max(refresh_every * 10 / 3)
+    }
+
+    /// When a waiter is heard of next: spread by a tenth, so that those of one moment drift apart.
+    pub(super) fn refresh_at(now: Timestamp, every: Duration, nonce: Nonce) -> Timestamp {
+        now.plus(every - every / 10 * u32::from(nonce.jitter()) / 255)
+    }
+
+    /// How long the server may say nothing while it owes replies: a third of the shortest ttl that is held, so that a
+    /// renewal on another connection is in time.
+    pub(super) fn silence(&self, shortest_ttl: Option<Duration>, slowest: Duration) -> Duration {
+        let wanted = shortest_ttl.map_or(self.reply, |ttl| ttl / 3);
+        wanted.max(SHORTEST_REPLY).max(slowest * SLOWER).min(self.reply)
     }
 
     /// When to ask for a lock whose holder's TTL ends in `left`: just after, not all waiters at once.
@@ -105,6 +136,7 @@ impl Default for Timing {
             guard: None,
             outage: Duration::from_secs(5),
             reply: Duration::from_secs(2),
+            window: 2048,
             quarantine: true,
         }
     }

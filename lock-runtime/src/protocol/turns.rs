@@ -9,10 +9,10 @@ use crate::wire::{Busy, Nonce};
 impl Machine {
     /// Does what is due at `now`.
     pub fn tick(&mut self, now: Timestamp) {
-        if self.calls.values().next().is_some_and(|oldest| oldest.at.plus(self.timing.reply) <= now)
-        {
+        if self.stalled_at().is_some_and(|at| at <= now) {
             self.outputs.push_back(Output::Reconnect);
-            self.disconnected(now, format!("no reply within {:?}", self.timing.reply));
+            let silence = self.silence.limit(&self.timing);
+            self.disconnected(now, format!("no reply within {silence:?}"));
         }
         self.probe_due(now);
         while let Some(&(due, nonce)) = self.timers.first() {
@@ -64,7 +64,8 @@ impl Machine {
             return;
         };
         if let Some(failure) = self.verdict(now, claim) {
-            if !self.give_up_group(now, nonce) {
+            let queues = claim.request.queue;
+            if queues || !self.give_up_group(now, nonce) {
                 self.fail(now, nonce, failure);
             }
             return;
@@ -78,11 +79,12 @@ impl Machine {
         let ask = match &claim.phase {
             Phase::Pausing { until } => *until <= now,
             Phase::Queued(queued) => {
-                !queued.calling && (claim.warning || queued.ask_at.is_some_and(|at| at <= now))
+                let is_over = queued.ask_at.is_some_and(|at| at <= now);
+                !queued.calling && (claim.warning || is_over && !self.is_crowded())
             }
             _ => false,
         };
-        if ask {
+        if ask && !claim.lined_up {
             self.ask(now, nonce);
         }
     }
@@ -163,7 +165,7 @@ impl Machine {
             ending.retry_at = None;
         }
         if self.down_since.is_none() {
-            self.send_end(now, nonce, false);
+            self.end_in_turn(now, nonce, false);
         }
     }
 }

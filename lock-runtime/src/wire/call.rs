@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::{Claimant, Invocation, Keyspace, Nonce, Probe, Script};
 use crate::Fence;
 
-/// How long a waiter keeps its place without being heard of, and a grant waits to be taken up.
+/// How long a waiter keeps its place without being heard of, unless its process has a crowd of them; and how long a grant
+/// waits to be taken up.
 pub const WAITER_LEASE: Duration = Duration::from_secs(2);
 
 /// The most fencing tokens that one grant reserves.
@@ -74,6 +75,8 @@ pub struct Acquire {
 pub struct Enqueue {
     /// The place drawn earlier, if this request queued before; keeps its order after a loss of the queue.
     pub ticket: Option<u64>,
+    /// How long the place is kept without a word of the waiter.
+    pub lease: Duration,
 }
 
 /// Names one request, with what every script needs that may issue a fencing token.
@@ -107,6 +110,8 @@ pub enum Renewal {
         key: Arc<str>,
         /// The waiter's request.
         nonce: Nonce,
+        /// How long its place is kept from now on.
+        lease: Duration,
     },
 }
 
@@ -155,9 +160,9 @@ impl Acquire {
         let words = words.arg(self.ttl.as_millis()).arg(&self.who);
         let words = words.arg(&self.inbox).arg(self.block);
         match &self.enqueue {
-            Some(Enqueue { ticket }) => {
-                let lease = WAITER_LEASE.as_millis();
-                words.arg(lease).arg(lease).arg(ticket.unwrap_or(0))
+            Some(Enqueue { ticket, lease }) => {
+                let claim = WAITER_LEASE.as_millis();
+                words.arg(lease.as_millis()).arg(claim).arg(ticket.unwrap_or(0))
             }
             None => words.arg(0).arg(0).arg(0),
         }
@@ -207,8 +212,8 @@ fn encode_renewals(entries: &[Renewal], space: &Keyspace) -> Invocation {
     for entry in entries {
         words = match entry {
             Renewal::Hold { nonce, ttl, .. } => words.arg('h').arg(nonce).arg(ttl.as_millis()),
-            Renewal::Waiter { nonce, .. } => {
-                words.arg('w').arg(nonce).arg(WAITER_LEASE.as_millis())
+            Renewal::Waiter { nonce, lease, .. } => {
+                words.arg('w').arg(nonce).arg(lease.as_millis())
             }
         };
     }

@@ -47,7 +47,7 @@ fn acquire() -> impl Strategy<Value = Acquire> {
             inbox: "inbox".into(),
             block,
             expects_free,
-            enqueue: queue.map(|ticket| Enqueue { ticket }),
+            enqueue: queue.map(|ticket| Enqueue { ticket, lease: WAITER_LEASE }),
         },
     )
 }
@@ -67,7 +67,7 @@ fn acquires() -> impl Strategy<Value = Vec<Acquire>> {
 fn renewal() -> impl Strategy<Value = Renewal> {
     (key(), name(), prop::option::of(1..40_000_u64)).prop_map(|(key, nonce, ttl)| match ttl {
         Some(ttl) => Renewal::Hold { key: key.into(), nonce, ttl: Duration::from_millis(ttl) },
-        None => Renewal::Waiter { key: key.into(), nonce },
+        None => Renewal::Waiter { key: key.into(), nonce, lease: WAITER_LEASE },
     })
 }
 

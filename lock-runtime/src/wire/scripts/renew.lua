@@ -28,8 +28,10 @@ while ARGV[argument] do
     if rest and type(redis.pcall('ZSCORE', queue, nonce)) == 'string' then
       time = time or redis.call('TIME')
       local deadline = string.format('%.0f', tonumber(time[1]) * 1000000 + tonumber(time[2]) + ms * 1000)
-      redis.call('PEXPIRE', queue, ms * 2)
-      redis.call('PEXPIRE', waiters, ms * 2)
+      -- Never shorter: another process may have the longer leases of a crowd here.
+      local keep = math.max(redis.call('PTTL', queue), ms * 2)
+      redis.call('PEXPIRE', queue, keep)
+      redis.call('PEXPIRE', waiters, keep)
       local written = redis.pcall('HSET', waiters, nonce, deadline .. rest)
       answer = type(written) == 'number' and redis.call('PTTL', hold) or -1
     else

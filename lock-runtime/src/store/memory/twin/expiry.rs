@@ -50,7 +50,7 @@ impl<T> Expiring<T> {
     /// As [`Self::prolong`], but never to an earlier end.
     pub(super) fn lengthen(&mut self, now: Stamp, ttl: Duration) {
         let end = now.millis().saturating_add(millis(ttl));
-        self.until_ms = self.until_ms.map(|until| until.max(end));
+        self.until_ms = Some(self.until_ms.map_or(end, |until| until.max(end)));
     }
 }
 

@@ -32,7 +32,7 @@ use crate::Fence;
 use crate::fence::FenceBlock;
 use crate::wire::{
     Acquire, Call, Give, Holder, Inspection, Notice, Probe, Probed, Renewal, RenewalReply, Reply,
-    WAITER_LEASE, Waiter,
+    Waiter,
 };
 
 /// How a process is told of something: its inbox and what; answers whether anybody listens there.
@@ -120,9 +120,9 @@ impl Twin {
                 let record = self.live(now, key);
                 record.map_or(RenewalReply::Gone, |record| record.renew_hold(now, *nonce, *ttl))
             }
-            Renewal::Waiter { key, nonce } => {
+            Renewal::Waiter { key, nonce, lease } => {
                 let record = self.live(now, key);
-                let kept = record.and_then(|record| record.renew_waiter(now, *nonce, WAITER_LEASE));
+                let kept = record.and_then(|record| record.renew_waiter(now, *nonce, *lease));
                 kept.unwrap_or(RenewalReply::Ask)
             }
         }

@@ -202,7 +202,7 @@ impl Record {
         let empty = || Expiring::lasting(Waiters::new());
         let queue = self.queue.get_or_insert_with(empty);
         queue.value.insert(place, entry);
-        queue.prolong(now, ttl);
+        queue.lengthen(now, ttl);
     }
 
     /// Takes a waiter out of the queue; a queue without waiters is a key that is not there.
@@ -249,7 +249,7 @@ impl Record {
         let place = (self.ticket_of(nonce)?, nonce);
         let queue = self.queue.as_mut()?;
         queue.value.get_mut(&place)?.deadline_us = now.micros().saturating_add(micros(lease));
-        queue.prolong(now, lease * 2);
+        queue.lengthen(now, lease * 2);
         Some(RenewalReply::Waiting(self.hold_left(now)))
     }
 

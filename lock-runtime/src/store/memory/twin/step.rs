@@ -120,13 +120,13 @@ impl Step<'_, '_> {
         let drawn = place.or(to.ticket.filter(|&ticket| ticket > 0));
         let ticket = drawn.unwrap_or_else(|| self.counter.ticket(self.now));
         let entry = Entry {
-            deadline_us: self.now.micros().saturating_add(micros(WAITER_LEASE)),
+            deadline_us: self.now.micros().saturating_add(micros(to.lease)),
             claim: CLAIM,
             block: ask.block,
             inbox: ask.inbox.clone(),
             who: ask.who.clone(),
         };
-        self.record.enqueue(self.now, (ticket, nonce), entry, WAITER_LEASE * 2);
+        self.record.enqueue(self.now, (ticket, nonce), entry, to.lease * 2);
         if let Some((holder, inbox)) = self.record.flag_waited_for() {
             (self.publish)(inbox, Notice::Asked(holder));
         }

@@ -10,6 +10,7 @@ use crate::Fence;
 use crate::fence::FenceBlock;
 use crate::wire::{
     Acquire, AcquireReply, Answer, Busy, Call, Claimant, Enqueue, Give, Grant, Nonce, Reply,
+    WAITER_LEASE,
 };
 
 /// How many tokens a request wants unless a test says otherwise.
@@ -27,7 +28,11 @@ pub(super) fn give(nonce: Nonce) -> Give {
 
 /// An acquire that queues under this inbox.
 pub(super) fn queueing(nonce: Nonce, inbox: &str) -> Acquire {
-    Acquire { inbox: inbox.into(), enqueue: Some(Enqueue { ticket: None }), ..once(nonce) }
+    Acquire {
+        inbox: inbox.into(),
+        enqueue: Some(Enqueue { ticket: None, lease: WAITER_LEASE }),
+        ..once(nonce)
+    }
 }
 
 /// An acquire that tries once.

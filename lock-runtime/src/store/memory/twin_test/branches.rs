@@ -7,7 +7,7 @@ use super::both::{Both, DEAD, LIVE, Pair, START};
 use crate::Fence;
 use crate::wire::{
     Acquire, AcquireReply, Call, Decode as _, Enqueue, Give, Holder, Nonce, Obstacle, Renewal,
-    RenewalReply, Reply,
+    RenewalReply, Reply, WAITER_LEASE,
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -17,7 +17,7 @@ fn cancel(number: u8, tombstone: Duration) -> Call {
 }
 
 fn renew_waiter(number: u8) -> Call {
-    Call::Renew(vec![Renewal::Waiter { key: KEY.into(), nonce: nonce(number) }])
+    Call::Renew(vec![Renewal::Waiter { key: KEY.into(), nonce: nonce(number), lease: WAITER_LEASE }])
 }
 
 fn renew_hold(number: u8, ttl: Duration) -> Call {
@@ -149,7 +149,7 @@ fn a_skipped_waiter_queues_again_at_its_old_place() {
     let ticket = both.busy(queueing(nonce(2), LIVE[0])).ticket;
     both.advance(Duration::from_secs(5));
     both.busy(queueing(nonce(3), LIVE[0]));
-    let enqueue = Some(Enqueue { ticket });
+    let enqueue = Some(Enqueue { ticket, lease: WAITER_LEASE });
     let again = both.busy(Acquire { enqueue, ..once(nonce(2)) });
     assert_eq!((again.ahead, again.ticket), (0, ticket));
 }

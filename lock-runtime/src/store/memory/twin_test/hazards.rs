@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use super::asks::{KEY, claimant, give, nonce, once, queueing, refusal};
 use super::both::{Both, LIVE};
-use crate::wire::{Acquire, Answer, Call, Nonce, Probe, Renewal, Target};
+use crate::wire::{Acquire, Answer, Call, Nonce, Probe, Renewal, Target, WAITER_LEASE};
 
 fn renew(number: u8, ttl: Duration) -> Renewal {
     Renewal::Hold { key: KEY.into(), nonce: nonce(number), ttl }
 }
 
 fn renew_waiter(number: u8) -> Renewal {
-    Renewal::Waiter { key: KEY.into(), nonce: nonce(number) }
+    Renewal::Waiter { key: KEY.into(), nonce: nonce(number), lease: WAITER_LEASE }
 }
 
 fn probe(chain: Vec<Nonce>) -> Call {

@@ -13,7 +13,7 @@ use super::steps::{Asking, Entry, Floor, HOLDER, NONCES, Queue, Span, Step, UNIT
 use crate::Fence;
 use crate::wire::{
     Acquire, AcquireReply, Call, Enqueue, Give, Inspection, Obstacle, Probe, Renewal, RenewalReply,
-    Reply, Target,
+    Reply, Target, WAITER_LEASE,
 };
 
 /// The nearest end of a span is a quarter of a unit away: a sequence that took longer proves nothing.
@@ -154,7 +154,7 @@ impl Run<'_> {
 
     fn enqueue(&self, who: Who, queue: Queue, ticket: SideOf<u64>) -> Enqueue {
         let known = self.tickets.get(&(who.key, who.nonce)).filter(|_| queue.with_ticket);
-        Enqueue { ticket: known.copied().map(ticket) }
+        Enqueue { ticket: known.copied().map(ticket), lease: lease(who.nonce) }
     }
 
     fn floor(&self, floor: Floor) -> Pair<Fence> {
@@ -187,13 +187,18 @@ fn name(key: u8) -> String {
     format!("key {key}")
 }
 
+/// Some requests come from a process with a crowd of waiters.
+fn lease(nonce: u8) -> Duration {
+    if nonce.is_multiple_of(2) { WAITER_LEASE } else { WAITER_LEASE * 4 }
+}
+
 fn renewal(entry: Entry) -> Renewal {
     match entry {
         Entry::Hold { key, nonce: who, ttl } => {
             Renewal::Hold { key: name(key).into(), nonce: nonce(who), ttl: ttl.duration() }
         }
         Entry::Waiter { key, nonce: who } => {
-            Renewal::Waiter { key: name(key).into(), nonce: nonce(who) }
+            Renewal::Waiter { key: name(key).into(), nonce: nonce(who), lease: lease(who) }
         }
     }
 }
