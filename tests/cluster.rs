@@ -4,6 +4,7 @@ mod support;
 
 mod cluster {
     mod crash;
+    mod crowd;
     mod dead_waiters;
     mod deadlock;
     mod faults;

@@ -14,6 +14,9 @@ use crate::wire::{Call, Reply};
 type Attempt = Pin<Box<dyn Future<Output = Result<Connection, ConnectError>>>>;
 type Replies = Pin<Box<dyn Future<Output = Vec<Result<Reply, CallError>>>>>;
 
+/// As many calls are sent together: their replies count when all of them have come.
+const MOST_TOGETHER: usize = 128;
+
 /// Where the link stands.
 pub(super) enum Link {
     /// Connecting, possibly after a pause.
@@ -40,7 +43,15 @@ pub(super) enum News {
 impl Link {
     /// Sends a batch. Polled once here, as only that hands it to the connection: batches keep their order.
     /// Outside of tokio's budget, which would let a busy turn's batch return unsent and be overtaken by the next.
-    pub(super) fn send(&mut self, batch: Vec<(Asker, Call)>, context: &mut Context<'_>) {
+    pub(super) fn send(&mut self, mut batch: Vec<(Asker, Call)>, context: &mut Context<'_>) {
+        while batch.len() > MOST_TOGETHER {
+            let rest = batch.split_off(MOST_TOGETHER);
+            self.send_together(std::mem::replace(&mut batch, rest), context);
+        }
+        self.send_together(batch, context);
+    }
+
+    fn send_together(&mut self, batch: Vec<(Asker, Call)>, context: &mut Context<'_>) {
         let Self::Up(connection, under_way) = self else {
             return;
         };

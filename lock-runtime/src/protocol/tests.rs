@@ -453,6 +453,146 @@ fn an_unreachable_server_fails_requests_after_the_outage_and_hopeless_ones_at_on
     assert!(matches!(drain(&mut machine)[..], [Output::Failed(_, Failure::Refused(_)), ..]));
 }
 
+/// A machine with a window of 16 calls, of which two may be for requests that were asked before.
+fn narrow() -> Machine {
+    let timing = Timing { window: 16, ..Timing::default() };
+    let mut machine = Machine::new(at(0.0), timing, "inbox".to_owned(), TTL);
+    machine.connected(at(0.0));
+    machine
+}
+
+/// The calls among these outputs.
+fn calls(outputs: Vec<Output>) -> Vec<(CallId, Call)> {
+    let call = |output| match output {
+        Output::Send(id, call) => Some((id, call)),
+        _ => None,
+    };
+    outputs.into_iter().filter_map(call).collect()
+}
+
+#[test]
+fn so_many_calls_are_under_way_and_ends_come_before_requests() {
+    let mut machine = narrow();
+    for bits in 1..=40 {
+        machine.request(at(1.0), request(bits));
+    }
+    let under_way = calls(drain(&mut machine));
+    assert_eq!(under_way.len(), 16);
+    machine.end(at(1.1), Nonce::from_bits(3));
+    machine.end(at(1.1), Nonce::from_bits(30));
+    assert!(calls(drain(&mut machine)).is_empty(), "the window is full");
+    machine.reply(at(1.2), under_way[0].0, granted(10));
+    let next = calls(drain(&mut machine));
+    assert!(matches!(next[..], [(_, Call::Cancel { .. })]), "{next:?}");
+    machine.reply(at(1.2), under_way[1].0, granted(11));
+    let next = calls(drain(&mut machine));
+    let [(_, Call::Acquire(acquire))] = &next[..] else { panic!("{next:?}") };
+    assert_eq!(acquire.give.nonce, Nonce::from_bits(17));
+}
+
+#[test]
+fn what_was_known_before_is_asked_again_in_slices_and_new_requests_come_between() {
+    let mut machine = narrow();
+    let mut fence = 10;
+    for bits in 1..=40 {
+        machine.request(at(1.0), request(bits));
+        for (id, _) in calls(drain(&mut machine)) {
+            // The first is held, all others wait.
+            let reply = if bits == 1 { granted(fence) } else { busy(Some(TTL)) };
+            fence += 1;
+            machine.reply(at(1.0), id, reply);
+        }
+    }
+    machine.disconnected(at(2.0), "reset".to_owned());
+    machine.connected(at(2.1));
+    let resumed = calls(drain(&mut machine));
+    assert!(matches!(&resumed[0].1, Call::Renew(entries) if entries.len() == 1), "{resumed:?}");
+    assert_eq!(resumed.len(), 2, "a renewal, and a slice of those that wait");
+    machine.request(at(2.2), request(50));
+    let new = calls(drain(&mut machine));
+    let [(_, Call::Acquire(acquire))] = &new[..] else { panic!("{new:?}") };
+    assert_eq!(acquire.give.nonce, Nonce::from_bits(50));
+    machine.reply(at(2.3), resumed[0].0, Ok(Reply::Renewed(vec![RenewalReply::Renewed])));
+    machine.reply(at(2.3), new[0].0, busy(Some(TTL)));
+    let mut asked = 1;
+    let mut under_way = vec![resumed[1].clone()];
+    while let Some((id, _)) = under_way.pop() {
+        machine.reply(at(2.4), id, busy(Some(TTL)));
+        let more = calls(drain(&mut machine));
+        asked += more.len();
+        under_way.extend(more);
+    }
+    assert_eq!(asked, 39, "all that wait were asked again");
+}
+
+#[test]
+fn a_connection_is_dead_when_nothing_comes_and_not_when_much_is_to_come() {
+    let mut machine = connected();
+    for bits in 1..=4 {
+        machine.request(at(1.0), request(bits));
+    }
+    let under_way = calls(drain(&mut machine));
+    for (round, (id, _)) in under_way.iter().take(3).enumerate() {
+        let now = at(2.9 + 1.9 * f64::from(u32::try_from(round).unwrap()));
+        machine.tick(now);
+        assert!(!drain(&mut machine).contains(&Output::Reconnect), "round {round}");
+        machine.reply(now, *id, busy(Some(TTL)));
+    }
+    machine.tick(at(6.7 + 2.0));
+    assert!(drain(&mut machine).contains(&Output::Reconnect));
+}
+
+#[test]
+fn a_short_ttl_shortens_the_time_out_so_that_a_renewal_on_another_connection_is_in_time() {
+    let mut machine = connected();
+    let ttl = Duration::from_millis(1500);
+    machine.request(at(1.0), Request { ttl, ..request(1) });
+    let (id, _) = sent(&mut machine);
+    machine.reply(at(1.001), id, granted(10));
+    drain(&mut machine);
+    let renewal = machine.next_tick().unwrap();
+    machine.tick(renewal);
+    assert!(matches!(sent(&mut machine).1, Call::Renew(_)));
+    let silent = machine.next_tick().unwrap();
+    assert!(silent <= renewal.plus(ttl / 3), "{silent:?}");
+    machine.tick(silent);
+    assert!(drain(&mut machine).contains(&Output::Reconnect));
+    machine.end(silent, Nonce::from_bits(1));
+    machine.connected(silent);
+    drain(&mut machine);
+}
+
+#[test]
+fn a_crowd_of_waiters_is_heard_of_less_often_with_leases_to_match() {
+    let mut machine = connected();
+    let mut entries = 0;
+    for number in 1..=20_000_u128 {
+        // As names are: bits that differ everywhere.
+        let bits = number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+        machine.request(at(1.0), request(bits));
+        for (id, _) in calls(drain(&mut machine)) {
+            machine.reply(at(1.0), id, busy(Some(TTL)));
+        }
+    }
+    let mut under_way = 0;
+    while let Some(now) = machine.next_tick().filter(|&now| now < at(10.9)) {
+        machine.tick(now);
+        for (id, call) in calls(drain(&mut machine)) {
+            let Call::Renew(renewals) = call else { continue };
+            let leases_match = renewals.iter().all(|renewal| {
+                matches!(renewal, Renewal::Waiter { lease, .. } if *lease > Duration::from_secs(15))
+            });
+            assert!(leases_match, "the refresh comes thrice in the lease");
+            entries += renewals.len();
+            under_way = under_way.max(renewals.len());
+            let replies = renewals.iter().map(|_| RenewalReply::Waiting(Some(TTL))).collect();
+            machine.reply(now, id, Ok(Reply::Renewed(replies)));
+        }
+    }
+    let most = 10 * 4_000 * 3 / 2;
+    assert!((20_000..most).contains(&entries), "{entries} in 10 s");
+}
+
 fn once(bits: u128) -> Request {
     Request { queue: false, ..request(bits) }
 }

@@ -5,7 +5,11 @@ use super::*;
 const NONCES: [Nonce; 3] = [Nonce::from_bits(1), Nonce::from_bits(2), Nonce::from_bits(3)];
 
 fn three() -> Vec<Request> {
-    let keyed = |bits: u128| Request { key: Arc::from(format!("key {bits}")), ..request(bits) };
+    let keyed = |bits: u128| Request {
+        key: Arc::from(format!("key {bits}")),
+        queue: false,
+        ..request(bits)
+    };
     (1..=3).map(keyed).collect()
 }
 

@@ -17,7 +17,11 @@ fn cancel(number: u8, tombstone: Duration) -> Call {
 }
 
 fn renew_waiter(number: u8) -> Call {
-    Call::Renew(vec![Renewal::Waiter { key: KEY.into(), nonce: nonce(number), lease: WAITER_LEASE }])
+    Call::Renew(vec![Renewal::Waiter {
+        key: KEY.into(),
+        nonce: nonce(number),
+        lease: WAITER_LEASE,
+    }])
 }
 
 fn renew_hold(number: u8, ttl: Duration) -> Call {
