@@ -53,7 +53,7 @@ impl Silence {
     /// It answered a call that was sent at `sent`.
     pub(super) fn answered(&mut self, now: Timestamp, sent: Timestamp) {
         self.heard(now);
-        self.slowest = now.since(sent).max(self.slowest - self.slowest / 16);
+        self.slowest = now.since(sent).max(self.slowest / 16 * 15);
     }
 
     /// How long it may say nothing.

@@ -111,7 +111,7 @@ impl Timing {
 
     /// When a waiter is heard of next: spread by a tenth, so that those of one moment drift apart.
     pub(super) fn refresh_at(now: Timestamp, every: Duration, nonce: Nonce) -> Timestamp {
-        now.plus(every - every / 10 * u32::from(nonce.jitter()) / 255)
+        now.plus(every * 9 / 10 + every / 10 * u32::from(nonce.jitter()) / 255)
     }
 
     /// How long the server may say nothing while it owes replies: a third of the shortest ttl that is held, so that a
