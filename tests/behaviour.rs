@@ -26,6 +26,7 @@ mod behaviour {
     mod settings;
     mod sharing;
     mod siblings;
+    mod strangers;
     mod subscribers;
     mod sync_in_task;
     mod unreachable;

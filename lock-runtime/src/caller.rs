@@ -8,7 +8,7 @@ use crate::entry::{Entered, Entering};
 use crate::keys::Keys;
 use crate::options::Options;
 use crate::site::Site;
-use crate::{LockManager, global};
+use crate::{LockError, LockManager, global};
 
 #[derive(Debug)]
 pub(crate) struct Caller {
@@ -44,18 +44,21 @@ impl Caller {
 
     /// Asks for the section.
     pub(crate) fn enter(&self) -> Entering {
-        let manager = match &self.manager {
-            Some(manager) => manager,
-            None => match global() {
-                Ok(manager) => manager,
-                Err(error) => return Entering::refused(error),
-            },
-        };
-        self.keys.enter(manager, self.options(), self.site.place())
+        match self.manager() {
+            Ok(manager) => self.keys.enter(manager, self.options(), self.site.place()),
+            Err(error) => Entering::refused(error),
+        }
     }
 
     /// Asks for the section and waits for it on this thread.
     pub(crate) fn enter_blocking(&self) -> Entered {
-        self.enter().block()
+        self.keys.enter_blocking(self.manager()?, self.options(), self.site.place())
+    }
+
+    fn manager(&self) -> Result<&LockManager, LockError> {
+        match &self.manager {
+            Some(manager) => Ok(manager),
+            None => global(),
+        }
     }
 }

@@ -148,6 +148,12 @@ pub enum DeadlockKind {
         /// The function or line that holds the key.
         holder: String,
     },
+    /// The call blocks the thread on which the holder runs, further down on the same stack: an executor runs this code while the
+    /// holder waits for something else.
+    BlocksHolder {
+        /// The function or line that holds the key.
+        holder: String,
+    },
 }
 
 /// A call that waits in a circle.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::LockManager;
-use crate::entry::{Entering, enter, enter_all};
+use crate::entry::{Entered, Entering, enter, enter_all, enter_all_blocking, enter_blocking};
 use crate::options::Options;
 use crate::place::Place;
 
@@ -50,6 +50,19 @@ impl Keys {
         match self {
             Self::One(key) => enter(manager, key, options, place),
             Self::All(keys) => enter_all(manager, keys, options, place),
+        }
+    }
+
+    /// Asks for the section of these keys and waits for it on this thread.
+    pub(crate) fn enter_blocking(
+        &self,
+        manager: &LockManager,
+        options: &Options,
+        place: Place,
+    ) -> Entered {
+        match self {
+            Self::One(key) => enter_blocking(manager, key, options, place),
+            Self::All(keys) => enter_all_blocking(manager, keys, options, place),
         }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! The layers, bottom up. Each knows only those before it:
 //!
-//! - `fence`, `gate`, `time`, `place`, `sync`, `printable`: the token, what checks it, the clock's instants, where a lock is
-//!   taken, what threads meet at, and text of others for messages.
+//! - `fence`, `gate`, `time`, `place`, `sync`, `task`, `printable`: the token, what checks it, the clock's instants, where a lock
+//!   is taken, what threads meet at, which task runs, and text of others for messages.
 //! - `user_code`: where subscribers, wakers and callbacks of users are called, so that they stop nothing of ours.
 //! - `wire`: key names, calls, scripts, replies. Pure.
 //! - `protocol`: what to do on which reply, push or timer. Pure; time comes in.
@@ -55,6 +55,7 @@ mod run;
 mod site;
 mod store;
 mod sync;
+mod task;
 #[cfg(feature = "test-util")]
 #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
 pub mod testing;

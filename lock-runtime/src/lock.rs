@@ -111,7 +111,7 @@ impl LockRequest {
     /// # Errors
     /// See [`LockError`].
     pub fn acquire(&self) -> Result<LockGuard, LockError> {
-        self.guard(self.enter(&self.options).block())
+        self.guard(self.enter_blocking(&self.options))
     }
 
     /// Waits for the lock; the future may be dropped at any time.
@@ -128,7 +128,7 @@ impl LockRequest {
     /// # Errors
     /// See [`LockError`]; [`LockError::Busy`] is not one of them here.
     pub fn try_acquire(&self) -> Result<Option<LockGuard>, LockError> {
-        not_busy(self.guard(self.enter(&self.once()).block()))
+        not_busy(self.guard(self.enter_blocking(&self.once())))
     }
 
     /// The same for async code.
@@ -146,6 +146,10 @@ impl LockRequest {
 
     fn enter(&self, options: &Options) -> Entering {
         self.keys.enter(&self.manager, options, Place::Line(self.caller))
+    }
+
+    fn enter_blocking(&self, options: &Options) -> Entered {
+        self.keys.enter_blocking(&self.manager, options, Place::Line(self.caller))
     }
 
     fn guard(&self, entered: Entered) -> Result<LockGuard, LockError> {

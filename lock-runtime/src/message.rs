@@ -146,6 +146,13 @@ impl Display for Deadlock {
                 printable(self.caller()),
                 holder = printable(holder)
             ),
+            DeadlockKind::BlocksHolder { holder } => write!(
+                f,
+                "lock '{}' is in a deadlock: {} blocks the thread on which {holder} holds it, further down on the stack; wait \
+                 for it as a task, or on a thread that the holder does not need",
+                self.key,
+                self.caller()
+            ),
         }
     }
 }

@@ -62,6 +62,7 @@ mod keeper;
 pub mod model;
 mod process;
 mod sync;
+mod task;
 mod time;
 mod user_code;
 mod witness;

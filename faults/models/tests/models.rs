@@ -1,6 +1,6 @@
 //! Each model under many schedules.
 
-use models::model::{cancel, chain, lease, line, linger, loss, renewal, seat, turn, wait};
+use models::model::{cancel, chain, lease, line, linger, loss, renewal, seat, stranger, turn, wait};
 
 macro_rules! models {
     ($($part:ident: $($name:ident)*;)*) => {
@@ -21,6 +21,7 @@ models! {
     lease: the_last_share_ends_the_hold a_loss_reaches_all_who_watch a_loss_is_never_missed;
     turn: siblings_take_turns siblings_outlive_the_section_around_them;
     chain: a_release_waits_for_the_last_sharer;
+    stranger: a_task_on_a_holder_s_stack_waits_in_line;
     loss: a_body_that_waits_ends_with_its_hold;
     wait: a_plain_thread_is_woken_by_its_answer a_thread_that_sleeps_late_is_woken_too;
     seat: an_answer_reaches_its_seat no_answer_reaches_its_seat a_bell_loses_no_answer

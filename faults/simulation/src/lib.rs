@@ -54,6 +54,7 @@ mod clock;
 mod config;
 mod driver;
 mod identity;
+mod task;
 mod time;
 
 pub mod campaign;

@@ -82,6 +82,9 @@ pub struct Step {
     pub inside: Vec<Step>,
     /// Whether what is inside runs side by side.
     pub siblings: bool,
+    /// Whether what is inside is not called by the section: tasks of their own that run on top of its stack while it lasts, as an
+    /// executor runs others in its `block_on`, and go on after it.
+    pub strangers: bool,
     /// Whether its end waits for the server's word.
     pub confirmed: bool,
 }

@@ -20,6 +20,9 @@ pub(crate) type TaskId = (u32, u32);
 struct Stage {
     process: u32,
     task: u32,
+    /// Which of the tasks that run on top of that one's stack; zero is none.
+    stranger: u32,
+    strangers: u32,
     clock: Clock,
     chance: fastrand::Rng,
     history: Vec<Event>,
@@ -47,6 +50,8 @@ thread_local! {
     static STAGE: RefCell<Stage> = RefCell::new(Stage {
         process: 0,
         task: 0,
+        stranger: 0,
+        strangers: 0,
         clock: Clock::TRUE,
         chance: fastrand::Rng::with_seed(0),
         history: Vec::new(),
@@ -75,6 +80,7 @@ pub(crate) fn clear(seed: u64, keys: u32) {
         stage.woken.clear();
         stage.sleepers.clear();
         stage.requests = 0;
+        stage.strangers = 0;
         stage.mute = false;
         stage.unnamed = None;
         stage.named.clear();
@@ -94,6 +100,7 @@ pub(crate) fn enter(process: u32, task: u32, clock: Clock) {
     with(|stage| {
         stage.process = process;
         stage.task = task;
+        stage.stranger = 0;
         stage.clock = clock;
     });
 }
@@ -118,6 +125,27 @@ pub(crate) fn after(span: Duration) -> Nanos {
 
 pub(crate) fn process() -> u32 {
     with(|stage| stage.process)
+}
+
+/// The task that runs, and which of those on top of its stack; zero is itself.
+pub(crate) fn running() -> (TaskId, u32) {
+    with(|stage| ((stage.process, stage.task), stage.stranger))
+}
+
+/// A number for a task that runs on top of another one's stack.
+pub(crate) fn next_stranger() -> u32 {
+    with(|stage| {
+        stage.strangers += 1;
+        stage.strangers
+    })
+}
+
+/// Runs code as a task of its own, on top of the one that runs.
+pub(crate) fn as_stranger<T>(stranger: u32, code: impl FnOnce() -> T) -> T {
+    let below = with(|stage| std::mem::replace(&mut stage.stranger, stranger));
+    let output = code();
+    with(|stage| stage.stranger = below);
+    output
 }
 
 pub(crate) fn nonce() -> Nonce {

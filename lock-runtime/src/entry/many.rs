@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Entered, Entering, enter_within, lint_order, not_reentrant};
+use super::{Entered, Entering, blocks_holder, enter_within, lint_order, not_reentrant};
 use crate::options::Options;
 use crate::owner::{Frame, Section, current};
 use crate::place::Place;
@@ -26,6 +26,20 @@ pub(crate) fn enter_all(
     let many = Many { manager: manager.clone(), options: *options, place, since: time::now() };
     let keys: Vec<String> = keys.to_vec();
     Entering::Waiting(Box::pin(async move { many.enter(here, keys).await }))
+}
+
+/// The same, and waits for them on this thread.
+pub(crate) fn enter_all_blocking(
+    manager: &LockManager,
+    keys: &[String],
+    options: &Options,
+    place: Place,
+) -> Entered {
+    let blocks = |key: &String| blocks_holder(manager, key, options, place);
+    match keys.iter().find_map(blocks) {
+        Some(error) => Err(error.into()),
+        None => enter_all(manager, keys, options, place).block(),
+    }
 }
 
 /// The error of the first key that is held around the call, if the call may not re-enter.

@@ -14,14 +14,14 @@ use self::watched::{Waits, watched};
 use crate::driver::{Mailbox, block_briefly_on, block_on};
 use crate::error::DeadlockKind;
 use crate::options::Options;
-use crate::owner::{Frame, Section, current, with_current};
+use crate::owner::{Frame, Section, below, current, with_current};
 use crate::place::Place;
 use crate::queue::{Answer, Taken, Wish};
 use crate::time::{self, Timestamp};
 use crate::{LockError, LockManager, lock_order};
 
 pub(crate) use self::leave::{leave, leave_confirmed};
-pub(crate) use self::many::enter_all;
+pub(crate) use self::many::{enter_all, enter_all_blocking};
 
 /// A section, or why not. The error is boxed because every level of nested async calls has room for it.
 pub(crate) type Entered = Result<Section, Box<LockError>>;
@@ -58,6 +58,42 @@ fn enter_within(
     nested.unwrap_or_else(|| take(manager, key, options, place, here))
 }
 
+/// Asks for `key` and waits for it on this thread.
+pub(crate) fn enter_blocking(
+    manager: &LockManager,
+    key: &str,
+    options: &Options,
+    place: Place,
+) -> Entered {
+    let nested = with_current(|here| reenter(manager, key, options, place, here?));
+    if !matches!(nested, Some(Entering::Ready(_)))
+        && let Some(error) = blocks_holder(manager, key, options, place)
+    {
+        return Err(error.into());
+    }
+    nested.unwrap_or_else(|| take(manager, key, options, place, current())).block()
+}
+
+/// The error of a call that is about to wait on this thread for a section further down on its stack.
+fn blocks_holder(
+    manager: &LockManager,
+    key: &str,
+    options: &Options,
+    place: Place,
+) -> Option<LockError> {
+    let holder = match with_current(|here| here?.find(manager.id(), key).cloned()) {
+        // It re-enters when a sibling's turn is over.
+        Some(ancestor) => below(|frame| frame.has_turn_under(&ancestor)),
+        None => below(|frame| frame.keeps(manager.id(), key) && frame.lease().loss().is_none()),
+    }?;
+    // Who tries once does not wait.
+    let waits = options.wait_by(manager) != Some(Duration::ZERO);
+    waits.then(|| {
+        let kind = DeadlockKind::BlocksHolder { holder: holder.place().to_string() };
+        deadlock_at_once(manager, key, place, kind)
+    })
+}
+
 /// The way into a hold that an ancestor of `here` has; `None` if none has it.
 fn reenter(
     manager: &LockManager,
@@ -91,15 +127,24 @@ fn reenter(
 }
 
 /// The error of a call that may not re-enter the hold of `ancestor`.
-#[cold]
 fn not_reentrant(
     manager: &LockManager,
     key: &str,
     place: Place,
     ancestor: &Arc<Frame>,
 ) -> LockError {
-    let caller = manager.identity().claimant(Duration::ZERO, place, time::now());
     let kind = DeadlockKind::NotReentrant { holder: ancestor.place().to_string() };
+    deadlock_at_once(manager, key, place, kind)
+}
+
+#[cold]
+fn deadlock_at_once(
+    manager: &LockManager,
+    key: &str,
+    place: Place,
+    kind: DeadlockKind,
+) -> LockError {
+    let caller = manager.identity().claimant(Duration::ZERO, place, time::now());
     LockError::deadlock_at_once(key, caller, kind)
 }
 

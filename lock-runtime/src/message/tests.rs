@@ -110,13 +110,14 @@ fn deadlocks() -> Vec<(&'static str, LockError)> {
         ("deadlock, one call", in_a_circle(&[])),
         ("deadlock, two calls", in_a_circle(&["account:8"])),
         ("deadlock, three calls", in_a_circle(&["account:8", "account:9"])),
-        ("deadlock, not re-entrant", not_reentrant()),
+        ("deadlock, not re-entrant", at_once(|holder| DeadlockKind::NotReentrant { holder })),
+        ("deadlock, on one stack", at_once(|holder| DeadlockKind::BlocksHolder { holder })),
     ]
 }
 
-fn not_reentrant() -> LockError {
-    let holder = "bank::withdraw at src/bank.rs:7".to_owned();
-    LockError::deadlock_at_once("account:7", deposit(0), DeadlockKind::NotReentrant { holder })
+fn at_once(kind: impl FnOnce(String) -> DeadlockKind) -> LockError {
+    let kind = kind("bank::withdraw at src/bank.rs:7".to_owned());
+    LockError::deadlock_at_once("account:7", deposit(0), kind)
 }
 
 fn lost() -> Vec<(&'static str, LockError)> {

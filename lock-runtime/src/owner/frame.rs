@@ -89,6 +89,11 @@ impl Frame {
         self.kind == Kind::Turn
     }
 
+    /// Whether it is that of the section which has the turn under `ancestor`.
+    pub(crate) fn has_turn_under(&self, ancestor: &Arc<Self>) -> bool {
+        self.has_turn() && self.ancestor().is_some_and(|holder| Arc::ptr_eq(holder, ancestor))
+    }
+
     fn section(self: &Arc<Self>) -> Nonce {
         match self.kind {
             Kind::Hold | Kind::Elsewhere => self.lease.nonce(),
@@ -130,12 +135,7 @@ impl Frame {
 
     /// The innermost frame of the chain, from `self` outwards, that holds this key.
     pub(crate) fn find(self: &Arc<Self>, manager: ManagerId, key: &str) -> Option<&Arc<Self>> {
-        let is_owner = |frame: &Self| {
-            frame.kind != Kind::Elsewhere
-                && frame.manager == manager
-                && frame.lease.key() == key
-                && !frame.lease.is_over()
-        };
+        let is_owner = |frame: &Self| frame.kind != Kind::Elsewhere && frame.keeps(manager, key);
         self.outwards().find(|frame| is_owner(frame))
     }
 
@@ -162,7 +162,12 @@ impl Frame {
         child
     }
 
-    fn outwards(self: &Arc<Self>) -> impl Iterator<Item = &Arc<Self>> {
+    /// Whether code in this frame keeps this key from others.
+    pub(crate) fn keeps(&self, manager: ManagerId, key: &str) -> bool {
+        self.manager == manager && self.lease.key() == key && !self.lease.is_over()
+    }
+
+    pub(super) fn outwards(self: &Arc<Self>) -> impl Iterator<Item = &Arc<Self>> {
         std::iter::successors(Some(self), |frame| frame.parent())
     }
 }

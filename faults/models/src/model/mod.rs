@@ -8,5 +8,6 @@ pub mod linger;
 pub mod loss;
 pub mod renewal;
 pub mod seat;
+pub mod stranger;
 pub mod turn;
 pub mod wait;

@@ -35,6 +35,8 @@ enum Theme {
 
 struct Drawing {
     chance: Rng,
+    /// Who is called by nobody. Apart from the rest, so that it changes nothing else of a plan.
+    strange: Rng,
     seed: u64,
     theme: Theme,
     keys: u32,
@@ -47,6 +49,10 @@ const THEMES: [Theme; 6] =
     [Theme::Hot, Theme::Mixed, Theme::Nested, Theme::Cancelled, Theme::Long, Theme::Queue];
 /// One plan in so many is a crowd, which takes ten times as long as others.
 const CROWD_ONE_IN: u32 = 20;
+/// What is inside of one section in so many was not called by it.
+const STRANGERS_ONE_IN: u32 = 3;
+/// Makes another seed of a plan's.
+const STRANGE: u64 = 0x5354_5241_4e47_4552;
 /// In milliseconds.
 const TTLS: [u64; 5] = [120, 300, 600, 1_500, 4_000];
 /// As many processes as a plan has from the beginning.
@@ -64,7 +70,8 @@ impl Drawing {
         };
         let ttl = Duration::from_millis(TTLS[chance.usize(..TTLS.len())]);
         let lists = keys > 1 && chance.bool();
-        Self { chance, seed, theme, keys, lists, ttl }
+        let strange = Rng::with_seed(seed ^ STRANGE);
+        Self { chance, strange, seed, theme, keys, lists, ttl }
     }
 
     fn plan(mut self) -> Plan {
@@ -165,6 +172,10 @@ impl Drawing {
             work: if self.chance.bool() { Work::Write } else { Work::Count },
             hold,
             siblings: inside.len() > 1 && self.chance.bool(),
+            // They are waited for when all holds around them are let go.
+            strangers: depth == 0
+                && !inside.is_empty()
+                && self.strange.u32(..STRANGERS_ONE_IN) == 0,
             inside,
             confirmed: self.one_in(6),
         }

@@ -1,9 +1,10 @@
 //! What tasks do: ask for locks, work under them, let go; and write down what they see.
 
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use history::{Nanos, Refusal, Request, What};
@@ -27,6 +28,7 @@ pub(super) fn visit(plan: &Plan) -> Task {
         hold: Duration::from_millis(1),
         inside: Vec::new(),
         siblings: false,
+        strangers: false,
         confirmed: true,
     };
     Task { steps: (0..plan.keys).map(step).collect() }
@@ -92,6 +94,25 @@ impl Cast {
     }
 
     async fn section(&self, step: &Step, around: Around<'_>) {
+        let strangers = step.inside.iter().filter(|_| step.strangers);
+        let strangers: Vec<_> = strangers.map(|step| self.attempt(step, Around(None))).collect();
+        if strangers.is_empty() {
+            return self.locked(step, around, None).await;
+        }
+        let strangers = Strangers::new(strangers);
+        let mut locked = Some(Box::pin(self.locked(step, around, Some(&strangers))));
+        poll_fn(|context| {
+            if locked.as_mut().is_some_and(|locked| locked.as_mut().poll(context).is_ready()) {
+                locked = None;
+            }
+            // Those that have begun do not end with it.
+            let over = strangers.poll_begun(context).is_ready();
+            if over && locked.is_none() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    async fn locked(&self, step: &Step, around: Around<'_>, strangers: Option<&Strangers<'_>>) {
         let wanted = Wanted::new(&step.ask);
         let request = self.request(step);
         let guard = match acquire(&request, &step.ask).await {
@@ -102,6 +123,7 @@ impl Cast {
         let sections = entered.0.clone();
         let here = Around(Some((&sections, &around)));
         let body = self.body(step, guard.hold(), &sections, here);
+        let body = on_top(body, strangers);
         let watched = self.watched(body, guard.hold(), &sections);
         let lost = guard.scope(watched).await.map_or(true, |kept| !kept);
         if lost {
@@ -140,7 +162,8 @@ impl Cast {
         if !self.work(step, hold, sections).await {
             return false;
         }
-        let inside = step.inside.iter().map(|step| self.attempt(step, here));
+        let inside = step.inside.iter().filter(|_| !step.strangers);
+        let inside = inside.map(|step| self.attempt(step, here));
         if step.siblings {
             together(inside.collect()).await;
         } else {
@@ -323,6 +346,47 @@ impl Drop for Entered {
             stage::record(What::Left { request: *request });
         }
     }
+}
+
+/// Tasks that a section did not call, and that run on its stack.
+struct Strangers<'a> {
+    begun: Cell<bool>,
+    running: RefCell<Vec<(u32, Acting<'a>)>>,
+}
+
+impl<'a> Strangers<'a> {
+    fn new(all: Vec<Acting<'a>>) -> Self {
+        let running = all.into_iter().map(|one| (stage::next_stranger(), one)).collect();
+        Self { begun: Cell::new(false), running: RefCell::new(running) }
+    }
+
+    /// Lets all of them run, on top of what runs now; ready when none is left.
+    fn poll(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.begun.set(true);
+        let mut running = self.running.borrow_mut();
+        running.retain_mut(|(number, one)| {
+            stage::as_stranger(*number, || one.as_mut().poll(context)).is_pending()
+        });
+        if running.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// The same, unless they never ran; they do not then.
+    fn poll_begun(&self, context: &mut Context<'_>) -> Poll<()> {
+        if self.begun.get() { self.poll(context) } else { Poll::Ready(()) }
+    }
+}
+
+/// Runs the body of a section, and strangers on top of it.
+async fn on_top(body: impl Future<Output = bool>, strangers: Option<&Strangers<'_>>) -> bool {
+    let mut body = pin!(body);
+    poll_fn(|context| {
+        let polled = body.as_mut().poll(context);
+        if let (Poll::Pending, Some(strangers)) = (&polled, strangers) {
+            let _ = strangers.poll(context);
+        }
+        polled
+    })
+    .await
 }
 
 /// Runs `future`, and drops it where it is when the time is over.

@@ -1,0 +1,49 @@
+//! A task that an executor runs on top of a holder's stack: it waits in line, as a caller elsewhere does.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+
+use crate::driver::Event;
+use crate::explore::{block_on, explore};
+use crate::owner::current;
+use crate::process::{Process, wish};
+use crate::task;
+
+const EVENTS: &[Event] = &[Event::Extend, Event::WaitFor, Event::Lose];
+const STRANGER: task::TaskId = 7;
+
+/// It has no hold around it on the holder's stack, and its turn comes when the holder has left.
+pub fn a_task_on_a_holder_s_stack_waits_in_line() {
+    explore(|| Process::run(EVENTS, &[runs_another, waits]), 600);
+}
+
+fn runs_another(process: &Process) {
+    let Some(mut section) = process.enter(wish()) else { return };
+    let frame = Arc::clone(section.frame());
+    let stranger = section.run(|| {
+        let mut stranger = task::run(STRANGER, || {
+            assert!(current().is_none(), "a hold is around a task that its holder did not call");
+            process.join(wish())
+        });
+        if let Some(asked) = &mut stranger {
+            let mut context = Context::from_waker(Waker::noop());
+            let polled = task::run(STRANGER, || Pin::new(asked).poll(&mut context));
+            assert!(polled.is_pending() || frame.lease().reported_loss().is_some());
+        }
+        let here = current().expect("the section is around its own code");
+        assert!(Arc::ptr_eq(&here, &frame));
+        stranger
+    });
+    process.leave(section);
+    let asked = stranger.and_then(|asked| task::run(STRANGER, || process.begin(block_on(asked))));
+    if let Some(section) = asked {
+        process.leave(section);
+    }
+}
+
+fn waits(process: &Process) {
+    if let Some(section) = process.enter(wish()) {
+        process.leave(section);
+    }
+}
