@@ -13,7 +13,8 @@ const REPLY_LIMIT: Duration = Duration::from_secs(10);
 
 #[derive(Clone)]
 pub enum Ledger {
-    Redis { client: Client, keys: Arc<[String]> },
+    /// The client is boxed, because with TLS it is large.
+    Redis { client: Box<Client>, keys: Arc<[String]> },
     Memory(Arc<[AtomicI64]>),
 }
 
@@ -23,7 +24,7 @@ impl Ledger {
         if url.starts_with("memory://") {
             return Ok(Self::Memory((0..accounts).map(|_| AtomicI64::new(0)).collect()));
         }
-        let client = Client::open(url)?;
+        let client = Box::new(Client::open(url)?);
         let keys = (0..accounts).map(|account| format!("bank:{run}:account:{account}")).collect();
         Ok(Self::Redis { client, keys })
     }

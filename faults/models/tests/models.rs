@@ -1,6 +1,8 @@
 //! Each model under many schedules.
 
-use models::model::{cancel, chain, lease, line, linger, loss, renewal, seat, stranger, turn, wait};
+use models::model::{
+    cancel, chain, lease, line, linger, loss, renewal, seat, stranger, turn, wait,
+};
 
 macro_rules! models {
     ($($part:ident: $($name:ident)*;)*) => {
