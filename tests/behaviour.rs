@@ -20,6 +20,7 @@ mod behaviour {
     mod messages;
     mod nesting;
     mod outcome;
+    mod preflight;
     mod reenter;
     mod rights;
     mod servers;

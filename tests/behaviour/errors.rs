@@ -170,7 +170,7 @@ fn a_user_without_the_rights_is_refused() {
     ]);
     let url = format!("redis://guest:a-secret@127.0.0.1:{}/", server.port());
     let locks = LockManager::connect(&url).unwrap();
-    let error = refusal(&locks, "grant the user the rights");
+    let error = refusal(&locks, "run in the server: ACL SETUSER guest ~lock:* &lock:inbox:* +");
     assert!(matches!(error, LockError::Refused { .. }), "{error:?}");
     assert!(!format!("{error} {error:?}").contains("a-secret"));
 }

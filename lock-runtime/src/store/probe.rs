@@ -14,13 +14,16 @@ const UNREADABLE: &str = "cannot tell whether the server may evict locks: the us
 
 /// Warns of what INFO says about the server, once each; of INFO itself if the user may not read it.
 pub(super) fn warn_of_hazards(info: Option<&str>) {
-    let found = info.map_or_else(|| vec![UNREADABLE.to_owned()], hazards);
-    for hazard in found {
+    for hazard in warnings(info) {
         let new = WARNED.lock().unwrap_or_else(PoisonError::into_inner).insert(hazard.clone());
         if new {
             user_code::event!(warn, "{hazard}");
         }
     }
+}
+
+fn warnings(info: Option<&str>) -> Vec<String> {
+    info.map_or_else(|| vec![UNREADABLE.to_owned()], hazards)
 }
 
 pub(super) fn hazards(info: &str) -> Vec<String> {
@@ -42,7 +45,14 @@ pub(super) fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use super::hazards;
+    use super::{hazards, warnings};
+
+    #[test]
+    fn a_server_that_denies_info_is_said_to_be_unknown() {
+        let found = warnings(None);
+        assert!(found.len() == 1 && found[0].contains("cannot tell"), "{found:?}");
+        assert_eq!(warnings(Some("maxmemory:0\r\n")), Vec::<String>::new());
+    }
 
     #[test]
     fn a_server_that_evicts_is_named_and_a_plain_one_is_not() {

@@ -8,6 +8,7 @@ mod impostor;
 mod opening;
 #[cfg(test)]
 mod random;
+mod rights;
 mod tls;
 
 use std::sync::LazyLock;

@@ -25,11 +25,13 @@ pub enum Script {
     Probe,
     /// Make the fence counter of a server that has none.
     Open,
+    /// Find out which rights are missing.
+    Check,
 }
 
 impl Script {
     /// All of them, to load at connect.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Acquire,
         Self::AcquireTogether,
         Self::ReleaseTogether,
@@ -40,6 +42,7 @@ impl Script {
         Self::Inspect,
         Self::Probe,
         Self::Open,
+        Self::Check,
     ];
 
     /// The text for EVAL and SCRIPT LOAD.
@@ -77,6 +80,7 @@ impl Script {
             }
             Self::Probe => include_str!("scripts/probe.lua"),
             Self::Open => include_str!("scripts/open.lua"),
+            Self::Check => include_str!("scripts/check.lua"),
         }
     }
 }

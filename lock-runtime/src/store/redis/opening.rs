@@ -11,12 +11,13 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::facts::Facts;
-use super::{RedisConnection, load_scripts, pushed, sha_of};
+use super::rights::Denied;
+use super::{RedisConnection, load_scripts, pushed, sha, sha_of};
 use crate::Fence;
 use crate::protocol::Outlook;
 use crate::store::probe::warn_of_hazards;
 use crate::store::{Hello, Push};
-use crate::wire::{Keyspace, Script};
+use crate::wire::{Keyspace, Nonce, Script};
 
 /// The longest that the name lookup, TCP, TLS and HELLO may take together: about five round trips.
 const GREETING: Duration = Duration::from_secs(3);
@@ -26,6 +27,9 @@ const SUSPICIOUS: Duration = Duration::from_secs(1);
 
 /// The longest that each of the round trips after HELLO may take.
 const STEP: Duration = Duration::from_secs(2);
+
+/// Fencing tokens are microseconds of the server's clock, and one below this is taken for the sign of a loss of data.
+const YEAR_2001: i64 = 1_000_000_000;
 
 /// A batch that found the connection's buffer full would be overtaken by later ones: no acquire may be overtaken
 /// by its cancel.
@@ -74,9 +78,10 @@ pub(super) async fn open(
         .set_response_timeout(None)
         .set_pipeline_buffer_size(UNBOUNDED)
         .set_push_sender(move |info| pushed(&pushes, number, &info));
-    let mut connection = greet(client, &config).await?;
+    let mut connection =
+        greet(client, &config).await.map_err(|obstacle| denied(client, &space, obstacle))?;
     loop {
-        let look = look(&mut connection, &space, name.as_deref(), &hello.inbox).await?;
+        let look = look(&mut connection, client, &space, name.as_deref(), &hello.inbox).await?;
         let info = look.info.clone();
         if prepare(&mut connection, &space, &hello, look).await? {
             leave_marker(&mut connection, &space).await?;
@@ -121,18 +126,21 @@ async fn speaks_plainly(host: &str, port: u16) {
 
 async fn look(
     connection: &mut MultiplexedConnection,
+    client: &Client,
     space: &Keyspace,
     name: Option<&str>,
     inbox: &str,
 ) -> Result<Look, Obstacle> {
-    let marker = sha_of(&marker(connection, space));
     let mut commands = redis::pipe();
     commands.cmd("HELLO").cmd("INFO");
-    commands.cmd("WATCH").arg(space.fence());
-    commands.cmd("SCRIPT").arg("EXISTS").arg(marker);
-    commands.cmd("EXISTS").arg(space.fence());
     // One channel a command: a command for several is answered several times.
     commands.cmd("SUBSCRIBE").arg(inbox);
+    commands.cmd("SCRIPT").arg("LOAD").arg(Script::Check.text());
+    check_rights(&mut commands, space, inbox);
+    commands.cmd("MULTI").cmd("EXEC");
+    commands.cmd("WATCH").arg(space.fence());
+    commands.cmd("SCRIPT").arg("EXISTS").arg(sha_of(&marker(connection, space)));
+    commands.cmd("EXISTS").arg(space.fence());
     if let Some(name) = name {
         commands.cmd("CLIENT").arg("SETNAME").arg(name);
     }
@@ -140,11 +148,78 @@ async fn look(
     let said: Option<Value> = next(&mut answers).ok();
     let info: Option<String> = next(&mut answers).ok();
     Facts::new(said.as_ref(), info.as_deref()).check()?;
-    let _watched: Value = next(&mut answers)?;
+    let answers: Vec<_> = answers.collect();
+    let seconds = read_rights(client, space, &answers)?;
+    let before = STEPS.iter().take_while(|&&step| step != "script exists").count();
+    let mut answers = answers.into_iter().skip(before);
     let known: Vec<bool> = next(&mut answers)?;
     let exists = next(&mut answers)?;
-    answers.try_for_each(|answer| answer.extract_error().map(drop))?;
+    if seconds < YEAR_2001 {
+        let text =
+            "the server's clock stands before 2001; set it, as fencing tokens are taken from it";
+        return Err(Obstacle::Unfit(Outlook::Hopeless, text.to_owned()));
+    }
     Ok(Look { info, known: known.first() == Some(&true), exists })
+}
+
+/// What a look asks after HELLO and INFO, both of which may be denied; the last with a client name only.
+const STEPS: [&str; 9] = [
+    "subscribe",
+    "script load",
+    "evalsha",
+    "multi",
+    "exec",
+    "watch",
+    "script exists",
+    "exists",
+    "client setname",
+];
+
+fn check_rights(commands: &mut Pipeline, space: &Keyspace, inbox: &str) {
+    // Nobody else has this name.
+    let lock = space.names(inbox);
+    let nonce = Nonce::from_bits(0);
+    commands.cmd("EVALSHA").arg(sha(Script::Check)).arg(6);
+    commands.arg(lock.hold()).arg(lock.queue().to_string()).arg(lock.waiters().to_string());
+    commands.arg(lock.cancelled().to_string()).arg(space.blocked(nonce).to_string());
+    commands.arg(space.fence()).arg(inbox);
+}
+
+/// An error of the greeting, whose SELECT may be denied.
+fn denied(client: &Client, space: &Keyspace, obstacle: Obstacle) -> Obstacle {
+    let mut denied = Denied::none(space);
+    if let Obstacle::Server(error) = &obstacle
+        && let Some((_, rest)) = error.to_string().split_once("no permissions to run the '")
+        && let Some((command, _)) = rest.split_once('\'')
+    {
+        denied.note(command, rest);
+    }
+    denied.check(user(client)).err().unwrap_or(obstacle)
+}
+
+fn user(client: &Client) -> &str {
+    client.get_connection_info().redis_settings().username().unwrap_or("default")
+}
+
+/// The server's clock, if the user has all rights and nothing else was refused.
+fn read_rights(client: &Client, space: &Keyspace, answers: &[Value]) -> Result<i64, Obstacle> {
+    let mut denied = Denied::none(space);
+    for (step, answer) in STEPS.into_iter().zip(answers) {
+        denied.note_answer(step, answer);
+    }
+    // What is denied within scripts shows only where they can be run.
+    let checked: Vec<Value> = match answers.get(2) {
+        Some(Value::Array(checked)) => checked.clone(),
+        _ => Vec::new(),
+    };
+    let (clock, refusals) = checked.split_first().unwrap_or((&Value::Nil, &[]));
+    for refusal in refusals.chunks_exact(2) {
+        let [command, words]: [String; 2] = [read(refusal[0].clone())?, read(refusal[1].clone())?];
+        denied.note(&command, &words);
+    }
+    denied.check(user(client))?;
+    answers.iter().try_for_each(|answer| answer.clone().extract_error().map(drop))?;
+    Ok(read(clock.clone())?)
 }
 
 /// Loads the scripts, and makes the fence counter where there is none. A server that knows our marker but not the counter,
@@ -159,15 +234,13 @@ async fn prepare(
     let lost = hello.acquainted || hello.floor > Fence::ZERO || look.known;
     let quarantine = if lost { hello.quarantine } else { Duration::ZERO };
     let mut commands = load_scripts();
-    if look.exists {
-        commands.cmd("UNWATCH");
-    } else {
-        // Not the crate's own transactions, which panic where EXEC is allowed and MULTI is not.
-        commands.cmd("MULTI");
-        commands.cmd("EVAL").arg(Script::Open.text()).arg(1).arg(space.fence());
+    // Not the crate's own transactions, which panic where EXEC is allowed and MULTI is not. An empty one ends the watch.
+    commands.cmd("MULTI");
+    if !look.exists {
+        commands.cmd("EVALSHA").arg(sha(Script::Open)).arg(1).arg(space.fence());
         commands.arg(hello.floor.get()).arg(millis(quarantine));
-        commands.cmd("EXEC");
     }
+    commands.cmd("EXEC");
     let answers = ask(connection, &commands).await?;
     let answers = answers.into_iter().map(Value::extract_error).collect::<Result<Vec<_>, _>>()?;
     Ok(look.exists || answers.last() != Some(&Value::Nil))

@@ -9,12 +9,21 @@ fn text(text: &str) -> Value {
     Value::BulkString(text.as_bytes().to_vec())
 }
 
+/// Whether a client says this before it asks for locks.
+pub(super) fn is_greeting(words: &[String]) -> bool {
+    let script = |script| words.get(1).is_some_and(|word| word == sha(script));
+    words.first().is_none_or(|word| word != "EVALSHA")
+        || script(Script::Check)
+        || script(Script::Open)
+}
+
 /// The honest answer to this command; `token` is new.
 pub(super) fn answer(words: &[String], token: i64) -> Value {
     let word =
         |number: usize| words.get(number).map(|word| word.to_uppercase()).unwrap_or_default();
     match (word(0).as_str(), word(1).as_str()) {
         ("HELLO", _) => Value::Map(vec![(text("proto"), Value::Int(3))]),
+        ("EXEC", _) => Value::Array(Vec::new()),
         ("SUBSCRIBE", _) => Value::Push {
             kind: redis::PushKind::Subscribe,
             data: vec![text(&words[1]), Value::Int(1)],
@@ -32,6 +41,7 @@ fn to_script(script: &str, words: &[String], token: i64) -> Value {
     let keys: usize = words.get(2).and_then(|keys| keys.parse().ok()).unwrap_or(1);
     let each = |value: i64, count: usize| Value::Array(vec![Value::Int(value); count]);
     match Script::ALL.into_iter().find(|&known| sha(known) == script) {
+        Some(Script::Check) => Value::Array(vec![Value::Int(1_800_000_000)]),
         Some(Script::Acquire | Script::AcquireAll) => Value::Int(token),
         Some(Script::AcquireTogether) => each(0, keys - 1),
         Some(Script::ReleaseTogether | Script::Renew) => each(1, keys),

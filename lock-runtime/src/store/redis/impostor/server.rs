@@ -145,7 +145,7 @@ impl State {
 impl Mind {
     fn answer(&mut self, words: &[String]) -> Said {
         self.next_token += 2 * i64::from(LARGEST_BLOCK);
-        let greeting = words.first().is_none_or(|word| word != "EVALSHA");
+        let greeting = greeting::is_greeting(words);
         self.calls += usize::from(!greeting);
         let whim = self.pick(0..100_u32);
         let honest = self.mood == Mood::Honest
