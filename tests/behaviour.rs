@@ -30,6 +30,7 @@ mod behaviour {
     mod strangers;
     mod subscribers;
     mod sync_in_task;
+    mod thread_ends;
     mod unreachable;
     mod visible;
     mod wakers;

@@ -1,13 +1,14 @@
-//! A process whose `main` returns right after a locked call leaves no lock behind.
+//! A call that has returned leaves no lock behind, in whichever way the process ends then.
 //!
 //! Without libtest, because its tests run on threads of their own: this program starts itself
-//! again, and the second one returns from `main`.
+//! again, and the second one ends.
 
 mod support;
 
 use std::env;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use std::sync::mpsc;
 use std::thread;
 
 use distlock::{LockError, LockManager, distributed_lock};
@@ -20,7 +21,7 @@ const RUNS: u32 = 200;
 const MODE: &str = "DISTLOCK_TEST_EXIT_MODE";
 
 /// What a child does last; its name, for the report.
-const MODES: [(&str, &str); 7] = [
+const MODES: [(&str, &str); 14] = [
     ("sync", "a sync main"),
     ("async", "a main that blocks on an async call"),
     ("workers", "a main whose runtime's tasks have called"),
@@ -28,6 +29,13 @@ const MODES: [(&str, &str); 7] = [
     ("scope", "a main whose scoped thread has called"),
     ("linger", "a main that returns while the lock lingers"),
     ("exit code", "a main that returns an error after the call"),
+    ("exit", "a main that exits"),
+    ("exit elsewhere", "a thread that exits right after its call"),
+    ("exit beside", "a main that exits when a thread has just called"),
+    ("exit lingering", "a main that exits when a lock of a thread lingers"),
+    ("made elsewhere", "a main that returns when a thread has made the manager and called"),
+    ("runtime", "a main that leaves its runtime behind after the call of a task"),
+    ("panic", "a main that panics after the call"),
 ];
 
 #[distributed_lock("exit", hold = hold)]
@@ -56,11 +64,42 @@ fn child(mode: &str) -> ExitCode {
         "thread" => thread::spawn(locked).join().expect("the thread does not panic"),
         "scope" => in_scope(),
         "linger" => lingers(),
+        "exit" => exit_after(&locked()),
+        "exit elsewhere" => in_thread(|| exit_after(&locked())),
+        "exit beside" => exit_after(&in_thread(locked)),
+        "exit lingering" => exit_after(&in_thread(lingers)),
+        "made elsewhere" => in_thread(locked),
+        "runtime" => in_runtime_left_behind(),
+        "panic" => panic!("after {:?}", locked()),
         "exit code" => return locked().map_or(ExitCode::FAILURE, |_| ExitCode::from(7)),
         other => panic!("no mode is called {other}"),
     };
     assert!(fence.is_ok(), "{fence:?}");
     ExitCode::SUCCESS
+}
+
+fn exit_after(called: &Result<u64, LockError>) -> ! {
+    std::process::exit(i32::from(called.is_err()))
+}
+
+/// The thread has called, and has not ended.
+fn in_thread(call: fn() -> Result<u64, LockError>) -> Result<u64, LockError> {
+    let (sender, called) = mpsc::channel();
+    thread::spawn(move || {
+        sender.send(call()).expect("main waits for it");
+        loop {
+            thread::park();
+        }
+    });
+    called.recv().expect("the thread calls")
+}
+
+fn in_runtime_left_behind() -> Result<u64, LockError> {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(2).build().expect("a runtime");
+    let called = runtime.block_on(runtime.spawn(locked_async())).expect("it does not panic");
+    runtime.shutdown_background();
+    called
 }
 
 fn current_thread() -> tokio::runtime::Runtime {
@@ -115,7 +154,11 @@ fn run(mode: &str, url: &str) {
     let mut command = this_binary();
     command.env(MODE, mode).env("DISTLOCK_URL", url);
     let mut process = Process::spawn(command);
-    let expected = if mode == "exit code" { 7 } else { 0 };
+    let expected = match mode {
+        "exit code" => 7,
+        "panic" => 101,
+        _ => 0,
+    };
     assert_eq!(process.exit_code(), Some(expected), "{}", process.errors());
 }
 

@@ -257,7 +257,6 @@ impl LockManagerBuilder {
         let mailbox = start(setup).map_err(|error| {
             LockError::config(format!("the I/O thread cannot be started: {error}; allow the process another thread and a few more open files"))
         })?;
-        mailbox.flush_at_the_end_of_this_thread();
         Ok(LockManager::new(
             mailbox,
             self.hand_overs,

@@ -54,8 +54,27 @@ pub enum LockError {
     Deadlock(Box<Deadlock>),
     /// The settings make no sense, or there are none: what is wrong, and what to write.
     Config(Box<str>),
-    /// The manager was shut down. The key that was asked for.
-    Closed(Box<str>),
+    /// The manager cannot be used any more, or not here: it was shut down, its I/O thread died, or it was made before a fork. The
+    /// reason says which. Make a new one.
+    Closed(Box<Cause>),
+}
+
+/// Why a manager cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closing {
+    ShutDown,
+    Panicked,
+    Forked,
+}
+
+impl Closing {
+    pub(crate) const fn reason(self) -> &'static str {
+        match self {
+            Self::ShutDown => "it was shut down",
+            Self::Panicked => "its I/O thread died",
+            Self::Forked => "it was made before a fork",
+        }
+    }
 }
 
 pub(crate) const RELEASED: &str = "it was released";
@@ -209,8 +228,8 @@ impl LockError {
         Self::Deadlock(Box::new(Deadlock { key: key.into(), waited: Duration::ZERO, cycle, kind }))
     }
 
-    pub(crate) fn closed(key: &str) -> Self {
-        Self::Closed(key.into())
+    pub(crate) fn closed(key: &str, closing: Closing) -> Self {
+        Self::Closed(Cause::new(key, closing.reason()).into())
     }
 
     /// A busy lock whose holder is the caller's own process.
@@ -264,11 +283,13 @@ impl LockError {
     pub fn key(&self) -> Option<&str> {
         match self {
             Self::Busy(busy) => Some(&busy.key),
-            Self::Lost(cause) | Self::Unavailable(cause) | Self::Refused(cause) => Some(&cause.key),
+            Self::Lost(cause)
+            | Self::Unavailable(cause)
+            | Self::Refused(cause)
+            | Self::Closed(cause) => Some(&cause.key),
             Self::Ambiguous(overdue) | Self::ForeignKey(overdue) => Some(&overdue.key),
             Self::DataLoss(loss) => Some(&loss.key),
             Self::Deadlock(deadlock) => Some(&deadlock.key),
-            Self::Closed(key) => Some(key),
             Self::Config(_) => None,
         }
     }

@@ -197,6 +197,7 @@ const fn code(loss: Loss) -> u8 {
         Loss::Gone => 2,
         Loss::MaxHold => 3,
         Loss::Shutdown => 4,
+        Loss::Panicked => 5,
     }
 }
 
@@ -206,6 +207,7 @@ const fn decode(code: u8) -> Option<Loss> {
         2 => Some(Loss::Gone),
         3 => Some(Loss::MaxHold),
         4 => Some(Loss::Shutdown),
+        5 => Some(Loss::Panicked),
         _ => None,
     }
 }

@@ -22,6 +22,20 @@ use crate::{Inspection, LockError, LockRequest};
 /// A manager owns one I/O thread and one connection. They live until [`Self::shutdown`], or until the last
 /// clone and the last hold are gone.
 ///
+/// # Forks
+///
+/// A fork takes along neither the I/O thread nor the locks. Make the manager after the fork: in a daemon after it has detached, in
+/// each worker of a prefork server, in an extension module at the first use in a process. In a child every call of a manager that
+/// was made before the fork is [`LockError::Closed`] at once, guards release nothing, and [`init`](crate::init) may set another
+/// global manager. As after any fork of a program with several threads, what another thread was doing at that moment never ends:
+/// fork while no thread is inside a call of this crate.
+///
+/// # The end of the process
+///
+/// A call that has returned leaves no lock behind when the process ends, by a return from `main`, by `std::process::exit` on any
+/// thread, or by a panic of `main`: for up to a second the exit waits until the releases are confirmed. A process that is aborted or
+/// killed leaves its locks to their ttl. The end of a thread waits for nothing.
+///
 /// ```
 /// # use lock_runtime as distlock;
 /// use std::time::Duration;
@@ -112,6 +126,11 @@ impl LockManager {
         &self.inner.defaults
     }
 
+    /// Whether another has to be made, here: by a defect of this library, or because this process was forked since.
+    pub(crate) fn is_unusable(&self) -> bool {
+        self.mailbox().has_panicked() || self.mailbox().is_of_another_process()
+    }
+
     /// A request for `key`, to be set up further and then acquired.
     ///
     /// Within a hold of the same key, of an annotated function or of an entered guard, it re-enters.
@@ -164,7 +183,7 @@ impl LockManager {
                 Ok(found.into())
             }
             Some(Err(failure)) => Err(LockError::from_failure(key, Duration::ZERO, failure)),
-            None => Err(LockError::closed(key)),
+            None => Err(self.mailbox().closed(key)),
         }
     }
 

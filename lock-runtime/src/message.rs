@@ -4,7 +4,7 @@ use std::fmt::{Display, Formatter, Result};
 
 use crate::LockError;
 use crate::error::{
-    Busy, Cause, DataLoss, Deadlock, DeadlockKind, InCycle, Overdue, RELEASED, UNCONFIRMED,
+    Busy, Cause, Closing, DataLoss, Deadlock, DeadlockKind, InCycle, Overdue, RELEASED, UNCONFIRMED,
 };
 use crate::length::Length;
 use crate::printable::printable;
@@ -40,11 +40,7 @@ impl Display for LockError {
             Self::DataLoss(loss) => loss.fmt(f),
             Self::Deadlock(deadlock) => deadlock.fmt(f),
             Self::Config(reason) => f.write_str(reason),
-            Self::Closed(key) => write!(
-                f,
-                "lock '{}' was asked of a manager that was shut down; make a new manager",
-                printable(key)
-            ),
+            Self::Closed(cause) => closed(cause, f),
         }
     }
 }
@@ -57,6 +53,21 @@ fn because(cause: &Cause, f: &mut Formatter<'_>, what: &str, way_out: &str) -> R
 /// Whether a reason says itself what to do about it. Servers' own words have no semicolon.
 fn has_advice(reason: &str) -> bool {
     reason.contains("; ")
+}
+
+fn closed(cause: &Cause, f: &mut Formatter<'_>) -> Result {
+    let key = printable(&cause.key);
+    let (what, way_out) = if *cause.reason == *Closing::Forked.reason() {
+        ("made before a fork", "make one in the child")
+    } else if *cause.reason == *Closing::Panicked.reason() {
+        (
+            "whose I/O thread died",
+            "make a new manager, and report the panic that the thread has printed",
+        )
+    } else {
+        ("that was shut down", "make a new manager")
+    };
+    write!(f, "lock '{key}' was asked of a manager {what}; {way_out}")
 }
 
 fn lost(cause: &Cause, f: &mut Formatter<'_>) -> Result {

@@ -29,7 +29,9 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use crate::error::{Busy, Cause, DataLoss, Deadlock, DeadlockKind, InCycle, LockError, Overdue};
+use crate::error::{
+    Busy, Cause, Closing, DataLoss, Deadlock, DeadlockKind, InCycle, LockError, Overdue,
+};
 use crate::protocol::Loss;
 use crate::store::MemoryEndpoint;
 use crate::{Fence, Holder};
@@ -189,5 +191,5 @@ pub fn config(reason: &str) -> LockError {
 /// [`LockError::Closed`].
 #[must_use]
 pub fn closed(key: &str) -> LockError {
-    LockError::closed(key)
+    LockError::closed(key, Closing::ShutDown)
 }

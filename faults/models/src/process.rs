@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use shuttle::rand::{Rng, thread_rng};
 
-use crate::driver::{Event, Ledger, Mailbox, Server};
+use crate::driver::{Event, Ledger, Mailbox, Server, flush};
 use crate::explore::block_on;
 use crate::identity::Identity;
 use crate::lease::Lease;
@@ -40,7 +40,7 @@ impl Process {
         let (process, server) = Self::start(&ledger, events);
         process.run_all(callers);
         // Its end waits until the I/O thread has seen to all that was left to it.
-        process.run_all(&[|process| process.mailbox.flush_at_the_end_of_this_thread()]);
+        process.run_all(&[|process| flush(&process.mailbox)]);
         ledger.check_vacancy();
         ledger.check_ends();
         drop(process);

@@ -1,8 +1,5 @@
 //! In the place of the runtime's module of this name: no waker here is code of a user's.
 
-/// Nothing is called on this thread that a helper thread would call.
-pub(crate) fn keep_off_this_thread() {}
-
 pub(crate) mod wakers {
     use std::pin::Pin;
     use std::task::{Context, Poll, Waker};

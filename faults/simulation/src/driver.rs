@@ -10,7 +10,6 @@ library! {
     "../../../lock-runtime/src/driver/wait.rs" wait,
 }
 
-mod exit;
 mod node;
 
 pub(crate) use asked::Watched;
@@ -18,3 +17,8 @@ pub(crate) use backoff::pause;
 pub(crate) use mailbox::{InspectAnswer, Mailbox, Wait};
 pub(crate) use node::{Askers, Node, start};
 pub(crate) use wait::{block_briefly_on, block_on};
+
+/// Nothing here blocks a thread.
+pub(crate) fn is_io_thread() -> bool {
+    false
+}

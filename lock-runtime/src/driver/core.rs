@@ -15,10 +15,10 @@ use tokio::time::{Instant, Sleep};
 use super::desk::Desk;
 use super::exit;
 use super::link::Link;
-use super::mailbox::{Mailbox, Message, WeakMailbox};
+use super::mailbox::{Line, Mailbox, Message, WeakMailbox};
 use super::spin::Spin;
 use super::wait;
-use crate::protocol::{Machine, Timing};
+use crate::protocol::{Loss, Machine, Timing};
 use crate::store::{Endpoint, Push};
 use crate::time::{self, Timestamp};
 use crate::user_code::wakers;
@@ -41,12 +41,14 @@ pub(crate) fn start(setup: Setup) -> std::io::Result<Mailbox> {
     let (sender, messages) = unbounded_channel();
     let mailbox = Mailbox::new(sender);
     let weak = mailbox.downgrade();
+    let line = mailbox.line().clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     thread::Builder::new().name("distlock-io".to_owned()).spawn(move || {
         exit::mark_io_thread();
         wakers::know(|| harmless_wakers(&runtime));
-        runtime.block_on(async { Core::new(setup, messages, weak).run().await });
+        runtime.block_on(async { Core::new(setup, messages, weak, line).run().await });
     })?;
+    exit::flush_at_exit(mailbox.line());
     Ok(mailbox)
 }
 
@@ -59,6 +61,7 @@ fn harmless_wakers(runtime: &Runtime) -> Vec<&'static RawWakerVTable> {
 }
 
 struct Core {
+    line: Line,
     endpoint: Endpoint,
     desk: Desk,
     messages: UnboundedReceiver<Message>,
@@ -79,12 +82,27 @@ struct Core {
     kept: bool,
 }
 
+impl Drop for Core {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.line.panicked();
+            self.desk.lose_all(Loss::Panicked);
+        }
+    }
+}
+
 impl Core {
-    fn new(setup: Setup, messages: UnboundedReceiver<Message>, mailbox: WeakMailbox) -> Self {
+    fn new(
+        setup: Setup,
+        messages: UnboundedReceiver<Message>,
+        mailbox: WeakMailbox,
+        line: Line,
+    ) -> Self {
         let (push_sender, pushes) = unbounded_channel();
         let now = time::now();
         let machine = Machine::new(now, setup.timing, setup.inbox.clone(), setup.default_ttl);
         let mut core = Self {
+            line,
             endpoint: setup.endpoint,
             desk: Desk::new(machine, mailbox),
             messages,

@@ -1,32 +1,24 @@
-//! Releases are not waited for, so a thread that ends, and with `main` the process, must see them out.
+//! Releases are not waited for, so a process that ends has to see them out.
 //!
-//! The destructor of a thread-local does it: it runs when a thread returns, a runtime's worker is joined, or
-//! `main` returns. It waits for the replies of what this thread released, for a bounded time.
+//! A function that the process runs at its exit does it, on whichever thread that is: after `main` has returned or panicked, and
+//! in `std::process::exit`. The I/O threads still run then. What a thread releases before it ends needs no more than that.
 
-use std::cell::{Cell, RefCell};
-use std::time::Duration;
+use std::cell::Cell;
+use std::panic::catch_unwind;
+use std::sync::{Mutex, Once};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::mailbox::Line;
-use crate::sync::thread_local;
 use crate::user_code;
 
-/// How long the end of a thread waits for its releases.
+/// How long the end of the process waits for its releases.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-struct Flush {
-    lines: Vec<Line>,
-}
-
-impl Drop for Flush {
-    fn drop(&mut self) {
-        for line in &self.lines {
-            line.flush(PATIENCE);
-        }
-    }
-}
+/// The I/O threads of this process, and of those that it was forked from.
+static LINES: Mutex<Vec<Line>> = Mutex::new(Vec::new());
 
 thread_local! {
-    static FLUSH: RefCell<Flush> = const { RefCell::new(Flush { lines: Vec::new() }) };
     static IS_IO_THREAD: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -36,20 +28,48 @@ pub(super) fn mark_io_thread() {
     user_code::keep_off_this_thread();
 }
 
-/// This thread has sent a release down `line`.
-pub(super) fn released(line: &Line) {
-    if IS_IO_THREAD.with(Cell::get) {
-        return;
-    }
-    let noted = FLUSH.try_with(|flush| {
-        let known = &mut flush.borrow_mut().lines;
-        if !known.iter().any(|other| other.is_same(line)) {
-            known.retain(|other| !other.is_closed());
-            known.push(line.clone());
+/// Whether this thread must not wait for the I/O thread.
+pub(crate) fn is_io_thread() -> bool {
+    IS_IO_THREAD.try_with(Cell::get).unwrap_or(false)
+}
+
+/// Has the end of the process wait for what was released down this line.
+pub(super) fn flush_at_exit(line: &Line) {
+    static HOOK: Once = Once::new();
+    with_lines(|lines| {
+        lines.retain(|known| !known.is_closed());
+        lines.push(line.clone());
+    });
+    HOOK.call_once(|| {
+        shutdown_hooks::add_shutdown_hook(at_exit);
+    });
+}
+
+extern "C" fn at_exit() {
+    // A panic must not get out of here.
+    let _ = catch_unwind(|| {
+        if !is_io_thread() {
+            flush_all();
         }
     });
-    if noted.is_err() {
-        // The thread is already past its destructors.
-        line.flush(PATIENCE);
+}
+
+fn flush_all() {
+    let end = Instant::now() + PATIENCE;
+    let mut flushes = Vec::new();
+    with_lines(|lines| flushes.extend(lines.iter().map(Line::flush)));
+    for flushed in flushes {
+        let _ = flushed.recv_timeout(end.saturating_duration_since(Instant::now()));
+    }
+}
+
+/// Does without if it cannot have them: in a fork a thread may have them locked that is not there.
+fn with_lines(mut use_them: impl FnMut(&mut Vec<Line>)) {
+    let end = Instant::now() + PATIENCE;
+    while Instant::now() < end {
+        if let Ok(mut lines) = LINES.try_lock() {
+            return use_them(&mut lines);
+        }
+        thread::yield_now();
     }
 }

@@ -1,5 +1,6 @@
 //! The way from callers to the I/O thread, and the slots in which its answers arrive.
 
+use std::process;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -7,12 +8,12 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
 use super::asked::{Asked, AskedAll, Watched};
-use super::exit;
 use crate::Fence;
 use crate::lease::{Keeper, Share};
 use crate::protocol::{Failure, Request};
 use crate::queue::{Answer, Post, Queue, Usher, seat};
-use crate::sync::mpsc::{SyncSender, sync_channel};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use crate::time::Timestamp;
 use crate::user_code::wakers;
 use crate::wire::{Claimant, Inspection, Member, Nonce, Standing};
@@ -36,12 +37,15 @@ pub(super) enum Message {
     Lengthen(Nonce, Duration),
     Inspect(String, oneshot::Sender<InspectAnswer>),
     Alarm(Timestamp, Alarm),
-    /// Give up what is kept with nobody inside, and answer when nothing is being released or undone any more.
+    /// Give up what is kept with nobody inside, and answer when all that is being released or undone by then is done.
     Flush(SyncSender<()>),
     /// What was given up for a flush has been posted before this.
     GaveUp(SyncSender<()>),
     /// End all holds and requests; answer when that is done.
     Shutdown(Option<oneshot::Sender<()>>),
+    /// Panic, for a test.
+    #[cfg(test)]
+    Panic,
 }
 
 /// A wait inside of other locks.
@@ -63,29 +67,50 @@ pub(super) enum Alarm {
 
 /// The bare line to the I/O thread.
 #[derive(Clone)]
-pub(super) struct Line(UnboundedSender<Message>);
+pub(super) struct Line {
+    sender: UnboundedSender<Message>,
+    thread: Arc<IoThread>,
+}
+
+/// What callers know of the I/O thread.
+struct IoThread {
+    /// The process that it runs in. A fork does not take it along.
+    process: u32,
+    panicked: AtomicBool,
+}
 
 impl Line {
-    pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.0.same_channel(&other.0)
+    pub(super) fn new(sender: UnboundedSender<Message>) -> Self {
+        let thread = IoThread { process: process::id(), panicked: AtomicBool::new(false) };
+        Self { sender, thread: Arc::new(thread) }
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.0.is_closed()
+        self.sender.is_closed()
     }
 
-    /// Waits until the I/O thread has seen out what was released, at the most for `patience`.
-    pub(super) fn flush(&self, patience: Duration) {
+    /// Whether this process is a fork of the one that has the I/O thread.
+    fn is_of_another_process(&self) -> bool {
+        process::id() != self.thread.process
+    }
+
+    /// The I/O thread ends by a panic.
+    pub(super) fn panicked(&self) {
+        self.thread.panicked.store(true, Ordering::Release);
+    }
+
+    /// Has the I/O thread see out what was released so far. The receiver hears when that is done, or that the thread has ended,
+    /// which means the same: nothing is left to send.
+    pub(super) fn flush(&self) -> Receiver<()> {
         let (done, wait) = sync_channel(1);
-        if self.0.send(Message::Flush(done)).is_ok() {
-            // An answer and a thread that has ended mean the same: nothing is left to send.
-            let _ = wait.recv_timeout(patience);
-        }
+        self.send(Message::Flush(done));
+        wait
     }
 
-    /// Whether the I/O thread took the message. It does until it was shut down.
+    /// Whether the I/O thread takes the message. It does until it was shut down. In a fork nobody would ever take it, and the
+    /// connection belongs to the other process.
     fn send(&self, message: Message) -> bool {
-        self.0.send(message).is_ok()
+        !self.is_of_another_process() && self.sender.send(message).is_ok()
     }
 }
 
@@ -121,9 +146,7 @@ impl Post for Handle {
     }
 
     fn end(&self, nonce: Nonce) {
-        if self.0.send(Message::End(nonce)) {
-            exit::released(&self.0);
-        }
+        self.0.send(Message::End(nonce));
     }
 
     fn handed_on(&self, nonce: Nonce, at: Timestamp) {
@@ -134,15 +157,9 @@ impl Post for Handle {
         self.0.send(Message::Alarm(at, Alarm::Queue(queue)));
     }
 
-    fn lingers(&self) {
-        exit::released(&self.0);
-    }
-
     fn end_confirmed(&self, nonce: Nonce) -> oneshot::Receiver<Option<bool>> {
         let (slot, answer) = oneshot::channel();
-        if self.0.send(Message::EndConfirmed(nonce, slot)) {
-            exit::released(&self.0);
-        }
+        self.0.send(Message::EndConfirmed(nonce, slot));
         answer
     }
 
@@ -153,17 +170,21 @@ impl Post for Handle {
 
 impl Mailbox {
     pub(super) fn new(sender: UnboundedSender<Message>) -> Self {
-        Self(Arc::new(Handle(Line(sender))))
+        Self(Arc::new(Handle(Line::new(sender))))
     }
 
-    fn line(&self) -> &Line {
+    pub(super) fn line(&self) -> &Line {
         &self.0.0
     }
 
-    /// Has this thread wait for releases that are under way when it ends, also for those of other threads: of a scoped
-    /// thread nobody knows whether it has ended when the scope does, and this thread may be the main one.
-    pub(crate) fn flush_at_the_end_of_this_thread(&self) {
-        exit::released(self.line());
+    /// Whether this process is a fork of the one that has the I/O thread, and its locks.
+    pub(crate) fn is_of_another_process(&self) -> bool {
+        self.line().is_of_another_process()
+    }
+
+    /// Whether the I/O thread ended by a panic.
+    pub(crate) fn has_panicked(&self) -> bool {
+        self.line().thread.panicked.load(Ordering::Acquire)
     }
 
     /// Itself, as what a queue needs of it.
@@ -232,6 +253,11 @@ impl Mailbox {
         self.line().send(Message::Alarm(at, Alarm::Caller(slot)));
         // A closed line rings at once: there is no one to wait for any more.
         let _ = wakers::with_guarded(ring).await;
+    }
+
+    #[cfg(test)]
+    pub(crate) fn panic(&self) {
+        self.line().send(Message::Panic);
     }
 
     pub(crate) fn shutdown(&self) -> oneshot::Receiver<()> {

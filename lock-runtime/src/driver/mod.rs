@@ -18,5 +18,6 @@ mod wait;
 
 pub(crate) use asked::Watched;
 pub(crate) use core::{Setup, start};
+pub(crate) use exit::is_io_thread;
 pub(crate) use mailbox::{InspectAnswer, Mailbox, Wait};
 pub(crate) use wait::{block_briefly_on, block_on};

@@ -11,7 +11,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use self::watched::{Waits, watched};
-use crate::driver::{Mailbox, block_briefly_on, block_on};
+use crate::driver::{Mailbox, block_briefly_on, block_on, is_io_thread};
+use crate::error::Closing;
 use crate::error::DeadlockKind;
 use crate::options::Options;
 use crate::owner::{Frame, Section, below, current, with_current};
@@ -211,13 +212,13 @@ impl Entering {
         answer: impl Future<Output = Option<Answer>> + Send + 'static,
         here: Option<Arc<Frame>>,
     ) -> Self {
-        let (id, key) = (manager.id(), Arc::clone(key));
+        let (id, key, mailbox) = (manager.id(), Arc::clone(key), manager.mailbox().clone());
         // Who holds nothing keeps nobody waiting.
         let waits = here.as_ref().map(|here| Waits::for_key(manager, &key, &wish, here));
         Self::Waiting(Box::pin(async move {
             let answer = match waits {
-                Some(waits) => watched(waits, answer).await?,
-                None => answer.await,
+                Some(waits) => watched(waits, unless_forked(&mailbox, answer)).await?,
+                None => unless_forked(&mailbox, answer).await,
             };
             match answer {
                 Some(Ok(share)) => Ok(Section::outermost(here, id, share, wish.place)),
@@ -225,7 +226,7 @@ impl Entering {
                     let waited = time::now().since(wish.since);
                     Err(LockError::from_failure(&key, waited, failure).into())
                 }
-                None => Err(LockError::closed(&key).into()),
+                None => Err(mailbox.closed(&key).into()),
             }
         }))
     }
@@ -245,7 +246,9 @@ impl Entering {
         let mailbox = manager.mailbox().clone();
         Self::Waiting(Box::pin(async move {
             let deadline = wait.map(|wait| since.plus(wait));
-            let section = watched(waits, before(mailbox, deadline, turn)).await?;
+            let turn = async { Some(before(&mailbox, deadline, turn).await) };
+            let section = watched(waits, unless_forked(&mailbox, turn)).await?;
+            let section = section.ok_or_else(|| mailbox.closed(&key))?;
             let busy = || LockError::busy_here(&key, time::now().since(since));
             let section = section.ok_or_else(busy)?.ok_or_else(|| LockError::released(&key))?;
             // The hold may have been lost while the sibling ran.
@@ -260,6 +263,10 @@ impl Entering {
     pub(crate) fn block(self) -> Entered {
         match self {
             Self::Ready(entered) => entered.expect(ONCE),
+            _ if is_io_thread() => Err(LockError::config(
+                "a lock was waited for on the I/O thread of a lock manager, which would wait for itself; take it on another thread",
+            )
+            .into()),
             Self::Waiting(waiting) => block_on(waiting),
             Self::Near(waiting) => block_briefly_on(waiting),
         }
@@ -279,9 +286,39 @@ impl Entering {
     }
 }
 
+impl Mailbox {
+    /// Why nothing comes from there any more.
+    pub(crate) fn closed(&self, key: &str) -> LockError {
+        let closing = if self.is_of_another_process() {
+            Closing::Forked
+        } else if self.has_panicked() {
+            Closing::Panicked
+        } else {
+            Closing::ShutDown
+        };
+        LockError::closed(key, closing)
+    }
+}
+
+/// The output of a wait. It is `None` at once in a fork: whoever ends the wait may be a thread that is not there.
+async fn unless_forked<T>(mailbox: &Mailbox, wait: impl Future<Output = Option<T>>) -> Option<T> {
+    let (mut wait, mut is_looked_at) = (pin!(wait), false);
+    poll_fn(|context| {
+        let polled = wait.as_mut().poll(context);
+        if polled.is_pending() && !is_looked_at {
+            is_looked_at = true;
+            if mailbox.is_of_another_process() {
+                return Poll::Ready(None);
+            }
+        }
+        polled
+    })
+    .await
+}
+
 /// The future's output, unless `deadline` comes first.
 async fn before<F: Future>(
-    mailbox: Mailbox,
+    mailbox: &Mailbox,
     deadline: Option<Timestamp>,
     future: F,
 ) -> Option<F::Output> {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 use std::{env, fs};
 
-use crate::error::DeadlockKind;
+use crate::error::{Closing, DeadlockKind};
 use crate::protocol::{Failure, Loss};
 use crate::wire::{self, Claimant, Holder, Member, Nonce, Obstacle};
 use crate::{Fence, LockError, LockManager};
@@ -142,7 +142,9 @@ fn of_the_server() -> Vec<(&'static str, LockError)> {
         ),
         ("unavailable, script", unavailable("\"BUSY\": Redis is busy running a script.")),
         ("ambiguous", failed(Failure::Ambiguous)),
-        ("closed", LockError::closed("account:7")),
+        ("closed", LockError::closed("account:7", Closing::ShutDown)),
+        ("closed, died", LockError::closed("account:7", Closing::Panicked)),
+        ("closed, forked", LockError::closed("account:7", Closing::Forked)),
     ]
 }
 

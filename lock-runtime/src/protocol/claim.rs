@@ -70,6 +70,8 @@ pub enum Loss {
     MaxHold,
     /// The manager was shut down.
     Shutdown,
+    /// The I/O thread ended by a panic.
+    Panicked,
 }
 
 /// A request and what has become of it.
@@ -300,6 +302,7 @@ impl Loss {
             Self::Gone => "the server does not know the hold any more",
             Self::MaxHold => "it was held for its whole max_hold",
             Self::Shutdown => "the lock manager was shut down",
+            Self::Panicked => "the lock manager's I/O thread died",
         }
     }
 }

@@ -302,10 +302,10 @@ impl Machine {
         }
     }
 
-    /// Whether something is being released or undone.
-    #[must_use]
-    pub fn is_ending(&self) -> bool {
-        self.claims.values().any(|claim| matches!(claim.phase, Phase::Ending(_)))
+    /// What is being released or undone.
+    pub fn ending(&self) -> impl Iterator<Item = Nonce> {
+        let is_ending = |claim: &Claim| matches!(claim.phase, Phase::Ending(_));
+        self.claims.iter().filter(move |(_, claim)| is_ending(claim)).map(|(&nonce, _)| nonce)
     }
 
     /// A connection is there and its inbox is subscribed.

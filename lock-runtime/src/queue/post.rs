@@ -30,9 +30,6 @@ pub(crate) trait Post: Send + Sync {
 
     /// Has [`Queue::tick`] called at `at`.
     fn wake_at(&self, at: Timestamp, queue: Weak<Queue>);
-
-    /// This thread has left a hold that is kept with nobody inside: it must not end without having it released.
-    fn lingers(&self);
 }
 
 /// What all queues of a manager have in common.

@@ -143,8 +143,8 @@ impl Queue {
         self.settle(state, moves);
     }
 
-    /// Ends everything: the manager is shut down.
-    pub(crate) fn close(&self) {
+    /// Ends everything: the I/O thread ends.
+    pub(crate) fn close(&self, loss: Loss) {
         let mut state = self.state();
         let refused = state.line.clear();
         state.closed = true;
@@ -153,7 +153,7 @@ impl Queue {
         drop(refused);
         self.forget();
         if let Some(lease) = lease {
-            lease.lose(Loss::Shutdown);
+            lease.lose(loss);
         }
     }
 
@@ -227,9 +227,6 @@ impl Queue {
             let share = self.begin(&mut state, &serve);
             Delivery { share, slot: serve.slot, next: Vec::new() }
         });
-        if state.line.is_idle() {
-            self.office.post.lingers();
-        }
         let vacant = state.line.is_vacant() && !state.closed;
         state.closed |= vacant;
         drop(state);

@@ -52,8 +52,6 @@ impl Post for Letters {
     fn handed_on(&self, _nonce: Nonce, _at: Timestamp) {}
 
     fn wake_at(&self, _at: Timestamp, _queue: Weak<Queue>) {}
-
-    fn lingers(&self) {}
 }
 
 impl Letters {

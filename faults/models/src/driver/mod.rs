@@ -5,8 +5,6 @@ mod server;
 
 #[path = "../../../../lock-runtime/src/driver/asked.rs"]
 mod asked;
-#[path = "../../../../lock-runtime/src/driver/exit.rs"]
-mod exit;
 #[path = "../../../../lock-runtime/src/driver/mailbox.rs"]
 mod mailbox;
 #[path = "../../../../lock-runtime/src/driver/wait.rs"]
@@ -16,3 +14,9 @@ pub(crate) use ledger::Ledger;
 pub(crate) use mailbox::Mailbox;
 pub(crate) use server::{Event, Server};
 pub(crate) use wait::{block_briefly_on, block_on};
+
+/// Waits until all is done that was left to the I/O thread, as the end of a process does.
+pub(crate) fn flush(mailbox: &Mailbox) {
+    // A thread that has ended has done it.
+    let _ = mailbox.line().flush().recv();
+}

@@ -7,7 +7,6 @@ use std::time::Duration;
 use shuttle::rand::{Rng, thread_rng};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::exit;
 use super::ledger::{Fate, Ledger};
 use super::mailbox::{Alarm, Mailbox, Message};
 use crate::Fence;
@@ -71,7 +70,6 @@ impl Server {
     ) -> (Mailbox, JoinHandle<()>) {
         let (sender, messages) = unbounded_channel();
         let thread = thread::spawn(move || {
-            exit::mark_io_thread();
             Self::new(messages, ledger, events).run();
         });
         (Mailbox::new(sender), thread)
@@ -129,7 +127,7 @@ impl Server {
 
     fn message(&mut self, message: Message) {
         match message {
-            Message::Ask(_, _, queue) if self.stopping => queue.close(),
+            Message::Ask(_, _, queue) if self.stopping => queue.close(Loss::Shutdown),
             Message::Ask(request, replaces, queue) => self.ask(*request, replaces, queue),
             Message::End(nonce) => {
                 self.end(nonce);
@@ -279,7 +277,7 @@ impl Server {
             self.ledger.losing(nonce);
         }
         for (_, queue) in parties.into_values() {
-            queue.close();
+            queue.close(Loss::Shutdown);
         }
         self.asked.clear();
         self.holder = None;

@@ -104,7 +104,7 @@ impl Node {
     /// Whether something that was let go of is left alone for longer than until the next attempt.
     pub(crate) fn neglects(&self, now: Timestamp) -> bool {
         let soon = now.plus(Duration::from_millis(100));
-        self.desk.machine().is_ending()
+        self.desk.machine().ending().next().is_some()
             && !self.has_mail()
             && self.desk.due().is_none_or(|due| due > soon)
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use tokio::sync::oneshot;
 
-use super::Desk;
+use super::{Desk, Flush};
 use crate::driver::mailbox::{Alarm, Message};
 use crate::driver::parties::{Group, Party};
 use crate::driver::report;
@@ -25,7 +25,7 @@ impl Desk {
                 self.parties.insert(request.nonce, asking);
                 self.machine.request(now, *request);
             }
-            Message::Ask(_, _, queue) if self.stopping.is_some() => queue.close(),
+            Message::Ask(_, _, queue) if self.stopping.is_some() => queue.close(Loss::Shutdown),
             Message::Ask(request, replaces, queue) => {
                 self.parties.insert(request.nonce, Party::Queue(queue));
                 match replaces {
@@ -68,8 +68,10 @@ impl Desk {
                 self.alarms.insert((at, self.next_alarm), slot);
             }
             Message::Flush(done) => self.flush(done),
-            Message::GaveUp(done) => self.flushes.push(done),
+            Message::GaveUp(done) => self.wait_for_ends(done),
             Message::Shutdown(done) => self.shutdown(now, done),
+            #[cfg(test)]
+            Message::Panic => panic!("asked for by a test"),
         }
     }
 
@@ -82,8 +84,12 @@ impl Desk {
         match self.mailbox.upgrade() {
             Some(mailbox) => mailbox.gave_up(done),
             // Nobody can post anything any more.
-            None => self.flushes.push(done),
+            None => self.wait_for_ends(done),
         }
+    }
+
+    fn wait_for_ends(&mut self, done: SyncSender<()>) {
+        self.flushes.push(Flush { done, left: self.machine.ending().collect() });
     }
 
     fn request_all(
@@ -104,16 +110,21 @@ impl Desk {
 
     fn shutdown(&mut self, now: Timestamp, done: Option<oneshot::Sender<()>>) {
         self.stopping.get_or_insert_default().extend(done);
+        self.lose_all(Loss::Shutdown);
+        self.machine.end_all(now);
+    }
+
+    /// Ends all waits, and tells all holders that their holds are lost.
+    pub(in crate::driver) fn lose_all(&mut self, loss: Loss) {
         for (_, party) in self.parties.drain() {
             match party {
                 Party::Asking(..) | Party::Member(..) => {}
-                Party::Holding(lease) => lease.lose(Loss::Shutdown),
-                Party::Queue(queue) => queue.close(),
+                Party::Holding(lease) => lease.lose(loss),
+                Party::Queue(queue) => queue.close(loss),
             }
         }
         self.groups.clear();
         self.watched.clear();
-        self.machine.end_all(now);
     }
 
     pub(super) fn ring(&mut self, now: Timestamp) {

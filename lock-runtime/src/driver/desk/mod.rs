@@ -9,7 +9,7 @@ mod signals;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::mpsc::SyncSender;
 
 use tokio::sync::oneshot;
@@ -20,7 +20,7 @@ use super::parties::{Asker, Group, Party};
 use crate::protocol::{CallError, Failure, Machine, Outlook};
 use crate::queue::Delivery;
 use crate::time::Timestamp;
-use crate::wire::{Call, Member, NonceMap, Notice, Reply};
+use crate::wire::{Call, Member, Nonce, NonceMap, Notice, Reply};
 
 /// The callers of one manager, and the protocol that acts for them.
 pub(super) struct Desk {
@@ -33,7 +33,7 @@ pub(super) struct Desk {
     inspections: Vec<(String, oneshot::Sender<InspectAnswer>)>,
     alarms: BTreeMap<(Timestamp, u64), Alarm>,
     next_alarm: u64,
-    flushes: Vec<SyncSender<()>>,
+    flushes: Vec<Flush>,
     /// Set by a shutdown: those who want to hear when it is done.
     stopping: Option<Vec<oneshot::Sender<()>>>,
     /// Holds that were granted and are not handed over yet.
@@ -44,6 +44,13 @@ pub(super) struct Desk {
     lively: bool,
     /// The connection does not answer.
     stalled: bool,
+}
+
+/// Somebody who waits for releases.
+struct Flush {
+    done: SyncSender<()>,
+    /// Those that are not confirmed yet.
+    left: HashSet<Nonce>,
 }
 
 impl Desk {
@@ -163,10 +170,8 @@ impl Desk {
     }
 
     pub(super) fn answer_flushes(&mut self) {
-        if !self.flushes.is_empty() && !self.machine.is_ending() {
-            for done in self.flushes.drain(..) {
-                let _ = done.try_send(());
-            }
+        for flush in self.flushes.extract_if(.., |flush| flush.left.is_empty()) {
+            let _ = flush.done.try_send(());
         }
     }
 }

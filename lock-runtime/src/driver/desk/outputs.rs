@@ -54,7 +54,12 @@ impl Desk {
                     queue.waited_for(now, nonce);
                 }
             }
-            Output::Ended(nonce, held) => self.confirm(nonce, held),
+            Output::Ended(nonce, held) => {
+                for flush in &mut self.flushes {
+                    flush.left.remove(&nonce);
+                }
+                self.confirm(nonce, held);
+            }
             Output::Unconfirmed(nonce) => self.confirm(nonce, None),
             Output::StillWaiting { nonce, waited, busy } => {
                 if let Some(party) = self.parties.get(&nonce) {
