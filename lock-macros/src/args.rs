@@ -6,6 +6,7 @@ use syn::{Expr, Ident, Lit, Token};
 
 use crate::keys::Keys;
 use crate::options::Options;
+use crate::value::Place;
 use crate::{separator, words};
 
 /// What stands between the parentheses of the attribute.
@@ -19,6 +20,26 @@ impl Args {
         <Self as Parse>::parse.parse2(tokens)
     }
 
+    /// Refuses a key that names the value of an option, as in `"k:{ttl}", ttl = self.ttl`.
+    pub(crate) fn check_names(&self, arguments: &[Ident]) -> syn::Result<()> {
+        let named = |place: &&Place| {
+            let name = Ident::new(place.word.name, place.span);
+            place.word.name != "crate" && self.keys.names(&name) && !arguments.contains(&name)
+        };
+        self.options.places().iter().find(named).map_or(Ok(()), |place| {
+            let name = place.word.name;
+            let instead = match self.keys {
+                Keys::One(_) => "write `{}` there, and the value directly after the key".to_owned(),
+                Keys::All(_) => {
+                    format!("write another name there, and `other_{name} = …` after the list")
+                }
+            };
+            let message =
+                format!("`{name}` is an option, and the key cannot name its value: {instead}");
+            Err(syn::Error::new(place.span, message))
+        })
+    }
+
     fn parse_next(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
         match Next::of(self, input) {
             Next::Option => self.options.parse_one(input),
@@ -30,6 +51,7 @@ impl Args {
     fn parse_named(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
         let name = input.parse()?;
         input.parse::<Token![=]>()?;
+        refuse_sigil(&name, input)?;
         self.keys.push_named(&name, input.parse()?)
     }
 
@@ -54,6 +76,19 @@ impl Args {
         };
         separator::parse(input, message)
     }
+}
+
+// `id = %id`, as `tracing` writes it.
+fn refuse_sigil(name: &Ident, input: ParseStream<'_>) -> syn::Result<()> {
+    if !input.peek(Token![%]) && !input.peek(Token![?]) {
+        return Ok(());
+    }
+    let format = if input.peek(Token![?]) { ":?" } else { "" };
+    let message = format!(
+        "an argument of the key is a plain expression, and its format stands in the key: write `{{{name}{format}}}` there \
+         and `{name} = {name}` here"
+    );
+    Err(input.error(message))
 }
 
 impl Parse for Args {

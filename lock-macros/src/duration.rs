@@ -84,7 +84,10 @@ fn without_unit(word: &Word, literal: &Lit) -> syn::Error {
     let name = word.name;
     let example = match literal {
         Lit::Int(number) => {
-            let unit = Some(number.suffix()).filter(|unit| UNITS.contains(unit)).unwrap_or("s");
+            // Other languages count in milliseconds, and nobody means 5000 seconds by 5000.
+            let is_large = number.base10_parse::<u64>().is_ok_and(|number| number >= 1000);
+            let usual = if is_large { "ms" } else { "s" };
+            let unit = Some(number.suffix()).filter(|unit| UNITS.contains(unit)).unwrap_or(usual);
             format!("{name} = \"{}{unit}\"", number.base10_digits())
         }
         _ => word.example.to_owned(),

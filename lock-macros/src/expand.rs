@@ -33,8 +33,8 @@ impl Expansion<'_> {
         match &self.output.style {
             Style::Sync => self.sync(),
             Style::Async => self.asynchronous(),
-            Style::Opaque { unpin: false } => self.future(opaque, &TokenStream::new()),
-            Style::Opaque { unpin: true } => self.future(boxed, &TokenStream::new()),
+            Style::Opaque { unpin: false, .. } => self.future(opaque, &TokenStream::new()),
+            Style::Opaque { unpin: true, .. } => self.future(boxed, &TokenStream::new()),
             Style::Boxed(declared) => self.future(boxed, &quote!(-> #declared)),
         }
     }

@@ -1,7 +1,8 @@
-use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::quote;
 use syn::parse::{ParseStream, Parser as _};
-use syn::{Attribute, Signature, Visibility};
+use syn::visit_mut::{self, VisitMut};
+use syn::{Attribute, FnArg, PatIdent, Signature, Visibility};
 
 use crate::other_item::{not_a_function, unreadable};
 
@@ -38,6 +39,26 @@ impl Function {
     /// A place of ours that the compiler shows as the function's name.
     pub(crate) fn name_site(&self) -> Span {
         Span::mixed_site().located_at(self.signature.ident.span())
+    }
+
+    /// What the arguments are called. One that may be configured out is left aside.
+    pub(crate) fn argument_names(&self) -> Vec<Ident> {
+        struct Names(Vec<Ident>);
+        impl VisitMut for Names {
+            fn visit_pat_ident_mut(&mut self, pat: &mut PatIdent) {
+                self.0.push(pat.ident.clone());
+                visit_mut::visit_pat_ident_mut(self, pat);
+            }
+        }
+        let mut names = Names(Vec::new());
+        for input in &self.signature.inputs {
+            if let FnArg::Typed(argument) = input
+                && argument.attrs.is_empty()
+            {
+                names.visit_pat_mut(&mut argument.pat.clone());
+            }
+        }
+        names.0
     }
 
     /// The function with other statements in its body.

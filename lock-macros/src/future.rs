@@ -31,7 +31,8 @@ impl Found {
     fn in_bounds(bounds: &Bounds) -> Option<Self> {
         let output = future_output(bounds)?;
         let unpin = segments(bounds).any(|segment| segment.ident == "Unpin");
-        Some(Self { style: Style::Opaque { unpin }, output })
+        let is_static = bounds.iter().any(|bound| matches!(bound, TypeParamBound::Lifetime(lifetime) if lifetime.ident == "static"));
+        Some(Self { style: Style::Opaque { unpin, is_static }, output })
     }
 
     fn in_path(declared: &Type, last: &PathSegment) -> syn::Result<Option<Self>> {
@@ -51,7 +52,7 @@ impl Found {
     // `Pin<Box<impl Future>>` has no name to print, but a box that can be moved is all it asks for.
     fn in_opaque_pointee(pointee: &Type) -> Option<Self> {
         let output = impl_future(pointee)?;
-        Some(Self { style: Style::Opaque { unpin: true }, output })
+        Some(Self { style: Style::Opaque { unpin: true, is_static: false }, output })
     }
 }
 

@@ -39,6 +39,8 @@ mod words;
 #[cfg(test)]
 mod long_test;
 #[cfg(test)]
+mod messages;
+#[cfg(test)]
 mod random;
 #[cfg(test)]
 mod tests;
@@ -60,6 +62,7 @@ fn rewrite(args: TokenStream, item: TokenStream) -> TokenStream {
 fn locked(args: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
     let function = function::Function::parse(item)?;
     let args = args::Args::parse(args)?;
+    args.check_names(&function.argument_names())?;
     let output = output::Output::of(&function.signature)?;
     output.check(&args.options)?;
     outlives::check(&function, &args, &output)?;

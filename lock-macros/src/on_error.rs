@@ -20,6 +20,7 @@ impl OnError {
         let handler = place.expr(input)?;
         match &handler {
             Expr::Path(path) if path.path.is_ident("panic") => Ok(Self::Panic),
+            Expr::Closure(closure) if is_async(closure) => Err(awaits(closure)),
             Expr::Closure(closure) if closure.inputs.len() != 1 => Err(wrong_arity(closure)),
             other => match instead(other) {
                 Some(instead) => Err(not_a_handler(other, &instead)),
@@ -85,6 +86,16 @@ fn not_a_handler(handler: &Expr, instead: &str) -> syn::Error {
     let message =
         format!("`on_error` takes what to do with the error, not a value: write `{instead}`");
     syn::Error::new_spanned(handler, message)
+}
+
+fn is_async(closure: &ExprClosure) -> bool {
+    closure.asyncness.is_some() || matches!(*closure.body, Expr::Async(_))
+}
+
+fn awaits(closure: &ExprClosure) -> syn::Error {
+    let message = "`on_error` cannot await: write a plain closure, `|err| Err(err.into())`, and await where the function is \
+                   called";
+    syn::Error::new_spanned(closure, message)
 }
 
 fn wrong_arity(closure: &ExprClosure) -> syn::Error {

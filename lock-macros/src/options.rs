@@ -1,12 +1,13 @@
 use proc_macro2::Span;
 use syn::ext::IdentExt as _;
 use syn::parse::ParseStream;
-use syn::{Expr, ExprLit, Ident, Lit, LitBool, LitStr, Path};
+use syn::token::Paren;
+use syn::{Expr, ExprLit, Ident, Lit, LitBool, LitStr, Path, Token};
 
 use crate::duration::Length;
 use crate::on_error::OnError;
 use crate::value::Place;
-use crate::words;
+use crate::words::{self, After};
 
 /// The options as they were written; what was left out is `None` or `false`.
 #[derive(Default)]
@@ -32,6 +33,10 @@ impl Options {
     /// Whether the list of options has begun, and the arguments of the key have ended.
     pub(crate) const fn begun(&self) -> bool {
         !self.seen.is_empty()
+    }
+
+    pub(crate) fn places(&self) -> &[Place] {
+        &self.seen
     }
 
     /// Where the word of an option stands.
@@ -103,7 +108,19 @@ fn not_an_option(ident: &Ident, rest: ParseStream<'_>) -> syn::Error {
         let message = format!("`{ident}` is not available yet: remove it");
         return syn::Error::new(ident.span(), message);
     }
-    words::unknown(ident, rest.peek2(LitStr))
+    words::unknown(ident, after(rest))
+}
+
+fn after(rest: ParseStream<'_>) -> After {
+    if rest.peek(Paren) {
+        After::Parentheses
+    } else if rest.peek2(LitStr) {
+        After::Text
+    } else if rest.peek2(Token![|]) || rest.peek2(Token![||]) || rest.peek2(Token![move]) {
+        After::Closure
+    } else {
+        After::Other
+    }
 }
 
 fn doubled(ident: &Ident) -> syn::Error {

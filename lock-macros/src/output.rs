@@ -24,6 +24,8 @@ pub(crate) enum Style {
     /// A plain function that returns `impl Future`.
     Opaque {
         unpin: bool,
+        /// Whether it may borrow nothing.
+        is_static: bool,
     },
 }
 

@@ -1,7 +1,6 @@
 use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
-use syn::visit_mut::{self, VisitMut};
-use syn::{FnArg, LitStr, PatIdent, Signature};
+use syn::LitStr;
 
 use crate::function::Function;
 use crate::template::Holes;
@@ -43,7 +42,7 @@ fn of_our_edition(mut tree: TokenTree) -> TokenTree {
 fn with_uses(args: TokenStream, item: &TokenStream) -> Option<TokenStream> {
     let function = Function::read(item.clone()).ok()?;
     let used: Vec<Ident> =
-        names(&function.signature).into_iter().filter(|name| mentions(&args, name)).collect();
+        function.argument_names().into_iter().filter(|name| mentions(&args, name)).collect();
     let hold = hold(args).filter(|_| function.signature.constness.is_none());
     if used.is_empty() && hold.is_none() {
         return None;
@@ -55,26 +54,6 @@ fn with_uses(args: TokenStream, item: &TokenStream) -> Option<TokenStream> {
     });
     let body = function.body.stream();
     Some(function.with_body(&quote!(#used #hold #body)))
-}
-
-/// What the arguments are called. One that may be configured out is left aside.
-fn names(signature: &Signature) -> Vec<Ident> {
-    struct Names(Vec<Ident>);
-    impl VisitMut for Names {
-        fn visit_pat_ident_mut(&mut self, pat: &mut PatIdent) {
-            self.0.push(pat.ident.clone());
-            visit_mut::visit_pat_ident_mut(self, pat);
-        }
-    }
-    let mut names = Names(Vec::new());
-    for input in &signature.inputs {
-        if let FnArg::Typed(argument) = input
-            && argument.attrs.is_empty()
-        {
-            names.visit_pat_mut(&mut argument.pat.clone());
-        }
-    }
-    names.0
 }
 
 fn mentions(args: &TokenStream, name: &Ident) -> bool {

@@ -2,7 +2,7 @@ use proc_macro2::TokenStream;
 use quote::ToTokens as _;
 use syn::parse::{Parse as _, ParseStream};
 use syn::punctuated::Punctuated;
-use syn::{Expr, ExprLit, Lit, LitStr, Macro, Token};
+use syn::{Expr, ExprLit, ExprMethodCall, Lit, LitStr, Macro, Token};
 
 use crate::text::compact;
 
@@ -48,6 +48,21 @@ fn instead_of(
     }
 }
 
+fn is_iterator(call: &ExprMethodCall) -> bool {
+    const ITERATORS: &str = "chain cloned copied filter filter_map flat_map into_iter iter keys map rev skip take values zip";
+    ITERATORS.split(' ').any(|name| call.method == name)
+}
+
+// An iterator has no text of its own.
+fn of_iterator(call: &ExprMethodCall) -> String {
+    let items = compact(&call.to_token_stream());
+    let texts = if call.method == "map" { "" } else { ".map(|item| item.to_string())" };
+    format!(
+        "the key is a string literal: write `\"{{}}\", {items}{texts}.collect::<Vec<_>>().join(\",\")` for one key of all of \
+         them, or a list in brackets for a key each"
+    )
+}
+
 fn expression(input: ParseStream<'_>) -> Option<Expr> {
     let ahead = input.fork();
     let key = Expr::parse(&ahead).ok()?;
@@ -88,6 +103,11 @@ fn as_named_argument(key: &Expr) -> String {
 }
 
 fn as_argument(key: &Expr) -> String {
+    if let Expr::MethodCall(call) = key
+        && is_iterator(call)
+    {
+        return of_iterator(call);
+    }
     format!("the key is a string literal: write `\"{{}}\", {}`", compact(&key.to_token_stream()))
 }
 

@@ -49,16 +49,35 @@ pub(crate) fn is_option_like(ident: &Ident) -> bool {
     is_reserved(ident) || matches!(hint(), Some(Hint::Option(_) | Hint::Advice(_)))
 }
 
-/// `ident = …`, where the value may be text.
-pub(crate) fn unknown(ident: &Ident, text: bool) -> syn::Error {
+/// What stands after a word that is no option.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum After {
+    /// `ident = "…"`
+    Text,
+    /// `ident = |…| …`
+    Closure,
+    /// `ident(…)`
+    Parentheses,
+    Other,
+}
+
+pub(crate) fn unknown(ident: &Ident, after: After) -> syn::Error {
     let message = match Hint::of(&ident.unraw().to_string()) {
+        Some(Hint::Option(Word { name: "if_busy", .. })) if after == After::Closure => {
+            format!(
+                "unknown option `{ident}`; did you mean `on_error`? write for example `on_error = |err| Err(err.into())`"
+            )
+        }
+        _ if ident == "skip" && after == After::Parentheses => format!(
+            "unknown option `{ident}`: the arguments are not recorded, so there is nothing to skip: remove it"
+        ),
         Some(Hint::Option(Word { name, example })) => {
             format!(
                 "unknown option `{ident}`; did you mean `{name}`? write for example `{example}`"
             )
         }
         Some(Hint::Advice(advice)) => format!("unknown option `{ident}`: {advice}"),
-        Some(Hint::Key) if text => {
+        Some(Hint::Key) if after == After::Text => {
             format!("the key stands first and has no name: write it there, without `{ident} =`")
         }
         _ => format!(

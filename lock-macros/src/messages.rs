@@ -1,0 +1,106 @@
+//! What a refusal says, for words and values that come from elsewhere.
+
+use proc_macro2::TokenStream;
+
+const FUNCTION: &str = "fn run(id: u8) -> Result<(), Error> { Ok(()) }";
+
+fn message(args: &str, item: &str) -> String {
+    let tokens = |text: &str| text.parse::<TokenStream>().expect("tokens");
+    match crate::locked(tokens(args), tokens(item)) {
+        Ok(_) => "nothing".to_owned(),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn assert_says(args: &str, item: &str, expected: &str) {
+    let message = message(args, item);
+    assert!(message.contains(expected), "{args} on {item} says: {message}");
+}
+
+#[test]
+fn a_word_of_another_library_is_answered_with_ours() {
+    for (words, expected) in [
+        (
+            "lock_at_most_for lockAtMostFor leaseTime lease_time LEASE_TIME expireTime px",
+            "did you mean `ttl`?",
+        ),
+        ("waitTime acquireTimeout blocking_timeout retryTimes maxRetries", "did you mean `wait`?"),
+        ("try_lock tryLock tryAcquire blocking", "write `wait = \"0s\"` to try once"),
+        ("lock_at_least_for lockAtLeastFor", "no option keeps a lock for a shortest time yet"),
+        ("mode flavor lockType exclusive", "all locks are exclusive"),
+        ("retryDelay retry_interval driftFactor", "nothing is tried again"),
+        ("autoRenewal watchDog", "did you mean `renew`?"),
+        ("skipIfLocked", "did you mean `if_busy`?"),
+        ("autoRelease", "released when the function ends"),
+    ] {
+        for word in words.split(' ') {
+            assert_says(&format!("\"key\", {word} = 5"), FUNCTION, expected);
+        }
+    }
+}
+
+#[test]
+fn a_value_of_another_library_is_answered_with_ours() {
+    for (args, expected) in [
+        ("\"key\", wait = 5_000", "`wait = \"5000ms\"`"),
+        ("\"key\", wait = 5", "`wait = \"5s\"`"),
+        ("\"key\", on_busy = |_| Ok(())", "did you mean `on_error`?"),
+        ("\"key\", on_busy = move |_| Ok(())", "did you mean `on_error`?"),
+        ("\"key\", on_busy = skip", "did you mean `if_busy`?"),
+        ("\"key:{id}\", id = %id", "write `{id}` there and `id = id` here"),
+        ("\"key:{id}\", id = ?id", "write `{id:?}` there and `id = id` here"),
+        ("\"key\", skip(self)", "there is nothing to skip: remove it"),
+        ("\"key\", skip_all", "there is nothing to leave out: remove it"),
+        (
+            "ids.iter().map(text)",
+            "write `\"{}\", ids.iter().map(text).collect::<Vec<_>>().join(\",\")`",
+        ),
+        ("ids.iter()", ".map(|item| item.to_string()).collect::<Vec<_>>().join(\",\")`"),
+        ("\"key\", on_error = async |_| Ok(())", "`on_error` cannot await"),
+        ("\"key\", on_error = |_| async { Ok(()) }", "`on_error` cannot await"),
+        (
+            "\"key:{ttl}\", ttl = self.ttl",
+            "`ttl` is an option, and the key cannot name its value: write `{}` there",
+        ),
+        (
+            "[\"key:{ttl}\"], ttl = self.ttl",
+            "write another name there, and `other_ttl = …` after the list",
+        ),
+    ] {
+        assert_says(args, FUNCTION, expected);
+    }
+}
+
+#[test]
+fn an_argument_called_like_an_option_is_named_in_the_key() {
+    let item = "fn run(ttl: Duration) -> Result<(), Error> { Ok(()) }";
+    assert_says("\"key:{ttl:?}\", ttl = ttl", item, "nothing");
+}
+
+#[test]
+fn a_generator_is_not_taken() {
+    for item in ["gen fn run() -> u8 { yield 1 }", "async gen fn run() -> u8 { yield 1 }"] {
+        assert_says("\"key\"", item, "a generator cannot be locked");
+    }
+}
+
+#[test]
+fn a_future_that_may_not_borrow_keeps_no_argument_that_does() {
+    let body = "{ let name = name.to_owned(); async move { Ok(name.len()) } }";
+    for (returned, expected) in [
+        ("impl Future<Output = R> + 'static", "this future may outlive `name`"),
+        ("Pin<Box<dyn Future<Output = R>>>", "this future may outlive `name`"),
+        ("BoxFuture<'static, R>", "this future may outlive `name`"),
+        ("impl Future<Output = R>", "nothing"),
+        ("BoxFuture<'_, R>", "nothing"),
+    ] {
+        assert_says("\"key\"", &format!("fn run(name: &str) -> {returned} {body}"), expected);
+        assert_says(
+            "\"{name}\"",
+            &format!("fn run(name: &str) -> {returned} {{ later() }}"),
+            expected,
+        );
+        let longer = format!("fn run(name: &'static str) -> {returned} {body}");
+        assert_says("\"key\"", &longer, "nothing");
+    }
+}
