@@ -17,6 +17,7 @@ mod shapes {
     mod dispatch;
     mod futures;
     mod generics;
+    mod holds;
     mod inference;
     mod keys;
     mod lifetimes;

@@ -101,7 +101,7 @@ impl Parse for Args {
             }
             args.parse_next(input)?;
         }
-        args.options.check()?;
+        args.options.check(&args.keys)?;
         Ok(args)
     }
 }

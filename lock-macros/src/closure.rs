@@ -4,11 +4,12 @@
 //! the end of the body (`needless_return`); and what the compiler says of them it says of the function. The head of a closure
 //! ends in ours, so that no lint asks the user to write it otherwise (`closure_returning_async_block`).
 
-use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::{ToTokens as _, quote_spanned};
 use syn::Signature;
 use syn::spanned::Spanned as _;
 
+use crate::bound::Bound;
 use crate::function::Function;
 use crate::output::Value;
 use crate::reassigned::Reassigned;
@@ -16,7 +17,7 @@ use crate::reassigned::Reassigned;
 /// `|hold| -> R { body }`
 pub(crate) fn plain(
     function: &Function,
-    hold: Option<&Ident>,
+    hold: Option<&Bound>,
     annotation: &TokenStream,
     reassigned: &Reassigned<'_>,
 ) -> TokenStream {

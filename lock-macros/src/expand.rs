@@ -3,6 +3,7 @@ use quote::{ToTokens as _, quote, quote_spanned};
 use syn::Ident;
 
 use crate::args::Args;
+use crate::bound::Bound;
 use crate::call::Call;
 use crate::closure;
 use crate::finished;
@@ -60,7 +61,7 @@ impl Expansion<'_> {
             &self.output.value.annotation(),
             &self.reassigned(),
         );
-        let run = self.run("run", "run_with_hold");
+        let run = self.run("run");
         let exit = self.exit(&quote_spanned!(Span::mixed_site()=> distlock_call.#run(#closure)));
         let finished = finished::check(&self.call.private, &self.args.options, &self.output.value);
         quote_spanned!(Span::mixed_site()=> #finished #site #call #exit)
@@ -122,7 +123,7 @@ impl Expansion<'_> {
 
     // A closure, so that the future is made where it stays: one that is handed over takes its room twice at each level.
     fn run_async(&self, body: &TokenStream) -> TokenStream {
-        let (run, hold) = (self.run("run_async", "run_async_with_hold"), self.hold());
+        let (run, hold) = (self.run("run_async"), self.hold());
         self.exit(&quote_spanned!(Span::mixed_site()=>
             distlock_call.#run(move |#hold| #body).await
         ))
@@ -149,13 +150,15 @@ impl Expansion<'_> {
         Reassigned::of(&self.function.signature, &self.call.private, &handler)
     }
 
-    const fn hold(&self) -> Option<&Ident> {
+    const fn hold(&self) -> Option<&Bound> {
         self.args.options.hold.as_ref()
     }
 
-    fn run(&self, plain: &str, with_hold: &str) -> Ident {
-        let name = if self.hold().is_some() { with_hold } else { plain };
-        Ident::new(name, Span::mixed_site())
+    fn run(&self, plain: &str) -> TokenStream {
+        match self.hold() {
+            Some(hold) => hold.method(plain),
+            None => Ident::new(plain, Span::mixed_site()).into_token_stream(),
+        }
     }
 
     fn handled(&self, run: &TokenStream) -> TokenStream {

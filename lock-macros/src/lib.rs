@@ -9,6 +9,7 @@
 use proc_macro2::TokenStream;
 
 mod args;
+mod bound;
 mod call;
 mod closure;
 mod duration;

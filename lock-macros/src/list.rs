@@ -48,6 +48,10 @@ impl List {
         texts.join(", ")
     }
 
+    pub(crate) const fn len(&self) -> usize {
+        self.templates.len()
+    }
+
     pub(crate) const fn is_bare(&self) -> bool {
         self.args.is_empty()
     }

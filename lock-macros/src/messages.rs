@@ -72,6 +72,37 @@ fn a_value_of_another_library_is_answered_with_ours() {
 }
 
 #[test]
+fn a_list_of_holds_has_as_many_names_as_the_list_has_keys() {
+    for (args, expected) in [
+        ("[\"a\", \"b\"], hold = [a]", "the list has 2 keys, and this binds 1 hold"),
+        ("[\"a\"], hold = [a, b]", "the list has 1 key, and this binds 2 holds"),
+        ("[\"a\", \"b\"], hold = []", "the list has 2 keys, and this binds 0 holds"),
+        ("\"a\", hold = [a]", "names in brackets go with a list of keys: write `hold = name`"),
+        ("[\"a\", \"b\"], hold = [a, \"b\"]", "`hold` takes the name to bind in the body"),
+        ("[\"a\", \"b\"], hold = [a b]", "a comma is missing"),
+        ("[\"a\", \"b\"], hold = [_, b]", "nothing"),
+        ("[\"a\"], hold = [a,]", "nothing"),
+    ] {
+        assert_says(args, FUNCTION, expected);
+    }
+}
+
+#[test]
+fn a_switch_is_true_or_false() {
+    assert_says("\"key\", reenter = never", FUNCTION, "or leave it out to re-enter");
+    assert_says(
+        "\"key\", renew = never",
+        FUNCTION,
+        "or leave it out to renew at a third of the ttl",
+    );
+    assert_says(
+        "\"key\", reentrant = false",
+        FUNCTION,
+        "write `reenter = false` for one that does not",
+    );
+}
+
+#[test]
 fn an_argument_called_like_an_option_is_named_in_the_key() {
     let item = "fn run(ttl: Duration) -> Result<(), Error> { Ok(()) }";
     assert_says("\"key:{ttl:?}\", ttl = ttl", item, "nothing");

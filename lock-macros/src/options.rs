@@ -4,7 +4,9 @@ use syn::parse::ParseStream;
 use syn::token::Paren;
 use syn::{Expr, ExprLit, Ident, Lit, LitBool, LitStr, Path, Token};
 
+use crate::bound::Bound;
 use crate::duration::Length;
+use crate::keys::Keys;
 use crate::on_error::OnError;
 use crate::value::Place;
 use crate::words::{self, After};
@@ -18,12 +20,13 @@ pub(crate) struct Options {
     pub(crate) max_hold: Option<Length>,
     pub(crate) linger: Option<Length>,
     pub(crate) renew: Option<LitBool>,
+    pub(crate) reenter: Option<LitBool>,
     pub(crate) release_confirmed: bool,
     pub(crate) global_fairness: bool,
     pub(crate) skip_if_busy: bool,
     pub(crate) on_error: OnError,
     pub(crate) finish_on_loss: bool,
-    pub(crate) hold: Option<Ident>,
+    pub(crate) hold: Option<Bound>,
     pub(crate) manager: Option<Expr>,
     pub(crate) face: Option<Path>,
     seen: Vec<Place>,
@@ -60,7 +63,10 @@ impl Options {
     }
 
     /// Refuses what contradicts each other.
-    pub(crate) fn check(&self) -> syn::Result<()> {
+    pub(crate) fn check(&self, keys: &Keys) -> syn::Result<()> {
+        if let Some(hold) = &self.hold {
+            hold.check(keys)?;
+        }
         if self.linger.is_some() && self.global_fairness {
             let message = "`linger` keeps the lock for this process, `fairness = global` gives it to whoever asked first: remove \
                            one of them";
@@ -76,12 +82,13 @@ impl Options {
             "max_hold" => self.max_hold = Some(Length::parse_positive(place, input)?),
             "linger" => self.linger = Some(Length::parse(place, input)?),
             "renew" => self.renew = Some(place.switch(input)?),
+            "reenter" => self.reenter = Some(place.switch(input)?),
             "release" => self.release_confirmed = place.choice("confirmed", input)?,
             "fairness" => self.global_fairness = place.choice("global", input)?,
             "if_busy" => self.skip_if_busy = place.choice("skip", input)?,
             "on_error" => self.on_error = OnError::parse(place, input)?,
             "on_lost" => self.finish_on_loss = place.choice("finish", input)?,
-            "hold" => self.hold = Some(place.name(input)?),
+            "hold" => self.hold = Some(Bound::parse(place, input)?),
             "manager" => self.manager = Some(manager(place, input)?),
             _ => self.face = Some(place.path(input)?),
         }

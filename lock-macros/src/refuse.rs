@@ -43,17 +43,17 @@ fn with_uses(args: TokenStream, item: &TokenStream) -> Option<TokenStream> {
     let function = Function::read(item.clone()).ok()?;
     let used: Vec<Ident> =
         function.argument_names().into_iter().filter(|name| mentions(&args, name)).collect();
-    let hold = hold(args).filter(|_| function.signature.constness.is_none());
-    if used.is_empty() && hold.is_none() {
+    let holds = if function.signature.constness.is_some() { Vec::new() } else { holds(args) };
+    if used.is_empty() && holds.is_empty() {
         return None;
     }
     let here = Span::mixed_site();
     let used = (!used.is_empty()).then(|| quote_spanned!(here=> let _ = (#(&#used,)*);));
-    let hold = hold.map(|hold| {
-        quote_spanned!(here=> let #hold = (|| -> ::distlock::Hold { ::core::unreachable!() })();)
-    });
+    let holds = quote_spanned!(here=>
+        #(let #holds = (|| -> ::distlock::Hold { ::core::unreachable!() })();)*
+    );
     let body = function.body.stream();
-    Some(function.with_body(&quote!(#used #hold #body)))
+    Some(function.with_body(&quote!(#used #holds #body)))
 }
 
 fn mentions(args: &TokenStream, name: &Ident) -> bool {
@@ -84,17 +84,26 @@ fn is_expression(item: &TokenStream) -> bool {
 }
 
 // The arguments may be wrong anywhere else, so they are searched, not parsed.
-fn hold(args: TokenStream) -> Option<Ident> {
+fn holds(args: TokenStream) -> Vec<Ident> {
     let trees: Vec<TokenTree> = args.into_iter().collect();
     let starts = (0..trees.len()).map(|start| &trees[start..]);
-    starts.into_iter().find_map(|rest| match rest {
+    let names = starts.into_iter().find_map(|rest| match rest {
         [TokenTree::Ident(word), TokenTree::Punct(equals), name, after @ ..]
             if word == "hold" && equals.as_char() == '=' && ends(after) =>
         {
-            syn::parse2(name.clone().into()).ok()
+            Some(bound(name))
         }
         _ => None,
-    })
+    });
+    names.unwrap_or_default()
+}
+
+fn bound(name: &TokenTree) -> Vec<Ident> {
+    let names = match name {
+        TokenTree::Group(group) if group.delimiter() == Delimiter::Bracket => group.stream(),
+        _ => TokenStream::from(name.clone()),
+    };
+    names.into_iter().filter_map(|name| syn::parse2(name.into()).ok()).collect()
 }
 
 fn ends(rest: &[TokenTree]) -> bool {

@@ -3,6 +3,7 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::{Expr, Ident};
 
+use crate::bound::Bound;
 use crate::duration::{self, Length};
 use crate::options::Options;
 
@@ -16,11 +17,15 @@ pub(crate) fn constant(private: &TokenStream, options: &Options) -> TokenStream 
         Length::Computed(_) => None,
     });
     let renew = options.renew.as_ref().map(|renew| setter("renew", "renew", &quote!(#renew)));
+    let reenter = options.reenter.as_ref();
+    let reenter = reenter.map(|reenter| setter("reenter", "reenter", &quote!(#reenter)));
     let on_lost = options.finish_on_loss;
     let on_lost = on_lost.then(|| setter("on_lost", "on_lost_finish", &TokenStream::new()));
     let fairness = options.global_fairness;
     let fairness = fairness.then(|| setter("fairness", "fairness_global", &TokenStream::new()));
-    lengths.chain(renew).chain(on_lost).chain(fairness).collect()
+    let each = matches!(options.hold, Some(Bound::Each(..)));
+    let each = each.then(|| setter("hold", "hold_each", &TokenStream::new()));
+    lengths.chain(renew).chain(reenter).chain(each).chain(on_lost).chain(fairness).collect()
 }
 
 /// The options that are expressions, as a chain of calls evaluated each time the function is called; and the one that

@@ -70,7 +70,10 @@ const ADVICE: Table<11> = [
          `linger = \"50ms\"`",
         "keep_alive keepalive",
     ),
-    ("every lock re-enters: remove it", "nested recursive reentrant"),
+    (
+        "every lock re-enters: remove it, or write `reenter = false` for one that does not",
+        "nested recursive recursion reentrancy reentrant",
+    ),
     (
         "all locks are exclusive: remove it",
         "exclusive flavor flavour kind lock_kind lock_mode lock_type mode read read_lock rw shared type write write_lock",

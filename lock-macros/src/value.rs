@@ -45,8 +45,12 @@ impl Place {
 
     pub(crate) fn switch(&self, input: ParseStream<'_>) -> syn::Result<LitBool> {
         let name = self.word.name;
+        let otherwise = match name {
+            "renew" => "to renew at a third of the ttl",
+            _ => "to re-enter",
+        };
         let message = format!(
-            "`{name}` is `true` or `false`: write `{name} = false`, or leave it out to renew at a third of the ttl"
+            "`{name}` is `true` or `false`: write `{name} = false`, or leave it out {otherwise}"
         );
         or_say(input, LitBool::parse, &message)
     }

@@ -9,12 +9,13 @@ pub(crate) struct Word {
     pub(crate) example: &'static str,
 }
 
-pub(crate) const OPTIONS: [Word; 13] = [
+pub(crate) const OPTIONS: [Word; 14] = [
     word("ttl", "ttl = \"30s\""),
     word("wait", "wait = \"5s\""),
     word("max_hold", "max_hold = \"5m\""),
     word("linger", "linger = \"50ms\""),
     word("renew", "renew = false"),
+    word("reenter", "reenter = false"),
     word("release", "release = confirmed"),
     word("fairness", "fairness = global"),
     word("if_busy", "if_busy = skip"),

@@ -45,17 +45,17 @@ pub fn call_all<R: FromLockError>(
     site: &'static Site,
     keys: &[fmt::Arguments<'_>],
 ) -> Call<Propagate<R>> {
-    Call::new(site, Keys::all(keys), Propagate::new())
+    Call::new(site, site.keys(keys), Propagate::new())
 }
 
 /// As [`call_or_panic`], for several keys.
 pub fn call_all_or_panic<R>(site: &'static Site, keys: &[fmt::Arguments<'_>]) -> Call<Panics<R>> {
-    Call::new(site, Keys::all(keys), Panics::new())
+    Call::new(site, site.keys(keys), Panics::new())
 }
 
 /// As [`try_call`], for several keys.
 pub fn try_call_all<R>(site: &'static Site, keys: &[fmt::Arguments<'_>]) -> Call<Returns<R>> {
-    Call::new(site, Keys::all(keys), Returns::new())
+    Call::new(site, site.keys(keys), Returns::new())
 }
 
 /// Makes the future of a function that returns one: a `return` in such a body needs a closure of its own.
@@ -110,6 +110,14 @@ impl Box {
 /// The hold of the body that is about to run.
 fn inside() -> Hold {
     current().expect("a body runs inside its hold")
+}
+
+/// The holds of the body that is about to run, in the order of its list.
+fn inside_each<const N: usize>(listed: &[String]) -> [Hold; N] {
+    let hold = inside();
+    std::array::from_fn(|index| {
+        hold.of(&listed[index]).expect("a body runs inside the hold of each of its keys")
+    })
 }
 
 impl<P: Policy> Call<P> {
@@ -179,6 +187,15 @@ impl<P: Policy> Call<P> {
         self.run(|| body(inside()))
     }
 
+    /// Runs the body of a synchronous function, with a hold for each key of its list. The site says `hold_each`.
+    pub fn run_with_holds<const N: usize>(
+        self,
+        body: impl FnOnce([Hold; N]) -> P::Value,
+    ) -> P::Output {
+        let listed = self.caller.listed();
+        self.run(|| body(inside_each(&listed)))
+    }
+
     /// Runs the body of an async function. The lock is asked for when this is called, which the attribute's output does
     /// at its first poll.
     ///
@@ -200,6 +217,18 @@ impl<P: Policy> Call<P> {
         F: Future<Output = P::Value>,
     {
         self.run_async(|| async { make(inside()).await })
+    }
+
+    /// Runs the body of an async function, with a hold for each key of its list. The site says `hold_each`.
+    pub fn run_async_with_holds<const N: usize, F>(
+        self,
+        make: impl FnOnce([Hold; N]) -> F,
+    ) -> impl Future<Output = P::Output>
+    where
+        F: Future<Output = P::Value>,
+    {
+        let listed = self.caller.listed();
+        self.run_async(|| async move { make(inside_each(&listed)).await })
     }
 
     // Without the body's own type, so that it is compiled once for each type of value.

@@ -42,6 +42,11 @@ impl Caller {
         self.overrides.as_deref().unwrap_or(&self.site.options)
     }
 
+    /// The keys in the order of the list, where the body gets a hold for each.
+    pub(crate) fn listed(&self) -> Vec<String> {
+        self.keys.listed().to_vec()
+    }
+
     /// Asks for the section.
     pub(crate) fn enter(&self) -> Entering {
         match self.manager() {

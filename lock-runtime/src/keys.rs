@@ -14,6 +14,15 @@ pub(crate) enum Keys {
     One(Cow<'static, str>),
     /// In order and each once, so that all who take some of them do so in the same order.
     All(Vec<String>),
+    /// As `All`, for a body that gets a hold for each key of its list. Boxed as few do.
+    Each(Box<Each>),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Each {
+    keys: Keys,
+    /// The keys as the list has them.
+    listed: Vec<String>,
 }
 
 impl Keys {
@@ -42,6 +51,20 @@ impl Keys {
         }
         Self::many(keys.iter().map(ToString::to_string).collect())
     }
+
+    /// As [`Self::all`], with the keys in the order of the list.
+    pub(crate) fn each(keys: &[fmt::Arguments<'_>]) -> Self {
+        let listed: Vec<_> = keys.iter().map(ToString::to_string).collect();
+        Self::Each(Box::new(Each { keys: Self::many(listed.clone()), listed }))
+    }
+
+    /// The keys in the order of the list, where a body gets a hold for each.
+    pub(crate) fn listed(&self) -> &[String] {
+        match self {
+            Self::Each(each) => &each.listed,
+            Self::One(_) | Self::All(_) => &[],
+        }
+    }
 }
 
 impl Keys {
@@ -50,6 +73,7 @@ impl Keys {
         match self {
             Self::One(key) => enter(manager, key, options, place),
             Self::All(keys) => enter_all(manager, keys, options, place),
+            Self::Each(each) => each.keys.enter(manager, options, place),
         }
     }
 
@@ -75,6 +99,7 @@ mod tests {
         match keys {
             Keys::One(text) => vec![text],
             Keys::All(texts) => texts.iter().map(String::as_str).collect(),
+            Keys::Each(each) => texts(&each.keys),
         }
     }
 
@@ -90,6 +115,14 @@ mod tests {
         let (a, b) = (7, "7");
         let keys = Keys::all(&[format_args!("k:{a}"), format_args!("k:{b}")]);
         assert!(matches!(&keys, Keys::One(text) if text == "k:7"), "{keys:?}");
+    }
+
+    #[test]
+    fn the_order_of_a_list_is_kept_beside_that_of_its_keys() {
+        let (a, b) = (7, 3);
+        let keys = Keys::each(&[format_args!("k:{a}"), format_args!("k:{b}"), format_args!("k:7")]);
+        assert_eq!(texts(&keys), ["k:3", "k:7"]);
+        assert_eq!(keys.listed(), ["k:7", "k:3", "k:7"]);
     }
 
     #[test]

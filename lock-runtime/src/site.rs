@@ -1,8 +1,10 @@
 //! A call site of the attribute.
 
+use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
+use crate::keys::Keys;
 use crate::options::Options;
 use crate::place::{Label, Place};
 
@@ -11,6 +13,7 @@ use crate::place::{Label, Place};
 pub struct Site {
     label: Label,
     pub(crate) options: Options,
+    hold_each: bool,
 }
 
 impl Site {
@@ -21,11 +24,23 @@ impl Site {
     pub const fn new(module: &'static str, function: &'static str, template: &'static str) -> Self {
         let location = Location::caller();
         let label = Label { module, function, template, location };
-        Self { label, options: Options::DEFAULT }
+        Self { label, options: Options::DEFAULT, hold_each: false }
     }
 
     pub(crate) const fn place(&'static self) -> Place {
         Place::Function(&self.label)
+    }
+
+    /// The keys of a list, in the way in which its body is told of them.
+    pub(crate) fn keys(&self, keys: &[fmt::Arguments<'_>]) -> Keys {
+        if self.hold_each { Keys::each(keys) } else { Keys::all(keys) }
+    }
+
+    /// `hold = [from, to]`
+    #[must_use]
+    pub const fn hold_each(mut self) -> Self {
+        self.hold_each = true;
+        self
     }
 
     /// `ttl = "…"`
