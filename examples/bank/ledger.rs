@@ -14,7 +14,10 @@ const REPLY_LIMIT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub enum Ledger {
     /// The client is boxed, because with TLS it is large.
-    Redis { client: Box<Client>, keys: Arc<[String]> },
+    Redis {
+        client: Box<Client>,
+        keys: Arc<[String]>,
+    },
     Memory(Arc<[AtomicI64]>),
 }
 

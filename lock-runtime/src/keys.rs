@@ -87,6 +87,7 @@ impl Keys {
         match self {
             Self::One(key) => enter_blocking(manager, key, options, place),
             Self::All(keys) => enter_all_blocking(manager, keys, options, place),
+            Self::Each(each) => each.keys.enter_blocking(manager, options, place),
         }
     }
 }
