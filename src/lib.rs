@@ -92,4 +92,5 @@ pub use lock_runtime::testing;
 pub use lock_runtime::{
     Fence, FenceGate, Hold, Holder, Inspection, LockError, LockGuard, LockManager,
     LockManagerBuilder, LockRequest, SharedHold, StaleFence, Waiter, current, error, global, init,
+    with_manager, with_manager_async,
 };

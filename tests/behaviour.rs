@@ -22,6 +22,7 @@ mod behaviour {
     mod outcome;
     mod preflight;
     mod reenter;
+    mod renewal;
     mod rights;
     mod servers;
     mod settings;

@@ -164,9 +164,9 @@ fn a_runtime_that_is_abandoned_in_the_background_releases_what_its_tasks_hold() 
     let locks = global().unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.spawn(keep_under("kept in the background"));
-    until_held(locks, "kept in the background");
+    until_held(&locks, "kept in the background");
     runtime.shutdown_background();
-    until_free(locks, "kept in the background");
+    until_free(&locks, "kept in the background");
 }
 
 #[distributed_lock("{key}")]

@@ -5,10 +5,11 @@
 use std::time::Duration;
 
 use crate::entry::{Entered, Entering};
+use crate::global::with_global;
 use crate::keys::Keys;
 use crate::options::Options;
 use crate::site::Site;
-use crate::{LockError, LockManager, global};
+use crate::{LockError, LockManager};
 
 #[derive(Debug)]
 pub(crate) struct Caller {
@@ -49,21 +50,23 @@ impl Caller {
 
     /// Asks for the section.
     pub(crate) fn enter(&self) -> Entering {
-        match self.manager() {
-            Ok(manager) => self.keys.enter(manager, self.options(), self.site.place()),
-            Err(error) => Entering::refused(error),
-        }
+        let enter =
+            |manager: &LockManager| self.keys.enter(manager, self.options(), self.site.place());
+        self.with_manager(enter).unwrap_or_else(Entering::refused)
     }
 
     /// Asks for the section and waits for it on this thread.
     pub(crate) fn enter_blocking(&self) -> Entered {
-        self.keys.enter_blocking(self.manager()?, self.options(), self.site.place())
+        let enter = |manager: &LockManager| {
+            self.keys.enter_blocking(manager, self.options(), self.site.place())
+        };
+        self.with_manager(enter)?
     }
 
-    fn manager(&self) -> Result<&LockManager, LockError> {
+    fn with_manager<R>(&self, with: impl FnOnce(&LockManager) -> R) -> Result<R, LockError> {
         match &self.manager {
-            Some(manager) => Ok(manager),
-            None => global(),
+            Some(manager) => Ok(with(manager)),
+            None => with_global(with),
         }
     }
 }

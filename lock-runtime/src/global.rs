@@ -1,7 +1,9 @@
 //! The manager that annotated functions use unless they name another.
 
+
 use once_cell::sync::OnceCell;
 
+use crate::replacement::here;
 use crate::{LockError, LockManager};
 
 /// The global manager, and those that took its place when it could not be used any more.
@@ -44,15 +46,27 @@ pub fn init(manager: LockManager) -> Result<(), LockError> {
     })
 }
 
-/// The global manager: that of [`init`], else one made from the URL in `DISTLOCK_URL`, else in `REDIS_URL`. An empty
-/// variable counts as not set.
+/// The manager that annotated functions use here: that of [`with_manager`](crate::with_manager) around the running code, else that
+/// of [`init`], else one made from the URL in `DISTLOCK_URL`, else in `REDIS_URL`. An empty variable counts as not set.
 ///
 /// If the I/O thread of one made from the environment has died, another is made. In a process that was forked since it was made
 /// it stays, and its calls fail: call [`init`] there.
 ///
 /// # Errors
 /// [`LockError::Config`] if none of them is set, or if the URL makes no sense. The next call tries again.
-pub fn global() -> Result<&'static LockManager, LockError> {
+pub fn global() -> Result<LockManager, LockError> {
+    with_global(LockManager::clone)
+}
+
+/// The same, without a clone of it.
+pub(crate) fn with_global<R>(with: impl FnOnce(&LockManager) -> R) -> Result<R, LockError> {
+    match here() {
+        Some(manager) => Ok(with(&manager)),
+        None => of_the_process().map(with),
+    }
+}
+
+fn of_the_process() -> Result<&'static LockManager, LockError> {
     let place = place_after(|global| {
         let replaced = global.next.get().is_some();
         let starts_again = global.from_environment && global.manager.mailbox().has_panicked();

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use crate::driver::block_on;
 use crate::lease::{Lease, Share, WatchSlot};
+use crate::options::check_ttl;
 use crate::owner::{Entered, Frame, Heed, Scoped, current as current_frame};
 use crate::{Fence, LockError};
 
@@ -115,6 +117,114 @@ impl Hold {
     /// the loss, unless `on_lost = finish` lets it run.
     pub fn lost(&self) -> impl Future<Output = LockError> + Send + use<> {
         Lost { lease: Arc::clone(self.lease()), slot: None }
+    }
+
+    /// Renews the hold now, so that it is valid for at least `ttl` from now on, and waits until the server has confirmed that.
+    /// How long it is valid then, if nothing renews it.
+    ///
+    /// Renewals in the background go on with the longer of the two ttls, for all code under this hold: a hold can be made longer,
+    /// never shorter. A hold without renewals (`renew = false`) is renewed this once. `max_hold` stays the limit.
+    ///
+    /// ```
+    /// # use lock_runtime as distlock;
+    /// use std::time::Duration;
+    /// use distlock::LockManager;
+    ///
+    /// let locks = LockManager::connect("memory://")?;
+    /// let guard = locks.lock("report").ttl(Duration::from_secs(5)).renew(false).acquire()?;
+    /// let left = guard.hold().extend(Duration::from_secs(60))?; // the next page takes a while
+    /// assert!(left > Duration::from_secs(55));
+    /// # Ok::<(), distlock::LockError>(())
+    /// ```
+    ///
+    /// It blocks this thread for a round trip; while the server cannot be reached, until it can, or until the hold is over.
+    ///
+    /// # Errors
+    /// [`LockError::Lost`] when the hold is over, or ends before the server has confirmed; [`LockError::Config`] for a ttl that
+    /// no lock can have.
+    pub fn extend(&self, ttl: Duration) -> Result<Duration, LockError> {
+        block_on(self.extend_async(ttl))
+    }
+
+    /// The same for async code. Dropped before it is ready, it leaves the renewal under way; no harm comes of that.
+    ///
+    /// # Errors
+    /// As [`Self::extend`].
+    pub async fn extend_async(&self, ttl: Duration) -> Result<Duration, LockError> {
+        check_ttl(ttl)?;
+        self.renewed(ttl).await
+    }
+
+    /// Renews the hold now for the ttl that it has, as [`Self::extend`] does for another.
+    ///
+    /// # Errors
+    /// [`LockError::Lost`] as [`Self::extend`].
+    pub fn renew(&self) -> Result<Duration, LockError> {
+        block_on(self.renew_async())
+    }
+
+    /// The same for async code.
+    ///
+    /// # Errors
+    /// As [`Self::renew`].
+    pub async fn renew_async(&self) -> Result<Duration, LockError> {
+        self.renewed(Duration::ZERO).await
+    }
+
+    async fn renewed(&self, ttl: Duration) -> Result<Duration, LockError> {
+        self.check()?;
+        if self.lease().extend_now(ttl).await.is_err() {
+            self.check()?;
+            return Err(LockError::released(self.key()));
+        }
+        self.check().map(|()| self.remaining())
+    }
+
+    /// Has `callback` called when the hold is lost: at most once, and not if the hold is released.
+    ///
+    /// It runs on a thread of the manager that runs nothing but callbacks, one after the other: one that blocks keeps others
+    /// waiting, and no lock. A panic in it ends there. It may take locks. If the hold is lost already it is called at once.
+    ///
+    /// ```
+    /// # use lock_runtime as distlock;
+    /// use distlock::LockManager;
+    ///
+    /// let locks = LockManager::connect("memory://")?;
+    /// let guard = locks.lock("leader").acquire()?;
+    /// guard.hold().on_lost(|error| eprintln!("leader no more: {error}"));
+    /// # Ok::<(), distlock::LockError>(())
+    /// ```
+    pub fn on_lost(&self, callback: impl FnOnce(LockError) + Send + 'static) {
+        let key: Box<str> = self.key().into();
+        self.lease().when_lost(move |loss| callback(LockError::lost(&key, loss)));
+    }
+
+    /// Has `callback` called when another call begins to wait for this hold, in this process or in another: at most once. If one
+    /// waits already it is called at once. Who does not release early need not know; a worker that could go on for long can hand
+    /// over.
+    ///
+    /// Calls that try once do not wait, and those that re-enter this hold do not either. It runs as with [`Self::on_lost`].
+    ///
+    /// ```
+    /// # use lock_runtime as distlock;
+    /// use std::sync::atomic::{AtomicBool, Ordering};
+    /// use distlock::LockManager;
+    ///
+    /// static ASKED: AtomicBool = AtomicBool::new(false);
+    ///
+    /// let locks = LockManager::connect("memory://")?;
+    /// let guard = locks.lock("import").acquire()?;
+    /// guard.hold().on_contended(|| ASKED.store(true, Ordering::Relaxed));
+    /// for page in 1..1000 {
+    ///     // Import the page, and leave off between two when another wants its turn.
+    ///     if ASKED.load(Ordering::Relaxed) {
+    ///         break;
+    ///     }
+    /// }
+    /// # Ok::<(), distlock::LockError>(())
+    /// ```
+    pub fn on_contended(&self, callback: impl FnOnce() + Send + 'static) {
+        self.lease().when_contended(Box::new(callback));
     }
 
     /// Shares the hold with a task or thread, which `spawn` alone does not. The lock is released when the

@@ -1,19 +1,22 @@
 //! One process's hold of one key: its token, its end, its loss.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, PoisonError, Weak};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use crate::Fence;
 use crate::protocol::Loss;
-use crate::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 use crate::time::{self, Timestamp};
 use crate::user_code::wakers;
 use crate::wire::Nonce;
+
+/// A callback of a user, with what it is told.
+pub(crate) type Callback = Box<dyn FnOnce() + Send>;
 
 /// Who does what a lease has to say: the I/O thread, by its mailbox, or the queue that hands the hold on.
 pub(crate) trait Keeper: Send + Sync {
@@ -25,6 +28,13 @@ pub(crate) trait Keeper: Send + Sync {
 
     /// Asks for at least this ttl from the next renewal on.
     fn lengthen(&self, nonce: Nonce, ttl: Duration);
+
+    /// Renews the hold now, to last at least this long; the receiver hears until when it is valid once the server has confirmed, or
+    /// nothing if it ends before.
+    fn extend(&self, nonce: Nonce, ttl: Duration) -> oneshot::Receiver<Timestamp>;
+
+    /// Has a callback of a user called where it can do no harm.
+    fn call(&self, callback: Callback);
 }
 
 /// A hold, as its owners and the I/O thread both know it.
@@ -42,6 +52,10 @@ pub(crate) struct Lease {
     /// 0, or a [`Loss`] in the coding of [`code`].
     loss: AtomicU8,
     watchers: Mutex<Watchers>,
+    /// Whether others have begun to wait for it.
+    contended: AtomicBool,
+    /// What is to be called then.
+    on_contended: Mutex<Vec<Callback>>,
 }
 
 /// Those who want to hear of the loss. A slot is free again when its watcher has gone.
@@ -71,6 +85,8 @@ impl Lease {
             valid_until: AtomicU64::new(valid_until.as_nanos()),
             loss: AtomicU8::new(0),
             watchers: Mutex::default(),
+            contended: AtomicBool::new(false),
+            on_contended: Mutex::default(),
         });
         (Arc::clone(&lease), Share { lease: Some(lease) })
     }
@@ -104,6 +120,58 @@ impl Lease {
     /// Asks for at least this ttl from the next renewal on.
     pub(crate) fn lengthen(&self, ttl: Duration) {
         self.keeper.lengthen(self.nonce, ttl);
+    }
+
+    /// Renews the hold now, to last at least this long: see [`Keeper::extend`].
+    pub(crate) fn extend_now(&self, ttl: Duration) -> oneshot::Receiver<Timestamp> {
+        self.keeper.extend(self.nonce, ttl)
+    }
+
+    /// Has a callback called when the hold is lost, by the I/O thread, which must not run it itself; or gives the loss at once.
+    pub(crate) fn when_lost(self: &Arc<Self>, callback: impl FnOnce(Loss) + Send + 'static) {
+        let lease = Arc::downgrade(self);
+        let callback = LossCallback { lease, callback: Mutex::new(Some(Box::new(callback))) };
+        let callback = Arc::new(callback);
+        // Not guarded: it runs no code of a user where it is woken.
+        let replaced = self.watchers().put(&mut None, Waker::from(Arc::clone(&callback)));
+        drop(replaced);
+        if self.reported_loss().is_some() {
+            callback.wake();
+        }
+    }
+
+    /// Others wait for it from the beginning.
+    pub(crate) fn begin_contended(&self) {
+        self.contended.store(true, Ordering::Release);
+    }
+
+    /// Others have begun to wait for it.
+    pub(crate) fn contend(&self) {
+        if self.contended.load(Ordering::Acquire) {
+            return;
+        }
+        let mut callbacks = self.on_contended();
+        self.contended.store(true, Ordering::Release);
+        let due = std::mem::take(&mut *callbacks);
+        drop(callbacks);
+        for callback in due {
+            self.keeper.call(callback);
+        }
+    }
+
+    /// Has a callback called once others wait for the hold, also if they do already.
+    pub(crate) fn when_contended(&self, callback: Callback) {
+        let mut callbacks = self.on_contended();
+        if self.contended.load(Ordering::Acquire) {
+            drop(callbacks);
+            self.keeper.call(callback);
+        } else {
+            callbacks.push(callback);
+        }
+    }
+
+    fn on_contended(&self) -> MutexGuard<'_, Vec<Callback>> {
+        self.on_contended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn key(&self) -> &str {
@@ -169,6 +237,25 @@ impl Lease {
 
     fn watchers(&self) -> MutexGuard<'_, Watchers> {
         self.watchers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+type OnLoss = Box<dyn FnOnce(Loss) + Send>;
+
+/// A callback among the watchers of the loss.
+struct LossCallback {
+    lease: Weak<Lease>,
+    callback: Mutex<Option<OnLoss>>,
+}
+
+impl Wake for LossCallback {
+    fn wake(self: Arc<Self>) {
+        let callback = self.callback.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // Without its lease it was not lost: it was released.
+        let (Some(callback), Some(lease)) = (callback, self.lease.upgrade()) else { return };
+        if let Some(loss) = lease.reported_loss() {
+            lease.keeper.call(Box::new(move || callback(loss)));
+        }
     }
 }
 

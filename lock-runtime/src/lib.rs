@@ -51,6 +51,7 @@ mod place;
 mod printable;
 mod protocol;
 mod queue;
+mod replacement;
 mod run;
 mod site;
 mod store;
@@ -73,6 +74,7 @@ pub use hold::{Hold, SharedHold, current};
 pub use inspect::{Holder, Inspection, Waiter};
 pub use lock::LockRequest;
 pub use manager::LockManager;
+pub use replacement::{with_manager, with_manager_async};
 
 /// What the attribute's output calls. Not for use by hand: it changes without notice.
 #[doc(hidden)]

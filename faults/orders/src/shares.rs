@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::Fence;
 use crate::driver::block_on;
-use crate::lease::{Keeper, Lease, Share};
+use crate::lease::{Callback, Keeper, Lease, Share};
 use crate::protocol::Loss;
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::time::Timestamp;
@@ -69,6 +69,14 @@ impl Keeper for Work {
     }
 
     fn lengthen(&self, _nonce: Nonce, _ttl: Duration) {}
+
+    fn extend(&self, _nonce: Nonce, _ttl: Duration) -> oneshot::Receiver<Timestamp> {
+        oneshot::channel().1
+    }
+
+    fn call(&self, callback: Callback) {
+        callback();
+    }
 }
 
 fn hold(keeper: Arc<dyn Keeper>) -> (Arc<Lease>, Share) {

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::asked::{Asked, AskedAll, Watched};
 use crate::Fence;
-use crate::lease::{Keeper, Share};
+use crate::lease::{Callback, Keeper, Share};
 use crate::protocol::{Failure, Request};
 use crate::queue::{Answer, Post, Queue, Usher, seat};
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -35,6 +35,10 @@ pub(super) enum Message {
     End(Nonce),
     EndConfirmed(Nonce, oneshot::Sender<Option<bool>>),
     Lengthen(Nonce, Duration),
+    /// Renew now, to last at least so long; answer with the new end once it is confirmed.
+    Extend(Nonce, Duration, oneshot::Sender<Timestamp>),
+    /// Call this where code of users is called.
+    Call(Callback),
     Inspect(String, oneshot::Sender<InspectAnswer>),
     Alarm(Timestamp, Alarm),
     /// Give up what is kept with nobody inside, and answer when all that is being released or undone by then is done.
@@ -138,6 +142,14 @@ impl Keeper for Handle {
     fn lengthen(&self, nonce: Nonce, ttl: Duration) {
         Post::lengthen(self, nonce, ttl);
     }
+
+    fn extend(&self, nonce: Nonce, ttl: Duration) -> oneshot::Receiver<Timestamp> {
+        Post::extend(self, nonce, ttl)
+    }
+
+    fn call(&self, callback: Callback) {
+        Post::call(self, callback);
+    }
 }
 
 impl Post for Handle {
@@ -165,6 +177,16 @@ impl Post for Handle {
 
     fn lengthen(&self, nonce: Nonce, ttl: Duration) {
         self.0.send(Message::Lengthen(nonce, ttl));
+    }
+
+    fn extend(&self, nonce: Nonce, ttl: Duration) -> oneshot::Receiver<Timestamp> {
+        let (slot, answer) = oneshot::channel();
+        self.0.send(Message::Extend(nonce, ttl, slot));
+        answer
+    }
+
+    fn call(&self, callback: Callback) {
+        self.0.send(Message::Call(callback));
     }
 }
 

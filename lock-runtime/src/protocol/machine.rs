@@ -273,6 +273,20 @@ impl Machine {
         self.rearm(nonce);
     }
 
+    /// Somebody wants the hold renewed now, to last at least `ttl`. From when on the hold is to be valid; a renewal that is under
+    /// way was sent too early for that. `None` if it is not held.
+    pub fn renew_now(&mut self, now: Timestamp, nonce: Nonce, ttl: Duration) -> Option<Timestamp> {
+        self.lengthen(now, nonce, ttl);
+        let claim = self.claims.get_mut(&nonce)?;
+        let end = self.timing.valid_until(now, claim.request.ttl);
+        let Phase::Held(held) = &mut claim.phase else { return None };
+        // Also without renewals: this one is asked for.
+        held.renew_at = Some(now);
+        let end = held.ends_at.map_or(end, |last| last.min(end));
+        self.rearm(nonce);
+        Some(end)
+    }
+
     /// The owner lets go, or nobody wants the request any more.
     pub fn end(&mut self, now: Timestamp, nonce: Nonce) {
         let Some(claim) = self.claims.get_mut(&nonce) else {

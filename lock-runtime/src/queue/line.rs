@@ -252,6 +252,11 @@ impl<S> Line<S> {
         }
     }
 
+    /// Whether others wait for the hold, here or elsewhere.
+    pub(super) fn is_contended(&self) -> bool {
+        !self.waiting.is_empty() || self.tenure.as_ref().is_some_and(Tenure::is_waited_for)
+    }
+
     /// A nested call asked for a longer ttl.
     pub(super) fn lengthened(&mut self, nonce: Nonce, ttl: Duration) {
         if let Some(tenure) = self.tenure_under(nonce) {

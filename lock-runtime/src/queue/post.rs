@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use super::shared::Queue;
 use crate::identity::Identity;
+use crate::lease::Callback;
 use crate::protocol::Request;
 use crate::time::Timestamp;
 use crate::wire::Nonce;
@@ -24,6 +25,13 @@ pub(crate) trait Post: Send + Sync {
 
     /// Asks for at least this ttl from the next renewal on.
     fn lengthen(&self, nonce: Nonce, ttl: Duration);
+
+    /// Renews the hold now, to last at least this long; the receiver hears until when it is valid once the server has confirmed, or
+    /// nothing if it ends before.
+    fn extend(&self, nonce: Nonce, ttl: Duration) -> oneshot::Receiver<Timestamp>;
+
+    /// Has a callback of a user called where it can do no harm.
+    fn call(&self, callback: Callback);
 
     /// A hold has gone from one section to another.
     fn handed_on(&self, nonce: Nonce, at: Timestamp);

@@ -15,7 +15,7 @@ use super::tenure::Inside;
 use super::waiting::{Number, Wish};
 use crate::Fence;
 use crate::identity;
-use crate::lease::{Keeper, Lease, Share};
+use crate::lease::{Callback, Keeper, Lease, Share};
 use crate::protocol::{Failure, Loss, Request};
 use crate::sync::{Mutex, MutexGuard};
 use crate::time::{self, Timestamp};
@@ -79,6 +79,9 @@ impl Queue {
         state.supply(true);
         let near = state.line.is_brisk() && !state.line.is_open();
         let (number, moves) = state.line.join(wish.since, wish, slot);
+        if let Some(lease) = &state.lease {
+            lease.contend();
+        }
         self.settle(state, moves);
         let queue = self.me.upgrade();
         Ok(InLine { answer, number, queue, near })
@@ -133,6 +136,9 @@ impl Queue {
     pub(crate) fn waited_for(&self, now: Timestamp, nonce: Nonce) {
         let mut state = self.state();
         let moves = state.line.waited_for(now, nonce);
+        if let Some(lease) = state.lease_of(nonce) {
+            lease.contend();
+        }
         self.settle(state, moves);
     }
 
@@ -242,6 +248,9 @@ impl Queue {
         let key = Arc::clone(&self.key);
         let (lease, share) =
             Lease::granted(key, serve.fence, serve.nonce, serve.valid_until, keeper);
+        if state.line.is_contended() {
+            lease.begin_contended();
+        }
         state.lease = Some(lease);
         share
     }
@@ -311,5 +320,14 @@ impl Keeper for Queue {
     fn lengthen(&self, nonce: Nonce, ttl: Duration) {
         self.state().line.lengthened(nonce, ttl);
         self.office.post.lengthen(nonce, ttl);
+    }
+
+    fn extend(&self, nonce: Nonce, ttl: Duration) -> oneshot::Receiver<Timestamp> {
+        self.state().line.lengthened(nonce, ttl);
+        self.office.post.extend(nonce, ttl)
+    }
+
+    fn call(&self, callback: Callback) {
+        self.office.post.call(callback);
     }
 }

@@ -17,7 +17,7 @@ pub(super) fn support() {
 }
 
 /// The manager, for functions that take the lock before any statement of a test has run.
-pub(super) fn locks() -> &'static LockManager {
+pub(super) fn locks() -> LockManager {
     support();
     distlock::global().expect("made before")
 }

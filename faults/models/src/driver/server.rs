@@ -148,7 +148,8 @@ impl Server {
                 self.shut_down();
                 drop(done);
             }
-            Message::HandedOn(..) | Message::Lengthen(..) => {}
+            Message::HandedOn(..) | Message::Lengthen(..) | Message::Extend(..) => {}
+            Message::Call(callback) => callback(),
             _ => unreachable!("no model says this"),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use tokio::sync::oneshot;
 
-use super::{Desk, Flush};
+use super::{Desk, Extension, Flush};
 use crate::driver::mailbox::{Alarm, Message};
 use crate::driver::parties::{Group, Party};
 use crate::driver::report;
@@ -13,6 +13,7 @@ use crate::lease::Share;
 use crate::protocol::{Loss, Request};
 use crate::queue::Queue;
 use crate::time::Timestamp;
+use crate::user_code;
 use crate::wire::Nonce;
 
 impl Desk {
@@ -59,6 +60,10 @@ impl Desk {
                 self.machine.end(now, nonce);
             }
             Message::Lengthen(nonce, ttl) => self.machine.lengthen(now, nonce, ttl),
+            Message::Extend(nonce, ttl, slot) => {
+                self.extend(now, Extension { nonce, ttl, end: now, slot });
+            }
+            Message::Call(callback) => user_code::call(callback),
             Message::Inspect(key, slot) => match self.machine.unreachable() {
                 Some(failure) => drop(slot.send(Err(failure.clone()))),
                 None => self.inspections.push((key, slot)),
@@ -124,6 +129,7 @@ impl Desk {
             }
         }
         self.groups.clear();
+        self.extensions.clear();
         self.watched.clear();
     }
 

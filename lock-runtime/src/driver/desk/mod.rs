@@ -11,6 +11,7 @@ mod tests;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::mpsc::SyncSender;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -30,6 +31,8 @@ pub(super) struct Desk {
     groups: NonceMap<Group>,
     watched: NonceMap<(Box<Wait>, oneshot::Sender<Vec<Member>>)>,
     confirmations: NonceMap<oneshot::Sender<Option<bool>>>,
+    /// Renewals that somebody waits for.
+    extensions: Vec<Extension>,
     inspections: Vec<(String, oneshot::Sender<InspectAnswer>)>,
     alarms: BTreeMap<(Timestamp, u64), Alarm>,
     next_alarm: u64,
@@ -53,6 +56,15 @@ struct Flush {
     left: HashSet<Nonce>,
 }
 
+/// A renewal that somebody waits for.
+struct Extension {
+    nonce: Nonce,
+    ttl: Duration,
+    /// From when on the hold is to be valid.
+    end: Timestamp,
+    slot: oneshot::Sender<Timestamp>,
+}
+
 impl Desk {
     pub(super) fn new(machine: Machine, mailbox: WeakMailbox) -> Self {
         Self {
@@ -62,6 +74,7 @@ impl Desk {
             groups: NonceMap::default(),
             watched: NonceMap::default(),
             confirmations: NonceMap::default(),
+            extensions: Vec::new(),
             inspections: Vec::new(),
             alarms: BTreeMap::new(),
             next_alarm: 0,

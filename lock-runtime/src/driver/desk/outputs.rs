@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Desk;
+use super::{Desk, Extension};
 use crate::Fence;
 use crate::driver::parties::{Asker, Party};
 use crate::driver::report;
@@ -43,17 +43,15 @@ impl Desk {
                 Some(Party::Queue(queue)) => queue.failed(now, nonce, failure),
                 Some(Party::Member(..) | Party::Holding(_)) | None => {}
             },
-            Output::Extended(nonce, valid_until) => match self.parties.get(&nonce) {
-                Some(Party::Holding(lease)) => lease.extend(valid_until),
-                Some(Party::Queue(queue)) => queue.extended(nonce, valid_until),
+            Output::Extended(nonce, valid_until) => {
+                self.extended(now, nonce, valid_until);
+            }
+            Output::Lost(nonce, loss) => self.lost(nonce, loss),
+            Output::WaitedFor(nonce) => match self.parties.get(&nonce) {
+                Some(Party::Queue(queue)) => queue.waited_for(now, nonce),
+                Some(Party::Holding(lease)) => lease.contend(),
                 Some(Party::Asking(..) | Party::Member(..)) | None => {}
             },
-            Output::Lost(nonce, loss) => self.lost(nonce, loss),
-            Output::WaitedFor(nonce) => {
-                if let Some(Party::Queue(queue)) = self.parties.get(&nonce) {
-                    queue.waited_for(now, nonce);
-                }
-            }
             Output::Ended(nonce, held) => {
                 for flush in &mut self.flushes {
                     flush.left.remove(&nonce);
@@ -71,9 +69,38 @@ impl Desk {
     }
 
     fn confirm(&mut self, nonce: Nonce, held: Option<bool>) {
+        self.drop_extensions(nonce);
         if let Some(slot) = self.confirmations.remove(&nonce) {
             let _ = slot.send(held);
         }
+    }
+
+    /// A hold is valid for longer, which ends the wait for a renewal, unless that was sent before it was asked for.
+    fn extended(&mut self, now: Timestamp, nonce: Nonce, valid_until: Timestamp) {
+        match self.parties.get(&nonce) {
+            Some(Party::Holding(lease)) => lease.extend(valid_until),
+            Some(Party::Queue(queue)) => queue.extended(nonce, valid_until),
+            Some(Party::Asking(..) | Party::Member(..)) | None => {}
+        }
+        let about: Vec<_> = self.extensions.extract_if(.., |one| one.nonce == nonce).collect();
+        for extension in about {
+            if valid_until >= extension.end {
+                let _ = extension.slot.send(valid_until);
+            } else {
+                self.extend(now, extension);
+            }
+        }
+    }
+
+    /// Renews a hold now; whoever waits for that hears of the end of the hold too, by its slot.
+    pub(super) fn extend(&mut self, now: Timestamp, extension: Extension) {
+        if let Some(end) = self.machine.renew_now(now, extension.nonce, extension.ttl) {
+            self.extensions.push(Extension { end, ..extension });
+        }
+    }
+
+    fn drop_extensions(&mut self, nonce: Nonce) {
+        self.extensions.retain(|one| one.nonce != nonce);
     }
 
     fn granted(&mut self, now: Timestamp, nonce: Nonce, grant: Grant, valid_until: Timestamp) {
@@ -123,6 +150,8 @@ impl Desk {
             Some(Party::Queue(queue)) => queue.lost(nonce, loss),
             Some(Party::Asking(..) | Party::Member(..)) | None => None,
         };
+        // By now those who wait for a renewal find the loss.
+        self.drop_extensions(nonce);
         if let Some(lease) = lease {
             report::lost(&lease, loss);
         }

@@ -28,6 +28,10 @@ struct Store {
 
 /// Where a client is told of something, and on which of its connections.
 struct Inbox {
+    #[cfg_attr(
+        not(feature = "test-util"),
+        expect(dead_code, reason = "only a test ends a connection in memory")
+    )]
     connection: u64,
     pushes: UnboundedSender<Push>,
 }

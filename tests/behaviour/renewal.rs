@@ -1,0 +1,210 @@
+//! Holds that are renewed on demand, and callbacks of holds.
+
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+use distlock::{LockError, LockManager, distributed_lock};
+use testkit::{RedisServer, eventually};
+
+use crate::support::{LIMIT, connect, connect_with_ttl, inspect, server, until_waiting};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn expires_in(locks: &LockManager, key: &str) -> Duration {
+    inspect(locks, key).expires_in.expect("it is held")
+}
+
+#[test]
+fn extend_renews_now_and_says_how_long_the_hold_is_valid() {
+    let server = server();
+    let locks = connect(&server);
+    let guard = locks.lock("renewal").ttl(5 * SECOND).renew(false).acquire().unwrap();
+    let fence = guard.fence();
+    let left = guard.hold().extend(60 * SECOND).unwrap();
+    assert!((50 * SECOND..=60 * SECOND).contains(&left), "{left:?}");
+    assert!(guard.hold().remaining() <= left);
+    assert!(expires_in(&locks, "renewal") > 50 * SECOND);
+    // What was asked for is the least.
+    let left = guard.hold().extend(SECOND).unwrap();
+    assert!(left > 50 * SECOND, "{left:?}");
+    assert_eq!(guard.fence(), fence);
+    guard.release().unwrap();
+}
+
+#[test]
+fn renew_gives_a_hold_without_renewals_its_ttl_once_more() {
+    let server = server();
+    let locks = connect(&server);
+    let guard = locks.lock("renewal").ttl(SECOND).renew(false).acquire().unwrap();
+    eventually(LIMIT, "half of it is over", || guard.hold().remaining() < SECOND / 2);
+    let left = guard.hold().renew().unwrap();
+    assert!(left > SECOND / 2 && left <= SECOND, "{left:?}");
+    eventually(LIMIT, "nothing renews it again", || !guard.hold().is_valid());
+    let refused = guard.hold().renew().unwrap_err();
+    assert!(matches!(refused, LockError::Lost(_)), "{refused}");
+}
+
+#[tokio::test]
+async fn a_body_extends_its_hold_in_async_code_and_keeps_it_longer() {
+    #[distributed_lock("renewal", manager = locks, ttl = "300ms", hold = hold)]
+    async fn body(locks: &LockManager) -> Result<Duration, LockError> {
+        hold.extend_async(10 * SECOND).await?;
+        let first = hold.remaining();
+        assert!(first > 9 * SECOND, "{first:?}");
+        hold.renew_async().await
+    }
+    let server = server();
+    let left = body(&connect(&server)).await.unwrap();
+    assert!(left > 9 * SECOND, "the longer ttl stays: {left:?}");
+}
+
+#[test]
+fn extend_keeps_to_max_hold_and_to_what_a_ttl_can_be() {
+    let server = server();
+    let locks = connect(&server);
+    let guard = locks.lock("renewal").ttl(SECOND).max_hold(5 * SECOND).acquire().unwrap();
+    let left = guard.hold().extend(60 * SECOND).unwrap();
+    assert!(left <= 5 * SECOND, "{left:?}");
+    for ttl in [Duration::ZERO, Duration::from_millis(1), Duration::MAX] {
+        let refused = guard.hold().extend(ttl).unwrap_err();
+        assert!(matches!(refused, LockError::Config(_)), "{refused}");
+    }
+}
+
+#[test]
+fn holds_that_are_asked_of_the_server_alone_and_lists_extend_too() {
+    let server = server();
+    let locks = connect(&server);
+    let alone = locks.lock("alone").ttl(SECOND).fairness_global().acquire().unwrap();
+    assert!(alone.hold().extend(60 * SECOND).unwrap() > 50 * SECOND);
+    let both = locks.lock_many(["one", "two"]).ttl(SECOND).acquire().unwrap();
+    for key in ["one", "two"] {
+        let hold = both.hold().of(key).expect("it is one of them");
+        assert!(hold.extend(60 * SECOND).unwrap() > 50 * SECOND);
+    }
+}
+
+#[test]
+fn extend_of_a_hold_that_is_over_is_an_error() {
+    let server = server();
+    let locks = connect(&server);
+    let guard = locks.lock("renewal").acquire().unwrap();
+    let hold = guard.hold().clone();
+    guard.release().unwrap();
+    assert!(matches!(hold.extend(SECOND), Err(LockError::Lost(_))));
+    let guard = locks.lock("renewal").acquire().unwrap();
+    server.command(&["DEL", "lock:{renewal}"]);
+    assert!(matches!(guard.hold().renew(), Err(LockError::Lost(_))), "the server has not got it");
+    drop(guard);
+    let guard = locks.lock("renewal").acquire().unwrap();
+    locks.shutdown();
+    assert!(matches!(guard.hold().renew(), Err(LockError::Lost(_))));
+}
+
+#[test]
+fn extend_waits_for_a_server_that_stands_still_until_the_hold_is_over() {
+    let server = server();
+    let locks = connect_with_ttl(&server, SECOND);
+    let guard = locks.lock("renewal").acquire().unwrap();
+    server.pause();
+    assert!(matches!(guard.hold().extend(60 * SECOND), Err(LockError::Lost(_))));
+    server.resume();
+}
+
+fn delete(server: &RedisServer) {
+    server.command(&["DEL", "lock:{renewal}"]);
+}
+
+#[test]
+fn a_callback_hears_of_the_loss_on_a_thread_of_its_own() {
+    let server = server();
+    let locks = connect_with_ttl(&server, SECOND);
+    let guard = locks.lock("renewal").acquire().unwrap();
+    let (told, hears) = channel();
+    let again = told.clone();
+    guard.hold().on_lost(|_| panic!("a bug in a callback: it ends there"));
+    let nested = locks.clone();
+    guard.hold().on_lost(move |error| {
+        // It may take locks, which a callback on the thread of the locks could not.
+        let lock = nested.lock("other").acquire().map(drop);
+        told.send((error, lock, thread::current().id())).unwrap();
+    });
+    delete(&server);
+    let (error, lock, id) = hears.recv_timeout(LIMIT).unwrap();
+    assert!(matches!(error, LockError::Lost(_)), "{error}");
+    assert_eq!(error.key(), Some("renewal"));
+    lock.unwrap();
+    assert_ne!(id, thread::current().id());
+    // It is lost already.
+    guard.hold().on_lost(move |error| again.send((error, Ok(()), thread::current().id())).unwrap());
+    assert!(matches!(hears.recv_timeout(LIMIT).unwrap().0, LockError::Lost(_)));
+    assert!(guard.release().is_err());
+    locks.lock("other").acquire().unwrap().release().unwrap();
+}
+
+#[test]
+fn a_callback_hears_nothing_of_a_hold_that_is_released() {
+    let server = server();
+    let locks = connect_with_ttl(&server, SECOND / 5);
+    let (told, hears) = channel::<()>();
+    let (lost, contended) = (told.clone(), told);
+    let guard = locks.lock("renewal").acquire().unwrap();
+    guard.hold().on_lost(move |_| lost.send(()).unwrap());
+    guard.hold().on_contended(move || contended.send(()).unwrap());
+    let hold = guard.hold().clone();
+    guard.release().unwrap();
+    locks.lock("renewal").acquire().unwrap().release().unwrap();
+    drop(hold);
+    // Both are gone uncalled, with the hold.
+    assert_eq!(hears.recv_timeout(LIMIT), Err(RecvTimeoutError::Disconnected));
+}
+
+#[test]
+fn a_holder_hears_of_a_call_that_waits_in_another_process_or_in_its_own() {
+    let server = server();
+    let (locks, others) = (connect(&server), connect(&server));
+    for waiting in [&others, &locks] {
+        for global in [false, true] {
+            let request = |locks: &LockManager| {
+                let request = locks.lock("renewal").wait(LIMIT);
+                if global { request.fairness_global() } else { request }
+            };
+            let guard = request(&locks).acquire().unwrap();
+            let (told, hears) = channel();
+            let late = told.clone();
+            guard.hold().on_contended(move || told.send(()).unwrap());
+            assert!(others.lock("renewal").try_acquire().unwrap().is_none(), "it does not wait");
+            thread::scope(|scope| {
+                let waits = scope.spawn(|| request(waiting).acquire().map(drop));
+                hears.recv_timeout(LIMIT).expect("the holder is told");
+                until_waiting(&locks, "renewal", 1);
+                guard.hold().on_contended(move || late.send(()).unwrap());
+                hears.recv_timeout(LIMIT).expect("one waits already");
+                guard.release().unwrap();
+                waits.join().unwrap().unwrap();
+            });
+        }
+    }
+}
+
+#[test]
+fn a_section_that_others_wait_for_from_its_beginning_hears_of_that() {
+    let server = server();
+    let locks = connect(&server);
+    let guard = locks.lock("renewal").acquire().unwrap();
+    thread::scope(|scope| {
+        let second = scope.spawn(|| {
+            let guard = locks.lock("renewal").acquire().unwrap();
+            let (told, hears) = channel();
+            guard.hold().on_contended(move || told.send(()).unwrap());
+            hears.recv_timeout(LIMIT)
+        });
+        until_waiting(&locks, "renewal", 1);
+        let third = scope.spawn(|| locks.lock("renewal").acquire().map(drop));
+        until_waiting(&locks, "renewal", 2);
+        guard.release().unwrap();
+        assert_eq!(second.join().unwrap(), Ok(()));
+        third.join().unwrap().unwrap();
+    });
+}
