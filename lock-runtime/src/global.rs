@@ -1,6 +1,5 @@
 //! The manager that annotated functions use unless they name another.
 
-
 use once_cell::sync::OnceCell;
 
 use crate::replacement::here;
