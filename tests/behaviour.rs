@@ -3,6 +3,7 @@
 mod support;
 
 mod behaviour {
+    mod bounds;
     mod cancel;
     mod connecting;
     mod deadlock;

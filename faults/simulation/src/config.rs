@@ -27,6 +27,10 @@ impl LockManagerBuilder {
         Self { ttl, ..self }
     }
 
+    pub(crate) fn wait_out_data_loss(self, wait: bool) -> Self {
+        Self { timing: Timing { quarantine: wait, ..self.timing }, ..self }
+    }
+
     pub(crate) fn hand_overs(self, hand_overs: u32) -> Self {
         Self { hand_overs, ..self }
     }

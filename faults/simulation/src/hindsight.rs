@@ -108,7 +108,7 @@ fn outlived(plan: &Plan, events: &[Event]) -> Option<Violation> {
     holds.retain(|hold| hold.until > hold.at);
     holds.sort_by_key(|hold| (hold.key, std::cmp::Reverse(hold.fence)));
     // A pushed grant that comes late is believed for its claim.
-    let longest = nanos(plan.ttl.max(WAITER_LEASE).mul_f64(1.01));
+    let longest = nanos(plan.longest_ttl().max(WAITER_LEASE).mul_f64(1.01));
     for of_key in holds.chunk_by(|one, other| one.key == other.key) {
         let mut next: Option<Seen> = None;
         for &hold in of_key {

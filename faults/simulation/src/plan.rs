@@ -16,8 +16,6 @@ pub struct Plan {
     pub seed: u64,
     /// How many locks there are.
     pub keys: u32,
-    /// How long a hold lasts that is not renewed, unless its request says.
-    pub ttl: Duration,
     /// How often a hold is handed on within its process while another waits.
     pub hand_overs: u32,
     /// What the network is like.
@@ -50,6 +48,10 @@ pub struct Weather {
 pub struct Member {
     /// When it is started.
     pub born: Duration,
+    /// How long a hold of its lasts that is not renewed, unless its request says.
+    pub ttl: Duration,
+    /// Whether it waits out a loss of the server's data. One that does not has a lock of its own, the last one, and no other.
+    pub waits_out: bool,
     /// By how many millionths its clock is fast.
     pub ppm: i64,
     /// What its clock showed when the world began.
@@ -158,9 +160,9 @@ impl Step {
         self.ask.keys.len() > 1 || self.inside.iter().any(Self::takes_several)
     }
 
-    fn shortest_ttl(&self) -> Option<Duration> {
-        let inside = self.inside.iter().filter_map(Self::shortest_ttl);
-        inside.chain(self.ask.ttl).min()
+    fn ttls(&self) -> Vec<Duration> {
+        let inside = self.inside.iter().flat_map(Self::ttls);
+        inside.chain(self.ask.ttl).collect()
     }
 
     /// Its sections, those inside included.
@@ -174,10 +176,9 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "seed {}: {} keys, ttl {:?}, {} hand-overs, packets up to {:?}, one in {} up to {:?}, one push in {} lost",
+            "seed {}: {} keys, {} hand-overs, packets up to {:?}, one in {} up to {:?}, one push in {} lost",
             self.seed,
             self.keys,
-            self.ttl,
             self.hand_overs,
             self.weather.usual,
             self.weather.slow_one_in,
@@ -188,10 +189,11 @@ impl fmt::Display for Plan {
             let steps =
                 member.tasks.iter().map(|task| task.steps.iter().map(Step::count).sum::<usize>());
             let steps: Vec<_> = steps.map(|steps| steps.to_string()).collect();
-            let (born, ppm) = (member.born, member.ppm);
+            let Member { born, ppm, ttl, .. } = member;
+            let waits = if member.waits_out { "" } else { ", waits out nothing" };
             writeln!(
                 f,
-                "  process {number}: from {born:?} on, clock {ppm:+} ppm, sections {}",
+                "  process {number}: from {born:?} on, ttl {ttl:?}{waits}, clock {ppm:+} ppm, sections {}",
                 steps.join(" + ")
             )?;
         }

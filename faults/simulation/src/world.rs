@@ -179,7 +179,7 @@ impl<'p> World<'p> {
             Happening::ServerBack => self.server_back(),
             Happening::Connect(process) => self.connect(process),
             Happening::Hello(connection) => self.hello(connection),
-            Happening::Welcome(connection) => self.welcome(connection),
+            Happening::Welcome(connection, bound) => self.welcome(connection, bound),
             Happening::ConnectFailed(process, attempt) => self.connect_failed(process, attempt),
             Happening::Request(connection, request) => self.request(connection, request),
             Happening::Answer(connection, answer) => self.answer(connection, answer),

@@ -57,7 +57,9 @@ fn a_schedule_shrinks_to_one_that_breaks_the_same_property() {
     let mut plan = Plan::draw(7);
     let gone = Misfortune::Freeze { span: std::time::Duration::ZERO };
     plan.faults.push(Fault { at: std::time::Duration::from_millis(1), what: gone });
-    plan.ttl = std::time::Duration::ZERO;
+    for member in &mut plan.processes {
+        member.ttl = std::time::Duration::ZERO;
+    }
     let broken = properties(&plan);
     let property =
         *broken.first().expect("the library refuses a ttl of nothing, which no plan may ask for");

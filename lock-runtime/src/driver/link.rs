@@ -34,7 +34,8 @@ pub(super) struct Batch {
 
 /// What a link has to tell.
 pub(super) enum News {
-    Connected,
+    /// The server knows of leases of this length.
+    Connected(Duration),
     ConnectFailed(ConnectError),
     /// The replies to a batch, and how long they took.
     Replies(Vec<(Asker, Result<Reply, CallError>)>, Duration),
@@ -80,8 +81,9 @@ impl Link {
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(Err(error)) => Poll::Ready(News::ConnectFailed(error)),
                 Poll::Ready(Ok(connection)) => {
+                    let bound = connection.bound();
                     *self = Self::Up(connection, VecDeque::new());
-                    Poll::Ready(News::Connected)
+                    Poll::Ready(News::Connected(bound))
                 }
             },
             Self::Up(_, under_way) => {

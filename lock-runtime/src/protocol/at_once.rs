@@ -32,7 +32,7 @@ impl Machine {
             let mut claim = Claim::new(self.floor, request, None);
             claim.phase = Phase::Asking;
             claim.asked = true;
-            self.admit(claim);
+            self.admit(now, claim);
         }
         let asks = nonces.iter().filter_map(|&nonce| self.ask_for_one(nonce)).collect();
         self.send(now, Purpose::AcquireAll(nonces.clone()), Call::AcquireAll(asks));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::backlog::Backlog;
+use super::bound::Bound;
 use super::claim::{Claim, Ending, Failure, Loss, Phase, Request};
 use super::signal::Signal;
 use super::silence::Silence;
@@ -12,7 +13,7 @@ use super::timing::Timing;
 use super::watch::Watches;
 use crate::Fence;
 use crate::time::Timestamp;
-use crate::wire::{Busy, Call, Grant, Nonce, NonceMap, WAITER_LEASE};
+use crate::wire::{Busy, Call, Grant, Nonce, NonceMap};
 
 /// Numbers the calls of one machine in the order of their sending.
 pub type CallId = u64;
@@ -109,7 +110,9 @@ pub struct Machine {
     /// attempt failed.
     pub(super) unreachable: Option<Failure>,
     pub(super) floor: Fence,
+    /// Of this process.
     pub(super) longest_ttl: Duration,
+    pub(super) bound: Bound,
     pub(super) outputs: VecDeque<Output>,
     pub(super) watches: Watches,
     pub(super) signals: VecDeque<Signal>,
@@ -142,11 +145,11 @@ pub(super) enum Purpose {
         refreshes: usize,
     },
     Probe(Nonce),
+    Raise,
 }
 
 impl Machine {
-    /// A machine whose process is told of grants on `inbox`. `longest_ttl`: what a loss of data is waited out
-    /// by at least.
+    /// A machine whose process is told of grants on `inbox`. `longest_ttl`: of the requests that do not say.
     #[must_use]
     pub fn new(now: Timestamp, timing: Timing, inbox: String, longest_ttl: Duration) -> Self {
         let longest_ttl = timing.server_ttl(longest_ttl);
@@ -165,6 +168,7 @@ impl Machine {
             unreachable: None,
             floor: Fence::ZERO,
             longest_ttl,
+            bound: Bound::new(longest_ttl),
             outputs: VecDeque::new(),
             watches: Watches::default(),
             signals: VecDeque::new(),
@@ -181,7 +185,8 @@ impl Machine {
     pub fn next_tick(&self) -> Option<Timestamp> {
         let timer = self.timers.first().map(|&(at, _)| at);
         let stalled = self.stalled_at();
-        super::claim::earliest(super::claim::earliest(timer, stalled), self.next_probe())
+        let others = super::claim::earliest(self.next_probe(), self.next_announcement());
+        super::claim::earliest(super::claim::earliest(timer, stalled), others)
     }
 
     /// Whether nothing is held, waited for or being undone.
@@ -194,13 +199,6 @@ impl Machine {
     #[must_use]
     pub const fn floor(&self) -> Fence {
         self.floor
-    }
-
-    /// How long a server that lost its data issues no token; zero if that is not wanted. By then no hold of before is valid:
-    /// neither one with a ttl of its own, nor one that was pushed just before and is still on its way.
-    #[must_use]
-    pub fn quarantine(&self) -> Duration {
-        if self.timing.quarantine { self.longest_ttl.max(WAITER_LEASE) } else { Duration::ZERO }
     }
 
     /// A new request.
@@ -219,7 +217,7 @@ impl Machine {
         let nonce = request.nonce;
         let waits = request.queue && !self.timing.outage.is_zero();
         let too_late = request.deadline.is_some_and(|deadline| deadline <= now);
-        self.admit(Claim::new(self.floor, request, ticket));
+        self.admit(now, Claim::new(self.floor, request, ticket));
         match self.unreachable.clone().filter(|_| !waits) {
             Some(failure) => self.fail(now, nonce, failure),
             // Its next tick says so: what was never asked need not be undone.
@@ -236,10 +234,16 @@ impl Machine {
     }
 
     /// Enters a new claim into the books.
-    pub(super) fn admit(&mut self, claim: Claim) {
-        self.longest_ttl = self.longest_ttl.max(self.timing.server_ttl(claim.request.ttl));
+    pub(super) fn admit(&mut self, now: Timestamp, claim: Claim) {
+        self.will_write(now, claim.request.ttl);
         self.silence.begin(claim.request.ttl);
         self.claims.insert(claim.request.nonce, claim);
+    }
+
+    fn will_write(&mut self, now: Timestamp, ttl: Duration) {
+        let lease = self.timing.server_ttl(ttl);
+        self.longest_ttl = self.longest_ttl.max(lease);
+        self.cover(now, lease);
     }
 
     /// The hold was handed on within the process at `now`: its `max_hold` counts from then.
@@ -266,7 +270,10 @@ impl Machine {
         let shorter = std::mem::replace(&mut claim.request.ttl, ttl);
         self.silence.end(shorter);
         self.silence.begin(ttl);
-        self.longest_ttl = self.longest_ttl.max(self.timing.server_ttl(ttl));
+        self.will_write(now, ttl);
+        let Some(claim) = self.claims.get_mut(&nonce) else {
+            return;
+        };
         if let Phase::Held(held) = &mut claim.phase {
             held.renew_at = held.renew_at.map(|_| now);
         }
@@ -322,11 +329,12 @@ impl Machine {
         self.claims.iter().filter(move |(_, claim)| is_ending(claim)).map(|(&nonce, _)| nonce)
     }
 
-    /// A connection is there and its inbox is subscribed.
-    pub fn connected(&mut self, now: Timestamp) {
+    /// A connection is there and its inbox is subscribed. `bound`: what its server knows of the longest lease.
+    pub fn connected(&mut self, now: Timestamp, bound: Duration) {
         self.down_since = None;
         self.unreachable = None;
         self.silence.heard(now);
+        self.meet_bound(now, bound);
         self.renew_all(now);
         let mut order: Vec<_> =
             self.claims.iter().map(|(&nonce, claim)| (claim.request.since, nonce)).collect();

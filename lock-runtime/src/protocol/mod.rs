@@ -5,6 +5,7 @@
 
 mod at_once;
 mod backlog;
+mod bound;
 mod claim;
 mod machine;
 mod replies;

@@ -32,6 +32,7 @@ impl Machine {
                 }
             }
             (Purpose::Probe(id), Ok(Reply::Probed(probed))) => self.probed(now, id, probed),
+            (Purpose::Raise, Ok(Reply::Raised)) => {}
             (purpose, Ok(_)) => {
                 self.failed_call(now, &purpose, &CallError::Garbled("mixed up".into()));
             }
@@ -49,6 +50,7 @@ impl Machine {
             Notice::Granted(nonce, fences) => self.pushed(now, nonce, fences),
             // Also before the reply that it overtook.
             Notice::Asked(nonce) => self.waited_for(nonce),
+            Notice::Bound(bound) => self.learn_bound(bound),
         }
     }
 
@@ -284,6 +286,7 @@ impl Machine {
                 }
             }
             (Purpose::Probe(id), _) => self.probe_failed(now, *id),
+            (Purpose::Raise, _) => self.announce_again(now, error),
         }
     }
 
@@ -373,7 +376,8 @@ impl Machine {
                 }
             }
             Purpose::AcquireAll(nonces) => self.unanswered_all(now, nonces),
-            Purpose::End(_) => {}
+            // The next connection does it again.
+            Purpose::End(_) | Purpose::Raise => {}
             Purpose::Renew { renewals, .. } => {
                 for &(nonce, _) in renewals {
                     self.renew_again(now, nonce);

@@ -1,6 +1,7 @@
 //! The machine, driven by hand: no server, no clock.
 
 mod at_once;
+mod bounds;
 mod late;
 mod lies;
 mod watch;
@@ -15,11 +16,13 @@ use crate::Fence;
 use crate::fence::FenceBlock;
 use crate::time::Timestamp;
 use crate::wire::{
-    AcquireReply, Busy, Call, Claimant, Grant, Member, Nonce, Notice, Obstacle, Probe, Probed,
-    Renewal, RenewalReply, Reply, Target, WAITER_LEASE,
+    Acquire, AcquireReply, Busy, Call, Claimant, Grant, Member, Nonce, Notice, Obstacle, Probe,
+    Probed, Quarantine, Renewal, RenewalReply, Reply, Target, WAITER_LEASE,
 };
 
 const TTL: Duration = Duration::from_secs(30);
+/// What the server knows of the longest lease: nothing here asks for a longer one unless it says so.
+const BOUND: Duration = Duration::from_mins(2);
 
 fn at(seconds: f64) -> Timestamp {
     Timestamp::ZERO.plus(Duration::from_secs_f64(1000.0 + seconds))
@@ -27,7 +30,7 @@ fn at(seconds: f64) -> Timestamp {
 
 fn connected() -> Machine {
     let mut machine = Machine::new(at(0.0), Timing::default(), "inbox".to_owned(), TTL);
-    machine.connected(at(0.0));
+    machine.connected(at(0.0), BOUND);
     machine
 }
 
@@ -134,7 +137,7 @@ fn a_grant_that_arrives_after_its_lease_is_asked_for_again_and_never_shown() {
     let mut timing = Timing { reply: Duration::from_secs(120), ..Timing::default() };
     timing.quarantine = false;
     let mut machine = Machine::new(at(0.0), timing, "inbox".to_owned(), TTL);
-    machine.connected(at(0.0));
+    machine.connected(at(0.0), BOUND);
     machine.request(at(1.0), request(1));
     let (id, first) = sent(&mut machine);
     machine.reply(at(40.0), id, granted(10));
@@ -394,7 +397,7 @@ fn after_a_broken_connection_the_same_nonce_asks_again_and_its_end_leaves_a_tomb
     machine.request(at(1.0), request(1));
     sent(&mut machine);
     machine.disconnected(at(1.1), "reset".to_owned());
-    machine.connected(at(1.2));
+    machine.connected(at(1.2), BOUND);
     let (id, call) = sent(&mut machine);
     assert!(matches!(&call, Call::Acquire(acquire) if acquire.give.nonce == Nonce::from_bits(1)));
     machine.reply(at(1.3), id, granted(10));
@@ -423,7 +426,7 @@ fn a_grant_pushed_by_a_connection_that_is_gone_is_asked_about_on_the_next() {
     machine.disconnected(at(2.0), "reset".to_owned());
     machine.notice(at(2.9), pushed(11));
     assert_eq!(drain(&mut machine), []);
-    machine.connected(at(3.0));
+    machine.connected(at(3.0), BOUND);
     assert!(matches!(sent(&mut machine).1, Call::Acquire(_)));
 }
 
@@ -431,7 +434,7 @@ fn a_grant_pushed_by_a_connection_that_is_gone_is_asked_about_on_the_next() {
 fn holds_are_verified_at_once_on_a_new_connection() {
     let mut machine = holding();
     machine.disconnected(at(2.0), "restart".to_owned());
-    machine.connected(at(2.1));
+    machine.connected(at(2.1), BOUND);
     assert!(matches!(sent(&mut machine).1, Call::Renew(_)));
 }
 
@@ -457,7 +460,7 @@ fn an_unreachable_server_fails_requests_after_the_outage_and_hopeless_ones_at_on
 fn narrow() -> Machine {
     let timing = Timing { window: 16, ..Timing::default() };
     let mut machine = Machine::new(at(0.0), timing, "inbox".to_owned(), TTL);
-    machine.connected(at(0.0));
+    machine.connected(at(0.0), BOUND);
     machine
 }
 
@@ -504,7 +507,7 @@ fn what_was_known_before_is_asked_again_in_slices_and_new_requests_come_between(
         }
     }
     machine.disconnected(at(2.0), "reset".to_owned());
-    machine.connected(at(2.1));
+    machine.connected(at(2.1), BOUND);
     let resumed = calls(drain(&mut machine));
     assert!(matches!(&resumed[0].1, Call::Renew(entries) if entries.len() == 1), "{resumed:?}");
     assert_eq!(resumed.len(), 2, "a renewal, and a slice of those that wait");
@@ -558,7 +561,7 @@ fn a_short_ttl_shortens_the_time_out_so_that_a_renewal_on_another_connection_is_
     machine.tick(silent);
     assert!(drain(&mut machine).contains(&Output::Reconnect));
     machine.end(silent, Nonce::from_bits(1));
-    machine.connected(silent);
+    machine.connected(silent, BOUND);
     drain(&mut machine);
 }
 
@@ -611,11 +614,11 @@ fn whoever_tries_once_waits_for_the_first_attempt_to_connect_and_for_no_other() 
     assert!(refused(&mut machine));
     machine.request(at(1.2), once(2));
     assert!(refused(&mut machine));
-    machine.connected(at(2.0));
+    machine.connected(at(2.0), BOUND);
     machine.disconnected(at(3.0), "reset".to_owned());
     machine.request(at(3.1), once(3));
     assert_eq!(drain(&mut machine), [], "the server may be there");
-    machine.connected(at(3.2));
+    machine.connected(at(3.2), BOUND);
     assert!(matches!(sent(&mut machine).1, Call::Acquire(_)));
 }
 
@@ -649,7 +652,7 @@ fn who_waits_for_the_end_hears_that_the_server_cannot_be_reached() {
     assert_eq!(drain(&mut machine), []);
     machine.tick(at(8.0));
     assert_eq!(drain(&mut machine), [Output::Unconfirmed(Nonce::from_bits(1))]);
-    machine.connected(at(9.0));
+    machine.connected(at(9.0), BOUND);
     assert!(matches!(sent(&mut machine).1, Call::Cancel { .. }), "it is released all the same");
 }
 
@@ -724,7 +727,7 @@ fn a_server_that_does_not_answer_is_left_and_asked_on_a_new_connection() {
     assert_eq!(stalled, at(1.0).plus(Timing::default().reply));
     machine.tick(stalled);
     assert_eq!(drain(&mut machine), [Output::Reconnect]);
-    machine.connected(stalled);
+    machine.connected(stalled, BOUND);
     assert!(matches!(sent(&mut machine).1, Call::Acquire(_)));
 }
 
@@ -958,7 +961,7 @@ proptest! {
                 }
                 Event::Connect if !up => {
                     up = true;
-                    machine.connected(now);
+                    machine.connected(now, BOUND);
                 }
                 Event::Later(ms) => now = now.plus(Duration::from_millis(ms.into())),
                 Event::Answer(..) | Event::Disconnect | Event::Connect => {}

@@ -15,6 +15,7 @@ impl Machine {
             self.disconnected(now, format!("no reply within {silence:?}"));
         }
         self.probe_due(now);
+        self.announcement_due(now);
         while let Some(&(due, nonce)) = self.timers.first() {
             if due > now {
                 break;

@@ -16,7 +16,7 @@ pub(crate) use self::memory::Twin;
 pub(crate) use self::redis::{Certificates, RedisEndpoint, WITHOUT_TLS};
 use crate::Fence;
 use crate::protocol::{CallError, Outlook};
-use crate::wire::{Call, Keyspace, Notice, Reply};
+use crate::wire::{Call, Keyspace, Notice, Quarantine, Reply};
 
 /// What a client tells a server when it connects.
 pub(crate) struct Hello {
@@ -24,8 +24,8 @@ pub(crate) struct Hello {
     pub(crate) inbox: String,
     /// The highest fencing token it has seen.
     pub(crate) floor: Fence,
-    /// How long to issue no token if the server turns out to have lost its data; zero not to wait.
-    pub(crate) quarantine: Duration,
+    /// How to go on if the server turns out to have lost its data.
+    pub(crate) quarantine: Quarantine,
     /// Whether it was connected before: a server without a fence counter has then lost its data.
     pub(crate) acquainted: bool,
 }
@@ -96,6 +96,14 @@ impl Endpoint {
 }
 
 impl Connection {
+    /// What the server knows of the longest lease of any process.
+    pub(crate) fn bound(&self) -> Duration {
+        match self {
+            Self::Redis(redis) => redis.bound(),
+            Self::Memory(memory) => memory.bound(),
+        }
+    }
+
     /// Sends calls in their order; the replies come in the same order, one for each.
     pub(crate) fn send(&self, calls: Vec<Call>) -> Boxed<Vec<Result<Reply, CallError>>> {
         match self {

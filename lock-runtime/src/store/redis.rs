@@ -5,13 +5,15 @@ mod errors;
 mod facts;
 #[cfg(test)]
 mod impostor;
+mod ladder;
 mod opening;
 #[cfg(test)]
 mod random;
 mod rights;
 mod tls;
 
-use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -21,7 +23,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use self::batch::Batch;
 use self::errors::{call_error, connect_error};
-use self::opening::marker;
+use self::ladder::Ladder;
 pub(crate) use self::tls::{Certificates, WITHOUT_TLS};
 use super::{Boxed, ConnectError, Connection, Hello, Push};
 use crate::protocol::CallError;
@@ -46,6 +48,7 @@ fn sha(script: Script) -> &'static str {
 pub(crate) struct RedisEndpoint {
     client: Client,
     client_name: Option<String>,
+    ladder: OnceLock<Arc<Ladder>>,
 }
 
 impl RedisEndpoint {
@@ -65,7 +68,7 @@ impl RedisEndpoint {
         }
         let info = info.set_redis_settings(redis).set_tcp_settings(tcp);
         let client = Client::open(info).map_err(|error| error.to_string())?;
-        Ok(Self { client, client_name })
+        Ok(Self { client, client_name, ladder: OnceLock::new() })
     }
 
     pub(super) fn connect(
@@ -77,8 +80,11 @@ impl RedisEndpoint {
     ) -> Boxed<Result<Connection, ConnectError>> {
         let client = self.client.clone();
         let name = self.client_name.clone();
+        let database = client.get_connection_info().redis_settings().db();
+        let ladder = self.ladder.get_or_init(|| Arc::new(Ladder::new(&space, database)));
+        let ladder = Arc::clone(ladder);
         Box::pin(async move {
-            opening::open(&client, number, space, name, hello, pushes)
+            opening::open(&client, number, space, ladder, name, hello, pushes)
                 .await
                 .map(Connection::Redis)
                 .map_err(|obstacle| connect_error(&client, obstacle))
@@ -97,12 +103,18 @@ fn keepalive() -> TcpKeepalive {
 fn pushed(
     pushes: &UnboundedSender<Push>,
     number: u64,
+    bound: &AtomicU64,
     info: &PushInfo,
 ) -> Result<(), redis::aio::SendError> {
     let push = match info.kind {
         PushKind::Disconnection => Push::Disconnected(number),
         PushKind::Message => match notice(info) {
-            Some(notice) => Push::Notice(notice),
+            Some(notice) => {
+                if let Notice::Bound(heard) = notice {
+                    bound.fetch_max(millis(heard), Ordering::Relaxed);
+                }
+                Push::Notice(notice)
+            }
             None => return Ok(()),
         },
         _ => return Ok(()),
@@ -118,6 +130,10 @@ fn notice(info: &PushInfo) -> Option<Notice> {
     }
 }
 
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
 fn load_scripts() -> Pipeline {
     let mut pipeline = redis::pipe();
     for script in Script::ALL {
@@ -131,29 +147,40 @@ fn load_scripts() -> Pipeline {
 pub(crate) struct RedisConnection {
     connection: MultiplexedConnection,
     space: Keyspace,
+    ladder: Arc<Ladder>,
+    /// The bound on leases in milliseconds, as far as it was heard of here: a server that has forgotten the scripts is told of
+    /// it with them.
+    bound: Arc<AtomicU64>,
 }
 
 impl RedisConnection {
+    pub(super) fn bound(&self) -> Duration {
+        Duration::from_millis(self.bound.load(Ordering::Relaxed))
+    }
+
     pub(super) async fn send(mut self, calls: Vec<Call>) -> Vec<Result<Reply, CallError>> {
         let batch = Batch::new(&calls);
-        let answers = match &batch.commands(&self.space)[..] {
-            [one] => {
-                let command = command(one);
-                self.connection.send_packed_command(&command).await.map(|answer| vec![answer])
+        let commands = batch.commands(&self.space, &self.ladder);
+        let answers = if let [one] = &commands[..] {
+            self.connection.send_packed_command(one).await.map(|answer| vec![answer])
+        } else {
+            let count = commands.len();
+            let mut pipeline = Pipeline::with_capacity(count);
+            for command in commands {
+                pipeline.add_command(command);
             }
-            several => {
-                let mut pipeline = Pipeline::with_capacity(several.len());
-                for invocation in several {
-                    pipeline.add_command(command(invocation));
-                }
-                self.connection.send_packed_commands(&pipeline, 0, several.len()).await
-            }
+            self.connection.send_packed_commands(&pipeline, 0, count).await
         };
+        for call in &calls {
+            if let Call::Raise(bound) = call {
+                self.bound.fetch_max(millis(*bound), Ordering::Relaxed);
+            }
+        }
         let replies = batch.replies(answers);
         if replies.iter().any(|reply| matches!(reply, Err(CallError::Unloaded))) {
             // Whatever comes of it shows in the calls that are sent again.
             let mut scripts = load_scripts();
-            scripts.cmd("SCRIPT").arg("LOAD").arg(marker(&self.connection, &self.space));
+            scripts.add_command(self.ladder.load(self.bound()));
             let _ = scripts.exec_async(&mut self.connection).await;
         }
         replies
@@ -186,10 +213,10 @@ fn plain(value: Value) -> Answer {
     }
 }
 
-/// What an error of this script means.
-fn script_error(script: Script, error: &RedisError) -> CallError {
-    match call_error(error) {
-        CallError::Refused(words) => CallError::Refused(script.explain(words)),
-        other => other,
+/// What an error of this script means, or of a command that runs none.
+fn script_error(script: Option<Script>, error: &RedisError) -> CallError {
+    match (call_error(error), script) {
+        (CallError::Refused(words), Some(script)) => CallError::Refused(script.explain(words)),
+        (other, _) => other,
     }
 }

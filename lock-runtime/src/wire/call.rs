@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Claimant, Invocation, Keyspace, Nonce, Probe, Script};
+use super::{Claimant, Invocation, Keyspace, Nonce, Probe, Quarantine, Script};
 use crate::Fence;
 
 /// How long a waiter keeps its place without being heard of, unless its process has a crowd of them; and how long a grant
@@ -40,6 +40,9 @@ pub enum Call {
     },
     /// Prolong holds and waiters' leases.
     Renew(Vec<Renewal>),
+    /// Tell the server, for after a loss of its data, and all processes that leases of up to this length are about to be
+    /// granted: a step of [`super::bound_steps`]. Goes before the first call that writes such a ttl.
+    Raise(Duration),
     /// Read one lock.
     Inspect {
         /// The user's key.
@@ -88,8 +91,8 @@ pub struct Give {
     pub nonce: Nonce,
     /// The highest token this process has seen: what is issued is above it.
     pub floor: Fence,
-    /// How long no token is issued after the server turns out to have lost its data.
-    pub quarantine: Duration,
+    /// How to go on if the server turns out to have lost its data.
+    pub quarantine: Quarantine,
 }
 
 /// One entry of a renewal.
@@ -116,10 +119,11 @@ pub enum Renewal {
 }
 
 impl Call {
-    /// The script that answers it.
+    /// The script that answers it; `None` for [`Call::Raise`], which is no script's business.
     #[must_use]
-    pub const fn script(&self) -> Script {
-        match self {
+    pub const fn script(&self) -> Option<Script> {
+        Some(match self {
+            Self::Raise(_) => return None,
             Self::Acquire(_) => Script::Acquire,
             Self::AcquireAll(_) => Script::AcquireAll,
             Self::Free(_) | Self::Release(_) => Script::Release,
@@ -127,13 +131,13 @@ impl Call {
             Self::Renew(_) => Script::Renew,
             Self::Inspect { .. } => Script::Inspect,
             Self::Probe(_) => Script::Probe,
-        }
+        })
     }
 
-    /// The script call that asks this.
+    /// The script call that asks this, if one does.
     #[must_use]
-    pub fn encode(&self, space: &Keyspace) -> Invocation {
-        match self {
+    pub fn encode(&self, space: &Keyspace) -> Option<Invocation> {
+        Some(match self {
             Self::Acquire(acquire) => acquire.encode(space),
             Self::AcquireAll(asks) => encode_all(asks, space),
             Self::Free(give) | Self::Release(give) => give.encode(Script::Release, space),
@@ -149,8 +153,9 @@ impl Call {
                     .key(names.waiters())
                     .arg(limit)
             }
+            Self::Raise(_) => return None,
             Self::Probe(probe) => probe.encode(space),
-        }
+        })
     }
 }
 
@@ -180,7 +185,7 @@ impl Give {
             .key(space.fence())
             .arg(self.nonce)
             .arg(self.floor)
-            .arg(self.quarantine.as_millis())
+            .arg(self.quarantine)
     }
 }
 

@@ -4,6 +4,9 @@ use std::fmt::{self, Display};
 
 use super::Nonce;
 
+/// In the place of a process's name: the channel on which all processes are told of what concerns all.
+pub const EVERYONE: &str = "all";
+
 /// All keys of this library under one prefix (`lock:` unless set otherwise).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keyspace {

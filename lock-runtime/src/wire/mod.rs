@@ -1,5 +1,6 @@
 //! What is said to the server: key names, calls, scripts, replies. Pure functions, no I/O and no clock.
 
+mod bound;
 mod call;
 mod holder;
 mod keyspace;
@@ -12,11 +13,12 @@ mod together;
 #[cfg(test)]
 pub mod random;
 
+pub use bound::{Quarantine, bound_for, bound_steps};
 pub use call::{
     Acquire, Call, Enqueue, Give, INSPECTED, LARGEST_BLOCK, Renewal, SMALL_BLOCK, WAITER_LEASE,
 };
 pub use holder::{Claimant, Holder};
-pub use keyspace::Keyspace;
+pub use keyspace::{EVERYONE, Keyspace};
 pub use nonce::{Nonce, NonceMap};
 pub use probe::{Member, PROBE_FRESH, PROBE_LIMIT, Probe, Probed, Standing, Target};
 pub use reply::{

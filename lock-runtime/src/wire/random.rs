@@ -17,7 +17,7 @@ pub use self::calls::{any_call, claimant};
 pub use self::mutation::{Mutation, any_mutation};
 pub use self::oracle::{fits, grants};
 pub use self::spoken::spoken;
-use super::{Call, Decode, Keyspace, Nonce, Notice, Reply, parse_notice};
+use super::{Call, Decode, Keyspace, Nonce, Notice, Reply, bound_steps, parse_notice};
 use crate::Fence;
 use crate::store::Twin;
 
@@ -33,7 +33,7 @@ const CASES: u32 = 2000;
 /// The replies of a server to these calls, a fifth of a second apart.
 fn replies(calls: &[Call]) -> Vec<Reply> {
     let mut twin = Twin::default();
-    twin.open(0, Fence::ZERO, Duration::ZERO);
+    twin.open(0, Fence::ZERO, Duration::ZERO, false);
     let answered = (1..).zip(calls);
     answered.map(|(number, call)| twin.call(number * 200_000, call, &mut |_, _| true)).collect()
 }
@@ -91,6 +91,11 @@ proptest! {
                 prop_assert_eq!(words.len(), 2);
                 prop_assert!(words[0] == "asked" && spells(words[1], nonce), "{}", payload);
             }
+            Some(Notice::Bound(bound)) => {
+                prop_assert_eq!(words.len(), 2);
+                prop_assert!(words[0] == "bound" && words[1].parse::<u64>().is_ok(), "{}", payload);
+                prop_assert!(bound_steps().any(|step| step == bound));
+            }
             None => {}
         }
     }
@@ -98,7 +103,8 @@ proptest! {
     #[test]
     fn every_call_is_said_alike_each_time_and_has_the_keys_it_counts(call in any_call()) {
         let invocation = call.encode(&Keyspace::new("lock:"));
-        prop_assert!(invocation.keys() <= invocation.words().count());
+        prop_assert!(invocation.as_ref().is_none_or(|one| one.keys() <= one.words().count()));
+        prop_assert_eq!(invocation.is_none(), matches!(call, Call::Raise(_)));
         prop_assert_eq!(&invocation, &call.encode(&Keyspace::new("lock:")));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Acquire, Call, Claimant, Holder, LARGEST_BLOCK, Nonce, Probed};
+use super::{Acquire, Call, Claimant, Holder, LARGEST_BLOCK, Nonce, Probed, bound_for};
 use crate::Fence;
 use crate::fence::FenceBlock;
 
@@ -30,6 +30,8 @@ pub enum Reply {
     Ended(bool),
     /// To [`Call::Renew`], an answer for each entry.
     Renewed(Vec<RenewalReply>),
+    /// To [`Call::Raise`].
+    Raised,
     /// To [`Call::Inspect`].
     Inspection(Inspection),
     /// To [`Call::Probe`].
@@ -63,6 +65,8 @@ pub enum Notice {
     Granted(Nonce, FenceBlock),
     /// Another waits for what this nonce holds.
     Asked(Nonce),
+    /// Some process is granted leases of up to this length from now on.
+    Bound(Duration),
 }
 
 /// Why a lock could not be had at once.
@@ -152,6 +156,7 @@ impl Decode for Call {
                 ended(&answer).map(Reply::Ended)
             }
             Self::Renew(entries) => renewed(entries, &answer).map(Reply::Renewed),
+            Self::Raise(_) => answer.text().map(|_| Reply::Raised),
             Self::Inspect { .. } => inspection(&answer).map(Reply::Inspection),
             Self::Probe(probe) => probe.decode(&answer).map(Reply::Probed),
         };
@@ -167,6 +172,7 @@ impl Call {
             Self::Free(_) | Self::Release(_) => "release",
             Self::Cancel { .. } => "cancel",
             Self::Renew(_) => "renew",
+            Self::Raise(_) => "raise",
             Self::Inspect { .. } => "inspect",
             Self::Probe(_) => "probe",
         }
@@ -174,6 +180,7 @@ impl Call {
 }
 
 /// Reads a message of this process's inbox: `granted`, nonce, first token and size of the block; or `asked` and nonce.
+/// Or of everybody's: `bound` and milliseconds.
 #[must_use]
 pub fn parse_notice(payload: &str) -> Option<Notice> {
     let words: Vec<&str> = payload.split(' ').collect();
@@ -183,6 +190,7 @@ pub fn parse_notice(payload: &str) -> Option<Notice> {
             Some(Notice::Granted(Nonce::parse(nonce)?, fences))
         }
         ["asked", nonce] => Some(Notice::Asked(Nonce::parse(nonce)?)),
+        ["bound", ms] => Some(Notice::Bound(bound_for(Duration::from_millis(ms.parse().ok()?)))),
         _ => None,
     }
 }

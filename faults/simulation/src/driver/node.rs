@@ -62,8 +62,8 @@ impl Node {
         self.desk.due()
     }
 
-    pub(crate) fn connected(&mut self, now: Timestamp) {
-        self.desk.connected(now);
+    pub(crate) fn connected(&mut self, now: Timestamp, bound: Duration) {
+        self.desk.connected(now, bound);
     }
 
     pub(crate) fn connect_failed(&mut self, now: Timestamp) {
@@ -96,9 +96,9 @@ impl Node {
         self.desk.notice(now, notice);
     }
 
-    /// The highest token seen, and how long a loss of data is waited out: what is said when connecting.
+    /// The highest token seen, and the longest lease of all: what is said when connecting.
     pub(crate) fn greeting(&self) -> (Fence, Duration) {
-        (self.desk.machine().floor(), self.desk.machine().quarantine())
+        (self.desk.machine().floor(), self.desk.machine().quarantine().bound)
     }
 
     /// Whether something that was let go of is left alone for longer than until the next attempt.

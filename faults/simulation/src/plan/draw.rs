@@ -42,6 +42,7 @@ struct Drawing {
     keys: u32,
     /// Whether several locks are asked for together.
     lists: bool,
+    /// Of most of its processes.
     ttl: Duration,
 }
 
@@ -55,6 +56,8 @@ const STRANGERS_ONE_IN: u32 = 3;
 const STRANGE: u64 = 0x5354_5241_4e47_4552;
 /// In milliseconds.
 const TTLS: [u64; 5] = [120, 300, 600, 1_500, 4_000];
+/// Of what lasts longer than most, in milliseconds.
+const LONG_TTLS: [u64; 3] = [4_000, 9_000, 20_000];
 /// As many processes as a plan has from the beginning.
 const MOST_PROCESSES: usize = 4;
 
@@ -75,12 +78,15 @@ impl Drawing {
     }
 
     fn plan(mut self) -> Plan {
-        let processes = self.processes();
+        let mut processes = self.processes();
+        if processes.len() > 1 && self.theme != Theme::Crowd && self.one_in(8) {
+            processes.push(self.careless());
+            self.keys += 1;
+        }
         let faults = self.faults(processes.len());
         Plan {
             seed: self.seed,
             keys: self.keys,
-            ttl: self.ttl,
             hand_overs: if self.one_in(4) { 0 } else { 8 },
             weather: self.weather(),
             server_ppm: self.chance.i64(-2_000..=2_000),
@@ -128,13 +134,48 @@ impl Drawing {
         processes
     }
 
+    /// One that does not wait out a loss of data, with a lock of its own.
+    fn careless(&mut self) -> Member {
+        let own = self.keys;
+        let mut member = self.member(Duration::ZERO);
+        for step in member.tasks.iter_mut().flat_map(|task| &mut task.steps) {
+            step.inside.clear();
+            step.siblings = false;
+            step.ask.keys = vec![own];
+            step.work = Work::Write;
+        }
+        Member { waits_out: false, ..member }
+    }
+
     fn member(&mut self, born: Duration) -> Member {
         let tasks = self.chance.usize(1..=4);
         Member {
             born,
+            ttl: self.member_ttl(),
+            waits_out: true,
             ppm: self.chance.i64(-2_000..=2_000),
             offset: Duration::from_secs(self.chance.u64(1..1_000_000)),
             tasks: (0..tasks).map(|_| self.task()).collect(),
+        }
+    }
+
+    fn member_ttl(&mut self) -> Duration {
+        match self.chance.u32(..6) {
+            0 => Duration::from_millis(TTLS[self.chance.usize(..TTLS.len())]),
+            1 if self.theme != Theme::Crowd => self.long_ttl(),
+            _ => self.ttl,
+        }
+    }
+
+    fn long_ttl(&mut self) -> Duration {
+        Duration::from_millis(LONG_TTLS[self.chance.usize(..LONG_TTLS.len())])
+    }
+
+    fn ask_ttl(&mut self) -> Option<Duration> {
+        match self.chance.u32(..24) {
+            0..4 => Some(self.up_to(self.ttl).max(Duration::from_millis(100))),
+            4 => Some(self.long_ttl()),
+            _ => None,
         }
     }
 
@@ -244,7 +285,7 @@ impl Drawing {
         Ask {
             keys,
             wait,
-            ttl: self.one_in(6).then(|| self.up_to(self.ttl).max(Duration::from_millis(100))),
+            ttl: self.ask_ttl(),
             linger: if !global && self.one_in(5) { self.millis(1_000) } else { Duration::ZERO },
             global,
             renew: !self.one_in(8),

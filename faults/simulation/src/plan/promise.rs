@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Fault, Misfortune, Plan, Step, Weather};
+use crate::wire::bound_for;
 
 /// How long a lock may be without a holder while somebody waits, where nothing gets in the way: a release and a push, with
 /// the waking of who sends and who gets them, take a few milliseconds.
@@ -34,16 +35,37 @@ impl Plan {
     /// The shortest ttl in it.
     #[must_use]
     pub fn shortest_ttl(&self) -> Duration {
-        let steps =
-            self.processes.iter().flat_map(|member| &member.tasks).flat_map(|task| &task.steps);
-        steps.filter_map(Step::shortest_ttl).chain([self.ttl]).min().unwrap_or(self.ttl)
+        self.ttls().min().unwrap_or_default()
+    }
+
+    /// The longest.
+    #[must_use]
+    pub fn longest_ttl(&self) -> Duration {
+        self.ttls().max().unwrap_or_default()
+    }
+
+    fn ttls(&self) -> impl Iterator<Item = Duration> {
+        self.processes.iter().map(|member| member.ttl).chain(self.steps().flat_map(Step::ttls))
+    }
+
+    /// How long a loss of data is waited out at the most: the step of the bound above the longest ttl.
+    fn waited_out(&self) -> Duration {
+        bound_for(self.longest_ttl().mul_f64(1.02))
+    }
+
+    /// The lock of the process that does not wait out a loss of data, if there is one of both: it may have the lock twice.
+    #[must_use]
+    pub fn careless_key(&self) -> Option<u32> {
+        let careless = self.processes.iter().any(|member| !member.waits_out);
+        let forgets = self.faults.iter().any(|fault| fault.what.forgets_tokens());
+        (careless && forgets).then(|| self.keys - 1)
     }
 
     /// How soon after all its tasks have ended every lock can be had: holds of the dead have expired by then, a grant that
     /// nobody took has passed, and a loss of data was waited out. By a clock that was set back all of that takes longer.
     #[must_use]
     pub fn free_within(&self) -> Duration {
-        (self.ttl + self.set_back_by()) * 2 + Duration::from_secs(5)
+        (self.waited_out() + self.set_back_by()) * 2 + Duration::from_secs(5)
     }
 
     /// How often a request that waits on the server may be passed over by later ones, where nothing gets in the way: by those to
@@ -83,7 +105,7 @@ impl Plan {
             return Some(PROMPTLY);
         }
         let packets = (self.weather.usual + self.weather.slow) * 8;
-        let span = self.ttl.mul_f64(1.02) * 2 + Duration::from_secs(6) + packets;
+        let span = self.waited_out() * 2 + Duration::from_secs(6) + packets;
         // A list has its first locks long before it says so, and does not want its last ones until then.
         (self.set_back_by().is_zero() && !self.takes_several()).then_some(span)
     }

@@ -2,6 +2,7 @@
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
+use std::time::Duration;
 
 use history::Nanos;
 
@@ -29,8 +30,8 @@ pub(super) enum Happening {
     Connect(usize),
     /// The attempt arrives at the server.
     Hello(usize),
-    /// Its answer arrives.
-    Welcome(usize),
+    /// Its answer arrives, and says what the server knows of the longest lease.
+    Welcome(usize, Duration),
     /// An attempt of a process to connect, by the number of the connection, comes to nothing.
     ConnectFailed(usize, usize),
     /// A batch of calls arrives at the server.

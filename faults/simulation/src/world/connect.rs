@@ -40,16 +40,16 @@ impl World<'_> {
             let at = self.server.away_until;
             return self.agenda.put(at, Happening::Hello(connection));
         }
-        let (floor, quarantine, acquainted) = self.connections[connection].greeting;
-        self.server.open(stage::now(), floor, quarantine, acquainted);
         self.connections[connection].open_at_server = true;
+        let greeting = self.connections[connection].greeting;
+        let bound = self.publishing(|server, publish| server.open(stage::now(), greeting, publish));
         let at = self.arrival_down(connection);
-        self.agenda.put(at, Happening::Welcome(connection));
+        self.agenda.put(at, Happening::Welcome(connection, bound));
     }
 
-    pub(super) fn welcome(&mut self, connection: usize) {
+    pub(super) fn welcome(&mut self, connection: usize, bound: Duration) {
         if let Some(at) = self.held_up(connection) {
-            return self.agenda.put(at, Happening::Welcome(connection));
+            return self.agenda.put(at, Happening::Welcome(connection, bound));
         }
         let process = self.connections[connection].process;
         let this = &mut self.processes[process];
@@ -59,7 +59,7 @@ impl World<'_> {
         this.link = Link::Up(connection);
         this.failures = 0;
         this.acquainted = true;
-        self.with_node(process, Node::connected);
+        self.with_node(process, |node, now| node.connected(now, bound));
         self.turn(process);
     }
 

@@ -22,6 +22,8 @@ type Running = Pin<Box<dyn Future<Output = ()>>>;
 
 /// A process of the world.
 pub(super) struct Process {
+    ttl: Duration,
+    waits_out: bool,
     clock: Clock,
     tasks: Vec<Arc<Task>>,
     /// What it runs, from its birth to its death.
@@ -60,6 +62,8 @@ impl Process {
     pub(super) fn new(member: &Member) -> Self {
         let tasks = member.tasks.iter().cloned().map(Arc::new).collect();
         Self {
+            ttl: member.ttl,
+            waits_out: member.waits_out,
             clock: Clock::new(nanos(member.offset), member.ppm),
             tasks,
             life: None,
@@ -77,7 +81,9 @@ impl Process {
     pub(super) fn visitor(plan: &Plan) -> Self {
         let tasks = vec![script::visit(plan)];
         let offset = Duration::from_secs(1);
-        Self::new(&Member { born: Duration::ZERO, ppm: 0, offset, tasks })
+        let ttl = plan.shortest_ttl();
+        let (born, ppm, waits_out) = (Duration::ZERO, 0, true);
+        Self::new(&Member { born, ttl, waits_out, ppm, offset, tasks })
     }
 
     pub(super) const fn is_alive(&self) -> bool {
@@ -114,7 +120,9 @@ impl World<'_> {
         let clock = self.processes[process].clock;
         stage::enter(number(process), 0, clock);
         let builder = LockManagerBuilder::default().inbox(process.to_string());
-        let builder = builder.ttl(self.plan.ttl).hand_overs(self.plan.hand_overs);
+        let Process { ttl, waits_out, .. } = self.processes[process];
+        let builder = builder.ttl(ttl).wait_out_data_loss(waits_out);
+        let builder = builder.hand_overs(self.plan.hand_overs);
         let (node, locks) = builder.start();
         let glance = self.plan.shortest_ttl() / 4;
         let this = &mut self.processes[process];
@@ -265,7 +273,12 @@ impl World<'_> {
     /// What its I/O thread says when it connects.
     pub(super) fn greeting(&self, process: usize) -> Option<(crate::Fence, Duration, bool)> {
         let this = &self.processes[process];
-        let (floor, quarantine) = this.life.as_ref()?.node.greeting();
-        Some((floor, quarantine, this.acquainted))
+        let (floor, bound) = this.life.as_ref()?.node.greeting();
+        Some((floor, bound, this.acquainted))
+    }
+
+    /// What it knows of the longest lease of all processes.
+    pub(super) fn bound(&self, process: usize) -> Duration {
+        self.greeting(process).map_or(Duration::ZERO, |(_, bound, _)| bound)
     }
 }

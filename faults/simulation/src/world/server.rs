@@ -33,8 +33,6 @@ pub(super) struct Server {
 /// What can be known of data that a server had.
 #[derive(Default)]
 struct Past {
-    /// Its scripts, among them the mark that it has granted locks before, outlive its data but not its process.
-    marked: bool,
     /// Its data was lost.
     emptied: bool,
     /// So it was, and whoever connected first could not know that there had been any.
@@ -70,16 +68,13 @@ impl Server {
     pub(super) fn open(
         &mut self,
         now: Nanos,
-        floor: Fence,
-        quarantine: Duration,
-        acquainted: bool,
-    ) {
-        let lost = acquainted || floor > Fence::ZERO || self.past.marked;
-        let quarantine = if lost { quarantine } else { Duration::ZERO };
-        let made = self.twin.open(self.now_us(now), floor, quarantine);
-        self.past.unaware |= made && !lost && self.past.emptied;
-        self.past.marked = true;
+        (floor, bound, acquainted): (Fence, Duration, bool),
+        publish: &mut Publish<'_>,
+    ) -> Duration {
+        let fresh = !acquainted && floor == Fence::ZERO && self.twin.bound().is_zero();
+        self.past.unaware |= fresh && self.past.emptied && !self.twin.has_counter();
         self.forgot_scripts = false;
+        self.twin.welcome(self.now_us(now), floor, bound, acquainted, publish)
     }
 
     /// Does what is asked, in its order.
@@ -87,10 +82,13 @@ impl Server {
         &mut self,
         now: Nanos,
         calls: &[Call],
+        bound: Duration,
         publish: &mut Publish<'_>,
     ) -> Vec<Result<Reply, CallError>> {
-        if std::mem::take(&mut self.forgot_scripts) {
-            // The store sends them along with its next batch.
+        if self.forgot_scripts {
+            // The store sends them along with its next batch, and the bound that its process knows of with them.
+            self.forgot_scripts = bound.is_zero();
+            self.twin.load_scripts(bound);
             return calls.iter().map(|_| Err(CallError::Unloaded)).collect();
         }
         let together = calls.iter().filter(|call| expects_free(call)).count() > 1;
@@ -151,12 +149,12 @@ impl Server {
     pub(super) fn die(&mut self, until: Nanos) {
         self.down = true;
         self.away_until = self.away_until.max(until);
-        self.past.marked = false;
+        self.twin.forget_scripts();
     }
 
     pub(super) fn forget_scripts(&mut self) {
         self.forgot_scripts = true;
-        self.past.marked = false;
+        self.twin.forget_scripts();
     }
 
     pub(super) const fn is_unable(&self, now: Nanos) -> bool {

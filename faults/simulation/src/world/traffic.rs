@@ -6,12 +6,14 @@ use std::time::Duration;
 use history::Nanos;
 
 use super::agenda::Happening;
+use super::server::Server;
 use super::{World, nanos};
 use crate::Fence;
 use crate::driver::Askers;
 use crate::protocol::CallError;
 use crate::stage;
-use crate::wire::{AcquireReply, Call, Nonce, Notice, Reply};
+use crate::twin::Publish;
+use crate::wire::{AcquireReply, Call, EVERYONE, Nonce, Notice, Reply};
 
 /// A connection between a process and the server, in order both ways.
 pub(super) struct Connection {
@@ -157,15 +159,35 @@ impl World<'_> {
             let at = self.server.away_until + request.number;
             return self.agenda.put(at, Happening::Request(connection, request));
         }
+        // A process that hears no reply loads no scripts.
+        let bound = if link.cut { Duration::ZERO } else { self.bound(link.process) };
+        let replies = self.publishing(|server, publish| {
+            server.call(stage::now(), &request.calls, bound, publish)
+        });
+        let at = self.arrival_down(connection);
+        let asked = request.calls.iter().zip(&replies);
+        let queued = asked.filter_map(|(call, reply)| in_queue(call, reply)).collect();
+        let answer = Answer { number: request.number, replies, queued };
+        self.agenda.put(at, Happening::Answer(connection, answer));
+    }
+
+    /// Lets the server do something, and sends off what it publishes.
+    pub(super) fn publishing<T>(
+        &mut self,
+        act: impl FnOnce(&mut Server, &mut Publish<'_>) -> T,
+    ) -> T {
         let mut pushes = Vec::new();
-        let replies = {
+        let done = {
             let Self { server, connections, .. } = self;
             let mut publish =
                 |inbox: &str, notice: Notice| publish(connections, inbox, notice, &mut pushes);
-            server.call(stage::now(), &request.calls, &mut publish)
+            act(server, &mut publish)
         };
         for (listener, notice) in pushes {
-            if self.weather.lost_push_one_in != u32::MAX
+            // Nothing stands in for a bound that was not heard of: whoever has lost one has lost its connection with it.
+            let may_be_lost = !matches!(notice, Notice::Bound(_));
+            if may_be_lost
+                && self.weather.lost_push_one_in != u32::MAX
                 && self.chance.u32(..self.weather.lost_push_one_in) == 0
             {
                 continue;
@@ -173,11 +195,7 @@ impl World<'_> {
             let at = self.arrival_down(listener);
             self.agenda.put(at, Happening::Push(listener, notice));
         }
-        let at = self.arrival_down(connection);
-        let asked = request.calls.iter().zip(&replies);
-        let queued = asked.filter_map(|(call, reply)| in_queue(call, reply)).collect();
-        let answer = Answer { number: request.number, replies, queued };
-        self.agenda.put(at, Happening::Answer(connection, answer));
+        done
     }
 
     pub(super) fn answer(&mut self, connection: usize, answer: Answer) {
@@ -238,10 +256,11 @@ fn publish(
     notice: Notice,
     pushes: &mut Vec<(usize, Notice)>,
 ) -> bool {
-    let process: usize = inbox.parse().expect("inboxes are named by their process");
+    let process = (inbox != EVERYONE)
+        .then(|| inbox.parse::<usize>().expect("inboxes are named by their process"));
     let before = pushes.len();
-    let listeners = connections.iter().enumerate();
-    let listeners = listeners.filter(|(_, link)| link.process == process && link.open_at_server);
+    let listeners = connections.iter().enumerate().filter(|(_, link)| link.open_at_server);
+    let listeners = listeners.filter(|(_, link)| process.is_none_or(|it| link.process == it));
     pushes.extend(listeners.map(|(number, _)| (number, notice)));
     pushes.len() > before
 }

@@ -35,7 +35,7 @@ impl Core {
         while let Poll::Ready(news) = self.link.poll(context) {
             any = true;
             match news {
-                News::Connected => self.connected(),
+                News::Connected(bound) => self.connected(bound),
                 News::ConnectFailed(error) => self.connect_failed(&error),
                 News::Replies(replies, round_trip) => {
                     self.spin.learn(round_trip);
@@ -88,10 +88,10 @@ impl Core {
         self.link = self.connecting();
     }
 
-    fn connected(&mut self) {
+    fn connected(&mut self, bound: Duration) {
         self.failures = 0;
         self.acquainted = true;
-        self.desk.connected(time::now());
+        self.desk.connected(time::now(), bound);
     }
 
     fn connect_failed(&mut self, error: &ConnectError) {

@@ -91,8 +91,8 @@ impl Desk {
         &self.machine
     }
 
-    pub(super) fn connected(&mut self, now: Timestamp) {
-        self.machine.connected(now);
+    pub(super) fn connected(&mut self, now: Timestamp, bound: Duration) {
+        self.machine.connected(now, bound);
     }
 
     /// An attempt to connect failed.

@@ -123,7 +123,7 @@ fn a_broken_connection_and_a_reply_that_does_not_come_are_undone_on_the_next_one
     machine.disconnected(at(1.1), "reset".to_owned());
     assert!(not_at_once(&mut machine));
     assert_eq!(drain(&mut machine), []);
-    machine.connected(at(1.2));
+    machine.connected(at(1.2), BOUND);
     assert_eq!(cancels(&drain(&mut machine)), NONCES.map(|nonce| (nonce, true)));
 
     let (mut machine, id) = asked();
@@ -131,7 +131,7 @@ fn a_broken_connection_and_a_reply_that_does_not_come_are_undone_on_the_next_one
     machine.tick(stalled);
     assert!(not_at_once(&mut machine));
     assert_eq!(drain(&mut machine), [Output::Reconnect]);
-    machine.connected(stalled);
+    machine.connected(stalled, BOUND);
     let ends = drain(&mut machine);
     assert_eq!(cancels(&ends), NONCES.map(|nonce| (nonce, true)));
     machine.reply(stalled, id, all_granted(10));
@@ -166,7 +166,7 @@ fn whoever_ended_all_of_them_hears_nothing_and_leaves_nothing_behind() {
     }
     assert_eq!(cancels(&drain(&mut machine)), NONCES.map(|nonce| (nonce, false)));
     machine.disconnected(at(1.2), "reset".to_owned());
-    machine.connected(at(1.3));
+    machine.connected(at(1.3), BOUND);
     assert_eq!(cancels(&drain(&mut machine)), NONCES.map(|nonce| (nonce, true)));
     assert!(!not_at_once(&mut machine));
 }

@@ -23,11 +23,11 @@ fn a_push_of_before_the_request_was_asked_anew_is_confirmed_before_it_is_shown()
 fn a_loss_of_data_is_waited_out_for_as_long_as_a_pushed_grant_may_be_valid() {
     let short = Duration::from_millis(100);
     let mut machine = Machine::new(at(0.0), Timing::default(), "inbox".to_owned(), short);
-    machine.connected(at(0.0));
+    machine.connected(at(0.0), WAITER_LEASE);
     machine.request(at(1.0), Request { ttl: short, ..request(1) });
     let (_, call) = sent(&mut machine);
     let Call::Acquire(acquire) = call else { panic!("{call:?}") };
-    assert!(acquire.give.quarantine >= WAITER_LEASE, "{:?}", acquire.give.quarantine);
+    assert!(acquire.give.quarantine.bound >= WAITER_LEASE, "{:?}", acquire.give.quarantine);
 }
 
 #[test]

@@ -173,13 +173,13 @@ fn without_a_connection_nothing_is_probed() {
     assert_eq!(watched.machine.next_tick(), None);
     watched.machine.tick(at(3.0));
     assert_eq!(signals(&mut watched.machine), []);
-    watched.machine.connected(at(4.0));
+    watched.machine.connected(at(4.0), BOUND);
     watched.machine.tick(at(4.0));
     assert_eq!(signals(&mut watched.machine), [Signal::Probe(ID)]);
     watched.machine.disconnected(at(4.0), "reset".to_owned());
     watched.machine.probe(at(4.0), probe(ID));
     assert_eq!(drain(&mut watched.machine), []);
-    watched.machine.connected(at(4.1));
+    watched.machine.connected(at(4.1), BOUND);
     watched.now = at(4.1);
     watched.call();
 }
@@ -192,7 +192,7 @@ fn a_probe_that_the_connection_took_along_is_sent_on_the_next_one() {
     assert_eq!(stalled, watched.now.plus(Timing::default().reply));
     watched.machine.tick(stalled);
     assert_eq!(drain(&mut watched.machine), [Output::Reconnect]);
-    watched.machine.connected(stalled);
+    watched.machine.connected(stalled, BOUND);
     watched.now = stalled;
     let (_, new) = watched.call();
     watched.machine.reply(watched.now, old, Ok(Reply::Probed(cycle(20, [15, 16]))));

@@ -6,6 +6,7 @@ mod twin_test;
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -13,7 +14,7 @@ pub(crate) use self::twin::Twin;
 use super::{ConnectError, Hello, Push};
 use crate::protocol::{CallError, Outlook};
 use crate::time;
-use crate::wire::{Call, Reply};
+use crate::wire::{Call, EVERYONE, Notice, Reply};
 
 /// The stores of this process by name: managers with the same URL contend, as on a server.
 static STORES: LazyLock<Mutex<HashMap<String, Arc<Mutex<Store>>>>> = LazyLock::new(Mutex::default);
@@ -45,6 +46,7 @@ pub(crate) struct MemoryConnection {
     store: Arc<Mutex<Store>>,
     inbox: String,
     pushes: UnboundedSender<Push>,
+    bound: Duration,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -76,12 +78,14 @@ impl MemoryEndpoint {
                 outlook: Outlook::Unreachable,
             });
         }
-        let quarantine =
-            if hello.acquainted { hello.quarantine } else { std::time::Duration::ZERO };
-        store.twin.open(now_us(), hello.floor, quarantine);
-        let inbox = Inbox { connection: number, pushes: pushes.clone() };
-        store.inboxes.insert(hello.inbox.clone(), inbox);
-        Ok(MemoryConnection { store: Arc::clone(&self.0), inbox: hello.inbox, pushes })
+        let Hello { inbox, floor, quarantine, acquainted } = hello;
+        let listener = Inbox { connection: number, pushes: pushes.clone() };
+        store.inboxes.insert(inbox.clone(), listener);
+        let Store { twin, inboxes, .. } = &mut *store;
+        let mut tell = |inbox: &str, notice| publish(inboxes, inbox, notice);
+        let bound = twin.welcome(now_us(), floor, quarantine.bound, acquainted, &mut tell);
+        drop(store);
+        Ok(MemoryConnection { store: Arc::clone(&self.0), inbox, pushes, bound })
     }
 }
 
@@ -111,6 +115,15 @@ impl MemoryEndpoint {
     }
 }
 
+/// Whether anybody listens there.
+fn publish(inboxes: &HashMap<String, Inbox>, inbox: &str, notice: Notice) -> bool {
+    let told = |inbox: &Inbox| inbox.pushes.send(Push::Notice(notice)).is_ok();
+    if inbox == EVERYONE {
+        return inboxes.values().filter(|inbox| told(inbox)).count() > 0;
+    }
+    inboxes.get(inbox).is_some_and(told)
+}
+
 impl MemoryConnection {
     pub(super) fn send(&self, calls: &[Call]) -> Vec<Result<Reply, CallError>> {
         let mut store = lock(&self.store);
@@ -118,10 +131,13 @@ impl MemoryConnection {
             return vec![Err(CallError::Broken); calls.len()];
         }
         let Store { twin, inboxes, .. } = &mut *store;
-        let mut publish = |inbox: &str, notice| {
-            inboxes.get(inbox).is_some_and(|inbox| inbox.pushes.send(Push::Notice(notice)).is_ok())
-        };
+        let mut publish = |inbox: &str, notice| publish(inboxes, inbox, notice);
         calls.iter().map(|call| Ok(twin.call(now_us(), call, &mut publish))).collect()
+    }
+
+    /// The longest lease of the store, as far as it was known when this was made.
+    pub(super) const fn bound(&self) -> Duration {
+        self.bound
     }
 }
 

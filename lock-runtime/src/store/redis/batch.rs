@@ -4,20 +4,21 @@
 //! spends a fraction on each. Releases go first, so that an acquire of the same key behind one finds it free; acquires go last.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
-use redis::{RedisError, Value};
+use redis::{Cmd, RedisError, Value};
 
-use super::{plain, read, script_error};
+use super::ladder::Ladder;
+use super::{command, plain, read, script_error};
 use crate::protocol::CallError;
 use crate::wire::{
-    Acquire, AcquireReply, Answer, Call, Give, Invocation, Keyspace, MOST_TOGETHER, Reply,
-    SMALL_BLOCK, Script, Together, acquire_together, acquired_together, release_together,
-    released_together,
+    Acquire, AcquireReply, Answer, Call, Give, Keyspace, MOST_TOGETHER, Reply, SMALL_BLOCK, Script,
+    Together, acquire_together, acquired_together, release_together, released_together,
 };
 
 type Outcome = Result<Reply, CallError>;
 
-/// What is sent: each step is one command, for one call of the batch or for several, by number.
+/// What is sent: each step is for one call of the batch or for several, by number.
 pub(super) struct Batch<'a> {
     calls: &'a [Call],
     steps: Vec<Step>,
@@ -25,8 +26,16 @@ pub(super) struct Batch<'a> {
 
 enum Step {
     One(usize),
+    /// Two commands: the bound is told to all processes, and then to the server, where the next connection looks.
+    Raise(usize, Duration),
     Releases(Vec<usize>),
     Acquires(Vec<usize>),
+}
+
+impl Step {
+    const fn answers(&self) -> usize {
+        if matches!(self, Self::Raise(..)) { 2 } else { 1 }
+    }
 }
 
 impl<'a> Batch<'a> {
@@ -40,52 +49,76 @@ impl<'a> Batch<'a> {
             if grouped.next_if_eq(&number).is_none()
                 && (releases.is_empty() || !matches!(call, Call::Free(_)))
             {
-                steps.push(Step::One(number));
+                steps.push(match call {
+                    Call::Raise(bound) => Step::Raise(number, *bound),
+                    _ => Step::One(number),
+                });
             }
         }
         steps.extend(acquires.chunks(MOST_TOGETHER).map(|some| Step::Acquires(some.to_vec())));
         Self { calls, steps }
     }
 
-    pub(super) fn commands(&self, space: &Keyspace) -> Vec<Invocation> {
-        let command = |step: &Step| match step {
-            Step::One(number) => self.calls[*number].encode(space),
-            Step::Releases(numbers) => release_together(&self.gives(numbers), space),
-            Step::Acquires(numbers) => acquire_together(&self.asks(numbers), space),
-        };
-        self.steps.iter().map(command).collect()
+    pub(super) fn commands(&self, space: &Keyspace, ladder: &Ladder) -> Vec<Cmd> {
+        let mut commands = Vec::with_capacity(self.steps.len());
+        for step in &self.steps {
+            match step {
+                Step::One(number) => {
+                    commands.extend(self.calls[*number].encode(space).map(|one| command(&one)));
+                }
+                Step::Raise(_, bound) => {
+                    commands.extend([ladder.publish(*bound), ladder.load(*bound)]);
+                }
+                Step::Releases(numbers) => {
+                    commands.push(command(&release_together(&self.gives(numbers), space)));
+                }
+                Step::Acquires(numbers) => {
+                    commands.push(command(&acquire_together(&self.asks(numbers), space)));
+                }
+            }
+        }
+        commands
     }
 
     /// The replies to the calls, in the order of the calls.
     pub(super) fn replies(&self, answers: Result<Vec<Value>, RedisError>) -> Vec<Outcome> {
         let mut replies: Vec<Outcome> = self.calls.iter().map(|_| Err(CallError::Broken)).collect();
         match answers {
-            Ok(answers) if answers.len() == self.steps.len() => {
-                for (step, answer) in self.steps.iter().zip(answers) {
-                    self.answer(step, answer, &mut replies);
+            Ok(answers) if answers.len() == self.steps.iter().map(Step::answers).sum() => {
+                let mut answers = answers.into_iter();
+                for step in &self.steps {
+                    // An error of the first says as much as one of the last.
+                    let of_step = answers.by_ref().take(step.answers());
+                    let error = |answer: &Value| matches!(answer, Value::ServerError(_));
+                    let answer =
+                        of_step.reduce(|first, last| if error(&first) { first } else { last });
+                    self.answer(step, answer.unwrap_or(Value::Nil), &mut replies);
                 }
             }
             Ok(_) => {}
             // Of several it is the connection's, whichever script it is put down to.
             Err(error) => {
-                let script = self.steps.first().map_or(Script::Acquire, |step| self.script(step));
+                let script = self.steps.first().and_then(|step| self.script(step));
                 replies.fill(Err(script_error(script, &error)));
             }
         }
         replies
     }
 
-    fn script(&self, step: &Step) -> Script {
+    fn script(&self, step: &Step) -> Option<Script> {
         match step {
             Step::One(number) => self.calls[*number].script(),
-            Step::Releases(_) => Script::ReleaseTogether,
-            Step::Acquires(_) => Script::AcquireTogether,
+            Step::Raise(..) => None,
+            Step::Releases(_) => Some(Script::ReleaseTogether),
+            Step::Acquires(_) => Some(Script::AcquireTogether),
         }
     }
 
     fn answer(&self, step: &Step, answer: Value, replies: &mut [Outcome]) {
         match step {
-            Step::One(number) => replies[*number] = read(&self.calls[*number], answer),
+            Step::One(number) | Step::Raise(number, _) => {
+                replies[*number] = read(&self.calls[*number], answer);
+            }
             Step::Releases(numbers) => {
                 let ended = group(self.script(step), answer, |answer| {
                     released_together(numbers.len(), answer)
@@ -144,7 +177,7 @@ fn numbers<'a>(calls: &'a [Call], mut such: impl FnMut(&'a Call) -> bool) -> Vec
 
 /// The answer to several calls that went together.
 fn group<T>(
-    script: Script,
+    script: Option<Script>,
     answer: Value,
     read: impl FnOnce(&Answer) -> Option<Vec<Together<T>>>,
 ) -> Result<Vec<Together<T>>, CallError> {

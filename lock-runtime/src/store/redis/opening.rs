@@ -1,5 +1,7 @@
 //! From an address to a connection that calls can be sent on: three round trips once the socket is there.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike as _, MultiplexedConnection};
@@ -11,8 +13,9 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::facts::Facts;
+use super::ladder::Ladder;
 use super::rights::Denied;
-use super::{RedisConnection, load_scripts, pushed, sha, sha_of};
+use super::{RedisConnection, load_scripts, millis, pushed, sha};
 use crate::Fence;
 use crate::protocol::Outlook;
 use crate::store::probe::warn_of_hazards;
@@ -57,8 +60,8 @@ impl From<RedisError> for Obstacle {
 struct Look {
     /// `None` if the user may not read it.
     info: Option<String>,
-    /// The marker is loaded: this server has granted locks of this key space before.
-    known: bool,
+    /// The longest lease that the server knows of; zero if it has not granted locks of this key space before.
+    bound: Duration,
     /// The fence counter exists.
     exists: bool,
 }
@@ -69,24 +72,31 @@ pub(super) async fn open(
     client: &Client,
     number: u64,
     space: Keyspace,
+    ladder: Arc<Ladder>,
     name: Option<String>,
     hello: Hello,
     pushes: UnboundedSender<Push>,
 ) -> Result<RedisConnection, Obstacle> {
+    let bound = Arc::new(AtomicU64::new(0));
+    let heard = Arc::clone(&bound);
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(None)
         .set_response_timeout(None)
         .set_pipeline_buffer_size(UNBOUNDED)
-        .set_push_sender(move |info| pushed(&pushes, number, &info));
+        .set_push_sender(move |info| pushed(&pushes, number, &heard, &info));
     let mut connection =
         greet(client, &config).await.map_err(|obstacle| denied(client, &space, obstacle))?;
     loop {
-        let look = look(&mut connection, client, &space, name.as_deref(), &hello.inbox).await?;
-        let info = look.info.clone();
-        if prepare(&mut connection, &space, &hello, look).await? {
-            leave_marker(&mut connection, &space).await?;
-            warn_of_hazards(info.as_deref());
-            return Ok(RedisConnection { connection, space });
+        let inbox = &hello.inbox;
+        let look = look(&mut connection, client, &space, &ladder, name.as_deref(), inbox).await?;
+        let known = hello.quarantine.bound.max(look.bound);
+        if prepare(&mut connection, &space, &hello, &look, known).await? {
+            if known > look.bound {
+                announce(&mut connection, &ladder, known).await?;
+            }
+            bound.fetch_max(millis(known), Ordering::Relaxed);
+            warn_of_hazards(look.info.as_deref());
+            return Ok(RedisConnection { connection, space, ladder, bound });
         }
     }
 }
@@ -128,18 +138,21 @@ async fn look(
     connection: &mut MultiplexedConnection,
     client: &Client,
     space: &Keyspace,
+    ladder: &Ladder,
     name: Option<&str>,
     inbox: &str,
 ) -> Result<Look, Obstacle> {
     let mut commands = redis::pipe();
     commands.cmd("HELLO").cmd("INFO");
-    // One channel a command: a command for several is answered several times.
+    // One channel a command: a command for several is answered several times. Ahead of the look at the bound: one that is
+    // raised after that is heard of.
     commands.cmd("SUBSCRIBE").arg(inbox);
+    commands.cmd("SUBSCRIBE").arg(ladder.everyone());
     commands.cmd("SCRIPT").arg("LOAD").arg(Script::Check.text());
     check_rights(&mut commands, space, inbox);
     commands.cmd("MULTI").cmd("EXEC");
     commands.cmd("WATCH").arg(space.fence());
-    commands.cmd("SCRIPT").arg("EXISTS").arg(sha_of(&marker(connection, space)));
+    commands.add_command(ladder.look());
     commands.cmd("EXISTS").arg(space.fence());
     if let Some(name) = name {
         commands.cmd("CLIENT").arg("SETNAME").arg(name);
@@ -152,18 +165,19 @@ async fn look(
     let seconds = read_rights(client, space, &answers)?;
     let before = STEPS.iter().take_while(|&&step| step != "script exists").count();
     let mut answers = answers.into_iter().skip(before);
-    let known: Vec<bool> = next(&mut answers)?;
+    let loaded: Vec<bool> = next(&mut answers)?;
     let exists = next(&mut answers)?;
     if seconds < YEAR_2001 {
         let text =
             "the server's clock stands before 2001; set it, as fencing tokens are taken from it";
         return Err(Obstacle::Unfit(Outlook::Hopeless, text.to_owned()));
     }
-    Ok(Look { info, known: known.first() == Some(&true), exists })
+    Ok(Look { info, bound: Ladder::highest(&loaded), exists })
 }
 
 /// What a look asks after HELLO and INFO, both of which may be denied; the last with a client name only.
-const STEPS: [&str; 9] = [
+const STEPS: [&str; 10] = [
+    "subscribe",
     "subscribe",
     "script load",
     "evalsha",
@@ -208,7 +222,7 @@ fn read_rights(client: &Client, space: &Keyspace, answers: &[Value]) -> Result<i
         denied.note_answer(step, answer);
     }
     // What is denied within scripts shows only where they can be run.
-    let checked: Vec<Value> = match answers.get(2) {
+    let checked: Vec<Value> = match answers.get(3) {
         Some(Value::Array(checked)) => checked.clone(),
         _ => Vec::new(),
     };
@@ -222,23 +236,23 @@ fn read_rights(client: &Client, space: &Keyspace, answers: &[Value]) -> Result<i
     Ok(read(clock.clone())?)
 }
 
-/// Loads the scripts, and makes the fence counter where there is none. A server that knows our marker but not the counter,
-/// or that we were connected to before, has lost its data; see `scripts/open.lua`. Optimistic locking (WATCH in [`look`])
+/// Loads the scripts, and makes the fence counter where there is none. A server that knows of leases but not the counter, or
+/// that we were connected to before, has lost its data; see `scripts/open.lua`. Optimistic locking (WATCH in [`look`])
 /// makes one of several clients that connect at the same time decide; `false` if it was another: look again.
 async fn prepare(
     connection: &mut MultiplexedConnection,
     space: &Keyspace,
     hello: &Hello,
-    look: Look,
+    look: &Look,
+    known: Duration,
 ) -> Result<bool, Obstacle> {
-    let lost = hello.acquainted || hello.floor > Fence::ZERO || look.known;
-    let quarantine = if lost { hello.quarantine } else { Duration::ZERO };
+    let lost = hello.acquainted || hello.floor > Fence::ZERO || !look.bound.is_zero();
     let mut commands = load_scripts();
     // Not the crate's own transactions, which panic where EXEC is allowed and MULTI is not. An empty one ends the watch.
     commands.cmd("MULTI");
     if !look.exists {
         commands.cmd("EVALSHA").arg(sha(Script::Open)).arg(1).arg(space.fence());
-        commands.arg(hello.floor.get()).arg(millis(quarantine));
+        commands.arg(hello.floor.get()).arg(millis(known)).arg(u8::from(lost));
     }
     commands.cmd("EXEC");
     let answers = ask(connection, &commands).await?;
@@ -246,15 +260,17 @@ async fn prepare(
     Ok(look.exists || answers.last() != Some(&Value::Nil))
 }
 
-/// Loads the marker, ahead of any call on this connection. Only once the counter is there: a server that refused to make it has
-/// no data to lose. Its reply is not waited for.
-async fn leave_marker(
+/// Tells all processes, and then the server, of the longest lease, ahead of any call on this connection. Only once the counter
+/// is there: a server that refused to make it has no data to lose. The replies are not waited for.
+async fn announce(
     connection: &mut MultiplexedConnection,
-    space: &Keyspace,
+    ladder: &Ladder,
+    bound: Duration,
 ) -> Result<(), RedisError> {
-    let mut command = redis::cmd("SCRIPT");
-    command.arg("LOAD").arg(marker(connection, space)).set_no_response(true);
-    connection.send_packed_command(&command).await.map(drop)
+    for mut command in [ladder.publish(bound), ladder.load(bound)] {
+        connection.send_packed_command(command.set_no_response(true)).await?;
+    }
+    Ok(())
 }
 
 async fn within<T>(
@@ -281,15 +297,4 @@ fn next<T: FromRedisValue>(answers: &mut impl Iterator<Item = Value>) -> Result<
 
 fn read<T: FromRedisValue>(answer: Value) -> Result<T, RedisError> {
     Ok(from_redis_value(answer.extract_error()?)?)
-}
-
-fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// A script that is never run. A server that knows it has granted locks of this key space in this database, as
-/// scripts outlive a flush of the data; other tenants of the server have markers of their own.
-pub(super) fn marker(connection: &MultiplexedConnection, space: &Keyspace) -> String {
-    let tenant = format!("{} in database {}", space.fence(), connection.get_db());
-    format!("return '{}'", sha_of(&tenant))
 }

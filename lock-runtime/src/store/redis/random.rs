@@ -3,16 +3,29 @@
 //!
 //! `PROPTEST_CASES` sets how many values each test tries.
 
+use std::sync::LazyLock;
+use std::sync::atomic::AtomicU64;
+
 use proptest::prelude::*;
 use redis::{ErrorKind, PushInfo, PushKind, RedisError, ServerError, Value, VerbatimFormat};
 
 use super::batch::Batch;
+use super::ladder::Ladder;
 use super::{notice, plain, pushed, read};
 use crate::protocol::CallError;
 use crate::wire::random::{any_answer, any_call, any_text, config, fits, grants, shaped};
 use crate::wire::{Answer, Call, Keyspace};
 
 const CASES: u32 = 1500;
+
+fn space() -> Keyspace {
+    Keyspace::new("lock:")
+}
+
+fn ladder() -> &'static Ladder {
+    static LADDER: LazyLock<Ladder> = LazyLock::new(|| Ladder::new(&space(), 0));
+    &LADDER
+}
 
 fn error() -> impl Strategy<Value = ServerError> {
     let code = prop::sample::select(
@@ -88,7 +101,7 @@ fn value_for(call: &Call) -> impl Strategy<Value = Value> + use<> {
 /// Some calls and a value for each, or one more or less.
 fn batch() -> impl Strategy<Value = (Vec<Call>, Result<Vec<Value>, RedisError>)> {
     prop::collection::vec(any_call(), 1..8).prop_flat_map(|calls| {
-        let commands = Batch::new(&calls).commands(&Keyspace::new("lock:")).len();
+        let commands = Batch::new(&calls).commands(&space(), ladder()).len();
         let fitting = prop::collection::vec(prop_oneof![any_value(), together()], commands);
         let counts = prop::collection::vec(any_value(), 0..commands + 2);
         let answers = prop_oneof![
@@ -123,7 +136,7 @@ proptest! {
     #[test]
     fn each_call_of_a_batch_gets_one_reply_of_its_kind_whatever_comes((calls, answers) in batch()) {
         let batch = Batch::new(&calls);
-        let commands = batch.commands(&Keyspace::new("lock:")).len();
+        let commands = batch.commands(&space(), ladder()).len();
         let short = answers.as_ref().is_ok_and(|answers| answers.len() != commands);
         let ints = answers.as_ref().map_or(0, |answers| answers.iter().map(numbers).sum());
         let replies = batch.replies(answers);
@@ -139,11 +152,11 @@ proptest! {
     fn a_push_is_a_message_of_ours_or_nothing(kind in kind(), data in prop::collection::vec(any_value(), 0..5)) {
         let info = PushInfo { kind, data };
         let spelled = matches!(info.data.last(),
-            Some(Value::BulkString(bytes)) if bytes.starts_with(b"granted ") || bytes.starts_with(b"asked "));
+            Some(Value::BulkString(bytes)) if bytes.starts_with(b"granted ") || bytes.starts_with(b"asked ") || bytes.starts_with(b"bound "));
         let simple = matches!(info.data.last(), Some(Value::SimpleString(_)));
         prop_assert!(notice(&info).is_none() || spelled || simple);
         let (pushes, mut told) = tokio::sync::mpsc::unbounded_channel();
-        prop_assert!(pushed(&pushes, 1, &info).is_ok());
+        prop_assert!(pushed(&pushes, 1, &AtomicU64::new(0), &info).is_ok());
         let heard = matches!(info.kind, PushKind::Message | PushKind::Disconnection);
         prop_assert!(heard || told.try_recv().is_err(), "heard of {:?}", info.kind);
     }

@@ -30,13 +30,14 @@ pub fn any_text() -> impl Strategy<Value = String> {
     let hold =
         (nonce(), number(), prop::sample::select(&["dl1-", "dl1w", "dl2-", "wait:", ""][..]));
     let message = (
-        prop::sample::select(&["granted", "asked", "grant", "GRANTED", ""][..]),
+        prop::sample::select(&["granted", "asked", "bound", "grant", "GRANTED", ""][..]),
         prop::collection::vec(prop_oneof![3 => nonce(), 3 => number(), 1 => any::<String>()], 0..4),
     );
     prop_oneof![
         (nonce(), number(), 0..1026_u32)
             .prop_map(|(nonce, first, size)| format!("granted {nonce} {first} {size}")),
         nonce().prop_map(|nonce| format!("asked {nonce}")),
+        number().prop_map(|ms| format!("bound {ms}")),
         message.prop_map(|(word, rest)| format!("{word} {}", rest.join(" "))),
         hold.prop_map(|(nonce, fence, tag)| format!("{tag}{nonce} {fence} 1 inbox {}", claimant())),
         number().prop_map(|number| format!("{number} 1 1 inbox {}", claimant())),

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use crate::Fence;
 use crate::wire::{
-    Acquire, Call, Claimant, Enqueue, Give, Nonce, Probe, Renewal, Target, WAITER_LEASE,
+    Acquire, Call, Claimant, Enqueue, Give, Nonce, Probe, Quarantine, Renewal, Target, WAITER_LEASE,
 };
 
 /// One of few requests.
@@ -33,7 +33,10 @@ fn give() -> impl Strategy<Value = Give> {
         key: key.into(),
         nonce,
         floor: Fence::new(floor),
-        quarantine: Duration::from_millis(floor * 10),
+        quarantine: Quarantine {
+            bound: Duration::from_millis(floor * 10),
+            waits: !floor.is_multiple_of(5),
+        },
     })
 }
 
@@ -97,5 +100,6 @@ pub fn any_call() -> impl Strategy<Value = Call> {
         2 => prop::collection::vec(renewal(), 0..4).prop_map(Call::Renew),
         1 => (key(), 0..5_u32).prop_map(|(key, limit)| Call::Inspect { key: key.into(), limit }),
         2 => probe().prop_map(Call::Probe),
+        1 => (2..40_u64).prop_map(|seconds| Call::Raise(Duration::from_secs(seconds))),
     ]
 }

@@ -31,6 +31,7 @@ pub fn fits(call: &Call, answer: &Answer, reply: &Reply) -> bool {
         (Call::Renew(entries), Reply::Renewed(replies)) => {
             replies.len() == entries.len() && entries.iter().zip(replies).all(fits_renewal)
         }
+        (Call::Raise(_), Reply::Raised) => matches!(answer, Answer::Text(_)),
         (Call::Inspect { .. }, Reply::Inspection(seen)) => {
             length(answer) == Some(3 + 2 * seen.waiters.len())
         }

@@ -18,6 +18,7 @@ pub fn spoken(call: &Call, reply: &Reply) -> Answer {
         Reply::AcquiredAll(fences) => int(fences.map_or(0, |fences| fences.first().get())),
         Reply::Ended(held) => int(u64::from(*held)),
         Reply::Renewed(replies) => Answer::List(replies.iter().map(renewal).collect()),
+        Reply::Raised => text("0000000000000000000000000000000000000000"),
         Reply::Inspection(seen) => inspection(seen),
         Reply::Probed(probed) => self::probed(probed),
     }

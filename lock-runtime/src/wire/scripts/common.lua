@@ -4,7 +4,10 @@
 --   queue      sorted set of the waiters' nonces by ticket
 --   waiters    hash nonce -> 'lease deadline in server us, claim ms, block, inbox, description'
 --   cancelled  sorted set of nonces whose acquire may still arrive and must be refused, by the server us until which
---   fence      the counter of this server, or 'wait:<us>' while a loss of data is waited out
+--   fence      the counter of this server; while a loss of data is waited out
+--              'wait:<when it was noticed, us>:<longest lease of before, ms>:<highest token known>'
+--   quarantine how long the longest lease may be that any process was granted, as far as the client knows;
+--              below zero if the client does not wait until it is over
 local HOLD, QUEUE, WAITERS, CANCELLED, FENCE = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local nonce, floor, quarantine = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 
@@ -45,36 +48,43 @@ local function draw(block)
 end
 
 -- The first of the next fencing tokens and how many they are; or nil and the instant until which none is issued;
--- or nil, nil and the server's error. A counter that is missing or behind what a client has seen means that the server lost data, and with
--- it holds that are still valid in their processes: no token is issued until the longest of those is over
--- (Redlock's delayed restart).
+-- or nil, nil and the server's error. A counter that is missing or behind what a client has seen means that the server
+-- lost data, and with it holds that are still valid in their processes: no token is issued until the longest of those is
+-- over (Redlock's delayed restart). How long that takes is the largest bound that any client brings before that.
 local function next_fences(wanted)
   local last, block = draw(wanted)
-  local until_us = nil
+  local loss, bound, issued
   if type(last) == 'number' then
     local fence = last - block + 1
     if fence > floor and fence > 1e15 then
       return fence, block
     end
-    until_us = now + quarantine * 1000
+    loss, bound, issued = now, 0, fence - 1
   else
     local text = redis.pcall('GET', FENCE)
-    until_us = type(text) == 'string' and tonumber(string.match(text, '^wait:(%d+)$'))
-    if not until_us then
+    if type(text) == 'string' then
+      loss, bound, issued = string.match(text, '^wait:(%d+):(%d+):(%d+)$')
+    end
+    if not loss then
       return nil, nil, last
     end
-    -- Not the asking client's quarantine: one that waits less must not cut short what others decided. The bound
-    -- is for a server's clock that was set back.
-    until_us = math.min(until_us, now + math.max(quarantine * 1000, 3600000000))
+    -- A clock that was set back shows a loss that is yet to come.
+    loss, bound, issued = math.min(tonumber(loss), now), tonumber(bound), tonumber(issued)
   end
-  if now < until_us then
-    redis.call('SET', FENCE, string.format('wait:%.0f', until_us))
-    return nil, until_us
+  bound, issued = math.max(bound, math.abs(quarantine)), math.max(issued, floor)
+  local until_us, fence = loss + bound * 1000, nil
+  if now >= until_us or quarantine < 0 then
+    block = math.min(wanted, SMALL_BLOCK)
+    fence = math.max(now, issued + 1)
+    issued = fence + block - 1
   end
-  block = math.min(wanted, SMALL_BLOCK)
-  local fence = math.max(now, floor + 1)
-  redis.call('SET', FENCE, string.format('%.0f', fence + block - 1))
-  return fence, block
+  -- A client that does not wait leaves it to the others to do so.
+  local wait = now < until_us and string.format('wait:%.0f:%.0f:', loss, bound) or ''
+  redis.call('SET', FENCE, wait .. string.format('%.0f', issued))
+  if fence then
+    return fence, block
+  end
+  return nil, until_us
 end
 
 local function put_hold(flag, who, fence, block, inbox, description, ttl)

@@ -77,7 +77,7 @@ impl World {
     pub(super) fn new() -> Self {
         let inbox = "inbox".to_owned();
         let mut twin = Twin::default();
-        twin.open(0, Fence::ZERO, Duration::ZERO);
+        twin.open(0, Fence::ZERO, Duration::ZERO, false);
         Self {
             machine: Machine::new(at(0.0), Timing::default(), inbox, Duration::from_secs(30)),
             twin,
@@ -158,7 +158,7 @@ impl World {
             Step::Message(text) => self.message(text),
             Step::Connect if !self.up => {
                 self.up = true;
-                self.machine.connected(now);
+                self.machine.connected(now, self.twin.bound());
             }
             Step::Connect => {}
             Step::Disconnect => self.disconnect(),
@@ -237,7 +237,7 @@ impl World {
             }
             if !self.up {
                 self.up = true;
-                self.machine.connected(self.now);
+                self.machine.connected(self.now, self.twin.bound());
             }
             while let Some((id, call, _)) = self.calls.pop() {
                 let truth = self.truth(&call);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::expiry::{Stamp, micros};
 use crate::Fence;
 use crate::fence::FenceBlock;
-use crate::wire::SMALL_BLOCK;
+use crate::wire::{Quarantine, SMALL_BLOCK};
 
 /// Below this a counter cannot have been seeded from a clock.
 const PLAUSIBLE: u64 = 1_000_000_000_000_000;
@@ -13,16 +13,29 @@ const PLAUSIBLE: u64 = 1_000_000_000_000_000;
 /// How far ahead of the clock larger blocks may carry the counter, in microseconds.
 const AHEAD: u64 = 1_000_000;
 
-/// How long a quarantine that another client began is believed, in microseconds.
-const LONGEST_WAIT: u64 = 3_600_000_000;
-
 #[derive(Debug, Default)]
 pub(super) enum Counter {
     #[default]
     Missing,
     At(u64),
-    /// No token is issued before this instant, in microseconds.
-    Wait(u64),
+    Wait(Wait),
+}
+
+/// A loss of data that is waited out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wait {
+    /// When it was noticed, in microseconds.
+    loss: u64,
+    /// The longest lease of before, in microseconds.
+    bound: u64,
+    /// The highest token known.
+    issued: u64,
+}
+
+impl Wait {
+    const fn until(self) -> u64 {
+        self.loss.saturating_add(self.bound)
+    }
 }
 
 impl Counter {
@@ -32,21 +45,33 @@ impl Counter {
         now: Stamp,
         wanted: u32,
         floor: Fence,
-        quarantine: Duration,
+        quarantine: Quarantine,
     ) -> Result<FenceBlock, u64> {
         let now = now.micros();
-        let until = match self.draw(now, wanted) {
+        let known = match self.draw(now, wanted) {
             Some(fences) if fences.first() > floor && fences.first().get() > PLAUSIBLE => {
                 return Ok(fences);
             }
-            Some(_) => now.saturating_add(micros(quarantine)),
-            None => self.until().min(now.saturating_add(micros(quarantine).max(LONGEST_WAIT))),
+            Some(fences) => {
+                Wait { loss: now, bound: 0, issued: fences.first().get().saturating_sub(1) }
+            }
+            None => self.waited_out(now),
         };
-        if now < until {
-            *self = Self::Wait(until);
-            return Err(until);
+        let wait = Wait {
+            loss: known.loss.min(now),
+            bound: known.bound.max(micros(quarantine.bound)),
+            issued: known.issued.max(floor.get()),
+        };
+        let over = now >= wait.until();
+        if !over && quarantine.waits {
+            *self = Self::Wait(wait);
+            return Err(wait.until());
         }
-        Ok(self.seed(now, floor, wanted.min(SMALL_BLOCK)))
+        let first = Fence::new(now.max(wait.issued.saturating_add(1)));
+        let fences = FenceBlock::new(first, wanted.min(SMALL_BLOCK));
+        let issued = fences.last().get();
+        *self = if over { Self::At(issued) } else { Self::Wait(Wait { issued, ..wait }) };
+        Ok(fences)
     }
 
     /// As many tokens as this if the counter is sound, else it stays as it is: `acquire_all.lua`.
@@ -78,29 +103,24 @@ impl Counter {
         self.draw(now.micros(), 1).map_or(now.micros(), |ticket| ticket.first().get())
     }
 
-    pub(super) fn open(&mut self, now: Stamp, floor: Fence, quarantine: Duration) -> bool {
+    /// Whether there was none.
+    pub(super) fn open(&mut self, now: Stamp, floor: Fence, longest: Duration, lost: bool) -> bool {
         if !matches!(self, Self::Missing) {
             return false;
         }
-        if quarantine.as_millis() > 0 {
-            *self = Self::Wait(now.micros().saturating_add(micros(quarantine)));
+        let (now, floor) = (now.micros(), floor.get());
+        *self = if lost {
+            Self::Wait(Wait { loss: now, bound: micros(longest), issued: floor })
         } else {
-            self.seed(now.micros(), floor, 1);
-        }
+            Self::At(now.max(floor.saturating_add(1)))
+        };
         true
     }
 
-    fn seed(&mut self, now: u64, floor: Fence, size: u32) -> FenceBlock {
-        let first = Fence::new(now.max(floor.get().saturating_add(1)));
-        let fences = FenceBlock::new(first, size);
-        *self = Self::At(fences.last().get());
-        fences
-    }
-
-    fn until(&self) -> u64 {
+    const fn waited_out(&self, now: u64) -> Wait {
         match self {
-            Self::Wait(until) => *until,
-            Self::Missing | Self::At(_) => 0,
+            Self::Wait(wait) => *wait,
+            Self::Missing | Self::At(_) => Wait { loss: now, bound: 0, issued: 0 },
         }
     }
 }

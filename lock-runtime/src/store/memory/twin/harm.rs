@@ -7,9 +7,28 @@ use super::counter::Counter;
 use super::expiry::Stamp;
 
 impl Twin {
-    /// Forgets everything, as FLUSHALL does: a loss of data.
+    /// Forgets all data, as FLUSHALL does.
     pub fn flush(&mut self) {
-        *self = Self::default();
+        *self = Self { bound: self.bound, ..Self::default() };
+    }
+
+    /// The bound on all leases, as far as the server was told.
+    #[cfg(any(test, simulated))]
+    #[must_use]
+    pub const fn bound(&self) -> std::time::Duration {
+        self.bound
+    }
+
+    /// Forgets what it knew of the longest lease, as SCRIPT FLUSH does.
+    #[cfg(simulated)]
+    pub fn forget_scripts(&mut self) {
+        self.bound = std::time::Duration::ZERO;
+    }
+
+    /// A client that has just found out loads its scripts again.
+    #[cfg(simulated)]
+    pub fn load_scripts(&mut self, bound: std::time::Duration) {
+        self.bound = self.bound.max(bound);
     }
 
     /// Deletes the hold of a lock, whoever has it.
@@ -28,6 +47,13 @@ impl Twin {
     #[cfg(simulated)]
     pub fn delete_cancelled(&mut self, key: &str) {
         self.records.entry(key.into()).or_default().delete_cancelled();
+    }
+
+    /// Whether there is a fence counter, or what stands in for it after a loss of data.
+    #[cfg(simulated)]
+    #[must_use]
+    pub const fn has_counter(&self) -> bool {
+        !matches!(self.counter, Counter::Missing)
     }
 
     /// Deletes the fence counter.

@@ -1,6 +1,7 @@
 //! The in-process twin of the scripts: the same decisions over a map instead of a server.
 //!
-//! It mirrors `acquire`, `acquire_all`, `release`, `cancel`, `renew`, `inspect`, `probe` and `open` of `wire/scripts` step by step:
+//! It mirrors `acquire`, `acquire_all`, `release`, `cancel`, `renew`, `inspect`, `probe` and `open` of `wire/scripts` step by step, and what the store says
+//! beside them when it connects:
 //! every key with its expiry, the queue, the tombstones, the fence counter with its quarantine, the requests that
 //! wait inside sections. Time comes in, nothing is random. A property test feeds random calls to this and to a real server and compares every reply and every
 //! pushed grant; change a script and its twin together.
@@ -31,8 +32,8 @@ use self::step::Step;
 use crate::Fence;
 use crate::fence::FenceBlock;
 use crate::wire::{
-    Acquire, Call, Give, Holder, Inspection, Notice, Probe, Probed, Renewal, RenewalReply, Reply,
-    Waiter,
+    Acquire, Call, EVERYONE, Give, Holder, Inspection, Notice, Probe, Probed, Renewal,
+    RenewalReply, Reply, Waiter,
 };
 
 /// How a process is told of something: its inbox and what; answers whether anybody listens there.
@@ -45,6 +46,8 @@ pub struct Twin {
     records: HashMap<Arc<str>, Record>,
     blocked: Blocked,
     sweep_at: usize,
+    /// What the server's scripts say of the longest lease: they outlive its data.
+    bound: Duration,
 }
 
 impl Twin {
@@ -67,14 +70,41 @@ impl Twin {
             Call::Renew(entries) => {
                 Reply::Renewed(entries.iter().map(|entry| self.renew(now, entry)).collect())
             }
+            Call::Raise(bound) => {
+                self.raise(*bound, publish);
+                Reply::Raised
+            }
             Call::Inspect { key, limit } => Reply::Inspection(self.inspect(now, key, *limit)),
             Call::Probe(probe) => Reply::Probed(self.probe(now, probe)),
         }
     }
 
-    /// Makes the fence counter if there is none, as `open.lua` does; answers whether it did.
-    pub fn open(&mut self, now_us: u64, floor: Fence, quarantine: Duration) -> bool {
-        self.counter.open(Stamp::from_micros(now_us), floor, quarantine)
+    /// Makes the fence counter if there is none, as `open.lua` does; whether it did.
+    pub fn open(&mut self, now_us: u64, floor: Fence, longest: Duration, lost: bool) -> bool {
+        self.counter.open(Stamp::from_micros(now_us), floor, longest, lost)
+    }
+
+    /// A client connects, as the Redis store does it. `acquainted`: it was connected before. Answers the bound on all leases.
+    pub fn welcome(
+        &mut self,
+        now_us: u64,
+        floor: Fence,
+        bound: Duration,
+        acquainted: bool,
+        publish: &mut Publish<'_>,
+    ) -> Duration {
+        let lost = acquainted || floor > Fence::ZERO || !self.bound.is_zero();
+        let known = bound.max(self.bound);
+        self.open(now_us, floor, known, lost);
+        if known > self.bound {
+            self.raise(known, publish);
+        }
+        known
+    }
+
+    fn raise(&mut self, bound: Duration, publish: &mut Publish<'_>) {
+        publish(EVERYONE, Notice::Bound(bound));
+        self.bound = self.bound.max(bound);
     }
 
     fn step<T>(

@@ -116,23 +116,24 @@ pub(super) struct Message {
 }
 
 impl Message {
-    fn about(&self) -> Nonce {
+    fn about(&self) -> Option<Nonce> {
         match self.notice {
-            Notice::Granted(nonce, _) | Notice::Asked(nonce) => nonce,
+            Notice::Granted(nonce, _) | Notice::Asked(nonce) => Some(nonce),
+            Notice::Bound(_) => None,
         }
     }
 
     pub(super) fn granted(&self) -> Option<(Nonce, FenceBlock)> {
         match self.notice {
             Notice::Granted(nonce, fences) => Some((nonce, fences)),
-            Notice::Asked(_) => None,
+            Notice::Asked(_) | Notice::Bound(_) => None,
         }
     }
 
     pub(super) fn asked(&self) -> Option<Nonce> {
         match self.notice {
             Notice::Asked(nonce) => Some(nonce),
-            Notice::Granted(..) => None,
+            Notice::Granted(..) | Notice::Bound(_) => None,
         }
     }
 }

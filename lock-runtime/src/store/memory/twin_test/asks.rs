@@ -9,14 +9,15 @@ use super::both::{Both, LIVE, Pair};
 use crate::Fence;
 use crate::fence::FenceBlock;
 use crate::wire::{
-    Acquire, AcquireReply, Answer, Busy, Call, Claimant, Enqueue, Give, Grant, Nonce, Reply,
-    WAITER_LEASE,
+    Acquire, AcquireReply, Answer, Busy, Call, Claimant, Enqueue, Give, Grant, Nonce, Quarantine,
+    Reply, WAITER_LEASE,
 };
 
 /// How many tokens a request wants unless a test says otherwise.
 pub(super) const BLOCK: u32 = 3;
 pub(super) const KEY: &str = "order:7";
-pub(super) const QUARANTINE: Duration = Duration::from_millis(5_400);
+pub(super) const BOUND: Duration = Duration::from_millis(5_400);
+pub(super) const QUARANTINE: Quarantine = Quarantine { bound: BOUND, waits: true };
 
 pub(super) fn nonce(number: u8) -> Nonce {
     Nonce::from_bits(u128::from(number) << 120 | 0xfeed)

@@ -47,8 +47,8 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
     end
   end
 end
-local wait = string.match(redis.call('GET', KEYS[1]) or '', '^wait:(%d+)$')
-if wait then redis.call('SET', KEYS[1], 'wait:' .. earlier(wait)) end";
+local loss, rest = string.match(redis.call('GET', KEYS[1]) or '', '^wait:(%d+)(.*)$')
+if loss then redis.call('SET', KEYS[1], 'wait:' .. earlier(loss) .. rest) end";
 
 /// One number on each side.
 #[derive(Clone, Copy, Debug)]
@@ -122,7 +122,8 @@ impl Both {
     /// Sets the server's counter; the twin's has to be missing.
     fn set_counter(&mut self, number: u64) {
         self.raw(&["SET", &self.space.fence(), &number.to_string()]);
-        assert!(self.twin.open(number, Fence::ZERO, Duration::ZERO), "the twin has a counter");
+        let made = self.twin.open(number, Fence::ZERO, Duration::ZERO, false);
+        assert!(made, "the twin has a counter");
     }
 
     /// How long this has been running in real time.
@@ -172,14 +173,15 @@ impl Both {
     pub(super) fn open(
         &mut self,
         floor: Pair<Fence>,
-        quarantine: Duration,
+        longest: Duration,
+        lost: bool,
     ) -> Result<bool, String> {
         let mut open = redis::cmd("EVAL");
         open.arg(Script::Open.text()).arg(1).arg(self.space.fence());
-        open.arg(floor.server.get()).arg(millis(quarantine));
+        open.arg(floor.server.get()).arg(millis(longest)).arg(u8::from(lost));
         let now_us = self.now_us();
         let server: bool = open.query(&mut self.connection).map_err(|error| error.to_string())?;
-        let twin = self.twin.open(now_us, floor.twin, quarantine);
+        let twin = self.twin.open(now_us, floor.twin, longest, lost);
         if server == twin { Ok(server) } else { Err(format!("open: {server} and {twin}")) }
     }
 
@@ -206,7 +208,7 @@ impl Both {
 
     /// What the server says to a call, undecoded.
     pub(super) fn ask(&mut self, call: &Call) -> RedisResult<Answer> {
-        self.invoke(&call.encode(&self.space))
+        self.invoke(&call.encode(&self.space).expect("a script call"))
     }
 
     /// What the server says to a script, undecoded.

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::asks::{BLOCK, KEY, QUARANTINE, claimant, give, nonce, once, queueing};
+use super::asks::{BLOCK, BOUND, KEY, QUARANTINE, claimant, give, nonce, once, queueing};
 use super::both::{Both, DEAD, LIVE, Pair, START};
 use crate::Fence;
 use crate::wire::{
-    Acquire, AcquireReply, Call, Decode as _, Enqueue, Give, Holder, Nonce, Obstacle, Renewal,
-    RenewalReply, Reply, WAITER_LEASE,
+    Acquire, AcquireReply, Call, Decode as _, Enqueue, Give, Holder, Nonce, Obstacle, Quarantine,
+    Renewal, RenewalReply, Reply, WAITER_LEASE,
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -296,14 +296,14 @@ fn a_deleted_counter_is_waited_out_and_tokens_go_on_rising() {
     both.flush();
     let busy = both.busy(queueing(nonce(2), LIVE[0]));
     assert_eq!(busy.obstacle, Obstacle::DataLoss);
-    assert!(busy.left.is_some_and(|left| left <= QUARANTINE));
-    both.advance(QUARANTINE / 2);
+    assert!(busy.left.is_some_and(|left| left <= BOUND));
+    both.advance(BOUND / 2);
     // Also those who are not first learn what they wait for, and for how long.
     both.busy(queueing(nonce(2), LIVE[0]));
     let busy = both.busy(queueing(nonce(3), LIVE[0]));
     assert_eq!((busy.obstacle, busy.ahead), (Obstacle::DataLoss, 1));
-    assert!(busy.left.is_some_and(|left| left > Duration::ZERO && left <= QUARANTINE / 2));
-    both.advance(QUARANTINE);
+    assert!(busy.left.is_some_and(|left| left > Duration::ZERO && left <= BOUND / 2));
+    both.advance(BOUND);
     let after = both.granted(queueing(nonce(2), LIVE[0]));
     assert!(after > before, "{after} after {before}");
 }
@@ -316,19 +316,59 @@ fn a_counter_behind_what_a_client_has_seen_is_waited_out() {
         let give = Give { floor, ..give(nonce(1)) };
         let busy = both.busy(Acquire { give: give.clone(), ..once(nonce(1)) });
         assert_eq!(busy.obstacle, Obstacle::DataLoss, "{behind} behind");
-        both.advance(QUARANTINE * 2);
+        both.advance(BOUND * 2);
         assert!(both.granted(Acquire { give, ..once(nonce(1)) }) > floor);
     }
 }
 
 #[test]
-fn without_a_quarantine_the_counter_starts_again_at_once() {
+fn a_client_that_does_not_wait_goes_on_at_once_and_all_others_wait() {
     let mut both = Both::new();
     let before = both.granted(once(nonce(1)));
     both.flush();
-    let give = Give { quarantine: Duration::ZERO, ..give(nonce(2)) };
-    let after = both.granted(Acquire { give, ..once(nonce(2)) });
-    assert!(after > before, "{after} after {before}");
+    let at_once = |number, key: &str| {
+        let quarantine = Quarantine { waits: false, ..QUARANTINE };
+        let give = Give { quarantine, key: key.into(), ..give(nonce(number)) };
+        Acquire { give, ..once(nonce(number)) }
+    };
+    let first = both.granted(at_once(2, "one"));
+    assert!(first > before, "{first} after {before}");
+    assert_eq!(both.busy(once(nonce(3))).obstacle, Obstacle::DataLoss);
+    let second = both.granted(at_once(4, "another"));
+    assert!(second > first, "{second} after {first}");
+    both.advance(BOUND);
+    let after = both.granted(once(nonce(3)));
+    assert!(after > second, "{after} after {second}");
+}
+
+#[test]
+fn a_loss_is_waited_out_for_the_longest_lease_that_anybody_knows_of_in_that_time() {
+    let mut both = Both::new();
+    let knows = |bound| {
+        let quarantine = Quarantine { bound, waits: true };
+        Acquire { give: Give { quarantine, ..give(nonce(1)) }, ..once(nonce(1)) }
+    };
+    both.granted(once(nonce(2)));
+    both.flush();
+    assert!(both.busy(knows(BOUND)).left.is_some_and(|left| left <= BOUND));
+    both.advance(BOUND / 2);
+    let left = both.busy(knows(BOUND * 3)).left.unwrap();
+    assert!(left > BOUND * 2 && left <= BOUND * 5 / 2, "counted from the loss: {left:?}");
+    // Those who know of less do not take it back.
+    both.advance(BOUND);
+    assert_eq!(both.busy(knows(BOUND)).obstacle, Obstacle::DataLoss);
+    both.advance(BOUND * 2);
+    both.granted(knows(BOUND));
+}
+
+#[test]
+fn a_loss_that_a_clock_shows_in_the_future_is_waited_out_from_now() {
+    let mut both = Both::new();
+    both.raw(&["SET", "lock:fence", "wait:9000000000000000:1:0"]);
+    let answer = both.ask(&Call::Acquire(once(nonce(1)))).unwrap();
+    let reply = Call::Acquire(once(nonce(1))).decode(answer).unwrap();
+    let Reply::Acquire(AcquireReply::Busy(busy)) = reply else { panic!("{reply:?}") };
+    assert!(busy.left.is_some_and(|left| left <= BOUND), "{busy:?}");
 }
 
 #[test]
@@ -347,12 +387,12 @@ fn a_release_during_the_quarantine_leaves_the_waiters_queued() {
 fn only_a_missing_counter_is_opened() {
     let mut both = Both::new();
     let floor = Pair { server: Fence::ZERO, twin: Fence::ZERO };
-    assert!(!both.open(floor, QUARANTINE).unwrap());
+    assert!(!both.open(floor, BOUND, true).unwrap());
     both.flush();
-    assert!(both.open(floor, QUARANTINE).unwrap());
+    assert!(both.open(floor, BOUND, true).unwrap());
     assert_eq!(both.busy(once(nonce(1))).obstacle, Obstacle::DataLoss);
     both.flush();
-    assert!(both.open(floor, Duration::ZERO).unwrap());
+    assert!(both.open(floor, BOUND, false).unwrap());
     both.granted(once(nonce(1)));
 }
 

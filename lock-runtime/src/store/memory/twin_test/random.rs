@@ -12,8 +12,8 @@ use super::both::{Both, LIVE, Pair};
 use super::steps::{Asking, Entry, Floor, HOLDER, NONCES, Queue, Span, Step, UNIT, Who, any_step};
 use crate::Fence;
 use crate::wire::{
-    Acquire, AcquireReply, Call, Enqueue, Give, Inspection, Obstacle, Probe, Renewal, RenewalReply,
-    Reply, Target, WAITER_LEASE,
+    Acquire, AcquireReply, Call, Enqueue, Give, Inspection, Obstacle, Probe, Quarantine, Renewal,
+    RenewalReply, Reply, Target, WAITER_LEASE,
 };
 
 /// The nearest end of a span is a quarter of a unit away: a sequence that took longer proves nothing.
@@ -56,10 +56,9 @@ impl Run<'_> {
             Step::PutLockOfOthers { key, ttl } => {
                 self.both.put_lock_of_others(&name(*key), ttl.duration());
             }
-            Step::Open { floor, quarantine } => {
+            Step::Open { floor, longest, lost } => {
                 let floor = self.floor(*floor);
-                let quarantine = quarantine.map_or(Duration::ZERO, Span::duration);
-                self.both.open(floor, quarantine)?;
+                self.both.open(floor, longest.duration(), *lost)?;
             }
             Step::Probe(askings) => {
                 for asking in askings {
@@ -117,7 +116,7 @@ impl Run<'_> {
             key: name(who.key).into(),
             nonce: nonce(who.nonce),
             floor: fence(self.floor(who.floor)),
-            quarantine: who.quarantine.duration(),
+            quarantine: Quarantine { bound: who.longest.duration(), waits: who.waits },
         };
         match step {
             Step::Acquire { who, ttl, block, queue } => Call::Acquire(Acquire {
@@ -243,6 +242,7 @@ fn kind(reply: &Reply) -> &'static str {
         }
         Reply::Renewed(answers) if answers.iter().any(is_waiting) => "waiter renewed",
         Reply::Renewed(_) => "nothing renewed",
+        Reply::Raised => "raised",
         Reply::Inspection(seen) if seen.waiting > 0 => "inspected with waiters",
         Reply::Inspection(_) => "inspected",
         Reply::Probed(seen) => match seen.cycle.len() {

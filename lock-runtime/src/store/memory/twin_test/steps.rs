@@ -54,7 +54,8 @@ pub(super) enum Step {
     },
     Open {
         floor: Floor,
-        quarantine: Option<Span>,
+        longest: Span,
+        lost: bool,
     },
 }
 
@@ -63,7 +64,8 @@ pub(super) struct Who {
     pub(super) key: u8,
     pub(super) nonce: u8,
     pub(super) floor: Floor,
-    pub(super) quarantine: Span,
+    pub(super) longest: Span,
+    pub(super) waits: bool,
 }
 
 /// How much its client has seen of the tokens.
@@ -141,14 +143,14 @@ pub(super) fn any_step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Flush),
         1 => any_key().prop_map(|key| Step::PutForeign { key }),
         1 => (any_key(), any_span()).prop_map(|(key, ttl)| Step::PutLockOfOthers { key, ttl }),
-        1 => (any_floor(), prop::option::of(any_span()))
-            .prop_map(|(floor, quarantine)| Step::Open { floor, quarantine }),
+        1 => (any_floor(), any_span(), any::<bool>())
+            .prop_map(|(floor, longest, lost)| Step::Open { floor, longest, lost }),
     ]
 }
 
 fn any_who() -> impl Strategy<Value = Who> {
-    (any_key(), any_nonce(), any_floor(), any_span())
-        .prop_map(|(key, nonce, floor, quarantine)| Who { key, nonce, floor, quarantine })
+    (any_key(), any_nonce(), any_floor(), any_span(), prop::bool::weighted(0.9))
+        .prop_map(|(key, nonce, floor, longest, waits)| Who { key, nonce, floor, longest, waits })
 }
 
 /// Requests for one key or for both.

@@ -1,0 +1,62 @@
+//! The bound on all leases, where it outlives the data: in the server's script cache, which a flush leaves alone.
+//!
+//! Each step of the bound has a script that is never run; the highest that is loaded is the bound. A server that knows any of
+//! them has granted locks of this key space in this database. Other tenants of the server have scripts of their own.
+
+use std::time::Duration;
+
+use redis::Cmd;
+
+use super::sha_of;
+use crate::wire::{EVERYONE, Keyspace, bound_steps};
+
+pub(super) struct Ladder {
+    tenant: String,
+    /// The channel on which all processes are told of a new bound.
+    everyone: String,
+    /// What SCRIPT EXISTS calls the steps, in their order.
+    shas: Vec<String>,
+}
+
+impl Ladder {
+    pub(super) fn new(space: &Keyspace, database: i64) -> Self {
+        let tenant = sha_of(&format!("{} in database {database}", space.fence()));
+        let shas = bound_steps().map(|step| sha_of(&text(&tenant, step))).collect();
+        Self { tenant, everyone: space.inbox(EVERYONE), shas }
+    }
+
+    pub(super) fn everyone(&self) -> &str {
+        &self.everyone
+    }
+
+    /// Asks which steps are loaded.
+    pub(super) fn look(&self) -> Cmd {
+        let mut command = redis::cmd("SCRIPT");
+        command.arg("EXISTS").arg(&self.shas);
+        command
+    }
+
+    /// The bound, from the answer to [`Self::look`]; zero where no step is loaded.
+    pub(super) fn highest(loaded: &[bool]) -> Duration {
+        let mut steps = bound_steps().zip(loaded).rev();
+        steps.find(|&(_, &loaded)| loaded).map(|(step, _)| step).unwrap_or_default()
+    }
+
+    /// Raises the bound.
+    pub(super) fn load(&self, step: Duration) -> Cmd {
+        let mut command = redis::cmd("SCRIPT");
+        command.arg("LOAD").arg(text(&self.tenant, step));
+        command
+    }
+
+    /// Tells all processes of it.
+    pub(super) fn publish(&self, step: Duration) -> Cmd {
+        let mut command = redis::cmd("PUBLISH");
+        command.arg(&self.everyone).arg(format!("bound {}", step.as_millis()));
+        command
+    }
+}
+
+fn text(tenant: &str, step: Duration) -> String {
+    format!("return '{tenant} {}'", step.as_millis())
+}

@@ -1,0 +1,82 @@
+//! How long the longest lease of a key space may last.
+//!
+//! A server that lost its data does not know what it had granted. The bound on those leases is kept outside of the data:
+//! every process knows it, and the server's script cache, which a flush leaves alone, has one script for each step that
+//! was ever needed. Steps are few, so that one command asks for all of them.
+
+use std::fmt::{self, Display};
+use std::time::Duration;
+
+/// 2^(n/8) in millionths, rounded up.
+const EIGHTHS: [u64; 8] =
+    [1_000_000, 1_090_508, 1_189_208, 1_296_840, 1_414_214, 1_542_211, 1_681_793, 1_834_009];
+
+/// The lowest step is the lease of a waiter, which a pushed grant may last.
+const LOWEST_US: u64 = 2_000_000;
+
+/// Twenty doublings and a half: the highest step, 31 days, is above the longest ttl with its guard.
+const STEPS: usize = 164;
+
+/// All steps, from the lowest to the highest.
+pub fn bound_steps() -> impl DoubleEndedIterator<Item = Duration> + ExactSizeIterator {
+    (0..STEPS).map(|number| {
+        let us = (LOWEST_US * EIGHTHS[number % 8]) << (number / 8);
+        Duration::from_millis(us / 1_000_000_000)
+    })
+}
+
+/// The lowest step that covers a lease; the highest where none does.
+#[must_use]
+pub fn bound_for(lease: Duration) -> Duration {
+    let mut last = Duration::ZERO;
+    for step in bound_steps() {
+        last = step;
+        if step >= lease {
+            break;
+        }
+    }
+    last
+}
+
+/// What a process says to a server that turns out to have lost its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quarantine {
+    /// The longest lease that any process may have been granted before, as far as known.
+    pub bound: Duration,
+    /// Whether the process waits until such a lease is over, or goes on at once. Others wait in either case.
+    pub waits: bool,
+}
+
+/// As the scripts read it: milliseconds, below zero for a process that does not wait.
+impl Display for Quarantine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.waits { "" } else { "-" };
+        write!(f, "{sign}{}", self.bound.as_millis())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::WAITER_LEASE;
+
+    #[test]
+    fn the_steps_go_from_the_lease_of_a_waiter_to_beyond_the_longest_ttl_a_tenth_at_a_time() {
+        let steps: Vec<_> = bound_steps().collect();
+        assert_eq!(steps[0], WAITER_LEASE);
+        assert_eq!(steps[8], WAITER_LEASE * 2);
+        assert!(steps[STEPS - 1] > Duration::from_secs(30 * 24 * 60 * 60).mul_f64(1.01));
+        for pair in steps.windows(2) {
+            assert!(pair[0] < pair[1] && pair[1] < pair[0].mul_f64(1.1), "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn a_lease_is_covered_by_the_next_step() {
+        assert_eq!(bound_for(Duration::ZERO), WAITER_LEASE);
+        assert_eq!(bound_for(WAITER_LEASE), WAITER_LEASE);
+        let above = bound_for(Duration::from_millis(2_001));
+        assert!(above > WAITER_LEASE && above < Duration::from_millis(2_200), "{above:?}");
+        assert_eq!(Some(bound_for(Duration::MAX)), bound_steps().next_back());
+    }
+}

@@ -1,0 +1,127 @@
+//! A loss of the server's data is waited out for the longest lease of all processes, whoever asks first. A manager stands for
+//! a process here: each has its own connection and its own knowledge.
+
+use std::time::{Duration, Instant};
+
+use distlock::{LockError, LockGuard, LockManager};
+use testkit::{RedisServer, eventually};
+
+use crate::support::{LIMIT, server};
+
+const SHORT: Duration = Duration::from_secs(1);
+/// Renewed after a third, which is later than the short ones have waited.
+const LONG: Duration = Duration::from_secs(5);
+
+fn manager(server: &RedisServer, ttl: Duration, waits: bool) -> LockManager {
+    let builder = LockManager::builder().url(server.url()).ttl(ttl);
+    builder.wait_out_data_loss(waits).build().unwrap()
+}
+
+/// Makes the manager known to the server, and the server to it.
+fn acquaint(locks: &LockManager) {
+    locks.lock("acquainted").wait(LIMIT).acquire().unwrap().release().unwrap();
+}
+
+fn acquainted(server: &RedisServer, ttl: Duration) -> LockManager {
+    let locks = manager(server, ttl, true);
+    acquaint(&locks);
+    locks
+}
+
+/// What `holder` has is not granted a second time while it is valid: neither to `first`, which asks for another key before
+/// anybody else does, nor to `then`. Its hold is not renewed, so that it stays valid without the server.
+#[track_caller]
+fn assert_waited_out(held: &LockGuard, first: &LockManager, then: &LockManager) {
+    let start = Instant::now();
+    // As long as its own leases last, and then some: what it does not know of must not let it through.
+    let early = first.lock("unrelated").wait(SHORT * 3).acquire();
+    assert!(matches!(early, Err(LockError::DataLoss(_))), "{early:?} after {:?}", start.elapsed());
+    let second = then.lock("bounds").wait(LIMIT).acquire().unwrap();
+    assert!(!held.hold().is_valid(), "two holds are valid, after {:?}", start.elapsed());
+    assert!(second.fence() > held.fence());
+}
+
+fn hold(locks: &LockManager, ttl: Duration) -> LockGuard {
+    locks.lock("bounds").ttl(ttl).renew(false).wait(LIMIT).acquire().unwrap()
+}
+
+#[test]
+fn whoever_asks_first_after_a_flush_waits_for_the_longest_lease_of_all() {
+    let server = server();
+    let (short, third) = (acquainted(&server, SHORT), acquainted(&server, SHORT));
+    let held = hold(&acquainted(&server, LONG), LONG);
+    server.command(&["FLUSHALL"]);
+    assert_waited_out(&held, &short, &third);
+}
+
+#[test]
+fn a_lease_of_a_single_call_counts_too() {
+    let server = server();
+    let short = acquainted(&server, SHORT);
+    let other = acquainted(&server, SHORT);
+    let held = hold(&other, LONG);
+    server.command(&["FLUSHALL"]);
+    assert_waited_out(&held, &short, &other);
+}
+
+#[test]
+fn a_newcomer_after_a_flush_waits_for_the_longest_lease_of_all() {
+    let server = server();
+    let held = hold(&acquainted(&server, SHORT), LONG);
+    server.command(&["FLUSHALL"]);
+    let newcomer = manager(&server, SHORT, true);
+    assert_waited_out(&held, &newcomer, &newcomer);
+}
+
+#[test]
+fn a_hold_that_a_nested_call_lengthens_counts_with_its_new_ttl() {
+    let server = server();
+    let short = acquainted(&server, SHORT);
+    let other = acquainted(&server, SHORT);
+    let guard = other.lock("bounds").wait(LIMIT).acquire().unwrap();
+    guard.enter(|| {
+        let nested = other.lock("bounds").ttl(LONG).acquire().unwrap();
+        eventually(LIMIT, "the hold is lengthened", || nested.hold().remaining() > SHORT * 2);
+        nested.release().unwrap();
+    });
+    server.command(&["FLUSHALL"]);
+    let early = short.lock("unrelated").wait(SHORT * 3).acquire();
+    assert!(matches!(early, Err(LockError::DataLoss(_))), "{early:?}");
+}
+
+#[test]
+fn a_process_that_does_not_wait_goes_on_and_leaves_the_others_waiting() {
+    let server = server();
+    let third = acquainted(&server, SHORT);
+    let careless = manager(&server, SHORT, false);
+    acquaint(&careless);
+    let held = hold(&acquainted(&server, LONG), LONG);
+    server.command(&["FLUSHALL"]);
+    let tokens: Vec<_> = ["one", "two", "three"]
+        .map(|key| careless.lock(key).wait(SHORT).acquire().expect("it does not wait").fence())
+        .into();
+    assert!(held.fence() < tokens[0] && tokens.is_sorted(), "{tokens:?} after {}", held.fence());
+    assert_waited_out(&held, &third, &third);
+}
+
+#[test]
+fn after_a_restart_without_data_processes_that_were_connected_know_how_long_to_wait() {
+    let server = server();
+    let (short, third) = (acquainted(&server, SHORT), acquainted(&server, SHORT));
+    let held = hold(&acquainted(&server, LONG), LONG);
+    server.restart().unwrap();
+    assert_waited_out(&held, &short, &third);
+}
+
+#[test]
+fn a_flush_of_the_scripts_before_one_of_the_data_hides_no_lease() {
+    let server = server();
+    let (short, third) = (acquainted(&server, SHORT), acquainted(&server, SHORT));
+    let held = hold(&acquainted(&server, LONG), LONG);
+    server.command(&["SCRIPT", "FLUSH"]);
+    acquaint(&short);
+    // The scripts that it has loaded again say it to whoever comes now.
+    let newcomer = manager(&server, SHORT, true);
+    server.command(&["FLUSHALL"]);
+    assert_waited_out(&held, &newcomer, &third);
+}
