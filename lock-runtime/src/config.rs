@@ -86,6 +86,17 @@ impl LockManagerBuilder {
 
     /// A ready client in the place of a URL: its address, credentials and TLS settings are used, its protocol
     /// is set to RESP3. No default.
+    ///
+    /// The type is that of [`distlock::redis`](crate::redis), so that no version of that crate has to be named twice.
+    ///
+    /// ```
+    /// # use lock_runtime as distlock;
+    /// use distlock::{LockManager, redis};
+    ///
+    /// let client = redis::Client::open("redis://app:secret@127.0.0.1/3")?;
+    /// let locks = LockManager::builder().client(client).build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn client(mut self, client: Client) -> Self {
         self.server = Some(Server::Client(Box::new(client)));
         self
@@ -193,6 +204,7 @@ impl LockManagerBuilder {
     /// a private authority. Default: the system's certificates.
     ///
     /// ```no_run
+    /// # use lock_runtime as distlock;
     /// # use distlock::LockManager;
     /// let locks = LockManager::builder()
     ///     .url("rediss://redis.example.com:6380/")
@@ -211,6 +223,7 @@ impl LockManagerBuilder {
     /// PEM form. Default: none.
     ///
     /// ```no_run
+    /// # use lock_runtime as distlock;
     /// # use distlock::LockManager;
     /// let locks = LockManager::builder()
     ///     .url("rediss://redis.example.com:6380/")

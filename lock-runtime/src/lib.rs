@@ -74,6 +74,9 @@ pub use hold::{Hold, SharedHold, current};
 pub use inspect::{Holder, Inspection, Waiter};
 pub use lock::LockRequest;
 pub use manager::LockManager;
+/// The `redis` crate in the version whose types [`LockManagerBuilder::client`] takes.
+#[doc(no_inline)]
+pub use redis;
 pub use replacement::{with_manager, with_manager_async};
 
 /// What the attribute's output calls. Not for use by hand: it changes without notice.

@@ -24,3 +24,11 @@ fn an_expansion_needs_no_name_of_its_surroundings() {
     assert_eq!(ready(bare::pinned(1)), 1 + "bare:pinned".len());
     assert_eq!(ready(bare::opaque(9)), 9);
 }
+
+/// Where the packages are tested nothing else enables the feature.
+#[test]
+fn a_url_with_tls_is_served_or_names_the_feature() {
+    if let Err(error) = distlock::LockManager::connect("rediss://127.0.0.1:1/") {
+        assert!(error.to_string().contains("tls-rustls"), "{error}");
+    }
+}
