@@ -7,7 +7,7 @@ use history::Property;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 /// Where tests are.
-const PLACES: [&str; 4] = ["tests", "lock-runtime/src", "lock-macros/src", "faults"];
+const PLACES: [&str; 5] = ["tests", "consumers", "lock-runtime/src", "lock-macros/src", "faults"];
 
 fn page() -> String {
     fs::read_to_string(Path::new(ROOT).join("docs/guarantees.md")).expect("the page is there")

@@ -229,6 +229,13 @@ fn read_rights(client: &Client, space: &Keyspace, answers: &[Value]) -> Result<i
     let (clock, refusals) = checked.split_first().unwrap_or((&Value::Nil, &[]));
     for refusal in refusals.chunks_exact(2) {
         let [command, words]: [String; 2] = [read(refusal[0].clone())?, read(refusal[1].clone())?];
+        if words.contains("read only replica") {
+            // Whatever its role is said to be. Without this each call would find out, and connect again at once.
+            return Err(Obstacle::Unfit(
+                Outlook::Unfit,
+                format!("{words}; connect to the primary"),
+            ));
+        }
         denied.note(&command, &words);
     }
     denied.check(user(client))?;
