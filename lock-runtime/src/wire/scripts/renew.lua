@@ -16,7 +16,9 @@ while ARGV[argument] do
   local mine = ours and string.sub(value, 5, 36) == nonce
   local answer
   if kind == 'h' then
-    answer = mine and tonumber(ms) > 0 and redis.call('PEXPIRE', hold, ms) or 0
+    -- Never shorter: a renewal of a connection that was left may arrive late, with a ttl from before a nested call asked for
+    -- a longer one.
+    answer = mine and tonumber(ms) > 0 and redis.call('PEXPIRE', hold, math.max(tonumber(ms), redis.call('PTTL', hold))) or 0
     if answer == 1 and string.sub(value, 4, 4) == 'w' then
       answer = 2
     end

@@ -169,7 +169,7 @@ impl Record {
         let renewable = self.held_by(nonce) && ttl.as_millis() > 0;
         match &mut self.hold {
             Some(hold) if renewable => {
-                hold.prolong(now, ttl);
+                hold.lengthen(now, ttl);
                 match hold.value {
                     Hold::Ours { waited_for: true, .. } => RenewalReply::RenewedAndWaitedFor,
                     _ => RenewalReply::Renewed,

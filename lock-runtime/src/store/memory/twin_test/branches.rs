@@ -461,6 +461,17 @@ fn a_renewal_says_whether_somebody_waits() {
 }
 
 #[test]
+fn a_late_renewal_with_a_shorter_ttl_shortens_nothing() {
+    let mut both = Both::new();
+    both.granted(once(nonce(1)));
+    both.same(renew_hold(1, MINUTE));
+    let renewed = Reply::Renewed(vec![RenewalReply::Renewed]);
+    assert_eq!(both.same(renew_hold(1, Duration::from_millis(300))), renewed);
+    let Reply::Inspection(found) = both.same(inspect()) else { panic!("not an inspection") };
+    assert!(found.left > Some(MINUTE / 2), "{found:?}");
+}
+
+#[test]
 fn a_large_block_never_carries_the_counter_far_ahead_of_the_clock() {
     let mut both = Both::new();
     both.raw(&["SET", "lock:fence", "2100000000000000"]);
