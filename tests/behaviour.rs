@@ -33,6 +33,7 @@ mod behaviour {
     mod subscribers;
     mod sync_in_task;
     mod thread_ends;
+    mod unpolled;
     mod unreachable;
     mod visible;
     mod wakers;

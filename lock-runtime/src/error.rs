@@ -243,6 +243,7 @@ impl LockError {
             Failure::Unavailable(reason) => Self::Unavailable(Cause::new(key, &reason).into()),
             Failure::Ambiguous => Self::Ambiguous(Overdue::new(key, waited).into()),
             Failure::Refused(reason) => Self::Refused(Cause::new(key, &reason).into()),
+            Failure::NotTakenUp => Self::from_busy(key, waited, wire::Busy::by_others()),
             Failure::TooLate { ttl, round_trip } => Self::config(format!(
                 "lock '{}' was granted and over before that was known: its ttl of {} is shorter than a round trip to the \
                  server ({}); set a longer ttl",

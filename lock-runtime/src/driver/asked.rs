@@ -40,24 +40,32 @@ impl Drop for Asked {
     }
 }
 
+/// What came of a request for several locks that were had at once.
+pub(crate) enum AtOnce {
+    /// The holds, in the order of the requests.
+    Had(Vec<Share>),
+    /// Nobody came for them in time, and they were given back.
+    NotTakenUp,
+}
+
 /// A request for several locks. Dropped before its answer was taken, it is undone.
 pub(crate) struct AskedAll {
-    pub(super) answer: oneshot::Receiver<Vec<Share>>,
+    pub(super) answer: Seat<AtOnce>,
     pub(super) nonces: Vec<Nonce>,
     /// Taken out with the answer.
     pub(super) mailbox: Option<Mailbox>,
 }
 
 impl Future for AskedAll {
-    /// The holds in the order of the requests; `None`: they could not be had all at once.
-    type Output = Option<Vec<Share>>;
+    /// `None`: they could not be had all at once.
+    type Output = Option<AtOnce>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let answer = wakers::poll_guarded(Pin::new(&mut self.answer), context);
         if answer.is_ready() {
             self.mailbox = None;
         }
-        answer.map(Result::ok)
+        answer
     }
 }
 

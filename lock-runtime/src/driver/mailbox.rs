@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
-use super::asked::{Asked, AskedAll, Watched};
+use super::asked::{Asked, AskedAll, AtOnce, Watched};
 use crate::Fence;
-use crate::lease::{Callback, Keeper, Share};
+use crate::lease::{Callback, Keeper};
 use crate::protocol::{Failure, Request};
 use crate::queue::{Answer, Post, Queue, Usher, seat};
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -28,7 +28,7 @@ pub(super) enum Message {
     Ask(Box<Request>, Option<Nonce>, Arc<Queue>),
     HandedOn(Nonce, Timestamp),
     /// Grant all of these at once, or none.
-    RequestAll(Vec<Request>, oneshot::Sender<Vec<Share>>),
+    RequestAll(Vec<Request>, Usher<AtOnce>),
     /// Look whether this wait is for itself.
     Watch(Box<Wait>, oneshot::Sender<Vec<Member>>),
     Unwatch(Nonce),
@@ -233,7 +233,7 @@ impl Mailbox {
 
     /// Asks for several locks, all or none. The returned future may be dropped at any time.
     pub(crate) fn request_all(&self, requests: Vec<Request>) -> AskedAll {
-        let (slot, answer) = oneshot::channel();
+        let (slot, answer) = seat();
         let nonces = requests.iter().map(|request| request.nonce).collect();
         self.line().send(Message::RequestAll(requests, slot));
         AskedAll { answer, nonces, mailbox: Some(self.clone()) }

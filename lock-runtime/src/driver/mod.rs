@@ -16,7 +16,7 @@ mod report;
 mod spin;
 mod wait;
 
-pub(crate) use asked::Watched;
+pub(crate) use asked::{Asked, AtOnce, Watched};
 pub(crate) use core::{Setup, start};
 pub(crate) use exit::is_io_thread;
 pub(crate) use mailbox::{InspectAnswer, Mailbox, Wait};

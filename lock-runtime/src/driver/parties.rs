@@ -5,9 +5,10 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::InspectAnswer;
+use super::asked::AtOnce;
 use crate::lease::{Lease, Share};
-use crate::protocol::CallId;
-use crate::queue::{Answer, Queue, Usher};
+use crate::protocol::{CallId, Failure};
+use crate::queue::{Answer, Bell, Queue, Usher};
 use crate::wire::Nonce;
 
 /// Who hears what becomes of a request and of its hold.
@@ -16,8 +17,8 @@ pub(super) enum Party {
     Asking(Arc<str>, Usher<Answer>),
     /// One of several that are asked for at once, by the name of the first.
     Member(Arc<str>, Nonce),
-    /// A hold of one section.
-    Holding(Arc<Lease>),
+    /// A hold of one section, and where it was laid for whoever asked.
+    Holding(Arc<Lease>, Option<Laid>),
     /// The queue of a key.
     Queue(Arc<Queue>),
 }
@@ -26,8 +27,30 @@ impl Party {
     pub(super) fn key(&self) -> &str {
         match self {
             Self::Asking(key, _) | Self::Member(key, _) => key,
-            Self::Holding(lease) => lease.key(),
+            Self::Holding(lease, _) => lease.key(),
             Self::Queue(queue) => queue.key(),
+        }
+    }
+}
+
+/// An answer that may not have been taken up yet.
+pub(super) enum Laid {
+    One(Bell<Answer>),
+    All(Bell<AtOnce>),
+}
+
+impl Laid {
+    /// Takes the holds back, if nobody has come for them. To be dropped: that ends them.
+    pub(super) fn take_back(self) -> Vec<Share> {
+        match self {
+            Self::One(bell) => match bell.take_back(Err(Failure::NotTakenUp)) {
+                Some(Ok(share)) => vec![share],
+                Some(Err(_)) | None => Vec::new(),
+            },
+            Self::All(bell) => match bell.take_back(AtOnce::NotTakenUp) {
+                Some(AtOnce::Had(shares)) => shares,
+                Some(AtOnce::NotTakenUp) | None => Vec::new(),
+            },
         }
     }
 }
@@ -37,7 +60,7 @@ pub(super) struct Group {
     pub(super) nonces: Vec<Nonce>,
     /// The holds so far, in the order of the requests.
     pub(super) shares: Vec<Share>,
-    pub(super) slot: oneshot::Sender<Vec<Share>>,
+    pub(super) slot: Usher<AtOnce>,
 }
 
 /// Who hears the reply to a call.

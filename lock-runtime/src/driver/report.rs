@@ -13,6 +13,15 @@ pub(super) fn lost(lease: &Lease, loss: Loss) {
     user_code::event!(warn, key, fence, reason = %loss, "lock lost while it was held");
 }
 
+pub(super) fn not_taken_up(key: &str) {
+    let key = printable(key).into_owned();
+    user_code::event!(
+        warn,
+        key,
+        "a granted lock was given back: the future that waited for it is kept and not polled"
+    );
+}
+
 pub(super) fn still_waiting(key: &str, waited: Duration, busy: Option<&Busy>) {
     let (key, waited) = (printable(key).into_owned(), format!("{waited:.1?}"));
     let ahead = busy.map_or(0, |busy| busy.ahead);

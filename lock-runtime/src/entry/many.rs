@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Entered, Entering, blocks_holder, enter_within, lint_order, not_reentrant};
+use crate::driver::AtOnce;
 use crate::options::Options;
 use crate::owner::{Frame, Section, current};
 use crate::place::Place;
@@ -115,10 +116,17 @@ impl Many {
         let own = self.left().filter(|left| !left.is_zero()).map(|left| wish.since.plus(left));
         let deadline = own.into_iter().chain(wish.deadline).min();
         let wish = Wish { deadline, ..wish };
-        let requests = new.iter().map(|key| self.manager.request(&(*key).into(), wish));
-        let shares = self.manager.mailbox().request_all(requests.collect()).await;
+        let shares = loop {
+            let requests = new.iter().map(|key| self.manager.request(&(*key).into(), wish));
+            match self.manager.mailbox().request_all(requests.collect()).await {
+                Some(AtOnce::Had(shares)) => break shares,
+                // This was not polled for so long that others got the locks.
+                Some(AtOnce::NotTakenUp) => {}
+                None => break Vec::new(),
+            }
+        };
         let mut section: Option<Section> = None;
-        for share in shares.into_iter().flatten() {
+        for share in shares {
             let around = section.as_ref().map(|section| Arc::clone(section.frame()));
             let around = around.or_else(|| here.clone());
             let next = Section::outermost(around, self.manager.id(), share, self.place);

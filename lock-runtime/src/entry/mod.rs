@@ -11,13 +11,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use self::watched::{Waits, watched};
-use crate::driver::{Mailbox, block_briefly_on, block_on, is_io_thread};
+use crate::driver::{Asked, Mailbox, block_briefly_on, block_on, is_io_thread};
 use crate::error::Closing;
 use crate::error::DeadlockKind;
 use crate::options::Options;
 use crate::owner::{Frame, Section, below, current, with_current};
 use crate::place::Place;
-use crate::queue::{Answer, Taken, Wish};
+use crate::protocol::Failure;
+use crate::queue::{Answer, InLine, Taken, Wish};
 use crate::time::{self, Timestamp};
 use crate::{LockError, LockManager, lock_order};
 
@@ -177,6 +178,7 @@ fn take(
     match manager.queues().join(&key, wish) {
         Taken::InLine(answer) => {
             let near = answer.is_near();
+            let answer = Answering::InLine(answer);
             match Entering::answered(manager, &key, wish, answer, here) {
                 Entering::Waiting(waiting) if near => Entering::Near(waiting),
                 entering => entering,
@@ -200,7 +202,7 @@ impl Entering {
 
     /// A request that is sent to the server.
     fn asked(manager: &LockManager, key: &Arc<str>, wish: Wish, here: Option<Arc<Frame>>) -> Self {
-        let answer = manager.mailbox().request(manager.request(key, wish));
+        let answer = Answering::asked(manager, key, wish);
         Self::answered(manager, key, wish, answer, here)
     }
 
@@ -209,19 +211,21 @@ impl Entering {
         manager: &LockManager,
         key: &Arc<str>,
         wish: Wish,
-        answer: impl Future<Output = Option<Answer>> + Send + 'static,
+        answer: Answering,
         here: Option<Arc<Frame>>,
     ) -> Self {
-        let (id, key, mailbox) = (manager.id(), Arc::clone(key), manager.mailbox().clone());
+        let (key, manager) = (Arc::clone(key), manager.clone());
         // Who holds nothing keeps nobody waiting.
-        let waits = here.as_ref().map(|here| Waits::for_key(manager, &key, &wish, here));
+        let waits = here.as_ref().map(|here| Waits::for_key(&manager, &key, &wish, here));
         Self::Waiting(Box::pin(async move {
+            let answer = answer.taken_up(&manager, &key, wish);
+            let mailbox = manager.mailbox();
             let answer = match waits {
-                Some(waits) => watched(waits, unless_forked(&mailbox, answer)).await?,
-                None => unless_forked(&mailbox, answer).await,
+                Some(waits) => watched(waits, unless_forked(mailbox, answer)).await?,
+                None => unless_forked(mailbox, answer).await,
             };
             match answer {
-                Some(Ok(share)) => Ok(Section::outermost(here, id, share, wish.place)),
+                Some(Ok(share)) => Ok(Section::outermost(here, manager.id(), share, wish.place)),
                 Some(Err(failure)) => {
                     let waited = time::now().since(wish.since);
                     Err(LockError::from_failure(&key, waited, failure).into())
@@ -314,6 +318,38 @@ async fn unless_forked<T>(mailbox: &Mailbox, wait: impl Future<Output = Option<T
         polled
     })
     .await
+}
+
+/// A request whose answer is on its way.
+enum Answering {
+    InLine(InLine),
+    Asked(Asked),
+}
+
+impl Answering {
+    fn asked(manager: &LockManager, key: &Arc<str>, wish: Wish) -> Self {
+        Self::Asked(manager.mailbox().request(manager.request(key, wish)))
+    }
+
+    /// The answer. One that was taken back, because nobody polled this for so long, is asked for again in a new place.
+    async fn taken_up(
+        mut self,
+        manager: &LockManager,
+        key: &Arc<str>,
+        wish: Wish,
+    ) -> Option<Answer> {
+        loop {
+            let (answer, was_in_line) = match self {
+                Self::InLine(answer) => (answer.await, true),
+                Self::Asked(answer) => (answer.await, false),
+            };
+            let Some(Err(Failure::NotTakenUp)) = answer else { return answer };
+            self = match was_in_line.then(|| manager.queues().join(key, wish)) {
+                Some(Taken::InLine(answer)) => Self::InLine(answer),
+                Some(Taken::NotNext) | None => Self::asked(manager, key, wish),
+            };
+        }
+    }
 }
 
 /// The future's output, unless `deadline` comes first.

@@ -50,6 +50,8 @@ pub enum Failure {
     Ambiguous,
     /// The server said no.
     Refused(String),
+    /// It was granted the lock and did not come for it in time.
+    NotTakenUp,
     /// The server granted the lock again and again, and each time the reply took longer than the hold was to last.
     TooLate {
         /// How long the hold was to last.
@@ -166,6 +168,8 @@ pub(super) struct Held {
     pub(super) renew_at: Option<Timestamp>,
     /// A renewal is under way.
     pub(super) renewing: bool,
+    /// When to look whether it was taken up.
+    pub(super) look_at: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -281,10 +285,9 @@ impl Held {
     }
 
     fn next_due(&self, down: bool) -> Timestamp {
-        match self.renew_at {
-            Some(at) if !self.renewing && !down => at.min(self.end()),
-            _ => self.end(),
-        }
+        let renew_at = self.renew_at.filter(|_| !self.renewing && !down);
+        let end = self.end();
+        earliest(renew_at, self.look_at).map_or(end, |at| at.min(end))
     }
 }
 

@@ -44,6 +44,8 @@ pub enum Output {
     Ended(Nonce, Option<bool>),
     /// The end of a request is still to be sent, and the server has not been reached for as long as callers wait for that.
     Unconfirmed(Nonce),
+    /// Look whether this hold was taken up; if not, end it.
+    Look(Nonce),
     /// A request has waited long.
     StillWaiting {
         /// Whose.

@@ -19,7 +19,7 @@ mod watch;
 pub use claim::{Failure, Loss, Request};
 pub use machine::{CallError, CallId, Machine, Outlook, Output};
 pub use signal::Signal;
-pub use timing::{Timing, warn_again_at, warn_at};
+pub use timing::{Timing, claim_time, warn_again_at, warn_at};
 
 #[cfg(test)]
 mod tests;

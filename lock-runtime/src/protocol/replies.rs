@@ -2,7 +2,7 @@
 
 use super::claim::{Claim, Failure, Held, Loss, Phase, Queued, Unable};
 use super::machine::{CallError, CallId, Machine, Output, Purpose, Written};
-use super::timing::{CONFIRM_AFTER, CONFIRM_FIRST, RETRY, Timing};
+use super::timing::{CONFIRM_AFTER, CONFIRM_FIRST, RETRY, Timing, claim_time};
 use crate::fence::FenceBlock;
 use crate::time::Timestamp;
 use crate::wire::{AcquireReply, Busy, Grant, Nonce, Notice, RenewalReply, Reply};
@@ -175,7 +175,8 @@ impl Machine {
             return;
         };
         let ends_at = claim.request.max_hold.map(|span| now.plus(span));
-        let held = Held { valid_until, ends_at, renew_at, renewing: false };
+        let look_at = Some(now.plus(claim_time(claim.request.ttl)));
+        let held = Held { valid_until, ends_at, renew_at, renewing: false, look_at };
         let valid_until = held.end();
         claim.phase = Phase::Held(held);
         claim.waited_for |= grant.waited_for;

@@ -44,6 +44,12 @@ pub(super) const RETRY: Duration = Duration::from_millis(50);
 /// When a wait is first worth a warning; then at twice that, and so on.
 const LONG_WAIT: Duration = Duration::from_secs(10);
 
+/// How long a grant may wait to be taken up by whoever it is for.
+#[must_use]
+pub fn claim_time(ttl: Duration) -> Duration {
+    WAITER_LEASE.min(ttl)
+}
+
 /// When a wait since then is first worth a warning.
 #[must_use]
 pub fn warn_at(since: Timestamp) -> Timestamp {

@@ -46,6 +46,10 @@ impl Machine {
                 let max_hold = held.ends_at.is_some_and(|end| end <= now);
                 self.lose(nonce, if max_hold { Loss::MaxHold } else { Loss::Expired });
             }
+            Phase::Held(held) if held.look_at.is_some_and(|at| at <= now) => {
+                self.look_again(nonce, None);
+                self.outputs.push_back(Output::Look(nonce));
+            }
             Phase::Ending(ending) if ending.give_up_at <= now => self.forget(nonce, None),
             Phase::Ending(ending) if ending.retry_at.is_some_and(|at| at <= now) => {
                 self.retry_end(now, nonce);
@@ -151,6 +155,14 @@ impl Machine {
         };
         claim.phase = Phase::Lost { clean: loss == Loss::Gone && claim.asks == 0 };
         self.outputs.push_back(Output::Lost(nonce, loss));
+        self.rearm(nonce);
+    }
+
+    /// When to look whether a hold was taken up, if it is not sure by then.
+    pub fn look_again(&mut self, nonce: Nonce, at: Option<Timestamp>) {
+        if let Some(Claim { phase: Phase::Held(held), .. }) = self.claims.get_mut(&nonce) {
+            held.look_at = at;
+        }
         self.rearm(nonce);
     }
 

@@ -9,6 +9,7 @@ use super::moves::{Ask, Moves};
 use super::tenure::{Inside, OWN_SPAN, Stage, Tenure};
 use super::waiting::{Number, Waiting, Wish};
 use crate::Fence;
+use crate::protocol::claim_time;
 use crate::time::Timestamp;
 use crate::wire::{Grant, LARGEST_BLOCK, Nonce};
 
@@ -286,6 +287,13 @@ impl<S> Line<S> {
         let known = usize::from(self.asked.is_some());
         let waiting = self.waiting.iter().skip(known).map(|waiting| &waiting.wish);
         (self.tenure.as_ref().and_then(Tenure::inside), waiting)
+    }
+
+    /// Until when the section that runs under this hold may be without anybody who takes it up.
+    pub(super) fn claimed_until(&self, nonce: Nonce) -> Option<Timestamp> {
+        let tenure = self.tenure.as_ref().filter(|tenure| tenure.nonce == nonce)?;
+        let inside = tenure.inside()?;
+        Some(tenure.began.plus(claim_time(inside.wish.terms.ttl)))
     }
 
     fn tenure_under(&mut self, nonce: Nonce) -> Option<&mut Tenure> {

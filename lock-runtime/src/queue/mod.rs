@@ -20,9 +20,9 @@ mod shared_test;
 mod tenure;
 mod waiting;
 
-pub(crate) use in_line::{Answer, Delivery};
+pub(crate) use in_line::{Answer, Delivery, InLine};
 pub(crate) use post::{Office, Post};
 pub(crate) use queues::{Queues, Taken};
-pub(crate) use seat::{Seat, Usher, seat};
-pub(crate) use shared::Queue;
+pub(crate) use seat::{Bell, Seat, Usher, seat};
+pub(crate) use shared::{Queue, Untaken};
 pub(crate) use waiting::{Terms, Wish};

@@ -77,6 +77,14 @@ impl<T> Bell<T> {
         };
         waker.into_iter().for_each(Waker::wake);
     }
+
+    /// Takes back an answer that nobody has taken up, and leaves another in its place.
+    pub(crate) fn take_back(&self, instead: T) -> Option<T> {
+        match &mut *self.0.state() {
+            State::Answered(answer) => Some(mem::replace(answer, instead)),
+            State::Empty(_) | State::Closed => None,
+        }
+    }
 }
 
 impl<T> Future for Seat<T> {
@@ -177,6 +185,17 @@ mod tests {
         assert_eq!(poll(&mut seat, &count), Poll::Ready(None));
         bell.ring();
         assert_eq!(count.0.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn an_answer_that_nobody_took_up_can_be_taken_back() {
+        let (count, (usher, mut seat)) = (Arc::default(), seat());
+        let bell = usher.bell();
+        assert_eq!(bell.take_back(8), None, "there is none yet");
+        assert_eq!(usher.send(7), Ok(()));
+        assert_eq!(bell.take_back(8), Some(7));
+        assert_eq!(poll(&mut seat, &count), Poll::Ready(Some(8)));
+        assert_eq!(bell.take_back(9), None, "it was taken up");
     }
 
     #[test]

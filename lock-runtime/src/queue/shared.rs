@@ -10,7 +10,7 @@ use super::line::Line;
 use super::moves::{Ask, LongWait, Moves, Serve};
 use super::post::Office;
 use super::queues::Shard;
-use super::seat::{Usher, seat};
+use super::seat::{Bell, Usher, seat};
 use super::tenure::Inside;
 use super::waiting::{Number, Wish};
 use crate::Fence;
@@ -32,10 +32,22 @@ pub(crate) struct Queue {
     state: Mutex<State>,
 }
 
+/// What came of [`Queue::take_back`].
+pub(crate) enum Untaken {
+    /// Nothing is left untaken.
+    Nothing,
+    /// Nobody needs to have come for it before then.
+    LookAt(Timestamp),
+    /// A turn was taken back.
+    TakenBack,
+}
+
 struct State {
     line: Line<Slot>,
     /// The hold of the section that runs.
     lease: Option<Arc<Lease>>,
+    /// Where its share was laid; whoever it is for may not have come for it yet.
+    laid: Option<Bell<Answer>>,
     /// It was vacant and is forgotten: whoever still finds it looks again.
     closed: bool,
 }
@@ -48,7 +60,7 @@ impl Queue {
             key,
             shard: Arc::downgrade(shard),
             office,
-            state: Mutex::new(State { line, lease: None, closed: false }),
+            state: Mutex::new(State { line, lease: None, laid: None, closed: false }),
         })
     }
 
@@ -130,6 +142,25 @@ impl Queue {
             lease.lose(loss);
         }
         lease
+    }
+
+    /// Takes back the turn of a request that has not come for it in time, as one whose future is kept and not polled: it goes
+    /// to the next. Whether that was so; or when to look again, if its time is not over.
+    pub(crate) fn take_back(&self, now: Timestamp, nonce: Nonce) -> Untaken {
+        let mut state = self.state();
+        let Some(until) = state.line.claimed_until(nonce).filter(|_| state.laid.is_some()) else {
+            return Untaken::Nothing;
+        };
+        if until > now {
+            return Untaken::LookAt(until);
+        }
+        let laid = state.laid.take();
+        drop(state);
+        match laid.and_then(|laid| laid.take_back(Err(Failure::NotTakenUp))) {
+            // Dropped here, with the queue unlocked: that ends its section.
+            Some(_share) => Untaken::TakenBack,
+            None => Untaken::Nothing,
+        }
     }
 
     /// Another process waits for the hold.
@@ -231,6 +262,7 @@ impl Queue {
         }
         let served = moves.serve.map(|serve| {
             let share = self.begin(&mut state, &serve);
+            state.laid = Some(serve.slot.bell());
             Delivery { share, slot: serve.slot, next: Vec::new() }
         });
         let vacant = state.line.is_vacant() && !state.closed;
@@ -296,7 +328,9 @@ impl State {
 
     /// Lets go of the hold whose section has ended; it refers to its queue, and would keep it for ever.
     fn drop_lease(&mut self, fence: Fence) {
-        self.lease.take_if(|lease| lease.fence() == fence);
+        if self.lease.take_if(|lease| lease.fence() == fence).is_some() {
+            self.laid = None;
+        }
     }
 }
 

@@ -6,12 +6,12 @@ use std::sync::{Arc, Weak};
 use tokio::sync::oneshot;
 
 use super::{Desk, Extension, Flush};
+use crate::driver::asked::AtOnce;
 use crate::driver::mailbox::{Alarm, Message};
 use crate::driver::parties::{Group, Party};
 use crate::driver::report;
-use crate::lease::Share;
 use crate::protocol::{Loss, Request};
-use crate::queue::Queue;
+use crate::queue::{Queue, Usher};
 use crate::time::Timestamp;
 use crate::user_code;
 use crate::wire::Nonce;
@@ -97,12 +97,7 @@ impl Desk {
         self.flushes.push(Flush { done, left: self.machine.ending().collect() });
     }
 
-    fn request_all(
-        &mut self,
-        now: Timestamp,
-        requests: Vec<Request>,
-        slot: oneshot::Sender<Vec<Share>>,
-    ) {
+    fn request_all(&mut self, now: Timestamp, requests: Vec<Request>, slot: Usher<AtOnce>) {
         let nonces: Vec<Nonce> = requests.iter().map(|request| request.nonce).collect();
         let Some(&first) = nonces.first() else { return };
         for request in &requests {
@@ -124,7 +119,7 @@ impl Desk {
         for (_, party) in self.parties.drain() {
             match party {
                 Party::Asking(..) | Party::Member(..) => {}
-                Party::Holding(lease) => lease.lose(loss),
+                Party::Holding(lease, _) => lease.lose(loss),
                 Party::Queue(queue) => queue.close(loss),
             }
         }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::{Desk, Extension};
 use crate::Fence;
-use crate::driver::parties::{Asker, Party};
+use crate::driver::asked::AtOnce;
+use crate::driver::parties::{Asker, Laid, Party};
 use crate::driver::report;
 use crate::lease::{Lease, Share};
 use crate::protocol::{Loss, Output};
-use crate::queue::Delivery;
+use crate::queue::{Delivery, Untaken};
 use crate::time::Timestamp;
 use crate::wire::{Call, Grant, INSPECTED, Nonce};
 
@@ -41,7 +42,7 @@ impl Desk {
             Output::Failed(nonce, failure) => match self.parties.remove(&nonce) {
                 Some(Party::Asking(_, slot)) => drop(slot.send(Err(failure))),
                 Some(Party::Queue(queue)) => queue.failed(now, nonce, failure),
-                Some(Party::Member(..) | Party::Holding(_)) | None => {}
+                Some(Party::Member(..) | Party::Holding(..)) | None => {}
             },
             Output::Extended(nonce, valid_until) => {
                 self.extended(now, nonce, valid_until);
@@ -49,7 +50,7 @@ impl Desk {
             Output::Lost(nonce, loss) => self.lost(nonce, loss),
             Output::WaitedFor(nonce) => match self.parties.get(&nonce) {
                 Some(Party::Queue(queue)) => queue.waited_for(now, nonce),
-                Some(Party::Holding(lease)) => lease.contend(),
+                Some(Party::Holding(lease, _)) => lease.contend(),
                 Some(Party::Asking(..) | Party::Member(..)) | None => {}
             },
             Output::Ended(nonce, held) => {
@@ -59,12 +60,35 @@ impl Desk {
                 self.confirm(nonce, held);
             }
             Output::Unconfirmed(nonce) => self.confirm(nonce, None),
+            Output::Look(nonce) => self.look(now, nonce),
             Output::StillWaiting { nonce, waited, busy } => {
                 if let Some(party) = self.parties.get(&nonce) {
                     report::still_waiting(party.key(), waited, busy.as_ref());
                 }
             }
             Output::Send(..) | Output::Reconnect => {}
+        }
+    }
+
+    /// Takes back a hold that nobody has come for, so that others get the lock: a future that is kept and not polled would
+    /// have it for as long as it is renewed.
+    fn look(&mut self, now: Timestamp, nonce: Nonce) {
+        let taken_back = match self.parties.get_mut(&nonce) {
+            Some(Party::Queue(queue)) => match queue.take_back(now, nonce) {
+                Untaken::Nothing => false,
+                Untaken::LookAt(at) => {
+                    self.machine.look_again(nonce, Some(at));
+                    false
+                }
+                Untaken::TakenBack => true,
+            },
+            Some(Party::Holding(_, laid)) => {
+                laid.take().is_some_and(|laid| !laid.take_back().is_empty())
+            }
+            Some(Party::Asking(..) | Party::Member(..)) | None => false,
+        };
+        if taken_back && let Some(party) = self.parties.get(&nonce) {
+            report::not_taken_up(party.key());
         }
     }
 
@@ -78,7 +102,7 @@ impl Desk {
     /// A hold is valid for longer, which ends the wait for a renewal, unless that was sent before it was asked for.
     fn extended(&mut self, now: Timestamp, nonce: Nonce, valid_until: Timestamp) {
         match self.parties.get(&nonce) {
-            Some(Party::Holding(lease)) => lease.extend(valid_until),
+            Some(Party::Holding(lease, _)) => lease.extend(valid_until),
             Some(Party::Queue(queue)) => queue.extended(nonce, valid_until),
             Some(Party::Asking(..) | Party::Member(..)) | None => {}
         }
@@ -111,20 +135,23 @@ impl Desk {
         let fence = grant.fences.first();
         match self.parties.remove(&nonce) {
             Some(Party::Asking(key, slot)) => {
-                let share = self.hold(key, nonce, fence, valid_until);
+                let laid = Laid::One(slot.bell());
+                let share = self.hold(key, nonce, fence, valid_until, laid);
                 self.deliveries.extend(share.map(|share| Delivery::new(share, slot)));
             }
             Some(Party::Member(key, first)) => {
-                let share = self.hold(key, nonce, fence, valid_until);
+                let Some(group) = self.groups.get(&first) else { return };
+                let laid = Laid::All(group.slot.bell());
+                let share = self.hold(key, nonce, fence, valid_until, laid);
                 let Some(group) = self.groups.get_mut(&first) else { return };
                 group.shares.extend(share);
                 if group.shares.len() == group.nonces.len()
                     && let Some(group) = self.groups.remove(&first)
                 {
-                    drop(group.slot.send(group.shares));
+                    drop(group.slot.send(AtOnce::Had(group.shares)));
                 }
             }
-            Some(Party::Queue(_) | Party::Holding(_)) | None => self.machine.end(now, nonce),
+            Some(Party::Queue(_) | Party::Holding(..)) | None => self.machine.end(now, nonce),
         }
     }
 
@@ -134,16 +161,17 @@ impl Desk {
         nonce: Nonce,
         fence: Fence,
         valid_until: Timestamp,
+        laid: Laid,
     ) -> Option<Share> {
         let keeper = self.mailbox.upgrade()?.keeper();
         let (lease, share) = Lease::granted(key, fence, nonce, valid_until, keeper);
-        self.parties.insert(nonce, Party::Holding(lease));
+        self.parties.insert(nonce, Party::Holding(lease, Some(laid)));
         Some(share)
     }
 
     fn lost(&mut self, nonce: Nonce, loss: Loss) {
         let lease = match self.parties.get(&nonce) {
-            Some(Party::Holding(lease)) => {
+            Some(Party::Holding(lease, _)) => {
                 lease.lose(loss);
                 Some(Arc::clone(lease))
             }

@@ -53,6 +53,7 @@ impl World {
             Output::WaitedFor(_)
             | Output::Ended(..)
             | Output::Unconfirmed(_)
+            | Output::Look(_)
             | Output::StillWaiting { .. } => {}
         }
         Ok(())

@@ -1,0 +1,130 @@
+//! Futures that wait for a lock, are granted it and are not polled: kept in a `select!` loop, a paused stream, a variable.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use distlock::{LockError, LockGuard, LockManager, LockRequest};
+use futures::task::noop_waker;
+
+use crate::support::{LIMIT, connect, server, traces};
+
+/// A grant waits two seconds for whoever it is for; the rest is for the machine.
+const TAKEN_BACK: Duration = Duration::from_secs(10);
+
+fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(&noop_waker()))
+}
+
+/// A request that is polled once and then kept does not keep the lock from another process, and gets it when it is polled
+/// again.
+fn kept(request: impl Fn(&LockManager) -> LockRequest) {
+    let server = server();
+    let (ours, other) = (connect(&server), connect(&server));
+    let held = request(&ours).acquire().unwrap();
+    let asking = request(&ours);
+    let mut waiting = Box::pin(asking.acquire_async());
+    assert!(poll_once(waiting.as_mut()).is_pending());
+    drop(held);
+    let start = Instant::now();
+    let guard = request(&other).wait(LIMIT).acquire().expect("the grant was taken back");
+    let fence = guard.fence();
+    assert!(start.elapsed() < TAKEN_BACK, "{:?}", start.elapsed());
+    assert!(poll_once(waiting.as_mut()).is_pending(), "it asks again");
+    guard.release().unwrap();
+    let guard = runtime().block_on(waiting).expect("it has the lock in its turn");
+    assert!(guard.fence() > fence);
+    guard.release().unwrap();
+    testkit::eventually(LIMIT, "nothing is left", || traces(&server).is_empty());
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+#[test]
+fn a_future_that_is_kept_and_not_polled_does_not_keep_the_lock() {
+    kept(|locks| locks.lock("unpolled"));
+}
+
+#[test]
+fn nor_one_that_is_fair_across_the_cluster() {
+    kept(|locks| locks.lock("unpolled").fairness_global());
+}
+
+#[test]
+fn nor_one_with_a_short_ttl() {
+    kept(|locks| locks.lock("unpolled").ttl(Duration::from_millis(700)));
+}
+
+#[test]
+fn nor_one_for_several_keys() {
+    let server = server();
+    let (ours, other) = (connect(&server), connect(&server));
+    ours.lock("unpolled:a").acquire().unwrap().release().unwrap();
+    let asking = ours.lock_many(["unpolled:a", "unpolled:b"]);
+    let mut waiting = Box::pin(asking.acquire_async());
+    assert!(poll_once(waiting.as_mut()).is_pending());
+    crate::support::until_held(&other, "unpolled:b");
+    let both = other.lock_many(["unpolled:a", "unpolled:b"]);
+    let start = Instant::now();
+    both.wait(LIMIT).acquire().expect("the grants were taken back").release().unwrap();
+    assert!(start.elapsed() < TAKEN_BACK, "{:?}", start.elapsed());
+    let guard = runtime().block_on(waiting).expect("both are had when it is polled");
+    guard.release().unwrap();
+}
+
+#[test]
+fn a_task_that_asks_twice_does_not_wait_for_itself() {
+    let server = server();
+    let locks = connect(&server);
+    let outcome: Result<LockGuard, LockError> = runtime().block_on(async {
+        let held = locks.lock("unpolled").acquire_async().await?;
+        let asking = locks.lock("unpolled");
+        let mut first = Box::pin(asking.acquire_async());
+        tokio::select! {
+            _ = &mut first => unreachable!("it is held"),
+            () = tokio::time::sleep(Duration::from_millis(20)) => {}
+        }
+        drop(held);
+        let again = locks.lock("unpolled");
+        tokio::time::timeout(LIMIT, again.acquire_async()).await.expect("it ends")
+    });
+    outcome.unwrap().release().unwrap();
+}
+
+#[test]
+fn who_comes_for_the_lock_after_its_deadline_hears_that_it_was_busy() {
+    let server = server();
+    let (ours, other) = (connect(&server), connect(&server));
+    let held = ours.lock("unpolled").acquire().unwrap();
+    let asking = ours.lock("unpolled").wait(Duration::from_secs(3));
+    let mut waiting = Box::pin(asking.acquire_async());
+    assert!(poll_once(waiting.as_mut()).is_pending());
+    drop(held);
+    let guard = other.lock("unpolled").wait(LIMIT).acquire().expect("the grant was taken back");
+    std::thread::sleep(Duration::from_secs(3));
+    let error = runtime().block_on(waiting).unwrap_err();
+    assert!(matches!(error, LockError::Busy(_)), "{error:?}");
+    drop(guard);
+}
+
+#[test]
+fn a_hold_that_was_taken_up_is_kept_for_as_long_as_its_owner_wants() {
+    let server = server();
+    let (ours, other) = (connect(&server), connect(&server));
+    let guards = [
+        ours.lock("a").acquire().unwrap(),
+        ours.lock("b").fairness_global().acquire().unwrap(),
+        ours.lock_many(["c", "d"]).acquire().unwrap(),
+    ];
+    let wait = Duration::from_secs(4);
+    std::thread::scope(|scope| {
+        for key in ["a", "b", "c", "d"] {
+            let other = &other;
+            scope.spawn(move || assert!(other.lock(key).wait(wait).acquire().is_err(), "{key}"));
+        }
+    });
+    assert!(guards.iter().all(|guard| guard.hold().is_valid()));
+}
