@@ -12,7 +12,7 @@ library! {
 
 mod node;
 
-pub(crate) use asked::Watched;
+pub(crate) use asked::{Asked, AtOnce, Watched};
 pub(crate) use backoff::pause;
 pub(crate) use mailbox::{InspectAnswer, Mailbox, Wait};
 pub(crate) use node::{Askers, Node, start};
