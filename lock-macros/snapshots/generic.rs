@@ -31,10 +31,10 @@ where
         &SITE
     };
     let distlock_call = ::distlock::__private::call::<
-        Result<(Cow<'_, [T]>, &T, T::Part<'b>, Box<dyn Fn(&'a T)>), Error>,
+        Result<(Cow<'a, [T]>, &'a T, T::Part<'b>, Box<dyn Fn(&'a T)>), Error>,
     >(distlock_site, ::core::format_args!("{key}:{N}"));
     return distlock_call
-        .run(|| -> Result<(Cow<'_, [T]>, &T, T::Part<'b>, Box<dyn Fn(&'a T)>), Error> {
+        .run(|| -> Result<(Cow<'a, [T]>, &'a T, T::Part<'b>, Box<dyn Fn(&'a T)>), Error> {
             rest.pair(key, items)
         });
 }

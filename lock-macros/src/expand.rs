@@ -62,7 +62,7 @@ impl Expansion<'_> {
             &self.reassigned(),
         );
         let run = self.run("run");
-        let exit = self.exit(&quote_spanned!(Span::mixed_site()=> distlock_call.#run(#closure)));
+        let exit = self.exit(&quote_spanned!(self.body_site()=> distlock_call.#run(#closure)));
         let finished = finished::check(&self.call.private, &self.args.options, &self.output.value);
         quote_spanned!(Span::mixed_site()=> #finished #site #call #exit)
     }
@@ -119,6 +119,11 @@ impl Expansion<'_> {
         let inside = quote_spanned!(Span::mixed_site()=> #site #call #run);
         let block = closure::in_braces_of(&self.function.body, &inside);
         wrap(private, &quote_spanned!(Span::mixed_site()=> async move #block))
+    }
+
+    // What the compiler says of the value as a whole, as of its lifetimes, it says of the body.
+    fn body_site(&self) -> Span {
+        Span::mixed_site().located_at(self.function.body.span())
     }
 
     // A closure, so that the future is made where it stays: one that is handed over takes its room twice at each level.

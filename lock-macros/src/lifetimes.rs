@@ -4,17 +4,23 @@ use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Generics, Lifetime, ParenthesizedGenericArguments, Type, TypeFnPtr, TypePath, TypeReference,
+    FnArg, Lifetime, ParenthesizedGenericArguments, Signature, Type, TypeFnPtr, TypePath,
+    TypeReference,
 };
 
 /// The names of lifetimes that no bound mentions.
 ///
 /// A name that the body mentions counts as needed (`needless_lifetimes`), so the expansion writes `'_` in its place. A
-/// name in a bound stays: `T: Load<'a> + Load<'b>` says nothing of `Load<'_>`.
+/// name in a bound stays: `T: Load<'a> + Load<'b>` says nothing of `Load<'_>`. So does one that the signature cannot do
+/// without: by it the compiler finds the expression that returns something else.
 pub(crate) struct Free(Vec<Ident>);
 
 impl Free {
-    pub(crate) fn of(generics: &Generics) -> Self {
+    pub(crate) fn of(signature: &Signature) -> Self {
+        if is_ambiguous(signature) {
+            return Self(Vec::new());
+        }
+        let generics = &signature.generics;
         let mut bounds = TokenStream::new();
         generics.where_clause.to_tokens(&mut bounds);
         generics.type_params().for_each(|param| param.bounds.to_tokens(&mut bounds));
@@ -35,6 +41,38 @@ impl Free {
     fn contains(&self, lifetime: &Lifetime) -> bool {
         self.0.contains(&lifetime.ident)
     }
+}
+
+// Without names the compiler could not tell from which argument the value borrows.
+fn is_ambiguous(signature: &Signature) -> bool {
+    let has_receiver = matches!(signature.inputs.first(), Some(FnArg::Receiver(_)));
+    let mut inputs = Lifetimes(0);
+    for input in &signature.inputs {
+        if let FnArg::Typed(argument) = input {
+            inputs.visit_type_mut(&mut argument.ty.clone());
+        }
+    }
+    !has_receiver && inputs.0 > 1
+}
+
+/// How many lifetimes a type shows.
+struct Lifetimes(usize);
+
+impl VisitMut for Lifetimes {
+    fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
+        self.0 += usize::from(lifetime.ident != "static");
+    }
+
+    fn visit_type_reference_mut(&mut self, reference: &mut TypeReference) {
+        self.0 += usize::from(reference.lifetime.is_none());
+        visit_mut::visit_type_reference_mut(self, reference);
+    }
+
+    // These have lifetimes of their own.
+    fn visit_parenthesized_generic_arguments_mut(&mut self, _: &mut ParenthesizedGenericArguments) {
+    }
+
+    fn visit_type_fn_ptr_mut(&mut self, _: &mut TypeFnPtr) {}
 }
 
 struct Eraser<'a>(&'a Free);

@@ -45,7 +45,7 @@ impl Output {
         let ReturnType::Type(_, declared) = &signature.output else {
             return Ok(Self::direct(signature, Value::Nothing(signature.ident.span())));
         };
-        let declared = &Free::of(&signature.generics).left_out(declared);
+        let declared = &Free::of(signature).left_out(declared);
         if signature.asyncness.is_some() {
             return Ok(Self::direct(signature, Value::in_signature(signature, declared)));
         }

@@ -18,10 +18,10 @@ where
         &SITE
     };
     let distlock_call = ::distlock::__private::call::<
-        Result<Option<&T>, LockError>,
+        Result<Option<&'a T>, LockError>,
     >(distlock_site, format_args!("{0}:{1}", key, N));
     return distlock_call
-        .run(|| -> Result<Option<&T>, LockError> {
+        .run(|| -> Result<Option<&'a T>, LockError> {
             Ok(items.iter().find(|item| *item != spare))
         });
 }
