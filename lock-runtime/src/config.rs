@@ -150,9 +150,9 @@ impl LockManagerBuilder {
         self
     }
 
-    /// Whether to grant nothing for one lease after the server turns out to have lost its data (a flush, a
-    /// restart without persistence), because holds from before may still be valid in their processes.
-    /// Default: `true`. Set `false` where tests flush the server between cases.
+    /// Whether to be granted nothing after the server turns out to have lost its data (a flush, a restart without
+    /// persistence) until the longest lease of all processes is over, because holds from before may still be valid in their
+    /// processes. Default: `true`. Set `false` where tests flush the server between cases: other processes wait all the same.
     pub fn wait_out_data_loss(mut self, wait: bool) -> Self {
         self.timing.quarantine = wait;
         self

@@ -125,3 +125,32 @@ fn a_flush_of_the_scripts_before_one_of_the_data_hides_no_lease() {
     server.command(&["FLUSHALL"]);
     assert_waited_out(&held, &newcomer, &third);
 }
+
+#[test]
+fn a_call_that_cannot_wait_until_a_loss_is_waited_out_is_refused_at_once() {
+    let server = server();
+    let locks = acquainted(&server, LONG);
+    server.command(&["FLUSHALL"]);
+    let start = Instant::now();
+    let wait = LONG / 2;
+    let Err(LockError::DataLoss(loss)) = locks.lock("bounds").wait(wait).acquire() else {
+        panic!("it is not waited out");
+    };
+    assert!(loss.left.is_some_and(|left| left > wait), "{loss:?}");
+    assert!(start.elapsed() < wait / 2, "after {:?}", start.elapsed());
+
+    // Behind a call that can wait, too: those before the first answer and those after it.
+    std::thread::scope(|scope| {
+        let patient = scope.spawn(|| locks.lock("bounds").wait(LIMIT).acquire().map(drop));
+        let refused = |_| {
+            let start = Instant::now();
+            let refused = locks.lock("bounds").wait(LONG / 3).acquire();
+            assert!(matches!(refused, Err(LockError::DataLoss(_))), "{refused:?}");
+            start.elapsed()
+        };
+        for waited in [0; 3].map(refused) {
+            assert!(waited < LONG / 6, "after {waited:?}");
+        }
+        patient.join().unwrap().unwrap();
+    });
+}

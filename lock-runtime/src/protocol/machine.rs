@@ -34,6 +34,8 @@ pub enum Output {
     },
     /// Others have begun to wait for what this nonce holds.
     WaitedFor(Nonce),
+    /// The key of this request is granted to nobody before then.
+    NothingBefore(Nonce, Timestamp),
     /// The request ended without a hold.
     Failed(Nonce, Failure),
     /// A renewal moved the end of a hold.

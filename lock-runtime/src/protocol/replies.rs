@@ -5,7 +5,7 @@ use super::machine::{CallError, CallId, Machine, Output, Purpose, Written};
 use super::timing::{CONFIRM_AFTER, CONFIRM_FIRST, RETRY, Timing, claim_time};
 use crate::fence::FenceBlock;
 use crate::time::Timestamp;
-use crate::wire::{AcquireReply, Busy, Grant, Nonce, Notice, RenewalReply, Reply};
+use crate::wire::{AcquireReply, Busy, Grant, Nonce, Notice, Obstacle, RenewalReply, Reply};
 
 /// After so many grants in a row that were over when they arrived a request gives up.
 const MOST_LATE: u32 = 3;
@@ -209,7 +209,15 @@ impl Machine {
             claim.asks += 1;
             return;
         }
-        if !claim.request.queue {
+        // A hold may be released at any time, and a foreign key deleted; a loss of data is waited out to its end.
+        let nothing_before = match busy {
+            Busy { obstacle: Obstacle::DataLoss, left: Some(left), .. } => Some(now.plus(left)),
+            _ => None,
+        };
+        let in_vain = nothing_before
+            .zip(claim.request.deadline)
+            .is_some_and(|(until, deadline)| deadline < until);
+        if !claim.request.queue || in_vain {
             return self.fail(now, nonce, Failure::Busy(busy));
         }
         let every = Timing::refresh_every(requests);
@@ -225,6 +233,8 @@ impl Machine {
         if claim.warning {
             self.tell_wait(now, nonce);
         }
+        let told = nothing_before.map(|until| Output::NothingBefore(nonce, until));
+        self.outputs.extend(told);
     }
 
     fn renewal_reply(

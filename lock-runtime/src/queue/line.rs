@@ -38,6 +38,8 @@ pub(super) struct Line<S> {
     /// of them first has been handed on more often by that time.
     shared_until: Timestamp,
     waiting: VecDeque<Waiting<S>>,
+    /// Until when the server grants the key to nobody, as far as it said.
+    nothing_before: Timestamp,
     next: Number,
     /// How many tokens the next grant reserves: follows what the tenures before made of theirs.
     block: u32,
@@ -59,6 +61,7 @@ impl<S> Line<S> {
             asked_is_waited_for: false,
             shared_until: Timestamp::ZERO,
             waiting: VecDeque::new(),
+            nothing_before: Timestamp::ZERO,
             next: 0,
             block: SMALLEST_BLOCK,
             pace: Duration::ZERO,
@@ -160,6 +163,7 @@ impl<S> Line<S> {
             return moves;
         };
         self.asked = None;
+        self.nothing_before = Timestamp::ZERO;
         let mut tenure = Tenure::new(now, nonce, terms, grant.fences, valid_until);
         if std::mem::take(&mut self.asked_is_waited_for) || grant.waited_for {
             tenure.is_asked_for(now, self.bound);
@@ -244,6 +248,17 @@ impl<S> Line<S> {
             return self.settle();
         }
         Moves::none()
+    }
+
+    /// The server grants the key to nobody before then: whoever cannot wait so long is told at once.
+    pub(super) fn nothing_before(&mut self, nonce: Nonce, until: Timestamp) -> Moves<S> {
+        let mut moves = Moves::none();
+        if self.asked == Some(nonce) {
+            self.nothing_before = until;
+            self.armed = None;
+            self.arm(&mut moves);
+        }
+        moves
     }
 
     /// A renewal moved the end of the hold.

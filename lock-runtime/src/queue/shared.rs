@@ -163,6 +163,13 @@ impl Queue {
         }
     }
 
+    /// The server grants the key to nobody before then.
+    pub(crate) fn nothing_before(&self, nonce: Nonce, until: Timestamp) {
+        let mut state = self.state();
+        let moves = state.line.nothing_before(nonce, until);
+        self.settle(state, moves);
+    }
+
     /// Another process waits for the hold.
     pub(crate) fn waited_for(&self, now: Timestamp, nonce: Nonce) {
         let mut state = self.state();

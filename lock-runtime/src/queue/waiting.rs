@@ -77,7 +77,12 @@ impl<S> Waiting<S> {
     }
 
     /// The next instant at which something is due that no server knows of.
-    pub(super) fn due(&self) -> Timestamp {
-        self.wish.deadline.map_or(self.warn_at, |deadline| deadline.min(self.warn_at))
+    /// `nothing_before`: until then nobody is granted the key, and whose deadline is earlier need not wait for it.
+    pub(super) fn due(&self, nothing_before: Timestamp) -> Timestamp {
+        match self.wish.deadline {
+            Some(deadline) if deadline < nothing_before => self.wish.since,
+            Some(deadline) => deadline.min(self.warn_at),
+            None => self.warn_at,
+        }
     }
 }

@@ -48,6 +48,11 @@ impl Desk {
                 self.extended(now, nonce, valid_until);
             }
             Output::Lost(nonce, loss) => self.lost(nonce, loss),
+            Output::NothingBefore(nonce, until) => {
+                if let Some(Party::Queue(queue)) = self.parties.get(&nonce) {
+                    queue.nothing_before(nonce, until);
+                }
+            }
             Output::WaitedFor(nonce) => match self.parties.get(&nonce) {
                 Some(Party::Queue(queue)) => queue.waited_for(now, nonce),
                 Some(Party::Holding(lease, _)) => lease.contend(),

@@ -93,3 +93,23 @@ fn a_process_that_does_not_wait_out_a_loss_says_so_and_how_long_others_have_to()
     let quarantine = asked(machine.poll_output()).give.quarantine;
     assert_eq!(quarantine, Quarantine { bound: BOUND, waits: false });
 }
+
+#[test]
+fn a_request_whose_deadline_comes_before_the_end_of_a_loss_of_data_fails_at_once() {
+    let lost = |left| {
+        let busy =
+            Busy { obstacle: Obstacle::DataLoss, left: Some(left), ahead: 0, ticket: Some(7) };
+        Ok(Reply::Acquire(AcquireReply::Busy(busy)))
+    };
+    let waits = |span| {
+        let mut machine = connected();
+        machine.request(at(1.0), Request { deadline: Some(at(1.0).plus(span)), ..request(1) });
+        let (id, _) = sent(&mut machine);
+        machine.reply(at(1.0), id, lost(LONG));
+        drain(&mut machine)
+    };
+    let nonce = Nonce::from_bits(1);
+    let failed = &waits(LONG / 2)[0];
+    assert!(matches!(failed, Output::Failed(_, Failure::Busy(_))), "{failed:?}");
+    assert_eq!(waits(LONG * 2), [Output::NothingBefore(nonce, at(1.0).plus(LONG))]);
+}

@@ -39,14 +39,16 @@ impl<S> Line<S> {
     ) -> (Vec<(S, Failure)>, Vec<LongWait>) {
         let (mut expired, mut long) = (Vec::new(), Vec::new());
         let known = usize::from(self.asked.is_some());
-        if self.waiting.iter().skip(known).all(|waiting| now < waiting.due()) {
+        if self.waiting.iter().skip(known).all(|waiting| now < waiting.due(self.nothing_before)) {
             return (expired, long);
         }
         let obstacle = self.obstacle(why_not, show);
         let mut kept = VecDeque::with_capacity(self.waiting.len());
         for (ahead, mut waiting) in self.waiting.drain(..).enumerate() {
             let wish = waiting.wish;
-            let is_over = wish.deadline.is_some_and(|deadline| deadline <= now);
+            let is_over = wish
+                .deadline
+                .is_some_and(|deadline| deadline <= now || deadline < self.nothing_before);
             if ahead >= known && is_over {
                 expired.push((waiting.slot, behind(&obstacle, ahead)));
                 continue;
@@ -88,10 +90,11 @@ impl<S> Line<S> {
     /// Sees to it that the line is looked at when something is due.
     pub(super) fn arm(&mut self, moves: &mut Moves<S>) {
         let known = usize::from(self.asked.is_some());
+        let due = |waiting: &Waiting<S>| waiting.due(self.nothing_before);
         // While an alarm is set it is early enough for all but perhaps the newest.
         let due = match self.armed {
-            Some(_) => self.waiting.back().map(Waiting::due),
-            None => self.waiting.iter().skip(known).map(Waiting::due).min(),
+            Some(_) => self.waiting.back().map(due),
+            None => self.waiting.iter().skip(known).map(due).min(),
         };
         let Some(due) = [self.idle_until(), due].into_iter().flatten().min() else { return };
         if self.armed.is_none_or(|armed| due < armed) {

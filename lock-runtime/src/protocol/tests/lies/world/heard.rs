@@ -51,6 +51,7 @@ impl World {
                 self.calls.clear();
             }
             Output::WaitedFor(_)
+            | Output::NothingBefore(..)
             | Output::Ended(..)
             | Output::Unconfirmed(_)
             | Output::Look(_)
