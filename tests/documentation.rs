@@ -44,3 +44,26 @@ fn no_example_names_a_crate_that_users_do_not_depend_on() {
         "write `distlock` and, in lock-runtime, the line `{ALIAS}`:\n{found:#?}"
     );
 }
+
+/// The library's sources.
+fn sources() -> String {
+    let mut files = Vec::new();
+    files_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("lock-runtime/src"), &mut files);
+    let texts = files.iter().map(|file| fs::read_to_string(file).expect("the file is text"));
+    texts.collect()
+}
+
+#[test]
+fn the_log_lines_that_operators_are_shown_are_those_that_the_library_writes() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/operators.md")).expect("the page is there");
+    let (_, table) = page.split_once("## Log lines").expect("it has that section");
+    let (table, _) = table.split_once("\n## ").expect("another section follows");
+    let lines: Vec<_> = table.lines().filter_map(|line| line.strip_prefix("| `")).collect();
+    assert!(lines.len() > 5, "{lines:?}");
+    let sources = sources();
+    for line in lines {
+        let (text, _) = line.split_once('`').expect("the text is closed");
+        assert!(sources.contains(text), "nothing says \"{text}\"");
+    }
+}
