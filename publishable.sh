@@ -90,7 +90,7 @@ check_floor() {
 
 check_features() {
   local features
-  for features in "" tls-rustls; do
+  for features in "" tls-rustls serde test-util serde,test-util,tls-rustls; do
     say "features: ${features:-none}"
     in_work cargo clippy --quiet -p lock-runtime -p distlock --lib --features "$features" -- -D warnings
   done

@@ -39,6 +39,7 @@ pub struct LockManagerBuilder {
     hand_overs: u32,
     lint_order: bool,
     client_name: Option<String>,
+    label: Option<Box<str>>,
     certificates: Certificates,
 }
 
@@ -66,6 +67,7 @@ impl Default for LockManagerBuilder {
             hand_overs: DEFAULT_HAND_OVERS,
             lint_order: cfg!(debug_assertions),
             client_name: None,
+            label: None,
             certificates: Certificates::default(),
         }
     }
@@ -194,6 +196,13 @@ impl LockManagerBuilder {
         self
     }
 
+    /// What is stored with every lock of the manager, for those who wait for it or look at it to read: the service, its version, the
+    /// job. See [`Holder::label`](crate::Holder::label). A request may have its own. Default: none.
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into().into());
+        self
+    }
+
     /// The name of the connection, as `CLIENT LIST` shows it. Default: none.
     pub fn client_name(mut self, name: impl Into<String>) -> Self {
         self.client_name = Some(name.into());
@@ -277,6 +286,7 @@ impl LockManagerBuilder {
             self.options,
             limits,
             server,
+            self.label,
         ))
     }
 

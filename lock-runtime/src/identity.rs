@@ -13,6 +13,8 @@ use crate::wire::{Claimant, Nonce};
 pub(crate) struct Identity {
     host: Arc<str>,
     pid: u32,
+    /// What is stored with all locks of the manager, unless a request has a label of its own.
+    label: Option<Box<str>>,
 }
 
 /// A new name for a request or a wait of this process.
@@ -23,7 +25,19 @@ pub(crate) fn nonce() -> Nonce {
 impl Identity {
     pub(crate) fn of_this_process() -> Self {
         let host = Claimant::word(&gethostname::gethostname().to_string_lossy());
-        Self { host: host.into(), pid: std::process::id() }
+        Self { host: host.into(), pid: std::process::id(), label: None }
+    }
+
+    pub(crate) fn with_label(self, label: Option<Box<str>>) -> Self {
+        Self { label, ..self }
+    }
+
+    /// The same, with the label of the request, or else of the manager.
+    pub(crate) fn labelled(&self, who: Claimant, label: Option<&str>) -> Claimant {
+        match label.or(self.label.as_deref()) {
+            Some(label) => who.labelled(label),
+            None => who,
+        }
     }
 
     /// What `place`, which asked at `since`, tells others of itself.

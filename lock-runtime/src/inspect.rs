@@ -45,6 +45,9 @@ pub struct Holder {
     pub pid: u32,
     /// The function or caller that took the lock.
     pub function: String,
+    /// What the request or its manager stored with the lock: [`LockRequest::label`](crate::LockRequest::label).
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub label: Option<String>,
     /// When it asked for the lock, by its own host's clock.
     #[cfg_attr(feature = "serde", serde(rename = "since_unix_ms", with = "as_number::unix_ms"))]
     pub since: SystemTime,
@@ -61,6 +64,9 @@ pub struct Waiter {
     pub pid: u32,
     /// The function or caller that asks for the lock.
     pub function: String,
+    /// What the request or its manager says beside it.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub label: Option<String>,
     /// When it began to ask, by its own host's clock.
     #[cfg_attr(feature = "serde", serde(rename = "since_unix_ms", with = "as_number::unix_ms"))]
     pub since: SystemTime,
@@ -70,19 +76,26 @@ fn since(who: &wire::Claimant) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_millis(who.since_unix_ms)
 }
 
+fn texts(who: &wire::Claimant) -> (String, Option<String>) {
+    let (function, label) = who.function_and_label();
+    (function.to_owned(), label.map(str::to_owned))
+}
+
 impl From<wire::Holder> for Holder {
     fn from(holder: wire::Holder) -> Self {
         let since = since(&holder.who);
-        let wire::Claimant { host, pid, function, .. } = holder.who;
-        Self { fence: holder.fence, host: host.to_string(), pid, function, since }
+        let (function, label) = texts(&holder.who);
+        let wire::Claimant { host, pid, .. } = holder.who;
+        Self { fence: holder.fence, host: host.to_string(), pid, function, label, since }
     }
 }
 
 impl From<wire::Waiter> for Waiter {
     fn from(waiter: wire::Waiter) -> Self {
         let since = since(&waiter.who);
-        let wire::Claimant { host, pid, function, .. } = waiter.who;
-        Self { host: host.to_string(), pid, function, since }
+        let (function, label) = texts(&waiter.who);
+        let wire::Claimant { host, pid, .. } = waiter.who;
+        Self { host: host.to_string(), pid, function, label, since }
     }
 }
 
@@ -100,14 +113,12 @@ impl From<wire::Inspection> for Inspection {
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} in process {} on {} (fence {})",
-            printable(&self.function),
-            self.pid,
-            printable(&self.host),
-            self.fence
-        )
+        f.write_str(&printable(&self.function))?;
+        if let Some(label) = &self.label {
+            write!(f, " ({})", printable(label))?;
+        }
+        let host = printable(&self.host);
+        write!(f, " in process {} on {host} (fence {})", self.pid, self.fence)
     }
 }
 

@@ -61,6 +61,24 @@ impl LockRequest {
         self
     }
 
+    /// What is stored with the lock beside the function that takes it, for those who wait for it or look at it to read: see
+    /// [`Holder::label`](crate::Holder::label). Default: the manager's, none.
+    ///
+    /// ```
+    /// # use lock_runtime as distlock;
+    /// use distlock::LockManager;
+    ///
+    /// let locks = LockManager::connect("memory://")?;
+    /// let _guard = locks.lock("stock").label("nightly count").acquire()?;
+    /// let holder = locks.inspect("stock")?.holder.expect("it is held");
+    /// assert_eq!(holder.label.as_deref(), Some("nightly count"));
+    /// # Ok::<(), distlock::LockError>(())
+    /// ```
+    pub fn label(mut self, label: &'static str) -> Self {
+        self.options.label = Some(label);
+        self
+    }
+
     /// How long the process keeps the hold after its last section, for the next section of its own; when another process
     /// asks it gives it up at once, and at the latest a second after the server granted it. Default: zero, the hold is
     /// given up with the section.

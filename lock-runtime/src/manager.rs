@@ -82,10 +82,11 @@ impl LockManager {
         defaults: Options,
         limits: Limits,
         server: String,
+        label: Option<Box<str>>,
     ) -> Self {
         static IDS: AtomicU64 = AtomicU64::new(0);
         let id = IDS.fetch_add(1, Ordering::Relaxed);
-        let identity = Arc::new(Identity::of_this_process());
+        let identity = Arc::new(Identity::of_this_process().with_label(label));
         let office =
             Office { bound: hand_overs, identity: Arc::clone(&identity), post: mailbox.post() };
         Self {
@@ -231,6 +232,7 @@ impl LockManager {
             terms,
             linger: options.linger.unwrap_or_default(),
             place,
+            label: options.label,
         }
     }
 

@@ -120,6 +120,7 @@ pub fn holder(function: impl Into<String>) -> Holder {
         host: "test-host".to_owned(),
         pid: std::process::id(),
         function: function.into(),
+        label: None,
         since: SystemTime::now(),
     }
 }

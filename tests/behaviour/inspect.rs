@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use distlock::{LockError, LockManager, distributed_lock};
 
-use crate::support::{connect, inspect, server, until_free, until_waiting};
+use crate::support::{LIMIT, connect, inspect, server, until_free, until_waiting};
 
 #[distributed_lock("seen", manager = locks, ttl = "20s", hold = hold)]
 fn look_from_inside(locks: &LockManager) -> Result<(), LockError> {
@@ -117,4 +117,40 @@ fn an_inspection_under_way_when_the_connection_breaks_finds_the_server_unavailab
         let error = answer.expect_err("the server is gone");
         assert!(matches!(error, LockError::Unavailable(_)), "{error:?}");
     }
+}
+
+#[test]
+fn a_label_is_stored_with_the_lock_and_shown_to_those_who_wait() {
+    let server = server();
+    let builder = LockManager::builder().url(server.url()).label("shop 1.2\nrolled out today");
+    let (labelled, plain) = (builder.build().unwrap(), connect(&server));
+    let label = |locks: &LockManager| inspect(locks, "label").holder.expect("it is held").label;
+
+    let guard = labelled.lock("label").acquire().unwrap();
+    assert_eq!(label(&plain).as_deref(), Some("shop 1.2\nrolled out today"));
+    let busy = plain.lock("label").wait(Duration::ZERO).acquire().unwrap_err();
+    let text = busy.to_string();
+    assert!(text.contains(r"(shop 1.2\nrolled out today) in process"), "{text}");
+    let LockError::Busy(busy) = busy else { panic!("{busy}") };
+    let holder = busy.holder.expect("the server knows");
+    assert!(holder.function.contains("inspect.rs") && !holder.function.contains("shop"));
+    guard.release().unwrap();
+
+    let guard = labelled.lock("label").label("nightly count").wait(LIMIT).acquire().unwrap();
+    assert_eq!(label(&plain).as_deref(), Some("nightly count"), "the request's own comes first");
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| {
+            let guard = plain.lock("label").label("waits").acquire().unwrap();
+            assert_eq!(label(&labelled).as_deref(), Some("waits"), "also after a hand-over");
+            guard.release().unwrap();
+        });
+        until_waiting(&plain, "label", 1);
+        let waiters = inspect(&labelled, "label").waiters;
+        assert_eq!(waiters[0].label.as_deref(), Some("waits"));
+        guard.release().unwrap();
+        waits.join().unwrap();
+    });
+    let guard = plain.lock("label").wait(LIMIT).acquire().unwrap();
+    assert_eq!(label(&plain), None);
+    guard.release().unwrap();
 }

@@ -137,7 +137,7 @@ impl Process {
 pub(crate) fn wish() -> Wish {
     let terms = Terms { ttl: TTL, renew: true, max_hold: None };
     let (since, linger) = (time::now(), Duration::ZERO);
-    Wish { since, deadline: None, queue: true, terms, linger, place: place() }
+    Wish { since, deadline: None, queue: true, terms, linger, place: place(), label: None }
 }
 
 /// The same, but its hold is kept for the next call.

@@ -42,6 +42,6 @@ impl LockManagerBuilder {
         let (node, mailbox) = start(self.inbox, self.timing, self.ttl);
         let defaults = Options { ttl: Some(self.ttl), ..Options::DEFAULT };
         let server = "simulated".to_owned();
-        (node, LockManager::new(mailbox, self.hand_overs, false, defaults, limits, server))
+        (node, LockManager::new(mailbox, self.hand_overs, false, defaults, limits, server, None))
     }
 }

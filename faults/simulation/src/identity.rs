@@ -23,6 +23,15 @@ impl Identity {
         Self { pid: crate::stage::process(), host: "simulated".into() }
     }
 
+    pub(crate) fn with_label(self, _label: Option<Box<str>>) -> Self {
+        self
+    }
+
+    #[expect(clippy::unused_self, reason = "as the library's, whose place this takes")]
+    pub(crate) fn labelled(&self, who: Claimant, _label: Option<&str>) -> Claimant {
+        who
+    }
+
     pub(crate) fn claimant(&self, ttl: Duration, _place: Place, _since: Timestamp) -> Claimant {
         let host = Arc::clone(&self.host);
         Claimant { ttl, since_unix_ms: 0, pid: self.pid, host, function: String::new() }

@@ -28,7 +28,8 @@ pub(super) fn still_waiting(key: &str, waited: Duration, busy: Option<&Busy>) {
     match busy.map(|busy| busy.obstacle.clone()) {
         Some(Obstacle::Holder(Some(holder))) => user_code::event!(warn, key, waited, ahead,
             holder.host = %printable(&holder.who.host), holder.pid = holder.who.pid,
-            holder.function = %printable(&holder.who.function), holder.fence = holder.fence.get(),
+            holder.function = %printable(holder.who.function_and_label().0),
+            holder.label = holder.who.function_and_label().1.map(|label| printable(label).into_owned()), holder.fence = holder.fence.get(),
             "still waiting for a lock that another holds"
         ),
         Some(Obstacle::ForeignKey) => user_code::event!(

@@ -52,7 +52,7 @@ fn nonce(number: u128) -> Nonce {
 fn wish(since: u64) -> Wish {
     let place = Place::Line(Location::caller());
     let linger = Duration::ZERO;
-    Wish { since: at(since), deadline: None, queue: true, terms: TERMS, linger, place }
+    Wish { since: at(since), deadline: None, queue: true, terms: TERMS, linger, place, label: None }
 }
 
 /// One that waits until then.

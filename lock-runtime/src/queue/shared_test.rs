@@ -85,7 +85,7 @@ fn join(queues: &Queues, key: &Arc<str>) -> InLine {
     let terms = Terms { ttl: TTL, renew: true, max_hold: None };
     let place = Place::Line(Location::caller());
     let (since, linger) = (time::now(), Duration::ZERO);
-    let wish = Wish { since, deadline: None, queue: true, terms, linger, place };
+    let wish = Wish { since, deadline: None, queue: true, terms, linger, place, label: None };
     match queues.join(key, wish) {
         Taken::InLine(in_line) => in_line,
         Taken::NotNext => panic!("it may wait"),

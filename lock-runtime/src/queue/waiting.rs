@@ -25,6 +25,8 @@ pub(crate) struct Wish {
     pub(crate) linger: Duration,
     /// For others to read.
     pub(crate) place: Place,
+    /// The label of the request, if it has one of its own.
+    pub(crate) label: Option<&'static str>,
 }
 
 impl Wish {
@@ -48,7 +50,8 @@ impl Wish {
 
     /// Who asks, for others to read.
     pub(super) fn claimant(&self, identity: &Identity) -> Claimant {
-        identity.claimant(self.terms.ttl, self.place, self.since)
+        let who = identity.claimant(self.terms.ttl, self.place, self.since);
+        identity.labelled(who, self.label)
     }
 }
 

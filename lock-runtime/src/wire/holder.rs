@@ -18,7 +18,7 @@ pub struct Claimant {
     pub pid: u32,
     /// Name of the host.
     pub host: Arc<str>,
-    /// The function that took the lock.
+    /// The function that took the lock; behind it, on a line of its own, a label if there is one.
     pub function: String,
 }
 
@@ -32,6 +32,23 @@ impl Claimant {
             host: words.next()?.into(),
             function: words.next()?.to_owned(),
         })
+    }
+
+    /// The same with a label.
+    #[must_use]
+    pub fn labelled(mut self, label: &str) -> Self {
+        self.function.push('\n');
+        self.function.push_str(label);
+        self
+    }
+
+    /// The function that took the lock, and the label.
+    #[must_use]
+    pub fn function_and_label(&self) -> (&str, Option<&str>) {
+        match self.function.split_once('\n') {
+            Some((function, label)) => (function, Some(label)),
+            None => (&self.function, None),
+        }
     }
 
     /// A word without spaces, as the text form needs it for the host.

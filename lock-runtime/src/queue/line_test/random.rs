@@ -89,6 +89,7 @@ impl Want {
     #[track_caller]
     fn wish(self, now: u64) -> Wish {
         Wish {
+            label: None,
             deadline: self.wait.map(|wait| at(now + wait)),
             queue: !self.once,
             terms: self.terms,
