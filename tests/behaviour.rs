@@ -23,6 +23,7 @@ mod behaviour {
     mod outcome;
     mod preflight;
     mod reenter;
+    mod released;
     mod renewal;
     mod rights;
     mod servers;

@@ -86,10 +86,31 @@ impl Hold {
         self.lease().fence()
     }
 
+    /// How many calls have entered the hold inside each other, up to the code that this was made for: 1 in the call that took
+    /// it, 2 in one that re-entered it there.
+    ///
+    /// ```
+    /// # use lock_runtime as distlock;
+    /// use distlock::{LockError, LockManager};
+    ///
+    /// let locks = LockManager::connect("memory://")?;
+    /// let outer = locks.lock("report").acquire()?;
+    /// outer.enter(|| {
+    ///     let inner = locks.lock("report").acquire()?;
+    ///     assert_eq!((outer.hold().depth(), inner.hold().depth()), (1, 2));
+    ///     Ok::<(), LockError>(())
+    /// })?;
+    /// # Ok::<(), LockError>(())
+    /// ```
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.frame.depth()
+    }
+
     /// How long the hold is still valid if nothing renews it; zero when it is over.
     #[must_use]
     pub fn remaining(&self) -> Duration {
-        if self.lease().is_over() { Duration::ZERO } else { self.lease().remaining() }
+        self.lease().remaining()
     }
 
     /// Whether the hold is valid at this instant, by the deadline that this process knows. A pause of the
@@ -102,7 +123,7 @@ impl Hold {
     /// The same as a `Result`, for `?` before an effect.
     ///
     /// # Errors
-    /// [`LockError::Lost`] when the hold is over.
+    /// [`LockError::Lost`] when the hold is over: lost, or released. Its text says which.
     pub fn check(&self) -> Result<(), LockError> {
         match self.lease().loss() {
             Some(loss) => Err(LockError::lost(self.key(), loss)),
@@ -111,7 +132,8 @@ impl Hold {
         }
     }
 
-    /// Waits until the hold is lost. It never ends if the hold is released instead.
+    /// Waits until the hold is lost. It never ends if the hold is released instead, however long ago: what ends here is worth
+    /// an alarm. A task that watches should therefore end with the work, for instance by `select!` or an abort.
     ///
     /// An async function that is annotated need not watch this: its body is dropped at the next await after
     /// the loss, unless `on_lost = finish` lets it run.

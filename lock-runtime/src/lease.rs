@@ -47,6 +47,8 @@ pub(crate) struct Lease {
     keeper: Arc<dyn Keeper>,
     /// How many sections and shared holds keep it. Zero is for good.
     shares: AtomicUsize,
+    /// The longest ttl in nanoseconds that was asked for, as far as its sections know.
+    ttl: AtomicU64,
     /// Nanoseconds of a [`Timestamp`]. Moved by the I/O thread alone.
     valid_until: AtomicU64,
     /// 0, or a [`Loss`] in the coding of [`code`].
@@ -82,6 +84,7 @@ impl Lease {
             nonce,
             keeper,
             shares: AtomicUsize::new(1),
+            ttl: AtomicU64::new(0),
             valid_until: AtomicU64::new(valid_until.as_nanos()),
             loss: AtomicU8::new(0),
             watchers: Mutex::default(),
@@ -117,9 +120,19 @@ impl Lease {
         last.then(|| self.keeper.end_confirmed(self.nonce, self.fence))
     }
 
-    /// Asks for at least this ttl from the next renewal on.
+    /// Asks for at least this ttl from the next renewal on. Nothing is sent where it has that already.
     pub(crate) fn lengthen(&self, ttl: Duration) {
-        self.keeper.lengthen(self.nonce, ttl);
+        if self.note_ttl(ttl) {
+            self.keeper.lengthen(self.nonce, ttl);
+        }
+    }
+
+    /// Notes that it has this ttl at least; whether that is longer than what was known.
+    fn note_ttl(&self, ttl: Duration) -> bool {
+        let nanos = u64::try_from(ttl.as_nanos()).unwrap_or(u64::MAX);
+        // Most calls find it long enough, for which a look is cheaper. Nothing else is read by it.
+        self.ttl.load(Ordering::Relaxed) < nanos
+            && self.ttl.fetch_max(nanos, Ordering::Relaxed) < nanos
     }
 
     /// Renews the hold now, to last at least this long: see [`Keeper::extend`].
@@ -187,16 +200,20 @@ impl Lease {
     }
 
     pub(crate) fn remaining(&self) -> Duration {
-        if self.reported_loss().is_some() { Duration::ZERO } else { self.until_deadline() }
+        let ended = self.is_over() || self.reported_loss().is_some();
+        if ended { Duration::ZERO } else { self.until_deadline() }
     }
 
     fn until_deadline(&self) -> Duration {
         Timestamp::from_nanos(self.valid_until.load(Ordering::Acquire)).since(time::now())
     }
 
-    /// Why the hold is over, if it is. Past its deadline it is, whether or not the I/O thread has said so.
+    /// Why the hold was lost, if it was. Past its deadline it is, whether or not the I/O thread has said so; but what was released
+    /// before is not lost by that.
     pub(crate) fn loss(&self) -> Option<Loss> {
-        self.reported_loss().or_else(|| self.until_deadline().is_zero().then_some(Loss::Expired))
+        // In this order: what is not released after its deadline was not released at it.
+        let expired = || self.until_deadline().is_zero() && !self.is_over();
+        self.reported_loss().or_else(|| expired().then_some(Loss::Expired))
     }
 
     /// The loss as far as the I/O thread has reported it: cheaper, and late by its timer's millisecond.
@@ -214,7 +231,7 @@ impl Lease {
         woken.into_iter().flatten().for_each(Waker::wake);
     }
 
-    /// Ready when the hold is over; else the task is woken when the I/O thread reports the loss.
+    /// Ready when the hold is lost; else the task is woken when the I/O thread reports the loss.
     pub(crate) fn poll_lost(&self, slot: &mut WatchSlot, context: &Context<'_>) -> Poll<Loss> {
         if let Some(loss) = self.loss() {
             return Poll::Ready(loss);
@@ -319,6 +336,14 @@ impl Share {
         lease.join().then(|| Self { lease: Some(Arc::clone(lease)) })
     }
 
+    /// Notes the ttl that it was asked for with.
+    pub(crate) fn with_ttl(self, ttl: Duration) -> Self {
+        if let Some(lease) = &self.lease {
+            lease.note_ttl(ttl);
+        }
+        self
+    }
+
     /// The hold, with the duty to [`Lease::leave`] it.
     pub(crate) fn into_lease(mut self) -> Arc<Lease> {
         self.lease.take().expect("a share has its lease until here")
@@ -337,5 +362,43 @@ impl Drop for Share {
         if let Some(lease) = &self.lease {
             lease.leave();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Counts what it is asked for.
+    #[derive(Default)]
+    struct Counts {
+        lengthened: AtomicUsize,
+    }
+
+    impl Keeper for Counts {
+        fn end(&self, _nonce: Nonce, _fence: Fence) {}
+
+        fn end_confirmed(&self, _nonce: Nonce, _fence: Fence) -> oneshot::Receiver<Option<bool>> {
+            oneshot::channel().1
+        }
+
+        fn lengthen(&self, _nonce: Nonce, _ttl: Duration) {
+            self.lengthened.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn only_a_longer_ttl_is_asked_for() {
+        let counts = Arc::new(Counts::default());
+        let keeper: Arc<dyn Keeper> = Arc::<Counts>::clone(&counts);
+        let (nonce, until) = (Nonce::from_bits(1), time::now().plus(Duration::from_secs(60)));
+        let (lease, share) = Lease::granted("key".into(), Fence::new(1), nonce, until, keeper);
+        let _share = share.with_ttl(Duration::from_secs(30));
+        let mut asked = |seconds| {
+            lease.lengthen(Duration::from_secs(seconds));
+            counts.lengthened.swap(0, Ordering::Relaxed)
+        };
+        assert_eq!([30, 10, 1].map(&mut asked), [0; 3], "it has that already");
+        assert_eq!([40, 40, 30, 50].map(&mut asked), [1, 0, 0, 1]);
     }
 }

@@ -129,6 +129,7 @@ impl Many {
         for share in shares {
             let around = section.as_ref().map(|section| Arc::clone(section.frame()));
             let around = around.or_else(|| here.clone());
+            let share = share.with_ttl(wish.terms.ttl);
             let next = Section::outermost(around, self.manager.id(), share, self.place);
             section = Some(next.upon(section));
         }

@@ -171,6 +171,7 @@ fn take(
     if !wish.linger.is_zero()
         && let Some(share) = manager.queues().take(key, wish)
     {
+        let share = share.with_ttl(wish.terms.ttl);
         let section = Section::outermost(here, manager.id(), share, place);
         return Entering::Ready(Some(Ok(section)));
     }
@@ -225,7 +226,10 @@ impl Entering {
                 None => unless_forked(mailbox, answer).await,
             };
             match answer {
-                Some(Ok(share)) => Ok(Section::outermost(here, manager.id(), share, wish.place)),
+                Some(Ok(share)) => {
+                    let share = share.with_ttl(wish.terms.ttl);
+                    Ok(Section::outermost(here, manager.id(), share, wish.place))
+                }
                 Some(Err(failure)) => {
                     let waited = time::now().since(wish.since);
                     Err(LockError::from_failure(&key, waited, failure).into())

@@ -72,6 +72,13 @@ impl Frame {
         })
     }
 
+    /// How many sections of its hold are inside each other here.
+    pub(crate) fn depth(self: &Arc<Self>) -> usize {
+        let shares_hold = |frame: &&Arc<Self>| Arc::ptr_eq(&frame.lease, &self.lease);
+        let frames = self.outwards().filter(shares_hold);
+        frames.filter(|frame| frame.kind != Kind::Elsewhere).count()
+    }
+
     /// The sections that cannot end before the code in this frame does, as others know them.
     pub(crate) fn sections(self: &Arc<Self>) -> Vec<Nonce> {
         let mut sections = Vec::new();

@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use crate::explore::{block_on, exhaust, explore};
 use crate::keeper::{Counts, hold};
@@ -10,6 +11,7 @@ use crate::lease::{Lease, Share};
 use crate::process::join_all;
 use crate::protocol::Loss;
 use crate::sync::thread;
+use crate::time;
 
 /// Whoever joins keeps the hold; the last to leave ends it, once, and nobody joins after that.
 pub fn the_last_share_ends_the_hold() {
@@ -46,6 +48,21 @@ fn join_and_confirm(lease: &Lease, counts: &Counts) {
         let last = lease.leave_confirmed().is_some();
         assert!(!last || counts.ends() == 1, "the last to leave ends it");
     }
+}
+
+/// What was released before its deadline is not lost by it, whoever looks at it when.
+pub fn a_released_hold_is_not_lost_later() {
+    exhaust(|| {
+        let (lease, share) = hold(&Arc::default());
+        let releases = thread::spawn(move || drop(share));
+        let mut slot = None;
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(lease.poll_lost(&mut slot, &mut context).is_pending());
+        releases.join().expect("it releases");
+        time::pass(Duration::from_secs(60));
+        assert_eq!((lease.loss(), lease.remaining()), (None, Duration::ZERO));
+        assert!(lease.poll_lost(&mut slot, &mut context).is_pending());
+    });
 }
 
 /// Whoever watches hears of the loss, whenever it began to watch, and though others come and go.
