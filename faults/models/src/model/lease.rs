@@ -56,12 +56,12 @@ pub fn a_released_hold_is_not_lost_later() {
         let (lease, share) = hold(&Arc::default());
         let releases = thread::spawn(move || drop(share));
         let mut slot = None;
-        let mut context = Context::from_waker(Waker::noop());
-        assert!(lease.poll_lost(&mut slot, &mut context).is_pending());
+        let context = Context::from_waker(Waker::noop());
+        assert!(lease.poll_lost(&mut slot, &context).is_pending());
         releases.join().expect("it releases");
         time::pass(Duration::from_secs(60));
         assert_eq!((lease.loss(), lease.remaining()), (None, Duration::ZERO));
-        assert!(lease.poll_lost(&mut slot, &mut context).is_pending());
+        assert!(lease.poll_lost(&mut slot, &context).is_pending());
     });
 }
 
