@@ -382,6 +382,12 @@ mod tests {
             oneshot::channel().1
         }
 
+        fn extend(&self, _nonce: Nonce, _ttl: Duration) -> oneshot::Receiver<Timestamp> {
+            oneshot::channel().1
+        }
+
+        fn call(&self, _callback: Callback) {}
+
         fn lengthen(&self, _nonce: Nonce, _ttl: Duration) {
             self.lengthened.fetch_add(1, Ordering::Relaxed);
         }
