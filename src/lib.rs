@@ -30,8 +30,10 @@
 //!
 //! A call re-enters if some call *around it* holds the same key under the same manager: through synchronous and async
 //! functions, across awaits and threads of a runtime. It costs no round trip, shows the same fencing token, and only the
-//! outermost exit releases. Siblings (`join!(f(), f())` inside one holder) take turns. `tokio::spawn`, threads and
-//! rayon do not inherit the hold; [`Hold::share`] hands it over.
+//! outermost exit releases. Siblings (`join!(f(), f())` inside one holder) take turns. `tokio::spawn` and
+//! threads do not inherit the hold; [`Hold::share`] hands it over. Nor do tasks of tokio that run on top of a holder's stack.
+//! rayon and other executors without task ids cannot be told apart: see
+//! [what re-enters](macro@distributed_lock#what-re-enters).
 //!
 //! ```
 //! use distlock::{LockError, LockManager, current, distributed_lock};

@@ -250,7 +250,8 @@ impl Hold {
     }
 
     /// Shares the hold with a task or thread, which `spawn` alone does not. The lock is released when the
-    /// function is over *and* the last share is dropped.
+    /// function is over *and* the last share is dropped. Sections of the key under it take turns: a rayon job must not wait, inside such
+    /// a section, for other jobs of its pool.
     ///
     /// # Errors
     /// [`LockError::Lost`] when the hold is over already.

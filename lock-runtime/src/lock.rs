@@ -126,8 +126,12 @@ impl LockRequest {
 
     /// Waits for the lock on this thread.
     ///
+    /// In async code use [`Self::acquire_async`]: on a runtime of one thread the task that holds the lock may need this thread to
+    /// end, and neither goes on. A guard of the same thread that was not entered is such a holder too. Set [`Self::wait`] where that
+    /// may happen.
+    ///
     /// # Errors
-    /// See [`LockError`].
+    /// See [`LockError`]; [`LockError::Deadlock`] if the code on top of whose stack this runs holds the key.
     pub fn acquire(&self) -> Result<LockGuard, LockError> {
         self.guard(self.enter_blocking(&self.options))
     }
