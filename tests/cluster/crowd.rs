@@ -68,15 +68,15 @@ fn a_crowd_on_as_many_keys_survives_its_connection_and_keeps_nobody_else_waiting
 }
 
 async fn survive() {
-    let server = server();
-    let (holder, locks) = (connect(&server), connect(&server));
+    let redis = server();
+    let (holder, waiters) = (connect(&redis), connect(&redis));
     let size = crowd();
     let guards = hold(&holder, size).await;
     let served = Arc::new(AtomicUsize::new(0));
     let start = Instant::now();
     let tasks: Vec<_> = (0..size)
         .map(|key| {
-            let request = locks.lock(format!("crowd:{key}"));
+            let request = waiters.lock(format!("crowd:{key}"));
             let served = Arc::clone(&served);
             tokio::spawn(async move {
                 let guard = request.acquire_async().await?;
@@ -85,23 +85,23 @@ async fn survive() {
             })
         })
         .collect();
-    let queued = |server: &RedisServer| {
+    let queued = |redis: &RedisServer| {
         let size = redis::cmd("DBSIZE");
-        size.query::<usize>(&mut server.connection()).expect("the server answers")
+        size.query::<usize>(&mut redis.connection()).expect("the server answers")
     };
     // A hold, a queue and its waiters for each key.
-    eventually_async(LIMIT, "all wait", async || queued(&server) >= 3 * size).await;
+    eventually_async(LIMIT, "all wait", async || queued(&redis) >= 3 * size).await;
     println!("{size} wait after {:.1?}", start.elapsed());
-    let before = free_keys(&locks, "beside the crowd", 40).await;
+    let before = free_keys(&waiters, "beside the crowd", 40).await;
 
-    let (cut_at, calls, connected) = (Instant::now(), scripts_run(&server), connections(&server));
+    let (cut_at, calls, connected) = (Instant::now(), scripts_run(&redis), connections(&redis));
     for kind in ["normal", "pubsub"] {
-        server.command(&["CLIENT", "KILL", "TYPE", kind]);
+        redis.command(&["CLIENT", "KILL", "TYPE", kind]);
     }
-    let after = free_keys(&locks, "after the cut", 100).await;
-    let calls = scripts_run(&server) - calls;
+    let after = free_keys(&waiters, "after the cut", 100).await;
+    let calls = scripts_run(&redis) - calls;
     let asked_by_us = 2;
-    let reconnects = connections(&server) - connected - asked_by_us;
+    let reconnects = connections(&redis) - connected - asked_by_us;
     println!(
         "{:.1?} after the cut: {calls} script calls, {reconnects} new connections",
         cut_at.elapsed()

@@ -53,10 +53,10 @@ async fn each_key_of_a_list_has_a_hold_in_the_order_of_the_list() {
 #[tokio::test]
 async fn equal_keys_of_a_list_have_the_same_hold() {
     support();
-    let [payer, payee] = sync(5, 5).expect("free");
-    assert_eq!(payer, payee);
-    let [payer, payee] = boxed(6, 6).await;
-    assert_eq!(payer, payee);
+    let [first, second] = sync(5, 5).expect("free");
+    assert_eq!(first, second);
+    let [first, second] = boxed(6, 6).await;
+    assert_eq!(first, second);
 }
 
 #[distributed_lock("holds:11", hold = outer)]
@@ -66,8 +66,8 @@ fn holds_one(inner: (u32, u32)) -> Result<(Fence, [(String, Fence); 2]), Error> 
 
 #[distributed_lock(["holds:13", "holds:14"], hold = [first, second])]
 async fn holds_both() -> Result<bool, Error> {
-    let [payer, payee] = sync(14, 13)?;
-    Ok(payer == seen(&second) && payee == seen(&first))
+    let [from, to] = sync(14, 13)?;
+    Ok(from == seen(&second) && to == seen(&first))
 }
 
 // 169
