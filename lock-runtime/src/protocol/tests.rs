@@ -101,7 +101,13 @@ fn holding() -> Machine {
     let (id, _) = sent(&mut machine);
     machine.reply(at(1.001), id, granted(10));
     drain(&mut machine);
+    taken_up(&mut machine, 1);
     machine
+}
+
+/// Whoever asked came for the hold: it need not be looked at.
+fn taken_up(machine: &mut Machine, bits: u128) {
+    machine.look_again(Nonce::from_bits(bits), None);
 }
 
 /// A machine in which nonce 1 waits since `at(1.0)`, behind a holder that has 30 s left.
@@ -252,6 +258,7 @@ fn without_renewal_a_hold_ends_after_its_ttl_and_max_hold_ends_a_renewed_one() {
     let (id, _) = sent(&mut machine);
     machine.reply(at(1.0), id, granted(10));
     drain(&mut machine);
+    taken_up(&mut machine, 1);
     assert_eq!(machine.next_tick(), Some(at(1.0).plus(valid(TTL))));
 
     let mut machine = connected();
@@ -272,6 +279,7 @@ fn many_holds_are_renewed_in_few_calls() {
         let (id, _) = sent(&mut machine);
         machine.reply(at(1.0), id, granted(u64::try_from(bits).expect("small")));
         drain(&mut machine);
+        taken_up(&mut machine, bits << 120 | bits);
     }
     let mut calls = 0;
     let mut entries = 0;
@@ -594,6 +602,21 @@ fn a_crowd_of_waiters_is_heard_of_less_often_with_leases_to_match() {
     }
     let most = 10 * 4_000 * 3 / 2;
     assert!((20_000..most).contains(&entries), "{entries} in 10 s");
+}
+
+#[test]
+fn a_hold_is_looked_at_once_after_its_claim_time() {
+    let mut machine = holding();
+    machine.look_again(Nonce::from_bits(1), Some(at(3.0)));
+    machine.tick(at(2.9));
+    assert_eq!(drain(&mut machine), []);
+    machine.tick(at(3.1));
+    assert_eq!(drain(&mut machine), [Output::Look(Nonce::from_bits(1))]);
+    machine.look_again(Nonce::from_bits(1), Some(at(3.5)));
+    machine.tick(at(3.6));
+    assert_eq!(drain(&mut machine), [Output::Look(Nonce::from_bits(1))]);
+    machine.tick(at(5.0));
+    assert_eq!(drain(&mut machine), []);
 }
 
 fn once(bits: u128) -> Request {
