@@ -16,6 +16,7 @@ mod behaviour {
     mod inspect;
     mod lease;
     mod linger;
+    mod logs;
     mod loss;
     mod many;
     mod messages;

@@ -40,6 +40,11 @@ impl Identity {
         }
     }
 
+    /// Whether this process is meant.
+    pub(crate) fn is(&self, who: &Claimant) -> bool {
+        who.pid == self.pid && who.host == self.host
+    }
+
     /// What `place`, which asked at `since`, tells others of itself.
     pub(crate) fn claimant(&self, ttl: Duration, place: Place, since: Timestamp) -> Claimant {
         let ago = time::now().since(since);

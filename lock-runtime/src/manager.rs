@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::driver::{InspectAnswer, Mailbox, block_on};
+use crate::entry::before;
 use crate::identity::{self, Identity};
 use crate::keys::Keys;
 use crate::options::{Options, check_margin, check_max_hold, check_ttl};
@@ -16,6 +17,9 @@ use crate::queue::{Office, Queues, Terms, Wish};
 use crate::time;
 use crate::user_code::wakers;
 use crate::{Inspection, LockError, LockRequest};
+
+/// How long a shutdown waits unless another limit is given: a supervisor allows ten or thirty seconds for the whole process.
+const SHUTDOWN: Duration = Duration::from_secs(5);
 
 /// The way to the locks of one server. Cheap to clone; clones share the connection.
 ///
@@ -189,15 +193,40 @@ impl LockManager {
     }
 
     /// Releases all holds, ends all waits and stops. Requests from then on fail with [`LockError::Closed`]; code that
-    /// still runs under a hold finds it lost. Blocks until the server has confirmed, or the longest lease is over.
+    /// still runs under a hold finds it lost. Blocks this thread until the server has confirmed the releases, for up to five
+    /// seconds: see [`Self::shutdown_within`].
     pub fn shutdown(&self) {
-        block_on(self.shutdown_async());
+        self.shutdown_within(SHUTDOWN);
     }
 
     /// The same for async code.
     pub async fn shutdown_async(&self) {
+        self.shutdown_within_async(SHUTDOWN).await;
+    }
+
+    /// The same, but waits for up to `limit`; whether the server has confirmed all releases by then. Those that it has not are still
+    /// tried in the background, while the process runs. What cannot be released is free after its ttl.
+    ///
+    /// ```
+    /// # use lock_runtime as distlock;
+    /// use std::time::Duration;
+    ///
+    /// let locks = distlock::LockManager::connect("memory://")?;
+    /// locks.lock("job").acquire()?;
+    /// assert!(locks.shutdown_within(Duration::from_secs(2)));
+    /// # Ok::<(), distlock::LockError>(())
+    /// ```
+    #[allow(clippy::must_use_candidate, reason = "who ends has nothing else to do")]
+    pub fn shutdown_within(&self, limit: Duration) -> bool {
+        block_on(self.shutdown_within_async(limit))
+    }
+
+    /// The same for async code. The shutdown goes on when the future is dropped.
+    pub async fn shutdown_within_async(&self, limit: Duration) -> bool {
+        let deadline = time::now().plus(limit);
         // A thread that has ended already has nothing left to release.
-        let _ = wakers::with_guarded(self.mailbox().shutdown()).await;
+        let done = wakers::with_guarded(self.mailbox().shutdown());
+        before(self.mailbox(), Some(deadline), done).await.is_some()
     }
 
     /// The terms of a hold that is asked for with these options.

@@ -78,17 +78,22 @@ impl Process {
         assert!(sent.expect("there is a kill command").success());
     }
 
-    /// Closes the pipes that it writes to, after it has printed this.
-    pub fn close_outputs_after(&mut self, text: &str) {
-        let child = self.child();
-        let mut out = child.stdout.take().expect("it is piped");
+    /// Waits until it has printed this.
+    pub fn until_printed(&mut self, text: &str) {
+        let out = self.child().stdout.as_mut().expect("it is piped");
         let mut printed = Vec::new();
         while !String::from_utf8_lossy(&printed).contains(text) {
             let mut byte = [0];
             out.read_exact(&mut byte).expect("it prints that");
             printed.extend(byte);
         }
-        drop((out, child.stderr.take()));
+    }
+
+    /// Closes the pipes that it writes to, after it has printed this.
+    pub fn close_outputs_after(&mut self, text: &str) {
+        self.until_printed(text);
+        let child = self.child();
+        drop((child.stdout.take(), child.stderr.take()));
     }
 
     /// Waits for its end.

@@ -32,6 +32,10 @@ impl Identity {
         who
     }
 
+    pub(crate) fn is(&self, who: &Claimant) -> bool {
+        who.pid == self.pid && who.host == self.host
+    }
+
     pub(crate) fn claimant(&self, ttl: Duration, _place: Place, _since: Timestamp) -> Claimant {
         let host = Arc::clone(&self.host);
         Claimant { ttl, since_unix_ms: 0, pid: self.pid, host, function: String::new() }

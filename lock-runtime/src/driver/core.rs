@@ -70,6 +70,10 @@ struct Core {
     link: Link,
     /// Attempts to connect that failed since the last one that did not.
     failures: u32,
+    /// Since when there is no connection, if people were told of that.
+    down_since: Option<Timestamp>,
+    /// Until when they are not told of another loss of it.
+    quiet_until: Timestamp,
     /// Whether a connection was ever made.
     acquainted: bool,
     inbox: String,
@@ -110,6 +114,8 @@ impl Core {
             push_sender,
             link: Link::Connecting(Box::pin(std::future::pending())),
             failures: 0,
+            down_since: None,
+            quiet_until: Timestamp::ZERO,
             acquainted: false,
             inbox: setup.inbox,
             timer: Box::pin(tokio::time::sleep_until(Instant::now())),

@@ -12,7 +12,7 @@ use crate::Fence;
 use crate::lease::{Callback, Keeper};
 use crate::protocol::{Failure, Request};
 use crate::queue::{Answer, Post, Queue, Usher, seat};
-use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use crate::time::Timestamp;
 use crate::user_code::wakers;
@@ -40,7 +40,10 @@ pub(super) enum Message {
     /// Call this where code of users is called.
     Call(Callback),
     Inspect(String, oneshot::Sender<InspectAnswer>),
-    Alarm(Timestamp, Alarm),
+    /// Ring at this instant; the number tells alarms of one instant apart.
+    Alarm(Timestamp, u64, Alarm),
+    /// Nobody waits for that alarm any more.
+    Disarm(Timestamp, u64),
     /// Give up what is kept with nobody inside, and answer when all that is being released or undone by then is done.
     Flush(SyncSender<()>),
     /// What was given up for a flush has been posted before this.
@@ -81,11 +84,17 @@ struct IoThread {
     /// The process that it runs in. A fork does not take it along.
     process: u32,
     panicked: AtomicBool,
+    /// How many alarms were asked for.
+    alarms: AtomicU64,
 }
 
 impl Line {
     pub(super) fn new(sender: UnboundedSender<Message>) -> Self {
-        let thread = IoThread { process: process::id(), panicked: AtomicBool::new(false) };
+        let thread = IoThread {
+            process: process::id(),
+            panicked: AtomicBool::new(false),
+            alarms: AtomicU64::new(0),
+        };
         Self { sender, thread: Arc::new(thread) }
     }
 
@@ -96,6 +105,13 @@ impl Line {
     /// Whether this process is a fork of the one that has the I/O thread.
     fn is_of_another_process(&self) -> bool {
         process::id() != self.thread.process
+    }
+
+    /// Has an alarm ring; its number.
+    fn arm(&self, at: Timestamp, alarm: Alarm) -> u64 {
+        let number = self.thread.alarms.fetch_add(1, Ordering::Relaxed);
+        self.send(Message::Alarm(at, number, alarm));
+        number
     }
 
     /// The I/O thread ends by a panic.
@@ -165,8 +181,12 @@ impl Post for Handle {
         self.0.send(Message::HandedOn(nonce, at));
     }
 
-    fn wake_at(&self, at: Timestamp, queue: Weak<Queue>) {
-        self.0.send(Message::Alarm(at, Alarm::Queue(queue)));
+    fn wake_at(&self, at: Timestamp, queue: Weak<Queue>) -> u64 {
+        self.0.arm(at, Alarm::Queue(queue))
+    }
+
+    fn disarm(&self, at: Timestamp, alarm: u64) {
+        self.0.send(Message::Disarm(at, alarm));
     }
 
     fn end_confirmed(&self, nonce: Nonce) -> oneshot::Receiver<Option<bool>> {
@@ -272,9 +292,11 @@ impl Mailbox {
             return std::future::pending().await;
         };
         let (slot, ring) = oneshot::channel();
-        self.line().send(Message::Alarm(at, Alarm::Caller(slot)));
+        let number = self.line().arm(at, Alarm::Caller(slot));
+        let mut armed = Armed { line: self.line(), at, number, rings: false };
         // A closed line rings at once: there is no one to wait for any more.
         let _ = wakers::with_guarded(ring).await;
+        armed.rings = true;
     }
 
     #[cfg(test)]
@@ -286,6 +308,22 @@ impl Mailbox {
         let (slot, done) = oneshot::channel();
         self.line().send(Message::Shutdown(Some(slot)));
         done
+    }
+}
+
+/// An alarm that goes with the future that waits for it.
+struct Armed<'a> {
+    line: &'a Line,
+    at: Timestamp,
+    number: u64,
+    rings: bool,
+}
+
+impl Drop for Armed<'_> {
+    fn drop(&mut self) {
+        if !self.rings {
+            self.line.send(Message::Disarm(self.at, self.number));
+        }
     }
 }
 

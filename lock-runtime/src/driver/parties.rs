@@ -24,11 +24,20 @@ pub(super) enum Party {
 }
 
 impl Party {
-    pub(super) fn key(&self) -> &str {
+    pub(super) fn key(&self) -> Arc<str> {
         match self {
-            Self::Asking(key, _) | Self::Member(key, _) => key,
-            Self::Holding(lease, _) => lease.key(),
-            Self::Queue(queue) => queue.key(),
+            Self::Asking(key, _) | Self::Member(key, _) => Arc::clone(key),
+            Self::Holding(lease, _) => lease.key().into(),
+            Self::Queue(queue) => Arc::clone(queue.key()),
+        }
+    }
+
+    /// How many calls wait by it.
+    pub(super) fn calls(&self) -> usize {
+        match self {
+            Self::Asking(..) | Self::Member(..) => 1,
+            Self::Holding(..) => 0,
+            Self::Queue(queue) => queue.waiting(),
         }
     }
 }

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use crate::identity::Identity;
 use crate::lease::Lease;
 use crate::printable::printable;
 use crate::protocol::Loss;
+use crate::queue::HeldHere;
 use crate::user_code;
 use crate::wire::{Busy, Obstacle};
 
@@ -22,19 +24,61 @@ pub(super) fn not_taken_up(key: &str) {
     );
 }
 
-pub(super) fn still_waiting(key: &str, waited: Duration, busy: Option<&Busy>) {
+pub(super) fn data_lost(left: Option<Duration>) {
+    let left = left.map_or("unknown".to_owned(), |left| format!("{left:.1?}"));
+    user_code::event!(
+        warn,
+        left,
+        "the server lost its data; nothing is granted until holds from before are over"
+    );
+}
+
+/// So many calls waited in vain for as long as they were ready to.
+pub(super) fn gave_up(key: &str, calls: usize) {
+    if user_code::is_wanted(user_code::level::debug) {
+        let key = printable(key).into_owned();
+        user_code::event!(debug, key, calls, "gave up waiting for a lock that is busy");
+    }
+}
+
+pub(super) fn held_here(key: &str, here: &HeldHere) {
+    let (key, function) = (printable(key).into_owned(), printable(&here.function).into_owned());
+    let (held, waited) = (format!("{:.1?}", here.held), format!("{:.1?}", here.waited));
+    let calls = here.calls;
+    user_code::event!(
+        warn,
+        key,
+        calls,
+        waited,
+        holder.function = function,
+        held,
+        "calls wait for a lock that this process holds: if the holder waits for one of them, share the hold with it (`Hold::share`); \
+         if it needs the thread of one of them, neither goes on, as a sync call blocks the runtime that has to end the hold"
+    );
+}
+
+/// `calls` of this process wait, the longest for this long.
+pub(super) fn still_waiting(key: &str, calls: usize, waited: Duration, busy: Option<&Busy>) {
     let (key, waited) = (printable(key).into_owned(), format!("{waited:.1?}"));
     let ahead = busy.map_or(0, |busy| busy.ahead);
     match busy.map(|busy| busy.obstacle.clone()) {
-        Some(Obstacle::Holder(Some(holder))) => user_code::event!(warn, key, waited, ahead,
+        Some(Obstacle::Holder(Some(holder))) if Identity::of_this_process().is(&holder.who) => {
+            user_code::event!(
+                warn, key, calls, waited, ahead,
+                holder.function = %printable(holder.who.function_and_label().0), holder.fence = holder.fence.get(),
+                "still waiting for a lock that this process holds: if the holder needs this thread, neither goes on"
+            );
+        }
+        Some(Obstacle::Holder(Some(holder))) => user_code::event!(warn, key, calls, waited, ahead,
             holder.host = %printable(&holder.who.host), holder.pid = holder.who.pid,
             holder.function = %printable(holder.who.function_and_label().0),
             holder.label = holder.who.function_and_label().1.map(|label| printable(label).into_owned()), holder.fence = holder.fence.get(),
-            "still waiting for a lock that another holds"
+            "still waiting for a lock that another process holds"
         ),
         Some(Obstacle::ForeignKey) => user_code::event!(
             warn,
             key,
+            calls,
             waited,
             ahead,
             "still waiting: a key that is not a lock stands under the lock's name"
@@ -42,6 +86,7 @@ pub(super) fn still_waiting(key: &str, waited: Duration, busy: Option<&Busy>) {
         Some(Obstacle::DataLoss) => user_code::event!(
             warn,
             key,
+            calls,
             waited,
             ahead,
             "still waiting: the server lost its data, holds from before may still be valid in their processes"
@@ -50,13 +95,20 @@ pub(super) fn still_waiting(key: &str, waited: Duration, busy: Option<&Busy>) {
             user_code::event!(
                 warn,
                 key,
+                calls,
                 waited,
                 ahead,
                 "still waiting for those ahead in the queue"
             );
         }
         None => {
-            user_code::event!(warn, key, waited, "still waiting for an answer of the server");
+            user_code::event!(
+                warn,
+                key,
+                calls,
+                waited,
+                "still waiting for an answer of the server"
+            );
         }
     }
 }

@@ -357,7 +357,7 @@ impl Answering {
 }
 
 /// The future's output, unless `deadline` comes first.
-async fn before<F: Future>(
+pub(crate) async fn before<F: Future>(
     mailbox: &Mailbox,
     deadline: Option<Timestamp>,
     future: F,

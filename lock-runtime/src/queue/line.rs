@@ -5,7 +5,7 @@ mod overdue;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::moves::{Ask, Moves};
+use super::moves::{Ask, HeldHere, Moves};
 use super::tenure::{Inside, OWN_SPAN, Stage, Tenure};
 use super::waiting::{Number, Waiting, Wish};
 use crate::Fence;
@@ -295,6 +295,21 @@ impl<S> Line<S> {
         self.asked = None;
         self.tenure = None;
         std::mem::take(&mut self.waiting)
+    }
+
+    /// How many wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// A section that has run as long as others of this process have waited for it: short ones, one after the other, are what a
+    /// queue is for.
+    pub(super) fn held_here(&self, now: Timestamp, long: Duration) -> Option<HeldHere> {
+        let (tenure, first) = (self.tenure.as_ref()?, self.waiting.front()?);
+        let (held, waited) = (now.since(tenure.began), now.since(first.wish.since));
+        let function = tenure.inside()?.wish.place.name();
+        let calls = self.waiting.len();
+        (held.min(waited) >= long).then_some(HeldHere { function, held, calls, waited })
     }
 
     /// Who is inside, and who waits here without the server's knowledge.

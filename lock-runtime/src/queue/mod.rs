@@ -21,6 +21,7 @@ mod tenure;
 mod waiting;
 
 pub(crate) use in_line::{Answer, Delivery, InLine};
+pub(crate) use moves::{HeldHere, LongWaits};
 pub(crate) use post::{Office, Post};
 pub(crate) use queues::{Queues, Taken};
 pub(crate) use seat::{Bell, Seat, Usher, seat};

@@ -64,6 +64,28 @@ pub(crate) struct LongWait {
     pub(crate) busy: Option<Busy>,
 }
 
+/// What a look at the waits of a queue has found.
+#[derive(Debug)]
+pub(crate) struct LongWaits {
+    pub(crate) long: Vec<LongWait>,
+    pub(crate) held_here: Option<HeldHere>,
+    /// How many calls waited for as long as they were ready to.
+    pub(crate) gave_up: usize,
+}
+
+/// A section of this process that others of it wait for.
+#[derive(Debug)]
+pub(crate) struct HeldHere {
+    /// The function or caller that is inside.
+    pub(crate) function: String,
+    /// For how long it has been.
+    pub(crate) held: Duration,
+    /// How many calls of this process wait.
+    pub(crate) calls: usize,
+    /// How long the first of them has waited.
+    pub(crate) waited: Duration,
+}
+
 impl<S> Moves<S> {
     pub(super) const fn none() -> Self {
         Self { alarm: None, restart: None, end: None, ask: None, serve: None }

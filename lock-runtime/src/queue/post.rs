@@ -36,8 +36,11 @@ pub(crate) trait Post: Send + Sync {
     /// A hold has gone from one section to another.
     fn handed_on(&self, nonce: Nonce, at: Timestamp);
 
-    /// Has [`Queue::tick`] called at `at`.
-    fn wake_at(&self, at: Timestamp, queue: Weak<Queue>);
+    /// Has [`Queue::tick`] called at `at`; the number of that alarm.
+    fn wake_at(&self, at: Timestamp, queue: Weak<Queue>) -> u64;
+
+    /// Takes an alarm back.
+    fn disarm(&self, at: Timestamp, alarm: u64);
 }
 
 /// What all queues of a manager have in common.

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::in_line::{Answer, Delivery, InLine, Refused};
 use super::line::Line;
-use super::moves::{Ask, LongWait, Moves, Serve};
+use super::moves::{Ask, HeldHere, LongWaits, Moves, Serve};
 use super::post::Office;
 use super::queues::Shard;
 use super::seat::{Bell, Usher, seat};
@@ -22,6 +22,9 @@ use crate::time::{self, Timestamp};
 use crate::wire::{Claimant, Grant, Holder, INSPECTED, Inspection, Nonce, Waiter};
 
 type Slot = Usher<Answer>;
+
+/// When a section that others of this process wait for is worth a hint.
+const LONG_SECTION: Duration = Duration::from_secs(1);
 
 /// The queue of one key in this process.
 pub(crate) struct Queue {
@@ -44,6 +47,10 @@ pub(crate) enum Untaken {
 
 struct State {
     line: Line<Slot>,
+    /// When to look whether a long section of this process is waited for.
+    look_at: Option<Timestamp>,
+    /// The alarms that were asked for and have not rung, by their instants and numbers.
+    alarms: Vec<(Timestamp, u64)>,
     /// The hold of the section that runs.
     lease: Option<Arc<Lease>>,
     /// Where its share was laid; whoever it is for may not have come for it yet.
@@ -60,7 +67,14 @@ impl Queue {
             key,
             shard: Arc::downgrade(shard),
             office,
-            state: Mutex::new(State { line, lease: None, laid: None, closed: false }),
+            state: Mutex::new(State {
+                line,
+                look_at: None,
+                alarms: Vec::new(),
+                lease: None,
+                laid: None,
+                closed: false,
+            }),
         })
     }
 
@@ -90,9 +104,13 @@ impl Queue {
         let (slot, answer) = seat();
         state.supply(true);
         let near = state.line.is_brisk() && !state.line.is_open();
+        let is_held_here = !state.line.is_open();
         let (number, moves) = state.line.join(wish.since, wish, slot);
         if let Some(lease) = &state.lease {
             lease.contend();
+        }
+        if is_held_here {
+            self.look_later(&mut state, wish.since);
         }
         self.settle(state, moves);
         let queue = self.me.upgrade();
@@ -202,18 +220,38 @@ impl Queue {
     }
 
     /// Does what is due; the waits that are worth a warning.
-    pub(crate) fn tick(
-        &self,
-        now: Timestamp,
-        why_not: impl FnOnce(Nonce) -> Failure,
-    ) -> Vec<LongWait> {
+    pub(crate) fn tick(&self, now: Timestamp, why_not: impl FnOnce(Nonce) -> Failure) -> LongWaits {
         let mut state = self.state();
+        state.alarms.retain(|&(at, _)| at > now);
+        let held_here = self.look_inside(&mut state, now);
         let rung = state.line.tick(now, why_not, |inside| self.holder(inside));
         self.settle(state, rung.moves);
+        let gave_up = rung.expired.len();
         for (slot, failure) in rung.expired {
             let _ = slot.send(Err(failure));
         }
-        rung.long
+        LongWaits { long: rung.long, held_here, gave_up }
+    }
+
+    /// How many calls wait here.
+    pub(crate) fn waiting(&self) -> usize {
+        self.state().line.waiting()
+    }
+
+    /// Looks every second, while somebody waits, whether it is for one long section of this process.
+    fn look_inside(&self, state: &mut State, now: Timestamp) -> Option<HeldHere> {
+        state.look_at.take_if(|at| *at <= now)?;
+        let held = state.line.held_here(now, LONG_SECTION);
+        self.look_later(state, now);
+        held
+    }
+
+    fn look_later(&self, state: &mut State, now: Timestamp) {
+        if state.look_at.is_none() && state.line.waiting() > 0 {
+            let at = now.plus(LONG_SECTION);
+            state.look_at = Some(at);
+            state.alarms.push((at, self.office.post.wake_at(at, Weak::clone(&self.me))));
+        }
     }
 
     /// Adds what only this process knows: which of its sections runs under the hold that the server knows, and who waits
@@ -253,7 +291,8 @@ impl Queue {
     /// the order of the events.
     fn arrange(&self, mut state: MutexGuard<'_, State>, moves: Moves<Slot>) -> Option<Delivery> {
         if let Some(at) = moves.alarm {
-            self.office.post.wake_at(at, Weak::clone(&self.me));
+            let alarm = self.office.post.wake_at(at, Weak::clone(&self.me));
+            state.alarms.push((at, alarm));
         }
         if let Some(nonce) = moves.restart {
             self.office.post.handed_on(nonce, time::now());
@@ -274,6 +313,13 @@ impl Queue {
         });
         let vacant = state.line.is_vacant() && !state.closed;
         state.closed |= vacant;
+        if vacant {
+            // They would keep its memory until they ring.
+            let alarms = std::mem::take(&mut state.alarms);
+            for (at, alarm) in alarms {
+                self.office.post.disarm(at, alarm);
+            }
+        }
         drop(state);
         drop(refused);
         if vacant {

@@ -59,7 +59,11 @@ impl Post for Letters {
 
     fn handed_on(&self, _nonce: Nonce, _at: Timestamp) {}
 
-    fn wake_at(&self, _at: Timestamp, _queue: Weak<Queue>) {}
+    fn wake_at(&self, _at: Timestamp, _queue: Weak<Queue>) -> u64 {
+        0
+    }
+
+    fn disarm(&self, _at: Timestamp, _alarm: u64) {}
 }
 
 impl Letters {

@@ -71,8 +71,25 @@ fn off_this_thread<F: FnOnce() + Send + 'static>(
 /// into a closure that may run later, on another thread.
 macro_rules! event {
     ($level:ident, $($event:tt)+) => {
-        $crate::user_code::emit(move || tracing::$level!(target: "distlock", $($event)+))
+        if $crate::user_code::is_wanted($crate::user_code::level::$level) {
+            $crate::user_code::emit(move || tracing::$level!(target: "distlock", $($event)+));
+        }
     };
 }
 
 pub(crate) use event;
+
+/// Whether somebody may listen to events of this level. A look at a number: it calls no code of users.
+pub(crate) fn is_wanted(level: tracing::level_filters::LevelFilter) -> bool {
+    level <= tracing::level_filters::LevelFilter::current()
+}
+
+/// The levels by the names of `tracing`'s macros.
+#[allow(non_upper_case_globals, reason = "they are found by the name of a macro")]
+pub(crate) mod level {
+    use tracing::level_filters::LevelFilter;
+
+    pub(crate) const warn: LevelFilter = LevelFilter::WARN;
+    pub(crate) const info: LevelFilter = LevelFilter::INFO;
+    pub(crate) const debug: LevelFilter = LevelFilter::DEBUG;
+}

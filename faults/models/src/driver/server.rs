@@ -57,7 +57,6 @@ pub(crate) struct Server {
     fails: bool,
     deliveries: Vec<Delivery>,
     alarms: BTreeMap<(Timestamp, u64), Weak<Queue>>,
-    next_alarm: u64,
     flushes: Vec<SyncSender<()>>,
     stopping: bool,
 }
@@ -92,7 +91,6 @@ impl Server {
             fails: false,
             deliveries: Vec::new(),
             alarms: BTreeMap::new(),
-            next_alarm: 0,
             flushes: Vec::new(),
             stopping: false,
         }
@@ -136,9 +134,11 @@ impl Server {
                 let held = self.end(nonce) == Fate::Held;
                 let _ = slot.send(Some(held));
             }
-            Message::Alarm(at, Alarm::Queue(queue)) => {
-                self.next_alarm += 1;
-                self.alarms.insert((at, self.next_alarm), queue);
+            Message::Alarm(at, number, Alarm::Queue(queue)) => {
+                self.alarms.insert((at, number), queue);
+            }
+            Message::Disarm(at, number) => {
+                self.alarms.remove(&(at, number));
             }
             Message::Flush(done) => {
                 self.give_up_idle();

@@ -14,6 +14,9 @@ use crate::time;
 use crate::user_code;
 use crate::wire::Reply;
 
+/// A connection that comes and goes is told of no more often than this.
+const QUIET: Duration = Duration::from_secs(10);
+
 impl Core {
     pub(super) fn poll_pushes(&mut self, context: &mut Context<'_>) -> bool {
         let mut any = false;
@@ -89,14 +92,22 @@ impl Core {
     }
 
     fn connected(&mut self, bound: Duration) {
+        let now = time::now();
+        if let Some(since) = self.down_since.take() {
+            let after = format!("{:.1?}", now.since(since));
+            user_code::event!(info, after, "connected again");
+        }
         self.failures = 0;
         self.acquainted = true;
-        self.desk.connected(time::now(), bound);
+        self.desk.connected(now, bound);
     }
 
     fn connect_failed(&mut self, error: &ConnectError) {
         self.failures += 1;
-        if self.failures == 1 {
+        let now = time::now();
+        if self.failures == 1 && self.quiet_until <= now {
+            self.quiet_until = now.plus(QUIET);
+            self.down_since.get_or_insert(now);
             let error = words(&error.text);
             user_code::event!(warn, error, "cannot connect; trying again");
         }
@@ -106,9 +117,16 @@ impl Core {
 
     fn disconnected(&mut self, because: String) {
         if matches!(self.link, Link::Up(..)) {
+            let now = time::now();
             let reason = words(&because);
-            user_code::event!(debug, because = reason, "connection lost");
-            self.desk.disconnected(time::now(), because);
+            if self.quiet_until <= now {
+                self.quiet_until = now.plus(QUIET);
+                self.down_since = Some(now);
+                user_code::event!(warn, because = reason, "connection lost; connecting again");
+            } else {
+                user_code::event!(debug, because = reason, "connection lost");
+            }
+            self.desk.disconnected(now, because);
             self.reconnect();
         }
     }

@@ -5,13 +5,13 @@ use std::sync::{Arc, Weak};
 
 use tokio::sync::oneshot;
 
-use super::{Desk, Extension, Flush};
+use super::{Desk, Extension, Flush, Topic};
 use crate::driver::asked::AtOnce;
 use crate::driver::mailbox::{Alarm, Message};
 use crate::driver::parties::{Group, Party};
 use crate::driver::report;
 use crate::protocol::{Loss, Request};
-use crate::queue::{Queue, Usher};
+use crate::queue::{LongWaits, Queue, Usher};
 use crate::time::Timestamp;
 use crate::user_code;
 use crate::wire::Nonce;
@@ -68,9 +68,11 @@ impl Desk {
                 Some(failure) => drop(slot.send(Err(failure.clone()))),
                 None => self.inspections.push((key, slot)),
             },
-            Message::Alarm(at, slot) => {
-                self.next_alarm += 1;
-                self.alarms.insert((at, self.next_alarm), slot);
+            Message::Alarm(at, number, alarm) => {
+                self.alarms.insert((at, number), alarm);
+            }
+            Message::Disarm(at, number) => {
+                self.alarms.remove(&(at, number));
             }
             Message::Flush(done) => self.flush(done),
             Message::GaveUp(done) => self.wait_for_ends(done),
@@ -140,8 +142,22 @@ impl Desk {
 
     fn tick_queue(&mut self, now: Timestamp, queue: &Weak<Queue>) {
         let Some(queue) = queue.upgrade() else { return };
-        for long in queue.tick(now, |nonce| self.machine.why_not(nonce)) {
-            report::still_waiting(queue.key(), long.waited, long.busy.as_ref());
+        let LongWaits { long, held_here, gave_up } =
+            queue.tick(now, |nonce| self.machine.why_not(nonce));
+        if gave_up > 0 {
+            report::gave_up(queue.key(), gave_up);
+        }
+        if let Some(held) = held_here
+            && self.may_tell(now, Topic::HeldHere(Arc::clone(queue.key())))
+        {
+            report::held_here(queue.key(), &held);
+        }
+        // One line for all of them, with the longest wait.
+        if let Some(longest) = long.into_iter().max_by_key(|long| long.waited)
+            && self.may_tell(now, Topic::LongWait(Arc::clone(queue.key())))
+        {
+            let calls = queue.waiting();
+            report::still_waiting(queue.key(), calls, longest.waited, longest.busy.as_ref());
         }
     }
 }

@@ -9,7 +9,8 @@ mod signals;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
@@ -18,10 +19,11 @@ use tokio::sync::oneshot;
 use super::InspectAnswer;
 use super::mailbox::{Alarm, Wait, WeakMailbox};
 use super::parties::{Asker, Group, Party};
+use crate::driver::report;
 use crate::protocol::{CallError, Failure, Machine, Outlook};
 use crate::queue::Delivery;
 use crate::time::Timestamp;
-use crate::wire::{Call, Member, Nonce, NonceMap, Notice, Reply};
+use crate::wire::{AcquireReply, Call, Member, Nonce, NonceMap, Notice, Obstacle, Reply};
 
 /// The callers of one manager, and the protocol that acts for them.
 pub(super) struct Desk {
@@ -35,8 +37,9 @@ pub(super) struct Desk {
     extensions: Vec<Extension>,
     inspections: Vec<(String, oneshot::Sender<InspectAnswer>)>,
     alarms: BTreeMap<(Timestamp, u64), Alarm>,
-    next_alarm: u64,
     flushes: Vec<Flush>,
+    /// Until when nothing is said of these again.
+    quiet: HashMap<Topic, Timestamp>,
     /// Set by a shutdown: those who want to hear when it is done.
     stopping: Option<Vec<oneshot::Sender<()>>>,
     /// Holds that were granted and are not handed over yet.
@@ -48,6 +51,21 @@ pub(super) struct Desk {
     /// The connection does not answer.
     stalled: bool,
 }
+
+/// What people who read logs are told of.
+#[derive(PartialEq, Eq, Hash)]
+enum Topic {
+    DataLoss,
+    /// Calls that wait for this key.
+    LongWait(Arc<str>),
+    /// A section of this process that others of it wait for.
+    HeldHere(Arc<str>),
+}
+
+/// How long nothing is said of a topic again.
+const QUIET: Duration = Duration::from_secs(10);
+/// Of how many something is said in that time.
+const MOST_QUIET: usize = 1_000;
 
 /// Somebody who waits for releases.
 struct Flush {
@@ -77,8 +95,8 @@ impl Desk {
             extensions: Vec::new(),
             inspections: Vec::new(),
             alarms: BTreeMap::new(),
-            next_alarm: 0,
             flushes: Vec::new(),
+            quiet: HashMap::new(),
             stopping: None,
             deliveries: Vec::new(),
             batch: Vec::new(),
@@ -122,11 +140,32 @@ impl Desk {
 
     pub(super) fn reply(&mut self, now: Timestamp, asker: Asker, reply: Result<Reply, CallError>) {
         match asker {
-            Asker::Machine(id) => self.machine.reply(now, id, reply),
+            Asker::Machine(id) => {
+                if let Ok(Reply::Acquire(AcquireReply::Busy(busy))) = &reply
+                    && busy.obstacle == Obstacle::DataLoss
+                    && self.may_tell(now, Topic::DataLoss)
+                {
+                    report::data_lost(busy.left);
+                }
+                self.machine.reply(now, id, reply);
+            }
             Asker::Inspector(slot) => {
                 let _ = slot.send(inspected(reply));
             }
         }
+    }
+
+    /// Whether people are told of this now: of each no more often than every [`QUIET`].
+    fn may_tell(&mut self, now: Timestamp, of: Topic) -> bool {
+        if self.quiet.len() >= MOST_QUIET {
+            self.quiet.retain(|_, until| *until > now);
+        }
+        let is_quiet = self.quiet.get(&of).is_some_and(|&until| until > now);
+        if is_quiet || self.quiet.len() >= MOST_QUIET {
+            return false;
+        }
+        self.quiet.insert(of, now.plus(QUIET));
+        true
     }
 
     pub(super) fn notice(&mut self, now: Timestamp, notice: Notice) {

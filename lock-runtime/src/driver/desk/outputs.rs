@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{Desk, Extension};
+use super::{Desk, Extension, Topic};
 use crate::Fence;
 use crate::driver::asked::AtOnce;
 use crate::driver::parties::{Asker, Laid, Party};
 use crate::driver::report;
 use crate::lease::{Lease, Share};
-use crate::protocol::{Loss, Output};
+use crate::protocol::{Failure, Loss, Output};
 use crate::queue::{Delivery, Untaken};
 use crate::time::Timestamp;
 use crate::wire::{Call, Grant, INSPECTED, Nonce};
@@ -39,11 +39,17 @@ impl Desk {
             Output::Granted { nonce, grant, valid_until } => {
                 self.granted(now, nonce, grant, valid_until);
             }
-            Output::Failed(nonce, failure) => match self.parties.remove(&nonce) {
-                Some(Party::Asking(_, slot)) => drop(slot.send(Err(failure))),
-                Some(Party::Queue(queue)) => queue.failed(now, nonce, failure),
-                Some(Party::Member(..) | Party::Holding(..)) | None => {}
-            },
+            Output::Failed(nonce, failure) => {
+                let party = self.parties.remove(&nonce);
+                if let (Some(party), Failure::Busy(_)) = (&party, &failure) {
+                    report::gave_up(&party.key(), 1);
+                }
+                match party {
+                    Some(Party::Asking(_, slot)) => drop(slot.send(Err(failure))),
+                    Some(Party::Queue(queue)) => queue.failed(now, nonce, failure),
+                    Some(Party::Member(..) | Party::Holding(..)) | None => {}
+                }
+            }
             Output::Extended(nonce, valid_until) => {
                 self.extended(now, nonce, valid_until);
             }
@@ -67,8 +73,11 @@ impl Desk {
             Output::Unconfirmed(nonce) => self.confirm(nonce, None),
             Output::Look(nonce) => self.look(now, nonce),
             Output::StillWaiting { nonce, waited, busy } => {
-                if let Some(party) = self.parties.get(&nonce) {
-                    report::still_waiting(party.key(), waited, busy.as_ref());
+                let Some(party) = self.parties.get(&nonce) else { return };
+                let calls = party.calls();
+                let key = party.key();
+                if self.may_tell(now, Topic::LongWait(Arc::clone(&key))) {
+                    report::still_waiting(&key, calls, waited, busy.as_ref());
                 }
             }
             Output::Send(..) | Output::Reconnect => {}
@@ -93,7 +102,7 @@ impl Desk {
             Some(Party::Asking(..) | Party::Member(..)) | None => false,
         };
         if taken_back && let Some(party) = self.parties.get(&nonce) {
-            report::not_taken_up(party.key());
+            report::not_taken_up(&party.key());
         }
     }
 

@@ -1,23 +1,78 @@
 //! The desk without an I/O thread around it.
 
+use std::panic::Location;
+use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
-use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::Desk;
 use crate::driver::mailbox::{Mailbox, Message};
+use crate::identity::Identity;
+use crate::place::Place;
 use crate::protocol::{Machine, Timing};
+use crate::queue::{Office, Queues, Terms, Wish};
 use crate::time;
+
+/// A desk, and the mailbox that it empties.
+fn desk() -> (Desk, Mailbox, UnboundedReceiver<Message>) {
+    let (sender, messages) = unbounded_channel();
+    let mailbox = Mailbox::new(sender);
+    let ttl = Duration::from_secs(30);
+    let machine = Machine::new(time::now(), Timing::default(), "inbox".to_owned(), ttl);
+    (Desk::new(machine, mailbox.downgrade()), mailbox, messages)
+}
+
+#[test]
+fn an_alarm_goes_with_the_future_that_waits_for_it() {
+    let (mut desk, mailbox, mut messages) = desk();
+    let now = time::now();
+    let mut take_in = |desk: &mut Desk| {
+        while let Ok(message) = messages.try_recv() {
+            desk.message(now, message);
+        }
+    };
+    let mut context = Context::from_waker(Waker::noop());
+    for _ in 0..100 {
+        let mut alarm = Box::pin(mailbox.alarm(Some(now.plus(Duration::from_secs(3_600)))));
+        assert!(alarm.as_mut().poll(&mut context).is_pending());
+        take_in(&mut desk);
+        assert_eq!(desk.alarms.len(), 1);
+        drop(alarm);
+        take_in(&mut desk);
+        assert_eq!(desk.alarms.len(), 0);
+    }
+}
+
+#[test]
+fn the_alarms_of_a_queue_go_with_it() {
+    let (mut desk, mailbox, mut messages) = desk();
+    let identity = Arc::new(Identity::of_this_process());
+    let queues = Queues::new(Office { bound: 8, identity, post: mailbox.post() });
+    let terms = Terms { ttl: Duration::from_secs(30), renew: true, max_hold: None };
+    let (since, place) = (time::now(), Place::Line(Location::caller()));
+    let wish = Wish { since, deadline: None, queue: true, terms, linger: Duration::ZERO, place };
+    for number in 0..100 {
+        let key = format!("key:{number}").into();
+        let waits: Vec<_> = (0..3).map(|_| queues.join(&key, wish)).collect();
+        while let Ok(message) = messages.try_recv() {
+            desk.message(since, message);
+        }
+        assert!(!desk.alarms.is_empty(), "those behind the first wait");
+        drop(waits);
+        while let Ok(message) = messages.try_recv() {
+            desk.message(since, message);
+        }
+        assert_eq!(desk.alarms.len(), 0);
+    }
+}
 
 #[test]
 fn a_flush_is_answered_behind_all_that_it_made_others_post() {
-    let (sender, mut messages) = unbounded_channel();
-    let mailbox = Mailbox::new(sender);
+    let (mut desk, _mailbox, mut messages) = desk();
     let now = time::now();
-    let ttl = Duration::from_secs(30);
-    let machine = Machine::new(now, Timing::default(), "inbox".to_owned(), ttl);
-    let mut desk = Desk::new(machine, mailbox.downgrade());
     let (done, flushed) = sync_channel(1);
     desk.message(now, Message::Flush(done));
     // The turn ends here if this was as much as one takes in.

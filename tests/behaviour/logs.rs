@@ -1,0 +1,185 @@
+//! What the library tells people who read logs, in processes of their own.
+
+use std::fmt::{self, Write as _};
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use distlock::{LockError, LockManager};
+use testkit::eventually;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+use crate::support::process::{Process, orders};
+use crate::support::{LIMIT, connect, server};
+
+static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Keeps what is told: the level, and each field with its value.
+struct Keeps;
+
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        write!(self.0, " {field}={value:?}").expect("a string has room");
+    }
+}
+
+impl Subscriber for Keeps {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "distlock"
+    }
+
+    fn new_span(&self, _span: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _span: &Id, _values: &Record<'_>) {}
+
+    fn record_follows_from(&self, _span: &Id, _follows: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut line = Line(event.metadata().level().to_string());
+        event.record(&mut line);
+        LINES.lock().unwrap().push(line.0);
+    }
+
+    fn enter(&self, _span: &Id) {}
+
+    fn exit(&self, _span: &Id) {}
+}
+
+fn lines_with(texts: &[&str]) -> Vec<String> {
+    let lines = LINES.lock().unwrap();
+    lines.iter().filter(|line| texts.iter().all(|text| line.contains(text))).cloned().collect()
+}
+
+#[track_caller]
+fn until_told(texts: &[&str]) -> String {
+    eventually(LIMIT, &format!("it tells of {texts:?}"), || !lines_with(texts).is_empty());
+    lines_with(texts).remove(0)
+}
+
+/// In the process that keeps what is told.
+fn keep(url: &str, run: fn(&str)) {
+    tracing::subscriber::set_global_default(Keeps).expect("nobody else sets one");
+    run(url);
+}
+
+fn a_crowd_waits(url: &str) {
+    let locks = LockManager::connect(url).unwrap();
+    let held = locks.lock("crowd").acquire().unwrap();
+    let waiting: Vec<_> = (0..40)
+        .map(|_| {
+            let locks = locks.clone();
+            thread::spawn(move || locks.lock("crowd").acquire().map(drop))
+        })
+        .collect();
+    let hint = until_told(&["WARN", "this process holds", "Hold::share"]);
+    assert!(hint.contains("key=\"crowd\"") && hint.contains("logs.rs"), "{hint}");
+    let long = until_told(&["WARN", "still waiting"]);
+    assert!(long.contains("calls=40"), "{long}");
+    drop(held);
+    waiting.into_iter().for_each(|thread| thread.join().unwrap().unwrap());
+    assert_eq!(lines_with(&["still waiting"]).len(), 1, "one for all that wait for the key");
+    assert_eq!(lines_with(&["Hold::share"]).len(), 1, "one for the section");
+}
+
+#[test]
+fn calls_that_wait_for_their_own_process_are_told_of_once_a_key() {
+    let test = calls_that_wait_for_their_own_process_are_told_of_once_a_key;
+    if let Some(orders) = orders() {
+        return keep(&orders.url, a_crowd_waits);
+    }
+    let server = server();
+    Process::start(test, &server.url(), "keeps").finish();
+}
+
+fn sections_are_short(url: &str) {
+    let locks = LockManager::connect(url).unwrap();
+    let end = Instant::now() + Duration::from_secs(3);
+    let busy: Vec<_> = (0..8)
+        .map(|_| {
+            let locks = locks.clone();
+            thread::spawn(move || {
+                while Instant::now() < end {
+                    let guard = locks.lock("short").acquire().unwrap();
+                    thread::sleep(Duration::from_millis(5));
+                    guard.release().unwrap();
+                }
+            })
+        })
+        .collect();
+    busy.into_iter().for_each(|thread| thread.join().unwrap());
+    assert_eq!(lines_with(&["WARN"]), [""; 0]);
+}
+
+#[test]
+fn threads_that_take_short_turns_are_not_told_of() {
+    let test = threads_that_take_short_turns_are_not_told_of;
+    if let Some(orders) = orders() {
+        return keep(&orders.url, sections_are_short);
+    }
+    let server = server();
+    Process::start(test, &server.url(), "keeps").finish();
+}
+
+fn the_server_goes_and_comes(url: &str) {
+    let locks = LockManager::connect(url).unwrap();
+    let held = locks.lock("held").acquire().unwrap();
+    let others = LockManager::connect(url).unwrap();
+    let busy = others.lock("held").wait(Duration::from_millis(50)).acquire();
+    assert!(matches!(busy, Err(LockError::Busy(_))), "{busy:?}");
+    until_told(&["DEBUG", "gave up", "key=\"held\""]);
+    drop(held);
+    println!("ready");
+    until_told(&["WARN", "connection lost"]);
+    until_told(&["INFO", "connected again", "after="]);
+    let lost = locks.lock("other").wait(Duration::from_secs(2)).acquire();
+    assert!(matches!(lost, Err(LockError::DataLoss(_))), "{lost:?}");
+    until_told(&["WARN", "lost its data", "left="]);
+}
+
+#[test]
+fn a_server_that_goes_comes_back_and_has_lost_its_data_is_told_of() {
+    let test = a_server_that_goes_comes_back_and_has_lost_its_data_is_told_of;
+    if let Some(orders) = orders() {
+        return keep(&orders.url, the_server_goes_and_comes);
+    }
+    let server = server();
+    let mut process = Process::start(test, &server.url(), "keeps");
+    process.until_printed("ready");
+    server.kill();
+    server.restart().unwrap();
+    process.finish();
+}
+
+#[test]
+fn a_shutdown_without_a_server_takes_no_longer_than_its_limit() {
+    let server = server();
+    let locks = connect(&server);
+    let other = connect(&server);
+    locks.lock("held").acquire().unwrap().release().unwrap();
+    let _guards = (locks.lock("held").acquire().unwrap(), other.lock("other").acquire().unwrap());
+    server.kill();
+    let start = Instant::now();
+    assert!(!locks.shutdown_within(Duration::from_millis(300)));
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    other.shutdown();
+    assert!(start.elapsed() < Duration::from_secs(12), "{:?}", start.elapsed());
+    let end = locks.lock("held").acquire().unwrap_err();
+    assert!(matches!(end, LockError::Closed(_)), "{end:?}");
+}
+
+#[test]
+fn a_shutdown_that_the_server_confirms_says_so() {
+    let server = server();
+    let locks = connect(&server);
+    let _guard = locks.lock("held").acquire().unwrap();
+    assert!(locks.shutdown_within(LIMIT));
+    assert!(locks.shutdown_within(LIMIT), "there is nothing left to do");
+    let free = connect(&server).lock("held").try_acquire().unwrap();
+    assert!(free.is_some());
+}
