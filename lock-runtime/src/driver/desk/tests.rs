@@ -53,7 +53,15 @@ fn the_alarms_of_a_queue_go_with_it() {
     let queues = Queues::new(Office { bound: 8, identity, post: mailbox.post() });
     let terms = Terms { ttl: Duration::from_secs(30), renew: true, max_hold: None };
     let (since, place) = (time::now(), Place::Line(Location::caller()));
-    let wish = Wish { since, deadline: None, queue: true, terms, linger: Duration::ZERO, place };
+    let wish = Wish {
+        since,
+        deadline: None,
+        queue: true,
+        terms,
+        linger: Duration::ZERO,
+        place,
+        label: None,
+    };
     for number in 0..100 {
         let key = format!("key:{number}").into();
         let waits: Vec<_> = (0..3).map(|_| queues.join(&key, wish)).collect();
