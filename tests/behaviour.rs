@@ -30,6 +30,7 @@ mod behaviour {
     mod servers;
     mod settings;
     mod sharing;
+    mod short_holds;
     mod siblings;
     mod strangers;
     mod subscribers;

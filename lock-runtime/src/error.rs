@@ -78,6 +78,8 @@ impl Closing {
 }
 
 pub(crate) const RELEASED: &str = "it was released";
+pub(crate) const NOT_RENEWED: &str = "the server refused to renew it";
+pub(crate) const NOT_RELEASED: &str = "the server refused the release";
 pub(crate) const UNCONFIRMED: &str = "the server did not confirm the release";
 
 /// Who had a lock, and for how long it was waited for.
@@ -205,7 +207,19 @@ impl LockError {
     }
 
     pub(crate) fn lost(key: &str, loss: Loss) -> Self {
-        Self::Lost(Cause::new(key, loss.reason()).into())
+        match loss {
+            Loss::Refused(why) => Self::because(key, NOT_RENEWED, &why),
+            loss => Self::Lost(Cause::new(key, loss.reason()).into()),
+        }
+    }
+
+    /// The server refused to release a hold that was valid until then.
+    pub(crate) fn not_released(key: &str, why: &str) -> Self {
+        Self::because(key, NOT_RELEASED, why)
+    }
+
+    fn because(key: &str, what: &str, why: &str) -> Self {
+        Self::Lost(Cause::new(key, &format!("{what}: {why}")).into())
     }
 
     pub(crate) fn released(key: &str) -> Self {

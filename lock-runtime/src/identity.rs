@@ -47,15 +47,21 @@ impl Identity {
 
     /// What `place`, which asked at `since`, tells others of itself.
     pub(crate) fn claimant(&self, ttl: Duration, place: Place, since: Timestamp) -> Claimant {
-        let ago = time::now().since(since);
-        let since = SystemTime::now().checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH);
-        let since = since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Claimant {
             ttl,
-            since_unix_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
+            since_unix_ms: self.unix_ms(since),
             pid: self.pid,
             host: Arc::clone(&self.host),
             function: place.name(),
         }
+    }
+
+    /// An instant of this process by the wall clock, in ms since 1970.
+    #[expect(clippy::unused_self, reason = "a simulated process has a clock of its own")]
+    pub(crate) fn unix_ms(&self, instant: Timestamp) -> u64 {
+        let ago = time::now().since(instant);
+        let instant = SystemTime::now().checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH);
+        let since = instant.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     }
 }

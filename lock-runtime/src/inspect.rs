@@ -20,7 +20,8 @@ pub struct Inspection {
     /// Whether a key that is not a lock of this library stands under its name. With [`expires_in`](Self::expires_in) it may
     /// be the lock of another kind of client.
     pub foreign: bool,
-    /// When the hold ends unless it is renewed, or the foreign key expires.
+    /// When the hold ends for its owner unless it is renewed, or the foreign key expires. The key of a hold lasts longer by the
+    /// [guard](crate::LockManagerBuilder::guard), which is taken to be that of this manager.
     #[cfg_attr(
         feature = "serde",
         serde(rename = "expires_in_ms", with = "as_number::optional_ms")
@@ -51,6 +52,13 @@ pub struct Holder {
     /// When it asked for the lock, by its own host's clock.
     #[cfg_attr(feature = "serde", serde(rename = "since_unix_ms", with = "as_number::unix_ms"))]
     pub since: SystemTime,
+    /// Since when it has the lock. The same as [`since`](Self::since) if it did not have to wait, else by the server's clock; of
+    /// a hold of this process, by its own.
+    #[cfg_attr(
+        feature = "serde",
+        serde(rename = "held_since_unix_ms", with = "as_number::unix_ms")
+    )]
+    pub held_since: SystemTime,
 }
 
 /// Who waits for a lock.
@@ -73,7 +81,13 @@ pub struct Waiter {
 }
 
 fn since(who: &wire::Claimant) -> SystemTime {
-    SystemTime::UNIX_EPOCH + Duration::from_millis(who.since_unix_ms)
+    instant(who.since_unix_ms)
+}
+
+/// What others wrote may be no instant at all.
+fn instant(unix_ms: u64) -> SystemTime {
+    let since = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(unix_ms));
+    since.unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 fn texts(who: &wire::Claimant) -> (String, Option<String>) {
@@ -84,9 +98,18 @@ fn texts(who: &wire::Claimant) -> (String, Option<String>) {
 impl From<wire::Holder> for Holder {
     fn from(holder: wire::Holder) -> Self {
         let since = since(&holder.who);
+        let held_since = holder.held_unix_ms.map_or(since, instant);
         let (function, label) = texts(&holder.who);
         let wire::Claimant { host, pid, .. } = holder.who;
-        Self { fence: holder.fence, host: host.to_string(), pid, function, label, since }
+        Self {
+            fence: holder.fence,
+            host: host.to_string(),
+            pid,
+            function,
+            label,
+            since,
+            held_since,
+        }
     }
 }
 

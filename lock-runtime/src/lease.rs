@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::Fence;
-use crate::protocol::Loss;
+use crate::protocol::{Confirmation, Loss};
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 use crate::time::{self, Timestamp};
@@ -24,7 +24,7 @@ pub(crate) trait Keeper: Send + Sync {
     fn end(&self, nonce: Nonce, fence: Fence);
 
     /// Releases the hold; the receiver hears whether it was ours to the end, or nothing if the server never said.
-    fn end_confirmed(&self, nonce: Nonce, fence: Fence) -> oneshot::Receiver<Option<bool>>;
+    fn end_confirmed(&self, nonce: Nonce, fence: Fence) -> oneshot::Receiver<Confirmation>;
 
     /// Asks for at least this ttl from the next renewal on.
     fn lengthen(&self, nonce: Nonce, ttl: Duration);
@@ -60,10 +60,12 @@ pub(crate) struct Lease {
     on_contended: Mutex<Vec<Callback>>,
 }
 
-/// Those who want to hear of the loss. A slot is free again when its watcher has gone.
+/// Those who want to hear of the loss, and what there is to say of it. A slot is free again when its watcher has gone.
 #[derive(Default)]
 struct Watchers {
     slots: Vec<Option<Waker>>,
+    /// What the server said when it refused a renewal, and the end of the hold at that time, which a later renewal moves.
+    refused: Option<(u64, Arc<str>)>,
 }
 
 /// A place among the watchers; `None` before the first poll.
@@ -115,7 +117,7 @@ impl Lease {
 
     /// The same, but the receiver hears whether the lock was still ours, or nothing if the server never said.
     /// `None`: others still have a share.
-    pub(crate) fn leave_confirmed(&self) -> Option<oneshot::Receiver<Option<bool>>> {
+    pub(crate) fn leave_confirmed(&self) -> Option<oneshot::Receiver<Confirmation>> {
         let last = self.shares.fetch_sub(1, Ordering::AcqRel) == 1;
         last.then(|| self.keeper.end_confirmed(self.nonce, self.fence))
     }
@@ -213,12 +215,29 @@ impl Lease {
     pub(crate) fn loss(&self) -> Option<Loss> {
         // In this order: what is not released after its deadline was not released at it.
         let expired = || self.until_deadline().is_zero() && !self.is_over();
-        self.reported_loss().or_else(|| expired().then_some(Loss::Expired))
+        self.reported_loss().or_else(|| expired().then(|| self.expired()))
     }
 
     /// The loss as far as the I/O thread has reported it: cheaper, and late by its timer's millisecond.
     pub(crate) fn reported_loss(&self) -> Option<Loss> {
-        decode(self.loss.load(Ordering::Acquire))
+        match self.loss.load(Ordering::Acquire) {
+            0 => None,
+            code => Some(decode(code).unwrap_or_else(|| self.expired())),
+        }
+    }
+
+    /// Past the deadline: why no renewal moved it.
+    #[cold]
+    fn expired(&self) -> Loss {
+        let until = self.valid_until.load(Ordering::Acquire);
+        let refused = self.watchers().refused.clone().filter(|(then, _)| *then == until);
+        refused.map_or(Loss::Expired, |(_, why)| Loss::Refused(why))
+    }
+
+    /// The server refused to renew it, and did not say that it is lost.
+    pub(crate) fn refuse(&self, why: Arc<str>) {
+        let until = self.valid_until.load(Ordering::Acquire);
+        self.watchers().refused = Some((until, why));
     }
 
     pub(crate) fn extend(&self, valid_until: Timestamp) {
@@ -226,7 +245,11 @@ impl Lease {
     }
 
     pub(crate) fn lose(&self, loss: Loss) {
-        self.loss.store(code(loss), Ordering::Release);
+        let code = code(&loss);
+        if let Loss::Refused(why) = loss {
+            self.refuse(why);
+        }
+        self.loss.store(code, Ordering::Release);
         let woken = std::mem::take(&mut self.watchers().slots);
         woken.into_iter().flatten().for_each(Waker::wake);
     }
@@ -295,16 +318,18 @@ impl Watchers {
     }
 }
 
-const fn code(loss: Loss) -> u8 {
+const fn code(loss: &Loss) -> u8 {
     match loss {
         Loss::Expired => 1,
         Loss::Gone => 2,
         Loss::MaxHold => 3,
         Loss::Shutdown => 4,
         Loss::Panicked => 5,
+        Loss::Refused(_) => 6,
     }
 }
 
+/// A loss that needs no words.
 const fn decode(code: u8) -> Option<Loss> {
     match code {
         1 => Some(Loss::Expired),

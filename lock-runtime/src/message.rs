@@ -4,7 +4,8 @@ use std::fmt::{Display, Formatter, Result};
 
 use crate::LockError;
 use crate::error::{
-    Busy, Cause, Closing, DataLoss, Deadlock, DeadlockKind, InCycle, Overdue, RELEASED, UNCONFIRMED,
+    Busy, Cause, Closing, DataLoss, Deadlock, DeadlockKind, InCycle, NOT_RELEASED, NOT_RENEWED,
+    Overdue, RELEASED, UNCONFIRMED,
 };
 use crate::length::Length;
 use crate::printable::printable;
@@ -72,6 +73,7 @@ fn closed(cause: &Cause, f: &mut Formatter<'_>) -> Result {
 
 fn lost(cause: &Cause, f: &mut Formatter<'_>) -> Result {
     let is = |loss: Loss| *cause.reason == *loss.reason();
+    let begins = |what: &str| cause.reason.starts_with(what);
     let (what, way_out) = if *cause.reason == *RELEASED {
         ("is not held any more", "take it again, or keep it with `Hold::share`")
     } else if *cause.reason == *UNCONFIRMED {
@@ -79,6 +81,15 @@ fn lost(cause: &Cause, f: &mut Formatter<'_>) -> Result {
             "may have been lost",
             "check what was written; the lock is free after its ttl at the latest",
         )
+    } else if begins(NOT_RELEASED) {
+        return because(
+            cause,
+            f,
+            "may still be held in the server, until its ttl is over",
+            remedy(&cause.reason),
+        );
+    } else if begins(NOT_RENEWED) {
+        return because(cause, f, "was lost while it was held", remedy(&cause.reason));
     } else if is(Loss::MaxHold) {
         (
             "was lost while it was held",

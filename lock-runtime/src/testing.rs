@@ -115,13 +115,15 @@ impl fmt::Debug for MemoryServer {
 /// A holder: `function` in this process, since now, under some token. Its fields can be set.
 #[must_use]
 pub fn holder(function: impl Into<String>) -> Holder {
+    let now = SystemTime::now();
     Holder {
         fence: Fence::new(1_700_000_000_000_000),
         host: "test-host".to_owned(),
         pid: std::process::id(),
         function: function.into(),
         label: None,
-        since: SystemTime::now(),
+        since: now,
+        held_since: now,
     }
 }
 

@@ -152,5 +152,38 @@ fn a_label_is_stored_with_the_lock_and_shown_to_those_who_wait() {
     });
     let guard = plain.lock("label").wait(LIMIT).acquire().unwrap();
     assert_eq!(label(&plain), None);
+}
+
+fn a_holder_that_waited_is_seen_with_when_it_asked_and_since_when_it_holds() {
+    let server = server();
+    let (locks, others) = (connect(&server), connect(&server));
+    let guard = locks.lock("seen").acquire().unwrap();
+    let holder = inspect(&others, "seen").holder.expect("it is held");
+    assert_eq!(holder.held_since, holder.since, "it did not wait");
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| others.lock("seen").acquire());
+        until_waiting(&locks, "seen", 1);
+        let pause = Duration::from_millis(300);
+        thread::sleep(pause);
+        guard.release().unwrap();
+        let guard = waiter.join().unwrap().unwrap();
+        for manager in [&locks, &others] {
+            let holder = inspect(manager, "seen").holder.expect("it is held");
+            let took = holder.held_since.duration_since(holder.since).expect("one clock");
+            assert!(took >= pause, "{took:?}");
+            assert!(holder.held_since.elapsed().expect("one clock") < Duration::from_secs(10));
+        }
+        guard.release().unwrap();
+    });
+}
+
+#[test]
+fn a_hold_is_seen_to_expire_when_it_does_for_its_owner() {
+    let server = server();
+    let locks = connect(&server);
+    let hour = Duration::from_secs(60 * 60);
+    let guard = locks.lock("seen").ttl(hour).acquire().unwrap();
+    let left = inspect(&locks, "seen").expires_in.expect("every hold expires");
+    assert!(left <= hour && left > hour * 99 / 100, "{left:?}");
     guard.release().unwrap();
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use distlock::{LockError, LockManager, distributed_lock};
-use testkit::{RedisServer, eventually};
+use testkit::{Cut, FaultProxy, RedisServer, eventually};
 
 use crate::support::{LIMIT, connect_with_ttl, server, until_held};
 
@@ -180,4 +180,15 @@ fn a_scope_of_a_guard_ends_with_its_hold() {
     let end = futures::executor::block_on(guard.scope(std::future::pending::<()>()));
     assert!(matches!(end, Err(LockError::Lost { .. })), "{end:?}");
     assert!(matches!(guard.release(), Err(LockError::Lost { .. })));
+}
+
+#[test]
+fn a_release_that_worked_and_whose_reply_was_lost_is_not_reported_as_a_loss() {
+    let server = server();
+    let proxy = FaultProxy::start(&server).unwrap();
+    let locks = LockManager::connect(&proxy.url()).unwrap();
+    let guard = locks.lock("loss").release_confirmed().acquire().unwrap();
+    proxy.cut_at(Cut::AfterApply, "{loss}");
+    let error = guard.release().unwrap_err();
+    assert!(error.to_string().contains("did not confirm the release"), "{error}");
 }

@@ -108,3 +108,35 @@ fn every_right_of_the_scripts_that_is_missing_leaves_the_lock_to_others() {
     until_free(&others, "rights");
     testkit::eventually(LIMIT, "nothing is left", || traces(&server).is_empty());
 }
+
+#[test]
+fn a_release_that_is_refused_is_told_with_the_servers_words() {
+    let server = server();
+    let (locks, others) = (as_user(&server), connect(&server));
+    let ttl = Duration::from_secs(1);
+    let held = locks.lock("rights").ttl(ttl).release_confirmed().acquire().unwrap();
+    without(&server, &["del"]);
+    let error = held.release().unwrap_err();
+    assert!(matches!(error, LockError::Lost(_)), "{error:?}");
+    let text = error.to_string();
+    assert!(
+        text.contains("refused the release") && text.to_lowercase().contains("'del'"),
+        "{text}"
+    );
+    others.lock("rights").wait(LIMIT).acquire().expect("its ttl is over").release().unwrap();
+}
+
+#[test]
+fn a_hold_whose_renewals_are_refused_is_lost_with_the_servers_words() {
+    let server = server();
+    let locks = as_user(&server);
+    let held = locks.lock("rights").ttl(Duration::from_millis(600)).acquire().unwrap();
+    without(&server, &["pexpire"]);
+    let error = futures::executor::block_on(held.hold().lost());
+    let text = error.to_string();
+    assert!(
+        text.contains("refused to renew") && text.to_lowercase().contains("'pexpire'"),
+        "{text}"
+    );
+    assert_eq!(held.release().unwrap_err().to_string(), text);
+}

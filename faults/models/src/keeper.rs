@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::Fence;
 use crate::lease::{Callback, Keeper, Lease, Share};
+use crate::protocol::Confirmation;
 use crate::time::{self, Timestamp};
 use crate::wire::Nonce;
 
@@ -25,10 +26,10 @@ impl Keeper for Counts {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) += 1;
     }
 
-    fn end_confirmed(&self, nonce: Nonce, fence: Fence) -> oneshot::Receiver<Option<bool>> {
+    fn end_confirmed(&self, nonce: Nonce, fence: Fence) -> oneshot::Receiver<Confirmation> {
         self.end(nonce, fence);
         let (slot, answer) = oneshot::channel();
-        let _ = slot.send(Some(true));
+        let _ = slot.send(Confirmation::Held);
         answer
     }
 

@@ -124,7 +124,7 @@ impl Process {
         for (lease, answer) in section.end_confirmed() {
             let held = block_on(answer).expect("the I/O thread answers");
             let lost = self.witness.ledger().is_losing(lease.nonce());
-            assert_eq!(held, Some(!lost), "whether it was ours to the end");
+            assert_eq!(held, Some(!lost).into(), "whether it was ours to the end");
         }
     }
 

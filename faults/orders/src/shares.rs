@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use crate::Fence;
 use crate::driver::block_on;
 use crate::lease::{Callback, Keeper, Lease, Share};
-use crate::protocol::Loss;
+use crate::protocol::{Confirmation, Loss};
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::time::Timestamp;
 use crate::wire::Nonce;
@@ -64,7 +64,7 @@ impl Keeper for Work {
         assert_eq!(done, 2, "the end overtook what was done under the hold");
     }
 
-    fn end_confirmed(&self, _nonce: Nonce, _fence: Fence) -> oneshot::Receiver<Option<bool>> {
+    fn end_confirmed(&self, _nonce: Nonce, _fence: Fence) -> oneshot::Receiver<Confirmation> {
         oneshot::channel().1
     }
 

@@ -90,7 +90,7 @@ impl Drop for Core {
     fn drop(&mut self) {
         if thread::panicking() {
             self.line.panicked();
-            self.desk.lose_all(Loss::Panicked);
+            self.desk.lose_all(&Loss::Panicked);
         }
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::asked::{Asked, AskedAll, AtOnce, Watched};
 use crate::Fence;
 use crate::lease::{Callback, Keeper};
-use crate::protocol::{Failure, Request};
+use crate::protocol::{Confirmation, Failure, Request};
 use crate::queue::{Answer, Post, Queue, Usher, seat};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -33,7 +33,7 @@ pub(super) enum Message {
     Watch(Box<Wait>, oneshot::Sender<Vec<Member>>),
     Unwatch(Nonce),
     End(Nonce),
-    EndConfirmed(Nonce, oneshot::Sender<Option<bool>>),
+    EndConfirmed(Nonce, oneshot::Sender<Confirmation>),
     Lengthen(Nonce, Duration),
     /// Renew now, to last at least so long; answer with the new end once it is confirmed.
     Extend(Nonce, Duration, oneshot::Sender<Timestamp>),
@@ -151,7 +151,7 @@ impl Keeper for Handle {
         Post::end(self, nonce);
     }
 
-    fn end_confirmed(&self, nonce: Nonce, _fence: Fence) -> oneshot::Receiver<Option<bool>> {
+    fn end_confirmed(&self, nonce: Nonce, _fence: Fence) -> oneshot::Receiver<Confirmation> {
         Post::end_confirmed(self, nonce)
     }
 
@@ -189,7 +189,7 @@ impl Post for Handle {
         self.0.send(Message::Disarm(at, alarm));
     }
 
-    fn end_confirmed(&self, nonce: Nonce) -> oneshot::Receiver<Option<bool>> {
+    fn end_confirmed(&self, nonce: Nonce) -> oneshot::Receiver<Confirmation> {
         let (slot, answer) = oneshot::channel();
         self.0.send(Message::EndConfirmed(nonce, slot));
         answer

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::identity::Identity;
 use crate::lease::Lease;
-use crate::printable::printable;
+use crate::printable::{printable, words};
 use crate::protocol::Loss;
 use crate::queue::HeldHere;
 use crate::user_code;
@@ -54,6 +54,28 @@ pub(super) fn held_here(key: &str, here: &HeldHere) {
         held,
         "calls wait for a lock that this process holds: if the holder waits for one of them, share the hold with it (`Hold::share`); \
          if it needs the thread of one of them, neither goes on, as a sync call blocks the runtime that has to end the hold"
+    );
+}
+
+/// The server refused to renew so many holds, this one's among them.
+pub(super) fn renewals_refused(key: &str, holds: usize, why: &str) {
+    let (key, why) = (printable(key).into_owned(), words(why));
+    user_code::event!(
+        warn,
+        key,
+        holds,
+        why,
+        "the server refuses to renew locks; they will be lost if it goes on to"
+    );
+}
+
+pub(super) fn end_refused(key: &str, why: &str) {
+    let (key, why) = (printable(key).into_owned(), words(why));
+    user_code::event!(
+        warn,
+        key,
+        why,
+        "the server refuses to release a lock; it is free after its ttl at the latest"
     );
 }
 

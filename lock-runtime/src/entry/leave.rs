@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::LockError;
 use crate::lease::Lease;
 use crate::owner::Section;
-use crate::protocol::Loss;
+use crate::protocol::{Confirmation, Loss};
 use crate::user_code::wakers;
 
 /// Leaves a section: the loss of its hold, if it was lost, and the release, which nobody waits for.
@@ -25,10 +25,11 @@ pub(crate) async fn leave_confirmed(section: Section) -> Result<(), LockError> {
         outcome = Err(LockError::lost(lease.key(), loss));
     }
     for (lease, answer) in section.end_confirmed() {
-        let confirmed = match wakers::with_guarded(answer).await.ok().flatten() {
-            Some(true) => Ok(()),
-            Some(false) => Err(LockError::lost(lease.key(), Loss::Gone)),
-            None => Err(LockError::unconfirmed(lease.key())),
+        let confirmed = match wakers::with_guarded(answer).await.unwrap_or(Confirmation::Unknown) {
+            Confirmation::Held => Ok(()),
+            Confirmation::Gone => Err(LockError::lost(lease.key(), Loss::Gone)),
+            Confirmation::Unknown => Err(LockError::unconfirmed(lease.key())),
+            Confirmation::Refused(why) => Err(LockError::not_released(lease.key(), &why)),
         };
         outcome = outcome.and(confirmed);
     }

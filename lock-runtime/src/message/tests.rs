@@ -64,6 +64,7 @@ fn held() -> Obstacle {
         fence: Fence::new(42),
         nonce: Nonce::from_bits(0x005e_c4e7),
         who,
+        held_unix_ms: None,
     })))
 }
 
@@ -120,12 +121,16 @@ fn at_once(kind: impl FnOnce(String) -> DeadlockKind) -> LockError {
     LockError::deadlock_at_once("account:7", deposit(0), kind)
 }
 
+const NOPERM: &str = "NOPERM the user may not run 'DEL' on the keys of a lock";
+
 fn lost() -> Vec<(&'static str, LockError)> {
     vec![
         ("lost, expired", LockError::lost("account:7", Loss::Expired)),
         ("lost, gone", LockError::lost("account:7", Loss::Gone)),
         ("lost, max_hold", LockError::lost("account:7", Loss::MaxHold)),
         ("lost, shutdown", LockError::lost("account:7", Loss::Shutdown)),
+        ("lost, renewals refused", LockError::lost("account:7", Loss::Refused(NOPERM.into()))),
+        ("lost, release refused", LockError::not_released("account:7", NOPERM)),
         ("lost, released", LockError::released("account:7")),
         ("lost, release not confirmed", LockError::unconfirmed("account:7")),
     ]

@@ -8,6 +8,7 @@ use super::frame::ManagerId;
 use super::{Entered, Frame, Heed, Slot};
 use crate::lease::{Lease, Share};
 use crate::place::Place;
+use crate::protocol::Confirmation;
 
 /// A section that may run: its frame and, by that, a share of the hold; a nested one also has its ancestor's turn.
 pub(crate) struct Section {
@@ -93,7 +94,7 @@ impl Section {
 
     /// Ends the section and those it stands on. For each hold that is released by that, the receiver hears whether the lock
     /// was ours to the end.
-    pub(crate) fn end_confirmed(mut self) -> Vec<(Arc<Lease>, oneshot::Receiver<Option<bool>>)> {
+    pub(crate) fn end_confirmed(mut self) -> Vec<(Arc<Lease>, oneshot::Receiver<Confirmation>)> {
         let mut released = Vec::new();
         loop {
             if let Some(frame) = self.frame.take() {

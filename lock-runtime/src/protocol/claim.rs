@@ -62,7 +62,7 @@ pub enum Failure {
 }
 
 /// Why a hold ended before its owner let go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Loss {
     /// No renewal was confirmed in time.
     Expired,
@@ -74,6 +74,31 @@ pub enum Loss {
     Shutdown,
     /// The I/O thread ended by a panic.
     Panicked,
+    /// The server refused its renewals until its deadline; the latest refusal in the server's words.
+    Refused(Arc<str>),
+}
+
+/// What is known of the release of a hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Confirmation {
+    /// It was held to the end.
+    Held,
+    /// It was not held any more.
+    Gone,
+    /// The server did not say.
+    Unknown,
+    /// The server refused the release, in these words. It is tried again in the background.
+    Refused(Arc<str>),
+}
+
+impl From<Option<bool>> for Confirmation {
+    fn from(held: Option<bool>) -> Self {
+        match held {
+            Some(true) => Self::Held,
+            Some(false) => Self::Gone,
+            None => Self::Unknown,
+        }
+    }
 }
 
 /// A request and what has become of it.
@@ -170,6 +195,8 @@ pub(super) struct Held {
     pub(super) renewing: bool,
     /// When to look whether it was taken up.
     pub(super) look_at: Option<Timestamp>,
+    /// What the server said when it refused the latest renewal.
+    pub(super) refused: Option<Arc<str>>,
 }
 
 #[derive(Debug)]
@@ -178,6 +205,10 @@ pub(super) struct Ending {
     pub(super) since: Timestamp,
     /// Whether those who wait for the end were told that the server cannot be reached.
     pub(super) unconfirmed: bool,
+    /// It was sent before and may have been done: to be told that nothing is held then proves nothing.
+    pub(super) doubtful: bool,
+    /// Whether the server has refused it.
+    pub(super) refused: bool,
     /// From then on the server has forgotten it by itself.
     pub(super) give_up_at: Timestamp,
     pub(super) retry_at: Option<Timestamp>,
@@ -219,12 +250,14 @@ impl Claim {
         self.busy.as_ref().and_then(|busy| busy.ticket).or(self.inherited)
     }
 
-    /// When a hold is renewed next after this was written, if it is; at once if it is to last longer by now.
+    /// When a hold is renewed next after this was written, if it is; at once if it is to last longer by now, also without
+    /// renewals.
     pub(super) fn renew_at(&self, written: Written) -> Option<Timestamp> {
-        let Request { ttl, nonce, .. } = self.request;
-        let longer = ttl > written.ttl;
-        let at = if longer { written.sent } else { Timing::renew_at(written.sent, ttl, nonce) };
-        self.request.renew.then_some(at)
+        let Request { ttl, nonce, renew, .. } = self.request;
+        if ttl > written.ttl {
+            return Some(written.sent);
+        }
+        renew.then(|| Timing::renew_at(written.sent, ttl, nonce))
     }
 
     /// When there is something to do about this claim. `down_since`: the connection has been missing since.
@@ -254,7 +287,14 @@ impl Claim {
 
 impl Ending {
     pub(super) const fn new(since: Timestamp, give_up_at: Timestamp) -> Self {
-        Self { since, unconfirmed: false, give_up_at, retry_at: None }
+        Self {
+            since,
+            unconfirmed: false,
+            doubtful: false,
+            refused: false,
+            give_up_at,
+            retry_at: None,
+        }
     }
 
     fn next_due(&self, down_since: Option<Timestamp>, outage: Duration) -> Option<Timestamp> {
@@ -299,13 +339,14 @@ pub(super) fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Tim
 }
 
 impl Loss {
-    pub const fn reason(self) -> &'static str {
+    pub fn reason(&self) -> &str {
         match self {
             Self::Expired => "no renewal was confirmed before its deadline",
             Self::Gone => "the server does not know the hold any more",
             Self::MaxHold => "it was held for its whole max_hold",
             Self::Shutdown => "the lock manager was shut down",
             Self::Panicked => "the lock manager's I/O thread died",
+            Self::Refused(words) => words,
         }
     }
 }

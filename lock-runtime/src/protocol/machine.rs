@@ -13,7 +13,7 @@ use super::timing::Timing;
 use super::watch::Watches;
 use crate::Fence;
 use crate::time::Timestamp;
-use crate::wire::{Busy, Call, Grant, Nonce, NonceMap};
+use crate::wire::{Busy, Call, Grant, Inspection, Nonce, NonceMap};
 
 /// Numbers the calls of one machine in the order of their sending.
 pub type CallId = u64;
@@ -44,6 +44,17 @@ pub enum Output {
     Lost(Nonce, Loss),
     /// Nothing of this request is left to do. Whether it held the lock to the end, if the server said.
     Ended(Nonce, Option<bool>),
+    /// The server refused to renew these holds, which will be lost if it goes on to: its words.
+    RenewalsRefused(Vec<Nonce>, Arc<str>),
+    /// The server refused the end of a request, which is tried again.
+    EndRefused {
+        /// Whose.
+        nonce: Nonce,
+        /// For which key.
+        key: Arc<str>,
+        /// What the server said.
+        why: Arc<str>,
+    },
     /// The end of a request is still to be sent, and the server has not been reached for as long as callers wait for that.
     Unconfirmed(Nonce),
     /// Look whether this hold was taken up; if not, end it.
@@ -193,6 +204,15 @@ impl Machine {
         super::claim::earliest(super::claim::earliest(timer, stalled), others)
     }
 
+    /// An inspection as its reader understands it: a hold ends for its owner before its key does.
+    #[must_use]
+    pub fn seen_by_its_owner(&self, found: Inspection) -> Inspection {
+        let ttl = found.holder.as_ref().map(|holder| holder.who.ttl);
+        let left =
+            found.left.map(|left| ttl.map_or(left, |ttl| self.timing.without_guard(left, ttl)));
+        Inspection { left, ..found }
+    }
+
     /// Whether nothing is held, waited for or being undone.
     #[must_use]
     pub fn is_idle(&self) -> bool {
@@ -263,7 +283,7 @@ impl Machine {
         self.rearm(nonce);
     }
 
-    /// A nested call wants the hold to last longer per renewal; it never gets shorter.
+    /// A nested call wants the hold to last longer per renewal; it never gets shorter. One without renewals is renewed this once.
     pub fn lengthen(&mut self, now: Timestamp, nonce: Nonce, ttl: Duration) {
         let Some(claim) = self.claims.get_mut(&nonce) else {
             return;
@@ -279,7 +299,7 @@ impl Machine {
             return;
         };
         if let Phase::Held(held) = &mut claim.phase {
-            held.renew_at = held.renew_at.map(|_| now);
+            held.renew_at = Some(now);
         }
         self.rearm(nonce);
     }

@@ -16,7 +16,7 @@ mod timing;
 mod turns;
 mod watch;
 
-pub use claim::{Failure, Loss, Request};
+pub use claim::{Confirmation, Failure, Loss, Request};
 pub use machine::{CallError, CallId, Machine, Outlook, Output};
 pub use signal::Signal;
 pub use timing::{Timing, claim_time, warn_again_at, warn_at};

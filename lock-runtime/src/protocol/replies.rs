@@ -1,6 +1,9 @@
 //! What the machine makes of replies and pushes.
 
-use super::claim::{Claim, Failure, Held, Loss, Phase, Queued, Unable};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::claim::{Claim, Ending, Failure, Held, Loss, Phase, Queued, Unable};
 use super::machine::{CallError, CallId, Machine, Output, Purpose, Written};
 use super::timing::{CONFIRM_AFTER, CONFIRM_FIRST, RETRY, Timing, claim_time};
 use crate::fence::FenceBlock;
@@ -25,7 +28,7 @@ impl Machine {
             (Purpose::AcquireAll(nonces), Ok(Reply::AcquiredAll(fences))) => {
                 self.acquired_all(now, sent.at, &nonces, fences);
             }
-            (Purpose::End(nonce), Ok(Reply::Ended(held))) => self.forget(nonce, Some(held)),
+            (Purpose::End(nonce), Ok(Reply::Ended(held))) => self.ended(nonce, held),
             (Purpose::Renew { renewals, .. }, Ok(Reply::Renewed(replies))) => {
                 for ((nonce, ttl), reply) in renewals.into_iter().zip(replies) {
                     self.renewal_reply(now, Written { sent: sent.at, ttl }, nonce, reply);
@@ -43,6 +46,15 @@ impl Machine {
         }
     }
 
+    /// The server has undone a request.
+    fn ended(&mut self, nonce: Nonce, held: bool) {
+        let doubtful = matches!(
+            self.claims.get(&nonce).map(|claim| &claim.phase),
+            Some(Phase::Ending(Ending { doubtful: true, .. }))
+        );
+        self.forget(nonce, (held || !doubtful).then_some(held));
+    }
+
     /// What the server told without being asked.
     pub fn notice(&mut self, now: Timestamp, notice: Notice) {
         self.silence.heard(now);
@@ -51,6 +63,16 @@ impl Machine {
             // Also before the reply that it overtook.
             Notice::Asked(nonce) => self.waited_for(nonce),
             Notice::Bound(bound) => self.learn_bound(bound),
+            Notice::First(nonce, left) => self.is_first(now, nonce, left),
+        }
+    }
+
+    /// A waiter has become the first, behind a hold that may be over before it would look.
+    fn is_first(&mut self, now: Timestamp, nonce: Nonce, left: Duration) {
+        if let Some(Claim { phase: Phase::Queued(queued), .. }) = self.claims.get_mut(&nonce) {
+            let over = Timing::ask_at(now, left, nonce);
+            queued.ask_at = Some(queued.ask_at.map_or(over, |at| at.min(over)));
+            self.rearm(nonce);
         }
     }
 
@@ -75,14 +97,14 @@ impl Machine {
             // A grant that nobody wants is undone by the cancel that is on its way.
             return;
         };
-        // Never past what the confirming renewal writes, which for a short ttl is less than the claim.
-        let own = self.timing.valid_until(now, claim.request.ttl);
-        let valid_until = self.timing.claim_until(vouched).min(own);
-        if valid_until.since(now) < CONFIRM_FIRST && valid_until < own {
+        let ttl = claim.request.ttl;
+        let own = self.timing.valid_until(now, ttl);
+        let valid_until = self.timing.claim_until(vouched, ttl).min(own);
+        if valid_until.since(now) < CONFIRM_FIRST.min(ttl / 2) && valid_until < own {
             self.ask(now, nonce);
         } else {
             // Also without renewals: this one turns the claim into the full ttl.
-            let confirm_at = now.plus(CONFIRM_AFTER.min(claim.request.ttl / 3));
+            let confirm_at = now.plus(CONFIRM_AFTER.min(ttl / 3));
             let grant = Grant { fences, waited_for: true };
             self.hold(now, nonce, grant, valid_until, Some(confirm_at));
         }
@@ -176,7 +198,7 @@ impl Machine {
         };
         let ends_at = claim.request.max_hold.map(|span| now.plus(span));
         let look_at = Some(now.plus(claim_time(claim.request.ttl)));
-        let held = Held { valid_until, ends_at, renew_at, renewing: false, look_at };
+        let held = Held { valid_until, ends_at, renew_at, renewing: false, look_at, refused: None };
         let valid_until = held.end();
         claim.phase = Phase::Held(held);
         claim.waited_for |= grant.waited_for;
@@ -193,6 +215,7 @@ impl Machine {
             return;
         };
         held.renewing = false;
+        held.refused = None;
         let valid_until = self.timing.valid_until(written.sent, written.ttl);
         held.valid_until = held.valid_until.max(valid_until);
         held.renew_at = renew_at;
@@ -284,20 +307,51 @@ impl Machine {
                 self.unanswered_all(now, nonces);
             }
             (Purpose::AcquireAll(nonces), _) => self.refused_all(now, nonces),
-            (Purpose::End(nonce), _) => {
-                if let Some(Claim { phase: Phase::Ending(ending), .. }) = self.claims.get_mut(nonce)
-                {
-                    ending.retry_at = Some(again);
-                }
-                self.rearm(*nonce);
-            }
+            (Purpose::End(nonce), _) => self.end_failed(again, *nonce, error),
             (Purpose::Renew { renewals, .. }, _) => {
+                if let CallError::Refused(why) | CallError::Hindered(why) = error {
+                    self.renewals_refused(renewals, why);
+                }
                 for &(nonce, _) in renewals {
                     self.renew_again(again, nonce);
                 }
             }
             (Purpose::Probe(id), _) => self.probe_failed(now, *id),
             (Purpose::Raise, _) => self.announce_again(now, error),
+        }
+    }
+
+    fn end_failed(&mut self, again: Timestamp, nonce: Nonce, error: &CallError) {
+        let Some(claim) = self.claims.get_mut(&nonce) else {
+            return;
+        };
+        if let Phase::Ending(ending) = &mut claim.phase {
+            ending.retry_at = Some(again);
+            // A script may be refused a part of its work, and have done the rest.
+            ending.doubtful |= matches!(error, CallError::Refused(_) | CallError::Garbled(_));
+            if let CallError::Refused(why) = error
+                && !std::mem::replace(&mut ending.refused, true)
+            {
+                let (key, why) = (Arc::clone(&claim.request.key), why.as_str().into());
+                self.outputs.push_back(Output::EndRefused { nonce, key, why });
+            }
+        }
+        self.rearm(nonce);
+    }
+
+    /// Tells of holds whose renewal the server has refused for the first time since it last took one.
+    fn renewals_refused(&mut self, renewals: &[(Nonce, Duration)], why: &str) {
+        let why: Arc<str> = why.into();
+        let mut news = Vec::new();
+        for &(nonce, _) in renewals {
+            if let Some(Claim { phase: Phase::Held(held), .. }) = self.claims.get_mut(&nonce)
+                && held.refused.replace(Arc::clone(&why)).is_none()
+            {
+                news.push(nonce);
+            }
+        }
+        if !news.is_empty() {
+            self.outputs.push_back(Output::RenewalsRefused(news, why));
         }
     }
 
@@ -388,7 +442,13 @@ impl Machine {
             }
             Purpose::AcquireAll(nonces) => self.unanswered_all(now, nonces),
             // The next connection does it again.
-            Purpose::End(_) | Purpose::Raise => {}
+            Purpose::Raise => {}
+            Purpose::End(nonce) => {
+                if let Some(Claim { phase: Phase::Ending(ending), .. }) = self.claims.get_mut(nonce)
+                {
+                    ending.doubtful = true;
+                }
+            }
             Purpose::Renew { renewals, .. } => {
                 for &(nonce, _) in renewals {
                     self.renew_again(now, nonce);

@@ -4,6 +4,7 @@ mod at_once;
 mod bounds;
 mod late;
 mod lies;
+mod refused;
 mod watch;
 
 use std::sync::Arc;
@@ -230,8 +231,9 @@ fn a_renewal_goes_out_at_a_third_of_the_ttl_and_silence_never_moves_the_deadline
         now = machine.next_tick().expect("a try or the end is due");
         machine.tick(now);
         match &drain(&mut machine)[..] {
-            [Output::Send(id, Call::Renew(_))] => refused = *id,
-            [Output::Lost(_, Loss::Expired)] => break now,
+            [Output::Send(id, Call::Renew(_))]
+            | [Output::RenewalsRefused(..), Output::Send(id, Call::Renew(_))] => refused = *id,
+            [Output::Lost(_, Loss::Refused(_))] => break now,
             other => panic!("{other:?}"),
         }
     };

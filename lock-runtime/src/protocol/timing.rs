@@ -35,7 +35,7 @@ const SHORTEST_REPLY: Duration = Duration::from_millis(100);
 const SLOWER: u32 = 4;
 /// A pushed grant starts with what is left of the claim; a section longer than this gets its full ttl.
 pub(super) const CONFIRM_AFTER: Duration = Duration::from_millis(50);
-/// With less than this left, a pushed grant is confirmed before anyone runs under it.
+/// With less than this left, or than half its ttl, a pushed grant is confirmed before anyone runs under it.
 pub(super) const CONFIRM_FIRST: Duration = Duration::from_millis(250);
 /// How long a late acquire on a connection that died is refused.
 pub(super) const TOMBSTONE: Duration = Duration::from_secs(60);
@@ -77,17 +77,24 @@ impl Timing {
         ttl.saturating_add(self.guard.unwrap_or_else(|| Self::slack(ttl)))
     }
 
+    /// What is left for its owner of a hold of `ttl` whose key lasts for `left`.
+    #[must_use]
+    pub fn without_guard(&self, left: Duration, ttl: Duration) -> Duration {
+        left.saturating_sub(self.server_ttl(ttl).saturating_sub(ttl))
+    }
+
     /// Until when a hold is valid whose TTL was written by a call sent at `sent`.
     #[must_use]
     pub fn valid_until(&self, sent: Timestamp, ttl: Duration) -> Timestamp {
         sent.plus(ttl.saturating_sub(self.margin(ttl)))
     }
 
-    /// The same for a pushed grant: the server granted after `vouched` and gave it the claim as its TTL.
+    /// The same for a pushed grant: the server granted after `vouched` and gave it the claim as its TTL, which is never longer
+    /// than that for `ttl`.
     #[must_use]
-    pub fn claim_until(&self, vouched: Timestamp) -> Timestamp {
+    pub fn claim_until(&self, vouched: Timestamp, ttl: Duration) -> Timestamp {
         let guard = self.guard.unwrap_or_else(|| Self::slack(WAITER_LEASE));
-        self.valid_until(vouched, WAITER_LEASE.saturating_sub(guard))
+        self.valid_until(vouched, WAITER_LEASE.saturating_sub(guard).min(ttl))
     }
 
     /// When a hold that was renewed at `sent` is renewed next: after a third of the ttl, spread by a tenth

@@ -1,5 +1,7 @@
 //! What the machine does when time passes.
 
+use std::sync::Arc;
+
 use super::claim::{Claim, Failure, Loss, Phase};
 use super::machine::{Machine, Output};
 use super::timing::warn_again_at;
@@ -44,7 +46,12 @@ impl Machine {
         match &claim.phase {
             Phase::Held(held) if held.end() <= now => {
                 let max_hold = held.ends_at.is_some_and(|end| end <= now);
-                self.lose(nonce, if max_hold { Loss::MaxHold } else { Loss::Expired });
+                let loss = match &held.refused {
+                    _ if max_hold => Loss::MaxHold,
+                    Some(why) => Loss::Refused(Arc::clone(why)),
+                    None => Loss::Expired,
+                };
+                self.lose(nonce, loss);
             }
             Phase::Held(held) if held.look_at.is_some_and(|at| at <= now) => {
                 self.look_again(nonce, None);

@@ -222,7 +222,7 @@ fn holder(nonce: Nonce, fence: Fence) -> Holder {
         ttl: TTL,
         since_unix_ms: 0,
     };
-    Holder { nonce, fence, who }
+    Holder { nonce, fence, who, held_unix_ms: None }
 }
 
 /// The token of the holder in another process that [`elsewhere`] tells of.

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::shared::Queue;
 use crate::identity::Identity;
 use crate::lease::Callback;
-use crate::protocol::Request;
+use crate::protocol::{Confirmation, Request};
 use crate::time::Timestamp;
 use crate::wire::Nonce;
 
@@ -21,7 +21,7 @@ pub(crate) trait Post: Send + Sync {
     fn end(&self, nonce: Nonce);
 
     /// Releases a hold; the receiver hears whether it was ours to the end.
-    fn end_confirmed(&self, nonce: Nonce) -> oneshot::Receiver<Option<bool>>;
+    fn end_confirmed(&self, nonce: Nonce) -> oneshot::Receiver<Confirmation>;
 
     /// Asks for at least this ttl from the next renewal on.
     fn lengthen(&self, nonce: Nonce, ttl: Duration);

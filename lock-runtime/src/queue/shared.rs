@@ -16,7 +16,7 @@ use super::waiting::{Number, Wish};
 use crate::Fence;
 use crate::identity;
 use crate::lease::{Callback, Keeper, Lease, Share};
-use crate::protocol::{Failure, Loss, Request};
+use crate::protocol::{Confirmation, Failure, Loss, Request};
 use crate::sync::{Mutex, MutexGuard};
 use crate::time::{self, Timestamp};
 use crate::wire::{Claimant, Grant, Holder, INSPECTED, Inspection, Nonce, Waiter};
@@ -188,6 +188,14 @@ impl Queue {
         self.settle(state, moves);
     }
 
+    /// The server refused to renew the hold.
+    pub(crate) fn refused(&self, nonce: Nonce, why: Arc<str>) {
+        let state = self.state();
+        if let Some(lease) = state.lease_of(nonce) {
+            lease.refuse(why);
+        }
+    }
+
     /// Another process waits for the hold.
     pub(crate) fn waited_for(&self, now: Timestamp, nonce: Nonce) {
         let mut state = self.state();
@@ -351,8 +359,9 @@ impl Queue {
     }
 
     fn holder(&self, inside: &Inside) -> Holder {
-        let &Inside { nonce, fence, ref wish } = inside;
-        Holder { nonce, fence, who: self.claimant(wish) }
+        let &Inside { nonce, fence, ref wish, since } = inside;
+        let held_unix_ms = Some(self.office.identity.unix_ms(since));
+        Holder { nonce, fence, who: self.claimant(wish), held_unix_ms }
     }
 
     fn forget(&self) {
@@ -395,7 +404,7 @@ impl Keeper for Queue {
         self.settle(state, moves);
     }
 
-    fn end_confirmed(&self, nonce: Nonce, fence: Fence) -> oneshot::Receiver<Option<bool>> {
+    fn end_confirmed(&self, nonce: Nonce, fence: Fence) -> oneshot::Receiver<Confirmation> {
         let mut state = self.state();
         state.drop_lease(fence);
         let confirmed = self.office.post.end_confirmed(nonce);

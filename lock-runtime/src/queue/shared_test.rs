@@ -18,7 +18,7 @@ use crate::fence::FenceBlock;
 use crate::identity::Identity;
 use crate::lease::{Callback, Share};
 use crate::place::Place;
-use crate::protocol::Request;
+use crate::protocol::{Confirmation, Request};
 use crate::time::{self, Timestamp};
 use crate::wire::{Grant, Nonce};
 
@@ -42,7 +42,7 @@ impl Post for Letters {
         self.ended.lock().unwrap().push(nonce);
     }
 
-    fn end_confirmed(&self, nonce: Nonce) -> oneshot::Receiver<Option<bool>> {
+    fn end_confirmed(&self, nonce: Nonce) -> oneshot::Receiver<Confirmation> {
         self.end(nonce);
         oneshot::channel().1
     }

@@ -50,6 +50,8 @@ pub(super) struct Inside {
     pub(super) nonce: Nonce,
     pub(super) fence: Fence,
     pub(super) wish: Wish,
+    /// When it began.
+    pub(super) since: Timestamp,
 }
 
 impl Tenure {
@@ -125,7 +127,7 @@ impl Tenure {
     pub(super) fn serve<S>(&mut self, now: Timestamp, wish: Wish, slot: S) -> Option<Serve<S>> {
         let (nonce, fence) = (self.nonce, self.fences.take()?);
         self.began = now;
-        self.stage = Stage::Running(Inside { nonce, fence, wish });
+        self.stage = Stage::Running(Inside { nonce, fence, wish, since: now });
         Some(Serve { slot, nonce, fence, valid_until: self.valid_until })
     }
 

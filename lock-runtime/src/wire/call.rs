@@ -7,8 +7,18 @@ use super::{Claimant, Invocation, Keyspace, Nonce, Probe, Quarantine, Script};
 use crate::Fence;
 
 /// How long a waiter keeps its place without being heard of, unless its process has a crowd of them; and how long a grant
-/// waits to be taken up.
+/// waits at the most to be taken up.
 pub const WAITER_LEASE: Duration = Duration::from_secs(2);
+
+/// A hold that lasts shorter than this is over before those behind it next hear of it: the first of them is told how long it
+/// lasts. As long as a waiter takes at the most to look.
+pub const SHORT_HOLD: Duration = Duration::from_millis(600);
+
+/// How long a grant waits to be taken up, of a hold whose key is to last for `ttl`.
+#[must_use]
+pub fn claim(ttl: Duration) -> Duration {
+    ttl.min(WAITER_LEASE)
+}
 
 /// The most fencing tokens that one grant reserves.
 pub const LARGEST_BLOCK: u32 = 1024;
@@ -166,7 +176,7 @@ impl Acquire {
         let words = words.arg(&self.inbox).arg(self.block);
         match &self.enqueue {
             Some(Enqueue { ticket, lease }) => {
-                let claim = WAITER_LEASE.as_millis();
+                let claim = claim(self.ttl).as_millis();
                 words.arg(lease.as_millis()).arg(claim).arg(ticket.unwrap_or(0))
             }
             None => words.arg(0).arg(0).arg(0),

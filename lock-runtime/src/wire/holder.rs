@@ -12,7 +12,8 @@ use crate::Fence;
 pub struct Claimant {
     /// The ttl it asked for.
     pub ttl: Duration,
-    /// Its own wall clock when it asked, in ms since 1970. For people to read; nothing is decided by it.
+    /// Its own wall clock when it asked, in ms since 1970. For people to read; nothing is decided by it. In the hold of one that
+    /// had to wait, a slash and the server's clock at the grant follow it.
     pub since_unix_ms: u64,
     /// Operating system's id of the process.
     pub pid: u32,
@@ -27,7 +28,7 @@ impl Claimant {
         let mut words = text.splitn(5, ' ');
         Some(Self {
             ttl: Duration::from_millis(words.next()?.parse().ok()?),
-            since_unix_ms: words.next()?.parse().ok()?,
+            since_unix_ms: words.next()?.split('/').next()?.parse().ok()?,
             pid: words.next()?.parse().ok()?,
             host: words.next()?.into(),
             function: words.next()?.to_owned(),
@@ -75,6 +76,8 @@ pub struct Holder {
     pub fence: Fence,
     /// Who it is.
     pub who: Claimant,
+    /// The server's wall clock when it was granted the lock, in ms since 1970; `None` if that was at once.
+    pub held_unix_ms: Option<u64>,
 }
 
 impl Holder {
@@ -83,11 +86,12 @@ impl Holder {
     pub fn parse(value: &str) -> Option<Self> {
         let body = value.strip_prefix("dl1-").or_else(|| value.strip_prefix("dl1w"))?;
         let mut words = body.splitn(5, ' ');
-        Some(Self {
-            nonce: Nonce::parse(words.next()?)?,
-            fence: Fence::new(words.next()?.parse().ok()?),
-            who: Claimant::parse(words.nth(2)?)?,
-        })
+        let nonce = Nonce::parse(words.next()?)?;
+        let fence = Fence::new(words.next()?.parse().ok()?);
+        let description = words.nth(2)?;
+        let held = description.split(' ').nth(1)?.split_once('/').map(|(_, held)| held.parse());
+        let who = Claimant::parse(description)?;
+        Some(Self { nonce, fence, who, held_unix_ms: held.transpose().ok()? })
     }
 }
 
@@ -108,8 +112,12 @@ mod tests {
         for flag in ['-', 'w'] {
             let holder = Holder::parse(&format!("dl1{flag}{nonce} 9 1 inbox {who}"))
                 .expect("a hold of ours");
-            assert_eq!(holder, Holder { nonce, fence: Fence::new(9), who: who.clone() });
+            let fence = Fence::new(9);
+            assert_eq!(holder, Holder { nonce, fence, who: who.clone(), held_unix_ms: None });
         }
+        let granted = format!("dl1w{nonce} 9 1 inbox 30000 7/99 42 my_host bank::transfer");
+        let holder = Holder::parse(&granted).expect("a hold of ours");
+        assert_eq!((holder.who.since_unix_ms, holder.held_unix_ms), (7, Some(99)));
         assert_eq!(&*who.host, "my_host");
         assert_eq!(Holder::parse("something else"), None);
         assert_eq!(Holder::parse("dl1-short"), None);

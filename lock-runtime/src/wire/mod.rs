@@ -15,7 +15,8 @@ pub mod random;
 
 pub use bound::{Quarantine, bound_for, bound_steps};
 pub use call::{
-    Acquire, Call, Enqueue, Give, INSPECTED, LARGEST_BLOCK, Renewal, SMALL_BLOCK, WAITER_LEASE,
+    Acquire, Call, Enqueue, Give, INSPECTED, LARGEST_BLOCK, Renewal, SHORT_HOLD, SMALL_BLOCK,
+    WAITER_LEASE, claim,
 };
 pub use holder::{Claimant, Holder};
 pub use keyspace::{EVERYONE, Keyspace};

@@ -96,6 +96,11 @@ proptest! {
                 prop_assert!(words[0] == "bound" && words[1].parse::<u64>().is_ok(), "{}", payload);
                 prop_assert!(bound_steps().any(|step| step == bound));
             }
+            Some(Notice::First(nonce, left)) => {
+                prop_assert_eq!(words.len(), 3);
+                prop_assert!(words[0] == "first" && spells(words[1], nonce), "{}", payload);
+                prop_assert_eq!(words[2].parse(), Ok(left.as_millis()));
+            }
             None => {}
         }
     }

@@ -67,6 +67,8 @@ pub enum Notice {
     Asked(Nonce),
     /// Some process is granted leases of up to this length from now on.
     Bound(Duration),
+    /// This nonce waits first, behind a hold that ends in so long unless it is renewed.
+    First(Nonce, Duration),
 }
 
 /// Why a lock could not be had at once.
@@ -179,8 +181,8 @@ impl Call {
     }
 }
 
-/// Reads a message of this process's inbox: `granted`, nonce, first token and size of the block; or `asked` and nonce.
-/// Or of everybody's: `bound` and milliseconds.
+/// Reads a message of this process's inbox: `granted`, nonce, first token and size of the block; `asked` and nonce; or `first`,
+/// nonce and ms. Or of everybody's: `bound` and ms.
 #[must_use]
 pub fn parse_notice(payload: &str) -> Option<Notice> {
     let words: Vec<&str> = payload.split(' ').collect();
@@ -191,6 +193,10 @@ pub fn parse_notice(payload: &str) -> Option<Notice> {
         }
         ["asked", nonce] => Some(Notice::Asked(Nonce::parse(nonce)?)),
         ["bound", ms] => Some(Notice::Bound(bound_for(Duration::from_millis(ms.parse().ok()?)))),
+        ["first", nonce, ms] => {
+            let left = Duration::from_millis(ms.parse().ok()?);
+            Some(Notice::First(Nonce::parse(nonce)?, left))
+        }
         _ => None,
     }
 }

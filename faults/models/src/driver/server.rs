@@ -132,7 +132,7 @@ impl Server {
             }
             Message::EndConfirmed(nonce, slot) => {
                 let held = self.end(nonce) == Fate::Held;
-                let _ = slot.send(Some(held));
+                let _ = slot.send(Some(held).into());
             }
             Message::Alarm(at, number, Alarm::Queue(queue)) => {
                 self.alarms.insert((at, number), queue);

@@ -112,17 +112,17 @@ impl Desk {
 
     fn shutdown(&mut self, now: Timestamp, done: Option<oneshot::Sender<()>>) {
         self.stopping.get_or_insert_default().extend(done);
-        self.lose_all(Loss::Shutdown);
+        self.lose_all(&Loss::Shutdown);
         self.machine.end_all(now);
     }
 
     /// Ends all waits, and tells all holders that their holds are lost.
-    pub(in crate::driver) fn lose_all(&mut self, loss: Loss) {
+    pub(in crate::driver) fn lose_all(&mut self, loss: &Loss) {
         for (_, party) in self.parties.drain() {
             match party {
                 Party::Asking(..) | Party::Member(..) => {}
-                Party::Holding(lease, _) => lease.lose(loss),
-                Party::Queue(queue) => queue.close(loss),
+                Party::Holding(lease, _) => lease.lose(loss.clone()),
+                Party::Queue(queue) => queue.close(loss.clone()),
             }
         }
         self.groups.clear();

@@ -20,7 +20,7 @@ use super::InspectAnswer;
 use super::mailbox::{Alarm, Wait, WeakMailbox};
 use super::parties::{Asker, Group, Party};
 use crate::driver::report;
-use crate::protocol::{CallError, Failure, Machine, Outlook};
+use crate::protocol::{CallError, Confirmation, Failure, Machine, Outlook};
 use crate::queue::Delivery;
 use crate::time::Timestamp;
 use crate::wire::{AcquireReply, Call, Member, Nonce, NonceMap, Notice, Obstacle, Reply};
@@ -32,7 +32,7 @@ pub(super) struct Desk {
     parties: NonceMap<Party>,
     groups: NonceMap<Group>,
     watched: NonceMap<(Box<Wait>, oneshot::Sender<Vec<Member>>)>,
-    confirmations: NonceMap<oneshot::Sender<Option<bool>>>,
+    confirmations: NonceMap<oneshot::Sender<Confirmation>>,
     /// Renewals that somebody waits for.
     extensions: Vec<Extension>,
     inspections: Vec<(String, oneshot::Sender<InspectAnswer>)>,
@@ -150,7 +150,8 @@ impl Desk {
                 self.machine.reply(now, id, reply);
             }
             Asker::Inspector(slot) => {
-                let _ = slot.send(inspected(reply));
+                let found = inspected(reply);
+                let _ = slot.send(found.map(|found| self.machine.seen_by_its_owner(found)));
             }
         }
     }

@@ -8,7 +8,7 @@ use crate::driver::asked::AtOnce;
 use crate::driver::parties::{Asker, Laid, Party};
 use crate::driver::report;
 use crate::lease::{Lease, Share};
-use crate::protocol::{Failure, Loss, Output};
+use crate::protocol::{Confirmation, Failure, Loss, Output};
 use crate::queue::{Delivery, Untaken};
 use crate::time::Timestamp;
 use crate::wire::{Call, Grant, INSPECTED, Nonce};
@@ -68,9 +68,14 @@ impl Desk {
                 for flush in &mut self.flushes {
                     flush.left.remove(&nonce);
                 }
-                self.confirm(nonce, held);
+                self.confirm(nonce, held.into());
             }
-            Output::Unconfirmed(nonce) => self.confirm(nonce, None),
+            Output::Unconfirmed(nonce) => self.confirm(nonce, Confirmation::Unknown),
+            Output::RenewalsRefused(nonces, why) => self.renewals_refused(&nonces, &why),
+            Output::EndRefused { nonce, key, why } => {
+                report::end_refused(&key, &why);
+                self.confirm(nonce, Confirmation::Refused(why));
+            }
             Output::Look(nonce) => self.look(now, nonce),
             Output::StillWaiting { nonce, waited, busy } => {
                 let Some(party) = self.parties.get(&nonce) else { return };
@@ -106,10 +111,24 @@ impl Desk {
         }
     }
 
-    fn confirm(&mut self, nonce: Nonce, held: Option<bool>) {
+    fn confirm(&mut self, nonce: Nonce, confirmation: Confirmation) {
         self.drop_extensions(nonce);
         if let Some(slot) = self.confirmations.remove(&nonce) {
-            let _ = slot.send(held);
+            let _ = slot.send(confirmation);
+        }
+    }
+
+    fn renewals_refused(&self, nonces: &[Nonce], why: &Arc<str>) {
+        let parties = || nonces.iter().filter_map(|nonce| Some((nonce, self.parties.get(nonce)?)));
+        if let Some((_, first)) = parties().next() {
+            report::renewals_refused(&first.key(), nonces.len(), why);
+        }
+        for (&nonce, party) in parties() {
+            match party {
+                Party::Holding(lease, _) => lease.refuse(Arc::clone(why)),
+                Party::Queue(queue) => queue.refused(nonce, Arc::clone(why)),
+                Party::Asking(..) | Party::Member(..) => {}
+            }
         }
     }
 
@@ -186,10 +205,10 @@ impl Desk {
     fn lost(&mut self, nonce: Nonce, loss: Loss) {
         let lease = match self.parties.get(&nonce) {
             Some(Party::Holding(lease, _)) => {
-                lease.lose(loss);
+                lease.lose(loss.clone());
                 Some(Arc::clone(lease))
             }
-            Some(Party::Queue(queue)) => queue.lost(nonce, loss),
+            Some(Party::Queue(queue)) => queue.lost(nonce, loss.clone()),
             Some(Party::Asking(..) | Party::Member(..)) | None => None,
         };
         // By now those who wait for a renewal find the loss.

@@ -38,6 +38,7 @@ pub fn any_text() -> impl Strategy<Value = String> {
             .prop_map(|(nonce, first, size)| format!("granted {nonce} {first} {size}")),
         nonce().prop_map(|nonce| format!("asked {nonce}")),
         number().prop_map(|ms| format!("bound {ms}")),
+        (nonce(), number()).prop_map(|(nonce, ms)| format!("first {nonce} {ms}")),
         message.prop_map(|(word, rest)| format!("{word} {}", rest.join(" "))),
         hold.prop_map(|(nonce, fence, tag)| format!("{tag}{nonce} {fence} 1 inbox {}", claimant())),
         number().prop_map(|number| format!("{number} 1 1 inbox {}", claimant())),

@@ -63,8 +63,12 @@ fn busy(busy: &Busy) -> Answer {
 }
 
 fn hold(holder: Option<&Holder>) -> Answer {
-    let value =
-        |Holder { nonce, fence, who }: &Holder| format!("dl1w{nonce} {fence} 1 inbox {who}");
+    let value = |Holder { nonce, fence, who, held_unix_ms }: &Holder| {
+        let asked = format!("{} {}", who.ttl.as_millis(), who.since_unix_ms);
+        let held = held_unix_ms.map(|held| format!("/{held}")).unwrap_or_default();
+        let rest = who.to_string().split_off(asked.len());
+        format!("dl1w{nonce} {fence} 1 inbox {asked}{held}{rest}")
+    };
     text(holder.map(value).unwrap_or_default())
 }
 

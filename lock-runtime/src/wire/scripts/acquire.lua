@@ -22,7 +22,11 @@ end
 local function grant_here()
   local fence, size, refusal = next_fences(block)
   if fence then
-    put_hold(redis.call('EXISTS', QUEUE) == 1 and 'w' or '-', nonce, fence, size, inbox, description, ttl)
+    local is_waited_for = redis.call('EXISTS', QUEUE) == 1
+    put_hold(is_waited_for and 'w' or '-', nonce, fence, size, inbox, description, ttl)
+    if is_waited_for then
+      announce(ttl)
+    end
   end
   return fence, size, refusal
 end

@@ -87,7 +87,9 @@ local function next_fences(wanted)
   return nil, until_us
 end
 
+-- The second word of a description is when it was asked for; here it is added when it was granted.
 local function put_hold(flag, who, fence, block, inbox, description, ttl)
+  description = string.gsub(description, '^%d+ %d+', string.format('%%0/%.0f', now / 1000), 1)
   local head = string.format('dl1%s%s %.0f %d %s ', flag, who, fence, block, inbox)
   redis.call('SET', HOLD, head .. description, 'PX', ttl)
 end
@@ -164,6 +166,22 @@ local function publish(inbox, text)
   return type(heard) == 'number' and heard > 0
 end
 
+-- A hold that lasts shorter than this is over before those behind it next hear of it.
+local SHORT_HOLD = 600
+
+-- Has the first who waits behind a hold that lasts so many ms ask when it is over. What fails here fails alone.
+local function announce(ms)
+  if tonumber(ms) >= SHORT_HOLD then
+    return
+  end
+  pcall(function()
+    local head, _, _, inbox = first_waiter()
+    if head and head ~= nonce then
+      publish(inbox, string.format('first %s %d', head, ms))
+    end
+  end)
+end
+
 -- Gives the hold to the first live waiter that can be told, with new fencing tokens and the short claim
 -- as its TTL. Stops short of `nonce` itself, which is asking and need not be told. Answers
 --   'away'   a waiter has it             'first'  nobody comes before `nonce`
@@ -185,6 +203,7 @@ local function grant_next()
     leave_queue(head)
     put_hold('w', head, fence, block, inbox, description, claim)
     if publish(inbox, string.format('granted %s %.0f %d', head, fence, block)) then
+      announce(claim)
       return 'away'
     end
     redis.call('DEL', HOLD)

@@ -135,7 +135,8 @@ impl Twin {
         let mut rest = fences;
         for ask in asks {
             let fence = rest.take()?;
-            let holder = Holder { nonce: ask.give.nonce, fence, who: ask.who.clone() };
+            let (nonce, who) = (ask.give.nonce, ask.who.clone());
+            let holder = Holder { nonce, fence, who, held_unix_ms: None };
             let fences = FenceBlock::new(fence, 1);
             let inbox = ask.inbox.clone();
             let hold = Hold::Ours { holder, fences, inbox, waited_for: false };

@@ -198,6 +198,11 @@ impl Record {
         self.waiters().find(|((_, waiter), _)| *waiter == nonce).map(|((ticket, _), _)| *ticket)
     }
 
+    pub(super) fn inbox_of(&self, nonce: Nonce) -> Option<Arc<str>> {
+        let of = |((_, waiter), _): &(&(u64, Nonce), &Entry)| *waiter == nonce;
+        self.waiters().find(of).map(|(_, entry)| entry.inbox.clone())
+    }
+
     pub(super) fn enqueue(&mut self, now: Stamp, place: (u64, Nonce), entry: Entry, ttl: Duration) {
         let empty = || Expiring::lasting(Waiters::new());
         let queue = self.queue.get_or_insert_with(empty);

@@ -9,12 +9,9 @@ use super::expiry::{Stamp, micros};
 use super::record::{Entry, First, Hold, Record, Work};
 use crate::fence::FenceBlock;
 use crate::wire::{
-    Acquire, AcquireReply, Busy, Enqueue, Give, Grant, Holder, Nonce, Notice, Obstacle,
-    WAITER_LEASE,
+    Acquire, AcquireReply, Busy, Claimant, Enqueue, Give, Grant, Holder, Nonce, Notice, Obstacle,
+    SHORT_HOLD, claim,
 };
-
-/// How long a pushed grant waits to be taken up.
-const CLAIM: Duration = WAITER_LEASE;
 
 /// The state a script works on. The record was cleared of what has expired.
 pub(super) struct Step<'a, 'p> {
@@ -109,9 +106,12 @@ impl Step<'_, '_> {
         self.record.leave(nonce);
         let fences = self.next_fences(ask.block)?;
         let waited_for = self.record.has_queue();
-        let holder = Holder { nonce, fence: fences.first(), who: ask.who.clone() };
+        let holder = self.holder(nonce, fences, ask.who.clone());
         let hold = Hold::Ours { holder, fences, inbox: ask.inbox.clone(), waited_for };
         self.record.put_hold(self.now, hold, ask.ttl);
+        if waited_for {
+            self.announce(ask.ttl, &mut Work::new());
+        }
         Ok(Grant { fences, waited_for })
     }
 
@@ -121,7 +121,7 @@ impl Step<'_, '_> {
         let ticket = drawn.unwrap_or_else(|| self.counter.ticket(self.now));
         let entry = Entry {
             deadline_us: self.now.micros().saturating_add(micros(to.lease)),
-            claim: CLAIM,
+            claim: claim(ask.ttl),
             block: ask.block,
             inbox: ask.inbox.clone(),
             who: ask.who.clone(),
@@ -169,22 +169,43 @@ impl Step<'_, '_> {
                 Err(until_us) => return Given::Quarantined(until_us),
             };
             match self.push_grant(head, fences) {
-                Ok(()) => return Given::Away,
+                Ok(claim) => {
+                    self.announce(claim, &mut work);
+                    return Given::Away;
+                }
                 Err(inbox) => work.unheard(inbox),
             }
             self.record.delete_hold();
         }
     }
 
-    /// The error is the inbox, which nobody listens to.
-    fn push_grant(&mut self, nonce: Nonce, fences: FenceBlock) -> Result<(), Arc<str>> {
+    /// Has the first who waits behind a hold that lasts so short ask when it is over.
+    fn announce(&mut self, lasts: Duration, work: &mut Work) {
+        if lasts.as_millis() >= SHORT_HOLD.as_millis() {
+            return;
+        }
+        if let First::Waiter(next, _) = self.record.first_waiter(self.now, self.give.nonce, work)
+            && next != self.give.nonce
+            && let Some(inbox) = self.record.inbox_of(next)
+        {
+            (self.publish)(&inbox, Notice::First(next, lasts));
+        }
+    }
+
+    /// How long the grant waits to be taken up. The error is the inbox, which nobody listens to.
+    fn push_grant(&mut self, nonce: Nonce, fences: FenceBlock) -> Result<Duration, Arc<str>> {
         let Entry { who, inbox, claim, .. } =
             self.record.leave(nonce).expect("the first waiter is in the queue");
-        let holder = Holder { nonce, fence: fences.first(), who };
+        let holder = self.holder(nonce, fences, who);
         let told = (self.publish)(&inbox, Notice::Granted(nonce, fences));
         let hold = Hold::Ours { holder, fences, inbox: inbox.clone(), waited_for: true };
         self.record.put_hold(self.now, hold, claim);
-        if told { Ok(()) } else { Err(inbox) }
+        if told { Ok(claim) } else { Err(inbox) }
+    }
+
+    fn holder(&self, nonce: Nonce, fences: FenceBlock, who: Claimant) -> Holder {
+        let held_unix_ms = Some(self.now.micros() / 1_000);
+        Holder { nonce, fence: fences.first(), who, held_unix_ms }
     }
 
     fn next_fences(&mut self, wanted: u32) -> Result<FenceBlock, u64> {

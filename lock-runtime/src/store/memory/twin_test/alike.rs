@@ -118,7 +118,9 @@ pub(super) struct Message {
 impl Message {
     fn about(&self) -> Option<Nonce> {
         match self.notice {
-            Notice::Granted(nonce, _) | Notice::Asked(nonce) => Some(nonce),
+            Notice::Granted(nonce, _) | Notice::Asked(nonce) | Notice::First(nonce, _) => {
+                Some(nonce)
+            }
             Notice::Bound(_) => None,
         }
     }
@@ -126,14 +128,14 @@ impl Message {
     pub(super) fn granted(&self) -> Option<(Nonce, FenceBlock)> {
         match self.notice {
             Notice::Granted(nonce, fences) => Some((nonce, fences)),
-            Notice::Asked(_) | Notice::Bound(_) => None,
+            Notice::Asked(_) | Notice::Bound(_) | Notice::First(..) => None,
         }
     }
 
     pub(super) fn asked(&self) -> Option<Nonce> {
         match self.notice {
             Notice::Asked(nonce) => Some(nonce),
-            Notice::Granted(..) | Notice::Bound(_) => None,
+            Notice::Granted(..) | Notice::Bound(_) | Notice::First(..) => None,
         }
     }
 }

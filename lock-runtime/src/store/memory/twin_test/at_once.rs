@@ -61,7 +61,8 @@ fn free_locks_are_taken_with_a_token_each_in_their_order() {
     assert_eq!(fences.size(), 3);
     let expected = (1..=3).map(|number| {
         let fence = fences.take().expect("one each");
-        Some(Holder { nonce: nonce(number), fence, who: claimant(nonce(number)) })
+        let (nonce, who) = (nonce(number), claimant(nonce(number)));
+        Some(Holder { nonce, fence, who, held_unix_ms: None })
     });
     let expected: Vec<_> = expected.collect();
     assert_eq!(both.holders(), expected);

@@ -6,7 +6,7 @@ use super::asks::{BLOCK, BOUND, KEY, QUARANTINE, claimant, give, nonce, once, qu
 use super::both::{Both, DEAD, LIVE, Pair, START};
 use crate::Fence;
 use crate::wire::{
-    Acquire, AcquireReply, Call, Decode as _, Enqueue, Give, Holder, Nonce, Obstacle, Quarantine,
+    Acquire, AcquireReply, Call, Decode as _, Enqueue, Give, Nonce, Notice, Obstacle, Quarantine,
     Renewal, RenewalReply, Reply, WAITER_LEASE,
 };
 
@@ -217,16 +217,32 @@ fn one_script_removes_so_many_dead_waiters_and_the_next_goes_on() {
     assert!(both.release(nonce(1)));
     assert_eq!(both.told(), [], "one is left before the living");
     let busy = both.busy(once(nonce(3)));
-    assert_eq!(
-        (busy.obstacle, busy.ahead),
-        (Obstacle::Holder(Some(Box::new(holder(&both, 2)))), 0)
-    );
+    let Obstacle::Holder(Some(holder)) = busy.obstacle else { panic!("{busy:?}") };
+    assert_eq!((holder.nonce, busy.ahead), (nonce(2), 0));
     assert_eq!(both.told(), [nonce(2)]);
 }
 
-fn holder(both: &Both, number: u8) -> Holder {
-    let (_, fences) = both.grants().last().expect("a grant");
-    Holder { nonce: nonce(number), fence: fences.first(), who: claimant(nonce(number)) }
+#[test]
+fn a_grant_waits_no_longer_than_its_ttl_and_the_next_learns_when_it_is_over() {
+    let ttl = Duration::from_millis(300);
+    let mut both = Both::new();
+    both.granted(once(nonce(1)));
+    both.busy(Acquire { ttl, ..queueing(nonce(2), LIVE[0]) });
+    both.busy(Acquire { ttl, ..queueing(nonce(3), LIVE[1]) });
+    both.busy(queueing(nonce(4), LIVE[0]));
+    assert!(both.release(nonce(1)));
+    let Reply::Inspection(seen) = both.same(inspect()) else { panic!("not an inspection") };
+    assert!(seen.left.is_some_and(|left| left <= ttl), "{:?}", seen.left);
+    let first = |both: &Both| both.messages.last().map(|message| message.notice);
+    assert_eq!(first(&both), Some(Notice::First(nonce(3), ttl)));
+    // The next one takes it by asking; a hold that lasts is told to nobody.
+    both.advance(ttl * 2);
+    both.granted(Acquire { ttl, ..queueing(nonce(3), LIVE[1]) });
+    assert_eq!(first(&both), Some(Notice::First(nonce(4), ttl)));
+    let told = both.messages.len();
+    both.busy(queueing(nonce(5), LIVE[1]));
+    assert!(both.release(nonce(3)));
+    assert_eq!(both.messages.len(), told + 1, "the grant alone");
 }
 
 #[test]
@@ -408,7 +424,8 @@ fn an_inspection_shows_the_holder_and_the_live_waiters() {
     let Reply::Inspection(seen) = both.same(Call::Inspect { key: KEY.into(), limit: 1 }) else {
         panic!("not an inspection")
     };
-    assert_eq!(seen.holder, Some(Holder { nonce: nonce(1), fence, who: claimant(nonce(1)) }));
+    let holder = seen.holder.expect("it is held");
+    assert_eq!((holder.nonce, holder.fence, holder.who), (nonce(1), fence, claimant(nonce(1))));
     assert_eq!((seen.waiting, seen.waiters.len()), (2, 1));
     assert_eq!((seen.waiters[0].nonce, &seen.waiters[0].who), (nonce(3), &claimant(nonce(3))));
 }

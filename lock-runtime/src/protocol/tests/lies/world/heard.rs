@@ -53,6 +53,8 @@ impl World {
             Output::WaitedFor(_)
             | Output::NothingBefore(..)
             | Output::Ended(..)
+            | Output::RenewalsRefused(..)
+            | Output::EndRefused { .. }
             | Output::Unconfirmed(_)
             | Output::Look(_)
             | Output::StillWaiting { .. } => {}

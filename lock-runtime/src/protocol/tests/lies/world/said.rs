@@ -62,7 +62,7 @@ impl World {
         if let Notice::Granted(nonce, fences) = notice {
             if let Some(known) = self.requests.get(&nonce) {
                 let until = ends(known.sent, WAITER_LEASE);
-                let own = self.now.plus(known.ttl.saturating_sub(margin(known.ttl)));
+                let own = known.sent.plus(known.ttl.saturating_sub(margin(known.ttl)));
                 self.grant(nonce, fences, until.min(own));
             } else {
                 self.floor = self.floor.max(fences.last());
