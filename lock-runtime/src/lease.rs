@@ -403,7 +403,7 @@ mod tests {
     impl Keeper for Counts {
         fn end(&self, _nonce: Nonce, _fence: Fence) {}
 
-        fn end_confirmed(&self, _nonce: Nonce, _fence: Fence) -> oneshot::Receiver<Option<bool>> {
+        fn end_confirmed(&self, _nonce: Nonce, _fence: Fence) -> oneshot::Receiver<Confirmation> {
             oneshot::channel().1
         }
 
