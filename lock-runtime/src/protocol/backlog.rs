@@ -18,7 +18,7 @@ const KNOWN_PART: usize = 8;
 pub(super) struct Backlog {
     /// Ends, and whether they end a hold: they free what others wait for.
     ends: VecDeque<(Nonce, bool)>,
-    /// Requests of which the server has never heard.
+    /// Requests that the server has not said to wait.
     new: VecDeque<Nonce>,
     /// Requests that are asked again, many at a time after a connection was lost.
     known: VecDeque<Nonce>,

@@ -246,6 +246,12 @@ impl Claim {
         )
     }
 
+    /// Whether the server has said that it waits. One that was on its way when the connection broke is as good as new: it must
+    /// not wait until all that queue are asked again.
+    pub(super) fn is_known(&self) -> bool {
+        self.busy.as_ref().is_some_and(|busy| busy.ticket.is_some())
+    }
+
     pub(super) fn ticket(&self) -> Option<u64> {
         self.busy.as_ref().and_then(|busy| busy.ticket).or(self.inherited)
     }

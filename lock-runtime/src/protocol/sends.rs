@@ -42,7 +42,7 @@ impl Machine {
         let Some(claim) = self.claims.get(&nonce) else {
             return;
         };
-        let is_new = !claim.asked;
+        let is_new = !claim.is_known();
         if self.is_full(is_new) || !self.backlog.is_next(is_new) {
             self.line_up(nonce, is_new);
         } else {

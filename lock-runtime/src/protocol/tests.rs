@@ -516,9 +516,15 @@ fn what_was_known_before_is_asked_again_in_slices_and_new_requests_come_between(
             machine.reply(at(1.0), id, reply);
         }
     }
+    machine.request(at(1.9), request(45));
+    assert_eq!(calls(drain(&mut machine)).len(), 1, "on its way when the connection breaks");
     machine.disconnected(at(2.0), "reset".to_owned());
     machine.connected(at(2.1), BOUND);
-    let resumed = calls(drain(&mut machine));
+    let mut resumed = calls(drain(&mut machine));
+    let Some((cut_off, Call::Acquire(acquire))) = resumed.pop() else { panic!("{resumed:?}") };
+    assert_eq!(acquire.give.nonce, Nonce::from_bits(45), "it waits for none of those that wait");
+    machine.reply(at(2.1), cut_off, busy(Some(TTL)));
+    resumed.extend(calls(drain(&mut machine)));
     assert!(matches!(&resumed[0].1, Call::Renew(entries) if entries.len() == 1), "{resumed:?}");
     assert_eq!(resumed.len(), 2, "a renewal, and a slice of those that wait");
     machine.request(at(2.2), request(50));

@@ -142,6 +142,7 @@ fn a_longer_ttl_is_written_once_to_a_hold_without_renewals() {
     let (id, _) = sent(&mut machine);
     machine.reply(at(1.0), id, granted(10));
     drain(&mut machine);
+    machine.look_again(Nonce::from_bits(1), None);
     machine.lengthen(at(2.0), Nonce::from_bits(1), TTL * 2);
     machine.tick(at(2.0));
     let (id, call) = sent(&mut machine);
