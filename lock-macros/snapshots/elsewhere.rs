@@ -16,8 +16,8 @@ async fn open(&self) -> Result<(), Error> {
     };
     let distlock_call = app::locks::__private::call::<
         Result<(), Error>,
-    >(distlock_site, ::core::format_args!("shop"));
-    let distlock_call = distlock_call.manager(&(self.locks));
+    >(distlock_site, ::core::format_args!("shop"))
+        .manager(&(self.locks));
     return distlock_call
         .run_async(move || async move {
             if false {

@@ -38,8 +38,7 @@ fn sell(&mut self) {
             distlock_site,
             ::core::format_args!("shop:{}:{n}", self.name, n = self.n),
         )
-        .or_skip::<()>();
-    let distlock_call = distlock_call
+        .or_skip::<()>()
         .manager(&(self.locks))
         .wait(self.patience)
         .release_confirmed();

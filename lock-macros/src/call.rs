@@ -1,4 +1,4 @@
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::quote_spanned;
 use syn::LitStr;
 use syn::ext::IdentExt as _;
@@ -44,13 +44,18 @@ impl<'a> Call<'a> {
     }
 
     // The key is rendered in a statement of its own: its temporaries must not live on while the body runs, nor across an
-    // `.await` in an option, where they would cost the future its `Send`.
+    // `.await` in an option, where they would cost the future its `Send`. The second statement costs stack at each level of
+    // nesting, so it is written only where an option may await.
     pub(crate) fn statement(&self) -> TokenStream {
         let (call, skip, here) = (self.call(), self.skip(), Span::mixed_site());
         let settings = settings::computed(&self.args.options);
-        let settings = (!settings.is_empty())
-            .then(|| quote_spanned!(here=> let distlock_call = distlock_call #settings;));
-        quote_spanned!(here=> let distlock_call = #call #skip; #settings)
+        if may_await(&settings) {
+            return quote_spanned!(here=>
+                let distlock_call = #call #skip;
+                let distlock_call = distlock_call #settings;
+            );
+        }
+        quote_spanned!(here=> let distlock_call = #call #skip #settings;)
     }
 
     fn call(&self) -> TokenStream {
@@ -83,6 +88,16 @@ impl<'a> Call<'a> {
         let here = Span::mixed_site().located_at(options.span("if_busy"));
         options.skip_if_busy.then(|| quote_spanned!(here=> .or_skip::<#value>()))
     }
+}
+
+/// Whether these tokens have an `.await`, or a macro that may expand to one.
+fn may_await(tokens: &TokenStream) -> bool {
+    tokens.clone().into_iter().any(|tree| match tree {
+        TokenTree::Ident(ident) => ident == "await",
+        TokenTree::Punct(punct) => punct.as_char() == '!',
+        TokenTree::Group(group) => may_await(&group.stream()),
+        TokenTree::Literal(_) => false,
+    })
 }
 
 fn private(options: &Options) -> TokenStream {
