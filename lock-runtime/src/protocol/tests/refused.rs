@@ -150,5 +150,14 @@ fn a_longer_ttl_is_written_once_to_a_hold_without_renewals() {
     machine.reply(at(2.1), id, Ok(Reply::Renewed(vec![RenewalReply::Renewed])));
     let until = at(2.0).plus(valid(TTL * 2));
     assert_eq!(drain(&mut machine), [Output::Extended(Nonce::from_bits(1), until)]);
-    assert_eq!(machine.next_tick(), Some(until), "and no other");
+    while let Some(now) = machine.next_tick().filter(|&now| now < until) {
+        machine.tick(now);
+    }
+    let outputs = drain(&mut machine);
+    assert!(
+        outputs.iter().all(|output| matches!(output, Output::Look(_))),
+        "no other: {outputs:?}"
+    );
+    machine.tick(until);
+    assert_eq!(drain(&mut machine), [Output::Lost(Nonce::from_bits(1), Loss::Expired)]);
 }
