@@ -82,7 +82,9 @@ fn a_crowd_waits(url: &str) {
     let long = until_told(&["WARN", "still waiting"]);
     assert!(long.contains("calls=40"), "{long}");
     drop(held);
-    waiting.into_iter().for_each(|thread| thread.join().unwrap().unwrap());
+    for thread in waiting {
+        thread.join().unwrap().unwrap();
+    }
     assert_eq!(lines_with(&["still waiting"]).len(), 1, "one for all that wait for the key");
     assert_eq!(lines_with(&["Hold::share"]).len(), 1, "one for the section");
 }
@@ -112,7 +114,9 @@ fn sections_are_short(url: &str) {
             })
         })
         .collect();
-    busy.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in busy {
+        thread.join().unwrap();
+    }
     assert_eq!(lines_with(&["WARN"]), [""; 0]);
 }
 

@@ -15,6 +15,8 @@ mod parties;
 mod report;
 mod spin;
 mod wait;
+#[cfg(test)]
+mod wait_test;
 
 pub(crate) use asked::{Asked, AtOnce, Watched};
 pub(crate) use core::{Setup, start};

@@ -69,7 +69,9 @@ fn what_was_taken_at_once_is_renewed_limited_and_released_like_any_other() {
     let (mut machine, id) = asking(requests);
     machine.reply(at(1.0), id, all_granted(10));
     drain(&mut machine);
-    NONCES.into_iter().for_each(|nonce| machine.look_again(nonce, None));
+    for nonce in NONCES {
+        machine.look_again(nonce, None);
+    }
     machine.tick(at(3.0));
     assert_eq!(drain(&mut machine), [Output::Lost(NONCES[1], Loss::MaxHold)]);
     machine.tick(at(12.5));
