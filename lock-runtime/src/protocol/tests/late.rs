@@ -23,7 +23,9 @@ fn a_push_of_before_the_request_was_asked_anew_is_confirmed_before_it_is_shown()
 fn a_loss_of_data_is_waited_out_for_as_long_as_a_pushed_grant_may_be_valid() {
     let short = Duration::from_millis(100);
     let mut machine = Machine::new(at(0.0), Timing::default(), "inbox".to_owned(), short);
-    machine.connected(at(0.0), WAITER_LEASE);
+    machine.connected(at(0.0), Duration::ZERO);
+    let announced = drain(&mut machine);
+    assert!(matches!(announced[..], [Output::Send(_, Call::Raise(WAITER_LEASE))]), "{announced:?}");
     machine.request(at(1.0), Request { ttl: short, ..request(1) });
     let (_, call) = sent(&mut machine);
     let Call::Acquire(acquire) = call else { panic!("{call:?}") };
