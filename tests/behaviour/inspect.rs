@@ -150,10 +150,11 @@ fn a_label_is_stored_with_the_lock_and_shown_to_those_who_wait() {
         guard.release().unwrap();
         waits.join().unwrap();
     });
-    let guard = plain.lock("label").wait(LIMIT).acquire().unwrap();
+    let _guard = plain.lock("label").wait(LIMIT).acquire().unwrap();
     assert_eq!(label(&plain), None);
 }
 
+#[test]
 fn a_holder_that_waited_is_seen_with_when_it_asked_and_since_when_it_holds() {
     let server = server();
     let (locks, others) = (connect(&server), connect(&server));

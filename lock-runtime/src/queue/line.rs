@@ -2,11 +2,11 @@
 
 mod overdue;
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::moves::{Ask, HeldHere, Moves};
 use super::tenure::{Inside, OWN_SPAN, Stage, Tenure};
+use super::waiters::Waiters;
 use super::waiting::{Number, Waiting, Wish};
 use crate::Fence;
 use crate::protocol::claim_time;
@@ -37,7 +37,7 @@ pub(super) struct Line<S> {
     /// Until when others are expected to come back for the lock: a hold is bound from its beginning then, as one that learns
     /// of them first has been handed on more often by that time.
     shared_until: Timestamp,
-    waiting: VecDeque<Waiting<S>>,
+    waiting: Waiters<S>,
     /// Until when the server grants the key to nobody, as far as it said.
     nothing_before: Timestamp,
     next: Number,
@@ -60,7 +60,7 @@ impl<S> Line<S> {
             fresh: None,
             asked_is_waited_for: false,
             shared_until: Timestamp::ZERO,
-            waiting: VecDeque::new(),
+            waiting: Waiters::new(),
             nothing_before: Timestamp::ZERO,
             next: 0,
             block: SMALLEST_BLOCK,
@@ -95,10 +95,12 @@ impl<S> Line<S> {
         let mut moves = Moves::none();
         let number = self.next;
         self.next += 1;
-        self.waiting.push_back(Waiting::new(number, wish, slot));
+        self.waiting.push_back(number, Waiting::new(wish, slot));
         self.advance(now, &mut moves);
         let known = usize::from(self.asked.is_some());
-        if let Some(last) = self.waiting.iter_mut().skip(known).next_back() {
+        if self.waiting.len() > known
+            && let Some(last) = self.waiting.back_mut()
+        {
             last.behind = true;
         }
         self.arm(&mut moves);
@@ -136,11 +138,10 @@ impl<S> Line<S> {
     /// Nobody wants this request any more.
     pub(super) fn leave(&mut self, number: Number) -> Moves<S> {
         let mut moves = Moves::none();
-        let Ok(place) = self.waiting.binary_search_by_key(&number, |waiting| waiting.number) else {
+        let Some(was_first) = self.waiting.remove(number) else {
             return moves;
         };
-        self.waiting.remove(place);
-        if let (0, Some(withdrawn)) = (place, self.asked) {
+        if let (true, Some(withdrawn)) = (was_first, self.asked) {
             self.asked = None;
             self.ask(&mut moves, Some(withdrawn));
         }
@@ -291,7 +292,7 @@ impl<S> Line<S> {
 
     /// Takes all requests out. To be dropped where nothing of this is locked: that wakes those who wait.
     #[must_use]
-    pub(super) fn clear(&mut self) -> VecDeque<Waiting<S>> {
+    pub(super) fn clear(&mut self) -> Waiters<S> {
         self.asked = None;
         self.tenure = None;
         std::mem::take(&mut self.waiting)

@@ -49,7 +49,7 @@ fn nonce(number: u128) -> Nonce {
 }
 
 #[track_caller]
-fn wish(since: u64) -> Wish {
+pub(super) fn wish(since: u64) -> Wish {
     let place = Place::Line(Location::caller());
     let linger = Duration::ZERO;
     Wish { since: at(since), deadline: None, queue: true, terms: TERMS, linger, place, label: None }

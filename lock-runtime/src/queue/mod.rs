@@ -18,6 +18,7 @@ mod shared;
 #[cfg(test)]
 mod shared_test;
 mod tenure;
+mod waiters;
 mod waiting;
 
 pub(crate) use in_line::{Answer, Delivery, InLine};

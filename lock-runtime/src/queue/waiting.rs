@@ -66,7 +66,6 @@ pub(crate) struct Terms {
 /// A request that waits for its turn.
 #[derive(Debug)]
 pub(super) struct Waiting<S> {
-    pub(super) number: Number,
     pub(super) wish: Wish,
     pub(super) warn_at: Timestamp,
     /// Others of this process came first.
@@ -75,8 +74,8 @@ pub(super) struct Waiting<S> {
 }
 
 impl<S> Waiting<S> {
-    pub(super) fn new(number: Number, wish: Wish, slot: S) -> Self {
-        Self { number, warn_at: warn_at(wish.since), behind: false, wish, slot }
+    pub(super) fn new(wish: Wish, slot: S) -> Self {
+        Self { warn_at: warn_at(wish.since), behind: false, wish, slot }
     }
 
     /// The next instant at which something is due that no server knows of.

@@ -1,7 +1,5 @@
 //! What time brings to a line: deadlines, long waits, the end of a hold that is kept.
 
-use std::collections::VecDeque;
-
 use super::Line;
 use crate::protocol::{Failure, warn_again_at};
 use crate::queue::moves::{LongWait, Moves, Rung};
@@ -37,23 +35,23 @@ impl<S> Line<S> {
         why_not: impl FnOnce(Nonce) -> Failure,
         show: impl FnOnce(&Inside) -> Holder,
     ) -> (Vec<(S, Failure)>, Vec<LongWait>) {
-        let (mut expired, mut long) = (Vec::new(), Vec::new());
         let known = usize::from(self.asked.is_some());
-        if self.waiting.iter().skip(known).all(|waiting| now < waiting.due(self.nothing_before)) {
-            return (expired, long);
+        let nothing_before = self.nothing_before;
+        if self.waiting.iter().skip(known).all(|waiting| now < waiting.due(nothing_before)) {
+            return (Vec::new(), Vec::new());
         }
         let obstacle = self.obstacle(why_not, show);
-        let mut kept = VecDeque::with_capacity(self.waiting.len());
-        for (ahead, mut waiting) in self.waiting.drain(..).enumerate() {
+        let (mut failures, mut long) = (Vec::new(), Vec::new());
+        let expired = self.waiting.take_out(|ahead, waiting| {
             let wish = waiting.wish;
-            let is_over = wish
-                .deadline
-                .is_some_and(|deadline| deadline <= now || deadline < self.nothing_before);
-            if ahead >= known && is_over {
-                expired.push((waiting.slot, behind(&obstacle, ahead)));
-                continue;
+            let is_over =
+                wish.deadline.is_some_and(|deadline| deadline <= now || deadline < nothing_before);
+            if ahead < known {
+                return false;
             }
-            if ahead >= known && waiting.warn_at <= now {
+            if is_over {
+                failures.push(behind(&obstacle, ahead));
+            } else if waiting.warn_at <= now {
                 waiting.warn_at = warn_again_at(wish.since, now);
                 let busy = match behind(&obstacle, ahead) {
                     Failure::Busy(busy) => Some(busy),
@@ -61,10 +59,10 @@ impl<S> Line<S> {
                 };
                 long.push(LongWait { waited: now.since(wish.since), busy });
             }
-            kept.push_back(waiting);
-        }
-        self.waiting = kept;
-        (expired, long)
+            is_over
+        });
+        let slots = expired.into_iter().map(|waiting| waiting.slot);
+        (slots.zip(failures).collect(), long)
     }
 
     /// What the line waits for, as seen by its first.
