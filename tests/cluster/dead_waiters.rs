@@ -12,7 +12,10 @@ use crate::support::{LIMIT, alone, connect, inspect, server, until_waiting};
 const DEAD: u64 = 20_000;
 /// In microseconds.
 const LONGEST: i64 = 5_000;
-/// A neighbour on this machine may take the processor from the server for longer than a script runs.
+/// A neighbour on this machine may take the processor from the server for longer than a script runs: that many of some hundred
+/// scripts may take longer by the clock, and none as long as all of the work takes in one.
+const INTERRUPTED: usize = 3;
+const LONGEST_WITH_INTERRUPTION: i64 = 50_000;
 const TRIES: u32 = 4;
 
 /// Puts waiters into the queue of the lock, before all that ask from now on.
@@ -41,8 +44,8 @@ fn enqueue(server: &RedisServer, key: &str, lease: Duration, inbox: impl Fn(u64)
     }
 }
 
-/// How long the longest script ran since the last look, in microseconds.
-fn longest_script(server: &RedisServer) -> i64 {
+/// How long the scripts ran since the last look, in microseconds; the longest first.
+fn scripts(server: &RedisServer) -> Vec<i64> {
     let mut connection = server.connection();
     let log: Vec<Vec<Value>> =
         redis::cmd("SLOWLOG").arg("GET").arg(-1).query(&mut connection).expect("the log");
@@ -52,7 +55,9 @@ fn longest_script(server: &RedisServer) -> i64 {
         matches!(words.first(), Some(Value::BulkString(name)) if name.starts_with(b"EVAL"))
     });
     let micros = |entry: &Vec<Value>| if let Value::Int(micros) = entry[2] { micros } else { 0 };
-    scripts.map(micros).max().unwrap_or(0)
+    let mut scripts: Vec<_> = scripts.map(micros).collect();
+    scripts.sort_unstable_by(|a, b| b.cmp(a));
+    scripts
 }
 
 /// A holder lets go while twenty thousand that are gone wait before one that lives.
@@ -60,17 +65,20 @@ fn undergo(lease: Duration, inbox: impl Fn(u64) -> String) {
     let _machine = alone();
     let server = server();
     let (locks, others) = (connect(&server), connect(&server));
-    let mut longest = i64::MAX;
+    let mut seen = Vec::new();
     for _ in 0..TRIES {
         let took = pass(&server, &locks, &others, lease, &inbox);
         assert!(took < Duration::from_secs(6), "the living one waited for {took:?}");
-        longest = longest.min(longest_script(&server));
-        println!("followed after {took:?}, the longest script ran {longest} us");
-        if longest <= LONGEST {
+        let mut longest = scripts(&server);
+        longest.truncate(INTERRUPTED + 1);
+        println!("followed after {took:?}, the longest scripts ran {longest:?} us");
+        let interrupted = longest.iter().filter(|&&micros| micros > LONGEST).count();
+        if interrupted <= INTERRUPTED && longest[0] <= LONGEST_WITH_INTERRUPTION {
             return;
         }
+        seen.push(longest);
     }
-    panic!("a script ran for {longest} us");
+    panic!("scripts ran for {seen:?} us");
 }
 
 fn pass(
