@@ -32,7 +32,7 @@
 //! functions, across awaits and threads of a runtime. It costs no round trip, shows the same fencing token, and only the
 //! outermost exit releases. Siblings (`join!(f(), f())` inside one holder) take turns. `tokio::spawn` and
 //! threads do not inherit the hold; [`Hold::share`] hands it over. Nor do tasks of tokio that run on top of a holder's stack.
-//! rayon and other executors without task ids cannot be told apart: see
+//! rayon and other executors without task ids cannot be distinguished: see
 //! [what re-enters](macro@distributed_lock#what-re-enters).
 //!
 //! ```

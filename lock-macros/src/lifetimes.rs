@@ -43,7 +43,7 @@ impl Free {
     }
 }
 
-// Without names the compiler could not tell from which argument the value borrows.
+// Without names the compiler could not infer from which argument the value borrows.
 fn is_ambiguous(signature: &Signature) -> bool {
     let has_receiver = matches!(signature.inputs.first(), Some(FnArg::Receiver(_)));
     let mut inputs = Lifetimes(0);

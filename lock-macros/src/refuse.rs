@@ -17,8 +17,8 @@ pub(crate) fn with_item(error: &syn::Error, args: TokenStream, item: TokenStream
 }
 
 // In edition 2015 `::core` is a module of the user's crate, unless its colons are of a later edition, which costs a remark
-// that the error is of a macro. The compiler's command line is the only place that tells the edition; to be wrong about it
-// costs no more than that remark.
+// that the error is of a macro. Only the compiler's command line shows the edition. A wrong guess costs no more than that
+// remark.
 fn shown(error: &syn::Error) -> TokenStream {
     let tokens = error.to_compile_error();
     let later = |arg: &str| arg.starts_with("--edition") && arg != "--edition=2015";

@@ -78,8 +78,8 @@ impl LockManagerBuilder {
     /// `memory://name`. No default.
     ///
     /// `memory://name` is a store inside this process, for tests, demos and programs of a single process. All managers of the
-    /// process with the same name contend, as on one server, whatever their prefix; the name may be left out. Nothing of it is
-    /// seen by other processes. Its grants come from the manager's own thread and by the real clock: not under tokio's paused
+    /// process with the same name contend, as on one server, regardless of prefix; the name may be left out. Other processes
+    /// see nothing of it. Its grants come from the manager's own thread and by the real clock: not under tokio's paused
     /// clock, which runs ahead while a task waits for that thread. The feature `test-util` provokes its faults.
     pub fn url(mut self, url: impl Into<String>) -> Self {
         self.server = Some(Server::Url(url.into()));
@@ -196,8 +196,8 @@ impl LockManagerBuilder {
         self
     }
 
-    /// What is stored with every lock of the manager, for those who wait for it or look at it to read: the service, its version, the
-    /// job. See [`Holder::label`](crate::Holder::label). A request may have its own. Default: none.
+    /// What is stored with every lock of the manager, for callers that wait for it or inspect it: the service, its version,
+    /// the job. See [`Holder::label`](crate::Holder::label). A request may have its own. Default: none.
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into().into());
         self
@@ -209,7 +209,7 @@ impl LockManagerBuilder {
         self
     }
 
-    /// Trusts the certificates in this PEM file in the place of the system's, for a `rediss://` server whose certificate comes from
+    /// Trusts the certificates in this PEM file instead of the system's, for a `rediss://` server whose certificate comes from
     /// a private authority. Default: the system's certificates.
     ///
     /// ```no_run

@@ -222,8 +222,8 @@ impl Hold {
     }
 
     /// Has `callback` called when another call begins to wait for this hold, in this process or in another: at most once. If one
-    /// waits already it is called at once. Who does not release early need not know; a worker that could go on for long can hand
-    /// over.
+    /// waits already it is called at once. Code that does not release early does not need it. A worker that could go on for
+    /// long can use it to hand over.
     ///
     /// Calls that try once do not wait, and those that re-enter this hold do not either. It runs as with [`Self::on_lost`].
     ///

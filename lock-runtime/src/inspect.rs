@@ -27,7 +27,7 @@ pub struct Inspection {
         serde(rename = "expires_in_ms", with = "as_number::optional_ms")
     )]
     pub expires_in: Option<Duration>,
-    /// How many requests wait. Behind the first hundred those count too whose processes have ended, until somebody looks.
+    /// How many requests wait. Beyond the first hundred it includes requests of ended processes, until they are removed.
     pub waiting: u64,
     /// The first hundred of them, the next one first.
     pub waiters: Vec<Waiter>,

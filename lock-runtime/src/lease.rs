@@ -15,7 +15,7 @@ use crate::time::{self, Timestamp};
 use crate::user_code::wakers;
 use crate::wire::Nonce;
 
-/// A callback of a user, with what it is told.
+/// A callback of a user, with its arguments bound.
 pub(crate) type Callback = Box<dyn FnOnce() + Send>;
 
 /// Who does what a lease has to say: the I/O thread, by its mailbox, or the queue that hands the hold on.
@@ -60,7 +60,7 @@ pub(crate) struct Lease {
     on_contended: Mutex<Vec<Callback>>,
 }
 
-/// Those who want to hear of the loss, and what there is to say of it. A slot is free again when its watcher has gone.
+/// The watchers of the loss, and the loss itself. A slot is free again when its watcher has gone.
 #[derive(Default)]
 struct Watchers {
     slots: Vec<Option<Waker>>,

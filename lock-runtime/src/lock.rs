@@ -61,7 +61,7 @@ impl LockRequest {
         self
     }
 
-    /// What is stored with the lock beside the function that takes it, for those who wait for it or look at it to read: see
+    /// What is stored with the lock beside the function that takes it, for callers that wait for it or inspect it: see
     /// [`Holder::label`](crate::Holder::label). Default: the manager's, none.
     ///
     /// ```
@@ -94,7 +94,7 @@ impl LockRequest {
     }
 
     /// Whether the request re-enters a hold of the same key around it. With `false` such a request is
-    /// [`LockError::Deadlock`] at once, whatever its `wait`. Default: the manager's, `true`.
+    /// [`LockError::Deadlock`] at once, regardless of its `wait`. Default: the manager's, `true`.
     ///
     /// ```
     /// # use lock_runtime as distlock;

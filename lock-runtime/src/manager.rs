@@ -216,7 +216,7 @@ impl LockManager {
     /// assert!(locks.shutdown_within(Duration::from_secs(2)));
     /// # Ok::<(), distlock::LockError>(())
     /// ```
-    #[allow(clippy::must_use_candidate, reason = "who ends has nothing else to do")]
+    #[allow(clippy::must_use_candidate, reason = "a program that ends has nothing else to do")]
     pub fn shutdown_within(&self, limit: Duration) -> bool {
         block_on(self.shutdown_within_async(limit))
     }

@@ -1,4 +1,4 @@
-//! A manager in the place of the global one, for the code inside.
+//! A manager that replaces the global one, for the code inside.
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 use crate::LockManager;
 use crate::task::{self, TaskId};
 
-/// Runs a closure, in which annotated functions use `manager` in the place of the global one. For tests, which can then run side
+/// Runs a closure, in which annotated functions use `manager` instead of the global one. For tests, which can then run side
 /// by side in one process, each with a server of its own.
 ///
 /// It holds for the code that the closure calls. Like the hold of a lock it is not inherited by threads and spawned tasks, also
@@ -35,7 +35,7 @@ pub fn with_manager<R>(manager: &LockManager, body: impl FnOnce() -> R) -> R {
     body()
 }
 
-/// Runs a future, in which annotated functions use `manager` in the place of the global one: [`with_manager`] for async code. What
+/// Runs a future, in which annotated functions use `manager` instead of the global one: [`with_manager`] for async code. What
 /// it drops is dropped with that manager too, wherever the future is dropped.
 ///
 /// ```
@@ -84,7 +84,7 @@ impl<F: Future> Future for WithManager<F> {
     }
 }
 
-/// A manager in the place of the global one.
+/// A manager that replaces the global one.
 struct Replacement {
     manager: LockManager,
     /// The task that runs the code inside. An executor may run others on the same stack, which this is not for.
@@ -108,7 +108,7 @@ pub(crate) fn here() -> Option<LockManager> {
     HERE.try_with(|here| here.borrow().as_ref().and_then(of_this_task)).ok().flatten()
 }
 
-/// While this lives, a manager is in the place of the global one on this thread; then what was before is again, also on panic.
+/// While this lives, a manager replaces the global one on this thread. Its drop restores the previous one, also on panic.
 struct Inside {
     before: Option<Replacement>,
     /// Belongs to the thread whose context it changed.

@@ -31,7 +31,7 @@ impl Site {
         Place::Function(&self.label)
     }
 
-    /// The keys of a list, in the way in which its body is told of them.
+    /// The keys of a list, in the form that its body gets.
     pub(crate) fn keys(&self, keys: &[fmt::Arguments<'_>]) -> Keys {
         if self.hold_each { Keys::each(keys) } else { Keys::all(keys) }
     }

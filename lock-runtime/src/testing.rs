@@ -1,4 +1,4 @@
-//! For the tests of those who use the lock: errors made by hand, and a store whose faults can be provoked.
+//! For tests of code that uses the lock: errors made by hand, and a store whose faults can be provoked.
 //!
 //! Needs the feature `test-util`. Set it for the `dev-dependencies` only:
 //!
@@ -81,13 +81,13 @@ impl MemoryServer {
         format!("memory://{}", self.name)
     }
 
-    /// Deletes the hold of `key`, as somebody does who deletes the key in Redis. Its holder is told at its next renewal, after a
+    /// Deletes the hold of `key`, like a DEL of the key in Redis. Its holder is notified at its next renewal, after a
     /// third of its ttl, or at its deadline if it is not renewed; the next request is granted the lock at once.
     pub fn lose(&self, key: &str) {
         self.store.delete_hold(key);
     }
 
-    /// Deletes all data, as FLUSHALL does. Holders are told as with [`Self::lose`]. Requests fail with
+    /// Deletes all data, as FLUSHALL does. Holders are notified as with [`Self::lose`]. Requests fail with
     /// [`LockError::DataLoss`], or wait, until all holds of before are over; see
     /// [`wait_out_data_loss`](crate::LockManagerBuilder::wait_out_data_loss).
     pub fn flush(&self) {

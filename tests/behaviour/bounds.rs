@@ -1,5 +1,5 @@
-//! A loss of the server's data is waited out for the longest lease of all processes, whoever asks first. A manager stands for
-//! a process here: each has its own connection and its own knowledge.
+//! A loss of the server's data is waited out for the longest lease of all processes, no matter which asks first. A manager
+//! stands for a process here: each has its own connection and its own knowledge.
 
 use std::time::{Duration, Instant};
 
@@ -120,7 +120,7 @@ fn a_flush_of_the_scripts_before_one_of_the_data_hides_no_lease() {
     let held = hold(&acquainted(&server, LONG), LONG);
     server.command(&["SCRIPT", "FLUSH"]);
     acquaint(&short);
-    // The scripts that it has loaded again say it to whoever comes now.
+    // The scripts that it has loaded again show the bound to a new process.
     let newcomer = manager(&server, SHORT, true);
     server.command(&["FLUSHALL"]);
     assert_waited_out(&held, &newcomer, &third);

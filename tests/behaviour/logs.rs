@@ -1,4 +1,4 @@
-//! What the library tells people who read logs, in processes of their own.
+//! What the library logs, tested in processes of their own.
 
 use std::fmt::{self, Write as _};
 use std::sync::Mutex;
@@ -16,7 +16,7 @@ use crate::support::{LIMIT, connect, server};
 
 static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Keeps what is told: the level, and each field with its value.
+/// Keeps what is logged: the level, and each field with its value.
 struct Keeps;
 
 struct Line(String);
@@ -58,11 +58,11 @@ fn lines_with(texts: &[&str]) -> Vec<String> {
 
 #[track_caller]
 fn until_told(texts: &[&str]) -> String {
-    eventually(LIMIT, &format!("it tells of {texts:?}"), || !lines_with(texts).is_empty());
+    eventually(LIMIT, &format!("it logs {texts:?}"), || !lines_with(texts).is_empty());
     lines_with(texts).remove(0)
 }
 
-/// In the process that keeps what is told.
+/// In the process that keeps what is logged.
 fn keep(url: &str, run: fn(&str)) {
     tracing::subscriber::set_global_default(Keeps).expect("nobody else sets one");
     run(url);

@@ -177,7 +177,7 @@ fn a_holder_hears_of_a_call_that_waits_in_another_process_or_in_its_own() {
             assert!(others.lock("renewal").try_acquire().unwrap().is_none(), "it does not wait");
             thread::scope(|scope| {
                 let waits = scope.spawn(|| request(waiting).acquire().map(drop));
-                hears.recv_timeout(LIMIT).expect("the holder is told");
+                hears.recv_timeout(LIMIT).expect("the holder is notified");
                 until_waiting(&locks, "renewal", 1);
                 guard.hold().on_contended(move || late.send(()).unwrap());
                 hears.recv_timeout(LIMIT).expect("one waits already");

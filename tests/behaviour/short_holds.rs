@@ -1,4 +1,4 @@
-//! Holds that last shorter than a waiter takes to look, and those who follow them.
+//! Holds shorter than the interval at which a waiter looks, and the requests that follow them.
 
 use std::sync::Mutex;
 use std::thread;

@@ -214,7 +214,7 @@ fn a_rayon_job_that_may_not_re_enter_never_runs_inside_another_one() {
         let (stranger, (done, job)) = (locks.clone(), mpsc::channel());
         add_blocking_around(&locks, || {
             rayon::spawn(move || done.send(add_blocking(&stranger)).unwrap());
-            // What a wait in `join` or `scope` does: it runs whatever job there is, on this stack.
+            // What a wait in `join` or `scope` does: it runs any job of the pool, on this stack.
             while job.try_recv().map(assert_refused).is_err() {
                 rayon::yield_now();
             }
@@ -229,7 +229,7 @@ fn assert_refused<T: std::fmt::Debug>(call: Result<T, LockError>) {
     assert!(matches!(deadlock.kind, DeadlockKind::NotReentrant { .. }), "{error:?}");
 }
 
-/// Everything that is called by the holder re-enters, whatever runs it.
+/// Everything that is called by the holder re-enters, no matter what runs it.
 #[distributed_lock("account", manager = locks, hold = hold)]
 async fn call_from_a_task(locks: &LockManager) -> Result<(), LockError> {
     let fence = hold.fence();

@@ -10,7 +10,7 @@ use futures::task::noop_waker;
 
 use crate::support::{LIMIT, connect, server, traces};
 
-/// A grant waits two seconds for whoever it is for; the rest is for the machine.
+/// A grant waits two seconds for its request; the rest allows for a slow machine.
 const TAKEN_BACK: Duration = Duration::from_secs(10);
 
 fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {

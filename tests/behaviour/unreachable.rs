@@ -1,4 +1,4 @@
-//! Servers that cannot be reached: no call waits for longer than it may, nor for what is known already.
+//! Servers that cannot be reached: no call waits longer than it may, or for an answer that is already known.
 
 use std::time::{Duration, Instant};
 

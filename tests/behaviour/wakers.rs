@@ -34,7 +34,7 @@ impl Wake for Blocks {
 
 type Task<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
-/// Polls with this waker until the task is ready; it is woken by nobody else.
+/// Polls with this waker until the task is ready; nothing else wakes it.
 fn finish(mut task: Task<'_>, waker: &Waker) {
     let mut context = Context::from_waker(waker);
     eventually(LIMIT, "the task ends", || task.as_mut().poll(&mut context).is_ready());

@@ -1,4 +1,4 @@
-//! Many waiters that are gone: no script works for long, and everybody goes on.
+//! Many waiters that are gone: no script works for long, and all processes go on.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -60,7 +60,7 @@ fn scripts(server: &RedisServer) -> Vec<i64> {
     scripts
 }
 
-/// A holder lets go while twenty thousand that are gone wait before one that lives.
+/// A holder releases while twenty thousand dead waiters stand before a live one.
 fn undergo(lease: Duration, inbox: impl Fn(u64) -> String) {
     let _machine = alone();
     let server = server();

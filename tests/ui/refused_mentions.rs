@@ -1,4 +1,4 @@
-// The error is all that is said: no argument is unused, no braces are superfluous.
+// The compiler reports nothing but the error: no argument is unused, no braces are superfluous.
 #![deny(warnings)]
 use distlock::{LockError, distributed_lock};
 

@@ -1,4 +1,4 @@
-//! A service that tells its clients who has what they want.
+//! A service that reports the holder of a busy lock to its clients.
 
 use distlock::{LockError, distributed_lock};
 
@@ -12,7 +12,7 @@ pub fn sell(product: u32) -> Result<(), LockError> {
     Ok(())
 }
 
-/// What a client is told of an error.
+/// The reply to a client for an error.
 #[must_use]
 pub fn reply(error: &LockError) -> Reply {
     match error {

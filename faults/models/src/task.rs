@@ -1,4 +1,4 @@
-//! Which task a thread runs: what a model says, in the place of tokio's.
+//! Which task a thread runs: the answer of a model instead of tokio's.
 
 use std::cell::Cell;
 

@@ -1,4 +1,4 @@
-//! Which task runs: one of the simulated process, in the place of tokio's.
+//! Which task runs: one of the simulated process, instead of tokio's.
 
 /// A task, and which of those that run on top of its stack.
 pub(crate) type TaskId = (crate::stage::TaskId, u32);

@@ -44,7 +44,7 @@ impl Drop for Asked {
 pub(crate) enum AtOnce {
     /// The holds, in the order of the requests.
     Had(Vec<Share>),
-    /// Nobody came for them in time, and they were given back.
+    /// No caller took them up in time, and they were given back.
     NotTakenUp,
 }
 

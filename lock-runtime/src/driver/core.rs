@@ -70,9 +70,9 @@ struct Core {
     link: Link,
     /// Attempts to connect that failed since the last one that did not.
     failures: u32,
-    /// Since when there is no connection, if people were told of that.
+    /// Since when there is no connection, if that was logged.
     down_since: Option<Timestamp>,
-    /// Until when they are not told of another loss of it.
+    /// Until when another loss of it is not logged.
     quiet_until: Timestamp,
     /// Whether a connection was ever made.
     acquainted: bool,

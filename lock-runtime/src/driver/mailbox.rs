@@ -40,7 +40,7 @@ pub(super) enum Message {
     /// Call this where code of users is called.
     Call(Callback),
     Inspect(String, oneshot::Sender<InspectAnswer>),
-    /// Ring at this instant; the number tells alarms of one instant apart.
+    /// Ring at this instant; the number distinguishes alarms of one instant.
     Alarm(Timestamp, u64, Alarm),
     /// Nobody waits for that alarm any more.
     Disarm(Timestamp, u64),

@@ -17,7 +17,7 @@ pub(super) enum Party {
     Asking(Arc<str>, Usher<Answer>),
     /// One of several that are asked for at once, by the name of the first.
     Member(Arc<str>, Nonce),
-    /// A hold of one section, and where it was laid for whoever asked.
+    /// A hold of one section, and where it was laid for the request.
     Holding(Arc<Lease>, Option<Laid>),
     /// The queue of a key.
     Queue(Arc<Queue>),
@@ -49,7 +49,7 @@ pub(super) enum Laid {
 }
 
 impl Laid {
-    /// Takes the holds back, if nobody has come for them. To be dropped: that ends them.
+    /// Takes the holds back, if no caller has taken them up. Dropping them ends them.
     pub(super) fn take_back(self) -> Vec<Share> {
         match self {
             Self::One(bell) => match bell.take_back(Err(Failure::NotTakenUp)) {

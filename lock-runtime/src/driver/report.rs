@@ -33,7 +33,7 @@ pub(super) fn data_lost(left: Option<Duration>) {
     );
 }
 
-/// So many calls waited in vain for as long as they were ready to.
+/// So many calls waited until their limits and did not get the lock.
 pub(super) fn gave_up(key: &str, calls: usize) {
     if user_code::is_wanted(user_code::level::debug) {
         let key = printable(key).into_owned();

@@ -88,7 +88,7 @@ fn blocks_holder(
         Some(ancestor) => below(|frame| frame.has_turn_under(&ancestor)),
         None => below(|frame| frame.keeps(manager.id(), key) && frame.lease().loss().is_none()),
     }?;
-    // Who tries once does not wait.
+    // A request that tries once does not wait.
     let waits = options.wait_by(manager) != Some(Duration::ZERO);
     waits.then(|| {
         let kind = DeadlockKind::BlocksHolder { holder: holder.place().to_string() };
@@ -308,7 +308,7 @@ impl Mailbox {
     }
 }
 
-/// The output of a wait. It is `None` at once in a fork: whoever ends the wait may be a thread that is not there.
+/// The output of a wait. It is `None` at once in a fork: the thread that ends the wait may not exist there.
 async fn unless_forked<T>(mailbox: &Mailbox, wait: impl Future<Output = Option<T>>) -> Option<T> {
     let (mut wait, mut is_looked_at) = (pin!(wait), false);
     poll_fn(|context| {

@@ -1,6 +1,6 @@
 //! What is to be sent when calls that are under way were answered.
 //!
-//! A server that has more to do than it can would hear of each thing too late: so many calls are under way at the most, and the
+//! An overloaded server would receive each call too late: so many calls are under way at the most, and the
 //! others wait here. Renewals are few, as each is for many holds, and never wait.
 
 use std::collections::VecDeque;
@@ -93,7 +93,7 @@ impl Machine {
     }
 
     fn ask_lined_up(&mut self, now: Timestamp, nonce: Nonce) {
-        // One that nobody wants any more is gone or ends.
+        // A claim that is no longer wanted is gone or ends.
         let Some(claim) = self.claims.get_mut(&nonce) else { return };
         claim.lined_up = false;
         if claim.is_wanted() && !claim.is_called() {

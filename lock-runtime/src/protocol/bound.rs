@@ -7,7 +7,7 @@ use super::timing::RETRY;
 use crate::time::Timestamp;
 use crate::wire::{Call, Quarantine, bound_for};
 
-/// How soon it is told again to a server that refused it, which somebody has to mend.
+/// How soon it is announced again to a server that refused it and has to be repaired.
 const RETRY_REFUSED: Duration = Duration::from_secs(1);
 
 /// What is known of the longest lease that any process may be granted.
@@ -15,9 +15,9 @@ const RETRY_REFUSED: Duration = Duration::from_secs(1);
 pub(super) struct Bound {
     /// As far as this process knows, and at least what it asks for itself. A step.
     known: Duration,
-    /// As far as the server and all other processes were told.
+    /// As last announced to the server and all other processes.
     told: Duration,
-    /// When to tell them again, after the server could not take it.
+    /// When to announce it again, after the server could not take it.
     retry_at: Option<Timestamp>,
 }
 
@@ -56,7 +56,7 @@ impl Machine {
         self.announce(now);
     }
 
-    /// Tells the server and all processes, before whatever is sent next.
+    /// Announces the bound to the server and all processes, before anything else is sent.
     fn announce(&mut self, now: Timestamp) {
         let Bound { known, told, .. } = self.bound;
         if known > told && self.down_since.is_none() {
@@ -79,7 +79,7 @@ impl Machine {
         }
     }
 
-    /// When something is to be told again; never without a connection, as the next one does it.
+    /// When to announce again; never without a connection, as the next one does it.
     pub(super) fn next_announcement(&self) -> Option<Timestamp> {
         self.bound.retry_at.filter(|_| self.down_since.is_none())
     }

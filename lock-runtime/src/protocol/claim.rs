@@ -145,7 +145,7 @@ pub(super) struct Claim {
 pub(super) struct Unable {
     pub(super) since: Timestamp,
     pub(super) why: String,
-    /// Whether somebody has to mend it.
+    /// Whether the server has to be repaired first.
     pub(super) hindered: bool,
 }
 
@@ -203,9 +203,9 @@ pub(super) struct Held {
 pub(super) struct Ending {
     /// When its owner let go.
     pub(super) since: Timestamp,
-    /// Whether those who wait for the end were told that the server cannot be reached.
+    /// Whether the callers that wait for the end were notified that the server cannot be reached.
     pub(super) unconfirmed: bool,
-    /// It was sent before and may have been done: to be told that nothing is held then proves nothing.
+    /// It was sent before and may have been done: the answer that nothing is held then proves nothing.
     pub(super) doubtful: bool,
     /// Whether the server has refused it.
     pub(super) refused: bool,
@@ -283,7 +283,7 @@ impl Claim {
         if !self.is_wanted() {
             return own;
         }
-        // Without an outage to bear, a request ends with the first attempt to connect that fails.
+        // With an outage of zero, a request ends with the first attempt to connect that fails.
         let down_since = down_since.filter(|_| !outage.is_zero());
         let unreachable = down_since.map(|since| since.max(self.request.since).plus(outage));
         let wait = earliest(self.request.deadline, Some(self.warn_at));
@@ -308,7 +308,7 @@ impl Ending {
         earliest(own, self.unconfirmed_at(down_since, outage))
     }
 
-    /// When whoever waits for the end is told that the server cannot be reached.
+    /// When a caller that waits for the end is notified that the server cannot be reached.
     pub(super) fn unconfirmed_at(
         &self,
         down_since: Option<Timestamp>,

@@ -34,7 +34,7 @@ pub enum Output {
     },
     /// Others have begun to wait for what this nonce holds.
     WaitedFor(Nonce),
-    /// The key of this request is granted to nobody before then.
+    /// The key of this request is granted to no request before then.
     NothingBefore(Nonce, Timestamp),
     /// The request ended without a hold.
     Failed(Nonce, Failure),
@@ -83,7 +83,7 @@ pub enum CallError {
     Alone,
     /// The server cannot just now; nothing was done.
     NotNow(String),
-    /// The server will not until it is mended, which may be soon; nothing was done.
+    /// The server refuses until it is repaired, which may be soon; nothing was done.
     Hindered(String),
     /// The server is not the primary any more, another may be at its address; nothing was done.
     Elsewhere(String),
@@ -100,7 +100,7 @@ pub enum Outlook {
     Unreachable,
     /// The server was reached, and cannot grant locks as it is now.
     Unfit,
-    /// The next attempt will fail alike until somebody mends the configuration.
+    /// The next attempt will fail the same way until the configuration is fixed.
     Hopeless,
 }
 
@@ -164,7 +164,7 @@ pub(super) enum Purpose {
 }
 
 impl Machine {
-    /// A machine whose process is told of grants on `inbox`. `longest_ttl`: of the requests that do not say.
+    /// A machine whose process receives grants on `inbox`. `longest_ttl`: of the requests that do not say.
     #[must_use]
     pub fn new(now: Timestamp, timing: Timing, inbox: String, longest_ttl: Duration) -> Self {
         let longest_ttl = timing.server_ttl(longest_ttl);
@@ -304,8 +304,8 @@ impl Machine {
         self.rearm(nonce);
     }
 
-    /// Somebody wants the hold renewed now, to last at least `ttl`. From when on the hold is to be valid; a renewal that is under
-    /// way was sent too early for that. `None` if it is not held.
+    /// A caller wants the hold renewed now, to last at least `ttl`. Returns from when on the hold is to be valid: a renewal that
+    /// is under way was sent too early for that. `None` if it is not held.
     pub fn renew_now(&mut self, now: Timestamp, nonce: Nonce, ttl: Duration) -> Option<Timestamp> {
         self.lengthen(now, nonce, ttl);
         let claim = self.claims.get_mut(&nonce)?;
@@ -389,7 +389,7 @@ impl Machine {
         self.rearm_all();
     }
 
-    /// An attempt to connect failed. A request that tries once, or that bears no outage, does not wait for the next one,
+    /// An attempt to connect failed. A request that tries once, or whose outage is zero, does not wait for the next one,
     /// and none does if that is hopeless.
     pub fn connect_failed(&mut self, now: Timestamp, because: String, outlook: Outlook) {
         let hopeless = outlook == Outlook::Hopeless;

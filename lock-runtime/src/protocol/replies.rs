@@ -339,7 +339,7 @@ impl Machine {
         self.rearm(nonce);
     }
 
-    /// Tells of holds whose renewal the server has refused for the first time since it last took one.
+    /// Reports holds whose renewal the server has refused for the first time since it last took one.
     fn renewals_refused(&mut self, renewals: &[(Nonce, Duration)], why: &str) {
         let why: Arc<str> = why.into();
         let mut news = Vec::new();

@@ -34,7 +34,7 @@ impl Machine {
         })
     }
 
-    /// Sends the acquire of a claim that somebody wants, when its turn comes. Without a connection the next one does.
+    /// Sends the acquire of a claim that is still wanted, when its turn comes. Without a connection the next one does.
     pub(super) fn ask(&mut self, now: Timestamp, nonce: Nonce) {
         if self.down_since.is_some() {
             return;

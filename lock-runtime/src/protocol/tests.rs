@@ -106,7 +106,7 @@ fn holding() -> Machine {
     machine
 }
 
-/// Whoever asked came for the hold: it need not be looked at.
+/// The request took up its hold: the machine need not check it.
 fn taken_up(machine: &mut Machine, bits: u128) {
     machine.look_again(Nonce::from_bits(bits), None);
 }

@@ -44,7 +44,7 @@ pub(super) const RETRY: Duration = Duration::from_millis(50);
 /// When a wait is first worth a warning; then at twice that, and so on.
 const LONG_WAIT: Duration = Duration::from_secs(10);
 
-/// How long a grant may wait to be taken up by whoever it is for.
+/// How long a grant may wait to be taken up by its request.
 #[must_use]
 pub fn claim_time(ttl: Duration) -> Duration {
     WAITER_LEASE.min(ttl)

@@ -38,7 +38,7 @@ pub(super) struct Line<S> {
     /// of them first has been handed on more often by that time.
     shared_until: Timestamp,
     waiting: Waiters<S>,
-    /// Until when the server grants the key to nobody, as far as it said.
+    /// Until when the server grants the key to no request, as far as it said.
     nothing_before: Timestamp,
     next: Number,
     /// How many tokens the next grant reserves: follows what the tenures before made of theirs.
@@ -251,7 +251,7 @@ impl<S> Line<S> {
         Moves::none()
     }
 
-    /// The server grants the key to nobody before then: whoever cannot wait so long is told at once.
+    /// The server grants the key to no request before then. A request that cannot wait so long fails at once.
     pub(super) fn nothing_before(&mut self, nonce: Nonce, until: Timestamp) -> Moves<S> {
         let mut moves = Moves::none();
         if self.asked == Some(nonce) {

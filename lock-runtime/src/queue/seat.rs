@@ -69,7 +69,7 @@ impl<T> Drop for Usher<T> {
 }
 
 impl<T> Bell<T> {
-    /// Has the answer looked for, although it is not there yet. Whoever looks leaves its waker again.
+    /// Wakes the caller before the answer is there. The caller looks, and leaves its waker again.
     pub(crate) fn ring(&self) {
         let waker = match &mut *self.0.state() {
             State::Empty(waker) => waker.take(),
@@ -78,7 +78,7 @@ impl<T> Bell<T> {
         waker.into_iter().for_each(Waker::wake);
     }
 
-    /// Takes back an answer that nobody has taken up, and leaves another in its place.
+    /// Takes back an answer that no caller has taken up, and leaves another in its place.
     pub(crate) fn take_back(&self, instead: T) -> Option<T> {
         match &mut *self.0.state() {
             State::Answered(answer) => Some(mem::replace(answer, instead)),

@@ -39,7 +39,7 @@ pub(crate) struct Queue {
 pub(crate) enum Untaken {
     /// Nothing is left untaken.
     Nothing,
-    /// Nobody needs to have come for it before then.
+    /// It need not be taken up before then.
     LookAt(Timestamp),
     /// A turn was taken back.
     TakenBack,
@@ -53,7 +53,7 @@ struct State {
     alarms: Vec<(Timestamp, u64)>,
     /// The hold of the section that runs.
     lease: Option<Arc<Lease>>,
-    /// Where its share was laid; whoever it is for may not have come for it yet.
+    /// Where its share was laid; the request may not have taken it up yet.
     laid: Option<Bell<Answer>>,
     /// It was vacant and is forgotten: whoever still finds it looks again.
     closed: bool,
@@ -181,7 +181,7 @@ impl Queue {
         }
     }
 
-    /// The server grants the key to nobody before then.
+    /// The server grants the key to no request before then.
     pub(crate) fn nothing_before(&self, nonce: Nonce, until: Timestamp) {
         let mut state = self.state();
         let moves = state.line.nothing_before(nonce, until);
@@ -246,7 +246,7 @@ impl Queue {
         self.state().line.waiting()
     }
 
-    /// Looks every second, while somebody waits, whether it is for one long section of this process.
+    /// Checks every second, while a request waits, whether it waits for one long section of this process.
     fn look_inside(&self, state: &mut State, now: Timestamp) -> Option<HeldHere> {
         state.look_at.take_if(|at| *at <= now)?;
         let held = state.line.held_here(now, LONG_SECTION);

@@ -79,7 +79,7 @@ impl<S> Waiting<S> {
     }
 
     /// The next instant at which something is due that no server knows of.
-    /// `nothing_before`: until then nobody is granted the key, and whose deadline is earlier need not wait for it.
+    /// `nothing_before`: until then no request is granted the key. A request with an earlier deadline need not wait for it.
     pub(super) fn due(&self, nothing_before: Timestamp) -> Timestamp {
         match self.wish.deadline {
             Some(deadline) if deadline < nothing_before => self.wish.since,

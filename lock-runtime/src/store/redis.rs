@@ -148,7 +148,7 @@ pub(crate) struct RedisConnection {
     connection: MultiplexedConnection,
     space: Keyspace,
     ladder: Arc<Ladder>,
-    /// The bound on leases in milliseconds, as far as it was heard of here: a server that has forgotten the scripts is told of
+    /// The bound on leases in milliseconds, as last heard of here: a server that has forgotten the scripts gets
     /// it with them.
     bound: Arc<AtomicU64>,
 }

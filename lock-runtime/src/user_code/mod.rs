@@ -5,9 +5,9 @@
 //! something to do: one for events, one for wakers, one for callbacks. Elsewhere it runs on the thread of the caller, to whom it
 //! belongs. A panic in it ends there. (In a program that is built with `panic = "abort"` it ends the program.)
 //!
-//! - Events: [`event!`] in the place of `tracing`'s macros. The queue of the helper thread has a bound; what does not
+//! - Events: [`event!`] instead of `tracing`'s macros. The queue of the helper thread has a bound; what does not
 //!   fit is dropped and counted, and a later event says how many were dropped.
-//! - Wakers: whatever keeps a waker keeps [`wakers::guarded`] of it, and drops it with nothing locked.
+//! - Wakers: code that keeps a waker keeps [`wakers::guarded`] of it, and drops it with nothing locked.
 //! - Callbacks: [`call`].
 
 mod helper;
@@ -79,7 +79,7 @@ macro_rules! event {
 
 pub(crate) use event;
 
-/// Whether somebody may listen to events of this level. A look at a number: it calls no code of users.
+/// Whether a subscriber may want events of this level. It reads one number and calls no code of users.
 pub(crate) fn is_wanted(level: tracing::level_filters::LevelFilter) -> bool {
     level <= tracing::level_filters::LevelFilter::current()
 }

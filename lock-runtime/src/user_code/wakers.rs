@@ -16,7 +16,7 @@ pub(crate) fn know(kinds: impl FnOnce() -> Vec<&'static RawWakerVTable>) {
     KNOWN.get_or_init(kinds);
 }
 
-/// A waker to keep and to wake in the place of this one, on any thread. It is the waker itself where that is known to be harmless.
+/// A waker to keep and to wake instead of this one, on any thread. It is the waker itself where that is known to be harmless.
 pub(crate) fn guarded(waker: &Waker) -> Waker {
     if is_known(waker) {
         waker.clone()
@@ -46,7 +46,7 @@ fn is_known(waker: &Waker) -> bool {
     known.into_iter().any(|kind| ptr::eq(*kind, waker.vtable()))
 }
 
-/// A waker of somebody else. Taken out when it is dropped.
+/// A waker of foreign code. Taken out when it is dropped.
 struct Guarded(Option<Waker>);
 
 impl Wake for Guarded {

@@ -10,7 +10,7 @@ use crate::Fence;
 /// waits at the most to be taken up.
 pub const WAITER_LEASE: Duration = Duration::from_secs(2);
 
-/// A hold that lasts shorter than this is over before those behind it next hear of it: the first of them is told how long it
+/// A hold that lasts shorter than this is over before those behind it next hear of it: the first of them is sent how long it
 /// lasts. As long as a waiter takes at the most to look.
 pub const SHORT_HOLD: Duration = Duration::from_millis(600);
 
@@ -50,8 +50,8 @@ pub enum Call {
     },
     /// Prolong holds and waiters' leases.
     Renew(Vec<Renewal>),
-    /// Tell the server, for after a loss of its data, and all processes that leases of up to this length are about to be
-    /// granted: a step of [`super::bound_steps`]. Goes before the first call that writes such a ttl.
+    /// Announce to the server, for after a loss of its data, and to all processes that leases of up to this length are about to
+    /// be granted: a step of [`super::bound_steps`]. Goes before the first call that writes such a ttl.
     Raise(Duration),
     /// Read one lock.
     Inspect {

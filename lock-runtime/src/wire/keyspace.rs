@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 
 use super::Nonce;
 
-/// In the place of a process's name: the channel on which all processes are told of what concerns all.
+/// In the place of a process's name: the channel for messages to all processes.
 pub const EVERYONE: &str = "all";
 
 /// All keys of this library under one prefix (`lock:` unless set otherwise).

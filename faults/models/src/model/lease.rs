@@ -50,7 +50,7 @@ fn join_and_confirm(lease: &Lease, counts: &Counts) {
     }
 }
 
-/// What was released before its deadline is not lost by it, whoever looks at it when.
+/// A hold that was released before its deadline never counts as lost, no matter when a thread checks.
 pub fn a_released_hold_is_not_lost_later() {
     exhaust(|| {
         let (lease, share) = hold(&Arc::default());

@@ -35,7 +35,7 @@ enum Theme {
 
 struct Drawing {
     chance: Rng,
-    /// Who is called by nobody. Apart from the rest, so that it changes nothing else of a plan.
+    /// Draws the strangers, which no task calls. Separate from `chance`, so that it changes nothing else of a plan.
     strange: Rng,
     seed: u64,
     theme: Theme,

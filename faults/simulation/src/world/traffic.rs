@@ -184,7 +184,7 @@ impl World<'_> {
             act(server, &mut publish)
         };
         for (listener, notice) in pushes {
-            // Nothing stands in for a bound that was not heard of: whoever has lost one has lost its connection with it.
+            // Nothing makes up for a lost message about a bound: a process loses one only with its connection.
             let may_be_lost = !matches!(notice, Notice::Bound(_));
             if may_be_lost
                 && self.weather.lost_push_one_in != u32::MAX

@@ -14,7 +14,7 @@ use crate::time;
 use crate::user_code;
 use crate::wire::Reply;
 
-/// A connection that comes and goes is told of no more often than this.
+/// A connection that comes and goes is logged no more often than this.
 const QUIET: Duration = Duration::from_secs(10);
 
 impl Core {

@@ -116,7 +116,7 @@ impl Desk {
         self.machine.end_all(now);
     }
 
-    /// Ends all waits, and tells all holders that their holds are lost.
+    /// Ends all waits, and notifies all holders that their holds are lost.
     pub(in crate::driver) fn lose_all(&mut self, loss: &Loss) {
         for (_, party) in self.parties.drain() {
             match party {

@@ -33,12 +33,12 @@ pub(super) struct Desk {
     groups: NonceMap<Group>,
     watched: NonceMap<(Box<Wait>, oneshot::Sender<Vec<Member>>)>,
     confirmations: NonceMap<oneshot::Sender<Confirmation>>,
-    /// Renewals that somebody waits for.
+    /// Renewals that a caller waits for.
     extensions: Vec<Extension>,
     inspections: Vec<(String, oneshot::Sender<InspectAnswer>)>,
     alarms: BTreeMap<(Timestamp, u64), Alarm>,
     flushes: Vec<Flush>,
-    /// Until when nothing is said of these again.
+    /// Until when these topics are not logged again.
     quiet: HashMap<Topic, Timestamp>,
     /// Set by a shutdown: those who want to hear when it is done.
     stopping: Option<Vec<oneshot::Sender<()>>>,
@@ -52,7 +52,7 @@ pub(super) struct Desk {
     stalled: bool,
 }
 
-/// What people who read logs are told of.
+/// Topics of rate-limited log lines.
 #[derive(PartialEq, Eq, Hash)]
 enum Topic {
     DataLoss,
@@ -62,19 +62,19 @@ enum Topic {
     HeldHere(Arc<str>),
 }
 
-/// How long nothing is said of a topic again.
+/// How long a topic is not logged again.
 const QUIET: Duration = Duration::from_secs(10);
-/// Of how many something is said in that time.
+/// How many topics are logged in that time.
 const MOST_QUIET: usize = 1_000;
 
-/// Somebody who waits for releases.
+/// A caller that waits for releases.
 struct Flush {
     done: SyncSender<()>,
     /// Those that are not confirmed yet.
     left: HashSet<Nonce>,
 }
 
-/// A renewal that somebody waits for.
+/// A renewal that a caller waits for.
 struct Extension {
     nonce: Nonce,
     ttl: Duration,
@@ -156,7 +156,7 @@ impl Desk {
         }
     }
 
-    /// Whether people are told of this now: of each no more often than every [`QUIET`].
+    /// Whether to log this topic now: each at most once every [`QUIET`].
     fn may_tell(&mut self, now: Timestamp, of: Topic) -> bool {
         if self.quiet.len() >= MOST_QUIET {
             self.quiet.retain(|_, until| *until > now);

@@ -89,7 +89,7 @@ impl Desk {
         }
     }
 
-    /// Takes back a hold that nobody has come for, so that others get the lock: a future that is kept and not polled would
+    /// Takes back a hold that no caller has taken up, so that others get the lock: a future that is kept and not polled would
     /// have it for as long as it is renewed.
     fn look(&mut self, now: Timestamp, nonce: Nonce) {
         let taken_back = match self.parties.get_mut(&nonce) {
@@ -149,7 +149,7 @@ impl Desk {
         }
     }
 
-    /// Renews a hold now; whoever waits for that hears of the end of the hold too, by its slot.
+    /// Renews a hold now. A caller that waits for that learns of the end of the hold too, by its slot.
     pub(super) fn extend(&mut self, now: Timestamp, extension: Extension) {
         if let Some(end) = self.machine.renew_now(now, extension.nonce, extension.ttl) {
             self.extensions.push(Extension { end, ..extension });

@@ -81,7 +81,7 @@ fn a_server_that_cannot_take_an_announcement_is_told_again() {
     assert!(due < at(1.2), "{due:?}");
     machine.tick(due);
     assert_eq!(announced(machine.poll_output()), bound);
-    assert!(machine.next_tick().is_none_or(|next| next > due), "told, and nothing is due");
+    assert!(machine.next_tick().is_none_or(|next| next > due), "announced, and nothing is due");
 }
 
 #[test]

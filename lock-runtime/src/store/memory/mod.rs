@@ -27,7 +27,7 @@ struct Store {
     is_down: bool,
 }
 
-/// Where a client is told of something, and on which of its connections.
+/// Where a client receives messages, and on which of its connections.
 struct Inbox {
     #[cfg_attr(
         not(feature = "test-util"),
@@ -89,10 +89,10 @@ impl MemoryEndpoint {
     }
 }
 
-/// What befalls a server from outside.
+/// Faults that come from outside the server.
 #[cfg(feature = "test-util")]
 impl MemoryEndpoint {
-    /// Deletes the hold of `key`, whoever has it.
+    /// Deletes the hold of `key`, no matter which process has it.
     pub(crate) fn delete_hold(&self, key: &str) {
         lock(&self.0).twin.delete_hold(key);
     }
@@ -108,7 +108,7 @@ impl MemoryEndpoint {
         store.is_down = is_down;
         if is_down {
             for (_, Inbox { connection, pushes }) in store.inboxes.drain() {
-                // A client that has gone needs no word.
+                // A client that has gone needs no message.
                 let _ = pushes.send(Push::Disconnected(connection));
             }
         }

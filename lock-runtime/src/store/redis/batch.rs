@@ -26,7 +26,7 @@ pub(super) struct Batch<'a> {
 
 enum Step {
     One(usize),
-    /// Two commands: the bound is told to all processes, and then to the server, where the next connection looks.
+    /// Two commands: the bound is announced to all processes, and then to the server, where the next connection looks.
     Raise(usize, Duration),
     Releases(Vec<usize>),
     Acquires(Vec<usize>),

@@ -13,7 +13,7 @@ enum Meaning {
     Unloaded,
     /// It cannot just now, and will be able to by itself.
     NotNow,
-    /// It refuses until somebody or something mends it, which may be soon: a replica that restarts, a disk that gets space.
+    /// It refuses until it is repaired or recovers, which may be soon: a replica that restarts, a disk that gets space.
     Hindered,
     /// It is no primary, or not for the time being: the address may lead to another server by now.
     Elsewhere,
@@ -103,7 +103,7 @@ fn explain(address: &ConnectionAddr, error: &RedisError) -> (Outlook, String) {
     }
 }
 
-/// Errors of TLS arrive as those of the transport, and only their words tell them apart.
+/// Errors of TLS arrive as those of the transport, and only their words distinguish them.
 fn of_transport(address: &ConnectionAddr, error: &RedisError, text: String) -> (Outlook, String) {
     let has = |word: &str| text.contains(word);
     let (what, next) = if has("invalid peer certificate") {

@@ -12,7 +12,7 @@ use crate::wire::{EVERYONE, Keyspace, bound_steps};
 
 pub(super) struct Ladder {
     tenant: String,
-    /// The channel on which all processes are told of a new bound.
+    /// The channel on which all processes receive a new bound.
     everyone: String,
     /// What SCRIPT EXISTS calls the steps, in their order.
     shas: Vec<String>,
@@ -49,7 +49,7 @@ impl Ladder {
         command
     }
 
-    /// Tells all processes of it.
+    /// Announces it to all processes.
     pub(super) fn publish(&self, step: Duration) -> Cmd {
         let mut command = redis::cmd("PUBLISH");
         command.arg(&self.everyone).arg(format!("bound {}", step.as_millis()));

@@ -128,7 +128,7 @@ async fn speaks_plainly(host: &str, port: u16) {
         let mut first = [0];
         stream.try_read(&mut first).map(|_| first[0])
     };
-    // PONG, or an error for want of a password.
+    // PONG, or an error because a password is missing.
     if !matches!(answer.await, Ok(b'+' | b'-')) {
         std::future::pending::<()>().await;
     }
@@ -230,7 +230,7 @@ fn read_rights(client: &Client, space: &Keyspace, answers: &[Value]) -> Result<i
     for refusal in refusals.chunks_exact(2) {
         let [command, words]: [String; 2] = [read(refusal[0].clone())?, read(refusal[1].clone())?];
         if words.contains("read only replica") {
-            // Whatever its role is said to be. Without this each call would find out, and connect again at once.
+            // Regardless of the role it reports. Without this each call would find out, and connect again at once.
             return Err(Obstacle::Unfit(
                 Outlook::Unfit,
                 format!("{words}; connect to the primary"),
@@ -267,8 +267,8 @@ async fn prepare(
     Ok(look.exists || answers.last() != Some(&Value::Nil))
 }
 
-/// Tells all processes, and then the server, of the longest lease, ahead of any call on this connection. Only once the counter
-/// is there: a server that refused to make it has no data to lose. The replies are not waited for.
+/// Announces the longest lease to all processes, then to the server, before any call on this connection. Only once the
+/// counter is there: a server that refused to make it has no data to lose. The replies are not waited for.
 async fn announce(
     connection: &mut MultiplexedConnection,
     ladder: &Ladder,

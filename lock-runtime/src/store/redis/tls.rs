@@ -5,7 +5,7 @@ use redis::{Client, ConnectionAddr};
 /// Certificates in PEM form that a manager was given.
 #[derive(Default)]
 pub(crate) struct Certificates {
-    /// Trusted in the place of the system's.
+    /// Trusted instead of the system's.
     #[cfg(feature = "tls-rustls")]
     pub(crate) ca: Option<Vec<u8>>,
     /// What the client shows to the server, and its key.

@@ -109,7 +109,7 @@ local function is_cancelled(who)
 end
 
 -- Has acquires of this nonce refused for so many ms. Tombstones that are over go, some at a time: the key itself lives as
--- long as somebody adds to it. The first PEXPIRE is there to be refused before anything is written that would not expire.
+-- long as requests add to it. The first PEXPIRE is there to be refused before anything is written that would not expire.
 local function bury(who, ms)
   redis.call('PEXPIRE', CANCELLED, ms)
   local over = redis.call('ZRANGE', CANCELLED, '-inf', string.format('(%.0f', now), 'BYSCORE', 'LIMIT', 0, READ_AT_ONCE)
@@ -120,8 +120,8 @@ local function bury(who, ms)
   redis.call('PEXPIRE', CANCELLED, ms)
 end
 
--- How much one script removes from the queue: so many dead waiters, or a twentieth as many that have to be told
--- of a grant before it is known that nobody listens. The rest is left to whoever asks next: other clients wait for a
+-- How much one script removes from the queue: so many dead waiters, or a twentieth as many that have to be sent a grant
+-- before it is known that nobody listens. The rest is left to the next request: other clients wait for a
 -- millisecond at the most.
 local WORK, UNHEARD = 200, 20
 local work = WORK
@@ -159,7 +159,7 @@ local function first_waiter()
   return false
 end
 
--- Whether somebody heard this. A right that is missing means that nobody can be told, and nothing else: by then the
+-- Whether a subscriber received this. A missing right means only that no process can be notified: by then the
 -- script has written what must not be left half-done.
 local function publish(inbox, text)
   local heard = redis.pcall('PUBLISH', inbox, text)
@@ -169,7 +169,7 @@ end
 -- A hold that lasts shorter than this is over before those behind it next hear of it.
 local SHORT_HOLD = 600
 
--- Has the first who waits behind a hold that lasts so many ms ask when it is over. What fails here fails alone.
+-- Has the first waiter behind a hold that lasts so many ms ask when it is over. What fails here fails alone.
 local function announce(ms)
   if tonumber(ms) >= SHORT_HOLD then
     return
@@ -183,9 +183,9 @@ local function announce(ms)
 end
 
 -- Gives the hold to the first live waiter that can be told, with new fencing tokens and the short claim
--- as its TTL. Stops short of `nonce` itself, which is asking and need not be told. Answers
+-- as its TTL. Stops short of `nonce` itself, which is asking and needs no message. Answers
 --   'away'   a waiter has it             'first'  nobody comes before `nonce`
---   'later'  the work of this script is done, and who asks next goes on
+--   'later'  the work of this script is done, and the next request goes on
 --   nil, for want of a token, and the rest of what next_fences answered
 local function grant_next()
   while true do

@@ -12,7 +12,7 @@ impl Twin {
         *self = Self { bound: self.bound, ..Self::default() };
     }
 
-    /// The bound on all leases, as far as the server was told.
+    /// The bound on all leases, as last announced to the server.
     #[cfg(any(test, simulated))]
     #[must_use]
     pub const fn bound(&self) -> std::time::Duration {
@@ -31,7 +31,7 @@ impl Twin {
         self.bound = self.bound.max(bound);
     }
 
-    /// Deletes the hold of a lock, whoever has it.
+    /// Deletes the hold of a lock, no matter which process has it.
     #[cfg(any(simulated, feature = "test-util"))]
     pub fn delete_hold(&mut self, key: &str) {
         self.records.entry(key.into()).or_default().delete_hold();

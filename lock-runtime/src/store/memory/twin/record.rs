@@ -32,7 +32,7 @@ pub(super) enum Hold {
 
 /// How much one script removes from a queue, in dead waiters.
 const WORK: u32 = 200;
-/// How much of that a waiter costs whose process has to be told of a grant before it is known that it is not there.
+/// How much of that a waiter costs if its absence shows only when a grant is sent to its process.
 const UNHEARD: u32 = 20;
 /// As many entries of a queue does an inspection look at.
 const LOOKED_AT: usize = 100;
@@ -50,7 +50,7 @@ impl Work {
         Self { left: WORK, unheard: HashSet::new() }
     }
 
-    /// A grant that was sent there reached nobody.
+    /// A grant that was sent there reached no process.
     pub(super) fn unheard(&mut self, inbox: Arc<str>) {
         self.left = self.left.saturating_sub(UNHEARD);
         self.unheard.insert(inbox);
@@ -234,7 +234,7 @@ impl Record {
         First::Unknown
     }
 
-    /// How many wait, and the first of those who live: as far as an inspection looks.
+    /// How many wait, and the first live ones, as far as an inspection looks.
     pub(super) fn seen_waiters(&self, now: Stamp) -> (u64, Vec<(Nonce, &Claimant)>) {
         let looked_at = self.waiters().take(LOOKED_AT);
         let live = looked_at.filter(|(_, entry)| entry.deadline_us >= now.micros());

@@ -28,7 +28,7 @@ enum Given {
     Away,
     /// Nobody comes before the request itself.
     Nobody,
-    /// The work of one script is done; who asks next goes on.
+    /// The work of one script is done; the next request goes on.
     Later,
     /// No token is issued until this instant, in microseconds.
     Quarantined(u64),
@@ -179,7 +179,7 @@ impl Step<'_, '_> {
         }
     }
 
-    /// Has the first who waits behind a hold that lasts so short ask when it is over.
+    /// Has the first waiter behind a hold that lasts so short ask when it is over.
     fn announce(&mut self, lasts: Duration, work: &mut Work) {
         if lasts.as_millis() >= SHORT_HOLD.as_millis() {
             return;

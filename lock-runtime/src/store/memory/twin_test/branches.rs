@@ -235,7 +235,7 @@ fn a_grant_waits_no_longer_than_its_ttl_and_the_next_learns_when_it_is_over() {
     assert!(seen.left.is_some_and(|left| left <= ttl), "{:?}", seen.left);
     let first = |both: &Both| both.messages.last().map(|message| message.notice);
     assert_eq!(first(&both), Some(Notice::First(nonce(3), ttl)));
-    // The next one takes it by asking; a hold that lasts is told to nobody.
+    // The next one takes it by asking; a long hold is announced to no waiter.
     both.advance(ttl * 2);
     both.granted(Acquire { ttl, ..queueing(nonce(3), LIVE[1]) });
     assert_eq!(first(&both), Some(Notice::First(nonce(4), ttl)));

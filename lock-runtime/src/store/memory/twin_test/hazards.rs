@@ -94,7 +94,7 @@ fn a_publish_that_is_refused_leaves_no_hold_to_a_waiter_that_was_not_told() {
     assert!(matches!(answer, Answer::Int(_)), "{answer:?}");
     assert!(matches!(both.ask(&Call::Acquire(queueing(nonce(4), LIVE[0]))), Ok(Answer::List(_))));
     let answer = both.ask(&Call::Renew(vec![renew(3, Duration::from_secs(9))])).unwrap();
-    assert_eq!(ints(answer), [2], "somebody waits, though the holder could not be told");
+    assert_eq!(ints(answer), [2], "a request waits, though the holder could not be notified");
 }
 
 #[test]
