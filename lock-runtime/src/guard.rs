@@ -69,7 +69,7 @@ impl LockGuard {
     pub async fn scope<F: Future>(&self, future: F) -> Result<F::Output, LockError> {
         let others = self.section.others().map(Arc::clone).collect();
         let lent = Lent { frame: Some(self.section.frame().for_code_here()), others };
-        Scoped::new(lent, Heed::LOSS, future).await.map_err(|loss| self.lost(loss))
+        Scoped::new(lent, Heed::LOSS, future).await.map_err(|loss| self.lost(*loss))
     }
 
     fn lost(&self, loss: Loss) -> LockError {

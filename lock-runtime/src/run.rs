@@ -122,7 +122,7 @@ impl<P: Policy> Passage<P> {
     /// Ends the section of a body that has run.
     fn exit(
         &mut self,
-        ran: Result<P::Value, Loss>,
+        ran: Result<P::Value, Box<Loss>>,
         body: &mut dyn Work<Value = P::Value>,
         context: &mut Context<'_>,
     ) -> Poll<P::Output> {
@@ -132,7 +132,7 @@ impl<P: Policy> Passage<P> {
             Ok(value) => value,
             Err(loss) => {
                 let held = section.loss().map_or(section.lease(), |(lease, _)| lease);
-                let error = LockError::lost(held.key(), loss);
+                let error = LockError::lost(held.key(), *loss);
                 return self.fail(error);
             }
         };

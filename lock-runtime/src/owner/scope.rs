@@ -103,12 +103,12 @@ impl<S: Slot> Scope<S> {
         Self { owner: Some(owner), heed }
     }
 
-    /// Kept small: it stays on the stack once for every level of nesting.
+    /// Kept small: it stays on the stack once for every level of nesting. A loss is boxed for that.
     pub(crate) fn poll<V>(
         &mut self,
         work: &mut dyn Work<Value = V>,
         context: &mut Context<'_>,
-    ) -> Poll<Result<V, Loss>> {
+    ) -> Poll<Result<V, Box<Loss>>> {
         if let Some(loss) = self.known_loss() {
             self.abandon(work);
             return Poll::Ready(Err(loss));
@@ -150,12 +150,12 @@ impl<S: Slot> Scope<S> {
     }
 
     /// The loss of a hold, if it is heeded and has come.
-    fn known_loss(&mut self) -> Option<Loss> {
+    fn known_loss(&mut self) -> Option<Box<Loss>> {
         let (Some(owner), Heed::Loss(..)) = (&mut self.owner, &self.heed) else {
             return None;
         };
         let own = owner.slot().as_ref().and_then(|frame| frame.lease().loss());
-        own.or_else(|| owner.others().find_map(|lease| lease.loss()))
+        own.or_else(|| owner.others().find_map(|lease| lease.loss())).map(Box::new)
     }
 
     /// The loss of a hold, which ends the future; else, if it is heeded, the task is woken when it comes.
@@ -163,7 +163,7 @@ impl<S: Slot> Scope<S> {
         &mut self,
         work: &mut dyn Work<Value = V>,
         context: &Context<'_>,
-    ) -> Poll<Result<V, Loss>> {
+    ) -> Poll<Result<V, Box<Loss>>> {
         let lost = match (&mut self.owner, &mut self.heed) {
             (Some(owner), Heed::Loss(slot, others)) => watch(owner, slot, others, context),
             _ => Poll::Pending,
@@ -171,7 +171,7 @@ impl<S: Slot> Scope<S> {
         if lost.is_ready() {
             self.abandon(work);
         }
-        lost.map(Err)
+        lost.map(|loss| Err(Box::new(loss)))
     }
 
     fn enter(&mut self) -> Option<Entered<'_>> {
@@ -222,7 +222,7 @@ impl<S: Slot, F: Future> Scoped<S, F> {
 }
 
 impl<S: Slot, F: Future> Future for Scoped<S, F> {
-    type Output = Result<F::Output, Loss>;
+    type Output = Result<F::Output, Box<Loss>>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
