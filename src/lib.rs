@@ -88,8 +88,6 @@
 pub use lock_macros::distributed_lock;
 #[doc(hidden)]
 pub use lock_runtime::__private;
-/// The `redis` crate in the version whose types [`LockManagerBuilder::client`] takes.
-#[doc(no_inline)]
 pub use lock_runtime::redis;
 #[cfg(feature = "test-util")]
 #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]

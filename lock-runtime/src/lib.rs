@@ -74,10 +74,21 @@ pub use hold::{Hold, SharedHold, current};
 pub use inspect::{Holder, Inspection, Waiter};
 pub use lock::LockRequest;
 pub use manager::LockManager;
-/// The `redis` crate in the version whose types [`LockManagerBuilder::client`] takes.
-#[doc(no_inline)]
-pub use redis;
 pub use replacement::{with_manager, with_manager_async};
+
+/// The types of the `redis` crate from which a [`redis::Client`] for [`LockManagerBuilder::client`] is made.
+///
+/// Not the whole crate: it has a variant `String`, and where that can be seen the compiler writes `std::string::String` in all its
+/// messages.
+pub mod redis {
+    pub use ::redis::{
+        Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion,
+        RedisConnectionInfo, RedisError, RedisResult,
+    };
+    #[cfg(feature = "tls-rustls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls-rustls")))]
+    pub use ::redis::{ClientTlsConfig, TlsCertificates};
+}
 
 /// What the attribute's output calls. Not for use by hand: it changes without notice.
 #[doc(hidden)]
