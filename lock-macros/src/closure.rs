@@ -4,7 +4,7 @@
 //! the end of the body (`needless_return`); and what the compiler says of them it says of the function. The head of a closure
 //! ends in ours, so that no lint asks the user to write it otherwise (`closure_returning_async_block`).
 
-use proc_macro2::{Delimiter, Group, Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens as _, quote_spanned};
 use syn::Signature;
 use syn::spanned::Spanned as _;
@@ -70,10 +70,15 @@ fn typed(private: &TokenStream, value: &Value) -> Option<TokenStream> {
     ))
 }
 
-// The compiler points there at the type that it expected.
+// The compiler points there at the type that it expected. The name of the crate stays at the attribute: where that crate is
+// missing it is one error, not two.
 fn located_at(here: Span, path: &TokenStream) -> TokenStream {
+    let mut is_crate = true;
     let tokens = path.clone().into_iter().map(|mut tree| {
-        tree.set_span(tree.span().located_at(here));
+        let is_name = matches!(tree, TokenTree::Ident(_));
+        if !(is_name && std::mem::take(&mut is_crate)) {
+            tree.set_span(tree.span().located_at(here));
+        }
         tree
     });
     tokens.collect()

@@ -613,6 +613,19 @@ fn a_crowd_of_waiters_is_heard_of_less_often_with_leases_to_match() {
 }
 
 #[test]
+fn a_grant_is_looked_at_when_its_claim_time_is_over() {
+    let mut machine = connected();
+    machine.request(at(1.0), request(1));
+    let (id, _) = sent(&mut machine);
+    machine.reply(at(1.001), id, granted(10));
+    drain(&mut machine);
+    machine.tick(at(2.9));
+    assert!(!drain(&mut machine).contains(&Output::Look(Nonce::from_bits(1))), "it may come yet");
+    machine.tick(at(3.1));
+    assert!(drain(&mut machine).contains(&Output::Look(Nonce::from_bits(1))));
+}
+
+#[test]
 fn a_hold_is_looked_at_once_after_its_claim_time() {
     let mut machine = holding();
     machine.look_again(Nonce::from_bits(1), Some(at(3.0)));
