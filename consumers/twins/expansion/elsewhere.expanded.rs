@@ -15,8 +15,8 @@ impl Shop {
         };
         let distlock_call = locks::__private::call::<
             Result<(), LockError>,
-        >(distlock_site, format_args!("shop"));
-        let distlock_call = distlock_call.manager(&(self.locks));
+        >(distlock_site, format_args!("shop"))
+            .manager(&(self.locks));
         return distlock_call.run(|| -> Result<(), LockError> { Ok(()) });
     }
 }

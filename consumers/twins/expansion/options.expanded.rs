@@ -15,7 +15,8 @@ pub fn report(name: &str, day: u32, patience: Duration) -> Result<usize, LockErr
     };
     let distlock_call = ::distlock::__private::call::<
         Result<usize, LockError>,
-    >(distlock_site, format_args!("report:{0}:{1}", name.trim(), day / 365));
-    let distlock_call = distlock_call.wait(patience).release_confirmed();
+    >(distlock_site, format_args!("report:{0}:{1}", name.trim(), day / 365))
+        .wait(patience)
+        .release_confirmed();
     return distlock_call.run(|| -> Result<usize, LockError> { Ok(name.len()) });
 }
