@@ -20,7 +20,8 @@ pub fn a_body_that_waits_ends_with_its_hold() {
             let runs = thread::spawn(move || {
                 let section = Section::outermost(None, 1, share, place());
                 let heed = section.heed(false);
-                assert!(matches!(block_on(Scoped::new(section, heed, waits())), Err(Loss::Gone)));
+                let ended = block_on(Scoped::new(section, heed, waits()));
+                assert!(ended.is_err_and(|loss| *loss == Loss::Gone));
                 assert!(current().is_none(), "a frame was left in its thread");
             });
             lease.lose(Loss::Gone);
