@@ -10,6 +10,7 @@ local function try(command, ...)
   local reply = redis.pcall(command, ...)
   local words = type(reply) == 'table' and reply.err
   if words and (string.find(words, 'NOPERM') or string.find(words, "user executing the script can't")
+    or string.find(words, 'ACL failure in script')
     or string.find(words, 'Unknown Redis command') or string.find(words, 'read only replica')) then
     answer[#answer + 1] = command
     answer[#answer + 1] = words
