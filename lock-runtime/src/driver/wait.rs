@@ -26,8 +26,14 @@ impl Wake for Unpark {
     }
 }
 
+/// Not inlined, so that all these wakers have one vtable: that is how [`waker_kind`] knows them.
+#[inline(never)]
+fn unpark_this_thread() -> Waker {
+    Waker::from(Arc::new(Unpark(thread::current())))
+}
+
 thread_local! {
-    static WAKER: Waker = Waker::from(Arc::new(Unpark(thread::current())));
+    static WAKER: Waker = unpark_this_thread();
 }
 
 /// How the wakers of threads that wait here work.
@@ -52,7 +58,7 @@ pub(crate) fn block_briefly_on<F: Future>(future: F) -> F::Output {
 
 fn block<F: Future>(mut future: Pin<&mut F>, awake_from_now: impl Fn() -> Timestamp) -> F::Output {
     let waker = WAKER.try_with(Waker::clone);
-    let waker = waker.unwrap_or_else(|_| Waker::from(Arc::new(Unpark(thread::current()))));
+    let waker = waker.unwrap_or_else(|_| unpark_this_thread());
     let mut context = Context::from_waker(&waker);
     let mut awake_until = awake_from_now();
     loop {
