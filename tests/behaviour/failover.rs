@@ -81,37 +81,75 @@ fn a_replica_that_stays_one_is_refused_after_the_outage() {
     assert!(start.elapsed() >= OUTAGE, "{error} after {:?}", start.elapsed());
 }
 
+/// What makes the server refuse the writes of scripts, the setting that lifts it, and the error's code.
+struct Obstacle {
+    set: [&'static str; 2],
+    lift: [&'static str; 2],
+    code: &'static str,
+}
+
+const NO_MEMORY: Obstacle =
+    Obstacle { set: ["maxmemory", "1"], lift: ["maxmemory", "0"], code: "OOM" };
+
+/// Servers before 7.0 look at their replicas for plain commands only.
+const NO_REPLICA: Obstacle = Obstacle {
+    set: ["min-replicas-to-write", "1"],
+    lift: ["min-replicas-to-write", "0"],
+    code: "NOREPLICAS",
+};
+
+fn obstacles(server: &RedisServer) -> Vec<Obstacle> {
+    let info = info(server, "server");
+    let old = info.lines().any(|line| line.starts_with("redis_version:6."));
+    if old { vec![NO_MEMORY] } else { vec![NO_MEMORY, NO_REPLICA] }
+}
+
+fn info(server: &RedisServer, section: &str) -> String {
+    match server.command(&["INFO", section]) {
+        redis::Value::BulkString(text) => String::from_utf8(text).unwrap(),
+        redis::Value::VerbatimString { text, .. } => text,
+        other => panic!("INFO is a text: {other:?}"),
+    }
+}
+
+fn set(server: &RedisServer, [name, value]: [&str; 2]) {
+    server.command(&["CONFIG", "SET", name, value]);
+}
+
 #[test]
-fn a_primary_whose_replica_restarts_is_waited_for() {
+fn a_server_that_takes_no_writes_for_a_while_is_waited_for() {
     let server = RedisServer::builder().start().unwrap();
-    let locks = connect(&server);
-    locks.lock("key").acquire().unwrap().release().unwrap();
-    server.command(&["CONFIG", "SET", "min-replicas-to-write", "1"]);
-    std::thread::scope(|scope| {
-        let call = scope.spawn(|| locks.lock("key").acquire().map(drop));
-        eventually(LIMIT, "it was refused", || {
-            let redis::Value::BulkString(stats) = server.command(&["INFO", "errorstats"]) else {
-                panic!("INFO is a text");
-            };
-            String::from_utf8(stats).unwrap().contains("NOREPLICAS")
+    for obstacle in obstacles(&server) {
+        let locks = connect(&server);
+        locks.lock("key").acquire().unwrap().release().unwrap();
+        server.command(&["CONFIG", "RESETSTAT"]);
+        set(&server, obstacle.set);
+        std::thread::scope(|scope| {
+            let call = scope.spawn(|| locks.lock("key").acquire().map(drop));
+            eventually(LIMIT, "it was refused", || {
+                info(&server, "errorstats").contains("errorstat_")
+            });
+            set(&server, obstacle.lift);
+            call.join().unwrap().unwrap();
         });
-        server.command(&["CONFIG", "SET", "min-replicas-to-write", "0"]);
-        call.join().unwrap().unwrap();
-    });
+    }
 }
 
 #[test]
 fn a_server_that_takes_no_writes_is_refused_in_its_words_when_the_wait_is_over() {
     let server = server();
-    let locks = connect(&server);
-    locks.lock("key").acquire().unwrap().release().unwrap();
-    server.command(&["CONFIG", "SET", "min-replicas-to-write", "1"]);
-    let wait = Duration::from_millis(500);
-    for error in [
-        locks.lock("key").wait(wait).acquire().unwrap_err(),
-        locks.lock("another").try_acquire().unwrap_err(),
-    ] {
-        assert!(matches!(error, LockError::Refused(_)), "{error:?}");
-        assert!(error.to_string().contains("NOREPLICAS"), "{error}");
+    for obstacle in obstacles(&server) {
+        let locks = connect(&server);
+        locks.lock("key").acquire().unwrap().release().unwrap();
+        set(&server, obstacle.set);
+        let wait = Duration::from_millis(500);
+        for error in [
+            locks.lock("key").wait(wait).acquire().unwrap_err(),
+            locks.lock("another").try_acquire().unwrap_err(),
+        ] {
+            assert!(matches!(error, LockError::Refused(_)), "{error:?}");
+            assert!(error.to_string().contains(obstacle.code), "{error}");
+        }
+        set(&server, obstacle.lift);
     }
 }

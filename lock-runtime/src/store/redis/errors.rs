@@ -32,13 +32,26 @@ fn meaning(code: &str) -> Meaning {
     }
 }
 
+/// The code of an error. Servers before 7.0 put the place in the script in front of that of a command in a script:
+/// `ERR Error running script (call to f_…): @user_script:30: @user_script: 30: -READONLY You can't …`, and without
+/// the first words where the script returns the error of `pcall`.
+fn code(error: &RedisError) -> &str {
+    let code = error.code().unwrap_or_default();
+    let text = if code == "ERR" { error.detail().unwrap_or_default() } else { code };
+    if !text.contains("@user_script:") {
+        return code;
+    }
+    let in_script = error.detail().and_then(|detail| detail.rsplit_once(": -"));
+    in_script.and_then(|(_, words)| words.split_whitespace().next()).unwrap_or(code)
+}
+
 /// Of a call.
 pub(super) fn call_error(error: &RedisError) -> CallError {
     if matches!(error.kind(), ErrorKind::Io | ErrorKind::Parse) {
         return CallError::Broken;
     }
     let text = error.to_string();
-    match meaning(error.code().unwrap_or_default()) {
+    match meaning(code(error)) {
         Meaning::Unloaded => CallError::Unloaded,
         Meaning::NotNow => CallError::NotNow(text),
         Meaning::Hindered => CallError::Hindered(text),
@@ -82,7 +95,7 @@ fn explain(address: &ConnectionAddr, error: &RedisError) -> (Outlook, String) {
         }
         ErrorKind::Io => of_transport(address, error, text),
         ErrorKind::Server(_) | ErrorKind::Extension => {
-            let code = error.code().unwrap_or_default();
+            let code = code(error);
             let words = text.to_lowercase();
             if code == "NOPROTO" || code == "ERR" && words.contains("hello") {
                 return (Outlook::Hopeless, own(WITHOUT_RESP3));
@@ -210,6 +223,22 @@ mod tests {
             let connect = connect_error(&at("redis://host/"), Obstacle::Server(error));
             assert_eq!(connect.outlook, outlook, "{line}: {}", connect.text);
         }
+    }
+
+    #[test]
+    fn the_code_of_a_command_in_a_script_is_found_behind_its_place_on_servers_before_7() {
+        let lines = [
+            "ERR Error running script (call to f_521e): @user_script:30: @user_script: 30: -READONLY You can't",
+            "@user_script: 74: -READONLY You can't write against a read only replica",
+            "READONLY You can't write against a read only replica: -OOM",
+        ];
+        for line in lines {
+            let error = said(line);
+            assert_eq!(code(&error), "READONLY", "{line}");
+            assert_eq!(call_error(&error), CallError::Elsewhere(error.to_string()), "{line}");
+        }
+        let line = "ERR Error running script (call to f_521e): @user_script:30: @user_script: 30: Wrong number";
+        assert_eq!(code(&said(line)), "ERR");
     }
 
     #[test]
