@@ -49,7 +49,7 @@ unpack() {
     mv "$WORK/$crate-$(version)" "$WORK/$crate"
     without_dev_dependencies "$WORK/$crate/Cargo.toml"
   done
-  cp -r consumers/bare "$WORK/user"
+  cp -r tests/compat/no-prelude "$WORK/user"
   sed -i.orig "s|^distlock = .*|distlock = \"=$(version)\"|" "$WORK/user/Cargo.toml"
   cp Cargo.lock "$WORK/Cargo.lock"
   workspace >"$WORK/Cargo.toml"
@@ -74,7 +74,7 @@ in_work() { (cd "$WORK" && "$@"); }
 
 use_archives() {
   say "a crate that has nothing but the archives"
-  in_work cargo test --quiet -p bare --test bare
+  in_work cargo test --quiet -p no-prelude --test no_prelude
 }
 
 # The newest compiler that a dependency asks for.
@@ -101,7 +101,7 @@ check_lowest_versions() {
   in_work env RUSTC_BOOTSTRAP=1 cargo update --quiet -Z direct-minimal-versions
   # shellcheck disable=SC2046
   in_work cargo check --quiet $(each_crate) --lib --all-features
-  in_work cargo test --quiet -p bare --test bare
+  in_work cargo test --quiet -p no-prelude --test no_prelude
   cp Cargo.lock "$WORK/Cargo.lock"
 }
 
@@ -116,7 +116,7 @@ check_docs() {
 check_oldest_compiler() {
   say "Rust $(floor)"
   has_toolchain "$(floor)" || { echo "not compiled: rustup toolchain install $(floor)"; return; }
-  in_work cargo "+$(floor)" test --quiet -p bare --test bare --target-dir "$CARGO_TARGET_DIR/floor"
+  in_work cargo "+$(floor)" test --quiet -p no-prelude --test no_prelude --target-dir "$CARGO_TARGET_DIR/floor"
 }
 
 check_semver() {

@@ -35,15 +35,15 @@ redis-server --version
 
 say "format"
 cargo fmt --all --check
-cargo fmt --manifest-path benches/rivals/Cargo.toml --check
+cargo fmt --manifest-path benches/compare/Cargo.toml --check
 
 say "lints"
 cargo clippy --workspace --all-targets --quiet -- -D warnings
-cargo clippy --manifest-path benches/rivals/Cargo.toml --all-targets --quiet -- -D warnings
+cargo clippy --manifest-path benches/compare/Cargo.toml --all-targets --quiet -- -D warnings
 
 say "tests"
 cargo test --workspace --quiet --no-fail-fast
-cargo test --manifest-path benches/rivals/Cargo.toml --quiet
+cargo test --manifest-path benches/compare/Cargo.toml --quiet
 
 say "another server"
 if [ "$(uname -sm)" = "Linux x86_64" ]; then

@@ -1,4 +1,4 @@
-//! What threads meet at. Under one name, because the models of `faults/models` compile the same files with primitives whose
+//! What threads meet at. Under one name, because the models of `verification/shuttle` compile the same files with primitives whose
 //! schedules a checker controls.
 
 pub(crate) use std::sync::{Mutex, MutexGuard, atomic, mpsc};

@@ -1,9 +1,0 @@
-//! An annotated function looks like the plain one to every tool: lints, documentation, `cargo expand`.
-
-mod twins {
-    mod exceptions;
-    mod expansion;
-    mod lints;
-    mod rustdoc;
-    mod support;
-}

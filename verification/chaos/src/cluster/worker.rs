@@ -1,0 +1,89 @@
+//! A worker process.
+
+use std::fs::{self, File};
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use checker::Nanos;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::orders::Orders;
+
+/// A worker process; killed when dropped.
+#[derive(Debug)]
+pub(super) struct WorkerProcess {
+    pub(super) process: u32,
+    child: Child,
+    input: ChildStdin,
+    errors: PathBuf,
+    pub(super) stands_still: bool,
+    pub(super) killed: bool,
+}
+
+impl WorkerProcess {
+    pub(super) fn start(program: &Path, orders: &Orders) -> io::Result<Self> {
+        let errors = orders.journal.with_extension("errors");
+        let mut command = Command::new(program);
+        command.arg("worker").stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.env("RUST_BACKTRACE", "0").stderr(File::create(&errors)?);
+        let mut child = command.spawn()?;
+        let mut input = child.stdin.take().expect("it is piped");
+        writeln!(input, "{}", serde_json::to_string(orders)?)?;
+        let process = orders.process;
+        Ok(Self { process, child, input, errors, stands_still: false, killed: false })
+    }
+
+    pub(super) fn until_ready(&mut self) -> io::Result<()> {
+        let mut line = String::new();
+        let out = self.child.stdout.as_mut().expect("it is piped");
+        BufReader::new(out).read_line(&mut line)?;
+        if line.trim() == "ready" {
+            return Ok(());
+        }
+        let words = fs::read_to_string(&self.errors)?;
+        Err(io::Error::other(format!("a worker did not start: {words}")))
+    }
+
+    pub(super) fn begin(&mut self, stop: Nanos) -> io::Result<()> {
+        writeln!(self.input, "{stop}")
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(super) fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// What it said when it ended as it should not have.
+    pub(super) fn failure(&mut self) -> Option<String> {
+        let status = self.child.wait().ok()?;
+        if self.killed || status.success() {
+            return None;
+        }
+        let words = fs::read_to_string(&self.errors).unwrap_or_default();
+        Some(format!("{status}, {}", words.replace('\n', " ")))
+    }
+
+    pub(super) fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw);
+        let pid = pid.expect("a process id is positive and fits");
+        kill_process(pid, signal).expect("a child that was not waited for can be signalled");
+    }
+
+    /// Kills it, also if it stands still, and waits until it is gone.
+    pub(super) fn kill(&mut self) {
+        self.killed = true;
+        // It may be gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for WorkerProcess {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

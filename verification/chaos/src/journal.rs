@@ -1,0 +1,38 @@
+//! Where a process writes down what happens in it.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use checker::{Event, Nanos, What, lines};
+
+use crate::clock;
+
+/// A file of events. Each is one write, so that a process which is killed loses none that it has written.
+#[derive(Debug)]
+pub struct Journal {
+    file: File,
+    process: u32,
+}
+
+impl Journal {
+    /// A new one for a process.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn create(path: &Path, process: u32) -> io::Result<Self> {
+        let file = File::options().create_new(true).append(true).open(path)?;
+        Ok(Self { file, process })
+    }
+
+    /// Writes down what is so now.
+    pub fn write(&self, task: u32, what: What) {
+        self.write_at(clock::now(), task, what);
+    }
+
+    /// Writes down what was so then.
+    pub fn write_at(&self, at: Nanos, task: u32, what: What) {
+        let event = Event { at, process: self.process, task, what };
+        lines::write(&mut &self.file, &event).expect("a journal can be written to");
+    }
+}

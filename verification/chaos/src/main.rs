@@ -1,0 +1,57 @@
+//! Runs the lock under faults; see the library.
+
+use std::env;
+use std::io;
+use std::process::ExitCode;
+
+use chaos::campaign::Campaign;
+use chaos::options::{Command, Lossy, Many, One, Options};
+use chaos::schedule::{Schedule, Wishes};
+use chaos::{lossy, trial, verdict};
+use clap::Parser as _;
+
+fn main() -> io::Result<ExitCode> {
+    let options = Options::parse();
+    match options.command {
+        None => one(&options.one),
+        Some(Command::Run(many)) => run(&many),
+        Some(Command::Soak(soak)) => chaos::soak::soak(&soak).map(code),
+        Some(Command::Lossy(lossy)) => measure(&lossy),
+        Some(Command::Worker) => chaos::work().map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn one(options: &One) -> io::Result<ExitCode> {
+    let schedule = Schedule::of(options.seed, &Wishes::from(&options.fixed));
+    print!("{schedule}");
+    let outcome = trial::run(schedule, &env::current_exe()?)?;
+    if options.story {
+        print!("{}", checker::Story::new(&outcome.history));
+    }
+    print!("{}", verdict::Verdict(&outcome));
+    Ok(code(outcome.report.is_right()))
+}
+
+fn run(many: &Many) -> io::Result<ExitCode> {
+    let program = env::current_exe()?;
+    let campaign = Campaign {
+        schedules: Some(many.schedules),
+        length: None,
+        batch: &many.batch,
+        program: &program,
+    };
+    let tally = campaign.run(|_| {});
+    print!("{tally}");
+    Ok(code(tally.is_right()))
+}
+
+/// Exits with a failure if a late write was accepted, or two holds were valid though none was lost.
+fn measure(options: &Lossy) -> io::Result<ExitCode> {
+    let losses = lossy::measure(options.rounds, options.seed)?;
+    print!("{}", lossy::Table(&losses));
+    Ok(code(losses.iter().all(lossy::Losses::is_right)))
+}
+
+fn code(is_right: bool) -> ExitCode {
+    if is_right { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

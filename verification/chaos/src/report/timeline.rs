@@ -1,0 +1,193 @@
+//! Holds and faults over time, drawn.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+
+use checker::{Event, Nanos, Request, What};
+
+use super::escaped;
+
+/// Draws a history: a row for each key, a bar for each hold, a line for each fault.
+pub(super) struct Timeline<'a>(pub(super) &'a [Event]);
+
+const WIDTH: f64 = 1_000.0;
+const MARGIN: f64 = 50.0;
+const ROW: f64 = 18.0;
+/// Each process has a lane of its own in the row of a key, so that two holds at once are seen.
+const LANE: f64 = 3.0;
+/// What faults are told in, above the rows.
+const HEAD: f64 = 110.0;
+const COLOURS: [&str; 5] = ["#888", "#2a6f97", "#c8553d", "#588b43", "#8d5a97"];
+/// Holds nearer to each other than this, in pixels, are drawn as one.
+const NEAR: f64 = 0.5;
+
+/// One hold, or several that are too near to be told apart.
+struct Bar {
+    from: Nanos,
+    to: Nanos,
+    tokens: (u64, u64),
+    lost: bool,
+}
+
+type Rows = BTreeMap<(u32, u32), Vec<Bar>>;
+
+impl Timeline<'_> {
+    fn span(&self) -> (Nanos, Nanos) {
+        let instants = || self.0.iter().map(|event| event.at);
+        let (start, end) = (instants().min().unwrap_or(0), instants().max().unwrap_or(0));
+        (start, end.max(start + 1))
+    }
+
+    fn rows(&self, scale: &Scale) -> Rows {
+        let mut sorted: Vec<&Event> = self.0.iter().collect();
+        sorted.sort_by_key(|event| event.at);
+        let mut drawing = Drawing::default();
+        for event in sorted {
+            drawing.take(event, scale);
+        }
+        drawing.rows
+    }
+}
+
+/// What is drawn so far.
+#[derive(Default)]
+struct Drawing {
+    keys: HashMap<Request, u32>,
+    open: HashMap<Request, Bar>,
+    rows: Rows,
+}
+
+impl Drawing {
+    fn take(&mut self, event: &Event, scale: &Scale) {
+        match event.what {
+            What::Asked { request, key, .. } => {
+                self.keys.insert(request, key);
+            }
+            What::Entered { request, fence, valid_until, within: None } => {
+                let (from, tokens) = (event.at, (fence, fence));
+                self.open.insert(request, Bar { from, to: valid_until, tokens, lost: false });
+            }
+            What::Valid { request, until } => {
+                self.open.entry(request).and_modify(|bar| bar.to = until);
+            }
+            What::Lost { request } => self.close(event, request, true, scale),
+            What::Left { request } => self.close(event, request, false, scale),
+            _ => {}
+        }
+    }
+
+    fn close(&mut self, event: &Event, request: Request, lost: bool, scale: &Scale) {
+        let Some(bar) = self.open.remove(&request) else { return };
+        let key = self.keys.get(&request).copied().unwrap_or(0);
+        let bar = Bar { to: bar.to.min(event.at), lost, ..bar };
+        add(self.rows.entry((key, event.process)).or_default(), bar, scale);
+    }
+}
+
+fn add(row: &mut Vec<Bar>, bar: Bar, scale: &Scale) {
+    if let Some(last) = row.last_mut()
+        && scale.x(bar.from) - scale.x(last.to) < NEAR
+        && !bar.lost
+        && !last.lost
+    {
+        last.to = last.to.max(bar.to);
+        last.tokens.1 = bar.tokens.1;
+        return;
+    }
+    row.push(bar);
+}
+
+/// From instants to pixels.
+struct Scale {
+    start: Nanos,
+    end: Nanos,
+}
+
+impl Scale {
+    #[expect(clippy::cast_precision_loss, reason = "pixels are coarser")]
+    fn x(&self, at: Nanos) -> f64 {
+        let at = at.clamp(self.start, self.end);
+        MARGIN + WIDTH * (at - self.start) as f64 / (self.end - self.start) as f64
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "for people")]
+    fn ms(&self, at: Nanos) -> f64 {
+        at.saturating_sub(self.start) as f64 / 1e6
+    }
+}
+
+impl fmt::Display for Timeline<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (start, end) = self.span();
+        let scale = Scale { start, end };
+        let rows = self.rows(&scale);
+        let keys: BTreeSet<u32> = rows.keys().map(|(key, _)| *key).collect();
+        #[expect(clippy::cast_precision_loss, reason = "a few rows")]
+        let height = HEAD + ROW * keys.len() as f64;
+        let width = MARGIN + WIDTH + 10.0;
+        write!(
+            f,
+            "<svg viewBox=\"0 0 {width} {height}\" font-size=\"9\" font-family=\"sans-serif\">"
+        )?;
+        let mut y = HEAD;
+        for key in &keys {
+            write!(f, "<text x=\"4\" y=\"{}\">key {key}</text>", y + 11.0)?;
+            for ((_, process), bars) in rows.range((*key, 0)..=(*key, u32::MAX)) {
+                let lane = y + LANE * f64::from(*process);
+                bars.iter().try_for_each(|bar| draw(f, bar, *process, lane, &scale))?;
+            }
+            y += ROW;
+        }
+        self.draw_faults(f, &scale, height)?;
+        f.write_str("</svg>")
+    }
+}
+
+fn draw(f: &mut fmt::Formatter<'_>, bar: &Bar, process: u32, y: f64, scale: &Scale) -> fmt::Result {
+    let x = scale.x(bar.from);
+    let width = (scale.x(bar.to) - x).max(0.4);
+    let colour = COLOURS[process as usize % COLOURS.len()];
+    let stroke = if bar.lost { " stroke=\"#b00020\"" } else { "" };
+    let (from, to, (first, last)) = (scale.ms(bar.from), scale.ms(bar.to), bar.tokens);
+    let tokens =
+        if first == last { format!("token {first}") } else { format!("tokens {first} to {last}") };
+    write!(
+        f,
+        "<rect x=\"{x:.1}\" y=\"{y}\" width=\"{width:.1}\" height=\"3\" fill=\"{colour}\"{stroke}><title>process {process}, {tokens}, \
+         {from:.3} to {to:.3} ms</title></rect>"
+    )
+}
+
+impl Timeline<'_> {
+    fn draw_faults(&self, f: &mut fmt::Formatter<'_>, scale: &Scale, height: f64) -> fmt::Result {
+        let told = |event: &Event| match &event.what {
+            // What begins is told; that it was done follows at once.
+            What::Fault(words) if words.starts_with("done: ") => None,
+            What::Fault(words) => Some((event.at, brief(words))),
+            What::Paused(true) => Some((event.at, format!("process {} stops", event.process))),
+            What::Paused(false) => Some((event.at, format!("process {} goes on", event.process))),
+            What::Crashed => Some((event.at, format!("process {} is killed", event.process))),
+            _ => None,
+        };
+        for (number, (at, words)) in self.0.iter().filter_map(told).enumerate() {
+            let (x, words) = (scale.x(at), escaped(&words));
+            #[expect(clippy::cast_precision_loss, reason = "a remainder")]
+            let y = 8.0 + 9.0 * (number % 11) as f64;
+            write!(
+                f,
+                "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{y}\" y2=\"{height}\" stroke=\"#b00020\" stroke-width=\"0.4\"/>\
+                 <text x=\"{x:.1}\" y=\"{y}\" fill=\"#b00020\" font-size=\"7\">{words}</text>"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// Without the details, which stand above the picture.
+fn brief(words: &str) -> String {
+    match (words.split_once(" ("), words.rsplit_once("): ")) {
+        (Some((name, _)), Some((_, why))) => format!("{name}: {why}"),
+        (Some((name, _)), None) => name.to_owned(),
+        (None, _) => words.to_owned(),
+    }
+}

@@ -1,0 +1,110 @@
+//! One schedule, from its start to the verdict.
+
+mod aftermath;
+mod known;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use checker::{Event, Refusal, Report, Violation, What};
+
+use crate::clock;
+use crate::cluster::Cluster;
+use crate::fault::Kind;
+use crate::schedule::Schedule;
+
+use known::Known;
+
+/// What came of a schedule.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The schedule.
+    pub schedule: Schedule,
+    /// What the checker says. Violations that the documentation names as holes are not among these.
+    pub report: Report,
+    /// Those that it names.
+    pub known: Vec<Violation>,
+    /// Requests that ended without the lock, by the reason.
+    pub refusals: BTreeMap<&'static str, u64>,
+    /// Faults that had an effect.
+    pub faults: Vec<Kind>,
+    /// Everything that was written down.
+    pub history: Vec<Event>,
+}
+
+/// Runs a schedule. `program` is this very program, to be started as a worker.
+///
+/// # Errors
+/// If a process cannot be started or a file cannot be read: nothing is known about the lock then.
+pub fn run(schedule: Schedule, program: &Path) -> io::Result<Outcome> {
+    let mut cluster = Cluster::start(&schedule, program)?;
+    let start = clock::now();
+    cluster.begin(start + clock::nanos(schedule.length))?;
+    let mut faults = Vec::new();
+    for (at, step) in steps(&schedule) {
+        clock::sleep_until(start + clock::nanos(at));
+        match step {
+            Step::Begin(fault) if cluster.inject(&schedule.faults[fault]) => {
+                faults.push(schedule.faults[fault].kind);
+            }
+            Step::Begin(_) => {}
+            Step::End(fault) => cluster.cease(&schedule.faults[fault]),
+        }
+    }
+    clock::sleep_until(start + clock::nanos(schedule.length));
+    cluster.heal();
+    cluster.end();
+    aftermath::look(&mut cluster, &schedule);
+    Ok(Outcome::of(schedule, faults, cluster.history()?))
+}
+
+#[derive(Clone, Copy)]
+enum Step {
+    Begin(usize),
+    End(usize),
+}
+
+/// What is to be done when, in order.
+fn steps(schedule: &Schedule) -> Vec<(Duration, Step)> {
+    let mut steps = Vec::new();
+    for (number, fault) in schedule.faults.iter().enumerate() {
+        steps.push((fault.at, Step::Begin(number)));
+        steps.push((fault.at + fault.span, Step::End(number)));
+    }
+    steps.sort_by_key(|(at, _)| *at);
+    steps
+}
+
+impl Outcome {
+    fn of(schedule: Schedule, faults: Vec<Kind>, history: Vec<Event>) -> Self {
+        let mut report = checker::check(&history, &schedule.rules());
+        let all = std::mem::take(&mut report.violations);
+        let hole = Known::of(&schedule, &history);
+        let (known, wrong) = all.into_iter().partition(|found| hole.names(found));
+        report.violations = wrong;
+        let refusals = refusals(&history);
+        Self { schedule, report, known, refusals, faults, history }
+    }
+}
+
+fn refusals(history: &[Event]) -> BTreeMap<&'static str, u64> {
+    let mut counts = BTreeMap::new();
+    for event in history {
+        if let What::Refused { why, .. } = event.what {
+            *counts.entry(name(why)).or_default() += 1;
+        }
+    }
+    counts
+}
+
+fn name(why: Refusal) -> &'static str {
+    match why {
+        Refusal::Busy => "busy",
+        Refusal::Unavailable => "unavailable",
+        Refusal::Refused => "refused",
+        Refusal::Deadlock => "deadlock",
+        Refusal::Lost => "lost",
+    }
+}

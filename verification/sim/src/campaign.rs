@@ -1,0 +1,96 @@
+//! Many plans, one after the other and side by side.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use checker::{Property, Report};
+
+use crate::plan::Plan;
+use crate::trial::Trial;
+
+/// A plan that went wrong.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// Its seed.
+    pub seed: u64,
+    /// The first property that it broke.
+    pub property: Property,
+    /// How many plans had been run when it was found, itself among them.
+    pub after: u64,
+}
+
+/// What came of all of them.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// How many plans were run.
+    pub schedules: u64,
+    /// How many of them had nothing that makes a server forget.
+    pub lossless: u64,
+    /// Tokens that did not rise in others: [`Trial::stale_grants`].
+    pub stale_grants: u64,
+    /// What the checker counted, all together.
+    pub report: Report,
+    /// The plans that went wrong, in the order of their finding.
+    pub findings: Vec<Finding>,
+}
+
+/// How a campaign is run.
+#[derive(Clone, Debug)]
+pub struct Campaign {
+    /// The seeds of its plans.
+    pub seeds: Range<u64>,
+    /// How many are run side by side.
+    pub jobs: usize,
+    /// After how many that went wrong it stops.
+    pub enough: usize,
+}
+
+impl Campaign {
+    /// Runs it; `progress` hears of each plan that is done.
+    pub fn run(&self, progress: impl Fn(u64) + Sync) -> Outcome {
+        let next = AtomicU64::new(self.seeds.start);
+        let outcome = Mutex::new(Outcome::default());
+        thread::scope(|scope| {
+            for _ in 0..self.jobs {
+                scope.spawn(|| self.work(&next, &outcome, &progress));
+            }
+        });
+        outcome.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs plans until there are no more, or enough went wrong.
+    fn work(&self, next: &AtomicU64, outcome: &Mutex<Outcome>, progress: &impl Fn(u64)) {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= self.seeds.end {
+                return;
+            }
+            let plan = Plan::draw(seed);
+            let trial = Trial::of(&plan);
+            let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
+            outcome.add(&plan, trial);
+            progress(1);
+            if outcome.findings.len() >= self.enough {
+                return;
+            }
+        }
+    }
+}
+
+impl Outcome {
+    fn add(&mut self, plan: &Plan, trial: Trial) {
+        let mut report = trial.report;
+        self.stale_grants += trial.stale_grants;
+        self.schedules += 1;
+        self.lossless += u64::from(trial.lossless);
+        let first = report.violations.first().map(|violation| violation.property);
+        if let Some(property) = first {
+            let after = self.schedules;
+            self.findings.push(Finding { seed: plan.seed, property, after });
+        }
+        report.violations.clear();
+        self.report += report;
+    }
+}

@@ -1,0 +1,126 @@
+//! Runs simulated schedules: one seed with its story, or many with their counts.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use checker::{Report, Story};
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+use sim::campaign::{Campaign, Finding, Outcome};
+use sim::plan::Plan;
+use sim::shrink::shrink;
+use sim::trial::Trial;
+
+/// The lock in a simulated cluster: one seed is one schedule.
+#[derive(Debug, Parser)]
+struct Options {
+    /// Run this schedule alone and tell its story.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Tell the story of the whole schedule, not of the least of it that goes wrong.
+    #[arg(long, requires = "seed")]
+    whole: bool,
+    /// How many schedules to run.
+    #[arg(long, default_value_t = 10_000)]
+    schedules: u64,
+    /// The seed of the first.
+    #[arg(long, default_value_t = 1)]
+    from: u64,
+    /// How many to run side by side; as many as there are cores if it is not said.
+    #[arg(long)]
+    jobs: Option<usize>,
+    /// After how many schedules that went wrong to stop.
+    #[arg(long, default_value_t = 1)]
+    enough: usize,
+    /// Do not look for the least of a schedule that goes wrong.
+    #[arg(long)]
+    brief: bool,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let right = match options.seed {
+        Some(seed) => tell(seed, options.whole),
+        None => run(&options),
+    };
+    if right { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Replays one seed.
+fn tell(seed: u64, whole: bool) -> bool {
+    let plan = Plan::draw(seed);
+    let trial = Trial::of(&plan);
+    let Some(first) = trial.report.violations.first().filter(|_| !whole) else {
+        print_story(&plan, &trial);
+        return trial.report.is_right();
+    };
+    let least = shrink(plan, first.property);
+    println!("the least of the schedule that breaks the property '{}':\n", first.property);
+    print_story(&least, &Trial::of(&least));
+    false
+}
+
+fn print_story(plan: &Plan, trial: &Trial) {
+    println!("{plan}");
+    let requests = trial.report.violations.first().map_or(&[][..], |first| &first.requests);
+    println!("{}", Story::new(&trial.events).marking(requests));
+    print_report(&trial.report);
+    for violation in &trial.report.violations {
+        println!("violation: {violation}");
+    }
+}
+
+/// Runs many.
+fn run(options: &Options) -> bool {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let campaign = Campaign {
+        seeds: options.from..options.from + options.schedules,
+        jobs: options.jobs.unwrap_or(cores),
+        enough: options.enough,
+    };
+    let style =
+        "{elapsed_precise} {bar:40} {human_pos}/{human_len} schedules, {per_sec}, {eta} to go";
+    let style = ProgressStyle::with_template(style).expect("the template is well formed");
+    let bar = ProgressBar::new(options.schedules).with_style(style);
+    let start = Instant::now();
+    let outcome = campaign.run(|done| bar.inc(done));
+    bar.finish_and_clear();
+    print_outcome(&outcome);
+    println!(
+        "seeds {} to {}, in {:.1?}",
+        campaign.seeds.start,
+        campaign.seeds.end - 1,
+        start.elapsed()
+    );
+    for finding in &outcome.findings {
+        let Finding { seed, property, after } = finding;
+        println!("violation: seed {seed}, property {property}, after {after} schedules");
+    }
+    if let Some(first) = outcome.findings.first().filter(|_| !options.brief) {
+        tell(first.seed, false);
+    }
+    outcome.findings.is_empty()
+}
+
+fn print_outcome(outcome: &Outcome) {
+    let Outcome { schedules, lossless, stale_grants, report, findings } = outcome;
+    println!(
+        "schedules {schedules} ({lossless} lossless), stale grants in the others {stale_grants}, violations {}",
+        findings.len()
+    );
+    print_report(report);
+}
+
+fn print_report(report: &Report) {
+    println!(
+        "pairs {}, re-entries {}, requests {}, refused {}, cancelled {}, told of loss {}, double holds {}, events {}",
+        report.pairs,
+        report.reentries,
+        report.requests,
+        report.refusals,
+        report.cancelled,
+        report.losses,
+        report.double_holds,
+        report.events
+    );
+}
