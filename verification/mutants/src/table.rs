@@ -7,25 +7,28 @@ use crate::hunt::Verdict;
 use crate::suite::{Effort, Suite};
 
 const HEAD: &str = "\
-# Planted bugs
+# Mutation testing
 
-Each line is a bug that somebody could have made in this library. It is planted into a copy of the sources, and the tests
-run there until one finds it. The library's own text holds none of them: they are edits in `verification/mutants/bugs`, one file
-each, made in a copy below `target` alone.
+A mutant is a bug that somebody could introduce into this library. Each mutant below is inserted
+into a copy of the sources, and the test suites run there until one of them detects it. The mutants
+are text edits in `verification/mutants/bugs`, one file each. The copies are made below `target`, so
+the library itself is never modified.
 
 ";
 
 const SUITES: &str = "\
-The suites, in the order in which most bugs meet them. Of those that would find a bug only the first is named:
+Suites, in the order in which they run. The table names the first one that detects the mutant.
 
-- *simulation*: many processes, the twin of the scripts and the network in one deterministic simulation; one seed is one
-  schedule, and the count says how many were run up to the one that broke the property
-- *twin*: the scripts on a real server, compared with their twin in memory by random calls
-- *orders*: the smallest shared parts under every schedule and every order of memory (loom)
-- *models*: the parts that threads of one process share, under schedules that a checker controls (shuttle)
-- *fuzz*: arguments of the attribute and replies of a server that nobody would send
-- *units*: the tests of the runtime's parts; where they are named, none of the suites before found the bug
-- *trials*: workloads on real servers, under faults
+- *simulation*: several processes, a network and the in-memory server in one deterministic
+  simulation. One seed is one schedule. The count is the number of schedules up to the first
+  violation.
+- *twin*: random commands to the Lua scripts on a real server and to the in-memory server, compared
+  reply by reply
+- *orders*: the smallest concurrent parts under every schedule and memory order (loom)
+- *models*: the concurrent parts of one process under controlled schedules (shuttle)
+- *fuzz*: random arguments of the attribute and random replies of a server
+- *units*: unit tests of the runtime
+- *trials*: real servers and processes under faults
 ";
 
 /// The table in Markdown. `control`: the suites that found nothing in the sources as they are.
@@ -34,16 +37,17 @@ pub fn markdown(hunted: &[(&Bug, Verdict)], control: &[Suite], effort: Effort) -
     let Effort { from, simulated, real } = effort;
     let _ = writeln!(
         text,
-        "Made with\n\n```text\n\
+        "```sh\n\
          cargo run --release -p mutants -- --table docs/mutation-testing.md \\\n    \
          --schedules {simulated} --fault-schedules {real} --from {from}\n```\n\n\
-         which looks for each bug in seeds {from} to {} of the simulation, and stops at the first that finds it. Two threads\n\
-         look, so the count of schedules may differ by a few from run to run. What an earlier run has found in the same\n\
-         sources is not looked for again; with `--afresh` it is.\n",
+         This command writes the page. It runs seeds {from} to {} of the simulation and {real} chaos\n\
+         schedules for each mutant, and stops at the first that detects it. Two threads search, so the\n\
+         number of schedules differs slightly from run to run. Results of an earlier run on the same\n\
+         sources are reused, unless `--afresh` is given.\n",
         from + simulated - 1
     );
     let _ = writeln!(text, "{SUITES}\n{}\n{}", controlled(control, effort), summary(hunted));
-    text.push_str("| # | bug | why it matters | killed by | after |\n");
+    text.push_str("| # | mutant | effect | detected by | after |\n");
     text.push_str("|---|---|---|---|---|\n");
     for (bug, verdict) in hunted {
         text.push_str(&row(bug, verdict));
@@ -58,7 +62,7 @@ fn controlled(control: &[Suite], effort: Effort) -> String {
     };
     let suites: Vec<String> = control.iter().map(one).collect();
     format!(
-        "Control: in the unchanged sources the same suites found nothing: {}.\n",
+        "Control: in the unmodified sources the same suites found nothing: {}.\n",
         suites.join(", ")
     )
 }
@@ -73,7 +77,7 @@ fn summary(hunted: &[(&Bug, Verdict)]) -> String {
     let counts = Suite::cheapest_first().into_iter().map(by).filter(|&(_, count)| count > 0);
     let counts: Vec<_> = counts.map(|(suite, count)| format!("{} {count}", suite.name())).collect();
     let killed = hunted.iter().filter(|(_, verdict)| verdict.kill.is_some()).count();
-    format!("**{killed} of {} bugs were killed**: {}.\n", hunted.len(), counts.join(", "))
+    format!("**{killed} of {} mutants were detected**: {}.\n", hunted.len(), counts.join(", "))
 }
 
 fn row(bug: &Bug, verdict: &Verdict) -> String {
@@ -88,7 +92,7 @@ fn row(bug: &Bug, verdict: &Verdict) -> String {
         None if verdict.missing.is_empty() => {
             (format!("**survived** {}", names(&verdict.tried)), "—".to_owned())
         }
-        None => (format!("not looked for yet by {}", names(&verdict.missing)), "—".to_owned()),
+        None => (format!("not run yet with {}", names(&verdict.missing)), "—".to_owned()),
     };
     let cells = [bug.number(), &bug.title, &bug.why, &by, &after].map(cell);
     format!("| {} |\n", cells.join(" | "))
@@ -131,7 +135,7 @@ mod tests {
     fn a_bug_that_nobody_found_is_not_passed_over() {
         let bug = bug();
         let text = markdown(&[(&bug, verdict(None))], &[Suite::Simulation], EFFORT);
-        assert!(text.contains("0 of 1 bugs were killed"));
+        assert!(text.contains("0 of 1 mutants were detected"));
         assert!(text.contains("**survived** simulation"));
         assert!(text.contains("found nothing: simulation (100 schedules)."));
     }
@@ -139,6 +143,6 @@ mod tests {
     #[test]
     fn a_bug_that_nobody_looked_for_has_not_survived() {
         let missing = Verdict { missing: vec![Suite::Units], ..Verdict::default() };
-        assert!(row(&bug(), &missing).contains("not looked for yet by units"));
+        assert!(row(&bug(), &missing).contains("not run yet with units"));
     }
 }
