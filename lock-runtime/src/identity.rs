@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use uuid::Uuid;
-
+#[cfg(any(distlock_sim, distlock_shuttle, distlock_loom))]
+pub(crate) use crate::environment::nonce;
 use crate::place::Place;
 use crate::time::{self, Timestamp};
-use crate::wire::{Claimant, Nonce};
+use crate::wire::Claimant;
 
 #[derive(Debug)]
 pub(crate) struct Identity {
@@ -18,14 +18,32 @@ pub(crate) struct Identity {
 }
 
 /// A new name for a request or a wait of this process.
-pub(crate) fn nonce() -> Nonce {
-    Nonce::from_bits(Uuid::new_v4().as_u128())
+#[cfg(not(any(distlock_sim, distlock_shuttle, distlock_loom)))]
+pub(crate) fn nonce() -> crate::wire::Nonce {
+    crate::wire::Nonce::from_bits(uuid::Uuid::new_v4().as_u128())
+}
+
+#[cfg(not(any(distlock_sim, distlock_shuttle, distlock_loom)))]
+fn process_id() -> u32 {
+    std::process::id()
+}
+
+#[cfg(any(distlock_sim, distlock_shuttle, distlock_loom))]
+use crate::environment::process_id;
+
+/// The wall clock, which only people read.
+fn wall_clock() -> SystemTime {
+    if cfg!(any(distlock_sim, distlock_shuttle, distlock_loom)) {
+        SystemTime::UNIX_EPOCH + time::now().since(Timestamp::ZERO)
+    } else {
+        SystemTime::now()
+    }
 }
 
 impl Identity {
     pub(crate) fn of_this_process() -> Self {
         let host = Claimant::word(&gethostname::gethostname().to_string_lossy());
-        Self { host: host.into(), pid: std::process::id(), label: None }
+        Self { host: host.into(), pid: process_id(), label: None }
     }
 
     pub(crate) fn with_label(self, label: Option<Box<str>>) -> Self {
@@ -60,7 +78,7 @@ impl Identity {
     #[expect(clippy::unused_self, reason = "a simulated process has a clock of its own")]
     pub(crate) fn unix_ms(&self, instant: Timestamp) -> u64 {
         let ago = time::now().since(instant);
-        let instant = SystemTime::now().checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH);
+        let instant = wall_clock().checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH);
         let since = instant.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     }

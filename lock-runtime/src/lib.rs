@@ -21,6 +21,8 @@
 #![forbid(unsafe_code)]
 // Marks what a feature brings, on docs.rs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// What the verification crates see is documented for maintainers, as all that is private.
+#![cfg_attr(any(distlock_sim, distlock_shuttle, distlock_loom), allow(missing_docs))]
 
 mod as_manager;
 mod call;
@@ -28,6 +30,8 @@ mod caller;
 mod config;
 mod driver;
 mod entry;
+#[cfg(any(distlock_sim, distlock_shuttle, distlock_loom))]
+mod environment;
 pub mod error;
 mod fence;
 mod finished;
@@ -62,6 +66,9 @@ mod task;
 pub mod testing;
 mod time;
 mod user_code;
+#[cfg(any(distlock_sim, distlock_shuttle, distlock_loom))]
+#[doc(hidden)]
+pub mod verification;
 mod wire;
 
 pub use config::LockManagerBuilder;

@@ -49,8 +49,11 @@ impl fmt::Debug for Timestamp {
     }
 }
 
+#[cfg(any(distlock_sim, distlock_shuttle, distlock_loom))]
+pub use crate::environment::now;
+
 /// The current instant.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(any(distlock_sim, distlock_shuttle, distlock_loom))))]
 #[must_use]
 pub fn now() -> Timestamp {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
@@ -60,7 +63,7 @@ pub fn now() -> Timestamp {
 }
 
 /// The current instant. Elsewhere than on Linux this is the monotonic clock of the standard library.
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(any(target_os = "linux", distlock_sim, distlock_shuttle, distlock_loom)))]
 #[must_use]
 pub fn now() -> Timestamp {
     static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();

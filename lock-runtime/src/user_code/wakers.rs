@@ -42,6 +42,10 @@ pub(crate) async fn with_guarded<F: Future + Unpin>(mut future: F) -> F::Output 
 }
 
 fn is_known(waker: &Waker) -> bool {
+    // All wakers are the checker's own, and a wrapper around them would only add schedules.
+    if cfg!(any(distlock_shuttle, distlock_loom)) {
+        return true;
+    }
     let known = KNOWN.get().into_iter().flatten();
     known.into_iter().any(|kind| ptr::eq(*kind, waker.vtable()))
 }

@@ -1,6 +1,5 @@
 //! What callers ask of the I/O thread.
 
-use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Weak};
 
 use tokio::sync::oneshot;
@@ -12,6 +11,7 @@ use crate::driver::parties::{Group, Party};
 use crate::driver::report;
 use crate::protocol::{Loss, Request};
 use crate::queue::{LongWaits, Queue, Usher};
+use crate::sync::mpsc::SyncSender;
 use crate::time::Timestamp;
 use crate::user_code;
 use crate::wire::Nonce;

@@ -11,7 +11,6 @@ mod tests;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -22,6 +21,7 @@ use super::parties::{Asker, Group, Party};
 use crate::driver::report;
 use crate::protocol::{CallError, Confirmation, Failure, Machine, Outlook};
 use crate::queue::Delivery;
+use crate::sync::mpsc::SyncSender;
 use crate::time::Timestamp;
 use crate::wire::{AcquireReply, Call, Member, Nonce, NonceMap, Notice, Obstacle, Reply};
 
