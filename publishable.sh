@@ -92,7 +92,7 @@ check_features() {
   local features
   for features in "" tls-rustls serde test-util serde,test-util,tls-rustls; do
     say "features: ${features:-none}"
-    in_work cargo clippy --quiet -p lock-runtime -p distlock --lib --features "$features" -- -D warnings
+    in_work cargo clippy --quiet -p distlock-runtime -p distlock --lib --features "$features" -- -D warnings
   done
 }
 
@@ -125,7 +125,7 @@ check_semver() {
   last="$(git tag --list 'v*' --sort=-version:refname | head -1)"
   if [ -z "$last" ]; then echo "does not apply: nothing has been released"; return; fi
   command -v cargo-semver-checks >/dev/null || cargo install --locked cargo-semver-checks
-  cargo semver-checks --baseline-rev "$last" -p lock-runtime -p distlock
+  cargo semver-checks --baseline-rev "$last" -p distlock-runtime -p distlock
 }
 
 check_slowly() {

@@ -27,8 +27,8 @@ fn main() -> anyhow::Result<()> {
     let mut storage = redis::Client::open(server.url())?.get_connection()?;
 
     // Its lock is gone, as after a pause past the lease; the writer itself does not know.
-    let paused = locks.lock("fenced").acquire()?.fence();
-    let current = locks.lock("fenced").acquire()?;
+    let paused = locks.mutex("fenced").acquire_blocking()?.fence();
+    let current = locks.mutex("fenced").acquire_blocking()?;
 
     let written = write(&mut storage, current.fence(), "by the holder")?;
     let late = write(&mut storage, paused, "by the late writer")?;

@@ -22,7 +22,7 @@
 //! ```
 //!
 //! - [`macro@distributed_lock`] takes synchronous and async functions and methods; its page lists the options.
-//! - [`LockManager`] is the connection; [`LockManager::lock`] asks for a lock by hand and gives a [`LockGuard`].
+//! - [`LockManager`] is the connection; [`LockManager::mutex`] asks for a lock by hand and gives a [`LockGuard`].
 //! - [`current`] is the innermost [`Hold`] around the running code: key, [`Fence`], validity, loss, sharing.
 //! - [`LockError`] has one variant for each thing that a caller would do differently.
 //!
@@ -61,7 +61,7 @@
 //!
 //! Waiters are served in the order of their coming, across processes. Within a process the lock goes from one call to the next
 //! without a trip to the server, a bounded number of times while another process waits; each gets a fencing token of its own.
-//! Several keys are taken together by a list in the attribute or [`LockManager::lock_many`]. Calls that wait for one another in a
+//! Several keys are taken together by a list in the attribute or [`LockManager::mutex_many`]. Calls that wait for one another in a
 //! circle are told so: exactly one of them gets [`LockError::Deadlock`]. The attribute's page has the details.
 //!
 //! # What is promised
@@ -85,14 +85,14 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[doc = include_str!("../docs/attribute.md")]
-pub use lock_macros::distributed_lock;
+pub use distlock_macros::distributed_lock;
 #[doc(hidden)]
-pub use lock_runtime::__private;
-pub use lock_runtime::redis;
+pub use distlock_runtime::__private;
+pub use distlock_runtime::redis;
 #[cfg(feature = "test-util")]
 #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
-pub use lock_runtime::testing;
-pub use lock_runtime::{
+pub use distlock_runtime::testing;
+pub use distlock_runtime::{
     Fence, FenceGate, Hold, Holder, Inspection, LockError, LockGuard, LockManager,
     LockManagerBuilder, LockRequest, SharedHold, StaleFence, Waiter, current, error, global, init,
     with_manager, with_manager_async,

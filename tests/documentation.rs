@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Lets an example in `lock-runtime` name the crate as its users do. It is hidden from the reader.
-const ALIAS: &str = "# use lock_runtime as distlock;";
+const ALIAS: &str = "# use distlock_runtime as distlock;";
 
 fn files_below(directory: &Path, files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(directory).expect("the directory is readable") {
@@ -33,7 +33,7 @@ fn no_example_names_a_crate_that_users_do_not_depend_on() {
             let comment = line.strip_prefix("///").or_else(|| line.strip_prefix("//!"));
             let Some(shown) = comment.or(is_markdown.then_some(line)) else { continue };
             let names_runtime =
-                shown.contains("lock_runtime::") || shown.contains("use lock_runtime");
+                shown.contains("distlock_runtime::") || shown.contains("use distlock_runtime");
             if names_runtime && shown.trim() != ALIAS {
                 found.push(format!("{}:{}: {shown}", file.display(), number + 1));
             }

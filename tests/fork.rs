@@ -19,37 +19,37 @@ use crate::support::{connect, inspect, server, until_free};
 type Role = fn(&LockManager, LockGuard, &str);
 
 const ROLES: [(&str, Role); 9] = [
-    ("a request for a free key", |locks, _, _| refused(&locks.lock("free").acquire())),
+    ("a request for a free key", |locks, _, _| refused(&locks.mutex("free").acquire_blocking())),
     ("a request with a wait", |locks, _, _| {
-        refused(&locks.lock("free").wait(Duration::from_secs(1)).acquire());
+        refused(&locks.mutex("free").wait(Duration::from_secs(1)).acquire_blocking());
     }),
     ("a request for a key that the parent holds", |locks, _, _| {
-        refused(&locks.lock("held").acquire());
-        refused(&locks.lock("held").wait(Duration::from_secs(1)).acquire());
+        refused(&locks.mutex("held").acquire_blocking());
+        refused(&locks.mutex("held").wait(Duration::from_secs(1)).acquire_blocking());
     }),
     ("a request past the line and one for several", |locks, _, _| {
-        refused(&locks.lock("free").fairness_global().acquire());
-        refused(&locks.lock_many(["a", "b"]).acquire());
-        refused(&locks.lock("free").try_acquire());
+        refused(&locks.mutex("free").strict_fifo().acquire_blocking());
+        refused(&locks.mutex_many(["a", "b"]).acquire_blocking());
+        refused(&locks.mutex("free").try_acquire_blocking());
     }),
     ("an async request", |locks, _, _| {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        refused(&runtime.block_on(locks.lock("free").acquire_async()));
-        refused(&runtime.block_on(locks.lock("held").acquire_async()));
+        refused(&runtime.block_on(locks.mutex("free").acquire()));
+        refused(&runtime.block_on(locks.mutex("held").acquire()));
     }),
     ("an inspection and a shutdown", |locks, _, _| {
-        refused(&locks.inspect("held"));
-        locks.shutdown();
+        refused(&locks.inspect_blocking("held"));
+        locks.shutdown_blocking();
     }),
     ("the end of a guard", |_, guard, _| drop(guard)),
-    ("a confirmed release", |_, guard, _| assert!(guard.release().is_err())),
+    ("a confirmed release", |_, guard, _| assert!(guard.release_blocking().is_err())),
     ("a global manager of its own", |locks, _, url| {
         refused(&annotated());
         init(LockManager::connect(url).expect("the url is well formed"))
             .expect("it may be replaced");
         assert_eq!(annotated().expect("the lock is had"), 7);
         assert_eq!(thread::spawn(annotated).join().expect("no panic").expect("it is had again"), 7);
-        refused(&locks.lock("free").acquire());
+        refused(&locks.mutex("free").acquire_blocking());
     }),
 ];
 
@@ -70,17 +70,18 @@ fn main() -> ExitCode {
     let locks = connect(&server);
     init(locks.clone()).expect("it is the first");
     annotated().expect("the lock is had");
-    let held = locks.lock("held").acquire().expect("the lock is free");
+    let held = locks.mutex("held").acquire_blocking().expect("the lock is free");
     let mut failed = 0;
     for (name, role) in ROLES {
         let ended = in_a_fork(
             || {
-                let guard = locks.lock("guarded").release_confirmed().acquire();
+                let guard = locks.mutex("guarded").wait_for_release().acquire_blocking();
                 guard.expect("the lock is free")
             },
             |guard| role(&locks, guard, &server.url()),
         );
-        let parent_goes_on = held.hold().is_valid() && locks.lock("free").acquire().is_ok();
+        let parent_goes_on =
+            held.hold().is_valid() && locks.mutex("free").acquire_blocking().is_ok();
         let ok = ended == Some(0) && parent_goes_on && inspect(&locks, "held").holder.is_some();
         until_free(&locks, "guarded");
         failed += u32::from(!ok);

@@ -141,14 +141,14 @@ fn a_runtime_that_is_dropped_releases_what_its_tasks_hold() {
         runtime.spawn(keep_for_ever());
         runtime.block_on(async {
             testkit::eventually_async(LIMIT, "one holds it, one waits", async || {
-                let seen = locks.inspect_async("kept for ever").await.unwrap();
+                let seen = locks.inspect("kept for ever").await.unwrap();
                 seen.holder.is_some() && seen.waiting == 1
             })
             .await;
         });
         drop(runtime);
         let free = || {
-            let seen = locks.inspect("kept for ever").unwrap();
+            let seen = locks.inspect_blocking("kept for ever").unwrap();
             seen.holder.is_none() && seen.waiting == 0
         };
         eventually(Duration::from_secs(2), "it is released", free);

@@ -25,7 +25,7 @@ impl io::Write for Collector {
 /// A manager that compares orders, in every build, and whose warnings are seen.
 fn locks() -> LockManager {
     listen();
-    LockManager::builder().url("memory://").lint_order(true).build().unwrap()
+    LockManager::builder().url("memory://").warn_lock_order(true).build().unwrap()
 }
 
 fn listen() {
@@ -151,11 +151,11 @@ async fn two_async_functions_in_opposite_orders_are_told_once() {
 }
 
 fn by_hand(locks: &LockManager) -> LockRequest {
-    locks.lock("by hand")
+    locks.mutex("by hand")
 }
 
 fn by_another_hand(locks: &LockManager) -> LockRequest {
-    locks.lock("by another hand")
+    locks.mutex("by another hand")
 }
 
 const BY_HAND: u32 = line!() - 7;
@@ -164,7 +164,7 @@ const BY_HAND: u32 = line!() - 7;
 fn locks_by_hand_are_told_by_their_lines() {
     let locks = locks();
     let nest = |outer: LockRequest, inner: LockRequest| {
-        outer.acquire().unwrap().enter(|| drop(inner.acquire().unwrap()));
+        outer.acquire_blocking().unwrap().enter(|| drop(inner.acquire_blocking().unwrap()));
     };
     nest(by_hand(&locks), by_another_hand(&locks));
     assert!(warnings("the lock of").is_empty());
@@ -265,7 +265,7 @@ fn a_key_that_is_entered_again_has_no_order() {
     let locks = locks();
     let whole = |then: &dyn Fn()| again_whole(&locks, "xy", then).unwrap();
     let by_parts = |then: &dyn Fn()| again_by_parts(&locks, "x", "y", then).unwrap();
-    let by_hand = || drop(locks.lock("again-xy").acquire().unwrap());
+    let by_hand = || drop(locks.mutex("again-xy").acquire_blocking().unwrap());
     whole(&|| by_parts(&|| whole(&by_hand)));
     by_parts(&|| whole(&|| by_parts(&by_hand)));
     assert!(warnings("again-").is_empty(), "{:?}", warnings("again-"));
@@ -283,13 +283,13 @@ fn the_keys_of_a_list_are_taken_in_one_order_whatever_theirs_is() {
     list(&locks, 2, 1).unwrap();
     // Also where they are taken one after the other, because one is busy.
     for (a, b) in [(1, 2), (2, 1)] {
-        let held = locks.lock("list-2").acquire().unwrap();
+        let held = locks.mutex("list-2").acquire_blocking().unwrap();
         std::thread::scope(|scope| {
             let call = scope.spawn(|| list(&locks, a, b));
             testkit::eventually(std::time::Duration::from_secs(20), "it waits", || {
-                locks.inspect("list-2").unwrap().waiting > 0
+                locks.inspect_blocking("list-2").unwrap().waiting > 0
             });
-            held.release().unwrap();
+            held.release_blocking().unwrap();
             call.join().unwrap().unwrap();
         });
     }
@@ -304,7 +304,7 @@ nested!(silent_ba, "silent-b", silent_a);
 #[test]
 fn a_manager_may_be_told_not_to_compare() {
     listen();
-    let locks = LockManager::builder().url("memory://").lint_order(false).build().unwrap();
+    let locks = LockManager::builder().url("memory://").warn_lock_order(false).build().unwrap();
     silent_ab(&locks).unwrap();
     silent_ba(&locks).unwrap();
     assert!(warnings("silent-").is_empty(), "{:?}", warnings("silent-"));

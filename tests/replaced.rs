@@ -37,13 +37,13 @@ fn annotated_functions_use_the_manager_that_is_around_them() {
     assert_none(&locked());
     with_manager(&first, || {
         // Each server has its own lock of that key.
-        let held = second.lock("replaced").acquire().unwrap();
+        let held = second.mutex("replaced").acquire_blocking().unwrap();
         locked().unwrap();
         drop(held);
-        let _held = first.lock("replaced").acquire().unwrap();
+        let _held = first.mutex("replaced").acquire_blocking().unwrap();
         with_manager(&second, || locked().unwrap());
         assert!(format!("{:?}", global().unwrap()) == format!("{first:?}"));
-        let busy = global().unwrap().lock("replaced").wait(WAIT).acquire();
+        let busy = global().unwrap().mutex("replaced").wait(WAIT).acquire_blocking();
         assert!(matches!(busy, Err(LockError::Busy(_))), "{busy:?}");
     });
     assert_none(&locked());
@@ -69,7 +69,7 @@ fn futures_carry_their_manager_from_poll_to_poll_and_do_not_mix_it_up() {
     let managers: Vec<LockManager> = servers.iter().map(connect).collect();
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        let held = managers[0].lock("replaced").acquire_async().await.unwrap();
+        let held = managers[0].mutex("replaced").acquire().await.unwrap();
         let mut waits = Box::pin(with_manager_async(&managers[0], locked_async()));
         let other = with_manager_async(&managers[1], locked_async());
         tokio::select! {

@@ -79,7 +79,7 @@ run() {
   local path=$folder:$PATH
   printf '\n== %s: %s\n' "${1%% *}" "$(PATH=$path redis-server --version)"
   PATH=$path cargo test --quiet --no-fail-fast --test behaviour --test cluster --test exit || status=1
-  PATH=$path cargo test --quiet -p lock-runtime --lib store:: || status=1
+  PATH=$path cargo test --quiet -p distlock-runtime --lib store:: || status=1
   return "$status"
 }
 

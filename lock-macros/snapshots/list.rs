@@ -1,4 +1,4 @@
-#[distributed_lock(["account:{from}", "account:{to}"], wait = "5s", fairness = global)]
+#[distributed_lock(["account:{from}", "account:{to}"], wait = "5s", fairness = strict)]
 fn transfer(from: u64, to: u64, amount: u64) -> Result<(), Error> {
     bank().move_money(from, to, amount)
 }
@@ -13,7 +13,7 @@ fn transfer(from: u64, to: u64, amount: u64) -> Result<(), Error> {
                 "account:{from}, account:{to}",
             )
             .wait(::distlock::__private::milliseconds(5000))
-            .fairness_global();
+            .strict_fifo();
         &SITE
     };
     let distlock_call = ::distlock::__private::call_all::<

@@ -41,7 +41,7 @@ fn sell(&mut self) {
         .or_skip::<()>()
         .manager(&(self.locks))
         .wait(self.patience)
-        .release_confirmed();
+        .wait_for_release();
     app::lock::__private::handle(
         distlock_call
             .run(|| -> () {

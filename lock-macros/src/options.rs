@@ -21,8 +21,8 @@ pub(crate) struct Options {
     pub(crate) linger: Option<Length>,
     pub(crate) renew: Option<LitBool>,
     pub(crate) reenter: Option<LitBool>,
-    pub(crate) release_confirmed: bool,
-    pub(crate) global_fairness: bool,
+    pub(crate) wait_for_release: bool,
+    pub(crate) strict_fifo: bool,
     pub(crate) skip_if_busy: bool,
     pub(crate) on_error: OnError,
     pub(crate) finish_on_loss: bool,
@@ -67,8 +67,8 @@ impl Options {
         if let Some(hold) = &self.hold {
             hold.check(keys)?;
         }
-        if self.linger.is_some() && self.global_fairness {
-            let message = "`linger` keeps the lock for this process, `fairness = global` gives it to whoever asked first: remove \
+        if self.linger.is_some() && self.strict_fifo {
+            let message = "`linger` keeps the lock for this process, `fairness = strict` gives it to whoever asked first: remove \
                            one of them";
             return Err(syn::Error::new(self.span("linger"), message));
         }
@@ -83,8 +83,8 @@ impl Options {
             "linger" => self.linger = Some(Length::parse(place, input)?),
             "renew" => self.renew = Some(place.switch(input)?),
             "reenter" => self.reenter = Some(place.switch(input)?),
-            "release" => self.release_confirmed = place.choice("confirmed", input)?,
-            "fairness" => self.global_fairness = place.choice("global", input)?,
+            "release" => self.wait_for_release = place.choice("confirmed", input)?,
+            "fairness" => self.strict_fifo = place.choice("strict", input)?,
             "if_busy" => self.skip_if_busy = place.choice("skip", input)?,
             "on_error" => self.on_error = OnError::parse(place, input)?,
             "on_lost" => self.finish_on_loss = place.choice("finish", input)?,

@@ -17,7 +17,7 @@ pub(crate) fn not_a_function(item: ParseStream<'_>, error: &syn::Error) -> syn::
         "struct" | "enum" | "union" | "use" | "static" | "const" | "type" | "extern" => {
             format!("put it on a `fn`, not on this `{word}`")
         }
-        _ => "make this a `fn`, or take the lock by hand with `LockManager::lock`".to_owned(),
+        _ => "make this a `fn`, or take the lock by hand with `LockManager::mutex`".to_owned(),
     };
     syn::Error::new(item.span(), format!("`#[distributed_lock]` locks a function: {where_to}"))
 }

@@ -21,8 +21,8 @@ pub(crate) fn constant(private: &TokenStream, options: &Options) -> TokenStream 
     let reenter = reenter.map(|reenter| setter("reenter", "reenter", &quote!(#reenter)));
     let on_lost = options.finish_on_loss;
     let on_lost = on_lost.then(|| setter("on_lost", "on_lost_finish", &TokenStream::new()));
-    let fairness = options.global_fairness;
-    let fairness = fairness.then(|| setter("fairness", "fairness_global", &TokenStream::new()));
+    let fairness = options.strict_fifo;
+    let fairness = fairness.then(|| setter("fairness", "strict_fifo", &TokenStream::new()));
     let each = matches!(options.hold, Some(Bound::Each(..)));
     let each = each.then(|| setter("hold", "hold_each", &TokenStream::new()));
     lengths.chain(renew).chain(reenter).chain(each).chain(on_lost).chain(fairness).collect()
@@ -38,8 +38,8 @@ pub(crate) fn computed(options: &Options) -> TokenStream {
         Length::Known(_) => None,
         Length::Computed(expr) => Some(setter(name, name, &quote!(#expr))),
     });
-    let release = options.release_confirmed;
-    let release = release.then(|| setter("release", "release_confirmed", &TokenStream::new()));
+    let release = options.wait_for_release;
+    let release = release.then(|| setter("release", "wait_for_release", &TokenStream::new()));
     manager.into_iter().chain(lengths).chain(release).collect()
 }
 

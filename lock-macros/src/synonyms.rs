@@ -42,7 +42,7 @@ const SYNONYMS: Table<12> = [
         "auto_extend auto_renew auto_renewal extend heartbeat refresh renewal watch_dog watchdog",
     ),
     ("release", "confirm confirmed unlock"),
-    ("fairness", "cohort fair fair_lock fairness_global fifo unfair"),
+    ("fairness", "cohort fair fair_lock strict_fifo fifo unfair"),
     ("if_busy", "if_held if_locked on_busy skip skip_if_busy skip_if_locked"),
     ("on_error", "catch err error map_err on_err on_fail on_failure panic"),
     ("on_lost", "finish if_lost lost on_loss"),

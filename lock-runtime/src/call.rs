@@ -116,7 +116,7 @@ fn inside() -> Hold {
 fn inside_each<const N: usize>(listed: &[String]) -> [Hold; N] {
     let hold = inside();
     std::array::from_fn(|index| {
-        hold.of(&listed[index]).expect("a body runs inside the hold of each of its keys")
+        hold.for_key(&listed[index]).expect("a body runs inside the hold of each of its keys")
     })
 }
 
@@ -136,7 +136,7 @@ impl<P: Policy> Call<P> {
     }
 
     /// `release = confirmed`
-    pub fn release_confirmed(self) -> Call<Confirms<P>> {
+    pub fn wait_for_release(self) -> Call<Confirms<P>> {
         Call { caller: self.caller, policy: Confirms(self.policy) }
     }
 

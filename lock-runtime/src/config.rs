@@ -18,7 +18,7 @@ use crate::{LockError, LockManager};
 /// Sets up a [`LockManager`].
 ///
 /// ```
-/// # use lock_runtime as distlock;
+/// # use distlock_runtime as distlock;
 /// use std::time::Duration;
 /// use distlock::LockManager;
 ///
@@ -36,8 +36,8 @@ pub struct LockManagerBuilder {
     prefix: String,
     options: Options,
     timing: Timing,
-    hand_overs: u32,
-    lint_order: bool,
+    max_handoffs: u32,
+    warn_lock_order: bool,
     client_name: Option<String>,
     label: Option<Box<str>>,
     certificates: Certificates,
@@ -64,8 +64,8 @@ impl Default for LockManagerBuilder {
             prefix: "lock:".to_owned(),
             options: Options { ttl, max_hold, ..Options::DEFAULT },
             timing: Timing::default(),
-            hand_overs: DEFAULT_HAND_OVERS,
-            lint_order: cfg!(debug_assertions),
+            max_handoffs: DEFAULT_HAND_OVERS,
+            warn_lock_order: cfg!(debug_assertions),
             client_name: None,
             label: None,
             certificates: Certificates::default(),
@@ -92,7 +92,7 @@ impl LockManagerBuilder {
     /// The type is that of [`distlock::redis`](crate::redis), so that no version of that crate has to be named twice.
     ///
     /// ```
-    /// # use lock_runtime as distlock;
+    /// # use distlock_runtime as distlock;
     /// use distlock::{LockManager, redis};
     ///
     /// let client = redis::Client::open("redis://app:secret@127.0.0.1/3")?;
@@ -131,14 +131,14 @@ impl LockManagerBuilder {
 
     /// How much earlier than its ttl a hold ends for its owner: allows for clocks that run at different rates.
     /// Every call with a ttl that is not longer than this is [`LockError::Config`]. Default: 1 % of the ttl, at least 2 ms.
-    pub fn margin(mut self, margin: Duration) -> Self {
+    pub fn clock_margin(mut self, margin: Duration) -> Self {
         self.timing.margin = Some(margin);
         self
     }
 
     /// How much longer than its ttl the key lives in the server: allows for a server's clock that jumps ahead.
     /// Only the take-over from a crashed holder waits for it. At the most 30 days. Default: 1 % of the ttl, at least 2 ms.
-    pub fn guard(mut self, guard: Duration) -> Self {
+    pub fn server_ttl_slack(mut self, guard: Duration) -> Self {
         self.timing.guard = Some(guard);
         self
     }
@@ -147,7 +147,7 @@ impl LockManagerBuilder {
     /// [`LockError::Unavailable`], also when they would wait for the lock as long as it takes. Zero: until one attempt to
     /// connect has failed, as for requests that try once. [`Duration::MAX`]: for as long as they wait for the lock.
     /// Default: 5 s.
-    pub fn outage(mut self, outage: Duration) -> Self {
+    pub fn outage_timeout(mut self, outage: Duration) -> Self {
         self.timing.outage = outage;
         self
     }
@@ -155,17 +155,17 @@ impl LockManagerBuilder {
     /// Whether to be granted nothing after the server turns out to have lost its data (a flush, a restart without
     /// persistence) until the longest lease of all processes is over, because holds from before may still be valid in their
     /// processes. Default: `true`. Set `false` where tests flush the server between cases: other processes wait all the same.
-    pub fn wait_out_data_loss(mut self, wait: bool) -> Self {
+    pub fn data_loss_grace(mut self, wait: bool) -> Self {
         self.timing.quarantine = wait;
         self
     }
 
     /// How often in a row a lock goes from one call to the next within this process, without a trip to the server, while
     /// another process waits for it; while none does, it goes on for up to a second. Zero is strict order across all
-    /// processes, as `fairness = global` for a single call. Default: 8.
-    pub fn hand_overs(mut self, bound: u32) -> Self {
-        self.hand_overs = bound;
-        self.options.global_fairness = bound == 0;
+    /// processes, as `fairness = strict` for a single call. Default: 8.
+    pub fn max_handoffs(mut self, bound: u32) -> Self {
+        self.max_handoffs = bound;
+        self.options.strict_fifo = bound == 0;
         self
     }
 
@@ -174,12 +174,12 @@ impl LockManagerBuilder {
     /// a holder's stack, as rayon does while it waits. Default: `true`.
     ///
     /// ```
-    /// # use lock_runtime as distlock;
+    /// # use distlock_runtime as distlock;
     /// use distlock::{LockError, LockManager};
     ///
     /// let locks = LockManager::builder().url("memory://").reenter(false).build()?;
-    /// let guard = locks.lock("stock").acquire()?;
-    /// let nested = guard.enter(|| locks.lock("stock").acquire());
+    /// let guard = locks.mutex("stock").acquire_blocking()?;
+    /// let nested = guard.enter(|| locks.mutex("stock").acquire_blocking());
     /// assert!(matches!(nested, Err(LockError::Deadlock(_))));
     /// # Ok::<(), LockError>(())
     /// ```
@@ -191,8 +191,8 @@ impl LockManagerBuilder {
     /// Whether to compare the orders in which locks are taken inside each other, by the keys as they are written at the
     /// annotated functions, and to warn once where two of them contradict: before they ever end in a deadlock. Default:
     /// in debug builds.
-    pub fn lint_order(mut self, lint: bool) -> Self {
-        self.lint_order = lint;
+    pub fn warn_lock_order(mut self, lint: bool) -> Self {
+        self.warn_lock_order = lint;
         self
     }
 
@@ -213,7 +213,7 @@ impl LockManagerBuilder {
     /// a private authority. Default: the system's certificates.
     ///
     /// ```no_run
-    /// # use lock_runtime as distlock;
+    /// # use distlock_runtime as distlock;
     /// # use distlock::LockManager;
     /// let locks = LockManager::builder()
     ///     .url("rediss://redis.example.com:6380/")
@@ -232,7 +232,7 @@ impl LockManagerBuilder {
     /// PEM form. Default: none.
     ///
     /// ```no_run
-    /// # use lock_runtime as distlock;
+    /// # use distlock_runtime as distlock;
     /// # use distlock::LockManager;
     /// let locks = LockManager::builder()
     ///     .url("rediss://redis.example.com:6380/")
@@ -281,8 +281,8 @@ impl LockManagerBuilder {
         })?;
         Ok(LockManager::new(
             mailbox,
-            self.hand_overs,
-            self.lint_order,
+            self.max_handoffs,
+            self.warn_lock_order,
             self.options,
             limits,
             server,

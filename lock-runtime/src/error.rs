@@ -14,7 +14,7 @@ use crate::wire::{self, Claimant, Member, Obstacle};
 /// that functions which return `io::Result` can be annotated.
 ///
 /// ```
-/// # use lock_runtime as distlock;
+/// # use distlock_runtime as distlock;
 /// use distlock::LockError;
 ///
 /// fn worth_a_retry(error: &LockError) -> bool {
@@ -32,31 +32,31 @@ pub enum LockError {
     Busy(Box<Busy>),
     /// The lock was held, and then was not any more while the code still ran: what it wrote may have raced with
     /// another holder, unless the storage checks the fencing token. Do not report success.
-    Lost(Box<Cause>),
+    Lost(Box<ErrorDetail>),
     /// The server could not be reached. Nothing is held.
-    Unavailable(Box<Cause>),
+    Unavailable(Box<ErrorDetail>),
     /// A request was sent and no reply came in time. If the lock was granted meanwhile it is given back in the
     /// background; the code that it was for did not run.
-    Ambiguous(Box<Overdue>),
+    NoReply(Box<TimedOut>),
     /// The server said no: wrong password, missing right, out of memory, a read-only replica. Somebody has to
     /// mend that.
-    Refused(Box<Cause>),
+    Refused(Box<ErrorDetail>),
     /// A key that can be no lock stands under the lock's name: a list, a hash, a text that never expires. It was left as it
     /// is. A text that expires is taken for the lock of another kind of client, and is [`Self::Busy`].
-    ForeignKey(Box<Overdue>),
+    KeyConflict(Box<TimedOut>),
     /// The server lost its data a short while ago. Holds from before may still be valid in their processes, so
     /// nothing is granted until the longest of them is over. Try later.
     DataLoss(Box<DataLoss>),
     /// The wait would never have ended: those that hold what it waits for wait, over others perhaps, for what the caller
     /// holds. Of them all the caller had waited shortest, so it alone is told. Let go and try again; better, take the locks
-    /// in one order, or together: a list of keys, [`lock_many`](crate::LockManager::lock_many).
+    /// in one order, or together: a list of keys, [`lock_many`](crate::LockManager::mutex_many).
     /// A call with `reenter = false` inside a hold of its own key gets it at once.
     Deadlock(Box<Deadlock>),
     /// The settings make no sense, or there are none: what is wrong, and what to write.
     Config(Box<str>),
     /// The manager cannot be used any more, or not here: it was shut down, its I/O thread died, or it was made before a fork. The
     /// reason says which. Make a new one.
-    Closed(Box<Cause>),
+    Closed(Box<ErrorDetail>),
 }
 
 /// Why a manager cannot be used.
@@ -105,13 +105,13 @@ impl Busy {
     /// A holder that is alive renews its lease, and may release it any time before.
     ///
     /// ```
-    /// # use lock_runtime as distlock;
+    /// # use distlock_runtime as distlock;
     /// use std::time::Duration;
     /// use distlock::{LockError, LockManager};
     ///
     /// let locks = LockManager::connect("memory://")?;
-    /// let _held = locks.lock("report").acquire()?;
-    /// let refused = locks.lock("report").wait(Duration::ZERO).acquire();
+    /// let _held = locks.mutex("report").acquire_blocking()?;
+    /// let refused = locks.mutex("report").wait(Duration::ZERO).acquire_blocking();
     /// let Err(LockError::Busy(busy)) = refused else { panic!("it is held") };
     /// let seconds = busy.retry_after().map_or(1, |after| after.as_secs() + 1);
     /// println!("Retry-After: {seconds}");
@@ -126,7 +126,7 @@ impl Busy {
 /// Why something went wrong with a lock.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Cause {
+pub struct ErrorDetail {
     /// The key.
     pub key: Box<str>,
     /// What happened, or what the server said.
@@ -136,7 +136,7 @@ pub struct Cause {
 /// How long something was waited for that did not happen.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Overdue {
+pub struct TimedOut {
     /// The key.
     pub key: Box<str>,
     /// How long.
@@ -153,7 +153,7 @@ pub struct Deadlock {
     pub waited: Duration,
     /// The calls of the circle, this one first. Each waits for a key that is held around the next, and the last one for a
     /// key that is held around the first.
-    pub cycle: Vec<InCycle>,
+    pub cycle: Vec<CycleMember>,
     /// What kind of deadlock it is.
     pub kind: DeadlockKind,
 }
@@ -180,7 +180,7 @@ pub enum DeadlockKind {
 /// A call that waits in a circle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct InCycle {
+pub struct CycleMember {
     /// The key that it waits for.
     pub waits_for: Box<str>,
     /// The function or caller that waits.
@@ -209,7 +209,7 @@ impl LockError {
     pub(crate) fn lost(key: &str, loss: Loss) -> Self {
         match loss {
             Loss::Refused(why) => Self::because(key, NOT_RENEWED, &why),
-            loss => Self::Lost(Cause::new(key, loss.reason()).into()),
+            loss => Self::Lost(ErrorDetail::new(key, loss.reason()).into()),
         }
     }
 
@@ -219,31 +219,31 @@ impl LockError {
     }
 
     fn because(key: &str, what: &str, why: &str) -> Self {
-        Self::Lost(Cause::new(key, &format!("{what}: {why}")).into())
+        Self::Lost(ErrorDetail::new(key, &format!("{what}: {why}")).into())
     }
 
     pub(crate) fn released(key: &str) -> Self {
-        Self::Lost(Cause::new(key, RELEASED).into())
+        Self::Lost(ErrorDetail::new(key, RELEASED).into())
     }
 
     pub(crate) fn unconfirmed(key: &str) -> Self {
-        Self::Lost(Cause::new(key, UNCONFIRMED).into())
+        Self::Lost(ErrorDetail::new(key, UNCONFIRMED).into())
     }
 
     pub(crate) fn deadlock(key: &str, waited: Duration, cycle: Vec<Member>) -> Self {
-        let cycle = cycle.into_iter().map(InCycle::from).collect();
+        let cycle = cycle.into_iter().map(CycleMember::from).collect();
         let kind = DeadlockKind::Cycle;
         Self::Deadlock(Box::new(Deadlock { key: key.into(), waited, cycle, kind }))
     }
 
     /// A call that was refused at once, as it would wait for the code around it. `caller` is the call.
     pub(crate) fn deadlock_at_once(key: &str, caller: Claimant, kind: DeadlockKind) -> Self {
-        let cycle = vec![InCycle::new(key, caller)];
+        let cycle = vec![CycleMember::new(key, caller)];
         Self::Deadlock(Box::new(Deadlock { key: key.into(), waited: Duration::ZERO, cycle, kind }))
     }
 
     pub(crate) fn closed(key: &str, closing: Closing) -> Self {
-        Self::Closed(Cause::new(key, closing.reason()).into())
+        Self::Closed(ErrorDetail::new(key, closing.reason()).into())
     }
 
     /// A busy lock whose holder is the caller's own process.
@@ -254,9 +254,11 @@ impl LockError {
     pub(crate) fn from_failure(key: &str, waited: Duration, failure: Failure) -> Self {
         match failure {
             Failure::Busy(busy) => Self::from_busy(key, waited, busy),
-            Failure::Unavailable(reason) => Self::Unavailable(Cause::new(key, &reason).into()),
-            Failure::Ambiguous => Self::Ambiguous(Overdue::new(key, waited).into()),
-            Failure::Refused(reason) => Self::Refused(Cause::new(key, &reason).into()),
+            Failure::Unavailable(reason) => {
+                Self::Unavailable(ErrorDetail::new(key, &reason).into())
+            }
+            Failure::NoReply => Self::NoReply(TimedOut::new(key, waited).into()),
+            Failure::Refused(reason) => Self::Refused(ErrorDetail::new(key, &reason).into()),
             Failure::NotTakenUp => Self::from_busy(key, waited, wire::Busy::by_others()),
             Failure::TooLate { ttl, round_trip } => Self::config(format!(
                 "lock '{}' was granted and over before that was known: its ttl of {} is shorter than a round trip to the \
@@ -275,7 +277,7 @@ impl LockError {
                 let wire::Busy { ahead, left, .. } = busy;
                 Self::Busy(Box::new(Busy { key: key.into(), holder, ahead, waited, left }))
             }
-            Obstacle::ForeignKey => Self::ForeignKey(Overdue::new(key, waited).into()),
+            Obstacle::KeyConflict => Self::KeyConflict(TimedOut::new(key, waited).into()),
             Obstacle::DataLoss => {
                 Self::DataLoss(Box::new(DataLoss { key: key.into(), left: busy.left }))
             }
@@ -302,7 +304,7 @@ impl LockError {
             | Self::Unavailable(cause)
             | Self::Refused(cause)
             | Self::Closed(cause) => Some(&cause.key),
-            Self::Ambiguous(overdue) | Self::ForeignKey(overdue) => Some(&overdue.key),
+            Self::NoReply(overdue) | Self::KeyConflict(overdue) => Some(&overdue.key),
             Self::DataLoss(loss) => Some(&loss.key),
             Self::Deadlock(deadlock) => Some(&deadlock.key),
             Self::Config(_) => None,
@@ -310,26 +312,26 @@ impl LockError {
     }
 }
 
-impl From<Member> for InCycle {
+impl From<Member> for CycleMember {
     fn from(member: Member) -> Self {
         Self::new(&member.key, member.who)
     }
 }
 
-impl InCycle {
+impl CycleMember {
     fn new(key: &str, who: Claimant) -> Self {
         let Claimant { function, host, pid, .. } = who;
         Self { waits_for: key.into(), function, host: host.to_string(), pid }
     }
 }
 
-impl Cause {
+impl ErrorDetail {
     pub(crate) fn new(key: &str, reason: &str) -> Self {
         Self { key: key.into(), reason: words(reason).into() }
     }
 }
 
-impl Overdue {
+impl TimedOut {
     pub(crate) fn new(key: &str, waited: Duration) -> Self {
         Self { key: key.into(), waited }
     }
@@ -343,10 +345,10 @@ impl From<LockError> for std::io::Error {
         let kind = match &error {
             LockError::Busy(_) | LockError::DataLoss(_) => ErrorKind::WouldBlock,
             LockError::Deadlock(_) => ErrorKind::Deadlock,
-            LockError::Ambiguous(_) => ErrorKind::TimedOut,
+            LockError::NoReply(_) => ErrorKind::TimedOut,
             LockError::Unavailable(_) => ErrorKind::NotConnected,
             LockError::Refused(_) => ErrorKind::PermissionDenied,
-            LockError::ForeignKey(_) => ErrorKind::AlreadyExists,
+            LockError::KeyConflict(_) => ErrorKind::AlreadyExists,
             LockError::Config(_) => ErrorKind::InvalidInput,
             LockError::Lost(_) | LockError::Closed(_) => ErrorKind::Other,
         };

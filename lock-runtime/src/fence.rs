@@ -13,10 +13,10 @@ use std::num::TryFromIntError;
 /// also rise across a restart without data, up to clock skew.
 ///
 /// ```
-/// # use lock_runtime as distlock;
+/// # use distlock_runtime as distlock;
 /// let locks = distlock::LockManager::connect("memory://")?;
-/// let first = locks.lock("file").acquire()?.fence();
-/// let second = locks.lock("file").acquire()?.fence();
+/// let first = locks.mutex("file").acquire_blocking()?.fence();
+/// let second = locks.mutex("file").acquire_blocking()?.fence();
 /// assert!(second > first);
 /// # Ok::<(), distlock::LockError>(())
 /// ```
@@ -24,9 +24,9 @@ use std::num::TryFromIntError;
 /// Tokens are below 2<sup>53</sup>: they fit SQL's `bigint`, and the numbers of JSON, JavaScript and Lua hold them exactly.
 ///
 /// ```
-/// # use lock_runtime as distlock;
+/// # use distlock_runtime as distlock;
 /// # let locks = distlock::LockManager::connect("memory://")?;
-/// # let guard = locks.lock("row").acquire()?;
+/// # let guard = locks.mutex("row").acquire_blocking()?;
 /// use distlock::Fence;
 ///
 /// let column = i64::from(guard.fence());

@@ -11,14 +11,14 @@ use crate::Fence;
 /// do distributed locking", 2016). One gate guards one resource under one key: tokens of different keys are not to be compared.
 ///
 /// ```
-/// # use lock_runtime as distlock;
+/// # use distlock_runtime as distlock;
 /// use distlock::{FenceGate, LockManager};
 ///
 /// static STOCK: FenceGate = FenceGate::new();
 ///
 /// let locks = LockManager::connect("memory://")?;
-/// let late = locks.lock("stock").acquire()?.fence(); // released at once, say by the end of its lease
-/// let current = locks.lock("stock").acquire()?.fence();
+/// let late = locks.mutex("stock").acquire_blocking()?.fence(); // released at once, say by the end of its lease
+/// let current = locks.mutex("stock").acquire_blocking()?.fence();
 /// STOCK.admit(current).expect("the first token is admitted");
 /// let refused = STOCK.admit(late).expect_err("an older one is not");
 /// assert_eq!(refused.highest, current);

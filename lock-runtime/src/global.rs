@@ -29,7 +29,7 @@ impl Global {
 /// after that one's I/O thread has died.
 ///
 /// ```
-/// # use lock_runtime as distlock;
+/// # use distlock_runtime as distlock;
 /// distlock::init(distlock::LockManager::connect("memory://")?)?;
 /// # Ok::<(), distlock::LockError>(())
 /// ```
@@ -111,7 +111,7 @@ mod tests {
         let manager = |name: &str| LockManager::connect(&format!("memory://{name}")).unwrap();
         init(manager("global:first")).unwrap();
         let first = global().unwrap();
-        let guard = first.lock("key").acquire().unwrap();
+        let guard = first.mutex("key").acquire_blocking().unwrap();
         assert!(init(manager("global:second")).is_err());
 
         let (limit, wait) = (Duration::from_secs(20), Duration::from_millis(1));
@@ -121,15 +121,15 @@ mod tests {
             assert!(std::time::Instant::now() < end, "its holds are lost at once");
             std::thread::sleep(wait);
         }
-        let lost = guard.release().unwrap_err().to_string();
+        let lost = guard.release_blocking().unwrap_err().to_string();
         assert!(lost.contains("the lock manager's I/O thread died"), "{lost}");
-        let error = first.lock("key").acquire().unwrap_err();
+        let error = first.mutex("key").acquire_blocking().unwrap_err();
         assert!(matches!(error, LockError::Closed(_)), "{error:?}");
         assert!(error.to_string().contains("whose I/O thread died"), "{error}");
-        first.shutdown();
+        first.shutdown_blocking();
 
         init(manager("global:second")).unwrap();
-        global().unwrap().lock("key").acquire().unwrap().release().unwrap();
+        global().unwrap().mutex("key").acquire_blocking().unwrap().release_blocking().unwrap();
         assert!(init(manager("global:third")).is_err());
     }
 }

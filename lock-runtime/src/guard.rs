@@ -15,12 +15,12 @@ use crate::{Fence, Hold, LockError};
 /// inside with [`Self::enter`] or [`Self::scope`], and calls in there re-enter.
 ///
 /// ```
-/// # use lock_runtime as distlock;
+/// # use distlock_runtime as distlock;
 /// use distlock::LockManager;
 ///
 /// let locks = LockManager::connect("memory://")?;
-/// let guard = locks.lock("stock").acquire()?;
-/// let same = guard.enter(|| locks.lock("stock").acquire().map(|nested| nested.fence()))?;
+/// let guard = locks.mutex("stock").acquire_blocking()?;
+/// let same = guard.enter(|| locks.mutex("stock").acquire_blocking().map(|nested| nested.fence()))?;
 /// assert_eq!(same, guard.fence());
 /// # Ok::<(), distlock::LockError>(())
 /// ```
@@ -37,7 +37,7 @@ impl LockGuard {
         Self { section, hold, confirmed }
     }
 
-    /// The hold: deadline, loss, sharing. Of several keys, that of the last in order; [`Hold::of`] gives those of the others.
+    /// The hold: deadline, loss, sharing. Of several keys, that of the last in order; [`Hold::for_key`] gives those of the others.
     #[must_use]
     pub fn hold(&self) -> &Hold {
         &self.hold
@@ -77,20 +77,20 @@ impl LockGuard {
         LockError::lost(key, loss)
     }
 
-    /// Releases the lock. With `release_confirmed` on the request it blocks until the server has said that the lock
+    /// Releases the lock. With `wait_for_release` on the request it blocks until the server has said that the lock
     /// was ours to the end; else the release is sent and not waited for.
     ///
     /// # Errors
     /// [`LockError::Lost`] if the hold was lost before.
-    pub fn release(self) -> Result<(), LockError> {
+    pub fn release_blocking(self) -> Result<(), LockError> {
         if self.confirmed { block_on(leave_confirmed(self.section)) } else { leave(self.section) }
     }
 
     /// The same for async code.
     ///
     /// # Errors
-    /// As [`Self::release`].
-    pub async fn release_async(self) -> Result<(), LockError> {
+    /// As [`Self::release_blocking`].
+    pub async fn release(self) -> Result<(), LockError> {
         if self.confirmed { leave_confirmed(self.section).await } else { leave(self.section) }
     }
 }

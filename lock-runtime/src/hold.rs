@@ -15,11 +15,11 @@ use crate::{Fence, LockError};
 /// A hold of a lock, seen from the code that runs under it. Cheap to clone; a clone does not keep the lock.
 ///
 /// ```
-/// # use lock_runtime as distlock;
+/// # use distlock_runtime as distlock;
 /// use distlock::{Hold, LockManager};
 ///
 /// let locks = LockManager::connect("memory://")?;
-/// let guard = locks.lock("report").acquire()?;
+/// let guard = locks.mutex("report").acquire_blocking()?;
 /// let hold: &Hold = guard.hold();
 /// assert!(hold.is_valid());
 /// hold.check()?; // before each effect that must not happen twice
@@ -35,7 +35,7 @@ pub struct Hold {
 /// shared hold that was entered. `None` outside of all.
 ///
 /// ```
-/// # use lock_runtime as distlock;
+/// # use distlock_runtime as distlock;
 /// assert!(distlock::current().is_none());
 /// ```
 #[must_use]
@@ -62,21 +62,21 @@ impl Hold {
     /// holds the key under the same manager.
     ///
     /// ```
-    /// # use lock_runtime as distlock;
+    /// # use distlock_runtime as distlock;
     /// use distlock::{LockError, LockManager, current};
     ///
     /// let locks = LockManager::connect("memory://")?;
-    /// let (shop, till) = (locks.lock("shop").acquire()?, locks.lock("till"));
+    /// let (shop, till) = (locks.mutex("shop").acquire_blocking()?, locks.mutex("till"));
     /// shop.enter(|| {
-    ///     let till = till.acquire()?;
-    ///     assert_eq!(till.hold().of("shop").expect("around it").fence(), shop.fence());
-    ///     assert!(shop.hold().of("till").is_none(), "that is further in");
+    ///     let till = till.acquire_blocking()?;
+    ///     assert_eq!(till.hold().for_key("shop").expect("around it").fence(), shop.fence());
+    ///     assert!(shop.hold().for_key("till").is_none(), "that is further in");
     ///     Ok::<(), LockError>(())
     /// })?;
     /// # Ok::<(), LockError>(())
     /// ```
     #[must_use]
-    pub fn of(&self, key: &str) -> Option<Self> {
+    pub fn for_key(&self, key: &str) -> Option<Self> {
         self.frame.find(self.frame.manager(), key).cloned().map(Self::new)
     }
 
@@ -90,13 +90,13 @@ impl Hold {
     /// it, 2 in one that re-entered it there.
     ///
     /// ```
-    /// # use lock_runtime as distlock;
+    /// # use distlock_runtime as distlock;
     /// use distlock::{LockError, LockManager};
     ///
     /// let locks = LockManager::connect("memory://")?;
-    /// let outer = locks.lock("report").acquire()?;
+    /// let outer = locks.mutex("report").acquire_blocking()?;
     /// outer.enter(|| {
-    ///     let inner = locks.lock("report").acquire()?;
+    ///     let inner = locks.mutex("report").acquire_blocking()?;
     ///     assert_eq!((outer.hold().depth(), inner.hold().depth()), (1, 2));
     ///     Ok::<(), LockError>(())
     /// })?;
@@ -148,13 +148,13 @@ impl Hold {
     /// never shorter. A hold without renewals (`renew = false`) is renewed this once. `max_hold` stays the limit.
     ///
     /// ```
-    /// # use lock_runtime as distlock;
+    /// # use distlock_runtime as distlock;
     /// use std::time::Duration;
     /// use distlock::LockManager;
     ///
     /// let locks = LockManager::connect("memory://")?;
-    /// let guard = locks.lock("report").ttl(Duration::from_secs(5)).renew(false).acquire()?;
-    /// let left = guard.hold().extend(Duration::from_secs(60))?; // the next page takes a while
+    /// let guard = locks.mutex("report").ttl(Duration::from_secs(5)).renew(false).acquire_blocking()?;
+    /// let left = guard.hold().extend_blocking(Duration::from_secs(60))?; // the next page takes a while
     /// assert!(left > Duration::from_secs(55));
     /// # Ok::<(), distlock::LockError>(())
     /// ```
@@ -164,32 +164,32 @@ impl Hold {
     /// # Errors
     /// [`LockError::Lost`] when the hold is over, or ends before the server has confirmed; [`LockError::Config`] for a ttl that
     /// no lock can have.
-    pub fn extend(&self, ttl: Duration) -> Result<Duration, LockError> {
-        block_on(self.extend_async(ttl))
+    pub fn extend_blocking(&self, ttl: Duration) -> Result<Duration, LockError> {
+        block_on(self.extend(ttl))
     }
 
     /// The same for async code. Dropped before it is ready, it leaves the renewal under way; no harm comes of that.
     ///
     /// # Errors
-    /// As [`Self::extend`].
-    pub async fn extend_async(&self, ttl: Duration) -> Result<Duration, LockError> {
+    /// As [`Self::extend_blocking`].
+    pub async fn extend(&self, ttl: Duration) -> Result<Duration, LockError> {
         check_ttl(ttl)?;
         self.renewed(ttl).await
     }
 
-    /// Renews the hold now for the ttl that it has, as [`Self::extend`] does for another.
+    /// Renews the hold now for the ttl that it has, as [`Self::extend_blocking`] does for another.
     ///
     /// # Errors
-    /// [`LockError::Lost`] as [`Self::extend`].
-    pub fn renew(&self) -> Result<Duration, LockError> {
-        block_on(self.renew_async())
+    /// [`LockError::Lost`] as [`Self::extend_blocking`].
+    pub fn renew_blocking(&self) -> Result<Duration, LockError> {
+        block_on(self.renew())
     }
 
     /// The same for async code.
     ///
     /// # Errors
-    /// As [`Self::renew`].
-    pub async fn renew_async(&self) -> Result<Duration, LockError> {
+    /// As [`Self::renew_blocking`].
+    pub async fn renew(&self) -> Result<Duration, LockError> {
         self.renewed(Duration::ZERO).await
     }
 
@@ -208,11 +208,11 @@ impl Hold {
     /// waiting, and no lock. A panic in it ends there. It may take locks. If the hold is lost already it is called at once.
     ///
     /// ```
-    /// # use lock_runtime as distlock;
+    /// # use distlock_runtime as distlock;
     /// use distlock::LockManager;
     ///
     /// let locks = LockManager::connect("memory://")?;
-    /// let guard = locks.lock("leader").acquire()?;
+    /// let guard = locks.mutex("leader").acquire_blocking()?;
     /// guard.hold().on_lost(|error| eprintln!("leader no more: {error}"));
     /// # Ok::<(), distlock::LockError>(())
     /// ```
@@ -228,14 +228,14 @@ impl Hold {
     /// Calls that try once do not wait, and those that re-enter this hold do not either. It runs as with [`Self::on_lost`].
     ///
     /// ```
-    /// # use lock_runtime as distlock;
+    /// # use distlock_runtime as distlock;
     /// use std::sync::atomic::{AtomicBool, Ordering};
     /// use distlock::LockManager;
     ///
     /// static ASKED: AtomicBool = AtomicBool::new(false);
     ///
     /// let locks = LockManager::connect("memory://")?;
-    /// let guard = locks.lock("import").acquire()?;
+    /// let guard = locks.mutex("import").acquire_blocking()?;
     /// guard.hold().on_contended(|| ASKED.store(true, Ordering::Relaxed));
     /// for page in 1..1000 {
     ///     // Import the page, and leave off between two when another wants its turn.
@@ -298,11 +298,11 @@ impl Drop for Lost {
 /// Calls of the same key under it re-enter, and take turns with those of the function that shared it.
 ///
 /// ```
-/// # use lock_runtime as distlock;
+/// # use distlock_runtime as distlock;
 /// use distlock::{LockManager, current};
 ///
 /// let locks = LockManager::connect("memory://")?;
-/// let guard = locks.lock("import").acquire()?;
+/// let guard = locks.mutex("import").acquire_blocking()?;
 /// let shared = guard.hold().share()?;
 /// let worker = std::thread::spawn(move || shared.run(|| current().map(|hold| hold.fence())));
 /// assert_eq!(worker.join().unwrap(), Some(guard.fence()));

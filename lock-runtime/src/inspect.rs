@@ -7,7 +7,7 @@ use crate::Fence;
 use crate::printable::printable;
 use crate::wire;
 
-/// One lock at one instant, as [`LockManager::inspect`](crate::LockManager::inspect) found it.
+/// One lock at one instant, as [`LockManager::inspect_blocking`](crate::LockManager::inspect_blocking) found it.
 ///
 /// With the feature `serde`, this, [`Holder`] and [`Waiter`] are written with instants and spans as whole milliseconds, whose
 /// fields say so: `expires_in_ms`, `since_unix_ms` since the beginning of 1970.
@@ -19,8 +19,8 @@ pub struct Inspection {
     pub holder: Option<Holder>,
     /// Whether a key that is not a lock of this library stands under its name. With [`expires_in`](Self::expires_in) it may
     /// be the lock of another kind of client.
-    pub foreign: bool,
-    /// When the hold ends for its owner unless it is renewed, or the foreign key expires. The key of a hold lasts longer by the
+    pub not_a_lock: bool,
+    /// When the hold ends for its owner unless it is renewed, or the key that is not a lock expires. The key of a hold lasts longer by the
     /// [guard](crate::LockManagerBuilder::guard), which is taken to be that of this manager.
     #[cfg_attr(
         feature = "serde",
@@ -126,7 +126,7 @@ impl From<wire::Inspection> for Inspection {
     fn from(found: wire::Inspection) -> Self {
         Self {
             holder: found.holder.map(Holder::from),
-            foreign: found.foreign,
+            not_a_lock: found.foreign,
             expires_in: found.left,
             waiting: found.waiting,
             waiters: found.waiters.into_iter().map(Waiter::from).collect(),

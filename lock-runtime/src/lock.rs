@@ -9,16 +9,16 @@ use crate::options::Options;
 use crate::place::Place;
 use crate::{LockError, LockGuard, LockManager};
 
-/// A request for one key, from [`LockManager::lock`], or for several, from [`LockManager::lock_many`]. Its settings are those of the attribute.
+/// A request for one key, from [`LockManager::mutex`], or for several, from [`LockManager::mutex_many`]. Its settings are those of the attribute.
 ///
 /// ```
-/// # use lock_runtime as distlock;
+/// # use distlock_runtime as distlock;
 /// use std::time::Duration;
 /// use distlock::LockManager;
 ///
 /// let locks = LockManager::connect("memory://")?;
-/// let report = locks.lock("report").ttl(Duration::from_secs(10));
-/// if let Some(guard) = report.try_acquire()? {
+/// let report = locks.mutex("report").ttl(Duration::from_secs(10));
+/// if let Some(guard) = report.try_acquire_blocking()? {
 ///     println!("nobody else reports: {}", guard.key());
 /// }
 /// # Ok::<(), distlock::LockError>(())
@@ -65,12 +65,12 @@ impl LockRequest {
     /// [`Holder::label`](crate::Holder::label). Default: the manager's, none.
     ///
     /// ```
-    /// # use lock_runtime as distlock;
+    /// # use distlock_runtime as distlock;
     /// use distlock::LockManager;
     ///
     /// let locks = LockManager::connect("memory://")?;
-    /// let _guard = locks.lock("stock").label("nightly count").acquire()?;
-    /// let holder = locks.inspect("stock")?.holder.expect("it is held");
+    /// let _guard = locks.mutex("stock").label("nightly count").acquire_blocking()?;
+    /// let holder = locks.inspect_blocking("stock")?.holder.expect("it is held");
     /// assert_eq!(holder.label.as_deref(), Some("nightly count"));
     /// # Ok::<(), distlock::LockError>(())
     /// ```
@@ -97,12 +97,12 @@ impl LockRequest {
     /// [`LockError::Deadlock`] at once, regardless of its `wait`. Default: the manager's, `true`.
     ///
     /// ```
-    /// # use lock_runtime as distlock;
+    /// # use distlock_runtime as distlock;
     /// use distlock::{LockError, LockManager};
     ///
     /// let locks = LockManager::connect("memory://")?;
-    /// let guard = locks.lock("stock").acquire()?;
-    /// let nested = guard.enter(|| locks.lock("stock").reenter(false).acquire());
+    /// let guard = locks.mutex("stock").acquire_blocking()?;
+    /// let nested = guard.enter(|| locks.mutex("stock").reenter(false).acquire_blocking());
     /// assert!(matches!(nested, Err(LockError::Deadlock(_))));
     /// # Ok::<(), LockError>(())
     /// ```
@@ -112,27 +112,27 @@ impl LockRequest {
     }
 
     /// Makes an explicit release wait for the server's word. Default: it is sent and not waited for.
-    pub fn release_confirmed(mut self) -> Self {
+    pub fn wait_for_release(mut self) -> Self {
         self.confirmed = true;
         self
     }
 
     /// Strict first come, first served across the cluster. Default: the end of a section may hand the lock over to the
     /// next one that waits in the same process, a few times in a row.
-    pub fn fairness_global(mut self) -> Self {
-        self.options.global_fairness = true;
+    pub fn strict_fifo(mut self) -> Self {
+        self.options.strict_fifo = true;
         self
     }
 
     /// Waits for the lock on this thread.
     ///
-    /// In async code use [`Self::acquire_async`]: on a runtime of one thread the task that holds the lock may need this thread to
+    /// In async code use [`Self::acquire`]: on a runtime of one thread the task that holds the lock may need this thread to
     /// end, and neither goes on. A guard of the same thread that was not entered is such a holder too. Set [`Self::wait`] where that
     /// may happen.
     ///
     /// # Errors
     /// See [`LockError`]; [`LockError::Deadlock`] if the code on top of whose stack this runs holds the key.
-    pub fn acquire(&self) -> Result<LockGuard, LockError> {
+    pub fn acquire_blocking(&self) -> Result<LockGuard, LockError> {
         self.guard(self.enter_blocking(&self.options))
     }
 
@@ -140,7 +140,7 @@ impl LockRequest {
     ///
     /// # Errors
     /// See [`LockError`].
-    pub async fn acquire_async(&self) -> Result<LockGuard, LockError> {
+    pub async fn acquire(&self) -> Result<LockGuard, LockError> {
         let entering = self.enter(&self.options);
         self.guard(entering.wait().await)
     }
@@ -149,15 +149,15 @@ impl LockRequest {
     ///
     /// # Errors
     /// See [`LockError`]; [`LockError::Busy`] is not one of them here.
-    pub fn try_acquire(&self) -> Result<Option<LockGuard>, LockError> {
+    pub fn try_acquire_blocking(&self) -> Result<Option<LockGuard>, LockError> {
         not_busy(self.guard(self.enter_blocking(&self.once())))
     }
 
     /// The same for async code.
     ///
     /// # Errors
-    /// As [`Self::try_acquire`].
-    pub async fn try_acquire_async(&self) -> Result<Option<LockGuard>, LockError> {
+    /// As [`Self::try_acquire_blocking`].
+    pub async fn try_acquire(&self) -> Result<Option<LockGuard>, LockError> {
         let entering = self.enter(&self.once());
         not_busy(self.guard(entering.wait().await))
     }

@@ -23,7 +23,7 @@ const SHUTDOWN: Duration = Duration::from_secs(5);
 
 /// The way to the locks of one server. Cheap to clone; clones share the connection.
 ///
-/// A manager owns one I/O thread and one connection. They live until [`Self::shutdown`], or until the last
+/// A manager owns one I/O thread and one connection. They live until [`Self::shutdown_blocking`], or until the last
 /// clone and the last hold are gone.
 ///
 /// # Forks
@@ -41,14 +41,14 @@ const SHUTDOWN: Duration = Duration::from_secs(5);
 /// killed leaves its locks to their ttl. The end of a thread waits for nothing.
 ///
 /// ```
-/// # use lock_runtime as distlock;
+/// # use distlock_runtime as distlock;
 /// use std::time::Duration;
 /// use distlock::LockManager;
 ///
 /// let locks = LockManager::connect("memory://")?;
-/// let guard = locks.lock("invoice:7").wait(Duration::from_secs(5)).acquire()?;
+/// let guard = locks.mutex("invoice:7").wait(Duration::from_secs(5)).acquire_blocking()?;
 /// println!("running under token {}", guard.fence());
-/// guard.release()?;
+/// guard.release_blocking()?;
 /// # Ok::<(), distlock::LockError>(())
 /// ```
 #[derive(Clone)]
@@ -64,7 +64,7 @@ struct Inner {
     defaults: Options,
     limits: Limits,
     /// Whether the orders in which locks are taken are compared.
-    lint_order: bool,
+    warn_lock_order: bool,
     identity: Arc<Identity>,
     /// The server, without credentials.
     server: String,
@@ -81,8 +81,8 @@ pub(crate) struct Limits {
 impl LockManager {
     pub(crate) fn new(
         mailbox: Mailbox,
-        hand_overs: u32,
-        lint_order: bool,
+        max_handoffs: u32,
+        warn_lock_order: bool,
         defaults: Options,
         limits: Limits,
         server: String,
@@ -92,7 +92,7 @@ impl LockManager {
         let id = IDS.fetch_add(1, Ordering::Relaxed);
         let identity = Arc::new(Identity::of_this_process().with_label(label));
         let office =
-            Office { bound: hand_overs, identity: Arc::clone(&identity), post: mailbox.post() };
+            Office { bound: max_handoffs, identity: Arc::clone(&identity), post: mailbox.post() };
         Self {
             inner: Arc::new(Inner {
                 id,
@@ -100,7 +100,7 @@ impl LockManager {
                 mailbox,
                 defaults,
                 limits,
-                lint_order,
+                warn_lock_order,
                 identity,
                 server,
             }),
@@ -124,7 +124,7 @@ impl LockManager {
     }
 
     pub(crate) fn lints_order(&self) -> bool {
-        self.inner.lint_order
+        self.inner.warn_lock_order
     }
 
     pub(crate) fn defaults(&self) -> &Options {
@@ -140,7 +140,7 @@ impl LockManager {
     ///
     /// Within a hold of the same key, of an annotated function or of an entered guard, it re-enters.
     #[track_caller]
-    pub fn lock(&self, key: impl Into<String>) -> LockRequest {
+    pub fn mutex(&self, key: impl Into<String>) -> LockRequest {
         LockRequest::new(self.clone(), Keys::One(key.into().into()), Location::caller())
     }
 
@@ -148,19 +148,19 @@ impl LockManager {
     /// order, each once; one that is held around the call is re-entered. Two requests never wait for each other in a circle.
     ///
     /// ```
-    /// # use lock_runtime as distlock;
+    /// # use distlock_runtime as distlock;
     /// use distlock::LockManager;
     ///
     /// let locks = LockManager::connect("memory://")?;
-    /// let both = locks.lock_many(["account:7", "account:3"]).acquire()?;
+    /// let both = locks.mutex_many(["account:7", "account:3"]).acquire_blocking()?;
     /// assert_eq!(both.hold().key(), "account:7", "the last in order");
-    /// assert!(both.hold().of("account:3").is_some());
+    /// assert!(both.hold().for_key("account:3").is_some());
     /// # Ok::<(), distlock::LockError>(())
     /// ```
     ///
     /// Without any key, acquiring is [`LockError::Config`].
     #[track_caller]
-    pub fn lock_many(&self, keys: impl IntoIterator<Item = impl Into<String>>) -> LockRequest {
+    pub fn mutex_many(&self, keys: impl IntoIterator<Item = impl Into<String>>) -> LockRequest {
         let keys = Keys::many(keys.into_iter().map(Into::into).collect());
         LockRequest::new(self.clone(), keys, Location::caller())
     }
@@ -171,15 +171,15 @@ impl LockManager {
     /// # Errors
     /// [`LockError::Unavailable`] or [`LockError::Refused`] if the server cannot be asked, [`LockError::Closed`] after
     /// a shutdown.
-    pub fn inspect(&self, key: &str) -> Result<Inspection, LockError> {
-        block_on(self.inspect_async(key))
+    pub fn inspect_blocking(&self, key: &str) -> Result<Inspection, LockError> {
+        block_on(self.inspect(key))
     }
 
     /// The same for async code.
     ///
     /// # Errors
-    /// As [`Self::inspect`].
-    pub async fn inspect_async(&self, key: &str) -> Result<Inspection, LockError> {
+    /// As [`Self::inspect_blocking`].
+    pub async fn inspect(&self, key: &str) -> Result<Inspection, LockError> {
         let answer: Option<InspectAnswer> =
             wakers::with_guarded(self.mailbox().inspect(key.to_owned())).await.ok();
         match answer {
@@ -194,35 +194,35 @@ impl LockManager {
 
     /// Releases all holds, ends all waits and stops. Requests from then on fail with [`LockError::Closed`]; code that
     /// still runs under a hold finds it lost. Blocks this thread until the server has confirmed the releases, for up to five
-    /// seconds: see [`Self::shutdown_within`].
-    pub fn shutdown(&self) {
-        self.shutdown_within(SHUTDOWN);
+    /// seconds: see [`Self::shutdown_within_blocking`].
+    pub fn shutdown_blocking(&self) {
+        self.shutdown_within_blocking(SHUTDOWN);
     }
 
     /// The same for async code.
-    pub async fn shutdown_async(&self) {
-        self.shutdown_within_async(SHUTDOWN).await;
+    pub async fn shutdown(&self) {
+        self.shutdown_within(SHUTDOWN).await;
     }
 
     /// The same, but waits for up to `limit`; whether the server has confirmed all releases by then. Those that it has not are still
     /// tried in the background, while the process runs. What cannot be released is free after its ttl.
     ///
     /// ```
-    /// # use lock_runtime as distlock;
+    /// # use distlock_runtime as distlock;
     /// use std::time::Duration;
     ///
     /// let locks = distlock::LockManager::connect("memory://")?;
-    /// locks.lock("job").acquire()?;
-    /// assert!(locks.shutdown_within(Duration::from_secs(2)));
+    /// locks.mutex("job").acquire_blocking()?;
+    /// assert!(locks.shutdown_within_blocking(Duration::from_secs(2)));
     /// # Ok::<(), distlock::LockError>(())
     /// ```
     #[allow(clippy::must_use_candidate, reason = "a program that ends has nothing else to do")]
-    pub fn shutdown_within(&self, limit: Duration) -> bool {
-        block_on(self.shutdown_within_async(limit))
+    pub fn shutdown_within_blocking(&self, limit: Duration) -> bool {
+        block_on(self.shutdown_within(limit))
     }
 
     /// The same for async code. The shutdown goes on when the future is dropped.
-    pub async fn shutdown_within_async(&self, limit: Duration) -> bool {
+    pub async fn shutdown_within(&self, limit: Duration) -> bool {
         let deadline = time::now().plus(limit);
         // A thread that has ended already has nothing left to release.
         let done = wakers::with_guarded(self.mailbox().shutdown());

@@ -4,8 +4,8 @@ use std::fmt::{Display, Formatter, Result};
 
 use crate::LockError;
 use crate::error::{
-    Busy, Cause, Closing, DataLoss, Deadlock, DeadlockKind, InCycle, NOT_RELEASED, NOT_RENEWED,
-    Overdue, RELEASED, UNCONFIRMED,
+    Busy, Closing, CycleMember, DataLoss, Deadlock, DeadlockKind, ErrorDetail, NOT_RELEASED,
+    NOT_RENEWED, RELEASED, TimedOut, UNCONFIRMED,
 };
 use crate::length::Length;
 use crate::printable::printable;
@@ -30,14 +30,14 @@ impl Display for LockError {
                 };
                 because(cause, f, what, remedy(&cause.reason))
             }
-            Self::Ambiguous(overdue) => write!(
+            Self::NoReply(overdue) => write!(
                 f,
                 "lock '{}': no reply within {}; nothing ran, and a late grant is given back in the background; try again, \
                  or allow a longer wait",
                 printable(&overdue.key),
                 Length(overdue.waited)
             ),
-            Self::ForeignKey(overdue) => foreign(overdue, f),
+            Self::KeyConflict(overdue) => foreign(overdue, f),
             Self::DataLoss(loss) => loss.fmt(f),
             Self::Deadlock(deadlock) => deadlock.fmt(f),
             Self::Config(reason) => f.write_str(reason),
@@ -46,7 +46,7 @@ impl Display for LockError {
     }
 }
 
-fn because(cause: &Cause, f: &mut Formatter<'_>, what: &str, way_out: &str) -> Result {
+fn because(cause: &ErrorDetail, f: &mut Formatter<'_>, what: &str, way_out: &str) -> Result {
     write!(f, "lock '{}' {what}: {}", printable(&cause.key), cause.reason)?;
     if has_advice(&cause.reason) { Ok(()) } else { write!(f, "; {way_out}") }
 }
@@ -56,7 +56,7 @@ fn has_advice(reason: &str) -> bool {
     reason.contains("; ")
 }
 
-fn closed(cause: &Cause, f: &mut Formatter<'_>) -> Result {
+fn closed(cause: &ErrorDetail, f: &mut Formatter<'_>) -> Result {
     let key = printable(&cause.key);
     let (what, way_out) = if *cause.reason == *Closing::Forked.reason() {
         ("made before a fork", "make one in the child")
@@ -71,7 +71,7 @@ fn closed(cause: &Cause, f: &mut Formatter<'_>) -> Result {
     write!(f, "lock '{key}' was asked of a manager {what}; {way_out}")
 }
 
-fn lost(cause: &Cause, f: &mut Formatter<'_>) -> Result {
+fn lost(cause: &ErrorDetail, f: &mut Formatter<'_>) -> Result {
     let is = |loss: Loss| *cause.reason == *loss.reason();
     let begins = |what: &str| cause.reason.starts_with(what);
     let (what, way_out) = if *cause.reason == *RELEASED {
@@ -109,7 +109,7 @@ fn lost(cause: &Cause, f: &mut Formatter<'_>) -> Result {
     because(cause, f, what, way_out)
 }
 
-fn foreign(overdue: &Overdue, f: &mut Formatter<'_>) -> Result {
+fn foreign(overdue: &TimedOut, f: &mut Formatter<'_>) -> Result {
     write!(
         f,
         "lock '{}': a key that can be no lock stands under its name",
@@ -151,7 +151,7 @@ impl Display for DataLoss {
             None => f.write_str("later")?,
         }
         f.write_str(
-            ", or build the manager with `wait_out_data_loss(false)` where tests flush the server",
+            ", or build the manager with `data_loss_grace(false)` where tests flush the server",
         )
     }
 }
@@ -187,7 +187,9 @@ impl Deadlock {
 
     fn fmt_cycle(&self, f: &mut Formatter<'_>) -> Result {
         write!(f, "lock '{}' is in a deadlock: ", printable(&self.key))?;
-        for (number, InCycle { waits_for, function, host, pid }) in self.cycle.iter().enumerate() {
+        for (number, CycleMember { waits_for, function, host, pid }) in
+            self.cycle.iter().enumerate()
+        {
             if number > 0 {
                 f.write_str(", which is held around ")?;
             }

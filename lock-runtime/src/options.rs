@@ -15,7 +15,7 @@ pub(crate) struct Options {
     pub(crate) label: Option<&'static str>,
     pub(crate) renew: bool,
     pub(crate) reenter: Option<bool>,
-    pub(crate) global_fairness: bool,
+    pub(crate) strict_fifo: bool,
     pub(crate) finish_when_lost: bool,
 }
 
@@ -28,7 +28,7 @@ impl Options {
         label: None,
         renew: true,
         reenter: None,
-        global_fairness: false,
+        strict_fifo: false,
         finish_when_lost: false,
     };
 }

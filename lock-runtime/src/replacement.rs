@@ -19,15 +19,15 @@ use crate::task::{self, TaskId};
 /// a manager themselves.
 ///
 /// ```
-/// # use lock_runtime as distlock;
+/// # use distlock_runtime as distlock;
 /// use distlock::{LockManager, with_manager};
 ///
 /// let locks = LockManager::connect("memory://a test")?;
 /// let fence = with_manager(&locks, || {
 ///     // Code under test, which calls annotated functions.
-///     distlock::global()?.lock("report").acquire().map(|guard| guard.fence())
+///     distlock::global()?.mutex("report").acquire_blocking().map(|guard| guard.fence())
 /// })?;
-/// assert!(locks.lock("report").acquire()?.fence() > fence);
+/// assert!(locks.mutex("report").acquire_blocking()?.fence() > fence);
 /// # Ok::<(), distlock::LockError>(())
 /// ```
 pub fn with_manager<R>(manager: &LockManager, body: impl FnOnce() -> R) -> R {
@@ -39,13 +39,13 @@ pub fn with_manager<R>(manager: &LockManager, body: impl FnOnce() -> R) -> R {
 /// it drops is dropped with that manager too, wherever the future is dropped.
 ///
 /// ```
-/// # use lock_runtime as distlock;
+/// # use distlock_runtime as distlock;
 /// use distlock::{LockManager, with_manager_async};
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let locks = LockManager::connect("memory://another test")?;
 /// with_manager_async(&locks, async {
-///     distlock::global()?.lock("report").acquire_async().await.map(drop)
+///     distlock::global()?.mutex("report").acquire().await.map(drop)
 /// })
 /// .await?;
 /// # Ok::<(), distlock::LockError>(())

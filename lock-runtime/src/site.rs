@@ -92,10 +92,10 @@ impl Site {
         self
     }
 
-    /// `fairness = global`
+    /// `fairness = strict`
     #[must_use]
-    pub const fn fairness_global(mut self) -> Self {
-        self.options.global_fairness = true;
+    pub const fn strict_fifo(mut self) -> Self {
+        self.options.strict_fifo = true;
         self
     }
 }

@@ -10,7 +10,7 @@
 //! Code that reacts to errors of a lock can be given each of them:
 //!
 //! ```
-//! # use lock_runtime as distlock;
+//! # use distlock_runtime as distlock;
 //! use distlock::{LockError, testing};
 //!
 //! fn status(error: &LockError) -> u16 {
@@ -30,7 +30,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use crate::error::{
-    Busy, Cause, Closing, DataLoss, Deadlock, DeadlockKind, InCycle, LockError, Overdue,
+    Busy, Closing, CycleMember, DataLoss, Deadlock, DeadlockKind, ErrorDetail, LockError, TimedOut,
 };
 use crate::protocol::Loss;
 use crate::store::MemoryEndpoint;
@@ -41,7 +41,7 @@ use crate::{Fence, Holder};
 /// All managers of a process with the same name contend as on one server. Each test needs a name of its own.
 ///
 /// ```
-/// # use lock_runtime as distlock;
+/// # use distlock_runtime as distlock;
 /// use std::time::Duration;
 /// use distlock::testing::MemoryServer;
 /// use distlock::{LockError, LockManager};
@@ -49,17 +49,17 @@ use crate::{Fence, Holder};
 /// let server = MemoryServer::named("reports of the documentation");
 /// let locks = LockManager::builder().url(server.url()).ttl(Duration::from_millis(100)).build()?;
 ///
-/// let guard = locks.lock("report").acquire()?;
+/// let guard = locks.mutex("report").acquire_blocking()?;
 /// server.lose("report");
 /// while guard.hold().is_valid() {
 ///     std::thread::yield_now(); // until the next renewal
 /// }
-/// assert!(matches!(guard.release(), Err(LockError::Lost(_))));
+/// assert!(matches!(guard.release_blocking(), Err(LockError::Lost(_))));
 ///
 /// server.go_down();
-/// assert!(matches!(locks.lock("report").try_acquire(), Err(LockError::Unavailable(_))));
+/// assert!(matches!(locks.mutex("report").try_acquire_blocking(), Err(LockError::Unavailable(_))));
 /// server.come_back();
-/// locks.lock("report").acquire()?.release()?;
+/// locks.mutex("report").acquire_blocking()?.release_blocking()?;
 /// # Ok::<(), LockError>(())
 /// ```
 pub struct MemoryServer {
@@ -89,13 +89,13 @@ impl MemoryServer {
 
     /// Deletes all data, as FLUSHALL does. Holders are notified as with [`Self::lose`]. Requests fail with
     /// [`LockError::DataLoss`], or wait, until all holds of before are over; see
-    /// [`wait_out_data_loss`](crate::LockManagerBuilder::wait_out_data_loss).
+    /// [`data_loss_grace`](crate::LockManagerBuilder::data_loss_grace).
     pub fn flush(&self) {
         self.store.flush();
     }
 
     /// Ends all connections and refuses new ones. Data is kept. Holds are lost at their deadlines; requests fail with
-    /// [`LockError::Unavailable`] after the manager's [`outage`](crate::LockManagerBuilder::outage).
+    /// [`LockError::Unavailable`] after the manager's [`outage_timeout`](crate::LockManagerBuilder::outage).
     pub fn go_down(&self) {
         self.store.set_down(true);
     }
@@ -144,25 +144,25 @@ pub fn lost(key: &str) -> LockError {
 /// [`LockError::Unavailable`], with the reason that the error gives.
 #[must_use]
 pub fn unavailable(key: &str, reason: &str) -> LockError {
-    LockError::Unavailable(Cause::new(key, reason).into())
+    LockError::Unavailable(ErrorDetail::new(key, reason).into())
 }
 
-/// [`LockError::Ambiguous`] of a call that waited so long.
+/// [`LockError::NoReply`] of a call that waited so long.
 #[must_use]
 pub fn ambiguous(key: &str, waited: Duration) -> LockError {
-    LockError::Ambiguous(Overdue::new(key, waited).into())
+    LockError::NoReply(TimedOut::new(key, waited).into())
 }
 
 /// [`LockError::Refused`], with what the server said.
 #[must_use]
 pub fn refused(key: &str, reason: &str) -> LockError {
-    LockError::Refused(Cause::new(key, reason).into())
+    LockError::Refused(ErrorDetail::new(key, reason).into())
 }
 
-/// [`LockError::ForeignKey`] of a call that waited so long.
+/// [`LockError::KeyConflict`] of a call that waited so long.
 #[must_use]
-pub fn foreign_key(key: &str, waited: Duration) -> LockError {
-    LockError::ForeignKey(Overdue::new(key, waited).into())
+pub fn key_conflict(key: &str, waited: Duration) -> LockError {
+    LockError::KeyConflict(TimedOut::new(key, waited).into())
 }
 
 /// [`LockError::DataLoss`], with the time that is left until locks are granted again, if the server said.
@@ -174,7 +174,7 @@ pub fn data_loss(key: &str, left: Option<Duration>) -> LockError {
 /// [`LockError::Deadlock`] of a call that waits for `key` in a circle with calls that wait for the keys `others`.
 #[must_use]
 pub fn deadlock(key: &str, others: &[&str]) -> LockError {
-    let call = |key: &&str| InCycle {
+    let call = |key: &&str| CycleMember {
         waits_for: (*key).into(),
         function: "test::caller".to_owned(),
         host: "test-host".to_owned(),

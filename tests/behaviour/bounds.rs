@@ -14,12 +14,12 @@ const LONG: Duration = Duration::from_secs(5);
 
 fn manager(server: &RedisServer, ttl: Duration, waits: bool) -> LockManager {
     let builder = LockManager::builder().url(server.url()).ttl(ttl);
-    builder.wait_out_data_loss(waits).build().unwrap()
+    builder.data_loss_grace(waits).build().unwrap()
 }
 
 /// Makes the manager known to the server, and the server to it.
 fn acquaint(locks: &LockManager) {
-    locks.lock("acquainted").wait(LIMIT).acquire().unwrap().release().unwrap();
+    locks.mutex("acquainted").wait(LIMIT).acquire_blocking().unwrap().release_blocking().unwrap();
 }
 
 fn acquainted(server: &RedisServer, ttl: Duration) -> LockManager {
@@ -34,15 +34,15 @@ fn acquainted(server: &RedisServer, ttl: Duration) -> LockManager {
 fn assert_waited_out(held: &LockGuard, first: &LockManager, then: &LockManager) {
     let start = Instant::now();
     // As long as its own leases last, and then some: what it does not know of must not let it through.
-    let early = first.lock("unrelated").wait(SHORT * 3).acquire();
+    let early = first.mutex("unrelated").wait(SHORT * 3).acquire_blocking();
     assert!(matches!(early, Err(LockError::DataLoss(_))), "{early:?} after {:?}", start.elapsed());
-    let second = then.lock("bounds").wait(LIMIT).acquire().unwrap();
+    let second = then.mutex("bounds").wait(LIMIT).acquire_blocking().unwrap();
     assert!(!held.hold().is_valid(), "two holds are valid, after {:?}", start.elapsed());
     assert!(second.fence() > held.fence());
 }
 
 fn hold(locks: &LockManager, ttl: Duration) -> LockGuard {
-    locks.lock("bounds").ttl(ttl).renew(false).wait(LIMIT).acquire().unwrap()
+    locks.mutex("bounds").ttl(ttl).renew(false).wait(LIMIT).acquire_blocking().unwrap()
 }
 
 #[test]
@@ -78,14 +78,14 @@ fn a_hold_that_a_nested_call_lengthens_counts_with_its_new_ttl() {
     let server = server();
     let short = acquainted(&server, SHORT);
     let other = acquainted(&server, SHORT);
-    let guard = other.lock("bounds").wait(LIMIT).acquire().unwrap();
+    let guard = other.mutex("bounds").wait(LIMIT).acquire_blocking().unwrap();
     guard.enter(|| {
-        let nested = other.lock("bounds").ttl(LONG).acquire().unwrap();
+        let nested = other.mutex("bounds").ttl(LONG).acquire_blocking().unwrap();
         eventually(LIMIT, "the hold is lengthened", || nested.hold().remaining() > SHORT * 2);
-        nested.release().unwrap();
+        nested.release_blocking().unwrap();
     });
     server.command(&["FLUSHALL"]);
-    let early = short.lock("unrelated").wait(SHORT * 3).acquire();
+    let early = short.mutex("unrelated").wait(SHORT * 3).acquire_blocking();
     assert!(matches!(early, Err(LockError::DataLoss(_))), "{early:?}");
 }
 
@@ -98,7 +98,9 @@ fn a_process_that_does_not_wait_goes_on_and_leaves_the_others_waiting() {
     let held = hold(&acquainted(&server, LONG), LONG);
     server.command(&["FLUSHALL"]);
     let tokens: Vec<_> = ["one", "two", "three"]
-        .map(|key| careless.lock(key).wait(SHORT).acquire().expect("it does not wait").fence())
+        .map(|key| {
+            careless.mutex(key).wait(SHORT).acquire_blocking().expect("it does not wait").fence()
+        })
         .into();
     assert!(held.fence() < tokens[0] && tokens.is_sorted(), "{tokens:?} after {}", held.fence());
     assert_waited_out(&held, &third, &third);
@@ -133,7 +135,7 @@ fn a_call_that_cannot_wait_until_a_loss_is_waited_out_is_refused_at_once() {
     server.command(&["FLUSHALL"]);
     let start = Instant::now();
     let wait = LONG / 2;
-    let Err(LockError::DataLoss(loss)) = locks.lock("bounds").wait(wait).acquire() else {
+    let Err(LockError::DataLoss(loss)) = locks.mutex("bounds").wait(wait).acquire_blocking() else {
         panic!("it is not waited out");
     };
     assert!(loss.left.is_some_and(|left| left > wait), "{loss:?}");
@@ -141,10 +143,11 @@ fn a_call_that_cannot_wait_until_a_loss_is_waited_out_is_refused_at_once() {
 
     // Behind a call that can wait, too: those before the first answer and those after it.
     std::thread::scope(|scope| {
-        let patient = scope.spawn(|| locks.lock("bounds").wait(LIMIT).acquire().map(drop));
+        let patient =
+            scope.spawn(|| locks.mutex("bounds").wait(LIMIT).acquire_blocking().map(drop));
         let refused = |_| {
             let start = Instant::now();
-            let refused = locks.lock("bounds").wait(LONG / 3).acquire();
+            let refused = locks.mutex("bounds").wait(LONG / 3).acquire_blocking();
             assert!(matches!(refused, Err(LockError::DataLoss(_))), "{refused:?}");
             start.elapsed()
         };

@@ -24,7 +24,7 @@ async fn work(locks: &LockManager, key: u32, pauses: u32) -> Result<(), LockErro
 
 #[distributed_lock("cancel:{key}", manager = locks)]
 async fn deeper(locks: &LockManager, key: u32) -> Result<(), LockError> {
-    let _other = locks.lock(format!("cancel:other:{key}")).acquire_async().await?;
+    let _other = locks.mutex(format!("cancel:other:{key}")).acquire().await?;
     tokio::task::yield_now().await;
     Ok(())
 }
@@ -124,14 +124,14 @@ fn assert_no_traces(server: &testkit::RedisServer) {
 async fn a_waiter_that_gives_up_lets_the_one_behind_it_through() {
     let server = server();
     let locks = connect(&server);
-    let held = locks.lock("cancel").acquire_async().await.unwrap();
-    let hasty = locks.lock("cancel");
-    let hasty = tokio::time::timeout(Duration::from_millis(100), hasty.acquire_async());
-    let patient = locks.lock("cancel").wait(Duration::from_secs(9));
-    let patient = patient.acquire_async();
+    let held = locks.mutex("cancel").acquire().await.unwrap();
+    let hasty = locks.mutex("cancel");
+    let hasty = tokio::time::timeout(Duration::from_millis(100), hasty.acquire());
+    let patient = locks.mutex("cancel").wait(Duration::from_secs(9));
+    let patient = patient.acquire();
     let release = async {
         tokio::time::sleep(Duration::from_millis(200)).await;
-        held.release().unwrap();
+        held.release_blocking().unwrap();
     };
     let (hasty, patient, ()) = futures::join!(hasty, patient, release);
     assert!(hasty.is_err() && patient.is_ok());
@@ -142,11 +142,10 @@ async fn a_waiter_that_gives_up_lets_the_one_behind_it_through() {
 fn a_hundred_thousand_waiting_futures_can_be_dropped_in_any_order() {
     const FUTURES: usize = 100_000;
     let locks = LockManager::connect("memory://").unwrap();
-    let held = locks.lock("crowded").acquire().unwrap();
-    let request = locks.lock("crowded");
+    let held = locks.mutex("crowded").acquire_blocking().unwrap();
+    let request = locks.mutex("crowded");
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    let mut waiting: Vec<_> =
-        (0..FUTURES).map(|_| Some(Box::pin(request.acquire_async()))).collect();
+    let mut waiting: Vec<_> = (0..FUTURES).map(|_| Some(Box::pin(request.acquire()))).collect();
     for future in waiting.iter_mut().flatten() {
         assert!(future.as_mut().poll(&mut context).is_pending());
     }
@@ -159,6 +158,12 @@ fn a_hundred_thousand_waiting_futures_can_be_dropped_in_any_order() {
     println!("{FUTURES} waiting futures dropped in {took:?}");
     assert!(waiting.iter().all(Option::is_none));
     assert!(took < Duration::from_millis(1500), "{took:?}");
-    held.release().unwrap();
-    locks.lock("crowded").wait(SECOND * 10).acquire().unwrap().release().unwrap();
+    held.release_blocking().unwrap();
+    locks
+        .mutex("crowded")
+        .wait(SECOND * 10)
+        .acquire_blocking()
+        .unwrap()
+        .release_blocking()
+        .unwrap();
 }

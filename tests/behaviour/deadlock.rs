@@ -121,7 +121,7 @@ async fn takes_the_shared_one(locks: &LockManager) -> Result<(), LockError> {
 }
 
 async fn until_held_by_another(locks: &LockManager, key: &str) {
-    while locks.inspect_async(key).await.expect("the server answers").holder.is_none() {
+    while locks.inspect(key).await.expect("the server answers").holder.is_none() {
         tokio::task::yield_now().await;
     }
 }
@@ -186,13 +186,13 @@ async fn a_sibling_that_works_is_no_part_of_a_circle() {
     let server = server();
     let (one, other) = (connect(&server), connect(&server));
     let (family, working) = (one.clone(), one.clone());
-    let guard = one.lock("family").acquire_async().await.unwrap();
+    let guard = one.mutex("family").acquire().await.unwrap();
     let around = guard.scope(async move {
         let holds = async {
-            let works = working.lock("works").acquire_async().await.unwrap();
+            let works = working.mutex("works").acquire().await.unwrap();
             // Long enough for several probes.
             tokio::time::sleep(SOON).await;
-            works.release_async().await
+            works.release().await
         };
         let waits = async {
             until_held_by_another(&family, "held").await;
@@ -202,9 +202,9 @@ async fn a_sibling_that_works_is_no_part_of_a_circle() {
     });
     let elsewhere = async {
         until_held_by_another(&other, "works").await;
-        let held = other.lock("held").acquire_async().await.unwrap();
+        let held = other.mutex("held").acquire().await.unwrap();
         let inner = held.scope(takes(&other, "works")).await.unwrap();
-        held.release_async().await.unwrap();
+        held.release().await.unwrap();
         inner
     };
     let (around, elsewhere) = tokio::join!(around, elsewhere);
@@ -219,14 +219,14 @@ async fn a_sibling_that_works_is_no_part_of_a_circle() {
 fn a_wait_that_ends_in_time_is_no_deadlock() {
     let server: RedisServer = server();
     let (one, other) = (connect(&server), connect(&server));
-    let held = other.lock("inner").acquire().unwrap();
+    let held = other.mutex("inner").acquire_blocking().unwrap();
     thread::scope(|scope| {
         let met = Barrier::new(1);
         let one = &one;
         let waits = scope.spawn(move || outside(one, "outer", "inner", &met));
         until_waiting(&other, "inner", 1);
         thread::sleep(SOON);
-        held.release().unwrap();
+        held.release_blocking().unwrap();
         waits.join().unwrap().unwrap();
     });
 }

@@ -35,9 +35,9 @@ const OF_MANAGERS: [(&str, OfManager, Outcome, Outcome); 6] = [
     ("ttl", LockManagerBuilder::ttl, TOO_SHORT, TOO_LONG),
     ("wait", LockManagerBuilder::wait, Works, Works),
     ("max_hold", LockManagerBuilder::max_hold, TOO_SHORT, Works),
-    ("margin", LockManagerBuilder::margin, Works, Config("set a longer ttl")),
-    ("guard", LockManagerBuilder::guard, Works, TOO_LONG),
-    ("outage", LockManagerBuilder::outage, Works, Works),
+    ("margin", LockManagerBuilder::clock_margin, Works, Config("set a longer ttl")),
+    ("guard", LockManagerBuilder::server_ttl_slack, Works, TOO_LONG),
+    ("outage", LockManagerBuilder::outage_timeout, Works, Works),
 ];
 
 const OF_CALLS: [(&str, OfCall, Attribute, Outcome, Outcome); 4] = [
@@ -90,7 +90,7 @@ fn check(what: &str, expected: Outcome, call: impl FnOnce() -> Result<(), LockEr
 /// What a user does with a lock: holds it, nests in it, lets go.
 fn use_it(guard: LockGuard) -> Result<(), LockError> {
     assert!(guard.hold().is_valid());
-    guard.release()
+    guard.release_blocking()
 }
 
 #[test]
@@ -101,9 +101,9 @@ fn zero_and_the_longest_of_every_setting_of_a_manager() {
             let what = format!("{setting} = {value:?} of a manager");
             check(&what, expected, || {
                 let locks = set(LockManager::builder().url(server.url()), value).build()?;
-                use_it(locks.lock("durations").acquire()?)?;
-                use_it(locks.lock("durations").fairness_global().acquire()?)?;
-                use_it(locks.lock_many(["durations:a", "durations:b"]).acquire()?)
+                use_it(locks.mutex("durations").acquire_blocking()?)?;
+                use_it(locks.mutex("durations").strict_fifo().acquire_blocking()?)?;
+                use_it(locks.mutex_many(["durations:a", "durations:b"]).acquire_blocking()?)
             });
         }
     }
@@ -116,32 +116,34 @@ fn zero_and_the_longest_of_every_setting_of_a_call() {
     for (setting, set, attribute, zero, longest) in OF_CALLS {
         for (value, expected) in [(ZERO, zero), (MAX, longest)] {
             let what = format!("{setting} = {value:?}");
-            let request = |locks: &LockManager| set(locks.lock(format!("d:{}", key())), value);
-            check(&what, expected, || use_it(request(&locks).acquire()?));
-            check(&what, expected, || use_it(request(&locks).fairness_global().acquire()?));
+            let request = |locks: &LockManager| set(locks.mutex(format!("d:{}", key())), value);
+            check(&what, expected, || use_it(request(&locks).acquire_blocking()?));
+            check(&what, expected, || use_it(request(&locks).strict_fifo().acquire_blocking()?));
             check(&what, expected, || attribute(&locks, value));
             let keys = [key(), key()].map(|key| key.to_string());
-            check(&what, expected, || use_it(set(locks.lock_many(keys), value).acquire()?));
+            check(&what, expected, || {
+                use_it(set(locks.mutex_many(keys), value).acquire_blocking()?)
+            });
         }
     }
 }
 
 #[test]
-fn every_bound_of_hand_overs_works() {
+fn every_limit_of_handoffs_works() {
     let server = server();
     for bound in [0, 1, u32::MAX] {
-        let builder = LockManager::builder().url(server.url()).hand_overs(bound);
+        let builder = LockManager::builder().url(server.url()).max_handoffs(bound);
         let locks = builder.build().unwrap();
-        use_it(locks.lock("durations").acquire().unwrap()).unwrap();
+        use_it(locks.mutex("durations").acquire_blocking().unwrap()).unwrap();
     }
 }
 
 #[test]
 fn an_outage_without_end_waits_for_the_server_for_as_long_as_the_call() {
     let url = format!("redis://127.0.0.1:{}/", testkit::free_port());
-    let locks = LockManager::builder().url(url).outage(MAX).build().unwrap();
+    let locks = LockManager::builder().url(url).outage_timeout(MAX).build().unwrap();
     let start = Instant::now();
-    let error = locks.lock("durations").wait(LIMIT / 20).acquire().unwrap_err();
+    let error = locks.mutex("durations").wait(LIMIT / 20).acquire_blocking().unwrap_err();
     assert!(matches!(error, LockError::Unavailable(_)), "{error:?}");
     assert!(start.elapsed() >= LIMIT / 20, "{:?}", start.elapsed());
 }
@@ -150,20 +152,20 @@ fn an_outage_without_end_waits_for_the_server_for_as_long_as_the_call() {
 fn a_ttl_that_the_margin_uses_up_is_refused_wherever_it_is_set() {
     let server = server();
     let margin = Duration::from_secs(1);
-    let locks = LockManager::builder().url(server.url()).margin(margin).build().unwrap();
+    let locks = LockManager::builder().url(server.url()).clock_margin(margin).build().unwrap();
     let config = |outcome: Result<LockGuard, LockError>| {
         let error = outcome.unwrap_err();
         assert!(matches!(&error, LockError::Config(text) if text.contains("margin")), "{error:?}");
     };
     for ttl in [margin / 2, margin] {
-        config(locks.lock("durations").ttl(ttl).wait(LIMIT).acquire());
-        config(locks.lock("durations").ttl(ttl).fairness_global().wait(LIMIT).acquire());
-        config(locks.lock_many(["a", "b"]).ttl(ttl).wait(LIMIT).acquire());
-        let around = locks.lock("durations").acquire().unwrap();
-        around.enter(|| config(locks.lock("durations").ttl(ttl).acquire()));
+        config(locks.mutex("durations").ttl(ttl).wait(LIMIT).acquire_blocking());
+        config(locks.mutex("durations").ttl(ttl).strict_fifo().wait(LIMIT).acquire_blocking());
+        config(locks.mutex_many(["a", "b"]).ttl(ttl).wait(LIMIT).acquire_blocking());
+        let around = locks.mutex("durations").acquire_blocking().unwrap();
+        around.enter(|| config(locks.mutex("durations").ttl(ttl).acquire_blocking()));
     }
-    use_it(locks.lock("durations").ttl(margin * 2).acquire().unwrap()).unwrap();
-    let error = LockManager::builder().url(server.url()).ttl(margin).margin(margin).build();
+    use_it(locks.mutex("durations").ttl(margin * 2).acquire_blocking().unwrap()).unwrap();
+    let error = LockManager::builder().url(server.url()).ttl(margin).clock_margin(margin).build();
     assert!(matches!(error, Err(LockError::Config(_))));
 }
 
@@ -179,9 +181,10 @@ fn far(round_trip: Duration) -> (RedisServer, FaultProxy) {
 fn a_ttl_below_the_round_trip_is_told_and_blocks_nobody() {
     let (server, proxy) = far(Duration::from_millis(150));
     let locks = LockManager::connect(&proxy.url()).unwrap();
-    use_it(locks.lock("durations").acquire().unwrap()).unwrap();
+    use_it(locks.mutex("durations").acquire_blocking().unwrap()).unwrap();
     let before = crate::support::scripts_run(&server);
-    let error = locks.lock("durations").ttl(Duration::from_millis(100)).acquire().unwrap_err();
+    let error =
+        locks.mutex("durations").ttl(Duration::from_millis(100)).acquire_blocking().unwrap_err();
     let text = error.to_string();
     assert!(matches!(error, LockError::Config(_)), "{error:?}");
     assert!(text.contains("'durations'") && text.contains("shorter than a round trip"), "{text}");

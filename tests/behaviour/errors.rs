@@ -16,7 +16,7 @@ const BOUND: Duration = Duration::from_secs(3);
 #[track_caller]
 fn refusal(locks: &LockManager, advice: &str) -> LockError {
     let start = Instant::now();
-    let error = locks.lock("errors").wait(WAIT).acquire().unwrap_err();
+    let error = locks.mutex("errors").wait(WAIT).acquire_blocking().unwrap_err();
     assert!(start.elapsed() < WAIT + BOUND, "{:?}", start.elapsed());
     let text = error.to_string();
     assert!(text.contains("'errors'") && text.contains(advice), "{text}");
@@ -29,19 +29,19 @@ fn a_server_that_does_not_run_is_unavailable() {
     let locks = LockManager::connect(&format!("redis://127.0.0.1:{}/", free_port())).unwrap();
     let error = refusal(&locks, "check that the Redis server runs and can be reached");
     assert!(matches!(error, LockError::Unavailable { .. }), "{error:?}");
-    let error = locks.inspect("errors").unwrap_err();
+    let error = locks.inspect_blocking("errors").unwrap_err();
     assert!(matches!(error, LockError::Unavailable { .. }), "{error:?}");
 }
 
 #[test]
 fn a_request_that_would_wait_for_ever_gives_up_a_server_that_stays_away() {
     let url = format!("redis://127.0.0.1:{}/", free_port());
-    let locks = LockManager::builder().url(url).outage(WAIT).build().unwrap();
+    let locks = LockManager::builder().url(url).outage_timeout(WAIT).build().unwrap();
     let start = Instant::now();
-    let error = locks.lock("errors").acquire().unwrap_err();
+    let error = locks.mutex("errors").acquire_blocking().unwrap_err();
     assert!(matches!(error, LockError::Unavailable { .. }), "{error:?}");
     assert!((WAIT..WAIT + BOUND).contains(&start.elapsed()), "{:?}", start.elapsed());
-    let error = locks.lock("errors").try_acquire().unwrap_err();
+    let error = locks.mutex("errors").try_acquire_blocking().unwrap_err();
     assert!(matches!(error, LockError::Unavailable { .. }), "{error:?}");
 }
 
@@ -58,13 +58,13 @@ fn a_server_that_accepts_and_does_not_answer_is_unavailable() {
 fn a_reply_that_does_not_come_is_ambiguous_and_leaves_nothing() {
     let server = server();
     let locks = connect(&server);
-    locks.lock("errors").acquire().unwrap().release().unwrap();
+    locks.mutex("errors").acquire_blocking().unwrap().release_blocking().unwrap();
     server.pause();
     let error = refusal(&locks, "try again, or allow a longer wait");
-    assert!(matches!(error, LockError::Ambiguous { .. }), "{error:?}");
+    assert!(matches!(error, LockError::NoReply { .. }), "{error:?}");
     server.resume();
     eventually(LIMIT, "the late grant is given back", || traces(&server).is_empty());
-    locks.lock("errors").wait(LIMIT).acquire().unwrap().release().unwrap();
+    locks.mutex("errors").wait(LIMIT).acquire_blocking().unwrap().release_blocking().unwrap();
 }
 
 #[test]
@@ -78,11 +78,11 @@ fn a_wrong_password_is_refused_and_never_shown() {
         let locks = builder.build().unwrap();
         let error = refusal(&locks, "check user and password in the URL");
         assert!(matches!(error, LockError::Refused { .. }), "{error:?}");
-        let shown = format!("{shown} {locks:?} {error:?} {error} {:?}", locks.lock("errors"));
+        let shown = format!("{shown} {locks:?} {error:?} {error} {:?}", locks.mutex("errors"));
         assert!(!shown.contains("wrong-one"), "{shown}");
     }
     let locks = LockManager::connect(&url(":the-right-one@")).unwrap();
-    let guard = locks.lock("errors").wait(LIMIT).acquire().unwrap();
+    let guard = locks.mutex("errors").wait(LIMIT).acquire_blocking().unwrap();
     let shown = format!("{locks:?} {guard:?}");
     assert!(!shown.contains("the-right-one"), "{shown}");
 }
@@ -106,7 +106,7 @@ fn settings_that_make_no_sense_are_configuration_errors() {
     let short = LockManager::builder().url("memory://").ttl(ttl).build().unwrap_err();
     assert!(short.to_string().contains("set at least 10ms"), "{short}");
     let locks = LockManager::connect("memory://").unwrap();
-    let short = locks.lock("errors").ttl(ttl).acquire().unwrap_err();
+    let short = locks.mutex("errors").ttl(ttl).acquire_blocking().unwrap_err();
     assert!(matches!(short, LockError::Config { .. }), "{short:?}");
 }
 
@@ -124,7 +124,7 @@ fn fill(server: &RedisServer) {
 fn a_full_server_refuses_new_locks_and_still_ends_old_ones() {
     let server = server();
     let locks = connect(&server);
-    let held = locks.lock("older").ttl(Duration::from_millis(600)).acquire().unwrap();
+    let held = locks.mutex("older").ttl(Duration::from_millis(600)).acquire_blocking().unwrap();
     fill(&server);
     let error = refusal(&locks, "free memory in the server or raise its maxmemory");
     assert!(matches!(error, LockError::Refused { .. }), "{error:?}");
@@ -132,10 +132,10 @@ fn a_full_server_refuses_new_locks_and_still_ends_old_ones() {
     let error = refusal(&newcomer, "free memory in the server or raise its maxmemory");
     assert!(matches!(error, LockError::Refused { .. }), "{error:?}");
     std::thread::sleep(Duration::from_millis(900));
-    held.release().expect("it was renewed");
+    held.release_blocking().expect("it was renewed");
     eventually(LIMIT, "it is released", || !traces(&server).contains(&"lock:{older}".to_owned()));
     server.command(&["CONFIG", "SET", "maxmemory", "0"]);
-    newcomer.lock("errors").wait(LIMIT).acquire().unwrap().release().unwrap();
+    newcomer.mutex("errors").wait(LIMIT).acquire_blocking().unwrap().release_blocking().unwrap();
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn a_read_only_replica_is_refused() {
     assert!(matches!(error, LockError::Refused { .. }), "{error:?}");
     replica.command(&["REPLICAOF", "NO", "ONE"]);
     let locks = connect(&replica);
-    let held = locks.lock("older").acquire().unwrap();
+    let held = locks.mutex("older").acquire_blocking().unwrap();
     replica.command(&["REPLICAOF", "127.0.0.1", &port]);
     let error = refusal(&locks, "connect to the primary, not to a replica");
     assert!(matches!(error, LockError::Refused { .. }), "{error:?}");

@@ -33,12 +33,12 @@ fn fail_over(one: &RedisServer, two: &RedisServer) {
 fn a_name_that_moves_to_the_new_primary_is_followed() {
     let (one, two, address) = pair();
     let locks = LockManager::connect(&address.url()).unwrap();
-    locks.lock("key").acquire().unwrap().release().unwrap();
+    locks.mutex("key").acquire_blocking().unwrap().release_blocking().unwrap();
     fail_over(&one, &two);
     address.lead_to(&two);
     // Nobody closes the connection to the old primary.
-    let guard = locks.lock("key").wait(LIMIT).acquire().unwrap();
-    guard.release().unwrap();
+    let guard = locks.mutex("key").wait(LIMIT).acquire_blocking().unwrap();
+    guard.release_blocking().unwrap();
 }
 
 #[test]
@@ -46,13 +46,13 @@ fn a_hold_outlives_a_failover_that_keeps_the_data() {
     let (one, two, address) = pair();
     let locks =
         LockManager::builder().url(address.url()).ttl(Duration::from_secs(3)).build().unwrap();
-    let held = locks.lock("key").acquire().unwrap();
+    let held = locks.mutex("key").acquire_blocking().unwrap();
     fail_over(&one, &two);
     address.lead_to(&two);
     // Longer than its ttl: renewals reach the new primary.
     std::thread::sleep(Duration::from_secs(4));
     held.hold().check().unwrap();
-    held.release().unwrap();
+    held.release_blocking().unwrap();
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn a_call_that_waits_outlasts_a_connect_to_the_old_primary() {
     fail_over(&one, &two);
     let locks = LockManager::connect(&address.url()).unwrap();
     std::thread::scope(|scope| {
-        let call = scope.spawn(|| locks.lock("key").wait(LIMIT).acquire().map(drop));
+        let call = scope.spawn(|| locks.mutex("key").wait(LIMIT).acquire_blocking().map(drop));
         eventually(LIMIT, "it has met the replica", || address.commands("INFO") > 0);
         address.lead_to(&two);
         call.join().unwrap().unwrap();
@@ -71,11 +71,11 @@ fn a_call_that_waits_outlasts_a_connect_to_the_old_primary() {
 #[test]
 fn a_replica_that_stays_one_is_refused_after_the_outage() {
     let (one, two, address) = pair();
-    let locks = LockManager::builder().url(address.url()).outage(OUTAGE).build().unwrap();
-    locks.lock("key").acquire().unwrap().release().unwrap();
+    let locks = LockManager::builder().url(address.url()).outage_timeout(OUTAGE).build().unwrap();
+    locks.mutex("key").acquire_blocking().unwrap().release_blocking().unwrap();
     fail_over(&one, &two);
     let start = Instant::now();
-    let error = locks.lock("key").acquire().unwrap_err();
+    let error = locks.mutex("key").acquire_blocking().unwrap_err();
     assert!(matches!(error, LockError::Refused(_)), "{error:?}");
     assert!(error.to_string().contains("primary"), "{error}");
     assert!(start.elapsed() >= OUTAGE, "{error} after {:?}", start.elapsed());
@@ -121,11 +121,11 @@ fn a_server_that_takes_no_writes_for_a_while_is_waited_for() {
     let server = RedisServer::builder().start().unwrap();
     for obstacle in obstacles(&server) {
         let locks = connect(&server);
-        locks.lock("key").acquire().unwrap().release().unwrap();
+        locks.mutex("key").acquire_blocking().unwrap().release_blocking().unwrap();
         server.command(&["CONFIG", "RESETSTAT"]);
         set(&server, obstacle.set);
         std::thread::scope(|scope| {
-            let call = scope.spawn(|| locks.lock("key").acquire().map(drop));
+            let call = scope.spawn(|| locks.mutex("key").acquire_blocking().map(drop));
             eventually(LIMIT, "it was refused", || {
                 info(&server, "errorstats").contains("errorstat_")
             });
@@ -140,12 +140,12 @@ fn a_server_that_takes_no_writes_is_refused_in_its_words_when_the_wait_is_over()
     let server = server();
     for obstacle in obstacles(&server) {
         let locks = connect(&server);
-        locks.lock("key").acquire().unwrap().release().unwrap();
+        locks.mutex("key").acquire_blocking().unwrap().release_blocking().unwrap();
         set(&server, obstacle.set);
         let wait = Duration::from_millis(500);
         for error in [
-            locks.lock("key").wait(wait).acquire().unwrap_err(),
-            locks.lock("another").try_acquire().unwrap_err(),
+            locks.mutex("key").wait(wait).acquire_blocking().unwrap_err(),
+            locks.mutex("another").try_acquire_blocking().unwrap_err(),
         ] {
             assert!(matches!(error, LockError::Refused(_)), "{error:?}");
             assert!(error.to_string().contains(obstacle.code), "{error}");

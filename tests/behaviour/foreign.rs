@@ -24,23 +24,23 @@ fn dump(server: &RedisServer) -> Value {
 fn stands_in_the_way(server: &RedisServer) {
     let (locks, before) = (connect(server), dump(server));
     for wait in [Duration::ZERO, Duration::from_millis(300)] {
-        let error = locks.lock("foreign").wait(wait).acquire().unwrap_err();
-        assert!(matches!(error, LockError::ForeignKey { .. }), "{error:?}");
+        let error = locks.mutex("foreign").wait(wait).acquire_blocking().unwrap_err();
+        assert!(matches!(error, LockError::KeyConflict { .. }), "{error:?}");
         let text = error.to_string();
         assert!(text.contains("'foreign'") && text.contains("give the lock another key"), "{text}");
         assert!(!text.contains("delete"), "{text}");
     }
-    assert!(matches!(skip(&locks), Err(LockError::ForeignKey { .. })), "no skip for ever");
+    assert!(matches!(skip(&locks), Err(LockError::KeyConflict { .. })), "no skip for ever");
     let seen = inspect(&locks, "foreign");
-    assert!(seen.foreign && seen.holder.is_none());
+    assert!(seen.not_a_lock && seen.holder.is_none());
     thread::scope(|scope| {
-        let waiter = scope.spawn(|| locks.lock("foreign").wait(LIMIT).acquire());
+        let waiter = scope.spawn(|| locks.mutex("foreign").wait(LIMIT).acquire_blocking());
         until_waiting(&locks, "foreign", 1);
         assert_eq!(dump(server), before, "it was left as it was");
         server.command(&["DEL", HOLD]);
-        waiter.join().unwrap().unwrap().release().unwrap();
+        waiter.join().unwrap().unwrap().release_blocking().unwrap();
     });
-    assert!(!inspect(&locks, "foreign").foreign);
+    assert!(!inspect(&locks, "foreign").not_a_lock);
 }
 
 #[test]
@@ -64,17 +64,18 @@ fn a_lock_of_another_kind_of_client_is_busy_and_waited_for() {
     // What redis-py, node-redlock, rslock and a bare SET write.
     server.command(&["SET", HOLD, "0a1b2c", "NX", "PX", "60000"]);
     let before = dump(&server);
-    let error = locks.lock("foreign").wait(Duration::from_millis(100)).acquire().unwrap_err();
+    let error =
+        locks.mutex("foreign").wait(Duration::from_millis(100)).acquire_blocking().unwrap_err();
     let LockError::Busy(busy) = &error else { panic!("{error:?}") };
     assert!(busy.holder.is_none(), "{busy:?}");
-    assert!(locks.lock("foreign").try_acquire().unwrap().is_none());
+    assert!(locks.mutex("foreign").try_acquire_blocking().unwrap().is_none());
     assert_eq!(skip(&locks).unwrap(), None);
     assert!(inspect(&locks, "foreign").expires_in.is_some());
     assert_eq!(dump(&server), before, "it was left as it was");
 
     server.command(&["PEXPIRE", HOLD, "400"]);
     let asked = Instant::now();
-    locks.lock("foreign").wait(LIMIT).acquire().unwrap().release().unwrap();
+    locks.mutex("foreign").wait(LIMIT).acquire_blocking().unwrap().release_blocking().unwrap();
     assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
 }
 
@@ -82,19 +83,19 @@ fn a_lock_of_another_kind_of_client_is_busy_and_waited_for() {
 fn a_text_that_never_expires_is_no_lock() {
     let server = server();
     server.command(&["SET", HOLD, "0a1b2c"]);
-    let error = connect(&server).lock("foreign").try_acquire().unwrap_err();
-    assert!(matches!(error, LockError::ForeignKey { .. }), "{error:?}");
+    let error = connect(&server).mutex("foreign").try_acquire_blocking().unwrap_err();
+    assert!(matches!(error, LockError::KeyConflict { .. }), "{error:?}");
 }
 
 #[test]
 fn a_foreign_key_that_takes_the_place_of_a_hold_is_left_alone_by_its_release() {
     let server = server();
     let locks = connect(&server);
-    let guard = locks.lock("foreign").release_confirmed().acquire().unwrap();
+    let guard = locks.mutex("foreign").wait_for_release().acquire_blocking().unwrap();
     server.command(&["DEL", HOLD]);
     server.command(&["RPUSH", HOLD, "one"]);
     let before = dump(&server);
-    assert!(matches!(guard.release(), Err(LockError::Lost { .. })));
+    assert!(matches!(guard.release_blocking(), Err(LockError::Lost { .. })));
     assert_eq!(dump(&server), before);
 }
 
@@ -102,7 +103,7 @@ fn a_foreign_key_that_takes_the_place_of_a_hold_is_left_alone_by_its_release() {
 fn a_foreign_fence_counter_is_refused_and_left_alone() {
     let server = server();
     server.command(&["RPUSH", "lock:fence", "one"]);
-    let error = connect(&server).lock("foreign").wait(LIMIT).acquire().unwrap_err();
+    let error = connect(&server).mutex("foreign").wait(LIMIT).acquire_blocking().unwrap_err();
     assert!(matches!(error, LockError::Refused { .. }), "{error:?}");
     assert!(error.to_string().contains("the fence key holds a foreign value"), "{error}");
     assert_eq!(server.command(&["LLEN", "lock:fence"]), Value::Int(1));

@@ -46,7 +46,7 @@ async fn visit_async(locks: &LockManager, entries: &Entries) -> Result<Fence, Lo
     Ok(hold.fence())
 }
 
-#[distributed_lock("hot", manager = locks, fairness = global, hold = hold)]
+#[distributed_lock("hot", manager = locks, fairness = strict, hold = hold)]
 fn visit_in_strict_order(locks: &LockManager, entries: &Entries) -> Result<Fence, LockError> {
     note(entries, hold.fence());
     Ok(hold.fence())
@@ -85,7 +85,7 @@ fn threads_hand_the_lock_on_without_the_server() {
 #[test]
 fn global_fairness_asks_the_server_for_each() {
     let server = server();
-    let strict = LockManager::builder().url(server.url()).hand_overs(0).build().unwrap();
+    let strict = LockManager::builder().url(server.url()).max_handoffs(0).build().unwrap();
     for (locks, visit) in [(connect(&server), visit_in_strict_order as Visit), (strict, visit)] {
         let scripts = crowd(&server, &locks, visit, 25);
         assert!(scripts >= 100, "{scripts} scripts for 100 sections");
@@ -108,7 +108,7 @@ fn hasty(locks: &LockManager) -> Result<(), LockError> {
 fn a_waiter_whose_time_is_up_hears_of_the_section_of_then_and_of_its_own_place() {
     let server = server();
     let locks = connect(&server);
-    let guard = locks.lock("hot").acquire().unwrap();
+    let guard = locks.mutex("hot").acquire_blocking().unwrap();
     let first_may_go = AtomicBool::new(false);
     let second_may_go = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -119,7 +119,7 @@ fn a_waiter_whose_time_is_up_hears_of_the_section_of_then_and_of_its_own_place()
         let third = scope.spawn(|| hasty(&locks));
         until_waiting(&locks, "hot", 3);
         let fence = guard.fence();
-        guard.release().unwrap();
+        guard.release_blocking().unwrap();
         let end = third.join().unwrap();
         let Err(LockError::Busy(busy)) = end else { panic!("{end:?}") };
         let holder = busy.holder.expect("the section that runs");
@@ -279,7 +279,7 @@ fn a_call_right_after_a_shutdown_is_refused() {
     let calls = thread::spawn(|| {
         for _ in 0..1000 {
             let locks = LockManager::connect("memory://").unwrap();
-            locks.shutdown();
+            locks.shutdown_blocking();
             let end = visit(&locks, &Entries::default());
             assert!(matches!(end, Err(LockError::Closed(_))), "{end:?}");
         }

@@ -18,7 +18,7 @@ fn look_from_inside(locks: &LockManager) -> Result<(), LockError> {
     assert!(!holder.host.is_empty() && holder.since <= SystemTime::now());
     let left = seen.expires_in.expect("every hold expires");
     assert!(left > Duration::from_secs(10) && left < Duration::from_secs(21), "{left:?}");
-    assert!(seen.waiters.is_empty() && seen.waiting == 0 && !seen.foreign);
+    assert!(seen.waiters.is_empty() && seen.waiting == 0 && !seen.not_a_lock);
     Ok(())
 }
 
@@ -47,13 +47,13 @@ fn waiters_are_seen_in_their_order() {
     let server = server();
     let (locks, others) = (connect(&server), connect(&server));
     let elsewhere = connect(&server);
-    let guard = locks.lock("seen").acquire().unwrap();
+    let guard = locks.mutex("seen").acquire_blocking().unwrap();
     thread::scope(|scope| {
         let first = scope.spawn(|| first_in_line(&others));
         until_waiting(&locks, "seen", 1);
         let second = scope.spawn(|| second_in_line(&elsewhere));
         until_waiting(&locks, "seen", 2);
-        let third = scope.spawn(|| locks.lock("seen").acquire().map(drop));
+        let third = scope.spawn(|| locks.mutex("seen").acquire_blocking().map(drop));
         until_waiting(&locks, "seen", 3);
         assert_eq!(inspect(&others, "seen").waiting, 2, "the third waits for a hand-over");
         let seen = inspect(&locks, "seen");
@@ -64,7 +64,7 @@ fn waiters_are_seen_in_their_order() {
         assert!(functions[2].contains("inspect.rs:"), "{functions:?}");
         let pid = std::process::id();
         assert!(seen.waiters.iter().all(|waiter| waiter.pid == pid));
-        guard.release().unwrap();
+        guard.release_blocking().unwrap();
         for waiter in [first, second, third] {
             waiter.join().unwrap().unwrap();
         }
@@ -75,11 +75,12 @@ fn waiters_are_seen_in_their_order() {
 fn an_error_names_the_holder_and_how_many_come_first() {
     let server = server();
     let locks = connect(&server);
-    let guard = locks.lock("seen").acquire().unwrap();
+    let guard = locks.mutex("seen").acquire_blocking().unwrap();
     thread::scope(|scope| {
         let waiter = scope.spawn(|| first_in_line(&locks));
         until_waiting(&locks, "seen", 1);
-        let error = locks.lock("seen").wait(Duration::from_millis(50)).acquire().unwrap_err();
+        let error =
+            locks.mutex("seen").wait(Duration::from_millis(50)).acquire_blocking().unwrap_err();
         let text = error.to_string();
         let LockError::Busy(busy) = error else {
             panic!("{error:?}");
@@ -90,7 +91,7 @@ fn an_error_names_the_holder_and_how_many_come_first() {
         for part in ["'seen'", "inspect.rs:", "1 waiting before", "allow a longer wait"] {
             assert!(text.contains(part), "{text}");
         }
-        guard.release().unwrap();
+        guard.release_blocking().unwrap();
         waiter.join().unwrap().unwrap();
     });
 }
@@ -109,7 +110,7 @@ fn an_inspection_under_way_when_the_connection_breaks_finds_the_server_unavailab
     let locks = connect(&server);
     inspect(&locks, "seen");
     server.pause();
-    let mut asked: Vec<_> = (0..50).map(|_| Box::pin(locks.inspect_async("seen"))).collect();
+    let mut asked: Vec<_> = (0..50).map(|_| Box::pin(locks.inspect("seen"))).collect();
     let context = &mut Context::from_waker(Waker::noop());
     assert!(asked.iter_mut().all(|one| one.as_mut().poll(context).is_pending()));
     server.kill();
@@ -126,31 +127,32 @@ fn a_label_is_stored_with_the_lock_and_shown_to_those_who_wait() {
     let (labelled, plain) = (builder.build().unwrap(), connect(&server));
     let label = |locks: &LockManager| inspect(locks, "label").holder.expect("it is held").label;
 
-    let guard = labelled.lock("label").acquire().unwrap();
+    let guard = labelled.mutex("label").acquire_blocking().unwrap();
     assert_eq!(label(&plain).as_deref(), Some("shop 1.2\nrolled out today"));
-    let busy = plain.lock("label").wait(Duration::ZERO).acquire().unwrap_err();
+    let busy = plain.mutex("label").wait(Duration::ZERO).acquire_blocking().unwrap_err();
     let text = busy.to_string();
     assert!(text.contains(r"(shop 1.2\nrolled out today) in process"), "{text}");
     let LockError::Busy(busy) = busy else { panic!("{busy}") };
     let holder = busy.holder.expect("the server knows");
     assert!(holder.function.contains("inspect.rs") && !holder.function.contains("shop"));
-    guard.release().unwrap();
+    guard.release_blocking().unwrap();
 
-    let guard = labelled.lock("label").label("nightly count").wait(LIMIT).acquire().unwrap();
+    let guard =
+        labelled.mutex("label").label("nightly count").wait(LIMIT).acquire_blocking().unwrap();
     assert_eq!(label(&plain).as_deref(), Some("nightly count"), "the request's own comes first");
     std::thread::scope(|scope| {
         let waits = scope.spawn(|| {
-            let guard = plain.lock("label").label("waits").acquire().unwrap();
+            let guard = plain.mutex("label").label("waits").acquire_blocking().unwrap();
             assert_eq!(label(&labelled).as_deref(), Some("waits"), "also after a hand-over");
-            guard.release().unwrap();
+            guard.release_blocking().unwrap();
         });
         until_waiting(&plain, "label", 1);
         let waiters = inspect(&labelled, "label").waiters;
         assert_eq!(waiters[0].label.as_deref(), Some("waits"));
-        guard.release().unwrap();
+        guard.release_blocking().unwrap();
         waits.join().unwrap();
     });
-    let _guard = plain.lock("label").wait(LIMIT).acquire().unwrap();
+    let _guard = plain.mutex("label").wait(LIMIT).acquire_blocking().unwrap();
     assert_eq!(label(&plain), None);
 }
 
@@ -158,15 +160,15 @@ fn a_label_is_stored_with_the_lock_and_shown_to_those_who_wait() {
 fn a_holder_that_waited_is_seen_with_when_it_asked_and_since_when_it_holds() {
     let server = server();
     let (locks, others) = (connect(&server), connect(&server));
-    let guard = locks.lock("seen").acquire().unwrap();
+    let guard = locks.mutex("seen").acquire_blocking().unwrap();
     let holder = inspect(&others, "seen").holder.expect("it is held");
     assert_eq!(holder.held_since, holder.since, "it did not wait");
     thread::scope(|scope| {
-        let waiter = scope.spawn(|| others.lock("seen").acquire());
+        let waiter = scope.spawn(|| others.mutex("seen").acquire_blocking());
         until_waiting(&locks, "seen", 1);
         let pause = Duration::from_millis(300);
         thread::sleep(pause);
-        guard.release().unwrap();
+        guard.release_blocking().unwrap();
         let guard = waiter.join().unwrap().unwrap();
         for manager in [&locks, &others] {
             let holder = inspect(manager, "seen").holder.expect("it is held");
@@ -174,7 +176,7 @@ fn a_holder_that_waited_is_seen_with_when_it_asked_and_since_when_it_holds() {
             assert!(took >= pause, "{took:?}");
             assert!(holder.held_since.elapsed().expect("one clock") < Duration::from_secs(10));
         }
-        guard.release().unwrap();
+        guard.release_blocking().unwrap();
     });
 }
 
@@ -183,8 +185,8 @@ fn a_hold_is_seen_to_expire_when_it_does_for_its_owner() {
     let server = server();
     let locks = connect(&server);
     let hour = Duration::from_secs(60 * 60);
-    let guard = locks.lock("seen").ttl(hour).acquire().unwrap();
+    let guard = locks.mutex("seen").ttl(hour).acquire_blocking().unwrap();
     let left = inspect(&locks, "seen").expires_in.expect("every hold expires");
     assert!(left <= hour && left > hour * 99 / 100, "{left:?}");
-    guard.release().unwrap();
+    guard.release_blocking().unwrap();
 }

@@ -66,7 +66,7 @@ fn a_hold_without_renewal_ends_with_its_ttl() {
     assert!(matches!(error, LockError::Lost { .. }), "{error:?}");
     let text = error.to_string();
     assert!(text.contains("was lost while it was held") && text.contains("fencing"), "{text}");
-    locks.lock("lease").wait(LIMIT).acquire().unwrap().release().unwrap();
+    locks.mutex("lease").wait(LIMIT).acquire_blocking().unwrap().release_blocking().unwrap();
 }
 
 #[distributed_lock("lease", manager = locks, ttl = SHORT, max_hold = SHORT * 2, hold = hold)]
@@ -85,18 +85,18 @@ fn a_hold_ends_with_its_max_hold_however_often_it_was_renewed() {
     let locks = connect(&server);
     let error = outlive_the_longest_hold(&locks).unwrap_err();
     assert!(error.to_string().contains("max_hold"), "{error}");
-    locks.lock("lease").wait(LIMIT).acquire().unwrap().release().unwrap();
+    locks.mutex("lease").wait(LIMIT).acquire_blocking().unwrap().release_blocking().unwrap();
 }
 
 #[distributed_lock("lease", manager = locks, ttl = "5s", hold = hold)]
 fn lengthen(locks: &LockManager, server: &RedisServer) -> Result<(), LockError> {
     assert!(hold.remaining() < Duration::from_secs(5));
-    let nested = locks.lock("lease").ttl(Duration::from_secs(60)).acquire()?;
+    let nested = locks.mutex("lease").ttl(Duration::from_secs(60)).acquire_blocking()?;
     eventually(LIMIT, "the lease is lengthened", || {
         hold.remaining() > Duration::from_secs(50) && server_ttl(server) > Duration::from_secs(50)
     });
-    nested.release()?;
-    let shorter = locks.lock("lease").ttl(SHORT).acquire()?;
+    nested.release_blocking()?;
+    let shorter = locks.mutex("lease").ttl(SHORT).acquire_blocking()?;
     thread::sleep(SHORT * 2);
     assert!(shorter.hold().remaining() > Duration::from_secs(40), "{:?}", hold.remaining());
     assert!(server_ttl(server) > Duration::from_secs(40));
@@ -113,7 +113,8 @@ fn a_nested_call_lengthens_the_lease_and_never_shortens_it() {
 fn the_key_outlives_the_validity_that_its_holder_sees() {
     let server = server();
     let locks = connect(&server);
-    let guard = locks.lock("lease").ttl(Duration::from_secs(5)).renew(false).acquire().unwrap();
+    let guard =
+        locks.mutex("lease").ttl(Duration::from_secs(5)).renew(false).acquire_blocking().unwrap();
     for _ in 0..20 {
         let seen = guard.hold().remaining();
         let real = server_ttl(&server);
@@ -127,7 +128,7 @@ fn the_key_outlives_the_validity_that_its_holder_sees() {
 fn a_forgotten_hold_is_over_at_its_max_hold() {
     let server = server();
     let locks = connect(&server);
-    let guard = locks.lock("lease").ttl(SHORT).max_hold(SHORT).acquire().unwrap();
+    let guard = locks.mutex("lease").ttl(SHORT).max_hold(SHORT).acquire_blocking().unwrap();
     std::mem::forget(guard);
-    locks.lock("lease").wait(LIMIT).acquire().unwrap().release().unwrap();
+    locks.mutex("lease").wait(LIMIT).acquire_blocking().unwrap().release_blocking().unwrap();
 }

@@ -42,7 +42,7 @@ fn the_next_calls_send_nothing_and_have_new_tokens() {
             latest = fence;
         }
     }
-    let tried = locks.lock("kept").linger(LIMIT).try_acquire().unwrap();
+    let tried = locks.mutex("kept").linger(LIMIT).try_acquire_blocking().unwrap();
     assert_eq!(tried.expect("it is kept here").fence().get(), latest.get() + 1);
     assert_eq!(server.commands_processed(), before);
     assert!(inspect(&locks, "kept").holder.is_some(), "it is kept");
@@ -56,7 +56,7 @@ fn another_process_that_asks_gets_it_at_once() {
         let (server, locks, others) = setting();
         let kept = append(&locks).unwrap();
         let (start, before) = (Instant::now(), scripts_run(&server));
-        let guard = others.lock("kept").wait(LIMIT).acquire().unwrap();
+        let guard = others.mutex("kept").wait(LIMIT).acquire_blocking().unwrap();
         let (took, calls) = (start.elapsed(), scripts_run(&server) - before);
         assert!(guard.fence() > kept);
         (calls, took)
@@ -76,15 +76,15 @@ fn another_process_that_tries_once_does_not_get_it_and_does_not_end_it() {
     // Another round if the second was over which it is kept at the longest.
     eventually(LIMIT, "it is kept on", || {
         let kept = append(&locks).unwrap();
-        assert!(others.lock("kept").try_acquire().unwrap().is_none());
-        let end = others.lock("kept").wait(Duration::ZERO).acquire().unwrap_err();
+        assert!(others.mutex("kept").try_acquire_blocking().unwrap().is_none());
+        let end = others.mutex("kept").wait(Duration::ZERO).acquire_blocking().unwrap_err();
         let LockError::Busy(busy) = end else { panic!("{end:?}") };
         assert!(busy.holder.is_some());
         let before = server.commands_processed();
         append(&locks).unwrap().get() == kept.get() + 1 && server.commands_processed() == before
     });
-    let guard = others.lock("kept").wait(LIMIT).acquire().unwrap();
-    assert!(locks.lock("kept").try_acquire().unwrap().is_none());
+    let guard = others.mutex("kept").wait(LIMIT).acquire_blocking().unwrap();
+    assert!(locks.mutex("kept").try_acquire_blocking().unwrap().is_none());
     drop(guard);
 }
 
@@ -92,7 +92,7 @@ fn another_process_that_tries_once_does_not_get_it_and_does_not_end_it() {
 fn a_shutdown_releases_it() {
     let (_server, locks, others) = setting();
     append(&locks).unwrap();
-    locks.shutdown();
+    locks.shutdown_blocking();
     assert!(inspect(&others, "kept").holder.is_none());
     let end = append(&locks).unwrap_err();
     assert!(matches!(end, LockError::Closed(_)), "{end:?}");
@@ -150,15 +150,15 @@ fn a_loss_while_nobody_is_inside_is_noticed() {
     let rounds = (0..3).map(|_| {
         append(&locks).unwrap();
         server.command(&["DEL", "lock:{kept}"]);
-        let guard = others.lock("kept").wait(LIMIT).acquire().unwrap();
+        let guard = others.mutex("kept").wait(LIMIT).acquire_blocking().unwrap();
         let start = Instant::now();
         // Until then it is as with every lock that somebody deletes: its process cannot know.
         eventually(LIMIT, "the loss is noticed", || {
-            locks.lock("kept").try_acquire().unwrap().is_none()
+            locks.mutex("kept").try_acquire_blocking().unwrap().is_none()
         });
         let span = start.elapsed();
         let fence = guard.fence();
-        guard.release().unwrap();
+        guard.release_blocking().unwrap();
         assert!(append(&locks).unwrap() > fence);
         span
     });
@@ -181,8 +181,8 @@ async fn tokens_never_run_far_ahead_of_the_clock_however_many_locks_linger() {
     let locks = connect(&server);
     for round in 0..60 {
         let taken = (0..64).map(|number| {
-            let lock = locks.lock(format!("{round}:{number}")).linger(Duration::from_millis(1));
-            async move { lock.acquire_async().await.map(drop) }
+            let lock = locks.mutex(format!("{round}:{number}")).linger(Duration::from_millis(1));
+            async move { lock.acquire().await.map(drop) }
         });
         futures::future::try_join_all(taken).await.unwrap();
     }

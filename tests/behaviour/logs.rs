@@ -70,11 +70,11 @@ fn keep(url: &str, run: fn(&str)) {
 
 fn a_crowd_waits(url: &str) {
     let locks = LockManager::connect(url).unwrap();
-    let held = locks.lock("crowd").acquire().unwrap();
+    let held = locks.mutex("crowd").acquire_blocking().unwrap();
     let waiting: Vec<_> = (0..40)
         .map(|_| {
             let locks = locks.clone();
-            thread::spawn(move || locks.lock("crowd").acquire().map(drop))
+            thread::spawn(move || locks.mutex("crowd").acquire_blocking().map(drop))
         })
         .collect();
     let hint = until_told(&["WARN", "this process holds", "Hold::share"]);
@@ -107,9 +107,9 @@ fn sections_are_short(url: &str) {
             let locks = locks.clone();
             thread::spawn(move || {
                 while Instant::now() < end {
-                    let guard = locks.lock("short").acquire().unwrap();
+                    let guard = locks.mutex("short").acquire_blocking().unwrap();
                     thread::sleep(Duration::from_millis(5));
-                    guard.release().unwrap();
+                    guard.release_blocking().unwrap();
                 }
             })
         })
@@ -132,16 +132,16 @@ fn threads_that_take_short_turns_are_not_told_of() {
 
 fn the_server_goes_and_comes(url: &str) {
     let locks = LockManager::connect(url).unwrap();
-    let held = locks.lock("held").acquire().unwrap();
+    let held = locks.mutex("held").acquire_blocking().unwrap();
     let others = LockManager::connect(url).unwrap();
-    let busy = others.lock("held").wait(Duration::from_millis(50)).acquire();
+    let busy = others.mutex("held").wait(Duration::from_millis(50)).acquire_blocking();
     assert!(matches!(busy, Err(LockError::Busy(_))), "{busy:?}");
     until_told(&["DEBUG", "gave up", "key=\"held\""]);
     drop(held);
     println!("ready");
     until_told(&["WARN", "connection lost"]);
     until_told(&["INFO", "connected again", "after="]);
-    let lost = locks.lock("other").wait(Duration::from_secs(2)).acquire();
+    let lost = locks.mutex("other").wait(Duration::from_secs(2)).acquire_blocking();
     assert!(matches!(lost, Err(LockError::DataLoss(_))), "{lost:?}");
     until_told(&["WARN", "lost its data", "left="]);
 }
@@ -165,15 +165,18 @@ fn a_shutdown_without_a_server_takes_no_longer_than_its_limit() {
     let server = server();
     let locks = connect(&server);
     let other = connect(&server);
-    locks.lock("held").acquire().unwrap().release().unwrap();
-    let _guards = (locks.lock("held").acquire().unwrap(), other.lock("other").acquire().unwrap());
+    locks.mutex("held").acquire_blocking().unwrap().release_blocking().unwrap();
+    let _guards = (
+        locks.mutex("held").acquire_blocking().unwrap(),
+        other.mutex("other").acquire_blocking().unwrap(),
+    );
     server.kill();
     let start = Instant::now();
-    assert!(!locks.shutdown_within(Duration::from_millis(300)));
+    assert!(!locks.shutdown_within_blocking(Duration::from_millis(300)));
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
-    other.shutdown();
+    other.shutdown_blocking();
     assert!(start.elapsed() < Duration::from_secs(12), "{:?}", start.elapsed());
-    let end = locks.lock("held").acquire().unwrap_err();
+    let end = locks.mutex("held").acquire_blocking().unwrap_err();
     assert!(matches!(end, LockError::Closed(_)), "{end:?}");
 }
 
@@ -181,9 +184,9 @@ fn a_shutdown_without_a_server_takes_no_longer_than_its_limit() {
 fn a_shutdown_that_the_server_confirms_says_so() {
     let server = server();
     let locks = connect(&server);
-    let _guard = locks.lock("held").acquire().unwrap();
-    assert!(locks.shutdown_within(LIMIT));
-    assert!(locks.shutdown_within(LIMIT), "there is nothing left to do");
-    let free = connect(&server).lock("held").try_acquire().unwrap();
+    let _guard = locks.mutex("held").acquire_blocking().unwrap();
+    assert!(locks.shutdown_within_blocking(LIMIT));
+    assert!(locks.shutdown_within_blocking(LIMIT), "there is nothing left to do");
+    let free = connect(&server).mutex("held").try_acquire_blocking().unwrap();
     assert!(free.is_some());
 }

@@ -32,7 +32,7 @@ impl Drop for Witness<'_> {
 
 async fn take_away_when_held(server: &RedisServer, locks: &LockManager) {
     testkit::eventually_async(LIMIT, "it is held", async || {
-        locks.inspect_async("loss").await.unwrap().holder.is_some()
+        locks.inspect("loss").await.unwrap().holder.is_some()
     })
     .await;
     take_away(server);
@@ -163,23 +163,23 @@ fn a_confirmed_release_is_over_when_the_call_is() {
 #[test]
 fn a_lock_that_was_taken_away_is_not_taken_from_its_next_holder() {
     let (server, locks) = setting();
-    let first = locks.lock("loss").acquire().unwrap();
+    let first = locks.mutex("loss").acquire_blocking().unwrap();
     take_away(&server);
-    let second = locks.lock("loss").wait(LIMIT).acquire().unwrap();
+    let second = locks.mutex("loss").wait(LIMIT).acquire_blocking().unwrap();
     assert!(second.fence() > first.fence());
     drop(first);
     eventually(LIMIT, "the second is renewed", || second.hold().remaining() > TTL / 2);
-    assert_eq!(locks.inspect("loss").unwrap().holder.unwrap().fence, second.fence());
+    assert_eq!(locks.inspect_blocking("loss").unwrap().holder.unwrap().fence, second.fence());
 }
 
 #[test]
 fn a_scope_of_a_guard_ends_with_its_hold() {
     let (server, locks) = setting();
-    let guard = locks.lock("loss").acquire().unwrap();
+    let guard = locks.mutex("loss").acquire_blocking().unwrap();
     take_away(&server);
     let end = futures::executor::block_on(guard.scope(std::future::pending::<()>()));
     assert!(matches!(end, Err(LockError::Lost { .. })), "{end:?}");
-    assert!(matches!(guard.release(), Err(LockError::Lost { .. })));
+    assert!(matches!(guard.release_blocking(), Err(LockError::Lost { .. })));
 }
 
 #[test]
@@ -187,8 +187,8 @@ fn a_release_that_worked_and_whose_reply_was_lost_is_not_reported_as_a_loss() {
     let server = server();
     let proxy = FaultProxy::start(&server).unwrap();
     let locks = LockManager::connect(&proxy.url()).unwrap();
-    let guard = locks.lock("loss").release_confirmed().acquire().unwrap();
+    let guard = locks.mutex("loss").wait_for_release().acquire_blocking().unwrap();
     proxy.cut_at(Cut::AfterApply, "{loss}");
-    let error = guard.release().unwrap_err();
+    let error = guard.release_blocking().unwrap_err();
     assert!(error.to_string().contains("did not confirm the release"), "{error}");
 }

@@ -91,7 +91,7 @@ fn with_both(locks: &LockManager, a: u32, b: u32) -> Result<[Fence; 2], LockErro
 }
 
 fn fence(hold: &Hold, account: u32) -> Fence {
-    hold.of(&format!("account:{account}")).expect("it is held").fence()
+    hold.for_key(&format!("account:{account}")).expect("it is held").fence()
 }
 
 #[test]
@@ -166,11 +166,11 @@ fn the_hold_is_that_of_the_last_key_in_order() {
 #[distributed_lock(["account:7", "account:8"], manager = locks, hold = hold)]
 fn holds_by_key(locks: &LockManager) -> Result<(), LockError> {
     for key in ["account:7", "account:8"] {
-        let of = hold.of(key).expect("it is in the list");
+        let of = hold.for_key(key).expect("it is in the list");
         assert_eq!(of.key(), key);
         of.check()?;
     }
-    assert!(hold.of("account:9").is_none());
+    assert!(hold.for_key("account:9").is_none());
     assert_eq!(current().map(|hold| hold.key().to_owned()).as_deref(), Some("account:8"));
     Ok(())
 }
@@ -187,12 +187,12 @@ fn an_error_names_the_key_that_was_busy_and_takes_none() {
     let server = server();
     let locks = connect(&server);
     for busy in ["account:7", "account:8"] {
-        let guard = connect(&server).lock(busy).acquire().unwrap();
+        let guard = connect(&server).mutex(busy).acquire_blocking().unwrap();
         match held(&locks, "8", "7").unwrap_err() {
             LockError::Busy(error) => assert_eq!(&*error.key, busy),
             other => panic!("{other:?}"),
         }
-        guard.release().unwrap();
+        guard.release_blocking().unwrap();
         until_free(&locks, "account:7");
         until_free(&locks, "account:8");
     }
@@ -202,11 +202,11 @@ fn an_error_names_the_key_that_was_busy_and_takes_none() {
 fn a_list_waits_for_its_keys() {
     let server = server();
     let bank = Bank::new(connect(&server));
-    let guard = connect(&server).lock("account:1").acquire().unwrap();
+    let guard = connect(&server).mutex("account:1").acquire_blocking().unwrap();
     thread::scope(|scope| {
         let transfer = scope.spawn(|| bank.transfer(1, 0));
         until_waiting(&bank.locks, "account:1", 1);
-        guard.release().unwrap();
+        guard.release_blocking().unwrap();
         transfer.join().unwrap().unwrap();
     });
     assert_eq!((bank.read(0), bank.read(1)), (101, 99));
@@ -232,12 +232,12 @@ async fn a_list_goes_with_the_other_options() {
     let server = server();
     let locks = connect(&server);
     assert_eq!(confirmed(&locks, 7, 8), 15);
-    let guard = connect(&server).lock("account:7").wait(LIMIT).acquire_async().await.unwrap();
+    let guard = connect(&server).mutex("account:7").wait(LIMIT).acquire().await.unwrap();
     assert_eq!(skipped(&locks, 7, 8).unwrap(), None);
     assert!(handled(&locks, 7, 8).await.contains("'account:7' is busy"));
-    guard.release_async().await.unwrap();
-    let next = locks.lock("account:7").wait(LIMIT).acquire_async().await.unwrap();
-    next.release_async().await.unwrap();
+    guard.release().await.unwrap();
+    let next = locks.mutex("account:7").wait(LIMIT).acquire().await.unwrap();
+    next.release().await.unwrap();
     until_free(&locks, "account:8");
     assert_eq!(skipped(&locks, 7, 8).unwrap(), Some(15));
 }
@@ -252,9 +252,9 @@ async fn branches(locks: &LockManager) -> Result<(), LockError> {
 #[distributed_lock("account:7", manager = locks)]
 async fn branch_with_one(locks: &LockManager) -> Result<(), LockError> {
     for _ in 0..3 {
-        locks.inspect_async("account:8").await?;
+        locks.inspect("account:8").await?;
     }
-    locks.lock("account:8").acquire_async().await?.release_async().await
+    locks.mutex("account:8").acquire().await?.release().await
 }
 
 #[distributed_lock(["account:7", "account:8", "account:9"], manager = locks)]
@@ -281,13 +281,13 @@ fn both(locks: &LockManager) -> Result<(), LockError> {
 fn a_key_that_is_lost_while_another_is_waited_for_is_an_error() {
     let server = server();
     let locks = connect(&server);
-    let guard = connect(&server).lock("account:8").acquire().unwrap();
+    let guard = connect(&server).mutex("account:8").acquire_blocking().unwrap();
     thread::scope(|scope| {
         let waits = scope.spawn(|| both(&locks));
         until_waiting(&locks, "account:8", 1);
         let held = Instant::now();
         testkit::eventually(LIMIT, "the first hold is over", || held.elapsed() > BRIEF);
-        guard.release().unwrap();
+        guard.release_blocking().unwrap();
         match waits.join().unwrap().unwrap_err() {
             LockError::Lost(cause) => assert_eq!(&*cause.key, "account:7"),
             other => panic!("{other:?}"),
@@ -299,10 +299,15 @@ fn a_key_that_is_lost_while_another_is_waited_for_is_an_error() {
 fn a_list_gives_up_at_its_deadline_although_the_server_stands_still() {
     let server = server();
     let locks = connect(&server);
-    locks.lock_many(["account:7", "account:8"]).acquire().unwrap().release().unwrap();
+    locks
+        .mutex_many(["account:7", "account:8"])
+        .acquire_blocking()
+        .unwrap()
+        .release_blocking()
+        .unwrap();
     server.pause();
     let asked = Instant::now();
-    let refused = locks.lock_many(["account:7", "account:8"]).wait(BRIEF).acquire();
+    let refused = locks.mutex_many(["account:7", "account:8"]).wait(BRIEF).acquire_blocking();
     let waited = asked.elapsed();
     server.resume();
     assert!(refused.is_err());

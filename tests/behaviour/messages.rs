@@ -23,8 +23,8 @@ fn control_characters_of_a_key_are_escaped_in_messages() {
     let server = server();
     let (locks, others) = (connect(&server), connect(&server));
     let key = "a\r\nb\x1b[2J\0\u{202e}";
-    let _guard = locks.lock(key).acquire().unwrap();
-    let busy = others.lock(key).wait(Duration::ZERO).acquire().unwrap_err();
+    let _guard = locks.mutex(key).acquire_blocking().unwrap();
+    let busy = others.mutex(key).wait(Duration::ZERO).acquire_blocking().unwrap_err();
     let text = assert_plain(&busy, key);
     assert!(text.starts_with(r"lock 'a\r\nb\u{1b}[2J\u{0}\u{202e}' is busy"), "{text}");
 }
@@ -34,16 +34,16 @@ fn a_long_key_is_cut_in_messages_and_its_length_is_shown() {
     let server = server();
     let (locks, others) = (connect(&server), connect(&server));
     let key = format!("first{}last", "x".repeat(LONG - 9));
-    let guard = locks.lock(&key).acquire().unwrap();
-    let busy = others.lock(&key).wait(Duration::ZERO).acquire().unwrap_err();
+    let guard = locks.mutex(&key).acquire_blocking().unwrap();
+    let busy = others.mutex(&key).wait(Duration::ZERO).acquire_blocking().unwrap_err();
     let text = assert_plain(&busy, &key);
     assert!(text.contains("'firstxxx") && text.contains("…(100000 bytes)…"), "{text}");
     assert!(text.contains("xxxlast' is busy"), "{text}");
     let hold = guard.hold().clone();
-    guard.release().unwrap();
+    guard.release_blocking().unwrap();
     assert_plain(&hold.check().unwrap_err(), &key);
-    locks.shutdown();
-    assert_plain(&locks.lock(&key).acquire().unwrap_err(), &key);
+    locks.shutdown_blocking();
+    assert_plain(&locks.mutex(&key).acquire_blocking().unwrap_err(), &key);
 }
 
 #[test]
@@ -54,9 +54,9 @@ fn keys_of_a_deadlock_are_cut_and_escaped_too() {
     let [first, second] = &keys;
     let met = std::sync::Barrier::new(2);
     let take = |outer: &str, inner: &str| {
-        let outer = locks.lock(outer).acquire()?;
+        let outer = locks.mutex(outer).acquire_blocking()?;
         met.wait();
-        outer.enter(|| locks.lock(inner).acquire().map(drop))
+        outer.enter(|| locks.mutex(inner).acquire_blocking().map(drop))
     };
     let (one, other) = std::thread::scope(|scope| {
         let other = scope.spawn(|| take(second, first));

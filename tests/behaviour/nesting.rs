@@ -47,8 +47,12 @@ fn a_nested_call_sends_no_command_to_the_server() {
         for _ in 0..100 {
             nested(&locks)?;
             futures::executor::block_on(nested_async(&locks))?;
-            locks.lock("nest").acquire()?.release()?;
-            locks.lock("nest").try_acquire()?.expect("it is ours already").release()?;
+            locks.mutex("nest").acquire_blocking()?.release_blocking()?;
+            locks
+                .mutex("nest")
+                .try_acquire_blocking()?
+                .expect("it is ours already")
+                .release_blocking()?;
         }
         assert_eq!(server.commands_processed(), before);
         nested(&locks)
@@ -134,7 +138,7 @@ fn a_future_polled_on_another_thread_each_time_keeps_its_hold() {
     let server = server();
     let locks = connect(&server);
     let mut future: BoxFuture<'_, _> = Box::pin(async {
-        let guard = locks.lock("nest").acquire_async().await?;
+        let guard = locks.mutex("nest").acquire().await?;
         let fence = guard.scope(async {
             for _ in 0..10 {
                 tokio::task::yield_now().await;

@@ -33,7 +33,7 @@ fn a_panic_releases_the_lock_and_leaves_no_owner_behind() {
     let fallen = catch_unwind(AssertUnwindSafe(|| fall(&locks)));
     assert_eq!(fallen.unwrap_err().downcast_ref(), Some(&"over the edge"));
     assert!(current().is_none());
-    locks.lock("outcome").wait(LIMIT).acquire().unwrap().release().unwrap();
+    locks.mutex("outcome").wait(LIMIT).acquire_blocking().unwrap().release_blocking().unwrap();
     let falling = || futures::executor::block_on(fall_async(&locks));
     assert!(catch_unwind(AssertUnwindSafe(falling)).is_err());
     assert!(current().is_none());
@@ -49,28 +49,28 @@ async fn a_panic_in_a_task_releases_the_lock() {
         async move { fall_async(&locks).await }
     });
     assert!(task.await.unwrap_err().is_panic());
-    let next = locks.lock("outcome").wait(LIMIT);
-    next.acquire_async().await.unwrap().release().unwrap();
+    let next = locks.mutex("outcome").wait(LIMIT);
+    next.acquire().await.unwrap().release_blocking().unwrap();
 }
 
 #[test]
 fn a_shutdown_releases_all_and_ends_what_goes_on() {
     let server = server();
     let (locks, others) = (connect(&server), connect(&server));
-    let guard = locks.lock("outcome").acquire().unwrap();
-    let foreign = others.lock("elsewhere").acquire().unwrap();
+    let guard = locks.mutex("outcome").acquire_blocking().unwrap();
+    let foreign = others.mutex("elsewhere").acquire_blocking().unwrap();
     thread::scope(|scope| {
-        let waiter = scope.spawn(|| locks.lock("elsewhere").acquire());
+        let waiter = scope.spawn(|| locks.mutex("elsewhere").acquire_blocking());
         until_waiting(&others, "elsewhere", 1);
-        locks.shutdown();
+        locks.shutdown_blocking();
         let end = waiter.join().unwrap();
         assert!(matches!(end, Err(LockError::Closed { .. })), "{end:?}");
     });
-    let seen = others.inspect("outcome").unwrap();
+    let seen = others.inspect_blocking("outcome").unwrap();
     assert!(seen.holder.is_none(), "a shutdown waits for its releases");
-    assert_eq!(others.inspect("elsewhere").unwrap().waiting, 0);
+    assert_eq!(others.inspect_blocking("elsewhere").unwrap().waiting, 0);
     assert!(!guard.hold().is_valid());
-    let error = guard.release().unwrap_err();
+    let error = guard.release_blocking().unwrap_err();
     assert!(error.to_string().contains("shut down"), "{error}");
     drop(foreign);
 }
@@ -79,13 +79,13 @@ fn a_shutdown_releases_all_and_ends_what_goes_on() {
 fn calls_after_a_shutdown_say_so() {
     let server = server();
     let locks = connect(&server);
-    locks.lock("outcome").acquire().unwrap().release().unwrap();
-    locks.clone().shutdown();
-    locks.shutdown();
+    locks.mutex("outcome").acquire_blocking().unwrap().release_blocking().unwrap();
+    locks.clone().shutdown_blocking();
+    locks.shutdown_blocking();
     for error in [
-        locks.lock("outcome").acquire().unwrap_err(),
-        locks.lock("outcome").try_acquire().unwrap_err(),
-        locks.inspect("outcome").unwrap_err(),
+        locks.mutex("outcome").acquire_blocking().unwrap_err(),
+        locks.mutex("outcome").try_acquire_blocking().unwrap_err(),
+        locks.inspect_blocking("outcome").unwrap_err(),
         fall(&locks).unwrap_err(),
     ] {
         assert!(matches!(error, LockError::Closed { .. }), "{error:?}");
@@ -97,17 +97,17 @@ fn calls_after_a_shutdown_say_so() {
 fn a_manager_that_nobody_has_any_more_releases_when_its_last_hold_is_gone() {
     let server = server();
     let (locks, others) = (connect(&server), connect(&server));
-    let guard = locks.lock("outcome").ttl(Duration::from_millis(300)).acquire().unwrap();
+    let guard = locks.mutex("outcome").ttl(Duration::from_millis(300)).acquire_blocking().unwrap();
     drop(locks);
     thread::sleep(Duration::from_millis(600));
     assert!(guard.hold().is_valid(), "it is still renewed");
-    guard.release().unwrap();
+    guard.release_blocking().unwrap();
     until_free(&others, "outcome");
 }
 
 #[distributed_lock("outcome", manager = locks, wait = "50ms")]
 fn in_io(locks: &LockManager) -> io::Result<u32> {
-    if locks.inspect("outcome")?.holder.is_none() {
+    if locks.inspect_blocking("outcome")?.holder.is_none() {
         return Err(io::Error::other("not held inside"));
     }
     Ok(7)
@@ -123,7 +123,7 @@ fn a_function_of_io_yields_lock_errors_of_a_fitting_kind() {
     let server = server();
     let locks = connect(&server);
     assert_eq!(in_io(&locks).unwrap(), 7);
-    let guard = locks.lock("outcome").wait(LIMIT).acquire().unwrap();
+    let guard = locks.mutex("outcome").wait(LIMIT).acquire_blocking().unwrap();
     let error = in_io(&locks).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref());

@@ -23,10 +23,10 @@ fn assert_empty(server: &RedisServer) {
 /// The error of a first call, which leaves nothing in the server.
 #[track_caller]
 fn refusal(builder: LockManagerBuilder) -> String {
-    let locks = builder.outage(OUTAGE).build().unwrap();
-    let error = locks.lock("key").wait(LIMIT).acquire().unwrap_err();
+    let locks = builder.outage_timeout(OUTAGE).build().unwrap();
+    let error = locks.mutex("key").wait(LIMIT).acquire_blocking().unwrap_err();
     assert!(matches!(error, LockError::Refused(_)), "{error:?}");
-    let inspected = locks.inspect("key").unwrap_err();
+    let inspected = locks.inspect_blocking("key").unwrap_err();
     assert!(matches!(inspected, LockError::Refused(_)), "{inspected:?}");
     let reason = |error: &str| error.split_once(": ").unwrap().1.to_owned();
     assert_eq!(reason(&inspected.to_string()), reason(&error.to_string()));
@@ -84,7 +84,7 @@ fn a_user_who_may_not_ask_what_the_server_is_gets_locks() {
         let others = rules.iter().filter(|&rule| rule != missing);
         grant(&server, &others.map(|rule| &**rule).collect::<Vec<_>>());
         let locks = as_app(&server).build().unwrap();
-        locks.lock("key").wait(LIMIT).acquire().unwrap().release().unwrap();
+        locks.mutex("key").wait(LIMIT).acquire_blocking().unwrap().release_blocking().unwrap();
     }
 }
 
@@ -108,17 +108,22 @@ fn the_rules_of_the_message_are_enough_for_all_that_locks_do() {
     let build = || as_app(&server).ttl(Duration::from_millis(600)).build().unwrap();
     let (one, other) = (build(), build());
     // Contention in both directions, and a place in the queue that is given up.
-    let held = one.lock("a").wait(LIMIT).acquire().unwrap();
-    let tried = other.lock("a").wait(Duration::from_millis(700)).acquire();
+    let held = one.mutex("a").wait(LIMIT).acquire_blocking().unwrap();
+    let tried = other.mutex("a").wait(Duration::from_millis(700)).acquire_blocking();
     assert!(matches!(tried, Err(LockError::Busy(_))), "{tried:?}");
     std::thread::scope(|scope| {
-        let next = scope.spawn(|| other.lock("a").wait(LIMIT).acquire().unwrap());
-        eventually(LIMIT, "it waits", || one.inspect("a").unwrap().waiters.len() == 1);
-        held.release().unwrap();
-        next.join().unwrap().release().unwrap();
+        let next = scope.spawn(|| other.mutex("a").wait(LIMIT).acquire_blocking().unwrap());
+        eventually(LIMIT, "it waits", || one.inspect_blocking("a").unwrap().waiters.len() == 1);
+        held.release_blocking().unwrap();
+        next.join().unwrap().release_blocking().unwrap();
     });
     // Several keys, a large block of tokens, a deadlock, and a renewal.
-    one.lock_many(["a", "b", "c"]).wait(LIMIT).acquire().unwrap().release().unwrap();
+    one.mutex_many(["a", "b", "c"])
+        .wait(LIMIT)
+        .acquire_blocking()
+        .unwrap()
+        .release_blocking()
+        .unwrap();
     let met = Barrier::new(2);
     std::thread::scope(|scope| {
         let (one, other, met) = (&one, &other, &met);
@@ -128,15 +133,15 @@ fn the_rules_of_the_message_are_enough_for_all_that_locks_do() {
         let errors: Vec<_> = results.into_iter().filter_map(Result::err).collect();
         assert!(matches!(errors[..], [LockError::Deadlock(_)]), "{errors:?}");
     });
-    let held = one.lock("renewed").wait(LIMIT).acquire().unwrap();
+    let held = one.mutex("renewed").wait(LIMIT).acquire_blocking().unwrap();
     std::thread::sleep(Duration::from_millis(900));
-    held.release().expect("it was renewed");
+    held.release_blocking().expect("it was renewed");
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
                 for _ in 0..20 {
-                    drop(one.lock("hot").wait(LIMIT).acquire().unwrap());
-                    drop(other.lock("hot").wait(LIMIT).acquire().unwrap());
+                    drop(one.mutex("hot").wait(LIMIT).acquire_blocking().unwrap());
+                    drop(other.mutex("hot").wait(LIMIT).acquire_blocking().unwrap());
                 }
             });
         }
@@ -157,7 +162,7 @@ fn a_user_with_all_but_dangerous_rights_needs_no_other() {
     // Redis 6.2 counts all of CLIENT among the dangerous commands.
     grant(&server, &["~*", "&*", "+@all", "-@dangerous", "+client|setname"]);
     let locks = as_app(&server).build().unwrap();
-    locks.lock("key").wait(LIMIT).acquire().unwrap().release().unwrap();
+    locks.mutex("key").wait(LIMIT).acquire_blocking().unwrap().release_blocking().unwrap();
 }
 
 #[test]
@@ -212,7 +217,7 @@ fn a_server_whose_clock_was_never_set_is_refused() {
 #[test]
 fn connecting_leaves_nothing_but_the_counter() {
     let server = server();
-    connect(&server).lock("key").acquire().unwrap().release().unwrap();
+    connect(&server).mutex("key").acquire_blocking().unwrap().release_blocking().unwrap();
     eventually(LIMIT, "the counter alone is left", || {
         server.command(&["KEYS", "*"])
             == redis::Value::Array(vec![redis::Value::BulkString(b"lock:fence".to_vec())])
@@ -248,7 +253,7 @@ fn a_url_with_tls_names_the_feature_that_is_missing() {
 fn an_idle_connection_is_kept_alive() {
     let server = server();
     let locks = connect(&server);
-    locks.lock("key").acquire().unwrap().release().unwrap();
+    locks.mutex("key").acquire_blocking().unwrap().release_blocking().unwrap();
     // The remote port, and the timer that runs: 02 is that of keepalive, once nothing is on its way.
     let remote = format!("0100007F:{:04X}", server.port());
     eventually(LIMIT, "its keepalive timer runs", || {

@@ -27,21 +27,27 @@ fn assert_refused<T: std::fmt::Debug>(call: Result<T, LockError>, key: &str) {
 fn a_request_that_may_not_re_enter_is_a_deadlock_at_once() {
     let server = server();
     let locks = connect(&server);
-    let inner = locks.lock("once").reenter(false);
+    let inner = locks.mutex("once").reenter(false);
     inside(&locks, || {
-        assert_refused(inner.acquire(), "once");
-        assert_refused(futures::executor::block_on(inner.acquire_async()), "once");
-        assert_refused(inner.try_acquire(), "once");
-        assert_refused(inner.clone().wait(Duration::from_secs(60)).acquire(), "once");
-        let many = locks.lock_many(["free", "once"]).reenter(false);
-        assert_refused(many.acquire(), "once");
-        assert!(locks.inspect("free").unwrap().holder.is_none());
-        locks.lock("free").reenter(false).acquire().expect("another key").release().unwrap();
-        locks.lock("once").acquire().expect("this one may").release().unwrap();
+        assert_refused(inner.acquire_blocking(), "once");
+        assert_refused(futures::executor::block_on(inner.acquire()), "once");
+        assert_refused(inner.try_acquire_blocking(), "once");
+        assert_refused(inner.clone().wait(Duration::from_secs(60)).acquire_blocking(), "once");
+        let many = locks.mutex_many(["free", "once"]).reenter(false);
+        assert_refused(many.acquire_blocking(), "once");
+        assert!(locks.inspect_blocking("free").unwrap().holder.is_none());
+        locks
+            .mutex("free")
+            .reenter(false)
+            .acquire_blocking()
+            .expect("another key")
+            .release_blocking()
+            .unwrap();
+        locks.mutex("once").acquire_blocking().expect("this one may").release_blocking().unwrap();
     })
     .unwrap();
     until_free(&locks, "once");
-    inner.acquire().expect("nothing is around it").release().unwrap();
+    inner.acquire_blocking().expect("nothing is around it").release_blocking().unwrap();
 }
 
 #[test]
@@ -49,8 +55,14 @@ fn a_manager_sets_it_for_its_calls_and_a_call_may_differ() {
     let server = server();
     let locks = LockManager::builder().url(server.url()).reenter(false).build().unwrap();
     inside(&locks, || {
-        assert_refused(locks.lock("once").acquire(), "once");
-        locks.lock("once").reenter(true).acquire().expect("it says so").release().unwrap();
+        assert_refused(locks.mutex("once").acquire_blocking(), "once");
+        locks
+            .mutex("once")
+            .reenter(true)
+            .acquire_blocking()
+            .expect("it says so")
+            .release_blocking()
+            .unwrap();
         let error = inside(&locks, || ()).expect_err("the attribute takes it from the manager");
         assert!(matches!(error, LockError::Deadlock(_)), "{error:?}");
     })

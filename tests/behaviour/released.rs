@@ -31,14 +31,14 @@ fn assert_released(hold: &Hold) {
 fn a_released_hold_says_so_for_ever() {
     let server = server();
     let locks = connect_with_ttl(&server, TTL);
-    let guard = locks.lock("released").acquire().unwrap();
+    let guard = locks.mutex("released").acquire_blocking().unwrap();
     let by_guard = guard.hold().clone();
-    guard.release().unwrap();
+    guard.release_blocking().unwrap();
     let by_call = take(&locks).unwrap();
-    let confirmed = locks.lock("released").release_confirmed().acquire().unwrap();
+    let confirmed = locks.mutex("released").wait_for_release().acquire_blocking().unwrap();
     let by_answer = confirmed.hold().clone();
-    confirmed.release().unwrap();
-    let shared = locks.lock("released").acquire().unwrap();
+    confirmed.release_blocking().unwrap();
+    let shared = locks.mutex("released").acquire_blocking().unwrap();
     let share = shared.hold().share().unwrap();
     let by_share = shared.hold().clone();
     drop(shared);
@@ -69,12 +69,12 @@ fn a_hold_knows_how_deep_it_was_re_entered() {
     let server = server();
     let locks = Arc::new(connect_with_ttl(&server, TTL));
     assert_eq!(futures::executor::block_on(nest(&locks, 5)).unwrap().depth(), 5);
-    let guard = locks.lock("released").acquire().unwrap();
-    let other = guard.enter(|| locks.lock("another").acquire()).unwrap();
+    let guard = locks.mutex("released").acquire_blocking().unwrap();
+    let other = guard.enter(|| locks.mutex("another").acquire_blocking()).unwrap();
     assert_eq!(other.hold().depth(), 1, "of another key");
-    let inner = other.enter(|| locks.lock("released").acquire()).unwrap();
+    let inner = other.enter(|| locks.mutex("released").acquire_blocking()).unwrap();
     assert_eq!((guard.hold().depth(), inner.hold().depth()), (1, 2));
-    assert_eq!(inner.hold().of("released").unwrap().depth(), 2);
+    assert_eq!(inner.hold().for_key("released").unwrap().depth(), 2);
     let share = inner.hold().share().unwrap();
     let seen = thread::spawn(move || share.run(|| distlock::current().unwrap().depth()));
     assert_eq!(seen.join().unwrap(), 2);

@@ -19,29 +19,29 @@ fn expires_in(locks: &LockManager, key: &str) -> Duration {
 fn extend_renews_now_and_says_how_long_the_hold_is_valid() {
     let server = server();
     let locks = connect(&server);
-    let guard = locks.lock("renewal").ttl(5 * SECOND).renew(false).acquire().unwrap();
+    let guard = locks.mutex("renewal").ttl(5 * SECOND).renew(false).acquire_blocking().unwrap();
     let fence = guard.fence();
-    let left = guard.hold().extend(60 * SECOND).unwrap();
+    let left = guard.hold().extend_blocking(60 * SECOND).unwrap();
     assert!((50 * SECOND..=60 * SECOND).contains(&left), "{left:?}");
     assert!(guard.hold().remaining() <= left);
     assert!(expires_in(&locks, "renewal") > 50 * SECOND);
     // What was asked for is the least.
-    let left = guard.hold().extend(SECOND).unwrap();
+    let left = guard.hold().extend_blocking(SECOND).unwrap();
     assert!(left > 50 * SECOND, "{left:?}");
     assert_eq!(guard.fence(), fence);
-    guard.release().unwrap();
+    guard.release_blocking().unwrap();
 }
 
 #[test]
 fn renew_gives_a_hold_without_renewals_its_ttl_once_more() {
     let server = server();
     let locks = connect(&server);
-    let guard = locks.lock("renewal").ttl(SECOND).renew(false).acquire().unwrap();
+    let guard = locks.mutex("renewal").ttl(SECOND).renew(false).acquire_blocking().unwrap();
     eventually(LIMIT, "half of it is over", || guard.hold().remaining() < SECOND / 2);
-    let left = guard.hold().renew().unwrap();
+    let left = guard.hold().renew_blocking().unwrap();
     assert!(left > SECOND / 2 && left <= SECOND, "{left:?}");
     eventually(LIMIT, "nothing renews it again", || !guard.hold().is_valid());
-    let refused = guard.hold().renew().unwrap_err();
+    let refused = guard.hold().renew_blocking().unwrap_err();
     assert!(matches!(refused, LockError::Lost(_)), "{refused}");
 }
 
@@ -49,10 +49,10 @@ fn renew_gives_a_hold_without_renewals_its_ttl_once_more() {
 async fn a_body_extends_its_hold_in_async_code_and_keeps_it_longer() {
     #[distributed_lock("renewal", manager = locks, ttl = "300ms", hold = hold)]
     async fn body(locks: &LockManager) -> Result<Duration, LockError> {
-        hold.extend_async(10 * SECOND).await?;
+        hold.extend(10 * SECOND).await?;
         let first = hold.remaining();
         assert!(first > 9 * SECOND, "{first:?}");
-        hold.renew_async().await
+        hold.renew().await
     }
     let server = server();
     let left = body(&connect(&server)).await.unwrap();
@@ -63,11 +63,11 @@ async fn a_body_extends_its_hold_in_async_code_and_keeps_it_longer() {
 fn extend_keeps_to_max_hold_and_to_what_a_ttl_can_be() {
     let server = server();
     let locks = connect(&server);
-    let guard = locks.lock("renewal").ttl(SECOND).max_hold(5 * SECOND).acquire().unwrap();
-    let left = guard.hold().extend(60 * SECOND).unwrap();
+    let guard = locks.mutex("renewal").ttl(SECOND).max_hold(5 * SECOND).acquire_blocking().unwrap();
+    let left = guard.hold().extend_blocking(60 * SECOND).unwrap();
     assert!(left <= 5 * SECOND, "{left:?}");
     for ttl in [Duration::ZERO, Duration::from_millis(1), Duration::MAX] {
-        let refused = guard.hold().extend(ttl).unwrap_err();
+        let refused = guard.hold().extend_blocking(ttl).unwrap_err();
         assert!(matches!(refused, LockError::Config(_)), "{refused}");
     }
 }
@@ -76,12 +76,12 @@ fn extend_keeps_to_max_hold_and_to_what_a_ttl_can_be() {
 fn holds_that_are_asked_of_the_server_alone_and_lists_extend_too() {
     let server = server();
     let locks = connect(&server);
-    let alone = locks.lock("alone").ttl(SECOND).fairness_global().acquire().unwrap();
-    assert!(alone.hold().extend(60 * SECOND).unwrap() > 50 * SECOND);
-    let both = locks.lock_many(["one", "two"]).ttl(SECOND).acquire().unwrap();
+    let alone = locks.mutex("alone").ttl(SECOND).strict_fifo().acquire_blocking().unwrap();
+    assert!(alone.hold().extend_blocking(60 * SECOND).unwrap() > 50 * SECOND);
+    let both = locks.mutex_many(["one", "two"]).ttl(SECOND).acquire_blocking().unwrap();
     for key in ["one", "two"] {
-        let hold = both.hold().of(key).expect("it is one of them");
-        assert!(hold.extend(60 * SECOND).unwrap() > 50 * SECOND);
+        let hold = both.hold().for_key(key).expect("it is one of them");
+        assert!(hold.extend_blocking(60 * SECOND).unwrap() > 50 * SECOND);
     }
 }
 
@@ -89,26 +89,29 @@ fn holds_that_are_asked_of_the_server_alone_and_lists_extend_too() {
 fn extend_of_a_hold_that_is_over_is_an_error() {
     let server = server();
     let locks = connect(&server);
-    let guard = locks.lock("renewal").acquire().unwrap();
+    let guard = locks.mutex("renewal").acquire_blocking().unwrap();
     let hold = guard.hold().clone();
-    guard.release().unwrap();
-    assert!(matches!(hold.extend(SECOND), Err(LockError::Lost(_))));
-    let guard = locks.lock("renewal").acquire().unwrap();
+    guard.release_blocking().unwrap();
+    assert!(matches!(hold.extend_blocking(SECOND), Err(LockError::Lost(_))));
+    let guard = locks.mutex("renewal").acquire_blocking().unwrap();
     server.command(&["DEL", "lock:{renewal}"]);
-    assert!(matches!(guard.hold().renew(), Err(LockError::Lost(_))), "the server has not got it");
+    assert!(
+        matches!(guard.hold().renew_blocking(), Err(LockError::Lost(_))),
+        "the server has not got it"
+    );
     drop(guard);
-    let guard = locks.lock("renewal").acquire().unwrap();
-    locks.shutdown();
-    assert!(matches!(guard.hold().renew(), Err(LockError::Lost(_))));
+    let guard = locks.mutex("renewal").acquire_blocking().unwrap();
+    locks.shutdown_blocking();
+    assert!(matches!(guard.hold().renew_blocking(), Err(LockError::Lost(_))));
 }
 
 #[test]
 fn extend_waits_for_a_server_that_stands_still_until_the_hold_is_over() {
     let server = server();
     let locks = connect_with_ttl(&server, SECOND);
-    let guard = locks.lock("renewal").acquire().unwrap();
+    let guard = locks.mutex("renewal").acquire_blocking().unwrap();
     server.pause();
-    assert!(matches!(guard.hold().extend(60 * SECOND), Err(LockError::Lost(_))));
+    assert!(matches!(guard.hold().extend_blocking(60 * SECOND), Err(LockError::Lost(_))));
     server.resume();
 }
 
@@ -120,14 +123,14 @@ fn delete(server: &RedisServer) {
 fn a_callback_hears_of_the_loss_on_a_thread_of_its_own() {
     let server = server();
     let locks = connect_with_ttl(&server, SECOND);
-    let guard = locks.lock("renewal").acquire().unwrap();
+    let guard = locks.mutex("renewal").acquire_blocking().unwrap();
     let (told, hears) = channel();
     let again = told.clone();
     guard.hold().on_lost(|_| panic!("a bug in a callback: it ends there"));
     let nested = locks.clone();
     guard.hold().on_lost(move |error| {
         // It may take locks, which a callback on the thread of the locks could not.
-        let lock = nested.lock("other").acquire().map(drop);
+        let lock = nested.mutex("other").acquire_blocking().map(drop);
         told.send((error, lock, thread::current().id())).unwrap();
     });
     delete(&server);
@@ -139,8 +142,8 @@ fn a_callback_hears_of_the_loss_on_a_thread_of_its_own() {
     // It is lost already.
     guard.hold().on_lost(move |error| again.send((error, Ok(()), thread::current().id())).unwrap());
     assert!(matches!(hears.recv_timeout(LIMIT).unwrap().0, LockError::Lost(_)));
-    assert!(guard.release().is_err());
-    locks.lock("other").acquire().unwrap().release().unwrap();
+    assert!(guard.release_blocking().is_err());
+    locks.mutex("other").acquire_blocking().unwrap().release_blocking().unwrap();
 }
 
 #[test]
@@ -149,12 +152,12 @@ fn a_callback_hears_nothing_of_a_hold_that_is_released() {
     let locks = connect_with_ttl(&server, SECOND / 5);
     let (told, hears) = channel::<()>();
     let (lost, contended) = (told.clone(), told);
-    let guard = locks.lock("renewal").acquire().unwrap();
+    let guard = locks.mutex("renewal").acquire_blocking().unwrap();
     guard.hold().on_lost(move |_| lost.send(()).unwrap());
     guard.hold().on_contended(move || contended.send(()).unwrap());
     let hold = guard.hold().clone();
-    guard.release().unwrap();
-    locks.lock("renewal").acquire().unwrap().release().unwrap();
+    guard.release_blocking().unwrap();
+    locks.mutex("renewal").acquire_blocking().unwrap().release_blocking().unwrap();
     drop(hold);
     // Both are gone uncalled, with the hold.
     assert_eq!(hears.recv_timeout(LIMIT), Err(RecvTimeoutError::Disconnected));
@@ -167,21 +170,24 @@ fn a_holder_hears_of_a_call_that_waits_in_another_process_or_in_its_own() {
     for waiting in [&others, &locks] {
         for global in [false, true] {
             let request = |locks: &LockManager| {
-                let request = locks.lock("renewal").wait(LIMIT);
-                if global { request.fairness_global() } else { request }
+                let request = locks.mutex("renewal").wait(LIMIT);
+                if global { request.strict_fifo() } else { request }
             };
-            let guard = request(&locks).acquire().unwrap();
+            let guard = request(&locks).acquire_blocking().unwrap();
             let (told, hears) = channel();
             let late = told.clone();
             guard.hold().on_contended(move || told.send(()).unwrap());
-            assert!(others.lock("renewal").try_acquire().unwrap().is_none(), "it does not wait");
+            assert!(
+                others.mutex("renewal").try_acquire_blocking().unwrap().is_none(),
+                "it does not wait"
+            );
             thread::scope(|scope| {
-                let waits = scope.spawn(|| request(waiting).acquire().map(drop));
+                let waits = scope.spawn(|| request(waiting).acquire_blocking().map(drop));
                 hears.recv_timeout(LIMIT).expect("the holder is notified");
                 until_waiting(&locks, "renewal", 1);
                 guard.hold().on_contended(move || late.send(()).unwrap());
                 hears.recv_timeout(LIMIT).expect("one waits already");
-                guard.release().unwrap();
+                guard.release_blocking().unwrap();
                 waits.join().unwrap().unwrap();
             });
         }
@@ -192,18 +198,18 @@ fn a_holder_hears_of_a_call_that_waits_in_another_process_or_in_its_own() {
 fn a_section_that_others_wait_for_from_its_beginning_hears_of_that() {
     let server = server();
     let locks = connect(&server);
-    let guard = locks.lock("renewal").acquire().unwrap();
+    let guard = locks.mutex("renewal").acquire_blocking().unwrap();
     thread::scope(|scope| {
         let second = scope.spawn(|| {
-            let guard = locks.lock("renewal").acquire().unwrap();
+            let guard = locks.mutex("renewal").acquire_blocking().unwrap();
             let (told, hears) = channel();
             guard.hold().on_contended(move || told.send(()).unwrap());
             hears.recv_timeout(LIMIT)
         });
         until_waiting(&locks, "renewal", 1);
-        let third = scope.spawn(|| locks.lock("renewal").acquire().map(drop));
+        let third = scope.spawn(|| locks.mutex("renewal").acquire_blocking().map(drop));
         until_waiting(&locks, "renewal", 2);
-        guard.release().unwrap();
+        guard.release_blocking().unwrap();
         assert_eq!(second.join().unwrap(), Ok(()));
         third.join().unwrap().unwrap();
     });

@@ -22,7 +22,7 @@ fn as_user(server: &RedisServer) -> LockManager {
     server.command(&["ACL", "SETUSER", "app", "on", ">pw", "~*", "&*", "+@all"]);
     let url = format!("redis://app:pw@127.0.0.1:{}/", server.port());
     let locks = LockManager::connect(&url).expect("the url is well formed");
-    locks.lock("warm").acquire().unwrap().release().unwrap();
+    locks.mutex("warm").acquire_blocking().unwrap().release_blocking().unwrap();
     locks
 }
 
@@ -33,19 +33,25 @@ fn a_refused_publish_leaves_no_ghost_and_no_release_is_taken_for_a_loss() {
     let second = as_user(&server);
     without(&server, &["publish"]);
     std::thread::scope(|scope| {
-        let held = locks.lock("rights").release_confirmed().acquire().unwrap();
-        let waiter = scope.spawn(|| second.lock("rights").wait(LIMIT).acquire());
+        let held = locks.mutex("rights").wait_for_release().acquire_blocking().unwrap();
+        let waiter = scope.spawn(|| second.mutex("rights").wait(LIMIT).acquire_blocking());
         until_waiting(&others, "rights", 1);
-        held.release().expect("the hold was sound to its end");
-        waiter.join().unwrap().expect("it asks for itself").release().unwrap();
+        held.release_blocking().expect("the hold was sound to its end");
+        waiter.join().unwrap().expect("it asks for itself").release_blocking().unwrap();
     });
-    let held = locks.lock("rights").acquire().unwrap();
-    let error = second.lock("rights").wait(WAIT).acquire().unwrap_err();
+    let held = locks.mutex("rights").acquire_blocking().unwrap();
+    let error = second.mutex("rights").wait(WAIT).acquire_blocking().unwrap_err();
     assert!(matches!(error, LockError::Busy(_)), "{error:?}");
-    held.release().unwrap();
+    held.release_blocking().unwrap();
     until_free(&others, "rights");
     assert_eq!(inspect(&others, "rights").waiting, 0);
-    others.lock("rights").wait(WAIT).acquire().expect("no ghost has it").release().unwrap();
+    others
+        .mutex("rights")
+        .wait(WAIT)
+        .acquire_blocking()
+        .expect("no ghost has it")
+        .release_blocking()
+        .unwrap();
 }
 
 #[test]
@@ -54,13 +60,19 @@ fn a_waiter_whose_entry_is_refused_leaves_no_ghost() {
         let server = server();
         let (locks, others) = (as_user(&server), connect(&server));
         without(&server, &[right]);
-        let held = others.lock("rights").release_confirmed().acquire().unwrap();
-        let error = locks.lock("rights").wait(LIMIT).acquire().unwrap_err();
+        let held = others.mutex("rights").wait_for_release().acquire_blocking().unwrap();
+        let error = locks.mutex("rights").wait(LIMIT).acquire_blocking().unwrap_err();
         assert!(matches!(error, LockError::Refused(_)), "{right}: {error:?}");
         let text = error.to_string().to_lowercase();
         assert!(text.contains(&format!("'{right}'")), "{right}: {text}");
-        held.release().expect("the hold was sound to its end");
-        others.lock("rights").wait(WAIT).acquire().expect("no ghost has it").release().unwrap();
+        held.release_blocking().expect("the hold was sound to its end");
+        others
+            .mutex("rights")
+            .wait(WAIT)
+            .acquire_blocking()
+            .expect("no ghost has it")
+            .release_blocking()
+            .unwrap();
     }
 }
 
@@ -69,14 +81,14 @@ fn a_missing_right_to_read_is_told_as_such_and_not_as_a_foreign_key() {
     let server = server();
     let (locks, others) = (as_user(&server), connect(&server));
     without(&server, &["get"]);
-    let held = others.lock("rights").acquire().unwrap();
-    let error = locks.lock("rights").wait(WAIT).acquire().unwrap_err();
+    let held = others.mutex("rights").acquire_blocking().unwrap();
+    let error = locks.mutex("rights").wait(WAIT).acquire_blocking().unwrap_err();
     assert!(matches!(error, LockError::Refused(_)), "{error:?}");
     assert!(error.to_string().to_lowercase().contains("'get'"), "{error}");
-    let error = locks.inspect("rights").unwrap_err();
+    let error = locks.inspect_blocking("rights").unwrap_err();
     assert!(matches!(error, LockError::Refused(_)), "{error:?}");
     assert!(error.to_string().to_lowercase().contains("'get'"), "{error}");
-    held.release().unwrap();
+    held.release_blocking().unwrap();
 }
 
 #[test]
@@ -90,19 +102,20 @@ fn every_right_of_the_scripts_that_is_missing_leaves_the_lock_to_others() {
     let ttl = Duration::from_millis(400);
     for right in rights {
         server.command(&["ACL", "SETUSER", "app", "+@all"]);
-        let held = others.lock("rights").wait(LIMIT).release_confirmed().acquire().unwrap();
+        let held =
+            others.mutex("rights").wait(LIMIT).wait_for_release().acquire_blocking().unwrap();
         without(&server, &[right]);
-        let waited = locks.lock("rights").ttl(ttl).wait(WAIT).acquire();
+        let waited = locks.mutex("rights").ttl(ttl).wait(WAIT).acquire_blocking();
         let error = waited.expect_err(right);
         assert!(matches!(error, LockError::Refused(_) | LockError::Busy(_)), "{right}: {error:?}");
-        held.release().unwrap_or_else(|error| panic!("{right}: {error}"));
+        held.release_blocking().unwrap_or_else(|error| panic!("{right}: {error}"));
         // Without DEL it cannot give up what it is granted, and only time does.
-        let own = locks.lock("rights").ttl(ttl).wait(WAIT).acquire();
+        let own = locks.mutex("rights").ttl(ttl).wait(WAIT).acquire_blocking();
         let told = matches!(own, Ok(_) | Err(LockError::Refused(_) | LockError::Busy(_)));
         assert!(told, "{right}: {own:?}");
         drop(own);
-        let next = others.lock("rights").wait(LIMIT).acquire();
-        next.unwrap_or_else(|error| panic!("{right}: {error}")).release().unwrap();
+        let next = others.mutex("rights").wait(LIMIT).acquire_blocking();
+        next.unwrap_or_else(|error| panic!("{right}: {error}")).release_blocking().unwrap();
     }
     server.command(&["ACL", "SETUSER", "app", "+@all"]);
     until_free(&others, "rights");
@@ -114,23 +127,29 @@ fn a_release_that_is_refused_is_told_with_the_servers_words() {
     let server = server();
     let (locks, others) = (as_user(&server), connect(&server));
     let ttl = Duration::from_secs(1);
-    let held = locks.lock("rights").ttl(ttl).release_confirmed().acquire().unwrap();
+    let held = locks.mutex("rights").ttl(ttl).wait_for_release().acquire_blocking().unwrap();
     without(&server, &["del"]);
-    let error = held.release().unwrap_err();
+    let error = held.release_blocking().unwrap_err();
     assert!(matches!(error, LockError::Lost(_)), "{error:?}");
     let text = error.to_string();
     assert!(
         text.contains("refused the release") && text.to_lowercase().contains("'del'"),
         "{text}"
     );
-    others.lock("rights").wait(LIMIT).acquire().expect("its ttl is over").release().unwrap();
+    others
+        .mutex("rights")
+        .wait(LIMIT)
+        .acquire_blocking()
+        .expect("its ttl is over")
+        .release_blocking()
+        .unwrap();
 }
 
 #[test]
 fn a_hold_whose_renewals_are_refused_is_lost_with_the_servers_words() {
     let server = server();
     let locks = as_user(&server);
-    let held = locks.lock("rights").ttl(Duration::from_millis(600)).acquire().unwrap();
+    let held = locks.mutex("rights").ttl(Duration::from_millis(600)).acquire_blocking().unwrap();
     without(&server, &["pexpire"]);
     let error = futures::executor::block_on(held.hold().lost());
     let text = error.to_string();
@@ -138,5 +157,5 @@ fn a_hold_whose_renewals_are_refused_is_lost_with_the_servers_words() {
         text.contains("refused to renew") && text.to_lowercase().contains("'pexpire'"),
         "{text}"
     );
-    assert_eq!(held.release().unwrap_err().to_string(), text);
+    assert_eq!(held.release_blocking().unwrap_err().to_string(), text);
 }

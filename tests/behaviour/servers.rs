@@ -15,15 +15,15 @@ fn with_prefix(server: &RedisServer, prefix: &str) -> LockManager {
 
 #[track_caller]
 fn assert_grants_at_once(locks: &LockManager) {
-    let guard = locks.lock("tenant").wait(SOON).acquire();
-    guard.expect("a newcomer need not wait").release().unwrap();
+    let guard = locks.mutex("tenant").wait(SOON).acquire_blocking();
+    guard.expect("a newcomer need not wait").release_blocking().unwrap();
 }
 
 #[test]
 fn locks_under_another_prefix_are_other_locks_and_had_at_once() {
     let server = server();
     let one = with_prefix(&server, "one:");
-    let guard = one.lock("tenant").acquire().unwrap();
+    let guard = one.mutex("tenant").acquire_blocking().unwrap();
     assert_grants_at_once(&with_prefix(&server, "two:"));
     assert!(traces(&server).contains(&"one:{tenant}".to_owned()));
     drop(guard);
@@ -33,7 +33,7 @@ fn locks_under_another_prefix_are_other_locks_and_had_at_once() {
 fn locks_of_another_database_are_other_locks_and_had_at_once() {
     let server = server();
     let locks = connect(&server);
-    let guard = locks.lock("tenant").acquire().unwrap();
+    let guard = locks.mutex("tenant").acquire_blocking().unwrap();
     assert_grants_at_once(&LockManager::connect(&format!("{}7", server.url())).unwrap());
     drop(guard);
 }
@@ -42,7 +42,7 @@ fn locks_of_another_database_are_other_locks_and_had_at_once() {
 fn a_replica_that_is_promoted_before_it_ever_held_a_lock_grants_at_once() {
     let (primary, replica) = (server(), server());
     replica.command(&["REPLICAOF", "127.0.0.1", &primary.port().to_string()]);
-    let refused = connect(&replica).lock("tenant").wait(SOON).acquire();
+    let refused = connect(&replica).mutex("tenant").wait(SOON).acquire_blocking();
     assert!(matches!(refused, Err(LockError::Refused { .. })), "{refused:?}");
     replica.command(&["REPLICAOF", "NO", "ONE"]);
     assert_grants_at_once(&connect(&replica));
@@ -54,14 +54,14 @@ fn a_newcomer_to_a_server_that_was_flushed_waits_for_holds_from_before() {
     let server = server();
     let builder = || LockManager::builder().url(server.url()).ttl(ttl);
     let before = builder().build().unwrap();
-    let guard = before.lock("tenant").renew(false).acquire().unwrap();
+    let guard = before.mutex("tenant").renew(false).acquire_blocking().unwrap();
     server.command(&["FLUSHALL"]);
     let newcomer = builder().build().unwrap();
-    let busy = newcomer.lock("tenant").try_acquire();
+    let busy = newcomer.mutex("tenant").try_acquire_blocking();
     assert!(matches!(busy, Err(LockError::DataLoss { .. })), "{busy:?}");
     let start = Instant::now();
     // Pushed grants of before may be valid for longer than this ttl, and are waited out too.
-    let next = newcomer.lock("tenant").wait(LIMIT).acquire().unwrap();
+    let next = newcomer.mutex("tenant").wait(LIMIT).acquire_blocking().unwrap();
     assert!(!guard.hold().is_valid(), "granted after {:?}", start.elapsed());
     assert!(next.fence() > guard.fence());
 }
@@ -69,10 +69,10 @@ fn a_newcomer_to_a_server_that_was_flushed_waits_for_holds_from_before() {
 #[test]
 fn a_manager_may_be_told_not_to_wait_after_a_flush() {
     let server = server();
-    let builder = || LockManager::builder().url(server.url()).wait_out_data_loss(false);
+    let builder = || LockManager::builder().url(server.url()).data_loss_grace(false);
     let before = builder().build().unwrap();
-    let fence = before.lock("tenant").acquire().unwrap().fence();
+    let fence = before.mutex("tenant").acquire_blocking().unwrap().fence();
     server.command(&["FLUSHALL"]);
-    let guard = before.lock("tenant").wait(SOON).acquire().unwrap();
+    let guard = before.mutex("tenant").wait(SOON).acquire_blocking().unwrap();
     assert!(guard.fence() > fence);
 }

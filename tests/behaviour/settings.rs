@@ -11,7 +11,7 @@ use crate::support::{LIMIT, connect, server};
 /// A server whose key `settings` another manager holds.
 fn occupied() -> (RedisServer, LockManager, distlock::LockGuard) {
     let server = server();
-    let guard = connect(&server).lock("settings").acquire().unwrap();
+    let guard = connect(&server).mutex("settings").acquire_blocking().unwrap();
     let locks = connect(&server);
     (server, locks, guard)
 }
@@ -47,9 +47,9 @@ async fn a_busy_lock_skips_the_body_where_that_is_asked_for() {
     skip_async(&locks, &mut runs).await.unwrap();
     assert_eq!(runs, 0);
     assert!(start.elapsed() < LIMIT / 4, "nobody waits: {:?}", start.elapsed());
-    guard.release().unwrap();
-    let next = locks.lock("settings").wait(LIMIT).acquire_async().await.unwrap();
-    next.release().unwrap();
+    guard.release_blocking().unwrap();
+    let next = locks.mutex("settings").wait(LIMIT).acquire().await.unwrap();
+    next.release_blocking().unwrap();
     skip_unit(&locks, &mut runs);
     assert_eq!(skip_option(&locks), Some(7));
     assert_eq!(skip_result(&locks).unwrap(), Some(7));
@@ -87,8 +87,8 @@ async fn a_closure_makes_a_value_of_the_error() {
     assert!(handled(&locks).contains("'settings' is busy"));
     assert!(handled_async(&locks).await.contains("'settings' is busy"));
     guard.enter(|| assert!(handled(&locks).contains("busy"), "another manager's key"));
-    guard.release_async().await.unwrap();
-    let next = locks.lock("settings").wait(LIMIT).acquire_async().await.unwrap();
+    guard.release().await.unwrap();
+    let next = locks.mutex("settings").wait(LIMIT).acquire().await.unwrap();
     assert_eq!(next.enter(|| handled(&locks)), "ran");
 }
 
@@ -116,7 +116,7 @@ fn no_wait_tries_once_and_does_not_queue() {
     let (server, locks, guard) = occupied();
     let error = once(&locks).unwrap_err();
     assert!(matches!(error, LockError::Busy { .. }), "{error:?}");
-    assert!(locks.lock("settings").try_acquire().unwrap().is_none());
+    assert!(locks.mutex("settings").try_acquire_blocking().unwrap().is_none());
     assert_eq!(crate::support::traces(&server), ["lock:{settings}"]);
     drop(guard);
 }
@@ -146,7 +146,7 @@ fn a_manager_brings_the_defaults_of_its_calls() {
     let (server, _, guard) = occupied();
     let builder = LockManager::builder().url(server.url()).wait(Duration::from_millis(50));
     let hasty = builder.build().unwrap();
-    let error = hasty.lock("settings").acquire().unwrap_err();
+    let error = hasty.mutex("settings").acquire_blocking().unwrap_err();
     assert!(matches!(error, LockError::Busy { .. }), "{error:?}");
     drop(guard);
 }
@@ -166,5 +166,8 @@ fn the_key_is_made_of_the_arguments() {
         assert_eq!(with_key(&locks, a, 7).unwrap(), key);
     }
     assert!(with_key(&locks, &"long".repeat(10_000), 7).is_ok());
-    assert!(locks.lock("").acquire().is_ok() && locks.lock("a\0b").acquire().is_ok());
+    assert!(
+        locks.mutex("").acquire_blocking().is_ok()
+            && locks.mutex("a\0b").acquire_blocking().is_ok()
+    );
 }

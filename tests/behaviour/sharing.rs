@@ -96,9 +96,9 @@ fn the_lock_is_released_with_the_last_share() {
 fn a_hold_that_is_over_cannot_be_shared() {
     let server = server();
     let locks = connect(&server);
-    let guard = locks.lock("shared").acquire().unwrap();
+    let guard = locks.mutex("shared").acquire_blocking().unwrap();
     let hold = guard.hold().clone();
-    guard.release().unwrap();
+    guard.release_blocking().unwrap();
     assert!(matches!(hold.share(), Err(LockError::Lost { .. })));
     assert!(matches!(hold.check(), Err(LockError::Lost { .. })));
     assert!(!hold.is_valid() && hold.remaining().is_zero());
@@ -108,7 +108,7 @@ fn a_hold_that_is_over_cannot_be_shared() {
 fn code_inside_an_entered_guard_owns_its_key_and_code_beside_it_does_not() {
     let server = server();
     let locks = connect(&server);
-    let guard = locks.lock("shared").acquire().unwrap();
+    let guard = locks.mutex("shared").acquire_blocking().unwrap();
     assert_eq!(guard.enter(|| nested(&locks)).unwrap(), guard.fence());
     let scoped = futures::executor::block_on(guard.scope(nested_async(&locks)));
     assert_eq!(scoped.unwrap().unwrap(), guard.fence());
@@ -119,6 +119,6 @@ fn code_inside_an_entered_guard_owns_its_key_and_code_beside_it_does_not() {
 fn the_same_key_of_another_manager_is_another_lock_to_the_chain() {
     let server = server();
     let (one, two) = (connect(&server), connect(&server));
-    let guard = one.lock("shared").acquire().unwrap();
+    let guard = one.mutex("shared").acquire_blocking().unwrap();
     assert!(matches!(guard.enter(|| nested(&two)), Err(LockError::Busy { .. })));
 }

@@ -22,21 +22,23 @@ fn a_process_that_dies_right_after_its_grant_is_followed_after_its_ttl() {
     for _ in 0..ROUNDS {
         let proxy = FaultProxy::start(&server).unwrap();
         let dying = LockManager::connect(&proxy.url()).unwrap();
-        let held = locks.lock("short").acquire().unwrap();
+        let held = locks.mutex("short").acquire_blocking().unwrap();
         thread::scope(|scope| {
             let wait = Duration::from_secs(4);
-            scope.spawn(move || dying.lock("short").ttl(TTL).wait(wait).acquire().map(drop));
+            scope.spawn(move || {
+                dying.mutex("short").ttl(TTL).wait(wait).acquire_blocking().map(drop)
+            });
             until_waiting(&locks, "short", 1);
             let follower = scope.spawn(|| {
-                let guard = others.lock("short").wait(LIMIT).acquire().unwrap();
+                let guard = others.mutex("short").wait(LIMIT).acquire_blocking().unwrap();
                 let had = Instant::now();
-                guard.release().unwrap();
+                guard.release_blocking().unwrap();
                 had
             });
             until_waiting(&locks, "short", 2);
             proxy.black_hole(true);
             let released = Instant::now();
-            held.release().unwrap();
+            held.release_blocking().unwrap();
             let took = follower.join().unwrap().duration_since(released);
             println!("followed after {took:?}");
             assert!(took >= TTL, "{took:?}");
@@ -56,8 +58,8 @@ fn short_holds_that_nobody_releases_follow_one_another() {
         for number in 0..8 {
             let (locks, begun) = (connect(&server), &begun);
             scope.spawn(move || {
-                let request = locks.lock("short").ttl(ttl).renew(false).wait(LIMIT);
-                let guard = request.acquire().unwrap();
+                let request = locks.mutex("short").ttl(ttl).renew(false).wait(LIMIT);
+                let guard = request.acquire_blocking().unwrap();
                 begun.lock().unwrap().push(Instant::now());
                 std::mem::forget(guard);
             });
@@ -80,9 +82,16 @@ fn short_holds_that_nobody_releases_follow_one_another() {
 fn a_nested_call_with_a_longer_ttl_lengthens_a_hold_without_renewals() {
     let server = server();
     let locks = connect(&server);
-    let guard = locks.lock("short").ttl(Duration::from_millis(600)).renew(false).acquire().unwrap();
+    let guard = locks
+        .mutex("short")
+        .ttl(Duration::from_millis(600))
+        .renew(false)
+        .acquire_blocking()
+        .unwrap();
     let longer = Duration::from_secs(20);
-    guard.enter(|| locks.lock("short").ttl(longer).acquire().unwrap().release().unwrap());
+    guard.enter(|| {
+        locks.mutex("short").ttl(longer).acquire_blocking().unwrap().release_blocking().unwrap()
+    });
     eventually(LIMIT, "it lasts longer", || guard.hold().remaining() > longer / 2);
-    guard.release().unwrap();
+    guard.release_blocking().unwrap();
 }

@@ -128,15 +128,15 @@ async fn a_spawned_task_or_thread_does_not_enter_its_parents_hold() {
 async fn a_loser_of_select_gives_back_its_own_key_and_not_its_parents() {
     let server = server();
     let locks = connect(&server);
-    let guard = locks.lock("siblings").acquire_async().await.unwrap();
+    let guard = locks.mutex("siblings").acquire().await.unwrap();
     let inside = guard.scope(async {
         let loser = async {
-            let _other = locks.lock("loser").acquire_async().await?;
+            let _other = locks.mutex("loser").acquire().await?;
             std::future::pending::<Result<(), LockError>>().await
         };
         let winner = async {
             testkit::eventually_async(Duration::from_secs(9), "the loser has it", async || {
-                locks.inspect_async("loser").await.unwrap().holder.is_some()
+                locks.inspect("loser").await.unwrap().holder.is_some()
             })
             .await;
         };
@@ -145,11 +145,11 @@ async fn a_loser_of_select_gives_back_its_own_key_and_not_its_parents() {
             () = winner => {}
         }
         testkit::eventually_async(Duration::from_secs(9), "the loser gave it back", async || {
-            locks.inspect_async("loser").await.unwrap().holder.is_none()
+            locks.inspect("loser").await.unwrap().holder.is_none()
         })
         .await;
         try_visit(&locks).await
     });
     inside.await.unwrap().unwrap();
-    assert!(locks.inspect("siblings").unwrap().holder.is_some());
+    assert!(locks.inspect_blocking("siblings").unwrap().holder.is_some());
 }

@@ -139,16 +139,18 @@ fn a_task_on_a_holder_s_stack_has_no_hold_around_it() {
     let server = server();
     let locks = connect(&server);
     let runtime = current_thread();
-    let guard = locks.lock("account").acquire().unwrap();
+    let guard = locks.mutex("account").acquire_blocking().unwrap();
     guard.enter(|| {
         let share = guard.hold().share().unwrap();
         let task = runtime.spawn(async move {
             assert!(current().is_none());
-            let own = locks.lock("another").acquire_async().await.unwrap();
-            own.scope(async { assert!(current().unwrap().of("account").is_none()) }).await.unwrap();
+            let own = locks.mutex("another").acquire().await.unwrap();
+            own.scope(async { assert!(current().unwrap().for_key("account").is_none()) })
+                .await
+                .unwrap();
             share.run(|| assert_eq!(current().unwrap().key(), "account"));
-            assert!(locks.lock("account").try_acquire_async().await.unwrap().is_none());
-            assert!(locks.lock("account").try_acquire().unwrap().is_none());
+            assert!(locks.mutex("account").try_acquire().await.unwrap().is_none());
+            assert!(locks.mutex("account").try_acquire_blocking().unwrap().is_none());
         });
         runtime.block_on(task).unwrap();
         assert_eq!(current().unwrap().key(), "account");
@@ -173,14 +175,14 @@ fn a_sync_call_on_top_of_a_holder_s_stack_is_a_deadlock_at_once() {
     let server = server();
     let locks = connect(&server);
     let runtime = current_thread();
-    let guard = locks.lock("account").acquire().unwrap();
+    let guard = locks.mutex("account").acquire_blocking().unwrap();
     guard.enter(|| {
         let locks = locks.clone();
         let task = runtime.spawn(async move {
             assert_blocks_holder(add_blocking(&locks));
-            assert_blocks_holder(locks.lock("account").wait(LIMIT).acquire());
-            assert_blocks_holder(locks.lock_many(["account", "another"]).acquire());
-            let own = locks.lock("another").acquire().expect("a free key");
+            assert_blocks_holder(locks.mutex("account").wait(LIMIT).acquire_blocking());
+            assert_blocks_holder(locks.mutex_many(["account", "another"]).acquire_blocking());
+            let own = locks.mutex("another").acquire_blocking().expect("a free key");
             own.enter(|| assert_blocks_holder(add_blocking(&locks)));
         });
         runtime.block_on(task).unwrap();
@@ -196,7 +198,7 @@ fn add_blocking_around<R>(locks: &LockManager, body: impl FnOnce() -> R) -> Resu
 fn a_sync_call_that_waits_for_a_turn_of_its_own_stack_is_a_deadlock_at_once() {
     let server = server();
     let locks = connect(&server);
-    let guard = locks.lock("account").acquire().unwrap();
+    let guard = locks.mutex("account").acquire_blocking().unwrap();
     let share = guard.hold().share().unwrap();
     guard.enter(|| {
         let nested = || share.run(|| add_blocking(&locks));
@@ -339,7 +341,7 @@ fn an_entered_guard_belongs_to_the_task_that_entered_it() {
     let local = LocalSet::new();
     let seen = Arc::new(Mutex::new(Vec::new()));
     local.block_on(&runtime, async {
-        let guard = locks.lock("account").acquire_async().await.unwrap();
+        let guard = locks.mutex("account").acquire().await.unwrap();
         let (watcher, done) = (Arc::clone(&seen), Arc::new(AtomicBool::new(false)));
         let asked = Arc::clone(&done);
         spawn_local(async move {
@@ -379,7 +381,7 @@ fn a_task_that_is_dropped_on_a_holder_s_stack_leaves_its_own_hold() {
     let enters = Arc::clone(&entered);
     let task = runtime.spawn(async move {
         let _outside = Seen(Arc::clone(&notes));
-        let guard = there.lock("another").acquire_async().await.unwrap();
+        let guard = there.mutex("another").acquire().await.unwrap();
         let inside = guard.scope(async move {
             let _inside = Seen(notes);
             enters.store(true, Ordering::SeqCst);
@@ -388,7 +390,7 @@ fn a_task_that_is_dropped_on_a_holder_s_stack_leaves_its_own_hold() {
         inside.await.expect("it is not lost");
     });
     runtime.block_on(let_others_run(&entered));
-    let guard = locks.lock("account").acquire().unwrap();
+    let guard = locks.mutex("account").acquire_blocking().unwrap();
     guard.enter(|| {
         task.abort();
         runtime.block_on(task).expect_err("it was aborted");

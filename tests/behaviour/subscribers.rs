@@ -53,7 +53,7 @@ fn connect(url: &str) -> LockManager {
 
 /// Takes the lock of this key and has the library find that it was lost.
 fn lose(locks: &LockManager, url: &str, key: &str) -> LockGuard {
-    let guard = locks.lock(key).acquire().expect("the lock is free");
+    let guard = locks.mutex(key).acquire_blocking().expect("the lock is free");
     let client = redis::Client::open(url).expect("the url is well formed");
     let mut connection = client.get_connection().expect("the server answers");
     let deleted: u32 = connection.del(format!("lock:{{{key}}}")).expect("the server answers");
@@ -68,14 +68,20 @@ fn all_is_well(locks: &LockManager, held: &[LockGuard]) {
     while Instant::now() < end {
         let lost = held.iter().filter(|guard| !guard.hold().is_valid());
         assert_eq!(lost.count(), 0, "holds were lost");
-        locks.lock("other").wait(LIMIT).acquire().expect("locks are had").release().unwrap();
+        locks
+            .mutex("other")
+            .wait(LIMIT)
+            .acquire_blocking()
+            .expect("locks are had")
+            .release_blocking()
+            .unwrap();
         thread::sleep(TTL / 30);
     }
 }
 
 fn keep(locks: &LockManager) -> Vec<LockGuard> {
     let keys = (0..20).map(|number| format!("kept:{number}"));
-    keys.map(|key| locks.lock(key).acquire().expect("the lock is free")).collect()
+    keys.map(|key| locks.mutex(key).acquire_blocking().expect("the lock is free")).collect()
 }
 
 /// A process whose subscriber does this.
@@ -112,7 +118,8 @@ static AUDITED: Mutex<Vec<u64>> = Mutex::new(Vec::new());
 
 fn audit() {
     let locks = AUDIT.get().expect("made before the first event");
-    let guard = locks.lock("audit").wait(LIMIT).acquire().expect("the audit log's lock is had");
+    let guard =
+        locks.mutex("audit").wait(LIMIT).acquire_blocking().expect("the audit log's lock is had");
     AUDITED.lock().unwrap().push(guard.fence().get());
 }
 

@@ -29,7 +29,7 @@ fn confirmed(locks: &LockManager) -> Result<(), LockError> {
     Ok(())
 }
 
-#[distributed_lock("task:strict", manager = locks, fairness = global)]
+#[distributed_lock("task:strict", manager = locks, fairness = strict)]
 fn strict(locks: &LockManager) -> Result<(), LockError> {
     Ok(())
 }
@@ -87,25 +87,27 @@ fn annotated_functions_of_each_kind_return() {
 #[test]
 fn requests_by_hand_return() {
     let server = server();
-    let acquired = |locks: &LockManager| locks.lock("task:hand").acquire().map(drop);
+    let acquired = |locks: &LockManager| locks.mutex("task:hand").acquire_blocking().map(drop);
     in_one_task("acquire", with_locks(&server, acquired));
-    let tried = |locks: &LockManager| locks.lock("task:try").try_acquire().map(drop);
+    let tried = |locks: &LockManager| locks.mutex("task:try").try_acquire_blocking().map(drop);
     in_one_task("try_acquire", with_locks(&server, tried));
-    let released =
-        |locks: &LockManager| locks.lock("task:release").release_confirmed().acquire()?.release();
+    let released = |locks: &LockManager| {
+        locks.mutex("task:release").wait_for_release().acquire_blocking()?.release_blocking()
+    };
     in_one_task("release", with_locks(&server, released));
-    let many = |locks: &LockManager| locks.lock_many(["task:m", "task:n"]).acquire().map(drop);
+    let many =
+        |locks: &LockManager| locks.mutex_many(["task:m", "task:n"]).acquire_blocking().map(drop);
     in_one_task("lock_many", with_locks(&server, many));
 }
 
 #[test]
 fn inspections_and_shutdowns_return() {
     let server = server();
-    let inspected = |locks: &LockManager| locks.inspect("task:seen").map(drop);
+    let inspected = |locks: &LockManager| locks.inspect_blocking("task:seen").map(drop);
     in_one_task("inspect", with_locks(&server, inspected));
     let url = server.url();
     in_one_task("shutdown", move || {
-        LockManager::connect(&url)?.shutdown();
+        LockManager::connect(&url)?.shutdown_blocking();
         Ok(())
     });
 }
@@ -113,7 +115,7 @@ fn inspections_and_shutdowns_return() {
 /// A wait this short may end before the server was asked.
 fn any_end_is_fine(ended: Result<(), LockError>) -> Result<(), LockError> {
     match ended {
-        Err(LockError::Busy(_) | LockError::Unavailable(_) | LockError::Ambiguous(_)) => Ok(()),
+        Err(LockError::Busy(_) | LockError::Unavailable(_) | LockError::NoReply(_)) => Ok(()),
         other => other,
     }
 }
@@ -121,10 +123,10 @@ fn any_end_is_fine(ended: Result<(), LockError>) -> Result<(), LockError> {
 #[test]
 fn a_busy_key_is_waited_for_no_longer_than_wait() {
     let server = server();
-    let held = connect(&server).lock("task:busy").acquire().unwrap();
+    let held = connect(&server).mutex("task:busy").acquire_blocking().unwrap();
     let wait = |locks: &LockManager| {
-        let request = locks.lock("task:busy").wait(Duration::from_millis(1));
-        any_end_is_fine(request.acquire().map(drop))
+        let request = locks.mutex("task:busy").wait(Duration::from_millis(1));
+        any_end_is_fine(request.acquire_blocking().map(drop))
     };
     in_one_task("waits that end busy", with_locks(&server, wait));
     drop(held);

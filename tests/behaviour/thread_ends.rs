@@ -12,7 +12,7 @@ fn the_end_of_a_thread_waits_for_nobody() {
     let _alone = alone();
     let server = server();
     let locks = connect(&server);
-    let held = locks.lock("held").acquire().unwrap();
+    let held = locks.mutex("held").acquire_blocking().unwrap();
     let threads = 8;
     let mut ends = Vec::new();
     let (called, calls) = mpsc::channel();
@@ -20,8 +20,8 @@ fn the_end_of_a_thread_waits_for_nobody() {
         let (locks, called) = (locks.clone(), called.clone());
         let (end, ending) = mpsc::channel::<()>();
         let thread = thread::spawn(move || {
-            let request = locks.lock(format!("own:{number}")).release_confirmed();
-            request.acquire().unwrap().release().unwrap();
+            let request = locks.mutex(format!("own:{number}")).wait_for_release();
+            request.acquire_blocking().unwrap().release_blocking().unwrap();
             called.send(()).unwrap();
             let _ = ending.recv();
         });

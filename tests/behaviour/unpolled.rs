@@ -22,20 +22,20 @@ fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
 fn kept(request: impl Fn(&LockManager) -> LockRequest) {
     let server = server();
     let (ours, other) = (connect(&server), connect(&server));
-    let held = request(&ours).acquire().unwrap();
+    let held = request(&ours).acquire_blocking().unwrap();
     let asking = request(&ours);
-    let mut waiting = Box::pin(asking.acquire_async());
+    let mut waiting = Box::pin(asking.acquire());
     assert!(poll_once(waiting.as_mut()).is_pending());
     drop(held);
     let start = Instant::now();
-    let guard = request(&other).wait(LIMIT).acquire().expect("the grant was taken back");
+    let guard = request(&other).wait(LIMIT).acquire_blocking().expect("the grant was taken back");
     let fence = guard.fence();
     assert!(start.elapsed() < TAKEN_BACK, "{:?}", start.elapsed());
     assert!(poll_once(waiting.as_mut()).is_pending(), "it asks again");
-    guard.release().unwrap();
+    guard.release_blocking().unwrap();
     let guard = runtime().block_on(waiting).expect("it has the lock in its turn");
     assert!(guard.fence() > fence);
-    guard.release().unwrap();
+    guard.release_blocking().unwrap();
     testkit::eventually(LIMIT, "nothing is left", || traces(&server).is_empty());
 }
 
@@ -45,34 +45,38 @@ fn runtime() -> tokio::runtime::Runtime {
 
 #[test]
 fn a_future_that_is_kept_and_not_polled_does_not_keep_the_lock() {
-    kept(|locks| locks.lock("unpolled"));
+    kept(|locks| locks.mutex("unpolled"));
 }
 
 #[test]
 fn nor_one_that_is_fair_across_the_cluster() {
-    kept(|locks| locks.lock("unpolled").fairness_global());
+    kept(|locks| locks.mutex("unpolled").strict_fifo());
 }
 
 #[test]
 fn nor_one_with_a_short_ttl() {
-    kept(|locks| locks.lock("unpolled").ttl(Duration::from_millis(700)));
+    kept(|locks| locks.mutex("unpolled").ttl(Duration::from_millis(700)));
 }
 
 #[test]
 fn nor_one_for_several_keys() {
     let server = server();
     let (ours, other) = (connect(&server), connect(&server));
-    ours.lock("unpolled:a").acquire().unwrap().release().unwrap();
-    let asking = ours.lock_many(["unpolled:a", "unpolled:b"]);
-    let mut waiting = Box::pin(asking.acquire_async());
+    ours.mutex("unpolled:a").acquire_blocking().unwrap().release_blocking().unwrap();
+    let asking = ours.mutex_many(["unpolled:a", "unpolled:b"]);
+    let mut waiting = Box::pin(asking.acquire());
     assert!(poll_once(waiting.as_mut()).is_pending());
     crate::support::until_held(&other, "unpolled:b");
-    let both = other.lock_many(["unpolled:a", "unpolled:b"]);
+    let both = other.mutex_many(["unpolled:a", "unpolled:b"]);
     let start = Instant::now();
-    both.wait(LIMIT).acquire().expect("the grants were taken back").release().unwrap();
+    both.wait(LIMIT)
+        .acquire_blocking()
+        .expect("the grants were taken back")
+        .release_blocking()
+        .unwrap();
     assert!(start.elapsed() < TAKEN_BACK, "{:?}", start.elapsed());
     let guard = runtime().block_on(waiting).expect("both are had when it is polled");
-    guard.release().unwrap();
+    guard.release_blocking().unwrap();
 }
 
 #[test]
@@ -80,30 +84,31 @@ fn a_task_that_asks_twice_does_not_wait_for_itself() {
     let server = server();
     let locks = connect(&server);
     let outcome: Result<LockGuard, LockError> = runtime().block_on(async {
-        let held = locks.lock("unpolled").acquire_async().await?;
-        let asking = locks.lock("unpolled");
-        let mut first = Box::pin(asking.acquire_async());
+        let held = locks.mutex("unpolled").acquire().await?;
+        let asking = locks.mutex("unpolled");
+        let mut first = Box::pin(asking.acquire());
         tokio::select! {
             _ = &mut first => unreachable!("it is held"),
             () = tokio::time::sleep(Duration::from_millis(20)) => {}
         }
         drop(held);
-        let again = locks.lock("unpolled");
-        tokio::time::timeout(LIMIT, again.acquire_async()).await.expect("it ends")
+        let again = locks.mutex("unpolled");
+        tokio::time::timeout(LIMIT, again.acquire()).await.expect("it ends")
     });
-    outcome.unwrap().release().unwrap();
+    outcome.unwrap().release_blocking().unwrap();
 }
 
 #[test]
 fn who_comes_for_the_lock_after_its_deadline_hears_that_it_was_busy() {
     let server = server();
     let (ours, other) = (connect(&server), connect(&server));
-    let held = ours.lock("unpolled").acquire().unwrap();
-    let asking = ours.lock("unpolled").wait(Duration::from_secs(3));
-    let mut waiting = Box::pin(asking.acquire_async());
+    let held = ours.mutex("unpolled").acquire_blocking().unwrap();
+    let asking = ours.mutex("unpolled").wait(Duration::from_secs(3));
+    let mut waiting = Box::pin(asking.acquire());
     assert!(poll_once(waiting.as_mut()).is_pending());
     drop(held);
-    let guard = other.lock("unpolled").wait(LIMIT).acquire().expect("the grant was taken back");
+    let guard =
+        other.mutex("unpolled").wait(LIMIT).acquire_blocking().expect("the grant was taken back");
     std::thread::sleep(Duration::from_secs(3));
     let error = runtime().block_on(waiting).unwrap_err();
     assert!(matches!(error, LockError::Busy(_)), "{error:?}");
@@ -115,15 +120,17 @@ fn a_hold_that_was_taken_up_is_kept_for_as_long_as_its_owner_wants() {
     let server = server();
     let (ours, other) = (connect(&server), connect(&server));
     let guards = [
-        ours.lock("a").acquire().unwrap(),
-        ours.lock("b").fairness_global().acquire().unwrap(),
-        ours.lock_many(["c", "d"]).acquire().unwrap(),
+        ours.mutex("a").acquire_blocking().unwrap(),
+        ours.mutex("b").strict_fifo().acquire_blocking().unwrap(),
+        ours.mutex_many(["c", "d"]).acquire_blocking().unwrap(),
     ];
     let wait = Duration::from_secs(4);
     std::thread::scope(|scope| {
         for key in ["a", "b", "c", "d"] {
             let other = &other;
-            scope.spawn(move || assert!(other.lock(key).wait(wait).acquire().is_err(), "{key}"));
+            scope.spawn(move || {
+                assert!(other.mutex(key).wait(wait).acquire_blocking().is_err(), "{key}")
+            });
         }
     });
     assert!(guards.iter().all(|guard| guard.hold().is_valid()));

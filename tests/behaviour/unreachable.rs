@@ -35,21 +35,21 @@ fn unavailable<T>(bound: Duration, call: impl FnOnce() -> Result<T, LockError>) 
 /// Every call that does not wait for a lock.
 fn calls_that_do_not_wait(locks: &LockManager) {
     let zero = Duration::ZERO;
-    unavailable(AT_ONCE, || locks.lock("unreachable").try_acquire());
-    unavailable(AT_ONCE, || locks.lock("unreachable").wait(zero).acquire());
-    unavailable(AT_ONCE, || locks.lock("unreachable").wait(zero).fairness_global().acquire());
-    unavailable(AT_ONCE, || locks.lock_many(["unreachable", "other"]).try_acquire());
-    unavailable(AT_ONCE, || locks.inspect("unreachable"));
+    unavailable(AT_ONCE, || locks.mutex("unreachable").try_acquire_blocking());
+    unavailable(AT_ONCE, || locks.mutex("unreachable").wait(zero).acquire_blocking());
+    unavailable(AT_ONCE, || locks.mutex("unreachable").wait(zero).strict_fifo().acquire_blocking());
+    unavailable(AT_ONCE, || locks.mutex_many(["unreachable", "other"]).try_acquire_blocking());
+    unavailable(AT_ONCE, || locks.inspect_blocking("unreachable"));
     let runtime = tokio::runtime::Runtime::new().unwrap();
     unavailable(AT_ONCE, || runtime.block_on(tries_once(locks)));
-    unavailable(AT_ONCE, || runtime.block_on(locks.lock("unreachable").try_acquire_async()));
+    unavailable(AT_ONCE, || runtime.block_on(locks.mutex("unreachable").try_acquire()));
 }
 
 #[test]
 fn who_does_not_wait_hears_at_once_that_no_server_is_there() {
     let url = format!("redis://127.0.0.1:{}/", free_port());
     let locks = LockManager::connect(&url).unwrap();
-    unavailable(ONE_ATTEMPT, || locks.lock("unreachable").try_acquire());
+    unavailable(ONE_ATTEMPT, || locks.mutex("unreachable").try_acquire_blocking());
     calls_that_do_not_wait(&locks);
     let skipping = LockManager::builder().url(url).wait(Duration::ZERO).build().unwrap();
     unavailable(ONE_ATTEMPT, || skips(&skipping));
@@ -59,14 +59,16 @@ fn who_does_not_wait_hears_at_once_that_no_server_is_there() {
 #[test]
 fn who_does_not_wait_hears_at_once_that_the_server_has_gone() {
     let server = server();
-    let builder = LockManager::builder().url(server.url()).wait_out_data_loss(false);
+    let builder = LockManager::builder().url(server.url()).data_loss_grace(false);
     let locks = builder.build().unwrap();
-    locks.lock("unreachable").acquire().unwrap().release().unwrap();
+    locks.mutex("unreachable").acquire_blocking().unwrap().release_blocking().unwrap();
     server.kill();
-    unavailable(ONE_ATTEMPT, || locks.lock("unreachable").try_acquire());
+    unavailable(ONE_ATTEMPT, || locks.mutex("unreachable").try_acquire_blocking());
     calls_that_do_not_wait(&locks);
     server.restart().unwrap();
-    eventually(LIMIT, "the server is found again", || locks.lock("back").try_acquire().is_ok());
+    eventually(LIMIT, "the server is found again", || {
+        locks.mutex("back").try_acquire_blocking().is_ok()
+    });
 }
 
 #[test]
@@ -74,22 +76,24 @@ fn a_wait_is_not_outlasted_where_no_server_is() {
     let url = format!("redis://127.0.0.1:{}/", free_port());
     let locks = LockManager::connect(&url).unwrap();
     let wait = Duration::from_millis(100);
-    unavailable(AT_ONCE, || locks.lock("unreachable").wait(wait).acquire());
-    unavailable(AT_ONCE, || locks.lock_many(["unreachable", "other"]).wait(wait).acquire());
+    unavailable(AT_ONCE, || locks.mutex("unreachable").wait(wait).acquire_blocking());
+    unavailable(AT_ONCE, || {
+        locks.mutex_many(["unreachable", "other"]).wait(wait).acquire_blocking()
+    });
 }
 
 #[test]
 fn a_confirmed_release_waits_no_longer_than_the_outage_for_a_server_that_has_gone() {
     let server = server();
     let outage = Duration::from_millis(300);
-    let builder = LockManager::builder().url(server.url()).ttl(LIMIT * 3).outage(outage);
+    let builder = LockManager::builder().url(server.url()).ttl(LIMIT * 3).outage_timeout(outage);
     let locks = builder.build().unwrap();
-    let one = locks.lock("one").release_confirmed().acquire().unwrap();
-    let two = locks.lock("two").fairness_global().release_confirmed().acquire().unwrap();
+    let one = locks.mutex("one").wait_for_release().acquire_blocking().unwrap();
+    let two = locks.mutex("two").strict_fifo().wait_for_release().acquire_blocking().unwrap();
     server.kill();
     let start = Instant::now();
     for guard in [one, two] {
-        let error = guard.release().unwrap_err();
+        let error = guard.release_blocking().unwrap_err();
         assert!(error.to_string().contains("did not confirm"), "{error}");
     }
     assert!(start.elapsed() < LIMIT, "{:?}", start.elapsed());

@@ -26,7 +26,7 @@ fn pass(locks: &LockManager) -> Result<(), LockError> {
 fn the_section_that_runs_and_those_behind_it_are_seen_in_their_process() {
     let server = server();
     let (locks, others) = (connect(&server), connect(&server));
-    let guard = locks.lock("visible").acquire().unwrap();
+    let guard = locks.mutex("visible").acquire_blocking().unwrap();
     let granted = guard.fence();
     let may_end = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -34,7 +34,7 @@ fn the_section_that_runs_and_those_behind_it_are_seen_in_their_process() {
         until_waiting(&locks, "visible", 1);
         let third = scope.spawn(|| pass(&locks));
         until_waiting(&locks, "visible", 2);
-        guard.release().unwrap();
+        guard.release_blocking().unwrap();
         until_waiting(&locks, "visible", 1);
 
         let seen = inspect(&locks, "visible");
@@ -57,7 +57,7 @@ fn the_section_that_runs_and_those_behind_it_are_seen_in_their_process() {
 /// The holder's token, and how many came first.
 #[track_caller]
 fn refusal(locks: &LockManager) -> (Fence, u64) {
-    let end = locks.lock("visible").wait(WAIT).acquire().unwrap_err();
+    let end = locks.mutex("visible").wait(WAIT).acquire_blocking().unwrap_err();
     let LockError::Busy(busy) = end else { panic!("{end:?}") };
     assert!((WAIT..LIMIT).contains(&busy.waited), "{:?}", busy.waited);
     (busy.holder.expect("the holder is known").fence, busy.ahead)
@@ -67,7 +67,7 @@ fn refusal(locks: &LockManager) -> (Fence, u64) {
 fn those_of_other_processes_and_of_ones_own_come_first() {
     let server = server();
     let (theirs, elsewhere, locks) = (connect(&server), connect(&server), connect(&server));
-    let guard = theirs.lock("visible").acquire().unwrap();
+    let guard = theirs.mutex("visible").acquire_blocking().unwrap();
     let fence = guard.fence();
     thread::scope(|scope| {
         let foreign = scope.spawn(|| pass(&elsewhere));
@@ -81,7 +81,7 @@ fn those_of_other_processes_and_of_ones_own_come_first() {
         assert_eq!(refusal(&locks), (fence, 3));
         assert_eq!(inspect(&locks, "visible").waiting, 3);
         assert_eq!(inspect(&elsewhere, "visible").waiting, 2, "one for each process");
-        guard.release().unwrap();
+        guard.release_blocking().unwrap();
         for waiter in [foreign, first, second] {
             waiter.join().unwrap().unwrap();
         }
@@ -92,9 +92,9 @@ fn those_of_other_processes_and_of_ones_own_come_first() {
 fn one_that_is_refused_hears_when_the_lease_of_the_holder_ends() {
     let server = server();
     let (theirs, locks) = (connect_with_ttl(&server, LIMIT), connect(&server));
-    let _guard = theirs.lock("visible").acquire().unwrap();
+    let _guard = theirs.mutex("visible").acquire_blocking().unwrap();
     let after = |wait| {
-        let end = locks.lock("visible").wait(wait).acquire().unwrap_err();
+        let end = locks.mutex("visible").wait(wait).acquire_blocking().unwrap_err();
         let LockError::Busy(busy) = &end else { panic!("{end:?}") };
         assert_eq!(end.retry_after(), busy.retry_after());
         busy.retry_after().expect("the server knows")
@@ -114,11 +114,11 @@ fn one_that_is_refused_hears_when_the_lease_of_the_holder_ends() {
 fn one_that_tries_once_hears_that_it_is_held() {
     let server = server();
     let locks = connect(&server);
-    let guard = locks.lock("visible").acquire().unwrap();
-    let end = locks.lock("visible").wait(Duration::ZERO).acquire().unwrap_err();
+    let guard = locks.mutex("visible").acquire_blocking().unwrap();
+    let end = locks.mutex("visible").wait(Duration::ZERO).acquire_blocking().unwrap_err();
     let LockError::Busy(busy) = end else { panic!("{end:?}") };
     assert_eq!(busy.holder.expect("the server knows").fence, guard.fence());
     assert_eq!(busy.ahead, 0);
-    assert!(locks.lock("visible").try_acquire().unwrap().is_none());
+    assert!(locks.mutex("visible").try_acquire_blocking().unwrap().is_none());
     assert_eq!(inspect(&locks, "visible").waiting, 0);
 }

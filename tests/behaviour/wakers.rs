@@ -44,42 +44,39 @@ fn finish(mut task: Task<'_>, waker: &Waker) {
 fn waits_with(waker: &Waker) {
     let server = server();
     let (locks, others) = (connect_with_ttl(&server, TTL), connect(&server));
-    let kept = locks.lock("kept").acquire().unwrap();
+    let kept = locks.mutex("kept").acquire_blocking().unwrap();
     let mut context = Context::from_waker(waker);
 
-    let theirs = others.lock("wakers").acquire().unwrap();
-    let (request, strict) = (locks.lock("wakers"), locks.lock("strict").fairness_global());
+    let theirs = others.mutex("wakers").acquire_blocking().unwrap();
+    let (request, strict) = (locks.mutex("wakers"), locks.mutex("strict").strict_fifo());
     let mut waits: Task<'_> = Box::pin(async {
-        request.acquire_async().await.unwrap().release_async().await.unwrap();
+        request.acquire().await.unwrap().release().await.unwrap();
     });
     assert!(waits.as_mut().poll(&mut context).is_pending());
     until_waiting(&others, "wakers", 1);
     drop(theirs);
     finish(waits, waker);
 
-    finish(Box::pin(async { drop(strict.acquire_async().await.unwrap()) }), waker);
-    let pair = locks.lock_many(["a", "b"]).release_confirmed();
-    finish(
-        Box::pin(async { pair.acquire_async().await.unwrap().release_async().await.unwrap() }),
-        waker,
-    );
-    finish(Box::pin(async { drop(locks.inspect_async("kept").await.unwrap()) }), waker);
+    finish(Box::pin(async { drop(strict.acquire().await.unwrap()) }), waker);
+    let pair = locks.mutex_many(["a", "b"]).wait_for_release();
+    finish(Box::pin(async { pair.acquire().await.unwrap().release().await.unwrap() }), waker);
+    finish(Box::pin(async { drop(locks.inspect("kept").await.unwrap()) }), waker);
 
-    let doomed = locks.lock("doomed").acquire().unwrap();
+    let doomed = locks.mutex("doomed").acquire_blocking().unwrap();
     let mut lost = Box::pin(doomed.hold().lost());
     assert!(lost.as_mut().poll(&mut context).is_pending());
     server.command(&["DEL", "lock:{doomed}"]);
     finish(Box::pin(async { drop(lost.await) }), waker);
 
-    let busy = others.lock("busy").acquire().unwrap();
-    let short = locks.lock("busy").wait(Duration::from_millis(100));
-    finish(Box::pin(async { assert!(short.acquire_async().await.is_err()) }), waker);
+    let busy = others.mutex("busy").acquire_blocking().unwrap();
+    let short = locks.mutex("busy").wait(Duration::from_millis(100));
+    finish(Box::pin(async { assert!(short.acquire().await.is_err()) }), waker);
     drop(busy);
 
-    locks.lock("other").wait(LIMIT).acquire().unwrap().release().unwrap();
+    locks.mutex("other").wait(LIMIT).acquire_blocking().unwrap().release_blocking().unwrap();
     thread::sleep(TTL + TTL / 2);
     assert!(kept.hold().is_valid(), "a hold was lost: the I/O thread stood still");
-    finish(Box::pin(async { locks.shutdown_async().await }), waker);
+    finish(Box::pin(async { locks.shutdown().await }), waker);
 }
 
 #[test]
@@ -168,7 +165,7 @@ fn polled_with_two<F: Future>(future: F, wakers: [Waker; 2]) {
 fn wakers_that_drop_a_watcher_of_the_same_hold_deadlock_nothing() {
     let server: RedisServer = server();
     let locks = connect(&server);
-    let guard = locks.lock("owned").acquire().unwrap();
+    let guard = locks.mutex("owned").acquire_blocking().unwrap();
     in_time("a watched hold", move || {
         let hold = guard.hold().clone();
         polled_with_two(hold.lost(), [owns(hold.lost()), owns(hold.lost())]);
@@ -179,10 +176,10 @@ fn wakers_that_drop_a_watcher_of_the_same_hold_deadlock_nothing() {
 fn wakers_that_drop_a_request_for_the_same_key_deadlock_nothing() {
     let server = server();
     let locks = connect(&server);
-    let held = locks.lock("owned").acquire().unwrap();
+    let held = locks.mutex("owned").acquire_blocking().unwrap();
     let request = move || {
-        let request = locks.lock("owned");
-        async move { request.acquire_async().await.map(drop) }
+        let request = locks.mutex("owned");
+        async move { request.acquire().await.map(drop) }
     };
     in_time("a wait", move || {
         polled_with_two(request(), [owns(request()), owns(request())]);

@@ -47,9 +47,9 @@ fn follow<'scope>(
     locks: &'scope LockManager,
 ) -> ScopedJoinHandle<'scope, Instant> {
     scope.spawn(|| {
-        let guard = locks.lock("crash").wait(LIMIT).fairness_global().acquire().unwrap();
+        let guard = locks.mutex("crash").wait(LIMIT).strict_fifo().acquire_blocking().unwrap();
         let had = Instant::now();
-        guard.release().unwrap();
+        guard.release_blocking().unwrap();
         had
     })
 }
@@ -81,7 +81,7 @@ fn a_killed_waiter_delays_nobody() {
     }
     let (_machine, server) = (beside_others(), server());
     let locks = connect(&server);
-    let held = locks.lock("crash").acquire().unwrap();
+    let held = locks.mutex("crash").acquire_blocking().unwrap();
     let mut victim = victim(a_killed_waiter_delays_nobody, &server);
     until_waiting(&locks, "crash", 1);
     thread::scope(|scope| {
@@ -89,7 +89,7 @@ fn a_killed_waiter_delays_nobody() {
         until_waiting(&locks, "crash", 2);
         victim.kill();
         let released = Instant::now();
-        held.release().unwrap();
+        held.release_blocking().unwrap();
         let delay = follower.join().unwrap().duration_since(released);
         println!("followed after {delay:?}");
         assert!(delay < CLAIM + SLACK, "{delay:?}");
@@ -103,7 +103,7 @@ fn a_waiter_killed_right_after_its_grant_delays_nobody_for_long() {
     }
     let (_machine, server) = (beside_others(), server());
     let locks = connect(&server);
-    let held = locks.lock("crash").acquire().unwrap();
+    let held = locks.mutex("crash").acquire_blocking().unwrap();
     let mut victim = victim(a_waiter_killed_right_after_its_grant_delays_nobody_for_long, &server);
     until_waiting(&locks, "crash", 1);
     thread::scope(|scope| {
@@ -111,7 +111,7 @@ fn a_waiter_killed_right_after_its_grant_delays_nobody_for_long() {
         until_waiting(&locks, "crash", 2);
         victim.pause();
         let released = Instant::now();
-        held.release().unwrap();
+        held.release_blocking().unwrap();
         until_held_by(&locks, victim.id());
         victim.kill();
         let delay = follower.join().unwrap().duration_since(released);
@@ -127,19 +127,19 @@ fn a_waiter_that_stands_still_misses_its_turn_and_queues_again() {
     }
     let (_machine, server) = (beside_others(), server());
     let locks = connect(&server);
-    let held = locks.lock("crash").acquire().unwrap();
+    let held = locks.mutex("crash").acquire_blocking().unwrap();
     let mut victim = victim(a_waiter_that_stands_still_misses_its_turn_and_queues_again, &server);
     until_waiting(&locks, "crash", 1);
     victim.pause();
     let released = Instant::now();
-    held.release().unwrap();
-    let next = locks.lock("crash").wait(LIMIT).acquire().unwrap();
+    held.release_blocking().unwrap();
+    let next = locks.mutex("crash").wait(LIMIT).acquire_blocking().unwrap();
     assert!(released.elapsed() < CLAIM + SLACK, "{:?}", released.elapsed());
     victim.resume();
     until_waiting(&locks, "crash", 1);
     assert!(next.hold().is_valid());
     let fence = next.fence();
-    next.release().unwrap();
+    next.release_blocking().unwrap();
     until_held_by(&locks, victim.id());
     assert!(inspect(&locks, "crash").holder.is_some_and(|holder| holder.fence > fence));
 }

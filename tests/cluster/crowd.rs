@@ -26,9 +26,9 @@ fn crowd() -> usize {
 async fn hold(locks: &LockManager, keys: usize) -> Vec<LockGuard> {
     let mut guards = Vec::with_capacity(keys);
     for some in (0..keys).collect::<Vec<_>>().chunks(1000) {
-        let requests = some.iter().map(|key| locks.lock(format!("crowd:{key}")));
+        let requests = some.iter().map(|key| locks.mutex(format!("crowd:{key}")));
         let requests: Vec<_> = requests.collect();
-        let asked = requests.iter().map(distlock::LockRequest::acquire_async);
+        let asked = requests.iter().map(distlock::LockRequest::acquire);
         let held = futures::future::join_all(asked).await;
         guards.extend(held.into_iter().map(|guard| guard.expect("the key is free")));
     }
@@ -41,7 +41,7 @@ async fn free_keys(locks: &LockManager, what: &str, times: usize) -> Duration {
     for time in 0..times {
         let start = Instant::now();
         let key = format!("free:{what}:{time}");
-        let guard = locks.lock(key).wait(LIMIT).acquire_async().await.expect("it is free");
+        let guard = locks.mutex(key).wait(LIMIT).acquire().await.expect("it is free");
         taken.push(start.elapsed());
         drop(guard);
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -76,12 +76,12 @@ async fn survive() {
     let start = Instant::now();
     let tasks: Vec<_> = (0..size)
         .map(|key| {
-            let request = waiters.lock(format!("crowd:{key}"));
+            let request = waiters.mutex(format!("crowd:{key}"));
             let served = Arc::clone(&served);
             tokio::spawn(async move {
-                let guard = request.acquire_async().await?;
+                let guard = request.acquire().await?;
                 served.fetch_add(1, Ordering::Relaxed);
-                guard.release_async().await
+                guard.release().await
             })
         })
         .collect();

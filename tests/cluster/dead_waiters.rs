@@ -88,13 +88,13 @@ fn pass(
     lease: Duration,
     inbox: impl Fn(u64) -> String,
 ) -> Duration {
-    let held = locks.lock("dead").acquire().unwrap();
+    let held = locks.mutex("dead").acquire_blocking().unwrap();
     thread::scope(|scope| {
         enqueue(server, "dead", lease, inbox);
         let follower = scope.spawn(|| {
-            let guard = others.lock("dead").wait(LIMIT).acquire().unwrap();
+            let guard = others.mutex("dead").wait(LIMIT).acquire_blocking().unwrap();
             let had = Instant::now();
-            guard.release().unwrap();
+            guard.release_blocking().unwrap();
             had
         });
         until_waiting(locks, "dead", DEAD + 1 - if lease.is_zero() { 100 } else { 0 });
@@ -102,7 +102,7 @@ fn pass(
         server.command(&["CONFIG", "SET", "slowlog-max-len", "10000"]);
         server.command(&["SLOWLOG", "RESET"]);
         let released = Instant::now();
-        held.release().unwrap();
+        held.release_blocking().unwrap();
         let took = follower.join().unwrap().duration_since(released);
         assert_eq!(inspect(locks, "dead").waiting, 0);
         took

@@ -26,7 +26,7 @@ struct Visit {
 
 /// Holds the lock until `enough`, or until it is lost. In global order, so that the server knows all who wait.
 fn visit(locks: &LockManager, mut enough: impl FnMut(Instant) -> bool) -> Visit {
-    let guard = locks.lock("fault").wait(LIMIT).fairness_global().acquire().unwrap();
+    let guard = locks.mutex("fault").wait(LIMIT).strict_fifo().acquire_blocking().unwrap();
     let from = Instant::now();
     let mut visit = Visit { fence: guard.fence(), from, until: from, lost: false };
     loop {
@@ -41,7 +41,7 @@ fn visit(locks: &LockManager, mut enough: impl FnMut(Instant) -> bool) -> Visit 
         }
         thread::sleep(Duration::from_millis(1));
     }
-    let released = guard.release();
+    let released = guard.release_blocking();
     assert!(released.is_err() || !visit.lost, "a loss is told at the release too");
     visit
 }

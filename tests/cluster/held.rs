@@ -24,8 +24,8 @@ fn many_holds_are_renewed_with_few_calls() {
     let ttl = Duration::from_secs(if measured { 30 } else { 3 });
     let holds = setting("DISTLOCK_HOLDS", 2_000);
     let locks = connect_with_ttl(&server, ttl);
-    let guard = locks.lock("warm").acquire().unwrap();
-    guard.release().unwrap();
+    let guard = locks.mutex("warm").acquire_blocking().unwrap();
+    guard.release_blocking().unwrap();
     let memory = (resident(), used(&server));
     let guards = take(&locks, holds);
     let per_hold = |after: u64, before: u64| after.saturating_sub(before) / holds;
@@ -50,13 +50,15 @@ fn many_holds_are_renewed_with_few_calls() {
     }
     assert_eq!(traces(&server).len() as u64, holds);
     for guard in guards {
-        guard.release().expect("it was valid");
+        guard.release_blocking().expect("it was valid");
     }
     eventually(LIMIT, "all are released", || traces(&server).is_empty());
 }
 
 fn take(locks: &LockManager, holds: u64) -> Vec<LockGuard> {
-    (0..holds).map(|number| locks.lock(format!("held:{number}")).acquire().unwrap()).collect()
+    (0..holds)
+        .map(|number| locks.mutex(format!("held:{number}")).acquire_blocking().unwrap())
+        .collect()
 }
 
 /// What was spent up to some instant.

@@ -50,7 +50,7 @@ fn tasks_of_four_processes_are_passed_over_no_more_than_the_bound() {
 }
 
 fn strict(orders: &Orders) -> LockManager {
-    LockManager::builder().url(&orders.url).hand_overs(0).build().unwrap()
+    LockManager::builder().url(&orders.url).max_handoffs(0).build().unwrap()
 }
 
 /// Set `DISTLOCK_SOAK_SECS` to do it longer.
@@ -203,17 +203,17 @@ fn a_queue_of_several_processes_is_served_in_order() {
     let server = server();
     let locks: Vec<_> = (0..3).map(|_| connect(&server)).collect();
     let order = std::sync::Mutex::new(Vec::new());
-    let first = locks[0].lock("order").acquire().unwrap();
+    let first = locks[0].mutex("order").acquire_blocking().unwrap();
     thread::scope(|scope| {
         for number in 0..WAITERS {
             let (locks, order) = (&locks[number % 3], &order);
             scope.spawn(move || {
-                let guard = locks.lock("order").fairness_global().acquire().unwrap();
+                let guard = locks.mutex("order").strict_fifo().acquire_blocking().unwrap();
                 order.lock().unwrap().push((number, guard.fence()));
             });
             crate::support::until_waiting(locks, "order", number as u64 + 1);
         }
-        first.release().unwrap();
+        first.release_blocking().unwrap();
     });
     let order = order.into_inner().unwrap();
     assert!(order.is_sorted_by_key(|&(number, _)| number), "{order:?}");

@@ -18,7 +18,7 @@ fn literal() -> Result<(), Error> {
     Ok(())
 }
 
-#[distributed_lock("options:in order", fairness = global)]
+#[distributed_lock("options:in order", fairness = strict)]
 fn in_order() -> Result<(), Error> {
     Ok(())
 }

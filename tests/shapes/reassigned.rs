@@ -134,6 +134,6 @@ fn a_handler_of_failures_sees_the_argument_as_it_came() {
     support();
     assert_eq!(kept(&mut [1, 2]), 0);
     let manager = distlock::global().expect("set above");
-    let _guard = manager.lock("reassigned:kept").acquire().expect("free");
+    let _guard = manager.mutex("reassigned:kept").acquire_blocking().expect("free");
     assert_eq!(kept(&mut [1, 2]), 2);
 }

@@ -88,7 +88,7 @@ pub(super) fn current() -> Option<String> {
 /// Whether somebody holds the key now.
 pub(super) fn is_held(key: &str) -> bool {
     distlock::global()
-        .and_then(|locks| locks.inspect(key))
+        .and_then(|locks| locks.inspect_blocking(key))
         .expect("in the process")
         .holder
         .is_some()
@@ -96,5 +96,8 @@ pub(super) fn is_held(key: &str) -> bool {
 
 /// How many wait for the key now.
 pub(super) fn waiting(key: &str) -> u64 {
-    distlock::global().and_then(|locks| locks.inspect(key)).expect("in the process").waiting
+    distlock::global()
+        .and_then(|locks| locks.inspect_blocking(key))
+        .expect("in the process")
+        .waiting
 }

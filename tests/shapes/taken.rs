@@ -76,7 +76,7 @@ mod prelude {
     pub(super) mod std {}
     pub(super) mod alloc {}
     pub(super) mod core {}
-    pub(super) mod lock_runtime {}
+    pub(super) mod distlock_runtime {}
 
     #[distlock::distributed_lock("taken:prelude", wait = "1s", ttl = "30s")]
     pub(super) fn locked(value: u32) -> Result<Verdict> {

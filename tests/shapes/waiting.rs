@@ -15,7 +15,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 fn hold(key: &str) -> LockGuard {
     support();
-    distlock::global().and_then(|locks| locks.lock(key).acquire()).expect("free")
+    distlock::global().and_then(|locks| locks.mutex(key).acquire_blocking()).expect("free")
 }
 
 fn until_free(key: &str) {
@@ -50,7 +50,7 @@ fn a_diverging_function_diverges_without_its_lock_too() {
     assert!(sync.contains("'waiting:never'"), "{sync}");
     let later = words(|| futures::executor::block_on(never_async()));
     assert!(later.starts_with("given up: ") && later.contains("'waiting:never'"), "{later}");
-    held.release().expect("ours");
+    held.release_blocking().expect("ours");
     assert!(catch_unwind(|| never()).is_err());
     until_free("waiting:never");
 }
@@ -69,7 +69,7 @@ async fn a_future_that_is_never_polled_takes_nothing() {
     assert_eq!(waiting("waiting:unpolled"), 0);
     drop(future);
     let future = unpolled();
-    held.release().expect("ours");
+    held.release_blocking().expect("ours");
     until_free("waiting:unpolled");
     assert!(future.await.is_ok(), "it asks when it is polled, not when it is made");
 }
@@ -90,7 +90,7 @@ async fn a_call_cancelled_while_it_waits_leaves_no_lock_and_no_context() {
         assert_eq!((waiting("waiting:queue"), current()), (1, None));
     }
     eventually(LIMIT, "it has left the queue", || waiting("waiting:queue") == 0);
-    held.release().expect("ours");
+    held.release_blocking().expect("ours");
     until_free("waiting:queue");
 }
 

@@ -57,7 +57,7 @@ pub fn until_held(locks: &LockManager, key: &str) {
 
 #[track_caller]
 pub fn inspect(locks: &LockManager, key: &str) -> Inspection {
-    locks.inspect(key).expect("the server answers")
+    locks.inspect_blocking(key).expect("the server answers")
 }
 
 static MACHINE: RwLock<()> = RwLock::new(());

@@ -1,6 +1,6 @@
 use distlock::{LockError, distributed_lock};
 
-#[distributed_lock("key", linger = "50ms", fairness = global)]
+#[distributed_lock("key", linger = "50ms", fairness = strict)]
 fn run() -> Result<(), LockError> {
     Ok(())
 }

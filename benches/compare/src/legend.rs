@@ -26,7 +26,7 @@ pub fn legend(server: &RedisServer, python: &anyhow::Result<Python>) -> anyhow::
 - **raw floor**: `SET NX PX` and a compare-and-delete script by EVALSHA, each worker on a key of its own; threads have a
   connection each, tasks share a multiplexed one. Not a lock: no waiting, no renewal, no token.
 - **distlock**: its defaults (ttl 30 s, renewal, a fencing token, releases that are sent and not waited for). \"global\":
-  `fairness_global()`. \"linger\": `linger({linger:?})`.
+  `strict_fifo()`. \"linger\": `linger({linger:?})`.
 - **rlock** {rlock}: its defaults (ttl 10 s, a try every 100 ms, renewal by a thread or a task for each hold). \"tuned\": a
   try every 1 ms, no renewal, ttl 30 s, a pool with a connection for each thread.
 - **rslock** {redlock}: its defaults (three tries, up to 200 ms between two, then over again); ttl 30 s, no renewal. \"tuned\":

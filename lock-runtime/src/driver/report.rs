@@ -97,7 +97,7 @@ pub(super) fn still_waiting(key: &str, calls: usize, waited: Duration, busy: Opt
             holder.label = holder.who.function_and_label().1.map(|label| printable(label).into_owned()), holder.fence = holder.fence.get(),
             "still waiting for a lock that another process holds"
         ),
-        Some(Obstacle::ForeignKey) => user_code::event!(
+        Some(Obstacle::KeyConflict) => user_code::event!(
             warn,
             key,
             calls,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Entered, Entering, blocks_holder, enter_within, lint_order, not_reentrant};
+use super::{Entered, Entering, blocks_holder, enter_within, not_reentrant, warn_lock_order};
 use crate::driver::AtOnce;
 use crate::options::Options;
 use crate::owner::{Frame, Section, current};
@@ -109,7 +109,7 @@ impl Many {
             return Ok(None);
         }
         let terms = self.manager.terms(&self.options)?;
-        lint_order(&self.manager, here.as_ref(), self.place, &new);
+        warn_lock_order(&self.manager, here.as_ref(), self.place, &new);
         let once = Options { wait: Some(Duration::ZERO), ..self.options };
         let wish = self.manager.wish(&once, terms, self.place);
         // A server that does not answer is waited for no longer than the caller is ready to wait.

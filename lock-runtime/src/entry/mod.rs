@@ -162,7 +162,7 @@ fn take(
         Ok(terms) => terms,
         Err(error) => return Entering::refused(error),
     };
-    lint_order(manager, here.as_ref(), place, &[key]);
+    warn_lock_order(manager, here.as_ref(), place, &[key]);
     let wish = manager.wish(options, terms, place);
     if options.is_global(manager) {
         return Entering::asked(manager, &key.into(), wish, here);
@@ -190,7 +190,7 @@ fn take(
 }
 
 /// Compares the order in which these locks are taken with those seen before, if that is wanted.
-fn lint_order(manager: &LockManager, here: Option<&Arc<Frame>>, place: Place, keys: &[&str]) {
+fn warn_lock_order(manager: &LockManager, here: Option<&Arc<Frame>>, place: Place, keys: &[&str]) {
     if let Some(here) = here.filter(|_| manager.lints_order()) {
         lock_order::noted_inside(here.taken(), place, keys);
     }
@@ -381,7 +381,7 @@ impl Options {
 
     /// Whether the hold is asked of the server directly and handed on to nobody.
     fn is_global(&self, manager: &LockManager) -> bool {
-        self.global_fairness || manager.defaults().global_fairness
+        self.strict_fifo || manager.defaults().strict_fifo
     }
 
     /// Whether a call re-enters a hold around it, likewise.

@@ -76,8 +76,8 @@ fn busy() -> Vec<(&'static str, LockError)> {
         ("busy, three before", blocked(WAITED, held(), 3, None)),
         ("busy, holder unknown", blocked(WAITED, Obstacle::Holder(None), 0, None)),
         ("busy, in this process", LockError::busy_here("account:7", WAITED)),
-        ("foreign key, tried once", blocked(Duration::ZERO, Obstacle::ForeignKey, 0, None)),
-        ("foreign key", blocked(WAITED, Obstacle::ForeignKey, 0, None)),
+        ("foreign key, tried once", blocked(Duration::ZERO, Obstacle::KeyConflict, 0, None)),
+        ("foreign key", blocked(WAITED, Obstacle::KeyConflict, 0, None)),
         ("data loss", blocked(WAITED, Obstacle::DataLoss, 0, None)),
         ("data loss, with an end", blocked(WAITED, Obstacle::DataLoss, 0, Some(25))),
     ]
@@ -146,7 +146,7 @@ fn of_the_server() -> Vec<(&'static str, LockError)> {
             unavailable("BusyLoading: Redis is loading the dataset in memory"),
         ),
         ("unavailable, script", unavailable("\"BUSY\": Redis is busy running a script.")),
-        ("ambiguous", failed(Failure::Ambiguous)),
+        ("ambiguous", failed(Failure::NoReply)),
         ("closed", LockError::closed("account:7", Closing::ShutDown)),
         ("closed, died", LockError::closed("account:7", Closing::Panicked)),
         ("closed, forked", LockError::closed("account:7", Closing::Forked)),
@@ -179,7 +179,7 @@ fn config() -> Vec<(&'static str, LockError)> {
         ("config, ttl of zero", ttl(Duration::ZERO)),
         ("config, short ttl", ttl(Duration::from_micros(9500))),
         ("config, long ttl", ttl(31 * 24 * 3600 * second)),
-        ("config, margin", memory().ttl(second).margin(second).build().map(drop)),
+        ("config, margin", memory().ttl(second).clock_margin(second).build().map(drop)),
         ("config, prefix", memory().prefix("a b").build().map(drop)),
     ];
     refused.map(|(name, built)| (name, built.expect_err(name))).into()

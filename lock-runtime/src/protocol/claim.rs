@@ -47,7 +47,7 @@ pub enum Failure {
     /// The server could not be reached.
     Unavailable(String),
     /// The request was sent, and no reply came by the deadline. What it did is being undone.
-    Ambiguous,
+    NoReply,
     /// The server said no.
     Refused(String),
     /// It was granted the lock and did not come for it in time.

@@ -372,10 +372,8 @@ fn a_request_that_got_no_reply_is_ambiguous_and_undone() {
     let (acquire, _) = sent(&mut machine);
     machine.tick(at(1.5));
     let outputs = drain(&mut machine);
-    let [
-        Output::Failed(_, Failure::Ambiguous),
-        Output::Send(cancel, Call::Cancel { tombstone, .. }),
-    ] = &outputs[..]
+    let [Output::Failed(_, Failure::NoReply), Output::Send(cancel, Call::Cancel { tombstone, .. })] =
+        &outputs[..]
     else {
         panic!("{outputs:?}")
     };

@@ -123,7 +123,7 @@ impl Machine {
             (None, None) if self.down_since.is_some() => {
                 Failure::Unavailable(self.down_because.clone())
             }
-            (None, None) if claim.asked => Failure::Ambiguous,
+            (None, None) if claim.asked => Failure::NoReply,
             (None, None) => Failure::Busy(Busy::by_others()),
         }
     }
@@ -131,7 +131,7 @@ impl Machine {
     /// Why a request has no lock yet: what those who wait behind it in its process would hear by now.
     #[must_use]
     pub fn why_not(&self, nonce: Nonce) -> Failure {
-        self.claims.get(&nonce).map_or(Failure::Ambiguous, |claim| self.reason(claim))
+        self.claims.get(&nonce).map_or(Failure::NoReply, |claim| self.reason(claim))
     }
 
     /// Tells of a long wait: at once while nobody can be asked, else with the answer to the question who

@@ -98,7 +98,7 @@ pub enum Obstacle {
     /// Another hold, or (without one) waiters that come first.
     Holder(Option<Box<Holder>>),
     /// A key of that name that is not a lock.
-    ForeignKey,
+    KeyConflict,
     /// The server lost its data; holds granted before may still be valid in their processes.
     DataLoss,
 }
@@ -244,7 +244,7 @@ fn acquire(ask: &Acquire, answer: &Answer) -> Option<AcquireReply> {
     };
     let obstacle = match code.int()? {
         0 => Obstacle::Holder(Holder::parse(holder.text()?).map(Box::new)),
-        1 => Obstacle::ForeignKey,
+        1 => Obstacle::KeyConflict,
         2 => return Some(AcquireReply::Cancelled),
         3 => Obstacle::DataLoss,
         _ => return None,

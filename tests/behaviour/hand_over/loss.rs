@@ -11,7 +11,7 @@ const TTL: Duration = Duration::from_millis(600);
 fn lose(command: &[&str]) {
     let server = server();
     let locks = connect_with_ttl(&server, TTL);
-    let guard = locks.lock("hot").acquire().unwrap();
+    let guard = locks.mutex("hot").acquire_blocking().unwrap();
     let entries = Entries::default();
     thread::scope(|scope| {
         let waiters: Vec<_> = (1..=3)
@@ -27,7 +27,7 @@ fn lose(command: &[&str]) {
         }
     });
     assert!(!guard.hold().is_valid());
-    let end = guard.release();
+    let end = guard.release_blocking();
     assert!(matches!(end, Err(LockError::Lost(_))), "{end:?}");
     assert_rising(entries, 3);
     until_free(&locks, "hot");
@@ -54,7 +54,7 @@ fn until_lost(locks: &LockManager) -> Result<(), LockError> {
 fn a_section_that_was_handed_the_lock_hears_of_its_loss() {
     let server = server();
     let locks = connect_with_ttl(&server, TTL);
-    let guard = locks.lock("hot").acquire().unwrap();
+    let guard = locks.mutex("hot").acquire_blocking().unwrap();
     let entries = Entries::default();
     thread::scope(|scope| {
         let second = scope.spawn(|| until_lost(&locks));
@@ -62,7 +62,7 @@ fn a_section_that_was_handed_the_lock_hears_of_its_loss() {
         let third = scope.spawn(|| visit(&locks, &entries));
         until_waiting(&locks, "hot", 2);
         let fence = guard.fence();
-        guard.release().unwrap();
+        guard.release_blocking().unwrap();
         until_waiting(&locks, "hot", 1);
         let inside = inspect(&locks, "hot").holder.expect("it was handed on").fence;
         assert_eq!(inside.get(), after(fence, 1));

@@ -50,7 +50,7 @@ fn threads_and_tasks_share_one_line() {
 fn threads_and_tasks_have_their_turns_in_the_order_of_their_coming() {
     let (server, runtime) = (server(), two_workers());
     let locks = connect(&server);
-    let guard = locks.lock("hot").acquire().unwrap();
+    let guard = locks.mutex("hot").acquire_blocking().unwrap();
     let entries = Arc::new(Entries::default());
     let task = || {
         let (locks, entries) = (locks.clone(), Arc::clone(&entries));
@@ -64,7 +64,7 @@ fn threads_and_tasks_have_their_turns_in_the_order_of_their_coming() {
         let third = task();
         until_waiting(&locks, "hot", 3);
         let fence = guard.fence();
-        guard.release().unwrap();
+        guard.release_blocking().unwrap();
         assert_eq!(runtime.block_on(first).unwrap().get(), after(fence, 1));
         assert_eq!(second.join().unwrap().get(), after(fence, 2));
         assert_eq!(runtime.block_on(third).unwrap().get(), after(fence, 3));

@@ -5,7 +5,7 @@ use std::fmt;
 use std::thread;
 use std::time::Duration;
 
-use distlock::error::InCycle;
+use distlock::error::CycleMember;
 use distlock::{LockError, LockManager, distributed_lock};
 use redis::Connection;
 
@@ -281,7 +281,7 @@ fn tell(part: Part, asked: u64, outcome: Result<(), LockError>, url: &str) {
         Err(LockError::Deadlock(deadlock)) => {
             assert_eq!(*deadlock.key, *part.inner());
             let call =
-                |call: &InCycle| format!("{} {} {}", call.waits_for, call.function, call.pid);
+                |call: &CycleMember| format!("{} {} {}", call.waits_for, call.function, call.pid);
             lines.extend(deadlock.cycle.iter().map(call));
         }
         Err(other) => lines.push(format!("another error: {other}")),

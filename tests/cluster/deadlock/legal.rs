@@ -59,7 +59,7 @@ fn work(orders: &Orders) {
     let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
     let nest = Arc::new(Nest::new(LockManager::connect(&orders.url).unwrap()));
     // Some waits are too short to wait for the connection too.
-    nest.locks.inspect("connected").unwrap();
+    nest.locks.inspect_blocking("connected").unwrap();
     let mut dice = Dice::new();
     // A round takes little more than a second.
     let lookalikes = lookalikes(&nest.locks, orders.name.parse().unwrap(), seconds.div_ceil(2));

@@ -58,7 +58,7 @@ pub fn lookalikes(locks: &LockManager, number: usize, rounds: u64) -> [Part; 4] 
 
 async fn until(locks: &LockManager, key: &str, is: fn(&Inspection) -> bool) {
     let is_so = async {
-        while !is(&locks.inspect_async(key).await.unwrap()) {
+        while !is(&locks.inspect(key).await.unwrap()) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };

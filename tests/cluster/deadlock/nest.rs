@@ -203,8 +203,8 @@ impl Nest {
     fn settle(&self, attempt: &Attempt, outcome: Result<(), LockError>) {
         match outcome {
             Ok(()) => {}
-            // Ambiguous: the machine was too busy to bring the server's reply in so short a time.
-            Err(LockError::Busy(_) | LockError::Ambiguous(_)) if attempt.wait < PATIENCE => {
+            // NoReply: the machine was too busy to bring the server's reply in so short a time.
+            Err(LockError::Busy(_) | LockError::NoReply(_)) if attempt.wait < PATIENCE => {
                 self.counts.gave_up.add();
             }
             // A panic of a task that nobody waits for would not show.

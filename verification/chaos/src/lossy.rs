@@ -96,11 +96,11 @@ fn settings(means: Means) -> Settings {
         ttl: TTL,
         guard: Settings::usual_guard(TTL),
         outage: LIMIT,
-        hand_overs: 8,
+        max_handoffs: 8,
         linger: Duration::ZERO,
-        global_fairness: false,
+        strict_fifo: false,
         confirmed: false,
-        wait_out_data_loss: !means.needs_no_quarantine(),
+        data_loss_grace: !means.needs_no_quarantine(),
     }
 }
 

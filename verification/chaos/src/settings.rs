@@ -17,15 +17,15 @@ pub struct Settings {
     /// How long a server that is not there is borne.
     pub outage: Duration,
     /// How often in a row a process may hand over within.
-    pub hand_overs: u32,
+    pub max_handoffs: u32,
     /// How long a process keeps a lock that it does not use.
     pub linger: Duration,
     /// Strict order for all requests.
-    pub global_fairness: bool,
+    pub strict_fifo: bool,
     /// Whether releases wait for the server.
     pub confirmed: bool,
     /// Whether a loss of data is waited out.
-    pub wait_out_data_loss: bool,
+    pub data_loss_grace: bool,
 }
 
 const TTLS_MS: [u64; 5] = [300, 500, 800, 1_200, 2_000];
@@ -34,17 +34,17 @@ impl Settings {
     /// Drawn at random.
     pub fn random(rng: &mut impl Rng) -> Self {
         let ttl = Duration::from_millis(*TTLS_MS.choose(rng).expect("there are some"));
-        let global_fairness = rng.random_bool(0.2);
-        let linger = if global_fairness || rng.random_bool(0.7) { 0 } else { 20 };
+        let strict_fifo = rng.random_bool(0.2);
+        let linger = if strict_fifo || rng.random_bool(0.7) { 0 } else { 20 };
         Self {
             ttl,
             guard: Self::usual_guard(ttl),
             outage: Duration::from_millis(*[1_000, 2_000, 5_000].choose(rng).expect("three")),
-            hand_overs: if rng.random_bool(0.3) { 0 } else { 8 },
+            max_handoffs: if rng.random_bool(0.3) { 0 } else { 8 },
             linger: Duration::from_millis(linger),
-            global_fairness,
+            strict_fifo,
             confirmed: rng.random_bool(0.2),
-            wait_out_data_loss: true,
+            data_loss_grace: true,
         }
     }
 
@@ -62,11 +62,11 @@ impl Settings {
         LockManager::builder()
             .url(url)
             .ttl(self.ttl)
-            .guard(self.guard)
-            .outage(self.outage)
-            .hand_overs(self.hand_overs)
-            .wait_out_data_loss(self.wait_out_data_loss)
-            .lint_order(false)
+            .server_ttl_slack(self.guard)
+            .outage_timeout(self.outage)
+            .max_handoffs(self.max_handoffs)
+            .data_loss_grace(self.data_loss_grace)
+            .warn_lock_order(false)
             .build()
     }
 }

@@ -98,7 +98,7 @@ pub fn work() -> io::Result<()> {
 
 /// Waits until the server answers.
 fn connect(locks: &LockManager) -> Result<(), LockError> {
-    locks.inspect("nothing").map(drop)
+    locks.inspect_blocking("nothing").map(drop)
 }
 
 fn say(word: &str) -> io::Result<()> {

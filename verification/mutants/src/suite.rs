@@ -69,10 +69,10 @@ impl Suite {
         let command = match self {
             Self::Simulation => "build --release -p sim",
             Self::Trials => "build --release -p chaos",
-            Self::Twin | Self::Units => "test --no-run -p lock-runtime --lib",
+            Self::Twin | Self::Units => "test --no-run -p distlock-runtime --lib",
             Self::Models => "test --no-run -p shuttle-models",
             Self::Orders => "test --no-run -p loom-models",
-            Self::Fuzz => "test --no-run -p lock-runtime -p lock-macros --lib",
+            Self::Fuzz => "test --no-run -p distlock-runtime -p distlock-macros --lib",
         };
         words(command)
     }
@@ -89,11 +89,13 @@ impl Suite {
                 let release = "run --release -p chaos -- run --jobs 2";
                 format!("{release} --schedules {real} --from {from}")
             }
-            Self::Twin => "test -p lock-runtime --lib twin_test".to_owned(),
-            Self::Units => "test -p lock-runtime --lib".to_owned(),
+            Self::Twin => "test -p distlock-runtime --lib twin_test".to_owned(),
+            Self::Units => "test -p distlock-runtime --lib".to_owned(),
             Self::Models => "test -p shuttle-models".to_owned(),
             Self::Orders => "test -p loom-models".to_owned(),
-            Self::Fuzz => "test -p lock-runtime -p lock-macros --lib -- random lies".to_owned(),
+            Self::Fuzz => {
+                "test -p distlock-runtime -p distlock-macros --lib -- random lies".to_owned()
+            }
         })
     }
 

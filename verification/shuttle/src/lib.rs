@@ -43,7 +43,7 @@
 //! those that draw at random or that start many threads, which take Miri hours:
 //!
 //! ```text
-//! MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test -p lock-runtime --lib -- \
+//! MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test -p distlock-runtime --lib -- \
 //!     queue:: owner:: wire:: lease:: --skip random --skip threads
 //! ```
 

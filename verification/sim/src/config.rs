@@ -13,7 +13,7 @@ use crate::protocol::Timing;
 pub(crate) struct LockManagerBuilder {
     inbox: String,
     ttl: Duration,
-    hand_overs: u32,
+    max_handoffs: u32,
     timing: Timing,
 }
 
@@ -27,12 +27,12 @@ impl LockManagerBuilder {
         Self { ttl, ..self }
     }
 
-    pub(crate) fn wait_out_data_loss(self, wait: bool) -> Self {
+    pub(crate) fn data_loss_grace(self, wait: bool) -> Self {
         Self { timing: Timing { quarantine: wait, ..self.timing }, ..self }
     }
 
-    pub(crate) fn hand_overs(self, hand_overs: u32) -> Self {
-        Self { hand_overs, ..self }
+    pub(crate) fn max_handoffs(self, max_handoffs: u32) -> Self {
+        Self { max_handoffs, ..self }
     }
 
     /// The manager, and its I/O thread in the hands of the simulation.
@@ -42,6 +42,6 @@ impl LockManagerBuilder {
         let (node, mailbox) = start(self.inbox, self.timing, self.ttl);
         let defaults = Options { ttl: Some(self.ttl), ..Options::DEFAULT };
         let server = "simulated".to_owned();
-        (node, LockManager::new(mailbox, self.hand_overs, false, defaults, limits, server, None))
+        (node, LockManager::new(mailbox, self.max_handoffs, false, defaults, limits, server, None))
     }
 }

@@ -17,7 +17,7 @@ pub struct Plan {
     /// How many locks there are.
     pub keys: u32,
     /// How often a hold is handed on within its process while another waits.
-    pub hand_overs: u32,
+    pub max_handoffs: u32,
     /// What the network is like.
     pub weather: Weather,
     /// By how many millionths the server's clock is fast.
@@ -179,7 +179,7 @@ impl fmt::Display for Plan {
             "seed {}: {} keys, {} hand-overs, packets up to {:?}, one in {} up to {:?}, one push in {} lost",
             self.seed,
             self.keys,
-            self.hand_overs,
+            self.max_handoffs,
             self.weather.usual,
             self.weather.slow_one_in,
             self.weather.slow,

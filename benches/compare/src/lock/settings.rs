@@ -45,10 +45,10 @@ pub fn rlock(contender: Contender) -> AcquireOptions {
 }
 
 pub fn distlock(contender: Contender, manager: &LockManager, key: &str) -> LockRequest {
-    let request = manager.lock(key);
+    let request = manager.mutex(key);
     match contender.tuning {
         Tuning::Default | Tuning::Tuned | Tuning::Spinning => request,
-        Tuning::Global => request.fairness_global(),
+        Tuning::Global => request.strict_fifo(),
         Tuning::Linger => request.linger(LINGER),
     }
 }

@@ -54,7 +54,7 @@ impl TaskLock {
                 HeldByTask::Raw(key.to_owned())
             }
             Self::Distlock { contender, manager } => HeldByTask::Distlock(
-                settings::distlock(*contender, manager, key).acquire_async().await?,
+                settings::distlock(*contender, manager, key).acquire().await?,
             ),
             Self::Rslock(manager) => HeldByTask::Rslock(manager.acquire(key, TTL).await?),
             Self::Rlock { manager, options } => {
@@ -76,7 +76,7 @@ impl TaskLock {
                 ensure!(freed == 1, "the raw key was gone: {key}");
             }
             (_, HeldByTask::Raw(_)) => bail!("released by another lock"),
-            (_, HeldByTask::Distlock(guard)) => guard.release_async().await?,
+            (_, HeldByTask::Distlock(guard)) => guard.release().await?,
             (_, HeldByTask::Rslock(guard)) => guard.release().await,
             (_, HeldByTask::Rlock(mut guard)) => guard.release().await?,
         }

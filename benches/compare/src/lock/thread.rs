@@ -67,7 +67,7 @@ impl ThreadLock {
                 HeldByThread::Raw(key.to_owned())
             }
             Self::Distlock { contender, manager } => {
-                HeldByThread::Distlock(settings::distlock(*contender, manager, key).acquire()?)
+                HeldByThread::Distlock(settings::distlock(*contender, manager, key).acquire_blocking()?)
             }
             Self::Rlock { manager, options } => {
                 HeldByThread::Rlock(manager.acquire_mutex_with_options(key, options.clone())?)
@@ -88,7 +88,7 @@ impl ThreadLock {
                 ensure!(freed == 1, "the raw key was gone: {key}");
             }
             (_, HeldByThread::Raw(_)) => bail!("released by another lock"),
-            (_, HeldByThread::Distlock(guard)) => guard.release()?,
+            (_, HeldByThread::Distlock(guard)) => guard.release_blocking()?,
             (_, HeldByThread::Rlock(mut guard)) => guard.release()?,
         }
         Ok(())

@@ -111,7 +111,7 @@ fn behind(obstacle: &Failure, others: usize) -> Failure {
     let busy = match obstacle.clone() {
         Failure::Busy(busy) => busy,
         // Nothing was sent for it: it has just waited.
-        Failure::Ambiguous if others > 0 => Busy::by_others(),
+        Failure::NoReply if others > 0 => Busy::by_others(),
         failure => return failure,
     };
     let ahead = busy.ahead + u64::try_from(others).unwrap_or(u64::MAX);

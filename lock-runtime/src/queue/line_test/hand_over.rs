@@ -38,7 +38,7 @@ fn a_block_that_is_used_up_is_the_end() {
 }
 
 /// How often the hold is handed on, one section a millisecond after the other, each with these terms.
-fn hand_overs(desk: &mut Desk, from: u64, wish: impl Fn(u64) -> Wish) -> u64 {
+fn max_handoffs(desk: &mut Desk, from: u64, wish: impl Fn(u64) -> Wish) -> u64 {
     for count in 0.. {
         let now = from + count;
         desk.join("next", wish(now));
@@ -54,20 +54,20 @@ fn while_another_process_waits_it_goes_on_eight_times() {
     let mut pushed = Desk::new();
     pushed.join("first", wish(0));
     pushed.granted(0, PLENTY, true);
-    assert_eq!(hand_overs(&mut pushed, 1, wish), u64::from(BOUND));
+    assert_eq!(max_handoffs(&mut pushed, 1, wish), u64::from(BOUND));
 
     let mut told = Desk::held();
     told.join("second", wish(1));
     assert_eq!(told.released(1), serves("second", FIRST + 1));
     assert_eq!(told.waited_for(2, 1), nothing());
     assert_eq!(told.waited_for(3, 1), nothing(), "told again");
-    assert_eq!(hand_overs(&mut told, 4, wish), u64::from(BOUND));
+    assert_eq!(max_handoffs(&mut told, 4, wish), u64::from(BOUND));
 
     let mut strict = Desk::new();
     strict.line = named(Line::new(0));
     strict.join("first", wish(0));
     strict.granted(0, PLENTY, true);
-    assert_eq!(hand_overs(&mut strict, 1, wish), 0);
+    assert_eq!(max_handoffs(&mut strict, 1, wish), 0);
 }
 
 #[test]
@@ -75,13 +75,13 @@ fn the_count_begins_anew_with_each_grant() {
     let mut desk = Desk::new();
     desk.join("first", wish(0));
     desk.granted(0, PLENTY, true);
-    hand_overs(&mut desk, 1, wish);
+    max_handoffs(&mut desk, 1, wish);
     desk.granted(20, PLENTY, true);
-    assert_eq!(hand_overs(&mut desk, 21, wish), u64::from(BOUND));
+    assert_eq!(max_handoffs(&mut desk, 21, wish), u64::from(BOUND));
     desk.granted(40, PLENTY, false);
-    assert_eq!(hand_overs(&mut desk, 41, wish), u64::from(BOUND), "others may come back");
+    assert_eq!(max_handoffs(&mut desk, 41, wish), u64::from(BOUND), "others may come back");
     desk.granted(2_000, PLENTY, false);
-    assert!(hand_overs(&mut desk, 2_001, wish) > 100, "nobody else has come for a while");
+    assert!(max_handoffs(&mut desk, 2_001, wish) > 100, "nobody else has come for a while");
 }
 
 #[test]
@@ -90,22 +90,22 @@ fn a_notice_that_overtakes_its_grant_counts() {
     desk.join("first", wish(0));
     assert_eq!(desk.waited_for(0, 1), nothing());
     desk.granted(0, PLENTY, false);
-    assert_eq!(hand_overs(&mut desk, 1, wish), u64::from(BOUND));
+    assert_eq!(max_handoffs(&mut desk, 1, wish), u64::from(BOUND));
     desk.granted(2_000, PLENTY, false);
-    assert!(hand_overs(&mut desk, 2_001, wish) > 100, "it was about the grant before");
+    assert!(max_handoffs(&mut desk, 2_001, wish) > 100, "it was about the grant before");
 }
 
 #[test]
 fn a_notice_for_another_hold_says_nothing() {
     let mut desk = Desk::held();
     assert_eq!(desk.waited_for(0, 5), nothing());
-    assert!(hand_overs(&mut desk, 1, wish) > 100);
+    assert!(max_handoffs(&mut desk, 1, wish) > 100);
 }
 
 #[test]
 fn while_nobody_else_waits_it_goes_on_for_its_own_span() {
     let mut desk = Desk::held();
-    assert_eq!(hand_overs(&mut desk, 1, wish), millis(OWN_SPAN) - 1);
+    assert_eq!(max_handoffs(&mut desk, 1, wish), millis(OWN_SPAN) - 1);
 }
 
 #[test]

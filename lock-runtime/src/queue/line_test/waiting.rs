@@ -132,7 +132,7 @@ fn those_behind_one_that_got_no_reply_are_busy_as_nothing_was_sent_for_them() {
     let mut desk = Desk::new();
     desk.join("first", wish(0));
     desk.join("second", wish_until(1, 50));
-    let rung = desk.line.tick(at(50), |_| Failure::Ambiguous, |_| unreachable!("nobody is inside"));
+    let rung = desk.line.tick(at(50), |_| Failure::NoReply, |_| unreachable!("nobody is inside"));
     let busy = Failure::Busy(Busy { ahead: 1, ..Busy::by_others() });
     assert_eq!(rung.expired, [("second", busy)]);
 }

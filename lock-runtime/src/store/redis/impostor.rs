@@ -46,11 +46,11 @@ fn ask(locks: &LockManager, number: usize) -> Vec<u64> {
     // To try once has no deadline but that of the connection, which this server lets pass.
     let wait = Duration::from_millis(40);
     let request = match number % 4 {
-        0 => locks.lock_many(["a", "b"]),
-        1 => locks.lock(key).fairness_global(),
-        _ => locks.lock(key),
+        0 => locks.mutex_many(["a", "b"]),
+        1 => locks.mutex(key).strict_fifo(),
+        _ => locks.mutex(key),
     };
-    let guard = request.ttl(Duration::from_millis(300)).wait(wait).acquire();
+    let guard = request.ttl(Duration::from_millis(300)).wait(wait).acquire_blocking();
     let had = guard.as_ref().map(|guard| guard.fence().get()).ok();
     thread::sleep(Duration::from_millis(2));
     drop(guard);
@@ -71,8 +71,8 @@ fn crowd(locks: &LockManager) -> Vec<u64> {
 fn check_alive(locks: &LockManager, server: &Server) {
     server.set(Mood::Honest);
     eventually(Duration::from_secs(10), "the manager gets a lock again", || {
-        let request = locks.lock("later").wait(Duration::from_millis(200));
-        let answer = request.acquire();
+        let request = locks.mutex("later").wait(Duration::from_millis(200));
+        let answer = request.acquire_blocking();
         assert!(!matches!(answer, Err(LockError::Closed(_))), "the I/O thread is gone");
         answer.is_ok()
     });

@@ -55,7 +55,7 @@ fn granted(call: &Call, grant: Grant) -> Answer {
 fn busy(busy: &Busy) -> Answer {
     let (code, holder) = match &busy.obstacle {
         Obstacle::Holder(holder) => (0, holder.as_deref()),
-        Obstacle::ForeignKey => (1, None),
+        Obstacle::KeyConflict => (1, None),
         Obstacle::DataLoss => (3, None),
     };
     let ticket = text(busy.ticket.unwrap_or(0));

@@ -11,7 +11,7 @@ impl Account {
                     "transfer",
                     "account:{from}, account:{to}",
                 )
-                .fairness_global();
+                .strict_fifo();
             &SITE
         };
         let distlock_call = match (&(self.id),) {

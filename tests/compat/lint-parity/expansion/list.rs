@@ -6,7 +6,7 @@ pub struct Account {
 }
 
 impl Account {
-    #[distributed_lock(["account:{from}", "account:{to}"], from = self.id, fairness = global)]
+    #[distributed_lock(["account:{from}", "account:{to}"], from = self.id, fairness = strict)]
     pub async fn transfer(&mut self, to: u64, amount: u64) -> Result<u64, LockError> {
         self.balance -= amount;
         Ok(to)

@@ -17,6 +17,6 @@ pub fn report(name: &str, day: u32, patience: Duration) -> Result<usize, LockErr
         Result<usize, LockError>,
     >(distlock_site, format_args!("report:{0}:{1}", name.trim(), day / 365))
         .wait(patience)
-        .release_confirmed();
+        .wait_for_release();
     return distlock_call.run(|| -> Result<usize, LockError> { Ok(name.len()) });
 }

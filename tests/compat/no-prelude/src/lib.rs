@@ -12,8 +12,8 @@ use ::distlock::{LockError, distributed_lock};
 pub mod core {}
 pub mod std {}
 pub mod alloc {}
-pub mod lock_macros {}
-pub mod lock_runtime {}
+pub mod distlock_macros {}
+pub mod distlock_runtime {}
 /// Called like the crate.
 pub mod distlock {
     pub const ANSWER: u32 = 42;

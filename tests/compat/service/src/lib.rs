@@ -22,7 +22,7 @@ pub fn reply(error: &LockError) -> Reply {
                 busy.holder.as_ref().map_or_else(String::new, |holder| holder.function.clone());
             Reply(409, format!("held by {holder}, try again in {after} s"))
         }
-        LockError::DataLoss(_) | LockError::Unavailable(_) | LockError::Ambiguous(_) => {
+        LockError::DataLoss(_) | LockError::Unavailable(_) | LockError::NoReply(_) => {
             Reply(503, "try again later".to_owned())
         }
         LockError::Lost(_) => Reply(500, "the result is not known".to_owned()),

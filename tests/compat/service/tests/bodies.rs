@@ -13,11 +13,11 @@ fn an_inspection_is_written_with_numbers_and_read_back() {
     let server = RedisServer::start().unwrap();
     let connect = || LockManager::connect(&server.url()).unwrap();
     let (locks, others) = (connect(), connect());
-    let guard = locks.lock("stock").acquire().unwrap();
+    let guard = locks.mutex("stock").acquire_blocking().unwrap();
     std::thread::scope(|scope| {
-        let waits = scope.spawn(|| others.lock("stock").acquire().map(drop));
-        eventually(LIMIT, "it waits", || locks.inspect("stock").unwrap().waiting == 1);
-        let seen = locks.inspect("stock").unwrap();
+        let waits = scope.spawn(|| others.mutex("stock").acquire_blocking().map(drop));
+        eventually(LIMIT, "it waits", || locks.inspect_blocking("stock").unwrap().waiting == 1);
+        let seen = locks.inspect_blocking("stock").unwrap();
         let body = serde_json::to_value(&seen).unwrap();
         assert_eq!(body["holder"]["fence"], json!(guard.fence().get()));
         assert_eq!(body["holder"]["pid"], json!(std::process::id()));
@@ -35,10 +35,10 @@ fn an_inspection_is_written_with_numbers_and_read_back() {
         assert_eq!(read.holder, seen.holder);
         assert_eq!(read.waiters, seen.waiters);
         assert_eq!(serde_json::to_value(&read).unwrap(), body);
-        guard.release().unwrap();
+        guard.release_blocking().unwrap();
         waits.join().unwrap().unwrap();
     });
-    let free = serde_json::to_value(locks.inspect("stock").unwrap()).unwrap();
+    let free = serde_json::to_value(locks.inspect_blocking("stock").unwrap()).unwrap();
     assert_eq!((&free["holder"], &free["expires_in_ms"]), (&Value::Null, &Value::Null));
 }
 

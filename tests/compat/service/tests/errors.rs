@@ -14,7 +14,7 @@ fn all() -> [(LockError, u16); 10] {
         (testing::unavailable("key", "connection refused"), 503),
         (testing::ambiguous("key", SECOND), 503),
         (testing::refused("key", "NOPERM no permissions"), 500),
-        (testing::foreign_key("key", SECOND), 500),
+        (testing::key_conflict("key", SECOND), 500),
         (testing::data_loss("key", Some(SECOND)), 503),
         (testing::deadlock("key", &["other"]), 500),
         (testing::config("no url is set"), 500),

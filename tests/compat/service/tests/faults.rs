@@ -10,7 +10,7 @@ const TTL: Duration = Duration::from_millis(200);
 const LIMIT: Duration = Duration::from_secs(20);
 
 fn connect(server: &MemoryServer) -> LockManager {
-    let builder = LockManager::builder().url(server.url()).ttl(TTL).outage(TTL);
+    let builder = LockManager::builder().url(server.url()).ttl(TTL).outage_timeout(TTL);
     builder.build().unwrap()
 }
 
@@ -18,21 +18,21 @@ fn connect(server: &MemoryServer) -> LockManager {
 fn a_hold_that_the_server_forgets_is_lost_and_the_lock_is_free() {
     let server = MemoryServer::named("lose");
     let (locks, others) = (connect(&server), connect(&server));
-    let guard = locks.lock("stock").acquire().unwrap();
-    assert!(others.lock("stock").try_acquire().unwrap().is_none());
+    let guard = locks.mutex("stock").acquire_blocking().unwrap();
+    assert!(others.mutex("stock").try_acquire_blocking().unwrap().is_none());
     server.lose("stock");
-    let second = others.lock("stock").try_acquire().unwrap().expect("nobody has it");
+    let second = others.mutex("stock").try_acquire_blocking().unwrap().expect("nobody has it");
     assert!(second.fence() > guard.fence());
     eventually(LIMIT, "the loss is noticed", || !guard.hold().is_valid());
-    let lost = guard.release().unwrap_err();
+    let lost = guard.release_blocking().unwrap_err();
     assert!(matches!(lost, LockError::Lost(_)), "{lost}");
-    second.release().unwrap();
+    second.release_blocking().unwrap();
 }
 
 #[tokio::test]
 async fn a_hold_that_the_server_forgets_ends_a_future_under_it() {
     let server = MemoryServer::named("lose, async");
-    let guard = connect(&server).lock("stock").acquire_async().await.unwrap();
+    let guard = connect(&server).mutex("stock").acquire().await.unwrap();
     server.lose("stock");
     let lost = guard.scope(std::future::pending::<()>()).await.unwrap_err();
     assert!(matches!(lost, LockError::Lost(_)), "{lost}");
@@ -42,41 +42,41 @@ async fn a_hold_that_the_server_forgets_ends_a_future_under_it() {
 fn a_server_that_is_down_is_unavailable_and_ends_holds_and_waits() {
     let server = MemoryServer::named("down");
     let (locks, others) = (connect(&server), connect(&server));
-    let guard = locks.lock("stock").acquire().unwrap();
+    let guard = locks.mutex("stock").acquire_blocking().unwrap();
     std::thread::scope(|scope| {
-        let waits = scope.spawn(|| others.lock("stock").acquire().map(drop));
-        eventually(LIMIT, "it waits", || locks.inspect("stock").unwrap().waiting == 1);
+        let waits = scope.spawn(|| others.mutex("stock").acquire_blocking().map(drop));
+        eventually(LIMIT, "it waits", || locks.inspect_blocking("stock").unwrap().waiting == 1);
         server.go_down();
         let refused = waits.join().unwrap().unwrap_err();
         assert!(matches!(refused, LockError::Unavailable(_)), "{refused}");
     });
-    let refused = locks.lock("other").acquire().unwrap_err();
+    let refused = locks.mutex("other").acquire_blocking().unwrap_err();
     assert!(matches!(refused, LockError::Unavailable(_)), "{refused}");
-    assert!(locks.inspect("stock").is_err());
+    assert!(locks.inspect_blocking("stock").is_err());
     eventually(LIMIT, "the hold is over", || !guard.hold().is_valid());
     drop(guard);
     server.come_back();
-    let served = || others.lock("stock").acquire().is_ok();
+    let served = || others.mutex("stock").acquire_blocking().is_ok();
     eventually(LIMIT, "the lock is granted again", served);
     eventually(LIMIT, "it is free", || {
         // The other manager may still be about to connect again.
-        locks.inspect("stock").is_ok_and(|seen| seen.holder.is_none())
+        locks.inspect_blocking("stock").is_ok_and(|seen| seen.holder.is_none())
     });
 }
 
 #[test]
 fn a_short_outage_is_survived_by_holds_and_waits() {
     let server = MemoryServer::named("short");
-    let builder = || LockManager::builder().url(server.url()).ttl(LIMIT).outage(LIMIT);
+    let builder = || LockManager::builder().url(server.url()).ttl(LIMIT).outage_timeout(LIMIT);
     let (locks, others) = (builder().build().unwrap(), builder().build().unwrap());
-    let guard = locks.lock("stock").acquire().unwrap();
+    let guard = locks.mutex("stock").acquire_blocking().unwrap();
     std::thread::scope(|scope| {
-        let waits = scope.spawn(|| others.lock("stock").wait(LIMIT).acquire().map(drop));
-        eventually(LIMIT, "it waits", || locks.inspect("stock").unwrap().waiting == 1);
+        let waits = scope.spawn(|| others.mutex("stock").wait(LIMIT).acquire_blocking().map(drop));
+        eventually(LIMIT, "it waits", || locks.inspect_blocking("stock").unwrap().waiting == 1);
         server.go_down();
         server.come_back();
         assert!(guard.hold().is_valid());
-        guard.release().unwrap();
+        guard.release_blocking().unwrap();
         waits.join().unwrap().unwrap();
     });
 }
@@ -85,12 +85,12 @@ fn a_short_outage_is_survived_by_holds_and_waits() {
 fn lost_data_is_waited_out() {
     let server = MemoryServer::named("flush");
     let locks = connect(&server);
-    let guard = locks.lock("stock").acquire().unwrap();
+    let guard = locks.mutex("stock").acquire_blocking().unwrap();
     server.flush();
-    let refused = locks.lock("other").wait(Duration::ZERO).acquire().unwrap_err();
+    let refused = locks.mutex("other").wait(Duration::ZERO).acquire_blocking().unwrap_err();
     assert!(matches!(refused, LockError::DataLoss(_)), "{refused}");
     let start = Instant::now();
-    let after = locks.lock("other").wait(LIMIT).acquire().unwrap();
+    let after = locks.mutex("other").wait(LIMIT).acquire_blocking().unwrap();
     assert!(!guard.hold().is_valid(), "granted after {:?}", start.elapsed());
     assert!(after.fence() > guard.fence());
 }

@@ -89,7 +89,7 @@ fn secure(port: u16) -> LockManagerBuilder {
 fn failure(builder: LockManagerBuilder) -> LockError {
     let locks = builder.build().unwrap();
     let start = Instant::now();
-    let error = locks.lock("key").wait(WAIT).acquire().unwrap_err();
+    let error = locks.mutex("key").wait(WAIT).acquire_blocking().unwrap_err();
     assert!(start.elapsed() < WAIT + LIMIT, "{error} after {:?}", start.elapsed());
     error
 }
@@ -111,12 +111,12 @@ fn annotated(locks: &LockManager) -> Result<u32, LockError> {
 fn assert_locks(builder: impl Fn() -> LockManagerBuilder) {
     let (one, other) = (builder().build().unwrap(), builder().build().unwrap());
     assert_eq!(annotated(&one).unwrap(), 7);
-    let held = one.lock("key").wait(LIMIT).acquire().unwrap();
+    let held = one.mutex("key").wait(LIMIT).acquire_blocking().unwrap();
     std::thread::scope(|scope| {
-        let next = scope.spawn(|| other.lock("key").wait(LIMIT).acquire().map(drop));
-        let waits = || one.inspect("key").unwrap().waiters.len() == 1;
+        let next = scope.spawn(|| other.mutex("key").wait(LIMIT).acquire_blocking().map(drop));
+        let waits = || one.inspect_blocking("key").unwrap().waiters.len() == 1;
         testkit::eventually(LIMIT, "the other one waits", waits);
-        held.release().unwrap();
+        held.release_blocking().unwrap();
         next.join().unwrap().unwrap();
     });
 }

@@ -36,7 +36,7 @@ impl Holder {
     /// Takes the lock and writes under it, for so long, or until it is stopped; on and on also when the hold is over, as a
     /// program does that does not look.
     pub(super) fn hold(&self, stay: Option<Duration>) {
-        let guard = self.locks.lock(key_name(KEY)).wait(LIMIT).acquire();
+        let guard = self.locks.mutex(key_name(KEY)).wait(LIMIT).acquire_blocking();
         let guard = guard.expect("it is had when the other one's hold is over");
         self.enter(&guard);
         let until = clock::now() + clock::nanos(stay.unwrap_or(LIMIT * 2));

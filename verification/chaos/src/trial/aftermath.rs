@@ -52,7 +52,7 @@ fn take(locks: &LockManager, key: u32, until: Nanos) -> Vec<Event> {
     let at = clock::now();
     let deadline = Some(until.max(at));
     let asked = event(at, What::Asked { request, key, deadline, surely: true });
-    let guard = locks.lock(key_name(key)).wait(clock::left(until)).acquire();
+    let guard = locks.mutex(key_name(key)).wait(clock::left(until)).acquire_blocking();
     let at = clock::now();
     match guard {
         Ok(guard) => {

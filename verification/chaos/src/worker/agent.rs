@@ -91,41 +91,41 @@ impl Agent {
 
     /// A request with the run's settings.
     pub fn request(&self, key: u32, wait: Duration) -> LockRequest {
-        self.set_up(self.worker.locks.lock(key_name(key)), wait)
+        self.set_up(self.worker.locks.mutex(key_name(key)), wait)
     }
 
     pub(crate) fn set_up(&self, request: LockRequest, wait: Duration) -> LockRequest {
         let settings = &self.worker.orders.settings;
         let mut request = request.wait(wait).linger(settings.linger);
-        if settings.global_fairness {
-            request = request.fairness_global();
+        if settings.strict_fifo {
+            request = request.strict_fifo();
         }
-        if settings.confirmed { request.release_confirmed() } else { request }
+        if settings.confirmed { request.wait_for_release() } else { request }
     }
 
     /// Takes a lock, does something under it and lets go; whether it had it.
     pub fn visit(&self, key: u32, wait: Duration, deeds: &Deeds) -> bool {
         let ask = self.ask(key, wait);
-        let guard = match self.request(key, wait).acquire() {
+        let guard = match self.request(key, wait).acquire_blocking() {
             Ok(guard) => guard,
             Err(error) => return ask.settle(Err(error)),
         };
         let section = ask.enter(guard.hold());
         section.perform(deeds);
         drop(section);
-        ask.settle(guard.release())
+        ask.settle(guard.release_blocking())
     }
 
     /// The same in a task. It may be dropped at any time.
     pub async fn visit_async(&self, key: u32, wait: Duration, deeds: &Deeds) -> bool {
         let ask = self.ask(key, wait);
-        let guard = match self.request(key, wait).acquire_async().await {
+        let guard = match self.request(key, wait).acquire().await {
             Ok(guard) => guard,
             Err(error) => return ask.settle(Err(error)),
         };
         let section = ask.enter(guard.hold());
         section.perform_async(deeds).await;
         drop(section);
-        ask.settle(guard.release_async().await)
+        ask.settle(guard.release().await)
     }
 }

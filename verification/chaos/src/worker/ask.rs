@@ -115,7 +115,7 @@ pub(super) fn valid_until(before: Nanos, hold: &Hold) -> Nanos {
 pub fn refusal(error: &LockError) -> Refusal {
     match error {
         LockError::Busy(_) | LockError::DataLoss(_) => Refusal::Busy,
-        LockError::Unavailable(_) | LockError::Ambiguous(_) => Refusal::Unavailable,
+        LockError::Unavailable(_) | LockError::NoReply(_) => Refusal::Unavailable,
         LockError::Refused(_) => Refusal::Refused,
         LockError::Deadlock(_) => Refusal::Deadlock,
         LockError::Lost(_) => Refusal::Lost,

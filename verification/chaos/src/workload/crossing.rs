@@ -13,7 +13,7 @@ pub(super) fn round(agent: &mut Agent) -> bool {
     let (outer, inner) = (agent.any_key(), agent.any_key());
     let wait = agent.long_wait();
     let ask = agent.ask(outer, wait);
-    let guard = match agent.request(outer, wait).acquire() {
+    let guard = match agent.request(outer, wait).acquire_blocking() {
         Ok(guard) => guard,
         Err(error) => return ask.settle(Err(error)),
     };
@@ -23,26 +23,26 @@ pub(super) fn round(agent: &mut Agent) -> bool {
         visit_inside(agent, &ask, outer, inner)
     });
     drop(section);
-    ask.settle(guard.release()) && had
+    ask.settle(guard.release_blocking()) && had
 }
 
 fn visit_inside(agent: &Agent, around: &Ask, outer: u32, inner: u32) -> bool {
     let (ask, wait) = inside(agent, around, outer, inner);
-    let guard = match agent.request(inner, wait).acquire() {
+    let guard = match agent.request(inner, wait).acquire_blocking() {
         Ok(guard) => guard,
         Err(error) => return ask.settle(Err(error)),
     };
     let section = ask.enter(guard.hold());
     section.perform(&Deeds::count(Duration::ZERO));
     drop(section);
-    ask.settle(guard.release())
+    ask.settle(guard.release_blocking())
 }
 
 pub(super) async fn round_async(agent: &mut Agent) -> bool {
     let (outer, inner) = (agent.any_key(), agent.any_key());
     let wait = agent.long_wait();
     let ask = agent.ask(outer, wait);
-    let guard = match agent.request(outer, wait).acquire_async().await {
+    let guard = match agent.request(outer, wait).acquire().await {
         Ok(guard) => guard,
         Err(error) => return ask.settle(Err(error)),
     };
@@ -53,12 +53,12 @@ pub(super) async fn round_async(agent: &mut Agent) -> bool {
     };
     let had = guard.scope(scoped).await;
     drop(section);
-    ask.settle(guard.release_async().await) && had.unwrap_or(false)
+    ask.settle(guard.release().await) && had.unwrap_or(false)
 }
 
 async fn visit_inside_async(agent: &Agent, around: &Ask, outer: u32, inner: u32) -> bool {
     let (ask, wait) = inside(agent, around, outer, inner);
-    let got: Result<_, LockError> = agent.request(inner, wait).acquire_async().await;
+    let got: Result<_, LockError> = agent.request(inner, wait).acquire().await;
     let guard = match got {
         Ok(guard) => guard,
         Err(error) => return ask.settle(Err(error)),
@@ -66,7 +66,7 @@ async fn visit_inside_async(agent: &Agent, around: &Ask, outer: u32, inner: u32)
     let section = ask.enter(guard.hold());
     section.perform_async(&Deeds::count(Duration::ZERO)).await;
     drop(section);
-    ask.settle(guard.release_async().await)
+    ask.settle(guard.release().await)
 }
 
 fn inside(agent: &Agent, around: &Ask, outer: u32, inner: u32) -> (Ask, Duration) {

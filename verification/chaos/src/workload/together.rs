@@ -11,25 +11,25 @@ use crate::worker::{Agent, Ask, Deeds, Section};
 pub(super) fn round(agent: &mut Agent) -> bool {
     let (keys, wait, deeds) = plan(agent);
     let asks: Vec<_> = keys.iter().map(|key| agent.ask(*key, wait)).collect();
-    let guard = request(agent, &keys, wait).acquire();
+    let guard = request(agent, &keys, wait).acquire_blocking();
     let Some((guard, sections)) = entered(&keys, &asks, guard) else { return false };
     for section in &sections {
         section.perform(&deeds);
     }
     drop(sections);
-    settle(&asks, &guard.release())
+    settle(&asks, &guard.release_blocking())
 }
 
 pub(super) async fn round_async(agent: &mut Agent) -> bool {
     let (keys, wait, deeds) = plan(agent);
     let asks: Vec<_> = keys.iter().map(|key| agent.ask(*key, wait)).collect();
-    let guard = request(agent, &keys, wait).acquire_async().await;
+    let guard = request(agent, &keys, wait).acquire().await;
     let Some((guard, sections)) = entered(&keys, &asks, guard) else { return false };
     for section in &sections {
         section.perform_async(&deeds).await;
     }
     drop(sections);
-    settle(&asks, &guard.release_async().await)
+    settle(&asks, &guard.release().await)
 }
 
 /// Two to four different keys, in any order.
@@ -49,7 +49,7 @@ fn plan(agent: &mut Agent) -> (Vec<u32>, Duration, Deeds) {
 
 fn request(agent: &Agent, keys: &[u32], wait: Duration) -> LockRequest {
     let names = keys.iter().map(|key| key_name(*key));
-    agent.set_up(agent.worker.locks().lock_many(names), wait)
+    agent.set_up(agent.worker.locks().mutex_many(names), wait)
 }
 
 /// A section for each key, in the keys' order.
@@ -66,7 +66,7 @@ fn entered<'asks>(
         }
     };
     let enter = |(key, ask): (&u32, &'asks Ask)| {
-        let hold = guard.hold().of(&key_name(*key)).expect("it was asked for");
+        let hold = guard.hold().for_key(&key_name(*key)).expect("it was asked for");
         ask.enter(&hold)
     };
     let sections = keys.iter().zip(asks).map(enter).collect();

@@ -187,7 +187,7 @@ impl Server {
         if std::mem::take(&mut self.fails) {
             self.ledger.failed(nonce);
             self.parties.remove(&nonce);
-            queue.failed(time::now(), nonce, Failure::Ambiguous);
+            queue.failed(time::now(), nonce, Failure::NoReply);
             return true;
         }
         let fences = FenceBlock::new(Fence::new(self.fences), size);
@@ -260,7 +260,7 @@ impl Server {
         let Some(((at, _), queue)) = self.alarms.pop_first() else { return };
         time::pass(at.since(time::now()));
         if let Some(queue) = queue.upgrade() {
-            queue.tick(time::now(), |_| Failure::Ambiguous);
+            queue.tick(time::now(), |_| Failure::NoReply);
         }
     }
 

@@ -87,7 +87,7 @@ impl Drawing {
         Plan {
             seed: self.seed,
             keys: self.keys,
-            hand_overs: if self.one_in(4) { 0 } else { 8 },
+            max_handoffs: if self.one_in(4) { 0 } else { 8 },
             weather: self.weather(),
             server_ppm: self.chance.i64(-2_000..=2_000),
             processes,

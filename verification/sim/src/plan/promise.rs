@@ -76,7 +76,7 @@ impl Plan {
             return Some(0);
         }
         let processes = u32::try_from(self.processes.len()).ok()?;
-        self.is_undisturbed().then_some((self.hand_overs + 1) * processes)
+        self.is_undisturbed().then_some((self.max_handoffs + 1) * processes)
     }
 
     /// Whether all wait on the server alone, each for one lock, and nothing befalls them but death.

@@ -121,8 +121,8 @@ impl World<'_> {
         stage::enter(number(process), 0, clock);
         let builder = LockManagerBuilder::default().inbox(process.to_string());
         let Process { ttl, waits_out, .. } = self.processes[process];
-        let builder = builder.ttl(ttl).wait_out_data_loss(waits_out);
-        let builder = builder.hand_overs(self.plan.hand_overs);
+        let builder = builder.ttl(ttl).data_loss_grace(waits_out);
+        let builder = builder.max_handoffs(self.plan.max_handoffs);
         let (node, locks) = builder.start();
         let glance = self.plan.shortest_ttl() / 4;
         let this = &mut self.processes[process];

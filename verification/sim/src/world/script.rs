@@ -131,15 +131,15 @@ impl Cast {
         }
         drop(entered);
         // What the server says of it comes too late for anybody.
-        let _ = guard.release_async().await;
+        let _ = guard.release().await;
     }
 
     fn request(&self, step: &Step) -> LockRequest {
         let ask = &step.ask;
         let keys = ask.keys.iter().map(|&key| name(key));
         let mut request = match &ask.keys[..] {
-            [key] => self.locks.lock(name(*key)),
-            _ => self.locks.lock_many(keys),
+            [key] => self.locks.mutex(name(*key)),
+            _ => self.locks.mutex_many(keys),
         };
         request = request.renew(ask.renew).linger(ask.linger);
         if let Some(wait) = ask.wait {
@@ -152,9 +152,9 @@ impl Cast {
             request = request.max_hold(max_hold);
         }
         if ask.global {
-            request = request.fairness_global();
+            request = request.strict_fifo();
         }
-        if step.confirmed { request.release_confirmed() } else { request }
+        if step.confirmed { request.wait_for_release() } else { request }
     }
 
     /// The inside of a section; whether its holds lasted, as far as it looked.
@@ -236,7 +236,7 @@ impl Cast {
 
 /// The hold of one key around the code of `hold`.
 fn hold_of(hold: &Hold, key: u32) -> Hold {
-    hold.of(&name(key)).unwrap_or_else(|| hold.clone())
+    hold.for_key(&name(key)).unwrap_or_else(|| hold.clone())
 }
 
 /// Writes down until when the holds are valid; whether they are.
@@ -254,16 +254,16 @@ fn note_validity(hold: &Hold, sections: &[Section]) -> bool {
 
 async fn acquire(request: &LockRequest, ask: &Ask) -> Result<LockGuard, Refusal> {
     if ask.wait == Some(Duration::ZERO) {
-        let tried = request.try_acquire_async().await.map_err(|error| refusal(&error))?;
+        let tried = request.try_acquire().await.map_err(|error| refusal(&error))?;
         return tried.ok_or(Refusal::Busy);
     }
-    request.acquire_async().await.map_err(|error| refusal(&error))
+    request.acquire().await.map_err(|error| refusal(&error))
 }
 
 fn refusal(error: &LockError) -> Refusal {
     match error {
         LockError::Busy(_) => Refusal::Busy,
-        LockError::Unavailable(_) | LockError::Ambiguous(_) | LockError::DataLoss(_) => {
+        LockError::Unavailable(_) | LockError::NoReply(_) | LockError::DataLoss(_) => {
             Refusal::Unavailable
         }
         LockError::Deadlock(_) => Refusal::Deadlock,
@@ -271,7 +271,7 @@ fn refusal(error: &LockError) -> Refusal {
         LockError::Refused(_) => Refusal::Refused,
         // A ttl may turn out to be shorter than a round trip. Any other setting that is refused is a mistake of the plan.
         LockError::Config(reason) if reason.contains("round trip") => Refusal::Unavailable,
-        LockError::Config(_) | LockError::ForeignKey(_) | LockError::Closed(_) => {
+        LockError::Config(_) | LockError::KeyConflict(_) | LockError::Closed(_) => {
             panic!("a plan asks for nothing that ends in {error:?}")
         }
     }

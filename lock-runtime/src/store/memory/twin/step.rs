@@ -140,7 +140,7 @@ impl Step<'_, '_> {
         }
         let left = self.record.hold_left(self.now);
         match self.record.hold() {
-            Some(Hold::Foreign) => (Obstacle::ForeignKey, left),
+            Some(Hold::Foreign) => (Obstacle::KeyConflict, left),
             None => (Obstacle::Holder(None), Some(Duration::ZERO)),
             _ => (Obstacle::Holder(self.record.holder().cloned().map(Box::new)), left),
         }

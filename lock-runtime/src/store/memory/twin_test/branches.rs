@@ -172,7 +172,7 @@ fn a_foreign_key_counts_as_busy_and_is_never_touched() {
     let mut both = Both::new();
     both.put_foreign(KEY);
     let busy = both.busy(queueing(nonce(1), LIVE[0]));
-    assert_eq!((busy.obstacle, busy.left), (Obstacle::ForeignKey, None));
+    assert_eq!((busy.obstacle, busy.left), (Obstacle::KeyConflict, None));
     assert!(!both.release(nonce(1)));
     assert_eq!(both.same(cancel(1, MINUTE)), Reply::Ended(false));
     assert_eq!(both.same(renew_waiter(1)), Reply::Renewed(vec![RenewalReply::Ask]));

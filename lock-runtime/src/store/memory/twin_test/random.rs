@@ -228,7 +228,7 @@ fn kind(reply: &Reply) -> &'static str {
         Reply::Acquire(AcquireReply::Cancelled) => "cancelled",
         Reply::Acquire(AcquireReply::Busy(busy)) => match busy.obstacle {
             Obstacle::Holder(_) => "held",
-            Obstacle::ForeignKey => "foreign key",
+            Obstacle::KeyConflict => "foreign key",
             Obstacle::DataLoss => "data loss",
         },
         Reply::AcquiredAll(Some(fences)) if fences.size() > 1 => "acquired several",

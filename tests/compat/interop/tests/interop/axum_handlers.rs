@@ -152,7 +152,7 @@ async fn a_handler_answers_under_the_lock() {
 #[tokio::test]
 async fn a_failure_becomes_the_response_of_its_error_type() {
     assert_eq!(ask("GET", "/0", "").await, (StatusCode::FORBIDDEN, "zero".to_owned()));
-    let guard = locks().lock("axum:get:9").acquire_async().await.expect("free");
+    let guard = locks().mutex("axum:get:9").acquire().await.expect("free");
     let (status, body) = tokio::spawn(ask("GET", "/9", "")).await.expect("no panic");
     assert_eq!((status, body.as_str()), (StatusCode::CONFLICT, ""));
     drop(guard);

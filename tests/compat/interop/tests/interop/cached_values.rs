@@ -50,14 +50,14 @@ fn hit_above(id: u32) -> Result<u32, Error> {
 // Whichever stands nearer to the function is the outer one: the lock around the look-up, or the look-up around the lock.
 #[test]
 fn a_hit_needs_the_lock_only_with_ours_below() {
-    let guard = locks().lock("cached:hit:above:1").acquire().expect("free");
+    let guard = locks().mutex("cached:hit:above:1").acquire_blocking().expect("free");
     let ask = || std::thread::spawn(|| hit_above(1)).join().expect("no panic");
     assert!(matches!(ask(), Err(Error::Lock(_))), "a failure to lock is not kept");
     drop(guard);
     assert_eq!((hit_above(1).expect("free"), hit_below(1).expect("free")), (1, 1));
 
-    let _above = locks().lock("cached:hit:above:1").acquire().expect("free");
-    let _below = locks().lock("cached:hit:below:1").acquire().expect("free");
+    let _above = locks().mutex("cached:hit:above:1").acquire_blocking().expect("free");
+    let _below = locks().mutex("cached:hit:below:1").acquire_blocking().expect("free");
     assert_eq!(ask().expect("kept"), 1);
     let below = std::thread::spawn(|| hit_below(1)).join().expect("no panic");
     assert!(matches!(below, Err(Error::Lock(_))));

@@ -142,6 +142,6 @@ async fn an_async_test_with_a_timeout_holds_the_lock() {
 #[distributed_lock("rstest:timeout:below", manager = locks(), on_error = panic)]
 fn below_a_timeout_the_body_is_outside_the_hold() {
     assert_eq!(held(), None);
-    let asked = locks().lock("rstest:timeout:below").try_acquire();
+    let asked = locks().mutex("rstest:timeout:below").try_acquire_blocking();
     assert!(asked.expect("the store answers").is_none(), "the test's own thread holds it");
 }

@@ -30,8 +30,12 @@ pub(super) fn held() -> Option<String> {
 /// Fails if this code is inside a hold, or if somebody else has `key`.
 pub(super) fn assert_released(key: &str) {
     assert_eq!(held(), None);
-    let request = locks().lock(key).wait(Duration::from_secs(5));
-    request.acquire().expect("nobody holds it any more").release().expect("not lost");
+    let request = locks().mutex(key).wait(Duration::from_secs(5));
+    request
+        .acquire_blocking()
+        .expect("nobody holds it any more")
+        .release_blocking()
+        .expect("not lost");
 }
 
 /// The everyday error of a user.

@@ -82,7 +82,7 @@ async fn a_call_whose_future_is_not_polled_takes_no_lock() {
 #[tokio::test]
 async fn a_busy_lock_is_the_error_of_the_service() {
     support();
-    let guard = locks().lock("tower:double:6").acquire_async().await.expect("free");
+    let guard = locks().mutex("tower:double:6").acquire().await.expect("free");
     let failed = tokio::spawn(Doubler.oneshot(6)).await.expect("no panic");
     assert!(matches!(failed, Err(Error::Lock(LockError::Busy(_)))));
     drop(guard);
