@@ -1,0 +1,58 @@
+//! `cargo xtask`: checks and counts of this repository.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use xtask::{loc, tidy};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about, version)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Check layers, imports, circles of files, type names, line widths and the place of unit tests
+    Tidy {
+        /// Another checkout of the repository than this one
+        root: Option<PathBuf>,
+    },
+    /// Count files and lines of code by part and layer, next to the budget of ARCHITECTURE.md
+    Loc {
+        /// Another checkout of the repository than this one
+        root: Option<PathBuf>,
+    },
+}
+
+fn main() -> Result<ExitCode> {
+    match Arguments::parse().task {
+        Task::Tidy { root } => {
+            let findings = tidy::check(&root.unwrap_or_else(repository))?;
+            for finding in &findings {
+                println!("{finding}");
+            }
+            if findings.is_empty() {
+                println!("tidy: no findings");
+                return Ok(ExitCode::SUCCESS);
+            }
+            let counts: Vec<String> = tidy::by_rule(&findings)
+                .iter()
+                .map(|(rule, count)| format!("{count} {rule}"))
+                .collect();
+            println!("tidy: {} findings ({})", findings.len(), counts.join(", "));
+            Ok(ExitCode::FAILURE)
+        }
+        Task::Loc { root } => {
+            print!("{}", loc::table(&root.unwrap_or_else(repository))?);
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
