@@ -1,39 +1,50 @@
-//! Run a function under a Redis lock: annotate it, nest it freely, and its body runs one at a time in the cluster.
+//! Re-entrant distributed locks for Rust functions, backed by Redis or Valkey.
 //!
-//! ```
-//! use distlock::{LockError, distributed_lock};
+//! At most one process in the cluster runs an annotated function for a given key at a time.
+//!
+//! ```no_run
+//! use distlock::{LockError, LockManager, distributed_lock};
 //!
 //! #[distributed_lock("account:{id}", wait = "5s", hold = hold)]
-//! fn withdraw(id: u64, amount: i64) -> Result<(), LockError> {
-//!     let balance = read(id)?; // the same key inside: re-enters, no round trip
-//!     write(id, balance - amount, hold.fence().get()); // a late writer is refused by its token
-//!     Ok(())
+//! async fn withdraw(id: u64, amount: i64) -> Result<i64, LockError> {
+//!     let balance = balance(id).await?; // same key: re-enters, 0 round trips
+//!     println!("writing with fencing token {}", hold.fence());
+//!     Ok(balance - amount)
 //! }
 //!
 //! #[distributed_lock("account:{id}")]
-//! fn read(id: u64) -> Result<i64, LockError> {
+//! async fn balance(id: u64) -> Result<i64, LockError> {
 //!     Ok(100)
 //! }
-//! # fn write(id: u64, balance: i64, fence: u64) {}
 //!
-//! distlock::init(distlock::LockManager::connect("memory://")?)?; // or set DISTLOCK_URL=redis://...
-//! withdraw(7, 30)?;
-//! # Ok::<(), LockError>(())
+//! #[tokio::main]
+//! async fn main() -> Result<(), LockError> {
+//!     distlock::init(LockManager::connect("redis://127.0.0.1/")?)?;
+//!     println!("{} left", withdraw(7, 30).await?);
+//!     Ok(())
+//! }
 //! ```
 //!
-//! - [`macro@distributed_lock`] takes synchronous and async functions and methods; its page lists the options.
-//! - [`LockManager`] is the connection; [`LockManager::mutex`] asks for a lock by hand and gives a [`LockGuard`].
-//! - [`current`] is the innermost [`Hold`] around the running code: key, [`Fence`], validity, loss, sharing.
-//! - [`LockError`] has one variant for each thing that a caller would do differently.
+//! Without [`init`], the server is the URL in `DISTLOCK_URL` or `REDIS_URL`. There is no default.
+//! `memory://` is an in-process server for tests.
 //!
-//! # What re-enters
+//! # Overview
 //!
-//! A call re-enters if some call *around it* holds the same key under the same manager: through synchronous and async
-//! functions, across awaits and threads of a runtime. It costs no round trip, shows the same fencing token, and only the
-//! outermost exit releases. Siblings (`join!(f(), f())` inside one holder) take turns. `tokio::spawn` and
-//! threads do not inherit the hold; [`Hold::share`] hands it over. Nor do tasks of tokio that run on top of a holder's stack.
-//! rayon and other executors without task ids cannot be distinguished: see
-//! [what re-enters](macro@distributed_lock#what-re-enters).
+//! - [`macro@distributed_lock`] annotates sync and async functions and methods. Its page lists all
+//!   options.
+//! - [`LockManager`] is the connection to a server. [`LockManager::mutex`] requests a lock without
+//!   the attribute and returns a [`LockGuard`].
+//! - [`Hold`] is the handle of a held lock: key, [`Fence`], validity, loss and sharing. [`current`]
+//!   returns the innermost one.
+//! - [`LockError`] has one variant for each case that a caller handles differently.
+//! - [`FenceGate`] rejects writes with a stale fencing token.
+//!
+//! # Re-entrancy
+//!
+//! A call re-enters if one of its callers holds the same key with the same manager, across awaits
+//! and the threads of a runtime. It sends nothing, has the same fencing token, and only the
+//! outermost section releases the lock. Siblings (`join!(f(), f())` inside one holder) exclude each
+//! other. Spawned tasks and threads do not inherit the hold; share it with [`Hold::share`]:
 //!
 //! ```
 //! use distlock::{LockError, LockManager, current, distributed_lock};
@@ -57,31 +68,44 @@
 //! # }
 //! ```
 //!
-//! # When many want one lock
+//! Executors without task ids, such as rayon and smol, need care: see
+//! [re-entrancy](macro@distributed_lock#re-entrancy).
 //!
-//! Waiters are served in the order of their coming, across processes. Within a process the lock goes from one call to the next
-//! without a trip to the server, a bounded number of times while another process waits; each gets a fencing token of its own.
-//! Several keys are taken together by a list in the attribute or [`LockManager::mutex_many`]. Calls that wait for one another in a
-//! circle are told so: exactly one of them gets [`LockError::Deadlock`]. The attribute's page has the details.
+//! # Contention
 //!
-//! # What is promised
+//! Requests are queued in FIFO order across processes. Within a process the lock is handed off
+//! between callers without a round trip, a bounded number of times while another process waits.
+//! Several keys are acquired together by a list in the attribute or by
+//! [`LockManager::mutex_many`]. If calls wait for each other in a cycle, exactly one of them fails
+//! with [`LockError::Deadlock`].
 //!
-//! At most one valid holder at a time, provided Redis keeps its data, its clock does not jump ahead by more than the
-//! guard, and the holder stops at its deadline. A pause of the holder can break this; each hold carries a fencing token
-//! so that your storage can reject the late writer.
+//! # Guarantees
 //!
-//! [`FenceGate`] is such a check within a process; its page has the forms for SQL and Redis.
+//! At most one valid holder at a time, provided Redis keeps its data, its clock does not jump ahead
+//! by more than the server TTL slack, and the holder stops at its deadline. A pause of the holder
+//! can break this; each hold carries a fencing token so that your storage can reject the late
+//! writer. [`FenceGate`] does so within a process; its page shows the conditions for SQL and Redis.
 //!
-//! A hold is renewed in the background at a third of its ttl. If it is lost all the same, an async body is dropped at
-//! its next await, `hold.is_valid()` says `false`, and the function returns [`LockError::Lost`] in place of a success.
+//! A hold is renewed in the background every third of its ttl. If it is lost anyway, an async body
+//! is cancelled at its next `.await`, `hold.is_valid()` returns `false`, and the function returns
+//! [`LockError::Lost`] instead of a success.
+//!
+//! # Cancel safety
+//!
+//! Every future of this crate may be dropped at any time. A dropped request leaves the queue, and a
+//! grant in flight is released. A dropped section releases its lock after the values of its body
+//! have been dropped.
 //!
 //! # Features
 //!
-//! - `tls-rustls`: `rediss://` URLs. It brings rustls with ring and trusts the system's certificates;
-//!   `LockManagerBuilder::ca_certificate` and `client_certificate` set others.
+//! - `tls-rustls`: `rediss://` URLs. It includes rustls with ring and trusts the system's
+//!   certificates. `LockManagerBuilder::ca_certificate` and `client_certificate` set others.
+//! - `serde`: `Serialize` and `Deserialize` for [`Fence`], [`Inspection`], [`Holder`] and [`Waiter`].
+//! - `test-util`: the module `testing`, which creates each [`LockError`] and injects faults into a
+//!   `memory://` server.
 
 #![forbid(unsafe_code)]
-// Marks what a feature brings, on docs.rs.
+// Shows on docs.rs which items need a feature.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[doc = include_str!("../docs/attribute.md")]

@@ -21,7 +21,7 @@ pub struct Inspection {
     /// be the lock of another kind of client.
     pub not_a_lock: bool,
     /// When the hold ends for its owner unless it is renewed, or the key that is not a lock expires. The key of a hold lasts longer by the
-    /// [guard](crate::LockManagerBuilder::guard), which is taken to be that of this manager.
+    /// [server TTL slack](crate::LockManagerBuilder::server_ttl_slack), which is taken to be that of this manager.
     #[cfg_attr(
         feature = "serde",
         serde(rename = "expires_in_ms", with = "as_number::optional_ms")

@@ -95,7 +95,7 @@ impl MemoryServer {
     }
 
     /// Ends all connections and refuses new ones. Data is kept. Holds are lost at their deadlines; requests fail with
-    /// [`LockError::Unavailable`] after the manager's [`outage_timeout`](crate::LockManagerBuilder::outage).
+    /// [`LockError::Unavailable`] after the manager's [`outage_timeout`](crate::LockManagerBuilder::outage_timeout).
     pub fn go_down(&self) {
         self.store.set_down(true);
     }
