@@ -51,14 +51,14 @@ impl Caller {
     /// Asks for the section.
     pub(crate) fn enter(&self) -> Entering {
         let enter =
-            |manager: &LockManager| self.keys.enter(manager, self.options(), self.site.place());
+            |manager: &LockManager| self.keys.enter(manager, self.options(), self.site.call_site());
         self.with_manager(enter).unwrap_or_else(Entering::refused)
     }
 
     /// Asks for the section and waits for it on this thread.
     pub(crate) fn enter_blocking(&self) -> Entered {
         let enter = |manager: &LockManager| {
-            self.keys.enter_blocking(manager, self.options(), self.site.place())
+            self.keys.enter_blocking(manager, self.options(), self.site.call_site())
         };
         self.with_manager(enter)?
     }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use crate::Holder;
-use crate::length::Length;
+use crate::length::HumanDuration;
 use crate::printable::{printable, words};
 use crate::protocol::{Failure, Loss};
-use crate::wire::{self, Claimant, Member, Obstacle};
+use crate::wire::{self, Member, Obstacle, OwnerInfo};
 
 /// Why a lock was not had, or not kept.
 ///
@@ -237,7 +237,7 @@ impl LockError {
     }
 
     /// A call that was refused at once, as it would wait for the code around it. `caller` is the call.
-    pub(crate) fn deadlock_at_once(key: &str, caller: Claimant, kind: DeadlockKind) -> Self {
+    pub(crate) fn deadlock_at_once(key: &str, caller: OwnerInfo, kind: DeadlockKind) -> Self {
         let cycle = vec![CycleMember::new(key, caller)];
         Self::Deadlock(Box::new(Deadlock { key: key.into(), waited: Duration::ZERO, cycle, kind }))
     }
@@ -264,8 +264,8 @@ impl LockError {
                 "lock '{}' was granted and over before that was known: its ttl of {} is shorter than a round trip to the \
                  server ({}); set a longer ttl",
                 printable(key),
-                Length(ttl),
-                Length(round_trip)
+                HumanDuration(ttl),
+                HumanDuration(round_trip)
             )),
         }
     }
@@ -319,8 +319,8 @@ impl From<Member> for CycleMember {
 }
 
 impl CycleMember {
-    fn new(key: &str, who: Claimant) -> Self {
-        let Claimant { function, host, pid, .. } = who;
+    fn new(key: &str, who: OwnerInfo) -> Self {
+        let OwnerInfo { function, host, pid, .. } = who;
         Self { waits_for: key.into(), function, host: host.to_string(), pid }
     }
 }

@@ -5,12 +5,12 @@ use std::time::{Duration, SystemTime};
 
 #[cfg(any(distlock_sim, distlock_shuttle, distlock_loom))]
 pub(crate) use crate::environment::nonce;
-use crate::place::Place;
+use crate::place::CallSite;
 use crate::time::{self, Timestamp};
-use crate::wire::Claimant;
+use crate::wire::OwnerInfo;
 
 #[derive(Debug)]
-pub(crate) struct Identity {
+pub(crate) struct ProcessInfo {
     host: Arc<str>,
     pid: u32,
     /// What is stored with all locks of the manager, unless a request has a label of its own.
@@ -40,9 +40,9 @@ fn wall_clock() -> SystemTime {
     }
 }
 
-impl Identity {
+impl ProcessInfo {
     pub(crate) fn of_this_process() -> Self {
-        let host = Claimant::word(&gethostname::gethostname().to_string_lossy());
+        let host = OwnerInfo::sanitize_host(&gethostname::gethostname().to_string_lossy());
         Self { host: host.into(), pid: process_id(), label: None }
     }
 
@@ -51,7 +51,7 @@ impl Identity {
     }
 
     /// The same, with the label of the request, or else of the manager.
-    pub(crate) fn labelled(&self, who: Claimant, label: Option<&str>) -> Claimant {
+    pub(crate) fn labelled(&self, who: OwnerInfo, label: Option<&str>) -> OwnerInfo {
         match label.or(self.label.as_deref()) {
             Some(label) => who.labelled(label),
             None => who,
@@ -59,18 +59,23 @@ impl Identity {
     }
 
     /// Whether this process is meant.
-    pub(crate) fn is(&self, who: &Claimant) -> bool {
+    pub(crate) fn is(&self, who: &OwnerInfo) -> bool {
         who.pid == self.pid && who.host == self.host
     }
 
-    /// What `place`, which asked at `since`, tells others of itself.
-    pub(crate) fn claimant(&self, ttl: Duration, place: Place, since: Timestamp) -> Claimant {
-        Claimant {
+    /// What `call_site`, which asked at `since`, tells others of itself.
+    pub(crate) fn owner_info(
+        &self,
+        ttl: Duration,
+        call_site: CallSite,
+        since: Timestamp,
+    ) -> OwnerInfo {
+        OwnerInfo {
             ttl,
             since_unix_ms: self.unix_ms(since),
             pid: self.pid,
             host: Arc::clone(&self.host),
-            function: place.name(),
+            function: call_site.name(),
         }
     }
 

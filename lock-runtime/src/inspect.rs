@@ -80,7 +80,7 @@ pub struct Waiter {
     pub since: SystemTime,
 }
 
-fn since(who: &wire::Claimant) -> SystemTime {
+fn since(who: &wire::OwnerInfo) -> SystemTime {
     instant(who.since_unix_ms)
 }
 
@@ -90,7 +90,7 @@ fn instant(unix_ms: u64) -> SystemTime {
     since.unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
-fn texts(who: &wire::Claimant) -> (String, Option<String>) {
+fn texts(who: &wire::OwnerInfo) -> (String, Option<String>) {
     let (function, label) = who.function_and_label();
     (function.to_owned(), label.map(str::to_owned))
 }
@@ -100,7 +100,7 @@ impl From<wire::Holder> for Holder {
         let since = since(&holder.who);
         let held_since = holder.held_unix_ms.map_or(since, instant);
         let (function, label) = texts(&holder.who);
-        let wire::Claimant { host, pid, .. } = holder.who;
+        let wire::OwnerInfo { host, pid, .. } = holder.who;
         Self {
             fence: holder.fence,
             host: host.to_string(),
@@ -117,7 +117,7 @@ impl From<wire::Waiter> for Waiter {
     fn from(waiter: wire::Waiter) -> Self {
         let since = since(&waiter.who);
         let (function, label) = texts(&waiter.who);
-        let wire::Claimant { host, pid, .. } = waiter.who;
+        let wire::OwnerInfo { host, pid, .. } = waiter.who;
         Self { host: host.to_string(), pid, function, label, since }
     }
 }

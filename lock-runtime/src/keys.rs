@@ -6,7 +6,7 @@ use std::fmt;
 use crate::LockManager;
 use crate::entry::{Entered, Entering, enter, enter_all, enter_all_blocking, enter_blocking};
 use crate::options::Options;
-use crate::place::Place;
+use crate::place::CallSite;
 
 /// What a call asks for: one key, or several that are taken together.
 #[derive(Clone, Debug)]
@@ -69,11 +69,16 @@ impl Keys {
 
 impl Keys {
     /// Asks for the section of these keys.
-    pub(crate) fn enter(&self, manager: &LockManager, options: &Options, place: Place) -> Entering {
+    pub(crate) fn enter(
+        &self,
+        manager: &LockManager,
+        options: &Options,
+        call_site: CallSite,
+    ) -> Entering {
         match self {
-            Self::One(key) => enter(manager, key, options, place),
-            Self::All(keys) => enter_all(manager, keys, options, place),
-            Self::Each(each) => each.keys.enter(manager, options, place),
+            Self::One(key) => enter(manager, key, options, call_site),
+            Self::All(keys) => enter_all(manager, keys, options, call_site),
+            Self::Each(each) => each.keys.enter(manager, options, call_site),
         }
     }
 
@@ -82,12 +87,12 @@ impl Keys {
         &self,
         manager: &LockManager,
         options: &Options,
-        place: Place,
+        call_site: CallSite,
     ) -> Entered {
         match self {
-            Self::One(key) => enter_blocking(manager, key, options, place),
-            Self::All(keys) => enter_all_blocking(manager, keys, options, place),
-            Self::Each(each) => each.keys.enter_blocking(manager, options, place),
+            Self::One(key) => enter_blocking(manager, key, options, call_site),
+            Self::All(keys) => enter_all_blocking(manager, keys, options, call_site),
+            Self::Each(each) => each.keys.enter_blocking(manager, options, call_site),
         }
     }
 }

@@ -4,9 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 /// Shown in the two units that matter: `400ms`, `1.5s`, `2m 5s`, `3h 20m`, `30d`.
-pub(crate) struct Length(pub(crate) Duration);
+pub(crate) struct HumanDuration(pub(crate) Duration);
 
-impl fmt::Display for Length {
+impl fmt::Display for HumanDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (secs, millis) = (self.0.as_secs(), self.0.subsec_millis());
         match secs {
@@ -33,7 +33,7 @@ mod tests {
 
     #[test]
     fn a_length_has_the_units_that_matter() {
-        let shown = |nanos| Length(Duration::from_nanos(nanos)).to_string();
+        let shown = |nanos| HumanDuration(Duration::from_nanos(nanos)).to_string();
         let second = 1_000_000_000;
         assert_eq!(shown(0), "0s");
         assert_eq!(shown(999_999), "less than 1ms");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::entry::{Entered, Entering};
 use crate::keys::Keys;
 use crate::options::Options;
-use crate::place::Place;
+use crate::place::CallSite;
 use crate::{LockError, LockGuard, LockManager};
 
 /// A request for one key, from [`LockManager::mutex`], or for several, from [`LockManager::mutex_many`]. Its settings are those of the attribute.
@@ -167,11 +167,11 @@ impl LockRequest {
     }
 
     fn enter(&self, options: &Options) -> Entering {
-        self.keys.enter(&self.manager, options, Place::Line(self.caller))
+        self.keys.enter(&self.manager, options, CallSite::Line(self.caller))
     }
 
     fn enter_blocking(&self, options: &Options) -> Entered {
-        self.keys.enter_blocking(&self.manager, options, Place::Line(self.caller))
+        self.keys.enter_blocking(&self.manager, options, CallSite::Line(self.caller))
     }
 
     fn guard(&self, entered: Entered) -> Result<LockGuard, LockError> {

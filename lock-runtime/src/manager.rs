@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use crate::driver::{InspectAnswer, Mailbox, block_on};
 use crate::entry::before;
-use crate::identity::{self, Identity};
+use crate::identity::{self, ProcessInfo};
 use crate::keys::Keys;
 use crate::options::{Options, check_margin, check_max_hold, check_ttl};
-use crate::place::Place;
+use crate::place::CallSite;
 use crate::protocol::Request;
-use crate::queue::{Office, Queues, Terms, Wish};
+use crate::queue::{AcquireParams, LeaseTerms, Office, Queues};
 use crate::time;
 use crate::user_code::wakers;
 use crate::{Inspection, LockError, LockRequest};
@@ -65,7 +65,7 @@ struct Inner {
     limits: Limits,
     /// Whether the orders in which locks are taken are compared.
     warn_lock_order: bool,
-    identity: Arc<Identity>,
+    process: Arc<ProcessInfo>,
     /// The server, without credentials.
     server: String,
 }
@@ -90,9 +90,9 @@ impl LockManager {
     ) -> Self {
         static IDS: AtomicU64 = AtomicU64::new(0);
         let id = IDS.fetch_add(1, Ordering::Relaxed);
-        let identity = Arc::new(Identity::of_this_process().with_label(label));
+        let process = Arc::new(ProcessInfo::of_this_process().with_label(label));
         let office =
-            Office { bound: max_handoffs, identity: Arc::clone(&identity), post: mailbox.post() };
+            Office { bound: max_handoffs, process: Arc::clone(&process), post: mailbox.post() };
         Self {
             inner: Arc::new(Inner {
                 id,
@@ -101,7 +101,7 @@ impl LockManager {
                 defaults,
                 limits,
                 warn_lock_order,
-                identity,
+                process,
                 server,
             }),
         }
@@ -119,8 +119,8 @@ impl LockManager {
         &self.inner.queues
     }
 
-    pub(crate) fn identity(&self) -> &Identity {
-        &self.inner.identity
+    pub(crate) fn process(&self) -> &ProcessInfo {
+        &self.inner.process
     }
 
     pub(crate) fn lints_order(&self) -> bool {
@@ -230,10 +230,10 @@ impl LockManager {
     }
 
     /// The terms of a hold that is asked for with these options.
-    pub(crate) fn terms(&self, options: &Options) -> Result<Terms, LockError> {
+    pub(crate) fn terms(&self, options: &Options) -> Result<LeaseTerms, LockError> {
         let max_hold = options.max_hold.or(self.defaults().max_hold);
         check_max_hold(max_hold)?;
-        Ok(Terms { ttl: self.ttl(options)?, renew: options.renew, max_hold })
+        Ok(LeaseTerms { ttl: self.ttl(options)?, renew: options.renew, max_hold })
     }
 
     /// How long a hold lasts that is asked for with these options, unless it is renewed.
@@ -249,25 +249,30 @@ impl LockManager {
     }
 
     /// What is asked for with these options, now.
-    pub(crate) fn wish(&self, options: &Options, terms: Terms, place: Place) -> Wish {
+    pub(crate) fn params(
+        &self,
+        options: &Options,
+        terms: LeaseTerms,
+        call_site: CallSite,
+    ) -> AcquireParams {
         let since = time::now();
         let wait = options.wait_by(self);
         let try_once = wait == Some(Duration::ZERO);
         let patience = if try_once { Some(self.inner.limits.patience) } else { wait };
-        Wish {
+        AcquireParams {
             since,
             deadline: patience.map(|patience| since.plus(patience)),
             queue: !try_once,
             terms,
             linger: options.linger.unwrap_or_default(),
-            place,
+            call_site,
             label: options.label,
         }
     }
 
     /// A request that goes to the server directly, and whose hold is handed on to nobody.
-    pub(crate) fn request(&self, key: &Arc<str>, wish: Wish) -> Request {
-        wish.request(key, identity::nonce(), self.identity())
+    pub(crate) fn request(&self, key: &Arc<str>, params: AcquireParams) -> Request {
+        params.request(key, identity::nonce(), self.process())
     }
 }
 

@@ -7,7 +7,7 @@ use crate::error::{
     Busy, Closing, CycleMember, DataLoss, Deadlock, DeadlockKind, ErrorDetail, NOT_RELEASED,
     NOT_RENEWED, RELEASED, TimedOut, UNCONFIRMED,
 };
-use crate::length::Length;
+use crate::length::HumanDuration;
 use crate::printable::printable;
 use crate::protocol::Loss;
 
@@ -35,7 +35,7 @@ impl Display for LockError {
                 "lock '{}': no reply within {}; nothing ran, and a late grant is given back in the background; try again, \
                  or allow a longer wait",
                 printable(&overdue.key),
-                Length(overdue.waited)
+                HumanDuration(overdue.waited)
             ),
             Self::KeyConflict(overdue) => foreign(overdue, f),
             Self::DataLoss(loss) => loss.fmt(f),
@@ -116,7 +116,7 @@ fn foreign(overdue: &TimedOut, f: &mut Formatter<'_>) -> Result {
         printable(&overdue.key)
     )?;
     if !overdue.waited.is_zero() {
-        write!(f, " and did not go away in {}", Length(overdue.waited))?;
+        write!(f, " and did not go away in {}", HumanDuration(overdue.waited))?;
     }
     f.write_str("; give the lock another key or the manager another prefix")
 }
@@ -125,7 +125,7 @@ impl Display for Busy {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         write!(f, "lock '{}' is busy", printable(&self.key))?;
         if !self.waited.is_zero() {
-            write!(f, " after {}", Length(self.waited))?;
+            write!(f, " after {}", HumanDuration(self.waited))?;
         }
         match &self.holder {
             Some(holder) => write!(f, ": held by {holder}")?,
@@ -147,7 +147,7 @@ impl Display for DataLoss {
             printable(&self.key)
         )?;
         match self.left {
-            Some(left) => write!(f, "in {}", Length(left))?,
+            Some(left) => write!(f, "in {}", HumanDuration(left))?,
             None => f.write_str("later")?,
         }
         f.write_str(

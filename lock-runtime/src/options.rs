@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::LockError;
-use crate::length::Length;
+use crate::length::HumanDuration;
 
 /// Settings of one call; what is not set comes from the manager.
 #[derive(Clone, Copy, Debug)]
@@ -43,15 +43,15 @@ pub(crate) fn check_ttl(ttl: Duration) -> Result<(), LockError> {
     if ttl > LONGEST_TTL {
         let reason = format!(
             "a ttl of {} is too long; set at the most 30 days: a hold that is alive is renewed in time",
-            Length(ttl)
+            HumanDuration(ttl)
         );
         return Err(LockError::config(reason));
     }
     if ttl < SHORTEST_TTL {
         let reason = format!(
             "a ttl of {} is too short to hold a lock; set at least {}",
-            Length(ttl),
-            Length(SHORTEST_TTL)
+            HumanDuration(ttl),
+            HumanDuration(SHORTEST_TTL)
         );
         return Err(LockError::config(reason));
     }
@@ -63,8 +63,8 @@ pub(crate) fn check_max_hold(max_hold: Option<Duration>) -> Result<(), LockError
     match max_hold.filter(|&max_hold| max_hold < SHORTEST_TTL) {
         Some(max_hold) => Err(LockError::config(format!(
             "a max_hold of {} ends a hold before it begins; set at least {}",
-            Length(max_hold),
-            Length(SHORTEST_TTL)
+            HumanDuration(max_hold),
+            HumanDuration(SHORTEST_TTL)
         ))),
         None => Ok(()),
     }
@@ -75,8 +75,8 @@ pub(crate) fn check_margin(margin: Option<Duration>, ttl: Duration) -> Result<()
     match margin.filter(|&margin| margin >= ttl) {
         Some(margin) => Err(LockError::config(format!(
             "the margin of {} leaves nothing of a ttl of {}; set a longer ttl, or a smaller margin at the manager",
-            Length(margin),
-            Length(ttl)
+            HumanDuration(margin),
+            HumanDuration(ttl)
         ))),
         None => Ok(()),
     }
@@ -87,7 +87,7 @@ pub(crate) fn check_guard(guard: Option<Duration>) -> Result<(), LockError> {
     match guard.filter(|&guard| guard > LONGEST_TTL) {
         Some(guard) => Err(LockError::config(format!(
             "a guard of {} is too long; set at the most 30 days, a few seconds are usual",
-            Length(guard)
+            HumanDuration(guard)
         ))),
         None => Ok(()),
     }

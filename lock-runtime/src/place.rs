@@ -5,35 +5,35 @@ use std::panic::Location;
 
 /// What is known of an annotated function when it is compiled.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Label {
+pub(crate) struct FunctionInfo {
     pub(crate) module: &'static str,
     pub(crate) function: &'static str,
     /// The key as it is written there.
-    pub(crate) template: &'static str,
+    pub(crate) key_pattern: &'static str,
     pub(crate) location: &'static Location<'static>,
 }
 
 /// Where a lock is taken. Cheap to copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum CallSite {
     /// By an annotated function.
-    Function(&'static Label),
+    Function(&'static FunctionInfo),
     /// By hand, on this line.
     Line(&'static Location<'static>),
 }
 
 /// The kind of keys that are taken at a place: the key as it is written, or any key that a line takes by hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Template {
+pub(crate) enum KeyPattern {
     Written(&'static str),
     Line(&'static Location<'static>),
 }
 
-impl Place {
-    pub(crate) const fn template(self) -> Template {
+impl CallSite {
+    pub(crate) const fn key_pattern(self) -> KeyPattern {
         match self {
-            Self::Function(label) => Template::Written(label.template),
-            Self::Line(location) => Template::Line(location),
+            Self::Function(label) => KeyPattern::Written(label.key_pattern),
+            Self::Line(location) => KeyPattern::Line(location),
         }
     }
 
@@ -46,10 +46,10 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for CallSite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Function(Label { module, function, location, .. }) => {
+            Self::Function(FunctionInfo { module, function, location, .. }) => {
                 write!(f, "{module}::{function} at {}:{}", location.file(), location.line())
             }
             Self::Line(location) => write!(f, "{}:{}", location.file(), location.line()),
@@ -57,10 +57,10 @@ impl fmt::Display for Place {
     }
 }
 
-impl fmt::Display for Template {
+impl fmt::Display for KeyPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Written(template) => write!(f, "\"{template}\""),
+            Self::Written(key_pattern) => write!(f, "\"{key_pattern}\""),
             Self::Line(location) => {
                 write!(f, "the lock of {}:{}", location.file(), location.line())
             }

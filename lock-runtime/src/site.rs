@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use crate::keys::Keys;
 use crate::options::Options;
-use crate::place::{Label, Place};
+use crate::place::{CallSite, FunctionInfo};
 
 /// What is known of an annotated function when it is compiled: the attribute makes one as a `static`.
 #[derive(Debug)]
 pub struct Site {
-    label: Label,
+    label: FunctionInfo,
     pub(crate) options: Options,
     hold_each: bool,
 }
@@ -21,14 +21,18 @@ impl Site {
     /// that of the call.
     #[must_use]
     #[track_caller]
-    pub const fn new(module: &'static str, function: &'static str, template: &'static str) -> Self {
+    pub const fn new(
+        module: &'static str,
+        function: &'static str,
+        key_pattern: &'static str,
+    ) -> Self {
         let location = Location::caller();
-        let label = Label { module, function, template, location };
+        let label = FunctionInfo { module, function, key_pattern, location };
         Self { label, options: Options::DEFAULT, hold_each: false }
     }
 
-    pub(crate) const fn place(&'static self) -> Place {
-        Place::Function(&self.label)
+    pub(crate) const fn call_site(&'static self) -> CallSite {
+        CallSite::Function(&self.label)
     }
 
     /// The keys of a list, in the form that its body gets.

@@ -16,7 +16,7 @@ use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use crate::time::Timestamp;
 use crate::user_code::wakers;
-use crate::wire::{Claimant, Inspection, Member, Nonce, Standing};
+use crate::wire::{Inspection, Member, Nonce, OwnerInfo, Standing};
 
 /// What an inspection found, or why it could not look.
 pub(crate) type InspectAnswer = Result<Inspection, Failure>;
@@ -61,7 +61,7 @@ pub(crate) struct Wait {
     /// What it waits for.
     pub(crate) key: Arc<str>,
     pub(crate) since: Timestamp,
-    pub(crate) who: Claimant,
+    pub(crate) who: OwnerInfo,
     /// What stands in its way at this instant, and inside of what it waits.
     pub(crate) stands: Box<dyn Fn() -> Standing + Send>,
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::identity::Identity;
+use crate::identity::ProcessInfo;
 use crate::lease::Lease;
 use crate::printable::{printable, words};
 use crate::protocol::Loss;
@@ -84,7 +84,7 @@ pub(super) fn still_waiting(key: &str, calls: usize, waited: Duration, busy: Opt
     let (key, waited) = (printable(key).into_owned(), format!("{waited:.1?}"));
     let ahead = busy.map_or(0, |busy| busy.ahead);
     match busy.map(|busy| busy.obstacle.clone()) {
-        Some(Obstacle::Holder(Some(holder))) if Identity::of_this_process().is(&holder.who) => {
+        Some(Obstacle::Holder(Some(holder))) if ProcessInfo::of_this_process().is(&holder.who) => {
             user_code::event!(
                 warn, key, calls, waited, ahead,
                 holder.function = %printable(holder.who.function_and_label().0), holder.fence = holder.fence.get(),

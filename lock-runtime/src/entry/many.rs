@@ -7,8 +7,8 @@ use super::{Entered, Entering, blocks_holder, enter_within, not_reentrant, warn_
 use crate::driver::AtOnce;
 use crate::options::Options;
 use crate::owner::{Frame, Section, current};
-use crate::place::Place;
-use crate::queue::Wish;
+use crate::place::CallSite;
+use crate::queue::AcquireParams;
 use crate::time::{self, Timestamp};
 use crate::{LockError, LockManager};
 
@@ -18,13 +18,13 @@ pub(crate) fn enter_all(
     manager: &LockManager,
     keys: &[String],
     options: &Options,
-    place: Place,
+    call_site: CallSite,
 ) -> Entering {
     let here = current();
-    if let Some(error) = refuse_held(manager, keys, options, place, here.as_ref()) {
+    if let Some(error) = refuse_held(manager, keys, options, call_site, here.as_ref()) {
         return Entering::refused(error);
     }
-    let many = Many { manager: manager.clone(), options: *options, place, since: time::now() };
+    let many = Many { manager: manager.clone(), options: *options, call_site, since: time::now() };
     let keys: Vec<String> = keys.to_vec();
     Entering::Waiting(Box::pin(async move { many.enter(here, keys).await }))
 }
@@ -34,12 +34,12 @@ pub(crate) fn enter_all_blocking(
     manager: &LockManager,
     keys: &[String],
     options: &Options,
-    place: Place,
+    call_site: CallSite,
 ) -> Entered {
-    let blocks = |key: &String| blocks_holder(manager, key, options, place);
+    let blocks = |key: &String| blocks_holder(manager, key, options, call_site);
     match keys.iter().find_map(blocks) {
         Some(error) => Err(error.into()),
-        None => enter_all(manager, keys, options, place).block(),
+        None => enter_all(manager, keys, options, call_site).block(),
     }
 }
 
@@ -48,13 +48,13 @@ fn refuse_held(
     manager: &LockManager,
     keys: &[String],
     options: &Options,
-    place: Place,
+    call_site: CallSite,
     here: Option<&Arc<Frame>>,
 ) -> Option<LockError> {
     let here = here.filter(|_| !options.reenters(manager))?;
     keys.iter().find_map(|key| {
         let ancestor = here.find(manager.id(), key)?;
-        Some(not_reentrant(manager, key, place, ancestor))
+        Some(not_reentrant(manager, key, call_site, ancestor))
     })
 }
 
@@ -64,7 +64,7 @@ const LAST_LOOK: Duration = Duration::from_millis(1);
 struct Many {
     manager: LockManager,
     options: Options,
-    place: Place,
+    call_site: CallSite,
     since: Timestamp,
 }
 
@@ -78,7 +78,8 @@ impl Many {
             }
             let options = Options { wait: self.left(), ..self.options };
             // What was entered so far ends with an error.
-            let entered = enter_within(&self.manager, &key, &options, self.place, around).wait();
+            let entered =
+                enter_within(&self.manager, &key, &options, self.call_site, around).wait();
             let next = entered.await.map_err(|mut error| {
                 self.after_all(&mut error);
                 error
@@ -109,15 +110,15 @@ impl Many {
             return Ok(None);
         }
         let terms = self.manager.terms(&self.options)?;
-        warn_lock_order(&self.manager, here.as_ref(), self.place, &new);
+        warn_lock_order(&self.manager, here.as_ref(), self.call_site, &new);
         let once = Options { wait: Some(Duration::ZERO), ..self.options };
-        let wish = self.manager.wish(&once, terms, self.place);
+        let params = self.manager.params(&once, terms, self.call_site);
         // A server that does not answer is waited for no longer than the caller is ready to wait.
-        let own = self.left().filter(|left| !left.is_zero()).map(|left| wish.since.plus(left));
-        let deadline = own.into_iter().chain(wish.deadline).min();
-        let wish = Wish { deadline, ..wish };
+        let own = self.left().filter(|left| !left.is_zero()).map(|left| params.since.plus(left));
+        let deadline = own.into_iter().chain(params.deadline).min();
+        let params = AcquireParams { deadline, ..params };
         let shares = loop {
-            let requests = new.iter().map(|key| self.manager.request(&(*key).into(), wish));
+            let requests = new.iter().map(|key| self.manager.request(&(*key).into(), params));
             match self.manager.mailbox().request_all(requests.collect()).await {
                 Some(AtOnce::Had(shares)) => break shares,
                 // This was not polled for so long that others got the locks.
@@ -129,8 +130,8 @@ impl Many {
         for share in shares {
             let around = section.as_ref().map(|section| Arc::clone(section.frame()));
             let around = around.or_else(|| here.clone());
-            let share = share.with_ttl(wish.terms.ttl);
-            let next = Section::outermost(around, self.manager.id(), share, self.place);
+            let share = share.with_ttl(params.terms.ttl);
+            let next = Section::outermost(around, self.manager.id(), share, self.call_site);
             section = Some(next.upon(section));
         }
         Ok(section)

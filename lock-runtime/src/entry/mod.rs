@@ -16,9 +16,9 @@ use crate::error::Closing;
 use crate::error::DeadlockKind;
 use crate::options::Options;
 use crate::owner::{Frame, Section, below, current, with_current};
-use crate::place::Place;
+use crate::place::CallSite;
 use crate::protocol::Failure;
-use crate::queue::{Answer, InLine, Taken, Wish};
+use crate::queue::{AcquireParams, Answer, InLine, Taken};
 use crate::time::{self, Timestamp};
 use crate::{LockError, LockManager, lock_order};
 
@@ -43,9 +43,14 @@ type Waiting = Pin<Box<dyn Future<Output = Entered> + Send>>;
 const ONCE: &str = "an entry is looked at once";
 
 /// Asks for `key`: re-enters the hold of an ancestor, or asks for one of its own.
-pub(crate) fn enter(manager: &LockManager, key: &str, options: &Options, place: Place) -> Entering {
-    let nested = with_current(|here| reenter(manager, key, options, place, here?));
-    nested.unwrap_or_else(|| take(manager, key, options, place, current()))
+pub(crate) fn enter(
+    manager: &LockManager,
+    key: &str,
+    options: &Options,
+    call_site: CallSite,
+) -> Entering {
+    let nested = with_current(|here| reenter(manager, key, options, call_site, here?));
+    nested.unwrap_or_else(|| take(manager, key, options, call_site, current()))
 }
 
 /// The same for code inside of `here`, which need not be where this runs.
@@ -53,11 +58,11 @@ fn enter_within(
     manager: &LockManager,
     key: &str,
     options: &Options,
-    place: Place,
+    call_site: CallSite,
     here: Option<Arc<Frame>>,
 ) -> Entering {
-    let nested = here.as_ref().and_then(|here| reenter(manager, key, options, place, here));
-    nested.unwrap_or_else(|| take(manager, key, options, place, here))
+    let nested = here.as_ref().and_then(|here| reenter(manager, key, options, call_site, here));
+    nested.unwrap_or_else(|| take(manager, key, options, call_site, here))
 }
 
 /// Asks for `key` and waits for it on this thread.
@@ -65,15 +70,15 @@ pub(crate) fn enter_blocking(
     manager: &LockManager,
     key: &str,
     options: &Options,
-    place: Place,
+    call_site: CallSite,
 ) -> Entered {
-    let nested = with_current(|here| reenter(manager, key, options, place, here?));
+    let nested = with_current(|here| reenter(manager, key, options, call_site, here?));
     if !matches!(nested, Some(Entering::Ready(_)))
-        && let Some(error) = blocks_holder(manager, key, options, place)
+        && let Some(error) = blocks_holder(manager, key, options, call_site)
     {
         return Err(error.into());
     }
-    nested.unwrap_or_else(|| take(manager, key, options, place, current())).block()
+    nested.unwrap_or_else(|| take(manager, key, options, call_site, current())).block()
 }
 
 /// The error of a call that is about to wait on this thread for a section further down on its stack.
@@ -81,7 +86,7 @@ fn blocks_holder(
     manager: &LockManager,
     key: &str,
     options: &Options,
-    place: Place,
+    call_site: CallSite,
 ) -> Option<LockError> {
     let holder = match with_current(|here| here?.find(manager.id(), key).cloned()) {
         // It re-enters when a sibling's turn is over.
@@ -91,8 +96,8 @@ fn blocks_holder(
     // A request that tries once does not wait.
     let waits = options.wait_by(manager) != Some(Duration::ZERO);
     waits.then(|| {
-        let kind = DeadlockKind::BlocksHolder { holder: holder.place().to_string() };
-        deadlock_at_once(manager, key, place, kind)
+        let kind = DeadlockKind::BlocksHolder { holder: holder.call_site().to_string() };
+        deadlock_at_once(manager, key, call_site, kind)
     })
 }
 
@@ -101,12 +106,12 @@ fn reenter(
     manager: &LockManager,
     key: &str,
     options: &Options,
-    place: Place,
+    call_site: CallSite,
     here: &Arc<Frame>,
 ) -> Option<Entering> {
     let ancestor = here.find(manager.id(), key)?;
     if !options.reenters(manager) {
-        return Some(Entering::refused(not_reentrant(manager, key, place, ancestor)));
+        return Some(Entering::refused(not_reentrant(manager, key, call_site, ancestor)));
     }
     // As far as the I/O thread knows: the code around this call runs on just as much, and the outermost exit asks the
     // clock.
@@ -124,7 +129,7 @@ fn reenter(
         None if options.wait_by(manager) == Some(Duration::ZERO) => {
             Entering::refused(LockError::busy_here(key, Duration::ZERO))
         }
-        None => Entering::turn(manager, key, options, place, here, ancestor),
+        None => Entering::turn(manager, key, options, call_site, here, ancestor),
     })
 }
 
@@ -132,21 +137,21 @@ fn reenter(
 fn not_reentrant(
     manager: &LockManager,
     key: &str,
-    place: Place,
+    call_site: CallSite,
     ancestor: &Arc<Frame>,
 ) -> LockError {
-    let kind = DeadlockKind::NotReentrant { holder: ancestor.place().to_string() };
-    deadlock_at_once(manager, key, place, kind)
+    let kind = DeadlockKind::NotReentrant { holder: ancestor.call_site().to_string() };
+    deadlock_at_once(manager, key, call_site, kind)
 }
 
 #[cold]
 fn deadlock_at_once(
     manager: &LockManager,
     key: &str,
-    place: Place,
+    call_site: CallSite,
     kind: DeadlockKind,
 ) -> LockError {
-    let caller = manager.identity().claimant(Duration::ZERO, place, time::now());
+    let caller = manager.process().owner_info(Duration::ZERO, call_site, time::now());
     LockError::deadlock_at_once(key, caller, kind)
 }
 
@@ -155,44 +160,49 @@ fn take(
     manager: &LockManager,
     key: &str,
     options: &Options,
-    place: Place,
+    call_site: CallSite,
     here: Option<Arc<Frame>>,
 ) -> Entering {
     let terms = match manager.terms(options) {
         Ok(terms) => terms,
         Err(error) => return Entering::refused(error),
     };
-    warn_lock_order(manager, here.as_ref(), place, &[key]);
-    let wish = manager.wish(options, terms, place);
+    warn_lock_order(manager, here.as_ref(), call_site, &[key]);
+    let params = manager.params(options, terms, call_site);
     if options.is_global(manager) {
-        return Entering::asked(manager, &key.into(), wish, here);
+        return Entering::asked(manager, &key.into(), params, here);
     }
     // Without `linger` there is seldom one that is kept; the line knows of it too.
-    if !wish.linger.is_zero()
-        && let Some(share) = manager.queues().take(key, wish)
+    if !params.linger.is_zero()
+        && let Some(share) = manager.queues().take(key, params)
     {
-        let share = share.with_ttl(wish.terms.ttl);
-        let section = Section::outermost(here, manager.id(), share, place);
+        let share = share.with_ttl(params.terms.ttl);
+        let section = Section::outermost(here, manager.id(), share, call_site);
         return Entering::Ready(Some(Ok(section)));
     }
     let key = key.into();
-    match manager.queues().join(&key, wish) {
+    match manager.queues().join(&key, params) {
         Taken::InLine(answer) => {
             let near = answer.is_near();
             let answer = Answering::InLine(answer);
-            match Entering::answered(manager, &key, wish, answer, here) {
+            match Entering::answered(manager, &key, params, answer, here) {
                 Entering::Waiting(waiting) if near => Entering::Near(waiting),
                 entering => entering,
             }
         }
-        Taken::NotNext => Entering::asked(manager, &key, wish, here),
+        Taken::NotNext => Entering::asked(manager, &key, params, here),
     }
 }
 
 /// Compares the order in which these locks are taken with those seen before, if that is wanted.
-fn warn_lock_order(manager: &LockManager, here: Option<&Arc<Frame>>, place: Place, keys: &[&str]) {
+fn warn_lock_order(
+    manager: &LockManager,
+    here: Option<&Arc<Frame>>,
+    call_site: CallSite,
+    keys: &[&str],
+) {
     if let Some(here) = here.filter(|_| manager.lints_order()) {
-        lock_order::noted_inside(here.taken(), place, keys);
+        lock_order::noted_inside(here.taken(), call_site, keys);
     }
 }
 
@@ -202,24 +212,29 @@ impl Entering {
     }
 
     /// A request that is sent to the server.
-    fn asked(manager: &LockManager, key: &Arc<str>, wish: Wish, here: Option<Arc<Frame>>) -> Self {
-        let answer = Answering::asked(manager, key, wish);
-        Self::answered(manager, key, wish, answer, here)
+    fn asked(
+        manager: &LockManager,
+        key: &Arc<str>,
+        params: AcquireParams,
+        here: Option<Arc<Frame>>,
+    ) -> Self {
+        let answer = Answering::asked(manager, key, params);
+        Self::answered(manager, key, params, answer, here)
     }
 
     /// The section of a hold that was asked for.
     fn answered(
         manager: &LockManager,
         key: &Arc<str>,
-        wish: Wish,
+        params: AcquireParams,
         answer: Answering,
         here: Option<Arc<Frame>>,
     ) -> Self {
         let (key, manager) = (Arc::clone(key), manager.clone());
         // Who holds nothing keeps nobody waiting.
-        let waits = here.as_ref().map(|here| Waits::for_key(&manager, &key, &wish, here));
+        let waits = here.as_ref().map(|here| Waits::for_key(&manager, &key, &params, here));
         Self::Waiting(Box::pin(async move {
-            let answer = answer.taken_up(&manager, &key, wish);
+            let answer = answer.taken_up(&manager, &key, params);
             let mailbox = manager.mailbox();
             let answer = match waits {
                 Some(waits) => watched(waits, unless_forked(mailbox, answer)).await?,
@@ -227,11 +242,11 @@ impl Entering {
             };
             match answer {
                 Some(Ok(share)) => {
-                    let share = share.with_ttl(wish.terms.ttl);
-                    Ok(Section::outermost(here, manager.id(), share, wish.place))
+                    let share = share.with_ttl(params.terms.ttl);
+                    Ok(Section::outermost(here, manager.id(), share, params.call_site))
                 }
                 Some(Err(failure)) => {
-                    let waited = time::now().since(wish.since);
+                    let waited = time::now().since(params.since);
                     Err(LockError::from_failure(&key, waited, failure).into())
                 }
                 None => Err(mailbox.closed(&key).into()),
@@ -243,14 +258,14 @@ impl Entering {
         manager: &LockManager,
         key: &str,
         options: &Options,
-        place: Place,
+        call_site: CallSite,
         here: &Arc<Frame>,
         ancestor: &Arc<Frame>,
     ) -> Self {
         let wait = options.wait_by(manager);
         let turn = Section::nested(Arc::clone(here), Arc::clone(ancestor));
         let (key, since) = (Arc::<str>::from(key), time::now());
-        let waits = Waits::for_turn(manager, &key, since, place, here, ancestor);
+        let waits = Waits::for_turn(manager, &key, since, call_site, here, ancestor);
         let mailbox = manager.mailbox().clone();
         Self::Waiting(Box::pin(async move {
             let deadline = wait.map(|wait| since.plus(wait));
@@ -331,8 +346,8 @@ enum Answering {
 }
 
 impl Answering {
-    fn asked(manager: &LockManager, key: &Arc<str>, wish: Wish) -> Self {
-        Self::Asked(manager.mailbox().request(manager.request(key, wish)))
+    fn asked(manager: &LockManager, key: &Arc<str>, params: AcquireParams) -> Self {
+        Self::Asked(manager.mailbox().request(manager.request(key, params)))
     }
 
     /// The answer. One that was taken back, because nobody polled this for so long, is asked for again in a new place.
@@ -340,7 +355,7 @@ impl Answering {
         mut self,
         manager: &LockManager,
         key: &Arc<str>,
-        wish: Wish,
+        params: AcquireParams,
     ) -> Option<Answer> {
         loop {
             let (answer, was_in_line) = match self {
@@ -348,9 +363,9 @@ impl Answering {
                 Self::Asked(answer) => (answer.await, false),
             };
             let Some(Err(Failure::NotTakenUp)) = answer else { return answer };
-            self = match was_in_line.then(|| manager.queues().join(key, wish)) {
+            self = match was_in_line.then(|| manager.queues().join(key, params)) {
                 Some(Taken::InLine(answer)) => Self::InLine(answer),
-                Some(Taken::NotNext) | None => Self::asked(manager, key, wish),
+                Some(Taken::NotNext) | None => Self::asked(manager, key, params),
             };
         }
     }

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use crate::driver::{Mailbox, Wait, Watched};
 use crate::owner::Frame;
-use crate::place::Place;
-use crate::queue::Wish;
+use crate::place::CallSite;
+use crate::queue::AcquireParams;
 use crate::time::{self, Timestamp};
-use crate::wire::{Claimant, Nonce, Standing, Target};
+use crate::wire::{Nonce, OwnerInfo, Standing, Target};
 use crate::{LockError, LockManager, identity};
 
 /// Who waits for what, and inside of what.
@@ -20,7 +20,7 @@ pub(super) struct Waits {
     id: Nonce,
     key: Arc<str>,
     since: Timestamp,
-    who: Claimant,
+    who: OwnerInfo,
     here: Arc<Frame>,
     /// The hold whose turn it waits for; else it waits for the key.
     turn: Option<Arc<Frame>>,
@@ -30,29 +30,29 @@ impl Waits {
     pub(super) fn for_key(
         manager: &LockManager,
         key: &Arc<str>,
-        wish: &Wish,
+        params: &AcquireParams,
         here: &Arc<Frame>,
     ) -> Self {
-        Self::new(manager, key, wish.since, wish.place, here)
+        Self::new(manager, key, params.since, params.call_site, here)
     }
 
     pub(super) fn for_turn(
         manager: &LockManager,
         key: &Arc<str>,
         since: Timestamp,
-        place: Place,
+        call_site: CallSite,
         here: &Arc<Frame>,
         ancestor: &Arc<Frame>,
     ) -> Self {
         let turn = Some(Arc::clone(ancestor));
-        Self { turn, ..Self::new(manager, key, since, place, here) }
+        Self { turn, ..Self::new(manager, key, since, call_site, here) }
     }
 
     fn new(
         manager: &LockManager,
         key: &Arc<str>,
         since: Timestamp,
-        place: Place,
+        call_site: CallSite,
         here: &Arc<Frame>,
     ) -> Self {
         Self {
@@ -61,7 +61,7 @@ impl Waits {
             key: Arc::clone(key),
             since,
             // Nobody reads the ttl of one who waits.
-            who: manager.identity().claimant(Duration::ZERO, place, since),
+            who: manager.process().owner_info(Duration::ZERO, call_site, since),
             here: Arc::clone(here),
             turn: None,
         }

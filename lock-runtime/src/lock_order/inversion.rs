@@ -10,9 +10,9 @@ use super::Edge;
 pub(crate) struct Inversion {
     /// The order that was seen last.
     pub(crate) new: Edge,
-    /// The way from its inner template back to its outer one, seen before.
+    /// The way from its inner key pattern back to its outer one, seen before.
     pub(crate) back: Vec<Edge>,
-    /// How the outer key of the new order compares to the inner one, if both have the same template.
+    /// How the outer key of the new order compares to the inner one, if both have the same key pattern.
     keys: Option<Ordering>,
 }
 
@@ -38,11 +38,11 @@ impl fmt::Display for Inversion {
 
 fn order(f: &mut fmt::Formatter<'_>, edge: &Edge, keys: Option<Ordering>) -> fmt::Result {
     let Edge { outer, inner } = edge;
-    let template = outer.template();
+    let key_pattern = outer.key_pattern();
     match keys {
-        Some(Ordering::Less) => write!(f, "a larger key of {template} inside a smaller one")?,
-        Some(_) => write!(f, "a smaller key of {template} inside a larger one")?,
-        None => write!(f, "{} inside {template}", inner.template())?,
+        Some(Ordering::Less) => write!(f, "a larger key of {key_pattern} inside a smaller one")?,
+        Some(_) => write!(f, "a smaller key of {key_pattern} inside a larger one")?,
+        None => write!(f, "{} inside {key_pattern}", inner.key_pattern())?,
     }
     write!(f, " ({inner}, inside {outer})")
 }

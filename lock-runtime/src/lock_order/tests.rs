@@ -3,19 +3,24 @@
 use std::panic::Location;
 
 use super::*;
-use crate::place::Label;
+use crate::place::FunctionInfo;
 
 #[track_caller]
-fn place(template: &'static str) -> Place {
+fn place(key_pattern: &'static str) -> CallSite {
     let location = Location::caller();
-    let label = Label { module: "bank", function: "transfer", template, location };
-    Place::Function(Box::leak(Box::new(label)))
+    let label = FunctionInfo { module: "bank", function: "transfer", key_pattern, location };
+    CallSite::Function(Box::leak(Box::new(label)))
 }
 
 impl LockOrder {
-    /// The templates with a key each, the inner one inside the outer one.
-    fn see(&mut self, outer: &Place, inner: &Place) -> Option<Inversion> {
-        self.note(*outer, &outer.template().to_string(), *inner, &inner.template().to_string())
+    /// The patterns with a key each, the inner one inside the outer one.
+    fn see(&mut self, outer: &CallSite, inner: &CallSite) -> Option<Inversion> {
+        self.note(
+            *outer,
+            &outer.key_pattern().to_string(),
+            *inner,
+            &inner.key_pattern().to_string(),
+        )
     }
 }
 
@@ -126,8 +131,8 @@ fn after_ten_thousand_edges_nothing_more_is_noted() {
     let mut order = LockOrder::default();
     let first = place("first");
     for number in 0..MOST_EDGES {
-        let template: &'static str = Box::leak(number.to_string().into_boxed_str());
-        assert_eq!(order.see(&first, &place(template)), None);
+        let key_pattern: &'static str = Box::leak(number.to_string().into_boxed_str());
+        assert_eq!(order.see(&first, &place(key_pattern)), None);
     }
     let (a, b) = (place("a"), place("b"));
     assert_eq!((order.see(&a, &b), order.see(&b, &a)), (None, None));
@@ -140,5 +145,5 @@ fn the_global_order_is_that_of_all_threads() {
     std::thread::spawn(move || noted(a, "a", b, "b")).join().expect("no panic");
     noted(b, "b", a, "a");
     let order = GLOBAL.lock().unwrap_or_else(PoisonError::into_inner);
-    assert!(order.reported.contains(&(a.template(), b.template())));
+    assert!(order.reported.contains(&(a.key_pattern(), b.key_pattern())));
 }

@@ -6,7 +6,7 @@ use std::{env, fs};
 
 use crate::error::{Closing, DeadlockKind};
 use crate::protocol::{Failure, Loss};
-use crate::wire::{self, Claimant, Holder, Member, Nonce, Obstacle};
+use crate::wire::{self, Holder, Member, Nonce, Obstacle, OwnerInfo};
 use crate::{Fence, LockError, LockManager};
 
 const WAITED: Duration = Duration::from_millis(1500);
@@ -53,7 +53,7 @@ fn blocked(waited: Duration, obstacle: Obstacle, ahead: u64, left: Option<u64>) 
 
 fn held() -> Obstacle {
     let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_millis();
-    let who = Claimant {
+    let who = OwnerInfo {
         ttl: Duration::from_secs(30),
         since_unix_ms: u64::try_from(since).unwrap_or_default(),
         pid: 4711,
@@ -83,8 +83,8 @@ fn busy() -> Vec<(&'static str, LockError)> {
     ]
 }
 
-fn deposit(number: usize) -> Claimant {
-    Claimant {
+fn deposit(number: usize) -> OwnerInfo {
+    OwnerInfo {
         ttl: Duration::ZERO,
         since_unix_ms: 0,
         pid: 4711,

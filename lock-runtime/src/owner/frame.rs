@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::context::current;
 use super::turn::Turn;
 use crate::lease::Lease;
-use crate::place::Place;
+use crate::place::CallSite;
 use crate::wire::Nonce;
 
 /// Which manager's keys these are: the same text in two managers is two locks.
@@ -20,7 +20,7 @@ pub(crate) struct Frame {
     parent: Option<Arc<Frame>>,
     manager: ManagerId,
     lease: Arc<Lease>,
-    place: Place,
+    call_site: CallSite,
     kind: Kind,
     /// Taken by one child section of the same key at a time.
     turn: Turn,
@@ -44,9 +44,9 @@ impl Frame {
         parent: Option<Arc<Self>>,
         manager: ManagerId,
         lease: Arc<Lease>,
-        place: Place,
+        call_site: CallSite,
     ) -> Arc<Self> {
-        Arc::new(Self { parent, manager, lease, place, kind: Kind::Hold, turn: Turn::new() })
+        Arc::new(Self { parent, manager, lease, call_site, kind: Kind::Hold, turn: Turn::new() })
     }
 
     /// The frame for code that is let into this hold: itself where that code runs inside the section or in its place.
@@ -66,7 +66,7 @@ impl Frame {
             parent: Some(Arc::clone(self)),
             manager: self.manager,
             lease: Arc::clone(&self.lease),
-            place: self.place,
+            call_site: self.call_site,
             kind: Kind::Elsewhere,
             turn: Turn::new(),
         })
@@ -114,14 +114,14 @@ impl Frame {
     }
 
     /// The locks around the code in this frame: where each was taken, and its key.
-    pub(crate) fn taken(self: &Arc<Self>) -> impl Iterator<Item = (Place, &str)> {
+    pub(crate) fn taken(self: &Arc<Self>) -> impl Iterator<Item = (CallSite, &str)> {
         let taken = self.outwards().filter(|frame| frame.kind == Kind::Hold);
-        taken.map(|frame| (frame.place, frame.lease.key()))
+        taken.map(|frame| (frame.call_site, frame.lease.key()))
     }
 
     /// Where the hold was taken.
-    pub(crate) const fn place(&self) -> Place {
-        self.place
+    pub(crate) const fn call_site(&self) -> CallSite {
+        self.call_site
     }
 
     pub(crate) const fn manager(&self) -> ManagerId {
@@ -161,7 +161,7 @@ impl Frame {
             parent: Some(Arc::clone(self)),
             manager: ancestor.manager,
             lease: Arc::clone(&ancestor.lease),
-            place: ancestor.place,
+            call_site: ancestor.call_site,
             kind: Kind::Turn,
             turn: Turn::new(),
         });

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use super::frame::ManagerId;
 use super::{Entered, Frame, Heed, Slot};
 use crate::lease::{Lease, Share};
-use crate::place::Place;
+use crate::place::CallSite;
 use crate::protocol::Confirmation;
 
 /// A section that may run: its frame and, by that, a share of the hold; a nested one also has its ancestor's turn.
@@ -24,9 +24,9 @@ impl Section {
         here: Option<Arc<Frame>>,
         manager: ManagerId,
         share: Share,
-        place: Place,
+        call_site: CallSite,
     ) -> Self {
-        let frame = Frame::of_hold(here, manager, share.into_lease(), place);
+        let frame = Frame::of_hold(here, manager, share.into_lease(), call_site);
         Self { frame: Some(frame), under: None }
     }
 

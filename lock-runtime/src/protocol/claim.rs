@@ -7,7 +7,7 @@ use super::machine::Written;
 use super::timing::Timing;
 use crate::Fence;
 use crate::time::Timestamp;
-use crate::wire::{Busy, Claimant, Nonce, WAITER_LEASE};
+use crate::wire::{Busy, Nonce, OwnerInfo, WAITER_LEASE};
 
 /// What somebody asks for.
 #[derive(Clone, Debug)]
@@ -36,7 +36,7 @@ pub struct Request {
     /// How many fencing tokens to reserve, at least one.
     pub block: u32,
     /// For others to read.
-    pub who: Claimant,
+    pub who: OwnerInfo,
 }
 
 /// Why a request ended without a hold.

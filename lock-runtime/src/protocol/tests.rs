@@ -17,7 +17,7 @@ use crate::Fence;
 use crate::fence::FenceBlock;
 use crate::time::Timestamp;
 use crate::wire::{
-    Acquire, AcquireReply, Busy, Call, Claimant, Grant, Member, Nonce, Notice, Obstacle, Probe,
+    Acquire, AcquireReply, Busy, Call, Grant, Member, Nonce, Notice, Obstacle, OwnerInfo, Probe,
     Probed, Quarantine, Renewal, RenewalReply, Reply, Target, WAITER_LEASE,
 };
 
@@ -48,7 +48,7 @@ fn request(bits: u128) -> Request {
         behind: false,
         expects_free: false,
         block: 1,
-        who: Claimant {
+        who: OwnerInfo {
             ttl: TTL,
             since_unix_ms: 0,
             pid: 1,

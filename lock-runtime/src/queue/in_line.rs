@@ -52,7 +52,7 @@ impl Drop for InLine {
     }
 }
 
-/// Why a queue did not take a wish.
+/// Why a queue did not take a request.
 pub(super) enum Refused {
     /// The queue is forgotten: another has its place.
     Closed,

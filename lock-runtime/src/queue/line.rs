@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::moves::{Ask, HeldHere, Moves};
 use super::tenure::{Inside, OWN_SPAN, Stage, Tenure};
 use super::waiters::Waiters;
-use super::waiting::{Number, Waiting, Wish};
+use super::waiting::{AcquireParams, Number, Waiting};
 use crate::Fence;
 use crate::protocol::claim_time;
 use crate::time::Timestamp;
@@ -81,21 +81,26 @@ impl<S> Line<S> {
     }
 
     /// Begins a section at once under a hold that was kept for it.
-    pub(super) fn take(&mut self, now: Timestamp, wish: Wish) -> Option<Moves<()>> {
+    pub(super) fn take(&mut self, now: Timestamp, params: AcquireParams) -> Option<Moves<()>> {
         let tenure = self.tenure.as_mut()?;
-        if !tenure.is_idle() || !self.waiting.is_empty() || !tenure.may_go_on(now, wish.terms) {
+        if !tenure.is_idle() || !self.waiting.is_empty() || !tenure.may_go_on(now, params.terms) {
             return None;
         }
         let restart = tenure.hand_on().then_some(tenure.nonce);
-        Some(Moves { restart, serve: Some(tenure.serve(now, wish, ())?), ..Moves::none() })
+        Some(Moves { restart, serve: Some(tenure.serve(now, params, ())?), ..Moves::none() })
     }
 
     /// A new request, and its number. One that tries once has to be the first: see [`Self::is_open`].
-    pub(super) fn join(&mut self, now: Timestamp, wish: Wish, slot: S) -> (Number, Moves<S>) {
+    pub(super) fn join(
+        &mut self,
+        now: Timestamp,
+        params: AcquireParams,
+        slot: S,
+    ) -> (Number, Moves<S>) {
         let mut moves = Moves::none();
         let number = self.next;
         self.next += 1;
-        self.waiting.push_back(number, Waiting::new(wish, slot));
+        self.waiting.push_back(number, Waiting::new(params, slot));
         self.advance(now, &mut moves);
         let known = usize::from(self.asked.is_some());
         if self.waiting.len() > known
@@ -159,7 +164,7 @@ impl<S> Line<S> {
     ) -> Moves<S> {
         let mut moves = Moves::none();
         let first = self.waiting.front().filter(|_| self.asked == Some(nonce));
-        let Some(terms) = first.map(|waiting| waiting.wish.terms) else {
+        let Some(terms) = first.map(|waiting| waiting.params.terms) else {
             moves.end = Some(nonce);
             return moves;
         };
@@ -199,7 +204,7 @@ impl<S> Line<S> {
             moves.end = Some(nonce);
             return moves;
         };
-        let linger = tenure.inside().map_or(Duration::ZERO, |inside| inside.wish.linger);
+        let linger = tenure.inside().map_or(Duration::ZERO, |inside| inside.params.linger);
         self.pace = (self.pace * 3 + now.since(tenure.began)) / 4;
         tenure.stage = Stage::Idle { until: now.plus(linger).min(tenure.until) };
         if self.waiting.is_empty() {
@@ -307,16 +312,16 @@ impl<S> Line<S> {
     /// queue is for.
     pub(super) fn held_here(&self, now: Timestamp, long: Duration) -> Option<HeldHere> {
         let (tenure, first) = (self.tenure.as_ref()?, self.waiting.front()?);
-        let (held, waited) = (now.since(tenure.began), now.since(first.wish.since));
-        let function = tenure.inside()?.wish.place.name();
+        let (held, waited) = (now.since(tenure.began), now.since(first.params.since));
+        let function = tenure.inside()?.params.call_site.name();
         let calls = self.waiting.len();
         (held.min(waited) >= long).then_some(HeldHere { function, held, calls, waited })
     }
 
     /// Who is inside, and who waits here without the server's knowledge.
-    pub(super) fn seen(&self) -> (Option<&Inside>, impl Iterator<Item = &Wish>) {
+    pub(super) fn seen(&self) -> (Option<&Inside>, impl Iterator<Item = &AcquireParams>) {
         let known = usize::from(self.asked.is_some());
-        let waiting = self.waiting.iter().skip(known).map(|waiting| &waiting.wish);
+        let waiting = self.waiting.iter().skip(known).map(|waiting| &waiting.params);
         (self.tenure.as_ref().and_then(Tenure::inside), waiting)
     }
 
@@ -324,7 +329,7 @@ impl<S> Line<S> {
     pub(super) fn claimed_until(&self, nonce: Nonce) -> Option<Timestamp> {
         let tenure = self.tenure.as_ref().filter(|tenure| tenure.nonce == nonce)?;
         let inside = tenure.inside()?;
-        Some(tenure.began.plus(claim_time(inside.wish.terms.ttl)))
+        Some(tenure.began.plus(claim_time(inside.params.terms.ttl)))
     }
 
     fn tenure_under(&mut self, nonce: Nonce) -> Option<&mut Tenure> {
@@ -336,7 +341,7 @@ impl<S> Line<S> {
         let Some(first) = self.waiting.front() else { return };
         match &mut self.tenure {
             Some(tenure) if !tenure.is_idle() => {}
-            Some(tenure) if tenure.may_go_on(now, first.wish.terms) => {
+            Some(tenure) if tenure.may_go_on(now, first.params.terms) => {
                 if tenure.hand_on() {
                     moves.restart = Some(tenure.nonce);
                 }
@@ -353,8 +358,8 @@ impl<S> Line<S> {
     /// Begins the section of the first in line.
     fn serve(&mut self, now: Timestamp, moves: &mut Moves<S>) {
         let Some(tenure) = &mut self.tenure else { return };
-        let Some(Waiting { wish, slot, .. }) = self.waiting.pop_front() else { return };
-        let serve = tenure.serve(now, wish, slot);
+        let Some(Waiting { params, slot, .. }) = self.waiting.pop_front() else { return };
+        let serve = tenure.serve(now, params, slot);
         moves.serve = Some(serve.expect("a block has a token for its section"));
     }
 
@@ -365,8 +370,8 @@ impl<S> Line<S> {
             moves.end = moves.end.or(withdrawn);
             return;
         };
-        let (wish, behind) = (first.wish, first.behind);
-        let block = match (wish.terms.renew, wish.linger.is_zero()) {
+        let (params, behind) = (first.params, first.behind);
+        let block = match (params.terms.renew, params.linger.is_zero()) {
             (false, _) => 1,
             (true, true) => self.block,
             (true, false) => LARGEST_BLOCK,
@@ -376,7 +381,7 @@ impl<S> Line<S> {
         self.asked_is_waited_for = false;
         // Where several wait here, others may wait elsewhere.
         let expects_free = withdrawn.is_none() && self.waiting.len() == 1;
-        moves.ask = Some(Ask { nonce, wish, behind, expects_free, block, replaces: withdrawn });
+        moves.ask = Some(Ask { nonce, params, behind, expects_free, block, replaces: withdrawn });
     }
 
     fn end(&mut self, moves: &mut Moves<S>) {

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use super::line::Line;
 use super::moves::{Moves, Rung};
-use super::waiting::{Number, Terms, Wish};
+use super::waiting::{AcquireParams, LeaseTerms, Number};
 use crate::Fence;
 use crate::fence::FenceBlock;
-use crate::place::Place;
+use crate::place::CallSite;
 use crate::protocol::Failure;
 use crate::time::Timestamp;
-use crate::wire::{Busy, Claimant, Grant, Holder, Nonce, Obstacle};
+use crate::wire::{Busy, Grant, Holder, Nonce, Obstacle, OwnerInfo};
 
 mod alarms;
 mod hand_over;
@@ -23,7 +23,7 @@ mod waiting;
 const BOUND: u32 = 8;
 const TTL: Duration = Duration::from_secs(30);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-const TERMS: Terms = Terms { ttl: TTL, renew: true, max_hold: Some(DAY) };
+const TERMS: LeaseTerms = LeaseTerms { ttl: TTL, renew: true, max_hold: Some(DAY) };
 /// The first token that the server gives.
 const FIRST: u64 = 100;
 /// A block in which no test comes to the end.
@@ -49,16 +49,24 @@ fn nonce(number: u128) -> Nonce {
 }
 
 #[track_caller]
-pub(super) fn wish(since: u64) -> Wish {
-    let place = Place::Line(Location::caller());
+pub(super) fn params(since: u64) -> AcquireParams {
+    let call_site = CallSite::Line(Location::caller());
     let linger = Duration::ZERO;
-    Wish { since: at(since), deadline: None, queue: true, terms: TERMS, linger, place, label: None }
+    AcquireParams {
+        since: at(since),
+        deadline: None,
+        queue: true,
+        terms: TERMS,
+        linger,
+        call_site,
+        label: None,
+    }
 }
 
 /// One that waits until then.
 #[track_caller]
-fn wish_until(since: u64, deadline: u64) -> Wish {
-    Wish { deadline: Some(at(deadline)), ..wish(since) }
+fn wish_until(since: u64, deadline: u64) -> AcquireParams {
+    AcquireParams { deadline: Some(at(deadline)), ..params(since) }
 }
 
 /// What came of an event, but for alarms.
@@ -111,12 +119,12 @@ impl Desk {
 
     /// With "first" inside since 0 under a block of [`PLENTY`].
     fn held() -> Self {
-        Self::held_with(wish(0))
+        Self::held_with(params(0))
     }
 
-    fn held_with(wish: Wish) -> Self {
+    fn held_with(params: AcquireParams) -> Self {
         let mut desk = Self::new();
-        assert_eq!(desk.join("first", wish), asks(1));
+        assert_eq!(desk.join("first", params), asks(1));
         assert_eq!(desk.granted(0, PLENTY, false), serves("first", FIRST));
         desk
     }
@@ -137,12 +145,12 @@ impl Desk {
         Seen { restart: moves.restart, end: moves.end, ask, serve }
     }
 
-    fn join(&mut self, who: &'static str, wish: Wish) -> Seen {
-        self.join_numbered(who, wish).1
+    fn join(&mut self, who: &'static str, params: AcquireParams) -> Seen {
+        self.join_numbered(who, params).1
     }
 
-    fn join_numbered(&mut self, who: &'static str, wish: Wish) -> (Number, Seen) {
-        let (number, moves) = self.line.join(wish.since, wish, who);
+    fn join_numbered(&mut self, who: &'static str, params: AcquireParams) -> (Number, Seen) {
+        let (number, moves) = self.line.join(params.since, params, who);
         (number, self.see(moves))
     }
 
@@ -200,8 +208,8 @@ impl Desk {
     }
 
     /// The token of a section that begins at once under a hold that was kept.
-    fn take(&mut self, wish: Wish) -> Option<u64> {
-        let serve = self.line.take(wish.since, wish)?.serve?;
+    fn take(&mut self, params: AcquireParams) -> Option<u64> {
+        let serve = self.line.take(params.since, params)?.serve?;
         self.inside = Some((serve.nonce, serve.fence));
         Some(serve.fence.get())
     }
@@ -215,7 +223,7 @@ impl Desk {
 }
 
 fn holder(nonce: Nonce, fence: Fence) -> Holder {
-    let who = Claimant {
+    let who = OwnerInfo {
         host: "here".into(),
         pid: 7,
         function: "shop::sell".to_owned(),

@@ -27,4 +27,4 @@ pub(crate) use post::{Office, Post};
 pub(crate) use queues::{Queues, Taken};
 pub(crate) use seat::{Bell, Seat, Usher, seat};
 pub(crate) use shared::{Queue, Untaken};
-pub(crate) use waiting::{Terms, Wish};
+pub(crate) use waiting::{AcquireParams, LeaseTerms};

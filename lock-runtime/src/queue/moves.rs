@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::waiting::Wish;
+use super::waiting::AcquireParams;
 use crate::Fence;
 use crate::protocol::Failure;
 use crate::time::Timestamp;
@@ -27,7 +27,7 @@ pub(super) struct Moves<S> {
 #[derive(Debug)]
 pub(super) struct Ask {
     pub(super) nonce: Nonce,
-    pub(super) wish: Wish,
+    pub(super) params: AcquireParams,
     /// Whether others of this process came first.
     pub(super) behind: bool,
     /// Whether the lock is expected to be free.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::shared::Queue;
-use crate::identity::Identity;
+use crate::identity::ProcessInfo;
 use crate::lease::Callback;
 use crate::protocol::{Confirmation, Request};
 use crate::time::Timestamp;
@@ -47,6 +47,6 @@ pub(crate) trait Post: Send + Sync {
 pub(crate) struct Office {
     /// How often a hold is handed on while another process waits.
     pub(crate) bound: u32,
-    pub(crate) identity: Arc<Identity>,
+    pub(crate) process: Arc<ProcessInfo>,
     pub(crate) post: Arc<dyn Post>,
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 use super::in_line::{InLine, Refused};
 use super::post::Office;
 use super::shared::Queue;
-use super::waiting::Wish;
+use super::waiting::AcquireParams;
 use crate::lease::Share;
 use crate::sync::{Mutex, MutexGuard};
 use crate::wire::Inspection;
@@ -25,7 +25,7 @@ pub(crate) struct Queues {
 #[derive(Default)]
 pub(super) struct Shard(Mutex<HashMap<Arc<str>, Arc<Queue>>>);
 
-/// What came of a wish.
+/// What came of a request.
 pub(crate) enum Taken {
     /// It waits in the line of its key.
     InLine(InLine),
@@ -40,16 +40,16 @@ impl Queues {
     }
 
     /// A hold of this key that is kept with nobody inside, if it may be entered on these terms.
-    pub(crate) fn take(&self, key: &str, wish: Wish) -> Option<Share> {
+    pub(crate) fn take(&self, key: &str, params: AcquireParams) -> Option<Share> {
         let queue = self.shard(key).queues().get(key).cloned();
-        queue?.take(wish)
+        queue?.take(params)
     }
 
-    /// Puts a wish into the line of its key.
-    pub(crate) fn join(&self, key: &Arc<str>, wish: Wish) -> Taken {
+    /// Puts a request into the line of its key.
+    pub(crate) fn join(&self, key: &Arc<str>, params: AcquireParams) -> Taken {
         loop {
             let queue = self.queue(key);
-            match queue.join(wish) {
+            match queue.join(params) {
                 Ok(in_line) => return Taken::InLine(in_line),
                 Err(Refused::NotNext) => return Taken::NotNext,
                 Err(Refused::Closed) => self.shard(key).forget(&queue),

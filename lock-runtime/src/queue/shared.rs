@@ -12,14 +12,14 @@ use super::post::Office;
 use super::queues::Shard;
 use super::seat::{Bell, Usher, seat};
 use super::tenure::Inside;
-use super::waiting::{Number, Wish};
+use super::waiting::{AcquireParams, Number};
 use crate::Fence;
 use crate::identity;
 use crate::lease::{Callback, Keeper, Lease, Share};
 use crate::protocol::{Confirmation, Failure, Loss, Request};
 use crate::sync::{Mutex, MutexGuard};
 use crate::time::{self, Timestamp};
-use crate::wire::{Claimant, Grant, Holder, INSPECTED, Inspection, Nonce, Waiter};
+use crate::wire::{Grant, Holder, INSPECTED, Inspection, Nonce, OwnerInfo, Waiter};
 
 type Slot = Usher<Answer>;
 
@@ -83,34 +83,34 @@ impl Queue {
     }
 
     /// Enters a hold that is kept here with nobody inside.
-    pub(super) fn take(&self, wish: Wish) -> Option<Share> {
+    pub(super) fn take(&self, params: AcquireParams) -> Option<Share> {
         let mut state = self.state();
-        let moves = state.line.take(wish.since, wish)?;
+        let moves = state.line.take(params.since, params)?;
         if let Some(nonce) = moves.restart {
-            self.office.post.handed_on(nonce, wish.since);
+            self.office.post.handed_on(nonce, params.since);
         }
         Some(self.begin(&mut state, &moves.serve?))
     }
 
-    /// Joins the line, unless this queue is forgotten, or the wish is to try once and it is not the next here.
-    pub(super) fn join(&self, wish: Wish) -> Result<InLine, Refused> {
+    /// Joins the line, unless this queue is forgotten, or the request is to try once and it is not the next here.
+    pub(super) fn join(&self, params: AcquireParams) -> Result<InLine, Refused> {
         let mut state = self.state();
         if state.closed {
             return Err(Refused::Closed);
         }
-        if !wish.queue && !state.line.is_open() {
+        if !params.queue && !state.line.is_open() {
             return Err(Refused::NotNext);
         }
         let (slot, answer) = seat();
         state.supply(true);
         let near = state.line.is_brisk() && !state.line.is_open();
         let is_held_here = !state.line.is_open();
-        let (number, moves) = state.line.join(wish.since, wish, slot);
+        let (number, moves) = state.line.join(params.since, params, slot);
         if let Some(lease) = &state.lease {
             lease.contend();
         }
         if is_held_here {
-            self.look_later(&mut state, wish.since);
+            self.look_later(&mut state, params.since);
         }
         self.settle(state, moves);
         let queue = self.me.upgrade();
@@ -272,12 +272,12 @@ impl Queue {
         {
             *holder = self.holder(inside);
         }
-        for wish in waiting {
+        for params in waiting {
             found.waiting += 1;
             if found.waiters.len() < INSPECTED as usize {
                 // It has no name yet: the server was not asked for it.
                 let nonce = Nonce::from_bits(0);
-                found.waiters.push(Waiter { nonce, who: self.claimant(wish) });
+                found.waiters.push(Waiter { nonce, who: self.owner_info(params) });
             }
         }
     }
@@ -349,19 +349,19 @@ impl Queue {
     }
 
     fn request(&self, ask: &Ask) -> Request {
-        let Ask { nonce, wish, behind, block, expects_free, .. } = *ask;
-        let request = wish.request(&self.key, nonce, &self.office.identity);
+        let Ask { nonce, params, behind, block, expects_free, .. } = *ask;
+        let request = params.request(&self.key, nonce, &self.office.process);
         Request { behind, expects_free, block, ..request }
     }
 
-    fn claimant(&self, wish: &Wish) -> Claimant {
-        wish.claimant(&self.office.identity)
+    fn owner_info(&self, params: &AcquireParams) -> OwnerInfo {
+        params.owner_info(&self.office.process)
     }
 
     fn holder(&self, inside: &Inside) -> Holder {
-        let &Inside { nonce, fence, ref wish, since } = inside;
-        let held_unix_ms = Some(self.office.identity.unix_ms(since));
-        Holder { nonce, fence, who: self.claimant(wish), held_unix_ms }
+        let &Inside { nonce, fence, ref params, since } = inside;
+        let held_unix_ms = Some(self.office.process.unix_ms(since));
+        Holder { nonce, fence, who: self.owner_info(params), held_unix_ms }
     }
 
     fn forget(&self) {

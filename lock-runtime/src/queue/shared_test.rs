@@ -12,12 +12,12 @@ use super::in_line::InLine;
 use super::post::{Office, Post};
 use super::queues::{Queues, Taken};
 use super::shared::Queue;
-use super::waiting::{Terms, Wish};
+use super::waiting::{AcquireParams, LeaseTerms};
 use crate::Fence;
 use crate::fence::FenceBlock;
-use crate::identity::Identity;
+use crate::identity::ProcessInfo;
 use crate::lease::{Callback, Share};
-use crate::place::Place;
+use crate::place::CallSite;
 use crate::protocol::{Confirmation, Request};
 use crate::time::{self, Timestamp};
 use crate::wire::{Grant, Nonce};
@@ -81,16 +81,17 @@ impl Letters {
 
 fn office(letters: &Arc<Letters>) -> Office {
     let post = Arc::clone(letters) as Arc<dyn Post>;
-    Office { bound: 8, identity: Arc::new(Identity::of_this_process()), post }
+    Office { bound: 8, process: Arc::new(ProcessInfo::of_this_process()), post }
 }
 
 #[track_caller]
 fn join(queues: &Queues, key: &Arc<str>) -> InLine {
-    let terms = Terms { ttl: TTL, renew: true, max_hold: None };
-    let place = Place::Line(Location::caller());
+    let terms = LeaseTerms { ttl: TTL, renew: true, max_hold: None };
+    let call_site = CallSite::Line(Location::caller());
     let (since, linger) = (time::now(), Duration::ZERO);
-    let wish = Wish { since, deadline: None, queue: true, terms, linger, place, label: None };
-    match queues.join(key, wish) {
+    let params =
+        AcquireParams { since, deadline: None, queue: true, terms, linger, call_site, label: None };
+    match queues.join(key, params) {
         Taken::InLine(in_line) => in_line,
         Taken::NotNext => panic!("it may wait"),
     }

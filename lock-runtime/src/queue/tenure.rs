@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::moves::Serve;
-use super::waiting::{Terms, Wish};
+use super::waiting::{AcquireParams, LeaseTerms};
 use crate::Fence;
 use crate::fence::FenceBlock;
 use crate::time::Timestamp;
@@ -21,7 +21,7 @@ const SHORT_MAX_HOLD: Duration = Duration::from_secs(60 * 60);
 #[derive(Debug)]
 pub(super) struct Tenure {
     pub(super) nonce: Nonce,
-    pub(super) terms: Terms,
+    pub(super) terms: LeaseTerms,
     /// What is left of the block that the grant reserved.
     pub(super) fences: FenceBlock,
     pub(super) valid_until: Timestamp,
@@ -49,7 +49,7 @@ pub(super) enum Stage {
 pub(super) struct Inside {
     pub(super) nonce: Nonce,
     pub(super) fence: Fence,
-    pub(super) wish: Wish,
+    pub(super) params: AcquireParams,
     /// When it began.
     pub(super) since: Timestamp,
 }
@@ -59,7 +59,7 @@ impl Tenure {
     pub(super) fn new(
         now: Timestamp,
         nonce: Nonce,
-        terms: Terms,
+        terms: LeaseTerms,
         fences: FenceBlock,
         valid_until: Timestamp,
     ) -> Self {
@@ -112,7 +112,7 @@ impl Tenure {
     }
 
     /// Whether another section with these terms may run under it.
-    pub(super) fn may_go_on(&self, now: Timestamp, terms: Terms) -> bool {
+    pub(super) fn may_go_on(&self, now: Timestamp, terms: LeaseTerms) -> bool {
         let enough = ENOUGH.min(self.terms.ttl / 2);
         self.terms == terms
             // Without renewals each section is due a ttl of its own.
@@ -124,10 +124,15 @@ impl Tenure {
     }
 
     /// Begins a section. `None` if the block is used up.
-    pub(super) fn serve<S>(&mut self, now: Timestamp, wish: Wish, slot: S) -> Option<Serve<S>> {
+    pub(super) fn serve<S>(
+        &mut self,
+        now: Timestamp,
+        params: AcquireParams,
+        slot: S,
+    ) -> Option<Serve<S>> {
         let (nonce, fence) = (self.nonce, self.fences.take()?);
         self.began = now;
-        self.stage = Stage::Running(Inside { nonce, fence, wish, since: now });
+        self.stage = Stage::Running(Inside { nonce, fence, params, since: now });
         Some(Serve { slot, nonce, fence, valid_until: self.valid_until })
     }
 

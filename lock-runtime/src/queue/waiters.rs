@@ -113,7 +113,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::queue::line_test::wish;
+    use crate::queue::line_test::params;
 
     proptest! {
         /// The same as a queue that closes its gaps at once.
@@ -124,7 +124,7 @@ mod tests {
             for (step, which) in steps {
                 match step {
                     0 | 1 => {
-                        waiters.push_back(next, Waiting::new(wish(0), next));
+                        waiters.push_back(next, Waiting::new(params(0), next));
                         plain.push_back(next);
                         next += 1;
                     }

@@ -3,35 +3,35 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::identity::Identity;
-use crate::place::Place;
+use crate::identity::ProcessInfo;
+use crate::place::CallSite;
 use crate::protocol::{Request, warn_at};
 use crate::time::Timestamp;
-use crate::wire::{Claimant, Nonce};
+use crate::wire::{Nonce, OwnerInfo};
 
 /// Tells the requests of one line apart, in the order of their coming.
 pub(super) type Number = u64;
 
 /// What somebody asks of a line. Small, as most of them never reach the server.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Wish {
+pub(crate) struct AcquireParams {
     pub(crate) since: Timestamp,
     /// When to stop waiting; `None` waits as long as it takes.
     pub(crate) deadline: Option<Timestamp>,
     /// Whether to wait behind others, or to try once.
     pub(crate) queue: bool,
-    pub(crate) terms: Terms,
+    pub(crate) terms: LeaseTerms,
     /// How long the hold may be kept for the next call when nobody else wants it.
     pub(crate) linger: Duration,
     /// For others to read.
-    pub(crate) place: Place,
+    pub(crate) call_site: CallSite,
     /// The label of the request, if it has one of its own.
     pub(crate) label: Option<&'static str>,
 }
 
-impl Wish {
+impl AcquireParams {
     /// A request to the server that comes past the line: its hold is handed on to nobody.
-    pub(crate) fn request(&self, key: &Arc<str>, nonce: Nonce, identity: &Identity) -> Request {
+    pub(crate) fn request(&self, key: &Arc<str>, nonce: Nonce, process: &ProcessInfo) -> Request {
         Request {
             key: Arc::clone(key),
             nonce,
@@ -44,20 +44,20 @@ impl Wish {
             behind: false,
             expects_free: false,
             block: 1,
-            who: self.claimant(identity),
+            who: self.owner_info(process),
         }
     }
 
     /// Who asks, for others to read.
-    pub(super) fn claimant(&self, identity: &Identity) -> Claimant {
-        let who = identity.claimant(self.terms.ttl, self.place, self.since);
-        identity.labelled(who, self.label)
+    pub(super) fn owner_info(&self, process: &ProcessInfo) -> OwnerInfo {
+        let who = process.owner_info(self.terms.ttl, self.call_site, self.since);
+        process.labelled(who, self.label)
     }
 }
 
 /// The terms of a hold. It is handed on only between requests with the same ones, so that nobody gets less than asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Terms {
+pub(crate) struct LeaseTerms {
     pub(crate) ttl: Duration,
     pub(crate) renew: bool,
     pub(crate) max_hold: Option<Duration>,
@@ -66,7 +66,7 @@ pub(crate) struct Terms {
 /// A request that waits for its turn.
 #[derive(Debug)]
 pub(super) struct Waiting<S> {
-    pub(super) wish: Wish,
+    pub(super) params: AcquireParams,
     pub(super) warn_at: Timestamp,
     /// Others of this process came first.
     pub(super) behind: bool,
@@ -74,15 +74,15 @@ pub(super) struct Waiting<S> {
 }
 
 impl<S> Waiting<S> {
-    pub(super) fn new(wish: Wish, slot: S) -> Self {
-        Self { warn_at: warn_at(wish.since), behind: false, wish, slot }
+    pub(super) fn new(params: AcquireParams, slot: S) -> Self {
+        Self { warn_at: warn_at(params.since), behind: false, params, slot }
     }
 
     /// The next instant at which something is due that no server knows of.
     /// `nothing_before`: until then no request is granted the key. A request with an earlier deadline need not wait for it.
     pub(super) fn due(&self, nothing_before: Timestamp) -> Timestamp {
-        match self.wish.deadline {
-            Some(deadline) if deadline < nothing_before => self.wish.since,
+        match self.params.deadline {
+            Some(deadline) if deadline < nothing_before => self.params.since,
             Some(deadline) => deadline.min(self.warn_at),
             None => self.warn_at,
         }

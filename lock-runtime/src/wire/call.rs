@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Claimant, Invocation, Keyspace, Nonce, Probe, Quarantine, Script};
+use super::{Invocation, Keyspace, Nonce, OwnerInfo, Probe, Quarantine, Script};
 use crate::Fence;
 
 /// How long a waiter keeps its place without being heard of, unless its process has a crowd of them; and how long a grant
@@ -72,7 +72,7 @@ pub struct Acquire {
     /// The TTL of the key in the server: what was asked for plus the guard.
     pub ttl: Duration,
     /// For others to read.
-    pub who: Claimant,
+    pub who: OwnerInfo,
     /// The channel on which the process is told of a grant, and of others that wait for its hold.
     pub inbox: Arc<str>,
     /// How many fencing tokens to reserve, at least one.

@@ -9,7 +9,7 @@ use crate::Fence;
 
 /// Describes a request to others: written into the hold, shown to those who wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claimant {
+pub struct OwnerInfo {
     /// The ttl it asked for.
     pub ttl: Duration,
     /// Its own wall clock when it asked, in ms since 1970. For people to read; nothing is decided by it. In the hold of one that
@@ -23,7 +23,7 @@ pub struct Claimant {
     pub function: String,
 }
 
-impl Claimant {
+impl OwnerInfo {
     pub(super) fn parse(text: &str) -> Option<Self> {
         let mut words = text.splitn(5, ' ');
         Some(Self {
@@ -54,13 +54,13 @@ impl Claimant {
 
     /// A word without spaces, as the text form needs it for the host.
     #[must_use]
-    pub fn word(text: &str) -> String {
+    pub fn sanitize_host(text: &str) -> String {
         let word: String = text.chars().map(|c| if c.is_whitespace() { '_' } else { c }).collect();
         if word.is_empty() { "?".to_owned() } else { word }
     }
 }
 
-impl fmt::Display for Claimant {
+impl fmt::Display for OwnerInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ttl = self.ttl.as_millis();
         write!(f, "{ttl} {} {} {} {}", self.since_unix_ms, self.pid, self.host, self.function)
@@ -75,7 +75,7 @@ pub struct Holder {
     /// Its fencing token.
     pub fence: Fence,
     /// Who it is.
-    pub who: Claimant,
+    pub who: OwnerInfo,
     /// The server's wall clock when it was granted the lock, in ms since 1970; `None` if that was at once.
     pub held_unix_ms: Option<u64>,
 }
@@ -90,7 +90,7 @@ impl Holder {
         let fence = Fence::new(words.next()?.parse().ok()?);
         let description = words.nth(2)?;
         let held = description.split(' ').nth(1)?.split_once('/').map(|(_, held)| held.parse());
-        let who = Claimant::parse(description)?;
+        let who = OwnerInfo::parse(description)?;
         Some(Self { nonce, fence, who, held_unix_ms: held.transpose().ok()? })
     }
 }
@@ -101,11 +101,11 @@ mod tests {
 
     #[test]
     fn a_hold_value_is_read_back_as_it_was_written() {
-        let who = Claimant {
+        let who = OwnerInfo {
             ttl: Duration::from_secs(30),
             since_unix_ms: 7,
             pid: 42,
-            host: Claimant::word("my host").into(),
+            host: OwnerInfo::sanitize_host("my host").into(),
             function: "bank::transfer with spaces".to_owned(),
         };
         let nonce = Nonce::from_bits(0xfeed);

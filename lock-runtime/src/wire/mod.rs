@@ -18,7 +18,7 @@ pub use call::{
     Acquire, Call, Enqueue, Give, INSPECTED, LARGEST_BLOCK, Renewal, SHORT_HOLD, SMALL_BLOCK,
     WAITER_LEASE, claim,
 };
-pub use holder::{Claimant, Holder};
+pub use holder::{Holder, OwnerInfo};
 pub use keyspace::{EVERYONE, Keyspace};
 pub use nonce::{Nonce, NonceMap};
 pub use probe::{Member, PROBE_FRESH, PROBE_LIMIT, Probe, Probed, Standing, Target};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::reply::Answer;
-use super::{Claimant, Invocation, Keyspace, Nonce, Script, WAITER_LEASE};
+use super::{Invocation, Keyspace, Nonce, OwnerInfo, Script, WAITER_LEASE};
 
 /// How long a request that was registered counts without being registered again.
 pub const PROBE_FRESH: Duration = Duration::from_millis(1500);
@@ -25,7 +25,7 @@ pub struct Probe {
     /// How long it has waited; counts when it is first registered.
     pub waited: Duration,
     /// For others to read.
-    pub who: Claimant,
+    pub who: OwnerInfo,
 }
 
 /// What a request waits for at some instant, and inside of which sections.
@@ -65,7 +65,7 @@ pub struct Member {
     /// The key that it waits for.
     pub key: String,
     /// Who it is.
-    pub who: Claimant,
+    pub who: OwnerInfo,
 }
 
 impl Probe {
@@ -109,7 +109,7 @@ fn member(words: &[Answer]) -> Option<Member> {
         id: Nonce::parse(id.text()?)?,
         refreshed_us: refreshed.count()?,
         key: key.text()?.to_owned(),
-        who: Claimant::parse(who.text()?)?,
+        who: OwnerInfo::parse(who.text()?)?,
     })
 }
 
@@ -124,7 +124,7 @@ mod tests {
             target: Target::Key,
             key: "key".to_owned(),
             waited: Duration::ZERO,
-            who: Claimant::parse("9 0 1 host a function").expect("a claimant"),
+            who: OwnerInfo::parse("9 0 1 host a function").expect("a owner_info"),
         }
     }
 

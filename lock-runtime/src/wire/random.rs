@@ -13,7 +13,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 pub use self::answers::{any_answer, any_text, shaped};
-pub use self::calls::{any_call, claimant};
+pub use self::calls::{any_call, owner_info};
 pub use self::mutation::{Mutation, any_mutation};
 pub use self::oracle::{fits, grants};
 pub use self::spoken::spoken;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Acquire, Call, Claimant, Holder, LARGEST_BLOCK, Nonce, Probed, bound_for};
+use super::{Acquire, Call, Holder, LARGEST_BLOCK, Nonce, OwnerInfo, Probed, bound_for};
 use crate::Fence;
 use crate::fence::FenceBlock;
 
@@ -139,7 +139,7 @@ pub struct Waiter {
     /// The name of its request.
     pub nonce: Nonce,
     /// Who it is.
-    pub who: Claimant,
+    pub who: OwnerInfo,
 }
 
 /// Reads an [`Answer`] as the reply to a call.
@@ -319,5 +319,5 @@ fn inspection(answer: &Answer) -> Option<Inspection> {
 fn waiter(nonce: &Answer, entry: &Answer) -> Option<Waiter> {
     let mut words = entry.text()?.splitn(5, ' ');
     let description = words.nth(4)?;
-    Some(Waiter { nonce: Nonce::parse(nonce.text()?)?, who: Claimant::parse(description)? })
+    Some(Waiter { nonce: Nonce::parse(nonce.text()?)?, who: OwnerInfo::parse(description)? })
 }

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-pub(crate) use of_process::Identity;
+pub(crate) use of_process::ProcessInfo;
 
 use crate::wire::Nonce;
 

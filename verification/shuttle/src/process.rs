@@ -8,11 +8,11 @@ use shuttle::rand::{Rng, thread_rng};
 
 use crate::driver::{Event, Ledger, Mailbox, Server, flush};
 use crate::explore::block_on;
-use crate::identity::Identity;
+use crate::identity::ProcessInfo;
 use crate::lease::Lease;
 use crate::owner::Section;
-use crate::place::Place;
-use crate::queue::{Answer, Office, Queues, Taken, Terms, Wish};
+use crate::place::CallSite;
+use crate::queue::{AcquireParams, Answer, LeaseTerms, Office, Queues, Taken};
 use crate::sync::thread;
 use crate::time;
 use crate::witness::Witness;
@@ -61,8 +61,8 @@ impl Process {
         events: &'static [Event],
     ) -> (Arc<Self>, thread::JoinHandle<()>) {
         let (mailbox, server) = Server::start(Arc::clone(ledger), events);
-        let identity = Arc::new(Identity::of_this_process());
-        let queues = Queues::new(Office { bound: BOUND, identity, post: mailbox.post() });
+        let process = Arc::new(ProcessInfo::of_this_process());
+        let queues = Queues::new(Office { bound: BOUND, process, post: mailbox.post() });
         let witness = Witness::new(Arc::clone(ledger));
         (Arc::new(Self { queues, mailbox, key: "key".into(), witness }), server)
     }
@@ -79,29 +79,29 @@ impl Process {
     /// Gets into the line.
     pub(crate) fn join(
         &self,
-        wish: Wish,
+        params: AcquireParams,
     ) -> Option<impl Future<Output = Option<Answer>> + Unpin + use<>> {
-        match self.queues.join(&self.key, wish) {
+        match self.queues.join(&self.key, params) {
             Taken::InLine(in_line) => Some(in_line),
             Taken::NotNext => None,
         }
     }
 
     /// Gets into the line and waits; no section if the request failed.
-    pub(crate) fn enter(&self, wish: Wish) -> Option<Section> {
-        self.begin(block_on(self.join(wish)?))
+    pub(crate) fn enter(&self, params: AcquireParams) -> Option<Section> {
+        self.begin(block_on(self.join(params)?))
     }
 
     /// Enters a hold that is kept here, if there is one.
-    pub(crate) fn enter_idle(&self, wish: Wish) -> Option<Section> {
-        let share = self.queues.take(&self.key, wish)?;
+    pub(crate) fn enter_idle(&self, params: AcquireParams) -> Option<Section> {
+        let share = self.queues.take(&self.key, params)?;
         self.begin(Some(Ok(share)))
     }
 
     /// Begins the section of an answer that is a hold.
     pub(crate) fn begin(&self, answer: Option<Answer>) -> Option<Section> {
         let share = answer?.ok()?;
-        let section = Section::outermost(None, MANAGER, share, place());
+        let section = Section::outermost(None, MANAGER, share, call_site());
         self.witness.enter(section.lease());
         Some(section)
     }
@@ -133,20 +133,28 @@ impl Process {
     }
 }
 
-/// A wish that waits, for a hold that is not kept afterwards.
-pub(crate) fn wish() -> Wish {
-    let terms = Terms { ttl: TTL, renew: true, max_hold: None };
+/// A request that waits, for a hold that is not kept afterwards.
+pub(crate) fn params() -> AcquireParams {
+    let terms = LeaseTerms { ttl: TTL, renew: true, max_hold: None };
     let (since, linger) = (time::now(), Duration::ZERO);
-    Wish { since, deadline: None, queue: true, terms, linger, place: place(), label: None }
+    AcquireParams {
+        since,
+        deadline: None,
+        queue: true,
+        terms,
+        linger,
+        call_site: call_site(),
+        label: None,
+    }
 }
 
 /// The same, but its hold is kept for the next call.
-pub(crate) fn lingering() -> Wish {
-    Wish { linger: Duration::from_millis(500), ..wish() }
+pub(crate) fn lingering() -> AcquireParams {
+    AcquireParams { linger: Duration::from_millis(500), ..params() }
 }
 
-pub(crate) fn place() -> Place {
-    Place::Line(Location::caller())
+pub(crate) fn call_site() -> CallSite {
+    CallSite::Line(Location::caller())
 }
 
 /// Waits until all of them have ended well.

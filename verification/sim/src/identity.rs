@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::place::Place;
+use crate::place::CallSite;
 use crate::time::Timestamp;
-use crate::wire::{Claimant, Nonce};
+use crate::wire::{Nonce, OwnerInfo};
 
 #[derive(Debug)]
-pub(crate) struct Identity {
+pub(crate) struct ProcessInfo {
     pid: u32,
     host: Arc<str>,
 }
@@ -18,7 +18,7 @@ pub(crate) fn nonce() -> Nonce {
     crate::stage::nonce()
 }
 
-impl Identity {
+impl ProcessInfo {
     pub(crate) fn of_this_process() -> Self {
         Self { pid: crate::stage::process(), host: "simulated".into() }
     }
@@ -28,17 +28,22 @@ impl Identity {
     }
 
     #[expect(clippy::unused_self, reason = "as the library's, whose place this takes")]
-    pub(crate) fn labelled(&self, who: Claimant, _label: Option<&str>) -> Claimant {
+    pub(crate) fn labelled(&self, who: OwnerInfo, _label: Option<&str>) -> OwnerInfo {
         who
     }
 
-    pub(crate) fn is(&self, who: &Claimant) -> bool {
+    pub(crate) fn is(&self, who: &OwnerInfo) -> bool {
         who.pid == self.pid && who.host == self.host
     }
 
-    pub(crate) fn claimant(&self, ttl: Duration, _place: Place, _since: Timestamp) -> Claimant {
+    pub(crate) fn owner_info(
+        &self,
+        ttl: Duration,
+        _place: CallSite,
+        _since: Timestamp,
+    ) -> OwnerInfo {
         let host = Arc::clone(&self.host);
-        Claimant { ttl, since_unix_ms: 0, pid: self.pid, host, function: String::new() }
+        OwnerInfo { ttl, since_unix_ms: 0, pid: self.pid, host, function: String::new() }
     }
 
     #[expect(clippy::unused_self, reason = "as in the library")]

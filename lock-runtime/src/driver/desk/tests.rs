@@ -10,10 +10,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::Desk;
 use crate::driver::mailbox::{Mailbox, Message};
-use crate::identity::Identity;
-use crate::place::Place;
+use crate::identity::ProcessInfo;
+use crate::place::CallSite;
 use crate::protocol::{Machine, Timing};
-use crate::queue::{Office, Queues, Terms, Wish};
+use crate::queue::{AcquireParams, LeaseTerms, Office, Queues};
 use crate::time;
 
 /// A desk, and the mailbox that it empties.
@@ -49,22 +49,22 @@ fn an_alarm_goes_with_the_future_that_waits_for_it() {
 #[test]
 fn the_alarms_of_a_queue_go_with_it() {
     let (mut desk, mailbox, mut messages) = desk();
-    let identity = Arc::new(Identity::of_this_process());
-    let queues = Queues::new(Office { bound: 8, identity, post: mailbox.post() });
-    let terms = Terms { ttl: Duration::from_secs(30), renew: true, max_hold: None };
-    let (since, place) = (time::now(), Place::Line(Location::caller()));
-    let wish = Wish {
+    let process = Arc::new(ProcessInfo::of_this_process());
+    let queues = Queues::new(Office { bound: 8, process, post: mailbox.post() });
+    let terms = LeaseTerms { ttl: Duration::from_secs(30), renew: true, max_hold: None };
+    let (since, call_site) = (time::now(), CallSite::Line(Location::caller()));
+    let params = AcquireParams {
         since,
         deadline: None,
         queue: true,
         terms,
         linger: Duration::ZERO,
-        place,
+        call_site,
         label: None,
     };
     for number in 0..100 {
         let key = format!("key:{number}").into();
-        let waits: Vec<_> = (0..3).map(|_| queues.join(&key, wish)).collect();
+        let waits: Vec<_> = (0..3).map(|_| queues.join(&key, params)).collect();
         while let Ok(message) = messages.try_recv() {
             desk.message(since, message);
         }

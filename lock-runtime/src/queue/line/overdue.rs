@@ -43,21 +43,22 @@ impl<S> Line<S> {
         let obstacle = self.obstacle(why_not, show);
         let (mut failures, mut long) = (Vec::new(), Vec::new());
         let expired = self.waiting.take_out(|ahead, waiting| {
-            let wish = waiting.wish;
-            let is_over =
-                wish.deadline.is_some_and(|deadline| deadline <= now || deadline < nothing_before);
+            let params = waiting.params;
+            let is_over = params
+                .deadline
+                .is_some_and(|deadline| deadline <= now || deadline < nothing_before);
             if ahead < known {
                 return false;
             }
             if is_over {
                 failures.push(behind(&obstacle, ahead));
             } else if waiting.warn_at <= now {
-                waiting.warn_at = warn_again_at(wish.since, now);
+                waiting.warn_at = warn_again_at(params.since, now);
                 let busy = match behind(&obstacle, ahead) {
                     Failure::Busy(busy) => Some(busy),
                     _ => None,
                 };
-                long.push(LongWait { waited: now.since(wish.since), busy });
+                long.push(LongWait { waited: now.since(params.since), busy });
             }
             is_over
         });

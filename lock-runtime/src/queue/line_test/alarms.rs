@@ -16,7 +16,7 @@ fn those_with_one_patience_share_an_alarm() {
 #[test]
 fn one_that_waits_as_long_as_it_takes_is_looked_at_for_its_warnings() {
     let mut desk = Desk::held();
-    desk.join("second", wish(500));
+    desk.join("second", params(500));
     assert_eq!(desk.alarms, [at(10_500)]);
     desk.tick(10_500);
     assert_eq!(desk.alarms, [at(10_500), at(20_500)]);
@@ -51,7 +51,7 @@ fn ring(desk: &mut Desk, now: u64) {
 #[test]
 fn alarms_do_not_pile_up_behind_one_that_waits_long() {
     let mut desk = Desk::held();
-    desk.join("patient", wish(0));
+    desk.join("patient", params(0));
     for now in (0..9000).step_by(10) {
         desk.join("hasty", wish_until(now, now + 5));
         ring(&mut desk, now + 5);

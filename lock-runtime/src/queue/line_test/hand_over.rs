@@ -2,7 +2,7 @@
 
 use super::super::line::Line;
 use super::super::tenure::{OWN_SPAN, SHARED_SPAN};
-use super::super::waiting::{Terms, Wish};
+use super::super::waiting::{AcquireParams, LeaseTerms};
 use super::*;
 use crate::wire::LARGEST_BLOCK;
 
@@ -13,8 +13,8 @@ fn millis(span: Duration) -> u64 {
 #[test]
 fn a_hand_over_asks_nobody() {
     let mut desk = Desk::held();
-    assert_eq!(desk.join("second", wish(1)), nothing());
-    assert_eq!(desk.join("third", wish(2)), nothing());
+    assert_eq!(desk.join("second", params(1)), nothing());
+    assert_eq!(desk.join("third", params(2)), nothing());
     assert_eq!(desk.released(3), serves("second", FIRST + 1));
     assert_eq!(desk.released(4), serves("third", FIRST + 2));
     assert_eq!(desk.released(5), ends(1));
@@ -24,24 +24,24 @@ fn a_hand_over_asks_nobody() {
 #[test]
 fn a_block_that_is_used_up_is_the_end() {
     let mut desk = Desk::new();
-    desk.join("first", wish(0));
+    desk.join("first", params(0));
     let size = desk.block;
     desk.granted(0, size, false);
     for step in 1..size {
-        desk.join("next", wish(1));
+        desk.join("next", params(1));
         assert_eq!(desk.released(1), serves("next", FIRST + u64::from(step)));
     }
-    desk.join("one too many", wish(2));
+    desk.join("one too many", params(2));
     assert_eq!(desk.released(2), ends_and_asks(1, 2));
     let next = desk.next_fence;
     assert_eq!(desk.granted(3, 4, false), serves("one too many", next));
 }
 
 /// How often the hold is handed on, one section a millisecond after the other, each with these terms.
-fn max_handoffs(desk: &mut Desk, from: u64, wish: impl Fn(u64) -> Wish) -> u64 {
+fn max_handoffs(desk: &mut Desk, from: u64, params: impl Fn(u64) -> AcquireParams) -> u64 {
     for count in 0.. {
         let now = from + count;
-        desk.join("next", wish(now));
+        desk.join("next", params(now));
         if desk.released(now).serve.is_none() {
             return count;
         }
@@ -52,60 +52,60 @@ fn max_handoffs(desk: &mut Desk, from: u64, wish: impl Fn(u64) -> Wish) -> u64 {
 #[test]
 fn while_another_process_waits_it_goes_on_eight_times() {
     let mut pushed = Desk::new();
-    pushed.join("first", wish(0));
+    pushed.join("first", params(0));
     pushed.granted(0, PLENTY, true);
-    assert_eq!(max_handoffs(&mut pushed, 1, wish), u64::from(BOUND));
+    assert_eq!(max_handoffs(&mut pushed, 1, params), u64::from(BOUND));
 
     let mut told = Desk::held();
-    told.join("second", wish(1));
+    told.join("second", params(1));
     assert_eq!(told.released(1), serves("second", FIRST + 1));
     assert_eq!(told.waited_for(2, 1), nothing());
     assert_eq!(told.waited_for(3, 1), nothing(), "told again");
-    assert_eq!(max_handoffs(&mut told, 4, wish), u64::from(BOUND));
+    assert_eq!(max_handoffs(&mut told, 4, params), u64::from(BOUND));
 
     let mut strict = Desk::new();
     strict.line = named(Line::new(0));
-    strict.join("first", wish(0));
+    strict.join("first", params(0));
     strict.granted(0, PLENTY, true);
-    assert_eq!(max_handoffs(&mut strict, 1, wish), 0);
+    assert_eq!(max_handoffs(&mut strict, 1, params), 0);
 }
 
 #[test]
 fn the_count_begins_anew_with_each_grant() {
     let mut desk = Desk::new();
-    desk.join("first", wish(0));
+    desk.join("first", params(0));
     desk.granted(0, PLENTY, true);
-    max_handoffs(&mut desk, 1, wish);
+    max_handoffs(&mut desk, 1, params);
     desk.granted(20, PLENTY, true);
-    assert_eq!(max_handoffs(&mut desk, 21, wish), u64::from(BOUND));
+    assert_eq!(max_handoffs(&mut desk, 21, params), u64::from(BOUND));
     desk.granted(40, PLENTY, false);
-    assert_eq!(max_handoffs(&mut desk, 41, wish), u64::from(BOUND), "others may come back");
+    assert_eq!(max_handoffs(&mut desk, 41, params), u64::from(BOUND), "others may come back");
     desk.granted(2_000, PLENTY, false);
-    assert!(max_handoffs(&mut desk, 2_001, wish) > 100, "nobody else has come for a while");
+    assert!(max_handoffs(&mut desk, 2_001, params) > 100, "nobody else has come for a while");
 }
 
 #[test]
 fn a_notice_that_overtakes_its_grant_counts() {
     let mut desk = Desk::new();
-    desk.join("first", wish(0));
+    desk.join("first", params(0));
     assert_eq!(desk.waited_for(0, 1), nothing());
     desk.granted(0, PLENTY, false);
-    assert_eq!(max_handoffs(&mut desk, 1, wish), u64::from(BOUND));
+    assert_eq!(max_handoffs(&mut desk, 1, params), u64::from(BOUND));
     desk.granted(2_000, PLENTY, false);
-    assert!(max_handoffs(&mut desk, 2_001, wish) > 100, "it was about the grant before");
+    assert!(max_handoffs(&mut desk, 2_001, params) > 100, "it was about the grant before");
 }
 
 #[test]
 fn a_notice_for_another_hold_says_nothing() {
     let mut desk = Desk::held();
     assert_eq!(desk.waited_for(0, 5), nothing());
-    assert!(max_handoffs(&mut desk, 1, wish) > 100);
+    assert!(max_handoffs(&mut desk, 1, params) > 100);
 }
 
 #[test]
 fn while_nobody_else_waits_it_goes_on_for_its_own_span() {
     let mut desk = Desk::held();
-    assert_eq!(max_handoffs(&mut desk, 1, wish), millis(OWN_SPAN) - 1);
+    assert_eq!(max_handoffs(&mut desk, 1, params), millis(OWN_SPAN) - 1);
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn from_the_notice_on_it_goes_on_for_the_shared_span() {
     for (notice, last) in [(100, 100 + millis(SHARED_SPAN)), (990, millis(OWN_SPAN))] {
         for (now, goes_on) in [(last - 1, true), (last, false)] {
             let mut desk = Desk::held();
-            desk.join("second", wish(1));
+            desk.join("second", params(1));
             desk.waited_for(notice, 1);
             assert_eq!(desk.released(now).serve.is_some(), goes_on, "{notice} {now}");
         }
@@ -122,15 +122,15 @@ fn from_the_notice_on_it_goes_on_for_the_shared_span() {
 
 #[test]
 fn a_hold_with_little_left_is_not_handed_on() {
-    let (long, short) = (TERMS, Terms { ttl: ms(100), ..TERMS });
+    let (long, short) = (TERMS, LeaseTerms { ttl: ms(100), ..TERMS });
     for (terms, left, goes_on) in
         [(long, 250, true), (long, 249, false), (short, 50, true), (short, 49, false)]
     {
-        let wish = |now| Wish { terms, ..wish(now) };
+        let params = |now| AcquireParams { terms, ..params(now) };
         let mut desk = Desk::new();
-        desk.join("first", wish(0));
+        desk.join("first", params(0));
         desk.granted_until(0, PLENTY, false, at(10 + left));
-        desk.join("second", wish(1));
+        desk.join("second", params(1));
         let seen = desk.released(10);
         if goes_on {
             assert_eq!(seen, serves("second", FIRST + 1), "{terms:?} {left}");
@@ -143,9 +143,9 @@ fn a_hold_with_little_left_is_not_handed_on() {
 #[test]
 fn a_renewal_makes_it_fit_again_and_is_told_to_the_next() {
     let mut desk = Desk::new();
-    desk.join("first", wish(0));
+    desk.join("first", params(0));
     desk.granted_until(0, PLENTY, false, at(100));
-    desk.join("second", wish(1));
+    desk.join("second", params(1));
     desk.line.extended(nonce(2), at(5000));
     desk.line.extended(nonce(1), at(400));
     let moves = desk.line.released(at(150), nonce(1), Fence::new(FIRST));
@@ -155,15 +155,15 @@ fn a_renewal_makes_it_fit_again_and_is_told_to_the_next() {
 #[test]
 fn other_terms_are_asked_of_the_server() {
     for terms in [
-        Terms { ttl: TTL * 2, ..TERMS },
-        Terms { renew: false, ..TERMS },
-        Terms { max_hold: None, ..TERMS },
-        Terms { max_hold: Some(DAY / 2), ..TERMS },
+        LeaseTerms { ttl: TTL * 2, ..TERMS },
+        LeaseTerms { renew: false, ..TERMS },
+        LeaseTerms { max_hold: None, ..TERMS },
+        LeaseTerms { max_hold: Some(DAY / 2), ..TERMS },
     ] {
         let mut desk = Desk::held();
-        desk.join("same", wish(1));
-        desk.join("other", Wish { terms, ..wish(2) });
-        desk.join("same again", wish(3));
+        desk.join("same", params(1));
+        desk.join("other", AcquireParams { terms, ..params(2) });
+        desk.join("same again", params(3));
         assert_eq!(desk.released(4), serves("same", FIRST + 1));
         assert_eq!(desk.released(5), ends_and_asks(1, 2), "{terms:?}");
         let next = desk.next_fence;
@@ -174,8 +174,8 @@ fn other_terms_are_asked_of_the_server() {
 
 #[test]
 fn a_hold_that_a_nested_call_lengthened_goes_to_those_with_that_ttl() {
-    let longer = |now| Wish { terms: Terms { ttl: TTL * 2, ..TERMS }, ..wish(now) };
-    for (next, goes_on) in [(wish(1), false), (longer(1), true)] {
+    let longer = |now| AcquireParams { terms: LeaseTerms { ttl: TTL * 2, ..TERMS }, ..params(now) };
+    for (next, goes_on) in [(params(1), false), (longer(1), true)] {
         let mut desk = Desk::held();
         desk.line.lengthened(nonce(1), TTL / 2);
         desk.line.lengthened(nonce(1), TTL * 2);
@@ -186,7 +186,7 @@ fn a_hold_that_a_nested_call_lengthened_goes_to_those_with_that_ttl() {
 
 #[test]
 fn a_hold_that_is_not_renewed_is_never_handed_on() {
-    let once = |now| Wish { terms: Terms { renew: false, ..TERMS }, ..wish(now) };
+    let once = |now| AcquireParams { terms: LeaseTerms { renew: false, ..TERMS }, ..params(now) };
     let mut desk = Desk::new();
     desk.join("first", once(0));
     assert_eq!(desk.block, 1, "more tokens would be of no use");
@@ -198,9 +198,12 @@ fn a_hold_that_is_not_renewed_is_never_handed_on() {
 #[test]
 fn a_max_hold_counts_anew_with_each_hand_over() {
     for (max_hold, restarts) in [(ms(2000), true), (DAY, false)] {
-        let wish = |now| Wish { terms: Terms { max_hold: Some(max_hold), ..TERMS }, ..wish(now) };
-        let mut desk = Desk::held_with(wish(0));
-        desk.join("second", wish(1));
+        let params = |now| AcquireParams {
+            terms: LeaseTerms { max_hold: Some(max_hold), ..TERMS },
+            ..params(now)
+        };
+        let mut desk = Desk::held_with(params(0));
+        desk.join("second", params(1));
         let restart = restarts.then_some(nonce(1));
         let served = Seen { restart, ..serves("second", FIRST + 1) };
         assert_eq!(desk.released(2), served, "{max_hold:?}");
@@ -210,7 +213,7 @@ fn a_max_hold_counts_anew_with_each_hand_over() {
 #[test]
 fn a_hold_that_its_section_gives_up_is_asked_for_anew() {
     let mut desk = Desk::held();
-    desk.join("second", wish(1));
+    desk.join("second", params(1));
     assert_eq!(desk.given_up(1), asks(2), "the section releases it itself");
     assert_eq!(desk.given_up(1), nothing());
     let next = desk.next_fence;
@@ -221,11 +224,11 @@ fn a_hold_that_its_section_gives_up_is_asked_for_anew() {
 
 /// Uses so many tokens of a block as large as was asked for; the size.
 fn use_tokens(desk: &mut Desk, now: u64, used: impl Fn(u32) -> u32) -> u32 {
-    desk.join("first", wish(now));
+    desk.join("first", params(now));
     let size = desk.block;
     desk.granted(now, size, false);
     for _ in 1..used(size) {
-        desk.join("next", wish(now));
+        desk.join("next", params(now));
         desk.released(now);
     }
     assert!(desk.released(now).end.is_some());
@@ -244,13 +247,13 @@ fn the_block_follows_what_is_made_of_it() {
 
 #[test]
 fn a_block_for_one_token_tells_nothing_about_the_need_for_more() {
-    let once = |now| Wish { terms: Terms { renew: false, ..TERMS }, ..wish(now) };
+    let once = |now| AcquireParams { terms: LeaseTerms { renew: false, ..TERMS }, ..params(now) };
     let mut desk = Desk::new();
     for now in 0..20 {
         desk.join("once", once(now));
         desk.granted(now, 1, false);
         assert_eq!(desk.released(now), ends(u128::from(now) + 1));
     }
-    desk.join("renewed", wish(30));
+    desk.join("renewed", params(30));
     assert_eq!(desk.block, 4);
 }

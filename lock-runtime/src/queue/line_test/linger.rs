@@ -1,11 +1,11 @@
 //! A hold that is kept with nobody inside.
 
 use super::super::tenure::OWN_SPAN;
-use super::super::waiting::Terms;
+use super::super::waiting::LeaseTerms;
 use super::*;
 
-fn lingering(since: u64) -> Wish {
-    Wish { linger: ms(300), ..wish(since) }
+fn lingering(since: u64) -> AcquireParams {
+    AcquireParams { linger: ms(300), ..params(since) }
 }
 
 /// Left at 10, kept until 310.
@@ -22,7 +22,7 @@ fn the_next_section_begins_at_once_with_the_next_token() {
     assert_eq!(desk.take(lingering(309)), Some(FIRST + 1));
     assert_eq!(desk.take(lingering(309)), None, "somebody is inside");
     assert_eq!(desk.released(310), nothing());
-    assert_eq!(desk.take(wish(311)), Some(FIRST + 2));
+    assert_eq!(desk.take(params(311)), Some(FIRST + 2));
     assert_eq!(desk.released(312), ends(1), "the latest section's linger counts");
     assert!(desk.line.is_vacant());
 }
@@ -30,7 +30,7 @@ fn the_next_section_begins_at_once_with_the_next_token() {
 #[test]
 fn one_that_joins_gets_it_likewise() {
     let mut desk = kept();
-    assert_eq!(desk.join("second", wish(200)), serves("second", FIRST + 1));
+    assert_eq!(desk.join("second", params(200)), serves("second", FIRST + 1));
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn an_alarm_ends_it() {
     assert_eq!(desk.tick(309).0, nothing());
     assert_eq!(desk.tick(310).0, ends(1));
     assert!(desk.line.is_vacant());
-    assert_eq!(desk.take(wish(311)), None);
+    assert_eq!(desk.take(params(311)), None);
 }
 
 #[test]
@@ -87,8 +87,8 @@ fn it_is_not_kept_without_a_token() {
 
 #[test]
 fn it_is_not_kept_if_it_is_not_renewed() {
-    let terms = Terms { renew: false, ..TERMS };
-    let mut desk = Desk::held_with(Wish { terms, ..lingering(0) });
+    let terms = LeaseTerms { renew: false, ..TERMS };
+    let mut desk = Desk::held_with(AcquireParams { terms, ..lingering(0) });
     assert_eq!(desk.released(1), ends(1));
 }
 
@@ -102,8 +102,8 @@ fn it_is_not_kept_with_little_left() {
 
 #[test]
 fn other_terms_do_not_enter_it() {
-    let terms = Terms { ttl: TTL * 2, ..TERMS };
-    let other = Wish { terms, ..wish(20) };
+    let terms = LeaseTerms { ttl: TTL * 2, ..TERMS };
+    let other = AcquireParams { terms, ..params(20) };
     let mut desk = kept();
     assert_eq!(desk.take(other), None);
     assert_eq!(desk.join("other", other), ends_and_asks(1, 2));
@@ -115,8 +115,8 @@ fn a_hold_past_its_validity_is_not_entered() {
     desk.join("first", lingering(0));
     desk.granted_until(0, PLENTY, false, at(400));
     assert_eq!(desk.released(10), nothing());
-    assert_eq!(desk.take(wish(151)), None);
-    assert_eq!(desk.join("next", wish(151)), ends_and_asks(1, 2));
+    assert_eq!(desk.take(params(151)), None);
+    assert_eq!(desk.join("next", params(151)), ends_and_asks(1, 2));
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn it_is_given_up_when_that_is_wanted() {
 
 #[test]
 fn it_is_kept_no_longer_than_it_may_be_entered() {
-    let long = |now| Wish { linger: ms(30_000), ..wish(now) };
+    let long = |now| AcquireParams { linger: ms(30_000), ..params(now) };
     let end = u64::try_from(OWN_SPAN.as_millis()).unwrap();
     let mut desk = Desk::held_with(long(0));
     assert_eq!(desk.released(10), nothing());
@@ -155,11 +155,11 @@ fn it_is_kept_no_longer_than_it_may_be_entered() {
 #[test]
 fn a_max_hold_counts_anew_with_each_section() {
     for (max_hold, restarts) in [(ms(2000), true), (DAY, false)] {
-        let terms = Terms { max_hold: Some(max_hold), ..TERMS };
-        let wish = |now| Wish { terms, ..lingering(now) };
-        let mut desk = Desk::held_with(wish(0));
+        let terms = LeaseTerms { max_hold: Some(max_hold), ..TERMS };
+        let params = |now| AcquireParams { terms, ..lingering(now) };
+        let mut desk = Desk::held_with(params(0));
         assert_eq!(desk.released(10), nothing());
-        let moves = desk.line.take(at(20), wish(20)).expect("it was kept");
+        let moves = desk.line.take(at(20), params(20)).expect("it was kept");
         assert_eq!(moves.restart.is_some(), restarts, "{max_hold:?}");
     }
 }

@@ -5,9 +5,9 @@ use super::*;
 #[test]
 fn nobody_gets_a_lost_hold_and_the_server_is_asked_anew() {
     let mut desk = Desk::held();
-    desk.join("second", wish(1));
+    desk.join("second", params(1));
     assert_eq!(desk.lost(1), asks(2), "the lost one is released by its section");
-    assert_eq!(desk.join("third", wish(2)), nothing(), "one request at a time");
+    assert_eq!(desk.join("third", params(2)), nothing(), "one request at a time");
     assert_eq!(desk.released(3), ends(1));
     let next = desk.next_fence;
     assert_eq!(desk.granted(4, PLENTY, false), serves("second", next));
@@ -19,11 +19,11 @@ fn nobody_gets_a_lost_hold_and_the_server_is_asked_anew() {
 #[test]
 fn a_lost_section_that_ends_late_leaves_the_next_hold_alone() {
     let mut desk = Desk::held();
-    desk.join("second", wish(1));
+    desk.join("second", params(1));
     desk.lost(1);
     let next = desk.next_fence;
     desk.granted(2, PLENTY, false);
-    desk.join("third", wish(3));
+    desk.join("third", params(3));
     let late = desk.line.released(at(4), nonce(1), Fence::new(FIRST));
     assert_eq!((late.end, late.serve.is_none()), (Some(nonce(1)), true));
     assert_eq!(desk.released(5), serves("third", next + 1));
@@ -34,25 +34,25 @@ fn a_loss_with_nobody_behind_leaves_a_vacant_line() {
     let mut desk = Desk::held();
     assert_eq!(desk.lost(1), nothing());
     assert!(desk.line.is_vacant());
-    assert_eq!(desk.join("second", wish(1)), asks(2));
+    assert_eq!(desk.join("second", params(1)), asks(2));
     assert_eq!(desk.released(2), ends(1), "the section of before");
     assert!(!desk.line.is_vacant(), "the second still waits");
 }
 
 #[test]
 fn a_loss_while_nobody_is_inside_ends_the_claim() {
-    let mut desk = Desk::held_with(Wish { linger: ms(500), ..wish(0) });
+    let mut desk = Desk::held_with(AcquireParams { linger: ms(500), ..params(0) });
     assert_eq!(desk.released(1), nothing());
     assert_eq!(desk.lost(1), ends(1));
     assert!(desk.line.is_vacant());
-    assert_eq!(desk.take(wish(2)), None);
-    assert_eq!(desk.join("next", wish(2)), asks(2));
+    assert_eq!(desk.take(params(2)), None);
+    assert_eq!(desk.join("next", params(2)), asks(2));
 }
 
 #[test]
 fn a_loss_of_another_hold_changes_nothing() {
     let mut desk = Desk::held();
-    desk.join("second", wish(1));
+    desk.join("second", params(1));
     assert_eq!(desk.lost(7), nothing());
     assert_eq!(desk.released(2), serves("second", FIRST + 1));
 }
@@ -60,7 +60,7 @@ fn a_loss_of_another_hold_changes_nothing() {
 #[test]
 fn what_is_heard_of_a_lost_hold_afterwards_means_nothing() {
     let mut desk = Desk::held();
-    desk.join("second", wish(1));
+    desk.join("second", params(1));
     desk.lost(1);
     assert_eq!(desk.lost(1), nothing());
     assert_eq!(desk.given_up(1), nothing());
@@ -76,7 +76,7 @@ fn what_is_heard_of_a_lost_hold_afterwards_means_nothing() {
 #[test]
 fn a_lost_section_that_gives_up_its_hold_leaves_the_next_request_alone() {
     let mut desk = Desk::held();
-    desk.join("second", wish(1));
+    desk.join("second", params(1));
     assert_eq!(desk.lost(1), asks(2));
     assert_eq!(desk.given_up(1), nothing());
     let next = desk.next_fence;

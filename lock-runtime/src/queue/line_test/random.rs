@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::super::waiting::{Terms, Wish};
+use super::super::waiting::{AcquireParams, LeaseTerms};
 use super::*;
 
 mod books;
@@ -41,15 +41,15 @@ struct Want {
     once: bool,
     wait: Option<u64>,
     linger: u64,
-    terms: Terms,
+    terms: LeaseTerms,
 }
 
 fn want() -> impl Strategy<Value = Want> {
     let terms = prop_oneof![
         8 => Just(TERMS),
-        1 => Just(Terms { renew: false, ..TERMS }),
-        1 => Just(Terms { ttl: ms(400), ..TERMS }),
-        1 => Just(Terms { max_hold: Some(ms(900)), ..TERMS }),
+        1 => Just(LeaseTerms { renew: false, ..TERMS }),
+        1 => Just(LeaseTerms { ttl: ms(400), ..TERMS }),
+        1 => Just(LeaseTerms { max_hold: Some(ms(900)), ..TERMS }),
     ];
     let wait = prop_oneof![2 => Just(None), 1 => (1..60u64).prop_map(Some), 1 => (1..9000u64).prop_map(Some)];
     let linger = prop_oneof![2 => Just(0u64), 1 => 1..100u64, 1 => Just(60_000)];
@@ -87,14 +87,14 @@ fn event() -> impl Strategy<Value = Event> {
 
 impl Want {
     #[track_caller]
-    fn wish(self, now: u64) -> Wish {
-        Wish {
+    fn params(self, now: u64) -> AcquireParams {
+        AcquireParams {
             label: None,
             deadline: self.wait.map(|wait| at(now + wait)),
             queue: !self.once,
             terms: self.terms,
             linger: ms(self.linger),
-            ..wish(now)
+            ..params(now)
         }
     }
 }
@@ -104,11 +104,11 @@ impl Books {
         match event {
             Event::Pass(span) => self.now += span,
             Event::Ring(span) => self.ring(span),
-            Event::Join(want) => self.join(want.wish(self.now)),
+            Event::Join(want) => self.join(want.params(self.now)),
             Event::Take(want) => {
-                let wish = want.wish(self.now);
-                if !self.take(wish) {
-                    self.join(wish);
+                let params = want.params(self.now);
+                if !self.take(params) {
+                    self.join(params);
                 }
             }
             Event::Leave(index) => self.leave(index),

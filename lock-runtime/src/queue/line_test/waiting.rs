@@ -1,14 +1,14 @@
 //! Those behind one another: their order, their deadlines, their warnings.
 
-use super::super::waiting::Wish;
+use super::super::waiting::AcquireParams;
 use super::*;
 
 #[test]
 fn one_request_is_asked_for_at_a_time() {
     let mut desk = Desk::new();
-    assert_eq!(desk.join("first", wish(0)), asks(1));
-    assert_eq!(desk.join("second", wish(1)), nothing());
-    assert_eq!(desk.join("third", wish(2)), nothing());
+    assert_eq!(desk.join("first", params(0)), asks(1));
+    assert_eq!(desk.join("second", params(1)), nothing());
+    assert_eq!(desk.join("third", params(2)), nothing());
     assert_eq!(desk.failed(3), (Some("first"), asks(2)));
     assert_eq!(desk.failed(4), (Some("second"), asks(3)));
     assert_eq!(desk.failed(5), (Some("third"), nothing()));
@@ -19,8 +19,8 @@ fn one_request_is_asked_for_at_a_time() {
 #[test]
 fn the_next_takes_the_place_of_the_first_that_leaves() {
     let mut desk = Desk::new();
-    let (first, _) = desk.join_numbered("first", wish(0));
-    let (second, _) = desk.join_numbered("second", wish(1));
+    let (first, _) = desk.join_numbered("first", params(0));
+    let (second, _) = desk.join_numbered("second", params(1));
     let replaced = |old, new| Seen { ask: Some((nonce(new), Some(nonce(old)))), ..nothing() };
     assert_eq!(desk.leave(first), replaced(1, 2));
     assert_eq!(desk.leave(first), nothing(), "it has left");
@@ -31,9 +31,9 @@ fn the_next_takes_the_place_of_the_first_that_leaves() {
 #[test]
 fn one_further_back_leaves_without_a_trace() {
     let mut desk = Desk::new();
-    desk.join("first", wish(0));
-    let (second, _) = desk.join_numbered("second", wish(1));
-    desk.join("third", wish(2));
+    desk.join("first", params(0));
+    let (second, _) = desk.join_numbered("second", params(1));
+    desk.join("third", params(2));
     assert_eq!(desk.leave(second), nothing());
     assert_eq!(desk.granted(3, PLENTY, false), serves("first", FIRST));
     assert_eq!(desk.released(4), serves("third", FIRST + 1));
@@ -42,8 +42,8 @@ fn one_further_back_leaves_without_a_trace() {
 #[test]
 fn the_first_behind_a_section_leaves_without_a_trace() {
     let mut desk = Desk::held();
-    let (second, _) = desk.join_numbered("second", wish(1));
-    desk.join("third", wish(2));
+    let (second, _) = desk.join_numbered("second", params(1));
+    desk.join("third", params(2));
     assert_eq!(desk.leave(second), nothing(), "no server knows of it");
     assert_eq!(desk.released(3), serves("third", FIRST + 1));
 }
@@ -51,7 +51,7 @@ fn the_first_behind_a_section_leaves_without_a_trace() {
 #[test]
 fn one_that_has_its_turn_leaves_by_its_section_alone() {
     let mut desk = Desk::new();
-    let (first, _) = desk.join_numbered("first", wish(0));
+    let (first, _) = desk.join_numbered("first", params(0));
     desk.granted(1, PLENTY, false);
     assert_eq!(desk.leave(first), nothing());
     assert_eq!(desk.released(2), ends(1));
@@ -60,8 +60,8 @@ fn one_that_has_its_turn_leaves_by_its_section_alone() {
 #[test]
 fn a_grant_for_one_that_has_left_is_given_back() {
     let mut desk = Desk::new();
-    let (first, _) = desk.join_numbered("first", wish(0));
-    desk.join("second", wish(1));
+    let (first, _) = desk.join_numbered("first", params(0));
+    desk.join("second", params(1));
     desk.leave(first);
     let fences = FenceBlock::new(Fence::new(FIRST), 4);
     let late = desk.line.granted(at(2), nonce(1), Grant { fences, waited_for: false }, at(9000));
@@ -72,8 +72,8 @@ fn a_grant_for_one_that_has_left_is_given_back() {
 #[test]
 fn the_end_of_a_request_that_was_replaced_is_not_the_end_of_the_next() {
     let mut desk = Desk::new();
-    let (first, _) = desk.join_numbered("first", wish(0));
-    desk.join("second", wish(1));
+    let (first, _) = desk.join_numbered("first", params(0));
+    desk.join("second", params(1));
     desk.leave(first);
     let (slot, moves) = desk.line.failed(at(2), nonce(1));
     assert_eq!((slot, desk.see(moves)), (None, nothing()));
@@ -84,7 +84,7 @@ fn the_end_of_a_request_that_was_replaced_is_not_the_end_of_the_next() {
 fn it_is_open_where_a_newcomer_is_the_next() {
     let mut desk = Desk::new();
     assert!(desk.line.is_open());
-    desk.join("first", Wish { linger: ms(300), ..wish(0) });
+    desk.join("first", AcquireParams { linger: ms(300), ..params(0) });
     assert!(!desk.line.is_open(), "one is before it");
     desk.granted(1, PLENTY, false);
     assert!(!desk.line.is_open(), "one is inside");
@@ -100,9 +100,9 @@ fn expired(rung: &Rung<&'static str>) -> Vec<(&'static str, (Option<u64>, u64))>
 #[test]
 fn those_behind_a_section_hear_who_is_inside_and_how_many_come_first() {
     let mut desk = Desk::held();
-    desk.join("second", wish(1));
+    desk.join("second", params(1));
     desk.join("third", wish_until(2, 100));
-    desk.join("fourth", wish(3));
+    desk.join("fourth", params(3));
     desk.join("fifth", wish_until(4, 50));
     let (seen, rung) = desk.tick(50);
     assert_eq!((seen, expired(&rung)), (nothing(), vec![("fifth", (Some(FIRST), 3))]));
@@ -130,7 +130,7 @@ fn those_behind_the_one_that_is_asked_for_hear_what_the_server_said_to_it() {
 #[test]
 fn those_behind_one_that_got_no_reply_are_busy_as_nothing_was_sent_for_them() {
     let mut desk = Desk::new();
-    desk.join("first", wish(0));
+    desk.join("first", params(0));
     desk.join("second", wish_until(1, 50));
     let rung = desk.line.tick(at(50), |_| Failure::NoReply, |_| unreachable!("nobody is inside"));
     let busy = Failure::Busy(Busy { ahead: 1, ..Busy::by_others() });
@@ -140,7 +140,7 @@ fn those_behind_one_that_got_no_reply_are_busy_as_nothing_was_sent_for_them() {
 #[test]
 fn a_server_that_cannot_be_reached_is_the_reason_for_all() {
     let mut desk = Desk::new();
-    desk.join("first", wish(0));
+    desk.join("first", params(0));
     desk.join("second", wish_until(1, 50));
     let gone = Failure::Unavailable("gone".to_owned());
     let rung = desk.line.tick(at(50), |_| gone.clone(), |_| unreachable!("nobody is inside"));
@@ -150,8 +150,8 @@ fn a_server_that_cannot_be_reached_is_the_reason_for_all() {
 #[test]
 fn a_long_wait_is_told_after_ten_seconds_and_then_at_twice_the_time() {
     let mut desk = Desk::held();
-    desk.join("second", wish(0));
-    desk.join("third", wish(5000));
+    desk.join("second", params(0));
+    desk.join("third", params(5000));
     let mut told = Vec::new();
     for now in (0..=80_000).step_by(1000) {
         let (seen, rung) = desk.tick(now);
@@ -180,12 +180,12 @@ fn a_long_wait_is_told_after_ten_seconds_and_then_at_twice_the_time() {
 fn those_that_the_server_does_not_know_are_seen_here() {
     let since = |desk: &Desk| -> Vec<u128> {
         let (_, waiting) = desk.line.seen();
-        waiting.map(|wish| wish.since.since(at(0)).as_millis()).collect()
+        waiting.map(|params| params.since.since(at(0)).as_millis()).collect()
     };
     let mut desk = Desk::new();
-    desk.join("first", wish(0));
-    desk.join("second", wish(1));
-    desk.join("third", wish(2));
+    desk.join("first", params(0));
+    desk.join("second", params(1));
+    desk.join("third", params(2));
     assert!(desk.line.seen().0.is_none());
     assert_eq!(since(&desk), [1, 2]);
     desk.granted(3, PLENTY, false);
@@ -200,7 +200,7 @@ fn those_that_the_server_does_not_know_are_seen_here() {
 #[test]
 fn a_line_that_is_cleared_is_vacant() {
     let mut desk = Desk::held();
-    desk.join("second", wish(1));
+    desk.join("second", params(1));
     drop(desk.line.clear());
     assert!(desk.line.is_vacant());
     assert_eq!(desk.released(2), ends(1));

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::calls::{claimant, name};
+use super::calls::{name, owner_info};
 use crate::wire::{Answer, Call};
 
 fn any_int() -> impl Strategy<Value = i64> {
@@ -40,9 +40,12 @@ pub fn any_text() -> impl Strategy<Value = String> {
         number().prop_map(|ms| format!("bound {ms}")),
         (nonce(), number()).prop_map(|(nonce, ms)| format!("first {nonce} {ms}")),
         message.prop_map(|(word, rest)| format!("{word} {}", rest.join(" "))),
-        hold.prop_map(|(nonce, fence, tag)| format!("{tag}{nonce} {fence} 1 inbox {}", claimant())),
-        number().prop_map(|number| format!("{number} 1 1 inbox {}", claimant())),
-        Just(claimant().to_string()),
+        hold.prop_map(|(nonce, fence, tag)| format!(
+            "{tag}{nonce} {fence} 1 inbox {}",
+            owner_info()
+        )),
+        number().prop_map(|number| format!("{number} 1 1 inbox {}", owner_info())),
+        Just(owner_info().to_string()),
         Just("?".to_owned()),
         nonce(),
         number(),

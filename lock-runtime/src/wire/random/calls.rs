@@ -6,7 +6,8 @@ use proptest::prelude::*;
 
 use crate::Fence;
 use crate::wire::{
-    Acquire, Call, Claimant, Enqueue, Give, Nonce, Probe, Quarantine, Renewal, Target, WAITER_LEASE,
+    Acquire, Call, Enqueue, Give, Nonce, OwnerInfo, Probe, Quarantine, Renewal, Target,
+    WAITER_LEASE,
 };
 
 /// One of few requests.
@@ -14,8 +15,8 @@ pub fn name() -> impl Strategy<Value = Nonce> {
     (0..5_u128).prop_map(|number| Nonce::from_bits(number << 121 | number))
 }
 
-pub fn claimant() -> Claimant {
-    Claimant {
+pub fn owner_info() -> OwnerInfo {
+    OwnerInfo {
         ttl: Duration::from_secs(30),
         since_unix_ms: 7,
         pid: 42,
@@ -46,7 +47,7 @@ fn acquire() -> impl Strategy<Value = Acquire> {
         |(give, ttl, block, queue, expects_free)| Acquire {
             give,
             ttl: Duration::from_millis(ttl),
-            who: claimant(),
+            who: owner_info(),
             inbox: "inbox".into(),
             block,
             expects_free,
@@ -83,7 +84,7 @@ fn probe() -> impl Strategy<Value = Probe> {
             target,
             key: key.to_owned(),
             waited: WAITER_LEASE,
-            who: claimant(),
+            who: owner_info(),
         },
     )
 }

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::driver::Event;
 use crate::explore::explore;
-use crate::process::{Process, dawdle, wish};
+use crate::process::{Process, dawdle, params};
 
 const EVENTS: &[Event] = &[Event::Fail, Event::Lose, Event::WaitFor];
 
@@ -21,7 +21,7 @@ pub fn a_cancelled_request_meets_its_grant() {
 
 /// Comes, looks once or not at all, and goes away, unless it was served by then.
 fn goes_away(process: &Process) {
-    let Some(mut in_line) = process.join(wish()) else { return };
+    let Some(mut in_line) = process.join(params()) else { return };
     dawdle();
     if let Poll::Ready(answer) = look(&mut in_line) {
         if let Some(section) = process.begin(answer) {
@@ -38,7 +38,7 @@ fn look<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
 }
 
 fn stays(process: &Process) {
-    if let Some(section) = process.enter(wish()) {
+    if let Some(section) = process.enter(params()) {
         process.leave(section);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::driver::Event;
 use crate::explore::explore;
 use crate::lease::{Lease, Share};
-use crate::process::{Process, wish};
+use crate::process::{Process, params};
 use crate::sync::thread;
 
 const EVENTS: &[Event] = &[Event::Extend, Event::WaitFor, Event::Lose];
@@ -16,7 +16,7 @@ pub fn a_release_waits_for_the_last_sharer() {
 }
 
 fn shares(process: &Process) {
-    let Some(section) = process.enter(wish()) else { return };
+    let Some(section) = process.enter(params()) else { return };
     let lease = Arc::clone(section.lease());
     let share = Share::of(&lease).expect("a section keeps its hold");
     thread::scope(|scope| {
@@ -43,7 +43,7 @@ fn joins_late(lease: &Arc<Lease>) {
 }
 
 fn waits(process: &Process) {
-    if let Some(section) = process.enter(wish()) {
+    if let Some(section) = process.enter(params()) {
         process.leave(section);
     }
 }

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 
 use crate::driver::Event;
 use crate::explore::{block_on, explore};
-use crate::process::{Process, dawdle, wish};
+use crate::process::{Process, dawdle, params};
 
 const EVENTS: &[Event] = &[Event::Fail, Event::Lose, Event::WaitFor, Event::Extend, Event::Pass];
 
@@ -24,7 +24,7 @@ pub fn a_shutdown_ends_all_waits() {
 }
 
 fn once(process: &Process) {
-    if let Some(section) = process.enter(wish()) {
+    if let Some(section) = process.enter(params()) {
         process.leave(section);
     }
 }
@@ -37,7 +37,7 @@ fn twice(process: &Process) {
 /// Tries once: it is served only if it is the next here.
 fn tries(process: &Process) {
     dawdle();
-    let once = crate::queue::Wish { queue: false, ..wish() };
+    let once = crate::queue::AcquireParams { queue: false, ..params() };
     if let Some(section) = process.enter(once) {
         process.leave(section);
     }
@@ -45,7 +45,7 @@ fn tries(process: &Process) {
 
 /// Stays inside until its hold is lost.
 fn stays(process: &Process) {
-    let Some(section) = process.enter(wish()) else { return };
+    let Some(section) = process.enter(params()) else { return };
     let mut slot = None;
     block_on(poll_fn(|context| section.lease().poll_lost(&mut slot, context)));
     process.leave(section);

@@ -2,7 +2,7 @@
 
 use crate::driver::Event;
 use crate::explore::explore;
-use crate::process::{Process, dawdle, lingering, wish};
+use crate::process::{Process, dawdle, lingering, params};
 
 const EVENTS: &[Event] =
     &[Event::GiveUpIdle, Event::WaitFor, Event::Lose, Event::Ring, Event::Pass];
@@ -25,7 +25,7 @@ fn keeps(process: &Process) {
 
 fn waits(process: &Process) {
     dawdle();
-    if let Some(section) = process.enter(wish()) {
+    if let Some(section) = process.enter(params()) {
         process.leave(section);
     }
 }

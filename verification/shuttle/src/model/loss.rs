@@ -7,7 +7,7 @@ use std::task::Poll;
 use crate::explore::{block_on, explore};
 use crate::keeper::{Counts, hold};
 use crate::owner::{Heed, Scoped, Section, current};
-use crate::process::place;
+use crate::process::call_site;
 use crate::protocol::Loss;
 use crate::sync::thread;
 
@@ -18,7 +18,7 @@ pub fn a_body_that_waits_ends_with_its_hold() {
             let counts = Arc::<Counts>::default();
             let (lease, share) = hold(&counts);
             let runs = thread::spawn(move || {
-                let section = Section::outermost(None, 1, share, place());
+                let section = Section::outermost(None, 1, share, call_site());
                 let heed = section.heed(false);
                 let ended = block_on(Scoped::new(section, heed, waits()));
                 assert!(ended.is_err_and(|loss| *loss == Loss::Gone));

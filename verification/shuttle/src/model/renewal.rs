@@ -2,7 +2,7 @@
 
 use crate::driver::Event;
 use crate::explore::explore;
-use crate::process::{Process, wish};
+use crate::process::{Process, params};
 
 const EVENTS: &[Event] = &[Event::Extend, Event::Extend, Event::Lose, Event::WaitFor];
 
@@ -17,13 +17,13 @@ pub fn a_confirmed_release_meets_losses() {
 }
 
 fn releases(process: &Process) {
-    if let Some(section) = process.enter(wish()) {
+    if let Some(section) = process.enter(params()) {
         process.leave(section);
     }
 }
 
 fn confirms(process: &Process) {
-    if let Some(section) = process.enter(wish()) {
+    if let Some(section) = process.enter(params()) {
         process.leave_confirmed(section);
     }
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Waker};
 use crate::driver::Event;
 use crate::explore::{block_on, explore};
 use crate::owner::current;
-use crate::process::{Process, wish};
+use crate::process::{Process, params};
 use crate::task;
 
 const EVENTS: &[Event] = &[Event::Extend, Event::WaitFor, Event::Lose];
@@ -19,12 +19,12 @@ pub fn a_task_on_a_holder_s_stack_waits_in_line() {
 }
 
 fn runs_another(process: &Process) {
-    let Some(mut section) = process.enter(wish()) else { return };
+    let Some(mut section) = process.enter(params()) else { return };
     let frame = Arc::clone(section.frame());
     let stranger = section.run(|| {
         let mut stranger = task::run(STRANGER, || {
             assert!(current().is_none(), "a hold is around a task that its holder did not call");
-            process.join(wish())
+            process.join(params())
         });
         if let Some(asked) = &mut stranger {
             let mut context = Context::from_waker(Waker::noop());
@@ -43,7 +43,7 @@ fn runs_another(process: &Process) {
 }
 
 fn waits(process: &Process) {
-    if let Some(section) = process.enter(wish()) {
+    if let Some(section) = process.enter(params()) {
         process.leave(section);
     }
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use crate::explore::{block_on, explore};
 use crate::keeper::{Counts, hold};
 use crate::owner::{Entered, Frame, Section};
-use crate::process::{dawdle, join_all, place};
+use crate::process::{call_site, dawdle, join_all};
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::thread;
 
@@ -50,7 +50,7 @@ fn ends_before_its_siblings(siblings: &[fn(&Family)]) {
 
 fn family(counts: &Arc<Counts>) -> (Section, Arc<Family>) {
     let (_, share) = hold(counts);
-    let section = Section::outermost(None, MANAGER, share, place());
+    let section = Section::outermost(None, MANAGER, share, call_site());
     let frame = Arc::clone(section.frame());
     (section, Arc::new(Family { frame, inside: AtomicU32::new(0) }))
 }

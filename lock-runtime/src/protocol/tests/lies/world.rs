@@ -15,7 +15,7 @@ use crate::fence::FenceBlock;
 use crate::protocol::{CallError, CallId, Machine, Output, Request, Signal, Timing};
 use crate::store::Twin;
 use crate::time::Timestamp;
-use crate::wire::random::{claimant, spoken};
+use crate::wire::random::{owner_info, spoken};
 use crate::wire::{
     AcquireReply, Answer, Call, Decode, Nonce, Notice, Probe, Renewal, RenewalReply, Reply, Target,
     WAITER_LEASE, parse_notice,

@@ -29,7 +29,7 @@ struct Hold {
 #[derive(Debug)]
 struct Waiter {
     number: Number,
-    wish: Wish,
+    params: AcquireParams,
     warn_at: Timestamp,
 }
 
@@ -127,7 +127,7 @@ impl Books {
             }
             assert!(self.asked.is_none() && self.hold.is_none(), "one at a time");
             let (_, first) = self.waiting.first_key_value().expect("asked for somebody");
-            assert_eq!(first.wish.since, ask.wish.since, "asked for the first");
+            assert_eq!(first.params.since, ask.params.since, "asked for the first");
             assert!((1..=crate::wire::LARGEST_BLOCK).contains(&ask.block));
             self.names += 1;
             assert_eq!(ask.nonce, nonce(self.names));
@@ -165,8 +165,8 @@ impl Books {
         assert_eq!(self.line.is_idle(), idle);
         assert!(!(idle && somebody_waits), "it lies idle while somebody waits");
         let earliest = self.alarms.iter().min();
-        for (_, Waiter { wish, warn_at, .. }) in self.unknown() {
-            let due = wish.deadline.map_or(*warn_at, |deadline| deadline.min(*warn_at));
+        for (_, Waiter { params, warn_at, .. }) in self.unknown() {
+            let due = params.deadline.map_or(*warn_at, |deadline| deadline.min(*warn_at));
             assert!(earliest.is_some_and(|alarm| *alarm <= due), "nobody would look at it");
         }
         assert!(!idle || earliest.is_some(), "nobody would give it up");

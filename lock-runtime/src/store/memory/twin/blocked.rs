@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::expiry::{Stamp, count, micros};
 use crate::wire::{
-    Claimant, Member, Nonce, PROBE_FRESH, PROBE_LIMIT, Probe, Probed, Target, WAITER_LEASE,
+    Member, Nonce, OwnerInfo, PROBE_FRESH, PROBE_LIMIT, Probe, Probed, Target, WAITER_LEASE,
 };
 
 /// Which requests are registered under which section.
@@ -19,7 +19,7 @@ struct Entry {
     since_us: u64,
     target: Target,
     key: String,
-    who: Claimant,
+    who: OwnerInfo,
 }
 
 /// Says which request holds a key.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::expiry::{Expiring, Stamp, count, micros};
 use crate::fence::FenceBlock;
-use crate::wire::{Claimant, Holder, Nonce, RenewalReply};
+use crate::wire::{Holder, Nonce, OwnerInfo, RenewalReply};
 
 /// What is under the name of the lock itself.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ pub(super) struct Entry {
     pub(super) claim: Duration,
     pub(super) block: u32,
     pub(super) inbox: Arc<str>,
-    pub(super) who: Claimant,
+    pub(super) who: OwnerInfo,
 }
 
 type Waiters = BTreeMap<(u64, Nonce), Entry>;
@@ -235,7 +235,7 @@ impl Record {
     }
 
     /// How many wait, and the first live ones, as far as an inspection looks.
-    pub(super) fn seen_waiters(&self, now: Stamp) -> (u64, Vec<(Nonce, &Claimant)>) {
+    pub(super) fn seen_waiters(&self, now: Stamp) -> (u64, Vec<(Nonce, &OwnerInfo)>) {
         let looked_at = self.waiters().take(LOOKED_AT);
         let live = looked_at.filter(|(_, entry)| entry.deadline_us >= now.micros());
         let live: Vec<_> = live.map(|((_, nonce), entry)| (*nonce, &entry.who)).collect();

@@ -9,7 +9,7 @@ use super::expiry::{Stamp, micros};
 use super::record::{Entry, First, Hold, Record, Work};
 use crate::fence::FenceBlock;
 use crate::wire::{
-    Acquire, AcquireReply, Busy, Claimant, Enqueue, Give, Grant, Holder, Nonce, Notice, Obstacle,
+    Acquire, AcquireReply, Busy, Enqueue, Give, Grant, Holder, Nonce, Notice, Obstacle, OwnerInfo,
     SHORT_HOLD, claim,
 };
 
@@ -203,7 +203,7 @@ impl Step<'_, '_> {
         if told { Ok(claim) } else { Err(inbox) }
     }
 
-    fn holder(&self, nonce: Nonce, fences: FenceBlock, who: Claimant) -> Holder {
+    fn holder(&self, nonce: Nonce, fences: FenceBlock, who: OwnerInfo) -> Holder {
         let held_unix_ms = Some(self.now.micros() / 1_000);
         Holder { nonce, fence: fences.first(), who, held_unix_ms }
     }

@@ -9,7 +9,7 @@ use super::both::{Both, LIVE, Pair};
 use crate::Fence;
 use crate::fence::FenceBlock;
 use crate::wire::{
-    Acquire, AcquireReply, Answer, Busy, Call, Claimant, Enqueue, Give, Grant, Nonce, Quarantine,
+    Acquire, AcquireReply, Answer, Busy, Call, Enqueue, Give, Grant, Nonce, OwnerInfo, Quarantine,
     Reply, WAITER_LEASE,
 };
 
@@ -41,7 +41,7 @@ pub(super) fn once(nonce: Nonce) -> Acquire {
     Acquire {
         give: give(nonce),
         ttl: Duration::from_secs(15),
-        who: claimant(nonce),
+        who: owner_info(nonce),
         inbox: LIVE[0].into(),
         block: BLOCK,
         expects_free: false,
@@ -49,8 +49,8 @@ pub(super) fn once(nonce: Nonce) -> Acquire {
     }
 }
 
-pub(super) fn claimant(nonce: Nonce) -> Claimant {
-    Claimant {
+pub(super) fn owner_info(nonce: Nonce) -> OwnerInfo {
+    OwnerInfo {
         ttl: Duration::from_secs(15),
         since_unix_ms: 1_700_000_000_000,
         pid: u32::from(nonce.jitter()),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::asks::{claimant, give, nonce, once, queueing, refusal};
+use super::asks::{give, nonce, once, owner_info, queueing, refusal};
 use super::both::{Both, DEAD, LIVE, START};
 use crate::Fence;
 use crate::fence::FenceBlock;
@@ -61,7 +61,7 @@ fn free_locks_are_taken_with_a_token_each_in_their_order() {
     assert_eq!(fences.size(), 3);
     let expected = (1..=3).map(|number| {
         let fence = fences.take().expect("one each");
-        let (nonce, who) = (nonce(number), claimant(nonce(number)));
+        let (nonce, who) = (nonce(number), owner_info(nonce(number)));
         Some(Holder { nonce, fence, who, held_unix_ms: None })
     });
     let expected: Vec<_> = expected.collect();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::asks::{BLOCK, BOUND, KEY, QUARANTINE, claimant, give, nonce, once, queueing};
+use super::asks::{BLOCK, BOUND, KEY, QUARANTINE, give, nonce, once, owner_info, queueing};
 use super::both::{Both, DEAD, LIVE, Pair, START};
 use crate::Fence;
 use crate::wire::{
@@ -425,9 +425,9 @@ fn an_inspection_shows_the_holder_and_the_live_waiters() {
         panic!("not an inspection")
     };
     let holder = seen.holder.expect("it is held");
-    assert_eq!((holder.nonce, holder.fence, holder.who), (nonce(1), fence, claimant(nonce(1))));
+    assert_eq!((holder.nonce, holder.fence, holder.who), (nonce(1), fence, owner_info(nonce(1))));
     assert_eq!((seen.waiting, seen.waiters.len()), (2, 1));
-    assert_eq!((seen.waiters[0].nonce, &seen.waiters[0].who), (nonce(3), &claimant(nonce(3))));
+    assert_eq!((seen.waiters[0].nonce, &seen.waiters[0].who), (nonce(3), &owner_info(nonce(3))));
 }
 
 #[test]

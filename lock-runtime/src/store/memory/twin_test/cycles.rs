@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::asks::{KEY, claimant, give, nonce, once};
+use super::asks::{KEY, give, nonce, once, owner_info};
 use super::both::Both;
 use crate::wire::{Acquire, Call, Give, Nonce, Probe, Probed, Reply, Target};
 
@@ -18,7 +18,7 @@ fn waiting(number: u8, inside: u8, key: &str) -> Probe {
         target: Target::Key,
         key: key.to_owned(),
         waited: Duration::ZERO,
-        who: claimant(nonce(number)),
+        who: owner_info(nonce(number)),
     }
 }
 
@@ -55,7 +55,7 @@ fn two_that_took_two_keys_in_opposite_orders_are_found_by_the_younger() {
     let found = both.probe(waiting(12, 2, FIRST));
     let seen: Vec<_> =
         found.cycle.iter().map(|member| (member.id, member.key.as_str(), &member.who)).collect();
-    let (younger, older) = (claimant(nonce(12)), claimant(nonce(11)));
+    let (younger, older) = (owner_info(nonce(12)), owner_info(nonce(11)));
     assert_eq!(seen, [(nonce(12), FIRST, &younger), (nonce(11), SECOND, &older)]);
     assert_eq!(found.cycle[0].refreshed_us, found.at_us);
     assert!(found.cycle[1].refreshed_us < found.at_us);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::asks::{KEY, claimant, give, nonce, once, queueing, refusal};
+use super::asks::{KEY, give, nonce, once, owner_info, queueing, refusal};
 use super::both::{Both, LIVE};
 use crate::wire::{Acquire, Answer, Call, Nonce, Probe, Renewal, Target, WAITER_LEASE};
 
@@ -21,7 +21,7 @@ fn probe(chain: Vec<Nonce>) -> Call {
         target: Target::Key,
         key: KEY.into(),
         waited: Duration::ZERO,
-        who: claimant(nonce(9)),
+        who: owner_info(nonce(9)),
     })
 }
 

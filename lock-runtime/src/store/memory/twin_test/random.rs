@@ -7,7 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestError, TestRunner};
 
-use super::asks::{claimant, nonce};
+use super::asks::{nonce, owner_info};
 use super::both::{Both, LIVE, Pair};
 use super::steps::{Asking, Entry, Floor, HOLDER, NONCES, Queue, Span, Step, UNIT, Who, any_step};
 use crate::Fence;
@@ -122,7 +122,7 @@ impl Run<'_> {
             Step::Acquire { who, ttl, block, queue } => Call::Acquire(Acquire {
                 give: give(who),
                 ttl: ttl.duration(),
-                who: claimant(nonce(who.nonce)),
+                who: owner_info(nonce(who.nonce)),
                 inbox: queue.map_or(LIVE[0], |queue| queue.inbox).into(),
                 block: *block,
                 expects_free: false,
@@ -133,7 +133,7 @@ impl Run<'_> {
                     expects_free: false,
                     give: give(who),
                     ttl: ttl.duration(),
-                    who: claimant(nonce(who.nonce)),
+                    who: owner_info(nonce(who.nonce)),
                     inbox: LIVE[0].into(),
                     block: 1,
                     enqueue: None,
@@ -210,7 +210,7 @@ fn probe(asking: &Asking) -> Probe {
         target: asking.section.map_or(Target::Key, |section| Target::Section(nonce(section))),
         key: name(asking.key),
         waited: UNIT * asking.waited,
-        who: claimant(id),
+        who: owner_info(id),
     }
 }
 

@@ -103,7 +103,7 @@ impl World {
                     target: Target::Key,
                     key: "key 0".to_owned(),
                     waited: Duration::ZERO,
-                    who: claimant(),
+                    who: owner_info(),
                 };
                 self.machine.probe(self.now, probe);
             }

@@ -11,7 +11,7 @@ impl Books {
             self.alarms.pop();
         }
         let due: Vec<_> =
-            self.unknown().map(|(&who, waiter)| (who, waiter.wish.deadline)).collect();
+            self.unknown().map(|(&who, waiter)| (who, waiter.params.deadline)).collect();
         let expired: Vec<_> = due
             .into_iter()
             .filter(|(_, deadline)| deadline.is_some_and(|deadline| deadline <= now))
@@ -28,7 +28,7 @@ impl Books {
         let mut long = 0;
         for waiter in self.waiting.values_mut().skip(known) {
             if waiter.warn_at <= now {
-                waiter.warn_at = now.plus(now.since(waiter.wish.since));
+                waiter.warn_at = now.plus(now.since(waiter.params.since));
                 long += 1;
             }
         }
@@ -36,19 +36,19 @@ impl Books {
         self.heed(rung.moves);
     }
 
-    pub(in super::super) fn join(&mut self, wish: Wish) {
-        if !wish.queue && !self.line.is_open() {
+    pub(in super::super) fn join(&mut self, params: AcquireParams) {
+        if !params.queue && !self.line.is_open() {
             return;
         }
         self.people += 1;
-        let (number, moves) = self.line.join(self.now(), wish, self.people);
-        let warn_at = wish.since.plus(ms(10_000));
-        self.waiting.insert(self.people, Waiter { number, wish, warn_at });
+        let (number, moves) = self.line.join(self.now(), params, self.people);
+        let warn_at = params.since.plus(ms(10_000));
+        self.waiting.insert(self.people, Waiter { number, params, warn_at });
         self.hand_over(moves);
     }
 
-    pub(in super::super) fn take(&mut self, wish: Wish) -> bool {
-        let Some(moves) = self.line.take(self.now(), wish) else { return false };
+    pub(in super::super) fn take(&mut self, params: AcquireParams) -> bool {
+        let Some(moves) = self.line.take(self.now(), params) else { return false };
         assert!(moves.end.is_none() && moves.ask.is_none() && moves.alarm.is_none());
         assert!(self.waiting.is_empty(), "it comes before others");
         let serve = moves.serve.expect("it begins");
