@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::driver::block_on;
-use crate::lease::{Lease, Share, WatchSlot};
+use crate::lease::{Lease, LeaseRef, LossWatchSlot};
 use crate::options::check_ttl;
 use crate::owner::{Entered, Frame, Heed, Scoped, current as current_frame};
 use crate::{Fence, LockError};
@@ -257,7 +257,7 @@ impl Hold {
     /// [`LockError::Lost`] when the hold is over already.
     pub fn share(&self) -> Result<SharedHold, LockError> {
         self.check()?;
-        let share = Share::of(self.lease()).ok_or_else(|| LockError::released(self.key()))?;
+        let share = LeaseRef::of(self.lease()).ok_or_else(|| LockError::released(self.key()))?;
         Ok(SharedHold { hold: self.clone(), share })
     }
 }
@@ -274,7 +274,7 @@ impl fmt::Debug for Hold {
 
 struct Lost {
     lease: Arc<Lease>,
-    slot: WatchSlot,
+    slot: LossWatchSlot,
 }
 
 impl Future for Lost {
@@ -313,7 +313,7 @@ pub struct SharedHold {
     hold: Hold,
     /// Keeps the lock.
     #[expect(dead_code, reason = "held for its destructor")]
-    share: Share,
+    share: LeaseRef,
 }
 
 impl SharedHold {

@@ -19,7 +19,7 @@ use crate::wire::Nonce;
 pub(crate) type Callback = Box<dyn FnOnce() + Send>;
 
 /// Who does what a lease has to say: the I/O thread, by its mailbox, or the queue that hands the hold on.
-pub(crate) trait Keeper: Send + Sync {
+pub(crate) trait LeaseBackend: Send + Sync {
     /// The section of this hold that ran under this token has ended.
     fn end(&self, nonce: Nonce, fence: Fence);
 
@@ -44,7 +44,7 @@ pub(crate) struct Lease {
     key: Arc<str>,
     fence: Fence,
     nonce: Nonce,
-    keeper: Arc<dyn Keeper>,
+    keeper: Arc<dyn LeaseBackend>,
     /// How many sections and shared holds keep it. Zero is for good.
     shares: AtomicUsize,
     /// The longest ttl in nanoseconds that was asked for, as far as its sections know.
@@ -53,7 +53,7 @@ pub(crate) struct Lease {
     valid_until: AtomicU64,
     /// 0, or a [`Loss`] in the coding of [`code`].
     loss: AtomicU8,
-    watchers: Mutex<Watchers>,
+    watchers: Mutex<LossWatchers>,
     /// Whether others have begun to wait for it.
     contended: AtomicBool,
     /// What is to be called then.
@@ -62,14 +62,14 @@ pub(crate) struct Lease {
 
 /// The watchers of the loss, and the loss itself. A slot is free again when its watcher has gone.
 #[derive(Default)]
-struct Watchers {
+struct LossWatchers {
     slots: Vec<Option<Waker>>,
     /// What the server said when it refused a renewal, and the end of the hold at that time, which a later renewal moves.
     refused: Option<(u64, Arc<str>)>,
 }
 
 /// A place among the watchers; `None` before the first poll.
-pub(crate) type WatchSlot = Option<usize>;
+pub(crate) type LossWatchSlot = Option<usize>;
 
 impl Lease {
     /// A new hold, with its first share.
@@ -78,8 +78,8 @@ impl Lease {
         fence: Fence,
         nonce: Nonce,
         valid_until: Timestamp,
-        keeper: Arc<dyn Keeper>,
-    ) -> (Arc<Self>, Share) {
+        keeper: Arc<dyn LeaseBackend>,
+    ) -> (Arc<Self>, LeaseRef) {
         let lease = Arc::new(Self {
             key,
             fence,
@@ -93,7 +93,7 @@ impl Lease {
             contended: AtomicBool::new(false),
             on_contended: Mutex::default(),
         });
-        (Arc::clone(&lease), Share { lease: Some(lease) })
+        (Arc::clone(&lease), LeaseRef { lease: Some(lease) })
     }
 
     /// Whether nobody keeps it any more.
@@ -137,7 +137,7 @@ impl Lease {
             && self.ttl.fetch_max(nanos, Ordering::Relaxed) < nanos
     }
 
-    /// Renews the hold now, to last at least this long: see [`Keeper::extend`].
+    /// Renews the hold now, to last at least this long: see [`LeaseBackend::extend`].
     pub(crate) fn extend_now(&self, ttl: Duration) -> oneshot::Receiver<Timestamp> {
         self.keeper.extend(self.nonce, ttl)
     }
@@ -255,7 +255,7 @@ impl Lease {
     }
 
     /// Ready when the hold is lost; else the task is woken when the I/O thread reports the loss.
-    pub(crate) fn poll_lost(&self, slot: &mut WatchSlot, context: &Context<'_>) -> Poll<Loss> {
+    pub(crate) fn poll_lost(&self, slot: &mut LossWatchSlot, context: &Context<'_>) -> Poll<Loss> {
         if let Some(loss) = self.loss() {
             return Poll::Ready(loss);
         }
@@ -269,13 +269,13 @@ impl Lease {
         self.reported_loss().map_or(Poll::Pending, Poll::Ready)
     }
 
-    pub(crate) fn unwatch(&self, slot: WatchSlot) {
+    pub(crate) fn unwatch(&self, slot: LossWatchSlot) {
         let Some(index) = slot else { return };
         let old = self.watchers().slots.get_mut(index).and_then(Option::take);
         drop(old);
     }
 
-    fn watchers(&self) -> MutexGuard<'_, Watchers> {
+    fn watchers(&self) -> MutexGuard<'_, LossWatchers> {
         self.watchers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -299,14 +299,14 @@ impl Wake for LossCallback {
     }
 }
 
-impl Watchers {
-    fn knows(&self, slot: WatchSlot, waker: &Waker) -> bool {
+impl LossWatchers {
+    fn knows(&self, slot: LossWatchSlot, waker: &Waker) -> bool {
         let known = slot.and_then(|index| self.slots.get(index)?.as_ref());
         known.is_some_and(|known| known.will_wake(waker))
     }
 
     /// Enters a waker; the one that was in its place.
-    fn put(&mut self, slot: &mut WatchSlot, waker: Waker) -> Option<Waker> {
+    fn put(&mut self, slot: &mut LossWatchSlot, waker: Waker) -> Option<Waker> {
         let index = *slot.get_or_insert_with(|| {
             let free = self.slots.iter().position(Option::is_none);
             free.unwrap_or(self.slots.len())
@@ -350,12 +350,12 @@ impl fmt::Debug for Lease {
 }
 
 /// A share of a hold: dropping it gives it back.
-pub(crate) struct Share {
+pub(crate) struct LeaseRef {
     /// Taken out when the share goes over to a section.
     lease: Option<Arc<Lease>>,
 }
 
-impl Share {
+impl LeaseRef {
     /// Another share of this hold, unless it is over.
     pub(crate) fn of(lease: &Arc<Lease>) -> Option<Self> {
         lease.join().then(|| Self { lease: Some(Arc::clone(lease)) })
@@ -375,14 +375,14 @@ impl Share {
     }
 }
 
-impl Clone for Share {
+impl Clone for LeaseRef {
     fn clone(&self) -> Self {
         let lease = self.lease.as_ref().expect("a share has its lease until it is given up");
         Self::of(lease).expect("a hold with a share is not over")
     }
 }
 
-impl Drop for Share {
+impl Drop for LeaseRef {
     fn drop(&mut self) {
         if let Some(lease) = &self.lease {
             lease.leave();
@@ -400,7 +400,7 @@ mod tests {
         lengthened: AtomicUsize,
     }
 
-    impl Keeper for Counts {
+    impl LeaseBackend for Counts {
         fn end(&self, _nonce: Nonce, _fence: Fence) {}
 
         fn end_confirmed(&self, _nonce: Nonce, _fence: Fence) -> oneshot::Receiver<Confirmation> {
@@ -421,7 +421,7 @@ mod tests {
     #[test]
     fn only_a_longer_ttl_is_asked_for() {
         let counts = Arc::new(Counts::default());
-        let keeper: Arc<dyn Keeper> = Arc::<Counts>::clone(&counts);
+        let keeper: Arc<dyn LeaseBackend> = Arc::<Counts>::clone(&counts);
         let (nonce, until) = (Nonce::from_bits(1), time::now().plus(Duration::from_secs(60)));
         let (lease, share) = Lease::granted("key".into(), Fence::new(1), nonce, until, keeper);
         let _share = share.with_ttl(Duration::from_secs(30));

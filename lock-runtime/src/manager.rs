@@ -13,7 +13,7 @@ use crate::keys::Keys;
 use crate::options::{Options, check_margin, check_max_hold, check_ttl};
 use crate::place::CallSite;
 use crate::protocol::Request;
-use crate::queue::{AcquireParams, LeaseTerms, Office, Queues};
+use crate::queue::{AcquireParams, LeaseTerms, QueueContext, QueueTable};
 use crate::time;
 use crate::user_code::wakers;
 use crate::{Inspection, LockError, LockRequest};
@@ -60,7 +60,7 @@ struct Inner {
     /// Tells the keys of this manager from those of others in the chain of holds.
     id: u64,
     mailbox: Mailbox,
-    queues: Queues,
+    queues: QueueTable,
     defaults: Options,
     limits: Limits,
     /// Whether the orders in which locks are taken are compared.
@@ -91,12 +91,15 @@ impl LockManager {
         static IDS: AtomicU64 = AtomicU64::new(0);
         let id = IDS.fetch_add(1, Ordering::Relaxed);
         let process = Arc::new(ProcessInfo::of_this_process().with_label(label));
-        let office =
-            Office { bound: max_handoffs, process: Arc::clone(&process), post: mailbox.post() };
+        let office = QueueContext {
+            bound: max_handoffs,
+            process: Arc::clone(&process),
+            post: mailbox.post(),
+        };
         Self {
             inner: Arc::new(Inner {
                 id,
-                queues: Queues::new(office),
+                queues: QueueTable::new(office),
                 mailbox,
                 defaults,
                 limits,
@@ -115,7 +118,7 @@ impl LockManager {
         &self.inner.mailbox
     }
 
-    pub(crate) fn queues(&self) -> &Queues {
+    pub(crate) fn queues(&self) -> &QueueTable {
         &self.inner.queues
     }
 

@@ -6,22 +6,22 @@ use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 
 use super::mailbox::Mailbox;
-use crate::lease::Share;
-use crate::queue::{Answer, Seat};
+use crate::lease::LeaseRef;
+use crate::queue::{AcquireOutcome, GrantReceiver};
 use crate::user_code::wakers;
 use crate::wire::{Member, Nonce};
 
 /// A request under way. Dropped before its answer was taken, it is undone.
-pub(crate) struct Asked {
-    pub(super) answer: Seat<Answer>,
+pub(crate) struct AcquireFuture {
+    pub(super) answer: GrantReceiver<AcquireOutcome>,
     pub(super) nonce: Nonce,
     /// Taken out with the answer.
     pub(super) mailbox: Option<Mailbox>,
 }
 
-impl Future for Asked {
+impl Future for AcquireFuture {
     /// `None`: the I/O thread was shut down.
-    type Output = Option<Answer>;
+    type Output = Option<AcquireOutcome>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let answer = Pin::new(&mut self.answer).poll(context);
@@ -32,7 +32,7 @@ impl Future for Asked {
     }
 }
 
-impl Drop for Asked {
+impl Drop for AcquireFuture {
     fn drop(&mut self) {
         if let Some(mailbox) = self.mailbox.take() {
             mailbox.end(self.nonce);
@@ -41,24 +41,24 @@ impl Drop for Asked {
 }
 
 /// What came of a request for several locks that were had at once.
-pub(crate) enum AtOnce {
+pub(crate) enum MultiOutcome {
     /// The holds, in the order of the requests.
-    Had(Vec<Share>),
+    Granted(Vec<LeaseRef>),
     /// No caller took them up in time, and they were given back.
     NotTakenUp,
 }
 
 /// A request for several locks. Dropped before its answer was taken, it is undone.
-pub(crate) struct AskedAll {
-    pub(super) answer: Seat<AtOnce>,
+pub(crate) struct AcquireAllFuture {
+    pub(super) answer: GrantReceiver<MultiOutcome>,
     pub(super) nonces: Vec<Nonce>,
     /// Taken out with the answer.
     pub(super) mailbox: Option<Mailbox>,
 }
 
-impl Future for AskedAll {
+impl Future for AcquireAllFuture {
     /// `None`: they could not be had all at once.
-    type Output = Option<AtOnce>;
+    type Output = Option<MultiOutcome>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let answer = wakers::poll_guarded(Pin::new(&mut self.answer), context);
@@ -69,7 +69,7 @@ impl Future for AskedAll {
     }
 }
 
-impl Drop for AskedAll {
+impl Drop for AcquireAllFuture {
     fn drop(&mut self) {
         if let Some(mailbox) = self.mailbox.take() {
             self.nonces.iter().for_each(|&nonce| mailbox.end(nonce));
@@ -78,13 +78,13 @@ impl Drop for AskedAll {
 }
 
 /// A wait that is watched, until this is dropped.
-pub(crate) struct Watched {
+pub(crate) struct DeadlockWatch {
     pub(super) answer: oneshot::Receiver<Vec<Member>>,
     pub(super) id: Nonce,
     pub(super) mailbox: Mailbox,
 }
 
-impl Future for Watched {
+impl Future for DeadlockWatch {
     /// The waits that wait for one another, this one among them. `None`: the manager was shut down.
     type Output = Option<Vec<Member>>;
 
@@ -93,7 +93,7 @@ impl Future for Watched {
     }
 }
 
-impl Drop for Watched {
+impl Drop for DeadlockWatch {
     fn drop(&mut self) {
         self.mailbox.unwatch(self.id);
     }

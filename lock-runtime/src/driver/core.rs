@@ -12,11 +12,11 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, Sleep};
 
-use super::desk::Desk;
+use super::desk::Dispatcher;
 use super::exit;
 use super::link::Link;
-use super::mailbox::{Line, Mailbox, Message, WeakMailbox};
-use super::spin::Spin;
+use super::mailbox::{Mailbox, MailboxSender, Message, WeakMailbox};
+use super::spin::BusyPoll;
 use super::wait;
 use crate::protocol::{Loss, Machine, Timing};
 use crate::store::{Endpoint, Push};
@@ -46,7 +46,7 @@ pub(crate) fn start(setup: Setup) -> std::io::Result<Mailbox> {
     thread::Builder::new().name("distlock-io".to_owned()).spawn(move || {
         exit::mark_io_thread();
         wakers::know(|| harmless_wakers(&runtime));
-        runtime.block_on(async { Core::new(setup, messages, weak, line).run().await });
+        runtime.block_on(async { EventLoop::new(setup, messages, weak, line).run().await });
     })?;
     exit::flush_at_exit(mailbox.line());
     Ok(mailbox)
@@ -60,10 +60,10 @@ fn harmless_wakers(runtime: &Runtime) -> Vec<&'static RawWakerVTable> {
     of_task.into_iter().chain(of_block_on).chain([wait::waker_kind()]).collect()
 }
 
-struct Core {
-    line: Line,
+struct EventLoop {
+    line: MailboxSender,
     endpoint: Endpoint,
-    desk: Desk,
+    desk: Dispatcher,
     messages: UnboundedReceiver<Message>,
     pushes: UnboundedReceiver<Push>,
     push_sender: tokio::sync::mpsc::UnboundedSender<Push>,
@@ -79,14 +79,14 @@ struct Core {
     inbox: String,
     timer: Pin<Box<Sleep>>,
     armed: Timestamp,
-    spin: Spin,
+    spin: BusyPoll,
     /// Until when this thread looks for work before it sleeps.
     spin_until: Timestamp,
     /// Whether the batch was kept for a turn already.
     kept: bool,
 }
 
-impl Drop for Core {
+impl Drop for EventLoop {
     fn drop(&mut self) {
         if thread::panicking() {
             self.line.panicked();
@@ -95,12 +95,12 @@ impl Drop for Core {
     }
 }
 
-impl Core {
+impl EventLoop {
     fn new(
         setup: Setup,
         messages: UnboundedReceiver<Message>,
         mailbox: WeakMailbox,
-        line: Line,
+        line: MailboxSender,
     ) -> Self {
         let (push_sender, pushes) = unbounded_channel();
         let now = time::now();
@@ -108,7 +108,7 @@ impl Core {
         let mut core = Self {
             line,
             endpoint: setup.endpoint,
-            desk: Desk::new(machine, mailbox),
+            desk: Dispatcher::new(machine, mailbox),
             messages,
             pushes,
             push_sender,
@@ -120,7 +120,7 @@ impl Core {
             inbox: setup.inbox,
             timer: Box::pin(tokio::time::sleep_until(Instant::now())),
             armed: Timestamp::ZERO,
-            spin: Spin::new(),
+            spin: BusyPoll::new(),
             spin_until: Timestamp::ZERO,
             kept: false,
         };

@@ -9,14 +9,14 @@ use std::sync::{Mutex, Once};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::mailbox::Line;
+use super::mailbox::MailboxSender;
 use crate::user_code;
 
 /// How long the end of the process waits for its releases.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The I/O threads of this process, and of those that it was forked from.
-static LINES: Mutex<Vec<Line>> = Mutex::new(Vec::new());
+static LINES: Mutex<Vec<MailboxSender>> = Mutex::new(Vec::new());
 
 thread_local! {
     static IS_IO_THREAD: Cell<bool> = const { Cell::new(false) };
@@ -34,7 +34,7 @@ pub(crate) fn is_io_thread() -> bool {
 }
 
 /// Has the end of the process wait for what was released down this line.
-pub(super) fn flush_at_exit(line: &Line) {
+pub(super) fn flush_at_exit(line: &MailboxSender) {
     static HOOK: Once = Once::new();
     with_lines(|lines| {
         lines.retain(|known| !known.is_closed());
@@ -57,14 +57,14 @@ extern "C" fn at_exit() {
 fn flush_all() {
     let end = Instant::now() + PATIENCE;
     let mut flushes = Vec::new();
-    with_lines(|lines| flushes.extend(lines.iter().map(Line::flush)));
+    with_lines(|lines| flushes.extend(lines.iter().map(MailboxSender::flush)));
     for flushed in flushes {
         let _ = flushed.recv_timeout(end.saturating_duration_since(Instant::now()));
     }
 }
 
 /// Does without if it cannot have them: in a fork a thread may have them locked that is not there.
-fn with_lines(mut use_them: impl FnMut(&mut Vec<Line>)) {
+fn with_lines(mut use_them: impl FnMut(&mut Vec<MailboxSender>)) {
     let end = Instant::now() + PATIENCE;
     while Instant::now() < end {
         if let Ok(mut lines) = LINES.try_lock() {

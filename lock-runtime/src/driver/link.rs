@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::parties::Asker;
+use super::parties::ReplyTo;
 use crate::protocol::CallError;
 use crate::store::{ConnectError, Connection};
 use crate::time::{self, Timestamp};
@@ -22,29 +22,29 @@ pub(super) enum Link {
     /// Connecting, possibly after a pause.
     Connecting(Attempt),
     /// Connected, with the batches under way in the order of their sending.
-    Up(Connection, VecDeque<Batch>),
+    Up(Connection, VecDeque<InFlightBatch>),
 }
 
 /// Calls under way.
-pub(super) struct Batch {
-    askers: Vec<Asker>,
+pub(super) struct InFlightBatch {
+    askers: Vec<ReplyTo>,
     sent: Timestamp,
     replies: Replies,
 }
 
 /// What a link has to tell.
-pub(super) enum News {
+pub(super) enum LinkEvent {
     /// The server knows of leases of this length.
     Connected(Duration),
     ConnectFailed(ConnectError),
     /// The replies to a batch, and how long they took.
-    Replies(Vec<(Asker, Result<Reply, CallError>)>, Duration),
+    Replies(Vec<(ReplyTo, Result<Reply, CallError>)>, Duration),
 }
 
 impl Link {
     /// Sends a batch. Polled once here, as only that hands it to the connection: batches keep their order.
     /// Outside of tokio's budget, which would let a busy turn's batch return unsent and be overtaken by the next.
-    pub(super) fn send(&mut self, mut batch: Vec<(Asker, Call)>, context: &mut Context<'_>) {
+    pub(super) fn send(&mut self, mut batch: Vec<(ReplyTo, Call)>, context: &mut Context<'_>) {
         while batch.len() > MOST_TOGETHER {
             let rest = batch.split_off(MOST_TOGETHER);
             self.send_together(std::mem::replace(&mut batch, rest), context);
@@ -52,7 +52,7 @@ impl Link {
         self.send_together(batch, context);
     }
 
-    fn send_together(&mut self, batch: Vec<(Asker, Call)>, context: &mut Context<'_>) {
+    fn send_together(&mut self, batch: Vec<(ReplyTo, Call)>, context: &mut Context<'_>) {
         let Self::Up(connection, under_way) = self else {
             return;
         };
@@ -63,11 +63,11 @@ impl Link {
             Poll::Ready(ready) => Box::pin(std::future::ready(ready)),
             Poll::Pending => replies,
         };
-        under_way.push_back(Batch { askers, sent: time::now(), replies });
+        under_way.push_back(InFlightBatch { askers, sent: time::now(), replies });
     }
 
     /// Those who have not heard the reply to their call yet.
-    pub(super) fn take_askers(&mut self) -> Vec<Asker> {
+    pub(super) fn take_askers(&mut self) -> Vec<ReplyTo> {
         match self {
             Self::Connecting(_) => Vec::new(),
             Self::Up(_, under_way) => under_way.drain(..).flat_map(|batch| batch.askers).collect(),
@@ -75,15 +75,15 @@ impl Link {
     }
 
     /// The next news. Replies come in the order of the calls, so only the oldest batch is looked at.
-    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<News> {
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<LinkEvent> {
         match self {
             Self::Connecting(attempt) => match attempt.as_mut().poll(context) {
                 Poll::Pending => Poll::Pending,
-                Poll::Ready(Err(error)) => Poll::Ready(News::ConnectFailed(error)),
+                Poll::Ready(Err(error)) => Poll::Ready(LinkEvent::ConnectFailed(error)),
                 Poll::Ready(Ok(connection)) => {
                     let bound = connection.bound();
                     *self = Self::Up(connection, VecDeque::new());
-                    Poll::Ready(News::Connected(bound))
+                    Poll::Ready(LinkEvent::Connected(bound))
                 }
             },
             Self::Up(_, under_way) => {
@@ -93,10 +93,13 @@ impl Link {
                 let Poll::Ready(replies) = batch.replies.as_mut().poll(context) else {
                     return Poll::Pending;
                 };
-                let Batch { askers, sent, .. } =
+                let InFlightBatch { askers, sent, .. } =
                     under_way.pop_front().expect("the batch just polled");
                 let round_trip = time::now().since(sent);
-                Poll::Ready(News::Replies(askers.into_iter().zip(replies).collect(), round_trip))
+                Poll::Ready(LinkEvent::Replies(
+                    askers.into_iter().zip(replies).collect(),
+                    round_trip,
+                ))
             }
         }
     }

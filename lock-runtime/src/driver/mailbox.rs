@@ -7,11 +7,11 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
-use super::asked::{Asked, AskedAll, AtOnce, Watched};
+use super::asked::{AcquireAllFuture, AcquireFuture, DeadlockWatch, MultiOutcome};
 use crate::Fence;
-use crate::lease::{Callback, Keeper};
+use crate::lease::{Callback, LeaseBackend};
 use crate::protocol::{Confirmation, Failure, Request};
-use crate::queue::{Answer, Post, Queue, Usher, seat};
+use crate::queue::{AcquireOutcome, GrantSender, IoHandle, KeyQueue, seat};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use crate::time::Timestamp;
@@ -23,14 +23,14 @@ pub(crate) type InspectAnswer = Result<Inspection, Failure>;
 
 /// What callers ask of the I/O thread.
 pub(super) enum Message {
-    Request(Box<Request>, Usher<Answer>),
+    Request(Box<Request>, GrantSender<AcquireOutcome>),
     /// Ask for the first in a line, in the place of a request that is withdrawn.
-    Ask(Box<Request>, Option<Nonce>, Arc<Queue>),
-    HandedOn(Nonce, Timestamp),
+    Ask(Box<Request>, Option<Nonce>, Arc<KeyQueue>),
+    ResetMaxHold(Nonce, Timestamp),
     /// Grant all of these at once, or none.
-    RequestAll(Vec<Request>, Usher<AtOnce>),
+    RequestAll(Vec<Request>, GrantSender<MultiOutcome>),
     /// Look whether this wait is for itself.
-    Watch(Box<Wait>, oneshot::Sender<Vec<Member>>),
+    Watch(Box<WaitRegistration>, oneshot::Sender<Vec<Member>>),
     Unwatch(Nonce),
     End(Nonce),
     EndConfirmed(Nonce, oneshot::Sender<Confirmation>),
@@ -47,7 +47,7 @@ pub(super) enum Message {
     /// Give up what is kept with nobody inside, and answer when all that is being released or undone by then is done.
     Flush(SyncSender<()>),
     /// What was given up for a flush has been posted before this.
-    GaveUp(SyncSender<()>),
+    FlushBarrier(SyncSender<()>),
     /// End all holds and requests; answer when that is done.
     Shutdown(Option<oneshot::Sender<()>>),
     /// Panic, for a test.
@@ -56,7 +56,7 @@ pub(super) enum Message {
 }
 
 /// A wait inside of other locks.
-pub(crate) struct Wait {
+pub(crate) struct WaitRegistration {
     pub(crate) id: Nonce,
     /// What it waits for.
     pub(crate) key: Arc<str>,
@@ -69,18 +69,18 @@ pub(crate) struct Wait {
 /// Who is to be woken.
 pub(super) enum Alarm {
     Caller(oneshot::Sender<()>),
-    Queue(Weak<Queue>),
+    Queue(Weak<KeyQueue>),
 }
 
 /// The bare line to the I/O thread.
 #[derive(Clone)]
-pub(super) struct Line {
+pub(super) struct MailboxSender {
     sender: UnboundedSender<Message>,
-    thread: Arc<IoThread>,
+    thread: Arc<IoThreadState>,
 }
 
 /// What callers know of the I/O thread.
-struct IoThread {
+struct IoThreadState {
     /// The process that it runs in. A fork does not take it along.
     process: u32,
     panicked: AtomicBool,
@@ -88,9 +88,9 @@ struct IoThread {
     alarms: AtomicU64,
 }
 
-impl Line {
+impl MailboxSender {
     pub(super) fn new(sender: UnboundedSender<Message>) -> Self {
-        let thread = IoThread {
+        let thread = IoThreadState {
             process: process::id(),
             panicked: AtomicBool::new(false),
             alarms: AtomicU64::new(0),
@@ -138,7 +138,7 @@ impl Line {
 #[derive(Clone)]
 pub(crate) struct Mailbox(Arc<Handle>);
 
-struct Handle(Line);
+struct Handle(MailboxSender);
 
 impl Drop for Handle {
     fn drop(&mut self) {
@@ -146,30 +146,30 @@ impl Drop for Handle {
     }
 }
 
-impl Keeper for Handle {
+impl LeaseBackend for Handle {
     fn end(&self, nonce: Nonce, _fence: Fence) {
-        Post::end(self, nonce);
+        IoHandle::end(self, nonce);
     }
 
     fn end_confirmed(&self, nonce: Nonce, _fence: Fence) -> oneshot::Receiver<Confirmation> {
-        Post::end_confirmed(self, nonce)
+        IoHandle::end_confirmed(self, nonce)
     }
 
     fn lengthen(&self, nonce: Nonce, ttl: Duration) {
-        Post::lengthen(self, nonce, ttl);
+        IoHandle::lengthen(self, nonce, ttl);
     }
 
     fn extend(&self, nonce: Nonce, ttl: Duration) -> oneshot::Receiver<Timestamp> {
-        Post::extend(self, nonce, ttl)
+        IoHandle::extend(self, nonce, ttl)
     }
 
     fn call(&self, callback: Callback) {
-        Post::call(self, callback);
+        IoHandle::call(self, callback);
     }
 }
 
-impl Post for Handle {
-    fn ask(&self, request: Request, replaces: Option<Nonce>, queue: Arc<Queue>) -> bool {
+impl IoHandle for Handle {
+    fn ask(&self, request: Request, replaces: Option<Nonce>, queue: Arc<KeyQueue>) -> bool {
         self.0.send(Message::Ask(Box::new(request), replaces, queue))
     }
 
@@ -178,10 +178,10 @@ impl Post for Handle {
     }
 
     fn handed_on(&self, nonce: Nonce, at: Timestamp) {
-        self.0.send(Message::HandedOn(nonce, at));
+        self.0.send(Message::ResetMaxHold(nonce, at));
     }
 
-    fn wake_at(&self, at: Timestamp, queue: Weak<Queue>) -> u64 {
+    fn wake_at(&self, at: Timestamp, queue: Weak<KeyQueue>) -> u64 {
         self.0.arm(at, Alarm::Queue(queue))
     }
 
@@ -212,10 +212,10 @@ impl Post for Handle {
 
 impl Mailbox {
     pub(super) fn new(sender: UnboundedSender<Message>) -> Self {
-        Self(Arc::new(Handle(Line::new(sender))))
+        Self(Arc::new(Handle(MailboxSender::new(sender))))
     }
 
-    pub(super) fn line(&self) -> &Line {
+    pub(super) fn line(&self) -> &MailboxSender {
         &self.0.0
     }
 
@@ -230,13 +230,13 @@ impl Mailbox {
     }
 
     /// Itself, as what a queue needs of it.
-    pub(crate) fn post(&self) -> Arc<dyn Post> {
-        Arc::clone(&self.0) as Arc<dyn Post>
+    pub(crate) fn post(&self) -> Arc<dyn IoHandle> {
+        Arc::clone(&self.0) as Arc<dyn IoHandle>
     }
 
     /// Itself, as what a lease needs of it.
-    pub(super) fn keeper(&self) -> Arc<dyn Keeper> {
-        Arc::clone(&self.0) as Arc<dyn Keeper>
+    pub(super) fn keeper(&self) -> Arc<dyn LeaseBackend> {
+        Arc::clone(&self.0) as Arc<dyn LeaseBackend>
     }
 
     pub(super) fn downgrade(&self) -> WeakMailbox {
@@ -244,28 +244,28 @@ impl Mailbox {
     }
 
     /// Asks for a lock. The returned future may be dropped at any time: what was asked is then undone.
-    pub(crate) fn request(&self, request: Request) -> Asked {
+    pub(crate) fn request(&self, request: Request) -> AcquireFuture {
         let (slot, answer) = seat();
         let nonce = request.nonce;
         self.line().send(Message::Request(Box::new(request), slot));
-        Asked { answer, nonce, mailbox: Some(self.clone()) }
+        AcquireFuture { answer, nonce, mailbox: Some(self.clone()) }
     }
 
     /// Asks for several locks, all or none. The returned future may be dropped at any time.
-    pub(crate) fn request_all(&self, requests: Vec<Request>) -> AskedAll {
+    pub(crate) fn request_all(&self, requests: Vec<Request>) -> AcquireAllFuture {
         let (slot, answer) = seat();
         let nonces = requests.iter().map(|request| request.nonce).collect();
         self.line().send(Message::RequestAll(requests, slot));
-        AskedAll { answer, nonces, mailbox: Some(self.clone()) }
+        AcquireAllFuture { answer, nonces, mailbox: Some(self.clone()) }
     }
 
     pub(super) fn end(&self, nonce: Nonce) {
-        Post::end(&*self.0, nonce);
+        IoHandle::end(&*self.0, nonce);
     }
 
     /// Comes back behind all that was posted so far.
     pub(super) fn gave_up(&self, done: SyncSender<()>) {
-        self.line().send(Message::GaveUp(done));
+        self.line().send(Message::FlushBarrier(done));
     }
 
     pub(super) fn unwatch(&self, id: Nonce) {
@@ -273,11 +273,11 @@ impl Mailbox {
     }
 
     /// Has a wait watched until the returned future is dropped.
-    pub(crate) fn watch(&self, wait: Wait) -> Watched {
+    pub(crate) fn watch(&self, wait: WaitRegistration) -> DeadlockWatch {
         let (slot, answer) = oneshot::channel();
         let id = wait.id;
         self.line().send(Message::Watch(Box::new(wait), slot));
-        Watched { answer, id, mailbox: self.clone() }
+        DeadlockWatch { answer, id, mailbox: self.clone() }
     }
 
     pub(crate) fn inspect(&self, key: String) -> oneshot::Receiver<InspectAnswer> {
@@ -313,7 +313,7 @@ impl Mailbox {
 
 /// An alarm that goes with the future that waits for it.
 struct Armed<'a> {
-    line: &'a Line,
+    line: &'a MailboxSender,
     at: Timestamp,
     number: u64,
     rings: bool,

@@ -18,8 +18,8 @@ mod wait;
 #[cfg(test)]
 mod wait_test;
 
-pub(crate) use asked::{Asked, AtOnce, Watched};
+pub(crate) use asked::{AcquireFuture, DeadlockWatch, MultiOutcome};
 pub(crate) use core::{Setup, start};
 pub(crate) use exit::is_io_thread;
-pub(crate) use mailbox::{InspectAnswer, Mailbox, Wait};
+pub(crate) use mailbox::{InspectAnswer, Mailbox, WaitRegistration};
 pub(crate) use wait::{block_briefly_on, block_on};

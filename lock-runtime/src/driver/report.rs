@@ -6,7 +6,7 @@ use crate::identity::ProcessInfo;
 use crate::lease::Lease;
 use crate::printable::{printable, words};
 use crate::protocol::Loss;
-use crate::queue::HeldHere;
+use crate::queue::LongSection;
 use crate::user_code;
 use crate::wire::{Busy, Obstacle};
 
@@ -41,7 +41,7 @@ pub(super) fn gave_up(key: &str, calls: usize) {
     }
 }
 
-pub(super) fn held_here(key: &str, here: &HeldHere) {
+pub(super) fn held_here(key: &str, here: &LongSection) {
     let (key, function) = (printable(key).into_owned(), printable(&here.function).into_owned());
     let (held, waited) = (format!("{:.1?}", here.held), format!("{:.1?}", here.waited));
     let calls = here.calls;

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// that acts on them. The span follows the round trips seen; where they are long it does not pay, and with one
 /// core it would only keep that core from the others.
 #[derive(Debug)]
-pub(super) struct Spin {
+pub(super) struct BusyPoll {
     enabled: bool,
     /// A moving average.
     round_trip: Duration,
@@ -18,7 +18,7 @@ const LONGEST: Duration = Duration::from_micros(200);
 /// Where round trips are too long to stay awake for: enough for the caller that has just been answered.
 const SHORTEST: Duration = Duration::from_micros(20);
 
-impl Spin {
+impl BusyPoll {
     pub(super) fn new() -> Self {
         let enabled = thread::available_parallelism().is_ok_and(|cores| cores.get() > 1);
         Self { enabled, round_trip: LONGEST / 4 }
@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn the_span_follows_short_round_trips_and_gives_up_on_long_ones() {
-        let mut spin = Spin { enabled: true, round_trip: LONGEST };
+        let mut spin = BusyPoll { enabled: true, round_trip: LONGEST };
         let mut after = |micros| {
             (0..64).for_each(|_| spin.learn(Duration::from_micros(micros)));
             spin.span()
@@ -57,6 +57,6 @@ mod tests {
         assert!(near >= Duration::from_micros(60) && near < Duration::from_micros(70), "{near:?}");
         assert_eq!(after(150), LONGEST);
         assert_eq!(after(5_000), SHORTEST);
-        assert_eq!(Spin { enabled: false, round_trip: near }.span(), Duration::ZERO);
+        assert_eq!(BusyPoll { enabled: false, round_trip: near }.span(), Duration::ZERO);
     }
 }

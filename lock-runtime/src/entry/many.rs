@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Entered, Entering, blocks_holder, enter_within, not_reentrant, warn_lock_order};
-use crate::driver::AtOnce;
+use crate::driver::MultiOutcome;
 use crate::options::Options;
 use crate::owner::{Frame, Section, current};
 use crate::place::CallSite;
@@ -120,9 +120,9 @@ impl Many {
         let shares = loop {
             let requests = new.iter().map(|key| self.manager.request(&(*key).into(), params));
             match self.manager.mailbox().request_all(requests.collect()).await {
-                Some(AtOnce::Had(shares)) => break shares,
+                Some(MultiOutcome::Granted(shares)) => break shares,
                 // This was not polled for so long that others got the locks.
-                Some(AtOnce::NotTakenUp) => {}
+                Some(MultiOutcome::NotTakenUp) => {}
                 None => break Vec::new(),
             }
         };

@@ -11,14 +11,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use self::watched::{Waits, watched};
-use crate::driver::{Asked, Mailbox, block_briefly_on, block_on, is_io_thread};
+use crate::driver::{AcquireFuture, Mailbox, block_briefly_on, block_on, is_io_thread};
 use crate::error::Closing;
 use crate::error::DeadlockKind;
 use crate::options::Options;
 use crate::owner::{Frame, Section, below, current, with_current};
 use crate::place::CallSite;
 use crate::protocol::Failure;
-use crate::queue::{AcquireParams, Answer, InLine, Taken};
+use crate::queue::{AcquireOutcome, AcquireParams, JoinOutcome, WaitForTurn};
 use crate::time::{self, Timestamp};
 use crate::{LockError, LockManager, lock_order};
 
@@ -182,15 +182,15 @@ fn take(
     }
     let key = key.into();
     match manager.queues().join(&key, params) {
-        Taken::InLine(answer) => {
+        JoinOutcome::Queued(answer) => {
             let near = answer.is_near();
-            let answer = Answering::InLine(answer);
+            let answer = Answering::WaitForTurn(answer);
             match Entering::answered(manager, &key, params, answer, here) {
                 Entering::Waiting(waiting) if near => Entering::Near(waiting),
                 entering => entering,
             }
         }
-        Taken::NotNext => Entering::asked(manager, &key, params, here),
+        JoinOutcome::WouldWait => Entering::asked(manager, &key, params, here),
     }
 }
 
@@ -341,13 +341,13 @@ async fn unless_forked<T>(mailbox: &Mailbox, wait: impl Future<Output = Option<T
 
 /// A request whose answer is on its way.
 enum Answering {
-    InLine(InLine),
-    Asked(Asked),
+    WaitForTurn(WaitForTurn),
+    AcquireFuture(AcquireFuture),
 }
 
 impl Answering {
     fn asked(manager: &LockManager, key: &Arc<str>, params: AcquireParams) -> Self {
-        Self::Asked(manager.mailbox().request(manager.request(key, params)))
+        Self::AcquireFuture(manager.mailbox().request(manager.request(key, params)))
     }
 
     /// The answer. One that was taken back, because nobody polled this for so long, is asked for again in a new place.
@@ -356,16 +356,16 @@ impl Answering {
         manager: &LockManager,
         key: &Arc<str>,
         params: AcquireParams,
-    ) -> Option<Answer> {
+    ) -> Option<AcquireOutcome> {
         loop {
             let (answer, was_in_line) = match self {
-                Self::InLine(answer) => (answer.await, true),
-                Self::Asked(answer) => (answer.await, false),
+                Self::WaitForTurn(answer) => (answer.await, true),
+                Self::AcquireFuture(answer) => (answer.await, false),
             };
             let Some(Err(Failure::NotTakenUp)) = answer else { return answer };
             self = match was_in_line.then(|| manager.queues().join(key, params)) {
-                Some(Taken::InLine(answer)) => Self::InLine(answer),
-                Some(Taken::NotNext) | None => Self::asked(manager, key, params),
+                Some(JoinOutcome::Queued(answer)) => Self::WaitForTurn(answer),
+                Some(JoinOutcome::WouldWait) | None => Self::asked(manager, key, params),
             };
         }
     }

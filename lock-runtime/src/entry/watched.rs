@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use crate::driver::{Mailbox, Wait, Watched};
+use crate::driver::{DeadlockWatch, Mailbox, WaitRegistration};
 use crate::owner::Frame;
 use crate::place::CallSite;
 use crate::queue::AcquireParams;
@@ -68,7 +68,7 @@ impl Waits {
     }
 
     /// Begins to look for a cycle, in which the wait would never end.
-    fn watch(self) -> Watched {
+    fn watch(self) -> DeadlockWatch {
         let Self { mailbox, id, key, since, who, here, turn } = self;
         let stands = move || Standing {
             chain: here.sections(),
@@ -78,7 +78,7 @@ impl Waits {
                 Some(turn) => Target::Section(turn.inside().unwrap_or(Nonce::from_bits(0))),
             },
         };
-        mailbox.watch(Wait { id, key, since, who, stands: Box::new(stands) })
+        mailbox.watch(WaitRegistration { id, key, since, who, stands: Box::new(stands) })
     }
 }
 

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 use super::{Entered, Frame};
-use crate::lease::{Lease, WatchSlot};
+use crate::lease::{Lease, LossWatchSlot};
 use crate::protocol::Loss;
 
 /// What a scope gets its frame from: the section that is to end with it, or just a frame.
@@ -88,10 +88,10 @@ pub(crate) enum Heed {
     /// Nothing: it runs to the end, whatever becomes of the hold.
     Nothing,
     /// The loss of a hold: it ends at the next await after it. With the places among the watchers of the others, if any.
-    Loss(WatchSlot, Others),
+    Loss(LossWatchSlot, Others),
 }
 
-type Others = Vec<WatchSlot>;
+type Others = Vec<LossWatchSlot>;
 
 impl Heed {
     /// The loss, with no place among its watchers yet.
@@ -181,7 +181,7 @@ impl<S: Slot> Scope<S> {
 
 fn watch<S: Slot>(
     owner: &mut S,
-    slot: &mut WatchSlot,
+    slot: &mut LossWatchSlot,
     places: &mut Others,
     context: &Context<'_>,
 ) -> Poll<Loss> {

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::frame::ManagerId;
 use super::{Entered, Frame, Heed, Slot};
-use crate::lease::{Lease, Share};
+use crate::lease::{Lease, LeaseRef};
 use crate::place::CallSite;
 use crate::protocol::Confirmation;
 
@@ -23,7 +23,7 @@ impl Section {
     pub(crate) fn outermost(
         here: Option<Arc<Frame>>,
         manager: ManagerId,
-        share: Share,
+        share: LeaseRef,
         call_site: CallSite,
     ) -> Self {
         let frame = Frame::of_hold(here, manager, share.into_lease(), call_site);

@@ -4,34 +4,34 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::seat::{Bell, Seat, Usher};
-use super::shared::Queue;
-use super::waiting::Number;
-use crate::lease::Share;
+use super::seat::{GrantReceiver, GrantSender, Nudge};
+use super::shared::KeyQueue;
+use super::waiting::WaiterId;
+use crate::lease::LeaseRef;
 use crate::protocol::Failure;
 
 /// What became of a request: a hold, or why not.
-pub(crate) type Answer = Result<Share, Failure>;
+pub(crate) type AcquireOutcome = Result<LeaseRef, Failure>;
 
 /// A request in the line. Dropped before its answer was taken, it leaves.
-pub(crate) struct InLine {
-    pub(super) answer: Seat<Answer>,
-    pub(super) number: Number,
+pub(crate) struct WaitForTurn {
+    pub(super) answer: GrantReceiver<AcquireOutcome>,
+    pub(super) number: WaiterId,
     /// Taken out with the answer.
-    pub(super) queue: Option<Arc<Queue>>,
+    pub(super) queue: Option<Arc<KeyQueue>>,
     pub(super) near: bool,
 }
 
-impl InLine {
+impl WaitForTurn {
     /// Whether the lock is in this process just now, so that its turn may come without a round trip.
     pub(crate) fn is_near(&self) -> bool {
         self.near
     }
 }
 
-impl Future for InLine {
+impl Future for WaitForTurn {
     /// `None`: the manager was shut down.
-    type Output = Option<Answer>;
+    type Output = Option<AcquireOutcome>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let answer = Pin::new(&mut self.answer).poll(context);
@@ -42,7 +42,7 @@ impl Future for InLine {
     }
 }
 
-impl Drop for InLine {
+impl Drop for WaitForTurn {
     fn drop(&mut self) {
         if let Some(queue) = self.queue.take() {
             // So that nobody is woken for it while the queue is locked.
@@ -53,29 +53,29 @@ impl Drop for InLine {
 }
 
 /// Why a queue did not take a request.
-pub(super) enum Refused {
+pub(super) enum JoinError {
     /// The queue is forgotten: another has its place.
     Closed,
     /// It is to try once, and others come first.
-    NotNext,
+    WouldWait,
 }
 
 /// A hold on its way to whose turn it is.
-pub(crate) struct Delivery {
-    pub(super) share: Share,
-    pub(super) slot: Usher<Answer>,
+pub(crate) struct PendingGrant {
+    pub(super) share: LeaseRef,
+    pub(super) slot: GrantSender<AcquireOutcome>,
     /// Those behind it, who are roused so that they need not be woken at their turns.
-    pub(super) next: Vec<Bell<Answer>>,
+    pub(super) next: Vec<Nudge<AcquireOutcome>>,
 }
 
-impl Delivery {
-    pub(crate) fn new(share: Share, slot: Usher<Answer>) -> Self {
+impl PendingGrant {
+    pub(crate) fn new(share: LeaseRef, slot: GrantSender<AcquireOutcome>) -> Self {
         Self { share, slot, next: Vec::new() }
     }
 
     /// Hands it over. If nobody takes it, it goes to the next.
     pub(crate) fn make(self) {
         drop(self.slot.send(Ok(self.share)));
-        self.next.iter().for_each(Bell::ring);
+        self.next.iter().for_each(Nudge::ring);
     }
 }

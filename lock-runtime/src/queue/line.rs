@@ -4,10 +4,10 @@ mod overdue;
 
 use std::time::Duration;
 
-use super::moves::{Ask, HeldHere, Moves};
-use super::tenure::{Inside, OWN_SPAN, Stage, Tenure};
-use super::waiters::Waiters;
-use super::waiting::{AcquireParams, Number, Waiting};
+use super::moves::{AcquireAction, Actions, LongSection};
+use super::tenure::{OWN_SPAN, Occupancy, ProcessLease, RunningSection};
+use super::waiters::WaiterList;
+use super::waiting::{AcquireParams, LocalWaiter, WaiterId};
 use crate::Fence;
 use crate::protocol::claim_time;
 use crate::time::Timestamp;
@@ -24,10 +24,10 @@ const SOON: usize = 8;
 
 /// What waits for one key in this process, and the hold it has. `S`: how a request hears of its turn.
 #[derive(Debug)]
-pub(super) struct Line<S> {
+pub(super) struct LocalQueue<S> {
     /// How often a hold is handed on while another process waits.
     bound: u32,
-    tenure: Option<Tenure>,
+    tenure: Option<ProcessLease>,
     /// Under which name the server is asked for the first in line.
     asked: Option<Nonce>,
     /// The name under which it is asked next; brought from outside, as nothing here is random.
@@ -37,10 +37,10 @@ pub(super) struct Line<S> {
     /// Until when others are expected to come back for the lock: a hold is bound from its beginning then, as one that learns
     /// of them first has been handed on more often by that time.
     shared_until: Timestamp,
-    waiting: Waiters<S>,
+    waiting: WaiterList<S>,
     /// Until when the server grants the key to no request, as far as it said.
     nothing_before: Timestamp,
-    next: Number,
+    next: WaiterId,
     /// How many tokens the next grant reserves: follows what the tenures before made of theirs.
     block: u32,
     /// How long sections last, on a moving average.
@@ -51,7 +51,7 @@ pub(super) struct Line<S> {
     alarms: Vec<Timestamp>,
 }
 
-impl<S> Line<S> {
+impl<S> LocalQueue<S> {
     pub(super) const fn new(bound: u32) -> Self {
         Self {
             bound,
@@ -60,7 +60,7 @@ impl<S> Line<S> {
             fresh: None,
             asked_is_waited_for: false,
             shared_until: Timestamp::ZERO,
-            waiting: Waiters::new(),
+            waiting: WaiterList::new(),
             nothing_before: Timestamp::ZERO,
             next: 0,
             block: SMALLEST_BLOCK,
@@ -77,17 +77,17 @@ impl<S> Line<S> {
 
     /// Whether a hold is kept here for the next call.
     pub(super) fn is_idle(&self) -> bool {
-        self.tenure.as_ref().is_some_and(Tenure::is_idle)
+        self.tenure.as_ref().is_some_and(ProcessLease::is_idle)
     }
 
     /// Begins a section at once under a hold that was kept for it.
-    pub(super) fn take(&mut self, now: Timestamp, params: AcquireParams) -> Option<Moves<()>> {
+    pub(super) fn take(&mut self, now: Timestamp, params: AcquireParams) -> Option<Actions<()>> {
         let tenure = self.tenure.as_mut()?;
         if !tenure.is_idle() || !self.waiting.is_empty() || !tenure.may_go_on(now, params.terms) {
             return None;
         }
         let restart = tenure.hand_on().then_some(tenure.nonce);
-        Some(Moves { restart, serve: Some(tenure.serve(now, params, ())?), ..Moves::none() })
+        Some(Actions { restart, serve: Some(tenure.serve(now, params, ())?), ..Actions::none() })
     }
 
     /// A new request, and its number. One that tries once has to be the first: see [`Self::is_open`].
@@ -96,11 +96,11 @@ impl<S> Line<S> {
         now: Timestamp,
         params: AcquireParams,
         slot: S,
-    ) -> (Number, Moves<S>) {
-        let mut moves = Moves::none();
+    ) -> (WaiterId, Actions<S>) {
+        let mut moves = Actions::none();
         let number = self.next;
         self.next += 1;
-        self.waiting.push_back(number, Waiting::new(params, slot));
+        self.waiting.push_back(number, LocalWaiter::new(params, slot));
         self.advance(now, &mut moves);
         let known = usize::from(self.asked.is_some());
         if self.waiting.len() > known
@@ -137,12 +137,12 @@ impl<S> Line<S> {
 
     /// Whether a request that comes now is the next.
     pub(super) fn is_open(&self) -> bool {
-        self.waiting.is_empty() && self.tenure.as_ref().is_none_or(Tenure::is_idle)
+        self.waiting.is_empty() && self.tenure.as_ref().is_none_or(ProcessLease::is_idle)
     }
 
     /// Nobody wants this request any more.
-    pub(super) fn leave(&mut self, number: Number) -> Moves<S> {
-        let mut moves = Moves::none();
+    pub(super) fn leave(&mut self, number: WaiterId) -> Actions<S> {
+        let mut moves = Actions::none();
         let Some(was_first) = self.waiting.remove(number) else {
             return moves;
         };
@@ -161,8 +161,8 @@ impl<S> Line<S> {
         nonce: Nonce,
         grant: Grant,
         valid_until: Timestamp,
-    ) -> Moves<S> {
-        let mut moves = Moves::none();
+    ) -> Actions<S> {
+        let mut moves = Actions::none();
         let first = self.waiting.front().filter(|_| self.asked == Some(nonce));
         let Some(terms) = first.map(|waiting| waiting.params.terms) else {
             moves.end = Some(nonce);
@@ -170,7 +170,7 @@ impl<S> Line<S> {
         };
         self.asked = None;
         self.nothing_before = Timestamp::ZERO;
-        let mut tenure = Tenure::new(now, nonce, terms, grant.fences, valid_until);
+        let mut tenure = ProcessLease::new(now, nonce, terms, grant.fences, valid_until);
         if std::mem::take(&mut self.asked_is_waited_for) || grant.waited_for {
             tenure.is_asked_for(now, self.bound);
             self.shared_until = now.plus(OWN_SPAN);
@@ -184,8 +184,8 @@ impl<S> Line<S> {
     }
 
     /// What was asked ended without a hold: whose request it was, unless that one has left.
-    pub(super) fn failed(&mut self, now: Timestamp, nonce: Nonce) -> (Option<S>, Moves<S>) {
-        let mut moves = Moves::none();
+    pub(super) fn failed(&mut self, now: Timestamp, nonce: Nonce) -> (Option<S>, Actions<S>) {
+        let mut moves = Actions::none();
         if self.asked != Some(nonce) {
             return (None, moves);
         }
@@ -197,8 +197,8 @@ impl<S> Line<S> {
     }
 
     /// The section under this token has ended.
-    pub(super) fn released(&mut self, now: Timestamp, nonce: Nonce, fence: Fence) -> Moves<S> {
-        let mut moves = Moves::none();
+    pub(super) fn released(&mut self, now: Timestamp, nonce: Nonce, fence: Fence) -> Actions<S> {
+        let mut moves = Actions::none();
         let Some(tenure) = self.tenure.as_mut().filter(|tenure| tenure.runs(fence)) else {
             // The hold was lost while it ran, and is not this line's any more.
             moves.end = Some(nonce);
@@ -206,7 +206,7 @@ impl<S> Line<S> {
         };
         let linger = tenure.inside().map_or(Duration::ZERO, |inside| inside.params.linger);
         self.pace = (self.pace * 3 + now.since(tenure.began)) / 4;
-        tenure.stage = Stage::Idle { until: now.plus(linger).min(tenure.until) };
+        tenure.stage = Occupancy::Idle { until: now.plus(linger).min(tenure.until) };
         if self.waiting.is_empty() {
             let keep =
                 !linger.is_zero() && !tenure.is_waited_for() && tenure.may_go_on(now, tenure.terms);
@@ -221,8 +221,8 @@ impl<S> Line<S> {
     }
 
     /// The hold is given up by its section, which releases it itself.
-    pub(super) fn given_up(&mut self, nonce: Nonce) -> Moves<S> {
-        let mut moves = Moves::none();
+    pub(super) fn given_up(&mut self, nonce: Nonce) -> Actions<S> {
+        let mut moves = Actions::none();
         if self.tenure.take_if(|tenure| tenure.nonce == nonce).is_some() {
             self.ask(&mut moves, None);
         }
@@ -231,8 +231,8 @@ impl<S> Line<S> {
     }
 
     /// The hold is over. Nobody gets it from here any more: the line asks the server anew.
-    pub(super) fn lost(&mut self, nonce: Nonce) -> Moves<S> {
-        let mut moves = Moves::none();
+    pub(super) fn lost(&mut self, nonce: Nonce) -> Actions<S> {
+        let mut moves = Actions::none();
         let Some(tenure) = self.tenure.take_if(|tenure| tenure.nonce == nonce) else {
             return moves;
         };
@@ -245,7 +245,7 @@ impl<S> Line<S> {
     }
 
     /// Another process waits for this hold.
-    pub(super) fn waited_for(&mut self, now: Timestamp, nonce: Nonce) -> Moves<S> {
+    pub(super) fn waited_for(&mut self, now: Timestamp, nonce: Nonce) -> Actions<S> {
         self.asked_is_waited_for |= self.asked == Some(nonce);
         let bound = self.bound;
         if let Some(tenure) = self.tenure_under(nonce) {
@@ -253,12 +253,12 @@ impl<S> Line<S> {
             self.shared_until = now.plus(OWN_SPAN);
             return self.settle();
         }
-        Moves::none()
+        Actions::none()
     }
 
     /// The server grants the key to no request before then. A request that cannot wait so long fails at once.
-    pub(super) fn nothing_before(&mut self, nonce: Nonce, until: Timestamp) -> Moves<S> {
-        let mut moves = Moves::none();
+    pub(super) fn nothing_before(&mut self, nonce: Nonce, until: Timestamp) -> Actions<S> {
+        let mut moves = Actions::none();
         if self.asked == Some(nonce) {
             self.nothing_before = until;
             self.armed = None;
@@ -276,7 +276,7 @@ impl<S> Line<S> {
 
     /// Whether others wait for the hold, here or elsewhere.
     pub(super) fn is_contended(&self) -> bool {
-        !self.waiting.is_empty() || self.tenure.as_ref().is_some_and(Tenure::is_waited_for)
+        !self.waiting.is_empty() || self.tenure.as_ref().is_some_and(ProcessLease::is_waited_for)
     }
 
     /// A nested call asked for a longer ttl.
@@ -287,8 +287,8 @@ impl<S> Line<S> {
     }
 
     /// Gives up a hold that is kept with nobody inside.
-    pub(super) fn settle(&mut self) -> Moves<S> {
-        let mut moves = Moves::none();
+    pub(super) fn settle(&mut self) -> Actions<S> {
+        let mut moves = Actions::none();
         if self.is_idle() {
             self.end(&mut moves);
         }
@@ -297,7 +297,7 @@ impl<S> Line<S> {
 
     /// Takes all requests out. To be dropped where nothing of this is locked: that wakes those who wait.
     #[must_use]
-    pub(super) fn clear(&mut self) -> Waiters<S> {
+    pub(super) fn clear(&mut self) -> WaiterList<S> {
         self.asked = None;
         self.tenure = None;
         std::mem::take(&mut self.waiting)
@@ -310,19 +310,19 @@ impl<S> Line<S> {
 
     /// A section that has run as long as others of this process have waited for it: short ones, one after the other, are what a
     /// queue is for.
-    pub(super) fn held_here(&self, now: Timestamp, long: Duration) -> Option<HeldHere> {
+    pub(super) fn held_here(&self, now: Timestamp, long: Duration) -> Option<LongSection> {
         let (tenure, first) = (self.tenure.as_ref()?, self.waiting.front()?);
         let (held, waited) = (now.since(tenure.began), now.since(first.params.since));
         let function = tenure.inside()?.params.call_site.name();
         let calls = self.waiting.len();
-        (held.min(waited) >= long).then_some(HeldHere { function, held, calls, waited })
+        (held.min(waited) >= long).then_some(LongSection { function, held, calls, waited })
     }
 
     /// Who is inside, and who waits here without the server's knowledge.
-    pub(super) fn seen(&self) -> (Option<&Inside>, impl Iterator<Item = &AcquireParams>) {
+    pub(super) fn seen(&self) -> (Option<&RunningSection>, impl Iterator<Item = &AcquireParams>) {
         let known = usize::from(self.asked.is_some());
         let waiting = self.waiting.iter().skip(known).map(|waiting| &waiting.params);
-        (self.tenure.as_ref().and_then(Tenure::inside), waiting)
+        (self.tenure.as_ref().and_then(ProcessLease::inside), waiting)
     }
 
     /// Until when the section that runs under this hold may be without anybody who takes it up.
@@ -332,12 +332,12 @@ impl<S> Line<S> {
         Some(tenure.began.plus(claim_time(inside.params.terms.ttl)))
     }
 
-    fn tenure_under(&mut self, nonce: Nonce) -> Option<&mut Tenure> {
+    fn tenure_under(&mut self, nonce: Nonce) -> Option<&mut ProcessLease> {
         self.tenure.as_mut().filter(|tenure| tenure.nonce == nonce)
     }
 
     /// Does for the first in line what can be done.
-    fn advance(&mut self, now: Timestamp, moves: &mut Moves<S>) {
+    fn advance(&mut self, now: Timestamp, moves: &mut Actions<S>) {
         let Some(first) = self.waiting.front() else { return };
         match &mut self.tenure {
             Some(tenure) if !tenure.is_idle() => {}
@@ -356,15 +356,15 @@ impl<S> Line<S> {
     }
 
     /// Begins the section of the first in line.
-    fn serve(&mut self, now: Timestamp, moves: &mut Moves<S>) {
+    fn serve(&mut self, now: Timestamp, moves: &mut Actions<S>) {
         let Some(tenure) = &mut self.tenure else { return };
-        let Some(Waiting { params, slot, .. }) = self.waiting.pop_front() else { return };
+        let Some(LocalWaiter { params, slot, .. }) = self.waiting.pop_front() else { return };
         let serve = tenure.serve(now, params, slot);
         moves.serve = Some(serve.expect("a block has a token for its section"));
     }
 
     /// Asks the server for the first in line, unless that is done already; in the place of a request that is withdrawn.
-    fn ask(&mut self, moves: &mut Moves<S>, withdrawn: Option<Nonce>) {
+    fn ask(&mut self, moves: &mut Actions<S>, withdrawn: Option<Nonce>) {
         let first = self.waiting.front().filter(|_| self.asked.is_none() && self.tenure.is_none());
         let Some(first) = first else {
             moves.end = moves.end.or(withdrawn);
@@ -381,10 +381,11 @@ impl<S> Line<S> {
         self.asked_is_waited_for = false;
         // Where several wait here, others may wait elsewhere.
         let expects_free = withdrawn.is_none() && self.waiting.len() == 1;
-        moves.ask = Some(Ask { nonce, params, behind, expects_free, block, replaces: withdrawn });
+        moves.ask =
+            Some(AcquireAction { nonce, params, behind, expects_free, block, replaces: withdrawn });
     }
 
-    fn end(&mut self, moves: &mut Moves<S>) {
+    fn end(&mut self, moves: &mut Actions<S>) {
         let Some(tenure) = self.tenure.take() else { return };
         moves.end = Some(tenure.nonce);
         if !tenure.terms.renew {

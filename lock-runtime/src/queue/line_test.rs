@@ -3,9 +3,9 @@
 use std::panic::Location;
 use std::time::Duration;
 
-use super::line::Line;
-use super::moves::{Moves, Rung};
-use super::waiting::{AcquireParams, LeaseTerms, Number};
+use super::line::LocalQueue;
+use super::moves::{Actions, TickResult};
+use super::waiting::{AcquireParams, LeaseTerms, WaiterId};
 use crate::Fence;
 use crate::fence::FenceBlock;
 use crate::place::CallSite;
@@ -39,7 +39,7 @@ fn at(millis: u64) -> Timestamp {
 }
 
 /// A line with the name for its first request.
-fn named<S>(mut line: Line<S>) -> Line<S> {
+fn named<S>(mut line: LocalQueue<S>) -> LocalQueue<S> {
     line.supply(nonce(1));
     line
 }
@@ -100,8 +100,8 @@ fn serves(who: &'static str, fence: u64) -> Seen {
 }
 
 /// A line with a server that numbers what it is asked 1, 2, 3, and so on.
-struct Desk {
-    line: Line<&'static str>,
+struct TestQueue {
+    line: LocalQueue<&'static str>,
     asked: u128,
     /// How many tokens the latest request wants.
     block: u32,
@@ -111,9 +111,9 @@ struct Desk {
     alarms: Vec<Timestamp>,
 }
 
-impl Desk {
+impl TestQueue {
     fn new() -> Self {
-        let line = named(Line::new(BOUND));
+        let line = named(LocalQueue::new(BOUND));
         Self { line, asked: 0, block: 0, next_fence: FIRST, inside: None, alarms: Vec::new() }
     }
 
@@ -129,7 +129,7 @@ impl Desk {
         desk
     }
 
-    fn see(&mut self, moves: Moves<&'static str>) -> Seen {
+    fn see(&mut self, moves: Actions<&'static str>) -> Seen {
         self.alarms.extend(moves.alarm);
         if let Some(ask) = &moves.ask {
             self.asked += 1;
@@ -149,12 +149,12 @@ impl Desk {
         self.join_numbered(who, params).1
     }
 
-    fn join_numbered(&mut self, who: &'static str, params: AcquireParams) -> (Number, Seen) {
+    fn join_numbered(&mut self, who: &'static str, params: AcquireParams) -> (WaiterId, Seen) {
         let (number, moves) = self.line.join(params.since, params, who);
         (number, self.see(moves))
     }
 
-    fn leave(&mut self, number: Number) -> Seen {
+    fn leave(&mut self, number: WaiterId) -> Seen {
         let moves = self.line.leave(number);
         self.see(moves)
     }
@@ -214,10 +214,10 @@ impl Desk {
         Some(serve.fence.get())
     }
 
-    fn tick(&mut self, now: u64) -> (Seen, Rung<&'static str>) {
-        let show = |inside: &super::tenure::Inside| holder(inside.nonce, inside.fence);
+    fn tick(&mut self, now: u64) -> (Seen, TickResult<&'static str>) {
+        let show = |inside: &super::tenure::RunningSection| holder(inside.nonce, inside.fence);
         let mut rung = self.line.tick(at(now), |_| elsewhere(), show);
-        let moves = std::mem::replace(&mut rung.moves, Moves::none());
+        let moves = std::mem::replace(&mut rung.moves, Actions::none());
         (self.see(moves), rung)
     }
 }

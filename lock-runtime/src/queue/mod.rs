@@ -4,7 +4,7 @@
 //! round trip, under the next token of the block that the grant reserved: lock cohorting (Dice, Marathe and Shavit,
 //! `PPoPP` 2012). How often is bounded while others wait elsewhere. A hold may also linger for a while with nobody inside.
 //!
-//! [`Line`] decides, without I/O and with time passed in; [`Queue`] is a line that callers and the I/O thread share.
+//! [`LocalQueue`] decides, without I/O and with time passed in; [`KeyQueue`] is a line that callers and the I/O thread share.
 
 mod in_line;
 mod line;
@@ -21,10 +21,10 @@ mod tenure;
 mod waiters;
 mod waiting;
 
-pub(crate) use in_line::{Answer, Delivery, InLine};
-pub(crate) use moves::{HeldHere, LongWaits};
-pub(crate) use post::{Office, Post};
-pub(crate) use queues::{Queues, Taken};
-pub(crate) use seat::{Bell, Seat, Usher, seat};
-pub(crate) use shared::{Queue, Untaken};
+pub(crate) use in_line::{AcquireOutcome, PendingGrant, WaitForTurn};
+pub(crate) use moves::{LongSection, TickReport};
+pub(crate) use post::{IoHandle, QueueContext};
+pub(crate) use queues::{JoinOutcome, QueueTable};
+pub(crate) use seat::{GrantReceiver, GrantSender, Nudge, seat};
+pub(crate) use shared::{KeyQueue, Reclaim};
 pub(crate) use waiting::{AcquireParams, LeaseTerms};

@@ -10,7 +10,7 @@ use crate::wire::{Busy, Nonce};
 
 /// What is to be done, in this order.
 #[derive(Debug)]
-pub(super) struct Moves<S> {
+pub(super) struct Actions<S> {
     /// To be looked at again at this instant.
     pub(super) alarm: Option<Timestamp>,
     /// This hold's `max_hold` counts from now.
@@ -18,14 +18,14 @@ pub(super) struct Moves<S> {
     /// This hold is to be released, or this request withdrawn.
     pub(super) end: Option<Nonce>,
     /// This is to be asked of the server.
-    pub(super) ask: Option<Ask>,
+    pub(super) ask: Option<AcquireAction>,
     /// This section may begin.
-    pub(super) serve: Option<Serve<S>>,
+    pub(super) serve: Option<StartSection<S>>,
 }
 
 /// A request for the server.
 #[derive(Debug)]
-pub(super) struct Ask {
+pub(super) struct AcquireAction {
     pub(super) nonce: Nonce,
     pub(super) params: AcquireParams,
     /// Whether others of this process came first.
@@ -40,7 +40,7 @@ pub(super) struct Ask {
 
 /// A section that has the lock.
 #[derive(Debug)]
-pub(super) struct Serve<S> {
+pub(super) struct StartSection<S> {
     pub(super) slot: S,
     pub(super) nonce: Nonce,
     pub(super) fence: Fence,
@@ -49,33 +49,33 @@ pub(super) struct Serve<S> {
 
 /// What time has brought.
 #[derive(Debug)]
-pub(super) struct Rung<S> {
-    pub(super) moves: Moves<S>,
+pub(super) struct TickResult<S> {
+    pub(super) moves: Actions<S>,
     /// Requests whose deadline is over.
     pub(super) expired: Vec<(S, Failure)>,
     /// Requests that have waited long.
-    pub(super) long: Vec<LongWait>,
+    pub(super) long: Vec<SlowWait>,
 }
 
 /// A long wait that is worth a warning.
 #[derive(Debug)]
-pub(crate) struct LongWait {
+pub(crate) struct SlowWait {
     pub(crate) waited: Duration,
     pub(crate) busy: Option<Busy>,
 }
 
 /// What a look at the waits of a queue has found.
 #[derive(Debug)]
-pub(crate) struct LongWaits {
-    pub(crate) long: Vec<LongWait>,
-    pub(crate) held_here: Option<HeldHere>,
+pub(crate) struct TickReport {
+    pub(crate) long: Vec<SlowWait>,
+    pub(crate) held_here: Option<LongSection>,
     /// How many calls waited for as long as they were ready to.
     pub(crate) gave_up: usize,
 }
 
 /// A section of this process that others of it wait for.
 #[derive(Debug)]
-pub(crate) struct HeldHere {
+pub(crate) struct LongSection {
     /// The function or caller that is inside.
     pub(crate) function: String,
     /// For how long it has been.
@@ -86,7 +86,7 @@ pub(crate) struct HeldHere {
     pub(crate) waited: Duration,
 }
 
-impl<S> Moves<S> {
+impl<S> Actions<S> {
     pub(super) const fn none() -> Self {
         Self { alarm: None, restart: None, end: None, ask: None, serve: None }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::shared::Queue;
+use super::shared::KeyQueue;
 use crate::identity::ProcessInfo;
 use crate::lease::Callback;
 use crate::protocol::{Confirmation, Request};
@@ -13,9 +13,9 @@ use crate::time::Timestamp;
 use crate::wire::Nonce;
 
 /// What a queue has to say to the I/O thread.
-pub(crate) trait Post: Send + Sync {
+pub(crate) trait IoHandle: Send + Sync {
     /// Asks the server; in the place of a request that is withdrawn. `false`: the manager was shut down.
-    fn ask(&self, request: Request, replaces: Option<Nonce>, queue: Arc<Queue>) -> bool;
+    fn ask(&self, request: Request, replaces: Option<Nonce>, queue: Arc<KeyQueue>) -> bool;
 
     /// Releases a hold, or withdraws a request.
     fn end(&self, nonce: Nonce);
@@ -36,17 +36,17 @@ pub(crate) trait Post: Send + Sync {
     /// A hold has gone from one section to another.
     fn handed_on(&self, nonce: Nonce, at: Timestamp);
 
-    /// Has [`Queue::tick`] called at `at`; the number of that alarm.
-    fn wake_at(&self, at: Timestamp, queue: Weak<Queue>) -> u64;
+    /// Has [`KeyQueue::tick`] called at `at`; the number of that alarm.
+    fn wake_at(&self, at: Timestamp, queue: Weak<KeyQueue>) -> u64;
 
     /// Takes an alarm back.
     fn disarm(&self, at: Timestamp, alarm: u64);
 }
 
 /// What all queues of a manager have in common.
-pub(crate) struct Office {
+pub(crate) struct QueueContext {
     /// How often a hold is handed on while another process waits.
     pub(crate) bound: u32,
     pub(crate) process: Arc<ProcessInfo>,
-    pub(crate) post: Arc<dyn Post>,
+    pub(crate) post: Arc<dyn IoHandle>,
 }

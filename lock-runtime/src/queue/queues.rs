@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, PoisonError};
 
-use super::in_line::{InLine, Refused};
-use super::post::Office;
-use super::shared::Queue;
+use super::in_line::{JoinError, WaitForTurn};
+use super::post::QueueContext;
+use super::shared::KeyQueue;
 use super::waiting::AcquireParams;
-use crate::lease::Share;
+use crate::lease::LeaseRef;
 use crate::sync::{Mutex, MutexGuard};
 use crate::wire::Inspection;
 
@@ -16,43 +16,43 @@ use crate::wire::Inspection;
 const SHARDS: usize = 16;
 
 /// All queues in use. A queue is here for as long as somebody holds or wants its key in this process.
-pub(crate) struct Queues {
+pub(crate) struct QueueTable {
     shards: [Arc<Shard>; SHARDS],
-    office: Arc<Office>,
+    office: Arc<QueueContext>,
 }
 
 /// Those of some keys.
 #[derive(Default)]
-pub(super) struct Shard(Mutex<HashMap<Arc<str>, Arc<Queue>>>);
+pub(super) struct Shard(Mutex<HashMap<Arc<str>, Arc<KeyQueue>>>);
 
 /// What came of a request.
-pub(crate) enum Taken {
+pub(crate) enum JoinOutcome {
     /// It waits in the line of its key.
-    InLine(InLine),
+    Queued(WaitForTurn),
     /// It is to try once and is not the next in this process: only the server knows who is.
-    NotNext,
+    WouldWait,
 }
 
-impl Queues {
-    pub(crate) fn new(office: Office) -> Self {
+impl QueueTable {
+    pub(crate) fn new(office: QueueContext) -> Self {
         let shards = std::array::from_fn(|_| Arc::default());
         Self { shards, office: Arc::new(office) }
     }
 
     /// A hold of this key that is kept with nobody inside, if it may be entered on these terms.
-    pub(crate) fn take(&self, key: &str, params: AcquireParams) -> Option<Share> {
+    pub(crate) fn take(&self, key: &str, params: AcquireParams) -> Option<LeaseRef> {
         let queue = self.shard(key).queues().get(key).cloned();
         queue?.take(params)
     }
 
     /// Puts a request into the line of its key.
-    pub(crate) fn join(&self, key: &Arc<str>, params: AcquireParams) -> Taken {
+    pub(crate) fn join(&self, key: &Arc<str>, params: AcquireParams) -> JoinOutcome {
         loop {
             let queue = self.queue(key);
             match queue.join(params) {
-                Ok(in_line) => return Taken::InLine(in_line),
-                Err(Refused::NotNext) => return Taken::NotNext,
-                Err(Refused::Closed) => self.shard(key).forget(&queue),
+                Ok(in_line) => return JoinOutcome::Queued(in_line),
+                Err(JoinError::WouldWait) => return JoinOutcome::WouldWait,
+                Err(JoinError::Closed) => self.shard(key).forget(&queue),
             }
         }
     }
@@ -65,13 +65,13 @@ impl Queues {
         }
     }
 
-    fn queue(&self, key: &Arc<str>) -> Arc<Queue> {
+    fn queue(&self, key: &Arc<str>) -> Arc<KeyQueue> {
         let shard = self.shard(key);
         let mut queues = shard.queues();
         if let Some(queue) = queues.get(key) {
             return Arc::clone(queue);
         }
-        let queue = Queue::new(Arc::clone(key), shard, Arc::clone(&self.office));
+        let queue = KeyQueue::new(Arc::clone(key), shard, Arc::clone(&self.office));
         queues.insert(Arc::clone(key), Arc::clone(&queue));
         queue
     }
@@ -85,7 +85,7 @@ impl Queues {
 }
 
 impl Shard {
-    pub(super) fn forget(&self, queue: &Queue) {
+    pub(super) fn forget(&self, queue: &KeyQueue) {
         let mut queues = self.queues();
         if let Entry::Occupied(known) = queues.entry(Arc::clone(queue.key()))
             && std::ptr::eq(&raw const **known.get(), queue)
@@ -94,7 +94,7 @@ impl Shard {
         }
     }
 
-    fn queues(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<Queue>>> {
+    fn queues(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<KeyQueue>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -9,16 +9,16 @@ use crate::sync::{Mutex, MutexGuard};
 use crate::user_code::wakers;
 
 /// A seat, and the way to whoever sits there.
-pub(crate) fn seat<T>() -> (Usher<T>, Seat<T>) {
-    let place = Arc::new(Place(Mutex::new(State::Empty(None))));
-    (Usher(Arc::clone(&place)), Seat(place))
+pub(crate) fn seat<T>() -> (GrantSender<T>, GrantReceiver<T>) {
+    let place = Arc::new(Channel(Mutex::new(ChannelState::Empty(None))));
+    (GrantSender(Arc::clone(&place)), GrantReceiver(place))
 }
 
 #[derive(Debug)]
-struct Place<T>(Mutex<State<T>>);
+struct Channel<T>(Mutex<ChannelState<T>>);
 
 #[derive(Debug)]
-enum State<T> {
+enum ChannelState<T> {
     Empty(Option<Waker>),
     Answered(T),
     /// Nothing comes any more, or nobody waits any more.
@@ -27,53 +27,53 @@ enum State<T> {
 
 /// Brings the answer. Dropped without one, it says that none comes.
 #[derive(Debug)]
-pub(crate) struct Usher<T>(Arc<Place<T>>);
+pub(crate) struct GrantSender<T>(Arc<Channel<T>>);
 
 /// Waits for the answer; `None` if none comes.
 #[derive(Debug)]
-pub(crate) struct Seat<T>(Arc<Place<T>>);
+pub(crate) struct GrantReceiver<T>(Arc<Channel<T>>);
 
 /// Rouses whoever sits there.
 #[derive(Debug)]
-pub(crate) struct Bell<T>(Arc<Place<T>>);
+pub(crate) struct Nudge<T>(Arc<Channel<T>>);
 
-impl<T> Usher<T> {
+impl<T> GrantSender<T> {
     /// The answer comes back if nobody waits for it any more.
     pub(crate) fn send(self, answer: T) -> Result<(), T> {
         let mut state = self.0.state();
         let waker = match &mut *state {
-            State::Empty(waker) => waker.take(),
-            State::Answered(_) | State::Closed => return Err(answer),
+            ChannelState::Empty(waker) => waker.take(),
+            ChannelState::Answered(_) | ChannelState::Closed => return Err(answer),
         };
-        *state = State::Answered(answer);
+        *state = ChannelState::Answered(answer);
         drop(state);
         waker.into_iter().for_each(Waker::wake);
         Ok(())
     }
 
-    pub(crate) fn bell(&self) -> Bell<T> {
-        Bell(Arc::clone(&self.0))
+    pub(crate) fn bell(&self) -> Nudge<T> {
+        Nudge(Arc::clone(&self.0))
     }
 }
 
-impl<T> Drop for Usher<T> {
+impl<T> Drop for GrantSender<T> {
     fn drop(&mut self) {
         let mut state = self.0.state();
-        if let State::Empty(waker) = &mut *state {
+        if let ChannelState::Empty(waker) = &mut *state {
             let waker = waker.take();
-            *state = State::Closed;
+            *state = ChannelState::Closed;
             drop(state);
             waker.into_iter().for_each(Waker::wake);
         }
     }
 }
 
-impl<T> Bell<T> {
+impl<T> Nudge<T> {
     /// Wakes the caller before the answer is there. The caller looks, and leaves its waker again.
     pub(crate) fn ring(&self) {
         let waker = match &mut *self.0.state() {
-            State::Empty(waker) => waker.take(),
-            State::Answered(_) | State::Closed => None,
+            ChannelState::Empty(waker) => waker.take(),
+            ChannelState::Answered(_) | ChannelState::Closed => None,
         };
         waker.into_iter().for_each(Waker::wake);
     }
@@ -81,13 +81,13 @@ impl<T> Bell<T> {
     /// Takes back an answer that no caller has taken up, and leaves another in its place.
     pub(crate) fn take_back(&self, instead: T) -> Option<T> {
         match &mut *self.0.state() {
-            State::Answered(answer) => Some(mem::replace(answer, instead)),
-            State::Empty(_) | State::Closed => None,
+            ChannelState::Answered(answer) => Some(mem::replace(answer, instead)),
+            ChannelState::Empty(_) | ChannelState::Closed => None,
         }
     }
 }
 
-impl<T> Future for Seat<T> {
+impl<T> Future for GrantReceiver<T> {
     type Output = Option<T>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
@@ -96,20 +96,20 @@ impl<T> Future for Seat<T> {
         loop {
             let mut state = self.0.state();
             match &mut *state {
-                State::Empty(Some(known)) if known.will_wake(context.waker()) => {
+                ChannelState::Empty(Some(known)) if known.will_wake(context.waker()) => {
                     return Poll::Pending;
                 }
-                State::Empty(waker) if fresh.is_some() => {
+                ChannelState::Empty(waker) if fresh.is_some() => {
                     let old = mem::replace(waker, fresh);
                     drop(state);
                     drop(old);
                     return Poll::Pending;
                 }
-                State::Empty(_) => {}
-                State::Answered(_) | State::Closed => {
-                    return Poll::Ready(match mem::replace(&mut *state, State::Closed) {
-                        State::Answered(answer) => Some(answer),
-                        State::Empty(_) | State::Closed => None,
+                ChannelState::Empty(_) => {}
+                ChannelState::Answered(_) | ChannelState::Closed => {
+                    return Poll::Ready(match mem::replace(&mut *state, ChannelState::Closed) {
+                        ChannelState::Answered(answer) => Some(answer),
+                        ChannelState::Empty(_) | ChannelState::Closed => None,
                     });
                 }
             }
@@ -119,23 +119,23 @@ impl<T> Future for Seat<T> {
     }
 }
 
-impl<T> Seat<T> {
+impl<T> GrantReceiver<T> {
     /// Takes no answer any more.
     pub(crate) fn close(&self) {
-        let left = mem::replace(&mut *self.0.state(), State::Closed);
+        let left = mem::replace(&mut *self.0.state(), ChannelState::Closed);
         // An answer that nobody took is dropped here, with the place unlocked.
         drop(left);
     }
 }
 
-impl<T> Drop for Seat<T> {
+impl<T> Drop for GrantReceiver<T> {
     fn drop(&mut self) {
         self.close();
     }
 }
 
-impl<T> Place<T> {
-    fn state(&self) -> MutexGuard<'_, State<T>> {
+impl<T> Channel<T> {
+    fn state(&self) -> MutexGuard<'_, ChannelState<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -156,7 +156,7 @@ mod tests {
         }
     }
 
-    fn poll(seat: &mut Seat<u32>, count: &Arc<Count>) -> Poll<Option<u32>> {
+    fn poll(seat: &mut GrantReceiver<u32>, count: &Arc<Count>) -> Poll<Option<u32>> {
         let waker = Waker::from(Arc::clone(count));
         Pin::new(seat).poll(&mut Context::from_waker(&waker))
     }

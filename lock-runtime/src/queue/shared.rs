@@ -5,48 +5,48 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::in_line::{Answer, Delivery, InLine, Refused};
-use super::line::Line;
-use super::moves::{Ask, HeldHere, LongWaits, Moves, Serve};
-use super::post::Office;
+use super::in_line::{AcquireOutcome, JoinError, PendingGrant, WaitForTurn};
+use super::line::LocalQueue;
+use super::moves::{AcquireAction, Actions, LongSection, StartSection, TickReport};
+use super::post::QueueContext;
 use super::queues::Shard;
-use super::seat::{Bell, Usher, seat};
-use super::tenure::Inside;
-use super::waiting::{AcquireParams, Number};
+use super::seat::{GrantSender, Nudge, seat};
+use super::tenure::RunningSection;
+use super::waiting::{AcquireParams, WaiterId};
 use crate::Fence;
 use crate::identity;
-use crate::lease::{Callback, Keeper, Lease, Share};
+use crate::lease::{Callback, Lease, LeaseBackend, LeaseRef};
 use crate::protocol::{Confirmation, Failure, Loss, Request};
 use crate::sync::{Mutex, MutexGuard};
 use crate::time::{self, Timestamp};
 use crate::wire::{Grant, Holder, INSPECTED, Inspection, Nonce, OwnerInfo, Waiter};
 
-type Slot = Usher<Answer>;
+type Slot = GrantSender<AcquireOutcome>;
 
 /// When a section that others of this process wait for is worth a hint.
 const LONG_SECTION: Duration = Duration::from_secs(1);
 
 /// The queue of one key in this process.
-pub(crate) struct Queue {
+pub(crate) struct KeyQueue {
     me: Weak<Self>,
     key: Arc<str>,
     shard: Weak<Shard>,
-    office: Arc<Office>,
-    state: Mutex<State>,
+    office: Arc<QueueContext>,
+    state: Mutex<KeyQueueState>,
 }
 
-/// What came of [`Queue::take_back`].
-pub(crate) enum Untaken {
+/// What came of [`KeyQueue::take_back`].
+pub(crate) enum Reclaim {
     /// Nothing is left untaken.
-    Nothing,
+    NotNeeded,
     /// It need not be taken up before then.
-    LookAt(Timestamp),
+    CheckAt(Timestamp),
     /// A turn was taken back.
-    TakenBack,
+    Reclaimed,
 }
 
-struct State {
-    line: Line<Slot>,
+struct KeyQueueState {
+    line: LocalQueue<Slot>,
     /// When to look whether a long section of this process is waited for.
     look_at: Option<Timestamp>,
     /// The alarms that were asked for and have not rung, by their instants and numbers.
@@ -54,20 +54,20 @@ struct State {
     /// The hold of the section that runs.
     lease: Option<Arc<Lease>>,
     /// Where its share was laid; the request may not have taken it up yet.
-    laid: Option<Bell<Answer>>,
+    laid: Option<Nudge<AcquireOutcome>>,
     /// It was vacant and is forgotten: whoever still finds it looks again.
     closed: bool,
 }
 
-impl Queue {
-    pub(super) fn new(key: Arc<str>, shard: &Arc<Shard>, office: Arc<Office>) -> Arc<Self> {
-        let line = Line::new(office.bound);
+impl KeyQueue {
+    pub(super) fn new(key: Arc<str>, shard: &Arc<Shard>, office: Arc<QueueContext>) -> Arc<Self> {
+        let line = LocalQueue::new(office.bound);
         Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             key,
             shard: Arc::downgrade(shard),
             office,
-            state: Mutex::new(State {
+            state: Mutex::new(KeyQueueState {
                 line,
                 look_at: None,
                 alarms: Vec::new(),
@@ -83,7 +83,7 @@ impl Queue {
     }
 
     /// Enters a hold that is kept here with nobody inside.
-    pub(super) fn take(&self, params: AcquireParams) -> Option<Share> {
+    pub(super) fn take(&self, params: AcquireParams) -> Option<LeaseRef> {
         let mut state = self.state();
         let moves = state.line.take(params.since, params)?;
         if let Some(nonce) = moves.restart {
@@ -93,13 +93,13 @@ impl Queue {
     }
 
     /// Joins the line, unless this queue is forgotten, or the request is to try once and it is not the next here.
-    pub(super) fn join(&self, params: AcquireParams) -> Result<InLine, Refused> {
+    pub(super) fn join(&self, params: AcquireParams) -> Result<WaitForTurn, JoinError> {
         let mut state = self.state();
         if state.closed {
-            return Err(Refused::Closed);
+            return Err(JoinError::Closed);
         }
         if !params.queue && !state.line.is_open() {
-            return Err(Refused::NotNext);
+            return Err(JoinError::WouldWait);
         }
         let (slot, answer) = seat();
         state.supply(true);
@@ -114,7 +114,7 @@ impl Queue {
         }
         self.settle(state, moves);
         let queue = self.me.upgrade();
-        Ok(InLine { answer, number, queue, near })
+        Ok(WaitForTurn { answer, number, queue, near })
     }
 
     /// The server granted what was asked. Whose turn it is hears when the delivery is made.
@@ -125,11 +125,11 @@ impl Queue {
         nonce: Nonce,
         grant: Grant,
         valid_until: Timestamp,
-    ) -> Option<Delivery> {
+    ) -> Option<PendingGrant> {
         let mut state = self.state();
         let moves = state.line.granted(now, nonce, grant, valid_until);
-        let next: Vec<_> = state.line.soon().map(Usher::bell).collect();
-        self.arrange(state, moves).map(|delivery| Delivery { next, ..delivery })
+        let next: Vec<_> = state.line.soon().map(GrantSender::bell).collect();
+        self.arrange(state, moves).map(|delivery| PendingGrant { next, ..delivery })
     }
 
     /// What was asked ended without a hold.
@@ -164,20 +164,20 @@ impl Queue {
 
     /// Takes back the turn of a request that has not come for it in time, as one whose future is kept and not polled: it goes
     /// to the next. Whether that was so; or when to look again, if its time is not over.
-    pub(crate) fn take_back(&self, now: Timestamp, nonce: Nonce) -> Untaken {
+    pub(crate) fn take_back(&self, now: Timestamp, nonce: Nonce) -> Reclaim {
         let mut state = self.state();
         let Some(until) = state.line.claimed_until(nonce).filter(|_| state.laid.is_some()) else {
-            return Untaken::Nothing;
+            return Reclaim::NotNeeded;
         };
         if until > now {
-            return Untaken::LookAt(until);
+            return Reclaim::CheckAt(until);
         }
         let laid = state.laid.take();
         drop(state);
         match laid.and_then(|laid| laid.take_back(Err(Failure::NotTakenUp))) {
             // Dropped here, with the queue unlocked: that ends its section.
-            Some(_share) => Untaken::TakenBack,
-            None => Untaken::Nothing,
+            Some(_share) => Reclaim::Reclaimed,
+            None => Reclaim::NotNeeded,
         }
     }
 
@@ -228,7 +228,11 @@ impl Queue {
     }
 
     /// Does what is due; the waits that are worth a warning.
-    pub(crate) fn tick(&self, now: Timestamp, why_not: impl FnOnce(Nonce) -> Failure) -> LongWaits {
+    pub(crate) fn tick(
+        &self,
+        now: Timestamp,
+        why_not: impl FnOnce(Nonce) -> Failure,
+    ) -> TickReport {
         let mut state = self.state();
         state.alarms.retain(|&(at, _)| at > now);
         let held_here = self.look_inside(&mut state, now);
@@ -238,7 +242,7 @@ impl Queue {
         for (slot, failure) in rung.expired {
             let _ = slot.send(Err(failure));
         }
-        LongWaits { long: rung.long, held_here, gave_up }
+        TickReport { long: rung.long, held_here, gave_up }
     }
 
     /// How many calls wait here.
@@ -247,14 +251,14 @@ impl Queue {
     }
 
     /// Checks every second, while a request waits, whether it waits for one long section of this process.
-    fn look_inside(&self, state: &mut State, now: Timestamp) -> Option<HeldHere> {
+    fn look_inside(&self, state: &mut KeyQueueState, now: Timestamp) -> Option<LongSection> {
         state.look_at.take_if(|at| *at <= now)?;
         let held = state.line.held_here(now, LONG_SECTION);
         self.look_later(state, now);
         held
     }
 
-    fn look_later(&self, state: &mut State, now: Timestamp) {
+    fn look_later(&self, state: &mut KeyQueueState, now: Timestamp) {
         if state.look_at.is_none() && state.line.waiting() > 0 {
             let at = now.plus(LONG_SECTION);
             state.look_at = Some(at);
@@ -282,14 +286,14 @@ impl Queue {
         }
     }
 
-    pub(super) fn leave(&self, number: Number) {
+    pub(super) fn leave(&self, number: WaiterId) {
         let mut state = self.state();
         let moves = state.line.leave(number);
         self.settle(state, moves);
     }
 
     /// Does what an event brought.
-    fn settle(&self, state: MutexGuard<'_, State>, moves: Moves<Slot>) {
+    fn settle(&self, state: MutexGuard<'_, KeyQueueState>, moves: Actions<Slot>) {
         if let Some(delivery) = self.arrange(state, moves) {
             delivery.make();
         }
@@ -297,7 +301,11 @@ impl Queue {
 
     /// The same, but whose turn it is has yet to hear. What goes to the I/O thread goes under the lock, so that it arrives in
     /// the order of the events.
-    fn arrange(&self, mut state: MutexGuard<'_, State>, moves: Moves<Slot>) -> Option<Delivery> {
+    fn arrange(
+        &self,
+        mut state: MutexGuard<'_, KeyQueueState>,
+        moves: Actions<Slot>,
+    ) -> Option<PendingGrant> {
         if let Some(at) = moves.alarm {
             let alarm = self.office.post.wake_at(at, Weak::clone(&self.me));
             state.alarms.push((at, alarm));
@@ -317,7 +325,7 @@ impl Queue {
         let served = moves.serve.map(|serve| {
             let share = self.begin(&mut state, &serve);
             state.laid = Some(serve.slot.bell());
-            Delivery { share, slot: serve.slot, next: Vec::new() }
+            PendingGrant { share, slot: serve.slot, next: Vec::new() }
         });
         let vacant = state.line.is_vacant() && !state.closed;
         state.closed |= vacant;
@@ -336,7 +344,7 @@ impl Queue {
         served
     }
 
-    fn begin<S>(&self, state: &mut State, serve: &Serve<S>) -> Share {
+    fn begin<S>(&self, state: &mut KeyQueueState, serve: &StartSection<S>) -> LeaseRef {
         let keeper = self.me.upgrade().expect("a queue that is asked is there");
         let key = Arc::clone(&self.key);
         let (lease, share) =
@@ -348,8 +356,8 @@ impl Queue {
         share
     }
 
-    fn request(&self, ask: &Ask) -> Request {
-        let Ask { nonce, params, behind, block, expects_free, .. } = *ask;
+    fn request(&self, ask: &AcquireAction) -> Request {
+        let AcquireAction { nonce, params, behind, block, expects_free, .. } = *ask;
         let request = params.request(&self.key, nonce, &self.office.process);
         Request { behind, expects_free, block, ..request }
     }
@@ -358,8 +366,8 @@ impl Queue {
         params.owner_info(&self.office.process)
     }
 
-    fn holder(&self, inside: &Inside) -> Holder {
-        let &Inside { nonce, fence, ref params, since } = inside;
+    fn holder(&self, inside: &RunningSection) -> Holder {
+        let &RunningSection { nonce, fence, ref params, since } = inside;
         let held_unix_ms = Some(self.office.process.unix_ms(since));
         Holder { nonce, fence, who: self.owner_info(params), held_unix_ms }
     }
@@ -370,14 +378,14 @@ impl Queue {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, KeyQueueState> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.supply(false);
         state
     }
 }
 
-impl State {
+impl KeyQueueState {
     fn supply(&mut self, comes: bool) {
         if self.line.lacks_name(comes) {
             self.line.supply(identity::nonce());
@@ -396,7 +404,7 @@ impl State {
     }
 }
 
-impl Keeper for Queue {
+impl LeaseBackend for KeyQueue {
     fn end(&self, nonce: Nonce, fence: Fence) {
         let mut state = self.state();
         state.drop_lease(fence);

@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::in_line::InLine;
-use super::post::{Office, Post};
-use super::queues::{Queues, Taken};
-use super::shared::Queue;
+use super::in_line::WaitForTurn;
+use super::post::{IoHandle, QueueContext};
+use super::queues::{JoinOutcome, QueueTable};
+use super::shared::KeyQueue;
 use super::waiting::{AcquireParams, LeaseTerms};
 use crate::Fence;
 use crate::fence::FenceBlock;
 use crate::identity::ProcessInfo;
-use crate::lease::{Callback, Share};
+use crate::lease::{Callback, LeaseRef};
 use crate::place::CallSite;
 use crate::protocol::{Confirmation, Request};
 use crate::time::{self, Timestamp};
@@ -26,14 +26,14 @@ const TTL: Duration = Duration::from_secs(30);
 
 /// Keeps what a queue says.
 #[derive(Default)]
-struct Letters {
-    asked: Mutex<Vec<(Nonce, Arc<Queue>)>>,
+struct FakeIo {
+    asked: Mutex<Vec<(Nonce, Arc<KeyQueue>)>>,
     ended: Mutex<Vec<Nonce>>,
     shut_down: bool,
 }
 
-impl Post for Letters {
-    fn ask(&self, request: Request, _replaces: Option<Nonce>, queue: Arc<Queue>) -> bool {
+impl IoHandle for FakeIo {
+    fn ask(&self, request: Request, _replaces: Option<Nonce>, queue: Arc<KeyQueue>) -> bool {
         self.asked.lock().unwrap().push((request.nonce, queue));
         !self.shut_down
     }
@@ -59,16 +59,16 @@ impl Post for Letters {
 
     fn handed_on(&self, _nonce: Nonce, _at: Timestamp) {}
 
-    fn wake_at(&self, _at: Timestamp, _queue: Weak<Queue>) -> u64 {
+    fn wake_at(&self, _at: Timestamp, _queue: Weak<KeyQueue>) -> u64 {
         0
     }
 
     fn disarm(&self, _at: Timestamp, _alarm: u64) {}
 }
 
-impl Letters {
+impl FakeIo {
     /// Grants what was asked last, as the I/O thread would.
-    fn grant(&self) -> (Nonce, Arc<Queue>) {
+    fn grant(&self) -> (Nonce, Arc<KeyQueue>) {
         let (nonce, queue) = self.asked.lock().unwrap().pop().expect("the server was asked");
         let fences = FenceBlock::new(Fence::new(100), 4);
         let grant = Grant { fences, waited_for: false };
@@ -79,25 +79,25 @@ impl Letters {
     }
 }
 
-fn office(letters: &Arc<Letters>) -> Office {
-    let post = Arc::clone(letters) as Arc<dyn Post>;
-    Office { bound: 8, process: Arc::new(ProcessInfo::of_this_process()), post }
+fn office(letters: &Arc<FakeIo>) -> QueueContext {
+    let post = Arc::clone(letters) as Arc<dyn IoHandle>;
+    QueueContext { bound: 8, process: Arc::new(ProcessInfo::of_this_process()), post }
 }
 
 #[track_caller]
-fn join(queues: &Queues, key: &Arc<str>) -> InLine {
+fn join(queues: &QueueTable, key: &Arc<str>) -> WaitForTurn {
     let terms = LeaseTerms { ttl: TTL, renew: true, max_hold: None };
     let call_site = CallSite::Line(Location::caller());
     let (since, linger) = (time::now(), Duration::ZERO);
     let params =
         AcquireParams { since, deadline: None, queue: true, terms, linger, call_site, label: None };
     match queues.join(key, params) {
-        Taken::InLine(in_line) => in_line,
-        Taken::NotNext => panic!("it may wait"),
+        JoinOutcome::Queued(in_line) => in_line,
+        JoinOutcome::WouldWait => panic!("it may wait"),
     }
 }
 
-fn answer(in_line: &mut InLine) -> Option<Share> {
+fn answer(in_line: &mut WaitForTurn) -> Option<LeaseRef> {
     match Pin::new(in_line).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Some(Ok(share))) => Some(share),
         Poll::Ready(_) => panic!("no hold"),
@@ -107,8 +107,8 @@ fn answer(in_line: &mut InLine) -> Option<Share> {
 
 #[test]
 fn a_queue_is_gone_when_its_last_hold_is_over() {
-    let letters = Arc::new(Letters::default());
-    let (queues, key) = (Queues::new(office(&letters)), Arc::from("key"));
+    let letters = Arc::new(FakeIo::default());
+    let (queues, key) = (QueueTable::new(office(&letters)), Arc::from("key"));
     let mut first = join(&queues, &key);
     let mut second = join(&queues, &key);
     let (nonce, queue) = letters.grant();
@@ -124,8 +124,8 @@ fn a_queue_is_gone_when_its_last_hold_is_over() {
 
 #[test]
 fn a_hold_that_nobody_takes_goes_to_the_next() {
-    let letters = Arc::new(Letters::default());
-    let (queues, key) = (Queues::new(office(&letters)), Arc::from("key"));
+    let letters = Arc::new(FakeIo::default());
+    let (queues, key) = (QueueTable::new(office(&letters)), Arc::from("key"));
     let first = join(&queues, &key);
     let mut second = join(&queues, &key);
     letters.grant();
@@ -135,8 +135,8 @@ fn a_hold_that_nobody_takes_goes_to_the_next() {
 
 #[test]
 fn after_a_shutdown_nobody_waits_in_vain() {
-    let letters = Arc::new(Letters { shut_down: true, ..Letters::default() });
-    let (queues, key) = (Queues::new(office(&letters)), Arc::from("key"));
+    let letters = Arc::new(FakeIo { shut_down: true, ..FakeIo::default() });
+    let (queues, key) = (QueueTable::new(office(&letters)), Arc::from("key"));
     let mut in_line = join(&queues, &key);
     let polled = Pin::new(&mut in_line).poll(&mut Context::from_waker(Waker::noop()));
     assert!(matches!(polled, Poll::Ready(None)));

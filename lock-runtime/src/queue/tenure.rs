@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::moves::Serve;
+use super::moves::StartSection;
 use super::waiting::{AcquireParams, LeaseTerms};
 use crate::Fence;
 use crate::fence::FenceBlock;
@@ -19,7 +19,7 @@ const ENOUGH: Duration = Duration::from_millis(250);
 const SHORT_MAX_HOLD: Duration = Duration::from_secs(60 * 60);
 
 #[derive(Debug)]
-pub(super) struct Tenure {
+pub(super) struct ProcessLease {
     pub(super) nonce: Nonce,
     pub(super) terms: LeaseTerms,
     /// What is left of the block that the grant reserved.
@@ -33,20 +33,20 @@ pub(super) struct Tenure {
     waited_for: bool,
     /// When the latest section began.
     pub(super) began: Timestamp,
-    pub(super) stage: Stage,
+    pub(super) stage: Occupancy,
 }
 
 #[derive(Debug)]
-pub(super) enum Stage {
+pub(super) enum Occupancy {
     /// A section runs under this token.
-    Running(Inside),
+    Running(RunningSection),
     /// Nobody is inside; it is kept until then.
     Idle { until: Timestamp },
 }
 
 /// The section that runs, as others see it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Inside {
+pub(super) struct RunningSection {
     pub(super) nonce: Nonce,
     pub(super) fence: Fence,
     pub(super) params: AcquireParams,
@@ -54,7 +54,7 @@ pub(super) struct Inside {
     pub(super) since: Timestamp,
 }
 
-impl Tenure {
+impl ProcessLease {
     /// A tenure that has just been granted, with nobody inside yet.
     pub(super) fn new(
         now: Timestamp,
@@ -63,7 +63,7 @@ impl Tenure {
         fences: FenceBlock,
         valid_until: Timestamp,
     ) -> Self {
-        let (until, stage) = (now.plus(OWN_SPAN), Stage::Idle { until: now });
+        let (until, stage) = (now.plus(OWN_SPAN), Occupancy::Idle { until: now });
         Self {
             nonce,
             terms,
@@ -102,8 +102,8 @@ impl Tenure {
     /// Until when it is kept with nobody inside; `None` while a section runs.
     pub(super) const fn idle_until(&self) -> Option<Timestamp> {
         match self.stage {
-            Stage::Idle { until } => Some(until),
-            Stage::Running(_) => None,
+            Occupancy::Idle { until } => Some(until),
+            Occupancy::Running(_) => None,
         }
     }
 
@@ -129,11 +129,11 @@ impl Tenure {
         now: Timestamp,
         params: AcquireParams,
         slot: S,
-    ) -> Option<Serve<S>> {
+    ) -> Option<StartSection<S>> {
         let (nonce, fence) = (self.nonce, self.fences.take()?);
         self.began = now;
-        self.stage = Stage::Running(Inside { nonce, fence, params, since: now });
-        Some(Serve { slot, nonce, fence, valid_until: self.valid_until })
+        self.stage = Occupancy::Running(RunningSection { nonce, fence, params, since: now });
+        Some(StartSection { slot, nonce, fence, valid_until: self.valid_until })
     }
 
     /// Notes that it was handed on; whether its `max_hold` is to be restarted for that.
@@ -142,10 +142,10 @@ impl Tenure {
         self.terms.max_hold.is_some_and(|span| span < SHORT_MAX_HOLD)
     }
 
-    pub(super) const fn inside(&self) -> Option<&Inside> {
+    pub(super) const fn inside(&self) -> Option<&RunningSection> {
         match &self.stage {
-            Stage::Running(inside) => Some(inside),
-            Stage::Idle { .. } => None,
+            Occupancy::Running(inside) => Some(inside),
+            Occupancy::Idle { .. } => None,
         }
     }
 }

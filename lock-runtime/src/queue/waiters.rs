@@ -2,23 +2,23 @@
 
 use std::collections::VecDeque;
 
-use super::waiting::{Number, Waiting};
+use super::waiting::{LocalWaiter, WaiterId};
 
 /// A queue that any request can leave in logarithmic time: a gap stays where it was. There are never more gaps than requests,
 /// and none at either end.
 #[derive(Debug)]
-pub(super) struct Waiters<S> {
-    places: VecDeque<Place<S>>,
+pub(super) struct WaiterList<S> {
+    places: VecDeque<WaiterSlot<S>>,
     gaps: usize,
 }
 
 #[derive(Debug)]
-struct Place<S> {
-    number: Number,
-    waiting: Option<Waiting<S>>,
+struct WaiterSlot<S> {
+    number: WaiterId,
+    waiting: Option<LocalWaiter<S>>,
 }
 
-impl<S> Waiters<S> {
+impl<S> WaiterList<S> {
     pub(super) const fn new() -> Self {
         Self { places: VecDeque::new(), gaps: 0 }
     }
@@ -31,35 +31,35 @@ impl<S> Waiters<S> {
         self.places.is_empty()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Waiting<S>> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &LocalWaiter<S>> {
         self.places.iter().filter_map(|place| place.waiting.as_ref())
     }
 
-    pub(super) fn front(&self) -> Option<&Waiting<S>> {
+    pub(super) fn front(&self) -> Option<&LocalWaiter<S>> {
         self.places.front()?.waiting.as_ref()
     }
 
-    pub(super) fn back(&self) -> Option<&Waiting<S>> {
+    pub(super) fn back(&self) -> Option<&LocalWaiter<S>> {
         self.places.back()?.waiting.as_ref()
     }
 
-    pub(super) fn back_mut(&mut self) -> Option<&mut Waiting<S>> {
+    pub(super) fn back_mut(&mut self) -> Option<&mut LocalWaiter<S>> {
         self.places.back_mut()?.waiting.as_mut()
     }
 
     /// Numbers rise with each request.
-    pub(super) fn push_back(&mut self, number: Number, waiting: Waiting<S>) {
-        self.places.push_back(Place { number, waiting: Some(waiting) });
+    pub(super) fn push_back(&mut self, number: WaiterId, waiting: LocalWaiter<S>) {
+        self.places.push_back(WaiterSlot { number, waiting: Some(waiting) });
     }
 
-    pub(super) fn pop_front(&mut self) -> Option<Waiting<S>> {
+    pub(super) fn pop_front(&mut self) -> Option<LocalWaiter<S>> {
         let first = self.places.pop_front()?.waiting;
         self.trim();
         first
     }
 
     /// Takes this request out. Whether it was the first; `None` if it is not here.
-    pub(super) fn remove(&mut self, number: Number) -> Option<bool> {
+    pub(super) fn remove(&mut self, number: WaiterId) -> Option<bool> {
         let index = self.places.binary_search_by_key(&number, |place| place.number).ok()?;
         self.places[index].waiting.take()?;
         self.gaps += 1;
@@ -70,8 +70,8 @@ impl<S> Waiters<S> {
     /// Takes out those for which `is_over` holds. It sees each with how many are ahead of it.
     pub(super) fn take_out(
         &mut self,
-        mut is_over: impl FnMut(usize, &mut Waiting<S>) -> bool,
-    ) -> Vec<Waiting<S>> {
+        mut is_over: impl FnMut(usize, &mut LocalWaiter<S>) -> bool,
+    ) -> Vec<LocalWaiter<S>> {
         let waiting = self.places.iter_mut().filter(|place| place.waiting.is_some());
         let over = waiting
             .enumerate()
@@ -83,7 +83,8 @@ impl<S> Waiters<S> {
     }
 
     fn trim(&mut self) {
-        let is_gap = |place: Option<&Place<S>>| place.is_some_and(|place| place.waiting.is_none());
+        let is_gap =
+            |place: Option<&WaiterSlot<S>>| place.is_some_and(|place| place.waiting.is_none());
         while is_gap(self.places.front()) {
             self.places.pop_front();
             self.gaps -= 1;
@@ -99,7 +100,7 @@ impl<S> Waiters<S> {
     }
 }
 
-impl<S> Default for Waiters<S> {
+impl<S> Default for WaiterList<S> {
     fn default() -> Self {
         Self::new()
     }
@@ -119,12 +120,12 @@ mod tests {
         /// The same as a queue that closes its gaps at once.
         #[test]
         fn it_is_a_queue_that_any_request_can_leave(steps in vec((0_u8..4, any::<prop::sample::Index>()), 1..200)) {
-            let (mut waiters, mut plain) = (Waiters::new(), VecDeque::new());
+            let (mut waiters, mut plain) = (WaiterList::new(), VecDeque::new());
             let mut next = 0;
             for (step, which) in steps {
                 match step {
                     0 | 1 => {
-                        waiters.push_back(next, Waiting::new(params(0), next));
+                        waiters.push_back(next, LocalWaiter::new(params(0), next));
                         plain.push_back(next);
                         next += 1;
                     }

@@ -10,7 +10,7 @@ use crate::time::Timestamp;
 use crate::wire::{Nonce, OwnerInfo};
 
 /// Tells the requests of one line apart, in the order of their coming.
-pub(super) type Number = u64;
+pub(super) type WaiterId = u64;
 
 /// What somebody asks of a line. Small, as most of them never reach the server.
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +65,7 @@ pub(crate) struct LeaseTerms {
 
 /// A request that waits for its turn.
 #[derive(Debug)]
-pub(super) struct Waiting<S> {
+pub(super) struct LocalWaiter<S> {
     pub(super) params: AcquireParams,
     pub(super) warn_at: Timestamp,
     /// Others of this process came first.
@@ -73,7 +73,7 @@ pub(super) struct Waiting<S> {
     pub(super) slot: S,
 }
 
-impl<S> Waiting<S> {
+impl<S> LocalWaiter<S> {
     pub(super) fn new(params: AcquireParams, slot: S) -> Self {
         Self { warn_at: warn_at(params.since), behind: false, params, slot }
     }

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::Fence;
 use crate::driver::block_on;
-use crate::lease::{Callback, Keeper, Lease, Share};
+use crate::lease::{Callback, Lease, LeaseBackend, LeaseRef};
 use crate::protocol::{Confirmation, Loss};
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::time::Timestamp;
@@ -19,8 +19,8 @@ use crate::wire::Nonce;
 pub fn the_end_comes_after_all_that_was_done_under_it() {
     loom::model(|| {
         let keeper = Arc::new(Work { done: [AtomicU32::new(0), AtomicU32::new(0)] });
-        let (lease, share) = hold(Arc::clone(&keeper) as Arc<dyn Keeper>);
-        let other = Share::of(&lease).expect("a hold with a share is not over");
+        let (lease, share) = hold(Arc::clone(&keeper) as Arc<dyn LeaseBackend>);
+        let other = LeaseRef::of(&lease).expect("a hold with a share is not over");
         let works = {
             let keeper = Arc::clone(&keeper);
             thread::spawn(move || keeper.works(0, other))
@@ -52,13 +52,13 @@ struct Work {
 }
 
 impl Work {
-    fn works(&self, place: usize, share: Share) {
+    fn works(&self, place: usize, share: LeaseRef) {
         self.done[place].store(1, Ordering::Relaxed);
         drop(share);
     }
 }
 
-impl Keeper for Work {
+impl LeaseBackend for Work {
     fn end(&self, _nonce: Nonce, _fence: Fence) {
         let done = self.done.iter().map(|done| done.load(Ordering::Relaxed)).sum::<u32>();
         assert_eq!(done, 2, "the end overtook what was done under the hold");
@@ -79,7 +79,7 @@ impl Keeper for Work {
     }
 }
 
-fn hold(keeper: Arc<dyn Keeper>) -> (Arc<Lease>, Share) {
+fn hold(keeper: Arc<dyn LeaseBackend>) -> (Arc<Lease>, LeaseRef) {
     let until = Timestamp::ZERO.plus(Duration::from_secs(30));
     Lease::granted("key".into(), Fence::new(1), Nonce::from_bits(1), until, keeper)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::Fence;
-use crate::lease::{Callback, Keeper, Lease, Share};
+use crate::lease::{Callback, Lease, LeaseBackend, LeaseRef};
 use crate::protocol::Confirmation;
 use crate::time::{self, Timestamp};
 use crate::wire::Nonce;
@@ -21,7 +21,7 @@ impl Counts {
     }
 }
 
-impl Keeper for Counts {
+impl LeaseBackend for Counts {
     fn end(&self, _nonce: Nonce, _fence: Fence) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) += 1;
     }
@@ -45,8 +45,8 @@ impl Keeper for Counts {
 }
 
 /// A hold that was just granted, with its first share.
-pub(crate) fn hold(keeper: &Arc<Counts>) -> (Arc<Lease>, Share) {
+pub(crate) fn hold(keeper: &Arc<Counts>) -> (Arc<Lease>, LeaseRef) {
     let until = time::now().plus(Duration::from_secs(30));
-    let keeper = Arc::clone(keeper) as Arc<dyn Keeper>;
+    let keeper = Arc::clone(keeper) as Arc<dyn LeaseBackend>;
     Lease::granted("key".into(), Fence::new(1), Nonce::from_bits(1), until, keeper)
 }

@@ -12,7 +12,9 @@ use crate::identity::ProcessInfo;
 use crate::lease::Lease;
 use crate::owner::Section;
 use crate::place::CallSite;
-use crate::queue::{AcquireParams, Answer, LeaseTerms, Office, Queues, Taken};
+use crate::queue::{
+    AcquireOutcome, AcquireParams, JoinOutcome, LeaseTerms, QueueContext, QueueTable,
+};
 use crate::sync::thread;
 use crate::time;
 use crate::witness::Witness;
@@ -24,7 +26,7 @@ const MANAGER: u64 = 1;
 
 /// What its threads share.
 pub(crate) struct Process {
-    queues: Queues,
+    queues: QueueTable,
     mailbox: Mailbox,
     key: Arc<str>,
     witness: Witness,
@@ -62,7 +64,7 @@ impl Process {
     ) -> (Arc<Self>, thread::JoinHandle<()>) {
         let (mailbox, server) = Server::start(Arc::clone(ledger), events);
         let process = Arc::new(ProcessInfo::of_this_process());
-        let queues = Queues::new(Office { bound: BOUND, process, post: mailbox.post() });
+        let queues = QueueTable::new(QueueContext { bound: BOUND, process, post: mailbox.post() });
         let witness = Witness::new(Arc::clone(ledger));
         (Arc::new(Self { queues, mailbox, key: "key".into(), witness }), server)
     }
@@ -80,10 +82,10 @@ impl Process {
     pub(crate) fn join(
         &self,
         params: AcquireParams,
-    ) -> Option<impl Future<Output = Option<Answer>> + Unpin + use<>> {
+    ) -> Option<impl Future<Output = Option<AcquireOutcome>> + Unpin + use<>> {
         match self.queues.join(&self.key, params) {
-            Taken::InLine(in_line) => Some(in_line),
-            Taken::NotNext => None,
+            JoinOutcome::Queued(in_line) => Some(in_line),
+            JoinOutcome::WouldWait => None,
         }
     }
 
@@ -99,7 +101,7 @@ impl Process {
     }
 
     /// Begins the section of an answer that is a hold.
-    pub(crate) fn begin(&self, answer: Option<Answer>) -> Option<Section> {
+    pub(crate) fn begin(&self, answer: Option<AcquireOutcome>) -> Option<Section> {
         let share = answer?.ok()?;
         let section = Section::outermost(None, MANAGER, share, call_site());
         self.witness.enter(section.lease());

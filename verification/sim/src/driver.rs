@@ -12,9 +12,9 @@ library! {
 
 mod node;
 
-pub(crate) use asked::{Asked, AtOnce, Watched};
+pub(crate) use asked::{AcquireFuture, DeadlockWatch, MultiOutcome};
 pub(crate) use backoff::pause;
-pub(crate) use mailbox::{InspectAnswer, Mailbox, Wait};
+pub(crate) use mailbox::{InspectAnswer, Mailbox, WaitRegistration};
 pub(crate) use node::{Askers, Node, start};
 pub(crate) use wait::{block_briefly_on, block_on};
 

@@ -3,10 +3,10 @@
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::Core;
+use super::EventLoop;
 use crate::driver::backoff::pause;
-use crate::driver::link::{Link, News};
-use crate::driver::parties::Asker;
+use crate::driver::link::{Link, LinkEvent};
+use crate::driver::parties::ReplyTo;
 use crate::printable::words;
 use crate::protocol::CallError;
 use crate::store::{ConnectError, Hello, Push};
@@ -17,7 +17,7 @@ use crate::wire::Reply;
 /// A connection that comes and goes is logged no more often than this.
 const QUIET: Duration = Duration::from_secs(10);
 
-impl Core {
+impl EventLoop {
     pub(super) fn poll_pushes(&mut self, context: &mut Context<'_>) -> bool {
         let mut any = false;
         while let Poll::Ready(Some(push)) = self.pushes.poll_recv(context) {
@@ -38,9 +38,9 @@ impl Core {
         while let Poll::Ready(news) = self.link.poll(context) {
             any = true;
             match news {
-                News::Connected(bound) => self.connected(bound),
-                News::ConnectFailed(error) => self.connect_failed(&error),
-                News::Replies(replies, round_trip) => {
+                LinkEvent::Connected(bound) => self.connected(bound),
+                LinkEvent::ConnectFailed(error) => self.connect_failed(&error),
+                LinkEvent::Replies(replies, round_trip) => {
                     self.spin.learn(round_trip);
                     self.replies(replies);
                 }
@@ -49,7 +49,7 @@ impl Core {
         any
     }
 
-    fn replies(&mut self, replies: Vec<(Asker, Result<Reply, CallError>)>) {
+    fn replies(&mut self, replies: Vec<(ReplyTo, Result<Reply, CallError>)>) {
         let now = time::now();
         let end = replies.iter().find_map(|(_, reply)| match reply {
             Err(CallError::Elsewhere(why)) => Some(why.clone()),

@@ -4,31 +4,31 @@ use std::sync::{Arc, Weak};
 
 use tokio::sync::oneshot;
 
-use super::{Desk, Extension, Flush, Topic};
-use crate::driver::asked::AtOnce;
+use super::{Dispatcher, Extension, LogTopic, PendingFlush};
+use crate::driver::asked::MultiOutcome;
 use crate::driver::mailbox::{Alarm, Message};
-use crate::driver::parties::{Group, Party};
+use crate::driver::parties::{MultiRequest, Subscriber};
 use crate::driver::report;
 use crate::protocol::{Loss, Request};
-use crate::queue::{LongWaits, Queue, Usher};
+use crate::queue::{GrantSender, KeyQueue, TickReport};
 use crate::sync::mpsc::SyncSender;
 use crate::time::Timestamp;
 use crate::user_code;
 use crate::wire::Nonce;
 
-impl Desk {
+impl Dispatcher {
     pub(in crate::driver) fn message(&mut self, now: Timestamp, message: Message) {
         self.lively = true;
         match message {
             Message::Request(_, slot) if self.stopping.is_some() => drop(slot),
             Message::Request(request, slot) => {
-                let asking = Party::Asking(Arc::clone(&request.key), slot);
+                let asking = Subscriber::Caller(Arc::clone(&request.key), slot);
                 self.parties.insert(request.nonce, asking);
                 self.machine.request(now, *request);
             }
             Message::Ask(_, _, queue) if self.stopping.is_some() => queue.close(Loss::Shutdown),
             Message::Ask(request, replaces, queue) => {
-                self.parties.insert(request.nonce, Party::Queue(queue));
+                self.parties.insert(request.nonce, Subscriber::Queue(queue));
                 match replaces {
                     Some(old) => {
                         self.parties.remove(&old);
@@ -47,9 +47,9 @@ impl Desk {
                 self.watched.remove(&id);
                 self.machine.unwatch(id);
             }
-            Message::HandedOn(nonce, at) => self.machine.handed_on(at, nonce),
+            Message::ResetMaxHold(nonce, at) => self.machine.handed_on(at, nonce),
             Message::End(nonce) => {
-                if let Some(Party::Member(_, first)) = self.parties.remove(&nonce) {
+                if let Some(Subscriber::GroupMember(_, first)) = self.parties.remove(&nonce) {
                     self.groups.remove(&first);
                 }
                 self.machine.end(now, nonce);
@@ -75,7 +75,7 @@ impl Desk {
                 self.alarms.remove(&(at, number));
             }
             Message::Flush(done) => self.flush(done),
-            Message::GaveUp(done) => self.wait_for_ends(done),
+            Message::FlushBarrier(done) => self.wait_for_ends(done),
             Message::Shutdown(done) => self.shutdown(now, done),
             #[cfg(test)]
             Message::Panic => panic!("asked for by a test"),
@@ -84,7 +84,7 @@ impl Desk {
 
     fn flush(&mut self, done: SyncSender<()>) {
         for party in self.parties.values() {
-            if let Party::Queue(queue) = party {
+            if let Subscriber::Queue(queue) = party {
                 queue.give_up_idle();
             }
         }
@@ -96,17 +96,22 @@ impl Desk {
     }
 
     fn wait_for_ends(&mut self, done: SyncSender<()>) {
-        self.flushes.push(Flush { done, left: self.machine.ending().collect() });
+        self.flushes.push(PendingFlush { done, left: self.machine.ending().collect() });
     }
 
-    fn request_all(&mut self, now: Timestamp, requests: Vec<Request>, slot: Usher<AtOnce>) {
+    fn request_all(
+        &mut self,
+        now: Timestamp,
+        requests: Vec<Request>,
+        slot: GrantSender<MultiOutcome>,
+    ) {
         let nonces: Vec<Nonce> = requests.iter().map(|request| request.nonce).collect();
         let Some(&first) = nonces.first() else { return };
         for request in &requests {
-            let member = Party::Member(Arc::clone(&request.key), first);
+            let member = Subscriber::GroupMember(Arc::clone(&request.key), first);
             self.parties.insert(request.nonce, member);
         }
-        self.groups.insert(first, Group { nonces, shares: Vec::new(), slot });
+        self.groups.insert(first, MultiRequest { nonces, shares: Vec::new(), slot });
         self.machine.request_all(now, requests);
     }
 
@@ -120,9 +125,9 @@ impl Desk {
     pub(in crate::driver) fn lose_all(&mut self, loss: &Loss) {
         for (_, party) in self.parties.drain() {
             match party {
-                Party::Asking(..) | Party::Member(..) => {}
-                Party::Holding(lease, _) => lease.lose(loss.clone()),
-                Party::Queue(queue) => queue.close(loss.clone()),
+                Subscriber::Caller(..) | Subscriber::GroupMember(..) => {}
+                Subscriber::Lease(lease, _) => lease.lose(loss.clone()),
+                Subscriber::Queue(queue) => queue.close(loss.clone()),
             }
         }
         self.groups.clear();
@@ -140,21 +145,21 @@ impl Desk {
         }
     }
 
-    fn tick_queue(&mut self, now: Timestamp, queue: &Weak<Queue>) {
+    fn tick_queue(&mut self, now: Timestamp, queue: &Weak<KeyQueue>) {
         let Some(queue) = queue.upgrade() else { return };
-        let LongWaits { long, held_here, gave_up } =
+        let TickReport { long, held_here, gave_up } =
             queue.tick(now, |nonce| self.machine.why_not(nonce));
         if gave_up > 0 {
             report::gave_up(queue.key(), gave_up);
         }
         if let Some(held) = held_here
-            && self.may_tell(now, Topic::HeldHere(Arc::clone(queue.key())))
+            && self.may_tell(now, LogTopic::LongSection(Arc::clone(queue.key())))
         {
             report::held_here(queue.key(), &held);
         }
         // One line for all of them, with the longest wait.
         if let Some(longest) = long.into_iter().max_by_key(|long| long.waited)
-            && self.may_tell(now, Topic::LongWait(Arc::clone(queue.key())))
+            && self.may_tell(now, LogTopic::SlowWait(Arc::clone(queue.key())))
         {
             let calls = queue.waiting();
             report::still_waiting(queue.key(), calls, longest.waited, longest.busy.as_ref());

@@ -16,36 +16,36 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::InspectAnswer;
-use super::mailbox::{Alarm, Wait, WeakMailbox};
-use super::parties::{Asker, Group, Party};
+use super::mailbox::{Alarm, WaitRegistration, WeakMailbox};
+use super::parties::{MultiRequest, ReplyTo, Subscriber};
 use crate::driver::report;
 use crate::protocol::{CallError, Confirmation, Failure, Machine, Outlook};
-use crate::queue::Delivery;
+use crate::queue::PendingGrant;
 use crate::sync::mpsc::SyncSender;
 use crate::time::Timestamp;
 use crate::wire::{AcquireReply, Call, Member, Nonce, NonceMap, Notice, Obstacle, Reply};
 
 /// The callers of one manager, and the protocol that acts for them.
-pub(super) struct Desk {
+pub(super) struct Dispatcher {
     machine: Machine,
     mailbox: WeakMailbox,
-    parties: NonceMap<Party>,
-    groups: NonceMap<Group>,
-    watched: NonceMap<(Box<Wait>, oneshot::Sender<Vec<Member>>)>,
+    parties: NonceMap<Subscriber>,
+    groups: NonceMap<MultiRequest>,
+    watched: NonceMap<(Box<WaitRegistration>, oneshot::Sender<Vec<Member>>)>,
     confirmations: NonceMap<oneshot::Sender<Confirmation>>,
     /// Renewals that a caller waits for.
     extensions: Vec<Extension>,
     inspections: Vec<(String, oneshot::Sender<InspectAnswer>)>,
     alarms: BTreeMap<(Timestamp, u64), Alarm>,
-    flushes: Vec<Flush>,
+    flushes: Vec<PendingFlush>,
     /// Until when these topics are not logged again.
-    quiet: HashMap<Topic, Timestamp>,
+    quiet: HashMap<LogTopic, Timestamp>,
     /// Set by a shutdown: those who want to hear when it is done.
     stopping: Option<Vec<oneshot::Sender<()>>>,
     /// Holds that were granted and are not handed over yet.
-    deliveries: Vec<Delivery>,
+    deliveries: Vec<PendingGrant>,
     /// Calls that are to be sent.
-    batch: Vec<(Asker, Call)>,
+    batch: Vec<(ReplyTo, Call)>,
     /// Something was brought that a caller may soon follow up.
     lively: bool,
     /// The connection does not answer.
@@ -54,12 +54,12 @@ pub(super) struct Desk {
 
 /// Topics of rate-limited log lines.
 #[derive(PartialEq, Eq, Hash)]
-enum Topic {
+enum LogTopic {
     DataLoss,
     /// Calls that wait for this key.
-    LongWait(Arc<str>),
+    SlowWait(Arc<str>),
     /// A section of this process that others of it wait for.
-    HeldHere(Arc<str>),
+    LongSection(Arc<str>),
 }
 
 /// How long a topic is not logged again.
@@ -68,7 +68,7 @@ const QUIET: Duration = Duration::from_secs(10);
 const MOST_QUIET: usize = 1_000;
 
 /// A caller that waits for releases.
-struct Flush {
+struct PendingFlush {
     done: SyncSender<()>,
     /// Those that are not confirmed yet.
     left: HashSet<Nonce>,
@@ -83,7 +83,7 @@ struct Extension {
     slot: oneshot::Sender<Timestamp>,
 }
 
-impl Desk {
+impl Dispatcher {
     pub(super) fn new(machine: Machine, mailbox: WeakMailbox) -> Self {
         Self {
             machine,
@@ -128,28 +128,33 @@ impl Desk {
     }
 
     /// The connection was left with these calls unanswered; what was to be sent on it is dropped too.
-    pub(super) fn abandon(&mut self, askers: impl IntoIterator<Item = Asker>) {
+    pub(super) fn abandon(&mut self, askers: impl IntoIterator<Item = ReplyTo>) {
         let unsent = self.batch.drain(..).map(|(asker, _)| asker);
         for asker in unsent.chain(askers) {
             // The protocol asks again by itself; whoever inspects would take silence for a shutdown.
-            if let Asker::Inspector(slot) = asker {
+            if let ReplyTo::Inspect(slot) = asker {
                 let _ = slot.send(inspected(Err(CallError::Broken)));
             }
         }
     }
 
-    pub(super) fn reply(&mut self, now: Timestamp, asker: Asker, reply: Result<Reply, CallError>) {
+    pub(super) fn reply(
+        &mut self,
+        now: Timestamp,
+        asker: ReplyTo,
+        reply: Result<Reply, CallError>,
+    ) {
         match asker {
-            Asker::Machine(id) => {
+            ReplyTo::Protocol(id) => {
                 if let Ok(Reply::Acquire(AcquireReply::Busy(busy))) = &reply
                     && busy.obstacle == Obstacle::DataLoss
-                    && self.may_tell(now, Topic::DataLoss)
+                    && self.may_tell(now, LogTopic::DataLoss)
                 {
                     report::data_lost(busy.left);
                 }
                 self.machine.reply(now, id, reply);
             }
-            Asker::Inspector(slot) => {
+            ReplyTo::Inspect(slot) => {
                 let found = inspected(reply);
                 let _ = slot.send(found.map(|found| self.machine.seen_by_its_owner(found)));
             }
@@ -157,7 +162,7 @@ impl Desk {
     }
 
     /// Whether to log this topic now: each at most once every [`QUIET`].
-    fn may_tell(&mut self, now: Timestamp, of: Topic) -> bool {
+    fn may_tell(&mut self, now: Timestamp, of: LogTopic) -> bool {
         if self.quiet.len() >= MOST_QUIET {
             self.quiet.retain(|_, until| *until > now);
         }
@@ -196,18 +201,18 @@ impl Desk {
     }
 
     /// The calls that are to be sent next, in their order.
-    pub(super) fn batch(&self) -> &[(Asker, Call)] {
+    pub(super) fn batch(&self) -> &[(ReplyTo, Call)] {
         &self.batch
     }
 
-    pub(super) fn take_batch(&mut self) -> Vec<(Asker, Call)> {
+    pub(super) fn take_batch(&mut self) -> Vec<(ReplyTo, Call)> {
         std::mem::take(&mut self.batch)
     }
 
     /// Hands over what was granted, all at once: a runtime wakes one of its threads for the first, and that one finds the
     /// others. After the batch is sent, as a caller that wakes may take the core from this thread.
     pub(super) fn deliver(&mut self) {
-        self.deliveries.drain(..).for_each(Delivery::make);
+        self.deliveries.drain(..).for_each(PendingGrant::make);
     }
 
     /// Whether a shutdown was asked for and nothing is left to do.

@@ -2,24 +2,24 @@
 
 use std::sync::Arc;
 
-use super::{Desk, Extension, Topic};
+use super::{Dispatcher, Extension, LogTopic};
 use crate::Fence;
-use crate::driver::asked::AtOnce;
-use crate::driver::parties::{Asker, Laid, Party};
+use crate::driver::asked::MultiOutcome;
+use crate::driver::parties::{ReplyTo, Subscriber, UnclaimedGrant};
 use crate::driver::report;
-use crate::lease::{Lease, Share};
+use crate::lease::{Lease, LeaseRef};
 use crate::protocol::{Confirmation, Failure, Loss, Output};
-use crate::queue::{Delivery, Untaken};
+use crate::queue::{PendingGrant, Reclaim};
 use crate::time::Timestamp;
 use crate::wire::{Call, Grant, INSPECTED, Nonce};
 
-impl Desk {
+impl Dispatcher {
     /// Does what the protocol wants done; its calls gather in the batch.
     pub(in crate::driver) fn settle(&mut self, now: Timestamp) {
         self.do_signals(now);
         while let Some(output) = self.machine.poll_output() {
             match output {
-                Output::Send(id, call) => self.batch.push((Asker::Machine(id), call)),
+                Output::Send(id, call) => self.batch.push((ReplyTo::Protocol(id), call)),
                 Output::Reconnect => self.stalled = true,
                 output => self.tell(now, output),
             }
@@ -30,7 +30,7 @@ impl Desk {
     pub(in crate::driver) fn inspect(&mut self) {
         let inspections = self.inspections.drain(..);
         self.batch.extend(inspections.map(|(key, slot)| {
-            (Asker::Inspector(slot), Call::Inspect { key: key.into(), limit: INSPECTED })
+            (ReplyTo::Inspect(slot), Call::Inspect { key: key.into(), limit: INSPECTED })
         }));
     }
 
@@ -45,9 +45,9 @@ impl Desk {
                     report::gave_up(&party.key(), 1);
                 }
                 match party {
-                    Some(Party::Asking(_, slot)) => drop(slot.send(Err(failure))),
-                    Some(Party::Queue(queue)) => queue.failed(now, nonce, failure),
-                    Some(Party::Member(..) | Party::Holding(..)) | None => {}
+                    Some(Subscriber::Caller(_, slot)) => drop(slot.send(Err(failure))),
+                    Some(Subscriber::Queue(queue)) => queue.failed(now, nonce, failure),
+                    Some(Subscriber::GroupMember(..) | Subscriber::Lease(..)) | None => {}
                 }
             }
             Output::Extended(nonce, valid_until) => {
@@ -55,14 +55,14 @@ impl Desk {
             }
             Output::Lost(nonce, loss) => self.lost(nonce, loss),
             Output::NothingBefore(nonce, until) => {
-                if let Some(Party::Queue(queue)) = self.parties.get(&nonce) {
+                if let Some(Subscriber::Queue(queue)) = self.parties.get(&nonce) {
                     queue.nothing_before(nonce, until);
                 }
             }
             Output::WaitedFor(nonce) => match self.parties.get(&nonce) {
-                Some(Party::Queue(queue)) => queue.waited_for(now, nonce),
-                Some(Party::Holding(lease, _)) => lease.contend(),
-                Some(Party::Asking(..) | Party::Member(..)) | None => {}
+                Some(Subscriber::Queue(queue)) => queue.waited_for(now, nonce),
+                Some(Subscriber::Lease(lease, _)) => lease.contend(),
+                Some(Subscriber::Caller(..) | Subscriber::GroupMember(..)) | None => {}
             },
             Output::Ended(nonce, held) => {
                 for flush in &mut self.flushes {
@@ -81,7 +81,7 @@ impl Desk {
                 let Some(party) = self.parties.get(&nonce) else { return };
                 let calls = party.calls();
                 let key = party.key();
-                if self.may_tell(now, Topic::LongWait(Arc::clone(&key))) {
+                if self.may_tell(now, LogTopic::SlowWait(Arc::clone(&key))) {
                     report::still_waiting(&key, calls, waited, busy.as_ref());
                 }
             }
@@ -93,18 +93,18 @@ impl Desk {
     /// have it for as long as it is renewed.
     fn look(&mut self, now: Timestamp, nonce: Nonce) {
         let taken_back = match self.parties.get_mut(&nonce) {
-            Some(Party::Queue(queue)) => match queue.take_back(now, nonce) {
-                Untaken::Nothing => false,
-                Untaken::LookAt(at) => {
+            Some(Subscriber::Queue(queue)) => match queue.take_back(now, nonce) {
+                Reclaim::NotNeeded => false,
+                Reclaim::CheckAt(at) => {
                     self.machine.look_again(nonce, Some(at));
                     false
                 }
-                Untaken::TakenBack => true,
+                Reclaim::Reclaimed => true,
             },
-            Some(Party::Holding(_, laid)) => {
+            Some(Subscriber::Lease(_, laid)) => {
                 laid.take().is_some_and(|laid| !laid.take_back().is_empty())
             }
-            Some(Party::Asking(..) | Party::Member(..)) | None => false,
+            Some(Subscriber::Caller(..) | Subscriber::GroupMember(..)) | None => false,
         };
         if taken_back && let Some(party) = self.parties.get(&nonce) {
             report::not_taken_up(&party.key());
@@ -125,9 +125,9 @@ impl Desk {
         }
         for (&nonce, party) in parties() {
             match party {
-                Party::Holding(lease, _) => lease.refuse(Arc::clone(why)),
-                Party::Queue(queue) => queue.refused(nonce, Arc::clone(why)),
-                Party::Asking(..) | Party::Member(..) => {}
+                Subscriber::Lease(lease, _) => lease.refuse(Arc::clone(why)),
+                Subscriber::Queue(queue) => queue.refused(nonce, Arc::clone(why)),
+                Subscriber::Caller(..) | Subscriber::GroupMember(..) => {}
             }
         }
     }
@@ -135,9 +135,9 @@ impl Desk {
     /// A hold is valid for longer, which ends the wait for a renewal, unless that was sent before it was asked for.
     fn extended(&mut self, now: Timestamp, nonce: Nonce, valid_until: Timestamp) {
         match self.parties.get(&nonce) {
-            Some(Party::Holding(lease, _)) => lease.extend(valid_until),
-            Some(Party::Queue(queue)) => queue.extended(nonce, valid_until),
-            Some(Party::Asking(..) | Party::Member(..)) | None => {}
+            Some(Subscriber::Lease(lease, _)) => lease.extend(valid_until),
+            Some(Subscriber::Queue(queue)) => queue.extended(nonce, valid_until),
+            Some(Subscriber::Caller(..) | Subscriber::GroupMember(..)) | None => {}
         }
         let about: Vec<_> = self.extensions.extract_if(.., |one| one.nonce == nonce).collect();
         for extension in about {
@@ -162,29 +162,31 @@ impl Desk {
 
     fn granted(&mut self, now: Timestamp, nonce: Nonce, grant: Grant, valid_until: Timestamp) {
         self.lively = true;
-        if let Some(Party::Queue(queue)) = self.parties.get(&nonce) {
+        if let Some(Subscriber::Queue(queue)) = self.parties.get(&nonce) {
             return self.deliveries.extend(queue.granted(now, nonce, grant, valid_until));
         }
         let fence = grant.fences.first();
         match self.parties.remove(&nonce) {
-            Some(Party::Asking(key, slot)) => {
-                let laid = Laid::One(slot.bell());
+            Some(Subscriber::Caller(key, slot)) => {
+                let laid = UnclaimedGrant::One(slot.bell());
                 let share = self.hold(key, nonce, fence, valid_until, laid);
-                self.deliveries.extend(share.map(|share| Delivery::new(share, slot)));
+                self.deliveries.extend(share.map(|share| PendingGrant::new(share, slot)));
             }
-            Some(Party::Member(key, first)) => {
+            Some(Subscriber::GroupMember(key, first)) => {
                 let Some(group) = self.groups.get(&first) else { return };
-                let laid = Laid::All(group.slot.bell());
+                let laid = UnclaimedGrant::All(group.slot.bell());
                 let share = self.hold(key, nonce, fence, valid_until, laid);
                 let Some(group) = self.groups.get_mut(&first) else { return };
                 group.shares.extend(share);
                 if group.shares.len() == group.nonces.len()
                     && let Some(group) = self.groups.remove(&first)
                 {
-                    drop(group.slot.send(AtOnce::Had(group.shares)));
+                    drop(group.slot.send(MultiOutcome::Granted(group.shares)));
                 }
             }
-            Some(Party::Queue(_) | Party::Holding(..)) | None => self.machine.end(now, nonce),
+            Some(Subscriber::Queue(_) | Subscriber::Lease(..)) | None => {
+                self.machine.end(now, nonce)
+            }
         }
     }
 
@@ -194,22 +196,22 @@ impl Desk {
         nonce: Nonce,
         fence: Fence,
         valid_until: Timestamp,
-        laid: Laid,
-    ) -> Option<Share> {
+        laid: UnclaimedGrant,
+    ) -> Option<LeaseRef> {
         let keeper = self.mailbox.upgrade()?.keeper();
         let (lease, share) = Lease::granted(key, fence, nonce, valid_until, keeper);
-        self.parties.insert(nonce, Party::Holding(lease, Some(laid)));
+        self.parties.insert(nonce, Subscriber::Lease(lease, Some(laid)));
         Some(share)
     }
 
     fn lost(&mut self, nonce: Nonce, loss: Loss) {
         let lease = match self.parties.get(&nonce) {
-            Some(Party::Holding(lease, _)) => {
+            Some(Subscriber::Lease(lease, _)) => {
                 lease.lose(loss.clone());
                 Some(Arc::clone(lease))
             }
-            Some(Party::Queue(queue)) => queue.lost(nonce, loss.clone()),
-            Some(Party::Asking(..) | Party::Member(..)) | None => None,
+            Some(Subscriber::Queue(queue)) => queue.lost(nonce, loss.clone()),
+            Some(Subscriber::Caller(..) | Subscriber::GroupMember(..)) | None => None,
         };
         // By now those who wait for a renewal find the loss.
         self.drop_extensions(nonce);

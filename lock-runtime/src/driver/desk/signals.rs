@@ -1,12 +1,12 @@
 //! What the protocol asks and tells about several requests at once.
 
-use super::Desk;
-use crate::driver::parties::Party;
+use super::Dispatcher;
+use crate::driver::parties::Subscriber;
 use crate::protocol::Signal;
 use crate::time::Timestamp;
 use crate::wire::{Nonce, Probe};
 
-impl Desk {
+impl Dispatcher {
     pub(super) fn do_signals(&mut self, now: Timestamp) {
         while let Some(signal) = self.machine.poll_signal() {
             match signal {
@@ -20,7 +20,7 @@ impl Desk {
                     // Dropping the slot says so.
                     let group = self.groups.remove(&first);
                     for nonce in group.into_iter().flat_map(|group| group.nonces) {
-                        if let Some(Party::Member(..)) = self.parties.get(&nonce) {
+                        if let Some(Subscriber::GroupMember(..)) = self.parties.get(&nonce) {
                             self.parties.remove(&nonce);
                         }
                     }

@@ -8,28 +8,28 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::Desk;
+use super::Dispatcher;
 use crate::driver::mailbox::{Mailbox, Message};
 use crate::identity::ProcessInfo;
 use crate::place::CallSite;
 use crate::protocol::{Machine, Timing};
-use crate::queue::{AcquireParams, LeaseTerms, Office, Queues};
+use crate::queue::{AcquireParams, LeaseTerms, QueueContext, QueueTable};
 use crate::time;
 
 /// A desk, and the mailbox that it empties.
-fn desk() -> (Desk, Mailbox, UnboundedReceiver<Message>) {
+fn desk() -> (Dispatcher, Mailbox, UnboundedReceiver<Message>) {
     let (sender, messages) = unbounded_channel();
     let mailbox = Mailbox::new(sender);
     let ttl = Duration::from_secs(30);
     let machine = Machine::new(time::now(), Timing::default(), "inbox".to_owned(), ttl);
-    (Desk::new(machine, mailbox.downgrade()), mailbox, messages)
+    (Dispatcher::new(machine, mailbox.downgrade()), mailbox, messages)
 }
 
 #[test]
 fn an_alarm_goes_with_the_future_that_waits_for_it() {
     let (mut desk, mailbox, mut messages) = desk();
     let now = time::now();
-    let mut take_in = |desk: &mut Desk| {
+    let mut take_in = |desk: &mut Dispatcher| {
         while let Ok(message) = messages.try_recv() {
             desk.message(now, message);
         }
@@ -50,7 +50,7 @@ fn an_alarm_goes_with_the_future_that_waits_for_it() {
 fn the_alarms_of_a_queue_go_with_it() {
     let (mut desk, mailbox, mut messages) = desk();
     let process = Arc::new(ProcessInfo::of_this_process());
-    let queues = Queues::new(Office { bound: 8, process, post: mailbox.post() });
+    let queues = QueueTable::new(QueueContext { bound: 8, process, post: mailbox.post() });
     let terms = LeaseTerms { ttl: Duration::from_secs(30), renew: true, max_hold: None };
     let (since, call_site) = (time::now(), CallSite::Line(Location::caller()));
     let params = AcquireParams {

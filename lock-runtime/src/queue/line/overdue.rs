@@ -1,23 +1,23 @@
 //! What time brings to a line: deadlines, long waits, the end of a hold that is kept.
 
-use super::Line;
+use super::LocalQueue;
 use crate::protocol::{Failure, warn_again_at};
-use crate::queue::moves::{LongWait, Moves, Rung};
-use crate::queue::tenure::{Inside, Tenure};
-use crate::queue::waiting::Waiting;
+use crate::queue::moves::{Actions, SlowWait, TickResult};
+use crate::queue::tenure::{ProcessLease, RunningSection};
+use crate::queue::waiting::LocalWaiter;
 use crate::time::Timestamp;
 use crate::wire::{Busy, Holder, Nonce, Obstacle};
 
-impl<S> Line<S> {
+impl<S> LocalQueue<S> {
     /// Does what is due at `now`. `why_not`: why the server has not granted what was asked; `show`: who is inside, as
     /// others see it.
     pub(in crate::queue) fn tick(
         &mut self,
         now: Timestamp,
         why_not: impl FnOnce(Nonce) -> Failure,
-        show: impl FnOnce(&Inside) -> Holder,
-    ) -> Rung<S> {
-        let mut moves = Moves::none();
+        show: impl FnOnce(&RunningSection) -> Holder,
+    ) -> TickResult<S> {
+        let mut moves = Actions::none();
         self.armed = None;
         while self.alarms.pop_if(|alarm| *alarm <= now).is_some() {}
         if self.idle_until().is_some_and(|until| until <= now) {
@@ -25,7 +25,7 @@ impl<S> Line<S> {
         }
         let (expired, long) = self.overdue(now, why_not, show);
         self.arm(&mut moves);
-        Rung { moves, expired, long }
+        TickResult { moves, expired, long }
     }
 
     /// Takes out whose deadline is over, and finds whose wait is long. The protocol sees to the one that the server knows.
@@ -33,8 +33,8 @@ impl<S> Line<S> {
         &mut self,
         now: Timestamp,
         why_not: impl FnOnce(Nonce) -> Failure,
-        show: impl FnOnce(&Inside) -> Holder,
-    ) -> (Vec<(S, Failure)>, Vec<LongWait>) {
+        show: impl FnOnce(&RunningSection) -> Holder,
+    ) -> (Vec<(S, Failure)>, Vec<SlowWait>) {
         let known = usize::from(self.asked.is_some());
         let nothing_before = self.nothing_before;
         if self.waiting.iter().skip(known).all(|waiting| now < waiting.due(nothing_before)) {
@@ -58,7 +58,7 @@ impl<S> Line<S> {
                     Failure::Busy(busy) => Some(busy),
                     _ => None,
                 };
-                long.push(LongWait { waited: now.since(params.since), busy });
+                long.push(SlowWait { waited: now.since(params.since), busy });
             }
             is_over
         });
@@ -70,12 +70,12 @@ impl<S> Line<S> {
     fn obstacle(
         &self,
         why_not: impl FnOnce(Nonce) -> Failure,
-        show: impl FnOnce(&Inside) -> Holder,
+        show: impl FnOnce(&RunningSection) -> Holder,
     ) -> Failure {
         match (self.asked, &self.tenure) {
             (Some(nonce), _) => why_not(nonce),
             (None, tenure) => {
-                let inside = tenure.as_ref().and_then(Tenure::inside);
+                let inside = tenure.as_ref().and_then(ProcessLease::inside);
                 let obstacle = Obstacle::Holder(inside.map(show).map(Box::new));
                 Failure::Busy(Busy { obstacle, left: None, ahead: 0, ticket: None })
             }
@@ -83,13 +83,13 @@ impl<S> Line<S> {
     }
 
     fn idle_until(&self) -> Option<Timestamp> {
-        self.tenure.as_ref().and_then(Tenure::idle_until)
+        self.tenure.as_ref().and_then(ProcessLease::idle_until)
     }
 
     /// Sees to it that the line is looked at when something is due.
-    pub(super) fn arm(&mut self, moves: &mut Moves<S>) {
+    pub(super) fn arm(&mut self, moves: &mut Actions<S>) {
         let known = usize::from(self.asked.is_some());
-        let due = |waiting: &Waiting<S>| waiting.due(self.nothing_before);
+        let due = |waiting: &LocalWaiter<S>| waiting.due(self.nothing_before);
         // While an alarm is set it is early enough for all but perhaps the newest.
         let due = match self.armed {
             Some(_) => self.waiting.back().map(due),

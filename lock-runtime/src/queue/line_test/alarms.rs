@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn those_with_one_patience_share_an_alarm() {
-    let mut desk = Desk::held();
+    let mut desk = TestQueue::held();
     for now in 1..1000 {
         desk.join("one of many", wish_until(now, now + 2000));
     }
@@ -15,7 +15,7 @@ fn those_with_one_patience_share_an_alarm() {
 
 #[test]
 fn one_that_waits_as_long_as_it_takes_is_looked_at_for_its_warnings() {
-    let mut desk = Desk::held();
+    let mut desk = TestQueue::held();
     desk.join("second", params(500));
     assert_eq!(desk.alarms, [at(10_500)]);
     desk.tick(10_500);
@@ -24,14 +24,14 @@ fn one_that_waits_as_long_as_it_takes_is_looked_at_for_its_warnings() {
 
 #[test]
 fn the_one_that_is_asked_for_needs_none() {
-    let mut desk = Desk::new();
+    let mut desk = TestQueue::new();
     desk.join("first", wish_until(0, 50));
     assert_eq!(desk.alarms, []);
 }
 
 #[test]
 fn an_earlier_one_is_set_for_less_patience() {
-    let mut desk = Desk::held();
+    let mut desk = TestQueue::held();
     desk.join("patient", wish_until(1, 500));
     desk.join("hasty", wish_until(2, 50));
     desk.join("patient", wish_until(3, 400));
@@ -41,7 +41,7 @@ fn an_earlier_one_is_set_for_less_patience() {
 }
 
 /// Rings all that is due, as the I/O thread does.
-fn ring(desk: &mut Desk, now: u64) {
+fn ring(desk: &mut TestQueue, now: u64) {
     while let Some(index) = desk.alarms.iter().position(|&alarm| alarm <= at(now)) {
         desk.alarms.remove(index);
         desk.tick(now);
@@ -50,7 +50,7 @@ fn ring(desk: &mut Desk, now: u64) {
 
 #[test]
 fn alarms_do_not_pile_up_behind_one_that_waits_long() {
-    let mut desk = Desk::held();
+    let mut desk = TestQueue::held();
     desk.join("patient", params(0));
     for now in (0..9000).step_by(10) {
         desk.join("hasty", wish_until(now, now + 5));

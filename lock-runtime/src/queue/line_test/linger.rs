@@ -9,8 +9,8 @@ fn lingering(since: u64) -> AcquireParams {
 }
 
 /// Left at 10, kept until 310.
-fn kept() -> Desk {
-    let mut desk = Desk::held_with(lingering(0));
+fn kept() -> TestQueue {
+    let mut desk = TestQueue::held_with(lingering(0));
     assert_eq!(desk.released(10), nothing());
     assert!(desk.line.is_idle() && !desk.line.is_vacant());
     desk
@@ -64,20 +64,20 @@ fn whoever_waits_elsewhere_gets_it_at_once() {
 
 #[test]
 fn it_is_not_kept_while_somebody_waits_elsewhere() {
-    let mut desk = Desk::held_with(lingering(0));
+    let mut desk = TestQueue::held_with(lingering(0));
     desk.waited_for(5, 1);
     assert_eq!(desk.released(10), ends(1));
 }
 
 #[test]
 fn it_is_not_kept_without_a_linger() {
-    let mut desk = Desk::held();
+    let mut desk = TestQueue::held();
     assert_eq!(desk.released(10), ends(1));
 }
 
 #[test]
 fn it_is_not_kept_without_a_token() {
-    let mut desk = Desk::new();
+    let mut desk = TestQueue::new();
     desk.join("first", lingering(0));
     desk.granted(0, 2, false);
     assert_eq!(desk.released(1), nothing());
@@ -88,13 +88,13 @@ fn it_is_not_kept_without_a_token() {
 #[test]
 fn it_is_not_kept_if_it_is_not_renewed() {
     let terms = LeaseTerms { renew: false, ..TERMS };
-    let mut desk = Desk::held_with(AcquireParams { terms, ..lingering(0) });
+    let mut desk = TestQueue::held_with(AcquireParams { terms, ..lingering(0) });
     assert_eq!(desk.released(1), ends(1));
 }
 
 #[test]
 fn it_is_not_kept_with_little_left() {
-    let mut desk = Desk::new();
+    let mut desk = TestQueue::new();
     desk.join("first", lingering(0));
     desk.granted_until(0, PLENTY, false, at(200));
     assert_eq!(desk.released(1), ends(1));
@@ -111,7 +111,7 @@ fn other_terms_do_not_enter_it() {
 
 #[test]
 fn a_hold_past_its_validity_is_not_entered() {
-    let mut desk = Desk::new();
+    let mut desk = TestQueue::new();
     desk.join("first", lingering(0));
     desk.granted_until(0, PLENTY, false, at(400));
     assert_eq!(desk.released(10), nothing());
@@ -121,7 +121,7 @@ fn a_hold_past_its_validity_is_not_entered() {
 
 #[test]
 fn it_asks_for_a_large_block() {
-    let mut desk = Desk::new();
+    let mut desk = TestQueue::new();
     desk.join("first", lingering(0));
     assert_eq!(desk.block, crate::wire::LARGEST_BLOCK);
 }
@@ -131,7 +131,7 @@ fn it_is_given_up_when_that_is_wanted() {
     let mut desk = kept();
     let moves = desk.line.settle();
     assert_eq!(desk.see(moves), ends(1));
-    let mut desk = Desk::held_with(lingering(0));
+    let mut desk = TestQueue::held_with(lingering(0));
     let moves = desk.line.settle();
     assert_eq!(desk.see(moves), nothing(), "somebody is inside");
 }
@@ -140,12 +140,12 @@ fn it_is_given_up_when_that_is_wanted() {
 fn it_is_kept_no_longer_than_it_may_be_entered() {
     let long = |now| AcquireParams { linger: ms(30_000), ..params(now) };
     let end = u64::try_from(OWN_SPAN.as_millis()).unwrap();
-    let mut desk = Desk::held_with(long(0));
+    let mut desk = TestQueue::held_with(long(0));
     assert_eq!(desk.released(10), nothing());
     assert_eq!(desk.take(long(end - 1)), Some(FIRST + 1));
     assert_eq!(desk.released(end), ends(1));
 
-    let mut desk = Desk::held_with(long(0));
+    let mut desk = TestQueue::held_with(long(0));
     assert_eq!(desk.released(10), nothing());
     assert_eq!(desk.alarms, [at(end)]);
     assert_eq!(desk.take(long(end)), None);
@@ -157,7 +157,7 @@ fn a_max_hold_counts_anew_with_each_section() {
     for (max_hold, restarts) in [(ms(2000), true), (DAY, false)] {
         let terms = LeaseTerms { max_hold: Some(max_hold), ..TERMS };
         let params = |now| AcquireParams { terms, ..lingering(now) };
-        let mut desk = Desk::held_with(params(0));
+        let mut desk = TestQueue::held_with(params(0));
         assert_eq!(desk.released(10), nothing());
         let moves = desk.line.take(at(20), params(20)).expect("it was kept");
         assert_eq!(moves.restart.is_some(), restarts, "{max_hold:?}");

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn nobody_gets_a_lost_hold_and_the_server_is_asked_anew() {
-    let mut desk = Desk::held();
+    let mut desk = TestQueue::held();
     desk.join("second", params(1));
     assert_eq!(desk.lost(1), asks(2), "the lost one is released by its section");
     assert_eq!(desk.join("third", params(2)), nothing(), "one request at a time");
@@ -18,7 +18,7 @@ fn nobody_gets_a_lost_hold_and_the_server_is_asked_anew() {
 
 #[test]
 fn a_lost_section_that_ends_late_leaves_the_next_hold_alone() {
-    let mut desk = Desk::held();
+    let mut desk = TestQueue::held();
     desk.join("second", params(1));
     desk.lost(1);
     let next = desk.next_fence;
@@ -31,7 +31,7 @@ fn a_lost_section_that_ends_late_leaves_the_next_hold_alone() {
 
 #[test]
 fn a_loss_with_nobody_behind_leaves_a_vacant_line() {
-    let mut desk = Desk::held();
+    let mut desk = TestQueue::held();
     assert_eq!(desk.lost(1), nothing());
     assert!(desk.line.is_vacant());
     assert_eq!(desk.join("second", params(1)), asks(2));
@@ -41,7 +41,7 @@ fn a_loss_with_nobody_behind_leaves_a_vacant_line() {
 
 #[test]
 fn a_loss_while_nobody_is_inside_ends_the_claim() {
-    let mut desk = Desk::held_with(AcquireParams { linger: ms(500), ..params(0) });
+    let mut desk = TestQueue::held_with(AcquireParams { linger: ms(500), ..params(0) });
     assert_eq!(desk.released(1), nothing());
     assert_eq!(desk.lost(1), ends(1));
     assert!(desk.line.is_vacant());
@@ -51,7 +51,7 @@ fn a_loss_while_nobody_is_inside_ends_the_claim() {
 
 #[test]
 fn a_loss_of_another_hold_changes_nothing() {
-    let mut desk = Desk::held();
+    let mut desk = TestQueue::held();
     desk.join("second", params(1));
     assert_eq!(desk.lost(7), nothing());
     assert_eq!(desk.released(2), serves("second", FIRST + 1));
@@ -59,7 +59,7 @@ fn a_loss_of_another_hold_changes_nothing() {
 
 #[test]
 fn what_is_heard_of_a_lost_hold_afterwards_means_nothing() {
-    let mut desk = Desk::held();
+    let mut desk = TestQueue::held();
     desk.join("second", params(1));
     desk.lost(1);
     assert_eq!(desk.lost(1), nothing());
@@ -75,7 +75,7 @@ fn what_is_heard_of_a_lost_hold_afterwards_means_nothing() {
 
 #[test]
 fn a_lost_section_that_gives_up_its_hold_leaves_the_next_request_alone() {
-    let mut desk = Desk::held();
+    let mut desk = TestQueue::held();
     desk.join("second", params(1));
     assert_eq!(desk.lost(1), asks(2));
     assert_eq!(desk.given_up(1), nothing());

@@ -5,7 +5,7 @@ use super::*;
 
 #[test]
 fn one_request_is_asked_for_at_a_time() {
-    let mut desk = Desk::new();
+    let mut desk = TestQueue::new();
     assert_eq!(desk.join("first", params(0)), asks(1));
     assert_eq!(desk.join("second", params(1)), nothing());
     assert_eq!(desk.join("third", params(2)), nothing());
@@ -18,7 +18,7 @@ fn one_request_is_asked_for_at_a_time() {
 
 #[test]
 fn the_next_takes_the_place_of_the_first_that_leaves() {
-    let mut desk = Desk::new();
+    let mut desk = TestQueue::new();
     let (first, _) = desk.join_numbered("first", params(0));
     let (second, _) = desk.join_numbered("second", params(1));
     let replaced = |old, new| Seen { ask: Some((nonce(new), Some(nonce(old)))), ..nothing() };
@@ -30,7 +30,7 @@ fn the_next_takes_the_place_of_the_first_that_leaves() {
 
 #[test]
 fn one_further_back_leaves_without_a_trace() {
-    let mut desk = Desk::new();
+    let mut desk = TestQueue::new();
     desk.join("first", params(0));
     let (second, _) = desk.join_numbered("second", params(1));
     desk.join("third", params(2));
@@ -41,7 +41,7 @@ fn one_further_back_leaves_without_a_trace() {
 
 #[test]
 fn the_first_behind_a_section_leaves_without_a_trace() {
-    let mut desk = Desk::held();
+    let mut desk = TestQueue::held();
     let (second, _) = desk.join_numbered("second", params(1));
     desk.join("third", params(2));
     assert_eq!(desk.leave(second), nothing(), "no server knows of it");
@@ -50,7 +50,7 @@ fn the_first_behind_a_section_leaves_without_a_trace() {
 
 #[test]
 fn one_that_has_its_turn_leaves_by_its_section_alone() {
-    let mut desk = Desk::new();
+    let mut desk = TestQueue::new();
     let (first, _) = desk.join_numbered("first", params(0));
     desk.granted(1, PLENTY, false);
     assert_eq!(desk.leave(first), nothing());
@@ -59,7 +59,7 @@ fn one_that_has_its_turn_leaves_by_its_section_alone() {
 
 #[test]
 fn a_grant_for_one_that_has_left_is_given_back() {
-    let mut desk = Desk::new();
+    let mut desk = TestQueue::new();
     let (first, _) = desk.join_numbered("first", params(0));
     desk.join("second", params(1));
     desk.leave(first);
@@ -71,7 +71,7 @@ fn a_grant_for_one_that_has_left_is_given_back() {
 
 #[test]
 fn the_end_of_a_request_that_was_replaced_is_not_the_end_of_the_next() {
-    let mut desk = Desk::new();
+    let mut desk = TestQueue::new();
     let (first, _) = desk.join_numbered("first", params(0));
     desk.join("second", params(1));
     desk.leave(first);
@@ -82,7 +82,7 @@ fn the_end_of_a_request_that_was_replaced_is_not_the_end_of_the_next() {
 
 #[test]
 fn it_is_open_where_a_newcomer_is_the_next() {
-    let mut desk = Desk::new();
+    let mut desk = TestQueue::new();
     assert!(desk.line.is_open());
     desk.join("first", AcquireParams { linger: ms(300), ..params(0) });
     assert!(!desk.line.is_open(), "one is before it");
@@ -93,13 +93,13 @@ fn it_is_open_where_a_newcomer_is_the_next() {
 }
 
 /// Who heard, the holder's token, and how many came first.
-fn expired(rung: &Rung<&'static str>) -> Vec<(&'static str, (Option<u64>, u64))> {
+fn expired(rung: &TickResult<&'static str>) -> Vec<(&'static str, (Option<u64>, u64))> {
     rung.expired.iter().map(|(who, failure)| (*who, busy(failure))).collect()
 }
 
 #[test]
 fn those_behind_a_section_hear_who_is_inside_and_how_many_come_first() {
-    let mut desk = Desk::held();
+    let mut desk = TestQueue::held();
     desk.join("second", params(1));
     desk.join("third", wish_until(2, 100));
     desk.join("fourth", params(3));
@@ -116,7 +116,7 @@ fn those_behind_a_section_hear_who_is_inside_and_how_many_come_first() {
 
 #[test]
 fn those_behind_the_one_that_is_asked_for_hear_what_the_server_said_to_it() {
-    let mut desk = Desk::new();
+    let mut desk = TestQueue::new();
     desk.join("first", wish_until(0, 50));
     desk.join("second", wish_until(1, 50));
     desk.join("third", wish_until(2, 50));
@@ -129,7 +129,7 @@ fn those_behind_the_one_that_is_asked_for_hear_what_the_server_said_to_it() {
 
 #[test]
 fn those_behind_one_that_got_no_reply_are_busy_as_nothing_was_sent_for_them() {
-    let mut desk = Desk::new();
+    let mut desk = TestQueue::new();
     desk.join("first", params(0));
     desk.join("second", wish_until(1, 50));
     let rung = desk.line.tick(at(50), |_| Failure::NoReply, |_| unreachable!("nobody is inside"));
@@ -139,7 +139,7 @@ fn those_behind_one_that_got_no_reply_are_busy_as_nothing_was_sent_for_them() {
 
 #[test]
 fn a_server_that_cannot_be_reached_is_the_reason_for_all() {
-    let mut desk = Desk::new();
+    let mut desk = TestQueue::new();
     desk.join("first", params(0));
     desk.join("second", wish_until(1, 50));
     let gone = Failure::Unavailable("gone".to_owned());
@@ -149,7 +149,7 @@ fn a_server_that_cannot_be_reached_is_the_reason_for_all() {
 
 #[test]
 fn a_long_wait_is_told_after_ten_seconds_and_then_at_twice_the_time() {
-    let mut desk = Desk::held();
+    let mut desk = TestQueue::held();
     desk.join("second", params(0));
     desk.join("third", params(5000));
     let mut told = Vec::new();
@@ -178,11 +178,11 @@ fn a_long_wait_is_told_after_ten_seconds_and_then_at_twice_the_time() {
 
 #[test]
 fn those_that_the_server_does_not_know_are_seen_here() {
-    let since = |desk: &Desk| -> Vec<u128> {
+    let since = |desk: &TestQueue| -> Vec<u128> {
         let (_, waiting) = desk.line.seen();
         waiting.map(|params| params.since.since(at(0)).as_millis()).collect()
     };
-    let mut desk = Desk::new();
+    let mut desk = TestQueue::new();
     desk.join("first", params(0));
     desk.join("second", params(1));
     desk.join("third", params(2));
@@ -199,7 +199,7 @@ fn those_that_the_server_does_not_know_are_seen_here() {
 
 #[test]
 fn a_line_that_is_cleared_is_vacant() {
-    let mut desk = Desk::held();
+    let mut desk = TestQueue::held();
     desk.join("second", params(1));
     drop(desk.line.clear());
     assert!(desk.line.is_vacant());

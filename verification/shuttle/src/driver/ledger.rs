@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use crate::queue::Queue;
+use crate::queue::KeyQueue;
 use crate::time::Timestamp;
 use crate::wire::Nonce;
 
@@ -14,7 +14,7 @@ pub(crate) struct Ledger(Mutex<Pages>);
 #[derive(Default)]
 struct Pages {
     entries: BTreeMap<Nonce, Entry>,
-    queues: Vec<Weak<Queue>>,
+    queues: Vec<Weak<KeyQueue>>,
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the name")]
@@ -35,7 +35,7 @@ struct Entry {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
-    Asked,
+    AcquireFuture,
     Failed,
     Held,
     Lost,
@@ -43,7 +43,7 @@ pub(crate) enum Fate {
 }
 
 impl Ledger {
-    pub(super) fn asked(&self, nonce: Nonce, replaces: Option<Nonce>, queue: &Arc<Queue>) {
+    pub(super) fn asked(&self, nonce: Nonce, replaces: Option<Nonce>, queue: &Arc<KeyQueue>) {
         let mut pages = self.pages();
         pages.queues.push(Arc::downgrade(queue));
         if let Some(old) = replaces {
@@ -52,7 +52,7 @@ impl Ledger {
             (old.replaced, old.fate) = (true, Fate::Ended);
         }
         let entry = Entry {
-            fate: Fate::Asked,
+            fate: Fate::AcquireFuture,
             ends: 0,
             replaced: false,
             refused: false,

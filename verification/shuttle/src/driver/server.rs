@@ -13,7 +13,7 @@ use crate::Fence;
 use crate::explore::block_on;
 use crate::fence::FenceBlock;
 use crate::protocol::{Failure, Loss, Request};
-use crate::queue::{Delivery, Queue};
+use crate::queue::{KeyQueue, PendingGrant};
 use crate::sync::mpsc::SyncSender;
 use crate::sync::thread::{self, JoinHandle};
 use crate::time::{self, Timestamp};
@@ -50,13 +50,13 @@ pub(crate) struct Server {
     events: &'static [Event],
     /// How many events are still to come.
     left: u32,
-    parties: BTreeMap<Nonce, (Request, Arc<Queue>)>,
+    parties: BTreeMap<Nonce, (Request, Arc<KeyQueue>)>,
     asked: VecDeque<Nonce>,
     holder: Option<Nonce>,
     fences: u64,
     fails: bool,
-    deliveries: Vec<Delivery>,
-    alarms: BTreeMap<(Timestamp, u64), Weak<Queue>>,
+    deliveries: Vec<PendingGrant>,
+    alarms: BTreeMap<(Timestamp, u64), Weak<KeyQueue>>,
     flushes: Vec<SyncSender<()>>,
     stopping: bool,
 }
@@ -108,7 +108,7 @@ impl Server {
             busy |= self.decide();
             busy |= self.befall();
             busy |= !self.deliveries.is_empty();
-            self.deliveries.drain(..).for_each(Delivery::make);
+            self.deliveries.drain(..).for_each(PendingGrant::make);
             if busy {
                 continue;
             }
@@ -148,13 +148,13 @@ impl Server {
                 self.shut_down();
                 drop(done);
             }
-            Message::HandedOn(..) | Message::Lengthen(..) | Message::Extend(..) => {}
+            Message::ResetMaxHold(..) | Message::Lengthen(..) | Message::Extend(..) => {}
             Message::Call(callback) => callback(),
             _ => unreachable!("no model says this"),
         }
     }
 
-    fn ask(&mut self, request: Request, replaces: Option<Nonce>, queue: Arc<Queue>) {
+    fn ask(&mut self, request: Request, replaces: Option<Nonce>, queue: Arc<KeyQueue>) {
         let nonce = request.nonce;
         self.ledger.asked(nonce, replaces, &queue);
         let place = replaces.and_then(|old| self.forget(old));
@@ -222,7 +222,7 @@ impl Server {
     }
 
     /// The queue whose request the server granted, and its name.
-    fn held(&self) -> Option<(Nonce, Arc<Queue>)> {
+    fn held(&self) -> Option<(Nonce, Arc<KeyQueue>)> {
         let nonce = self.holder.filter(|&nonce| self.ledger.fate(nonce) == Fate::Held)?;
         Some((nonce, Arc::clone(&self.parties.get(&nonce)?.1)))
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::driver::Event;
 use crate::explore::explore;
-use crate::lease::{Lease, Share};
+use crate::lease::{Lease, LeaseRef};
 use crate::process::{Process, params};
 use crate::sync::thread;
 
@@ -18,7 +18,7 @@ pub fn a_release_waits_for_the_last_sharer() {
 fn shares(process: &Process) {
     let Some(section) = process.enter(params()) else { return };
     let lease = Arc::clone(section.lease());
-    let share = Share::of(&lease).expect("a section keeps its hold");
+    let share = LeaseRef::of(&lease).expect("a section keeps its hold");
     thread::scope(|scope| {
         scope.spawn(|| runs_on(process, &lease, share));
         drop(section);
@@ -27,7 +27,7 @@ fn shares(process: &Process) {
 }
 
 /// Is inside until it leaves, as the section is, though that one may have ended.
-fn runs_on(process: &Process, lease: &Arc<Lease>, share: Share) {
+fn runs_on(process: &Process, lease: &Arc<Lease>, share: LeaseRef) {
     assert!(!lease.is_over(), "ended under a share");
     thread::yield_now();
     process.see_off(lease);
@@ -36,7 +36,7 @@ fn runs_on(process: &Process, lease: &Arc<Lease>, share: Share) {
 
 /// Is let in only while another still is.
 fn joins_late(lease: &Arc<Lease>) {
-    if let Some(share) = Share::of(lease) {
+    if let Some(share) = LeaseRef::of(lease) {
         assert!(!lease.is_over());
         drop(share);
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::explore::{block_on, exhaust, explore};
 use crate::keeper::{Counts, hold};
-use crate::lease::{Lease, Share};
+use crate::lease::{Lease, LeaseRef};
 use crate::process::join_all;
 use crate::protocol::Loss;
 use crate::sync::thread;
@@ -30,12 +30,12 @@ pub fn the_last_share_ends_the_hold() {
         joins.join().expect("it leaves");
         confirms.join().expect("it leaves");
         assert_eq!(counts.ends(), 1);
-        assert!(lease.is_over() && Share::of(&lease).is_none());
+        assert!(lease.is_over() && LeaseRef::of(&lease).is_none());
     });
 }
 
 fn join_and_leave(lease: &Arc<Lease>, counts: &Counts) {
-    let Some(share) = Share::of(lease) else { return };
+    let Some(share) = LeaseRef::of(lease) else { return };
     let again = share.clone();
     drop(share);
     assert_eq!(counts.ends(), 0, "ended under a share");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::explore::{block_on, exhaust};
-use crate::queue::{Usher, seat};
+use crate::queue::{GrantSender, seat};
 use crate::sync::thread;
 
 /// An answer wakes whoever waits, and is had.
@@ -53,6 +53,6 @@ pub fn an_answer_to_a_seat_that_closes_is_gone_once() {
     });
 }
 
-fn sends<T>(usher: Usher<T>, answer: T) -> Option<T> {
+fn sends<T>(usher: GrantSender<T>, answer: T) -> Option<T> {
     usher.send(answer).err()
 }

@@ -2,7 +2,7 @@
 
 use crate::driver::{block_briefly_on, block_on};
 use crate::explore::explore;
-use crate::queue::{Seat, seat};
+use crate::queue::{GrantReceiver, seat};
 use crate::sync::thread;
 
 /// It is woken, whenever the answer comes, also where it was roused before or woken for nothing.
@@ -15,7 +15,7 @@ pub fn a_thread_that_sleeps_late_is_woken_too() {
     explore(|| sleeps_until_its_answer(block_briefly_on), 800);
 }
 
-fn sleeps_until_its_answer(wait: fn(Seat<u32>) -> Option<u32>) {
+fn sleeps_until_its_answer(wait: fn(GrantReceiver<u32>) -> Option<u32>) {
     for answer in 0..2 {
         let (usher, seat) = seat();
         let bell = usher.bell();

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::desk::Desk;
+use super::desk::Dispatcher;
 use super::mailbox::{Mailbox, Message};
-use super::parties::Asker;
+use super::parties::ReplyTo;
 use crate::Fence;
 use crate::protocol::{CallError, Machine, Outlook, Timing};
 use crate::time::{self, Timestamp};
@@ -17,15 +17,15 @@ pub(crate) fn start(inbox: String, timing: Timing, default_ttl: Duration) -> (No
     let (sender, messages) = unbounded_channel();
     let mailbox = Mailbox::new(sender);
     let machine = Machine::new(time::now(), timing, inbox, default_ttl);
-    (Node { desk: Desk::new(machine, mailbox.downgrade()), messages }, mailbox)
+    (Node { desk: Dispatcher::new(machine, mailbox.downgrade()), messages }, mailbox)
 }
 
 /// Who hears the replies to the calls of one batch, in their order.
-pub(crate) struct Askers(Vec<Asker>);
+pub(crate) struct Askers(Vec<ReplyTo>);
 
 /// What an I/O thread has between two turns.
 pub(crate) struct Node {
-    desk: Desk,
+    desk: Dispatcher,
     messages: UnboundedReceiver<Message>,
 }
 

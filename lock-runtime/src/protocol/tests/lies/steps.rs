@@ -8,9 +8,9 @@ use crate::wire::random::{Mutation, any_answer, any_mutation, any_text};
 /// One thing that happens; requests and calls by where they stand among those there are.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
-    Request(Wish),
-    RequestAll(Wish, u8),
-    Replace(Index, Wish),
+    Request(AcquireParams),
+    RequestAll(AcquireParams, u8),
+    Replace(Index, AcquireParams),
     End(Index),
     EndAll,
     Lengthen(Index, u16),
@@ -30,7 +30,7 @@ pub(super) enum Step {
 
 /// What somebody asks for.
 #[derive(Clone, Debug)]
-pub(super) struct Wish {
+pub(super) struct AcquireParams {
     pub(super) ttl: u16,
     pub(super) wait: Option<u16>,
     pub(super) max_hold: Option<u16>,
@@ -54,10 +54,10 @@ pub(super) enum Said {
     Error(u8),
 }
 
-fn wish() -> impl Strategy<Value = Wish> {
+fn wish() -> impl Strategy<Value = AcquireParams> {
     let times = (300..40_000_u16, prop::option::of(0..9_000_u16), prop::option::of(0..9_000_u16));
     (times, prop::bool::weighted(0.7), any::<bool>(), 1..5_u32).prop_map(
-        |((ttl, wait, max_hold), queue, renew, block)| Wish {
+        |((ttl, wait, max_hold), queue, renew, block)| AcquireParams {
             ttl,
             wait,
             max_hold,

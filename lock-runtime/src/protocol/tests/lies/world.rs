@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::super::{at, request};
-use super::steps::{Said, Step, Wish};
+use super::steps::{AcquireParams, Said, Step};
 use crate::Fence;
 use crate::fence::FenceBlock;
 use crate::protocol::{CallError, CallId, Machine, Output, Request, Signal, Timing};
@@ -113,7 +113,7 @@ impl World {
                 self.machine.request(now, request);
             }
             Step::RequestAll(wish, count) => {
-                let wish = Wish { block: 1, queue: false, ..wish.clone() };
+                let wish = AcquireParams { block: 1, queue: false, ..wish.clone() };
                 let requests: Vec<_> =
                     (0..*count).map(|key| self.new_request(&wish, key)).collect();
                 let group: Vec<_> = requests.iter().map(|request| request.nonce).collect();
@@ -182,7 +182,7 @@ impl World {
         self.machine.end_all(self.now);
     }
 
-    fn new_request(&mut self, wish: &Wish, key: u8) -> Request {
+    fn new_request(&mut self, wish: &AcquireParams, key: u8) -> Request {
         let ms = |ms: u16| Duration::from_millis(ms.into());
         let serial = self.names.len() as u128 + 1;
         let nonce = Nonce::from_bits(serial << 123 | serial);

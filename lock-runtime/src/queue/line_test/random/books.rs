@@ -27,15 +27,15 @@ struct Hold {
 }
 
 #[derive(Debug)]
-struct Waiter {
-    number: Number,
+struct ModelWaiter {
+    number: WaiterId,
     params: AcquireParams,
     warn_at: Timestamp,
 }
 
 #[derive(Debug)]
 pub(super) struct Books {
-    pub(super) line: Line<Who>,
+    pub(super) line: LocalQueue<Who>,
     pub(super) now: u64,
     names: u128,
     people: Who,
@@ -52,14 +52,14 @@ pub(super) struct Books {
     pub(super) lost: Vec<Section>,
     /// Requests and holds that have to be withdrawn or released, each once.
     owed: BTreeSet<Nonce>,
-    waiting: BTreeMap<Who, Waiter>,
+    waiting: BTreeMap<Who, ModelWaiter>,
     alarms: Vec<Timestamp>,
 }
 
 impl Books {
     pub(super) fn new() -> Self {
         Self {
-            line: named(Line::new(BOUND)),
+            line: named(LocalQueue::new(BOUND)),
             now: 0,
             names: 0,
             people: 0,
@@ -86,7 +86,7 @@ impl Books {
         self.asked.and_then(|_| self.waiting.keys().next().copied())
     }
 
-    fn unknown(&self) -> impl Iterator<Item = (&Who, &Waiter)> {
+    fn unknown(&self) -> impl Iterator<Item = (&Who, &ModelWaiter)> {
         self.waiting.iter().skip(usize::from(self.asked.is_some()))
     }
 
@@ -113,7 +113,7 @@ impl Books {
         self.served = Some(fence);
     }
 
-    fn heed(&mut self, moves: Moves<Who>) {
+    fn heed(&mut self, moves: Actions<Who>) {
         if let Some(alarm) = moves.alarm {
             assert!(self.alarms.iter().all(|&other| alarm < other), "a later alarm is of no use");
             self.alarms.push(alarm);
@@ -144,7 +144,7 @@ impl Books {
     }
 
     /// What a section of before brings about may be a hand-over, which counts.
-    fn hand_over(&mut self, moves: Moves<Who>) {
+    fn hand_over(&mut self, moves: Actions<Who>) {
         if moves.serve.is_some() {
             let hold = self.hold.as_mut().expect("handed on without a hold");
             if let Some(left) = &mut hold.left {
@@ -165,7 +165,7 @@ impl Books {
         assert_eq!(self.line.is_idle(), idle);
         assert!(!(idle && somebody_waits), "it lies idle while somebody waits");
         let earliest = self.alarms.iter().min();
-        for (_, Waiter { params, warn_at, .. }) in self.unknown() {
+        for (_, ModelWaiter { params, warn_at, .. }) in self.unknown() {
             let due = params.deadline.map_or(*warn_at, |deadline| deadline.min(*warn_at));
             assert!(earliest.is_some_and(|alarm| *alarm <= due), "nobody would look at it");
         }

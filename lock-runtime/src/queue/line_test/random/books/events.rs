@@ -1,6 +1,6 @@
 //! What can happen to a line, done and noted.
 
-use super::super::super::super::tenure::Inside;
+use super::super::super::super::tenure::RunningSection;
 use super::*;
 
 impl Books {
@@ -17,7 +17,7 @@ impl Books {
             .filter(|(_, deadline)| deadline.is_some_and(|deadline| deadline <= now))
             .map(|(who, _)| who)
             .collect();
-        let show = |inside: &Inside| holder(inside.nonce, inside.fence);
+        let show = |inside: &RunningSection| holder(inside.nonce, inside.fence);
         let rung = self.line.tick(now, |_| elsewhere(), show);
         let heard: Vec<_> = rung.expired.iter().map(|(who, _)| *who).collect();
         assert_eq!(heard, expired, "each hears of its deadline, and nobody else");
@@ -43,7 +43,7 @@ impl Books {
         self.people += 1;
         let (number, moves) = self.line.join(self.now(), params, self.people);
         let warn_at = params.since.plus(ms(10_000));
-        self.waiting.insert(self.people, Waiter { number, params, warn_at });
+        self.waiting.insert(self.people, ModelWaiter { number, params, warn_at });
         self.hand_over(moves);
     }
 
@@ -67,7 +67,7 @@ impl Books {
         }
         let who = *self.waiting.keys().nth(index.index(self.waiting.len())).unwrap();
         let was_known = self.known() == Some(who);
-        let Waiter { number, .. } = self.waiting.remove(&who).unwrap();
+        let ModelWaiter { number, .. } = self.waiting.remove(&who).unwrap();
         let moves = self.line.leave(number);
         let told = moves.end.is_some() || moves.ask.is_some();
         assert_eq!(told, was_known, "the server hears of the one it knows");
