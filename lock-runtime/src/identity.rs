@@ -10,7 +10,7 @@ use crate::time::{self, Timestamp};
 use crate::wire::OwnerInfo;
 
 #[derive(Debug)]
-pub(crate) struct ProcessInfo {
+pub struct ProcessInfo {
     host: Arc<str>,
     pid: u32,
     /// What is stored with all locks of the manager, unless a request has a label of its own.
@@ -19,7 +19,7 @@ pub(crate) struct ProcessInfo {
 
 /// A new name for a request or a wait of this process.
 #[cfg(not(any(distlock_sim, distlock_shuttle, distlock_loom)))]
-pub(crate) fn nonce() -> crate::wire::Nonce {
+pub fn nonce() -> crate::wire::Nonce {
     crate::wire::Nonce::from_bits(uuid::Uuid::new_v4().as_u128())
 }
 
@@ -41,17 +41,17 @@ fn wall_clock() -> SystemTime {
 }
 
 impl ProcessInfo {
-    pub(crate) fn of_this_process() -> Self {
+    pub fn of_this_process() -> Self {
         let host = OwnerInfo::sanitize_host(&gethostname::gethostname().to_string_lossy());
         Self { host: host.into(), pid: process_id(), label: None }
     }
 
-    pub(crate) fn with_label(self, label: Option<Box<str>>) -> Self {
+    pub fn with_label(self, label: Option<Box<str>>) -> Self {
         Self { label, ..self }
     }
 
     /// The same, with the label of the request, or else of the manager.
-    pub(crate) fn labelled(&self, who: OwnerInfo, label: Option<&str>) -> OwnerInfo {
+    pub fn labelled(&self, who: OwnerInfo, label: Option<&str>) -> OwnerInfo {
         match label.or(self.label.as_deref()) {
             Some(label) => who.labelled(label),
             None => who,
@@ -59,17 +59,12 @@ impl ProcessInfo {
     }
 
     /// Whether this process is meant.
-    pub(crate) fn is(&self, who: &OwnerInfo) -> bool {
+    pub fn is(&self, who: &OwnerInfo) -> bool {
         who.pid == self.pid && who.host == self.host
     }
 
     /// What `call_site`, which asked at `since`, tells others of itself.
-    pub(crate) fn owner_info(
-        &self,
-        ttl: Duration,
-        call_site: CallSite,
-        since: Timestamp,
-    ) -> OwnerInfo {
+    pub fn owner_info(&self, ttl: Duration, call_site: CallSite, since: Timestamp) -> OwnerInfo {
         OwnerInfo {
             ttl,
             since_unix_ms: self.unix_ms(since),
@@ -81,7 +76,7 @@ impl ProcessInfo {
 
     /// An instant of this process by the wall clock, in ms since 1970.
     #[expect(clippy::unused_self, reason = "a simulated process has a clock of its own")]
-    pub(crate) fn unix_ms(&self, instant: Timestamp) -> u64 {
+    pub fn unix_ms(&self, instant: Timestamp) -> u64 {
         let ago = time::now().since(instant);
         let instant = wall_clock().checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH);
         let since = instant.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

@@ -16,10 +16,10 @@ use crate::user_code::wakers;
 use crate::wire::Nonce;
 
 /// A callback of a user, with its arguments bound.
-pub(crate) type Callback = Box<dyn FnOnce() + Send>;
+pub type Callback = Box<dyn FnOnce() + Send>;
 
 /// Who does what a lease has to say: the I/O thread, by its mailbox, or the queue that hands the hold on.
-pub(crate) trait LeaseBackend: Send + Sync {
+pub trait LeaseBackend: Send + Sync {
     /// The section of this hold that ran under this token has ended.
     fn end(&self, nonce: Nonce, fence: Fence);
 
@@ -40,7 +40,7 @@ pub(crate) trait LeaseBackend: Send + Sync {
 /// A hold, as its owners and the I/O thread both know it.
 ///
 /// It is released when its last share is gone; what is only referred to (`Arc`) tells of it and does not keep it.
-pub(crate) struct Lease {
+pub struct Lease {
     key: Arc<str>,
     fence: Fence,
     nonce: Nonce,
@@ -69,11 +69,11 @@ struct LossWatchers {
 }
 
 /// A place among the watchers; `None` before the first poll.
-pub(crate) type LossWatchSlot = Option<usize>;
+pub type LossWatchSlot = Option<usize>;
 
 impl Lease {
     /// A new hold, with its first share.
-    pub(crate) fn granted(
+    pub fn granted(
         key: Arc<str>,
         fence: Fence,
         nonce: Nonce,
@@ -97,19 +97,19 @@ impl Lease {
     }
 
     /// Whether nobody keeps it any more.
-    pub(crate) fn is_over(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         self.shares.load(Ordering::Acquire) == 0
     }
 
     /// Takes another share, to be given back with [`Self::leave`]; `false` if the hold is over.
     #[must_use]
-    pub(crate) fn join(&self) -> bool {
+    pub fn join(&self) -> bool {
         let more = |shares: usize| (shares > 0).then_some(shares + 1);
         self.shares.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
     }
 
     /// Gives a share back. The last one releases; that is sent and not waited for.
-    pub(crate) fn leave(&self) {
+    pub fn leave(&self) {
         if self.shares.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.keeper.end(self.nonce, self.fence);
         }
@@ -117,13 +117,13 @@ impl Lease {
 
     /// The same, but the receiver hears whether the lock was still ours, or nothing if the server never said.
     /// `None`: others still have a share.
-    pub(crate) fn leave_confirmed(&self) -> Option<oneshot::Receiver<Confirmation>> {
+    pub fn leave_confirmed(&self) -> Option<oneshot::Receiver<Confirmation>> {
         let last = self.shares.fetch_sub(1, Ordering::AcqRel) == 1;
         last.then(|| self.keeper.end_confirmed(self.nonce, self.fence))
     }
 
     /// Asks for at least this ttl from the next renewal on. Nothing is sent where it has that already.
-    pub(crate) fn lengthen(&self, ttl: Duration) {
+    pub fn lengthen(&self, ttl: Duration) {
         if self.note_ttl(ttl) {
             self.keeper.lengthen(self.nonce, ttl);
         }
@@ -138,12 +138,12 @@ impl Lease {
     }
 
     /// Renews the hold now, to last at least this long: see [`LeaseBackend::extend`].
-    pub(crate) fn extend_now(&self, ttl: Duration) -> oneshot::Receiver<Timestamp> {
+    pub fn extend_now(&self, ttl: Duration) -> oneshot::Receiver<Timestamp> {
         self.keeper.extend(self.nonce, ttl)
     }
 
     /// Has a callback called when the hold is lost, by the I/O thread, which must not run it itself; or gives the loss at once.
-    pub(crate) fn when_lost(self: &Arc<Self>, callback: impl FnOnce(Loss) + Send + 'static) {
+    pub fn when_lost(self: &Arc<Self>, callback: impl FnOnce(Loss) + Send + 'static) {
         let lease = Arc::downgrade(self);
         let callback = LossCallback { lease, callback: Mutex::new(Some(Box::new(callback))) };
         let callback = Arc::new(callback);
@@ -156,12 +156,12 @@ impl Lease {
     }
 
     /// Others wait for it from the beginning.
-    pub(crate) fn begin_contended(&self) {
+    pub fn begin_contended(&self) {
         self.contended.store(true, Ordering::Release);
     }
 
     /// Others have begun to wait for it.
-    pub(crate) fn contend(&self) {
+    pub fn contend(&self) {
         if self.contended.load(Ordering::Acquire) {
             return;
         }
@@ -175,7 +175,7 @@ impl Lease {
     }
 
     /// Has a callback called once others wait for the hold, also if they do already.
-    pub(crate) fn when_contended(&self, callback: Callback) {
+    pub fn when_contended(&self, callback: Callback) {
         let mut callbacks = self.on_contended();
         if self.contended.load(Ordering::Acquire) {
             drop(callbacks);
@@ -189,19 +189,19 @@ impl Lease {
         self.on_contended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn key(&self) -> &str {
+    pub fn key(&self) -> &str {
         &self.key
     }
 
-    pub(crate) fn fence(&self) -> Fence {
+    pub fn fence(&self) -> Fence {
         self.fence
     }
 
-    pub(crate) fn nonce(&self) -> Nonce {
+    pub fn nonce(&self) -> Nonce {
         self.nonce
     }
 
-    pub(crate) fn remaining(&self) -> Duration {
+    pub fn remaining(&self) -> Duration {
         let ended = self.is_over() || self.reported_loss().is_some();
         if ended { Duration::ZERO } else { self.until_deadline() }
     }
@@ -212,14 +212,14 @@ impl Lease {
 
     /// Why the hold was lost, if it was. Past its deadline it is, whether or not the I/O thread has said so; but what was released
     /// before is not lost by that.
-    pub(crate) fn loss(&self) -> Option<Loss> {
+    pub fn loss(&self) -> Option<Loss> {
         // In this order: what is not released after its deadline was not released at it.
         let expired = || self.until_deadline().is_zero() && !self.is_over();
         self.reported_loss().or_else(|| expired().then(|| self.expired()))
     }
 
     /// The loss as far as the I/O thread has reported it: cheaper, and late by its timer's millisecond.
-    pub(crate) fn reported_loss(&self) -> Option<Loss> {
+    pub fn reported_loss(&self) -> Option<Loss> {
         match self.loss.load(Ordering::Acquire) {
             0 => None,
             code => Some(decode(code).unwrap_or_else(|| self.expired())),
@@ -235,16 +235,16 @@ impl Lease {
     }
 
     /// The server refused to renew it, and did not say that it is lost.
-    pub(crate) fn refuse(&self, why: Arc<str>) {
+    pub fn refuse(&self, why: Arc<str>) {
         let until = self.valid_until.load(Ordering::Acquire);
         self.watchers().refused = Some((until, why));
     }
 
-    pub(crate) fn extend(&self, valid_until: Timestamp) {
+    pub fn extend(&self, valid_until: Timestamp) {
         self.valid_until.store(valid_until.as_nanos(), Ordering::Release);
     }
 
-    pub(crate) fn lose(&self, loss: Loss) {
+    pub fn lose(&self, loss: Loss) {
         let code = code(&loss);
         if let Loss::Refused(why) = loss {
             self.refuse(why);
@@ -255,7 +255,7 @@ impl Lease {
     }
 
     /// Ready when the hold is lost; else the task is woken when the I/O thread reports the loss.
-    pub(crate) fn poll_lost(&self, slot: &mut LossWatchSlot, context: &Context<'_>) -> Poll<Loss> {
+    pub fn poll_lost(&self, slot: &mut LossWatchSlot, context: &Context<'_>) -> Poll<Loss> {
         if let Some(loss) = self.loss() {
             return Poll::Ready(loss);
         }
@@ -269,7 +269,7 @@ impl Lease {
         self.reported_loss().map_or(Poll::Pending, Poll::Ready)
     }
 
-    pub(crate) fn unwatch(&self, slot: LossWatchSlot) {
+    pub fn unwatch(&self, slot: LossWatchSlot) {
         let Some(index) = slot else { return };
         let old = self.watchers().slots.get_mut(index).and_then(Option::take);
         drop(old);
@@ -350,19 +350,19 @@ impl fmt::Debug for Lease {
 }
 
 /// A share of a hold: dropping it gives it back.
-pub(crate) struct LeaseRef {
+pub struct LeaseRef {
     /// Taken out when the share goes over to a section.
     lease: Option<Arc<Lease>>,
 }
 
 impl LeaseRef {
     /// Another share of this hold, unless it is over.
-    pub(crate) fn of(lease: &Arc<Lease>) -> Option<Self> {
+    pub fn of(lease: &Arc<Lease>) -> Option<Self> {
         lease.join().then(|| Self { lease: Some(Arc::clone(lease)) })
     }
 
     /// Notes the ttl that it was asked for with.
-    pub(crate) fn with_ttl(self, ttl: Duration) -> Self {
+    pub fn with_ttl(self, ttl: Duration) -> Self {
         if let Some(lease) = &self.lease {
             lease.note_ttl(ttl);
         }
@@ -370,7 +370,7 @@ impl LeaseRef {
     }
 
     /// The hold, with the duty to [`Lease::leave`] it.
-    pub(crate) fn into_lease(mut self) -> Arc<Lease> {
+    pub fn into_lease(mut self) -> Arc<Lease> {
         self.lease.take().expect("a share has its lease until here")
     }
 }

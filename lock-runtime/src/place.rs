@@ -5,17 +5,17 @@ use std::panic::Location;
 
 /// What is known of an annotated function when it is compiled.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct FunctionInfo {
-    pub(crate) module: &'static str,
-    pub(crate) function: &'static str,
+pub struct FunctionInfo {
+    pub module: &'static str,
+    pub function: &'static str,
     /// The key as it is written there.
-    pub(crate) key_pattern: &'static str,
-    pub(crate) location: &'static Location<'static>,
+    pub key_pattern: &'static str,
+    pub location: &'static Location<'static>,
 }
 
 /// Where a lock is taken. Cheap to copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CallSite {
+pub enum CallSite {
     /// By an annotated function.
     Function(&'static FunctionInfo),
     /// By hand, on this line.
@@ -24,13 +24,13 @@ pub(crate) enum CallSite {
 
 /// The kind of keys that are taken at a place: the key as it is written, or any key that a line takes by hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum KeyPattern {
+pub enum KeyPattern {
     Written(&'static str),
     Line(&'static Location<'static>),
 }
 
 impl CallSite {
-    pub(crate) const fn key_pattern(self) -> KeyPattern {
+    pub const fn key_pattern(self) -> KeyPattern {
         match self {
             Self::Function(label) => KeyPattern::Written(label.key_pattern),
             Self::Line(location) => KeyPattern::Line(location),
@@ -38,7 +38,7 @@ impl CallSite {
     }
 
     /// Who takes it, for those who wait for it to read.
-    pub(crate) fn name(self) -> String {
+    pub fn name(self) -> String {
         match self {
             Self::Function(label) => format!("{}::{}", label.module, label.function),
             Self::Line(location) => location.to_string(),

@@ -12,11 +12,11 @@ use crate::user_code::wakers;
 use crate::wire::{Member, Nonce};
 
 /// A request under way. Dropped before its answer was taken, it is undone.
-pub(crate) struct AcquireFuture {
-    pub(super) answer: GrantReceiver<AcquireOutcome>,
-    pub(super) nonce: Nonce,
+pub struct AcquireFuture {
+    pub answer: GrantReceiver<AcquireOutcome>,
+    pub nonce: Nonce,
     /// Taken out with the answer.
-    pub(super) mailbox: Option<Mailbox>,
+    pub mailbox: Option<Mailbox>,
 }
 
 impl Future for AcquireFuture {
@@ -41,7 +41,7 @@ impl Drop for AcquireFuture {
 }
 
 /// What came of a request for several locks that were had at once.
-pub(crate) enum MultiOutcome {
+pub enum MultiOutcome {
     /// The holds, in the order of the requests.
     Granted(Vec<LeaseRef>),
     /// No caller took them up in time, and they were given back.
@@ -49,11 +49,11 @@ pub(crate) enum MultiOutcome {
 }
 
 /// A request for several locks. Dropped before its answer was taken, it is undone.
-pub(crate) struct AcquireAllFuture {
-    pub(super) answer: GrantReceiver<MultiOutcome>,
-    pub(super) nonces: Vec<Nonce>,
+pub struct AcquireAllFuture {
+    pub answer: GrantReceiver<MultiOutcome>,
+    pub nonces: Vec<Nonce>,
     /// Taken out with the answer.
-    pub(super) mailbox: Option<Mailbox>,
+    pub mailbox: Option<Mailbox>,
 }
 
 impl Future for AcquireAllFuture {
@@ -78,10 +78,10 @@ impl Drop for AcquireAllFuture {
 }
 
 /// A wait that is watched, until this is dropped.
-pub(crate) struct DeadlockWatch {
-    pub(super) answer: oneshot::Receiver<Vec<Member>>,
-    pub(super) id: Nonce,
-    pub(super) mailbox: Mailbox,
+pub struct DeadlockWatch {
+    pub answer: oneshot::Receiver<Vec<Member>>,
+    pub id: Nonce,
+    pub mailbox: Mailbox,
 }
 
 impl Future for DeadlockWatch {

@@ -19,10 +19,10 @@ use crate::user_code::wakers;
 use crate::wire::{Inspection, Member, Nonce, OwnerInfo, Standing};
 
 /// What an inspection found, or why it could not look.
-pub(crate) type InspectAnswer = Result<Inspection, Failure>;
+pub type InspectAnswer = Result<Inspection, Failure>;
 
 /// What callers ask of the I/O thread.
-pub(super) enum Message {
+pub enum Message {
     Request(Box<Request>, GrantSender<AcquireOutcome>),
     /// Ask for the first in a line, in the place of a request that is withdrawn.
     Ask(Box<Request>, Option<Nonce>, Arc<KeyQueue>),
@@ -56,25 +56,25 @@ pub(super) enum Message {
 }
 
 /// A wait inside of other locks.
-pub(crate) struct WaitRegistration {
-    pub(crate) id: Nonce,
+pub struct WaitRegistration {
+    pub id: Nonce,
     /// What it waits for.
-    pub(crate) key: Arc<str>,
-    pub(crate) since: Timestamp,
-    pub(crate) who: OwnerInfo,
+    pub key: Arc<str>,
+    pub since: Timestamp,
+    pub who: OwnerInfo,
     /// What stands in its way at this instant, and inside of what it waits.
-    pub(crate) stands: Box<dyn Fn() -> Standing + Send>,
+    pub stands: Box<dyn Fn() -> Standing + Send>,
 }
 
 /// Who is to be woken.
-pub(super) enum Alarm {
+pub enum Alarm {
     Caller(oneshot::Sender<()>),
     Queue(Weak<KeyQueue>),
 }
 
 /// The bare line to the I/O thread.
 #[derive(Clone)]
-pub(super) struct MailboxSender {
+pub struct MailboxSender {
     sender: UnboundedSender<Message>,
     thread: Arc<IoThreadState>,
 }
@@ -89,7 +89,7 @@ struct IoThreadState {
 }
 
 impl MailboxSender {
-    pub(super) fn new(sender: UnboundedSender<Message>) -> Self {
+    pub fn new(sender: UnboundedSender<Message>) -> Self {
         let thread = IoThreadState {
             process: process::id(),
             panicked: AtomicBool::new(false),
@@ -98,7 +98,7 @@ impl MailboxSender {
         Self { sender, thread: Arc::new(thread) }
     }
 
-    pub(super) fn is_closed(&self) -> bool {
+    pub fn is_closed(&self) -> bool {
         self.sender.is_closed()
     }
 
@@ -115,13 +115,13 @@ impl MailboxSender {
     }
 
     /// The I/O thread ends by a panic.
-    pub(super) fn panicked(&self) {
+    pub fn panicked(&self) {
         self.thread.panicked.store(true, Ordering::Release);
     }
 
     /// Has the I/O thread see out what was released so far. The receiver hears when that is done, or that the thread has ended,
     /// which means the same: nothing is left to send.
-    pub(super) fn flush(&self) -> Receiver<()> {
+    pub fn flush(&self) -> Receiver<()> {
         let (done, wait) = sync_channel(1);
         self.send(Message::Flush(done));
         wait
@@ -136,7 +136,7 @@ impl MailboxSender {
 
 /// A handle of a caller. When the last one is gone the I/O thread ends what is left and stops.
 #[derive(Clone)]
-pub(crate) struct Mailbox(Arc<Handle>);
+pub struct Mailbox(Arc<Handle>);
 
 struct Handle(MailboxSender);
 
@@ -211,40 +211,40 @@ impl IoHandle for Handle {
 }
 
 impl Mailbox {
-    pub(super) fn new(sender: UnboundedSender<Message>) -> Self {
+    pub fn new(sender: UnboundedSender<Message>) -> Self {
         Self(Arc::new(Handle(MailboxSender::new(sender))))
     }
 
-    pub(super) fn line(&self) -> &MailboxSender {
+    pub fn line(&self) -> &MailboxSender {
         &self.0.0
     }
 
     /// Whether this process is a fork of the one that has the I/O thread, and its locks.
-    pub(crate) fn is_of_another_process(&self) -> bool {
+    pub fn is_of_another_process(&self) -> bool {
         self.line().is_of_another_process()
     }
 
     /// Whether the I/O thread ended by a panic.
-    pub(crate) fn has_panicked(&self) -> bool {
+    pub fn has_panicked(&self) -> bool {
         self.line().thread.panicked.load(Ordering::Acquire)
     }
 
     /// Itself, as what a queue needs of it.
-    pub(crate) fn post(&self) -> Arc<dyn IoHandle> {
+    pub fn post(&self) -> Arc<dyn IoHandle> {
         Arc::clone(&self.0) as Arc<dyn IoHandle>
     }
 
     /// Itself, as what a lease needs of it.
-    pub(super) fn keeper(&self) -> Arc<dyn LeaseBackend> {
+    pub fn keeper(&self) -> Arc<dyn LeaseBackend> {
         Arc::clone(&self.0) as Arc<dyn LeaseBackend>
     }
 
-    pub(super) fn downgrade(&self) -> WeakMailbox {
+    pub fn downgrade(&self) -> WeakMailbox {
         WeakMailbox(Arc::downgrade(&self.0))
     }
 
     /// Asks for a lock. The returned future may be dropped at any time: what was asked is then undone.
-    pub(crate) fn request(&self, request: Request) -> AcquireFuture {
+    pub fn request(&self, request: Request) -> AcquireFuture {
         let (slot, answer) = seat();
         let nonce = request.nonce;
         self.line().send(Message::Request(Box::new(request), slot));
@@ -252,42 +252,42 @@ impl Mailbox {
     }
 
     /// Asks for several locks, all or none. The returned future may be dropped at any time.
-    pub(crate) fn request_all(&self, requests: Vec<Request>) -> AcquireAllFuture {
+    pub fn request_all(&self, requests: Vec<Request>) -> AcquireAllFuture {
         let (slot, answer) = seat();
         let nonces = requests.iter().map(|request| request.nonce).collect();
         self.line().send(Message::RequestAll(requests, slot));
         AcquireAllFuture { answer, nonces, mailbox: Some(self.clone()) }
     }
 
-    pub(super) fn end(&self, nonce: Nonce) {
+    pub fn end(&self, nonce: Nonce) {
         IoHandle::end(&*self.0, nonce);
     }
 
     /// Comes back behind all that was posted so far.
-    pub(super) fn gave_up(&self, done: SyncSender<()>) {
+    pub fn gave_up(&self, done: SyncSender<()>) {
         self.line().send(Message::FlushBarrier(done));
     }
 
-    pub(super) fn unwatch(&self, id: Nonce) {
+    pub fn unwatch(&self, id: Nonce) {
         self.line().send(Message::Unwatch(id));
     }
 
     /// Has a wait watched until the returned future is dropped.
-    pub(crate) fn watch(&self, wait: WaitRegistration) -> DeadlockWatch {
+    pub fn watch(&self, wait: WaitRegistration) -> DeadlockWatch {
         let (slot, answer) = oneshot::channel();
         let id = wait.id;
         self.line().send(Message::Watch(Box::new(wait), slot));
         DeadlockWatch { answer, id, mailbox: self.clone() }
     }
 
-    pub(crate) fn inspect(&self, key: String) -> oneshot::Receiver<InspectAnswer> {
+    pub fn inspect(&self, key: String) -> oneshot::Receiver<InspectAnswer> {
         let (slot, answer) = oneshot::channel();
         self.line().send(Message::Inspect(key, slot));
         answer
     }
 
     /// Ready at `at`; never, if there is no such instant. A timer for callers of any runtime, or of none.
-    pub(crate) async fn alarm(&self, at: Option<Timestamp>) {
+    pub async fn alarm(&self, at: Option<Timestamp>) {
         let Some(at) = at else {
             return std::future::pending().await;
         };
@@ -300,11 +300,11 @@ impl Mailbox {
     }
 
     #[cfg(test)]
-    pub(crate) fn panic(&self) {
+    pub fn panic(&self) {
         self.line().send(Message::Panic);
     }
 
-    pub(crate) fn shutdown(&self) -> oneshot::Receiver<()> {
+    pub fn shutdown(&self) -> oneshot::Receiver<()> {
         let (slot, done) = oneshot::channel();
         self.line().send(Message::Shutdown(Some(slot)));
         done
@@ -328,10 +328,10 @@ impl Drop for Armed<'_> {
 }
 
 /// A handle that does not keep the I/O thread.
-pub(super) struct WeakMailbox(Weak<Handle>);
+pub struct WeakMailbox(Weak<Handle>);
 
 impl WeakMailbox {
-    pub(super) fn upgrade(&self) -> Option<Mailbox> {
+    pub fn upgrade(&self) -> Option<Mailbox> {
         self.0.upgrade().map(Mailbox)
     }
 }

@@ -18,8 +18,10 @@ mod wait;
 #[cfg(test)]
 mod wait_test;
 
-pub(crate) use asked::{AcquireFuture, DeadlockWatch, MultiOutcome};
+#[cfg(any(distlock_sim, distlock_shuttle, distlock_loom))]
+pub use self::{backoff::pause, desk::Dispatcher, mailbox::Message, parties::ReplyTo};
+pub use asked::{AcquireFuture, DeadlockWatch, MultiOutcome};
 pub(crate) use core::{Setup, start};
 pub(crate) use exit::is_io_thread;
-pub(crate) use mailbox::{InspectAnswer, Mailbox, WaitRegistration};
-pub(crate) use wait::{block_briefly_on, block_on};
+pub use mailbox::{InspectAnswer, Mailbox, WaitRegistration};
+pub use wait::{block_briefly_on, block_on};

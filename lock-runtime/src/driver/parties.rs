@@ -12,7 +12,7 @@ use crate::queue::{AcquireOutcome, GrantSender, KeyQueue, Nudge};
 use crate::wire::Nonce;
 
 /// Who hears what becomes of a request and of its hold.
-pub(super) enum Subscriber {
+pub enum Subscriber {
     /// A caller that waits for its answer.
     Caller(Arc<str>, GrantSender<AcquireOutcome>),
     /// One of several that are asked for at once, by the name of the first.
@@ -24,7 +24,7 @@ pub(super) enum Subscriber {
 }
 
 impl Subscriber {
-    pub(super) fn key(&self) -> Arc<str> {
+    pub fn key(&self) -> Arc<str> {
         match self {
             Self::Caller(key, _) | Self::GroupMember(key, _) => Arc::clone(key),
             Self::Lease(lease, _) => lease.key().into(),
@@ -33,7 +33,7 @@ impl Subscriber {
     }
 
     /// How many calls wait by it.
-    pub(super) fn calls(&self) -> usize {
+    pub fn calls(&self) -> usize {
         match self {
             Self::Caller(..) | Self::GroupMember(..) => 1,
             Self::Lease(..) => 0,
@@ -43,14 +43,14 @@ impl Subscriber {
 }
 
 /// An answer that may not have been taken up yet.
-pub(super) enum UnclaimedGrant {
+pub enum UnclaimedGrant {
     One(Nudge<AcquireOutcome>),
     All(Nudge<MultiOutcome>),
 }
 
 impl UnclaimedGrant {
     /// Takes the holds back, if no caller has taken them up. Dropping them ends them.
-    pub(super) fn take_back(self) -> Vec<LeaseRef> {
+    pub fn take_back(self) -> Vec<LeaseRef> {
         match self {
             Self::One(bell) => match bell.take_back(Err(Failure::NotTakenUp)) {
                 Some(Ok(share)) => vec![share],
@@ -65,15 +65,15 @@ impl UnclaimedGrant {
 }
 
 /// Several requests that are granted at once or not at all.
-pub(super) struct MultiRequest {
-    pub(super) nonces: Vec<Nonce>,
+pub struct MultiRequest {
+    pub nonces: Vec<Nonce>,
     /// The holds so far, in the order of the requests.
-    pub(super) shares: Vec<LeaseRef>,
-    pub(super) slot: GrantSender<MultiOutcome>,
+    pub shares: Vec<LeaseRef>,
+    pub slot: GrantSender<MultiOutcome>,
 }
 
 /// Who hears the reply to a call.
-pub(super) enum ReplyTo {
+pub enum ReplyTo {
     /// The protocol.
     Protocol(CallId),
     /// Somebody who inspects.

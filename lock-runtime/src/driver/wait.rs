@@ -37,7 +37,7 @@ thread_local! {
 }
 
 /// How the wakers of threads that wait here work.
-pub(super) fn waker_kind() -> &'static RawWakerVTable {
+pub fn waker_kind() -> &'static RawWakerVTable {
     WAKER.with(Waker::vtable)
 }
 
@@ -46,13 +46,13 @@ pub(super) fn waker_kind() -> &'static RawWakerVTable {
 ///
 /// Within a task of tokio the future is polled outside of the task's cooperative budget: once that is used up, tokio's channels
 /// answer `Pending` and leave the wake-up to a scheduler that cannot run while this thread sleeps.
-pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+pub fn block_on<F: Future>(future: F) -> F::Output {
     block(pin!(unconstrained(future)), || Timestamp::ZERO)
 }
 
 /// The same for a wait that may be over in less time than it takes to fall asleep and to be woken: it lets others run for a
 /// while before it sleeps.
-pub(crate) fn block_briefly_on<F: Future>(future: F) -> F::Output {
+pub fn block_briefly_on<F: Future>(future: F) -> F::Output {
     block(pin!(unconstrained(future)), || time::now().plus(BRIEFLY))
 }
 

@@ -62,7 +62,7 @@ impl Current {
 /// Looks at the innermost frame around the running code.
 ///
 /// The frame is out of its place meanwhile, so `look` must not run code that is not ours.
-pub(crate) fn with_current<R>(look: impl FnOnce(Option<&Arc<Frame>>) -> R) -> R {
+pub fn with_current<R>(look: impl FnOnce(Option<&Arc<Frame>>) -> R) -> R {
     let mut look = Some(look);
     // Fails only where the platform has no thread-locals of its own, late in a thread's end.
     let seen = CURRENT.try_with(|current| {
@@ -81,13 +81,13 @@ pub(crate) fn with_current<R>(look: impl FnOnce(Option<&Arc<Frame>>) -> R) -> R 
 }
 
 /// The innermost frame around the running code.
-pub(crate) fn current() -> Option<Arc<Frame>> {
+pub fn current() -> Option<Arc<Frame>> {
     with_current(|frame| frame.map(Arc::clone))
 }
 
 /// A frame further down on this thread's stack that keeps what a call waits for, and whose code goes on only when that call has
 /// returned.
-pub(crate) fn below(keeps: impl Fn(&Frame) -> bool) -> Option<Arc<Frame>> {
+pub fn below(keeps: impl Fn(&Frame) -> bool) -> Option<Arc<Frame>> {
     let find = |frame: &Arc<Frame>| frame.outwards().find(|frame| keeps(frame)).cloned();
     let found = CURRENT.try_with(|current| {
         let (frame, covered) = (current.take(), current.below.take());
@@ -103,7 +103,7 @@ pub(crate) fn below(keeps: impl Fn(&Frame) -> bool) -> Option<Arc<Frame>> {
 
 /// While this lives, a frame is the innermost one of this thread, around the code of the task that entered it; then the one
 /// before is again, also on panic, and the frame is back in the slot it was lent from.
-pub(crate) struct Entered<'a> {
+pub struct Entered<'a> {
     slot: &'a mut Option<Arc<Frame>>,
     /// The frame before, to which the chain of this one leads.
     before: Option<Arc<Frame>>,
@@ -114,7 +114,7 @@ pub(crate) struct Entered<'a> {
 }
 
 impl<'a> Entered<'a> {
-    pub(crate) fn new(slot: &'a mut Option<Arc<Frame>>) -> Self {
+    pub fn new(slot: &'a mut Option<Arc<Frame>>) -> Self {
         let mut entered = Self { slot, before: None, covers: false, not_send: PhantomData };
         let _ = CURRENT.try_with(|current| entered.enter(current));
         entered

@@ -11,12 +11,12 @@ use crate::place::CallSite;
 use crate::wire::Nonce;
 
 /// Which manager's keys these are: the same text in two managers is two locks.
-pub(crate) type ManagerId = u64;
+pub type ManagerId = u64;
 
 /// A link of the chain. It never changes; what it refers to may end: from then on the frame is no owner any more,
 /// even for a future that started under it and lives on.
 #[derive(Debug)]
-pub(crate) struct Frame {
+pub struct Frame {
     parent: Option<Arc<Frame>>,
     manager: ManagerId,
     lease: Arc<Lease>,
@@ -50,7 +50,7 @@ impl Frame {
     }
 
     /// The frame for code that is let into this hold: itself where that code runs inside the section or in its place.
-    pub(crate) fn for_code_here(self: &Arc<Self>) -> Arc<Self> {
+    pub fn for_code_here(self: &Arc<Self>) -> Arc<Self> {
         let same = |one: &Arc<Self>, other: Option<&Arc<Self>>| {
             other.is_some_and(|other| Arc::ptr_eq(one, other))
         };
@@ -73,14 +73,14 @@ impl Frame {
     }
 
     /// How many sections of its hold are inside each other here.
-    pub(crate) fn depth(self: &Arc<Self>) -> usize {
+    pub fn depth(self: &Arc<Self>) -> usize {
         let shares_hold = |frame: &&Arc<Self>| Arc::ptr_eq(&frame.lease, &self.lease);
         let frames = self.outwards().filter(shares_hold);
         frames.filter(|frame| frame.kind != Kind::Elsewhere).count()
     }
 
     /// The sections that cannot end before the code in this frame does, as others know them.
-    pub(crate) fn sections(self: &Arc<Self>) -> Vec<Nonce> {
+    pub fn sections(self: &Arc<Self>) -> Vec<Nonce> {
         let mut sections = Vec::new();
         for frame in self.outwards().filter(|frame| !frame.lease.is_over()) {
             sections.push(frame.section());
@@ -97,7 +97,7 @@ impl Frame {
     }
 
     /// Whether it is that of the section which has the turn under `ancestor`.
-    pub(crate) fn has_turn_under(&self, ancestor: &Arc<Self>) -> bool {
+    pub fn has_turn_under(&self, ancestor: &Arc<Self>) -> bool {
         self.has_turn() && self.ancestor().is_some_and(|holder| Arc::ptr_eq(holder, ancestor))
     }
 
@@ -109,26 +109,26 @@ impl Frame {
     }
 
     /// The section that has the turn under this frame, if one has.
-    pub(crate) fn inside(&self) -> Option<Nonce> {
+    pub fn inside(&self) -> Option<Nonce> {
         self.turn.holder().map(turn_of)
     }
 
     /// The locks around the code in this frame: where each was taken, and its key.
-    pub(crate) fn taken(self: &Arc<Self>) -> impl Iterator<Item = (CallSite, &str)> {
+    pub fn taken(self: &Arc<Self>) -> impl Iterator<Item = (CallSite, &str)> {
         let taken = self.outwards().filter(|frame| frame.kind == Kind::Hold);
         taken.map(|frame| (frame.call_site, frame.lease.key()))
     }
 
     /// Where the hold was taken.
-    pub(crate) const fn call_site(&self) -> CallSite {
+    pub const fn call_site(&self) -> CallSite {
         self.call_site
     }
 
-    pub(crate) const fn manager(&self) -> ManagerId {
+    pub const fn manager(&self) -> ManagerId {
         self.manager
     }
 
-    pub(crate) fn lease(&self) -> &Arc<Lease> {
+    pub fn lease(&self) -> &Arc<Lease> {
         &self.lease
     }
 
@@ -141,7 +141,7 @@ impl Frame {
     }
 
     /// The innermost frame of the chain, from `self` outwards, that holds this key.
-    pub(crate) fn find(self: &Arc<Self>, manager: ManagerId, key: &str) -> Option<&Arc<Self>> {
+    pub fn find(self: &Arc<Self>, manager: ManagerId, key: &str) -> Option<&Arc<Self>> {
         let is_owner = |frame: &Self| frame.kind != Kind::Elsewhere && frame.keeps(manager, key);
         self.outwards().find(|frame| is_owner(frame))
     }
@@ -170,7 +170,7 @@ impl Frame {
     }
 
     /// Whether code in this frame keeps this key from others.
-    pub(crate) fn keeps(&self, manager: ManagerId, key: &str) -> bool {
+    pub fn keeps(&self, manager: ManagerId, key: &str) -> bool {
         self.manager == manager && self.lease.key() == key && !self.lease.is_over()
     }
 

@@ -11,7 +11,7 @@ mod scope;
 mod section;
 mod turn;
 
-pub(crate) use context::{Entered, below, current, with_current};
-pub(crate) use frame::Frame;
-pub(crate) use scope::{Heed, Lent, Scope, Scoped, Slot, Work};
-pub(crate) use section::Section;
+pub use context::{Entered, below, current, with_current};
+pub use frame::Frame;
+pub use scope::{Heed, Lent, Scope, Scoped, Slot, Work};
+pub use section::Section;

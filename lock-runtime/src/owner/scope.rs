@@ -11,7 +11,7 @@ use crate::lease::{Lease, LossWatchSlot};
 use crate::protocol::Loss;
 
 /// What a scope gets its frame from: the section that is to end with it, or just a frame.
-pub(crate) trait Slot {
+pub trait Slot {
     /// The place of the frame, empty while it is lent to the thread's context.
     fn slot(&mut self) -> &mut Option<Arc<Frame>>;
 
@@ -30,9 +30,9 @@ impl Slot for Option<Arc<Frame>> {
 }
 
 /// A frame that is lent to a scope, with the other holds under which its code runs.
-pub(crate) struct Lent {
-    pub(crate) frame: Option<Arc<Frame>>,
-    pub(crate) others: Vec<Arc<Lease>>,
+pub struct Lent {
+    pub frame: Option<Arc<Frame>>,
+    pub others: Vec<Arc<Lease>>,
 }
 
 impl Slot for Lent {
@@ -49,7 +49,7 @@ impl Slot for Lent {
 ///
 /// A scope takes it as a trait object: the code around a body is then compiled once for each type of value, not once for
 /// each annotated function.
-pub(crate) trait Work {
+pub trait Work {
     /// What the future yields.
     type Value;
 
@@ -77,14 +77,14 @@ impl<F: Future> Work for Pin<&mut Option<F>> {
 
 /// Polls a future, and drops it, with its frame as the innermost one. Ends early when the hold is lost, if
 /// it is to heed that: the future is then dropped, inside the frame, where it last waited.
-pub(crate) struct Scope<S> {
+pub struct Scope<S> {
     // Taken out at the end.
     owner: Option<S>,
     heed: Heed,
 }
 
 /// What a scope heeds beside its future.
-pub(crate) enum Heed {
+pub enum Heed {
     /// Nothing: it runs to the end, whatever becomes of the hold.
     Nothing,
     /// The loss of a hold: it ends at the next await after it. With the places among the watchers of the others, if any.
@@ -95,16 +95,16 @@ type Others = Vec<LossWatchSlot>;
 
 impl Heed {
     /// The loss, with no place among its watchers yet.
-    pub(crate) const LOSS: Self = Self::Loss(None, Vec::new());
+    pub const LOSS: Self = Self::Loss(None, Vec::new());
 }
 
 impl<S: Slot> Scope<S> {
-    pub(crate) const fn new(owner: S, heed: Heed) -> Self {
+    pub const fn new(owner: S, heed: Heed) -> Self {
         Self { owner: Some(owner), heed }
     }
 
     /// Kept small: it stays on the stack once for every level of nesting. A loss is boxed for that.
-    pub(crate) fn poll<V>(
+    pub fn poll<V>(
         &mut self,
         work: &mut dyn Work<Value = V>,
         context: &mut Context<'_>,
@@ -124,14 +124,14 @@ impl<S: Slot> Scope<S> {
 
     /// Ends the scope of a future that is ready, and gives its owner back. What is left of the future has nothing to do
     /// under the lock any more.
-    pub(crate) fn finish<V>(&mut self, work: &mut dyn Work<Value = V>) -> Option<S> {
+    pub fn finish<V>(&mut self, work: &mut dyn Work<Value = V>) -> Option<S> {
         work.clear();
         self.unwatch();
         self.owner.take()
     }
 
     /// Drops the future inside the frame, and leaves the watchers of the loss.
-    pub(crate) fn abandon<V>(&mut self, work: &mut dyn Work<Value = V>) {
+    pub fn abandon<V>(&mut self, work: &mut dyn Work<Value = V>) {
         self.unwatch();
         let _inside = self.enter();
         work.clear();
@@ -201,7 +201,7 @@ fn watch<S: Slot>(
 
 pin_project! {
     /// A scope with its future.
-    pub(crate) struct Scoped<S: Slot, F: Future> {
+    pub struct Scoped<S: Slot, F: Future> {
         scope: Scope<S>,
         #[pin]
         future: Option<F>,
@@ -216,7 +216,7 @@ pin_project! {
 }
 
 impl<S: Slot, F: Future> Scoped<S, F> {
-    pub(crate) const fn new(owner: S, heed: Heed, future: F) -> Self {
+    pub const fn new(owner: S, heed: Heed, future: F) -> Self {
         Self { scope: Scope::new(owner, heed), future: Some(future) }
     }
 }

@@ -11,7 +11,7 @@ use crate::place::CallSite;
 use crate::protocol::Confirmation;
 
 /// A section that may run: its frame and, by that, a share of the hold; a nested one also has its ancestor's turn.
-pub(crate) struct Section {
+pub struct Section {
     /// Taken out where the section ends.
     frame: Option<Arc<Frame>>,
     /// What was entered before, of several keys that are taken together; it ends after this.
@@ -20,7 +20,7 @@ pub(crate) struct Section {
 
 impl Section {
     /// The section of a new hold, nested in `here`.
-    pub(crate) fn outermost(
+    pub fn outermost(
         here: Option<Arc<Frame>>,
         manager: ManagerId,
         share: LeaseRef,
@@ -32,7 +32,7 @@ impl Section {
 
     /// A section within `here` that re-enters the hold of `ancestor`, if no sibling runs under it now.
     #[inline]
-    pub(crate) fn try_nested(here: &Arc<Frame>, ancestor: &Arc<Frame>) -> Option<Self> {
+    pub fn try_nested(here: &Arc<Frame>, ancestor: &Arc<Frame>) -> Option<Self> {
         if !ancestor.turn().try_take() {
             return None;
         }
@@ -41,7 +41,7 @@ impl Section {
 
     /// The same, after the siblings that asked before; `None` if the hold is over by then. Cancelled, it leaves the
     /// line.
-    pub(crate) async fn nested(here: Arc<Frame>, ancestor: Arc<Frame>) -> Option<Self> {
+    pub async fn nested(here: Arc<Frame>, ancestor: Arc<Frame>) -> Option<Self> {
         ancestor.turn().take().await;
         Self::with_turn(&here, &ancestor)
     }
@@ -57,44 +57,44 @@ impl Section {
     }
 
     /// The same section on top of one that was entered before and whose frame is around its own.
-    pub(crate) fn upon(mut self, under: Option<Self>) -> Self {
+    pub fn upon(mut self, under: Option<Self>) -> Self {
         self.under = under.map(Box::new);
         self
     }
 
-    pub(crate) fn frame(&self) -> &Arc<Frame> {
+    pub fn frame(&self) -> &Arc<Frame> {
         self.frame.as_ref().expect("a section has its frame until its end")
     }
 
-    pub(crate) fn lease(&self) -> &Arc<Lease> {
+    pub fn lease(&self) -> &Arc<Lease> {
         self.frame().lease()
     }
 
-    pub(crate) fn is_outermost(&self) -> bool {
+    pub fn is_outermost(&self) -> bool {
         !self.frame().has_turn()
     }
 
     /// This section and those it stands on.
-    pub(crate) fn all(&self) -> impl Iterator<Item = &Self> {
+    pub fn all(&self) -> impl Iterator<Item = &Self> {
         std::iter::successors(Some(self), |section| section.under.as_deref())
     }
 
     /// Runs a closure inside the section.
-    pub(crate) fn run<R>(&mut self, body: impl FnOnce() -> R) -> R {
+    pub fn run<R>(&mut self, body: impl FnOnce() -> R) -> R {
         let _inside = Entered::new(&mut self.frame);
         body()
     }
 
     /// What the section's body heeds, if it is a future. The outermost section of a hold watches for its loss: it drops
     /// its body, and with it all nested ones.
-    pub(crate) fn heed(&self, finish_when_lost: bool) -> Heed {
+    pub fn heed(&self, finish_when_lost: bool) -> Heed {
         let holds = self.all().any(Self::is_outermost);
         if holds && !finish_when_lost { Heed::LOSS } else { Heed::Nothing }
     }
 
     /// Ends the section and those it stands on. For each hold that is released by that, the receiver hears whether the lock
     /// was ours to the end.
-    pub(crate) fn end_confirmed(mut self) -> Vec<(Arc<Lease>, oneshot::Receiver<Confirmation>)> {
+    pub fn end_confirmed(mut self) -> Vec<(Arc<Lease>, oneshot::Receiver<Confirmation>)> {
         let mut released = Vec::new();
         loop {
             if let Some(frame) = self.frame.take() {

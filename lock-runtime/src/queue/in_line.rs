@@ -11,10 +11,10 @@ use crate::lease::LeaseRef;
 use crate::protocol::Failure;
 
 /// What became of a request: a hold, or why not.
-pub(crate) type AcquireOutcome = Result<LeaseRef, Failure>;
+pub type AcquireOutcome = Result<LeaseRef, Failure>;
 
 /// A request in the line. Dropped before its answer was taken, it leaves.
-pub(crate) struct WaitForTurn {
+pub struct WaitForTurn {
     pub(super) answer: GrantReceiver<AcquireOutcome>,
     pub(super) number: WaiterId,
     /// Taken out with the answer.
@@ -24,7 +24,7 @@ pub(crate) struct WaitForTurn {
 
 impl WaitForTurn {
     /// Whether the lock is in this process just now, so that its turn may come without a round trip.
-    pub(crate) fn is_near(&self) -> bool {
+    pub fn is_near(&self) -> bool {
         self.near
     }
 }
@@ -61,7 +61,7 @@ pub(super) enum JoinError {
 }
 
 /// A hold on its way to whose turn it is.
-pub(crate) struct PendingGrant {
+pub struct PendingGrant {
     pub(super) share: LeaseRef,
     pub(super) slot: GrantSender<AcquireOutcome>,
     /// Those behind it, who are roused so that they need not be woken at their turns.
@@ -69,12 +69,12 @@ pub(crate) struct PendingGrant {
 }
 
 impl PendingGrant {
-    pub(crate) fn new(share: LeaseRef, slot: GrantSender<AcquireOutcome>) -> Self {
+    pub fn new(share: LeaseRef, slot: GrantSender<AcquireOutcome>) -> Self {
         Self { share, slot, next: Vec::new() }
     }
 
     /// Hands it over. If nobody takes it, it goes to the next.
-    pub(crate) fn make(self) {
+    pub fn make(self) {
         drop(self.slot.send(Ok(self.share)));
         self.next.iter().for_each(Nudge::ring);
     }

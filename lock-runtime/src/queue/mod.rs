@@ -21,10 +21,10 @@ mod tenure;
 mod waiters;
 mod waiting;
 
-pub(crate) use in_line::{AcquireOutcome, PendingGrant, WaitForTurn};
-pub(crate) use moves::{LongSection, TickReport};
-pub(crate) use post::{IoHandle, QueueContext};
-pub(crate) use queues::{JoinOutcome, QueueTable};
-pub(crate) use seat::{GrantReceiver, GrantSender, Nudge, seat};
-pub(crate) use shared::{KeyQueue, Reclaim};
-pub(crate) use waiting::{AcquireParams, LeaseTerms};
+pub use in_line::{AcquireOutcome, PendingGrant, WaitForTurn};
+pub use moves::{LongSection, TickReport};
+pub use post::{IoHandle, QueueContext};
+pub use queues::{JoinOutcome, QueueTable};
+pub use seat::{GrantReceiver, GrantSender, Nudge, seat};
+pub use shared::{KeyQueue, Reclaim};
+pub use waiting::{AcquireParams, LeaseTerms};

@@ -59,31 +59,31 @@ pub(super) struct TickResult<S> {
 
 /// A long wait that is worth a warning.
 #[derive(Debug)]
-pub(crate) struct SlowWait {
-    pub(crate) waited: Duration,
-    pub(crate) busy: Option<Busy>,
+pub struct SlowWait {
+    pub waited: Duration,
+    pub busy: Option<Busy>,
 }
 
 /// What a look at the waits of a queue has found.
 #[derive(Debug)]
-pub(crate) struct TickReport {
-    pub(crate) long: Vec<SlowWait>,
-    pub(crate) held_here: Option<LongSection>,
+pub struct TickReport {
+    pub long: Vec<SlowWait>,
+    pub held_here: Option<LongSection>,
     /// How many calls waited for as long as they were ready to.
-    pub(crate) gave_up: usize,
+    pub gave_up: usize,
 }
 
 /// A section of this process that others of it wait for.
 #[derive(Debug)]
-pub(crate) struct LongSection {
+pub struct LongSection {
     /// The function or caller that is inside.
-    pub(crate) function: String,
+    pub function: String,
     /// For how long it has been.
-    pub(crate) held: Duration,
+    pub held: Duration,
     /// How many calls of this process wait.
-    pub(crate) calls: usize,
+    pub calls: usize,
     /// How long the first of them has waited.
-    pub(crate) waited: Duration,
+    pub waited: Duration,
 }
 
 impl<S> Actions<S> {

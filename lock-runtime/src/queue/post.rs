@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 use crate::wire::Nonce;
 
 /// What a queue has to say to the I/O thread.
-pub(crate) trait IoHandle: Send + Sync {
+pub trait IoHandle: Send + Sync {
     /// Asks the server; in the place of a request that is withdrawn. `false`: the manager was shut down.
     fn ask(&self, request: Request, replaces: Option<Nonce>, queue: Arc<KeyQueue>) -> bool;
 
@@ -44,9 +44,9 @@ pub(crate) trait IoHandle: Send + Sync {
 }
 
 /// What all queues of a manager have in common.
-pub(crate) struct QueueContext {
+pub struct QueueContext {
     /// How often a hold is handed on while another process waits.
-    pub(crate) bound: u32,
-    pub(crate) process: Arc<ProcessInfo>,
-    pub(crate) post: Arc<dyn IoHandle>,
+    pub bound: u32,
+    pub process: Arc<ProcessInfo>,
+    pub post: Arc<dyn IoHandle>,
 }

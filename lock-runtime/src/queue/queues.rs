@@ -16,7 +16,7 @@ use crate::wire::Inspection;
 const SHARDS: usize = 16;
 
 /// All queues in use. A queue is here for as long as somebody holds or wants its key in this process.
-pub(crate) struct QueueTable {
+pub struct QueueTable {
     shards: [Arc<Shard>; SHARDS],
     office: Arc<QueueContext>,
 }
@@ -26,7 +26,7 @@ pub(crate) struct QueueTable {
 pub(super) struct Shard(Mutex<HashMap<Arc<str>, Arc<KeyQueue>>>);
 
 /// What came of a request.
-pub(crate) enum JoinOutcome {
+pub enum JoinOutcome {
     /// It waits in the line of its key.
     Queued(WaitForTurn),
     /// It is to try once and is not the next in this process: only the server knows who is.
@@ -34,19 +34,19 @@ pub(crate) enum JoinOutcome {
 }
 
 impl QueueTable {
-    pub(crate) fn new(office: QueueContext) -> Self {
+    pub fn new(office: QueueContext) -> Self {
         let shards = std::array::from_fn(|_| Arc::default());
         Self { shards, office: Arc::new(office) }
     }
 
     /// A hold of this key that is kept with nobody inside, if it may be entered on these terms.
-    pub(crate) fn take(&self, key: &str, params: AcquireParams) -> Option<LeaseRef> {
+    pub fn take(&self, key: &str, params: AcquireParams) -> Option<LeaseRef> {
         let queue = self.shard(key).queues().get(key).cloned();
         queue?.take(params)
     }
 
     /// Puts a request into the line of its key.
-    pub(crate) fn join(&self, key: &Arc<str>, params: AcquireParams) -> JoinOutcome {
+    pub fn join(&self, key: &Arc<str>, params: AcquireParams) -> JoinOutcome {
         loop {
             let queue = self.queue(key);
             match queue.join(params) {
@@ -58,7 +58,7 @@ impl QueueTable {
     }
 
     /// Adds to an inspection what only this process knows.
-    pub(crate) fn show(&self, key: &str, found: &mut Inspection) {
+    pub fn show(&self, key: &str, found: &mut Inspection) {
         let queue = self.shard(key).queues().get(key).cloned();
         if let Some(queue) = queue {
             queue.show(found);

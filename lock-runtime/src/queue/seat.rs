@@ -9,7 +9,7 @@ use crate::sync::{Mutex, MutexGuard};
 use crate::user_code::wakers;
 
 /// A seat, and the way to whoever sits there.
-pub(crate) fn seat<T>() -> (GrantSender<T>, GrantReceiver<T>) {
+pub fn seat<T>() -> (GrantSender<T>, GrantReceiver<T>) {
     let place = Arc::new(Channel(Mutex::new(ChannelState::Empty(None))));
     (GrantSender(Arc::clone(&place)), GrantReceiver(place))
 }
@@ -27,19 +27,19 @@ enum ChannelState<T> {
 
 /// Brings the answer. Dropped without one, it says that none comes.
 #[derive(Debug)]
-pub(crate) struct GrantSender<T>(Arc<Channel<T>>);
+pub struct GrantSender<T>(Arc<Channel<T>>);
 
 /// Waits for the answer; `None` if none comes.
 #[derive(Debug)]
-pub(crate) struct GrantReceiver<T>(Arc<Channel<T>>);
+pub struct GrantReceiver<T>(Arc<Channel<T>>);
 
 /// Rouses whoever sits there.
 #[derive(Debug)]
-pub(crate) struct Nudge<T>(Arc<Channel<T>>);
+pub struct Nudge<T>(Arc<Channel<T>>);
 
 impl<T> GrantSender<T> {
     /// The answer comes back if nobody waits for it any more.
-    pub(crate) fn send(self, answer: T) -> Result<(), T> {
+    pub fn send(self, answer: T) -> Result<(), T> {
         let mut state = self.0.state();
         let waker = match &mut *state {
             ChannelState::Empty(waker) => waker.take(),
@@ -51,7 +51,7 @@ impl<T> GrantSender<T> {
         Ok(())
     }
 
-    pub(crate) fn bell(&self) -> Nudge<T> {
+    pub fn bell(&self) -> Nudge<T> {
         Nudge(Arc::clone(&self.0))
     }
 }
@@ -70,7 +70,7 @@ impl<T> Drop for GrantSender<T> {
 
 impl<T> Nudge<T> {
     /// Wakes the caller before the answer is there. The caller looks, and leaves its waker again.
-    pub(crate) fn ring(&self) {
+    pub fn ring(&self) {
         let waker = match &mut *self.0.state() {
             ChannelState::Empty(waker) => waker.take(),
             ChannelState::Answered(_) | ChannelState::Closed => None,
@@ -79,7 +79,7 @@ impl<T> Nudge<T> {
     }
 
     /// Takes back an answer that no caller has taken up, and leaves another in its place.
-    pub(crate) fn take_back(&self, instead: T) -> Option<T> {
+    pub fn take_back(&self, instead: T) -> Option<T> {
         match &mut *self.0.state() {
             ChannelState::Answered(answer) => Some(mem::replace(answer, instead)),
             ChannelState::Empty(_) | ChannelState::Closed => None,
@@ -121,7 +121,7 @@ impl<T> Future for GrantReceiver<T> {
 
 impl<T> GrantReceiver<T> {
     /// Takes no answer any more.
-    pub(crate) fn close(&self) {
+    pub fn close(&self) {
         let left = mem::replace(&mut *self.0.state(), ChannelState::Closed);
         // An answer that nobody took is dropped here, with the place unlocked.
         drop(left);

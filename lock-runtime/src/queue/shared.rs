@@ -27,7 +27,7 @@ type Slot = GrantSender<AcquireOutcome>;
 const LONG_SECTION: Duration = Duration::from_secs(1);
 
 /// The queue of one key in this process.
-pub(crate) struct KeyQueue {
+pub struct KeyQueue {
     me: Weak<Self>,
     key: Arc<str>,
     shard: Weak<Shard>,
@@ -36,7 +36,7 @@ pub(crate) struct KeyQueue {
 }
 
 /// What came of [`KeyQueue::take_back`].
-pub(crate) enum Reclaim {
+pub enum Reclaim {
     /// Nothing is left untaken.
     NotNeeded,
     /// It need not be taken up before then.
@@ -78,7 +78,7 @@ impl KeyQueue {
         })
     }
 
-    pub(crate) fn key(&self) -> &Arc<str> {
+    pub fn key(&self) -> &Arc<str> {
         &self.key
     }
 
@@ -119,7 +119,7 @@ impl KeyQueue {
 
     /// The server granted what was asked. Whose turn it is hears when the delivery is made.
     #[must_use]
-    pub(crate) fn granted(
+    pub fn granted(
         &self,
         now: Timestamp,
         nonce: Nonce,
@@ -133,7 +133,7 @@ impl KeyQueue {
     }
 
     /// What was asked ended without a hold.
-    pub(crate) fn failed(&self, now: Timestamp, nonce: Nonce, failure: Failure) {
+    pub fn failed(&self, now: Timestamp, nonce: Nonce, failure: Failure) {
         let mut state = self.state();
         let (slot, moves) = state.line.failed(now, nonce);
         self.settle(state, moves);
@@ -142,7 +142,7 @@ impl KeyQueue {
         }
     }
 
-    pub(crate) fn extended(&self, nonce: Nonce, valid_until: Timestamp) {
+    pub fn extended(&self, nonce: Nonce, valid_until: Timestamp) {
         let mut state = self.state();
         state.line.extended(nonce, valid_until);
         if let Some(lease) = state.lease_of(nonce) {
@@ -151,7 +151,7 @@ impl KeyQueue {
     }
 
     /// The hold is over; that of the section which runs under it, if one does.
-    pub(crate) fn lost(&self, nonce: Nonce, loss: Loss) -> Option<Arc<Lease>> {
+    pub fn lost(&self, nonce: Nonce, loss: Loss) -> Option<Arc<Lease>> {
         let mut state = self.state();
         let moves = state.line.lost(nonce);
         let lease = state.lease_of(nonce).cloned();
@@ -164,7 +164,7 @@ impl KeyQueue {
 
     /// Takes back the turn of a request that has not come for it in time, as one whose future is kept and not polled: it goes
     /// to the next. Whether that was so; or when to look again, if its time is not over.
-    pub(crate) fn take_back(&self, now: Timestamp, nonce: Nonce) -> Reclaim {
+    pub fn take_back(&self, now: Timestamp, nonce: Nonce) -> Reclaim {
         let mut state = self.state();
         let Some(until) = state.line.claimed_until(nonce).filter(|_| state.laid.is_some()) else {
             return Reclaim::NotNeeded;
@@ -182,14 +182,14 @@ impl KeyQueue {
     }
 
     /// The server grants the key to no request before then.
-    pub(crate) fn nothing_before(&self, nonce: Nonce, until: Timestamp) {
+    pub fn nothing_before(&self, nonce: Nonce, until: Timestamp) {
         let mut state = self.state();
         let moves = state.line.nothing_before(nonce, until);
         self.settle(state, moves);
     }
 
     /// The server refused to renew the hold.
-    pub(crate) fn refused(&self, nonce: Nonce, why: Arc<str>) {
+    pub fn refused(&self, nonce: Nonce, why: Arc<str>) {
         let state = self.state();
         if let Some(lease) = state.lease_of(nonce) {
             lease.refuse(why);
@@ -197,7 +197,7 @@ impl KeyQueue {
     }
 
     /// Another process waits for the hold.
-    pub(crate) fn waited_for(&self, now: Timestamp, nonce: Nonce) {
+    pub fn waited_for(&self, now: Timestamp, nonce: Nonce) {
         let mut state = self.state();
         let moves = state.line.waited_for(now, nonce);
         if let Some(lease) = state.lease_of(nonce) {
@@ -207,14 +207,14 @@ impl KeyQueue {
     }
 
     /// Releases what is kept with nobody inside.
-    pub(crate) fn give_up_idle(&self) {
+    pub fn give_up_idle(&self) {
         let mut state = self.state();
         let moves = state.line.settle();
         self.settle(state, moves);
     }
 
     /// Ends everything: the I/O thread ends.
-    pub(crate) fn close(&self, loss: Loss) {
+    pub fn close(&self, loss: Loss) {
         let mut state = self.state();
         let refused = state.line.clear();
         state.closed = true;
@@ -228,11 +228,7 @@ impl KeyQueue {
     }
 
     /// Does what is due; the waits that are worth a warning.
-    pub(crate) fn tick(
-        &self,
-        now: Timestamp,
-        why_not: impl FnOnce(Nonce) -> Failure,
-    ) -> TickReport {
+    pub fn tick(&self, now: Timestamp, why_not: impl FnOnce(Nonce) -> Failure) -> TickReport {
         let mut state = self.state();
         state.alarms.retain(|&(at, _)| at > now);
         let held_here = self.look_inside(&mut state, now);
@@ -246,7 +242,7 @@ impl KeyQueue {
     }
 
     /// How many calls wait here.
-    pub(crate) fn waiting(&self) -> usize {
+    pub fn waiting(&self) -> usize {
         self.state().line.waiting()
     }
 

@@ -14,24 +14,24 @@ pub(super) type WaiterId = u64;
 
 /// What somebody asks of a line. Small, as most of them never reach the server.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct AcquireParams {
-    pub(crate) since: Timestamp,
+pub struct AcquireParams {
+    pub since: Timestamp,
     /// When to stop waiting; `None` waits as long as it takes.
-    pub(crate) deadline: Option<Timestamp>,
+    pub deadline: Option<Timestamp>,
     /// Whether to wait behind others, or to try once.
-    pub(crate) queue: bool,
-    pub(crate) terms: LeaseTerms,
+    pub queue: bool,
+    pub terms: LeaseTerms,
     /// How long the hold may be kept for the next call when nobody else wants it.
-    pub(crate) linger: Duration,
+    pub linger: Duration,
     /// For others to read.
-    pub(crate) call_site: CallSite,
+    pub call_site: CallSite,
     /// The label of the request, if it has one of its own.
-    pub(crate) label: Option<&'static str>,
+    pub label: Option<&'static str>,
 }
 
 impl AcquireParams {
     /// A request to the server that comes past the line: its hold is handed on to nobody.
-    pub(crate) fn request(&self, key: &Arc<str>, nonce: Nonce, process: &ProcessInfo) -> Request {
+    pub fn request(&self, key: &Arc<str>, nonce: Nonce, process: &ProcessInfo) -> Request {
         Request {
             key: Arc::clone(key),
             nonce,
@@ -57,10 +57,10 @@ impl AcquireParams {
 
 /// The terms of a hold. It is handed on only between requests with the same ones, so that nobody gets less than asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LeaseTerms {
-    pub(crate) ttl: Duration,
-    pub(crate) renew: bool,
-    pub(crate) max_hold: Option<Duration>,
+pub struct LeaseTerms {
+    pub ttl: Duration,
+    pub renew: bool,
+    pub max_hold: Option<Duration>,
 }
 
 /// A request that waits for its turn.

@@ -13,6 +13,8 @@ use tokio::sync::mpsc::UnboundedSender;
 pub(crate) use self::memory::MemoryEndpoint;
 #[cfg(test)]
 pub(crate) use self::memory::Twin;
+#[cfg(distlock_sim)]
+pub use self::memory::{Publish, Twin};
 pub(crate) use self::redis::{Certificates, RedisEndpoint, WITHOUT_TLS};
 use crate::Fence;
 use crate::protocol::{CallError, Outlook};

@@ -5,8 +5,8 @@ mod circle;
 use checker::{Event, Nanos, Property, Request, Violation, What};
 
 use crate::plan::Plan;
-use crate::wire::WAITER_LEASE;
 use crate::world::nanos;
+use distlock_runtime::verification::WAITER_LEASE;
 
 /// All that goes against the plan.
 pub(crate) fn violations(plan: &Plan, events: &[Event]) -> Vec<Violation> {

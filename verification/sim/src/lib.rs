@@ -12,50 +12,13 @@
 
 #![forbid(unsafe_code)]
 
-/// The library, file by file.
-macro_rules! library {
-    ($($path:literal $module:ident),* $(,)?) => {
-        $(
-            #[path = $path]
-            #[allow(dead_code, unused_imports, missing_docs, clippy::all, clippy::pedantic)]
-            mod $module;
-        )*
-    };
-}
-
-library! {
-    "../../../lock-runtime/src/entry/mod.rs" entry,
-    "../../../lock-runtime/src/error.rs" error,
-    "../../../lock-runtime/src/fence.rs" fence,
-    "../../../lock-runtime/src/guard.rs" guard,
-    "../../../lock-runtime/src/hold.rs" hold,
-    "../../../lock-runtime/src/inspect.rs" inspect,
-    "../../../lock-runtime/src/keys.rs" keys,
-    "../../../lock-runtime/src/lease.rs" lease,
-    "../../../lock-runtime/src/length.rs" length,
-    "../../../lock-runtime/src/lock.rs" lock,
-    "../../../lock-runtime/src/lock_order/mod.rs" lock_order,
-    "../../../lock-runtime/src/manager.rs" manager,
-    "../../../lock-runtime/src/message.rs" message,
-    "../../../lock-runtime/src/options.rs" options,
-    "../../../lock-runtime/src/owner/mod.rs" owner,
-    "../../../lock-runtime/src/place.rs" place,
-    "../../../lock-runtime/src/printable.rs" printable,
-    "../../../lock-runtime/src/protocol/mod.rs" protocol,
-    "../../../lock-runtime/src/queue/mod.rs" queue,
-    "../../../lock-runtime/src/store/memory/twin/mod.rs" twin,
-    "../../../lock-runtime/src/sync.rs" sync,
-    "../../../lock-runtime/src/time.rs" boot,
-    "../../../lock-runtime/src/user_code/mod.rs" user_code,
-    "../../../lock-runtime/src/wire/mod.rs" wire,
-}
+#[cfg(not(distlock_sim))]
+compile_error!(
+    "run Cargo from within verification/sim: its .cargo/config.toml sets `--cfg distlock_sim`"
+);
 
 mod clock;
-mod config;
-mod driver;
-mod identity;
-mod task;
-mod time;
+mod node;
 
 pub mod campaign;
 mod hindsight;
@@ -64,11 +27,3 @@ pub mod shrink;
 mod stage;
 pub mod trial;
 mod world;
-
-use error::LockError;
-use fence::Fence;
-use guard::LockGuard;
-use hold::Hold;
-use inspect::{Holder, Inspection};
-use lock::LockRequest;
-use manager::LockManager;

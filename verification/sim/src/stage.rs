@@ -10,9 +10,8 @@ use std::time::Duration;
 
 use checker::{Event, Nanos, Request, What};
 
-use crate::boot::Timestamp;
 use crate::clock::Clock;
-use crate::wire::Nonce;
+use distlock_runtime::verification::{self, Environment, Nonce, Timestamp};
 
 /// A task, by its process and its number there.
 pub(crate) type TaskId = (u32, u32);
@@ -72,6 +71,12 @@ fn with<T>(act: impl FnOnce(&mut Stage) -> T) -> T {
 
 /// Clears the stage for a new world with so many locks.
 pub(crate) fn clear(seed: u64, keys: u32) {
+    verification::install(Environment {
+        now: local_now,
+        nonce,
+        current_task: || Some(number_of_running()),
+        process_id: process,
+    });
     NOW.set(0);
     LOCAL.set(0);
     with(|stage| {
@@ -127,9 +132,12 @@ pub(crate) fn process() -> u32 {
     with(|stage| stage.process)
 }
 
-/// The task that runs, and which of those on top of its stack; zero is itself.
-pub(crate) fn running() -> (TaskId, u32) {
-    with(|stage| ((stage.process, stage.task), stage.stranger))
+/// The task that runs, with its process and which of those on top of its stack it is, as one number.
+fn number_of_running() -> verification::TaskId {
+    with(|stage| {
+        let Stage { process, task, stranger, .. } = *stage;
+        u64::from(process) << 48 | u64::from(task) << 32 | u64::from(stranger)
+    })
 }
 
 /// A number for a task that runs on top of another one's stack.

@@ -17,7 +17,7 @@ use crate::user_code;
 use crate::wire::Nonce;
 
 impl Dispatcher {
-    pub(in crate::driver) fn message(&mut self, now: Timestamp, message: Message) {
+    pub fn message(&mut self, now: Timestamp, message: Message) {
         self.lively = true;
         match message {
             Message::Request(_, slot) if self.stopping.is_some() => drop(slot),
@@ -122,7 +122,7 @@ impl Dispatcher {
     }
 
     /// Ends all waits, and notifies all holders that their holds are lost.
-    pub(in crate::driver) fn lose_all(&mut self, loss: &Loss) {
+    pub fn lose_all(&mut self, loss: &Loss) {
         for (_, party) in self.parties.drain() {
             match party {
                 Subscriber::Caller(..) | Subscriber::GroupMember(..) => {}
@@ -135,7 +135,7 @@ impl Dispatcher {
         self.watched.clear();
     }
 
-    pub(super) fn ring(&mut self, now: Timestamp) {
+    pub fn ring(&mut self, now: Timestamp) {
         while self.alarms.first_key_value().is_some_and(|(&(at, _), _)| at <= now) {
             match self.alarms.pop_first() {
                 Some((_, Alarm::Caller(slot))) => drop(slot.send(())),

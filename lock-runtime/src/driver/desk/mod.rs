@@ -26,7 +26,7 @@ use crate::time::Timestamp;
 use crate::wire::{AcquireReply, Call, Member, Nonce, NonceMap, Notice, Obstacle, Reply};
 
 /// The callers of one manager, and the protocol that acts for them.
-pub(super) struct Dispatcher {
+pub struct Dispatcher {
     machine: Machine,
     mailbox: WeakMailbox,
     parties: NonceMap<Subscriber>,
@@ -84,7 +84,7 @@ struct Extension {
 }
 
 impl Dispatcher {
-    pub(super) fn new(machine: Machine, mailbox: WeakMailbox) -> Self {
+    pub fn new(machine: Machine, mailbox: WeakMailbox) -> Self {
         Self {
             machine,
             mailbox,
@@ -105,16 +105,16 @@ impl Dispatcher {
         }
     }
 
-    pub(super) const fn machine(&self) -> &Machine {
+    pub const fn machine(&self) -> &Machine {
         &self.machine
     }
 
-    pub(super) fn connected(&mut self, now: Timestamp, bound: Duration) {
+    pub fn connected(&mut self, now: Timestamp, bound: Duration) {
         self.machine.connected(now, bound);
     }
 
     /// An attempt to connect failed.
-    pub(super) fn connect_failed(&mut self, now: Timestamp, why: &str, outlook: Outlook) {
+    pub fn connect_failed(&mut self, now: Timestamp, why: &str, outlook: Outlook) {
         let unreachable = outlook == Outlook::Unreachable;
         let failure = if unreachable { Failure::Unavailable } else { Failure::Refused };
         for (_, slot) in self.inspections.drain(..) {
@@ -123,12 +123,12 @@ impl Dispatcher {
         self.machine.connect_failed(now, why.to_owned(), outlook);
     }
 
-    pub(super) fn disconnected(&mut self, now: Timestamp, because: String) {
+    pub fn disconnected(&mut self, now: Timestamp, because: String) {
         self.machine.disconnected(now, because);
     }
 
     /// The connection was left with these calls unanswered; what was to be sent on it is dropped too.
-    pub(super) fn abandon(&mut self, askers: impl IntoIterator<Item = ReplyTo>) {
+    pub fn abandon(&mut self, askers: impl IntoIterator<Item = ReplyTo>) {
         let unsent = self.batch.drain(..).map(|(asker, _)| asker);
         for asker in unsent.chain(askers) {
             // The protocol asks again by itself; whoever inspects would take silence for a shutdown.
@@ -138,12 +138,7 @@ impl Dispatcher {
         }
     }
 
-    pub(super) fn reply(
-        &mut self,
-        now: Timestamp,
-        asker: ReplyTo,
-        reply: Result<Reply, CallError>,
-    ) {
+    pub fn reply(&mut self, now: Timestamp, asker: ReplyTo, reply: Result<Reply, CallError>) {
         match asker {
             ReplyTo::Protocol(id) => {
                 if let Ok(Reply::Acquire(AcquireReply::Busy(busy))) = &reply
@@ -174,60 +169,60 @@ impl Dispatcher {
         true
     }
 
-    pub(super) fn notice(&mut self, now: Timestamp, notice: Notice) {
+    pub fn notice(&mut self, now: Timestamp, notice: Notice) {
         self.machine.notice(now, notice);
     }
 
     /// When [`Self::tick`] has something to do.
-    pub(super) fn due(&self) -> Option<Timestamp> {
+    pub fn due(&self) -> Option<Timestamp> {
         let alarm = self.alarms.first_key_value().map(|(&(at, _), _)| at);
         [self.machine.next_tick(), alarm].into_iter().flatten().min()
     }
 
     /// Does what is due at `now`.
-    pub(super) fn tick(&mut self, now: Timestamp) {
+    pub fn tick(&mut self, now: Timestamp) {
         self.machine.tick(now);
         self.ring(now);
     }
 
     /// Whether something came since the last look that a caller may soon follow up.
-    pub(super) fn take_lively(&mut self) -> bool {
+    pub fn take_lively(&mut self) -> bool {
         std::mem::take(&mut self.lively)
     }
 
     /// Whether the protocol has given the connection up since the last look.
-    pub(super) fn take_stalled(&mut self) -> bool {
+    pub fn take_stalled(&mut self) -> bool {
         std::mem::take(&mut self.stalled)
     }
 
     /// The calls that are to be sent next, in their order.
-    pub(super) fn batch(&self) -> &[(ReplyTo, Call)] {
+    pub fn batch(&self) -> &[(ReplyTo, Call)] {
         &self.batch
     }
 
-    pub(super) fn take_batch(&mut self) -> Vec<(ReplyTo, Call)> {
+    pub fn take_batch(&mut self) -> Vec<(ReplyTo, Call)> {
         std::mem::take(&mut self.batch)
     }
 
     /// Hands over what was granted, all at once: a runtime wakes one of its threads for the first, and that one finds the
     /// others. After the batch is sent, as a caller that wakes may take the core from this thread.
-    pub(super) fn deliver(&mut self) {
+    pub fn deliver(&mut self) {
         self.deliveries.drain(..).for_each(PendingGrant::make);
     }
 
     /// Whether a shutdown was asked for and nothing is left to do.
-    pub(super) fn is_over(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         self.stopping.is_some() && self.machine.is_idle()
     }
 
     /// Tells those who asked for the shutdown.
-    pub(super) fn say_that_it_is_over(&mut self) {
+    pub fn say_that_it_is_over(&mut self) {
         for done in self.stopping.take().into_iter().flatten() {
             let _ = done.send(());
         }
     }
 
-    pub(super) fn answer_flushes(&mut self) {
+    pub fn answer_flushes(&mut self) {
         for flush in self.flushes.extract_if(.., |flush| flush.left.is_empty()) {
             let _ = flush.done.try_send(());
         }

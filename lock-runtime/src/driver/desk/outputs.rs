@@ -15,7 +15,7 @@ use crate::wire::{Call, Grant, INSPECTED, Nonce};
 
 impl Dispatcher {
     /// Does what the protocol wants done; its calls gather in the batch.
-    pub(in crate::driver) fn settle(&mut self, now: Timestamp) {
+    pub fn settle(&mut self, now: Timestamp) {
         self.do_signals(now);
         while let Some(output) = self.machine.poll_output() {
             match output {

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 
-pub(crate) use self::twin::Twin;
+#[cfg(distlock_sim)]
+pub use self::twin::Publish;
+pub use self::twin::Twin;
 use super::{ConnectError, Hello, Push};
 use crate::protocol::{CallError, Outlook};
 use crate::time;

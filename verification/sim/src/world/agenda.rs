@@ -8,7 +8,7 @@ use checker::Nanos;
 
 use super::traffic::{Answer, Request};
 use crate::stage::TaskId;
-use crate::wire::Notice;
+use distlock_runtime::verification::Notice;
 
 /// Something that happens.
 pub(super) enum Happening {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::wire::{AcquireReply, Call, Give, Nonce, Reply};
+use distlock_runtime::verification::{AcquireReply, Call, Give, Nonce, Reply};
 
 /// The requests that were released or cancelled: none of them is granted anything any more, however late it arrives. And
 /// those that were granted: each is released or cancelled, unless something keeps its process from it.

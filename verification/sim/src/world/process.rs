@@ -10,13 +10,12 @@ use checker::{Nanos, What};
 
 use super::agenda::Happening;
 use super::{WAKE_UP, World, nanos, script};
-use crate::LockManager;
 use crate::clock::Clock;
-use crate::config::LockManagerBuilder;
-use crate::driver::Node;
+use crate::node::{Node, Settings, start};
 use crate::plan::{Member, Plan, Task};
 use crate::stage::{self, TaskId};
-use crate::time::Timestamp;
+use distlock_runtime::verification::Timestamp;
+use distlock_runtime::{Fence, LockManager};
 
 type Running = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -119,11 +118,13 @@ impl World<'_> {
     pub(super) fn born(&mut self, process: usize) {
         let clock = self.processes[process].clock;
         stage::enter(number(process), 0, clock);
-        let builder = LockManagerBuilder::default().inbox(process.to_string());
         let Process { ttl, waits_out, .. } = self.processes[process];
-        let builder = builder.ttl(ttl).data_loss_grace(waits_out);
-        let builder = builder.max_handoffs(self.plan.max_handoffs);
-        let (node, locks) = builder.start();
+        let (node, locks) = start(Settings {
+            inbox: process.to_string(),
+            ttl,
+            max_handoffs: self.plan.max_handoffs,
+            data_loss_grace: waits_out,
+        });
         let glance = self.plan.shortest_ttl() / 4;
         let this = &mut self.processes[process];
         let run = |task: &Arc<Task>| -> Option<Running> {
@@ -271,7 +272,7 @@ impl World<'_> {
     }
 
     /// What its I/O thread says when it connects.
-    pub(super) fn greeting(&self, process: usize) -> Option<(crate::Fence, Duration, bool)> {
+    pub(super) fn greeting(&self, process: usize) -> Option<(Fence, Duration, bool)> {
         let this = &self.processes[process];
         let (floor, bound) = this.life.as_ref()?.node.greeting();
         Some((floor, bound, this.acquainted))

@@ -11,7 +11,8 @@ use checker::{Nanos, Refusal, Request, What};
 
 use super::faults::name;
 use crate::plan::{Ask, Plan, Step, Task, Work};
-use crate::{Hold, LockError, LockGuard, LockManager, LockRequest, stage};
+use crate::stage;
+use distlock_runtime::{Hold, LockError, LockGuard, LockManager, LockRequest};
 
 /// The task that asks for every lock once, and surely gets it.
 pub(super) fn visit(plan: &Plan) -> Task {
@@ -271,9 +272,7 @@ fn refusal(error: &LockError) -> Refusal {
         LockError::Refused(_) => Refusal::Refused,
         // A ttl may turn out to be shorter than a round trip. Any other setting that is refused is a mistake of the plan.
         LockError::Config(reason) if reason.contains("round trip") => Refusal::Unavailable,
-        LockError::Config(_) | LockError::KeyConflict(_) | LockError::Closed(_) => {
-            panic!("a plan asks for nothing that ends in {error:?}")
-        }
+        _ => panic!("a plan asks for nothing that ends in {error:?}"),
     }
 }
 

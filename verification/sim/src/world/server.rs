@@ -5,11 +5,11 @@ use std::time::Duration;
 use checker::Nanos;
 
 use super::over::Over;
-use crate::Fence;
 use crate::plan::Part;
-use crate::protocol::CallError;
-use crate::twin::{Publish, Twin};
-use crate::wire::{Call, INSPECTED, Notice, Reply, SMALL_BLOCK};
+use distlock_runtime::Fence;
+use distlock_runtime::verification::{
+    Call, CallError, INSPECTED, Notice, Publish, Reply, SMALL_BLOCK, Twin,
+};
 
 /// One server.
 pub(super) struct Server {
@@ -71,7 +71,7 @@ impl Server {
         (floor, bound, acquainted): (Fence, Duration, bool),
         publish: &mut Publish<'_>,
     ) -> Duration {
-        let fresh = !acquainted && floor == Fence::ZERO && self.twin.bound().is_zero();
+        let fresh = !acquainted && floor.get() == 0 && self.twin.bound().is_zero();
         self.past.unaware |= fresh && self.past.emptied && !self.twin.has_counter();
         self.forgot_scripts = false;
         self.twin.welcome(self.now_us(now), floor, bound, acquainted, publish)

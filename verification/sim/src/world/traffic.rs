@@ -8,12 +8,12 @@ use checker::Nanos;
 use super::agenda::Happening;
 use super::server::Server;
 use super::{World, nanos};
-use crate::Fence;
-use crate::driver::Askers;
-use crate::protocol::CallError;
+use crate::node::Askers;
 use crate::stage;
-use crate::twin::Publish;
-use crate::wire::{AcquireReply, Call, EVERYONE, Nonce, Notice, Reply};
+use distlock_runtime::Fence;
+use distlock_runtime::verification::{
+    AcquireReply, Call, CallError, EVERYONE, Nonce, Notice, Publish, Reply,
+};
 
 /// A connection between a process and the server, in order both ways.
 pub(super) struct Connection {

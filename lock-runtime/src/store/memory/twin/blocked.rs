@@ -61,7 +61,7 @@ impl Blocked {
         Probed { at_us, cycle: walk.way }
     }
 
-    #[cfg(any(test, simulated))]
+    #[cfg(any(test, distlock_sim))]
     pub(super) fn is_empty(&self, now: Stamp) -> bool {
         self.sections.values().flat_map(BTreeMap::values).all(|entry| entry.is_over(now))
     }

@@ -15,7 +15,7 @@
 mod blocked;
 mod counter;
 mod expiry;
-#[cfg(any(test, simulated, feature = "test-util"))]
+#[cfg(any(test, distlock_sim, feature = "test-util"))]
 mod harm;
 mod record;
 mod step;

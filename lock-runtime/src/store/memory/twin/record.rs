@@ -21,7 +21,7 @@ pub(super) enum Hold {
         waited_for: bool,
     },
     #[cfg_attr(
-        not(any(test, simulated)),
+        not(any(test, distlock_sim)),
         expect(dead_code, reason = "only tests put one into the twin")
     )]
     Foreign,
@@ -123,7 +123,7 @@ impl Record {
         self.hold.insert(Expiring::lasting(hold)).prolong(now, ttl);
     }
 
-    #[cfg(any(test, simulated))]
+    #[cfg(any(test, distlock_sim))]
     pub(super) fn put_foreign(&mut self) {
         self.hold = Some(Expiring::lasting(Hold::Foreign));
     }
@@ -133,12 +133,12 @@ impl Record {
         self.put_hold(now, Hold::OfOthers, ttl);
     }
 
-    #[cfg(simulated)]
+    #[cfg(distlock_sim)]
     pub(super) fn delete_queue(&mut self) {
         self.queue = None;
     }
 
-    #[cfg(simulated)]
+    #[cfg(distlock_sim)]
     pub(super) fn delete_cancelled(&mut self) {
         self.cancelled = None;
     }

@@ -2,22 +2,34 @@
 
 use std::time::Duration;
 
+use distlock_runtime::verification::{
+    self, Call, CallError, Dispatcher, Machine, Mailbox, Message, Notice, Outlook, Reply, ReplyTo,
+    Timestamp, Timing,
+};
+use distlock_runtime::{Fence, LockManager};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::desk::Dispatcher;
-use super::mailbox::{Mailbox, Message};
-use super::parties::ReplyTo;
-use crate::Fence;
-use crate::protocol::{CallError, Machine, Outlook, Timing};
-use crate::time::{self, Timestamp};
-use crate::wire::{Call, Notice, Reply};
+use crate::stage;
 
-/// Starts one in the process on stage.
-pub(crate) fn start(inbox: String, timing: Timing, default_ttl: Duration) -> (Node, Mailbox) {
+/// The settings of a manager that a plan chooses.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// The channel on which the process receives grants.
+    pub(crate) inbox: String,
+    pub(crate) ttl: Duration,
+    pub(crate) max_handoffs: u32,
+    pub(crate) data_loss_grace: bool,
+}
+
+/// Starts a manager in the process that runs, with its I/O thread.
+pub(crate) fn start(settings: Settings) -> (Node, LockManager) {
+    let Settings { inbox, ttl, max_handoffs, data_loss_grace } = settings;
+    let timing = Timing { quarantine: data_loss_grace, ..Timing::default() };
     let (sender, messages) = unbounded_channel();
     let mailbox = Mailbox::new(sender);
-    let machine = Machine::new(time::now(), timing, inbox, default_ttl);
-    (Node { desk: Dispatcher::new(machine, mailbox.downgrade()), messages }, mailbox)
+    let machine = Machine::new(stage::local_now(), timing.clone(), inbox, ttl);
+    let node = Node { desk: Dispatcher::new(machine, mailbox.downgrade()), messages };
+    (node, verification::manager(mailbox, &timing, ttl, max_handoffs))
 }
 
 /// Who hears the replies to the calls of one batch, in their order.
