@@ -22,6 +22,12 @@ install_redis() {
   fi
 }
 
+# Workspaces of their own, whose `.cargo/config.toml` sets a cfg: Cargo reads it from the folder that it is run in.
+in_workspaces() {
+  local folder
+  for folder in sim; do (cd "verification/$folder" && "$@"); done
+}
+
 command -v cargo >/dev/null || { echo "cargo is missing: install Rust with rustup, see https://rustup.rs" >&2; exit 1; }
 if ! command -v redis-server >/dev/null; then
   say "installing redis-server"
@@ -36,14 +42,17 @@ redis-server --version
 say "format"
 cargo fmt --all --check
 cargo fmt --manifest-path benches/compare/Cargo.toml --check
+in_workspaces cargo fmt --check
 
 say "lints"
 cargo clippy --workspace --all-targets --quiet -- -D warnings
 cargo clippy --manifest-path benches/compare/Cargo.toml --all-targets --quiet -- -D warnings
+in_workspaces cargo clippy --all-targets --quiet -- -D warnings
 
 say "tests"
 cargo test --workspace --quiet --no-fail-fast
 cargo test --manifest-path benches/compare/Cargo.toml --quiet
+in_workspaces cargo test --quiet
 
 say "another server"
 if [ "$(uname -sm)" = "Linux x86_64" ]; then

@@ -41,12 +41,18 @@ pub struct Ran {
 }
 
 impl Cargo {
-    /// Runs it with these arguments; `log` names the file of its output.
-    pub fn run(&self, arguments: &[String], log: &str, limit: Duration) -> Result<Ran> {
+    /// Runs it in a folder of the copy with these arguments; `log` names the file of its output.
+    pub fn run(
+        &self,
+        folder: &str,
+        arguments: &[String],
+        log: &str,
+        limit: Duration,
+    ) -> Result<Ran> {
         fs::create_dir_all(&self.logs)?;
         let log = self.logs.join(log).with_extension("log");
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
-        command.args(arguments).current_dir(&self.tree);
+        command.args(arguments).current_dir(self.tree.join(folder));
         command.env("CARGO_TARGET_DIR", &self.build).env("RUST_BACKTRACE", "0");
         // Each bug changes a few lines: to build the rest anew would take longer than to find it.
         command.env("CARGO_INCREMENTAL", "1");

@@ -99,7 +99,7 @@ impl Hunt {
     pub fn compile(&self, bug: &Bug) -> Result<()> {
         self.tree.bring_to(&bug.plant(self.tree.sources())?)?;
         let check = ["check", "-p", "lock-runtime"].map(str::to_owned);
-        let ran = self.cargo.run(&check, &format!("{}-check", bug.name), BUILD_LIMIT)?;
+        let ran = self.cargo.run(".", &check, &format!("{}-check", bug.name), BUILD_LIMIT)?;
         expect_built(&ran)
     }
 
@@ -132,13 +132,13 @@ impl Hunt {
     fn build(&self, name: &str, suite: Suite, tell: &dyn Fn(&str)) -> Result<()> {
         tell(&format!("{name}: builds {}", suite.name()));
         let log = format!("{name}-{}-build", suite.name());
-        expect_built(&self.cargo.run(&suite.build(), &log, BUILD_LIMIT)?)
+        expect_built(&self.cargo.run(suite.workspace(), &suite.build(), &log, BUILD_LIMIT)?)
     }
 
     fn run(&self, name: &str, suite: Suite, tell: &dyn Fn(&str)) -> Result<Outcome> {
         tell(&format!("{name}: runs {}", suite.name()));
         let log = format!("{name}-{}", suite.name());
-        let ran = self.cargo.run(&suite.run(self.effort), &log, self.limit)?;
+        let ran = self.cargo.run(suite.workspace(), &suite.run(self.effort), &log, self.limit)?;
         let limit = humantime::format_duration(self.limit);
         Ok(match ran.end {
             End::Exit(status) => suite.read(status.success(), &ran.output),

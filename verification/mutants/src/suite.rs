@@ -64,10 +64,18 @@ impl Suite {
         }
     }
 
+    /// Where cargo runs: the workspaces of some suites set a cfg for all that they build.
+    pub const fn workspace(self) -> &'static str {
+        match self {
+            Self::Simulation => "verification/sim",
+            _ => ".",
+        }
+    }
+
     /// What cargo is told to build it.
     pub fn build(self) -> Vec<String> {
         let command = match self {
-            Self::Simulation => "build --release -p sim",
+            Self::Simulation => "build --release",
             Self::Trials => "build --release -p chaos",
             Self::Twin | Self::Units => "test --no-run -p distlock-runtime --lib",
             Self::Models => "test --no-run -p shuttle-models",
@@ -82,7 +90,7 @@ impl Suite {
         let Effort { from, simulated, real } = effort;
         words(&match self {
             Self::Simulation => {
-                let release = "run --release -p sim -- --brief";
+                let release = "run --release -- --brief";
                 format!("{release} --schedules {simulated} --from {from}")
             }
             Self::Trials => {

@@ -8,10 +8,13 @@ use ignore::WalkBuilder;
 
 use crate::bug::Edited;
 
-/// All files of a workspace but hidden ones and those that git ignores, by their paths from its root.
+/// All files of a workspace but those that git ignores, by their paths from its root.
 pub fn sources(root: &Path) -> Result<Edited> {
     let mut sources = Edited::new();
-    for entry in WalkBuilder::new(root).require_git(false).parents(false).build() {
+    let mut walk = WalkBuilder::new(root);
+    // Hidden folders count: a `.cargo/config.toml` sets the cfg of a suite.
+    walk.require_git(false).parents(false).hidden(false);
+    for entry in walk.filter_entry(|entry| entry.file_name() != ".git").build() {
         let path = entry?.into_path();
         if path.is_file() {
             let name = path.strip_prefix(root).context("a walk stays below its root")?;
@@ -99,11 +102,12 @@ mod tests {
     #[test]
     fn sources_are_what_git_would_keep() {
         let root = tempfile::tempdir().unwrap();
-        let of = [("a/b.rs", "b"), (".gitignore", "/target\n"), ("target/x", "x"), (".git/y", "y")];
+        let kept = [("a/b.rs", "b"), ("a/.cargo/config.toml", "c"), (".gitignore", "/target\n")];
+        let of = [&kept[..], &[("target/x", "x"), (".git/y", "y")]].concat();
         for (name, content) in of {
             write(&root.path().join(name), content.as_bytes()).unwrap();
         }
-        assert_eq!(sources(root.path()).unwrap(), files(&[("a/b.rs", "b")]));
+        assert_eq!(sources(root.path()).unwrap(), files(&kept));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use sim::plan::{Fault, Misfortune, Part, Plan};
 use sim::shrink::shrink;
 use sim::trial::Trial;
 
-/// As many as take a few seconds; `cargo run --release -p sim` runs more.
+/// As many as take a few seconds; `cargo run --release` runs more.
 const SCHEDULES: u64 = 20_000;
 
 #[test]
