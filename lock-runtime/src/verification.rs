@@ -3,20 +3,26 @@
 
 use std::time::Duration;
 
-use crate::LockManager;
-use crate::manager::Limits;
-use crate::options::Options;
+use crate::acquire::options::Options;
+use crate::api::manager::Limits;
+use crate::api::manager::LockManager;
 
-pub use crate::driver::{Dispatcher, Mailbox, Message, ReplyTo, pause};
-pub use crate::environment::{Environment, TaskId, install};
-pub use crate::protocol::{CallError, Machine, Outlook, Timing};
 #[cfg(distlock_sim)]
-pub use crate::store::{Publish, Twin};
-pub use crate::time::Timestamp;
-pub use crate::wire::{
-    AcquireReply, Call, EVERYONE, Give, INSPECTED, Nonce, Notice, Reply, SMALL_BLOCK, WAITER_LEASE,
-    bound_for,
-};
+pub use crate::backend::memory::twin::Publish;
+pub use crate::backend::memory::twin::Twin;
+pub use crate::io::backoff::pause;
+pub use crate::io::desk::Dispatcher;
+pub use crate::io::mailbox::{Mailbox, Message};
+pub use crate::io::parties::ReplyTo;
+pub use crate::protocol::machine::{CallError, Machine, Outlook};
+pub use crate::protocol::timing::Timing;
+pub use crate::types::environment::{Environment, TaskId, install};
+pub use crate::types::request_id::Nonce;
+pub use crate::types::time::Timestamp;
+pub use crate::wire::bound::bound_for;
+pub use crate::wire::call::{Call, Give, INSPECTED, SMALL_BLOCK, WAITER_LEASE};
+pub use crate::wire::keyspace::EVERYONE;
+pub use crate::wire::reply::{AcquireReply, Notice, Reply};
 
 /// A manager without an I/O thread: what its users ask for arrives in `mailbox`, and the caller acts on it.
 #[must_use]

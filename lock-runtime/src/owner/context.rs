@@ -6,9 +6,10 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
-use super::Frame;
-use crate::sync::thread_local;
-use crate::task::{self, TaskId};
+use crate::owner::frame::Frame;
+use crate::types::sync::thread_local;
+use crate::types::task;
+use crate::types::task::TaskId;
 
 thread_local! {
     /// Without a destructor, it can be reached to the end of its thread, from the destructors of other thread-locals too. It is

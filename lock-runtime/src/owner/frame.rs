@@ -4,11 +4,11 @@ use std::sync::{Arc, LazyLock};
 
 use uuid::Uuid;
 
-use super::context::current;
-use super::turn::Turn;
-use crate::lease::Lease;
-use crate::place::CallSite;
-use crate::wire::Nonce;
+use crate::local::lease::Lease;
+use crate::owner::context::current;
+use crate::owner::turn::Turn;
+use crate::types::call_site::CallSite;
+use crate::types::request_id::Nonce;
 
 /// Which manager's keys these are: the same text in two managers is two locks.
 pub type ManagerId = u64;
@@ -40,7 +40,7 @@ enum Kind {
 impl Frame {
     /// The frame of a new hold, inside of `parent`.
     #[inline]
-    pub(super) fn of_hold(
+    pub(crate) fn of_hold(
         parent: Option<Arc<Self>>,
         manager: ManagerId,
         lease: Arc<Lease>,
@@ -92,7 +92,7 @@ impl Frame {
     }
 
     /// Whether it is that of a section which has a turn under the hold of an ancestor.
-    pub(super) fn has_turn(&self) -> bool {
+    pub(crate) fn has_turn(&self) -> bool {
         self.kind == Kind::Turn
     }
 
@@ -132,11 +132,11 @@ impl Frame {
         &self.lease
     }
 
-    pub(super) fn parent(&self) -> Option<&Arc<Self>> {
+    pub(crate) fn parent(&self) -> Option<&Arc<Self>> {
         self.parent.as_ref()
     }
 
-    pub(super) fn turn(&self) -> &Turn {
+    pub(crate) fn turn(&self) -> &Turn {
         &self.turn
     }
 
@@ -148,7 +148,7 @@ impl Frame {
 
     /// The innermost frame of the chain around this one that shares its hold: whose turn a nested section has.
     #[inline]
-    pub(super) fn ancestor(&self) -> Option<&Arc<Self>> {
+    pub(crate) fn ancestor(&self) -> Option<&Arc<Self>> {
         let shares_hold =
             |frame: &Self| frame.kind != Kind::Elsewhere && Arc::ptr_eq(&frame.lease, &self.lease);
         self.parent.as_ref()?.outwards().find(|frame| shares_hold(frame))
@@ -156,7 +156,7 @@ impl Frame {
 
     /// A frame of a section nested in `self` that re-enters the hold of `ancestor`.
     #[inline]
-    pub(super) fn child(self: &Arc<Self>, ancestor: &Self) -> Arc<Self> {
+    pub(crate) fn child(self: &Arc<Self>, ancestor: &Self) -> Arc<Self> {
         let child = Arc::new(Self {
             parent: Some(Arc::clone(self)),
             manager: ancestor.manager,
@@ -174,7 +174,7 @@ impl Frame {
         self.manager == manager && self.lease.key() == key && !self.lease.is_over()
     }
 
-    pub(super) fn outwards(self: &Arc<Self>) -> impl Iterator<Item = &Arc<Self>> {
+    pub(crate) fn outwards(self: &Arc<Self>) -> impl Iterator<Item = &Arc<Self>> {
         std::iter::successors(Some(self), |frame| frame.parent())
     }
 }

@@ -5,13 +5,8 @@
 //! stack has no frame around it. A request re-enters iff a frame of its own chain holds the same key (the rule
 //! of Moss' nested transactions, 1981); children of one frame that ask for its key take turns.
 
-mod context;
-mod frame;
-mod scope;
-mod section;
-mod turn;
-
-pub use context::{Entered, below, current, with_current};
-pub use frame::Frame;
-pub use scope::{Heed, Lent, Scope, Scoped, Slot, Work};
-pub use section::Section;
+pub(crate) mod context;
+pub(crate) mod frame;
+pub(crate) mod scope;
+pub(crate) mod section;
+pub(crate) mod turn;

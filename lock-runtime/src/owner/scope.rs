@@ -6,9 +6,10 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use super::{Entered, Frame};
-use crate::lease::{Lease, LossWatchSlot};
-use crate::protocol::Loss;
+use crate::local::lease::{Lease, LossWatchSlot};
+use crate::owner::context::Entered;
+use crate::owner::frame::Frame;
+use crate::protocol::claim::Loss;
 
 /// What a scope gets its frame from: the section that is to end with it, or just a frame.
 pub trait Slot {

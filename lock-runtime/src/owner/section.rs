@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::frame::ManagerId;
-use super::{Entered, Frame, Heed, Slot};
-use crate::lease::{Lease, LeaseRef};
-use crate::place::CallSite;
-use crate::protocol::Confirmation;
+use crate::local::lease::{Lease, LeaseRef};
+use crate::owner::context::Entered;
+use crate::owner::frame::{Frame, ManagerId};
+use crate::owner::scope::{Heed, Slot};
+use crate::protocol::claim::Confirmation;
+use crate::types::call_site::CallSite;
 
 /// A section that may run: its frame and, by that, a share of the hold; a nested one also has its ancestor's turn.
 pub struct Section {

@@ -5,7 +5,7 @@ use std::pin::pin;
 
 use tokio::sync::Notify;
 
-use crate::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use crate::types::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use crate::user_code::wakers;
 
 /// A mutex for tasks and threads alike, without a guard: a turn outlives the call that took it.
@@ -14,7 +14,7 @@ use crate::user_code::wakers;
 /// atomic exchange to take and one to give back (Drepper, "Futexes Are Tricky", the second mutex). The waiting is
 /// tokio's `Notify`, which passes a wake-up on when the one it was for has gone.
 #[derive(Debug)]
-pub(super) struct Turn {
+pub(crate) struct Turn {
     state: AtomicU8,
     /// The address of the frame that has it, or had it last; zero before the first.
     holder: AtomicUsize,
@@ -26,7 +26,7 @@ const TAKEN: u8 = 1;
 const AWAITED: u8 = 2;
 
 impl Turn {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             state: AtomicU8::new(FREE),
             holder: AtomicUsize::new(0),
@@ -35,25 +35,25 @@ impl Turn {
     }
 
     /// Notes whose turn it is.
-    pub(super) fn held_by(&self, frame: usize) {
+    pub(crate) fn held_by(&self, frame: usize) {
         // Read by another thread only to tell who stands in its way, again and again.
         self.holder.store(frame, Ordering::Relaxed);
     }
 
     /// Whose turn it is, as far as known.
-    pub(super) fn holder(&self) -> Option<usize> {
+    pub(crate) fn holder(&self) -> Option<usize> {
         let holder = self.holder.load(Ordering::Relaxed);
         (self.state.load(Ordering::Relaxed) != FREE && holder != 0).then_some(holder)
     }
 
     /// Takes the turn if it is free.
     #[must_use]
-    pub(super) fn try_take(&self) -> bool {
+    pub(crate) fn try_take(&self) -> bool {
         self.state.compare_exchange(FREE, TAKEN, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
     /// Waits for the turn. Cancelled, it has not taken it.
-    pub(super) async fn take(&self) {
+    pub(crate) async fn take(&self) {
         loop {
             let mut woken = pin!(self.waiters.notified());
             // Entered as a waiter before the look, so that a turn given back after the look wakes.
@@ -66,7 +66,7 @@ impl Turn {
     }
 
     /// Gives the turn back, to the one that has waited longest if it is still free when that one runs.
-    pub(super) fn give_back(&self) {
+    pub(crate) fn give_back(&self) {
         if self.state.swap(FREE, Ordering::Release) == AWAITED {
             self.waiters.notify_one();
         }
@@ -80,7 +80,7 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::driver::block_on;
+    use crate::io::wait::block_on;
 
     #[test]
     fn many_threads_take_turns_one_at_a_time() {

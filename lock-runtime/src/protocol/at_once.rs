@@ -1,11 +1,13 @@
 //! Several requests that are granted together or not at all, in one call.
 
-use super::claim::{Claim, Phase, Request};
-use super::machine::{Machine, Purpose, Written};
-use super::signal::Signal;
-use crate::fence::FenceBlock;
-use crate::time::Timestamp;
-use crate::wire::{Acquire, Call, Grant, LARGEST_BLOCK, Nonce};
+use crate::protocol::claim::{Claim, Phase, Request};
+use crate::protocol::machine::{Machine, Purpose, Written};
+use crate::protocol::signal::Signal;
+use crate::types::fence::FenceBlock;
+use crate::types::request_id::Nonce;
+use crate::types::time::Timestamp;
+use crate::wire::call::{Acquire, Call, LARGEST_BLOCK};
+use crate::wire::reply::Grant;
 
 /// What is left on the server of a group that was not granted.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,7 +48,7 @@ impl Machine {
         Some(Acquire { block: 1, ..acquire })
     }
 
-    pub(super) fn acquired_all(
+    pub(crate) fn acquired_all(
         &mut self,
         now: Timestamp,
         sent: Timestamp,
@@ -80,17 +82,17 @@ impl Machine {
     }
 
     /// The server said that it did nothing.
-    pub(super) fn refused_all(&mut self, now: Timestamp, nonces: &[Nonce]) {
+    pub(crate) fn refused_all(&mut self, now: Timestamp, nonces: &[Nonce]) {
         self.not_at_once(now, nonces, Left::Nothing);
     }
 
     /// Nobody knows what the server did or may yet do.
-    pub(super) fn unanswered_all(&mut self, now: Timestamp, nonces: &[Nonce]) {
+    pub(crate) fn unanswered_all(&mut self, now: Timestamp, nonces: &[Nonce]) {
         self.not_at_once(now, nonces, Left::Stray);
     }
 
     /// Ends the whole group of a request whose deadline came before the reply; whether it is one of a group.
-    pub(super) fn give_up_group(&mut self, now: Timestamp, nonce: Nonce) -> bool {
+    pub(crate) fn give_up_group(&mut self, now: Timestamp, nonce: Nonce) -> bool {
         let group = self.calls.values().find_map(|sent| match &sent.purpose {
             Purpose::AcquireAll(nonces) if nonces.contains(&nonce) => Some(nonces.clone()),
             _ => None,

@@ -5,17 +5,17 @@
 
 use std::collections::VecDeque;
 
-use super::claim::{Claim, Phase};
-use super::machine::Machine;
-use crate::time::Timestamp;
-use crate::wire::Nonce;
+use crate::protocol::claim::{Claim, Phase};
+use crate::protocol::machine::Machine;
+use crate::types::request_id::Nonce;
+use crate::types::time::Timestamp;
 
 /// What was known before has this part of the window: a request that is new finds most of it empty.
 const KNOWN_PART: usize = 8;
 
 /// The requests that wait, those of a kind in their order.
 #[derive(Debug, Default)]
-pub(super) struct Backlog {
+pub(crate) struct Backlog {
     /// Ends, and whether they end a hold: they free what others wait for.
     ends: VecDeque<(Nonce, bool)>,
     /// Requests that the server has not said to wait.
@@ -25,17 +25,17 @@ pub(super) struct Backlog {
 }
 
 impl Backlog {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.ends.is_empty() && self.new.is_empty() && self.known.is_empty()
     }
 
     /// Whether no request of this kind waits already.
-    pub(super) fn is_next(&self, is_new: bool) -> bool {
+    pub(crate) fn is_next(&self, is_new: bool) -> bool {
         if is_new { self.new.is_empty() } else { self.known.is_empty() }
     }
 
     /// Forgets all of it; the requests among it.
-    pub(super) fn clear(&mut self) -> Vec<Nonce> {
+    pub(crate) fn clear(&mut self) -> Vec<Nonce> {
         let Self { ends, new, known } = std::mem::take(self);
         ends.into_iter().map(|(nonce, _)| nonce).chain(new).chain(known).collect()
     }
@@ -43,13 +43,13 @@ impl Backlog {
 
 impl Machine {
     /// Whether as many calls are under way as may be.
-    pub(super) fn is_full(&self, is_new: bool) -> bool {
+    pub(crate) fn is_full(&self, is_new: bool) -> bool {
         let part = if is_new { 1 } else { KNOWN_PART };
         self.calls.len() >= (self.timing.window / part).max(1)
     }
 
     /// Has a request asked when its turn comes.
-    pub(super) fn line_up(&mut self, nonce: Nonce, is_new: bool) {
+    pub(crate) fn line_up(&mut self, nonce: Nonce, is_new: bool) {
         let Some(claim) = self.claims.get_mut(&nonce) else { return };
         if claim.lined_up {
             return;
@@ -63,7 +63,7 @@ impl Machine {
     }
 
     /// Sends the end of a request, when its turn comes.
-    pub(super) fn end_in_turn(&mut self, now: Timestamp, nonce: Nonce, was_held: bool) {
+    pub(crate) fn end_in_turn(&mut self, now: Timestamp, nonce: Nonce, was_held: bool) {
         if self.is_full(true) {
             self.backlog.ends.push_back((nonce, was_held));
         } else {
@@ -72,7 +72,7 @@ impl Machine {
     }
 
     /// Sends as much of what waits as may be under way.
-    pub(super) fn send_backlog(&mut self, now: Timestamp) {
+    pub(crate) fn send_backlog(&mut self, now: Timestamp) {
         if self.down_since.is_some() {
             return;
         }

@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
-use super::machine::{CallError, Machine, Purpose};
-use super::timing::RETRY;
-use crate::time::Timestamp;
-use crate::wire::{Call, Quarantine, bound_for};
+use crate::protocol::machine::{CallError, Machine, Purpose};
+use crate::protocol::timing::RETRY;
+use crate::types::time::Timestamp;
+use crate::wire::bound::{Quarantine, bound_for};
+use crate::wire::call::Call;
 
 /// How soon it is announced again to a server that refused it and has to be repaired.
 const RETRY_REFUSED: Duration = Duration::from_secs(1);
 
 /// What is known of the longest lease that any process may be granted.
 #[derive(Debug)]
-pub(super) struct Bound {
+pub(crate) struct Bound {
     /// As far as this process knows, and at least what it asks for itself. A step.
     known: Duration,
     /// As last announced to the server and all other processes.
@@ -22,7 +23,7 @@ pub(super) struct Bound {
 }
 
 impl Bound {
-    pub(super) fn new(own: Duration) -> Self {
+    pub(crate) fn new(own: Duration) -> Self {
         Self { known: bound_for(own), told: Duration::ZERO, retry_at: None }
     }
 }
@@ -36,7 +37,7 @@ impl Machine {
     }
 
     /// A call that is about to be sent writes this ttl into the server: one that is longer than all before is announced first.
-    pub(super) fn cover(&mut self, now: Timestamp, lease: Duration) {
+    pub(crate) fn cover(&mut self, now: Timestamp, lease: Duration) {
         if lease > self.bound.known {
             self.bound.known = bound_for(lease);
             self.announce(now);
@@ -44,13 +45,13 @@ impl Machine {
     }
 
     /// Another process, or the server, knows of leases of this length.
-    pub(super) fn learn_bound(&mut self, bound: Duration) {
+    pub(crate) fn learn_bound(&mut self, bound: Duration) {
         self.bound.known = self.bound.known.max(bound);
         self.bound.told = self.bound.told.max(bound);
     }
 
     /// A new connection: its server knows of leases of this length.
-    pub(super) fn meet_bound(&mut self, now: Timestamp, bound: Duration) {
+    pub(crate) fn meet_bound(&mut self, now: Timestamp, bound: Duration) {
         self.bound.told = Duration::ZERO;
         self.learn_bound(bound);
         self.announce(now);
@@ -66,13 +67,13 @@ impl Machine {
     }
 
     /// The server did not take it.
-    pub(super) fn announce_again(&mut self, now: Timestamp, error: &CallError) {
+    pub(crate) fn announce_again(&mut self, now: Timestamp, error: &CallError) {
         let pause = if matches!(error, CallError::NotNow(_)) { RETRY } else { RETRY_REFUSED };
         self.bound.told = Duration::ZERO;
         self.bound.retry_at = Some(now.plus(pause));
     }
 
-    pub(super) fn announcement_due(&mut self, now: Timestamp) {
+    pub(crate) fn announcement_due(&mut self, now: Timestamp) {
         if self.next_announcement().is_some_and(|at| at <= now) {
             self.bound.retry_at = None;
             self.announce(now);
@@ -80,7 +81,7 @@ impl Machine {
     }
 
     /// When to announce again; never without a connection, as the next one does it.
-    pub(super) fn next_announcement(&self) -> Option<Timestamp> {
+    pub(crate) fn next_announcement(&self) -> Option<Timestamp> {
         self.bound.retry_at.filter(|_| self.down_since.is_none())
     }
 }

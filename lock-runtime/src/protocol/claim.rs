@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::machine::Written;
-use super::timing::Timing;
-use crate::Fence;
-use crate::time::Timestamp;
-use crate::wire::{Busy, Nonce, OwnerInfo, WAITER_LEASE};
+use crate::protocol::machine::Written;
+use crate::protocol::timing::Timing;
+use crate::types::fence::Fence;
+use crate::types::owner_info::OwnerInfo;
+use crate::types::request_id::Nonce;
+use crate::types::time::Timestamp;
+use crate::wire::call::WAITER_LEASE;
+use crate::wire::reply::Busy;
 
 /// What somebody asks for.
 #[derive(Clone, Debug)]
@@ -104,60 +107,60 @@ impl From<Option<bool>> for Confirmation {
 /// A request and what has become of it.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the request")]
-pub(super) struct Claim {
-    pub(super) request: Request,
-    pub(super) warn_at: Timestamp,
-    pub(super) phase: Phase,
+pub(crate) struct Claim {
+    pub(crate) request: Request,
+    pub(crate) warn_at: Timestamp,
+    pub(crate) phase: Phase,
     /// What the server said last about who is in the way.
-    pub(super) busy: Option<Busy>,
+    pub(crate) busy: Option<Busy>,
     /// The place in the queue that the request before had, whose place this one took.
-    pub(super) inherited: Option<u64>,
+    pub(crate) inherited: Option<u64>,
     /// The send time of the latest call whose reply said "still waiting", or of the first one of all: a pushed grant is later
     /// than this. Kept when the request is asked anew, as an earlier call may have put it into the queue.
-    pub(super) vouched: Option<Timestamp>,
+    pub(crate) vouched: Option<Timestamp>,
     /// An acquire was sent that the server may have acted on.
-    pub(super) asked: bool,
+    pub(crate) asked: bool,
     /// An acquire went out on a connection that died before the reply: it may still arrive.
-    pub(super) stray: bool,
+    pub(crate) stray: bool,
     /// Acquires that may put it into the queue although it was granted the lock by then: those that are under way, and those
     /// whose replies say so.
-    pub(super) asks: u32,
+    pub(crate) asks: u32,
     /// How many grants came in a row that were over when they arrived.
-    pub(super) late: u32,
+    pub(crate) late: u32,
     /// Others wait for what this holds, as far as known.
-    pub(super) waited_for: bool,
+    pub(crate) waited_for: bool,
     /// The highest token seen when this was first asked: what is granted is above it, or the server lost data.
-    pub(super) floor: Fence,
+    pub(crate) floor: Fence,
     /// The server has answered that it cannot just now.
-    pub(super) unable: Option<Unable>,
+    pub(crate) unable: Option<Unable>,
     /// A warning is owed as soon as the server has said who is in the way now.
-    pub(super) warning: bool,
+    pub(crate) warning: bool,
     /// How long the server keeps its place in the queue without a word, as was said last.
-    pub(super) lease: Duration,
+    pub(crate) lease: Duration,
     /// It is to be asked when a call that is under way was answered.
-    pub(super) lined_up: bool,
+    pub(crate) lined_up: bool,
     /// The next instant at which there is something to do; mirrored in the machine's timers.
-    pub(super) due: Option<Timestamp>,
+    pub(crate) due: Option<Timestamp>,
 }
 
 /// A server that answers and cannot grant.
 #[derive(Debug)]
-pub(super) struct Unable {
-    pub(super) since: Timestamp,
-    pub(super) why: String,
+pub(crate) struct Unable {
+    pub(crate) since: Timestamp,
+    pub(crate) why: String,
     /// Whether the server has to be repaired first.
-    pub(super) hindered: bool,
+    pub(crate) hindered: bool,
 }
 
 impl Unable {
-    pub(super) fn failure(&self) -> Failure {
+    pub(crate) fn failure(&self) -> Failure {
         let why = self.why.clone();
         if self.hindered { Failure::Refused(why) } else { Failure::Unavailable(why) }
     }
 }
 
 #[derive(Debug)]
-pub(super) enum Phase {
+pub(crate) enum Phase {
     /// Nothing is under way; the next connection sends it.
     Unsent,
     /// An acquire is under way and nothing is known.
@@ -175,49 +178,49 @@ pub(super) enum Phase {
 }
 
 #[derive(Debug)]
-pub(super) struct Queued {
+pub(crate) struct Queued {
     /// When the lease in the queue is refreshed next.
-    pub(super) refresh_at: Timestamp,
+    pub(crate) refresh_at: Timestamp,
     /// When the obstacle may have gone by itself.
-    pub(super) ask_at: Option<Timestamp>,
+    pub(crate) ask_at: Option<Timestamp>,
     /// A call about this nonce is under way.
-    pub(super) calling: bool,
+    pub(crate) calling: bool,
 }
 
 #[derive(Debug)]
-pub(super) struct Held {
-    pub(super) valid_until: Timestamp,
+pub(crate) struct Held {
+    pub(crate) valid_until: Timestamp,
     /// The end that no renewal moves.
-    pub(super) ends_at: Option<Timestamp>,
+    pub(crate) ends_at: Option<Timestamp>,
     /// When to renew; `None` when it is not to be.
-    pub(super) renew_at: Option<Timestamp>,
+    pub(crate) renew_at: Option<Timestamp>,
     /// A renewal is under way.
-    pub(super) renewing: bool,
+    pub(crate) renewing: bool,
     /// When to look whether it was taken up.
-    pub(super) look_at: Option<Timestamp>,
+    pub(crate) look_at: Option<Timestamp>,
     /// What the server said when it refused the latest renewal.
-    pub(super) refused: Option<Arc<str>>,
+    pub(crate) refused: Option<Arc<str>>,
 }
 
 #[derive(Debug)]
-pub(super) struct Ending {
+pub(crate) struct Ending {
     /// When its owner let go.
-    pub(super) since: Timestamp,
+    pub(crate) since: Timestamp,
     /// Whether the callers that wait for the end were notified that the server cannot be reached.
-    pub(super) unconfirmed: bool,
+    pub(crate) unconfirmed: bool,
     /// It was sent before and may have been done: the answer that nothing is held then proves nothing.
-    pub(super) doubtful: bool,
+    pub(crate) doubtful: bool,
     /// Whether the server has refused it.
-    pub(super) refused: bool,
+    pub(crate) refused: bool,
     /// From then on the server has forgotten it by itself.
-    pub(super) give_up_at: Timestamp,
-    pub(super) retry_at: Option<Timestamp>,
+    pub(crate) give_up_at: Timestamp,
+    pub(crate) retry_at: Option<Timestamp>,
 }
 
 impl Claim {
-    pub(super) fn new(floor: Fence, request: Request, inherited: Option<u64>) -> Self {
+    pub(crate) fn new(floor: Fence, request: Request, inherited: Option<u64>) -> Self {
         Self {
-            warn_at: super::timing::warn_at(request.since),
+            warn_at: crate::protocol::timing::warn_at(request.since),
             // What it knows as long as the server has said nothing.
             busy: request.behind.then(Busy::by_others),
             request,
@@ -239,7 +242,7 @@ impl Claim {
     }
 
     /// Whether somebody still waits for the lock.
-    pub(super) fn is_wanted(&self) -> bool {
+    pub(crate) fn is_wanted(&self) -> bool {
         matches!(
             self.phase,
             Phase::Unsent | Phase::Asking | Phase::Pausing { .. } | Phase::Queued(_)
@@ -248,17 +251,17 @@ impl Claim {
 
     /// Whether the server has said that it waits. One that was on its way when the connection broke is as good as new: it must
     /// not wait until all that queue are asked again.
-    pub(super) fn is_known(&self) -> bool {
+    pub(crate) fn is_known(&self) -> bool {
         self.busy.as_ref().is_some_and(|busy| busy.ticket.is_some())
     }
 
-    pub(super) fn ticket(&self) -> Option<u64> {
+    pub(crate) fn ticket(&self) -> Option<u64> {
         self.busy.as_ref().and_then(|busy| busy.ticket).or(self.inherited)
     }
 
     /// When a hold is renewed next after this was written, if it is; at once if it is to last longer by now, also without
     /// renewals.
-    pub(super) fn renew_at(&self, written: Written) -> Option<Timestamp> {
+    pub(crate) fn renew_at(&self, written: Written) -> Option<Timestamp> {
         let Request { ttl, nonce, renew, .. } = self.request;
         if ttl > written.ttl {
             return Some(written.sent);
@@ -267,7 +270,7 @@ impl Claim {
     }
 
     /// When there is something to do about this claim. `down_since`: the connection has been missing since.
-    pub(super) fn next_due(
+    pub(crate) fn next_due(
         &self,
         down_since: Option<Timestamp>,
         outage: Duration,
@@ -292,7 +295,7 @@ impl Claim {
 }
 
 impl Ending {
-    pub(super) const fn new(since: Timestamp, give_up_at: Timestamp) -> Self {
+    pub(crate) const fn new(since: Timestamp, give_up_at: Timestamp) -> Self {
         Self {
             since,
             unconfirmed: false,
@@ -309,7 +312,7 @@ impl Ending {
     }
 
     /// When a caller that waits for the end is notified that the server cannot be reached.
-    pub(super) fn unconfirmed_at(
+    pub(crate) fn unconfirmed_at(
         &self,
         down_since: Option<Timestamp>,
         outage: Duration,
@@ -326,7 +329,7 @@ impl Queued {
 }
 
 impl Held {
-    pub(super) fn end(&self) -> Timestamp {
+    pub(crate) fn end(&self) -> Timestamp {
         self.ends_at.map_or(self.valid_until, |end| end.min(self.valid_until))
     }
 
@@ -337,7 +340,7 @@ impl Held {
     }
 }
 
-pub(super) fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+pub(crate) fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (one, None) | (None, one) => one,

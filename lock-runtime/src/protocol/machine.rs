@@ -4,16 +4,18 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::backlog::Backlog;
-use super::bound::Bound;
-use super::claim::{Claim, Ending, Failure, Loss, Phase, Request};
-use super::signal::Signal;
-use super::silence::Silence;
-use super::timing::Timing;
-use super::watch::Watches;
-use crate::Fence;
-use crate::time::Timestamp;
-use crate::wire::{Busy, Call, Grant, Inspection, Nonce, NonceMap};
+use crate::protocol::backlog::Backlog;
+use crate::protocol::bound::Bound;
+use crate::protocol::claim::{Claim, Ending, Failure, Loss, Phase, Request};
+use crate::protocol::signal::Signal;
+use crate::protocol::silence::Silence;
+use crate::protocol::timing::Timing;
+use crate::protocol::watch::Watches;
+use crate::types::fence::Fence;
+use crate::types::request_id::{Nonce, NonceMap};
+use crate::types::time::Timestamp;
+use crate::wire::call::Call;
+use crate::wire::reply::{Busy, Grant, Inspection};
 
 /// Numbers the calls of one machine in the order of their sending.
 pub type CallId = u64;
@@ -107,48 +109,48 @@ pub enum Outlook {
 /// The protocol of one process with one server.
 #[derive(Debug)]
 pub struct Machine {
-    pub(super) timing: Timing,
-    pub(super) inbox: Arc<str>,
-    pub(super) claims: NonceMap<Claim>,
-    pub(super) timers: BTreeSet<(Timestamp, Nonce)>,
-    pub(super) calls: BTreeMap<CallId, Sent>,
-    pub(super) next_call: CallId,
-    pub(super) backlog: Backlog,
+    pub(crate) timing: Timing,
+    pub(crate) inbox: Arc<str>,
+    pub(crate) claims: NonceMap<Claim>,
+    pub(crate) timers: BTreeSet<(Timestamp, Nonce)>,
+    pub(crate) calls: BTreeMap<CallId, Sent>,
+    pub(crate) next_call: CallId,
+    pub(crate) backlog: Backlog,
     /// Entries of waiters in the renewals that are under way.
-    pub(super) refreshing: usize,
-    pub(super) silence: Silence,
+    pub(crate) refreshing: usize,
+    pub(crate) silence: Silence,
     /// Since when there is no connection; `None` while there is one.
-    pub(super) down_since: Option<Timestamp>,
+    pub(crate) down_since: Option<Timestamp>,
     /// Why the latest attempt to connect failed.
-    pub(super) down_because: String,
+    pub(crate) down_because: String,
     /// What a request hears that cannot wait for the next attempt to connect: set while there is no connection and the latest
     /// attempt failed.
-    pub(super) unreachable: Option<Failure>,
-    pub(super) floor: Fence,
+    pub(crate) unreachable: Option<Failure>,
+    pub(crate) floor: Fence,
     /// Of this process.
-    pub(super) longest_ttl: Duration,
-    pub(super) bound: Bound,
-    pub(super) outputs: VecDeque<Output>,
-    pub(super) watches: Watches,
-    pub(super) signals: VecDeque<Signal>,
+    pub(crate) longest_ttl: Duration,
+    pub(crate) bound: Bound,
+    pub(crate) outputs: VecDeque<Output>,
+    pub(crate) watches: Watches,
+    pub(crate) signals: VecDeque<Signal>,
 }
 
 /// A call under way.
 #[derive(Debug)]
-pub(super) struct Sent {
-    pub(super) at: Timestamp,
-    pub(super) purpose: Purpose,
+pub(crate) struct Sent {
+    pub(crate) at: Timestamp,
+    pub(crate) purpose: Purpose,
 }
 
 /// A ttl that a call wrote, and when that was sent: what the validity of a hold counts from.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Written {
-    pub(super) sent: Timestamp,
-    pub(super) ttl: Duration,
+pub(crate) struct Written {
+    pub(crate) sent: Timestamp,
+    pub(crate) ttl: Duration,
 }
 
 #[derive(Debug)]
-pub(super) enum Purpose {
+pub(crate) enum Purpose {
     /// With the ttl that it writes: a nested call may have asked for a longer one since.
     Acquire(Nonce, Duration),
     AcquireAll(Vec<Nonce>),
@@ -200,8 +202,8 @@ impl Machine {
     pub fn next_tick(&self) -> Option<Timestamp> {
         let timer = self.timers.first().map(|&(at, _)| at);
         let stalled = self.stalled_at();
-        let others = super::claim::earliest(self.next_probe(), self.next_announcement());
-        super::claim::earliest(super::claim::earliest(timer, stalled), others)
+        let others = crate::protocol::claim::earliest(self.next_probe(), self.next_announcement());
+        crate::protocol::claim::earliest(crate::protocol::claim::earliest(timer, stalled), others)
     }
 
     /// An inspection as its reader understands it: a hold ends for its owner before its key does.
@@ -258,7 +260,7 @@ impl Machine {
     }
 
     /// Enters a new claim into the books.
-    pub(super) fn admit(&mut self, now: Timestamp, claim: Claim) {
+    pub(crate) fn admit(&mut self, now: Timestamp, claim: Claim) {
         self.will_write(now, claim.request.ttl);
         self.silence.begin(claim.request.ttl);
         self.claims.insert(claim.request.nonce, claim);
@@ -409,7 +411,7 @@ impl Machine {
         self.unreachable = Some(failure);
     }
 
-    pub(super) fn forget(&mut self, nonce: Nonce, held: Option<bool>) {
+    pub(crate) fn forget(&mut self, nonce: Nonce, held: Option<bool>) {
         if let Some(claim) = self.claims.remove(&nonce) {
             if let Some(due) = claim.due {
                 self.timers.remove(&(due, nonce));
@@ -420,13 +422,13 @@ impl Machine {
     }
 
     /// Tells the caller and undoes what may have been done.
-    pub(super) fn fail(&mut self, now: Timestamp, nonce: Nonce, failure: Failure) {
+    pub(crate) fn fail(&mut self, now: Timestamp, nonce: Nonce, failure: Failure) {
         self.outputs.push_back(Output::Failed(nonce, failure));
         self.end(now, nonce);
     }
 
     /// Brings the claim's timer in line with its state; to be called after every change of a claim.
-    pub(super) fn rearm(&mut self, nonce: Nonce) {
+    pub(crate) fn rearm(&mut self, nonce: Nonce) {
         let Some(claim) = self.claims.get_mut(&nonce) else {
             return;
         };

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::claim::{Claim, Ending, Failure, Held, Loss, Phase, Queued, Unable};
-use super::machine::{CallError, CallId, Machine, Output, Purpose, Written};
-use super::timing::{CONFIRM_AFTER, CONFIRM_FIRST, RETRY, Timing, claim_time};
-use crate::fence::FenceBlock;
-use crate::time::Timestamp;
-use crate::wire::{AcquireReply, Busy, Grant, Nonce, Notice, Obstacle, RenewalReply, Reply};
+use crate::protocol::claim::{Claim, Ending, Failure, Held, Loss, Phase, Queued, Unable};
+use crate::protocol::machine::{CallError, CallId, Machine, Output, Purpose, Written};
+use crate::protocol::timing::{CONFIRM_AFTER, CONFIRM_FIRST, RETRY, Timing, claim_time};
+use crate::types::fence::FenceBlock;
+use crate::types::request_id::Nonce;
+use crate::types::time::Timestamp;
+use crate::wire::reply::{AcquireReply, Busy, Grant, Notice, Obstacle, RenewalReply, Reply};
 
 /// After so many grants in a row that were over when they arrived a request gives up.
 const MOST_LATE: u32 = 3;
@@ -148,7 +149,7 @@ impl Machine {
     }
 
     /// The server granted by reply.
-    pub(super) fn granted_at(
+    pub(crate) fn granted_at(
         &mut self,
         now: Timestamp,
         written: Written,
@@ -415,7 +416,7 @@ impl Machine {
     }
 
     /// A call is not under way any more.
-    pub(super) fn answered(&mut self, purpose: &Purpose) {
+    pub(crate) fn answered(&mut self, purpose: &Purpose) {
         if let Purpose::Renew { refreshes, .. } = purpose {
             self.refreshing = self.refreshing.saturating_sub(*refreshes);
         }
@@ -427,7 +428,7 @@ impl Machine {
     }
 
     /// A call of a connection that died: it may have been done, or be done yet.
-    pub(super) fn unanswered(&mut self, now: Timestamp, purpose: &Purpose) {
+    pub(crate) fn unanswered(&mut self, now: Timestamp, purpose: &Purpose) {
         match purpose {
             Purpose::Acquire(nonce, _) => {
                 let Some(claim) = self.claims.get_mut(nonce) else {

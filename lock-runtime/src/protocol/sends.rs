@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::claim::{Held, Phase, Queued};
-use super::machine::{CallId, Machine, Output, Purpose, Sent};
-use super::timing::{TOMBSTONE, Timing};
-use crate::time::Timestamp;
-use crate::wire::{Acquire, Call, Enqueue, Give, Nonce, Renewal};
+use crate::protocol::claim::{Held, Phase, Queued};
+use crate::protocol::machine::{CallId, Machine, Output, Purpose, Sent};
+use crate::protocol::timing::{TOMBSTONE, Timing};
+use crate::types::request_id::Nonce;
+use crate::types::time::Timestamp;
+use crate::wire::call::{Acquire, Call, Enqueue, Give, Renewal};
 
 /// As many entries as one renewal takes: keeps the server's other clients waiting for well under a millisecond.
 const RENEWAL_BATCH: usize = 100;
@@ -17,7 +18,7 @@ const MOST_REFRESHES: usize = 500;
 const MAKE_ROOM: Duration = Duration::from_millis(20);
 
 impl Machine {
-    pub(super) fn send(&mut self, at: Timestamp, purpose: Purpose, call: Call) {
+    pub(crate) fn send(&mut self, at: Timestamp, purpose: Purpose, call: Call) {
         let id: CallId = self.next_call;
         self.next_call += 1;
         self.calls.insert(id, Sent { at, purpose });
@@ -35,7 +36,7 @@ impl Machine {
     }
 
     /// Sends the acquire of a claim that is still wanted, when its turn comes. Without a connection the next one does.
-    pub(super) fn ask(&mut self, now: Timestamp, nonce: Nonce) {
+    pub(crate) fn ask(&mut self, now: Timestamp, nonce: Nonce) {
         if self.down_since.is_some() {
             return;
         }
@@ -50,7 +51,7 @@ impl Machine {
         }
     }
 
-    pub(super) fn ask_now(&mut self, now: Timestamp, nonce: Nonce) {
+    pub(crate) fn ask_now(&mut self, now: Timestamp, nonce: Nonce) {
         let lease = Timing::waiter_lease(Timing::refresh_every(self.claims.len()));
         let Some(claim) = self.claims.get_mut(&nonce) else {
             return;
@@ -72,7 +73,7 @@ impl Machine {
         }
     }
 
-    pub(super) fn acquire(&self, nonce: Nonce, enqueue: Option<Enqueue>) -> Option<Acquire> {
+    pub(crate) fn acquire(&self, nonce: Nonce, enqueue: Option<Enqueue>) -> Option<Acquire> {
         let give = self.give(nonce)?;
         let claim = self.claims.get(&nonce)?;
         Some(Acquire {
@@ -89,7 +90,7 @@ impl Machine {
     /// Sends what undoes a claim. A hold whose acquire cannot arrive a second time is released; everything
     /// else is cancelled, with a tombstone where an acquire may still be under way on a dead connection. One that is under
     /// way on this connection arrives first, and may find that the hold, which was pushed meanwhile, has run out.
-    pub(super) fn send_end(&mut self, now: Timestamp, nonce: Nonce, was_held: bool) {
+    pub(crate) fn send_end(&mut self, now: Timestamp, nonce: Nonce, was_held: bool) {
         let Some(give) = self.give(nonce) else { return };
         let Some(claim) = self.claims.get(&nonce) else { return };
         let is_hold_alone = was_held && claim.asks == 0;
@@ -103,7 +104,7 @@ impl Machine {
     }
 
     /// Takes a claim up again on a new connection.
-    pub(super) fn resume(&mut self, now: Timestamp, nonce: Nonce) {
+    pub(crate) fn resume(&mut self, now: Timestamp, nonce: Nonce) {
         let Some(claim) = self.claims.get_mut(&nonce) else {
             return;
         };
@@ -115,7 +116,7 @@ impl Machine {
     }
 
     /// Renews all holds and waiters' leases that are due, and in the same calls those that soon will be.
-    pub(super) fn renew_due(&mut self, now: Timestamp) {
+    pub(crate) fn renew_due(&mut self, now: Timestamp) {
         let horizon = now.plus(Timing::ride_along(self.longest_ttl));
         let candidates: Vec<Nonce> =
             self.claims_due(horizon).filter(|&nonce| self.renewal_due(now, nonce)).collect();
@@ -168,7 +169,7 @@ impl Machine {
     }
 
     /// Verifies all holds, on a new connection.
-    pub(super) fn renew_all(&mut self, now: Timestamp) {
+    pub(crate) fn renew_all(&mut self, now: Timestamp) {
         let mut held = Vec::new();
         for (&nonce, claim) in &mut self.claims {
             if let Phase::Held(Held { renew_at: Some(at), .. }) = &mut claim.phase {
@@ -184,7 +185,7 @@ impl Machine {
 
     /// Whether there are so many requests that a waiter is heard of less often than otherwise. When its obstacle may be gone
     /// it is then heard of, in one call with others, in place of being asked for.
-    pub(super) fn is_crowded(&self) -> bool {
+    pub(crate) fn is_crowded(&self) -> bool {
         Timing::refresh_every(self.claims.len()) > Timing::refresh_every(0)
     }
 

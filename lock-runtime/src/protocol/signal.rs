@@ -1,7 +1,8 @@
 //! News and questions about several requests at once.
 
-use super::machine::Machine;
-use crate::wire::{Member, Nonce};
+use crate::protocol::machine::Machine;
+use crate::types::request_id::Nonce;
+use crate::wire::probe::Member;
 
 /// What the machine has to ask and to tell about several requests at once. Polled apart from the outputs, with which it
 /// shares no order.

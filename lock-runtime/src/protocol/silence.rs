@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::machine::Machine;
-use super::timing::Timing;
-use crate::time::Timestamp;
+use crate::protocol::machine::Machine;
+use crate::protocol::timing::Timing;
+use crate::types::time::Timestamp;
 
 /// With a third of a longer ttl the reply time-out of the manager is shorter.
 const SHORT: Duration = Duration::from_secs(10);
 
 /// What is known of the server's pace.
 #[derive(Debug)]
-pub(super) struct Silence {
+pub(crate) struct Silence {
     /// When the server last said anything.
     heard: Timestamp,
     /// The slowest round trip of late.
@@ -22,19 +22,19 @@ pub(super) struct Silence {
 }
 
 impl Silence {
-    pub(super) const fn new(now: Timestamp) -> Self {
+    pub(crate) const fn new(now: Timestamp) -> Self {
         Self { heard: now, slowest: Duration::ZERO, ttls: BTreeMap::new() }
     }
 
     /// A request with this ttl has come.
-    pub(super) fn begin(&mut self, ttl: Duration) {
+    pub(crate) fn begin(&mut self, ttl: Duration) {
         if ttl < SHORT {
             *self.ttls.entry(ttl).or_default() += 1;
         }
     }
 
     /// It has gone.
-    pub(super) fn end(&mut self, ttl: Duration) {
+    pub(crate) fn end(&mut self, ttl: Duration) {
         if ttl < SHORT
             && let Some(count) = self.ttls.get_mut(&ttl)
         {
@@ -46,18 +46,18 @@ impl Silence {
     }
 
     /// The server said something.
-    pub(super) fn heard(&mut self, now: Timestamp) {
+    pub(crate) fn heard(&mut self, now: Timestamp) {
         self.heard = self.heard.max(now);
     }
 
     /// It answered a call that was sent at `sent`.
-    pub(super) fn answered(&mut self, now: Timestamp, sent: Timestamp) {
+    pub(crate) fn answered(&mut self, now: Timestamp, sent: Timestamp) {
         self.heard(now);
         self.slowest = now.since(sent).max(self.slowest / 16 * 15);
     }
 
     /// How long it may say nothing.
-    pub(super) fn limit(&self, timing: &Timing) -> Duration {
+    pub(crate) fn limit(&self, timing: &Timing) -> Duration {
         let shortest = self.ttls.first_key_value().map(|(&ttl, _)| ttl);
         timing.silence(shortest, self.slowest)
     }
@@ -65,7 +65,7 @@ impl Silence {
 
 impl Machine {
     /// When the connection counts as dead, unless the server says something until then.
-    pub(super) fn stalled_at(&self) -> Option<Timestamp> {
+    pub(crate) fn stalled_at(&self) -> Option<Timestamp> {
         let oldest = self.calls.values().next()?;
         Some(oldest.at.max(self.silence.heard).plus(self.silence.limit(&self.timing)))
     }

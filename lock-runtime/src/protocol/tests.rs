@@ -1,25 +1,28 @@
 //! The machine, driven by hand: no server, no clock.
 
-mod at_once;
-mod bounds;
-mod late;
-mod lies;
-mod refused;
-mod watch;
+pub(crate) mod at_once;
+pub(crate) mod bounds;
+pub(crate) mod late;
+pub(crate) mod lies;
+pub(crate) mod refused;
+pub(crate) mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::*;
-use crate::Fence;
-use crate::fence::FenceBlock;
-use crate::time::Timestamp;
-use crate::wire::{
-    Acquire, AcquireReply, Busy, Call, Grant, Member, Nonce, Notice, Obstacle, OwnerInfo, Probe,
-    Probed, Quarantine, Renewal, RenewalReply, Reply, Target, WAITER_LEASE,
-};
+use crate::protocol::claim::{Failure, Loss, Request};
+use crate::protocol::machine::{CallError, CallId, Machine, Outlook, Output};
+use crate::protocol::signal::Signal;
+use crate::protocol::timing::Timing;
+use crate::types::fence::{Fence, FenceBlock};
+use crate::types::owner_info::OwnerInfo;
+use crate::types::request_id::Nonce;
+use crate::types::time::Timestamp;
+use crate::wire::call::{Call, Renewal, WAITER_LEASE};
+use crate::wire::probe::{Member, Probe, Probed, Target};
+use crate::wire::reply::{AcquireReply, Busy, Grant, Notice, Obstacle, RenewalReply, Reply};
 
 const TTL: Duration = Duration::from_secs(30);
 /// What the server knows of the longest lease: nothing here asks for a longer one unless it says so.

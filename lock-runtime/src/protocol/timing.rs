@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::time::Timestamp;
-use crate::wire::{Nonce, WAITER_LEASE};
+use crate::types::request_id::Nonce;
+use crate::types::time::Timestamp;
+use crate::wire::call::WAITER_LEASE;
 
 /// The spans that a manager may set.
 #[derive(Clone, Debug)]
@@ -34,13 +35,13 @@ const SHORTEST_REPLY: Duration = Duration::from_millis(100);
 /// How much longer than the slowest round trip of late a reply may take.
 const SLOWER: u32 = 4;
 /// A pushed grant starts with what is left of the claim; a section longer than this gets its full ttl.
-pub(super) const CONFIRM_AFTER: Duration = Duration::from_millis(50);
+pub(crate) const CONFIRM_AFTER: Duration = Duration::from_millis(50);
 /// With less than this left, or than half its ttl, a pushed grant is confirmed before anyone runs under it.
-pub(super) const CONFIRM_FIRST: Duration = Duration::from_millis(250);
+pub(crate) const CONFIRM_FIRST: Duration = Duration::from_millis(250);
 /// How long a late acquire on a connection that died is refused.
-pub(super) const TOMBSTONE: Duration = Duration::from_secs(60);
+pub(crate) const TOMBSTONE: Duration = Duration::from_secs(60);
 /// How soon something that the server could not do just now is tried again.
-pub(super) const RETRY: Duration = Duration::from_millis(50);
+pub(crate) const RETRY: Duration = Duration::from_millis(50);
 /// When a wait is first worth a warning; then at twice that, and so on.
 const LONG_WAIT: Duration = Duration::from_secs(10);
 
@@ -100,42 +101,42 @@ impl Timing {
     /// When a hold that was renewed at `sent` is renewed next: after a third of the ttl, spread by a tenth
     /// either way with the bits of its nonce, so that holds of one moment drift apart.
     #[must_use]
-    pub(super) fn renew_at(sent: Timestamp, ttl: Duration, nonce: Nonce) -> Timestamp {
+    pub(crate) fn renew_at(sent: Timestamp, ttl: Duration, nonce: Nonce) -> Timestamp {
         let third = ttl / 3;
         sent.plus(third * 9 / 10 + third / 5 * u32::from(nonce.jitter()) / 255)
     }
 
     /// How much earlier than due a renewal may ride along with another.
-    pub(super) fn ride_along(ttl: Duration) -> Duration {
+    pub(crate) fn ride_along(ttl: Duration) -> Duration {
         ttl / 24
     }
 
     /// How often a waiter is heard of in a process with so many requests.
-    pub(super) fn refresh_every(requests: usize) -> Duration {
+    pub(crate) fn refresh_every(requests: usize) -> Duration {
         let requests = u32::try_from(requests).unwrap_or(u32::MAX);
         let spread = Duration::from_secs(1) * requests / REFRESHES_PER_SECOND;
         spread.clamp(WAITER_REFRESH, LONGEST_REFRESH)
     }
 
     /// How long a place in the queue is kept for a waiter that is heard of so often.
-    pub(super) fn waiter_lease(refresh_every: Duration) -> Duration {
+    pub(crate) fn waiter_lease(refresh_every: Duration) -> Duration {
         WAITER_LEASE.max(refresh_every * 10 / 3)
     }
 
     /// When a waiter is heard of next: spread by a tenth, so that those of one moment drift apart.
-    pub(super) fn refresh_at(now: Timestamp, every: Duration, nonce: Nonce) -> Timestamp {
+    pub(crate) fn refresh_at(now: Timestamp, every: Duration, nonce: Nonce) -> Timestamp {
         now.plus(every * 9 / 10 + every / 10 * u32::from(nonce.jitter()) / 255)
     }
 
     /// How long the server may say nothing while it owes replies: a third of the shortest ttl that is held, so that a
     /// renewal on another connection is in time.
-    pub(super) fn silence(&self, shortest_ttl: Option<Duration>, slowest: Duration) -> Duration {
+    pub(crate) fn silence(&self, shortest_ttl: Option<Duration>, slowest: Duration) -> Duration {
         let wanted = shortest_ttl.map_or(self.reply, |ttl| ttl / 3);
         wanted.max(SHORTEST_REPLY).max(slowest * SLOWER).min(self.reply)
     }
 
     /// When to ask for a lock whose holder's TTL ends in `left`: just after, not all waiters at once.
-    pub(super) fn ask_at(now: Timestamp, left: Duration, nonce: Nonce) -> Timestamp {
+    pub(crate) fn ask_at(now: Timestamp, left: Duration, nonce: Nonce) -> Timestamp {
         now.plus(
             left + Duration::from_millis(1) + Duration::from_micros(40) * u32::from(nonce.jitter()),
         )

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::claim::{Claim, Failure, Loss, Phase};
-use super::machine::{Machine, Output};
-use super::timing::warn_again_at;
-use crate::time::Timestamp;
-use crate::wire::{Busy, Nonce};
+use crate::protocol::claim::{Claim, Failure, Loss, Phase};
+use crate::protocol::machine::{Machine, Output};
+use crate::protocol::timing::warn_again_at;
+use crate::types::request_id::Nonce;
+use crate::types::time::Timestamp;
+use crate::wire::reply::Busy;
 
 impl Machine {
     /// Does what is due at `now`.
@@ -147,7 +148,7 @@ impl Machine {
         }
     }
 
-    pub(super) fn tell_wait(&mut self, now: Timestamp, nonce: Nonce) {
+    pub(crate) fn tell_wait(&mut self, now: Timestamp, nonce: Nonce) {
         let Some(claim) = self.claims.get_mut(&nonce) else {
             return;
         };
@@ -156,7 +157,7 @@ impl Machine {
         self.outputs.push_back(Output::StillWaiting { nonce, waited, busy: claim.busy.clone() });
     }
 
-    pub(super) fn lose(&mut self, nonce: Nonce, loss: Loss) {
+    pub(crate) fn lose(&mut self, nonce: Nonce, loss: Loss) {
         let Some(claim) = self.claims.get_mut(&nonce) else {
             return;
         };

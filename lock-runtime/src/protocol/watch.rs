@@ -11,13 +11,15 @@ use std::collections::BTreeSet;
 use std::collections::hash_map::Entry;
 use std::time::Duration;
 
-use super::machine::{Machine, Purpose};
-use super::signal::Signal;
-use crate::time::Timestamp;
-use crate::wire::{Call, Member, Nonce, NonceMap, Probe, Probed};
+use crate::protocol::machine::{Machine, Purpose};
+use crate::protocol::signal::Signal;
+use crate::types::request_id::{Nonce, NonceMap};
+use crate::types::time::Timestamp;
+use crate::wire::call::Call;
+use crate::wire::probe::{Member, Probe, Probed};
 
 /// Most waits are over by then and cost no probe.
-pub(super) const PROBE_AFTER: Duration = Duration::from_millis(200);
+pub(crate) const PROBE_AFTER: Duration = Duration::from_millis(200);
 /// Well within the time that a registered request counts.
 const PROBE_AGAIN: Duration = Duration::from_millis(300);
 /// How soon a cycle is looked at again.
@@ -25,7 +27,7 @@ const CONFIRM: Duration = Duration::from_millis(100);
 
 /// The waits that are watched.
 #[derive(Debug, Default)]
-pub(super) struct Watches {
+pub(crate) struct Watches {
     watches: NonceMap<Watch>,
     timers: BTreeSet<(Timestamp, Nonce)>,
 }
@@ -69,7 +71,7 @@ impl Machine {
         }
     }
 
-    pub(super) fn probe_due(&mut self, now: Timestamp) {
+    pub(crate) fn probe_due(&mut self, now: Timestamp) {
         if self.down_since.is_some() {
             return;
         }
@@ -80,12 +82,12 @@ impl Machine {
     }
 
     /// When the next probe is due; never without a connection.
-    pub(super) fn next_probe(&self) -> Option<Timestamp> {
+    pub(crate) fn next_probe(&self) -> Option<Timestamp> {
         let first = self.watches.timers.first().map(|&(due, _)| due);
         first.filter(|_| self.down_since.is_none())
     }
 
-    pub(super) fn probed(&mut self, now: Timestamp, id: Nonce, probed: Probed) {
+    pub(crate) fn probed(&mut self, now: Timestamp, id: Nonce, probed: Probed) {
         let Some(watch) = self.watches.watches.get_mut(&id) else {
             return;
         };
@@ -98,7 +100,7 @@ impl Machine {
     }
 
     /// Nobody knows what the server did, or which server will be asked next: a sighting of this one's clock is void.
-    pub(super) fn probe_failed(&mut self, now: Timestamp, id: Nonce) {
+    pub(crate) fn probe_failed(&mut self, now: Timestamp, id: Nonce) {
         if let Some(watch) = self.watches.watches.get_mut(&id) {
             watch.sighting = None;
         }
@@ -175,7 +177,7 @@ impl Watches {
         self.watches.remove(&id);
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }
 }

@@ -6,15 +6,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
-use super::guard;
+use crate::user_code::guard;
 
 type Job = Box<dyn FnOnce() + Send>;
 
 /// How many events wait for a subscriber that is slow or blocks.
-pub(super) const MOST_EVENTS: usize = 1_024;
+pub(crate) const MOST_EVENTS: usize = 1_024;
 
 /// The helper threads of one I/O thread. Each is started with its first job, and ends after its last when this is dropped.
-pub(super) struct Helpers {
+pub(crate) struct Helpers {
     events: OnceCell<SyncSender<Job>>,
     /// Events that did not fit since the last one that said so.
     dropped: Arc<AtomicU64>,
@@ -23,7 +23,7 @@ pub(super) struct Helpers {
 }
 
 impl Helpers {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             events: OnceCell::new(),
             dropped: Arc::default(),
@@ -32,7 +32,7 @@ impl Helpers {
         }
     }
 
-    pub(super) fn emit(&self, event: Job) {
+    pub(crate) fn emit(&self, event: Job) {
         if self.events.get().is_none() {
             let (sender, receiver) = sync_channel(MOST_EVENTS);
             let dropped = Arc::clone(&self.dropped);
@@ -47,11 +47,11 @@ impl Helpers {
     }
 
     /// No wake-up may be dropped. There are no more of them than there are wakers.
-    pub(super) fn wake(&self, wake: Job) {
+    pub(crate) fn wake(&self, wake: Job) {
         send(&self.wakes, "distlock-wake", wake);
     }
 
-    pub(super) fn call(&self, callback: Job) {
+    pub(crate) fn call(&self, callback: Job) {
         send(&self.calls, "distlock-call", callback);
     }
 }

@@ -10,7 +10,7 @@
 //! - Wakers: code that keeps a waker keeps [`wakers::guarded`] of it, and drops it with nothing locked.
 //! - Callbacks: [`call`].
 
-mod helper;
+pub(crate) mod helper;
 #[cfg(test)]
 mod tests;
 pub(crate) mod wakers;
@@ -18,7 +18,7 @@ pub(crate) mod wakers;
 use std::cell::OnceCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use self::helper::Helpers;
+use crate::user_code::helper::Helpers;
 
 thread_local! {
     /// Set on an I/O thread.

@@ -6,8 +6,8 @@ use std::task::{Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use super::helper::MOST_EVENTS;
-use super::{call, emit, keep_off_this_thread, wakers};
+use crate::user_code::helper::MOST_EVENTS;
+use crate::user_code::{call, emit, keep_off_this_thread, wakers};
 
 const LIMIT: Duration = Duration::from_secs(20);
 

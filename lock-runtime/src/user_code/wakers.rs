@@ -5,8 +5,8 @@ use std::ptr;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, RawWakerVTable, Wake, Waker};
 
-use super::helper::Helpers;
-use super::off_this_thread;
+use crate::user_code::helper::Helpers;
+use crate::user_code::off_this_thread;
 
 /// How wakers work that are known to do no more than to mark a task or a thread as ready.
 static KNOWN: OnceLock<Vec<&'static RawWakerVTable>> = OnceLock::new();

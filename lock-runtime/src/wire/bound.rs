@@ -58,7 +58,7 @@ impl Display for Quarantine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::WAITER_LEASE;
+    use crate::wire::call::WAITER_LEASE;
 
     #[test]
     fn the_steps_go_from_the_lease_of_a_waiter_to_beyond_the_longest_ttl_a_tenth_at_a_time() {

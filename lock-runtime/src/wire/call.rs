@@ -3,8 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Invocation, Keyspace, Nonce, OwnerInfo, Probe, Quarantine, Script};
-use crate::Fence;
+use crate::types::fence::Fence;
+use crate::types::owner_info::OwnerInfo;
+use crate::types::request_id::Nonce;
+use crate::wire::bound::Quarantine;
+use crate::wire::keyspace::Keyspace;
+use crate::wire::probe::Probe;
+use crate::wire::script::{Invocation, Script};
 
 /// How long a waiter keeps its place without being heard of, unless its process has a crowd of them; and how long a grant
 /// waits at the most to be taken up.

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use super::Nonce;
+use crate::types::request_id::Nonce;
 
 /// In the place of a process's name: the channel for messages to all processes.
 pub const EVERYONE: &str = "all";

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-use super::reply::Answer;
-use super::{Invocation, Keyspace, Nonce, OwnerInfo, Script, WAITER_LEASE};
+use crate::types::owner_info::OwnerInfo;
+use crate::types::request_id::Nonce;
+use crate::wire::call::WAITER_LEASE;
+use crate::wire::keyspace::Keyspace;
+use crate::wire::reply::Answer;
+use crate::wire::script::{Invocation, Script};
 
 /// How long a request that was registered counts without being registered again.
 pub const PROBE_FRESH: Duration = Duration::from_millis(1500);
@@ -69,7 +73,7 @@ pub struct Member {
 }
 
 impl Probe {
-    pub(super) fn encode(&self, space: &Keyspace) -> Invocation {
+    pub(crate) fn encode(&self, space: &Keyspace) -> Invocation {
         let mut words = Invocation::new(Script::Probe);
         for &section in &self.chain {
             words = words.key(space.blocked(section));
@@ -89,7 +93,7 @@ impl Probe {
     }
 
     /// A cycle starts at the request that asked, visits nobody twice and knows nothing of the future.
-    pub(super) fn decode(&self, answer: &Answer) -> Option<Probed> {
+    pub(crate) fn decode(&self, answer: &Answer) -> Option<Probed> {
         let (at, words) = answer.list()?.split_first()?;
         let at_us = at.count()?;
         let cycle: Vec<_> = words.chunks(4).map(member).collect::<Option<_>>()?;

@@ -2,24 +2,28 @@
 //!
 //! `PROPTEST_CASES` sets how many answers each test tries.
 
-mod answers;
-mod calls;
-mod mutation;
-mod oracle;
-mod spoken;
+pub(crate) mod answers;
+pub(crate) mod calls;
+pub(crate) mod mutation;
+pub(crate) mod oracle;
+pub(crate) mod spoken;
 
 use std::time::Duration;
 
 use proptest::prelude::*;
 
-pub use self::answers::{any_answer, any_text, shaped};
-pub use self::calls::{any_call, owner_info};
-pub use self::mutation::{Mutation, any_mutation};
-pub use self::oracle::{fits, grants};
-pub use self::spoken::spoken;
-use super::{Call, Decode, Keyspace, Nonce, Notice, Reply, bound_steps, parse_notice};
-use crate::Fence;
-use crate::store::Twin;
+use crate::backend::memory::twin::Twin;
+use crate::types::fence::Fence;
+use crate::types::request_id::Nonce;
+use crate::wire::bound::bound_steps;
+use crate::wire::call::Call;
+use crate::wire::keyspace::Keyspace;
+use crate::wire::random::answers::{any_answer, any_text, shaped};
+use crate::wire::random::calls::any_call;
+use crate::wire::random::mutation::any_mutation;
+use crate::wire::random::oracle::{fits, grants};
+use crate::wire::random::spoken::spoken;
+use crate::wire::reply::{Decode, Notice, Reply, parse_notice};
 
 /// As many cases as a run of all tests has time for, unless `PROPTEST_CASES` says otherwise.
 pub fn config(cases: u32) -> ProptestConfig {

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Acquire, Call, Holder, LARGEST_BLOCK, Nonce, OwnerInfo, Probed, bound_for};
-use crate::Fence;
-use crate::fence::FenceBlock;
+use crate::types::fence::{Fence, FenceBlock};
+use crate::types::owner_info::{Holder, OwnerInfo};
+use crate::types::request_id::Nonce;
+use crate::wire::bound::bound_for;
+use crate::wire::call::{Acquire, Call, LARGEST_BLOCK};
+use crate::wire::probe::Probed;
 
 /// A server's reply before it is understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -202,31 +205,31 @@ pub fn parse_notice(payload: &str) -> Option<Notice> {
 }
 
 /// A block that a server may have given: neither empty nor larger than what is ever asked for.
-pub(super) fn block(first: u64, size: u32) -> Option<FenceBlock> {
+pub(crate) fn block(first: u64, size: u32) -> Option<FenceBlock> {
     let plausible = first > 0 && first < 1 << 53 && (1..=LARGEST_BLOCK).contains(&size);
     plausible.then(|| FenceBlock::new(Fence::new(first), size))
 }
 
 impl Answer {
-    pub(super) fn int(&self) -> Option<i64> {
+    pub(crate) fn int(&self) -> Option<i64> {
         match self {
             Self::Int(number) => Some(*number),
             _ => None,
         }
     }
 
-    pub(super) fn count(&self) -> Option<u64> {
+    pub(crate) fn count(&self) -> Option<u64> {
         self.int().and_then(|number| u64::try_from(number).ok())
     }
 
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
             _ => None,
         }
     }
 
-    pub(super) fn list(&self) -> Option<&[Self]> {
+    pub(crate) fn list(&self) -> Option<&[Self]> {
         match self {
             Self::List(items) => Some(items),
             _ => None,
@@ -283,7 +286,7 @@ fn ended(answer: &Answer) -> Option<bool> {
     }
 }
 
-fn renewed(entries: &[super::Renewal], answer: &Answer) -> Option<Vec<RenewalReply>> {
+fn renewed(entries: &[crate::wire::call::Renewal], answer: &Answer) -> Option<Vec<RenewalReply>> {
     let answers = answer.list()?;
     if answers.len() != entries.len() {
         return None;
@@ -291,14 +294,14 @@ fn renewed(entries: &[super::Renewal], answer: &Answer) -> Option<Vec<RenewalRep
     entries.iter().zip(answers).map(|(entry, answer)| renewal(entry, answer)).collect()
 }
 
-fn renewal(entry: &super::Renewal, answer: &Answer) -> Option<RenewalReply> {
+fn renewal(entry: &crate::wire::call::Renewal, answer: &Answer) -> Option<RenewalReply> {
     match (entry, answer.int()?) {
-        (super::Renewal::Hold { .. }, 1) => Some(RenewalReply::Renewed),
-        (super::Renewal::Hold { .. }, 2) => Some(RenewalReply::RenewedAndWaitedFor),
-        (super::Renewal::Hold { .. }, 0) => Some(RenewalReply::Gone),
-        (super::Renewal::Hold { .. }, _) => None,
-        (super::Renewal::Waiter { .. }, ms) if ms < 0 => Some(RenewalReply::Ask),
-        (super::Renewal::Waiter { .. }, ms) => Some(RenewalReply::Waiting(left(ms))),
+        (crate::wire::call::Renewal::Hold { .. }, 1) => Some(RenewalReply::Renewed),
+        (crate::wire::call::Renewal::Hold { .. }, 2) => Some(RenewalReply::RenewedAndWaitedFor),
+        (crate::wire::call::Renewal::Hold { .. }, 0) => Some(RenewalReply::Gone),
+        (crate::wire::call::Renewal::Hold { .. }, _) => None,
+        (crate::wire::call::Renewal::Waiter { .. }, ms) if ms < 0 => Some(RenewalReply::Ask),
+        (crate::wire::call::Renewal::Waiter { .. }, ms) => Some(RenewalReply::Waiting(left(ms))),
     }
 }
 

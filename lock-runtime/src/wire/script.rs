@@ -115,17 +115,17 @@ pub struct Invocation {
 }
 
 impl Invocation {
-    pub(super) fn new(script: Script) -> Self {
+    pub(crate) fn new(script: Script) -> Self {
         Self { script, keys: 0, text: String::with_capacity(320), ends: Vec::with_capacity(16) }
     }
 
-    pub(super) fn key(mut self, key: impl Display) -> Self {
+    pub(crate) fn key(mut self, key: impl Display) -> Self {
         debug_assert_eq!(self.keys, self.ends.len(), "keys come before arguments");
         self.keys += 1;
         self.arg(key)
     }
 
-    pub(super) fn arg(mut self, word: impl Display) -> Self {
+    pub(crate) fn arg(mut self, word: impl Display) -> Self {
         write!(self.text, "{word}").expect("writing to a String cannot fail");
         self.ends.push(self.text.len());
         self

@@ -1,8 +1,10 @@
 //! Calls about different locks that have nothing to do with each other, said in one.
 
-use super::reply::{Answer, block};
-use super::{Acquire, Give, Grant, Invocation, Keyspace, Script};
-use crate::Fence;
+use crate::types::fence::Fence;
+use crate::wire::call::{Acquire, Give};
+use crate::wire::keyspace::Keyspace;
+use crate::wire::reply::{Answer, Grant, block};
+use crate::wire::script::{Invocation, Script};
 
 /// As many calls as one script answers: keeps the server's other clients waiting for well under a millisecond.
 pub const MOST_TOGETHER: usize = 100;

@@ -19,9 +19,9 @@ mod time;
 pub mod turns;
 mod user_code;
 
-#[path = "../../../lock-runtime/src/fence.rs"]
+#[path = "../../../lock-runtime/src/types/fence.rs"]
 mod fence;
-#[path = "../../../lock-runtime/src/lease.rs"]
+#[path = "../../../lock-runtime/src/local/lease.rs"]
 mod lease;
 #[path = "../../../lock-runtime/src/protocol/mod.rs"]
 mod protocol;

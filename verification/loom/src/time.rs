@@ -2,7 +2,7 @@
 
 pub(crate) use clock::Timestamp;
 
-#[path = "../../../lock-runtime/src/time.rs"]
+#[path = "../../../lock-runtime/src/types/time.rs"]
 mod clock;
 
 pub(crate) fn now() -> Timestamp {

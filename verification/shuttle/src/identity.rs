@@ -6,7 +6,7 @@ pub(crate) use of_process::ProcessInfo;
 
 use crate::wire::Nonce;
 
-#[path = "../../../lock-runtime/src/identity.rs"]
+#[path = "../../../lock-runtime/src/types/process_info.rs"]
 mod of_process;
 
 thread_local! {

@@ -67,17 +67,17 @@ mod time;
 mod user_code;
 mod witness;
 
-#[path = "../../../lock-runtime/src/fence.rs"]
+#[path = "../../../lock-runtime/src/types/fence.rs"]
 mod fence;
-#[path = "../../../lock-runtime/src/lease.rs"]
+#[path = "../../../lock-runtime/src/local/lease.rs"]
 mod lease;
 #[path = "../../../lock-runtime/src/owner/mod.rs"]
 mod owner;
-#[path = "../../../lock-runtime/src/place.rs"]
+#[path = "../../../lock-runtime/src/types/call_site.rs"]
 mod place;
 #[path = "../../../lock-runtime/src/protocol/mod.rs"]
 mod protocol;
-#[path = "../../../lock-runtime/src/queue/mod.rs"]
+#[path = "../../../lock-runtime/src/local/mod.rs"]
 mod queue;
 #[path = "../../../lock-runtime/src/wire/mod.rs"]
 mod wire;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 pub(crate) use clock::Timestamp;
 
-#[path = "../../../lock-runtime/src/time.rs"]
+#[path = "../../../lock-runtime/src/types/time.rs"]
 mod clock;
 
 thread_local! {

@@ -1,6 +1,14 @@
 //! Several requests in one call.
 
 use super::*;
+use crate::protocol::claim::{Loss, Request};
+use crate::protocol::machine::{CallError, CallId, Machine, Output};
+use crate::protocol::signal::Signal;
+use crate::protocol::timing::Timing;
+use crate::types::fence::{Fence, FenceBlock};
+use crate::types::request_id::Nonce;
+use crate::wire::call::Call;
+use crate::wire::reply::{Grant, Reply};
 
 const NONCES: [Nonce; 3] = [Nonce::from_bits(1), Nonce::from_bits(2), Nonce::from_bits(3)];
 

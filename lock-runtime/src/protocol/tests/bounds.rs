@@ -1,6 +1,13 @@
 //! The bound on all leases: what is announced, when, and what is said of it.
 
 use super::*;
+use crate::protocol::claim::{Failure, Request};
+use crate::protocol::machine::{CallError, Machine, Output};
+use crate::protocol::timing::Timing;
+use crate::types::request_id::Nonce;
+use crate::wire::bound::Quarantine;
+use crate::wire::call::{Acquire, Call};
+use crate::wire::reply::{AcquireReply, Busy, Notice, Obstacle, Reply};
 
 const LONG: Duration = Duration::from_mins(10);
 

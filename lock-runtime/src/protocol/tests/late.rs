@@ -1,6 +1,12 @@
 //! What arrives so late that it says less than it seems to.
 
 use super::*;
+use crate::protocol::claim::Request;
+use crate::protocol::machine::{CallError, Machine, Output};
+use crate::protocol::timing::Timing;
+use crate::types::request_id::Nonce;
+use crate::wire::call::{Call, WAITER_LEASE};
+use crate::wire::reply::{RenewalReply, Reply};
 
 #[test]
 fn a_push_of_before_the_request_was_asked_anew_is_confirmed_before_it_is_shown() {

@@ -3,13 +3,13 @@
 //!
 //! `PROPTEST_CASES` sets how many stories each test tells.
 
-mod steps;
-mod world;
+pub(crate) mod steps;
+pub(crate) mod world;
 
 use proptest::prelude::*;
 
-use self::steps::{Step, any_step, honest_step};
-use self::world::World;
+use crate::protocol::tests::lies::steps::{Step, any_step, honest_step};
+use crate::protocol::tests::lies::world::World;
 use crate::wire::random::config;
 
 const CASES: u32 = 500;

@@ -1,6 +1,11 @@
 //! Ends that go unanswered, and calls that the server refuses.
 
 use super::*;
+use crate::protocol::claim::{Loss, Request};
+use crate::protocol::machine::{CallError, Output};
+use crate::types::request_id::Nonce;
+use crate::wire::call::Call;
+use crate::wire::reply::{Notice, RenewalReply, Reply};
 
 fn refused(why: &str) -> Result<Reply, CallError> {
     Err(CallError::Refused(why.to_owned()))

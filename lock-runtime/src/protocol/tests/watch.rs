@@ -1,6 +1,14 @@
 //! Waits that may be waits for themselves.
 
 use super::*;
+use crate::protocol::machine::{CallError, CallId, Machine, Output};
+use crate::protocol::signal::Signal;
+use crate::protocol::timing::Timing;
+use crate::types::request_id::Nonce;
+use crate::types::time::Timestamp;
+use crate::wire::call::Call;
+use crate::wire::probe::{Member, Probe, Probed, Target};
+use crate::wire::reply::Reply;
 
 const ID: Nonce = Nonce::from_bits(5);
 

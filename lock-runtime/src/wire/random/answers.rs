@@ -2,8 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::calls::{name, owner_info};
-use crate::wire::{Answer, Call};
+use crate::wire::call::Call;
+use crate::wire::random::calls::{name, owner_info};
+use crate::wire::reply::Answer;
 
 fn any_int() -> impl Strategy<Value = i64> {
     prop_oneof![

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use crate::Fence;
-use crate::wire::{
-    Acquire, Call, Enqueue, Give, Nonce, OwnerInfo, Probe, Quarantine, Renewal, Target,
-    WAITER_LEASE,
-};
+use crate::types::fence::Fence;
+use crate::types::owner_info::OwnerInfo;
+use crate::types::request_id::Nonce;
+use crate::wire::bound::Quarantine;
+use crate::wire::call::{Acquire, Call, Enqueue, Give, Renewal, WAITER_LEASE};
+use crate::wire::probe::{Probe, Target};
 
 /// One of few requests.
 pub fn name() -> impl Strategy<Value = Nonce> {

@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use super::answers::any_answer;
-use crate::wire::Answer;
+use crate::wire::random::answers::any_answer;
+use crate::wire::reply::Answer;
 
 /// One change to an answer.
 #[derive(Clone, Debug)]

@@ -1,9 +1,9 @@
 //! What an answer has to look like to mean a reply.
 
-use crate::fence::FenceBlock;
-use crate::wire::{
-    Acquire, AcquireReply, Answer, Call, LARGEST_BLOCK, Probed, Renewal, RenewalReply, Reply,
-};
+use crate::types::fence::FenceBlock;
+use crate::wire::call::{Acquire, Call, LARGEST_BLOCK, Renewal};
+use crate::wire::probe::Probed;
+use crate::wire::reply::{AcquireReply, Answer, RenewalReply, Reply};
 
 /// Whether the reply gives anybody a lock.
 pub const fn grants(reply: &Reply) -> bool {

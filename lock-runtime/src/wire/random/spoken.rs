@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use crate::wire::{
-    AcquireReply, Answer, Busy, Call, Grant, Holder, Inspection, Obstacle, Probed, RenewalReply,
-    Reply,
+use crate::types::owner_info::Holder;
+use crate::wire::call::Call;
+use crate::wire::probe::Probed;
+use crate::wire::reply::{
+    AcquireReply, Answer, Busy, Grant, Inspection, Obstacle, RenewalReply, Reply,
 };
 
 /// The answer that holds this reply.

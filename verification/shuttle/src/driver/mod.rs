@@ -3,11 +3,11 @@
 mod ledger;
 mod server;
 
-#[path = "../../../../lock-runtime/src/driver/asked.rs"]
+#[path = "../../../../lock-runtime/src/io/asked.rs"]
 mod asked;
-#[path = "../../../../lock-runtime/src/driver/mailbox.rs"]
+#[path = "../../../../lock-runtime/src/io/mailbox.rs"]
 mod mailbox;
-#[path = "../../../../lock-runtime/src/driver/wait.rs"]
+#[path = "../../../../lock-runtime/src/io/wait.rs"]
 mod wait;
 
 pub(crate) use ledger::Ledger;

@@ -1,13 +1,14 @@
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use crate::protocol::Outlook;
-use crate::wire::Answer;
-use crate::wire::random::{Mutation, any_answer, any_mutation, any_text};
+use crate::protocol::machine::Outlook;
+use crate::wire::random::answers::{any_answer, any_text};
+use crate::wire::random::mutation::{Mutation, any_mutation};
+use crate::wire::reply::Answer;
 
 /// One thing that happens; requests and calls by where they stand among those there are.
 #[derive(Clone, Debug)]
-pub(super) enum Step {
+pub(crate) enum Step {
     Request(AcquireParams),
     RequestAll(AcquireParams, u8),
     Replace(Index, AcquireParams),
@@ -30,18 +31,18 @@ pub(super) enum Step {
 
 /// What somebody asks for.
 #[derive(Clone, Debug)]
-pub(super) struct AcquireParams {
-    pub(super) ttl: u16,
-    pub(super) wait: Option<u16>,
-    pub(super) max_hold: Option<u16>,
-    pub(super) queue: bool,
-    pub(super) renew: bool,
-    pub(super) block: u32,
+pub(crate) struct AcquireParams {
+    pub(crate) ttl: u16,
+    pub(crate) wait: Option<u16>,
+    pub(crate) max_hold: Option<u16>,
+    pub(crate) queue: bool,
+    pub(crate) renew: bool,
+    pub(crate) block: u32,
 }
 
 /// What a call is answered by.
 #[derive(Clone, Debug)]
-pub(super) enum Said {
+pub(crate) enum Said {
     /// What a server says that does as it is told.
     Truth,
     /// The same with one thing changed.
@@ -98,7 +99,7 @@ fn others() -> impl Strategy<Value = Step> {
 }
 
 /// A server that says what is true, and callers of all kinds.
-pub(super) fn honest_step() -> impl Strategy<Value = Step> {
+pub(crate) fn honest_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         2 => others(),
         3 => any::<Index>().prop_map(|which| Step::Reply(which, Said::Truth)),
@@ -106,7 +107,7 @@ pub(super) fn honest_step() -> impl Strategy<Value = Step> {
 }
 
 /// Anything.
-pub(super) fn any_step() -> impl Strategy<Value = Step> {
+pub(crate) fn any_step() -> impl Strategy<Value = Step> {
     let at = any::<Index>;
     prop_oneof![
         20 => others(),

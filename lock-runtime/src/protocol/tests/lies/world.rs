@@ -1,5 +1,5 @@
-mod heard;
-mod said;
+pub(crate) mod heard;
+pub(crate) mod said;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,23 +8,22 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use super::super::{at, request};
-use super::steps::{AcquireParams, Said, Step};
-use crate::Fence;
-use crate::fence::FenceBlock;
-use crate::protocol::{CallError, CallId, Machine, Output, Request, Signal, Timing};
-use crate::store::Twin;
-use crate::time::Timestamp;
-use crate::wire::random::{owner_info, spoken};
-use crate::wire::{
-    AcquireReply, Answer, Call, Decode, Nonce, Notice, Probe, Renewal, RenewalReply, Reply, Target,
-    WAITER_LEASE, parse_notice,
-};
+use crate::backend::memory::twin::Twin;
+use crate::protocol::claim::Request;
+use crate::protocol::machine::{CallError, CallId, Machine};
+use crate::protocol::tests::lies::steps::{AcquireParams, Step};
+use crate::protocol::tests::{at, request};
+use crate::protocol::timing::Timing;
+use crate::types::fence::{Fence, FenceBlock};
+use crate::types::request_id::Nonce;
+use crate::types::time::Timestamp;
+use crate::wire::call::{Call, Renewal};
+use crate::wire::reply::{Decode, Notice, Reply};
 
 type Checked = Result<(), TestCaseError>;
 
 /// A machine, the server it talks to, and what is known of both from outside.
-pub(super) struct World {
+pub(crate) struct World {
     machine: Machine,
     twin: Twin,
     now: Timestamp,
@@ -74,7 +73,7 @@ fn ends(sent: Timestamp, server_ttl: Duration) -> Timestamp {
 }
 
 impl World {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let inbox = "inbox".to_owned();
         let mut twin = Twin::default();
         twin.open(0, Fence::ZERO, Duration::ZERO, false);
@@ -93,7 +92,7 @@ impl World {
         }
     }
 
-    pub(super) fn step(&mut self, step: &Step) -> Checked {
+    pub(crate) fn step(&mut self, step: &Step) -> Checked {
         self.grants.clear();
         self.act(step);
         self.after()?;
@@ -227,7 +226,7 @@ impl World {
     }
 
     /// Everybody lets go, and the server does as it is told from here on: then nothing is left.
-    pub(super) fn wind_up(&mut self) -> Checked {
+    pub(crate) fn wind_up(&mut self) -> Checked {
         self.grants.clear();
         self.end_all();
         self.after()?;

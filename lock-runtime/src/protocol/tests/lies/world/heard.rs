@@ -1,10 +1,18 @@
 //! What the machine makes of it, and whether it may.
 
 use super::*;
+use crate::protocol::machine::Output;
+use crate::protocol::signal::Signal;
+use crate::types::fence::FenceBlock;
+use crate::types::request_id::Nonce;
+use crate::types::time::Timestamp;
+use crate::wire::call::Call;
+use crate::wire::probe::{Probe, Target};
+use crate::wire::random::calls::owner_info;
 
 impl World {
     /// Lets time do what is due and looks at all that comes of it.
-    pub(super) fn after(&mut self) -> Checked {
+    pub(crate) fn after(&mut self) -> Checked {
         self.outputs()?;
         self.machine.tick(self.now);
         self.outputs()?;
@@ -14,7 +22,7 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn outputs(&mut self) -> Checked {
+    pub(crate) fn outputs(&mut self) -> Checked {
         loop {
             while let Some(output) = self.machine.poll_output() {
                 self.output(output)?;
@@ -24,7 +32,7 @@ impl World {
         }
     }
 
-    pub(super) fn output(&mut self, output: Output) -> Checked {
+    pub(crate) fn output(&mut self, output: Output) -> Checked {
         match output {
             Output::Send(id, call) => {
                 prop_assert!(self.up, "sent without a connection: {call:?}");
@@ -62,7 +70,7 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn sent(&mut self, call: &Call) {
+    pub(crate) fn sent(&mut self, call: &Call) {
         let nonces: Vec<Nonce> = match call {
             Call::Acquire(ask) => vec![ask.give.nonce],
             Call::AcquireAll(asks) => asks.iter().map(|ask| ask.give.nonce).collect(),
@@ -76,7 +84,7 @@ impl World {
         }
     }
 
-    pub(super) fn granted(
+    pub(crate) fn granted(
         &mut self,
         nonce: Nonce,
         fences: FenceBlock,
@@ -94,7 +102,7 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn signal(&mut self, signal: &Signal) {
+    pub(crate) fn signal(&mut self, signal: &Signal) {
         match *signal {
             Signal::Probe(id) => {
                 let probe = Probe {
@@ -113,7 +121,7 @@ impl World {
     }
 
     /// Of a group that was not granted together, whoever was told of a hold nevertheless gives it up.
-    pub(super) fn let_go(&mut self, first: Nonce) {
+    pub(crate) fn let_go(&mut self, first: Nonce) {
         for nonce in self.groups.remove(&first).into_iter().flatten() {
             if self.requests[&nonce].stage == Stage::Held {
                 self.machine.end(self.now, nonce);

@@ -1,9 +1,17 @@
 //! What the server says: at times the truth, at times not.
 
 use super::*;
+use crate::protocol::machine::{CallError, CallId};
+use crate::protocol::tests::lies::steps::Said;
+use crate::types::fence::{Fence, FenceBlock};
+use crate::types::request_id::Nonce;
+use crate::types::time::Timestamp;
+use crate::wire::call::{Call, Renewal, WAITER_LEASE};
+use crate::wire::random::spoken::spoken;
+use crate::wire::reply::{AcquireReply, Answer, Notice, RenewalReply, Reply, parse_notice};
 
 impl World {
-    pub(super) fn reply(&mut self, which: Index, said: &Said) {
+    pub(crate) fn reply(&mut self, which: Index, said: &Said) {
         if self.calls.is_empty() {
             return;
         }
@@ -31,10 +39,10 @@ impl World {
         self.machine.reply(self.now, id, reply);
     }
 
-    pub(super) fn reply_again(&mut self, which: Index, answer: &Answer) {
+    pub(crate) fn reply_again(&mut self, which: Index, answer: &Answer) {
         let id = which.index(1000) as CallId;
         if self.calls.iter().all(|&(open, ..)| open != id) {
-            let reply = Reply::Acquire(AcquireReply::Granted(crate::wire::Grant {
+            let reply = Reply::Acquire(AcquireReply::Granted(crate::wire::reply::Grant {
                 fences: FenceBlock::new(Fence::new(self.floor.get() + 1), 1),
                 waited_for: *answer == Answer::Other,
             }));
@@ -43,7 +51,7 @@ impl World {
     }
 
     /// What a server does and says that does as it is told.
-    pub(super) fn truth(&mut self, call: &Call) -> Reply {
+    pub(crate) fn truth(&mut self, call: &Call) -> Reply {
         let pushed = &mut self.pushed;
         let mut publish = |_: &str, notice| {
             pushed.push(notice);
@@ -52,13 +60,13 @@ impl World {
         self.twin.call(self.now.as_nanos() / 1000, call, &mut publish)
     }
 
-    pub(super) fn message(&mut self, text: &str) {
+    pub(crate) fn message(&mut self, text: &str) {
         if let Some(notice) = parse_notice(text) {
             self.notice(notice);
         }
     }
 
-    pub(super) fn notice(&mut self, notice: Notice) {
+    pub(crate) fn notice(&mut self, notice: Notice) {
         if let Notice::Granted(nonce, fences) = notice {
             if let Some(known) = self.requests.get(&nonce) {
                 let until = ends(known.sent, WAITER_LEASE);
@@ -72,7 +80,7 @@ impl World {
     }
 
     /// Remembers what this reply gives to whom.
-    pub(super) fn learn(&mut self, call: &Call, sent: Timestamp, reply: &Result<Reply, CallError>) {
+    pub(crate) fn learn(&mut self, call: &Call, sent: Timestamp, reply: &Result<Reply, CallError>) {
         match (call, reply) {
             (Call::Acquire(ask), Ok(Reply::Acquire(AcquireReply::Granted(grant)))) => {
                 self.grant(ask.give.nonce, grant.fences, ends(sent, ask.ttl));
@@ -93,7 +101,7 @@ impl World {
         }
     }
 
-    pub(super) fn renewed(&mut self, entry: &Renewal, reply: RenewalReply, sent: Timestamp) {
+    pub(crate) fn renewed(&mut self, entry: &Renewal, reply: RenewalReply, sent: Timestamp) {
         if let Renewal::Hold { nonce, ttl, .. } = entry
             && matches!(reply, RenewalReply::Renewed | RenewalReply::RenewedAndWaitedFor)
             && let Some(known) = self.requests.get_mut(nonce)
@@ -102,7 +110,7 @@ impl World {
         }
     }
 
-    pub(super) fn grant(&mut self, nonce: Nonce, fences: FenceBlock, until: Timestamp) {
+    pub(crate) fn grant(&mut self, nonce: Nonce, fences: FenceBlock, until: Timestamp) {
         self.floor = self.floor.max(fences.last());
         self.grants.push((nonce, fences, until));
         if let Some(known) = self.requests.get_mut(&nonce) {

@@ -1,0 +1,140 @@
+//! Which locks are taken inside which: a lint that warns of orders which can end in a deadlock before they do.
+//!
+//! In the manner of the lock order graphs of the Linux kernel's lockdep, Abseil's mutex and `tracing-mutex`, with the
+//! key patterns of call sites for nodes. An order that was seen once counts for good, also when nobody waits.
+
+pub(crate) mod inversion;
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use crate::acquire::lock_order::inversion::Inversion;
+use crate::types::call_site::{CallSite, KeyPattern};
+use crate::user_code;
+
+/// A program has few places that take locks; one that makes patterns without end must not fill the memory.
+const MOST_EDGES: usize = 10_000;
+
+static GLOBAL: LazyLock<Mutex<LockOrder>> = LazyLock::new(Mutex::default);
+
+/// Notes that `inner` is taken while `outer` is held, and warns if somewhere else it is the other way round.
+fn noted(outer: CallSite, outer_key: &str, inner: CallSite, inner_key: &str) {
+    let mut order = GLOBAL.lock().unwrap_or_else(PoisonError::into_inner);
+    let inversion = order.note(outer, outer_key, inner, inner_key);
+    // A subscriber may take locks of its own.
+    drop(order);
+    if let Some(inversion) = inversion {
+        user_code::event!(warn, "{inversion}");
+    }
+}
+
+/// Notes that all of `keys` are taken at `inner` while the locks around it are held.
+pub(crate) fn noted_inside<'a>(
+    taken: impl Iterator<Item = (CallSite, &'a str)>,
+    inner: CallSite,
+    keys: &[&str],
+) {
+    for (outer, held) in taken {
+        for key in keys {
+            noted(outer, held, inner, key);
+        }
+    }
+}
+
+/// The orders seen so far.
+#[derive(Debug, Default)]
+pub(crate) struct LockOrder {
+    edges: HashMap<Direction, Edge>,
+    /// The patterns that were taken inside of each.
+    inside: HashMap<KeyPattern, Vec<KeyPattern>>,
+    reported: HashSet<(KeyPattern, KeyPattern)>,
+}
+
+/// An edge of the graph: from one key pattern to another, or between two keys of the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Direction {
+    outer: KeyPattern,
+    inner: KeyPattern,
+    /// How the outer key compares to the inner one, where the patterns do not tell them apart.
+    keys: Option<Ordering>,
+}
+
+/// Where an order was seen first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Edge {
+    pub(crate) outer: CallSite,
+    pub(crate) inner: CallSite,
+}
+
+impl LockOrder {
+    /// Notes that `inner` is taken inside `outer`. The inversion that this completes, once for each pair of patterns;
+    /// the same key again is re-entry and means nothing.
+    pub(crate) fn note(
+        &mut self,
+        outer: CallSite,
+        outer_key: &str,
+        inner: CallSite,
+        inner_key: &str,
+    ) -> Option<Inversion> {
+        let keys = outer_key.cmp(inner_key);
+        if keys == Ordering::Equal {
+            return None;
+        }
+        let same = outer.key_pattern() == inner.key_pattern();
+        let direction = Direction {
+            outer: outer.key_pattern(),
+            inner: inner.key_pattern(),
+            keys: same.then_some(keys),
+        };
+        if self.edges.contains_key(&direction) || self.edges.len() >= MOST_EDGES {
+            return None;
+        }
+        let edge = Edge { outer, inner };
+        self.edges.insert(direction, edge);
+        if !same {
+            self.inside.entry(outer.key_pattern()).or_default().push(inner.key_pattern());
+        }
+        let back = self.way_back(direction)?;
+        let pair = (
+            outer.key_pattern().min(inner.key_pattern()),
+            outer.key_pattern().max(inner.key_pattern()),
+        );
+        self.reported.insert(pair).then(|| Inversion::new(edge, back, direction.keys))
+    }
+
+    /// The shortest way from the inner key pattern of a new edge to its outer one.
+    fn way_back(&self, new: Direction) -> Option<Vec<Edge>> {
+        if let Some(keys) = new.keys {
+            let opposite = Direction { keys: Some(keys.reverse()), ..new };
+            return self.edges.get(&opposite).map(|edge| vec![*edge]);
+        }
+        let mut from = HashMap::new();
+        let mut next = VecDeque::from([new.inner]);
+        while let Some(outer) = next.pop_front() {
+            if outer == new.outer {
+                return Some(self.edges_to(new, &from));
+            }
+            for &inner in self.inside.get(&outer).into_iter().flatten() {
+                if inner != new.inner && !from.contains_key(&inner) {
+                    from.insert(inner, outer);
+                    next.push_back(inner);
+                }
+            }
+        }
+        None
+    }
+
+    fn edges_to(&self, new: Direction, from: &HashMap<KeyPattern, KeyPattern>) -> Vec<Edge> {
+        let steps = std::iter::successors(Some(new.outer), |inner| from.get(inner).copied());
+        let patterns: Vec<_> = steps.collect();
+        let pairs = patterns.windows(2).rev();
+        let edge = |pair: &[KeyPattern]| {
+            let direction = Direction { outer: pair[1], inner: pair[0], keys: None };
+            *self.edges.get(&direction).expect("every neighbour was noted as an edge")
+        };
+        pairs.map(edge).collect()
+    }
+}

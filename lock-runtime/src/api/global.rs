@@ -1,0 +1,136 @@
+//! The manager that annotated functions use unless they name another.
+
+use once_cell::sync::OnceCell;
+
+use crate::api::manager::LockManager;
+use crate::api::replacement::here;
+use crate::error::LockError;
+
+/// The global manager, and those that took its place when it could not be used any more.
+static GLOBAL: Place = Place::new();
+
+type Place = OnceCell<Box<Global>>;
+
+struct Global {
+    manager: LockManager,
+    /// Whether it was made from the environment, and can be again.
+    from_environment: bool,
+    next: Place,
+}
+
+impl Global {
+    fn new(manager: LockManager, from_environment: bool) -> Self {
+        Self { manager, from_environment, next: Place::new() }
+    }
+}
+
+/// Makes `manager` the one that annotated functions use. Call it once, before the first of them.
+///
+/// It may take the place of a manager that cannot be used any more: in a process that was forked since that one was made, or
+/// after that one's I/O thread has died.
+///
+/// ```
+/// # use distlock_runtime as distlock;
+/// distlock::init(distlock::LockManager::connect("memory://")?)?;
+/// # Ok::<(), distlock::LockError>(())
+/// ```
+///
+/// # Errors
+/// [`LockError::Config`] if there is one already, by an earlier call or made from the environment.
+pub fn init(manager: LockManager) -> Result<(), LockError> {
+    let place = place_after(|global| global.manager.is_unusable());
+    place.set(Box::new(Global::new(manager, false))).map_err(|_| {
+        LockError::config(
+            "a global lock manager exists already; call `init` once, before the first locked call",
+        )
+    })
+}
+
+/// The manager that annotated functions use here: that of [`with_manager`](crate::with_manager) around the running code, else that
+/// of [`init`], else one made from the URL in `DISTLOCK_URL`, else in `REDIS_URL`. An empty variable counts as not set.
+///
+/// If the I/O thread of one made from the environment has died, another is made. In a process that was forked since it was made
+/// it stays, and its calls fail: call [`init`] there.
+///
+/// # Errors
+/// [`LockError::Config`] if none of them is set, or if the URL makes no sense. The next call tries again.
+pub fn global() -> Result<LockManager, LockError> {
+    with_global(LockManager::clone)
+}
+
+/// The same, without a clone of it.
+pub(crate) fn with_global<R>(with: impl FnOnce(&LockManager) -> R) -> Result<R, LockError> {
+    match here() {
+        Some(manager) => Ok(with(&manager)),
+        None => of_the_process().map(with),
+    }
+}
+
+fn of_the_process() -> Result<&'static LockManager, LockError> {
+    let place = place_after(|global| {
+        let replaced = global.next.get().is_some();
+        let starts_again = global.from_environment && global.manager.mailbox().has_panicked();
+        replaced || starts_again
+    });
+    let made = place.get_or_try_init(|| Ok(Box::new(Global::new(from_environment()?, true))))?;
+    Ok(&made.manager)
+}
+
+/// The first place that is empty or whose manager is not passed over.
+fn place_after(is_passed_over: impl Fn(&Global) -> bool) -> &'static Place {
+    let mut place = &GLOBAL;
+    while let Some(global) = place.get().filter(|global| is_passed_over(global)) {
+        place = &global.next;
+    }
+    place
+}
+
+fn from_environment() -> Result<LockManager, LockError> {
+    let set = |name: &str| std::env::var_os(name).filter(|url| !url.is_empty());
+    let url = ["DISTLOCK_URL", "REDIS_URL"].iter().find_map(|name| set(name));
+    match url.as_deref().map(std::ffi::OsStr::to_str) {
+        Some(Some(url)) => LockManager::connect(url),
+        Some(None) => Err(LockError::config(
+            "the server's URL in DISTLOCK_URL or REDIS_URL is not UTF-8; write redis://host:port/ there",
+        )),
+        None => Err(LockError::config(
+            "no lock server is configured; set DISTLOCK_URL (or REDIS_URL) to the server's URL, or call \
+             distlock::init at the start; memory:// locks inside this process only",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// The only test of this binary with a global manager.
+    #[test]
+    fn a_dead_io_thread_is_said_and_the_global_manager_may_be_another() {
+        let manager = |name: &str| LockManager::connect(&format!("memory://{name}")).unwrap();
+        init(manager("global:first")).unwrap();
+        let first = global().unwrap();
+        let guard = first.mutex("key").acquire_blocking().unwrap();
+        assert!(init(manager("global:second")).is_err());
+
+        let (limit, wait) = (Duration::from_secs(20), Duration::from_millis(1));
+        first.mailbox().panic();
+        let end = std::time::Instant::now() + limit;
+        while guard.hold().is_valid() {
+            assert!(std::time::Instant::now() < end, "its holds are lost at once");
+            std::thread::sleep(wait);
+        }
+        let lost = guard.release_blocking().unwrap_err().to_string();
+        assert!(lost.contains("the lock manager's I/O thread died"), "{lost}");
+        let error = first.mutex("key").acquire_blocking().unwrap_err();
+        assert!(matches!(error, LockError::Closed(_)), "{error:?}");
+        assert!(error.to_string().contains("whose I/O thread died"), "{error}");
+        first.shutdown_blocking();
+
+        init(manager("global:second")).unwrap();
+        global().unwrap().mutex("key").acquire_blocking().unwrap().release_blocking().unwrap();
+        assert!(init(manager("global:third")).is_err());
+    }
+}

@@ -1,0 +1,199 @@
+//! For tests of code that uses the lock: errors made by hand, and a store whose faults can be provoked.
+//!
+//! Needs the feature `test-util`. Set it for the `dev-dependencies` only:
+//!
+//! ```toml
+//! [dev-dependencies]
+//! distlock = { version = "0.1", features = ["test-util"] }
+//! ```
+//!
+//! Code that reacts to errors of a lock can be given each of them:
+//!
+//! ```
+//! # use distlock_runtime as distlock;
+//! use distlock::{LockError, testing};
+//!
+//! fn status(error: &LockError) -> u16 {
+//!     match error {
+//!         LockError::Busy(_) => 409,
+//!         _ => 503,
+//!     }
+//! }
+//! assert_eq!(status(&testing::busy("cart:7")), 409);
+//! assert_eq!(status(&testing::unavailable("cart:7", "connection refused")), 503);
+//! ```
+//!
+//! Code that runs under a lock can be run while its server fails: see [`MemoryServer`]. To let annotated functions use such a
+//! server, see [`with_manager`](crate::with_manager).
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use crate::api::inspect::Holder;
+use crate::backend::memory::MemoryEndpoint;
+use crate::error::{
+    Busy, Closing, CycleMember, DataLoss, Deadlock, DeadlockKind, ErrorDetail, LockError, TimedOut,
+};
+use crate::protocol::claim::Loss;
+use crate::types::fence::Fence;
+
+/// A server in this process, that of the URL `memory://name`, whose faults can be provoked.
+///
+/// All managers of a process with the same name contend as on one server. Each test needs a name of its own.
+///
+/// ```
+/// # use distlock_runtime as distlock;
+/// use std::time::Duration;
+/// use distlock::testing::MemoryServer;
+/// use distlock::{LockError, LockManager};
+///
+/// let server = MemoryServer::named("reports of the documentation");
+/// let locks = LockManager::builder().url(server.url()).ttl(Duration::from_millis(100)).build()?;
+///
+/// let guard = locks.mutex("report").acquire_blocking()?;
+/// server.lose("report");
+/// while guard.hold().is_valid() {
+///     std::thread::yield_now(); // until the next renewal
+/// }
+/// assert!(matches!(guard.release_blocking(), Err(LockError::Lost(_))));
+///
+/// server.go_down();
+/// assert!(matches!(locks.mutex("report").try_acquire_blocking(), Err(LockError::Unavailable(_))));
+/// server.come_back();
+/// locks.mutex("report").acquire_blocking()?.release_blocking()?;
+/// # Ok::<(), LockError>(())
+/// ```
+pub struct MemoryServer {
+    name: String,
+    store: MemoryEndpoint,
+}
+
+impl MemoryServer {
+    /// The server of `memory://name`. It exists from the first use of the name to the end of the process.
+    #[must_use]
+    pub fn named(name: impl Into<String>) -> Self {
+        let name = name.into();
+        Self { store: MemoryEndpoint::named(&name), name }
+    }
+
+    /// Its URL, for [`LockManager::connect`](crate::LockManager::connect).
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("memory://{}", self.name)
+    }
+
+    /// Deletes the hold of `key`, like a DEL of the key in Redis. Its holder is notified at its next renewal, after a
+    /// third of its ttl, or at its deadline if it is not renewed; the next request is granted the lock at once.
+    pub fn lose(&self, key: &str) {
+        self.store.delete_hold(key);
+    }
+
+    /// Deletes all data, as FLUSHALL does. Holders are notified as with [`Self::lose`]. Requests fail with
+    /// [`LockError::DataLoss`], or wait, until all holds of before are over; see
+    /// [`data_loss_grace`](crate::LockManagerBuilder::data_loss_grace).
+    pub fn flush(&self) {
+        self.store.flush();
+    }
+
+    /// Ends all connections and refuses new ones. Data is kept. Holds are lost at their deadlines; requests fail with
+    /// [`LockError::Unavailable`] after the manager's [`outage_timeout`](crate::LockManagerBuilder::outage_timeout).
+    pub fn go_down(&self) {
+        self.store.set_down(true);
+    }
+
+    /// Accepts connections again. Managers try to connect again after pauses that grow to two seconds.
+    pub fn come_back(&self) {
+        self.store.set_down(false);
+    }
+}
+
+impl fmt::Debug for MemoryServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("MemoryServer").field(&self.url()).finish()
+    }
+}
+
+/// A holder: `function` in this process, since now, under some token. Its fields can be set.
+#[must_use]
+pub fn holder(function: impl Into<String>) -> Holder {
+    let now = SystemTime::now();
+    Holder {
+        fence: Fence::new(1_700_000_000_000_000),
+        host: "test-host".to_owned(),
+        pid: std::process::id(),
+        function: function.into(),
+        label: None,
+        since: now,
+        held_since: now,
+    }
+}
+
+/// [`LockError::Busy`] of a call that tried once, with a [`holder`]. Its fields can be set.
+#[must_use]
+pub fn busy(key: &str) -> LockError {
+    let holder = Some(holder("test::holder"));
+    let (key, waited, left) = (key.into(), Duration::ZERO, Some(Duration::from_secs(30)));
+    LockError::Busy(Box::new(Busy { key, holder, ahead: 0, waited, left }))
+}
+
+/// [`LockError::Lost`] of a hold that was not renewed in time.
+#[must_use]
+pub fn lost(key: &str) -> LockError {
+    LockError::lost(key, Loss::Expired)
+}
+
+/// [`LockError::Unavailable`], with the reason that the error gives.
+#[must_use]
+pub fn unavailable(key: &str, reason: &str) -> LockError {
+    LockError::Unavailable(ErrorDetail::new(key, reason).into())
+}
+
+/// [`LockError::NoReply`] of a call that waited so long.
+#[must_use]
+pub fn ambiguous(key: &str, waited: Duration) -> LockError {
+    LockError::NoReply(TimedOut::new(key, waited).into())
+}
+
+/// [`LockError::Refused`], with what the server said.
+#[must_use]
+pub fn refused(key: &str, reason: &str) -> LockError {
+    LockError::Refused(ErrorDetail::new(key, reason).into())
+}
+
+/// [`LockError::KeyConflict`] of a call that waited so long.
+#[must_use]
+pub fn key_conflict(key: &str, waited: Duration) -> LockError {
+    LockError::KeyConflict(TimedOut::new(key, waited).into())
+}
+
+/// [`LockError::DataLoss`], with the time that is left until locks are granted again, if the server said.
+#[must_use]
+pub fn data_loss(key: &str, left: Option<Duration>) -> LockError {
+    LockError::DataLoss(Box::new(DataLoss { key: key.into(), left }))
+}
+
+/// [`LockError::Deadlock`] of a call that waits for `key` in a circle with calls that wait for the keys `others`.
+#[must_use]
+pub fn deadlock(key: &str, others: &[&str]) -> LockError {
+    let call = |key: &&str| CycleMember {
+        waits_for: (*key).into(),
+        function: "test::caller".to_owned(),
+        host: "test-host".to_owned(),
+        pid: std::process::id(),
+    };
+    let cycle = std::iter::once(&key).chain(others).map(call).collect();
+    let (key, waited, kind) = (key.into(), Duration::from_secs(1), DeadlockKind::Cycle);
+    LockError::Deadlock(Box::new(Deadlock { key, waited, cycle, kind }))
+}
+
+/// [`LockError::Config`], with its whole text.
+#[must_use]
+pub fn config(reason: &str) -> LockError {
+    LockError::config(reason)
+}
+
+/// [`LockError::Closed`].
+#[must_use]
+pub fn closed(key: &str) -> LockError {
+    LockError::closed(key, Closing::ShutDown)
+}

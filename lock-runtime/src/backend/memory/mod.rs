@@ -1,0 +1,158 @@
+//! The in-process store: the same answers as from a server, for tests, demos and single-process programs.
+
+pub(crate) mod twin;
+#[cfg(test)]
+mod twin_test;
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::backend::memory::twin::Twin;
+use crate::backend::{ConnectError, Hello, Push};
+use crate::protocol::machine::{CallError, Outlook};
+use crate::types::time;
+use crate::wire::call::Call;
+use crate::wire::keyspace::EVERYONE;
+use crate::wire::reply::{Notice, Reply};
+
+/// The stores of this process by name: managers with the same URL contend, as on a server.
+static STORES: LazyLock<Mutex<HashMap<String, Arc<Mutex<Store>>>>> = LazyLock::new(Mutex::default);
+
+#[derive(Default)]
+struct Store {
+    twin: Twin,
+    inboxes: HashMap<String, Inbox>,
+    /// Whether it behaves as a server that does not run.
+    is_down: bool,
+}
+
+/// Where a client receives messages, and on which of its connections.
+struct Inbox {
+    #[cfg_attr(
+        not(feature = "test-util"),
+        expect(dead_code, reason = "only a test ends a connection in memory")
+    )]
+    connection: u64,
+    pushes: UnboundedSender<Push>,
+}
+
+/// A store of this process, by name.
+#[derive(Clone)]
+pub(crate) struct MemoryEndpoint(Arc<Mutex<Store>>);
+
+/// A connection to it.
+pub(crate) struct MemoryConnection {
+    store: Arc<Mutex<Store>>,
+    inbox: String,
+    pushes: UnboundedSender<Push>,
+    bound: Duration,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn now_us() -> u64 {
+    time::now().as_nanos() / 1000 + EPOCH_US
+}
+
+/// The store counts from boot; its tokens are to look like those of a server, which are above 10^15.
+const EPOCH_US: u64 = 1_700_000_000_000_000;
+
+impl MemoryEndpoint {
+    pub(crate) fn named(name: &str) -> Self {
+        Self(Arc::clone(lock(&STORES).entry(name.to_owned()).or_default()))
+    }
+
+    pub(crate) fn connect(
+        &self,
+        number: u64,
+        hello: Hello,
+        pushes: UnboundedSender<Push>,
+    ) -> Result<MemoryConnection, ConnectError> {
+        let mut store = lock(&self.0);
+        if store.is_down {
+            return Err(ConnectError {
+                text: "the store in memory is down".to_owned(),
+                outlook: Outlook::Unreachable,
+            });
+        }
+        let Hello { inbox, floor, quarantine, acquainted } = hello;
+        let listener = Inbox { connection: number, pushes: pushes.clone() };
+        store.inboxes.insert(inbox.clone(), listener);
+        let Store { twin, inboxes, .. } = &mut *store;
+        let mut tell = |inbox: &str, notice| publish(inboxes, inbox, notice);
+        let bound = twin.welcome(now_us(), floor, quarantine.bound, acquainted, &mut tell);
+        drop(store);
+        Ok(MemoryConnection { store: Arc::clone(&self.0), inbox, pushes, bound })
+    }
+}
+
+/// Faults that come from outside the server.
+#[cfg(feature = "test-util")]
+impl MemoryEndpoint {
+    /// Deletes the hold of `key`, no matter which process has it.
+    pub(crate) fn delete_hold(&self, key: &str) {
+        lock(&self.0).twin.delete_hold(key);
+    }
+
+    /// Forgets all data.
+    pub(crate) fn flush(&self) {
+        lock(&self.0).twin.flush();
+    }
+
+    /// Ends all connections and refuses new ones, or accepts them again.
+    pub(crate) fn set_down(&self, is_down: bool) {
+        let mut store = lock(&self.0);
+        store.is_down = is_down;
+        if is_down {
+            for (_, Inbox { connection, pushes }) in store.inboxes.drain() {
+                // A client that has gone needs no message.
+                let _ = pushes.send(Push::Disconnected(connection));
+            }
+        }
+    }
+}
+
+/// Whether anybody listens there.
+fn publish(inboxes: &HashMap<String, Inbox>, inbox: &str, notice: Notice) -> bool {
+    let told = |inbox: &Inbox| inbox.pushes.send(Push::Notice(notice)).is_ok();
+    if inbox == EVERYONE {
+        return inboxes.values().filter(|inbox| told(inbox)).count() > 0;
+    }
+    inboxes.get(inbox).is_some_and(told)
+}
+
+impl MemoryConnection {
+    pub(crate) fn send(&self, calls: &[Call]) -> Vec<Result<Reply, CallError>> {
+        let mut store = lock(&self.store);
+        if store.is_down {
+            return vec![Err(CallError::Broken); calls.len()];
+        }
+        let Store { twin, inboxes, .. } = &mut *store;
+        let mut publish = |inbox: &str, notice| publish(inboxes, inbox, notice);
+        calls.iter().map(|call| Ok(twin.call(now_us(), call, &mut publish))).collect()
+    }
+
+    /// The longest lease of the store, as far as it was known when this was made.
+    pub(crate) const fn bound(&self) -> Duration {
+        self.bound
+    }
+}
+
+impl Drop for MemoryConnection {
+    fn drop(&mut self) {
+        let mut store = lock(&self.store);
+        // The process may have connected again under the same name.
+        if store
+            .inboxes
+            .get(&self.inbox)
+            .is_some_and(|inbox| inbox.pushes.same_channel(&self.pushes))
+        {
+            store.inboxes.remove(&self.inbox);
+        }
+    }
+}

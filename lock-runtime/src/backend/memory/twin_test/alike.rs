@@ -1,0 +1,178 @@
+//! When two replies say the same. Durations may differ by the time a call takes; tokens and places may differ
+//! in value, because both sides seed them from clocks of their own, but not in order.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::time::Duration;
+
+use crate::types::fence::{Fence, FenceBlock};
+use crate::types::owner_info::Holder;
+use crate::types::request_id::Nonce;
+use crate::wire::probe::Probed;
+use crate::wire::reply::{AcquireReply, Busy, Inspection, Notice, Obstacle, RenewalReply, Reply};
+
+/// What a stalled machine may add between the two answers; the spans of the tests differ by more.
+const SLACK: Duration = Duration::from_millis(300);
+
+pub(crate) type Same = Result<(), String>;
+
+/// Which number of the twin's stands for which of the server's.
+#[derive(Debug, Default)]
+pub(crate) struct Numbers(BTreeMap<u64, u64>);
+
+impl Numbers {
+    /// Notes that these two are one and the same, unless that contradicts what was noted before.
+    fn pair(&mut self, what: &str, server: u64, twin: u64) -> Same {
+        let below = self.0.range(..server).next_back().is_none_or(|(_, &other)| other < twin);
+        let above = self.0.range(server + 1..).next().is_none_or(|(_, &other)| other > twin);
+        let noted = *self.0.entry(server).or_insert(twin);
+        ensure(noted == twin && below && above, || {
+            format!("{what} {server} of the server is not the twin's {twin}, given {:?}", self.0)
+        })
+    }
+
+    pub(crate) fn fence(&mut self, server: Fence, twin: Fence) -> Same {
+        self.pair("fence", server.get(), twin.get())
+    }
+
+    fn fences(&mut self, server: FenceBlock, twin: FenceBlock) -> Same {
+        equal("size of the block", &server.size(), &twin.size())?;
+        self.fence(server.first(), twin.first())?;
+        self.fence(server.last(), twin.last())
+    }
+
+    pub(crate) fn reply(&mut self, server: &Reply, twin: &Reply) -> Same {
+        match (server, twin) {
+            (Reply::Acquire(server), Reply::Acquire(twin)) => self.acquire(server, twin),
+            (Reply::AcquiredAll(Some(server)), Reply::AcquiredAll(Some(twin))) => {
+                self.fences(*server, *twin)
+            }
+            (Reply::Renewed(server), Reply::Renewed(twin)) => renewed(server, twin),
+            (Reply::Inspection(server), Reply::Inspection(twin)) => self.inspection(server, twin),
+            (Reply::Probed(server), Reply::Probed(twin)) => probed(server, twin),
+            _ => equal("reply", server, twin),
+        }
+    }
+
+    fn acquire(&mut self, server: &AcquireReply, twin: &AcquireReply) -> Same {
+        match (server, twin) {
+            (AcquireReply::Granted(server), AcquireReply::Granted(twin)) => {
+                equal("waited for", &server.waited_for, &twin.waited_for)?;
+                self.fences(server.fences, twin.fences)
+            }
+            (AcquireReply::Busy(server), AcquireReply::Busy(twin)) => self.busy(server, twin),
+            _ => equal("reply", server, twin),
+        }
+    }
+
+    fn busy(&mut self, server: &Busy, twin: &Busy) -> Same {
+        match (&server.obstacle, &twin.obstacle) {
+            (Obstacle::Holder(server), Obstacle::Holder(twin)) => {
+                self.holder(server.as_deref(), twin.as_deref())?;
+            }
+            (server, twin) => equal("obstacle", server, twin)?,
+        }
+        left(server.left, twin.left)?;
+        equal("number ahead", &server.ahead, &twin.ahead)?;
+        match (server.ticket, twin.ticket) {
+            (Some(server), Some(twin)) => self.pair("ticket", server, twin),
+            (server, twin) => equal("ticket", &server, &twin),
+        }
+    }
+
+    fn holder(&mut self, server: Option<&Holder>, twin: Option<&Holder>) -> Same {
+        if let (Some(server), Some(twin)) = (server, twin) {
+            equal("holder", &(server.nonce, &server.who), &(twin.nonce, &twin.who))?;
+            return self.fence(server.fence, twin.fence);
+        }
+        equal("holder", &server, &twin)
+    }
+
+    fn inspection(&mut self, server: &Inspection, twin: &Inspection) -> Same {
+        self.holder(server.holder.as_ref(), twin.holder.as_ref())?;
+        left(server.left, twin.left)?;
+        let rest = |seen: &Inspection| (seen.foreign, seen.waiting, seen.waiters.clone());
+        equal("inspection", &rest(server), &rest(twin))
+    }
+
+    /// What was told during one call: to whom and in which order.
+    pub(crate) fn messages(&mut self, server: &[Message], twin: &[Message]) -> Same {
+        let names = |messages: &[Message]| -> Vec<_> {
+            messages.iter().map(|message| (message.inbox.clone(), message.about())).collect()
+        };
+        equal("messages", &names(server), &names(twin))?;
+        server.iter().zip(twin).try_for_each(|(server, twin)| match (server.notice, twin.notice) {
+            (Notice::Granted(_, server), Notice::Granted(_, twin)) => self.fences(server, twin),
+            (server, twin) => equal("message", &server, &twin),
+        })
+    }
+}
+
+/// A message to a waiter or to a holder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Message {
+    pub(crate) inbox: String,
+    pub(crate) notice: Notice,
+}
+
+impl Message {
+    fn about(&self) -> Option<Nonce> {
+        match self.notice {
+            Notice::Granted(nonce, _) | Notice::Asked(nonce) | Notice::First(nonce, _) => {
+                Some(nonce)
+            }
+            Notice::Bound(_) => None,
+        }
+    }
+
+    pub(crate) fn granted(&self) -> Option<(Nonce, FenceBlock)> {
+        match self.notice {
+            Notice::Granted(nonce, fences) => Some((nonce, fences)),
+            Notice::Asked(_) | Notice::Bound(_) | Notice::First(..) => None,
+        }
+    }
+
+    pub(crate) fn asked(&self) -> Option<Nonce> {
+        match self.notice {
+            Notice::Asked(nonce) => Some(nonce),
+            Notice::Granted(..) | Notice::Bound(_) | Notice::First(..) => None,
+        }
+    }
+}
+
+fn renewed(server: &[RenewalReply], twin: &[RenewalReply]) -> Same {
+    equal("number of answers", &server.len(), &twin.len())?;
+    server.iter().zip(twin).try_for_each(|pair| match pair {
+        (RenewalReply::Waiting(server), RenewalReply::Waiting(twin)) => left(*server, *twin),
+        (server, twin) => equal("renewal", server, twin),
+    })
+}
+
+/// The two clocks differ by what was skipped; the ages are the same.
+fn probed(server: &Probed, twin: &Probed) -> Same {
+    let who = |seen: &Probed| -> Vec<_> {
+        let members = seen.cycle.iter();
+        members.map(|member| (member.id, member.key.clone(), member.who.clone())).collect()
+    };
+    equal("cycle", &who(server), &who(twin))?;
+    let age = |seen: &Probed, at: usize| {
+        Some(Duration::from_micros(seen.at_us - seen.cycle[at].refreshed_us))
+    };
+    (0..server.cycle.len()).try_for_each(|at| left(age(server, at), age(twin, at)))
+}
+
+fn left(server: Option<Duration>, twin: Option<Duration>) -> Same {
+    let alike = match (server, twin) {
+        (Some(server), Some(twin)) => server.abs_diff(twin) <= SLACK,
+        (server, twin) => server == twin,
+    };
+    ensure(alike, || format!("time left: the server says {server:?}, the twin {twin:?}"))
+}
+
+fn equal<T: PartialEq + Debug>(what: &str, server: &T, twin: &T) -> Same {
+    ensure(server == twin, || format!("{what}: the server says {server:?}, the twin {twin:?}"))
+}
+
+fn ensure(fine: bool, text: impl FnOnce() -> String) -> Same {
+    if fine { Ok(()) } else { Err(text()) }
+}

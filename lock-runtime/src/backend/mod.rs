@@ -1,0 +1,115 @@
+//! Where calls are sent: a Redis server, or the in-process store that answers as one would.
+
+pub(crate) mod memory;
+pub(crate) mod probe;
+pub(crate) mod redis;
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::backend::memory::MemoryEndpoint;
+use crate::backend::redis::RedisEndpoint;
+use crate::protocol::machine::{CallError, Outlook};
+use crate::types::fence::Fence;
+use crate::wire::bound::Quarantine;
+use crate::wire::call::Call;
+use crate::wire::keyspace::Keyspace;
+use crate::wire::reply::{Notice, Reply};
+
+/// What a client tells a server when it connects.
+pub(crate) struct Hello {
+    /// The channel on which it wants to hear of grants.
+    pub(crate) inbox: String,
+    /// The highest fencing token it has seen.
+    pub(crate) floor: Fence,
+    /// How to go on if the server turns out to have lost its data.
+    pub(crate) quarantine: Quarantine,
+    /// Whether it was connected before: a server without a fence counter has then lost its data.
+    pub(crate) acquainted: bool,
+}
+
+/// What a server tells without being asked.
+pub(crate) enum Push {
+    Notice(Notice),
+    /// The connection with this number is gone.
+    Disconnected(u64),
+}
+
+/// Why there is no connection.
+#[derive(Clone, Debug)]
+pub(crate) struct ConnectError {
+    pub(crate) text: String,
+    /// What may come of the next attempt.
+    pub(crate) outlook: Outlook,
+}
+
+/// A server to connect to.
+pub(crate) struct Endpoint {
+    kind: Kind,
+    space: Keyspace,
+    connections: AtomicU64,
+}
+
+pub(crate) enum Kind {
+    /// Boxed: with TLS it is much larger than the other.
+    Redis(Box<RedisEndpoint>),
+    Memory(MemoryEndpoint),
+}
+
+/// A connection that calls can be sent on.
+pub(crate) enum Connection {
+    Redis(crate::backend::redis::RedisConnection),
+    Memory(crate::backend::memory::MemoryConnection),
+}
+
+type Boxed<T> = Pin<Box<dyn Future<Output = T>>>;
+
+impl Endpoint {
+    pub(crate) fn new(kind: Kind, space: Keyspace) -> Self {
+        Self { kind, space, connections: AtomicU64::new(0) }
+    }
+
+    /// An attempt to connect; pushes of the connection arrive at `pushes`.
+    pub(crate) fn connect(
+        &self,
+        hello: Hello,
+        pushes: UnboundedSender<Push>,
+    ) -> Boxed<Result<Connection, ConnectError>> {
+        let number = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
+        match &self.kind {
+            Kind::Redis(redis) => redis.connect(number, self.space.clone(), hello, pushes),
+            Kind::Memory(memory) => {
+                let memory = memory.clone();
+                Box::pin(
+                    async move { memory.connect(number, hello, pushes).map(Connection::Memory) },
+                )
+            }
+        }
+    }
+
+    /// Whether this is the number of the latest connection.
+    pub(crate) fn is_current(&self, number: u64) -> bool {
+        self.connections.load(Ordering::Relaxed) == number
+    }
+}
+
+impl Connection {
+    /// What the server knows of the longest lease of any process.
+    pub(crate) fn bound(&self) -> Duration {
+        match self {
+            Self::Redis(redis) => redis.bound(),
+            Self::Memory(memory) => memory.bound(),
+        }
+    }
+
+    /// Sends calls in their order; the replies come in the same order, one for each.
+    pub(crate) fn send(&self, calls: Vec<Call>) -> Boxed<Vec<Result<Reply, CallError>>> {
+        match self {
+            Self::Redis(redis) => Box::pin(redis.clone().send(calls)),
+            Self::Memory(memory) => Box::pin(std::future::ready(memory.send(&calls))),
+        }
+    }
+}

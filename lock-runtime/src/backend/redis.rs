@@ -1,0 +1,223 @@
+//! One Redis server, through one multiplexed RESP3 connection that carries calls and pushes.
+
+pub(crate) mod batch;
+pub(crate) mod errors;
+pub(crate) mod facts;
+#[cfg(test)]
+mod impostor;
+pub(crate) mod ladder;
+pub(crate) mod opening;
+#[cfg(test)]
+mod random;
+pub(crate) mod rights;
+pub(crate) mod tls;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, OnceLock};
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::io::tcp::socket2::TcpKeepalive;
+use redis::{Client, Cmd, Pipeline, ProtocolVersion, PushInfo, PushKind, RedisError, Value};
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::backend::redis::batch::Batch;
+use crate::backend::redis::errors::{call_error, connect_error};
+use crate::backend::redis::ladder::Ladder;
+use crate::backend::redis::tls::Certificates;
+use crate::backend::{Boxed, ConnectError, Connection, Hello, Push};
+use crate::protocol::machine::CallError;
+use crate::wire::call::Call;
+use crate::wire::keyspace::Keyspace;
+use crate::wire::reply::{Answer, Decode, Notice, Reply, parse_notice};
+use crate::wire::script::{Invocation, Script};
+
+/// EVALSHA names a script by the SHA-1 of its text.
+static SHA: LazyLock<[String; Script::ALL.len()]> =
+    LazyLock::new(|| Script::ALL.map(|script| sha_of(script.text())));
+
+fn sha_of(text: &str) -> String {
+    sha1_smol::Sha1::from(text).digest().to_string()
+}
+
+fn sha(script: Script) -> &'static str {
+    let index = Script::ALL.iter().position(|&other| other == script);
+    &SHA[index.expect("ALL lists every script")]
+}
+
+/// A server by its address and credentials.
+pub(crate) struct RedisEndpoint {
+    client: Client,
+    client_name: Option<String>,
+    ladder: OnceLock<Arc<Ladder>>,
+}
+
+impl RedisEndpoint {
+    /// Takes over the client's address, credentials and TLS settings. Pushes need RESP3, small calls that must not wait for
+    /// one another need `TCP_NODELAY`, and a connection that the network has silently dropped is found by keepalive.
+    pub(crate) fn new(
+        client: Client,
+        client_name: Option<String>,
+        certificates: &Certificates,
+    ) -> Result<Self, String> {
+        let client = tls::prepare(client, certificates)?;
+        let info = client.get_connection_info().clone();
+        let redis = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+        let mut tcp = info.tcp_settings().clone().set_nodelay(true);
+        if tcp.keepalive().is_none() {
+            tcp = tcp.set_keepalive(keepalive());
+        }
+        let info = info.set_redis_settings(redis).set_tcp_settings(tcp);
+        let client = Client::open(info).map_err(|error| error.to_string())?;
+        Ok(Self { client, client_name, ladder: OnceLock::new() })
+    }
+
+    pub(crate) fn connect(
+        &self,
+        number: u64,
+        space: Keyspace,
+        hello: Hello,
+        pushes: UnboundedSender<Push>,
+    ) -> Boxed<Result<Connection, ConnectError>> {
+        let client = self.client.clone();
+        let name = self.client_name.clone();
+        let database = client.get_connection_info().redis_settings().db();
+        let ladder = self.ladder.get_or_init(|| Arc::new(Ladder::new(&space, database)));
+        let ladder = Arc::clone(ladder);
+        Box::pin(async move {
+            opening::open(&client, number, space, ladder, name, hello, pushes)
+                .await
+                .map(Connection::Redis)
+                .map_err(|obstacle| connect_error(&client, obstacle))
+        })
+    }
+}
+
+/// The first probe after 15 s of silence; the connection counts as dead after 30 s.
+fn keepalive() -> TcpKeepalive {
+    let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(15));
+    #[cfg(any(target_os = "linux", target_os = "macos", target_os = "freebsd", windows))]
+    let keepalive = keepalive.with_interval(Duration::from_secs(5)).with_retries(3);
+    keepalive
+}
+
+fn pushed(
+    pushes: &UnboundedSender<Push>,
+    number: u64,
+    bound: &AtomicU64,
+    info: &PushInfo,
+) -> Result<(), redis::aio::SendError> {
+    let push = match info.kind {
+        PushKind::Disconnection => Push::Disconnected(number),
+        PushKind::Message => match notice(info) {
+            Some(notice) => {
+                if let Notice::Bound(heard) = notice {
+                    bound.fetch_max(millis(heard), Ordering::Relaxed);
+                }
+                Push::Notice(notice)
+            }
+            None => return Ok(()),
+        },
+        _ => return Ok(()),
+    };
+    pushes.send(push).map_err(|_| redis::aio::SendError)
+}
+
+fn notice(info: &PushInfo) -> Option<Notice> {
+    match info.data.last()? {
+        Value::BulkString(payload) => parse_notice(std::str::from_utf8(payload).ok()?),
+        Value::SimpleString(payload) => parse_notice(payload),
+        _ => None,
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn load_scripts() -> Pipeline {
+    let mut pipeline = redis::pipe();
+    for script in Script::ALL {
+        pipeline.cmd("SCRIPT").arg("LOAD").arg(script.text());
+    }
+    pipeline
+}
+
+/// The connection: clones share it.
+#[derive(Clone)]
+pub(crate) struct RedisConnection {
+    connection: MultiplexedConnection,
+    space: Keyspace,
+    ladder: Arc<Ladder>,
+    /// The bound on leases in milliseconds, as last heard of here: a server that has forgotten the scripts gets
+    /// it with them.
+    bound: Arc<AtomicU64>,
+}
+
+impl RedisConnection {
+    pub(crate) fn bound(&self) -> Duration {
+        Duration::from_millis(self.bound.load(Ordering::Relaxed))
+    }
+
+    pub(crate) async fn send(mut self, calls: Vec<Call>) -> Vec<Result<Reply, CallError>> {
+        let batch = Batch::new(&calls);
+        let commands = batch.commands(&self.space, &self.ladder);
+        let answers = if let [one] = &commands[..] {
+            self.connection.send_packed_command(one).await.map(|answer| vec![answer])
+        } else {
+            let count = commands.len();
+            let mut pipeline = Pipeline::with_capacity(count);
+            for command in commands {
+                pipeline.add_command(command);
+            }
+            self.connection.send_packed_commands(&pipeline, 0, count).await
+        };
+        for call in &calls {
+            if let Call::Raise(bound) = call {
+                self.bound.fetch_max(millis(*bound), Ordering::Relaxed);
+            }
+        }
+        let replies = batch.replies(answers);
+        if replies.iter().any(|reply| matches!(reply, Err(CallError::Unloaded))) {
+            // Whatever comes of it shows in the calls that are sent again.
+            let mut scripts = load_scripts();
+            scripts.add_command(self.ladder.load(self.bound()));
+            let _ = scripts.exec_async(&mut self.connection).await;
+        }
+        replies
+    }
+}
+
+fn command(invocation: &Invocation) -> Cmd {
+    let mut command = redis::cmd("EVALSHA");
+    command.arg(sha(invocation.script())).arg(invocation.keys());
+    for word in invocation.words() {
+        command.arg(word);
+    }
+    command
+}
+
+fn read(call: &Call, answer: Value) -> Result<Reply, CallError> {
+    if let Value::ServerError(error) = answer {
+        return Err(script_error(call.script(), &RedisError::from(error)));
+    }
+    call.decode(plain(answer)).map_err(CallError::Garbled)
+}
+
+fn plain(value: Value) -> Answer {
+    match value {
+        Value::Int(number) => Answer::Int(number),
+        Value::BulkString(bytes) => String::from_utf8(bytes).map_or(Answer::Other, Answer::Text),
+        Value::SimpleString(text) => Answer::Text(text),
+        Value::Array(items) => Answer::List(items.into_iter().map(plain).collect()),
+        _ => Answer::Other,
+    }
+}
+
+/// What an error of this script means, or of a command that runs none.
+fn script_error(script: Option<Script>, error: &RedisError) -> CallError {
+    match (call_error(error), script) {
+        (CallError::Refused(words), Some(script)) => CallError::Refused(script.explain(words)),
+        (other, _) => other,
+    }
+}

@@ -1,0 +1,120 @@
+//! What a server says it is, and whether it can keep locks.
+
+use redis::Value;
+
+use crate::backend::probe::field;
+use crate::backend::redis::opening::Obstacle;
+use crate::protocol::machine::Outlook;
+
+/// Version, mode and role: from HELLO, which any user may, else from INFO.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Facts {
+    version: Option<String>,
+    mode: Option<String>,
+    role: Option<String>,
+}
+
+impl Facts {
+    pub(crate) fn new(hello: Option<&Value>, info: Option<&str>) -> Self {
+        let fact = |in_hello: &str, in_info: &str| {
+            let said = hello.and_then(|hello| entry(hello, in_hello));
+            said.or_else(|| field(info?, in_info).map(str::to_owned))
+        };
+        Self {
+            version: fact("version", "redis_version"),
+            mode: fact("mode", "redis_mode"),
+            role: fact("role", "role"),
+        }
+    }
+
+    /// One sentence for a server that can keep no locks. What is not known is no reason.
+    pub(crate) fn check(&self) -> Result<(), Obstacle> {
+        let (outlook, text) = match (self.mode.as_deref(), self.role.as_deref()) {
+            (Some("sentinel"), _) => (
+                Outlook::Hopeless,
+                "this is a Sentinel, which is not supported yet; connect to the primary that it watches".to_owned(),
+            ),
+            (Some("cluster"), _) => (
+                Outlook::Hopeless,
+                "this is a node of a Redis Cluster, which is not supported yet; use one primary with cluster-enabled no"
+                    .to_owned(),
+            ),
+            (_, Some("slave" | "replica")) => (
+                Outlook::Unfit,
+                "this is a replica, which grants no locks; connect to the primary, not to a replica"
+                    .to_owned(),
+            ),
+            _ => match &self.version {
+                Some(version) if is_before_6_2(version) => (
+                    Outlook::Hopeless,
+                    format!("this is Redis {version}; locks need Redis 6.2 or later, or Valkey"),
+                ),
+                _ => return Ok(()),
+            },
+        };
+        Err(Obstacle::Unfit(outlook, text))
+    }
+}
+
+fn entry(map: &Value, name: &str) -> Option<String> {
+    let text = |value: &Value| match value {
+        Value::BulkString(bytes) => String::from_utf8(bytes.clone()).ok(),
+        Value::SimpleString(text) => Some(text.clone()),
+        _ => None,
+    };
+    let Value::Map(entries) = map else { return None };
+    entries
+        .iter()
+        .find(|(key, _)| text(key).as_deref() == Some(name))
+        .and_then(|(_, value)| text(value))
+}
+
+fn is_before_6_2(version: &str) -> bool {
+    let mut numbers = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) < (6, 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hello(entries: &[(&str, &str)]) -> Value {
+        let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+        Value::Map(entries.iter().map(|(name, value)| (text(name), text(value))).collect())
+    }
+
+    fn verdict(hello: Option<&Value>, info: Option<&str>) -> Option<(Outlook, String)> {
+        match Facts::new(hello, info).check() {
+            Err(Obstacle::Unfit(outlook, text)) => Some((outlook, text)),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn each_kind_of_server_that_keeps_no_locks_gets_a_sentence_of_its_own() {
+        let rows = [
+            ("redis_mode:sentinel\r\n", Outlook::Hopeless, "a Sentinel"),
+            ("redis_mode:cluster\r\nrole:slave\r\n", Outlook::Hopeless, "a Redis Cluster"),
+            ("redis_mode:standalone\r\nrole:slave\r\n", Outlook::Unfit, "a replica"),
+            ("redis_version:6.0.16\r\nrole:master\r\n", Outlook::Hopeless, "Redis 6.0.16"),
+        ];
+        for (info, outlook, what) in rows {
+            let (found, text) = verdict(None, Some(info)).expect(info);
+            assert!(found == outlook && text.contains(what) && text.contains("; "), "{text}");
+        }
+        for version in ["6.2.0", "7.0.15", "8.1.8", "255.255.255"] {
+            let info =
+                format!("redis_version:{version}\r\nrole:master\r\nredis_mode:standalone\r\n");
+            assert_eq!(verdict(None, Some(&info)), None);
+        }
+        assert_eq!(verdict(None, None), None);
+    }
+
+    #[test]
+    fn hello_is_believed_where_info_is_denied() {
+        let replica = hello(&[("version", "7.0.15"), ("mode", "standalone"), ("role", "replica")]);
+        assert!(verdict(Some(&replica), None).is_some());
+        let primary = hello(&[("version", "7.0.15"), ("mode", "standalone"), ("role", "master")]);
+        assert_eq!(verdict(Some(&primary), None), None);
+    }
+}

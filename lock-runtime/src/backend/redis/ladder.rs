@@ -1,0 +1,63 @@
+//! The bound on all leases, where it outlives the data: in the server's script cache, which a flush leaves alone.
+//!
+//! Each step of the bound has a script that is never run; the highest that is loaded is the bound. A server that knows any of
+//! them has granted locks of this key space in this database. Other tenants of the server have scripts of their own.
+
+use std::time::Duration;
+
+use redis::Cmd;
+
+use crate::backend::redis::sha_of;
+use crate::wire::bound::bound_steps;
+use crate::wire::keyspace::{EVERYONE, Keyspace};
+
+pub(crate) struct Ladder {
+    tenant: String,
+    /// The channel on which all processes receive a new bound.
+    everyone: String,
+    /// What SCRIPT EXISTS calls the steps, in their order.
+    shas: Vec<String>,
+}
+
+impl Ladder {
+    pub(crate) fn new(space: &Keyspace, database: i64) -> Self {
+        let tenant = sha_of(&format!("{} in database {database}", space.fence()));
+        let shas = bound_steps().map(|step| sha_of(&text(&tenant, step))).collect();
+        Self { tenant, everyone: space.inbox(EVERYONE), shas }
+    }
+
+    pub(crate) fn everyone(&self) -> &str {
+        &self.everyone
+    }
+
+    /// Asks which steps are loaded.
+    pub(crate) fn look(&self) -> Cmd {
+        let mut command = redis::cmd("SCRIPT");
+        command.arg("EXISTS").arg(&self.shas);
+        command
+    }
+
+    /// The bound, from the answer to [`Self::look`]; zero where no step is loaded.
+    pub(crate) fn highest(loaded: &[bool]) -> Duration {
+        let mut steps = bound_steps().zip(loaded).rev();
+        steps.find(|&(_, &loaded)| loaded).map(|(step, _)| step).unwrap_or_default()
+    }
+
+    /// Raises the bound.
+    pub(crate) fn load(&self, step: Duration) -> Cmd {
+        let mut command = redis::cmd("SCRIPT");
+        command.arg("LOAD").arg(text(&self.tenant, step));
+        command
+    }
+
+    /// Announces it to all processes.
+    pub(crate) fn publish(&self, step: Duration) -> Cmd {
+        let mut command = redis::cmd("PUBLISH");
+        command.arg(&self.everyone).arg(format!("bound {}", step.as_millis()));
+        command
+    }
+}
+
+fn text(tenant: &str, step: Duration) -> String {
+    format!("return '{tenant} {}'", step.as_millis())
+}

@@ -1,0 +1,233 @@
+//! What errors say: the key, the reason, the next step, in one line.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt::{Display, Formatter, Result};
+
+use crate::error::{
+    Busy, Closing, CycleMember, DataLoss, Deadlock, DeadlockKind, ErrorDetail, LockError,
+    NOT_RELEASED, NOT_RENEWED, RELEASED, TimedOut, UNCONFIRMED,
+};
+use crate::protocol::claim::Loss;
+use crate::types::human_duration::HumanDuration;
+use crate::types::printable::printable;
+
+impl Display for LockError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match self {
+            Self::Busy(busy) => busy.fmt(f),
+            Self::Lost(cause) => lost(cause, f),
+            Self::Unavailable(cause) => {
+                because(cause, f, "is unavailable", way_back(&cause.reason))
+            }
+            Self::Refused(cause) => {
+                let what = if has_advice(&cause.reason) {
+                    "cannot be had"
+                } else {
+                    "was refused by the server"
+                };
+                because(cause, f, what, remedy(&cause.reason))
+            }
+            Self::NoReply(overdue) => write!(
+                f,
+                "lock '{}': no reply within {}; nothing ran, and a late grant is given back in the background; try again, \
+                 or allow a longer wait",
+                printable(&overdue.key),
+                HumanDuration(overdue.waited)
+            ),
+            Self::KeyConflict(overdue) => foreign(overdue, f),
+            Self::DataLoss(loss) => loss.fmt(f),
+            Self::Deadlock(deadlock) => deadlock.fmt(f),
+            Self::Config(reason) => f.write_str(reason),
+            Self::Closed(cause) => closed(cause, f),
+        }
+    }
+}
+
+fn because(cause: &ErrorDetail, f: &mut Formatter<'_>, what: &str, way_out: &str) -> Result {
+    write!(f, "lock '{}' {what}: {}", printable(&cause.key), cause.reason)?;
+    if has_advice(&cause.reason) { Ok(()) } else { write!(f, "; {way_out}") }
+}
+
+/// Whether a reason says itself what to do about it. Servers' own words have no semicolon.
+fn has_advice(reason: &str) -> bool {
+    reason.contains("; ")
+}
+
+fn closed(cause: &ErrorDetail, f: &mut Formatter<'_>) -> Result {
+    let key = printable(&cause.key);
+    let (what, way_out) = if *cause.reason == *Closing::Forked.reason() {
+        ("made before a fork", "make one in the child")
+    } else if *cause.reason == *Closing::Panicked.reason() {
+        (
+            "whose I/O thread died",
+            "make a new manager, and report the panic that the thread has printed",
+        )
+    } else {
+        ("that was shut down", "make a new manager")
+    };
+    write!(f, "lock '{key}' was asked of a manager {what}; {way_out}")
+}
+
+fn lost(cause: &ErrorDetail, f: &mut Formatter<'_>) -> Result {
+    let is = |loss: Loss| *cause.reason == *loss.reason();
+    let begins = |what: &str| cause.reason.starts_with(what);
+    let (what, way_out) = if *cause.reason == *RELEASED {
+        ("is not held any more", "take it again, or keep it with `Hold::share`")
+    } else if *cause.reason == *UNCONFIRMED {
+        (
+            "may have been lost",
+            "check what was written; the lock is free after its ttl at the latest",
+        )
+    } else if begins(NOT_RELEASED) {
+        return because(
+            cause,
+            f,
+            "may still be held in the server, until its ttl is over",
+            remedy(&cause.reason),
+        );
+    } else if begins(NOT_RENEWED) {
+        return because(cause, f, "was lost while it was held", remedy(&cause.reason));
+    } else if is(Loss::MaxHold) {
+        (
+            "was lost while it was held",
+            "check what was written, and do less under the lock or raise max_hold",
+        )
+    } else if is(Loss::Shutdown) {
+        (
+            "was lost while it was held",
+            "check what was written, and shut down after the work is done",
+        )
+    } else {
+        (
+            "was lost while it was held",
+            "check what was written, and have the storage refuse old fencing tokens",
+        )
+    };
+    because(cause, f, what, way_out)
+}
+
+fn foreign(overdue: &TimedOut, f: &mut Formatter<'_>) -> Result {
+    write!(
+        f,
+        "lock '{}': a key that can be no lock stands under its name",
+        printable(&overdue.key)
+    )?;
+    if !overdue.waited.is_zero() {
+        write!(f, " and did not go away in {}", HumanDuration(overdue.waited))?;
+    }
+    f.write_str("; give the lock another key or the manager another prefix")
+}
+
+impl Display for Busy {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        write!(f, "lock '{}' is busy", printable(&self.key))?;
+        if !self.waited.is_zero() {
+            write!(f, " after {}", HumanDuration(self.waited))?;
+        }
+        match &self.holder {
+            Some(holder) => write!(f, ": held by {holder}")?,
+            None => f.write_str(": another call has it or comes first")?,
+        }
+        if self.ahead > 0 {
+            write!(f, ", {} waiting before this call", self.ahead)?;
+        }
+        f.write_str("; try again later, or allow a longer wait")
+    }
+}
+
+impl Display for DataLoss {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        write!(
+            f,
+            "lock '{}' is not granted because the server lost its data and older holds may still be valid in \
+             their processes; try again ",
+            printable(&self.key)
+        )?;
+        match self.left {
+            Some(left) => write!(f, "in {}", HumanDuration(left))?,
+            None => f.write_str("later")?,
+        }
+        f.write_str(
+            ", or build the manager with `data_loss_grace(false)` where tests flush the server",
+        )
+    }
+}
+
+impl Display for Deadlock {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match &self.kind {
+            DeadlockKind::Cycle => self.fmt_cycle(f),
+            DeadlockKind::NotReentrant { holder } => write!(
+                f,
+                "lock '{}' is in a deadlock: {} asks for it with `reenter = false` while {holder} holds it around this call; \
+                 call it outside of the section, or allow re-entry",
+                printable(&self.key),
+                printable(self.caller()),
+                holder = printable(holder)
+            ),
+            DeadlockKind::BlocksHolder { holder } => write!(
+                f,
+                "lock '{}' is in a deadlock: {} blocks the thread on which {holder} holds it, further down on the stack; wait \
+                 for it as a task, or on a thread that the holder does not need",
+                self.key,
+                self.caller()
+            ),
+        }
+    }
+}
+
+impl Deadlock {
+    /// The call that gets the error.
+    fn caller(&self) -> &str {
+        self.cycle.first().map_or("the call", |call| &call.function)
+    }
+
+    fn fmt_cycle(&self, f: &mut Formatter<'_>) -> Result {
+        write!(f, "lock '{}' is in a deadlock: ", printable(&self.key))?;
+        for (number, CycleMember { waits_for, function, host, pid }) in
+            self.cycle.iter().enumerate()
+        {
+            if number > 0 {
+                f.write_str(", which is held around ")?;
+            }
+            let [function, host, key] = [function, host, &**waits_for].map(printable);
+            write!(f, "{function} in process {pid} on {host}, waiting for '{key}'")?;
+        }
+        f.write_str(
+            ", which is held around the first; let go and try again, or take these keys in one order or as a list",
+        )
+    }
+}
+
+fn way_back(reason: &str) -> &'static str {
+    let has = |code: &str| reason.contains(code);
+    if has("ReadOnly") || has("MasterDown") {
+        "connect to the primary, not to a replica"
+    } else if has("BusyLoading") {
+        "try again when the server has loaded its data"
+    } else if has("\"BUSY\"") {
+        "end the script that keeps the server busy, with SCRIPT KILL"
+    } else {
+        "check that the Redis server runs and can be reached"
+    }
+}
+
+/// What to do about an answer of the server, by its code.
+fn remedy(reason: &str) -> &'static str {
+    let has = |code: &str| reason.contains(code);
+    if has("OOM") {
+        "free memory in the server or raise its maxmemory"
+    } else if has("READONLY") || has("ReadOnly") {
+        "connect to the primary, not to a replica"
+    } else if has("NOPERM") || has("NoPerm") {
+        "grant the user the rights to run scripts and to publish and subscribe under the prefix"
+    } else if has("WRONGPASS") || has("NOAUTH") || has("AUTH") || has("Auth") {
+        "check user and password in the URL"
+    } else if has("MISCONF") || has("NOREPLICAS") {
+        "mend the server's persistence or replication, without which it takes no writes"
+    } else {
+        "see the server's message"
+    }
+}

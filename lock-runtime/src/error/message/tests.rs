@@ -1,0 +1,190 @@
+//! The texts as a whole, in `snapshots/errors.txt`: a case and its text a line. `UPDATE_SNAPSHOTS=1` writes them anew.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+use std::{env, fs};
+
+use crate::api::manager::LockManager;
+use crate::error::{Closing, DeadlockKind, LockError};
+use crate::protocol::claim::{Failure, Loss};
+use crate::types::fence::Fence;
+use crate::types::owner_info::{Holder, OwnerInfo};
+use crate::types::request_id::Nonce;
+use crate::wire::probe::Member;
+use crate::wire::reply::Obstacle;
+
+const WAITED: Duration = Duration::from_millis(1500);
+
+#[test]
+fn an_error_says_what_the_snapshot_says() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots/errors.txt");
+    let lines = cases().map(|(name, error)| format!("{name}: {error}\n"));
+    let text: String = lines.collect();
+    if env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        fs::write(&path, text).expect("the snapshot can be written");
+    } else {
+        assert_eq!(text, fs::read_to_string(&path).expect("the snapshot can be read"));
+    }
+}
+
+#[test]
+fn an_error_is_one_line_that_names_the_key_and_a_next_step() {
+    for (name, error) in cases() {
+        let text = error.to_string();
+        assert!(!text.contains('\n') && !text.ends_with('.'), "{name}: {text}");
+        assert!(text.starts_with(char::is_lowercase), "{name}: {text}");
+        assert!(text.contains("; "), "{name} has no next step: {text}");
+        let key = error.key().map(|key| format!("'{key}'"));
+        assert!(key.is_none_or(|key| text.contains(&key)), "{name}: {text}");
+        assert!(!text.contains("secret"), "{name}: {text}");
+    }
+}
+
+fn cases() -> impl Iterator<Item = (&'static str, LockError)> {
+    let of_others = busy().into_iter().chain(deadlocks()).chain(lost());
+    of_others.chain(of_the_server()).chain(refused()).chain(config())
+}
+
+fn failed(failure: Failure) -> LockError {
+    LockError::from_failure("account:7", WAITED, failure)
+}
+
+fn blocked(waited: Duration, obstacle: Obstacle, ahead: u64, left: Option<u64>) -> LockError {
+    let left = left.map(Duration::from_secs);
+    let busy = crate::wire::reply::Busy { obstacle, left, ahead, ticket: None };
+    LockError::from_failure("account:7", waited, Failure::Busy(busy))
+}
+
+fn held() -> Obstacle {
+    let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_millis();
+    let who = OwnerInfo {
+        ttl: Duration::from_secs(30),
+        since_unix_ms: u64::try_from(since).unwrap_or_default(),
+        pid: 4711,
+        host: "web-1".into(),
+        function: "bank::withdraw".to_owned(),
+    };
+    Obstacle::Holder(Some(Box::new(Holder {
+        fence: Fence::new(42),
+        nonce: Nonce::from_bits(0x005e_c4e7),
+        who,
+        held_unix_ms: None,
+    })))
+}
+
+fn busy() -> Vec<(&'static str, LockError)> {
+    vec![
+        ("busy, tried once", blocked(Duration::ZERO, held(), 0, None)),
+        ("busy, first in line", blocked(WAITED, held(), 0, None)),
+        ("busy, one before", blocked(WAITED, held(), 1, None)),
+        ("busy, three before", blocked(WAITED, held(), 3, None)),
+        ("busy, holder unknown", blocked(WAITED, Obstacle::Holder(None), 0, None)),
+        ("busy, in this process", LockError::busy_here("account:7", WAITED)),
+        ("foreign key, tried once", blocked(Duration::ZERO, Obstacle::KeyConflict, 0, None)),
+        ("foreign key", blocked(WAITED, Obstacle::KeyConflict, 0, None)),
+        ("data loss", blocked(WAITED, Obstacle::DataLoss, 0, None)),
+        ("data loss, with an end", blocked(WAITED, Obstacle::DataLoss, 0, Some(25))),
+    ]
+}
+
+fn deposit(number: usize) -> OwnerInfo {
+    OwnerInfo {
+        ttl: Duration::ZERO,
+        since_unix_ms: 0,
+        pid: 4711,
+        host: format!("web-{}", number + 1).into(),
+        function: "bank::deposit".to_owned(),
+    }
+}
+
+/// The call for `account:7`, which waits for that of each next one of `others`, and the last of them for it.
+fn in_a_circle(others: &[&str]) -> LockError {
+    let member = |(number, key): (usize, &&str)| Member {
+        id: Nonce::from_bits(0x005e_c4e7),
+        refreshed_us: 0,
+        key: (*key).to_owned(),
+        who: deposit(number),
+    };
+    let keys = [&["account:7"], others].concat();
+    LockError::deadlock("account:7", WAITED, keys.iter().enumerate().map(member).collect())
+}
+
+fn deadlocks() -> Vec<(&'static str, LockError)> {
+    vec![
+        // A call that waits for the turn of a section which waits for it.
+        ("deadlock, one call", in_a_circle(&[])),
+        ("deadlock, two calls", in_a_circle(&["account:8"])),
+        ("deadlock, three calls", in_a_circle(&["account:8", "account:9"])),
+        ("deadlock, not re-entrant", at_once(|holder| DeadlockKind::NotReentrant { holder })),
+        ("deadlock, on one stack", at_once(|holder| DeadlockKind::BlocksHolder { holder })),
+    ]
+}
+
+fn at_once(kind: impl FnOnce(String) -> DeadlockKind) -> LockError {
+    let kind = kind("bank::withdraw at src/bank.rs:7".to_owned());
+    LockError::deadlock_at_once("account:7", deposit(0), kind)
+}
+
+const NOPERM: &str = "NOPERM the user may not run 'DEL' on the keys of a lock";
+
+fn lost() -> Vec<(&'static str, LockError)> {
+    vec![
+        ("lost, expired", LockError::lost("account:7", Loss::Expired)),
+        ("lost, gone", LockError::lost("account:7", Loss::Gone)),
+        ("lost, max_hold", LockError::lost("account:7", Loss::MaxHold)),
+        ("lost, shutdown", LockError::lost("account:7", Loss::Shutdown)),
+        ("lost, renewals refused", LockError::lost("account:7", Loss::Refused(NOPERM.into()))),
+        ("lost, release refused", LockError::not_released("account:7", NOPERM)),
+        ("lost, released", LockError::released("account:7")),
+        ("lost, release not confirmed", LockError::unconfirmed("account:7")),
+    ]
+}
+
+fn of_the_server() -> Vec<(&'static str, LockError)> {
+    let unavailable = |reason: &str| failed(Failure::Unavailable(reason.to_owned()));
+    vec![
+        ("unavailable", unavailable("127.0.0.1:6379: Connection refused (os error 111)")),
+        ("unavailable, broken", unavailable("the connection broke")),
+        (
+            "unavailable, loading",
+            unavailable("BusyLoading: Redis is loading the dataset in memory"),
+        ),
+        ("unavailable, script", unavailable("\"BUSY\": Redis is busy running a script.")),
+        ("ambiguous", failed(Failure::NoReply)),
+        ("closed", LockError::closed("account:7", Closing::ShutDown)),
+        ("closed, died", LockError::closed("account:7", Closing::Panicked)),
+        ("closed, forked", LockError::closed("account:7", Closing::Forked)),
+    ]
+}
+
+fn refused() -> Vec<(&'static str, LockError)> {
+    let refused = |reason: &str| failed(Failure::Refused(reason.to_owned()));
+    vec![
+        ("refused, OOM", refused("\"OOM\": command not allowed when used memory > 'maxmemory'.")),
+        ("refused, READONLY", refused("ReadOnly: You can't write against a read only replica.")),
+        ("refused, NOPERM", refused("NoPerm: this user has no permissions to run 'evalsha'")),
+        ("refused, WRONGPASS", refused("\"WRONGPASS\": invalid username-password pair")),
+        ("refused, NOAUTH", refused("\"NOAUTH\": Authentication required.")),
+        ("refused, MISCONF", refused("\"MISCONF\": errors writing to the AOF file")),
+        ("refused, NOREPLICAS", refused("\"NOREPLICAS\": not enough good replicas to write.")),
+        ("refused, another code", refused("\"ERR\": two\nlines.\n")),
+    ]
+}
+
+fn config() -> Vec<(&'static str, LockError)> {
+    let url = |url: &str| LockManager::connect(url).map(drop);
+    let memory = || LockManager::builder().url("memory://");
+    let ttl = |ttl| memory().ttl(ttl).build().map(drop);
+    let second = Duration::from_secs(1);
+    let refused = [
+        ("config, no server", LockManager::builder().build().map(drop)),
+        ("config, scheme", url("http://me:a-secret@host/")),
+        ("config, no scheme", url("localhost")),
+        ("config, ttl of zero", ttl(Duration::ZERO)),
+        ("config, short ttl", ttl(Duration::from_micros(9500))),
+        ("config, long ttl", ttl(31 * 24 * 3600 * second)),
+        ("config, margin", memory().ttl(second).clock_margin(second).build().map(drop)),
+        ("config, prefix", memory().prefix("a b").build().map(drop)),
+    ];
+    refused.map(|(name, built)| (name, built.expect_err(name))).into()
+}

@@ -1,0 +1,95 @@
+//! The desk without an I/O thread around it.
+
+use std::panic::Location;
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use crate::io::desk::Dispatcher;
+use crate::io::mailbox::{Mailbox, Message};
+use crate::local::post::QueueContext;
+use crate::local::table::QueueTable;
+use crate::local::waiting::{AcquireParams, LeaseTerms};
+use crate::protocol::machine::Machine;
+use crate::protocol::timing::Timing;
+use crate::types::call_site::CallSite;
+use crate::types::process_info::ProcessInfo;
+use crate::types::time;
+
+/// A desk, and the mailbox that it empties.
+fn desk() -> (Dispatcher, Mailbox, UnboundedReceiver<Message>) {
+    let (sender, messages) = unbounded_channel();
+    let mailbox = Mailbox::new(sender);
+    let ttl = Duration::from_secs(30);
+    let machine = Machine::new(time::now(), Timing::default(), "inbox".to_owned(), ttl);
+    (Dispatcher::new(machine, mailbox.downgrade()), mailbox, messages)
+}
+
+#[test]
+fn an_alarm_goes_with_the_future_that_waits_for_it() {
+    let (mut desk, mailbox, mut messages) = desk();
+    let now = time::now();
+    let mut take_in = |desk: &mut Dispatcher| {
+        while let Ok(message) = messages.try_recv() {
+            desk.message(now, message);
+        }
+    };
+    let mut context = Context::from_waker(Waker::noop());
+    for _ in 0..100 {
+        let mut alarm = Box::pin(mailbox.alarm(Some(now.plus(Duration::from_secs(3_600)))));
+        assert!(alarm.as_mut().poll(&mut context).is_pending());
+        take_in(&mut desk);
+        assert_eq!(desk.alarms.len(), 1);
+        drop(alarm);
+        take_in(&mut desk);
+        assert_eq!(desk.alarms.len(), 0);
+    }
+}
+
+#[test]
+fn the_alarms_of_a_queue_go_with_it() {
+    let (mut desk, mailbox, mut messages) = desk();
+    let process = Arc::new(ProcessInfo::of_this_process());
+    let queues = QueueTable::new(QueueContext { bound: 8, process, post: mailbox.post() });
+    let terms = LeaseTerms { ttl: Duration::from_secs(30), renew: true, max_hold: None };
+    let (since, call_site) = (time::now(), CallSite::Line(Location::caller()));
+    let params = AcquireParams {
+        since,
+        deadline: None,
+        queue: true,
+        terms,
+        linger: Duration::ZERO,
+        call_site,
+        label: None,
+    };
+    for number in 0..100 {
+        let key = format!("key:{number}").into();
+        let waits: Vec<_> = (0..3).map(|_| queues.join(&key, params)).collect();
+        while let Ok(message) = messages.try_recv() {
+            desk.message(since, message);
+        }
+        assert!(!desk.alarms.is_empty(), "those behind the first wait");
+        drop(waits);
+        while let Ok(message) = messages.try_recv() {
+            desk.message(since, message);
+        }
+        assert_eq!(desk.alarms.len(), 0);
+    }
+}
+
+#[test]
+fn a_flush_is_answered_behind_all_that_it_made_others_post() {
+    let (mut desk, _mailbox, mut messages) = desk();
+    let now = time::now();
+    let (done, flushed) = sync_channel(1);
+    desk.message(now, Message::Flush(done));
+    // The turn ends here if this was as much as one takes in.
+    desk.answer_flushes();
+    assert!(flushed.try_recv().is_err(), "what was given up is still in the mailbox");
+    desk.message(now, messages.try_recv().expect("it comes back behind that"));
+    desk.answer_flushes();
+    assert!(flushed.try_recv().is_ok());
+}

@@ -1,0 +1,264 @@
+//! The loop of the I/O thread.
+
+pub(crate) mod connection;
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, RawWakerVTable};
+use std::thread;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::{Instant, Sleep};
+
+use crate::backend::{Endpoint, Push};
+use crate::io::desk::Dispatcher;
+use crate::io::link::Link;
+use crate::io::mailbox::{Mailbox, MailboxSender, Message, WeakMailbox};
+use crate::io::spin::BusyPoll;
+use crate::io::{exit, wait};
+use crate::protocol::claim::Loss;
+use crate::protocol::machine::Machine;
+use crate::protocol::timing::Timing;
+use crate::types::time;
+use crate::types::time::Timestamp;
+use crate::user_code::wakers;
+use crate::wire::call::Call;
+
+/// As many messages are taken in before what follows from them is sent: with a crowd of callers the server can be at work on
+/// the first of them while this thread goes on with the rest.
+const MOST_AT_ONCE: usize = 32;
+
+/// What a manager brings.
+pub(crate) struct Setup {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) timing: Timing,
+    pub(crate) inbox: String,
+    pub(crate) default_ttl: Duration,
+}
+
+/// Starts the I/O thread. It ends after a shutdown, or when the last handle is gone and all is released.
+pub(crate) fn start(setup: Setup) -> std::io::Result<Mailbox> {
+    let (sender, messages) = unbounded_channel();
+    let mailbox = Mailbox::new(sender);
+    let weak = mailbox.downgrade();
+    let line = mailbox.line().clone();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    thread::Builder::new().name("distlock-io".to_owned()).spawn(move || {
+        exit::mark_io_thread();
+        wakers::know(|| harmless_wakers(&runtime));
+        runtime.block_on(async { EventLoop::new(setup, messages, weak, line).run().await });
+    })?;
+    exit::flush_at_exit(mailbox.line());
+    Ok(mailbox)
+}
+
+/// How the wakers work of threads that wait in this library, and of tokio's tasks and `block_on`: none of them blocks.
+fn harmless_wakers(runtime: &Runtime) -> Vec<&'static RawWakerVTable> {
+    let kind = || poll_fn(|context: &mut Context<'_>| Poll::Ready(context.waker().vtable()));
+    let of_task = runtime.block_on(async { tokio::spawn(kind()).await.ok() });
+    let of_block_on = [runtime.block_on(kind()), runtime.handle().block_on(kind())];
+    of_task.into_iter().chain(of_block_on).chain([wait::waker_kind()]).collect()
+}
+
+struct EventLoop {
+    line: MailboxSender,
+    endpoint: Endpoint,
+    desk: Dispatcher,
+    messages: UnboundedReceiver<Message>,
+    pushes: UnboundedReceiver<Push>,
+    push_sender: tokio::sync::mpsc::UnboundedSender<Push>,
+    link: Link,
+    /// Attempts to connect that failed since the last one that did not.
+    failures: u32,
+    /// Since when there is no connection, if that was logged.
+    down_since: Option<Timestamp>,
+    /// Until when another loss of it is not logged.
+    quiet_until: Timestamp,
+    /// Whether a connection was ever made.
+    acquainted: bool,
+    inbox: String,
+    timer: Pin<Box<Sleep>>,
+    armed: Timestamp,
+    spin: BusyPoll,
+    /// Until when this thread looks for work before it sleeps.
+    spin_until: Timestamp,
+    /// Whether the batch was kept for a turn already.
+    kept: bool,
+}
+
+impl Drop for EventLoop {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.line.panicked();
+            self.desk.lose_all(&Loss::Panicked);
+        }
+    }
+}
+
+impl EventLoop {
+    fn new(
+        setup: Setup,
+        messages: UnboundedReceiver<Message>,
+        mailbox: WeakMailbox,
+        line: MailboxSender,
+    ) -> Self {
+        let (push_sender, pushes) = unbounded_channel();
+        let now = time::now();
+        let machine = Machine::new(now, setup.timing, setup.inbox.clone(), setup.default_ttl);
+        let mut core = Self {
+            line,
+            endpoint: setup.endpoint,
+            desk: Dispatcher::new(machine, mailbox),
+            messages,
+            pushes,
+            push_sender,
+            link: Link::Connecting(Box::pin(std::future::pending())),
+            failures: 0,
+            down_since: None,
+            quiet_until: Timestamp::ZERO,
+            acquainted: false,
+            inbox: setup.inbox,
+            timer: Box::pin(tokio::time::sleep_until(Instant::now())),
+            armed: Timestamp::ZERO,
+            spin: BusyPoll::new(),
+            spin_until: Timestamp::ZERO,
+            kept: false,
+        };
+        core.link = core.connecting();
+        core
+    }
+
+    async fn run(mut self) {
+        poll_fn(|context| self.poll(context)).await;
+    }
+
+    /// One turn: take in all there is, do what follows, send it, sleep until there is more.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let now = time::now();
+            let taken = self.take_messages(now);
+            let mut busy = taken > 0;
+            busy |= self.poll_pushes(context);
+            busy |= self.poll_link(context);
+            if self.desk.due().is_some_and(|due| due <= now) {
+                self.desk.tick(now);
+            }
+            busy |= self.settle(now);
+            let sent = self.send(now, context);
+            busy |= sent;
+            self.desk.deliver();
+            self.desk.answer_flushes();
+            if self.is_done(context) {
+                return Poll::Ready(());
+            }
+            busy |= self.poll_timer(context);
+            if self.desk.take_lively() {
+                self.spin_until = now.plus(self.spin.span());
+            }
+            if sent && taken == MOST_AT_ONCE {
+                // Only now does the connection write.
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if busy {
+                continue;
+            }
+            if now < self.spin_until {
+                // Whoever has something to do on this core goes first.
+                thread::yield_now();
+                let mut turn = pin!(tokio::task::yield_now());
+                let _ = turn.as_mut().poll(context);
+                return Poll::Pending;
+            }
+            if !self.poll_message(now, context) {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Takes messages without asking to be woken for more: as long as this thread looks for them by itself, callers
+    /// need not spend a system call on waking it.
+    fn take_messages(&mut self, now: Timestamp) -> usize {
+        let mut taken = 0;
+        while taken < MOST_AT_ONCE
+            && let Ok(message) = self.messages.try_recv()
+        {
+            self.desk.message(now, message);
+            taken += 1;
+        }
+        taken
+    }
+
+    /// The last look before sleep; from here on a message wakes this thread.
+    fn poll_message(&mut self, now: Timestamp, context: &mut Context<'_>) -> bool {
+        let Poll::Ready(Some(message)) = self.messages.poll_recv(context) else { return false };
+        self.desk.message(now, message);
+        true
+    }
+
+    /// Does what follows from all that came; whether the new connection has yet to be looked at.
+    fn settle(&mut self, now: Timestamp) -> bool {
+        self.desk.settle(now);
+        let stalled = self.desk.take_stalled();
+        if stalled {
+            // The new attempt has to be polled once, or nothing would wake this thread for it.
+            self.reconnect();
+        }
+        if matches!(self.link, Link::Up(..)) {
+            self.desk.inspect();
+        }
+        stalled
+    }
+
+    /// Sends the batch. A release that comes alone is kept for one turn while this thread is awake anyway: the next
+    /// acquire of the same caller is often a microsecond behind, and both then cost the server one read.
+    fn send(&mut self, now: Timestamp, context: &mut Context<'_>) -> bool {
+        let is_end =
+            |call: &Call| matches!(call, Call::Free(_) | Call::Release(_) | Call::Cancel { .. });
+        let batch = self.desk.batch();
+        let only_ends = batch.iter().all(|(_, call)| is_end(call));
+        if batch.is_empty() || (only_ends && !self.kept && now < self.spin_until) {
+            self.kept = !batch.is_empty();
+            return false;
+        }
+        self.kept = false;
+        if only_ends && batch.iter().any(|(_, call)| matches!(call, Call::Release(_))) {
+            // The next one is in another process, and needs the core that looking for work would take.
+            self.desk.take_lively();
+            self.spin_until = now;
+        }
+        self.link.send(self.desk.take_batch(), context);
+        true
+    }
+
+    fn is_done(&mut self, context: &mut Context<'_>) -> bool {
+        if !self.desk.is_over() {
+            return false;
+        }
+        // Whoever came too late is told so: with a message that is merely dropped a line would wait for its answer.
+        self.messages.close();
+        loop {
+            match self.messages.poll_recv(context) {
+                Poll::Ready(Some(message)) => self.desk.message(time::now(), message),
+                Poll::Ready(None) => break,
+                Poll::Pending => return false,
+            }
+        }
+        self.desk.say_that_it_is_over();
+        true
+    }
+
+    /// Keeps the timer at or before the next thing due. One that is too early rings for nothing, which is
+    /// cheaper than moving it with every call.
+    fn poll_timer(&mut self, context: &mut Context<'_>) -> bool {
+        let Some(due) = self.desk.due() else { return false };
+        let now = time::now();
+        if self.armed > due || self.armed <= now {
+            self.armed = due;
+            self.timer.as_mut().reset(Instant::now() + due.since(now));
+        }
+        self.timer.as_mut().poll(context).is_ready()
+    }
+}

@@ -1,0 +1,133 @@
+//! What the connection brings, its beginning and its end.
+
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::backend::{ConnectError, Hello, Push};
+use crate::io::backoff::pause;
+use crate::io::event_loop::EventLoop;
+use crate::io::link::{Link, LinkEvent};
+use crate::io::parties::ReplyTo;
+use crate::protocol::machine::CallError;
+use crate::types::printable::words;
+use crate::types::time;
+use crate::user_code;
+use crate::wire::reply::Reply;
+
+/// A connection that comes and goes is logged no more often than this.
+const QUIET: Duration = Duration::from_secs(10);
+
+impl EventLoop {
+    pub(crate) fn poll_pushes(&mut self, context: &mut Context<'_>) -> bool {
+        let mut any = false;
+        while let Poll::Ready(Some(push)) = self.pushes.poll_recv(context) {
+            any = true;
+            match push {
+                Push::Notice(notice) => self.desk.notice(time::now(), notice),
+                Push::Disconnected(connection) if self.endpoint.is_current(connection) => {
+                    self.disconnected("the server closed the connection".to_owned());
+                }
+                Push::Disconnected(_) => {}
+            }
+        }
+        any
+    }
+
+    pub(crate) fn poll_link(&mut self, context: &mut Context<'_>) -> bool {
+        let mut any = false;
+        while let Poll::Ready(news) = self.link.poll(context) {
+            any = true;
+            match news {
+                LinkEvent::Connected(bound) => self.connected(bound),
+                LinkEvent::ConnectFailed(error) => self.connect_failed(&error),
+                LinkEvent::Replies(replies, round_trip) => {
+                    self.spin.learn(round_trip);
+                    self.replies(replies);
+                }
+            }
+        }
+        any
+    }
+
+    fn replies(&mut self, replies: Vec<(ReplyTo, Result<Reply, CallError>)>) {
+        let now = time::now();
+        let end = replies.iter().find_map(|(_, reply)| match reply {
+            Err(CallError::Elsewhere(why)) => Some(why.clone()),
+            Err(CallError::Broken) => Some("the connection broke".to_owned()),
+            _ => None,
+        });
+        for (asker, reply) in replies {
+            self.desk.reply(now, asker, reply);
+        }
+        if let Some(because) = end {
+            self.disconnected(because);
+        }
+    }
+
+    pub(crate) fn connecting(&mut self) -> Link {
+        let hello = Hello {
+            inbox: self.inbox.clone(),
+            floor: self.desk.machine().floor(),
+            quarantine: self.desk.machine().quarantine(),
+            acquainted: self.acquainted,
+        };
+        let pause = if self.failures == 0 {
+            Duration::ZERO
+        } else {
+            pause(self.failures - 1, uuid::Uuid::new_v4().as_bytes()[0])
+        };
+        let attempt = self.endpoint.connect(hello, self.push_sender.clone());
+        Link::Connecting(Box::pin(async move {
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+            attempt.await
+        }))
+    }
+
+    /// Leaves the connection with all that was to be sent on it, and makes another.
+    pub(crate) fn reconnect(&mut self) {
+        self.desk.abandon(self.link.take_askers());
+        self.link = self.connecting();
+    }
+
+    fn connected(&mut self, bound: Duration) {
+        let now = time::now();
+        if let Some(since) = self.down_since.take() {
+            let after = format!("{:.1?}", now.since(since));
+            user_code::event!(info, after, "connected again");
+        }
+        self.failures = 0;
+        self.acquainted = true;
+        self.desk.connected(now, bound);
+    }
+
+    fn connect_failed(&mut self, error: &ConnectError) {
+        self.failures += 1;
+        let now = time::now();
+        if self.failures == 1 && self.quiet_until <= now {
+            self.quiet_until = now.plus(QUIET);
+            self.down_since.get_or_insert(now);
+            let error = words(&error.text);
+            user_code::event!(warn, error, "cannot connect; trying again");
+        }
+        self.desk.connect_failed(time::now(), &error.text, error.outlook);
+        self.link = self.connecting();
+    }
+
+    fn disconnected(&mut self, because: String) {
+        if matches!(self.link, Link::Up(..)) {
+            let now = time::now();
+            let reason = words(&because);
+            if self.quiet_until <= now {
+                self.quiet_until = now.plus(QUIET);
+                self.down_since = Some(now);
+                user_code::event!(warn, because = reason, "connection lost; connecting again");
+            } else {
+                user_code::event!(debug, because = reason, "connection lost");
+            }
+            self.desk.disconnected(now, because);
+            self.reconnect();
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Releases are not waited for, so a process that ends has to see them out.
+//!
+//! A function that the process runs at its exit does it, on whichever thread that is: after `main` has returned or panicked, and
+//! in `std::process::exit`. The I/O threads still run then. What a thread releases before it ends needs no more than that.
+
+use std::cell::Cell;
+use std::panic::catch_unwind;
+use std::sync::{Mutex, Once};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::io::mailbox::MailboxSender;
+use crate::user_code;
+
+/// How long the end of the process waits for its releases.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The I/O threads of this process, and of those that it was forked from.
+static LINES: Mutex<Vec<MailboxSender>> = Mutex::new(Vec::new());
+
+thread_local! {
+    static IS_IO_THREAD: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Marks the calling thread as one that must not wait for itself.
+pub(crate) fn mark_io_thread() {
+    IS_IO_THREAD.with(|mark| mark.set(true));
+    user_code::keep_off_this_thread();
+}
+
+/// Whether this thread must not wait for the I/O thread.
+pub(crate) fn is_io_thread() -> bool {
+    IS_IO_THREAD.try_with(Cell::get).unwrap_or(false)
+}
+
+/// Has the end of the process wait for what was released down this line.
+pub(crate) fn flush_at_exit(line: &MailboxSender) {
+    static HOOK: Once = Once::new();
+    with_lines(|lines| {
+        lines.retain(|known| !known.is_closed());
+        lines.push(line.clone());
+    });
+    HOOK.call_once(|| {
+        shutdown_hooks::add_shutdown_hook(at_exit);
+    });
+}
+
+extern "C" fn at_exit() {
+    // A panic must not get out of here.
+    let _ = catch_unwind(|| {
+        if !is_io_thread() {
+            flush_all();
+        }
+    });
+}
+
+fn flush_all() {
+    let end = Instant::now() + PATIENCE;
+    let mut flushes = Vec::new();
+    with_lines(|lines| flushes.extend(lines.iter().map(MailboxSender::flush)));
+    for flushed in flushes {
+        let _ = flushed.recv_timeout(end.saturating_duration_since(Instant::now()));
+    }
+}
+
+/// Does without if it cannot have them: in a fork a thread may have them locked that is not there.
+fn with_lines(mut use_them: impl FnMut(&mut Vec<MailboxSender>)) {
+    let end = Instant::now() + PATIENCE;
+    while Instant::now() < end {
+        if let Ok(mut lines) = LINES.try_lock() {
+            return use_them(&mut lines);
+        }
+        thread::yield_now();
+    }
+}

@@ -1,0 +1,19 @@
+//! The I/O thread: runs the protocol over a store, for all callers of one manager.
+//!
+//! Callers, threads or tasks of any runtime, put messages into a mailbox and await a slot. Because the thread
+//! is ours, a caller that is cancelled, a runtime that is shut down and a worker that blocks change nothing
+//! about what has to be sent.
+
+pub(crate) mod asked;
+pub(crate) mod backoff;
+pub(crate) mod desk;
+pub(crate) mod event_loop;
+pub(crate) mod exit;
+pub(crate) mod link;
+pub(crate) mod mailbox;
+pub(crate) mod parties;
+pub(crate) mod report;
+pub(crate) mod spin;
+pub(crate) mod wait;
+#[cfg(test)]
+mod wait_test;

@@ -1,0 +1,84 @@
+//! Whom the I/O thread acts for, and who hears of what.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use crate::io::asked::MultiOutcome;
+use crate::io::mailbox::InspectAnswer;
+use crate::local::in_line::AcquireOutcome;
+use crate::local::key_queue::KeyQueue;
+use crate::local::lease::{Lease, LeaseRef};
+use crate::local::seat::{GrantSender, Nudge};
+use crate::protocol::claim::Failure;
+use crate::protocol::machine::CallId;
+use crate::types::request_id::Nonce;
+
+/// Who hears what becomes of a request and of its hold.
+pub enum Subscriber {
+    /// A caller that waits for its answer.
+    Caller(Arc<str>, GrantSender<AcquireOutcome>),
+    /// One of several that are asked for at once, by the name of the first.
+    GroupMember(Arc<str>, Nonce),
+    /// A hold of one section, and where it was laid for the request.
+    Lease(Arc<Lease>, Option<UnclaimedGrant>),
+    /// The queue of a key.
+    Queue(Arc<KeyQueue>),
+}
+
+impl Subscriber {
+    pub fn key(&self) -> Arc<str> {
+        match self {
+            Self::Caller(key, _) | Self::GroupMember(key, _) => Arc::clone(key),
+            Self::Lease(lease, _) => lease.key().into(),
+            Self::Queue(queue) => Arc::clone(queue.key()),
+        }
+    }
+
+    /// How many calls wait by it.
+    pub fn calls(&self) -> usize {
+        match self {
+            Self::Caller(..) | Self::GroupMember(..) => 1,
+            Self::Lease(..) => 0,
+            Self::Queue(queue) => queue.waiting(),
+        }
+    }
+}
+
+/// An answer that may not have been taken up yet.
+pub enum UnclaimedGrant {
+    One(Nudge<AcquireOutcome>),
+    All(Nudge<MultiOutcome>),
+}
+
+impl UnclaimedGrant {
+    /// Takes the holds back, if no caller has taken them up. Dropping them ends them.
+    pub fn take_back(self) -> Vec<LeaseRef> {
+        match self {
+            Self::One(bell) => match bell.take_back(Err(Failure::NotTakenUp)) {
+                Some(Ok(share)) => vec![share],
+                Some(Err(_)) | None => Vec::new(),
+            },
+            Self::All(bell) => match bell.take_back(MultiOutcome::NotTakenUp) {
+                Some(MultiOutcome::Granted(shares)) => shares,
+                Some(MultiOutcome::NotTakenUp) | None => Vec::new(),
+            },
+        }
+    }
+}
+
+/// Several requests that are granted at once or not at all.
+pub struct MultiRequest {
+    pub nonces: Vec<Nonce>,
+    /// The holds so far, in the order of the requests.
+    pub shares: Vec<LeaseRef>,
+    pub slot: GrantSender<MultiOutcome>,
+}
+
+/// Who hears the reply to a call.
+pub enum ReplyTo {
+    /// The protocol.
+    Protocol(CallId),
+    /// Somebody who inspects.
+    Inspect(oneshot::Sender<InspectAnswer>),
+}

@@ -1,0 +1,136 @@
+//! What the I/O thread tells people who read logs.
+
+use std::time::Duration;
+
+use crate::local::lease::Lease;
+use crate::local::moves::LongSection;
+use crate::protocol::claim::Loss;
+use crate::types::printable::{printable, words};
+use crate::types::process_info::ProcessInfo;
+use crate::user_code;
+use crate::wire::reply::{Busy, Obstacle};
+
+pub(crate) fn lost(lease: &Lease, loss: Loss) {
+    let (key, fence) = (printable(lease.key()).into_owned(), lease.fence().get());
+    user_code::event!(warn, key, fence, reason = %loss, "lock lost while it was held");
+}
+
+pub(crate) fn not_taken_up(key: &str) {
+    let key = printable(key).into_owned();
+    user_code::event!(
+        warn,
+        key,
+        "a granted lock was given back: the future that waited for it is kept and not polled"
+    );
+}
+
+pub(crate) fn data_lost(left: Option<Duration>) {
+    let left = left.map_or("unknown".to_owned(), |left| format!("{left:.1?}"));
+    user_code::event!(
+        warn,
+        left,
+        "the server lost its data; nothing is granted until holds from before are over"
+    );
+}
+
+/// So many calls waited until their limits and did not get the lock.
+pub(crate) fn gave_up(key: &str, calls: usize) {
+    if user_code::is_wanted(user_code::level::debug) {
+        let key = printable(key).into_owned();
+        user_code::event!(debug, key, calls, "gave up waiting for a lock that is busy");
+    }
+}
+
+pub(crate) fn held_here(key: &str, here: &LongSection) {
+    let (key, function) = (printable(key).into_owned(), printable(&here.function).into_owned());
+    let (held, waited) = (format!("{:.1?}", here.held), format!("{:.1?}", here.waited));
+    let calls = here.calls;
+    user_code::event!(
+        warn,
+        key,
+        calls,
+        waited,
+        holder.function = function,
+        held,
+        "calls wait for a lock that this process holds: if the holder waits for one of them, share the hold with it (`Hold::share`); \
+         if it needs the thread of one of them, neither goes on, as a sync call blocks the runtime that has to end the hold"
+    );
+}
+
+/// The server refused to renew so many holds, this one's among them.
+pub(crate) fn renewals_refused(key: &str, holds: usize, why: &str) {
+    let (key, why) = (printable(key).into_owned(), words(why));
+    user_code::event!(
+        warn,
+        key,
+        holds,
+        why,
+        "the server refuses to renew locks; they will be lost if it goes on to"
+    );
+}
+
+pub(crate) fn end_refused(key: &str, why: &str) {
+    let (key, why) = (printable(key).into_owned(), words(why));
+    user_code::event!(
+        warn,
+        key,
+        why,
+        "the server refuses to release a lock; it is free after its ttl at the latest"
+    );
+}
+
+/// `calls` of this process wait, the longest for this long.
+pub(crate) fn still_waiting(key: &str, calls: usize, waited: Duration, busy: Option<&Busy>) {
+    let (key, waited) = (printable(key).into_owned(), format!("{waited:.1?}"));
+    let ahead = busy.map_or(0, |busy| busy.ahead);
+    match busy.map(|busy| busy.obstacle.clone()) {
+        Some(Obstacle::Holder(Some(holder))) if ProcessInfo::of_this_process().is(&holder.who) => {
+            user_code::event!(
+                warn, key, calls, waited, ahead,
+                holder.function = %printable(holder.who.function_and_label().0), holder.fence = holder.fence.get(),
+                "still waiting for a lock that this process holds: if the holder needs this thread, neither goes on"
+            );
+        }
+        Some(Obstacle::Holder(Some(holder))) => user_code::event!(warn, key, calls, waited, ahead,
+            holder.host = %printable(&holder.who.host), holder.pid = holder.who.pid,
+            holder.function = %printable(holder.who.function_and_label().0),
+            holder.label = holder.who.function_and_label().1.map(|label| printable(label).into_owned()), holder.fence = holder.fence.get(),
+            "still waiting for a lock that another process holds"
+        ),
+        Some(Obstacle::KeyConflict) => user_code::event!(
+            warn,
+            key,
+            calls,
+            waited,
+            ahead,
+            "still waiting: a key that is not a lock stands under the lock's name"
+        ),
+        Some(Obstacle::DataLoss) => user_code::event!(
+            warn,
+            key,
+            calls,
+            waited,
+            ahead,
+            "still waiting: the server lost its data, holds from before may still be valid in their processes"
+        ),
+        Some(Obstacle::Holder(None)) => {
+            user_code::event!(
+                warn,
+                key,
+                calls,
+                waited,
+                ahead,
+                "still waiting for those ahead in the queue"
+            );
+        }
+        None => {
+            user_code::event!(
+                warn,
+                key,
+                calls,
+                waited,
+                "still waiting for an answer of the server"
+            );
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! From one section to the next within the process, and when not.
+
+use super::*;
+use crate::local::queue::LocalQueue;
+use crate::local::tenure::{OWN_SPAN, SHARED_SPAN};
+use crate::local::waiting::{AcquireParams, LeaseTerms};
+use crate::types::fence::Fence;
+use crate::wire::call::LARGEST_BLOCK;
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap()
+}
+
+#[test]
+fn a_hand_over_asks_nobody() {
+    let mut desk = TestQueue::held();
+    assert_eq!(desk.join("second", params(1)), nothing());
+    assert_eq!(desk.join("third", params(2)), nothing());
+    assert_eq!(desk.released(3), serves("second", FIRST + 1));
+    assert_eq!(desk.released(4), serves("third", FIRST + 2));
+    assert_eq!(desk.released(5), ends(1));
+    assert!(desk.line.is_vacant());
+}
+
+#[test]
+fn a_block_that_is_used_up_is_the_end() {
+    let mut desk = TestQueue::new();
+    desk.join("first", params(0));
+    let size = desk.block;
+    desk.granted(0, size, false);
+    for step in 1..size {
+        desk.join("next", params(1));
+        assert_eq!(desk.released(1), serves("next", FIRST + u64::from(step)));
+    }
+    desk.join("one too many", params(2));
+    assert_eq!(desk.released(2), ends_and_asks(1, 2));
+    let next = desk.next_fence;
+    assert_eq!(desk.granted(3, 4, false), serves("one too many", next));
+}
+
+/// How often the hold is handed on, one section a millisecond after the other, each with these terms.
+fn max_handoffs(desk: &mut TestQueue, from: u64, params: impl Fn(u64) -> AcquireParams) -> u64 {
+    for count in 0.. {
+        let now = from + count;
+        desk.join("next", params(now));
+        if desk.released(now).serve.is_none() {
+            return count;
+        }
+    }
+    unreachable!()
+}
+
+#[test]
+fn while_another_process_waits_it_goes_on_eight_times() {
+    let mut pushed = TestQueue::new();
+    pushed.join("first", params(0));
+    pushed.granted(0, PLENTY, true);
+    assert_eq!(max_handoffs(&mut pushed, 1, params), u64::from(BOUND));
+
+    let mut told = TestQueue::held();
+    told.join("second", params(1));
+    assert_eq!(told.released(1), serves("second", FIRST + 1));
+    assert_eq!(told.waited_for(2, 1), nothing());
+    assert_eq!(told.waited_for(3, 1), nothing(), "told again");
+    assert_eq!(max_handoffs(&mut told, 4, params), u64::from(BOUND));
+
+    let mut strict = TestQueue::new();
+    strict.line = named(LocalQueue::new(0));
+    strict.join("first", params(0));
+    strict.granted(0, PLENTY, true);
+    assert_eq!(max_handoffs(&mut strict, 1, params), 0);
+}
+
+#[test]
+fn the_count_begins_anew_with_each_grant() {
+    let mut desk = TestQueue::new();
+    desk.join("first", params(0));
+    desk.granted(0, PLENTY, true);
+    max_handoffs(&mut desk, 1, params);
+    desk.granted(20, PLENTY, true);
+    assert_eq!(max_handoffs(&mut desk, 21, params), u64::from(BOUND));
+    desk.granted(40, PLENTY, false);
+    assert_eq!(max_handoffs(&mut desk, 41, params), u64::from(BOUND), "others may come back");
+    desk.granted(2_000, PLENTY, false);
+    assert!(max_handoffs(&mut desk, 2_001, params) > 100, "nobody else has come for a while");
+}
+
+#[test]
+fn a_notice_that_overtakes_its_grant_counts() {
+    let mut desk = TestQueue::new();
+    desk.join("first", params(0));
+    assert_eq!(desk.waited_for(0, 1), nothing());
+    desk.granted(0, PLENTY, false);
+    assert_eq!(max_handoffs(&mut desk, 1, params), u64::from(BOUND));
+    desk.granted(2_000, PLENTY, false);
+    assert!(max_handoffs(&mut desk, 2_001, params) > 100, "it was about the grant before");
+}
+
+#[test]
+fn a_notice_for_another_hold_says_nothing() {
+    let mut desk = TestQueue::held();
+    assert_eq!(desk.waited_for(0, 5), nothing());
+    assert!(max_handoffs(&mut desk, 1, params) > 100);
+}
+
+#[test]
+fn while_nobody_else_waits_it_goes_on_for_its_own_span() {
+    let mut desk = TestQueue::held();
+    assert_eq!(max_handoffs(&mut desk, 1, params), millis(OWN_SPAN) - 1);
+}
+
+#[test]
+fn from_the_notice_on_it_goes_on_for_the_shared_span() {
+    for (notice, last) in [(100, 100 + millis(SHARED_SPAN)), (990, millis(OWN_SPAN))] {
+        for (now, goes_on) in [(last - 1, true), (last, false)] {
+            let mut desk = TestQueue::held();
+            desk.join("second", params(1));
+            desk.waited_for(notice, 1);
+            assert_eq!(desk.released(now).serve.is_some(), goes_on, "{notice} {now}");
+        }
+    }
+}
+
+#[test]
+fn a_hold_with_little_left_is_not_handed_on() {
+    let (long, short) = (TERMS, LeaseTerms { ttl: ms(100), ..TERMS });
+    for (terms, left, goes_on) in
+        [(long, 250, true), (long, 249, false), (short, 50, true), (short, 49, false)]
+    {
+        let params = |now| AcquireParams { terms, ..params(now) };
+        let mut desk = TestQueue::new();
+        desk.join("first", params(0));
+        desk.granted_until(0, PLENTY, false, at(10 + left));
+        desk.join("second", params(1));
+        let seen = desk.released(10);
+        if goes_on {
+            assert_eq!(seen, serves("second", FIRST + 1), "{terms:?} {left}");
+        } else {
+            assert_eq!(seen, ends_and_asks(1, 2), "{terms:?} {left}");
+        }
+    }
+}
+
+#[test]
+fn a_renewal_makes_it_fit_again_and_is_told_to_the_next() {
+    let mut desk = TestQueue::new();
+    desk.join("first", params(0));
+    desk.granted_until(0, PLENTY, false, at(100));
+    desk.join("second", params(1));
+    desk.line.extended(nonce(2), at(5000));
+    desk.line.extended(nonce(1), at(400));
+    let moves = desk.line.released(at(150), nonce(1), Fence::new(FIRST));
+    assert_eq!(moves.serve.expect("it is handed on").valid_until, at(400));
+}
+
+#[test]
+fn other_terms_are_asked_of_the_server() {
+    for terms in [
+        LeaseTerms { ttl: TTL * 2, ..TERMS },
+        LeaseTerms { renew: false, ..TERMS },
+        LeaseTerms { max_hold: None, ..TERMS },
+        LeaseTerms { max_hold: Some(DAY / 2), ..TERMS },
+    ] {
+        let mut desk = TestQueue::held();
+        desk.join("same", params(1));
+        desk.join("other", AcquireParams { terms, ..params(2) });
+        desk.join("same again", params(3));
+        assert_eq!(desk.released(4), serves("same", FIRST + 1));
+        assert_eq!(desk.released(5), ends_and_asks(1, 2), "{terms:?}");
+        let next = desk.next_fence;
+        assert_eq!(desk.granted(6, 4, false), serves("other", next));
+        assert_eq!(desk.released(7), ends_and_asks(2, 3));
+    }
+}
+
+#[test]
+fn a_hold_that_a_nested_call_lengthened_goes_to_those_with_that_ttl() {
+    let longer = |now| AcquireParams { terms: LeaseTerms { ttl: TTL * 2, ..TERMS }, ..params(now) };
+    for (next, goes_on) in [(params(1), false), (longer(1), true)] {
+        let mut desk = TestQueue::held();
+        desk.line.lengthened(nonce(1), TTL / 2);
+        desk.line.lengthened(nonce(1), TTL * 2);
+        desk.join("next", next);
+        assert_eq!(desk.released(2).serve.is_some(), goes_on);
+    }
+}
+
+#[test]
+fn a_hold_that_is_not_renewed_is_never_handed_on() {
+    let once = |now| AcquireParams { terms: LeaseTerms { renew: false, ..TERMS }, ..params(now) };
+    let mut desk = TestQueue::new();
+    desk.join("first", once(0));
+    assert_eq!(desk.block, 1, "more tokens would be of no use");
+    desk.granted(0, 1, false);
+    desk.join("second", once(1));
+    assert_eq!(desk.released(2), ends_and_asks(1, 2));
+}
+
+#[test]
+fn a_max_hold_counts_anew_with_each_hand_over() {
+    for (max_hold, restarts) in [(ms(2000), true), (DAY, false)] {
+        let params = |now| AcquireParams {
+            terms: LeaseTerms { max_hold: Some(max_hold), ..TERMS },
+            ..params(now)
+        };
+        let mut desk = TestQueue::held_with(params(0));
+        desk.join("second", params(1));
+        let restart = restarts.then_some(nonce(1));
+        let served = Seen { restart, ..serves("second", FIRST + 1) };
+        assert_eq!(desk.released(2), served, "{max_hold:?}");
+    }
+}
+
+#[test]
+fn a_hold_that_its_section_gives_up_is_asked_for_anew() {
+    let mut desk = TestQueue::held();
+    desk.join("second", params(1));
+    assert_eq!(desk.given_up(1), asks(2), "the section releases it itself");
+    assert_eq!(desk.given_up(1), nothing());
+    let next = desk.next_fence;
+    assert_eq!(desk.granted(2, 4, false), serves("second", next));
+    assert_eq!(desk.given_up(2), nothing());
+    assert!(desk.line.is_vacant());
+}
+
+/// Uses so many tokens of a block as large as was asked for; the size.
+fn use_tokens(desk: &mut TestQueue, now: u64, used: impl Fn(u32) -> u32) -> u32 {
+    desk.join("first", params(now));
+    let size = desk.block;
+    desk.granted(now, size, false);
+    for _ in 1..used(size) {
+        desk.join("next", params(now));
+        desk.released(now);
+    }
+    assert!(desk.released(now).end.is_some());
+    size
+}
+
+#[test]
+fn the_block_follows_what_is_made_of_it() {
+    let mut desk = TestQueue::new();
+    let sizes: Vec<_> = (0..11).map(|now| use_tokens(&mut desk, now, |size| size)).collect();
+    assert_eq!(sizes, [4, 8, 16, 32, 64, 128, 256, 512, LARGEST_BLOCK, LARGEST_BLOCK, 1024]);
+    assert_eq!(use_tokens(&mut desk, 20, |size| size / 2), LARGEST_BLOCK);
+    let sizes: Vec<_> = (30..40).map(|now| use_tokens(&mut desk, now, |_| 1)).collect();
+    assert_eq!(sizes, [1024, 512, 256, 128, 64, 32, 16, 8, 4, 4]);
+}
+
+#[test]
+fn a_block_for_one_token_tells_nothing_about_the_need_for_more() {
+    let once = |now| AcquireParams { terms: LeaseTerms { renew: false, ..TERMS }, ..params(now) };
+    let mut desk = TestQueue::new();
+    for now in 0..20 {
+        desk.join("once", once(now));
+        desk.granted(now, 1, false);
+        assert_eq!(desk.released(now), ends(u128::from(now) + 1));
+    }
+    desk.join("renewed", params(30));
+    assert_eq!(desk.block, 4);
+}

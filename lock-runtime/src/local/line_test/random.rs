@@ -1,0 +1,164 @@
+//! Random sequences of all that can happen to a line, against what must always be true of it.
+
+pub(crate) mod books;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+use crate::local::line_test::random::books::{Books, Section};
+use crate::local::waiting::{AcquireParams, LeaseTerms};
+
+/// A random event. What it picks is picked from what there is at that time.
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    /// Milliseconds pass. What is due rings late, as it may.
+    Pass(u64),
+    /// All that is due until then rings.
+    Ring(u64),
+    Join(Want),
+    /// Enters what is kept; if that cannot be, it joins, as callers do.
+    Take(Want),
+    Leave(prop::sample::Index),
+    /// The server grants what was asked: to one that others wait behind?, how many of the tokens, valid for so long.
+    Granted(bool, u32, u64),
+    /// The server grants what was withdrawn on its way.
+    GrantedLate,
+    Failed,
+    Released,
+    GivenUp,
+    /// The section of a hold that was lost ends.
+    LostReleased(prop::sample::Index),
+    Lost,
+    WaitedFor,
+    Extended(u64),
+    Settled,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Want {
+    once: bool,
+    wait: Option<u64>,
+    linger: u64,
+    terms: LeaseTerms,
+}
+
+fn want() -> impl Strategy<Value = Want> {
+    let terms = prop_oneof![
+        8 => Just(TERMS),
+        1 => Just(LeaseTerms { renew: false, ..TERMS }),
+        1 => Just(LeaseTerms { ttl: ms(400), ..TERMS }),
+        1 => Just(LeaseTerms { max_hold: Some(ms(900)), ..TERMS }),
+    ];
+    let wait = prop_oneof![2 => Just(None), 1 => (1..60u64).prop_map(Some), 1 => (1..9000u64).prop_map(Some)];
+    let linger = prop_oneof![2 => Just(0u64), 1 => 1..100u64, 1 => Just(60_000)];
+    (prop::bool::weighted(0.1), wait, linger, terms).prop_map(|(once, wait, linger, terms)| Want {
+        once,
+        wait,
+        linger,
+        terms,
+    })
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let index = any::<prop::sample::Index>;
+    let span = || prop_oneof![6 => 0..20u64, 2 => 0..400u64, 1 => 0..12_000u64];
+    let validity = prop_oneof![1 => 1..600u64, 3 => Just(30_000u64)];
+    prop_oneof![
+        4 => span().prop_map(Event::Pass),
+        3 => span().prop_map(Event::Ring),
+        10 => want().prop_map(Event::Join),
+        3 => want().prop_map(Event::Take),
+        3 => index().prop_map(Event::Leave),
+        8 => (prop::bool::weighted(0.3), 1..=u32::MAX, validity)
+            .prop_map(|(waited_for, part, left)| Event::Granted(waited_for, part, left)),
+        1 => Just(Event::GrantedLate),
+        1 => Just(Event::Failed),
+        12 => Just(Event::Released),
+        1 => Just(Event::GivenUp),
+        2 => index().prop_map(Event::LostReleased),
+        1 => Just(Event::Lost),
+        2 => Just(Event::WaitedFor),
+        1 => (1..40_000u64).prop_map(Event::Extended),
+        1 => Just(Event::Settled),
+    ]
+}
+
+impl Want {
+    #[track_caller]
+    fn params(self, now: u64) -> AcquireParams {
+        AcquireParams {
+            label: None,
+            deadline: self.wait.map(|wait| at(now + wait)),
+            queue: !self.once,
+            terms: self.terms,
+            linger: ms(self.linger),
+            ..params(now)
+        }
+    }
+}
+
+impl Books {
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Pass(span) => self.now += span,
+            Event::Ring(span) => self.ring(span),
+            Event::Join(want) => self.join(want.params(self.now)),
+            Event::Take(want) => {
+                let params = want.params(self.now);
+                if !self.take(params) {
+                    self.join(params);
+                }
+            }
+            Event::Leave(index) => self.leave(index),
+            Event::Granted(waited_for, part, left) => self.granted(waited_for, part, left),
+            Event::GrantedLate => self.granted_late(),
+            Event::Failed => self.failed(),
+            Event::Released => self.released(),
+            Event::GivenUp => self.given_up(),
+            Event::LostReleased(index) => {
+                if !self.lost.is_empty() {
+                    let Section { nonce, fence } = self.lost.remove(index.index(self.lost.len()));
+                    self.end_of_lost(nonce, fence);
+                }
+            }
+            Event::Lost => self.lose(),
+            Event::WaitedFor => self.waited_for(),
+            Event::Extended(left) => self.extended(left),
+            Event::Settled => self.settle(),
+        }
+        self.check();
+    }
+
+    /// All sections end, all that is asked is granted, until nobody waits.
+    fn wind_up(&mut self) {
+        while let Some(Section { nonce, fence }) = self.lost.pop() {
+            self.end_of_lost(nonce, fence);
+        }
+        for _ in 0..10_000 {
+            self.granted(false, u32::MAX, 30_000);
+            self.released();
+            self.settle();
+            self.check();
+            if self.line.is_vacant() {
+                return self.assert_nothing_is_owed();
+            }
+        }
+        panic!("the line never ends");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_each_gets_its_turn_alone_and_all_is_given_back(
+        events in vec(event(), 1..150),
+    ) {
+        let mut books = Books::new();
+        for event in events {
+            books.happen(event);
+        }
+        books.wind_up();
+    }
+}

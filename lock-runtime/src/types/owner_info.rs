@@ -1,0 +1,125 @@
+//! Who holds or waits, as people want to read it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::types::fence::Fence;
+use crate::types::request_id::Nonce;
+
+/// Describes a request to others: written into the hold, shown to those who wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnerInfo {
+    /// The ttl it asked for.
+    pub ttl: Duration,
+    /// Its own wall clock when it asked, in ms since 1970. For people to read; nothing is decided by it. In the hold of one that
+    /// had to wait, a slash and the server's clock at the grant follow it.
+    pub since_unix_ms: u64,
+    /// Operating system's id of the process.
+    pub pid: u32,
+    /// Name of the host.
+    pub host: Arc<str>,
+    /// The function that took the lock; behind it, on a line of its own, a label if there is one.
+    pub function: String,
+}
+
+impl OwnerInfo {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let mut words = text.splitn(5, ' ');
+        Some(Self {
+            ttl: Duration::from_millis(words.next()?.parse().ok()?),
+            since_unix_ms: words.next()?.split('/').next()?.parse().ok()?,
+            pid: words.next()?.parse().ok()?,
+            host: words.next()?.into(),
+            function: words.next()?.to_owned(),
+        })
+    }
+
+    /// The same with a label.
+    #[must_use]
+    pub fn labelled(mut self, label: &str) -> Self {
+        self.function.push('\n');
+        self.function.push_str(label);
+        self
+    }
+
+    /// The function that took the lock, and the label.
+    #[must_use]
+    pub fn function_and_label(&self) -> (&str, Option<&str>) {
+        match self.function.split_once('\n') {
+            Some((function, label)) => (function, Some(label)),
+            None => (&self.function, None),
+        }
+    }
+
+    /// A word without spaces, as the text form needs it for the host.
+    #[must_use]
+    pub fn sanitize_host(text: &str) -> String {
+        let word: String = text.chars().map(|c| if c.is_whitespace() { '_' } else { c }).collect();
+        if word.is_empty() { "?".to_owned() } else { word }
+    }
+}
+
+impl fmt::Display for OwnerInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ttl = self.ttl.as_millis();
+        write!(f, "{ttl} {} {} {} {}", self.since_unix_ms, self.pid, self.host, self.function)
+    }
+}
+
+/// The holder of a lock, as stored on the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The name of its request.
+    pub nonce: Nonce,
+    /// Its fencing token.
+    pub fence: Fence,
+    /// Who it is.
+    pub who: OwnerInfo,
+    /// The server's wall clock when it was granted the lock, in ms since 1970; `None` if that was at once.
+    pub held_unix_ms: Option<u64>,
+}
+
+impl Holder {
+    /// Reads the value of a hold key: `dl1`, the queue flag, nonce, fence, size of the block, inbox and description.
+    #[must_use]
+    pub fn parse(value: &str) -> Option<Self> {
+        let body = value.strip_prefix("dl1-").or_else(|| value.strip_prefix("dl1w"))?;
+        let mut words = body.splitn(5, ' ');
+        let nonce = Nonce::parse(words.next()?)?;
+        let fence = Fence::new(words.next()?.parse().ok()?);
+        let description = words.nth(2)?;
+        let held = description.split(' ').nth(1)?.split_once('/').map(|(_, held)| held.parse());
+        let who = OwnerInfo::parse(description)?;
+        Some(Self { nonce, fence, who, held_unix_ms: held.transpose().ok()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hold_value_is_read_back_as_it_was_written() {
+        let who = OwnerInfo {
+            ttl: Duration::from_secs(30),
+            since_unix_ms: 7,
+            pid: 42,
+            host: OwnerInfo::sanitize_host("my host").into(),
+            function: "bank::transfer with spaces".to_owned(),
+        };
+        let nonce = Nonce::from_bits(0xfeed);
+        for flag in ['-', 'w'] {
+            let holder = Holder::parse(&format!("dl1{flag}{nonce} 9 1 inbox {who}"))
+                .expect("a hold of ours");
+            let fence = Fence::new(9);
+            assert_eq!(holder, Holder { nonce, fence, who: who.clone(), held_unix_ms: None });
+        }
+        let granted = format!("dl1w{nonce} 9 1 inbox 30000 7/99 42 my_host bank::transfer");
+        let holder = Holder::parse(&granted).expect("a hold of ours");
+        assert_eq!((holder.who.since_unix_ms, holder.held_unix_ms), (7, Some(99)));
+        assert_eq!(&*who.host, "my_host");
+        assert_eq!(Holder::parse("something else"), None);
+        assert_eq!(Holder::parse("dl1-short"), None);
+    }
+}

@@ -1,0 +1,93 @@
+//! Instants on a clock that also runs while the machine sleeps.
+
+use std::fmt;
+use std::time::Duration;
+
+/// An instant, counted from the boot of the machine. Only differences mean something.
+///
+/// `std::time::Instant` stops during suspend on Linux, where a lease must not: `CLOCK_BOOTTIME` does not
+/// (`clock_gettime(2)`).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// Before every other instant.
+    pub const ZERO: Self = Self(0);
+
+    /// An instant so many nanoseconds after boot.
+    #[must_use]
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// Nanoseconds since boot.
+    #[must_use]
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// How long after `earlier` this is; zero if it is not after.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// The instant `span` after this one, at the latest the end of the clock.
+    #[must_use]
+    pub fn plus(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(nanos(span)))
+    }
+}
+
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} after boot", Duration::from_nanos(self.0))
+    }
+}
+
+#[cfg(any(distlock_sim, distlock_shuttle, distlock_loom))]
+pub use crate::types::environment::now;
+
+/// The current instant.
+#[cfg(all(target_os = "linux", not(any(distlock_sim, distlock_shuttle, distlock_loom))))]
+#[must_use]
+pub fn now() -> Timestamp {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
+    Timestamp(seconds * 1_000_000_000 + nanos)
+}
+
+/// The current instant. Elsewhere than on Linux this is the monotonic clock of the standard library.
+#[cfg(not(any(target_os = "linux", distlock_sim, distlock_shuttle, distlock_loom)))]
+#[must_use]
+pub fn now() -> Timestamp {
+    static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    let elapsed = START.get_or_init(std::time::Instant::now).elapsed();
+    // Not zero: zero is "before every other instant".
+    Timestamp(nanos(elapsed) + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_saturate_at_both_ends() {
+        let early = Timestamp::from_nanos(5);
+        let late = early.plus(Duration::from_nanos(7));
+        assert_eq!(late.since(early), Duration::from_nanos(7));
+        assert_eq!(early.since(late), Duration::ZERO);
+        assert_eq!(early.plus(Duration::MAX), Timestamp::from_nanos(u64::MAX));
+    }
+
+    #[test]
+    fn the_clock_moves_forward() {
+        let first = now();
+        assert!(now() >= first && first > Timestamp::ZERO);
+    }
+}
