@@ -1,4 +1,4 @@
-//! The settings of a manager.
+//! The builder of a manager.
 
 use std::fmt;
 use std::time::Duration;
@@ -18,7 +18,10 @@ use crate::protocol::timing::Timing;
 use crate::types::printable::printable;
 use crate::wire::keyspace::Keyspace;
 
-/// Sets up a [`LockManager`].
+/// Builds a [`LockManager`].
+///
+/// The settings `ttl`, `wait`, `max_hold`, `reenter` and `label` are defaults that a request or an
+/// annotated function can override.
 ///
 /// ```
 /// # use distlock_runtime as distlock;
@@ -77,22 +80,24 @@ impl Default for LockManagerBuilder {
 }
 
 impl LockManagerBuilder {
-    /// The server's URL: `redis://user:password@host:port/database`, `rediss://` with a TLS feature, `unix:///path`, or
-    /// `memory://name`. No default.
+    /// Sets the URL of the server: `redis://user:password@host:port/database`, `rediss://` with the
+    /// feature `tls-rustls`, `unix:///path`, or `memory://name`. No default.
     ///
-    /// `memory://name` is a store inside this process, for tests, demos and programs of a single process. All managers of the
-    /// process with the same name contend, as on one server, regardless of prefix; the name may be left out. Other processes
-    /// see nothing of it. Its grants come from the manager's own thread and by the real clock: not under tokio's paused
-    /// clock, which runs ahead while a task waits for that thread. The feature `test-util` provokes its faults.
+    /// `memory://name` is a server inside this process, for tests, demos and single-process
+    /// programs. All managers of the process with the same name contend, regardless of their
+    /// prefix; the name may be empty. Other processes are not excluded. It uses the real clock and
+    /// the manager's own thread, so it does not work under tokio's paused clock. The feature
+    /// `test-util` can inject faults into it.
     pub fn url(mut self, url: impl Into<String>) -> Self {
         self.server = Some(Server::Url(url.into()));
         self
     }
 
-    /// A ready client in the place of a URL: its address, credentials and TLS settings are used, its protocol
-    /// is set to RESP3. No default.
+    /// Sets a client instead of a URL. Its address, credentials and TLS settings are used, with
+    /// RESP3 as the protocol. No default.
     ///
-    /// The type is that of [`distlock::redis`](crate::redis), so that no version of that crate has to be named twice.
+    /// The type is re-exported in [`distlock::redis`](crate::redis), so that you need not depend on
+    /// a matching version of that crate.
     ///
     /// ```
     /// # use distlock_runtime as distlock;
@@ -107,74 +112,85 @@ impl LockManagerBuilder {
         self
     }
 
-    /// What all keys of this library begin with; neither white space nor braces. Default: `lock:`.
+    /// Sets the prefix of all keys and channels in Redis. It contains neither white space nor
+    /// braces. Default: `lock:`.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self
     }
 
-    /// How long a hold lasts unless it is renewed, which happens at a third of it. Default: 30 s.
+    /// Sets how long a hold lasts without a renewal. Holds are renewed every third of it. From 10
+    /// ms to 30 days. Default: 30 s.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.options.ttl = Some(ttl);
         self
     }
 
-    /// How long calls wait that do not say. Default: as long as it takes.
+    /// Sets how long requests wait for a lock. Zero tries once. Default: unlimited.
     pub fn wait(mut self, wait: Duration) -> Self {
         self.options.wait = Some(wait);
         self
     }
 
-    /// The longest a hold may last with all its renewals; then it is lost. At least 10 ms. Default: 24 h, so that a hold
-    /// which was leaked does not last for ever.
+    /// Sets the longest duration of a hold, including all renewals. After that the hold is lost. At
+    /// least 10 ms. Default: 24 h, so that a leaked hold ends.
     pub fn max_hold(mut self, max_hold: Duration) -> Self {
         self.options.max_hold = Some(max_hold);
         self
     }
 
-    /// How much earlier than its ttl a hold ends for its owner: allows for clocks that run at different rates.
-    /// Every call with a ttl that is not longer than this is [`LockError::Config`]. Default: 1 % of the ttl, at least 2 ms.
+    /// Sets how much earlier than its ttl a hold ends for its owner. This allows for clocks that
+    /// run at different rates. A request whose ttl is not longer than the margin fails with
+    /// [`LockError::Config`]. Default: 1 % of the ttl, at least 2 ms.
     pub fn clock_margin(mut self, margin: Duration) -> Self {
         self.timing.margin = Some(margin);
         self
     }
 
-    /// How much longer than its ttl the key lives in the server: allows for a server's clock that jumps ahead.
-    /// Only the take-over from a crashed holder waits for it. At the most 30 days. Default: 1 % of the ttl, at least 2 ms.
+    /// Sets how much longer than the ttl a key lives on the server. This allows for a server clock
+    /// that jumps ahead. Only the takeover from a crashed holder is delayed by it. At most 30 days.
+    /// Default: 1 % of the ttl, at least 2 ms.
     pub fn server_ttl_slack(mut self, guard: Duration) -> Self {
         self.timing.guard = Some(guard);
         self
     }
 
-    /// How long requests wait for a server that cannot be reached before they fail with
-    /// [`LockError::Unavailable`], also when they would wait for the lock as long as it takes. Zero: until one attempt to
-    /// connect has failed, as for requests that try once. [`Duration::MAX`]: for as long as they wait for the lock.
-    /// Default: 5 s.
+    /// Sets how long requests tolerate an unreachable server before they fail with
+    /// [`LockError::Unavailable`]. It applies even if `wait` is unlimited. With zero, requests fail
+    /// after one failed attempt to connect, as those that try once do. With [`Duration::MAX`], only
+    /// `wait` limits them. Default: 5 s.
     pub fn outage_timeout(mut self, outage: Duration) -> Self {
         self.timing.outage = outage;
         self
     }
 
-    /// Whether to be granted nothing after the server turns out to have lost its data (a flush, a restart without
-    /// persistence) until the longest lease of all processes is over, because holds from before may still be valid in their
-    /// processes. Default: `true`. Set `false` where tests flush the server between cases: other processes wait all the same.
+    /// Sets whether requests of this manager wait after a data loss on the server (a flush, a
+    /// restart without persistence) until the longest lease from before has ended, because those
+    /// holds may still be valid in their processes. Default: `true`.
+    ///
+    /// Use `false` in test suites that flush the server between cases. Other processes wait in any
+    /// case.
     pub fn data_loss_grace(mut self, wait: bool) -> Self {
         self.timing.quarantine = wait;
         self
     }
 
-    /// How often in a row a lock goes from one call to the next within this process, without a trip to the server, while
-    /// another process waits for it; while none does, it goes on for up to a second. Zero is strict order across all
-    /// processes, as `fairness = strict` for a single call. Default: 8.
+    /// Sets how many times in a row a lock is handed off between callers of this process, without a
+    /// round trip, while another process is waiting. While none is waiting, handoff continues for
+    /// up to one second. Zero disables local handoff, as
+    /// [`LockRequest::strict_fifo`](crate::LockRequest::strict_fifo) does for one request. Default:
+    /// 8.
     pub fn max_handoffs(mut self, bound: u32) -> Self {
         self.max_handoffs = bound;
         self.options.strict_fifo = bound == 0;
         self
     }
 
-    /// Whether a call re-enters a hold of the same key around it, where the call itself does not say. With `false` such a
-    /// call is [`LockError::Deadlock`] at once. Choose it where an executor without task ids runs unrelated jobs on top of
-    /// a holder's stack, as rayon does while it waits. Default: `true`.
+    /// Sets whether a call re-enters a hold of the same key. With `false` such a call fails with
+    /// [`LockError::Deadlock`] at once. Default: `true`.
+    ///
+    /// Use `false` with executors without task ids that run unrelated jobs on a caller's stack, as
+    /// rayon does while it waits.
     ///
     /// ```
     /// # use distlock_runtime as distlock;
@@ -191,29 +207,30 @@ impl LockManagerBuilder {
         self
     }
 
-    /// Whether to compare the orders in which locks are taken inside each other, by the keys as they are written at the
-    /// annotated functions, and to warn once where two of them contradict: before they ever end in a deadlock. Default:
-    /// in debug builds.
+    /// Sets whether to log a warning, once, if two locks are taken inside each other in both
+    /// orders. Locks are identified by the key templates of the annotated functions. Default:
+    /// `true` in debug builds.
     pub fn warn_lock_order(mut self, lint: bool) -> Self {
         self.warn_lock_order = lint;
         self
     }
 
-    /// What is stored with every lock of the manager, for callers that wait for it or inspect it: the service, its version,
-    /// the job. See [`Holder::label`](crate::Holder::label). A request may have its own. Default: none.
+    /// Sets a text that is stored with every lock of this manager, for example the name and version
+    /// of the service. Waiters and [`LockManager::inspect`] show it; see
+    /// [`Holder::label`](crate::Holder::label). Default: none.
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into().into());
         self
     }
 
-    /// The name of the connection, as `CLIENT LIST` shows it. Default: none.
+    /// Sets the name of the connection, as shown by `CLIENT LIST`. Default: none.
     pub fn client_name(mut self, name: impl Into<String>) -> Self {
         self.client_name = Some(name.into());
         self
     }
 
-    /// Trusts the certificates in this PEM file instead of the system's, for a `rediss://` server whose certificate comes from
-    /// a private authority. Default: the system's certificates.
+    /// Trusts the certificates in this PEM file instead of the system's, for a `rediss://` server
+    /// with a certificate from a private authority. Default: the system's certificates.
     ///
     /// ```no_run
     /// # use distlock_runtime as distlock;
@@ -231,8 +248,8 @@ impl LockManagerBuilder {
         self
     }
 
-    /// Shows this certificate to a `rediss://` server that asks for one (`tls-auth-clients`): the chain and its private key, both in
-    /// PEM form. Default: none.
+    /// Sends this certificate to a `rediss://` server that requires one (`tls-auth-clients`): the
+    /// chain and its private key, both as PEM. Default: none.
     ///
     /// ```no_run
     /// # use distlock_runtime as distlock;
@@ -254,11 +271,12 @@ impl LockManagerBuilder {
         self
     }
 
-    /// Starts the manager. It does not block and does not wait for the connection.
+    /// Starts the manager. It neither blocks nor waits for the connection.
     ///
     /// # Errors
-    /// [`LockError::Config`] if there is no server, the URL makes no sense, a duration does not fit, or the I/O
-    /// thread cannot be started.
+    ///
+    /// [`LockError::Config`] if no server is set, the URL is invalid, a duration is out of range,
+    /// or the I/O thread cannot be started.
     pub fn build(self) -> Result<LockManager, LockError> {
         let ttl = self.options.ttl.unwrap_or(DEFAULT_TTL);
         check_ttl(ttl)?;
@@ -348,19 +366,20 @@ fn wrong_url(url: &str, error: &redis::RedisError) -> LockError {
 }
 
 impl LockManager {
-    /// A manager for the server at `url` (`redis://`, `rediss://` with the feature `tls-rustls`, `unix://`, or `memory://` for a
-    /// store inside this process) with the default settings.
+    /// Creates a manager with the default settings for the server at `url`: `redis://`, `rediss://`
+    /// with the feature `tls-rustls`, `unix://`, or `memory://` for an in-process server.
     ///
-    /// It does not block: the connection is made in the background, and a server that cannot be reached shows
-    /// in the first request.
+    /// It does not block. The connection is opened in the background, and an unreachable server is
+    /// reported by the first request.
     ///
     /// # Errors
-    /// [`LockError::Config`] if the URL makes no sense or the I/O thread cannot be started.
+    ///
+    /// [`LockError::Config`] if the URL is invalid or the I/O thread cannot be started.
     pub fn connect(url: &str) -> Result<Self, LockError> {
         Self::builder().url(url).build()
     }
 
-    /// A manager with settings of its own.
+    /// Creates a builder with the default settings.
     pub fn builder() -> LockManagerBuilder {
         LockManagerBuilder::default()
     }

@@ -1,14 +1,15 @@
-//! The other half of fencing: the resource that refuses old tokens.
+//! A check of fencing tokens in front of a resource.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::types::fence::Fence;
 
-/// Stands before a resource of this process and refuses fencing tokens that are lower than one it has admitted.
+/// Rejects stale fencing tokens for a resource of this process.
 ///
-/// A lock alone cannot keep out a holder that was paused past its lease and wakes up; the resource can (Kleppmann, "How to
-/// do distributed locking", 2016). One gate guards one resource under one key: tokens of different keys are not to be compared.
+/// A lock alone cannot exclude a holder that was paused past its lease and continues; the resource
+/// can (Kleppmann, "How to do distributed locking", 2016). Use one gate per resource and key:
+/// tokens of different keys are not comparable.
 ///
 /// ```
 /// # use distlock_runtime as distlock;
@@ -17,42 +18,46 @@ use crate::types::fence::Fence;
 /// static STOCK: FenceGate = FenceGate::new();
 ///
 /// let locks = LockManager::connect("memory://")?;
-/// let late = locks.mutex("stock").acquire_blocking()?.fence(); // released at once, say by the end of its lease
+/// let stale = locks.mutex("stock").acquire_blocking()?.fence(); // released at once
 /// let current = locks.mutex("stock").acquire_blocking()?.fence();
 /// STOCK.admit(current).expect("the first token is admitted");
-/// let refused = STOCK.admit(late).expect_err("an older one is not");
-/// assert_eq!(refused.highest, current);
+/// let rejected = STOCK.admit(stale).expect_err("an older one is not");
+/// assert_eq!(rejected.highest, current);
 /// # Ok::<(), distlock::LockError>(())
 /// ```
 ///
-/// # In a database
+/// # SQL
 ///
-/// Keep the highest token beside the data, and make each write conditional; no row changed means refused:
+/// Store the highest token next to the data, and make each write conditional. If no row was
+/// changed, the token was stale:
 ///
 /// ```sql
 /// UPDATE account SET balance = $1, fence = $2 WHERE id = $3 AND fence <= $2;
 /// ```
 ///
-/// # In Redis
+/// # Redis
 ///
-/// In one script, as the example `fenced_write` of the `distlock` crate does. Tokens have 16 digits, which Lua's numbers hold
-/// exactly.
+/// Compare and write in one script, as the example `fenced_write` of the `distlock` crate does. Lua
+/// numbers represent tokens exactly.
 #[derive(Debug, Default)]
 pub struct FenceGate {
     highest: AtomicU64,
 }
 
 impl FenceGate {
-    /// A gate that has admitted no token yet.
+    /// Creates a gate that has not admitted a token yet.
     #[must_use]
     pub const fn new() -> Self {
         Self { highest: AtomicU64::new(0) }
     }
 
-    /// Admits a token that is at least as high as all before it: the same hold may write often.
+    /// Admits a token that is not lower than any admitted before. A hold may pass its token several
+    /// times.
     ///
     /// # Errors
-    /// [`StaleFence`] for a lower one: its holder has been followed by another and must not write any more.
+    ///
+    /// [`StaleFence`] for a lower token. Its holder was followed by another one and must not write
+    /// any more.
     pub fn admit(&self, fence: Fence) -> Result<(), StaleFence> {
         let highest = self.highest.fetch_max(fence.get(), Ordering::AcqRel);
         if fence.get() < highest {
@@ -62,13 +67,13 @@ impl FenceGate {
     }
 }
 
-/// A token that was refused because a higher one was admitted before.
+/// A rejected token, because a higher one was admitted before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StaleFence {
-    /// The token that was shown.
+    /// The rejected token.
     pub fence: Fence,
-    /// The highest one admitted.
+    /// The highest token admitted so far.
     pub highest: Fence,
 }
 

@@ -1,4 +1,4 @@
-//! The manager that annotated functions use unless they name another.
+//! The manager that annotated functions use by default.
 
 use once_cell::sync::OnceCell;
 
@@ -24,10 +24,11 @@ impl Global {
     }
 }
 
-/// Makes `manager` the one that annotated functions use. Call it once, before the first of them.
+/// Sets the manager that annotated functions use by default. Call it once, before the first of
+/// them.
 ///
-/// It may take the place of a manager that cannot be used any more: in a process that was forked since that one was made, or
-/// after that one's I/O thread has died.
+/// A manager that cannot be used any more may be replaced: after a fork, or after its I/O thread
+/// has panicked.
 ///
 /// ```
 /// # use distlock_runtime as distlock;
@@ -36,7 +37,9 @@ impl Global {
 /// ```
 ///
 /// # Errors
-/// [`LockError::Config`] if there is one already, by an earlier call or made from the environment.
+///
+/// [`LockError::Config`] if there is a manager already, from an earlier call or from the
+/// environment.
 pub fn init(manager: LockManager) -> Result<(), LockError> {
     let place = place_after(|global| global.manager.is_unusable());
     place.set(Box::new(Global::new(manager, false))).map_err(|_| {
@@ -46,14 +49,17 @@ pub fn init(manager: LockManager) -> Result<(), LockError> {
     })
 }
 
-/// The manager that annotated functions use here: that of [`with_manager`](crate::with_manager) around the running code, else that
-/// of [`init`], else one made from the URL in `DISTLOCK_URL`, else in `REDIS_URL`. An empty variable counts as not set.
+/// Returns the manager that annotated functions use here: that of
+/// [`with_manager`](crate::with_manager) around the running code, else that of [`init`], else one
+/// for the URL in `DISTLOCK_URL`, else in `REDIS_URL`. An empty variable counts as not set.
 ///
-/// If the I/O thread of one made from the environment has died, another is made. In a process that was forked since it was made
-/// it stays, and its calls fail: call [`init`] there.
+/// If the I/O thread of a manager made from the environment has panicked, another one is created.
+/// After a fork such a manager is kept, and its calls fail: call [`init`] in the child.
 ///
 /// # Errors
-/// [`LockError::Config`] if none of them is set, or if the URL makes no sense. The next call tries again.
+///
+/// [`LockError::Config`] if no server is configured or its URL is invalid. The next call tries
+/// again.
 pub fn global() -> Result<LockManager, LockError> {
     with_global(LockManager::clone)
 }

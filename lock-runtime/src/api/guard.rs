@@ -1,4 +1,4 @@
-//! A lock held by hand.
+//! A lock that is held without the attribute.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use crate::owner::section::Section;
 use crate::protocol::claim::Loss;
 use crate::types::fence::Fence;
 
-/// A lock that is held until this is released or dropped.
+/// A held lock. Dropping the guard releases it.
 ///
-/// The guard by itself does not make the code around it the owner: a call of the same key beside it waits. Run code
-/// inside with [`Self::enter`] or [`Self::scope`], and calls in there re-enter.
+/// A guard alone does not make the surrounding code the owner: a call of the same key next to it
+/// waits. Calls inside [`enter`](Self::enter) or [`scope`](Self::scope) re-enter.
 ///
 /// ```
 /// # use distlock_runtime as distlock;
@@ -24,8 +24,8 @@ use crate::types::fence::Fence;
 ///
 /// let locks = LockManager::connect("memory://")?;
 /// let guard = locks.mutex("stock").acquire_blocking()?;
-/// let same = guard.enter(|| locks.mutex("stock").acquire_blocking().map(|nested| nested.fence()))?;
-/// assert_eq!(same, guard.fence());
+/// let nested = guard.enter(|| locks.mutex("stock").acquire_blocking())?;
+/// assert_eq!(nested.fence(), guard.fence());
 /// # Ok::<(), distlock::LockError>(())
 /// ```
 #[must_use = "dropping the guard releases the lock"]
@@ -41,35 +41,43 @@ impl LockGuard {
         Self { section, hold, confirmed }
     }
 
-    /// The hold: deadline, loss, sharing. Of several keys, that of the last in order; [`Hold::for_key`] gives those of the others.
+    /// Returns the hold. For several keys it is that of the last key in sorted order;
+    /// [`Hold::for_key`] returns the others.
     #[must_use]
     pub fn hold(&self) -> &Hold {
         &self.hold
     }
 
-    /// The key that is held.
+    /// Returns the key.
     #[must_use]
     pub fn key(&self) -> &str {
         self.hold.key()
     }
 
-    /// The fencing token.
+    /// Returns the fencing token.
     #[must_use]
     pub fn fence(&self) -> Fence {
         self.hold.fence()
     }
 
-    /// Runs a closure as the owner: calls of the same key in it re-enter.
+    /// Runs a closure as the owner of the hold. Calls of the same key inside it re-enter.
     pub fn enter<R>(&self, body: impl FnOnce() -> R) -> R {
         let mut frame = Some(self.section.frame().for_code_here());
         let _inside = Entered::new(&mut frame);
         body()
     }
 
-    /// Runs a future as the owner: calls of the same key in it re-enter.
+    /// Runs a future as the owner of the hold. Calls of the same key inside it re-enter.
     ///
     /// # Errors
-    /// [`LockError::Lost`] when the hold is lost: the future is then dropped where it last waited.
+    ///
+    /// [`LockError::Lost`] if the hold is lost. The inner future is then dropped at its last
+    /// `.await`.
+    ///
+    /// # Cancel safety
+    ///
+    /// As cancel safe as the inner future, which is dropped inside the hold. The guard keeps the
+    /// lock.
     pub async fn scope<F: Future>(&self, future: F) -> Result<F::Output, LockError> {
         let others = self.section.others().map(Arc::clone).collect();
         let lent = Lent { frame: Some(self.section.frame().for_code_here()), others };
@@ -81,19 +89,28 @@ impl LockGuard {
         LockError::lost(key, loss)
     }
 
-    /// Releases the lock. With `wait_for_release` on the request it blocks until the server has said that the lock
-    /// was ours to the end; else the release is sent and not waited for.
+    /// Blocking form of [`release`](Self::release). Blocks this thread only if the request was made
+    /// with [`wait_for_release`](crate::LockRequest::wait_for_release).
     ///
     /// # Errors
-    /// [`LockError::Lost`] if the hold was lost before.
+    ///
+    /// As [`release`](Self::release).
     pub fn release_blocking(self) -> Result<(), LockError> {
         if self.confirmed { block_on(leave_confirmed(self.section)) } else { leave(self.section) }
     }
 
-    /// The same for async code.
+    /// Releases the lock. If the request was made with
+    /// [`wait_for_release`](crate::LockRequest::wait_for_release), it waits until the server has
+    /// confirmed that the lock was held to the end. Otherwise the release is sent without waiting.
     ///
     /// # Errors
-    /// As [`Self::release_blocking`].
+    ///
+    /// [`LockError::Lost`] if the hold was lost before, or, with `wait_for_release`, if the server
+    /// did not confirm it.
+    ///
+    /// # Cancel safety
+    ///
+    /// The lock is released even if the future is dropped.
     pub async fn release(self) -> Result<(), LockError> {
         if self.confirmed { leave_confirmed(self.section).await } else { leave(self.section) }
     }

@@ -1,4 +1,4 @@
-//! The hold as the code inside sees it.
+//! The handle of a held lock.
 
 use std::fmt;
 use std::pin::Pin;
@@ -15,7 +15,8 @@ use crate::owner::frame::Frame;
 use crate::owner::scope::{Heed, Scoped};
 use crate::types::fence::Fence;
 
-/// A hold of a lock, seen from the code that runs under it. Cheap to clone; a clone does not keep the lock.
+/// The handle of a held lock, for the code that runs under it. Cloning is cheap. A clone does not
+/// keep the lock held.
 ///
 /// ```
 /// # use distlock_runtime as distlock;
@@ -24,9 +25,8 @@ use crate::types::fence::Fence;
 /// let locks = LockManager::connect("memory://")?;
 /// let guard = locks.mutex("report").acquire_blocking()?;
 /// let hold: &Hold = guard.hold();
-/// assert!(hold.is_valid());
-/// hold.check()?; // before each effect that must not happen twice
-/// println!("{} until {:?}, token {}", hold.key(), hold.remaining(), hold.fence());
+/// hold.check()?; // before each side effect
+/// println!("{}: {:?} left, token {}", hold.key(), hold.remaining(), hold.fence());
 /// # Ok::<(), distlock::LockError>(())
 /// ```
 #[derive(Clone)]
@@ -34,8 +34,8 @@ pub struct Hold {
     frame: Arc<Frame>,
 }
 
-/// The innermost hold around the running code: that of the nearest annotated function, or of the guard or
-/// shared hold that was entered. `None` outside of all.
+/// Returns the innermost hold around the running code: that of the nearest annotated function,
+/// entered guard or entered shared hold. Returns `None` outside of all holds.
 ///
 /// ```
 /// # use distlock_runtime as distlock;
@@ -55,14 +55,14 @@ impl Hold {
         self.frame.lease()
     }
 
-    /// The key that is held, as rendered.
+    /// Returns the key, as rendered.
     #[must_use]
     pub fn key(&self) -> &str {
         self.lease().key()
     }
 
-    /// The hold of another key around the running code: this one's, or the nearest outside of it. `None` if none of them
-    /// holds the key under the same manager.
+    /// Returns the hold of another key: this one's, or the nearest one around it. Returns `None` if
+    /// neither this hold nor one around it has the key with the same manager.
     ///
     /// ```
     /// # use distlock_runtime as distlock;
@@ -73,7 +73,7 @@ impl Hold {
     /// shop.enter(|| {
     ///     let till = till.acquire_blocking()?;
     ///     assert_eq!(till.hold().for_key("shop").expect("around it").fence(), shop.fence());
-    ///     assert!(shop.hold().for_key("till").is_none(), "that is further in");
+    ///     assert!(shop.hold().for_key("till").is_none(), "further inside");
     ///     Ok::<(), LockError>(())
     /// })?;
     /// # Ok::<(), LockError>(())
@@ -83,14 +83,14 @@ impl Hold {
         self.frame.find(self.frame.manager(), key).cloned().map(Self::new)
     }
 
-    /// The fencing token of this hold; a re-entrant call shows that of the hold it re-enters.
+    /// Returns the fencing token. A re-entrant call has the token of the hold that it re-enters.
     #[must_use]
     pub fn fence(&self) -> Fence {
         self.lease().fence()
     }
 
-    /// How many calls have entered the hold inside each other, up to the code that this was made for: 1 in the call that took
-    /// it, 2 in one that re-entered it there.
+    /// Returns how many nested calls have entered the hold: 1 in the call that acquired it, 2 in a
+    /// call that re-entered it there.
     ///
     /// ```
     /// # use distlock_runtime as distlock;
@@ -110,23 +110,26 @@ impl Hold {
         self.frame.depth()
     }
 
-    /// How long the hold is still valid if nothing renews it; zero when it is over.
+    /// Returns how long the hold is valid without a further renewal. Zero if it has ended.
     #[must_use]
     pub fn remaining(&self) -> Duration {
         self.lease().remaining()
     }
 
-    /// Whether the hold is valid at this instant, by the deadline that this process knows. A pause of the
-    /// process right after the answer is why storage should check [`Self::fence`] too.
+    /// Returns whether the hold is valid now, by the local deadline.
+    ///
+    /// The process may be suspended right after this call. Storage should therefore also compare
+    /// the [fencing token](Self::fence).
     #[must_use]
     pub fn is_valid(&self) -> bool {
         !self.remaining().is_zero()
     }
 
-    /// The same as a `Result`, for `?` before an effect.
+    /// Returns an error if the hold is not valid any more. Use it with `?` before each side effect.
     ///
     /// # Errors
-    /// [`LockError::Lost`] when the hold is over: lost, or released. Its text says which.
+    ///
+    /// [`LockError::Lost`] if the hold was lost or released. The text says which.
     pub fn check(&self) -> Result<(), LockError> {
         match self.lease().loss() {
             Some(loss) => Err(LockError::lost(self.key(), loss)),
@@ -135,20 +138,21 @@ impl Hold {
         }
     }
 
-    /// Waits until the hold is lost. It never ends if the hold is released instead, however long ago: what ends here is worth
-    /// an alarm. A task that watches should therefore end with the work, for instance by `select!` or an abort.
+    /// Waits until the hold is lost, and returns the loss as an error.
     ///
-    /// An async function that is annotated need not watch this: its body is dropped at the next await after
-    /// the loss, unless `on_lost = finish` lets it run.
+    /// The future never completes if the hold is released. A task that waits for it should end with
+    /// the work, for example by `select!`. An annotated async function need not watch this: its
+    /// body is cancelled at the next `.await` after a loss, unless `on_lost = finish` is set.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe. A loss is reported by the next call of `lost`, too.
     pub fn lost(&self) -> impl Future<Output = LockError> + Send + use<> {
         Lost { lease: Arc::clone(self.lease()), slot: None }
     }
 
-    /// Renews the hold now, so that it is valid for at least `ttl` from now on, and waits until the server has confirmed that.
-    /// How long it is valid then, if nothing renews it.
-    ///
-    /// Renewals in the background go on with the longer of the two ttls, for all code under this hold: a hold can be made longer,
-    /// never shorter. A hold without renewals (`renew = false`) is renewed this once. `max_hold` stays the limit.
+    /// Blocking form of [`extend`](Self::extend). Blocks this thread for a round trip, or longer
+    /// while the server is unreachable.
     ///
     /// ```
     /// # use distlock_runtime as distlock;
@@ -156,42 +160,61 @@ impl Hold {
     /// use distlock::LockManager;
     ///
     /// let locks = LockManager::connect("memory://")?;
-    /// let guard = locks.mutex("report").ttl(Duration::from_secs(5)).renew(false).acquire_blocking()?;
-    /// let left = guard.hold().extend_blocking(Duration::from_secs(60))?; // the next page takes a while
+    /// let request = locks.mutex("report").ttl(Duration::from_secs(5)).renew(false);
+    /// let guard = request.acquire_blocking()?;
+    /// let left = guard.hold().extend_blocking(Duration::from_secs(60))?; // a long page follows
     /// assert!(left > Duration::from_secs(55));
     /// # Ok::<(), distlock::LockError>(())
     /// ```
     ///
-    /// It blocks this thread for a round trip; while the server cannot be reached, until it can, or until the hold is over.
-    ///
     /// # Errors
-    /// [`LockError::Lost`] when the hold is over, or ends before the server has confirmed; [`LockError::Config`] for a ttl that
-    /// no lock can have.
+    ///
+    /// As [`extend`](Self::extend).
     pub fn extend_blocking(&self, ttl: Duration) -> Result<Duration, LockError> {
         block_on(self.extend(ttl))
     }
 
-    /// The same for async code. Dropped before it is ready, it leaves the renewal under way; no harm comes of that.
+    /// Renews the hold now, so that it is valid for at least `ttl`, and waits until the server has
+    /// confirmed it. Returns how long the hold is valid without a further renewal.
+    ///
+    /// Background renewals continue with the longer of the two ttls. A hold can be extended but not
+    /// shortened. A hold without renewals is renewed this once. `max_hold` still applies.
+    ///
+    /// While the server is unreachable, the call waits until it is reachable again or the hold has
+    /// ended.
     ///
     /// # Errors
-    /// As [`Self::extend_blocking`].
+    ///
+    /// [`LockError::Lost`] if the hold has ended, or ends before the server has confirmed the
+    /// renewal. [`LockError::Config`] if the ttl is out of range.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe. If the future is dropped, the renewal may still be executed. This extends the
+    /// hold and has no other effect.
     pub async fn extend(&self, ttl: Duration) -> Result<Duration, LockError> {
         check_ttl(ttl)?;
         self.renewed(ttl).await
     }
 
-    /// Renews the hold now for the ttl that it has, as [`Self::extend_blocking`] does for another.
+    /// Blocking form of [`renew`](Self::renew).
     ///
     /// # Errors
-    /// [`LockError::Lost`] as [`Self::extend_blocking`].
+    ///
+    /// As [`renew`](Self::renew).
     pub fn renew_blocking(&self) -> Result<Duration, LockError> {
         block_on(self.renew())
     }
 
-    /// The same for async code.
+    /// Renews the hold now with its current ttl; see [`extend`](Self::extend).
     ///
     /// # Errors
-    /// As [`Self::renew_blocking`].
+    ///
+    /// [`LockError::Lost`], as [`extend`](Self::extend).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`extend`](Self::extend).
     pub async fn renew(&self) -> Result<Duration, LockError> {
         self.renewed(Duration::ZERO).await
     }
@@ -205,10 +228,12 @@ impl Hold {
         self.check().map(|()| self.remaining())
     }
 
-    /// Has `callback` called when the hold is lost: at most once, and not if the hold is released.
+    /// Registers a callback for the loss of the hold. It is called at most once, and not if the
+    /// hold is released. If the hold is already lost, it is called at once.
     ///
-    /// It runs on a thread of the manager that runs nothing but callbacks, one after the other: one that blocks keeps others
-    /// waiting, and no lock. A panic in it ends there. It may take locks. If the hold is lost already it is called at once.
+    /// Callbacks run on a thread of the manager that runs nothing else, one after the other. A
+    /// callback that blocks delays other callbacks but no lock, and it may take locks. A panic in
+    /// it is caught.
     ///
     /// ```
     /// # use distlock_runtime as distlock;
@@ -216,7 +241,7 @@ impl Hold {
     ///
     /// let locks = LockManager::connect("memory://")?;
     /// let guard = locks.mutex("leader").acquire_blocking()?;
-    /// guard.hold().on_lost(|error| eprintln!("leader no more: {error}"));
+    /// guard.hold().on_lost(|error| eprintln!("not the leader any more: {error}"));
     /// # Ok::<(), distlock::LockError>(())
     /// ```
     pub fn on_lost(&self, callback: impl FnOnce(LockError) + Send + 'static) {
@@ -224,25 +249,25 @@ impl Hold {
         self.lease().when_lost(move |loss| callback(LockError::lost(&key, loss)));
     }
 
-    /// Has `callback` called when another call begins to wait for this hold, in this process or in another: at most once. If one
-    /// waits already it is called at once. Code that does not release early does not need it. A worker that could go on for
-    /// long can use it to hand over.
+    /// Registers a callback that is called, at most once, when another call in any process starts
+    /// to wait for this hold. If one is already waiting, it is called at once.
     ///
-    /// Calls that try once do not wait, and those that re-enter this hold do not either. It runs as with [`Self::on_lost`].
+    /// A long-running worker can use it to release the lock early. Requests that try once and calls
+    /// that re-enter do not count as waiting. The callback runs as with [`on_lost`](Self::on_lost).
     ///
     /// ```
     /// # use distlock_runtime as distlock;
     /// use std::sync::atomic::{AtomicBool, Ordering};
     /// use distlock::LockManager;
     ///
-    /// static ASKED: AtomicBool = AtomicBool::new(false);
+    /// static CONTENDED: AtomicBool = AtomicBool::new(false);
     ///
     /// let locks = LockManager::connect("memory://")?;
     /// let guard = locks.mutex("import").acquire_blocking()?;
-    /// guard.hold().on_contended(|| ASKED.store(true, Ordering::Relaxed));
+    /// guard.hold().on_contended(|| CONTENDED.store(true, Ordering::Relaxed));
     /// for page in 1..1000 {
-    ///     // Import the page, and leave off between two when another wants its turn.
-    ///     if ASKED.load(Ordering::Relaxed) {
+    ///     // Import the page. Stop between two pages if another process waits.
+    ///     if CONTENDED.load(Ordering::Relaxed) {
     ///         break;
     ///     }
     /// }
@@ -252,12 +277,15 @@ impl Hold {
         self.lease().when_contended(Box::new(callback));
     }
 
-    /// Shares the hold with a task or thread, which `spawn` alone does not. The lock is released when the
-    /// function is over *and* the last share is dropped. Sections of the key under it take turns: a rayon job must not wait, inside such
-    /// a section, for other jobs of its pool.
+    /// Shares the hold with another task or thread. The lock is released when the function has
+    /// returned *and* all shares have been dropped.
+    ///
+    /// Sections of the key under a shared hold exclude each other. A rayon job must not wait,
+    /// inside such a section, for other jobs of its pool.
     ///
     /// # Errors
-    /// [`LockError::Lost`] when the hold is over already.
+    ///
+    /// [`LockError::Lost`] if the hold has ended.
     pub fn share(&self) -> Result<SharedHold, LockError> {
         self.check()?;
         let share = LeaseRef::of(self.lease()).ok_or_else(|| LockError::released(self.key()))?;
@@ -298,7 +326,7 @@ impl Drop for Lost {
 
 /// A share of a hold, for another task or thread. The lock stays held until it is dropped.
 ///
-/// Calls of the same key under it re-enter, and take turns with those of the function that shared it.
+/// Calls of the same key under it re-enter, and exclude those of the function that shared it.
 ///
 /// ```
 /// # use distlock_runtime as distlock;
@@ -320,7 +348,7 @@ pub struct SharedHold {
 }
 
 impl SharedHold {
-    /// The hold that is shared.
+    /// Returns the shared hold.
     #[must_use]
     pub fn hold(&self) -> &Hold {
         &self.hold
@@ -333,8 +361,15 @@ impl SharedHold {
         body()
     }
 
-    /// Runs a future inside the hold; `tokio::spawn(shared.scope(work()))` is the usual form. The future runs to
-    /// its end even if the hold is lost: watch [`Hold::lost`] or [`Hold::check`].
+    /// Runs a future inside the hold, typically as `tokio::spawn(shared.scope(work()))`.
+    ///
+    /// The future runs to its end even if the hold is lost. Use [`Hold::lost`] or [`Hold::check`]
+    /// to detect a loss.
+    ///
+    /// # Cancel safety
+    ///
+    /// As cancel safe as the inner future, which is dropped inside the hold. The share is dropped
+    /// after it.
     pub async fn scope<F: Future>(self, future: F) -> F::Output {
         let frame = Some(self.hold.frame.for_code_here());
         match Scoped::new(frame, Heed::Nothing, future).await {

@@ -1,4 +1,4 @@
-//! What can be seen of a lock from outside.
+//! The state of a lock, as reported by the server.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -6,33 +6,50 @@ use std::time::{Duration, SystemTime};
 use crate::types::fence::Fence;
 use crate::types::printable::printable;
 
-/// One lock at one instant, as [`LockManager::inspect_blocking`](crate::LockManager::inspect_blocking) found it.
+/// The state of one lock, from [`LockManager::inspect`](crate::LockManager::inspect).
 ///
-/// With the feature `serde`, this, [`Holder`] and [`Waiter`] are written with instants and spans as whole milliseconds, whose
-/// fields say so: `expires_in_ms`, `since_unix_ms` since the beginning of 1970.
+/// ```
+/// # use distlock_runtime as distlock;
+/// use distlock::LockManager;
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let locks = LockManager::connect("memory://")?;
+/// let guard = locks.mutex("report").acquire().await?;
+/// let found = locks.inspect("report").await?;
+/// assert_eq!(found.holder.map(|holder| holder.fence), Some(guard.fence()));
+/// assert_eq!(found.waiting, 0);
+/// # Ok::<(), distlock::LockError>(())
+/// # }).unwrap();
+/// ```
+///
+/// With the feature `serde`, instants and durations of this type, [`Holder`] and [`Waiter`] are
+/// serialized as milliseconds, in fields with the suffix `_ms`: `expires_in_ms`, `since_unix_ms`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Inspection {
-    /// Who holds it; `None` if it is free, or if the key under its name is not a lock of this library.
+    /// The holder. `None` if the lock is free, or if its key is not a lock of this library.
     pub holder: Option<Holder>,
-    /// Whether a key that is not a lock of this library stands under its name. With [`expires_in`](Self::expires_in) it may
-    /// be the lock of another kind of client.
+    /// Whether the Redis key exists but is not a lock of this library. If
+    /// [`expires_in`](Self::expires_in) is set, it may be the lock of another client library.
     pub not_a_lock: bool,
-    /// When the hold ends for its owner unless it is renewed, or the key that is not a lock expires. The key of a hold lasts longer by the
-    /// [server TTL slack](crate::LockManagerBuilder::server_ttl_slack), which is taken to be that of this manager.
+    /// When the hold ends for its owner without a renewal, or when the other key expires. The Redis
+    /// key of a hold lives longer by the [server TTL
+    /// slack](crate::LockManagerBuilder::server_ttl_slack), for which the setting of this manager
+    /// is assumed.
     #[cfg_attr(
         feature = "serde",
         serde(rename = "expires_in_ms", with = "as_number::optional_ms")
     )]
     pub expires_in: Option<Duration>,
-    /// How many requests wait. Beyond the first hundred it includes requests of ended processes, until they are removed.
+    /// The number of waiting requests. Beyond the first hundred it includes requests of dead
+    /// processes until these are removed.
     pub waiting: u64,
-    /// The first hundred of them, the next one first.
+    /// The first hundred waiting requests in the order of the queue.
     pub waiters: Vec<Waiter>,
 }
 
-/// Who holds a lock. For people: nothing about it is proof against a second holder but the token.
+/// The holder of a lock. Informational: only the fencing token identifies a hold reliably.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -41,18 +58,18 @@ pub struct Holder {
     pub fence: Fence,
     /// Its host.
     pub host: String,
-    /// Its process on that host.
+    /// Its process id.
     pub pid: u32,
-    /// The function or caller that took the lock.
+    /// The function or call site that acquired the lock.
     pub function: String,
-    /// What the request or its manager stored with the lock: [`LockRequest::label`](crate::LockRequest::label).
+    /// The label of the request or its manager: [`LockRequest::label`](crate::LockRequest::label).
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub label: Option<String>,
-    /// When it asked for the lock, by its own host's clock.
+    /// When it requested the lock, by its own host's clock.
     #[cfg_attr(feature = "serde", serde(rename = "since_unix_ms", with = "as_number::unix_ms"))]
     pub since: SystemTime,
-    /// Since when it has the lock. The same as [`since`](Self::since) if it did not have to wait, else by the server's clock; of
-    /// a hold of this process, by its own.
+    /// When it acquired the lock. Equal to [`since`](Self::since) if it did not wait, otherwise by
+    /// the server's clock. For a hold of this process, by its own clock.
     #[cfg_attr(
         feature = "serde",
         serde(rename = "held_since_unix_ms", with = "as_number::unix_ms")
@@ -60,21 +77,21 @@ pub struct Holder {
     pub held_since: SystemTime,
 }
 
-/// Who waits for a lock.
+/// A request that waits for a lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Waiter {
     /// Its host.
     pub host: String,
-    /// Its process on that host.
+    /// Its process id.
     pub pid: u32,
-    /// The function or caller that asks for the lock.
+    /// The function or call site that requests the lock.
     pub function: String,
-    /// What the request or its manager says beside it.
+    /// The label of the request or its manager.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub label: Option<String>,
-    /// When it began to ask, by its own host's clock.
+    /// When it requested the lock, by its own host's clock.
     #[cfg_attr(feature = "serde", serde(rename = "since_unix_ms", with = "as_number::unix_ms"))]
     pub since: SystemTime,
 }

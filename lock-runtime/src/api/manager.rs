@@ -26,24 +26,11 @@ use crate::user_code::wakers;
 /// How long a shutdown waits unless another limit is given: a supervisor allows ten or thirty seconds for the whole process.
 const SHUTDOWN: Duration = Duration::from_secs(5);
 
-/// The way to the locks of one server. Cheap to clone; clones share the connection.
+/// The locks of one server.
 ///
-/// A manager owns one I/O thread and one connection. They live until [`Self::shutdown_blocking`], or until the last
-/// clone and the last hold are gone.
-///
-/// # Forks
-///
-/// A fork takes along neither the I/O thread nor the locks. Make the manager after the fork: in a daemon after it has detached, in
-/// each worker of a prefork server, in an extension module at the first use in a process. In a child every call of a manager that
-/// was made before the fork is [`LockError::Closed`] at once, guards release nothing, and [`init`](crate::init) may set another
-/// global manager. As after any fork of a program with several threads, what another thread was doing at that moment never ends:
-/// fork while no thread is inside a call of this crate.
-///
-/// # The end of the process
-///
-/// A call that has returned leaves no lock behind when the process ends, by a return from `main`, by `std::process::exit` on any
-/// thread, or by a panic of `main`: for up to a second the exit waits until the releases are confirmed. A process that is aborted or
-/// killed leaves its locks to their ttl. The end of a thread waits for nothing.
+/// A manager owns one I/O thread and one connection. Cloning is cheap, and clones share both. They
+/// exist until [`shutdown`](Self::shutdown), or until the last clone and the last hold have been
+/// dropped.
 ///
 /// ```
 /// # use distlock_runtime as distlock;
@@ -52,10 +39,25 @@ const SHUTDOWN: Duration = Duration::from_secs(5);
 ///
 /// let locks = LockManager::connect("memory://")?;
 /// let guard = locks.mutex("invoice:7").wait(Duration::from_secs(5)).acquire_blocking()?;
-/// println!("running under token {}", guard.fence());
+/// println!("running with token {}", guard.fence());
 /// guard.release_blocking()?;
 /// # Ok::<(), distlock::LockError>(())
 /// ```
+///
+/// # Process exit
+///
+/// A call that has returned leaves no lock behind when the process ends by a return from `main`, by
+/// `std::process::exit` on any thread, or by a panic in `main`: an exit hook waits for up to one
+/// second until the releases are confirmed. A process that is aborted or killed leaves its locks to
+/// their ttl. The end of a thread does not wait.
+///
+/// # Fork
+///
+/// A child process has neither the I/O thread nor the locks of its parent. Create the manager after
+/// the fork: in a daemon after it has detached, in each worker of a prefork server. In the child,
+/// every call of a manager from before the fork fails with [`LockError::Closed`] at once, guards
+/// release nothing, and [`init`](crate::init) accepts another global manager. As with any fork of a
+/// multi-threaded program, fork while no thread is inside a call of this crate.
 #[derive(Clone)]
 pub struct LockManager {
     inner: Arc<Inner>,
@@ -144,16 +146,20 @@ impl LockManager {
         self.mailbox().has_panicked() || self.mailbox().is_of_another_process()
     }
 
-    /// A request for `key`, to be set up further and then acquired.
+    /// Creates a request for the lock of `key`. Nothing is sent before it is acquired.
     ///
-    /// Within a hold of the same key, of an annotated function or of an entered guard, it re-enters.
+    /// Inside a hold of the same key, of an annotated function or of a guard that was entered,
+    /// acquiring re-enters.
     #[track_caller]
     pub fn mutex(&self, key: impl Into<String>) -> LockRequest {
         LockRequest::new(self.clone(), Keys::One(key.into().into()), Location::caller())
     }
 
-    /// A request for several keys at once, to be set up further and then acquired: all or none. They are taken in their
-    /// order, each once; one that is held around the call is re-entered. Two requests never wait for each other in a circle.
+    /// Creates a request for several locks, which are acquired all together or not at all.
+    ///
+    /// Keys are sorted and deduplicated, so that two such requests cannot deadlock with each other.
+    /// A key that a caller already holds is re-entered. Without any key, acquiring fails with
+    /// [`LockError::Config`].
     ///
     /// ```
     /// # use distlock_runtime as distlock;
@@ -161,32 +167,38 @@ impl LockManager {
     ///
     /// let locks = LockManager::connect("memory://")?;
     /// let both = locks.mutex_many(["account:7", "account:3"]).acquire_blocking()?;
-    /// assert_eq!(both.hold().key(), "account:7", "the last in order");
+    /// assert_eq!(both.hold().key(), "account:7", "the last in sorted order");
     /// assert!(both.hold().for_key("account:3").is_some());
     /// # Ok::<(), distlock::LockError>(())
     /// ```
-    ///
-    /// Without any key, acquiring is [`LockError::Config`].
     #[track_caller]
     pub fn mutex_many(&self, keys: impl IntoIterator<Item = impl Into<String>>) -> LockRequest {
         let keys = Keys::many(keys.into_iter().map(Into::into).collect());
         LockRequest::new(self.clone(), keys, Location::caller())
     }
 
-    /// Who holds `key` and who waits, as of now. Of several calls that wait in one process the server knows the first;
-    /// those of this manager are listed after all that the server knows. Blocks this thread for a round trip.
+    /// Blocking form of [`inspect`](Self::inspect). Blocks this thread for one round trip.
     ///
     /// # Errors
-    /// [`LockError::Unavailable`] or [`LockError::Refused`] if the server cannot be asked, [`LockError::Closed`] after
-    /// a shutdown.
+    ///
+    /// As [`inspect`](Self::inspect).
     pub fn inspect_blocking(&self, key: &str) -> Result<Inspection, LockError> {
         block_on(self.inspect(key))
     }
 
-    /// The same for async code.
+    /// Returns the current holder and the waiters of `key`.
+    ///
+    /// The server knows one waiter per process. Further waiters of this manager are listed after
+    /// those.
     ///
     /// # Errors
-    /// As [`Self::inspect_blocking`].
+    ///
+    /// [`LockError::Unavailable`] or [`LockError::Refused`] if the server cannot be queried,
+    /// [`LockError::Closed`] after a shutdown.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe. Dropping the future has no effect on any lock.
     pub async fn inspect(&self, key: &str) -> Result<Inspection, LockError> {
         let answer: Option<InspectAnswer> =
             wakers::with_guarded(self.mailbox().inspect(key.to_owned())).await.ok();
@@ -200,20 +212,26 @@ impl LockManager {
         }
     }
 
-    /// Releases all holds, ends all waits and stops. Requests from then on fail with [`LockError::Closed`]; code that
-    /// still runs under a hold finds it lost. Blocks this thread until the server has confirmed the releases, for up to five
-    /// seconds: see [`Self::shutdown_within_blocking`].
+    /// Blocking form of [`shutdown`](Self::shutdown). Blocks this thread for at most five seconds.
     pub fn shutdown_blocking(&self) {
         self.shutdown_within_blocking(SHUTDOWN);
     }
 
-    /// The same for async code.
+    /// Releases all holds, ends all waits and stops the manager. Waits up to five seconds until the
+    /// server has confirmed the releases; see [`shutdown_within`](Self::shutdown_within).
+    ///
+    /// Later requests fail with [`LockError::Closed`]. Code that still runs under a hold finds it
+    /// lost.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once the future has been polled, the shutdown continues even if the future is dropped.
     pub async fn shutdown(&self) {
         self.shutdown_within(SHUTDOWN).await;
     }
 
-    /// The same, but waits for up to `limit`; whether the server has confirmed all releases by then. Those that it has not are still
-    /// tried in the background, while the process runs. What cannot be released is free after its ttl.
+    /// Blocking form of [`shutdown_within`](Self::shutdown_within). Blocks this thread for at most
+    /// `limit`.
     ///
     /// ```
     /// # use distlock_runtime as distlock;
@@ -229,7 +247,15 @@ impl LockManager {
         block_on(self.shutdown_within(limit))
     }
 
-    /// The same for async code. The shutdown goes on when the future is dropped.
+    /// Like [`shutdown`](Self::shutdown), but waits up to `limit`. Returns whether the server has
+    /// confirmed all releases by then.
+    ///
+    /// Unconfirmed releases are retried in the background while the process runs. A lock that
+    /// cannot be released is free after its ttl.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once the future has been polled, the shutdown continues even if the future is dropped.
     pub async fn shutdown_within(&self, limit: Duration) -> bool {
         let deadline = time::now().plus(limit);
         // A thread that has ended already has nothing left to release.

@@ -1,4 +1,4 @@
-//! A manager that replaces the global one, for the code inside.
+//! Replaces the global manager for the code inside.
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
@@ -12,12 +12,12 @@ use crate::api::manager::LockManager;
 use crate::types::task;
 use crate::types::task::TaskId;
 
-/// Runs a closure, in which annotated functions use `manager` instead of the global one. For tests, which can then run side
-/// by side in one process, each with a server of its own.
+/// Runs a closure in which annotated functions use `manager` instead of the global one. Tests use
+/// it to run in parallel in one process, each with its own server.
 ///
-/// It holds for the code that the closure calls. Like the hold of a lock it is not inherited by threads and spawned tasks, also
-/// not by those that an executor runs on this thread meanwhile: wrap what they run, too. It does not change functions that name
-/// a manager themselves.
+/// It applies to the code that the closure calls. Like a hold, it is not inherited by threads and
+/// spawned tasks, including those that an executor runs on this thread meanwhile. It does not
+/// affect functions with a `manager` option.
 ///
 /// ```
 /// # use distlock_runtime as distlock;
@@ -25,7 +25,7 @@ use crate::types::task::TaskId;
 ///
 /// let locks = LockManager::connect("memory://a test")?;
 /// let fence = with_manager(&locks, || {
-///     // Code under test, which calls annotated functions.
+///     // The code under test, which calls annotated functions.
 ///     distlock::global()?.mutex("report").acquire_blocking().map(|guard| guard.fence())
 /// })?;
 /// assert!(locks.mutex("report").acquire_blocking()?.fence() > fence);
@@ -36,8 +36,8 @@ pub fn with_manager<R>(manager: &LockManager, body: impl FnOnce() -> R) -> R {
     body()
 }
 
-/// Runs a future, in which annotated functions use `manager` instead of the global one: [`with_manager`] for async code. What
-/// it drops is dropped with that manager too, wherever the future is dropped.
+/// Async form of [`with_manager`]: runs a future in which annotated functions use `manager` instead
+/// of the global one.
 ///
 /// ```
 /// # use distlock_runtime as distlock;
@@ -52,6 +52,11 @@ pub fn with_manager<R>(manager: &LockManager, body: impl FnOnce() -> R) -> R {
 /// # Ok::<(), distlock::LockError>(())
 /// # }).unwrap();
 /// ```
+///
+/// # Cancel safety
+///
+/// As cancel safe as the inner future. It is dropped with `manager` in effect, wherever that
+/// happens.
 pub fn with_manager_async<F: Future>(
     manager: &LockManager,
     future: F,

@@ -1,4 +1,4 @@
-//! A request for a lock by hand, without the attribute.
+//! A request for a lock, without the attribute.
 
 use std::panic::Location;
 use std::time::Duration;
@@ -11,19 +11,24 @@ use crate::api::manager::LockManager;
 use crate::error::LockError;
 use crate::types::call_site::CallSite;
 
-/// A request for one key, from [`LockManager::mutex`], or for several, from [`LockManager::mutex_many`]. Its settings are those of the attribute.
+/// A request for one or several locks, from [`LockManager::mutex`] or [`LockManager::mutex_many`].
+///
+/// Its settings correspond to the options of the attribute. A request can be acquired several
+/// times.
 ///
 /// ```
 /// # use distlock_runtime as distlock;
 /// use std::time::Duration;
 /// use distlock::LockManager;
 ///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let locks = LockManager::connect("memory://")?;
 /// let report = locks.mutex("report").ttl(Duration::from_secs(10));
-/// if let Some(guard) = report.try_acquire_blocking()? {
-///     println!("nobody else reports: {}", guard.key());
+/// if let Some(guard) = report.try_acquire().await? {
+///     println!("nobody else writes the {}", guard.key());
 /// }
 /// # Ok::<(), distlock::LockError>(())
+/// # }).unwrap();
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "a request does nothing until it is acquired"]
@@ -44,26 +49,29 @@ impl LockRequest {
         Self { manager, keys, options: Options::DEFAULT, confirmed: false, caller }
     }
 
-    /// How long the hold lasts unless it is renewed. Default: the manager's, 30 s. When the request re-enters a hold it
-    /// can only lengthen that one's.
+    /// Sets how long the hold lasts without a renewal. From 10 ms to 30 days. If the request
+    /// re-enters a hold, its ttl can extend that hold but not shorten it. Default: the manager's,
+    /// 30 s.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.options.ttl = Some(ttl);
         self
     }
 
-    /// How long to wait; zero tries once. Default: the manager's, as long as it takes.
+    /// Sets how long to wait for the lock, including connecting. Zero tries once. Default: the
+    /// manager's, unlimited.
     pub fn wait(mut self, wait: Duration) -> Self {
         self.options.wait = Some(wait);
         self
     }
 
-    /// The longest the hold may last with all its renewals. Default: the manager's, 24 h.
+    /// Sets the longest duration of the hold, including all renewals. After that the hold is lost.
+    /// Default: the manager's, 24 h.
     pub fn max_hold(mut self, max_hold: Duration) -> Self {
         self.options.max_hold = Some(max_hold);
         self
     }
 
-    /// What is stored with the lock beside the function that takes it, for callers that wait for it or inspect it: see
+    /// Sets a text that is stored with the lock. Waiters and [`LockManager::inspect`] show it; see
     /// [`Holder::label`](crate::Holder::label). Default: the manager's, none.
     ///
     /// ```
@@ -81,22 +89,23 @@ impl LockRequest {
         self
     }
 
-    /// How long the process keeps the hold after its last section, for the next section of its own; when another process
-    /// asks it gives it up at once, and at the latest a second after the server granted it. Default: zero, the hold is
-    /// given up with the section.
+    /// Sets how long the process keeps the hold after its last section, for its own next section.
+    /// The hold is released as soon as another process asks for the lock, and one second after the
+    /// server granted it at the latest. Default: zero.
     pub fn linger(mut self, linger: Duration) -> Self {
         self.options.linger = Some(linger);
         self
     }
 
-    /// Whether the hold is renewed. Default: `true`; without, it is over after its ttl.
+    /// Sets whether the hold is renewed in the background. Without renewals it is lost after its
+    /// ttl. Default: `true`.
     pub fn renew(mut self, renew: bool) -> Self {
         self.options.renew = renew;
         self
     }
 
-    /// Whether the request re-enters a hold of the same key around it. With `false` such a request is
-    /// [`LockError::Deadlock`] at once, regardless of its `wait`. Default: the manager's, `true`.
+    /// Sets whether the request re-enters a hold of the same key. With `false` such a request fails
+    /// with [`LockError::Deadlock`] at once, regardless of `wait`. Default: the manager's, `true`.
     ///
     /// ```
     /// # use distlock_runtime as distlock;
@@ -113,52 +122,77 @@ impl LockRequest {
         self
     }
 
-    /// Makes an explicit release wait for the server's word. Default: it is sent and not waited for.
+    /// Makes an explicit release wait until the server has confirmed it. Default: the release is
+    /// sent without waiting.
     pub fn wait_for_release(mut self) -> Self {
         self.confirmed = true;
         self
     }
 
-    /// Strict first come, first served across the cluster. Default: the end of a section may hand the lock over to the
-    /// next one that waits in the same process, a few times in a row.
+    /// Disables local handoff for this request: it is served in the order in which requests reached
+    /// the server. Default: local handoff, bounded by
+    /// [`max_handoffs`](crate::LockManagerBuilder::max_handoffs).
     pub fn strict_fifo(mut self) -> Self {
         self.options.strict_fifo = true;
         self
     }
 
-    /// Waits for the lock on this thread.
+    /// Blocking form of [`acquire`](Self::acquire). Blocks this thread until it has the lock.
     ///
-    /// In async code use [`Self::acquire`]: on a runtime of one thread the task that holds the lock may need this thread to
-    /// end, and neither goes on. A guard of the same thread that was not entered is such a holder too. Set [`Self::wait`] where that
-    /// may happen.
+    /// Use [`acquire`](Self::acquire) in async code. On a single-threaded runtime the task that
+    /// holds the lock may need this thread to finish; then neither continues. The same applies to a
+    /// guard of this thread that was not entered. Set [`wait`](Self::wait) if this can happen.
     ///
     /// # Errors
-    /// See [`LockError`]; [`LockError::Deadlock`] if the code on top of whose stack this runs holds the key.
+    ///
+    /// As [`acquire`](Self::acquire), and [`LockError::Deadlock`] if the holder runs further down
+    /// on this thread's stack.
     pub fn acquire_blocking(&self) -> Result<LockGuard, LockError> {
         self.guard(self.enter_blocking(&self.options))
     }
 
-    /// Waits for the lock; the future may be dropped at any time.
+    /// Waits for the lock.
     ///
     /// # Errors
-    /// See [`LockError`].
+    ///
+    /// [`LockError::Busy`] if the lock was still held when `wait` ended; [`LockError::Deadlock`] if
+    /// the wait would never end; [`LockError::Unavailable`], [`LockError::NoReply`],
+    /// [`LockError::Refused`], [`LockError::KeyConflict`] or [`LockError::DataLoss`] depending on
+    /// the server; [`LockError::Config`] if a setting is invalid; [`LockError::Closed`] after a
+    /// shutdown.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe. If the future is dropped, the request leaves the queue, and a grant in flight
+    /// is released in the background. The request loses its place in the queue, so one long wait is
+    /// better than many short ones in a loop.
+    ///
+    /// A future that is kept without being polled does not hold the lock: a grant that is not
+    /// collected within 2 s is released.
     pub async fn acquire(&self) -> Result<LockGuard, LockError> {
         let entering = self.enter(&self.options);
         self.guard(entering.wait().await)
     }
 
-    /// Tries once; `None` if another has the lock or comes first.
+    /// Blocking form of [`try_acquire`](Self::try_acquire). Blocks this thread for one round trip.
     ///
     /// # Errors
-    /// See [`LockError`]; [`LockError::Busy`] is not one of them here.
+    ///
+    /// As [`try_acquire`](Self::try_acquire).
     pub fn try_acquire_blocking(&self) -> Result<Option<LockGuard>, LockError> {
         not_busy(self.guard(self.enter_blocking(&self.once())))
     }
 
-    /// The same for async code.
+    /// Tries once to acquire the lock. Returns `None` if it is held or if other requests are
+    /// queued.
     ///
     /// # Errors
-    /// As [`Self::try_acquire_blocking`].
+    ///
+    /// As [`acquire`](Self::acquire), except [`LockError::Busy`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe, as [`acquire`](Self::acquire).
     pub async fn try_acquire(&self) -> Result<Option<LockGuard>, LockError> {
         let entering = self.enter(&self.once());
         not_busy(self.guard(entering.wait().await))

@@ -1,13 +1,13 @@
-//! For tests of code that uses the lock: errors made by hand, and a store whose faults can be provoked.
+//! Test support: creates errors, and injects faults into an in-process server.
 //!
-//! Needs the feature `test-util`. Set it for the `dev-dependencies` only:
+//! Needs the feature `test-util`. Enable it for `dev-dependencies` only:
 //!
 //! ```toml
 //! [dev-dependencies]
 //! distlock = { version = "0.1", features = ["test-util"] }
 //! ```
 //!
-//! Code that reacts to errors of a lock can be given each of them:
+//! Each variant of [`LockError`] can be created, to test code that handles it:
 //!
 //! ```
 //! # use distlock_runtime as distlock;
@@ -23,8 +23,8 @@
 //! assert_eq!(status(&testing::unavailable("cart:7", "connection refused")), 503);
 //! ```
 //!
-//! Code that runs under a lock can be run while its server fails: see [`MemoryServer`]. To let annotated functions use such a
-//! server, see [`with_manager`](crate::with_manager).
+//! [`MemoryServer`] runs code under a lock while its server fails.
+//! [`with_manager`](crate::with_manager) lets annotated functions use such a server.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -37,9 +37,9 @@ use crate::error::{
 use crate::protocol::claim::Loss;
 use crate::types::fence::Fence;
 
-/// A server in this process, that of the URL `memory://name`, whose faults can be provoked.
+/// The in-process server of the URL `memory://name`, with injectable faults.
 ///
-/// All managers of a process with the same name contend as on one server. Each test needs a name of its own.
+/// All managers of the process with the same name contend. Use one name per test.
 ///
 /// ```
 /// # use distlock_runtime as distlock;
@@ -69,39 +69,42 @@ pub struct MemoryServer {
 }
 
 impl MemoryServer {
-    /// The server of `memory://name`. It exists from the first use of the name to the end of the process.
+    /// Returns the server of `memory://name`. It exists from the first use of the name until the
+    /// process ends.
     #[must_use]
     pub fn named(name: impl Into<String>) -> Self {
         let name = name.into();
         Self { store: MemoryEndpoint::named(&name), name }
     }
 
-    /// Its URL, for [`LockManager::connect`](crate::LockManager::connect).
+    /// Returns its URL, for [`LockManager::connect`](crate::LockManager::connect).
     #[must_use]
     pub fn url(&self) -> String {
         format!("memory://{}", self.name)
     }
 
-    /// Deletes the hold of `key`, like a DEL of the key in Redis. Its holder is notified at its next renewal, after a
-    /// third of its ttl, or at its deadline if it is not renewed; the next request is granted the lock at once.
+    /// Deletes the hold of `key`, like `DEL` in Redis. Its holder notices at its next renewal,
+    /// after a third of its ttl, or at its deadline if it is not renewed. The next request is
+    /// granted the lock at once.
     pub fn lose(&self, key: &str) {
         self.store.delete_hold(key);
     }
 
-    /// Deletes all data, as FLUSHALL does. Holders are notified as with [`Self::lose`]. Requests fail with
-    /// [`LockError::DataLoss`], or wait, until all holds of before are over; see
-    /// [`data_loss_grace`](crate::LockManagerBuilder::data_loss_grace).
+    /// Deletes all data, like `FLUSHALL` in Redis. Holders notice as with [`lose`](Self::lose).
+    /// Requests wait until all holds from before have ended, or fail with [`LockError::DataLoss`];
+    /// see [`data_loss_grace`](crate::LockManagerBuilder::data_loss_grace).
     pub fn flush(&self) {
         self.store.flush();
     }
 
-    /// Ends all connections and refuses new ones. Data is kept. Holds are lost at their deadlines; requests fail with
-    /// [`LockError::Unavailable`] after the manager's [`outage_timeout`](crate::LockManagerBuilder::outage_timeout).
+    /// Closes all connections and refuses new ones. Data is kept. Holds are lost at their
+    /// deadlines. Requests fail with [`LockError::Unavailable`] after the manager's
+    /// [`outage_timeout`](crate::LockManagerBuilder::outage_timeout).
     pub fn go_down(&self) {
         self.store.set_down(true);
     }
 
-    /// Accepts connections again. Managers try to connect again after pauses that grow to two seconds.
+    /// Accepts connections again. Managers reconnect after pauses of up to two seconds.
     pub fn come_back(&self) {
         self.store.set_down(false);
     }
@@ -113,7 +116,8 @@ impl fmt::Debug for MemoryServer {
     }
 }
 
-/// A holder: `function` in this process, since now, under some token. Its fields can be set.
+/// Creates a holder: `function` in this process, since now, with an arbitrary token. Its fields are
+/// public.
 #[must_use]
 pub fn holder(function: impl Into<String>) -> Holder {
     let now = SystemTime::now();
@@ -128,7 +132,8 @@ pub fn holder(function: impl Into<String>) -> Holder {
     }
 }
 
-/// [`LockError::Busy`] of a call that tried once, with a [`holder`]. Its fields can be set.
+/// Creates [`LockError::Busy`] of a request that tried once, with a [`holder`]. Its fields are
+/// public.
 #[must_use]
 pub fn busy(key: &str) -> LockError {
     let holder = Some(holder("test::holder"));
@@ -136,43 +141,44 @@ pub fn busy(key: &str) -> LockError {
     LockError::Busy(Box::new(Busy { key, holder, ahead: 0, waited, left }))
 }
 
-/// [`LockError::Lost`] of a hold that was not renewed in time.
+/// Creates [`LockError::Lost`] of a hold that was not renewed in time.
 #[must_use]
 pub fn lost(key: &str) -> LockError {
     LockError::lost(key, Loss::Expired)
 }
 
-/// [`LockError::Unavailable`], with the reason that the error gives.
+/// Creates [`LockError::Unavailable`] with this reason.
 #[must_use]
 pub fn unavailable(key: &str, reason: &str) -> LockError {
     LockError::Unavailable(ErrorDetail::new(key, reason).into())
 }
 
-/// [`LockError::NoReply`] of a call that waited so long.
+/// Creates [`LockError::NoReply`] of a request that waited for `waited`.
 #[must_use]
-pub fn ambiguous(key: &str, waited: Duration) -> LockError {
+pub fn no_reply(key: &str, waited: Duration) -> LockError {
     LockError::NoReply(TimedOut::new(key, waited).into())
 }
 
-/// [`LockError::Refused`], with what the server said.
+/// Creates [`LockError::Refused`] with this error of the server.
 #[must_use]
 pub fn refused(key: &str, reason: &str) -> LockError {
     LockError::Refused(ErrorDetail::new(key, reason).into())
 }
 
-/// [`LockError::KeyConflict`] of a call that waited so long.
+/// Creates [`LockError::KeyConflict`] of a request that waited for `waited`.
 #[must_use]
 pub fn key_conflict(key: &str, waited: Duration) -> LockError {
     LockError::KeyConflict(TimedOut::new(key, waited).into())
 }
 
-/// [`LockError::DataLoss`], with the time that is left until locks are granted again, if the server said.
+/// Creates [`LockError::DataLoss`] with the time until locks are granted again, if known.
 #[must_use]
 pub fn data_loss(key: &str, left: Option<Duration>) -> LockError {
     LockError::DataLoss(Box::new(DataLoss { key: key.into(), left }))
 }
 
-/// [`LockError::Deadlock`] of a call that waits for `key` in a circle with calls that wait for the keys `others`.
+/// Creates [`LockError::Deadlock`] of a call that waits for `key` in a cycle with calls that wait
+/// for the keys `others`.
 #[must_use]
 pub fn deadlock(key: &str, others: &[&str]) -> LockError {
     let call = |key: &&str| CycleMember {
@@ -186,13 +192,13 @@ pub fn deadlock(key: &str, others: &[&str]) -> LockError {
     LockError::Deadlock(Box::new(Deadlock { key, waited, cycle, kind }))
 }
 
-/// [`LockError::Config`], with its whole text.
+/// Creates [`LockError::Config`] with this text.
 #[must_use]
 pub fn config(reason: &str) -> LockError {
     LockError::config(reason)
 }
 
-/// [`LockError::Closed`].
+/// Creates [`LockError::Closed`] of a manager that was shut down.
 #[must_use]
 pub fn closed(key: &str) -> LockError {
     LockError::closed(key, Closing::ShutDown)

@@ -1,4 +1,4 @@
-//! What can go wrong, sorted by what a caller would do about it.
+//! Errors of locked calls, one variant for each case that callers handle differently.
 
 pub(crate) mod message;
 
@@ -12,54 +12,57 @@ use crate::types::printable::{printable, words};
 use crate::wire::probe::Member;
 use crate::wire::reply::Obstacle;
 
-/// Why a lock was not had, or not kept.
+/// Why a lock was not acquired, or not kept.
 ///
-/// Each variant is a different thing to do next; each names the key. It converts into [`std::io::Error`], so
-/// that functions which return `io::Result` can be annotated.
+/// Each variant is a case that callers handle differently. Each names the key. It converts into
+/// [`std::io::Error`], so that functions which return `io::Result` can be annotated.
 ///
 /// ```
 /// # use distlock_runtime as distlock;
 /// use distlock::LockError;
 ///
-/// fn worth_a_retry(error: &LockError) -> bool {
-///     matches!(error, LockError::Busy(_) | LockError::Unavailable(_))
+/// fn is_transient(error: &LockError) -> bool {
+///     matches!(error, LockError::Busy(_) | LockError::Unavailable(_) | LockError::DataLoss(_))
 /// }
 /// let error = distlock::LockManager::connect("http://localhost").unwrap_err();
-/// assert!(!worth_a_retry(&error));
+/// assert!(!is_transient(&error));
 /// ```
 ///
-/// It is small, because it has its place in the return value of every locked call: what belongs to a variant is boxed.
+/// The payloads are boxed, because the error is part of the return value of every locked call.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum LockError {
-    /// Somebody else had the lock for all of the time that the caller was ready to wait. Try later.
+    /// The lock was still held by someone else when the wait timed out. Try again later.
     Busy(Box<Busy>),
-    /// The lock was held, and then was not any more while the code still ran: what it wrote may have raced with
-    /// another holder, unless the storage checks the fencing token. Do not report success.
+    /// The lock was acquired, but was lost while the code still ran. What the code wrote may have
+    /// raced with another holder, unless the storage compares fencing tokens. Do not report
+    /// success.
     Lost(Box<ErrorDetail>),
     /// The server could not be reached. Nothing is held.
     Unavailable(Box<ErrorDetail>),
-    /// A request was sent and no reply came in time. If the lock was granted meanwhile it is given back in the
-    /// background; the code that it was for did not run.
+    /// The request was sent, but no reply arrived in time. If the lock was granted, it is released
+    /// in the background. The protected code did not run.
     NoReply(Box<TimedOut>),
-    /// The server said no: wrong password, missing right, out of memory, a read-only replica. Somebody has to
-    /// mend that.
+    /// The server refused the request: wrong password, missing ACL right, out of memory, a
+    /// read-only replica. Someone has to fix the server or its configuration.
     Refused(Box<ErrorDetail>),
-    /// A key that can be no lock stands under the lock's name: a list, a hash, a text that never expires. It was left as it
-    /// is. A text that expires is taken for the lock of another kind of client, and is [`Self::Busy`].
+    /// The Redis key of the lock exists but is not a lock: a list, a hash, or a string without a
+    /// TTL. It was not modified. A string with a TTL counts as the lock of another client library,
+    /// which is [`Self::Busy`].
     KeyConflict(Box<TimedOut>),
-    /// The server lost its data a short while ago. Holds from before may still be valid in their processes, so
-    /// nothing is granted until the longest of them is over. Try later.
+    /// The server lost its data recently. Holds from before may still be valid in their processes,
+    /// so nothing is granted until the longest of them has ended. Try again later.
     DataLoss(Box<DataLoss>),
-    /// The wait would never have ended: those that hold what it waits for wait, over others perhaps, for what the caller
-    /// holds. Of them all the caller had waited shortest, so it alone is told. Let go and try again; better, take the locks
-    /// in one order, or together: a list of keys, [`lock_many`](crate::LockManager::mutex_many).
-    /// A call with `reenter = false` inside a hold of its own key gets it at once.
+    /// The wait would never have ended, because the calls that hold the lock wait, directly or
+    /// indirectly, for a lock that the caller holds. Only the youngest member of such a cycle gets
+    /// this error. Release the other locks and try again. To avoid it, take locks in one order, or
+    /// together with [`mutex_many`](crate::LockManager::mutex_many). A call with `reenter = false`
+    /// inside a hold of its own key gets it at once.
     Deadlock(Box<Deadlock>),
-    /// The settings make no sense, or there are none: what is wrong, and what to write.
+    /// A setting is missing or invalid. The text says what to write.
     Config(Box<str>),
-    /// The manager cannot be used any more, or not here: it was shut down, its I/O thread died, or it was made before a fork. The
-    /// reason says which. Make a new one.
+    /// The manager cannot be used any more: it was shut down, its I/O thread has panicked, or it
+    /// was created before a fork. The reason says which. Create a new one.
     Closed(Box<ErrorDetail>),
 }
 
@@ -86,27 +89,27 @@ pub(crate) const NOT_RENEWED: &str = "the server refused to renew it";
 pub(crate) const NOT_RELEASED: &str = "the server refused the release";
 pub(crate) const UNCONFIRMED: &str = "the server did not confirm the release";
 
-/// Who had a lock, and for how long it was waited for.
+/// Details of [`LockError::Busy`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Busy {
     /// The key.
     pub key: Box<str>,
-    /// Who holds it, as far as known.
+    /// The holder, if known.
     pub holder: Option<Holder>,
-    /// How many waited before this request.
+    /// How many requests were ahead of this one in the queue.
     pub ahead: u64,
-    /// How long it waited.
+    /// How long the request waited.
     pub waited: Duration,
-    /// When the hold ends unless it is renewed, as far as known.
+    /// The rest of the holder's lease, if known.
     pub(crate) left: Option<Duration>,
 }
 
 impl Busy {
-    /// After how long the lock is free at the latest if its holder has died: what is left of the holder's lease, by the server's
-    /// last word to this process. `None` if that is not known.
+    /// Returns the rest of the holder's lease as last reported by the server, if known. If the
+    /// holder has crashed, the lock is free after this time at the latest.
     ///
-    /// A holder that is alive renews its lease, and may release it any time before.
+    /// A living holder renews its lease, and may release it at any time.
     ///
     /// ```
     /// # use distlock_runtime as distlock;
@@ -127,81 +130,81 @@ impl Busy {
     }
 }
 
-/// Why something went wrong with a lock.
+/// The key and reason of an error.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ErrorDetail {
     /// The key.
     pub key: Box<str>,
-    /// What happened, or what the server said.
+    /// What happened, or the server's error.
     pub reason: Box<str>,
 }
 
-/// How long something was waited for that did not happen.
+/// The key of an error and the time waited.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TimedOut {
     /// The key.
     pub key: Box<str>,
-    /// How long.
+    /// How long the call waited.
     pub waited: Duration,
 }
 
-/// Calls that wait for one another in a circle.
+/// Details of [`LockError::Deadlock`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Deadlock {
     /// The key.
     pub key: Box<str>,
-    /// How long it was waited for.
+    /// How long the call waited.
     pub waited: Duration,
-    /// The calls of the circle, this one first. Each waits for a key that is held around the next, and the last one for a
-    /// key that is held around the first.
+    /// The members of the cycle, starting with this call. Each waits for a key that is held around
+    /// the next one, and the last one for a key that is held around the first.
     pub cycle: Vec<CycleMember>,
-    /// What kind of deadlock it is.
+    /// The kind of deadlock.
     pub kind: DeadlockKind,
 }
 
-/// Why a wait would never have ended.
+/// The kind of a [`Deadlock`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DeadlockKind {
-    /// Calls wait for one another, each inside a hold that the one before waits for.
+    /// Calls wait for each other in a cycle.
     Cycle,
-    /// The code around the call holds the key, and the call does not re-enter: `reenter = false`.
+    /// A caller holds the key, and the call does not re-enter because of `reenter = false`.
     NotReentrant {
-        /// The function or line that holds the key.
+        /// The function or call site that holds the key.
         holder: String,
     },
-    /// The call blocks the thread on which the holder runs, further down on the same stack: an executor runs this code while the
-    /// holder waits for something else.
+    /// The call blocks the thread that its holder needs. The holder runs further down on the same
+    /// stack, and an executor runs this code while the holder waits for something else.
     BlocksHolder {
-        /// The function or line that holds the key.
+        /// The function or call site that holds the key.
         holder: String,
     },
 }
 
-/// A call that waits in a circle.
+/// A call that is part of a deadlock cycle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CycleMember {
     /// The key that it waits for.
     pub waits_for: Box<str>,
-    /// The function or caller that waits.
+    /// The function or call site that waits.
     pub function: String,
     /// Its host.
     pub host: String,
-    /// Its process on that host.
+    /// Its process id.
     pub pid: u32,
 }
 
-/// When a server that lost its data grants locks again.
+/// Details of [`LockError::DataLoss`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DataLoss {
     /// The key.
     pub key: Box<str>,
-    /// In how long, if the server said.
+    /// The time until locks are granted again, if known.
     pub left: Option<Duration>,
 }
 
@@ -290,8 +293,8 @@ impl LockError {
         }
     }
 
-    /// When another try is worth it, as far as the server has said: see [`Busy::retry_after`] and [`DataLoss::left`]. `None` for
-    /// all other errors.
+    /// Returns after how long a retry is useful, if the server reported it: see
+    /// [`Busy::retry_after`] and [`DataLoss::left`]. `None` for all other errors.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -301,7 +304,7 @@ impl LockError {
         }
     }
 
-    /// The key it is about; none for a configuration error.
+    /// Returns the key, or `None` for a configuration error.
     #[must_use]
     pub fn key(&self) -> Option<&str> {
         match self {

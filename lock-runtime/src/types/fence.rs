@@ -3,14 +3,15 @@
 use std::fmt;
 use std::num::TryFromIntError;
 
-/// A fencing token: a number that every new hold of a key has higher than all holds of that key before it.
+/// A fencing token: a number that increases with every hold of a key.
 ///
-/// Pass it along with each write to the protected resource and let the resource refuse a token that is lower
-/// than one it has seen: then a holder that was paused past its lease cannot do harm when it wakes (Kleppmann,
-/// "How to do distributed locking", 2016). A re-entrant call shows the token of the hold it re-enters.
+/// Pass it with each write to the protected storage, and let the storage reject a token that is
+/// lower than one that it has already seen. A holder that was paused past its lease can then do no
+/// harm when it continues (Kleppmann, "How to do distributed locking", 2016). A re-entrant call has
+/// the token of the hold that it re-enters.
 ///
-/// Tokens come from one counter per server, which is seeded from the server's clock in microseconds, so they
-/// also rise across a restart without data, up to clock skew.
+/// Tokens are drawn from one counter per server, which starts at the server's clock in
+/// microseconds. They therefore increase across a restart without data, too, up to clock skew.
 ///
 /// ```
 /// # use distlock_runtime as distlock;
@@ -21,7 +22,8 @@ use std::num::TryFromIntError;
 /// # Ok::<(), distlock::LockError>(())
 /// ```
 ///
-/// Tokens are below 2<sup>53</sup>: they fit SQL's `bigint`, and the numbers of JSON, JavaScript and Lua hold them exactly.
+/// Tokens are below 2<sup>53</sup>. They fit into an SQL `bigint`, and numbers in JSON, JavaScript
+/// and Lua represent them exactly.
 ///
 /// ```
 /// # use distlock_runtime as distlock;
@@ -35,7 +37,7 @@ use std::num::TryFromIntError;
 /// # Ok::<(), distlock::LockError>(())
 /// ```
 ///
-/// With the feature `serde` it is written as a number.
+/// With the feature `serde` it is serialized as a number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(try_from = "i64", into = "i64"))]
@@ -49,7 +51,7 @@ impl Fence {
         Self(token)
     }
 
-    /// The token as a number.
+    /// Returns the token as a number.
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0

@@ -12,7 +12,7 @@ fn all() -> [(LockError, u16); 10] {
         (testing::busy("key"), 409),
         (testing::lost("key"), 500),
         (testing::unavailable("key", "connection refused"), 503),
-        (testing::ambiguous("key", SECOND), 503),
+        (testing::no_reply("key", SECOND), 503),
         (testing::refused("key", "NOPERM no permissions"), 500),
         (testing::key_conflict("key", SECOND), 500),
         (testing::data_loss("key", Some(SECOND)), 503),
