@@ -25,7 +25,7 @@ install_redis() {
 # Workspaces of their own, whose `.cargo/config.toml` sets a cfg: Cargo reads it from the folder that it is run in.
 in_workspaces() {
   local folder
-  for folder in sim; do (cd "verification/$folder" && "$@"); done
+  for folder in loom shuttle sim; do (cd "verification/$folder" && "$@"); done
 }
 
 command -v cargo >/dev/null || { echo "cargo is missing: install Rust with rustup, see https://rustup.rs" >&2; exit 1; }

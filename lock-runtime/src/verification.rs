@@ -6,23 +6,45 @@ use std::time::Duration;
 use crate::acquire::options::Options;
 use crate::api::manager::Limits;
 use crate::api::manager::LockManager;
+use crate::types::fence::Fence;
 
-#[cfg(distlock_sim)]
-pub use crate::backend::memory::twin::Publish;
-pub use crate::backend::memory::twin::Twin;
+pub use crate::backend::memory::twin::{Publish, Twin};
 pub use crate::io::backoff::pause;
 pub use crate::io::desk::Dispatcher;
-pub use crate::io::mailbox::{Mailbox, Message};
+pub use crate::io::mailbox::{Alarm, Mailbox, Message};
 pub use crate::io::parties::ReplyTo;
+pub use crate::io::wait::{block_briefly_on, block_on};
+pub use crate::local::in_line::{AcquireOutcome, PendingGrant};
+pub use crate::local::key_queue::KeyQueue;
+pub use crate::local::lease::{Callback, Lease, LeaseBackend, LeaseRef};
+pub use crate::local::post::QueueContext;
+pub use crate::local::seat::{GrantReceiver, GrantSender, seat};
+pub use crate::local::table::{JoinOutcome, QueueTable};
+pub use crate::local::waiting::{AcquireParams, LeaseTerms};
+pub use crate::owner::context::{Entered, current};
+pub use crate::owner::frame::Frame;
+pub use crate::owner::scope::Scoped;
+pub use crate::owner::section::Section;
+pub use crate::owner::turn::Turn;
+pub use crate::protocol::claim::{Confirmation, Failure, Loss, Request};
 pub use crate::protocol::machine::{CallError, Machine, Outlook};
 pub use crate::protocol::timing::Timing;
+pub use crate::types::call_site::CallSite;
 pub use crate::types::environment::{Environment, TaskId, install};
+pub use crate::types::fence::FenceBlock;
+pub use crate::types::process_info::ProcessInfo;
 pub use crate::types::request_id::Nonce;
 pub use crate::types::time::Timestamp;
 pub use crate::wire::bound::bound_for;
 pub use crate::wire::call::{Call, Give, INSPECTED, SMALL_BLOCK, WAITER_LEASE};
 pub use crate::wire::keyspace::EVERYONE;
-pub use crate::wire::reply::{AcquireReply, Notice, Reply};
+pub use crate::wire::reply::{AcquireReply, Grant, Notice, Reply};
+
+/// A token, which users only get from the lock.
+#[must_use]
+pub const fn fence(token: u64) -> Fence {
+    Fence::new(token)
+}
 
 /// A manager without an I/O thread: what its users ask for arrives in `mailbox`, and the caller acts on it.
 #[must_use]

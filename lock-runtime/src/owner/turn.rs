@@ -14,7 +14,7 @@ use crate::user_code::wakers;
 /// atomic exchange to take and one to give back (Drepper, "Futexes Are Tricky", the second mutex). The waiting is
 /// tokio's `Notify`, which passes a wake-up on when the one it was for has gone.
 #[derive(Debug)]
-pub(crate) struct Turn {
+pub struct Turn {
     state: AtomicU8,
     /// The address of the frame that has it, or had it last; zero before the first.
     holder: AtomicUsize,
@@ -26,7 +26,7 @@ const TAKEN: u8 = 1;
 const AWAITED: u8 = 2;
 
 impl Turn {
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             state: AtomicU8::new(FREE),
             holder: AtomicUsize::new(0),
@@ -35,25 +35,25 @@ impl Turn {
     }
 
     /// Notes whose turn it is.
-    pub(crate) fn held_by(&self, frame: usize) {
+    pub fn held_by(&self, frame: usize) {
         // Read by another thread only to tell who stands in its way, again and again.
         self.holder.store(frame, Ordering::Relaxed);
     }
 
     /// Whose turn it is, as far as known.
-    pub(crate) fn holder(&self) -> Option<usize> {
+    pub fn holder(&self) -> Option<usize> {
         let holder = self.holder.load(Ordering::Relaxed);
         (self.state.load(Ordering::Relaxed) != FREE && holder != 0).then_some(holder)
     }
 
     /// Takes the turn if it is free.
     #[must_use]
-    pub(crate) fn try_take(&self) -> bool {
+    pub fn try_take(&self) -> bool {
         self.state.compare_exchange(FREE, TAKEN, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
     /// Waits for the turn. Cancelled, it has not taken it.
-    pub(crate) async fn take(&self) {
+    pub async fn take(&self) {
         loop {
             let mut woken = pin!(self.waiters.notified());
             // Entered as a waiter before the look, so that a turn given back after the look wakes.
@@ -66,7 +66,7 @@ impl Turn {
     }
 
     /// Gives the turn back, to the one that has waited longest if it is still free when that one runs.
-    pub(crate) fn give_back(&self) {
+    pub fn give_back(&self) {
         if self.state.swap(FREE, Ordering::Release) == AWAITED {
             self.waiters.notify_one();
         }

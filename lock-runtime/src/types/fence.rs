@@ -68,29 +68,29 @@ pub struct FenceBlock {
 
 impl FenceBlock {
     /// So many tokens from `first` on.
-    pub(crate) const fn new(first: Fence, size: u32) -> Self {
+    pub const fn new(first: Fence, size: u32) -> Self {
         Self { first, size }
     }
 
-    pub(crate) const fn first(self) -> Fence {
+    pub const fn first(self) -> Fence {
         self.first
     }
 
-    pub(crate) const fn size(self) -> u32 {
+    pub const fn size(self) -> u32 {
         self.size
     }
 
-    pub(crate) const fn is_empty(self) -> bool {
+    pub const fn is_empty(self) -> bool {
         self.size == 0
     }
 
     /// The highest of them.
-    pub(crate) const fn last(self) -> Fence {
+    pub const fn last(self) -> Fence {
         Fence(self.first.0 + (self.size as u64).saturating_sub(1))
     }
 
     /// Takes the lowest out.
-    pub(crate) fn take(&mut self) -> Option<Fence> {
+    pub fn take(&mut self) -> Option<Fence> {
         self.size = self.size.checked_sub(1)?;
         let fence = self.first;
         self.first = Fence(fence.0 + 1);

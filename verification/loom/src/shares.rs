@@ -4,20 +4,18 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
+use distlock_runtime::Fence;
+use distlock_runtime::verification::{
+    Callback, Confirmation, Lease, LeaseBackend, LeaseRef, Loss, Nonce, Timestamp, fence,
+};
+use loom::future::block_on;
+use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread;
 use tokio::sync::oneshot;
 
-use crate::Fence;
-use crate::driver::block_on;
-use crate::lease::{Callback, Lease, LeaseBackend, LeaseRef};
-use crate::protocol::{Confirmation, Loss};
-use crate::sync::atomic::{AtomicU32, Ordering};
-use crate::time::Timestamp;
-use crate::wire::Nonce;
-
 /// What was written under a share, by whoever had one, is there when the hold ends.
 pub fn the_end_comes_after_all_that_was_done_under_it() {
-    loom::model(|| {
+    crate::explore(|| {
         let keeper = Arc::new(Work { done: [AtomicU32::new(0), AtomicU32::new(0)] });
         let (lease, share) = hold(Arc::clone(&keeper) as Arc<dyn LeaseBackend>);
         let other = LeaseRef::of(&lease).expect("a hold with a share is not over");
@@ -33,7 +31,7 @@ pub fn the_end_comes_after_all_that_was_done_under_it() {
 
 /// One that watches hears of the loss, whichever comes first.
 pub fn a_loss_is_never_missed() {
-    loom::model(|| {
+    crate::explore(|| {
         let (lease, share) = hold(Arc::new(Work { done: [AtomicU32::new(1), AtomicU32::new(1)] }));
         let watcher = {
             let (lease, mut slot) = (Arc::clone(&lease), None);
@@ -81,5 +79,5 @@ impl LeaseBackend for Work {
 
 fn hold(keeper: Arc<dyn LeaseBackend>) -> (Arc<Lease>, LeaseRef) {
     let until = Timestamp::ZERO.plus(Duration::from_secs(30));
-    Lease::granted("key".into(), Fence::new(1), Nonce::from_bits(1), until, keeper)
+    Lease::granted("key".into(), fence(1), Nonce::from_bits(1), until, keeper)
 }

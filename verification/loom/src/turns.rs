@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
+use distlock_runtime::verification::Turn;
+use loom::future::block_on;
+use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread;
-
-use crate::driver::block_on;
-use crate::sync::atomic::{AtomicU32, Ordering};
-use crate::turn::Turn;
 
 /// Whoever has the turn sees what was done in those before.
 pub fn a_turn_comes_after_those_before_it() {
-    loom::model(|| {
+    crate::explore(|| {
         let family = Arc::new(Family { turn: Turn::new(), sum: AtomicU32::new(0) });
         let sibling = {
             let family = Arc::clone(&family);
@@ -24,7 +23,7 @@ pub fn a_turn_comes_after_those_before_it() {
 
 /// The same for one that does not wait.
 pub fn a_turn_that_is_found_free_comes_after_those_before_it() {
-    loom::model(|| {
+    crate::explore(|| {
         let family = Arc::new(Family { turn: Turn::new(), sum: AtomicU32::new(0) });
         let sibling = {
             let family = Arc::clone(&family);

@@ -68,7 +68,9 @@ impl Suite {
     pub const fn workspace(self) -> &'static str {
         match self {
             Self::Simulation => "verification/sim",
-            _ => ".",
+            Self::Models => "verification/shuttle",
+            Self::Orders => "verification/loom",
+            Self::Twin | Self::Units | Self::Fuzz | Self::Trials => ".",
         }
     }
 
@@ -78,8 +80,7 @@ impl Suite {
             Self::Simulation => "build --release",
             Self::Trials => "build --release -p chaos",
             Self::Twin | Self::Units => "test --no-run -p distlock-runtime --lib",
-            Self::Models => "test --no-run -p shuttle-models",
-            Self::Orders => "test --no-run -p loom-models",
+            Self::Models | Self::Orders => "test --no-run",
             Self::Fuzz => "test --no-run -p distlock-runtime -p distlock-macros --lib",
         };
         words(command)
@@ -99,8 +100,7 @@ impl Suite {
             }
             Self::Twin => "test -p distlock-runtime --lib twin_test".to_owned(),
             Self::Units => "test -p distlock-runtime --lib".to_owned(),
-            Self::Models => "test -p shuttle-models".to_owned(),
-            Self::Orders => "test -p loom-models".to_owned(),
+            Self::Models | Self::Orders => "test".to_owned(),
             Self::Fuzz => {
                 "test -p distlock-runtime -p distlock-macros --lib -- random lies".to_owned()
             }

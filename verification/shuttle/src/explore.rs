@@ -8,7 +8,7 @@ pub(crate) use shuttle::future::block_on;
 use shuttle::scheduler::{DfsScheduler, PctScheduler, RandomScheduler, Scheduler};
 use shuttle::{Config, Runner};
 
-use crate::{identity, time};
+use crate::environment;
 
 /// Where threads are preempted by chance, most bugs need so few preemptions (Burckhardt et al., "A Randomized Scheduler with
 /// Probabilistic Guarantees of Finding Bugs", 2010).
@@ -40,8 +40,7 @@ fn run(scheduler: impl Scheduler + 'static, model: fn()) {
 
 /// A model begins with the same clock and the same names each time.
 fn anew(model: fn()) {
-    time::restart();
-    identity::restart();
+    environment::reset();
     model();
 }
 

@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use distlock_runtime::Fence;
+use distlock_runtime::verification::{
+    Callback, Confirmation, Lease, LeaseBackend, LeaseRef, Nonce, Timestamp, fence,
+};
 use tokio::sync::oneshot;
 
-use crate::Fence;
-use crate::lease::{Callback, Lease, LeaseBackend, LeaseRef};
-use crate::protocol::Confirmation;
-use crate::time::{self, Timestamp};
-use crate::wire::Nonce;
+use crate::environment;
 
 /// What was said to it. Its lock is none that a schedule sees: nothing waits under it.
 #[derive(Default)]
@@ -46,7 +46,7 @@ impl LeaseBackend for Counts {
 
 /// A hold that was just granted, with its first share.
 pub(crate) fn hold(keeper: &Arc<Counts>) -> (Arc<Lease>, LeaseRef) {
-    let until = time::now().plus(Duration::from_secs(30));
+    let until = environment::now().plus(Duration::from_secs(30));
     let keeper = Arc::clone(keeper) as Arc<dyn LeaseBackend>;
-    Lease::granted("key".into(), Fence::new(1), Nonce::from_bits(1), until, keeper)
+    Lease::granted("key".into(), fence(1), Nonce::from_bits(1), until, keeper)
 }

@@ -4,19 +4,16 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shuttle::rand::{Rng, thread_rng};
-
-use crate::driver::{Event, Ledger, Mailbox, Server, flush};
-use crate::explore::block_on;
-use crate::identity::ProcessInfo;
-use crate::lease::Lease;
-use crate::owner::Section;
-use crate::place::CallSite;
-use crate::queue::{
-    AcquireOutcome, AcquireParams, JoinOutcome, LeaseTerms, QueueContext, QueueTable,
+use distlock_runtime::verification::{
+    AcquireOutcome, AcquireParams, CallSite, JoinOutcome, Lease, LeaseTerms, Mailbox, ProcessInfo,
+    QueueContext, QueueTable, Section,
 };
-use crate::sync::thread;
-use crate::time;
+use shuttle::rand::{Rng, thread_rng};
+use shuttle::thread;
+
+use crate::driver::{Event, Ledger, Server, flush};
+use crate::environment;
+use crate::explore::block_on;
 use crate::witness::Witness;
 
 const TTL: Duration = Duration::from_secs(30);
@@ -138,7 +135,7 @@ impl Process {
 /// A request that waits, for a hold that is not kept afterwards.
 pub(crate) fn params() -> AcquireParams {
     let terms = LeaseTerms { ttl: TTL, renew: true, max_hold: None };
-    let (since, linger) = (time::now(), Duration::ZERO);
+    let (since, linger) = (environment::now(), Duration::ZERO);
     AcquireParams {
         since,
         deadline: None,

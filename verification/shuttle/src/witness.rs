@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::Fence;
+use distlock_runtime::Fence;
+use distlock_runtime::verification::{Lease, fence};
+
 use crate::driver::Ledger;
-use crate::lease::Lease;
-use crate::time;
+use crate::environment;
 
 /// What was seen of the sections of one key. Its lock is none that a schedule sees: nothing waits under it.
 pub(crate) struct Witness {
@@ -21,7 +22,7 @@ struct Seen {
 
 impl Witness {
     pub(crate) fn new(ledger: Arc<Ledger>) -> Self {
-        Self { seen: Mutex::new(Seen { inside: Vec::new(), highest: Fence::ZERO }), ledger }
+        Self { seen: Mutex::new(Seen { inside: Vec::new(), highest: fence(0) }), ledger }
     }
 
     /// A section begins.
@@ -46,7 +47,7 @@ impl Witness {
             loss.is_none() || self.ledger.is_losing(lease.nonce()),
             "a section is shown the loss of another's hold"
         );
-        let (now, left) = (time::now(), lease.remaining());
+        let (now, left) = (environment::now(), lease.remaining());
         assert!(
             left.is_zero() || now.plus(left) <= self.ledger.valid_until(lease.nonce()),
             "a hold is believed to be longer than it is"

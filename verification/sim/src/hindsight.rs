@@ -3,10 +3,10 @@
 mod circle;
 
 use checker::{Event, Nanos, Property, Request, Violation, What};
+use distlock_runtime::verification::WAITER_LEASE;
 
 use crate::plan::Plan;
 use crate::world::nanos;
-use distlock_runtime::verification::WAITER_LEASE;
 
 /// All that goes against the plan.
 pub(crate) fn violations(plan: &Plan, events: &[Event]) -> Vec<Violation> {

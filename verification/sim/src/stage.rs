@@ -9,9 +9,9 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use checker::{Event, Nanos, Request, What};
+use distlock_runtime::verification::{self, Environment, Nonce, Timestamp};
 
 use crate::clock::Clock;
-use distlock_runtime::verification::{self, Environment, Nonce, Timestamp};
 
 /// A task, by its process and its number there.
 pub(crate) type TaskId = (u32, u32);

@@ -16,7 +16,6 @@ use std::time::Duration;
 use checker::{Event, Nanos, What};
 
 use self::agenda::{Agenda, Happening};
-
 use self::process::Process;
 use self::server::Server;
 use self::traffic::Connection;

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use crate::queue::KeyQueue;
-use crate::time::Timestamp;
-use crate::wire::Nonce;
+use distlock_runtime::verification::{KeyQueue, Nonce, Timestamp};
 
 /// Kept by the model of the I/O thread, and read by callers. Its lock is none that a schedule sees: nothing waits under it.
 #[derive(Default)]

@@ -3,17 +3,9 @@
 mod ledger;
 mod server;
 
-#[path = "../../../../lock-runtime/src/io/asked.rs"]
-mod asked;
-#[path = "../../../../lock-runtime/src/io/mailbox.rs"]
-mod mailbox;
-#[path = "../../../../lock-runtime/src/io/wait.rs"]
-mod wait;
-
+use distlock_runtime::verification::Mailbox;
 pub(crate) use ledger::Ledger;
-pub(crate) use mailbox::Mailbox;
 pub(crate) use server::{Event, Server};
-pub(crate) use wait::{block_briefly_on, block_on};
 
 /// Waits until all is done that was left to the I/O thread, as the end of a process does.
 pub(crate) fn flush(mailbox: &Mailbox) {

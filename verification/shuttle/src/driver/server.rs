@@ -4,20 +4,18 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use distlock_runtime::verification::{
+    Alarm, Failure, FenceBlock, Grant, KeyQueue, Loss, Mailbox, Message, Nonce, PendingGrant,
+    Request, Timestamp, fence,
+};
 use shuttle::rand::{Rng, thread_rng};
+use shuttle::sync::mpsc::SyncSender;
+use shuttle::thread::{self, JoinHandle};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::ledger::{Fate, Ledger};
-use super::mailbox::{Alarm, Mailbox, Message};
-use crate::Fence;
+use crate::environment;
 use crate::explore::block_on;
-use crate::fence::FenceBlock;
-use crate::protocol::{Failure, Loss, Request};
-use crate::queue::{KeyQueue, PendingGrant};
-use crate::sync::mpsc::SyncSender;
-use crate::sync::thread::{self, JoinHandle};
-use crate::time::{self, Timestamp};
-use crate::wire::{Grant, Nonce};
 
 /// What may befall requests and holds.
 #[derive(Clone, Copy, Debug)]
@@ -187,13 +185,13 @@ impl Server {
         if std::mem::take(&mut self.fails) {
             self.ledger.failed(nonce);
             self.parties.remove(&nonce);
-            queue.failed(time::now(), nonce, Failure::NoReply);
+            queue.failed(environment::now(), nonce, Failure::NoReply);
             return true;
         }
-        let fences = FenceBlock::new(Fence::new(self.fences), size);
+        let fences = FenceBlock::new(fence(self.fences), size);
         self.fences += u64::from(size);
         self.holder = Some(nonce);
-        let now = time::now();
+        let now = environment::now();
         self.ledger.held(nonce, now.plus(TTL));
         let grant = Grant { fences, waited_for: false };
         match queue.granted(now, nonce, grant, now.plus(TTL)) {
@@ -216,7 +214,7 @@ impl Server {
             Event::WaitFor => self.wait_for(),
             Event::GiveUpIdle => self.give_up_idle(),
             Event::Ring => self.ring(),
-            Event::Pass => time::pass(LONG),
+            Event::Pass => environment::pass(LONG),
         }
         true
     }
@@ -229,7 +227,7 @@ impl Server {
 
     fn extend(&self) {
         let Some((nonce, queue)) = self.held() else { return };
-        let valid_until = time::now().plus(TTL);
+        let valid_until = environment::now().plus(TTL);
         self.ledger.held(nonce, valid_until);
         queue.extended(nonce, valid_until);
     }
@@ -246,7 +244,7 @@ impl Server {
         let first = self.holder.or(self.asked.front().copied());
         if let Some((nonce, (_, queue))) = first.and_then(|name| self.parties.get_key_value(&name))
         {
-            queue.waited_for(time::now(), *nonce);
+            queue.waited_for(environment::now(), *nonce);
         }
     }
 
@@ -258,9 +256,9 @@ impl Server {
 
     fn ring(&mut self) {
         let Some(((at, _), queue)) = self.alarms.pop_first() else { return };
-        time::pass(at.since(time::now()));
+        environment::pass(at.since(environment::now()));
         if let Some(queue) = queue.upgrade() {
-            queue.tick(time::now(), |_| Failure::NoReply);
+            queue.tick(environment::now(), |_| Failure::NoReply);
         }
     }
 

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use distlock_runtime::verification::{Lease, LeaseRef};
+use shuttle::thread;
+
 use crate::driver::Event;
 use crate::explore::explore;
-use crate::lease::{Lease, LeaseRef};
 use crate::process::{Process, params};
-use crate::sync::thread;
 
 const EVENTS: &[Event] = &[Event::Extend, Event::WaitFor, Event::Lose];
 

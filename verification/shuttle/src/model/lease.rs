@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
+use distlock_runtime::verification::{Lease, LeaseRef, Loss};
+use shuttle::thread;
+
+use crate::environment;
 use crate::explore::{block_on, exhaust, explore};
 use crate::keeper::{Counts, hold};
-use crate::lease::{Lease, LeaseRef};
 use crate::process::join_all;
-use crate::protocol::Loss;
-use crate::sync::thread;
-use crate::time;
 
 /// Whoever joins keeps the hold; the last to leave ends it, once, and nobody joins after that.
 pub fn the_last_share_ends_the_hold() {
@@ -59,7 +59,7 @@ pub fn a_released_hold_is_not_lost_later() {
         let context = Context::from_waker(Waker::noop());
         assert!(lease.poll_lost(&mut slot, &context).is_pending());
         releases.join().expect("it releases");
-        time::pass(Duration::from_secs(60));
+        environment::pass(Duration::from_secs(60));
         assert_eq!((lease.loss(), lease.remaining()), (None, Duration::ZERO));
         assert!(lease.poll_lost(&mut slot, &context).is_pending());
     });

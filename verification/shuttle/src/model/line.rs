@@ -37,7 +37,7 @@ fn twice(process: &Process) {
 /// Tries once: it is served only if it is the next here.
 fn tries(process: &Process) {
     dawdle();
-    let once = crate::queue::AcquireParams { queue: false, ..params() };
+    let once = distlock_runtime::verification::AcquireParams { queue: false, ..params() };
     if let Some(section) = process.enter(once) {
         process.leave(section);
     }

@@ -4,12 +4,12 @@ use std::future::{pending, poll_fn};
 use std::sync::Arc;
 use std::task::Poll;
 
+use distlock_runtime::verification::{Loss, Scoped, Section, current};
+use shuttle::thread;
+
 use crate::explore::{block_on, explore};
 use crate::keeper::{Counts, hold};
-use crate::owner::{Heed, Scoped, Section, current};
 use crate::process::call_site;
-use crate::protocol::Loss;
-use crate::sync::thread;
 
 /// A body that would wait for ever ends with the hold.
 pub fn a_body_that_waits_ends_with_its_hold() {

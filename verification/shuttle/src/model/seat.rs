@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use distlock_runtime::verification::{GrantSender, seat};
+use shuttle::thread;
+
 use crate::explore::{block_on, exhaust};
-use crate::queue::{GrantSender, seat};
-use crate::sync::thread;
 
 /// An answer wakes whoever waits, and is had.
 pub fn an_answer_reaches_its_seat() {

@@ -4,14 +4,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
+use distlock_runtime::verification::{TaskId, current};
+
 use crate::driver::Event;
+use crate::environment;
 use crate::explore::{block_on, explore};
-use crate::owner::current;
 use crate::process::{Process, params};
-use crate::task;
 
 const EVENTS: &[Event] = &[Event::Extend, Event::WaitFor, Event::Lose];
-const STRANGER: task::TaskId = 7;
+const STRANGER: TaskId = 7;
 
 /// It has no hold around it on the holder's stack, and its turn comes when the holder has left.
 pub fn a_task_on_a_holder_s_stack_waits_in_line() {
@@ -22,13 +23,13 @@ fn runs_another(process: &Process) {
     let Some(mut section) = process.enter(params()) else { return };
     let frame = Arc::clone(section.frame());
     let stranger = section.run(|| {
-        let mut stranger = task::run(STRANGER, || {
+        let mut stranger = environment::run_as(STRANGER, || {
             assert!(current().is_none(), "a hold is around a task that its holder did not call");
             process.join(params())
         });
         if let Some(asked) = &mut stranger {
             let mut context = Context::from_waker(Waker::noop());
-            let polled = task::run(STRANGER, || Pin::new(asked).poll(&mut context));
+            let polled = environment::run_as(STRANGER, || Pin::new(asked).poll(&mut context));
             assert!(polled.is_pending() || frame.lease().reported_loss().is_some());
         }
         let here = current().expect("the section is around its own code");
@@ -36,7 +37,8 @@ fn runs_another(process: &Process) {
         stranger
     });
     process.leave(section);
-    let asked = stranger.and_then(|asked| task::run(STRANGER, || process.begin(block_on(asked))));
+    let asked =
+        stranger.and_then(|asked| environment::run_as(STRANGER, || process.begin(block_on(asked))));
     if let Some(section) = asked {
         process.leave(section);
     }

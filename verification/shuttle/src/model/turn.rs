@@ -4,12 +4,13 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use distlock_runtime::verification::{Entered, Frame, Section};
+use shuttle::sync::atomic::{AtomicU32, Ordering};
+use shuttle::thread;
+
 use crate::explore::{block_on, explore};
 use crate::keeper::{Counts, hold};
-use crate::owner::{Entered, Frame, Section};
 use crate::process::{call_site, dawdle, join_all};
-use crate::sync::atomic::{AtomicU32, Ordering};
-use crate::sync::thread;
 
 const MANAGER: u64 = 1;
 
@@ -71,7 +72,7 @@ fn sibling(family: &Family) {
         family.check_alone(section.frame());
     }
     drop(inside);
-    assert!(crate::owner::current().is_none(), "a frame was left in its thread");
+    assert!(distlock_runtime::verification::current().is_none(), "a frame was left in its thread");
 }
 
 impl Family {

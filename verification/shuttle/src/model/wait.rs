@@ -1,9 +1,9 @@
 //! A plain thread that sleeps until it is woken: the runtime's own `block_on`.
 
-use crate::driver::{block_briefly_on, block_on};
+use distlock_runtime::verification::{GrantReceiver, block_briefly_on, block_on, seat};
+use shuttle::thread;
+
 use crate::explore::explore;
-use crate::queue::{GrantReceiver, seat};
-use crate::sync::thread;
 
 /// It is woken, whenever the answer comes, also where it was roused before or woken for nothing.
 pub fn a_plain_thread_is_woken_by_its_answer() {

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Fault, Misfortune, Plan, Step, Weather};
 use distlock_runtime::verification::bound_for;
+
+use super::{Fault, Misfortune, Plan, Step, Weather};
 
 /// How long a lock may be without a holder while somebody waits, where nothing gets in the way: a release and a push, with
 /// the waking of who sends and who gets them, take a few milliseconds.

@@ -5,10 +5,10 @@ use std::collections::BinaryHeap;
 use std::time::Duration;
 
 use checker::Nanos;
+use distlock_runtime::verification::Notice;
 
 use super::traffic::{Answer, Request};
 use crate::stage::TaskId;
-use distlock_runtime::verification::Notice;
 
 /// Something that happens.
 pub(super) enum Happening {

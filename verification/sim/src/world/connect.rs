@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use distlock_runtime::verification::pause;
+
 use super::agenda::Happening;
 use super::process::Link;
 use super::traffic::Connection;
 use super::{World, nanos};
 use crate::node::{Askers, Node};
 use crate::stage;
-use distlock_runtime::verification::pause;
 
 /// The longest that connecting may take.
 const CONNECT: Duration = Duration::from_secs(2);

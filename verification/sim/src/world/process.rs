@@ -7,6 +7,8 @@ use std::task::Context;
 use std::time::Duration;
 
 use checker::{Nanos, What};
+use distlock_runtime::verification::Timestamp;
+use distlock_runtime::{Fence, LockManager};
 
 use super::agenda::Happening;
 use super::{WAKE_UP, World, nanos, script};
@@ -14,8 +16,6 @@ use crate::clock::Clock;
 use crate::node::{Node, Settings, start};
 use crate::plan::{Member, Plan, Task};
 use crate::stage::{self, TaskId};
-use distlock_runtime::verification::Timestamp;
-use distlock_runtime::{Fence, LockManager};
 
 type Running = Pin<Box<dyn Future<Output = ()>>>;
 

@@ -8,11 +8,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use checker::{Nanos, Refusal, Request, What};
+use distlock_runtime::{Hold, LockError, LockGuard, LockManager, LockRequest};
 
 use super::faults::name;
 use crate::plan::{Ask, Plan, Step, Task, Work};
 use crate::stage;
-use distlock_runtime::{Hold, LockError, LockGuard, LockManager, LockRequest};
 
 /// The task that asks for every lock once, and surely gets it.
 pub(super) fn visit(plan: &Plan) -> Task {

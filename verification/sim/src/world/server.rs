@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use checker::Nanos;
-
-use super::over::Over;
-use crate::plan::Part;
 use distlock_runtime::Fence;
 use distlock_runtime::verification::{
     Call, CallError, INSPECTED, Notice, Publish, Reply, SMALL_BLOCK, Twin,
 };
+
+use super::over::Over;
+use crate::plan::Part;
 
 /// One server.
 pub(super) struct Server {

@@ -4,16 +4,16 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use checker::Nanos;
+use distlock_runtime::Fence;
+use distlock_runtime::verification::{
+    AcquireReply, Call, CallError, EVERYONE, Nonce, Notice, Publish, Reply,
+};
 
 use super::agenda::Happening;
 use super::server::Server;
 use super::{World, nanos};
 use crate::node::Askers;
 use crate::stage;
-use distlock_runtime::Fence;
-use distlock_runtime::verification::{
-    AcquireReply, Call, CallError, EVERYONE, Nonce, Notice, Publish, Reply,
-};
 
 /// A connection between a process and the server, in order both ways.
 pub(super) struct Connection {

@@ -1,3 +1,0 @@
-//! How a thread waits.
-
-pub(crate) use loom::future::block_on;

@@ -1,0 +1,55 @@
+//! The clock, request ids and tasks of a model: the same each time a schedule runs.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use distlock_runtime::verification::{self, Environment, Nonce, TaskId, Timestamp};
+
+thread_local! {
+    // All threads of a model run on one thread of the machine.
+    static NOW: Cell<Timestamp> = const { Cell::new(START) };
+    static LAST_ID: Cell<u128> = const { Cell::new(0) };
+}
+
+shuttle::thread_local! {
+    static TASK: Cell<Option<TaskId>> = Cell::new(None);
+}
+
+const START: Timestamp = Timestamp::from_nanos(1_000_000_000);
+/// How far the clock moves each time it is read. It ends a wait that polls the clock.
+const STEP: Duration = Duration::from_micros(5);
+
+/// Resets clock and ids for another schedule.
+pub(crate) fn reset() {
+    verification::install(Environment {
+        now,
+        nonce,
+        current_task: || TASK.with(Cell::get),
+        process_id: || 1,
+    });
+    NOW.set(START);
+    LAST_ID.set(0);
+}
+
+pub(crate) fn now() -> Timestamp {
+    pass(STEP);
+    NOW.get()
+}
+
+/// Moves the clock.
+pub(crate) fn pass(span: Duration) {
+    NOW.set(NOW.get().plus(span));
+}
+
+fn nonce() -> Nonce {
+    LAST_ID.set(LAST_ID.get() + 1);
+    Nonce::from_bits(LAST_ID.get())
+}
+
+/// Runs code as this task, on top of what the thread runs already.
+pub(crate) fn run_as<T>(task: TaskId, code: impl FnOnce() -> T) -> T {
+    let before = TASK.with(|current| current.replace(Some(task)));
+    let output = code();
+    TASK.with(|current| current.set(before));
+    output
+}
