@@ -86,6 +86,9 @@ pub struct Binding {
     pub name: Option<String>,
     /// What it stands for, as it is written.
     pub path: Vec<String>,
+    /// Compiled only in some configurations: the module then chooses what the name stands for, and
+    /// counts as the one that defines it.
+    pub conditional: bool,
 }
 
 /// A path with at least two segments, or an import.

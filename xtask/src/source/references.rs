@@ -14,7 +14,7 @@ use super::{Binding, Definition, Module, Reference, ReferenceKind};
 /// Adds to `module` what its items say. The modules inside are left out.
 pub(super) fn collect(items: &[Item], module: &mut Module) {
     let test_only = module.test_only;
-    let mut collector = Collector { module, test_only, depth: 0 };
+    let mut collector = Collector { module, test_only, conditional: false, depth: 0 };
     for item in items {
         collector.visit_item(item);
     }
@@ -42,6 +42,8 @@ fn requires_test(meta: &Meta) -> bool {
 struct Collector<'a> {
     module: &'a mut Module,
     test_only: bool,
+    /// In an import with a `cfg` attribute.
+    conditional: bool,
     /// 0 at the top level of the module, more inside functions and blocks.
     depth: usize,
 }
@@ -83,7 +85,8 @@ impl Collector<'_> {
             UseTree::Glob(_) => {
                 self.refer(prefix.clone(), line, ReferenceKind::Glob);
                 if self.depth == 0 {
-                    self.module.bindings.push(Binding { name: None, path: prefix.clone() });
+                    let (path, conditional) = (prefix.clone(), self.conditional);
+                    self.module.bindings.push(Binding { name: None, path, conditional });
                 }
             }
         }
@@ -97,7 +100,8 @@ impl Collector<'_> {
         let bound = if bound == "self" { path.last().cloned() } else { Some(bound.to_string()) };
         self.refer(path.clone(), line, ReferenceKind::Import);
         if self.depth == 0 {
-            self.module.bindings.push(Binding { name: bound, path });
+            let conditional = self.conditional;
+            self.module.bindings.push(Binding { name: bound, path, conditional });
         }
     }
 
@@ -184,7 +188,10 @@ impl<'ast> Visit<'ast> for Collector<'_> {
 
     fn visit_item_use(&mut self, item: &'ast ItemUse) {
         if item.leading_colon.is_none() {
+            self.conditional = !is_test_only(&item.attrs)
+                && item.attrs.iter().any(|attribute| attribute.path().is_ident("cfg"));
             self.import(&item.tree, &mut Vec::new());
+            self.conditional = false;
         }
     }
 

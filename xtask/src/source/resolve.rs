@@ -89,19 +89,22 @@ impl Crate {
     ) -> Option<Entity> {
         let here = &self.modules[module];
         let defined = here.definitions.iter().any(|definition| definition.name == name);
+        let mut named =
+            here.bindings.iter().filter(|binding| binding.name.as_deref() == Some(name)).peekable();
+        // A function may have the name of a module; only the module can have something inside.
+        let is_function = is_last && (defined || named.peek().is_some());
         if let Some(child) = here.children.get(name)
-            && !(defined && is_last)
+            && !is_function
         {
             return Some(Entity::Module(*child));
         }
-        if defined {
+        if defined || named.peek().is_some_and(|binding| binding.conditional) {
             return Some(Entity::Item(module));
         }
-        let named = here.bindings.iter().filter(|binding| binding.name.as_deref() == Some(name));
         for binding in named {
             let before = through.len();
             through.push(module);
-            if binding.path[0] == name && binding.path.len() > 1 {
+            if binding.path[0] == name && !here.children.contains_key(name) {
                 // `use tokio::sync as tokio` and the like would ask for themselves.
                 return Some(Entity::Foreign);
             }
