@@ -10,7 +10,8 @@ use syn::{Attribute, Expr, ExprLit, Item, ItemMod, Lit, Meta};
 use super::references::{self, is_test_only};
 use super::{Crate, Module, ModuleId, SourceFile};
 
-/// Reads the crate whose `lib.rs` is in `folder`, which is given from `root` on.
+/// Reads the crate whose `lib.rs`, or `main.rs` if it has no library, is in `folder`, which is given
+/// from `root` on.
 ///
 /// # Errors
 ///
@@ -20,7 +21,9 @@ pub fn load(root: &Path, folder: &str) -> Result<Crate> {
     let source = Path::new(folder);
     let place = Place { parent: None, path: Vec::new(), test_only: false };
     let loader = &mut Loader { root, crate_: &mut crate_ };
-    loader.file(&source.join("lib.rs"), source, place)?;
+    let library = source.join("lib.rs");
+    let file = if root.join(&library).exists() { library } else { source.join("main.rs") };
+    loader.file(&file, source, place)?;
     Ok(crate_)
 }
 

@@ -7,7 +7,7 @@ mod load;
 mod references;
 mod resolve;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -125,21 +125,20 @@ impl Crate {
     }
 }
 
-/// The folders of the repository that hold a `lib.rs`, except those of fixtures and other targets.
+/// The folders `src` of the repository that hold a crate.
 ///
 /// # Errors
 ///
 /// If a folder cannot be read.
 pub fn crates(root: &Path) -> Result<Vec<String>> {
-    let mut folders = Vec::new();
+    let mut folders = BTreeSet::new();
     for entry in WalkBuilder::new(root).require_git(false).build() {
         let entry = entry?;
         let Some(folder) = entry.path().parent() else { continue };
-        let is_library = entry.file_name() == "lib.rs" && folder.ends_with("src");
-        if is_library {
-            folders.push(folder.strip_prefix(root)?.to_string_lossy().into_owned());
+        let is_root = entry.file_name() == "lib.rs" || entry.file_name() == "main.rs";
+        if is_root && folder.ends_with("src") {
+            folders.insert(folder.strip_prefix(root)?.to_string_lossy().into_owned());
         }
     }
-    folders.sort();
-    Ok(folders)
+    Ok(folders.into_iter().collect())
 }
