@@ -1,42 +1,54 @@
-use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens as _, quote, quote_spanned};
-use syn::Ident;
+use std::time::Duration;
+
+use proc_macro2::{Ident, Literal, Span, TokenStream, TokenTree};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::ext::IdentExt as _;
+use syn::spanned::Spanned as _;
+use syn::{Expr, LitStr};
 
 use crate::args::Args;
-use crate::bound::Bound;
-use crate::call::Call;
-use crate::closure;
-use crate::finished;
-use crate::function::Function;
-use crate::on_error::OnError;
-use crate::output::{Output, Style, Value};
-use crate::reassigned::Reassigned;
+use crate::function::{Function, braces_at};
+use crate::key::{KeyArg, KeyPattern, KeySpec};
+use crate::options::{DurationArg, HoldBinding, OnError, Options};
+use crate::output::{FnKind, Output, ReturnValue};
 
 /// Prints the function with its body moved into a closure that runs under the lock.
 ///
-/// Bindings of ours are mixed-site, so that no argument can collide with them. Against a constant, a static or a unit
-/// struct of the same name that does not help (rust-lang/rust#22462), hence their prefix.
+/// Our own bindings are mixed-site, so that no argument can collide with them. That does not help
+/// against a constant, a static or a unit struct of the same name (rust-lang/rust#22462), hence
+/// their prefix.
 pub(crate) fn expand(function: &Function, args: &Args, output: &Output) -> TokenStream {
-    let call = Call::new(function, args, output);
-    let expansion = Expansion { function, args, output, call };
+    let here = Span::mixed_site();
+    let private = args.options.crate_path.as_ref().map_or_else(
+        || quote_spanned!(here=> ::distlock::__private),
+        |path| quote_spanned!(here=> #path::__private),
+    );
+    let Args { keys, options } = args;
+    let expansion = Expansion { function, keys, options, output, private };
     function.with_body(&expansion.body())
 }
 
-struct Expansion<'a> {
-    function: &'a Function,
-    args: &'a Args,
-    output: &'a Output,
-    call: Call<'a>,
+pub(crate) struct Expansion<'a> {
+    pub(crate) function: &'a Function,
+    keys: &'a KeySpec,
+    pub(crate) options: &'a Options,
+    pub(crate) output: &'a Output,
+    /// The path of the hidden module that the expansion calls into.
+    pub(crate) private: TokenStream,
 }
 
-impl Expansion<'_> {
+impl<'a> Expansion<'a> {
     fn body(&self) -> TokenStream {
-        match &self.output.style {
-            Style::Sync => self.sync(),
-            Style::Async => self.asynchronous(),
-            Style::Opaque { unpin: false, .. } => self.future(opaque, &TokenStream::new()),
-            Style::Opaque { unpin: true, .. } => self.future(boxed, &TokenStream::new()),
-            Style::Boxed(declared) => self.future(boxed, &quote!(-> #declared)),
+        match &self.output.kind {
+            FnKind::Sync => self.sync(),
+            FnKind::Async => self.asynchronous(),
+            // An item before the block keeps clippy from asking for an `async fn` in its place.
+            FnKind::Opaque { unpin: false, .. } => {
+                let future = self.future(None);
+                quote_spanned!(Span::mixed_site()=> const _: () = (); #future)
+            }
+            FnKind::Opaque { unpin: true, .. } => self.boxed_future(None),
+            FnKind::Boxed(declared) => self.boxed_future(Some(&quote!(-> #declared))),
         }
     }
 
@@ -54,17 +66,14 @@ impl Expansion<'_> {
     //         return distlock_call.run(|| -> R { body })
     //     }
     fn sync(&self) -> TokenStream {
-        let (site, call) = (self.call.site(), self.call.statement());
-        let closure = closure::plain(
-            self.function,
-            self.hold(),
-            &self.output.value.annotation(),
-            &self.reassigned(),
-        );
-        let run = self.run("run");
-        let exit = self.exit(&quote_spanned!(self.body_site()=> distlock_call.#run(#closure)));
-        let finished = finished::check(&self.call.private, &self.args.options, &self.output.value);
-        quote_spanned!(Span::mixed_site()=> #finished #site #call #exit)
+        let (check, preamble) = (self.future_check(), self.preamble());
+        let (run, closure) =
+            (self.run("run"), self.closure(self.hold().as_ref(), self.return_type().as_ref()));
+        // What the compiler says about the value as a whole, as about its lifetimes, it says about
+        // the body.
+        let at_body = Span::mixed_site().located_at(self.function.body.span());
+        let exit = self.exit(&quote_spanned!(at_body=> distlock_call.#run(#closure)));
+        quote_spanned!(Span::mixed_site()=> #check #preamble #exit)
     }
 
     // Input:
@@ -79,16 +88,9 @@ impl Expansion<'_> {
     //             ({ body })
     //         }).await
     //     }
-    //
     fn asynchronous(&self) -> TokenStream {
-        let (site, call) = (self.call.site(), self.call.statement());
-        let run = self.run_async(&closure::asynchronous(
-            &self.call.private,
-            self.function,
-            &self.output.value,
-            &self.reassigned(),
-        ));
-        quote_spanned!(Span::mixed_site()=> #site #call #run)
+        let (preamble, run) = (self.preamble(), self.run_async(&self.async_block()));
+        quote_spanned!(Span::mixed_site()=> #preamble #run)
     }
 
     // Input:
@@ -103,30 +105,28 @@ impl Expansion<'_> {
     //         }
     //     }
     //
-    // A `return` in the body returns the future, hence the closure inside. Attributes below ours look for the future at the
-    // end of the function, without a `return`, and put code of theirs into its block: so it needs nothing before it, and the
-    // braces are the user's.
-    fn future(
-        &self,
-        wrap: fn(&TokenStream, &TokenStream) -> TokenStream,
-        annotation: &TokenStream,
-    ) -> TokenStream {
-        let (site, call, private) = (self.call.site(), self.call.statement(), &self.call.private);
-        let closure = closure::plain(self.function, None, annotation, &self.reassigned());
-        let run = self.run_async(&quote_spanned!(Span::mixed_site()=> async move {
+    // A `return` in the body returns the future, hence the closure inside. Attributes below ours
+    // look for the future at the end of the function, without a `return`, and put code of theirs
+    // into its block: so nothing may have to run before the block, and its braces are the user's.
+    fn future(&self, return_type: Option<&TokenStream>) -> TokenStream {
+        let (preamble, here, private) = (self.preamble(), Span::mixed_site(), &self.private);
+        let closure = self.closure(None, return_type);
+        let run = self.run_async(&quote_spanned!(here=> async move {
             #private::make(#closure).await
         }));
-        let inside = quote_spanned!(Span::mixed_site()=> #site #call #run);
-        let block = closure::in_braces_of(&self.function.body, &inside);
-        wrap(private, &quote_spanned!(Span::mixed_site()=> async move #block))
+        let block = braces_at(self.function.body.span(), quote_spanned!(here=> #preamble #run));
+        quote_spanned!(here=> async move #block)
     }
 
-    // What the compiler says of the value as a whole, as of its lifetimes, it says of the body.
-    fn body_site(&self) -> Span {
-        Span::mixed_site().located_at(self.function.body.span())
+    // Attributes that look for a boxed future recognise it by `Box::pin`, which is a function of
+    // ours here, because the user's crate may be without `std`.
+    fn boxed_future(&self, return_type: Option<&TokenStream>) -> TokenStream {
+        let (private, future) = (&self.private, self.future(return_type));
+        quote_spanned!(Span::mixed_site()=> #private::Box::pin(#future))
     }
 
-    // A closure, so that the future is made where it stays: one that is handed over takes its room twice at each level.
+    // A closure, so that the future is made where it stays: one that is passed as an argument takes
+    // its size twice at each level.
     fn run_async(&self, body: &TokenStream) -> TokenStream {
         let (run, hold) = (self.run("run_async"), self.hold());
         self.exit(&quote_spanned!(Span::mixed_site()=>
@@ -134,56 +134,236 @@ impl Expansion<'_> {
         ))
     }
 
-    // `clippy::implicit_return` takes a macro's last expression for the user's. It says nothing of `()` and `!`, where a
-    // `return` would hide a superfluous `-> ()` or be unreachable itself.
+    // The method that runs the body, for what the body binds.
+    fn run(&self, plain: &str) -> Ident {
+        let method = match self.options.hold {
+            None => plain.to_owned(),
+            Some(HoldBinding::One(_)) => format!("{plain}_with_hold"),
+            Some(HoldBinding::Each(..)) => format!("{plain}_with_holds"),
+        };
+        Ident::new(&method, Span::mixed_site())
+    }
+
+    // The pattern of the closure's argument.
+    fn hold(&self) -> Option<TokenStream> {
+        self.options.hold.as_ref().map(|hold| match hold {
+            HoldBinding::One(name) => name.to_token_stream(),
+            HoldBinding::Each(brackets, names) => {
+                let mut list = TokenStream::new();
+                brackets.surround(&mut list, |list| names.to_tokens(list));
+                list
+            }
+        })
+    }
+
+    // `clippy::implicit_return` takes a macro's last expression for the user's. It ignores `()` and
+    // `!`, where a `return` would hide a superfluous `-> ()` or be unreachable itself.
     fn exit(&self, run: &TokenStream) -> TokenStream {
-        let (run, here) = (&self.handled(run), Span::mixed_site());
-        match (&self.output.value, &self.output.style) {
-            (Value::Never(_), Style::Sync) => quote_spanned!(here=> #run;),
-            (Value::Never(_), _) => run.clone(),
-            (value, Style::Sync) if value.is_unit() => run.clone(),
+        let (private, here) = (&self.private, Span::mixed_site());
+        let run = match &self.options.on_error {
+            OnError::Handle(handler) => quote_spanned!(here=> #private::handle(#run, #handler)),
+            OnError::Return | OnError::Panic => run.clone(),
+        };
+        match (&self.output.value, &self.output.kind) {
+            (ReturnValue::Never(_), FnKind::Sync) => quote_spanned!(here=> #run;),
+            (ReturnValue::Never(_), _) => run,
+            (value, FnKind::Sync) if value.is_unit() => run,
             _ => quote_spanned!(here=> return #run),
         }
     }
 
-    // What the handler of failures uses stays in the function.
-    fn reassigned(&self) -> Reassigned<'_> {
-        let handler = match &self.args.options.on_error {
-            OnError::Handle(handler) => handler.to_token_stream(),
-            OnError::Return | OnError::Panic => TokenStream::new(),
+    // The statements before the body runs.
+    //
+    // The static is in a block of its own, where the body cannot see its name. The key is rendered
+    // in a statement of its own: its temporaries must not live while the body runs, nor across an
+    // `.await` in an option, where the future would no longer be `Send`. The third statement costs
+    // stack at each level of nesting, so it is written only where an option may await.
+    fn preamble(&self) -> TokenStream {
+        let (private, here) = (&self.private, Span::mixed_site());
+        let name = LitStr::new(&self.function.signature.ident.unraw().to_string(), here);
+        let template = LitStr::new(&self.keys.text(), here);
+        let constants = self.constant_settings();
+        let (call, skip, settings) = (self.call(), self.or_skip(), self.computed_settings());
+        let settings = if may_await(&settings) {
+            quote_spanned!(here=> ; let distlock_call = distlock_call #settings)
+        } else {
+            settings
         };
-        Reassigned::of(&self.function.signature, &self.call.private, &handler)
+        quote_spanned!(here=>
+            let distlock_site = {
+                static SITE: #private::Site = #private::Site::new(
+                    ::core::module_path!(),
+                    #name,
+                    #template,
+                ) #constants;
+                &SITE
+            };
+            let distlock_call = #call #skip #settings;
+        )
     }
 
-    const fn hold(&self) -> Option<&Bound> {
-        self.args.options.hold.as_ref()
+    fn call(&self) -> TokenStream {
+        let entry = self.entry();
+        if self.keys.is_list {
+            return self.call_of_list(&entry);
+        }
+        let literals = self.keys.patterns.iter().map(|pattern| &pattern.literal);
+        let args = self.keys.args.iter().map(|KeyArg { name, value }| match name {
+            Some(name) => quote!(#name = #value),
+            None => value.to_token_stream(),
+        });
+        let key = quote!(#(#literals)* #(, #args)*);
+        quote_spanned!(Span::mixed_site()=> #entry(distlock_site, ::core::format_args!(#key)))
     }
 
-    fn run(&self, plain: &str) -> TokenStream {
-        match self.hold() {
-            Some(hold) => hold.method(plain),
-            None => Ident::new(plain, Span::mixed_site()).into_token_stream(),
+    // `match (&(self.id),) { (distlock_key_id,) => entry(site, &[format_args!(…), format_args!(…)]) }`
+    //
+    // Named arguments are evaluated before the first key is rendered, in the order they are written:
+    // each once, however many keys take it, and an `.await` in one does not run while a key is
+    // unfinished, which would not be `Send`.
+    fn call_of_list(&self, entry: &TokenStream) -> TokenStream {
+        let here = Span::mixed_site();
+        let binding =
+            |name: &Ident, span| format_ident!("distlock_key_{}", name.unraw(), span = span);
+        let named = |arg: &'a KeyArg| Some((arg.name.as_ref()?, &arg.value));
+        let args: Vec<(&Ident, &Expr)> = self.keys.args.iter().filter_map(named).collect();
+        let keys = self.keys.patterns.iter().map(|KeyPattern { literal, placeholders }| {
+            let taken = args.iter().filter(|(name, _)| placeholders.mention(name));
+            // Printed where the value is, so that a type without a text is reported there.
+            let taken = taken.map(|(name, value)| {
+                let at_value = here.located_at(value.span());
+                let binding = binding(name, at_value);
+                quote_spanned!(at_value=> #name = *#binding)
+            });
+            quote_spanned!(here=> ::core::format_args!(#literal #(, #taken)*))
+        });
+        let call = quote_spanned!(here=> #entry(distlock_site, &[#(#keys),*]));
+        if args.is_empty() {
+            return call;
+        }
+        let bindings = args.iter().map(|(name, _)| binding(name, here));
+        let values = args.iter().map(|(_, value)| value);
+        quote_spanned!(here=> match (#(&(#values),)*) { (#(#bindings,)*) => #call })
+    }
+
+    // The turbofish is the one place where a return type without room for the error is reported.
+    fn entry(&self) -> TokenStream {
+        let (private, here, value) = (&self.private, Span::mixed_site(), self.type_argument());
+        match (&self.options.on_error, self.keys.is_list) {
+            (OnError::Return, false) => quote_spanned!(here=> #private::call::<#value>),
+            (OnError::Return, true) => quote_spanned!(here=> #private::call_all::<#value>),
+            (OnError::Panic, false) => quote_spanned!(here=> #private::call_or_panic),
+            (OnError::Panic, true) => quote_spanned!(here=> #private::call_all_or_panic),
+            (OnError::Handle(_), false) => quote_spanned!(here=> #private::try_call),
+            (OnError::Handle(_), true) => quote_spanned!(here=> #private::try_call_all),
         }
     }
 
-    fn handled(&self, run: &TokenStream) -> TokenStream {
-        let private = &self.call.private;
-        match &self.args.options.on_error {
-            OnError::Handle(handler) => {
-                quote_spanned!(Span::mixed_site()=> #private::handle(#run, #handler))
+    fn or_skip(&self) -> Option<TokenStream> {
+        let value = self.type_argument();
+        let here = Span::mixed_site().located_at(self.options.span("if_busy"));
+        self.options.skip_if_busy.then(|| quote_spanned!(here=> .or_skip::<#value>()))
+    }
+
+    // The type of the value between the angle brackets of a call.
+    fn type_argument(&self) -> TokenStream {
+        match &self.output.value {
+            ReturnValue::Nothing(span) => quote_spanned!(*span=> ()),
+            ReturnValue::Never(ty) | ReturnValue::Named(ty) => ty.to_token_stream(),
+            ReturnValue::Unnamed(span) => quote_spanned!(*span=> _),
+        }
+    }
+
+    // The options known at compile time, as a chain of const calls on the site.
+    fn constant_settings(&self) -> TokenStream {
+        let (options, none) = (self.options, TokenStream::new);
+        let mut settings = TokenStream::new();
+        let mut set =
+            |option, method, value| settings.extend(setting(options, option, method, &value));
+        for (name, duration) in durations(options) {
+            if let DurationArg::Constant(duration) = duration {
+                set(name, name, self.duration(*duration));
             }
-            OnError::Return | OnError::Panic => run.clone(),
         }
+        if let Some(renew) = &options.renew {
+            set("renew", "renew", renew.to_token_stream());
+        }
+        if let Some(reenter) = &options.reenter {
+            set("reenter", "reenter", reenter.to_token_stream());
+        }
+        if let Some(HoldBinding::Each(..)) = options.hold {
+            set("hold", "hold_each", none());
+        }
+        if options.finish_on_loss {
+            set("on_lost", "on_lost_finish", none());
+        }
+        if options.strict_fifo {
+            set("fairness", "strict_fifo", none());
+        }
+        settings
+    }
+
+    // The options evaluated on each call of the function, as a chain of calls.
+    fn computed_settings(&self) -> TokenStream {
+        let options = self.options;
+        let mut settings = TokenStream::new();
+        let mut set =
+            |option, method, value| settings.extend(setting(options, option, method, &value));
+        if let Some(manager) = &options.manager {
+            // Printed where the expression is, so that a wrong type is reported there.
+            let here = Span::mixed_site().located_at(manager.span());
+            set("manager", "manager", quote_spanned!(here=> &(#manager)));
+        }
+        for (name, duration) in durations(options) {
+            if let DurationArg::Computed(expr) = duration {
+                set(name, name, expr.to_token_stream());
+            }
+        }
+        if options.wait_for_release {
+            // This one changes the type of the call.
+            set("release", "wait_for_release", TokenStream::new());
+        }
+        settings
+    }
+
+    // A constant expression of a function of ours: some teams forbid those of the standard library.
+    fn duration(&self, duration: Duration) -> TokenStream {
+        let private = &self.private;
+        if let Ok(millis) = u64::try_from(duration.as_millis())
+            && Duration::from_millis(millis) == duration
+        {
+            let millis = Literal::u64_unsuffixed(millis);
+            return quote!(#private::milliseconds(#millis));
+        }
+        let secs = Literal::u64_unsuffixed(duration.as_secs());
+        let nanos = Literal::u32_unsuffixed(duration.subsec_nanos());
+        quote!(#private::duration(#secs, #nanos))
     }
 }
 
-// An item before the block keeps clippy from asking for an `async fn` in its place.
-fn opaque(_: &TokenStream, future: &TokenStream) -> TokenStream {
-    quote_spanned!(Span::mixed_site()=> const _: () = (); #future)
+fn durations(options: &Options) -> impl Iterator<Item = (&'static str, &DurationArg)> {
+    let named = [
+        ("ttl", &options.ttl),
+        ("wait", &options.wait),
+        ("max_hold", &options.max_hold),
+        ("linger", &options.linger),
+    ];
+    named.into_iter().filter_map(|(name, duration)| Some((name, duration.as_ref()?)))
 }
 
-// Attributes that look for a boxed future know it by `Box::pin`, which is a function of ours here: the crate may be without
-// `std`.
-fn boxed(private: &TokenStream, future: &TokenStream) -> TokenStream {
-    quote_spanned!(Span::mixed_site()=> #private::Box::pin(#future))
+// The method is where the option is, so that what the compiler says about its argument points there.
+fn setting(options: &Options, option: &str, method: &str, value: &TokenStream) -> TokenStream {
+    let here = Span::mixed_site().located_at(options.span(option));
+    let method = Ident::new(method, here);
+    quote_spanned!(here=> .#method(#value))
+}
+
+// Whether these tokens have an `.await`, or a macro that may expand to one.
+fn may_await(tokens: &TokenStream) -> bool {
+    tokens.clone().into_iter().any(|tree| match tree {
+        TokenTree::Ident(ident) => ident == "await",
+        TokenTree::Punct(punct) => punct.as_char() == '!',
+        TokenTree::Group(group) => may_await(&group.stream()),
+        TokenTree::Literal(_) => false,
+    })
 }

@@ -1,75 +1,83 @@
-use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use quote::quote;
+use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
 use syn::visit_mut::{self, VisitMut};
-use syn::{Attribute, FnArg, PatIdent, Signature, Visibility};
+use syn::{Attribute, Error, FnArg, Ident, PatIdent, Result, Signature, Visibility};
 
-use crate::other_item::{not_a_function, unreadable};
+use crate::errors;
 
-/// A function with a body. Its tokens are printed as they came; the signature is for reading only.
+/// A function with a body. Its tokens are printed as they came; the signature is only read.
 pub(crate) struct Function {
     /// Attributes, visibility and signature.
     pub(crate) head: TokenStream,
     attrs: Vec<Attribute>,
     pub(crate) signature: Signature,
-    /// The `#![…]` at the start of the body; only there do they stand for the function.
+    /// The `#![…]` at the start of the body, which belong to the function only there.
     pub(crate) inner_attrs: TokenStream,
     pub(crate) body: Group,
 }
 
 impl Function {
-    pub(crate) fn parse(item: TokenStream) -> syn::Result<Self> {
+    pub(crate) fn parse(item: TokenStream) -> Result<Self> {
         let function = Self::read(item)?;
-        refuse_const(&function.signature)?;
-        refuse_track_caller(&function.attrs)?;
-        Ok(function)
+        if let Some(token) = &function.signature.constness {
+            return Err(errors::const_fn(token));
+        }
+        let mut attrs = function.attrs.iter();
+        match attrs.find(|attr| attr.path().is_ident("track_caller")) {
+            Some(attr) => Err(errors::track_caller(attr)),
+            None => Ok(function),
+        }
     }
 
     /// The function, even if it cannot be locked.
-    pub(crate) fn read(item: TokenStream) -> syn::Result<Self> {
+    pub(crate) fn read(item: TokenStream) -> Result<Self> {
         let mut trees: Vec<TokenTree> = ungrouped(item).into_iter().collect();
         let body = trees.pop().and_then(block);
         let head: TokenStream = trees.into_iter().collect();
         let (attrs, signature) = parse_head.parse2(head.clone())?;
-        let body = body.ok_or_else(|| without_body(&signature))?;
-        let (inner_attrs, body) = without_inner_attrs(body);
+        let body = body.ok_or_else(|| errors::no_body(&signature.ident))?;
+        let (inner_attrs, body) = split_inner_attrs(body);
         Ok(Self { head, attrs, signature, inner_attrs, body })
     }
 
-    /// A place of ours that the compiler shows as the function's name.
-    pub(crate) fn name_site(&self) -> Span {
-        Span::mixed_site().located_at(self.signature.ident.span())
-    }
-
-    /// What the arguments are called. One that may be configured out is left aside.
+    /// The names that the arguments bind, without arguments that may be configured out.
     pub(crate) fn argument_names(&self) -> Vec<Ident> {
-        struct Names(Vec<Ident>);
-        impl VisitMut for Names {
+        struct Bindings(Vec<Ident>);
+        impl VisitMut for Bindings {
             fn visit_pat_ident_mut(&mut self, pat: &mut PatIdent) {
                 self.0.push(pat.ident.clone());
                 visit_mut::visit_pat_ident_mut(self, pat);
             }
         }
-        let mut names = Names(Vec::new());
+        let mut bindings = Bindings(Vec::new());
         for input in &self.signature.inputs {
             if let FnArg::Typed(argument) = input
                 && argument.attrs.is_empty()
             {
-                names.visit_pat_mut(&mut argument.pat.clone());
+                bindings.visit_pat_mut(&mut argument.pat.clone());
             }
         }
-        names.0
+        bindings.0
     }
 
     /// The function with other statements in its body.
     ///
-    /// Its braces take the place of the user's: lints such as `dead_code` pass over a function that ends in a macro.
+    /// The new braces have the location of the user's: lints such as `dead_code` ignore a function
+    /// that ends in a macro.
     pub(crate) fn with_body(&self, statements: &TokenStream) -> TokenStream {
         let Self { head, inner_attrs, .. } = self;
-        let mut block = Group::new(Delimiter::Brace, quote!(#inner_attrs #statements));
-        block.set_span(self.body.span());
+        let block = braces_at(self.body.span(), quote!(#inner_attrs #statements));
         quote!(#head #block)
     }
+}
+
+/// A block whose braces are at `span`.
+pub(crate) fn braces_at(span: Span, statements: TokenStream) -> Group {
+    let mut block = Group::new(Delimiter::Brace, statements);
+    block.set_span(span);
+    block
 }
 
 // A function or a body that passed through `macro_rules!` may come inside invisible delimiters.
@@ -84,9 +92,7 @@ fn ungrouped(item: TokenStream) -> TokenStream {
 }
 
 fn block(tree: TokenTree) -> Option<Group> {
-    let TokenTree::Group(group) = tree else {
-        return None;
-    };
+    let TokenTree::Group(group) = tree else { return None };
     match group.delimiter() {
         Delimiter::Brace => Some(group),
         Delimiter::None => ungrouped(group.stream()).into_iter().next().and_then(block),
@@ -94,17 +100,16 @@ fn block(tree: TokenTree) -> Option<Group> {
     }
 }
 
-// Braces without inner attributes, which is nearly all of them, stay the very tokens they were.
-fn without_inner_attrs(body: Group) -> (TokenStream, Group) {
+// A body without inner attributes, which is nearly every one, keeps its very tokens.
+fn split_inner_attrs(body: Group) -> (TokenStream, Group) {
     let trees: Vec<TokenTree> = body.stream().into_iter().collect();
     let attrs = trees.chunks_exact(3).take_while(|chunk| is_inner_attr(chunk)).count() * 3;
     if attrs == 0 {
         return (TokenStream::new(), body);
     }
     let (attrs, rest) = trees.split_at(attrs);
-    let mut remade = Group::new(Delimiter::Brace, rest.iter().cloned().collect());
-    remade.set_span(body.span());
-    (attrs.iter().cloned().collect(), remade)
+    let body = braces_at(body.span(), rest.iter().cloned().collect());
+    (attrs.iter().cloned().collect(), body)
 }
 
 fn is_inner_attr(chunk: &[TokenTree]) -> bool {
@@ -112,37 +117,50 @@ fn is_inner_attr(chunk: &[TokenTree]) -> bool {
         if hash.as_char() == '#' && bang.as_char() == '!')
 }
 
-fn parse_head(input: ParseStream<'_>) -> syn::Result<(Vec<Attribute>, Signature)> {
-    let attrs = input.call(Attribute::parse_outer)?;
-    input.parse::<Visibility>()?;
-    input.parse::<Option<specialised::default>>()?;
-    let start = input.fork();
-    let signature = input.parse().map_err(|error| not_a_function(&start, &error))?;
-    if input.is_empty() { Ok((attrs, signature)) } else { Err(unreadable(input.span())) }
-}
-
-mod specialised {
+mod keyword {
+    // Before a specialised function.
     syn::custom_keyword!(default);
 }
 
-fn without_body(signature: &Signature) -> syn::Error {
-    let message = "this function has no body to run under the lock: put `#[distributed_lock]` on the function that \
-                   implements it";
-    syn::Error::new(signature.ident.span(), message)
+fn parse_head(input: ParseStream<'_>) -> Result<(Vec<Attribute>, Signature)> {
+    let attrs = input.call(Attribute::parse_outer)?;
+    input.parse::<Visibility>()?;
+    input.parse::<Option<keyword::default>>()?;
+    let start = input.fork();
+    let signature = input.parse().map_err(|error| not_a_function(&start, &error))?;
+    if !input.is_empty() {
+        return Err(errors::unreadable_signature(input.span()));
+    }
+    Ok((attrs, signature))
 }
 
-fn refuse_const(signature: &Signature) -> syn::Result<()> {
-    signature.constness.map_or(Ok(()), |token| {
-        let message =
-            "a `const fn` cannot take a lock: remove `const`, or lock the function that calls it";
-        Err(syn::Error::new(token.span, message))
-    })
+// What the item is, and where the attribute belongs instead.
+fn not_a_function(item: ParseStream<'_>, error: &Error) -> Error {
+    let ahead = item.fork();
+    let mut words = std::iter::from_fn(|| ahead.call(Ident::parse_any).ok());
+    let word = words.next().map_or_else(String::new, |word| word.to_string());
+    let is_qualified =
+        matches!(word.as_str(), "async" | "unsafe" | "extern" | "const") && has_fn(item);
+    let mut words_before_fn = words.take_while(|word| word != "fn");
+    let advice = match word.as_str() {
+        "gen" => return errors::generator(item.span()),
+        "async" | "unsafe" | "extern" | "const"
+            if (word == "async" || is_qualified) && words_before_fn.any(|word| word == "gen") =>
+        {
+            return errors::generator(item.span());
+        }
+        word if word == "fn" || is_qualified => return errors::unreadable_signature(error.span()),
+        "impl" | "trait" | "mod" => format!("put it on the functions inside this `{word}`"),
+        "struct" | "enum" | "union" | "use" | "static" | "const" | "type" | "extern" => {
+            format!("put it on a `fn`, not on this `{word}`")
+        }
+        _ => "make this a `fn`, or take the lock by hand with `LockManager::mutex`".to_owned(),
+    };
+    errors::not_a_function(item.span(), advice)
 }
 
-fn refuse_track_caller(attrs: &[Attribute]) -> syn::Result<()> {
-    attrs.iter().find(|attr| attr.path().is_ident("track_caller")).map_or(Ok(()), |attr| {
-        let message = "the caller's line is lost inside a locked body: remove `#[track_caller]`, or keep it on a \
-                       function that calls this one";
-        Err(syn::Error::new_spanned(attr, message))
-    })
+fn has_fn(item: ParseStream<'_>) -> bool {
+    let ahead = item.fork();
+    std::iter::from_fn(|| ahead.parse::<TokenTree>().ok())
+        .any(|tree| matches!(tree, TokenTree::Ident(word) if word == "fn"))
 }

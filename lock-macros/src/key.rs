@@ -1,45 +1,328 @@
-use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
-use syn::{Expr, Ident};
+use proc_macro2::{TokenStream, TokenTree};
+use quote::ToTokens as _;
+use syn::ext::IdentExt as _;
+use syn::parse::{Parse as _, ParseStream};
+use syn::punctuated::Punctuated;
+use syn::token::Bracket;
+use syn::{Error, Expr, ExprLit, Ident, Lit, LitStr, Result, Token, bracketed};
 
-use crate::template::Template;
+use crate::errors::{self, display};
+use crate::{args, suggestions};
 
-/// One key: its literal and the arguments of `format!` after it.
-pub(crate) struct Key {
-    pub(crate) template: Template,
-    args: Vec<TokenStream>,
-    positional: usize,
+#[cfg(test)]
+mod tests;
+
+/// What is locked: one key, or all keys of a list together.
+pub(crate) struct KeySpec {
+    pub(crate) patterns: Vec<KeyPattern>,
+    pub(crate) is_list: bool,
+    pub(crate) args: Vec<KeyArg>,
 }
 
-impl Key {
-    pub(crate) const fn new(template: Template) -> Self {
-        Self { template, args: Vec::new(), positional: 0 }
+/// An argument for a placeholder.
+pub(crate) struct KeyArg {
+    pub(crate) name: Option<Ident>,
+    pub(crate) value: Expr,
+}
+
+impl KeySpec {
+    pub(crate) fn parse(input: ParseStream<'_>) -> Result<Self> {
+        if input.is_empty() {
+            return Err(errors::no_key(input.span()));
+        }
+        let is_list = input.peek(Bracket);
+        let patterns = if is_list {
+            parse_list(input)?
+        } else if input.peek(Lit) {
+            vec![KeyPattern::parse(input)?]
+        } else if input.peek(Ident::peek_any) && input.peek2(Token![=]) {
+            return Err(named_key(&input.call(Ident::parse_any)?, input));
+        } else {
+            return Err(not_a_literal(input, false));
+        };
+        Ok(Self { patterns, is_list, args: Vec::new() })
     }
 
-    /// Whether the literal has no place left for an argument without a name.
-    pub(crate) const fn is_full(&self) -> bool {
-        let holes = &self.template.holes;
-        holes.certain && self.positional >= holes.positional
+    /// The keys as they were written.
+    pub(crate) fn text(&self) -> String {
+        let texts: Vec<String> = self.patterns.iter().map(KeyPattern::text).collect();
+        texts.join(", ")
     }
 
-    pub(crate) const fn is_bare(&self) -> bool {
-        self.args.is_empty()
+    /// Whether a placeholder mentions the name.
+    pub(crate) fn mention(&self, name: &Ident) -> bool {
+        self.patterns.iter().any(|pattern| pattern.placeholders.mention(name))
     }
 
-    pub(crate) fn push_positional(&mut self, value: &Expr) {
-        self.positional += 1;
-        self.args.push(value.to_token_stream());
+    /// Whether each placeholder without a name has its argument.
+    pub(crate) fn is_full(&self) -> bool {
+        let given = self.args.iter().filter(|arg| arg.name.is_none()).count();
+        self.patterns.iter().all(|pattern| {
+            let placeholders = &pattern.placeholders;
+            self.is_list || placeholders.are_certain && given >= placeholders.positional
+        })
     }
 
-    pub(crate) fn push_named(&mut self, name: &Ident, value: &Expr) {
-        self.args.push(quote!(#name = #value));
+    pub(crate) fn push_named(&mut self, name: Ident, value: Expr) -> Result<()> {
+        let is_same = |arg: &KeyArg| arg.name.as_ref().is_some_and(|n| n.unraw() == name.unraw());
+        // `format_args!` would report it too, but several times: once for each key of the list.
+        if self.is_list && self.args.iter().any(is_same) {
+            return Err(errors::repeated(name.span(), name));
+        }
+        self.args.push(KeyArg { name: Some(name), value });
+        Ok(())
+    }
+
+    /// An argument without a name, before the options or among them.
+    pub(crate) fn push_positional(&mut self, value: Expr, among_options: bool) -> Result<()> {
+        if self.is_list {
+            let is_key = matches!(value, Expr::Array(_)) || as_text(&value).is_some();
+            return Err(if is_key {
+                errors::second_list(&value)
+            } else {
+                errors::unnamed_argument(&value)
+            });
+        }
+        if self.is_full() {
+            if let Some(second) = as_text(&value)
+                && self.args.is_empty()
+            {
+                let keys = format!("{}, {}", self.patterns[0].literal.token(), second.token());
+                return Err(errors::keys_without_brackets(&value, keys));
+            }
+            if among_options || is_name(&value) {
+                return Err(errors::no_placeholder(&value));
+            }
+        }
+        if among_options {
+            return Err(errors::argument_after_options(&value));
+        }
+        self.args.push(KeyArg { name: None, value });
+        Ok(())
     }
 }
 
-/// The arguments of `format_args!`.
-impl ToTokens for Key {
-    fn to_tokens(&self, tokens: &mut TokenStream) {
-        let Self { template, args, .. } = self;
-        tokens.extend(quote!(#template #(, #args)*));
+fn parse_list(input: ParseStream<'_>) -> Result<Vec<KeyPattern>> {
+    let list;
+    let brackets = bracketed!(list in input);
+    let mut patterns = Vec::<KeyPattern>::new();
+    while !list.is_empty() {
+        let pattern = parse_element(&list)?;
+        if patterns.iter().any(|earlier| earlier.text() == pattern.text()) {
+            return Err(errors::repeated_key(&pattern.literal));
+        }
+        patterns.push(pattern);
+        if list.peek(Token![.]) {
+            return Err(errors::element_with_suffix(errors::next_token(&list)));
+        }
+        if !list.is_empty() {
+            args::comma(&list)?;
+        }
+    }
+    if patterns.is_empty() {
+        return Err(errors::empty_list(brackets.span.join()));
+    }
+    Ok(patterns)
+}
+
+fn parse_element(list: ParseStream<'_>) -> Result<KeyPattern> {
+    if list.peek(Bracket) {
+        return Err(errors::nested_list(errors::next_token(list)));
+    }
+    if !list.peek(Lit) {
+        return Err(not_a_literal(list, true));
+    }
+    let pattern = KeyPattern::parse(list)?;
+    if pattern.placeholders.positional > 0 {
+        return Err(errors::unnamed_placeholder(&pattern.literal));
+    }
+    Ok(pattern)
+}
+
+/// The literal of a key, as the user wrote it.
+pub(crate) struct KeyPattern {
+    pub(crate) literal: LitStr,
+    pub(crate) placeholders: Placeholders,
+}
+
+impl KeyPattern {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let literal = match input.parse()? {
+            Lit::Str(text) if text.value().is_empty() => return Err(errors::empty_key(&text)),
+            Lit::Str(text) => text,
+            other => as_meant(&other).ok_or_else(|| errors::not_text(&other))?,
+        };
+        let placeholders = Placeholders::parse(&literal.value());
+        Ok(Self { literal, placeholders })
+    }
+
+    fn text(&self) -> String {
+        self.literal.value()
+    }
+}
+
+// The compiler has reported 'account' before it calls the attribute; a second error would say
+// nothing new, so it passes as the string that was meant.
+fn as_meant(literal: &Lit) -> Option<LitStr> {
+    let token = literal.to_token_stream().to_string();
+    let text = token.strip_prefix('\'')?.strip_suffix('\'')?;
+    let is_char = text.chars().count() == 1 || text.starts_with('\\');
+    (!is_char).then(|| LitStr::new(text, literal.span()))
+}
+
+/// What a format string refers to. The compiler checks the string itself; here it only serves to
+/// tell the arguments of the key from the options.
+#[derive(Default)]
+pub(crate) struct Placeholders {
+    names: Vec<String>,
+    /// How many arguments without a name it takes.
+    pub(crate) positional: usize,
+    /// How many of them by `{}`, each of which takes the next.
+    implicit: usize,
+    /// Whether every brace was understood; one may also be a fill, as in `{:{>9}`.
+    pub(crate) are_certain: bool,
+}
+
+impl Placeholders {
+    pub(crate) fn parse(format: &str) -> Self {
+        let text = format.replace("{{", "").replace("}}", "");
+        let found: Vec<_> =
+            text.split('{').skip(1).filter_map(|rest| rest.split_once('}')).collect();
+        let are_certain =
+            ['{', '}'].iter().all(|brace| text.matches(*brace).count() == found.len());
+        let mut placeholders = Self { are_certain, ..Self::default() };
+        for (placeholder, _) in found {
+            let (argument, spec) = placeholder.split_once(':').unwrap_or((placeholder, ""));
+            placeholders.add(argument.trim());
+            placeholders.add_from_spec(spec);
+        }
+        placeholders
+    }
+
+    pub(crate) fn mention(&self, name: &Ident) -> bool {
+        self.names.contains(&name.unraw().to_string())
+    }
+
+    fn add(&mut self, argument: &str) {
+        match argument.parse::<usize>() {
+            // To `format!` any sequence of digits is a number, even the highest.
+            Ok(index) => self.positional = self.positional.max(index.saturating_add(1)),
+            Err(_) if argument.is_empty() => self.add_implicit(),
+            Err(_) => self.names.push(argument.to_owned()),
+        }
+    }
+
+    fn add_implicit(&mut self) {
+        self.implicit += 1;
+        self.positional = self.positional.max(self.implicit);
+    }
+
+    // `{:width$.precision$}` refers to arguments too, and `.*` takes one more.
+    fn add_from_spec(&mut self, spec: &str) {
+        if spec.contains(".*") {
+            self.add_implicit();
+        }
+        for before in spec.split('$').rev().skip(1) {
+            let count = before.rsplit(|c: char| !c.is_alphanumeric() && c != '_').next();
+            let count = count.unwrap_or_default();
+            // A leading zero is the flag for padding with zeros, not part of the name: `{:0width$}`.
+            let is_index = count.parse::<usize>().is_ok();
+            self.add(if is_index { count } else { count.trim_start_matches('0') });
+        }
+    }
+}
+
+// `key = "account:{id}"`, or an option where the key should be.
+fn named_key(name: &Ident, input: ParseStream<'_>) -> Error {
+    let is_option = suggestions::is_option_like(name);
+    let is_list = input.peek2(Bracket);
+    let value: Option<LitStr> = input.parse::<Token![=]>().and_then(|_| input.parse()).ok();
+    match value {
+        Some(key) if !is_option => errors::named_key(name, key.token(), name),
+        None if is_list && !is_option => errors::named_list(name, name),
+        _ => errors::not_first(name),
+    }
+}
+
+// A key that does not begin with a literal: the error shows the same key written with one.
+fn not_a_literal(input: ParseStream<'_>, in_list: bool) -> Error {
+    let ahead = input.fork();
+    let key = Expr::parse(&ahead).ok().filter(|_| args::is_at_end(&ahead));
+    let Some(key) = key else {
+        return errors::unquoted_key(input.span(), text_until_comma(input));
+    };
+    if !in_list && let Some(keys) = texts(&key) {
+        return errors::keys_without_brackets(&key, display(keys));
+    }
+    match &key {
+        Expr::Macro(mac) if mac.mac.path.is_ident("format") => {
+            let is_bare = mac.mac.parse_body::<LitStr>().is_ok();
+            errors::formatted_key(
+                &key,
+                if in_list && !is_bare {
+                    "for example `\"account:{id}\"` and, after the list, `id = self.id`".to_owned()
+                } else {
+                    format!("`{}`", display(&mac.mac.tokens))
+                },
+            )
+        }
+        Expr::Path(path) if path.path.get_ident().is_some() => {
+            errors::variable_as_key(&key, display(path))
+        }
+        Expr::Reference(reference) => expression_as_key(&key, &reference.expr, in_list),
+        expr => expression_as_key(&key, expr, in_list),
+    }
+}
+
+fn expression_as_key(key: &Expr, expr: &Expr, in_list: bool) -> Error {
+    const ITERATORS: &str = "chain cloned copied filter filter_map flat_map into_iter iter keys map \
+                             rev skip take values zip";
+    match expr {
+        _ if in_list => errors::expression_in_list(key, display(expr)),
+        Expr::MethodCall(call) if ITERATORS.split(' ').any(|name| call.method == name) => {
+            // An iterator has no text of its own.
+            let texts = if call.method == "map" { "" } else { ".map(|item| item.to_string())" };
+            errors::iterator_as_key(key, display(call), texts)
+        }
+        _ => errors::expression_as_key(key, display(expr)),
+    }
+}
+
+// `account:{id}`
+fn text_until_comma(input: ParseStream<'_>) -> String {
+    let mut text = TokenStream::new();
+    let rest = input.fork();
+    while !args::is_at_end(&rest)
+        && let Ok(tree) = rest.parse::<TokenTree>()
+    {
+        text.extend([tree]);
+    }
+    display(&text)
+}
+
+// `("from", "to")`, `&["from", "to"]`
+fn texts(key: &Expr) -> Option<&Punctuated<Expr, Token![,]>> {
+    let keys = match key {
+        Expr::Tuple(tuple) => &tuple.elems,
+        Expr::Array(array) => &array.elems,
+        Expr::Reference(reference) => return texts(&reference.expr),
+        _ => return None,
+    };
+    (!keys.is_empty() && keys.iter().all(|key| as_text(key).is_some())).then_some(keys)
+}
+
+fn as_text(expr: &Expr) -> Option<&LitStr> {
+    match expr {
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text),
+        _ => None,
+    }
+}
+
+// A name that nothing else knows would be reported twice by the compiler: as unused and as unknown.
+fn is_name(value: &Expr) -> bool {
+    match value {
+        Expr::Path(_) => true,
+        Expr::Call(call) => matches!(*call.func, Expr::Path(_)),
+        _ => false,
     }
 }

@@ -1,117 +1,151 @@
-use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens as _, quote_spanned};
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::punctuated::Punctuated;
 use syn::spanned::Spanned as _;
 use syn::visit_mut::{self, VisitMut};
-use syn::{ReturnType, Signature, Type, parse_quote_spanned};
+use syn::{
+    AngleBracketedGenericArguments as Arguments, FnArg, GenericArgument, Ident, Lifetime,
+    ParenthesizedGenericArguments, Pat, PathArguments, PathSegment, ReceiverKind, Result,
+    ReturnType, Signature, Token, Type, TypeFnPtr, TypeParamBound, TypePath, TypeReference,
+    parse_quote, parse_quote_spanned,
+};
 
-use crate::future;
-use crate::lifetimes::Free;
-use crate::on_error::OnError;
-use crate::options::Options;
+use crate::args::Args;
+use crate::errors;
+use crate::function::Function;
+use crate::options::{OnError, Options};
 
-/// What a function yields, read off its signature.
+/// What a function returns, according to its signature.
 pub(crate) struct Output {
-    pub(crate) style: Style,
-    pub(crate) value: Value,
+    pub(crate) kind: FnKind,
+    pub(crate) value: ReturnValue,
 }
 
 /// How the value reaches the caller.
-pub(crate) enum Style {
+pub(crate) enum FnKind {
     Sync,
     Async,
-    /// A plain function whose declared type is a boxed future; the type is what its body makes.
+    /// A plain function that returns a boxed future of this type.
     Boxed(Box<Type>),
     /// A plain function that returns `impl Future`.
     Opaque {
         unpin: bool,
-        /// Whether it may borrow nothing.
+        /// Whether the future may borrow nothing.
         is_static: bool,
     },
 }
 
-/// The type that the body yields in the end.
-pub(crate) enum Value {
-    /// No return type is written; the span is where to say so.
+/// The type of the value that the body yields in the end.
+pub(crate) enum ReturnValue {
+    /// No return type is written; an error about it belongs here.
     Nothing(Span),
     Never(Type),
-    /// The whole type is an `impl Trait` that has no name.
+    /// The whole type is an `impl Trait`, which has no name.
     Unnamed(Span),
-    /// A type that can be named, any nested `impl Trait` in it erased to `_`.
+    /// A type that can be named, with `_` for each `impl Trait` inside.
     Named(Type),
 }
 
 impl Output {
-    pub(crate) fn of(signature: &Signature) -> syn::Result<Self> {
+    pub(crate) fn of(signature: &Signature) -> Result<Self> {
+        let is_async = signature.asyncness.is_some();
+        let kind = if is_async { FnKind::Async } else { FnKind::Sync };
         let ReturnType::Type(_, declared) = &signature.output else {
-            return Ok(Self::direct(signature, Value::Nothing(signature.ident.span())));
+            return Ok(Self { kind, value: ReturnValue::Nothing(signature.ident.span()) });
         };
-        let declared = &Free::of(signature).left_out(declared);
-        if signature.asyncness.is_some() {
-            return Ok(Self::direct(signature, Value::in_signature(signature, declared)));
-        }
-        let Some(found) = future::Found::in_type(declared)? else {
-            return Ok(Self::direct(signature, Value::in_signature(signature, declared)));
-        };
-        let value = Value::in_signature(signature, &found.output);
-        Ok(Self { style: found.style, value })
+        let declared = UnboundLifetimes::of(signature).removed_from(declared);
+        let future = if is_async { None } else { FutureReturn::of(&declared)? };
+        let FutureReturn { kind, output } =
+            future.unwrap_or(FutureReturn { kind, output: declared });
+        Ok(Self { kind, value: ReturnValue::of(signature, &output) })
     }
 
-    /// Refuses what has no room for a failure to lock, where the compiler's own words would not say so.
-    pub(crate) fn check(&self, options: &Options) -> syn::Result<()> {
-        if options.skip_if_busy
-            && let Value::Never(never) = &self.value
-        {
-            let message =
-                "a function that never returns cannot be skipped: remove `if_busy = skip`";
-            return Err(syn::Error::new_spanned(never, message));
-        }
-        match (&options.on_error, &self.value) {
-            (OnError::Return, Value::Never(never)) => Err(no_room(never.span(), "`!`")),
-            (OnError::Return, Value::Unnamed(span)) => Err(no_room(*span, "`impl Trait`")),
+    /// Refuses a return type that cannot carry a lock error, where the compiler would not say so.
+    pub(crate) fn check(&self, options: &Options) -> Result<()> {
+        let returns_error = matches!(options.on_error, OnError::Return);
+        match &self.value {
+            ReturnValue::Never(never) if options.skip_if_busy => Err(errors::skipped_never(never)),
+            ReturnValue::Never(never) if returns_error => {
+                Err(errors::no_room_for_error(never.span(), "`!`"))
+            }
+            ReturnValue::Unnamed(span) if returns_error => {
+                Err(errors::no_room_for_error(*span, "`impl Trait`"))
+            }
             _ => Ok(()),
         }
     }
 
-    const fn direct(signature: &Signature, value: Value) -> Self {
-        let style = if signature.asyncness.is_some() { Style::Async } else { Style::Sync };
-        Self { style, value }
+    /// Refuses a function whose future may not borrow, if its key or its body uses a borrowed
+    /// argument: both run when the future is polled. The compiler would propose a `'_` in the
+    /// return type, which a trait such as `Service` does not allow.
+    pub(crate) fn check_borrows(&self, function: &Function, args: &Args) -> Result<()> {
+        let is_static = match &self.kind {
+            FnKind::Boxed(declared) => is_static_future(declared),
+            FnKind::Opaque { is_static, .. } => *is_static,
+            FnKind::Sync | FnKind::Async => false,
+        };
+        if !is_static {
+            return Ok(());
+        }
+        for name in borrowed_arguments(&function.signature) {
+            let mut values = args.keys.args.iter().map(|arg| arg.value.to_token_stream());
+            let used = values
+                .find_map(|value| find_ident(value, &name))
+                .or_else(|| args.keys.mention(&name).then(|| name.clone()))
+                .or_else(|| find_in_body(function, &name));
+            if let Some(used) = used {
+                return Err(errors::future_outlives(used.span(), name));
+            }
+        }
+        Ok(())
     }
 }
 
-impl Value {
-    // Where another macro wrote the `()`, an error there would point at that macro.
-    fn in_signature(signature: &Signature, declared: &Type) -> Self {
-        if is_unit_of_a_macro(declared) {
+// A lifetime that is written may be `'static`.
+fn borrowed_arguments(signature: &Signature) -> Vec<Ident> {
+    let names = signature.inputs.iter().filter_map(|input| match input {
+        FnArg::Receiver(receiver) => matches!(receiver.kind, ReceiverKind::Reference(_, None, _))
+            .then(|| Ident::from(receiver.self_token)),
+        FnArg::Typed(argument) => match (&*argument.pat, &*argument.ty) {
+            (Pat::Ident(name), Type::Reference(ty)) if ty.lifetime.is_none() => {
+                Some(name.ident.clone())
+            }
+            _ => None,
+        },
+    });
+    names.collect()
+}
+
+// An item inside the body has a `self` of its own, and may have an argument of the same name.
+fn find_in_body(function: &Function, name: &Ident) -> Option<Ident> {
+    let body = function.body.stream();
+    let has_item =
+        ["fn", "impl", "trait"].iter().any(|item| find_ident(body.clone(), item).is_some());
+    if has_item { None } else { find_ident(body, name) }
+}
+
+/// The first identifier in the tokens that is `wanted`.
+pub(crate) fn find_ident<T: ?Sized>(tokens: TokenStream, wanted: &T) -> Option<Ident>
+where
+    Ident: PartialEq<T>,
+{
+    tokens.into_iter().find_map(|tree| match tree {
+        TokenTree::Ident(ident) if ident == *wanted => Some(ident),
+        TokenTree::Group(group) => find_ident(group.stream(), wanted),
+        _ => None,
+    })
+}
+
+impl ReturnValue {
+    fn of(signature: &Signature, declared: &Type) -> Self {
+        // Where another macro wrote the `()`, an error there would point at that macro.
+        if is_unit_of_macro(declared) {
             return Self::Nothing(signature.ident.span());
         }
-        Self::of(declared)
-    }
-
-    fn of(declared: &Type) -> Self {
-        match declared {
-            Type::Never(_) => Self::Never(declared.clone()),
+        match ungrouped(declared) {
+            never @ Type::Never(_) => Self::Never(never.clone()),
             Type::ImplTrait(unnamed) => Self::Unnamed(unnamed.span()),
-            Type::Group(group) => Self::of(&group.elem),
-            Type::Paren(paren) => Self::of(&paren.elem),
-            _ => Self::Named(erased(declared)),
-        }
-    }
-
-    /// The type, where it can be written down on stable.
-    pub(crate) fn name(&self) -> Option<TokenStream> {
-        match self {
-            Self::Nothing(span) => Some(quote_spanned!(Span::mixed_site().located_at(*span)=> ())),
-            Self::Named(named) => Some(named.to_token_stream()),
-            Self::Never(_) | Self::Unnamed(_) => None,
-        }
-    }
-
-    /// The type between the angle brackets of a call.
-    pub(crate) fn argument(&self) -> TokenStream {
-        match self {
-            Self::Nothing(span) => quote_spanned!(*span=> ()),
-            Self::Never(named) | Self::Named(named) => named.to_token_stream(),
-            Self::Unnamed(span) => quote_spanned!(*span=> _),
+            named => Self::Named(without_impl_trait(named)),
         }
     }
 
@@ -122,39 +156,19 @@ impl Value {
             _ => false,
         }
     }
-
-    /// The return type of a closure that yields the value.
-    pub(crate) fn annotation(&self) -> TokenStream {
-        let here = Span::mixed_site();
-        match self {
-            Self::Nothing(span) => quote_spanned!(here.located_at(*span)=> -> ()),
-            Self::Never(named) | Self::Named(named) => quote_spanned!(here=> -> #named),
-            Self::Unnamed(_) => TokenStream::new(),
-        }
-    }
 }
 
 // Such tokens have the span of the macro's call, not of parentheses.
-fn is_unit_of_a_macro(declared: &Type) -> bool {
-    let Type::Tuple(tuple) = declared else {
-        return false;
-    };
+fn is_unit_of_macro(declared: &Type) -> bool {
+    let Type::Tuple(tuple) = declared else { return false };
     let text = tuple.paren_token.span.join().source_text();
     tuple.elems.is_empty() && text.is_some_and(|text| !text.starts_with('('))
 }
 
-fn no_room(span: Span, what: &str) -> syn::Error {
-    let message = format!(
-        "{what} has no room for a failure to lock: add `on_error = panic` or `on_error = |err| expr`, \
-         or return a `Result`"
-    );
-    syn::Error::new(span, message)
-}
-
-// `impl Trait` may stand in a signature but not in a body; there the compiler finds the type by itself.
-fn erased(declared: &Type) -> Type {
-    struct Eraser;
-    impl VisitMut for Eraser {
+// `impl Trait` may be written in a signature but not in a body, where the compiler infers the type.
+fn without_impl_trait(declared: &Type) -> Type {
+    struct Inferrer;
+    impl VisitMut for Inferrer {
         fn visit_type_mut(&mut self, ty: &mut Type) {
             if let Type::ImplTrait(_) = ty {
                 *ty = parse_quote_spanned!(ty.span()=> _);
@@ -164,6 +178,268 @@ fn erased(declared: &Type) -> Type {
         }
     }
     let mut ty = declared.clone();
-    Eraser.visit_type_mut(&mut ty);
+    Inferrer.visit_type_mut(&mut ty);
     ty
+}
+
+/// The type without invisible delimiters and parentheses.
+pub(crate) fn ungrouped(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => ungrouped(&group.elem),
+        Type::Paren(paren) => ungrouped(&paren.elem),
+        other => other,
+    }
+}
+
+/// A return type that is a future, and the type that it yields.
+struct FutureReturn {
+    kind: FnKind,
+    output: Type,
+}
+
+impl FutureReturn {
+    fn of(declared: &Type) -> Result<Option<Self>> {
+        let declared = ungrouped(declared);
+        let path = match declared {
+            Type::ImplTrait(unnamed) => return Ok(Self::of_bounds(&unnamed.bounds)),
+            Type::Path(path) if is_associated_future(path) => {
+                return Err(errors::hidden_future(declared));
+            }
+            Type::Path(path) => path,
+            _ => return Ok(None),
+        };
+        let Some(last) = path.path.segments.last() else { return Ok(None) };
+        let boxed = |output| Self { kind: FnKind::Boxed(Box::new(declared.clone())), output };
+        match last.ident.to_string().as_str() {
+            "BoxFuture" | "LocalBoxFuture" => {
+                Ok(Some(boxed(last_type(last).cloned().unwrap_or_else(|| parse_quote!(_)))))
+            }
+            "Pin" => Ok(last_type(last).and_then(boxed_type).and_then(|inner| {
+                dyn_future(inner).map(boxed).or_else(|| Self::of_boxed_opaque(inner))
+            })),
+            // The future would leave the function before its work is done, and with it the lock.
+            "Box" if last_type(last).is_some_and(is_future) => {
+                Err(errors::unpinned_future(declared))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn of_bounds(bounds: &Bounds) -> Option<Self> {
+        let output = future_output(bounds)?;
+        let unpin = trait_segments(bounds).any(|segment| segment.ident == "Unpin");
+        let is_static = bounds.iter().any(|bound| {
+            matches!(bound, TypeParamBound::Lifetime(lifetime) if lifetime.ident == "static")
+        });
+        Some(Self { kind: FnKind::Opaque { unpin, is_static }, output })
+    }
+
+    // `Pin<Box<impl Future>>` has no name to print, but any box that can be moved will do.
+    fn of_boxed_opaque(inner: &Type) -> Option<Self> {
+        let output = impl_future(inner)?;
+        Some(Self { kind: FnKind::Opaque { unpin: true, is_static: false }, output })
+    }
+}
+
+type Bounds = Punctuated<TypeParamBound, Token![+]>;
+
+// `Self::Future`, `S::Future`, `<S as Service<R>>::Future`: by convention a future whose type
+// cannot be read here.
+fn is_associated_future(path: &TypePath) -> bool {
+    let segments = &path.path.segments;
+    let is_future =
+        segments.last().is_some_and(|last| last.ident == "Future" || last.ident == "IntoFuture");
+    let is_of_type =
+        || segments.len() == 2 && segments[0].ident.to_string().starts_with(char::is_uppercase);
+    is_future && (path.qself.is_some() || is_of_type())
+}
+
+// Whether a boxed future may borrow nothing. `Pin<Box<dyn Future>>` says so by saying nothing,
+// `BoxFuture<'static, T>` explicitly.
+fn is_static_future(declared: &Type) -> bool {
+    let is_static = |lifetime: &Lifetime| lifetime.ident == "static";
+    match ungrouped(declared) {
+        Type::Path(path) => path.path.segments.last().is_some_and(|last| {
+            if last.ident == "Pin" || last.ident == "Box" {
+                return last_type(last).is_some_and(is_static_future);
+            }
+            let first = generic_arguments(last).and_then(|arguments| arguments.args.first());
+            matches!(first, Some(GenericArgument::Lifetime(lifetime)) if is_static(lifetime))
+        }),
+        Type::TraitObject(object) => object.bounds.iter().all(|bound| match bound {
+            TypeParamBound::Lifetime(lifetime) => is_static(lifetime),
+            _ => true,
+        }),
+        _ => false,
+    }
+}
+
+fn boxed_type(pointer: &Type) -> Option<&Type> {
+    let Type::Path(path) = pointer else { return None };
+    last_type(path.path.segments.last().filter(|last| last.ident == "Box")?)
+}
+
+fn is_future(ty: &Type) -> bool {
+    dyn_future(ty).or_else(|| impl_future(ty)).is_some()
+}
+
+fn dyn_future(object: &Type) -> Option<Type> {
+    match ungrouped(object) {
+        Type::TraitObject(object) => future_output(&object.bounds),
+        // `Box<Future<Output = T>>`, which editions before 2021 allow: only in a trait object is
+        // the `Output` named.
+        Type::Path(path) => {
+            let future = path.path.segments.last().filter(|last| last.ident == "Future")?;
+            generic_arguments(future).and_then(named_output).cloned()
+        }
+        _ => None,
+    }
+}
+
+fn impl_future(ty: &Type) -> Option<Type> {
+    match ungrouped(ty) {
+        Type::ImplTrait(unnamed) => future_output(&unnamed.bounds),
+        _ => None,
+    }
+}
+
+fn future_output(bounds: &Bounds) -> Option<Type> {
+    let future = trait_segments(bounds).find(|segment| segment.ident == "Future")?;
+    let output = generic_arguments(future).and_then(named_output);
+    Some(output.cloned().unwrap_or_else(|| parse_quote!(_)))
+}
+
+fn trait_segments(bounds: &Bounds) -> impl Iterator<Item = &PathSegment> {
+    bounds.iter().filter_map(|bound| match bound {
+        TypeParamBound::Trait(bound) => bound.path.segments.last(),
+        _ => None,
+    })
+}
+
+fn named_output(arguments: &Arguments) -> Option<&Type> {
+    arguments.args.iter().find_map(|argument| match argument {
+        GenericArgument::AssocType(assoc) if assoc.ident == "Output" => Some(&assoc.ty),
+        _ => None,
+    })
+}
+
+fn last_type(segment: &PathSegment) -> Option<&Type> {
+    generic_arguments(segment)?.args.iter().rev().find_map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(ty),
+        _ => None,
+    })
+}
+
+const fn generic_arguments(segment: &PathSegment) -> Option<&Arguments> {
+    match &segment.arguments {
+        PathArguments::AngleBracketed(arguments) => Some(arguments),
+        _ => None,
+    }
+}
+
+/// The lifetimes of a signature that no bound mentions.
+///
+/// A lifetime that the body names counts as needed (`needless_lifetimes`), so the expansion writes
+/// `'_` in its place. A lifetime in a bound stays: `T: Load<'a> + Load<'b>` implies nothing about
+/// `Load<'_>`. All stay if elision is ambiguous: with the name, the compiler finds the expression
+/// that returns something else.
+struct UnboundLifetimes(Vec<Ident>);
+
+impl UnboundLifetimes {
+    fn of(signature: &Signature) -> Self {
+        if is_elision_ambiguous(signature) {
+            return Self(Vec::new());
+        }
+        let generics = &signature.generics;
+        let mut bounds = generics.where_clause.to_token_stream();
+        generics.type_params().for_each(|param| param.bounds.to_tokens(&mut bounds));
+        generics.lifetimes().for_each(|param| param.bounds.to_tokens(&mut bounds));
+        let bound = lifetime_names(bounds);
+        let unbound = generics.lifetimes().filter(|param| param.bounds.is_empty());
+        let names = unbound.map(|param| param.lifetime.ident.clone());
+        Self(names.filter(|name| !bound.contains(name)).collect())
+    }
+
+    fn removed_from(&self, declared: &Type) -> Type {
+        let mut ty = declared.clone();
+        LifetimeEraser(self).visit_type_mut(&mut ty);
+        ty
+    }
+
+    fn contains(&self, lifetime: &Lifetime) -> bool {
+        self.0.contains(&lifetime.ident)
+    }
+}
+
+// Without names the compiler could not infer from which argument the value borrows.
+fn is_elision_ambiguous(signature: &Signature) -> bool {
+    let has_receiver = matches!(signature.inputs.first(), Some(FnArg::Receiver(_)));
+    let mut inputs = LifetimeCounter(0);
+    for input in &signature.inputs {
+        if let FnArg::Typed(argument) = input {
+            inputs.visit_type_mut(&mut argument.ty.clone());
+        }
+    }
+    !has_receiver && inputs.0 > 1
+}
+
+struct LifetimeCounter(usize);
+
+impl VisitMut for LifetimeCounter {
+    fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
+        self.0 += usize::from(lifetime.ident != "static");
+    }
+
+    fn visit_type_reference_mut(&mut self, reference: &mut TypeReference) {
+        self.0 += usize::from(reference.lifetime.is_none());
+        visit_mut::visit_type_reference_mut(self, reference);
+    }
+
+    // These have lifetimes of their own.
+    fn visit_parenthesized_generic_arguments_mut(&mut self, _: &mut ParenthesizedGenericArguments) {
+    }
+
+    fn visit_type_fn_ptr_mut(&mut self, _: &mut TypeFnPtr) {}
+}
+
+struct LifetimeEraser<'a>(&'a UnboundLifetimes);
+
+impl VisitMut for LifetimeEraser<'_> {
+    fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
+        if self.0.contains(lifetime) {
+            lifetime.ident = Ident::new("_", lifetime.ident.span());
+        }
+    }
+
+    fn visit_type_reference_mut(&mut self, reference: &mut TypeReference) {
+        reference.lifetime.take_if(|lifetime| self.0.contains(lifetime));
+        self.visit_type_mut(&mut reference.elem);
+    }
+
+    // The trait before `::` keeps its lifetimes, as a bound does.
+    fn visit_type_path_mut(&mut self, path: &mut TypePath) {
+        if path.qself.is_none() {
+            visit_mut::visit_type_path_mut(self, path);
+        }
+    }
+
+    // Without its name a lifetime in `Fn(&'a str)` or `fn(&'a str)` would mean any lifetime.
+    fn visit_parenthesized_generic_arguments_mut(&mut self, _: &mut ParenthesizedGenericArguments) {
+    }
+
+    fn visit_type_fn_ptr_mut(&mut self, _: &mut TypeFnPtr) {}
+}
+
+fn lifetime_names(tokens: TokenStream) -> Vec<Ident> {
+    let mut names = Vec::new();
+    let mut is_after_quote = false;
+    for tree in tokens {
+        match &tree {
+            TokenTree::Group(group) => names.extend(lifetime_names(group.stream())),
+            TokenTree::Ident(name) if is_after_quote => names.push(name.clone()),
+            _ => {}
+        }
+        is_after_quote = matches!(&tree, TokenTree::Punct(quote) if quote.as_char() == '\'');
+    }
+    names
 }

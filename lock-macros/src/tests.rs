@@ -8,6 +8,10 @@ use proc_macro2::TokenStream;
 use syn::parse::{ParseStream, Parser as _};
 use syn::{Attribute, Item, ItemFn, Meta, Stmt};
 
+mod long_bodies;
+mod messages;
+mod random;
+
 const LINE: &str = "\n// ---- expands to ----\n\n";
 
 #[test]
@@ -33,8 +37,8 @@ fn a_returned_future_needs_nothing_before_it() {
     for returned in returned {
         let item = format!("fn f(id: u8) -> {returned} {{ later(id) }}");
         let item = item.parse().expect("a function");
-        let function: ItemFn =
-            syn::parse2(crate::rewrite(quote::quote!("key:{id}"), item)).expect("a function");
+        let function: ItemFn = syn::parse2(crate::expand_or_error(quote::quote!("key:{id}"), item))
+            .expect("a function");
         let statements = &function.block.stmts[..];
         assert!(
             matches!(
@@ -54,7 +58,7 @@ fn snapshots() -> impl Iterator<Item = PathBuf> {
 
 fn expansion(input: &str) -> String {
     let (args, item) = split.parse_str(input).expect("an attribute and an item");
-    let file = syn::parse2(crate::rewrite(args, item)).expect("the expansion is a file");
+    let file = syn::parse2(crate::expand_or_error(args, item)).expect("the expansion is a file");
     prettyplease::unparse(&file)
 }
 

@@ -2,7 +2,7 @@
 
 use distlock::{LockError, distributed_lock};
 
-#[distributed_lock("account:{from}", fairness = "global")]
+#[distributed_lock("account:{from}", fairness = "strict")]
 fn run(from: u32, to: u32) -> Result<u32, LockError> {
     Ok(from + to)
 }

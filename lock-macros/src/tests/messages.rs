@@ -6,7 +6,7 @@ const FUNCTION: &str = "fn run(id: u8) -> Result<(), Error> { Ok(()) }";
 
 fn message(args: &str, item: &str) -> String {
     let tokens = |text: &str| text.parse::<TokenStream>().expect("tokens");
-    match crate::locked(tokens(args), tokens(item)) {
+    match crate::try_expand(tokens(args), tokens(item)) {
         Ok(_) => "nothing".to_owned(),
         Err(error) => error.to_string(),
     }

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use quote::quote;
 
 use super::attempt::Attempt;
-use super::{fail, one_of, soup, try_all, valid};
-use crate::template::Template;
+use super::{one_of, soup, try_all, valid};
+use crate::key::Placeholders;
 
 fn braces() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
@@ -110,12 +110,12 @@ fn the_arguments_of_a_format_string_are_counted_as_the_compiler_counts_them() {
         let needed = in_order.max(highest.map_or(0, |index| index + 1));
         let names: BTreeSet<_> = refers.iter().filter_map(|refers| refers.2).collect();
 
-        let template = syn::parse::Parser::parse2(Template::parse, quote!(#text));
-        let template = template.map_err(|error| fail(error.to_string()))?;
-        prop_assert!(template.holes.certain, "{text}");
-        prop_assert_eq!(template.holes.positional, needed, "{}", text);
+        let placeholders = Placeholders::parse(&text);
+        prop_assert!(placeholders.are_certain, "{text}");
+        prop_assert_eq!(placeholders.positional, needed, "{}", text);
         for name in ["id", "a_b", "größe", "ttl", "x1", "w"] {
-            let found = template.names(&syn::Ident::new(name, proc_macro2::Span::call_site()));
+            let found =
+                placeholders.mention(&syn::Ident::new(name, proc_macro2::Span::call_site()));
             prop_assert_eq!(found, names.contains(name), "{} in {}", name, text);
         }
         Ok(())

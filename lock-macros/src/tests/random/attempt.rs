@@ -46,14 +46,14 @@ impl Attempt {
         if self.is_item() && syn::parse2::<syn::File>(output.clone()).is_err() {
             return Err(fail(format!("the output cannot be read: {output}")));
         }
-        match crate::locked(self.args.clone(), self.item.clone()) {
+        match crate::try_expand(self.args.clone(), self.item.clone()) {
             Ok(_) => self.check_accepted(&output).map(|()| true),
             Err(error) => self.check_refused(&error, &output).map(|()| false),
         }
     }
 
     fn output(&self) -> TokenStream {
-        crate::rewrite(self.args.clone(), self.item.clone())
+        crate::expand_or_error(self.args.clone(), self.item.clone())
     }
 
     fn is_item(&self) -> bool {
