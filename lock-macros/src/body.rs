@@ -8,16 +8,15 @@
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
 use syn::spanned::Spanned as _;
-use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Attribute, FnArg, GenericArgument, Pat, PatIdent, PathArguments, PathSegment, Receiver,
-    ReceiverKind, Signature, Type,
+    Attribute, FnArg, GenericArgument, Pat, PatIdent, PathSegment, Receiver, ReceiverKind,
+    Signature, Type,
 };
 
 use crate::expand::Expansion;
 use crate::function::braces_at;
 use crate::options::OnError;
-use crate::output::{ReturnValue, find_ident, ungrouped};
+use crate::output::{ReturnValue, find_ident, generic_arguments, ungrouped};
 
 impl Expansion<'_> {
     // `|hold| -> R { body }`
@@ -87,7 +86,11 @@ impl Expansion<'_> {
     // Only where no bound on the type says so already, as that of a `Result` or of a skipped call.
     pub(crate) fn future_check(&self) -> Option<TokenStream> {
         let ReturnValue::Named(ty) = &self.output.value else { return None };
-        if self.options.skip_if_busy || matches!(self.options.on_error, OnError::Return) {
+        let is_bound =
+            self.options.skip_if_busy || matches!(self.options.on_error, OnError::Return);
+        // The compiler has not inferred an `impl Trait` in the type yet where the question is asked.
+        let output = self.function.signature.output.to_token_stream();
+        if is_bound || find_ident(output, "impl").is_some() {
             return None;
         }
         let (private, here) = (&self.private, Span::mixed_site());
@@ -136,27 +139,13 @@ fn future_alias(ty: &Type) -> Option<Span> {
                          String Option Result Vec";
     match ty {
         Type::Macro(_) => Some(ty.span()),
-        Type::Path(path) if !is_inferred(ty) => {
+        Type::Path(path) => {
             let last = &path.path.segments.last()?.ident;
             let is_known = KNOWN.split(' ').any(|known| last == known);
             (!is_known).then(|| last.span())
         }
         _ => None,
     }
-}
-
-// The compiler has not inferred a `_` in the type yet where the question is asked.
-fn is_inferred(ty: &Type) -> bool {
-    struct InferFinder(bool);
-    impl VisitMut for InferFinder {
-        fn visit_type_mut(&mut self, ty: &mut Type) {
-            self.0 |= matches!(ty, Type::Infer(_));
-            visit_mut::visit_type_mut(self, ty);
-        }
-    }
-    let mut finder = InferFinder(false);
-    finder.visit_type_mut(&mut ty.clone());
-    finder.0
 }
 
 /// Arguments that are references and may be assigned to.
@@ -185,7 +174,7 @@ impl<'a> ReassignableArgs<'a> {
                 FnArg::Typed(argument) => args.add(&argument.attrs, &argument.pat, &argument.ty),
             }
         }
-        let is_used = |name: &Ident| find_ident(handler.clone(), name).is_some();
+        let is_used = |name: &Ident| find_ident(handler.clone(), &name.to_string()).is_some();
         args.bindings.retain(|(_, binding)| !is_used(&binding.ident));
         args.receiver.take_if(|receiver| is_used(&Ident::from(receiver.self_token)));
         args
@@ -249,8 +238,7 @@ fn is_reference(ty: &Type) -> bool {
 }
 
 fn wraps_reference(last: &PathSegment) -> bool {
-    let PathArguments::AngleBracketed(arguments) = &last.arguments else { return false };
-    let mut types = arguments.args.iter();
+    let mut types = generic_arguments(last);
     (last.ident == "Option" || last.ident == "Pin")
         && matches!((types.next(), types.next()),
             (Some(GenericArgument::Type(ty)), None) if is_reference(ty))

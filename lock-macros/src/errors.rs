@@ -289,10 +289,9 @@ fn mentions(args: &TokenStream, name: &Ident) -> bool {
 // The arguments may be wrong anywhere else, so they are searched, not parsed.
 fn hold_names(args: TokenStream) -> Vec<Ident> {
     let trees: Vec<TokenTree> = args.into_iter().collect();
-    let names = (0..trees.len()).find_map(|start| match &trees[start..] {
-        [TokenTree::Ident(word), TokenTree::Punct(equals), names, rest @ ..]
-            if word == "hold" && equals.as_char() == '=' && starts_with_comma(rest) =>
-        {
+    let is = |tree: &TokenTree, c| matches!(tree, TokenTree::Punct(p) if p.as_char() == c);
+    let names = trees.split(|tree| is(tree, ',')).find_map(|arg| match arg {
+        [.., TokenTree::Ident(word), equals, names] if word == "hold" && is(equals, '=') => {
             Some(names)
         }
         _ => None,
@@ -302,11 +301,6 @@ fn hold_names(args: TokenStream) -> Vec<Ident> {
         names => names.cloned().into_iter().collect(),
     };
     names.into_iter().filter_map(|name| syn::parse2(name.into()).ok()).collect()
-}
-
-fn starts_with_comma(rest: &[TokenTree]) -> bool {
-    let is_comma = |tree: &TokenTree| matches!(tree, TokenTree::Punct(p) if p.as_char() == ',');
-    rest.first().is_none_or(is_comma)
 }
 
 /// Tokens as a person writes them: spaces only after commas and between two words.

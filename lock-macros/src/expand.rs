@@ -276,54 +276,50 @@ impl<'a> Expansion<'a> {
 
     // The options known at compile time, as a chain of const calls on the site.
     fn constant_settings(&self) -> TokenStream {
-        let (options, none) = (self.options, TokenStream::new);
-        let mut settings = TokenStream::new();
-        let mut set =
-            |option, method, value| settings.extend(setting(options, option, method, &value));
-        for (name, duration) in durations(options) {
-            if let DurationArg::Constant(duration) = duration {
-                set(name, name, self.duration(*duration));
-            }
-        }
-        if let Some(renew) = &options.renew {
-            set("renew", "renew", renew.to_token_stream());
-        }
-        if let Some(reenter) = &options.reenter {
-            set("reenter", "reenter", reenter.to_token_stream());
-        }
-        if let Some(HoldBinding::Each(..)) = options.hold {
-            set("hold", "hold_each", none());
-        }
-        if options.finish_on_loss {
-            set("on_lost", "on_lost_finish", none());
-        }
-        if options.strict_fifo {
-            set("fairness", "strict_fifo", none());
-        }
-        settings
+        let options = self.options;
+        let durations = durations(options).filter_map(|(name, duration)| match duration {
+            DurationArg::Constant(duration) => Some((name, name, self.duration(*duration))),
+            DurationArg::Computed(_) => None,
+        });
+        let switches = [("renew", &options.renew), ("reenter", &options.reenter)];
+        let switches = switches
+            .into_iter()
+            .filter_map(|(name, switch)| Some((name, name, switch.as_ref()?.to_token_stream())));
+        let holds_each = matches!(options.hold, Some(HoldBinding::Each(..)));
+        let flags = [
+            holds_each.then_some(("hold", "hold_each", TokenStream::new())),
+            options.finish_on_loss.then_some(("on_lost", "on_lost_finish", TokenStream::new())),
+            options.strict_fifo.then_some(("fairness", "strict_fifo", TokenStream::new())),
+        ];
+        let settings = durations.chain(switches).chain(flags.into_iter().flatten());
+        settings.map(|setting| self.setting(setting)).collect()
     }
 
     // The options evaluated on each call of the function, as a chain of calls.
     fn computed_settings(&self) -> TokenStream {
         let options = self.options;
-        let mut settings = TokenStream::new();
-        let mut set =
-            |option, method, value| settings.extend(setting(options, option, method, &value));
-        if let Some(manager) = &options.manager {
+        let manager = options.manager.as_ref().map(|manager| {
             // Printed where the expression is, so that a wrong type is reported there.
             let here = Span::mixed_site().located_at(manager.span());
-            set("manager", "manager", quote_spanned!(here=> &(#manager)));
-        }
-        for (name, duration) in durations(options) {
-            if let DurationArg::Computed(expr) = duration {
-                set(name, name, expr.to_token_stream());
-            }
-        }
-        if options.wait_for_release {
-            // This one changes the type of the call.
-            set("release", "wait_for_release", TokenStream::new());
-        }
-        settings
+            ("manager", "manager", quote_spanned!(here=> &(#manager)))
+        });
+        let durations = durations(options).filter_map(|(name, duration)| match duration {
+            DurationArg::Constant(_) => None,
+            DurationArg::Computed(expr) => Some((name, name, expr.to_token_stream())),
+        });
+        // This one changes the type of the call.
+        let release = options.wait_for_release;
+        let release = release.then_some(("release", "wait_for_release", TokenStream::new()));
+        let settings = manager.into_iter().chain(durations).chain(release);
+        settings.map(|setting| self.setting(setting)).collect()
+    }
+
+    // A call of a method with a value. The method is where the option is, so that what the compiler
+    // says about its argument points there.
+    fn setting(&self, (option, method, value): (&str, &str, TokenStream)) -> TokenStream {
+        let here = Span::mixed_site().located_at(self.options.span(option));
+        let method = Ident::new(method, here);
+        quote_spanned!(here=> .#method(#value))
     }
 
     // A constant expression of a function of ours: some teams forbid those of the standard library.
@@ -349,13 +345,6 @@ fn durations(options: &Options) -> impl Iterator<Item = (&'static str, &Duration
         ("linger", &options.linger),
     ];
     named.into_iter().filter_map(|(name, duration)| Some((name, duration.as_ref()?)))
-}
-
-// The method is where the option is, so that what the compiler says about its argument points there.
-fn setting(options: &Options, option: &str, method: &str, value: &TokenStream) -> TokenStream {
-    let here = Span::mixed_site().located_at(options.span(option));
-    let method = Ident::new(method, here);
-    quote_spanned!(here=> .#method(#value))
 }
 
 // Whether these tokens have an `.await`, or a macro that may expand to one.

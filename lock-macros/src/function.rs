@@ -1,6 +1,5 @@
 use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use quote::quote;
-use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
 use syn::visit_mut::{self, VisitMut};
 use syn::{Attribute, Error, FnArg, Ident, PatIdent, Result, Signature, Visibility};
@@ -136,31 +135,23 @@ fn parse_head(input: ParseStream<'_>) -> Result<(Vec<Attribute>, Signature)> {
 
 // What the item is, and where the attribute belongs instead.
 fn not_a_function(item: ParseStream<'_>, error: &Error) -> Error {
-    let ahead = item.fork();
-    let mut words = std::iter::from_fn(|| ahead.call(Ident::parse_any).ok());
-    let word = words.next().map_or_else(String::new, |word| word.to_string());
-    let is_qualified =
-        matches!(word.as_str(), "async" | "unsafe" | "extern" | "const") && has_fn(item);
-    let mut words_before_fn = words.take_while(|word| word != "fn");
-    let advice = match word.as_str() {
-        "gen" => return errors::generator(item.span()),
-        "async" | "unsafe" | "extern" | "const"
-            if (word == "async" || is_qualified) && words_before_fn.any(|word| word == "gen") =>
-        {
-            return errors::generator(item.span());
+    let words = item.fork().parse::<TokenStream>().into_iter().flatten();
+    let words: Vec<String> = words.map(|tree| tree.to_string()).collect();
+    let before_fn = words.split(|word| word == "fn").next().unwrap_or_default();
+    let (is_gen, has_fn) = (before_fn.contains(&"gen".to_owned()), before_fn.len() < words.len());
+    let advice = match words.first().map_or("", String::as_str) {
+        "gen" | "async" if is_gen => return errors::generator(item.span()),
+        "unsafe" | "extern" | "const" if is_gen && has_fn => return errors::generator(item.span()),
+        "fn" | "async" | "unsafe" | "extern" | "const" if has_fn => {
+            return errors::unreadable_signature(error.span());
         }
-        word if word == "fn" || is_qualified => return errors::unreadable_signature(error.span()),
-        "impl" | "trait" | "mod" => format!("put it on the functions inside this `{word}`"),
-        "struct" | "enum" | "union" | "use" | "static" | "const" | "type" | "extern" => {
+        word @ ("impl" | "trait" | "mod") => {
+            format!("put it on the functions inside this `{word}`")
+        }
+        word @ ("struct" | "enum" | "union" | "use" | "static" | "const" | "type" | "extern") => {
             format!("put it on a `fn`, not on this `{word}`")
         }
         _ => "make this a `fn`, or take the lock by hand with `LockManager::mutex`".to_owned(),
     };
     errors::not_a_function(item.span(), advice)
-}
-
-fn has_fn(item: ParseStream<'_>) -> bool {
-    let ahead = item.fork();
-    std::iter::from_fn(|| ahead.parse::<TokenTree>().ok())
-        .any(|tree| matches!(tree, TokenTree::Ident(word) if word == "fn"))
 }

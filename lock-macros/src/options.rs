@@ -5,7 +5,7 @@ use syn::ext::IdentExt as _;
 use syn::parse::{Parse as _, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned as _;
-use syn::token::{Bracket, Paren};
+use syn::token::Bracket;
 use syn::{
     Error, Expr, ExprClosure, ExprLit, Ident, Lit, LitBool, LitStr, Path, Result, Token, bracketed,
 };
@@ -13,7 +13,7 @@ use syn::{
 use crate::args::{comma, is_at_end};
 use crate::errors::{self, display};
 use crate::key::KeySpec;
-use crate::suggestions::{self, Follower, OptionInfo};
+use crate::suggestions::{self, OptionInfo};
 
 /// The options as they were written; one that was left out is `None` or `false`.
 #[derive(Default)]
@@ -56,7 +56,7 @@ impl Options {
     pub(crate) fn parse_one(&mut self, input: ParseStream<'_>) -> Result<()> {
         let name = Ident::parse_any(input)?;
         let info = suggestions::option(&name.to_string())
-            .ok_or_else(|| suggestions::not_an_option(&name, follower(input)))?;
+            .ok_or_else(|| suggestions::not_an_option(&name, input))?;
         if self.given.iter().any(|option| option.info.name == info.name) {
             return Err(errors::repeated(&name, &name));
         }
@@ -98,18 +98,6 @@ impl Options {
             return Err(errors::linger_with_fairness(self.span("linger")));
         }
         Ok(())
-    }
-}
-
-fn follower(input: ParseStream<'_>) -> Follower {
-    if input.peek(Paren) {
-        Follower::Parentheses
-    } else if input.peek2(LitStr) {
-        Follower::Text
-    } else if input.peek2(Token![|]) || input.peek2(Token![||]) || input.peek2(Token![move]) {
-        Follower::Closure
-    } else {
-        Follower::Other
     }
 }
 
@@ -195,15 +183,11 @@ impl DurationArg {
     fn parse(option: &OptionName, input: ParseStream<'_>) -> Result<Self> {
         match option.expr(input)? {
             Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Self::parse_text(option, &text),
-            Expr::Lit(ExprLit { lit: Lit::Bool(switch), .. }) => {
-                Err(endless(option, switch.span()))
+            expr @ Expr::Lit(ExprLit { lit: Lit::Bool(_), .. }) => {
+                Err(endless(option, expr.span()))
             }
             Expr::Lit(ExprLit { lit, .. }) => Err(not_a_duration(option, &lit)),
-            Expr::Path(path)
-                if path.path.get_ident().is_some_and(|name| is_endless(&name.to_string())) =>
-            {
-                Err(endless(option, path.span()))
-            }
+            Expr::Path(path) if is_endless(&display(&path)) => Err(endless(option, path.span())),
             computed => Ok(Self::Computed(Box::new(computed))),
         }
     }
@@ -279,13 +263,12 @@ impl OnError {
         match &handler {
             Expr::Path(path) if path.path.is_ident("panic") => Ok(Self::Panic),
             Expr::Closure(closure) if is_async(closure) => Err(errors::async_handler(closure)),
-            Expr::Closure(closure) if closure.inputs.len() != 1 => {
-                Err(match closure.inputs.first() {
-                    None => errors::handler_arguments(closure.inputs_begin.span(), "no argument"),
-                    Some(first) => {
-                        errors::handler_arguments(first.span(), "more than one argument")
-                    }
-                })
+            Expr::Closure(ExprClosure { inputs, inputs_begin, .. }) if inputs.len() != 1 => {
+                let (at, given) = match inputs.first() {
+                    None => (inputs_begin.span(), "no argument"),
+                    Some(first) => (first.span(), "more than one argument"),
+                };
+                Err(errors::handler_arguments(at, given))
             }
             other => match handler_for(other) {
                 Some(meant) => Err(errors::not_a_handler(other, meant)),

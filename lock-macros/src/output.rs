@@ -4,10 +4,9 @@ use syn::punctuated::Punctuated;
 use syn::spanned::Spanned as _;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    AngleBracketedGenericArguments as Arguments, FnArg, GenericArgument, Ident, Lifetime,
-    ParenthesizedGenericArguments, Pat, PathArguments, PathSegment, ReceiverKind, Result,
-    ReturnType, Signature, Token, Type, TypeFnPtr, TypeParamBound, TypePath, TypeReference,
-    parse_quote, parse_quote_spanned,
+    FnArg, GenericArgument, Ident, Lifetime, ParenthesizedGenericArguments, Pat, PathArguments,
+    PathSegment, ReceiverKind, Result, ReturnType, Signature, Token, Type, TypeFnPtr,
+    TypeParamBound, TypePath, TypeReference, parse_quote, parse_quote_spanned,
 };
 
 use crate::args::Args;
@@ -88,13 +87,14 @@ impl Output {
             return Ok(());
         }
         for name in borrowed_arguments(&function.signature) {
+            let word = name.to_string();
             let mut values = args.keys.args.iter().map(|arg| arg.value.to_token_stream());
             let used = values
-                .find_map(|value| find_ident(value, &name))
+                .find_map(|value| find_ident(value, &word))
                 .or_else(|| args.keys.mention(&name).then(|| name.clone()))
-                .or_else(|| find_in_body(function, &name));
+                .or_else(|| find_in_body(function, &word));
             if let Some(used) = used {
-                return Err(errors::future_outlives(used.span(), name));
+                return Err(errors::future_outlives(&used, name));
             }
         }
         Ok(())
@@ -117,20 +117,16 @@ fn borrowed_arguments(signature: &Signature) -> Vec<Ident> {
 }
 
 // An item inside the body has a `self` of its own, and may have an argument of the same name.
-fn find_in_body(function: &Function, name: &Ident) -> Option<Ident> {
-    let body = function.body.stream();
-    let has_item =
-        ["fn", "impl", "trait"].iter().any(|item| find_ident(body.clone(), item).is_some());
-    if has_item { None } else { find_ident(body, name) }
+fn find_in_body(function: &Function, name: &str) -> Option<Ident> {
+    let find = |word| find_ident(function.body.stream(), word);
+    let has_item = ["fn", "impl", "trait"].into_iter().any(|item| find(item).is_some());
+    if has_item { None } else { find(name) }
 }
 
 /// The first identifier in the tokens that is `wanted`.
-pub(crate) fn find_ident<T: ?Sized>(tokens: TokenStream, wanted: &T) -> Option<Ident>
-where
-    Ident: PartialEq<T>,
-{
+pub(crate) fn find_ident(tokens: TokenStream, wanted: &str) -> Option<Ident> {
     tokens.into_iter().find_map(|tree| match tree {
-        TokenTree::Ident(ident) if ident == *wanted => Some(ident),
+        TokenTree::Ident(ident) if ident == wanted => Some(ident),
         TokenTree::Group(group) => find_ident(group.stream(), wanted),
         _ => None,
     })
@@ -200,25 +196,23 @@ struct FutureReturn {
 impl FutureReturn {
     fn of(declared: &Type) -> Result<Option<Self>> {
         let declared = ungrouped(declared);
-        let path = match declared {
-            Type::ImplTrait(unnamed) => return Ok(Self::of_bounds(&unnamed.bounds)),
-            Type::Path(path) if is_associated_future(path) => {
-                return Err(errors::hidden_future(declared));
-            }
-            Type::Path(path) => path,
-            _ => return Ok(None),
-        };
+        if let Type::ImplTrait(unnamed) = declared {
+            return Ok(Self::of_bounds(&unnamed.bounds));
+        }
+        let Type::Path(path) = declared else { return Ok(None) };
+        if is_associated_future(path) {
+            return Err(errors::hidden_future(declared));
+        }
         let Some(last) = path.path.segments.last() else { return Ok(None) };
-        let boxed = |output| Self { kind: FnKind::Boxed(Box::new(declared.clone())), output };
         match last.ident.to_string().as_str() {
             "BoxFuture" | "LocalBoxFuture" => {
-                Ok(Some(boxed(last_type(last).cloned().unwrap_or_else(|| parse_quote!(_)))))
+                let kind = FnKind::Boxed(Box::new(declared.clone()));
+                let output = last_type(last).cloned().unwrap_or_else(|| parse_quote!(_));
+                Ok(Some(Self { kind, output }))
             }
-            "Pin" => Ok(last_type(last).and_then(boxed_type).and_then(|inner| {
-                dyn_future(inner).map(boxed).or_else(|| Self::of_boxed_opaque(inner))
-            })),
+            "Pin" => Ok(last_type(last).and_then(|pointer| Self::in_box(pointer, declared))),
             // The future would leave the function before its work is done, and with it the lock.
-            "Box" if last_type(last).is_some_and(is_future) => {
+            "Box" if Self::in_box(declared, declared).is_some() => {
                 Err(errors::unpinned_future(declared))
             }
             _ => Ok(None),
@@ -234,10 +228,26 @@ impl FutureReturn {
         Some(Self { kind: FnKind::Opaque { unpin, is_static }, output })
     }
 
-    // `Pin<Box<impl Future>>` has no name to print, but any box that can be moved will do.
-    fn of_boxed_opaque(inner: &Type) -> Option<Self> {
-        let output = impl_future(inner)?;
-        Some(Self { kind: FnKind::Opaque { unpin: true, is_static: false }, output })
+    fn in_box(pointer: &Type, declared: &Type) -> Option<Self> {
+        let Type::Path(path) = pointer else { return None };
+        let pointer = path.path.segments.last().filter(|last| last.ident == "Box")?;
+        let boxed = || FnKind::Boxed(Box::new(declared.clone()));
+        let (kind, output) = match ungrouped(last_type(pointer)?) {
+            Type::TraitObject(object) => (boxed(), future_output(&object.bounds)?),
+            // `Box<Future<Output = T>>`, which editions before 2021 allow: only in a trait object
+            // is the `Output` named.
+            Type::Path(path) => {
+                let future = path.path.segments.last().filter(|last| last.ident == "Future")?;
+                (boxed(), named_output(future)?)
+            }
+            // Without a name that could be printed, but any box that can be moved will do.
+            Type::ImplTrait(unnamed) => {
+                let kind = FnKind::Opaque { unpin: true, is_static: false };
+                (kind, future_output(&unnamed.bounds)?)
+            }
+            _ => return None,
+        };
+        Some(Self { kind, output })
     }
 }
 
@@ -263,7 +273,7 @@ fn is_static_future(declared: &Type) -> bool {
             if last.ident == "Pin" || last.ident == "Box" {
                 return last_type(last).is_some_and(is_static_future);
             }
-            let first = generic_arguments(last).and_then(|arguments| arguments.args.first());
+            let first = generic_arguments(last).next();
             matches!(first, Some(GenericArgument::Lifetime(lifetime)) if is_static(lifetime))
         }),
         Type::TraitObject(object) => object.bounds.iter().all(|bound| match bound {
@@ -274,39 +284,9 @@ fn is_static_future(declared: &Type) -> bool {
     }
 }
 
-fn boxed_type(pointer: &Type) -> Option<&Type> {
-    let Type::Path(path) = pointer else { return None };
-    last_type(path.path.segments.last().filter(|last| last.ident == "Box")?)
-}
-
-fn is_future(ty: &Type) -> bool {
-    dyn_future(ty).or_else(|| impl_future(ty)).is_some()
-}
-
-fn dyn_future(object: &Type) -> Option<Type> {
-    match ungrouped(object) {
-        Type::TraitObject(object) => future_output(&object.bounds),
-        // `Box<Future<Output = T>>`, which editions before 2021 allow: only in a trait object is
-        // the `Output` named.
-        Type::Path(path) => {
-            let future = path.path.segments.last().filter(|last| last.ident == "Future")?;
-            generic_arguments(future).and_then(named_output).cloned()
-        }
-        _ => None,
-    }
-}
-
-fn impl_future(ty: &Type) -> Option<Type> {
-    match ungrouped(ty) {
-        Type::ImplTrait(unnamed) => future_output(&unnamed.bounds),
-        _ => None,
-    }
-}
-
 fn future_output(bounds: &Bounds) -> Option<Type> {
     let future = trait_segments(bounds).find(|segment| segment.ident == "Future")?;
-    let output = generic_arguments(future).and_then(named_output);
-    Some(output.cloned().unwrap_or_else(|| parse_quote!(_)))
+    Some(named_output(future).unwrap_or_else(|| parse_quote!(_)))
 }
 
 fn trait_segments(bounds: &Bounds) -> impl Iterator<Item = &PathSegment> {
@@ -316,25 +296,29 @@ fn trait_segments(bounds: &Bounds) -> impl Iterator<Item = &PathSegment> {
     })
 }
 
-fn named_output(arguments: &Arguments) -> Option<&Type> {
-    arguments.args.iter().find_map(|argument| match argument {
-        GenericArgument::AssocType(assoc) if assoc.ident == "Output" => Some(&assoc.ty),
+fn named_output(future: &PathSegment) -> Option<Type> {
+    generic_arguments(future).find_map(|argument| match argument {
+        GenericArgument::AssocType(assoc) if assoc.ident == "Output" => Some(assoc.ty.clone()),
         _ => None,
     })
 }
 
 fn last_type(segment: &PathSegment) -> Option<&Type> {
-    generic_arguments(segment)?.args.iter().rev().find_map(|argument| match argument {
+    generic_arguments(segment).rev().find_map(|argument| match argument {
         GenericArgument::Type(ty) => Some(ty),
         _ => None,
     })
 }
 
-const fn generic_arguments(segment: &PathSegment) -> Option<&Arguments> {
-    match &segment.arguments {
-        PathArguments::AngleBracketed(arguments) => Some(arguments),
+/// What is between the angle brackets.
+pub(crate) fn generic_arguments(
+    segment: &PathSegment,
+) -> impl DoubleEndedIterator<Item = &GenericArgument> {
+    let arguments = match &segment.arguments {
+        PathArguments::AngleBracketed(arguments) => Some(&arguments.args),
         _ => None,
-    }
+    };
+    arguments.into_iter().flatten()
 }
 
 /// The lifetimes of a signature that no bound mentions.
@@ -362,68 +346,51 @@ impl UnboundLifetimes {
 
     fn removed_from(&self, declared: &Type) -> Type {
         let mut ty = declared.clone();
-        LifetimeEraser(self).visit_type_mut(&mut ty);
+        LifetimeVisitor { removed: &self.0, count: 0 }.visit_type_mut(&mut ty);
         ty
-    }
-
-    fn contains(&self, lifetime: &Lifetime) -> bool {
-        self.0.contains(&lifetime.ident)
     }
 }
 
 // Without names the compiler could not infer from which argument the value borrows.
 fn is_elision_ambiguous(signature: &Signature) -> bool {
-    let has_receiver = matches!(signature.inputs.first(), Some(FnArg::Receiver(_)));
-    let mut inputs = LifetimeCounter(0);
+    let mut inputs = LifetimeVisitor { removed: &[], count: 0 };
     for input in &signature.inputs {
-        if let FnArg::Typed(argument) = input {
-            inputs.visit_type_mut(&mut argument.ty.clone());
+        match input {
+            FnArg::Receiver(_) => return false,
+            FnArg::Typed(argument) => inputs.visit_type_mut(&mut argument.ty.clone()),
         }
     }
-    !has_receiver && inputs.0 > 1
+    inputs.count > 1
 }
 
-struct LifetimeCounter(usize);
-
-impl VisitMut for LifetimeCounter {
-    fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
-        self.0 += usize::from(lifetime.ident != "static");
-    }
-
-    fn visit_type_reference_mut(&mut self, reference: &mut TypeReference) {
-        self.0 += usize::from(reference.lifetime.is_none());
-        visit_mut::visit_type_reference_mut(self, reference);
-    }
-
-    // These have lifetimes of their own.
-    fn visit_parenthesized_generic_arguments_mut(&mut self, _: &mut ParenthesizedGenericArguments) {
-    }
-
-    fn visit_type_fn_ptr_mut(&mut self, _: &mut TypeFnPtr) {}
+/// Counts the lifetimes of a type, and removes some of them.
+struct LifetimeVisitor<'a> {
+    removed: &'a [Ident],
+    count: usize,
 }
 
-struct LifetimeEraser<'a>(&'a UnboundLifetimes);
-
-impl VisitMut for LifetimeEraser<'_> {
+impl VisitMut for LifetimeVisitor<'_> {
     fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
-        if self.0.contains(lifetime) {
+        self.count += usize::from(lifetime.ident != "static");
+        if self.removed.contains(&lifetime.ident) {
             lifetime.ident = Ident::new("_", lifetime.ident.span());
         }
     }
 
     fn visit_type_reference_mut(&mut self, reference: &mut TypeReference) {
-        reference.lifetime.take_if(|lifetime| self.0.contains(lifetime));
-        self.visit_type_mut(&mut reference.elem);
+        self.count += usize::from(reference.lifetime.is_none());
+        reference.lifetime.take_if(|lifetime| self.removed.contains(&lifetime.ident));
+        visit_mut::visit_type_reference_mut(self, reference);
     }
 
     // The trait before `::` keeps its lifetimes, as a bound does.
     fn visit_type_path_mut(&mut self, path: &mut TypePath) {
-        if path.qself.is_none() {
+        if path.qself.is_none() || self.removed.is_empty() {
             visit_mut::visit_type_path_mut(self, path);
         }
     }
 
-    // Without its name a lifetime in `Fn(&'a str)` or `fn(&'a str)` would mean any lifetime.
+    // In `Fn(&'a str)` and `fn(&'a str)` a lifetime without a name is one of their own.
     fn visit_parenthesized_generic_arguments_mut(&mut self, _: &mut ParenthesizedGenericArguments) {
     }
 

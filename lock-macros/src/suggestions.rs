@@ -1,7 +1,9 @@
 //! The names of the options, and what other names were probably meant to be.
 
 use syn::ext::IdentExt as _;
-use syn::{Error, Ident};
+use syn::parse::ParseStream;
+use syn::token::Paren;
+use syn::{Error, Ident, LitStr, Token};
 
 use crate::errors;
 
@@ -111,37 +113,20 @@ fn is_unavailable(name: &Ident) -> bool {
 
 /// Whether it is an option, or was meant to be one.
 pub(crate) fn is_option_like(name: &Ident) -> bool {
-    is_reserved(name)
-        || matches!(
-            Suggestion::of(&name.to_string()),
-            Some(Suggestion::Option(_) | Suggestion::Advice(_))
-        )
+    let suggestion = Suggestion::of(&name.to_string());
+    is_reserved(name) || matches!(suggestion, Some(Suggestion::Option(_) | Suggestion::Advice(_)))
 }
 
-/// What follows a name that is no option.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Follower {
-    /// `name = "…"`
-    Text,
-    /// `name = |…| …`
-    Closure,
-    /// `name(…)`
-    Parentheses,
-    Other,
-}
-
-/// The error for a name that is no option.
-pub(crate) fn not_an_option(name: &Ident, follower: Follower) -> Error {
-    if is_unavailable(name) {
-        return errors::unavailable(name, name);
-    }
-    match Suggestion::of(&name.unraw().to_string()) {
-        Some(Suggestion::Option(OptionInfo { name: "if_busy", .. }))
-            if follower == Follower::Closure =>
-        {
+/// The error for a name that is no option; `rest` is what follows it.
+pub(crate) fn not_an_option(name: &Ident, rest: ParseStream<'_>) -> Error {
+    let is_closure = rest.peek2(Token![|]) || rest.peek2(Token![||]) || rest.peek2(Token![move]);
+    let suggestion = Suggestion::of(&name.unraw().to_string());
+    match suggestion {
+        _ if is_unavailable(name) => errors::unavailable(name, name),
+        Some(Suggestion::Option(OptionInfo { name: "if_busy", .. })) if is_closure => {
             errors::did_you_mean(name, name, "on_error", "on_error = |err| Err(err.into())")
         }
-        _ if name == "skip" && follower == Follower::Parentheses => {
+        _ if name == "skip" && rest.peek(Paren) => {
             let advice = "the arguments are not recorded, so there is nothing to skip: remove it";
             errors::advice(name, name, advice)
         }
@@ -149,8 +134,8 @@ pub(crate) fn not_an_option(name: &Ident, follower: Follower) -> Error {
             errors::did_you_mean(name, name, option.name, option.example)
         }
         Some(Suggestion::Advice(advice)) => errors::advice(name, name, advice),
-        Some(Suggestion::Key) if follower == Follower::Text => errors::key_as_option(name, name),
-        _ => {
+        Some(Suggestion::Key) if rest.peek2(LitStr) => errors::key_as_option(name, name),
+        Some(Suggestion::Key) | None => {
             let options = OPTIONS.map(|option| format!("`{}`", option.name)).join(", ");
             errors::unknown_option(name, name, options)
         }
