@@ -41,8 +41,8 @@ macro_rules! errors {
     )*};
 }
 
-// The key.
 errors! {
+    // The key.
     no_key() = "the lock needs a key: write `#[distributed_lock(\"account:{{id}}\")]`";
     empty_key() = "the key is empty: write what is locked, for example \"account:{{id}}\"";
     not_text() = "the key is text: write a string literal, for example \"account:{{id}}\"";
@@ -51,163 +51,123 @@ errors! {
     named_list(name) = "the list of keys has no name: write it without `{name} =`";
     unquoted_key(text) = "the key is a string literal: write `\"{text}\"` in quotes";
     expression_as_key(expr) = "the key is a string literal: write `\"{{}}\", {expr}`";
-    variable_as_key(name) =
-        "the key is a string literal: write `\"{{{name}}}\"` for the value of `{name}`, \
-         or `\"{name}\"` for the text";
-    iterator_as_key(items, texts) =
-        "the key is a string literal: \
-         write `\"{{}}\", {items}{texts}.collect::<Vec<_>>().join(\",\")` \
-         for one key of all of them, or a list in brackets for a key each";
-    formatted_key(text) =
-        "the key is formatted by the attribute itself: write {text} without `format!`";
+    variable_as_key(name) = "the key is a string literal: write `\"{{{name}}}\"` for the value of \
+        `{name}`, or `\"{name}\"` for the text";
+    iterator_as_key(items, texts) = "the key is a string literal: write `\"{{}}\", \
+        {items}{texts}.collect::<Vec<_>>().join(\",\")` for one key of all of them, or a list in \
+        brackets for a key each";
+    formatted_key(text) = "the key is formatted by the attribute itself: write {text} without \
+        `format!`";
     key_with_suffix() = "the key is the string literal alone: remove what follows it";
     list_with_suffix() = "the keys are the list alone: remove what follows it";
     element_with_suffix() = "a key is the string literal alone: remove what follows it";
     two_literals() = "the key is one string literal: join the two";
-    keys_without_brackets(keys) =
-        "keys that are taken together stand in brackets: write `[{keys}]`";
-    empty_list() =
-        "the list has no keys: write what is locked, \
-         for example `[\"account:{{from}}\", \"account:{{to}}\"]`";
+    keys_without_brackets(keys) = "keys that are taken together stand in brackets: write \
+        `[{keys}]`";
+    empty_list() = "the list has no keys: write what is locked, for example \
+        `[\"account:{{from}}\", \"account:{{to}}\"]`";
     nested_list() = "a list of keys has no lists in it: remove these brackets";
     second_list() = "one list holds all the keys: move this into its brackets";
     repeated_key() = "this key stands twice: remove one";
-    expression_in_list(expr) =
-        "a key in a list is a string literal: write for example `\"{{name}}\"`, \
-         and `name = {expr}` after the list";
-    unnamed_placeholder() =
-        "in a list of keys an argument has a name: write for example `{{id}}` in place of `{{}}`, \
-         and `id = self.id` after the list if it is not a variable";
-    unnamed_argument() =
-        "after a list of keys an argument has a name: name the argument, \
-         for example `id = self.id`, and write `{{id}}` in the keys that take it";
-    no_placeholder() =
-        "the key has no `{{}}` for this argument: add one to the key, or remove the argument";
-    argument_after_options() =
-        "the arguments of the key stand directly after the key: move this before the options";
-    argument_with_sigil(name, format) =
-        "an argument of the key is a plain expression, and its format stands in the key: \
-         write `{{{name}{format}}}` there and `{name} = {name}` here";
-    option_in_key(name) =
-        "`{name}` is an option, and the key cannot name its value: write `{{}}` there, \
-         and the value directly after the key";
-    option_in_list(name) =
-        "`{name}` is an option, and the key cannot name its value: write another name there, \
-         and `other_{name} = …` after the list";
-}
+    expression_in_list(expr) = "a key in a list is a string literal: write for example \
+        `\"{{name}}\"`, and `name = {expr}` after the list";
+    unnamed_placeholder() = "in a list of keys an argument has a name: write for example `{{id}}` \
+        in place of `{{}}`, and `id = self.id` after the list if it is not a variable";
+    unnamed_argument() = "after a list of keys an argument has a name: name the argument, for \
+        example `id = self.id`, and write `{{id}}` in the keys that take it";
+    no_placeholder() = "the key has no `{{}}` for this argument: add one to the key, or remove the \
+        argument";
+    argument_after_options() = "the arguments of the key stand directly after the key: move this \
+        before the options";
+    argument_with_sigil(name, format) = "an argument of the key is a plain expression, and its \
+        format stands in the key: write `{{{name}{format}}}` there and `{name} = {name}` here";
+    option_in_key(name) = "`{name}` is an option, and the key cannot name its value: write `{{}}` \
+        there, and the value directly after the key";
+    option_in_list(name) = "`{name}` is an option, and the key cannot name its value: write \
+        another name there, and `other_{name} = …` after the list";
 
-// Commas and options.
-errors! {
+    // Commas and options.
     two_commas() = "one comma is enough: remove this one";
     semicolon() = "write `,` in place of `;`";
     missing_comma() = "a comma is missing: write `,` before this";
     repeated(name) = "`{name}` is given twice: remove one of them";
     unavailable(name) = "`{name}` is not available yet: remove it";
-    no_equals(name, example) =
-        "`{name}` takes its value after `=`: write for example `{example}`";
+    no_equals(name, example) = "`{name}` takes its value after `=`: write for example `{example}`";
     no_value(name, example) = "`{name}` needs a value: write for example `{example}`";
-    unfinished_value(name, example) =
-        "the value of `{name}` is unfinished: write for example `{example}`";
-    not_a_switch(name, default) =
-        "`{name}` is `true` or `false`: write `{name} = false`, or leave it out {default}";
-    not_the_choice(name, choice, example) =
-        "`{name}` can only be `{choice}`: write `{example}`, or leave it out";
+    unfinished_value(name, example) = "the value of `{name}` is unfinished: write for example \
+        `{example}`";
+    not_a_switch(name, default) = "`{name}` is `true` or `false`: write `{name} = false`, or leave \
+        it out {default}";
+    not_the_choice(name, choice, example) = "`{name}` can only be `{choice}`: write `{example}`, \
+        or leave it out";
     not_a_name(name, example) = "`{name}` takes the name to bind in the body: write `{example}`";
     not_a_path(name, hint, example) = "`{name}` takes a path{hint}: write `{example}`";
-    url_as_manager(url, example) =
-        "`manager` takes a `LockManager`: make one once with `LockManager::connect({url})` \
-         and name it here, for example `{example}`";
-    linger_with_fairness() =
-        "`linger` keeps the lock for this process, `fairness = strict` gives it to whoever asked \
-         first: remove one of them";
+    url_as_manager(url, example) = "`manager` takes a `LockManager`: make one once with \
+        `LockManager::connect({url})` and name it here, for example `{example}`";
+    linger_with_fairness() = "`linger` keeps the lock for this process, `fairness = strict` gives \
+        it to whoever asked first: remove one of them";
     holds_of_one_key() = "names in brackets go with a list of keys: write `hold = name`";
-    number_of_holds(keys, holds) =
-        "the list has {keys}, and this binds {holds}: write a name for each key in the order of \
-         the list, and `_` for one that is not needed";
-}
+    number_of_holds(keys, holds) = "the list has {keys}, and this binds {holds}: write a name for \
+        each key in the order of the list, and `_` for one that is not needed";
 
-// Durations.
-errors! {
-    not_a_duration(name, example) =
-        "`{name}` is a string with a unit, or an expression of type `Duration`: write `{example}`";
-    unreadable_duration(name, example) =
-        "`{name}` is not a length of time: write numbers with units, `{example}`, \
-         \"250ms\" or \"1m 30s\"";
-    no_unit(name, value) =
-        "`{name}` has no unit: write `{name} = \"{value}s\"` for seconds, \
-         \"{value}ms\" for milliseconds";
-    unknown_unit(unit, example) =
-        "`{unit}` is not a unit of time: write ms, s, m, h or d, for example `{example}`";
-    overflow(name, example) =
-        "`{name}` is too long or too exact: write for example `{example}`";
+    // Durations.
+    not_a_duration(name, example) = "`{name}` is a string with a unit, or an expression of type \
+        `Duration`: write `{example}`";
+    unreadable_duration(name, example) = "`{name}` is not a length of time: write numbers with \
+        units, `{example}`, \"250ms\" or \"1m 30s\"";
+    no_unit(name, value) = "`{name}` has no unit: write `{name} = \"{value}s\"` for seconds, \
+        \"{value}ms\" for milliseconds";
+    unknown_unit(unit, example) = "`{unit}` is not a unit of time: write ms, s, m, h or d, for \
+        example `{example}`";
+    overflow(name, example) = "`{name}` is too long or too exact: write for example `{example}`";
     zero(name, example) = "`{name}` must be longer than zero: write for example `{example}`";
-    endless_wait() =
-        "`wait` is a length of time: leave it out to wait as long as it takes, \
-         or write `wait = \"0s\"` to try once";
-    endless_linger() =
-        "`linger` is a length of time: leave it out to give the lock up at once, \
-         or write for example `linger = \"50ms\"`";
-    endless(name, example) =
-        "`{name}` is a length of time: leave it out for the manager's own, \
-         or write for example `{example}`";
-}
+    endless_wait() = "`wait` is a length of time: leave it out to wait as long as it takes, or \
+        write `wait = \"0s\"` to try once";
+    endless_linger() = "`linger` is a length of time: leave it out to give the lock up at once, or \
+        write for example `linger = \"50ms\"`";
+    endless(name, example) = "`{name}` is a length of time: leave it out for the manager's own, or \
+        write for example `{example}`";
 
-// The handler of errors.
-errors! {
-    not_a_handler(handler) =
-        "`on_error` takes what to do with the error, not a value: write `{handler}`";
-    async_handler() =
-        "`on_error` cannot await: write a plain closure, `|err| Err(err.into())`, \
-         and await where the function is called";
-    handler_arguments(given) =
-        "`on_error` calls the closure with the error, and this one takes {given}: \
-         write `|err| expr`, or `|_| expr` to leave it aside";
-}
+    // The handler of errors.
+    not_a_handler(handler) = "`on_error` takes what to do with the error, not a value: write \
+        `{handler}`";
+    async_handler() = "`on_error` cannot await: write a plain closure, `|err| Err(err.into())`, \
+        and await where the function is called";
+    handler_arguments(given) = "`on_error` calls the closure with the error, and this one takes \
+        {given}: write `|err| expr`, or `|_| expr` to leave it aside";
 
-// Unknown options.
-errors! {
-    did_you_mean(unknown, name, example) =
-        "unknown option `{unknown}`; did you mean `{name}`? write for example `{example}`";
+    // Unknown options.
+    did_you_mean(unknown, name, example) = "unknown option `{unknown}`; did you mean `{name}`? \
+        write for example `{example}`";
     advice(unknown, advice) = "unknown option `{unknown}`: {advice}";
-    key_as_option(name) =
-        "the key stands first and has no name: write it there, without `{name} =`";
-    unknown_option(unknown, options) =
-        "unknown option `{unknown}`: an argument of the key has its place in the key, \
-         as `{{{unknown}}}`\nthe options are {options}";
-}
+    key_as_option(name) = "the key stands first and has no name: write it there, without `{name} \
+        =`";
+    unknown_option(unknown, options) = "unknown option `{unknown}`: an argument of the key has its \
+        place in the key, as `{{{unknown}}}`\nthe options are {options}";
 
-// The item.
-errors! {
+    // The item.
     not_a_function(advice) = "`#[distributed_lock]` locks a function: {advice}";
-    unreadable_signature() =
-        "`#[distributed_lock]` cannot read this signature: finish it up to here, \
-         and write trait objects with `dyn`";
-    generator() =
-        "a generator cannot be locked, because it runs on after it has returned: \
-         lock the function that drains it";
-    no_body() =
-        "this function has no body to run under the lock: \
-         put `#[distributed_lock]` on the function that implements it";
-    const_fn() =
-        "a `const fn` cannot take a lock: remove `const`, or lock the function that calls it";
-    track_caller() =
-        "the caller's line is lost inside a locked body: remove `#[track_caller]`, \
-         or keep it on a function that calls this one";
+    unreadable_signature() = "`#[distributed_lock]` cannot read this signature: finish it up to \
+        here, and write trait objects with `dyn`";
+    generator() = "a generator cannot be locked, because it runs on after it has returned: lock \
+        the function that drains it";
+    no_body() = "this function has no body to run under the lock: put `#[distributed_lock]` on the \
+        function that implements it";
+    const_fn() = "a `const fn` cannot take a lock: remove `const`, or lock the function that calls \
+        it";
+    track_caller() = "the caller's line is lost inside a locked body: remove `#[track_caller]`, or \
+        keep it on a function that calls this one";
     skipped_never() = "a function that never returns cannot be skipped: remove `if_busy = skip`";
-    no_room_for_error(ty) =
-        "{ty} has no room for a failure to lock: add `on_error = panic` or \
-         `on_error = |err| expr`, or return a `Result`";
-    hidden_future() =
-        "this name hides a future from the attribute, and the lock would be released before the \
-         future has run: write the type itself, `Pin<Box<dyn Future<Output = T> + Send>>`, \
-         or put the attribute on an `async fn` that is called here";
-    unpinned_future() =
-        "a locked function cannot return a future in a plain `Box`: \
-         write `Pin<Box<dyn Future<Output = T>>>`, `impl Future<Output = T>` or an `async fn`";
-    future_outlives(name) =
-        "this future may outlive `{name}`, and under the lock the body runs when the future is \
-         polled: put the attribute on an `async fn` that is called here with a copy of what it \
-         needs, or end the return type with `+ '_`";
+    no_room_for_error(ty) = "{ty} has no room for a failure to lock: add `on_error = panic` or \
+        `on_error = |err| expr`, or return a `Result`";
+    hidden_future() = "this name hides a future from the attribute, and the lock would be released \
+        before the future has run: write the type itself, `Pin<Box<dyn Future<Output = T> + \
+        Send>>`, or put the attribute on an `async fn` that is called here";
+    unpinned_future() = "a locked function cannot return a future in a plain `Box`: write \
+        `Pin<Box<dyn Future<Output = T>>>`, `impl Future<Output = T>` or an `async fn`";
+    future_outlives(name) = "this future may outlive `{name}`, and under the lock the body runs \
+        when the future is polled: put the attribute on an `async fn` that is called here with a \
+        copy of what it needs, or end the return type with `+ '_`";
 }
 
 /// The error, and the item without the attribute, so that code that uses the item compiles.

@@ -182,8 +182,8 @@ impl<'a> Expansion<'a> {
         let (private, here) = (&self.private, Span::mixed_site());
         let name = LitStr::new(&self.function.signature.ident.unraw().to_string(), here);
         let template = LitStr::new(&self.keys.text(), here);
-        let constants = self.constant_settings();
-        let (call, skip, settings) = (self.call(), self.or_skip(), self.computed_settings());
+        let constants = self.setters(true);
+        let (call, skip, settings) = (self.call(), self.or_skip(), self.setters(false));
         let settings = if may_await(&settings) {
             quote_spanned!(here=> ; let distlock_call = distlock_call #settings)
         } else {
@@ -274,52 +274,55 @@ impl<'a> Expansion<'a> {
         }
     }
 
-    // The options known at compile time, as a chain of const calls on the site.
-    fn constant_settings(&self) -> TokenStream {
+    // The options as a chain of setters: const ones of the site, or those evaluated on each call of
+    // the function.
+    fn setters(&self, of_site: bool) -> TokenStream {
         let options = self.options;
-        let durations = durations(options).filter_map(|(name, duration)| match duration {
-            DurationArg::Constant(duration) => Some((name, name, self.duration(*duration))),
-            DurationArg::Computed(_) => None,
-        });
-        let switches = [("renew", &options.renew), ("reenter", &options.reenter)];
-        let switches = switches
-            .into_iter()
-            .filter_map(|(name, switch)| Some((name, name, switch.as_ref()?.to_token_stream())));
-        let holds_each = matches!(options.hold, Some(HoldBinding::Each(..)));
-        let flags = [
-            holds_each.then_some(("hold", "hold_each", TokenStream::new())),
-            options.finish_on_loss.then_some(("on_lost", "on_lost_finish", TokenStream::new())),
-            options.strict_fifo.then_some(("fairness", "strict_fifo", TokenStream::new())),
-        ];
-        let settings = durations.chain(switches).chain(flags.into_iter().flatten());
-        settings.map(|setting| self.setting(setting)).collect()
-    }
-
-    // The options evaluated on each call of the function, as a chain of calls.
-    fn computed_settings(&self) -> TokenStream {
-        let options = self.options;
-        let manager = options.manager.as_ref().map(|manager| {
+        // Whether it is const, the option, the method, its argument.
+        let mut setters: Vec<(bool, &str, &str, TokenStream)> = Vec::new();
+        if let Some(manager) = &options.manager {
             // Printed where the expression is, so that a wrong type is reported there.
             let here = Span::mixed_site().located_at(manager.span());
-            ("manager", "manager", quote_spanned!(here=> &(#manager)))
+            setters.push((false, "manager", "manager", quote_spanned!(here=> &(#manager))));
+        }
+        for (name, duration) in [
+            ("ttl", &options.ttl),
+            ("wait", &options.wait),
+            ("max_hold", &options.max_hold),
+            ("linger", &options.linger),
+        ] {
+            match duration {
+                Some(DurationArg::Constant(duration)) => {
+                    setters.push((true, name, name, self.duration(*duration)));
+                }
+                Some(DurationArg::Computed(expr)) => {
+                    setters.push((false, name, name, expr.to_token_stream()));
+                }
+                None => {}
+            }
+        }
+        for (name, switch) in [("renew", &options.renew), ("reenter", &options.reenter)] {
+            setters
+                .extend(switch.as_ref().map(|value| (true, name, name, value.to_token_stream())));
+        }
+        let holds_each = matches!(options.hold, Some(HoldBinding::Each(..)));
+        for (is_set, is_const, name, method) in [
+            (holds_each, true, "hold", "hold_each"),
+            (options.finish_on_loss, true, "on_lost", "on_lost_finish"),
+            (options.strict_fifo, true, "fairness", "strict_fifo"),
+            // This one changes the type of the call.
+            (options.wait_for_release, false, "release", "wait_for_release"),
+        ] {
+            setters.extend(is_set.then(|| (is_const, name, method, TokenStream::new())));
+        }
+        let setters = setters.into_iter().filter(|(is_const, ..)| *is_const == of_site);
+        let setters = setters.map(|(_, option, method, argument)| {
+            // The method is where the option is: what the compiler says about its argument points there.
+            let here = Span::mixed_site().located_at(options.span(option));
+            let method = Ident::new(method, here);
+            quote_spanned!(here=> .#method(#argument))
         });
-        let durations = durations(options).filter_map(|(name, duration)| match duration {
-            DurationArg::Constant(_) => None,
-            DurationArg::Computed(expr) => Some((name, name, expr.to_token_stream())),
-        });
-        // This one changes the type of the call.
-        let release = options.wait_for_release;
-        let release = release.then_some(("release", "wait_for_release", TokenStream::new()));
-        let settings = manager.into_iter().chain(durations).chain(release);
-        settings.map(|setting| self.setting(setting)).collect()
-    }
-
-    // A call of a method with a value. The method is where the option is, so that what the compiler
-    // says about its argument points there.
-    fn setting(&self, (option, method, value): (&str, &str, TokenStream)) -> TokenStream {
-        let here = Span::mixed_site().located_at(self.options.span(option));
-        let method = Ident::new(method, here);
-        quote_spanned!(here=> .#method(#value))
+        setters.collect()
     }
 
     // A constant expression of a function of ours: some teams forbid those of the standard library.
@@ -335,16 +338,6 @@ impl<'a> Expansion<'a> {
         let nanos = Literal::u32_unsuffixed(duration.subsec_nanos());
         quote!(#private::duration(#secs, #nanos))
     }
-}
-
-fn durations(options: &Options) -> impl Iterator<Item = (&'static str, &DurationArg)> {
-    let named = [
-        ("ttl", &options.ttl),
-        ("wait", &options.wait),
-        ("max_hold", &options.max_hold),
-        ("linger", &options.linger),
-    ];
-    named.into_iter().filter_map(|(name, duration)| Some((name, duration.as_ref()?)))
 }
 
 // Whether these tokens have an `.await`, or a macro that may expand to one.

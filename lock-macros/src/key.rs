@@ -57,10 +57,8 @@ impl KeySpec {
     /// Whether each placeholder without a name has its argument.
     pub(crate) fn is_full(&self) -> bool {
         let given = self.args.iter().filter(|arg| arg.name.is_none()).count();
-        self.patterns.iter().all(|pattern| {
-            let placeholders = &pattern.placeholders;
-            self.is_list || placeholders.are_certain && given >= placeholders.positional
-        })
+        let placeholders = &self.patterns[0].placeholders;
+        self.is_list || placeholders.are_certain && given >= placeholders.positional
     }
 
     pub(crate) fn push_named(&mut self, name: Ident, value: Expr) -> Result<()> {
@@ -107,36 +105,27 @@ fn parse_list(input: ParseStream<'_>) -> Result<Vec<KeyPattern>> {
     let brackets = bracketed!(list in input);
     let mut patterns = Vec::<KeyPattern>::new();
     while !list.is_empty() {
-        let pattern = parse_element(&list)?;
-        if patterns.iter().any(|earlier| earlier.text() == pattern.text()) {
+        if list.peek(Bracket) {
+            return Err(errors::nested_list(errors::next_token(&list)));
+        } else if !list.peek(Lit) {
+            return Err(not_a_literal(&list, true));
+        }
+        let pattern = KeyPattern::parse(&list)?;
+        if pattern.placeholders.positional > 0 {
+            return Err(errors::unnamed_placeholder(&pattern.literal));
+        } else if patterns.iter().any(|earlier| earlier.text() == pattern.text()) {
             return Err(errors::repeated_key(&pattern.literal));
-        }
-        patterns.push(pattern);
-        if list.peek(Token![.]) {
+        } else if list.peek(Token![.]) {
             return Err(errors::element_with_suffix(errors::next_token(&list)));
-        }
-        if !list.is_empty() {
+        } else if !list.is_empty() {
             args::comma(&list)?;
         }
+        patterns.push(pattern);
     }
     if patterns.is_empty() {
         return Err(errors::empty_list(brackets.span.join()));
     }
     Ok(patterns)
-}
-
-fn parse_element(list: ParseStream<'_>) -> Result<KeyPattern> {
-    if list.peek(Bracket) {
-        return Err(errors::nested_list(errors::next_token(list)));
-    }
-    if !list.peek(Lit) {
-        return Err(not_a_literal(list, true));
-    }
-    let pattern = KeyPattern::parse(list)?;
-    if pattern.placeholders.positional > 0 {
-        return Err(errors::unnamed_placeholder(&pattern.literal));
-    }
-    Ok(pattern)
 }
 
 /// The literal of a key, as the user wrote it.

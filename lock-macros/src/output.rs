@@ -52,7 +52,7 @@ impl Output {
         let ReturnType::Type(_, declared) = &signature.output else {
             return Ok(Self { kind, value: ReturnValue::Nothing(signature.ident.span()) });
         };
-        let declared = UnboundLifetimes::of(signature).removed_from(declared);
+        let declared = without_unbound_lifetimes(declared, signature);
         let future = if is_async { None } else { FutureReturn::of(&declared)? };
         let FutureReturn { kind, output } =
             future.unwrap_or(FutureReturn { kind, output: declared });
@@ -321,34 +321,26 @@ pub(crate) fn generic_arguments(
     arguments.into_iter().flatten()
 }
 
-/// The lifetimes of a signature that no bound mentions.
-///
-/// A lifetime that the body names counts as needed (`needless_lifetimes`), so the expansion writes
-/// `'_` in its place. A lifetime in a bound stays: `T: Load<'a> + Load<'b>` implies nothing about
-/// `Load<'_>`. All stay if elision is ambiguous: with the name, the compiler finds the expression
-/// that returns something else.
-struct UnboundLifetimes(Vec<Ident>);
-
-impl UnboundLifetimes {
-    fn of(signature: &Signature) -> Self {
-        if is_elision_ambiguous(signature) {
-            return Self(Vec::new());
-        }
+// The return type without the lifetimes that no bound mentions.
+//
+// A lifetime that the body names counts as needed (`needless_lifetimes`), so the expansion writes
+// `'_` in its place. A lifetime in a bound stays: `T: Load<'a> + Load<'b>` implies nothing about
+// `Load<'_>`. All stay if elision is ambiguous: with the name, the compiler finds the expression
+// that returns something else.
+fn without_unbound_lifetimes(declared: &Type, signature: &Signature) -> Type {
+    let mut ty = declared.clone();
+    if !is_elision_ambiguous(signature) {
         let generics = &signature.generics;
         let mut bounds = generics.where_clause.to_token_stream();
         generics.type_params().for_each(|param| param.bounds.to_tokens(&mut bounds));
         generics.lifetimes().for_each(|param| param.bounds.to_tokens(&mut bounds));
         let bound = lifetime_names(bounds);
         let unbound = generics.lifetimes().filter(|param| param.bounds.is_empty());
-        let names = unbound.map(|param| param.lifetime.ident.clone());
-        Self(names.filter(|name| !bound.contains(name)).collect())
+        let unbound = unbound.map(|param| param.lifetime.ident.clone());
+        let removed: Vec<Ident> = unbound.filter(|name| !bound.contains(name)).collect();
+        LifetimeVisitor { removed: &removed, count: 0 }.visit_type_mut(&mut ty);
     }
-
-    fn removed_from(&self, declared: &Type) -> Type {
-        let mut ty = declared.clone();
-        LifetimeVisitor { removed: &self.0, count: 0 }.visit_type_mut(&mut ty);
-        ty
-    }
+    ty
 }
 
 // Without names the compiler could not infer from which argument the value borrows.
