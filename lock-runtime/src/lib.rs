@@ -1,25 +1,25 @@
-//! The runtime of the `distlock` crate; use that one.
+//! The runtime of the `distlock` crate. Depend on that crate, which re-exports the public items.
 //!
-//! The layers, lowest first. A layer imports only from lower ones, and from the file that defines the item: `cargo xtask tidy`
-//! checks both against the list in ARCHITECTURE.md.
+//! The layers, lowest first. A layer imports only from lower ones, and from the file that defines
+//! the item. `cargo xtask tidy` checks both against the list in ARCHITECTURE.md.
 //!
-//! 1. `types`: fencing tokens, time, request ids, who owns a lock, and other plain values.
-//! 2. `user_code`: the only place that calls code of users: subscribers, wakers, callbacks.
+//! 1. `types`: fencing tokens, time, request ids, owner info and other plain values.
+//! 2. `user_code`: calls subscribers, wakers and callbacks of users.
 //! 3. `wire`: key names, commands, scripts, replies. Pure.
 //! 4. `protocol`: what to do on each reply, notification or timer. Pure; time is an argument.
-//! 5. `backend`: where commands are sent, a Redis server or the in-memory server.
+//! 5. `backend`: where commands are sent: a Redis server or the in-memory server.
 //! 6. `local`: the lease of this process and its local queue for each key.
 //! 7. `io`: the I/O thread that runs the protocol over a backend.
-//! 8. `owner`: the chain of holds around the running code. Nothing of Redis.
-//! 9. `error`: what can go wrong, and the messages.
-//! 10. `acquire`: acquiring and releasing, for guards and the attribute alike.
+//! 8. `owner`: the chain of holds around the running code. Independent of Redis.
+//! 9. `error`: errors and their messages.
+//! 10. `acquire`: acquiring and releasing, for guards and for the attribute.
 //! 11. `api`: what users call.
 //! 12. `macro_support`: what the attribute's output calls.
 
 #![forbid(unsafe_code)]
-// Marks what a feature brings, on docs.rs.
+// Shows on docs.rs which items need a feature.
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// What the verification crates see is documented for maintainers, as all that is private.
+// Items that only the verification crates see are private in a normal build.
 #![cfg_attr(any(distlock_sim, distlock_shuttle, distlock_loom), allow(missing_docs))]
 
 mod acquire;
@@ -53,10 +53,10 @@ pub use crate::api::testing;
 pub use crate::error::LockError;
 pub use crate::types::fence::Fence;
 
-/// The types of the `redis` crate from which a [`redis::Client`] for [`LockManagerBuilder::client`] is made.
+/// The types of the `redis` crate that are needed for [`LockManagerBuilder::client`].
 ///
-/// Not the whole crate: it has a variant `String`, and where that can be seen the compiler writes `std::string::String` in all its
-/// messages.
+/// The whole crate is not re-exported, because its variant `String` would make the compiler write
+/// `std::string::String` in all messages.
 pub mod redis {
     pub use ::redis::{
         Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion,
@@ -67,7 +67,7 @@ pub mod redis {
     pub use ::redis::{ClientTlsConfig, TlsCertificates};
 }
 
-/// What the attribute's output calls. Not for use by hand: it changes without notice.
+/// What the attribute's output calls. Not a public API: it changes without notice.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::macro_support::as_manager::AsManager;
