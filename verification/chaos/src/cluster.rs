@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use checker::{Event, Nanos, What, lines};
+use checker::{Event, EventKind, Nanos, lines};
 use tempfile::TempDir;
 use testkit::FaultProxy;
 
@@ -101,16 +101,16 @@ impl Cluster {
     }
 
     /// Writes down something of a process's, or the leader's.
-    pub(crate) fn note(&mut self, process: u32, what: What) {
-        self.events.push(Event { at: clock::now(), process, task: 0, what });
+    pub(crate) fn note(&mut self, process: u32, kind: EventKind) {
+        self.events.push(Event { at: clock::now(), process, task: 0, kind });
     }
 
     pub(crate) fn fault(&mut self, words: impl Into<String>) {
-        self.note(LEADER, What::Fault(words.into()));
+        self.note(LEADER, EventKind::Fault(words.into()));
     }
 
     pub(crate) fn complain(&mut self, kind: impl Into<String>, count: u64) {
-        self.note(LEADER, What::Leftover { kind: kind.into(), count });
+        self.note(LEADER, EventKind::Leak { resource: kind.into(), count });
     }
 
     /// Waits for the workers to end by themselves, and ends those that do not.
@@ -137,7 +137,7 @@ impl Cluster {
     pub fn history(mut self) -> io::Result<Vec<Event>> {
         for key in 0..self.keys {
             let count = self.counters.read(key).number;
-            self.note(LEADER, What::Total { key, count });
+            self.note(LEADER, EventKind::CounterTotal { key, count });
         }
         let mut events = std::mem::take(&mut self.events);
         events.append(&mut self.register.take_events());

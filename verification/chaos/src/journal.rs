@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use checker::{Event, Nanos, What, lines};
+use checker::{Event, EventKind, Nanos, lines};
 
 use crate::clock;
 
@@ -26,13 +26,13 @@ impl Journal {
     }
 
     /// Writes down what is so now.
-    pub fn write(&self, task: u32, what: What) {
-        self.write_at(clock::now(), task, what);
+    pub fn write(&self, task: u32, kind: EventKind) {
+        self.write_at(clock::now(), task, kind);
     }
 
     /// Writes down what was so then.
-    pub fn write_at(&self, at: Nanos, task: u32, what: What) {
-        let event = Event { at, process: self.process, task, what };
+    pub fn write_at(&self, at: Nanos, task: u32, kind: EventKind) {
+        let event = Event { at, process: self.process, task, kind };
         lines::write(&mut &self.file, &event).expect("a journal can be written to");
     }
 }

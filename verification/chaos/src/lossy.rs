@@ -9,7 +9,7 @@ use std::io;
 use std::thread;
 use std::time::Duration;
 
-use checker::{Event, What};
+use checker::{Event, EventKind};
 use indicatif::ProgressBar;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -142,13 +142,13 @@ impl Losses {
             self.double_holds += 1;
             self.spans.push(span);
         }
-        let newer = history.iter().filter_map(|event| match event.what {
-            What::Wrote { accepted: true, .. } if event.process == 2 => Some(event.at),
+        let newer = history.iter().filter_map(|event| match event.kind {
+            EventKind::RegisterWrite { accepted: true, .. } if event.process == 2 => Some(event.at),
             _ => None,
         });
         let Some(since) = newer.min() else { return };
         for event in history.iter().filter(|event| event.process == 1 && event.at > since) {
-            if let What::Wrote { accepted, .. } = event.what {
+            if let EventKind::RegisterWrite { accepted, .. } = event.kind {
                 self.late += 1;
                 self.accepted += u64::from(accepted);
             }
@@ -166,17 +166,17 @@ impl Losses {
 /// How long the older hold was still valid when the newer one had begun.
 fn overlap(history: &[Event]) -> Duration {
     let of = |process: u32| history.iter().filter(move |event| event.process == process);
-    let entered = of(2).find_map(|event| match event.what {
-        What::Entered { .. } => Some(event.at),
+    let entered = of(2).find_map(|event| match event.kind {
+        EventKind::Acquired { .. } => Some(event.at),
         _ => None,
     });
-    let until = of(1).filter_map(|event| match event.what {
-        What::Entered { valid_until, .. } => Some(valid_until),
-        What::Valid { until, .. } => Some(until),
+    let until = of(1).filter_map(|event| match event.kind {
+        EventKind::Acquired { valid_until, .. } => Some(valid_until),
+        EventKind::Extended { until, .. } => Some(until),
         _ => None,
     });
-    let told = of(1).find_map(|event| match event.what {
-        What::Lost { .. } | What::Left { .. } => Some(event.at),
+    let told = of(1).find_map(|event| match event.kind {
+        EventKind::LossReported { .. } | EventKind::Released { .. } => Some(event.at),
         _ => None,
     });
     let (Some(entered), Some(until)) = (entered, until.max()) else { return Duration::ZERO };
@@ -188,27 +188,35 @@ fn overlap(history: &[Event]) -> Duration {
 mod tests {
     use super::*;
 
-    fn event(at: u64, process: u32, what: What) -> Event {
-        Event { at, process, task: 0, what }
+    fn event(at: u64, process: u32, kind: EventKind) -> Event {
+        Event { at, process, task: 0, kind }
     }
 
     fn entered(at: u64, process: u32, valid_until: u64) -> Event {
         let request = u64::from(process);
-        event(at, process, What::Entered { request, fence: request, valid_until, within: None })
+        event(
+            at,
+            process,
+            EventKind::Acquired { request, fence: request, valid_until, outer: None },
+        )
     }
 
     #[test]
     fn a_round_counts_the_overlap_and_the_writes_that_came_late() {
         let wrote = |at, request, accepted| {
-            event(at, u32::try_from(request).unwrap(), What::Wrote { request, accepted })
+            event(
+                at,
+                u32::try_from(request).unwrap(),
+                EventKind::RegisterWrite { request, accepted },
+            )
         };
         let history = [
             entered(1, 1, 90),
-            event(10, 1, What::Valid { request: 1, until: 100 }),
+            event(10, 1, EventKind::Extended { request: 1, until: 100 }),
             wrote(20, 1, true),
             entered(60, 2, 200),
             wrote(61, 2, true),
-            event(80, 1, What::Lost { request: 1 }),
+            event(80, 1, EventKind::LossReported { request: 1 }),
             wrote(82, 1, false),
         ];
         let mut losses = Losses::none(Means::Delete, Contender::Comes);

@@ -26,7 +26,7 @@ fn one(options: &One) -> io::Result<ExitCode> {
     print!("{schedule}");
     let outcome = trial::run(schedule, &env::current_exe()?)?;
     if options.story {
-        print!("{}", checker::Story::new(&outcome.history));
+        print!("{}", checker::Trace::new(&outcome.history));
     }
     print!("{}", verdict::Verdict(&outcome));
     Ok(code(outcome.report.is_right()))

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use checker::{Event, Request, What};
+use checker::{Event, EventKind, Request};
 use serde::{Deserialize, Serialize};
 
 use crate::clock;
@@ -112,9 +112,9 @@ impl Register {
             let highest = state.highest.entry(write.key).or_default();
             let accepted = write.fence >= *highest;
             *highest = write.fence.max(*highest);
-            let what = What::Wrote { request: write.request, accepted };
+            let kind = EventKind::RegisterWrite { request: write.request, accepted };
             let (process, task) = (write.process, write.task);
-            state.events.push(Event { at: clock::now(), process, task, what });
+            state.events.push(Event { at: clock::now(), process, task, kind });
             accepted
         })
     }

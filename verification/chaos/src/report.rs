@@ -131,22 +131,26 @@ pub(super) fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use checker::What;
+    use checker::EventKind;
 
     use super::*;
 
     #[test]
     fn a_page_shows_holds_and_faults_and_needs_nothing_else() {
-        let event = |at, process, what| Event { at, process, task: 0, what };
+        let event = |at, process, kind| Event { at, process, task: 0, kind };
         let history = [
-            event(1_000, 1, What::Asked { request: 7, key: 0, deadline: None, surely: false }),
+            event(
+                1_000,
+                1,
+                EventKind::Requested { request: 7, key: 0, deadline: None, must_succeed: false },
+            ),
             event(
                 2_000,
                 1,
-                What::Entered { request: 7, fence: 5, valid_until: 9_000, within: None },
+                EventKind::Acquired { request: 7, fence: 5, valid_until: 9_000, outer: None },
             ),
-            event(3_000, 0, What::Fault("<all> is lost (at 7 ms)".to_owned())),
-            event(8_000, 1, What::Left { request: 7 }),
+            event(3_000, 0, EventKind::Fault("<all> is lost (at 7 ms)".to_owned())),
+            event(8_000, 1, EventKind::Released { request: 7 }),
         ];
         let picture = Timeline(&history).to_string();
         assert!(picture.starts_with("<svg") && picture.contains("token 5"));

@@ -112,7 +112,7 @@ impl Schedule {
         Rules {
             lossless: self.is_lossless(),
             slack: nanos(SLACK),
-            passed_over: None,
+            max_bypass: None,
             takeover: unhindered.then(|| nanos(takeover)),
         }
     }

@@ -8,7 +8,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use checker::{Event, Refusal, Report, Violation, What};
+use checker::{Event, EventKind, Refusal, Report, Violation};
 
 use crate::clock;
 use crate::cluster::Cluster;
@@ -92,7 +92,7 @@ impl Outcome {
 fn refusals(history: &[Event]) -> BTreeMap<&'static str, u64> {
     let mut counts = BTreeMap::new();
     for event in history {
-        if let What::Refused { why, .. } = event.what {
+        if let EventKind::Refused { why, .. } = event.kind {
             *counts.entry(name(why)).or_default() += 1;
         }
     }

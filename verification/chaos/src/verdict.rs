@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use checker::{Event, Nanos, Story, Violation};
+use checker::{Event, Nanos, Trace, Violation};
 
 use crate::trial::Outcome;
 
@@ -50,7 +50,7 @@ impl Verdict<'_> {
         writeln!(f, "\nAround “{violation}”, seed {}:", self.0.schedule.seed)?;
         let told: Vec<Event> =
             self.0.history.iter().filter(|event| concerns(event, violation)).cloned().collect();
-        let story = Story::new(&told).marking(&violation.requests).to_string();
+        let story = Trace::new(&told).highlight(&violation.requests).to_string();
         let lines: Vec<&str> = story.lines().collect();
         let from = lines.len().saturating_sub(LINES);
         lines[from..].iter().try_for_each(|line| writeln!(f, "{line}"))
@@ -65,5 +65,5 @@ fn concerns(event: &Event, violation: &Violation) -> bool {
 }
 
 fn history_request(event: &Event) -> Option<u64> {
-    event.what.request()
+    event.kind.request()
 }

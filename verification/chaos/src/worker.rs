@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use checker::{Nanos, Request, What};
+use checker::{EventKind, Nanos, Request};
 use distlock::{LockError, LockManager};
 use tokio::runtime::Runtime;
 
@@ -53,7 +53,7 @@ impl Worker {
     /// Says that something is not as it must be.
     pub fn complain(&self, kind: &str) {
         let kind = kind.to_owned();
-        self.journal.write(0, What::Leftover { kind, count: 1 });
+        self.journal.write(0, EventKind::Leak { resource: kind, count: 1 });
     }
 
     pub(crate) fn orders(&self) -> &Orders {

@@ -1,16 +1,16 @@
 //! The checks, one file for each kind of property.
 
+mod bypass;
 mod counter;
 mod deadlines;
+mod exclusion;
 mod fenwick;
-mod leftover;
-mod order;
+mod leaks;
+mod loss;
 mod reentry;
 mod register;
 mod takeover;
 mod tokens;
-mod told;
-mod validity;
 
 use crate::event::{Event, Nanos};
 use crate::property::Property;
@@ -29,19 +29,18 @@ pub fn check(events: &[Event], rules: &Rules) -> Report {
     findings.count();
     tokens::check(&mut findings);
     reentry::check(&mut findings);
-    validity::check(&mut findings);
+    exclusion::check(&mut findings);
     register::check(&mut findings);
     counter::check(&mut findings);
     deadlines::check(&mut findings);
-    told::check(&mut findings);
+    loss::check(&mut findings);
     takeover::check(&mut findings);
-    order::check(&mut findings);
-    leftover::check(&mut findings);
+    bypass::check(&mut findings);
+    leaks::check(&mut findings);
     findings.report.violations.sort_by_key(|violation| violation.at);
     findings.report
 }
 
-/// What the checks read, and what they have found.
 struct Findings<'a> {
     run: &'a Timeline<'a>,
     rules: &'a Rules,
@@ -49,7 +48,7 @@ struct Findings<'a> {
 }
 
 impl Findings<'_> {
-    /// Notes a violation that is about requests of these indices.
+    /// Adds a violation. `requests` are indices of the timeline.
     fn add(&mut self, property: Property, at: Nanos, requests: &[u32], text: String) {
         let requests = self.run.names(requests);
         self.report.violations.push(Violation { property, at, text, requests });
@@ -57,13 +56,13 @@ impl Findings<'_> {
 
     fn count(&mut self) {
         let report = &mut self.report;
-        report.requests = self.run.lives.len() as u64;
-        for life in &self.run.lives {
-            if let Some(hold) = &life.hold {
-                report.reentries += u64::from(hold.within.is_some());
-                report.pairs += u64::from(hold.within.is_none() && hold.left.is_some());
-                report.losses += u64::from(hold.within.is_none() && hold.told.is_some());
-            } else if let Some(end) = &life.end {
+        report.requests = self.run.requests.len() as u64;
+        for record in &self.run.requests {
+            if let Some(hold) = &record.hold {
+                report.reentries += u64::from(hold.outer.is_some());
+                report.pairs += u64::from(hold.outer.is_none() && hold.released.is_some());
+                report.losses += u64::from(hold.outer.is_none() && hold.loss_reported.is_some());
+            } else if let Some(end) = &record.end {
                 report.cancelled += u64::from(end.cancelled);
                 report.refusals += u64::from(!end.cancelled);
             }

@@ -5,156 +5,167 @@ use serde::{Deserialize, Serialize};
 /// An instant in nanoseconds, on one clock for all processes of a run.
 pub type Nanos = u64;
 
-/// Names one request for a lock, in the whole run.
+/// Identifies one acquire in a run.
 pub type Request = u64;
 
-/// Something that a caller did or saw, or that befell it.
+/// One thing that a caller of the lock did or observed, or a fault.
+///
+/// # Timestamps
+///
+/// A timestamp never makes an interval look longer than it was for the property that judges it:
+///
+/// - Waiting is measured from outside: `Requested` is stamped before the call, and `Acquired`,
+///   `Refused` and `Cancelled` after it returns.
+/// - Holding is measured from inside: `Acquired`, `Extended` and `LossReported` are stamped when
+///   they were already true, `Released` before the release starts.
+/// - `Queued` is stamped when it was already true, `RegisterWrite` by the register while it
+///   decides, and `CounterUpdate` after the write.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// When, so that no span is judged longer than it was for what it is judged by. A wait is judged from outside: `Asked` is
-    /// dated before the call, its end (`Entered`, `Refused`, `Cancelled`) after it. A hold is judged from inside: `Entered`,
-    /// `Valid` and `Lost` are dated when they were already true, `Left` before the lock is let go of. `Queued` is dated when it
-    /// was already true, `Wrote` by the register itself while it decides, `Counted` after the write.
+    /// The timestamp.
     pub at: Nanos,
-    /// In which process.
+    /// The process.
     pub process: u32,
-    /// In which task or thread of it.
+    /// The task or thread of the process.
     pub task: u32,
-    /// What.
-    pub what: What,
+    /// What happened.
+    pub kind: EventKind,
 }
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum What {
-    /// A request for a key is made, which is to end by the deadline.
-    Asked {
-        /// Its name.
+pub enum EventKind {
+    /// A caller asks for a lock.
+    Requested {
+        /// The new request.
         request: Request,
-        /// Which lock.
+        /// The lock.
         key: u32,
-        /// When its wait ends; `None` waits as long as it takes.
+        /// When the wait has to end; `None` waits without limit.
         deadline: Option<Nanos>,
-        /// The lock is known to be had by then: anything but a hold is a violation.
-        surely: bool,
+        /// The lock is certain to be available by the deadline: any outcome but a hold is a
+        /// violation.
+        must_succeed: bool,
     },
-    /// The server has said that it waits: from now on nobody may pass it beyond the bound.
+    /// The server confirmed that the request is queued. From now on, later requests may bypass it
+    /// only up to the bound.
     Queued {
-        /// Which.
+        /// The request.
         request: Request,
     },
-    /// It has the lock, and its section begins.
-    Entered {
-        /// Which.
+    /// The request has the lock, and its section begins.
+    Acquired {
+        /// The request.
         request: Request,
-        /// The fencing token it was shown.
+        /// The fencing token that the caller got.
         fence: u64,
-        /// Until when the hold is valid unless it is extended, as far as its process knows now.
+        /// When the lease expires unless it is renewed, as far as the process knows now.
         valid_until: Nanos,
-        /// The request whose hold it re-enters, if it does: the innermost one around it that holds this key.
-        within: Option<Request>,
+        /// For a re-entry: the innermost enclosing request that holds this key.
+        outer: Option<Request>,
     },
-    /// Its hold is now known to be valid until then.
-    Valid {
-        /// Which.
+    /// The lease is now known to be valid until a later instant.
+    Extended {
+        /// The request.
         request: Request,
-        /// Until when.
+        /// When the lease expires.
         until: Nanos,
     },
-    /// Its caller is told that the hold is lost.
-    Lost {
-        /// Which.
+    /// The holder was notified that its lease is lost.
+    LossReported {
+        /// The request.
         request: Request,
     },
-    /// Its section is over, and the lock is let go of; a hold that is shared is left when the last sharer is done.
-    Left {
-        /// Which.
+    /// The section is over and the lock is released. A shared hold is released by its last user.
+    Released {
+        /// The request.
         request: Request,
     },
-    /// It ended without the lock.
+    /// The request failed.
     Refused {
-        /// Which.
+        /// The request.
         request: Request,
-        /// Why.
+        /// The reason.
         why: Refusal,
     },
-    /// Its caller does not want it any more: dropped while it waited.
+    /// The caller dropped the request while it waited.
     Cancelled {
-        /// Which.
+        /// The request.
         request: Request,
     },
-    /// It wrote to the register that compares fencing tokens, under its own. Dated by the register while it decides, so that
-    /// the order of the dates is that of the decisions; the process is that of the writer.
-    Wrote {
-        /// Which.
+    /// The request wrote to the register that compares fencing tokens. The register stamps the
+    /// event while it decides, so the order of timestamps is the order of decisions. The process is
+    /// the writer's.
+    RegisterWrite {
+        /// The request.
         request: Request,
-        /// Whether the register took it.
+        /// Whether the register accepted the write.
         accepted: bool,
     },
-    /// It read the unfenced counter of its key, paused, and wrote one more.
-    Counted {
-        /// Which.
+    /// The request read the unfenced counter of its key, paused, and wrote the value plus one.
+    CounterUpdate {
+        /// The request.
         request: Request,
-        /// What it read.
+        /// The value that was read.
         read: u64,
     },
-    /// The unfenced counter of a key, read when all was over.
-    Total {
-        /// Which.
+    /// The final value of the unfenced counter of a key.
+    CounterTotal {
+        /// The key.
         key: u32,
-        /// What it stood at.
+        /// The value.
         count: u64,
     },
-    /// The process stands still from now on, or no more: what it owes while it does is excused.
+    /// The process is paused (`true`) or resumed (`false`). A paused process meets no deadlines.
     Paused(bool),
-    /// The process is gone, with everything in it.
+    /// The process was killed.
     Crashed,
-    /// A fault of the server or the network, in words.
+    /// A fault of the server or the network, as text.
     Fault(String),
-    /// Looked for when all was over: how much of something is left, such as keys, connections, threads.
-    Leftover {
-        /// Of what.
-        kind: String,
-        /// How many more than there should be.
+    /// Resources left after the run, such as keys, connections or threads.
+    Leak {
+        /// The kind of resource.
+        resource: String,
+        /// How many more there are than there should be.
         count: u64,
     },
 }
 
-/// Why a request ended without the lock.
+/// Why a request failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Refusal {
-    /// Something stood in the way until the deadline.
+    /// The lock was not available before the deadline.
     Busy,
-    /// The server could not be reached, or could not just then.
+    /// The server could not be reached.
     Unavailable,
-    /// The server refused.
+    /// The server rejected the request.
     Refused,
-    /// It waited for itself.
+    /// The request was part of a deadlock.
     Deadlock,
-    /// The hold that it would have re-entered, or its own before it was entered, is over.
+    /// The enclosing hold was lost, or the request's own before its section began.
     Lost,
 }
 
-impl What {
-    /// The request that it is about, if it is about one.
+impl EventKind {
+    /// The request that the event is about, if any.
     #[must_use]
     pub fn request(&self) -> Option<Request> {
         match *self {
-            Self::Asked { request, .. }
+            Self::Requested { request, .. }
             | Self::Queued { request }
-            | Self::Entered { request, .. }
-            | Self::Valid { request, .. }
-            | Self::Lost { request }
-            | Self::Left { request }
+            | Self::Acquired { request, .. }
+            | Self::Extended { request, .. }
+            | Self::LossReported { request }
+            | Self::Released { request }
             | Self::Refused { request, .. }
             | Self::Cancelled { request }
-            | Self::Wrote { request, .. }
-            | Self::Counted { request, .. } => Some(request),
-            Self::Total { .. }
+            | Self::RegisterWrite { request, .. }
+            | Self::CounterUpdate { request, .. } => Some(request),
+            Self::CounterTotal { .. }
             | Self::Paused(_)
             | Self::Crashed
             | Self::Fault(_)
-            | Self::Leftover { .. } => None,
+            | Self::Leak { .. } => None,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Events as lines of JSON, as processes of a trial hand them over.
+//! Events as lines of JSON, the format in which worker processes write them.
 
 use std::io::{self, BufRead, Write};
 
@@ -8,11 +8,11 @@ use crate::Event;
 pub fn write(out: &mut impl Write, event: &Event) -> io::Result<()> {
     let mut line = serde_json::to_vec(event)?;
     line.push(b'\n');
-    // In one piece, so that a process that is killed cuts a line only where the system does.
+    // One write, so that a killed process leaves at most one incomplete line.
     out.write_all(&line)
 }
 
-/// Reads what [`write()`] wrote. A last line without its end is that of a process that was killed, and is left out.
+/// Reads what [`write()`] wrote. Ignores an incomplete last line, which a killed process leaves.
 pub fn read(mut from: impl BufRead) -> io::Result<Vec<Event>> {
     let mut events = Vec::new();
     let mut line = Vec::new();

@@ -1,100 +1,89 @@
-//! What is proven of a history.
+//! The properties that every history has to satisfy.
 
 use std::fmt;
 
-/// One thing that is proven of every history.
+/// A property that is checked of every history. [`Property::statement`] says what each means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "`statement` documents each variant, and tools print it")]
 pub enum Property {
-    /// See [`Property::statement`], as for all.
     TokensRise,
-    /// No token is shown twice.
     TokensDistinct,
-    /// Re-entry is into a hold that is there, under its token.
     Reentry,
-    /// One owner at a time.
-    Disjoint,
-    /// Sections inside one hold take turns.
-    Siblings,
-    /// The register with fencing.
-    Register,
-    /// The counter without fencing.
-    Counter,
-    /// Acquires end.
+    MutualExclusion,
+    SiblingExclusion,
+    FencedRegister,
+    UnfencedCounter,
     Deadline,
-    /// Acquires succeed where they must.
-    Surely,
-    /// Loss is seen.
-    Told,
-    /// Dead holders are replaced.
+    MustSucceed,
+    LossReported,
     Takeover,
-    /// Waiters have their turn.
-    PassedOver,
-    /// Nothing leaks.
-    Leftover,
-    /// The harness is right.
-    Malformed,
+    BoundedBypass,
+    NoLeak,
+    WellFormed,
 }
 
 impl Property {
-    /// All of them.
+    /// All properties.
     pub const ALL: [Self; 14] = [
         Self::TokensRise,
         Self::TokensDistinct,
         Self::Reentry,
-        Self::Disjoint,
-        Self::Siblings,
-        Self::Register,
-        Self::Counter,
+        Self::MutualExclusion,
+        Self::SiblingExclusion,
+        Self::FencedRegister,
+        Self::UnfencedCounter,
         Self::Deadline,
-        Self::Surely,
-        Self::Told,
+        Self::MustSucceed,
+        Self::LossReported,
         Self::Takeover,
-        Self::PassedOver,
-        Self::Leftover,
-        Self::Malformed,
+        Self::BoundedBypass,
+        Self::NoLeak,
+        Self::WellFormed,
     ];
 
-    /// What it is called in tables.
+    /// The name that tables and reports print.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::TokensRise => "tokens rise",
             Self::TokensDistinct => "tokens distinct",
             Self::Reentry => "re-entry",
-            Self::Disjoint => "holds disjoint",
-            Self::Siblings => "siblings take turns",
-            Self::Register => "fenced register",
-            Self::Counter => "unfenced counter",
-            Self::Deadline => "ends by its deadline",
-            Self::Surely => "surely had",
-            Self::Told => "told of loss",
+            Self::MutualExclusion => "mutual exclusion",
+            Self::SiblingExclusion => "sibling exclusion",
+            Self::FencedRegister => "fenced register",
+            Self::UnfencedCounter => "unfenced counter",
+            Self::Deadline => "deadline",
+            Self::MustSucceed => "must succeed",
+            Self::LossReported => "loss reported",
             Self::Takeover => "takeover",
-            Self::PassedOver => "not passed over",
-            Self::Leftover => "nothing left over",
-            Self::Malformed => "well-formed history",
+            Self::BoundedBypass => "bounded bypass",
+            Self::NoLeak => "no leak",
+            Self::WellFormed => "well-formed history",
         }
     }
 
-    /// What it says, in one line.
+    /// The property in one line.
     #[must_use]
     pub const fn statement(self) -> &'static str {
         match self {
             Self::TokensRise => {
                 "tokens of a key strictly increase in the real-time order of grants"
             }
-            Self::TokensDistinct => "no two grants of a key show the same token",
-            Self::Reentry => "a re-entry shows the token of a hold that has not been left",
-            Self::Disjoint => "holds of different owners of a key are never valid at once",
-            Self::Siblings => "two sections that re-enter the same hold never overlap",
-            Self::Register => "the fenced register never takes a lower token after a higher one",
-            Self::Counter => "the unfenced counter counts every section once",
+            Self::TokensDistinct => "no two grants of a key have the same token",
+            Self::Reentry => "a re-entry has the token of a hold that has not been released",
+            Self::MutualExclusion => "holds of different owners of a key are never valid at once",
+            Self::SiblingExclusion => "two sections that re-enter the same hold never overlap",
+            Self::FencedRegister => {
+                "the fenced register never accepts a lower token after a higher one"
+            }
+            Self::UnfencedCounter => "the unfenced counter counts every section once",
             Self::Deadline => "every acquire ends by its deadline plus slack",
-            Self::Surely => "a lock that is known to be had is had",
-            Self::Told => "a holder whose lock is lost is told by its own deadline, for good",
-            Self::Takeover => "a key without a live holder is had by a waiter within ttl and guard",
-            Self::PassedOver => "no waiter is passed over by later requests beyond the bound",
-            Self::Leftover => "no key, connection, thread or descriptor is left after the run",
-            Self::Malformed => "the history is one that callers of a lock could have written",
+            Self::MustSucceed => "a lock that is certain to be available is acquired",
+            Self::LossReported => "a loss is reported before the lease expires, and is permanent",
+            Self::Takeover => "a waiter gets a key without a live holder within ttl and slack",
+            Self::BoundedBypass => "later requests bypass a waiter at most as often as the bound",
+            Self::NoLeak => "no key, connection, thread or descriptor is left after the run",
+            Self::WellFormed => "the history is one that callers of a lock could have recorded",
         }
     }
 }

@@ -1,36 +1,37 @@
-//! What a history came to.
+//! The outcome of a check.
 
 use std::ops::AddAssign;
 
 use crate::Violation;
 
-/// What a history came to: counts, and what was wrong. Reports of several runs can be added up.
+/// The outcome of a check: counts and violations. Reports of several runs can be added.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// Events read.
     pub events: u64,
     /// Requests made.
     pub requests: u64,
-    /// Acquire/release pairs completed, re-entries not counted.
+    /// Completed acquire/release pairs, without re-entries.
     pub pairs: u64,
     /// Re-entries.
     pub reentries: u64,
-    /// Requests that ended without the lock, cancelled ones not counted.
+    /// Requests that failed, without cancelled ones.
     pub refusals: u64,
-    /// Requests that their caller dropped.
+    /// Requests that their callers dropped.
     pub cancelled: u64,
-    /// Owners that were told that their hold was lost.
+    /// Owners that were notified of a loss.
     pub losses: u64,
-    /// Times that a hold became valid while that of another owner was, in a run that may lose data.
+    /// How often a hold became valid while another owner's was, in runs that may lose data.
     pub double_holds: u64,
-    /// Keys of lossless runs whose counter proves nothing, because a paused holder wrote to it past its lease.
+    /// Keys of lossless runs whose counter proves nothing, because a paused holder wrote to it
+    /// after its lease expired.
     pub counters_overwritten: u64,
-    /// What was wrong.
+    /// The violations.
     pub violations: Vec<Violation>,
 }
 
 impl Report {
-    /// Nothing was wrong.
+    /// Whether there are no violations.
     #[must_use]
     pub fn is_right(&self) -> bool {
         self.violations.is_empty()

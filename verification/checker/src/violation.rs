@@ -1,19 +1,17 @@
-//! A property that does not hold.
-
 use std::fmt;
 
 use crate::{Nanos, Property, Request};
 
-/// A property that does not hold of a history, and where.
+/// A property that a history violates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// Which.
+    /// The violated property.
     pub property: Property,
-    /// When it was broken.
+    /// When it was violated.
     pub at: Nanos,
-    /// Who broke it, when and how, in words; instants are milliseconds from the first event.
+    /// A description; times are milliseconds since the first event.
     pub text: String,
-    /// The requests that it is about.
+    /// The requests involved.
     pub requests: Vec<Request>,
 }
 

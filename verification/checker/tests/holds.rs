@@ -1,4 +1,4 @@
-//! Validity, the register, the counter, the end of a hold.
+//! Mutual exclusion, the register, the counter, and the end of a hold.
 
 mod common;
 
@@ -6,22 +6,22 @@ use checker::Property;
 use common::{History, lossy};
 
 #[test]
-fn two_holds_at_once_are_found() {
+fn two_valid_holds_at_once_violate_mutual_exclusion() {
     let overlap = |second| History::new().section(0, 20, 101, 7).section(second, 40, 202, 8);
-    let report = overlap(19).breaks(Property::Disjoint);
+    let report = overlap(19).breaks(Property::MutualExclusion);
     assert_eq!(report.violations[0].requests, [101, 202]);
     let report = overlap(20).passes();
     assert_eq!((report.requests, report.pairs, report.double_holds), (2, 2, 0));
 }
 
 #[test]
-fn two_holds_at_once_are_counted_in_a_lossy_run() {
+fn two_valid_holds_at_once_are_counted_in_a_lossy_run() {
     let overlap = History::new().section(0, 20, 101, 7).section(19, 40, 202, 8);
     assert_eq!(overlap.passes_under(&lossy()).double_holds, 1);
 }
 
 #[test]
-fn a_hold_is_found_inside_a_long_one_past_a_short_one() {
+fn a_hold_that_overlaps_an_earlier_long_one_is_found() {
     let report = History::new()
         .section(0, 50, 101, 7)
         .section(10, 20, 202, 8)
@@ -34,194 +34,200 @@ fn a_hold_is_found_inside_a_long_one_past_a_short_one() {
 fn a_hold_ends_where_its_validity_ends() {
     let second = |from| {
         History::new()
-            .asks(0, 101)
-            .enters_until(0, 101, 7, 30)
-            .lost(35, 101)
-            .leaves(40, 101)
+            .requests(0, 101)
+            .acquires_until(0, 101, 7, 30)
+            .loss_reported(35, 101)
+            .releases(40, 101)
             .section(from, 50, 202, 8)
     };
-    second(29).breaks(Property::Disjoint);
+    second(29).breaks(Property::MutualExclusion);
     assert_eq!(second(30).passes().losses, 1);
 }
 
 #[test]
-fn a_hold_goes_on_as_long_as_it_was_extended() {
+fn a_hold_lasts_until_its_last_extension() {
     let second = |from| {
         History::new()
-            .asks(0, 101)
-            .enters_until(0, 101, 7, 30)
-            .valid(10, 101, 60)
-            .leaves(70, 101)
+            .requests(0, 101)
+            .acquires_until(0, 101, 7, 30)
+            .extends(10, 101, 60)
+            .releases(70, 101)
             .section(from, 90, 202, 8)
     };
-    second(59).breaks(Property::Disjoint);
+    second(59).breaks(Property::MutualExclusion);
     second(60).passes();
 }
 
 #[test]
-fn a_hold_ends_with_its_process() {
+fn a_crash_ends_the_holds_of_the_process() {
     let second = |from| {
-        History::new().asks(0, 101).enters(0, 101, 7).crashed(20, 1).section(from, 50, 202, 8)
+        History::new().requests(0, 101).acquires(0, 101, 7).crashed(20, 1).section(from, 50, 202, 8)
     };
-    second(19).breaks(Property::Disjoint);
+    second(19).breaks(Property::MutualExclusion);
     second(20).passes();
 }
 
 #[test]
-fn a_hold_lasts_as_long_as_anybody_inside() {
+fn a_hold_lasts_until_its_last_section_ends() {
     let second = |from| {
         History::new()
-            .asks(0, 101)
-            .enters(0, 101, 7)
-            .asks(1, 102)
-            .enters_within(1, 102, 7, 101)
-            .leaves(10, 101)
-            .leaves(20, 102)
+            .requests(0, 101)
+            .acquires(0, 101, 7)
+            .requests(1, 102)
+            .re_enters(1, 102, 7, 101)
+            .releases(10, 101)
+            .releases(20, 102)
             .section(from, 50, 202, 8)
     };
-    second(19).breaks(Property::Disjoint);
+    second(19).breaks(Property::MutualExclusion);
     second(20).passes();
 }
 
 fn late_write() -> History {
     History::new()
-        .asks(0, 101)
-        .enters_until(0, 101, 7, 30)
-        .lost(30, 101)
-        .asks(20, 202)
-        .enters(40, 202, 8)
-        .wrote(41, 202)
-        .leaves(60, 202)
-        .leaves(60, 101)
+        .requests(0, 101)
+        .acquires_until(0, 101, 7, 30)
+        .loss_reported(30, 101)
+        .requests(20, 202)
+        .acquires(40, 202, 8)
+        .writes(41, 202)
+        .releases(60, 202)
+        .releases(60, 101)
 }
 
 #[test]
 fn a_register_that_takes_a_lower_token_after_a_higher_one_is_found() {
-    late_write().wrote(50, 101).breaks(Property::Register);
-    late_write().wrote(50, 101).breaks_under(&lossy(), Property::Register);
-    late_write().write_refused(50, 101).passes();
-    late_write().wrote(40, 101).passes();
+    late_write().writes(50, 101).breaks(Property::FencedRegister);
+    late_write().writes(50, 101).breaks_under(&lossy(), Property::FencedRegister);
+    late_write().write_rejected(50, 101).passes();
+    late_write().writes(40, 101).passes();
 }
 
 fn counters(second: u64) -> History {
     History::new()
         .section(0, 10, 101, 7)
-        .counted(5, 101, 0)
+        .updates_counter(5, 101, 0)
         .section(20, 30, 202, 8)
-        .counted(25, 202, second)
+        .updates_counter(25, 202, second)
 }
 
 #[test]
-fn an_update_that_is_lost_is_found() {
-    counters(0).breaks(Property::Counter);
+fn a_lost_update_is_found() {
+    counters(0).breaks(Property::UnfencedCounter);
     counters(0).passes_under(&lossy());
     counters(1).passes();
 }
 
 #[test]
-fn a_total_that_is_not_the_number_of_rounds_is_found() {
-    counters(1).total(50, 0, 1).breaks(Property::Counter);
-    counters(1).total(50, 0, 3).breaks(Property::Counter);
+fn a_total_that_differs_from_the_number_of_updates_is_found() {
+    counters(1).total(50, 0, 1).breaks(Property::UnfencedCounter);
+    counters(1).total(50, 0, 3).breaks(Property::UnfencedCounter);
     counters(1).total(50, 0, 2).passes();
 }
 
 #[test]
-fn a_holder_that_crashed_may_have_written_once_more() {
-    let crash = counters(1).asks(40, 303).enters(41, 303, 9).crashed(45, 3);
+fn a_crashed_holder_may_have_made_one_unrecorded_update() {
+    let crash = counters(1).requests(40, 303).acquires(41, 303, 9).crashed(45, 3);
     crash.clone().total(50, 0, 2).passes();
     crash.clone().total(50, 0, 3).passes();
-    crash.total(50, 0, 4).breaks(Property::Counter);
+    crash.total(50, 0, 4).breaks(Property::UnfencedCounter);
 }
 
 #[test]
-fn a_counter_written_past_a_lease_proves_nothing() {
+fn a_counter_written_after_the_lease_expired_proves_nothing() {
     let written = |at| {
         History::new()
-            .asks(0, 101)
-            .enters_until(0, 101, 7, 30)
-            .counted(at, 101, 0)
-            .leaves(36, 101)
+            .requests(0, 101)
+            .acquires_until(0, 101, 7, 30)
+            .updates_counter(at, 101, 0)
+            .releases(36, 101)
             .section(50, 60, 202, 8)
-            .counted(55, 202, 0)
+            .updates_counter(55, 202, 0)
     };
     assert_eq!(written(35).passes().counters_overwritten, 1);
-    written(30).breaks(Property::Counter);
+    written(30).breaks(Property::UnfencedCounter);
 }
 
 #[test]
-fn a_holder_that_is_not_told_is_found() {
-    let told =
-        |at| History::new().asks(0, 101).enters_until(0, 101, 7, 30).lost(at, 101).leaves(90, 101);
-    told(41).breaks(Property::Told);
+fn a_loss_that_is_reported_late_is_found() {
+    let told = |at| {
+        History::new()
+            .requests(0, 101)
+            .acquires_until(0, 101, 7, 30)
+            .loss_reported(at, 101)
+            .releases(90, 101)
+    };
+    told(41).breaks(Property::LossReported);
     told(40).passes();
-    let left = |at| History::new().asks(0, 101).enters_until(0, 101, 7, 30).leaves(at, 101);
-    left(41).breaks(Property::Told);
+    let left = |at| History::new().requests(0, 101).acquires_until(0, 101, 7, 30).releases(at, 101);
+    left(41).breaks(Property::LossReported);
     left(40).passes();
 }
 
 #[test]
-fn a_holder_that_is_never_told_is_found() {
-    History::new().asks(0, 101).enters_until(0, 101, 7, 30).breaks(Property::Told);
+fn a_loss_that_is_never_reported_is_found() {
+    History::new().requests(0, 101).acquires_until(0, 101, 7, 30).breaks(Property::LossReported);
 }
 
 #[test]
-fn a_holder_that_stood_still_is_told_when_it_goes_on() {
+fn a_paused_holder_may_be_notified_when_it_resumes() {
     let told = |at| {
         History::new()
-            .asks(0, 101)
-            .enters_until(0, 101, 7, 30)
+            .requests(0, 101)
+            .acquires_until(0, 101, 7, 30)
             .paused(40, 1)
             .resumed(100, 1)
-            .lost(at, 101)
-            .leaves(200, 101)
+            .loss_reported(at, 101)
+            .releases(200, 101)
     };
-    told(111).breaks(Property::Told);
+    told(111).breaks(Property::LossReported);
     told(110).passes();
-    let crash = |at| History::new().asks(0, 101).enters_until(0, 101, 7, 30).crashed(at, 1);
-    crash(41).breaks(Property::Told);
+    let crash = |at| History::new().requests(0, 101).acquires_until(0, 101, 7, 30).crashed(at, 1);
+    crash(41).breaks(Property::LossReported);
     crash(40).passes();
 }
 
 #[test]
-fn a_loss_that_is_taken_back_is_found() {
+fn an_extension_after_a_loss_is_found() {
     let valid = |at| {
         History::new()
-            .asks(0, 101)
-            .enters_until(0, 101, 7, 30)
-            .valid(at, 101, 60)
-            .lost(20, 101)
-            .leaves(40, 101)
+            .requests(0, 101)
+            .acquires_until(0, 101, 7, 30)
+            .extends(at, 101, 60)
+            .loss_reported(20, 101)
+            .releases(40, 101)
     };
-    valid(25).breaks(Property::Told);
+    valid(25).breaks(Property::LossReported);
     valid(20).passes();
 }
 
 #[test]
 fn a_loss_ends_a_hold_before_its_validity_does() {
     let second = |from| {
-        let first = History::new().asks(0, 101).enters(0, 101, 7).lost(20, 101);
-        first.leaves(40, 101).section(from, 50, 202, 8)
+        let first = History::new().requests(0, 101).acquires(0, 101, 7).loss_reported(20, 101);
+        first.releases(40, 101).section(from, 50, 202, 8)
     };
-    second(19).breaks(Property::Disjoint);
+    second(19).breaks(Property::MutualExclusion);
     second(20).passes();
 }
 
 #[test]
-fn a_holder_that_crashed_past_its_lease_may_have_overwritten() {
+fn a_holder_that_crashed_after_its_lease_expired_may_have_overwritten_the_counter() {
     let crash = |at| {
-        let first = counters(1).asks(40, 303).enters_until(41, 303, 9, 60).lost(60, 303);
+        let first =
+            counters(1).requests(40, 303).acquires_until(41, 303, 9, 60).loss_reported(60, 303);
         first.crashed(at, 3).total(90, 0, 1)
     };
-    crash(60).breaks(Property::Counter);
+    crash(60).breaks(Property::UnfencedCounter);
     assert_eq!(crash(61).passes().counters_overwritten, 1);
 }
 
 #[test]
-fn a_hold_may_be_seen_valid_in_the_instant_of_its_loss() {
+fn an_extension_and_a_loss_may_have_the_same_timestamp() {
     let valid = |at| {
-        let lost = History::new().asks(0, 101).enters(0, 101, 7).lost(20, 101);
-        lost.valid(at, 101, 2_100).leaves(40, 101)
+        let lost = History::new().requests(0, 101).acquires(0, 101, 7).loss_reported(20, 101);
+        lost.extends(at, 101, 2_100).releases(40, 101)
     };
     valid(20).passes();
-    valid(21).breaks(Property::Told);
+    valid(21).breaks(Property::LossReported);
 }

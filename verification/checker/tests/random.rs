@@ -1,15 +1,15 @@
-//! Random legal histories pass; with one change they do not.
+//! Random legal histories pass, and fail after one mutation.
 
 mod reference;
 
-use checker::{Event, Property, Request, What, check};
+use checker::{Event, EventKind, Property, Request, check};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use reference::{history, in_time, keys, rules, steps};
 
-/// One way to spoil a history.
+/// One way to make a legal history illegal.
 #[derive(Clone, Copy, Debug)]
-enum Change {
+enum Mutation {
     SwapTokens,
     RepeatToken,
     RaiseTokenInside,
@@ -25,73 +25,79 @@ enum Change {
     LeaveTwice,
 }
 
-const CHANGES: [(Change, Property); 13] = [
-    (Change::SwapTokens, Property::TokensRise),
-    (Change::RepeatToken, Property::TokensDistinct),
-    (Change::RaiseTokenInside, Property::Reentry),
-    (Change::Overlap, Property::Disjoint),
-    (Change::OverlapSiblings, Property::Siblings),
-    (Change::TakeOldToken, Property::Register),
-    (Change::LoseUpdate, Property::Counter),
-    (Change::DropAnswer, Property::Deadline),
-    (Change::DropLost, Property::Told),
-    (Change::DropLeft, Property::Told),
-    (Change::WaitInVain, Property::Takeover),
-    (Change::PassOver, Property::PassedOver),
-    (Change::LeaveTwice, Property::Malformed),
+const CHANGES: [(Mutation, Property); 13] = [
+    (Mutation::SwapTokens, Property::TokensRise),
+    (Mutation::RepeatToken, Property::TokensDistinct),
+    (Mutation::RaiseTokenInside, Property::Reentry),
+    (Mutation::Overlap, Property::MutualExclusion),
+    (Mutation::OverlapSiblings, Property::SiblingExclusion),
+    (Mutation::TakeOldToken, Property::FencedRegister),
+    (Mutation::LoseUpdate, Property::UnfencedCounter),
+    (Mutation::DropAnswer, Property::Deadline),
+    (Mutation::DropLost, Property::LossReported),
+    (Mutation::DropLeft, Property::LossReported),
+    (Mutation::WaitInVain, Property::Takeover),
+    (Mutation::PassOver, Property::BoundedBypass),
+    (Mutation::LeaveTwice, Property::WellFormed),
 ];
 
 const SECOND: u64 = 1_000_000_000;
 
-/// Spoils a history in this way somewhere, if there is a place for it.
-fn spoil(events: &mut Vec<Event>, change: Change, pick: Index) -> Option<()> {
+/// Applies a mutation somewhere, if the history has an event that it applies to.
+fn mutate(events: &mut Vec<Event>, change: Mutation, pick: Index) -> Option<()> {
     match change {
-        Change::SwapTokens => {
-            let (one, other) = neighbours(events, pick)?;
+        Mutation::SwapTokens => {
+            let (one, other) = consecutive_grants(events, pick)?;
             let (lower, higher) = (fence(events, one), fence(events, other));
             *fence_mut(events, one) = higher;
             *fence_mut(events, other) = lower;
         }
-        Change::RepeatToken => {
-            let (one, other) = neighbours(events, pick)?;
+        Mutation::RepeatToken => {
+            let (one, other) = consecutive_grants(events, pick)?;
             *fence_mut(events, other) = fence(events, one);
         }
-        Change::RaiseTokenInside => {
-            let inner = one_of(&in_time(events, |what| is_entered(what, true)), pick)?;
+        Mutation::RaiseTokenInside => {
+            let inner = one_of(&in_time(events, |kind| is_entered(kind, true)), pick)?;
             *fence_mut(events, inner) += 1;
         }
-        Change::Overlap => overlap(events, pick)?,
-        Change::OverlapSiblings => {
-            let inner = in_time(events, |what| is_left_of(what, |request| request % 10 == 1));
+        Mutation::Overlap => overlap(events, pick)?,
+        Mutation::OverlapSiblings => {
+            let inner = in_time(events, |kind| is_left_of(kind, |request| request % 10 == 1));
             events[one_of(&inner, pick)?].at += 1;
         }
-        Change::TakeOldToken => {
-            let refused = |what: &What| matches!(what, What::Wrote { accepted: false, .. });
+        Mutation::TakeOldToken => {
+            let refused =
+                |kind: &EventKind| matches!(kind, EventKind::RegisterWrite { accepted: false, .. });
             let at = one_of(&in_time(events, refused), pick)?;
-            if let What::Wrote { accepted, .. } = &mut events[at].what {
+            if let EventKind::RegisterWrite { accepted, .. } = &mut events[at].kind {
                 *accepted = true;
             }
         }
-        Change::LoseUpdate => {
-            let later = |what: &What| matches!(what, What::Counted { read: 1.., .. });
+        Mutation::LoseUpdate => {
+            let later =
+                |kind: &EventKind| matches!(kind, EventKind::CounterUpdate { read: 1.., .. });
             let at = one_of(&in_time(events, later), pick)?;
-            if let What::Counted { read, .. } = &mut events[at].what {
+            if let EventKind::CounterUpdate { read, .. } = &mut events[at].kind {
                 *read -= 1;
             }
         }
-        Change::DropAnswer => {
-            let ends = |what: &What| matches!(what, What::Refused { .. } | What::Cancelled { .. });
+        Mutation::DropAnswer => {
+            let ends = |kind: &EventKind| {
+                matches!(kind, EventKind::Refused { .. } | EventKind::Cancelled { .. })
+            };
             events.remove(one_of(&in_time(events, ends), pick)?);
         }
-        Change::DropLost => {
-            events
-                .remove(one_of(&in_time(events, |what| matches!(what, What::Lost { .. })), pick)?);
+        Mutation::DropLost => {
+            events.remove(one_of(
+                &in_time(events, |kind| matches!(kind, EventKind::LossReported { .. })),
+                pick,
+            )?);
         }
-        Change::DropLeft => drop_left(events, pick)?,
-        Change::WaitInVain => wait_in_vain(events),
-        Change::PassOver => pass_over(events, pick)?,
-        Change::LeaveTwice => {
-            let at = one_of(&in_time(events, |what| is_left_of(what, |_| true)), pick)?;
+        Mutation::DropLeft => drop_left(events, pick)?,
+        Mutation::WaitInVain => wait_in_vain(events),
+        Mutation::PassOver => bypass(events, pick)?,
+        Mutation::LeaveTwice => {
+            let at = one_of(&in_time(events, |kind| is_left_of(kind, |_| true)), pick)?;
             let again = events[at].clone();
             events.push(again);
         }
@@ -103,29 +109,29 @@ fn one_of(places: &[usize], pick: Index) -> Option<usize> {
     (!places.is_empty()).then(|| places[pick.index(places.len())])
 }
 
-fn is_entered(what: &What, inner: bool) -> bool {
-    matches!(what, What::Entered { within, .. } if within.is_some() == inner)
+fn is_entered(kind: &EventKind, inner: bool) -> bool {
+    matches!(kind, EventKind::Acquired { outer, .. } if outer.is_some() == inner)
 }
 
-fn is_left_of(what: &What, which: impl Fn(Request) -> bool) -> bool {
-    matches!(what, What::Left { request } if which(*request))
+fn is_left_of(kind: &EventKind, which: impl Fn(Request) -> bool) -> bool {
+    matches!(kind, EventKind::Released { request } if which(*request))
 }
 
 fn fence(events: &[Event], at: usize) -> u64 {
-    let What::Entered { fence, .. } = events[at].what else { panic!("enters") };
+    let EventKind::Acquired { fence, .. } = events[at].kind else { panic!("enters") };
     fence
 }
 
 fn fence_mut(events: &mut [Event], at: usize) -> &mut u64 {
-    let What::Entered { fence, .. } = &mut events[at].what else { panic!("enters") };
+    let EventKind::Acquired { fence, .. } = &mut events[at].kind else { panic!("enters") };
     fence
 }
 
-/// Two grants of a key, one after the other.
-fn neighbours(events: &[Event], pick: Index) -> Option<(usize, usize)> {
+/// Two consecutive grants of a key.
+fn consecutive_grants(events: &[Event], pick: Index) -> Option<(usize, usize)> {
     let keys = keys(events);
-    let key = |at: usize| keys[&events[at].what.request().unwrap()];
-    let mut grants = in_time(events, |what| is_entered(what, false));
+    let key = |at: usize| keys[&events[at].kind.request().unwrap()];
+    let mut grants = in_time(events, |kind| is_entered(kind, false));
     grants.sort_by_key(|at| key(*at));
     let pairs: Vec<(usize, usize)> = grants
         .windows(2)
@@ -135,58 +141,67 @@ fn neighbours(events: &[Event], pick: Index) -> Option<(usize, usize)> {
     (!pairs.is_empty()).then(|| pairs[pick.index(pairs.len())])
 }
 
-/// A holder is in its section until after the next one's entry, and valid until then.
+/// A holder stays in its section, with a valid lease, until after the next one acquires.
 fn overlap(events: &mut [Event], pick: Index) -> Option<()> {
-    let (one, other) = neighbours(events, pick)?;
-    let (request, entered) = (events[one].what.request(), events[other].at);
-    let ends = |what: &What| matches!(what, What::Left { .. } | What::Lost { .. });
-    for event in events.iter_mut().filter(|event| event.what.request() == request) {
-        if let What::Entered { valid_until, .. } = &mut event.what {
+    let (one, other) = consecutive_grants(events, pick)?;
+    let (request, entered) = (events[one].kind.request(), events[other].at);
+    let ends = |kind: &EventKind| {
+        matches!(kind, EventKind::Released { .. } | EventKind::LossReported { .. })
+    };
+    for event in events.iter_mut().filter(|event| event.kind.request() == request) {
+        if let EventKind::Acquired { valid_until, .. } = &mut event.kind {
             *valid_until = entered + SECOND;
-        } else if ends(&event.what) {
+        } else if ends(&event.kind) {
             event.at = event.at.max(entered + 1);
         }
     }
-    // A crash is not undone: such a holder is let live.
+    // A crash cannot be removed, so the holder is not changed.
     let process = events[one].process;
-    let crash =
-        events.iter_mut().find(|event| event.process == process && event.what == What::Crashed);
+    let crash = events
+        .iter_mut()
+        .find(|event| event.process == process && event.kind == EventKind::Crashed);
     if let Some(crash) = crash {
         crash.at = crash.at.max(entered + 1);
     }
     Some(())
 }
 
-/// A holder never leaves, nor is it told of the end of its hold.
+/// A holder neither releases nor learns of the loss.
 fn drop_left(events: &mut Vec<Event>, pick: Index) -> Option<()> {
-    let at = one_of(&in_time(events, |what| is_left_of(what, |request| request % 10 == 0)), pick)?;
-    let request = events[at].what.request();
-    let ends = |what: &What| matches!(what, What::Left { .. } | What::Lost { .. });
-    events.retain(|event| event.what.request() != request || !ends(&event.what));
+    let at = one_of(&in_time(events, |kind| is_left_of(kind, |request| request % 10 == 0)), pick)?;
+    let request = events[at].kind.request();
+    let ends = |kind: &EventKind| {
+        matches!(kind, EventKind::Released { .. } | EventKind::LossReported { .. })
+    };
+    events.retain(|event| event.kind.request() != request || !ends(&event.kind));
     Some(())
 }
 
-/// Somebody waits for a key that nobody holds.
+/// A request waits for a key that is free.
 fn wait_in_vain(events: &mut Vec<Event>) {
     let end = events.iter().map(|event| event.at).max().unwrap_or(0) + SECOND;
     let request = Request::MAX;
-    let asked = What::Asked { request, key: 0, deadline: None, surely: false };
-    events.push(Event { at: end, process: 9, task: 0, what: asked });
-    events.push(Event { at: end + SECOND, process: 9, task: 0, what: What::Cancelled { request } });
+    let asked = EventKind::Requested { request, key: 0, deadline: None, must_succeed: false };
+    events.push(Event { at: end, process: 9, task: 0, kind: asked });
+    events.push(Event {
+        at: end + SECOND,
+        process: 9,
+        task: 0,
+        kind: EventKind::Cancelled { request },
+    });
 }
 
-/// Somebody is queued before a request is made that has the lock before it.
-fn pass_over(events: &mut Vec<Event>, pick: Index) -> Option<()> {
-    let at = one_of(&in_time(events, |what| is_entered(what, false)), pick)?;
-    let passes = events[at].what.request()?;
-    let made =
-        |event: &&Event| matches!(event.what, What::Asked { request, .. } if request == passes);
+/// A request is queued before a later one is made and gets the lock first.
+fn bypass(events: &mut Vec<Event>, pick: Index) -> Option<()> {
+    let at = one_of(&in_time(events, |kind| is_entered(kind, false)), pick)?;
+    let passes = events[at].kind.request()?;
+    let made = |event: &&Event| matches!(event.kind, EventKind::Requested { request, .. } if request == passes);
     let asked = events.iter().find(made)?.at.checked_sub(1)?;
     let (key, until, request) = (keys(events)[&passes], events[at].at + 1, Request::MAX);
-    let mut note = |at, what| events.push(Event { at, process: 9, task: 0, what });
-    note(asked, What::Asked { request, key, deadline: None, surely: false });
-    note(asked, What::Queued { request });
-    note(until, What::Cancelled { request });
+    let mut note = |at, kind| events.push(Event { at, process: 9, task: 0, kind });
+    note(asked, EventKind::Requested { request, key, deadline: None, must_succeed: false });
+    note(asked, EventKind::Queued { request });
+    note(until, EventKind::Cancelled { request });
     Some(())
 }
 
@@ -194,13 +209,13 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_legal_history_is_right(steps in steps(0..60)) {
+    fn a_legal_history_passes(steps in steps(0..60)) {
         let report = check(&history(&steps), &rules());
         prop_assert!(report.is_right(), "{:#?}", report.violations);
     }
 
     #[test]
-    fn a_legal_history_is_right_in_any_order_of_processes(steps in steps(0..60)) {
+    fn the_order_of_processes_in_a_legal_history_does_not_matter(steps in steps(0..60)) {
         let mut events = history(&steps);
         let told = check(&events, &rules());
         events.sort_by_key(|event| event.process);
@@ -208,13 +223,13 @@ proptest! {
     }
 
     #[test]
-    fn a_spoilt_history_is_wrong(
+    fn a_mutated_history_is_found(
         steps in steps(10..60),
         (change, property) in prop::sample::select(CHANGES.as_slice()),
         pick: Index,
     ) {
         let mut events = history(&steps);
-        prop_assume!(spoil(&mut events, change, pick).is_some());
+        prop_assume!(mutate(&mut events, change, pick).is_some());
         let report = check(&events, &rules());
         let found = report.violations.iter().any(|violation| violation.property == property);
         prop_assert!(found, "{change:?} gives {:#?}", report.violations);

@@ -2,7 +2,7 @@
 
 mod circle;
 
-use checker::{Event, Nanos, Property, Request, Violation, What};
+use checker::{Event, Nanos, Property, Request, Violation, EventKind};
 use distlock_runtime::verification::WAITER_LEASE;
 
 use crate::plan::Plan;
@@ -33,7 +33,7 @@ const WAKE_UP: Nanos = 100_000;
 fn over_at_once(events: &[Event]) -> Option<Violation> {
     let mut by_chance = 0;
     for (place, event) in events.iter().enumerate() {
-        let What::Entered { request, valid_until, within: None, .. } = event.what else { continue };
+        let EventKind::Acquired { request, valid_until, outer: None, .. } = event.kind else { continue };
         if valid_until > event.at {
             continue;
         }
@@ -44,7 +44,7 @@ fn over_at_once(events: &[Event]) -> Option<Violation> {
             Entry::Granted | Entry::Handed => {
                 let text = "a section began under a hold that was over by then".to_owned();
                 let (at, requests) = (event.at, vec![request]);
-                return Some(Violation { property: Property::Told, at, text, requests });
+                return Some(Violation { property: Property::LossReported, at, text, requests });
             }
         }
     }
@@ -69,10 +69,10 @@ impl Entry {
         let mut paused = false;
         for event in own {
             let just_before = event.at + WAKE_UP >= entered.at;
-            match event.what {
-                What::Paused(_) => paused = true,
-                What::Left { request } if just_before && !paused => left.push(request),
-                What::Asked { request: other, key, .. } if other == request => {
+            match event.kind {
+                EventKind::Paused(_) => paused = true,
+                EventKind::Released { request } if just_before && !paused => left.push(request),
+                EventKind::Requested { request: other, key, .. } if other == request => {
                     asked = Some((event.at, key));
                     break;
                 }
@@ -80,8 +80,8 @@ impl Entry {
             }
         }
         let Some((asked, key)) = asked else { return Self::AfterPause };
-        let of_key = |event: &Event| match event.what {
-            What::Asked { request, key: other, .. } => other == key && left.contains(&request),
+        let of_key = |event: &Event| match event.kind {
+            EventKind::Requested { request, key: other, .. } => other == key && left.contains(&request),
             _ => false,
         };
         if asked == entered.at || before.iter().any(of_key) {
@@ -120,7 +120,7 @@ fn outlived(plan: &Plan, events: &[Event]) -> Option<Violation> {
                     "key {}: a hold under token {} was still prolonged after one under token {} had begun",
                     hold.key, hold.fence, next.fence,
                 );
-                return Some(Violation { property: Property::Told, at, text, requests });
+                return Some(Violation { property: Property::LossReported, at, text, requests });
             }
             if next.is_none_or(|next| hold.at < next.at) {
                 next = Some(hold);
@@ -135,17 +135,17 @@ fn holds(events: &[Event]) -> Vec<Seen> {
     let mut holds: Vec<Seen> = Vec::new();
     // By request: its key, and where its hold is.
     let mut requests: Vec<(u32, Option<usize>)> = Vec::new();
-    for Event { at, what, .. } in events {
-        match *what {
-            What::Asked { request, key, .. } => {
+    for Event { at, kind, .. } in events {
+        match *kind {
+            EventKind::Requested { request, key, .. } => {
                 let index = index(request);
                 if requests.len() <= index {
                     requests.resize(index + 1, (0, None));
                 }
                 requests[index].0 = key;
             }
-            What::Entered { request, fence, valid_until, within } => {
-                let hold = within.and_then(|around| requests[index(around)].1);
+            EventKind::Acquired { request, fence, valid_until, outer } => {
+                let hold = outer.and_then(|around| requests[index(around)].1);
                 let hold = hold.unwrap_or(holds.len());
                 let key = requests[index(request)].0;
                 requests[index(request)].1 = Some(hold);
@@ -156,7 +156,7 @@ fn holds(events: &[Event]) -> Vec<Seen> {
                     }
                 }
             }
-            What::Valid { request, until } => {
+            EventKind::Extended { request, until } => {
                 if let Some(hold) = requests[index(request)].1 {
                     holds[hold].until = holds[hold].until.max(until);
                 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use checker::{Report, Story};
+use checker::{Report, Trace};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use sim::campaign::{Campaign, Finding, Outcome};
@@ -63,7 +63,7 @@ fn tell(seed: u64, whole: bool) -> bool {
 fn print_story(plan: &Plan, trial: &Trial) {
     println!("{plan}");
     let requests = trial.report.violations.first().map_or(&[][..], |first| &first.requests);
-    println!("{}", Story::new(&trial.events).marking(requests));
+    println!("{}", Trace::new(&trial.events).highlight(requests));
     print_report(&trial.report);
     for violation in &trial.report.violations {
         println!("violation: {violation}");
@@ -113,7 +113,7 @@ fn print_outcome(outcome: &Outcome) {
 
 fn print_report(report: &Report) {
     println!(
-        "pairs {}, re-entries {}, requests {}, refused {}, cancelled {}, told of loss {}, double holds {}, events {}",
+        "pairs {}, re-entries {}, requests {}, refused {}, cancelled {}, losses {}, double holds {}, events {}",
         report.pairs,
         report.reentries,
         report.requests,

@@ -109,7 +109,7 @@ pub struct Ask {
     /// The longest it may be held.
     pub max_hold: Option<Duration>,
     /// Whether it is sure to get them.
-    pub surely: bool,
+    pub must_succeed: bool,
 }
 
 /// What a section does.
@@ -143,7 +143,7 @@ impl Ask {
             global: false,
             renew: true,
             max_hold: None,
-            surely: false,
+            must_succeed: false,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use checker::{Event, Nanos, Request, What};
+use checker::{Event, Nanos, Request, EventKind};
 use distlock_runtime::verification::{self, Environment, Nonce, Timestamp};
 
 use crate::clock::Clock;
@@ -175,7 +175,7 @@ pub(crate) fn name_next(request: Request) {
 pub(crate) fn queued(nonce: Nonce) {
     let request = with(|stage| stage.named.remove(&nonce));
     if let Some(request) = request {
-        record(What::Queued { request });
+        record(EventKind::Queued { request });
     }
 }
 
@@ -188,25 +188,25 @@ pub(crate) fn next_request() -> Request {
 }
 
 /// Writes down what the running task did or saw.
-pub(crate) fn record(what: What) {
+pub(crate) fn record(kind: EventKind) {
     with(|stage| {
         let Stage { process, task, mute, .. } = *stage;
-        if let What::Entered { request, .. }
-        | What::Refused { request, .. }
-        | What::Cancelled { request } = &what
+        if let EventKind::Acquired { request, .. }
+        | EventKind::Refused { request, .. }
+        | EventKind::Cancelled { request } = &kind
         {
             stage.unnamed.take_if(|waiting| waiting == request);
             stage.named.retain(|_, waiting| waiting != request);
         }
         if !mute {
-            stage.history.push(Event { at: NOW.get(), process, task, what });
+            stage.history.push(Event { at: NOW.get(), process, task, kind });
         }
     });
 }
 
 /// Writes down what befell a process from outside.
-pub(crate) fn record_of(process: u32, what: What) {
-    with(|stage| stage.history.push(Event { at: NOW.get(), process, task: 0, what }));
+pub(crate) fn record_of(process: u32, kind: EventKind) {
+    with(|stage| stage.history.push(Event { at: NOW.get(), process, task: 0, kind }));
 }
 
 /// Lets the destructors of a dead process run, which leaves no trace of it.

@@ -1,6 +1,6 @@
 //! A plan, run and checked.
 
-use checker::{Event, Property, Report, Rules, Violation, What, check};
+use checker::{Event, EventKind, Property, Report, Rules, Violation, check};
 
 use crate::hindsight;
 use crate::plan::Plan;
@@ -27,10 +27,10 @@ impl Trial {
         let Ran { events, unaware, panic } = world::run(plan);
         let lossless = plan.is_lossless() && !unaware;
         let takeover = plan.takeover().map(world::nanos);
-        let rules = Rules { lossless, slack: SLACK, passed_over: plan.passed_over(), takeover };
+        let rules = Rules { lossless, slack: SLACK, max_bypass: plan.passed_over(), takeover };
         let mut report = check(&events, &rules);
         report.violations.extend(panic.map(|text| Violation {
-            property: Property::Malformed,
+            property: Property::WellFormed,
             at: 0,
             text: format!("the library panicked: {text}"),
             requests: Vec::new(),
@@ -48,8 +48,8 @@ const SLACK: u64 = 3_000_000;
 
 /// Whether a violation is about this lock.
 fn is_about(events: &[Event], violation: &Violation, key: u32) -> bool {
-    events.iter().any(|event| match event.what {
-        What::Asked { request, key: asked, .. } => {
+    events.iter().any(|event| match event.kind {
+        EventKind::Requested { request, key: asked, .. } => {
             asked == key && violation.requests.contains(&request)
         }
         _ => false,
@@ -59,7 +59,7 @@ fn is_about(events: &[Event], violation: &Violation, key: u32) -> bool {
 /// Whether a plan promises this at all.
 fn is_owed(plan: &Plan, lossless: bool, events: &[Event], violation: &Violation) -> bool {
     match violation.property {
-        Property::Disjoint | Property::TokensRise
+        Property::MutualExclusion | Property::TokensRise
             if plan.careless_key().is_some_and(|key| is_about(events, violation, key)) =>
         {
             false

@@ -13,7 +13,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use checker::{Event, Nanos, What};
+use checker::{Event, EventKind, Nanos};
 
 use self::agenda::{Agenda, Happening};
 use self::process::Process;
@@ -137,7 +137,7 @@ impl<'p> World<'p> {
     fn end(&mut self) {
         for (key, count) in stage::counters().into_iter().enumerate() {
             let key = u32::try_from(key).expect("few keys");
-            stage::record_of(0, What::Total { key, count });
+            stage::record_of(0, EventKind::CounterTotal { key, count });
         }
         for number in 0..self.processes.len() {
             self.close(number);
@@ -204,6 +204,6 @@ impl<'p> World<'p> {
 
 fn leftover(kind: &str, count: u64) {
     if count > 0 {
-        stage::record_of(0, What::Leftover { kind: kind.to_owned(), count });
+        stage::record_of(0, EventKind::Leak { resource: kind.to_owned(), count });
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use checker::{Event, What};
+use checker::{Event, EventKind};
 use distlock::{LockGuard, LockManager};
 use testkit::eventually;
 
@@ -47,13 +47,13 @@ impl Holder {
             thread::sleep(PAUSE);
         }
         self.register.write(0, KEY, self.request(), guard.fence().get());
-        self.note(What::Left { request: self.request() });
+        self.note(EventKind::Released { request: self.request() });
     }
 
     fn enter(&self, guard: &LockGuard) {
         let valid_until = clock::now() + clock::nanos(guard.hold().remaining());
         let (request, fence) = (self.request(), guard.fence().get());
-        self.note(What::Entered { request, fence, valid_until, within: None });
+        self.note(EventKind::Acquired { request, fence, valid_until, outer: None });
     }
 
     /// Whether the hold is valid.
@@ -61,9 +61,9 @@ impl Holder {
         let (now, request) = (clock::now(), self.request());
         let remaining = guard.hold().remaining();
         if remaining.is_zero() {
-            self.note(What::Lost { request });
+            self.note(EventKind::LossReported { request });
         } else {
-            self.note(What::Valid { request, until: now + clock::nanos(remaining) });
+            self.note(EventKind::Extended { request, until: now + clock::nanos(remaining) });
         }
         !remaining.is_zero()
     }
@@ -75,7 +75,9 @@ impl Holder {
     /// It goes on until it has seen that its hold is over, or has let go.
     pub(super) fn until_told(&self) {
         eventually(LIMIT, "the holder is told", || {
-            let told = |event: &Event| matches!(event.what, What::Lost { .. } | What::Left { .. });
+            let told = |event: &Event| {
+                matches!(event.kind, EventKind::LossReported { .. } | EventKind::Released { .. })
+            };
             self.events().iter().any(told)
         });
     }
@@ -92,8 +94,8 @@ impl Holder {
         u64::from(self.process)
     }
 
-    fn note(&self, what: What) {
-        let event = Event { at: clock::now(), process: self.process, task: 0, what };
+    fn note(&self, kind: EventKind) {
+        let event = Event { at: clock::now(), process: self.process, task: 0, kind };
         self.events.lock().unwrap_or_else(PoisonError::into_inner).push(event);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
-use checker::{Event, Nanos, Request, What};
+use checker::{Event, EventKind, Nanos, Request};
 
 use super::escaped;
 
@@ -59,19 +59,19 @@ struct Drawing {
 
 impl Drawing {
     fn take(&mut self, event: &Event, scale: &Scale) {
-        match event.what {
-            What::Asked { request, key, .. } => {
+        match event.kind {
+            EventKind::Requested { request, key, .. } => {
                 self.keys.insert(request, key);
             }
-            What::Entered { request, fence, valid_until, within: None } => {
+            EventKind::Acquired { request, fence, valid_until, outer: None } => {
                 let (from, tokens) = (event.at, (fence, fence));
                 self.open.insert(request, Bar { from, to: valid_until, tokens, lost: false });
             }
-            What::Valid { request, until } => {
+            EventKind::Extended { request, until } => {
                 self.open.entry(request).and_modify(|bar| bar.to = until);
             }
-            What::Lost { request } => self.close(event, request, true, scale),
-            What::Left { request } => self.close(event, request, false, scale),
+            EventKind::LossReported { request } => self.close(event, request, true, scale),
+            EventKind::Released { request } => self.close(event, request, false, scale),
             _ => {}
         }
     }
@@ -160,13 +160,15 @@ fn draw(f: &mut fmt::Formatter<'_>, bar: &Bar, process: u32, y: f64, scale: &Sca
 
 impl Timeline<'_> {
     fn draw_faults(&self, f: &mut fmt::Formatter<'_>, scale: &Scale, height: f64) -> fmt::Result {
-        let told = |event: &Event| match &event.what {
+        let told = |event: &Event| match &event.kind {
             // What begins is told; that it was done follows at once.
-            What::Fault(words) if words.starts_with("done: ") => None,
-            What::Fault(words) => Some((event.at, brief(words))),
-            What::Paused(true) => Some((event.at, format!("process {} stops", event.process))),
-            What::Paused(false) => Some((event.at, format!("process {} goes on", event.process))),
-            What::Crashed => Some((event.at, format!("process {} is killed", event.process))),
+            EventKind::Fault(words) if words.starts_with("done: ") => None,
+            EventKind::Fault(words) => Some((event.at, brief(words))),
+            EventKind::Paused(true) => Some((event.at, format!("process {} stops", event.process))),
+            EventKind::Paused(false) => {
+                Some((event.at, format!("process {} goes on", event.process)))
+            }
+            EventKind::Crashed => Some((event.at, format!("process {} is killed", event.process))),
             _ => None,
         };
         for (number, (at, words)) in self.0.iter().filter_map(told).enumerate() {

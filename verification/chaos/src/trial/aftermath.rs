@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use checker::{Event, Nanos, What};
+use checker::{Event, EventKind, Nanos};
 use distlock::LockManager;
 use redis::RedisResult;
 
@@ -48,23 +48,23 @@ fn set_the_clock(cluster: &Cluster, schedule: &Schedule) {
 /// Takes a lock that must be free by then.
 fn take(locks: &LockManager, key: u32, until: Nanos) -> Vec<Event> {
     let request = u64::from(key) + 1;
-    let event = |at, what| Event { at, process: LEADER, task: 0, what };
+    let event = |at, kind| Event { at, process: LEADER, task: 0, kind };
     let at = clock::now();
     let deadline = Some(until.max(at));
-    let asked = event(at, What::Asked { request, key, deadline, surely: true });
+    let asked = event(at, EventKind::Requested { request, key, deadline, must_succeed: true });
     let guard = locks.mutex(key_name(key)).wait(clock::left(until)).acquire_blocking();
     let at = clock::now();
     match guard {
         Ok(guard) => {
             let valid_until = at + clock::nanos(guard.hold().remaining());
             let fence = guard.fence().get();
-            let entered = What::Entered { request, fence, valid_until, within: None };
-            let left = event(clock::now(), What::Left { request });
+            let entered = EventKind::Acquired { request, fence, valid_until, outer: None };
+            let left = event(clock::now(), EventKind::Released { request });
             drop(guard);
             vec![asked, event(at, entered), left]
         }
         Err(error) => {
-            vec![asked, event(at, What::Refused { request, why: refusal(&error) })]
+            vec![asked, event(at, EventKind::Refused { request, why: refusal(&error) })]
         }
     }
 }

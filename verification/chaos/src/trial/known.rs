@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use checker::{Event, Nanos, Property, Request, Violation, What};
+use checker::{Event, EventKind, Nanos, Property, Request, Violation};
 
 use crate::schedule::Schedule;
 
@@ -27,12 +27,12 @@ impl<'a> Known<'a> {
     pub(super) fn of(schedule: &'a Schedule, history: &[Event]) -> Self {
         let mut keys = HashMap::new();
         for event in history {
-            if let What::Asked { request, key, .. } = event.what {
+            if let EventKind::Requested { request, key, .. } = event.kind {
                 keys.insert(request, key);
             }
         }
-        let entry = |event: &Event| match event.what {
-            What::Entered { request, fence, .. } => {
+        let entry = |event: &Event| match event.kind {
+            EventKind::Acquired { request, fence, .. } => {
                 let (key, process) = (*keys.get(&request)?, event.process);
                 Some((request, Entry { key, process, at: event.at, fence }))
             }
@@ -83,9 +83,14 @@ mod tests {
         for (at, process, request, fence) in
             [(1, 1, 11, first), (2, 2, 21, 100), (3, 1, 12, second)]
         {
-            let event = |what| Event { at, process, task: 0, what };
-            events.push(event(What::Asked { request, key: 0, deadline: None, surely: false }));
-            events.push(event(What::Entered { request, fence, valid_until: 9, within: None }));
+            let event = |kind| Event { at, process, task: 0, kind };
+            events.push(event(EventKind::Requested {
+                request,
+                key: 0,
+                deadline: None,
+                must_succeed: false,
+            }));
+            events.push(event(EventKind::Acquired { request, fence, valid_until: 9, outer: None }));
         }
         events
     }
@@ -102,7 +107,7 @@ mod tests {
         assert!(Known::of(&lossy, &handed_on).names(&rise()));
         assert!(!Known::of(&lossless, &handed_on).names(&rise()));
         assert!(!Known::of(&lossy, &history([50, 49])).names(&rise()));
-        let other = Violation { property: Property::Register, ..rise() };
+        let other = Violation { property: Property::FencedRegister, ..rise() };
         assert!(!Known::of(&lossy, &handed_on).names(&other));
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use checker::{Nanos, Refusal, Request, What};
+use checker::{EventKind, Nanos, Refusal, Request};
 use distlock::{Hold, LockError};
 
 use super::told::Told;
@@ -21,7 +21,7 @@ pub struct Ask {
     pub(super) task: u32,
     pub(super) key: u32,
     pub(super) request: Request,
-    within: Option<Request>,
+    outer: Option<Request>,
     entered: AtomicBool,
     pub(super) told: Arc<Told>,
     settled: AtomicBool,
@@ -35,18 +35,22 @@ impl Ask {
         task: u32,
         key: u32,
         wait: Duration,
-        within: Option<Request>,
+        outer: Option<Request>,
     ) -> Self {
         let request = worker.name_a_request();
         let at = clock::now();
         let deadline = Some(at + clock::nanos(Self::patience(worker, wait)));
-        worker.journal.write_at(at, task, What::Asked { request, key, deadline, surely: false });
+        worker.journal.write_at(
+            at,
+            task,
+            EventKind::Requested { request, key, deadline, must_succeed: false },
+        );
         Self {
             worker: Arc::clone(worker),
             task,
             key,
             request,
-            within,
+            outer,
             entered: AtomicBool::new(false),
             told: Arc::default(),
             settled: AtomicBool::new(false),
@@ -70,8 +74,8 @@ impl Ask {
         let at = clock::now();
         let valid_until = valid_until(at, hold);
         let (request, fence) = (self.request, hold.fence().get());
-        let what = What::Entered { request, fence, valid_until, within: self.within };
-        self.worker.journal.write_at(at, self.task, what);
+        let kind = EventKind::Acquired { request, fence, valid_until, outer: self.outer };
+        self.worker.journal.write_at(at, self.task, kind);
         Section::new(self, hold.clone(), valid_until)
     }
 
@@ -82,10 +86,10 @@ impl Ask {
         match end {
             Err(error) if !entered => {
                 let (request, why) = (self.request, refusal(&error));
-                self.worker.journal.write(self.task, What::Refused { request, why });
+                self.worker.journal.write(self.task, EventKind::Refused { request, why });
             }
             // A nested exit leaves it to the outermost one to look at the clock.
-            Ok(()) if self.told.is_lost() && self.within.is_none() => {
+            Ok(()) if self.told.is_lost() && self.outer.is_none() => {
                 self.worker.complain("success at the exit of a hold that was lost");
             }
             _ => {}
@@ -97,7 +101,7 @@ impl Ask {
 impl Drop for Ask {
     fn drop(&mut self) {
         if !self.entered.load(Ordering::Relaxed) && !self.settled.load(Ordering::Relaxed) {
-            self.worker.journal.write(self.task, What::Cancelled { request: self.request });
+            self.worker.journal.write(self.task, EventKind::Cancelled { request: self.request });
         }
     }
 }

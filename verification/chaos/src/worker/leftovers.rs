@@ -6,7 +6,7 @@ use std::process;
 use std::thread;
 use std::time::Duration;
 
-use checker::What;
+use checker::EventKind;
 use testkit::Resources;
 
 use super::Worker;
@@ -45,7 +45,7 @@ impl Before {
         ];
         for (kind, count) in found {
             let (kind, count) = (kind.to_owned(), u64::try_from(count).expect("a few"));
-            journal.write(0, What::Leftover { kind, count });
+            journal.write(0, EventKind::Leak { resource: kind, count });
         }
         Ok(())
     }

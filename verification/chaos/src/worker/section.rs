@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use checker::{Nanos, What};
+use checker::{EventKind, Nanos};
 use distlock::Hold;
 use tokio::task::AbortHandle;
 
@@ -37,13 +37,15 @@ impl<'ask> Section<'ask> {
         let now = clock::now();
         let until = valid_until(now, &self.hold);
         if until == now {
-            self.ask.told.lose(|| self.note_at(now, What::Lost { request: self.ask.request }));
+            self.ask
+                .told
+                .lose(|| self.note_at(now, EventKind::LossReported { request: self.ask.request }));
             return false;
         }
         let ttl = self.ask.worker.orders.settings.ttl;
         if until > self.noted.load(Ordering::Relaxed) + clock::nanos(ttl / 10) {
             self.noted.store(until, Ordering::Relaxed);
-            self.note_at(now, What::Valid { request: self.ask.request, until });
+            self.note_at(now, EventKind::Extended { request: self.ask.request, until });
         }
         true
     }
@@ -97,7 +99,7 @@ impl<'ask> Section<'ask> {
         let (request, read) = (self.ask.request, before.number);
         let count = Count { number: read + 1, by: request };
         self.ask.worker.counters.write(self.ask.key, count);
-        self.note_at(clock::now(), What::Counted { request, read });
+        self.note_at(clock::now(), EventKind::CounterUpdate { request, read });
     }
 
     fn write(&self) {
@@ -105,8 +107,8 @@ impl<'ask> Section<'ask> {
         ask.worker.register.write(ask.task, ask.key, ask.request, fence);
     }
 
-    fn note_at(&self, at: Nanos, what: What) {
-        self.ask.worker.journal.write_at(at, self.ask.task, what);
+    fn note_at(&self, at: Nanos, kind: EventKind) {
+        self.ask.worker.journal.write_at(at, self.ask.task, kind);
     }
 }
 
@@ -116,7 +118,7 @@ impl Drop for Section<'_> {
             watch.abort();
         }
         self.is_valid();
-        let left = What::Left { request: self.ask.request };
+        let left = EventKind::Released { request: self.ask.request };
         self.ask.told.leave(|| self.note_at(clock::now(), left));
     }
 }

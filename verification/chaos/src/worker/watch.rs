@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use checker::{Nanos, Request, What};
+use checker::{EventKind, Nanos, Request};
 use distlock::Hold;
 
 use super::ask::valid_until;
@@ -37,8 +37,8 @@ impl Watch {
         while tokio::time::timeout(LOOK, &mut lost).await.is_err() {
             self.look();
         }
-        let what = What::Lost { request: self.request };
-        self.told.lose(|| self.worker.journal.write(self.task, what));
+        let kind = EventKind::LossReported { request: self.request };
+        self.told.lose(|| self.worker.journal.write(self.task, kind));
     }
 
     fn look(&mut self) {
@@ -47,8 +47,8 @@ impl Watch {
         let ttl = self.worker.orders.settings.ttl;
         if until > self.noted + clock::nanos(ttl / 10) {
             self.noted = until;
-            let what = What::Valid { request: self.request, until };
-            self.told.extend(|| self.worker.journal.write_at(at, self.task, what));
+            let kind = EventKind::Extended { request: self.request, until };
+            self.told.extend(|| self.worker.journal.write_at(at, self.task, kind));
         }
     }
 }

@@ -1,230 +1,231 @@
-//! From events to a timeline; what makes no sense in them is found here.
+//! Builds a timeline from events, and reports events that cannot happen.
 //!
-//! Every event about a request comes from its process, after `Asked` and before the process crashes; `Queued` and the ends of
-//! the wait before any such end; `Valid`, `Lost`, `Wrote`, `Counted` and `Left` between `Entered` and `Left`.
+//! Every event about a request comes from its process, after `Requested` and before the process
+//! crashes. A request ends its wait once, and `Queued` comes before that. `Extended`,
+//! `LossReported`, `RegisterWrite` and `CounterUpdate` come between `Acquired` and `Released`.
 
 use rustc_hash::FxHashMap;
 
-use super::{End, Hold, Life, Process, Timeline};
-use crate::event::{Event, Nanos, Request, What};
+use super::{Hold, Process, RequestRecord, Timeline, Unsuccessful};
+use crate::event::{Event, EventKind, Nanos, Request};
 use crate::property::Property;
 use crate::rules::Rules;
 use crate::violation::Violation;
 
-/// A timeline in the making.
 #[derive(Default)]
 struct Builder<'a> {
     run: Timeline<'a>,
-    requests: FxHashMap<Request, u32>,
+    indices: FxHashMap<Request, u32>,
     keys: FxHashMap<u32, u32>,
     processes: FxHashMap<u32, u32>,
 }
 
-/// Where a request has to be in its life for an event to make sense.
+/// Where a request has to be in its record for an event to make sense.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum RequestPhase {
     Waiting,
-    Inside,
+    Holding,
 }
 
 impl<'a> Timeline<'a> {
-    /// Puts events in order.
     pub(crate) fn new(events: &'a [Event], rules: &Rules) -> Self {
         let mut sorted: Vec<&Event> = events.iter().collect();
         sorted.sort_by_key(|event| event.at);
         let mut builder = Builder::default();
-        builder.requests.reserve(events.len() / 4);
-        builder.run.lives.reserve(events.len() / 4);
+        builder.indices.reserve(events.len() / 4);
+        builder.run.requests.reserve(events.len() / 4);
         builder.run.start = sorted.first().map_or(0, |event| event.at);
         builder.run.end = sorted.last().map_or(0, |event| event.at);
         for event in sorted {
-            builder.take(event);
+            builder.add(event);
         }
         for process in &mut builder.run.processes {
             process.join_pauses(rules.slack);
         }
-        builder.run.sort_outer();
+        builder.run.sort_outermost();
         builder.run
     }
 }
 
 impl<'a> Builder<'a> {
-    fn take(&mut self, event: &'a Event) {
+    fn add(&mut self, event: &'a Event) {
         let at = event.at;
-        match &event.what {
-            What::Asked { .. } => self.ask(event),
-            What::Entered { within, .. } => self.enter(event, *within),
-            What::Queued { request } => {
-                if let Some(index) = self.at_stage(event, *request, Stage::Waiting) {
-                    self.run.lives[index as usize].queued.get_or_insert(at);
+        match &event.kind {
+            EventKind::Requested { .. } => self.request(event),
+            EventKind::Acquired { outer, .. } => self.acquire(event, *outer),
+            EventKind::Queued { request } => {
+                if let Some(index) = self.in_phase(event, *request, RequestPhase::Waiting) {
+                    self.run.requests[index as usize].queued.get_or_insert(at);
                 }
             }
-            What::Refused { request, .. } => self.end(event, *request, false),
-            What::Cancelled { request } => self.end(event, *request, true),
-            What::Valid { request, until } => self.extend(event, *request, *until),
-            What::Lost { request } => {
-                if let Some(index) = self.at_stage(event, *request, Stage::Inside) {
-                    self.root(index).told.get_or_insert(at);
+            EventKind::Refused { request, .. } => self.fail(event, *request, false),
+            EventKind::Cancelled { request } => self.fail(event, *request, true),
+            EventKind::Extended { request, until } => self.extend(event, *request, *until),
+            EventKind::LossReported { request } => {
+                if let Some(index) = self.in_phase(event, *request, RequestPhase::Holding) {
+                    self.root(index).loss_reported.get_or_insert(at);
                 }
             }
-            What::Left { request } => self.leave(event, *request),
-            What::Wrote { request, accepted } => {
-                if let Some(index) = self.at_stage(event, *request, Stage::Inside) {
-                    self.run.writes.push((at, index, *accepted));
+            EventKind::Released { request } => self.release(event, *request),
+            EventKind::RegisterWrite { request, accepted } => {
+                if let Some(index) = self.in_phase(event, *request, RequestPhase::Holding) {
+                    self.run.register_writes.push((at, index, *accepted));
                 }
             }
-            What::Counted { request, read } => {
-                if let Some(index) = self.at_stage(event, *request, Stage::Inside) {
-                    self.run.counts.push((at, index, *read));
+            EventKind::CounterUpdate { request, read } => {
+                if let Some(index) = self.in_phase(event, *request, RequestPhase::Holding) {
+                    self.run.counter_updates.push((at, index, *read));
                 }
             }
-            What::Total { key, count } => {
+            EventKind::CounterTotal { key, count } => {
                 let key = self.key(*key);
-                self.run.totals.push((at, key, *count));
+                self.run.counter_totals.push((at, key, *count));
             }
-            What::Leftover { .. } => self.run.leftovers.push(event),
-            What::Fault(_) => self.run.disturbed = Some(at),
-            What::Paused(_) | What::Crashed => self.disturb(event),
+            EventKind::Leak { .. } => self.run.leaks.push(event),
+            EventKind::Fault(_) => self.run.last_disturbance = Some(at),
+            EventKind::Paused(_) | EventKind::Crashed => self.disturb(event),
         }
     }
 
-    fn ask(&mut self, event: &Event) {
-        let What::Asked { request, key, deadline, surely } = event.what else { return };
+    fn request(&mut self, event: &Event) {
+        let EventKind::Requested { request, key, deadline, must_succeed } = event.kind else {
+            return;
+        };
         let (key, process) = (self.key(key), self.process(event.process));
-        let index = u32::try_from(self.run.lives.len()).expect("fewer requests than 2^32");
-        if self.requests.insert(request, index).is_some() {
-            self.malformed(event, "a second request has the name", request);
+        let index = u32::try_from(self.run.requests.len()).expect("fewer requests than 2^32");
+        if self.indices.insert(request, index).is_some() {
+            self.malformed(event, "duplicate request", request);
         }
         let crashes_before = self.run.processes[process as usize].crashes();
-        self.run.lives.push(Life {
+        self.run.requests.push(RequestRecord {
             request,
             key,
             process,
             task: event.task,
             crashes_before,
-            asked: event.at,
+            requested: event.at,
             deadline,
-            surely,
+            must_succeed,
             queued: None,
             hold: None,
             end: None,
         });
     }
 
-    fn enter(&mut self, event: &Event, within: Option<Request>) {
-        let What::Entered { request, fence, valid_until, .. } = event.what else { return };
-        let Some(index) = self.at_stage(event, request, Stage::Waiting) else { return };
-        let outer = within.map(|outer| self.outer(outer, index));
+    fn acquire(&mut self, event: &Event, outer: Option<Request>) {
+        let EventKind::Acquired { request, fence, valid_until, .. } = event.kind else { return };
+        let Some(index) = self.in_phase(event, request, RequestPhase::Waiting) else { return };
+        let outer = outer.map(|outer| self.enclosing(outer, index));
         if outer == Some(None) {
             return self.malformed(
                 event,
-                "there is no such hold of its key to re-enter for",
+                "no enclosing hold of this key for the re-entry",
                 request,
             );
         }
-        let within = outer.flatten();
-        let root = within.map_or(index, |outer| self.run.hold(outer).root);
-        self.run.lives[index as usize].hold = Some(Hold {
+        let outer = outer.flatten();
+        let root = outer.map_or(index, |outer| self.run.hold(outer).root);
+        self.run.requests[index as usize].hold = Some(Hold {
             at: event.at,
             fence,
-            within,
+            outer,
             root,
-            left: None,
+            released: None,
             until: valid_until,
-            told: None,
+            loss_reported: None,
             inside: 0,
-            all_left: 0,
+            last_release: 0,
         });
         let root = self.root(index);
         root.inside += 1;
         root.until = root.until.max(valid_until);
-        self.run.entered.push(index);
+        self.run.acquired.push(index);
     }
 
-    /// The hold that a request says it re-enters.
-    fn outer(&self, outer: Request, inner: u32) -> Option<u32> {
-        let outer = *self.requests.get(&outer)?;
-        let same_key = self.run.life(outer).key == self.run.life(inner).key;
-        (same_key && self.run.life(outer).hold.is_some()).then_some(outer)
+    /// The enclosing hold that a re-entry names, if it exists.
+    fn enclosing(&self, outer: Request, inner: u32) -> Option<u32> {
+        let outer = *self.indices.get(&outer)?;
+        let same_key = self.run.request(outer).key == self.run.request(inner).key;
+        (same_key && self.run.request(outer).hold.is_some()).then_some(outer)
     }
 
-    fn end(&mut self, event: &Event, request: Request, cancelled: bool) {
-        if let Some(index) = self.at_stage(event, request, Stage::Waiting) {
-            self.run.lives[index as usize].end = Some(End { at: event.at, cancelled });
+    fn fail(&mut self, event: &Event, request: Request, cancelled: bool) {
+        if let Some(index) = self.in_phase(event, request, RequestPhase::Waiting) {
+            self.run.requests[index as usize].end = Some(Unsuccessful { at: event.at, cancelled });
         }
     }
 
     fn extend(&mut self, event: &Event, request: Request, until: Nanos) {
-        let Some(index) = self.at_stage(event, request, Stage::Inside) else { return };
+        let Some(index) = self.in_phase(event, request, RequestPhase::Holding) else { return };
         let root = self.root(index);
-        if root.told.is_none_or(|told| told >= event.at) {
+        if root.loss_reported.is_none_or(|told| told >= event.at) {
             root.until = root.until.max(until);
         } else {
-            self.run.revived.push((event.at, index));
+            self.run.extended_after_loss.push((event.at, index));
         }
     }
 
-    fn leave(&mut self, event: &Event, request: Request) {
-        let Some(index) = self.at_stage(event, request, Stage::Inside) else { return };
-        self.run.lives[index as usize].hold.as_mut().expect("inside").left = Some(event.at);
+    fn release(&mut self, event: &Event, request: Request) {
+        let Some(index) = self.in_phase(event, request, RequestPhase::Holding) else { return };
+        self.run.requests[index as usize].hold.as_mut().expect("it holds the lock").released =
+            Some(event.at);
         let root = self.root(index);
         root.inside -= 1;
-        root.all_left = event.at;
+        root.last_release = event.at;
     }
 
     fn disturb(&mut self, event: &Event) {
         let index = self.process(event.process);
         let process = &mut self.run.processes[index as usize];
-        let sense = match event.what {
-            What::Paused(true) => process.paused(event.at),
-            What::Paused(false) => process.resumed(event.at),
+        let valid = match event.kind {
+            EventKind::Paused(true) => process.record_pause(event.at),
+            EventKind::Paused(false) => process.record_resume(event.at),
             _ => {
-                process.crashed(event.at);
+                process.record_crash(event.at);
                 true
             }
         };
-        self.run.disturbed = Some(event.at);
-        if !sense {
-            let text = format!("p{} is paused twice, or resumed twice", event.process);
+        self.run.last_disturbance = Some(event.at);
+        if !valid {
+            let text = format!("p{} is paused or resumed twice", event.process);
             self.run.malformed.push(malformed(event.at, text, Vec::new()));
         }
     }
 
-    /// The request of an event, if it is where it has to be for it.
-    fn at_stage(&mut self, event: &Event, request: Request, stage: Stage) -> Option<u32> {
-        let complaint = match self.requests.get(&request) {
-            None => "nobody has asked for",
+    /// The request of an event, if it is in the phase that the event requires.
+    fn in_phase(&mut self, event: &Event, request: Request, phase: RequestPhase) -> Option<u32> {
+        let problem = match self.indices.get(&request) {
+            None => "unknown request",
             Some(&index) => {
-                let life = self.run.life(index);
-                let process = self.run.process(life);
+                let record = self.run.request(index);
+                let process = self.run.process(record);
                 if process.name != event.process {
-                    "another process made"
-                } else if process.crashes() > life.crashes_before {
-                    "its process has crashed with"
-                } else if stage == Stage::Waiting && life.answered().is_some() {
-                    "it waits no more for"
-                } else if stage == Stage::Inside && !life.is_inside() {
-                    "it is not inside"
+                    "request of another process"
+                } else if process.crashes() > record.crashes_before {
+                    "its process crashed before, which ended"
+                } else if phase == RequestPhase::Waiting && record.settled().is_some() {
+                    "no longer waiting"
+                } else if phase == RequestPhase::Holding && !record.is_held() {
+                    "not held"
                 } else {
                     return Some(index);
                 }
             }
         };
-        self.malformed(event, complaint, request);
+        self.malformed(event, problem, request);
         None
     }
 
-    fn malformed(&mut self, event: &Event, complaint: &str, request: Request) {
-        let when = self.run.moment(event.at);
+    fn malformed(&mut self, event: &Event, problem: &str, request: Request) {
+        let when = self.run.time(event.at);
         let (process, task) = (event.process, event.task);
-        let text =
-            format!("p{process}/t{task} at {when}: {complaint} #{request}: {:?}", event.what);
+        let text = format!("p{process}/t{task} at {when}: {problem} #{request}: {:?}", event.kind);
         self.run.malformed.push(malformed(event.at, text, vec![request]));
     }
 
     fn root(&mut self, index: u32) -> &mut Hold {
         let root = self.run.hold(index).root;
-        self.run.lives[root as usize].hold.as_mut().expect("a root has entered")
+        self.run.requests[root as usize].hold.as_mut().expect("a root has a hold")
     }
 
     fn key(&mut self, name: u32) -> u32 {
@@ -243,5 +244,5 @@ impl<'a> Builder<'a> {
 }
 
 fn malformed(at: Nanos, text: String, requests: Vec<Request>) -> Violation {
-    Violation { property: Property::Malformed, at, text, requests }
+    Violation { property: Property::WellFormed, at, text, requests }
 }

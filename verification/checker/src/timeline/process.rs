@@ -1,13 +1,10 @@
-//! A process: its crashes and pauses.
-
 use crate::event::Nanos;
 
 /// A process: its crashes and pauses.
 pub(crate) struct Process {
-    /// Its name.
     pub(crate) name: u32,
     crashes: Vec<Nanos>,
-    /// From when to when, in order; the last one may have no end yet.
+    /// Start and end, in order. The last one ends at [`NEVER`] while the process is paused.
     pauses: Vec<(Nanos, Nanos)>,
 }
 
@@ -15,29 +12,27 @@ pub(crate) struct Process {
 const NEVER: Nanos = Nanos::MAX;
 
 impl Process {
-    /// One that has done nothing yet.
     pub(crate) fn new(name: u32) -> Self {
         Self { name, crashes: Vec::new(), pauses: Vec::new() }
     }
 
-    /// How often it has crashed so far.
     pub(crate) fn crashes(&self) -> usize {
         self.crashes.len()
     }
 
-    /// The crash after so many others.
+    /// The crash after this many earlier ones.
     pub(crate) fn crash(&self, before: usize) -> Option<Nanos> {
         self.crashes.get(before).copied()
     }
 
-    /// It crashes, which ends a pause too.
-    pub(crate) fn crashed(&mut self, at: Nanos) {
-        self.resumed(at);
+    /// Records a crash, which also ends a pause.
+    pub(crate) fn record_crash(&mut self, at: Nanos) {
+        self.record_resume(at);
         self.crashes.push(at);
     }
 
-    /// It stands still; whether it did not already.
-    pub(crate) fn paused(&mut self, at: Nanos) -> bool {
+    /// Records a pause. Returns whether the process was running.
+    pub(crate) fn record_pause(&mut self, at: Nanos) -> bool {
         let running = self.pauses.last().is_none_or(|pause| pause.1 != NEVER);
         if running {
             self.pauses.push((at, NEVER));
@@ -45,8 +40,8 @@ impl Process {
         running
     }
 
-    /// It goes on; whether it stood still.
-    pub(crate) fn resumed(&mut self, at: Nanos) -> bool {
+    /// Records a resumption. Returns whether the process was paused.
+    pub(crate) fn record_resume(&mut self, at: Nanos) -> bool {
         match self.pauses.last_mut() {
             Some(pause) if pause.1 == NEVER => {
                 pause.1 = at;
@@ -56,7 +51,8 @@ impl Process {
         }
     }
 
-    /// Makes one pause of those that leave no more than the slack between them, in which nothing can be asked of it.
+    /// Joins pauses that are no more than the slack apart: the process has no time to act between
+    /// them.
     pub(crate) fn join_pauses(&mut self, slack: Nanos) {
         self.pauses.dedup_by(|later, earlier| {
             let joined = later.0 <= earlier.1.saturating_add(slack);
@@ -67,7 +63,8 @@ impl Process {
         });
     }
 
-    /// When something is due that was due then, if pauses are excused; `None` if it stands still for ever.
+    /// The due time of an action after pauses are taken into account; `None` if the process stays
+    /// paused.
     pub(crate) fn due(&self, due: Nanos, slack: Nanos) -> Option<Nanos> {
         let done = self.pauses.partition_point(|pause| pause.1.saturating_add(slack) <= due);
         match self.pauses.get(done) {
@@ -78,14 +75,13 @@ impl Process {
         }
     }
 
-    /// Whether it stood still at any time from one instant to another.
-    pub(crate) fn stood_still(&self, from: Nanos, to: Nanos) -> bool {
+    pub(crate) fn was_paused(&self, from: Nanos, to: Nanos) -> bool {
         let before = self.pauses.partition_point(|pause| pause.1 < from);
         self.pauses.get(before).is_some_and(|pause| pause.0 <= to)
     }
 
-    /// Whether it still stands still.
-    pub(crate) fn stands_still(&self) -> bool {
+    /// Whether it is paused at the end of the run.
+    pub(crate) fn is_paused(&self) -> bool {
         self.pauses.last().is_some_and(|pause| pause.1 == NEVER)
     }
 }

@@ -1,24 +1,24 @@
-//! Histories that read well, for tests.
+//! Builds histories for tests.
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-use checker::{Event, Nanos, Property, Refusal, Report, Request, Rules, What, check};
+use checker::{Event, EventKind, Nanos, Property, Refusal, Report, Request, Rules, check};
 
-/// A millisecond: instants in tests are given in these.
+/// A millisecond, the unit of instants in these tests.
 pub const MS: Nanos = 1_000_000;
 
-/// Slack 10 ms, bound 2, takeover within 50 ms.
+/// Slack 10 ms, bound 2, takeover outer 50 ms.
 pub fn rules() -> Rules {
-    Rules { lossless: true, slack: 10 * MS, passed_over: Some(2), takeover: Some(50 * MS) }
+    Rules { lossless: true, slack: 10 * MS, max_bypass: Some(2), takeover: Some(50 * MS) }
 }
 
-/// The same with faults that lose data.
+/// The same rules with faults that lose data.
 pub fn lossy() -> Rules {
     Rules { lossless: false, ..rules() }
 }
 
-/// A history in the making. Request `n` is made by task `n` of process `n / 100`, for key `n / 10 % 10`; a wait has a
-/// deadline in its second second, a hold is valid until then.
+/// A history under construction. Request `n` is made by task `n` of process `n / 100`, for key `n /
+/// 10 % 10`; a wait has a deadline in its second second, a hold is valid until then.
 #[derive(Clone, Default)]
 pub struct History(pub Vec<Event>);
 
@@ -27,108 +27,120 @@ impl History {
         Self::default()
     }
 
-    pub fn at(mut self, ms: u64, process: u32, what: What) -> Self {
-        self.0.push(Event { at: ms * MS, process, task: 0, what });
+    pub fn at(mut self, ms: u64, process: u32, kind: EventKind) -> Self {
+        self.0.push(Event { at: ms * MS, process, task: 0, kind });
         self
     }
 
-    fn of(mut self, ms: u64, request: Request, what: What) -> Self {
+    fn of(mut self, ms: u64, request: Request, kind: EventKind) -> Self {
         let number = u32::try_from(request).unwrap();
-        self.0.push(Event { at: ms * MS, process: number / 100, task: number, what });
+        self.0.push(Event { at: ms * MS, process: number / 100, task: number, kind });
         self
     }
 
-    pub fn asks(self, ms: u64, request: Request) -> Self {
-        self.asks_until(ms, request, Some(1_500))
+    pub fn requests(self, ms: u64, request: Request) -> Self {
+        self.requests_until(ms, request, Some(1_500))
     }
 
-    pub fn asks_until(self, ms: u64, request: Request, deadline: Option<u64>) -> Self {
+    pub fn requests_until(self, ms: u64, request: Request, deadline: Option<u64>) -> Self {
         let deadline = deadline.map(|ms| ms * MS);
-        self.of(ms, request, What::Asked { request, key: key(request), deadline, surely: false })
+        self.of(
+            ms,
+            request,
+            EventKind::Requested { request, key: key(request), deadline, must_succeed: false },
+        )
     }
 
-    pub fn asks_surely(self, ms: u64, request: Request) -> Self {
+    pub fn must_get(self, ms: u64, request: Request) -> Self {
         let deadline = Some(1_500 * MS);
-        self.of(ms, request, What::Asked { request, key: key(request), deadline, surely: true })
+        self.of(
+            ms,
+            request,
+            EventKind::Requested { request, key: key(request), deadline, must_succeed: true },
+        )
     }
 
     pub fn queued(self, ms: u64, request: Request) -> Self {
-        self.of(ms, request, What::Queued { request })
+        self.of(ms, request, EventKind::Queued { request })
     }
 
-    pub fn enters(self, ms: u64, request: Request, fence: u64) -> Self {
-        self.enters_until(ms, request, fence, 2_000)
+    pub fn acquires(self, ms: u64, request: Request, fence: u64) -> Self {
+        self.acquires_until(ms, request, fence, 2_000)
     }
 
-    pub fn enters_until(self, ms: u64, request: Request, fence: u64, until: u64) -> Self {
+    pub fn acquires_until(self, ms: u64, request: Request, fence: u64, until: u64) -> Self {
         let valid_until = until * MS;
-        self.of(ms, request, What::Entered { request, fence, valid_until, within: None })
+        self.of(ms, request, EventKind::Acquired { request, fence, valid_until, outer: None })
     }
 
-    pub fn enters_within(self, ms: u64, request: Request, fence: u64, outer: Request) -> Self {
+    pub fn re_enters(self, ms: u64, request: Request, fence: u64, outer: Request) -> Self {
         let valid_until = 2_000 * MS;
-        self.of(ms, request, What::Entered { request, fence, valid_until, within: Some(outer) })
+        self.of(
+            ms,
+            request,
+            EventKind::Acquired { request, fence, valid_until, outer: Some(outer) },
+        )
     }
 
-    pub fn valid(self, ms: u64, request: Request, until: u64) -> Self {
-        self.of(ms, request, What::Valid { request, until: until * MS })
+    pub fn extends(self, ms: u64, request: Request, until: u64) -> Self {
+        self.of(ms, request, EventKind::Extended { request, until: until * MS })
     }
 
-    pub fn lost(self, ms: u64, request: Request) -> Self {
-        self.of(ms, request, What::Lost { request })
+    pub fn loss_reported(self, ms: u64, request: Request) -> Self {
+        self.of(ms, request, EventKind::LossReported { request })
     }
 
-    pub fn leaves(self, ms: u64, request: Request) -> Self {
-        self.of(ms, request, What::Left { request })
+    pub fn releases(self, ms: u64, request: Request) -> Self {
+        self.of(ms, request, EventKind::Released { request })
     }
 
     pub fn refused(self, ms: u64, request: Request) -> Self {
-        self.of(ms, request, What::Refused { request, why: Refusal::Busy })
+        self.of(ms, request, EventKind::Refused { request, why: Refusal::Busy })
     }
 
     pub fn cancelled(self, ms: u64, request: Request) -> Self {
-        self.of(ms, request, What::Cancelled { request })
+        self.of(ms, request, EventKind::Cancelled { request })
     }
 
-    pub fn wrote(self, ms: u64, request: Request) -> Self {
-        self.of(ms, request, What::Wrote { request, accepted: true })
+    pub fn writes(self, ms: u64, request: Request) -> Self {
+        self.of(ms, request, EventKind::RegisterWrite { request, accepted: true })
     }
 
-    pub fn write_refused(self, ms: u64, request: Request) -> Self {
-        self.of(ms, request, What::Wrote { request, accepted: false })
+    pub fn write_rejected(self, ms: u64, request: Request) -> Self {
+        self.of(ms, request, EventKind::RegisterWrite { request, accepted: false })
     }
 
-    pub fn counted(self, ms: u64, request: Request, read: u64) -> Self {
-        self.of(ms, request, What::Counted { request, read })
+    pub fn updates_counter(self, ms: u64, request: Request, read: u64) -> Self {
+        self.of(ms, request, EventKind::CounterUpdate { request, read })
     }
 
     pub fn total(self, ms: u64, key: u32, count: u64) -> Self {
-        self.at(ms, 0, What::Total { key, count })
+        self.at(ms, 0, EventKind::CounterTotal { key, count })
     }
 
     pub fn paused(self, ms: u64, process: u32) -> Self {
-        self.at(ms, process, What::Paused(true))
+        self.at(ms, process, EventKind::Paused(true))
     }
 
     pub fn resumed(self, ms: u64, process: u32) -> Self {
-        self.at(ms, process, What::Paused(false))
+        self.at(ms, process, EventKind::Paused(false))
     }
 
     pub fn crashed(self, ms: u64, process: u32) -> Self {
-        self.at(ms, process, What::Crashed)
+        self.at(ms, process, EventKind::Crashed)
     }
 
     pub fn fault(self, ms: u64) -> Self {
-        self.at(ms, 0, What::Fault("the server forgets all".into()))
+        self.at(ms, 0, EventKind::Fault("the server loses all data".into()))
     }
 
-    pub fn leftover(self, count: u64) -> Self {
-        self.at(3_000, 0, What::Leftover { kind: "keys".into(), count })
+    pub fn leaks(self, count: u64) -> Self {
+        self.at(3_000, 0, EventKind::Leak { resource: "keys".into(), count })
     }
 
-    /// One whole section without a wait.
+    /// A whole section without waiting.
     pub fn section(self, from: u64, to: u64, request: Request, fence: u64) -> Self {
-        self.asks(from, request).enters(from, request, fence).leaves(to, request)
+        self.requests(from, request).acquires(from, request, fence).releases(to, request)
     }
 
     pub fn check(&self, rules: &Rules) -> Report {
@@ -147,7 +159,7 @@ impl History {
         report
     }
 
-    /// Breaks this property once, and no other.
+    /// Violates this property once, and no other.
     #[track_caller]
     pub fn breaks(&self, property: Property) -> Report {
         self.breaks_under(&rules(), property)

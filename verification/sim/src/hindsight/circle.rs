@@ -2,29 +2,29 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use checker::{Event, Property, Refusal, Request, Violation, What};
+use checker::{Event, EventKind, Property, Refusal, Request, Violation};
 
 use crate::stage::TaskId;
 
 /// Deadlocks that were told of without a circle of waits at any instant of the wait. A request is taken to be inside of all that
 /// its task has entered, siblings' sections too: so a circle may be seen that is none, and never none where there is one.
 pub(super) fn false_verdicts(events: &[Event]) -> Vec<Violation> {
-    let told = events.iter().enumerate().filter_map(|(place, event)| match event.what {
-        What::Refused { request, why: Refusal::Deadlock } => Some((place, request)),
+    let told = events.iter().enumerate().filter_map(|(place, event)| match event.kind {
+        EventKind::Refused { request, why: Refusal::Deadlock } => Some((place, request)),
         _ => None,
     });
     told.filter_map(|(place, request)| false_verdict(&events[..place], request)).collect()
 }
 
 fn false_verdict(before: &[Event], request: Request) -> Option<Violation> {
-    let asks = |event: &Event| matches!(event.what, What::Asked { request: asked, .. } if asked == request);
+    let asks = |event: &Event| matches!(event.kind, EventKind::Requested { request: asked, .. } if asked == request);
     let asked = before.iter().position(asks)?;
     let mut waits = Waits::default();
     let mut in_circle = false;
     for (place, event) in before.iter().enumerate() {
         waits.take_in(event);
         // A circle closes with a wait that begins.
-        let begins = matches!(event.what, What::Asked { .. });
+        let begins = matches!(event.kind, EventKind::Requested { .. });
         in_circle |= place >= asked && begins && waits.is_in_circle(request);
     }
     (!in_circle).then(|| Violation {
@@ -46,21 +46,21 @@ struct Waits {
 
 impl Waits {
     fn take_in(&mut self, event: &Event) {
-        match event.what {
-            What::Asked { request, key, .. } => {
+        match event.kind {
+            EventKind::Requested { request, key, .. } => {
                 self.waiting.insert(request, (key, (event.process, event.task)));
             }
-            What::Entered { request, .. } => {
+            EventKind::Acquired { request, .. } => {
                 let entered = self.waiting.remove(&request);
                 self.inside.extend(entered.map(|entered| (request, entered)));
             }
-            What::Refused { request, .. }
-            | What::Cancelled { request }
-            | What::Left { request } => {
+            EventKind::Refused { request, .. }
+            | EventKind::Cancelled { request }
+            | EventKind::Released { request } => {
                 self.waiting.remove(&request);
                 self.inside.remove(&request);
             }
-            What::Crashed => {
+            EventKind::Crashed => {
                 let gone = |(_, task): &(u32, TaskId)| task.0 == event.process;
                 self.waiting.retain(|_, wait| !gone(wait));
             }

@@ -290,7 +290,7 @@ impl Drawing {
             global,
             renew: !self.one_in(8),
             max_hold: self.one_in(12).then(|| self.up_to(self.ttl * 3).max(self.ttl / 2)),
-            surely: false,
+            must_succeed: false,
         }
     }
 

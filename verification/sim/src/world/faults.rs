@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use checker::What;
+use checker::EventKind;
 
 use super::agenda::Happening;
 use super::process::Link;
@@ -13,7 +13,7 @@ use crate::stage;
 impl World<'_> {
     pub(super) fn fault(&mut self, number: usize) {
         let what = self.plan.faults[number].what.clone();
-        stage::record_of(0, What::Fault(what.to_string()));
+        stage::record_of(0, EventKind::Fault(what.to_string()));
         self.agenda.put(stage::now() + nanos(what.lasts()), Happening::FaultOver(number));
         let now = stage::now();
         match what {
@@ -40,7 +40,7 @@ impl World<'_> {
     pub(super) fn fault_over(&self, number: usize) {
         let what = &self.plan.faults[number].what;
         if !what.lasts().is_zero() {
-            stage::record_of(0, What::Fault(format!("over: {what}")));
+            stage::record_of(0, EventKind::Fault(format!("over: {what}")));
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Context;
 use std::time::Duration;
 
-use checker::{Nanos, What};
+use checker::{Nanos, EventKind};
 use distlock_runtime::verification::Timestamp;
 use distlock_runtime::{Fence, LockManager};
 
@@ -230,7 +230,7 @@ impl World<'_> {
         }
         let until = stage::now() + nanos(span);
         if this.paused_until().is_none() {
-            stage::record_of(number(process), What::Paused(true));
+            stage::record_of(number(process), EventKind::Paused(true));
         }
         this.paused_until = this.paused_until.max(until);
         self.agenda.put(until, Happening::Resumed(process));
@@ -239,7 +239,7 @@ impl World<'_> {
     pub(super) fn resumed(&mut self, process: usize) {
         let this = &self.processes[process];
         if this.life.is_some() && this.paused_until().is_none() {
-            stage::record_of(number(process), What::Paused(false));
+            stage::record_of(number(process), EventKind::Paused(false));
         }
     }
 
@@ -248,7 +248,7 @@ impl World<'_> {
         let Some(life) = this.life.take() else { return };
         this.dead = true;
         stage::enter(number(process), 0, this.clock);
-        stage::record_of(number(process), What::Crashed);
+        stage::record_of(number(process), EventKind::Crashed);
         stage::unseen(|| drop(life));
         self.leave_connection(process);
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use checker::{Nanos, Refusal, Request, What};
+use checker::{Nanos, Refusal, Request, EventKind};
 use distlock_runtime::{Hold, LockError, LockGuard, LockManager, LockRequest};
 
 use super::faults::name;
@@ -21,7 +21,7 @@ pub(super) fn visit(plan: &Plan) -> Task {
         ask: Ask {
             wait: Some(plan.free_within()),
             global: true,
-            surely: true,
+            must_succeed: true,
             ..Ask::plainly(key)
         },
         cancel: None,
@@ -212,7 +212,7 @@ impl Cast {
                     stage::sleep(brief).await;
                     let fence = hold_of(hold, section.key).fence().get();
                     let accepted = stage::write(section.key, fence);
-                    stage::record(What::Wrote { request: section.request, accepted });
+                    stage::record(EventKind::RegisterWrite { request: section.request, accepted });
                 }
                 Work::Count => {
                     let read = stage::read(section.key);
@@ -221,7 +221,7 @@ impl Cast {
                         return false;
                     }
                     stage::count(section.key, read + 1);
-                    stage::record(What::Counted { request: section.request, read });
+                    stage::record(EventKind::CounterUpdate { request: section.request, read });
                 }
             }
         }
@@ -248,7 +248,7 @@ fn note_validity(hold: &Hold, sections: &[Section]) -> bool {
             return false;
         }
         let until = section.until(&hold);
-        stage::record(What::Valid { request: section.request, until });
+        stage::record(EventKind::Extended { request: section.request, until });
         true
     })
 }
@@ -286,7 +286,7 @@ impl Wanted {
         let deadline = wait.map(stage::after);
         let wanted = ask.keys.iter().map(|&key| {
             let request = stage::next_request();
-            stage::record(What::Asked { request, key, deadline, surely: ask.surely });
+            stage::record(EventKind::Requested { request, key, deadline, must_succeed: ask.must_succeed });
             if ask.global && ask.keys.len() == 1 {
                 stage::name_next(request);
             }
@@ -297,7 +297,7 @@ impl Wanted {
 
     fn refused(mut self, why: Refusal) {
         for Section { request, .. } in std::mem::take(&mut self.0) {
-            stage::record(What::Refused { request, why });
+            stage::record(EventKind::Refused { request, why });
         }
     }
 
@@ -305,13 +305,13 @@ impl Wanted {
         let mut sections = std::mem::take(&mut self.0);
         for section in &mut sections {
             let hold = hold_of(hold, section.key);
-            let within = around.find(section.key);
-            section.most = max_hold.filter(|_| within.is_none()).map(stage::after);
-            stage::record(What::Entered {
+            let outer = around.find(section.key);
+            section.most = max_hold.filter(|_| outer.is_none()).map(stage::after);
+            stage::record(EventKind::Acquired {
                 request: section.request,
                 fence: hold.fence().get(),
                 valid_until: section.until(&hold),
-                within,
+                outer,
             });
         }
         Entered(sections)
@@ -321,7 +321,7 @@ impl Wanted {
 impl Drop for Wanted {
     fn drop(&mut self) {
         for Section { request, .. } in &self.0 {
-            stage::record(What::Cancelled { request: *request });
+            stage::record(EventKind::Cancelled { request: *request });
         }
     }
 }
@@ -333,7 +333,7 @@ impl Entered {
     fn tell_lost(&mut self, hold: &Hold) {
         for section in &self.0 {
             if !hold_of(hold, section.key).is_valid() {
-                stage::record(What::Lost { request: section.request });
+                stage::record(EventKind::LossReported { request: section.request });
             }
         }
     }
@@ -342,7 +342,7 @@ impl Entered {
 impl Drop for Entered {
     fn drop(&mut self) {
         for Section { request, .. } in &self.0 {
-            stage::record(What::Left { request: *request });
+            stage::record(EventKind::Released { request: *request });
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use checker::What;
+use checker::EventKind;
 use rustix::process::Signal;
 
 use crate::clock;
@@ -73,7 +73,7 @@ impl Cluster {
             return;
         }
         self.workers[number].stands_still = true;
-        self.note(self.workers[number].process, What::Paused(true));
+        self.note(self.workers[number].process, EventKind::Paused(true));
         self.workers[number].signal(Signal::STOP);
     }
 
@@ -84,7 +84,7 @@ impl Cluster {
                 worker.stands_still = false;
                 worker.signal(Signal::CONT);
                 let process = worker.process;
-                self.note(process, What::Paused(false));
+                self.note(process, EventKind::Paused(false));
             }
         }
     }
@@ -95,6 +95,6 @@ impl Cluster {
         while !self.register.has_heard_all_of(process) {
             thread::sleep(POLL);
         }
-        self.note(process, What::Crashed);
+        self.note(process, EventKind::Crashed);
     }
 }

@@ -1,4 +1,4 @@
-//! The page of promises names what shows each of them: properties that are checked, and tests that are there.
+//! `docs/guarantees.md` names the properties and tests that show each guarantee. All of them exist.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,20 +6,20 @@ use std::path::{Path, PathBuf};
 use checker::Property;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
-/// Where tests are.
-const PLACES: [&str; 4] = ["tests", "lock-runtime/src", "lock-macros/src", "verification"];
+/// Folders with tests.
+const FOLDERS: [&str; 4] = ["tests", "lock-runtime/src", "lock-macros/src", "verification"];
 
 fn page() -> String {
-    fs::read_to_string(Path::new(ROOT).join("docs/guarantees.md")).expect("the page is there")
+    fs::read_to_string(Path::new(ROOT).join("docs/guarantees.md")).expect("the page exists")
 }
 
-/// What stands between two of these marks, on one line.
+/// The texts between two of these characters on one line.
 fn marked(page: &str, mark: char) -> Vec<&str> {
     page.lines().flat_map(|line| line.split(mark).skip(1).step_by(2)).collect()
 }
 
-fn sources(place: &Path, texts: &mut Vec<String>) {
-    let entries = fs::read_dir(place).expect("a folder of the project");
+fn sources(folder: &Path, texts: &mut Vec<String>) {
+    let entries = fs::read_dir(folder).expect("a folder of the project");
     for path in entries.map(|entry| entry.expect("an entry can be read").path()) {
         if path.is_dir() {
             sources(&path, texts);
@@ -30,12 +30,12 @@ fn sources(place: &Path, texts: &mut Vec<String>) {
 }
 
 #[test]
-fn every_test_that_the_page_names_is_there() {
+fn every_test_that_the_guarantees_name_exists() {
     let mut texts = Vec::new();
-    PLACES
+    FOLDERS
         .iter()
-        .map(|place| PathBuf::from(ROOT).join(place))
-        .for_each(|place| sources(&place, &mut texts));
+        .map(|folder| PathBuf::from(ROOT).join(folder))
+        .for_each(|folder| sources(&folder, &mut texts));
     let page = page();
     let is_test = |name: &&str| name.matches('_').count() > 2 && !name.contains([' ', '(']);
     let names: Vec<_> = marked(&page, '`').into_iter().filter(is_test).collect();
@@ -47,7 +47,7 @@ fn every_test_that_the_page_names_is_there() {
 }
 
 #[test]
-fn every_property_that_the_page_names_is_checked_and_none_is_left_out() {
+fn the_guarantees_name_every_property_of_the_checker_and_no_other() {
     let page = page().replace("**", "");
     let named = marked(&page, '*');
     for name in &named {
@@ -56,7 +56,7 @@ fn every_property_that_the_page_names_is_checked_and_none_is_left_out() {
             "no property {name}"
         );
     }
-    for property in Property::ALL.iter().filter(|property| **property != Property::Malformed) {
+    for property in Property::ALL.iter().filter(|property| **property != Property::WellFormed) {
         assert!(named.contains(&property.name()), "the page leaves out {property}");
     }
 }

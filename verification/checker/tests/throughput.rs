@@ -1,4 +1,4 @@
-//! How fast the checker is: printed, not asserted.
+//! Prints the speed of the checker.
 //!
 //! `cargo test --release -p checker --test pace -- --nocapture`
 
@@ -13,7 +13,7 @@ use proptest::test_runner::TestRunner;
 use reference::{history, rules, steps};
 
 #[test]
-fn many_small_histories_are_checked() {
+fn throughput_of_many_small_histories() {
     let mut runner = TestRunner::deterministic();
     for (size, number) in [(10..20, 50), (40..80, 20), (150..180, 20), (5_000..5_001, 1)] {
         let histories: Vec<Vec<Event>> = (0..number)
