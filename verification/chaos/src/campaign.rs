@@ -1,5 +1,3 @@
-//! Many schedules, several at a time.
-
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
@@ -12,28 +10,25 @@ use checker::{Event, lines};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::options::Batch;
-use crate::schedule::{Schedule, Wishes};
+use crate::schedule::{Overrides, Schedule};
 use crate::tally::Tally;
 use crate::trial::{self, Outcome};
 use crate::verdict::Verdict;
 
-/// Many schedules, several at a time, until there were enough or the time is over.
+/// Runs schedules, several at a time, up to a number or for a time.
 #[derive(Debug)]
 pub struct Campaign<'a> {
-    /// How many schedules.
     pub schedules: Option<u64>,
-    /// For how long.
     pub length: Option<Duration>,
-    /// How they are run.
     pub batch: &'a Batch,
-    /// This very program.
+    /// The path of this program, which also runs the workers.
     pub program: &'a Path,
 }
 
 type Ended = (u64, io::Result<Outcome>);
 
 impl Campaign<'_> {
-    /// Runs them all; `look` sees each when it is over.
+    /// Calls `look` with each outcome.
     pub fn run(&self, mut look: impl FnMut(&Outcome)) -> Tally {
         let mut tally = Tally::default();
         let bar = self.bar();
@@ -60,25 +55,25 @@ impl Campaign<'_> {
     }
 
     fn work(&self, next: &AtomicU64, stop: &AtomicBool, ended: &Sender<Ended>) {
-        let wishes = Wishes::from(&self.batch.fixed);
+        let overrides = Overrides::from(&self.batch.fixed);
         let end = self.schedules.map_or(u64::MAX, |schedules| self.batch.from + schedules);
         while !stop.load(Ordering::Relaxed) {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= end {
                 return;
             }
-            let outcome = trial::run(Schedule::of(seed, &wishes), self.program);
-            ended.send((seed, outcome)).expect("the results are waited for");
+            let outcome = trial::run(Schedule::of(seed, &overrides), self.program);
+            ended.send((seed, outcome)).expect("the receiver waits for the results");
         }
     }
 
-    /// Real schedules never happen twice in the same way: what went wrong is kept as it was.
+    /// Saves a history with violations, because a schedule on real servers cannot be replayed.
     fn keep(&self, ended: &io::Result<Outcome>) {
         let (Some(dir), Ok(outcome)) = (&self.batch.keep, ended) else { return };
         if !outcome.report.is_right() {
-            fs::create_dir_all(dir).expect("the directory for histories can be made");
+            fs::create_dir_all(dir).expect("the directory for histories can be created");
             let path = dir.join(format!("seed-{}.jsonl", outcome.schedule.seed));
-            write_history(&path, &outcome.history).expect("a history can be kept");
+            write_history(&path, &outcome.history).expect("a history can be written");
         }
     }
 
@@ -98,7 +93,7 @@ impl Campaign<'_> {
                 }
             }
             Err(error) => {
-                bar.suspend(|| println!("seed {seed} was not run: {error}"));
+                bar.suspend(|| println!("seed {seed} could not be run: {error}"));
                 tally.broken.insert(seed, error.to_string());
             }
         }
@@ -115,7 +110,7 @@ impl Campaign<'_> {
             ),
             None => (ProgressBar::new_spinner(), "{elapsed_precise} {pos} schedules, {msg}"),
         };
-        bar.with_style(ProgressStyle::with_template(template).expect("the template is well formed"))
+        bar.with_style(ProgressStyle::with_template(template).expect("the template is valid"))
     }
 }
 

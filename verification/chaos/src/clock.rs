@@ -1,4 +1,4 @@
-//! The one clock of a run: all processes of a machine share it.
+//! The clock of a run, which all processes of a machine share.
 
 use std::thread;
 use std::time::Duration;
@@ -6,7 +6,6 @@ use std::time::Duration;
 use checker::Nanos;
 use rustix::time::{ClockId, clock_gettime};
 
-/// The current instant.
 #[must_use]
 pub fn now() -> Nanos {
     let time = clock_gettime(ClockId::Monotonic);
@@ -32,14 +31,4 @@ pub fn sleep_until(instant: Nanos) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sleep_ends_when_it_is_due_and_not_before() {
-        let due = now() + 3_000_000;
-        sleep_until(due);
-        assert!(now() >= due);
-        assert_eq!(left(due), Duration::ZERO);
-    }
-}
+mod tests;

@@ -1,8 +1,8 @@
-//! A server, what is between it and the workers, and the workers, as seen from the process that leads the run.
+//! The server, proxies and workers of a schedule, controlled by the leading process.
 
 mod inject;
+mod lookup;
 mod server;
-mod sight;
 mod worker;
 
 use std::fs::File;
@@ -17,20 +17,19 @@ use testkit::FaultProxy;
 
 use crate::clock;
 use crate::counters::Counters;
-use crate::orders::Orders;
 use crate::register::Register;
 use crate::schedule::Schedule;
+use crate::worker_config::WorkerConfig;
 
 pub use server::Server;
 use worker::WorkerProcess;
 
-/// The name of the leading process in histories.
+/// The process number of the leading process in histories.
 pub const LEADER: u32 = 0;
-/// How long a worker may take to start, and to end after it had to.
+/// How long a worker may take to start, and to stop after the end of the run.
 const LIMIT: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(2);
 
-/// A server and workers that belong to one schedule.
 #[derive(Debug)]
 pub struct Cluster {
     pub(crate) server: Server,
@@ -44,10 +43,8 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts everything; the workers are connected and do nothing yet. `program` is this very program.
-    ///
-    /// # Errors
-    /// If a process cannot be started, or does not answer.
+    /// Starts all processes. The workers connect and wait for [`begin`](Self::begin). `program` is
+    /// the path of this program.
     pub fn start(schedule: &Schedule, program: &Path) -> io::Result<Self> {
         let dir = tempfile::Builder::new().prefix("trial-").tempdir()?;
         let server = Server::start(schedule)?;
@@ -63,19 +60,19 @@ impl Cluster {
             dir,
         };
         for number in 0..schedule.processes {
-            let orders = cluster.orders(schedule, number);
-            cluster.workers.push(WorkerProcess::start(program, &orders)?);
+            let config = cluster.config(schedule, number);
+            cluster.workers.push(WorkerProcess::start(program, &config)?);
         }
         for worker in &mut cluster.workers {
-            worker.until_ready()?;
+            worker.wait_until_ready()?;
         }
         Ok(cluster)
     }
 
-    fn orders(&self, schedule: &Schedule, number: u32) -> Orders {
+    fn config(&self, schedule: &Schedule, number: u32) -> WorkerConfig {
         let index = number as usize;
         let url = self.proxies.get(index).map_or_else(|| self.server.url(), FaultProxy::url);
-        Orders {
+        WorkerConfig {
             process: number + 1,
             url,
             seed: schedule.seed,
@@ -92,28 +89,24 @@ impl Cluster {
         self.dir.path().join(format!("journal-{number}"))
     }
 
-    /// Lets the workers begin, until then.
-    ///
-    /// # Errors
-    /// If one of them is gone.
+    /// Starts the workers, which run until `stop`.
     pub fn begin(&mut self, stop: Nanos) -> io::Result<()> {
         self.workers.iter_mut().try_for_each(|worker| worker.begin(stop))
     }
 
-    /// Writes down something of a process's, or the leader's.
     pub(crate) fn note(&mut self, process: u32, kind: EventKind) {
         self.events.push(Event { at: clock::now(), process, task: 0, kind });
     }
 
-    pub(crate) fn fault(&mut self, words: impl Into<String>) {
-        self.note(LEADER, EventKind::Fault(words.into()));
+    pub(crate) fn fault(&mut self, text: impl Into<String>) {
+        self.note(LEADER, EventKind::Fault(text.into()));
     }
 
-    pub(crate) fn complain(&mut self, kind: impl Into<String>, count: u64) {
+    pub(crate) fn report_leak(&mut self, kind: impl Into<String>, count: u64) {
         self.note(LEADER, EventKind::Leak { resource: kind.into(), count });
     }
 
-    /// Waits for the workers to end by themselves, and ends those that do not.
+    /// Waits for the workers to stop, and kills those that do not.
     pub fn end(&mut self) {
         let limit = clock::now() + clock::nanos(LIMIT);
         for number in 0..self.workers.len() {
@@ -121,19 +114,16 @@ impl Cluster {
                 thread::sleep(POLL);
             }
             if self.workers[number].is_running() {
-                self.complain("workers that did not end", 1);
+                self.report_leak("workers that did not stop", 1);
                 self.kill(number);
-            } else if let Some(words) = self.workers[number].failure() {
-                self.complain(format!("workers that failed: {words}"), 1);
+            } else if let Some(text) = self.workers[number].failure() {
+                self.report_leak(format!("workers that failed: {text}"), 1);
             }
         }
         self.register.close(&self.dir.path().join("register"));
     }
 
-    /// Everything that was written down, by everybody.
-    ///
-    /// # Errors
-    /// If a journal is not one.
+    /// The events of all processes.
     pub fn history(mut self) -> io::Result<Vec<Event>> {
         for key in 0..self.keys {
             let count = self.counters.read(key).number;
@@ -164,7 +154,7 @@ impl Cluster {
     }
 }
 
-/// One before each worker, where the network has faults; else none, which is faster.
+/// One proxy for each worker if the schedule has network faults; otherwise none, which is faster.
 fn proxies(schedule: &Schedule, server: &Server) -> io::Result<Vec<FaultProxy>> {
     let wanted = schedule.faults.iter().any(|fault| fault.kind.is_of_the_network());
     let count = if wanted { schedule.processes } else { 0 };

@@ -1,4 +1,4 @@
-//! What befalls the server, the network and the workers.
+//! Faults of the server, the network and the workers.
 
 mod kind;
 
@@ -7,28 +7,25 @@ use std::time::Duration;
 
 use rand::Rng;
 
-pub use kind::Kind;
+pub use kind::FaultKind;
 
-/// A fault with its time and all that was left to chance about it.
+/// A fault with its random parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// Of which kind.
-    pub kind: Kind,
-    /// When, from the start of the schedule.
+    pub kind: FaultKind,
+    /// Since the start of the schedule.
     pub at: Duration,
-    /// How long, if it lasts.
+    /// How long it lasts, unless it is instantaneous.
     pub span: Duration,
-    /// Which key, if it is about one.
+    /// The key, for faults of a key.
     pub key: u32,
-    /// Which worker, if it is about one; all of them where that makes sense.
+    /// The worker, for faults of a worker; `None` for network faults of all workers.
     pub worker: Option<u32>,
-    /// How far the clock jumps.
     pub jump: Duration,
-    /// What is evicted.
     pub policy: &'static str,
 }
 
-/// What evicts.
+/// The eviction policies of Redis.
 const POLICIES: [&str; 7] = [
     "allkeys-lru",
     "allkeys-lfu",
@@ -40,8 +37,7 @@ const POLICIES: [&str; 7] = [
 ];
 
 impl Fault {
-    /// A fault of this kind with the rest drawn at random.
-    pub fn random(kind: Kind, length: Duration, shape: &Shape, rng: &mut impl Rng) -> Self {
+    pub fn random(kind: FaultKind, length: Duration, shape: &Shape, rng: &mut impl Rng) -> Self {
         let part = |rng: &mut _, from: f64, to: f64| Rng::random_range(rng, from..to);
         let jump = Duration::from_secs([1, 60][rng.random_range(0..2)]);
         let alone = kind.is_of_the_network() && rng.random_bool(0.5) || !kind.is_of_the_network();
@@ -56,32 +52,29 @@ impl Fault {
         }
     }
 
-    /// All that the lock knows may be lost, and the lock can see that.
+    /// Whether all data of the lock may be lost, in a way that the lock detects.
     #[must_use]
     pub fn loses_all(&self, append_only: bool) -> bool {
         match self.kind {
-            Kind::FlushAll | Kind::DeleteFence => true,
-            Kind::ServerCrash => !append_only,
-            Kind::Eviction => self.policy.starts_with("allkeys"),
+            FaultKind::FlushAll | FaultKind::DeleteFence => true,
+            FaultKind::ServerCrash => !append_only,
+            FaultKind::Eviction => self.policy.starts_with("allkeys"),
             _ => false,
         }
     }
 
-    /// A hold may be lost without a trace.
+    /// Whether a hold may be lost in a way that the lock cannot detect.
     #[must_use]
     pub fn loses_holds(&self) -> bool {
-        matches!(self.kind, Kind::DeleteHold | Kind::Eviction)
+        matches!(self.kind, FaultKind::DeleteHold | FaultKind::Eviction)
     }
 }
 
-/// What a fault is drawn for.
+/// The parameters that limit a random fault.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
-    /// How long holds last.
     pub ttl: Duration,
-    /// How many keys there are.
     pub keys: u32,
-    /// How many workers there are.
     pub processes: u32,
 }
 
@@ -90,8 +83,8 @@ impl fmt::Display for Fault {
         let (at, span) = (self.at.as_millis(), self.span.as_millis());
         write!(f, "{} (at {at} ms", self.kind)?;
         match self.kind {
-            Kind::ClockAhead | Kind::ClockBack => write!(f, ", by {:?}", self.jump)?,
-            Kind::Eviction => write!(f, ", {} for {span} ms", self.policy)?,
+            FaultKind::ClockAhead | FaultKind::ClockBack => write!(f, ", by {:?}", self.jump)?,
+            FaultKind::Eviction => write!(f, ", {} for {span} ms", self.policy)?,
             kind if kind.lasts() => write!(f, ", for {span} ms")?,
             _ => {}
         }

@@ -1,5 +1,3 @@
-//! Where a process writes down what happens in it.
-
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -8,7 +6,7 @@ use checker::{Event, EventKind, Nanos, lines};
 
 use crate::clock;
 
-/// A file of events. Each is one write, so that a process which is killed loses none that it has written.
+/// A file of events. Each event is one write, so a killed process loses none.
 #[derive(Debug)]
 pub struct Journal {
     file: File,
@@ -16,16 +14,12 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// A new one for a process.
-    ///
-    /// # Errors
-    /// Those of the file system.
     pub fn create(path: &Path, process: u32) -> io::Result<Self> {
         let file = File::options().create_new(true).append(true).open(path)?;
         Ok(Self { file, process })
     }
 
-    /// Writes down what is so now.
+    /// Records an event with the current time.
     pub fn write(&self, task: u32, kind: EventKind) {
         self.write_at(clock::now(), task, kind);
     }

@@ -1,21 +1,24 @@
-//! The lock under faults: real redis-servers, real processes, and one seed for all that befalls them.
+//! Chaos tests: the lock on real redis-servers and real processes, with faults chosen by a seed.
 //!
 //! ```text
-//! cargo run --release -p chaos -- --seed 7                             one schedule; what went wrong as a story
-//! cargo run --release -p chaos -- run --schedules 1000 --jobs 4        many, with counts
-//! cargo run --release -p chaos -- soak --for 8h --report night.html    until then, with a page about it
-//! cargo run --release -p chaos -- lossy --rounds 100                   how often two holds are valid at once, and late writes
+//! cargo run --release -p chaos -- --seed 7                             run one schedule, trace violations
+//! cargo run --release -p chaos -- run --schedules 1000 --jobs 4        run many schedules, print counts
+//! cargo run --release -p chaos -- soak --for 8h --report night.html    run for a time, write a report
+//! cargo run --release -p chaos -- lossy --rounds 100                   measure double holds and late writes
 //! ```
 //!
-//! `--workload` and `--fault` fix what is else left to the seed. A seed decides what is done and when; what comes of it differs
-//! from run to run, as clocks, processes and sockets are real: `--keep` stores the histories of schedules with violations.
+//! `--workload` and `--fault` override what the seed would choose. The seed decides which
+//! operations and faults happen and when. The outcome differs from run to run, because clocks,
+//! processes and sockets are real, so `--keep` saves the histories of schedules with violations.
 //!
 //! - `schedule`, `fault`, `workload`, `settings`: what a seed decides.
-//! - `orders`, `worker`, `journal`, `register`, `counters`: a process that takes locks, and what it writes to.
-//! - `cluster`: the server, the network and the workers, from the outside, and how faults are made.
-//! - `trial`: one schedule from its start to the verdict of the checker in the crate `history`.
-//! - `campaign`, `tally`, `soak`, `report`: many of them.
-//! - `lossy`: how often two holds are valid at once when the server loses one.
+//! - `worker_config`, `worker`, `journal`, `register`, `counters`: a process that takes locks, and
+//!   what it writes to.
+//! - `cluster`: starts the server, proxies and workers, and injects faults.
+//! - `trial`: runs one schedule and checks its history with the crate `checker`.
+//! - `campaign`, `tally`, `soak`, `report`: run many schedules.
+//! - `lossy`: measures how often two holds are valid at once when the server loses one.
+#![allow(missing_docs, reason = "an internal tool; only what a name does not say is documented")]
 
 pub mod campaign;
 mod clock;
@@ -25,7 +28,6 @@ pub mod fault;
 mod journal;
 pub mod lossy;
 pub mod options;
-mod orders;
 mod register;
 mod report;
 pub mod schedule;
@@ -35,6 +37,7 @@ mod tally;
 pub mod trial;
 pub mod verdict;
 mod worker;
+mod worker_config;
 pub mod workload;
 
 pub use worker::work;

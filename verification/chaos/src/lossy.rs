@@ -1,8 +1,8 @@
-//! How often two holds are valid at once when the server loses one, which no lock can prevent, and what becomes of the writes
-//! of the one that is late.
+//! Measures how often two holds are valid at once when the server loses one, which no lock can
+//! prevent, and whether the fenced register rejects the late writes.
 
 mod holder;
-mod means;
+mod loss;
 mod table;
 
 use std::io;
@@ -16,59 +16,55 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::settings::Settings;
 
-use means::Ground;
-pub use means::Means;
+pub use loss::LossKind;
+use loss::TestBed;
 pub use table::Table;
 
-/// When the other one asks for the lock.
+/// When the second process requests the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Contender {
-    /// Before the hold is lost: it stands in the queue, and asks again when the hold should be over.
-    Waits,
+pub enum Arrival {
+    /// Before the hold is lost: the request is queued, and retried when the hold should have
+    /// expired.
+    Queued,
     /// Right after the hold was lost.
-    Comes,
+    AfterLoss,
 }
 
-/// Rounds of one way to lose a hold.
+/// The results of the rounds of one kind of loss.
 #[derive(Clone, Debug)]
 pub struct Losses {
-    /// How it was lost.
-    pub means: Means,
-    /// When the other one asked.
-    pub contender: Contender,
-    /// How often that was tried.
+    pub kind: LossKind,
+    pub arrival: Arrival,
     pub rounds: u32,
-    /// How often both holds were valid at once.
     pub double_holds: u32,
-    /// How long the older one still was then, in each such round.
+    /// How long the older hold was still valid, for each double hold.
     pub spans: Vec<Duration>,
-    /// Writes of the older hold after the first one of the newer: what a storage without tokens takes.
+    /// Writes of the older hold after the first write of the newer one. Storage without tokens
+    /// accepts them.
     pub late: u64,
-    /// How many of them the fenced register accepted.
+    /// How many of them the fenced register accepted; has to be 0.
     pub accepted: u64,
 }
 
 const TTL: Duration = Duration::from_millis(600);
-/// How long the contender keeps what it got.
+/// How long the second process holds the lock.
 const STAY: Duration = Duration::from_millis(30);
-/// A holder is told by its deadline; a contender has to wait out at the most two of them.
+/// The limit of a wait: a holder is notified by its deadline, and the second process waits for at
+/// most two leases.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// Tries each way that often.
-///
-/// # Errors
-/// If a server cannot be started.
+/// Runs each kind of loss this often.
 ///
 /// # Panics
-/// If a lock is not had when it must be.
+/// If a lock cannot be acquired when it has to be available.
 pub fn measure(rounds: u32, seed: u64) -> io::Result<Vec<Losses>> {
-    let bar = ProgressBar::new(u64::from(rounds) * 2 * Means::ALL.len() as u64);
+    let bar = ProgressBar::new(u64::from(rounds) * 2 * LossKind::ALL.len() as u64);
     let all = thread::scope(|scope| {
-        let measure = |means| {
+        let measure = |kind| {
             let bar = &bar;
-            scope.spawn(move || by(means, rounds, seed, bar))
+            scope.spawn(move || by(kind, rounds, seed, bar))
         };
-        let all = Means::ALL.map(measure);
+        let all = LossKind::ALL.map(measure);
         all.into_iter().map(|one| one.join().expect("it does not panic")).collect::<io::Result<_>>()
     });
     bar.finish_and_clear();
@@ -76,63 +72,64 @@ pub fn measure(rounds: u32, seed: u64) -> io::Result<Vec<Losses>> {
     Ok(all.concat())
 }
 
-/// One way, on a server of its own.
-fn by(means: Means, rounds: u32, seed: u64, bar: &ProgressBar) -> io::Result<Vec<Losses>> {
+/// Runs one kind of loss on its own server.
+fn by(kind: LossKind, rounds: u32, seed: u64, bar: &ProgressBar) -> io::Result<Vec<Losses>> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let ground = Ground::new(means)?;
-    let mut all = [Contender::Waits, Contender::Comes].map(|c| Losses::none(means, c));
+    let bed = TestBed::new(kind)?;
+    let mut all = [Arrival::Queued, Arrival::AfterLoss].map(|c| Losses::none(kind, c));
     for losses in &mut all {
         for _ in 0..rounds {
             let phase = TTL.mul_f64(rng.random_range(0.1..1.1));
-            losses.add(&round(&ground, losses.contender, phase));
+            losses.add(&round(&bed, losses.arrival, phase));
             bar.inc(1);
         }
     }
     Ok(all.to_vec())
 }
 
-fn settings(means: Means) -> Settings {
+fn settings(kind: LossKind) -> Settings {
     Settings {
         ttl: TTL,
-        guard: Settings::usual_guard(TTL),
-        outage: LIMIT,
+        server_ttl_slack: Settings::default_server_ttl_slack(TTL),
+        outage_timeout: LIMIT,
         max_handoffs: 8,
         linger: Duration::ZERO,
         strict_fifo: false,
-        confirmed: false,
-        data_loss_grace: !means.needs_no_quarantine(),
+        wait_for_release: false,
+        data_loss_grace: !kind.without_grace(),
     }
 }
 
-/// One hold that is lost at this point of its life while another process waits for it; its history.
-fn round(ground: &Ground, contender: Contender, phase: Duration) -> Vec<Event> {
-    let [first, second] = [1, 2].map(|process| ground.holder(process, &settings(ground.means)));
+/// The history of a hold that is lost at a point of its life while another process waits for the
+/// key.
+fn round(bed: &TestBed, arrival: Arrival, phase: Duration) -> Vec<Event> {
+    let [first, second] = [1, 2].map(|process| bed.holder(process, &settings(bed.kind)));
     let mut history = thread::scope(|scope| {
         let (held, waits) = (scope.spawn(|| first.hold(None)), &second);
-        first.until_inside();
+        first.wait_until_held();
         let contend = || scope.spawn(|| waits.hold(Some(STAY)));
-        let early = (contender == Contender::Waits).then(contend);
+        let early = (arrival == Arrival::Queued).then(contend);
         thread::sleep(phase);
-        ground.strike();
+        bed.apply();
         let waiting = early.unwrap_or_else(contend);
-        if ground.means == Means::Nothing {
+        if bed.kind == LossKind::Nothing {
             first.stop();
         }
-        waiting.join().expect("a contender does not panic");
-        first.until_told();
+        waiting.join().expect("the second process does not panic");
+        first.wait_until_notified();
         first.stop();
         held.join().expect("a holder does not panic");
         [first.events(), second.events()].concat()
     });
     drop((first, second));
-    history.extend(ground.clean_up());
+    history.extend(bed.clean_up());
     history
 }
 
 impl Losses {
-    fn none(means: Means, contender: Contender) -> Self {
+    fn none(kind: LossKind, arrival: Arrival) -> Self {
         let spans = Vec::new();
-        Self { means, contender, rounds: 0, double_holds: 0, spans, late: 0, accepted: 0 }
+        Self { kind, arrival, rounds: 0, double_holds: 0, spans, late: 0, accepted: 0 }
     }
 
     fn add(&mut self, history: &[Event]) {
@@ -155,15 +152,16 @@ impl Losses {
         }
     }
 
-    /// No late write was accepted, and no two holds were valid at once where none was lost.
+    /// Whether no late write was accepted, and no two holds were valid at once where none may be
+    /// lost.
     #[must_use]
     pub fn is_right(&self) -> bool {
-        let kept = matches!(self.means, Means::FlushWaitedOut | Means::Nothing);
+        let kept = matches!(self.kind, LossKind::FlushWaitedOut | LossKind::Nothing);
         self.accepted == 0 && !(kept && self.double_holds > 0)
     }
 }
 
-/// How long the older hold was still valid when the newer one had begun.
+/// How long the older hold was still valid after the newer one began.
 fn overlap(history: &[Event]) -> Duration {
     let of = |process: u32| history.iter().filter(move |event| event.process == process);
     let entered = of(2).find_map(|event| match event.kind {
@@ -185,49 +183,4 @@ fn overlap(history: &[Event]) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn event(at: u64, process: u32, kind: EventKind) -> Event {
-        Event { at, process, task: 0, kind }
-    }
-
-    fn entered(at: u64, process: u32, valid_until: u64) -> Event {
-        let request = u64::from(process);
-        event(
-            at,
-            process,
-            EventKind::Acquired { request, fence: request, valid_until, outer: None },
-        )
-    }
-
-    #[test]
-    fn a_round_counts_the_overlap_and_the_writes_that_came_late() {
-        let wrote = |at, request, accepted| {
-            event(
-                at,
-                u32::try_from(request).unwrap(),
-                EventKind::RegisterWrite { request, accepted },
-            )
-        };
-        let history = [
-            entered(1, 1, 90),
-            event(10, 1, EventKind::Extended { request: 1, until: 100 }),
-            wrote(20, 1, true),
-            entered(60, 2, 200),
-            wrote(61, 2, true),
-            event(80, 1, EventKind::LossReported { request: 1 }),
-            wrote(82, 1, false),
-        ];
-        let mut losses = Losses::none(Means::Delete, Contender::Comes);
-        losses.add(&history);
-        assert_eq!((losses.double_holds, losses.spans[0].as_nanos()), (1, 20));
-        assert_eq!((losses.late, losses.accepted), (1, 0));
-        assert!(losses.is_right());
-        assert!(
-            Table(&[losses])
-                .to_string()
-                .contains("| DEL of the hold | comes afterwards | 1 | 1 | 100.0 %")
-        );
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! Runs the lock under faults; see the library.
+//! The command line; see the library for an overview.
 
 use std::env;
 use std::io;
@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use chaos::campaign::Campaign;
 use chaos::options::{Command, Lossy, Many, One, Options};
-use chaos::schedule::{Schedule, Wishes};
+use chaos::schedule::{Overrides, Schedule};
 use chaos::{lossy, trial, verdict};
 use clap::Parser as _;
 
@@ -22,10 +22,10 @@ fn main() -> io::Result<ExitCode> {
 }
 
 fn one(options: &One) -> io::Result<ExitCode> {
-    let schedule = Schedule::of(options.seed, &Wishes::from(&options.fixed));
+    let schedule = Schedule::of(options.seed, &Overrides::from(&options.fixed));
     print!("{schedule}");
     let outcome = trial::run(schedule, &env::current_exe()?)?;
-    if options.story {
+    if options.trace {
         print!("{}", checker::Trace::new(&outcome.history));
     }
     print!("{}", verdict::Verdict(&outcome));
@@ -45,7 +45,7 @@ fn run(many: &Many) -> io::Result<ExitCode> {
     Ok(code(tally.is_right()))
 }
 
-/// Exits with a failure if a late write was accepted, or two holds were valid though none was lost.
+/// Fails if the register accepted a late write, or if two holds were valid although none was lost.
 fn measure(options: &Lossy) -> io::Result<ExitCode> {
     let losses = lossy::measure(options.rounds, options.seed)?;
     print!("{}", lossy::Table(&losses));

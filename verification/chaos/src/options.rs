@@ -4,115 +4,102 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::fault::Kind;
-use crate::schedule::Wishes;
+use crate::fault::FaultKind;
+use crate::schedule::Overrides;
 use crate::workload::Workload;
 
-/// The lock under faults, with real servers and real processes.
+/// Chaos tests of the lock, with real servers and processes
 #[derive(Debug, Parser)]
 pub struct Options {
-    /// What to do; without, one schedule is run.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// The one schedule.
     #[command(flatten)]
     pub one: One,
 }
 
-/// Which schedule to run.
 #[derive(Debug, Args)]
 pub struct One {
-    /// Decides what happens.
+    /// The seed that decides what happens
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Prints everything that happened.
+    /// Print all events
     #[arg(long)]
-    pub story: bool,
-    /// What is not left to the seed.
+    pub trace: bool,
     #[command(flatten)]
     pub fixed: Fixed,
 }
 
-/// What is not left to seeds.
 #[derive(Clone, Debug, Args)]
 pub struct Fixed {
-    /// The workload.
+    /// The workload, instead of a random one
     #[arg(long)]
     pub workload: Option<Workload>,
-    /// A kind of fault; may be given several times. Drawn from all if none is given.
+    /// A kind of fault, instead of random ones; may be repeated
     #[arg(long = "fault")]
-    pub faults: Vec<Kind>,
+    pub faults: Vec<FaultKind>,
 }
 
-impl From<&Fixed> for Wishes {
+impl From<&Fixed> for Overrides {
     fn from(fixed: &Fixed) -> Self {
         Self { workload: fixed.workload, faults: fixed.faults.clone() }
     }
 }
 
-/// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Does what its standard input says.
+    /// Run a worker that reads its configuration from standard input
     #[command(hide = true)]
     Worker,
-    /// Runs many schedules, several at a time.
+    /// Run many schedules, several at a time
     Run(Many),
-    /// Runs schedules for a time, and writes a page about them.
+    /// Run schedules for a time, and write an HTML report
     Soak(Soak),
-    /// Measures how often two holds are valid at once when the server loses one.
+    /// Measure how often two holds are valid at once when the server loses one
     Lossy(Lossy),
 }
 
-/// How schedules are run.
 #[derive(Debug, Args)]
 pub struct Batch {
-    /// How many schedules at a time.
+    /// How many schedules run at a time
     #[arg(long, default_value_t = 4)]
     pub jobs: usize,
-    /// The first seed.
+    /// The first seed
     #[arg(long, default_value_t = 1)]
     pub from: u64,
-    /// A directory where histories with violations go, one event in a line.
+    /// A directory for the histories of schedules with violations
     #[arg(long)]
     pub keep: Option<PathBuf>,
-    /// What is not left to the seeds.
     #[command(flatten)]
     pub fixed: Fixed,
 }
 
-/// How long to go on.
 #[derive(Debug, Args)]
 pub struct Soak {
-    /// For how long, such as `8h`.
+    /// How long to run, such as `8h`
     #[arg(long = "for", default_value = "10m")]
     pub length: humantime::Duration,
-    /// Where the page goes; it is written every minute, and at the end.
+    /// The report file; written every minute and at the end
     #[arg(long, default_value = "soak.html")]
     pub report: PathBuf,
-    /// How they are run.
     #[command(flatten)]
     pub batch: Batch,
 }
 
-/// How often to lose a hold.
 #[derive(Debug, Args)]
 pub struct Lossy {
-    /// How often in each way.
+    /// Rounds for each kind of loss
     #[arg(long, default_value_t = 100)]
     pub rounds: u32,
-    /// Decides at which point of its life a hold is lost.
+    /// The seed that decides when a hold is lost
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
 }
 
-/// How many schedules to run.
 #[derive(Debug, Args)]
 pub struct Many {
-    /// How many.
+    /// How many schedules to run
     #[arg(long, default_value_t = 100)]
     pub schedules: u64,
-    /// How they are run.
     #[command(flatten)]
     pub batch: Batch,
 }

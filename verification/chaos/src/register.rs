@@ -16,7 +16,7 @@ use crate::clock;
 
 pub use client::RegisterClient;
 
-/// A write as it travels.
+/// A write, as JSON on the socket.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Write {
     process: u32,
@@ -26,27 +26,24 @@ struct Write {
     fence: u64,
 }
 
-/// A value for each key that only a token as high as all before it may write. It lives in the process that leads the run, so
-/// that it survives whatever happens to the server of the lock and to the workers, and dates what it decides.
+/// Accepts a write to a key unless its token is lower than an earlier one. The register runs in the
+/// leading process, so it survives faults of the server and of the workers, and stamps its
+/// decisions.
 #[derive(Clone, Debug, Default)]
 pub struct Register {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<RegisterState>>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct RegisterState {
     highest: HashMap<u32, u64>,
     events: Vec<Event>,
-    /// Connections by process.
+    /// Open connections by process.
     open: HashMap<u32, u32>,
     closed: bool,
 }
 
 impl Register {
-    /// Listens on a socket until the process ends.
-    ///
-    /// # Errors
-    /// Those of the socket.
     pub fn listen(path: &Path) -> io::Result<Self> {
         let register = Self::default();
         let listener = UnixListener::bind(path)?;
@@ -57,20 +54,19 @@ impl Register {
         Ok(register)
     }
 
-    /// Stops listening.
     pub fn close(&self, path: &Path) {
         self.with(|state| state.closed = true);
-        // One last connection, so that it is seen.
+        // A last connection wakes the listener.
         drop(UnixStream::connect(path));
     }
 
-    /// Whether everything that a process has sent is decided, now that it is gone.
+    /// Whether all writes of a process that has ended are decided.
     #[must_use]
-    pub fn has_heard_all_of(&self, process: u32) -> bool {
+    pub fn has_processed_all_of(&self, process: u32) -> bool {
         self.with(|state| state.open.get(&process).copied().unwrap_or(0) == 0)
     }
 
-    /// What was written, accepted or not.
+    /// The writes, accepted and rejected.
     #[must_use]
     pub fn take_events(&self) -> Vec<Event> {
         self.with(|state| std::mem::take(&mut state.events))
@@ -83,14 +79,14 @@ impl Register {
             }
             let served = self.clone();
             if let Ok(stream) = stream {
-                // It ends when the worker does, in whatever way.
+                // The thread ends with the connection of the worker.
                 thread::spawn(move || served.serve(stream));
             }
         }
     }
 
     fn serve(&self, mut stream: UnixStream) -> io::Result<()> {
-        let process = client::greeted(&mut stream)?;
+        let process = client::read_process(&mut stream)?;
         self.with(|state| *state.open.entry(process).or_default() += 1);
         let served = self.answer(stream);
         self.with(|state| *state.open.entry(process).or_default() -= 1);
@@ -119,32 +115,10 @@ impl Register {
         })
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+    fn with<T>(&self, act: impl FnOnce(&mut RegisterState) -> T) -> T {
         act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use testkit::eventually;
-
-    use super::*;
-
-    #[test]
-    fn a_lower_token_is_refused_and_a_process_that_is_gone_is_heard_out() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("register");
-        let register = Register::listen(&path).unwrap();
-        let client = RegisterClient::new(path.clone(), 3);
-        let written = [5, 7, 6, 7].map(|fence| client.write(0, 1, fence, fence));
-        assert_eq!(written, [true, true, false, true]);
-        assert!(client.write(0, 2, 1, 1), "another key has tokens of its own");
-        assert!(!register.has_heard_all_of(3));
-        drop(client);
-        eventually(Duration::from_secs(5), "heard", || register.has_heard_all_of(3));
-        assert_eq!(register.take_events().len(), 5);
-        register.close(&path);
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! A page about many schedules.
+//! The HTML report of many schedules.
 
 mod timeline;
 
@@ -15,26 +15,26 @@ use crate::trial::Outcome;
 use crate::verdict::Verdict;
 use timeline::Timeline;
 
-/// A page about many schedules, which needs nothing but itself.
+/// A self-contained HTML page.
 #[derive(Debug, Default)]
 pub struct Page {
-    last: Option<Drawn>,
-    violations: Vec<Drawn>,
+    last: Option<Figure>,
+    violations: Vec<Figure>,
 }
 
-/// A schedule, drawn.
+/// The timeline of a schedule.
 #[derive(Debug)]
-struct Drawn {
+struct Figure {
     title: String,
     picture: String,
-    words: String,
+    text: String,
 }
 
-/// More violations than this are counted, not drawn.
+/// How many violations are drawn.
 const DRAWN: usize = 20;
-/// How much is drawn before and after a violation.
-const AROUND: Nanos = 150_000_000;
-/// So that a page can still be opened after a night.
+/// How much of the history before and after a violation is drawn.
+const CONTEXT: Nanos = 150_000_000;
+/// Limits the size of the page after a long run.
 const WORDS: usize = 40_000;
 
 const STYLE: &str = "body{font:14px/1.4 system-ui,sans-serif;max-width:1180px;margin:2em auto;padding:0 1em;color:#222}\
@@ -43,21 +43,17 @@ const STYLE: &str = "body{font:14px/1.4 system-ui,sans-serif;max-width:1180px;ma
     .columns{display:flex;gap:3em;flex-wrap:wrap}";
 
 impl Page {
-    /// Takes a schedule in: it is the last one by now, and is kept if something was wrong.
+    /// Adds a schedule. It replaces the last one, and is kept if it has violations.
     pub fn take(&mut self, outcome: &Outcome) {
         for violation in &outcome.report.violations {
             if self.violations.len() < DRAWN {
-                let span = (violation.at.saturating_sub(AROUND), violation.at + AROUND);
-                self.violations.push(Drawn::of(outcome, &near(&outcome.history, span)));
+                let span = (violation.at.saturating_sub(CONTEXT), violation.at + CONTEXT);
+                self.violations.push(Figure::of(outcome, &near(&outcome.history, span)));
             }
         }
-        self.last = Some(Drawn::of(outcome, &outcome.history));
+        self.last = Some(Figure::of(outcome, &outcome.history));
     }
 
-    /// Writes it, in place of one that is there.
-    ///
-    /// # Errors
-    /// Those of the file system.
     pub fn write(&self, path: &Path, tally: &Tally, took: Duration) -> io::Result<()> {
         let mut html = String::new();
         self.print(&mut html, tally, took).expect("a string can be written to");
@@ -68,15 +64,11 @@ impl Page {
         let took = humantime::format_duration(Duration::from_secs(took.as_secs()));
         write!(
             html,
-            "<!doctype html><html lang=en><meta charset=utf-8><title>The lock under faults</title><style>{STYLE}</style>"
+            "<!doctype html><html lang=en><meta charset=utf-8><title>distlock chaos tests</title><style>{STYLE}</style>"
         )?;
         let verdict =
             if tally.is_right() { "no violation" } else { "<span class=bad>violations</span>" };
-        write!(
-            html,
-            "<h1>The lock under faults: {verdict} in {} schedules, {took}</h1>",
-            tally.schedules
-        )?;
+        write!(html, "<h1>Chaos tests: {verdict} in {} schedules, {took}</h1>", tally.schedules)?;
         html.push_str("<div class=columns>");
         table(html, tally.rows().into_iter())?;
         table(html, tally.refusals.iter().map(|(why, count)| (format!("refused: {why}"), *count)))?;
@@ -84,12 +76,12 @@ impl Page {
         table(html, tally.by_fault.iter().map(|(kind, count)| (kind, *count)))?;
         html.push_str("</div>");
         for (seed, why) in &tally.broken {
-            write!(html, "<p class=bad>Seed {seed} was not run: {}</p>", escaped(why))?;
+            write!(html, "<p class=bad>Seed {seed} could not be run: {}</p>", escaped(why))?;
         }
-        for drawn in &self.violations {
-            drawn.print(html, "Violation")?;
+        for figure in &self.violations {
+            figure.print(html, "Violation")?;
         }
-        self.last.iter().try_for_each(|drawn| drawn.print(html, "The last schedule"))
+        self.last.iter().try_for_each(|figure| figure.print(html, "Last schedule"))
     }
 }
 
@@ -103,24 +95,24 @@ fn table(
     Ok(())
 }
 
-impl Drawn {
+impl Figure {
     fn of(outcome: &Outcome, history: &[Event]) -> Self {
-        let words = Verdict(outcome).to_string();
+        let text = Verdict(outcome).to_string();
         Self {
             title: outcome.schedule.to_string(),
             picture: Timeline(history).to_string(),
-            words: words.chars().take(WORDS).collect(),
+            text: text.chars().take(WORDS).collect(),
         }
     }
 
     fn print(&self, html: &mut String, heading: &str) -> fmt::Result {
-        let Self { title, picture, words } = self;
-        let (title, words) = (escaped(title), escaped(words));
-        write!(html, "<h2>{heading}</h2><pre>{title}</pre>{picture}<pre>{words}</pre>")
+        let Self { title, picture, text } = self;
+        let (title, text) = (escaped(title), escaped(text));
+        write!(html, "<h2>{heading}</h2><pre>{title}</pre>{picture}<pre>{text}</pre>")
     }
 }
 
-/// What happened in a span, and what began before it.
+/// The events in a time span.
 fn near(history: &[Event], (from, to): (Nanos, Nanos)) -> Vec<Event> {
     history.iter().filter(|event| (from..=to).contains(&event.at)).cloned().collect()
 }
@@ -130,36 +122,4 @@ pub(super) fn escaped(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use checker::EventKind;
-
-    use super::*;
-
-    #[test]
-    fn a_page_shows_holds_and_faults_and_needs_nothing_else() {
-        let event = |at, process, kind| Event { at, process, task: 0, kind };
-        let history = [
-            event(
-                1_000,
-                1,
-                EventKind::Requested { request: 7, key: 0, deadline: None, must_succeed: false },
-            ),
-            event(
-                2_000,
-                1,
-                EventKind::Acquired { request: 7, fence: 5, valid_until: 9_000, outer: None },
-            ),
-            event(3_000, 0, EventKind::Fault("<all> is lost (at 7 ms)".to_owned())),
-            event(8_000, 1, EventKind::Released { request: 7 }),
-        ];
-        let picture = Timeline(&history).to_string();
-        assert!(picture.starts_with("<svg") && picture.contains("token 5"));
-        assert!(picture.contains("&lt;all&gt; is lost"));
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("page.html");
-        Page::default().write(&path, &Tally::default(), Duration::from_secs(90)).unwrap();
-        let html = fs::read_to_string(path).unwrap();
-        assert!(html.contains("no violation in 0 schedules, 1m 30s"));
-        assert!(!html.contains("http") && !html.contains("<script"));
-    }
-}
+mod tests;

@@ -1,5 +1,3 @@
-//! Schedules for a night.
-
 use std::env;
 use std::io;
 use std::time::{Duration, Instant};
@@ -9,13 +7,9 @@ use crate::options::Soak;
 use crate::report::Page;
 use crate::tally::Tally;
 
-/// How often the page is written anew.
 const REWRITE: Duration = Duration::from_secs(60);
 
-/// Runs schedules for as long as was asked, and writes a page about them; whether none had a violation.
-///
-/// # Errors
-/// If the page cannot be written.
+/// Runs schedules for a time and writes a report. Returns whether none had a violation.
 pub fn soak(options: &Soak) -> io::Result<bool> {
     let program = env::current_exe()?;
     let campaign = Campaign {
@@ -32,12 +26,12 @@ pub fn soak(options: &Soak) -> io::Result<bool> {
         so_far.add(outcome);
         if written.elapsed() > REWRITE {
             written = Instant::now();
-            // It is written once more at the end, where a failure is told.
+            // The report is written again at the end, where an error is returned.
             let _ = page.write(&options.report, &so_far, start.elapsed());
         }
     });
     page.write(&options.report, &tally, start.elapsed())?;
     print!("{tally}");
-    println!("the page is {}", options.report.display());
+    println!("the report is {}", options.report.display());
     Ok(tally.is_right())
 }

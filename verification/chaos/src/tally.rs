@@ -1,48 +1,39 @@
-//! What many schedules came to.
-
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::fault::Kind;
+use crate::fault::FaultKind;
 use crate::trial::Outcome;
 
-/// What many schedules came to.
+/// The totals of many schedules.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
-    /// How many there were.
     pub schedules: u64,
-    /// How many of them were lossless.
     pub lossless: u64,
-    /// How many had a fault of a kind.
-    pub by_fault: BTreeMap<Kind, u64>,
-    /// How many of those had an effect.
-    pub effects: BTreeMap<Kind, u64>,
-    /// How many did what.
+    /// How many schedules had a kind of fault.
+    pub by_fault: BTreeMap<FaultKind, u64>,
+    /// How many of those faults had an effect.
+    pub effects: BTreeMap<FaultKind, u64>,
     pub by_workload: BTreeMap<String, u64>,
-    /// Pairs of acquire and release, re-entries not among them.
+    /// Pairs of acquire and release, without re-entries.
     pub pairs: u64,
-    /// Re-entries.
     pub reentries: u64,
-    /// Requests that were dropped.
     pub cancelled: u64,
-    /// Requests without success, by the reason.
+    /// Failed requests by reason.
     pub refusals: BTreeMap<&'static str, u64>,
-    /// Owners that were told of a loss.
     pub losses: u64,
-    /// Times that two holds were valid at once, in schedules that lose holds.
+    /// How often two holds were valid at once, in schedules that lose holds.
     pub double_holds: u64,
-    /// Counters that a paused process wrote over when its hold was over.
+    /// Counters that a paused process overwrote after its lease had expired.
     pub counters_overwritten: u64,
-    /// Seeds with what the documentation names as a hole, and how often.
+    /// Documented exceptions by seed.
     pub known: BTreeMap<u64, usize>,
-    /// Seeds with violations, and how many.
+    /// Violations by seed.
     pub violations: BTreeMap<u64, usize>,
-    /// Schedules that could not be run, and why.
+    /// Seeds whose schedule could not be run, and the error.
     pub broken: BTreeMap<u64, String>,
 }
 
 impl Tally {
-    /// Adds a schedule.
     pub fn add(&mut self, outcome: &Outcome) {
         let report = &outcome.report;
         self.schedules += 1;
@@ -71,27 +62,25 @@ impl Tally {
         }
     }
 
-    /// No schedule had a violation, and all could be run.
     #[must_use]
     pub fn is_right(&self) -> bool {
         self.violations.is_empty() && self.broken.is_empty()
     }
 
-    /// The counts by name.
     #[must_use]
     pub fn rows(&self) -> Vec<(&'static str, u64)> {
         vec![
             ("schedules", self.schedules),
-            ("of them lossless", self.lossless),
+            ("lossless schedules", self.lossless),
             ("faults that had an effect", self.effects.values().sum()),
             ("completed pairs", self.pairs),
             ("re-entries", self.reentries),
-            ("requests dropped", self.cancelled),
-            ("losses told", self.losses),
-            ("double holds, in lossy schedules", self.double_holds),
-            ("counters written over by a paused process", self.counters_overwritten),
+            ("cancelled requests", self.cancelled),
+            ("losses", self.losses),
+            ("double holds in lossy schedules", self.double_holds),
+            ("counters overwritten by a paused process", self.counters_overwritten),
             (
-                "tokens out of order where the documentation says so",
+                "documented exceptions: tokens out of order",
                 self.known.values().sum::<usize>() as u64,
             ),
             ("schedules with violations", self.violations.len() as u64),
@@ -115,7 +104,7 @@ impl fmt::Display for Tally {
             writeln!(f, "{count:>12}  schedules with {kind}, {effects} with effect")?;
         }
         for (seed, count) in &self.known {
-            writeln!(f, "as documented, {count} tokens out of order in seed {seed}")?;
+            writeln!(f, "documented exceptions: {count} tokens out of order in seed {seed}")?;
         }
         for (seed, count) in &self.violations {
             writeln!(f, "VIOLATIONS: {count} in seed {seed}")?;

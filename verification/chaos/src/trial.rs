@@ -1,7 +1,5 @@
-//! One schedule, from its start to the verdict.
-
-mod aftermath;
-mod known;
+mod documented;
+mod teardown;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,32 +10,27 @@ use checker::{Event, EventKind, Refusal, Report, Violation};
 
 use crate::clock;
 use crate::cluster::Cluster;
-use crate::fault::Kind;
+use crate::fault::FaultKind;
 use crate::schedule::Schedule;
 
-use known::Known;
+use documented::DocumentedHoles;
 
-/// What came of a schedule.
+/// The outcome of a schedule.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The schedule.
     pub schedule: Schedule,
-    /// What the checker says. Violations that the documentation names as holes are not among these.
+    /// The report of the checker, without the violations that are documented exceptions.
     pub report: Report,
-    /// Those that it names.
+    /// Violations that are documented exceptions.
     pub known: Vec<Violation>,
-    /// Requests that ended without the lock, by the reason.
+    /// Failed requests by reason.
     pub refusals: BTreeMap<&'static str, u64>,
-    /// Faults that had an effect.
-    pub faults: Vec<Kind>,
-    /// Everything that was written down.
+    /// The faults that had an effect.
+    pub faults: Vec<FaultKind>,
     pub history: Vec<Event>,
 }
 
-/// Runs a schedule. `program` is this very program, to be started as a worker.
-///
-/// # Errors
-/// If a process cannot be started or a file cannot be read: nothing is known about the lock then.
+/// Runs a schedule. `program` is the path of this program, which is started as a worker.
 pub fn run(schedule: Schedule, program: &Path) -> io::Result<Outcome> {
     let mut cluster = Cluster::start(&schedule, program)?;
     let start = clock::now();
@@ -50,13 +43,13 @@ pub fn run(schedule: Schedule, program: &Path) -> io::Result<Outcome> {
                 faults.push(schedule.faults[fault].kind);
             }
             Step::Begin(_) => {}
-            Step::End(fault) => cluster.cease(&schedule.faults[fault]),
+            Step::End(fault) => cluster.end_fault(&schedule.faults[fault]),
         }
     }
     clock::sleep_until(start + clock::nanos(schedule.length));
     cluster.heal();
     cluster.end();
-    aftermath::look(&mut cluster, &schedule);
+    teardown::check(&mut cluster, &schedule);
     Ok(Outcome::of(schedule, faults, cluster.history()?))
 }
 
@@ -66,7 +59,6 @@ enum Step {
     End(usize),
 }
 
-/// What is to be done when, in order.
 fn steps(schedule: &Schedule) -> Vec<(Duration, Step)> {
     let mut steps = Vec::new();
     for (number, fault) in schedule.faults.iter().enumerate() {
@@ -78,10 +70,10 @@ fn steps(schedule: &Schedule) -> Vec<(Duration, Step)> {
 }
 
 impl Outcome {
-    fn of(schedule: Schedule, faults: Vec<Kind>, history: Vec<Event>) -> Self {
+    fn of(schedule: Schedule, faults: Vec<FaultKind>, history: Vec<Event>) -> Self {
         let mut report = checker::check(&history, &schedule.rules());
         let all = std::mem::take(&mut report.violations);
-        let hole = Known::of(&schedule, &history);
+        let hole = DocumentedHoles::of(&schedule, &history);
         let (known, wrong) = all.into_iter().partition(|found| hole.names(found));
         report.violations = wrong;
         let refusals = refusals(&history);

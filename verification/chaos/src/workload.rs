@@ -1,11 +1,11 @@
-//! What workers do.
+//! The workloads.
 
 mod cancel_storm;
-mod crossing;
+mod lock_order;
 mod long_holds;
+mod multi_key;
 mod nesting;
 mod simple;
-mod together;
 
 use std::fmt;
 use std::time::Duration;
@@ -14,31 +14,30 @@ use serde::{Deserialize, Serialize};
 
 use crate::worker::Agent;
 
-/// What all workers of a schedule do, in rounds, until it is over.
+/// What the agents of all workers repeat until the run ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
 pub enum Workload {
-    /// Writes to a register that compares tokens, also when the hold is over.
+    /// Writes to a register that compares tokens, even after the lease has expired.
     Register,
-    /// Reads an unfenced counter, pauses, and writes one more.
+    /// Reads an unfenced counter, pauses, and writes it plus one.
     Counter,
     /// Many keys and short holds.
     ManyKeys,
-    /// One key, and 64 who want it in 4 processes.
+    /// One key and 64 agents in 4 processes.
     HotKey,
-    /// Annotated functions inside each other up to five levels deep, sync and async, joined and raced.
+    /// Annotated functions nested up to five levels deep, blocking and async, joined and raced.
     Nesting,
-    /// Half of all requests are dropped at random points.
+    /// Drops half of all requests at random points.
     CancelStorm,
-    /// Holds that live by being renewed.
+    /// Holds that outlive their ttl by renewal.
     LongHolds,
-    /// Keys inside each other in random order, which may end in deadlocks.
-    Crossing,
+    /// Nested keys in random order, which may deadlock.
+    LockOrder,
     /// Several keys at once.
-    Together,
+    MultiKey,
 }
 
 impl Workload {
-    /// All of them.
     pub const ALL: [Self; 9] = [
         Self::Register,
         Self::Counter,
@@ -47,36 +46,35 @@ impl Workload {
         Self::Nesting,
         Self::CancelStorm,
         Self::LongHolds,
-        Self::Crossing,
-        Self::Together,
+        Self::LockOrder,
+        Self::MultiKey,
     ];
 
-    /// How many keys it uses.
     #[must_use]
     pub fn keys(self) -> u32 {
         match self {
             Self::HotKey => 1,
             Self::Register | Self::Counter => 2,
-            Self::CancelStorm | Self::Crossing => 3,
+            Self::CancelStorm | Self::LockOrder => 3,
             Self::LongHolds => 4,
-            Self::Nesting | Self::Together => 6,
+            Self::Nesting | Self::MultiKey => 6,
             Self::ManyKeys => 32,
         }
     }
 
-    /// How many processes do it, if that is not left to chance.
+    /// The number of processes, if the workload fixes it.
     #[must_use]
     pub fn processes(self) -> Option<u32> {
         (self == Self::HotKey).then_some(4)
     }
 
-    /// How many threads and tasks of each process do it.
+    /// The number of agents of each process.
     #[must_use]
     pub fn agents(self) -> u32 {
         match self {
             Self::HotKey => 16,
             Self::ManyKeys => 8,
-            Self::Crossing | Self::LongHolds => 3,
+            Self::LockOrder | Self::LongHolds => 3,
             _ => 4,
         }
     }
@@ -85,12 +83,12 @@ impl Workload {
     pub(crate) fn pause(self) -> Duration {
         Duration::from_micros(match self {
             Self::ManyKeys => 1_500,
-            Self::HotKey | Self::Crossing | Self::LongHolds => 5_000,
+            Self::HotKey | Self::LockOrder | Self::LongHolds => 5_000,
             _ => 1_000,
         })
     }
 
-    /// One round of a thread; whether it had all it asked for.
+    /// One round of a thread. Returns whether all requests succeeded.
     pub(crate) fn round(self, agent: &mut Agent) -> bool {
         match self {
             Self::Register | Self::Counter | Self::ManyKeys | Self::HotKey => {
@@ -99,12 +97,11 @@ impl Workload {
             Self::Nesting => nesting::round(agent),
             Self::CancelStorm => cancel_storm::round(agent),
             Self::LongHolds => long_holds::round(agent),
-            Self::Crossing => crossing::round(agent),
-            Self::Together => together::round(agent),
+            Self::LockOrder => lock_order::round(agent),
+            Self::MultiKey => multi_key::round(agent),
         }
     }
 
-    /// One round of a task.
     pub(crate) async fn round_async(self, agent: &mut Agent) -> bool {
         match self {
             Self::Register | Self::Counter | Self::ManyKeys | Self::HotKey => {
@@ -113,8 +110,8 @@ impl Workload {
             Self::Nesting => nesting::round_async(agent).await,
             Self::CancelStorm => cancel_storm::round_async(agent).await,
             Self::LongHolds => long_holds::round_async(agent).await,
-            Self::Crossing => crossing::round_async(agent).await,
-            Self::Together => together::round_async(agent).await,
+            Self::LockOrder => lock_order::round_async(agent).await,
+            Self::MultiKey => multi_key::round_async(agent).await,
         }
     }
 }
@@ -126,7 +123,6 @@ impl fmt::Display for Workload {
     }
 }
 
-/// What a key is called in the lock.
 #[must_use]
 pub fn key_name(key: u32) -> String {
     format!("trial:{key}")

@@ -1,4 +1,4 @@
-//! Making faults happen, and ending them.
+//! Injects faults and ends them.
 
 mod memory;
 mod network;
@@ -7,69 +7,70 @@ mod processes;
 use redis::{RedisResult, Value};
 
 use super::Cluster;
-use super::sight::hold_name;
-use crate::fault::{Fault, Kind};
+use super::lookup::hold_name;
+use crate::fault::{Fault, FaultKind};
 
 impl Cluster {
-    /// Makes a fault happen; whether it had an effect.
+    /// Injects a fault. Returns whether it had an effect.
     pub fn inject(&mut self, fault: &Fault) -> bool {
-        let words = fault.to_string();
-        // Dated before and after: what it does it does in between.
-        self.fault(words.clone());
-        let done = self.strike(fault);
+        let text = fault.to_string();
+        // Recorded before and after, because the effect is in between.
+        self.fault(text.clone());
+        let done = self.apply(fault);
         self.fault(match &done {
-            Ok(()) => format!("done: {words}"),
-            Err(why) => format!("without effect: {words}: {why}"),
+            Ok(()) => format!("done: {text}"),
+            Err(why) => format!("without effect: {text}: {why}"),
         });
         done.is_ok()
     }
 
-    fn strike(&mut self, fault: &Fault) -> Result<(), String> {
+    fn apply(&mut self, fault: &Fault) -> Result<(), String> {
         if fault.kind.is_of_the_network() {
             self.disturb(fault);
             return Ok(());
         }
         match fault.kind {
-            Kind::ServerPause => self.server.pause(),
-            Kind::ServerCrash => self.server.crash(),
-            Kind::MemoryFull => return said(self.fill("noeviction")),
-            Kind::Eviction => return said(self.fill(fault.policy)),
-            Kind::ClockAhead => self.clock(fault)?.jump_ahead(fault.jump),
-            Kind::ClockBack => self.clock(fault)?.jump_back(fault.jump),
-            Kind::PauseHolder | Kind::PauseWaiter | Kind::PauseAny => {
+            FaultKind::ServerPause => self.server.pause(),
+            FaultKind::ServerCrash => self.server.crash(),
+            FaultKind::MemoryFull => return to_text(self.fill("noeviction")),
+            FaultKind::Eviction => return to_text(self.fill(fault.policy)),
+            FaultKind::ClockAhead => self.clock(fault)?.jump_ahead(fault.jump),
+            FaultKind::ClockBack => self.clock(fault)?.jump_back(fault.jump),
+            FaultKind::PauseHolder | FaultKind::PauseWaiter | FaultKind::PauseAny => {
                 return self.pause_one(fault);
             }
-            Kind::KillHolder | Kind::KillWaiter | Kind::KillAny => return self.kill_one(fault),
-            Kind::KillGranted => return self.kill_granted(fault.key),
-            _ => return said(self.command(fault)),
+            FaultKind::KillHolder | FaultKind::KillWaiter | FaultKind::KillAny => {
+                return self.kill_one(fault);
+            }
+            FaultKind::KillGranted => return self.kill_granted(fault.key),
+            _ => return to_text(self.command(fault)),
         }
         Ok(())
     }
 
-    /// Faults that are one command.
     fn command(&self, fault: &Fault) -> RedisResult<()> {
         let hold = hold_name(fault.key);
         let part = |name: &str| format!("{hold}:{name}");
         let span = fault.span.as_millis().to_string();
         match fault.kind {
-            Kind::KillNormal => self.send(&["CLIENT", "KILL", "TYPE", "normal"]),
-            Kind::KillPubsub => self.send(&["CLIENT", "KILL", "TYPE", "pubsub"]),
-            Kind::KillOne => self.kill_one_client(fault),
-            Kind::ClientPauseAll => self.send(&["CLIENT", "PAUSE", &span, "ALL"]),
-            Kind::ClientPauseWrite => self.send(&["CLIENT", "PAUSE", &span, "WRITE"]),
-            Kind::ScriptFlush => self.send(&["SCRIPT", "FLUSH"]),
-            Kind::FlushAll => self.send(&["FLUSHALL"]),
-            Kind::DeleteHold => self.send(&["DEL", &hold]),
-            Kind::DeleteQueue => self.send(&["DEL", &part("queue")]),
-            Kind::DeleteWaiters => self.send(&["DEL", &part("waiters")]),
-            Kind::DeleteCancelled => self.send(&["DEL", &part("cancelled")]),
-            Kind::DeleteFence => self.send(&["DEL", "lock:fence"]),
-            other => unreachable!("{other} is no command"),
+            FaultKind::KillNormal => self.send(&["CLIENT", "KILL", "TYPE", "normal"]),
+            FaultKind::KillPubsub => self.send(&["CLIENT", "KILL", "TYPE", "pubsub"]),
+            FaultKind::KillOne => self.kill_one_client(fault),
+            FaultKind::ClientPauseAll => self.send(&["CLIENT", "PAUSE", &span, "ALL"]),
+            FaultKind::ClientPauseWrite => self.send(&["CLIENT", "PAUSE", &span, "WRITE"]),
+            FaultKind::ScriptFlush => self.send(&["SCRIPT", "FLUSH"]),
+            FaultKind::FlushAll => self.send(&["FLUSHALL"]),
+            FaultKind::DeleteHold => self.send(&["DEL", &hold]),
+            FaultKind::DeleteQueue => self.send(&["DEL", &part("queue")]),
+            FaultKind::DeleteWaiters => self.send(&["DEL", &part("waiters")]),
+            FaultKind::DeleteCancelled => self.send(&["DEL", &part("cancelled")]),
+            FaultKind::DeleteFence => self.send(&["DEL", "lock:fence"]),
+            other => unreachable!("{other} is not a command"),
         }
     }
 
     fn kill_one_client(&self, fault: &Fault) -> RedisResult<()> {
-        let clients: String = self.server.ask(&["CLIENT", "LIST"])?;
+        let clients: String = self.server.command(&["CLIENT", "LIST"])?;
         let ids: Vec<&str> = clients
             .lines()
             .filter(|line| !line.contains("cmd=client"))
@@ -82,42 +83,43 @@ impl Cluster {
         }
     }
 
-    fn send(&self, words: &[&str]) -> RedisResult<()> {
-        self.server.ask::<Value>(words).map(drop)
+    fn send(&self, text: &[&str]) -> RedisResult<()> {
+        self.server.command::<Value>(text).map(drop)
     }
 
     fn clock(&self, _fault: &Fault) -> Result<&testkit::ServerClock, String> {
-        self.server.clock().ok_or_else(|| "the server has no clock of its own".to_owned())
+        self.server.clock().ok_or_else(|| "the server has no controllable clock".to_owned())
     }
 
-    /// Ends a fault that lasts.
-    pub fn cease(&mut self, fault: &Fault) {
+    pub fn end_fault(&mut self, fault: &Fault) {
         if fault.kind.is_of_the_network() {
             self.settle(fault);
         }
         match fault.kind {
-            Kind::ServerPause => self.server.resume(),
-            Kind::ServerCrash => self.server.come_back(),
-            Kind::MemoryFull | Kind::Eviction => self.make_room(),
-            Kind::PauseHolder | Kind::PauseWaiter | Kind::PauseAny => self.resume_all(),
+            FaultKind::ServerPause => self.server.resume(),
+            FaultKind::ServerCrash => self.server.restart(),
+            FaultKind::MemoryFull | FaultKind::Eviction => self.free_memory(),
+            FaultKind::PauseHolder | FaultKind::PauseWaiter | FaultKind::PauseAny => {
+                self.resume_all()
+            }
             _ => {}
         }
-        self.fault(format!("over: {fault}"));
+        self.fault(format!("ended: {fault}"));
     }
 
-    /// Ends everything that is not over.
+    /// Ends all faults.
     pub fn heal(&mut self) {
-        self.server.come_back();
+        self.server.restart();
         self.server.resume();
         self.proxies.iter().for_each(testkit::FaultProxy::heal);
         self.resume_all();
-        // It may have nothing to end.
+        // The server may not be paused.
         let _ = self.send(&["CLIENT", "UNPAUSE"]);
-        self.make_room();
-        self.fault("all faults are over");
+        self.free_memory();
+        self.fault("all faults ended");
     }
 }
 
-fn said(answer: RedisResult<()>) -> Result<(), String> {
-    answer.map_err(|error| error.to_string())
+fn to_text(result: RedisResult<()>) -> Result<(), String> {
+    result.map_err(|error| error.to_string())
 }

@@ -1,5 +1,3 @@
-//! The server of a schedule, which may be away.
-
 use std::io;
 use std::time::Duration;
 
@@ -8,7 +6,7 @@ use testkit::{FaultProxy, RedisServer, ServerClock};
 
 use crate::schedule::Schedule;
 
-/// A server that stands still is not waited for longer.
+/// The timeout of a command to a server that may be paused.
 const LIMIT: Duration = Duration::from_millis(400);
 
 /// The server of a schedule. Commands to it may fail.
@@ -22,13 +20,9 @@ pub struct Server {
 }
 
 impl Server {
-    /// One as the schedule wants it.
-    ///
-    /// # Errors
-    /// If it does not start.
     pub fn start(schedule: &Schedule) -> io::Result<Self> {
         let mut builder = RedisServer::builder().append_only(schedule.append_only);
-        // Who kills only the process leaves what it has written with the system, synced or not.
+        // Killing the process alone loses no writes that the operating system has accepted.
         builder = builder.arg("appendfsync", "no");
         if schedule.moves_the_clock() {
             builder = builder.with_clock();
@@ -59,14 +53,14 @@ impl Server {
         Ok(connection)
     }
 
-    /// Sends a command, on a connection of its own.
-    pub(crate) fn ask<T: FromRedisValue>(&self, words: &[&str]) -> RedisResult<T> {
+    /// Sends a command on a new connection.
+    pub(crate) fn command<T: FromRedisValue>(&self, text: &[&str]) -> RedisResult<T> {
         if self.stands_still {
-            // To wait would only delay what is to happen next.
-            return Err((redis::ErrorKind::Client, "the server stands still").into());
+            // Waiting would only delay the next fault.
+            return Err((redis::ErrorKind::Client, "the server is paused").into());
         }
         let mut command = redis::Cmd::new();
-        command.arg(words);
+        command.arg(text);
         command.query(&mut self.connection()?)
     }
 
@@ -90,10 +84,10 @@ impl Server {
         self.redis.kill();
     }
 
-    /// Starts it again, unless it runs.
-    pub(super) fn come_back(&mut self) {
+    /// Restarts the server unless it is running.
+    pub(super) fn restart(&mut self) {
         if !self.is_up {
-            self.redis.restart().expect("a server that ran once runs again");
+            self.redis.restart().expect("a server that ran once starts again");
             self.is_up = true;
         }
     }

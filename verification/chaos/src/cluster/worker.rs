@@ -1,5 +1,3 @@
-//! A worker process.
-
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -8,7 +6,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use checker::Nanos;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::orders::Orders;
+use crate::worker_config::WorkerConfig;
 
 /// A worker process; killed when dropped.
 #[derive(Debug)]
@@ -22,27 +20,27 @@ pub(super) struct WorkerProcess {
 }
 
 impl WorkerProcess {
-    pub(super) fn start(program: &Path, orders: &Orders) -> io::Result<Self> {
-        let errors = orders.journal.with_extension("errors");
+    pub(super) fn start(program: &Path, config: &WorkerConfig) -> io::Result<Self> {
+        let errors = config.journal.with_extension("errors");
         let mut command = Command::new(program);
         command.arg("worker").stdin(Stdio::piped()).stdout(Stdio::piped());
         command.env("RUST_BACKTRACE", "0").stderr(File::create(&errors)?);
         let mut child = command.spawn()?;
         let mut input = child.stdin.take().expect("it is piped");
-        writeln!(input, "{}", serde_json::to_string(orders)?)?;
-        let process = orders.process;
+        writeln!(input, "{}", serde_json::to_string(config)?)?;
+        let process = config.process;
         Ok(Self { process, child, input, errors, stands_still: false, killed: false })
     }
 
-    pub(super) fn until_ready(&mut self) -> io::Result<()> {
+    pub(super) fn wait_until_ready(&mut self) -> io::Result<()> {
         let mut line = String::new();
         let out = self.child.stdout.as_mut().expect("it is piped");
         BufReader::new(out).read_line(&mut line)?;
         if line.trim() == "ready" {
             return Ok(());
         }
-        let words = fs::read_to_string(&self.errors)?;
-        Err(io::Error::other(format!("a worker did not start: {words}")))
+        let text = fs::read_to_string(&self.errors)?;
+        Err(io::Error::other(format!("a worker did not start: {text}")))
     }
 
     pub(super) fn begin(&mut self, stop: Nanos) -> io::Result<()> {
@@ -57,14 +55,14 @@ impl WorkerProcess {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// What it said when it ended as it should not have.
+    /// The exit status and standard error of a worker that failed.
     pub(super) fn failure(&mut self) -> Option<String> {
         let status = self.child.wait().ok()?;
         if self.killed || status.success() {
             return None;
         }
-        let words = fs::read_to_string(&self.errors).unwrap_or_default();
-        Some(format!("{status}, {}", words.replace('\n', " ")))
+        let text = fs::read_to_string(&self.errors).unwrap_or_default();
+        Some(format!("{status}, {}", text.replace('\n', " ")))
     }
 
     pub(super) fn signal(&self, signal: Signal) {
@@ -73,10 +71,10 @@ impl WorkerProcess {
         kill_process(pid, signal).expect("a child that was not waited for can be signalled");
     }
 
-    /// Kills it, also if it stands still, and waits until it is gone.
+    /// Kills the process, even if it is paused, and waits for it.
     pub(super) fn kill(&mut self) {
         self.killed = true;
-        // It may be gone already.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

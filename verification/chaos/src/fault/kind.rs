@@ -1,33 +1,30 @@
-//! The kinds of faults.
-
 use std::fmt;
 
 use clap::ValueEnum;
 
-/// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum)]
-pub enum Kind {
+pub enum FaultKind {
     /// Connections are closed at once.
     CutNow,
     /// Connections are closed at their next request, which the server never sees.
     CutBeforeApply,
-    /// Connections are closed when the next request was carried out, before the reply.
+    /// Connections are closed after the server executed their next request, before the reply.
     CutAfterApply,
     /// Connections are closed in the middle of the next reply.
     CutMidFrame,
-    /// Requests arrive late.
+    /// Requests are delayed.
     DelayToServer,
-    /// Replies and pushes arrive late.
+    /// Replies and pushes are delayed.
     DelayToClient,
-    /// Nothing arrives, and nobody is told.
+    /// Nothing arrives, and connections stay open.
     BlackHole,
-    /// What was under way arrives when its connection has long been given up.
+    /// Data in flight arrives after the client has given up the connection.
     Freeze,
     /// Grants are not pushed.
     DropPushes,
-    /// The server stands still.
+    /// The server process is paused.
     ServerPause,
-    /// The server is killed and comes back, with its data if it keeps a file.
+    /// The server is killed and restarted; it keeps its data if it has an append-only file.
     ServerCrash,
     /// The server closes all connections without a subscription.
     KillNormal,
@@ -35,56 +32,54 @@ pub enum Kind {
     KillPubsub,
     /// The server closes one connection.
     KillOne,
-    /// The server answers nobody.
+    /// `CLIENT PAUSE ALL`.
     ClientPauseAll,
-    /// The server answers nobody who writes.
+    /// `CLIENT PAUSE WRITE`.
     ClientPauseWrite,
-    /// The server forgets all scripts.
+    /// `SCRIPT FLUSH`.
     ScriptFlush,
-    /// The server forgets all data.
+    /// `FLUSHALL`.
     FlushAll,
     /// The hold of a key is deleted.
     DeleteHold,
-    /// The order of the waiters of a key is deleted.
+    /// The queue of a key is deleted.
     DeleteQueue,
-    /// What is known of the waiters of a key is deleted.
+    /// The data of the waiters of a key is deleted.
     DeleteWaiters,
     /// The tombstones of a key are deleted.
     DeleteCancelled,
     /// The counter of tokens is deleted.
     DeleteFence,
-    /// The server is full, and refuses to write.
+    /// The memory is full, and the server rejects writes.
     MemoryFull,
-    /// The server is full, and evicts.
+    /// The memory is full, and the server evicts keys.
     Eviction,
     /// The server's clock jumps ahead.
     ClockAhead,
     /// The server's clock jumps back.
     ClockBack,
-    /// The holder of a key stands still.
+    /// The holder of a key is paused.
     PauseHolder,
-    /// The first waiter of a key stands still.
+    /// The first waiter of a key is paused.
     PauseWaiter,
-    /// A worker stands still.
+    /// A worker is paused.
     PauseAny,
     /// The holder of a key is killed.
     KillHolder,
     /// The first waiter of a key is killed.
     KillWaiter,
-    /// The first waiter of a key is stopped, and killed when it has been granted the lock.
+    /// The first waiter of a key is paused, and killed after it was granted the lock.
     KillGranted,
     /// A worker is killed.
     KillAny,
 }
 
-impl Kind {
-    /// A worker is killed.
+impl FaultKind {
     #[must_use]
     pub fn kills(self) -> bool {
         matches!(self, Self::KillHolder | Self::KillWaiter | Self::KillGranted | Self::KillAny)
     }
 
-    /// Something between a worker and the server.
     #[must_use]
     pub fn is_of_the_network(self) -> bool {
         matches!(
@@ -101,7 +96,6 @@ impl Kind {
         )
     }
 
-    /// It is over only after a while.
     pub(super) fn lasts(self) -> bool {
         let of_network = self.is_of_the_network()
             && !matches!(
@@ -143,7 +137,7 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for FaultKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.to_possible_value().expect("none is skipped").get_name())
     }

@@ -1,5 +1,3 @@
-//! One of the two that want the lock.
-
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -11,12 +9,13 @@ use distlock::{LockGuard, LockManager};
 use testkit::eventually;
 
 use super::LIMIT;
-use super::means::KEY;
+use super::loss::KEY;
 use crate::clock;
 use crate::register::RegisterClient;
 use crate::workload::key_name;
 
-/// One of the two that want the lock, as a process of its own would: a manager, and the events of its only request.
+/// One of the two processes that contend for the lock, with its own manager and the events of its
+/// only request.
 pub(super) struct Holder {
     process: u32,
     locks: LockManager,
@@ -33,11 +32,11 @@ impl Holder {
         Self { process, locks, register, events: Mutex::default(), stop: AtomicBool::default() }
     }
 
-    /// Takes the lock and writes under it, for so long, or until it is stopped; on and on also when the hold is over, as a
-    /// program does that does not look.
+    /// Acquires the lock and writes for this long, or until it is stopped. It continues after its
+    /// lease has expired, like a program that does not check.
     pub(super) fn hold(&self, stay: Option<Duration>) {
         let guard = self.locks.mutex(key_name(KEY)).wait(LIMIT).acquire_blocking();
-        let guard = guard.expect("it is had when the other one's hold is over");
+        let guard = guard.expect("the lock is available when the other hold has ended");
         self.enter(&guard);
         let until = clock::now() + clock::nanos(stay.unwrap_or(LIMIT * 2));
         let mut lost = false;
@@ -56,7 +55,6 @@ impl Holder {
         self.note(EventKind::Acquired { request, fence, valid_until, outer: None });
     }
 
-    /// Whether the hold is valid.
     fn look(&self, guard: &LockGuard) -> bool {
         let (now, request) = (clock::now(), self.request());
         let remaining = guard.hold().remaining();
@@ -68,13 +66,13 @@ impl Holder {
         !remaining.is_zero()
     }
 
-    pub(super) fn until_inside(&self) {
+    pub(super) fn wait_until_held(&self) {
         eventually(LIMIT, "the holder has the lock", || !self.events().is_empty());
     }
 
-    /// It goes on until it has seen that its hold is over, or has let go.
-    pub(super) fn until_told(&self) {
-        eventually(LIMIT, "the holder is told", || {
+    /// Waits until the holder has noticed the loss or has released.
+    pub(super) fn wait_until_notified(&self) {
+        eventually(LIMIT, "the holder is notified", || {
             let told = |event: &Event| {
                 matches!(event.kind, EventKind::LossReported { .. } | EventKind::Released { .. })
             };

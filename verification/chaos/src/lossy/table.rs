@@ -1,31 +1,29 @@
-//! The measurement as a table.
-
 use std::fmt;
 use std::time::Duration;
 
-use super::{Contender, Losses};
+use super::{Arrival, Losses};
 
-/// Prints a table.
+/// Prints the results as a table.
 pub struct Table<'a>(pub &'a [Losses]);
 
 impl fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "| a hold is lost by | the other one | rounds | double holds | rate | older one valid for, median | most | late writes | accepted with fencing |"
+            "| loss | second request | rounds | double holds | rate | overlap, median | max | late writes | accepted with fencing |"
         )?;
         writeln!(f, "| --- | --- | --- | --- | --- | --- | --- | --- | --- |")?;
         for losses in self.0 {
-            let asks = match losses.contender {
-                Contender::Waits => "waits for it",
-                Contender::Comes => "comes afterwards",
+            let requests = match losses.arrival {
+                Arrival::Queued => "queued",
+                Arrival::AfterLoss => "after the loss",
             };
-            let Losses { means, rounds, double_holds, late, accepted, .. } = losses;
+            let Losses { kind, rounds, double_holds, late, accepted, .. } = losses;
             let rate = 100.0 * f64::from(*double_holds) / f64::from((*rounds).max(1));
             let [median, most] = [0.5, 1.0].map(|part| losses.span_at(part).as_millis());
             writeln!(
                 f,
-                "| {means} | {asks} | {rounds} | {double_holds} | {rate:.1} % | {median} ms | {most} ms | {late} | {accepted} |"
+                "| {kind} | {requests} | {rounds} | {double_holds} | {rate:.1} % | {median} ms | {most} ms | {late} | {accepted} |"
             )?;
         }
         Ok(())

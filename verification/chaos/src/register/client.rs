@@ -1,5 +1,3 @@
-//! The worker's end of the register.
-
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -18,16 +16,15 @@ pub struct RegisterClient {
 }
 
 impl RegisterClient {
-    /// It connects when it is needed.
     #[must_use]
     pub fn new(path: PathBuf, process: u32) -> Self {
         Self { path, process, idle: Mutex::default() }
     }
 
-    /// Writes under this token; whether it was accepted.
+    /// Writes with this token. Returns whether the register accepted it.
     ///
     /// # Panics
-    /// If the process that leads the run is gone.
+    /// If the leading process has ended.
     pub fn write(&self, task: u32, key: u32, request: Request, fence: u64) -> bool {
         let write = Write { process: self.process, task, key, request, fence };
         let mut line = serde_json::to_vec(&write).expect("numbers can be written");
@@ -52,8 +49,8 @@ impl RegisterClient {
     }
 }
 
-/// Which process a new connection is of.
-pub(super) fn greeted(stream: &mut UnixStream) -> io::Result<u32> {
+/// Reads the process number, the first message of a connection.
+pub(super) fn read_process(stream: &mut UnixStream) -> io::Result<u32> {
     let mut process = [0; 4];
     stream.read_exact(&mut process)?;
     Ok(u32::from_le_bytes(process))

@@ -1,5 +1,3 @@
-//! Holds and faults over time, drawn.
-
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
@@ -13,23 +11,23 @@ pub(super) struct Timeline<'a>(pub(super) &'a [Event]);
 const WIDTH: f64 = 1_000.0;
 const MARGIN: f64 = 50.0;
 const ROW: f64 = 18.0;
-/// Each process has a lane of its own in the row of a key, so that two holds at once are seen.
+/// Each process has its own lane in the row of a key, which makes double holds visible.
 const LANE: f64 = 3.0;
-/// What faults are told in, above the rows.
+/// The height of the labels of faults above the rows.
 const HEAD: f64 = 110.0;
 const COLOURS: [&str; 5] = ["#888", "#2a6f97", "#c8553d", "#588b43", "#8d5a97"];
 /// Holds nearer to each other than this, in pixels, are drawn as one.
 const NEAR: f64 = 0.5;
 
-/// One hold, or several that are too near to be told apart.
-struct Bar {
+/// One hold, or several that are too close to distinguish.
+struct HoldBar {
     from: Nanos,
     to: Nanos,
     tokens: (u64, u64),
     lost: bool,
 }
 
-type Rows = BTreeMap<(u32, u32), Vec<Bar>>;
+type Rows = BTreeMap<(u32, u32), Vec<HoldBar>>;
 
 impl Timeline<'_> {
     fn span(&self) -> (Nanos, Nanos) {
@@ -41,7 +39,7 @@ impl Timeline<'_> {
     fn rows(&self, scale: &Scale) -> Rows {
         let mut sorted: Vec<&Event> = self.0.iter().collect();
         sorted.sort_by_key(|event| event.at);
-        let mut drawing = Drawing::default();
+        let mut drawing = RowBuilder::default();
         for event in sorted {
             drawing.take(event, scale);
         }
@@ -49,15 +47,14 @@ impl Timeline<'_> {
     }
 }
 
-/// What is drawn so far.
 #[derive(Default)]
-struct Drawing {
+struct RowBuilder {
     keys: HashMap<Request, u32>,
-    open: HashMap<Request, Bar>,
+    open: HashMap<Request, HoldBar>,
     rows: Rows,
 }
 
-impl Drawing {
+impl RowBuilder {
     fn take(&mut self, event: &Event, scale: &Scale) {
         match event.kind {
             EventKind::Requested { request, key, .. } => {
@@ -65,26 +62,26 @@ impl Drawing {
             }
             EventKind::Acquired { request, fence, valid_until, outer: None } => {
                 let (from, tokens) = (event.at, (fence, fence));
-                self.open.insert(request, Bar { from, to: valid_until, tokens, lost: false });
+                self.open.insert(request, HoldBar { from, to: valid_until, tokens, lost: false });
             }
             EventKind::Extended { request, until } => {
                 self.open.entry(request).and_modify(|bar| bar.to = until);
             }
-            EventKind::LossReported { request } => self.close(event, request, true, scale),
-            EventKind::Released { request } => self.close(event, request, false, scale),
+            EventKind::LossReported { request } => self.end(event, request, true, scale),
+            EventKind::Released { request } => self.end(event, request, false, scale),
             _ => {}
         }
     }
 
-    fn close(&mut self, event: &Event, request: Request, lost: bool, scale: &Scale) {
+    fn end(&mut self, event: &Event, request: Request, lost: bool, scale: &Scale) {
         let Some(bar) = self.open.remove(&request) else { return };
         let key = self.keys.get(&request).copied().unwrap_or(0);
-        let bar = Bar { to: bar.to.min(event.at), lost, ..bar };
+        let bar = HoldBar { to: bar.to.min(event.at), lost, ..bar };
         add(self.rows.entry((key, event.process)).or_default(), bar, scale);
     }
 }
 
-fn add(row: &mut Vec<Bar>, bar: Bar, scale: &Scale) {
+fn add(row: &mut Vec<HoldBar>, bar: HoldBar, scale: &Scale) {
     if let Some(last) = row.last_mut()
         && scale.x(bar.from) - scale.x(last.to) < NEAR
         && !bar.lost
@@ -97,7 +94,7 @@ fn add(row: &mut Vec<Bar>, bar: Bar, scale: &Scale) {
     row.push(bar);
 }
 
-/// From instants to pixels.
+/// Maps instants to pixels.
 struct Scale {
     start: Nanos,
     end: Nanos,
@@ -143,7 +140,13 @@ impl fmt::Display for Timeline<'_> {
     }
 }
 
-fn draw(f: &mut fmt::Formatter<'_>, bar: &Bar, process: u32, y: f64, scale: &Scale) -> fmt::Result {
+fn draw(
+    f: &mut fmt::Formatter<'_>,
+    bar: &HoldBar,
+    process: u32,
+    y: f64,
+    scale: &Scale,
+) -> fmt::Result {
     let x = scale.x(bar.from);
     let width = (scale.x(bar.to) - x).max(0.4);
     let colour = COLOURS[process as usize % COLOURS.len()];
@@ -160,36 +163,38 @@ fn draw(f: &mut fmt::Formatter<'_>, bar: &Bar, process: u32, y: f64, scale: &Sca
 
 impl Timeline<'_> {
     fn draw_faults(&self, f: &mut fmt::Formatter<'_>, scale: &Scale, height: f64) -> fmt::Result {
-        let told = |event: &Event| match &event.kind {
-            // What begins is told; that it was done follows at once.
-            EventKind::Fault(words) if words.starts_with("done: ") => None,
-            EventKind::Fault(words) => Some((event.at, brief(words))),
-            EventKind::Paused(true) => Some((event.at, format!("process {} stops", event.process))),
+        let label = |event: &Event| match &event.kind {
+            // The line before says when the fault began.
+            EventKind::Fault(text) if text.starts_with("done: ") => None,
+            EventKind::Fault(text) => Some((event.at, brief(text))),
+            EventKind::Paused(true) => {
+                Some((event.at, format!("process {} is paused", event.process)))
+            }
             EventKind::Paused(false) => {
-                Some((event.at, format!("process {} goes on", event.process)))
+                Some((event.at, format!("process {} is resumed", event.process)))
             }
             EventKind::Crashed => Some((event.at, format!("process {} is killed", event.process))),
             _ => None,
         };
-        for (number, (at, words)) in self.0.iter().filter_map(told).enumerate() {
-            let (x, words) = (scale.x(at), escaped(&words));
+        for (number, (at, text)) in self.0.iter().filter_map(label).enumerate() {
+            let (x, text) = (scale.x(at), escaped(&text));
             #[expect(clippy::cast_precision_loss, reason = "a remainder")]
             let y = 8.0 + 9.0 * (number % 11) as f64;
             write!(
                 f,
                 "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{y}\" y2=\"{height}\" stroke=\"#b00020\" stroke-width=\"0.4\"/>\
-                 <text x=\"{x:.1}\" y=\"{y}\" fill=\"#b00020\" font-size=\"7\">{words}</text>"
+                 <text x=\"{x:.1}\" y=\"{y}\" fill=\"#b00020\" font-size=\"7\">{text}</text>"
             )?;
         }
         Ok(())
     }
 }
 
-/// Without the details, which stand above the picture.
-fn brief(words: &str) -> String {
-    match (words.split_once(" ("), words.rsplit_once("): ")) {
+/// Without the details, which the title of the figure shows.
+fn brief(text: &str) -> String {
+    match (text.split_once(" ("), text.rsplit_once("): ")) {
         (Some((name, _)), Some((_, why))) => format!("{name}: {why}"),
         (Some((name, _)), None) => name.to_owned(),
-        (None, _) => words.to_owned(),
+        (None, _) => text.to_owned(),
     }
 }

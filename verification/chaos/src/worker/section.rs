@@ -1,5 +1,3 @@
-//! A section under a lock.
-
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -8,117 +6,117 @@ use checker::{EventKind, Nanos};
 use distlock::Hold;
 use tokio::task::AbortHandle;
 
-use super::ask::valid_until;
-use super::watch::Watch;
-use super::{Ask, Deeds};
+use super::lease_monitor::LeaseMonitor;
+use super::request::valid_until;
+use super::{Ops, RecordedRequest};
 use crate::clock;
 use crate::counters::Count;
 
-/// A section, written down until it is dropped; that has to happen before its lock is let go of.
+/// A section whose events are recorded. It has to be dropped before its lock is released.
 #[derive(Debug)]
-pub struct Section<'ask> {
-    ask: &'ask Ask,
+pub struct Section<'request> {
+    request: &'request RecordedRequest,
     hold: Hold,
-    /// Until when it was valid when that was written down last.
+    /// The expiry that was recorded last.
     noted: AtomicU64,
-    watch: Option<AbortHandle>,
+    monitor: Option<AbortHandle>,
 }
 
-/// Who stays looks that often whether the hold is still there.
-const LOOK: Duration = Duration::from_millis(5);
+/// How often a running section checks its hold.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-impl<'ask> Section<'ask> {
-    pub(super) fn new(ask: &'ask Ask, hold: Hold, valid_until: Nanos) -> Self {
-        Self { ask, hold, noted: AtomicU64::new(valid_until), watch: None }
+impl<'request> Section<'request> {
+    pub(super) fn new(request: &'request RecordedRequest, hold: Hold, valid_until: Nanos) -> Self {
+        Self { request, hold, noted: AtomicU64::new(valid_until), monitor: None }
     }
 
-    /// Whether the hold is valid; a loss that is seen for the first time and a renewal are written down.
+    /// Whether the hold is valid. Records a loss and extensions.
     pub fn is_valid(&self) -> bool {
         let now = clock::now();
         let until = valid_until(now, &self.hold);
         if until == now {
-            self.ask
-                .told
-                .lose(|| self.note_at(now, EventKind::LossReported { request: self.ask.request }));
+            self.request.observations.report_loss(|| {
+                self.note_at(now, EventKind::LossReported { request: self.request.request })
+            });
             return false;
         }
-        let ttl = self.ask.worker.orders.settings.ttl;
+        let ttl = self.request.worker.config.settings.ttl;
         if until > self.noted.load(Ordering::Relaxed) + clock::nanos(ttl / 10) {
             self.noted.store(until, Ordering::Relaxed);
-            self.note_at(now, EventKind::Extended { request: self.ask.request, until });
+            self.note_at(now, EventKind::Extended { request: self.request.request, until });
         }
         true
     }
 
-    /// Lets a task tell of renewals and of a loss as soon as the library does: who waits inside for something else cannot look.
+    /// Spawns a task that records extensions and the loss, for sections that wait inside for
+    /// something else.
     #[must_use]
-    pub fn watched(mut self) -> Self {
-        let watch = Watch::new(self.ask, self.hold.clone(), self.noted.load(Ordering::Relaxed));
-        self.watch = Some(tokio::spawn(watch.keep()).abort_handle());
+    pub fn with_lease_monitor(mut self) -> Self {
+        let monitor =
+            LeaseMonitor::new(self.request, self.hold.clone(), self.noted.load(Ordering::Relaxed));
+        self.monitor = Some(tokio::spawn(monitor.keep()).abort_handle());
         self
     }
 
-    /// Does something under the lock, on this thread.
-    pub fn perform(&self, deeds: &Deeds) {
-        let before = self.begin(deeds);
-        let until = clock::now() + clock::nanos(deeds.stay);
+    pub fn perform(&self, ops: &Ops) {
+        let before = self.begin(ops);
+        let until = clock::now() + clock::nanos(ops.stay);
         while self.is_valid() && clock::now() < until {
-            thread::sleep(LOOK.min(clock::left(until)));
+            thread::sleep(POLL_INTERVAL.min(clock::left(until)));
         }
-        self.end(deeds, before);
+        self.end(ops, before);
     }
 
-    /// The same in a task.
-    pub async fn perform_async(&self, deeds: &Deeds) {
-        let before = self.begin(deeds);
-        let until = clock::now() + clock::nanos(deeds.stay);
+    pub async fn perform_async(&self, ops: &Ops) {
+        let before = self.begin(ops);
+        let until = clock::now() + clock::nanos(ops.stay);
         while self.is_valid() && clock::now() < until {
-            tokio::time::sleep(LOOK.min(clock::left(until))).await;
+            tokio::time::sleep(POLL_INTERVAL.min(clock::left(until))).await;
         }
-        self.end(deeds, before);
+        self.end(ops, before);
     }
 
-    fn begin(&self, deeds: &Deeds) -> Option<Count> {
-        if deeds.writes {
+    fn begin(&self, ops: &Ops) -> Option<Count> {
+        if ops.writes {
             self.write();
         }
-        deeds.counts.then(|| self.ask.worker.counters.read(self.ask.key))
+        ops.counts.then(|| self.request.worker.counters.read(self.request.key))
     }
 
-    fn end(&self, deeds: &Deeds, before: Option<Count>) {
+    fn end(&self, ops: &Ops, before: Option<Count>) {
         if let Some(before) = before.filter(|_| self.is_valid()) {
             self.count(before);
         }
-        // Those that are late go on here and write once more: the token is to stop them.
-        if deeds.writes {
+        // A section whose lease has expired still writes: its token has to be rejected.
+        if ops.writes {
             self.write();
         }
     }
 
     fn count(&self, before: Count) {
-        let (request, read) = (self.ask.request, before.number);
+        let (request, read) = (self.request.request, before.number);
         let count = Count { number: read + 1, by: request };
-        self.ask.worker.counters.write(self.ask.key, count);
+        self.request.worker.counters.write(self.request.key, count);
         self.note_at(clock::now(), EventKind::CounterUpdate { request, read });
     }
 
     fn write(&self) {
-        let (ask, fence) = (self.ask, self.hold.fence().get());
-        ask.worker.register.write(ask.task, ask.key, ask.request, fence);
+        let (request, fence) = (self.request, self.hold.fence().get());
+        request.worker.register.write(request.task, request.key, request.request, fence);
     }
 
     fn note_at(&self, at: Nanos, kind: EventKind) {
-        self.ask.worker.journal.write_at(at, self.ask.task, kind);
+        self.request.worker.journal.write_at(at, self.request.task, kind);
     }
 }
 
 impl Drop for Section<'_> {
     fn drop(&mut self) {
-        if let Some(watch) = &self.watch {
-            watch.abort();
+        if let Some(monitor) = &self.monitor {
+            monitor.abort();
         }
         self.is_valid();
-        let left = EventKind::Released { request: self.ask.request };
-        self.ask.told.leave(|| self.note_at(clock::now(), left));
+        let left = EventKind::Released { request: self.request.request };
+        self.request.observations.report_release(|| self.note_at(clock::now(), left));
     }
 }

@@ -1,4 +1,4 @@
-//! Annotated functions inside each other.
+//! Nested annotated functions.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use futures::future::{BoxFuture, FutureExt as _};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use crate::worker::{Agent, Ask, Deeds, Section};
+use crate::worker::{Agent, Ops, RecordedRequest, Section};
 
 const DEEPEST: u32 = 5;
 
-/// The sections around the running code.
+/// The sections that enclose the running code.
 #[derive(Clone, Copy)]
 struct Around<'a> {
     key: u32,
@@ -31,12 +31,11 @@ impl Around<'_> {
     }
 }
 
-/// What a level is to do.
 #[derive(Clone, Copy)]
 struct Level<'a> {
     agent: &'a Agent,
     around: Option<&'a Around<'a>>,
-    /// How many more levels.
+    /// The number of remaining levels.
     depth: u32,
     seed: u64,
 }
@@ -52,9 +51,9 @@ pub(super) async fn round_async(agent: &mut Agent) -> bool {
 }
 
 impl<'a> Level<'a> {
-    /// Mostly a key that is held, else a higher one than all, so that nobody waits in a circle.
-    fn ask(&self, rng: &mut ChaCha8Rng) -> (Ask, u32, Duration) {
-        let keys = self.agent.worker.orders().workload.keys();
+    /// Mostly a key that is held, otherwise a key above all held ones, which prevents deadlocks.
+    fn ask(&self, rng: &mut ChaCha8Rng) -> (RecordedRequest, u32, Duration) {
+        let keys = self.agent.worker.config().workload.keys();
         let key = match self.around {
             None => rng.random_range(0..keys),
             Some(around) if around.highest() + 1 < keys && rng.random_bool(0.3) => {
@@ -64,7 +63,7 @@ impl<'a> Level<'a> {
         };
         let within = self.around.and_then(|around| around.holds(key));
         let wait = self.agent.long_wait();
-        (Ask::new(&self.agent.worker, self.agent.task, key, wait, within), key, wait)
+        (RecordedRequest::new(&self.agent.worker, self.agent.task, key, wait, within), key, wait)
     }
 
     fn inside<'b>(&self, around: &'b Around<'b>, turn: u64) -> Level<'b>
@@ -78,23 +77,23 @@ impl<'a> Level<'a> {
 
 fn descend(level: Level<'_>) -> bool {
     let mut rng = ChaCha8Rng::seed_from_u64(level.seed);
-    let (ask, key, wait) = level.ask(&mut rng);
-    let end = step(&level, &ask, key, wait, &mut rng);
-    ask.settle(end)
+    let (request, key, wait) = level.ask(&mut rng);
+    let end = step(&level, &request, key, wait, &mut rng);
+    request.settle(end)
 }
 
 #[distributed_lock("trial:{key}", manager = level.agent.worker.locks(), wait = wait, hold = hold)]
 fn step(
     level: &Level<'_>,
-    ask: &Ask,
+    request: &RecordedRequest,
     key: u32,
     wait: Duration,
     rng: &mut ChaCha8Rng,
 ) -> Result<(), LockError> {
-    let section = enter(level, ask, &hold);
-    section.perform(&deeds(rng, level));
+    let section = enter(level, request, &hold);
+    section.perform(&ops(rng, level));
     if level.depth > 1 {
-        let around = Around { key, request: ask.request(), outer: level.around };
+        let around = Around { key, request: request.request(), outer: level.around };
         let inside = level.inside(&around, 1);
         if rng.random_bool(0.5) {
             descend(inside);
@@ -108,9 +107,9 @@ fn step(
 fn descend_async(level: Level<'_>) -> BoxFuture<'_, bool> {
     async move {
         let mut rng = ChaCha8Rng::seed_from_u64(level.seed);
-        let (ask, key, wait) = level.ask(&mut rng);
-        let end = step_async(&level, &ask, key, wait, &mut rng).await;
-        ask.settle(end)
+        let (request, key, wait) = level.ask(&mut rng);
+        let end = step_async(&level, &request, key, wait, &mut rng).await;
+        request.settle(end)
     }
     .boxed()
 }
@@ -118,21 +117,21 @@ fn descend_async(level: Level<'_>) -> BoxFuture<'_, bool> {
 #[distributed_lock("trial:{key}", manager = level.agent.worker.locks(), wait = wait, hold = hold)]
 async fn step_async(
     level: &Level<'_>,
-    ask: &Ask,
+    request: &RecordedRequest,
     key: u32,
     wait: Duration,
     rng: &mut ChaCha8Rng,
 ) -> Result<(), LockError> {
-    let section = enter(level, ask, &hold);
-    section.perform_async(&deeds(rng, level)).await;
+    let section = enter(level, request, &hold);
+    section.perform_async(&ops(rng, level)).await;
     if level.depth > 1 {
-        let around = Around { key, request: ask.request(), outer: level.around };
+        let around = Around { key, request: request.request(), outer: level.around };
         branch(level, &around, &hold, rng).await;
     }
     Ok(())
 }
 
-/// One inner call, or two that take turns, or two of which the slower one is dropped, or a sync one.
+/// One nested call, two siblings, two of which the slower one is dropped, or a blocking call.
 async fn branch(level: &Level<'_>, around: &Around<'_>, hold: &Hold, rng: &mut ChaCha8Rng) {
     let (one, other) = (level.inside(around, 1), level.inside(around, 2));
     match rng.random_range(0..8) {
@@ -145,7 +144,7 @@ async fn branch(level: &Level<'_>, around: &Around<'_>, hold: &Hold, rng: &mut C
                 _ = descend_async(other).fuse() => {}
             }
         }
-        // A sync call that has to wait would keep the runtime's thread: only where it re-enters.
+        // A blocking call would block the thread of the runtime, so only a re-entry is made here.
         4 if hold.is_valid() => {
             let alone = Level { depth: 1, ..one };
             re_enter(alone, around);
@@ -160,20 +159,21 @@ fn re_enter(level: Level<'_>, around: &Around<'_>) {
     let mut rng = ChaCha8Rng::seed_from_u64(level.seed);
     let (key, wait) = (around.key, level.agent.long_wait());
     let within = Some(around.request);
-    let ask = Ask::new(&level.agent.worker, level.agent.task, key, wait, within);
-    let end = step(&level, &ask, key, wait, &mut rng);
-    ask.settle(end);
+    let request = RecordedRequest::new(&level.agent.worker, level.agent.task, key, wait, within);
+    let end = step(&level, &request, key, wait, &mut rng);
+    request.settle(end);
 }
 
-/// Who goes further in may wait there.
-fn enter<'a>(level: &Level<'_>, ask: &'a Ask, hold: &Hold) -> Section<'a> {
-    let section = ask.enter(hold);
-    if level.depth > 1 { section.watched() } else { section }
+/// Nested calls may wait, so the lease of this section needs a monitor.
+fn enter<'a>(level: &Level<'_>, request: &'a RecordedRequest, hold: &Hold) -> Section<'a> {
+    let section = request.enter(hold);
+    if level.depth > 1 { section.with_lease_monitor() } else { section }
 }
 
-fn deeds(rng: &mut ChaCha8Rng, level: &Level<'_>) -> Deeds {
-    // A counter is read and written by one section at a time, and the sections around it are not such.
+fn ops(rng: &mut ChaCha8Rng, level: &Level<'_>) -> Ops {
+    // Only innermost sections update the counter, because an enclosing section would overwrite
+    // their updates.
     let innermost = level.depth == 1;
     let stay = Duration::from_micros(rng.random_range(0..200));
-    Deeds { writes: rng.random_bool(0.2), counts: innermost && rng.random_bool(0.3), stay }
+    Ops { writes: rng.random_bool(0.2), counts: innermost && rng.random_bool(0.3), stay }
 }

@@ -1,39 +1,39 @@
-//! One lock at a time, and something short under it.
+//! One lock at a time, and a short section.
 
 use std::time::Duration;
 
 use rand::Rng as _;
 
 use super::Workload;
-use crate::worker::{Agent, Deeds};
+use crate::worker::{Agent, Ops};
 
 pub(super) fn round(workload: Workload, agent: &mut Agent) -> bool {
-    let (key, wait, deeds) = plan(workload, agent);
-    agent.visit(key, wait, &deeds)
+    let (key, wait, ops) = plan(workload, agent);
+    agent.run_section(key, wait, &ops)
 }
 
 pub(super) async fn round_async(workload: Workload, agent: &mut Agent) -> bool {
-    let (key, wait, deeds) = plan(workload, agent);
-    agent.visit_async(key, wait, &deeds).await
+    let (key, wait, ops) = plan(workload, agent);
+    agent.run_section_async(key, wait, &ops).await
 }
 
-fn plan(workload: Workload, agent: &mut Agent) -> (u32, Duration, Deeds) {
+fn plan(workload: Workload, agent: &mut Agent) -> (u32, Duration, Ops) {
     let key = agent.any_key();
     match workload {
         Workload::Register => {
             let stay = agent.up_to(Duration::from_millis(1));
-            (key, agent.any_wait(), Deeds::write(stay))
+            (key, agent.any_wait(), Ops::write(stay))
         }
         Workload::Counter => {
             let stay = agent.up_to(Duration::from_micros(400));
-            (key, agent.any_wait(), Deeds::count(stay))
+            (key, agent.any_wait(), Ops::count(stay))
         }
         Workload::HotKey => (key, agent.long_wait(), now_and_then(agent)),
         _ => (key, agent.any_wait(), now_and_then(agent)),
     }
 }
 
-/// Counts, and seldom writes too.
-fn now_and_then(agent: &mut Agent) -> Deeds {
-    Deeds { writes: agent.rng.random_bool(0.1), ..Deeds::count(Duration::ZERO) }
+/// Counts, and sometimes writes.
+fn now_and_then(agent: &mut Agent) -> Ops {
+    Ops { writes: agent.rng.random_bool(0.1), ..Ops::count(Duration::ZERO) }
 }

@@ -1,14 +1,14 @@
-//! Faults between a worker and the server.
+//! Network faults between workers and the server.
 
 use std::time::Duration;
 
 use testkit::{Cut, Direction, FaultProxy};
 
 use crate::cluster::Cluster;
-use crate::fault::{Fault, Kind};
+use crate::fault::{Fault, FaultKind};
 
 impl Cluster {
-    /// Before one worker, or before all.
+    /// The proxy of one worker, or all proxies.
     fn proxies_of(&self, fault: &Fault) -> impl Iterator<Item = &FaultProxy> {
         let only = fault.worker.map(|worker| worker as usize);
         let proxies = self.proxies.iter().enumerate();
@@ -18,16 +18,16 @@ impl Cluster {
     pub(super) fn disturb(&self, fault: &Fault) {
         for proxy in self.proxies_of(fault) {
             match fault.kind {
-                Kind::CutNow => proxy.cut(Cut::Now),
-                Kind::CutBeforeApply => proxy.cut(Cut::BeforeApply),
-                Kind::CutAfterApply => proxy.cut(Cut::AfterApply),
-                Kind::CutMidFrame => proxy.cut(Cut::MidFrame),
-                Kind::DelayToServer => proxy.delay(Direction::ToServer, delay(fault)),
-                Kind::DelayToClient => proxy.delay(Direction::ToClient, delay(fault)),
-                Kind::BlackHole => proxy.black_hole(true),
-                Kind::Freeze => proxy.freeze(true),
-                Kind::DropPushes => proxy.drop_pushes(true),
-                other => unreachable!("{other} is not of the network"),
+                FaultKind::CutNow => proxy.cut(Cut::Now),
+                FaultKind::CutBeforeApply => proxy.cut(Cut::BeforeApply),
+                FaultKind::CutAfterApply => proxy.cut(Cut::AfterApply),
+                FaultKind::CutMidFrame => proxy.cut(Cut::MidFrame),
+                FaultKind::DelayToServer => proxy.delay(Direction::ToServer, delay(fault)),
+                FaultKind::DelayToClient => proxy.delay(Direction::ToClient, delay(fault)),
+                FaultKind::BlackHole => proxy.black_hole(true),
+                FaultKind::Freeze => proxy.freeze(true),
+                FaultKind::DropPushes => proxy.drop_pushes(true),
+                other => unreachable!("{other} is not a network fault"),
             }
         }
     }
@@ -35,18 +35,18 @@ impl Cluster {
     pub(super) fn settle(&self, fault: &Fault) {
         for proxy in self.proxies_of(fault) {
             match fault.kind {
-                Kind::DelayToServer => proxy.delay(Direction::ToServer, Duration::ZERO),
-                Kind::DelayToClient => proxy.delay(Direction::ToClient, Duration::ZERO),
-                Kind::BlackHole => proxy.black_hole(false),
-                Kind::Freeze => proxy.freeze(false),
-                Kind::DropPushes => proxy.drop_pushes(false),
+                FaultKind::DelayToServer => proxy.delay(Direction::ToServer, Duration::ZERO),
+                FaultKind::DelayToClient => proxy.delay(Direction::ToClient, Duration::ZERO),
+                FaultKind::BlackHole => proxy.black_hole(false),
+                FaultKind::Freeze => proxy.freeze(false),
+                FaultKind::DropPushes => proxy.drop_pushes(false),
                 _ => {}
             }
         }
     }
 }
 
-/// From hardly any to more than a third of the ttl, which makes renewals late.
+/// From a short delay to more than a third of the ttl, which delays renewals.
 fn delay(fault: &Fault) -> Duration {
     fault.span / 4
 }

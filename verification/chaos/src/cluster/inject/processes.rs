@@ -1,4 +1,4 @@
-//! Signals to workers.
+//! Pauses and kills workers.
 
 use std::thread;
 use std::time::Duration;
@@ -8,9 +8,9 @@ use rustix::process::Signal;
 
 use crate::clock;
 use crate::cluster::{Cluster, POLL};
-use crate::fault::{Fault, Kind};
+use crate::fault::{Fault, FaultKind};
 
-/// How long a holder may take until it lets go and the stopped waiter has the grant.
+/// How long it may take until the holder releases and the paused waiter is granted the lock.
 const GRANT: Duration = Duration::from_millis(500);
 
 impl Cluster {
@@ -22,16 +22,16 @@ impl Cluster {
 
     pub(super) fn kill_one(&mut self, fault: &Fault) -> Result<(), String> {
         let number = self.victim(fault)?;
-        self.spare_the_last()?;
+        self.check_not_last()?;
         self.kill(number);
         Ok(())
     }
 
-    /// Stops the first waiter, lets it be granted the lock, and kills it.
+    /// Pauses the first waiter, waits until it is granted the lock, and kills it.
     pub(super) fn kill_granted(&mut self, key: u32) -> Result<(), String> {
-        self.spare_the_last()?;
+        self.check_not_last()?;
         let waiter = |key| Some((key, self.first_waiter(key)?));
-        let (key, number) = self.keys_from(key).find_map(waiter).ok_or("nobody waits")?;
+        let (key, number) = self.keys_from(key).find_map(waiter).ok_or("no waiter")?;
         self.pause(number);
         let limit = clock::now() + clock::nanos(GRANT);
         while self.holder(key) != Some(number) && clock::now() < limit {
@@ -44,28 +44,26 @@ impl Cluster {
 
     fn victim(&self, fault: &Fault) -> Result<usize, String> {
         let found = match fault.kind {
-            Kind::PauseHolder | Kind::KillHolder => {
+            FaultKind::PauseHolder | FaultKind::KillHolder => {
                 self.keys_from(fault.key).find_map(|key| self.holder(key))
             }
-            Kind::PauseWaiter | Kind::KillWaiter => {
+            FaultKind::PauseWaiter | FaultKind::KillWaiter => {
                 self.keys_from(fault.key).find_map(|key| self.first_waiter(key))
             }
             _ => fault.worker.map(|worker| worker as usize),
         };
-        found
-            .filter(|number| !self.workers[*number].killed)
-            .ok_or("there is no such one".to_owned())
+        found.filter(|number| !self.workers[*number].killed).ok_or("no such process".to_owned())
     }
 
-    /// All keys, this one first: where nobody holds or waits, the next one will do.
+    /// All keys, beginning with this one, in case it has no holder or waiter.
     fn keys_from(&self, key: u32) -> impl Iterator<Item = u32> + use<> {
         let keys = self.keys;
         (0..keys).map(move |step| (key + step) % keys)
     }
 
-    fn spare_the_last(&self) -> Result<(), String> {
+    fn check_not_last(&self) -> Result<(), String> {
         let alive = self.workers.iter().filter(|worker| !worker.killed).count();
-        if alive > 1 { Ok(()) } else { Err("it is the last one".to_owned()) }
+        if alive > 1 { Ok(()) } else { Err("it is the last worker".to_owned()) }
     }
 
     fn pause(&mut self, number: usize) {
@@ -92,7 +90,7 @@ impl Cluster {
     pub(in crate::cluster) fn kill(&mut self, number: usize) {
         self.workers[number].kill();
         let process = self.workers[number].process;
-        while !self.register.has_heard_all_of(process) {
+        while !self.register.has_processed_all_of(process) {
             thread::sleep(POLL);
         }
         self.note(process, EventKind::Crashed);

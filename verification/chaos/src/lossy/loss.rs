@@ -1,4 +1,4 @@
-//! Ways to lose a hold.
+//! Kinds of losses.
 
 use std::fmt;
 use std::io;
@@ -15,27 +15,26 @@ use super::{LIMIT, TTL};
 use crate::register::Register;
 use crate::settings::Settings;
 
-/// A way to lose a hold that is still valid in its process.
+/// How the server loses a hold that is still valid in its process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Means {
+pub enum LossKind {
     /// The key is deleted.
     Delete,
     /// The key is evicted.
     Evict,
-    /// The server's clock jumps a minute ahead.
+    /// The clock of the server jumps a minute ahead.
     Clock,
-    /// The server is restarted without a file, by processes that do not wait that out.
+    /// The server is restarted without a file, without a grace period.
     Restart,
-    /// The server forgets all, and nobody waits that out.
+    /// `FLUSHALL` without a grace period.
     Flush,
-    /// The server forgets all, and that is waited out, as by default.
+    /// `FLUSHALL` with the grace period, the default.
     FlushWaitedOut,
-    /// Nothing is lost: the holder lets go after a while.
+    /// Nothing is lost: the holder releases.
     Nothing,
 }
 
-impl Means {
-    /// All of them.
+impl LossKind {
     pub const ALL: [Self; 7] = [
         Self::Delete,
         Self::Evict,
@@ -46,63 +45,62 @@ impl Means {
         Self::Nothing,
     ];
 
-    pub(super) fn needs_no_quarantine(self) -> bool {
+    pub(super) fn without_grace(self) -> bool {
         matches!(self, Self::Restart | Self::Flush)
     }
 }
 
-impl fmt::Display for Means {
+impl fmt::Display for LossKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Delete => "DEL of the hold",
             Self::Evict => "eviction (volatile-ttl)",
             Self::Clock => "server clock + 60 s",
-            Self::Restart => "restart without AOF, not waited out",
-            Self::Flush => "FLUSHALL, not waited out",
-            Self::FlushWaitedOut => "FLUSHALL, waited out (default)",
+            Self::Restart => "restart without AOF, no grace period",
+            Self::Flush => "FLUSHALL, no grace period",
+            Self::FlushWaitedOut => "FLUSHALL, grace period (default)",
             Self::Nothing => "nothing (control)",
         })
     }
 }
 
-/// A server on which holds are lost in one way, and the register that they write to.
-pub(super) struct Ground {
-    pub(super) means: Means,
+/// A server for one kind of loss, and the fenced register.
+pub(super) struct TestBed {
+    pub(super) kind: LossKind,
     server: RedisServer,
     register: Register,
     dir: TempDir,
 }
 
-/// What every round contends for.
 pub(super) const KEY: u32 = 0;
 const HOLD: &str = "lock:{trial:0}";
 
-impl Ground {
-    pub(super) fn new(means: Means) -> io::Result<Self> {
+impl TestBed {
+    pub(super) fn new(kind: LossKind) -> io::Result<Self> {
         let builder = RedisServer::builder();
-        let builder = if means == Means::Clock { builder.with_clock() } else { builder };
+        let builder = if kind == LossKind::Clock { builder.with_clock() } else { builder };
         let dir = tempfile::tempdir()?;
         let register = Register::listen(&dir.path().join("register"))?;
-        Ok(Self { means, server: builder.start()?, register, dir })
+        Ok(Self { kind, server: builder.start()?, register, dir })
     }
 
     pub(super) fn holder(&self, process: u32, settings: &Settings) -> Holder {
-        let locks = settings.manager(&self.server.url()).expect("the settings make sense");
+        let locks = settings.manager(&self.server.url()).expect("the settings are valid");
         Holder::new(process, locks, self.dir.path().join("register"))
     }
 
-    pub(super) fn strike(&self) {
-        match self.means {
-            Means::Delete => drop(self.server.command(&["DEL", HOLD])),
-            Means::Evict => self.evict(),
-            Means::Clock => self.server.clock().jump_ahead(Duration::from_secs(60)),
-            Means::Restart => self.server.restart().expect("it ran before"),
-            Means::Flush | Means::FlushWaitedOut => drop(self.server.command(&["FLUSHALL"])),
-            Means::Nothing => thread::sleep(TTL * 2),
+    pub(super) fn apply(&self) {
+        match self.kind {
+            LossKind::Delete => drop(self.server.command(&["DEL", HOLD])),
+            LossKind::Evict => self.evict(),
+            LossKind::Clock => self.server.clock().jump_ahead(Duration::from_secs(60)),
+            LossKind::Restart => self.server.restart().expect("it ran before"),
+            LossKind::Flush | LossKind::FlushWaitedOut => drop(self.server.command(&["FLUSHALL"])),
+            LossKind::Nothing => thread::sleep(TTL * 2),
         }
     }
 
-    /// Takes memory away until the hold is gone, the one key with a ttl.
+    /// Reduces the memory until the hold, the only key with a ttl, is evicted.
     fn evict(&self) {
         let mut connection = self.server.connection();
         let mut set = |name: &str, value: &str| {
@@ -110,15 +108,18 @@ impl Ground {
         };
         set("maxmemory-policy", "volatile-ttl").expect("it is a policy");
         set("maxmemory", "1").expect("it is a size");
-        // Any command that may need memory makes room first; this one is refused then.
-        let _ = redis::cmd("SET").arg(&["junk", "x"]).query::<Value>(&mut self.server.connection());
+        // A command that may need memory evicts first, and is then rejected.
+        let _ =
+            redis::cmd("SET").arg(&["filler", "x"]).query::<Value>(&mut self.server.connection());
         set_back(&mut self.server.connection());
     }
 
-    /// Readies the server for the next round; what the register decided in this one.
+    /// Prepares the server for the next round. Returns the decisions of the register.
     pub(super) fn clean_up(&self) -> Vec<Event> {
         for process in [1, 2] {
-            eventually(LIMIT, "heard", || self.register.has_heard_all_of(process));
+            eventually(LIMIT, "all writes are decided", || {
+                self.register.has_processed_all_of(process)
+            });
         }
         self.server.command(&["DEL", HOLD]);
         self.register.take_events()
@@ -130,7 +131,7 @@ fn set_back(connection: &mut redis::Connection) {
     set.expect("it is a size");
 }
 
-impl Drop for Ground {
+impl Drop for TestBed {
     fn drop(&mut self) {
         self.register.close(&self.dir.path().join("register"));
     }

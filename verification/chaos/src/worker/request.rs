@@ -1,5 +1,3 @@
-//! A request, from its caller's side.
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -7,28 +5,29 @@ use std::time::Duration;
 use checker::{EventKind, Nanos, Refusal, Request};
 use distlock::{Hold, LockError};
 
-use super::told::Told;
+use super::observations::Observations;
 use super::{Section, Worker};
 use crate::clock;
 
-/// How long the library waits for a reply, beyond the outage that it bears, when it tries once.
-const REPLY: Duration = Duration::from_secs(2);
+/// How long the library waits for a reply, in addition to the outage timeout, when it tries once.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A request, written down from the beginning to the end: also when its caller is dropped while it waits.
+/// A request whose events are recorded, including a cancellation when the caller is dropped while
+/// it waits.
 #[derive(Debug)]
-pub struct Ask {
+pub struct RecordedRequest {
     pub(super) worker: Arc<Worker>,
     pub(super) task: u32,
     pub(super) key: u32,
     pub(super) request: Request,
     outer: Option<Request>,
     entered: AtomicBool,
-    pub(super) told: Arc<Told>,
+    pub(super) observations: Arc<Observations>,
     settled: AtomicBool,
 }
 
-impl Ask {
-    /// To be made right afterwards, inside the hold of another request perhaps.
+impl RecordedRequest {
+    /// Records the request. The caller makes it right afterwards.
     #[must_use]
     pub fn new(
         worker: &Arc<Worker>,
@@ -37,9 +36,9 @@ impl Ask {
         wait: Duration,
         outer: Option<Request>,
     ) -> Self {
-        let request = worker.name_a_request();
+        let request = worker.next_request();
         let at = clock::now();
-        let deadline = Some(at + clock::nanos(Self::patience(worker, wait)));
+        let deadline = Some(at + clock::nanos(Self::max_wait(worker, wait)));
         worker.journal.write_at(
             at,
             task,
@@ -52,22 +51,21 @@ impl Ask {
             request,
             outer,
             entered: AtomicBool::new(false),
-            told: Arc::default(),
+            observations: Arc::default(),
             settled: AtomicBool::new(false),
         }
     }
 
-    fn patience(worker: &Worker, wait: Duration) -> Duration {
-        if wait.is_zero() { worker.orders.settings.outage + REPLY } else { wait }
+    fn max_wait(worker: &Worker, wait: Duration) -> Duration {
+        if wait.is_zero() { worker.config.settings.outage_timeout + REPLY_TIMEOUT } else { wait }
     }
 
-    /// Its name.
     #[must_use]
     pub fn request(&self) -> Request {
         self.request
     }
 
-    /// It has the lock: its section begins.
+    /// Records that the lock was acquired, and begins the section.
     #[must_use]
     pub fn enter(&self, hold: &Hold) -> Section<'_> {
         self.entered.store(true, Ordering::Relaxed);
@@ -79,7 +77,7 @@ impl Ask {
         Section::new(self, hold.clone(), valid_until)
     }
 
-    /// It has ended; whether it had the lock.
+    /// Records the end. Returns whether the lock was acquired.
     pub fn settle(&self, end: Result<(), LockError>) -> bool {
         self.settled.store(true, Ordering::Relaxed);
         let entered = self.entered.load(Ordering::Relaxed);
@@ -88,9 +86,9 @@ impl Ask {
                 let (request, why) = (self.request, refusal(&error));
                 self.worker.journal.write(self.task, EventKind::Refused { request, why });
             }
-            // A nested exit leaves it to the outermost one to look at the clock.
-            Ok(()) if self.told.is_lost() && self.outer.is_none() => {
-                self.worker.complain("success at the exit of a hold that was lost");
+            // A nested release does not check the lease; the outermost one does.
+            Ok(()) if self.observations.is_lost() && self.outer.is_none() => {
+                self.worker.report_leak("successful releases of a lost hold");
             }
             _ => {}
         }
@@ -98,7 +96,7 @@ impl Ask {
     }
 }
 
-impl Drop for Ask {
+impl Drop for RecordedRequest {
     fn drop(&mut self) {
         if !self.entered.load(Ordering::Relaxed) && !self.settled.load(Ordering::Relaxed) {
             self.worker.journal.write(self.task, EventKind::Cancelled { request: self.request });
@@ -106,15 +104,13 @@ impl Drop for Ask {
     }
 }
 
-/// Until when a hold is surely valid, seen from an instant before the question.
+/// The expiry of a hold, computed from an instant before the remaining time was read.
 pub(super) fn valid_until(before: Nanos, hold: &Hold) -> Nanos {
     before + clock::nanos(hold.remaining())
 }
 
-/// Why there was no lock.
-///
 /// # Panics
-/// If there cannot have been one, which is a mistake in here.
+/// For errors that no worker can cause.
 #[must_use]
 pub fn refusal(error: &LockError) -> Refusal {
     match error {
@@ -123,6 +119,6 @@ pub fn refusal(error: &LockError) -> Refusal {
         LockError::Refused(_) => Refusal::Refused,
         LockError::Deadlock(_) => Refusal::Deadlock,
         LockError::Lost(_) => Refusal::Lost,
-        wrong => panic!("no worker asks for what ends in {wrong}"),
+        wrong => panic!("no worker requests for what ends in {wrong}"),
     }
 }

@@ -1,4 +1,4 @@
-//! What the library leaves behind in its process.
+//! Checks that the library leaves nothing behind in its process.
 
 use std::fs;
 use std::io;
@@ -15,23 +15,22 @@ use crate::clock;
 /// How long the library may take to end its thread.
 const LIMIT: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(5);
-/// What the library calls its thread.
 const IO_THREAD: &str = "distlock-io";
 
-/// What the process had before the library was used.
-pub(super) struct Before {
+/// The resources of the process before the library was used.
+pub(super) struct Baseline {
     fds: usize,
 }
 
-impl Before {
+impl Baseline {
     pub(super) fn now() -> io::Result<Self> {
-        // The first runtime of a process opens two sockets for signals that tokio keeps for good, in builds where any crate
-        // wants those.
+        // The first runtime of a process opens two sockets for signals that tokio never closes, in
+        // builds where any crate enables signals.
         drop(tokio::runtime::Builder::new_current_thread().enable_all().build()?);
         Ok(Self { fds: fds()? })
     }
 
-    /// Lets go of the library and writes down what does not go away.
+    /// Drops the library and records the resources that remain.
     pub(super) fn compare(self, worker: Worker) -> io::Result<()> {
         let Worker { locks, journal, register, .. } = worker;
         drop((locks, register));

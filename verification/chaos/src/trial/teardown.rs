@@ -1,0 +1,120 @@
+//! Checks what is left on the server when all workers have ended.
+
+use std::thread;
+use std::time::Duration;
+
+use checker::{Event, EventKind, Nanos};
+use distlock::LockManager;
+use redis::RedisResult;
+
+use crate::clock;
+use crate::cluster::{Cluster, LEADER};
+use crate::fault::FaultKind;
+use crate::schedule::Schedule;
+use crate::worker::refusal;
+use crate::workload::key_name;
+
+/// The ttl of the keys beside a hold: twice the lease of a waiter, and some slack.
+const SUBKEY_TTL: Duration = Duration::from_secs(5);
+const SLACK: Duration = Duration::from_secs(2);
+const POLL: Duration = Duration::from_millis(10);
+
+/// Checks that every key can be acquired in time, and that afterwards the server has no keys but
+/// the counter of tokens.
+pub(super) fn check(cluster: &mut Cluster, schedule: &Schedule) {
+    set_the_clock(cluster, schedule);
+    let within = schedule.release_limit() + SLACK;
+    match schedule.settings.manager(&cluster.url()) {
+        Ok(locks) => {
+            let until = clock::now() + clock::nanos(within);
+            let events = (0..schedule.workload.keys()).flat_map(|key| acquire(&locks, key, until));
+            let events = events.collect();
+            cluster.take_note_of(events);
+        }
+        Err(error) => cluster.report_leak(format!("managers that cannot be built: {error}"), 1),
+    }
+    let limit = clock::now() + clock::nanos(within.max(SUBKEY_TTL) + SLACK);
+    for (kind, count) in ServerState::wait_until_empty(cluster, limit).counts() {
+        cluster.report_leak(kind, count);
+    }
+}
+
+/// Undoes jumps back, which would keep all keys alive for longer.
+fn set_the_clock(cluster: &Cluster, schedule: &Schedule) {
+    let back = schedule.faults.iter().filter(|fault| fault.kind == FaultKind::ClockBack);
+    cluster.jump_ahead(back.map(|fault| fault.jump).sum());
+}
+
+/// Acquires a lock that has to be available by then.
+fn acquire(locks: &LockManager, key: u32, until: Nanos) -> Vec<Event> {
+    let request = u64::from(key) + 1;
+    let event = |at, kind| Event { at, process: LEADER, task: 0, kind };
+    let at = clock::now();
+    let deadline = Some(until.max(at));
+    let requested = event(at, EventKind::Requested { request, key, deadline, must_succeed: true });
+    let guard = locks.mutex(key_name(key)).wait(clock::left(until)).acquire_blocking();
+    let at = clock::now();
+    match guard {
+        Ok(guard) => {
+            let valid_until = at + clock::nanos(guard.hold().remaining());
+            let fence = guard.fence().get();
+            let acquired = EventKind::Acquired { request, fence, valid_until, outer: None };
+            let released = event(clock::now(), EventKind::Released { request });
+            drop(guard);
+            vec![requested, event(at, acquired), released]
+        }
+        Err(error) => {
+            vec![requested, event(at, EventKind::Refused { request, why: refusal(&error) })]
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct ServerState {
+    keys: Vec<String>,
+    without_ttl: u64,
+    clients: u64,
+    channels: u64,
+}
+
+impl ServerState {
+    fn wait_until_empty(cluster: &Cluster, limit: Nanos) -> Self {
+        loop {
+            let state = Self::of(cluster).unwrap_or_default();
+            let nothing = state.keys.is_empty() && state.clients + state.channels == 0;
+            if nothing || clock::now() > limit {
+                return state;
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    fn of(cluster: &Cluster) -> RedisResult<Self> {
+        let keys: Vec<String> = cluster.server.command(&["KEYS", "*"])?;
+        let (tombstones, keys): (Vec<_>, Vec<_>) =
+            keys.into_iter().filter(|key| key != "lock:fence").partition(|key| is_tombstone(key));
+        let mut without_ttl = 0;
+        for tombstone in tombstones {
+            let ttl: i64 = cluster.server.command(&["PTTL", &tombstone])?;
+            without_ttl += u64::from(ttl == -1);
+        }
+        let channels: Vec<String> = cluster.server.command(&["PUBSUB", "CHANNELS"])?;
+        let clients: String = cluster.server.command(&["CLIENT", "LIST"])?;
+        let clients = clients.lines().count() as u64;
+        Ok(Self { keys, without_ttl, clients: clients - 1, channels: channels.len() as u64 })
+    }
+
+    fn counts(self) -> [(String, u64); 4] {
+        let keys = self.keys.len() as u64;
+        [
+            (format!("keys in the server: {}", self.keys.join(" ")), keys),
+            ("tombstones without a ttl".to_owned(), self.without_ttl),
+            ("connections to the server".to_owned(), self.clients),
+            ("channels with subscribers".to_owned(), self.channels),
+        ]
+    }
+}
+
+fn is_tombstone(key: &str) -> bool {
+    key.ends_with(":cancelled")
+}
