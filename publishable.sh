@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Whether the crates can be published: what their archives hold, and that these alone are enough for a user. With
-# `--fast` only what the gate has time for. Works under target/ and leaves the checkout as it is.
+# Checks that the crates can be published: the content of their archives, and that a crate which has
+# only these archives builds and passes its tests. `--fast` leaves out the slow checks: features,
+# lowest versions, docs.rs, the oldest compiler, semver. Works under target/.
 set -euo pipefail
 cd "$(dirname "$0")"
 
-CRATES=(lock-macros lock-runtime distlock)
+CRATES=(distlock-macros distlock-runtime distlock)
 WORK=target/publishable
 export CARGO_TARGET_DIR="$PWD/target"
 
@@ -17,8 +18,8 @@ floor() { sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml; }
 has_toolchain() { command -v rustup >/dev/null && rustup toolchain list | grep -q "^$1"; }
 archive() { echo "$CARGO_TARGET_DIR/package/$1-$(version).crate"; }
 
-# What is not committed goes in too, so that this says something before a commit. Cargo's own verification is left out:
-# it keeps what it has unpacked of one version for ever, and would build the newest `distlock` with an old runtime.
+# Includes uncommitted changes, so that it can run before a commit. Cargo's own verification is off:
+# it caches the unpacked archive of a version, and would build `distlock` with an old runtime.
 pack() {
   say "archives"
   # shellcheck disable=SC2046
@@ -39,8 +40,8 @@ check_archive() {
   printf '%-13s %3d files, %6d bytes\n' "$1" "$(wc -l <<<"$listing")" "$(wc -c <"$(archive "$1")")"
 }
 
-# A workspace of the unpacked archives and one user, who names a version like everybody and gets the archives for it.
-# The time of unpacking counts as that of the change: the archives' own times never change.
+# A workspace of the unpacked archives and one crate that depends on their version. The files get the
+# current time: those in the archives never change, and Cargo would not rebuild.
 unpack() {
   rm -rf "$WORK" && mkdir -p "$WORK"
   local crate
@@ -58,7 +59,7 @@ unpack() {
 workspace() {
   echo '[workspace]'
   echo 'resolver = "3"'
-  echo 'members = ["user", "lock-macros", "lock-runtime", "distlock"]'
+  echo 'members = ["user", "distlock-macros", "distlock-runtime", "distlock"]'
   echo '[patch.crates-io]'
   local crate
   for crate in "${CRATES[@]}"; do echo "$crate = { path = \"$crate\" }"; done
@@ -84,7 +85,7 @@ check_floor() {
   needed="$(in_work cargo metadata --quiet --format-version 1 --all-features \
     | grep -o '"rust_version":"[^"]*"' | cut -d'"' -f4 | cut -d. -f1,2 | sort -V | tail -1)"
   [ "$(printf '%s\n' "$needed" "$(floor)" | sort -V | tail -1)" = "$(floor)" ] \
-    || fail "a dependency needs Rust $needed: raise rust-version in Cargo.toml, or take an older version of it"
+    || fail "a dependency needs Rust $needed: raise rust-version in Cargo.toml, or use an older one"
   echo "the highest that a dependency asks for: $needed"
 }
 
@@ -92,7 +93,8 @@ check_features() {
   local features
   for features in "" tls-rustls serde test-util serde,test-util,tls-rustls; do
     say "features: ${features:-none}"
-    in_work cargo clippy --quiet -p distlock-runtime -p distlock --lib --features "$features" -- -D warnings
+    in_work cargo clippy --quiet -p distlock-runtime -p distlock --lib --features "$features" \
+      -- -D warnings
   done
 }
 
@@ -110,13 +112,15 @@ check_docs() {
   has_toolchain nightly || { echo "not checked: there is no nightly toolchain"; return; }
   # shellcheck disable=SC2046
   in_work env RUSTDOCFLAGS="--cfg docsrs -D warnings" \
-    cargo +nightly doc --quiet $(each_crate) --no-deps --all-features --target-dir "$CARGO_TARGET_DIR/docsrs"
+    cargo +nightly doc --quiet $(each_crate) --no-deps --all-features \
+    --target-dir "$CARGO_TARGET_DIR/docsrs"
 }
 
 check_oldest_compiler() {
   say "Rust $(floor)"
   has_toolchain "$(floor)" || { echo "not compiled: rustup toolchain install $(floor)"; return; }
-  in_work cargo "+$(floor)" test --quiet -p no-prelude --test no_prelude --target-dir "$CARGO_TARGET_DIR/floor"
+  in_work cargo "+$(floor)" test --quiet -p no-prelude --test no_prelude \
+    --target-dir "$CARGO_TARGET_DIR/floor"
 }
 
 check_semver() {

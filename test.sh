@@ -1,19 +1,22 @@
 #!/usr/bin/env bash
-# Everything that has to hold, in one command: installs redis-server if it is missing, then checks format, lints,
-# tests, documentation, the archives for publishing and the examples. Needs a Rust toolchain (rustup's default profile)
-# and nothing else.
+# The gate: format, lints, tests, documentation, packages and examples. Installs redis-server if it
+# is missing. Needs a Rust toolchain (rustup's default profile).
 set -euo pipefail
 cd "$(dirname "$0")"
 
 say() { printf '\n== %s\n' "$*"; }
 
 as_root() {
-  if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null; then sudo "$@"; else return 1; fi
+  if [ "$(id -u)" = 0 ]; then "$@"
+  elif command -v sudo >/dev/null; then sudo "$@"
+  else return 1
+  fi
 }
 
 install_redis() {
   if command -v apt-get >/dev/null; then
-    as_root apt-get update && as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y redis-server
+    as_root apt-get update &&
+      as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y redis-server
   elif command -v dnf >/dev/null; then as_root dnf install -y redis
   elif command -v apk >/dev/null; then as_root apk add redis
   elif command -v pacman >/dev/null; then as_root pacman -S --noconfirm redis
@@ -22,20 +25,21 @@ install_redis() {
   fi
 }
 
-# Workspaces of their own, whose `.cargo/config.toml` sets a cfg: Cargo reads it from the folder that it is run in.
+# Workspaces whose `.cargo/config.toml` sets a cfg. Cargo reads it from the current folder.
 in_workspaces() {
   local folder
   for folder in loom shuttle sim; do (cd "verification/$folder" && "$@"); done
 }
 
-command -v cargo >/dev/null || { echo "cargo is missing: install Rust with rustup, see https://rustup.rs" >&2; exit 1; }
+fail() { echo "$*" >&2; exit 1; }
+
+command -v cargo >/dev/null || fail "cargo is missing: install Rust from https://rustup.rs"
 if ! command -v redis-server >/dev/null; then
   say "installing redis-server"
   install_redis >/dev/null || true
-  command -v redis-server >/dev/null || {
-    echo "redis-server could not be installed: put one (6.2 or later, or valkey-server under that name) on the PATH" >&2
-    exit 1
-  }
+  command -v redis-server >/dev/null ||
+    fail "redis-server could not be installed: put version 6.2 or later, or valkey-server under" \
+      "that name, on the PATH"
 fi
 redis-server --version
 
@@ -74,4 +78,4 @@ cargo run --quiet --example reentrant_tasks
 cargo run --quiet --example fenced_write
 cargo run --quiet --example transfer
 
-say "all of it holds"
+say "passed"

