@@ -1,9 +1,10 @@
-//! What the documentation shows must be what a user can write.
+//! Checks the documentation: examples, log lines and links.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Lets an example in `lock-runtime` name the crate as its users do. It is hidden from the reader.
+/// Hidden line that lets an example in `lock-runtime` use the name `distlock`.
 const ALIAS: &str = "# use distlock_runtime as distlock;";
 
 fn files_below(directory: &Path, files: &mut Vec<PathBuf>) {
@@ -66,4 +67,72 @@ fn the_log_lines_that_operators_are_shown_are_those_that_the_library_writes() {
         let (text, _) = line.split_once('`').expect("the text is closed");
         assert!(sources.contains(text), "nothing says \"{text}\"");
     }
+}
+
+/// The Markdown files of the repository.
+fn pages() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    for entry in fs::read_dir(root).expect("the directory is readable") {
+        let path = entry.expect("the entry is readable").path();
+        let name = path.file_name().unwrap_or_default();
+        if path.is_file() {
+            files.push(path);
+        } else if name != "target" && !name.to_string_lossy().starts_with('.') {
+            files_below(&path, &mut files);
+        }
+    }
+    files.retain(|file| file.extension().is_some_and(|kind| kind == "md"));
+    files.retain(|file| file.components().all(|part| part.as_os_str() != "target"));
+    files
+}
+
+/// The lines outside of code blocks.
+fn prose(text: &str) -> impl Iterator<Item = &str> {
+    let mut in_code = false;
+    text.lines().filter(move |line| {
+        let is_fence = line.trim_start().starts_with("```");
+        in_code ^= is_fence;
+        !in_code && !is_fence
+    })
+}
+
+/// The anchors that GitHub gives to the headings of a page.
+fn anchors(page: &Path) -> BTreeSet<String> {
+    let text = fs::read_to_string(page).expect("the page is text");
+    let headings = prose(&text).filter(|line| line.starts_with('#'));
+    let anchor = |heading: &str| -> String {
+        let title = heading.trim_start_matches('#').trim().to_lowercase();
+        let kept = title.chars().filter(|&c| c.is_alphanumeric() || "-_ ".contains(c));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    };
+    headings.map(anchor).collect()
+}
+
+#[test]
+fn every_relative_link_leads_to_a_file_and_a_heading() {
+    let mut dead = Vec::new();
+    for page in pages() {
+        let text = fs::read_to_string(&page).expect("the page is text");
+        let parts = prose(&text).flat_map(|line| line.split("](").skip(1));
+        for link in parts.filter_map(|part| part.split_once(')').map(|(link, _)| link)) {
+            if link.contains("://") || link.contains("::") {
+                continue;
+            }
+            let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if path.is_empty() {
+                page.clone()
+            } else {
+                page.parent().expect("a file is in a folder").join(path)
+            };
+            let is_page = target.extension().is_some_and(|kind| kind == "md");
+            let has_heading = anchor.is_empty()
+                || !is_page
+                || target.exists() && anchors(&target).contains(anchor);
+            if !target.exists() || !has_heading {
+                dead.push(format!("{}: {link}", page.display()));
+            }
+        }
+    }
+    assert!(dead.is_empty(), "dead links: {dead:#?}");
 }
