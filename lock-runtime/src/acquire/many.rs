@@ -10,7 +10,7 @@ use crate::acquire::{
 use crate::api::manager::LockManager;
 use crate::error::LockError;
 use crate::io::asked::MultiOutcome;
-use crate::local::waiting::AcquireParams;
+use crate::local::params::AcquireParams;
 use crate::owner::context::current;
 use crate::owner::frame::Frame;
 use crate::owner::section::Section;

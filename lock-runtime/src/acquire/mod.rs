@@ -21,9 +21,10 @@ use crate::io::asked::AcquireFuture;
 use crate::io::exit::is_io_thread;
 use crate::io::mailbox::Mailbox;
 use crate::io::wait::{block_briefly_on, block_on};
-use crate::local::in_line::{AcquireOutcome, WaitForTurn};
+use crate::local::grant_channel::AcquireOutcome;
+use crate::local::key_queue::WaitForTurn;
+use crate::local::params::AcquireParams;
 use crate::local::table::JoinOutcome;
-use crate::local::waiting::AcquireParams;
 use crate::owner::context::{below, current, with_current};
 use crate::owner::frame::Frame;
 use crate::owner::section::Section;
@@ -129,7 +130,7 @@ fn reenter(
         if let Err(error) = manager.check_ttl(ttl) {
             return Some(Entering::refused(error));
         }
-        ancestor.lease().lengthen(ttl);
+        ancestor.lease().ensure_ttl(ttl);
     }
     Some(match Section::try_nested(here, ancestor) {
         Some(section) => Entering::Ready(Some(Ok(section))),
@@ -181,7 +182,7 @@ fn take(
     }
     // Without `linger` there is seldom one that is kept; the line knows of it too.
     if !params.linger.is_zero()
-        && let Some(share) = manager.queues().take(key, params)
+        && let Some(share) = manager.queues().take_idle(key, params)
     {
         let share = share.with_ttl(params.terms.ttl);
         let section = Section::outermost(here, manager.id(), share, call_site);
@@ -190,7 +191,7 @@ fn take(
     let key = key.into();
     match manager.queues().join(&key, params) {
         JoinOutcome::Queued(answer) => {
-            let near = answer.is_near();
+            let near = answer.is_likely_soon();
             let answer = Answering::WaitForTurn(answer);
             match Entering::answered(manager, &key, params, answer, here) {
                 Entering::Waiting(waiting) if near => Entering::Near(waiting),

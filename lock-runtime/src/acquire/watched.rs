@@ -10,7 +10,7 @@ use crate::api::manager::LockManager;
 use crate::error::LockError;
 use crate::io::asked::DeadlockWatch;
 use crate::io::mailbox::{Mailbox, WaitRegistration};
-use crate::local::waiting::AcquireParams;
+use crate::local::params::AcquireParams;
 use crate::owner::frame::Frame;
 use crate::types::call_site::CallSite;
 use crate::types::owner_info::OwnerInfo;

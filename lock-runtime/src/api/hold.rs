@@ -133,7 +133,7 @@ impl Hold {
     pub fn check(&self) -> Result<(), LockError> {
         match self.lease().loss() {
             Some(loss) => Err(LockError::lost(self.key(), loss)),
-            None if self.lease().is_over() => Err(LockError::released(self.key())),
+            None if self.lease().is_released() => Err(LockError::released(self.key())),
             None => Ok(()),
         }
     }
@@ -221,7 +221,7 @@ impl Hold {
 
     async fn renewed(&self, ttl: Duration) -> Result<Duration, LockError> {
         self.check()?;
-        if self.lease().extend_now(ttl).await.is_err() {
+        if self.lease().renew_now(ttl).await.is_err() {
             self.check()?;
             return Err(LockError::released(self.key()));
         }
@@ -246,7 +246,7 @@ impl Hold {
     /// ```
     pub fn on_lost(&self, callback: impl FnOnce(LockError) + Send + 'static) {
         let key: Box<str> = self.key().into();
-        self.lease().when_lost(move |loss| callback(LockError::lost(&key, loss)));
+        self.lease().on_lost(move |loss| callback(LockError::lost(&key, loss)));
     }
 
     /// Registers a callback that is called, at most once, when another call in any process starts
@@ -274,7 +274,7 @@ impl Hold {
     /// # Ok::<(), distlock::LockError>(())
     /// ```
     pub fn on_contended(&self, callback: impl FnOnce() + Send + 'static) {
-        self.lease().when_contended(Box::new(callback));
+        self.lease().on_contended(Box::new(callback));
     }
 
     /// Shares the hold with another task or thread. The lock is released when the function has
@@ -320,7 +320,7 @@ impl Future for Lost {
 
 impl Drop for Lost {
     fn drop(&mut self) {
-        self.lease.unwatch(self.slot.take());
+        self.lease.stop_watching(self.slot.take());
     }
 }
 

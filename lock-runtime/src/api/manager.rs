@@ -14,9 +14,9 @@ use crate::api::request::LockRequest;
 use crate::error::LockError;
 use crate::io::mailbox::{InspectAnswer, Mailbox};
 use crate::io::wait::block_on;
-use crate::local::post::QueueContext;
+use crate::local::key_queue::QueueContext;
+use crate::local::params::{AcquireParams, LeaseTerms};
 use crate::local::table::QueueTable;
-use crate::local::waiting::{AcquireParams, LeaseTerms};
 use crate::protocol::claim::Request;
 use crate::types::call_site::CallSite;
 use crate::types::process_info::ProcessInfo;
@@ -98,11 +98,8 @@ impl LockManager {
         static IDS: AtomicU64 = AtomicU64::new(0);
         let id = IDS.fetch_add(1, Ordering::Relaxed);
         let process = Arc::new(ProcessInfo::of_this_process().with_label(label));
-        let office = QueueContext {
-            bound: max_handoffs,
-            process: Arc::clone(&process),
-            post: mailbox.post(),
-        };
+        let office =
+            QueueContext { max_handoffs, process: Arc::clone(&process), io: mailbox.io_handle() };
         Self {
             inner: Arc::new(Inner {
                 id,
@@ -204,7 +201,7 @@ impl LockManager {
             wakers::with_guarded(self.mailbox().inspect(key.to_owned())).await.ok();
         match answer {
             Some(Ok(mut found)) => {
-                self.queues().show(key, &mut found);
+                self.queues().add_local_view(key, &mut found);
                 Ok(found.into())
             }
             Some(Err(failure)) => Err(LockError::from_failure(key, Duration::ZERO, failure)),

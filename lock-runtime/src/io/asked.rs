@@ -6,9 +6,9 @@ use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 
 use crate::io::mailbox::Mailbox;
-use crate::local::in_line::AcquireOutcome;
+use crate::local::grant_channel::AcquireOutcome;
+use crate::local::grant_channel::GrantReceiver;
 use crate::local::lease::LeaseRef;
-use crate::local::seat::GrantReceiver;
 use crate::types::request_id::Nonce;
 use crate::user_code::wakers;
 use crate::wire::probe::Member;
@@ -37,7 +37,7 @@ impl Future for AcquireFuture {
 impl Drop for AcquireFuture {
     fn drop(&mut self) {
         if let Some(mailbox) = self.mailbox.take() {
-            mailbox.end(self.nonce);
+            mailbox.release(self.nonce);
         }
     }
 }
@@ -74,7 +74,7 @@ impl Future for AcquireAllFuture {
 impl Drop for AcquireAllFuture {
     fn drop(&mut self) {
         if let Some(mailbox) = self.mailbox.take() {
-            self.nonces.iter().for_each(|&nonce| mailbox.end(nonce));
+            self.nonces.iter().for_each(|&nonce| mailbox.release(nonce));
         }
     }
 }

@@ -8,11 +8,11 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
 use crate::io::asked::{AcquireAllFuture, AcquireFuture, DeadlockWatch, MultiOutcome};
-use crate::local::in_line::AcquireOutcome;
+use crate::local::grant_channel::AcquireOutcome;
+use crate::local::grant_channel::{GrantSender, grant_channel};
+use crate::local::key_queue::IoHandle;
 use crate::local::key_queue::KeyQueue;
 use crate::local::lease::{Callback, LeaseBackend};
-use crate::local::post::IoHandle;
-use crate::local::seat::{GrantSender, seat};
 use crate::protocol::claim::{Confirmation, Failure, Request};
 use crate::types::fence::Fence;
 use crate::types::owner_info::OwnerInfo;
@@ -153,65 +153,65 @@ impl Drop for Handle {
 }
 
 impl LeaseBackend for Handle {
-    fn end(&self, nonce: Nonce, _fence: Fence) {
-        IoHandle::end(self, nonce);
+    fn release(&self, nonce: Nonce, _fence: Fence) {
+        IoHandle::release(self, nonce);
     }
 
-    fn end_confirmed(&self, nonce: Nonce, _fence: Fence) -> oneshot::Receiver<Confirmation> {
-        IoHandle::end_confirmed(self, nonce)
+    fn release_and_confirm(&self, nonce: Nonce, _fence: Fence) -> oneshot::Receiver<Confirmation> {
+        IoHandle::release_and_confirm(self, nonce)
     }
 
-    fn lengthen(&self, nonce: Nonce, ttl: Duration) {
-        IoHandle::lengthen(self, nonce, ttl);
+    fn ensure_ttl(&self, nonce: Nonce, ttl: Duration) {
+        IoHandle::ensure_ttl(self, nonce, ttl);
     }
 
-    fn extend(&self, nonce: Nonce, ttl: Duration) -> oneshot::Receiver<Timestamp> {
-        IoHandle::extend(self, nonce, ttl)
+    fn renew_now(&self, nonce: Nonce, ttl: Duration) -> oneshot::Receiver<Timestamp> {
+        IoHandle::renew_now(self, nonce, ttl)
     }
 
-    fn call(&self, callback: Callback) {
-        IoHandle::call(self, callback);
+    fn run_callback(&self, callback: Callback) {
+        IoHandle::run_callback(self, callback);
     }
 }
 
 impl IoHandle for Handle {
-    fn ask(&self, request: Request, replaces: Option<Nonce>, queue: Arc<KeyQueue>) -> bool {
+    fn acquire(&self, request: Request, replaces: Option<Nonce>, queue: Arc<KeyQueue>) -> bool {
         self.0.send(Message::Ask(Box::new(request), replaces, queue))
     }
 
-    fn end(&self, nonce: Nonce) {
+    fn release(&self, nonce: Nonce) {
         self.0.send(Message::End(nonce));
     }
 
-    fn handed_on(&self, nonce: Nonce, at: Timestamp) {
+    fn reset_max_hold(&self, nonce: Nonce, at: Timestamp) {
         self.0.send(Message::ResetMaxHold(nonce, at));
     }
 
-    fn wake_at(&self, at: Timestamp, queue: Weak<KeyQueue>) -> u64 {
+    fn set_timer(&self, at: Timestamp, queue: Weak<KeyQueue>) -> u64 {
         self.0.arm(at, Alarm::Queue(queue))
     }
 
-    fn disarm(&self, at: Timestamp, alarm: u64) {
+    fn cancel_timer(&self, at: Timestamp, alarm: u64) {
         self.0.send(Message::Disarm(at, alarm));
     }
 
-    fn end_confirmed(&self, nonce: Nonce) -> oneshot::Receiver<Confirmation> {
+    fn release_and_confirm(&self, nonce: Nonce) -> oneshot::Receiver<Confirmation> {
         let (slot, answer) = oneshot::channel();
         self.0.send(Message::EndConfirmed(nonce, slot));
         answer
     }
 
-    fn lengthen(&self, nonce: Nonce, ttl: Duration) {
+    fn ensure_ttl(&self, nonce: Nonce, ttl: Duration) {
         self.0.send(Message::Lengthen(nonce, ttl));
     }
 
-    fn extend(&self, nonce: Nonce, ttl: Duration) -> oneshot::Receiver<Timestamp> {
+    fn renew_now(&self, nonce: Nonce, ttl: Duration) -> oneshot::Receiver<Timestamp> {
         let (slot, answer) = oneshot::channel();
         self.0.send(Message::Extend(nonce, ttl, slot));
         answer
     }
 
-    fn call(&self, callback: Callback) {
+    fn run_callback(&self, callback: Callback) {
         self.0.send(Message::Call(callback));
     }
 }
@@ -236,12 +236,12 @@ impl Mailbox {
     }
 
     /// Itself, as what a queue needs of it.
-    pub fn post(&self) -> Arc<dyn IoHandle> {
+    pub fn io_handle(&self) -> Arc<dyn IoHandle> {
         Arc::clone(&self.0) as Arc<dyn IoHandle>
     }
 
     /// Itself, as what a lease needs of it.
-    pub fn keeper(&self) -> Arc<dyn LeaseBackend> {
+    pub fn lease_backend(&self) -> Arc<dyn LeaseBackend> {
         Arc::clone(&self.0) as Arc<dyn LeaseBackend>
     }
 
@@ -251,7 +251,7 @@ impl Mailbox {
 
     /// Asks for a lock. The returned future may be dropped at any time: what was asked is then undone.
     pub fn request(&self, request: Request) -> AcquireFuture {
-        let (slot, answer) = seat();
+        let (slot, answer) = grant_channel();
         let nonce = request.nonce;
         self.line().send(Message::Request(Box::new(request), slot));
         AcquireFuture { answer, nonce, mailbox: Some(self.clone()) }
@@ -259,14 +259,14 @@ impl Mailbox {
 
     /// Asks for several locks, all or none. The returned future may be dropped at any time.
     pub fn request_all(&self, requests: Vec<Request>) -> AcquireAllFuture {
-        let (slot, answer) = seat();
+        let (slot, answer) = grant_channel();
         let nonces = requests.iter().map(|request| request.nonce).collect();
         self.line().send(Message::RequestAll(requests, slot));
         AcquireAllFuture { answer, nonces, mailbox: Some(self.clone()) }
     }
 
-    pub fn end(&self, nonce: Nonce) {
-        IoHandle::end(&*self.0, nonce);
+    pub fn release(&self, nonce: Nonce) {
+        IoHandle::release(&*self.0, nonce);
     }
 
     /// Comes back behind all that was posted so far.

@@ -6,10 +6,10 @@ use tokio::sync::oneshot;
 
 use crate::io::asked::MultiOutcome;
 use crate::io::mailbox::InspectAnswer;
-use crate::local::in_line::AcquireOutcome;
+use crate::local::grant_channel::AcquireOutcome;
+use crate::local::grant_channel::{GrantSender, Nudge};
 use crate::local::key_queue::KeyQueue;
 use crate::local::lease::{Lease, LeaseRef};
-use crate::local::seat::{GrantSender, Nudge};
 use crate::protocol::claim::Failure;
 use crate::protocol::machine::CallId;
 use crate::types::request_id::Nonce;
@@ -40,7 +40,7 @@ impl Subscriber {
         match self {
             Self::Caller(..) | Self::GroupMember(..) => 1,
             Self::Lease(..) => 0,
-            Self::Queue(queue) => queue.waiting(),
+            Self::Queue(queue) => queue.waiter_count(),
         }
     }
 }
@@ -53,13 +53,13 @@ pub enum UnclaimedGrant {
 
 impl UnclaimedGrant {
     /// Takes the holds back, if no caller has taken them up. Dropping them ends them.
-    pub fn take_back(self) -> Vec<LeaseRef> {
+    pub fn reclaim(self) -> Vec<LeaseRef> {
         match self {
-            Self::One(bell) => match bell.take_back(Err(Failure::NotTakenUp)) {
+            Self::One(bell) => match bell.reclaim(Err(Failure::NotTakenUp)) {
                 Some(Ok(share)) => vec![share],
                 Some(Err(_)) | None => Vec::new(),
             },
-            Self::All(bell) => match bell.take_back(MultiOutcome::NotTakenUp) {
+            Self::All(bell) => match bell.reclaim(MultiOutcome::NotTakenUp) {
                 Some(MultiOutcome::Granted(shares)) => shares,
                 Some(MultiOutcome::NotTakenUp) | None => Vec::new(),
             },

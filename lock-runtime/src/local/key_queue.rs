@@ -1,81 +1,187 @@
-//! A line that callers and the I/O thread share.
+//! The queue of one key, shared by its callers and the I/O thread.
+//!
+//! [`LocalQueue`] decides; this file locks it, and does what it decides. Three rules:
+//!
+//! - Messages to the I/O thread are sent with the queue locked, so that they arrive in the order of
+//!   the events. A cancellation never overtakes its acquire.
+//! - Callers are woken, and leases dropped, with the queue unlocked: both may run foreign code or
+//!   come back to this queue.
+//! - A queue that becomes vacant is closed and removed from its table for good. A caller that still
+//!   has it gets [`JoinError::Closed`] and asks the table again.
 
+#[cfg(test)]
+mod tests;
+
+use std::pin::Pin;
 use std::sync::{Arc, PoisonError, Weak};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::local::in_line::{AcquireOutcome, JoinError, PendingGrant, WaitForTurn};
+use crate::local::actions::{AcquireAction, Actions, LongSection, StartSection, TickReport};
+use crate::local::grant_channel::{
+    AcquireOutcome, GrantReceiver, GrantSender, Nudge, PendingGrant, grant_channel,
+};
 use crate::local::lease::{Callback, Lease, LeaseBackend, LeaseRef};
-use crate::local::moves::{AcquireAction, Actions, LongSection, StartSection, TickReport};
-use crate::local::post::QueueContext;
+use crate::local::params::AcquireParams;
+use crate::local::process_lease::RunningSection;
 use crate::local::queue::LocalQueue;
-use crate::local::seat::{GrantSender, Nudge, seat};
-use crate::local::table::Shard;
-use crate::local::tenure::RunningSection;
-use crate::local::waiting::{AcquireParams, WaiterId};
+use crate::local::waiters::WaiterId;
 use crate::protocol::claim::{Confirmation, Failure, Loss, Request};
 use crate::types::fence::Fence;
 use crate::types::owner_info::{Holder, OwnerInfo};
+use crate::types::process_info::{self, ProcessInfo};
 use crate::types::request_id::Nonce;
 use crate::types::sync::{Mutex, MutexGuard};
-use crate::types::time::Timestamp;
-use crate::types::{process_info as identity, time};
+use crate::types::time::{self, Timestamp};
 use crate::wire::call::INSPECTED;
 use crate::wire::reply::{Grant, Inspection, Waiter};
 
-type Slot = GrantSender<AcquireOutcome>;
+type Sender = GrantSender<AcquireOutcome>;
 
-/// When a section that others of this process wait for is worth a hint.
+/// A section this long is logged if other callers of this process wait for it.
 const LONG_SECTION: Duration = Duration::from_secs(1);
 
-/// The queue of one key in this process.
+/// What a queue asks of the I/O thread.
+pub trait IoHandle: Send + Sync {
+    /// Sends a request, which may take over the position of a cancelled one. Returns false if the
+    /// manager was shut down.
+    fn acquire(&self, request: Request, replaces: Option<Nonce>, queue: Arc<KeyQueue>) -> bool;
+
+    /// Releases a lease, or cancels a request.
+    fn release(&self, nonce: Nonce);
+
+    /// Releases a lease. The receiver gets whether it was valid until then.
+    fn release_and_confirm(&self, nonce: Nonce) -> oneshot::Receiver<Confirmation>;
+
+    /// As [`LeaseBackend::ensure_ttl`].
+    fn ensure_ttl(&self, nonce: Nonce, ttl: Duration);
+
+    /// As [`LeaseBackend::renew_now`].
+    fn renew_now(&self, nonce: Nonce, ttl: Duration) -> oneshot::Receiver<Timestamp>;
+
+    /// As [`LeaseBackend::run_callback`].
+    fn run_callback(&self, callback: Callback);
+
+    /// Restarts the `max_hold` of a lease at `at`.
+    fn reset_max_hold(&self, nonce: Nonce, at: Timestamp);
+
+    /// Has [`KeyQueue::tick`] called at `at`. Returns the number of the timer.
+    fn set_timer(&self, at: Timestamp, queue: Weak<KeyQueue>) -> u64;
+
+    fn cancel_timer(&self, at: Timestamp, timer: u64);
+}
+
+/// What the queues of a manager share.
+pub struct QueueContext {
+    /// How often a lease is handed off while another process waits.
+    pub max_handoffs: u32,
+    pub process: Arc<ProcessInfo>,
+    pub io: Arc<dyn IoHandle>,
+}
+
+/// Where a queue is kept.
+pub(super) trait QueueOwner: Send + Sync {
+    /// Drops this queue, which is vacant or closed.
+    fn remove(&self, queue: &KeyQueue);
+}
+
 pub struct KeyQueue {
     me: Weak<Self>,
     key: Arc<str>,
-    shard: Weak<Shard>,
-    office: Arc<QueueContext>,
+    owner: Weak<dyn QueueOwner>,
+    context: Arc<QueueContext>,
     state: Mutex<KeyQueueState>,
 }
 
-/// What came of [`KeyQueue::take_back`].
-pub enum Reclaim {
-    /// Nothing is left untaken.
-    NotNeeded,
-    /// It need not be taken up before then.
-    CheckAt(Timestamp),
-    /// A turn was taken back.
-    Reclaimed,
-}
-
 struct KeyQueueState {
-    line: LocalQueue<Slot>,
-    /// When to look whether a long section of this process is waited for.
-    look_at: Option<Timestamp>,
-    /// The alarms that were asked for and have not rung, by their instants and numbers.
-    alarms: Vec<(Timestamp, u64)>,
-    /// The hold of the section that runs.
+    queue: LocalQueue<Sender>,
+    /// When to check for a section that runs long while callers wait.
+    section_check_at: Option<Timestamp>,
+    /// The timers that were set and have not fired.
+    timers: Vec<(Timestamp, u64)>,
+    /// The lease of the section that runs.
     lease: Option<Arc<Lease>>,
-    /// Where its share was laid; the request may not have taken it up yet.
-    laid: Option<Nudge<AcquireOutcome>>,
-    /// It was vacant and is forgotten: whoever still finds it looks again.
+    /// Where that lease was sent. Its caller may not have received it yet.
+    unclaimed: Option<Nudge<AcquireOutcome>>,
+    /// Whether it was removed from its table.
     closed: bool,
 }
 
+/// The result of [`KeyQueue::reclaim`].
+pub enum Reclaim {
+    /// There is no unclaimed grant.
+    NotNeeded,
+    /// The caller may claim its grant until then.
+    CheckAt(Timestamp),
+    Reclaimed,
+}
+
+pub(super) enum JoinError {
+    /// The queue was removed from its table.
+    Closed,
+    /// The caller tries once, and others are ahead of it.
+    WouldWait,
+}
+
+/// A future of the outcome of a queued request. Dropped before it is ready, it cancels the request.
+pub struct WaitForTurn {
+    receiver: GrantReceiver<AcquireOutcome>,
+    waiter_id: WaiterId,
+    /// Taken with the outcome.
+    queue: Option<Arc<KeyQueue>>,
+    likely_soon: bool,
+}
+
+impl WaitForTurn {
+    /// Whether this process has the lock, and sections are so short that spinning pays.
+    pub fn is_likely_soon(&self) -> bool {
+        self.likely_soon
+    }
+}
+
+impl Future for WaitForTurn {
+    /// `None`: the manager was shut down.
+    type Output = Option<AcquireOutcome>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let outcome = Pin::new(&mut self.receiver).poll(context);
+        if outcome.is_ready() {
+            self.queue = None;
+        }
+        outcome
+    }
+}
+
+impl Drop for WaitForTurn {
+    fn drop(&mut self) {
+        if let Some(queue) = self.queue.take() {
+            // First, so that its waker is not woken with the queue locked.
+            self.receiver.close();
+            queue.cancel(self.waiter_id);
+        }
+    }
+}
+
 impl KeyQueue {
-    pub(crate) fn new(key: Arc<str>, shard: &Arc<Shard>, office: Arc<QueueContext>) -> Arc<Self> {
-        let line = LocalQueue::new(office.bound);
+    pub(super) fn new(
+        key: Arc<str>,
+        owner: Weak<dyn QueueOwner>,
+        context: Arc<QueueContext>,
+    ) -> Arc<Self> {
+        let queue = LocalQueue::new(context.max_handoffs);
         Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             key,
-            shard: Arc::downgrade(shard),
-            office,
+            owner,
+            context,
             state: Mutex::new(KeyQueueState {
-                line,
-                look_at: None,
-                alarms: Vec::new(),
+                queue,
+                section_check_at: None,
+                timers: Vec::new(),
                 lease: None,
-                laid: None,
+                unclaimed: None,
                 closed: false,
             }),
         })
@@ -85,42 +191,40 @@ impl KeyQueue {
         &self.key
     }
 
-    /// Enters a hold that is kept here with nobody inside.
-    pub(crate) fn take(&self, params: AcquireParams) -> Option<LeaseRef> {
+    /// Starts a section under a lease that lingers.
+    pub(super) fn take_idle(&self, params: AcquireParams) -> Option<LeaseRef> {
         let mut state = self.state();
-        let moves = state.line.take(params.since, params)?;
-        if let Some(nonce) = moves.restart {
-            self.office.post.handed_on(nonce, params.since);
+        let actions = state.queue.take_idle(params.since, params)?;
+        if let Some(nonce) = actions.reset_max_hold {
+            self.context.io.reset_max_hold(nonce, params.since);
         }
-        Some(self.begin(&mut state, &moves.serve?))
+        Some(self.create_lease(&mut state, &actions.start?))
     }
 
-    /// Joins the line, unless this queue is forgotten, or the request is to try once and it is not the next here.
-    pub(crate) fn join(&self, params: AcquireParams) -> Result<WaitForTurn, JoinError> {
+    pub(super) fn join(&self, params: AcquireParams) -> Result<WaitForTurn, JoinError> {
         let mut state = self.state();
         if state.closed {
             return Err(JoinError::Closed);
         }
-        if !params.queue && !state.line.is_open() {
+        let is_next = state.queue.is_open();
+        if !params.queue && !is_next {
             return Err(JoinError::WouldWait);
         }
-        let (slot, answer) = seat();
-        state.supply(true);
-        let near = state.line.is_brisk() && !state.line.is_open();
-        let is_held_here = !state.line.is_open();
-        let (number, moves) = state.line.join(params.since, params, slot);
+        let (sender, receiver) = grant_channel();
+        state.provide_request_id(true);
+        let likely_soon = state.queue.sections_are_short() && !is_next;
+        let (waiter_id, actions) = state.queue.join(params.since, params, sender);
         if let Some(lease) = &state.lease {
-            lease.contend();
+            lease.mark_contended();
         }
-        if is_held_here {
-            self.look_later(&mut state, params.since);
+        if !is_next {
+            self.schedule_section_check(&mut state, params.since);
         }
-        self.settle(state, moves);
-        let queue = self.me.upgrade();
-        Ok(WaitForTurn { answer, number, queue, near })
+        self.apply_and_deliver(state, actions);
+        Ok(WaitForTurn { receiver, waiter_id, queue: self.me.upgrade(), likely_soon })
     }
 
-    /// The server granted what was asked. Whose turn it is hears when the delivery is made.
+    /// The server granted a request. The caller delivers the result.
     #[must_use]
     pub fn granted(
         &self,
@@ -130,307 +234,311 @@ impl KeyQueue {
         valid_until: Timestamp,
     ) -> Option<PendingGrant> {
         let mut state = self.state();
-        let moves = state.line.granted(now, nonce, grant, valid_until);
-        let next: Vec<_> = state.line.soon().map(GrantSender::bell).collect();
-        self.arrange(state, moves).map(|delivery| PendingGrant { next, ..delivery })
+        let actions = state.queue.granted(now, nonce, grant, valid_until);
+        let nudges = state.queue.next_waiters().map(GrantSender::nudge).collect();
+        self.apply(state, actions).map(|pending| pending.with_nudges(nudges))
     }
 
-    /// What was asked ended without a hold.
+    /// A request ended without a grant.
     pub fn failed(&self, now: Timestamp, nonce: Nonce, failure: Failure) {
         let mut state = self.state();
-        let (slot, moves) = state.line.failed(now, nonce);
-        self.settle(state, moves);
-        if let Some(slot) = slot {
-            let _ = slot.send(Err(failure));
+        let (sender, actions) = state.queue.failed(now, nonce);
+        self.apply_and_deliver(state, actions);
+        if let Some(sender) = sender {
+            let _ = sender.send(Err(failure));
         }
     }
 
-    pub fn extended(&self, nonce: Nonce, valid_until: Timestamp) {
+    pub fn renewed(&self, nonce: Nonce, valid_until: Timestamp) {
         let mut state = self.state();
-        state.line.extended(nonce, valid_until);
-        if let Some(lease) = state.lease_of(nonce) {
-            lease.extend(valid_until);
+        state.queue.renewed(nonce, valid_until);
+        if let Some(lease) = state.lease_by_id(nonce) {
+            lease.set_valid_until(valid_until);
         }
     }
 
-    /// The hold is over; that of the section which runs under it, if one does.
+    /// A lease was lost. Returns that of the section which runs under it, if one does.
     pub fn lost(&self, nonce: Nonce, loss: Loss) -> Option<Arc<Lease>> {
         let mut state = self.state();
-        let moves = state.line.lost(nonce);
-        let lease = state.lease_of(nonce).cloned();
-        self.settle(state, moves);
+        let actions = state.queue.lost(nonce);
+        let lease = state.lease_by_id(nonce).cloned();
+        self.apply_and_deliver(state, actions);
         if let Some(lease) = &lease {
-            lease.lose(loss);
+            lease.mark_lost(loss);
         }
         lease
     }
 
-    /// Takes back the turn of a request that has not come for it in time, as one whose future is kept and not polled: it goes
-    /// to the next. Whether that was so; or when to look again, if its time is not over.
-    pub fn take_back(&self, now: Timestamp, nonce: Nonce) -> Reclaim {
+    /// Takes back a grant that its caller has not received in time, because its future is kept and
+    /// not polled. The next waiter gets the lock.
+    pub fn reclaim(&self, now: Timestamp, nonce: Nonce) -> Reclaim {
         let mut state = self.state();
-        let Some(until) = state.line.claimed_until(nonce).filter(|_| state.laid.is_some()) else {
+        let deadline = state.queue.claim_deadline(nonce);
+        let Some(deadline) = deadline.filter(|_| state.unclaimed.is_some()) else {
             return Reclaim::NotNeeded;
         };
-        if until > now {
-            return Reclaim::CheckAt(until);
+        if deadline > now {
+            return Reclaim::CheckAt(deadline);
         }
-        let laid = state.laid.take();
+        let unclaimed = state.unclaimed.take();
         drop(state);
-        match laid.and_then(|laid| laid.take_back(Err(Failure::NotTakenUp))) {
-            // Dropped here, with the queue unlocked: that ends its section.
-            Some(_share) => Reclaim::Reclaimed,
+        match unclaimed.and_then(|unclaimed| unclaimed.reclaim(Err(Failure::NotTakenUp))) {
+            // Dropping it, with the queue unlocked, ends its section.
+            Some(_lease_ref) => Reclaim::Reclaimed,
             None => Reclaim::NotNeeded,
         }
     }
 
-    /// The server grants the key to no request before then.
-    pub fn nothing_before(&self, nonce: Nonce, until: Timestamp) {
+    /// The server grants the key to nobody before `until`.
+    pub fn no_grant_before(&self, nonce: Nonce, until: Timestamp) {
         let mut state = self.state();
-        let moves = state.line.nothing_before(nonce, until);
-        self.settle(state, moves);
+        let actions = state.queue.no_grant_before(nonce, until);
+        self.apply_and_deliver(state, actions);
     }
 
-    /// The server refused to renew the hold.
+    /// The server refused to renew a lease.
     pub fn refused(&self, nonce: Nonce, why: Arc<str>) {
         let state = self.state();
-        if let Some(lease) = state.lease_of(nonce) {
-            lease.refuse(why);
+        if let Some(lease) = state.lease_by_id(nonce) {
+            lease.record_refusal(why);
         }
     }
 
-    /// Another process waits for the hold.
-    pub fn waited_for(&self, now: Timestamp, nonce: Nonce) {
+    /// Another process waits for a lease or request of this queue.
+    pub fn contended(&self, now: Timestamp, nonce: Nonce) {
         let mut state = self.state();
-        let moves = state.line.waited_for(now, nonce);
-        if let Some(lease) = state.lease_of(nonce) {
-            lease.contend();
+        let actions = state.queue.contended(now, nonce);
+        if let Some(lease) = state.lease_by_id(nonce) {
+            lease.mark_contended();
         }
-        self.settle(state, moves);
+        self.apply_and_deliver(state, actions);
     }
 
-    /// Releases what is kept with nobody inside.
-    pub fn give_up_idle(&self) {
+    /// Releases a lease that lingers.
+    pub fn release_idle(&self) {
         let mut state = self.state();
-        let moves = state.line.settle();
-        self.settle(state, moves);
+        let actions = state.queue.release_idle();
+        self.apply_and_deliver(state, actions);
     }
 
-    /// Ends everything: the I/O thread ends.
+    /// Ends all waits and the running section: the I/O thread stops.
     pub fn close(&self, loss: Loss) {
         let mut state = self.state();
-        let refused = state.line.clear();
+        let waiters = state.queue.clear();
         state.closed = true;
         let lease = state.lease.take();
         drop(state);
-        drop(refused);
-        self.forget();
+        drop(waiters);
+        self.remove_from_owner();
         if let Some(lease) = lease {
-            lease.lose(loss);
+            lease.mark_lost(loss);
         }
     }
 
-    /// Does what is due; the waits that are worth a warning.
-    pub fn tick(&self, now: Timestamp, why_not: impl FnOnce(Nonce) -> Failure) -> TickReport {
+    /// Does what is due at `now`. `blocked_by` says why the server has not granted a request.
+    pub fn tick(&self, now: Timestamp, blocked_by: impl FnOnce(Nonce) -> Failure) -> TickReport {
         let mut state = self.state();
-        state.alarms.retain(|&(at, _)| at > now);
-        let held_here = self.look_inside(&mut state, now);
-        let rung = state.line.tick(now, why_not, |inside| self.holder(inside));
-        self.settle(state, rung.moves);
-        let gave_up = rung.expired.len();
-        for (slot, failure) in rung.expired {
-            let _ = slot.send(Err(failure));
+        state.timers.retain(|&(at, _)| at > now);
+        let long_section = self.check_long_section(&mut state, now);
+        let result = state.queue.tick(now, blocked_by, |running| self.holder(running));
+        self.apply_and_deliver(state, result.actions);
+        let timed_out = result.timed_out.len();
+        for (sender, failure) in result.timed_out {
+            let _ = sender.send(Err(failure));
         }
-        TickReport { long: rung.long, held_here, gave_up }
+        TickReport { slow_waits: result.slow_waits, long_section, timed_out }
     }
 
-    /// How many calls wait here.
-    pub fn waiting(&self) -> usize {
-        self.state().line.waiting()
+    pub fn waiter_count(&self) -> usize {
+        self.state().queue.waiter_count()
     }
 
-    /// Checks every second, while a request waits, whether it waits for one long section of this process.
-    fn look_inside(&self, state: &mut KeyQueueState, now: Timestamp) -> Option<LongSection> {
-        state.look_at.take_if(|at| *at <= now)?;
-        let held = state.line.held_here(now, LONG_SECTION);
-        self.look_later(state, now);
-        held
+    fn check_long_section(&self, state: &mut KeyQueueState, now: Timestamp) -> Option<LongSection> {
+        state.section_check_at.take_if(|at| *at <= now)?;
+        let section = state.queue.long_section(now, LONG_SECTION);
+        self.schedule_section_check(state, now);
+        section
     }
 
-    fn look_later(&self, state: &mut KeyQueueState, now: Timestamp) {
-        if state.look_at.is_none() && state.line.waiting() > 0 {
+    fn schedule_section_check(&self, state: &mut KeyQueueState, now: Timestamp) {
+        if state.section_check_at.is_none() && state.queue.waiter_count() > 0 {
             let at = now.plus(LONG_SECTION);
-            state.look_at = Some(at);
-            state.alarms.push((at, self.office.post.wake_at(at, Weak::clone(&self.me))));
+            state.section_check_at = Some(at);
+            self.set_timer(state, at);
         }
     }
 
-    /// Adds what only this process knows: which of its sections runs under the hold that the server knows, and who waits
-    /// to get it from there.
-    pub(crate) fn show(&self, found: &mut Inspection) {
+    /// Adds to an inspection what the server does not know: which section of this process runs
+    /// under the lease, and which callers of this process wait for it.
+    pub(super) fn add_local_view(&self, found: &mut Inspection) {
         let state = self.state();
-        let (inside, waiting) = state.line.seen();
-        if let (Some(inside), Some(holder)) = (inside, &mut found.holder)
-            && inside.nonce == holder.nonce
+        let (running, waiting) = state.queue.local_view();
+        if let (Some(running), Some(holder)) = (running, &mut found.holder)
+            && running.nonce == holder.nonce
         {
-            *holder = self.holder(inside);
+            *holder = self.holder(running);
         }
         for params in waiting {
             found.waiting += 1;
             if found.waiters.len() < INSPECTED as usize {
-                // It has no name yet: the server was not asked for it.
+                // It was not sent to the server, and has no id.
                 let nonce = Nonce::from_bits(0);
                 found.waiters.push(Waiter { nonce, who: self.owner_info(params) });
             }
         }
     }
 
-    pub(crate) fn leave(&self, number: WaiterId) {
+    fn cancel(&self, waiter_id: WaiterId) {
         let mut state = self.state();
-        let moves = state.line.leave(number);
-        self.settle(state, moves);
+        let actions = state.queue.cancel(waiter_id);
+        self.apply_and_deliver(state, actions);
     }
 
-    /// Does what an event brought.
-    fn settle(&self, state: MutexGuard<'_, KeyQueueState>, moves: Actions<Slot>) {
-        if let Some(delivery) = self.arrange(state, moves) {
-            delivery.make();
+    fn apply_and_deliver(&self, state: MutexGuard<'_, KeyQueueState>, actions: Actions<Sender>) {
+        if let Some(pending) = self.apply(state, actions) {
+            pending.deliver();
         }
     }
 
-    /// The same, but whose turn it is has yet to hear. What goes to the I/O thread goes under the lock, so that it arrives in
-    /// the order of the events.
-    fn arrange(
+    fn apply(
         &self,
         mut state: MutexGuard<'_, KeyQueueState>,
-        moves: Actions<Slot>,
+        actions: Actions<Sender>,
     ) -> Option<PendingGrant> {
-        if let Some(at) = moves.alarm {
-            let alarm = self.office.post.wake_at(at, Weak::clone(&self.me));
-            state.alarms.push((at, alarm));
+        if let Some(at) = actions.wake_at {
+            self.set_timer(&mut state, at);
         }
-        if let Some(nonce) = moves.restart {
-            self.office.post.handed_on(nonce, time::now());
+        if let Some(nonce) = actions.reset_max_hold {
+            self.context.io.reset_max_hold(nonce, time::now());
         }
-        if let Some(nonce) = moves.end {
-            self.office.post.end(nonce);
+        if let Some(nonce) = actions.release {
+            self.context.io.release(nonce);
         }
-        let mut refused = None;
-        if let (Some(ask), Some(me)) = (moves.ask, self.me.upgrade())
-            && !self.office.post.ask(self.request(&ask), ask.replaces, me)
+        let mut dropped = None;
+        if let (Some(acquire), Some(me)) = (actions.acquire, self.me.upgrade())
+            && !self.context.io.acquire(self.request(&acquire), acquire.replaces, me)
         {
-            refused = Some(state.line.clear());
+            dropped = Some(state.queue.clear());
         }
-        let served = moves.serve.map(|serve| {
-            let share = self.begin(&mut state, &serve);
-            state.laid = Some(serve.slot.bell());
-            PendingGrant { share, slot: serve.slot, next: Vec::new() }
+        let granted = actions.start.map(|start| {
+            let lease_ref = self.create_lease(&mut state, &start);
+            state.unclaimed = Some(start.sender.nudge());
+            PendingGrant::new(lease_ref, start.sender)
         });
-        let vacant = state.line.is_vacant() && !state.closed;
+        let vacant = state.queue.is_vacant() && !state.closed;
         state.closed |= vacant;
         if vacant {
-            // They would keep its memory until they ring.
-            let alarms = std::mem::take(&mut state.alarms);
-            for (at, alarm) in alarms {
-                self.office.post.disarm(at, alarm);
+            // Each would keep the memory of this queue until it fires.
+            for (at, timer) in std::mem::take(&mut state.timers) {
+                self.context.io.cancel_timer(at, timer);
             }
         }
         drop(state);
-        drop(refused);
+        drop(dropped);
         if vacant {
-            self.forget();
+            self.remove_from_owner();
         }
-        served
+        granted
     }
 
-    fn begin<S>(&self, state: &mut KeyQueueState, serve: &StartSection<S>) -> LeaseRef {
-        let keeper = self.me.upgrade().expect("a queue that is asked is there");
+    fn set_timer(&self, state: &mut KeyQueueState, at: Timestamp) {
+        let timer = self.context.io.set_timer(at, Weak::clone(&self.me));
+        state.timers.push((at, timer));
+    }
+
+    fn create_lease<S>(&self, state: &mut KeyQueueState, start: &StartSection<S>) -> LeaseRef {
+        let backend = self.me.upgrade().expect("the caller has a reference");
         let key = Arc::clone(&self.key);
-        let (lease, share) =
-            Lease::granted(key, serve.fence, serve.nonce, serve.valid_until, keeper);
-        if state.line.is_contended() {
-            lease.begin_contended();
+        let (lease, lease_ref) =
+            Lease::granted(key, start.fence, start.nonce, start.valid_until, backend);
+        if state.queue.is_contended() {
+            lease.start_contended();
         }
         state.lease = Some(lease);
-        share
+        lease_ref
     }
 
-    fn request(&self, ask: &AcquireAction) -> Request {
-        let AcquireAction { nonce, params, behind, block, expects_free, .. } = *ask;
-        let request = params.request(&self.key, nonce, &self.office.process);
-        Request { behind, expects_free, block, ..request }
+    fn request(&self, acquire: &AcquireAction) -> Request {
+        let request = acquire.params.request(&self.key, acquire.nonce, &self.context.process);
+        Request {
+            behind: acquire.queued_locally,
+            expects_free: acquire.likely_free,
+            block: acquire.fence_count,
+            ..request
+        }
     }
 
     fn owner_info(&self, params: &AcquireParams) -> OwnerInfo {
-        params.owner_info(&self.office.process)
+        params.owner_info(&self.context.process)
     }
 
-    fn holder(&self, inside: &RunningSection) -> Holder {
-        let &RunningSection { nonce, fence, ref params, since } = inside;
-        let held_unix_ms = Some(self.office.process.unix_ms(since));
+    fn holder(&self, running: &RunningSection) -> Holder {
+        let &RunningSection { nonce, fence, ref params, since } = running;
+        let held_unix_ms = Some(self.context.process.unix_ms(since));
         Holder { nonce, fence, who: self.owner_info(params), held_unix_ms }
     }
 
-    fn forget(&self) {
-        if let Some(shard) = self.shard.upgrade() {
-            shard.forget(self);
+    fn remove_from_owner(&self) {
+        if let Some(owner) = self.owner.upgrade() {
+            owner.remove(self);
         }
     }
 
     fn state(&self) -> MutexGuard<'_, KeyQueueState> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.supply(false);
+        state.provide_request_id(false);
         state
     }
 }
 
 impl KeyQueueState {
-    fn supply(&mut self, comes: bool) {
-        if self.line.lacks_name(comes) {
-            self.line.supply(identity::nonce());
+    fn provide_request_id(&mut self, joins: bool) {
+        if self.queue.needs_request_id(joins) {
+            self.queue.provide_request_id(process_info::nonce());
         }
     }
 
-    fn lease_of(&self, nonce: Nonce) -> Option<&Arc<Lease>> {
-        self.lease.as_ref().filter(|lease| lease.nonce() == nonce && !lease.is_over())
+    fn lease_by_id(&self, nonce: Nonce) -> Option<&Arc<Lease>> {
+        self.lease.as_ref().filter(|lease| lease.nonce() == nonce && !lease.is_released())
     }
 
-    /// Lets go of the hold whose section has ended; it refers to its queue, and would keep it for ever.
+    /// Drops the lease of a section that has ended. The lease refers to the queue: the two would
+    /// keep each other.
     fn drop_lease(&mut self, fence: Fence) {
         if self.lease.take_if(|lease| lease.fence() == fence).is_some() {
-            self.laid = None;
+            self.unclaimed = None;
         }
     }
 }
 
 impl LeaseBackend for KeyQueue {
-    fn end(&self, nonce: Nonce, fence: Fence) {
+    fn release(&self, nonce: Nonce, fence: Fence) {
         let mut state = self.state();
         state.drop_lease(fence);
-        let moves = state.line.released(time::now(), nonce, fence);
-        self.settle(state, moves);
+        let actions = state.queue.released(time::now(), nonce, fence);
+        self.apply_and_deliver(state, actions);
     }
 
-    fn end_confirmed(&self, nonce: Nonce, fence: Fence) -> oneshot::Receiver<Confirmation> {
+    fn release_and_confirm(&self, nonce: Nonce, fence: Fence) -> oneshot::Receiver<Confirmation> {
         let mut state = self.state();
         state.drop_lease(fence);
-        let confirmed = self.office.post.end_confirmed(nonce);
-        let moves = state.line.given_up(nonce);
-        self.settle(state, moves);
-        confirmed
+        let confirmation = self.context.io.release_and_confirm(nonce);
+        let actions = state.queue.released_directly(nonce);
+        self.apply_and_deliver(state, actions);
+        confirmation
     }
 
-    fn lengthen(&self, nonce: Nonce, ttl: Duration) {
-        self.state().line.lengthened(nonce, ttl);
-        self.office.post.lengthen(nonce, ttl);
+    fn ensure_ttl(&self, nonce: Nonce, ttl: Duration) {
+        self.state().queue.ttl_raised(nonce, ttl);
+        self.context.io.ensure_ttl(nonce, ttl);
     }
 
-    fn extend(&self, nonce: Nonce, ttl: Duration) -> oneshot::Receiver<Timestamp> {
-        self.state().line.lengthened(nonce, ttl);
-        self.office.post.extend(nonce, ttl)
+    fn renew_now(&self, nonce: Nonce, ttl: Duration) -> oneshot::Receiver<Timestamp> {
+        self.state().queue.ttl_raised(nonce, ttl);
+        self.context.io.renew_now(nonce, ttl)
     }
 
-    fn call(&self, callback: Callback) {
-        self.office.post.call(callback);
+    fn run_callback(&self, callback: Callback) {
+        self.context.io.run_callback(callback);
     }
 }

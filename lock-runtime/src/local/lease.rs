@@ -22,20 +22,20 @@ pub type Callback = Box<dyn FnOnce() + Send>;
 /// Who does what a lease has to say: the I/O thread, by its mailbox, or the queue that hands the hold on.
 pub trait LeaseBackend: Send + Sync {
     /// The section of this hold that ran under this token has ended.
-    fn end(&self, nonce: Nonce, fence: Fence);
+    fn release(&self, nonce: Nonce, fence: Fence);
 
     /// Releases the hold; the receiver hears whether it was ours to the end, or nothing if the server never said.
-    fn end_confirmed(&self, nonce: Nonce, fence: Fence) -> oneshot::Receiver<Confirmation>;
+    fn release_and_confirm(&self, nonce: Nonce, fence: Fence) -> oneshot::Receiver<Confirmation>;
 
     /// Asks for at least this ttl from the next renewal on.
-    fn lengthen(&self, nonce: Nonce, ttl: Duration);
+    fn ensure_ttl(&self, nonce: Nonce, ttl: Duration);
 
     /// Renews the hold now, to last at least this long; the receiver hears until when it is valid once the server has confirmed, or
     /// nothing if it ends before.
-    fn extend(&self, nonce: Nonce, ttl: Duration) -> oneshot::Receiver<Timestamp>;
+    fn renew_now(&self, nonce: Nonce, ttl: Duration) -> oneshot::Receiver<Timestamp>;
 
     /// Has a callback of a user called where it can do no harm.
-    fn call(&self, callback: Callback);
+    fn run_callback(&self, callback: Callback);
 }
 
 /// A hold, as its owners and the I/O thread both know it.
@@ -45,20 +45,20 @@ pub struct Lease {
     key: Arc<str>,
     fence: Fence,
     nonce: Nonce,
-    keeper: Arc<dyn LeaseBackend>,
+    backend: Arc<dyn LeaseBackend>,
     /// How many sections and shared holds keep it. Zero is for good.
-    shares: AtomicUsize,
+    refs: AtomicUsize,
     /// The longest ttl in nanoseconds that was asked for, as far as its sections know.
     ttl: AtomicU64,
     /// Nanoseconds of a [`Timestamp`]. Moved by the I/O thread alone.
     valid_until: AtomicU64,
-    /// 0, or a [`Loss`] in the coding of [`code`].
+    /// 0, or a [`Loss`] in the coding of [`loss_code`].
     loss: AtomicU8,
     watchers: Mutex<LossWatchers>,
     /// Whether others have begun to wait for it.
     contended: AtomicBool,
     /// What is to be called then.
-    on_contended: Mutex<Vec<Callback>>,
+    contended_callbacks: Mutex<Vec<Callback>>,
 }
 
 /// The watchers of the loss, and the loss itself. A slot is free again when its watcher has gone.
@@ -79,59 +79,59 @@ impl Lease {
         fence: Fence,
         nonce: Nonce,
         valid_until: Timestamp,
-        keeper: Arc<dyn LeaseBackend>,
+        backend: Arc<dyn LeaseBackend>,
     ) -> (Arc<Self>, LeaseRef) {
         let lease = Arc::new(Self {
             key,
             fence,
             nonce,
-            keeper,
-            shares: AtomicUsize::new(1),
+            backend,
+            refs: AtomicUsize::new(1),
             ttl: AtomicU64::new(0),
             valid_until: AtomicU64::new(valid_until.as_nanos()),
             loss: AtomicU8::new(0),
             watchers: Mutex::default(),
             contended: AtomicBool::new(false),
-            on_contended: Mutex::default(),
+            contended_callbacks: Mutex::default(),
         });
         (Arc::clone(&lease), LeaseRef { lease: Some(lease) })
     }
 
     /// Whether nobody keeps it any more.
-    pub fn is_over(&self) -> bool {
-        self.shares.load(Ordering::Acquire) == 0
+    pub fn is_released(&self) -> bool {
+        self.refs.load(Ordering::Acquire) == 0
     }
 
-    /// Takes another share, to be given back with [`Self::leave`]; `false` if the hold is over.
+    /// Takes another share, to be given back with [`Self::release`]; `false` if the hold is over.
     #[must_use]
-    pub fn join(&self) -> bool {
-        let more = |shares: usize| (shares > 0).then_some(shares + 1);
-        self.shares.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
+    pub fn add_ref(&self) -> bool {
+        let more = |refs: usize| (refs > 0).then_some(refs + 1);
+        self.refs.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
     }
 
     /// Gives a share back. The last one releases; that is sent and not waited for.
-    pub fn leave(&self) {
-        if self.shares.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.keeper.end(self.nonce, self.fence);
+    pub fn release(&self) {
+        if self.refs.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.backend.release(self.nonce, self.fence);
         }
     }
 
     /// The same, but the receiver hears whether the lock was still ours, or nothing if the server never said.
     /// `None`: others still have a share.
-    pub fn leave_confirmed(&self) -> Option<oneshot::Receiver<Confirmation>> {
-        let last = self.shares.fetch_sub(1, Ordering::AcqRel) == 1;
-        last.then(|| self.keeper.end_confirmed(self.nonce, self.fence))
+    pub fn release_and_confirm(&self) -> Option<oneshot::Receiver<Confirmation>> {
+        let last = self.refs.fetch_sub(1, Ordering::AcqRel) == 1;
+        last.then(|| self.backend.release_and_confirm(self.nonce, self.fence))
     }
 
     /// Asks for at least this ttl from the next renewal on. Nothing is sent where it has that already.
-    pub fn lengthen(&self, ttl: Duration) {
-        if self.note_ttl(ttl) {
-            self.keeper.lengthen(self.nonce, ttl);
+    pub fn ensure_ttl(&self, ttl: Duration) {
+        if self.raise_ttl(ttl) {
+            self.backend.ensure_ttl(self.nonce, ttl);
         }
     }
 
     /// Notes that it has this ttl at least; whether that is longer than what was known.
-    fn note_ttl(&self, ttl: Duration) -> bool {
+    fn raise_ttl(&self, ttl: Duration) -> bool {
         let nanos = u64::try_from(ttl.as_nanos()).unwrap_or(u64::MAX);
         // Most calls find it long enough, for which a look is cheaper. Nothing else is read by it.
         self.ttl.load(Ordering::Relaxed) < nanos
@@ -139,17 +139,17 @@ impl Lease {
     }
 
     /// Renews the hold now, to last at least this long: see [`LeaseBackend::extend`].
-    pub fn extend_now(&self, ttl: Duration) -> oneshot::Receiver<Timestamp> {
-        self.keeper.extend(self.nonce, ttl)
+    pub fn renew_now(&self, ttl: Duration) -> oneshot::Receiver<Timestamp> {
+        self.backend.renew_now(self.nonce, ttl)
     }
 
     /// Has a callback called when the hold is lost, by the I/O thread, which must not run it itself; or gives the loss at once.
-    pub fn when_lost(self: &Arc<Self>, callback: impl FnOnce(Loss) + Send + 'static) {
+    pub fn on_lost(self: &Arc<Self>, callback: impl FnOnce(Loss) + Send + 'static) {
         let lease = Arc::downgrade(self);
         let callback = LossCallback { lease, callback: Mutex::new(Some(Box::new(callback))) };
         let callback = Arc::new(callback);
         // Not guarded: it runs no code of a user where it is woken.
-        let replaced = self.watchers().put(&mut None, Waker::from(Arc::clone(&callback)));
+        let replaced = self.watchers().insert(&mut None, Waker::from(Arc::clone(&callback)));
         drop(replaced);
         if self.reported_loss().is_some() {
             callback.wake();
@@ -157,37 +157,37 @@ impl Lease {
     }
 
     /// Others wait for it from the beginning.
-    pub fn begin_contended(&self) {
+    pub fn start_contended(&self) {
         self.contended.store(true, Ordering::Release);
     }
 
     /// Others have begun to wait for it.
-    pub fn contend(&self) {
+    pub fn mark_contended(&self) {
         if self.contended.load(Ordering::Acquire) {
             return;
         }
-        let mut callbacks = self.on_contended();
+        let mut callbacks = self.contended_callbacks();
         self.contended.store(true, Ordering::Release);
         let due = std::mem::take(&mut *callbacks);
         drop(callbacks);
         for callback in due {
-            self.keeper.call(callback);
+            self.backend.run_callback(callback);
         }
     }
 
     /// Has a callback called once others wait for the hold, also if they do already.
-    pub fn when_contended(&self, callback: Callback) {
-        let mut callbacks = self.on_contended();
+    pub fn on_contended(&self, callback: Callback) {
+        let mut callbacks = self.contended_callbacks();
         if self.contended.load(Ordering::Acquire) {
             drop(callbacks);
-            self.keeper.call(callback);
+            self.backend.run_callback(callback);
         } else {
             callbacks.push(callback);
         }
     }
 
-    fn on_contended(&self) -> MutexGuard<'_, Vec<Callback>> {
-        self.on_contended.lock().unwrap_or_else(PoisonError::into_inner)
+    fn contended_callbacks(&self) -> MutexGuard<'_, Vec<Callback>> {
+        self.contended_callbacks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn key(&self) -> &str {
@@ -203,7 +203,7 @@ impl Lease {
     }
 
     pub fn remaining(&self) -> Duration {
-        let ended = self.is_over() || self.reported_loss().is_some();
+        let ended = self.is_released() || self.reported_loss().is_some();
         if ended { Duration::ZERO } else { self.until_deadline() }
     }
 
@@ -215,7 +215,7 @@ impl Lease {
     /// before is not lost by that.
     pub fn loss(&self) -> Option<Loss> {
         // In this order: what is not released after its deadline was not released at it.
-        let expired = || self.until_deadline().is_zero() && !self.is_over();
+        let expired = || self.until_deadline().is_zero() && !self.is_released();
         self.reported_loss().or_else(|| expired().then(|| self.expired()))
     }
 
@@ -223,7 +223,7 @@ impl Lease {
     pub fn reported_loss(&self) -> Option<Loss> {
         match self.loss.load(Ordering::Acquire) {
             0 => None,
-            code => Some(decode(code).unwrap_or_else(|| self.expired())),
+            loss_code => Some(loss_from_code(loss_code).unwrap_or_else(|| self.expired())),
         }
     }
 
@@ -236,21 +236,21 @@ impl Lease {
     }
 
     /// The server refused to renew it, and did not say that it is lost.
-    pub fn refuse(&self, why: Arc<str>) {
+    pub fn record_refusal(&self, why: Arc<str>) {
         let until = self.valid_until.load(Ordering::Acquire);
         self.watchers().refused = Some((until, why));
     }
 
-    pub fn extend(&self, valid_until: Timestamp) {
+    pub fn set_valid_until(&self, valid_until: Timestamp) {
         self.valid_until.store(valid_until.as_nanos(), Ordering::Release);
     }
 
-    pub fn lose(&self, loss: Loss) {
-        let code = code(&loss);
+    pub fn mark_lost(&self, loss: Loss) {
+        let loss_code = loss_code(&loss);
         if let Loss::Refused(why) = loss {
-            self.refuse(why);
+            self.record_refusal(why);
         }
-        self.loss.store(code, Ordering::Release);
+        self.loss.store(loss_code, Ordering::Release);
         let woken = std::mem::take(&mut self.watchers().slots);
         woken.into_iter().flatten().for_each(Waker::wake);
     }
@@ -260,17 +260,17 @@ impl Lease {
         if let Some(loss) = self.loss() {
             return Poll::Ready(loss);
         }
-        if !self.watchers().knows(*slot, context.waker()) {
+        if !self.watchers().contains(*slot, context.waker()) {
             // A waker may run code of its owner when it is cloned or dropped, so neither is done with the watchers locked.
             let fresh = wakers::guarded(context.waker());
-            let old = self.watchers().put(slot, fresh);
+            let old = self.watchers().insert(slot, fresh);
             drop(old);
         }
         // Between the look and the entry the loss may have been reported to all others.
         self.reported_loss().map_or(Poll::Pending, Poll::Ready)
     }
 
-    pub fn unwatch(&self, slot: LossWatchSlot) {
+    pub fn stop_watching(&self, slot: LossWatchSlot) {
         let Some(index) = slot else { return };
         let old = self.watchers().slots.get_mut(index).and_then(Option::take);
         drop(old);
@@ -295,19 +295,19 @@ impl Wake for LossCallback {
         // Without its lease it was not lost: it was released.
         let (Some(callback), Some(lease)) = (callback, self.lease.upgrade()) else { return };
         if let Some(loss) = lease.reported_loss() {
-            lease.keeper.call(Box::new(move || callback(loss)));
+            lease.backend.run_callback(Box::new(move || callback(loss)));
         }
     }
 }
 
 impl LossWatchers {
-    fn knows(&self, slot: LossWatchSlot, waker: &Waker) -> bool {
+    fn contains(&self, slot: LossWatchSlot, waker: &Waker) -> bool {
         let known = slot.and_then(|index| self.slots.get(index)?.as_ref());
         known.is_some_and(|known| known.will_wake(waker))
     }
 
     /// Enters a waker; the one that was in its place.
-    fn put(&mut self, slot: &mut LossWatchSlot, waker: Waker) -> Option<Waker> {
+    fn insert(&mut self, slot: &mut LossWatchSlot, waker: Waker) -> Option<Waker> {
         let index = *slot.get_or_insert_with(|| {
             let free = self.slots.iter().position(Option::is_none);
             free.unwrap_or(self.slots.len())
@@ -319,7 +319,7 @@ impl LossWatchers {
     }
 }
 
-const fn code(loss: &Loss) -> u8 {
+const fn loss_code(loss: &Loss) -> u8 {
     match loss {
         Loss::Expired => 1,
         Loss::Gone => 2,
@@ -331,8 +331,8 @@ const fn code(loss: &Loss) -> u8 {
 }
 
 /// A loss that needs no words.
-const fn decode(code: u8) -> Option<Loss> {
-    match code {
+const fn loss_from_code(loss_code: u8) -> Option<Loss> {
+    match loss_code {
         1 => Some(Loss::Expired),
         2 => Some(Loss::Gone),
         3 => Some(Loss::MaxHold),
@@ -359,18 +359,18 @@ pub struct LeaseRef {
 impl LeaseRef {
     /// Another share of this hold, unless it is over.
     pub fn of(lease: &Arc<Lease>) -> Option<Self> {
-        lease.join().then(|| Self { lease: Some(Arc::clone(lease)) })
+        lease.add_ref().then(|| Self { lease: Some(Arc::clone(lease)) })
     }
 
     /// Notes the ttl that it was asked for with.
     pub fn with_ttl(self, ttl: Duration) -> Self {
         if let Some(lease) = &self.lease {
-            lease.note_ttl(ttl);
+            lease.raise_ttl(ttl);
         }
         self
     }
 
-    /// The hold, with the duty to [`Lease::leave`] it.
+    /// The hold, with the duty to [`Lease::release`] it.
     pub fn into_lease(mut self) -> Arc<Lease> {
         self.lease.take().expect("a share has its lease until here")
     }
@@ -386,7 +386,7 @@ impl Clone for LeaseRef {
 impl Drop for LeaseRef {
     fn drop(&mut self) {
         if let Some(lease) = &self.lease {
-            lease.leave();
+            lease.release();
         }
     }
 }
@@ -398,37 +398,41 @@ mod tests {
     /// Counts what it is asked for.
     #[derive(Default)]
     struct Counts {
-        lengthened: AtomicUsize,
+        raised: AtomicUsize,
     }
 
     impl LeaseBackend for Counts {
-        fn end(&self, _nonce: Nonce, _fence: Fence) {}
+        fn release(&self, _nonce: Nonce, _fence: Fence) {}
 
-        fn end_confirmed(&self, _nonce: Nonce, _fence: Fence) -> oneshot::Receiver<Confirmation> {
+        fn release_and_confirm(
+            &self,
+            _nonce: Nonce,
+            _fence: Fence,
+        ) -> oneshot::Receiver<Confirmation> {
             oneshot::channel().1
         }
 
-        fn extend(&self, _nonce: Nonce, _ttl: Duration) -> oneshot::Receiver<Timestamp> {
+        fn renew_now(&self, _nonce: Nonce, _ttl: Duration) -> oneshot::Receiver<Timestamp> {
             oneshot::channel().1
         }
 
-        fn call(&self, _callback: Callback) {}
+        fn run_callback(&self, _callback: Callback) {}
 
-        fn lengthen(&self, _nonce: Nonce, _ttl: Duration) {
-            self.lengthened.fetch_add(1, Ordering::Relaxed);
+        fn ensure_ttl(&self, _nonce: Nonce, _ttl: Duration) {
+            self.raised.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     #[test]
     fn only_a_longer_ttl_is_asked_for() {
         let counts = Arc::new(Counts::default());
-        let keeper: Arc<dyn LeaseBackend> = Arc::<Counts>::clone(&counts);
+        let backend: Arc<dyn LeaseBackend> = Arc::<Counts>::clone(&counts);
         let (nonce, until) = (Nonce::from_bits(1), time::now().plus(Duration::from_secs(60)));
-        let (lease, share) = Lease::granted("key".into(), Fence::new(1), nonce, until, keeper);
-        let _share = share.with_ttl(Duration::from_secs(30));
+        let (lease, lease_ref) = Lease::granted("key".into(), Fence::new(1), nonce, until, backend);
+        let _share = lease_ref.with_ttl(Duration::from_secs(30));
         let mut asked = |seconds| {
-            lease.lengthen(Duration::from_secs(seconds));
-            counts.lengthened.swap(0, Ordering::Relaxed)
+            lease.ensure_ttl(Duration::from_secs(seconds));
+            counts.raised.swap(0, Ordering::Relaxed)
         };
         assert_eq!([30, 10, 1].map(&mut asked), [0; 3], "it has that already");
         assert_eq!([40, 40, 30, 50].map(&mut asked), [1, 0, 0, 1]);

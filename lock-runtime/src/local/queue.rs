@@ -1,13 +1,16 @@
 //! The line of one key: a state machine without I/O and clock.
 
-pub(crate) mod overdue;
+#[cfg(test)]
+pub(super) mod tests;
+pub(super) mod timeouts;
 
 use std::time::Duration;
 
-use crate::local::moves::{AcquireAction, Actions, LongSection};
-use crate::local::tenure::{OWN_SPAN, Occupancy, ProcessLease, RunningSection};
+use crate::local::actions::{AcquireAction, Actions, LongSection};
+use crate::local::params::AcquireParams;
+use crate::local::process_lease::{MAX_LOCAL_STREAK, Occupancy, ProcessLease, RunningSection};
 use crate::local::waiters::WaiterList;
-use crate::local::waiting::{AcquireParams, LocalWaiter, WaiterId};
+use crate::local::waiters::{LocalWaiter, WaiterId};
 use crate::protocol::timing::claim_time;
 use crate::types::fence::Fence;
 use crate::types::request_id::Nonce;
@@ -17,387 +20,409 @@ use crate::wire::reply::Grant;
 
 /// How many tokens a grant reserves at first. The counter of a server starts from its clock in microseconds, which tokens
 /// that nobody uses must not outrun.
-const SMALLEST_BLOCK: u32 = 4;
+const MIN_FENCE_COUNT: u32 = 4;
 
 /// Sections shorter than this take less time than falling asleep and being woken.
-const BRISK: Duration = Duration::from_micros(50);
+const SHORT_SECTION: Duration = Duration::from_micros(50);
 /// As many are roused when the lock comes to this process; the others are by those.
-const SOON: usize = 8;
+const MAX_NUDGED: usize = 8;
 
 /// What waits for one key in this process, and the hold it has. `S`: how a request hears of its turn.
 #[derive(Debug)]
-pub(crate) struct LocalQueue<S> {
+pub(super) struct LocalQueue<S> {
     /// How often a hold is handed on while another process waits.
-    bound: u32,
-    tenure: Option<ProcessLease>,
+    max_handoffs: u32,
+    lease: Option<ProcessLease>,
     /// Under which name the server is asked for the first in line.
-    asked: Option<Nonce>,
+    pending_request: Option<Nonce>,
     /// The name under which it is asked next; brought from outside, as nothing here is random.
-    fresh: Option<Nonce>,
+    next_request_id: Option<Nonce>,
     /// Others began to wait for what was asked before its grant was heard of.
-    asked_is_waited_for: bool,
+    pending_contended: bool,
     /// Until when others are expected to come back for the lock: a hold is bound from its beginning then, as one that learns
     /// of them first has been handed on more often by that time.
-    shared_until: Timestamp,
-    waiting: WaiterList<S>,
+    contention_until: Timestamp,
+    waiters: WaiterList<S>,
     /// Until when the server grants the key to no request, as far as it said.
-    nothing_before: Timestamp,
-    next: WaiterId,
+    no_grant_before: Timestamp,
+    next_waiter_id: WaiterId,
     /// How many tokens the next grant reserves: follows what the tenures before made of theirs.
-    block: u32,
+    fence_count: u32,
     /// How long sections last, on a moving average.
-    pace: Duration,
+    avg_section: Duration,
     /// By when it has to be looked at again.
-    armed: Option<Timestamp>,
+    next_wake: Option<Timestamp>,
     /// The alarms that were asked for and have not rung, the earliest last.
-    alarms: Vec<Timestamp>,
+    scheduled_wakes: Vec<Timestamp>,
 }
 
 impl<S> LocalQueue<S> {
-    pub(crate) const fn new(bound: u32) -> Self {
+    pub(super) const fn new(max_handoffs: u32) -> Self {
         Self {
-            bound,
-            tenure: None,
-            asked: None,
-            fresh: None,
-            asked_is_waited_for: false,
-            shared_until: Timestamp::ZERO,
-            waiting: WaiterList::new(),
-            nothing_before: Timestamp::ZERO,
-            next: 0,
-            block: SMALLEST_BLOCK,
-            pace: Duration::ZERO,
-            armed: None,
-            alarms: Vec::new(),
+            max_handoffs,
+            lease: None,
+            pending_request: None,
+            next_request_id: None,
+            pending_contended: false,
+            contention_until: Timestamp::ZERO,
+            waiters: WaiterList::new(),
+            no_grant_before: Timestamp::ZERO,
+            next_waiter_id: 0,
+            fence_count: MIN_FENCE_COUNT,
+            avg_section: Duration::ZERO,
+            next_wake: None,
+            scheduled_wakes: Vec::new(),
         }
     }
 
     /// Whether nothing is held, asked or waited for.
-    pub(crate) fn is_vacant(&self) -> bool {
-        self.tenure.is_none() && self.asked.is_none() && self.waiting.is_empty()
+    pub(super) fn is_vacant(&self) -> bool {
+        self.lease.is_none() && self.pending_request.is_none() && self.waiters.is_empty()
     }
 
     /// Whether a hold is kept here for the next call.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.tenure.as_ref().is_some_and(ProcessLease::is_idle)
+    pub(super) fn is_idle(&self) -> bool {
+        self.lease.as_ref().is_some_and(ProcessLease::is_idle)
     }
 
     /// Begins a section at once under a hold that was kept for it.
-    pub(crate) fn take(&mut self, now: Timestamp, params: AcquireParams) -> Option<Actions<()>> {
-        let tenure = self.tenure.as_mut()?;
-        if !tenure.is_idle() || !self.waiting.is_empty() || !tenure.may_go_on(now, params.terms) {
-            return None;
-        }
-        let restart = tenure.hand_on().then_some(tenure.nonce);
-        Some(Actions { restart, serve: Some(tenure.serve(now, params, ())?), ..Actions::none() })
-    }
-
-    /// A new request, and its number. One that tries once has to be the first: see [`Self::is_open`].
-    pub(crate) fn join(
+    pub(super) fn take_idle(
         &mut self,
         now: Timestamp,
         params: AcquireParams,
-        slot: S,
-    ) -> (WaiterId, Actions<S>) {
-        let mut moves = Actions::none();
-        let number = self.next;
-        self.next += 1;
-        self.waiting.push_back(number, LocalWaiter::new(params, slot));
-        self.advance(now, &mut moves);
-        let known = usize::from(self.asked.is_some());
-        if self.waiting.len() > known
-            && let Some(last) = self.waiting.back_mut()
+    ) -> Option<Actions<()>> {
+        let lease = self.lease.as_mut()?;
+        if !lease.is_idle()
+            || !self.waiters.is_empty()
+            || !lease.can_start_section(now, params.terms)
         {
-            last.behind = true;
+            return None;
         }
-        self.arm(&mut moves);
-        (number, moves)
+        let reset_max_hold = lease.record_handoff().then_some(lease.nonce);
+        Some(Actions {
+            reset_max_hold,
+            start: Some(lease.start(now, params, ())?),
+            ..Actions::none()
+        })
+    }
+
+    /// A new request, and its number. One that tries once has to be the first: see [`Self::is_open`].
+    pub(super) fn join(
+        &mut self,
+        now: Timestamp,
+        params: AcquireParams,
+        sender: S,
+    ) -> (WaiterId, Actions<S>) {
+        let mut actions = Actions::none();
+        let waiter_id = self.next_waiter_id;
+        self.next_waiter_id += 1;
+        self.waiters.push_back(waiter_id, LocalWaiter::new(params, sender));
+        self.advance(now, &mut actions);
+        let known = usize::from(self.pending_request.is_some());
+        if self.waiters.len() > known
+            && let Some(last) = self.waiters.back_mut()
+        {
+            last.queued_locally = true;
+        }
+        self.arm(&mut actions);
+        (waiter_id, actions)
     }
 
     /// Whether what comes next may be a request to the server, and there is no name for it: the coming of a request may be, and
     /// anything while requests wait of which the server does not know.
-    pub(crate) fn lacks_name(&self, comes: bool) -> bool {
-        let unknown = self.waiting.len() > usize::from(self.asked.is_some());
-        self.fresh.is_none() && (unknown || comes && self.asked.is_none())
+    pub(super) fn needs_request_id(&self, comes: bool) -> bool {
+        let unknown = self.waiters.len() > usize::from(self.pending_request.is_some());
+        self.next_request_id.is_none() && (unknown || comes && self.pending_request.is_none())
     }
 
     /// Brings the name for the next request to the server.
-    pub(crate) const fn supply(&mut self, fresh: Nonce) {
-        self.fresh = Some(fresh);
+    pub(super) const fn provide_request_id(&mut self, next_request_id: Nonce) {
+        self.next_request_id = Some(next_request_id);
     }
 
     /// Whether sections here are so short that it does not pay to sleep until one's turn.
-    pub(crate) fn is_brisk(&self) -> bool {
-        self.pace < BRISK
+    pub(super) fn sections_are_short(&self) -> bool {
+        self.avg_section < SHORT_SECTION
     }
 
     /// Those whose turns come soon, if the line is brisk.
-    pub(crate) fn soon(&self) -> impl Iterator<Item = &S> {
-        let few = if self.is_brisk() { SOON } else { 0 };
-        self.waiting.iter().take(few).map(|waiting| &waiting.slot)
+    pub(super) fn next_waiters(&self) -> impl Iterator<Item = &S> {
+        let few = if self.sections_are_short() { MAX_NUDGED } else { 0 };
+        self.waiters.iter().take(few).map(|waiter| &waiter.sender)
     }
 
     /// Whether a request that comes now is the next.
-    pub(crate) fn is_open(&self) -> bool {
-        self.waiting.is_empty() && self.tenure.as_ref().is_none_or(ProcessLease::is_idle)
+    pub(super) fn is_open(&self) -> bool {
+        self.waiters.is_empty() && self.lease.as_ref().is_none_or(ProcessLease::is_idle)
     }
 
     /// Nobody wants this request any more.
-    pub(crate) fn leave(&mut self, number: WaiterId) -> Actions<S> {
-        let mut moves = Actions::none();
-        let Some(was_first) = self.waiting.remove(number) else {
-            return moves;
+    pub(super) fn cancel(&mut self, waiter_id: WaiterId) -> Actions<S> {
+        let mut actions = Actions::none();
+        let Some(was_first) = self.waiters.remove(waiter_id) else {
+            return actions;
         };
-        if let (true, Some(withdrawn)) = (was_first, self.asked) {
-            self.asked = None;
-            self.ask(&mut moves, Some(withdrawn));
+        if let (true, Some(withdrawn)) = (was_first, self.pending_request) {
+            self.pending_request = None;
+            self.acquire(&mut actions, Some(withdrawn));
         }
-        self.arm(&mut moves);
-        moves
+        self.arm(&mut actions);
+        actions
     }
 
     /// The server granted what was asked.
-    pub(crate) fn granted(
+    pub(super) fn granted(
         &mut self,
         now: Timestamp,
         nonce: Nonce,
         grant: Grant,
         valid_until: Timestamp,
     ) -> Actions<S> {
-        let mut moves = Actions::none();
-        let first = self.waiting.front().filter(|_| self.asked == Some(nonce));
-        let Some(terms) = first.map(|waiting| waiting.params.terms) else {
-            moves.end = Some(nonce);
-            return moves;
+        let mut actions = Actions::none();
+        let first = self.waiters.front().filter(|_| self.pending_request == Some(nonce));
+        let Some(terms) = first.map(|waiter| waiter.params.terms) else {
+            actions.release = Some(nonce);
+            return actions;
         };
-        self.asked = None;
-        self.nothing_before = Timestamp::ZERO;
-        let mut tenure = ProcessLease::new(now, nonce, terms, grant.fences, valid_until);
-        if std::mem::take(&mut self.asked_is_waited_for) || grant.waited_for {
-            tenure.is_asked_for(now, self.bound);
-            self.shared_until = now.plus(OWN_SPAN);
-        } else if now < self.shared_until {
-            tenure.bind(now, self.bound);
+        self.pending_request = None;
+        self.no_grant_before = Timestamp::ZERO;
+        let mut lease = ProcessLease::new(now, nonce, terms, grant.fences, valid_until);
+        if std::mem::take(&mut self.pending_contended) || grant.waited_for {
+            lease.mark_contended(now, self.max_handoffs);
+            self.contention_until = now.plus(MAX_LOCAL_STREAK);
+        } else if now < self.contention_until {
+            lease.limit_handoffs(now, self.max_handoffs);
         }
-        self.tenure = Some(tenure);
-        self.serve(now, &mut moves);
-        self.arm(&mut moves);
-        moves
+        self.lease = Some(lease);
+        self.start(now, &mut actions);
+        self.arm(&mut actions);
+        actions
     }
 
     /// What was asked ended without a hold: whose request it was, unless that one has left.
-    pub(crate) fn failed(&mut self, now: Timestamp, nonce: Nonce) -> (Option<S>, Actions<S>) {
-        let mut moves = Actions::none();
-        if self.asked != Some(nonce) {
-            return (None, moves);
+    pub(super) fn failed(&mut self, now: Timestamp, nonce: Nonce) -> (Option<S>, Actions<S>) {
+        let mut actions = Actions::none();
+        if self.pending_request != Some(nonce) {
+            return (None, actions);
         }
-        self.asked = None;
-        let first = self.waiting.pop_front();
-        self.advance(now, &mut moves);
-        self.arm(&mut moves);
-        (first.map(|waiting| waiting.slot), moves)
+        self.pending_request = None;
+        let first = self.waiters.pop_front();
+        self.advance(now, &mut actions);
+        self.arm(&mut actions);
+        (first.map(|waiter| waiter.sender), actions)
     }
 
     /// The section under this token has ended.
-    pub(crate) fn released(&mut self, now: Timestamp, nonce: Nonce, fence: Fence) -> Actions<S> {
-        let mut moves = Actions::none();
-        let Some(tenure) = self.tenure.as_mut().filter(|tenure| tenure.runs(fence)) else {
+    pub(super) fn released(&mut self, now: Timestamp, nonce: Nonce, fence: Fence) -> Actions<S> {
+        let mut actions = Actions::none();
+        let Some(lease) = self.lease.as_mut().filter(|lease| lease.runs(fence)) else {
             // The hold was lost while it ran, and is not this line's any more.
-            moves.end = Some(nonce);
-            return moves;
+            actions.release = Some(nonce);
+            return actions;
         };
-        let linger = tenure.inside().map_or(Duration::ZERO, |inside| inside.params.linger);
-        self.pace = (self.pace * 3 + now.since(tenure.began)) / 4;
-        tenure.stage = Occupancy::Idle { until: now.plus(linger).min(tenure.until) };
-        if self.waiting.is_empty() {
-            let keep =
-                !linger.is_zero() && !tenure.is_waited_for() && tenure.may_go_on(now, tenure.terms);
+        let linger = lease.running().map_or(Duration::ZERO, |running| running.params.linger);
+        self.avg_section = (self.avg_section * 3 + now.since(lease.section_started)) / 4;
+        lease.occupancy = Occupancy::Idle { until: now.plus(linger).min(lease.handoff_until) };
+        if self.waiters.is_empty() {
+            let keep = !linger.is_zero()
+                && !lease.is_contended()
+                && lease.can_start_section(now, lease.terms);
             if !keep {
-                self.end(&mut moves);
+                self.release(&mut actions);
             }
         } else {
-            self.advance(now, &mut moves);
+            self.advance(now, &mut actions);
         }
-        self.arm(&mut moves);
-        moves
+        self.arm(&mut actions);
+        actions
     }
 
     /// The hold is given up by its section, which releases it itself.
-    pub(crate) fn given_up(&mut self, nonce: Nonce) -> Actions<S> {
-        let mut moves = Actions::none();
-        if self.tenure.take_if(|tenure| tenure.nonce == nonce).is_some() {
-            self.ask(&mut moves, None);
+    pub(super) fn released_directly(&mut self, nonce: Nonce) -> Actions<S> {
+        let mut actions = Actions::none();
+        if self.lease.take_if(|lease| lease.nonce == nonce).is_some() {
+            self.acquire(&mut actions, None);
         }
-        self.arm(&mut moves);
-        moves
+        self.arm(&mut actions);
+        actions
     }
 
     /// The hold is over. Nobody gets it from here any more: the line asks the server anew.
-    pub(crate) fn lost(&mut self, nonce: Nonce) -> Actions<S> {
-        let mut moves = Actions::none();
-        let Some(tenure) = self.tenure.take_if(|tenure| tenure.nonce == nonce) else {
-            return moves;
+    pub(super) fn lost(&mut self, nonce: Nonce) -> Actions<S> {
+        let mut actions = Actions::none();
+        let Some(lease) = self.lease.take_if(|lease| lease.nonce == nonce) else {
+            return actions;
         };
-        if tenure.is_idle() {
-            moves.end = Some(nonce);
+        if lease.is_idle() {
+            actions.release = Some(nonce);
         }
-        self.ask(&mut moves, None);
-        self.arm(&mut moves);
-        moves
+        self.acquire(&mut actions, None);
+        self.arm(&mut actions);
+        actions
     }
 
     /// Another process waits for this hold.
-    pub(crate) fn waited_for(&mut self, now: Timestamp, nonce: Nonce) -> Actions<S> {
-        self.asked_is_waited_for |= self.asked == Some(nonce);
-        let bound = self.bound;
-        if let Some(tenure) = self.tenure_under(nonce) {
-            tenure.is_asked_for(now, bound);
-            self.shared_until = now.plus(OWN_SPAN);
-            return self.settle();
+    pub(super) fn contended(&mut self, now: Timestamp, nonce: Nonce) -> Actions<S> {
+        self.pending_contended |= self.pending_request == Some(nonce);
+        let max_handoffs = self.max_handoffs;
+        if let Some(lease) = self.lease_by_id(nonce) {
+            lease.mark_contended(now, max_handoffs);
+            self.contention_until = now.plus(MAX_LOCAL_STREAK);
+            return self.release_idle();
         }
         Actions::none()
     }
 
     /// The server grants the key to no request before then. A request that cannot wait so long fails at once.
-    pub(crate) fn nothing_before(&mut self, nonce: Nonce, until: Timestamp) -> Actions<S> {
-        let mut moves = Actions::none();
-        if self.asked == Some(nonce) {
-            self.nothing_before = until;
-            self.armed = None;
-            self.arm(&mut moves);
+    pub(super) fn no_grant_before(&mut self, nonce: Nonce, until: Timestamp) -> Actions<S> {
+        let mut actions = Actions::none();
+        if self.pending_request == Some(nonce) {
+            self.no_grant_before = until;
+            self.next_wake = None;
+            self.arm(&mut actions);
         }
-        moves
+        actions
     }
 
     /// A renewal moved the end of the hold.
-    pub(crate) fn extended(&mut self, nonce: Nonce, valid_until: Timestamp) {
-        if let Some(tenure) = self.tenure_under(nonce) {
-            tenure.valid_until = valid_until;
+    pub(super) fn renewed(&mut self, nonce: Nonce, valid_until: Timestamp) {
+        if let Some(lease) = self.lease_by_id(nonce) {
+            lease.valid_until = valid_until;
         }
     }
 
     /// Whether others wait for the hold, here or elsewhere.
-    pub(crate) fn is_contended(&self) -> bool {
-        !self.waiting.is_empty() || self.tenure.as_ref().is_some_and(ProcessLease::is_waited_for)
+    pub(super) fn is_contended(&self) -> bool {
+        !self.waiters.is_empty() || self.lease.as_ref().is_some_and(ProcessLease::is_contended)
     }
 
     /// A nested call asked for a longer ttl.
-    pub(crate) fn lengthened(&mut self, nonce: Nonce, ttl: Duration) {
-        if let Some(tenure) = self.tenure_under(nonce) {
-            tenure.terms.ttl = tenure.terms.ttl.max(ttl);
+    pub(super) fn ttl_raised(&mut self, nonce: Nonce, ttl: Duration) {
+        if let Some(lease) = self.lease_by_id(nonce) {
+            lease.terms.ttl = lease.terms.ttl.max(ttl);
         }
     }
 
     /// Gives up a hold that is kept with nobody inside.
-    pub(crate) fn settle(&mut self) -> Actions<S> {
-        let mut moves = Actions::none();
+    pub(super) fn release_idle(&mut self) -> Actions<S> {
+        let mut actions = Actions::none();
         if self.is_idle() {
-            self.end(&mut moves);
+            self.release(&mut actions);
         }
-        moves
+        actions
     }
 
     /// Takes all requests out. To be dropped where nothing of this is locked: that wakes those who wait.
     #[must_use]
-    pub(crate) fn clear(&mut self) -> WaiterList<S> {
-        self.asked = None;
-        self.tenure = None;
-        std::mem::take(&mut self.waiting)
+    pub(super) fn clear(&mut self) -> WaiterList<S> {
+        self.pending_request = None;
+        self.lease = None;
+        std::mem::take(&mut self.waiters)
     }
 
     /// How many wait.
-    pub(crate) fn waiting(&self) -> usize {
-        self.waiting.len()
+    pub(super) fn waiter_count(&self) -> usize {
+        self.waiters.len()
     }
 
     /// A section that has run as long as others of this process have waited for it: short ones, one after the other, are what a
     /// queue is for.
-    pub(crate) fn held_here(&self, now: Timestamp, long: Duration) -> Option<LongSection> {
-        let (tenure, first) = (self.tenure.as_ref()?, self.waiting.front()?);
-        let (held, waited) = (now.since(tenure.began), now.since(first.params.since));
-        let function = tenure.inside()?.params.call_site.name();
-        let calls = self.waiting.len();
+    pub(super) fn long_section(&self, now: Timestamp, long: Duration) -> Option<LongSection> {
+        let (lease, first) = (self.lease.as_ref()?, self.waiters.front()?);
+        let (held, waited) = (now.since(lease.section_started), now.since(first.params.since));
+        let function = lease.running()?.params.call_site.name();
+        let calls = self.waiters.len();
         (held.min(waited) >= long).then_some(LongSection { function, held, calls, waited })
     }
 
     /// Who is inside, and who waits here without the server's knowledge.
-    pub(crate) fn seen(&self) -> (Option<&RunningSection>, impl Iterator<Item = &AcquireParams>) {
-        let known = usize::from(self.asked.is_some());
-        let waiting = self.waiting.iter().skip(known).map(|waiting| &waiting.params);
-        (self.tenure.as_ref().and_then(ProcessLease::inside), waiting)
+    pub(super) fn local_view(
+        &self,
+    ) -> (Option<&RunningSection>, impl Iterator<Item = &AcquireParams>) {
+        let known = usize::from(self.pending_request.is_some());
+        let waiter = self.waiters.iter().skip(known).map(|waiter| &waiter.params);
+        (self.lease.as_ref().and_then(ProcessLease::running), waiter)
     }
 
     /// Until when the section that runs under this hold may be without anybody who takes it up.
-    pub(crate) fn claimed_until(&self, nonce: Nonce) -> Option<Timestamp> {
-        let tenure = self.tenure.as_ref().filter(|tenure| tenure.nonce == nonce)?;
-        let inside = tenure.inside()?;
-        Some(tenure.began.plus(claim_time(inside.params.terms.ttl)))
+    pub(super) fn claim_deadline(&self, nonce: Nonce) -> Option<Timestamp> {
+        let lease = self.lease.as_ref().filter(|lease| lease.nonce == nonce)?;
+        let running = lease.running()?;
+        Some(lease.section_started.plus(claim_time(running.params.terms.ttl)))
     }
 
-    fn tenure_under(&mut self, nonce: Nonce) -> Option<&mut ProcessLease> {
-        self.tenure.as_mut().filter(|tenure| tenure.nonce == nonce)
+    fn lease_by_id(&mut self, nonce: Nonce) -> Option<&mut ProcessLease> {
+        self.lease.as_mut().filter(|lease| lease.nonce == nonce)
     }
 
     /// Does for the first in line what can be done.
-    fn advance(&mut self, now: Timestamp, moves: &mut Actions<S>) {
-        let Some(first) = self.waiting.front() else { return };
-        match &mut self.tenure {
-            Some(tenure) if !tenure.is_idle() => {}
-            Some(tenure) if tenure.may_go_on(now, first.params.terms) => {
-                if tenure.hand_on() {
-                    moves.restart = Some(tenure.nonce);
+    fn advance(&mut self, now: Timestamp, actions: &mut Actions<S>) {
+        let Some(first) = self.waiters.front() else { return };
+        match &mut self.lease {
+            Some(lease) if !lease.is_idle() => {}
+            Some(lease) if lease.can_start_section(now, first.params.terms) => {
+                if lease.record_handoff() {
+                    actions.reset_max_hold = Some(lease.nonce);
                 }
-                self.serve(now, moves);
+                self.start(now, actions);
             }
             Some(_) => {
-                self.end(moves);
-                self.ask(moves, None);
+                self.release(actions);
+                self.acquire(actions, None);
             }
-            None => self.ask(moves, None),
+            None => self.acquire(actions, None),
         }
     }
 
     /// Begins the section of the first in line.
-    fn serve(&mut self, now: Timestamp, moves: &mut Actions<S>) {
-        let Some(tenure) = &mut self.tenure else { return };
-        let Some(LocalWaiter { params, slot, .. }) = self.waiting.pop_front() else { return };
-        let serve = tenure.serve(now, params, slot);
-        moves.serve = Some(serve.expect("a block has a token for its section"));
+    fn start(&mut self, now: Timestamp, actions: &mut Actions<S>) {
+        let Some(lease) = &mut self.lease else { return };
+        let Some(LocalWaiter { params, sender, .. }) = self.waiters.pop_front() else { return };
+        let start = lease.start(now, params, sender);
+        actions.start = Some(start.expect("a block has a token for its section"));
     }
 
     /// Asks the server for the first in line, unless that is done already; in the place of a request that is withdrawn.
-    fn ask(&mut self, moves: &mut Actions<S>, withdrawn: Option<Nonce>) {
-        let first = self.waiting.front().filter(|_| self.asked.is_none() && self.tenure.is_none());
+    fn acquire(&mut self, actions: &mut Actions<S>, withdrawn: Option<Nonce>) {
+        let first =
+            self.waiters.front().filter(|_| self.pending_request.is_none() && self.lease.is_none());
         let Some(first) = first else {
-            moves.end = moves.end.or(withdrawn);
+            actions.release = actions.release.or(withdrawn);
             return;
         };
-        let (params, behind) = (first.params, first.behind);
-        let block = match (params.terms.renew, params.linger.is_zero()) {
+        let (params, queued_locally) = (first.params, first.queued_locally);
+        let fence_count = match (params.terms.renew, params.linger.is_zero()) {
             (false, _) => 1,
-            (true, true) => self.block,
+            (true, true) => self.fence_count,
             (true, false) => LARGEST_BLOCK,
         };
-        let nonce = self.fresh.take().expect("a line that may ask was supplied with a name");
-        self.asked = Some(nonce);
-        self.asked_is_waited_for = false;
+        let nonce =
+            self.next_request_id.take().expect("a line that may ask was supplied with a name");
+        self.pending_request = Some(nonce);
+        self.pending_contended = false;
         // Where several wait here, others may wait elsewhere.
-        let expects_free = withdrawn.is_none() && self.waiting.len() == 1;
-        moves.ask =
-            Some(AcquireAction { nonce, params, behind, expects_free, block, replaces: withdrawn });
+        let likely_free = withdrawn.is_none() && self.waiters.len() == 1;
+        actions.acquire = Some(AcquireAction {
+            nonce,
+            params,
+            queued_locally,
+            likely_free,
+            fence_count,
+            replaces: withdrawn,
+        });
     }
 
-    fn end(&mut self, moves: &mut Actions<S>) {
-        let Some(tenure) = self.tenure.take() else { return };
-        moves.end = Some(tenure.nonce);
-        if !tenure.terms.renew {
+    fn release(&mut self, actions: &mut Actions<S>) {
+        let Some(lease) = self.lease.take() else { return };
+        actions.release = Some(lease.nonce);
+        if !lease.terms.renew {
             return;
         }
-        let left = tenure.fences.size();
+        let left = lease.fences.size();
         if left == 0 {
-            self.block = (self.block * 2).min(LARGEST_BLOCK);
-        } else if left > self.block / 4 * 3 {
-            self.block = (self.block / 2).max(SMALLEST_BLOCK);
+            self.fence_count = (self.fence_count * 2).min(LARGEST_BLOCK);
+        } else if left > self.fence_count / 4 * 3 {
+            self.fence_count = (self.fence_count / 2).max(MIN_FENCE_COUNT);
         }
     }
 }

@@ -82,7 +82,7 @@ impl Frame {
     /// The sections that cannot end before the code in this frame does, as others know them.
     pub fn sections(self: &Arc<Self>) -> Vec<Nonce> {
         let mut sections = Vec::new();
-        for frame in self.outwards().filter(|frame| !frame.lease.is_over()) {
+        for frame in self.outwards().filter(|frame| !frame.lease.is_released()) {
             sections.push(frame.section());
             if frame.kind == Kind::Elsewhere {
                 break;
@@ -171,7 +171,7 @@ impl Frame {
 
     /// Whether code in this frame keeps this key from others.
     pub fn keeps(&self, manager: ManagerId, key: &str) -> bool {
-        self.manager == manager && self.lease.key() == key && !self.lease.is_over()
+        self.manager == manager && self.lease.key() == key && !self.lease.is_released()
     }
 
     pub(crate) fn outwards(self: &Arc<Self>) -> impl Iterator<Item = &Arc<Self>> {

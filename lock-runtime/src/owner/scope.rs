@@ -143,10 +143,10 @@ impl<S: Slot> Scope<S> {
             return;
         };
         for (lease, slot) in owner.others().zip(others) {
-            lease.unwatch(slot.take());
+            lease.stop_watching(slot.take());
         }
         if let Some(frame) = owner.slot() {
-            frame.lease().unwatch(slot.take());
+            frame.lease().stop_watching(slot.take());
         }
     }
 

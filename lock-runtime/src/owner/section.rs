@@ -50,7 +50,7 @@ impl Section {
     /// Enters a hold whose turn is taken; gives it back if the hold is over.
     #[inline]
     fn with_turn(here: &Arc<Frame>, ancestor: &Arc<Frame>) -> Option<Self> {
-        if ancestor.lease().join() {
+        if ancestor.lease().add_ref() {
             return Some(Self { frame: Some(here.child(ancestor)), under: None });
         }
         ancestor.turn().give_back();
@@ -100,7 +100,7 @@ impl Section {
         loop {
             if let Some(frame) = self.frame.take() {
                 give_back_turn(&frame);
-                let confirmed = frame.lease().leave_confirmed();
+                let confirmed = frame.lease().release_and_confirm();
                 released.extend(confirmed.map(|answer| (Arc::clone(frame.lease()), answer)));
             }
             match self.under.take() {
@@ -133,7 +133,7 @@ impl Drop for Section {
     fn drop(&mut self) {
         if let Some(frame) = self.frame.take() {
             give_back_turn(&frame);
-            frame.lease().leave();
+            frame.lease().release();
         }
         // The compiler's own drop would recurse once for each key.
         let mut next = self.under.take();

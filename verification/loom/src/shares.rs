@@ -25,7 +25,7 @@ pub fn the_end_comes_after_all_that_was_done_under_it() {
         };
         keeper.works(1, share);
         works.join().expect("it works");
-        assert!(lease.is_over());
+        assert!(lease.is_released());
     });
 }
 
@@ -38,7 +38,7 @@ pub fn a_loss_is_never_missed() {
             let lost = move || block_on(poll_fn(|context| lease.poll_lost(&mut slot, context)));
             thread::spawn(lost)
         };
-        lease.lose(Loss::Gone);
+        lease.mark_lost(Loss::Gone);
         assert_eq!(watcher.join().expect("it hears of the loss"), Loss::Gone);
         drop(share);
     });
@@ -57,22 +57,22 @@ impl Work {
 }
 
 impl LeaseBackend for Work {
-    fn end(&self, _nonce: Nonce, _fence: Fence) {
+    fn release(&self, _nonce: Nonce, _fence: Fence) {
         let done = self.done.iter().map(|done| done.load(Ordering::Relaxed)).sum::<u32>();
         assert_eq!(done, 2, "the end overtook what was done under the hold");
     }
 
-    fn end_confirmed(&self, _nonce: Nonce, _fence: Fence) -> oneshot::Receiver<Confirmation> {
+    fn release_and_confirm(&self, _nonce: Nonce, _fence: Fence) -> oneshot::Receiver<Confirmation> {
         oneshot::channel().1
     }
 
-    fn lengthen(&self, _nonce: Nonce, _ttl: Duration) {}
+    fn ensure_ttl(&self, _nonce: Nonce, _ttl: Duration) {}
 
-    fn extend(&self, _nonce: Nonce, _ttl: Duration) -> oneshot::Receiver<Timestamp> {
+    fn renew_now(&self, _nonce: Nonce, _ttl: Duration) -> oneshot::Receiver<Timestamp> {
         oneshot::channel().1
     }
 
-    fn call(&self, callback: Callback) {
+    fn run_callback(&self, callback: Callback) {
         callback();
     }
 }

@@ -22,24 +22,24 @@ impl Counts {
 }
 
 impl LeaseBackend for Counts {
-    fn end(&self, _nonce: Nonce, _fence: Fence) {
+    fn release(&self, _nonce: Nonce, _fence: Fence) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) += 1;
     }
 
-    fn end_confirmed(&self, nonce: Nonce, fence: Fence) -> oneshot::Receiver<Confirmation> {
-        self.end(nonce, fence);
+    fn release_and_confirm(&self, nonce: Nonce, fence: Fence) -> oneshot::Receiver<Confirmation> {
+        self.release(nonce, fence);
         let (slot, answer) = oneshot::channel();
         let _ = slot.send(Confirmation::Held);
         answer
     }
 
-    fn lengthen(&self, _nonce: Nonce, _ttl: Duration) {}
+    fn ensure_ttl(&self, _nonce: Nonce, _ttl: Duration) {}
 
-    fn extend(&self, _nonce: Nonce, _ttl: Duration) -> oneshot::Receiver<Timestamp> {
+    fn renew_now(&self, _nonce: Nonce, _ttl: Duration) -> oneshot::Receiver<Timestamp> {
         oneshot::channel().1
     }
 
-    fn call(&self, callback: Callback) {
+    fn run_callback(&self, callback: Callback) {
         callback();
     }
 }

@@ -61,7 +61,7 @@ impl Process {
     ) -> (Arc<Self>, thread::JoinHandle<()>) {
         let (mailbox, server) = Server::start(Arc::clone(ledger), events);
         let process = Arc::new(ProcessInfo::of_this_process());
-        let queues = QueueTable::new(QueueContext { bound: BOUND, process, post: mailbox.post() });
+        let queues = QueueTable::new(QueueContext { max_handoffs: BOUND, process, io: mailbox.io_handle() });
         let witness = Witness::new(Arc::clone(ledger));
         (Arc::new(Self { queues, mailbox, key: "key".into(), witness }), server)
     }
@@ -93,7 +93,7 @@ impl Process {
 
     /// Enters a hold that is kept here, if there is one.
     pub(crate) fn enter_idle(&self, params: AcquireParams) -> Option<Section> {
-        let share = self.queues.take(&self.key, params)?;
+        let share = self.queues.take_idle(&self.key, params)?;
         self.begin(Some(Ok(share)))
     }
 

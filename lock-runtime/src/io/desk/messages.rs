@@ -9,9 +9,9 @@ use crate::io::desk::{Dispatcher, Extension, LogTopic, PendingFlush};
 use crate::io::mailbox::{Alarm, Message};
 use crate::io::parties::{MultiRequest, Subscriber};
 use crate::io::report;
+use crate::local::actions::TickReport;
+use crate::local::grant_channel::GrantSender;
 use crate::local::key_queue::KeyQueue;
-use crate::local::moves::TickReport;
-use crate::local::seat::GrantSender;
 use crate::protocol::claim::{Loss, Request};
 use crate::types::request_id::Nonce;
 use crate::types::sync::mpsc::SyncSender;
@@ -87,7 +87,7 @@ impl Dispatcher {
     fn flush(&mut self, done: SyncSender<()>) {
         for party in self.parties.values() {
             if let Subscriber::Queue(queue) = party {
-                queue.give_up_idle();
+                queue.release_idle();
             }
         }
         match self.mailbox.upgrade() {
@@ -128,7 +128,7 @@ impl Dispatcher {
         for (_, party) in self.parties.drain() {
             match party {
                 Subscriber::Caller(..) | Subscriber::GroupMember(..) => {}
-                Subscriber::Lease(lease, _) => lease.lose(loss.clone()),
+                Subscriber::Lease(lease, _) => lease.mark_lost(loss.clone()),
                 Subscriber::Queue(queue) => queue.close(loss.clone()),
             }
         }
@@ -149,21 +149,21 @@ impl Dispatcher {
 
     fn tick_queue(&mut self, now: Timestamp, queue: &Weak<KeyQueue>) {
         let Some(queue) = queue.upgrade() else { return };
-        let TickReport { long, held_here, gave_up } =
+        let TickReport { slow_waits, long_section, timed_out } =
             queue.tick(now, |nonce| self.machine.why_not(nonce));
-        if gave_up > 0 {
-            report::gave_up(queue.key(), gave_up);
+        if timed_out > 0 {
+            report::gave_up(queue.key(), timed_out);
         }
-        if let Some(held) = held_here
+        if let Some(held) = long_section
             && self.may_tell(now, LogTopic::LongSection(Arc::clone(queue.key())))
         {
             report::held_here(queue.key(), &held);
         }
         // One line for all of them, with the longest wait.
-        if let Some(longest) = long.into_iter().max_by_key(|long| long.waited)
+        if let Some(longest) = slow_waits.into_iter().max_by_key(|long| long.waited)
             && self.may_tell(now, LogTopic::SlowWait(Arc::clone(queue.key())))
         {
-            let calls = queue.waiting();
+            let calls = queue.waiter_count();
             report::still_waiting(queue.key(), calls, longest.waited, longest.busy.as_ref());
         }
     }

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use crate::io::mailbox::{Alarm, InspectAnswer, WaitRegistration, WeakMailbox};
 use crate::io::parties::{MultiRequest, ReplyTo, Subscriber};
 use crate::io::report;
-use crate::local::in_line::PendingGrant;
+use crate::local::grant_channel::PendingGrant;
 use crate::protocol::claim::{Confirmation, Failure};
 use crate::protocol::machine::{CallError, Machine, Outlook};
 use crate::types::request_id::{Nonce, NonceMap};
@@ -210,7 +210,7 @@ impl Dispatcher {
     /// Hands over what was granted, all at once: a runtime wakes one of its threads for the first, and that one finds the
     /// others. After the batch is sent, as a caller that wakes may take the core from this thread.
     pub fn deliver(&mut self) {
-        self.deliveries.drain(..).for_each(PendingGrant::make);
+        self.deliveries.drain(..).for_each(PendingGrant::deliver);
     }
 
     /// Whether a shutdown was asked for and nothing is left to do.

@@ -6,7 +6,7 @@ use crate::io::asked::MultiOutcome;
 use crate::io::desk::{Dispatcher, Extension, LogTopic};
 use crate::io::parties::{ReplyTo, Subscriber, UnclaimedGrant};
 use crate::io::report;
-use crate::local::in_line::PendingGrant;
+use crate::local::grant_channel::PendingGrant;
 use crate::local::key_queue::Reclaim;
 use crate::local::lease::{Lease, LeaseRef};
 use crate::protocol::claim::{Confirmation, Failure, Loss};
@@ -60,12 +60,12 @@ impl Dispatcher {
             Output::Lost(nonce, loss) => self.lost(nonce, loss),
             Output::NothingBefore(nonce, until) => {
                 if let Some(Subscriber::Queue(queue)) = self.parties.get(&nonce) {
-                    queue.nothing_before(nonce, until);
+                    queue.no_grant_before(nonce, until);
                 }
             }
             Output::WaitedFor(nonce) => match self.parties.get(&nonce) {
-                Some(Subscriber::Queue(queue)) => queue.waited_for(now, nonce),
-                Some(Subscriber::Lease(lease, _)) => lease.contend(),
+                Some(Subscriber::Queue(queue)) => queue.contended(now, nonce),
+                Some(Subscriber::Lease(lease, _)) => lease.mark_contended(),
                 Some(Subscriber::Caller(..) | Subscriber::GroupMember(..)) | None => {}
             },
             Output::Ended(nonce, held) => {
@@ -97,7 +97,7 @@ impl Dispatcher {
     /// have it for as long as it is renewed.
     fn look(&mut self, now: Timestamp, nonce: Nonce) {
         let taken_back = match self.parties.get_mut(&nonce) {
-            Some(Subscriber::Queue(queue)) => match queue.take_back(now, nonce) {
+            Some(Subscriber::Queue(queue)) => match queue.reclaim(now, nonce) {
                 Reclaim::NotNeeded => false,
                 Reclaim::CheckAt(at) => {
                     self.machine.look_again(nonce, Some(at));
@@ -106,7 +106,7 @@ impl Dispatcher {
                 Reclaim::Reclaimed => true,
             },
             Some(Subscriber::Lease(_, laid)) => {
-                laid.take().is_some_and(|laid| !laid.take_back().is_empty())
+                laid.take().is_some_and(|laid| !laid.reclaim().is_empty())
             }
             Some(Subscriber::Caller(..) | Subscriber::GroupMember(..)) | None => false,
         };
@@ -129,7 +129,7 @@ impl Dispatcher {
         }
         for (&nonce, party) in parties() {
             match party {
-                Subscriber::Lease(lease, _) => lease.refuse(Arc::clone(why)),
+                Subscriber::Lease(lease, _) => lease.record_refusal(Arc::clone(why)),
                 Subscriber::Queue(queue) => queue.refused(nonce, Arc::clone(why)),
                 Subscriber::Caller(..) | Subscriber::GroupMember(..) => {}
             }
@@ -139,8 +139,8 @@ impl Dispatcher {
     /// A hold is valid for longer, which ends the wait for a renewal, unless that was sent before it was asked for.
     fn extended(&mut self, now: Timestamp, nonce: Nonce, valid_until: Timestamp) {
         match self.parties.get(&nonce) {
-            Some(Subscriber::Lease(lease, _)) => lease.extend(valid_until),
-            Some(Subscriber::Queue(queue)) => queue.extended(nonce, valid_until),
+            Some(Subscriber::Lease(lease, _)) => lease.set_valid_until(valid_until),
+            Some(Subscriber::Queue(queue)) => queue.renewed(nonce, valid_until),
             Some(Subscriber::Caller(..) | Subscriber::GroupMember(..)) | None => {}
         }
         let about: Vec<_> = self.extensions.extract_if(.., |one| one.nonce == nonce).collect();
@@ -172,13 +172,13 @@ impl Dispatcher {
         let fence = grant.fences.first();
         match self.parties.remove(&nonce) {
             Some(Subscriber::Caller(key, slot)) => {
-                let laid = UnclaimedGrant::One(slot.bell());
+                let laid = UnclaimedGrant::One(slot.nudge());
                 let share = self.hold(key, nonce, fence, valid_until, laid);
                 self.deliveries.extend(share.map(|share| PendingGrant::new(share, slot)));
             }
             Some(Subscriber::GroupMember(key, first)) => {
                 let Some(group) = self.groups.get(&first) else { return };
-                let laid = UnclaimedGrant::All(group.slot.bell());
+                let laid = UnclaimedGrant::All(group.slot.nudge());
                 let share = self.hold(key, nonce, fence, valid_until, laid);
                 let Some(group) = self.groups.get_mut(&first) else { return };
                 group.shares.extend(share);
@@ -202,7 +202,7 @@ impl Dispatcher {
         valid_until: Timestamp,
         laid: UnclaimedGrant,
     ) -> Option<LeaseRef> {
-        let keeper = self.mailbox.upgrade()?.keeper();
+        let keeper = self.mailbox.upgrade()?.lease_backend();
         let (lease, share) = Lease::granted(key, fence, nonce, valid_until, keeper);
         self.parties.insert(nonce, Subscriber::Lease(lease, Some(laid)));
         Some(share)
@@ -211,7 +211,7 @@ impl Dispatcher {
     fn lost(&mut self, nonce: Nonce, loss: Loss) {
         let lease = match self.parties.get(&nonce) {
             Some(Subscriber::Lease(lease, _)) => {
-                lease.lose(loss.clone());
+                lease.mark_lost(loss.clone());
                 Some(Arc::clone(lease))
             }
             Some(Subscriber::Queue(queue)) => queue.lost(nonce, loss.clone()),

@@ -10,9 +10,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::io::desk::Dispatcher;
 use crate::io::mailbox::{Mailbox, Message};
-use crate::local::post::QueueContext;
+use crate::local::key_queue::QueueContext;
+use crate::local::params::{AcquireParams, LeaseTerms};
 use crate::local::table::QueueTable;
-use crate::local::waiting::{AcquireParams, LeaseTerms};
 use crate::protocol::machine::Machine;
 use crate::protocol::timing::Timing;
 use crate::types::call_site::CallSite;
@@ -53,7 +53,8 @@ fn an_alarm_goes_with_the_future_that_waits_for_it() {
 fn the_alarms_of_a_queue_go_with_it() {
     let (mut desk, mailbox, mut messages) = desk();
     let process = Arc::new(ProcessInfo::of_this_process());
-    let queues = QueueTable::new(QueueContext { bound: 8, process, post: mailbox.post() });
+    let queues =
+        QueueTable::new(QueueContext { max_handoffs: 8, process, io: mailbox.io_handle() });
     let terms = LeaseTerms { ttl: Duration::from_secs(30), renew: true, max_hold: None };
     let (since, call_site) = (time::now(), CallSite::Line(Location::caller()));
     let params = AcquireParams {

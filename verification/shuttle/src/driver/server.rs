@@ -106,7 +106,7 @@ impl Server {
             busy |= self.decide();
             busy |= self.befall();
             busy |= !self.deliveries.is_empty();
-            self.deliveries.drain(..).for_each(PendingGrant::make);
+            self.deliveries.drain(..).for_each(PendingGrant::deliver);
             if busy {
                 continue;
             }
@@ -139,7 +139,7 @@ impl Server {
                 self.alarms.remove(&(at, number));
             }
             Message::Flush(done) => {
-                self.give_up_idle();
+                self.release_idle();
                 self.flushes.push(done);
             }
             Message::Shutdown(done) => {
@@ -212,7 +212,7 @@ impl Server {
             Event::Extend => self.extend(),
             Event::Lose => self.lose(),
             Event::WaitFor => self.wait_for(),
-            Event::GiveUpIdle => self.give_up_idle(),
+            Event::GiveUpIdle => self.release_idle(),
             Event::Ring => self.ring(),
             Event::Pass => environment::pass(LONG),
         }
@@ -229,7 +229,7 @@ impl Server {
         let Some((nonce, queue)) = self.held() else { return };
         let valid_until = environment::now().plus(TTL);
         self.ledger.held(nonce, valid_until);
-        queue.extended(nonce, valid_until);
+        queue.renewed(nonce, valid_until);
     }
 
     fn lose(&mut self) {
@@ -244,13 +244,13 @@ impl Server {
         let first = self.holder.or(self.asked.front().copied());
         if let Some((nonce, (_, queue))) = first.and_then(|name| self.parties.get_key_value(&name))
         {
-            queue.waited_for(environment::now(), *nonce);
+            queue.contended(environment::now(), *nonce);
         }
     }
 
-    fn give_up_idle(&self) {
+    fn release_idle(&self) {
         for (_, queue) in self.parties.values() {
-            queue.give_up_idle();
+            queue.release_idle();
         }
     }
 

@@ -29,7 +29,7 @@ fn shares(process: &Process) {
 
 /// Is inside until it leaves, as the section is, though that one may have ended.
 fn runs_on(process: &Process, lease: &Arc<Lease>, share: LeaseRef) {
-    assert!(!lease.is_over(), "ended under a share");
+    assert!(!lease.is_released(), "ended under a share");
     thread::yield_now();
     process.see_off(lease);
     drop(share);
@@ -38,7 +38,7 @@ fn runs_on(process: &Process, lease: &Arc<Lease>, share: LeaseRef) {
 /// Is let in only while another still is.
 fn joins_late(lease: &Arc<Lease>) {
     if let Some(share) = LeaseRef::of(lease) {
-        assert!(!lease.is_over());
+        assert!(!lease.is_released());
         drop(share);
     }
 }

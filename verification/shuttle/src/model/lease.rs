@@ -30,7 +30,7 @@ pub fn the_last_share_ends_the_hold() {
         joins.join().expect("it leaves");
         confirms.join().expect("it leaves");
         assert_eq!(counts.ends(), 1);
-        assert!(lease.is_over() && LeaseRef::of(&lease).is_none());
+        assert!(lease.is_released() && LeaseRef::of(&lease).is_none());
     });
 }
 
@@ -43,9 +43,9 @@ fn join_and_leave(lease: &Arc<Lease>, counts: &Counts) {
 }
 
 fn join_and_confirm(lease: &Lease, counts: &Counts) {
-    if lease.join() {
+    if lease.add_ref() {
         assert_eq!(counts.ends(), 0, "ended under a share");
-        let last = lease.leave_confirmed().is_some();
+        let last = lease.release_and_confirm().is_some();
         assert!(!last || counts.ends() == 1, "the last to leave ends it");
     }
 }
@@ -75,7 +75,7 @@ pub fn a_loss_reaches_all_who_watch() {
                 thread::spawn(move || watcher(&lease))
             };
             let watchers = [watch(watches), watch(glances_and_watches), watch(glances)];
-            lease.lose(Loss::Gone);
+            lease.mark_lost(Loss::Gone);
             join_all(watchers);
             drop(share);
         },
@@ -91,7 +91,7 @@ pub fn a_loss_is_never_missed() {
             let lease = Arc::clone(&lease);
             thread::spawn(move || watches(&lease))
         };
-        lease.lose(Loss::Gone);
+        lease.mark_lost(Loss::Gone);
         watcher.join().expect("it hears of the loss");
         drop(share);
     });
@@ -101,14 +101,14 @@ fn watches(lease: &Lease) {
     let mut slot = None;
     let loss = block_on(poll_fn(|context| lease.poll_lost(&mut slot, context)));
     assert_eq!(loss, Loss::Gone);
-    lease.unwatch(slot);
+    lease.stop_watching(slot);
 }
 
 /// Takes a place among the watchers and frees it for others.
 fn glances(lease: &Lease) {
     let mut slot = None;
     let _ = lease.poll_lost(&mut slot, &Context::from_waker(Waker::noop()));
-    lease.unwatch(slot);
+    lease.stop_watching(slot);
 }
 
 fn glances_and_watches(lease: &Lease) {

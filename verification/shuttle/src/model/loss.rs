@@ -24,7 +24,7 @@ pub fn a_body_that_waits_ends_with_its_hold() {
                 assert!(ended.is_err_and(|loss| *loss == Loss::Gone));
                 assert!(current().is_none(), "a frame was left in its thread");
             });
-            lease.lose(Loss::Gone);
+            lease.mark_lost(Loss::Gone);
             runs.join().expect("it ends with its hold");
             assert_eq!(counts.ends(), 1);
         },

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use distlock_runtime::verification::{GrantSender, seat};
+use distlock_runtime::verification::{GrantSender, grant_channel};
 use shuttle::thread;
 
 use crate::explore::{block_on, exhaust};
@@ -10,7 +10,7 @@ use crate::explore::{block_on, exhaust};
 /// An answer wakes whoever waits, and is had.
 pub fn an_answer_reaches_its_seat() {
     exhaust(|| {
-        let (usher, seat) = seat();
+        let (usher, seat) = grant_channel();
         let sender = thread::spawn(move || usher.send(7));
         assert_eq!(block_on(seat), Some(7));
         assert_eq!(sender.join().expect("it sends"), Ok(()));
@@ -20,7 +20,7 @@ pub fn an_answer_reaches_its_seat() {
 /// An usher that goes without an answer wakes too.
 pub fn no_answer_reaches_its_seat() {
     exhaust(|| {
-        let (usher, seat) = seat::<u32>();
+        let (usher, seat) = grant_channel::<u32>();
         let goes = thread::spawn(move || drop(usher));
         assert_eq!(block_on(seat), None);
         goes.join().expect("it goes");
@@ -30,9 +30,9 @@ pub fn no_answer_reaches_its_seat() {
 /// A bell rouses, and loses nobody's answer.
 pub fn a_bell_loses_no_answer() {
     exhaust(|| {
-        let (usher, seat) = seat();
-        let bell = usher.bell();
-        let rings = thread::spawn(move || bell.ring());
+        let (usher, seat) = grant_channel();
+        let bell = usher.nudge();
+        let rings = thread::spawn(move || bell.wake_early());
         let sends = thread::spawn(move || usher.send(7));
         assert_eq!(block_on(seat), Some(7));
         rings.join().expect("it rings");
@@ -43,7 +43,7 @@ pub fn a_bell_loses_no_answer() {
 /// An answer that meets a seat which closes comes back, or is dropped there: it is one of the two.
 pub fn an_answer_to_a_seat_that_closes_is_gone_once() {
     exhaust(|| {
-        let (usher, seat) = seat();
+        let (usher, seat) = grant_channel();
         let answer = Arc::new(());
         let copy = Arc::clone(&answer);
         let sender = thread::spawn(move || sends(usher, copy));

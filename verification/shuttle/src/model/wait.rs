@@ -1,6 +1,6 @@
 //! A plain thread that sleeps until it is woken: the runtime's own `block_on`.
 
-use distlock_runtime::verification::{GrantReceiver, block_briefly_on, block_on, seat};
+use distlock_runtime::verification::{GrantReceiver, block_briefly_on, block_on, grant_channel};
 use shuttle::thread;
 
 use crate::explore::explore;
@@ -17,9 +17,9 @@ pub fn a_thread_that_sleeps_late_is_woken_too() {
 
 fn sleeps_until_its_answer(wait: fn(GrantReceiver<u32>) -> Option<u32>) {
     for answer in 0..2 {
-        let (usher, seat) = seat();
-        let bell = usher.bell();
-        let rings = thread::spawn(move || bell.ring());
+        let (usher, seat) = grant_channel();
+        let bell = usher.nudge();
+        let rings = thread::spawn(move || bell.wake_early());
         let sends = thread::spawn(move || usher.send(answer));
         assert_eq!(wait(seat), Some(answer));
         rings.join().expect("it rings");

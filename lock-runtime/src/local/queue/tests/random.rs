@@ -1,13 +1,13 @@
 //! Random sequences of all that can happen to a line, against what must always be true of it.
 
-pub(crate) mod books;
+pub(crate) mod model;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::local::line_test::random::books::{Books, Section};
-use crate::local::waiting::{AcquireParams, LeaseTerms};
+use crate::local::params::{AcquireParams, LeaseTerms};
+use crate::local::queue::tests::random::model::{Model, Section};
 
 /// A random event. What it picks is picked from what there is at that time.
 #[derive(Clone, Copy, Debug)]
@@ -15,24 +15,24 @@ enum Event {
     /// Milliseconds pass. What is due rings late, as it may.
     Pass(u64),
     /// All that is due until then rings.
-    Ring(u64),
+    FireTimers(u64),
     Join(Want),
     /// Enters what is kept; if that cannot be, it joins, as callers do.
     Take(Want),
-    Leave(prop::sample::Index),
+    Cancel(prop::sample::Index),
     /// The server grants what was asked: to one that others wait behind?, how many of the tokens, valid for so long.
     Granted(bool, u32, u64),
     /// The server grants what was withdrawn on its way.
     GrantedLate,
     Failed,
     Released,
-    GivenUp,
+    ReleasedDirectly,
     /// The section of a hold that was lost ends.
     LostReleased(prop::sample::Index),
     Lost,
-    WaitedFor,
-    Extended(u64),
-    Settled,
+    Contended,
+    Renewed(u64),
+    ReleaseIdle,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -66,21 +66,21 @@ fn event() -> impl Strategy<Value = Event> {
     let validity = prop_oneof![1 => 1..600u64, 3 => Just(30_000u64)];
     prop_oneof![
         4 => span().prop_map(Event::Pass),
-        3 => span().prop_map(Event::Ring),
+        3 => span().prop_map(Event::FireTimers),
         10 => want().prop_map(Event::Join),
         3 => want().prop_map(Event::Take),
-        3 => index().prop_map(Event::Leave),
+        3 => index().prop_map(Event::Cancel),
         8 => (prop::bool::weighted(0.3), 1..=u32::MAX, validity)
-            .prop_map(|(waited_for, part, left)| Event::Granted(waited_for, part, left)),
+            .prop_map(|(contended, part, left)| Event::Granted(contended, part, left)),
         1 => Just(Event::GrantedLate),
         1 => Just(Event::Failed),
         12 => Just(Event::Released),
-        1 => Just(Event::GivenUp),
+        1 => Just(Event::ReleasedDirectly),
         2 => index().prop_map(Event::LostReleased),
         1 => Just(Event::Lost),
-        2 => Just(Event::WaitedFor),
-        1 => (1..40_000u64).prop_map(Event::Extended),
-        1 => Just(Event::Settled),
+        2 => Just(Event::Contended),
+        1 => (1..40_000u64).prop_map(Event::Renewed),
+        1 => Just(Event::ReleaseIdle),
     ]
 }
 
@@ -98,34 +98,34 @@ impl Want {
     }
 }
 
-impl Books {
+impl Model {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Pass(span) => self.now += span,
-            Event::Ring(span) => self.ring(span),
+            Event::FireTimers(span) => self.fire_timers(span),
             Event::Join(want) => self.join(want.params(self.now)),
             Event::Take(want) => {
                 let params = want.params(self.now);
-                if !self.take(params) {
+                if !self.take_idle(params) {
                     self.join(params);
                 }
             }
-            Event::Leave(index) => self.leave(index),
-            Event::Granted(waited_for, part, left) => self.granted(waited_for, part, left),
+            Event::Cancel(index) => self.cancel(index),
+            Event::Granted(contended, part, left) => self.granted(contended, part, left),
             Event::GrantedLate => self.granted_late(),
             Event::Failed => self.failed(),
             Event::Released => self.released(),
-            Event::GivenUp => self.given_up(),
+            Event::ReleasedDirectly => self.released_directly(),
             Event::LostReleased(index) => {
                 if !self.lost.is_empty() {
                     let Section { nonce, fence } = self.lost.remove(index.index(self.lost.len()));
-                    self.end_of_lost(nonce, fence);
+                    self.release_lost(nonce, fence);
                 }
             }
             Event::Lost => self.lose(),
-            Event::WaitedFor => self.waited_for(),
-            Event::Extended(left) => self.extended(left),
-            Event::Settled => self.settle(),
+            Event::Contended => self.contended(),
+            Event::Renewed(left) => self.renewed(left),
+            Event::ReleaseIdle => self.release_idle(),
         }
         self.check();
     }
@@ -133,15 +133,15 @@ impl Books {
     /// All sections end, all that is asked is granted, until nobody waits.
     fn wind_up(&mut self) {
         while let Some(Section { nonce, fence }) = self.lost.pop() {
-            self.end_of_lost(nonce, fence);
+            self.release_lost(nonce, fence);
         }
         for _ in 0..10_000 {
             self.granted(false, u32::MAX, 30_000);
             self.released();
-            self.settle();
+            self.release_idle();
             self.check();
-            if self.line.is_vacant() {
-                return self.assert_nothing_is_owed();
+            if self.queue.is_vacant() {
+                return self.assert_all_released();
             }
         }
         panic!("the line never ends");
@@ -155,10 +155,10 @@ proptest! {
     fn whatever_happens_each_gets_its_turn_alone_and_all_is_given_back(
         events in vec(event(), 1..150),
     ) {
-        let mut books = Books::new();
+        let mut model = Model::new();
         for event in events {
-            books.happen(event);
+            model.happen(event);
         }
-        books.wind_up();
+        model.wind_up();
     }
 }

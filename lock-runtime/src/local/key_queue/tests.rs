@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::local::in_line::WaitForTurn;
 use crate::local::key_queue::KeyQueue;
+use crate::local::key_queue::WaitForTurn;
+use crate::local::key_queue::{IoHandle, QueueContext};
 use crate::local::lease::{Callback, LeaseRef};
-use crate::local::post::{IoHandle, QueueContext};
+use crate::local::params::{AcquireParams, LeaseTerms};
 use crate::local::table::{JoinOutcome, QueueTable};
-use crate::local::waiting::{AcquireParams, LeaseTerms};
 use crate::protocol::claim::{Confirmation, Request};
 use crate::types::call_site::CallSite;
 use crate::types::fence::{Fence, FenceBlock};
@@ -28,61 +28,61 @@ const TTL: Duration = Duration::from_secs(30);
 /// Keeps what a queue says.
 #[derive(Default)]
 struct FakeIo {
-    asked: Mutex<Vec<(Nonce, Arc<KeyQueue>)>>,
+    requests: Mutex<Vec<(Nonce, Arc<KeyQueue>)>>,
     ended: Mutex<Vec<Nonce>>,
     shut_down: bool,
 }
 
 impl IoHandle for FakeIo {
-    fn ask(&self, request: Request, _replaces: Option<Nonce>, queue: Arc<KeyQueue>) -> bool {
-        self.asked.lock().unwrap().push((request.nonce, queue));
+    fn acquire(&self, request: Request, _replaces: Option<Nonce>, queue: Arc<KeyQueue>) -> bool {
+        self.requests.lock().unwrap().push((request.nonce, queue));
         !self.shut_down
     }
 
-    fn end(&self, nonce: Nonce) {
+    fn release(&self, nonce: Nonce) {
         self.ended.lock().unwrap().push(nonce);
     }
 
-    fn end_confirmed(&self, nonce: Nonce) -> oneshot::Receiver<Confirmation> {
-        self.end(nonce);
+    fn release_and_confirm(&self, nonce: Nonce) -> oneshot::Receiver<Confirmation> {
+        self.release(nonce);
         oneshot::channel().1
     }
 
-    fn lengthen(&self, _nonce: Nonce, _ttl: Duration) {}
+    fn ensure_ttl(&self, _nonce: Nonce, _ttl: Duration) {}
 
-    fn extend(&self, _nonce: Nonce, _ttl: Duration) -> oneshot::Receiver<Timestamp> {
+    fn renew_now(&self, _nonce: Nonce, _ttl: Duration) -> oneshot::Receiver<Timestamp> {
         oneshot::channel().1
     }
 
-    fn call(&self, callback: Callback) {
+    fn run_callback(&self, callback: Callback) {
         callback();
     }
 
-    fn handed_on(&self, _nonce: Nonce, _at: Timestamp) {}
+    fn reset_max_hold(&self, _nonce: Nonce, _at: Timestamp) {}
 
-    fn wake_at(&self, _at: Timestamp, _queue: Weak<KeyQueue>) -> u64 {
+    fn set_timer(&self, _at: Timestamp, _queue: Weak<KeyQueue>) -> u64 {
         0
     }
 
-    fn disarm(&self, _at: Timestamp, _alarm: u64) {}
+    fn cancel_timer(&self, _at: Timestamp, _alarm: u64) {}
 }
 
 impl FakeIo {
     /// Grants what was asked last, as the I/O thread would.
     fn grant(&self) -> (Nonce, Arc<KeyQueue>) {
-        let (nonce, queue) = self.asked.lock().unwrap().pop().expect("the server was asked");
+        let (nonce, queue) = self.requests.lock().unwrap().pop().expect("the server was asked");
         let fences = FenceBlock::new(Fence::new(100), 4);
         let grant = Grant { fences, waited_for: false };
         let now = time::now();
-        let delivery = queue.granted(now, nonce, grant, now.plus(TTL));
-        delivery.expect("somebody waits").make();
+        let pending = queue.granted(now, nonce, grant, now.plus(TTL));
+        pending.expect("somebody waits").deliver();
         (nonce, queue)
     }
 }
 
-fn office(letters: &Arc<FakeIo>) -> QueueContext {
-    let post = Arc::clone(letters) as Arc<dyn IoHandle>;
-    QueueContext { bound: 8, process: Arc::new(ProcessInfo::of_this_process()), post }
+fn context(letters: &Arc<FakeIo>) -> QueueContext {
+    let io = Arc::clone(letters) as Arc<dyn IoHandle>;
+    QueueContext { max_handoffs: 8, process: Arc::new(ProcessInfo::of_this_process()), io }
 }
 
 #[track_caller]
@@ -93,14 +93,14 @@ fn join(queues: &QueueTable, key: &Arc<str>) -> WaitForTurn {
     let params =
         AcquireParams { since, deadline: None, queue: true, terms, linger, call_site, label: None };
     match queues.join(key, params) {
-        JoinOutcome::Queued(in_line) => in_line,
+        JoinOutcome::Queued(wait) => wait,
         JoinOutcome::WouldWait => panic!("it may wait"),
     }
 }
 
-fn answer(in_line: &mut WaitForTurn) -> Option<LeaseRef> {
-    match Pin::new(in_line).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(Some(Ok(share))) => Some(share),
+fn answer(wait: &mut WaitForTurn) -> Option<LeaseRef> {
+    match Pin::new(wait).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Some(Ok(lease_ref))) => Some(lease_ref),
         Poll::Ready(_) => panic!("no hold"),
         Poll::Pending => None,
     }
@@ -109,14 +109,14 @@ fn answer(in_line: &mut WaitForTurn) -> Option<LeaseRef> {
 #[test]
 fn a_queue_is_gone_when_its_last_hold_is_over() {
     let letters = Arc::new(FakeIo::default());
-    let (queues, key) = (QueueTable::new(office(&letters)), Arc::from("key"));
+    let (queues, key) = (QueueTable::new(context(&letters)), Arc::from("key"));
     let mut first = join(&queues, &key);
     let mut second = join(&queues, &key);
     let (nonce, queue) = letters.grant();
-    let share = answer(&mut first).expect("its turn");
+    let lease_ref = answer(&mut first).expect("its turn");
     assert!(answer(&mut second).is_none());
     let gone = Arc::downgrade(&queue);
-    drop((queue, share));
+    drop((queue, lease_ref));
     drop(answer(&mut second).expect("it was handed on"));
     assert_eq!(*letters.ended.lock().unwrap(), [nonce]);
     drop((first, second));
@@ -126,7 +126,7 @@ fn a_queue_is_gone_when_its_last_hold_is_over() {
 #[test]
 fn a_hold_that_nobody_takes_goes_to_the_next() {
     let letters = Arc::new(FakeIo::default());
-    let (queues, key) = (QueueTable::new(office(&letters)), Arc::from("key"));
+    let (queues, key) = (QueueTable::new(context(&letters)), Arc::from("key"));
     let first = join(&queues, &key);
     let mut second = join(&queues, &key);
     letters.grant();
@@ -137,8 +137,8 @@ fn a_hold_that_nobody_takes_goes_to_the_next() {
 #[test]
 fn after_a_shutdown_nobody_waits_in_vain() {
     let letters = Arc::new(FakeIo { shut_down: true, ..FakeIo::default() });
-    let (queues, key) = (QueueTable::new(office(&letters)), Arc::from("key"));
-    let mut in_line = join(&queues, &key);
-    let polled = Pin::new(&mut in_line).poll(&mut Context::from_waker(Waker::noop()));
+    let (queues, key) = (QueueTable::new(context(&letters)), Arc::from("key"));
+    let mut wait = join(&queues, &key);
+    let polled = Pin::new(&mut wait).poll(&mut Context::from_waker(Waker::noop()));
     assert!(matches!(polled, Poll::Ready(None)));
 }

@@ -1,0 +1,177 @@
+//! How a waiter learns that it has the lock: a channel for one value with two additions to the
+//! usual oneshot channel.
+//!
+//! - A [`Nudge`] wakes the receiver before the value is there. A waiter whose turn comes soon is
+//!   nudged, so that it is awake and spins when its grant arrives. It finds nothing, and waits again.
+//! - A value that was sent and not received can be reclaimed. A grant whose future is kept but not
+//!   polled goes to the next waiter that way.
+//!
+//! No waker is cloned, woken or dropped while the channel is locked: a waker may run foreign code.
+
+#[cfg(test)]
+mod tests;
+
+use std::mem;
+use std::pin::Pin;
+use std::sync::{Arc, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use crate::local::lease::LeaseRef;
+use crate::protocol::claim::Failure;
+use crate::types::sync::{Mutex, MutexGuard};
+use crate::user_code::wakers;
+
+/// The outcome of an acquire: a lease, or why there is none.
+pub type AcquireOutcome = Result<LeaseRef, Failure>;
+
+/// A grant that is not delivered yet. The lock of the queue is not held while it is.
+pub struct PendingGrant {
+    lease_ref: LeaseRef,
+    sender: GrantSender<AcquireOutcome>,
+    nudges: Vec<Nudge<AcquireOutcome>>,
+}
+
+impl PendingGrant {
+    pub fn new(lease_ref: LeaseRef, sender: GrantSender<AcquireOutcome>) -> Self {
+        Self { lease_ref, sender, nudges: Vec::new() }
+    }
+
+    /// The waiters whose turns come soon after this one's.
+    pub(super) fn with_nudges(self, nudges: Vec<Nudge<AcquireOutcome>>) -> Self {
+        Self { nudges, ..self }
+    }
+
+    /// Delivers it. If its caller is gone, dropping the lease hands the lock to the next waiter.
+    pub fn deliver(self) {
+        drop(self.sender.send(Ok(self.lease_ref)));
+        self.nudges.iter().for_each(Nudge::wake_early);
+    }
+}
+
+pub fn grant_channel<T>() -> (GrantSender<T>, GrantReceiver<T>) {
+    let channel = Arc::new(Channel(Mutex::new(ChannelState::Empty(None))));
+    (GrantSender(Arc::clone(&channel)), GrantReceiver(channel))
+}
+
+#[derive(Debug)]
+struct Channel<T>(Mutex<ChannelState<T>>);
+
+#[derive(Debug)]
+enum ChannelState<T> {
+    Empty(Option<Waker>),
+    Sent(T),
+    /// The sender was dropped, or the value was received, or the receiver was closed.
+    Closed,
+}
+
+/// Dropped without a value, it closes the channel.
+#[derive(Debug)]
+pub struct GrantSender<T>(Arc<Channel<T>>);
+
+/// A future of the value; `None` if the channel was closed.
+#[derive(Debug)]
+pub struct GrantReceiver<T>(Arc<Channel<T>>);
+
+#[derive(Debug)]
+pub struct Nudge<T>(Arc<Channel<T>>);
+
+impl<T> GrantSender<T> {
+    /// Gives the value back if the receiver was closed.
+    pub fn send(self, value: T) -> Result<(), T> {
+        let mut state = self.0.state();
+        let waker = match &mut *state {
+            ChannelState::Empty(waker) => waker.take(),
+            ChannelState::Sent(_) | ChannelState::Closed => return Err(value),
+        };
+        *state = ChannelState::Sent(value);
+        drop(state);
+        waker.into_iter().for_each(Waker::wake);
+        Ok(())
+    }
+
+    pub fn nudge(&self) -> Nudge<T> {
+        Nudge(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Drop for GrantSender<T> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        if let ChannelState::Empty(waker) = &mut *state {
+            let waker = waker.take();
+            *state = ChannelState::Closed;
+            drop(state);
+            waker.into_iter().for_each(Waker::wake);
+        }
+    }
+}
+
+impl<T> Nudge<T> {
+    /// Wakes the receiver before the value is there.
+    pub fn wake_early(&self) {
+        let waker = match &mut *self.0.state() {
+            ChannelState::Empty(waker) => waker.take(),
+            ChannelState::Sent(_) | ChannelState::Closed => None,
+        };
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    /// Takes back a value that was not received, and leaves `instead` in its place.
+    pub fn reclaim(&self, instead: T) -> Option<T> {
+        match &mut *self.0.state() {
+            ChannelState::Sent(value) => Some(mem::replace(value, instead)),
+            ChannelState::Empty(_) | ChannelState::Closed => None,
+        }
+    }
+}
+
+impl<T> Future for GrantReceiver<T> {
+    type Output = Option<T>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
+        let mut waker_to_store = None;
+        loop {
+            let mut state = self.0.state();
+            match &mut *state {
+                ChannelState::Empty(Some(known)) if known.will_wake(context.waker()) => {
+                    return Poll::Pending;
+                }
+                ChannelState::Empty(waker) if waker_to_store.is_some() => {
+                    let old = mem::replace(waker, waker_to_store);
+                    drop(state);
+                    drop(old);
+                    return Poll::Pending;
+                }
+                ChannelState::Empty(_) => {}
+                ChannelState::Sent(_) | ChannelState::Closed => {
+                    return Poll::Ready(match mem::replace(&mut *state, ChannelState::Closed) {
+                        ChannelState::Sent(value) => Some(value),
+                        ChannelState::Empty(_) | ChannelState::Closed => None,
+                    });
+                }
+            }
+            drop(state);
+            waker_to_store = Some(wakers::guarded(context.waker()));
+        }
+    }
+}
+
+impl<T> GrantReceiver<T> {
+    pub fn close(&self) {
+        let left = mem::replace(&mut *self.0.state(), ChannelState::Closed);
+        // A value that was not received is dropped here, with the channel unlocked.
+        drop(left);
+    }
+}
+
+impl<T> Drop for GrantReceiver<T> {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl<T> Channel<T> {
+    fn state(&self) -> MutexGuard<'_, ChannelState<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,64 @@
+//! A sender, a receiver and nudges between them.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::Wake;
+
+use super::*;
+
+#[derive(Default)]
+struct Count(AtomicU32);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn poll(receiver: &mut GrantReceiver<u32>, count: &Arc<Count>) -> Poll<Option<u32>> {
+    let waker = Waker::from(Arc::clone(count));
+    Pin::new(receiver).poll(&mut Context::from_waker(&waker))
+}
+
+#[test]
+fn a_value_wakes_the_receiver_and_is_received_once() {
+    let (count, (sender, mut receiver)) = (Arc::default(), grant_channel());
+    assert_eq!(poll(&mut receiver, &count), Poll::Pending);
+    assert_eq!(sender.send(7), Ok(()));
+    assert_eq!(count.0.load(Ordering::Relaxed), 1);
+    assert_eq!(poll(&mut receiver, &count), Poll::Ready(Some(7)));
+    assert_eq!(poll(&mut receiver, &count), Poll::Ready(None));
+}
+
+#[test]
+fn a_receiver_woken_early_finds_nothing_and_is_woken_again() {
+    let (count, (sender, mut receiver)) = (Arc::default(), grant_channel());
+    let nudge = sender.nudge();
+    nudge.wake_early();
+    assert_eq!(poll(&mut receiver, &count), Poll::Pending);
+    nudge.wake_early();
+    assert_eq!(count.0.load(Ordering::Relaxed), 1);
+    assert_eq!(poll(&mut receiver, &count), Poll::Pending);
+    drop(sender);
+    assert_eq!(count.0.load(Ordering::Relaxed), 2);
+    assert_eq!(poll(&mut receiver, &count), Poll::Ready(None));
+    nudge.wake_early();
+    assert_eq!(count.0.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn a_value_that_was_not_received_can_be_reclaimed() {
+    let (count, (sender, mut receiver)) = (Arc::default(), grant_channel());
+    let nudge = sender.nudge();
+    assert_eq!(nudge.reclaim(8), None, "nothing was sent yet");
+    assert_eq!(sender.send(7), Ok(()));
+    assert_eq!(nudge.reclaim(8), Some(7));
+    assert_eq!(poll(&mut receiver, &count), Poll::Ready(Some(8)));
+    assert_eq!(nudge.reclaim(9), None, "it was received");
+}
+
+#[test]
+fn a_value_for_a_dropped_receiver_comes_back() {
+    let (sender, receiver) = grant_channel();
+    drop(receiver);
+    assert_eq!(sender.send(7), Err(7));
+}

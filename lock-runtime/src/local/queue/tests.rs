@@ -1,0 +1,265 @@
+//! A line by itself: time is passed in and the test is the server.
+
+pub(crate) mod handoff;
+pub(crate) mod linger;
+pub(crate) mod loss;
+pub(crate) mod random;
+pub(crate) mod waiting;
+pub(crate) mod wakes;
+
+use std::panic::Location;
+use std::time::Duration;
+
+use crate::local::actions::{Actions, TickResult};
+use crate::local::params::{AcquireParams, LeaseTerms};
+use crate::local::queue::LocalQueue;
+use crate::local::waiters::WaiterId;
+use crate::protocol::claim::Failure;
+use crate::types::call_site::CallSite;
+use crate::types::fence::{Fence, FenceBlock};
+use crate::types::owner_info::{Holder, OwnerInfo};
+use crate::types::request_id::Nonce;
+use crate::types::time::Timestamp;
+use crate::wire::reply::{Busy, Grant, Obstacle};
+
+const MAX_HANDOFFS: u32 = 8;
+const TTL: Duration = Duration::from_secs(30);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const TERMS: LeaseTerms = LeaseTerms { ttl: TTL, renew: true, max_hold: Some(DAY) };
+/// The first token that the server gives.
+const FIRST: u64 = 100;
+/// A block in which no test comes to the end.
+const PLENTY: u32 = 1000;
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// So many milliseconds after a start that is not that of the clock.
+fn at(millis: u64) -> Timestamp {
+    Timestamp::from_nanos(1_000_000_000_000).plus(ms(millis))
+}
+
+/// A line with the name for its first request.
+fn with_request_id<S>(mut queue: LocalQueue<S>) -> LocalQueue<S> {
+    queue.provide_request_id(nonce(1));
+    queue
+}
+
+fn nonce(waiter_id: u128) -> Nonce {
+    Nonce::from_bits(waiter_id)
+}
+
+#[track_caller]
+pub(crate) fn params(since: u64) -> AcquireParams {
+    let call_site = CallSite::Line(Location::caller());
+    let linger = Duration::ZERO;
+    AcquireParams {
+        since: at(since),
+        deadline: None,
+        queue: true,
+        terms: TERMS,
+        linger,
+        call_site,
+        label: None,
+    }
+}
+
+/// One that waits until then.
+#[track_caller]
+fn params_until(since: u64, deadline: u64) -> AcquireParams {
+    AcquireParams { deadline: Some(at(deadline)), ..params(since) }
+}
+
+/// What came of an event, but for alarms.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Seen {
+    reset_max_hold: Option<Nonce>,
+    release: Option<Nonce>,
+    /// Under which name, and in whose place.
+    acquire: Option<(Nonce, Option<Nonce>)>,
+    start: Option<(&'static str, u64)>,
+}
+
+fn nothing() -> Seen {
+    Seen::default()
+}
+
+fn acquires(name: u128) -> Seen {
+    Seen { acquire: Some((nonce(name), None)), ..Seen::default() }
+}
+
+fn releases(name: u128) -> Seen {
+    Seen { release: Some(nonce(name)), ..Seen::default() }
+}
+
+fn releases_and_acquires(old: u128, new: u128) -> Seen {
+    Seen { release: Some(nonce(old)), ..acquires(new) }
+}
+
+fn starts(who: &'static str, fence: u64) -> Seen {
+    Seen { start: Some((who, fence)), ..Seen::default() }
+}
+
+/// A line with a server that numbers what it is asked 1, 2, 3, and so on.
+struct TestQueue {
+    queue: LocalQueue<&'static str>,
+    requests: u128,
+    /// How many tokens the latest request wants.
+    fence_count: u32,
+    next_fence: u64,
+    /// The latest section that began.
+    running: Option<(Nonce, Fence)>,
+    wakes: Vec<Timestamp>,
+}
+
+impl TestQueue {
+    fn new() -> Self {
+        let queue = with_request_id(LocalQueue::new(MAX_HANDOFFS));
+        Self {
+            queue,
+            requests: 0,
+            fence_count: 0,
+            next_fence: FIRST,
+            running: None,
+            wakes: Vec::new(),
+        }
+    }
+
+    /// With "first" inside since 0 under a block of [`PLENTY`].
+    fn held() -> Self {
+        Self::held_with(params(0))
+    }
+
+    fn held_with(params: AcquireParams) -> Self {
+        let mut queue = Self::new();
+        assert_eq!(queue.join("first", params), acquires(1));
+        assert_eq!(queue.granted(0, PLENTY, false), starts("first", FIRST));
+        queue
+    }
+
+    fn see(&mut self, actions: Actions<&'static str>) -> Seen {
+        self.wakes.extend(actions.wake_at);
+        if let Some(acquire) = &actions.acquire {
+            self.requests += 1;
+            self.fence_count = acquire.fence_count;
+            assert_eq!(acquire.nonce, nonce(self.requests), "a name that was used before");
+            self.queue.provide_request_id(nonce(self.requests + 1));
+        }
+        let start = actions.start.map(|start| {
+            self.running = Some((start.nonce, start.fence));
+            (start.sender, start.fence.get())
+        });
+        let acquire = actions.acquire.map(|acquire| (acquire.nonce, acquire.replaces));
+        Seen { reset_max_hold: actions.reset_max_hold, release: actions.release, acquire, start }
+    }
+
+    fn join(&mut self, who: &'static str, params: AcquireParams) -> Seen {
+        self.join_with_id(who, params).1
+    }
+
+    fn join_with_id(&mut self, who: &'static str, params: AcquireParams) -> (WaiterId, Seen) {
+        let (waiter_id, actions) = self.queue.join(params.since, params, who);
+        (waiter_id, self.see(actions))
+    }
+
+    fn cancel(&mut self, waiter_id: WaiterId) -> Seen {
+        let actions = self.queue.cancel(waiter_id);
+        self.see(actions)
+    }
+
+    /// The server grants the latest request so many tokens, for a ttl.
+    fn granted(&mut self, now: u64, fence_count: u32, contended: bool) -> Seen {
+        self.granted_until(now, fence_count, contended, at(now).plus(TTL))
+    }
+
+    fn granted_until(
+        &mut self,
+        now: u64,
+        fence_count: u32,
+        contended: bool,
+        valid_until: Timestamp,
+    ) -> Seen {
+        let fences = FenceBlock::new(Fence::new(self.next_fence), fence_count);
+        let grant = Grant { fences, waited_for: contended };
+        self.next_fence += u64::from(fence_count);
+        let name = nonce(self.requests);
+        let actions = self.queue.granted(at(now), name, grant, valid_until);
+        self.see(actions)
+    }
+
+    /// Whose request that was.
+    fn failed(&mut self, now: u64) -> (Option<&'static str>, Seen) {
+        let (sender, actions) = self.queue.failed(at(now), nonce(self.requests));
+        (sender, self.see(actions))
+    }
+
+    /// The latest section ends.
+    fn released(&mut self, now: u64) -> Seen {
+        let (nonce, fence) = self.running.expect("somebody is inside");
+        let actions = self.queue.released(at(now), nonce, fence);
+        self.see(actions)
+    }
+
+    fn lost(&mut self, name: u128) -> Seen {
+        let actions = self.queue.lost(nonce(name));
+        self.see(actions)
+    }
+
+    fn released_directly(&mut self, name: u128) -> Seen {
+        let actions = self.queue.released_directly(nonce(name));
+        self.see(actions)
+    }
+
+    fn contended(&mut self, now: u64, name: u128) -> Seen {
+        let actions = self.queue.contended(at(now), nonce(name));
+        self.see(actions)
+    }
+
+    /// The token of a section that begins at once under a hold that was kept.
+    fn take_idle(&mut self, params: AcquireParams) -> Option<u64> {
+        let start = self.queue.take_idle(params.since, params)?.start?;
+        self.running = Some((start.nonce, start.fence));
+        Some(start.fence.get())
+    }
+
+    fn tick(&mut self, now: u64) -> (Seen, TickResult<&'static str>) {
+        let show = |running: &crate::local::process_lease::RunningSection| {
+            holder(running.nonce, running.fence)
+        };
+        let mut result = self.queue.tick(at(now), |_| elsewhere(), show);
+        let actions = std::mem::replace(&mut result.actions, Actions::none());
+        (self.see(actions), result)
+    }
+}
+
+fn holder(nonce: Nonce, fence: Fence) -> Holder {
+    let who = OwnerInfo {
+        host: "here".into(),
+        pid: 7,
+        function: "shop::sell".to_owned(),
+        ttl: TTL,
+        since_unix_ms: 0,
+    };
+    Holder { nonce, fence, who, held_unix_ms: None }
+}
+
+/// The token of the holder in another process that [`elsewhere`] tells of.
+const THEIRS: u64 = 9;
+
+/// Why the server has not granted what was asked: another process has it, and two of others come first.
+fn elsewhere() -> Failure {
+    let obstacle = Obstacle::Holder(Some(Box::new(holder(nonce(99), Fence::new(THEIRS)))));
+    Failure::Busy(Busy { obstacle, left: None, ahead: 2, ticket: None })
+}
+
+/// The holder's token and how many come first.
+#[track_caller]
+fn busy(failure: &Failure) -> (Option<u64>, u64) {
+    match failure {
+        Failure::Busy(Busy { obstacle: Obstacle::Holder(holder), ahead, .. }) => {
+            (holder.as_ref().map(|holder| holder.fence.get()), *ahead)
+        }
+        other => panic!("{other:?}"),
+    }
+}

@@ -1,0 +1,266 @@
+//! From one section to the next within the process, and when not.
+
+use super::*;
+use crate::local::params::{AcquireParams, LeaseTerms};
+use crate::local::process_lease::{MAX_LOCAL_STREAK, MAX_STREAK_CONTENDED};
+use crate::local::queue::LocalQueue;
+use crate::types::fence::Fence;
+use crate::wire::call::LARGEST_BLOCK;
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap()
+}
+
+#[test]
+fn a_hand_over_asks_nobody() {
+    let mut queue = TestQueue::held();
+    assert_eq!(queue.join("second", params(1)), nothing());
+    assert_eq!(queue.join("third", params(2)), nothing());
+    assert_eq!(queue.released(3), starts("second", FIRST + 1));
+    assert_eq!(queue.released(4), starts("third", FIRST + 2));
+    assert_eq!(queue.released(5), releases(1));
+    assert!(queue.queue.is_vacant());
+}
+
+#[test]
+fn a_block_that_is_used_up_is_the_end() {
+    let mut queue = TestQueue::new();
+    queue.join("first", params(0));
+    let size = queue.fence_count;
+    queue.granted(0, size, false);
+    for step in 1..size {
+        queue.join("next", params(1));
+        assert_eq!(queue.released(1), starts("next", FIRST + u64::from(step)));
+    }
+    queue.join("one too many", params(2));
+    assert_eq!(queue.released(2), releases_and_acquires(1, 2));
+    let next = queue.next_fence;
+    assert_eq!(queue.granted(3, 4, false), starts("one too many", next));
+}
+
+/// How often the hold is handed on, one section a millisecond after the other, each with these terms.
+fn max_handoffs(queue: &mut TestQueue, from: u64, params: impl Fn(u64) -> AcquireParams) -> u64 {
+    for count in 0.. {
+        let now = from + count;
+        queue.join("next", params(now));
+        if queue.released(now).start.is_none() {
+            return count;
+        }
+    }
+    unreachable!()
+}
+
+#[test]
+fn while_another_process_waits_it_goes_on_eight_times() {
+    let mut pushed = TestQueue::new();
+    pushed.join("first", params(0));
+    pushed.granted(0, PLENTY, true);
+    assert_eq!(max_handoffs(&mut pushed, 1, params), u64::from(MAX_HANDOFFS));
+
+    let mut told = TestQueue::held();
+    told.join("second", params(1));
+    assert_eq!(told.released(1), starts("second", FIRST + 1));
+    assert_eq!(told.contended(2, 1), nothing());
+    assert_eq!(told.contended(3, 1), nothing(), "told again");
+    assert_eq!(max_handoffs(&mut told, 4, params), u64::from(MAX_HANDOFFS));
+
+    let mut strict = TestQueue::new();
+    strict.queue = with_request_id(LocalQueue::new(0));
+    strict.join("first", params(0));
+    strict.granted(0, PLENTY, true);
+    assert_eq!(max_handoffs(&mut strict, 1, params), 0);
+}
+
+#[test]
+fn the_count_begins_anew_with_each_grant() {
+    let mut queue = TestQueue::new();
+    queue.join("first", params(0));
+    queue.granted(0, PLENTY, true);
+    max_handoffs(&mut queue, 1, params);
+    queue.granted(20, PLENTY, true);
+    assert_eq!(max_handoffs(&mut queue, 21, params), u64::from(MAX_HANDOFFS));
+    queue.granted(40, PLENTY, false);
+    assert_eq!(
+        max_handoffs(&mut queue, 41, params),
+        u64::from(MAX_HANDOFFS),
+        "others may come back"
+    );
+    queue.granted(2_000, PLENTY, false);
+    assert!(max_handoffs(&mut queue, 2_001, params) > 100, "nobody else has come for a while");
+}
+
+#[test]
+fn a_notice_that_overtakes_its_grant_counts() {
+    let mut queue = TestQueue::new();
+    queue.join("first", params(0));
+    assert_eq!(queue.contended(0, 1), nothing());
+    queue.granted(0, PLENTY, false);
+    assert_eq!(max_handoffs(&mut queue, 1, params), u64::from(MAX_HANDOFFS));
+    queue.granted(2_000, PLENTY, false);
+    assert!(max_handoffs(&mut queue, 2_001, params) > 100, "it was about the grant before");
+}
+
+#[test]
+fn a_notice_for_another_hold_says_nothing() {
+    let mut queue = TestQueue::held();
+    assert_eq!(queue.contended(0, 5), nothing());
+    assert!(max_handoffs(&mut queue, 1, params) > 100);
+}
+
+#[test]
+fn while_nobody_else_waits_it_goes_on_for_its_own_span() {
+    let mut queue = TestQueue::held();
+    assert_eq!(max_handoffs(&mut queue, 1, params), millis(MAX_LOCAL_STREAK) - 1);
+}
+
+#[test]
+fn from_the_notice_on_it_goes_on_for_the_shared_span() {
+    for (notice, last) in
+        [(100, 100 + millis(MAX_STREAK_CONTENDED)), (990, millis(MAX_LOCAL_STREAK))]
+    {
+        for (now, goes_on) in [(last - 1, true), (last, false)] {
+            let mut queue = TestQueue::held();
+            queue.join("second", params(1));
+            queue.contended(notice, 1);
+            assert_eq!(queue.released(now).start.is_some(), goes_on, "{notice} {now}");
+        }
+    }
+}
+
+#[test]
+fn a_hold_with_little_left_is_not_handed_on() {
+    let (long, short) = (TERMS, LeaseTerms { ttl: ms(100), ..TERMS });
+    for (terms, left, goes_on) in
+        [(long, 250, true), (long, 249, false), (short, 50, true), (short, 49, false)]
+    {
+        let params = |now| AcquireParams { terms, ..params(now) };
+        let mut queue = TestQueue::new();
+        queue.join("first", params(0));
+        queue.granted_until(0, PLENTY, false, at(10 + left));
+        queue.join("second", params(1));
+        let local_view = queue.released(10);
+        if goes_on {
+            assert_eq!(local_view, starts("second", FIRST + 1), "{terms:?} {left}");
+        } else {
+            assert_eq!(local_view, releases_and_acquires(1, 2), "{terms:?} {left}");
+        }
+    }
+}
+
+#[test]
+fn a_renewal_makes_it_fit_again_and_is_told_to_the_next() {
+    let mut queue = TestQueue::new();
+    queue.join("first", params(0));
+    queue.granted_until(0, PLENTY, false, at(100));
+    queue.join("second", params(1));
+    queue.queue.renewed(nonce(2), at(5000));
+    queue.queue.renewed(nonce(1), at(400));
+    let actions = queue.queue.released(at(150), nonce(1), Fence::new(FIRST));
+    assert_eq!(actions.start.expect("it is handed on").valid_until, at(400));
+}
+
+#[test]
+fn other_terms_are_asked_of_the_server() {
+    for terms in [
+        LeaseTerms { ttl: TTL * 2, ..TERMS },
+        LeaseTerms { renew: false, ..TERMS },
+        LeaseTerms { max_hold: None, ..TERMS },
+        LeaseTerms { max_hold: Some(DAY / 2), ..TERMS },
+    ] {
+        let mut queue = TestQueue::held();
+        queue.join("same", params(1));
+        queue.join("other", AcquireParams { terms, ..params(2) });
+        queue.join("same again", params(3));
+        assert_eq!(queue.released(4), starts("same", FIRST + 1));
+        assert_eq!(queue.released(5), releases_and_acquires(1, 2), "{terms:?}");
+        let next = queue.next_fence;
+        assert_eq!(queue.granted(6, 4, false), starts("other", next));
+        assert_eq!(queue.released(7), releases_and_acquires(2, 3));
+    }
+}
+
+#[test]
+fn a_hold_that_a_nested_call_lengthened_goes_to_those_with_that_ttl() {
+    let longer = |now| AcquireParams { terms: LeaseTerms { ttl: TTL * 2, ..TERMS }, ..params(now) };
+    for (next, goes_on) in [(params(1), false), (longer(1), true)] {
+        let mut queue = TestQueue::held();
+        queue.queue.ttl_raised(nonce(1), TTL / 2);
+        queue.queue.ttl_raised(nonce(1), TTL * 2);
+        queue.join("next", next);
+        assert_eq!(queue.released(2).start.is_some(), goes_on);
+    }
+}
+
+#[test]
+fn a_hold_that_is_not_renewed_is_never_handed_on() {
+    let once = |now| AcquireParams { terms: LeaseTerms { renew: false, ..TERMS }, ..params(now) };
+    let mut queue = TestQueue::new();
+    queue.join("first", once(0));
+    assert_eq!(queue.fence_count, 1, "more tokens would be of no use");
+    queue.granted(0, 1, false);
+    queue.join("second", once(1));
+    assert_eq!(queue.released(2), releases_and_acquires(1, 2));
+}
+
+#[test]
+fn a_max_hold_counts_anew_with_each_hand_over() {
+    for (max_hold, restarts) in [(ms(2000), true), (DAY, false)] {
+        let params = |now| AcquireParams {
+            terms: LeaseTerms { max_hold: Some(max_hold), ..TERMS },
+            ..params(now)
+        };
+        let mut queue = TestQueue::held_with(params(0));
+        queue.join("second", params(1));
+        let reset_max_hold = restarts.then_some(nonce(1));
+        let started = Seen { reset_max_hold, ..starts("second", FIRST + 1) };
+        assert_eq!(queue.released(2), started, "{max_hold:?}");
+    }
+}
+
+#[test]
+fn a_hold_that_its_section_gives_up_is_asked_for_anew() {
+    let mut queue = TestQueue::held();
+    queue.join("second", params(1));
+    assert_eq!(queue.released_directly(1), acquires(2), "the section releases it itself");
+    assert_eq!(queue.released_directly(1), nothing());
+    let next = queue.next_fence;
+    assert_eq!(queue.granted(2, 4, false), starts("second", next));
+    assert_eq!(queue.released_directly(2), nothing());
+    assert!(queue.queue.is_vacant());
+}
+
+/// Uses so many tokens of a block as large as was asked for; the size.
+fn use_tokens(queue: &mut TestQueue, now: u64, used: impl Fn(u32) -> u32) -> u32 {
+    queue.join("first", params(now));
+    let size = queue.fence_count;
+    queue.granted(now, size, false);
+    for _ in 1..used(size) {
+        queue.join("next", params(now));
+        queue.released(now);
+    }
+    assert!(queue.released(now).release.is_some());
+    size
+}
+
+#[test]
+fn the_block_follows_what_is_made_of_it() {
+    let mut queue = TestQueue::new();
+    let sizes: Vec<_> = (0..11).map(|now| use_tokens(&mut queue, now, |size| size)).collect();
+    assert_eq!(sizes, [4, 8, 16, 32, 64, 128, 256, 512, LARGEST_BLOCK, LARGEST_BLOCK, 1024]);
+    assert_eq!(use_tokens(&mut queue, 20, |size| size / 2), LARGEST_BLOCK);
+    let sizes: Vec<_> = (30..40).map(|now| use_tokens(&mut queue, now, |_| 1)).collect();
+    assert_eq!(sizes, [1024, 512, 256, 128, 64, 32, 16, 8, 4, 4]);
+}
+
+#[test]
+fn a_block_for_one_token_tells_nothing_about_the_need_for_more() {
+    let once = |now| AcquireParams { terms: LeaseTerms { renew: false, ..TERMS }, ..params(now) };
+    let mut queue = TestQueue::new();
+    for now in 0..20 {
+        queue.join("once", once(now));
+        queue.granted(now, 1, false);
+        assert_eq!(queue.released(now), releases(u128::from(now) + 1));
+    }
+    queue.join("renewed", params(30));
+    assert_eq!(queue.fence_count, 4);
+}

@@ -1,0 +1,87 @@
+//! Holds that are over before their sections are.
+
+use super::*;
+use crate::local::params::AcquireParams;
+use crate::types::fence::{Fence, FenceBlock};
+use crate::wire::reply::Grant;
+
+#[test]
+fn nobody_gets_a_lost_hold_and_the_server_is_asked_anew() {
+    let mut queue = TestQueue::held();
+    queue.join("second", params(1));
+    assert_eq!(queue.lost(1), acquires(2), "the lost one is released by its section");
+    assert_eq!(queue.join("third", params(2)), nothing(), "one request at a time");
+    assert_eq!(queue.released(3), releases(1));
+    let next = queue.next_fence;
+    assert_eq!(queue.granted(4, PLENTY, false), starts("second", next));
+    assert_eq!(queue.released(5), starts("third", next + 1));
+    assert_eq!(queue.released(6), releases(2));
+    assert!(queue.queue.is_vacant());
+}
+
+#[test]
+fn a_lost_section_that_ends_late_leaves_the_next_hold_alone() {
+    let mut queue = TestQueue::held();
+    queue.join("second", params(1));
+    queue.lost(1);
+    let next = queue.next_fence;
+    queue.granted(2, PLENTY, false);
+    queue.join("third", params(3));
+    let late = queue.queue.released(at(4), nonce(1), Fence::new(FIRST));
+    assert_eq!((late.release, late.start.is_none()), (Some(nonce(1)), true));
+    assert_eq!(queue.released(5), starts("third", next + 1));
+}
+
+#[test]
+fn a_loss_with_nobody_behind_leaves_a_vacant_line() {
+    let mut queue = TestQueue::held();
+    assert_eq!(queue.lost(1), nothing());
+    assert!(queue.queue.is_vacant());
+    assert_eq!(queue.join("second", params(1)), acquires(2));
+    assert_eq!(queue.released(2), releases(1), "the section of before");
+    assert!(!queue.queue.is_vacant(), "the second still waits");
+}
+
+#[test]
+fn a_loss_while_nobody_is_inside_ends_the_claim() {
+    let mut queue = TestQueue::held_with(AcquireParams { linger: ms(500), ..params(0) });
+    assert_eq!(queue.released(1), nothing());
+    assert_eq!(queue.lost(1), releases(1));
+    assert!(queue.queue.is_vacant());
+    assert_eq!(queue.take_idle(params(2)), None);
+    assert_eq!(queue.join("next", params(2)), acquires(2));
+}
+
+#[test]
+fn a_loss_of_another_hold_changes_nothing() {
+    let mut queue = TestQueue::held();
+    queue.join("second", params(1));
+    assert_eq!(queue.lost(7), nothing());
+    assert_eq!(queue.released(2), starts("second", FIRST + 1));
+}
+
+#[test]
+fn what_is_heard_of_a_lost_hold_afterwards_means_nothing() {
+    let mut queue = TestQueue::held();
+    queue.join("second", params(1));
+    queue.lost(1);
+    assert_eq!(queue.lost(1), nothing());
+    assert_eq!(queue.released_directly(1), nothing());
+    assert_eq!(queue.contended(2, 1), nothing());
+    queue.queue.renewed(nonce(1), at(99_000));
+    let actions = {
+        let fences = FenceBlock::new(Fence::new(queue.next_fence), 4);
+        queue.queue.granted(at(3), nonce(2), Grant { fences, waited_for: false }, at(5000))
+    };
+    assert_eq!(actions.start.expect("the second's turn").valid_until, at(5000));
+}
+
+#[test]
+fn a_lost_section_that_gives_up_its_hold_leaves_the_next_request_alone() {
+    let mut queue = TestQueue::held();
+    queue.join("second", params(1));
+    assert_eq!(queue.lost(1), acquires(2));
+    assert_eq!(queue.released_directly(1), nothing());
+    let next = queue.next_fence;
+    assert_eq!(queue.granted(2, PLENTY, false), starts("second", next));
+}

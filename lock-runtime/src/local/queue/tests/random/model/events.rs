@@ -1,0 +1,198 @@
+//! What can happen to a line, done and noted.
+
+use super::*;
+use crate::local::params::AcquireParams;
+use crate::local::process_lease::RunningSection;
+use crate::local::queue::tests::random::model::{Model, Section};
+use crate::types::fence::{Fence, FenceBlock};
+use crate::types::request_id::Nonce;
+use crate::wire::reply::Grant;
+
+impl Model {
+    pub(crate) fn fire_timers(&mut self, span: u64) {
+        self.now += span;
+        let now = self.now();
+        while self.wakes.last().is_some_and(|&wake| wake <= now) {
+            self.wakes.pop();
+        }
+        let due: Vec<_> =
+            self.unknown().map(|(&who, waiter)| (who, waiter.params.deadline)).collect();
+        let expired: Vec<_> = due
+            .into_iter()
+            .filter(|(_, deadline)| deadline.is_some_and(|deadline| deadline <= now))
+            .map(|(who, _)| who)
+            .collect();
+        let show = |running: &RunningSection| holder(running.nonce, running.fence);
+        let result = self.queue.tick(now, |_| elsewhere(), show);
+        let heard: Vec<_> = result.timed_out.iter().map(|(who, _)| *who).collect();
+        assert_eq!(heard, expired, "each hears of its deadline, and nobody else");
+        for who in heard {
+            self.waiting.remove(&who);
+        }
+        let known = usize::from(self.requests.is_some());
+        let mut long = 0;
+        for waiter in self.waiting.values_mut().skip(known) {
+            if waiter.warn_at <= now {
+                waiter.warn_at = now.plus(now.since(waiter.params.since));
+                long += 1;
+            }
+        }
+        assert_eq!(result.slow_waits.len(), long);
+        self.apply(result.actions);
+    }
+
+    pub(crate) fn join(&mut self, params: AcquireParams) {
+        if !params.queue && !self.queue.is_open() {
+            return;
+        }
+        self.people += 1;
+        let (waiter_id, actions) = self.queue.join(self.now(), params, self.people);
+        let warn_at = params.since.plus(ms(10_000));
+        self.waiting.insert(self.people, ModelWaiter { waiter_id, params, warn_at });
+        self.handoff(actions);
+    }
+
+    pub(crate) fn take_idle(&mut self, params: AcquireParams) -> bool {
+        let Some(actions) = self.queue.take_idle(self.now(), params) else { return false };
+        assert!(
+            actions.release.is_none() && actions.acquire.is_none() && actions.wake_at.is_none()
+        );
+        assert!(self.waiting.is_empty(), "it comes before others");
+        let start = actions.start.expect("it begins");
+        self.start(start.nonce, start.fence, start.valid_until);
+        let hold = self.hold.as_mut().unwrap();
+        assert!(!hold.contended, "kept although others wait");
+        if let Some(left) = &mut hold.left {
+            *left = left.checked_sub(1).expect("entered too often");
+        }
+        true
+    }
+
+    pub(crate) fn cancel(&mut self, index: prop::sample::Index) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let who = *self.waiting.keys().nth(index.index(self.waiting.len())).unwrap();
+        let was_known = self.known() == Some(who);
+        let ModelWaiter { waiter_id, .. } = self.waiting.remove(&who).unwrap();
+        let actions = self.queue.cancel(waiter_id);
+        let told = actions.release.is_some() || actions.acquire.is_some();
+        assert_eq!(told, was_known, "the server hears of the one it knows");
+        self.apply(actions);
+    }
+
+    pub(crate) fn granted(&mut self, contended: bool, part: u32, left: u64) {
+        let Some((name, fence_count)) = self.requests.take() else { return };
+        let size = 1 + part % fence_count;
+        let fences = FenceBlock::new(Fence::new(self.next_fence), size);
+        self.next_fence += u64::from(size);
+        let valid_until = at(self.now + left);
+        let waited_for_by_now = contended || self.pending_contended;
+        if waited_for_by_now {
+            self.contention_until = self.now + 1000;
+        }
+        let left = (self.now < self.contention_until).then_some(MAX_HANDOFFS);
+        self.hold = Some(Hold {
+            nonce: name,
+            valid_until,
+            running: None,
+            left,
+            contended: waited_for_by_now,
+        });
+        let actions = self.queue.granted(
+            self.now(),
+            name,
+            Grant { fences, waited_for: contended },
+            valid_until,
+        );
+        assert!(actions.start.is_some(), "the one that it was asked for gets it");
+        self.apply(actions);
+    }
+
+    pub(crate) fn granted_late(&mut self) {
+        let Some(name) = self.withdrawn.pop() else { return };
+        let fences = FenceBlock::new(Fence::new(self.next_fence), 4);
+        self.next_fence += 4;
+        let grant = Grant { fences, waited_for: false };
+        let actions = self.queue.granted(self.now(), name, grant, at(self.now + 1000));
+        assert_eq!(actions.release, Some(name), "it goes back");
+        assert!(actions.acquire.is_none() && actions.start.is_none());
+    }
+
+    pub(crate) fn failed(&mut self) {
+        let Some((name, _)) = self.requests.take() else { return };
+        self.to_release.remove(&name);
+        let first = self.waiting.pop_first().expect("asked for somebody").0;
+        let (sender, actions) = self.queue.failed(self.now(), name);
+        assert_eq!(sender, Some(first));
+        self.apply(actions);
+    }
+
+    fn running(&mut self) -> Option<Section> {
+        let hold = self.hold.as_mut()?;
+        hold.running.take().map(|fence| Section { nonce: hold.nonce, fence })
+    }
+
+    pub(crate) fn released(&mut self) {
+        let Some(Section { nonce, fence }) = self.running() else { return };
+        let actions = self.queue.released(self.now(), nonce, fence);
+        self.handoff(actions);
+    }
+
+    pub(crate) fn released_directly(&mut self) {
+        let Some(Section { nonce, .. }) = self.running() else { return };
+        self.to_release.remove(&nonce);
+        self.hold = None;
+        let actions = self.queue.released_directly(nonce);
+        self.apply(actions);
+    }
+
+    pub(crate) fn release_lost(&mut self, name: Nonce, fence: Fence) {
+        let actions = self.queue.released(self.now(), name, fence);
+        assert_eq!(actions.release, Some(name), "released once its section has ended");
+        assert!(actions.start.is_none() && actions.acquire.is_none());
+        self.apply(actions);
+    }
+
+    pub(crate) fn lose(&mut self) {
+        let Some(hold) = &self.hold else { return };
+        let nonce = hold.nonce;
+        if let Some(section) = self.running() {
+            self.lost.push(section);
+            self.hold = None;
+        }
+        let actions = self.queue.lost(nonce);
+        assert!(actions.start.is_none());
+        self.apply(actions);
+        assert!(self.hold.is_none(), "a hold that was lost with nobody inside is ended");
+    }
+
+    pub(crate) fn contended(&mut self) {
+        self.pending_contended |= self.requests.is_some();
+        if let Some(hold) = &mut self.hold {
+            hold.contended = true;
+            hold.left.get_or_insert(MAX_HANDOFFS);
+            self.contention_until = self.now + 1000;
+        }
+        let name =
+            self.hold.as_ref().map(|hold| hold.nonce).or(self.requests.map(|requests| requests.0));
+        let Some(name) = name else { return };
+        let actions = self.queue.contended(self.now(), name);
+        assert!(actions.start.is_none() && actions.acquire.is_none());
+        self.apply(actions);
+        let idle = self.hold.as_ref().is_some_and(|hold| hold.running.is_none());
+        assert!(!idle, "kept although others wait");
+    }
+
+    pub(crate) fn renewed(&mut self, left: u64) {
+        let valid_until = at(self.now + left);
+        let Some(hold) = &mut self.hold else { return };
+        hold.valid_until = valid_until;
+        self.queue.renewed(hold.nonce, valid_until);
+    }
+
+    pub(crate) fn release_idle(&mut self) {
+        let actions = self.queue.release_idle();
+        self.apply(actions);
+    }
+}

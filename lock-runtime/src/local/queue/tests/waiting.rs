@@ -1,0 +1,212 @@
+//! Those behind one another: their order, their deadlines, their warnings.
+
+use super::*;
+use crate::local::actions::TickResult;
+use crate::local::params::AcquireParams;
+use crate::protocol::claim::Failure;
+use crate::types::fence::{Fence, FenceBlock};
+use crate::wire::reply::{Busy, Grant};
+
+#[test]
+fn one_request_is_asked_for_at_a_time() {
+    let mut queue = TestQueue::new();
+    assert_eq!(queue.join("first", params(0)), acquires(1));
+    assert_eq!(queue.join("second", params(1)), nothing());
+    assert_eq!(queue.join("third", params(2)), nothing());
+    assert_eq!(queue.failed(3), (Some("first"), acquires(2)));
+    assert_eq!(queue.failed(4), (Some("second"), acquires(3)));
+    assert_eq!(queue.failed(5), (Some("third"), nothing()));
+    assert!(queue.queue.is_vacant());
+    assert_eq!(queue.failed(6), (None, nothing()));
+}
+
+#[test]
+fn the_next_takes_the_place_of_the_first_that_leaves() {
+    let mut queue = TestQueue::new();
+    let (first, _) = queue.join_with_id("first", params(0));
+    let (second, _) = queue.join_with_id("second", params(1));
+    let replaced = |old, new| Seen { acquire: Some((nonce(new), Some(nonce(old)))), ..nothing() };
+    assert_eq!(queue.cancel(first), replaced(1, 2));
+    assert_eq!(queue.cancel(first), nothing(), "it has left");
+    assert_eq!(queue.cancel(second), releases(2), "nobody is behind it");
+    assert!(queue.queue.is_vacant());
+}
+
+#[test]
+fn one_further_back_leaves_without_a_trace() {
+    let mut queue = TestQueue::new();
+    queue.join("first", params(0));
+    let (second, _) = queue.join_with_id("second", params(1));
+    queue.join("third", params(2));
+    assert_eq!(queue.cancel(second), nothing());
+    assert_eq!(queue.granted(3, PLENTY, false), starts("first", FIRST));
+    assert_eq!(queue.released(4), starts("third", FIRST + 1));
+}
+
+#[test]
+fn the_first_behind_a_section_leaves_without_a_trace() {
+    let mut queue = TestQueue::held();
+    let (second, _) = queue.join_with_id("second", params(1));
+    queue.join("third", params(2));
+    assert_eq!(queue.cancel(second), nothing(), "no server knows of it");
+    assert_eq!(queue.released(3), starts("third", FIRST + 1));
+}
+
+#[test]
+fn one_that_has_its_turn_leaves_by_its_section_alone() {
+    let mut queue = TestQueue::new();
+    let (first, _) = queue.join_with_id("first", params(0));
+    queue.granted(1, PLENTY, false);
+    assert_eq!(queue.cancel(first), nothing());
+    assert_eq!(queue.released(2), releases(1));
+}
+
+#[test]
+fn a_grant_for_one_that_has_left_is_given_back() {
+    let mut queue = TestQueue::new();
+    let (first, _) = queue.join_with_id("first", params(0));
+    queue.join("second", params(1));
+    queue.cancel(first);
+    let fences = FenceBlock::new(Fence::new(FIRST), 4);
+    let late = queue.queue.granted(at(2), nonce(1), Grant { fences, waited_for: false }, at(9000));
+    assert_eq!(queue.see(late), releases(1));
+    assert_eq!(queue.granted(3, 4, false), starts("second", FIRST));
+}
+
+#[test]
+fn the_end_of_a_request_that_was_replaced_is_not_the_end_of_the_next() {
+    let mut queue = TestQueue::new();
+    let (first, _) = queue.join_with_id("first", params(0));
+    queue.join("second", params(1));
+    queue.cancel(first);
+    let (sender, actions) = queue.queue.failed(at(2), nonce(1));
+    assert_eq!((sender, queue.see(actions)), (None, nothing()));
+    assert_eq!(queue.failed(3), (Some("second"), nothing()));
+}
+
+#[test]
+fn it_is_open_where_a_newcomer_is_the_next() {
+    let mut queue = TestQueue::new();
+    assert!(queue.queue.is_open());
+    queue.join("first", AcquireParams { linger: ms(300), ..params(0) });
+    assert!(!queue.queue.is_open(), "one is before it");
+    queue.granted(1, PLENTY, false);
+    assert!(!queue.queue.is_open(), "one is inside");
+    queue.released(2);
+    assert!(queue.queue.is_open(), "it is kept for the next");
+}
+
+/// Who heard, the holder's token, and how many came first.
+fn expired(result: &TickResult<&'static str>) -> Vec<(&'static str, (Option<u64>, u64))> {
+    result.timed_out.iter().map(|(who, failure)| (*who, busy(failure))).collect()
+}
+
+#[test]
+fn those_behind_a_section_hear_who_is_inside_and_how_many_come_first() {
+    let mut queue = TestQueue::held();
+    queue.join("second", params(1));
+    queue.join("third", params_until(2, 100));
+    queue.join("fourth", params(3));
+    queue.join("fifth", params_until(4, 50));
+    let (local_view, result) = queue.tick(50);
+    assert_eq!((local_view, expired(&result)), (nothing(), vec![("fifth", (Some(FIRST), 3))]));
+    let (local_view, result) = queue.tick(99);
+    assert_eq!((local_view, expired(&result)), (nothing(), vec![]));
+    assert_eq!(queue.released(99), starts("second", FIRST + 1));
+    let (_, result) = queue.tick(100);
+    assert_eq!(expired(&result), [("third", (Some(FIRST + 1), 0))], "the section of now");
+    assert_eq!(queue.released(101), starts("fourth", FIRST + 2));
+}
+
+#[test]
+fn those_behind_the_one_that_is_asked_for_hear_what_the_server_said_to_it() {
+    let mut queue = TestQueue::new();
+    queue.join("first", params_until(0, 50));
+    queue.join("second", params_until(1, 50));
+    queue.join("third", params_until(2, 50));
+    let (local_view, result) = queue.tick(50);
+    assert_eq!(local_view, nothing(), "the first is the protocol's");
+    let theirs = |ahead: u64| (Some(THEIRS), 2 + ahead);
+    assert_eq!(expired(&result), [("second", theirs(1)), ("third", theirs(2))]);
+    assert_eq!(queue.failed(51), (Some("first"), nothing()));
+}
+
+#[test]
+fn those_behind_one_that_got_no_reply_are_busy_as_nothing_was_sent_for_them() {
+    let mut queue = TestQueue::new();
+    queue.join("first", params(0));
+    queue.join("second", params_until(1, 50));
+    let result =
+        queue.queue.tick(at(50), |_| Failure::NoReply, |_| unreachable!("nobody is inside"));
+    let busy = Failure::Busy(Busy { ahead: 1, ..Busy::by_others() });
+    assert_eq!(result.timed_out, [("second", busy)]);
+}
+
+#[test]
+fn a_server_that_cannot_be_reached_is_the_reason_for_all() {
+    let mut queue = TestQueue::new();
+    queue.join("first", params(0));
+    queue.join("second", params_until(1, 50));
+    let gone = Failure::Unavailable("gone".to_owned());
+    let result = queue.queue.tick(at(50), |_| gone.clone(), |_| unreachable!("nobody is inside"));
+    assert_eq!(result.timed_out, [("second", gone)]);
+}
+
+#[test]
+fn a_long_wait_is_told_after_ten_seconds_and_then_at_twice_the_time() {
+    let mut queue = TestQueue::held();
+    queue.join("second", params(0));
+    queue.join("third", params(5000));
+    let mut told = Vec::new();
+    for now in (0..=80_000).step_by(1000) {
+        let (local_view, result) = queue.tick(now);
+        assert_eq!((local_view, result.timed_out.len()), (nothing(), 0));
+        for long in result.slow_waits {
+            let busy = busy(&Failure::Busy(long.busy.expect("the holder is known")));
+            told.push((now, long.waited, busy));
+        }
+    }
+    let queue = |now, waited, ahead| (now, ms(waited), (Some(FIRST), ahead));
+    assert_eq!(
+        told,
+        [
+            queue(10_000, 10_000, 0),
+            queue(15_000, 10_000, 1),
+            queue(20_000, 20_000, 0),
+            queue(25_000, 20_000, 1),
+            queue(40_000, 40_000, 0),
+            queue(45_000, 40_000, 1),
+            queue(80_000, 80_000, 0),
+        ]
+    );
+}
+
+#[test]
+fn those_that_the_server_does_not_know_are_seen_here() {
+    let since = |queue: &TestQueue| -> Vec<u128> {
+        let (_, waiting) = queue.queue.local_view();
+        waiting.map(|params| params.since.since(at(0)).as_millis()).collect()
+    };
+    let mut queue = TestQueue::new();
+    queue.join("first", params(0));
+    queue.join("second", params(1));
+    queue.join("third", params(2));
+    assert!(queue.queue.local_view().0.is_none());
+    assert_eq!(since(&queue), [1, 2]);
+    queue.granted(3, PLENTY, false);
+    assert_eq!(since(&queue), [1, 2]);
+    queue.released(4);
+    let running = queue.queue.local_view().0.expect("the second").fence;
+    assert_eq!((running.get(), since(&queue)), (FIRST + 1, vec![2]));
+    queue.lost(1);
+    assert_eq!(since(&queue), [0; 0], "the server is asked for the third");
+}
+
+#[test]
+fn a_line_that_is_cleared_is_vacant() {
+    let mut queue = TestQueue::held();
+    queue.join("second", params(1));
+    drop(queue.queue.clear());
+    assert!(queue.queue.is_vacant());
+    assert_eq!(queue.released(2), releases(1));
+}

@@ -1,0 +1,123 @@
+//! What time brings to a line: deadlines, long waits, the end of a hold that is kept.
+
+use crate::local::actions::{Actions, SlowWait, TickResult};
+use crate::local::process_lease::{ProcessLease, RunningSection};
+use crate::local::queue::LocalQueue;
+use crate::local::waiters::LocalWaiter;
+use crate::protocol::claim::Failure;
+use crate::protocol::timing::warn_again_at;
+use crate::types::owner_info::Holder;
+use crate::types::request_id::Nonce;
+use crate::types::time::Timestamp;
+use crate::wire::reply::{Busy, Obstacle};
+
+impl<S> LocalQueue<S> {
+    /// Does what is due at `now`. `blocked_by`: why the server has not granted what was asked; `holder_of`: who is inside, as
+    /// others see it.
+    pub(in crate::local) fn tick(
+        &mut self,
+        now: Timestamp,
+        blocked_by: impl FnOnce(Nonce) -> Failure,
+        holder_of: impl FnOnce(&RunningSection) -> Holder,
+    ) -> TickResult<S> {
+        let mut actions = Actions::none();
+        self.next_wake = None;
+        while self.scheduled_wakes.pop_if(|wake_at| *wake_at <= now).is_some() {}
+        if self.idle_until().is_some_and(|until| until <= now) {
+            self.release(&mut actions);
+        }
+        let (expired, long) = self.overdue(now, blocked_by, holder_of);
+        self.arm(&mut actions);
+        TickResult { actions, timed_out: expired, slow_waits: long }
+    }
+
+    /// Takes out whose deadline is over, and finds whose wait is long. The protocol sees to the one that the server knows.
+    fn overdue(
+        &mut self,
+        now: Timestamp,
+        blocked_by: impl FnOnce(Nonce) -> Failure,
+        holder_of: impl FnOnce(&RunningSection) -> Holder,
+    ) -> (Vec<(S, Failure)>, Vec<SlowWait>) {
+        let known = usize::from(self.pending_request.is_some());
+        let no_grant_before = self.no_grant_before;
+        if self.waiters.iter().skip(known).all(|waiter| now < waiter.due(no_grant_before)) {
+            return (Vec::new(), Vec::new());
+        }
+        let obstacle = self.obstacle(blocked_by, holder_of);
+        let (mut failures, mut long) = (Vec::new(), Vec::new());
+        let expired = self.waiters.remove_where(|ahead, waiter| {
+            let params = waiter.params;
+            let is_over = params
+                .deadline
+                .is_some_and(|deadline| deadline <= now || deadline < no_grant_before);
+            if ahead < known {
+                return false;
+            }
+            if is_over {
+                failures.push(failure_behind(&obstacle, ahead));
+            } else if waiter.warn_at <= now {
+                waiter.warn_at = warn_again_at(params.since, now);
+                let busy = match failure_behind(&obstacle, ahead) {
+                    Failure::Busy(busy) => Some(busy),
+                    _ => None,
+                };
+                long.push(SlowWait { waited: now.since(params.since), busy });
+            }
+            is_over
+        });
+        let slots = expired.into_iter().map(|waiter| waiter.sender);
+        (slots.zip(failures).collect(), long)
+    }
+
+    /// What the line waits for, as seen by its first.
+    fn obstacle(
+        &self,
+        blocked_by: impl FnOnce(Nonce) -> Failure,
+        holder_of: impl FnOnce(&RunningSection) -> Holder,
+    ) -> Failure {
+        match (self.pending_request, &self.lease) {
+            (Some(nonce), _) => blocked_by(nonce),
+            (None, lease) => {
+                let running = lease.as_ref().and_then(ProcessLease::running);
+                let obstacle = Obstacle::Holder(running.map(holder_of).map(Box::new));
+                Failure::Busy(Busy { obstacle, left: None, ahead: 0, ticket: None })
+            }
+        }
+    }
+
+    fn idle_until(&self) -> Option<Timestamp> {
+        self.lease.as_ref().and_then(ProcessLease::idle_until)
+    }
+
+    /// Sees to it that the line is looked at when something is due.
+    pub(in crate::local) fn arm(&mut self, actions: &mut Actions<S>) {
+        let known = usize::from(self.pending_request.is_some());
+        let due = |waiter: &LocalWaiter<S>| waiter.due(self.no_grant_before);
+        // While an alarm is set it is early enough for all but perhaps the newest.
+        let due = match self.next_wake {
+            Some(_) => self.waiters.back().map(due),
+            None => self.waiters.iter().skip(known).map(due).min(),
+        };
+        let Some(due) = [self.idle_until(), due].into_iter().flatten().min() else { return };
+        if self.next_wake.is_none_or(|next_wake| due < next_wake) {
+            self.next_wake = Some(due);
+            // One that rings earlier anyway does for it.
+            if self.scheduled_wakes.last().is_none_or(|&wake_at| due < wake_at) {
+                self.scheduled_wakes.push(due);
+                actions.wake_at = Some(due);
+            }
+        }
+    }
+}
+
+/// The same for one who waits behind so many others of its process.
+fn failure_behind(obstacle: &Failure, others: usize) -> Failure {
+    let busy = match obstacle.clone() {
+        Failure::Busy(busy) => busy,
+        // Nothing was sent for it: it has just waited.
+        Failure::NoReply if others > 0 => Busy::by_others(),
+        failure => return failure,
+    };
+    let ahead = busy.ahead + u64::try_from(others).unwrap_or(u64::MAX);
+    Failure::Busy(Busy { ahead, ..busy })
+}
