@@ -100,7 +100,8 @@
 //!
 //! - `tls-rustls`: `rediss://` URLs. It includes rustls with ring and trusts the system's
 //!   certificates. `LockManagerBuilder::ca_certificate` and `client_certificate` set others.
-//! - `serde`: `Serialize` and `Deserialize` for [`Fence`], [`Inspection`], [`Holder`] and [`Waiter`].
+//! - `serde`: `Serialize` and `Deserialize` for [`Fence`], [`Inspection`], [`Holder`] and
+//!   [`Waiter`].
 //! - `test-util`: the module `testing`, which creates each [`LockError`] and injects faults into a
 //!   `memory://` server.
 
