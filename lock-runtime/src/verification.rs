@@ -10,10 +10,10 @@ use crate::types::fence::Fence;
 
 pub use crate::backend::memory::twin::{Publish, Twin};
 pub use crate::io::backoff::pause;
-pub use crate::io::desk::Dispatcher;
-pub use crate::io::mailbox::{Alarm, Mailbox, Message};
-pub use crate::io::parties::ReplyTo;
-pub use crate::io::wait::{block_briefly_on, block_on};
+pub use crate::io::block_on::{block_on, block_on_with_spin};
+pub use crate::io::dispatcher::Dispatcher;
+pub use crate::io::mailbox::{Mailbox, Message, TimerTarget};
+pub use crate::io::registry::ReplyTo;
 pub use crate::local::grant_channel::{AcquireOutcome, PendingGrant};
 pub use crate::local::grant_channel::{GrantReceiver, GrantSender, grant_channel};
 pub use crate::local::key_queue::KeyQueue;

@@ -9,7 +9,7 @@ use crate::acquire::{
 };
 use crate::api::manager::LockManager;
 use crate::error::LockError;
-use crate::io::asked::MultiOutcome;
+use crate::io::futures::MultiOutcome;
 use crate::local::params::AcquireParams;
 use crate::owner::context::current;
 use crate::owner::frame::Frame;
@@ -125,7 +125,7 @@ impl Many {
         let params = AcquireParams { deadline, ..params };
         let shares = loop {
             let requests = new.iter().map(|key| self.manager.request(&(*key).into(), params));
-            match self.manager.mailbox().request_all(requests.collect()).await {
+            match self.manager.mailbox().acquire_all(requests.collect()).await {
                 Some(MultiOutcome::Granted(shares)) => break shares,
                 // This was not polled for so long that others got the locks.
                 Some(MultiOutcome::NotTakenUp) => {}

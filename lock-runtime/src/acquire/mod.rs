@@ -17,10 +17,10 @@ use crate::acquire::options::Options;
 use crate::acquire::watched::{Waits, watched};
 use crate::api::manager::LockManager;
 use crate::error::{Closing, DeadlockKind, LockError};
-use crate::io::asked::AcquireFuture;
-use crate::io::exit::is_io_thread;
+use crate::io::block_on::{block_on, block_on_with_spin};
+use crate::io::flush_on_exit::is_io_thread;
+use crate::io::futures::AcquireFuture;
 use crate::io::mailbox::Mailbox;
-use crate::io::wait::{block_briefly_on, block_on};
 use crate::local::grant_channel::AcquireOutcome;
 use crate::local::key_queue::WaitForTurn;
 use crate::local::params::AcquireParams;
@@ -299,7 +299,7 @@ impl Entering {
             )
             .into()),
             Self::Waiting(waiting) => block_on(waiting),
-            Self::Near(waiting) => block_briefly_on(waiting),
+            Self::Near(waiting) => block_on_with_spin(waiting),
         }
     }
 
@@ -320,7 +320,7 @@ impl Entering {
 impl Mailbox {
     /// Why nothing comes from there any more.
     pub(crate) fn closed(&self, key: &str) -> LockError {
-        let closing = if self.is_of_another_process() {
+        let closing = if self.is_forked() {
             Closing::Forked
         } else if self.has_panicked() {
             Closing::Panicked
@@ -338,7 +338,7 @@ async fn unless_forked<T>(mailbox: &Mailbox, wait: impl Future<Output = Option<T
         let polled = wait.as_mut().poll(context);
         if polled.is_pending() && !is_looked_at {
             is_looked_at = true;
-            if mailbox.is_of_another_process() {
+            if mailbox.is_forked() {
                 return Poll::Ready(None);
             }
         }
@@ -355,7 +355,7 @@ enum Answering {
 
 impl Answering {
     fn asked(manager: &LockManager, key: &Arc<str>, params: AcquireParams) -> Self {
-        Self::AcquireFuture(manager.mailbox().request(manager.request(key, params)))
+        Self::AcquireFuture(manager.mailbox().acquire(manager.request(key, params)))
     }
 
     /// The answer. One that was taken back, because nobody polled this for so long, is asked for again in a new place.
@@ -386,7 +386,7 @@ pub(crate) async fn before<F: Future>(
     future: F,
 ) -> Option<F::Output> {
     let mut future = pin!(future);
-    let mut alarm = pin!(mailbox.alarm(deadline));
+    let mut alarm = pin!(mailbox.sleep_until(deadline));
     poll_fn(|context| {
         if let Poll::Ready(output) = future.as_mut().poll(context) {
             return Poll::Ready(Some(output));

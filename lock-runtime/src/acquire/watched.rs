@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::api::manager::LockManager;
 use crate::error::LockError;
-use crate::io::asked::DeadlockWatch;
+use crate::io::futures::DeadlockWatch;
 use crate::io::mailbox::{Mailbox, WaitRegistration};
 use crate::local::params::AcquireParams;
 use crate::owner::frame::Frame;
@@ -75,7 +75,7 @@ impl Waits {
     /// Begins to look for a cycle, in which the wait would never end.
     fn watch(self) -> DeadlockWatch {
         let Self { mailbox, id, key, since, who, here, turn } = self;
-        let stands = move || Standing {
+        let wait_state = move || Standing {
             chain: here.sections(),
             target: match &turn {
                 None => Target::Key,
@@ -83,7 +83,13 @@ impl Waits {
                 Some(turn) => Target::Section(turn.inside().unwrap_or(Nonce::from_bits(0))),
             },
         };
-        mailbox.watch(WaitRegistration { id, key, since, who, stands: Box::new(stands) })
+        mailbox.register_wait(WaitRegistration {
+            id,
+            key,
+            since,
+            who,
+            wait_state: Box::new(wait_state),
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::acquire::leave::{leave, leave_confirmed};
 use crate::api::hold::Hold;
 use crate::error::LockError;
-use crate::io::wait::block_on;
+use crate::io::block_on::block_on;
 use crate::owner::context::Entered;
 use crate::owner::scope::{Heed, Lent, Scoped, Slot as _};
 use crate::owner::section::Section;

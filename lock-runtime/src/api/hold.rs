@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::acquire::options::check_ttl;
 use crate::error::LockError;
-use crate::io::wait::block_on;
+use crate::io::block_on::block_on;
 use crate::local::lease::{Lease, LeaseRef, LossWatchSlot};
 use crate::owner::context::{Entered, current as current_frame};
 use crate::owner::frame::Frame;

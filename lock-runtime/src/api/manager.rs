@@ -12,8 +12,8 @@ use crate::acquire::options::{Options, check_margin, check_max_hold, check_ttl};
 use crate::api::inspect::Inspection;
 use crate::api::request::LockRequest;
 use crate::error::LockError;
+use crate::io::block_on::block_on;
 use crate::io::mailbox::{InspectAnswer, Mailbox};
-use crate::io::wait::block_on;
 use crate::local::key_queue::QueueContext;
 use crate::local::params::{AcquireParams, LeaseTerms};
 use crate::local::table::QueueTable;
@@ -140,7 +140,7 @@ impl LockManager {
 
     /// Whether another has to be made, here: by a defect of this library, or because this process was forked since.
     pub(crate) fn is_unusable(&self) -> bool {
-        self.mailbox().has_panicked() || self.mailbox().is_of_another_process()
+        self.mailbox().has_panicked() || self.mailbox().is_forked()
     }
 
     /// Creates a request for the lock of `key`. Nothing is sent before it is acquired.

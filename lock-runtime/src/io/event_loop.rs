@@ -13,11 +13,11 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, Sleep};
 
 use crate::backend::{Endpoint, Push};
-use crate::io::desk::Dispatcher;
+use crate::io::busy_poll::BusyPoll;
+use crate::io::dispatcher::Dispatcher;
 use crate::io::link::Link;
 use crate::io::mailbox::{Mailbox, MailboxSender, Message, WeakMailbox};
-use crate::io::spin::BusyPoll;
-use crate::io::{exit, wait};
+use crate::io::{block_on, flush_on_exit};
 use crate::protocol::claim::Loss;
 use crate::protocol::machine::Machine;
 use crate::protocol::timing::Timing;
@@ -28,7 +28,7 @@ use crate::wire::call::Call;
 
 /// As many messages are taken in before what follows from them is sent: with a crowd of callers the server can be at work on
 /// the first of them while this thread goes on with the rest.
-const MOST_AT_ONCE: usize = 32;
+const MAX_MESSAGES_PER_PASS: usize = 32;
 
 /// What a manager brings.
 pub(crate) struct Setup {
@@ -43,14 +43,14 @@ pub(crate) fn start(setup: Setup) -> std::io::Result<Mailbox> {
     let (sender, messages) = unbounded_channel();
     let mailbox = Mailbox::new(sender);
     let weak = mailbox.downgrade();
-    let line = mailbox.line().clone();
+    let sender = mailbox.sender().clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     thread::Builder::new().name("distlock-io".to_owned()).spawn(move || {
-        exit::mark_io_thread();
+        flush_on_exit::mark_io_thread();
         wakers::know(|| harmless_wakers(&runtime));
-        runtime.block_on(async { EventLoop::new(setup, messages, weak, line).run().await });
+        runtime.block_on(async { EventLoop::new(setup, messages, weak, sender).run().await });
     })?;
-    exit::flush_at_exit(mailbox.line());
+    flush_on_exit::flush_on_exit(mailbox.sender());
     Ok(mailbox)
 }
 
@@ -59,13 +59,13 @@ fn harmless_wakers(runtime: &Runtime) -> Vec<&'static RawWakerVTable> {
     let kind = || poll_fn(|context: &mut Context<'_>| Poll::Ready(context.waker().vtable()));
     let of_task = runtime.block_on(async { tokio::spawn(kind()).await.ok() });
     let of_block_on = [runtime.block_on(kind()), runtime.handle().block_on(kind())];
-    of_task.into_iter().chain(of_block_on).chain([wait::waker_kind()]).collect()
+    of_task.into_iter().chain(of_block_on).chain([block_on::waker_kind()]).collect()
 }
 
 struct EventLoop {
-    line: MailboxSender,
+    sender: MailboxSender,
     endpoint: Endpoint,
-    desk: Dispatcher,
+    dispatcher: Dispatcher,
     messages: UnboundedReceiver<Message>,
     pushes: UnboundedReceiver<Push>,
     push_sender: tokio::sync::mpsc::UnboundedSender<Push>,
@@ -77,22 +77,22 @@ struct EventLoop {
     /// Until when another loss of it is not logged.
     quiet_until: Timestamp,
     /// Whether a connection was ever made.
-    acquainted: bool,
+    connected_before: bool,
     inbox: String,
     timer: Pin<Box<Sleep>>,
-    armed: Timestamp,
-    spin: BusyPoll,
+    timer_at: Timestamp,
+    busy_poll: BusyPoll,
     /// Until when this thread looks for work before it sleeps.
-    spin_until: Timestamp,
+    poll_until: Timestamp,
     /// Whether the batch was kept for a turn already.
-    kept: bool,
+    release_deferred: bool,
 }
 
 impl Drop for EventLoop {
     fn drop(&mut self) {
         if thread::panicking() {
-            self.line.panicked();
-            self.desk.lose_all(&Loss::Panicked);
+            self.sender.mark_panicked();
+            self.dispatcher.lose_all(&Loss::Panicked);
         }
     }
 }
@@ -102,15 +102,15 @@ impl EventLoop {
         setup: Setup,
         messages: UnboundedReceiver<Message>,
         mailbox: WeakMailbox,
-        line: MailboxSender,
+        sender: MailboxSender,
     ) -> Self {
         let (push_sender, pushes) = unbounded_channel();
         let now = time::now();
         let machine = Machine::new(now, setup.timing, setup.inbox.clone(), setup.default_ttl);
-        let mut core = Self {
-            line,
+        let mut event_loop = Self {
+            sender,
             endpoint: setup.endpoint,
-            desk: Dispatcher::new(machine, mailbox),
+            dispatcher: Dispatcher::new(machine, mailbox),
             messages,
             pushes,
             push_sender,
@@ -118,16 +118,16 @@ impl EventLoop {
             failures: 0,
             down_since: None,
             quiet_until: Timestamp::ZERO,
-            acquainted: false,
+            connected_before: false,
             inbox: setup.inbox,
             timer: Box::pin(tokio::time::sleep_until(Instant::now())),
-            armed: Timestamp::ZERO,
-            spin: BusyPoll::new(),
-            spin_until: Timestamp::ZERO,
-            kept: false,
+            timer_at: Timestamp::ZERO,
+            busy_poll: BusyPoll::new(),
+            poll_until: Timestamp::ZERO,
+            release_deferred: false,
         };
-        core.link = core.connecting();
-        core
+        event_loop.link = event_loop.connecting();
+        event_loop
     }
 
     async fn run(mut self) {
@@ -142,22 +142,22 @@ impl EventLoop {
             let mut busy = taken > 0;
             busy |= self.poll_pushes(context);
             busy |= self.poll_link(context);
-            if self.desk.due().is_some_and(|due| due <= now) {
-                self.desk.tick(now);
+            if self.dispatcher.due().is_some_and(|due| due <= now) {
+                self.dispatcher.tick(now);
             }
-            busy |= self.settle(now);
+            busy |= self.process_outputs(now);
             let sent = self.send(now, context);
             busy |= sent;
-            self.desk.deliver();
-            self.desk.answer_flushes();
+            self.dispatcher.deliver_grants();
+            self.dispatcher.answer_flushes();
             if self.is_done(context) {
                 return Poll::Ready(());
             }
             busy |= self.poll_timer(context);
-            if self.desk.take_lively() {
-                self.spin_until = now.plus(self.spin.span());
+            if self.dispatcher.take_recent_activity() {
+                self.poll_until = now.plus(self.busy_poll.span());
             }
-            if sent && taken == MOST_AT_ONCE {
+            if sent && taken == MAX_MESSAGES_PER_PASS {
                 // Only now does the connection write.
                 context.waker().wake_by_ref();
                 return Poll::Pending;
@@ -165,7 +165,7 @@ impl EventLoop {
             if busy {
                 continue;
             }
-            if now < self.spin_until {
+            if now < self.poll_until {
                 // Whoever has something to do on this core goes first.
                 thread::yield_now();
                 let mut turn = pin!(tokio::task::yield_now());
@@ -182,10 +182,10 @@ impl EventLoop {
     /// need not spend a system call on waking it.
     fn take_messages(&mut self, now: Timestamp) -> usize {
         let mut taken = 0;
-        while taken < MOST_AT_ONCE
+        while taken < MAX_MESSAGES_PER_PASS
             && let Ok(message) = self.messages.try_recv()
         {
-            self.desk.message(now, message);
+            self.dispatcher.message(now, message);
             taken += 1;
         }
         taken
@@ -194,22 +194,22 @@ impl EventLoop {
     /// The last look before sleep; from here on a message wakes this thread.
     fn poll_message(&mut self, now: Timestamp, context: &mut Context<'_>) -> bool {
         let Poll::Ready(Some(message)) = self.messages.poll_recv(context) else { return false };
-        self.desk.message(now, message);
+        self.dispatcher.message(now, message);
         true
     }
 
     /// Does what follows from all that came; whether the new connection has yet to be looked at.
-    fn settle(&mut self, now: Timestamp) -> bool {
-        self.desk.settle(now);
-        let stalled = self.desk.take_stalled();
-        if stalled {
+    fn process_outputs(&mut self, now: Timestamp) -> bool {
+        self.dispatcher.drain_outputs(now);
+        let needs_reconnect = self.dispatcher.take_needs_reconnect();
+        if needs_reconnect {
             // The new attempt has to be polled once, or nothing would wake this thread for it.
             self.reconnect();
         }
         if matches!(self.link, Link::Up(..)) {
-            self.desk.inspect();
+            self.dispatcher.inspect();
         }
-        stalled
+        needs_reconnect
     }
 
     /// Sends the batch. A release that comes alone is kept for one turn while this thread is awake anyway: the next
@@ -217,46 +217,46 @@ impl EventLoop {
     fn send(&mut self, now: Timestamp, context: &mut Context<'_>) -> bool {
         let is_end =
             |call: &Call| matches!(call, Call::Free(_) | Call::Release(_) | Call::Cancel { .. });
-        let batch = self.desk.batch();
+        let batch = self.dispatcher.batch();
         let only_ends = batch.iter().all(|(_, call)| is_end(call));
-        if batch.is_empty() || (only_ends && !self.kept && now < self.spin_until) {
-            self.kept = !batch.is_empty();
+        if batch.is_empty() || (only_ends && !self.release_deferred && now < self.poll_until) {
+            self.release_deferred = !batch.is_empty();
             return false;
         }
-        self.kept = false;
+        self.release_deferred = false;
         if only_ends && batch.iter().any(|(_, call)| matches!(call, Call::Release(_))) {
             // The next one is in another process, and needs the core that looking for work would take.
-            self.desk.take_lively();
-            self.spin_until = now;
+            self.dispatcher.take_recent_activity();
+            self.poll_until = now;
         }
-        self.link.send(self.desk.take_batch(), context);
+        self.link.send(self.dispatcher.take_batch(), context);
         true
     }
 
     fn is_done(&mut self, context: &mut Context<'_>) -> bool {
-        if !self.desk.is_over() {
+        if !self.dispatcher.is_shut_down() {
             return false;
         }
         // Whoever came too late is told so: with a message that is merely dropped a line would wait for its answer.
         self.messages.close();
         loop {
             match self.messages.poll_recv(context) {
-                Poll::Ready(Some(message)) => self.desk.message(time::now(), message),
+                Poll::Ready(Some(message)) => self.dispatcher.message(time::now(), message),
                 Poll::Ready(None) => break,
                 Poll::Pending => return false,
             }
         }
-        self.desk.say_that_it_is_over();
+        self.dispatcher.confirm_shutdown();
         true
     }
 
     /// Keeps the timer at or before the next thing due. One that is too early rings for nothing, which is
     /// cheaper than moving it with every call.
     fn poll_timer(&mut self, context: &mut Context<'_>) -> bool {
-        let Some(due) = self.desk.due() else { return false };
+        let Some(due) = self.dispatcher.due() else { return false };
         let now = time::now();
-        if self.armed > due || self.armed <= now {
-            self.armed = due;
+        if self.timer_at > due || self.timer_at <= now {
+            self.timer_at = due;
             self.timer.as_mut().reset(Instant::now() + due.since(now));
         }
         self.timer.as_mut().poll(context).is_ready()

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::backend::{ConnectError, Connection};
-use crate::io::parties::ReplyTo;
+use crate::io::registry::ReplyTo;
 use crate::protocol::machine::CallError;
 use crate::types::time;
 use crate::types::time::Timestamp;
@@ -17,7 +17,7 @@ type Attempt = Pin<Box<dyn Future<Output = Result<Connection, ConnectError>>>>;
 type Replies = Pin<Box<dyn Future<Output = Vec<Result<Reply, CallError>>>>>;
 
 /// As many calls are sent together: their replies count when all of them have come.
-const MOST_TOGETHER: usize = 128;
+const MAX_BATCH: usize = 128;
 
 /// Where the link stands.
 pub(crate) enum Link {
@@ -29,7 +29,7 @@ pub(crate) enum Link {
 
 /// Calls under way.
 pub(crate) struct InFlightBatch {
-    askers: Vec<ReplyTo>,
+    reply_to: Vec<ReplyTo>,
     sent: Timestamp,
     replies: Replies,
 }
@@ -47,32 +47,34 @@ impl Link {
     /// Sends a batch. Polled once here, as only that hands it to the connection: batches keep their order.
     /// Outside of tokio's budget, which would let a busy turn's batch return unsent and be overtaken by the next.
     pub(crate) fn send(&mut self, mut batch: Vec<(ReplyTo, Call)>, context: &mut Context<'_>) {
-        while batch.len() > MOST_TOGETHER {
-            let rest = batch.split_off(MOST_TOGETHER);
-            self.send_together(std::mem::replace(&mut batch, rest), context);
+        while batch.len() > MAX_BATCH {
+            let rest = batch.split_off(MAX_BATCH);
+            self.send_batch(std::mem::replace(&mut batch, rest), context);
         }
-        self.send_together(batch, context);
+        self.send_batch(batch, context);
     }
 
-    fn send_together(&mut self, batch: Vec<(ReplyTo, Call)>, context: &mut Context<'_>) {
+    fn send_batch(&mut self, batch: Vec<(ReplyTo, Call)>, context: &mut Context<'_>) {
         let Self::Up(connection, under_way) = self else {
             return;
         };
-        let (askers, calls) = batch.into_iter().unzip();
+        let (reply_to, calls) = batch.into_iter().unzip();
         let mut replies = connection.send(calls);
         let mut first_poll = tokio::task::unconstrained(replies.as_mut());
         let replies = match Pin::new(&mut first_poll).poll(context) {
             Poll::Ready(ready) => Box::pin(std::future::ready(ready)),
             Poll::Pending => replies,
         };
-        under_way.push_back(InFlightBatch { askers, sent: time::now(), replies });
+        under_way.push_back(InFlightBatch { reply_to, sent: time::now(), replies });
     }
 
     /// Those who have not heard the reply to their call yet.
-    pub(crate) fn take_askers(&mut self) -> Vec<ReplyTo> {
+    pub(crate) fn take_unanswered(&mut self) -> Vec<ReplyTo> {
         match self {
             Self::Connecting(_) => Vec::new(),
-            Self::Up(_, under_way) => under_way.drain(..).flat_map(|batch| batch.askers).collect(),
+            Self::Up(_, under_way) => {
+                under_way.drain(..).flat_map(|batch| batch.reply_to).collect()
+            }
         }
     }
 
@@ -95,11 +97,11 @@ impl Link {
                 let Poll::Ready(replies) = batch.replies.as_mut().poll(context) else {
                     return Poll::Pending;
                 };
-                let InFlightBatch { askers, sent, .. } =
+                let InFlightBatch { reply_to, sent, .. } =
                     under_way.pop_front().expect("the batch just polled");
                 let round_trip = time::now().since(sent);
                 Poll::Ready(LinkEvent::Replies(
-                    askers.into_iter().zip(replies).collect(),
+                    reply_to.into_iter().zip(replies).collect(),
                     round_trip,
                 ))
             }

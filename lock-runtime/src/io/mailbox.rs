@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
-use crate::io::asked::{AcquireAllFuture, AcquireFuture, DeadlockWatch, MultiOutcome};
+use crate::io::futures::{AcquireAllFuture, AcquireFuture, DeadlockWatch, MultiOutcome};
 use crate::local::grant_channel::AcquireOutcome;
 use crate::local::grant_channel::{GrantSender, grant_channel};
 use crate::local::key_queue::IoHandle;
@@ -29,27 +29,27 @@ pub type InspectAnswer = Result<Inspection, Failure>;
 
 /// What callers ask of the I/O thread.
 pub enum Message {
-    Request(Box<Request>, GrantSender<AcquireOutcome>),
+    Acquire(Box<Request>, GrantSender<AcquireOutcome>),
     /// Ask for the first in a line, in the place of a request that is withdrawn.
-    Ask(Box<Request>, Option<Nonce>, Arc<KeyQueue>),
+    AcquireForQueue(Box<Request>, Option<Nonce>, Arc<KeyQueue>),
     ResetMaxHold(Nonce, Timestamp),
     /// Grant all of these at once, or none.
-    RequestAll(Vec<Request>, GrantSender<MultiOutcome>),
+    AcquireAll(Vec<Request>, GrantSender<MultiOutcome>),
     /// Look whether this wait is for itself.
-    Watch(Box<WaitRegistration>, oneshot::Sender<Vec<Member>>),
-    Unwatch(Nonce),
-    End(Nonce),
-    EndConfirmed(Nonce, oneshot::Sender<Confirmation>),
-    Lengthen(Nonce, Duration),
+    RegisterWait(Box<WaitRegistration>, oneshot::Sender<Vec<Member>>),
+    UnregisterWait(Nonce),
+    Release(Nonce),
+    ReleaseAndConfirm(Nonce, oneshot::Sender<Confirmation>),
+    EnsureTtl(Nonce, Duration),
     /// Renew now, to last at least so long; answer with the new end once it is confirmed.
-    Extend(Nonce, Duration, oneshot::Sender<Timestamp>),
+    Renew(Nonce, Duration, oneshot::Sender<Timestamp>),
     /// Call this where code of users is called.
-    Call(Callback),
+    RunCallback(Callback),
     Inspect(String, oneshot::Sender<InspectAnswer>),
     /// Ring at this instant; the number distinguishes alarms of one instant.
-    Alarm(Timestamp, u64, Alarm),
+    SetTimer(Timestamp, u64, TimerTarget),
     /// Nobody waits for that alarm any more.
-    Disarm(Timestamp, u64),
+    CancelTimer(Timestamp, u64),
     /// Give up what is kept with nobody inside, and answer when all that is being released or undone by then is done.
     Flush(SyncSender<()>),
     /// What was given up for a flush has been posted before this.
@@ -69,11 +69,11 @@ pub struct WaitRegistration {
     pub since: Timestamp,
     pub who: OwnerInfo,
     /// What stands in its way at this instant, and inside of what it waits.
-    pub stands: Box<dyn Fn() -> Standing + Send>,
+    pub wait_state: Box<dyn Fn() -> Standing + Send>,
 }
 
 /// Who is to be woken.
-pub enum Alarm {
+pub enum TimerTarget {
     Caller(oneshot::Sender<()>),
     Queue(Weak<KeyQueue>),
 }
@@ -89,17 +89,17 @@ pub struct MailboxSender {
 struct IoThreadState {
     /// The process that it runs in. A fork does not take it along.
     process: u32,
-    panicked: AtomicBool,
+    mark_panicked: AtomicBool,
     /// How many alarms were asked for.
-    alarms: AtomicU64,
+    timers: AtomicU64,
 }
 
 impl MailboxSender {
     pub fn new(sender: UnboundedSender<Message>) -> Self {
         let thread = IoThreadState {
             process: process::id(),
-            panicked: AtomicBool::new(false),
-            alarms: AtomicU64::new(0),
+            mark_panicked: AtomicBool::new(false),
+            timers: AtomicU64::new(0),
         };
         Self { sender, thread: Arc::new(thread) }
     }
@@ -109,20 +109,20 @@ impl MailboxSender {
     }
 
     /// Whether this process is a fork of the one that has the I/O thread.
-    fn is_of_another_process(&self) -> bool {
+    fn is_forked(&self) -> bool {
         process::id() != self.thread.process
     }
 
     /// Has an alarm ring; its number.
-    fn arm(&self, at: Timestamp, alarm: Alarm) -> u64 {
-        let number = self.thread.alarms.fetch_add(1, Ordering::Relaxed);
-        self.send(Message::Alarm(at, number, alarm));
+    fn set_timer(&self, at: Timestamp, target: TimerTarget) -> u64 {
+        let number = self.thread.timers.fetch_add(1, Ordering::Relaxed);
+        self.send(Message::SetTimer(at, number, target));
         number
     }
 
     /// The I/O thread ends by a panic.
-    pub fn panicked(&self) {
-        self.thread.panicked.store(true, Ordering::Release);
+    pub fn mark_panicked(&self) {
+        self.thread.mark_panicked.store(true, Ordering::Release);
     }
 
     /// Has the I/O thread see out what was released so far. The receiver hears when that is done, or that the thread has ended,
@@ -136,23 +136,23 @@ impl MailboxSender {
     /// Whether the I/O thread takes the message. It does until it was shut down. In a fork nobody would ever take it, and the
     /// connection belongs to the other process.
     fn send(&self, message: Message) -> bool {
-        !self.is_of_another_process() && self.sender.send(message).is_ok()
+        !self.is_forked() && self.sender.send(message).is_ok()
     }
 }
 
 /// A handle of a caller. When the last one is gone the I/O thread ends what is left and stops.
 #[derive(Clone)]
-pub struct Mailbox(Arc<Handle>);
+pub struct Mailbox(Arc<MailboxInner>);
 
-struct Handle(MailboxSender);
+struct MailboxInner(MailboxSender);
 
-impl Drop for Handle {
+impl Drop for MailboxInner {
     fn drop(&mut self) {
         self.0.send(Message::Shutdown(None));
     }
 }
 
-impl LeaseBackend for Handle {
+impl LeaseBackend for MailboxInner {
     fn release(&self, nonce: Nonce, _fence: Fence) {
         IoHandle::release(self, nonce);
     }
@@ -174,13 +174,13 @@ impl LeaseBackend for Handle {
     }
 }
 
-impl IoHandle for Handle {
+impl IoHandle for MailboxInner {
     fn acquire(&self, request: Request, replaces: Option<Nonce>, queue: Arc<KeyQueue>) -> bool {
-        self.0.send(Message::Ask(Box::new(request), replaces, queue))
+        self.0.send(Message::AcquireForQueue(Box::new(request), replaces, queue))
     }
 
     fn release(&self, nonce: Nonce) {
-        self.0.send(Message::End(nonce));
+        self.0.send(Message::Release(nonce));
     }
 
     fn reset_max_hold(&self, nonce: Nonce, at: Timestamp) {
@@ -188,51 +188,51 @@ impl IoHandle for Handle {
     }
 
     fn set_timer(&self, at: Timestamp, queue: Weak<KeyQueue>) -> u64 {
-        self.0.arm(at, Alarm::Queue(queue))
+        self.0.set_timer(at, TimerTarget::Queue(queue))
     }
 
     fn cancel_timer(&self, at: Timestamp, alarm: u64) {
-        self.0.send(Message::Disarm(at, alarm));
+        self.0.send(Message::CancelTimer(at, alarm));
     }
 
     fn release_and_confirm(&self, nonce: Nonce) -> oneshot::Receiver<Confirmation> {
-        let (slot, answer) = oneshot::channel();
-        self.0.send(Message::EndConfirmed(nonce, slot));
-        answer
+        let (sender, receiver) = oneshot::channel();
+        self.0.send(Message::ReleaseAndConfirm(nonce, sender));
+        receiver
     }
 
     fn ensure_ttl(&self, nonce: Nonce, ttl: Duration) {
-        self.0.send(Message::Lengthen(nonce, ttl));
+        self.0.send(Message::EnsureTtl(nonce, ttl));
     }
 
     fn renew_now(&self, nonce: Nonce, ttl: Duration) -> oneshot::Receiver<Timestamp> {
-        let (slot, answer) = oneshot::channel();
-        self.0.send(Message::Extend(nonce, ttl, slot));
-        answer
+        let (sender, receiver) = oneshot::channel();
+        self.0.send(Message::Renew(nonce, ttl, sender));
+        receiver
     }
 
     fn run_callback(&self, callback: Callback) {
-        self.0.send(Message::Call(callback));
+        self.0.send(Message::RunCallback(callback));
     }
 }
 
 impl Mailbox {
     pub fn new(sender: UnboundedSender<Message>) -> Self {
-        Self(Arc::new(Handle(MailboxSender::new(sender))))
+        Self(Arc::new(MailboxInner(MailboxSender::new(sender))))
     }
 
-    pub fn line(&self) -> &MailboxSender {
+    pub fn sender(&self) -> &MailboxSender {
         &self.0.0
     }
 
     /// Whether this process is a fork of the one that has the I/O thread, and its locks.
-    pub fn is_of_another_process(&self) -> bool {
-        self.line().is_of_another_process()
+    pub fn is_forked(&self) -> bool {
+        self.sender().is_forked()
     }
 
     /// Whether the I/O thread ended by a panic.
     pub fn has_panicked(&self) -> bool {
-        self.line().thread.panicked.load(Ordering::Acquire)
+        self.sender().thread.mark_panicked.load(Ordering::Acquire)
     }
 
     /// Itself, as what a queue needs of it.
@@ -250,19 +250,19 @@ impl Mailbox {
     }
 
     /// Asks for a lock. The returned future may be dropped at any time: what was asked is then undone.
-    pub fn request(&self, request: Request) -> AcquireFuture {
-        let (slot, answer) = grant_channel();
+    pub fn acquire(&self, request: Request) -> AcquireFuture {
+        let (sender, receiver) = grant_channel();
         let nonce = request.nonce;
-        self.line().send(Message::Request(Box::new(request), slot));
-        AcquireFuture { answer, nonce, mailbox: Some(self.clone()) }
+        self.sender().send(Message::Acquire(Box::new(request), sender));
+        AcquireFuture { receiver, nonce, mailbox: Some(self.clone()) }
     }
 
     /// Asks for several locks, all or none. The returned future may be dropped at any time.
-    pub fn request_all(&self, requests: Vec<Request>) -> AcquireAllFuture {
-        let (slot, answer) = grant_channel();
+    pub fn acquire_all(&self, requests: Vec<Request>) -> AcquireAllFuture {
+        let (sender, receiver) = grant_channel();
         let nonces = requests.iter().map(|request| request.nonce).collect();
-        self.line().send(Message::RequestAll(requests, slot));
-        AcquireAllFuture { answer, nonces, mailbox: Some(self.clone()) }
+        self.sender().send(Message::AcquireAll(requests, sender));
+        AcquireAllFuture { receiver, nonces, mailbox: Some(self.clone()) }
     }
 
     pub fn release(&self, nonce: Nonce) {
@@ -270,71 +270,71 @@ impl Mailbox {
     }
 
     /// Comes back behind all that was posted so far.
-    pub fn gave_up(&self, done: SyncSender<()>) {
-        self.line().send(Message::FlushBarrier(done));
+    pub fn flush_barrier(&self, done: SyncSender<()>) {
+        self.sender().send(Message::FlushBarrier(done));
     }
 
-    pub fn unwatch(&self, id: Nonce) {
-        self.line().send(Message::Unwatch(id));
+    pub fn unregister_wait(&self, id: Nonce) {
+        self.sender().send(Message::UnregisterWait(id));
     }
 
     /// Has a wait watched until the returned future is dropped.
-    pub fn watch(&self, wait: WaitRegistration) -> DeadlockWatch {
-        let (slot, answer) = oneshot::channel();
+    pub fn register_wait(&self, wait: WaitRegistration) -> DeadlockWatch {
+        let (sender, receiver) = oneshot::channel();
         let id = wait.id;
-        self.line().send(Message::Watch(Box::new(wait), slot));
-        DeadlockWatch { answer, id, mailbox: self.clone() }
+        self.sender().send(Message::RegisterWait(Box::new(wait), sender));
+        DeadlockWatch { receiver, id, mailbox: self.clone() }
     }
 
     pub fn inspect(&self, key: String) -> oneshot::Receiver<InspectAnswer> {
-        let (slot, answer) = oneshot::channel();
-        self.line().send(Message::Inspect(key, slot));
-        answer
+        let (sender, receiver) = oneshot::channel();
+        self.sender().send(Message::Inspect(key, sender));
+        receiver
     }
 
     /// Ready at `at`; never, if there is no such instant. A timer for callers of any runtime, or of none.
-    pub async fn alarm(&self, at: Option<Timestamp>) {
+    pub async fn sleep_until(&self, at: Option<Timestamp>) {
         let Some(at) = at else {
             return std::future::pending().await;
         };
-        let (slot, ring) = oneshot::channel();
-        let number = self.line().arm(at, Alarm::Caller(slot));
-        let mut armed = Armed { line: self.line(), at, number, rings: false };
+        let (sender, fired) = oneshot::channel();
+        let number = self.sender().set_timer(at, TimerTarget::Caller(sender));
+        let mut timer_at = TimerGuard { sender: self.sender(), at, number, fired: false };
         // A closed line rings at once: there is no one to wait for any more.
-        let _ = wakers::with_guarded(ring).await;
-        armed.rings = true;
+        let _ = wakers::with_guarded(fired).await;
+        timer_at.fired = true;
     }
 
     #[cfg(test)]
     pub fn panic(&self) {
-        self.line().send(Message::Panic);
+        self.sender().send(Message::Panic);
     }
 
     pub fn shutdown(&self) -> oneshot::Receiver<()> {
-        let (slot, done) = oneshot::channel();
-        self.line().send(Message::Shutdown(Some(slot)));
+        let (sender, done) = oneshot::channel();
+        self.sender().send(Message::Shutdown(Some(sender)));
         done
     }
 }
 
 /// An alarm that goes with the future that waits for it.
-struct Armed<'a> {
-    line: &'a MailboxSender,
+struct TimerGuard<'a> {
+    sender: &'a MailboxSender,
     at: Timestamp,
     number: u64,
-    rings: bool,
+    fired: bool,
 }
 
-impl Drop for Armed<'_> {
+impl Drop for TimerGuard<'_> {
     fn drop(&mut self) {
-        if !self.rings {
-            self.line.send(Message::Disarm(self.at, self.number));
+        if !self.fired {
+            self.sender.send(Message::CancelTimer(self.at, self.number));
         }
     }
 }
 
 /// A handle that does not keep the I/O thread.
-pub struct WeakMailbox(Weak<Handle>);
+pub struct WeakMailbox(Weak<MailboxInner>);
 
 impl WeakMailbox {
     pub fn upgrade(&self) -> Option<Mailbox> {

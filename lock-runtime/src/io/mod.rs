@@ -4,16 +4,14 @@
 //! is ours, a caller that is cancelled, a runtime that is shut down and a worker that blocks change nothing
 //! about what has to be sent.
 
-pub(crate) mod asked;
 pub(crate) mod backoff;
-pub(crate) mod desk;
+pub(crate) mod block_on;
+pub(crate) mod busy_poll;
+pub(crate) mod dispatcher;
 pub(crate) mod event_loop;
-pub(crate) mod exit;
+pub(crate) mod flush_on_exit;
+pub(crate) mod futures;
 pub(crate) mod link;
 pub(crate) mod mailbox;
-pub(crate) mod parties;
-pub(crate) mod report;
-pub(crate) mod spin;
-pub(crate) mod wait;
-#[cfg(test)]
-mod wait_test;
+pub(crate) mod observe;
+pub(crate) mod registry;

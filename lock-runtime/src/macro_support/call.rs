@@ -8,7 +8,7 @@ use crate::acquire::keys::Keys;
 use crate::acquire::leave::{leave, leave_confirmed};
 use crate::api::hold::{Hold, current};
 use crate::error::LockError;
-use crate::io::wait::block_on;
+use crate::io::block_on::block_on;
 use crate::macro_support::as_manager::AsManager;
 use crate::macro_support::caller::Caller;
 use crate::macro_support::locked_fn::Site;

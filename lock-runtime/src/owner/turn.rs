@@ -80,7 +80,7 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::io::wait::block_on;
+    use crate::io::block_on::block_on;
 
     #[test]
     fn many_threads_take_turns_one_at_a_time() {

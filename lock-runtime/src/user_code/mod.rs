@@ -26,7 +26,7 @@ thread_local! {
 }
 
 /// Has this thread call code of users on helper threads from now on, as long as it runs.
-pub(crate) fn keep_off_this_thread() {
+pub(crate) fn use_helper_threads() {
     HELPERS.with(|helpers| {
         helpers.get_or_init(Helpers::new);
     });

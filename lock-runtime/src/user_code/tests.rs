@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::user_code::helper::MOST_EVENTS;
-use crate::user_code::{call, emit, keep_off_this_thread, wakers};
+use crate::user_code::{call, emit, use_helper_threads, wakers};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -15,7 +15,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 fn on_an_io_thread(body: impl FnOnce() + Send + 'static) {
     let (done, ended) = mpsc::channel();
     let thread = thread::spawn(move || {
-        keep_off_this_thread();
+        use_helper_threads();
         body();
         let _ = done.send(());
     });

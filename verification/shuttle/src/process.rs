@@ -61,7 +61,8 @@ impl Process {
     ) -> (Arc<Self>, thread::JoinHandle<()>) {
         let (mailbox, server) = Server::start(Arc::clone(ledger), events);
         let process = Arc::new(ProcessInfo::of_this_process());
-        let queues = QueueTable::new(QueueContext { max_handoffs: BOUND, process, io: mailbox.io_handle() });
+        let queues =
+            QueueTable::new(QueueContext { max_handoffs: BOUND, process, io: mailbox.io_handle() });
         let witness = Witness::new(Arc::clone(ledger));
         (Arc::new(Self { queues, mailbox, key: "key".into(), witness }), server)
     }

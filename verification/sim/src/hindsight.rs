@@ -2,7 +2,7 @@
 
 mod circle;
 
-use checker::{Event, Nanos, Property, Request, Violation, EventKind};
+use checker::{Event, EventKind, Nanos, Property, Request, Violation};
 use distlock_runtime::verification::WAITER_LEASE;
 
 use crate::plan::Plan;
@@ -33,7 +33,9 @@ const WAKE_UP: Nanos = 100_000;
 fn over_at_once(events: &[Event]) -> Option<Violation> {
     let mut by_chance = 0;
     for (place, event) in events.iter().enumerate() {
-        let EventKind::Acquired { request, valid_until, outer: None, .. } = event.kind else { continue };
+        let EventKind::Acquired { request, valid_until, outer: None, .. } = event.kind else {
+            continue;
+        };
         if valid_until > event.at {
             continue;
         }
@@ -81,7 +83,9 @@ impl Entry {
         }
         let Some((asked, key)) = asked else { return Self::AfterPause };
         let of_key = |event: &Event| match event.kind {
-            EventKind::Requested { request, key: other, .. } => other == key && left.contains(&request),
+            EventKind::Requested { request, key: other, .. } => {
+                other == key && left.contains(&request)
+            }
             _ => false,
         };
         if asked == entered.at || before.iter().any(of_key) {

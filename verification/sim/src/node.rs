@@ -55,8 +55,8 @@ impl Node {
         if self.desk.due().is_some_and(|due| due <= now) {
             self.desk.tick(now);
         }
-        self.desk.settle(now);
-        self.desk.take_stalled()
+        self.desk.drain_outputs(now);
+        self.desk.take_needs_reconnect()
     }
 
     /// What the turn brought to be sent.
@@ -67,7 +67,7 @@ impl Node {
 
     /// Hands over what the turn brought to callers.
     pub(crate) fn deliver(&mut self) {
-        self.desk.deliver();
+        self.desk.deliver_grants();
     }
 
     pub(crate) fn due(&self) -> Option<Timestamp> {

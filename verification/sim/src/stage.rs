@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use checker::{Event, Nanos, Request, EventKind};
+use checker::{Event, EventKind, Nanos, Request};
 use distlock_runtime::verification::{self, Environment, Nonce, Timestamp};
 
 use crate::clock::Clock;

@@ -7,7 +7,7 @@ use crate::backend::{ConnectError, Hello, Push};
 use crate::io::backoff::pause;
 use crate::io::event_loop::EventLoop;
 use crate::io::link::{Link, LinkEvent};
-use crate::io::parties::ReplyTo;
+use crate::io::registry::ReplyTo;
 use crate::protocol::machine::CallError;
 use crate::types::printable::words;
 use crate::types::time;
@@ -23,7 +23,7 @@ impl EventLoop {
         while let Poll::Ready(Some(push)) = self.pushes.poll_recv(context) {
             any = true;
             match push {
-                Push::Notice(notice) => self.desk.notice(time::now(), notice),
+                Push::Notice(notice) => self.dispatcher.notice(time::now(), notice),
                 Push::Disconnected(connection) if self.endpoint.is_current(connection) => {
                     self.disconnected("the server closed the connection".to_owned());
                 }
@@ -35,13 +35,13 @@ impl EventLoop {
 
     pub(crate) fn poll_link(&mut self, context: &mut Context<'_>) -> bool {
         let mut any = false;
-        while let Poll::Ready(news) = self.link.poll(context) {
+        while let Poll::Ready(event) = self.link.poll(context) {
             any = true;
-            match news {
+            match event {
                 LinkEvent::Connected(bound) => self.connected(bound),
                 LinkEvent::ConnectFailed(error) => self.connect_failed(&error),
                 LinkEvent::Replies(replies, round_trip) => {
-                    self.spin.learn(round_trip);
+                    self.busy_poll.record_round_trip(round_trip);
                     self.replies(replies);
                 }
             }
@@ -56,8 +56,8 @@ impl EventLoop {
             Err(CallError::Broken) => Some("the connection broke".to_owned()),
             _ => None,
         });
-        for (asker, reply) in replies {
-            self.desk.reply(now, asker, reply);
+        for (reply_to, reply) in replies {
+            self.dispatcher.reply(now, reply_to, reply);
         }
         if let Some(because) = end {
             self.disconnected(because);
@@ -67,9 +67,9 @@ impl EventLoop {
     pub(crate) fn connecting(&mut self) -> Link {
         let hello = Hello {
             inbox: self.inbox.clone(),
-            floor: self.desk.machine().floor(),
-            quarantine: self.desk.machine().quarantine(),
-            acquainted: self.acquainted,
+            floor: self.dispatcher.machine().floor(),
+            quarantine: self.dispatcher.machine().quarantine(),
+            acquainted: self.connected_before,
         };
         let pause = if self.failures == 0 {
             Duration::ZERO
@@ -87,7 +87,7 @@ impl EventLoop {
 
     /// Leaves the connection with all that was to be sent on it, and makes another.
     pub(crate) fn reconnect(&mut self) {
-        self.desk.abandon(self.link.take_askers());
+        self.dispatcher.abandon(self.link.take_unanswered());
         self.link = self.connecting();
     }
 
@@ -98,8 +98,8 @@ impl EventLoop {
             user_code::event!(info, after, "connected again");
         }
         self.failures = 0;
-        self.acquainted = true;
-        self.desk.connected(now, bound);
+        self.connected_before = true;
+        self.dispatcher.connected(now, bound);
     }
 
     fn connect_failed(&mut self, error: &ConnectError) {
@@ -111,7 +111,7 @@ impl EventLoop {
             let error = words(&error.text);
             user_code::event!(warn, error, "cannot connect; trying again");
         }
-        self.desk.connect_failed(time::now(), &error.text, error.outlook);
+        self.dispatcher.connect_failed(time::now(), &error.text, error.outlook);
         self.link = self.connecting();
     }
 
@@ -126,7 +126,7 @@ impl EventLoop {
             } else {
                 user_code::event!(debug, because = reason, "connection lost");
             }
-            self.desk.disconnected(now, because);
+            self.dispatcher.disconnected(now, because);
             self.reconnect();
         }
     }

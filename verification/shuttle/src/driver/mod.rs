@@ -10,5 +10,5 @@ pub(crate) use server::{Event, Server};
 /// Waits until all is done that was left to the I/O thread, as the end of a process does.
 pub(crate) fn flush(mailbox: &Mailbox) {
     // A thread that has ended has done it.
-    let _ = mailbox.line().flush().recv();
+    let _ = mailbox.sender().flush().recv();
 }

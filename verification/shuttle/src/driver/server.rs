@@ -5,8 +5,8 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use distlock_runtime::verification::{
-    Alarm, Failure, FenceBlock, Grant, KeyQueue, Loss, Mailbox, Message, Nonce, PendingGrant,
-    Request, Timestamp, fence,
+    Failure, FenceBlock, Grant, KeyQueue, Loss, Mailbox, Message, Nonce, PendingGrant, Request,
+    TimerTarget, Timestamp, fence,
 };
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::sync::mpsc::SyncSender;
@@ -123,19 +123,21 @@ impl Server {
 
     fn message(&mut self, message: Message) {
         match message {
-            Message::Ask(_, _, queue) if self.stopping => queue.close(Loss::Shutdown),
-            Message::Ask(request, replaces, queue) => self.ask(*request, replaces, queue),
-            Message::End(nonce) => {
+            Message::AcquireForQueue(_, _, queue) if self.stopping => queue.close(Loss::Shutdown),
+            Message::AcquireForQueue(request, replaces, queue) => {
+                self.ask(*request, replaces, queue)
+            }
+            Message::Release(nonce) => {
                 self.end(nonce);
             }
-            Message::EndConfirmed(nonce, slot) => {
+            Message::ReleaseAndConfirm(nonce, slot) => {
                 let held = self.end(nonce) == Fate::Held;
                 let _ = slot.send(Some(held).into());
             }
-            Message::Alarm(at, number, Alarm::Queue(queue)) => {
+            Message::SetTimer(at, number, TimerTarget::Queue(queue)) => {
                 self.alarms.insert((at, number), queue);
             }
-            Message::Disarm(at, number) => {
+            Message::CancelTimer(at, number) => {
                 self.alarms.remove(&(at, number));
             }
             Message::Flush(done) => {
@@ -146,8 +148,8 @@ impl Server {
                 self.shut_down();
                 drop(done);
             }
-            Message::ResetMaxHold(..) | Message::Lengthen(..) | Message::Extend(..) => {}
-            Message::Call(callback) => callback(),
+            Message::ResetMaxHold(..) | Message::EnsureTtl(..) | Message::Renew(..) => {}
+            Message::RunCallback(callback) => callback(),
             _ => unreachable!("no model says this"),
         }
     }

@@ -1,6 +1,6 @@
 //! A plain thread that sleeps until it is woken: the runtime's own `block_on`.
 
-use distlock_runtime::verification::{GrantReceiver, block_briefly_on, block_on, grant_channel};
+use distlock_runtime::verification::{GrantReceiver, block_on, block_on_with_spin, grant_channel};
 use shuttle::thread;
 
 use crate::explore::explore;
@@ -12,7 +12,7 @@ pub fn a_plain_thread_is_woken_by_its_answer() {
 
 /// The same where it lets others run for a while before it sleeps.
 pub fn a_thread_that_sleeps_late_is_woken_too() {
-    explore(|| sleeps_until_its_answer(block_briefly_on), 800);
+    explore(|| sleeps_until_its_answer(block_on_with_spin), 800);
 }
 
 fn sleeps_until_its_answer(wait: fn(GrantReceiver<u32>) -> Option<u32>) {

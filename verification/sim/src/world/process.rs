@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Context;
 use std::time::Duration;
 
-use checker::{Nanos, EventKind};
+use checker::{EventKind, Nanos};
 use distlock_runtime::verification::Timestamp;
 use distlock_runtime::{Fence, LockManager};
 

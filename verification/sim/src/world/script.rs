@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use checker::{Nanos, Refusal, Request, EventKind};
+use checker::{EventKind, Nanos, Refusal, Request};
 use distlock_runtime::{Hold, LockError, LockGuard, LockManager, LockRequest};
 
 use super::faults::name;
@@ -286,7 +286,12 @@ impl Wanted {
         let deadline = wait.map(stage::after);
         let wanted = ask.keys.iter().map(|&key| {
             let request = stage::next_request();
-            stage::record(EventKind::Requested { request, key, deadline, must_succeed: ask.must_succeed });
+            stage::record(EventKind::Requested {
+                request,
+                key,
+                deadline,
+                must_succeed: ask.must_succeed,
+            });
             if ask.global && ask.keys.len() == 1 {
                 stage::name_next(request);
             }

@@ -13,7 +13,7 @@ use crate::types::time;
 use crate::types::time::Timestamp;
 
 /// Two wake-ups on a machine whose cores sleep deep.
-const BRIEFLY: Duration = Duration::from_micros(50);
+const SPIN: Duration = Duration::from_micros(50);
 
 struct Unpark(Thread);
 
@@ -53,8 +53,8 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 
 /// The same for a wait that may be over in less time than it takes to fall asleep and to be woken: it lets others run for a
 /// while before it sleeps.
-pub fn block_briefly_on<F: Future>(future: F) -> F::Output {
-    block(pin!(unconstrained(future)), || time::now().plus(BRIEFLY))
+pub fn block_on_with_spin<F: Future>(future: F) -> F::Output {
+    block(pin!(unconstrained(future)), || time::now().plus(SPIN))
 }
 
 fn block<F: Future>(mut future: Pin<&mut F>, awake_from_now: impl Fn() -> Timestamp) -> F::Output {

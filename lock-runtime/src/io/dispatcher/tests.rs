@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use crate::io::desk::Dispatcher;
+use crate::io::dispatcher::Dispatcher;
 use crate::io::mailbox::{Mailbox, Message};
 use crate::local::key_queue::QueueContext;
 use crate::local::params::{AcquireParams, LeaseTerms};
@@ -20,7 +20,7 @@ use crate::types::process_info::ProcessInfo;
 use crate::types::time;
 
 /// A desk, and the mailbox that it empties.
-fn desk() -> (Dispatcher, Mailbox, UnboundedReceiver<Message>) {
+fn dispatcher() -> (Dispatcher, Mailbox, UnboundedReceiver<Message>) {
     let (sender, messages) = unbounded_channel();
     let mailbox = Mailbox::new(sender);
     let ttl = Duration::from_secs(30);
@@ -30,28 +30,28 @@ fn desk() -> (Dispatcher, Mailbox, UnboundedReceiver<Message>) {
 
 #[test]
 fn an_alarm_goes_with_the_future_that_waits_for_it() {
-    let (mut desk, mailbox, mut messages) = desk();
+    let (mut dispatcher, mailbox, mut messages) = dispatcher();
     let now = time::now();
-    let mut take_in = |desk: &mut Dispatcher| {
+    let mut take_in = |dispatcher: &mut Dispatcher| {
         while let Ok(message) = messages.try_recv() {
-            desk.message(now, message);
+            dispatcher.message(now, message);
         }
     };
     let mut context = Context::from_waker(Waker::noop());
     for _ in 0..100 {
-        let mut alarm = Box::pin(mailbox.alarm(Some(now.plus(Duration::from_secs(3_600)))));
-        assert!(alarm.as_mut().poll(&mut context).is_pending());
-        take_in(&mut desk);
-        assert_eq!(desk.alarms.len(), 1);
-        drop(alarm);
-        take_in(&mut desk);
-        assert_eq!(desk.alarms.len(), 0);
+        let mut timer = Box::pin(mailbox.sleep_until(Some(now.plus(Duration::from_secs(3_600)))));
+        assert!(timer.as_mut().poll(&mut context).is_pending());
+        take_in(&mut dispatcher);
+        assert_eq!(dispatcher.timers.len(), 1);
+        drop(timer);
+        take_in(&mut dispatcher);
+        assert_eq!(dispatcher.timers.len(), 0);
     }
 }
 
 #[test]
 fn the_alarms_of_a_queue_go_with_it() {
-    let (mut desk, mailbox, mut messages) = desk();
+    let (mut dispatcher, mailbox, mut messages) = dispatcher();
     let process = Arc::new(ProcessInfo::of_this_process());
     let queues =
         QueueTable::new(QueueContext { max_handoffs: 8, process, io: mailbox.io_handle() });
@@ -70,27 +70,27 @@ fn the_alarms_of_a_queue_go_with_it() {
         let key = format!("key:{number}").into();
         let waits: Vec<_> = (0..3).map(|_| queues.join(&key, params)).collect();
         while let Ok(message) = messages.try_recv() {
-            desk.message(since, message);
+            dispatcher.message(since, message);
         }
-        assert!(!desk.alarms.is_empty(), "those behind the first wait");
+        assert!(!dispatcher.timers.is_empty(), "those behind the first wait");
         drop(waits);
         while let Ok(message) = messages.try_recv() {
-            desk.message(since, message);
+            dispatcher.message(since, message);
         }
-        assert_eq!(desk.alarms.len(), 0);
+        assert_eq!(dispatcher.timers.len(), 0);
     }
 }
 
 #[test]
 fn a_flush_is_answered_behind_all_that_it_made_others_post() {
-    let (mut desk, _mailbox, mut messages) = desk();
+    let (mut dispatcher, _mailbox, mut messages) = dispatcher();
     let now = time::now();
     let (done, flushed) = sync_channel(1);
-    desk.message(now, Message::Flush(done));
+    dispatcher.message(now, Message::Flush(done));
     // The turn ends here if this was as much as one takes in.
-    desk.answer_flushes();
+    dispatcher.answer_flushes();
     assert!(flushed.try_recv().is_err(), "what was given up is still in the mailbox");
-    desk.message(now, messages.try_recv().expect("it comes back behind that"));
-    desk.answer_flushes();
+    dispatcher.message(now, messages.try_recv().expect("it comes back behind that"));
+    dispatcher.answer_flushes();
     assert!(flushed.try_recv().is_ok());
 }

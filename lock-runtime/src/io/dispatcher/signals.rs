@@ -1,7 +1,7 @@
 //! What the protocol asks and tells about several requests at once.
 
-use crate::io::desk::Dispatcher;
-use crate::io::parties::Subscriber;
+use crate::io::dispatcher::Dispatcher;
+use crate::io::registry::Subscriber;
 use crate::protocol::signal::Signal;
 use crate::types::request_id::Nonce;
 use crate::types::time::Timestamp;
@@ -13,16 +13,16 @@ impl Dispatcher {
             match signal {
                 Signal::Probe(id) => self.probe(now, id),
                 Signal::Deadlock(id, cycle) => {
-                    if let Some((_, slot)) = self.watched.remove(&id) {
-                        let _ = slot.send(cycle);
+                    if let Some((_, sender)) = self.wait_registrations.remove(&id) {
+                        let _ = sender.send(cycle);
                     }
                 }
                 Signal::NotAtOnce(first) => {
                     // Dropping the slot says so.
-                    let group = self.groups.remove(&first);
-                    for nonce in group.into_iter().flat_map(|group| group.nonces) {
-                        if let Some(Subscriber::GroupMember(..)) = self.parties.get(&nonce) {
-                            self.parties.remove(&nonce);
+                    let multi = self.multi_requests.remove(&first);
+                    for nonce in multi.into_iter().flat_map(|multi| multi.nonces) {
+                        if let Some(Subscriber::GroupMember(..)) = self.subscribers.get(&nonce) {
+                            self.subscribers.remove(&nonce);
                         }
                     }
                 }
@@ -31,10 +31,10 @@ impl Dispatcher {
     }
 
     fn probe(&mut self, now: Timestamp, id: Nonce) {
-        let Some((wait, _)) = self.watched.get(&id) else {
+        let Some((wait, _)) = self.wait_registrations.get(&id) else {
             return self.machine.unwatch(id);
         };
-        let standing = (wait.stands)();
+        let standing = (wait.wait_state)();
         let probe = Probe {
             id,
             chain: standing.chain,

@@ -13,10 +13,10 @@ use crate::io::mailbox::MailboxSender;
 use crate::user_code;
 
 /// How long the end of the process waits for its releases.
-const PATIENCE: Duration = Duration::from_secs(1);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The I/O threads of this process, and of those that it was forked from.
-static LINES: Mutex<Vec<MailboxSender>> = Mutex::new(Vec::new());
+static SENDERS: Mutex<Vec<MailboxSender>> = Mutex::new(Vec::new());
 
 thread_local! {
     static IS_IO_THREAD: Cell<bool> = const { Cell::new(false) };
@@ -25,7 +25,7 @@ thread_local! {
 /// Marks the calling thread as one that must not wait for itself.
 pub(crate) fn mark_io_thread() {
     IS_IO_THREAD.with(|mark| mark.set(true));
-    user_code::keep_off_this_thread();
+    user_code::use_helper_threads();
 }
 
 /// Whether this thread must not wait for the I/O thread.
@@ -34,11 +34,11 @@ pub(crate) fn is_io_thread() -> bool {
 }
 
 /// Has the end of the process wait for what was released down this line.
-pub(crate) fn flush_at_exit(line: &MailboxSender) {
+pub(crate) fn flush_on_exit(sender: &MailboxSender) {
     static HOOK: Once = Once::new();
-    with_lines(|lines| {
-        lines.retain(|known| !known.is_closed());
-        lines.push(line.clone());
+    with_senders(|senders| {
+        senders.retain(|known| !known.is_closed());
+        senders.push(sender.clone());
     });
     HOOK.call_once(|| {
         shutdown_hooks::add_shutdown_hook(at_exit);
@@ -55,20 +55,20 @@ extern "C" fn at_exit() {
 }
 
 fn flush_all() {
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + FLUSH_TIMEOUT;
     let mut flushes = Vec::new();
-    with_lines(|lines| flushes.extend(lines.iter().map(MailboxSender::flush)));
+    with_senders(|senders| flushes.extend(senders.iter().map(MailboxSender::flush)));
     for flushed in flushes {
         let _ = flushed.recv_timeout(end.saturating_duration_since(Instant::now()));
     }
 }
 
 /// Does without if it cannot have them: in a fork a thread may have them locked that is not there.
-fn with_lines(mut use_them: impl FnMut(&mut Vec<MailboxSender>)) {
-    let end = Instant::now() + PATIENCE;
+fn with_senders(mut use_them: impl FnMut(&mut Vec<MailboxSender>)) {
+    let end = Instant::now() + FLUSH_TIMEOUT;
     while Instant::now() < end {
-        if let Ok(mut lines) = LINES.try_lock() {
-            return use_them(&mut lines);
+        if let Ok(mut senders) = SENDERS.try_lock() {
+            return use_them(&mut senders);
         }
         thread::yield_now();
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::coop::{consume_budget, has_budget_remaining};
 
-use crate::io::wait::{block_briefly_on, block_on};
+use crate::io::block_on::{block_on_with_spin, block_on};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -33,5 +33,5 @@ fn in_a_spent_task(wait: fn(oneshot::Receiver<u32>) -> u32) {
 #[test]
 fn an_answer_is_had_in_a_task_without_budget() {
     in_a_spent_task(|answer| block_on(answer).expect("it is there"));
-    in_a_spent_task(|answer| block_briefly_on(answer).expect("it is there"));
+    in_a_spent_task(|answer| block_on_with_spin(answer).expect("it is there"));
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::io::asked::MultiOutcome;
+use crate::io::futures::MultiOutcome;
 use crate::io::mailbox::InspectAnswer;
 use crate::local::grant_channel::AcquireOutcome;
 use crate::local::grant_channel::{GrantSender, Nudge};
@@ -55,12 +55,12 @@ impl UnclaimedGrant {
     /// Takes the holds back, if no caller has taken them up. Dropping them ends them.
     pub fn reclaim(self) -> Vec<LeaseRef> {
         match self {
-            Self::One(bell) => match bell.reclaim(Err(Failure::NotTakenUp)) {
-                Some(Ok(share)) => vec![share],
+            Self::One(nudge) => match nudge.reclaim(Err(Failure::NotTakenUp)) {
+                Some(Ok(lease_ref)) => vec![lease_ref],
                 Some(Err(_)) | None => Vec::new(),
             },
-            Self::All(bell) => match bell.reclaim(MultiOutcome::NotTakenUp) {
-                Some(MultiOutcome::Granted(shares)) => shares,
+            Self::All(nudge) => match nudge.reclaim(MultiOutcome::NotTakenUp) {
+                Some(MultiOutcome::Granted(lease_refs)) => lease_refs,
                 Some(MultiOutcome::NotTakenUp) | None => Vec::new(),
             },
         }
@@ -71,8 +71,8 @@ impl UnclaimedGrant {
 pub struct MultiRequest {
     pub nonces: Vec<Nonce>,
     /// The holds so far, in the order of the requests.
-    pub shares: Vec<LeaseRef>,
-    pub slot: GrantSender<MultiOutcome>,
+    pub lease_refs: Vec<LeaseRef>,
+    pub sender: GrantSender<MultiOutcome>,
 }
 
 /// Who hears the reply to a call.

@@ -34,14 +34,14 @@ pub(crate) fn data_lost(left: Option<Duration>) {
 }
 
 /// So many calls waited until their limits and did not get the lock.
-pub(crate) fn gave_up(key: &str, calls: usize) {
+pub(crate) fn timed_out(key: &str, calls: usize) {
     if user_code::is_wanted(user_code::level::debug) {
         let key = printable(key).into_owned();
         user_code::event!(debug, key, calls, "gave up waiting for a lock that is busy");
     }
 }
 
-pub(crate) fn held_here(key: &str, here: &LongSection) {
+pub(crate) fn long_section(key: &str, here: &LongSection) {
     let (key, function) = (printable(key).into_owned(), printable(&here.function).into_owned());
     let (held, waited) = (format!("{:.1?}", here.held), format!("{:.1?}", here.waited));
     let calls = here.calls;
@@ -69,7 +69,7 @@ pub(crate) fn renewals_refused(key: &str, holds: usize, why: &str) {
     );
 }
 
-pub(crate) fn end_refused(key: &str, why: &str) {
+pub(crate) fn release_refused(key: &str, why: &str) {
     let (key, why) = (printable(key).into_owned(), words(why));
     user_code::event!(
         warn,

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::io::asked::MultiOutcome;
-use crate::io::desk::{Dispatcher, Extension, LogTopic};
-use crate::io::parties::{ReplyTo, Subscriber, UnclaimedGrant};
-use crate::io::report;
+use crate::io::dispatcher::{Dispatcher, Extension, LogTopic};
+use crate::io::futures::MultiOutcome;
+use crate::io::observe;
+use crate::io::registry::{ReplyTo, Subscriber, UnclaimedGrant};
 use crate::local::grant_channel::PendingGrant;
 use crate::local::key_queue::Reclaim;
 use crate::local::lease::{Lease, LeaseRef};
@@ -19,13 +19,13 @@ use crate::wire::reply::Grant;
 
 impl Dispatcher {
     /// Does what the protocol wants done; its calls gather in the batch.
-    pub fn settle(&mut self, now: Timestamp) {
+    pub fn drain_outputs(&mut self, now: Timestamp) {
         self.do_signals(now);
         while let Some(output) = self.machine.poll_output() {
             match output {
                 Output::Send(id, call) => self.batch.push((ReplyTo::Protocol(id), call)),
-                Output::Reconnect => self.stalled = true,
-                output => self.tell(now, output),
+                Output::Reconnect => self.needs_reconnect = true,
+                output => self.handle_output(now, output),
             }
         }
     }
@@ -33,23 +33,23 @@ impl Dispatcher {
     /// With a connection, what was asked to be looked at can be asked of the server.
     pub(crate) fn inspect(&mut self) {
         let inspections = self.inspections.drain(..);
-        self.batch.extend(inspections.map(|(key, slot)| {
-            (ReplyTo::Inspect(slot), Call::Inspect { key: key.into(), limit: INSPECTED })
+        self.batch.extend(inspections.map(|(key, sender)| {
+            (ReplyTo::Inspect(sender), Call::Inspect { key: key.into(), limit: INSPECTED })
         }));
     }
 
-    fn tell(&mut self, now: Timestamp, output: Output) {
+    fn handle_output(&mut self, now: Timestamp, output: Output) {
         match output {
             Output::Granted { nonce, grant, valid_until } => {
                 self.granted(now, nonce, grant, valid_until);
             }
             Output::Failed(nonce, failure) => {
-                let party = self.parties.remove(&nonce);
-                if let (Some(party), Failure::Busy(_)) = (&party, &failure) {
-                    report::gave_up(&party.key(), 1);
+                let subscriber = self.subscribers.remove(&nonce);
+                if let (Some(subscriber), Failure::Busy(_)) = (&subscriber, &failure) {
+                    observe::timed_out(&subscriber.key(), 1);
                 }
-                match party {
-                    Some(Subscriber::Caller(_, slot)) => drop(slot.send(Err(failure))),
+                match subscriber {
+                    Some(Subscriber::Caller(_, sender)) => drop(sender.send(Err(failure))),
                     Some(Subscriber::Queue(queue)) => queue.failed(now, nonce, failure),
                     Some(Subscriber::GroupMember(..) | Subscriber::Lease(..)) | None => {}
                 }
@@ -59,11 +59,11 @@ impl Dispatcher {
             }
             Output::Lost(nonce, loss) => self.lost(nonce, loss),
             Output::NothingBefore(nonce, until) => {
-                if let Some(Subscriber::Queue(queue)) = self.parties.get(&nonce) {
+                if let Some(Subscriber::Queue(queue)) = self.subscribers.get(&nonce) {
                     queue.no_grant_before(nonce, until);
                 }
             }
-            Output::WaitedFor(nonce) => match self.parties.get(&nonce) {
+            Output::WaitedFor(nonce) => match self.subscribers.get(&nonce) {
                 Some(Subscriber::Queue(queue)) => queue.contended(now, nonce),
                 Some(Subscriber::Lease(lease, _)) => lease.mark_contended(),
                 Some(Subscriber::Caller(..) | Subscriber::GroupMember(..)) | None => {}
@@ -77,16 +77,16 @@ impl Dispatcher {
             Output::Unconfirmed(nonce) => self.confirm(nonce, Confirmation::Unknown),
             Output::RenewalsRefused(nonces, why) => self.renewals_refused(&nonces, &why),
             Output::EndRefused { nonce, key, why } => {
-                report::end_refused(&key, &why);
+                observe::release_refused(&key, &why);
                 self.confirm(nonce, Confirmation::Refused(why));
             }
-            Output::Look(nonce) => self.look(now, nonce),
+            Output::Look(nonce) => self.reclaim_unclaimed(now, nonce),
             Output::StillWaiting { nonce, waited, busy } => {
-                let Some(party) = self.parties.get(&nonce) else { return };
-                let calls = party.calls();
-                let key = party.key();
-                if self.may_tell(now, LogTopic::SlowWait(Arc::clone(&key))) {
-                    report::still_waiting(&key, calls, waited, busy.as_ref());
+                let Some(subscriber) = self.subscribers.get(&nonce) else { return };
+                let calls = subscriber.calls();
+                let key = subscriber.key();
+                if self.should_log(now, LogTopic::SlowWait(Arc::clone(&key))) {
+                    observe::still_waiting(&key, calls, waited, busy.as_ref());
                 }
             }
             Output::Send(..) | Output::Reconnect => {}
@@ -95,8 +95,8 @@ impl Dispatcher {
 
     /// Takes back a hold that no caller has taken up, so that others get the lock: a future that is kept and not polled would
     /// have it for as long as it is renewed.
-    fn look(&mut self, now: Timestamp, nonce: Nonce) {
-        let taken_back = match self.parties.get_mut(&nonce) {
+    fn reclaim_unclaimed(&mut self, now: Timestamp, nonce: Nonce) {
+        let taken_back = match self.subscribers.get_mut(&nonce) {
             Some(Subscriber::Queue(queue)) => match queue.reclaim(now, nonce) {
                 Reclaim::NotNeeded => false,
                 Reclaim::CheckAt(at) => {
@@ -105,30 +105,31 @@ impl Dispatcher {
                 }
                 Reclaim::Reclaimed => true,
             },
-            Some(Subscriber::Lease(_, laid)) => {
-                laid.take().is_some_and(|laid| !laid.reclaim().is_empty())
+            Some(Subscriber::Lease(_, unclaimed)) => {
+                unclaimed.take().is_some_and(|unclaimed| !unclaimed.reclaim().is_empty())
             }
             Some(Subscriber::Caller(..) | Subscriber::GroupMember(..)) | None => false,
         };
-        if taken_back && let Some(party) = self.parties.get(&nonce) {
-            report::not_taken_up(&party.key());
+        if taken_back && let Some(subscriber) = self.subscribers.get(&nonce) {
+            observe::not_taken_up(&subscriber.key());
         }
     }
 
     fn confirm(&mut self, nonce: Nonce, confirmation: Confirmation) {
         self.drop_extensions(nonce);
-        if let Some(slot) = self.confirmations.remove(&nonce) {
-            let _ = slot.send(confirmation);
+        if let Some(sender) = self.confirmations.remove(&nonce) {
+            let _ = sender.send(confirmation);
         }
     }
 
     fn renewals_refused(&self, nonces: &[Nonce], why: &Arc<str>) {
-        let parties = || nonces.iter().filter_map(|nonce| Some((nonce, self.parties.get(nonce)?)));
-        if let Some((_, first)) = parties().next() {
-            report::renewals_refused(&first.key(), nonces.len(), why);
+        let subscribers =
+            || nonces.iter().filter_map(|nonce| Some((nonce, self.subscribers.get(nonce)?)));
+        if let Some((_, first)) = subscribers().next() {
+            observe::renewals_refused(&first.key(), nonces.len(), why);
         }
-        for (&nonce, party) in parties() {
-            match party {
+        for (&nonce, subscriber) in subscribers() {
+            match subscriber {
                 Subscriber::Lease(lease, _) => lease.record_refusal(Arc::clone(why)),
                 Subscriber::Queue(queue) => queue.refused(nonce, Arc::clone(why)),
                 Subscriber::Caller(..) | Subscriber::GroupMember(..) => {}
@@ -138,7 +139,7 @@ impl Dispatcher {
 
     /// A hold is valid for longer, which ends the wait for a renewal, unless that was sent before it was asked for.
     fn extended(&mut self, now: Timestamp, nonce: Nonce, valid_until: Timestamp) {
-        match self.parties.get(&nonce) {
+        match self.subscribers.get(&nonce) {
             Some(Subscriber::Lease(lease, _)) => lease.set_valid_until(valid_until),
             Some(Subscriber::Queue(queue)) => queue.renewed(nonce, valid_until),
             Some(Subscriber::Caller(..) | Subscriber::GroupMember(..)) | None => {}
@@ -146,7 +147,7 @@ impl Dispatcher {
         let about: Vec<_> = self.extensions.extract_if(.., |one| one.nonce == nonce).collect();
         for extension in about {
             if valid_until >= extension.end {
-                let _ = extension.slot.send(valid_until);
+                let _ = extension.sender.send(valid_until);
             } else {
                 self.extend(now, extension);
             }
@@ -165,27 +166,28 @@ impl Dispatcher {
     }
 
     fn granted(&mut self, now: Timestamp, nonce: Nonce, grant: Grant, valid_until: Timestamp) {
-        self.lively = true;
-        if let Some(Subscriber::Queue(queue)) = self.parties.get(&nonce) {
-            return self.deliveries.extend(queue.granted(now, nonce, grant, valid_until));
+        self.recent_activity = true;
+        if let Some(Subscriber::Queue(queue)) = self.subscribers.get(&nonce) {
+            return self.pending_grants.extend(queue.granted(now, nonce, grant, valid_until));
         }
         let fence = grant.fences.first();
-        match self.parties.remove(&nonce) {
-            Some(Subscriber::Caller(key, slot)) => {
-                let laid = UnclaimedGrant::One(slot.nudge());
-                let share = self.hold(key, nonce, fence, valid_until, laid);
-                self.deliveries.extend(share.map(|share| PendingGrant::new(share, slot)));
+        match self.subscribers.remove(&nonce) {
+            Some(Subscriber::Caller(key, sender)) => {
+                let unclaimed = UnclaimedGrant::One(sender.nudge());
+                let lease_ref = self.create_lease(key, nonce, fence, valid_until, unclaimed);
+                self.pending_grants
+                    .extend(lease_ref.map(|lease_ref| PendingGrant::new(lease_ref, sender)));
             }
             Some(Subscriber::GroupMember(key, first)) => {
-                let Some(group) = self.groups.get(&first) else { return };
-                let laid = UnclaimedGrant::All(group.slot.nudge());
-                let share = self.hold(key, nonce, fence, valid_until, laid);
-                let Some(group) = self.groups.get_mut(&first) else { return };
-                group.shares.extend(share);
-                if group.shares.len() == group.nonces.len()
-                    && let Some(group) = self.groups.remove(&first)
+                let Some(multi) = self.multi_requests.get(&first) else { return };
+                let unclaimed = UnclaimedGrant::All(multi.sender.nudge());
+                let lease_ref = self.create_lease(key, nonce, fence, valid_until, unclaimed);
+                let Some(multi) = self.multi_requests.get_mut(&first) else { return };
+                multi.lease_refs.extend(lease_ref);
+                if multi.lease_refs.len() == multi.nonces.len()
+                    && let Some(multi) = self.multi_requests.remove(&first)
                 {
-                    drop(group.slot.send(MultiOutcome::Granted(group.shares)));
+                    drop(multi.sender.send(MultiOutcome::Granted(multi.lease_refs)));
                 }
             }
             Some(Subscriber::Queue(_) | Subscriber::Lease(..)) | None => {
@@ -194,22 +196,22 @@ impl Dispatcher {
         }
     }
 
-    fn hold(
+    fn create_lease(
         &mut self,
         key: Arc<str>,
         nonce: Nonce,
         fence: Fence,
         valid_until: Timestamp,
-        laid: UnclaimedGrant,
+        unclaimed: UnclaimedGrant,
     ) -> Option<LeaseRef> {
-        let keeper = self.mailbox.upgrade()?.lease_backend();
-        let (lease, share) = Lease::granted(key, fence, nonce, valid_until, keeper);
-        self.parties.insert(nonce, Subscriber::Lease(lease, Some(laid)));
-        Some(share)
+        let backend = self.mailbox.upgrade()?.lease_backend();
+        let (lease, lease_ref) = Lease::granted(key, fence, nonce, valid_until, backend);
+        self.subscribers.insert(nonce, Subscriber::Lease(lease, Some(unclaimed)));
+        Some(lease_ref)
     }
 
     fn lost(&mut self, nonce: Nonce, loss: Loss) {
-        let lease = match self.parties.get(&nonce) {
+        let lease = match self.subscribers.get(&nonce) {
             Some(Subscriber::Lease(lease, _)) => {
                 lease.mark_lost(loss.clone());
                 Some(Arc::clone(lease))
@@ -220,7 +222,7 @@ impl Dispatcher {
         // By now those who wait for a renewal find the loss.
         self.drop_extensions(nonce);
         if let Some(lease) = lease {
-            report::lost(&lease, loss);
+            observe::lost(&lease, loss);
         }
     }
 }

@@ -3,8 +3,8 @@
 //! No I/O, no clock: messages, replies and pushes come in with the time, calls gather in a batch. What sends the batch, and when,
 //! is the core's business; a simulation has a network of its own in its place.
 
-pub(crate) mod messages;
-pub(crate) mod outputs;
+pub(crate) mod inbound;
+pub(crate) mod outbound;
 pub(crate) mod signals;
 #[cfg(test)]
 mod tests;
@@ -15,9 +15,9 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::io::mailbox::{Alarm, InspectAnswer, WaitRegistration, WeakMailbox};
-use crate::io::parties::{MultiRequest, ReplyTo, Subscriber};
-use crate::io::report;
+use crate::io::mailbox::{InspectAnswer, TimerTarget, WaitRegistration, WeakMailbox};
+use crate::io::observe;
+use crate::io::registry::{MultiRequest, ReplyTo, Subscriber};
 use crate::local::grant_channel::PendingGrant;
 use crate::protocol::claim::{Confirmation, Failure};
 use crate::protocol::machine::{CallError, Machine, Outlook};
@@ -32,27 +32,27 @@ use crate::wire::reply::{AcquireReply, Notice, Obstacle, Reply};
 pub struct Dispatcher {
     machine: Machine,
     mailbox: WeakMailbox,
-    parties: NonceMap<Subscriber>,
-    groups: NonceMap<MultiRequest>,
-    watched: NonceMap<(Box<WaitRegistration>, oneshot::Sender<Vec<Member>>)>,
+    subscribers: NonceMap<Subscriber>,
+    multi_requests: NonceMap<MultiRequest>,
+    wait_registrations: NonceMap<(Box<WaitRegistration>, oneshot::Sender<Vec<Member>>)>,
     confirmations: NonceMap<oneshot::Sender<Confirmation>>,
     /// Renewals that a caller waits for.
     extensions: Vec<Extension>,
     inspections: Vec<(String, oneshot::Sender<InspectAnswer>)>,
-    alarms: BTreeMap<(Timestamp, u64), Alarm>,
+    timers: BTreeMap<(Timestamp, u64), TimerTarget>,
     flushes: Vec<PendingFlush>,
     /// Until when these topics are not logged again.
-    quiet: HashMap<LogTopic, Timestamp>,
+    log_quiet_until: HashMap<LogTopic, Timestamp>,
     /// Set by a shutdown: those who want to hear when it is done.
-    stopping: Option<Vec<oneshot::Sender<()>>>,
+    shutdown_waiters: Option<Vec<oneshot::Sender<()>>>,
     /// Holds that were granted and are not handed over yet.
-    deliveries: Vec<PendingGrant>,
+    pending_grants: Vec<PendingGrant>,
     /// Calls that are to be sent.
     batch: Vec<(ReplyTo, Call)>,
     /// Something was brought that a caller may soon follow up.
-    lively: bool,
+    recent_activity: bool,
     /// The connection does not answer.
-    stalled: bool,
+    needs_reconnect: bool,
 }
 
 /// Topics of rate-limited log lines.
@@ -68,7 +68,7 @@ enum LogTopic {
 /// How long a topic is not logged again.
 const QUIET: Duration = Duration::from_secs(10);
 /// How many topics are logged in that time.
-const MOST_QUIET: usize = 1_000;
+const MAX_LOG_TOPICS: usize = 1_000;
 
 /// A caller that waits for releases.
 struct PendingFlush {
@@ -83,7 +83,7 @@ pub(crate) struct Extension {
     ttl: Duration,
     /// From when on the hold is to be valid.
     end: Timestamp,
-    slot: oneshot::Sender<Timestamp>,
+    sender: oneshot::Sender<Timestamp>,
 }
 
 impl Dispatcher {
@@ -91,20 +91,20 @@ impl Dispatcher {
         Self {
             machine,
             mailbox,
-            parties: NonceMap::default(),
-            groups: NonceMap::default(),
-            watched: NonceMap::default(),
+            subscribers: NonceMap::default(),
+            multi_requests: NonceMap::default(),
+            wait_registrations: NonceMap::default(),
             confirmations: NonceMap::default(),
             extensions: Vec::new(),
             inspections: Vec::new(),
-            alarms: BTreeMap::new(),
+            timers: BTreeMap::new(),
             flushes: Vec::new(),
-            quiet: HashMap::new(),
-            stopping: None,
-            deliveries: Vec::new(),
+            log_quiet_until: HashMap::new(),
+            shutdown_waiters: None,
+            pending_grants: Vec::new(),
             batch: Vec::new(),
-            lively: false,
-            stalled: false,
+            recent_activity: false,
+            needs_reconnect: false,
         }
     }
 
@@ -120,8 +120,8 @@ impl Dispatcher {
     pub fn connect_failed(&mut self, now: Timestamp, why: &str, outlook: Outlook) {
         let unreachable = outlook == Outlook::Unreachable;
         let failure = if unreachable { Failure::Unavailable } else { Failure::Refused };
-        for (_, slot) in self.inspections.drain(..) {
-            let _ = slot.send(Err(failure(why.to_owned())));
+        for (_, sender) in self.inspections.drain(..) {
+            let _ = sender.send(Err(failure(why.to_owned())));
         }
         self.machine.connect_failed(now, why.to_owned(), outlook);
     }
@@ -131,44 +131,44 @@ impl Dispatcher {
     }
 
     /// The connection was left with these calls unanswered; what was to be sent on it is dropped too.
-    pub fn abandon(&mut self, askers: impl IntoIterator<Item = ReplyTo>) {
-        let unsent = self.batch.drain(..).map(|(asker, _)| asker);
-        for asker in unsent.chain(askers) {
+    pub fn abandon(&mut self, reply_to: impl IntoIterator<Item = ReplyTo>) {
+        let unsent = self.batch.drain(..).map(|(reply_to, _)| reply_to);
+        for reply_to in unsent.chain(reply_to) {
             // The protocol asks again by itself; whoever inspects would take silence for a shutdown.
-            if let ReplyTo::Inspect(slot) = asker {
-                let _ = slot.send(inspected(Err(CallError::Broken)));
+            if let ReplyTo::Inspect(sender) = reply_to {
+                let _ = sender.send(inspected(Err(CallError::Broken)));
             }
         }
     }
 
-    pub fn reply(&mut self, now: Timestamp, asker: ReplyTo, reply: Result<Reply, CallError>) {
-        match asker {
+    pub fn reply(&mut self, now: Timestamp, reply_to: ReplyTo, reply: Result<Reply, CallError>) {
+        match reply_to {
             ReplyTo::Protocol(id) => {
                 if let Ok(Reply::Acquire(AcquireReply::Busy(busy))) = &reply
                     && busy.obstacle == Obstacle::DataLoss
-                    && self.may_tell(now, LogTopic::DataLoss)
+                    && self.should_log(now, LogTopic::DataLoss)
                 {
-                    report::data_lost(busy.left);
+                    observe::data_lost(busy.left);
                 }
                 self.machine.reply(now, id, reply);
             }
-            ReplyTo::Inspect(slot) => {
+            ReplyTo::Inspect(sender) => {
                 let found = inspected(reply);
-                let _ = slot.send(found.map(|found| self.machine.seen_by_its_owner(found)));
+                let _ = sender.send(found.map(|found| self.machine.seen_by_its_owner(found)));
             }
         }
     }
 
     /// Whether to log this topic now: each at most once every [`QUIET`].
-    fn may_tell(&mut self, now: Timestamp, of: LogTopic) -> bool {
-        if self.quiet.len() >= MOST_QUIET {
-            self.quiet.retain(|_, until| *until > now);
+    fn should_log(&mut self, now: Timestamp, of: LogTopic) -> bool {
+        if self.log_quiet_until.len() >= MAX_LOG_TOPICS {
+            self.log_quiet_until.retain(|_, until| *until > now);
         }
-        let is_quiet = self.quiet.get(&of).is_some_and(|&until| until > now);
-        if is_quiet || self.quiet.len() >= MOST_QUIET {
+        let is_quiet = self.log_quiet_until.get(&of).is_some_and(|&until| until > now);
+        if is_quiet || self.log_quiet_until.len() >= MAX_LOG_TOPICS {
             return false;
         }
-        self.quiet.insert(of, now.plus(QUIET));
+        self.log_quiet_until.insert(of, now.plus(QUIET));
         true
     }
 
@@ -178,24 +178,24 @@ impl Dispatcher {
 
     /// When [`Self::tick`] has something to do.
     pub fn due(&self) -> Option<Timestamp> {
-        let alarm = self.alarms.first_key_value().map(|(&(at, _), _)| at);
-        [self.machine.next_tick(), alarm].into_iter().flatten().min()
+        let timer = self.timers.first_key_value().map(|(&(at, _), _)| at);
+        [self.machine.next_tick(), timer].into_iter().flatten().min()
     }
 
     /// Does what is due at `now`.
     pub fn tick(&mut self, now: Timestamp) {
         self.machine.tick(now);
-        self.ring(now);
+        self.fire_timers(now);
     }
 
     /// Whether something came since the last look that a caller may soon follow up.
-    pub fn take_lively(&mut self) -> bool {
-        std::mem::take(&mut self.lively)
+    pub fn take_recent_activity(&mut self) -> bool {
+        std::mem::take(&mut self.recent_activity)
     }
 
     /// Whether the protocol has given the connection up since the last look.
-    pub fn take_stalled(&mut self) -> bool {
-        std::mem::take(&mut self.stalled)
+    pub fn take_needs_reconnect(&mut self) -> bool {
+        std::mem::take(&mut self.needs_reconnect)
     }
 
     /// The calls that are to be sent next, in their order.
@@ -209,18 +209,18 @@ impl Dispatcher {
 
     /// Hands over what was granted, all at once: a runtime wakes one of its threads for the first, and that one finds the
     /// others. After the batch is sent, as a caller that wakes may take the core from this thread.
-    pub fn deliver(&mut self) {
-        self.deliveries.drain(..).for_each(PendingGrant::deliver);
+    pub fn deliver_grants(&mut self) {
+        self.pending_grants.drain(..).for_each(PendingGrant::deliver);
     }
 
     /// Whether a shutdown was asked for and nothing is left to do.
-    pub fn is_over(&self) -> bool {
-        self.stopping.is_some() && self.machine.is_idle()
+    pub fn is_shut_down(&self) -> bool {
+        self.shutdown_waiters.is_some() && self.machine.is_idle()
     }
 
     /// Tells those who asked for the shutdown.
-    pub fn say_that_it_is_over(&mut self) {
-        for done in self.stopping.take().into_iter().flatten() {
+    pub fn confirm_shutdown(&mut self) {
+        for done in self.shutdown_waiters.take().into_iter().flatten() {
             let _ = done.send(());
         }
     }

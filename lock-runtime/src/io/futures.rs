@@ -15,7 +15,7 @@ use crate::wire::probe::Member;
 
 /// A request under way. Dropped before its answer was taken, it is undone.
 pub struct AcquireFuture {
-    pub answer: GrantReceiver<AcquireOutcome>,
+    pub receiver: GrantReceiver<AcquireOutcome>,
     pub nonce: Nonce,
     /// Taken out with the answer.
     pub mailbox: Option<Mailbox>,
@@ -26,11 +26,11 @@ impl Future for AcquireFuture {
     type Output = Option<AcquireOutcome>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = Pin::new(&mut self.answer).poll(context);
-        if answer.is_ready() {
+        let outcome = Pin::new(&mut self.receiver).poll(context);
+        if outcome.is_ready() {
             self.mailbox = None;
         }
-        answer
+        outcome
     }
 }
 
@@ -52,7 +52,7 @@ pub enum MultiOutcome {
 
 /// A request for several locks. Dropped before its answer was taken, it is undone.
 pub struct AcquireAllFuture {
-    pub answer: GrantReceiver<MultiOutcome>,
+    pub receiver: GrantReceiver<MultiOutcome>,
     pub nonces: Vec<Nonce>,
     /// Taken out with the answer.
     pub mailbox: Option<Mailbox>,
@@ -63,11 +63,11 @@ impl Future for AcquireAllFuture {
     type Output = Option<MultiOutcome>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = wakers::poll_guarded(Pin::new(&mut self.answer), context);
-        if answer.is_ready() {
+        let outcome = wakers::poll_guarded(Pin::new(&mut self.receiver), context);
+        if outcome.is_ready() {
             self.mailbox = None;
         }
-        answer
+        outcome
     }
 }
 
@@ -81,7 +81,7 @@ impl Drop for AcquireAllFuture {
 
 /// A wait that is watched, until this is dropped.
 pub struct DeadlockWatch {
-    pub answer: oneshot::Receiver<Vec<Member>>,
+    pub receiver: oneshot::Receiver<Vec<Member>>,
     pub id: Nonce,
     pub mailbox: Mailbox,
 }
@@ -91,12 +91,12 @@ impl Future for DeadlockWatch {
     type Output = Option<Vec<Member>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        wakers::poll_guarded(Pin::new(&mut self.answer), context).map(Result::ok)
+        wakers::poll_guarded(Pin::new(&mut self.receiver), context).map(Result::ok)
     }
 }
 
 impl Drop for DeadlockWatch {
     fn drop(&mut self) {
-        self.mailbox.unwatch(self.id);
+        self.mailbox.unregister_wait(self.id);
     }
 }
