@@ -1,5 +1,6 @@
-//! What a thousand annotated functions cost to compile, beside the same functions with `tracing::instrument` and without
-//! any attribute. Half of them are async unless `--kind` says otherwise.
+//! What a thousand annotated functions cost to compile, beside the same functions with
+//! `tracing::instrument` and without any attribute. Half of them are async unless `--kind` says
+//! otherwise.
 //!
 //! `cargo bench --bench compile_time`
 
@@ -77,8 +78,8 @@ fn main() {
         let [locked, instrumented, plain] = [0, 1, 2].map(|of| median(&rounds, |round| round[of]));
         let ratio = median(&rounds, |round| round[0].as_secs_f64() / round[1].as_secs_f64());
         println!(
-            "{title:<22} locked {locked:>6.2?}   instrumented {instrumented:>6.2?}   plain {plain:>6.2?}   \
-             locked / instrumented {ratio:.2} (median of {} rounds)",
+            "{title:<22} locked {locked:>6.2?}   instrumented {instrumented:>6.2?}   plain \
+             {plain:>6.2?}   locked / instrumented {ratio:.2} (median of {} rounds)",
             options.rounds
         );
     }
@@ -126,8 +127,10 @@ impl Subject {
             );
             write!(
                 text,
-                "{attribute}pub {keyword}fn f{number}(id: u64, name: &str) -> Result<u64, distlock::LockError> {{\n\
-                 let sum = id + {number};\nif name.is_empty() {{\nreturn Ok(0);\n}}\nOk(sum * {number})\n}}\n"
+                "{attribute}pub {keyword}fn f{number}(id: u64, name: &str) -> Result<u64, \
+                 distlock::LockError> {{\n\
+                 let sum = id + {number};\nif name.is_empty() {{\nreturn Ok(0);\n}}\nOk(sum * \
+                 {number})\n}}\n"
             )
             .expect("a string takes all");
         }
@@ -139,7 +142,8 @@ impl Subject {
         source.set_modified(SystemTime::now()).expect("its time can be set");
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(command).arg("--quiet").current_dir(self.directory());
-        // From nothing each time; one directory for all, so that their dependencies are compiled once.
+        // From nothing each time; one directory for all, so that their dependencies are compiled
+        // once.
         cargo
             .env("CARGO_INCREMENTAL", "0")
             .env("CARGO_TARGET_DIR", self.directory().with_file_name("target"));

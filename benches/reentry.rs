@@ -1,5 +1,5 @@
-//! What a nested call of the same key costs beside the same function without the attribute, and how many
-//! commands it sends (counted by the server).
+//! What a nested call of the same key costs beside the same function without the attribute, and how
+//! many commands it sends (counted by the server).
 //!
 //! `cargo bench --bench reentry`
 
@@ -117,7 +117,8 @@ fn compare(
 fn print(name: &str, mut nanos: Vec<f64>) {
     nanos.sort_by(f64::total_cmp);
     println!(
-        "{name:20} a nested call costs {:>6.1} ns more than the plain one (from {:.1} to {:.1} over {} rounds)",
+        "{name:20} a nested call costs {:>6.1} ns more than the plain one (from {:.1} to {:.1} \
+         over {} rounds)",
         nanos[nanos.len() / 2],
         nanos[0],
         nanos[nanos.len() - 1],

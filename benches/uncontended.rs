@@ -1,6 +1,6 @@
-//! Uncontended acquire and release beside the raw floor of the same run: `SET NX PX` and a compare-and-delete
-//! script, each a round trip of the `redis` crate. A thread is compared with a synchronous connection, a task
-//! with a multiplexed connection on the same kind of runtime.
+//! Uncontended acquire and release beside the raw floor of the same run: `SET NX PX` and a
+//! compare-and-delete script, each a round trip of the `redis` crate. A thread is compared with a
+//! synchronous connection, a task with a multiplexed connection on the same kind of runtime.
 //!
 //! `cargo bench --bench uncontended`; `-- --rounds 40 --pairs 2000` for longer runs.
 
@@ -13,7 +13,8 @@ use redis::Script;
 use testkit::RedisServer;
 
 /// Compare-and-delete, as the Redis documentation has it for locks of one instance.
-const COMPARE_AND_DELETE: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) else return 0 end";
+const COMPARE_AND_DELETE: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then return \
+    redis.call('DEL', KEYS[1]) else return 0 end";
 
 #[derive(Parser)]
 struct Options {
@@ -122,13 +123,15 @@ fn report(name: &str, options: &Options, raw: &mut dyn FnMut(), ours: &mut dyn F
     print(name, raw, ours);
 }
 
-/// Medians, and the median of the ratios round by round: both sides of a ratio saw the same machine.
+/// Medians, and the median of the ratios round by round: both sides of a ratio saw the same
+/// machine.
 fn print(name: &str, raw: Vec<Duration>, ours: Vec<Duration>) {
     let mut ratios: Vec<f64> =
         raw.iter().zip(&ours).map(|(raw, ours)| ours.as_secs_f64() / raw.as_secs_f64()).collect();
     ratios.sort_by(f64::total_cmp);
     println!(
-        "{name:22} raw pair {:>9.2?}   distlock {:>9.2?}   ratio {:.2} (from {:.2} to {:.2} over {} rounds)",
+        "{name:22} raw pair {:>9.2?}   distlock {:>9.2?}   ratio {:.2} (from {:.2} to {:.2} over \
+         {} rounds)",
         median(raw),
         median(ours),
         ratios[ratios.len() / 2],

@@ -1,6 +1,8 @@
-//! A writer that was paused past its lease is refused by its fencing token: `cargo run --example fenced_write`
+//! A writer that was paused past its lease is refused by its fencing token:
+//! `cargo run --example fenced_write`
 //!
-//! The storage is a Redis hash that keeps the highest token beside the value; a script compares and writes in one step.
+//! The storage is a Redis hash that keeps the highest token beside the value; a script compares and
+//! writes in one step.
 
 #[path = "support/mod.rs"]
 mod support;

@@ -1,7 +1,7 @@
 //! Two accounts under one call, in both directions at once: `cargo run --example transfer`
 //!
-//! Each transfer takes the keys of both accounts together. One after the other, with one key each, they would sooner or
-//! later wait for each other.
+//! Each transfer takes the keys of both accounts together. One after the other, with one key each,
+//! they would sooner or later wait for each other.
 
 #[path = "support/mod.rs"]
 mod support;

@@ -91,10 +91,12 @@ fn main() -> ExitCode {
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// The exit code of a fork that does this, if it ends in time. What was made before it is dropped by the parent afterwards.
+/// The exit code of a fork that does this, if it ends in time. What was made before it is dropped
+/// by the parent afterwards.
 fn in_a_fork<T>(before: impl Fn() -> T, child: impl Fn(T)) -> Option<i32> {
     let made = before();
-    // SAFETY: the other threads of this process are idle, and the child uses nothing that they may have locked.
+    // SAFETY: the other threads of this process are idle, and the child uses nothing that they may
+    // have locked.
     match unsafe { libc::fork() } {
         0 => {
             let ran = catch_unwind(AssertUnwindSafe(|| child(made)));

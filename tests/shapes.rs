@@ -1,5 +1,5 @@
-//! The attribute on every shape of function: each compiles with warnings denied and behaves as the function without
-//! it does. The numbers beside the tests are those of the list of shapes.
+//! The attribute on every shape of function: each compiles with warnings denied and behaves as the
+//! function without it does. The numbers beside the tests are those of the list of shapes.
 #![deny(warnings)]
 
 mod shapes {

@@ -16,7 +16,8 @@ const SETTING_SIZE: u64 = 24;
 /// The number before them, which tells the current one of the two.
 const CURRENT_SIZE: u64 = 8;
 
-/// What the clock of a server says, in relation to the system's. It outlives restarts of the server.
+/// What the clock of a server says, in relation to the system's. It outlives restarts of the
+/// server.
 ///
 /// Only the wall clock moves: Redis measures expiry and the timeouts of blocked clients by it.
 #[derive(Debug)]
@@ -60,8 +61,8 @@ impl ServerClock {
         self.change(|setting| setting.offset -= nanoseconds(span));
     }
 
-    /// Lets the clock run faster from now on by this many millionths, or slower by a negative number; zero
-    /// lets it run evenly, from where it is.
+    /// Lets the clock run faster from now on by this many millionths, or slower by a negative
+    /// number; zero lets it run evenly, from where it is.
     pub fn drift(&self, millionths: i64) {
         self.change(|setting| setting.drift = millionths);
     }
@@ -115,8 +116,8 @@ fn nanoseconds(span: Duration) -> i64 {
     i64::try_from(span.as_nanos()).expect("a span of less than 292 years")
 }
 
-/// The shim, compiled once in the life of this process. Its bytes are kept instead of a path, because nobody
-/// would remove a directory at the end.
+/// The shim, compiled once in the life of this process. Its bytes are kept instead of a path,
+/// because nobody would remove a directory at the end.
 fn library() -> io::Result<&'static [u8]> {
     static LIBRARY: OnceLock<Result<Vec<u8>, String>> = OnceLock::new();
     let compiled = LIBRARY.get_or_init(|| compile().map_err(|error| error.to_string()));
@@ -144,8 +145,8 @@ fn run_compiler(compiler: &str, source: &Path, library: &Path) -> io::Result<()>
 
 fn explain(compiler: &str, error: &io::Error) -> io::Error {
     let text = format!(
-        "the clock of a server needs the C compiler `{compiler}`, by which Rust links, too ({error}): \
-         install it (`apt install gcc libc6-dev`, `dnf install gcc`)"
+        "the clock of a server needs the C compiler `{compiler}`, by which Rust links, too \
+         ({error}): install it (`apt install gcc libc6-dev`, `dnf install gcc`)"
     );
     io::Error::new(error.kind(), text)
 }

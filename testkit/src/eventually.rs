@@ -20,7 +20,8 @@ pub fn eventually(limit: Duration, what: &str, mut condition: impl FnMut() -> bo
     }
 }
 
-/// [`eventually`] for async tests: the condition may await, and so does the pause between two polls.
+/// [`eventually`] for async tests: the condition may await, and so does the pause between two
+/// polls.
 ///
 /// # Panics
 ///

@@ -3,9 +3,9 @@
 use crate::RedisServer;
 
 impl RedisServer {
-    /// How many commands the server has executed for anybody since its start, those inside scripts included.
-    /// What this very question costs (INFO, and the greetings of a connection: HELLO, CLIENT, PING) is left
-    /// out, so two readings with nothing in between are equal.
+    /// How many commands the server has executed for anybody since its start, those inside scripts
+    /// included. What this very question costs (INFO, and the greetings of a connection: HELLO,
+    /// CLIENT, PING) is left out, so two readings with nothing in between are equal.
     ///
     /// # Panics
     ///
@@ -15,8 +15,8 @@ impl RedisServer {
         self.info("commandstats").lines().filter_map(calls).sum()
     }
 
-    /// How many clients are connected, apart from this very question's. One that has closed its connection
-    /// counts until the server has noticed.
+    /// How many clients are connected, apart from this very question's. One that has closed its
+    /// connection counts until the server has noticed.
     ///
     /// # Panics
     ///

@@ -141,8 +141,8 @@ fn wait_until_it_answers(process: &mut Process, port: u16, dir: &Path) -> io::Re
     Ok(())
 }
 
-/// The id of the server process behind this port, once it answers PING. Another server may have taken the
-/// port first and would answer too.
+/// The id of the server process behind this port, once it answers PING. Another server may have
+/// taken the port first and would answer too.
 fn answering_process(port: u16) -> Option<u32> {
     let client = redis::Client::open(url(port)).ok()?;
     let mut connection = client.get_connection_with_timeout(START_LIMIT).ok()?;

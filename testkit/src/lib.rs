@@ -1,5 +1,5 @@
-//! Helpers of distlock's tests: redis-server processes of their own, faults between them and their clients,
-//! and waiting by condition instead of sleeping.
+//! Helpers of distlock's tests: redis-server processes of their own, faults between them and their
+//! clients, and waiting by condition instead of sleeping.
 //!
 //! ```
 //! use std::time::Duration;
@@ -31,8 +31,8 @@
 //! # }
 //! ```
 //!
-//! On Linux, a server can have a wall clock of its own (`Builder::with_clock`, `RedisServer::clock`), and
-//! `Resources` tells what a process holds.
+//! On Linux, a server can have a wall clock of its own (`Builder::with_clock`,
+//! `RedisServer::clock`), and `Resources` tells what a process holds.
 
 #[cfg(target_os = "linux")]
 mod clock;

@@ -4,8 +4,8 @@ use std::io;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-/// Waits for the end of a pipe that only the test process holds open, hence for the end of that process: also
-/// when it is killed, aborts, or keeps its server in a static that is never dropped.
+/// Waits for the end of a pipe that only the test process holds open, hence for the end of that
+/// process: also when it is killed, aborts, or keeps its server in a static that is never dropped.
 const WATCH: &str = r#"trap "" INT TERM HUP; read -r _; kill -9 "$1"; rm -rf "$2""#;
 
 /// A server process and its watchdog.

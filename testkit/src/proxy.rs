@@ -1,5 +1,5 @@
-//! A proxy between clients and one server that knows where requests and replies begin and end, and breaks
-//! connections there.
+//! A proxy between clients and one server that knows where requests and replies begin and end, and
+//! breaks connections there.
 
 mod connection;
 mod exchange;
@@ -24,14 +24,15 @@ use tally::Tally;
 use crate::RedisServer;
 use crate::launch::url;
 
-/// A server whose queue of connections is full does not answer; the next client is not to wait for that.
+/// A server whose queue of connections is full does not answer; the next client is not to wait for
+/// that.
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 
-/// Listens on a port of 127.0.0.1 of its own and carries each connection on to the server's port, also after
-/// the server was started again. Without a server, a connection is accepted and closed.
+/// Listens on a port of 127.0.0.1 of its own and carries each connection on to the server's port,
+/// also after the server was started again. Without a server, a connection is accepted and closed.
 ///
-/// Faults concern everything that has not been delivered when they are turned on. Threads and sockets end
-/// when it is dropped.
+/// Faults concern everything that has not been delivered when they are turned on. Threads and
+/// sockets end when it is dropped.
 #[derive(Debug)]
 pub struct FaultProxy {
     port: u16,
@@ -83,46 +84,48 @@ impl FaultProxy {
         self.port
     }
 
-    /// Carries connections that are opened from now on to this server, as a name that moves after a failover. Those that are
-    /// open stay where they are.
+    /// Carries connections that are opened from now on to this server, as a name that moves after a
+    /// failover. Those that are open stay where they are.
     pub fn lead_to(&self, server: &RedisServer) {
         self.shared.server.store(server.port(), Ordering::SeqCst);
     }
 
-    /// Delivers what is read from now on this much later, in order; any number of frames is on the way at a
-    /// time. Zero turns it off, for what is read afterwards.
+    /// Delivers what is read from now on this much later, in order; any number of frames is on the
+    /// way at a time. Zero turns it off, for what is read afterwards.
     pub fn delay(&self, direction: Direction, delay: Duration) {
         self.shared.faults.set_delay(direction, delay);
     }
 
-    /// Drops what is published, and any other push of RESP3. Replies pass, and so do the confirmations of
-    /// subscriptions.
+    /// Drops what is published, and any other push of RESP3. Replies pass, and so do the
+    /// confirmations of subscriptions.
     pub fn drop_pushes(&self, on: bool) {
         self.shared.faults.set_drop_pushes(on);
     }
 
-    /// Forwards nothing either way, not even that a side has closed; connections stay open and new ones are
-    /// accepted. Those that lost something by it are closed when it is turned off.
+    /// Forwards nothing either way, not even that a side has closed; connections stay open and new
+    /// ones are accepted. Those that lost something by it are closed when it is turned off.
     pub fn black_hole(&self, on: bool) {
         let mut open = self.shared.open();
         open.black_hole = on;
         open.each(|connection| connection.set_hole(on));
     }
 
-    /// Closes connections, at once or at their next request or reply. See [`Cut`]. At once, a frozen connection
-    /// is closed for its client only: what is held of its requests still arrives on thaw.
+    /// Closes connections, at once or at their next request or reply. See [`Cut`]. At once, a
+    /// frozen connection is closed for its client only: what is held of its requests still arrives
+    /// on thaw.
     pub fn cut(&self, cut: Cut) {
         self.shared.open().each(|connection| connection.cut(cut));
     }
 
-    /// Closes each connection at its next request that has this text in it, a key for example. [`Cut::Now`]
-    /// does so before the request applies.
+    /// Closes each connection at its next request that has this text in it, a key for example.
+    /// [`Cut::Now`] does so before the request applies.
     pub fn cut_at(&self, cut: Cut, text: &str) {
         self.shared.open().each(|connection| connection.cut_at(cut, text));
     }
 
-    /// Holds what is on its way on the connections that are open now, and delivers it in order on thaw: to the
-    /// server also what a client sent that has closed its side since. Connections opened meanwhile pass.
+    /// Holds what is on its way on the connections that are open now, and delivers it in order on
+    /// thaw: to the server also what a client sent that has closed its side since. Connections
+    /// opened meanwhile pass.
     pub fn freeze(&self, on: bool) {
         self.shared.open().each(|connection| connection.set_frozen(on));
     }
@@ -145,8 +148,8 @@ impl FaultProxy {
         open.connections.iter().filter(|(connection, _)| connection.is_open()).count()
     }
 
-    /// How many requests clients have sent so far, also those that were not forwarded. The greetings of
-    /// connections (HELLO, CLIENT) are among them.
+    /// How many requests clients have sent so far, also those that were not forwarded. The
+    /// greetings of connections (HELLO, CLIENT) are among them.
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.shared.tally.all()
@@ -181,7 +184,8 @@ impl Shared {
             if self.stop.load(Ordering::SeqCst) {
                 return;
             }
-            // Without the client or the server there is nothing to carry, and dropping the socket says so.
+            // Without the client or the server there is nothing to carry, and dropping the socket
+            // says so.
             let _ = client.and_then(|client| self.admit(client));
         }
     }

@@ -16,8 +16,8 @@ pub struct Resources {
 }
 
 impl Resources {
-    /// Reads them from `/proc`. What reading takes itself is left out only for other processes: of its own
-    /// process it counts the one descriptor by which it lists them.
+    /// Reads them from `/proc`. What reading takes itself is left out only for other processes: of
+    /// its own process it counts the one descriptor by which it lists them.
     pub fn of(pid: u32) -> io::Result<Self> {
         let process = PathBuf::from(format!("/proc/{pid}"));
         let threads = fs::read_dir(process.join("task"))?.count();

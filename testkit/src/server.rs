@@ -16,8 +16,8 @@ use crate::process::Process;
 /// Nothing on loopback takes this long; a test that would hang fails instead.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
-/// A redis-server process that belongs to one test: on its own port of 127.0.0.1, with its own directory,
-/// and ended when dropped, or at the latest when the process that started it ends.
+/// A redis-server process that belongs to one test: on its own port of 127.0.0.1, with its own
+/// directory, and ended when dropped, or at the latest when the process that started it ends.
 #[derive(Debug)]
 pub struct RedisServer {
     builder: Builder,
@@ -121,8 +121,8 @@ impl RedisServer {
         drop(self.process().take());
     }
 
-    /// Kills the server if it runs and starts it again on the same port and directory: with its data if it is
-    /// [`append_only`](Builder::append_only), else empty. Returns when it answers.
+    /// Kills the server if it runs and starts it again on the same port and directory: with its
+    /// data if it is [`append_only`](Builder::append_only), else empty. Returns when it answers.
     pub fn restart(&self) -> io::Result<()> {
         self.kill();
         let process = self.builder.launch(self.port, self.dir.path())?;

@@ -1,4 +1,5 @@
-//! What a proxy leaves behind when it is dropped: nothing. Alone in its process, because it counts threads.
+//! What a proxy leaves behind when it is dropped: nothing. Alone in its process, because it counts
+//! threads.
 #![cfg(target_os = "linux")]
 
 use std::io::Write;

@@ -1,5 +1,6 @@
-//! A loss of the server's data is waited out for the longest lease of all processes, no matter which asks first. A manager
-//! stands for a process here: each has its own connection and its own knowledge.
+//! A loss of the server's data is waited out for the longest lease of all processes, no matter
+//! which asks first. A manager stands for a process here: each has its own connection and its own
+//! knowledge.
 
 use std::time::{Duration, Instant};
 
@@ -28,12 +29,14 @@ fn acquainted(server: &RedisServer, ttl: Duration) -> LockManager {
     locks
 }
 
-/// What `holder` has is not granted a second time while it is valid: neither to `first`, which asks for another key before
-/// anybody else does, nor to `then`. Its hold is not renewed, so that it stays valid without the server.
+/// What `holder` has is not granted a second time while it is valid: neither to `first`, which asks
+/// for another key before anybody else does, nor to `then`. Its hold is not renewed, so that it
+/// stays valid without the server.
 #[track_caller]
 fn assert_waited_out(held: &LockGuard, first: &LockManager, then: &LockManager) {
     let start = Instant::now();
-    // As long as its own leases last, and then some: what it does not know of must not let it through.
+    // As long as its own leases last, and then some: what it does not know of must not let it
+    // through.
     let early = first.mutex("unrelated").wait(SHORT * 3).acquire_blocking();
     assert!(matches!(early, Err(LockError::DataLoss(_))), "{early:?} after {:?}", start.elapsed());
     let second = then.mutex("bounds").wait(LIMIT).acquire_blocking().unwrap();

@@ -145,7 +145,8 @@ async fn a_task_with_a_share_keeps_its_hold_waiting() {
 #[distributed_lock("family", manager = locks)]
 async fn siblings(locks: &LockManager) -> Result<(), LockError> {
     let met = tokio::sync::Barrier::new(2);
-    // One has the turn under the family's key and wants the other's key; the other holds that and wants the turn.
+    // One has the turn under the family's key and wants the other's key; the other holds that and
+    // wants the turn.
     let first = sibling_with_the_turn(locks, &met);
     let second = sibling_with_the_key(locks, &met);
     let (first, second) = tokio::join!(first, second);
@@ -180,7 +181,8 @@ async fn siblings_under_one_hold() {
     assert!(matches!(error, LockError::Deadlock(_)), "{error:?}");
 }
 
-/// The holder of what is waited for waits for a sibling of the waiting call, which does not wait: no circle.
+/// The holder of what is waited for waits for a sibling of the waiting call, which does not wait:
+/// no circle.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sibling_that_works_is_no_part_of_a_circle() {
     let server = server();

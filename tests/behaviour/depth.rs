@@ -103,7 +103,8 @@ fn two_hundred_keys_can_be_held_inside_one_another() {
     eventually(LIMIT, "all are released", || traces(&server).is_empty());
 }
 
-/// What a level takes in a debug build is what the tests above rest on; the frames of the function itself are in it.
+/// What a level takes in a debug build is what the tests above rest on; the frames of the function
+/// itself are in it.
 #[test]
 fn a_level_takes_less_than_two_kilobytes_of_the_stack() {
     let locks = LockManager::connect("memory://").unwrap();

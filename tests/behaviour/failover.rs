@@ -81,7 +81,8 @@ fn a_replica_that_stays_one_is_refused_after_the_outage() {
     assert!(start.elapsed() >= OUTAGE, "{error} after {:?}", start.elapsed());
 }
 
-/// What makes the server refuse the writes of scripts, the setting that lifts it, and the error's code.
+/// What makes the server refuse the writes of scripts, the setting that lifts it, and the error's
+/// code.
 struct Obstacle {
     set: [&'static str; 2],
     lift: [&'static str; 2],

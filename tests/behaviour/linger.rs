@@ -51,7 +51,8 @@ fn the_next_calls_send_nothing_and_have_new_tokens() {
 
 #[test]
 fn another_process_that_asks_gets_it_at_once() {
-    // The best of some, as a machine that has other things to do may take its time; each where nobody has asked before.
+    // The best of some, as a machine that has other things to do may take its time; each where
+    // nobody has asked before.
     let waits = (0..5).map(|_| {
         let (server, locks, others) = setting();
         let kept = append(&locks).unwrap();
@@ -69,7 +70,8 @@ fn another_process_that_asks_gets_it_at_once() {
     assert!(best < Duration::from_millis(200), "{best:?}");
 }
 
-/// Whoever tries once is told that the lock is held, and asks for nothing: the holder does not hear of it.
+/// Whoever tries once is told that the lock is held, and asks for nothing: the holder does not hear
+/// of it.
 #[test]
 fn another_process_that_tries_once_does_not_get_it_and_does_not_end_it() {
     let (server, locks, others) = setting();
@@ -166,7 +168,8 @@ fn a_loss_while_nobody_is_inside_is_noticed() {
     assert!(best < Duration::from_millis(600), "{best:?}: not before its second was over");
 }
 
-/// How far the counter of fencing tokens is ahead of the server's clock, from which it starts again when its data is lost.
+/// How far the counter of fencing tokens is ahead of the server's clock, from which it starts again
+/// when its data is lost.
 fn tokens_ahead(server: &RedisServer) -> Duration {
     let mut connection = server.connection();
     let last: i128 = redis::cmd("GET").arg("lock:fence").query(&mut connection).unwrap();

@@ -217,12 +217,22 @@ fn skipped(locks: &LockManager, a: u32, b: u32) -> Result<Option<u32>, LockError
     Ok(Some(a + b))
 }
 
-#[distributed_lock(["account:{a}", "account:{b}"], manager = locks, wait = "0s", on_error = |err| err.to_string())]
+#[distributed_lock(
+    ["account:{a}", "account:{b}"],
+    manager = locks,
+    wait = "0s",
+    on_error = |err| err.to_string()
+)]
 async fn handled(locks: &LockManager, a: u32, b: u32) -> String {
     "ran".to_owned()
 }
 
-#[distributed_lock(["account:{a}", "account:{b}"], manager = locks, release = confirmed, on_error = panic)]
+#[distributed_lock(
+    ["account:{a}", "account:{b}"],
+    manager = locks,
+    release = confirmed,
+    on_error = panic
+)]
 fn confirmed(locks: &LockManager, a: u32, b: u32) -> u32 {
     a + b
 }

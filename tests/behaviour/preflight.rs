@@ -1,4 +1,5 @@
-//! What a server has to be, and which rights a user needs: looked at when a connection is made, and said in one sentence.
+//! What a server has to be, and which rights a user needs: looked at when a connection is made, and
+//! said in one sentence.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -254,7 +255,8 @@ fn an_idle_connection_is_kept_alive() {
     let server = server();
     let locks = connect(&server);
     locks.mutex("key").acquire_blocking().unwrap().release_blocking().unwrap();
-    // The remote port, and the timer that runs: 02 is that of keepalive, once nothing is on its way.
+    // The remote port, and the timer that runs: 02 is that of keepalive, once nothing is on its
+    // way.
     let remote = format!("0100007F:{:04X}", server.port());
     eventually(LIMIT, "its keepalive timer runs", || {
         let table = std::fs::read_to_string("/proc/net/tcp").unwrap();

@@ -1,4 +1,5 @@
-//! Users of the server that lack one right: no script leaves anything half-done, and the error names the command.
+//! Users of the server that lack one right: no script leaves anything half-done, and the error
+//! names the command.
 
 use std::time::Duration;
 

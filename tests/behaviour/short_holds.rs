@@ -10,7 +10,8 @@ use testkit::{FaultProxy, eventually};
 use crate::support::{LIMIT, connect, inspect, server, until_waiting};
 
 const TTL: Duration = Duration::from_millis(300);
-/// What a machine with other work adds. A claim of two seconds, or a look after 600 ms on top of a ttl, is more.
+/// What a machine with other work adds. A claim of two seconds, or a look after 600 ms on top of a
+/// ttl, is more.
 const SLACK: Duration = Duration::from_millis(250);
 const ROUNDS: u32 = 3;
 

@@ -274,7 +274,8 @@ async fn call_from_a_task(locks: &LockManager) -> Result<(), LockError> {
 
 #[distributed_lock("account", manager = locks, hold = hold)]
 async fn nested(locks: &LockManager) -> Result<Fence, LockError> {
-    // Not tokio's: that one is woken by a runtime, which another `block_on` on its thread keeps from running.
+    // Not tokio's: that one is woken by a runtime, which another `block_on` on its thread keeps
+    // from running.
     smol::future::yield_now().await;
     Ok(hold.fence())
 }
@@ -360,7 +361,8 @@ fn an_entered_guard_belongs_to_the_task_that_entered_it() {
     assert_eq!(*seen.lock().unwrap(), [false]);
 }
 
-/// A task that is dropped by its runtime, on a holder's stack, drops its own holds and sees none of the holder's.
+/// A task that is dropped by its runtime, on a holder's stack, drops its own holds and sees none of
+/// the holder's.
 #[test]
 fn a_task_that_is_dropped_on_a_holder_s_stack_leaves_its_own_hold() {
     struct Seen(Arc<Mutex<Vec<String>>>);

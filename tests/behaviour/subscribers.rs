@@ -1,6 +1,7 @@
 //! Subscribers of `tracing` that panic, block or take locks, in processes of their own.
 //!
-//! The event that they get is a lost hold: the key is deleted in the server, which the next renewal finds.
+//! The event that they get is a lost hold: the key is deleted in the server, which the next renewal
+//! finds.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU32, Ordering};

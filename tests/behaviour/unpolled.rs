@@ -1,4 +1,5 @@
-//! Futures that wait for a lock, are granted it and are not polled: kept in a `select!` loop, a paused stream, a variable.
+//! Futures that wait for a lock, are granted it and are not polled: kept in a `select!` loop, a
+//! paused stream, a variable.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -17,8 +18,8 @@ fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(&noop_waker()))
 }
 
-/// A request that is polled once and then kept does not keep the lock from another process, and gets it when it is polled
-/// again.
+/// A request that is polled once and then kept does not keep the lock from another process, and
+/// gets it when it is polled again.
 fn kept(request: impl Fn(&LockManager) -> LockRequest) {
     let server = server();
     let (ours, other) = (connect(&server), connect(&server));

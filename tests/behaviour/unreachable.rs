@@ -1,4 +1,5 @@
-//! Servers that cannot be reached: no call waits longer than it may, or for an answer that is already known.
+//! Servers that cannot be reached: no call waits longer than it may, or for an answer that is
+//! already known.
 
 use std::time::{Duration, Instant};
 

@@ -109,7 +109,8 @@ fn one_that_is_refused_hears_when_the_lease_of_the_holder_ends() {
     assert!(second + wait / 2 <= longest, "{second:?}");
 }
 
-/// One that tries once behind a section of its own process asks the server, which knows the first section of the hold.
+/// One that tries once behind a section of its own process asks the server, which knows the first
+/// section of the hold.
 #[test]
 fn one_that_tries_once_hears_that_it_is_held() {
     let server = server();

@@ -1,6 +1,7 @@
 //! A crowd that waits for as many keys, and connections that are cut in the middle of it.
 //!
-//! `DISTLOCK_CROWD=100000 cargo test --release --test cluster crowd -- --nocapture` runs it with as many requests.
+//! `DISTLOCK_CROWD=100000 cargo test --release --test cluster crowd -- --nocapture` runs it with as
+//! many requests.
 
 use std::env;
 use std::sync::Arc;

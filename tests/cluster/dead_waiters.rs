@@ -12,8 +12,9 @@ use crate::support::{LIMIT, alone, connect, inspect, server, until_waiting};
 const DEAD: u64 = 20_000;
 /// In microseconds.
 const LONGEST: i64 = 5_000;
-/// A neighbour on this machine may take the processor from the server for longer than a script runs: that many of some hundred
-/// scripts may take longer by the clock, and none as long as all of the work takes in one.
+/// A neighbour on this machine may take the processor from the server for longer than a script
+/// runs: that many of some hundred scripts may take longer by the clock, and none as long as all of
+/// the work takes in one.
 const INTERRUPTED: usize = 3;
 const LONGEST_WITH_INTERRUPTION: i64 = 50_000;
 const TRIES: u32 = 4;

@@ -24,7 +24,8 @@ struct Visit {
     lost: bool,
 }
 
-/// Holds the lock until `enough`, or until it is lost. In global order, so that the server knows all who wait.
+/// Holds the lock until `enough`, or until it is lost. In global order, so that the server knows
+/// all who wait.
 fn visit(locks: &LockManager, mut enough: impl FnMut(Instant) -> bool) -> Visit {
     let guard = locks.mutex("fault").wait(LIMIT).strict_fifo().acquire_blocking().unwrap();
     let from = Instant::now();

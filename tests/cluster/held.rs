@@ -12,7 +12,8 @@ use crate::support::{LIMIT, beside_others, connect_with_ttl, server, traces};
 
 /// So many holds go into one call of the renewal.
 const BATCH: u64 = 100;
-/// The part of a core that ten thousand holds with the default ttl may take: `cargo test --release` for the figure.
+/// The part of a core that ten thousand holds with the default ttl may take: `cargo test --release`
+/// for the figure.
 const SHARE: f64 = if cfg!(debug_assertions) { 0.05 } else { 0.01 };
 
 /// Set `DISTLOCK_HOLDS` to do it with more, and with the default ttl.
@@ -31,7 +32,8 @@ fn many_holds_are_renewed_with_few_calls() {
     let per_hold = |after: u64, before: u64| after.saturating_sub(before) / holds;
     let memory = (per_hold(resident(), memory.0), per_hold(used(&server), memory.1));
     println!("{holds} holds: {} bytes each here, {} bytes each in the server", memory.0, memory.1);
-    // At most twice as many as it takes in each third of the ttl, in which every hold is renewed once.
+    // At most twice as many as it takes in each third of the ttl, in which every hold is renewed
+    // once.
     let allowed = 2 * holds.div_ceil(BATCH);
     let (begun, mut before) = (Instant::now(), Cost::so_far(&server));
     for third in 1..=9 {

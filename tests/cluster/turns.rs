@@ -60,8 +60,9 @@ pub fn glimpse(connection: &mut Connection, key: &str) -> Option<Glimpse> {
     (!queued.is_empty()).then(|| Glimpse { at: wall_clock(), queued })
 }
 
-/// Whoever was seen in the queue comes before everyone who asked later, but for what the holder then and each process
-/// before it in the queue hand on within themselves, `bound` times; and nobody is left out.
+/// Whoever was seen in the queue comes before everyone who asked later, but for what the holder
+/// then and each process before it in the queue hand on within themselves, `bound` times; and
+/// nobody is left out.
 pub fn assert_turns(sections: &mut [Section], glimpses: &[Glimpse], workers: usize, bound: usize) {
     sections.sort_by_key(|section| section.fence);
     assert!(sections.is_sorted_by(|a, b| a.fence < b.fence), "two sections show one token");

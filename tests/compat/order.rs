@@ -1,6 +1,6 @@
-//! Each function twice, under the lock and without it, from the same tokens: what they drop, and when. The orders
-//! differ between editions, so each crate says which ones it expects. The body follows the edition of the crate it
-//! is written in, although the attribute around it is of 2024.
+//! Each function twice, under the lock and without it, from the same tokens: what they drop, and
+//! when. The orders differ between editions, so each crate says which ones it expects. The body
+//! follows the edition of the crate it is written in, although the attribute around it is of 2024.
 
 use std::sync::Mutex;
 

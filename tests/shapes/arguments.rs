@@ -23,7 +23,10 @@ twins! {
 
 twins! {
     places: ["arguments:places:{name}", on_error = panic]
-    async fn run(&mut (ref mut count, ref name): &mut (u32, String), [.., last]: &mut [u32; 3]) -> usize {
+    async fn run(
+        &mut (ref mut count, ref name): &mut (u32, String),
+        [.., last]: &mut [u32; 3],
+    ) -> usize {
         *count += 1;
         tokio::task::yield_now().await;
         *last += *count;

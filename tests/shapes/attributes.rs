@@ -185,7 +185,14 @@ mod strict {
 
     use distlock::{LockError, distributed_lock};
 
-    #[distributed_lock("attributes:strict:{id}", wait = "1s", ttl = "9s", max_hold = "1m", if_busy = skip, hold = hold)]
+    #[distributed_lock(
+        "attributes:strict:{id}",
+        wait = "1s",
+        ttl = "9s",
+        max_hold = "1m",
+        if_busy = skip,
+        hold = hold
+    )]
     pub(super) fn sync(id: u32) -> Result<Option<u32>, LockError> {
         Ok(hold.is_valid().then_some(id))
     }

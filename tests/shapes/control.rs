@@ -38,7 +38,8 @@ twins! {
     inner: ["control:inner"]
     async fn run(text: &str) -> Result<u32, Error> {
         let early = async {
-            let digit = text.chars().next().and_then(|c| c.to_digit(10)).ok_or(Error::Own("digit"))?;
+            let first = text.chars().next();
+            let digit = first.and_then(|c| c.to_digit(10)).ok_or(Error::Own("digit"))?;
             if digit == 0 {
                 return Ok::<_, Error>(10);
             }

@@ -1,5 +1,5 @@
-//! Conversions, readers and writers: methods of the standard library's traits, some with a room for the error and some
-//! without.
+//! Conversions, readers and writers: methods of the standard library's traits, some with a room for
+//! the error and some without.
 
 use std::convert::Infallible;
 use std::fmt;

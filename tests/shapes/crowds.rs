@@ -41,7 +41,8 @@ fn deepest(key: usize) -> Result<(), Error> {
 
 type Task = Pin<Box<dyn Future<Output = Result<usize, Error>> + Send>>;
 
-/// Polls what comes in once and hands it on to the next worker, until there is nothing more to come.
+/// Polls what comes in once and hands it on to the next worker, until there is nothing more to
+/// come.
 fn work(inbox: &Receiver<Option<Task>>, next: &Sender<Option<Task>>, done: &Sender<usize>) {
     while let Ok(Some(mut task)) = inbox.recv() {
         match task.as_mut().poll(&mut Context::from_waker(Waker::noop())) {

@@ -16,7 +16,14 @@ impl Shop {
         Ok(hold.key().to_owned())
     }
 
-    #[distributed_lock("{kind}:{n:>width$}:{0}", self.name, kind = Self::KIND, n = self.n, width = 3, hold = hold)]
+    #[distributed_lock(
+        "{kind}:{n:>width$}:{0}",
+        self.name,
+        kind = Self::KIND,
+        n = self.n,
+        width = 3,
+        hold = hold
+    )]
     fn named(&self) -> Result<String, Error> {
         Ok(hold.key().to_owned())
     }

@@ -47,7 +47,12 @@ fn of_one() -> Result<String, Error> {
 }
 
 impl Shop {
-    #[distributed_lock(["lists:{id}", "lists:{name}:{id}"], id = self.id, name = self.name, hold = hold)]
+    #[distributed_lock(
+        ["lists:{id}", "lists:{name}:{id}"],
+        id = self.id,
+        name = self.name,
+        hold = hold
+    )]
     fn sell(&mut self, what: u32) -> Result<(&mut u32, String), Error> {
         self.sold.push(what);
         Ok((self.sold.last_mut().expect("just pushed"), hold.key().to_owned()))
@@ -101,7 +106,12 @@ async fn several_keys_are_taken_by_every_kind_of_function() {
 }
 
 // 163
-#[distributed_lock(["lists:{n}", "lists:{n}:{m}", "lists:{m}"], n = next(count), m = next(count), hold = hold)]
+#[distributed_lock(
+    ["lists:{n}", "lists:{n}:{m}", "lists:{m}"],
+    n = next(count),
+    m = next(count),
+    hold = hold
+)]
 fn counted(count: &Cell<u32>) -> Result<String, Error> {
     Ok(hold.key().to_owned())
 }
@@ -121,7 +131,12 @@ fn fallible(text: &str) -> anyhow::Result<Option<String>> {
     Ok(current())
 }
 
-#[distributed_lock(["lists:{value}", "lists:{type}"], value = value.lock().expect("whole"), r#type = Drops("key", log).0, on_error = panic)]
+#[distributed_lock(
+    ["lists:{value}", "lists:{type}"],
+    value = value.lock().expect("whole"),
+    r#type = Drops("key", log).0,
+    on_error = panic
+)]
 fn guarded(value: &Mutex<u32>, log: &Mutex<Vec<&'static str>>) -> Option<u32> {
     let seen = log.lock().expect("whole").clone();
     assert_eq!(seen, ["key"]);

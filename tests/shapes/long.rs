@@ -4,7 +4,8 @@ use distlock::distributed_lock;
 
 use super::support::{Error, support};
 
-/// Repeats the lines ten times for each mark, then writes the function: the attribute sees all of them.
+/// Repeats the lines ten times for each mark, then writes the function: the attribute sees all of
+/// them.
 macro_rules! long {
     ([$mark:tt $($marks:tt)*] $value:ident $($line:tt)*) => {
         long! {

@@ -101,7 +101,10 @@ async fn a_macro_inside_the_body_sees_self() {
 
 // 115
 macro_rules! keyed {
-    ($key:literal, $wait:expr, $policy:expr, $name:ident($($argument:ident: $ty:ty),*) $body:block) => {
+    (
+        $key:literal, $wait:expr, $policy:expr,
+        $name:ident($($argument:ident: $ty:ty),*) $body:block
+    ) => {
         #[distributed_lock($key, wait = $wait, on_error = $policy)]
         fn $name($($argument: $ty),*) -> Result<u32, String> $body
     };

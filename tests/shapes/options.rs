@@ -25,12 +25,25 @@ fn in_order() -> Result<(), Error> {
 
 const TTL: Duration = Duration::from_secs(20);
 
-#[distributed_lock("options:expr:{millis}", ttl = TTL, wait = Duration::from_millis(millis), max_hold = TTL * 3, linger = TTL / 4, renew = true)]
+#[distributed_lock(
+    "options:expr:{millis}",
+    ttl = TTL,
+    wait = Duration::from_millis(millis),
+    max_hold = TTL * 3,
+    linger = TTL / 4,
+    renew = true
+)]
 fn computed(millis: u64) -> Result<(), Error> {
     Ok(())
 }
 
-#[distributed_lock("options:expr:{millis}", ttl = TTL, wait = Duration::from_millis(millis), max_hold = TTL * 3, linger = TTL / 4)]
+#[distributed_lock(
+    "options:expr:{millis}",
+    ttl = TTL,
+    wait = Duration::from_millis(millis),
+    max_hold = TTL * 3,
+    linger = TTL / 4
+)]
 async fn computed_async(millis: u64) -> Result<(), Error> {
     tokio::task::yield_now().await;
     Ok(())

@@ -56,8 +56,8 @@ impl Drop for Drops<'_> {
     }
 }
 
-/// One function twice, as `name::plain` and as `name::locked` under the attribute with the arguments in brackets: what
-/// the second does, the first does too.
+/// One function twice, as `name::plain` and as `name::locked` under the attribute with the
+/// arguments in brackets: what the second does, the first does too.
 macro_rules! twins {
     ($name:ident: [$($args:tt)*] $($function:tt)*) => {
         mod $name {

@@ -216,7 +216,12 @@ struct Raw {
 }
 
 impl Raw {
-    #[distlock::distributed_lock("taken:{gen}:{try}:{}", self.r#gen, gen = self.r#gen, hold = r#dyn)]
+    #[distlock::distributed_lock(
+        "taken:{gen}:{try}:{}",
+        self.r#gen,
+        gen = self.r#gen,
+        hold = r#dyn
+    )]
     async fn r#async<'r#for>(&self, r#try: &'r#for str) -> std::io::Result<(String, &'r#for str)> {
         tokio::task::yield_now().await;
         Ok((r#dyn.key().to_owned(), r#try))

@@ -48,7 +48,8 @@ fn at_the_end(end: AtTheEnd) {
     END.with_borrow_mut(|place| *place = Some(end));
 }
 
-/// What the destructor saw that was registered before the library's own, and the one that was registered after it.
+/// What the destructor saw that was registered before the library's own, and the one that was
+/// registered after it.
 fn seen(call: fn(&str) -> Result<Option<String>, Error>) -> [Seen; 2] {
     support();
     [true, false].map(|first| {

@@ -147,7 +147,8 @@ impl Lines {
             match token {
                 TokenTree::Punct(punct) if punct.as_char() == '#' => {
                     if span.source_text().is_some_and(|text| text.starts_with('/')) {
-                        // A doc comment is an attribute `#[doc = "…"]` with the span of the comment.
+                        // A doc comment is an attribute `#[doc = "…"]` with the span of the
+                        // comment.
                         let same = |next: &TokenTree| next.span().start() == span.start();
                         while tokens.next_if(same).is_some() {}
                     } else {

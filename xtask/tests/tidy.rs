@@ -1,4 +1,5 @@
-//! Each rule of `cargo xtask tidy` on a small tree that breaks it, and one tree that keeps them all.
+//! Each rule of `cargo xtask tidy` on a small tree that breaks it, and one tree that keeps them
+//! all.
 
 use std::fs;
 use std::path::Path;
@@ -238,7 +239,7 @@ fn a_line_of_more_than_100_columns_is_found() {
 }
 
 #[test]
-fn markdown_snapshots_ignored_files_and_urls_may_be_wider() {
+fn markdown_snapshots_ignored_files_urls_and_table_rows_may_be_wider() {
     let wide = format!("// {}\n", "x".repeat(98));
     let url = format!("// See https://docs.rs/{}\n", "x".repeat(98));
     let (found, _) = findings(&[
@@ -248,6 +249,7 @@ fn markdown_snapshots_ignored_files_and_urls_may_be_wider() {
         ("target/debug/out.rs", &wide),
         (".gitignore", "/target\n"),
         ("examples/link.rs", &url),
+        ("examples/table.rs", &format!("//! | {} |\n", "x".repeat(98))),
     ]);
     assert_eq!(found, [""; 0]);
 }

@@ -6,7 +6,8 @@ use clap::{Args, ValueEnum};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Make {
-    /// Not a lock: the two commands that every lock of this kind is made of, each worker on a key of its own.
+    /// Not a lock: the two commands that every lock of this kind is made of, each worker on a key
+    /// of its own.
     Raw,
     Distlock,
     Rslock,

@@ -41,8 +41,8 @@ pub struct History {
 impl History {
     /// Merges the logs of processes, each with those of its workers.
     ///
-    /// The order is that of the fencing tokens where all sections have one. Else it is that of the readings
-    /// inside the sections: they are taken while the lock is held, and all from one clock.
+    /// The order is that of the fencing tokens where all sections have one. Else it is that of the
+    /// readings inside the sections: they are taken while the lock is held, and all from one clock.
     pub fn new(window: Window, cpu: u64, processes: Vec<Vec<Log>>) -> Self {
         let mut history = Self {
             window,
@@ -65,7 +65,8 @@ impl History {
         history
     }
 
-    /// Waits are cut at the window's end, so that those who can give up then and those who cannot compare.
+    /// Waits are cut at the window's end, so that those who can give up then and those who cannot
+    /// compare.
     fn add(&mut self, owner: Owner, log: Log) {
         let end = self.window.end;
         let waits = log.sections.iter().map(|section| (section.asked, section.entered));
@@ -126,11 +127,11 @@ impl History {
         self.entries.iter().map(|(_, section)| section.left - section.asked).collect()
     }
 
-    /// The most often that a waiter saw another process go first: sections of other processes that came before
-    /// it although they were asked for later.
+    /// The most often that a waiter saw another process go first: sections of other processes that
+    /// came before it although they were asked for later.
     ///
-    /// The sections before it are looked through backwards, as far as they were entered after it had asked: those
-    /// further back were asked for earlier.
+    /// The sections before it are looked through backwards, as far as they were entered after it
+    /// had asked: those further back were asked for earlier.
     pub fn passed_over(&self) -> usize {
         let passes = |index: usize| {
             let (owner, waiter) = self.entries[index];
@@ -213,7 +214,8 @@ mod tests {
 
     #[test]
     fn those_who_asked_later_and_came_first_are_counted() {
-        // B asks at 5. A enters at 10 (asked at 1: in order), and again at 20 and 30, asked at 11 and 21.
+        // B asks at 5. A enters at 10 (asked at 1: in order), and again at 20 and 30, asked at 11
+        // and 21.
         let a = [section(1, 10, Some(1)), section(11, 20, Some(2)), section(21, 30, Some(3))];
         let b = [section(5, 40, Some(4))];
         let history = History::new(WINDOW, 0, vec![vec![log(&a)], vec![log(&b)]]);

@@ -21,21 +21,29 @@ pub fn legend(server: &RedisServer, python: &anyhow::Result<Python>) -> anyhow::
     let [rlock, redlock, client] = &peers;
     Ok(format!(
         "\
-{cores} cores, everything over loopback, redis-server {redis}, crate `redis` {client}. Trust the ratios of one run.
+{cores} cores, everything over loopback, redis-server {redis}, crate `redis` {client}. Trust the \
+ratios of one run.
 
-- **raw floor**: `SET NX PX` and a compare-and-delete script by EVALSHA, each worker on a key of its own; threads have a
+- **raw floor**: `SET NX PX` and a compare-and-delete script by EVALSHA, each worker on a key of \
+its own; threads have a
   connection each, tasks share a multiplexed one. Not a lock: no waiting, no renewal, no token.
-- **distlock**: its defaults (ttl 30 s, renewal, a fencing token, releases that are sent and not waited for). \"global\":
+- **distlock**: its defaults (ttl 30 s, renewal, a fencing token, releases that are sent and not \
+waited for). \"global\":
   `strict_fifo()`. \"linger\": `linger({linger:?})`.
-- **rlock** {rlock}: its defaults (ttl 10 s, a try every 100 ms, renewal by a thread or a task for each hold). \"tuned\": a
+- **rlock** {rlock}: its defaults (ttl 10 s, a try every 100 ms, renewal by a thread or a task for \
+each hold). \"tuned\": a
   try every 1 ms, no renewal, ttl 30 s, a pool with a connection for each thread.
-- **rslock** {redlock}: its defaults (three tries, up to 200 ms between two, then over again); ttl 30 s, no renewal. \"tuned\":
-  1,000,000 tries with 0 or 1 ms between two (its setting of 2 ms). \"spinning\": its setting of 1 ms, which is a loop without
+- **rslock** {redlock}: its defaults (three tries, up to 200 ms between two, then over again); ttl \
+30 s, no renewal. \"tuned\":
+  1,000,000 tries with 0 or 1 ms between two (its setting of 2 ms). \"spinning\": its setting of 1 \
+  ms, which is a loop without
   any pause. It has no synchronous API.
-- **redis-py** {python}: `lock(timeout=30)`, a try every 100 ms, blocking, no renewal. \"tuned\": `sleep=0.001`. Its threads
+- **redis-py** {python}: `lock(timeout=30)`, a try every 100 ms, blocking, no renewal. \"tuned\": \
+`sleep=0.001`. Its threads
   share one interpreter.
 
-Tasks run on a tokio runtime with two threads. All peers poll: releases are confirmed, and the next one comes when it tries.
+Tasks run on a tokio runtime with two threads. All peers poll: releases are confirmed, and the \
+next one comes when it tries.
 "
     ))
 }

@@ -1,9 +1,9 @@
 //! distlock beside other Redis locks, in one run on one machine:
 //! `cargo run --release --manifest-path benches/compare/Cargo.toml`
 //!
-//! Every measurement runs in child processes of this program (or of Python, for redis-py) against a private
-//! redis-server on 127.0.0.1. The order of owners comes from fencing tokens, or from clock readings inside the
-//! sections; no measurement adds a command to what a contender sends.
+//! Every measurement runs in child processes of this program (or of Python, for redis-py) against a
+//! private redis-server on 127.0.0.1. The order of owners comes from fencing tokens, or from clock
+//! readings inside the sections; no measurement adds a command to what a contender sends.
 
 #![forbid(unsafe_code)]
 

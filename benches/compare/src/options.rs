@@ -33,7 +33,8 @@ pub struct Options {
     /// Where the tables are written to, besides the standard output
     #[arg(long)]
     pub markdown: Option<PathBuf>,
-    /// Where the plot is written to [default: the repository's docs/compare.svg, after a full run only]
+    /// Where the plot is written to [default: the repository's docs/compare.svg, after a full run
+    /// only]
     #[arg(long)]
     pub svg: Option<PathBuf>,
 }

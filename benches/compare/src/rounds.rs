@@ -1,4 +1,5 @@
-//! Several measurements of the same load, taken in turns with others so that all see the same weather.
+//! Several measurements of the same load, taken in turns with others so that all see the same
+//! weather.
 
 use crate::bench::{Bench, Load};
 use crate::history::{History, count};

@@ -1,5 +1,5 @@
-//! One connection of a client, carried on to the server: a reader and a writer for each direction, so that
-//! what waits for its time does not keep the next frame from being read.
+//! One connection of a client, carried on to the server: a reader and a writer for each direction,
+//! so that what waits for its time does not keep the next frame from being read.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};

@@ -1,4 +1,5 @@
-//! The requests and replies of one connection: which reply belongs to which request, and where it is cut.
+//! The requests and replies of one connection: which reply belongs to which request, and where it
+//! is cut.
 
 use super::faults::Cut;
 use super::frame::{Frame, Kind};
@@ -12,8 +13,8 @@ pub(crate) enum Verdict {
     CloseAfter(usize),
 }
 
-/// Counts what the server owes. Replies come in the order of their requests, so the number of a reply names
-/// its request. (`CLIENT REPLY OFF` is beyond it.)
+/// Counts what the server owes. Replies come in the order of their requests, so the number of a
+/// reply names its request. (`CLIENT REPLY OFF` is beyond it.)
 #[derive(Debug, Default)]
 pub(crate) struct Exchange {
     owed: u64,

@@ -12,8 +12,8 @@ pub enum Direction {
     ToClient,
 }
 
-/// When a connection is closed under its client. Each applies once to every connection that is open when it is
-/// asked for; connections opened afterwards are whole.
+/// When a connection is closed under its client. Each applies once to every connection that is open
+/// when it is asked for; connections opened afterwards are whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
     /// At once.

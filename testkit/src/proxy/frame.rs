@@ -1,4 +1,5 @@
-//! Where a frame of RESP2 or RESP3 ends and of which kind it is; what is in it does not matter here.
+//! Where a frame of RESP2 or RESP3 ends and of which kind it is; what is in it does not matter
+//! here.
 
 use super::partial::{Halt, Partial};
 

@@ -10,7 +10,8 @@ const LINE_LIMIT: usize = 64 * 1024;
 pub(crate) struct Partial {
     /// How far it has been read.
     pub(crate) at: usize,
-    /// Elements that have begun and not ended; attributes count theirs in addition to what they describe.
+    /// Elements that have begun and not ended; attributes count theirs in addition to what they
+    /// describe.
     pub(crate) missing: u64,
     pub(crate) top: Option<Kind>,
     pub(crate) elements: u64,
@@ -106,7 +107,8 @@ impl Partial {
         Ok(())
     }
 
-    /// Knows the top level by being the last thing that is missing: attributes before it add theirs.
+    /// Knows the top level by being the last thing that is missing: attributes before it add
+    /// theirs.
     fn begin(&mut self, kind: Kind, elements: u64) {
         if self.top.is_none() && self.missing == 1 {
             self.top = Some(kind);

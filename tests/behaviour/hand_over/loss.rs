@@ -6,8 +6,8 @@ use super::*;
 
 const TTL: Duration = Duration::from_millis(600);
 
-/// The hold goes by `command` while three wait behind it; they get the lock in the end, the section that runs does not
-/// have to end for that.
+/// The hold goes by `command` while three wait behind it; they get the lock in the end, the section
+/// that runs does not have to end for that.
 fn lose(command: &[&str]) {
     let server = server();
     let locks = connect_with_ttl(&server, TTL);

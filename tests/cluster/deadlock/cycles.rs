@@ -1,4 +1,5 @@
-//! Circles that a conductor lets the members of several processes close: one member of each is told, soon.
+//! Circles that a conductor lets the members of several processes close: one member of each is
+//! told, soon.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -66,8 +67,8 @@ fn assert_soon(mut delays: Vec<Duration>) {
     let late = delays.iter().filter(|&&delay| delay >= SOON).count();
     let at = |percent: usize| delays[(count * percent / 100).min(count - 1)];
     println!(
-        "{count} cycles, {count} errors, one each; told after {:?} at the least, {:?} (median), {:?} (90 %), \
-         {:?} (99 %), {:?} at the most; {late} after more than {SOON:?}",
+        "{count} cycles, {count} errors, one each; told after {:?} at the least, {:?} (median), \
+         {:?} (90 %), {:?} (99 %), {:?} at the most; {late} after more than {SOON:?}",
         at(0),
         at(50),
         at(90),
@@ -366,7 +367,8 @@ struct Cycle {
 }
 
 impl Cycle {
-    /// From the closing to the error, which exactly one has, with all members in their order from that one on.
+    /// From the closing to the error, which exactly one has, with all members in their order from
+    /// that one on.
     fn delay(self, pids: &[u32]) -> Duration {
         let told: Vec<_> = self.reports.iter().filter(|report| !report.calls.is_empty()).collect();
         let [told] = told[..] else { panic!("{} were told: {:?}", told.len(), self.reports) };

@@ -1,5 +1,5 @@
-//! Keys that are nested in one order by all, as deep and as long as it takes to be looked at: nobody is told of a
-//! deadlock.
+//! Keys that are nested in one order by all, as deep and as long as it takes to be looked at:
+//! nobody is told of a deadlock.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -70,8 +70,9 @@ async fn takes(locks: &LockManager, key: &str) -> Result<(), LockError> {
     Ok(())
 }
 
-// One of a family works under the key that a stranger in another process waits for, and another one waits for the key
-// of that stranger: a circle of holds, and yet none of waits, as the one that works does not wait.
+// One of a family works under the key that a stranger in another process waits for, and another one
+// waits for the key of that stranger: a circle of holds, and yet none of waits, as the one that
+// works does not wait.
 
 fn works(of: usize) -> String {
     format!("works:{of}")
@@ -106,8 +107,9 @@ async fn stranger(locks: &LockManager, of: usize) -> Result<(), LockError> {
     takes(locks, &works(of)).await
 }
 
-// One waits inside of its key for another, has that, and waits no more; then a stranger takes the two the other way
-// round. What is registered of the first wait closes a circle with the second, until it is forgotten.
+// One waits inside of its key for another, has that, and waits no more; then a stranger takes the
+// two the other way round. What is registered of the first wait closes a circle with the second,
+// until it is forgotten.
 
 fn first(of: usize) -> String {
     format!("first:{of}")
@@ -131,7 +133,8 @@ async fn holds(locks: &LockManager, number: usize, held: &Notify) -> Result<(), 
     Ok(())
 }
 
-/// The stranger waits for the very section that waited, or for the next one of its process under the same hold.
+/// The stranger waits for the very section that waited, or for the next one of its process under
+/// the same hold.
 async fn late(locks: &LockManager, number: usize, round: u64) -> Result<(), LockError> {
     if round.is_multiple_of(2) {
         return waits_and_works(locks, number).await;

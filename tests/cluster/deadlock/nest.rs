@@ -1,7 +1,8 @@
 //! Steps into random keys, each after all that its code holds already.
 //!
-//! What makes them legal: everybody waits only for keys after those around him. Branches under one hold take turns when
-//! they enter its key again; that turn comes right after the key, so a branch may only ask for it before all else.
+//! What makes them legal: everybody waits only for keys after those around him. Branches under one
+//! hold take turns when they enter its key again; that turn comes right after the key, so a branch
+//! may only ask for it before all else.
 
 use std::fmt;
 use std::pin::Pin;
@@ -32,7 +33,8 @@ pub struct Path {
     left: usize,
     /// Held keys that may be entered again.
     again: Vec<usize>,
-    /// Whether others run under the innermost hold too: then it may be entered again in the first step only.
+    /// Whether others run under the innermost hold too: then it may be entered again in the first
+    /// step only.
     beside_others: bool,
 }
 
@@ -177,7 +179,8 @@ impl Nest {
         tokio::join!(branch(dice.fork()), branch(dice.fork()));
     }
 
-    /// A task or thread with a share of the innermost hold goes on beside this one, and perhaps for longer.
+    /// A task or thread with a share of the innermost hold goes on beside this one, and perhaps for
+    /// longer.
     async fn share(self: &Arc<Self>, mut dice: Dice, path: Path) {
         let shared = current().expect("it holds a key").share().expect("the hold is valid");
         self.counts.shared.add();

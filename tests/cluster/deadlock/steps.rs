@@ -25,7 +25,14 @@ pub fn section(
     Ok(())
 }
 
-#[distributed_lock(["{a}", "{b}", "{c}"], a = name(keys[0]), b = name(keys[1]), c = name(keys[2]), manager = nest.locks, wait = attempt.wait)]
+#[distributed_lock(
+    ["{a}", "{b}", "{c}"],
+    a = name(keys[0]),
+    b = name(keys[1]),
+    c = name(keys[2]),
+    manager = nest.locks,
+    wait = attempt.wait
+)]
 pub fn sections(
     nest: &Nest,
     keys: [usize; 3],
@@ -51,7 +58,14 @@ pub async fn section_async(
     Ok(())
 }
 
-#[distributed_lock(["{a}", "{b}", "{c}"], a = name(keys[0]), b = name(keys[1]), c = name(keys[2]), manager = nest.locks, wait = attempt.wait)]
+#[distributed_lock(
+    ["{a}", "{b}", "{c}"],
+    a = name(keys[0]),
+    b = name(keys[1]),
+    c = name(keys[2]),
+    manager = nest.locks,
+    wait = attempt.wait
+)]
 pub async fn sections_async(
     nest: &Arc<Nest>,
     keys: [usize; 3],

@@ -1,10 +1,14 @@
 //! Chaos tests: the lock on real redis-servers and real processes, with faults chosen by a seed.
 //!
 //! ```text
-//! cargo run --release -p chaos -- --seed 7                             run one schedule, trace violations
-//! cargo run --release -p chaos -- run --schedules 1000 --jobs 4        run many schedules, print counts
-//! cargo run --release -p chaos -- soak --for 8h --report night.html    run for a time, write a report
-//! cargo run --release -p chaos -- lossy --rounds 100                   measure double holds and late writes
+//! # One schedule, with a trace of its violations:
+//! cargo run --release -p chaos -- --seed 7
+//! # Many schedules, with counts:
+//! cargo run --release -p chaos -- run --schedules 1000 --jobs 4
+//! # Schedules for a time, with a report:
+//! cargo run --release -p chaos -- soak --for 8h --report night.html
+//! # How often holds overlap and late writes arrive, for each kind of loss:
+//! cargo run --release -p chaos -- lossy --rounds 100
 //! ```
 //!
 //! `--workload` and `--fault` override what the seed would choose. The seed decides which

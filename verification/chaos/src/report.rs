@@ -37,9 +37,12 @@ const CONTEXT: Nanos = 150_000_000;
 /// Limits the size of the page after a long run.
 const WORDS: usize = 40_000;
 
-const STYLE: &str = "body{font:14px/1.4 system-ui,sans-serif;max-width:1180px;margin:2em auto;padding:0 1em;color:#222}\
-    table{border-collapse:collapse}td{padding:.1em .8em .1em 0;vertical-align:top}td.n{text-align:right;font-variant-numeric:tabular-nums}\
-    pre{background:#f5f5f2;padding:.8em;overflow:auto;font-size:12px}svg{width:100%;height:auto}.bad{color:#b00020}\
+const STYLE: &str = "body{font:14px/1.4 system-ui,sans-serif;max-width:1180px;margin:2em auto;\
+    padding:0 1em;color:#222}\
+    table{border-collapse:collapse}td{padding:.1em .8em .1em 0;\
+    vertical-align:top}td.n{text-align:right;font-variant-numeric:tabular-nums}\
+    pre{background:#f5f5f2;padding:.8em;overflow:auto;font-size:12px}\
+    svg{width:100%;height:auto}.bad{color:#b00020}\
     .columns{display:flex;gap:3em;flex-wrap:wrap}";
 
 impl Page {
@@ -64,7 +67,8 @@ impl Page {
         let took = humantime::format_duration(Duration::from_secs(took.as_secs()));
         write!(
             html,
-            "<!doctype html><html lang=en><meta charset=utf-8><title>distlock chaos tests</title><style>{STYLE}</style>"
+            "<!doctype html><html lang=en><meta charset=utf-8><title>distlock chaos \
+             tests</title><style>{STYLE}</style>"
         )?;
         let verdict =
             if tally.is_right() { "no violation" } else { "<span class=bad>violations</span>" };

@@ -19,7 +19,8 @@ impl fmt::Display for Verdict<'_> {
         let (outcome, report) = (self.0, &self.0.report);
         writeln!(
             f,
-            "{} pairs, {} re-entries, {} cancelled, refused {:?}, {} losses, {} double holds, {} faults with an effect",
+            "{} pairs, {} re-entries, {} cancelled, refused {:?}, {} losses, {} double holds, {} \
+             faults with an effect",
             report.pairs,
             report.reentries,
             report.cancelled,

@@ -11,8 +11,8 @@ use crate::relative_time::RelativeTime;
 ///
 /// ```
 /// # use checker::{Event, EventKind, Trace};
-/// let requested =
-///     EventKind::Requested { request: 41, key: 3, deadline: Some(9_000_000), must_succeed: false };
+/// let deadline = Some(9_000_000);
+/// let requested = EventKind::Requested { request: 41, key: 3, deadline, must_succeed: false };
 /// let fault = EventKind::Fault("the server loses all data".into());
 /// let events = [
 ///     Event { at: 4_000_000, process: 2, task: 7, kind: requested },

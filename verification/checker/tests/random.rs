@@ -195,7 +195,10 @@ fn wait_in_vain(events: &mut Vec<Event>) {
 fn bypass(events: &mut Vec<Event>, pick: Index) -> Option<()> {
     let at = one_of(&in_time(events, |kind| is_entered(kind, false)), pick)?;
     let passes = events[at].kind.request()?;
-    let made = |event: &&Event| matches!(event.kind, EventKind::Requested { request, .. } if request == passes);
+    let made = |event: &&Event| {
+        let EventKind::Requested { request, .. } = event.kind else { return false };
+        request == passes
+    };
     let asked = events.iter().find(made)?.at.checked_sub(1)?;
     let (key, until, request) = (keys(events)[&passes], events[at].at + 1, Request::MAX);
     let mut note = |at, kind| events.push(Event { at, process: 9, task: 0, kind });
@@ -206,7 +209,11 @@ fn bypass(events: &mut Vec<Event>, pick: Index) -> Option<()> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 500,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn a_legal_history_passes(steps in steps(0..60)) {

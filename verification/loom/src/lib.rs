@@ -1,8 +1,8 @@
 //! The smallest parts of the lock that threads share, under every order of memory that is allowed.
 //!
-//! The runtime as in `verification/shuttle`, with loom's primitives in the place of shuttle's: a lease's shares, and the turns of
-//! siblings. Here all schedules are run, and a load may see any value that its order allows. What is not seen:
-//! the insides of `Arc` and of tokio's `Notify`.
+//! The runtime as in `verification/shuttle`, with loom's primitives in the place of shuttle's: a
+//! lease's shares, and the turns of siblings. Here all schedules are run, and a load may see any
+//! value that its order allows. What is not seen: the insides of `Arc` and of tokio's `Notify`.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::missing_panics_doc, reason = "a model panics where the runtime is wrong")]

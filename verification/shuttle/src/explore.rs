@@ -2,22 +2,23 @@
 
 use std::env;
 
-/// Waits. A task that waits so is woken by its waker alone: one for nothing, which a parked thread may have, would hide that a
-/// wake-up was missed.
+/// Waits. A task that waits so is woken by its waker alone: one for nothing, which a parked thread
+/// may have, would hide that a wake-up was missed.
 pub(crate) use shuttle::future::block_on;
 use shuttle::scheduler::{DfsScheduler, PctScheduler, RandomScheduler, Scheduler};
 use shuttle::{Config, Runner};
 
 use crate::environment;
 
-/// Where threads are preempted by chance, most bugs need so few preemptions (Burckhardt et al., "A Randomized Scheduler with
-/// Probabilistic Guarantees of Finding Bugs", 2010).
+/// Where threads are preempted by chance, most bugs need so few preemptions (Burckhardt et al., "A
+/// Randomized Scheduler with Probabilistic Guarantees of Finding Bugs", 2010).
 const DEPTH: usize = 3;
 /// The frames of a build without optimisation are large.
 const STACK: usize = 256 * 1024;
 
-/// Runs `model` under so many random schedules, and as many that preempt seldom. `DISTLOCK_SCHEDULES` is how many
-/// instead; `DISTLOCK_REPLAY` is the one schedule that a failure printed.
+/// Runs `model` under so many random schedules, and as many that preempt seldom.
+/// `DISTLOCK_SCHEDULES` is how many instead; `DISTLOCK_REPLAY` is the one schedule that a failure
+/// printed.
 pub(crate) fn explore(model: fn(), schedules: usize) {
     if let Ok(schedule) = env::var("DISTLOCK_REPLAY") {
         return shuttle::replay(move || anew(model), &schedule);

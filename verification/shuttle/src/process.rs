@@ -17,7 +17,8 @@ use crate::explore::block_on;
 use crate::witness::Witness;
 
 const TTL: Duration = Duration::from_secs(30);
-/// How often a hold is handed on while others wait: less than a block has tokens, so that both bounds are met.
+/// How often a hold is handed on while others wait: less than a block has tokens, so that both
+/// bounds are met.
 const BOUND: u32 = 2;
 const MANAGER: u64 = 1;
 

@@ -8,7 +8,8 @@ use distlock_runtime::verification::{Lease, fence};
 use crate::driver::Ledger;
 use crate::environment;
 
-/// What was seen of the sections of one key. Its lock is none that a schedule sees: nothing waits under it.
+/// What was seen of the sections of one key. Its lock is none that a schedule sees: nothing waits
+/// under it.
 pub(crate) struct Witness {
     seen: Mutex<Seen>,
     ledger: Arc<Ledger>,

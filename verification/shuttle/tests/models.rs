@@ -20,7 +20,8 @@ models! {
     cancel: a_hold_for_one_that_has_gone_is_not_lost a_cancelled_request_meets_its_grant;
     linger: an_idle_hold_is_entered_or_ended;
     renewal: a_release_meets_renewals_and_losses a_confirmed_release_meets_losses;
-    lease: a_released_hold_is_not_lost_later the_last_share_ends_the_hold a_loss_reaches_all_who_watch a_loss_is_never_missed;
+    lease: a_released_hold_is_not_lost_later the_last_share_ends_the_hold
+        a_loss_reaches_all_who_watch a_loss_is_never_missed;
     turn: siblings_take_turns siblings_outlive_the_section_around_them;
     chain: a_release_waits_for_the_last_sharer;
     stranger: a_task_on_a_holder_s_stack_waits_in_line;

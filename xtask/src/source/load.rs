@@ -10,8 +10,8 @@ use syn::{Attribute, Expr, ExprLit, Item, ItemMod, Lit, Meta};
 use super::references::{self, is_test_only};
 use super::{Crate, Module, ModuleId, SourceFile};
 
-/// Reads the crate whose `lib.rs`, or `main.rs` if it has no library, is in `folder`, which is given
-/// from `root` on.
+/// Reads the crate whose `lib.rs`, or `main.rs` if it has no library, is in `folder`, which is
+/// given from `root` on.
 ///
 /// # Errors
 ///

@@ -10,7 +10,8 @@ const DEEPEST: usize = 32;
 pub struct Resolved {
     /// What it names.
     pub target: Target,
-    /// The modules whose imports or re-exports it passes through, the one it is written in left out.
+    /// The modules whose imports or re-exports it passes through, the one it is written in left
+    /// out.
     pub through: Vec<ModuleId>,
 }
 

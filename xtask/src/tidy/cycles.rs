@@ -26,7 +26,8 @@ struct Edge {
 pub fn check(crate_: &Crate) -> Vec<Finding> {
     let mut graph = graph(crate_);
     let mut findings = Vec::new();
-    // Each circle found is cut at its first edge, until there is none: a few findings name them all.
+    // Each circle found is cut at its first edge, until there is none: a few findings name them
+    // all.
     while let Some(circle) = shortest_circle(&graph) {
         findings.push(finding(crate_, &graph, &circle));
         cut(&mut graph, &circle);

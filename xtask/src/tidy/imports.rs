@@ -3,8 +3,8 @@
 //! Both an import (`use crate::…`, `use super::…`) and a path in code (`crate::x::y()`) count.
 //! The crate root is the public face: it may name everything, and nothing may import from it.
 //!
-//! Code for tests may use any layer, since the library does not depend on it, and may reach its subject
-//! by `use super::*`. It does not import from the crate root either.
+//! Code for tests may use any layer, since the library does not depend on it, and may reach its
+//! subject by `use super::*`. It does not import from the crate root either.
 
 use super::Finding;
 use crate::architecture::{FILE, Layers};
@@ -78,7 +78,8 @@ impl Checker<'_> {
             return finding(
                 "layers",
                 format!(
-                    "`{written}` is in layer {} ({}), above layer {} ({}), which may use only lower \
+                    "`{written}` is in layer {} ({}), above layer {} ({}), which may use only \
+                     lower \
                      ones: move the item down, or the code that uses it up",
                     other.0, other.1, own.0, own.1
                 ),

@@ -1,9 +1,9 @@
 //! Rules of this repository that neither the compiler nor clippy checks.
 //!
-//! In `lock-runtime/src`: the order of the layers and imports from the defining module ([`imports`]),
-//! and no circles of files ([`cycles`]). In all crates: no type name twice ([`type_names`]).
-//! In the published crates: unit tests in files of their own ([`unit_tests`]). Everywhere: lines of
-//! at most 100 columns ([`line_width`]).
+//! In `lock-runtime/src`: the order of the layers and imports from the defining module
+//! ([`imports`]), and no circles of files ([`cycles`]). In all crates: no type name twice
+//! ([`type_names`]). In the published crates: unit tests in files of their own ([`unit_tests`]).
+//! Everywhere: lines of at most 100 columns ([`line_width`]).
 
 pub mod cycles;
 pub mod imports;

@@ -41,8 +41,8 @@ impl Crowd {
         words
     }
 
-    /// Says how many bytes a hold takes; each order is a number of milliseconds, answered with the CPU time
-    /// that the process took within them.
+    /// Says how many bytes a hold takes; each order is a number of milliseconds, answered with the
+    /// CPU time that the process took within them.
     pub fn run(&self) -> anyhow::Result<()> {
         let runtime = runtime()?;
         let mut holders = runtime.block_on(Holders::open(self))?;

@@ -1,7 +1,7 @@
 //! What this program does when it has started itself again: one process of a measurement.
 //!
-//! A child prints one line when it is ready, then obeys lines on its standard input, and ends with it. All its
-//! answers are lines too; `redis_py.py` speaks the same language.
+//! A child prints one line when it is ready, then obeys lines on its standard input, and ends with
+//! it. All its answers are lines too; `redis_py.py` speaks the same language.
 
 mod crowd;
 mod nest;

@@ -1,7 +1,7 @@
 //! One worker that holds a lock and lets it go as it is told, and says when.
 //!
-//! `hold` is answered with the readings before the request and inside, `free` with those before the release and
-//! after it.
+//! `hold` is answered with the readings before the request and inside, `free` with those before the
+//! release and after it.
 
 use std::thread;
 use std::time::Duration;
@@ -16,7 +16,8 @@ use crate::lock::{TaskLock, ThreadLock};
 
 pub const HOLD: &str = "hold";
 pub const FREE: &str = "free";
-/// Before a release is answered: the answer would wake the parent while the lock is on its way to the next one.
+/// Before a release is answered: the answer would wake the parent while the lock is on its way to
+/// the next one.
 const QUIET: Duration = Duration::from_millis(2);
 
 #[derive(Args, Clone, Debug)]
@@ -76,7 +77,8 @@ impl Relay {
         lock.warm_up(&self.warm_up_key()).await?;
         say(READY)?;
         let mut held = None;
-        // Reading the orders blocks one of the two workers; nothing else of this process wants it then.
+        // Reading the orders blocks one of the two workers; nothing else of this process wants it
+        // then.
         while let Some(order) = order()? {
             let before = clock::now();
             match order.as_str() {

@@ -123,7 +123,8 @@ impl Shift {
     }
 }
 
-/// A thread cannot give up at the end: its last request is served while the others stop, and does not count.
+/// A thread cannot give up at the end: its last request is served while the others stop, and does
+/// not count.
 fn thread_loop(lock: &mut ThreadLock, key: &str, window: Window) -> Log {
     let mut log = Log::default();
     clock::sleep_until(window.start);

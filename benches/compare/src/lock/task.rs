@@ -53,9 +53,9 @@ impl TaskLock {
                 ensure!(set.is_some(), "the raw floor is not for shared keys: {key}");
                 HeldByTask::Raw(key.to_owned())
             }
-            Self::Distlock { contender, manager } => HeldByTask::Distlock(
-                settings::distlock(*contender, manager, key).acquire().await?,
-            ),
+            Self::Distlock { contender, manager } => {
+                HeldByTask::Distlock(settings::distlock(*contender, manager, key).acquire().await?)
+            }
             Self::Rslock(manager) => HeldByTask::Rslock(manager.acquire(key, TTL).await?),
             Self::Rlock { manager, options } => {
                 HeldByTask::Rlock(manager.acquire_mutex_with_options(key, options.clone()).await?)

@@ -10,7 +10,8 @@ use rlock::sync_lock::{PoolOptions, RLock, RLockGuard};
 use super::{raw, settings};
 use crate::contender::{Contender, Make, Tuning};
 
-/// A lock that one thread uses; a process makes one and each further worker's with [`Self::another`].
+/// A lock that one thread uses; a process makes one and each further worker's with
+/// [`Self::another`].
 pub enum ThreadLock {
     Raw { client: Client, connection: Box<Connection>, script: Arc<Script> },
     Distlock { contender: Contender, manager: distlock::LockManager },
@@ -66,9 +67,9 @@ impl ThreadLock {
                 ensure!(set.is_some(), "the raw floor is not for shared keys: {key}");
                 HeldByThread::Raw(key.to_owned())
             }
-            Self::Distlock { contender, manager } => {
-                HeldByThread::Distlock(settings::distlock(*contender, manager, key).acquire_blocking()?)
-            }
+            Self::Distlock { contender, manager } => HeldByThread::Distlock(
+                settings::distlock(*contender, manager, key).acquire_blocking()?,
+            ),
             Self::Rlock { manager, options } => {
                 HeldByThread::Rlock(manager.acquire_mutex_with_options(key, options.clone())?)
             }

@@ -21,8 +21,9 @@ pub fn run(bench: &Bench) -> anyhow::Result<Report> {
         vec![table(bench, 1, "8 threads, 1 process")?, table(bench, 2, "2 processes x 4 threads")?];
     let title = "Whose turn it is".to_owned();
     let notes = vec![
-        "Passed over: the most often that a request saw sections of another process come first although they were \
-         asked for later. By fencing token where there is one, else by the clock."
+        "Passed over: the most often that a request saw sections of another process come first \
+         although they were asked for later. By fencing token where there is one, else by the \
+         clock."
             .to_owned(),
     ];
     Ok(Report { title, notes, tables, chart: None })

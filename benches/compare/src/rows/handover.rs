@@ -65,9 +65,9 @@ pub fn run(bench: &Bench) -> anyhow::Result<Report> {
     }
     let title = "Hand-over from one process to another".to_owned();
     let notes = vec![
-        "From just before the release in one process (t0) until the other, which waits, is inside (t1), by \
-         CLOCK_MONOTONIC. Both sleep before. The 99th percentile of fewer than 100 hand-overs is their maximum. \
-         In the last column one worker waits and the other holds."
+        "From just before the release in one process (t0) until the other, which waits, is inside \
+         (t1), by CLOCK_MONOTONIC. Both sleep before. The 99th percentile of fewer than 100 \
+         hand-overs is their maximum. In the last column one worker waits and the other holds."
             .to_owned(),
     ];
     Ok(Report { title, notes, tables: vec![table], chart: Some(chart) })
@@ -111,7 +111,8 @@ fn measure(
     Ok((spans.into_iter().collect(), commands_per_second(server)))
 }
 
-/// What the server is asked while one worker waits and another holds, scripts' own commands included.
+/// What the server is asked while one worker waits and another holds, scripts' own commands
+/// included.
 fn commands_per_second(server: &RedisServer) -> f64 {
     let (start, before) = (Instant::now(), server.commands_processed());
     thread::sleep(WATCH);

@@ -29,9 +29,9 @@ pub fn run(bench: &Bench) -> anyhow::Result<Report> {
     let watched = bench.options.watch_time();
     let title = format!("{holds} held locks, ttl {:?}, watched for {watched:?}", ttl(watched));
     let notes = vec![
-        "Acquisition is not included. distlock renews at a third of the ttl, rlock at a half; rslock renews what \
-         runs inside `using`, half a second before the end, all of its own accord. Bytes are resident memory of the \
-         process that holds. redis-py does not renew."
+        "Acquisition is not included. distlock renews at a third of the ttl, rlock at a half; \
+         rslock renews what runs inside `using`, half a second before the end, all of its own \
+         accord. Bytes are resident memory of the process that holds. redis-py does not renew."
             .to_owned(),
     ];
     Ok(Report { title, notes, tables: vec![table], chart: None })

@@ -46,8 +46,8 @@ pub fn run(bench: &Bench) -> anyhow::Result<Report> {
     }
     let title = format!("A lock that lingers for {LINGER:?}");
     let notes = vec![format!(
-        "One process takes and frees the lock again and again; then a second one asks for it 2 ms after a \
-         release of the first. PING from sleep in the same run: median {} µs, p99 {} µs.",
+        "One process takes and frees the lock again and again; then a second one asks for it 2 ms \
+         after a release of the first. PING from sleep in the same run: median {} µs, p99 {} µs.",
         number(ping.median()),
         number(ping.p99())
     )];

@@ -22,9 +22,9 @@ pub fn run(bench: &Bench) -> anyhow::Result<Report> {
         table.add(vec![peer.to_owned(), "no".to_owned(), "no".to_owned()]);
     }
     let notes = vec![format!(
-        "A call of an annotated function inside another of the same key. Commands at the server for the two holds \
-         and all calls inside, scripts' own included: {sent}. With the peers a second request for the same key \
-         waits for the first."
+        "A call of an annotated function inside another of the same key. Commands at the server \
+         for the two holds and all calls inside, scripts' own included: {sent}. With the peers a \
+         second request for the same key waits for the first."
     )];
     let title = "Re-entry".to_owned();
     Ok(Report { title, notes, tables: vec![table], chart: None })

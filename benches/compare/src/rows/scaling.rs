@@ -28,9 +28,10 @@ pub fn run(bench: &Bench) -> anyhow::Result<Report> {
     let tables = vec![keys(bench), waiters(bench, 1)?, waiters(bench, 4)?, processes(bench)?];
     let title = "How the cost of a pair grows".to_owned();
     let notes = vec![
-        "Microseconds for each acquire + release: the median of one worker on a key of its own in the first table, \
-         while another process holds and renews that many keys; else the time of the whole measurement for each \
-         acquisition, with the changes of owner per second in brackets."
+        "Microseconds for each acquire + release: the median of one worker on a key of its own in \
+         the first table, while another process holds and renews that many keys; else the time of \
+         the whole measurement for each acquisition, with the changes of owner per second in \
+         brackets."
             .to_owned(),
     ];
     Ok(Report { title, notes, tables, chart: None })

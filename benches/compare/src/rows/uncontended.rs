@@ -54,10 +54,10 @@ pub fn run(bench: &Bench) -> anyhow::Result<Report> {
     }
     let title = "Uncontended acquire + release, one worker".to_owned();
     let notes = vec![format!(
-        "PING in the same run: median {} µs, p99 {} µs. The raw floor is `SET NX PX`, then a compare-and-delete \
-         script by EVALSHA; it sleeps through each round trip, which can cost more than the trip. distlock's I/O \
-         thread stays awake for the next request. CPU is that of the contender's process for a pair, without the \
-         server's.",
+        "PING in the same run: median {} µs, p99 {} µs. The raw floor is `SET NX PX`, then a \
+         compare-and-delete script by EVALSHA; it sleeps through each round trip, which can cost \
+         more than the trip. distlock's I/O thread stays awake for the next request. CPU is that \
+         of the contender's process for a pair, without the server's.",
         number(ping.median()),
         number(ping.p99())
     )];

@@ -1,4 +1,5 @@
-//! The attribute in a crate of edition 2024: the functions that all editions share, and what is only in this one.
+//! The attribute in a crate of edition 2024: the functions that all editions share, and what is
+//! only in this one.
 #![forbid(unsafe_code)]
 #![deny(warnings, rust_2018_idioms)]
 

@@ -1,6 +1,8 @@
-//! Holds the tests of `#[distributed_lock]` beside other attributes and frameworks; the README lists what they show.
+//! Holds the tests of `#[distributed_lock]` beside other attributes and frameworks; the README
+//! lists what they show.
 //!
-//! Two neighbours copy a method without asking what its attributes mean. `automock` puts them on functions of its own:
+//! Two neighbours copy a method without asking what its attributes mean. `automock` puts them on
+//! functions of its own:
 //!
 //! ```compile_fail
 //! # mod store {
@@ -36,7 +38,8 @@
 //! # fn main() {}
 //! ```
 //!
-//! `debug_handler` checks a copy of the body without its attributes, so that above ours it does not know `hold = name`:
+//! `debug_handler` checks a copy of the body without its attributes, so that above ours it does not
+//! know `hold = name`:
 //!
 //! ```compile_fail
 //! # use distlock::{LockError, distributed_lock};

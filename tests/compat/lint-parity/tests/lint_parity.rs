@@ -1,4 +1,5 @@
-//! An annotated function looks like the plain one to every tool: lints, documentation, `cargo expand`.
+//! An annotated function looks like the plain one to every tool: lints, documentation,
+//! `cargo expand`.
 
 mod lint_parity {
     mod exceptions;

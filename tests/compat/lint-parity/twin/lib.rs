@@ -1,6 +1,8 @@
-//! One source, two crates: with the feature `locked` every function carries the attribute, without it none does.
+//! One source, two crates: with the feature `locked` every function carries the attribute, without
+//! it none does.
 //!
-//! Most of it is written badly on purpose: what the compiler and clippy say of it must not depend on the attribute.
+//! Most of it is written badly on purpose: what the compiler and clippy say of it must not depend
+//! on the attribute.
 
 mod asynchronous;
 mod bodies;

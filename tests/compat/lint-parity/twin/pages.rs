@@ -75,7 +75,10 @@ impl<T: Display> Account<T> {
     pub const LIMIT: u32 = 1;
 
     /// Closes it.
-    #[cfg_attr(feature = "locked", distributed_lock(["{owner}", "account:{owner}"], owner = self.owner, if_busy = skip))]
+    #[cfg_attr(
+        feature = "locked",
+        distributed_lock(["{owner}", "account:{owner}"], owner = self.owner, if_busy = skip)
+    )]
     pub fn close(&mut self) -> Answer {
         Ok(())
     }

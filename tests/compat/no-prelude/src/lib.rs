@@ -1,5 +1,5 @@
-//! Nothing is in scope here but what is written here, and much of it has the name of something else. There is no standard
-//! library either, as far as this crate knows.
+//! Nothing is in scope here but what is written here, and much of it has the name of something
+//! else. There is no standard library either, as far as this crate knows.
 #![no_std]
 #![no_implicit_prelude]
 #![forbid(unsafe_code)]

@@ -1,4 +1,5 @@
-//! Messages in a crate that has the dependency under another name, and is of an edition before 2021.
+//! Messages in a crate that has the dependency under another name, and is of an edition before
+//! 2021.
 #![forbid(unsafe_code)]
 
 use std::fs;

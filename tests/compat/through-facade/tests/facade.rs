@@ -1,4 +1,5 @@
-//! The dependency of a dependency: `::distlock` is no name here, `crate = facade::locks` is the way.
+//! The dependency of a dependency: `::distlock` is no name here, `crate = facade::locks` is the
+//! way.
 #![forbid(unsafe_code)]
 #![deny(warnings, rust_2018_idioms)]
 

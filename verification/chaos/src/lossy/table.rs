@@ -10,7 +10,8 @@ impl fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "| loss | second request | rounds | double holds | rate | overlap, median | max | late writes | accepted with fencing |"
+            "| loss | second request | rounds | double holds | rate | overlap, median | max | late \
+             writes | accepted with fencing |"
         )?;
         writeln!(f, "| --- | --- | --- | --- | --- | --- | --- | --- | --- |")?;
         for losses in self.0 {
@@ -23,7 +24,8 @@ impl fmt::Display for Table<'_> {
             let [median, most] = [0.5, 1.0].map(|part| losses.span_at(part).as_millis());
             writeln!(
                 f,
-                "| {kind} | {requests} | {rounds} | {double_holds} | {rate:.1} % | {median} ms | {most} ms | {late} | {accepted} |"
+                "| {kind} | {requests} | {rounds} | {double_holds} | {rate:.1} % | {median} ms | \
+                 {most} ms | {late} | {accepted} |"
             )?;
         }
         Ok(())

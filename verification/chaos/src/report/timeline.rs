@@ -156,7 +156,8 @@ fn draw(
         if first == last { format!("token {first}") } else { format!("tokens {first} to {last}") };
     write!(
         f,
-        "<rect x=\"{x:.1}\" y=\"{y}\" width=\"{width:.1}\" height=\"3\" fill=\"{colour}\"{stroke}><title>process {process}, {tokens}, \
+        "<rect x=\"{x:.1}\" y=\"{y}\" width=\"{width:.1}\" height=\"3\" \
+         fill=\"{colour}\"{stroke}><title>process {process}, {tokens}, \
          {from:.3} to {to:.3} ms</title></rect>"
     )
 }
@@ -182,7 +183,8 @@ impl Timeline<'_> {
             let y = 8.0 + 9.0 * (number % 11) as f64;
             write!(
                 f,
-                "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{y}\" y2=\"{height}\" stroke=\"#b00020\" stroke-width=\"0.4\"/>\
+                "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{y}\" y2=\"{height}\" stroke=\"#b00020\" \
+                 stroke-width=\"0.4\"/>\
                  <text x=\"{x:.1}\" y=\"{y}\" fill=\"#b00020\" font-size=\"7\">{text}</text>"
             )?;
         }

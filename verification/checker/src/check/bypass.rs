@@ -86,7 +86,8 @@ fn count(
 fn add_violation(findings: &mut Findings<'_>, suspect: &Suspect, bypasses: u32, bound: u32) {
     let run = findings.run;
     let text = format!(
-        "{} was queued for key {} from {} until {}, and bypassed by {bypasses} later requests, more than {bound}",
+        "{} was queued for key {} from {} until {}, and bypassed by {bypasses} later requests, \
+         more than {bound}",
         run.who(suspect.request),
         run.keys[run.request(suspect.request).key as usize],
         run.time(suspect.queued),

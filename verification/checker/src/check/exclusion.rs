@@ -36,7 +36,8 @@ fn overlap(findings: &mut Findings<'_>, holder: u32, until: Nanos, request: u32)
     let run = findings.run;
     let (first, second) = (run.hold(holder), run.hold(request));
     let text = format!(
-        "key {}: {} acquired at {} with token {} while the hold of {} with token {} was valid, from {} until {}",
+        "key {}: {} acquired at {} with token {} while the hold of {} with token {} was valid, \
+         from {} until {}",
         run.keys[run.request(request).key as usize],
         run.who(request),
         run.time(second.at),

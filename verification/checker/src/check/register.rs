@@ -17,7 +17,8 @@ pub(super) fn check(findings: &mut Findings<'_>) {
         match *highest {
             Some(before) if run.hold(before).fence > run.hold(writer).fence => {
                 let text = format!(
-                    "the register of key {} accepted a write of {} with token {} at {}, after one of {} with token {}",
+                    "the register of key {} accepted a write of {} with token {} at {}, after one \
+                     of {} with token {}",
                     run.keys[run.request(writer).key as usize],
                     run.who(writer),
                     run.hold(writer).fence,

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use distlock_runtime::verification::{KeyQueue, Nonce, Timestamp};
 
-/// Kept by the model of the I/O thread, and read by callers. Its lock is none that a schedule sees: nothing waits under it.
+/// Kept by the model of the I/O thread, and read by callers. Its lock is none that a schedule sees:
+/// nothing waits under it.
 #[derive(Default)]
 pub(crate) struct Ledger(Mutex<Pages>);
 
@@ -143,8 +144,8 @@ impl Pages {
 }
 
 impl Entry {
-    /// One, by whoever withdraws or releases it; and one more by the queue, where a grant and a withdrawal crossed. None
-    /// is due where a replacement withdrew it.
+    /// One, by whoever withdraws or releases it; and one more by the queue, where a grant and a
+    /// withdrawal crossed. None is due where a replacement withdrew it.
     fn ends_due(&self) -> u32 {
         u32::from(!self.replaced) + u32::from(self.refused)
     }

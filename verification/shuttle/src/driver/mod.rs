@@ -1,4 +1,5 @@
-//! The way to the I/O thread as it is in the runtime, and a model in the place of the loop at its end.
+//! The way to the I/O thread as it is in the runtime, and a model in the place of the loop at its
+//! end.
 
 mod ledger;
 mod server;

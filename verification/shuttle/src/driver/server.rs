@@ -1,4 +1,5 @@
-//! A model of the I/O thread with the server behind it: grants to one at a time, and has events befall who holds.
+//! A model of the I/O thread with the server behind it: grants to one at a time, and has events
+//! befall who holds.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Weak};
@@ -94,7 +95,8 @@ impl Server {
         }
     }
 
-    /// As the loop of the runtime's I/O thread does: take in all there is, do what follows, deliver, sleep.
+    /// As the loop of the runtime's I/O thread does: take in all there is, do what follows,
+    /// deliver, sleep.
     fn run(mut self) {
         loop {
             let mut busy = false;

@@ -11,7 +11,8 @@ use crate::process::{Process, params};
 
 const EVENTS: &[Event] = &[Event::Extend, Event::WaitFor, Event::Lose];
 
-/// The section ends while a thread that it let in runs on: nobody else comes in before that one leaves.
+/// The section ends while a thread that it let in runs on: nobody else comes in before that one
+/// leaves.
 pub fn a_release_waits_for_the_last_sharer() {
     explore(|| Process::run(EVENTS, &[shares, waits]), 600);
 }

@@ -50,7 +50,8 @@ fn join_and_confirm(lease: &Lease, counts: &Counts) {
     }
 }
 
-/// A hold that was released before its deadline never counts as lost, no matter when a thread checks.
+/// A hold that was released before its deadline never counts as lost, no matter when a thread
+/// checks.
 pub fn a_released_hold_is_not_lost_later() {
     exhaust(|| {
         let (lease, share) = hold(&Arc::default());

@@ -1,4 +1,5 @@
-//! A future under a lock whose hold is lost: it is dropped where it last waited, inside of its frame.
+//! A future under a lock whose hold is lost: it is dropped where it last waited, inside of its
+//! frame.
 
 use std::future::{pending, poll_fn};
 use std::sync::Arc;

@@ -6,7 +6,8 @@ use crate::process::{Process, params};
 
 const EVENTS: &[Event] = &[Event::Extend, Event::Extend, Event::Lose, Event::WaitFor];
 
-/// One end for each name, which no renewal revives; a section is shown the loss of its own hold alone.
+/// One end for each name, which no renewal revives; a section is shown the loss of its own hold
+/// alone.
 pub fn a_release_meets_renewals_and_losses() {
     explore(|| Process::run(EVENTS, &[releases, releases, confirms]), 600);
 }

@@ -1,4 +1,5 @@
-//! A task that an executor runs on top of a holder's stack: it waits in line, as a caller elsewhere does.
+//! A task that an executor runs on top of a holder's stack: it waits in line, as a caller elsewhere
+//! does.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -25,7 +25,8 @@ pub fn siblings_take_turns() {
     explore(|| outlives_its_siblings(&[sibling, sibling, goes_away]), 800);
 }
 
-/// The section around them ends while they wait and run: whoever comes too late is told so, and the turn is free again.
+/// The section around them ends while they wait and run: whoever comes too late is told so, and the
+/// turn is free again.
 pub fn siblings_outlive_the_section_around_them() {
     explore(|| ends_before_its_siblings(&[sibling, sibling, goes_away]), 800);
 }

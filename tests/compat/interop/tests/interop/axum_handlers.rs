@@ -69,7 +69,8 @@ async fn debug_below(
     Ok(Json((id + by, held())))
 }
 
-// `debug_handler` checks a copy of the body without its attributes, so above us it knows no `hold = name`.
+// `debug_handler` checks a copy of the body without its attributes, so above us it knows no
+// `hold = name`.
 #[axum::debug_handler(state = Shop)]
 #[distributed_lock("axum:post:{id}")]
 async fn debug_above(Path(id): Path<u32>, request: Request) -> Result<Response, Failure> {
@@ -102,7 +103,8 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     }
 }
 
-// The body ends with its last `Rc` before it waits again; what is `Send` without the lock is so with it.
+// The body ends with its last `Rc` before it waits again; what is `Send` without the lock is so
+// with it.
 #[distributed_lock("axum:rc")]
 async fn with_an_rc(caller: Caller) -> Result<String, Failure> {
     let length = {

@@ -3,7 +3,11 @@ use distlock::distributed_lock;
 use super::support::{Error, assert_released, held, support};
 
 macro_rules! with_fragments {
-    ($(#[$attr:meta])* $vis:vis fn $name:ident($argument:ident: $ty:ty) -> $ret:ty, $key:literal, $body:block) => {
+    (
+        $(#[$attr:meta])* $vis:vis fn $name:ident($argument:ident: $ty:ty) -> $ret:ty,
+        $key:literal,
+        $body:block
+    ) => {
         $(#[$attr])*
         #[distributed_lock($key)]
         $vis fn $name($argument: $ty) -> $ret $body
@@ -85,7 +89,8 @@ macro_rules! nested {
 
 nested!(nested_first(id) => "rules:nested:first:{id}", nested_second(id) => "rules:nested:second");
 
-// The key and the argument it names come from the macro: the same hygiene, whatever the caller calls its own.
+// The key and the argument it names come from the macro: the same hygiene, whatever the caller
+// calls its own.
 macro_rules! own_names {
     ($name:ident, $body:expr) => {
         #[distributed_lock("rules:own:{id}")]

@@ -4,7 +4,8 @@ use mockall::automock;
 
 use super::support::{Error, assert_released, held, support};
 
-// `automock` copies attributes of methods to functions of its own, so ours stands in the implementation.
+// `automock` copies attributes of methods to functions of its own, so ours stands in the
+// implementation.
 #[automock]
 trait Store {
     fn load(&self, id: u32) -> Result<u32, Error>;

@@ -10,7 +10,11 @@ fn sum(left: u32, right: u32) -> Result<(u64, Option<String>), Error> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 20, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 20,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn random_arguments_stand_in_the_key(left: u32, right: u32) {
@@ -30,7 +34,10 @@ proptest! {
     }
 }
 
-#[distributed_lock("proptest:check", on_error = |error| Err(TestCaseError::fail(error.to_string())))]
+#[distributed_lock(
+    "proptest:check",
+    on_error = |error| Err(TestCaseError::fail(error.to_string()))
+)]
 fn check(number: u32) -> Result<(), TestCaseError> {
     prop_assert_eq!(held(), Some("proptest:check".to_owned()));
     prop_assert_eq!(number / 9, 0);

@@ -112,7 +112,8 @@ fn ready() {
     support();
 }
 
-// The fixture runs in the test that rstest writes, before the body: the global manager is made in time.
+// The fixture runs in the test that rstest writes, before the body: the global manager is made in
+// time.
 #[distributed_lock("rstest:fixture:before", on_error = panic)]
 #[rstest]
 fn a_fixture_runs_before_the_lock_of_the_attribute_above(ready: ()) {

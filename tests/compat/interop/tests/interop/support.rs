@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use distlock::{LockError, LockManager};
 
-/// Points the process at the in-process store, once, and gives all threads a subscriber: a span whose place is first
-/// reached on a thread without one would be taken for one that nobody wants.
+/// Points the process at the in-process store, once, and gives all threads a subscriber: a span
+/// whose place is first reached on a thread without one would be taken for one that nobody wants.
 pub(super) fn support() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

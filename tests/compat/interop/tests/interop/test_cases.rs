@@ -52,7 +52,8 @@ fn a_serial_test_below() {
     assert_eq!(held().as_deref(), Some("case:serial"));
 }
 
-// Another key: with one and the same, each of these two tests could wait for what the other one has.
+// Another key: with one and the same, each of these two tests could wait for what the other one
+// has.
 #[test]
 #[serial]
 #[distributed_lock("case:serial:above", manager = locks(), on_error = panic)]

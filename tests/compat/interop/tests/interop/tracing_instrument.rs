@@ -127,7 +127,8 @@ impl Work for Worker {
     }
 }
 
-// Both see a plain function that returns a boxed future, and each has to find its async block in the other's output.
+// Both see a plain function that returns a boxed future, and each has to find its async block in
+// the other's output.
 #[tokio::test]
 async fn a_span_covers_the_awaits_of_a_locked_method_under_async_trait() {
     support();

@@ -60,15 +60,16 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
     hidden("clippy::redundant_locals", &["shadows_async"]),
     // Said of the closure as well: it returns what the function does.
     added("clippy::result_large_err", &["large_error"]),
-    // For an `async` block without a value nothing is said, for an `async fn` it is. `-> !` is missed at such a block, and its
-    // call is the function's end.
+    // For an `async` block without a value nothing is said, for an `async fn` it is. `-> !` is
+    // missed at such a block, and its call is the function's end.
     hidden("clippy::implicit_return", &["returns_unit_async", "semicolons_async"]),
     added("clippy::implicit_return", &["diverges_async"]),
     added("clippy::infinite_loop", &["diverges_async"]),
-    // The closure of a function that may return what a `&mut` argument borrows is not in the user's name (see
-    // `lock-macros/src/body.rs`), and clippy passes over it.
+    // The closure of a function that may return what a `&mut` argument borrows is not in the user's
+    // name (see `lock-macros/src/body.rs`), and clippy passes over it.
     hidden("clippy::implicit_return", &["name_mut", "run_alone"]),
-    // A returned future stands at the end of the function without a `return`, where other attributes look for it.
+    // A returned future stands at the end of the function without a `return`, where other
+    // attributes look for it.
     added("clippy::implicit_return", RETURNS_A_FUTURE),
     // Counted per scope: the body is one, the arguments are another.
     added("clippy::many_single_char_names", &["short", "short_async"]),

@@ -1,4 +1,5 @@
-//! What the compiler and clippy say of the twin with the attribute is what they say of the one without it.
+//! What the compiler and clippy say of the twin with the attribute is what they say of the one
+//! without it.
 
 use std::collections::BTreeSet;
 use std::process::Command;

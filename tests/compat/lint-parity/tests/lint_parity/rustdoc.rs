@@ -33,7 +33,8 @@ fn reads_as_written(pages: &Pages) {
     );
 }
 
-/// The pages of all items, by path below the documentation's root. The pages of the source are left out: it is one.
+/// The pages of all items, by path below the documentation's root. The pages of the source are left
+/// out: it is one.
 fn pages(features: &str) -> Pages {
     let root = target().join("doc");
     if root.exists() {

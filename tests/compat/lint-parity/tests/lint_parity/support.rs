@@ -6,10 +6,11 @@ use std::process::{Command, Output};
 pub(super) const PLAIN: &str = "twin";
 pub(super) const LOCKED: &str = "twin,locked";
 
-/// Cargo in the workspace, with a target directory of its own: the one of the test's own run is taken.
+/// Cargo in the workspace, with a target directory of its own: the one of the test's own run is
+/// taken.
 ///
-/// Only the example `expansion` may use what is unstable; all runs say so, because dependencies are built anew when it
-/// changes.
+/// Only the example `expansion` may use what is unstable; all runs say so, because dependencies are
+/// built anew when it changes.
 pub(super) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(workspace());
