@@ -1,4 +1,4 @@
-//! Waiting on a plain thread.
+//! Blocks a thread on a future.
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::types::sync::{thread, thread_local};
 use crate::types::time;
 use crate::types::time::Timestamp;
 
-/// Two wake-ups on a machine whose cores sleep deep.
+/// About two wake-ups on a machine with deep sleep states.
 const SPIN: Duration = Duration::from_micros(50);
 
 struct Unpark(Thread);
@@ -27,7 +27,7 @@ impl Wake for Unpark {
     }
 }
 
-/// Not inlined, so that all these wakers have one vtable: that is how [`waker_kind`] knows them.
+/// Not inlined, so that all these wakers have one vtable. [`waker_kind`] identifies them by it.
 #[inline(never)]
 fn unpark_this_thread() -> Waker {
     Waker::from(Arc::new(Unpark(thread::current())))
@@ -37,22 +37,23 @@ thread_local! {
     static WAKER: Waker = unpark_this_thread();
 }
 
-/// How the wakers of threads that wait here work.
+/// The vtable of these wakers.
 pub fn waker_kind() -> &'static RawWakerVTable {
     WAKER.with(Waker::vtable)
 }
 
-/// Runs a future to its end on this thread, which sleeps meanwhile. Unlike the runtimes' own `block_on` it may
-/// be called anywhere, as it needs nothing from the thread; a runtime's worker is kept busy all the same.
+/// Runs a future to completion and parks this thread meanwhile. Unlike `block_on` of a runtime it
+/// works on any thread. On a worker of a runtime it blocks that worker.
 ///
-/// Within a task of tokio the future is polled outside of the task's cooperative budget: once that is used up, tokio's channels
-/// answer `Pending` and leave the wake-up to a scheduler that cannot run while this thread sleeps.
+/// The future is polled outside of tokio's cooperative budget. With the budget used up, tokio's
+/// channels return `Pending` and leave the wake-up to a scheduler, which cannot run while this
+/// thread is parked.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     block(pin!(unconstrained(future)), || Timestamp::ZERO)
 }
 
-/// The same for a wait that may be over in less time than it takes to fall asleep and to be woken: it lets others run for a
-/// while before it sleeps.
+/// The same, but yields for a short time before it parks. For waits that may take less time than
+/// falling asleep and being woken.
 pub fn block_on_with_spin<F: Future>(future: F) -> F::Output {
     block(pin!(unconstrained(future)), || time::now().plus(SPIN))
 }
@@ -70,7 +71,7 @@ fn block<F: Future>(mut future: Pin<&mut F>, awake_from_now: impl Fn() -> Timest
             thread::yield_now();
         } else {
             thread::park();
-            // Roused without an answer: it comes soon.
+            // Woken early: the result comes soon.
             awake_until = awake_from_now();
         }
     }

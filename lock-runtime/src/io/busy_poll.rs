@@ -1,21 +1,23 @@
-//! How long the I/O thread looks for work before it sleeps.
+//! How long the I/O thread polls for work before it sleeps.
+//!
+//! Waking a thread costs more than taking a lock. While replies are fast, the I/O thread stays
+//! awake for them and for the caller that acts on them: for two average round trips, within limits.
+//! With slow replies it polls only for a caller's next message. With one core it does not poll at
+//! all. Each poll yields to other threads.
 
 use std::thread;
 use std::time::Duration;
 
-/// Waking a thread costs more than a lock: while replies come fast, this thread stays awake for them and for the caller
-/// that acts on them. The span follows the round trips seen; where they are long it does not pay, and with one
-/// core it would only keep that core from the others.
 #[derive(Debug)]
 pub(crate) struct BusyPoll {
     enabled: bool,
-    /// A moving average.
+    /// Moving average.
     round_trip: Duration,
 }
 
-/// The longest span that is ever spent.
 const MAX_POLL: Duration = Duration::from_micros(200);
-/// Where round trips are too long to stay awake for: enough for the caller that has just been answered.
+/// For round trips that are too long to poll for: covers the next message of a caller that just got
+/// its reply.
 const MIN_POLL: Duration = Duration::from_micros(20);
 
 impl BusyPoll {
@@ -24,14 +26,13 @@ impl BusyPoll {
         Self { enabled, round_trip: MAX_POLL / 4 }
     }
 
-    /// A call was answered after `round_trip`.
     pub(crate) fn record_round_trip(&mut self, round_trip: Duration) {
-        // One stall must not count for long.
+        // So that one stall does not count for long.
         let seen = round_trip.min(MAX_POLL * 4);
         self.round_trip = (self.round_trip * 7 + seen) / 8;
     }
 
-    /// How long to look for more after the latest work.
+    /// How long to poll after the latest work.
     pub(crate) fn span(&self) -> Duration {
         let wanted = self.round_trip * 2;
         match self.enabled {

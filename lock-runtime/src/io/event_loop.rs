@@ -1,4 +1,5 @@
-//! The loop of the I/O thread.
+//! The loop of the I/O thread: takes messages, notifications and replies, passes them to the
+//! dispatcher, sends the commands that result, and delivers grants.
 
 pub(crate) mod connection;
 
@@ -26,11 +27,10 @@ use crate::types::time::Timestamp;
 use crate::user_code::wakers;
 use crate::wire::call::Call;
 
-/// As many messages are taken in before what follows from them is sent: with a crowd of callers the server can be at work on
-/// the first of them while this thread goes on with the rest.
+/// Messages taken in one pass. With many callers the server works on the first of them while this
+/// thread takes the next.
 const MAX_MESSAGES_PER_PASS: usize = 32;
 
-/// What a manager brings.
 pub(crate) struct Setup {
     pub(crate) endpoint: Endpoint,
     pub(crate) timing: Timing,
@@ -38,7 +38,8 @@ pub(crate) struct Setup {
     pub(crate) default_ttl: Duration,
 }
 
-/// Starts the I/O thread. It ends after a shutdown, or when the last handle is gone and all is released.
+/// Starts the I/O thread. It ends after a shutdown, or when the last mailbox is dropped and
+/// everything is released.
 pub(crate) fn start(setup: Setup) -> std::io::Result<Mailbox> {
     let (sender, messages) = unbounded_channel();
     let mailbox = Mailbox::new(sender);
@@ -54,7 +55,8 @@ pub(crate) fn start(setup: Setup) -> std::io::Result<Mailbox> {
     Ok(mailbox)
 }
 
-/// How the wakers work of threads that wait in this library, and of tokio's tasks and `block_on`: none of them blocks.
+/// The vtables of wakers that never block: those of [`block_on`], and those of tokio's tasks and
+/// its `block_on`.
 fn harmless_wakers(runtime: &Runtime) -> Vec<&'static RawWakerVTable> {
     let kind = || poll_fn(|context: &mut Context<'_>| Poll::Ready(context.waker().vtable()));
     let of_task = runtime.block_on(async { tokio::spawn(kind()).await.ok() });
@@ -70,21 +72,19 @@ struct EventLoop {
     pushes: UnboundedReceiver<Push>,
     push_sender: tokio::sync::mpsc::UnboundedSender<Push>,
     link: Link,
-    /// Attempts to connect that failed since the last one that did not.
+    /// Failed attempts to connect since the last success.
     failures: u32,
-    /// Since when there is no connection, if that was logged.
+    /// When the connection was lost, if that was logged.
     down_since: Option<Timestamp>,
-    /// Until when another loss of it is not logged.
+    /// No lost connection is logged before.
     quiet_until: Timestamp,
-    /// Whether a connection was ever made.
     connected_before: bool,
     inbox: String,
     timer: Pin<Box<Sleep>>,
     timer_at: Timestamp,
     busy_poll: BusyPoll,
-    /// Until when this thread looks for work before it sleeps.
     poll_until: Timestamp,
-    /// Whether the batch was kept for a turn already.
+    /// Whether the batch was held back for one pass.
     release_deferred: bool,
 }
 
@@ -134,7 +134,7 @@ impl EventLoop {
         poll_fn(|context| self.poll(context)).await;
     }
 
-    /// One turn: take in all there is, do what follows, send it, sleep until there is more.
+    /// One pass: take what there is, process it, send, sleep until there is more.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         loop {
             let now = time::now();
@@ -158,7 +158,7 @@ impl EventLoop {
                 self.poll_until = now.plus(self.busy_poll.span());
             }
             if sent && taken == MAX_MESSAGES_PER_PASS {
-                // Only now does the connection write.
+                // The connection writes only when this returns.
                 context.waker().wake_by_ref();
                 return Poll::Pending;
             }
@@ -166,7 +166,7 @@ impl EventLoop {
                 continue;
             }
             if now < self.poll_until {
-                // Whoever has something to do on this core goes first.
+                // Other threads of this core go first.
                 thread::yield_now();
                 let mut turn = pin!(tokio::task::yield_now());
                 let _ = turn.as_mut().poll(context);
@@ -178,8 +178,8 @@ impl EventLoop {
         }
     }
 
-    /// Takes messages without asking to be woken for more: as long as this thread looks for them by itself, callers
-    /// need not spend a system call on waking it.
+    /// Takes messages without registering a waker. While this thread polls, a caller need not make
+    /// a system call to wake it.
     fn take_messages(&mut self, now: Timestamp) -> usize {
         let mut taken = 0;
         while taken < MAX_MESSAGES_PER_PASS
@@ -191,19 +191,20 @@ impl EventLoop {
         taken
     }
 
-    /// The last look before sleep; from here on a message wakes this thread.
+    /// The last check before sleeping. Registers the waker.
     fn poll_message(&mut self, now: Timestamp, context: &mut Context<'_>) -> bool {
         let Poll::Ready(Some(message)) = self.messages.poll_recv(context) else { return false };
         self.dispatcher.message(now, message);
         true
     }
 
-    /// Does what follows from all that came; whether the new connection has yet to be looked at.
+    /// Carries out what the dispatcher decided. Returns whether the new connection has to be
+    /// polled.
     fn process_outputs(&mut self, now: Timestamp) -> bool {
         self.dispatcher.drain_outputs(now);
         let needs_reconnect = self.dispatcher.take_needs_reconnect();
         if needs_reconnect {
-            // The new attempt has to be polled once, or nothing would wake this thread for it.
+            // It has to be polled once, or nothing wakes this thread for it.
             self.reconnect();
         }
         if matches!(self.link, Link::Up(..)) {
@@ -212,8 +213,9 @@ impl EventLoop {
         needs_reconnect
     }
 
-    /// Sends the batch. A release that comes alone is kept for one turn while this thread is awake anyway: the next
-    /// acquire of the same caller is often a microsecond behind, and both then cost the server one read.
+    /// Sends the batch. While this thread is awake anyway it holds back a lone release for one
+    /// pass: the caller's next acquire often comes a microsecond later, and the server then reads
+    /// both at once.
     fn send(&mut self, now: Timestamp, context: &mut Context<'_>) -> bool {
         let is_end =
             |call: &Call| matches!(call, Call::Free(_) | Call::Release(_) | Call::Cancel { .. });
@@ -225,7 +227,7 @@ impl EventLoop {
         }
         self.release_deferred = false;
         if only_ends && batch.iter().any(|(_, call)| matches!(call, Call::Release(_))) {
-            // The next one is in another process, and needs the core that looking for work would take.
+            // The next holder is in another process and needs the core that polling would take.
             self.dispatcher.take_recent_activity();
             self.poll_until = now;
         }
@@ -237,7 +239,7 @@ impl EventLoop {
         if !self.dispatcher.is_shut_down() {
             return false;
         }
-        // Whoever came too late is told so: with a message that is merely dropped a line would wait for its answer.
+        // Late messages are answered, not dropped: a queue would wait for its answer.
         self.messages.close();
         loop {
             match self.messages.poll_recv(context) {
@@ -250,8 +252,8 @@ impl EventLoop {
         true
     }
 
-    /// Keeps the timer at or before the next thing due. One that is too early rings for nothing, which is
-    /// cheaper than moving it with every call.
+    /// Keeps the timer at or before the next due instant. A wake-up that is too early is cheaper
+    /// than moving the timer with each command.
     fn poll_timer(&mut self, context: &mut Context<'_>) -> bool {
         let Some(due) = self.dispatcher.due() else { return false };
         let now = time::now();

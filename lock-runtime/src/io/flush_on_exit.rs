@@ -1,7 +1,8 @@
-//! Releases are not waited for, so a process that ends has to see them out.
+//! Waits for pending releases when the process exits.
 //!
-//! A function that the process runs at its exit does it, on whichever thread that is: after `main` has returned or panicked, and
-//! in `std::process::exit`. The I/O threads still run then. What a thread releases before it ends needs no more than that.
+//! A release is sent without waiting for the reply. A hook that runs at exit (after `main` has
+//! returned or panicked, and in `std::process::exit`) waits until the I/O threads have sent theirs.
+//! They still run at that time. A thread that ends needs no such hook.
 
 use std::cell::Cell;
 use std::panic::catch_unwind;
@@ -12,28 +13,26 @@ use std::time::{Duration, Instant};
 use crate::io::mailbox::MailboxSender;
 use crate::user_code;
 
-/// How long the end of the process waits for its releases.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The I/O threads of this process, and of those that it was forked from.
+/// The I/O threads of this process, and of those it was forked from.
 static SENDERS: Mutex<Vec<MailboxSender>> = Mutex::new(Vec::new());
 
 thread_local! {
     static IS_IO_THREAD: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Marks the calling thread as one that must not wait for itself.
 pub(crate) fn mark_io_thread() {
     IS_IO_THREAD.with(|mark| mark.set(true));
     user_code::use_helper_threads();
 }
 
-/// Whether this thread must not wait for the I/O thread.
+/// Whether this thread must not wait for an I/O thread.
 pub(crate) fn is_io_thread() -> bool {
     IS_IO_THREAD.try_with(Cell::get).unwrap_or(false)
 }
 
-/// Has the end of the process wait for what was released down this line.
+/// Makes the exit of the process wait for the releases of this sender.
 pub(crate) fn flush_on_exit(sender: &MailboxSender) {
     static HOOK: Once = Once::new();
     with_senders(|senders| {
@@ -46,7 +45,7 @@ pub(crate) fn flush_on_exit(sender: &MailboxSender) {
 }
 
 extern "C" fn at_exit() {
-    // A panic must not get out of here.
+    // A panic must not cross the C frame.
     let _ = catch_unwind(|| {
         if !is_io_thread() {
             flush_all();
@@ -63,7 +62,7 @@ fn flush_all() {
     }
 }
 
-/// Does without if it cannot have them: in a fork a thread may have them locked that is not there.
+/// Gives up after a while: in a fork, a thread that does not exist there may hold the lock.
 fn with_senders(mut use_them: impl FnMut(&mut Vec<MailboxSender>)) {
     let end = Instant::now() + FLUSH_TIMEOUT;
     while Instant::now() < end {

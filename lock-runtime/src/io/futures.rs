@@ -1,4 +1,4 @@
-//! What callers wait for: answers of the I/O thread.
+//! Futures of callers. Dropping one undoes its request.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,16 +13,16 @@ use crate::types::request_id::Nonce;
 use crate::user_code::wakers;
 use crate::wire::probe::Member;
 
-/// A request under way. Dropped before its answer was taken, it is undone.
+/// One acquire that bypasses the local queue.
 pub struct AcquireFuture {
     pub receiver: GrantReceiver<AcquireOutcome>,
     pub nonce: Nonce,
-    /// Taken out with the answer.
+    /// Taken with the outcome.
     pub mailbox: Option<Mailbox>,
 }
 
 impl Future for AcquireFuture {
-    /// `None`: the I/O thread was shut down.
+    /// `None`: the manager was shut down.
     type Output = Option<AcquireOutcome>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -42,24 +42,24 @@ impl Drop for AcquireFuture {
     }
 }
 
-/// What came of a request for several locks that were had at once.
+/// The outcome of acquiring several keys at once.
 pub enum MultiOutcome {
-    /// The holds, in the order of the requests.
+    /// In the order of the requests.
     Granted(Vec<LeaseRef>),
-    /// No caller took them up in time, and they were given back.
+    /// Its caller did not receive them in time, and they were released.
     NotTakenUp,
 }
 
-/// A request for several locks. Dropped before its answer was taken, it is undone.
+/// An acquire of several keys, all or none.
 pub struct AcquireAllFuture {
     pub receiver: GrantReceiver<MultiOutcome>,
     pub nonces: Vec<Nonce>,
-    /// Taken out with the answer.
+    /// Taken with the outcome.
     pub mailbox: Option<Mailbox>,
 }
 
 impl Future for AcquireAllFuture {
-    /// `None`: they could not be had all at once.
+    /// `None`: they are not all free.
     type Output = Option<MultiOutcome>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -79,7 +79,7 @@ impl Drop for AcquireAllFuture {
     }
 }
 
-/// A wait that is watched, until this is dropped.
+/// A wait that deadlock detection watches until this is dropped.
 pub struct DeadlockWatch {
     pub receiver: oneshot::Receiver<Vec<Member>>,
     pub id: Nonce,
@@ -87,7 +87,7 @@ pub struct DeadlockWatch {
 }
 
 impl Future for DeadlockWatch {
-    /// The waits that wait for one another, this one among them. `None`: the manager was shut down.
+    /// The cycle that this wait is part of. `None`: the manager was shut down.
     type Output = Option<Vec<Member>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {

@@ -1,4 +1,4 @@
-//! The connection of the I/O thread, from the attempt to its end, and the calls under way on it.
+//! The connection to the server, and the batches in flight on it.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -16,36 +16,35 @@ use crate::wire::reply::Reply;
 type Attempt = Pin<Box<dyn Future<Output = Result<Connection, ConnectError>>>>;
 type Replies = Pin<Box<dyn Future<Output = Vec<Result<Reply, CallError>>>>>;
 
-/// As many calls are sent together: their replies count when all of them have come.
+/// Replies count only when all of a batch have come.
 const MAX_BATCH: usize = 128;
 
-/// Where the link stands.
 pub(crate) enum Link {
-    /// Connecting, possibly after a pause.
+    /// May start with a pause.
     Connecting(Attempt),
-    /// Connected, with the batches under way in the order of their sending.
+    /// The batches are in the order in which they were sent.
     Up(Connection, VecDeque<InFlightBatch>),
 }
 
-/// Calls under way.
 pub(crate) struct InFlightBatch {
     reply_to: Vec<ReplyTo>,
     sent: Timestamp,
     replies: Replies,
 }
 
-/// What a link has to tell.
+/// What the link reports.
 pub(crate) enum LinkEvent {
-    /// The server knows of leases of this length.
+    /// With the longest lease that the server knows of.
     Connected(Duration),
     ConnectFailed(ConnectError),
-    /// The replies to a batch, and how long they took.
+    /// With the round trip time.
     Replies(Vec<(ReplyTo, Result<Reply, CallError>)>, Duration),
 }
 
 impl Link {
-    /// Sends a batch. Polled once here, as only that hands it to the connection: batches keep their order.
-    /// Outside of tokio's budget, which would let a busy turn's batch return unsent and be overtaken by the next.
+    /// Sends a batch. Each is polled once here, which hands it to the connection and keeps their
+    /// order. That poll is outside of tokio's cooperative budget: with the budget used up it would
+    /// not send, and the next batch would overtake it.
     pub(crate) fn send(&mut self, mut batch: Vec<(ReplyTo, Call)>, context: &mut Context<'_>) {
         while batch.len() > MAX_BATCH {
             let rest = batch.split_off(MAX_BATCH);
@@ -68,7 +67,7 @@ impl Link {
         under_way.push_back(InFlightBatch { reply_to, sent: time::now(), replies });
     }
 
-    /// Those who have not heard the reply to their call yet.
+    /// Whoever waits for a reply of this connection.
     pub(crate) fn take_unanswered(&mut self) -> Vec<ReplyTo> {
         match self {
             Self::Connecting(_) => Vec::new(),
@@ -78,7 +77,7 @@ impl Link {
         }
     }
 
-    /// The next news. Replies come in the order of the calls, so only the oldest batch is looked at.
+    /// Replies come in order, so only the oldest batch is polled.
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<LinkEvent> {
         match self {
             Self::Connecting(attempt) => match attempt.as_mut().poll(context) {

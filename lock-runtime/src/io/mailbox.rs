@@ -1,4 +1,4 @@
-//! The way from callers to the I/O thread, and the slots in which its answers arrive.
+//! The channel from callers to the I/O thread, and the futures of its replies.
 
 use std::process;
 use std::sync::{Arc, Weak};
@@ -24,73 +24,69 @@ use crate::user_code::wakers;
 use crate::wire::probe::{Member, Standing};
 use crate::wire::reply::Inspection;
 
-/// What an inspection found, or why it could not look.
 pub type InspectAnswer = Result<Inspection, Failure>;
 
 /// What callers ask of the I/O thread.
 pub enum Message {
     Acquire(Box<Request>, GrantSender<AcquireOutcome>),
-    /// Ask for the first in a line, in the place of a request that is withdrawn.
+    /// For the first waiter of a queue. May replace a cancelled request.
     AcquireForQueue(Box<Request>, Option<Nonce>, Arc<KeyQueue>),
     ResetMaxHold(Nonce, Timestamp),
-    /// Grant all of these at once, or none.
+    /// All of these or none.
     AcquireAll(Vec<Request>, GrantSender<MultiOutcome>),
-    /// Look whether this wait is for itself.
+    /// Watch this wait for a deadlock.
     RegisterWait(Box<WaitRegistration>, oneshot::Sender<Vec<Member>>),
     UnregisterWait(Nonce),
     Release(Nonce),
     ReleaseAndConfirm(Nonce, oneshot::Sender<Confirmation>),
     EnsureTtl(Nonce, Duration),
-    /// Renew now, to last at least so long; answer with the new end once it is confirmed.
+    /// Renew now, with at least this ttl, and send the new deadline once it is confirmed.
     Renew(Nonce, Duration, oneshot::Sender<Timestamp>),
-    /// Call this where code of users is called.
+    /// Run a user's callback.
     RunCallback(Callback),
     Inspect(String, oneshot::Sender<InspectAnswer>),
-    /// Ring at this instant; the number distinguishes alarms of one instant.
+    /// The number distinguishes timers of one instant.
     SetTimer(Timestamp, u64, TimerTarget),
-    /// Nobody waits for that alarm any more.
     CancelTimer(Timestamp, u64),
-    /// Give up what is kept with nobody inside, and answer when all that is being released or undone by then is done.
+    /// Release lingering leases, and answer when everything that is being released is.
     Flush(SyncSender<()>),
-    /// What was given up for a flush has been posted before this.
+    /// Comes back to this thread behind the messages that a flush has caused.
     FlushBarrier(SyncSender<()>),
-    /// End all holds and requests; answer when that is done.
+    /// Release all leases, cancel all requests, and answer when that is done.
     Shutdown(Option<oneshot::Sender<()>>),
-    /// Panic, for a test.
+    /// Panic. For a test.
     #[cfg(test)]
     Panic,
 }
 
-/// A wait inside of other locks.
+/// A wait of a caller that holds other locks.
 pub struct WaitRegistration {
     pub id: Nonce,
-    /// What it waits for.
     pub key: Arc<str>,
     pub since: Timestamp,
     pub who: OwnerInfo,
-    /// What stands in its way at this instant, and inside of what it waits.
+    /// What it waits for now, and which sections it is in.
     pub wait_state: Box<dyn Fn() -> Standing + Send>,
 }
 
-/// Who is to be woken.
+/// What a timer wakes.
 pub enum TimerTarget {
     Caller(oneshot::Sender<()>),
     Queue(Weak<KeyQueue>),
 }
 
-/// The bare line to the I/O thread.
+/// The sending half of the mailbox.
 #[derive(Clone)]
 pub struct MailboxSender {
     sender: UnboundedSender<Message>,
     thread: Arc<IoThreadState>,
 }
 
-/// What callers know of the I/O thread.
 struct IoThreadState {
-    /// The process that it runs in. A fork does not take it along.
+    /// The process id. A fork has no I/O thread.
     process: u32,
     mark_panicked: AtomicBool,
-    /// How many alarms were asked for.
+    /// How many timers were set.
     timers: AtomicU64,
 }
 
@@ -108,39 +104,39 @@ impl MailboxSender {
         self.sender.is_closed()
     }
 
-    /// Whether this process is a fork of the one that has the I/O thread.
+    /// Whether this process is a fork of the one that runs the I/O thread.
     fn is_forked(&self) -> bool {
         process::id() != self.thread.process
     }
 
-    /// Has an alarm ring; its number.
+    /// Returns the number of the timer.
     fn set_timer(&self, at: Timestamp, target: TimerTarget) -> u64 {
         let number = self.thread.timers.fetch_add(1, Ordering::Relaxed);
         self.send(Message::SetTimer(at, number, target));
         number
     }
 
-    /// The I/O thread ends by a panic.
+    /// The I/O thread is panicking.
     pub fn mark_panicked(&self) {
         self.thread.mark_panicked.store(true, Ordering::Release);
     }
 
-    /// Has the I/O thread see out what was released so far. The receiver hears when that is done, or that the thread has ended,
-    /// which means the same: nothing is left to send.
+    /// Waits for all releases so far. The receiver also wakes if the I/O thread has ended: nothing
+    /// is left to send then.
     pub fn flush(&self) -> Receiver<()> {
         let (done, wait) = sync_channel(1);
         self.send(Message::Flush(done));
         wait
     }
 
-    /// Whether the I/O thread takes the message. It does until it was shut down. In a fork nobody would ever take it, and the
-    /// connection belongs to the other process.
+    /// Returns false if the manager was shut down, or in a fork: the connection belongs to the
+    /// other process.
     fn send(&self, message: Message) -> bool {
         !self.is_forked() && self.sender.send(message).is_ok()
     }
 }
 
-/// A handle of a caller. When the last one is gone the I/O thread ends what is left and stops.
+/// A caller's handle. When the last one is dropped the I/O thread releases everything and stops.
 #[derive(Clone)]
 pub struct Mailbox(Arc<MailboxInner>);
 
@@ -225,22 +221,19 @@ impl Mailbox {
         &self.0.0
     }
 
-    /// Whether this process is a fork of the one that has the I/O thread, and its locks.
+    /// Whether this process is a fork of the one that has the locks.
     pub fn is_forked(&self) -> bool {
         self.sender().is_forked()
     }
 
-    /// Whether the I/O thread ended by a panic.
     pub fn has_panicked(&self) -> bool {
         self.sender().thread.mark_panicked.load(Ordering::Acquire)
     }
 
-    /// Itself, as what a queue needs of it.
     pub fn io_handle(&self) -> Arc<dyn IoHandle> {
         Arc::clone(&self.0) as Arc<dyn IoHandle>
     }
 
-    /// Itself, as what a lease needs of it.
     pub fn lease_backend(&self) -> Arc<dyn LeaseBackend> {
         Arc::clone(&self.0) as Arc<dyn LeaseBackend>
     }
@@ -249,7 +242,7 @@ impl Mailbox {
         WeakMailbox(Arc::downgrade(&self.0))
     }
 
-    /// Asks for a lock. The returned future may be dropped at any time: what was asked is then undone.
+    /// Acquires a lock, bypassing the local queue.
     pub fn acquire(&self, request: Request) -> AcquireFuture {
         let (sender, receiver) = grant_channel();
         let nonce = request.nonce;
@@ -257,7 +250,7 @@ impl Mailbox {
         AcquireFuture { receiver, nonce, mailbox: Some(self.clone()) }
     }
 
-    /// Asks for several locks, all or none. The returned future may be dropped at any time.
+    /// Acquires several locks, all or none.
     pub fn acquire_all(&self, requests: Vec<Request>) -> AcquireAllFuture {
         let (sender, receiver) = grant_channel();
         let nonces = requests.iter().map(|request| request.nonce).collect();
@@ -269,7 +262,7 @@ impl Mailbox {
         IoHandle::release(&*self.0, nonce);
     }
 
-    /// Comes back behind all that was posted so far.
+    /// Sends a message that arrives behind all that were sent so far.
     pub fn flush_barrier(&self, done: SyncSender<()>) {
         self.sender().send(Message::FlushBarrier(done));
     }
@@ -278,7 +271,7 @@ impl Mailbox {
         self.sender().send(Message::UnregisterWait(id));
     }
 
-    /// Has a wait watched until the returned future is dropped.
+    /// Watches a wait for deadlocks until the returned future is dropped.
     pub fn register_wait(&self, wait: WaitRegistration) -> DeadlockWatch {
         let (sender, receiver) = oneshot::channel();
         let id = wait.id;
@@ -292,7 +285,7 @@ impl Mailbox {
         receiver
     }
 
-    /// Ready at `at`; never, if there is no such instant. A timer for callers of any runtime, or of none.
+    /// Ready at `at`, or never if that is `None`. Works in any runtime, or none.
     pub async fn sleep_until(&self, at: Option<Timestamp>) {
         let Some(at) = at else {
             return std::future::pending().await;
@@ -300,7 +293,7 @@ impl Mailbox {
         let (sender, fired) = oneshot::channel();
         let number = self.sender().set_timer(at, TimerTarget::Caller(sender));
         let mut timer_at = TimerGuard { sender: self.sender(), at, number, fired: false };
-        // A closed line rings at once: there is no one to wait for any more.
+        // A closed channel completes at once: there is nothing to wait for.
         let _ = wakers::with_guarded(fired).await;
         timer_at.fired = true;
     }
@@ -317,7 +310,7 @@ impl Mailbox {
     }
 }
 
-/// An alarm that goes with the future that waits for it.
+/// Cancels its timer when the future is dropped.
 struct TimerGuard<'a> {
     sender: &'a MailboxSender,
     at: Timestamp,
@@ -333,7 +326,6 @@ impl Drop for TimerGuard<'_> {
     }
 }
 
-/// A handle that does not keep the I/O thread.
 pub struct WeakMailbox(Weak<MailboxInner>);
 
 impl WeakMailbox {

@@ -1,8 +1,8 @@
-//! The I/O thread: runs the protocol over a store, for all callers of one manager.
+//! The I/O thread: runs the protocol over a backend, for all callers of one manager.
 //!
-//! Callers, threads or tasks of any runtime, put messages into a mailbox and await a slot. Because the thread
-//! is ours, a caller that is cancelled, a runtime that is shut down and a worker that blocks change nothing
-//! about what has to be sent.
+//! Callers on any thread or runtime send messages to its mailbox and await a future. The thread
+//! belongs to the library: a cancelled caller, a runtime that shuts down or a blocked worker cannot
+//! stop renewals and releases.
 
 pub(crate) mod backoff;
 pub(crate) mod block_on;

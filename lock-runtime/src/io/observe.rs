@@ -1,4 +1,4 @@
-//! What the I/O thread tells people who read logs.
+//! Log events of the I/O thread.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ pub(crate) fn data_lost(left: Option<Duration>) {
     );
 }
 
-/// So many calls waited until their limits and did not get the lock.
+/// This many calls timed out waiting.
 pub(crate) fn timed_out(key: &str, calls: usize) {
     if user_code::is_wanted(user_code::level::debug) {
         let key = printable(key).into_owned();
@@ -57,7 +57,7 @@ pub(crate) fn long_section(key: &str, here: &LongSection) {
     );
 }
 
-/// The server refused to renew so many holds, this one's among them.
+/// The server refused to renew this many leases, this one among them.
 pub(crate) fn renewals_refused(key: &str, holds: usize, why: &str) {
     let (key, why) = (printable(key).into_owned(), words(why));
     user_code::event!(
@@ -79,7 +79,7 @@ pub(crate) fn release_refused(key: &str, why: &str) {
     );
 }
 
-/// `calls` of this process wait, the longest for this long.
+/// This many calls of this process wait, the longest for `waited`.
 pub(crate) fn still_waiting(key: &str, calls: usize, waited: Duration, busy: Option<&Busy>) {
     let (key, waited) = (printable(key).into_owned(), format!("{waited:.1?}"));
     let ahead = busy.map_or(0, |busy| busy.ahead);

@@ -1,4 +1,4 @@
-//! Whom the I/O thread acts for, and who hears of what.
+//! Who is notified about a request, a lease or a reply.
 
 use std::sync::Arc;
 
@@ -14,15 +14,13 @@ use crate::protocol::claim::Failure;
 use crate::protocol::machine::CallId;
 use crate::types::request_id::Nonce;
 
-/// Who hears what becomes of a request and of its hold.
+/// Who is notified about a request and its lease.
 pub enum Subscriber {
-    /// A caller that waits for its answer.
     Caller(Arc<str>, GrantSender<AcquireOutcome>),
-    /// One of several that are asked for at once, by the name of the first.
+    /// One key of a [`MultiRequest`], with the id of its first.
     GroupMember(Arc<str>, Nonce),
-    /// A hold of one section, and where it was laid for the request.
+    /// A granted lease, which its caller may not have received yet.
     Lease(Arc<Lease>, Option<UnclaimedGrant>),
-    /// The queue of a key.
     Queue(Arc<KeyQueue>),
 }
 
@@ -35,7 +33,7 @@ impl Subscriber {
         }
     }
 
-    /// How many calls wait by it.
+    /// How many calls wait through it.
     pub fn calls(&self) -> usize {
         match self {
             Self::Caller(..) | Self::GroupMember(..) => 1,
@@ -45,14 +43,14 @@ impl Subscriber {
     }
 }
 
-/// An answer that may not have been taken up yet.
+/// A grant that was sent and may not have been received.
 pub enum UnclaimedGrant {
     One(Nudge<AcquireOutcome>),
     All(Nudge<MultiOutcome>),
 }
 
 impl UnclaimedGrant {
-    /// Takes the holds back, if no caller has taken them up. Dropping them ends them.
+    /// Takes back what was not received. Dropping it releases it.
     pub fn reclaim(self) -> Vec<LeaseRef> {
         match self {
             Self::One(nudge) => match nudge.reclaim(Err(Failure::NotTakenUp)) {
@@ -67,18 +65,16 @@ impl UnclaimedGrant {
     }
 }
 
-/// Several requests that are granted at once or not at all.
+/// Several keys that are granted together or not at all.
 pub struct MultiRequest {
     pub nonces: Vec<Nonce>,
-    /// The holds so far, in the order of the requests.
+    /// In the order of the requests.
     pub lease_refs: Vec<LeaseRef>,
     pub sender: GrantSender<MultiOutcome>,
 }
 
-/// Who hears the reply to a call.
+/// Who gets the reply to a command.
 pub enum ReplyTo {
-    /// The protocol.
     Protocol(CallId),
-    /// Somebody who inspects.
     Inspect(oneshot::Sender<InspectAnswer>),
 }

@@ -2,7 +2,7 @@
 //! usual oneshot channel.
 //!
 //! - A [`Nudge`] wakes the receiver before the value is there. A waiter whose turn comes soon is
-//!   nudged, so that it is awake and spins when its grant arrives. It finds nothing, and waits again.
+//!   nudged, so that it is awake and spins when its grant arrives. It finds nothing and waits on.
 //! - A value that was sent and not received can be reclaimed. A grant whose future is kept but not
 //!   polled goes to the next waiter that way.
 //!

@@ -1,4 +1,12 @@
-//! One process's hold of one key: its token, its end, its loss.
+//! The lease of one key as the code that runs under it sees it.
+//!
+//! A lease is shared: by the section that acquired it, by nested sections and by `SharedHold`s.
+//! Each has a counted reference. The last one to be given back releases the lock; that happens
+//! once, and no reference can be added after it. An `Arc<Lease>` is not counted: it only observes.
+//!
+//! The I/O thread moves the deadline with each renewal and reports a loss. A lease is lost when
+//! that is reported, or when its deadline has passed unreported. A released lease is never lost.
+//! Whoever runs under it can poll for the loss or register a callback.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, Weak};
@@ -16,64 +24,63 @@ use crate::types::time;
 use crate::types::time::Timestamp;
 use crate::user_code::wakers;
 
-/// A callback of a user, with its arguments bound.
+/// A user's callback with its arguments bound.
 pub type Callback = Box<dyn FnOnce() + Send>;
 
-/// Who does what a lease has to say: the I/O thread, by its mailbox, or the queue that hands the hold on.
+/// Carries out what is done with a lease: the I/O thread, or the local queue in front of it.
 pub trait LeaseBackend: Send + Sync {
-    /// The section of this hold that ran under this token has ended.
+    /// The section that ran under this fencing token has ended.
     fn release(&self, nonce: Nonce, fence: Fence);
 
-    /// Releases the hold; the receiver hears whether it was ours to the end, or nothing if the server never said.
+    /// Releases the lease. The receiver gets whether it was valid until then, or nothing if the
+    /// server did not answer.
     fn release_and_confirm(&self, nonce: Nonce, fence: Fence) -> oneshot::Receiver<Confirmation>;
 
-    /// Asks for at least this ttl from the next renewal on.
+    /// Makes the ttl at least this long from the next renewal on.
     fn ensure_ttl(&self, nonce: Nonce, ttl: Duration);
 
-    /// Renews the hold now, to last at least this long; the receiver hears until when it is valid once the server has confirmed, or
-    /// nothing if it ends before.
+    /// Renews the lease now, with at least this ttl. The receiver gets its new deadline once the
+    /// server has confirmed it, or nothing if the lease ends before.
     fn renew_now(&self, nonce: Nonce, ttl: Duration) -> oneshot::Receiver<Timestamp>;
 
-    /// Has a callback of a user called where it can do no harm.
+    /// Runs a user's callback where it cannot block or panic the I/O thread.
     fn run_callback(&self, callback: Callback);
 }
 
-/// A hold, as its owners and the I/O thread both know it.
-///
-/// It is released when its last share is gone; what is only referred to (`Arc`) tells of it and does not keep it.
 pub struct Lease {
     key: Arc<str>,
     fence: Fence,
     nonce: Nonce,
     backend: Arc<dyn LeaseBackend>,
-    /// How many sections and shared holds keep it. Zero is for good.
+    /// How many sections and shared holds refer to it. Zero is final.
     refs: AtomicUsize,
-    /// The longest ttl in nanoseconds that was asked for, as far as its sections know.
+    /// The longest ttl that a section asked for, in nanoseconds.
     ttl: AtomicU64,
-    /// Nanoseconds of a [`Timestamp`]. Moved by the I/O thread alone.
+    /// Nanoseconds of a [`Timestamp`]. Only the I/O thread writes it.
     valid_until: AtomicU64,
-    /// 0, or a [`Loss`] in the coding of [`loss_code`].
+    /// 0, or a [`Loss`] encoded by [`loss_code`].
     loss: AtomicU8,
     watchers: Mutex<LossWatchers>,
-    /// Whether others have begun to wait for it.
+    /// Whether others wait for the lock.
     contended: AtomicBool,
-    /// What is to be called then.
+    /// Called when `contended` becomes true.
     contended_callbacks: Mutex<Vec<Callback>>,
 }
 
-/// The watchers of the loss, and the loss itself. A slot is free again when its watcher has gone.
+/// A slot is free again when its watcher is gone.
 #[derive(Default)]
 struct LossWatchers {
     slots: Vec<Option<Waker>>,
-    /// What the server said when it refused a renewal, and the end of the hold at that time, which a later renewal moves.
+    /// Why the server refused a renewal, and the deadline at that time. A later renewal moves the
+    /// deadline and makes it obsolete.
     refused: Option<(u64, Arc<str>)>,
 }
 
-/// A place among the watchers; `None` before the first poll.
+/// A slot among the watchers; `None` before the first poll.
 pub type LossWatchSlot = Option<usize>;
 
 impl Lease {
-    /// A new hold, with its first share.
+    /// A new lease and the first reference to it.
     pub fn granted(
         key: Arc<str>,
         fence: Fence,
@@ -97,58 +104,57 @@ impl Lease {
         (Arc::clone(&lease), LeaseRef { lease: Some(lease) })
     }
 
-    /// Whether nobody keeps it any more.
     pub fn is_released(&self) -> bool {
         self.refs.load(Ordering::Acquire) == 0
     }
 
-    /// Takes another share, to be given back with [`Self::release`]; `false` if the hold is over.
+    /// Adds a reference, to be given back with [`Self::release`]. Returns false if the lease was
+    /// released.
     #[must_use]
     pub fn add_ref(&self) -> bool {
         let more = |refs: usize| (refs > 0).then_some(refs + 1);
         self.refs.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
     }
 
-    /// Gives a share back. The last one releases; that is sent and not waited for.
+    /// Gives a reference back. The last one releases the lock, without waiting for the server.
     pub fn release(&self) {
         if self.refs.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.backend.release(self.nonce, self.fence);
         }
     }
 
-    /// The same, but the receiver hears whether the lock was still ours, or nothing if the server never said.
-    /// `None`: others still have a share.
+    /// The same. The last one gets a receiver of whether the lease was valid until then.
     pub fn release_and_confirm(&self) -> Option<oneshot::Receiver<Confirmation>> {
         let last = self.refs.fetch_sub(1, Ordering::AcqRel) == 1;
         last.then(|| self.backend.release_and_confirm(self.nonce, self.fence))
     }
 
-    /// Asks for at least this ttl from the next renewal on. Nothing is sent where it has that already.
+    /// Makes the ttl at least this long from the next renewal on. Sends nothing if it is.
     pub fn ensure_ttl(&self, ttl: Duration) {
         if self.raise_ttl(ttl) {
             self.backend.ensure_ttl(self.nonce, ttl);
         }
     }
 
-    /// Notes that it has this ttl at least; whether that is longer than what was known.
+    /// Returns whether this is longer than the ttl so far.
     fn raise_ttl(&self, ttl: Duration) -> bool {
         let nanos = u64::try_from(ttl.as_nanos()).unwrap_or(u64::MAX);
-        // Most calls find it long enough, for which a look is cheaper. Nothing else is read by it.
+        // Most calls find it long enough, and a load is cheaper. It orders nothing else.
         self.ttl.load(Ordering::Relaxed) < nanos
             && self.ttl.fetch_max(nanos, Ordering::Relaxed) < nanos
     }
 
-    /// Renews the hold now, to last at least this long: see [`LeaseBackend::extend`].
+    /// As [`LeaseBackend::renew_now`].
     pub fn renew_now(&self, ttl: Duration) -> oneshot::Receiver<Timestamp> {
         self.backend.renew_now(self.nonce, ttl)
     }
 
-    /// Has a callback called when the hold is lost, by the I/O thread, which must not run it itself; or gives the loss at once.
+    /// Calls `callback` when the lease is lost, or now if it is.
     pub fn on_lost(self: &Arc<Self>, callback: impl FnOnce(Loss) + Send + 'static) {
         let lease = Arc::downgrade(self);
         let callback = LossCallback { lease, callback: Mutex::new(Some(Box::new(callback))) };
         let callback = Arc::new(callback);
-        // Not guarded: it runs no code of a user where it is woken.
+        // Not guarded: waking it runs no user code.
         let replaced = self.watchers().insert(&mut None, Waker::from(Arc::clone(&callback)));
         drop(replaced);
         if self.reported_loss().is_some() {
@@ -156,12 +162,12 @@ impl Lease {
         }
     }
 
-    /// Others wait for it from the beginning.
+    /// Others wait from the beginning. There are no callbacks yet.
     pub fn start_contended(&self) {
         self.contended.store(true, Ordering::Release);
     }
 
-    /// Others have begun to wait for it.
+    /// Others wait for the lock.
     pub fn mark_contended(&self) {
         if self.contended.load(Ordering::Acquire) {
             return;
@@ -175,7 +181,7 @@ impl Lease {
         }
     }
 
-    /// Has a callback called once others wait for the hold, also if they do already.
+    /// Calls `callback` once others wait for the lock, or now if they do.
     pub fn on_contended(&self, callback: Callback) {
         let mut callbacks = self.contended_callbacks();
         if self.contended.load(Ordering::Acquire) {
@@ -211,15 +217,15 @@ impl Lease {
         Timestamp::from_nanos(self.valid_until.load(Ordering::Acquire)).since(time::now())
     }
 
-    /// Why the hold was lost, if it was. Past its deadline it is, whether or not the I/O thread has said so; but what was released
-    /// before is not lost by that.
+    /// Why the lease was lost, if it was. Past its deadline it is, reported or not, unless it was
+    /// released before.
     pub fn loss(&self) -> Option<Loss> {
-        // In this order: what is not released after its deadline was not released at it.
+        // In this order: if it is not released after its deadline, it was not at it.
         let expired = || self.until_deadline().is_zero() && !self.is_released();
         self.reported_loss().or_else(|| expired().then(|| self.expired()))
     }
 
-    /// The loss as far as the I/O thread has reported it: cheaper, and late by its timer's millisecond.
+    /// The loss that the I/O thread has reported. Cheaper, and up to a millisecond late.
     pub fn reported_loss(&self) -> Option<Loss> {
         match self.loss.load(Ordering::Acquire) {
             0 => None,
@@ -227,7 +233,7 @@ impl Lease {
         }
     }
 
-    /// Past the deadline: why no renewal moved it.
+    /// Why no renewal moved the deadline.
     #[cold]
     fn expired(&self) -> Loss {
         let until = self.valid_until.load(Ordering::Acquire);
@@ -235,7 +241,7 @@ impl Lease {
         refused.map_or(Loss::Expired, |(_, why)| Loss::Refused(why))
     }
 
-    /// The server refused to renew it, and did not say that it is lost.
+    /// The server refused a renewal. The lease is not lost yet.
     pub fn record_refusal(&self, why: Arc<str>) {
         let until = self.valid_until.load(Ordering::Acquire);
         self.watchers().refused = Some((until, why));
@@ -255,18 +261,20 @@ impl Lease {
         woken.into_iter().flatten().for_each(Waker::wake);
     }
 
-    /// Ready when the hold is lost; else the task is woken when the I/O thread reports the loss.
+    /// Ready when the lease is lost. Otherwise the task is woken when the I/O thread reports a
+    /// loss.
     pub fn poll_lost(&self, slot: &mut LossWatchSlot, context: &Context<'_>) -> Poll<Loss> {
         if let Some(loss) = self.loss() {
             return Poll::Ready(loss);
         }
         if !self.watchers().contains(*slot, context.waker()) {
-            // A waker may run code of its owner when it is cloned or dropped, so neither is done with the watchers locked.
+            // Cloning or dropping a waker may run foreign code, so neither is done with the
+            // watchers locked.
             let fresh = wakers::guarded(context.waker());
             let old = self.watchers().insert(slot, fresh);
             drop(old);
         }
-        // Between the look and the entry the loss may have been reported to all others.
+        // The loss may have been reported before the waker was stored.
         self.reported_loss().map_or(Poll::Pending, Poll::Ready)
     }
 
@@ -283,7 +291,6 @@ impl Lease {
 
 type OnLoss = Box<dyn FnOnce(Loss) + Send>;
 
-/// A callback among the watchers of the loss.
 struct LossCallback {
     lease: Weak<Lease>,
     callback: Mutex<Option<OnLoss>>,
@@ -292,7 +299,7 @@ struct LossCallback {
 impl Wake for LossCallback {
     fn wake(self: Arc<Self>) {
         let callback = self.callback.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // Without its lease it was not lost: it was released.
+        // If the lease is gone it was released, not lost.
         let (Some(callback), Some(lease)) = (callback, self.lease.upgrade()) else { return };
         if let Some(loss) = lease.reported_loss() {
             lease.backend.run_callback(Box::new(move || callback(loss)));
@@ -306,7 +313,7 @@ impl LossWatchers {
         known.is_some_and(|known| known.will_wake(waker))
     }
 
-    /// Enters a waker; the one that was in its place.
+    /// Returns the waker that was in the slot.
     fn insert(&mut self, slot: &mut LossWatchSlot, waker: Waker) -> Option<Waker> {
         let index = *slot.get_or_insert_with(|| {
             let free = self.slots.iter().position(Option::is_none);
@@ -330,7 +337,7 @@ const fn loss_code(loss: &Loss) -> u8 {
     }
 }
 
-/// A loss that needs no words.
+/// Of a loss without a reason.
 const fn loss_from_code(loss_code: u8) -> Option<Loss> {
     match loss_code {
         1 => Some(Loss::Expired),
@@ -350,19 +357,19 @@ impl fmt::Debug for Lease {
     }
 }
 
-/// A share of a hold: dropping it gives it back.
+/// A counted reference to a lease. Dropping it gives it back.
 pub struct LeaseRef {
-    /// Taken out when the share goes over to a section.
+    /// `None` after [`Self::into_lease`].
     lease: Option<Arc<Lease>>,
 }
 
 impl LeaseRef {
-    /// Another share of this hold, unless it is over.
+    /// Another reference, unless the lease was released.
     pub fn of(lease: &Arc<Lease>) -> Option<Self> {
         lease.add_ref().then(|| Self { lease: Some(Arc::clone(lease)) })
     }
 
-    /// Notes the ttl that it was asked for with.
+    /// Records the ttl of its request.
     pub fn with_ttl(self, ttl: Duration) -> Self {
         if let Some(lease) = &self.lease {
             lease.raise_ttl(ttl);
@@ -370,7 +377,7 @@ impl LeaseRef {
         self
     }
 
-    /// The hold, with the duty to [`Lease::release`] it.
+    /// The lease. The caller has to [`Lease::release`] it.
     pub fn into_lease(mut self) -> Arc<Lease> {
         self.lease.take().expect("a share has its lease until here")
     }
@@ -395,7 +402,7 @@ impl Drop for LeaseRef {
 mod tests {
     use super::*;
 
-    /// Counts what it is asked for.
+    /// Counts calls of `ensure_ttl`.
     #[derive(Default)]
     struct Counts {
         raised: AtomicUsize,

@@ -1,4 +1,33 @@
-//! The line of one key: a state machine without I/O and clock.
+//! The callers of this process that wait for one key, and the lease they hand to each other.
+//!
+//! Pure: events come in with the time, and each returns [`Actions`] for its owner to carry out.
+//!
+//! # Handoff
+//!
+//! Only the first waiter is known to the server. It has a request there, `pending_request`; there
+//! is never more than one, and none while this process has a lease. The others wait here.
+//!
+//! A grant brings a lease and a range of fencing tokens. The first waiter's section runs under the
+//! first token. When it ends, the next waiter's section starts under the next token, without a
+//! round trip (lock cohorting: Dice, Marathe and Shavit, `PPoPP` 2012). A handoff needs all of:
+//!
+//! - equal terms (ttl, renewal, `max_hold`), and renewal switched on;
+//! - a fencing token that is left;
+//! - enough validity: 250 ms, or half of the ttl if that is less;
+//! - less than 1 s since the grant. Once another process is known to wait: at most `max_handoffs`
+//!   more handoffs, and at most 50 ms.
+//!
+//! Otherwise the lease is released and the first waiter asks the server, behind the other
+//! processes.
+//!
+//! How many tokens to reserve adapts. It doubles when a lease has used all of them, and halves when
+//! it has used less than a quarter.
+//!
+//! With `linger` a lease is kept idle after its last section, for the next caller of this process.
+//! It is released when another process starts to wait.
+//!
+//! When the first waiter is cancelled, the request of the next one replaces it and keeps its
+//! position in the server's queue.
 
 #[cfg(test)]
 pub(super) mod tests;
@@ -18,41 +47,41 @@ use crate::types::time::Timestamp;
 use crate::wire::call::LARGEST_BLOCK;
 use crate::wire::reply::Grant;
 
-/// How many tokens a grant reserves at first. The counter of a server starts from its clock in microseconds, which tokens
-/// that nobody uses must not outrun.
+/// How many tokens a grant reserves at first. The server's counter starts from its clock in
+/// microseconds, and unused tokens must not make it overtake the clock.
 const MIN_FENCE_COUNT: u32 = 4;
 
-/// Sections shorter than this take less time than falling asleep and being woken.
+/// Shorter sections take less time than falling asleep and being woken.
 const SHORT_SECTION: Duration = Duration::from_micros(50);
-/// As many are roused when the lock comes to this process; the others are by those.
+/// How many waiters a grant nudges.
 const MAX_NUDGED: usize = 8;
 
-/// What waits for one key in this process, and the hold it has. `S`: how a request hears of its turn.
+/// `S` reports the outcome to a waiter.
 #[derive(Debug)]
 pub(super) struct LocalQueue<S> {
-    /// How often a hold is handed on while another process waits.
+    /// The limit of handoffs while another process waits.
     max_handoffs: u32,
     lease: Option<ProcessLease>,
-    /// Under which name the server is asked for the first in line.
+    /// The id of the first waiter's request to the server.
     pending_request: Option<Nonce>,
-    /// The name under which it is asked next; brought from outside, as nothing here is random.
+    /// The id of the request after that. It is provided: nothing here is random.
     next_request_id: Option<Nonce>,
-    /// Others began to wait for what was asked before its grant was heard of.
+    /// Another process started to wait before the grant of `pending_request` arrived.
     pending_contended: bool,
-    /// Until when others are expected to come back for the lock: a hold is bound from its beginning then, as one that learns
-    /// of them first has been handed on more often by that time.
+    /// Other processes wanted this lock recently. Until this instant the handoff limit applies from
+    /// the start of a grant, not only after the server reports contention.
     contention_until: Timestamp,
     waiters: WaiterList<S>,
-    /// Until when the server grants the key to no request, as far as it said.
+    /// The server grants this key to nobody before, as far as it said.
     no_grant_before: Timestamp,
     next_waiter_id: WaiterId,
-    /// How many tokens the next grant reserves: follows what the tenures before made of theirs.
+    /// How many tokens the next grant reserves.
     fence_count: u32,
-    /// How long sections last, on a moving average.
+    /// Moving average of the length of a section.
     avg_section: Duration,
-    /// By when it has to be looked at again.
+    /// When the next tick is needed.
     next_wake: Option<Timestamp>,
-    /// The alarms that were asked for and have not rung, the earliest last.
+    /// The ticks that were requested and have not come, the earliest last.
     scheduled_wakes: Vec<Timestamp>,
 }
 
@@ -75,17 +104,17 @@ impl<S> LocalQueue<S> {
         }
     }
 
-    /// Whether nothing is held, asked or waited for.
+    /// Whether there is no lease, request or waiter.
     pub(super) fn is_vacant(&self) -> bool {
         self.lease.is_none() && self.pending_request.is_none() && self.waiters.is_empty()
     }
 
-    /// Whether a hold is kept here for the next call.
+    /// Whether a lease lingers.
     pub(super) fn is_idle(&self) -> bool {
         self.lease.as_ref().is_some_and(ProcessLease::is_idle)
     }
 
-    /// Begins a section at once under a hold that was kept for it.
+    /// Starts a section under a lease that lingers.
     pub(super) fn take_idle(
         &mut self,
         now: Timestamp,
@@ -106,7 +135,7 @@ impl<S> LocalQueue<S> {
         })
     }
 
-    /// A new request, and its number. One that tries once has to be the first: see [`Self::is_open`].
+    /// Adds a waiter. One that tries once has to be the first: see [`Self::is_open`].
     pub(super) fn join(
         &mut self,
         now: Timestamp,
@@ -128,35 +157,34 @@ impl<S> LocalQueue<S> {
         (waiter_id, actions)
     }
 
-    /// Whether what comes next may be a request to the server, and there is no name for it: the coming of a request may be, and
-    /// anything while requests wait of which the server does not know.
+    /// Whether the next event may send a request, and has no id for it. Any event may while waiters
+    /// are unknown to the server; `comes` says that a waiter joins.
     pub(super) fn needs_request_id(&self, comes: bool) -> bool {
         let unknown = self.waiters.len() > usize::from(self.pending_request.is_some());
         self.next_request_id.is_none() && (unknown || comes && self.pending_request.is_none())
     }
 
-    /// Brings the name for the next request to the server.
     pub(super) const fn provide_request_id(&mut self, next_request_id: Nonce) {
         self.next_request_id = Some(next_request_id);
     }
 
-    /// Whether sections here are so short that it does not pay to sleep until one's turn.
+    /// Whether spinning until one's turn is cheaper than sleeping.
     pub(super) fn sections_are_short(&self) -> bool {
         self.avg_section < SHORT_SECTION
     }
 
-    /// Those whose turns come soon, if the line is brisk.
+    /// The waiters to nudge.
     pub(super) fn next_waiters(&self) -> impl Iterator<Item = &S> {
         let few = if self.sections_are_short() { MAX_NUDGED } else { 0 };
         self.waiters.iter().take(few).map(|waiter| &waiter.sender)
     }
 
-    /// Whether a request that comes now is the next.
+    /// Whether a caller that joins now would be the first.
     pub(super) fn is_open(&self) -> bool {
         self.waiters.is_empty() && self.lease.as_ref().is_none_or(ProcessLease::is_idle)
     }
 
-    /// Nobody wants this request any more.
+    /// The future of this waiter was dropped.
     pub(super) fn cancel(&mut self, waiter_id: WaiterId) -> Actions<S> {
         let mut actions = Actions::none();
         let Some(was_first) = self.waiters.remove(waiter_id) else {
@@ -170,7 +198,6 @@ impl<S> LocalQueue<S> {
         actions
     }
 
-    /// The server granted what was asked.
     pub(super) fn granted(
         &mut self,
         now: Timestamp,
@@ -199,7 +226,7 @@ impl<S> LocalQueue<S> {
         actions
     }
 
-    /// What was asked ended without a hold: whose request it was, unless that one has left.
+    /// A request ended without a grant. Returns its waiter, unless that one is gone.
     pub(super) fn failed(&mut self, now: Timestamp, nonce: Nonce) -> (Option<S>, Actions<S>) {
         let mut actions = Actions::none();
         if self.pending_request != Some(nonce) {
@@ -212,11 +239,11 @@ impl<S> LocalQueue<S> {
         (first.map(|waiter| waiter.sender), actions)
     }
 
-    /// The section under this token has ended.
+    /// The section that ran under this fencing token has ended.
     pub(super) fn released(&mut self, now: Timestamp, nonce: Nonce, fence: Fence) -> Actions<S> {
         let mut actions = Actions::none();
         let Some(lease) = self.lease.as_mut().filter(|lease| lease.runs(fence)) else {
-            // The hold was lost while it ran, and is not this line's any more.
+            // The lease was lost meanwhile, and is not this queue's any more.
             actions.release = Some(nonce);
             return actions;
         };
@@ -237,7 +264,7 @@ impl<S> LocalQueue<S> {
         actions
     }
 
-    /// The hold is given up by its section, which releases it itself.
+    /// The section releases its lease itself, to wait for the confirmation.
     pub(super) fn released_directly(&mut self, nonce: Nonce) -> Actions<S> {
         let mut actions = Actions::none();
         if self.lease.take_if(|lease| lease.nonce == nonce).is_some() {
@@ -247,7 +274,7 @@ impl<S> LocalQueue<S> {
         actions
     }
 
-    /// The hold is over. Nobody gets it from here any more: the line asks the server anew.
+    /// The lease was lost. The waiters need a new one.
     pub(super) fn lost(&mut self, nonce: Nonce) -> Actions<S> {
         let mut actions = Actions::none();
         let Some(lease) = self.lease.take_if(|lease| lease.nonce == nonce) else {
@@ -261,7 +288,7 @@ impl<S> LocalQueue<S> {
         actions
     }
 
-    /// Another process waits for this hold.
+    /// Another process waits for this lease or request.
     pub(super) fn contended(&mut self, now: Timestamp, nonce: Nonce) -> Actions<S> {
         self.pending_contended |= self.pending_request == Some(nonce);
         let max_handoffs = self.max_handoffs;
@@ -273,7 +300,7 @@ impl<S> LocalQueue<S> {
         Actions::none()
     }
 
-    /// The server grants the key to no request before then. A request that cannot wait so long fails at once.
+    /// The server grants this key to nobody before `until`. Waiters with an earlier deadline fail.
     pub(super) fn no_grant_before(&mut self, nonce: Nonce, until: Timestamp) -> Actions<S> {
         let mut actions = Actions::none();
         if self.pending_request == Some(nonce) {
@@ -284,26 +311,25 @@ impl<S> LocalQueue<S> {
         actions
     }
 
-    /// A renewal moved the end of the hold.
     pub(super) fn renewed(&mut self, nonce: Nonce, valid_until: Timestamp) {
         if let Some(lease) = self.lease_by_id(nonce) {
             lease.valid_until = valid_until;
         }
     }
 
-    /// Whether others wait for the hold, here or elsewhere.
+    /// Whether others wait for the lease, in this process or another.
     pub(super) fn is_contended(&self) -> bool {
         !self.waiters.is_empty() || self.lease.as_ref().is_some_and(ProcessLease::is_contended)
     }
 
-    /// A nested call asked for a longer ttl.
+    /// A nested call needs a longer ttl.
     pub(super) fn ttl_raised(&mut self, nonce: Nonce, ttl: Duration) {
         if let Some(lease) = self.lease_by_id(nonce) {
             lease.terms.ttl = lease.terms.ttl.max(ttl);
         }
     }
 
-    /// Gives up a hold that is kept with nobody inside.
+    /// Releases a lease that lingers.
     pub(super) fn release_idle(&mut self) -> Actions<S> {
         let mut actions = Actions::none();
         if self.is_idle() {
@@ -312,7 +338,7 @@ impl<S> LocalQueue<S> {
         actions
     }
 
-    /// Takes all requests out. To be dropped where nothing of this is locked: that wakes those who wait.
+    /// Removes all waiters. Drop them with the queue unlocked: that wakes their tasks.
     #[must_use]
     pub(super) fn clear(&mut self) -> WaiterList<S> {
         self.pending_request = None;
@@ -320,13 +346,12 @@ impl<S> LocalQueue<S> {
         std::mem::take(&mut self.waiters)
     }
 
-    /// How many wait.
     pub(super) fn waiter_count(&self) -> usize {
         self.waiters.len()
     }
 
-    /// A section that has run as long as others of this process have waited for it: short ones, one after the other, are what a
-    /// queue is for.
+    /// A section that runs for at least `long` while a waiter has waited as long. Many short
+    /// sections are normal.
     pub(super) fn long_section(&self, now: Timestamp, long: Duration) -> Option<LongSection> {
         let (lease, first) = (self.lease.as_ref()?, self.waiters.front()?);
         let (held, waited) = (now.since(lease.section_started), now.since(first.params.since));
@@ -335,7 +360,7 @@ impl<S> LocalQueue<S> {
         (held.min(waited) >= long).then_some(LongSection { function, held, calls, waited })
     }
 
-    /// Who is inside, and who waits here without the server's knowledge.
+    /// The section that runs, and the waiters that the server does not know.
     pub(super) fn local_view(
         &self,
     ) -> (Option<&RunningSection>, impl Iterator<Item = &AcquireParams>) {
@@ -344,7 +369,7 @@ impl<S> LocalQueue<S> {
         (self.lease.as_ref().and_then(ProcessLease::running), waiter)
     }
 
-    /// Until when the section that runs under this hold may be without anybody who takes it up.
+    /// When an unclaimed grant of this lease is taken back.
     pub(super) fn claim_deadline(&self, nonce: Nonce) -> Option<Timestamp> {
         let lease = self.lease.as_ref().filter(|lease| lease.nonce == nonce)?;
         let running = lease.running()?;
@@ -355,7 +380,7 @@ impl<S> LocalQueue<S> {
         self.lease.as_mut().filter(|lease| lease.nonce == nonce)
     }
 
-    /// Does for the first in line what can be done.
+    /// Hands the lock to the first waiter, or sends its request, if either can be done.
     fn advance(&mut self, now: Timestamp, actions: &mut Actions<S>) {
         let Some(first) = self.waiters.front() else { return };
         match &mut self.lease {
@@ -374,7 +399,6 @@ impl<S> LocalQueue<S> {
         }
     }
 
-    /// Begins the section of the first in line.
     fn start(&mut self, now: Timestamp, actions: &mut Actions<S>) {
         let Some(lease) = &mut self.lease else { return };
         let Some(LocalWaiter { params, sender, .. }) = self.waiters.pop_front() else { return };
@@ -382,7 +406,7 @@ impl<S> LocalQueue<S> {
         actions.start = Some(start.expect("a block has a token for its section"));
     }
 
-    /// Asks the server for the first in line, unless that is done already; in the place of a request that is withdrawn.
+    /// Sends the first waiter's request, unless there is one. It replaces a cancelled one.
     fn acquire(&mut self, actions: &mut Actions<S>, withdrawn: Option<Nonce>) {
         let first =
             self.waiters.front().filter(|_| self.pending_request.is_none() && self.lease.is_none());
@@ -400,7 +424,7 @@ impl<S> LocalQueue<S> {
             self.next_request_id.take().expect("a line that may ask was supplied with a name");
         self.pending_request = Some(nonce);
         self.pending_contended = false;
-        // Where several wait here, others may wait elsewhere.
+        // If several wait here, other processes may wait too.
         let likely_free = withdrawn.is_none() && self.waiters.len() == 1;
         actions.acquire = Some(AcquireAction {
             nonce,

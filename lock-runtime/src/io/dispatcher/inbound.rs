@@ -1,4 +1,4 @@
-//! What callers ask of the I/O thread.
+//! Messages of callers, and timers.
 
 use std::sync::{Arc, Weak};
 
@@ -94,7 +94,7 @@ impl Dispatcher {
         }
         match self.mailbox.upgrade() {
             Some(mailbox) => mailbox.flush_barrier(done),
-            // Nobody can post anything any more.
+            // No caller is left that could send anything.
             None => self.wait_for_releases(done),
         }
     }
@@ -125,7 +125,7 @@ impl Dispatcher {
         self.machine.end_all(now);
     }
 
-    /// Ends all waits, and notifies all holders that their holds are lost.
+    /// Ends all waits and reports all leases as lost.
     pub fn lose_all(&mut self, loss: &Loss) {
         for (_, subscriber) in self.subscribers.drain() {
             match subscriber {
@@ -161,7 +161,7 @@ impl Dispatcher {
         {
             observe::long_section(queue.key(), &held);
         }
-        // One line for all of them, with the longest wait.
+        // One log line for all of them, with the longest wait.
         if let Some(longest) = slow_waits.into_iter().max_by_key(|long| long.waited)
             && self.should_log(now, LogTopic::SlowWait(Arc::clone(queue.key())))
         {

@@ -1,7 +1,7 @@
-//! What the I/O thread knows of its callers: it does what they ask and tells them what becomes of it.
+//! Routes between the callers of one manager and the protocol.
 //!
-//! No I/O, no clock: messages, replies and pushes come in with the time, calls gather in a batch. What sends the batch, and when,
-//! is the core's business; a simulation has a network of its own in its place.
+//! No I/O and no clock: messages, replies and notifications come in with the time, commands collect
+//! in a batch. The event loop sends the batch; in the simulation, a simulated network does.
 
 pub(crate) mod inbound;
 pub(crate) mod outbound;
@@ -28,7 +28,6 @@ use crate::wire::call::Call;
 use crate::wire::probe::Member;
 use crate::wire::reply::{AcquireReply, Notice, Obstacle, Reply};
 
-/// The callers of one manager, and the protocol that acts for them.
 pub struct Dispatcher {
     machine: Machine,
     mailbox: WeakMailbox,
@@ -36,22 +35,20 @@ pub struct Dispatcher {
     multi_requests: NonceMap<MultiRequest>,
     wait_registrations: NonceMap<(Box<WaitRegistration>, oneshot::Sender<Vec<Member>>)>,
     confirmations: NonceMap<oneshot::Sender<Confirmation>>,
-    /// Renewals that a caller waits for.
     extensions: Vec<Extension>,
     inspections: Vec<(String, oneshot::Sender<InspectAnswer>)>,
     timers: BTreeMap<(Timestamp, u64), TimerTarget>,
     flushes: Vec<PendingFlush>,
-    /// Until when these topics are not logged again.
+    /// These topics are not logged before.
     log_quiet_until: HashMap<LogTopic, Timestamp>,
-    /// Set by a shutdown: those who want to hear when it is done.
+    /// Set by a shutdown. To be notified when it is complete.
     shutdown_waiters: Option<Vec<oneshot::Sender<()>>>,
-    /// Holds that were granted and are not handed over yet.
+    /// Grants that are not delivered yet.
     pending_grants: Vec<PendingGrant>,
-    /// Calls that are to be sent.
+    /// Commands to be sent.
     batch: Vec<(ReplyTo, Call)>,
-    /// Something was brought that a caller may soon follow up.
+    /// Whether a caller may soon send another message.
     recent_activity: bool,
-    /// The connection does not answer.
     needs_reconnect: bool,
 }
 
@@ -59,21 +56,18 @@ pub struct Dispatcher {
 #[derive(PartialEq, Eq, Hash)]
 enum LogTopic {
     DataLoss,
-    /// Calls that wait for this key.
     SlowWait(Arc<str>),
-    /// A section of this process that others of it wait for.
     LongSection(Arc<str>),
 }
 
-/// How long a topic is not logged again.
+/// A topic is logged at most this often.
 const QUIET: Duration = Duration::from_secs(10);
-/// How many topics are logged in that time.
+/// Topics logged in that time.
 const MAX_LOG_TOPICS: usize = 1_000;
 
-/// A caller that waits for releases.
+/// A caller that waits until these are released.
 struct PendingFlush {
     done: SyncSender<()>,
-    /// Those that are not confirmed yet.
     left: HashSet<Nonce>,
 }
 
@@ -81,7 +75,7 @@ struct PendingFlush {
 pub(crate) struct Extension {
     nonce: Nonce,
     ttl: Duration,
-    /// From when on the hold is to be valid.
+    /// The lease has to be valid until then.
     end: Timestamp,
     sender: oneshot::Sender<Timestamp>,
 }
@@ -116,7 +110,6 @@ impl Dispatcher {
         self.machine.connected(now, bound);
     }
 
-    /// An attempt to connect failed.
     pub fn connect_failed(&mut self, now: Timestamp, why: &str, outlook: Outlook) {
         let unreachable = outlook == Outlook::Unreachable;
         let failure = if unreachable { Failure::Unavailable } else { Failure::Refused };
@@ -130,11 +123,11 @@ impl Dispatcher {
         self.machine.disconnected(now, because);
     }
 
-    /// The connection was left with these calls unanswered; what was to be sent on it is dropped too.
+    /// The connection was dropped with these commands unanswered, and those to be sent.
     pub fn abandon(&mut self, reply_to: impl IntoIterator<Item = ReplyTo>) {
         let unsent = self.batch.drain(..).map(|(reply_to, _)| reply_to);
         for reply_to in unsent.chain(reply_to) {
-            // The protocol asks again by itself; whoever inspects would take silence for a shutdown.
+            // The protocol retries by itself. An inspection would look like a shutdown.
             if let ReplyTo::Inspect(sender) = reply_to {
                 let _ = sender.send(inspected(Err(CallError::Broken)));
             }
@@ -159,7 +152,7 @@ impl Dispatcher {
         }
     }
 
-    /// Whether to log this topic now: each at most once every [`QUIET`].
+    /// Whether to log this topic now: at most once every [`QUIET`].
     fn should_log(&mut self, now: Timestamp, of: LogTopic) -> bool {
         if self.log_quiet_until.len() >= MAX_LOG_TOPICS {
             self.log_quiet_until.retain(|_, until| *until > now);
@@ -176,29 +169,28 @@ impl Dispatcher {
         self.machine.notice(now, notice);
     }
 
-    /// When [`Self::tick`] has something to do.
+    /// When [`Self::tick`] is needed.
     pub fn due(&self) -> Option<Timestamp> {
         let timer = self.timers.first_key_value().map(|(&(at, _), _)| at);
         [self.machine.next_tick(), timer].into_iter().flatten().min()
     }
 
-    /// Does what is due at `now`.
     pub fn tick(&mut self, now: Timestamp) {
         self.machine.tick(now);
         self.fire_timers(now);
     }
 
-    /// Whether something came since the last look that a caller may soon follow up.
+    /// Whether a caller may soon send another message, since the last call of this.
     pub fn take_recent_activity(&mut self) -> bool {
         std::mem::take(&mut self.recent_activity)
     }
 
-    /// Whether the protocol has given the connection up since the last look.
+    /// Whether the connection has to be dropped, since the last call of this.
     pub fn take_needs_reconnect(&mut self) -> bool {
         std::mem::take(&mut self.needs_reconnect)
     }
 
-    /// The calls that are to be sent next, in their order.
+    /// The commands to be sent, in order.
     pub fn batch(&self) -> &[(ReplyTo, Call)] {
         &self.batch
     }
@@ -207,18 +199,18 @@ impl Dispatcher {
         std::mem::take(&mut self.batch)
     }
 
-    /// Hands over what was granted, all at once: a runtime wakes one of its threads for the first, and that one finds the
-    /// others. After the batch is sent, as a caller that wakes may take the core from this thread.
+    /// Delivers all grants at once: a runtime wakes one worker for the first, and that one finds
+    /// the others. To be called after the batch was sent, as a woken caller may take this core.
     pub fn deliver_grants(&mut self) {
         self.pending_grants.drain(..).for_each(PendingGrant::deliver);
     }
 
-    /// Whether a shutdown was asked for and nothing is left to do.
+    /// Whether a shutdown is complete.
     pub fn is_shut_down(&self) -> bool {
         self.shutdown_waiters.is_some() && self.machine.is_idle()
     }
 
-    /// Tells those who asked for the shutdown.
+    /// Answers the callers that wait for the shutdown.
     pub fn confirm_shutdown(&mut self) {
         for done in self.shutdown_waiters.take().into_iter().flatten() {
             let _ = done.send(());

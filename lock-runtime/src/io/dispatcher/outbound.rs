@@ -1,4 +1,4 @@
-//! What the protocol wants done and has to tell.
+//! What the protocol outputs: commands for the server and news for subscribers.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::wire::call::{Call, INSPECTED};
 use crate::wire::reply::Grant;
 
 impl Dispatcher {
-    /// Does what the protocol wants done; its calls gather in the batch.
+    /// Carries out the protocol's outputs. Commands collect in the batch.
     pub fn drain_outputs(&mut self, now: Timestamp) {
         self.do_signals(now);
         while let Some(output) = self.machine.poll_output() {
@@ -30,7 +30,7 @@ impl Dispatcher {
         }
     }
 
-    /// With a connection, what was asked to be looked at can be asked of the server.
+    /// There is a connection: sends the inspections.
     pub(crate) fn inspect(&mut self) {
         let inspections = self.inspections.drain(..);
         self.batch.extend(inspections.map(|(key, sender)| {
@@ -93,8 +93,8 @@ impl Dispatcher {
         }
     }
 
-    /// Takes back a hold that no caller has taken up, so that others get the lock: a future that is kept and not polled would
-    /// have it for as long as it is renewed.
+    /// Takes back a grant that its caller has not received. A future that is kept and not polled
+    /// would hold the lock for as long as it is renewed.
     fn reclaim_unclaimed(&mut self, now: Timestamp, nonce: Nonce) {
         let taken_back = match self.subscribers.get_mut(&nonce) {
             Some(Subscriber::Queue(queue)) => match queue.reclaim(now, nonce) {
@@ -137,7 +137,8 @@ impl Dispatcher {
         }
     }
 
-    /// A hold is valid for longer, which ends the wait for a renewal, unless that was sent before it was asked for.
+    /// A lease was renewed. That ends an explicit renewal, unless it was sent before that one was
+    /// asked for.
     fn extended(&mut self, now: Timestamp, nonce: Nonce, valid_until: Timestamp) {
         match self.subscribers.get(&nonce) {
             Some(Subscriber::Lease(lease, _)) => lease.set_valid_until(valid_until),
@@ -154,7 +155,7 @@ impl Dispatcher {
         }
     }
 
-    /// Renews a hold now. A caller that waits for that learns of the end of the hold too, by its slot.
+    /// Renews a lease now. Its caller is also notified if the lease ends.
     pub(crate) fn extend(&mut self, now: Timestamp, extension: Extension) {
         if let Some(end) = self.machine.renew_now(now, extension.nonce, extension.ttl) {
             self.extensions.push(Extension { end, ..extension });
@@ -219,7 +220,7 @@ impl Dispatcher {
             Some(Subscriber::Queue(queue)) => queue.lost(nonce, loss.clone()),
             Some(Subscriber::Caller(..) | Subscriber::GroupMember(..)) | None => None,
         };
-        // By now those who wait for a renewal find the loss.
+        // Their callers find the loss in the lease.
         self.drop_extensions(nonce);
         if let Some(lease) = lease {
             observe::lost(&lease, loss);

@@ -1,4 +1,4 @@
-//! What the protocol asks and tells about several requests at once.
+//! Outputs of the protocol that concern several requests.
 
 use crate::io::dispatcher::Dispatcher;
 use crate::io::registry::Subscriber;
@@ -18,7 +18,7 @@ impl Dispatcher {
                     }
                 }
                 Signal::NotAtOnce(first) => {
-                    // Dropping the slot says so.
+                    // Dropping the sender reports it.
                     let multi = self.multi_requests.remove(&first);
                     for nonce in multi.into_iter().flat_map(|multi| multi.nonces) {
                         if let Some(Subscriber::GroupMember(..)) = self.subscribers.get(&nonce) {

@@ -1,4 +1,4 @@
-//! The desk without an I/O thread around it.
+//! The dispatcher without an I/O thread.
 
 use std::panic::Location;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::types::call_site::CallSite;
 use crate::types::process_info::ProcessInfo;
 use crate::types::time;
 
-/// A desk, and the mailbox that it empties.
+/// A dispatcher, and the mailbox that feeds it.
 fn dispatcher() -> (Dispatcher, Mailbox, UnboundedReceiver<Message>) {
     let (sender, messages) = unbounded_channel();
     let mailbox = Mailbox::new(sender);
@@ -87,7 +87,7 @@ fn a_flush_is_answered_behind_all_that_it_made_others_post() {
     let now = time::now();
     let (done, flushed) = sync_channel(1);
     dispatcher.message(now, Message::Flush(done));
-    // The turn ends here if this was as much as one takes in.
+    // The pass ends here if this was its last message.
     dispatcher.answer_flushes();
     assert!(flushed.try_recv().is_err(), "what was given up is still in the mailbox");
     dispatcher.message(now, messages.try_recv().expect("it comes back behind that"));

@@ -1,4 +1,4 @@
-//! What the connection brings, its beginning and its end.
+//! Connecting, and what arrives on a connection.
 
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::types::time;
 use crate::user_code;
 use crate::wire::reply::Reply;
 
-/// A connection that comes and goes is logged no more often than this.
+/// A lost connection is logged at most this often.
 const QUIET: Duration = Duration::from_secs(10);
 
 impl EventLoop {
@@ -85,7 +85,7 @@ impl EventLoop {
         }))
     }
 
-    /// Leaves the connection with all that was to be sent on it, and makes another.
+    /// Drops the connection and what was to be sent on it, and connects again.
     pub(crate) fn reconnect(&mut self) {
         self.dispatcher.abandon(self.link.take_unanswered());
         self.link = self.connecting();

@@ -1,4 +1,5 @@
-//! What time brings to a line: deadlines, long waits, the end of a hold that is kept.
+//! What a local queue does when time passes: timeouts, warnings of slow waits, the end of a
+//! lingering lease.
 
 use crate::local::actions::{Actions, SlowWait, TickResult};
 use crate::local::process_lease::{ProcessLease, RunningSection};
@@ -12,8 +13,8 @@ use crate::types::time::Timestamp;
 use crate::wire::reply::{Busy, Obstacle};
 
 impl<S> LocalQueue<S> {
-    /// Does what is due at `now`. `blocked_by`: why the server has not granted what was asked; `holder_of`: who is inside, as
-    /// others see it.
+    /// Does what is due at `now`. `blocked_by` says why the server has not granted a request,
+    /// `holder_of` describes the section that runs.
     pub(in crate::local) fn tick(
         &mut self,
         now: Timestamp,
@@ -31,7 +32,8 @@ impl<S> LocalQueue<S> {
         TickResult { actions, timed_out: expired, slow_waits: long }
     }
 
-    /// Takes out whose deadline is over, and finds whose wait is long. The protocol sees to the one that the server knows.
+    /// Removes waiters that timed out and finds slow waits. The first waiter's request is timed by
+    /// the protocol, not here.
     fn overdue(
         &mut self,
         now: Timestamp,
@@ -69,7 +71,7 @@ impl<S> LocalQueue<S> {
         (slots.zip(failures).collect(), long)
     }
 
-    /// What the line waits for, as seen by its first.
+    /// What blocks the first waiter.
     fn obstacle(
         &self,
         blocked_by: impl FnOnce(Nonce) -> Failure,
@@ -89,11 +91,11 @@ impl<S> LocalQueue<S> {
         self.lease.as_ref().and_then(ProcessLease::idle_until)
     }
 
-    /// Sees to it that the line is looked at when something is due.
+    /// Requests a tick for the next instant at which something is due.
     pub(in crate::local) fn arm(&mut self, actions: &mut Actions<S>) {
         let known = usize::from(self.pending_request.is_some());
         let due = |waiter: &LocalWaiter<S>| waiter.due(self.no_grant_before);
-        // While an alarm is set it is early enough for all but perhaps the newest.
+        // A tick that is set is early enough for all but perhaps the newest waiter.
         let due = match self.next_wake {
             Some(_) => self.waiters.back().map(due),
             None => self.waiters.iter().skip(known).map(due).min(),
@@ -101,7 +103,7 @@ impl<S> LocalQueue<S> {
         let Some(due) = [self.idle_until(), due].into_iter().flatten().min() else { return };
         if self.next_wake.is_none_or(|next_wake| due < next_wake) {
             self.next_wake = Some(due);
-            // One that rings earlier anyway does for it.
+            // An earlier tick does this one's work too.
             if self.scheduled_wakes.last().is_none_or(|&wake_at| due < wake_at) {
                 self.scheduled_wakes.push(due);
                 actions.wake_at = Some(due);
@@ -110,11 +112,11 @@ impl<S> LocalQueue<S> {
     }
 }
 
-/// The same for one who waits behind so many others of its process.
+/// The same for a waiter behind this many others.
 fn failure_behind(obstacle: &Failure, others: usize) -> Failure {
     let busy = match obstacle.clone() {
         Failure::Busy(busy) => busy,
-        // Nothing was sent for it: it has just waited.
+        // It was not sent: it has only waited.
         Failure::NoReply if others > 0 => Busy::by_others(),
         failure => return failure,
     };
