@@ -1,19 +1,18 @@
-//! The smallest parts of the lock that threads share, under every order of memory that is allowed.
+//! Loom models of the smallest parts that threads share: the references of a lease, and the mutex
+//! of siblings.
 //!
-//! The runtime as in `verification/shuttle`, with loom's primitives in the place of shuttle's: a
-//! lease's shares, and the turns of siblings. Here all schedules are run, and a load may see any
-//! value that its order allows. What is not seen: the insides of `Arc` and of tokio's `Notify`.
+//! `--cfg distlock_loom` makes the runtime use loom's primitives. Loom runs all schedules, and a
+//! load may see any value that its memory ordering allows. Not modelled: the insides of `Arc` and
+//! of tokio's `Notify`.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::missing_panics_doc, reason = "a model panics where the runtime is wrong")]
 
 #[cfg(not(distlock_loom))]
-compile_error!(
-    "run Cargo from within verification/loom: its .cargo/config.toml sets `--cfg distlock_loom`"
-);
+compile_error!("run Cargo in verification/loom: its .cargo/config.toml sets `--cfg distlock_loom`");
 
-pub mod shares;
-pub mod turns;
+pub mod lease;
+pub mod sibling_mutex;
 
 use distlock_runtime::verification::{self, Environment, Nonce, Timestamp};
 

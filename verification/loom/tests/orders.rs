@@ -1,23 +1,23 @@
 //! Each model under every schedule and order of memory.
 
-use loom_models::{shares, turns};
+use loom_models::{lease, sibling_mutex};
 
 #[test]
-fn the_end_comes_after_all_that_was_done_under_it() {
-    shares::the_end_comes_after_all_that_was_done_under_it();
+fn the_release_happens_after_all_work_under_the_hold() {
+    lease::the_release_happens_after_all_work_under_the_hold();
 }
 
 #[test]
 fn a_loss_is_never_missed() {
-    shares::a_loss_is_never_missed();
+    lease::a_loss_is_never_missed();
 }
 
 #[test]
-fn a_turn_comes_after_those_before_it() {
-    turns::a_turn_comes_after_those_before_it();
+fn the_sibling_mutex_orders_sections() {
+    sibling_mutex::the_sibling_mutex_orders_sections();
 }
 
 #[test]
-fn a_turn_that_is_found_free_comes_after_those_before_it() {
-    turns::a_turn_that_is_found_free_comes_after_those_before_it();
+fn try_acquire_of_the_sibling_mutex_orders_sections() {
+    sibling_mutex::try_acquire_of_the_sibling_mutex_orders_sections();
 }

@@ -2,45 +2,45 @@
 
 use std::env;
 
-/// Waits. A task that waits so is woken by its waker alone: one for nothing, which a parked thread
-/// may have, would hide that a wake-up was missed.
+/// Blocks until the future is ready. Only its waker wakes it: the spurious wake-ups of
+/// `thread::park` would hide a missed wake-up.
 pub(crate) use shuttle::future::block_on;
 use shuttle::scheduler::{DfsScheduler, PctScheduler, RandomScheduler, Scheduler};
 use shuttle::{Config, Runner};
 
 use crate::environment;
 
-/// Where threads are preempted by chance, most bugs need so few preemptions (Burckhardt et al., "A
-/// Randomized Scheduler with Probabilistic Guarantees of Finding Bugs", 2010).
-const DEPTH: usize = 3;
-/// The frames of a build without optimisation are large.
+/// Most concurrency bugs need no more preemptions (Burckhardt et al., "A Randomized Scheduler with
+/// Probabilistic Guarantees of Finding Bugs", 2010).
+const PREEMPTIONS: usize = 3;
+/// Stack frames are large in a build without optimisation.
 const STACK: usize = 256 * 1024;
 
-/// Runs `model` under so many random schedules, and as many that preempt seldom.
-/// `DISTLOCK_SCHEDULES` is how many instead; `DISTLOCK_REPLAY` is the one schedule that a failure
-/// printed.
+/// Runs `model` under this many random schedules and as many with few preemptions.
+/// `DISTLOCK_SCHEDULES` overrides the number. `DISTLOCK_REPLAY` replays the one schedule that a
+/// failure printed.
 pub(crate) fn explore(model: fn(), schedules: usize) {
     if let Ok(schedule) = env::var("DISTLOCK_REPLAY") {
-        return shuttle::replay(move || anew(model), &schedule);
+        return shuttle::replay(move || run_from_start(model), &schedule);
     }
     let asked = env::var("DISTLOCK_SCHEDULES").ok();
     let schedules = asked.map_or(schedules, |asked| asked.parse().expect("a number"));
     run(RandomScheduler::new(schedules), model);
-    run(PctScheduler::new(DEPTH, schedules), model);
+    run(PctScheduler::new(PREEMPTIONS, schedules), model);
 }
 
-/// Runs `model`, which is small and uses no random numbers, under every schedule there is.
-pub(crate) fn exhaust(model: fn()) {
+/// Runs a small `model` without random numbers under every schedule.
+pub(crate) fn explore_all(model: fn()) {
     run(DfsScheduler::new(None, false), model);
 }
 
 fn run(scheduler: impl Scheduler + 'static, model: fn()) {
-    let ran = Runner::new(scheduler, config()).run(move || anew(model));
+    let ran = Runner::new(scheduler, config()).run(move || run_from_start(model));
     println!("{ran} schedules");
 }
 
-/// A model begins with the same clock and the same names each time.
-fn anew(model: fn()) {
+/// Each run starts with the same clock and the same request ids.
+fn run_from_start(model: fn()) {
     environment::reset();
     model();
 }
@@ -48,7 +48,8 @@ fn anew(model: fn()) {
 fn config() -> Config {
     let mut config = Config::new();
     config.stack_size = STACK;
-    // It sees no order of memory but the sequential one; `verification/shuttle` says so.
+    // The warning says that shuttle is sequentially consistent. The crate documentation says so
+    // too.
     config.silence_warnings = true;
     config.ungraceful_shutdown_config.immediately_return_on_panic = true;
     config

@@ -1,57 +1,53 @@
-//! The parts of the lock that threads share, under many schedules of those threads.
+//! Shuttle models of the parts of the runtime that threads share.
 //!
-//! The files of `lock-runtime` are compiled here as they are, with [shuttle]'s mutexes, atomics,
-//! threads and thread-locals in the place of the standard library's (`sync`). A scheduler then
-//! decides at each of them who runs next: at random, by few preemptions at random places (PCT), or,
-//! for what is small, through every schedule there is.
+//! `--cfg distlock_shuttle` makes the runtime use [shuttle]'s mutexes, atomics, threads and
+//! thread-locals. At each of them a scheduler decides which thread runs next: at random, with few
+//! preemptions at random places (PCT), or, for small models, exhaustively.
 //!
 //! [shuttle]: https://docs.rs/shuttle
 //!
-//! What runs: the queue of a key with its seats and deliveries, the lease, the owner chain with its
-//! turns and scopes, the mailbox, the wait of a thread's end for its releases, and the wait of a
-//! plain thread. What is modelled: the I/O thread's loop with the server behind it
-//! (`driver::server`), which grants to one at a time and has failures, losses, renewals, waiters
-//! elsewhere, alarms and time befall whom it likes; the clock; and the names of requests.
+//! What runs is the runtime's own code: the queue of a key with its channels, the lease, the owner
+//! chain with its mutex of siblings and its scopes, the mailbox, the flush at exit, and `block_on`.
+//! What is modelled: the event loop of the I/O thread with the server behind it
+//! (`io_thread::server`), which grants the lock to one request at a time and injects failures,
+//! losses, renewals, other waiters, alarms and time; the clock; and the request ids.
 //!
-//! What is not seen here:
+//! What these models do not cover:
 //!
-//! - Orders of memory: shuttle's atomics are sequentially consistent. `verification/loom` runs the
-//!   lease and the turns under all orders.
+//! - Memory orderings: shuttle's atomics are sequentially consistent. `verification/loom` runs the
+//!   lease and the mutex of siblings under all orderings.
 //! - The insides of `Arc` and of tokio's channels and `Notify`: each of their calls is one step.
-//!   Nobody sleeps in them.
-//! - The protocol and the wire, which belong to one thread and are simulated elsewhere.
-//! - A patience that ends: the wait of a thread's end lasts until it is answered.
+//! - The protocol and the wire format, which belong to one thread: `verification/sim` runs them.
+//! - Time limits: the flush at exit waits until it is answered.
 //!
-//! A quarter of a minute of computing, in a build without optimisation:
-//!
-//! ```text
-//! cargo test -p shuttle-models
-//! ```
-//!
-//! For longer, with so many schedules of either kind for each model that is not run through all of
-//! them:
+//! Cargo has to run in this folder, whose `.cargo/config.toml` sets the cfg:
 //!
 //! ```text
-//! DISTLOCK_SCHEDULES=20000 cargo test --release -p shuttle-models -- --nocapture
+//! cargo test
 //! ```
 //!
-//! A failure prints its schedule, in hexadecimal digits between quotes. It is run again with
+//! More schedules, for each model that is not exhaustive:
 //!
 //! ```text
-//! DISTLOCK_REPLAY=9103… cargo test -p shuttle-models -- --exact callers_take_turns
+//! DISTLOCK_SCHEDULES=20000 cargo test --release -- --nocapture
 //! ```
 //!
-//! with line breaks in the schedule or without. A deadlock is a failure: whoever is missed by a
-//! wake-up makes one. Those models that are run through every schedule have nothing to replay: they
-//! fail again by themselves.
+//! A failure prints its schedule as hexadecimal digits between quotes. To replay it, with or
+//! without the line breaks:
 //!
-//! Miri has little to find here: the runtime forbids unsafe code of its own. Its unit tests of
-//! these parts run under it, without those that draw at random or that start many threads, which
-//! take Miri hours:
+//! ```text
+//! DISTLOCK_REPLAY=9103… cargo test -- --exact callers_take_turns
+//! ```
+//!
+//! A deadlock is a failure: a missed wake-up causes one. An exhaustive model needs no replay,
+//! because it fails again.
+//!
+//! Miri finds little here, since the runtime forbids unsafe code. The unit tests of these parts run
+//! under it, except those that draw at random or start many threads, which take hours:
 //!
 //! ```text
 //! MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test -p distlock-runtime --lib -- \
-//!     queue:: owner:: wire:: lease:: --skip random --skip threads
+//!     local:: owner:: wire:: --skip random --skip threads
 //! ```
 
 #![forbid(unsafe_code)]
@@ -59,14 +55,13 @@
 
 #[cfg(not(distlock_shuttle))]
 compile_error!(
-    "run Cargo from within verification/shuttle: its .cargo/config.toml sets `--cfg \
-     distlock_shuttle`"
+    "run Cargo in verification/shuttle: its .cargo/config.toml sets `--cfg distlock_shuttle`"
 );
 
-mod driver;
+mod counting_backend;
 mod environment;
 mod explore;
-mod keeper;
+mod io_thread;
 pub mod model;
 mod process;
-mod witness;
+mod section_checker;

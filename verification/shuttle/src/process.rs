@@ -1,4 +1,4 @@
-//! A process: threads that want one key, their queue, and the I/O thread.
+//! A process: threads that acquire one key, their queue, and the I/O thread.
 
 use std::panic::Location;
 use std::sync::Arc;
@@ -11,15 +11,14 @@ use distlock_runtime::verification::{
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::thread;
 
-use crate::driver::{Event, Ledger, Server, flush};
 use crate::environment;
 use crate::explore::block_on;
-use crate::witness::Witness;
+use crate::io_thread::{Event, RequestLog, Server, flush};
+use crate::section_checker::SectionChecker;
 
 const TTL: Duration = Duration::from_secs(30);
-/// How often a hold is handed on while others wait: less than a block has tokens, so that both
-/// bounds are met.
-const BOUND: u32 = 2;
+/// Fewer handoffs than a range has tokens, so that both limits are reached.
+const MAX_HANDOFFS: u32 = 2;
 const MANAGER: u64 = 1;
 
 /// What its threads share.
@@ -27,45 +26,48 @@ pub(crate) struct Process {
     queues: QueueTable,
     mailbox: Mailbox,
     key: Arc<str>,
-    witness: Witness,
+    checker: SectionChecker,
 }
 
 /// What one thread does.
 pub(crate) type Caller = fn(&Process);
 
 impl Process {
-    /// Runs callers until all have ended, and checks what is left then: nothing.
+    /// Runs callers until all have ended, and checks that nothing is left.
     pub(crate) fn run(events: &'static [Event], callers: &[Caller]) {
-        let ledger = Arc::default();
-        let (process, server) = Self::start(&ledger, events);
+        let requests = Arc::default();
+        let (process, server) = Self::start(&requests, events);
         process.run_all(callers);
-        // Its end waits until the I/O thread has seen to all that was left to it.
+        // The exit waits until the I/O thread has done what was posted to it.
         process.run_all(&[|process| flush(&process.mailbox)]);
-        ledger.check_vacancy();
-        ledger.check_ends();
+        requests.check_no_queue_left();
+        requests.check_releases();
         drop(process);
         server.join().expect("the I/O thread ends");
     }
 
-    /// The same, but the process shuts its manager down meanwhile.
+    /// The same, but the manager is shut down meanwhile.
     pub(crate) fn run_until_shutdown(events: &'static [Event], callers: &[Caller]) {
-        let ledger = Arc::default();
-        let (process, server) = Self::start(&ledger, events);
+        let requests = Arc::default();
+        let (process, server) = Self::start(&requests, events);
         process.run_all(callers);
         server.join().expect("the I/O thread ends");
-        ledger.check_vacancy();
+        requests.check_no_queue_left();
     }
 
     fn start(
-        ledger: &Arc<Ledger>,
+        requests: &Arc<RequestLog>,
         events: &'static [Event],
     ) -> (Arc<Self>, thread::JoinHandle<()>) {
-        let (mailbox, server) = Server::start(Arc::clone(ledger), events);
+        let (mailbox, server) = Server::start(Arc::clone(requests), events);
         let process = Arc::new(ProcessInfo::of_this_process());
-        let queues =
-            QueueTable::new(QueueContext { max_handoffs: BOUND, process, io: mailbox.io_handle() });
-        let witness = Witness::new(Arc::clone(ledger));
-        (Arc::new(Self { queues, mailbox, key: "key".into(), witness }), server)
+        let queues = QueueTable::new(QueueContext {
+            max_handoffs: MAX_HANDOFFS,
+            process,
+            io: mailbox.io_handle(),
+        });
+        let checker = SectionChecker::new(Arc::clone(requests));
+        (Arc::new(Self { queues, mailbox, key: "key".into(), checker }), server)
     }
 
     fn run_all(self: &Arc<Self>, callers: &[Caller]) {
@@ -77,7 +79,7 @@ impl Process {
         join_all(threads);
     }
 
-    /// Gets into the line.
+    /// Joins the queue.
     pub(crate) fn join(
         &self,
         params: AcquireParams,
@@ -88,44 +90,44 @@ impl Process {
         }
     }
 
-    /// Gets into the line and waits; no section if the request failed.
+    /// Joins the queue and waits. `None` if the request failed.
     pub(crate) fn enter(&self, params: AcquireParams) -> Option<Section> {
         self.begin(block_on(self.join(params)?))
     }
 
-    /// Enters a hold that is kept here, if there is one.
+    /// Reuses the idle hold, if there is one.
     pub(crate) fn enter_idle(&self, params: AcquireParams) -> Option<Section> {
         let share = self.queues.take_idle(&self.key, params)?;
         self.begin(Some(Ok(share)))
     }
 
-    /// Begins the section of an answer that is a hold.
+    /// Starts the section if the answer is a grant.
     pub(crate) fn begin(&self, answer: Option<AcquireOutcome>) -> Option<Section> {
         let share = answer?.ok()?;
         let section = Section::outermost(None, MANAGER, share, call_site());
-        self.witness.enter(section.lease());
+        self.checker.enter(section.lease());
         Some(section)
     }
 
     /// Ends a section.
     pub(crate) fn leave(&self, section: Section) {
         thread::yield_now();
-        self.witness.leave(section.lease());
+        self.checker.leave(section.lease());
         drop(section);
     }
 
-    /// The code that was inside under this hold has left.
-    pub(crate) fn see_off(&self, lease: &Arc<Lease>) {
-        self.witness.leave(lease);
+    /// The code that ran under this hold has left.
+    pub(crate) fn note_left(&self, lease: &Arc<Lease>) {
+        self.checker.leave(lease);
     }
 
-    /// Ends a section, and waits to hear that the hold was ours to the end.
+    /// Ends a section, and waits until the release is confirmed.
     pub(crate) fn leave_confirmed(&self, section: Section) {
-        self.witness.leave(section.lease());
+        self.checker.leave(section.lease());
         for (lease, answer) in section.end_confirmed() {
             let held = block_on(answer).expect("the I/O thread answers");
-            let lost = self.witness.ledger().is_losing(lease.nonce());
-            assert_eq!(held, Some(!lost).into(), "whether it was ours to the end");
+            let lost = self.checker.requests().loss_is_pending(lease.nonce());
+            assert_eq!(held, Some(!lost).into(), "whether it was held to the end");
         }
     }
 
@@ -134,7 +136,7 @@ impl Process {
     }
 }
 
-/// A request that waits, for a hold that is not kept afterwards.
+/// Parameters of a request that waits and whose hold does not linger.
 pub(crate) fn params() -> AcquireParams {
     let terms = LeaseTerms { ttl: TTL, renew: true, max_hold: None };
     let (since, linger) = (environment::now(), Duration::ZERO);
@@ -149,7 +151,7 @@ pub(crate) fn params() -> AcquireParams {
     }
 }
 
-/// The same, but its hold is kept for the next call.
+/// The same, but the hold lingers for the next call.
 pub(crate) fn lingering() -> AcquireParams {
     AcquireParams { linger: Duration::from_millis(500), ..params() }
 }
@@ -158,15 +160,15 @@ pub(crate) fn call_site() -> CallSite {
     CallSite::Line(Location::caller())
 }
 
-/// Waits until all of them have ended well.
+/// Joins all threads. Panics if one of them did.
 pub(crate) fn join_all(threads: impl IntoIterator<Item = thread::JoinHandle<()>>) {
     for thread in threads {
-        thread.join().expect("what a thread expects holds");
+        thread.join().expect("no assertion of a thread failed");
     }
 }
 
-/// Lets others run for a while, or not.
-pub(crate) fn dawdle() {
+/// Lets other threads run, up to three times.
+pub(crate) fn yield_randomly() {
     for _ in 0..thread_rng().gen_range(0..4) {
         thread::yield_now();
     }

@@ -1,7 +1,8 @@
 //! Each model under many schedules.
 
 use shuttle_models::model::{
-    cancel, chain, lease, line, linger, loss, renewal, seat, stranger, turn, wait,
+    block_on, cancel, foreign_task, grant_channel, lease, linger, loss, queue, renewal,
+    shared_hold, sibling_mutex,
 };
 
 macro_rules! models {
@@ -16,17 +17,38 @@ macro_rules! models {
 }
 
 models! {
-    line: callers_take_turns queues_are_forgotten_and_made_anew a_shutdown_ends_all_waits;
-    cancel: a_hold_for_one_that_has_gone_is_not_lost a_cancelled_request_meets_its_grant;
-    linger: an_idle_hold_is_entered_or_ended;
-    renewal: a_release_meets_renewals_and_losses a_confirmed_release_meets_losses;
-    lease: a_released_hold_is_not_lost_later the_last_share_ends_the_hold
-        a_loss_reaches_all_who_watch a_loss_is_never_missed;
-    turn: siblings_take_turns siblings_outlive_the_section_around_them;
-    chain: a_release_waits_for_the_last_sharer;
-    stranger: a_task_on_a_holder_s_stack_waits_in_line;
-    loss: a_body_that_waits_ends_with_its_hold;
-    wait: a_plain_thread_is_woken_by_its_answer a_thread_that_sleeps_late_is_woken_too;
-    seat: an_answer_reaches_its_seat no_answer_reaches_its_seat a_bell_loses_no_answer
-        an_answer_to_a_seat_that_closes_is_gone_once;
+    queue:
+        callers_take_turns
+        a_vacant_queue_is_removed_and_created_again
+        a_shutdown_ends_all_waits;
+    cancel:
+        a_grant_to_a_cancelled_caller_does_not_leak
+        a_cancellation_races_with_the_grant;
+    linger:
+        an_idle_hold_is_reused_or_released;
+    renewal:
+        a_release_races_with_renewals_and_losses
+        a_confirmed_release_races_with_losses;
+    lease:
+        a_released_hold_is_not_lost_later
+        the_last_reference_releases_the_hold
+        a_loss_wakes_every_watcher
+        a_loss_is_never_missed;
+    sibling_mutex:
+        siblings_take_turns
+        siblings_outlive_the_enclosing_section;
+    shared_hold:
+        a_release_waits_for_the_last_sharer;
+    foreign_task:
+        a_task_on_the_holders_stack_waits_in_the_queue;
+    loss:
+        a_waiting_body_ends_when_its_hold_is_lost;
+    block_on:
+        a_blocked_thread_is_woken_by_the_answer
+        a_thread_that_spins_first_is_woken_by_the_answer;
+    grant_channel:
+        a_sent_answer_is_received
+        dropping_the_sender_wakes_the_receiver
+        a_nudge_loses_no_answer
+        an_answer_to_a_closing_receiver_is_returned_or_dropped;
 }

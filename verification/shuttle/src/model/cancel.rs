@@ -1,35 +1,35 @@
-//! Callers that go away, at every point between their coming and their turn.
+//! Callers that are cancelled, at every point between joining the queue and the grant.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use crate::driver::Event;
 use crate::explore::explore;
-use crate::process::{Process, dawdle, params};
+use crate::io_thread::Event;
+use crate::process::{Process, params, yield_randomly};
 
-const EVENTS: &[Event] = &[Event::Fail, Event::Lose, Event::WaitFor];
+const EVENTS: &[Event] = &[Event::Fail, Event::Lose, Event::Contend];
 
-/// What is granted to one that has gone is handed on, or ended; nobody behind is forgotten.
-pub fn a_hold_for_one_that_has_gone_is_not_lost() {
-    explore(|| Process::run(EVENTS, &[goes_away, goes_away, stays]), 600);
+/// A grant to a cancelled caller goes to the next waiter or is released. No waiter is forgotten.
+pub fn a_grant_to_a_cancelled_caller_does_not_leak() {
+    explore(|| Process::run(EVENTS, &[cancels, cancels, stays]), 600);
 }
 
-/// The same with nothing else happening, so that all of the schedule is about the going.
-pub fn a_cancelled_request_meets_its_grant() {
-    explore(|| Process::run(&[], &[goes_away, stays]), 600);
+/// The same without other events, so that the whole schedule is about the cancellation.
+pub fn a_cancellation_races_with_the_grant() {
+    explore(|| Process::run(&[], &[cancels, stays]), 600);
 }
 
-/// Comes, looks once or not at all, and goes away, unless it was served by then.
-fn goes_away(process: &Process) {
+/// Joins the queue, polls at most once, and is cancelled unless it was granted by then.
+fn cancels(process: &Process) {
     let Some(mut in_line) = process.join(params()) else { return };
-    dawdle();
+    yield_randomly();
     if let Poll::Ready(answer) = look(&mut in_line) {
         if let Some(section) = process.begin(answer) {
             process.leave(section);
         }
         return;
     }
-    dawdle();
+    yield_randomly();
     drop(in_line);
 }
 

@@ -1,4 +1,4 @@
-//! One hold: its shares and its loss.
+//! One hold: its references and its loss.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -8,52 +8,53 @@ use std::time::Duration;
 use distlock_runtime::verification::{Lease, LeaseRef, Loss};
 use shuttle::thread;
 
+use crate::counting_backend::{CountingBackend, hold};
 use crate::environment;
-use crate::explore::{block_on, exhaust, explore};
-use crate::keeper::{Counts, hold};
+use crate::explore::{block_on, explore, explore_all};
 use crate::process::join_all;
 
-/// Whoever joins keeps the hold; the last to leave ends it, once, and nobody joins after that.
-pub fn the_last_share_ends_the_hold() {
-    exhaust(|| {
-        let counts = Arc::<Counts>::default();
-        let (lease, share) = hold(&counts);
+/// Each reference keeps the hold. The last one that is dropped releases it, once, and nobody joins
+/// after that.
+pub fn the_last_reference_releases_the_hold() {
+    explore_all(|| {
+        let backend = Arc::<CountingBackend>::default();
+        let (lease, share) = hold(&backend);
         let joins = {
-            let (lease, counts) = (Arc::clone(&lease), Arc::clone(&counts));
-            thread::spawn(move || join_and_leave(&lease, &counts))
+            let (lease, backend) = (Arc::clone(&lease), Arc::clone(&backend));
+            thread::spawn(move || join_and_leave(&lease, &backend))
         };
         let confirms = {
-            let (lease, counts) = (Arc::clone(&lease), Arc::clone(&counts));
-            thread::spawn(move || join_and_confirm(&lease, &counts))
+            let (lease, backend) = (Arc::clone(&lease), Arc::clone(&backend));
+            thread::spawn(move || join_and_confirm(&lease, &backend))
         };
         drop(share);
         joins.join().expect("it leaves");
         confirms.join().expect("it leaves");
-        assert_eq!(counts.ends(), 1);
+        assert_eq!(backend.releases(), 1);
         assert!(lease.is_released() && LeaseRef::of(&lease).is_none());
     });
 }
 
-fn join_and_leave(lease: &Arc<Lease>, counts: &Counts) {
+fn join_and_leave(lease: &Arc<Lease>, backend: &CountingBackend) {
     let Some(share) = LeaseRef::of(lease) else { return };
     let again = share.clone();
     drop(share);
-    assert_eq!(counts.ends(), 0, "ended under a share");
+    assert_eq!(backend.releases(), 0, "released while it was referenced");
     drop(again);
 }
 
-fn join_and_confirm(lease: &Lease, counts: &Counts) {
+fn join_and_confirm(lease: &Lease, backend: &CountingBackend) {
     if lease.add_ref() {
-        assert_eq!(counts.ends(), 0, "ended under a share");
+        assert_eq!(backend.releases(), 0, "released while it was referenced");
         let last = lease.release_and_confirm().is_some();
-        assert!(!last || counts.ends() == 1, "the last to leave ends it");
+        assert!(!last || backend.releases() == 1, "the last reference releases it");
     }
 }
 
 /// A hold that was released before its deadline never counts as lost, no matter when a thread
 /// checks.
 pub fn a_released_hold_is_not_lost_later() {
-    exhaust(|| {
+    explore_all(|| {
         let (lease, share) = hold(&Arc::default());
         let releases = thread::spawn(move || drop(share));
         let mut slot = None;
@@ -66,8 +67,8 @@ pub fn a_released_hold_is_not_lost_later() {
     });
 }
 
-/// Whoever watches hears of the loss, whenever it began to watch, and though others come and go.
-pub fn a_loss_reaches_all_who_watch() {
+/// Every watcher sees the loss, no matter when it began to watch and who else came and went.
+pub fn a_loss_wakes_every_watcher() {
     explore(
         || {
             let (lease, share) = hold(&Arc::default());
@@ -84,16 +85,16 @@ pub fn a_loss_reaches_all_who_watch() {
     );
 }
 
-/// One that watches, and the loss: every schedule of the two.
+/// One watcher and the loss, under every schedule.
 pub fn a_loss_is_never_missed() {
-    exhaust(|| {
+    explore_all(|| {
         let (lease, share) = hold(&Arc::default());
         let watcher = {
             let lease = Arc::clone(&lease);
             thread::spawn(move || watches(&lease))
         };
         lease.mark_lost(Loss::Gone);
-        watcher.join().expect("it hears of the loss");
+        watcher.join().expect("it sees the loss");
         drop(share);
     });
 }
@@ -105,7 +106,7 @@ fn watches(lease: &Lease) {
     lease.stop_watching(slot);
 }
 
-/// Takes a place among the watchers and frees it for others.
+/// Registers as a watcher and unregisters.
 fn glances(lease: &Lease) {
     let mut slot = None;
     let _ = lease.poll_lost(&mut slot, &Context::from_waker(Waker::noop()));

@@ -1,30 +1,30 @@
-//! A hold that is kept with nobody inside: taken, asked back, lost, and over by time.
+//! A hold that lingers with no section: reused, reclaimed, lost, expired.
 
-use crate::driver::Event;
 use crate::explore::explore;
-use crate::process::{Process, dawdle, lingering, params};
+use crate::io_thread::Event;
+use crate::process::{Process, lingering, params, yield_randomly};
 
 const EVENTS: &[Event] =
-    &[Event::GiveUpIdle, Event::WaitFor, Event::Lose, Event::Ring, Event::Pass];
+    &[Event::ReclaimIdle, Event::Contend, Event::Lose, Event::FireTimer, Event::PassTime];
 
-/// One at a time enters it or ends it.
-pub fn an_idle_hold_is_entered_or_ended() {
+/// A single caller reuses it or releases it.
+pub fn an_idle_hold_is_reused_or_released() {
     explore(|| Process::run(EVENTS, &[keeps, keeps, waits]), 600);
 }
 
-/// Takes what is kept, or waits for a turn; leaves it to be kept.
+/// Reuses the idle hold or waits in the queue, and lets the hold linger afterwards.
 fn keeps(process: &Process) {
     for _ in 0..2 {
         let section = process.enter_idle(lingering()).or_else(|| process.enter(lingering()));
         if let Some(section) = section {
             process.leave(section);
         }
-        dawdle();
+        yield_randomly();
     }
 }
 
 fn waits(process: &Process) {
-    dawdle();
+    yield_randomly();
     if let Some(section) = process.enter(params()) {
         process.leave(section);
     }

@@ -1,5 +1,4 @@
-//! A future under a lock whose hold is lost: it is dropped where it last waited, inside of its
-//! frame.
+//! A future whose hold is lost is dropped at its last await point, inside its frame.
 
 use std::future::{pending, poll_fn};
 use std::sync::Arc;
@@ -8,26 +7,26 @@ use std::task::Poll;
 use distlock_runtime::verification::{Loss, Scoped, Section, current};
 use shuttle::thread;
 
+use crate::counting_backend::{CountingBackend, hold};
 use crate::explore::{block_on, explore};
-use crate::keeper::{Counts, hold};
 use crate::process::call_site;
 
-/// A body that would wait for ever ends with the hold.
-pub fn a_body_that_waits_ends_with_its_hold() {
+/// A body that would wait forever ends when the hold is lost.
+pub fn a_waiting_body_ends_when_its_hold_is_lost() {
     explore(
         || {
-            let counts = Arc::<Counts>::default();
-            let (lease, share) = hold(&counts);
+            let backend = Arc::<CountingBackend>::default();
+            let (lease, share) = hold(&backend);
             let runs = thread::spawn(move || {
                 let section = Section::outermost(None, 1, share, call_site());
                 let heed = section.heed(false);
                 let ended = block_on(Scoped::new(section, heed, waits()));
                 assert!(ended.is_err_and(|loss| *loss == Loss::Gone));
-                assert!(current().is_none(), "a frame was left in its thread");
+                assert!(current().is_none(), "a frame stayed in the thread-local");
             });
             lease.mark_lost(Loss::Gone);
             runs.join().expect("it ends with its hold");
-            assert_eq!(counts.ends(), 1);
+            assert_eq!(backend.releases(), 1);
         },
         800,
     );
@@ -45,11 +44,11 @@ async fn waits() {
     pending::<()>().await;
 }
 
-/// Dropped where code of the section's would be.
+/// Checks that it is dropped inside the section.
 struct Inside;
 
 impl Drop for Inside {
     fn drop(&mut self) {
-        assert!(current().is_some(), "a body is dropped outside of its frame");
+        assert!(current().is_some(), "a body is dropped outside its frame");
     }
 }

@@ -1,13 +1,13 @@
 //! The models, one part each.
 
+pub mod block_on;
 pub mod cancel;
-pub mod chain;
+pub mod foreign_task;
+pub mod grant_channel;
 pub mod lease;
-pub mod line;
 pub mod linger;
 pub mod loss;
+pub mod queue;
 pub mod renewal;
-pub mod seat;
-pub mod stranger;
-pub mod turn;
-pub mod wait;
+pub mod shared_hold;
+pub mod sibling_mutex;

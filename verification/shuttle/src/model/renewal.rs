@@ -1,19 +1,20 @@
-//! A release on a caller's thread against what the I/O thread has to tell of the same hold.
+//! A release on the thread of a caller races with notifications of the I/O thread about the same
+//! hold.
 
-use crate::driver::Event;
 use crate::explore::explore;
+use crate::io_thread::Event;
 use crate::process::{Process, params};
 
-const EVENTS: &[Event] = &[Event::Extend, Event::Extend, Event::Lose, Event::WaitFor];
+const EVENTS: &[Event] = &[Event::Extend, Event::Extend, Event::Lose, Event::Contend];
 
-/// One end for each name, which no renewal revives; a section is shown the loss of its own hold
-/// alone.
-pub fn a_release_meets_renewals_and_losses() {
+/// Each request is released once, and no renewal revives it. A section sees only the loss of its
+/// own hold.
+pub fn a_release_races_with_renewals_and_losses() {
     explore(|| Process::run(EVENTS, &[releases, releases, confirms]), 600);
 }
 
-/// Sections that wait to hear that their hold was theirs to the end.
-pub fn a_confirmed_release_meets_losses() {
+/// Sections that wait until the release is confirmed.
+pub fn a_confirmed_release_races_with_losses() {
     explore(|| Process::run(EVENTS, &[confirms, confirms]), 600);
 }
 

@@ -1,4 +1,4 @@
-//! The turns of siblings.
+//! The mutex of siblings.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use loom::future::block_on;
 use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread;
 
-/// Whoever has the turn sees what was done in those before.
-pub fn a_turn_comes_after_those_before_it() {
+/// The owner of the mutex sees what the previous owners wrote.
+pub fn the_sibling_mutex_orders_sections() {
     crate::explore(|| {
         let family = Arc::new(Family { turn: Turn::new(), sum: AtomicU32::new(0) });
         let sibling = {
@@ -16,13 +16,13 @@ pub fn a_turn_comes_after_those_before_it() {
             thread::spawn(move || family.waits())
         };
         family.waits();
-        sibling.join().expect("its turn comes");
+        sibling.join().expect("it acquires the mutex");
         assert_eq!(family.sum.load(Ordering::Relaxed), 2);
     });
 }
 
-/// The same for one that does not wait.
-pub fn a_turn_that_is_found_free_comes_after_those_before_it() {
+/// The same with `try_acquire`.
+pub fn try_acquire_of_the_sibling_mutex_orders_sections() {
     crate::explore(|| {
         let family = Arc::new(Family { turn: Turn::new(), sum: AtomicU32::new(0) });
         let sibling = {
@@ -32,7 +32,7 @@ pub fn a_turn_that_is_found_free_comes_after_those_before_it() {
         let mine = family.tries();
         let both = mine + sibling.join().expect("it tries");
         assert_eq!(family.sum.load(Ordering::Relaxed), both);
-        assert!(both > 0, "one of them finds it free");
+        assert!(both > 0, "one of them acquires it");
     });
 }
 
@@ -47,7 +47,7 @@ impl Family {
         self.adds();
     }
 
-    /// How many turns it had.
+    /// How often it acquired the mutex: once or not at all.
     fn tries(&self) -> u32 {
         let free = self.turn.try_take();
         if free {
@@ -56,7 +56,7 @@ impl Family {
         free.into()
     }
 
-    /// Reads and writes in two steps, which only the turn keeps together.
+    /// Reads and writes in two steps, which only the mutex makes atomic.
     fn adds(&self) {
         let sum = self.sum.load(Ordering::Relaxed);
         self.sum.store(sum + 1, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! The shares of a hold, and its loss.
+//! The references of a hold, and its loss.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -13,12 +13,12 @@ use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread;
 use tokio::sync::oneshot;
 
-/// What was written under a share, by whoever had one, is there when the hold ends.
-pub fn the_end_comes_after_all_that_was_done_under_it() {
+/// What any thread wrote while it referenced the hold is visible when the hold is released.
+pub fn the_release_happens_after_all_work_under_the_hold() {
     crate::explore(|| {
         let keeper = Arc::new(Work { done: [AtomicU32::new(0), AtomicU32::new(0)] });
         let (lease, share) = hold(Arc::clone(&keeper) as Arc<dyn LeaseBackend>);
-        let other = LeaseRef::of(&lease).expect("a hold with a share is not over");
+        let other = LeaseRef::of(&lease).expect("a hold that is referenced is not over");
         let works = {
             let keeper = Arc::clone(&keeper);
             thread::spawn(move || keeper.works(0, other))
@@ -29,7 +29,7 @@ pub fn the_end_comes_after_all_that_was_done_under_it() {
     });
 }
 
-/// One that watches hears of the loss, whichever comes first.
+/// A watcher sees the loss, whichever comes first.
 pub fn a_loss_is_never_missed() {
     crate::explore(|| {
         let (lease, share) = hold(Arc::new(Work { done: [AtomicU32::new(1), AtomicU32::new(1)] }));
@@ -39,12 +39,12 @@ pub fn a_loss_is_never_missed() {
             thread::spawn(lost)
         };
         lease.mark_lost(Loss::Gone);
-        assert_eq!(watcher.join().expect("it hears of the loss"), Loss::Gone);
+        assert_eq!(watcher.join().expect("it sees the loss"), Loss::Gone);
         drop(share);
     });
 }
 
-/// Keeps a hold under which two work.
+/// The backend of a hold under which two threads work.
 struct Work {
     done: [AtomicU32; 2],
 }
@@ -59,7 +59,7 @@ impl Work {
 impl LeaseBackend for Work {
     fn release(&self, _nonce: Nonce, _fence: Fence) {
         let done = self.done.iter().map(|done| done.load(Ordering::Relaxed)).sum::<u32>();
-        assert_eq!(done, 2, "the end overtook what was done under the hold");
+        assert_eq!(done, 2, "the release overtook work under the hold");
     }
 
     fn release_and_confirm(&self, _nonce: Nonce, _fence: Fence) -> oneshot::Receiver<Confirmation> {

@@ -1,17 +1,17 @@
-//! A plain thread that sleeps until it is woken: the runtime's own `block_on`.
+//! A thread that is parked until it is woken: the `block_on` of the runtime.
 
 use distlock_runtime::verification::{GrantReceiver, block_on, block_on_with_spin, grant_channel};
 use shuttle::thread;
 
 use crate::explore::explore;
 
-/// It is woken, whenever the answer comes, also where it was roused before or woken for nothing.
-pub fn a_plain_thread_is_woken_by_its_answer() {
+/// It is woken whenever the answer comes, even after a nudge or a spurious wake-up.
+pub fn a_blocked_thread_is_woken_by_the_answer() {
     explore(|| sleeps_until_its_answer(block_on), 800);
 }
 
-/// The same where it lets others run for a while before it sleeps.
-pub fn a_thread_that_sleeps_late_is_woken_too() {
+/// The same if it spins before it parks.
+pub fn a_thread_that_spins_first_is_woken_by_the_answer() {
     explore(|| sleeps_until_its_answer(block_on_with_spin), 800);
 }
 

@@ -1,4 +1,4 @@
-//! A keeper of one hold: counts its ends.
+//! A lease backend that counts releases.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,17 +11,18 @@ use tokio::sync::oneshot;
 
 use crate::environment;
 
-/// What was said to it. Its lock is none that a schedule sees: nothing waits under it.
+/// The number of releases. It uses a mutex of the standard library, on which no schedule depends:
+/// nothing waits while it is locked.
 #[derive(Default)]
-pub(crate) struct Counts(Mutex<u32>);
+pub(crate) struct CountingBackend(Mutex<u32>);
 
-impl Counts {
-    pub(crate) fn ends(&self) -> u32 {
+impl CountingBackend {
+    pub(crate) fn releases(&self) -> u32 {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl LeaseBackend for Counts {
+impl LeaseBackend for CountingBackend {
     fn release(&self, _nonce: Nonce, _fence: Fence) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) += 1;
     }
@@ -44,9 +45,9 @@ impl LeaseBackend for Counts {
     }
 }
 
-/// A hold that was just granted, with its first share.
-pub(crate) fn hold(keeper: &Arc<Counts>) -> (Arc<Lease>, LeaseRef) {
+/// A hold that was just granted, with its first reference.
+pub(crate) fn hold(backend: &Arc<CountingBackend>) -> (Arc<Lease>, LeaseRef) {
     let until = environment::now().plus(Duration::from_secs(30));
-    let keeper = Arc::clone(keeper) as Arc<dyn LeaseBackend>;
-    Lease::granted("key".into(), fence(1), Nonce::from_bits(1), until, keeper)
+    let backend = Arc::clone(backend) as Arc<dyn LeaseBackend>;
+    Lease::granted("key".into(), fence(1), Nonce::from_bits(1), until, backend)
 }

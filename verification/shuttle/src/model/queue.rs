@@ -1,24 +1,25 @@
-//! Callers that join, are served and leave, while the server grants, fails, loses, and others wait.
+//! Callers join, run and leave, while the server grants, fails, loses holds, and others wait.
 
 use std::future::poll_fn;
 
-use crate::driver::Event;
 use crate::explore::{block_on, explore};
-use crate::process::{Process, dawdle, params};
+use crate::io_thread::Event;
+use crate::process::{Process, params, yield_randomly};
 
-const EVENTS: &[Event] = &[Event::Fail, Event::Lose, Event::WaitFor, Event::Extend, Event::Pass];
+const EVENTS: &[Event] =
+    &[Event::Fail, Event::Lose, Event::Contend, Event::Extend, Event::PassTime];
 
 /// Three callers, two of them twice.
 pub fn callers_take_turns() {
     explore(|| Process::run(EVENTS, &[twice, twice, once]), 600);
 }
 
-/// The last to leave meets one that joins: a queue is forgotten and made anew.
-pub fn queues_are_forgotten_and_made_anew() {
+/// The last caller leaves while another joins: the queue is removed and created again.
+pub fn a_vacant_queue_is_removed_and_created_again() {
     explore(|| Process::run(&[], &[twice, twice, tries]), 600);
 }
 
-/// The manager is shut down in the middle: whoever waits is told, and whoever is inside.
+/// The manager is shut down meanwhile: waiters and running sections are notified.
 pub fn a_shutdown_ends_all_waits() {
     explore(|| Process::run_until_shutdown(EVENTS, &[twice, stays, shuts_down]), 600);
 }
@@ -34,16 +35,16 @@ fn twice(process: &Process) {
     once(process);
 }
 
-/// Tries once: it is served only if it is the next here.
+/// Tries once: it is granted only if it is next in this process.
 fn tries(process: &Process) {
-    dawdle();
+    yield_randomly();
     let once = distlock_runtime::verification::AcquireParams { queue: false, ..params() };
     if let Some(section) = process.enter(once) {
         process.leave(section);
     }
 }
 
-/// Stays inside until its hold is lost.
+/// Runs until its hold is lost.
 fn stays(process: &Process) {
     let Some(section) = process.enter(params()) else { return };
     let mut slot = None;
@@ -52,6 +53,6 @@ fn stays(process: &Process) {
 }
 
 fn shuts_down(process: &Process) {
-    dawdle();
+    yield_randomly();
     process.shut_down();
 }

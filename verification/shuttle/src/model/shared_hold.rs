@@ -1,18 +1,18 @@
-//! A hold that is shared with code elsewhere: the release waits for the last to leave.
+//! A hold shared with another thread: the release waits until the last one leaves.
 
 use std::sync::Arc;
 
 use distlock_runtime::verification::{Lease, LeaseRef};
 use shuttle::thread;
 
-use crate::driver::Event;
 use crate::explore::explore;
+use crate::io_thread::Event;
 use crate::process::{Process, params};
 
-const EVENTS: &[Event] = &[Event::Extend, Event::WaitFor, Event::Lose];
+const EVENTS: &[Event] = &[Event::Extend, Event::Contend, Event::Lose];
 
-/// The section ends while a thread that it let in runs on: nobody else comes in before that one
-/// leaves.
+/// A section ends while a thread that shares its hold still runs. No other section starts before
+/// that thread leaves.
 pub fn a_release_waits_for_the_last_sharer() {
     explore(|| Process::run(EVENTS, &[shares, waits]), 600);
 }
@@ -20,7 +20,7 @@ pub fn a_release_waits_for_the_last_sharer() {
 fn shares(process: &Process) {
     let Some(section) = process.enter(params()) else { return };
     let lease = Arc::clone(section.lease());
-    let share = LeaseRef::of(&lease).expect("a section keeps its hold");
+    let share = LeaseRef::of(&lease).expect("a running section has its hold");
     thread::scope(|scope| {
         scope.spawn(|| runs_on(process, &lease, share));
         drop(section);
@@ -28,15 +28,15 @@ fn shares(process: &Process) {
     });
 }
 
-/// Is inside until it leaves, as the section is, though that one may have ended.
+/// Holds the lock until it leaves, even if the section has ended.
 fn runs_on(process: &Process, lease: &Arc<Lease>, share: LeaseRef) {
-    assert!(!lease.is_released(), "ended under a share");
+    assert!(!lease.is_released(), "released while it was referenced");
     thread::yield_now();
-    process.see_off(lease);
+    process.note_left(lease);
     drop(share);
 }
 
-/// Is let in only while another still is.
+/// Joins only while the hold is referenced.
 fn joins_late(lease: &Arc<Lease>) {
     if let Some(share) = LeaseRef::of(lease) {
         assert!(!lease.is_released());

@@ -1,5 +1,5 @@
-//! A model of the I/O thread with the server behind it: grants to one at a time, and has events
-//! befall who holds.
+//! A model of the I/O thread and its server: it grants the lock to one request at a time and
+//! injects events.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Weak};
@@ -14,11 +14,11 @@ use shuttle::sync::mpsc::SyncSender;
 use shuttle::thread::{self, JoinHandle};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::ledger::{Fate, Ledger};
+use super::request_log::{Fate, RequestLog};
 use crate::environment;
 use crate::explore::block_on;
 
-/// What may befall requests and holds.
+/// What can happen to requests and holds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Event {
     /// The next request fails.
@@ -28,34 +28,34 @@ pub(crate) enum Event {
     /// The hold is lost.
     Lose,
     /// Another process begins to wait.
-    WaitFor,
-    /// What is kept with nobody inside is asked back.
-    GiveUpIdle,
-    /// It is time for the next alarm.
-    Ring,
-    /// More time passes than a hold is handed on for while others wait.
-    Pass,
+    Contend,
+    /// The idle hold is reclaimed.
+    ReclaimIdle,
+    /// The next timer fires.
+    FireTimer,
+    /// More time passes than the handoffs may take while others wait.
+    PassTime,
 }
 
-/// So many events befall a schedule: it has to come to its end.
-const MOST_EVENTS: u32 = 6;
+/// The number of injected events is limited, so that a schedule ends.
+const MAX_EVENTS: u32 = 6;
 const TTL: Duration = Duration::from_secs(30);
 const LONG: Duration = Duration::from_millis(60);
 
-/// The end of the mailbox.
+/// The receiving end of the mailbox.
 pub(crate) struct Server {
     messages: UnboundedReceiver<Message>,
-    ledger: Arc<Ledger>,
+    requests: Arc<RequestLog>,
     events: &'static [Event],
-    /// How many events are still to come.
+    /// How many events may still be injected.
     left: u32,
-    parties: BTreeMap<Nonce, (Request, Arc<KeyQueue>)>,
-    asked: VecDeque<Nonce>,
+    active: BTreeMap<Nonce, (Request, Arc<KeyQueue>)>,
+    waiting: VecDeque<Nonce>,
     holder: Option<Nonce>,
     fences: u64,
-    fails: bool,
-    deliveries: Vec<PendingGrant>,
-    alarms: BTreeMap<(Timestamp, u64), Weak<KeyQueue>>,
+    next_fails: bool,
+    grants: Vec<PendingGrant>,
+    timers: BTreeMap<(Timestamp, u64), Weak<KeyQueue>>,
     flushes: Vec<SyncSender<()>>,
     stopping: bool,
 }
@@ -63,40 +63,39 @@ pub(crate) struct Server {
 impl Server {
     /// Starts the thread.
     pub(crate) fn start(
-        ledger: Arc<Ledger>,
+        requests: Arc<RequestLog>,
         events: &'static [Event],
     ) -> (Mailbox, JoinHandle<()>) {
         let (sender, messages) = unbounded_channel();
         let thread = thread::spawn(move || {
-            Self::new(messages, ledger, events).run();
+            Self::new(messages, requests, events).run();
         });
         (Mailbox::new(sender), thread)
     }
 
     fn new(
         messages: UnboundedReceiver<Message>,
-        ledger: Arc<Ledger>,
+        requests: Arc<RequestLog>,
         events: &'static [Event],
     ) -> Self {
         Self {
             messages,
-            ledger,
+            requests,
             events,
-            left: if events.is_empty() { 0 } else { thread_rng().gen_range(0..=MOST_EVENTS) },
-            parties: BTreeMap::new(),
-            asked: VecDeque::new(),
+            left: if events.is_empty() { 0 } else { thread_rng().gen_range(0..=MAX_EVENTS) },
+            active: BTreeMap::new(),
+            waiting: VecDeque::new(),
             holder: None,
             fences: 100,
-            fails: false,
-            deliveries: Vec::new(),
-            alarms: BTreeMap::new(),
+            next_fails: false,
+            grants: Vec::new(),
+            timers: BTreeMap::new(),
             flushes: Vec::new(),
             stopping: false,
         }
     }
 
-    /// As the loop of the runtime's I/O thread does: take in all there is, do what follows,
-    /// deliver, sleep.
+    /// As the event loop of the runtime: receive all messages, act on them, deliver, sleep.
     fn run(mut self) {
         loop {
             let mut busy = false;
@@ -104,11 +103,11 @@ impl Server {
                 self.message(message);
                 busy = true;
             }
-            busy |= self.befall();
+            busy |= self.maybe_inject_event();
             busy |= self.decide();
-            busy |= self.befall();
-            busy |= !self.deliveries.is_empty();
-            self.deliveries.drain(..).for_each(PendingGrant::deliver);
+            busy |= self.maybe_inject_event();
+            busy |= !self.grants.is_empty();
+            self.grants.drain(..).for_each(PendingGrant::deliver);
             if busy {
                 continue;
             }
@@ -127,7 +126,7 @@ impl Server {
         match message {
             Message::AcquireForQueue(_, _, queue) if self.stopping => queue.close(Loss::Shutdown),
             Message::AcquireForQueue(request, replaces, queue) => {
-                self.ask(*request, replaces, queue)
+                self.ask(*request, replaces, queue);
             }
             Message::Release(nonce) => {
                 self.end(nonce);
@@ -137,10 +136,10 @@ impl Server {
                 let _ = slot.send(Some(held).into());
             }
             Message::SetTimer(at, number, TimerTarget::Queue(queue)) => {
-                self.alarms.insert((at, number), queue);
+                self.timers.insert((at, number), queue);
             }
             Message::CancelTimer(at, number) => {
-                self.alarms.remove(&(at, number));
+                self.timers.remove(&(at, number));
             }
             Message::Flush(done) => {
                 self.release_idle();
@@ -152,43 +151,43 @@ impl Server {
             }
             Message::ResetMaxHold(..) | Message::EnsureTtl(..) | Message::Renew(..) => {}
             Message::RunCallback(callback) => callback(),
-            _ => unreachable!("no model says this"),
+            _ => unreachable!("no model sends this"),
         }
     }
 
     fn ask(&mut self, request: Request, replaces: Option<Nonce>, queue: Arc<KeyQueue>) {
         let nonce = request.nonce;
-        self.ledger.asked(nonce, replaces, &queue);
-        let place = replaces.and_then(|old| self.forget(old));
-        self.asked.insert(place.unwrap_or(self.asked.len()), nonce);
-        self.parties.insert(nonce, (request, queue));
+        self.requests.requested(nonce, replaces, &queue);
+        let position = replaces.and_then(|old| self.forget(old));
+        self.waiting.insert(position.unwrap_or(self.waiting.len()), nonce);
+        self.active.insert(nonce, (request, queue));
     }
 
-    /// A name is used no more; where it stood in the queue.
+    /// Removes a request. Returns its position in the queue.
     fn forget(&mut self, nonce: Nonce) -> Option<usize> {
-        self.parties.remove(&nonce);
+        self.active.remove(&nonce);
         self.holder.take_if(|holder| *holder == nonce);
-        let place = self.asked.iter().position(|&other| other == nonce)?;
-        self.asked.remove(place);
-        Some(place)
+        let position = self.waiting.iter().position(|&other| other == nonce)?;
+        self.waiting.remove(position);
+        Some(position)
     }
 
     fn end(&mut self, nonce: Nonce) -> Fate {
         self.forget(nonce);
-        if self.stopping { Fate::Ended } else { self.ledger.ended(nonce) }
+        if self.stopping { Fate::Released } else { self.requests.released(nonce) }
     }
 
-    /// Grants or refuses what was asked first, if the lock is free.
+    /// Grants or refuses the first request if the lock is free.
     fn decide(&mut self) -> bool {
         if self.holder.is_some() {
             return false;
         }
-        let Some(nonce) = self.asked.pop_front() else { return false };
-        let (request, queue) = &self.parties[&nonce];
+        let Some(nonce) = self.waiting.pop_front() else { return false };
+        let (request, queue) = &self.active[&nonce];
         let (queue, size) = (Arc::clone(queue), request.block);
-        if std::mem::take(&mut self.fails) {
-            self.ledger.failed(nonce);
-            self.parties.remove(&nonce);
+        if std::mem::take(&mut self.next_fails) {
+            self.requests.failed(nonce);
+            self.active.remove(&nonce);
             queue.failed(environment::now(), nonce, Failure::NoReply);
             return true;
         }
@@ -196,70 +195,69 @@ impl Server {
         self.fences += u64::from(size);
         self.holder = Some(nonce);
         let now = environment::now();
-        self.ledger.held(nonce, now.plus(TTL));
+        self.requests.held(nonce, now.plus(TTL));
         let grant = Grant { fences, waited_for: false };
         match queue.granted(now, nonce, grant, now.plus(TTL)) {
-            Some(delivery) => self.deliveries.push(delivery),
-            None => self.ledger.refused(nonce),
+            Some(grant) => self.grants.push(grant),
+            None => self.requests.refused(nonce),
         }
         true
     }
 
-    /// Has an event happen, or none.
-    fn befall(&mut self) -> bool {
+    /// Injects an event, or none.
+    fn maybe_inject_event(&mut self) -> bool {
         if self.left == 0 || self.stopping || !thread_rng().gen_bool(0.5) {
             return false;
         }
         self.left -= 1;
         match self.events[thread_rng().gen_range(0..self.events.len())] {
-            Event::Fail => self.fails = true,
+            Event::Fail => self.next_fails = true,
             Event::Extend => self.extend(),
             Event::Lose => self.lose(),
-            Event::WaitFor => self.wait_for(),
-            Event::GiveUpIdle => self.release_idle(),
-            Event::Ring => self.ring(),
-            Event::Pass => environment::pass(LONG),
+            Event::Contend => self.contend(),
+            Event::ReclaimIdle => self.release_idle(),
+            Event::FireTimer => self.fire_timer(),
+            Event::PassTime => environment::pass(LONG),
         }
         true
     }
 
-    /// The queue whose request the server granted, and its name.
+    /// The queue whose request was granted, and its id.
     fn held(&self) -> Option<(Nonce, Arc<KeyQueue>)> {
-        let nonce = self.holder.filter(|&nonce| self.ledger.fate(nonce) == Fate::Held)?;
-        Some((nonce, Arc::clone(&self.parties.get(&nonce)?.1)))
+        let nonce = self.holder.filter(|&nonce| self.requests.fate(nonce) == Fate::Held)?;
+        Some((nonce, Arc::clone(&self.active.get(&nonce)?.1)))
     }
 
     fn extend(&self) {
         let Some((nonce, queue)) = self.held() else { return };
         let valid_until = environment::now().plus(TTL);
-        self.ledger.held(nonce, valid_until);
+        self.requests.held(nonce, valid_until);
         queue.renewed(nonce, valid_until);
     }
 
     fn lose(&mut self) {
         let Some((nonce, queue)) = self.held() else { return };
-        self.ledger.losing(nonce);
+        self.requests.loss_pending(nonce);
         self.holder = None;
         queue.lost(nonce, Loss::Gone);
-        self.ledger.told(nonce);
+        self.requests.loss_reported(nonce);
     }
 
-    fn wait_for(&self) {
-        let first = self.holder.or(self.asked.front().copied());
-        if let Some((nonce, (_, queue))) = first.and_then(|name| self.parties.get_key_value(&name))
-        {
+    fn contend(&self) {
+        let first = self.holder.or(self.waiting.front().copied());
+        if let Some((nonce, (_, queue))) = first.and_then(|name| self.active.get_key_value(&name)) {
             queue.contended(environment::now(), *nonce);
         }
     }
 
     fn release_idle(&self) {
-        for (_, queue) in self.parties.values() {
+        for (_, queue) in self.active.values() {
             queue.release_idle();
         }
     }
 
-    fn ring(&mut self) {
-        let Some(((at, _), queue)) = self.alarms.pop_first() else { return };
+    fn fire_timer(&mut self) {
+        let Some(((at, _), queue)) = self.timers.pop_first() else { return };
         environment::pass(at.since(environment::now()));
         if let Some(queue) = queue.upgrade() {
             queue.tick(environment::now(), |_| Failure::NoReply);
@@ -274,19 +272,19 @@ impl Server {
 
     fn shut_down(&mut self) {
         self.stopping = true;
-        let parties = std::mem::take(&mut self.parties);
-        // The first of them that a queue is known by ends all of it.
-        for &nonce in parties.keys() {
-            self.ledger.losing(nonce);
+        let active = std::mem::take(&mut self.active);
+        // The first request of a queue closes the whole queue.
+        for &nonce in active.keys() {
+            self.requests.loss_pending(nonce);
         }
-        for (_, queue) in parties.into_values() {
+        for (_, queue) in active.into_values() {
             queue.close(Loss::Shutdown);
         }
-        self.asked.clear();
+        self.waiting.clear();
         self.holder = None;
     }
 
-    /// Whoever came too late is told so.
+    /// Answers the messages that arrived too late.
     fn stop(mut self) {
         self.messages.close();
         while let Some(message) = block_on(self.messages.recv()) {

@@ -1,15 +1,15 @@
-//! The seat of a request and the usher with its answer: every schedule there is.
+//! The channel that delivers a grant to a waiting caller, under every schedule.
 
 use std::sync::Arc;
 
 use distlock_runtime::verification::{GrantSender, grant_channel};
 use shuttle::thread;
 
-use crate::explore::{block_on, exhaust};
+use crate::explore::{block_on, explore_all};
 
-/// An answer wakes whoever waits, and is had.
-pub fn an_answer_reaches_its_seat() {
-    exhaust(|| {
+/// An answer wakes the receiver, which takes it.
+pub fn a_sent_answer_is_received() {
+    explore_all(|| {
         let (usher, seat) = grant_channel();
         let sender = thread::spawn(move || usher.send(7));
         assert_eq!(block_on(seat), Some(7));
@@ -17,9 +17,9 @@ pub fn an_answer_reaches_its_seat() {
     });
 }
 
-/// An usher that goes without an answer wakes too.
-pub fn no_answer_reaches_its_seat() {
-    exhaust(|| {
+/// A sender that is dropped without an answer wakes the receiver.
+pub fn dropping_the_sender_wakes_the_receiver() {
+    explore_all(|| {
         let (usher, seat) = grant_channel::<u32>();
         let goes = thread::spawn(move || drop(usher));
         assert_eq!(block_on(seat), None);
@@ -27,9 +27,9 @@ pub fn no_answer_reaches_its_seat() {
     });
 }
 
-/// A bell rouses, and loses nobody's answer.
-pub fn a_bell_loses_no_answer() {
-    exhaust(|| {
+/// A nudge wakes the receiver early and loses no answer.
+pub fn a_nudge_loses_no_answer() {
+    explore_all(|| {
         let (usher, seat) = grant_channel();
         let bell = usher.nudge();
         let rings = thread::spawn(move || bell.wake_early());
@@ -40,9 +40,9 @@ pub fn a_bell_loses_no_answer() {
     });
 }
 
-/// An answer that meets a seat which closes comes back, or is dropped there: it is one of the two.
-pub fn an_answer_to_a_seat_that_closes_is_gone_once() {
-    exhaust(|| {
+/// An answer sent to a closing receiver is returned to the sender or dropped, exactly once.
+pub fn an_answer_to_a_closing_receiver_is_returned_or_dropped() {
+    explore_all(|| {
         let (usher, seat) = grant_channel();
         let answer = Arc::new(());
         let copy = Arc::clone(&answer);
