@@ -1,8 +1,7 @@
-//! A writer that was paused past its lease is refused by its fencing token:
-//! `cargo run --example fenced_write`
+//! The storage rejects a writer whose lease has expired: `cargo run --example fenced_write`
 //!
-//! The storage is a Redis hash that keeps the highest token beside the value; a script compares and
-//! writes in one step.
+//! The storage is a Redis hash that contains the highest token and the value. A script compares the
+//! tokens and writes in one step.
 
 #[path = "support/mod.rs"]
 mod support;
@@ -11,7 +10,7 @@ use anyhow::ensure;
 use distlock::{Fence, LockManager};
 use redis::Script;
 
-/// Writes ARGV[2] unless a higher token than ARGV[1] has written; answers whether it did.
+/// Writes ARGV[2] unless a token higher than ARGV[1] has written. Returns whether it wrote.
 const FENCED_SET: &str = "
     local highest = tonumber(redis.call('HGET', KEYS[1], 'fence') or '0')
     if tonumber(ARGV[1]) < highest then return 0 end
@@ -22,23 +21,23 @@ fn main() -> anyhow::Result<()> {
     let server = support::Server::find()?;
     println!("server: {server}");
     if server.url().starts_with("memory://") {
-        println!("the storage of this example is a Redis server: install one, or set DISTLOCK_URL");
+        println!("this example needs a Redis server: install redis-server or set DISTLOCK_URL");
         return Ok(());
     }
     let locks = LockManager::connect(server.url())?;
     let mut storage = redis::Client::open(server.url())?.get_connection()?;
 
-    // Its lock is gone, as after a pause past the lease; the writer itself does not know.
+    // The lock is released, as after a pause beyond the lease, but the writer still has its token.
     let paused = locks.mutex("fenced").acquire_blocking()?.fence();
     let current = locks.mutex("fenced").acquire_blocking()?;
 
     let written = write(&mut storage, current.fence(), "by the holder")?;
     let late = write(&mut storage, paused, "by the late writer")?;
-    println!("token {} writes: {written}; token {paused} comes late: {late}", current.fence());
+    println!("token {} accepted: {written}; late token {paused} accepted: {late}", current.fence());
     let value: String = redis::cmd("HGET").arg("fenced:value").arg("value").query(&mut storage)?;
     redis::cmd("DEL").arg("fenced:value").exec(&mut storage)?;
-    ensure!(value == "by the holder", "the late writer got through");
-    println!("the storage holds what was written {value}");
+    ensure!(value == "by the holder", "the late write was accepted");
+    println!("the storage has the value written {value}");
     Ok(())
 }
 

@@ -1,6 +1,6 @@
-//! Three tasks take one lock and re-enter it: `cargo run --example reentrant_tasks`
+//! Three tasks acquire one lock and re-enter it: `cargo run --example reentrant_tasks`
 //!
-//! They start together, yet it takes 1 + 2 + 3 seconds: one at a time is inside.
+//! They start together and take 1 + 2 + 3 seconds, because they exclude each other.
 
 #[path = "support/mod.rs"]
 mod support;
@@ -14,15 +14,15 @@ use tokio::time::sleep;
 static SUM: AtomicU64 = AtomicU64::new(0);
 
 #[distributed_lock("sum", hold = hold)]
-async fn add_and_linger(task: u64) -> Result<(), LockError> {
+async fn add_and_sleep(task: u64) -> Result<(), LockError> {
     println!("task {task} holds the lock, fence {}", hold.fence());
     let sum = add(15, task).await?;
-    println!("task {task} made the sum {sum} and sleeps {task} s inside");
+    println!("task {task} set the sum to {sum} and sleeps {task} s");
     sleep(Duration::from_secs(task)).await;
     Ok(())
 }
 
-/// Takes the lock when it is called from elsewhere; from a holder of it, it goes straight in.
+/// Re-enters the lock when a holder calls it, and acquires it otherwise.
 #[distributed_lock("sum", hold = hold)]
 async fn add(amount: u64, task: u64) -> Result<u64, LockError> {
     println!("task {task} re-enters,       fence {}", hold.fence());
@@ -40,7 +40,7 @@ async fn main() -> anyhow::Result<()> {
     distlock::init(LockManager::connect(server.url())?)?;
 
     let start = Instant::now();
-    let tasks = [1, 2, 3].map(|task| tokio::spawn(add_and_linger(task)));
+    let tasks = [1, 2, 3].map(|task| tokio::spawn(add_and_sleep(task)));
     for task in tasks {
         task.await??;
     }

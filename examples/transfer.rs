@@ -1,7 +1,8 @@
-//! Two accounts under one call, in both directions at once: `cargo run --example transfer`
+//! Transfers in both directions, each under the locks of both accounts:
+//! `cargo run --example transfer`
 //!
-//! Each transfer takes the keys of both accounts together. One after the other, with one key each,
-//! they would sooner or later wait for each other.
+//! Each transfer acquires both keys together. Acquired one after the other, in opposite orders, they
+//! would deadlock.
 
 #[path = "support/mod.rs"]
 mod support;

@@ -1,4 +1,4 @@
-//! The balances. Nothing protects them here: that is what the locks are for.
+//! The balances of the accounts, without any protection against concurrent updates.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
@@ -8,12 +8,12 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands as _, AsyncConnectionConfig, Client, Commands as _, Connection};
 
 const OPENING_BALANCE: i64 = 1_000;
-/// Far more than any reply takes; the redis crate's own 500 ms are short for a laptop under load.
+/// The default of the redis crate, 500 ms, is short for a busy machine.
 const REPLY_LIMIT: Duration = Duration::from_secs(10);
 
 #[derive(Clone)]
 pub enum Ledger {
-    /// The client is boxed, because with TLS it is large.
+    /// Boxed, because a client with TLS is large.
     Redis {
         client: Box<Client>,
         keys: Arc<[String]>,
@@ -22,7 +22,7 @@ pub enum Ledger {
 }
 
 impl Ledger {
-    /// The accounts of one run of this example: two on the same server do not meet.
+    /// `run` keeps the accounts of several runs on one server apart.
     pub fn open(url: &str, run: u32, accounts: usize) -> anyhow::Result<Self> {
         if url.starts_with("memory://") {
             return Ok(Self::Memory((0..accounts).map(|_| AtomicI64::new(0)).collect()));
@@ -37,13 +37,13 @@ impl Ledger {
     }
 
     pub fn fill(&self) -> anyhow::Result<()> {
-        let mut till = self.till()?;
-        (0..self.accounts()).try_for_each(|account| till.write(account, OPENING_BALANCE))
+        let mut balances = self.balances()?;
+        (0..self.accounts()).try_for_each(|account| balances.write(account, OPENING_BALANCE))
     }
 
     pub fn total(&self) -> anyhow::Result<i64> {
-        let mut till = self.till()?;
-        (0..self.accounts()).map(|account| till.read(account)).sum()
+        let mut balances = self.balances()?;
+        (0..self.accounts()).map(|account| balances.read(account)).sum()
     }
 
     pub fn remove(&self) -> anyhow::Result<()> {
@@ -53,25 +53,25 @@ impl Ledger {
         Ok(())
     }
 
-    /// A worker's way to the balances.
-    pub fn till(&self) -> anyhow::Result<Till> {
+    /// The connection of a thread.
+    pub fn balances(&self) -> anyhow::Result<Balances> {
         Ok(match self {
             Self::Redis { client, keys } => {
-                Till::Redis { connection: client.get_connection()?, keys: Arc::clone(keys) }
+                Balances::Redis { connection: client.get_connection()?, keys: Arc::clone(keys) }
             }
-            Self::Memory(balances) => Till::Memory(Arc::clone(balances)),
+            Self::Memory(balances) => Balances::Memory(Arc::clone(balances)),
         })
     }
 
-    /// The same for tasks; clones share one connection.
-    pub async fn async_till(&self) -> anyhow::Result<AsyncTill> {
+    /// The connection of all tasks; clones share it.
+    pub async fn async_balances(&self) -> anyhow::Result<AsyncBalances> {
         Ok(match self {
             Self::Redis { client, keys } => {
                 let config = AsyncConnectionConfig::new().set_response_timeout(Some(REPLY_LIMIT));
                 let connection = client.get_multiplexed_async_connection_with_config(&config);
-                AsyncTill::Redis { connection: connection.await?, keys: Arc::clone(keys) }
+                AsyncBalances::Redis { connection: connection.await?, keys: Arc::clone(keys) }
             }
-            Self::Memory(balances) => AsyncTill::Memory(Arc::clone(balances)),
+            Self::Memory(balances) => AsyncBalances::Memory(Arc::clone(balances)),
         })
     }
 
@@ -83,12 +83,12 @@ impl Ledger {
     }
 }
 
-pub enum Till {
+pub enum Balances {
     Redis { connection: Connection, keys: Arc<[String]> },
     Memory(Arc<[AtomicI64]>),
 }
 
-impl Till {
+impl Balances {
     pub fn read(&mut self, account: usize) -> anyhow::Result<i64> {
         Ok(match self {
             Self::Redis { connection, keys } => connection.get(&keys[account])?,
@@ -106,12 +106,12 @@ impl Till {
 }
 
 #[derive(Clone)]
-pub enum AsyncTill {
+pub enum AsyncBalances {
     Redis { connection: MultiplexedConnection, keys: Arc<[String]> },
     Memory(Arc<[AtomicI64]>),
 }
 
-impl AsyncTill {
+impl AsyncBalances {
     pub async fn read(&mut self, account: usize) -> anyhow::Result<i64> {
         Ok(match self {
             Self::Redis { connection, keys } => connection.get(&keys[account]).await?,

@@ -1,12 +1,11 @@
-//! Processes that transfer money at the same time: `cargo run --example bank`
+//! Several processes transfer money under a lock: `cargo run --example bank`
 //!
 //! Four processes with eight workers each read balances from Redis, pause, and write them back. The
-//! annotated functions in `threads` keep them apart, so no money is lost; `--no-lock` shows what
-//! happens without, `--tasks` has tokio tasks for workers. The process that you start only fills
-//! the accounts, starts the others, and adds up at the end.
+//! annotated functions in `threads` exclude each other, so no money is lost. `--no-lock` shows what
+//! happens without them; `--tasks` runs the workers as tokio tasks. The first process only fills
+//! the accounts, starts the others, and adds up the balances at the end.
 
 mod ledger;
-mod office;
 mod options;
 mod processes;
 mod report;
@@ -15,6 +14,7 @@ mod support;
 mod tally;
 mod tasks;
 mod threads;
+mod worker;
 
 use std::process::ExitCode;
 use std::{env, io, io::Write as _};
@@ -43,12 +43,12 @@ fn parent(options: &Options) -> anyhow::Result<ExitCode> {
     if ledger.is_shared_by_processes() {
         println!("server: {server}");
     } else {
-        println!("server: {server}; groups of threads stand in for the processes");
+        println!("server: {server}; groups of threads replace the processes");
     }
     println!("{options}");
     distlock::init(LockManager::connect(server.url())?)?;
     let report = transfer(options, &ledger, server.url());
-    // Also after an error, for the server may be one that stays.
+    // Also after an error, because the server may outlive this process.
     let removed = ledger.remove();
     let report = report?;
     removed?;
@@ -64,11 +64,11 @@ fn transfer<'a>(options: &'a Options, ledger: &Ledger, url: &str) -> anyhow::Res
     Ok(Report { options, before, after, counts, elapsed })
 }
 
-/// Here nothing is set up for the locks: the first locked call finds the URL in the environment.
+/// Configures nothing: the first locked call reads the URL from the environment.
 fn child(options: &Options, parent: u32) -> anyhow::Result<()> {
     let url = env::var(URL_VARIABLE).context("the parent process sets the URL")?;
     let ledger = Ledger::open(&url, parent, options.accounts)?;
-    office::run(options, &ledger, |counts| {
-        writeln!(io::stdout(), "{counts}").context("the parent process is gone")
+    worker::run(options, &ledger, |counts| {
+        writeln!(io::stdout(), "{counts}").context("the parent process has ended")
     })
 }

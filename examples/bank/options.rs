@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 
-/// Transfers money between accounts in Redis, from several processes at once.
+/// Transfer money between accounts in Redis, from several processes at once
 #[derive(Clone, clap::Parser)]
 pub struct Options {
     /// Processes that transfer at the same time
@@ -12,19 +12,19 @@ pub struct Options {
     /// Workers in each process
     #[arg(long, default_value_t = 8)]
     pub workers: usize,
-    /// How long they work
+    /// How long the workers run
     #[arg(long, default_value_t = 5)]
     pub seconds: u64,
-    /// Accounts in all
+    /// Total number of accounts
     #[arg(long, default_value_t = 10)]
     pub accounts: usize,
     /// Branches of the bank; each has its own accounts and its own lock
     #[arg(long, default_value_t = 2)]
     pub branches: usize,
-    /// Workers are tokio tasks in place of threads
+    /// Run the workers as tokio tasks instead of threads
     #[arg(long)]
     pub tasks: bool,
-    /// Transfer without locks, and see what it costs
+    /// Transfer without locks
     #[arg(long)]
     pub no_lock: bool,
     /// The process that started this one
@@ -37,7 +37,7 @@ impl Options {
         ensure!(self.branches > 0, "a bank has at least one branch");
         ensure!(
             self.accounts >= 2 * self.branches,
-            "a transfer takes two accounts: set --accounts to at least twice --branches"
+            "a transfer needs two accounts: set --accounts to at least twice --branches"
         );
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The processes, and the line that shows how they get on.
+//! Starts the processes and shows their progress.
 
 use std::env;
 use std::io::{BufRead as _, BufReader};
@@ -11,45 +11,45 @@ use anyhow::{Context as _, anyhow, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::ledger::Ledger;
-use crate::office;
 use crate::options::Options;
 use crate::support::URL_VARIABLE;
 use crate::tally::Counts;
+use crate::worker;
 
-const REFRESH_EVERY: Duration = Duration::from_millis(100);
+const REFRESH_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Runs all processes to their end; returns what each counted, and how long it took. Where the
-/// balances are in the memory of this process, groups of threads stand in for processes.
+/// Runs all processes, and returns their counts and the elapsed time. If the balances are in the
+/// memory of this process, groups of threads replace the processes.
 pub fn run(
     options: &Options,
     ledger: &Ledger,
     url: &str,
 ) -> anyhow::Result<(Vec<Counts>, Duration)> {
-    let board = Board::new(options.processes);
+    let counts_by_process = CountsByProcess::new(options.processes);
     let start = Instant::now();
     thread::scope(|scope| {
-        let watch = |index| {
-            let board = &board;
-            let show = move |counts| board.show(index, counts);
+        let monitor = |index| {
+            let counts_by_process = &counts_by_process;
+            let show = move |counts| counts_by_process.show(index, counts);
             scope.spawn(move || {
                 if ledger.is_shared_by_processes() {
-                    Process::start(options, url)?.watch(show)
+                    Process::start(options, url)?.monitor(show)
                 } else {
-                    office::run(options, ledger, show)
+                    worker::run(options, ledger, show)
                 }
             })
         };
-        let watchers: Vec<_> = (0..options.processes).map(watch).collect();
+        let monitors: Vec<_> = (0..options.processes).map(monitor).collect();
         let progress = progress_line(options)?;
-        while !watchers.iter().all(thread::ScopedJoinHandle::is_finished) {
-            thread::sleep(REFRESH_EVERY);
-            refresh(&progress, board.total());
+        while !monitors.iter().all(thread::ScopedJoinHandle::is_finished) {
+            thread::sleep(REFRESH_INTERVAL);
+            refresh(&progress, counts_by_process.total());
         }
         progress.finish_and_clear();
-        for watcher in watchers {
-            watcher.join().map_err(|_| anyhow!("a thread panicked"))??;
+        for monitor in monitors {
+            monitor.join().map_err(|_| anyhow!("a thread panicked"))??;
         }
-        let counts = board.counts().clone();
+        let counts = counts_by_process.counts().clone();
         Ok((counts, start.elapsed()))
     })
 }
@@ -57,18 +57,19 @@ pub fn run(
 struct Process(Child);
 
 impl Process {
-    /// This program again, with the same options.
+    /// Starts this program again, with the same options.
     fn start(options: &Options, url: &str) -> anyhow::Result<Self> {
         let mut command = Command::new(env::current_exe()?);
         command.args(env::args_os().skip(1));
         command.arg("--child-of").arg(std::process::id().to_string());
         command.env(URL_VARIABLE, url).stdout(Stdio::piped());
-        let child = command.spawn().with_context(|| format!("no process for {options}"))?;
+        let child =
+            command.spawn().with_context(|| format!("could not start a process for {options}"))?;
         Ok(Self(child))
     }
 
-    /// Passes on the counts that it prints, until it ends.
-    fn watch(mut self, show: impl Fn(Counts) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    /// Forwards the counts that the process prints, until it ends.
+    fn monitor(mut self, show: impl Fn(Counts) -> anyhow::Result<()>) -> anyhow::Result<()> {
         let output = self.0.stdout.take().context("the output is a pipe")?;
         for line in BufReader::new(output).lines() {
             show(line?.parse()?)?;
@@ -81,16 +82,16 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Both fail only for a process that has ended already.
+        // Both fail only if the process has ended.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
 /// The latest counts of each process.
-struct Board(Mutex<Vec<Counts>>);
+struct CountsByProcess(Mutex<Vec<Counts>>);
 
-impl Board {
+impl CountsByProcess {
     fn new(processes: usize) -> Self {
         Self(Mutex::new(vec![Counts::default(); processes]))
     }

@@ -6,7 +6,6 @@ use crate::options::Options;
 use crate::processes::rate;
 use crate::tally::Counts;
 
-/// What is known at the end.
 pub struct Report<'a> {
     pub options: &'a Options,
     pub before: i64,
@@ -17,7 +16,7 @@ pub struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// Money that goes missing is a failure if there were locks to prevent it.
+    /// Lost money is a failure, unless the locks were off.
     pub fn exit_code(&self) -> ExitCode {
         let sound = self.before == self.after && self.total().out_of_order == 0;
         if sound || self.options.no_lock { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -27,7 +26,7 @@ impl Report<'_> {
         self.counts.iter().copied().sum()
     }
 
-    /// Waiters are served in the order of their arrival, so that no process falls behind.
+    /// The smallest and largest share. Waiters are served in order, so the shares are similar.
     fn shares(&self) -> String {
         let transfers = || self.counts.iter().map(|counts| counts.transfers);
         let (least, most) = (transfers().min(), transfers().max());
@@ -38,13 +37,13 @@ impl Report<'_> {
         match self.after - self.before {
             0 => "intact".to_owned(),
             lost @ ..0 => format!("NOT INTACT, {} lost", -lost),
-            made => format!("NOT INTACT, {made} out of nothing"),
+            made => format!("NOT INTACT, {made} created"),
         }
     }
 
     fn fences(&self) -> String {
         match self.total().out_of_order {
-            0 => "rising with every acquisition".to_owned(),
+            0 => "increase with every acquisition".to_owned(),
             count => format!("OUT OF ORDER in {count} calls"),
         }
     }

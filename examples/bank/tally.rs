@@ -1,4 +1,4 @@
-//! What is counted: by the workers of one process, and added up over all of them.
+//! Counters of the workers.
 
 use std::fmt;
 use std::iter::Sum;
@@ -14,7 +14,7 @@ pub struct Tally {
     acquired: AtomicU64,
     reentered: AtomicU64,
     out_of_order: AtomicU64,
-    /// The highest fencing token that was seen under the lock of each branch.
+    /// The highest fencing token so far, for each branch.
     highest: Vec<AtomicU64>,
 }
 
@@ -33,8 +33,8 @@ impl Tally {
         self.transfers.fetch_add(1, Relaxed);
     }
 
-    /// Counts the start of a locked body. Each new hold has a higher token than all before it; a
-    /// call that re-enters shows the token of the hold it is in.
+    /// Counts a locked call. Each new hold has a higher token than all before; a re-entry has the
+    /// token of its hold.
     pub fn entered(&self, branch: usize, hold: &Hold) {
         let fence = hold.fence().get();
         let highest = self.highest[branch].fetch_max(fence, Relaxed);
@@ -56,15 +56,15 @@ impl Tally {
     }
 }
 
-/// The state of the counters at one instant. As text it is a line from a child to its parent.
+/// A snapshot of the counters. The text form is a line that a child sends to its parent.
 #[derive(Clone, Copy, Default)]
 pub struct Counts {
     pub transfers: u64,
-    /// Calls that took a lock.
+    /// Calls that acquired the lock.
     pub acquired: u64,
-    /// Calls inside a call that had the lock already.
+    /// Calls that re-entered it.
     pub reentered: u64,
-    /// Calls with a lower token than one seen before, which must not happen.
+    /// Calls with a lower token than an earlier call, which must not happen.
     pub out_of_order: u64,
 }
 
@@ -81,7 +81,7 @@ impl FromStr for Counts {
     fn from_str(line: &str) -> anyhow::Result<Self> {
         let mut numbers = line.split_whitespace().map(str::parse);
         let mut next = || -> anyhow::Result<u64> {
-            Ok(numbers.next().context("a line of counts ends too soon")??)
+            Ok(numbers.next().context("a line of counts is too short")??)
         };
         Ok(Self {
             transfers: next()?,

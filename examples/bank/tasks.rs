@@ -7,22 +7,22 @@ use distlock::distributed_lock;
 use tokio::runtime::Runtime;
 use tokio::task::{JoinSet, yield_now};
 
-use crate::ledger::{AsyncTill, Ledger};
-use crate::office::{Account, Order};
+use crate::ledger::{AsyncBalances, Ledger};
 use crate::options::Options;
 use crate::tally::Tally;
+use crate::worker::{Account, Transfer};
 
 struct Worker {
-    till: AsyncTill,
+    balances: AsyncBalances,
     tally: Arc<Tally>,
 }
 
 impl Worker {
-    #[distributed_lock("bank:{}", order.from.branch, hold = hold)]
-    async fn transfer(&mut self, order: &Order) -> anyhow::Result<()> {
-        self.tally.entered(order.from.branch, &hold);
-        self.withdraw(order.from, order.amount).await?;
-        self.deposit(order.to, order.amount).await
+    #[distributed_lock("bank:{}", transfer.from.branch, hold = hold)]
+    async fn transfer(&mut self, transfer: &Transfer) -> anyhow::Result<()> {
+        self.tally.entered(transfer.from.branch, &hold);
+        self.withdraw(transfer.from, transfer.amount).await?;
+        self.deposit(transfer.to, transfer.amount).await
     }
 
     #[distributed_lock("bank:{}", account.branch, hold = hold)]
@@ -37,25 +37,25 @@ impl Worker {
         self.add(account, amount).await
     }
 
-    async fn transfer_without_lock(&mut self, order: &Order) -> anyhow::Result<()> {
-        self.add(order.from, -order.amount).await?;
-        self.add(order.to, order.amount).await
+    async fn transfer_without_lock(&mut self, transfer: &Transfer) -> anyhow::Result<()> {
+        self.add(transfer.from, -transfer.amount).await?;
+        self.add(transfer.to, transfer.amount).await
     }
 
     async fn add(&mut self, account: Account, amount: i64) -> anyhow::Result<()> {
-        let balance = self.till.read(account.number).await?;
-        // The shortest sleep of tokio is a millisecond; others need less to get in between.
+        let balance = self.balances.read(account.number).await?;
+        // Other tasks run here. A sleep would take at least a millisecond.
         yield_now().await;
-        self.till.write(account.number, balance + amount).await
+        self.balances.write(account.number, balance + amount).await
     }
 
     async fn work(mut self, options: Arc<Options>, end: Instant) -> anyhow::Result<()> {
         while Instant::now() < end {
-            let order = Order::random(&options);
+            let transfer = Transfer::random(&options);
             if options.no_lock {
-                self.transfer_without_lock(&order).await?;
+                self.transfer_without_lock(&transfer).await?;
             } else {
-                self.transfer(&order).await?;
+                self.transfer(&transfer).await?;
             }
             self.tally.transferred();
         }
@@ -70,12 +70,12 @@ pub fn run(
     end: Instant,
 ) -> anyhow::Result<()> {
     Runtime::new()?.block_on(async {
-        let till = ledger.async_till().await?;
+        let balances = ledger.async_balances().await?;
         let options = Arc::new(options.clone());
         let mut workers = JoinSet::new();
         for _ in 0..options.workers {
-            let (till, tally) = (till.clone(), Arc::clone(tally));
-            workers.spawn(Worker { till, tally }.work(Arc::clone(&options), end));
+            let (balances, tally) = (balances.clone(), Arc::clone(tally));
+            workers.spawn(Worker { balances, tally }.work(Arc::clone(&options), end));
         }
         while let Some(worker) = workers.join_next().await {
             worker??;

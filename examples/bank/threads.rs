@@ -6,24 +6,24 @@ use std::time::Instant;
 use anyhow::anyhow;
 use distlock::distributed_lock;
 
-use crate::ledger::{Ledger, Till};
-use crate::office::{Account, Order, pause};
+use crate::ledger::{Balances, Ledger};
 use crate::options::Options;
 use crate::tally::Tally;
+use crate::worker::{Account, Transfer, pause};
 
 struct Worker<'a> {
-    till: Till,
+    balances: Balances,
     tally: &'a Tally,
 }
 
 impl Worker<'_> {
-    /// Holds the lock of the branch throughout: the two calls inside re-enter it, and nobody sees
-    /// the money gone from one account and not yet on the other.
-    #[distributed_lock("bank:{}", order.from.branch, hold = hold)]
-    fn transfer(&mut self, order: &Order) -> anyhow::Result<()> {
-        self.tally.entered(order.from.branch, &hold);
-        self.withdraw(order.from, order.amount)?;
-        self.deposit(order.to, order.amount)
+    /// Holds the lock of the branch for both calls, which re-enter it. No other worker sees the
+    /// money missing from one account and not yet in the other.
+    #[distributed_lock("bank:{}", transfer.from.branch, hold = hold)]
+    fn transfer(&mut self, transfer: &Transfer) -> anyhow::Result<()> {
+        self.tally.entered(transfer.from.branch, &hold);
+        self.withdraw(transfer.from, transfer.amount)?;
+        self.deposit(transfer.to, transfer.amount)
     }
 
     #[distributed_lock("bank:{}", account.branch, hold = hold)]
@@ -39,25 +39,25 @@ impl Worker<'_> {
     }
 
     /// The same without the attribute.
-    fn transfer_without_lock(&mut self, order: &Order) -> anyhow::Result<()> {
-        self.add(order.from, -order.amount)?;
-        self.add(order.to, order.amount)
+    fn transfer_without_lock(&mut self, transfer: &Transfer) -> anyhow::Result<()> {
+        self.add(transfer.from, -transfer.amount)?;
+        self.add(transfer.to, transfer.amount)
     }
 
-    /// Two of these at once read the same balance, and one of the changes is lost.
+    /// Without a lock, two concurrent calls read the same balance, and one update is lost.
     fn add(&mut self, account: Account, amount: i64) -> anyhow::Result<()> {
-        let balance = self.till.read(account.number)?;
+        let balance = self.balances.read(account.number)?;
         thread::sleep(pause());
-        self.till.write(account.number, balance + amount)
+        self.balances.write(account.number, balance + amount)
     }
 
     fn work(&mut self, options: &Options, end: Instant) -> anyhow::Result<()> {
         while Instant::now() < end {
-            let order = Order::random(options);
+            let transfer = Transfer::random(options);
             if options.no_lock {
-                self.transfer_without_lock(&order)?;
+                self.transfer_without_lock(&transfer)?;
             } else {
-                self.transfer(&order)?;
+                self.transfer(&transfer)?;
             }
             self.tally.transferred();
         }
@@ -68,7 +68,7 @@ impl Worker<'_> {
 pub fn run(options: &Options, ledger: &Ledger, tally: &Tally, end: Instant) -> anyhow::Result<()> {
     thread::scope(|scope| {
         let start = || -> anyhow::Result<_> {
-            let mut worker = Worker { till: ledger.till()?, tally };
+            let mut worker = Worker { balances: ledger.balances()?, tally };
             Ok(scope.spawn(move || worker.work(options, end)))
         };
         let workers: Vec<_> = (0..options.workers).map(|_| start()).collect::<Result<_, _>>()?;

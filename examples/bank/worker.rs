@@ -1,4 +1,4 @@
-//! One process's share of the work.
+//! The workers of one process.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
@@ -12,9 +12,9 @@ use crate::options::Options;
 use crate::tally::{Counts, Tally};
 use crate::{tasks, threads};
 
-const REPORT_EVERY: Duration = Duration::from_millis(100);
+const REPORT_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Runs the workers until their time is over and reports the counts on the way and at the end.
+/// Runs the workers, and reports the counts regularly and at the end.
 pub fn run(
     options: &Options,
     ledger: &Ledger,
@@ -31,7 +31,7 @@ pub fn run(
             }
         });
         while !work.is_finished() {
-            thread::sleep(REPORT_EVERY);
+            thread::sleep(REPORT_INTERVAL);
             report(tally.counts())?;
         }
         work.join().map_err(|_| anyhow!("a worker panicked"))??;
@@ -45,15 +45,15 @@ pub struct Account {
     pub number: usize,
 }
 
-/// What a worker is told to do. Both accounts belong to one branch, so that one lock covers the
-/// transfer: two locks, taken in opposite orders by two workers, would deadlock.
-pub struct Order {
+/// A transfer between two accounts of one branch, so that one lock covers it. Two locks, taken in
+/// opposite orders by two workers, would deadlock.
+pub struct Transfer {
     pub from: Account,
     pub to: Account,
     pub amount: i64,
 }
 
-impl Order {
+impl Transfer {
     pub fn random(options: &Options) -> Self {
         let branch = below(options.branches);
         let in_branch = options.accounts / options.branches;
@@ -64,7 +64,7 @@ impl Order {
     }
 }
 
-/// Makes the time between reading and writing long enough for others to get in between.
+/// A pause between reading and writing, in which other workers run.
 pub fn pause() -> Duration {
     Duration::from_micros(u64::from(random() % 200))
 }
@@ -73,7 +73,7 @@ fn below(limit: usize) -> usize {
     usize::from(random()) % limit
 }
 
-/// Random enough for a load: the standard library keys each hasher anew.
+/// The standard library seeds each hasher randomly, which is random enough here.
 fn random() -> u16 {
     let [low, high, ..] = RandomState::new().hash_one(()).to_ne_bytes();
     u16::from_ne_bytes([low, high])
