@@ -1,17 +1,19 @@
-//! Plants bugs into a copy of the sources, one at a time, and runs the tests there until one finds it.
+//! Plants mutants into a copy of the sources, one at a time, and runs the tests there until one
+//! finds it.
 //!
-//! The bugs are files in `bugs`, each with the edits that make it: the library's text stays free of them, and no user can
-//! come across one. The copy and what is built from it are in `target/mutants`.
+//! The mutants are files in `mutants`, each with the edits that make it: the library's text stays
+//! free of them, and no user can come across one. The copy and what is built from it are in
+//! `target/mutants`.
 
-mod bug;
 mod cargo;
-mod hunt;
+mod mutant;
 mod options;
 mod outcome;
 mod results;
+mod runner;
+mod source_copy;
 mod suite;
 mod table;
-mod tree;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -22,13 +24,13 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use self::bug::Bug;
 use self::cargo::Cargo;
-use self::hunt::{Hunt, Verdict};
+use self::mutant::Mutant;
 use self::options::{Mode, Options};
 use self::results::Results;
+use self::runner::{MutantResult, Runner};
+use self::source_copy::{SourceCopy, sources};
 use self::suite::Suite;
-use self::tree::{Tree, sources};
 
 fn main() -> ExitCode {
     run(&Options::parse()).unwrap_or_else(|error| {
@@ -39,119 +41,120 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<ExitCode> {
     let root = workspace();
-    let mut bugs = Bug::all(&root.join("verification/mutants/bugs"))?;
-    bugs.retain(|bug| is_wanted(bug, &options.only));
-    ensure!(!bugs.is_empty(), "no such bug");
+    let mut mutants = Mutant::all(&root.join("verification/mutants/bugs"))?;
+    mutants.retain(|mutant| is_wanted(mutant, &options.only));
+    ensure!(!mutants.is_empty(), "no such bug");
     match options.mode() {
-        Mode::List => list(&bugs),
-        Mode::Check => check(&root, &bugs)?,
-        Mode::Compile => compile(&prepared(&root, options)?, &bugs)?,
-        Mode::Hunt => return hunt(&root, options, &bugs),
+        Mode::List => list(&mutants),
+        Mode::Check => check(&root, &mutants)?,
+        Mode::Compile => compile(&prepared(&root, options)?, &mutants)?,
+        Mode::Run => return run_mutants(&root, options, &mutants),
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// The root of the workspace that this is built from.
 fn workspace() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
-    root.expect("this crate is two folders below its workspace").to_owned()
+    root.expect("this crate is two folders below the workspace").to_owned()
 }
 
-fn is_wanted(bug: &Bug, only: &[String]) -> bool {
+fn is_wanted(mutant: &Mutant, only: &[String]) -> bool {
     let number = |text: &str| text.trim_start_matches('0').to_owned();
-    only.is_empty() || only.iter().any(|wanted| number(wanted) == number(bug.number()))
+    only.is_empty() || only.iter().any(|wanted| number(wanted) == number(mutant.number()))
 }
 
-fn list(bugs: &[Bug]) {
-    for bug in bugs {
-        let suites: Vec<_> = bug.suites.iter().map(|suite| suite.name()).collect();
-        println!("{}: {} ({})", bug.name, bug.title, suites.join(", "));
+fn list(mutants: &[Mutant]) {
+    for mutant in mutants {
+        let suites: Vec<_> = mutant.suites.iter().map(|suite| suite.name()).collect();
+        println!("{}: {} ({})", mutant.name, mutant.title, suites.join(", "));
     }
 }
 
-fn check(root: &Path, bugs: &[Bug]) -> Result<()> {
+fn check(root: &Path, mutants: &[Mutant]) -> Result<()> {
     let sources = sources(root)?;
-    for bug in bugs {
-        bug.plant(&sources)?;
+    for mutant in mutants {
+        mutant.apply_to(&sources)?;
     }
-    println!("{} bugs fit the sources", bugs.len());
+    println!("{} mutants fit the sources", mutants.len());
     Ok(())
 }
 
-fn prepared(root: &Path, options: &Options) -> Result<Hunt> {
+fn prepared(root: &Path, options: &Options) -> Result<Runner> {
     let folder = root.join("target/mutants");
-    let tree = Tree::new(folder.join("tree"), sources(root)?)?;
+    let copy = SourceCopy::new(folder.join("tree"), sources(root)?)?;
     let cargo = Cargo {
-        tree: tree.folder().to_owned(),
+        copy: copy.folder().to_owned(),
         build: folder.join("build"),
         logs: folder.join("logs"),
     };
     let (effort, limit) = (options.effort(), options.time_limit);
     let results = Results { folder: folder.join("results") };
-    if options.afresh {
-        results.forget()?;
+    if options.fresh {
+        results.clear()?;
     }
-    Ok(Hunt { tree, cargo, effort, limit, suites: options.suites.clone(), results })
+    Ok(Runner { copy, cargo, effort, limit, suites: options.suites.clone(), results })
 }
 
-fn compile(hunt: &Hunt, bugs: &[Bug]) -> Result<()> {
-    let bar = progress(bugs.len());
+fn compile(runner: &Runner, mutants: &[Mutant]) -> Result<()> {
+    let bar = progress(mutants.len());
     let mut failed = Vec::new();
-    for bug in bugs {
-        bar.set_message(bug.name.clone());
-        if let Err(error) = hunt.compile(bug) {
-            bar.suspend(|| println!("{}: {error:#}", bug.name));
-            failed.push(bug.name.as_str());
+    for mutant in mutants {
+        bar.set_message(mutant.name.clone());
+        if let Err(error) = runner.compile(mutant) {
+            bar.suspend(|| println!("{}: {error:#}", mutant.name));
+            failed.push(mutant.name.as_str());
         }
         bar.inc(1);
     }
     bar.finish_and_clear();
     ensure!(failed.is_empty(), "these do not build: {}", failed.join(", "));
-    println!("the library builds with each of {} bugs", bugs.len());
+    println!("the library builds with each of {} bugs", mutants.len());
     Ok(())
 }
 
-fn hunt(root: &Path, options: &Options, bugs: &[Bug]) -> Result<ExitCode> {
-    let hunt = prepared(root, options)?;
-    let looked_for: Vec<&Bug> = bugs.iter().filter(|bug| !hunt.suites_of(bug).is_empty()).collect();
-    let suites: BTreeSet<Suite> = looked_for.iter().flat_map(|bug| hunt.suites_of(bug)).collect();
+fn run_mutants(root: &Path, options: &Options, mutants: &[Mutant]) -> Result<ExitCode> {
+    let runner = prepared(root, options)?;
+    let looked_for: Vec<&Mutant> =
+        mutants.iter().filter(|mutant| !runner.suites_of(mutant).is_empty()).collect();
+    let suites: BTreeSet<Suite> =
+        looked_for.iter().flat_map(|mutant| runner.suites_of(mutant)).collect();
     let suites: Vec<Suite> = suites.into_iter().filter(|_| !options.no_control).collect();
     let bar = progress(suites.len() + looked_for.len());
     for &suite in &suites {
-        hunt.control(suite, &|what| bar.set_message(what.to_owned()))?;
-        bar.suspend(|| println!("control: {} finds nothing", suite.name()));
+        runner.control(suite, &|what| bar.set_message(what.to_owned()))?;
+        bar.suspend(|| println!("control: {} detects nothing", suite.name()));
         bar.inc(1);
     }
-    let alive = hunt_all(&hunt, &looked_for, &bar);
+    let alive = run_all(&runner, &looked_for, &bar);
     bar.finish_and_clear();
     if let Some(path) = &options.table {
-        write_table(&hunt, bugs, path)?;
+        write_table(&runner, mutants, path)?;
     }
-    println!("{} of {} bugs were found", looked_for.len() - alive, looked_for.len());
+    println!("{} of {} mutants were detected", looked_for.len() - alive, looked_for.len());
     Ok(if alive == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Hunts them one after the other; how many were not found.
-fn hunt_all(hunt: &Hunt, bugs: &[&Bug], bar: &ProgressBar) -> usize {
+/// Tests the mutants one after the other. Returns how many survived.
+fn run_all(runner: &Runner, mutants: &[&Mutant], bar: &ProgressBar) -> usize {
     let mut alive = 0;
-    for bug in bugs {
-        // One that cannot be looked for, as its file does not fit any more, must not keep the others.
-        let verdict = hunt.hunt(bug, &|what| bar.set_message(what.to_owned()));
-        alive += usize::from(verdict.as_ref().map_or(true, |verdict| verdict.kill.is_none()));
-        bar.suspend(|| match verdict {
-            Ok(verdict) => println!("{}: {verdict}", bug.name),
-            Err(error) => println!("{}: error: {error:#}", bug.name),
+    for mutant in mutants {
+        // An error, such as an edit that does not fit any more, does not stop the others.
+        let result = runner.test(mutant, &|what| bar.set_message(what.to_owned()));
+        alive += usize::from(result.as_ref().map_or(true, |result| result.detection.is_none()));
+        bar.suspend(|| match result {
+            Ok(result) => println!("{}: {result}", mutant.name),
+            Err(error) => println!("{}: error: {error:#}", mutant.name),
         });
         bar.inc(1);
     }
     alive
 }
 
-/// Writes what this run and those before it know of the bugs.
-fn write_table(hunt: &Hunt, bugs: &[Bug], path: &Path) -> Result<()> {
-    let recall = |bug| Ok((bug, hunt.recall(bug)?));
-    let verdicts = bugs.iter().map(recall).collect::<Result<Vec<(&Bug, Verdict)>>>()?;
-    let text = table::markdown(&verdicts, &hunt.controlled(), hunt.effort);
+/// Writes the results of this run and of earlier ones.
+fn write_table(runner: &Runner, mutants: &[Mutant], path: &Path) -> Result<()> {
+    let recall = |mutant| Ok((mutant, runner.cached_result(mutant)?));
+    let verdicts = mutants.iter().map(recall).collect::<Result<Vec<(&Mutant, MutantResult)>>>()?;
+    let text = table::markdown(&verdicts, &runner.clean_suites(), runner.effort);
     std::fs::write(path, text).with_context(|| format!("{}", path.display()))
 }
 

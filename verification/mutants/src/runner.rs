@@ -1,0 +1,183 @@
+//! Runs the suites on a mutant until one detects it.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail, ensure};
+
+use crate::cargo::{Cargo, CommandOutput, RunEnd};
+use crate::mutant::{Edited, Mutant};
+use crate::outcome::{Detection, Outcome, Schedule};
+use crate::results::{CachedResult, Results, key};
+use crate::source_copy::SourceCopy;
+use crate::suite::{Effort, Suite};
+
+/// The time limit of a build.
+const BUILD_LIMIT: Duration = Duration::from_secs(3600);
+/// The name of the unmodified sources in results and logs.
+const CONTROL: &str = "control";
+
+pub struct Runner {
+    pub copy: SourceCopy,
+    pub cargo: Cargo,
+    pub effort: Effort,
+    /// The time limit of a suite; a suite that reaches it counts as a detection.
+    pub limit: Duration,
+    /// Only these suites run; all if empty.
+    pub suites: Vec<Suite>,
+    /// The results of earlier runs.
+    pub results: Results,
+}
+
+/// The result of a mutant.
+#[derive(Clone, Debug, Default)]
+pub struct MutantResult {
+    /// The suite that detected it and how; `None` if none did.
+    pub detection: Option<(Suite, Detection)>,
+    /// The suites that ran.
+    pub tried: Vec<Suite>,
+    /// The suites that have not run yet.
+    pub missing: Vec<Suite>,
+    /// The duration without the builds.
+    pub took: Duration,
+}
+
+impl Runner {
+    /// The suites that run on this mutant.
+    pub fn suites_of(&self, mutant: &Mutant) -> Vec<Suite> {
+        let wanted = |suite: &Suite| self.suites.is_empty() || self.suites.contains(suite);
+        mutant.suites.iter().copied().filter(wanted).collect()
+    }
+
+    /// Checks that a suite finds nothing in the unmodified sources. `report` receives the progress.
+    pub fn control(&self, suite: Suite, report: &dyn Fn(&str)) -> Result<()> {
+        let cached = self.run_suite(CONTROL, &Edited::new(), suite, report)?;
+        cached.detection.map_or(Ok(()), |detection| {
+            bail!("{} fails without a mutant: {}", suite.name(), detection.by)
+        })
+    }
+
+    /// The suites that found nothing in the unmodified sources.
+    pub fn clean_suites(&self) -> Vec<Suite> {
+        let passed = |suite: &Suite| {
+            let cached = self.known(CONTROL, &Edited::new(), *suite);
+            cached.is_some_and(|cached| cached.detection.is_none())
+        };
+        Suite::cheapest_first().into_iter().filter(passed).collect()
+    }
+
+    /// Inserts the mutant and runs its suites. `report` receives the progress.
+    pub fn test(&self, mutant: &Mutant, report: &dyn Fn(&str)) -> Result<MutantResult> {
+        let edited = mutant.apply_to(self.copy.sources())?;
+        let mut result = MutantResult::default();
+        for suite in self.suites_of(mutant) {
+            if result.detection.is_some() {
+                break;
+            }
+            let cached = self.run_suite(&mutant.name, &edited, suite, report)?;
+            result.add(suite, Some(cached));
+        }
+        Ok(result)
+    }
+
+    /// The result of earlier runs.
+    pub fn cached_result(&self, mutant: &Mutant) -> Result<MutantResult> {
+        let edited = mutant.apply_to(self.copy.sources())?;
+        let mut result = MutantResult::default();
+        for &suite in &mutant.suites {
+            if result.detection.is_some() {
+                break;
+            }
+            result.add(suite, self.known(&mutant.name, &edited, suite));
+        }
+        Ok(result)
+    }
+
+    /// Checks that the library compiles with the mutant.
+    pub fn compile(&self, mutant: &Mutant) -> Result<()> {
+        self.copy.update_to(&mutant.apply_to(self.copy.sources())?)?;
+        let check = ["check", "-p", "distlock-runtime"].map(str::to_owned);
+        let ran = self.cargo.run(".", &check, &format!("{}-check", mutant.name), BUILD_LIMIT)?;
+        expect_built(&ran)
+    }
+
+    fn known(&self, name: &str, edited: &Edited, suite: Suite) -> Option<CachedResult> {
+        let key = key(suite, self.copy.sources(), edited, self.effort);
+        self.results.get(name, suite, key, self.effort)
+    }
+
+    /// Runs a suite on the sources with these edits, unless the result is known.
+    fn run_suite(
+        &self,
+        name: &str,
+        edited: &Edited,
+        suite: Suite,
+        report: &dyn Fn(&str),
+    ) -> Result<CachedResult> {
+        if let Some(cached) = self.known(name, edited, suite) {
+            return Ok(cached);
+        }
+        self.copy.update_to(edited)?;
+        self.build(name, suite, report)?;
+        let began = Instant::now();
+        let outcome = self.run(name, suite, report)?;
+        let took = began.elapsed();
+        let detection = match outcome {
+            Outcome::Passed => None,
+            Outcome::Detected(detection) => Some(detection),
+            Outcome::Unclear => bail!("{name}: {} ended without a result", suite.name()),
+        };
+        let key = key(suite, self.copy.sources(), edited, self.effort);
+        let cached = CachedResult { key, took, schedules: suite.schedules(self.effort), detection };
+        self.results.put(name, suite, &cached)?;
+        Ok(cached)
+    }
+
+    fn build(&self, name: &str, suite: Suite, report: &dyn Fn(&str)) -> Result<()> {
+        report(&format!("{name}: building {}", suite.name()));
+        let log = format!("{name}-{}-build", suite.name());
+        expect_built(&self.cargo.run(suite.workspace(), &suite.build(), &log, BUILD_LIMIT)?)
+    }
+
+    fn run(&self, name: &str, suite: Suite, report: &dyn Fn(&str)) -> Result<Outcome> {
+        report(&format!("{name}: running {}", suite.name()));
+        let log = format!("{name}-{}", suite.name());
+        let ran = self.cargo.run(suite.workspace(), &suite.run(self.effort), &log, self.limit)?;
+        let limit = humantime::format_duration(self.limit);
+        Ok(match ran.end {
+            RunEnd::Exit(status) => suite.read(status.success(), &ran.output),
+            RunEnd::TimeLimit => Outcome::Detected(Detection::by(format!("time limit of {limit}"))),
+        })
+    }
+}
+
+impl MutantResult {
+    fn add(&mut self, suite: Suite, cached: Option<CachedResult>) {
+        let Some(cached) = cached else { return self.missing.push(suite) };
+        self.tried.push(suite);
+        self.took += cached.took;
+        self.detection = cached.detection.map(|detection| (suite, detection));
+    }
+}
+
+impl fmt::Display for MutantResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some((suite, detection)) = &self.detection {
+            write!(f, "detected by {}: {}", suite.name(), detection.by)?;
+            if let Some(Schedule { seed, after }) = detection.schedule {
+                write!(f, ", seed {seed}, after {after} schedules")?;
+            }
+        } else {
+            let tried: Vec<_> = self.tried.iter().map(|suite| suite.name()).collect();
+            write!(f, "SURVIVED {}", tried.join(", "))?;
+        }
+        write!(f, " ({})", humantime::format_duration(Duration::from_secs(self.took.as_secs())))
+    }
+}
+
+/// A mutant that does not compile is a mistake in its file, not a detection.
+fn expect_built(ran: &CommandOutput) -> Result<()> {
+    let built = matches!(ran.end, RunEnd::Exit(status) if status.success());
+    ensure!(built, "the build failed, see {}:\n{}", ran.log.display(), ran.output);
+    Ok(())
+}

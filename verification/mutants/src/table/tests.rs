@@ -1,0 +1,37 @@
+use super::*;
+use crate::outcome::{Detection, Schedule};
+
+const EFFORT: Effort = Effort { from: 0, simulated: 100, real: 2 };
+
+fn mutant() -> Mutant {
+    let (title, why) = ("a | b".to_owned(), "two\nholders".to_owned());
+    Mutant { name: "07-bug".into(), title, why, edits: Vec::new(), suites: Vec::new() }
+}
+
+fn result(detection: Option<(Suite, Detection)>) -> MutantResult {
+    MutantResult { detection, tried: vec![Suite::Sim], ..MutantResult::default() }
+}
+
+#[test]
+fn a_row_names_the_suite_that_detected_the_mutant() {
+    let schedule = Some(Schedule { seed: 4, after: 5 });
+    let detection = Detection { by: "exclusive".into(), schedule };
+    let row = row(&mutant(), &result(Some((Suite::Sim, detection))));
+    let expected = "| 07 | a \\| b | two holders | sim: exclusive | 5 schedules |\n";
+    assert_eq!(row, expected);
+}
+
+#[test]
+fn a_survivor_is_shown() {
+    let mutant = mutant();
+    let text = markdown(&[(&mutant, result(None))], &[Suite::Sim], EFFORT);
+    assert!(text.contains("0 of 1 mutants were detected"));
+    assert!(text.contains("**survived** sim"));
+    assert!(text.contains("found nothing: sim (100 schedules)."));
+}
+
+#[test]
+fn a_mutant_that_was_not_tested_has_not_survived() {
+    let missing = MutantResult { missing: vec![Suite::Units], ..MutantResult::default() };
+    assert!(row(&mutant(), &missing).contains("not run yet with units"));
+}
