@@ -88,7 +88,7 @@ impl Expansion<'_> {
         let ReturnValue::Named(ty) = &self.output.value else { return None };
         let is_bound =
             self.options.skip_if_busy || matches!(self.options.on_error, OnError::Return);
-        // The compiler has not inferred an `impl Trait` in the type yet where the question is asked.
+        // The compiler does not know the type of a nested `impl Trait` yet where it is asked.
         let output = self.function.signature.output.to_token_stream();
         if is_bound || find_ident(output, "impl").is_some() {
             return None;

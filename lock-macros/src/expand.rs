@@ -101,7 +101,9 @@ impl<'a> Expansion<'a> {
     //         async move {
     //             let distlock_site = …;
     //             let distlock_call = call::<R>(distlock_site, format_args!("k:{id}"));
-    //             return distlock_call.run_async(move || async move { make(|| { body }).await }).await
+    //             return distlock_call.run_async(move || async move {
+    //                 make(|| { body }).await
+    //             }).await
     //         }
     //     }
     //
@@ -216,10 +218,19 @@ impl<'a> Expansion<'a> {
         quote_spanned!(Span::mixed_site()=> #entry(distlock_site, ::core::format_args!(#key)))
     }
 
-    // `match (&(self.id),) { (distlock_key_id,) => entry(site, &[format_args!(…), format_args!(…)]) }`
+    // Input:
+    //     #[distributed_lock(["a:{id}", "b:{id}"], id = self.id)]
     //
-    // Named arguments are evaluated before the first key is rendered, in the order they are written:
-    // each once, however many keys take it, and an `.await` in one does not run while a key is
+    // Output:
+    //     match (&(self.id),) {
+    //         (distlock_key_id,) => call_all::<R>(distlock_site, &[
+    //             format_args!("a:{id}", id = *distlock_key_id),
+    //             format_args!("b:{id}", id = *distlock_key_id),
+    //         ]),
+    //     }
+    //
+    // Named arguments are evaluated before the first key is rendered, in the order they are
+    // written: each once, however many keys take it. So no `.await` in one runs while a key is
     // unfinished, which would not be `Send`.
     fn call_of_list(&self, entry: &TokenStream) -> TokenStream {
         let here = Span::mixed_site();
@@ -317,7 +328,8 @@ impl<'a> Expansion<'a> {
         }
         let setters = setters.into_iter().filter(|(is_const, ..)| *is_const == of_site);
         let setters = setters.map(|(_, option, method, argument)| {
-            // The method is where the option is: what the compiler says about its argument points there.
+            // The method is where the option is, so that what the compiler says about its argument
+            // points there.
             let here = Span::mixed_site().located_at(options.span(option));
             let method = Ident::new(method, here);
             quote_spanned!(here=> .#method(#argument))

@@ -214,7 +214,7 @@ impl Placeholders {
         for before in spec.split('$').rev().skip(1) {
             let count = before.rsplit(|c: char| !c.is_alphanumeric() && c != '_').next();
             let count = count.unwrap_or_default();
-            // A leading zero is the flag for padding with zeros, not part of the name: `{:0width$}`.
+            // A leading zero pads with zeros and is not part of the name: `{:0width$}`.
             let is_index = count.parse::<usize>().is_ok();
             self.add(if is_index { count } else { count.trim_start_matches('0') });
         }
@@ -264,8 +264,8 @@ fn not_a_literal(input: ParseStream<'_>, in_list: bool) -> Error {
 }
 
 fn expression_as_key(key: &Expr, expr: &Expr, in_list: bool) -> Error {
-    const ITERATORS: &str = "chain cloned copied filter filter_map flat_map into_iter iter keys map \
-                             rev skip take values zip";
+    const ITERATORS: &str = "chain cloned copied filter filter_map flat_map into_iter iter keys \
+                             map rev skip take values zip";
     match expr {
         _ if in_list => errors::expression_in_list(key, display(expr)),
         Expr::MethodCall(call) if ITERATORS.split(' ').any(|name| call.method == name) => {

@@ -1,8 +1,9 @@
 //! The attribute macro of `distlock`. Use it through that crate, which re-exports it: the expansion
-//! calls distlock's own runtime.
+//! calls the runtime of the same version.
 //!
-//! The input is parsed into plain structs, what cannot work is refused, and the rest is printed, in
-//! this order and one direction. The body of the function is never parsed.
+//! Data flows in one direction: `function`, `args` and `output` parse the input into plain structs
+//! and refuse what cannot work, with the texts of `errors`; then `expand` and `body` print. The
+//! body of the function is never parsed.
 
 #![forbid(unsafe_code)]
 
@@ -21,9 +22,8 @@ mod suggestions;
 #[cfg(test)]
 mod tests;
 
-/// The macro itself is in `distlock-macros` and is used through `distlock`, which re-exports it: the
-/// expansion calls that crate's own runtime. The attribute's page, with all options, is at
-/// `distlock::distributed_lock`.
+/// Runs a function under a distributed lock. Use it as `distlock::distributed_lock`, whose page
+/// describes all options: the expansion calls the runtime of that crate.
 #[proc_macro_attribute]
 pub fn distributed_lock(
     args: proc_macro::TokenStream,
