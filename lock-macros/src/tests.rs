@@ -1,5 +1,5 @@
-//! Expansions as text. Each file in `snapshots` holds a function and, below a line, what becomes of
-//! it. `UPDATE_SNAPSHOTS=1` writes the lower halves anew.
+//! Expansions as text. Each file in `snapshots` has an annotated function and, below a line, its
+//! expansion. `UPDATE_SNAPSHOTS=1` rewrites the expansions.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -15,7 +15,7 @@ mod random;
 const LINE: &str = "\n// ---- expands to ----\n\n";
 
 #[test]
-fn an_expansion_reads_as_its_snapshot_says() {
+fn an_expansion_is_the_same_as_its_snapshot() {
     for path in snapshots() {
         let text = fs::read_to_string(&path).expect("the snapshot can be read");
         let (input, expected) = text.split_once(LINE).unwrap_or((&text, ""));
@@ -29,9 +29,9 @@ fn an_expansion_reads_as_its_snapshot_says() {
     }
 }
 
-// Attributes such as `fastrace::trace` keep the last expression of such a function and nothing before it.
+// Attributes such as `fastrace::trace` keep only the last expression of such a function.
 #[test]
-fn a_returned_future_needs_nothing_before_it() {
+fn a_returned_future_needs_no_statement_before_it() {
     let returned =
         ["impl Future<Output = R>", "BoxFuture<'_, R>", "Pin<Box<dyn Future<Output = R>>>"];
     for returned in returned {

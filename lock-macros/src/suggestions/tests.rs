@@ -19,7 +19,7 @@ fn each_word_is_listed_once() {
 }
 
 #[test]
-fn a_misspelled_name_is_answered_with_the_nearest_option() {
+fn a_misspelled_name_suggests_the_nearest_option() {
     for (misspelled, meant) in
         [("tll", "ttl"), ("tlt", "ttl"), ("wiat", "wait"), ("mangaer", "manager")]
     {

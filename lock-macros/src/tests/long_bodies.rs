@@ -1,4 +1,4 @@
-//! Bodies of any length go through untouched.
+//! A body of any length is not changed.
 
 use std::fmt::Write as _;
 use std::hint::black_box;
@@ -25,16 +25,16 @@ fn last_group(tokens: TokenStream) -> TokenStream {
 }
 
 #[test]
-fn the_tokens_of_a_long_body_come_out_as_they_went_in() {
+fn the_tokens_of_a_long_body_are_unchanged() {
     let function = function(10_000);
     let body = last_group(function.clone()).to_string();
-    // The body is the last thing in `run(|| -> R { … })`, which is the last thing in the function.
+    // The body is the last group in `run(|| -> R { … })`, the last group of the function.
     let output = crate::expand_or_error(quote!("key"), function);
     let run = last_group(last_group(output));
     assert_eq!(last_group(run).to_string(), body);
 }
 
-/// The shortest of several runs, which other work on the machine has disturbed the least.
+/// The shortest of several runs, which other work on the machine disturbed the least.
 fn time(lines: usize) -> Duration {
     let function = function(lines);
     let runs = (0..7).map(|_| {
@@ -47,7 +47,7 @@ fn time(lines: usize) -> Duration {
 }
 
 #[test]
-fn the_time_for_a_body_grows_no_faster_than_its_length() {
+fn the_time_for_a_body_is_linear_in_its_length() {
     let (short, long) = (time(2_500), time(10_000));
     println!("{short:?} for 2,500 lines, {long:?} for 10,000");
     // Four times the lines; a quadratic step would take sixteen times as long.

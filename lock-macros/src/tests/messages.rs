@@ -1,4 +1,4 @@
-//! What a refusal says, for words and values that come from elsewhere.
+//! The texts of errors, above all for names and values of other libraries.
 
 use proc_macro2::TokenStream;
 
@@ -18,7 +18,7 @@ fn assert_says(args: &str, item: &str, expected: &str) {
 }
 
 #[test]
-fn a_word_of_another_library_is_answered_with_ours() {
+fn the_error_for_a_name_of_another_library_suggests_ours() {
     for (words, expected) in [
         (
             "lock_at_most_for lockAtMostFor leaseTime lease_time LEASE_TIME expireTime px",
@@ -40,7 +40,7 @@ fn a_word_of_another_library_is_answered_with_ours() {
 }
 
 #[test]
-fn a_value_of_another_library_is_answered_with_ours() {
+fn the_error_for_a_value_of_another_library_suggests_ours() {
     for (args, expected) in [
         ("\"key\", wait = 5_000", "`wait = \"5000ms\"`"),
         ("\"key\", wait = 5", "`wait = \"5s\"`"),
@@ -103,20 +103,20 @@ fn a_switch_is_true_or_false() {
 }
 
 #[test]
-fn an_argument_called_like_an_option_is_named_in_the_key() {
+fn an_argument_can_have_the_name_of_an_option() {
     let item = "fn run(ttl: Duration) -> Result<(), Error> { Ok(()) }";
     assert_says("\"key:{ttl:?}\", ttl = ttl", item, "nothing");
 }
 
 #[test]
-fn a_generator_is_not_taken() {
+fn a_generator_is_refused() {
     for item in ["gen fn run() -> u8 { yield 1 }", "async gen fn run() -> u8 { yield 1 }"] {
         assert_says("\"key\"", item, "a generator cannot be locked");
     }
 }
 
 #[test]
-fn a_future_that_may_not_borrow_keeps_no_argument_that_does() {
+fn a_future_that_may_not_borrow_cannot_use_a_borrowed_argument() {
     let body = "{ let name = name.to_owned(); async move { Ok(name.len()) } }";
     for (returned, expected) in [
         ("impl Future<Output = R> + 'static", "this future may outlive `name`"),

@@ -1,14 +1,14 @@
-//! The macro on random input: whatever is written, it does not panic, and what it cannot use it refuses with an error on a
-//! token of the input, beside the item as it was.
+//! The macro on random input: it never panics. Input that it refuses gets an error on one of its
+//! tokens, next to the unchanged item.
 //!
 //! `PROPTEST_CASES` sets how many inputs each test tries.
 
 mod arguments;
-mod attempt;
+mod input;
 mod items;
+mod keys;
 mod mutation;
-mod soup;
-mod templates;
+mod tokens;
 mod valid;
 
 use std::env;
@@ -17,7 +17,7 @@ use proptest::test_runner::{Config, TestCaseError, TestCaseResult, TestError, Te
 
 use proptest::prelude::*;
 
-/// As many inputs as a run of all tests has time for.
+/// How many inputs each test of an ordinary run tries.
 const CASES: u32 = 1024;
 
 /// Tries inputs until one fails, and reports the smallest that does.
@@ -29,7 +29,7 @@ fn try_all<T: std::fmt::Debug>(
     let cases = if env::var_os("PROPTEST_CASES").is_some() { default.cases } else { CASES };
     let config = Config { cases, failure_persistence: None, ..default };
     let outcome = TestRunner::new(config).run(&inputs, |input| {
-        // The places of tokens are kept for good otherwise.
+        // The source map would grow with each input.
         proc_macro2::extra::invalidate_current_thread_spans();
         test(input)
     });

@@ -1,10 +1,10 @@
-//! Items: functions put together from a grammar, what is nearly one, and what is none.
+//! Items: functions from a grammar, mutated functions, and items that are no functions.
 
 use proptest::prelude::*;
 
-use super::attempt::Attempt;
+use super::input::MacroInput;
 use super::mutation::mutated;
-use super::{one_of, soup, try_all, valid};
+use super::{one_of, tokens, try_all, valid};
 
 const ATTRS: &[&str] = &[
     "",
@@ -203,9 +203,8 @@ fn function() -> impl Strategy<Value = String> {
     let inputs = (one_of(RECEIVERS), one_of(INPUTS));
     (head, inputs, one_of(OUTPUTS), one_of(WHERES), one_of(BODIES)).prop_map(
         |((attrs, qualifiers, name, generics), (receiver, inputs), output, bounds, body)| {
-            format!(
-                "{attrs}{qualifiers}fn {name}{generics}({receiver}{inputs}) {output} {bounds} {body}"
-            )
+            let head = format!("{attrs}{qualifiers}fn {name}{generics}({receiver}{inputs})");
+            format!("{head} {output} {bounds} {body}")
         },
     )
 }
@@ -217,30 +216,30 @@ fn any_item() -> impl Strategy<Value = String> {
         1 => mutated(one_of(valid::FUNCTIONS)),
         1 => one_of(OTHERS),
         1 => mutated(one_of(OTHERS)),
-        1 => soup::soup(12),
+        1 => tokens::any_tokens(12),
     ]
 }
 
 fn arguments() -> impl Strategy<Value = String> {
     prop_oneof![
         2 => valid::arguments(),
-        1 => soup::soup(4),
+        1 => tokens::any_tokens(4),
         1 => one_of(&["\"a\", hold = hold, oops", "oops, hold = h", "hold = self, \"{self.x}\""]),
     ]
 }
 
 #[test]
-fn no_item_makes_the_macro_panic_and_a_refused_one_is_given_back() {
+fn no_item_makes_the_macro_panic_and_a_refused_item_is_kept() {
     try_all((arguments(), any_item()), |(args, item)| {
-        Attempt::read(&args, &item).map_or(Ok(()), |attempt| attempt.check().map(|_| ()))
+        MacroInput::read(&args, &item).map_or(Ok(()), |input| input.check().map(|_| ()))
     });
 }
 
 #[test]
-fn an_item_out_of_another_macro_is_locked_or_refused_alike() {
+fn an_item_from_another_macro_is_locked_or_refused() {
     try_all((arguments(), any_item(), any::<u64>()), |(args, item, bits)| {
-        let Some(attempt) = Attempt::read(&args, &item) else { return Ok(()) };
+        let Some(input) = MacroInput::read(&args, &item) else { return Ok(()) };
         let mut bits = bits;
-        attempt.map_item(|item| soup::enveloped(item, &mut bits)).check().map(|_| ())
+        input.map_item(|item| tokens::with_invisible_groups(item, &mut bits)).check().map(|_| ())
     });
 }

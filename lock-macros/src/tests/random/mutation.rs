@@ -1,9 +1,9 @@
-//! Small changes to a text that was right.
+//! Small changes to a valid text.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use super::soup;
+use super::tokens;
 
 /// A change somewhere in a text.
 #[derive(Clone, Debug)]
@@ -59,5 +59,5 @@ pub(super) fn mutated(text: impl Strategy<Value = String>) -> impl Strategy<Valu
 }
 
 fn inserted() -> impl Strategy<Value = String> {
-    prop_oneof![soup::piece(), any::<char>().prop_map(String::from)]
+    prop_oneof![tokens::piece(), any::<char>().prop_map(String::from)]
 }

@@ -1,10 +1,10 @@
-//! Attributes that have to be accepted.
+//! Attributes that the macro must accept.
 
 use proptest::prelude::*;
 
 use super::one_of;
 
-/// Any of the options, each once and in any order, that do not contradict each other.
+/// Options that do not contradict each other, each at most once, in any order.
 pub(super) fn options() -> impl Strategy<Value = String> {
     let lengths = (length("ttl"), length("wait"), length("max_hold"));
     let words = (
@@ -60,7 +60,7 @@ fn perhaps(text: impl Strategy<Value = String>) -> impl Strategy<Value = Option<
     prop::option::of(text.prop_map(|text| format!(", {text}")))
 }
 
-/// Keys with the arguments they take.
+/// Keys with the arguments of their placeholders.
 pub(super) fn keys() -> impl Strategy<Value = String> {
     one_of(&[
         "\"key\"",
@@ -83,7 +83,7 @@ pub(super) fn keys() -> impl Strategy<Value = String> {
     ])
 }
 
-/// All that stands between the parentheses.
+/// All that is between the parentheses.
 pub(super) fn arguments() -> impl Strategy<Value = String> {
     (keys(), options(), one_of(&["", ","])).prop_map(|parts| parts.0 + &parts.1 + &parts.2)
 }
@@ -98,7 +98,7 @@ pub(super) const FUNCTIONS: &[&str] = &[
     "fn f(&self) -> impl Future<Output = Result<u8, E>> + Send + '_ { async move { Ok(1) } }",
     "fn f(x: u8) -> Pin<Box<dyn Future<Output = u8> + Send>> { Box::pin(async move { x }) }",
     "fn f(&self) -> BoxFuture<'_, Vec<u8>> { self.g().boxed() }",
-    "#[inline]\n/// Text.\nextern \"C\" fn f<const N: usize>([a, ..]: [u8; N]) -> (u8, [u8; N]) { g!() }",
+    "#[inline]\n/// Text.\nextern \"C\" fn f<const N: usize>([a, ..]: [u8; N]) -> [u8; N] { g!() }",
     "fn f<F>(f: F) -> Option<impl Debug> where F: for<'x> Fn(&'x u8) { #![allow(unused)] None }",
     "default async unsafe fn f(self: Arc<Self>, _: ()) -> Self::Item { loop {} }",
 ];

@@ -1,15 +1,15 @@
-//! Keys: any text, and format strings whose arguments are known.
+//! Keys: random text, and format strings whose arguments are known.
 
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use quote::quote;
 
-use super::attempt::Attempt;
-use super::{one_of, soup, try_all, valid};
+use super::input::MacroInput;
+use super::{one_of, tokens, try_all, valid};
 use crate::key::Placeholders;
 
-fn braces() -> impl Strategy<Value = String> {
+fn format_text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         one_of(&["{", "}", "{{", "}}", "{}", "{:", "$", ".*", ":", ".", "?", "#", "0", "_", " "]),
         one_of(&[
@@ -32,13 +32,16 @@ fn braces() -> impl Strategy<Value = String> {
 
 #[test]
 fn no_text_as_a_key_makes_the_macro_panic() {
-    let key = prop_oneof![braces(), any::<String>()];
-    let rest = prop_oneof![valid::options(), soup::soup(4).prop_map(|soup| format!(", {soup}"))];
+    let key = prop_oneof![format_text(), any::<String>()];
+    let rest = prop_oneof![
+        valid::options(),
+        tokens::any_tokens(4).prop_map(|tokens| format!(", {tokens}"))
+    ];
     try_all((key, rest, any::<bool>()), |(key, rest, list)| {
         let key = quote!(#key);
         let args = if list { format!("[{key}]{rest}") } else { format!("{key}{rest}") };
-        let attempt = Attempt::read(&args, valid::FUNCTIONS[0]);
-        attempt.map_or(Ok(()), |attempt| attempt.check().map(|_| ()))
+        let input = MacroInput::read(&args, valid::FUNCTIONS[0]);
+        input.map_or(Ok(()), |input| input.check().map(|_| ()))
     });
 }
 
@@ -86,7 +89,7 @@ impl Piece {
         }
     }
 
-    /// How many arguments it takes in their order, and the number and the name it refers to.
+    /// How many implicit arguments it takes, and the index and the name it refers to.
     fn refers(&self) -> (usize, Option<usize>, Option<&'static str>) {
         match *self {
             Self::Text(_) => (0, None, None),

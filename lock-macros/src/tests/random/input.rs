@@ -6,18 +6,19 @@ use proptest::test_runner::{TestCaseError, TestCaseResult};
 use super::fail;
 use crate::function::Function;
 
-/// Arguments and an item, as the compiler would hand them over.
+/// Arguments and an item, as the compiler would pass them.
 #[derive(Clone, Debug)]
-pub(super) struct Attempt {
+pub(super) struct MacroInput {
     args: TokenStream,
     item: TokenStream,
 }
 
-/// Where a token or an error begins and ends.
-type Place = (usize, usize);
+/// The range of a token or an error.
+type Bytes = (usize, usize);
 
-impl Attempt {
-    /// Of one text, so that every token has a place of its own. `None`: the compiler would not get as far as the macro.
+impl MacroInput {
+    /// Parses both as one text, so that each token has a location of its own. `None` if the
+    /// compiler would reject the text before it calls the macro.
     pub(super) fn read(args: &str, item: &str) -> Option<Self> {
         let text: TokenStream = format!("({args}\n) {item}").parse().ok()?;
         let mut trees = text.into_iter();
@@ -37,11 +38,11 @@ impl Attempt {
         Self { item: map(self.item), ..self }
     }
 
-    /// Whether it was accepted; an error of the test if the macro did not keep to its rules.
+    /// Whether the macro accepts it; an error if the macro breaks one of its rules.
     pub(super) fn check(&self) -> Result<bool, TestCaseError> {
         let output = self.output();
         if output.to_string() != self.output().to_string() {
-            return Err(fail("the same input gave two outputs"));
+            return Err(fail("the same input has two outputs"));
         }
         if self.is_item() && syn::parse2::<syn::File>(output.clone()).is_err() {
             return Err(fail(format!("the output cannot be read: {output}")));
@@ -63,7 +64,7 @@ impl Attempt {
     fn check_accepted(&self, output: &TokenStream) -> TestCaseResult {
         let text = output.to_string();
         if text.starts_with(ERROR) {
-            return Err(fail("an error after all"));
+            return Err(fail("the output of accepted input is an error"));
         }
         let function = Function::parse(self.item.clone()).map_err(|_| fail("not a function"))?;
         let (head, body) = (function.head.to_string(), function.body.stream().to_string());
@@ -78,19 +79,19 @@ impl Attempt {
         for error in error.clone() {
             let message = error.to_string();
             if message.trim().is_empty() || message.ends_with('.') {
-                return Err(fail(format!("no message of ours: {message:?}")));
+                return Err(fail(format!("not a message in our style: {message:?}")));
             }
-            self.check_place(error.span()).map_err(|why| fail(format!("{why}: {message}")))?;
+            self.check_location(error.span()).map_err(|why| fail(format!("{why}: {message}")))?;
         }
         let text = output.to_string();
         if !text.starts_with(ERROR) {
             return Err(fail(format!("the output does not begin with the error: {text}")));
         }
-        self.check_given_back(&text)
+        self.check_kept(&text)
     }
 
-    /// Of an item that stands where items do, everything is still there.
-    fn check_given_back(&self, output: &str) -> TestCaseResult {
+    /// A refused item is still complete.
+    fn check_kept(&self, output: &str) -> TestCaseResult {
         let item = self.item.to_string();
         let kept = match Function::read(self.item.clone()) {
             Ok(function) => {
@@ -103,35 +104,35 @@ impl Attempt {
     }
 
     /// On tokens of the input, or on the whole attribute.
-    fn check_place(&self, span: Span) -> Result<(), &'static str> {
-        let (start, end) = place(span);
-        let mut places = HashSet::new();
-        collect(&self.args, &mut places);
-        collect(&self.item, &mut places);
-        let on_tokens = places.iter().any(|&(begin, _)| begin == start)
-            && places.iter().any(|&(_, stop)| stop == end);
-        if on_tokens || (start, end) == place(Span::call_site()) {
+    fn check_location(&self, span: Span) -> Result<(), &'static str> {
+        let (start, end) = bytes(span);
+        let mut ranges = HashSet::new();
+        collect(&self.args, &mut ranges);
+        collect(&self.item, &mut ranges);
+        let on_tokens = ranges.iter().any(|&(begin, _)| begin == start)
+            && ranges.iter().any(|&(_, stop)| stop == end);
+        if on_tokens || (start, end) == bytes(Span::call_site()) {
             Ok(())
         } else {
-            Err("the error stands on no token")
+            Err("the error is not on a token")
         }
     }
 }
 
 const ERROR: &str = ":: core :: compile_error !";
 
-fn place(span: Span) -> Place {
+fn bytes(span: Span) -> Bytes {
     let range = span.byte_range();
     (range.start, range.end)
 }
 
-fn collect(tokens: &TokenStream, places: &mut HashSet<Place>) {
+fn collect(tokens: &TokenStream, ranges: &mut HashSet<Bytes>) {
     for tree in tokens.clone() {
-        places.insert(place(tree.span()));
+        ranges.insert(bytes(tree.span()));
         if let TokenTree::Group(group) = tree {
-            places.insert(place(group.span_open()));
-            places.insert(place(group.span_close()));
-            collect(&group.stream(), places);
+            ranges.insert(bytes(group.span_open()));
+            ranges.insert(bytes(group.span_close()));
+            collect(&group.stream(), ranges);
         }
     }
 }

@@ -1,11 +1,11 @@
-//! Tokens in no order.
+//! Tokens in any order.
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use proptest::prelude::*;
 
 use super::one_of;
 
-/// Option names, what they are mistaken for, keywords, and what our parser looks out for.
+/// Option names, names mistaken for them, keywords, and words that our parser looks for.
 pub(super) const WORDS: &[&str] = &[
     "ttl",
     "wait",
@@ -145,8 +145,8 @@ const PHRASES: &[&str] = &[
     "\"{}\", a",
 ];
 
-/// Some tokens with groups among them, spaced or not.
-pub(super) fn soup(most: usize) -> impl Strategy<Value = String> {
+/// Some tokens and groups, with or without spaces.
+pub(super) fn any_tokens(most: usize) -> impl Strategy<Value = String> {
     let piece = piece().prop_recursive(3, 24, 5, |inner| {
         let inside = prop::collection::vec(inner, 0..5).prop_map(|pieces| pieces.join(" "));
         (one_of(&["()", "[]", "{}"]), inside)
@@ -165,24 +165,25 @@ pub(super) fn piece() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Puts some tokens into invisible delimiters, as `macro_rules!` does with what it matched: names, literals and blocks.
-pub(super) fn enveloped(tokens: TokenStream, bits: &mut u64) -> TokenStream {
+/// Puts some tokens into invisible delimiters, as `macro_rules!` does with the names, literals and
+/// blocks that it matched.
+pub(super) fn with_invisible_groups(tokens: TokenStream, bits: &mut u64) -> TokenStream {
     let mut after_quote = false;
     let trees = tokens.into_iter().map(|tree| {
         let was_after_quote = std::mem::replace(&mut after_quote, is_quote(&tree));
         let tree = match tree {
-            TokenTree::Group(group) => inside_enveloped(&group, bits),
+            TokenTree::Group(group) => inside_group(&group, bits),
             other => other,
         };
         let wrap = *bits & 3 == 3 && is_fragment(&tree) && !was_after_quote;
         *bits = bits.rotate_right(2);
-        if wrap { envelope(tree) } else { tree }
+        if wrap { invisible_group(tree) } else { tree }
     });
     trees.collect()
 }
 
-fn inside_enveloped(group: &Group, bits: &mut u64) -> TokenTree {
-    let mut inner = Group::new(group.delimiter(), enveloped(group.stream(), bits));
+fn inside_group(group: &Group, bits: &mut u64) -> TokenTree {
+    let mut inner = Group::new(group.delimiter(), with_invisible_groups(group.stream(), bits));
     inner.set_span(group.span());
     TokenTree::Group(inner)
 }
@@ -193,7 +194,7 @@ fn is_quote(tree: &TokenTree) -> bool {
 
 fn is_fragment(tree: &TokenTree) -> bool {
     match tree {
-        // A keyword is matched as a word of the macro's own.
+        // A keyword cannot be matched as an `ident` fragment.
         TokenTree::Ident(_) => syn::parse2::<syn::Ident>(tree.clone().into()).is_ok(),
         TokenTree::Literal(_) => true,
         TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,
@@ -201,7 +202,7 @@ fn is_fragment(tree: &TokenTree) -> bool {
     }
 }
 
-fn envelope(tree: TokenTree) -> TokenTree {
+fn invisible_group(tree: TokenTree) -> TokenTree {
     let span = tree.span();
     let mut group = Group::new(Delimiter::None, tree.into());
     group.set_span(span);
