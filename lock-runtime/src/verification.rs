@@ -8,7 +8,7 @@ use crate::api::manager::Limits;
 use crate::api::manager::LockManager;
 use crate::types::fence::Fence;
 
-pub use crate::backend::memory::twin::{Publish, Twin};
+pub use crate::backend::memory::twin::{MemoryStore, Publish};
 pub use crate::io::backoff::pause;
 pub use crate::io::block_on::{block_on, block_on_with_spin};
 pub use crate::io::dispatcher::Dispatcher;
@@ -26,19 +26,21 @@ pub use crate::owner::frame::Frame;
 pub use crate::owner::scope::Scoped;
 pub use crate::owner::section::Section;
 pub use crate::owner::turn::Turn;
-pub use crate::protocol::claim::{Confirmation, Failure, Loss, Request};
-pub use crate::protocol::machine::{CallError, Machine, Outlook};
+pub use crate::protocol::request::{Failure, Loss, ReleaseOutcome, RequestParams};
+pub use crate::protocol::state::{CommandError, ConnectErrorKind, Protocol};
 pub use crate::protocol::timing::Timing;
 pub use crate::types::call_site::CallSite;
 pub use crate::types::environment::{Environment, TaskId, install};
-pub use crate::types::fence::FenceBlock;
+pub use crate::types::fence::FenceRange;
 pub use crate::types::process_info::ProcessInfo;
-pub use crate::types::request_id::Nonce;
+pub use crate::types::request_id::RequestId;
 pub use crate::types::time::Timestamp;
-pub use crate::wire::bound::bound_for;
-pub use crate::wire::call::{Call, Give, INSPECTED, SMALL_BLOCK, WAITER_LEASE};
+pub use crate::wire::command::{
+    Command, MAX_LISTED_WAITERS, RequestRef, SMALL_FENCE_RANGE, WAITER_LEASE,
+};
 pub use crate::wire::keyspace::EVERYONE;
-pub use crate::wire::reply::{AcquireReply, Grant, Notice, Reply};
+pub use crate::wire::max_lease::lease_step_for;
+pub use crate::wire::reply::{AcquireReply, Grant, Notification, Reply};
 
 /// A token, which users only get from the lock.
 #[must_use]
@@ -49,7 +51,8 @@ pub const fn fence(token: u64) -> Fence {
 /// A manager without an I/O thread: what its users ask for arrives in `mailbox`, and the caller acts on it.
 #[must_use]
 pub fn manager(mailbox: Mailbox, timing: &Timing, ttl: Duration, max_handoffs: u32) -> LockManager {
-    let limits = Limits { patience: timing.outage + timing.reply, margin: timing.margin };
+    let limits =
+        Limits { patience: timing.outage_timeout + timing.reply, margin: timing.clock_margin };
     let defaults = Options { ttl: Some(ttl), ..Options::DEFAULT };
     LockManager::new(mailbox, max_handoffs, false, defaults, limits, "simulated".to_owned(), None)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::error::LockError;
 use crate::local::lease::Lease;
 use crate::owner::section::Section;
-use crate::protocol::claim::{Confirmation, Loss};
+use crate::protocol::request::{Loss, ReleaseOutcome};
 use crate::user_code::wakers;
 
 /// Leaves a section: the loss of its hold, if it was lost, and the release, which nobody waits for.
@@ -25,11 +25,12 @@ pub(crate) async fn leave_confirmed(section: Section) -> Result<(), LockError> {
         outcome = Err(LockError::lost(lease.key(), loss));
     }
     for (lease, answer) in section.end_confirmed() {
-        let confirmed = match wakers::with_guarded(answer).await.unwrap_or(Confirmation::Unknown) {
-            Confirmation::Held => Ok(()),
-            Confirmation::Gone => Err(LockError::lost(lease.key(), Loss::Gone)),
-            Confirmation::Unknown => Err(LockError::unconfirmed(lease.key())),
-            Confirmation::Refused(why) => Err(LockError::not_released(lease.key(), &why)),
+        let confirmed = match wakers::with_guarded(answer).await.unwrap_or(ReleaseOutcome::Unknown)
+        {
+            ReleaseOutcome::Held => Ok(()),
+            ReleaseOutcome::NotHeld => Err(LockError::lost(lease.key(), Loss::NotOnServer)),
+            ReleaseOutcome::Unknown => Err(LockError::unconfirmed(lease.key())),
+            ReleaseOutcome::Refused(why) => Err(LockError::not_released(lease.key(), &why)),
         };
         outcome = outcome.and(confirmed);
     }

@@ -28,7 +28,7 @@ use crate::local::table::JoinOutcome;
 use crate::owner::context::{below, current, with_current};
 use crate::owner::frame::Frame;
 use crate::owner::section::Section;
-use crate::protocol::claim::Failure;
+use crate::protocol::request::Failure;
 use crate::types::call_site::CallSite;
 use crate::types::time;
 use crate::types::time::Timestamp;
@@ -370,7 +370,7 @@ impl Answering {
                 Self::WaitForTurn(answer) => (answer.await, true),
                 Self::AcquireFuture(answer) => (answer.await, false),
             };
-            let Some(Err(Failure::NotTakenUp)) = answer else { return answer };
+            let Some(Err(Failure::Unclaimed)) = answer else { return answer };
             self = match was_in_line.then(|| manager.queues().join(key, params)) {
                 Some(JoinOutcome::Queued(answer)) => Self::WaitForTurn(answer),
                 Some(JoinOutcome::WouldWait) | None => Self::asked(manager, key, params),

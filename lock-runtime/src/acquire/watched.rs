@@ -14,18 +14,18 @@ use crate::local::params::AcquireParams;
 use crate::owner::frame::Frame;
 use crate::types::call_site::CallSite;
 use crate::types::owner_info::OwnerInfo;
-use crate::types::request_id::Nonce;
+use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 use crate::types::{process_info as identity, time};
-use crate::wire::probe::{Standing, Target};
+use crate::wire::probe::{WaitState, WaitTarget};
 
 /// Who waits for what, and inside of what.
 pub(crate) struct Waits {
     mailbox: Mailbox,
-    id: Nonce,
+    id: RequestId,
     key: Arc<str>,
     since: Timestamp,
-    who: OwnerInfo,
+    owner: OwnerInfo,
     here: Arc<Frame>,
     /// The hold whose turn it waits for; else it waits for the key.
     turn: Option<Arc<Frame>>,
@@ -62,11 +62,11 @@ impl Waits {
     ) -> Self {
         Self {
             mailbox: manager.mailbox().clone(),
-            id: identity::nonce(),
+            id: identity::request_id(),
             key: Arc::clone(key),
             since,
             // Nobody reads the ttl of one who waits.
-            who: manager.process().owner_info(Duration::ZERO, call_site, since),
+            owner: manager.process().owner_info(Duration::ZERO, call_site, since),
             here: Arc::clone(here),
             turn: None,
         }
@@ -74,20 +74,20 @@ impl Waits {
 
     /// Begins to look for a cycle, in which the wait would never end.
     fn watch(self) -> DeadlockWatch {
-        let Self { mailbox, id, key, since, who, here, turn } = self;
-        let wait_state = move || Standing {
+        let Self { mailbox, id, key, since, owner, here, turn } = self;
+        let wait_state = move || WaitState {
             chain: here.sections(),
             target: match &turn {
-                None => Target::Key,
+                None => WaitTarget::Key,
                 // A turn that is free just now is nobody's.
-                Some(turn) => Target::Section(turn.inside().unwrap_or(Nonce::from_bits(0))),
+                Some(turn) => WaitTarget::Section(turn.inside().unwrap_or(RequestId::from_bits(0))),
             },
         };
         mailbox.register_wait(WaitRegistration {
             id,
             key,
             since,
-            who,
+            owner,
             wait_state: Box::new(wait_state),
         })
     }

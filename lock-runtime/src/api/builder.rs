@@ -143,7 +143,7 @@ impl LockManagerBuilder {
     /// run at different rates. A request whose ttl is not longer than the margin fails with
     /// [`LockError::Config`]. Default: 1 % of the ttl, at least 2 ms.
     pub fn clock_margin(mut self, margin: Duration) -> Self {
-        self.timing.margin = Some(margin);
+        self.timing.clock_margin = Some(margin);
         self
     }
 
@@ -151,7 +151,7 @@ impl LockManagerBuilder {
     /// that jumps ahead. Only the takeover from a crashed holder is delayed by it. At most 30 days.
     /// Default: 1 % of the ttl, at least 2 ms.
     pub fn server_ttl_slack(mut self, guard: Duration) -> Self {
-        self.timing.guard = Some(guard);
+        self.timing.server_ttl_slack = Some(guard);
         self
     }
 
@@ -160,7 +160,7 @@ impl LockManagerBuilder {
     /// after one failed attempt to connect, as those that try once do. With [`Duration::MAX`], only
     /// `wait` limits them. Default: 5 s.
     pub fn outage_timeout(mut self, outage: Duration) -> Self {
-        self.timing.outage = outage;
+        self.timing.outage_timeout = outage;
         self
     }
 
@@ -171,7 +171,7 @@ impl LockManagerBuilder {
     /// Use `false` in test suites that flush the server between cases. Other processes wait in any
     /// case.
     pub fn data_loss_grace(mut self, wait: bool) -> Self {
-        self.timing.quarantine = wait;
+        self.timing.data_loss_grace = wait;
         self
     }
 
@@ -281,8 +281,8 @@ impl LockManagerBuilder {
         let ttl = self.options.ttl.unwrap_or(DEFAULT_TTL);
         check_ttl(ttl)?;
         check_max_hold(self.options.max_hold)?;
-        check_margin(self.timing.margin, ttl)?;
-        check_guard(self.timing.guard)?;
+        check_margin(self.timing.clock_margin, ttl)?;
+        check_guard(self.timing.server_ttl_slack)?;
         if self.prefix.contains(|c: char| c.is_whitespace() || c == '{' || c == '}') {
             return Err(LockError::config(
                 "the prefix contains white space or braces; set one like shop:lock:",
@@ -292,8 +292,8 @@ impl LockManagerBuilder {
         let space = Keyspace::new(self.prefix);
         let inbox = space.inbox(&Uuid::new_v4().simple().to_string());
         let limits = Limits {
-            patience: self.timing.outage.saturating_add(self.timing.reply),
-            margin: self.timing.margin,
+            patience: self.timing.outage_timeout.saturating_add(self.timing.reply),
+            margin: self.timing.clock_margin,
         };
         let endpoint = Endpoint::new(kind, space);
         let setup = Setup { endpoint, timing: self.timing, inbox, default_ttl: ttl };

@@ -10,7 +10,7 @@ use crate::io::block_on::block_on;
 use crate::owner::context::Entered;
 use crate::owner::scope::{Heed, Lent, Scoped, Slot as _};
 use crate::owner::section::Section;
-use crate::protocol::claim::Loss;
+use crate::protocol::request::Loss;
 use crate::types::fence::Fence;
 
 /// A held lock. Dropping the guard releases it.

@@ -96,8 +96,8 @@ pub struct Waiter {
     pub since: SystemTime,
 }
 
-fn since(who: &crate::types::owner_info::OwnerInfo) -> SystemTime {
-    instant(who.since_unix_ms)
+fn since(owner: &crate::types::owner_info::OwnerInfo) -> SystemTime {
+    instant(owner.since_unix_ms)
 }
 
 /// What others wrote may be no instant at all.
@@ -106,17 +106,17 @@ fn instant(unix_ms: u64) -> SystemTime {
     since.unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
-fn texts(who: &crate::types::owner_info::OwnerInfo) -> (String, Option<String>) {
-    let (function, label) = who.function_and_label();
+fn texts(owner: &crate::types::owner_info::OwnerInfo) -> (String, Option<String>) {
+    let (function, label) = owner.function_and_label();
     (function.to_owned(), label.map(str::to_owned))
 }
 
-impl From<crate::types::owner_info::Holder> for Holder {
-    fn from(holder: crate::types::owner_info::Holder) -> Self {
-        let since = since(&holder.who);
+impl From<crate::types::owner_info::HolderInfo> for Holder {
+    fn from(holder: crate::types::owner_info::HolderInfo) -> Self {
+        let since = since(&holder.owner);
         let held_since = holder.held_unix_ms.map_or(since, instant);
-        let (function, label) = texts(&holder.who);
-        let crate::types::owner_info::OwnerInfo { host, pid, .. } = holder.who;
+        let (function, label) = texts(&holder.owner);
+        let crate::types::owner_info::OwnerInfo { host, pid, .. } = holder.owner;
         Self {
             fence: holder.fence,
             host: host.to_string(),
@@ -129,20 +129,20 @@ impl From<crate::types::owner_info::Holder> for Holder {
     }
 }
 
-impl From<crate::wire::reply::Waiter> for Waiter {
-    fn from(waiter: crate::wire::reply::Waiter) -> Self {
-        let since = since(&waiter.who);
-        let (function, label) = texts(&waiter.who);
-        let crate::types::owner_info::OwnerInfo { host, pid, .. } = waiter.who;
+impl From<crate::wire::reply::WaiterInfo> for Waiter {
+    fn from(waiter: crate::wire::reply::WaiterInfo) -> Self {
+        let since = since(&waiter.owner);
+        let (function, label) = texts(&waiter.owner);
+        let crate::types::owner_info::OwnerInfo { host, pid, .. } = waiter.owner;
         Self { host: host.to_string(), pid, function, label, since }
     }
 }
 
-impl From<crate::wire::reply::Inspection> for Inspection {
-    fn from(found: crate::wire::reply::Inspection) -> Self {
+impl From<crate::wire::reply::LockState> for Inspection {
+    fn from(found: crate::wire::reply::LockState) -> Self {
         Self {
             holder: found.holder.map(Holder::from),
-            not_a_lock: found.foreign,
+            not_a_lock: found.not_a_lock,
             expires_in: found.left,
             waiting: found.waiting,
             waiters: found.waiters.into_iter().map(Waiter::from).collect(),

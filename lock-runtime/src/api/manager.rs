@@ -17,7 +17,7 @@ use crate::io::mailbox::{InspectAnswer, Mailbox};
 use crate::local::key_queue::QueueContext;
 use crate::local::params::{AcquireParams, LeaseTerms};
 use crate::local::table::QueueTable;
-use crate::protocol::claim::Request;
+use crate::protocol::request::RequestParams;
 use crate::types::call_site::CallSite;
 use crate::types::process_info::ProcessInfo;
 use crate::types::{process_info as identity, time};
@@ -302,8 +302,8 @@ impl LockManager {
     }
 
     /// A request that goes to the server directly, and whose hold is handed on to nobody.
-    pub(crate) fn request(&self, key: &Arc<str>, params: AcquireParams) -> Request {
-        params.request(key, identity::nonce(), self.process())
+    pub(crate) fn request(&self, key: &Arc<str>, params: AcquireParams) -> RequestParams {
+        params.request(key, identity::request_id(), self.process())
     }
 }
 

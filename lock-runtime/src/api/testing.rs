@@ -34,7 +34,7 @@ use crate::backend::memory::MemoryEndpoint;
 use crate::error::{
     Busy, Closing, CycleMember, DataLoss, Deadlock, DeadlockKind, ErrorDetail, LockError, TimedOut,
 };
-use crate::protocol::claim::Loss;
+use crate::protocol::request::Loss;
 use crate::types::fence::Fence;
 
 /// The in-process server of the URL `memory://name`, with injectable faults.

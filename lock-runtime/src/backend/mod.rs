@@ -12,28 +12,28 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::backend::memory::MemoryEndpoint;
 use crate::backend::redis::RedisEndpoint;
-use crate::protocol::machine::{CallError, Outlook};
+use crate::protocol::state::{CommandError, ConnectErrorKind};
 use crate::types::fence::Fence;
-use crate::wire::bound::Quarantine;
-use crate::wire::call::Call;
+use crate::wire::command::Command;
 use crate::wire::keyspace::Keyspace;
-use crate::wire::reply::{Notice, Reply};
+use crate::wire::max_lease::DataLossGrace;
+use crate::wire::reply::{Notification, Reply};
 
 /// What a client tells a server when it connects.
-pub(crate) struct Hello {
+pub(crate) struct ConnectParams {
     /// The channel on which it wants to hear of grants.
     pub(crate) inbox: String,
     /// The highest fencing token it has seen.
-    pub(crate) floor: Fence,
+    pub(crate) min_fence: Fence,
     /// How to go on if the server turns out to have lost its data.
-    pub(crate) quarantine: Quarantine,
+    pub(crate) data_loss_grace: DataLossGrace,
     /// Whether it was connected before: a server without a fence counter has then lost its data.
-    pub(crate) acquainted: bool,
+    pub(crate) connected_before: bool,
 }
 
 /// What a server tells without being asked.
 pub(crate) enum Push {
-    Notice(Notice),
+    Notification(Notification),
     /// The connection with this number is gone.
     Disconnected(u64),
 }
@@ -43,7 +43,7 @@ pub(crate) enum Push {
 pub(crate) struct ConnectError {
     pub(crate) text: String,
     /// What may come of the next attempt.
-    pub(crate) outlook: Outlook,
+    pub(crate) kind: ConnectErrorKind,
 }
 
 /// A server to connect to.
@@ -75,7 +75,7 @@ impl Endpoint {
     /// An attempt to connect; pushes of the connection arrive at `pushes`.
     pub(crate) fn connect(
         &self,
-        hello: Hello,
+        hello: ConnectParams,
         pushes: UnboundedSender<Push>,
     ) -> Boxed<Result<Connection, ConnectError>> {
         let number = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
@@ -98,15 +98,15 @@ impl Endpoint {
 
 impl Connection {
     /// What the server knows of the longest lease of any process.
-    pub(crate) fn bound(&self) -> Duration {
+    pub(crate) fn max_lease(&self) -> Duration {
         match self {
-            Self::Redis(redis) => redis.bound(),
-            Self::Memory(memory) => memory.bound(),
+            Self::Redis(redis) => redis.max_lease(),
+            Self::Memory(memory) => memory.max_lease(),
         }
     }
 
     /// Sends calls in their order; the replies come in the same order, one for each.
-    pub(crate) fn send(&self, calls: Vec<Call>) -> Boxed<Vec<Result<Reply, CallError>>> {
+    pub(crate) fn send(&self, calls: Vec<Command>) -> Boxed<Vec<Result<Reply, CommandError>>> {
         match self {
             Self::Redis(redis) => Box::pin(redis.clone().send(calls)),
             Self::Memory(memory) => Box::pin(std::future::ready(memory.send(&calls))),

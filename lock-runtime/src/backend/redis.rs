@@ -25,12 +25,12 @@ use crate::backend::redis::batch::Batch;
 use crate::backend::redis::errors::{call_error, connect_error};
 use crate::backend::redis::ladder::Ladder;
 use crate::backend::redis::tls::Certificates;
-use crate::backend::{Boxed, ConnectError, Connection, Hello, Push};
-use crate::protocol::machine::CallError;
-use crate::wire::call::Call;
+use crate::backend::{Boxed, ConnectError, ConnectParams, Connection, Push};
+use crate::protocol::state::CommandError;
+use crate::wire::command::Command;
 use crate::wire::keyspace::Keyspace;
-use crate::wire::reply::{Answer, Decode, Notice, Reply, parse_notice};
-use crate::wire::script::{Invocation, Script};
+use crate::wire::reply::{Decode, Notification, RawReply, Reply, parse_notification};
+use crate::wire::script::{Script, ScriptCall};
 
 /// EVALSHA names a script by the SHA-1 of its text.
 static SHA: LazyLock<[String; Script::ALL.len()]> =
@@ -76,7 +76,7 @@ impl RedisEndpoint {
         &self,
         number: u64,
         space: Keyspace,
-        hello: Hello,
+        hello: ConnectParams,
         pushes: UnboundedSender<Push>,
     ) -> Boxed<Result<Connection, ConnectError>> {
         let client = self.client.clone();
@@ -88,7 +88,7 @@ impl RedisEndpoint {
             opening::open(&client, number, space, ladder, name, hello, pushes)
                 .await
                 .map(Connection::Redis)
-                .map_err(|obstacle| connect_error(&client, obstacle))
+                .map_err(|error| connect_error(&client, error))
         })
     }
 }
@@ -104,17 +104,17 @@ fn keepalive() -> TcpKeepalive {
 fn pushed(
     pushes: &UnboundedSender<Push>,
     number: u64,
-    bound: &AtomicU64,
+    max_lease: &AtomicU64,
     info: &PushInfo,
 ) -> Result<(), redis::aio::SendError> {
     let push = match info.kind {
         PushKind::Disconnection => Push::Disconnected(number),
         PushKind::Message => match notice(info) {
             Some(notice) => {
-                if let Notice::Bound(heard) = notice {
-                    bound.fetch_max(millis(heard), Ordering::Relaxed);
+                if let Notification::MaxLease(heard) = notice {
+                    max_lease.fetch_max(millis(heard), Ordering::Relaxed);
                 }
-                Push::Notice(notice)
+                Push::Notification(notice)
             }
             None => return Ok(()),
         },
@@ -123,10 +123,10 @@ fn pushed(
     pushes.send(push).map_err(|_| redis::aio::SendError)
 }
 
-fn notice(info: &PushInfo) -> Option<Notice> {
+fn notice(info: &PushInfo) -> Option<Notification> {
     match info.data.last()? {
-        Value::BulkString(payload) => parse_notice(std::str::from_utf8(payload).ok()?),
-        Value::SimpleString(payload) => parse_notice(payload),
+        Value::BulkString(payload) => parse_notification(std::str::from_utf8(payload).ok()?),
+        Value::SimpleString(payload) => parse_notification(payload),
         _ => None,
     }
 }
@@ -151,15 +151,15 @@ pub(crate) struct RedisConnection {
     ladder: Arc<Ladder>,
     /// The bound on leases in milliseconds, as last heard of here: a server that has forgotten the scripts gets
     /// it with them.
-    bound: Arc<AtomicU64>,
+    max_lease: Arc<AtomicU64>,
 }
 
 impl RedisConnection {
-    pub(crate) fn bound(&self) -> Duration {
-        Duration::from_millis(self.bound.load(Ordering::Relaxed))
+    pub(crate) fn max_lease(&self) -> Duration {
+        Duration::from_millis(self.max_lease.load(Ordering::Relaxed))
     }
 
-    pub(crate) async fn send(mut self, calls: Vec<Call>) -> Vec<Result<Reply, CallError>> {
+    pub(crate) async fn send(mut self, calls: Vec<Command>) -> Vec<Result<Reply, CommandError>> {
         let batch = Batch::new(&calls);
         let commands = batch.commands(&self.space, &self.ladder);
         let answers = if let [one] = &commands[..] {
@@ -173,51 +173,55 @@ impl RedisConnection {
             self.connection.send_packed_commands(&pipeline, 0, count).await
         };
         for call in &calls {
-            if let Call::Raise(bound) = call {
-                self.bound.fetch_max(millis(*bound), Ordering::Relaxed);
+            if let Command::RaiseMaxLease(max_lease) = call {
+                self.max_lease.fetch_max(millis(*max_lease), Ordering::Relaxed);
             }
         }
         let replies = batch.replies(answers);
-        if replies.iter().any(|reply| matches!(reply, Err(CallError::Unloaded))) {
+        if replies.iter().any(|reply| matches!(reply, Err(CommandError::ScriptMissing))) {
             // Whatever comes of it shows in the calls that are sent again.
             let mut scripts = load_scripts();
-            scripts.add_command(self.ladder.load(self.bound()));
+            scripts.add_command(self.ladder.load(self.max_lease()));
             let _ = scripts.exec_async(&mut self.connection).await;
         }
         replies
     }
 }
 
-fn command(invocation: &Invocation) -> Cmd {
+fn command(invocation: &ScriptCall) -> Cmd {
     let mut command = redis::cmd("EVALSHA");
     command.arg(sha(invocation.script())).arg(invocation.keys());
-    for word in invocation.words() {
-        command.arg(word);
+    for sanitize_host in invocation.words() {
+        command.arg(sanitize_host);
     }
     command
 }
 
-fn read(call: &Call, answer: Value) -> Result<Reply, CallError> {
+fn read(call: &Command, answer: Value) -> Result<Reply, CommandError> {
     if let Value::ServerError(error) = answer {
         return Err(script_error(call.script(), &RedisError::from(error)));
     }
-    call.decode(plain(answer)).map_err(CallError::Garbled)
+    call.decode(plain(answer)).map_err(CommandError::InvalidReply)
 }
 
-fn plain(value: Value) -> Answer {
+fn plain(value: Value) -> RawReply {
     match value {
-        Value::Int(number) => Answer::Int(number),
-        Value::BulkString(bytes) => String::from_utf8(bytes).map_or(Answer::Other, Answer::Text),
-        Value::SimpleString(text) => Answer::Text(text),
-        Value::Array(items) => Answer::List(items.into_iter().map(plain).collect()),
-        _ => Answer::Other,
+        Value::Int(number) => RawReply::Int(number),
+        Value::BulkString(bytes) => {
+            String::from_utf8(bytes).map_or(RawReply::Other, RawReply::Text)
+        }
+        Value::SimpleString(text) => RawReply::Text(text),
+        Value::Array(items) => RawReply::List(items.into_iter().map(plain).collect()),
+        _ => RawReply::Other,
     }
 }
 
 /// What an error of this script means, or of a command that runs none.
-fn script_error(script: Option<Script>, error: &RedisError) -> CallError {
+fn script_error(script: Option<Script>, error: &RedisError) -> CommandError {
     match (call_error(error), script) {
-        (CallError::Refused(words), Some(script)) => CallError::Refused(script.explain(words)),
+        (CommandError::Refused(words), Some(script)) => {
+            CommandError::Refused(script.explain(words))
+        }
         (other, _) => other,
     }
 }

@@ -9,7 +9,7 @@ use crate::error::{
     Busy, Closing, CycleMember, DataLoss, Deadlock, DeadlockKind, ErrorDetail, LockError,
     NOT_RELEASED, NOT_RENEWED, RELEASED, TimedOut, UNCONFIRMED,
 };
-use crate::protocol::claim::Loss;
+use crate::protocol::request::Loss;
 use crate::types::human_duration::HumanDuration;
 use crate::types::printable::printable;
 

@@ -5,12 +5,12 @@ pub(crate) mod message;
 use std::time::Duration;
 
 use crate::api::inspect::Holder;
-use crate::protocol::claim::{Failure, Loss};
+use crate::protocol::request::{Failure, Loss};
 use crate::types::human_duration::HumanDuration;
 use crate::types::owner_info::OwnerInfo;
 use crate::types::printable::{printable, words};
-use crate::wire::probe::Member;
-use crate::wire::reply::Obstacle;
+use crate::wire::probe::BlockedRequest;
+use crate::wire::reply::BlockedBy;
 
 /// Why a lock was not acquired, or not kept.
 ///
@@ -237,7 +237,7 @@ impl LockError {
         Self::Lost(ErrorDetail::new(key, UNCONFIRMED).into())
     }
 
-    pub(crate) fn deadlock(key: &str, waited: Duration, cycle: Vec<Member>) -> Self {
+    pub(crate) fn deadlock(key: &str, waited: Duration, cycle: Vec<BlockedRequest>) -> Self {
         let cycle = cycle.into_iter().map(CycleMember::from).collect();
         let kind = DeadlockKind::Cycle;
         Self::Deadlock(Box::new(Deadlock { key: key.into(), waited, cycle, kind }))
@@ -266,10 +266,10 @@ impl LockError {
             }
             Failure::NoReply => Self::NoReply(TimedOut::new(key, waited).into()),
             Failure::Refused(reason) => Self::Refused(ErrorDetail::new(key, &reason).into()),
-            Failure::NotTakenUp => {
-                Self::from_busy(key, waited, crate::wire::reply::Busy::by_others())
+            Failure::Unclaimed => {
+                Self::from_busy(key, waited, crate::wire::reply::BusyReply::by_others())
             }
-            Failure::TooLate { ttl, round_trip } => Self::config(format!(
+            Failure::RepliesTooSlow { ttl, round_trip } => Self::config(format!(
                 "lock '{}' was granted and over before that was known: its ttl of {} is shorter than a round trip to the \
                  server ({}); set a longer ttl",
                 printable(key),
@@ -279,15 +279,15 @@ impl LockError {
         }
     }
 
-    fn from_busy(key: &str, waited: Duration, busy: crate::wire::reply::Busy) -> Self {
-        match busy.obstacle {
-            Obstacle::Holder(holder) => {
+    fn from_busy(key: &str, waited: Duration, busy: crate::wire::reply::BusyReply) -> Self {
+        match busy.blocked_by {
+            BlockedBy::Holder(holder) => {
                 let holder = holder.map(|holder| Holder::from(*holder));
-                let crate::wire::reply::Busy { ahead, left, .. } = busy;
+                let crate::wire::reply::BusyReply { ahead, left, .. } = busy;
                 Self::Busy(Box::new(Busy { key: key.into(), holder, ahead, waited, left }))
             }
-            Obstacle::KeyConflict => Self::KeyConflict(TimedOut::new(key, waited).into()),
-            Obstacle::DataLoss => {
+            BlockedBy::KeyConflict => Self::KeyConflict(TimedOut::new(key, waited).into()),
+            BlockedBy::DataLoss => {
                 Self::DataLoss(Box::new(DataLoss { key: key.into(), left: busy.left }))
             }
         }
@@ -321,15 +321,15 @@ impl LockError {
     }
 }
 
-impl From<Member> for CycleMember {
-    fn from(member: Member) -> Self {
-        Self::new(&member.key, member.who)
+impl From<BlockedRequest> for CycleMember {
+    fn from(member: BlockedRequest) -> Self {
+        Self::new(&member.key, member.owner)
     }
 }
 
 impl CycleMember {
-    fn new(key: &str, who: OwnerInfo) -> Self {
-        let OwnerInfo { function, host, pid, .. } = who;
+    fn new(key: &str, owner: OwnerInfo) -> Self {
+        let OwnerInfo { function, host, pid, .. } = owner;
         Self { waits_for: key.into(), function, host: host.to_string(), pid }
     }
 }

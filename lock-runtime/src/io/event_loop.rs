@@ -19,13 +19,13 @@ use crate::io::dispatcher::Dispatcher;
 use crate::io::link::Link;
 use crate::io::mailbox::{Mailbox, MailboxSender, Message, WeakMailbox};
 use crate::io::{block_on, flush_on_exit};
-use crate::protocol::claim::Loss;
-use crate::protocol::machine::Machine;
+use crate::protocol::request::Loss;
+use crate::protocol::state::Protocol;
 use crate::protocol::timing::Timing;
 use crate::types::time;
 use crate::types::time::Timestamp;
 use crate::user_code::wakers;
-use crate::wire::call::Call;
+use crate::wire::command::Command;
 
 /// Messages taken in one pass. With many callers the server works on the first of them while this
 /// thread takes the next.
@@ -106,11 +106,11 @@ impl EventLoop {
     ) -> Self {
         let (push_sender, pushes) = unbounded_channel();
         let now = time::now();
-        let machine = Machine::new(now, setup.timing, setup.inbox.clone(), setup.default_ttl);
+        let protocol = Protocol::new(now, setup.timing, setup.inbox.clone(), setup.default_ttl);
         let mut event_loop = Self {
             sender,
             endpoint: setup.endpoint,
-            dispatcher: Dispatcher::new(machine, mailbox),
+            dispatcher: Dispatcher::new(protocol, mailbox),
             messages,
             pushes,
             push_sender,
@@ -217,8 +217,9 @@ impl EventLoop {
     /// pass: the caller's next acquire often comes a microsecond later, and the server then reads
     /// both at once.
     fn send(&mut self, now: Timestamp, context: &mut Context<'_>) -> bool {
-        let is_end =
-            |call: &Call| matches!(call, Call::Free(_) | Call::Release(_) | Call::Cancel { .. });
+        let is_end = |call: &Command| {
+            matches!(call, Command::Free(_) | Command::Release(_) | Command::Cancel { .. })
+        };
         let batch = self.dispatcher.batch();
         let only_ends = batch.iter().all(|(_, call)| is_end(call));
         if batch.is_empty() || (only_ends && !self.release_deferred && now < self.poll_until) {
@@ -226,7 +227,7 @@ impl EventLoop {
             return false;
         }
         self.release_deferred = false;
-        if only_ends && batch.iter().any(|(_, call)| matches!(call, Call::Release(_))) {
+        if only_ends && batch.iter().any(|(_, call)| matches!(call, Command::Release(_))) {
             // The next holder is in another process and needs the core that polling would take.
             self.dispatcher.take_recent_activity();
             self.poll_until = now;

@@ -9,14 +9,14 @@ use crate::io::mailbox::Mailbox;
 use crate::local::grant_channel::AcquireOutcome;
 use crate::local::grant_channel::GrantReceiver;
 use crate::local::lease::LeaseRef;
-use crate::types::request_id::Nonce;
+use crate::types::request_id::RequestId;
 use crate::user_code::wakers;
-use crate::wire::probe::Member;
+use crate::wire::probe::BlockedRequest;
 
 /// One acquire that bypasses the local queue.
 pub struct AcquireFuture {
     pub receiver: GrantReceiver<AcquireOutcome>,
-    pub nonce: Nonce,
+    pub id: RequestId,
     /// Taken with the outcome.
     pub mailbox: Option<Mailbox>,
 }
@@ -37,7 +37,7 @@ impl Future for AcquireFuture {
 impl Drop for AcquireFuture {
     fn drop(&mut self) {
         if let Some(mailbox) = self.mailbox.take() {
-            mailbox.release(self.nonce);
+            mailbox.release(self.id);
         }
     }
 }
@@ -53,7 +53,7 @@ pub enum MultiOutcome {
 /// An acquire of several keys, all or none.
 pub struct AcquireAllFuture {
     pub receiver: GrantReceiver<MultiOutcome>,
-    pub nonces: Vec<Nonce>,
+    pub ids: Vec<RequestId>,
     /// Taken with the outcome.
     pub mailbox: Option<Mailbox>,
 }
@@ -74,21 +74,21 @@ impl Future for AcquireAllFuture {
 impl Drop for AcquireAllFuture {
     fn drop(&mut self) {
         if let Some(mailbox) = self.mailbox.take() {
-            self.nonces.iter().for_each(|&nonce| mailbox.release(nonce));
+            self.ids.iter().for_each(|&id| mailbox.release(id));
         }
     }
 }
 
 /// A wait that deadlock detection watches until this is dropped.
 pub struct DeadlockWatch {
-    pub receiver: oneshot::Receiver<Vec<Member>>,
-    pub id: Nonce,
+    pub receiver: oneshot::Receiver<Vec<BlockedRequest>>,
+    pub id: RequestId,
     pub mailbox: Mailbox,
 }
 
 impl Future for DeadlockWatch {
     /// The cycle that this wait is part of. `None`: the manager was shut down.
-    type Output = Option<Vec<Member>>;
+    type Output = Option<Vec<BlockedRequest>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         wakers::poll_guarded(Pin::new(&mut self.receiver), context).map(Result::ok)

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use crate::backend::{ConnectError, Connection};
 use crate::io::registry::ReplyTo;
-use crate::protocol::machine::CallError;
+use crate::protocol::state::CommandError;
 use crate::types::time;
 use crate::types::time::Timestamp;
-use crate::wire::call::Call;
+use crate::wire::command::Command;
 use crate::wire::reply::Reply;
 
 type Attempt = Pin<Box<dyn Future<Output = Result<Connection, ConnectError>>>>;
-type Replies = Pin<Box<dyn Future<Output = Vec<Result<Reply, CallError>>>>>;
+type Replies = Pin<Box<dyn Future<Output = Vec<Result<Reply, CommandError>>>>>;
 
 /// Replies count only when all of a batch have come.
 const MAX_BATCH: usize = 128;
@@ -38,14 +38,14 @@ pub(crate) enum LinkEvent {
     Connected(Duration),
     ConnectFailed(ConnectError),
     /// With the round trip time.
-    Replies(Vec<(ReplyTo, Result<Reply, CallError>)>, Duration),
+    Replies(Vec<(ReplyTo, Result<Reply, CommandError>)>, Duration),
 }
 
 impl Link {
     /// Sends a batch. Each is polled once here, which hands it to the connection and keeps their
     /// order. That poll is outside of tokio's cooperative budget: with the budget used up it would
     /// not send, and the next batch would overtake it.
-    pub(crate) fn send(&mut self, mut batch: Vec<(ReplyTo, Call)>, context: &mut Context<'_>) {
+    pub(crate) fn send(&mut self, mut batch: Vec<(ReplyTo, Command)>, context: &mut Context<'_>) {
         while batch.len() > MAX_BATCH {
             let rest = batch.split_off(MAX_BATCH);
             self.send_batch(std::mem::replace(&mut batch, rest), context);
@@ -53,7 +53,7 @@ impl Link {
         self.send_batch(batch, context);
     }
 
-    fn send_batch(&mut self, batch: Vec<(ReplyTo, Call)>, context: &mut Context<'_>) {
+    fn send_batch(&mut self, batch: Vec<(ReplyTo, Command)>, context: &mut Context<'_>) {
         let Self::Up(connection, under_way) = self else {
             return;
         };
@@ -84,9 +84,9 @@ impl Link {
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(Err(error)) => Poll::Ready(LinkEvent::ConnectFailed(error)),
                 Poll::Ready(Ok(connection)) => {
-                    let bound = connection.bound();
+                    let max_lease = connection.max_lease();
                     *self = Self::Up(connection, VecDeque::new());
-                    Poll::Ready(LinkEvent::Connected(bound))
+                    Poll::Ready(LinkEvent::Connected(max_lease))
                 }
             },
             Self::Up(_, under_way) => {

@@ -13,35 +13,35 @@ use crate::local::grant_channel::{GrantSender, grant_channel};
 use crate::local::key_queue::IoHandle;
 use crate::local::key_queue::KeyQueue;
 use crate::local::lease::{Callback, LeaseBackend};
-use crate::protocol::claim::{Confirmation, Failure, Request};
+use crate::protocol::request::{Failure, ReleaseOutcome, RequestParams};
 use crate::types::fence::Fence;
 use crate::types::owner_info::OwnerInfo;
-use crate::types::request_id::Nonce;
+use crate::types::request_id::RequestId;
 use crate::types::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::types::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use crate::types::time::Timestamp;
 use crate::user_code::wakers;
-use crate::wire::probe::{Member, Standing};
-use crate::wire::reply::Inspection;
+use crate::wire::probe::{BlockedRequest, WaitState};
+use crate::wire::reply::LockState;
 
-pub type InspectAnswer = Result<Inspection, Failure>;
+pub type InspectAnswer = Result<LockState, Failure>;
 
 /// What callers ask of the I/O thread.
 pub enum Message {
-    Acquire(Box<Request>, GrantSender<AcquireOutcome>),
+    Acquire(Box<RequestParams>, GrantSender<AcquireOutcome>),
     /// For the first waiter of a queue. May replace a cancelled request.
-    AcquireForQueue(Box<Request>, Option<Nonce>, Arc<KeyQueue>),
-    ResetMaxHold(Nonce, Timestamp),
+    AcquireForQueue(Box<RequestParams>, Option<RequestId>, Arc<KeyQueue>),
+    ResetMaxHold(RequestId, Timestamp),
     /// All of these or none.
-    AcquireAll(Vec<Request>, GrantSender<MultiOutcome>),
+    AcquireAll(Vec<RequestParams>, GrantSender<MultiOutcome>),
     /// Watch this wait for a deadlock.
-    RegisterWait(Box<WaitRegistration>, oneshot::Sender<Vec<Member>>),
-    UnregisterWait(Nonce),
-    Release(Nonce),
-    ReleaseAndConfirm(Nonce, oneshot::Sender<Confirmation>),
-    EnsureTtl(Nonce, Duration),
+    RegisterWait(Box<WaitRegistration>, oneshot::Sender<Vec<BlockedRequest>>),
+    UnregisterWait(RequestId),
+    Release(RequestId),
+    ReleaseAndConfirm(RequestId, oneshot::Sender<ReleaseOutcome>),
+    EnsureTtl(RequestId, Duration),
     /// Renew now, with at least this ttl, and send the new deadline once it is confirmed.
-    Renew(Nonce, Duration, oneshot::Sender<Timestamp>),
+    Renew(RequestId, Duration, oneshot::Sender<Timestamp>),
     /// Run a user's callback.
     RunCallback(Callback),
     Inspect(String, oneshot::Sender<InspectAnswer>),
@@ -61,12 +61,12 @@ pub enum Message {
 
 /// A wait of a caller that holds other locks.
 pub struct WaitRegistration {
-    pub id: Nonce,
+    pub id: RequestId,
     pub key: Arc<str>,
     pub since: Timestamp,
-    pub who: OwnerInfo,
+    pub owner: OwnerInfo,
     /// What it waits for now, and which sections it is in.
-    pub wait_state: Box<dyn Fn() -> Standing + Send>,
+    pub wait_state: Box<dyn Fn() -> WaitState + Send>,
 }
 
 /// What a timer wakes.
@@ -149,20 +149,24 @@ impl Drop for MailboxInner {
 }
 
 impl LeaseBackend for MailboxInner {
-    fn release(&self, nonce: Nonce, _fence: Fence) {
-        IoHandle::release(self, nonce);
+    fn release(&self, id: RequestId, _fence: Fence) {
+        IoHandle::release(self, id);
     }
 
-    fn release_and_confirm(&self, nonce: Nonce, _fence: Fence) -> oneshot::Receiver<Confirmation> {
-        IoHandle::release_and_confirm(self, nonce)
+    fn release_and_confirm(
+        &self,
+        id: RequestId,
+        _fence: Fence,
+    ) -> oneshot::Receiver<ReleaseOutcome> {
+        IoHandle::release_and_confirm(self, id)
     }
 
-    fn ensure_ttl(&self, nonce: Nonce, ttl: Duration) {
-        IoHandle::ensure_ttl(self, nonce, ttl);
+    fn ensure_ttl(&self, id: RequestId, ttl: Duration) {
+        IoHandle::ensure_ttl(self, id, ttl);
     }
 
-    fn renew_now(&self, nonce: Nonce, ttl: Duration) -> oneshot::Receiver<Timestamp> {
-        IoHandle::renew_now(self, nonce, ttl)
+    fn renew_now(&self, id: RequestId, ttl: Duration) -> oneshot::Receiver<Timestamp> {
+        IoHandle::renew_now(self, id, ttl)
     }
 
     fn run_callback(&self, callback: Callback) {
@@ -171,16 +175,21 @@ impl LeaseBackend for MailboxInner {
 }
 
 impl IoHandle for MailboxInner {
-    fn acquire(&self, request: Request, replaces: Option<Nonce>, queue: Arc<KeyQueue>) -> bool {
+    fn acquire(
+        &self,
+        request: RequestParams,
+        replaces: Option<RequestId>,
+        queue: Arc<KeyQueue>,
+    ) -> bool {
         self.0.send(Message::AcquireForQueue(Box::new(request), replaces, queue))
     }
 
-    fn release(&self, nonce: Nonce) {
-        self.0.send(Message::Release(nonce));
+    fn release(&self, id: RequestId) {
+        self.0.send(Message::Release(id));
     }
 
-    fn reset_max_hold(&self, nonce: Nonce, at: Timestamp) {
-        self.0.send(Message::ResetMaxHold(nonce, at));
+    fn reset_max_hold(&self, id: RequestId, at: Timestamp) {
+        self.0.send(Message::ResetMaxHold(id, at));
     }
 
     fn set_timer(&self, at: Timestamp, queue: Weak<KeyQueue>) -> u64 {
@@ -191,19 +200,19 @@ impl IoHandle for MailboxInner {
         self.0.send(Message::CancelTimer(at, alarm));
     }
 
-    fn release_and_confirm(&self, nonce: Nonce) -> oneshot::Receiver<Confirmation> {
+    fn release_and_confirm(&self, id: RequestId) -> oneshot::Receiver<ReleaseOutcome> {
         let (sender, receiver) = oneshot::channel();
-        self.0.send(Message::ReleaseAndConfirm(nonce, sender));
+        self.0.send(Message::ReleaseAndConfirm(id, sender));
         receiver
     }
 
-    fn ensure_ttl(&self, nonce: Nonce, ttl: Duration) {
-        self.0.send(Message::EnsureTtl(nonce, ttl));
+    fn ensure_ttl(&self, id: RequestId, ttl: Duration) {
+        self.0.send(Message::EnsureTtl(id, ttl));
     }
 
-    fn renew_now(&self, nonce: Nonce, ttl: Duration) -> oneshot::Receiver<Timestamp> {
+    fn renew_now(&self, id: RequestId, ttl: Duration) -> oneshot::Receiver<Timestamp> {
         let (sender, receiver) = oneshot::channel();
-        self.0.send(Message::Renew(nonce, ttl, sender));
+        self.0.send(Message::Renew(id, ttl, sender));
         receiver
     }
 
@@ -243,23 +252,23 @@ impl Mailbox {
     }
 
     /// Acquires a lock, bypassing the local queue.
-    pub fn acquire(&self, request: Request) -> AcquireFuture {
+    pub fn acquire(&self, request: RequestParams) -> AcquireFuture {
         let (sender, receiver) = grant_channel();
-        let nonce = request.nonce;
+        let id = request.id;
         self.sender().send(Message::Acquire(Box::new(request), sender));
-        AcquireFuture { receiver, nonce, mailbox: Some(self.clone()) }
+        AcquireFuture { receiver, id, mailbox: Some(self.clone()) }
     }
 
     /// Acquires several locks, all or none.
-    pub fn acquire_all(&self, requests: Vec<Request>) -> AcquireAllFuture {
+    pub fn acquire_all(&self, requests: Vec<RequestParams>) -> AcquireAllFuture {
         let (sender, receiver) = grant_channel();
-        let nonces = requests.iter().map(|request| request.nonce).collect();
+        let ids = requests.iter().map(|request| request.id).collect();
         self.sender().send(Message::AcquireAll(requests, sender));
-        AcquireAllFuture { receiver, nonces, mailbox: Some(self.clone()) }
+        AcquireAllFuture { receiver, ids, mailbox: Some(self.clone()) }
     }
 
-    pub fn release(&self, nonce: Nonce) {
-        IoHandle::release(&*self.0, nonce);
+    pub fn release(&self, id: RequestId) {
+        IoHandle::release(&*self.0, id);
     }
 
     /// Sends a message that arrives behind all that were sent so far.
@@ -267,7 +276,7 @@ impl Mailbox {
         self.sender().send(Message::FlushBarrier(done));
     }
 
-    pub fn unregister_wait(&self, id: Nonce) {
+    pub fn unregister_wait(&self, id: RequestId) {
         self.sender().send(Message::UnregisterWait(id));
     }
 

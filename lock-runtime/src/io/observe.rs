@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use crate::local::actions::LongSection;
 use crate::local::lease::Lease;
-use crate::protocol::claim::Loss;
+use crate::protocol::request::Loss;
 use crate::types::printable::{printable, words};
 use crate::types::process_info::ProcessInfo;
 use crate::user_code;
-use crate::wire::reply::{Busy, Obstacle};
+use crate::wire::reply::{BlockedBy, BusyReply};
 
 pub(crate) fn lost(lease: &Lease, loss: Loss) {
     let (key, fence) = (printable(lease.key()).into_owned(), lease.fence().get());
@@ -80,24 +80,26 @@ pub(crate) fn release_refused(key: &str, why: &str) {
 }
 
 /// This many calls of this process wait, the longest for `waited`.
-pub(crate) fn still_waiting(key: &str, calls: usize, waited: Duration, busy: Option<&Busy>) {
+pub(crate) fn still_waiting(key: &str, calls: usize, waited: Duration, busy: Option<&BusyReply>) {
     let (key, waited) = (printable(key).into_owned(), format!("{waited:.1?}"));
     let ahead = busy.map_or(0, |busy| busy.ahead);
-    match busy.map(|busy| busy.obstacle.clone()) {
-        Some(Obstacle::Holder(Some(holder))) if ProcessInfo::of_this_process().is(&holder.who) => {
+    match busy.map(|busy| busy.blocked_by.clone()) {
+        Some(BlockedBy::Holder(Some(holder)))
+            if ProcessInfo::of_this_process().is(&holder.owner) =>
+        {
             user_code::event!(
                 warn, key, calls, waited, ahead,
-                holder.function = %printable(holder.who.function_and_label().0), holder.fence = holder.fence.get(),
+                holder.function = %printable(holder.owner.function_and_label().0), holder.fence = holder.fence.get(),
                 "still waiting for a lock that this process holds: if the holder needs this thread, neither goes on"
             );
         }
-        Some(Obstacle::Holder(Some(holder))) => user_code::event!(warn, key, calls, waited, ahead,
-            holder.host = %printable(&holder.who.host), holder.pid = holder.who.pid,
-            holder.function = %printable(holder.who.function_and_label().0),
-            holder.label = holder.who.function_and_label().1.map(|label| printable(label).into_owned()), holder.fence = holder.fence.get(),
+        Some(BlockedBy::Holder(Some(holder))) => user_code::event!(warn, key, calls, waited, ahead,
+            holder.host = %printable(&holder.owner.host), holder.pid = holder.owner.pid,
+            holder.function = %printable(holder.owner.function_and_label().0),
+            holder.label = holder.owner.function_and_label().1.map(|label| printable(label).into_owned()), holder.fence = holder.fence.get(),
             "still waiting for a lock that another process holds"
         ),
-        Some(Obstacle::KeyConflict) => user_code::event!(
+        Some(BlockedBy::KeyConflict) => user_code::event!(
             warn,
             key,
             calls,
@@ -105,7 +107,7 @@ pub(crate) fn still_waiting(key: &str, calls: usize, waited: Duration, busy: Opt
             ahead,
             "still waiting: a key that is not a lock stands under the lock's name"
         ),
-        Some(Obstacle::DataLoss) => user_code::event!(
+        Some(BlockedBy::DataLoss) => user_code::event!(
             warn,
             key,
             calls,
@@ -113,7 +115,7 @@ pub(crate) fn still_waiting(key: &str, calls: usize, waited: Duration, busy: Opt
             ahead,
             "still waiting: the server lost its data, holds from before may still be valid in their processes"
         ),
-        Some(Obstacle::Holder(None)) => {
+        Some(BlockedBy::Holder(None)) => {
             user_code::event!(
                 warn,
                 key,

@@ -10,15 +10,15 @@ use crate::local::grant_channel::AcquireOutcome;
 use crate::local::grant_channel::{GrantSender, Nudge};
 use crate::local::key_queue::KeyQueue;
 use crate::local::lease::{Lease, LeaseRef};
-use crate::protocol::claim::Failure;
-use crate::protocol::machine::CallId;
-use crate::types::request_id::Nonce;
+use crate::protocol::request::Failure;
+use crate::protocol::state::CommandId;
+use crate::types::request_id::RequestId;
 
 /// Who is notified about a request and its lease.
 pub enum Subscriber {
     Caller(Arc<str>, GrantSender<AcquireOutcome>),
     /// One key of a [`MultiRequest`], with the id of its first.
-    GroupMember(Arc<str>, Nonce),
+    GroupMember(Arc<str>, RequestId),
     /// A granted lease, which its caller may not have received yet.
     Lease(Arc<Lease>, Option<UnclaimedGrant>),
     Queue(Arc<KeyQueue>),
@@ -53,7 +53,7 @@ impl UnclaimedGrant {
     /// Takes back what was not received. Dropping it releases it.
     pub fn reclaim(self) -> Vec<LeaseRef> {
         match self {
-            Self::One(nudge) => match nudge.reclaim(Err(Failure::NotTakenUp)) {
+            Self::One(nudge) => match nudge.reclaim(Err(Failure::Unclaimed)) {
                 Some(Ok(lease_ref)) => vec![lease_ref],
                 Some(Err(_)) | None => Vec::new(),
             },
@@ -67,7 +67,7 @@ impl UnclaimedGrant {
 
 /// Several keys that are granted together or not at all.
 pub struct MultiRequest {
-    pub nonces: Vec<Nonce>,
+    pub ids: Vec<RequestId>,
     /// In the order of the requests.
     pub lease_refs: Vec<LeaseRef>,
     pub sender: GrantSender<MultiOutcome>,
@@ -75,6 +75,6 @@ pub struct MultiRequest {
 
 /// Who gets the reply to a command.
 pub enum ReplyTo {
-    Protocol(CallId),
+    Protocol(CommandId),
     Inspect(oneshot::Sender<InspectAnswer>),
 }

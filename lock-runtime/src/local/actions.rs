@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::local::params::AcquireParams;
-use crate::protocol::claim::Failure;
+use crate::protocol::request::Failure;
 use crate::types::fence::Fence;
-use crate::types::request_id::Nonce;
+use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
-use crate::wire::reply::Busy;
+use crate::wire::reply::BusyReply;
 
 /// To be done in the order of the fields.
 #[derive(Debug)]
@@ -15,9 +15,9 @@ pub(super) struct Actions<S> {
     /// Call the queue's `tick` at this instant.
     pub(super) wake_at: Option<Timestamp>,
     /// Restart the `max_hold` of this lease.
-    pub(super) reset_max_hold: Option<Nonce>,
+    pub(super) reset_max_hold: Option<RequestId>,
     /// Release this lease, or cancel this request.
-    pub(super) release: Option<Nonce>,
+    pub(super) release: Option<RequestId>,
     /// Send this request to the server.
     pub(super) acquire: Option<AcquireAction>,
     /// Grant this section.
@@ -26,7 +26,7 @@ pub(super) struct Actions<S> {
 
 #[derive(Debug)]
 pub(super) struct AcquireAction {
-    pub(super) nonce: Nonce,
+    pub(super) id: RequestId,
     pub(super) params: AcquireParams,
     /// Whether it waited behind other callers of this process.
     pub(super) queued_locally: bool,
@@ -34,14 +34,14 @@ pub(super) struct AcquireAction {
     /// How many fencing tokens to reserve.
     pub(super) fence_count: u32,
     /// A cancelled request whose position in the server's queue this one takes over.
-    pub(super) replaces: Option<Nonce>,
+    pub(super) replaces: Option<RequestId>,
 }
 
 /// A section that has the lock. `sender` reports it to its caller.
 #[derive(Debug)]
 pub(super) struct StartSection<S> {
     pub(super) sender: S,
-    pub(super) nonce: Nonce,
+    pub(super) id: RequestId,
     pub(super) fence: Fence,
     pub(super) valid_until: Timestamp,
 }
@@ -58,7 +58,7 @@ pub(super) struct TickResult<S> {
 #[derive(Debug)]
 pub struct SlowWait {
     pub waited: Duration,
-    pub busy: Option<Busy>,
+    pub busy: Option<BusyReply>,
 }
 
 /// What a tick found that is worth logging.

@@ -17,7 +17,7 @@ use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use crate::local::lease::LeaseRef;
-use crate::protocol::claim::Failure;
+use crate::protocol::request::Failure;
 use crate::types::sync::{Mutex, MutexGuard};
 use crate::user_code::wakers;
 

@@ -28,15 +28,15 @@ use crate::local::params::AcquireParams;
 use crate::local::process_lease::RunningSection;
 use crate::local::queue::LocalQueue;
 use crate::local::waiters::WaiterId;
-use crate::protocol::claim::{Confirmation, Failure, Loss, Request};
+use crate::protocol::request::{Failure, Loss, ReleaseOutcome, RequestParams};
 use crate::types::fence::Fence;
-use crate::types::owner_info::{Holder, OwnerInfo};
+use crate::types::owner_info::{HolderInfo, OwnerInfo};
 use crate::types::process_info::{self, ProcessInfo};
-use crate::types::request_id::Nonce;
+use crate::types::request_id::RequestId;
 use crate::types::sync::{Mutex, MutexGuard};
 use crate::types::time::{self, Timestamp};
-use crate::wire::call::INSPECTED;
-use crate::wire::reply::{Grant, Inspection, Waiter};
+use crate::wire::command::MAX_LISTED_WAITERS;
+use crate::wire::reply::{Grant, LockState, WaiterInfo};
 
 type Sender = GrantSender<AcquireOutcome>;
 
@@ -47,25 +47,30 @@ const LONG_SECTION: Duration = Duration::from_secs(1);
 pub trait IoHandle: Send + Sync {
     /// Sends a request, which may take over the position of a cancelled one. Returns false if the
     /// manager was shut down.
-    fn acquire(&self, request: Request, replaces: Option<Nonce>, queue: Arc<KeyQueue>) -> bool;
+    fn acquire(
+        &self,
+        request: RequestParams,
+        replaces: Option<RequestId>,
+        queue: Arc<KeyQueue>,
+    ) -> bool;
 
     /// Releases a lease, or cancels a request.
-    fn release(&self, nonce: Nonce);
+    fn release(&self, id: RequestId);
 
     /// Releases a lease. The receiver gets whether it was valid until then.
-    fn release_and_confirm(&self, nonce: Nonce) -> oneshot::Receiver<Confirmation>;
+    fn release_and_confirm(&self, id: RequestId) -> oneshot::Receiver<ReleaseOutcome>;
 
     /// As [`LeaseBackend::ensure_ttl`].
-    fn ensure_ttl(&self, nonce: Nonce, ttl: Duration);
+    fn ensure_ttl(&self, id: RequestId, ttl: Duration);
 
     /// As [`LeaseBackend::renew_now`].
-    fn renew_now(&self, nonce: Nonce, ttl: Duration) -> oneshot::Receiver<Timestamp>;
+    fn renew_now(&self, id: RequestId, ttl: Duration) -> oneshot::Receiver<Timestamp>;
 
     /// As [`LeaseBackend::run_callback`].
     fn run_callback(&self, callback: Callback);
 
     /// Restarts the `max_hold` of a lease at `at`.
-    fn reset_max_hold(&self, nonce: Nonce, at: Timestamp);
+    fn reset_max_hold(&self, id: RequestId, at: Timestamp);
 
     /// Has [`KeyQueue::tick`] called at `at`. Returns the number of the timer.
     fn set_timer(&self, at: Timestamp, queue: Weak<KeyQueue>) -> u64;
@@ -195,8 +200,8 @@ impl KeyQueue {
     pub(super) fn take_idle(&self, params: AcquireParams) -> Option<LeaseRef> {
         let mut state = self.state();
         let actions = state.queue.take_idle(params.since, params)?;
-        if let Some(nonce) = actions.reset_max_hold {
-            self.context.io.reset_max_hold(nonce, params.since);
+        if let Some(id) = actions.reset_max_hold {
+            self.context.io.reset_max_hold(id, params.since);
         }
         Some(self.create_lease(&mut state, &actions.start?))
     }
@@ -229,39 +234,39 @@ impl KeyQueue {
     pub fn granted(
         &self,
         now: Timestamp,
-        nonce: Nonce,
+        id: RequestId,
         grant: Grant,
         valid_until: Timestamp,
     ) -> Option<PendingGrant> {
         let mut state = self.state();
-        let actions = state.queue.granted(now, nonce, grant, valid_until);
+        let actions = state.queue.granted(now, id, grant, valid_until);
         let nudges = state.queue.next_waiters().map(GrantSender::nudge).collect();
         self.apply(state, actions).map(|pending| pending.with_nudges(nudges))
     }
 
     /// A request ended without a grant.
-    pub fn failed(&self, now: Timestamp, nonce: Nonce, failure: Failure) {
+    pub fn failed(&self, now: Timestamp, id: RequestId, failure: Failure) {
         let mut state = self.state();
-        let (sender, actions) = state.queue.failed(now, nonce);
+        let (sender, actions) = state.queue.failed(now, id);
         self.apply_and_deliver(state, actions);
         if let Some(sender) = sender {
             let _ = sender.send(Err(failure));
         }
     }
 
-    pub fn renewed(&self, nonce: Nonce, valid_until: Timestamp) {
+    pub fn renewed(&self, id: RequestId, valid_until: Timestamp) {
         let mut state = self.state();
-        state.queue.renewed(nonce, valid_until);
-        if let Some(lease) = state.lease_by_id(nonce) {
+        state.queue.renewed(id, valid_until);
+        if let Some(lease) = state.lease_by_id(id) {
             lease.set_valid_until(valid_until);
         }
     }
 
     /// A lease was lost. Returns that of the section which runs under it, if one does.
-    pub fn lost(&self, nonce: Nonce, loss: Loss) -> Option<Arc<Lease>> {
+    pub fn lost(&self, id: RequestId, loss: Loss) -> Option<Arc<Lease>> {
         let mut state = self.state();
-        let actions = state.queue.lost(nonce);
-        let lease = state.lease_by_id(nonce).cloned();
+        let actions = state.queue.lost(id);
+        let lease = state.lease_by_id(id).cloned();
         self.apply_and_deliver(state, actions);
         if let Some(lease) = &lease {
             lease.mark_lost(loss);
@@ -271,9 +276,9 @@ impl KeyQueue {
 
     /// Takes back a grant that its caller has not received in time, because its future is kept and
     /// not polled. The next waiter gets the lock.
-    pub fn reclaim(&self, now: Timestamp, nonce: Nonce) -> Reclaim {
+    pub fn reclaim(&self, now: Timestamp, id: RequestId) -> Reclaim {
         let mut state = self.state();
-        let deadline = state.queue.claim_deadline(nonce);
+        let deadline = state.queue.claim_deadline(id);
         let Some(deadline) = deadline.filter(|_| state.unclaimed.is_some()) else {
             return Reclaim::NotNeeded;
         };
@@ -282,7 +287,7 @@ impl KeyQueue {
         }
         let unclaimed = state.unclaimed.take();
         drop(state);
-        match unclaimed.and_then(|unclaimed| unclaimed.reclaim(Err(Failure::NotTakenUp))) {
+        match unclaimed.and_then(|unclaimed| unclaimed.reclaim(Err(Failure::Unclaimed))) {
             // Dropping it, with the queue unlocked, ends its section.
             Some(_lease_ref) => Reclaim::Reclaimed,
             None => Reclaim::NotNeeded,
@@ -290,25 +295,25 @@ impl KeyQueue {
     }
 
     /// The server grants the key to nobody before `until`.
-    pub fn no_grant_before(&self, nonce: Nonce, until: Timestamp) {
+    pub fn no_grant_before(&self, id: RequestId, until: Timestamp) {
         let mut state = self.state();
-        let actions = state.queue.no_grant_before(nonce, until);
+        let actions = state.queue.no_grant_before(id, until);
         self.apply_and_deliver(state, actions);
     }
 
     /// The server refused to renew a lease.
-    pub fn refused(&self, nonce: Nonce, why: Arc<str>) {
+    pub fn refused(&self, id: RequestId, why: Arc<str>) {
         let state = self.state();
-        if let Some(lease) = state.lease_by_id(nonce) {
+        if let Some(lease) = state.lease_by_id(id) {
             lease.record_refusal(why);
         }
     }
 
     /// Another process waits for a lease or request of this queue.
-    pub fn contended(&self, now: Timestamp, nonce: Nonce) {
+    pub fn contended(&self, now: Timestamp, id: RequestId) {
         let mut state = self.state();
-        let actions = state.queue.contended(now, nonce);
-        if let Some(lease) = state.lease_by_id(nonce) {
+        let actions = state.queue.contended(now, id);
+        if let Some(lease) = state.lease_by_id(id) {
             lease.mark_contended();
         }
         self.apply_and_deliver(state, actions);
@@ -336,7 +341,11 @@ impl KeyQueue {
     }
 
     /// Does what is due at `now`. `blocked_by` says why the server has not granted a request.
-    pub fn tick(&self, now: Timestamp, blocked_by: impl FnOnce(Nonce) -> Failure) -> TickReport {
+    pub fn tick(
+        &self,
+        now: Timestamp,
+        blocked_by: impl FnOnce(RequestId) -> Failure,
+    ) -> TickReport {
         let mut state = self.state();
         state.timers.retain(|&(at, _)| at > now);
         let long_section = self.check_long_section(&mut state, now);
@@ -370,20 +379,20 @@ impl KeyQueue {
 
     /// Adds to an inspection what the server does not know: which section of this process runs
     /// under the lease, and which callers of this process wait for it.
-    pub(super) fn add_local_view(&self, found: &mut Inspection) {
+    pub(super) fn add_local_view(&self, found: &mut LockState) {
         let state = self.state();
         let (running, waiting) = state.queue.local_view();
         if let (Some(running), Some(holder)) = (running, &mut found.holder)
-            && running.nonce == holder.nonce
+            && running.id == holder.id
         {
             *holder = self.holder(running);
         }
         for params in waiting {
             found.waiting += 1;
-            if found.waiters.len() < INSPECTED as usize {
+            if found.waiters.len() < MAX_LISTED_WAITERS as usize {
                 // It was not sent to the server, and has no id.
-                let nonce = Nonce::from_bits(0);
-                found.waiters.push(Waiter { nonce, who: self.owner_info(params) });
+                let id = RequestId::from_bits(0);
+                found.waiters.push(WaiterInfo { id, owner: self.owner_info(params) });
             }
         }
     }
@@ -408,11 +417,11 @@ impl KeyQueue {
         if let Some(at) = actions.wake_at {
             self.set_timer(&mut state, at);
         }
-        if let Some(nonce) = actions.reset_max_hold {
-            self.context.io.reset_max_hold(nonce, time::now());
+        if let Some(id) = actions.reset_max_hold {
+            self.context.io.reset_max_hold(id, time::now());
         }
-        if let Some(nonce) = actions.release {
-            self.context.io.release(nonce);
+        if let Some(id) = actions.release {
+            self.context.io.release(id);
         }
         let mut dropped = None;
         if let (Some(acquire), Some(me)) = (actions.acquire, self.me.upgrade())
@@ -450,7 +459,7 @@ impl KeyQueue {
         let backend = self.me.upgrade().expect("the caller has a reference");
         let key = Arc::clone(&self.key);
         let (lease, lease_ref) =
-            Lease::granted(key, start.fence, start.nonce, start.valid_until, backend);
+            Lease::granted(key, start.fence, start.id, start.valid_until, backend);
         if state.queue.is_contended() {
             lease.start_contended();
         }
@@ -458,12 +467,12 @@ impl KeyQueue {
         lease_ref
     }
 
-    fn request(&self, acquire: &AcquireAction) -> Request {
-        let request = acquire.params.request(&self.key, acquire.nonce, &self.context.process);
-        Request {
-            behind: acquire.queued_locally,
-            expects_free: acquire.likely_free,
-            block: acquire.fence_count,
+    fn request(&self, acquire: &AcquireAction) -> RequestParams {
+        let request = acquire.params.request(&self.key, acquire.id, &self.context.process);
+        RequestParams {
+            queued_locally: acquire.queued_locally,
+            likely_free: acquire.likely_free,
+            fence_count: acquire.fence_count,
             ..request
         }
     }
@@ -472,10 +481,10 @@ impl KeyQueue {
         params.owner_info(&self.context.process)
     }
 
-    fn holder(&self, running: &RunningSection) -> Holder {
-        let &RunningSection { nonce, fence, ref params, since } = running;
+    fn holder(&self, running: &RunningSection) -> HolderInfo {
+        let &RunningSection { id, fence, ref params, since } = running;
         let held_unix_ms = Some(self.context.process.unix_ms(since));
-        Holder { nonce, fence, who: self.owner_info(params), held_unix_ms }
+        HolderInfo { id, fence, owner: self.owner_info(params), held_unix_ms }
     }
 
     fn remove_from_owner(&self) {
@@ -494,12 +503,12 @@ impl KeyQueue {
 impl KeyQueueState {
     fn provide_request_id(&mut self, joins: bool) {
         if self.queue.needs_request_id(joins) {
-            self.queue.provide_request_id(process_info::nonce());
+            self.queue.provide_request_id(process_info::request_id());
         }
     }
 
-    fn lease_by_id(&self, nonce: Nonce) -> Option<&Arc<Lease>> {
-        self.lease.as_ref().filter(|lease| lease.nonce() == nonce && !lease.is_released())
+    fn lease_by_id(&self, id: RequestId) -> Option<&Arc<Lease>> {
+        self.lease.as_ref().filter(|lease| lease.request_id() == id && !lease.is_released())
     }
 
     /// Drops the lease of a section that has ended. The lease refers to the queue: the two would
@@ -512,30 +521,34 @@ impl KeyQueueState {
 }
 
 impl LeaseBackend for KeyQueue {
-    fn release(&self, nonce: Nonce, fence: Fence) {
+    fn release(&self, id: RequestId, fence: Fence) {
         let mut state = self.state();
         state.drop_lease(fence);
-        let actions = state.queue.released(time::now(), nonce, fence);
+        let actions = state.queue.released(time::now(), id, fence);
         self.apply_and_deliver(state, actions);
     }
 
-    fn release_and_confirm(&self, nonce: Nonce, fence: Fence) -> oneshot::Receiver<Confirmation> {
+    fn release_and_confirm(
+        &self,
+        id: RequestId,
+        fence: Fence,
+    ) -> oneshot::Receiver<ReleaseOutcome> {
         let mut state = self.state();
         state.drop_lease(fence);
-        let confirmation = self.context.io.release_and_confirm(nonce);
-        let actions = state.queue.released_directly(nonce);
+        let confirmation = self.context.io.release_and_confirm(id);
+        let actions = state.queue.released_directly(id);
         self.apply_and_deliver(state, actions);
         confirmation
     }
 
-    fn ensure_ttl(&self, nonce: Nonce, ttl: Duration) {
-        self.state().queue.ttl_raised(nonce, ttl);
-        self.context.io.ensure_ttl(nonce, ttl);
+    fn ensure_ttl(&self, id: RequestId, ttl: Duration) {
+        self.state().queue.ttl_raised(id, ttl);
+        self.context.io.ensure_ttl(id, ttl);
     }
 
-    fn renew_now(&self, nonce: Nonce, ttl: Duration) -> oneshot::Receiver<Timestamp> {
-        self.state().queue.ttl_raised(nonce, ttl);
-        self.context.io.renew_now(nonce, ttl)
+    fn renew_now(&self, id: RequestId, ttl: Duration) -> oneshot::Receiver<Timestamp> {
+        self.state().queue.ttl_raised(id, ttl);
+        self.context.io.renew_now(id, ttl)
     }
 
     fn run_callback(&self, callback: Callback) {

@@ -15,9 +15,9 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::protocol::claim::{Confirmation, Loss};
+use crate::protocol::request::{Loss, ReleaseOutcome};
 use crate::types::fence::Fence;
-use crate::types::request_id::Nonce;
+use crate::types::request_id::RequestId;
 use crate::types::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use crate::types::sync::{Mutex, MutexGuard};
 use crate::types::time;
@@ -30,18 +30,19 @@ pub type Callback = Box<dyn FnOnce() + Send>;
 /// Carries out what is done with a lease: the I/O thread, or the local queue in front of it.
 pub trait LeaseBackend: Send + Sync {
     /// The section that ran under this fencing token has ended.
-    fn release(&self, nonce: Nonce, fence: Fence);
+    fn release(&self, id: RequestId, fence: Fence);
 
     /// Releases the lease. The receiver gets whether it was valid until then, or nothing if the
     /// server did not answer.
-    fn release_and_confirm(&self, nonce: Nonce, fence: Fence) -> oneshot::Receiver<Confirmation>;
+    fn release_and_confirm(&self, id: RequestId, fence: Fence)
+    -> oneshot::Receiver<ReleaseOutcome>;
 
     /// Makes the ttl at least this long from the next renewal on.
-    fn ensure_ttl(&self, nonce: Nonce, ttl: Duration);
+    fn ensure_ttl(&self, id: RequestId, ttl: Duration);
 
     /// Renews the lease now, with at least this ttl. The receiver gets its new deadline once the
     /// server has confirmed it, or nothing if the lease ends before.
-    fn renew_now(&self, nonce: Nonce, ttl: Duration) -> oneshot::Receiver<Timestamp>;
+    fn renew_now(&self, id: RequestId, ttl: Duration) -> oneshot::Receiver<Timestamp>;
 
     /// Runs a user's callback where it cannot block or panic the I/O thread.
     fn run_callback(&self, callback: Callback);
@@ -50,7 +51,7 @@ pub trait LeaseBackend: Send + Sync {
 pub struct Lease {
     key: Arc<str>,
     fence: Fence,
-    nonce: Nonce,
+    id: RequestId,
     backend: Arc<dyn LeaseBackend>,
     /// How many sections and shared holds refer to it. Zero is final.
     refs: AtomicUsize,
@@ -84,14 +85,14 @@ impl Lease {
     pub fn granted(
         key: Arc<str>,
         fence: Fence,
-        nonce: Nonce,
+        id: RequestId,
         valid_until: Timestamp,
         backend: Arc<dyn LeaseBackend>,
     ) -> (Arc<Self>, LeaseRef) {
         let lease = Arc::new(Self {
             key,
             fence,
-            nonce,
+            id,
             backend,
             refs: AtomicUsize::new(1),
             ttl: AtomicU64::new(0),
@@ -119,20 +120,20 @@ impl Lease {
     /// Gives a reference back. The last one releases the lock, without waiting for the server.
     pub fn release(&self) {
         if self.refs.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.backend.release(self.nonce, self.fence);
+            self.backend.release(self.id, self.fence);
         }
     }
 
     /// The same. The last one gets a receiver of whether the lease was valid until then.
-    pub fn release_and_confirm(&self) -> Option<oneshot::Receiver<Confirmation>> {
+    pub fn release_and_confirm(&self) -> Option<oneshot::Receiver<ReleaseOutcome>> {
         let last = self.refs.fetch_sub(1, Ordering::AcqRel) == 1;
-        last.then(|| self.backend.release_and_confirm(self.nonce, self.fence))
+        last.then(|| self.backend.release_and_confirm(self.id, self.fence))
     }
 
     /// Makes the ttl at least this long from the next renewal on. Sends nothing if it is.
     pub fn ensure_ttl(&self, ttl: Duration) {
         if self.raise_ttl(ttl) {
-            self.backend.ensure_ttl(self.nonce, ttl);
+            self.backend.ensure_ttl(self.id, ttl);
         }
     }
 
@@ -146,7 +147,7 @@ impl Lease {
 
     /// As [`LeaseBackend::renew_now`].
     pub fn renew_now(&self, ttl: Duration) -> oneshot::Receiver<Timestamp> {
-        self.backend.renew_now(self.nonce, ttl)
+        self.backend.renew_now(self.id, ttl)
     }
 
     /// Calls `callback` when the lease is lost, or now if it is.
@@ -204,8 +205,8 @@ impl Lease {
         self.fence
     }
 
-    pub fn nonce(&self) -> Nonce {
-        self.nonce
+    pub fn request_id(&self) -> RequestId {
+        self.id
     }
 
     pub fn remaining(&self) -> Duration {
@@ -329,7 +330,7 @@ impl LossWatchers {
 const fn loss_code(loss: &Loss) -> u8 {
     match loss {
         Loss::Expired => 1,
-        Loss::Gone => 2,
+        Loss::NotOnServer => 2,
         Loss::MaxHold => 3,
         Loss::Shutdown => 4,
         Loss::Panicked => 5,
@@ -341,7 +342,7 @@ const fn loss_code(loss: &Loss) -> u8 {
 const fn loss_from_code(loss_code: u8) -> Option<Loss> {
     match loss_code {
         1 => Some(Loss::Expired),
-        2 => Some(Loss::Gone),
+        2 => Some(Loss::NotOnServer),
         3 => Some(Loss::MaxHold),
         4 => Some(Loss::Shutdown),
         5 => Some(Loss::Panicked),
@@ -409,23 +410,23 @@ mod tests {
     }
 
     impl LeaseBackend for Counts {
-        fn release(&self, _nonce: Nonce, _fence: Fence) {}
+        fn release(&self, _nonce: RequestId, _fence: Fence) {}
 
         fn release_and_confirm(
             &self,
-            _nonce: Nonce,
+            _nonce: RequestId,
             _fence: Fence,
-        ) -> oneshot::Receiver<Confirmation> {
+        ) -> oneshot::Receiver<ReleaseOutcome> {
             oneshot::channel().1
         }
 
-        fn renew_now(&self, _nonce: Nonce, _ttl: Duration) -> oneshot::Receiver<Timestamp> {
+        fn renew_now(&self, _nonce: RequestId, _ttl: Duration) -> oneshot::Receiver<Timestamp> {
             oneshot::channel().1
         }
 
         fn run_callback(&self, _callback: Callback) {}
 
-        fn ensure_ttl(&self, _nonce: Nonce, _ttl: Duration) {
+        fn ensure_ttl(&self, _nonce: RequestId, _ttl: Duration) {
             self.raised.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -434,8 +435,8 @@ mod tests {
     fn only_a_longer_ttl_is_asked_for() {
         let counts = Arc::new(Counts::default());
         let backend: Arc<dyn LeaseBackend> = Arc::<Counts>::clone(&counts);
-        let (nonce, until) = (Nonce::from_bits(1), time::now().plus(Duration::from_secs(60)));
-        let (lease, lease_ref) = Lease::granted("key".into(), Fence::new(1), nonce, until, backend);
+        let (id, until) = (RequestId::from_bits(1), time::now().plus(Duration::from_secs(60)));
+        let (lease, lease_ref) = Lease::granted("key".into(), Fence::new(1), id, until, backend);
         let _share = lease_ref.with_ttl(Duration::from_secs(30));
         let mut asked = |seconds| {
             lease.ensure_ttl(Duration::from_secs(seconds));

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::protocol::claim::Request;
+use crate::protocol::request::RequestParams;
 use crate::types::call_site::CallSite;
 use crate::types::owner_info::OwnerInfo;
 use crate::types::process_info::ProcessInfo;
-use crate::types::request_id::Nonce;
+use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 
 /// The parameters of one acquire. They are `Copy` and small: most requests never reach the server.
@@ -38,25 +38,25 @@ pub struct LeaseTerms {
 
 impl AcquireParams {
     /// A request that bypasses the local queue: its lease is not handed off.
-    pub fn request(&self, key: &Arc<str>, nonce: Nonce, process: &ProcessInfo) -> Request {
-        Request {
+    pub fn request(&self, key: &Arc<str>, id: RequestId, process: &ProcessInfo) -> RequestParams {
+        RequestParams {
             key: Arc::clone(key),
-            nonce,
+            id,
             since: self.since,
             ttl: self.terms.ttl,
             deadline: self.deadline,
             queue: self.queue,
             renew: self.terms.renew,
             max_hold: self.terms.max_hold,
-            behind: false,
-            expects_free: false,
-            block: 1,
-            who: self.owner_info(process),
+            queued_locally: false,
+            likely_free: false,
+            fence_count: 1,
+            owner: self.owner_info(process),
         }
     }
 
     pub(super) fn owner_info(&self, process: &ProcessInfo) -> OwnerInfo {
-        let who = process.owner_info(self.terms.ttl, self.call_site, self.since);
-        process.labelled(who, self.label)
+        let owner = process.owner_info(self.terms.ttl, self.call_site, self.since);
+        process.label_owner(owner, self.label)
     }
 }

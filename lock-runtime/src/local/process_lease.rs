@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::local::actions::StartSection;
 use crate::local::params::{AcquireParams, LeaseTerms};
 use crate::types::fence::Fence;
-use crate::types::fence::FenceBlock;
-use crate::types::request_id::Nonce;
+use crate::types::fence::FenceRange;
+use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 
 /// How long a process keeps handing the lock to its own callers while another process waits.
@@ -21,10 +21,10 @@ const SHORT_MAX_HOLD: Duration = Duration::from_secs(60 * 60);
 
 #[derive(Debug)]
 pub(super) struct ProcessLease {
-    pub(super) nonce: Nonce,
+    pub(super) id: RequestId,
     pub(super) terms: LeaseTerms,
     /// The fencing tokens that the grant reserved and no section has used.
-    pub(super) fences: FenceBlock,
+    pub(super) fences: FenceRange,
     pub(super) valid_until: Timestamp,
     /// No handoff from this instant on.
     pub(super) handoff_until: Timestamp,
@@ -49,7 +49,7 @@ pub(super) enum Occupancy {
 /// What others see of the section that runs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RunningSection {
-    pub(super) nonce: Nonce,
+    pub(super) id: RequestId,
     pub(super) fence: Fence,
     pub(super) params: AcquireParams,
     pub(super) since: Timestamp,
@@ -59,13 +59,13 @@ impl ProcessLease {
     /// A lease that was just granted. No section runs yet.
     pub(super) fn new(
         now: Timestamp,
-        nonce: Nonce,
+        id: RequestId,
         terms: LeaseTerms,
-        fences: FenceBlock,
+        fences: FenceRange,
         valid_until: Timestamp,
     ) -> Self {
         Self {
-            nonce,
+            id,
             terms,
             fences,
             valid_until,
@@ -129,10 +129,10 @@ impl ProcessLease {
         params: AcquireParams,
         sender: S,
     ) -> Option<StartSection<S>> {
-        let (nonce, fence) = (self.nonce, self.fences.take()?);
+        let (id, fence) = (self.id, self.fences.take()?);
         self.section_started = now;
-        self.occupancy = Occupancy::Running(RunningSection { nonce, fence, params, since: now });
-        Some(StartSection { sender, nonce, fence, valid_until: self.valid_until })
+        self.occupancy = Occupancy::Running(RunningSection { id, fence, params, since: now });
+        Some(StartSection { sender, id, fence, valid_until: self.valid_until })
     }
 
     /// Counts a handoff. Returns whether `max_hold` restarts with it.

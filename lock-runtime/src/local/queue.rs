@@ -40,11 +40,11 @@ use crate::local::params::AcquireParams;
 use crate::local::process_lease::{MAX_LOCAL_STREAK, Occupancy, ProcessLease, RunningSection};
 use crate::local::waiters::WaiterList;
 use crate::local::waiters::{LocalWaiter, WaiterId};
-use crate::protocol::timing::claim_time;
+use crate::protocol::timing::claim_ttl;
 use crate::types::fence::Fence;
-use crate::types::request_id::Nonce;
+use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
-use crate::wire::call::LARGEST_BLOCK;
+use crate::wire::command::MAX_FENCE_RANGE;
 use crate::wire::reply::Grant;
 
 /// How many tokens a grant reserves at first. The server's counter starts from its clock in
@@ -63,9 +63,9 @@ pub(super) struct LocalQueue<S> {
     max_handoffs: u32,
     lease: Option<ProcessLease>,
     /// The id of the first waiter's request to the server.
-    pending_request: Option<Nonce>,
+    pending_request: Option<RequestId>,
     /// The id of the request after that. It is provided: nothing here is random.
-    next_request_id: Option<Nonce>,
+    next_request_id: Option<RequestId>,
     /// Another process started to wait before the grant of `pending_request` arrived.
     pending_contended: bool,
     /// Other processes wanted this lock recently. Until this instant the handoff limit applies from
@@ -127,7 +127,7 @@ impl<S> LocalQueue<S> {
         {
             return None;
         }
-        let reset_max_hold = lease.record_handoff().then_some(lease.nonce);
+        let reset_max_hold = lease.record_handoff().then_some(lease.id);
         Some(Actions {
             reset_max_hold,
             start: Some(lease.start(now, params, ())?),
@@ -164,7 +164,7 @@ impl<S> LocalQueue<S> {
         self.next_request_id.is_none() && (unknown || comes && self.pending_request.is_none())
     }
 
-    pub(super) const fn provide_request_id(&mut self, next_request_id: Nonce) {
+    pub(super) const fn provide_request_id(&mut self, next_request_id: RequestId) {
         self.next_request_id = Some(next_request_id);
     }
 
@@ -201,20 +201,20 @@ impl<S> LocalQueue<S> {
     pub(super) fn granted(
         &mut self,
         now: Timestamp,
-        nonce: Nonce,
+        id: RequestId,
         grant: Grant,
         valid_until: Timestamp,
     ) -> Actions<S> {
         let mut actions = Actions::none();
-        let first = self.waiters.front().filter(|_| self.pending_request == Some(nonce));
+        let first = self.waiters.front().filter(|_| self.pending_request == Some(id));
         let Some(terms) = first.map(|waiter| waiter.params.terms) else {
-            actions.release = Some(nonce);
+            actions.release = Some(id);
             return actions;
         };
         self.pending_request = None;
         self.no_grant_before = Timestamp::ZERO;
-        let mut lease = ProcessLease::new(now, nonce, terms, grant.fences, valid_until);
-        if std::mem::take(&mut self.pending_contended) || grant.waited_for {
+        let mut lease = ProcessLease::new(now, id, terms, grant.fences, valid_until);
+        if std::mem::take(&mut self.pending_contended) || grant.contended {
             lease.mark_contended(now, self.max_handoffs);
             self.contention_until = now.plus(MAX_LOCAL_STREAK);
         } else if now < self.contention_until {
@@ -227,9 +227,9 @@ impl<S> LocalQueue<S> {
     }
 
     /// A request ended without a grant. Returns its waiter, unless that one is gone.
-    pub(super) fn failed(&mut self, now: Timestamp, nonce: Nonce) -> (Option<S>, Actions<S>) {
+    pub(super) fn failed(&mut self, now: Timestamp, id: RequestId) -> (Option<S>, Actions<S>) {
         let mut actions = Actions::none();
-        if self.pending_request != Some(nonce) {
+        if self.pending_request != Some(id) {
             return (None, actions);
         }
         self.pending_request = None;
@@ -240,11 +240,11 @@ impl<S> LocalQueue<S> {
     }
 
     /// The section that ran under this fencing token has ended.
-    pub(super) fn released(&mut self, now: Timestamp, nonce: Nonce, fence: Fence) -> Actions<S> {
+    pub(super) fn released(&mut self, now: Timestamp, id: RequestId, fence: Fence) -> Actions<S> {
         let mut actions = Actions::none();
         let Some(lease) = self.lease.as_mut().filter(|lease| lease.runs(fence)) else {
             // The lease was lost meanwhile, and is not this queue's any more.
-            actions.release = Some(nonce);
+            actions.release = Some(id);
             return actions;
         };
         let linger = lease.running().map_or(Duration::ZERO, |running| running.params.linger);
@@ -265,9 +265,9 @@ impl<S> LocalQueue<S> {
     }
 
     /// The section releases its lease itself, to wait for the confirmation.
-    pub(super) fn released_directly(&mut self, nonce: Nonce) -> Actions<S> {
+    pub(super) fn released_directly(&mut self, id: RequestId) -> Actions<S> {
         let mut actions = Actions::none();
-        if self.lease.take_if(|lease| lease.nonce == nonce).is_some() {
+        if self.lease.take_if(|lease| lease.id == id).is_some() {
             self.acquire(&mut actions, None);
         }
         self.arm(&mut actions);
@@ -275,13 +275,13 @@ impl<S> LocalQueue<S> {
     }
 
     /// The lease was lost. The waiters need a new one.
-    pub(super) fn lost(&mut self, nonce: Nonce) -> Actions<S> {
+    pub(super) fn lost(&mut self, id: RequestId) -> Actions<S> {
         let mut actions = Actions::none();
-        let Some(lease) = self.lease.take_if(|lease| lease.nonce == nonce) else {
+        let Some(lease) = self.lease.take_if(|lease| lease.id == id) else {
             return actions;
         };
         if lease.is_idle() {
-            actions.release = Some(nonce);
+            actions.release = Some(id);
         }
         self.acquire(&mut actions, None);
         self.arm(&mut actions);
@@ -289,10 +289,10 @@ impl<S> LocalQueue<S> {
     }
 
     /// Another process waits for this lease or request.
-    pub(super) fn contended(&mut self, now: Timestamp, nonce: Nonce) -> Actions<S> {
-        self.pending_contended |= self.pending_request == Some(nonce);
+    pub(super) fn contended(&mut self, now: Timestamp, id: RequestId) -> Actions<S> {
+        self.pending_contended |= self.pending_request == Some(id);
         let max_handoffs = self.max_handoffs;
-        if let Some(lease) = self.lease_by_id(nonce) {
+        if let Some(lease) = self.lease_by_id(id) {
             lease.mark_contended(now, max_handoffs);
             self.contention_until = now.plus(MAX_LOCAL_STREAK);
             return self.release_idle();
@@ -301,9 +301,9 @@ impl<S> LocalQueue<S> {
     }
 
     /// The server grants this key to nobody before `until`. Waiters with an earlier deadline fail.
-    pub(super) fn no_grant_before(&mut self, nonce: Nonce, until: Timestamp) -> Actions<S> {
+    pub(super) fn no_grant_before(&mut self, id: RequestId, until: Timestamp) -> Actions<S> {
         let mut actions = Actions::none();
-        if self.pending_request == Some(nonce) {
+        if self.pending_request == Some(id) {
             self.no_grant_before = until;
             self.next_wake = None;
             self.arm(&mut actions);
@@ -311,8 +311,8 @@ impl<S> LocalQueue<S> {
         actions
     }
 
-    pub(super) fn renewed(&mut self, nonce: Nonce, valid_until: Timestamp) {
-        if let Some(lease) = self.lease_by_id(nonce) {
+    pub(super) fn renewed(&mut self, id: RequestId, valid_until: Timestamp) {
+        if let Some(lease) = self.lease_by_id(id) {
             lease.valid_until = valid_until;
         }
     }
@@ -323,8 +323,8 @@ impl<S> LocalQueue<S> {
     }
 
     /// A nested call needs a longer ttl.
-    pub(super) fn ttl_raised(&mut self, nonce: Nonce, ttl: Duration) {
-        if let Some(lease) = self.lease_by_id(nonce) {
+    pub(super) fn ttl_raised(&mut self, id: RequestId, ttl: Duration) {
+        if let Some(lease) = self.lease_by_id(id) {
             lease.terms.ttl = lease.terms.ttl.max(ttl);
         }
     }
@@ -370,14 +370,14 @@ impl<S> LocalQueue<S> {
     }
 
     /// When an unclaimed grant of this lease is taken back.
-    pub(super) fn claim_deadline(&self, nonce: Nonce) -> Option<Timestamp> {
-        let lease = self.lease.as_ref().filter(|lease| lease.nonce == nonce)?;
+    pub(super) fn claim_deadline(&self, id: RequestId) -> Option<Timestamp> {
+        let lease = self.lease.as_ref().filter(|lease| lease.id == id)?;
         let running = lease.running()?;
-        Some(lease.section_started.plus(claim_time(running.params.terms.ttl)))
+        Some(lease.section_started.plus(claim_ttl(running.params.terms.ttl)))
     }
 
-    fn lease_by_id(&mut self, nonce: Nonce) -> Option<&mut ProcessLease> {
-        self.lease.as_mut().filter(|lease| lease.nonce == nonce)
+    fn lease_by_id(&mut self, id: RequestId) -> Option<&mut ProcessLease> {
+        self.lease.as_mut().filter(|lease| lease.id == id)
     }
 
     /// Hands the lock to the first waiter, or sends its request, if either can be done.
@@ -387,7 +387,7 @@ impl<S> LocalQueue<S> {
             Some(lease) if !lease.is_idle() => {}
             Some(lease) if lease.can_start_section(now, first.params.terms) => {
                 if lease.record_handoff() {
-                    actions.reset_max_hold = Some(lease.nonce);
+                    actions.reset_max_hold = Some(lease.id);
                 }
                 self.start(now, actions);
             }
@@ -407,7 +407,7 @@ impl<S> LocalQueue<S> {
     }
 
     /// Sends the first waiter's request, unless there is one. It replaces a cancelled one.
-    fn acquire(&mut self, actions: &mut Actions<S>, withdrawn: Option<Nonce>) {
+    fn acquire(&mut self, actions: &mut Actions<S>, withdrawn: Option<RequestId>) {
         let first =
             self.waiters.front().filter(|_| self.pending_request.is_none() && self.lease.is_none());
         let Some(first) = first else {
@@ -418,16 +418,15 @@ impl<S> LocalQueue<S> {
         let fence_count = match (params.terms.renew, params.linger.is_zero()) {
             (false, _) => 1,
             (true, true) => self.fence_count,
-            (true, false) => LARGEST_BLOCK,
+            (true, false) => MAX_FENCE_RANGE,
         };
-        let nonce =
-            self.next_request_id.take().expect("a line that may ask was supplied with a name");
-        self.pending_request = Some(nonce);
+        let id = self.next_request_id.take().expect("a line that may ask was supplied with a name");
+        self.pending_request = Some(id);
         self.pending_contended = false;
         // If several wait here, other processes may wait too.
         let likely_free = withdrawn.is_none() && self.waiters.len() == 1;
         actions.acquire = Some(AcquireAction {
-            nonce,
+            id,
             params,
             queued_locally,
             likely_free,
@@ -438,13 +437,13 @@ impl<S> LocalQueue<S> {
 
     fn release(&mut self, actions: &mut Actions<S>) {
         let Some(lease) = self.lease.take() else { return };
-        actions.release = Some(lease.nonce);
+        actions.release = Some(lease.id);
         if !lease.terms.renew {
             return;
         }
         let left = lease.fences.size();
         if left == 0 {
-            self.fence_count = (self.fence_count * 2).min(LARGEST_BLOCK);
+            self.fence_count = (self.fence_count * 2).min(MAX_FENCE_RANGE);
         } else if left > self.fence_count / 4 * 3 {
             self.fence_count = (self.fence_count / 2).max(MIN_FENCE_COUNT);
         }

@@ -8,7 +8,7 @@ use crate::local::key_queue::{JoinError, KeyQueue, QueueContext, QueueOwner, Wai
 use crate::local::lease::LeaseRef;
 use crate::local::params::AcquireParams;
 use crate::types::sync::{Mutex, MutexGuard};
-use crate::wire::reply::Inspection;
+use crate::wire::reply::LockState;
 
 /// Callers of different keys rarely contend for one mutex.
 const SHARDS: usize = 16;
@@ -52,7 +52,7 @@ impl QueueTable {
     }
 
     /// As [`KeyQueue::add_local_view`].
-    pub fn add_local_view(&self, key: &str, found: &mut Inspection) {
+    pub fn add_local_view(&self, key: &str, found: &mut LockState) {
         let queue = self.shard(key).queues().get(key).cloned();
         if let Some(queue) = queue {
             queue.add_local_view(found);

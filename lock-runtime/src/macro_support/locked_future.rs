@@ -16,7 +16,7 @@ use crate::error::LockError;
 use crate::macro_support::on_error::Policy;
 use crate::owner::scope::{Scope, Work};
 use crate::owner::section::Section;
-use crate::protocol::claim::Loss;
+use crate::protocol::request::Loss;
 
 pin_project! {
     /// Waits for the section, runs the body inside it, and leaves.

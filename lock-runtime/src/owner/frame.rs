@@ -8,7 +8,7 @@ use crate::local::lease::Lease;
 use crate::owner::context::current;
 use crate::owner::turn::Turn;
 use crate::types::call_site::CallSite;
-use crate::types::request_id::Nonce;
+use crate::types::request_id::RequestId;
 
 /// Which manager's keys these are: the same text in two managers is two locks.
 pub type ManagerId = u64;
@@ -80,7 +80,7 @@ impl Frame {
     }
 
     /// The sections that cannot end before the code in this frame does, as others know them.
-    pub fn sections(self: &Arc<Self>) -> Vec<Nonce> {
+    pub fn sections(self: &Arc<Self>) -> Vec<RequestId> {
         let mut sections = Vec::new();
         for frame in self.outwards().filter(|frame| !frame.lease.is_released()) {
             sections.push(frame.section());
@@ -101,15 +101,15 @@ impl Frame {
         self.has_turn() && self.ancestor().is_some_and(|holder| Arc::ptr_eq(holder, ancestor))
     }
 
-    fn section(self: &Arc<Self>) -> Nonce {
+    fn section(self: &Arc<Self>) -> RequestId {
         match self.kind {
-            Kind::Hold | Kind::Elsewhere => self.lease.nonce(),
+            Kind::Hold | Kind::Elsewhere => self.lease.request_id(),
             Kind::Turn => turn_of(Arc::as_ptr(self).addr()),
         }
     }
 
     /// The section that has the turn under this frame, if one has.
-    pub fn inside(&self) -> Option<Nonce> {
+    pub fn inside(&self) -> Option<RequestId> {
         self.turn.holder().map(turn_of)
     }
 
@@ -180,9 +180,9 @@ impl Frame {
 }
 
 /// The name of the section that has a turn, by the address of its frame: no other has that while it runs.
-fn turn_of(address: usize) -> Nonce {
+fn turn_of(address: usize) -> RequestId {
     static PROCESS: LazyLock<u128> = LazyLock::new(|| Uuid::new_v4().as_u128());
-    Nonce::from_bits(*PROCESS ^ address as u128)
+    RequestId::from_bits(*PROCESS ^ address as u128)
 }
 
 impl Drop for Frame {

@@ -9,7 +9,7 @@ use pin_project_lite::pin_project;
 use crate::local::lease::{Lease, LossWatchSlot};
 use crate::owner::context::Entered;
 use crate::owner::frame::Frame;
-use crate::protocol::claim::Loss;
+use crate::protocol::request::Loss;
 
 /// What a scope gets its frame from: the section that is to end with it, or just a frame.
 pub trait Slot {

@@ -8,7 +8,7 @@ use crate::local::lease::{Lease, LeaseRef};
 use crate::owner::context::Entered;
 use crate::owner::frame::{Frame, ManagerId};
 use crate::owner::scope::{Heed, Slot};
-use crate::protocol::claim::Confirmation;
+use crate::protocol::request::ReleaseOutcome;
 use crate::types::call_site::CallSite;
 
 /// A section that may run: its frame and, by that, a share of the hold; a nested one also has its ancestor's turn.
@@ -95,7 +95,7 @@ impl Section {
 
     /// Ends the section and those it stands on. For each hold that is released by that, the receiver hears whether the lock
     /// was ours to the end.
-    pub fn end_confirmed(mut self) -> Vec<(Arc<Lease>, oneshot::Receiver<Confirmation>)> {
+    pub fn end_confirmed(mut self) -> Vec<(Arc<Lease>, oneshot::Receiver<ReleaseOutcome>)> {
         let mut released = Vec::new();
         loop {
             if let Some(frame) = self.frame.take() {

@@ -5,9 +5,9 @@
 
 use std::collections::VecDeque;
 
-use crate::protocol::claim::{Claim, Phase};
-use crate::protocol::machine::Machine;
-use crate::types::request_id::Nonce;
+use crate::protocol::request::{Phase, RequestState};
+use crate::protocol::state::Protocol;
+use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 
 /// What was known before has this part of the window: a request that is new finds most of it empty.
@@ -17,11 +17,11 @@ const KNOWN_PART: usize = 8;
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
     /// Ends, and whether they end a hold: they free what others wait for.
-    ends: VecDeque<(Nonce, bool)>,
+    ends: VecDeque<(RequestId, bool)>,
     /// Requests that the server has not said to wait.
-    new: VecDeque<Nonce>,
+    new: VecDeque<RequestId>,
     /// Requests that are asked again, many at a time after a connection was lost.
-    known: VecDeque<Nonce>,
+    known: VecDeque<RequestId>,
 }
 
 impl Backlog {
@@ -35,39 +35,39 @@ impl Backlog {
     }
 
     /// Forgets all of it; the requests among it.
-    pub(crate) fn clear(&mut self) -> Vec<Nonce> {
+    pub(crate) fn clear(&mut self) -> Vec<RequestId> {
         let Self { ends, new, known } = std::mem::take(self);
-        ends.into_iter().map(|(nonce, _)| nonce).chain(new).chain(known).collect()
+        ends.into_iter().map(|(id, _)| id).chain(new).chain(known).collect()
     }
 }
 
-impl Machine {
+impl Protocol {
     /// Whether as many calls are under way as may be.
     pub(crate) fn is_full(&self, is_new: bool) -> bool {
         let part = if is_new { 1 } else { KNOWN_PART };
-        self.calls.len() >= (self.timing.window / part).max(1)
+        self.in_flight.len() >= (self.timing.max_in_flight / part).max(1)
     }
 
     /// Has a request asked when its turn comes.
-    pub(crate) fn line_up(&mut self, nonce: Nonce, is_new: bool) {
-        let Some(claim) = self.claims.get_mut(&nonce) else { return };
-        if claim.lined_up {
+    pub(crate) fn add_to_backlog(&mut self, id: RequestId, is_new: bool) {
+        let Some(request) = self.requests.get_mut(&id) else { return };
+        if request.in_backlog {
             return;
         }
-        claim.lined_up = true;
-        if let Phase::Pausing { .. } = claim.phase {
-            claim.phase = Phase::Unsent;
+        request.in_backlog = true;
+        if let Phase::BackingOff { .. } = request.phase {
+            request.phase = Phase::Pending;
         }
         let waiting = if is_new { &mut self.backlog.new } else { &mut self.backlog.known };
-        waiting.push_back(nonce);
+        waiting.push_back(id);
     }
 
     /// Sends the end of a request, when its turn comes.
-    pub(crate) fn end_in_turn(&mut self, now: Timestamp, nonce: Nonce, was_held: bool) {
+    pub(crate) fn release_in_turn(&mut self, now: Timestamp, id: RequestId, was_held: bool) {
         if self.is_full(true) {
-            self.backlog.ends.push_back((nonce, was_held));
+            self.backlog.ends.push_back((id, was_held));
         } else {
-            self.send_end(now, nonce, was_held);
+            self.send_release(now, id, was_held);
         }
     }
 
@@ -77,38 +77,38 @@ impl Machine {
             return;
         }
         while !self.is_full(true) {
-            if let Some((nonce, was_held)) = self.backlog.ends.pop_front() {
-                self.send_end(now, nonce, was_held);
-            } else if let Some(nonce) = self.backlog.new.pop_front() {
-                self.ask_lined_up(now, nonce);
+            if let Some((id, was_held)) = self.backlog.ends.pop_front() {
+                self.send_release(now, id, was_held);
+            } else if let Some(id) = self.backlog.new.pop_front() {
+                self.send_from_backlog(now, id);
             } else {
                 break;
             }
         }
         while !self.is_full(false)
-            && let Some(nonce) = self.backlog.known.pop_front()
+            && let Some(id) = self.backlog.known.pop_front()
         {
-            self.ask_lined_up(now, nonce);
+            self.send_from_backlog(now, id);
         }
     }
 
-    fn ask_lined_up(&mut self, now: Timestamp, nonce: Nonce) {
+    fn send_from_backlog(&mut self, now: Timestamp, id: RequestId) {
         // A claim that is no longer wanted is gone or ends.
-        let Some(claim) = self.claims.get_mut(&nonce) else { return };
-        claim.lined_up = false;
-        if claim.is_wanted() && !claim.is_called() {
-            self.ask_now(now, nonce);
+        let Some(request) = self.requests.get_mut(&id) else { return };
+        request.in_backlog = false;
+        if request.is_wanted() && !request.is_called() {
+            self.send_acquire(now, id);
         }
-        self.rearm(nonce);
+        self.rearm(id);
     }
 }
 
-impl Claim {
+impl RequestState {
     /// Whether a call about this request is under way whose reply says what to do.
     fn is_called(&self) -> bool {
         match &self.phase {
-            Phase::Asking => true,
-            Phase::Queued(queued) => queued.calling,
+            Phase::Acquiring => true,
+            Phase::Queued(queued) => queued.call_in_flight,
             _ => false,
         }
     }

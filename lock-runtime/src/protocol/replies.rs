@@ -3,44 +3,50 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::protocol::claim::{Claim, Ending, Failure, Held, Loss, Phase, Queued, Unable};
-use crate::protocol::machine::{CallError, CallId, Machine, Output, Purpose, Written};
-use crate::protocol::timing::{CONFIRM_AFTER, CONFIRM_FIRST, RETRY, Timing, claim_time};
-use crate::types::fence::FenceBlock;
-use crate::types::request_id::Nonce;
+use crate::protocol::request::{
+    Failure, Held, Loss, Phase, Queued, Releasing, RequestState, ServerRefusal,
+};
+use crate::protocol::state::{CommandError, CommandId, CommandKind, Output, Protocol, TtlWrite};
+use crate::protocol::timing::{CONFIRM_DELAY, MIN_CLAIM_LEFT, RETRY, Timing, claim_ttl};
+use crate::types::fence::FenceRange;
+use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
-use crate::wire::reply::{AcquireReply, Busy, Grant, Notice, Obstacle, RenewalReply, Reply};
+use crate::wire::reply::{
+    AcquireReply, BlockedBy, BusyReply, Grant, Notification, RenewalReply, Reply,
+};
 
 /// After so many grants in a row that were over when they arrived a request gives up.
-const MOST_LATE: u32 = 3;
+const MAX_SLOW_REPLIES: u32 = 3;
 
-impl Machine {
+impl Protocol {
     /// The reply to a call, or what came instead. A reply to a call of an earlier connection is ignored.
-    pub fn reply(&mut self, now: Timestamp, id: CallId, reply: Result<Reply, CallError>) {
-        let Some(sent) = self.calls.remove(&id) else {
+    pub fn reply(&mut self, now: Timestamp, id: CommandId, reply: Result<Reply, CommandError>) {
+        let Some(sent) = self.in_flight.remove(&id) else {
             return;
         };
-        self.silence.answered(now, sent.at);
-        self.answered(&sent.purpose);
-        match (sent.purpose, reply) {
-            (Purpose::Acquire(nonce, ttl), Ok(Reply::Acquire(reply))) => {
-                self.acquire_reply(now, Written { sent: sent.at, ttl }, nonce, reply);
+        self.reply_timeout.settled(now, sent.at);
+        self.settled(&sent.kind);
+        match (sent.kind, reply) {
+            (CommandKind::Acquire(id, ttl), Ok(Reply::Acquire(reply))) => {
+                self.acquire_reply(now, TtlWrite { sent: sent.at, ttl }, id, reply);
             }
-            (Purpose::AcquireAll(nonces), Ok(Reply::AcquiredAll(fences))) => {
-                self.acquired_all(now, sent.at, &nonces, fences);
+            (CommandKind::AcquireAll(ids), Ok(Reply::AcquiredAll(fences))) => {
+                self.acquired_all(now, sent.at, &ids, fences);
             }
-            (Purpose::End(nonce), Ok(Reply::Ended(held))) => self.ended(nonce, held),
-            (Purpose::Renew { renewals, .. }, Ok(Reply::Renewed(replies))) => {
-                for ((nonce, ttl), reply) in renewals.into_iter().zip(replies) {
-                    self.renewal_reply(now, Written { sent: sent.at, ttl }, nonce, reply);
+            (CommandKind::Release(id), Ok(Reply::Released(held))) => self.ended(id, held),
+            (CommandKind::Renew { renewals, .. }, Ok(Reply::Renewed(replies))) => {
+                for ((id, ttl), reply) in renewals.into_iter().zip(replies) {
+                    self.renewal_reply(now, TtlWrite { sent: sent.at, ttl }, id, reply);
                 }
             }
-            (Purpose::Probe(id), Ok(Reply::Probed(probed))) => self.probed(now, id, probed),
-            (Purpose::Raise, Ok(Reply::Raised)) => {}
-            (purpose, Ok(_)) => {
-                self.failed_call(now, &purpose, &CallError::Garbled("mixed up".into()));
+            (CommandKind::Probe(id), Ok(Reply::Probed(probe_reply))) => {
+                self.probe_reply(now, id, probe_reply)
             }
-            (purpose, Err(error)) => self.failed_call(now, &purpose, &error),
+            (CommandKind::RaiseMaxLease, Ok(Reply::MaxLeaseRaised)) => {}
+            (kind, Ok(_)) => {
+                self.failed_call(now, &kind, &CommandError::InvalidReply("mixed up".into()));
+            }
+            (kind, Err(error)) => self.failed_call(now, &kind, &error),
         }
         if !self.backlog.is_empty() {
             self.send_backlog(now);
@@ -48,82 +54,84 @@ impl Machine {
     }
 
     /// The server has undone a request.
-    fn ended(&mut self, nonce: Nonce, held: bool) {
-        let doubtful = matches!(
-            self.claims.get(&nonce).map(|claim| &claim.phase),
-            Some(Phase::Ending(Ending { doubtful: true, .. }))
+    fn ended(&mut self, id: RequestId, held: bool) {
+        let maybe_done = matches!(
+            self.requests.get(&id).map(|request| &request.phase),
+            Some(Phase::Releasing(Releasing { maybe_done: true, .. }))
         );
-        self.forget(nonce, (held || !doubtful).then_some(held));
+        self.remove(id, (held || !maybe_done).then_some(held));
     }
 
     /// What the server told without being asked.
-    pub fn notice(&mut self, now: Timestamp, notice: Notice) {
-        self.silence.heard(now);
+    pub fn notification(&mut self, now: Timestamp, notice: Notification) {
+        self.reply_timeout.heard(now);
         match notice {
-            Notice::Granted(nonce, fences) => self.pushed(now, nonce, fences),
+            Notification::Granted(id, fences) => self.granted_by_push(now, id, fences),
             // Also before the reply that it overtook.
-            Notice::Asked(nonce) => self.waited_for(nonce),
-            Notice::Bound(bound) => self.learn_bound(bound),
-            Notice::First(nonce, left) => self.is_first(now, nonce, left),
+            Notification::Contended(id) => self.contended(id),
+            Notification::MaxLease(max_lease) => self.learn_max_lease(max_lease),
+            Notification::FirstInQueue(id, left) => self.first_in_queue(now, id, left),
         }
     }
 
     /// A waiter has become the first, behind a hold that may be over before it would look.
-    fn is_first(&mut self, now: Timestamp, nonce: Nonce, left: Duration) {
-        if let Some(Claim { phase: Phase::Queued(queued), .. }) = self.claims.get_mut(&nonce) {
-            let over = Timing::ask_at(now, left, nonce);
-            queued.ask_at = Some(queued.ask_at.map_or(over, |at| at.min(over)));
-            self.rearm(nonce);
+    fn first_in_queue(&mut self, now: Timestamp, id: RequestId, left: Duration) {
+        if let Some(RequestState { phase: Phase::Queued(queued), .. }) = self.requests.get_mut(&id)
+        {
+            let over = Timing::recheck_at(now, left, id);
+            queued.recheck_at = Some(queued.recheck_at.map_or(over, |at| at.min(over)));
+            self.rearm(id);
         }
     }
 
-    fn waited_for(&mut self, nonce: Nonce) {
-        if let Some(claim) = self.claims.get_mut(&nonce) {
-            claim.waited_for = true;
-            self.outputs.push_back(Output::WaitedFor(nonce));
+    fn contended(&mut self, id: RequestId) {
+        if let Some(request) = self.requests.get_mut(&id) {
+            request.contended = true;
+            self.outputs.push_back(Output::Contended(id));
         }
     }
 
     /// A grant that was pushed when the holder before let go.
-    fn pushed(&mut self, now: Timestamp, nonce: Nonce, fences: FenceBlock) {
-        self.floor = self.floor.max(fences.last());
-        if self.is_stale(now, nonce, fences) {
+    fn granted_by_push(&mut self, now: Timestamp, id: RequestId, fences: FenceRange) {
+        self.min_fence = self.min_fence.max(fences.last());
+        if self.is_stale(now, id, fences) {
             return;
         }
-        let Some(claim) = self.claims.get_mut(&nonce) else {
+        let Some(request) = self.requests.get_mut(&id) else {
             return;
         };
-        let (Phase::Queued(_) | Phase::Asking, Some(vouched)) = (&claim.phase, claim.vouched)
+        let (Phase::Queued(_) | Phase::Acquiring, Some(queued_as_of)) =
+            (&request.phase, request.queued_as_of)
         else {
             // A grant that nobody wants is undone by the cancel that is on its way.
             return;
         };
-        let ttl = claim.request.ttl;
+        let ttl = request.params.ttl;
         let own = self.timing.valid_until(now, ttl);
-        let valid_until = self.timing.claim_until(vouched, ttl).min(own);
-        if valid_until.since(now) < CONFIRM_FIRST.min(ttl / 2) && valid_until < own {
-            self.ask(now, nonce);
+        let valid_until = self.timing.claim_until(queued_as_of, ttl).min(own);
+        if valid_until.since(now) < MIN_CLAIM_LEFT.min(ttl / 2) && valid_until < own {
+            self.acquire_in_turn(now, id);
         } else {
             // Also without renewals: this one turns the claim into the full ttl.
-            let confirm_at = now.plus(CONFIRM_AFTER.min(ttl / 3));
-            let grant = Grant { fences, waited_for: true };
-            self.hold(now, nonce, grant, valid_until, Some(confirm_at));
+            let confirm_at = now.plus(CONFIRM_DELAY.min(ttl / 3));
+            let grant = Grant { fences, contended: true };
+            self.hold(now, id, grant, valid_until, Some(confirm_at));
         }
-        self.rearm(nonce);
+        self.rearm(id);
     }
 
     /// A token that is not above those seen before the request: the server lost data and did not notice. Such a grant
     /// is given back.
-    fn is_stale(&mut self, now: Timestamp, nonce: Nonce, fences: FenceBlock) -> bool {
+    fn is_stale(&mut self, now: Timestamp, id: RequestId, fences: FenceRange) -> bool {
         let fence = fences.first();
-        let Some(claim) = self.claims.get(&nonce) else { return false };
-        let stale = claim.is_wanted() && fence <= claim.floor;
+        let Some(request) = self.requests.get(&id) else { return false };
+        let stale = request.is_wanted() && fence <= request.min_fence;
         if stale {
             let why = format!(
                 "it issued fencing token {fence}, not above {} seen before: it lost data",
-                claim.floor
+                request.min_fence
             );
-            self.fail(now, nonce, Failure::Refused(why));
+            self.fail(now, id, Failure::Refused(why));
         }
         stale
     }
@@ -131,88 +139,95 @@ impl Machine {
     fn acquire_reply(
         &mut self,
         now: Timestamp,
-        written: Written,
-        nonce: Nonce,
+        written: TtlWrite,
+        id: RequestId,
         reply: AcquireReply,
     ) {
         match reply {
-            AcquireReply::Granted(grant) => self.granted_at(now, written, nonce, grant),
-            AcquireReply::Busy(busy) => self.busy(now, written.sent, nonce, busy),
+            AcquireReply::Granted(grant) => self.granted_by_reply(now, written, id, grant),
+            AcquireReply::Busy(busy) => self.busy(now, written.sent, id, busy),
             AcquireReply::Cancelled => {
-                if self.claims.get(&nonce).is_some_and(Claim::is_wanted) {
+                if self.requests.get(&id).is_some_and(RequestState::is_wanted) {
                     let why = "the request was cancelled on the server".to_owned();
-                    self.fail(now, nonce, Failure::Refused(why));
+                    self.fail(now, id, Failure::Refused(why));
                 }
             }
         }
-        self.rearm(nonce);
+        self.rearm(id);
     }
 
     /// The server granted by reply.
-    pub(crate) fn granted_at(
+    pub(crate) fn granted_by_reply(
         &mut self,
         now: Timestamp,
-        written: Written,
-        nonce: Nonce,
+        written: TtlWrite,
+        id: RequestId,
         grant: Grant,
     ) {
-        self.floor = self.floor.max(grant.fences.last());
-        if self.is_stale(now, nonce, grant.fences) {
+        self.min_fence = self.min_fence.max(grant.fences.last());
+        if self.is_stale(now, id, grant.fences) {
             return;
         }
-        let Some(claim) = self.claims.get_mut(&nonce) else {
+        let Some(request) = self.requests.get_mut(&id) else {
             return;
         };
         let valid_until = self.timing.valid_until(written.sent, written.ttl);
-        if let Phase::Held(_) = claim.phase {
-            return self.extend(nonce, written);
+        if let Phase::Held(_) = request.phase {
+            return self.extend(id, written);
         }
-        if !claim.is_wanted() {
+        if !request.is_wanted() {
             return;
         }
         if valid_until <= now {
-            // The reply took longer than the lease: never shown, asked again with the same nonce. One slow reply may be
+            // The reply took longer than the lease: never shown, asked again with the same request id. One slow reply may be
             // followed by a quick one; where all are slow the server would keep the lock from everybody.
-            claim.late += 1;
-            if claim.late < MOST_LATE {
-                claim.phase = Phase::Pausing { until: now };
+            request.slow_replies += 1;
+            if request.slow_replies < MAX_SLOW_REPLIES {
+                request.phase = Phase::BackingOff { until: now };
             } else {
-                let (ttl, round_trip) = (claim.request.ttl, now.since(written.sent));
-                self.fail(now, nonce, Failure::TooLate { ttl, round_trip });
+                let (ttl, round_trip) = (request.params.ttl, now.since(written.sent));
+                self.fail(now, id, Failure::RepliesTooSlow { ttl, round_trip });
             }
             return;
         }
-        let renew_at = claim.renew_at(written);
-        self.hold(now, nonce, grant, valid_until, renew_at);
+        let renew_at = request.renew_at(written);
+        self.hold(now, id, grant, valid_until, renew_at);
     }
 
     fn hold(
         &mut self,
         now: Timestamp,
-        nonce: Nonce,
+        id: RequestId,
         grant: Grant,
         valid_until: Timestamp,
         renew_at: Option<Timestamp>,
     ) {
-        let Some(claim) = self.claims.get_mut(&nonce) else {
+        let Some(request) = self.requests.get_mut(&id) else {
             return;
         };
-        let ends_at = claim.request.max_hold.map(|span| now.plus(span));
-        let look_at = Some(now.plus(claim_time(claim.request.ttl)));
-        let held = Held { valid_until, ends_at, renew_at, renewing: false, look_at, refused: None };
+        let ends_at = request.params.max_hold.map(|span| now.plus(span));
+        let check_claimed_at = Some(now.plus(claim_ttl(request.params.ttl)));
+        let held = Held {
+            valid_until,
+            ends_at,
+            renew_at,
+            renewing: false,
+            check_claimed_at,
+            refused: None,
+        };
         let valid_until = held.end();
-        claim.phase = Phase::Held(held);
-        claim.waited_for |= grant.waited_for;
-        self.outputs.push_back(Output::Granted { nonce, grant, valid_until });
+        request.phase = Phase::Held(held);
+        request.contended |= grant.contended;
+        self.outputs.push_back(Output::Granted { id, grant, valid_until });
     }
 
     /// The server confirmed a call that wrote a ttl.
-    fn extend(&mut self, nonce: Nonce, written: Written) {
-        let Some(claim) = self.claims.get_mut(&nonce) else {
+    fn extend(&mut self, id: RequestId, written: TtlWrite) {
+        let Some(request) = self.requests.get_mut(&id) else {
             return;
         };
-        let renew_at = claim.renew_at(written);
-        let Phase::Held(held) = &mut claim.phase else {
+        let renew_at = request.renew_at(written);
+        let Phase::Held(held) = &mut request.phase else {
             return;
         };
         held.renewing = false;
@@ -220,135 +235,138 @@ impl Machine {
         let valid_until = self.timing.valid_until(written.sent, written.ttl);
         held.valid_until = held.valid_until.max(valid_until);
         held.renew_at = renew_at;
-        self.outputs.push_back(Output::Extended(nonce, held.end()));
+        self.outputs.push_back(Output::Extended(id, held.end()));
     }
 
-    fn busy(&mut self, now: Timestamp, sent: Timestamp, nonce: Nonce, busy: Busy) {
-        let requests = self.claims.len();
-        let Some(claim) = self.claims.get_mut(&nonce) else {
+    fn busy(&mut self, now: Timestamp, sent: Timestamp, id: RequestId, busy: BusyReply) {
+        let requests = self.requests.len();
+        let Some(request) = self.requests.get_mut(&id) else {
             return;
         };
-        if !claim.is_wanted() {
+        if !request.is_wanted() {
             // It was pushed before this reply was read, and granted before or after the server said so.
-            claim.asks += 1;
+            request.acquires_in_flight += 1;
             return;
         }
         // A hold may be released at any time, and a foreign key deleted; a loss of data is waited out to its end.
         let nothing_before = match busy {
-            Busy { obstacle: Obstacle::DataLoss, left: Some(left), .. } => Some(now.plus(left)),
+            BusyReply { blocked_by: BlockedBy::DataLoss, left: Some(left), .. } => {
+                Some(now.plus(left))
+            }
             _ => None,
         };
         let in_vain = nothing_before
-            .zip(claim.request.deadline)
+            .zip(request.params.deadline)
             .is_some_and(|(until, deadline)| deadline < until);
-        if !claim.request.queue || in_vain {
-            return self.fail(now, nonce, Failure::Busy(busy));
+        if !request.params.queue || in_vain {
+            return self.fail(now, id, Failure::Busy(busy));
         }
         let every = Timing::refresh_every(requests);
-        claim.phase = Phase::Queued(Queued {
-            refresh_at: Timing::refresh_at(now, every, nonce),
-            ask_at: busy.left.map(|left| Timing::ask_at(now, left, nonce)),
-            calling: false,
+        request.phase = Phase::Queued(Queued {
+            refresh_at: Timing::refresh_at(now, every, id),
+            recheck_at: busy.left.map(|left| Timing::recheck_at(now, left, id)),
+            call_in_flight: false,
         });
-        claim.late = 0;
-        claim.vouched = Some(sent);
-        claim.busy = Some(busy);
-        claim.unable = None;
-        if claim.warning {
-            self.tell_wait(now, nonce);
+        request.slow_replies = 0;
+        request.queued_as_of = Some(sent);
+        request.busy = Some(busy);
+        request.refusal = None;
+        if request.warning {
+            self.report_wait(now, id);
         }
-        let told = nothing_before.map(|until| Output::NothingBefore(nonce, until));
-        self.outputs.extend(told);
+        let announced = nothing_before.map(|until| Output::NoGrantBefore(id, until));
+        self.outputs.extend(announced);
     }
 
     fn renewal_reply(
         &mut self,
         now: Timestamp,
-        written: Written,
-        nonce: Nonce,
+        written: TtlWrite,
+        id: RequestId,
         reply: RenewalReply,
     ) {
-        let every = Timing::refresh_every(self.claims.len());
-        let Some(claim) = self.claims.get_mut(&nonce) else {
+        let every = Timing::refresh_every(self.requests.len());
+        let Some(request) = self.requests.get_mut(&id) else {
             return;
         };
-        match (&mut claim.phase, reply) {
-            (Phase::Held(_), RenewalReply::Renewed) => self.extend(nonce, written),
-            (Phase::Held(_), RenewalReply::RenewedAndWaitedFor) => {
-                self.extend(nonce, written);
-                self.waited_for(nonce);
+        match (&mut request.phase, reply) {
+            (Phase::Held(_), RenewalReply::Renewed) => self.extend(id, written),
+            (Phase::Held(_), RenewalReply::RenewedContended) => {
+                self.extend(id, written);
+                self.contended(id);
             }
-            (Phase::Held(_), RenewalReply::Gone) => self.lose(nonce, Loss::Gone),
+            (Phase::Held(_), RenewalReply::NotHeld) => self.lost(id, Loss::NotOnServer),
             (Phase::Queued(queued), RenewalReply::Waiting(left)) => {
-                queued.calling = false;
-                claim.vouched = Some(written.sent);
-                queued.refresh_at = Timing::refresh_at(now, every, nonce);
-                queued.ask_at = left.map(|left| Timing::ask_at(now, left, nonce));
-                if let Some(busy) = &mut claim.busy {
+                queued.call_in_flight = false;
+                request.queued_as_of = Some(written.sent);
+                queued.refresh_at = Timing::refresh_at(now, every, id);
+                queued.recheck_at = left.map(|left| Timing::recheck_at(now, left, id));
+                if let Some(busy) = &mut request.busy {
                     busy.left = left;
                 }
             }
-            (Phase::Queued(queued), RenewalReply::Ask) => {
-                queued.calling = false;
-                self.ask(now, nonce);
+            (Phase::Queued(queued), RenewalReply::AcquireAgain) => {
+                queued.call_in_flight = false;
+                self.acquire_in_turn(now, id);
             }
             // A waiter that was granted meanwhile, or a hold that its owner gave up.
             _ => {}
         }
-        self.rearm(nonce);
+        self.rearm(id);
     }
 
-    fn failed_call(&mut self, now: Timestamp, purpose: &Purpose, error: &CallError) {
-        let at_once = matches!(error, CallError::Unloaded | CallError::Alone);
-        let again = if at_once { now } else { now.plus(RETRY) };
-        match (purpose, error) {
-            (_, CallError::Broken) => self.unanswered(now, purpose),
-            (Purpose::Acquire(nonce, _), _) => self.acquire_failed(now, again, *nonce, error),
-            (Purpose::AcquireAll(nonces), CallError::Garbled(_)) => {
-                self.unanswered_all(now, nonces);
+    fn failed_call(&mut self, now: Timestamp, kind: &CommandKind, error: &CommandError) {
+        let multi = matches!(error, CommandError::ScriptMissing | CommandError::NotBatchable);
+        let again = if multi { now } else { now.plus(RETRY) };
+        match (kind, error) {
+            (_, CommandError::ConnectionLost) => self.no_reply(now, kind),
+            (CommandKind::Acquire(id, _), _) => self.acquire_failed(now, again, *id, error),
+            (CommandKind::AcquireAll(ids), CommandError::InvalidReply(_)) => {
+                self.no_reply_to_all(now, ids);
             }
-            (Purpose::AcquireAll(nonces), _) => self.refused_all(now, nonces),
-            (Purpose::End(nonce), _) => self.end_failed(again, *nonce, error),
-            (Purpose::Renew { renewals, .. }, _) => {
-                if let CallError::Refused(why) | CallError::Hindered(why) = error {
+            (CommandKind::AcquireAll(ids), _) => self.all_refused(now, ids),
+            (CommandKind::Release(id), _) => self.release_failed(again, *id, error),
+            (CommandKind::Renew { renewals, .. }, _) => {
+                if let CommandError::Refused(why) | CommandError::Unhealthy(why) = error {
                     self.renewals_refused(renewals, why);
                 }
-                for &(nonce, _) in renewals {
-                    self.renew_again(again, nonce);
+                for &(id, _) in renewals {
+                    self.renew_again(again, id);
                 }
             }
-            (Purpose::Probe(id), _) => self.probe_failed(now, *id),
-            (Purpose::Raise, _) => self.announce_again(now, error),
+            (CommandKind::Probe(id), _) => self.probe_failed(now, *id),
+            (CommandKind::RaiseMaxLease, _) => self.announcement_failed(now, error),
         }
     }
 
-    fn end_failed(&mut self, again: Timestamp, nonce: Nonce, error: &CallError) {
-        let Some(claim) = self.claims.get_mut(&nonce) else {
+    fn release_failed(&mut self, again: Timestamp, id: RequestId, error: &CommandError) {
+        let Some(request) = self.requests.get_mut(&id) else {
             return;
         };
-        if let Phase::Ending(ending) = &mut claim.phase {
-            ending.retry_at = Some(again);
+        if let Phase::Releasing(releasing) = &mut request.phase {
+            releasing.retry_at = Some(again);
             // A script may be refused a part of its work, and have done the rest.
-            ending.doubtful |= matches!(error, CallError::Refused(_) | CallError::Garbled(_));
-            if let CallError::Refused(why) = error
-                && !std::mem::replace(&mut ending.refused, true)
+            releasing.maybe_done |=
+                matches!(error, CommandError::Refused(_) | CommandError::InvalidReply(_));
+            if let CommandError::Refused(why) = error
+                && !std::mem::replace(&mut releasing.refused, true)
             {
-                let (key, why) = (Arc::clone(&claim.request.key), why.as_str().into());
-                self.outputs.push_back(Output::EndRefused { nonce, key, why });
+                let (key, why) = (Arc::clone(&request.params.key), why.as_str().into());
+                self.outputs.push_back(Output::ReleaseRefused { id, key, why });
             }
         }
-        self.rearm(nonce);
+        self.rearm(id);
     }
 
     /// Reports holds whose renewal the server has refused for the first time since it last took one.
-    fn renewals_refused(&mut self, renewals: &[(Nonce, Duration)], why: &str) {
+    fn renewals_refused(&mut self, renewals: &[(RequestId, Duration)], why: &str) {
         let why: Arc<str> = why.into();
         let mut news = Vec::new();
-        for &(nonce, _) in renewals {
-            if let Some(Claim { phase: Phase::Held(held), .. }) = self.claims.get_mut(&nonce)
+        for &(id, _) in renewals {
+            if let Some(RequestState { phase: Phase::Held(held), .. }) = self.requests.get_mut(&id)
                 && held.refused.replace(Arc::clone(&why)).is_none()
             {
-                news.push(nonce);
+                news.push(id);
             }
         }
         if !news.is_empty() {
@@ -360,102 +378,105 @@ impl Machine {
         &mut self,
         now: Timestamp,
         again: Timestamp,
-        nonce: Nonce,
-        error: &CallError,
+        id: RequestId,
+        error: &CommandError,
     ) {
-        let Some(claim) = self.claims.get_mut(&nonce) else {
+        let Some(request) = self.requests.get_mut(&id) else {
             return;
         };
-        if !claim.is_wanted() {
+        if !request.is_wanted() {
             return;
         }
         match error {
-            CallError::Unloaded | CallError::Alone => {
-                claim.request.expects_free &= *error != CallError::Alone;
-                claim.asked = claim.busy.is_some() || claim.stray;
-                claim.phase = Phase::Pausing { until: again };
+            CommandError::ScriptMissing | CommandError::NotBatchable => {
+                request.params.likely_free &= *error != CommandError::NotBatchable;
+                request.may_be_on_server = request.busy.is_some() || request.may_arrive_late;
+                request.phase = Phase::BackingOff { until: again };
             }
-            CallError::NotNow(why) | CallError::Hindered(why) | CallError::Elsewhere(why) => {
-                let since = claim.unable.as_ref().map_or(now, |unable| unable.since);
-                let hindered = matches!(error, CallError::Hindered(_));
-                let unable = Unable { since, why: why.clone(), hindered };
-                let failure = unable.failure();
-                claim.unable = Some(unable);
-                let given_up = since.plus(self.timing.outage) <= now;
-                if given_up || !claim.request.queue {
-                    self.fail(now, nonce, failure);
+            CommandError::TryAgain(why)
+            | CommandError::Unhealthy(why)
+            | CommandError::NotPrimary(why) => {
+                let since = request.refusal.as_ref().map_or(now, |refusal| refusal.since);
+                let unhealthy = matches!(error, CommandError::Unhealthy(_));
+                let refusal = ServerRefusal { since, why: why.clone(), unhealthy };
+                let failure = refusal.failure();
+                request.refusal = Some(refusal);
+                let given_up = since.plus(self.timing.outage_timeout) <= now;
+                if given_up || !request.params.queue {
+                    self.fail(now, id, failure);
                 } else {
-                    claim.asked = claim.busy.is_some() || claim.stray;
-                    claim.phase = Phase::Pausing { until: again };
+                    request.may_be_on_server = request.busy.is_some() || request.may_arrive_late;
+                    request.phase = Phase::BackingOff { until: again };
                 }
             }
-            CallError::Refused(why) => {
+            CommandError::Refused(why) => {
                 // A definite no leaves nothing behind of a request that never queued.
-                claim.asked = claim.busy.is_some() || claim.stray;
-                self.fail(now, nonce, Failure::Refused(why.clone()));
+                request.may_be_on_server = request.busy.is_some() || request.may_arrive_late;
+                self.fail(now, id, Failure::Refused(why.clone()));
             }
-            CallError::Garbled(why) => self.fail(now, nonce, Failure::Refused(why.clone())),
-            CallError::Broken => {}
+            CommandError::InvalidReply(why) => self.fail(now, id, Failure::Refused(why.clone())),
+            CommandError::ConnectionLost => {}
         }
-        self.rearm(nonce);
+        self.rearm(id);
     }
 
-    fn renew_again(&mut self, at: Timestamp, nonce: Nonce) {
-        match self.claims.get_mut(&nonce).map(|claim| &mut claim.phase) {
+    fn renew_again(&mut self, at: Timestamp, id: RequestId) {
+        match self.requests.get_mut(&id).map(|request| &mut request.phase) {
             Some(Phase::Held(held)) => {
                 held.renewing = false;
                 held.renew_at = held.renew_at.map(|_| at);
             }
             Some(Phase::Queued(queued)) => {
-                queued.calling = false;
+                queued.call_in_flight = false;
                 queued.refresh_at = at;
             }
             _ => {}
         }
-        self.rearm(nonce);
+        self.rearm(id);
     }
 
     /// A call is not under way any more.
-    pub(crate) fn answered(&mut self, purpose: &Purpose) {
-        if let Purpose::Renew { refreshes, .. } = purpose {
-            self.refreshing = self.refreshing.saturating_sub(*refreshes);
+    pub(crate) fn settled(&mut self, kind: &CommandKind) {
+        if let CommandKind::Renew { refreshes, .. } = kind {
+            self.refreshes_in_flight = self.refreshes_in_flight.saturating_sub(*refreshes);
         }
-        if let Purpose::Acquire(nonce, _) = purpose
-            && let Some(claim) = self.claims.get_mut(nonce)
+        if let CommandKind::Acquire(id, _) = kind
+            && let Some(request) = self.requests.get_mut(id)
         {
-            claim.asks = claim.asks.saturating_sub(1);
+            request.acquires_in_flight = request.acquires_in_flight.saturating_sub(1);
         }
     }
 
     /// A call of a connection that died: it may have been done, or be done yet.
-    pub(crate) fn unanswered(&mut self, now: Timestamp, purpose: &Purpose) {
-        match purpose {
-            Purpose::Acquire(nonce, _) => {
-                let Some(claim) = self.claims.get_mut(nonce) else {
+    pub(crate) fn no_reply(&mut self, now: Timestamp, kind: &CommandKind) {
+        match kind {
+            CommandKind::Acquire(id, _) => {
+                let Some(request) = self.requests.get_mut(id) else {
                     return;
                 };
-                claim.stray = true;
-                match &mut claim.phase {
-                    Phase::Queued(queued) => queued.calling = false,
-                    phase @ Phase::Asking => *phase = Phase::Unsent,
+                request.may_arrive_late = true;
+                match &mut request.phase {
+                    Phase::Queued(queued) => queued.call_in_flight = false,
+                    phase @ Phase::Acquiring => *phase = Phase::Pending,
                     _ => {}
                 }
             }
-            Purpose::AcquireAll(nonces) => self.unanswered_all(now, nonces),
+            CommandKind::AcquireAll(ids) => self.no_reply_to_all(now, ids),
             // The next connection does it again.
-            Purpose::Raise => {}
-            Purpose::End(nonce) => {
-                if let Some(Claim { phase: Phase::Ending(ending), .. }) = self.claims.get_mut(nonce)
+            CommandKind::RaiseMaxLease => {}
+            CommandKind::Release(id) => {
+                if let Some(RequestState { phase: Phase::Releasing(releasing), .. }) =
+                    self.requests.get_mut(id)
                 {
-                    ending.doubtful = true;
+                    releasing.maybe_done = true;
                 }
             }
-            Purpose::Renew { renewals, .. } => {
-                for &(nonce, _) in renewals {
-                    self.renew_again(now, nonce);
+            CommandKind::Renew { renewals, .. } => {
+                for &(id, _) in renewals {
+                    self.renew_again(now, id);
                 }
             }
-            Purpose::Probe(id) => self.probe_failed(now, *id),
+            CommandKind::Probe(id) => self.probe_failed(now, *id),
         }
     }
 }

@@ -2,25 +2,25 @@
 
 use std::time::Duration;
 
-use crate::types::request_id::Nonce;
+use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
-use crate::wire::call::WAITER_LEASE;
+use crate::wire::command::WAITER_LEASE;
 
 /// The spans that a manager may set.
 #[derive(Clone, Debug)]
 pub struct Timing {
     /// How much earlier than its ttl a hold ends for its owner; `None`: the larger of 2 ms and 1 %.
-    pub margin: Option<Duration>,
+    pub clock_margin: Option<Duration>,
     /// How much longer than its ttl the key lives in the server; `None`: as the margin.
-    pub guard: Option<Duration>,
+    pub server_ttl_slack: Option<Duration>,
     /// How long a request waits for a server that cannot be reached.
-    pub outage: Duration,
+    pub outage_timeout: Duration,
     /// How long the server may say nothing while it owes replies, before the connection counts as dead.
     pub reply: Duration,
     /// How many calls may be under way; more wait for their replies.
-    pub window: usize,
+    pub max_in_flight: usize,
     /// Whether a loss of data in the server is waited out before the next grant.
-    pub quarantine: bool,
+    pub data_loss_grace: bool,
 }
 
 /// A waiter is heard of about three times in its lease.
@@ -35,9 +35,9 @@ const SHORTEST_REPLY: Duration = Duration::from_millis(100);
 /// How much longer than the slowest round trip of late a reply may take.
 const SLOWER: u32 = 4;
 /// A pushed grant starts with what is left of the claim; a section longer than this gets its full ttl.
-pub(crate) const CONFIRM_AFTER: Duration = Duration::from_millis(50);
+pub(crate) const CONFIRM_DELAY: Duration = Duration::from_millis(50);
 /// With less than this left, or than half its ttl, a pushed grant is confirmed before anyone runs under it.
-pub(crate) const CONFIRM_FIRST: Duration = Duration::from_millis(250);
+pub(crate) const MIN_CLAIM_LEFT: Duration = Duration::from_millis(250);
 /// How long a late acquire on a connection that died is refused.
 pub(crate) const TOMBSTONE: Duration = Duration::from_secs(60);
 /// How soon something that the server could not do just now is tried again.
@@ -47,7 +47,7 @@ const LONG_WAIT: Duration = Duration::from_secs(10);
 
 /// How long a grant may wait to be taken up by its request.
 #[must_use]
-pub fn claim_time(ttl: Duration) -> Duration {
+pub fn claim_ttl(ttl: Duration) -> Duration {
     WAITER_LEASE.min(ttl)
 }
 
@@ -68,46 +68,46 @@ impl Timing {
         Duration::from_millis(2).max(ttl / 100)
     }
 
-    fn margin(&self, ttl: Duration) -> Duration {
-        self.margin.unwrap_or_else(|| Self::slack(ttl))
+    fn clock_margin(&self, ttl: Duration) -> Duration {
+        self.clock_margin.unwrap_or_else(|| Self::slack(ttl))
     }
 
     /// The TTL of the key in the server for a hold of `ttl`.
     #[must_use]
     pub fn server_ttl(&self, ttl: Duration) -> Duration {
-        ttl.saturating_add(self.guard.unwrap_or_else(|| Self::slack(ttl)))
+        ttl.saturating_add(self.server_ttl_slack.unwrap_or_else(|| Self::slack(ttl)))
     }
 
     /// What is left for its owner of a hold of `ttl` whose key lasts for `left`.
     #[must_use]
-    pub fn without_guard(&self, left: Duration, ttl: Duration) -> Duration {
+    pub fn owner_time_left(&self, left: Duration, ttl: Duration) -> Duration {
         left.saturating_sub(self.server_ttl(ttl).saturating_sub(ttl))
     }
 
     /// Until when a hold is valid whose TTL was written by a call sent at `sent`.
     #[must_use]
     pub fn valid_until(&self, sent: Timestamp, ttl: Duration) -> Timestamp {
-        sent.plus(ttl.saturating_sub(self.margin(ttl)))
+        sent.plus(ttl.saturating_sub(self.clock_margin(ttl)))
     }
 
-    /// The same for a pushed grant: the server granted after `vouched` and gave it the claim as its TTL, which is never longer
+    /// The same for a pushed grant: the server granted after `queued_as_of` and gave it the claim as its TTL, which is never longer
     /// than that for `ttl`.
     #[must_use]
-    pub fn claim_until(&self, vouched: Timestamp, ttl: Duration) -> Timestamp {
-        let guard = self.guard.unwrap_or_else(|| Self::slack(WAITER_LEASE));
-        self.valid_until(vouched, WAITER_LEASE.saturating_sub(guard).min(ttl))
+    pub fn claim_until(&self, queued_as_of: Timestamp, ttl: Duration) -> Timestamp {
+        let server_ttl_slack = self.server_ttl_slack.unwrap_or_else(|| Self::slack(WAITER_LEASE));
+        self.valid_until(queued_as_of, WAITER_LEASE.saturating_sub(server_ttl_slack).min(ttl))
     }
 
     /// When a hold that was renewed at `sent` is renewed next: after a third of the ttl, spread by a tenth
-    /// either way with the bits of its nonce, so that holds of one moment drift apart.
+    /// either way with the bits of its request id, so that holds of one moment drift apart.
     #[must_use]
-    pub(crate) fn renew_at(sent: Timestamp, ttl: Duration, nonce: Nonce) -> Timestamp {
+    pub(crate) fn renew_at(sent: Timestamp, ttl: Duration, id: RequestId) -> Timestamp {
         let third = ttl / 3;
-        sent.plus(third * 9 / 10 + third / 5 * u32::from(nonce.jitter()) / 255)
+        sent.plus(third * 9 / 10 + third / 5 * u32::from(id.jitter()) / 255)
     }
 
     /// How much earlier than due a renewal may ride along with another.
-    pub(crate) fn ride_along(ttl: Duration) -> Duration {
+    pub(crate) fn renewal_batch_window(ttl: Duration) -> Duration {
         ttl / 24
     }
 
@@ -124,21 +124,25 @@ impl Timing {
     }
 
     /// When a waiter is heard of next: spread by a tenth, so that those of one moment drift apart.
-    pub(crate) fn refresh_at(now: Timestamp, every: Duration, nonce: Nonce) -> Timestamp {
-        now.plus(every * 9 / 10 + every / 10 * u32::from(nonce.jitter()) / 255)
+    pub(crate) fn refresh_at(now: Timestamp, every: Duration, id: RequestId) -> Timestamp {
+        now.plus(every * 9 / 10 + every / 10 * u32::from(id.jitter()) / 255)
     }
 
     /// How long the server may say nothing while it owes replies: a third of the shortest ttl that is held, so that a
     /// renewal on another connection is in time.
-    pub(crate) fn silence(&self, shortest_ttl: Option<Duration>, slowest: Duration) -> Duration {
+    pub(crate) fn reply_timeout(
+        &self,
+        shortest_ttl: Option<Duration>,
+        slowest: Duration,
+    ) -> Duration {
         let wanted = shortest_ttl.map_or(self.reply, |ttl| ttl / 3);
         wanted.max(SHORTEST_REPLY).max(slowest * SLOWER).min(self.reply)
     }
 
     /// When to ask for a lock whose holder's TTL ends in `left`: just after, not all waiters at once.
-    pub(crate) fn ask_at(now: Timestamp, left: Duration, nonce: Nonce) -> Timestamp {
+    pub(crate) fn recheck_at(now: Timestamp, left: Duration, id: RequestId) -> Timestamp {
         now.plus(
-            left + Duration::from_millis(1) + Duration::from_micros(40) * u32::from(nonce.jitter()),
+            left + Duration::from_millis(1) + Duration::from_micros(40) * u32::from(id.jitter()),
         )
     }
 }
@@ -146,12 +150,12 @@ impl Timing {
 impl Default for Timing {
     fn default() -> Self {
         Self {
-            margin: None,
-            guard: None,
-            outage: Duration::from_secs(5),
+            clock_margin: None,
+            server_ttl_slack: None,
+            outage_timeout: Duration::from_secs(5),
             reply: Duration::from_secs(2),
-            window: 2048,
-            quarantine: true,
+            max_in_flight: 2048,
+            data_loss_grace: true,
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::OnceLock;
 
-use crate::types::request_id::Nonce;
+use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 
 /// The functions that a verification crate installs once per process. They read thread-locals of that crate, so that threads
@@ -13,7 +13,7 @@ pub struct Environment {
     /// The current instant.
     pub now: fn() -> Timestamp,
     /// A new request id.
-    pub nonce: fn() -> Nonce,
+    pub request_id: fn() -> RequestId,
     /// The task that runs on this thread.
     pub current_task: fn() -> Option<TaskId>,
     /// The id of the process whose code runs.
@@ -39,8 +39,8 @@ pub fn now() -> Timestamp {
     (get().now)()
 }
 
-pub(crate) fn nonce() -> Nonce {
-    (get().nonce)()
+pub(crate) fn request_id() -> RequestId {
+    (get().request_id)()
 }
 
 pub(crate) fn current_task() -> Option<TaskId> {

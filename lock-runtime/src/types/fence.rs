@@ -61,12 +61,12 @@ impl Fence {
 /// Tokens that one grant reserved: the first for the section it was asked for, the others for those of the same process
 /// that get the lock from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FenceBlock {
+pub struct FenceRange {
     first: Fence,
     size: u32,
 }
 
-impl FenceBlock {
+impl FenceRange {
     /// So many tokens from `first` on.
     pub const fn new(first: Fence, size: u32) -> Self {
         Self { first, size }

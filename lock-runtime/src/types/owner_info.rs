@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::types::fence::Fence;
-use crate::types::request_id::Nonce;
+use crate::types::request_id::RequestId;
 
 /// Describes a request to others: written into the hold, shown to those who wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl OwnerInfo {
 
     /// The same with a label.
     #[must_use]
-    pub fn labelled(mut self, label: &str) -> Self {
+    pub fn with_label(mut self, label: &str) -> Self {
         self.function.push('\n');
         self.function.push_str(label);
         self
@@ -55,8 +55,9 @@ impl OwnerInfo {
     /// A word without spaces, as the text form needs it for the host.
     #[must_use]
     pub fn sanitize_host(text: &str) -> String {
-        let word: String = text.chars().map(|c| if c.is_whitespace() { '_' } else { c }).collect();
-        if word.is_empty() { "?".to_owned() } else { word }
+        let sanitize_host: String =
+            text.chars().map(|c| if c.is_whitespace() { '_' } else { c }).collect();
+        if sanitize_host.is_empty() { "?".to_owned() } else { sanitize_host }
     }
 }
 
@@ -69,29 +70,29 @@ impl fmt::Display for OwnerInfo {
 
 /// The holder of a lock, as stored on the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Holder {
+pub struct HolderInfo {
     /// The name of its request.
-    pub nonce: Nonce,
+    pub id: RequestId,
     /// Its fencing token.
     pub fence: Fence,
     /// Who it is.
-    pub who: OwnerInfo,
+    pub owner: OwnerInfo,
     /// The server's wall clock when it was granted the lock, in ms since 1970; `None` if that was at once.
     pub held_unix_ms: Option<u64>,
 }
 
-impl Holder {
-    /// Reads the value of a hold key: `dl1`, the queue flag, nonce, fence, size of the block, inbox and description.
+impl HolderInfo {
+    /// Reads the value of a hold key: `dl1`, the queue flag, request id, fence, size of the block, inbox and description.
     #[must_use]
     pub fn parse(value: &str) -> Option<Self> {
         let body = value.strip_prefix("dl1-").or_else(|| value.strip_prefix("dl1w"))?;
         let mut words = body.splitn(5, ' ');
-        let nonce = Nonce::parse(words.next()?)?;
+        let id = RequestId::parse(words.next()?)?;
         let fence = Fence::new(words.next()?.parse().ok()?);
         let description = words.nth(2)?;
         let held = description.split(' ').nth(1)?.split_once('/').map(|(_, held)| held.parse());
-        let who = OwnerInfo::parse(description)?;
-        Some(Self { nonce, fence, who, held_unix_ms: held.transpose().ok()? })
+        let owner = OwnerInfo::parse(description)?;
+        Some(Self { id, fence, owner, held_unix_ms: held.transpose().ok()? })
     }
 }
 
@@ -101,25 +102,25 @@ mod tests {
 
     #[test]
     fn a_hold_value_is_read_back_as_it_was_written() {
-        let who = OwnerInfo {
+        let owner = OwnerInfo {
             ttl: Duration::from_secs(30),
             since_unix_ms: 7,
             pid: 42,
             host: OwnerInfo::sanitize_host("my host").into(),
             function: "bank::transfer with spaces".to_owned(),
         };
-        let nonce = Nonce::from_bits(0xfeed);
+        let id = RequestId::from_bits(0xfeed);
         for flag in ['-', 'w'] {
-            let holder = Holder::parse(&format!("dl1{flag}{nonce} 9 1 inbox {who}"))
+            let holder = HolderInfo::parse(&format!("dl1{flag}{id} 9 1 inbox {owner}"))
                 .expect("a hold of ours");
             let fence = Fence::new(9);
-            assert_eq!(holder, Holder { nonce, fence, who: who.clone(), held_unix_ms: None });
+            assert_eq!(holder, HolderInfo { id, fence, owner: owner.clone(), held_unix_ms: None });
         }
-        let granted = format!("dl1w{nonce} 9 1 inbox 30000 7/99 42 my_host bank::transfer");
-        let holder = Holder::parse(&granted).expect("a hold of ours");
-        assert_eq!((holder.who.since_unix_ms, holder.held_unix_ms), (7, Some(99)));
-        assert_eq!(&*who.host, "my_host");
-        assert_eq!(Holder::parse("something else"), None);
-        assert_eq!(Holder::parse("dl1-short"), None);
+        let granted = format!("dl1w{id} 9 1 inbox 30000 7/99 42 my_host bank::transfer");
+        let holder = HolderInfo::parse(&granted).expect("a hold of ours");
+        assert_eq!((holder.owner.since_unix_ms, holder.held_unix_ms), (7, Some(99)));
+        assert_eq!(&*owner.host, "my_host");
+        assert_eq!(HolderInfo::parse("something else"), None);
+        assert_eq!(HolderInfo::parse("dl1-short"), None);
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::types::call_site::CallSite;
 #[cfg(any(distlock_sim, distlock_shuttle, distlock_loom))]
-pub(crate) use crate::types::environment::nonce;
+pub(crate) use crate::types::environment::request_id;
 use crate::types::owner_info::OwnerInfo;
 use crate::types::time;
 use crate::types::time::Timestamp;
@@ -20,8 +20,8 @@ pub struct ProcessInfo {
 
 /// A new name for a request or a wait of this process.
 #[cfg(not(any(distlock_sim, distlock_shuttle, distlock_loom)))]
-pub fn nonce() -> crate::types::request_id::Nonce {
-    crate::types::request_id::Nonce::from_bits(uuid::Uuid::new_v4().as_u128())
+pub fn request_id() -> crate::types::request_id::RequestId {
+    crate::types::request_id::RequestId::from_bits(uuid::Uuid::new_v4().as_u128())
 }
 
 #[cfg(not(any(distlock_sim, distlock_shuttle, distlock_loom)))]
@@ -52,16 +52,16 @@ impl ProcessInfo {
     }
 
     /// The same, with the label of the request, or else of the manager.
-    pub fn labelled(&self, who: OwnerInfo, label: Option<&str>) -> OwnerInfo {
+    pub fn label_owner(&self, owner: OwnerInfo, label: Option<&str>) -> OwnerInfo {
         match label.or(self.label.as_deref()) {
-            Some(label) => who.labelled(label),
-            None => who,
+            Some(label) => owner.with_label(label),
+            None => owner,
         }
     }
 
     /// Whether this process is meant.
-    pub fn is(&self, who: &OwnerInfo) -> bool {
-        who.pid == self.pid && who.host == self.host
+    pub fn is(&self, owner: &OwnerInfo) -> bool {
+        owner.pid == self.pid && owner.host == self.host
     }
 
     /// What `call_site`, which asked at `since`, tells others of itself.

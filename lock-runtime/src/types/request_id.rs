@@ -6,10 +6,10 @@ use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 /// A random 128-bit name of one request for a key: whoever shows it owns what was granted to it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Nonce(u128);
+pub struct RequestId(u128);
 
-impl Nonce {
-    /// A nonce from random bits that the caller brings (a v4 UUID in the library, a seed in simulations).
+impl RequestId {
+    /// A request id from random bits that the caller brings (a v4 UUID in the library, a seed in simulations).
     #[must_use]
     pub const fn from_bits(bits: u128) -> Self {
         Self(bits)
@@ -30,14 +30,14 @@ impl Nonce {
     }
 }
 
-/// By nonce.
-pub type NonceMap<V> = HashMap<Nonce, V, BuildHasherDefault<Random>>;
+/// By request id.
+pub type RequestMap<V> = HashMap<RequestId, V, BuildHasherDefault<IdentityHasher>>;
 
-/// Takes the bits of a nonce as they are: they are random already.
+/// Takes the bits of a request id as they are: they are random already.
 #[derive(Debug, Default)]
-pub struct Random(u64);
+pub struct IdentityHasher(u64);
 
-impl Hasher for Random {
+impl Hasher for IdentityHasher {
     fn finish(&self) -> u64 {
         self.0
     }
@@ -59,19 +59,19 @@ impl Hasher for Random {
     }
 }
 
-impl Hash for Nonce {
+impl Hash for RequestId {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u128(self.0);
     }
 }
 
-impl fmt::Display for Nonce {
+impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.0)
     }
 }
 
-impl fmt::Debug for Nonce {
+impl fmt::Debug for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Enough to tell two apart in a log, too little to release somebody's lock with.
         write!(f, "Nonce({:08x}…)", self.0 >> 96)
@@ -80,17 +80,20 @@ impl fmt::Debug for Nonce {
 
 #[cfg(test)]
 mod tests {
-    use super::Nonce;
+    use super::RequestId;
 
     #[test]
     fn a_nonce_is_read_from_its_digits_alone() {
-        let nonce = Nonce::from_bits(0xfeed);
-        assert_eq!(Nonce::parse(&nonce.to_string()), Some(nonce));
+        let id = RequestId::from_bits(0xfeed);
+        assert_eq!(RequestId::parse(&id.to_string()), Some(id));
         for odd in ["+000000000000000000000000000feed", "feed", "éééééééééééééééé", ""]
         {
             let padded = format!("{odd:0>32}");
-            assert_eq!(Nonce::parse(odd), None, "{odd}");
-            assert_eq!(Nonce::parse(&padded).is_some(), padded.is_ascii() && !odd.contains('+'));
+            assert_eq!(RequestId::parse(odd), None, "{odd}");
+            assert_eq!(
+                RequestId::parse(&padded).is_some(),
+                padded.is_ascii() && !odd.contains('+')
+            );
         }
     }
 }

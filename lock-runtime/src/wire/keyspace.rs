@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use crate::types::request_id::Nonce;
+use crate::types::request_id::RequestId;
 
 /// In the place of a process's name: the channel for messages to all processes.
 pub const EVERYONE: &str = "all";
@@ -45,7 +45,7 @@ impl Keyspace {
 
     /// The requests that wait inside a section.
     #[must_use]
-    pub fn blocked(&self, section: Nonce) -> impl Display {
+    pub fn blocked(&self, section: RequestId) -> impl Display {
         format!("{}blocked:{section}", self.prefix)
     }
 
@@ -72,26 +72,26 @@ impl KeyNames {
     /// The waiters in their order.
     #[must_use]
     pub fn queue(&self) -> impl Display {
-        Companion(&self.hold, "queue")
+        SubKey(&self.hold, "queue")
     }
 
     /// What is known of each waiter.
     #[must_use]
     pub fn waiters(&self) -> impl Display {
-        Companion(&self.hold, "waiters")
+        SubKey(&self.hold, "waiters")
     }
 
-    /// Nonces whose late acquire must be refused.
+    /// Request ids whose late acquire must be refused.
     #[must_use]
     pub fn cancelled(&self) -> impl Display {
-        Companion(&self.hold, "cancelled")
+        SubKey(&self.hold, "cancelled")
     }
 }
 
 /// A key beside the hold, written where it is needed.
-struct Companion<'a>(&'a str, &'static str);
+struct SubKey<'a>(&'a str, &'static str);
 
-impl Display for Companion<'_> {
+impl Display for SubKey<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.0, self.1)
     }

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use crate::types::owner_info::OwnerInfo;
-use crate::types::request_id::Nonce;
-use crate::wire::call::WAITER_LEASE;
+use crate::types::request_id::RequestId;
+use crate::wire::command::WAITER_LEASE;
 use crate::wire::keyspace::Keyspace;
-use crate::wire::reply::Answer;
-use crate::wire::script::{Invocation, Script};
+use crate::wire::reply::RawReply;
+use crate::wire::script::{Script, ScriptCall};
 
 /// How long a request that was registered counts without being registered again.
-pub const PROBE_FRESH: Duration = Duration::from_millis(1500);
+pub const PROBE_TTL: Duration = Duration::from_millis(1500);
 
 /// As many registered requests as one probe visits: bounds what it costs the server.
 pub const PROBE_LIMIT: u32 = 64;
@@ -19,62 +19,62 @@ pub const PROBE_LIMIT: u32 = 64;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probe {
     /// The request.
-    pub id: Nonce,
+    pub id: RequestId,
     /// The sections around it. Without any it can be in no cycle and is not registered.
-    pub chain: Vec<Nonce>,
+    pub chain: Vec<RequestId>,
     /// What it waits for.
-    pub target: Target,
-    /// The key that it waits for: for people to read, and the target of [`Target::Key`].
+    pub target: WaitTarget,
+    /// The key that it waits for: for people to read, and the target of [`WaitTarget::Key`].
     pub key: String,
     /// How long it has waited; counts when it is first registered.
     pub waited: Duration,
     /// For others to read.
-    pub who: OwnerInfo,
+    pub owner: OwnerInfo,
 }
 
 /// What a request waits for at some instant, and inside of which sections.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct WaitState {
     /// The sections around it.
-    pub chain: Vec<Nonce>,
+    pub chain: Vec<RequestId>,
     /// What it waits for.
-    pub target: Target,
+    pub target: WaitTarget,
 }
 
 /// What a request waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum WaitTarget {
     /// The section under whichever hold its key has.
     Key,
     /// This section.
-    Section(Nonce),
+    Section(RequestId),
 }
 
 /// What a probe found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Probed {
+pub struct ProbeReply {
     /// When, by the server's clock.
     pub at_us: u64,
     /// The requests that wait for one another, the asking one first; empty without a cycle.
-    pub cycle: Vec<Member>,
+    pub cycle: Vec<BlockedRequest>,
 }
 
 /// A request in a cycle.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
+pub struct BlockedRequest {
     /// The request.
-    pub id: Nonce,
+    pub id: RequestId,
     /// When it was last registered, by the server's clock.
     pub refreshed_us: u64,
     /// The key that it waits for.
     pub key: String,
     /// Who it is.
-    pub who: OwnerInfo,
+    pub owner: OwnerInfo,
 }
 
 impl Probe {
-    pub(crate) fn encode(&self, space: &Keyspace) -> Invocation {
-        let mut words = Invocation::new(Script::Probe);
+    pub(crate) fn encode(&self, space: &Keyspace) -> ScriptCall {
+        let mut words = ScriptCall::new(Script::Probe);
         for &section in &self.chain {
             words = words.key(space.blocked(section));
         }
@@ -82,18 +82,18 @@ impl Probe {
             .arg(self.id)
             .arg(space.prefix())
             .arg(WAITER_LEASE.as_millis())
-            .arg(PROBE_FRESH.as_millis())
+            .arg(PROBE_TTL.as_millis())
             .arg(PROBE_LIMIT)
             .arg(self.waited.as_micros());
         let words = match self.target {
-            Target::Key => words.arg('-'),
-            Target::Section(section) => words.arg(section),
+            WaitTarget::Key => words.arg('-'),
+            WaitTarget::Section(section) => words.arg(section),
         };
-        words.arg(&self.key).arg(&self.who)
+        words.arg(&self.key).arg(&self.owner)
     }
 
     /// A cycle starts at the request that asked, visits nobody twice and knows nothing of the future.
-    pub(crate) fn decode(&self, answer: &Answer) -> Option<Probed> {
+    pub(crate) fn decode(&self, answer: &RawReply) -> Option<ProbeReply> {
         let (at, words) = answer.list()?.split_first()?;
         let at_us = at.count()?;
         let cycle: Vec<_> = words.chunks(4).map(member).collect::<Option<_>>()?;
@@ -103,17 +103,17 @@ impl Probe {
         let plausible = ids.len() == cycle.len()
             && cycle.first().is_none_or(|first| first.id == self.id)
             && cycle.iter().all(|member| member.refreshed_us <= at_us);
-        plausible.then_some(Probed { at_us, cycle })
+        plausible.then_some(ProbeReply { at_us, cycle })
     }
 }
 
-fn member(words: &[Answer]) -> Option<Member> {
-    let [id, refreshed, key, who] = words else { return None };
-    Some(Member {
-        id: Nonce::parse(id.text()?)?,
+fn member(words: &[RawReply]) -> Option<BlockedRequest> {
+    let [id, refreshed, key, owner] = words else { return None };
+    Some(BlockedRequest {
+        id: RequestId::parse(id.text()?)?,
         refreshed_us: refreshed.count()?,
         key: key.text()?.to_owned(),
-        who: OwnerInfo::parse(who.text()?)?,
+        owner: OwnerInfo::parse(owner.text()?)?,
     })
 }
 
@@ -123,25 +123,25 @@ mod tests {
 
     fn asking(id: u128) -> Probe {
         Probe {
-            id: Nonce::from_bits(id),
-            chain: vec![Nonce::from_bits(7)],
-            target: Target::Key,
+            id: RequestId::from_bits(id),
+            chain: vec![RequestId::from_bits(7)],
+            target: WaitTarget::Key,
             key: "key".to_owned(),
             waited: Duration::ZERO,
-            who: OwnerInfo::parse("9 0 1 host a function").expect("a owner_info"),
+            owner: OwnerInfo::parse("9 0 1 host a function").expect("a owner_info"),
         }
     }
 
-    fn words(id: u128, refreshed: i64) -> [Answer; 4] {
-        let text = |text: &str| Answer::Text(text.to_owned());
-        let id = Nonce::from_bits(id).to_string();
-        [text(&id), Answer::Int(refreshed), text("key"), text("9 0 1 host a function")]
+    fn words(id: u128, refreshed: i64) -> [RawReply; 4] {
+        let text = |text: &str| RawReply::Text(text.to_owned());
+        let id = RequestId::from_bits(id).to_string();
+        [text(&id), RawReply::Int(refreshed), text("key"), text("9 0 1 host a function")]
     }
 
-    fn read(at: i64, members: &[[Answer; 4]]) -> Option<usize> {
-        let at = std::iter::once(Answer::Int(at));
+    fn read(at: i64, members: &[[RawReply; 4]]) -> Option<usize> {
+        let at = std::iter::once(RawReply::Int(at));
         let list = at.chain(members.iter().flatten().cloned()).collect();
-        Some(asking(1).decode(&Answer::List(list))?.cycle.len())
+        Some(asking(1).decode(&RawReply::List(list))?.cycle.len())
     }
 
     #[test]
@@ -152,8 +152,8 @@ mod tests {
         assert_eq!(read(50, &[words(1, 50), words(2, 51)]), None, "from the future");
         assert_eq!(read(50, &[words(1, 50), words(2, 40), words(2, 40)]), None, "one twice");
         assert_eq!(read(-1, &[]), None);
-        let odd = Answer::List(vec![Answer::Int(50), Answer::Int(1)]);
+        let odd = RawReply::List(vec![RawReply::Int(50), RawReply::Int(1)]);
         assert_eq!(asking(1).decode(&odd), None);
-        assert_eq!(asking(1).decode(&Answer::Int(50)), None);
+        assert_eq!(asking(1).decode(&RawReply::Int(50)), None);
     }
 }

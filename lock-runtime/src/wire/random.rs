@@ -12,18 +12,18 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use crate::backend::memory::twin::Twin;
+use crate::backend::memory::twin::MemoryStore;
 use crate::types::fence::Fence;
-use crate::types::request_id::Nonce;
-use crate::wire::bound::bound_steps;
-use crate::wire::call::Call;
+use crate::types::request_id::RequestId;
+use crate::wire::command::Command;
 use crate::wire::keyspace::Keyspace;
+use crate::wire::max_lease::lease_steps;
 use crate::wire::random::answers::{any_answer, any_text, shaped};
 use crate::wire::random::calls::any_call;
 use crate::wire::random::mutation::any_mutation;
 use crate::wire::random::oracle::{fits, grants};
 use crate::wire::random::spoken::spoken;
-use crate::wire::reply::{Decode, Notice, Reply, parse_notice};
+use crate::wire::reply::{Decode, Notification, Reply, parse_notification};
 
 /// As many cases as a run of all tests has time for, unless `PROPTEST_CASES` says otherwise.
 pub fn config(cases: u32) -> ProptestConfig {
@@ -35,8 +35,8 @@ pub fn config(cases: u32) -> ProptestConfig {
 const CASES: u32 = 2000;
 
 /// The replies of a server to these calls, a fifth of a second apart.
-fn replies(calls: &[Call]) -> Vec<Reply> {
-    let mut twin = Twin::default();
+fn replies(calls: &[Command]) -> Vec<Reply> {
+    let mut twin = MemoryStore::default();
     twin.open(0, Fence::ZERO, Duration::ZERO, false);
     let answered = (1..).zip(calls);
     answered.map(|(number, call)| twin.call(number * 200_000, call, &mut |_, _| true)).collect()
@@ -83,26 +83,26 @@ proptest! {
     #[test]
     fn a_message_is_read_as_the_grant_that_it_spells_out_or_not_at_all(payload in any_text()) {
         let words: Vec<&str> = payload.split(' ').collect();
-        match parse_notice(&payload) {
-            Some(Notice::Granted(nonce, fences)) => {
+        match parse_notification(&payload) {
+            Some(Notification::Granted(id, fences)) => {
                 prop_assert_eq!(words.len(), 4);
-                prop_assert!(words[0] == "granted" && spells(words[1], nonce), "{}", payload);
+                prop_assert!(words[0] == "granted" && spells(words[1], id), "{}", payload);
                 prop_assert_eq!(words[2].parse(), Ok(fences.first().get()));
                 prop_assert_eq!(words[3].parse(), Ok(fences.size()));
                 prop_assert!(oracle::is_issuable(fences));
             }
-            Some(Notice::Asked(nonce)) => {
+            Some(Notification::Contended(id)) => {
                 prop_assert_eq!(words.len(), 2);
-                prop_assert!(words[0] == "asked" && spells(words[1], nonce), "{}", payload);
+                prop_assert!(words[0] == "asked" && spells(words[1], id), "{}", payload);
             }
-            Some(Notice::Bound(bound)) => {
+            Some(Notification::MaxLease(max_lease)) => {
                 prop_assert_eq!(words.len(), 2);
                 prop_assert!(words[0] == "bound" && words[1].parse::<u64>().is_ok(), "{}", payload);
-                prop_assert!(bound_steps().any(|step| step == bound));
+                prop_assert!(lease_steps().any(|step| step == max_lease));
             }
-            Some(Notice::First(nonce, left)) => {
+            Some(Notification::FirstInQueue(id, left)) => {
                 prop_assert_eq!(words.len(), 3);
-                prop_assert!(words[0] == "first" && spells(words[1], nonce), "{}", payload);
+                prop_assert!(words[0] == "first" && spells(words[1], id), "{}", payload);
                 prop_assert_eq!(words[2].parse(), Ok(left.as_millis()));
             }
             None => {}
@@ -113,11 +113,11 @@ proptest! {
     fn every_call_is_said_alike_each_time_and_has_the_keys_it_counts(call in any_call()) {
         let invocation = call.encode(&Keyspace::new("lock:"));
         prop_assert!(invocation.as_ref().is_none_or(|one| one.keys() <= one.words().count()));
-        prop_assert_eq!(invocation.is_none(), matches!(call, Call::Raise(_)));
+        prop_assert_eq!(invocation.is_none(), matches!(call, Command::RaiseMaxLease(_)));
         prop_assert_eq!(&invocation, &call.encode(&Keyspace::new("lock:")));
     }
 }
 
-fn spells(word: &str, nonce: Nonce) -> bool {
-    word.to_ascii_lowercase() == nonce.to_string()
+fn spells(sanitize_host: &str, id: RequestId) -> bool {
+    sanitize_host.to_ascii_lowercase() == id.to_string()
 }

@@ -2,83 +2,83 @@
 
 use std::time::Duration;
 
-use crate::types::fence::{Fence, FenceBlock};
-use crate::types::owner_info::{Holder, OwnerInfo};
-use crate::types::request_id::Nonce;
-use crate::wire::bound::bound_for;
-use crate::wire::call::{Acquire, Call, LARGEST_BLOCK};
-use crate::wire::probe::Probed;
+use crate::types::fence::{Fence, FenceRange};
+use crate::types::owner_info::{HolderInfo, OwnerInfo};
+use crate::types::request_id::RequestId;
+use crate::wire::command::{Acquire, Command, MAX_FENCE_RANGE};
+use crate::wire::max_lease::lease_step_for;
+use crate::wire::probe::ProbeReply;
 
 /// A server's reply before it is understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum RawReply {
     /// An integer.
     Int(i64),
     /// A string.
     Text(String),
     /// An array.
-    List(Vec<Answer>),
+    List(Vec<RawReply>),
     /// Anything else.
     Other,
 }
 
-/// What the server said to a [`Call`].
+/// What the server said to a [`Command`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// To [`Call::Acquire`].
+    /// To [`Command::Acquire`].
     Acquire(AcquireReply),
-    /// To [`Call::AcquireAll`]: a token for each in their order; `None`: not all at once, and nothing was done.
-    AcquiredAll(Option<FenceBlock>),
-    /// To [`Call::Free`], [`Call::Release`] and [`Call::Cancel`]: whether the nonce held the lock.
-    Ended(bool),
-    /// To [`Call::Renew`], an answer for each entry.
+    /// To [`Command::AcquireAll`]: a token for each in their order; `None`: not all at once, and nothing was done.
+    AcquiredAll(Option<FenceRange>),
+    /// To [`Command::Free`], [`Command::Release`] and [`Command::Cancel`]: whether the request id held the lock.
+    Released(bool),
+    /// To [`Command::Renew`], an answer for each entry.
     Renewed(Vec<RenewalReply>),
-    /// To [`Call::Raise`].
-    Raised,
-    /// To [`Call::Inspect`].
-    Inspection(Inspection),
-    /// To [`Call::Probe`].
-    Probed(Probed),
+    /// To [`Command::Raise`].
+    MaxLeaseRaised,
+    /// To [`Command::Inspect`].
+    Inspection(LockState),
+    /// To [`Command::Probe`].
+    Probed(ProbeReply),
 }
 
 /// What came of an acquire.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AcquireReply {
-    /// The lock is this nonce's, with the full TTL from now.
+    /// The lock is this request id's, with the full TTL from now.
     Granted(Grant),
     /// It is not.
-    Busy(Busy),
-    /// The nonce was cancelled before.
+    Busy(BusyReply),
+    /// The request id was cancelled before.
     Cancelled,
 }
 
-/// What a nonce was given.
+/// What a request id was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grant {
     /// Its fencing tokens.
-    pub fences: FenceBlock,
+    pub fences: FenceRange,
     /// Whether somebody may wait for the lock already.
-    pub waited_for: bool,
+    pub contended: bool,
 }
 
 /// What the server tells a process without being asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// The lock is this nonce's: the holder before let go.
-    Granted(Nonce, FenceBlock),
-    /// Another waits for what this nonce holds.
-    Asked(Nonce),
+pub enum Notification {
+    /// The lock is this request id's: the holder before let go.
+    Granted(RequestId, FenceRange),
+    /// Another waits for what this request id holds.
+    Contended(RequestId),
     /// Some process is granted leases of up to this length from now on.
-    Bound(Duration),
-    /// This nonce waits first, behind a hold that ends in so long unless it is renewed.
-    First(Nonce, Duration),
+    MaxLease(Duration),
+    /// This request id waits first, behind a hold that ends in so long unless it is renewed.
+    FirstInQueue(RequestId, Duration),
 }
 
 /// Why a lock could not be had at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Busy {
+pub struct BusyReply {
     /// What stands in the way.
-    pub obstacle: Obstacle,
+    pub blocked_by: BlockedBy,
     /// When that ends by itself, if it does.
     pub left: Option<Duration>,
     /// How many wait before this request.
@@ -87,19 +87,19 @@ pub struct Busy {
     pub ticket: Option<u64>,
 }
 
-impl Busy {
+impl BusyReply {
     /// Others come first; more is not known.
     #[must_use]
     pub const fn by_others() -> Self {
-        Self { obstacle: Obstacle::Holder(None), left: None, ahead: 0, ticket: None }
+        Self { blocked_by: BlockedBy::Holder(None), left: None, ahead: 0, ticket: None }
     }
 }
 
 /// What stands between a request and its lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Obstacle {
+pub enum BlockedBy {
     /// Another hold, or (without one) waiters that come first.
-    Holder(Option<Box<Holder>>),
+    Holder(Option<Box<HolderInfo>>),
     /// A key of that name that is not a lock.
     KeyConflict,
     /// The server lost its data; holds granted before may still be valid in their processes.
@@ -112,56 +112,56 @@ pub enum RenewalReply {
     /// The hold has its full TTL again.
     Renewed,
     /// The same, and somebody may wait for it.
-    RenewedAndWaitedFor,
-    /// The hold is not this nonce's any more.
-    Gone,
+    RenewedContended,
+    /// The hold is not this request id's any more.
+    NotHeld,
     /// The waiter keeps its place; the holder's TTL, if it has one.
     Waiting(Option<Duration>),
     /// Something changed: ask with an acquire.
-    Ask,
+    AcquireAgain,
 }
 
 /// The state of one lock at one instant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Inspection {
+pub struct LockState {
     /// Who holds it.
-    pub holder: Option<Holder>,
+    pub holder: Option<HolderInfo>,
     /// Whether a key that is not a lock stands under its name.
-    pub foreign: bool,
+    pub not_a_lock: bool,
     /// When the hold ends unless it is renewed.
     pub left: Option<Duration>,
     /// How many wait.
     pub waiting: u64,
     /// The first of those who wait, in their order.
-    pub waiters: Vec<Waiter>,
+    pub waiters: Vec<WaiterInfo>,
 }
 
 /// One of those who wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Waiter {
+pub struct WaiterInfo {
     /// The name of its request.
-    pub nonce: Nonce,
+    pub id: RequestId,
     /// Who it is.
-    pub who: OwnerInfo,
+    pub owner: OwnerInfo,
 }
 
-/// Reads an [`Answer`] as the reply to a call.
+/// Reads an [`RawReply`] as the reply to a call.
 pub trait Decode {
     /// The reply, or a description of what is wrong with the answer.
-    fn decode(&self, answer: Answer) -> Result<Reply, String>;
+    fn decode(&self, answer: RawReply) -> Result<Reply, String>;
 }
 
-impl Decode for Call {
-    fn decode(&self, answer: Answer) -> Result<Reply, String> {
+impl Decode for Command {
+    fn decode(&self, answer: RawReply) -> Result<Reply, String> {
         let wrong = format!("unexpected reply to {}: {answer:?}", self.verb());
         let reply = match self {
-            Self::Acquire(ask) => acquire(ask, &answer).map(Reply::Acquire),
-            Self::AcquireAll(asks) => acquired_all(asks, &answer),
+            Self::Acquire(acquire) => acquire_reply(acquire, &answer).map(Reply::Acquire),
+            Self::AcquireAll(acquires) => acquired_all(acquires, &answer),
             Self::Free(_) | Self::Release(_) | Self::Cancel { .. } => {
-                ended(&answer).map(Reply::Ended)
+                ended(&answer).map(Reply::Released)
             }
             Self::Renew(entries) => renewed(entries, &answer).map(Reply::Renewed),
-            Self::Raise(_) => answer.text().map(|_| Reply::Raised),
+            Self::RaiseMaxLease(_) => answer.text().map(|_| Reply::MaxLeaseRaised),
             Self::Inspect { .. } => inspection(&answer).map(Reply::Inspection),
             Self::Probe(probe) => probe.decode(&answer).map(Reply::Probed),
         };
@@ -169,7 +169,7 @@ impl Decode for Call {
     }
 }
 
-impl Call {
+impl Command {
     const fn verb(&self) -> &'static str {
         match self {
             Self::Acquire(_) => "acquire",
@@ -177,40 +177,42 @@ impl Call {
             Self::Free(_) | Self::Release(_) => "release",
             Self::Cancel { .. } => "cancel",
             Self::Renew(_) => "renew",
-            Self::Raise(_) => "raise",
+            Self::RaiseMaxLease(_) => "raise",
             Self::Inspect { .. } => "inspect",
             Self::Probe(_) => "probe",
         }
     }
 }
 
-/// Reads a message of this process's inbox: `granted`, nonce, first token and size of the block; `asked` and nonce; or `first`,
-/// nonce and ms. Or of everybody's: `bound` and ms.
+/// Reads a message of this process's inbox: `granted`, request id, first token and size of the block; `asked` and request id; or `first`,
+/// request id and ms. Or of everybody's: `max_lease` and ms.
 #[must_use]
-pub fn parse_notice(payload: &str) -> Option<Notice> {
+pub fn parse_notification(payload: &str) -> Option<Notification> {
     let words: Vec<&str> = payload.split(' ').collect();
     match words[..] {
-        ["granted", nonce, first, size] => {
-            let fences = block(first.parse().ok()?, size.parse().ok()?)?;
-            Some(Notice::Granted(Nonce::parse(nonce)?, fences))
+        ["granted", id, first, size] => {
+            let fences = fence_range(first.parse().ok()?, size.parse().ok()?)?;
+            Some(Notification::Granted(RequestId::parse(id)?, fences))
         }
-        ["asked", nonce] => Some(Notice::Asked(Nonce::parse(nonce)?)),
-        ["bound", ms] => Some(Notice::Bound(bound_for(Duration::from_millis(ms.parse().ok()?)))),
-        ["first", nonce, ms] => {
+        ["asked", id] => Some(Notification::Contended(RequestId::parse(id)?)),
+        ["bound", ms] => {
+            Some(Notification::MaxLease(lease_step_for(Duration::from_millis(ms.parse().ok()?))))
+        }
+        ["first", id, ms] => {
             let left = Duration::from_millis(ms.parse().ok()?);
-            Some(Notice::First(Nonce::parse(nonce)?, left))
+            Some(Notification::FirstInQueue(RequestId::parse(id)?, left))
         }
         _ => None,
     }
 }
 
 /// A block that a server may have given: neither empty nor larger than what is ever asked for.
-pub(crate) fn block(first: u64, size: u32) -> Option<FenceBlock> {
-    let plausible = first > 0 && first < 1 << 53 && (1..=LARGEST_BLOCK).contains(&size);
-    plausible.then(|| FenceBlock::new(Fence::new(first), size))
+pub(crate) fn fence_range(first: u64, size: u32) -> Option<FenceRange> {
+    let plausible = first > 0 && first < 1 << 53 && (1..=MAX_FENCE_RANGE).contains(&size);
+    plausible.then(|| FenceRange::new(Fence::new(first), size))
 }
 
-impl Answer {
+impl RawReply {
     pub(crate) fn int(&self) -> Option<i64> {
         match self {
             Self::Int(number) => Some(*number),
@@ -237,40 +239,40 @@ impl Answer {
     }
 }
 
-fn acquire(ask: &Acquire, answer: &Answer) -> Option<AcquireReply> {
+fn acquire_reply(acquire: &Acquire, answer: &RawReply) -> Option<AcquireReply> {
     if let Some(first) = answer.count() {
-        let fences = block(first, ask.block)?;
-        return Some(AcquireReply::Granted(Grant { fences, waited_for: false }));
+        let fences = fence_range(first, acquire.fence_count)?;
+        return Some(AcquireReply::Granted(Grant { fences, contended: false }));
     }
     let [code, pttl, ahead, ticket, holder] = answer.list()? else {
         return granted(answer.list()?).map(AcquireReply::Granted);
     };
-    let obstacle = match code.int()? {
-        0 => Obstacle::Holder(Holder::parse(holder.text()?).map(Box::new)),
-        1 => Obstacle::KeyConflict,
+    let blocked_by = match code.int()? {
+        0 => BlockedBy::Holder(HolderInfo::parse(holder.text()?).map(Box::new)),
+        1 => BlockedBy::KeyConflict,
         2 => return Some(AcquireReply::Cancelled),
-        3 => Obstacle::DataLoss,
+        3 => BlockedBy::DataLoss,
         _ => return None,
     };
     let ticket = ticket.text()?.parse().ok().filter(|&ticket: &u64| ticket > 0);
-    let busy = Busy { obstacle, left: left(pttl.int()?), ahead: ahead.count()?, ticket };
+    let busy = BusyReply { blocked_by, left: left(pttl.int()?), ahead: ahead.count()?, ticket };
     Some(AcquireReply::Busy(busy))
 }
 
-fn acquired_all(asks: &[Acquire], answer: &Answer) -> Option<Reply> {
+fn acquired_all(acquires: &[Acquire], answer: &RawReply) -> Option<Reply> {
     match answer.count()? {
         0 => Some(Reply::AcquiredAll(None)),
         first => {
-            let fences = block(first, u32::try_from(asks.len()).ok()?)?;
+            let fences = fence_range(first, u32::try_from(acquires.len()).ok()?)?;
             Some(Reply::AcquiredAll(Some(fences)))
         }
     }
 }
 
-fn granted(words: &[Answer]) -> Option<Grant> {
-    let [Answer::Int(4), first, size, waited_for] = words else { return None };
-    let fences = block(first.count()?, u32::try_from(size.count()?).ok()?)?;
-    Some(Grant { fences, waited_for: waited_for.int()? == 1 })
+fn granted(words: &[RawReply]) -> Option<Grant> {
+    let [RawReply::Int(4), first, size, contended] = words else { return None };
+    let fences = fence_range(first.count()?, u32::try_from(size.count()?).ok()?)?;
+    Some(Grant { fences, contended: contended.int()? == 1 })
 }
 
 /// A PTTL in ms: negative where there is none.
@@ -278,7 +280,7 @@ fn left(ms: i64) -> Option<Duration> {
     u64::try_from(ms).ok().map(Duration::from_millis)
 }
 
-fn ended(answer: &Answer) -> Option<bool> {
+fn ended(answer: &RawReply) -> Option<bool> {
     match answer.int()? {
         0 => Some(false),
         1 => Some(true),
@@ -286,7 +288,10 @@ fn ended(answer: &Answer) -> Option<bool> {
     }
 }
 
-fn renewed(entries: &[crate::wire::call::Renewal], answer: &Answer) -> Option<Vec<RenewalReply>> {
+fn renewed(
+    entries: &[crate::wire::command::Renewal],
+    answer: &RawReply,
+) -> Option<Vec<RenewalReply>> {
     let answers = answer.list()?;
     if answers.len() != entries.len() {
         return None;
@@ -294,33 +299,35 @@ fn renewed(entries: &[crate::wire::call::Renewal], answer: &Answer) -> Option<Ve
     entries.iter().zip(answers).map(|(entry, answer)| renewal(entry, answer)).collect()
 }
 
-fn renewal(entry: &crate::wire::call::Renewal, answer: &Answer) -> Option<RenewalReply> {
+fn renewal(entry: &crate::wire::command::Renewal, answer: &RawReply) -> Option<RenewalReply> {
     match (entry, answer.int()?) {
-        (crate::wire::call::Renewal::Hold { .. }, 1) => Some(RenewalReply::Renewed),
-        (crate::wire::call::Renewal::Hold { .. }, 2) => Some(RenewalReply::RenewedAndWaitedFor),
-        (crate::wire::call::Renewal::Hold { .. }, 0) => Some(RenewalReply::Gone),
-        (crate::wire::call::Renewal::Hold { .. }, _) => None,
-        (crate::wire::call::Renewal::Waiter { .. }, ms) if ms < 0 => Some(RenewalReply::Ask),
-        (crate::wire::call::Renewal::Waiter { .. }, ms) => Some(RenewalReply::Waiting(left(ms))),
+        (crate::wire::command::Renewal::Hold { .. }, 1) => Some(RenewalReply::Renewed),
+        (crate::wire::command::Renewal::Hold { .. }, 2) => Some(RenewalReply::RenewedContended),
+        (crate::wire::command::Renewal::Hold { .. }, 0) => Some(RenewalReply::NotHeld),
+        (crate::wire::command::Renewal::Hold { .. }, _) => None,
+        (crate::wire::command::Renewal::Waiter { .. }, ms) if ms < 0 => {
+            Some(RenewalReply::AcquireAgain)
+        }
+        (crate::wire::command::Renewal::Waiter { .. }, ms) => Some(RenewalReply::Waiting(left(ms))),
     }
 }
 
-fn inspection(answer: &Answer) -> Option<Inspection> {
+fn inspection(answer: &RawReply) -> Option<LockState> {
     let [value, pttl, waiting, rest @ ..] = answer.list()? else {
         return None;
     };
     let waiters = rest.chunks(2).map(|pair| waiter(pair.first()?, pair.get(1)?));
-    Some(Inspection {
-        holder: Holder::parse(value.text()?),
-        foreign: value.text()? == "?",
+    Some(LockState {
+        holder: HolderInfo::parse(value.text()?),
+        not_a_lock: value.text()? == "?",
         left: left(pttl.int()?),
         waiting: waiting.count()?,
         waiters: waiters.collect::<Option<_>>()?,
     })
 }
 
-fn waiter(nonce: &Answer, entry: &Answer) -> Option<Waiter> {
+fn waiter(id: &RawReply, entry: &RawReply) -> Option<WaiterInfo> {
     let mut words = entry.text()?.splitn(5, ' ');
     let description = words.nth(4)?;
-    Some(Waiter { nonce: Nonce::parse(nonce.text()?)?, who: OwnerInfo::parse(description)? })
+    Some(WaiterInfo { id: RequestId::parse(id.text()?)?, owner: OwnerInfo::parse(description)? })
 }

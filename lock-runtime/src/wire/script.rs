@@ -10,9 +10,9 @@ pub enum Script {
     /// Acquire several at once, or none.
     AcquireAll,
     /// Acquire many locks that are expected to be free.
-    AcquireTogether,
+    AcquireBatch,
     /// Release many that nobody is expected to wait for.
-    ReleaseTogether,
+    ReleaseBatch,
     /// Release, and grant to the next.
     Release,
     /// Leave the queue or give up the grant.
@@ -24,7 +24,7 @@ pub enum Script {
     /// Register a request that waits, and look for a cycle.
     Probe,
     /// Make the fence counter of a server that has none.
-    Open,
+    InitFence,
     /// Find out which rights are missing.
     Check,
 }
@@ -33,15 +33,15 @@ impl Script {
     /// All of them, to load at connect.
     pub const ALL: [Self; 11] = [
         Self::Acquire,
-        Self::AcquireTogether,
-        Self::ReleaseTogether,
+        Self::AcquireBatch,
+        Self::ReleaseBatch,
         Self::AcquireAll,
         Self::Release,
         Self::Cancel,
         Self::Renew,
         Self::Inspect,
         Self::Probe,
-        Self::Open,
+        Self::InitFence,
         Self::Check,
     ];
 
@@ -70,8 +70,8 @@ impl Script {
             Self::Renew => {
                 concat!(include_str!("scripts/read.lua"), include_str!("scripts/renew.lua"))
             }
-            Self::AcquireTogether => include_str!("scripts/acquire_together.lua"),
-            Self::ReleaseTogether => concat!(
+            Self::AcquireBatch => include_str!("scripts/acquire_together.lua"),
+            Self::ReleaseBatch => concat!(
                 include_str!("scripts/read.lua"),
                 include_str!("scripts/release_together.lua"),
             ),
@@ -79,7 +79,7 @@ impl Script {
                 concat!(include_str!("scripts/read.lua"), include_str!("scripts/inspect.lua"))
             }
             Self::Probe => include_str!("scripts/probe.lua"),
-            Self::Open => include_str!("scripts/open.lua"),
+            Self::InitFence => include_str!("scripts/open.lua"),
             Self::Check => include_str!("scripts/check.lua"),
         }
     }
@@ -107,14 +107,14 @@ impl Script {
 
 /// One script call: its keys and arguments, one after the other in a single buffer.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Invocation {
+pub struct ScriptCall {
     script: Script,
     keys: usize,
     text: String,
     ends: Vec<usize>,
 }
 
-impl Invocation {
+impl ScriptCall {
     pub(crate) fn new(script: Script) -> Self {
         Self { script, keys: 0, text: String::with_capacity(320), ends: Vec::with_capacity(16) }
     }
@@ -125,8 +125,8 @@ impl Invocation {
         self.arg(key)
     }
 
-    pub(crate) fn arg(mut self, word: impl Display) -> Self {
-        write!(self.text, "{word}").expect("writing to a String cannot fail");
+    pub(crate) fn arg(mut self, sanitize_host: impl Display) -> Self {
+        write!(self.text, "{sanitize_host}").expect("writing to a String cannot fail");
         self.ends.push(self.text.len());
         self
     }
@@ -150,7 +150,7 @@ impl Invocation {
     }
 }
 
-impl fmt::Debug for Invocation {
+impl fmt::Debug for ScriptCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.script)?;
         f.debug_list().entries(self.words()).finish()

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use distlock_runtime::Fence;
 use distlock_runtime::verification::{
-    Callback, Confirmation, Lease, LeaseBackend, LeaseRef, Loss, Nonce, Timestamp, fence,
+    Callback, Lease, LeaseBackend, LeaseRef, Loss, ReleaseOutcome, RequestId, Timestamp, fence,
 };
 use loom::future::block_on;
 use loom::sync::atomic::{AtomicU32, Ordering};
@@ -38,8 +38,8 @@ pub fn a_loss_is_never_missed() {
             let lost = move || block_on(poll_fn(|context| lease.poll_lost(&mut slot, context)));
             thread::spawn(lost)
         };
-        lease.mark_lost(Loss::Gone);
-        assert_eq!(watcher.join().expect("it sees the loss"), Loss::Gone);
+        lease.mark_lost(Loss::NotOnServer);
+        assert_eq!(watcher.join().expect("it sees the loss"), Loss::NotOnServer);
         drop(share);
     });
 }
@@ -57,18 +57,22 @@ impl Work {
 }
 
 impl LeaseBackend for Work {
-    fn release(&self, _nonce: Nonce, _fence: Fence) {
+    fn release(&self, _nonce: RequestId, _fence: Fence) {
         let done = self.done.iter().map(|done| done.load(Ordering::Relaxed)).sum::<u32>();
         assert_eq!(done, 2, "the release overtook work under the hold");
     }
 
-    fn release_and_confirm(&self, _nonce: Nonce, _fence: Fence) -> oneshot::Receiver<Confirmation> {
+    fn release_and_confirm(
+        &self,
+        _nonce: RequestId,
+        _fence: Fence,
+    ) -> oneshot::Receiver<ReleaseOutcome> {
         oneshot::channel().1
     }
 
-    fn ensure_ttl(&self, _nonce: Nonce, _ttl: Duration) {}
+    fn ensure_ttl(&self, _nonce: RequestId, _ttl: Duration) {}
 
-    fn renew_now(&self, _nonce: Nonce, _ttl: Duration) -> oneshot::Receiver<Timestamp> {
+    fn renew_now(&self, _nonce: RequestId, _ttl: Duration) -> oneshot::Receiver<Timestamp> {
         oneshot::channel().1
     }
 
@@ -79,5 +83,5 @@ impl LeaseBackend for Work {
 
 fn hold(keeper: Arc<dyn LeaseBackend>) -> (Arc<Lease>, LeaseRef) {
     let until = Timestamp::ZERO.plus(Duration::from_secs(30));
-    Lease::granted("key".into(), fence(1), Nonce::from_bits(1), until, keeper)
+    Lease::granted("key".into(), fence(1), RequestId::from_bits(1), until, keeper)
 }

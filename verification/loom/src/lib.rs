@@ -14,13 +14,13 @@ compile_error!("run Cargo in verification/loom: its .cargo/config.toml sets `--c
 pub mod lease;
 pub mod sibling_mutex;
 
-use distlock_runtime::verification::{self, Environment, Nonce, Timestamp};
+use distlock_runtime::verification::{self, Environment, RequestId, Timestamp};
 
 /// Runs a model through every schedule. Its clock stands still: no model is about time.
 fn explore(model: fn()) {
     verification::install(Environment {
         now: || Timestamp::ZERO,
-        nonce: || Nonce::from_bits(1),
+        request_id: || RequestId::from_bits(1),
         current_task: || None,
         process_id: || 1,
     });

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use distlock_runtime::Fence;
 use distlock_runtime::verification::{
-    Callback, Confirmation, Lease, LeaseBackend, LeaseRef, Nonce, Timestamp, fence,
+    Callback, Lease, LeaseBackend, LeaseRef, ReleaseOutcome, RequestId, Timestamp, fence,
 };
 use tokio::sync::oneshot;
 
@@ -23,20 +23,24 @@ impl CountingBackend {
 }
 
 impl LeaseBackend for CountingBackend {
-    fn release(&self, _nonce: Nonce, _fence: Fence) {
+    fn release(&self, _nonce: RequestId, _fence: Fence) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) += 1;
     }
 
-    fn release_and_confirm(&self, nonce: Nonce, fence: Fence) -> oneshot::Receiver<Confirmation> {
-        self.release(nonce, fence);
+    fn release_and_confirm(
+        &self,
+        id: RequestId,
+        fence: Fence,
+    ) -> oneshot::Receiver<ReleaseOutcome> {
+        self.release(id, fence);
         let (slot, answer) = oneshot::channel();
-        let _ = slot.send(Confirmation::Held);
+        let _ = slot.send(ReleaseOutcome::Held);
         answer
     }
 
-    fn ensure_ttl(&self, _nonce: Nonce, _ttl: Duration) {}
+    fn ensure_ttl(&self, _nonce: RequestId, _ttl: Duration) {}
 
-    fn renew_now(&self, _nonce: Nonce, _ttl: Duration) -> oneshot::Receiver<Timestamp> {
+    fn renew_now(&self, _nonce: RequestId, _ttl: Duration) -> oneshot::Receiver<Timestamp> {
         oneshot::channel().1
     }
 
@@ -49,5 +53,5 @@ impl LeaseBackend for CountingBackend {
 pub(crate) fn hold(backend: &Arc<CountingBackend>) -> (Arc<Lease>, LeaseRef) {
     let until = environment::now().plus(Duration::from_secs(30));
     let backend = Arc::clone(backend) as Arc<dyn LeaseBackend>;
-    Lease::granted("key".into(), fence(1), Nonce::from_bits(1), until, backend)
+    Lease::granted("key".into(), fence(1), RequestId::from_bits(1), until, backend)
 }

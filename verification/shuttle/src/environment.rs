@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use distlock_runtime::verification::{self, Environment, Nonce, TaskId, Timestamp};
+use distlock_runtime::verification::{self, Environment, RequestId, TaskId, Timestamp};
 
 thread_local! {
     // All threads of a model run on one thread of the machine.
@@ -23,7 +23,7 @@ const STEP: Duration = Duration::from_micros(5);
 pub(crate) fn reset() {
     verification::install(Environment {
         now,
-        nonce,
+        request_id,
         current_task: || TASK.with(Cell::get),
         process_id: || 1,
     });
@@ -41,9 +41,9 @@ pub(crate) fn pass(span: Duration) {
     NOW.set(NOW.get().plus(span));
 }
 
-fn nonce() -> Nonce {
+fn request_id() -> RequestId {
     LAST_ID.set(LAST_ID.get() + 1);
-    Nonce::from_bits(LAST_ID.get())
+    RequestId::from_bits(LAST_ID.get())
 }
 
 /// Runs code as this task, on top of what the thread runs already.

@@ -126,7 +126,7 @@ impl Process {
         self.checker.leave(section.lease());
         for (lease, answer) in section.end_confirmed() {
             let held = block_on(answer).expect("the I/O thread answers");
-            let lost = self.checker.requests().loss_is_pending(lease.nonce());
+            let lost = self.checker.requests().loss_is_pending(lease.request_id());
             assert_eq!(held, Some(!lost).into(), "whether it was held to the end");
         }
     }

@@ -28,7 +28,7 @@ impl SectionChecker {
 
     /// A section starts.
     pub(crate) fn enter(&self, lease: &Arc<Lease>) {
-        let told = self.requests.loss_was_reported(lease.nonce());
+        let told = self.requests.loss_was_reported(lease.request_id());
         let (others, highest) = self.note(lease);
         assert!(
             !told || lease.reported_loss().is_some(),
@@ -51,12 +51,12 @@ impl SectionChecker {
     pub(crate) fn leave(&self, lease: &Arc<Lease>) {
         let loss = lease.reported_loss();
         assert!(
-            loss.is_none() || self.requests.loss_is_pending(lease.nonce()),
+            loss.is_none() || self.requests.loss_is_pending(lease.request_id()),
             "the loss of another hold was reported to this section"
         );
         let (now, left) = (environment::now(), lease.remaining());
         assert!(
-            left.is_zero() || now.plus(left) <= self.requests.valid_until(lease.nonce()),
+            left.is_zero() || now.plus(left) <= self.requests.valid_until(lease.request_id()),
             "a hold is believed to be valid for longer than it is"
         );
         self.seen().inside.retain(|other| !Arc::ptr_eq(other, lease));

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use distlock_runtime::verification::{
-    self, Call, CallError, Dispatcher, Machine, Mailbox, Message, Notice, Outlook, Reply, ReplyTo,
-    Timestamp, Timing,
+    self, Command, CommandError, ConnectErrorKind, Dispatcher, Mailbox, Message, Notification,
+    Protocol, Reply, ReplyTo, Timestamp, Timing,
 };
 use distlock_runtime::{Fence, LockManager};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -24,11 +24,11 @@ pub(crate) struct Settings {
 /// Starts a manager in the process that runs, with its I/O thread.
 pub(crate) fn start(settings: Settings) -> (Node, LockManager) {
     let Settings { inbox, ttl, max_handoffs, data_loss_grace } = settings;
-    let timing = Timing { quarantine: data_loss_grace, ..Timing::default() };
+    let timing = Timing { data_loss_grace: data_loss_grace, ..Timing::default() };
     let (sender, messages) = unbounded_channel();
     let mailbox = Mailbox::new(sender);
-    let machine = Machine::new(stage::local_now(), timing.clone(), inbox, ttl);
-    let node = Node { desk: Dispatcher::new(machine, mailbox.downgrade()), messages };
+    let protocol = Protocol::new(stage::local_now(), timing.clone(), inbox, ttl);
+    let node = Node { desk: Dispatcher::new(protocol, mailbox.downgrade()), messages };
     (node, verification::manager(mailbox, &timing, ttl, max_handoffs))
 }
 
@@ -60,7 +60,7 @@ impl Node {
     }
 
     /// What the turn brought to be sent.
-    pub(crate) fn take_batch(&mut self) -> Option<(Askers, Vec<Call>)> {
+    pub(crate) fn take_batch(&mut self) -> Option<(Askers, Vec<Command>)> {
         let (askers, calls): (Vec<_>, Vec<_>) = self.desk.take_batch().into_iter().unzip();
         (!calls.is_empty()).then_some((Askers(askers), calls))
     }
@@ -79,7 +79,11 @@ impl Node {
     }
 
     pub(crate) fn connect_failed(&mut self, now: Timestamp) {
-        self.desk.connect_failed(now, "the server cannot be reached", Outlook::Unreachable);
+        self.desk.connect_failed(
+            now,
+            "the server cannot be reached",
+            ConnectErrorKind::Unreachable,
+        );
     }
 
     /// The connection is gone, or given up.
@@ -97,32 +101,32 @@ impl Node {
         &mut self,
         now: Timestamp,
         askers: Askers,
-        replies: Vec<Result<Reply, CallError>>,
+        replies: Vec<Result<Reply, CommandError>>,
     ) {
         for (asker, reply) in askers.0.into_iter().zip(replies) {
             self.desk.reply(now, asker, reply);
         }
     }
 
-    pub(crate) fn notice(&mut self, now: Timestamp, notice: Notice) {
+    pub(crate) fn notice(&mut self, now: Timestamp, notice: Notification) {
         self.desk.notice(now, notice);
     }
 
     /// The highest token seen, and the longest lease of all: what is said when connecting.
     pub(crate) fn greeting(&self) -> (Fence, Duration) {
-        (self.desk.machine().floor(), self.desk.machine().quarantine().bound)
+        (self.desk.protocol().min_fence(), self.desk.protocol().data_loss_grace().max_lease)
     }
 
     /// Whether something that was let go of is left alone for longer than until the next attempt.
     pub(crate) fn neglects(&self, now: Timestamp) -> bool {
         let soon = now.plus(Duration::from_millis(100));
-        self.desk.machine().ending().next().is_some()
+        self.desk.protocol().releasing().next().is_some()
             && !self.has_mail()
             && self.desk.due().is_none_or(|due| due > soon)
     }
 
     /// Whether nothing is held, asked or undone.
     pub(crate) fn is_idle(&self) -> bool {
-        self.desk.machine().is_idle() && !self.has_mail()
+        self.desk.protocol().is_idle() && !self.has_mail()
     }
 }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use checker::{Event, EventKind, Nanos, Request};
-use distlock_runtime::verification::{self, Environment, Nonce, Timestamp};
+use distlock_runtime::verification::{self, Environment, RequestId, Timestamp};
 
 use crate::clock::Clock;
 
@@ -35,7 +35,7 @@ struct Stage {
     /// The request whose name is drawn next.
     unnamed: Option<Request>,
     /// Requests that go to the server under a name of their own.
-    named: HashMap<Nonce, Request>,
+    named: HashMap<RequestId, Request>,
     /// The highest token that each register has taken.
     registers: Vec<u64>,
     counters: Vec<u64>,
@@ -73,7 +73,7 @@ fn with<T>(act: impl FnOnce(&mut Stage) -> T) -> T {
 pub(crate) fn clear(seed: u64, keys: u32) {
     verification::install(Environment {
         now: local_now,
-        nonce,
+        request_id,
         current_task: || Some(number_of_running()),
         process_id: process,
     });
@@ -156,13 +156,13 @@ pub(crate) fn as_stranger<T>(stranger: u32, code: impl FnOnce() -> T) -> T {
     output
 }
 
-pub(crate) fn nonce() -> Nonce {
+pub(crate) fn request_id() -> RequestId {
     with(|stage| {
-        let nonce = Nonce::from_bits(stage.chance.u128(..));
+        let request_id = RequestId::from_bits(stage.chance.u128(..));
         if let Some(request) = stage.unnamed.take() {
-            stage.named.insert(nonce, request);
+            stage.named.insert(request_id, request);
         }
-        nonce
+        request_id
     })
 }
 
@@ -172,8 +172,8 @@ pub(crate) fn name_next(request: Request) {
 }
 
 /// The server has put what goes under this name into its queue.
-pub(crate) fn queued(nonce: Nonce) {
-    let request = with(|stage| stage.named.remove(&nonce));
+pub(crate) fn queued(request_id: RequestId) {
+    let request = with(|stage| stage.named.remove(&request_id));
     if let Some(request) = request {
         record(EventKind::Queued { request });
     }
@@ -254,9 +254,9 @@ pub(crate) fn drain_sleepers(sleepers: &mut Vec<(Nanos, TaskId)>) {
     with(|stage| sleepers.append(&mut stage.sleepers));
 }
 
-struct Call(TaskId);
+struct Command(TaskId);
 
-impl Wake for Call {
+impl Wake for Command {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
@@ -268,7 +268,7 @@ impl Wake for Call {
 
 /// Wakes a task of this world.
 pub(crate) fn waker(task: TaskId) -> Waker {
-    Waker::from(Arc::new(Call(task)))
+    Waker::from(Arc::new(Command(task)))
 }
 
 /// Ends after so much time of the process's clock.

@@ -10,20 +10,20 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::backend::memory::twin::Twin;
-use crate::backend::{ConnectError, Hello, Push};
-use crate::protocol::machine::{CallError, Outlook};
+use crate::backend::memory::twin::MemoryStore;
+use crate::backend::{ConnectError, ConnectParams, Push};
+use crate::protocol::state::{CommandError, ConnectErrorKind};
 use crate::types::time;
-use crate::wire::call::Call;
+use crate::wire::command::Command;
 use crate::wire::keyspace::EVERYONE;
-use crate::wire::reply::{Notice, Reply};
+use crate::wire::reply::{Notification, Reply};
 
 /// The stores of this process by name: managers with the same URL contend, as on a server.
 static STORES: LazyLock<Mutex<HashMap<String, Arc<Mutex<Store>>>>> = LazyLock::new(Mutex::default);
 
 #[derive(Default)]
 struct Store {
-    twin: Twin,
+    twin: MemoryStore,
     inboxes: HashMap<String, Inbox>,
     /// Whether it behaves as a server that does not run.
     is_down: bool,
@@ -48,7 +48,7 @@ pub(crate) struct MemoryConnection {
     store: Arc<Mutex<Store>>,
     inbox: String,
     pushes: UnboundedSender<Push>,
-    bound: Duration,
+    max_lease: Duration,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -70,24 +70,30 @@ impl MemoryEndpoint {
     pub(crate) fn connect(
         &self,
         number: u64,
-        hello: Hello,
+        hello: ConnectParams,
         pushes: UnboundedSender<Push>,
     ) -> Result<MemoryConnection, ConnectError> {
         let mut store = lock(&self.0);
         if store.is_down {
             return Err(ConnectError {
                 text: "the store in memory is down".to_owned(),
-                outlook: Outlook::Unreachable,
+                kind: ConnectErrorKind::Unreachable,
             });
         }
-        let Hello { inbox, floor, quarantine, acquainted } = hello;
+        let ConnectParams { inbox, min_fence, data_loss_grace, connected_before } = hello;
         let listener = Inbox { connection: number, pushes: pushes.clone() };
         store.inboxes.insert(inbox.clone(), listener);
         let Store { twin, inboxes, .. } = &mut *store;
         let mut tell = |inbox: &str, notice| publish(inboxes, inbox, notice);
-        let bound = twin.welcome(now_us(), floor, quarantine.bound, acquainted, &mut tell);
+        let max_lease = twin.welcome(
+            now_us(),
+            min_fence,
+            data_loss_grace.max_lease,
+            connected_before,
+            &mut tell,
+        );
         drop(store);
-        Ok(MemoryConnection { store: Arc::clone(&self.0), inbox, pushes, bound })
+        Ok(MemoryConnection { store: Arc::clone(&self.0), inbox, pushes, max_lease })
     }
 }
 
@@ -118,19 +124,19 @@ impl MemoryEndpoint {
 }
 
 /// Whether anybody listens there.
-fn publish(inboxes: &HashMap<String, Inbox>, inbox: &str, notice: Notice) -> bool {
-    let told = |inbox: &Inbox| inbox.pushes.send(Push::Notice(notice)).is_ok();
+fn publish(inboxes: &HashMap<String, Inbox>, inbox: &str, notice: Notification) -> bool {
+    let delivered = |inbox: &Inbox| inbox.pushes.send(Push::Notification(notice)).is_ok();
     if inbox == EVERYONE {
-        return inboxes.values().filter(|inbox| told(inbox)).count() > 0;
+        return inboxes.values().filter(|inbox| delivered(inbox)).count() > 0;
     }
-    inboxes.get(inbox).is_some_and(told)
+    inboxes.get(inbox).is_some_and(delivered)
 }
 
 impl MemoryConnection {
-    pub(crate) fn send(&self, calls: &[Call]) -> Vec<Result<Reply, CallError>> {
+    pub(crate) fn send(&self, calls: &[Command]) -> Vec<Result<Reply, CommandError>> {
         let mut store = lock(&self.store);
         if store.is_down {
-            return vec![Err(CallError::Broken); calls.len()];
+            return vec![Err(CommandError::ConnectionLost); calls.len()];
         }
         let Store { twin, inboxes, .. } = &mut *store;
         let mut publish = |inbox: &str, notice| publish(inboxes, inbox, notice);
@@ -138,8 +144,8 @@ impl MemoryConnection {
     }
 
     /// The longest lease of the store, as far as it was known when this was made.
-    pub(crate) const fn bound(&self) -> Duration {
-        self.bound
+    pub(crate) const fn max_lease(&self) -> Duration {
+        self.max_lease
     }
 }
 

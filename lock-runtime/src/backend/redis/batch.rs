@@ -10,25 +10,24 @@ use redis::{Cmd, RedisError, Value};
 
 use crate::backend::redis::ladder::Ladder;
 use crate::backend::redis::{command, plain, read, script_error};
-use crate::protocol::machine::CallError;
-use crate::wire::call::{Acquire, Call, Give, SMALL_BLOCK};
-use crate::wire::keyspace::Keyspace;
-use crate::wire::reply::{AcquireReply, Answer, Reply};
-use crate::wire::script::Script;
-use crate::wire::together::{
-    MOST_TOGETHER, Together, acquire_together, acquired_together, release_together,
-    released_together,
+use crate::protocol::state::CommandError;
+use crate::wire::batch::{
+    BatchItem, MAX_BATCH, acquire_batch, acquired_batch, release_batch, released_batch,
 };
+use crate::wire::command::{Acquire, Command, RequestRef, SMALL_FENCE_RANGE};
+use crate::wire::keyspace::Keyspace;
+use crate::wire::reply::{AcquireReply, RawReply, Reply};
+use crate::wire::script::Script;
 
-type Outcome = Result<Reply, CallError>;
+type Outcome = Result<Reply, CommandError>;
 
 /// What is sent: each step is for one call of the batch or for several, by number.
 pub(crate) struct Batch<'a> {
-    calls: &'a [Call],
-    steps: Vec<Step>,
+    calls: &'a [Command],
+    steps: Vec<BatchStep>,
 }
 
-enum Step {
+enum BatchStep {
     One(usize),
     /// Two commands: the bound is announced to all processes, and then to the server, where the next connection looks.
     Raise(usize, Duration),
@@ -36,30 +35,30 @@ enum Step {
     Acquires(Vec<usize>),
 }
 
-impl Step {
+impl BatchStep {
     const fn answers(&self) -> usize {
         if matches!(self, Self::Raise(..)) { 2 } else { 1 }
     }
 }
 
 impl<'a> Batch<'a> {
-    pub(crate) fn new(calls: &'a [Call]) -> Self {
-        let releases = numbers(calls, |call| matches!(call, Call::Free(_)));
+    pub(crate) fn new(calls: &'a [Command]) -> Self {
+        let releases = numbers(calls, |call| matches!(call, Command::Free(_)));
         let acquires = acquires(calls);
         let mut steps = Vec::with_capacity(calls.len());
-        steps.extend(releases.chunks(MOST_TOGETHER).map(|some| Step::Releases(some.to_vec())));
+        steps.extend(releases.chunks(MAX_BATCH).map(|some| BatchStep::Releases(some.to_vec())));
         let mut grouped = acquires.iter().copied().peekable();
         for (number, call) in calls.iter().enumerate() {
             if grouped.next_if_eq(&number).is_none()
-                && (releases.is_empty() || !matches!(call, Call::Free(_)))
+                && (releases.is_empty() || !matches!(call, Command::Free(_)))
             {
                 steps.push(match call {
-                    Call::Raise(bound) => Step::Raise(number, *bound),
-                    _ => Step::One(number),
+                    Command::RaiseMaxLease(max_lease) => BatchStep::Raise(number, *max_lease),
+                    _ => BatchStep::One(number),
                 });
             }
         }
-        steps.extend(acquires.chunks(MOST_TOGETHER).map(|some| Step::Acquires(some.to_vec())));
+        steps.extend(acquires.chunks(MAX_BATCH).map(|some| BatchStep::Acquires(some.to_vec())));
         Self { calls, steps }
     }
 
@@ -67,17 +66,17 @@ impl<'a> Batch<'a> {
         let mut commands = Vec::with_capacity(self.steps.len());
         for step in &self.steps {
             match step {
-                Step::One(number) => {
+                BatchStep::One(number) => {
                     commands.extend(self.calls[*number].encode(space).map(|one| command(&one)));
                 }
-                Step::Raise(_, bound) => {
-                    commands.extend([ladder.publish(*bound), ladder.load(*bound)]);
+                BatchStep::Raise(_, max_lease) => {
+                    commands.extend([ladder.publish(*max_lease), ladder.load(*max_lease)]);
                 }
-                Step::Releases(numbers) => {
-                    commands.push(command(&release_together(&self.gives(numbers), space)));
+                BatchStep::Releases(numbers) => {
+                    commands.push(command(&release_batch(&self.requests(numbers), space)));
                 }
-                Step::Acquires(numbers) => {
-                    commands.push(command(&acquire_together(&self.asks(numbers), space)));
+                BatchStep::Acquires(numbers) => {
+                    commands.push(command(&acquire_batch(&self.acquires(numbers), space)));
                 }
             }
         }
@@ -86,9 +85,10 @@ impl<'a> Batch<'a> {
 
     /// The replies to the calls, in the order of the calls.
     pub(crate) fn replies(&self, answers: Result<Vec<Value>, RedisError>) -> Vec<Outcome> {
-        let mut replies: Vec<Outcome> = self.calls.iter().map(|_| Err(CallError::Broken)).collect();
+        let mut replies: Vec<Outcome> =
+            self.calls.iter().map(|_| Err(CommandError::ConnectionLost)).collect();
         match answers {
-            Ok(answers) if answers.len() == self.steps.iter().map(Step::answers).sum() => {
+            Ok(answers) if answers.len() == self.steps.iter().map(BatchStep::answers).sum() => {
                 let mut answers = answers.into_iter();
                 for step in &self.steps {
                     // An error of the first says as much as one of the last.
@@ -109,29 +109,29 @@ impl<'a> Batch<'a> {
         replies
     }
 
-    fn script(&self, step: &Step) -> Option<Script> {
+    fn script(&self, step: &BatchStep) -> Option<Script> {
         match step {
-            Step::One(number) => self.calls[*number].script(),
-            Step::Raise(..) => None,
-            Step::Releases(_) => Some(Script::ReleaseTogether),
-            Step::Acquires(_) => Some(Script::AcquireTogether),
+            BatchStep::One(number) => self.calls[*number].script(),
+            BatchStep::Raise(..) => None,
+            BatchStep::Releases(_) => Some(Script::ReleaseBatch),
+            BatchStep::Acquires(_) => Some(Script::AcquireBatch),
         }
     }
 
-    fn answer(&self, step: &Step, answer: Value, replies: &mut [Outcome]) {
+    fn answer(&self, step: &BatchStep, answer: Value, replies: &mut [Outcome]) {
         match step {
-            Step::One(number) | Step::Raise(number, _) => {
+            BatchStep::One(number) | BatchStep::Raise(number, _) => {
                 replies[*number] = read(&self.calls[*number], answer);
             }
-            Step::Releases(numbers) => {
+            BatchStep::Releases(numbers) => {
                 let ended = group(self.script(step), answer, |answer| {
-                    released_together(numbers.len(), answer)
+                    released_batch(numbers.len(), answer)
                 });
-                spread(numbers, ended, Reply::Ended, replies);
+                spread(numbers, ended, Reply::Released, replies);
             }
-            Step::Acquires(numbers) => {
+            BatchStep::Acquires(numbers) => {
                 let grants = group(self.script(step), answer, |answer| {
-                    acquired_together(&self.asks(numbers), answer)
+                    acquired_batch(&self.acquires(numbers), answer)
                 });
                 let granted = |grant| Reply::Acquire(AcquireReply::Granted(grant));
                 spread(numbers, grants, granted, replies);
@@ -139,40 +139,42 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn gives(&self, numbers: &[usize]) -> Vec<&Give> {
-        let give = |&number: &usize| match &self.calls[number] {
-            Call::Free(give) => Some(give),
+    fn requests(&self, numbers: &[usize]) -> Vec<&RequestRef> {
+        let request = |&number: &usize| match &self.calls[number] {
+            Command::Free(request) => Some(request),
             _ => None,
         };
-        numbers.iter().filter_map(give).collect()
+        numbers.iter().filter_map(request).collect()
     }
 
-    fn asks(&self, numbers: &[usize]) -> Vec<&Acquire> {
-        let ask = |&number: &usize| match &self.calls[number] {
-            Call::Acquire(ask) => Some(ask),
+    fn acquires(&self, numbers: &[usize]) -> Vec<&Acquire> {
+        let acquire = |&number: &usize| match &self.calls[number] {
+            Command::Acquire(acquire) => Some(acquire),
             _ => None,
         };
-        numbers.iter().filter_map(ask).collect()
+        numbers.iter().filter_map(acquire).collect()
     }
 }
 
 /// The acquires that go together: not beside a cancel, which none may overtake, and of each key the first. Nor those that want
 /// large blocks, which must not carry the counter far ahead of the clock.
-fn acquires(calls: &[Call]) -> Vec<usize> {
-    if calls.iter().any(|call| matches!(call, Call::Cancel { .. })) {
+fn acquires(calls: &[Command]) -> Vec<usize> {
+    if calls.iter().any(|call| matches!(call, Command::Cancel { .. })) {
         return Vec::new();
     }
     let mut keys = HashSet::new();
     numbers(calls, |call| match call {
-        Call::Acquire(ask) => {
-            ask.expects_free && ask.block <= SMALL_BLOCK && keys.insert(&*ask.give.key)
+        Command::Acquire(acquire) => {
+            acquire.likely_free
+                && acquire.fence_count <= SMALL_FENCE_RANGE
+                && keys.insert(&*acquire.request.key)
         }
         _ => false,
     })
 }
 
 /// The numbers of such calls, if there are several: one alone is better said in its own words.
-fn numbers<'a>(calls: &'a [Call], mut such: impl FnMut(&'a Call) -> bool) -> Vec<usize> {
+fn numbers<'a>(calls: &'a [Command], mut such: impl FnMut(&'a Command) -> bool) -> Vec<usize> {
     let numbered = calls.iter().enumerate();
     let found: Vec<_> =
         numbered.filter_map(|(number, call)| such(call).then_some(number)).collect();
@@ -183,21 +185,23 @@ fn numbers<'a>(calls: &'a [Call], mut such: impl FnMut(&'a Call) -> bool) -> Vec
 fn group<T>(
     script: Option<Script>,
     answer: Value,
-    read: impl FnOnce(&Answer) -> Option<Vec<Together<T>>>,
-) -> Result<Vec<Together<T>>, CallError> {
+    read: impl FnOnce(&RawReply) -> Option<Vec<BatchItem<T>>>,
+) -> Result<Vec<BatchItem<T>>, CommandError> {
     if let Value::ServerError(error) = answer {
         return Err(script_error(script, &RedisError::from(error)));
     }
     let answer = plain(answer);
     read(&answer).ok_or_else(|| {
-        CallError::Garbled(format!("unexpected reply to several calls together: {answer:?}"))
+        CommandError::InvalidReply(format!(
+            "unexpected reply to several calls together: {answer:?}"
+        ))
     })
 }
 
 /// Gives each of these calls what was said of it; where nothing was, all of them why.
 fn spread<T>(
     numbers: &[usize],
-    answers: Result<Vec<Together<T>>, CallError>,
+    answers: Result<Vec<BatchItem<T>>, CommandError>,
     done: impl Fn(T) -> Reply,
     replies: &mut [Outcome],
 ) {
@@ -205,8 +209,8 @@ fn spread<T>(
         Ok(answers) => {
             for (&number, answer) in numbers.iter().zip(answers) {
                 replies[number] = match answer {
-                    Together::Done(value) => Ok(done(value)),
-                    Together::Alone => Err(CallError::Alone),
+                    BatchItem::Done(value) => Ok(done(value)),
+                    BatchItem::Retry => Err(CommandError::NotBatchable),
                 };
             }
         }

@@ -3,32 +3,32 @@
 use redis::{Client, ConnectionAddr, ErrorKind, RedisError};
 
 use crate::backend::ConnectError;
-use crate::backend::redis::opening::Obstacle;
-use crate::protocol::machine::{CallError, Outlook};
+use crate::backend::redis::opening::OpenError;
+use crate::protocol::state::{CommandError, ConnectErrorKind};
 
 /// What a server says with the code of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Meaning {
+enum ErrorClass {
     /// It does not know the script.
-    Unloaded,
+    ScriptMissing,
     /// It cannot just now, and will be able to by itself.
-    NotNow,
+    TryAgain,
     /// It refuses until it is repaired or recovers, which may be soon: a replica that restarts, a disk that gets space.
-    Hindered,
+    Unhealthy,
     /// It is no primary, or not for the time being: the address may lead to another server by now.
-    Elsewhere,
+    NotPrimary,
     /// No.
     Refused,
 }
 
-fn meaning(code: &str) -> Meaning {
+fn class_of(code: &str) -> ErrorClass {
     match code {
-        "NOSCRIPT" => Meaning::Unloaded,
-        "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" => Meaning::NotNow,
-        "OOM" | "MISCONF" | "NOREPLICAS" => Meaning::Hindered,
+        "NOSCRIPT" => ErrorClass::ScriptMissing,
+        "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" => ErrorClass::TryAgain,
+        "OOM" | "MISCONF" | "NOREPLICAS" => ErrorClass::Unhealthy,
         // A server that loads its data although it was connected to before has become a replica.
-        "READONLY" | "MASTERDOWN" | "LOADING" => Meaning::Elsewhere,
-        _ => Meaning::Refused,
+        "READONLY" | "MASTERDOWN" | "LOADING" => ErrorClass::NotPrimary,
+        _ => ErrorClass::Refused,
     }
 }
 
@@ -46,33 +46,33 @@ fn code(error: &RedisError) -> &str {
 }
 
 /// Of a call.
-pub(crate) fn call_error(error: &RedisError) -> CallError {
+pub(crate) fn call_error(error: &RedisError) -> CommandError {
     if matches!(error.kind(), ErrorKind::Io | ErrorKind::Parse) {
-        return CallError::Broken;
+        return CommandError::ConnectionLost;
     }
     let text = error.to_string();
-    match meaning(code(error)) {
-        Meaning::Unloaded => CallError::Unloaded,
-        Meaning::NotNow => CallError::NotNow(text),
-        Meaning::Hindered => CallError::Hindered(text),
-        Meaning::Elsewhere => CallError::Elsewhere(text),
-        Meaning::Refused => CallError::Refused(text),
+    match class_of(code(error)) {
+        ErrorClass::ScriptMissing => CommandError::ScriptMissing,
+        ErrorClass::TryAgain => CommandError::TryAgain(text),
+        ErrorClass::Unhealthy => CommandError::Unhealthy(text),
+        ErrorClass::NotPrimary => CommandError::NotPrimary(text),
+        ErrorClass::Refused => CommandError::Refused(text),
     }
 }
 
 /// Of an attempt to connect. Where the server's words do not say what to do, the text does, behind a semicolon.
-pub(crate) fn connect_error(client: &Client, obstacle: Obstacle) -> ConnectError {
+pub(crate) fn connect_error(client: &Client, error: OpenError) -> ConnectError {
     let address = client.get_connection_info().addr();
-    let (outlook, text) = match obstacle {
-        Obstacle::Slow(limit) => {
+    let (kind, text) = match error {
+        OpenError::Slow(limit) => {
             let text = format!("{address} did not answer within {limit:?}");
-            return ConnectError { text, outlook: Outlook::Unreachable };
+            return ConnectError { text, kind: ConnectErrorKind::Unreachable };
         }
-        Obstacle::Unfit(outlook, text) => (outlook, text),
-        Obstacle::WithoutTls => (Outlook::Hopeless, WITHOUT_TLS.to_owned()),
-        Obstacle::Server(error) => explain(address, &error),
+        OpenError::Unfit(kind, text) => (kind, text),
+        OpenError::WithoutTls => (ConnectErrorKind::Permanent, WITHOUT_TLS.to_owned()),
+        OpenError::Server(error) => explain(address, &error),
     };
-    ConnectError { text: format!("{address}: {text}"), outlook }
+    ConnectError { text: format!("{address}: {text}"), kind }
 }
 
 const WITHOUT_TLS: &str =
@@ -81,48 +81,54 @@ const WITHOUT_TLS: &str =
 const WITHOUT_RESP3: &str = "it does not speak RESP3 (HELLO); locks need Redis 6.2 or Valkey, and no proxy such as \
                              twemproxy or Envoy before it";
 
-fn explain(address: &ConnectionAddr, error: &RedisError) -> (Outlook, String) {
+fn explain(address: &ConnectionAddr, error: &RedisError) -> (ConnectErrorKind, String) {
     let text = error.to_string();
     let own = |sentence: &str| format!("{sentence} ({})", text.replace(';', ","));
     match error.kind() {
-        ErrorKind::RESP3NotSupported => (Outlook::Hopeless, WITHOUT_RESP3.to_owned()),
+        ErrorKind::RESP3NotSupported => (ConnectErrorKind::Permanent, WITHOUT_RESP3.to_owned()),
         // A name without an address may get one.
         ErrorKind::InvalidClientConfig if text.contains("No address found") => {
-            (Outlook::Unreachable, text)
+            (ConnectErrorKind::Unreachable, text)
         }
         ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig => {
-            (Outlook::Hopeless, text)
+            (ConnectErrorKind::Permanent, text)
         }
         ErrorKind::Io => of_transport(address, error, text),
         ErrorKind::Server(_) | ErrorKind::Extension => {
             let code = code(error);
             let words = text.to_lowercase();
             if code == "NOPROTO" || code == "ERR" && words.contains("hello") {
-                return (Outlook::Hopeless, own(WITHOUT_RESP3));
+                return (ConnectErrorKind::Permanent, own(WITHOUT_RESP3));
             }
             if words.contains("max number of clients") {
                 let text = format!("{text}; raise its maxclients, or close connections");
-                return (Outlook::Unreachable, text);
+                return (ConnectErrorKind::Unreachable, text);
             }
-            let outlook = match meaning(code) {
-                Meaning::Elsewhere if code == "READONLY" => Outlook::Unfit,
-                Meaning::Unloaded | Meaning::NotNow | Meaning::Elsewhere => Outlook::Unreachable,
-                Meaning::Hindered => Outlook::Unfit,
-                Meaning::Refused => Outlook::Hopeless,
+            let kind = match class_of(code) {
+                ErrorClass::NotPrimary if code == "READONLY" => ConnectErrorKind::Unsuitable,
+                ErrorClass::ScriptMissing | ErrorClass::TryAgain | ErrorClass::NotPrimary => {
+                    ConnectErrorKind::Unreachable
+                }
+                ErrorClass::Unhealthy => ConnectErrorKind::Unsuitable,
+                ErrorClass::Refused => ConnectErrorKind::Permanent,
             };
-            (outlook, text)
+            (kind, text)
         }
-        _ => (Outlook::Unreachable, text),
+        _ => (ConnectErrorKind::Unreachable, text),
     }
 }
 
 /// Errors of TLS arrive as those of the transport, and only their words distinguish them.
-fn of_transport(address: &ConnectionAddr, error: &RedisError, text: String) -> (Outlook, String) {
-    let has = |word: &str| text.contains(word);
+fn of_transport(
+    address: &ConnectionAddr,
+    error: &RedisError,
+    text: String,
+) -> (ConnectErrorKind, String) {
+    let has = |sanitize_host: &str| text.contains(sanitize_host);
     let (what, next) = if has("invalid peer certificate") {
         of_certificate(&text)
     } else if has("received corrupt message") {
-        return (Outlook::Hopeless, WITHOUT_TLS.to_owned());
+        return (ConnectErrorKind::Permanent, WITHOUT_TLS.to_owned());
     } else if has("CertificateRequired") {
         ("the server asks for a certificate of the client", "set `client_certificate`")
     } else if has("received fatal alert")
@@ -142,15 +148,15 @@ fn of_transport(address: &ConnectionAddr, error: &RedisError, text: String) -> (
         && !error.is_connection_refusal()
     {
         let next = "check that a Redis server listens there, and write rediss:// if it expects TLS";
-        return (Outlook::Unreachable, format!("{text}; {next}"));
+        return (ConnectErrorKind::Unreachable, format!("{text}; {next}"));
     } else {
-        return (Outlook::Unreachable, text);
+        return (ConnectErrorKind::Unreachable, text);
     };
-    (Outlook::Hopeless, format!("{what} ({}); {next}", text.replace(';', ",")))
+    (ConnectErrorKind::Permanent, format!("{what} ({}); {next}", text.replace(';', ",")))
 }
 
 fn of_certificate(text: &str) -> (&'static str, &'static str) {
-    let has = |word: &str| text.contains(word);
+    let has = |sanitize_host: &str| text.contains(sanitize_host);
     if has("UnknownIssuer") || has("CaUsedAsEndEntity") || has("BadSignature") {
         (
             "the server's certificate comes from an authority that is not trusted",
@@ -192,36 +198,40 @@ mod tests {
 
     #[test]
     fn each_code_of_a_server_has_one_meaning_for_a_call_and_one_for_an_attempt_to_connect() {
-        use CallError as Call;
-        use Outlook::{Hopeless, Unfit, Unreachable};
-        type Made = fn(String) -> CallError;
-        let rows: [(&str, Made, Outlook); 20] = [
-            ("NOSCRIPT No matching script.", |_| Call::Unloaded, Unreachable),
-            ("BUSY Redis is busy running a script.", Call::NotNow, Unreachable),
-            ("TRYAGAIN Multiple keys request during rehashing", Call::NotNow, Unreachable),
-            ("CLUSTERDOWN Hash slot not served", Call::NotNow, Unreachable),
-            ("OOM command not allowed", Call::Hindered, Unfit),
-            ("MISCONF Redis is configured to save RDB snapshots", Call::Hindered, Unfit),
-            ("NOREPLICAS Not enough good replicas to write.", Call::Hindered, Unfit),
-            ("READONLY You can't write against a read only replica.", Call::Elsewhere, Unfit),
-            ("MASTERDOWN Link with MASTER is down", Call::Elsewhere, Unreachable),
-            ("LOADING Redis is loading the dataset in memory", Call::Elsewhere, Unreachable),
-            ("NOPERM this user has no permissions", Call::Refused, Hopeless),
-            ("NOAUTH Authentication required.", Call::Refused, Hopeless),
-            ("WRONGPASS invalid username-password pair", Call::Refused, Hopeless),
-            ("WRONGTYPE Operation against a key", Call::Refused, Hopeless),
-            ("MOVED 3999 127.0.0.1:6381", Call::Refused, Hopeless),
-            ("ASK 3999 127.0.0.1:6381", Call::Refused, Hopeless),
-            ("CROSSSLOT Keys in request don't hash to the same slot", Call::Refused, Hopeless),
-            ("EXECABORT Transaction discarded", Call::Refused, Hopeless),
-            ("DENIED Redis is running in protected mode", Call::Refused, Hopeless),
-            ("ERR anything", Call::Refused, Hopeless),
+        use CommandError as Outcome;
+        use ConnectErrorKind::{Permanent, Unreachable, Unsuitable};
+        type Made = fn(String) -> CommandError;
+        let rows: [(&str, Made, ConnectErrorKind); 20] = [
+            ("NOSCRIPT No matching script.", |_| Outcome::ScriptMissing, Unreachable),
+            ("BUSY Redis is busy running a script.", Outcome::TryAgain, Unreachable),
+            ("TRYAGAIN Multiple keys request during rehashing", Outcome::TryAgain, Unreachable),
+            ("CLUSTERDOWN Hash slot not served", Outcome::TryAgain, Unreachable),
+            ("OOM command not allowed", Outcome::Unhealthy, Unsuitable),
+            ("MISCONF Redis is configured to save RDB snapshots", Outcome::Unhealthy, Unsuitable),
+            ("NOREPLICAS Not enough good replicas to write.", Outcome::Unhealthy, Unsuitable),
+            (
+                "READONLY You can't write against a read only replica.",
+                Outcome::NotPrimary,
+                Unsuitable,
+            ),
+            ("MASTERDOWN Link with MASTER is down", Outcome::NotPrimary, Unreachable),
+            ("LOADING Redis is loading the dataset in memory", Outcome::NotPrimary, Unreachable),
+            ("NOPERM this user has no permissions", Outcome::Refused, Permanent),
+            ("NOAUTH Authentication required.", Outcome::Refused, Permanent),
+            ("WRONGPASS invalid username-password pair", Outcome::Refused, Permanent),
+            ("WRONGTYPE Operation against a key", Outcome::Refused, Permanent),
+            ("MOVED 3999 127.0.0.1:6381", Outcome::Refused, Permanent),
+            ("ASK 3999 127.0.0.1:6381", Outcome::Refused, Permanent),
+            ("CROSSSLOT Keys in request don't hash to the same slot", Outcome::Refused, Permanent),
+            ("EXECABORT Transaction discarded", Outcome::Refused, Permanent),
+            ("DENIED Redis is running in protected mode", Outcome::Refused, Permanent),
+            ("ERR anything", Outcome::Refused, Permanent),
         ];
-        for (line, call, outlook) in rows {
+        for (line, call, kind) in rows {
             let error = said(line);
             assert_eq!(call_error(&error), call(error.to_string()), "{line}");
-            let connect = connect_error(&at("redis://host/"), Obstacle::Server(error));
-            assert_eq!(connect.outlook, outlook, "{line}: {}", connect.text);
+            let connect = connect_error(&at("redis://host/"), OpenError::Server(error));
+            assert_eq!(connect.kind, kind, "{line}: {}", connect.text);
         }
     }
 
@@ -235,7 +245,7 @@ mod tests {
         for line in lines {
             let error = said(line);
             assert_eq!(code(&error), "READONLY", "{line}");
-            assert_eq!(call_error(&error), CallError::Elsewhere(error.to_string()), "{line}");
+            assert_eq!(call_error(&error), CommandError::NotPrimary(error.to_string()), "{line}");
         }
         let line = "ERR Error running script (call to f_521e): @user_script:30: @user_script: 30: Wrong number";
         assert_eq!(code(&said(line)), "ERR");
@@ -244,13 +254,13 @@ mod tests {
     #[test]
     fn a_connection_that_breaks_leaves_open_what_was_done() {
         for kind in [io::ErrorKind::ConnectionReset, io::ErrorKind::TimedOut] {
-            assert_eq!(call_error(&io::Error::from(kind).into()), CallError::Broken);
+            assert_eq!(call_error(&io::Error::from(kind).into()), CommandError::ConnectionLost);
         }
     }
 
     #[test]
     fn a_server_without_resp3_is_named_and_a_full_one_is_tried_again() {
-        let connect = |line| connect_error(&at("redis://host/"), Obstacle::Server(said(line)));
+        let connect = |line| connect_error(&at("redis://host/"), OpenError::Server(said(line)));
         let lines = [
             "ERR unknown command 'HELLO'",
             "ERR unknown command `HELLO`, with args beginning with: `3`, ",
@@ -260,10 +270,10 @@ mod tests {
         for line in lines {
             let error = connect(line);
             assert!(error.text.contains("RESP3 (HELLO); locks need Redis 6.2"), "{}", error.text);
-            assert_eq!(error.outlook, Outlook::Hopeless, "{line}");
+            assert_eq!(error.kind, ConnectErrorKind::Permanent, "{line}");
         }
         let full = connect("ERR max number of clients reached");
-        assert_eq!(full.outlook, Outlook::Unreachable);
+        assert_eq!(full.kind, ConnectErrorKind::Unreachable);
         assert!(full.text.contains("maxclients"), "{}", full.text);
     }
 }

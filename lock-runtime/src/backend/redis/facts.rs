@@ -3,8 +3,8 @@
 use redis::Value;
 
 use crate::backend::probe::field;
-use crate::backend::redis::opening::Obstacle;
-use crate::protocol::machine::Outlook;
+use crate::backend::redis::opening::OpenError;
+use crate::protocol::state::ConnectErrorKind;
 
 /// Version, mode and role: from HELLO, which any user may, else from INFO.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -28,31 +28,31 @@ impl Facts {
     }
 
     /// One sentence for a server that can keep no locks. What is not known is no reason.
-    pub(crate) fn check(&self) -> Result<(), Obstacle> {
-        let (outlook, text) = match (self.mode.as_deref(), self.role.as_deref()) {
+    pub(crate) fn check(&self) -> Result<(), OpenError> {
+        let (kind, text) = match (self.mode.as_deref(), self.role.as_deref()) {
             (Some("sentinel"), _) => (
-                Outlook::Hopeless,
+                ConnectErrorKind::Permanent,
                 "this is a Sentinel, which is not supported yet; connect to the primary that it watches".to_owned(),
             ),
             (Some("cluster"), _) => (
-                Outlook::Hopeless,
+                ConnectErrorKind::Permanent,
                 "this is a node of a Redis Cluster, which is not supported yet; use one primary with cluster-enabled no"
                     .to_owned(),
             ),
             (_, Some("slave" | "replica")) => (
-                Outlook::Unfit,
+                ConnectErrorKind::Unsuitable,
                 "this is a replica, which grants no locks; connect to the primary, not to a replica"
                     .to_owned(),
             ),
             _ => match &self.version {
                 Some(version) if is_before_6_2(version) => (
-                    Outlook::Hopeless,
+                    ConnectErrorKind::Permanent,
                     format!("this is Redis {version}; locks need Redis 6.2 or later, or Valkey"),
                 ),
                 _ => return Ok(()),
             },
         };
-        Err(Obstacle::Unfit(outlook, text))
+        Err(OpenError::Unfit(kind, text))
     }
 }
 
@@ -83,9 +83,9 @@ mod tests {
         Value::Map(entries.iter().map(|(name, value)| (text(name), text(value))).collect())
     }
 
-    fn verdict(hello: Option<&Value>, info: Option<&str>) -> Option<(Outlook, String)> {
+    fn verdict(hello: Option<&Value>, info: Option<&str>) -> Option<(ConnectErrorKind, String)> {
         match Facts::new(hello, info).check() {
-            Err(Obstacle::Unfit(outlook, text)) => Some((outlook, text)),
+            Err(OpenError::Unfit(kind, text)) => Some((kind, text)),
             _ => None,
         }
     }
@@ -93,14 +93,22 @@ mod tests {
     #[test]
     fn each_kind_of_server_that_keeps_no_locks_gets_a_sentence_of_its_own() {
         let rows = [
-            ("redis_mode:sentinel\r\n", Outlook::Hopeless, "a Sentinel"),
-            ("redis_mode:cluster\r\nrole:slave\r\n", Outlook::Hopeless, "a Redis Cluster"),
-            ("redis_mode:standalone\r\nrole:slave\r\n", Outlook::Unfit, "a replica"),
-            ("redis_version:6.0.16\r\nrole:master\r\n", Outlook::Hopeless, "Redis 6.0.16"),
+            ("redis_mode:sentinel\r\n", ConnectErrorKind::Permanent, "a Sentinel"),
+            (
+                "redis_mode:cluster\r\nrole:slave\r\n",
+                ConnectErrorKind::Permanent,
+                "a Redis Cluster",
+            ),
+            ("redis_mode:standalone\r\nrole:slave\r\n", ConnectErrorKind::Unsuitable, "a replica"),
+            (
+                "redis_version:6.0.16\r\nrole:master\r\n",
+                ConnectErrorKind::Permanent,
+                "Redis 6.0.16",
+            ),
         ];
-        for (info, outlook, what) in rows {
+        for (info, kind, what) in rows {
             let (found, text) = verdict(None, Some(info)).expect(info);
-            assert!(found == outlook && text.contains(what) && text.contains("; "), "{text}");
+            assert!(found == kind && text.contains(what) && text.contains("; "), "{text}");
         }
         for version in ["6.2.0", "7.0.15", "8.1.8", "255.255.255"] {
             let info =

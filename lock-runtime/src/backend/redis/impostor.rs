@@ -42,7 +42,7 @@ fn manager(server: &Server) -> LockManager {
 }
 
 /// Asks for locks of every kind; the tokens of those that were had.
-fn ask(locks: &LockManager, number: usize) -> Vec<u64> {
+fn acquire(locks: &LockManager, number: usize) -> Vec<u64> {
     let key = ["a", "b", "c"][number % 3];
     // To try once has no deadline but that of the connection, which this server lets pass.
     let wait = Duration::from_millis(40);
@@ -61,7 +61,9 @@ fn ask(locks: &LockManager, number: usize) -> Vec<u64> {
 fn crowd(locks: &LockManager) -> Vec<u64> {
     thread::scope(|scope| {
         let threads: Vec<_> = (0..3)
-            .map(|first| scope.spawn(move || (0..CALLS).map(move |call| ask(locks, first + call))))
+            .map(|first| {
+                scope.spawn(move || (0..CALLS).map(move |call| acquire(locks, first + call)))
+            })
             .collect();
         let had = threads.into_iter().map(|thread| thread.join().expect("a caller never panics"));
         had.flatten().flatten().collect()

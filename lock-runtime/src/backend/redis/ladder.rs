@@ -8,8 +8,8 @@ use std::time::Duration;
 use redis::Cmd;
 
 use crate::backend::redis::sha_of;
-use crate::wire::bound::bound_steps;
 use crate::wire::keyspace::{EVERYONE, Keyspace};
+use crate::wire::max_lease::lease_steps;
 
 pub(crate) struct Ladder {
     tenant: String,
@@ -22,7 +22,7 @@ pub(crate) struct Ladder {
 impl Ladder {
     pub(crate) fn new(space: &Keyspace, database: i64) -> Self {
         let tenant = sha_of(&format!("{} in database {database}", space.fence()));
-        let shas = bound_steps().map(|step| sha_of(&text(&tenant, step))).collect();
+        let shas = lease_steps().map(|step| sha_of(&text(&tenant, step))).collect();
         Self { tenant, everyone: space.inbox(EVERYONE), shas }
     }
 
@@ -39,7 +39,7 @@ impl Ladder {
 
     /// The bound, from the answer to [`Self::look`]; zero where no step is loaded.
     pub(crate) fn highest(loaded: &[bool]) -> Duration {
-        let mut steps = bound_steps().zip(loaded).rev();
+        let mut steps = lease_steps().zip(loaded).rev();
         steps.find(|&(_, &loaded)| loaded).map(|(step, _)| step).unwrap_or_default()
     }
 

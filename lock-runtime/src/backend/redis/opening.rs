@@ -17,10 +17,10 @@ use crate::backend::redis::facts::Facts;
 use crate::backend::redis::ladder::Ladder;
 use crate::backend::redis::rights::Denied;
 use crate::backend::redis::{RedisConnection, load_scripts, millis, pushed, sha};
-use crate::backend::{Hello, Push};
-use crate::protocol::machine::Outlook;
+use crate::backend::{ConnectParams, Push};
+use crate::protocol::state::ConnectErrorKind;
 use crate::types::fence::Fence;
-use crate::types::request_id::Nonce;
+use crate::types::request_id::RequestId;
 use crate::wire::keyspace::Keyspace;
 use crate::wire::script::Script;
 
@@ -41,18 +41,18 @@ const YEAR_2001: i64 = 1_000_000_000;
 const UNBOUNDED: usize = tokio::sync::Semaphore::MAX_PERMITS;
 
 /// Why a connection was not opened.
-pub(crate) enum Obstacle {
+pub(crate) enum OpenError {
     /// The server refused, or the connection broke.
     Server(RedisError),
     /// A step took longer than this.
     Slow(Duration),
     /// The server is none that can keep locks.
-    Unfit(Outlook, String),
+    Unfit(ConnectErrorKind, String),
     /// TLS was spoken to a port that does not understand it.
     WithoutTls,
 }
 
-impl From<RedisError> for Obstacle {
+impl From<RedisError> for OpenError {
     fn from(error: RedisError) -> Self {
         Self::Server(error)
     }
@@ -63,7 +63,7 @@ struct Look {
     /// `None` if the user may not read it.
     info: Option<String>,
     /// The longest lease that the server knows of; zero if it has not granted locks of this key space before.
-    bound: Duration,
+    max_lease: Duration,
     /// The fence counter exists.
     exists: bool,
 }
@@ -76,29 +76,29 @@ pub(crate) async fn open(
     space: Keyspace,
     ladder: Arc<Ladder>,
     name: Option<String>,
-    hello: Hello,
+    hello: ConnectParams,
     pushes: UnboundedSender<Push>,
-) -> Result<RedisConnection, Obstacle> {
-    let bound = Arc::new(AtomicU64::new(0));
-    let heard = Arc::clone(&bound);
+) -> Result<RedisConnection, OpenError> {
+    let max_lease = Arc::new(AtomicU64::new(0));
+    let heard = Arc::clone(&max_lease);
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(None)
         .set_response_timeout(None)
         .set_pipeline_buffer_size(UNBOUNDED)
         .set_push_sender(move |info| pushed(&pushes, number, &heard, &info));
     let mut connection =
-        greet(client, &config).await.map_err(|obstacle| denied(client, &space, obstacle))?;
+        greet(client, &config).await.map_err(|error| denied(client, &space, error))?;
     loop {
         let inbox = &hello.inbox;
         let look = look(&mut connection, client, &space, &ladder, name.as_deref(), inbox).await?;
-        let known = hello.quarantine.bound.max(look.bound);
+        let known = hello.data_loss_grace.max_lease.max(look.max_lease);
         if prepare(&mut connection, &space, &hello, &look, known).await? {
-            if known > look.bound {
+            if known > look.max_lease {
                 announce(&mut connection, &ladder, known).await?;
             }
-            bound.fetch_max(millis(known), Ordering::Relaxed);
+            max_lease.fetch_max(millis(known), Ordering::Relaxed);
             warn_of_hazards(look.info.as_deref());
-            return Ok(RedisConnection { connection, space, ladder, bound });
+            return Ok(RedisConnection { connection, space, ladder, max_lease });
         }
     }
 }
@@ -106,7 +106,7 @@ pub(crate) async fn open(
 async fn greet(
     client: &Client,
     config: &AsyncConnectionConfig,
-) -> Result<MultiplexedConnection, Obstacle> {
+) -> Result<MultiplexedConnection, OpenError> {
     let greeting = within(GREETING, client.get_multiplexed_async_connection_with_config(config));
     let ConnectionAddr::TcpTls { host, port, .. } = client.get_connection_info().addr() else {
         return greeting.await;
@@ -114,7 +114,7 @@ async fn greet(
     tokio::select! {
         biased;
         greeted = greeting => greeted,
-        () = speaks_plainly(host, *port) => Err(Obstacle::WithoutTls),
+        () = speaks_plainly(host, *port) => Err(OpenError::WithoutTls),
     }
 }
 
@@ -143,7 +143,7 @@ async fn look(
     ladder: &Ladder,
     name: Option<&str>,
     inbox: &str,
-) -> Result<Look, Obstacle> {
+) -> Result<Look, OpenError> {
     let mut commands = redis::pipe();
     commands.cmd("HELLO").cmd("INFO");
     // One channel a command: a command for several is answered several times. Ahead of the look at the bound: one that is
@@ -159,7 +159,7 @@ async fn look(
     if let Some(name) = name {
         commands.cmd("CLIENT").arg("SETNAME").arg(name);
     }
-    let mut answers = ask(connection, &commands).await?.into_iter();
+    let mut answers = acquire(connection, &commands).await?.into_iter();
     let said: Option<Value> = next(&mut answers).ok();
     let info: Option<String> = next(&mut answers).ok();
     Facts::new(said.as_ref(), info.as_deref()).check()?;
@@ -172,9 +172,9 @@ async fn look(
     if seconds < YEAR_2001 {
         let text =
             "the server's clock stands before 2001; set it, as fencing tokens are taken from it";
-        return Err(Obstacle::Unfit(Outlook::Hopeless, text.to_owned()));
+        return Err(OpenError::Unfit(ConnectErrorKind::Permanent, text.to_owned()));
     }
-    Ok(Look { info, bound: Ladder::highest(&loaded), exists })
+    Ok(Look { info, max_lease: Ladder::highest(&loaded), exists })
 }
 
 /// What a look asks after HELLO and INFO, both of which may be denied; the last with a client name only.
@@ -194,23 +194,23 @@ const STEPS: [&str; 10] = [
 fn check_rights(commands: &mut Pipeline, space: &Keyspace, inbox: &str) {
     // Nobody else has this name.
     let lock = space.names(inbox);
-    let nonce = Nonce::from_bits(0);
+    let id = RequestId::from_bits(0);
     commands.cmd("EVALSHA").arg(sha(Script::Check)).arg(6);
     commands.arg(lock.hold()).arg(lock.queue().to_string()).arg(lock.waiters().to_string());
-    commands.arg(lock.cancelled().to_string()).arg(space.blocked(nonce).to_string());
+    commands.arg(lock.cancelled().to_string()).arg(space.blocked(id).to_string());
     commands.arg(space.fence()).arg(inbox);
 }
 
 /// An error of the greeting, whose SELECT may be denied.
-fn denied(client: &Client, space: &Keyspace, obstacle: Obstacle) -> Obstacle {
+fn denied(client: &Client, space: &Keyspace, error: OpenError) -> OpenError {
     let mut denied = Denied::none(space);
-    if let Obstacle::Server(error) = &obstacle
+    if let OpenError::Server(error) = &error
         && let Some((_, rest)) = error.to_string().split_once("no permissions to run the '")
         && let Some((command, _)) = rest.split_once('\'')
     {
         denied.note(command, rest);
     }
-    denied.check(user(client)).err().unwrap_or(obstacle)
+    denied.check(user(client)).err().unwrap_or(error)
 }
 
 fn user(client: &Client) -> &str {
@@ -218,7 +218,7 @@ fn user(client: &Client) -> &str {
 }
 
 /// The server's clock, if the user has all rights and nothing else was refused.
-fn read_rights(client: &Client, space: &Keyspace, answers: &[Value]) -> Result<i64, Obstacle> {
+fn read_rights(client: &Client, space: &Keyspace, answers: &[Value]) -> Result<i64, OpenError> {
     let mut denied = Denied::none(space);
     for (step, answer) in STEPS.into_iter().zip(answers) {
         denied.note_answer(step, answer);
@@ -233,8 +233,8 @@ fn read_rights(client: &Client, space: &Keyspace, answers: &[Value]) -> Result<i
         let [command, words]: [String; 2] = [read(refusal[0].clone())?, read(refusal[1].clone())?];
         if words.contains("read only replica") {
             // Regardless of the role it reports. Without this each call would find out, and connect again at once.
-            return Err(Obstacle::Unfit(
-                Outlook::Unfit,
+            return Err(OpenError::Unfit(
+                ConnectErrorKind::Unsuitable,
                 format!("{words}; connect to the primary"),
             ));
         }
@@ -251,20 +251,20 @@ fn read_rights(client: &Client, space: &Keyspace, answers: &[Value]) -> Result<i
 async fn prepare(
     connection: &mut MultiplexedConnection,
     space: &Keyspace,
-    hello: &Hello,
+    hello: &ConnectParams,
     look: &Look,
     known: Duration,
-) -> Result<bool, Obstacle> {
-    let lost = hello.acquainted || hello.floor > Fence::ZERO || !look.bound.is_zero();
+) -> Result<bool, OpenError> {
+    let lost = hello.connected_before || hello.min_fence > Fence::ZERO || !look.max_lease.is_zero();
     let mut commands = load_scripts();
     // Not the crate's own transactions, which panic where EXEC is allowed and MULTI is not. An empty one ends the watch.
     commands.cmd("MULTI");
     if !look.exists {
-        commands.cmd("EVALSHA").arg(sha(Script::Open)).arg(1).arg(space.fence());
-        commands.arg(hello.floor.get()).arg(millis(known)).arg(u8::from(lost));
+        commands.cmd("EVALSHA").arg(sha(Script::InitFence)).arg(1).arg(space.fence());
+        commands.arg(hello.min_fence.get()).arg(millis(known)).arg(u8::from(lost));
     }
     commands.cmd("EXEC");
-    let answers = ask(connection, &commands).await?;
+    let answers = acquire(connection, &commands).await?;
     let answers = answers.into_iter().map(Value::extract_error).collect::<Result<Vec<_>, _>>()?;
     Ok(look.exists || answers.last() != Some(&Value::Nil))
 }
@@ -274,9 +274,9 @@ async fn prepare(
 async fn announce(
     connection: &mut MultiplexedConnection,
     ladder: &Ladder,
-    bound: Duration,
+    max_lease: Duration,
 ) -> Result<(), RedisError> {
-    for mut command in [ladder.publish(bound), ladder.load(bound)] {
+    for mut command in [ladder.publish(max_lease), ladder.load(max_lease)] {
         connection.send_packed_command(command.set_no_response(true)).await?;
     }
     Ok(())
@@ -285,18 +285,18 @@ async fn announce(
 async fn within<T>(
     limit: Duration,
     step: impl Future<Output = Result<T, RedisError>>,
-) -> Result<T, Obstacle> {
+) -> Result<T, OpenError> {
     tokio::time::timeout(limit, step)
         .await
-        .map_err(|_| Obstacle::Slow(limit))?
-        .map_err(Obstacle::from)
+        .map_err(|_| OpenError::Slow(limit))?
+        .map_err(OpenError::from)
 }
 
 /// One round trip; an answer for each command, errors of the server among them.
-async fn ask(
+async fn acquire(
     connection: &mut MultiplexedConnection,
     commands: &Pipeline,
-) -> Result<Vec<Value>, Obstacle> {
+) -> Result<Vec<Value>, OpenError> {
     within(STEP, connection.req_packed_commands(commands, 0, commands.len())).await
 }
 

@@ -12,14 +12,14 @@ use redis::{ErrorKind, PushInfo, PushKind, RedisError, ServerError, Value, Verba
 use crate::backend::redis::batch::Batch;
 use crate::backend::redis::ladder::Ladder;
 use crate::backend::redis::{notice, plain, pushed, read};
-use crate::protocol::machine::CallError;
-use crate::wire::call::Call;
+use crate::protocol::state::CommandError;
+use crate::wire::command::Command;
 use crate::wire::keyspace::Keyspace;
 use crate::wire::random::answers::{any_answer, any_text, shaped};
 use crate::wire::random::calls::any_call;
 use crate::wire::random::config;
 use crate::wire::random::oracle::{fits, grants};
-use crate::wire::reply::Answer;
+use crate::wire::reply::RawReply;
 
 const CASES: u32 = 1500;
 
@@ -90,21 +90,21 @@ fn kind() -> impl Strategy<Value = PushKind> {
 }
 
 /// The value that holds this answer.
-fn value(answer: Answer) -> Value {
+fn value(answer: RawReply) -> Value {
     match answer {
-        Answer::Int(number) => Value::Int(number),
-        Answer::Text(text) => Value::BulkString(text.into_bytes()),
-        Answer::List(items) => Value::Array(items.into_iter().map(value).collect()),
-        Answer::Other => Value::Nil,
+        RawReply::Int(number) => Value::Int(number),
+        RawReply::Text(text) => Value::BulkString(text.into_bytes()),
+        RawReply::List(items) => Value::Array(items.into_iter().map(value).collect()),
+        RawReply::Other => Value::Nil,
     }
 }
 
-fn value_for(call: &Call) -> impl Strategy<Value = Value> + use<> {
+fn value_for(call: &Command) -> impl Strategy<Value = Value> + use<> {
     prop_oneof![any_value(), any_answer().prop_map(value), shaped(call).prop_map(value)]
 }
 
 /// Some calls and a value for each, or one more or less.
-fn batch() -> impl Strategy<Value = (Vec<Call>, Result<Vec<Value>, RedisError>)> {
+fn batch() -> impl Strategy<Value = (Vec<Command>, Result<Vec<Value>, RedisError>)> {
     prop::collection::vec(any_call(), 1..8).prop_flat_map(|calls| {
         let commands = Batch::new(&calls).commands(&space(), ladder()).len();
         let fitting = prop::collection::vec(prop_oneof![any_value(), together()], commands);
@@ -147,7 +147,7 @@ proptest! {
         let replies = batch.replies(answers);
         prop_assert_eq!(replies.len(), calls.len());
         if short {
-            prop_assert!(replies.iter().all(|reply| *reply == Err(CallError::Broken)));
+            prop_assert!(replies.iter().all(|reply| *reply == Err(CommandError::ConnectionLost)));
         }
         let granted = replies.iter().flatten().filter(|reply| grants(reply)).count();
         prop_assert!(granted <= ints, "{granted} grants out of {ints} numbers");
@@ -157,13 +157,13 @@ proptest! {
     fn a_push_is_a_message_of_ours_or_nothing(kind in kind(), data in prop::collection::vec(any_value(), 0..5)) {
         let info = PushInfo { kind, data };
         let spelled = matches!(info.data.last(),
-            Some(Value::BulkString(bytes)) if [&b"granted "[..], b"asked ", b"first ", b"bound "].iter().any(|word| bytes.starts_with(word)));
+            Some(Value::BulkString(bytes)) if [&b"granted "[..], b"asked ", b"first ", b"bound "].iter().any(|sanitize_host| bytes.starts_with(sanitize_host)));
         let simple = matches!(info.data.last(), Some(Value::SimpleString(_)));
         prop_assert!(notice(&info).is_none() || spelled || simple);
-        let (pushes, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let (pushes, mut delivered) = tokio::sync::mpsc::unbounded_channel();
         prop_assert!(pushed(&pushes, 1, &AtomicU64::new(0), &info).is_ok());
         let heard = matches!(info.kind, PushKind::Message | PushKind::Disconnection);
-        prop_assert!(heard || told.try_recv().is_err(), "heard of {:?}", info.kind);
+        prop_assert!(heard || delivered.try_recv().is_err(), "heard of {:?}", info.kind);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use redis::Value;
 
-use crate::backend::redis::opening::Obstacle;
-use crate::protocol::machine::Outlook;
+use crate::backend::redis::opening::OpenError;
+use crate::protocol::state::ConnectErrorKind;
 use crate::wire::keyspace::Keyspace;
 
 /// The commands, as rules of an access list. `docs/server.md` shows them.
@@ -102,7 +102,7 @@ impl<'a> Denied<'a> {
         }
     }
 
-    pub(crate) fn check(&self, user: &str) -> Result<(), Obstacle> {
+    pub(crate) fn check(&self, user: &str) -> Result<(), OpenError> {
         if self.rules.is_empty() {
             return Ok(());
         }
@@ -111,7 +111,7 @@ impl<'a> Denied<'a> {
         let text = format!(
             "the user '{user}' lacks {missing}; run in the server: ACL SETUSER {user} {rules}"
         );
-        Err(Obstacle::Unfit(Outlook::Hopeless, text))
+        Err(OpenError::Unfit(ConnectErrorKind::Permanent, text))
     }
 }
 

@@ -6,12 +6,12 @@ use std::{env, fs};
 
 use crate::api::manager::LockManager;
 use crate::error::{Closing, DeadlockKind, LockError};
-use crate::protocol::claim::{Failure, Loss};
+use crate::protocol::request::{Failure, Loss};
 use crate::types::fence::Fence;
-use crate::types::owner_info::{Holder, OwnerInfo};
-use crate::types::request_id::Nonce;
-use crate::wire::probe::Member;
-use crate::wire::reply::Obstacle;
+use crate::types::owner_info::{HolderInfo, OwnerInfo};
+use crate::types::request_id::RequestId;
+use crate::wire::probe::BlockedRequest;
+use crate::wire::reply::BlockedBy;
 
 const WAITED: Duration = Duration::from_millis(1500);
 
@@ -49,25 +49,25 @@ fn failed(failure: Failure) -> LockError {
     LockError::from_failure("account:7", WAITED, failure)
 }
 
-fn blocked(waited: Duration, obstacle: Obstacle, ahead: u64, left: Option<u64>) -> LockError {
+fn blocked(waited: Duration, blocked_by: BlockedBy, ahead: u64, left: Option<u64>) -> LockError {
     let left = left.map(Duration::from_secs);
-    let busy = crate::wire::reply::Busy { obstacle, left, ahead, ticket: None };
+    let busy = crate::wire::reply::BusyReply { blocked_by, left, ahead, ticket: None };
     LockError::from_failure("account:7", waited, Failure::Busy(busy))
 }
 
-fn held() -> Obstacle {
+fn held() -> BlockedBy {
     let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_millis();
-    let who = OwnerInfo {
+    let owner = OwnerInfo {
         ttl: Duration::from_secs(30),
         since_unix_ms: u64::try_from(since).unwrap_or_default(),
         pid: 4711,
         host: "web-1".into(),
         function: "bank::withdraw".to_owned(),
     };
-    Obstacle::Holder(Some(Box::new(Holder {
+    BlockedBy::Holder(Some(Box::new(HolderInfo {
         fence: Fence::new(42),
-        nonce: Nonce::from_bits(0x005e_c4e7),
-        who,
+        id: RequestId::from_bits(0x005e_c4e7),
+        owner,
         held_unix_ms: None,
     })))
 }
@@ -78,12 +78,12 @@ fn busy() -> Vec<(&'static str, LockError)> {
         ("busy, first in line", blocked(WAITED, held(), 0, None)),
         ("busy, one before", blocked(WAITED, held(), 1, None)),
         ("busy, three before", blocked(WAITED, held(), 3, None)),
-        ("busy, holder unknown", blocked(WAITED, Obstacle::Holder(None), 0, None)),
+        ("busy, holder unknown", blocked(WAITED, BlockedBy::Holder(None), 0, None)),
         ("busy, in this process", LockError::busy_here("account:7", WAITED)),
-        ("foreign key, tried once", blocked(Duration::ZERO, Obstacle::KeyConflict, 0, None)),
-        ("foreign key", blocked(WAITED, Obstacle::KeyConflict, 0, None)),
-        ("data loss", blocked(WAITED, Obstacle::DataLoss, 0, None)),
-        ("data loss, with an end", blocked(WAITED, Obstacle::DataLoss, 0, Some(25))),
+        ("foreign key, tried once", blocked(Duration::ZERO, BlockedBy::KeyConflict, 0, None)),
+        ("foreign key", blocked(WAITED, BlockedBy::KeyConflict, 0, None)),
+        ("data loss", blocked(WAITED, BlockedBy::DataLoss, 0, None)),
+        ("data loss, with an end", blocked(WAITED, BlockedBy::DataLoss, 0, Some(25))),
     ]
 }
 
@@ -99,11 +99,11 @@ fn deposit(number: usize) -> OwnerInfo {
 
 /// The call for `account:7`, which waits for that of each next one of `others`, and the last of them for it.
 fn in_a_circle(others: &[&str]) -> LockError {
-    let member = |(number, key): (usize, &&str)| Member {
-        id: Nonce::from_bits(0x005e_c4e7),
+    let member = |(number, key): (usize, &&str)| BlockedRequest {
+        id: RequestId::from_bits(0x005e_c4e7),
         refreshed_us: 0,
         key: (*key).to_owned(),
-        who: deposit(number),
+        owner: deposit(number),
     };
     let keys = [&["account:7"], others].concat();
     LockError::deadlock("account:7", WAITED, keys.iter().enumerate().map(member).collect())
@@ -130,7 +130,7 @@ const NOPERM: &str = "NOPERM the user may not run 'DEL' on the keys of a lock";
 fn lost() -> Vec<(&'static str, LockError)> {
     vec![
         ("lost, expired", LockError::lost("account:7", Loss::Expired)),
-        ("lost, gone", LockError::lost("account:7", Loss::Gone)),
+        ("lost, gone", LockError::lost("account:7", Loss::NotOnServer)),
         ("lost, max_hold", LockError::lost("account:7", Loss::MaxHold)),
         ("lost, shutdown", LockError::lost("account:7", Loss::Shutdown)),
         ("lost, renewals refused", LockError::lost("account:7", Loss::Refused(NOPERM.into()))),

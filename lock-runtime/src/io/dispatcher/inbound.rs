@@ -12,8 +12,8 @@ use crate::io::registry::{MultiRequest, Subscriber};
 use crate::local::actions::TickReport;
 use crate::local::grant_channel::GrantSender;
 use crate::local::key_queue::KeyQueue;
-use crate::protocol::claim::{Loss, Request};
-use crate::types::request_id::Nonce;
+use crate::protocol::request::{Loss, RequestParams};
+use crate::types::request_id::RequestId;
 use crate::types::sync::mpsc::SyncSender;
 use crate::types::time::Timestamp;
 use crate::user_code;
@@ -25,50 +25,50 @@ impl Dispatcher {
             Message::Acquire(_, sender) if self.shutdown_waiters.is_some() => drop(sender),
             Message::Acquire(request, sender) => {
                 let asking = Subscriber::Caller(Arc::clone(&request.key), sender);
-                self.subscribers.insert(request.nonce, asking);
-                self.machine.request(now, *request);
+                self.subscribers.insert(request.id, asking);
+                self.protocol.acquire(now, *request);
             }
             Message::AcquireForQueue(_, _, queue) if self.shutdown_waiters.is_some() => {
                 queue.close(Loss::Shutdown)
             }
             Message::AcquireForQueue(request, replaces, queue) => {
-                self.subscribers.insert(request.nonce, Subscriber::Queue(queue));
+                self.subscribers.insert(request.id, Subscriber::Queue(queue));
                 match replaces {
                     Some(old) => {
                         self.subscribers.remove(&old);
-                        self.machine.replace(now, old, *request);
+                        self.protocol.replace(now, old, *request);
                     }
-                    None => self.machine.request(now, *request),
+                    None => self.protocol.acquire(now, *request),
                 }
             }
             Message::AcquireAll(_, sender) if self.shutdown_waiters.is_some() => drop(sender),
             Message::AcquireAll(requests, sender) => self.request_all(now, requests, sender),
             Message::RegisterWait(wait, sender) => {
-                self.machine.watch(now, wait.id);
+                self.protocol.start_probing(now, wait.id);
                 self.wait_registrations.insert(wait.id, (wait, sender));
             }
             Message::UnregisterWait(id) => {
                 self.wait_registrations.remove(&id);
-                self.machine.unwatch(id);
+                self.protocol.stop_probing(id);
             }
-            Message::ResetMaxHold(nonce, at) => self.machine.handed_on(at, nonce),
-            Message::Release(nonce) => {
-                if let Some(Subscriber::GroupMember(_, first)) = self.subscribers.remove(&nonce) {
+            Message::ResetMaxHold(id, at) => self.protocol.record_handoff(at, id),
+            Message::Release(id) => {
+                if let Some(Subscriber::GroupMember(_, first)) = self.subscribers.remove(&id) {
                     self.multi_requests.remove(&first);
                 }
-                self.machine.end(now, nonce);
+                self.protocol.release(now, id);
             }
-            Message::ReleaseAndConfirm(nonce, sender) => {
-                self.subscribers.remove(&nonce);
-                self.confirmations.insert(nonce, sender);
-                self.machine.end(now, nonce);
+            Message::ReleaseAndConfirm(id, sender) => {
+                self.subscribers.remove(&id);
+                self.confirmations.insert(id, sender);
+                self.protocol.release(now, id);
             }
-            Message::EnsureTtl(nonce, ttl) => self.machine.lengthen(now, nonce, ttl),
-            Message::Renew(nonce, ttl, sender) => {
-                self.extend(now, Extension { nonce, ttl, end: now, sender });
+            Message::EnsureTtl(id, ttl) => self.protocol.raise_ttl(now, id, ttl),
+            Message::Renew(id, ttl, sender) => {
+                self.extend(now, Extension { id, ttl, end: now, sender });
             }
             Message::RunCallback(callback) => user_code::call(callback),
-            Message::Inspect(key, sender) => match self.machine.unreachable() {
+            Message::Inspect(key, sender) => match self.protocol.unreachable() {
                 Some(failure) => drop(sender.send(Err(failure.clone()))),
                 None => self.inspections.push((key, sender)),
             },
@@ -100,29 +100,29 @@ impl Dispatcher {
     }
 
     fn wait_for_releases(&mut self, done: SyncSender<()>) {
-        self.flushes.push(PendingFlush { done, left: self.machine.ending().collect() });
+        self.flushes.push(PendingFlush { done, left: self.protocol.releasing().collect() });
     }
 
     fn request_all(
         &mut self,
         now: Timestamp,
-        requests: Vec<Request>,
+        requests: Vec<RequestParams>,
         sender: GrantSender<MultiOutcome>,
     ) {
-        let nonces: Vec<Nonce> = requests.iter().map(|request| request.nonce).collect();
-        let Some(&first) = nonces.first() else { return };
+        let ids: Vec<RequestId> = requests.iter().map(|request| request.id).collect();
+        let Some(&first) = ids.first() else { return };
         for request in &requests {
             let member = Subscriber::GroupMember(Arc::clone(&request.key), first);
-            self.subscribers.insert(request.nonce, member);
+            self.subscribers.insert(request.id, member);
         }
-        self.multi_requests.insert(first, MultiRequest { nonces, lease_refs: Vec::new(), sender });
-        self.machine.request_all(now, requests);
+        self.multi_requests.insert(first, MultiRequest { ids, lease_refs: Vec::new(), sender });
+        self.protocol.acquire_all(now, requests);
     }
 
     fn shutdown(&mut self, now: Timestamp, done: Option<oneshot::Sender<()>>) {
         self.shutdown_waiters.get_or_insert_default().extend(done);
         self.lose_all(&Loss::Shutdown);
-        self.machine.end_all(now);
+        self.protocol.release_all(now);
     }
 
     /// Ends all waits and reports all leases as lost.
@@ -152,7 +152,7 @@ impl Dispatcher {
     fn tick_queue(&mut self, now: Timestamp, queue: &Weak<KeyQueue>) {
         let Some(queue) = queue.upgrade() else { return };
         let TickReport { slow_waits, long_section, timed_out } =
-            queue.tick(now, |nonce| self.machine.why_not(nonce));
+            queue.tick(now, |id| self.protocol.blocked_by(id));
         if timed_out > 0 {
             observe::timed_out(queue.key(), timed_out);
         }

@@ -19,22 +19,22 @@ use crate::io::mailbox::{InspectAnswer, TimerTarget, WaitRegistration, WeakMailb
 use crate::io::observe;
 use crate::io::registry::{MultiRequest, ReplyTo, Subscriber};
 use crate::local::grant_channel::PendingGrant;
-use crate::protocol::claim::{Confirmation, Failure};
-use crate::protocol::machine::{CallError, Machine, Outlook};
-use crate::types::request_id::{Nonce, NonceMap};
+use crate::protocol::request::{Failure, ReleaseOutcome};
+use crate::protocol::state::{CommandError, ConnectErrorKind, Protocol};
+use crate::types::request_id::{RequestId, RequestMap};
 use crate::types::sync::mpsc::SyncSender;
 use crate::types::time::Timestamp;
-use crate::wire::call::Call;
-use crate::wire::probe::Member;
-use crate::wire::reply::{AcquireReply, Notice, Obstacle, Reply};
+use crate::wire::command::Command;
+use crate::wire::probe::BlockedRequest;
+use crate::wire::reply::{AcquireReply, BlockedBy, Notification, Reply};
 
 pub struct Dispatcher {
-    machine: Machine,
+    protocol: Protocol,
     mailbox: WeakMailbox,
-    subscribers: NonceMap<Subscriber>,
-    multi_requests: NonceMap<MultiRequest>,
-    wait_registrations: NonceMap<(Box<WaitRegistration>, oneshot::Sender<Vec<Member>>)>,
-    confirmations: NonceMap<oneshot::Sender<Confirmation>>,
+    subscribers: RequestMap<Subscriber>,
+    multi_requests: RequestMap<MultiRequest>,
+    wait_registrations: RequestMap<(Box<WaitRegistration>, oneshot::Sender<Vec<BlockedRequest>>)>,
+    confirmations: RequestMap<oneshot::Sender<ReleaseOutcome>>,
     extensions: Vec<Extension>,
     inspections: Vec<(String, oneshot::Sender<InspectAnswer>)>,
     timers: BTreeMap<(Timestamp, u64), TimerTarget>,
@@ -46,7 +46,7 @@ pub struct Dispatcher {
     /// Grants that are not delivered yet.
     pending_grants: Vec<PendingGrant>,
     /// Commands to be sent.
-    batch: Vec<(ReplyTo, Call)>,
+    batch: Vec<(ReplyTo, Command)>,
     /// Whether a caller may soon send another message.
     recent_activity: bool,
     needs_reconnect: bool,
@@ -68,12 +68,12 @@ const MAX_LOG_TOPICS: usize = 1_000;
 /// A caller that waits until these are released.
 struct PendingFlush {
     done: SyncSender<()>,
-    left: HashSet<Nonce>,
+    left: HashSet<RequestId>,
 }
 
 /// A renewal that a caller waits for.
 pub(crate) struct Extension {
-    nonce: Nonce,
+    id: RequestId,
     ttl: Duration,
     /// The lease has to be valid until then.
     end: Timestamp,
@@ -81,14 +81,14 @@ pub(crate) struct Extension {
 }
 
 impl Dispatcher {
-    pub fn new(machine: Machine, mailbox: WeakMailbox) -> Self {
+    pub fn new(protocol: Protocol, mailbox: WeakMailbox) -> Self {
         Self {
-            machine,
+            protocol,
             mailbox,
-            subscribers: NonceMap::default(),
-            multi_requests: NonceMap::default(),
-            wait_registrations: NonceMap::default(),
-            confirmations: NonceMap::default(),
+            subscribers: RequestMap::default(),
+            multi_requests: RequestMap::default(),
+            wait_registrations: RequestMap::default(),
+            confirmations: RequestMap::default(),
             extensions: Vec::new(),
             inspections: Vec::new(),
             timers: BTreeMap::new(),
@@ -102,25 +102,25 @@ impl Dispatcher {
         }
     }
 
-    pub const fn machine(&self) -> &Machine {
-        &self.machine
+    pub const fn protocol(&self) -> &Protocol {
+        &self.protocol
     }
 
-    pub fn connected(&mut self, now: Timestamp, bound: Duration) {
-        self.machine.connected(now, bound);
+    pub fn connected(&mut self, now: Timestamp, max_lease: Duration) {
+        self.protocol.connected(now, max_lease);
     }
 
-    pub fn connect_failed(&mut self, now: Timestamp, why: &str, outlook: Outlook) {
-        let unreachable = outlook == Outlook::Unreachable;
+    pub fn connect_failed(&mut self, now: Timestamp, why: &str, kind: ConnectErrorKind) {
+        let unreachable = kind == ConnectErrorKind::Unreachable;
         let failure = if unreachable { Failure::Unavailable } else { Failure::Refused };
         for (_, sender) in self.inspections.drain(..) {
             let _ = sender.send(Err(failure(why.to_owned())));
         }
-        self.machine.connect_failed(now, why.to_owned(), outlook);
+        self.protocol.connect_failed(now, why.to_owned(), kind);
     }
 
     pub fn disconnected(&mut self, now: Timestamp, because: String) {
-        self.machine.disconnected(now, because);
+        self.protocol.disconnected(now, because);
     }
 
     /// The connection was dropped with these commands unanswered, and those to be sent.
@@ -129,25 +129,25 @@ impl Dispatcher {
         for reply_to in unsent.chain(reply_to) {
             // The protocol retries by itself. An inspection would look like a shutdown.
             if let ReplyTo::Inspect(sender) = reply_to {
-                let _ = sender.send(inspected(Err(CallError::Broken)));
+                let _ = sender.send(inspected(Err(CommandError::ConnectionLost)));
             }
         }
     }
 
-    pub fn reply(&mut self, now: Timestamp, reply_to: ReplyTo, reply: Result<Reply, CallError>) {
+    pub fn reply(&mut self, now: Timestamp, reply_to: ReplyTo, reply: Result<Reply, CommandError>) {
         match reply_to {
             ReplyTo::Protocol(id) => {
                 if let Ok(Reply::Acquire(AcquireReply::Busy(busy))) = &reply
-                    && busy.obstacle == Obstacle::DataLoss
+                    && busy.blocked_by == BlockedBy::DataLoss
                     && self.should_log(now, LogTopic::DataLoss)
                 {
                     observe::data_lost(busy.left);
                 }
-                self.machine.reply(now, id, reply);
+                self.protocol.reply(now, id, reply);
             }
             ReplyTo::Inspect(sender) => {
                 let found = inspected(reply);
-                let _ = sender.send(found.map(|found| self.machine.seen_by_its_owner(found)));
+                let _ = sender.send(found.map(|found| self.protocol.owner_view(found)));
             }
         }
     }
@@ -165,18 +165,18 @@ impl Dispatcher {
         true
     }
 
-    pub fn notice(&mut self, now: Timestamp, notice: Notice) {
-        self.machine.notice(now, notice);
+    pub fn notice(&mut self, now: Timestamp, notice: Notification) {
+        self.protocol.notification(now, notice);
     }
 
     /// When [`Self::tick`] is needed.
     pub fn due(&self) -> Option<Timestamp> {
         let timer = self.timers.first_key_value().map(|(&(at, _), _)| at);
-        [self.machine.next_tick(), timer].into_iter().flatten().min()
+        [self.protocol.next_tick(), timer].into_iter().flatten().min()
     }
 
     pub fn tick(&mut self, now: Timestamp) {
-        self.machine.tick(now);
+        self.protocol.tick(now);
         self.fire_timers(now);
     }
 
@@ -191,11 +191,11 @@ impl Dispatcher {
     }
 
     /// The commands to be sent, in order.
-    pub fn batch(&self) -> &[(ReplyTo, Call)] {
+    pub fn batch(&self) -> &[(ReplyTo, Command)] {
         &self.batch
     }
 
-    pub fn take_batch(&mut self) -> Vec<(ReplyTo, Call)> {
+    pub fn take_batch(&mut self) -> Vec<(ReplyTo, Command)> {
         std::mem::take(&mut self.batch)
     }
 
@@ -207,7 +207,7 @@ impl Dispatcher {
 
     /// Whether a shutdown is complete.
     pub fn is_shut_down(&self) -> bool {
-        self.shutdown_waiters.is_some() && self.machine.is_idle()
+        self.shutdown_waiters.is_some() && self.protocol.is_idle()
     }
 
     /// Answers the callers that wait for the shutdown.
@@ -224,17 +224,23 @@ impl Dispatcher {
     }
 }
 
-fn inspected(reply: Result<Reply, CallError>) -> InspectAnswer {
+fn inspected(reply: Result<Reply, CommandError>) -> InspectAnswer {
     match reply {
         Ok(Reply::Inspection(inspection)) => Ok(inspection),
         Ok(_) => Err(Failure::Refused("mixed up replies".to_owned())),
-        Err(CallError::Refused(why) | CallError::Hindered(why) | CallError::Garbled(why)) => {
-            Err(Failure::Refused(why))
+        Err(
+            CommandError::Refused(why)
+            | CommandError::Unhealthy(why)
+            | CommandError::InvalidReply(why),
+        ) => Err(Failure::Refused(why)),
+        Err(CommandError::TryAgain(why) | CommandError::NotPrimary(why)) => {
+            Err(Failure::Unavailable(why))
         }
-        Err(CallError::NotNow(why) | CallError::Elsewhere(why)) => Err(Failure::Unavailable(why)),
-        Err(CallError::Unloaded | CallError::Alone) => {
+        Err(CommandError::ScriptMissing | CommandError::NotBatchable) => {
             Err(Failure::Unavailable("the server lost its scripts".to_owned()))
         }
-        Err(CallError::Broken) => Err(Failure::Unavailable("the connection broke".to_owned())),
+        Err(CommandError::ConnectionLost) => {
+            Err(Failure::Unavailable("the connection broke".to_owned()))
+        }
     }
 }

@@ -2,27 +2,27 @@
 
 use crate::io::dispatcher::Dispatcher;
 use crate::io::registry::Subscriber;
-use crate::protocol::signal::Signal;
-use crate::types::request_id::Nonce;
+use crate::protocol::signal::GroupOutput;
+use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 use crate::wire::probe::Probe;
 
 impl Dispatcher {
     pub(crate) fn do_signals(&mut self, now: Timestamp) {
-        while let Some(signal) = self.machine.poll_signal() {
+        while let Some(signal) = self.protocol.poll_signal() {
             match signal {
-                Signal::Probe(id) => self.probe(now, id),
-                Signal::Deadlock(id, cycle) => {
+                GroupOutput::Probe(id) => self.probe(now, id),
+                GroupOutput::Deadlock(id, cycle) => {
                     if let Some((_, sender)) = self.wait_registrations.remove(&id) {
                         let _ = sender.send(cycle);
                     }
                 }
-                Signal::NotAtOnce(first) => {
+                GroupOutput::NotTogether(first) => {
                     // Dropping the sender reports it.
                     let multi = self.multi_requests.remove(&first);
-                    for nonce in multi.into_iter().flat_map(|multi| multi.nonces) {
-                        if let Some(Subscriber::GroupMember(..)) = self.subscribers.get(&nonce) {
-                            self.subscribers.remove(&nonce);
+                    for id in multi.into_iter().flat_map(|multi| multi.ids) {
+                        if let Some(Subscriber::GroupMember(..)) = self.subscribers.get(&id) {
+                            self.subscribers.remove(&id);
                         }
                     }
                 }
@@ -30,9 +30,9 @@ impl Dispatcher {
         }
     }
 
-    fn probe(&mut self, now: Timestamp, id: Nonce) {
+    fn probe(&mut self, now: Timestamp, id: RequestId) {
         let Some((wait, _)) = self.wait_registrations.get(&id) else {
-            return self.machine.unwatch(id);
+            return self.protocol.stop_probing(id);
         };
         let standing = (wait.wait_state)();
         let probe = Probe {
@@ -41,8 +41,8 @@ impl Dispatcher {
             target: standing.target,
             key: wait.key.to_string(),
             waited: now.since(wait.since),
-            who: wait.who.clone(),
+            owner: wait.owner.clone(),
         };
-        self.machine.probe(now, probe);
+        self.protocol.send_probe(now, probe);
     }
 }

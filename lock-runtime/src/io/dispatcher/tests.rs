@@ -13,7 +13,7 @@ use crate::io::mailbox::{Mailbox, Message};
 use crate::local::key_queue::QueueContext;
 use crate::local::params::{AcquireParams, LeaseTerms};
 use crate::local::table::QueueTable;
-use crate::protocol::machine::Machine;
+use crate::protocol::state::Protocol;
 use crate::protocol::timing::Timing;
 use crate::types::call_site::CallSite;
 use crate::types::process_info::ProcessInfo;
@@ -24,8 +24,8 @@ fn dispatcher() -> (Dispatcher, Mailbox, UnboundedReceiver<Message>) {
     let (sender, messages) = unbounded_channel();
     let mailbox = Mailbox::new(sender);
     let ttl = Duration::from_secs(30);
-    let machine = Machine::new(time::now(), Timing::default(), "inbox".to_owned(), ttl);
-    (Dispatcher::new(machine, mailbox.downgrade()), mailbox, messages)
+    let protocol = Protocol::new(time::now(), Timing::default(), "inbox".to_owned(), ttl);
+    (Dispatcher::new(protocol, mailbox.downgrade()), mailbox, messages)
 }
 
 #[test]

@@ -3,12 +3,12 @@
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::backend::{ConnectError, Hello, Push};
+use crate::backend::{ConnectError, ConnectParams, Push};
 use crate::io::backoff::pause;
 use crate::io::event_loop::EventLoop;
 use crate::io::link::{Link, LinkEvent};
 use crate::io::registry::ReplyTo;
-use crate::protocol::machine::CallError;
+use crate::protocol::state::CommandError;
 use crate::types::printable::words;
 use crate::types::time;
 use crate::user_code;
@@ -23,7 +23,7 @@ impl EventLoop {
         while let Poll::Ready(Some(push)) = self.pushes.poll_recv(context) {
             any = true;
             match push {
-                Push::Notice(notice) => self.dispatcher.notice(time::now(), notice),
+                Push::Notification(notice) => self.dispatcher.notice(time::now(), notice),
                 Push::Disconnected(connection) if self.endpoint.is_current(connection) => {
                     self.disconnected("the server closed the connection".to_owned());
                 }
@@ -38,7 +38,7 @@ impl EventLoop {
         while let Poll::Ready(event) = self.link.poll(context) {
             any = true;
             match event {
-                LinkEvent::Connected(bound) => self.connected(bound),
+                LinkEvent::Connected(max_lease) => self.connected(max_lease),
                 LinkEvent::ConnectFailed(error) => self.connect_failed(&error),
                 LinkEvent::Replies(replies, round_trip) => {
                     self.busy_poll.record_round_trip(round_trip);
@@ -49,11 +49,11 @@ impl EventLoop {
         any
     }
 
-    fn replies(&mut self, replies: Vec<(ReplyTo, Result<Reply, CallError>)>) {
+    fn replies(&mut self, replies: Vec<(ReplyTo, Result<Reply, CommandError>)>) {
         let now = time::now();
         let end = replies.iter().find_map(|(_, reply)| match reply {
-            Err(CallError::Elsewhere(why)) => Some(why.clone()),
-            Err(CallError::Broken) => Some("the connection broke".to_owned()),
+            Err(CommandError::NotPrimary(why)) => Some(why.clone()),
+            Err(CommandError::ConnectionLost) => Some("the connection broke".to_owned()),
             _ => None,
         });
         for (reply_to, reply) in replies {
@@ -65,11 +65,11 @@ impl EventLoop {
     }
 
     pub(crate) fn connecting(&mut self) -> Link {
-        let hello = Hello {
+        let hello = ConnectParams {
             inbox: self.inbox.clone(),
-            floor: self.dispatcher.machine().floor(),
-            quarantine: self.dispatcher.machine().quarantine(),
-            acquainted: self.connected_before,
+            min_fence: self.dispatcher.protocol().min_fence(),
+            data_loss_grace: self.dispatcher.protocol().data_loss_grace(),
+            connected_before: self.connected_before,
         };
         let pause = if self.failures == 0 {
             Duration::ZERO
@@ -91,7 +91,7 @@ impl EventLoop {
         self.link = self.connecting();
     }
 
-    fn connected(&mut self, bound: Duration) {
+    fn connected(&mut self, max_lease: Duration) {
         let now = time::now();
         if let Some(since) = self.down_since.take() {
             let after = format!("{:.1?}", now.since(since));
@@ -99,7 +99,7 @@ impl EventLoop {
         }
         self.failures = 0;
         self.connected_before = true;
-        self.dispatcher.connected(now, bound);
+        self.dispatcher.connected(now, max_lease);
     }
 
     fn connect_failed(&mut self, error: &ConnectError) {
@@ -111,7 +111,7 @@ impl EventLoop {
             let error = words(&error.text);
             user_code::event!(warn, error, "cannot connect; trying again");
         }
-        self.dispatcher.connect_failed(time::now(), &error.text, error.outlook);
+        self.dispatcher.connect_failed(time::now(), &error.text, error.kind);
         self.link = self.connecting();
     }
 

@@ -14,11 +14,11 @@ use crate::local::key_queue::{IoHandle, QueueContext};
 use crate::local::lease::{Callback, LeaseRef};
 use crate::local::params::{AcquireParams, LeaseTerms};
 use crate::local::table::{JoinOutcome, QueueTable};
-use crate::protocol::claim::{Confirmation, Request};
+use crate::protocol::request::{ReleaseOutcome, RequestParams};
 use crate::types::call_site::CallSite;
-use crate::types::fence::{Fence, FenceBlock};
+use crate::types::fence::{Fence, FenceRange};
 use crate::types::process_info::ProcessInfo;
-use crate::types::request_id::Nonce;
+use crate::types::request_id::RequestId;
 use crate::types::time;
 use crate::types::time::Timestamp;
 use crate::wire::reply::Grant;
@@ -28,29 +28,34 @@ const TTL: Duration = Duration::from_secs(30);
 /// Keeps what a queue says.
 #[derive(Default)]
 struct FakeIo {
-    requests: Mutex<Vec<(Nonce, Arc<KeyQueue>)>>,
-    ended: Mutex<Vec<Nonce>>,
+    requests: Mutex<Vec<(RequestId, Arc<KeyQueue>)>>,
+    ended: Mutex<Vec<RequestId>>,
     shut_down: bool,
 }
 
 impl IoHandle for FakeIo {
-    fn acquire(&self, request: Request, _replaces: Option<Nonce>, queue: Arc<KeyQueue>) -> bool {
-        self.requests.lock().unwrap().push((request.nonce, queue));
+    fn acquire(
+        &self,
+        request: RequestParams,
+        _replaces: Option<RequestId>,
+        queue: Arc<KeyQueue>,
+    ) -> bool {
+        self.requests.lock().unwrap().push((request.id, queue));
         !self.shut_down
     }
 
-    fn release(&self, nonce: Nonce) {
-        self.ended.lock().unwrap().push(nonce);
+    fn release(&self, id: RequestId) {
+        self.ended.lock().unwrap().push(id);
     }
 
-    fn release_and_confirm(&self, nonce: Nonce) -> oneshot::Receiver<Confirmation> {
-        self.release(nonce);
+    fn release_and_confirm(&self, id: RequestId) -> oneshot::Receiver<ReleaseOutcome> {
+        self.release(id);
         oneshot::channel().1
     }
 
-    fn ensure_ttl(&self, _nonce: Nonce, _ttl: Duration) {}
+    fn ensure_ttl(&self, _nonce: RequestId, _ttl: Duration) {}
 
-    fn renew_now(&self, _nonce: Nonce, _ttl: Duration) -> oneshot::Receiver<Timestamp> {
+    fn renew_now(&self, _nonce: RequestId, _ttl: Duration) -> oneshot::Receiver<Timestamp> {
         oneshot::channel().1
     }
 
@@ -58,7 +63,7 @@ impl IoHandle for FakeIo {
         callback();
     }
 
-    fn reset_max_hold(&self, _nonce: Nonce, _at: Timestamp) {}
+    fn reset_max_hold(&self, _nonce: RequestId, _at: Timestamp) {}
 
     fn set_timer(&self, _at: Timestamp, _queue: Weak<KeyQueue>) -> u64 {
         0
@@ -69,14 +74,14 @@ impl IoHandle for FakeIo {
 
 impl FakeIo {
     /// Grants what was asked last, as the I/O thread would.
-    fn grant(&self) -> (Nonce, Arc<KeyQueue>) {
-        let (nonce, queue) = self.requests.lock().unwrap().pop().expect("the server was asked");
-        let fences = FenceBlock::new(Fence::new(100), 4);
-        let grant = Grant { fences, waited_for: false };
+    fn grant(&self) -> (RequestId, Arc<KeyQueue>) {
+        let (id, queue) = self.requests.lock().unwrap().pop().expect("the server was asked");
+        let fences = FenceRange::new(Fence::new(100), 4);
+        let grant = Grant { fences, contended: false };
         let now = time::now();
-        let pending = queue.granted(now, nonce, grant, now.plus(TTL));
+        let pending = queue.granted(now, id, grant, now.plus(TTL));
         pending.expect("somebody waits").deliver();
-        (nonce, queue)
+        (id, queue)
     }
 }
 
@@ -112,13 +117,13 @@ fn a_queue_is_gone_when_its_last_hold_is_over() {
     let (queues, key) = (QueueTable::new(context(&letters)), Arc::from("key"));
     let mut first = join(&queues, &key);
     let mut second = join(&queues, &key);
-    let (nonce, queue) = letters.grant();
+    let (id, queue) = letters.grant();
     let lease_ref = answer(&mut first).expect("its turn");
     assert!(answer(&mut second).is_none());
     let gone = Arc::downgrade(&queue);
     drop((queue, lease_ref));
     drop(answer(&mut second).expect("it was handed on"));
-    assert_eq!(*letters.ended.lock().unwrap(), [nonce]);
+    assert_eq!(*letters.ended.lock().unwrap(), [id]);
     drop((first, second));
     assert!(gone.upgrade().is_none(), "something still keeps it");
 }

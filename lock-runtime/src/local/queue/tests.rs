@@ -14,13 +14,13 @@ use crate::local::actions::{Actions, TickResult};
 use crate::local::params::{AcquireParams, LeaseTerms};
 use crate::local::queue::LocalQueue;
 use crate::local::waiters::WaiterId;
-use crate::protocol::claim::Failure;
+use crate::protocol::request::Failure;
 use crate::types::call_site::CallSite;
-use crate::types::fence::{Fence, FenceBlock};
-use crate::types::owner_info::{Holder, OwnerInfo};
-use crate::types::request_id::Nonce;
+use crate::types::fence::{Fence, FenceRange};
+use crate::types::owner_info::{HolderInfo, OwnerInfo};
+use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
-use crate::wire::reply::{Busy, Grant, Obstacle};
+use crate::wire::reply::{BlockedBy, BusyReply, Grant};
 
 const MAX_HANDOFFS: u32 = 8;
 const TTL: Duration = Duration::from_secs(30);
@@ -42,12 +42,12 @@ fn at(millis: u64) -> Timestamp {
 
 /// A line with the name for its first request.
 fn with_request_id<S>(mut queue: LocalQueue<S>) -> LocalQueue<S> {
-    queue.provide_request_id(nonce(1));
+    queue.provide_request_id(request_id(1));
     queue
 }
 
-fn nonce(waiter_id: u128) -> Nonce {
-    Nonce::from_bits(waiter_id)
+fn request_id(waiter_id: u128) -> RequestId {
+    RequestId::from_bits(waiter_id)
 }
 
 #[track_caller]
@@ -74,10 +74,10 @@ fn params_until(since: u64, deadline: u64) -> AcquireParams {
 /// What came of an event, but for alarms.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Seen {
-    reset_max_hold: Option<Nonce>,
-    release: Option<Nonce>,
+    reset_max_hold: Option<RequestId>,
+    release: Option<RequestId>,
     /// Under which name, and in whose place.
-    acquire: Option<(Nonce, Option<Nonce>)>,
+    acquire: Option<(RequestId, Option<RequestId>)>,
     start: Option<(&'static str, u64)>,
 }
 
@@ -86,15 +86,15 @@ fn nothing() -> Seen {
 }
 
 fn acquires(name: u128) -> Seen {
-    Seen { acquire: Some((nonce(name), None)), ..Seen::default() }
+    Seen { acquire: Some((request_id(name), None)), ..Seen::default() }
 }
 
 fn releases(name: u128) -> Seen {
-    Seen { release: Some(nonce(name)), ..Seen::default() }
+    Seen { release: Some(request_id(name)), ..Seen::default() }
 }
 
 fn releases_and_acquires(old: u128, new: u128) -> Seen {
-    Seen { release: Some(nonce(old)), ..acquires(new) }
+    Seen { release: Some(request_id(old)), ..acquires(new) }
 }
 
 fn starts(who: &'static str, fence: u64) -> Seen {
@@ -109,7 +109,7 @@ struct TestQueue {
     fence_count: u32,
     next_fence: u64,
     /// The latest section that began.
-    running: Option<(Nonce, Fence)>,
+    running: Option<(RequestId, Fence)>,
     wakes: Vec<Timestamp>,
 }
 
@@ -143,14 +143,14 @@ impl TestQueue {
         if let Some(acquire) = &actions.acquire {
             self.requests += 1;
             self.fence_count = acquire.fence_count;
-            assert_eq!(acquire.nonce, nonce(self.requests), "a name that was used before");
-            self.queue.provide_request_id(nonce(self.requests + 1));
+            assert_eq!(acquire.id, request_id(self.requests), "a name that was used before");
+            self.queue.provide_request_id(request_id(self.requests + 1));
         }
         let start = actions.start.map(|start| {
-            self.running = Some((start.nonce, start.fence));
+            self.running = Some((start.id, start.fence));
             (start.sender, start.fence.get())
         });
-        let acquire = actions.acquire.map(|acquire| (acquire.nonce, acquire.replaces));
+        let acquire = actions.acquire.map(|acquire| (acquire.id, acquire.replaces));
         Seen { reset_max_hold: actions.reset_max_hold, release: actions.release, acquire, start }
     }
 
@@ -180,52 +180,52 @@ impl TestQueue {
         contended: bool,
         valid_until: Timestamp,
     ) -> Seen {
-        let fences = FenceBlock::new(Fence::new(self.next_fence), fence_count);
-        let grant = Grant { fences, waited_for: contended };
+        let fences = FenceRange::new(Fence::new(self.next_fence), fence_count);
+        let grant = Grant { fences, contended: contended };
         self.next_fence += u64::from(fence_count);
-        let name = nonce(self.requests);
+        let name = request_id(self.requests);
         let actions = self.queue.granted(at(now), name, grant, valid_until);
         self.see(actions)
     }
 
     /// Whose request that was.
     fn failed(&mut self, now: u64) -> (Option<&'static str>, Seen) {
-        let (sender, actions) = self.queue.failed(at(now), nonce(self.requests));
+        let (sender, actions) = self.queue.failed(at(now), request_id(self.requests));
         (sender, self.see(actions))
     }
 
     /// The latest section ends.
     fn released(&mut self, now: u64) -> Seen {
-        let (nonce, fence) = self.running.expect("somebody is inside");
-        let actions = self.queue.released(at(now), nonce, fence);
+        let (id, fence) = self.running.expect("somebody is inside");
+        let actions = self.queue.released(at(now), id, fence);
         self.see(actions)
     }
 
     fn lost(&mut self, name: u128) -> Seen {
-        let actions = self.queue.lost(nonce(name));
+        let actions = self.queue.lost(request_id(name));
         self.see(actions)
     }
 
     fn released_directly(&mut self, name: u128) -> Seen {
-        let actions = self.queue.released_directly(nonce(name));
+        let actions = self.queue.released_directly(request_id(name));
         self.see(actions)
     }
 
     fn contended(&mut self, now: u64, name: u128) -> Seen {
-        let actions = self.queue.contended(at(now), nonce(name));
+        let actions = self.queue.contended(at(now), request_id(name));
         self.see(actions)
     }
 
     /// The token of a section that begins at once under a hold that was kept.
     fn take_idle(&mut self, params: AcquireParams) -> Option<u64> {
         let start = self.queue.take_idle(params.since, params)?.start?;
-        self.running = Some((start.nonce, start.fence));
+        self.running = Some((start.id, start.fence));
         Some(start.fence.get())
     }
 
     fn tick(&mut self, now: u64) -> (Seen, TickResult<&'static str>) {
         let show = |running: &crate::local::process_lease::RunningSection| {
-            holder(running.nonce, running.fence)
+            holder(running.id, running.fence)
         };
         let mut result = self.queue.tick(at(now), |_| elsewhere(), show);
         let actions = std::mem::replace(&mut result.actions, Actions::none());
@@ -233,15 +233,15 @@ impl TestQueue {
     }
 }
 
-fn holder(nonce: Nonce, fence: Fence) -> Holder {
-    let who = OwnerInfo {
+fn holder(id: RequestId, fence: Fence) -> HolderInfo {
+    let owner = OwnerInfo {
         host: "here".into(),
         pid: 7,
         function: "shop::sell".to_owned(),
         ttl: TTL,
         since_unix_ms: 0,
     };
-    Holder { nonce, fence, who, held_unix_ms: None }
+    HolderInfo { id, fence, owner, held_unix_ms: None }
 }
 
 /// The token of the holder in another process that [`elsewhere`] tells of.
@@ -249,15 +249,15 @@ const THEIRS: u64 = 9;
 
 /// Why the server has not granted what was asked: another process has it, and two of others come first.
 fn elsewhere() -> Failure {
-    let obstacle = Obstacle::Holder(Some(Box::new(holder(nonce(99), Fence::new(THEIRS)))));
-    Failure::Busy(Busy { obstacle, left: None, ahead: 2, ticket: None })
+    let blocked_by = BlockedBy::Holder(Some(Box::new(holder(request_id(99), Fence::new(THEIRS)))));
+    Failure::Busy(BusyReply { blocked_by, left: None, ahead: 2, ticket: None })
 }
 
 /// The holder's token and how many come first.
 #[track_caller]
 fn busy(failure: &Failure) -> (Option<u64>, u64) {
     match failure {
-        Failure::Busy(Busy { obstacle: Obstacle::Holder(holder), ahead, .. }) => {
+        Failure::Busy(BusyReply { blocked_by: BlockedBy::Holder(holder), ahead, .. }) => {
             (holder.as_ref().map(|holder| holder.fence.get()), *ahead)
         }
         other => panic!("{other:?}"),

@@ -5,12 +5,12 @@ use crate::local::actions::{Actions, SlowWait, TickResult};
 use crate::local::process_lease::{ProcessLease, RunningSection};
 use crate::local::queue::LocalQueue;
 use crate::local::waiters::LocalWaiter;
-use crate::protocol::claim::Failure;
+use crate::protocol::request::Failure;
 use crate::protocol::timing::warn_again_at;
-use crate::types::owner_info::Holder;
-use crate::types::request_id::Nonce;
+use crate::types::owner_info::HolderInfo;
+use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
-use crate::wire::reply::{Busy, Obstacle};
+use crate::wire::reply::{BlockedBy, BusyReply};
 
 impl<S> LocalQueue<S> {
     /// Does what is due at `now`. `blocked_by` says why the server has not granted a request,
@@ -18,8 +18,8 @@ impl<S> LocalQueue<S> {
     pub(in crate::local) fn tick(
         &mut self,
         now: Timestamp,
-        blocked_by: impl FnOnce(Nonce) -> Failure,
-        holder_of: impl FnOnce(&RunningSection) -> Holder,
+        blocked_by: impl FnOnce(RequestId) -> Failure,
+        holder_of: impl FnOnce(&RunningSection) -> HolderInfo,
     ) -> TickResult<S> {
         let mut actions = Actions::none();
         self.next_wake = None;
@@ -37,15 +37,15 @@ impl<S> LocalQueue<S> {
     fn overdue(
         &mut self,
         now: Timestamp,
-        blocked_by: impl FnOnce(Nonce) -> Failure,
-        holder_of: impl FnOnce(&RunningSection) -> Holder,
+        blocked_by: impl FnOnce(RequestId) -> Failure,
+        holder_of: impl FnOnce(&RunningSection) -> HolderInfo,
     ) -> (Vec<(S, Failure)>, Vec<SlowWait>) {
         let known = usize::from(self.pending_request.is_some());
         let no_grant_before = self.no_grant_before;
         if self.waiters.iter().skip(known).all(|waiter| now < waiter.due(no_grant_before)) {
             return (Vec::new(), Vec::new());
         }
-        let obstacle = self.obstacle(blocked_by, holder_of);
+        let blocked_by = self.blocked_by(blocked_by, holder_of);
         let (mut failures, mut long) = (Vec::new(), Vec::new());
         let expired = self.waiters.remove_where(|ahead, waiter| {
             let params = waiter.params;
@@ -56,10 +56,10 @@ impl<S> LocalQueue<S> {
                 return false;
             }
             if is_over {
-                failures.push(failure_behind(&obstacle, ahead));
+                failures.push(failure_behind(&blocked_by, ahead));
             } else if waiter.warn_at <= now {
                 waiter.warn_at = warn_again_at(params.since, now);
-                let busy = match failure_behind(&obstacle, ahead) {
+                let busy = match failure_behind(&blocked_by, ahead) {
                     Failure::Busy(busy) => Some(busy),
                     _ => None,
                 };
@@ -72,17 +72,17 @@ impl<S> LocalQueue<S> {
     }
 
     /// What blocks the first waiter.
-    fn obstacle(
+    fn blocked_by(
         &self,
-        blocked_by: impl FnOnce(Nonce) -> Failure,
-        holder_of: impl FnOnce(&RunningSection) -> Holder,
+        blocked_by: impl FnOnce(RequestId) -> Failure,
+        holder_of: impl FnOnce(&RunningSection) -> HolderInfo,
     ) -> Failure {
         match (self.pending_request, &self.lease) {
-            (Some(nonce), _) => blocked_by(nonce),
+            (Some(id), _) => blocked_by(id),
             (None, lease) => {
                 let running = lease.as_ref().and_then(ProcessLease::running);
-                let obstacle = Obstacle::Holder(running.map(holder_of).map(Box::new));
-                Failure::Busy(Busy { obstacle, left: None, ahead: 0, ticket: None })
+                let blocked_by = BlockedBy::Holder(running.map(holder_of).map(Box::new));
+                Failure::Busy(BusyReply { blocked_by, left: None, ahead: 0, ticket: None })
             }
         }
     }
@@ -113,13 +113,13 @@ impl<S> LocalQueue<S> {
 }
 
 /// The same for a waiter behind this many others.
-fn failure_behind(obstacle: &Failure, others: usize) -> Failure {
-    let busy = match obstacle.clone() {
+fn failure_behind(blocked_by: &Failure, others: usize) -> Failure {
+    let busy = match blocked_by.clone() {
         Failure::Busy(busy) => busy,
         // It was not sent: it has only waited.
-        Failure::NoReply if others > 0 => Busy::by_others(),
+        Failure::NoReply if others > 0 => BusyReply::by_others(),
         failure => return failure,
     };
     let ahead = busy.ahead + u64::try_from(others).unwrap_or(u64::MAX);
-    Failure::Busy(Busy { ahead, ..busy })
+    Failure::Busy(BusyReply { ahead, ..busy })
 }

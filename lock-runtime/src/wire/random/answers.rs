@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 
-use crate::wire::call::Call;
+use crate::wire::command::Command;
 use crate::wire::random::calls::{name, owner_info};
-use crate::wire::reply::Answer;
+use crate::wire::reply::RawReply;
 
 fn any_int() -> impl Strategy<Value = i64> {
     prop_oneof![
@@ -17,76 +17,77 @@ fn any_int() -> impl Strategy<Value = i64> {
     ]
 }
 
-/// A text: a message, a hold, a waiter, a number, a nonce, or none of these.
+/// A text: a message, a hold, a waiter, a number, a request id, or none of these.
 pub fn any_text() -> impl Strategy<Value = String> {
-    let nonce = || {
+    let request_id = || {
         prop_oneof![
-            6 => name().prop_map(|nonce| nonce.to_string()),
-            1 => name().prop_map(|nonce| nonce.to_string().to_uppercase()),
-            1 => name().prop_map(|nonce| format!("+{}", &nonce.to_string()[1..])),
+            6 => name().prop_map(|id| id.to_string()),
+            1 => name().prop_map(|id| id.to_string().to_uppercase()),
+            1 => name().prop_map(|id| format!("+{}", &id.to_string()[1..])),
             1 => "[0-9a-fé+ ]{30,33}",
         ]
     };
     let number = || prop_oneof![any_int().prop_map(|int| int.to_string()), "[+]?[0-9]{1,22}"];
     let hold =
-        (nonce(), number(), prop::sample::select(&["dl1-", "dl1w", "dl2-", "wait:", ""][..]));
+        (request_id(), number(), prop::sample::select(&["dl1-", "dl1w", "dl2-", "wait:", ""][..]));
     let message = (
         prop::sample::select(&["granted", "asked", "bound", "grant", "GRANTED", ""][..]),
-        prop::collection::vec(prop_oneof![3 => nonce(), 3 => number(), 1 => any::<String>()], 0..4),
+        prop::collection::vec(
+            prop_oneof![3 => request_id(), 3 => number(), 1 => any::<String>()],
+            0..4,
+        ),
     );
     prop_oneof![
-        (nonce(), number(), 0..1026_u32)
-            .prop_map(|(nonce, first, size)| format!("granted {nonce} {first} {size}")),
-        nonce().prop_map(|nonce| format!("asked {nonce}")),
+        (request_id(), number(), 0..1026_u32)
+            .prop_map(|(id, first, size)| format!("granted {id} {first} {size}")),
+        request_id().prop_map(|id| format!("asked {id}")),
         number().prop_map(|ms| format!("bound {ms}")),
-        (nonce(), number()).prop_map(|(nonce, ms)| format!("first {nonce} {ms}")),
-        message.prop_map(|(word, rest)| format!("{word} {}", rest.join(" "))),
-        hold.prop_map(|(nonce, fence, tag)| format!(
-            "{tag}{nonce} {fence} 1 inbox {}",
-            owner_info()
-        )),
+        (request_id(), number()).prop_map(|(id, ms)| format!("first {id} {ms}")),
+        message.prop_map(|(sanitize_host, rest)| format!("{sanitize_host} {}", rest.join(" "))),
+        hold.prop_map(|(id, fence, tag)| format!("{tag}{id} {fence} 1 inbox {}", owner_info())),
         number().prop_map(|number| format!("{number} 1 1 inbox {}", owner_info())),
         Just(owner_info().to_string()),
         Just("?".to_owned()),
-        nonce(),
+        request_id(),
         number(),
         any::<String>(),
     ]
 }
 
-fn leaf() -> impl Strategy<Value = Answer> + Clone {
+fn leaf() -> impl Strategy<Value = RawReply> + Clone {
     prop_oneof![
-        4 => any_int().prop_map(Answer::Int),
-        4 => any_text().prop_map(Answer::Text),
-        1 => Just(Answer::Other),
+        4 => any_int().prop_map(RawReply::Int),
+        4 => any_text().prop_map(RawReply::Text),
+        1 => Just(RawReply::Other),
     ]
     .boxed()
 }
 
 /// Any answer at all.
-pub fn any_answer() -> impl Strategy<Value = Answer> {
-    leaf()
-        .prop_recursive(4, 32, 6, |inner| prop::collection::vec(inner, 0..7).prop_map(Answer::List))
+pub fn any_answer() -> impl Strategy<Value = RawReply> {
+    leaf().prop_recursive(4, 32, 6, |inner| {
+        prop::collection::vec(inner, 0..7).prop_map(RawReply::List)
+    })
 }
 
 /// As long as a right answer would be, give or take one.
-pub fn shaped(call: &Call) -> BoxedStrategy<Answer> {
+pub fn shaped(call: &Command) -> BoxedStrategy<RawReply> {
     let list = |length: usize| {
         let lengths = length.saturating_sub(1)..=length + 1;
-        prop::collection::vec(leaf(), lengths).prop_map(Answer::List)
+        prop::collection::vec(leaf(), lengths).prop_map(RawReply::List)
     };
     let grant = (any_int(), any_int(), any_int())
-        .prop_map(|(first, size, more)| [4, first, size, more].map(Answer::Int).to_vec())
-        .prop_map(Answer::List);
+        .prop_map(|(first, size, more)| [4, first, size, more].map(RawReply::Int).to_vec())
+        .prop_map(RawReply::List);
     match call {
-        Call::Acquire(_) => prop_oneof![leaf(), list(5), list(4), grant].boxed(),
-        Call::Renew(entries) => {
-            let ints = any_int().prop_map(Answer::Int);
-            let ints = prop::collection::vec(ints, entries.len()).prop_map(Answer::List);
+        Command::Acquire(_) => prop_oneof![leaf(), list(5), list(4), grant].boxed(),
+        Command::Renew(entries) => {
+            let ints = any_int().prop_map(RawReply::Int);
+            let ints = prop::collection::vec(ints, entries.len()).prop_map(RawReply::List);
             prop_oneof![list(entries.len()), ints].boxed()
         }
-        Call::Inspect { .. } => prop_oneof![list(3), list(5), list(7)].boxed(),
-        Call::Probe(_) => prop_oneof![list(1), list(5), list(9)].boxed(),
+        Command::Inspect { .. } => prop_oneof![list(3), list(5), list(7)].boxed(),
+        Command::Probe(_) => prop_oneof![list(1), list(5), list(9)].boxed(),
         _ => leaf().boxed(),
     }
 }

@@ -6,14 +6,14 @@ use proptest::prelude::*;
 
 use crate::types::fence::Fence;
 use crate::types::owner_info::OwnerInfo;
-use crate::types::request_id::Nonce;
-use crate::wire::bound::Quarantine;
-use crate::wire::call::{Acquire, Call, Enqueue, Give, Renewal, WAITER_LEASE};
-use crate::wire::probe::{Probe, Target};
+use crate::types::request_id::RequestId;
+use crate::wire::command::{Acquire, Command, Enqueue, Renewal, RequestRef, WAITER_LEASE};
+use crate::wire::max_lease::DataLossGrace;
+use crate::wire::probe::{Probe, WaitTarget};
 
 /// One of few requests.
-pub fn name() -> impl Strategy<Value = Nonce> {
-    (0..5_u128).prop_map(|number| Nonce::from_bits(number << 121 | number))
+pub fn name() -> impl Strategy<Value = RequestId> {
+    (0..5_u128).prop_map(|number| RequestId::from_bits(number << 121 | number))
 }
 
 pub fn owner_info() -> OwnerInfo {
@@ -30,28 +30,28 @@ fn key() -> impl Strategy<Value = &'static str> {
     prop::sample::select(&["a", "b", "größe {x}"][..])
 }
 
-fn give() -> impl Strategy<Value = Give> {
-    (key(), name(), 0..30_u64).prop_map(|(key, nonce, floor)| Give {
+fn request() -> impl Strategy<Value = RequestRef> {
+    (key(), name(), 0..30_u64).prop_map(|(key, id, min_fence)| RequestRef {
         key: key.into(),
-        nonce,
-        floor: Fence::new(floor),
-        quarantine: Quarantine {
-            bound: Duration::from_millis(floor * 10),
-            waits: !floor.is_multiple_of(5),
+        id,
+        min_fence: Fence::new(min_fence),
+        data_loss_grace: DataLossGrace {
+            max_lease: Duration::from_millis(min_fence * 10),
+            waits: !min_fence.is_multiple_of(5),
         },
     })
 }
 
 fn acquire() -> impl Strategy<Value = Acquire> {
     let queue = prop::option::of(prop::option::of(1..9_u64));
-    (give(), 1..40_000_u64, 1..5_u32, queue, any::<bool>()).prop_map(
-        |(give, ttl, block, queue, expects_free)| Acquire {
-            give,
+    (request(), 1..40_000_u64, 1..5_u32, queue, any::<bool>()).prop_map(
+        |(request, ttl, fence_count, queue, likely_free)| Acquire {
+            request,
             ttl: Duration::from_millis(ttl),
-            who: owner_info(),
+            owner: owner_info(),
             inbox: "inbox".into(),
-            block,
-            expects_free,
+            fence_count,
+            likely_free,
             enqueue: queue.map(|ticket| Enqueue { ticket, lease: WAITER_LEASE }),
         },
     )
@@ -59,25 +59,25 @@ fn acquire() -> impl Strategy<Value = Acquire> {
 
 /// Acquires of keys that differ.
 fn acquires() -> impl Strategy<Value = Vec<Acquire>> {
-    prop::collection::vec(acquire(), 1..4).prop_map(|mut asks| {
-        for (number, ask) in asks.iter_mut().enumerate() {
-            ask.give.key = ["a", "b", "c", "d"][number].into();
-            ask.block = 1;
-            ask.enqueue = None;
+    prop::collection::vec(acquire(), 1..4).prop_map(|mut acquires| {
+        for (number, acquire) in acquires.iter_mut().enumerate() {
+            acquire.request.key = ["a", "b", "c", "d"][number].into();
+            acquire.fence_count = 1;
+            acquire.enqueue = None;
         }
-        asks
+        acquires
     })
 }
 
 fn renewal() -> impl Strategy<Value = Renewal> {
-    (key(), name(), prop::option::of(1..40_000_u64)).prop_map(|(key, nonce, ttl)| match ttl {
-        Some(ttl) => Renewal::Hold { key: key.into(), nonce, ttl: Duration::from_millis(ttl) },
-        None => Renewal::Waiter { key: key.into(), nonce, lease: WAITER_LEASE },
+    (key(), name(), prop::option::of(1..40_000_u64)).prop_map(|(key, id, ttl)| match ttl {
+        Some(ttl) => Renewal::Hold { key: key.into(), id, ttl: Duration::from_millis(ttl) },
+        None => Renewal::Waiter { key: key.into(), id, lease: WAITER_LEASE },
     })
 }
 
 fn probe() -> impl Strategy<Value = Probe> {
-    let target = prop_oneof![Just(Target::Key), name().prop_map(Target::Section)];
+    let target = prop_oneof![Just(WaitTarget::Key), name().prop_map(WaitTarget::Section)];
     (name(), prop::collection::vec(name(), 0..3), target, key()).prop_map(
         |(id, chain, target, key)| Probe {
             id,
@@ -85,23 +85,23 @@ fn probe() -> impl Strategy<Value = Probe> {
             target,
             key: key.to_owned(),
             waited: WAITER_LEASE,
-            who: owner_info(),
+            owner: owner_info(),
         },
     )
 }
 
 /// Any call.
-pub fn any_call() -> impl Strategy<Value = Call> {
+pub fn any_call() -> impl Strategy<Value = Command> {
     let tombstone = (0..3_u64).prop_map(Duration::from_secs);
     prop_oneof![
-        4 => acquire().prop_map(Call::Acquire),
-        2 => acquires().prop_map(Call::AcquireAll),
-        1 => give().prop_map(Call::Free),
-        1 => give().prop_map(Call::Release),
-        1 => (give(), tombstone).prop_map(|(give, tombstone)| Call::Cancel { give, tombstone }),
-        2 => prop::collection::vec(renewal(), 0..4).prop_map(Call::Renew),
-        1 => (key(), 0..5_u32).prop_map(|(key, limit)| Call::Inspect { key: key.into(), limit }),
-        2 => probe().prop_map(Call::Probe),
-        1 => (2..40_u64).prop_map(|seconds| Call::Raise(Duration::from_secs(seconds))),
+        4 => acquire().prop_map(Command::Acquire),
+        2 => acquires().prop_map(Command::AcquireAll),
+        1 => request().prop_map(Command::Free),
+        1 => request().prop_map(Command::Release),
+        1 => (request(), tombstone).prop_map(|(request, tombstone)| Command::Cancel { request, tombstone }),
+        2 => prop::collection::vec(renewal(), 0..4).prop_map(Command::Renew),
+        1 => (key(), 0..5_u32).prop_map(|(key, limit)| Command::Inspect { key: key.into(), limit }),
+        2 => probe().prop_map(Command::Probe),
+        1 => (2..40_u64).prop_map(|seconds| Command::RaiseMaxLease(Duration::from_secs(seconds))),
     ]
 }

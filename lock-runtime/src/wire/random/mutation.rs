@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use crate::wire::random::answers::any_answer;
-use crate::wire::reply::Answer;
+use crate::wire::reply::RawReply;
 
 /// One change to an answer.
 #[derive(Clone, Debug)]
@@ -13,7 +13,7 @@ pub struct Mutation {
 
 #[derive(Clone, Debug)]
 enum Change {
-    Replace(Answer),
+    Replace(RawReply),
     Remove,
     Repeat,
     Nudge(i64),
@@ -37,12 +37,12 @@ impl Mutation {
         self.place.is_some()
     }
 
-    pub fn apply(&self, answer: Answer) -> Answer {
+    pub fn apply(&self, answer: RawReply) -> RawReply {
         match (answer, self.place) {
-            (Answer::List(mut items), Some(place)) if !items.is_empty() => {
+            (RawReply::List(mut items), Some(place)) if !items.is_empty() => {
                 let at = place.index(items.len());
                 self.change.inside(&mut items, at);
-                Answer::List(items)
+                RawReply::List(items)
             }
             (answer, None) => self.change.whole(answer),
             (answer, _) => answer,
@@ -51,7 +51,7 @@ impl Mutation {
 }
 
 impl Change {
-    fn inside(&self, items: &mut Vec<Answer>, at: usize) {
+    fn inside(&self, items: &mut Vec<RawReply>, at: usize) {
         match self {
             Self::Remove => drop(items.remove(at)),
             Self::Repeat => items.insert(at, items[at].clone()),
@@ -59,18 +59,18 @@ impl Change {
         }
     }
 
-    fn whole(&self, answer: Answer) -> Answer {
+    fn whole(&self, answer: RawReply) -> RawReply {
         match (self, answer) {
             (Self::Replace(other), _) => other.clone(),
-            (Self::Remove, _) => Answer::Other,
-            (Self::Repeat, answer) => Answer::List(vec![answer.clone(), answer]),
-            (Self::Nudge(by), Answer::Int(number)) => Answer::Int(number.wrapping_add(*by)),
-            (Self::Nudge(by), Answer::Text(mut text)) => {
+            (Self::Remove, _) => RawReply::Other,
+            (Self::Repeat, answer) => RawReply::List(vec![answer.clone(), answer]),
+            (Self::Nudge(by), RawReply::Int(number)) => RawReply::Int(number.wrapping_add(*by)),
+            (Self::Nudge(by), RawReply::Text(mut text)) => {
                 let at = usize::try_from(by.unsigned_abs()).unwrap_or(0);
                 if text.is_char_boundary(at) {
                     text.insert(at, '0');
                 }
-                Answer::Text(text)
+                RawReply::Text(text)
             }
             (Self::Nudge(_), answer) => answer,
         }

@@ -1,9 +1,9 @@
 //! What an answer has to look like to mean a reply.
 
-use crate::types::fence::FenceBlock;
-use crate::wire::call::{Acquire, Call, LARGEST_BLOCK, Renewal};
-use crate::wire::probe::Probed;
-use crate::wire::reply::{AcquireReply, Answer, RenewalReply, Reply};
+use crate::types::fence::FenceRange;
+use crate::wire::command::{Acquire, Command, MAX_FENCE_RANGE, Renewal};
+use crate::wire::probe::ProbeReply;
+use crate::wire::reply::{AcquireReply, RawReply, RenewalReply, Reply};
 
 /// Whether the reply gives anybody a lock.
 pub const fn grants(reply: &Reply) -> bool {
@@ -11,31 +11,32 @@ pub const fn grants(reply: &Reply) -> bool {
 }
 
 /// Tokens that a server counts up to, as many as are ever asked for.
-pub fn is_issuable(fences: FenceBlock) -> bool {
-    (1..1 << 53).contains(&fences.first().get()) && (1..=LARGEST_BLOCK).contains(&fences.size())
+pub fn is_issuable(fences: FenceRange) -> bool {
+    (1..1 << 53).contains(&fences.first().get()) && (1..=MAX_FENCE_RANGE).contains(&fences.size())
 }
 
 /// Whether the reply is of the call's kind and says what the answer does.
-pub fn fits(call: &Call, answer: &Answer, reply: &Reply) -> bool {
+pub fn fits(call: &Command, answer: &RawReply, reply: &Reply) -> bool {
     match (call, reply) {
-        (Call::Acquire(ask), Reply::Acquire(reply)) => fits_acquire(ask, answer, reply),
-        (Call::AcquireAll(_), Reply::AcquiredAll(None)) => *answer == Answer::Int(0),
-        (Call::AcquireAll(asks), Reply::AcquiredAll(Some(fences))) => {
+        (Command::Acquire(acquire), Reply::Acquire(reply)) => fits_acquire(acquire, answer, reply),
+        (Command::AcquireAll(_), Reply::AcquiredAll(None)) => *answer == RawReply::Int(0),
+        (Command::AcquireAll(acquires), Reply::AcquiredAll(Some(fences))) => {
             is_issuable(*fences)
-                && fences.size() as usize == asks.len()
+                && fences.size() as usize == acquires.len()
                 && is_number(answer, fences.first().get())
         }
-        (Call::Free(_) | Call::Release(_) | Call::Cancel { .. }, Reply::Ended(held)) => {
-            *answer == Answer::Int((*held).into())
-        }
-        (Call::Renew(entries), Reply::Renewed(replies)) => {
+        (
+            Command::Free(_) | Command::Release(_) | Command::Cancel { .. },
+            Reply::Released(held),
+        ) => *answer == RawReply::Int((*held).into()),
+        (Command::Renew(entries), Reply::Renewed(replies)) => {
             replies.len() == entries.len() && entries.iter().zip(replies).all(fits_renewal)
         }
-        (Call::Raise(_), Reply::Raised) => matches!(answer, Answer::Text(_)),
-        (Call::Inspect { .. }, Reply::Inspection(seen)) => {
+        (Command::RaiseMaxLease(_), Reply::MaxLeaseRaised) => matches!(answer, RawReply::Text(_)),
+        (Command::Inspect { .. }, Reply::Inspection(seen)) => {
             length(answer) == Some(3 + 2 * seen.waiters.len())
         }
-        (Call::Probe(probe), Reply::Probed(probed)) => {
+        (Command::Probe(probe), Reply::Probed(probed)) => {
             length(answer) == Some(1 + 4 * probed.cycle.len())
                 && probed.cycle.first().is_none_or(|first| first.id == probe.id)
                 && is_plausible(probed)
@@ -44,17 +45,17 @@ pub fn fits(call: &Call, answer: &Answer, reply: &Reply) -> bool {
     }
 }
 
-fn fits_acquire(ask: &Acquire, answer: &Answer, reply: &AcquireReply) -> bool {
-    let first_word = |code: i64| matches!(answer, Answer::List(words) if words.len() == 5 && words[0] == Answer::Int(code));
+fn fits_acquire(acquire: &Acquire, answer: &RawReply, reply: &AcquireReply) -> bool {
+    let first_word = |code: i64| matches!(answer, RawReply::List(words) if words.len() == 5 && words[0] == RawReply::Int(code));
     match reply {
         AcquireReply::Granted(grant) => {
             let (first, size) = (grant.fences.first().get(), grant.fences.size());
-            let in_words = matches!(answer, Answer::List(words)
-                if matches!(&words[..], [Answer::Int(4), number, many, Answer::Int(more)]
+            let in_words = matches!(answer, RawReply::List(words)
+                if matches!(&words[..], [RawReply::Int(4), number, many, RawReply::Int(more)]
                     if is_number(number, first)
                         && is_number(many, size.into())
-                        && (*more == 1) == grant.waited_for));
-            let alone = is_number(answer, first) && size == ask.block && !grant.waited_for;
+                        && (*more == 1) == grant.contended));
+            let alone = is_number(answer, first) && size == acquire.fence_count && !grant.contended;
             is_issuable(grant.fences) && (alone || in_words)
         }
         AcquireReply::Cancelled => first_word(2),
@@ -63,11 +64,11 @@ fn fits_acquire(ask: &Acquire, answer: &Answer, reply: &AcquireReply) -> bool {
 }
 
 fn fits_renewal((entry, reply): (&Renewal, &RenewalReply)) -> bool {
-    let of_waiter = matches!(reply, RenewalReply::Waiting(_) | RenewalReply::Ask);
+    let of_waiter = matches!(reply, RenewalReply::Waiting(_) | RenewalReply::AcquireAgain);
     of_waiter == matches!(entry, Renewal::Waiter { .. })
 }
 
-fn is_plausible(probed: &Probed) -> bool {
+fn is_plausible(probed: &ProbeReply) -> bool {
     let fresh = probed.cycle.iter().all(|member| member.refreshed_us <= probed.at_us);
     let once =
         probed.cycle.iter().enumerate().all(|(number, member)| {
@@ -76,13 +77,13 @@ fn is_plausible(probed: &Probed) -> bool {
     fresh && once
 }
 
-fn is_number(answer: &Answer, number: u64) -> bool {
-    matches!(answer, Answer::Int(int) if u64::try_from(*int) == Ok(number))
+fn is_number(answer: &RawReply, number: u64) -> bool {
+    matches!(answer, RawReply::Int(int) if u64::try_from(*int) == Ok(number))
 }
 
-fn length(answer: &Answer) -> Option<usize> {
+fn length(answer: &RawReply) -> Option<usize> {
     match answer {
-        Answer::List(words) => Some(words.len()),
+        RawReply::List(words) => Some(words.len()),
         _ => None,
     }
 }

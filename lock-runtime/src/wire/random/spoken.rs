@@ -2,102 +2,102 @@
 
 use std::time::Duration;
 
-use crate::types::owner_info::Holder;
-use crate::wire::call::Call;
-use crate::wire::probe::Probed;
+use crate::types::owner_info::HolderInfo;
+use crate::wire::command::Command;
+use crate::wire::probe::ProbeReply;
 use crate::wire::reply::{
-    AcquireReply, Answer, Busy, Grant, Inspection, Obstacle, RenewalReply, Reply,
+    AcquireReply, BlockedBy, BusyReply, Grant, LockState, RawReply, RenewalReply, Reply,
 };
 
 /// The answer that holds this reply.
-pub fn spoken(call: &Call, reply: &Reply) -> Answer {
+pub fn spoken(call: &Command, reply: &Reply) -> RawReply {
     match reply {
         Reply::Acquire(AcquireReply::Granted(grant)) => granted(call, *grant),
         Reply::Acquire(AcquireReply::Busy(busy)) => self::busy(busy),
         Reply::Acquire(AcquireReply::Cancelled) => {
-            Answer::List(vec![int(2), int(0), int(0), text("0"), text("")])
+            RawReply::List(vec![int(2), int(0), int(0), text("0"), text("")])
         }
         Reply::AcquiredAll(fences) => int(fences.map_or(0, |fences| fences.first().get())),
-        Reply::Ended(held) => int(u64::from(*held)),
-        Reply::Renewed(replies) => Answer::List(replies.iter().map(renewal).collect()),
-        Reply::Raised => text("0000000000000000000000000000000000000000"),
+        Reply::Released(held) => int(u64::from(*held)),
+        Reply::Renewed(replies) => RawReply::List(replies.iter().map(renewal).collect()),
+        Reply::MaxLeaseRaised => text("0000000000000000000000000000000000000000"),
         Reply::Inspection(seen) => inspection(seen),
         Reply::Probed(probed) => self::probed(probed),
     }
 }
 
-fn int(number: u64) -> Answer {
-    Answer::Int(i64::try_from(number).expect("a number of a server fits"))
+fn int(number: u64) -> RawReply {
+    RawReply::Int(i64::try_from(number).expect("a number of a server fits"))
 }
 
-fn text(text: impl std::fmt::Display) -> Answer {
-    Answer::Text(format!("{text}"))
+fn text(text: impl std::fmt::Display) -> RawReply {
+    RawReply::Text(format!("{text}"))
 }
 
-fn pttl(left: Option<Duration>) -> Answer {
+fn pttl(left: Option<Duration>) -> RawReply {
     let ms = left.map(|left| left.as_millis().try_into().expect("a TTL fits"));
-    Answer::Int(ms.unwrap_or(-1))
+    RawReply::Int(ms.unwrap_or(-1))
 }
 
-fn granted(call: &Call, grant: Grant) -> Answer {
+fn granted(call: &Command, grant: Grant) -> RawReply {
     let fences = grant.fences;
     match call {
-        Call::Acquire(ask) if ask.block == fences.size() && !grant.waited_for => {
+        Command::Acquire(acquire) if acquire.fence_count == fences.size() && !grant.contended => {
             int(fences.first().get())
         }
-        _ => Answer::List(vec![
+        _ => RawReply::List(vec![
             int(4),
             int(fences.first().get()),
             int(fences.size().into()),
-            int(grant.waited_for.into()),
+            int(grant.contended.into()),
         ]),
     }
 }
 
-fn busy(busy: &Busy) -> Answer {
-    let (code, holder) = match &busy.obstacle {
-        Obstacle::Holder(holder) => (0, holder.as_deref()),
-        Obstacle::KeyConflict => (1, None),
-        Obstacle::DataLoss => (3, None),
+fn busy(busy: &BusyReply) -> RawReply {
+    let (code, holder) = match &busy.blocked_by {
+        BlockedBy::Holder(holder) => (0, holder.as_deref()),
+        BlockedBy::KeyConflict => (1, None),
+        BlockedBy::DataLoss => (3, None),
     };
     let ticket = text(busy.ticket.unwrap_or(0));
-    Answer::List(vec![int(code), pttl(busy.left), int(busy.ahead), ticket, hold(holder)])
+    RawReply::List(vec![int(code), pttl(busy.left), int(busy.ahead), ticket, hold(holder)])
 }
 
-fn hold(holder: Option<&Holder>) -> Answer {
-    let value = |Holder { nonce, fence, who, held_unix_ms }: &Holder| {
-        let asked = format!("{} {}", who.ttl.as_millis(), who.since_unix_ms);
+fn hold(holder: Option<&HolderInfo>) -> RawReply {
+    let value = |HolderInfo { id, fence, owner, held_unix_ms }: &HolderInfo| {
+        let asked = format!("{} {}", owner.ttl.as_millis(), owner.since_unix_ms);
         let held = held_unix_ms.map(|held| format!("/{held}")).unwrap_or_default();
-        let rest = who.to_string().split_off(asked.len());
-        format!("dl1w{nonce} {fence} 1 inbox {asked}{held}{rest}")
+        let rest = owner.to_string().split_off(asked.len());
+        format!("dl1w{id} {fence} 1 inbox {asked}{held}{rest}")
     };
     text(holder.map(value).unwrap_or_default())
 }
 
-fn renewal(reply: &RenewalReply) -> Answer {
+fn renewal(reply: &RenewalReply) -> RawReply {
     match reply {
-        RenewalReply::Gone => int(0),
+        RenewalReply::NotHeld => int(0),
         RenewalReply::Renewed => int(1),
-        RenewalReply::RenewedAndWaitedFor => int(2),
-        RenewalReply::Ask => Answer::Int(-1),
+        RenewalReply::RenewedContended => int(2),
+        RenewalReply::AcquireAgain => RawReply::Int(-1),
         RenewalReply::Waiting(left) => pttl(*left),
     }
 }
 
-fn inspection(seen: &Inspection) -> Answer {
-    let holder = if seen.foreign { text("?") } else { hold(seen.holder.as_ref()) };
+fn inspection(seen: &LockState) -> RawReply {
+    let holder = if seen.not_a_lock { text("?") } else { hold(seen.holder.as_ref()) };
     let mut words = vec![holder, pttl(seen.left), int(seen.waiting)];
     for waiter in &seen.waiters {
-        words.extend([text(waiter.nonce), text(format!("1 1 1 inbox {}", waiter.who))]);
+        words.extend([text(waiter.id), text(format!("1 1 1 inbox {}", waiter.owner))]);
     }
-    Answer::List(words)
+    RawReply::List(words)
 }
 
-fn probed(probed: &Probed) -> Answer {
+fn probed(probed: &ProbeReply) -> RawReply {
     let mut words = vec![int(probed.at_us)];
     for member in &probed.cycle {
         let refreshed = int(member.refreshed_us);
-        words.extend([text(member.id), refreshed, text(&member.key), text(&member.who)]);
+        words.extend([text(member.id), refreshed, text(&member.key), text(&member.owner)]);
     }
-    Answer::List(words)
+    RawReply::List(words)
 }

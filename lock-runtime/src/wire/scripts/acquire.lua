@@ -1,15 +1,15 @@
--- The contended acquire: turns a nonce into a hold or into a queue entry with its own short lease. It is
--- also the waiter's question "is it my turn?", and asking again with the same nonce changes nothing.
+-- The contended acquire: turns a request id into a hold or into a queue entry with its own short lease. It is
+-- also the waiter's question "is it my turn?", and asking again with the same request id changes nothing.
 -- Answers {4, first fencing token, how many tokens, 1 if somebody may be queued else 0} for the hold, or
 -- {code, ms, position, ticket, holder}:
 --   0 waiting (or busy, when not queued), ms = what is left of the holder's TTL, -1 if it has none; 0 without a holder: ask
 --     again at once. The holder is '' if that is another kind of client.
---   1 the hold key can be no lock       2 this nonce was cancelled       3 waiting out a loss of data, ms left
+--   1 the hold key can be no lock       2 this request id was cancelled       3 waiting out a loss of data, ms left
 local ttl = tonumber(ARGV[4])
-local description, inbox, block = ARGV[5], ARGV[6], tonumber(ARGV[7])
+local description, inbox, count = ARGV[5], ARGV[6], tonumber(ARGV[7])
 local lease, claim, ticket = tonumber(ARGV[8]), ARGV[9], ARGV[10]
 
-if is_cancelled(nonce) then
+if is_cancelled(id) then
   return {2, 0, 0, '0', ''}
 end
 
@@ -20,10 +20,10 @@ end
 
 -- What next_fences answers.
 local function grant_here()
-  local fence, size, refusal = next_fences(block)
+  local fence, size, refusal = next_fences(count)
   if fence then
     local is_waited_for = redis.call('EXISTS', QUEUE) == 1
-    put_hold(is_waited_for and 'w' or '-', nonce, fence, size, inbox, description, ttl)
+    put_hold(is_waited_for and 'w' or '-', id, fence, size, inbox, description, ttl)
     if is_waited_for then
       announce(ttl)
     end
@@ -49,16 +49,16 @@ local function enqueue(value)
   local entry = table.concat({deadline, claim, ARGV[7], inbox, description}, ' ')
   -- Never shorter: another process may have the longer leases of a crowd here.
   local keep = math.max(redis.call('PTTL', QUEUE), lease * 2)
-  local refusal = refused('ZADD', redis.pcall('ZADD', QUEUE, ticket, nonce))
-    or refused('HSET', redis.pcall('HSET', WAITERS, nonce, entry))
+  local refusal = refused('ZADD', redis.pcall('ZADD', QUEUE, ticket, id))
+    or refused('HSET', redis.pcall('HSET', WAITERS, id, entry))
     or refused('PEXPIRE', redis.pcall('PEXPIRE', QUEUE, keep))
     or refused('PEXPIRE', redis.pcall('PEXPIRE', WAITERS, keep))
     or value and tell_holder(value)
-  local rank = redis.pcall('ZRANK', QUEUE, nonce)
+  local rank = redis.pcall('ZRANK', QUEUE, id)
   refusal = refusal or refused('ZRANK', rank)
   if refusal then
-    redis.pcall('ZREM', QUEUE, nonce)
-    redis.pcall('HDEL', WAITERS, nonce)
+    redis.pcall('ZREM', QUEUE, id)
+    redis.pcall('HDEL', WAITERS, id)
     return nil, refusal
   end
   return rank
@@ -74,7 +74,7 @@ end
 
 local value, ours = read_hold()
 local quarantined_until = nil
-if value and ours and belongs_to(value, nonce) then
+if value and ours and belongs_to(value, id) then
   -- Never shorter: a late duplicate may carry a ttl from before a nested call asked for a longer one.
   if redis.call('PTTL', HOLD) < ttl then
     redis.call('PEXPIRE', HOLD, ttl)
@@ -82,7 +82,7 @@ if value and ours and belongs_to(value, nonce) then
   return granted(value)
 end
 -- A place drawn before is kept, even if the reply that named it was lost.
-local drawn = redis.call('ZSCORE', QUEUE, nonce)
+local drawn = redis.call('ZSCORE', QUEUE, id)
 if drawn then
   ticket = string.format('%.0f', tonumber(drawn))
 end
@@ -93,7 +93,7 @@ if not value then
     value, ours = read_hold()
   elseif outcome == 'first' then
     if drawn then
-      leave_queue(nonce)
+      leave_queue(id)
     end
     local fence
     fence, quarantined_until, refusal = grant_here()

@@ -2,7 +2,7 @@
 -- or changes nothing: if one of them cannot be had at once, none is taken. Whoever is refused takes them one after the
 -- other and hears why from acquire.lua.
 -- KEYS: hold, queue, cancelled of each lock, then fence
--- ARGV: floor, then nonce, ttl ms, inbox, description of each lock
+-- ARGV: floor, then request id, ttl ms, inbox, description of each lock
 -- Answers the first token (the others follow in the order of the locks), or 0: not all at once.
 local locks = (#KEYS - 1) / 3
 local fence = KEYS[#KEYS]
@@ -28,8 +28,8 @@ if first <= tonumber(ARGV[1]) or first <= 1e15 then
   return 0
 end
 for lock = 0, locks - 1 do
-  local nonce, ttl, inbox, description = unpack(ARGV, lock * 4 + 2, lock * 4 + 5)
-  local head = string.format('dl1-%s %.0f 1 %s ', nonce, first + lock, inbox)
+  local id, ttl, inbox, description = unpack(ARGV, lock * 4 + 2, lock * 4 + 5)
+  local head = string.format('dl1-%s %.0f 1 %s ', id, first + lock, inbox)
   local set = redis.pcall('SET', KEYS[lock * 3 + 1], head .. description, 'PX', ttl)
   if not set.ok then
     for taken = 0, lock - 1 do

@@ -2,18 +2,18 @@
 -- for alone with acquire.lua. For locks that have nothing to do with each other: their callers just ask at one time, and
 -- the cost of calling a script and of drawing tokens is shared.
 -- KEYS: hold of each lock, then fence. The companions' names are made here, to be spared reading them.
--- ARGV: floor, inbox, then nonce, ttl ms, block, description of each lock
+-- ARGV: floor, inbox, then request id, ttl ms, block, description of each lock
 -- Answers for each lock the first token of a whole block, or 0: ask alone.
 local locks = #KEYS - 1
 local fence, inbox = KEYS[#KEYS], ARGV[2]
-local answers, companions, total = {}, {}, 0
+local answers, sub_keys, total = {}, {}, 0
 for lock = 1, locks do
   answers[lock] = 0
-  companions[lock * 2 - 1] = KEYS[lock] .. ':queue'
-  companions[lock * 2] = KEYS[lock] .. ':cancelled'
+  sub_keys[lock * 2 - 1] = KEYS[lock] .. ':queue'
+  sub_keys[lock * 2] = KEYS[lock] .. ':cancelled'
   total = total + tonumber(ARGV[lock * 4 + 1])
 end
-if redis.call('EXISTS', unpack(companions)) > 0 then
+if redis.call('EXISTS', unpack(sub_keys)) > 0 then
   return answers
 end
 local last = redis.pcall('INCRBY', fence, total)
@@ -26,12 +26,12 @@ if not first or first <= tonumber(ARGV[1]) or first <= 1e15 then
   return answers
 end
 for lock = 1, locks do
-  local nonce, ttl, block, description = unpack(ARGV, lock * 4 - 1, lock * 4 + 2)
-  local value = string.format('dl1-%s %.0f %s %s ', nonce, first, block, inbox) .. description
+  local id, ttl, count, description = unpack(ARGV, lock * 4 - 1, lock * 4 + 2)
+  local value = string.format('dl1-%s %.0f %s %s ', id, first, count, inbox) .. description
   local set = redis.pcall('SET', KEYS[lock], value, 'NX', 'PX', ttl)
   if type(set) == 'table' and set.ok then
     answers[lock] = first
   end
-  first = first + tonumber(block)
+  first = first + tonumber(count)
 end
 return answers

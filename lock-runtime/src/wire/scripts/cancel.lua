@@ -1,17 +1,17 @@
--- Turns whatever this nonce has become into nothing: out of the queue, and out of the hold if the grant
--- came meanwhile. With a fourth argument above 0 (ms) it leaves a tombstone, so that an acquire of this nonce
+-- Turns whatever this request id has become into nothing: out of the queue, and out of the hold if the grant
+-- came meanwhile. With a fourth argument above 0 (ms) it leaves a tombstone, so that an acquire of this request id
 -- that is still under way on another connection is refused when it arrives.
--- KEYS: hold, queue, waiters, cancelled, fence   ARGV: nonce, floor, quarantine ms, tombstone ms
--- Answers 1 if the nonce held the lock, else 0.
+-- KEYS: hold, queue, waiters, cancelled, fence   ARGV: request id, floor, quarantine ms, tombstone ms
+-- Answers 1 if the request id held the lock, else 0.
 -- A part that the server refuses keeps the others from nothing, and is answered when they are done.
 local tombstone = tonumber(ARGV[4])
-local place, entry = redis.pcall('ZREM', QUEUE, nonce), redis.pcall('HDEL', WAITERS, nonce)
+local place, entry = redis.pcall('ZREM', QUEUE, id), redis.pcall('HDEL', WAITERS, id)
 local value, ours = read_hold()
-local held = value and ours and belongs_to(value, nonce)
+local held = value and ours and belongs_to(value, id)
 if held then
   end_hold(value)
 end
 if tombstone > 0 then
-  bury(nonce, tombstone)
+  add_tombstone(id, tombstone)
 end
 return refused('ZREM', place) or refused('HDEL', entry) or (held and 1 or 0)

@@ -1,15 +1,15 @@
 -- What acquire, release and cancel share. All of them take
--- KEYS: hold, queue, waiters, cancelled, fence   ARGV: nonce, floor, quarantine ms, ...
---   hold       string 'dl1' + ('w' if somebody may be queued, else '-') + nonce, fence, block, inbox, description
---   queue      sorted set of the waiters' nonces by ticket
---   waiters    hash nonce -> 'lease deadline in server us, claim ms, block, inbox, description'
---   cancelled  sorted set of nonces whose acquire may still arrive and must be refused, by the server us until which
+-- KEYS: hold, queue, waiters, cancelled, fence   ARGV: request id, floor, quarantine ms, ...
+--   hold       string 'dl1' + ('w' if somebody may be queued, else '-') + request id, fence, block, inbox, description
+--   queue      sorted set of the waiters' request ids by ticket
+--   waiters    hash request id -> 'lease deadline in server us, claim ms, block, inbox, description'
+--   cancelled  sorted set of request ids whose acquire may still arrive and must be refused, by the server us until which
 --   fence      the counter of this server; while a loss of data is waited out
 --              'wait:<when it was noticed, us>:<longest lease of before, ms>:<highest token known>'
 --   quarantine how long the longest lease may be that any process was granted, as far as the client knows;
 --              below zero if the client does not wait until it is over
 local HOLD, QUEUE, WAITERS, CANCELLED, FENCE = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local nonce, floor, quarantine = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local id, min_fence, grace = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 
 local function server_time()
   local t = redis.call('TIME')
@@ -38,13 +38,13 @@ end
 
 -- A block of this many tokens at the most: large ones are drawn for locks whose process hands them on quickly, and
 -- must not carry the counter far ahead of the clock, from which it starts again after a loss of data.
-local SMALL_BLOCK, AHEAD_US = 16, 1000000
-local function draw(block)
-  local last = redis.pcall('INCRBY', FENCE, block)
-  if type(last) == 'number' and block > SMALL_BLOCK and last > now + AHEAD_US then
-    last, block = redis.call('DECRBY', FENCE, block - SMALL_BLOCK), SMALL_BLOCK
+local SMALL_RANGE, AHEAD_US = 16, 1000000
+local function draw(count)
+  local last = redis.pcall('INCRBY', FENCE, count)
+  if type(last) == 'number' and count > SMALL_RANGE and last > now + AHEAD_US then
+    last, count = redis.call('DECRBY', FENCE, count - SMALL_RANGE), SMALL_RANGE
   end
-  return last, block
+  return last, count
 end
 
 -- The first of the next fencing tokens and how many they are; or nil and the instant until which none is issued;
@@ -52,12 +52,12 @@ end
 -- lost data, and with it holds that are still valid in their processes: no token is issued until the longest of those is
 -- over (Redlock's delayed restart). How long that takes is the largest bound that any client brings before that.
 local function next_fences(wanted)
-  local last, block = draw(wanted)
+  local last, count = draw(wanted)
   local loss, bound, issued
   if type(last) == 'number' then
-    local fence = last - block + 1
-    if fence > floor and fence > 1e15 then
-      return fence, block
+    local fence = last - count + 1
+    if fence > min_fence and fence > 1e15 then
+      return fence, count
     end
     loss, bound, issued = now, 0, fence - 1
   else
@@ -71,26 +71,26 @@ local function next_fences(wanted)
     -- A clock that was set back shows a loss that is yet to come.
     loss, bound, issued = math.min(tonumber(loss), now), tonumber(bound), tonumber(issued)
   end
-  bound, issued = math.max(bound, math.abs(quarantine)), math.max(issued, floor)
+  bound, issued = math.max(bound, math.abs(grace)), math.max(issued, min_fence)
   local until_us, fence = loss + bound * 1000, nil
-  if now >= until_us or quarantine < 0 then
-    block = math.min(wanted, SMALL_BLOCK)
+  if now >= until_us or grace < 0 then
+    count = math.min(wanted, SMALL_RANGE)
     fence = math.max(now, issued + 1)
-    issued = fence + block - 1
+    issued = fence + count - 1
   end
   -- A client that does not wait leaves it to the others to do so.
   local wait = now < until_us and string.format('wait:%.0f:%.0f:', loss, bound) or ''
   redis.call('SET', FENCE, wait .. string.format('%.0f', issued))
   if fence then
-    return fence, block
+    return fence, count
   end
   return nil, until_us
 end
 
 -- The second word of a description is when it was asked for; here it is added when it was granted.
-local function put_hold(flag, who, fence, block, inbox, description, ttl)
+local function put_hold(flag, who, fence, count, inbox, description, ttl)
   description = string.gsub(description, '^%d+ %d+', string.format('%%0/%.0f', now / 1000), 1)
-  local head = string.format('dl1%s%s %.0f %d %s ', flag, who, fence, block, inbox)
+  local head = string.format('dl1%s%s %.0f %d %s ', flag, who, fence, count, inbox)
   redis.call('SET', HOLD, head .. description, 'PX', ttl)
 end
 
@@ -102,15 +102,15 @@ end
 -- As many entries are read or removed by one command.
 local READ_AT_ONCE = 100
 
--- Whether an acquire of this nonce is to be refused.
+-- Whether an acquire of this request id is to be refused.
 local function is_cancelled(who)
   local until_us = redis.call('ZSCORE', CANCELLED, who)
   return until_us and tonumber(until_us) >= now
 end
 
--- Has acquires of this nonce refused for so many ms. Tombstones that are over go, some at a time: the key itself lives as
+-- Has acquires of this request id refused for so many ms. Tombstones that are over go, some at a time: the key itself lives as
 -- long as requests add to it. The first PEXPIRE is there to be refused before anything is written that would not expire.
-local function bury(who, ms)
+local function add_tombstone(who, ms)
   redis.call('PEXPIRE', CANCELLED, ms)
   local over = redis.call('ZRANGE', CANCELLED, '-inf', string.format('(%.0f', now), 'BYSCORE', 'LIMIT', 0, READ_AT_ONCE)
   if #over > 0 then
@@ -123,10 +123,10 @@ end
 -- How much one script removes from the queue: so many dead waiters, or a twentieth as many that have to be sent a grant
 -- before it is known that nobody listens. The rest is left to the next request: other clients wait for a
 -- millisecond at the most.
-local WORK, UNHEARD = 200, 20
+local WORK, UNREACHABLE = 200, 20
 local work = WORK
 -- Inboxes that nobody listens to, as far as this script knows. Their waiters count as dead.
-local unheard = {}
+local unreachable = {}
 
 -- The first waiter whose lease is live, with its entry; dead ones before it are removed. nil if there is none, false if the
 -- work of this script is done before one was found.
@@ -140,15 +140,15 @@ local function first_waiter()
     local entries = redis.call('HMGET', WAITERS, unpack(heads))
     local dead = {}
     for i, head in ipairs(heads) do
-      local deadline, claim, block, inbox, description
+      local deadline, claim, count, inbox, description
       if entries[i] then
-        deadline, claim, block, inbox, description = string.match(entries[i], '^(%d+) (%d+) (%d+) (%S+) (.*)$')
+        deadline, claim, count, inbox, description = string.match(entries[i], '^(%d+) (%d+) (%d+) (%S+) (.*)$')
       end
-      if deadline and tonumber(deadline) >= now and (head == nonce or not unheard[inbox]) then
+      if deadline and tonumber(deadline) >= now and (head == id or not unreachable[inbox]) then
         if #dead > 0 then
           leave_queue(unpack(dead))
         end
-        return head, claim, tonumber(block), inbox, description
+        return head, claim, tonumber(count), inbox, description
       end
       dead[#dead + 1] = head
       work = work - 1
@@ -176,15 +176,15 @@ local function announce(ms)
   end
   pcall(function()
     local head, _, _, inbox = first_waiter()
-    if head and head ~= nonce then
+    if head and head ~= id then
       publish(inbox, string.format('first %s %d', head, ms))
     end
   end)
 end
 
 -- Gives the hold to the first live waiter that can be told, with new fencing tokens and the short claim
--- as its TTL. Stops short of `nonce` itself, which is asking and needs no message. Answers
---   'away'   a waiter has it             'first'  nobody comes before `nonce`
+-- as its TTL. Stops short of `id` itself, which is asking and needs no message. Answers
+--   'away'   a waiter has it             'first'  nobody comes before `id`
 --   'later'  the work of this script is done, and the next request goes on
 --   nil, for want of a token, and the rest of what next_fences answered
 local function grant_next()
@@ -193,26 +193,26 @@ local function grant_next()
     if head == false then
       return 'later'
     end
-    if not head or head == nonce then
+    if not head or head == id then
       return 'first'
     end
-    local fence, block, refusal = next_fences(wanted)
+    local fence, count, refusal = next_fences(wanted)
     if not fence then
-      return nil, block, refusal
+      return nil, count, refusal
     end
     leave_queue(head)
-    put_hold('w', head, fence, block, inbox, description, claim)
-    if publish(inbox, string.format('granted %s %.0f %d', head, fence, block)) then
+    put_hold('w', head, fence, count, inbox, description, claim)
+    if publish(inbox, string.format('granted %s %.0f %d', head, fence, count)) then
       announce(claim)
       return 'away'
     end
     redis.call('DEL', HOLD)
-    unheard[inbox] = true
-    work = work - UNHEARD
+    unreachable[inbox] = true
+    work = work - UNREACHABLE
   end
 end
 
--- Ends the hold of `nonce`, whose value this is: to the next waiter, or free. The DEL comes first because a
+-- Ends the hold of `id`, whose value this is: to the next waiter, or free. The DEL comes first because a
 -- full server refuses INCR and SET unless the script has written before. What fails after it is no failure of this
 -- release: the waiters ask for themselves, and hear why.
 local function end_hold(value)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use distlock_runtime::verification::{KeyQueue, Nonce, Timestamp};
+use distlock_runtime::verification::{KeyQueue, RequestId, Timestamp};
 
 /// Written by the model of the I/O thread and read by callers. It uses a mutex of the standard
 /// library, on which no schedule depends: nothing waits while it is locked.
@@ -12,7 +12,7 @@ pub(crate) struct RequestLog(Mutex<Records>);
 
 #[derive(Default)]
 struct Records {
-    entries: BTreeMap<Nonce, Record>,
+    entries: BTreeMap<RequestId, Record>,
     queues: Vec<Weak<KeyQueue>>,
 }
 
@@ -42,7 +42,12 @@ pub(crate) enum Fate {
 }
 
 impl RequestLog {
-    pub(super) fn requested(&self, nonce: Nonce, replaces: Option<Nonce>, queue: &Arc<KeyQueue>) {
+    pub(super) fn requested(
+        &self,
+        id: RequestId,
+        replaces: Option<RequestId>,
+        queue: &Arc<KeyQueue>,
+    ) {
         let mut records = self.records();
         records.queues.push(Arc::downgrade(queue));
         if let Some(old) = replaces {
@@ -62,60 +67,60 @@ impl RequestLog {
             loss_pending: false,
             loss_reported: false,
         };
-        assert!(records.entries.insert(nonce, entry).is_none(), "a request id is used once");
+        assert!(records.entries.insert(id, entry).is_none(), "a request id is used once");
     }
 
     /// The request was granted or renewed.
-    pub(super) fn held(&self, nonce: Nonce, valid_until: Timestamp) {
+    pub(super) fn held(&self, id: RequestId, valid_until: Timestamp) {
         let mut records = self.records();
-        let entry = records.entry(nonce);
+        let entry = records.entry(id);
         (entry.fate, entry.valid_until) = (Fate::Held, valid_until);
     }
 
-    pub(super) fn refused(&self, nonce: Nonce) {
-        self.records().entry(nonce).refused = true;
+    pub(super) fn refused(&self, id: RequestId) {
+        self.records().entry(id).refused = true;
     }
 
-    pub(super) fn failed(&self, nonce: Nonce) {
-        self.records().entry(nonce).fate = Fate::Failed;
+    pub(super) fn failed(&self, id: RequestId) {
+        self.records().entry(id).fate = Fate::Failed;
     }
 
-    pub(super) fn loss_pending(&self, nonce: Nonce) {
+    pub(super) fn loss_pending(&self, id: RequestId) {
         let mut records = self.records();
-        let entry = records.entry(nonce);
+        let entry = records.entry(id);
         (entry.fate, entry.loss_pending) = (Fate::Lost, true);
     }
 
-    pub(super) fn loss_reported(&self, nonce: Nonce) {
-        self.records().entry(nonce).loss_reported = true;
+    pub(super) fn loss_reported(&self, id: RequestId) {
+        self.records().entry(id).loss_reported = true;
     }
 
     /// Records a release or withdrawal. Returns the state before it.
-    pub(super) fn released(&self, nonce: Nonce) -> Fate {
+    pub(super) fn released(&self, id: RequestId) -> Fate {
         let mut records = self.records();
-        let entry = records.entry(nonce);
+        let entry = records.entry(id);
         entry.releases += 1;
-        assert!(entry.releases <= entry.releases_due(), "{nonce:?} was released twice");
+        assert!(entry.releases <= entry.releases_due(), "{id:?} was released twice");
         std::mem::replace(&mut entry.fate, Fate::Released)
     }
 
-    pub(super) fn fate(&self, nonce: Nonce) -> Fate {
-        self.records().entry(nonce).fate
+    pub(super) fn fate(&self, id: RequestId) -> Fate {
+        self.records().entry(id).fate
     }
 
     /// The latest expiry of this hold.
-    pub(crate) fn valid_until(&self, nonce: Nonce) -> Timestamp {
-        self.records().entry(nonce).valid_until
+    pub(crate) fn valid_until(&self, id: RequestId) -> Timestamp {
+        self.records().entry(id).valid_until
     }
 
     /// Whether its loss was or is being reported.
-    pub(crate) fn loss_is_pending(&self, nonce: Nonce) -> bool {
-        self.records().entry(nonce).loss_pending
+    pub(crate) fn loss_is_pending(&self, id: RequestId) -> bool {
+        self.records().entry(id).loss_pending
     }
 
     /// Whether its loss was reported to the section.
-    pub(crate) fn loss_was_reported(&self, nonce: Nonce) -> bool {
-        self.records().entry(nonce).loss_reported
+    pub(crate) fn loss_was_reported(&self, id: RequestId) -> bool {
+        self.records().entry(id).loss_reported
     }
 
     /// Checks that every queue was removed.
@@ -129,13 +134,13 @@ impl RequestLog {
 
     /// Checks that each request failed or was released once.
     pub(crate) fn check_releases(&self) {
-        for (nonce, entry) in &self.records().entries {
+        for (id, entry) in &self.records().entries {
             match entry.fate {
-                Fate::Failed => assert_eq!(entry.releases, 0, "{nonce:?} failed and was released"),
+                Fate::Failed => assert_eq!(entry.releases, 0, "{id:?} failed and was released"),
                 Fate::Released => {
-                    assert!(entry.has_all_releases(), "{nonce:?} was not released once");
+                    assert!(entry.has_all_releases(), "{id:?} was not released once");
                 }
-                left => panic!("{nonce:?} was left: {left:?}"),
+                left => panic!("{id:?} was left: {left:?}"),
             }
         }
     }
@@ -146,8 +151,8 @@ impl RequestLog {
 }
 
 impl Records {
-    fn entry(&mut self, nonce: Nonce) -> &mut Record {
-        self.entries.get_mut(&nonce).expect("the request was sent before")
+    fn entry(&mut self, id: RequestId) -> &mut Record {
+        self.entries.get_mut(&id).expect("the request was sent before")
     }
 }
 

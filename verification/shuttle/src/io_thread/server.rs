@@ -6,8 +6,8 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use distlock_runtime::verification::{
-    Failure, FenceBlock, Grant, KeyQueue, Loss, Mailbox, Message, Nonce, PendingGrant, Request,
-    TimerTarget, Timestamp, fence,
+    Failure, FenceRange, Grant, KeyQueue, Loss, Mailbox, Message, PendingGrant, RequestId,
+    RequestParams, TimerTarget, Timestamp, fence,
 };
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::sync::mpsc::SyncSender;
@@ -49,9 +49,9 @@ pub(crate) struct Server {
     events: &'static [Event],
     /// How many events may still be injected.
     left: u32,
-    active: BTreeMap<Nonce, (Request, Arc<KeyQueue>)>,
-    waiting: VecDeque<Nonce>,
-    holder: Option<Nonce>,
+    active: BTreeMap<RequestId, (RequestParams, Arc<KeyQueue>)>,
+    waiting: VecDeque<RequestId>,
+    holder: Option<RequestId>,
     fences: u64,
     next_fails: bool,
     grants: Vec<PendingGrant>,
@@ -128,11 +128,11 @@ impl Server {
             Message::AcquireForQueue(request, replaces, queue) => {
                 self.ask(*request, replaces, queue);
             }
-            Message::Release(nonce) => {
-                self.end(nonce);
+            Message::Release(id) => {
+                self.end(id);
             }
-            Message::ReleaseAndConfirm(nonce, slot) => {
-                let held = self.end(nonce) == Fate::Held;
+            Message::ReleaseAndConfirm(id, slot) => {
+                let held = self.end(id) == Fate::Held;
                 let _ = slot.send(Some(held).into());
             }
             Message::SetTimer(at, number, TimerTarget::Queue(queue)) => {
@@ -155,26 +155,26 @@ impl Server {
         }
     }
 
-    fn ask(&mut self, request: Request, replaces: Option<Nonce>, queue: Arc<KeyQueue>) {
-        let nonce = request.nonce;
-        self.requests.requested(nonce, replaces, &queue);
+    fn ask(&mut self, request: RequestParams, replaces: Option<RequestId>, queue: Arc<KeyQueue>) {
+        let id = request.id;
+        self.requests.requested(id, replaces, &queue);
         let position = replaces.and_then(|old| self.forget(old));
-        self.waiting.insert(position.unwrap_or(self.waiting.len()), nonce);
-        self.active.insert(nonce, (request, queue));
+        self.waiting.insert(position.unwrap_or(self.waiting.len()), id);
+        self.active.insert(id, (request, queue));
     }
 
     /// Removes a request. Returns its position in the queue.
-    fn forget(&mut self, nonce: Nonce) -> Option<usize> {
-        self.active.remove(&nonce);
-        self.holder.take_if(|holder| *holder == nonce);
-        let position = self.waiting.iter().position(|&other| other == nonce)?;
+    fn forget(&mut self, id: RequestId) -> Option<usize> {
+        self.active.remove(&id);
+        self.holder.take_if(|holder| *holder == id);
+        let position = self.waiting.iter().position(|&other| other == id)?;
         self.waiting.remove(position);
         Some(position)
     }
 
-    fn end(&mut self, nonce: Nonce) -> Fate {
-        self.forget(nonce);
-        if self.stopping { Fate::Released } else { self.requests.released(nonce) }
+    fn end(&mut self, id: RequestId) -> Fate {
+        self.forget(id);
+        if self.stopping { Fate::Released } else { self.requests.released(id) }
     }
 
     /// Grants or refuses the first request if the lock is free.
@@ -182,24 +182,24 @@ impl Server {
         if self.holder.is_some() {
             return false;
         }
-        let Some(nonce) = self.waiting.pop_front() else { return false };
-        let (request, queue) = &self.active[&nonce];
-        let (queue, size) = (Arc::clone(queue), request.block);
+        let Some(id) = self.waiting.pop_front() else { return false };
+        let (request, queue) = &self.active[&id];
+        let (queue, size) = (Arc::clone(queue), request.fence_count);
         if std::mem::take(&mut self.next_fails) {
-            self.requests.failed(nonce);
-            self.active.remove(&nonce);
-            queue.failed(environment::now(), nonce, Failure::NoReply);
+            self.requests.failed(id);
+            self.active.remove(&id);
+            queue.failed(environment::now(), id, Failure::NoReply);
             return true;
         }
-        let fences = FenceBlock::new(fence(self.fences), size);
+        let fences = FenceRange::new(fence(self.fences), size);
         self.fences += u64::from(size);
-        self.holder = Some(nonce);
+        self.holder = Some(id);
         let now = environment::now();
-        self.requests.held(nonce, now.plus(TTL));
-        let grant = Grant { fences, waited_for: false };
-        match queue.granted(now, nonce, grant, now.plus(TTL)) {
+        self.requests.held(id, now.plus(TTL));
+        let grant = Grant { fences, contended: false };
+        match queue.granted(now, id, grant, now.plus(TTL)) {
             Some(grant) => self.grants.push(grant),
-            None => self.requests.refused(nonce),
+            None => self.requests.refused(id),
         }
         true
     }
@@ -223,30 +223,30 @@ impl Server {
     }
 
     /// The queue whose request was granted, and its id.
-    fn held(&self) -> Option<(Nonce, Arc<KeyQueue>)> {
-        let nonce = self.holder.filter(|&nonce| self.requests.fate(nonce) == Fate::Held)?;
-        Some((nonce, Arc::clone(&self.active.get(&nonce)?.1)))
+    fn held(&self) -> Option<(RequestId, Arc<KeyQueue>)> {
+        let id = self.holder.filter(|&id| self.requests.fate(id) == Fate::Held)?;
+        Some((id, Arc::clone(&self.active.get(&id)?.1)))
     }
 
     fn extend(&self) {
-        let Some((nonce, queue)) = self.held() else { return };
+        let Some((id, queue)) = self.held() else { return };
         let valid_until = environment::now().plus(TTL);
-        self.requests.held(nonce, valid_until);
-        queue.renewed(nonce, valid_until);
+        self.requests.held(id, valid_until);
+        queue.renewed(id, valid_until);
     }
 
     fn lose(&mut self) {
-        let Some((nonce, queue)) = self.held() else { return };
-        self.requests.loss_pending(nonce);
+        let Some((id, queue)) = self.held() else { return };
+        self.requests.loss_pending(id);
         self.holder = None;
-        queue.lost(nonce, Loss::Gone);
-        self.requests.loss_reported(nonce);
+        queue.lost(id, Loss::NotOnServer);
+        self.requests.loss_reported(id);
     }
 
     fn contend(&self) {
         let first = self.holder.or(self.waiting.front().copied());
-        if let Some((nonce, (_, queue))) = first.and_then(|name| self.active.get_key_value(&name)) {
-            queue.contended(environment::now(), *nonce);
+        if let Some((id, (_, queue))) = first.and_then(|name| self.active.get_key_value(&name)) {
+            queue.contended(environment::now(), *id);
         }
     }
 
@@ -274,8 +274,8 @@ impl Server {
         self.stopping = true;
         let active = std::mem::take(&mut self.active);
         // The first request of a queue closes the whole queue.
-        for &nonce in active.keys() {
-            self.requests.loss_pending(nonce);
+        for &id in active.keys() {
+            self.requests.loss_pending(id);
         }
         for (_, queue) in active.into_values() {
             queue.close(Loss::Shutdown);

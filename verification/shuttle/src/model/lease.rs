@@ -77,7 +77,7 @@ pub fn a_loss_wakes_every_watcher() {
                 thread::spawn(move || watcher(&lease))
             };
             let watchers = [watch(watches), watch(glances_and_watches), watch(glances)];
-            lease.mark_lost(Loss::Gone);
+            lease.mark_lost(Loss::NotOnServer);
             join_all(watchers);
             drop(share);
         },
@@ -93,7 +93,7 @@ pub fn a_loss_is_never_missed() {
             let lease = Arc::clone(&lease);
             thread::spawn(move || watches(&lease))
         };
-        lease.mark_lost(Loss::Gone);
+        lease.mark_lost(Loss::NotOnServer);
         watcher.join().expect("it sees the loss");
         drop(share);
     });
@@ -102,7 +102,7 @@ pub fn a_loss_is_never_missed() {
 fn watches(lease: &Lease) {
     let mut slot = None;
     let loss = block_on(poll_fn(|context| lease.poll_lost(&mut slot, context)));
-    assert_eq!(loss, Loss::Gone);
+    assert_eq!(loss, Loss::NotOnServer);
     lease.stop_watching(slot);
 }
 

@@ -21,10 +21,10 @@ pub fn a_waiting_body_ends_when_its_hold_is_lost() {
                 let section = Section::outermost(None, 1, share, call_site());
                 let heed = section.heed(false);
                 let ended = block_on(Scoped::new(section, heed, waits()));
-                assert!(ended.is_err_and(|loss| *loss == Loss::Gone));
+                assert!(ended.is_err_and(|loss| *loss == Loss::NotOnServer));
                 assert!(current().is_none(), "a frame stayed in the thread-local");
             });
-            lease.mark_lost(Loss::Gone);
+            lease.mark_lost(Loss::NotOnServer);
             runs.join().expect("it ends with its hold");
             assert_eq!(backend.releases(), 1);
         },

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use distlock_runtime::verification::bound_for;
+use distlock_runtime::verification::lease_step_for;
 
 use super::{Fault, Misfortune, Plan, Step, Weather};
 
@@ -51,7 +51,7 @@ impl Plan {
 
     /// How long a loss of data is waited out at the most: the step of the bound above the longest ttl.
     fn waited_out(&self) -> Duration {
-        bound_for(self.longest_ttl().mul_f64(1.02))
+        lease_step_for(self.longest_ttl().mul_f64(1.02))
     }
 
     /// The lock of the process that does not wait out a loss of data, if there is one of both: it may have the lock twice.

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 use std::time::Duration;
 
 use checker::Nanos;
-use distlock_runtime::verification::Notice;
+use distlock_runtime::verification::Notification;
 
 use super::traffic::{Answer, Request};
 use crate::stage::TaskId;
@@ -39,7 +39,7 @@ pub(super) enum Happening {
     /// The replies arrive.
     Answer(usize, Answer),
     /// What the server tells unasked arrives.
-    Push(usize, Notice),
+    Push(usize, Notification),
     /// The client finds that its connection is gone.
     ClientNotices(usize),
     /// The server finds it.

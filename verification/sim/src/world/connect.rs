@@ -60,7 +60,7 @@ impl World<'_> {
         }
         this.link = Link::Up(connection);
         this.failures = 0;
-        this.acquainted = true;
+        this.connected_before = true;
         self.with_node(process, |node, now| node.connected(now, bound));
         self.turn(process);
     }

@@ -2,38 +2,38 @@
 
 use std::collections::HashSet;
 
-use distlock_runtime::verification::{AcquireReply, Call, Give, Nonce, Reply};
+use distlock_runtime::verification::{AcquireReply, Command, Reply, RequestId, RequestRef};
 
 /// The requests that were released or cancelled: none of them is granted anything any more, however late it arrives. And
 /// those that were granted: each is released or cancelled, unless something keeps its process from it.
 #[derive(Default)]
 pub(super) struct Over {
-    nonces: HashSet<Nonce>,
+    ids: HashSet<RequestId>,
     /// Granted, and not given back.
-    given: HashSet<Nonce>,
+    given: HashSet<RequestId>,
     /// How often one was all the same.
     pub(super) granted: u64,
 }
 
 impl Over {
     /// The server has done what it was asked.
-    pub(super) fn note(&mut self, call: &Call, reply: &Reply) {
+    pub(super) fn note(&mut self, call: &Command, reply: &Reply) {
         match (call, reply) {
             (
-                Call::Free(Give { nonce, .. })
-                | Call::Release(Give { nonce, .. })
-                | Call::Cancel { give: Give { nonce, .. }, .. },
+                Command::Free(RequestRef { id, .. })
+                | Command::Release(RequestRef { id, .. })
+                | Command::Cancel { request: RequestRef { id, .. }, .. },
                 _,
             ) => {
-                self.given.remove(nonce);
-                self.nonces.insert(*nonce);
+                self.given.remove(id);
+                self.ids.insert(*id);
             }
-            (Call::Acquire(ask), Reply::Acquire(AcquireReply::Granted(_))) => {
-                self.grant(ask.give.nonce);
+            (Command::Acquire(ask), Reply::Acquire(AcquireReply::Granted(_))) => {
+                self.grant(ask.request.id);
             }
-            (Call::AcquireAll(asks), Reply::AcquiredAll(Some(_))) => {
+            (Command::AcquireAll(asks), Reply::AcquiredAll(Some(_))) => {
                 for ask in asks {
-                    self.grant(ask.give.nonce);
+                    self.grant(ask.request.id);
                 }
             }
             _ => {}
@@ -41,11 +41,11 @@ impl Over {
     }
 
     /// It grants something.
-    pub(super) fn grant(&mut self, nonce: Nonce) {
-        if self.nonces.contains(&nonce) {
+    pub(super) fn grant(&mut self, id: RequestId) {
+        if self.ids.contains(&id) {
             self.granted += 1;
         } else {
-            self.given.insert(nonce);
+            self.given.insert(id);
         }
     }
 

@@ -31,7 +31,7 @@ pub(super) struct Process {
     pub(super) link: Link,
     /// Attempts to connect that failed since the last one that did not.
     pub(super) failures: u32,
-    pub(super) acquainted: bool,
+    pub(super) connected_before: bool,
     /// Until when nothing gets through to it.
     pub(super) stuck_until: Nanos,
     paused_until: Nanos,
@@ -69,7 +69,7 @@ impl Process {
             dead: false,
             link: Link::None,
             failures: 0,
-            acquainted: false,
+            connected_before: false,
             stuck_until: 0,
             paused_until: 0,
             turns_at: None,
@@ -274,8 +274,8 @@ impl World<'_> {
     /// What its I/O thread says when it connects.
     pub(super) fn greeting(&self, process: usize) -> Option<(Fence, Duration, bool)> {
         let this = &self.processes[process];
-        let (floor, bound) = this.life.as_ref()?.node.greeting();
-        Some((floor, bound, this.acquainted))
+        let (min_fence, bound) = this.life.as_ref()?.node.greeting();
+        Some((min_fence, bound, this.connected_before))
     }
 
     /// What it knows of the longest lease of all processes.

@@ -5,7 +5,8 @@ use std::time::Duration;
 use checker::Nanos;
 use distlock_runtime::Fence;
 use distlock_runtime::verification::{
-    Call, CallError, INSPECTED, Notice, Publish, Reply, SMALL_BLOCK, Twin,
+    Command, CommandError, MAX_LISTED_WAITERS, MemoryStore, Notification, Publish, Reply,
+    SMALL_FENCE_RANGE,
 };
 
 use super::over::Over;
@@ -13,7 +14,7 @@ use crate::plan::Part;
 
 /// One server.
 pub(super) struct Server {
-    twin: Twin,
+    twin: MemoryStore,
     /// By how many millionths its clock is fast.
     ppm: i64,
     /// By how many microseconds it has been set.
@@ -45,7 +46,7 @@ const EPOCH_US: u64 = 1_700_000_000_000_000;
 impl Server {
     pub(super) fn new(ppm: i64) -> Self {
         Self {
-            twin: Twin::default(),
+            twin: MemoryStore::default(),
             ppm,
             set_by_us: 0,
             forgot_scripts: false,
@@ -68,52 +69,52 @@ impl Server {
     pub(super) fn open(
         &mut self,
         now: Nanos,
-        (floor, bound, acquainted): (Fence, Duration, bool),
+        (min_fence, bound, connected_before): (Fence, Duration, bool),
         publish: &mut Publish<'_>,
     ) -> Duration {
-        let fresh = !acquainted && floor.get() == 0 && self.twin.bound().is_zero();
+        let fresh = !connected_before && min_fence.get() == 0 && self.twin.max_lease().is_zero();
         self.past.unaware |= fresh && self.past.emptied && !self.twin.has_counter();
         self.forgot_scripts = false;
-        self.twin.welcome(self.now_us(now), floor, bound, acquainted, publish)
+        self.twin.welcome(self.now_us(now), min_fence, bound, connected_before, publish)
     }
 
     /// Does what is asked, in its order.
     pub(super) fn call(
         &mut self,
         now: Nanos,
-        calls: &[Call],
+        calls: &[Command],
         bound: Duration,
         publish: &mut Publish<'_>,
-    ) -> Vec<Result<Reply, CallError>> {
+    ) -> Vec<Result<Reply, CommandError>> {
         if self.forgot_scripts {
             // The store sends them along with its next batch, and the bound that its process knows of with them.
             self.forgot_scripts = bound.is_zero();
             self.twin.load_scripts(bound);
-            return calls.iter().map(|_| Err(CallError::Unloaded)).collect();
+            return calls.iter().map(|_| Err(CommandError::ScriptMissing)).collect();
         }
-        let together = calls.iter().filter(|call| expects_free(call)).count() > 1;
+        let together = calls.iter().filter(|call| likely_free(call)).count() > 1;
         calls.iter().map(|call| self.call_one(now, call, together, publish)).collect()
     }
 
     fn call_one(
         &mut self,
         now: Nanos,
-        call: &Call,
+        call: &Command,
         together: bool,
         publish: &mut Publish<'_>,
-    ) -> Result<Reply, CallError> {
-        let takes = matches!(call, Call::Acquire(_) | Call::AcquireAll(_));
+    ) -> Result<Reply, CommandError> {
+        let takes = matches!(call, Command::Acquire(_) | Command::AcquireAll(_));
         if self.is_unable(now) || (takes && now < self.full_until) {
-            return Err(CallError::NotNow("the server cannot just now".to_owned()));
+            return Err(CommandError::TryAgain("the server cannot just now".to_owned()));
         }
         let now_us = self.now_us(now);
-        if together && expects_free(call) && !self.is_free(now_us, call, publish) {
-            return Err(CallError::Alone);
+        if together && likely_free(call) && !self.is_free(now_us, call, publish) {
+            return Err(CommandError::NotBatchable);
         }
         let over = &mut self.over;
-        let mut tell = |inbox: &str, notice: Notice| {
-            if let Notice::Granted(nonce, _) = notice {
-                over.grant(nonce);
+        let mut tell = |inbox: &str, notice: Notification| {
+            if let Notification::Granted(id, _) = notice {
+                over.grant(id);
             }
             publish(inbox, notice)
         };
@@ -122,9 +123,9 @@ impl Server {
         Ok(reply)
     }
 
-    fn is_free(&mut self, now_us: u64, call: &Call, publish: &mut Publish<'_>) -> bool {
-        let Call::Acquire(ask) = call else { return false };
-        let look = Call::Inspect { key: ask.give.key.clone(), limit: INSPECTED };
+    fn is_free(&mut self, now_us: u64, call: &Command, publish: &mut Publish<'_>) -> bool {
+        let Command::Acquire(ask) = call else { return false };
+        let look = Command::Inspect { key: ask.request.key.clone(), limit: MAX_LISTED_WAITERS };
         match self.twin.call(now_us, &look, publish) {
             Reply::Inspection(found) => found.holder.is_none() && found.waiting == 0,
             _ => false,
@@ -183,6 +184,6 @@ impl Server {
     }
 }
 
-fn expects_free(call: &Call) -> bool {
-    matches!(call, Call::Acquire(ask) if ask.expects_free && ask.block <= SMALL_BLOCK)
+fn likely_free(call: &Command) -> bool {
+    matches!(call, Command::Acquire(ask) if ask.likely_free && ask.fence_count <= SMALL_FENCE_RANGE)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use checker::Nanos;
 use distlock_runtime::Fence;
 use distlock_runtime::verification::{
-    AcquireReply, Call, CallError, EVERYONE, Nonce, Notice, Publish, Reply,
+    AcquireReply, Command, CommandError, EVERYONE, Notification, Publish, Reply, RequestId,
 };
 
 use super::agenda::Happening;
@@ -44,7 +44,7 @@ pub(super) struct Connection {
 /// A batch of calls under way to the server.
 pub(super) struct Request {
     number: u64,
-    calls: Vec<Call>,
+    calls: Vec<Command>,
     /// It was late already.
     delayed: bool,
 }
@@ -52,9 +52,9 @@ pub(super) struct Request {
 /// The replies to it under way back.
 pub(super) struct Answer {
     number: u64,
-    replies: Vec<Result<Reply, CallError>>,
+    replies: Vec<Result<Reply, CommandError>>,
     /// The requests that have a place in a queue.
-    queued: Vec<Nonce>,
+    queued: Vec<RequestId>,
 }
 
 impl Connection {
@@ -135,7 +135,7 @@ impl World<'_> {
         at
     }
 
-    pub(super) fn send(&mut self, connection: usize, askers: Askers, calls: Vec<Call>) {
+    pub(super) fn send(&mut self, connection: usize, askers: Askers, calls: Vec<Command>) {
         let at = self.arrival_up(connection);
         let link = &mut self.connections[connection];
         let number = link.sent;
@@ -179,13 +179,14 @@ impl World<'_> {
         let mut pushes = Vec::new();
         let done = {
             let Self { server, connections, .. } = self;
-            let mut publish =
-                |inbox: &str, notice: Notice| publish(connections, inbox, notice, &mut pushes);
+            let mut publish = |inbox: &str, notice: Notification| {
+                publish(connections, inbox, notice, &mut pushes)
+            };
             act(server, &mut publish)
         };
         for (listener, notice) in pushes {
             // Nothing makes up for a lost message about a bound: a process loses one only with its connection.
-            let may_be_lost = !matches!(notice, Notice::Bound(_));
+            let may_be_lost = !matches!(notice, Notification::MaxLease(_));
             if may_be_lost
                 && self.weather.lost_push_one_in != u32::MAX
                 && self.chance.u32(..self.weather.lost_push_one_in) == 0
@@ -219,7 +220,7 @@ impl World<'_> {
         self.turn(process);
     }
 
-    pub(super) fn push(&mut self, connection: usize, notice: Notice) {
+    pub(super) fn push(&mut self, connection: usize, notice: Notification) {
         if let Some(at) = self.held_up(connection) {
             return self.agenda.put(at, Happening::Push(connection, notice));
         }
@@ -238,12 +239,12 @@ impl World<'_> {
 }
 
 /// The request of this call, if it was put into a queue by it.
-fn in_queue(call: &Call, reply: &Result<Reply, CallError>) -> Option<Nonce> {
+fn in_queue(call: &Command, reply: &Result<Reply, CommandError>) -> Option<RequestId> {
     match (call, reply) {
-        (Call::Acquire(ask), Ok(Reply::Acquire(AcquireReply::Busy(_))))
+        (Command::Acquire(ask), Ok(Reply::Acquire(AcquireReply::Busy(_))))
             if ask.enqueue.is_some() =>
         {
-            Some(ask.give.nonce)
+            Some(ask.request.id)
         }
         _ => None,
     }
@@ -253,8 +254,8 @@ fn in_queue(call: &Call, reply: &Result<Reply, CallError>) -> Option<Nonce> {
 fn publish(
     connections: &[Connection],
     inbox: &str,
-    notice: Notice,
-    pushes: &mut Vec<(usize, Notice)>,
+    notice: Notification,
+    pushes: &mut Vec<(usize, Notification)>,
 ) -> bool {
     let process = (inbox != EVERYONE)
         .then(|| inbox.parse::<usize>().expect("inboxes are named by their process"));

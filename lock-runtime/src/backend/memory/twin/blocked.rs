@@ -2,72 +2,72 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::backend::memory::twin::expiry::{Stamp, count, micros};
+use crate::backend::memory::twin::expiry::{ServerTime, count, micros};
 use crate::types::owner_info::OwnerInfo;
-use crate::types::request_id::Nonce;
-use crate::wire::call::WAITER_LEASE;
-use crate::wire::probe::{Member, PROBE_FRESH, PROBE_LIMIT, Probe, Probed, Target};
+use crate::types::request_id::RequestId;
+use crate::wire::command::WAITER_LEASE;
+use crate::wire::probe::{BlockedRequest, PROBE_LIMIT, PROBE_TTL, Probe, ProbeReply, WaitTarget};
 
 /// Which requests are registered under which section.
 #[derive(Debug, Default)]
-pub(crate) struct Blocked {
-    sections: HashMap<Nonce, BTreeMap<Nonce, Entry>>,
+pub(crate) struct WaitGraph {
+    sections: HashMap<RequestId, BTreeMap<RequestId, WaitEntry>>,
 }
 
 #[derive(Clone, Debug)]
-struct Entry {
+struct WaitEntry {
     registered_us: u64,
     since_us: u64,
-    target: Target,
+    target: WaitTarget,
     key: String,
-    who: OwnerInfo,
+    owner: OwnerInfo,
 }
 
 /// Says which request holds a key.
-pub(crate) type HolderOf<'a> = dyn FnMut(&str) -> Option<Nonce> + 'a;
+pub(crate) type HolderOf<'a> = dyn FnMut(&str) -> Option<RequestId> + 'a;
 
-impl Blocked {
+impl WaitGraph {
     pub(crate) fn probe(
         &mut self,
-        now: Stamp,
+        now: ServerTime,
         probe: &Probe,
         holder_of: &mut HolderOf<'_>,
-    ) -> Probed {
+    ) -> ProbeReply {
         self.expire(now);
         let at_us = now.micros();
         let known =
             probe.chain.iter().find_map(|section| self.sections.get(section)?.get(&probe.id));
         let since_us =
             known.map_or_else(|| at_us.saturating_sub(waited_us(probe)), |known| known.since_us);
-        let entry = Entry {
+        let entry = WaitEntry {
             registered_us: at_us,
             since_us,
             target: probe.target,
             key: probe.key.clone(),
-            who: probe.who.clone(),
+            owner: probe.owner.clone(),
         };
         for section in &probe.chain {
             self.sections.entry(*section).or_default().insert(probe.id, entry.clone());
         }
-        let mut walk = Walk {
+        let mut walk = CycleSearch {
             blocked: self,
             start: (since_us, probe.id),
-            fresh_us: at_us.saturating_sub(micros(PROBE_FRESH)),
+            fresh_us: at_us.saturating_sub(micros(PROBE_TTL)),
             around: probe.chain.iter().copied().collect(),
             holder_of,
             seen: HashSet::from([probe.id]),
             way: Vec::new(),
         };
         walk.leads_back(probe.id, &entry);
-        Probed { at_us, cycle: walk.way }
+        ProbeReply { at_us, cycle: walk.way }
     }
 
     #[cfg(any(test, distlock_sim))]
-    pub(crate) fn is_empty(&self, now: Stamp) -> bool {
+    pub(crate) fn is_empty(&self, now: ServerTime) -> bool {
         self.sections.values().flat_map(BTreeMap::values).all(|entry| entry.is_over(now))
     }
 
-    fn expire(&mut self, now: Stamp) {
+    fn expire(&mut self, now: ServerTime) {
         self.sections.retain(|_, requests| {
             requests.retain(|_, entry| !entry.is_over(now));
             !requests.is_empty()
@@ -75,8 +75,8 @@ impl Blocked {
     }
 }
 
-impl Entry {
-    fn is_over(&self, now: Stamp) -> bool {
+impl WaitEntry {
+    fn is_over(&self, now: ServerTime) -> bool {
         self.registered_us.saturating_add(micros(WAITER_LEASE)) < now.micros()
     }
 }
@@ -85,22 +85,22 @@ fn waited_us(probe: &Probe) -> u64 {
     u64::try_from(probe.waited.as_micros()).unwrap_or(u64::MAX)
 }
 
-struct Walk<'a, 'h> {
-    blocked: &'a Blocked,
-    start: (u64, Nonce),
+struct CycleSearch<'a, 'h> {
+    blocked: &'a WaitGraph,
+    start: (u64, RequestId),
     fresh_us: u64,
-    around: HashSet<Nonce>,
+    around: HashSet<RequestId>,
     holder_of: &'a mut HolderOf<'h>,
     /// The asking request, and those that were visited.
-    seen: HashSet<Nonce>,
-    way: Vec<Member>,
+    seen: HashSet<RequestId>,
+    way: Vec<BlockedRequest>,
 }
 
-impl Walk<'_, '_> {
-    fn leads_back(&mut self, id: Nonce, entry: &Entry) -> bool {
-        let Entry { registered_us: refreshed_us, key, who, .. } = entry.clone();
-        self.way.push(Member { id, refreshed_us, key, who });
-        let Some(section) = self.obstacle(id, entry) else {
+impl CycleSearch<'_, '_> {
+    fn leads_back(&mut self, id: RequestId, entry: &WaitEntry) -> bool {
+        let WaitEntry { registered_us: refreshed_us, key, owner, .. } = entry.clone();
+        self.way.push(BlockedRequest { id, refreshed_us, key, owner });
+        let Some(section) = self.blocked_by(id, entry) else {
             self.way.pop();
             return false;
         };
@@ -122,14 +122,14 @@ impl Walk<'_, '_> {
         false
     }
 
-    fn obstacle(&mut self, id: Nonce, entry: &Entry) -> Option<Nonce> {
+    fn blocked_by(&mut self, id: RequestId, entry: &WaitEntry) -> Option<RequestId> {
         match entry.target {
-            Target::Section(section) => Some(section),
-            Target::Key => (self.holder_of)(&entry.key).filter(|&holder| holder != id),
+            WaitTarget::Section(section) => Some(section),
+            WaitTarget::Key => (self.holder_of)(&entry.key).filter(|&holder| holder != id),
         }
     }
 
-    fn counts(&self, id: Nonce, entry: &Entry) -> bool {
+    fn counts(&self, id: RequestId, entry: &WaitEntry) -> bool {
         (entry.since_us, id) < self.start && entry.registered_us >= self.fresh_us
     }
 }

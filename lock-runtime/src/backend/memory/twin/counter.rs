@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::backend::memory::twin::expiry::{Stamp, micros};
-use crate::types::fence::{Fence, FenceBlock};
-use crate::wire::bound::Quarantine;
-use crate::wire::call::SMALL_BLOCK;
+use crate::backend::memory::twin::expiry::{ServerTime, micros};
+use crate::types::fence::{Fence, FenceRange};
+use crate::wire::command::SMALL_FENCE_RANGE;
+use crate::wire::max_lease::DataLossGrace;
 
 /// Below this a counter cannot have been seeded from a clock.
 const PLAUSIBLE: u64 = 1_000_000_000_000_000;
@@ -14,71 +14,73 @@ const PLAUSIBLE: u64 = 1_000_000_000_000_000;
 const AHEAD: u64 = 1_000_000;
 
 #[derive(Debug, Default)]
-pub(crate) enum Counter {
+pub(crate) enum FenceCounter {
     #[default]
     Missing,
     At(u64),
-    Wait(Wait),
+    Wait(DataLossWait),
 }
 
 /// A loss of data that is waited out.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Wait {
+pub(crate) struct DataLossWait {
     /// When it was noticed, in microseconds.
     loss: u64,
     /// The longest lease of before, in microseconds.
-    bound: u64,
+    max_lease: u64,
     /// The highest token known.
     issued: u64,
 }
 
-impl Wait {
+impl DataLossWait {
     const fn until(self) -> u64 {
-        self.loss.saturating_add(self.bound)
+        self.loss.saturating_add(self.max_lease)
     }
 }
 
-impl Counter {
+impl FenceCounter {
     /// The next tokens, or the instant until which none are issued, in microseconds.
     pub(crate) fn next(
         &mut self,
-        now: Stamp,
+        now: ServerTime,
         wanted: u32,
-        floor: Fence,
-        quarantine: Quarantine,
-    ) -> Result<FenceBlock, u64> {
+        min_fence: Fence,
+        data_loss_grace: DataLossGrace,
+    ) -> Result<FenceRange, u64> {
         let now = now.micros();
         let known = match self.draw(now, wanted) {
-            Some(fences) if fences.first() > floor && fences.first().get() > PLAUSIBLE => {
+            Some(fences) if fences.first() > min_fence && fences.first().get() > PLAUSIBLE => {
                 return Ok(fences);
             }
-            Some(fences) => {
-                Wait { loss: now, bound: 0, issued: fences.first().get().saturating_sub(1) }
-            }
+            Some(fences) => DataLossWait {
+                loss: now,
+                max_lease: 0,
+                issued: fences.first().get().saturating_sub(1),
+            },
             None => self.waited_out(now),
         };
-        let wait = Wait {
+        let wait = DataLossWait {
             loss: known.loss.min(now),
-            bound: known.bound.max(micros(quarantine.bound)),
-            issued: known.issued.max(floor.get()),
+            max_lease: known.max_lease.max(micros(data_loss_grace.max_lease)),
+            issued: known.issued.max(min_fence.get()),
         };
         let over = now >= wait.until();
-        if !over && quarantine.waits {
+        if !over && data_loss_grace.waits {
             *self = Self::Wait(wait);
             return Err(wait.until());
         }
         let first = Fence::new(now.max(wait.issued.saturating_add(1)));
-        let fences = FenceBlock::new(first, wanted.min(SMALL_BLOCK));
+        let fences = FenceRange::new(first, wanted.min(SMALL_FENCE_RANGE));
         let issued = fences.last().get();
-        *self = if over { Self::At(issued) } else { Self::Wait(Wait { issued, ..wait }) };
+        *self = if over { Self::At(issued) } else { Self::Wait(DataLossWait { issued, ..wait }) };
         Ok(fences)
     }
 
     /// As many tokens as this if the counter is sound, else it stays as it is: `acquire_all.lua`.
-    pub(crate) fn take_all(&mut self, size: u32, floor: Fence) -> Option<FenceBlock> {
+    pub(crate) fn take_all(&mut self, size: u32, min_fence: Fence) -> Option<FenceRange> {
         let Self::At(last) = self else { return None };
-        let fences = FenceBlock::new(Fence::new(last.saturating_add(1)), size);
-        let sound = fences.first() > floor && fences.first().get() > PLAUSIBLE;
+        let fences = FenceRange::new(Fence::new(last.saturating_add(1)), size);
+        let sound = fences.first() > min_fence && fences.first().get() > PLAUSIBLE;
         sound.then(|| {
             *last = fences.last().get();
             fences
@@ -86,41 +88,47 @@ impl Counter {
     }
 
     /// A block of this size, or a small one where a large one would carry the counter far ahead of the clock.
-    fn draw(&mut self, now: u64, wanted: u32) -> Option<FenceBlock> {
+    fn draw(&mut self, now: u64, wanted: u32) -> Option<FenceRange> {
         let before = match self {
             Self::Missing => 0,
             Self::At(number) => *number,
             Self::Wait(_) => return None,
         };
         let far = before.saturating_add(wanted.into()) > now.saturating_add(AHEAD);
-        let size = if far { wanted.min(SMALL_BLOCK) } else { wanted };
+        let size = if far { wanted.min(SMALL_FENCE_RANGE) } else { wanted };
         *self = Self::At(before.saturating_add(size.into()));
-        Some(FenceBlock::new(Fence::new(before.saturating_add(1)), size))
+        Some(FenceRange::new(Fence::new(before.saturating_add(1)), size))
     }
 
     /// A place in a queue: from the counter, or from the clock while that is not one.
-    pub(crate) fn ticket(&mut self, now: Stamp) -> u64 {
+    pub(crate) fn ticket(&mut self, now: ServerTime) -> u64 {
         self.draw(now.micros(), 1).map_or(now.micros(), |ticket| ticket.first().get())
     }
 
     /// Whether there was none.
-    pub(crate) fn open(&mut self, now: Stamp, floor: Fence, longest: Duration, lost: bool) -> bool {
+    pub(crate) fn open(
+        &mut self,
+        now: ServerTime,
+        min_fence: Fence,
+        longest: Duration,
+        lost: bool,
+    ) -> bool {
         if !matches!(self, Self::Missing) {
             return false;
         }
-        let (now, floor) = (now.micros(), floor.get());
+        let (now, min_fence) = (now.micros(), min_fence.get());
         *self = if lost {
-            Self::Wait(Wait { loss: now, bound: micros(longest), issued: floor })
+            Self::Wait(DataLossWait { loss: now, max_lease: micros(longest), issued: min_fence })
         } else {
-            Self::At(now.max(floor.saturating_add(1)))
+            Self::At(now.max(min_fence.saturating_add(1)))
         };
         true
     }
 
-    const fn waited_out(&self, now: u64) -> Wait {
+    const fn waited_out(&self, now: u64) -> DataLossWait {
         match self {
             Self::Wait(wait) => *wait,
-            Self::Missing | Self::At(_) => Wait { loss: now, bound: 0, issued: 0 },
+            Self::Missing | Self::At(_) => DataLossWait { loss: now, max_lease: 0, issued: 0 },
         }
     }
 }

@@ -24,173 +24,188 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backend::memory::twin::blocked::Blocked;
-use crate::backend::memory::twin::counter::Counter;
-use crate::backend::memory::twin::expiry::Stamp;
-use crate::backend::memory::twin::record::{Hold, Record};
-use crate::backend::memory::twin::step::Step;
-use crate::types::fence::{Fence, FenceBlock};
-use crate::types::owner_info::Holder;
-use crate::wire::call::{Acquire, Call, Give, Renewal};
+use crate::backend::memory::twin::blocked::WaitGraph;
+use crate::backend::memory::twin::counter::FenceCounter;
+use crate::backend::memory::twin::expiry::ServerTime;
+use crate::backend::memory::twin::record::{KeyState, StoredHold};
+use crate::backend::memory::twin::step::KeyOp;
+use crate::types::fence::{Fence, FenceRange};
+use crate::types::owner_info::HolderInfo;
+use crate::wire::command::{Acquire, Command, Renewal, RequestRef};
 use crate::wire::keyspace::EVERYONE;
-use crate::wire::probe::{Probe, Probed};
-use crate::wire::reply::{Inspection, Notice, RenewalReply, Reply, Waiter};
+use crate::wire::probe::{Probe, ProbeReply};
+use crate::wire::reply::{LockState, Notification, RenewalReply, Reply, WaiterInfo};
 
 /// How a process is told of something: its inbox and what; answers whether anybody listens there.
-pub type Publish<'a> = dyn FnMut(&str, Notice) -> bool + 'a;
+pub type Publish<'a> = dyn FnMut(&str, Notification) -> bool + 'a;
 
 /// What a server knows about all locks, in memory.
 #[derive(Debug, Default)]
-pub struct Twin {
-    counter: Counter,
-    records: HashMap<Arc<str>, Record>,
-    blocked: Blocked,
+pub struct MemoryStore {
+    counter: FenceCounter,
+    records: HashMap<Arc<str>, KeyState>,
+    blocked: WaitGraph,
     sweep_at: usize,
     /// What the server's scripts say of the longest lease: they outlive its data.
-    bound: Duration,
+    max_lease: Duration,
 }
 
-impl Twin {
+impl MemoryStore {
     /// Does what the server does on this call at this instant, in microseconds of one clock that never goes
     /// back. What processes are told goes through `publish`.
-    pub fn call(&mut self, now_us: u64, call: &Call, publish: &mut Publish<'_>) -> Reply {
-        let now = Stamp::from_micros(now_us);
+    pub fn call(&mut self, now_us: u64, call: &Command, publish: &mut Publish<'_>) -> Reply {
+        let now = ServerTime::from_micros(now_us);
         self.sweep(now);
         match call {
-            Call::Acquire(ask) => {
-                Reply::Acquire(self.step(now, &ask.give, publish, |mut step| step.acquire(ask)))
+            Command::Acquire(acquire) => {
+                Reply::Acquire(
+                    self.step(now, &acquire.request, publish, |mut step| step.acquire(acquire)),
+                )
             }
-            Call::AcquireAll(asks) => Reply::AcquiredAll(self.acquire_all(now, asks)),
-            Call::Free(give) | Call::Release(give) => {
-                Reply::Ended(self.step(now, give, publish, |mut step| step.release()))
+            Command::AcquireAll(acquires) => Reply::AcquiredAll(self.acquire_all(now, acquires)),
+            Command::Free(request) | Command::Release(request) => {
+                Reply::Released(self.step(now, request, publish, |mut step| step.release()))
             }
-            Call::Cancel { give, tombstone } => {
-                Reply::Ended(self.step(now, give, publish, |mut step| step.cancel(*tombstone)))
+            Command::Cancel { request, tombstone } => {
+                Reply::Released(
+                    self.step(now, request, publish, |mut step| step.cancel(*tombstone)),
+                )
             }
-            Call::Renew(entries) => {
+            Command::Renew(entries) => {
                 Reply::Renewed(entries.iter().map(|entry| self.renew(now, entry)).collect())
             }
-            Call::Raise(bound) => {
-                self.raise(*bound, publish);
-                Reply::Raised
+            Command::RaiseMaxLease(max_lease) => {
+                self.raise(*max_lease, publish);
+                Reply::MaxLeaseRaised
             }
-            Call::Inspect { key, limit } => Reply::Inspection(self.inspect(now, key, *limit)),
-            Call::Probe(probe) => Reply::Probed(self.probe(now, probe)),
+            Command::Inspect { key, limit } => Reply::Inspection(self.inspect(now, key, *limit)),
+            Command::Probe(probe) => Reply::Probed(self.probe(now, probe)),
         }
     }
 
     /// Makes the fence counter if there is none, as `open.lua` does; whether it did.
-    pub fn open(&mut self, now_us: u64, floor: Fence, longest: Duration, lost: bool) -> bool {
-        self.counter.open(Stamp::from_micros(now_us), floor, longest, lost)
+    pub fn open(&mut self, now_us: u64, min_fence: Fence, longest: Duration, lost: bool) -> bool {
+        self.counter.open(ServerTime::from_micros(now_us), min_fence, longest, lost)
     }
 
-    /// A client connects, as the Redis store does it. `acquainted`: it was connected before. Answers the bound on all leases.
+    /// A client connects, as the Redis store does it. `connected_before`: it was connected before. Answers the bound on all leases.
     pub fn welcome(
         &mut self,
         now_us: u64,
-        floor: Fence,
-        bound: Duration,
-        acquainted: bool,
+        min_fence: Fence,
+        max_lease: Duration,
+        connected_before: bool,
         publish: &mut Publish<'_>,
     ) -> Duration {
-        let lost = acquainted || floor > Fence::ZERO || !self.bound.is_zero();
-        let known = bound.max(self.bound);
-        self.open(now_us, floor, known, lost);
-        if known > self.bound {
+        let lost = connected_before || min_fence > Fence::ZERO || !self.max_lease.is_zero();
+        let known = max_lease.max(self.max_lease);
+        self.open(now_us, min_fence, known, lost);
+        if known > self.max_lease {
             self.raise(known, publish);
         }
         known
     }
 
-    fn raise(&mut self, bound: Duration, publish: &mut Publish<'_>) {
-        publish(EVERYONE, Notice::Bound(bound));
-        self.bound = self.bound.max(bound);
+    fn raise(&mut self, max_lease: Duration, publish: &mut Publish<'_>) {
+        publish(EVERYONE, Notification::MaxLease(max_lease));
+        self.max_lease = self.max_lease.max(max_lease);
     }
 
     fn step<T>(
         &mut self,
-        now: Stamp,
-        give: &Give,
+        now: ServerTime,
+        request: &RequestRef,
         publish: &mut Publish<'_>,
-        act: impl FnOnce(Step<'_, '_>) -> T,
+        act: impl FnOnce(KeyOp<'_, '_>) -> T,
     ) -> T {
-        let mut record = self.records.remove(&give.key).unwrap_or_default();
+        let mut record = self.records.remove(&request.key).unwrap_or_default();
         record.expire(now);
         let counter = &mut self.counter;
-        let answer = act(Step { now, counter, record: &mut record, give, publish });
+        let answer = act(KeyOp { now, counter, record: &mut record, request, publish });
         if !record.is_empty(now) {
-            self.records.insert(give.key.clone(), record);
+            self.records.insert(request.key.clone(), record);
         }
         answer
     }
 
-    fn acquire_all(&mut self, now: Stamp, asks: &[Acquire]) -> Option<FenceBlock> {
-        debug_assert!(asks.iter().all(|ask| ask.ttl.as_millis() > 0), "the script refuses it");
-        let free = asks
-            .iter()
-            .all(|ask| self.live(now, &ask.give.key).is_none_or(|record| record.is_untouched()));
-        let floor = asks.iter().map(|ask| ask.give.floor).fold(Fence::ZERO, Ord::max);
-        let size = u32::try_from(asks.len()).ok().filter(|_| free)?;
-        let fences = self.counter.take_all(size, floor)?;
+    fn acquire_all(&mut self, now: ServerTime, acquires: &[Acquire]) -> Option<FenceRange> {
+        debug_assert!(
+            acquires.iter().all(|acquire| acquire.ttl.as_millis() > 0),
+            "the script refuses it"
+        );
+        let free = acquires.iter().all(|acquire| {
+            self.live(now, &acquire.request.key).is_none_or(|record| record.is_untouched())
+        });
+        let min_fence =
+            acquires.iter().map(|acquire| acquire.request.min_fence).fold(Fence::ZERO, Ord::max);
+        let size = u32::try_from(acquires.len()).ok().filter(|_| free)?;
+        let fences = self.counter.take_all(size, min_fence)?;
         let mut rest = fences;
-        for ask in asks {
+        for acquire in acquires {
             let fence = rest.take()?;
-            let (nonce, who) = (ask.give.nonce, ask.who.clone());
-            let holder = Holder { nonce, fence, who, held_unix_ms: None };
-            let fences = FenceBlock::new(fence, 1);
-            let inbox = ask.inbox.clone();
-            let hold = Hold::Ours { holder, fences, inbox, waited_for: false };
-            self.records.entry(ask.give.key.clone()).or_default().put_hold(now, hold, ask.ttl);
+            let (id, owner) = (acquire.request.id, acquire.owner.clone());
+            let holder = HolderInfo { id, fence, owner, held_unix_ms: None };
+            let fences = FenceRange::new(fence, 1);
+            let inbox = acquire.inbox.clone();
+            let hold = StoredHold::Ours { holder, fences, inbox, contended: false };
+            self.records.entry(acquire.request.key.clone()).or_default().put_hold(
+                now,
+                hold,
+                acquire.ttl,
+            );
         }
         Some(fences)
     }
 
-    fn renew(&mut self, now: Stamp, entry: &Renewal) -> RenewalReply {
+    fn renew(&mut self, now: ServerTime, entry: &Renewal) -> RenewalReply {
         match entry {
-            Renewal::Hold { key, nonce, ttl } => {
+            Renewal::Hold { key, id, ttl } => {
                 let record = self.live(now, key);
-                record.map_or(RenewalReply::Gone, |record| record.renew_hold(now, *nonce, *ttl))
+                record.map_or(RenewalReply::NotHeld, |record| record.renew_hold(now, *id, *ttl))
             }
-            Renewal::Waiter { key, nonce, lease } => {
+            Renewal::Waiter { key, id, lease } => {
                 let record = self.live(now, key);
-                let kept = record.and_then(|record| record.renew_waiter(now, *nonce, *lease));
-                kept.unwrap_or(RenewalReply::Ask)
+                let kept = record.and_then(|record| record.renew_waiter(now, *id, *lease));
+                kept.unwrap_or(RenewalReply::AcquireAgain)
             }
         }
     }
 
-    fn inspect(&mut self, now: Stamp, key: &str, limit: u32) -> Inspection {
-        let empty = Record::default();
-        let record: &Record = self.live(now, key).map_or(&empty, |record| record);
+    fn inspect(&mut self, now: ServerTime, key: &str, limit: u32) -> LockState {
+        let empty = KeyState::default();
+        let record: &KeyState = self.live(now, key).map_or(&empty, |record| record);
         let (waiting, live) = record.seen_waiters(now);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let waiters = live.into_iter().take(limit);
-        Inspection {
+        LockState {
             holder: record.holder().cloned(),
-            foreign: matches!(record.hold(), Some(Hold::Foreign | Hold::OfOthers)),
+            not_a_lock: matches!(
+                record.hold(),
+                Some(StoredHold::NotALock | StoredHold::OtherClientLock)
+            ),
             left: record.hold_left(now),
             waiting,
-            waiters: waiters.map(|(nonce, who)| Waiter { nonce, who: who.clone() }).collect(),
+            waiters: waiters.map(|(id, owner)| WaiterInfo { id, owner: owner.clone() }).collect(),
         }
     }
 
-    fn probe(&mut self, now: Stamp, probe: &Probe) -> Probed {
+    fn probe(&mut self, now: ServerTime, probe: &Probe) -> ProbeReply {
         let Self { records, blocked, .. } = self;
         blocked.probe(now, probe, &mut |key| {
             let record = records.get_mut(key)?;
             record.expire(now);
-            record.holder().map(|holder| holder.nonce)
+            record.holder().map(|holder| holder.id)
         })
     }
 
-    fn live(&mut self, now: Stamp, key: &str) -> Option<&mut Record> {
+    fn live(&mut self, now: ServerTime, key: &str) -> Option<&mut KeyState> {
         let record = self.records.get_mut(key)?;
         record.expire(now);
         Some(record)
     }
 
     /// Drops what has expired, often enough that the map holds at most twice what is live.
-    fn sweep(&mut self, now: Stamp) {
+    fn sweep(&mut self, now: ServerTime) {
         const FEW: usize = 64;
         if self.records.len() >= self.sweep_at.max(FEW) {
             self.records.retain(|_, record| !record.is_empty(now));

@@ -4,32 +4,32 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backend::memory::twin::expiry::{Expiring, Stamp, count, micros};
-use crate::types::fence::FenceBlock;
-use crate::types::owner_info::{Holder, OwnerInfo};
-use crate::types::request_id::Nonce;
+use crate::backend::memory::twin::expiry::{ServerTime, WithTtl, count, micros};
+use crate::types::fence::FenceRange;
+use crate::types::owner_info::{HolderInfo, OwnerInfo};
+use crate::types::request_id::RequestId;
 use crate::wire::reply::RenewalReply;
 
 /// What is under the name of the lock itself.
 #[derive(Debug)]
-pub(crate) enum Hold {
+pub(crate) enum StoredHold {
     Ours {
-        holder: Holder,
+        holder: HolderInfo,
         /// Its fencing tokens.
-        fences: FenceBlock,
+        fences: FenceRange,
         /// Where its process is told that others wait.
         inbox: Arc<str>,
         /// Somebody may be queued: the flag `w`.
-        waited_for: bool,
+        contended: bool,
     },
     #[cfg_attr(
         not(any(test, distlock_sim)),
         expect(dead_code, reason = "only tests put one into the twin")
     )]
-    Foreign,
+    NotALock,
     /// A text that expires: the lock of another kind of client.
     #[cfg_attr(not(test), expect(dead_code, reason = "only tests put one into the twin"))]
-    OfOthers,
+    OtherClientLock,
 }
 
 /// How much one script removes from a queue, in dead waiters.
@@ -41,28 +41,28 @@ const LOOKED_AT: usize = 100;
 
 /// What a script may still remove from a queue, and what it has found out.
 #[derive(Debug)]
-pub(crate) struct Work {
+pub(crate) struct RemovalBudget {
     left: u32,
     /// Inboxes that nobody listens to.
-    unheard: HashSet<Arc<str>>,
+    unreachable: HashSet<Arc<str>>,
 }
 
-impl Work {
+impl RemovalBudget {
     pub(crate) fn new() -> Self {
-        Self { left: WORK, unheard: HashSet::new() }
+        Self { left: WORK, unreachable: HashSet::new() }
     }
 
     /// A grant that was sent there reached no process.
-    pub(crate) fn unheard(&mut self, inbox: Arc<str>) {
+    pub(crate) fn unreachable(&mut self, inbox: Arc<str>) {
         self.left = self.left.saturating_sub(UNHEARD);
-        self.unheard.insert(inbox);
+        self.unreachable.insert(inbox);
     }
 }
 
 /// The beginning of a queue, cleared of dead waiters.
-pub(crate) enum First {
+pub(crate) enum FirstWaiter {
     /// This request, and how many tokens it wants.
-    Waiter(Nonce, u32),
+    Waiter(RequestId, u32),
     /// The queue is empty.
     Nobody,
     /// The work was done before one was found.
@@ -70,69 +70,69 @@ pub(crate) enum First {
 }
 
 #[derive(Debug)]
-pub(crate) struct Entry {
+pub(crate) struct QueueEntry {
     pub(crate) deadline_us: u64,
     pub(crate) claim: Duration,
-    pub(crate) block: u32,
+    pub(crate) fence_count: u32,
     pub(crate) inbox: Arc<str>,
-    pub(crate) who: OwnerInfo,
+    pub(crate) owner: OwnerInfo,
 }
 
-type Waiters = BTreeMap<(u64, Nonce), Entry>;
+type WaitQueue = BTreeMap<(u64, RequestId), QueueEntry>;
 
 /// One lock: its hold, its queue, its tombstones.
 #[derive(Debug, Default)]
-pub(crate) struct Record {
-    hold: Option<Expiring<Hold>>,
-    queue: Option<Expiring<Waiters>>,
+pub(crate) struct KeyState {
+    hold: Option<WithTtl<StoredHold>>,
+    queue: Option<WithTtl<WaitQueue>>,
     /// Until when each is refused, in microseconds.
-    cancelled: Option<Expiring<HashMap<Nonce, u64>>>,
+    cancelled: Option<WithTtl<HashMap<RequestId, u64>>>,
 }
 
-impl Record {
-    pub(crate) fn expire(&mut self, now: Stamp) {
+impl KeyState {
+    pub(crate) fn expire(&mut self, now: ServerTime) {
         self.hold.take_if(|hold| hold.expired(now));
         self.queue.take_if(|queue| queue.expired(now));
         self.cancelled.take_if(|cancelled| cancelled.expired(now));
     }
 
-    pub(crate) fn is_empty(&self, now: Stamp) -> bool {
+    pub(crate) fn is_empty(&self, now: ServerTime) -> bool {
         self.hold.as_ref().is_none_or(|hold| hold.expired(now))
             && self.queue.as_ref().is_none_or(|queue| queue.expired(now))
             && self.cancelled.as_ref().is_none_or(|cancelled| cancelled.expired(now))
     }
 
-    pub(crate) fn hold(&self) -> Option<&Hold> {
+    pub(crate) fn hold(&self) -> Option<&StoredHold> {
         self.hold.as_ref().map(|hold| &hold.value)
     }
 
-    pub(crate) fn holder(&self) -> Option<&Holder> {
+    pub(crate) fn holder(&self) -> Option<&HolderInfo> {
         match self.hold()? {
-            Hold::Ours { holder, .. } => Some(holder),
-            Hold::Foreign | Hold::OfOthers => None,
+            StoredHold::Ours { holder, .. } => Some(holder),
+            StoredHold::NotALock | StoredHold::OtherClientLock => None,
         }
     }
 
-    pub(crate) fn held_by(&self, nonce: Nonce) -> bool {
-        self.holder().is_some_and(|holder| holder.nonce == nonce)
+    pub(crate) fn held_by(&self, id: RequestId) -> bool {
+        self.holder().is_some_and(|holder| holder.id == id)
     }
 
-    pub(crate) fn hold_left(&self, now: Stamp) -> Option<Duration> {
+    pub(crate) fn hold_left(&self, now: ServerTime) -> Option<Duration> {
         self.hold.as_ref()?.left(now)
     }
 
-    pub(crate) fn put_hold(&mut self, now: Stamp, hold: Hold, ttl: Duration) {
-        self.hold.insert(Expiring::lasting(hold)).prolong(now, ttl);
+    pub(crate) fn put_hold(&mut self, now: ServerTime, hold: StoredHold, ttl: Duration) {
+        self.hold.insert(WithTtl::lasting(hold)).set_ttl(now, ttl);
     }
 
     #[cfg(any(test, distlock_sim))]
-    pub(crate) fn put_foreign(&mut self) {
-        self.hold = Some(Expiring::lasting(Hold::Foreign));
+    pub(crate) fn put_not_a_lock(&mut self) {
+        self.hold = Some(WithTtl::lasting(StoredHold::NotALock));
     }
 
     #[cfg(test)]
-    pub(crate) fn put_lock_of_others(&mut self, now: Stamp, ttl: Duration) {
-        self.put_hold(now, Hold::OfOthers, ttl);
+    pub(crate) fn put_other_client_lock(&mut self, now: ServerTime, ttl: Duration) {
+        self.put_hold(now, StoredHold::OtherClientLock, ttl);
     }
 
     #[cfg(distlock_sim)]
@@ -150,34 +150,39 @@ impl Record {
     }
 
     /// Notes that somebody waits; the holder and its inbox, if that is new.
-    pub(crate) fn flag_waited_for(&mut self) -> Option<(Nonce, &str)> {
+    pub(crate) fn flag_contended(&mut self) -> Option<(RequestId, &str)> {
         match &mut self.hold.as_mut()?.value {
-            Hold::Ours { holder, inbox, waited_for, .. } if !*waited_for => {
-                *waited_for = true;
-                Some((holder.nonce, inbox))
+            StoredHold::Ours { holder, inbox, contended, .. } if !*contended => {
+                *contended = true;
+                Some((holder.id, inbox))
             }
             _ => None,
         }
     }
 
     /// A request that asks again for what it holds: its TTL gets no shorter.
-    pub(crate) fn reassure_hold(&mut self, now: Stamp, ttl: Duration) {
+    pub(crate) fn extend_hold(&mut self, now: ServerTime, ttl: Duration) {
         if let Some(hold) = &mut self.hold {
-            hold.lengthen(now, ttl);
+            hold.extend_ttl(now, ttl);
         }
     }
 
-    pub(crate) fn renew_hold(&mut self, now: Stamp, nonce: Nonce, ttl: Duration) -> RenewalReply {
-        let renewable = self.held_by(nonce) && ttl.as_millis() > 0;
+    pub(crate) fn renew_hold(
+        &mut self,
+        now: ServerTime,
+        id: RequestId,
+        ttl: Duration,
+    ) -> RenewalReply {
+        let renewable = self.held_by(id) && ttl.as_millis() > 0;
         match &mut self.hold {
             Some(hold) if renewable => {
-                hold.lengthen(now, ttl);
+                hold.extend_ttl(now, ttl);
                 match hold.value {
-                    Hold::Ours { waited_for: true, .. } => RenewalReply::RenewedAndWaitedFor,
+                    StoredHold::Ours { contended: true, .. } => RenewalReply::RenewedContended,
                     _ => RenewalReply::Renewed,
                 }
             }
-            _ => RenewalReply::Gone,
+            _ => RenewalReply::NotHeld,
         }
     }
 
@@ -191,30 +196,36 @@ impl Record {
     }
 
     /// How many entries come before this waiter, dead ones included.
-    pub(crate) fn rank(&self, nonce: Nonce) -> u64 {
-        let before = self.waiters().take_while(|((_, waiter), _)| *waiter != nonce);
+    pub(crate) fn rank(&self, id: RequestId) -> u64 {
+        let before = self.waiters().take_while(|((_, waiter), _)| *waiter != id);
         count(before.count())
     }
 
-    pub(crate) fn ticket_of(&self, nonce: Nonce) -> Option<u64> {
-        self.waiters().find(|((_, waiter), _)| *waiter == nonce).map(|((ticket, _), _)| *ticket)
+    pub(crate) fn ticket_of(&self, id: RequestId) -> Option<u64> {
+        self.waiters().find(|((_, waiter), _)| *waiter == id).map(|((ticket, _), _)| *ticket)
     }
 
-    pub(crate) fn inbox_of(&self, nonce: Nonce) -> Option<Arc<str>> {
-        let of = |((_, waiter), _): &(&(u64, Nonce), &Entry)| *waiter == nonce;
+    pub(crate) fn inbox_of(&self, id: RequestId) -> Option<Arc<str>> {
+        let of = |((_, waiter), _): &(&(u64, RequestId), &QueueEntry)| *waiter == id;
         self.waiters().find(of).map(|(_, entry)| entry.inbox.clone())
     }
 
-    pub(crate) fn enqueue(&mut self, now: Stamp, place: (u64, Nonce), entry: Entry, ttl: Duration) {
-        let empty = || Expiring::lasting(Waiters::new());
+    pub(crate) fn enqueue(
+        &mut self,
+        now: ServerTime,
+        place: (u64, RequestId),
+        entry: QueueEntry,
+        ttl: Duration,
+    ) {
+        let empty = || WithTtl::lasting(WaitQueue::new());
         let queue = self.queue.get_or_insert_with(empty);
         queue.value.insert(place, entry);
-        queue.lengthen(now, ttl);
+        queue.extend_ttl(now, ttl);
     }
 
     /// Takes a waiter out of the queue; a queue without waiters is a key that is not there.
-    pub(crate) fn leave(&mut self, nonce: Nonce) -> Option<Entry> {
-        let place = (self.ticket_of(nonce)?, nonce);
+    pub(crate) fn leave(&mut self, id: RequestId) -> Option<QueueEntry> {
+        let place = (self.ticket_of(id)?, id);
         let waiters = &mut self.queue.as_mut()?.value;
         let entry = waiters.remove(&place);
         self.queue.take_if(|queue| queue.value.is_empty());
@@ -222,25 +233,30 @@ impl Record {
     }
 
     /// The first waiter whose lease is live and whose inbox may be heard, or that is `asking`; dead ones before it are removed.
-    pub(crate) fn first_waiter(&mut self, now: Stamp, asking: Nonce, work: &mut Work) -> First {
+    pub(crate) fn first_waiter(
+        &mut self,
+        now: ServerTime,
+        asking: RequestId,
+        work: &mut RemovalBudget,
+    ) -> FirstWaiter {
         while work.left > 0 {
-            let Some(((_, nonce), entry)) = self.waiters().next() else { return First::Nobody };
-            let (nonce, block) = (*nonce, entry.block);
-            let may_hear = nonce == asking || !work.unheard.contains(&entry.inbox);
+            let Some(((_, id), entry)) = self.waiters().next() else { return FirstWaiter::Nobody };
+            let (id, fence_count) = (*id, entry.fence_count);
+            let may_hear = id == asking || !work.unreachable.contains(&entry.inbox);
             if entry.deadline_us >= now.micros() && may_hear {
-                return First::Waiter(nonce, block);
+                return FirstWaiter::Waiter(id, fence_count);
             }
-            self.leave(nonce);
+            self.leave(id);
             work.left -= 1;
         }
-        First::Unknown
+        FirstWaiter::Unknown
     }
 
     /// How many wait, and the first live ones, as far as an inspection looks.
-    pub(crate) fn seen_waiters(&self, now: Stamp) -> (u64, Vec<(Nonce, &OwnerInfo)>) {
+    pub(crate) fn seen_waiters(&self, now: ServerTime) -> (u64, Vec<(RequestId, &OwnerInfo)>) {
         let looked_at = self.waiters().take(LOOKED_AT);
         let live = looked_at.filter(|(_, entry)| entry.deadline_us >= now.micros());
-        let live: Vec<_> = live.map(|((_, nonce), entry)| (*nonce, &entry.who)).collect();
+        let live: Vec<_> = live.map(|((_, id), entry)| (*id, &entry.owner)).collect();
         let dead = count(self.waiters().take(LOOKED_AT).count() - live.len());
         (self.queue_len() - dead, live)
     }
@@ -248,15 +264,15 @@ impl Record {
     /// Prolongs a waiter's lease while another hold is there to wait for.
     pub(crate) fn renew_waiter(
         &mut self,
-        now: Stamp,
-        nonce: Nonce,
+        now: ServerTime,
+        id: RequestId,
         lease: Duration,
     ) -> Option<RenewalReply> {
-        self.holder().filter(|holder| holder.nonce != nonce)?;
-        let place = (self.ticket_of(nonce)?, nonce);
+        self.holder().filter(|holder| holder.id != id)?;
+        let place = (self.ticket_of(id)?, id);
         let queue = self.queue.as_mut()?;
         queue.value.get_mut(&place)?.deadline_us = now.micros().saturating_add(micros(lease));
-        queue.lengthen(now, lease * 2);
+        queue.extend_ttl(now, lease * 2);
         Some(RenewalReply::Waiting(self.hold_left(now)))
     }
 
@@ -265,20 +281,20 @@ impl Record {
         self.hold.is_none() && self.queue.is_none() && self.cancelled.is_none()
     }
 
-    pub(crate) fn is_cancelled(&self, now: Stamp, nonce: Nonce) -> bool {
-        let until = self.cancelled.as_ref().and_then(|cancelled| cancelled.value.get(&nonce));
+    pub(crate) fn is_cancelled(&self, now: ServerTime, id: RequestId) -> bool {
+        let until = self.cancelled.as_ref().and_then(|cancelled| cancelled.value.get(&id));
         until.is_some_and(|&until| until >= now.micros())
     }
 
-    pub(crate) fn bury(&mut self, now: Stamp, nonce: Nonce, tombstone: Duration) {
-        let empty = || Expiring::lasting(HashMap::new());
+    pub(crate) fn add_tombstone(&mut self, now: ServerTime, id: RequestId, tombstone: Duration) {
+        let empty = || WithTtl::lasting(HashMap::new());
         let cancelled = self.cancelled.get_or_insert_with(empty);
         cancelled.value.retain(|_, until| *until >= now.micros());
-        cancelled.value.insert(nonce, now.micros().saturating_add(micros(tombstone)));
-        cancelled.prolong(now, tombstone);
+        cancelled.value.insert(id, now.micros().saturating_add(micros(tombstone)));
+        cancelled.set_ttl(now, tombstone);
     }
 
-    fn waiters(&self) -> impl Iterator<Item = (&(u64, Nonce), &Entry)> {
+    fn waiters(&self) -> impl Iterator<Item = (&(u64, RequestId), &QueueEntry)> {
         self.queue.iter().flat_map(|queue| &queue.value)
     }
 }

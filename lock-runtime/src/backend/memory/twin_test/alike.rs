@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::time::Duration;
 
-use crate::types::fence::{Fence, FenceBlock};
-use crate::types::owner_info::Holder;
-use crate::types::request_id::Nonce;
-use crate::wire::probe::Probed;
-use crate::wire::reply::{AcquireReply, Busy, Inspection, Notice, Obstacle, RenewalReply, Reply};
+use crate::types::fence::{Fence, FenceRange};
+use crate::types::owner_info::HolderInfo;
+use crate::types::request_id::RequestId;
+use crate::wire::probe::ProbeReply;
+use crate::wire::reply::{
+    AcquireReply, BlockedBy, BusyReply, LockState, Notification, RenewalReply, Reply,
+};
 
 /// What a stalled machine may add between the two answers; the spans of the tests differ by more.
 const SLACK: Duration = Duration::from_millis(300);
@@ -35,7 +37,7 @@ impl Numbers {
         self.pair("fence", server.get(), twin.get())
     }
 
-    fn fences(&mut self, server: FenceBlock, twin: FenceBlock) -> Same {
+    fn fences(&mut self, server: FenceRange, twin: FenceRange) -> Same {
         equal("size of the block", &server.size(), &twin.size())?;
         self.fence(server.first(), twin.first())?;
         self.fence(server.last(), twin.last())
@@ -57,7 +59,7 @@ impl Numbers {
     fn acquire(&mut self, server: &AcquireReply, twin: &AcquireReply) -> Same {
         match (server, twin) {
             (AcquireReply::Granted(server), AcquireReply::Granted(twin)) => {
-                equal("waited for", &server.waited_for, &twin.waited_for)?;
+                equal("waited for", &server.contended, &twin.contended)?;
                 self.fences(server.fences, twin.fences)
             }
             (AcquireReply::Busy(server), AcquireReply::Busy(twin)) => self.busy(server, twin),
@@ -65,9 +67,9 @@ impl Numbers {
         }
     }
 
-    fn busy(&mut self, server: &Busy, twin: &Busy) -> Same {
-        match (&server.obstacle, &twin.obstacle) {
-            (Obstacle::Holder(server), Obstacle::Holder(twin)) => {
+    fn busy(&mut self, server: &BusyReply, twin: &BusyReply) -> Same {
+        match (&server.blocked_by, &twin.blocked_by) {
+            (BlockedBy::Holder(server), BlockedBy::Holder(twin)) => {
                 self.holder(server.as_deref(), twin.as_deref())?;
             }
             (server, twin) => equal("obstacle", server, twin)?,
@@ -80,18 +82,18 @@ impl Numbers {
         }
     }
 
-    fn holder(&mut self, server: Option<&Holder>, twin: Option<&Holder>) -> Same {
+    fn holder(&mut self, server: Option<&HolderInfo>, twin: Option<&HolderInfo>) -> Same {
         if let (Some(server), Some(twin)) = (server, twin) {
-            equal("holder", &(server.nonce, &server.who), &(twin.nonce, &twin.who))?;
+            equal("holder", &(server.id, &server.owner), &(twin.id, &twin.owner))?;
             return self.fence(server.fence, twin.fence);
         }
         equal("holder", &server, &twin)
     }
 
-    fn inspection(&mut self, server: &Inspection, twin: &Inspection) -> Same {
+    fn inspection(&mut self, server: &LockState, twin: &LockState) -> Same {
         self.holder(server.holder.as_ref(), twin.holder.as_ref())?;
         left(server.left, twin.left)?;
-        let rest = |seen: &Inspection| (seen.foreign, seen.waiting, seen.waiters.clone());
+        let rest = |seen: &LockState| (seen.not_a_lock, seen.waiting, seen.waiters.clone());
         equal("inspection", &rest(server), &rest(twin))
     }
 
@@ -102,7 +104,9 @@ impl Numbers {
         };
         equal("messages", &names(server), &names(twin))?;
         server.iter().zip(twin).try_for_each(|(server, twin)| match (server.notice, twin.notice) {
-            (Notice::Granted(_, server), Notice::Granted(_, twin)) => self.fences(server, twin),
+            (Notification::Granted(_, server), Notification::Granted(_, twin)) => {
+                self.fences(server, twin)
+            }
             (server, twin) => equal("message", &server, &twin),
         })
     }
@@ -112,30 +116,34 @@ impl Numbers {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Message {
     pub(crate) inbox: String,
-    pub(crate) notice: Notice,
+    pub(crate) notice: Notification,
 }
 
 impl Message {
-    fn about(&self) -> Option<Nonce> {
+    fn about(&self) -> Option<RequestId> {
         match self.notice {
-            Notice::Granted(nonce, _) | Notice::Asked(nonce) | Notice::First(nonce, _) => {
-                Some(nonce)
-            }
-            Notice::Bound(_) => None,
+            Notification::Granted(id, _)
+            | Notification::Contended(id)
+            | Notification::FirstInQueue(id, _) => Some(id),
+            Notification::MaxLease(_) => None,
         }
     }
 
-    pub(crate) fn granted(&self) -> Option<(Nonce, FenceBlock)> {
+    pub(crate) fn granted(&self) -> Option<(RequestId, FenceRange)> {
         match self.notice {
-            Notice::Granted(nonce, fences) => Some((nonce, fences)),
-            Notice::Asked(_) | Notice::Bound(_) | Notice::First(..) => None,
+            Notification::Granted(id, fences) => Some((id, fences)),
+            Notification::Contended(_)
+            | Notification::MaxLease(_)
+            | Notification::FirstInQueue(..) => None,
         }
     }
 
-    pub(crate) fn asked(&self) -> Option<Nonce> {
+    pub(crate) fn asked(&self) -> Option<RequestId> {
         match self.notice {
-            Notice::Asked(nonce) => Some(nonce),
-            Notice::Granted(..) | Notice::Bound(_) | Notice::First(..) => None,
+            Notification::Contended(id) => Some(id),
+            Notification::Granted(..)
+            | Notification::MaxLease(_)
+            | Notification::FirstInQueue(..) => None,
         }
     }
 }
@@ -149,13 +157,13 @@ fn renewed(server: &[RenewalReply], twin: &[RenewalReply]) -> Same {
 }
 
 /// The two clocks differ by what was skipped; the ages are the same.
-fn probed(server: &Probed, twin: &Probed) -> Same {
-    let who = |seen: &Probed| -> Vec<_> {
+fn probed(server: &ProbeReply, twin: &ProbeReply) -> Same {
+    let owner = |seen: &ProbeReply| -> Vec<_> {
         let members = seen.cycle.iter();
-        members.map(|member| (member.id, member.key.clone(), member.who.clone())).collect()
+        members.map(|member| (member.id, member.key.clone(), member.owner.clone())).collect()
     };
-    equal("cycle", &who(server), &who(twin))?;
-    let age = |seen: &Probed, at: usize| {
+    equal("cycle", &owner(server), &owner(twin))?;
+    let age = |seen: &ProbeReply, at: usize| {
         Some(Duration::from_micros(seen.at_us - seen.cycle[at].refreshed_us))
     };
     (0..server.cycle.len()).try_for_each(|at| left(age(server, at), age(twin, at)))

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use crate::backend::memory::twin_test::asks::{give, nonce, once, owner_info, queueing, refusal};
+use crate::backend::memory::twin_test::asks::{
+    once, owner_info, queueing, refusal, request, request_id,
+};
 use crate::backend::memory::twin_test::both::{Both, DEAD, LIVE, START};
-use crate::types::fence::{Fence, FenceBlock};
-use crate::types::owner_info::Holder;
-use crate::wire::call::{Acquire, Call, Give, Renewal};
-use crate::wire::reply::{Obstacle, RenewalReply, Reply};
+use crate::types::fence::{Fence, FenceRange};
+use crate::types::owner_info::HolderInfo;
+use crate::wire::command::{Acquire, Command, Renewal, RequestRef};
+use crate::wire::reply::{BlockedBy, RenewalReply, Reply};
 
 const KEYS: [&str; 3] = ["first", "second", "third"];
 
@@ -17,20 +19,20 @@ fn three() -> Vec<Acquire> {
 }
 
 fn single(number: u8, key: &str) -> Acquire {
-    let give = Give { key: key.into(), ..give(nonce(number)) };
-    Acquire { give, block: 1, ..once(nonce(number)) }
+    let request = RequestRef { key: key.into(), ..request(request_id(number)) };
+    Acquire { request, fence_count: 1, ..once(request_id(number)) }
 }
 
 impl Both {
-    fn all(&mut self, asks: Vec<Acquire>) -> Option<FenceBlock> {
-        match self.same(Call::AcquireAll(asks)) {
+    fn all(&mut self, asks: Vec<Acquire>) -> Option<FenceRange> {
+        match self.same(Command::AcquireAll(asks)) {
             Reply::AcquiredAll(fences) => fences,
             other => panic!("answered by {other:?}"),
         }
     }
 
-    fn holders(&mut self) -> Vec<Option<Holder>> {
-        let look = |key: &str| Call::Inspect { key: key.into(), limit: 0 };
+    fn holders(&mut self) -> Vec<Option<HolderInfo>> {
+        let look = |key: &str| Command::Inspect { key: key.into(), limit: 0 };
         let replies = KEYS.map(|key| self.same(look(key)));
         let holder = |reply| match reply {
             Reply::Inspection(seen) => seen.holder,
@@ -62,8 +64,8 @@ fn free_locks_are_taken_with_a_token_each_in_their_order() {
     assert_eq!(fences.size(), 3);
     let expected = (1..=3).map(|number| {
         let fence = fences.take().expect("one each");
-        let (nonce, who) = (nonce(number), owner_info(nonce(number)));
-        Some(Holder { nonce, fence, who, held_unix_ms: None })
+        let (id, owner) = (request_id(number), owner_info(request_id(number)));
+        Some(HolderInfo { id, fence, owner, held_unix_ms: None })
     });
     let expected: Vec<_> = expected.collect();
     assert_eq!(both.holders(), expected);
@@ -76,17 +78,17 @@ fn what_was_taken_at_once_is_a_hold_like_any_other() {
     let fences = both.all(three()).expect("all are free");
     let renewal = |number: u8, key: &str| Renewal::Hold {
         key: key.into(),
-        nonce: nonce(number),
+        id: request_id(number),
         ttl: Duration::from_secs(30),
     };
     let renewals = (1..).zip(KEYS).map(|(number, key)| renewal(number, key)).collect();
-    assert_eq!(both.same(Call::Renew(renewals)), Reply::Renewed(vec![RenewalReply::Renewed; 3]));
+    assert_eq!(both.same(Command::Renew(renewals)), Reply::Renewed(vec![RenewalReply::Renewed; 3]));
     assert_eq!(both.grant(single(2, KEYS[1])).fences.first().get(), fences.first().get() + 1);
-    let waiter = Acquire { inbox: LIVE[1].into(), ..queueing(nonce(4), LIVE[1]) };
-    both.busy(Acquire { give: single(4, KEYS[1]).give, ..waiter });
-    assert_eq!(both.asked(), [nonce(2)]);
-    assert_eq!(both.same(Call::Release(single(2, KEYS[1]).give)), Reply::Ended(true));
-    assert_eq!(both.told(), [nonce(4)]);
+    let waiter = Acquire { inbox: LIVE[1].into(), ..queueing(request_id(4), LIVE[1]) };
+    both.busy(Acquire { request: single(4, KEYS[1]).request, ..waiter });
+    assert_eq!(both.asked(), [request_id(2)]);
+    assert_eq!(both.same(Command::Release(single(2, KEYS[1]).request)), Reply::Released(true));
+    assert_eq!(both.told(), [request_id(4)]);
 }
 
 #[test]
@@ -94,7 +96,7 @@ fn one_that_is_held_is_enough_for_none() {
     let mut both = Both::new();
     both.granted(single(9, KEYS[2]));
     both.none();
-    both.same(Call::Release(single(9, KEYS[2]).give));
+    both.same(Command::Release(single(9, KEYS[2]).request));
     assert!(both.all(three()).is_some());
 }
 
@@ -102,7 +104,7 @@ fn one_that_is_held_is_enough_for_none() {
 fn nobody_who_queues_is_overtaken() {
     let mut both = Both::new();
     both.granted(Acquire { ttl: Duration::from_secs(1), ..single(8, KEYS[0]) });
-    both.busy(Acquire { give: single(9, KEYS[0]).give, ..queueing(nonce(9), DEAD) });
+    both.busy(Acquire { request: single(9, KEYS[0]).request, ..queueing(request_id(9), DEAD) });
     both.advance(Duration::from_millis(1_500));
     both.none();
 }
@@ -111,7 +113,7 @@ fn nobody_who_queues_is_overtaken() {
 fn a_tombstone_of_whichever_request_is_enough_for_none() {
     let mut both = Both::new();
     let tombstone = Duration::from_secs(3);
-    both.same(Call::Cancel { give: single(2, KEYS[1]).give, tombstone });
+    both.same(Command::Cancel { request: single(2, KEYS[1]).request, tombstone });
     both.none();
     both.advance(tombstone * 2);
     assert!(both.all(three()).is_some());
@@ -120,7 +122,7 @@ fn a_tombstone_of_whichever_request_is_enough_for_none() {
 #[test]
 fn a_foreign_key_is_enough_for_none_and_is_kept() {
     let mut both = Both::new();
-    both.put_foreign(KEYS[0]);
+    both.put_not_a_lock(KEYS[0]);
     both.none();
 }
 
@@ -128,9 +130,9 @@ fn a_foreign_key_is_enough_for_none_and_is_kept() {
 fn a_counter_that_may_have_lost_data_gives_no_tokens_and_stays_as_it_is() {
     for behind in [0, 1, 2, 1_000] {
         let mut both = Both::new();
-        let floor = Fence::new(START + 1 + behind);
+        let min_fence = Fence::new(START + 1 + behind);
         let mut asks = three();
-        asks[1].give.floor = floor;
+        asks[1].request.min_fence = min_fence;
         assert_eq!(both.all(asks), None, "{behind} behind");
         assert_eq!(
             both.raw(&["GET", "lock:fence"]),
@@ -141,7 +143,7 @@ fn a_counter_that_may_have_lost_data_gives_no_tokens_and_stays_as_it_is() {
     both.flush();
     both.none();
     let busy = both.busy(single(1, KEYS[0]));
-    assert_eq!(busy.obstacle, Obstacle::DataLoss);
+    assert_eq!(busy.blocked_by, BlockedBy::DataLoss);
     both.none();
 }
 
@@ -150,13 +152,13 @@ fn a_ttl_of_zero_is_refused_and_a_server_that_cannot_count_takes_nothing() {
     let mut both = Both::new();
     let mut asks = three();
     asks[2].ttl = Duration::ZERO;
-    assert!(refusal(both.ask(&Call::AcquireAll(asks))).contains("the ttl must be above zero"));
+    assert!(refusal(both.ask(&Command::AcquireAll(asks))).contains("the ttl must be above zero"));
     assert_eq!(both.raw(&["DBSIZE"]), redis::Value::Int(1));
     for words in [["CONFIG", "SET", "maxmemory", "1"].as_slice(), &["REPLICAOF", "127.0.0.1", "1"]]
     {
         both.raw(words);
-        let answer = both.ask(&Call::AcquireAll(three()));
-        assert_eq!(answer, Ok(crate::wire::reply::Answer::Int(0)));
+        let answer = both.ask(&Command::AcquireAll(three()));
+        assert_eq!(answer, Ok(crate::wire::reply::RawReply::Int(0)));
         both.raw(&["CONFIG", "SET", "maxmemory", "0"]);
     }
 }

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use redis::{Connection, RedisResult, Value};
 use testkit::RedisServer;
 
-use crate::backend::memory::twin::Twin;
+use crate::backend::memory::twin::MemoryStore;
 use crate::backend::memory::twin_test::alike::{Message, Numbers};
-use crate::types::fence::{Fence, FenceBlock};
-use crate::wire::call::Call;
+use crate::types::fence::{Fence, FenceRange};
+use crate::wire::command::Command;
 use crate::wire::keyspace::Keyspace;
-use crate::wire::reply::{AcquireReply, Answer, Decode, Reply, parse_notice};
-use crate::wire::script::{Invocation, Script};
+use crate::wire::reply::{AcquireReply, Decode, RawReply, Reply, parse_notification};
+use crate::wire::script::{Script, ScriptCall};
 
 /// Inboxes that somebody listens to.
 pub(crate) const LIVE: [&str; 2] = ["lock:inbox:first", "lock:inbox:second"];
@@ -63,7 +63,7 @@ pub(crate) struct Both {
     _server: RedisServer,
     connection: Connection,
     inboxes: Connection,
-    pub(crate) twin: Twin,
+    pub(crate) twin: MemoryStore,
     pub(crate) space: Keyspace,
     start: Instant,
     start_us: u64,
@@ -93,7 +93,7 @@ impl Both {
             connection: server.connection(),
             inboxes,
             _server: server,
-            twin: Twin::default(),
+            twin: MemoryStore::default(),
             space: Keyspace::new("lock:"),
             start: Instant::now(),
             start_us: 0,
@@ -148,18 +148,18 @@ impl Both {
         self.twin.flush();
     }
 
-    pub(crate) fn put_foreign(&mut self, key: &str) {
+    pub(crate) fn put_not_a_lock(&mut self, key: &str) {
         let name = self.space.names(key).hold().to_owned();
         self.raw(&["DEL", &name]);
         self.raw(&["RPUSH", &name, "not a lock"]);
-        self.twin.put_foreign(key);
+        self.twin.put_not_a_lock(key);
     }
 
-    pub(crate) fn put_lock_of_others(&mut self, key: &str, ttl: Duration) {
+    pub(crate) fn put_other_client_lock(&mut self, key: &str, ttl: Duration) {
         let name = self.space.names(key).hold().to_owned();
         self.raw(&["SET", &name, "another client's token", "PX", &millis(ttl).to_string()]);
         let now_us = self.now_us();
-        self.twin.put_lock_of_others(now_us, key, ttl);
+        self.twin.put_other_client_lock(now_us, key, ttl);
     }
 
     /// A command of the server's only.
@@ -172,21 +172,21 @@ impl Both {
     /// Both sides' `open`, with a floor that may be far above or zero on both alike.
     pub(crate) fn open(
         &mut self,
-        floor: Pair<Fence>,
+        min_fence: Pair<Fence>,
         longest: Duration,
         lost: bool,
     ) -> Result<bool, String> {
         let mut open = redis::cmd("EVAL");
-        open.arg(Script::Open.text()).arg(1).arg(self.space.fence());
-        open.arg(floor.server.get()).arg(millis(longest)).arg(u8::from(lost));
+        open.arg(Script::InitFence.text()).arg(1).arg(self.space.fence());
+        open.arg(min_fence.server.get()).arg(millis(longest)).arg(u8::from(lost));
         let now_us = self.now_us();
         let server: bool = open.query(&mut self.connection).map_err(|error| error.to_string())?;
-        let twin = self.twin.open(now_us, floor.twin, longest, lost);
+        let twin = self.twin.open(now_us, min_fence.twin, longest, lost);
         if server == twin { Ok(server) } else { Err(format!("open: {server} and {twin}")) }
     }
 
     /// The answer both give, in the server's numbers; an error where they differ.
-    pub(crate) fn call(&mut self, call: &Pair<Call>) -> Result<Pair<Reply>, String> {
+    pub(crate) fn call(&mut self, call: &Pair<Command>) -> Result<Pair<Reply>, String> {
         let now_us = self.now_us();
         let answer = self.ask(&call.server).map_err(|error| error.to_string())?;
         let server = call.server.decode(answer)?;
@@ -207,12 +207,12 @@ impl Both {
     }
 
     /// What the server says to a call, undecoded.
-    pub(crate) fn ask(&mut self, call: &Call) -> RedisResult<Answer> {
+    pub(crate) fn ask(&mut self, call: &Command) -> RedisResult<RawReply> {
         self.invoke(&call.encode(&self.space).expect("a script call"))
     }
 
     /// What the server says to a script, undecoded.
-    pub(crate) fn invoke(&mut self, words: &Invocation) -> RedisResult<Answer> {
+    pub(crate) fn invoke(&mut self, words: &ScriptCall) -> RedisResult<RawReply> {
         let reply: Value = eval(words).query(&mut self.connection)?;
         Ok(answer(reply))
     }
@@ -228,7 +228,7 @@ impl Both {
                 return sent;
             }
             let payload: String = message.get_payload().expect("text");
-            let notice = parse_notice(&payload).expect("a notice");
+            let notice = parse_notification(&payload).expect("a notice");
             sent.push(Message { inbox: message.get_channel_name().to_owned(), notice });
         }
     }
@@ -243,24 +243,24 @@ impl Both {
                 _ => None,
             };
             let told = messages.iter().filter_map(|message| Some(message.granted()?.1));
-            *seen = told.chain(granted).map(FenceBlock::last).fold(*seen, Ord::max);
+            *seen = told.chain(granted).map(FenceRange::last).fold(*seen, Ord::max);
         }
     }
 }
 
-fn eval(words: &Invocation) -> redis::Cmd {
+fn eval(words: &ScriptCall) -> redis::Cmd {
     let mut eval = redis::cmd("EVAL");
     eval.arg(words.script().text()).arg(words.keys()).arg(words.words().collect::<Vec<_>>());
     eval
 }
 
-fn answer(value: Value) -> Answer {
+fn answer(value: Value) -> RawReply {
     match value {
-        Value::Int(number) => Answer::Int(number),
-        Value::BulkString(text) => Answer::Text(String::from_utf8(text).expect("text")),
-        Value::SimpleString(text) => Answer::Text(text),
-        Value::Array(items) => Answer::List(items.into_iter().map(answer).collect()),
-        _ => Answer::Other,
+        Value::Int(number) => RawReply::Int(number),
+        Value::BulkString(text) => RawReply::Text(String::from_utf8(text).expect("text")),
+        Value::SimpleString(text) => RawReply::Text(text),
+        Value::Array(items) => RawReply::List(items.into_iter().map(answer).collect()),
+        _ => RawReply::Other,
     }
 }
 

@@ -2,43 +2,43 @@
 
 use std::time::Duration;
 
-use crate::backend::memory::twin_test::asks::{KEY, give, nonce, once, owner_info};
+use crate::backend::memory::twin_test::asks::{KEY, once, owner_info, request, request_id};
 use crate::backend::memory::twin_test::both::Both;
-use crate::types::request_id::Nonce;
-use crate::wire::call::{Acquire, Call, Give};
-use crate::wire::probe::{Probe, Probed, Target};
+use crate::types::request_id::RequestId;
+use crate::wire::command::{Acquire, Command, RequestRef};
+use crate::wire::probe::{Probe, ProbeReply, WaitTarget};
 use crate::wire::reply::Reply;
 
 const FIRST: &str = "first key";
 const SECOND: &str = "second {key}\nof two lines";
 const THIRD: &str = "third key";
 
-/// A request made inside the section of nonce `inside`, with a number above those of the sections.
+/// A request made inside the section of request id `inside`, with a number above those of the sections.
 fn waiting(number: u8, inside: u8, key: &str) -> Probe {
     Probe {
-        id: nonce(number),
-        chain: vec![nonce(inside)],
-        target: Target::Key,
+        id: request_id(number),
+        chain: vec![request_id(inside)],
+        target: WaitTarget::Key,
         key: key.to_owned(),
         waited: Duration::ZERO,
-        who: owner_info(nonce(number)),
+        owner: owner_info(request_id(number)),
     }
 }
 
 impl Both {
     fn hold(&mut self, number: u8, key: &str) {
-        let give = Give { key: key.into(), ..give(nonce(number)) };
-        self.granted(Acquire { give, ttl: Duration::from_mins(1), ..once(nonce(number)) });
+        let request = RequestRef { key: key.into(), ..request(request_id(number)) };
+        self.granted(Acquire { request, ttl: Duration::from_mins(1), ..once(request_id(number)) });
     }
 
-    fn probe(&mut self, probe: Probe) -> Probed {
-        match self.same(Call::Probe(probe)) {
+    fn probe(&mut self, probe: Probe) -> ProbeReply {
+        match self.same(Command::Probe(probe)) {
             Reply::Probed(probed) => probed,
             other => panic!("a probe was answered by {other:?}"),
         }
     }
 
-    fn cycle(&mut self, probe: Probe) -> Vec<Nonce> {
+    fn cycle(&mut self, probe: Probe) -> Vec<RequestId> {
         self.probe(probe).cycle.iter().map(|member| member.id).collect()
     }
 
@@ -57,9 +57,9 @@ fn two_that_took_two_keys_in_opposite_orders_are_found_by_the_younger() {
     let mut both = Both::half_a_cycle();
     let found = both.probe(waiting(12, 2, FIRST));
     let seen: Vec<_> =
-        found.cycle.iter().map(|member| (member.id, member.key.as_str(), &member.who)).collect();
-    let (younger, older) = (owner_info(nonce(12)), owner_info(nonce(11)));
-    assert_eq!(seen, [(nonce(12), FIRST, &younger), (nonce(11), SECOND, &older)]);
+        found.cycle.iter().map(|member| (member.id, member.key.as_str(), &member.owner)).collect();
+    let (younger, older) = (owner_info(request_id(12)), owner_info(request_id(11)));
+    assert_eq!(seen, [(request_id(12), FIRST, &younger), (request_id(11), SECOND, &older)]);
     assert_eq!(found.cycle[0].refreshed_us, found.at_us);
     assert!(found.cycle[1].refreshed_us < found.at_us);
 }
@@ -68,7 +68,7 @@ fn two_that_took_two_keys_in_opposite_orders_are_found_by_the_younger() {
 fn the_older_one_does_not_see_the_cycle_and_stays_the_older_however_often_it_asks() {
     let mut both = Both::half_a_cycle();
     for _ in 0..3 {
-        assert_eq!(both.cycle(waiting(12, 2, FIRST)), [nonce(12), nonce(11)]);
+        assert_eq!(both.cycle(waiting(12, 2, FIRST)), [request_id(12), request_id(11)]);
         both.advance(Duration::from_millis(300));
         assert_eq!(both.cycle(waiting(11, 1, SECOND)), []);
     }
@@ -81,7 +81,7 @@ fn how_long_it_waited_counts_at_the_first_registration_alone() {
     assert_eq!(both.cycle(Probe { waited, ..waiting(12, 2, FIRST) }), [], "the older one");
     assert_eq!(both.cycle(waiting(12, 2, FIRST)), []);
     let late = Probe { waited: Duration::from_secs(60), ..waiting(11, 1, SECOND) };
-    assert_eq!(both.cycle(late), [nonce(11), nonce(12)]);
+    assert_eq!(both.cycle(late), [request_id(11), request_id(12)]);
 }
 
 #[test]
@@ -92,7 +92,10 @@ fn of_two_that_began_at_the_same_instant_the_smaller_id_is_the_older() {
     let waited = Duration::MAX;
     assert_eq!(both.cycle(Probe { waited, ..waiting(12, 2, FIRST) }), []);
     assert_eq!(both.cycle(Probe { waited, ..waiting(11, 1, SECOND) }), []);
-    assert_eq!(both.cycle(Probe { waited, ..waiting(12, 2, FIRST) }), [nonce(12), nonce(11)]);
+    assert_eq!(
+        both.cycle(Probe { waited, ..waiting(12, 2, FIRST) }),
+        [request_id(12), request_id(11)]
+    );
 }
 
 #[test]
@@ -100,7 +103,7 @@ fn three_in_a_ring_are_found_in_their_order() {
     let mut both = Both::half_a_cycle();
     both.hold(3, THIRD);
     assert_eq!(both.cycle(waiting(12, 2, THIRD)), []);
-    assert_eq!(both.cycle(waiting(13, 3, FIRST)), [nonce(13), nonce(11), nonce(12)]);
+    assert_eq!(both.cycle(waiting(13, 3, FIRST)), [request_id(13), request_id(11), request_id(12)]);
 }
 
 #[test]
@@ -108,20 +111,23 @@ fn a_request_inside_several_sections_waits_for_all_of_them() {
     let mut both = Both::new();
     both.hold(1, FIRST);
     both.hold(2, SECOND);
-    let chain = vec![nonce(7), nonce(1), nonce(8)];
+    let chain = vec![request_id(7), request_id(1), request_id(8)];
     assert_eq!(both.cycle(Probe { chain, ..waiting(11, 1, SECOND) }), []);
-    let chain = vec![nonce(9), nonce(2)];
-    assert_eq!(both.cycle(Probe { chain, ..waiting(12, 2, FIRST) }), [nonce(12), nonce(11)]);
+    let chain = vec![request_id(9), request_id(2)];
+    assert_eq!(
+        both.cycle(Probe { chain, ..waiting(12, 2, FIRST) }),
+        [request_id(12), request_id(11)]
+    );
 }
 
 #[test]
 fn a_request_may_wait_for_a_section_that_holds_no_key() {
     let mut both = Both::half_a_cycle();
-    let section = |number| Target::Section(nonce(number));
+    let section = |number| WaitTarget::Section(request_id(number));
     let turn = Probe { target: section(7), ..waiting(12, 2, KEY) };
     assert_eq!(both.cycle(turn), []);
     let inside = Probe { target: section(1), ..waiting(13, 7, KEY) };
-    assert_eq!(both.cycle(inside), [nonce(13), nonce(11), nonce(12)]);
+    assert_eq!(both.cycle(inside), [request_id(13), request_id(11), request_id(12)]);
 }
 
 #[test]
@@ -129,13 +135,13 @@ fn a_dead_end_on_the_way_is_left_again() {
     let mut both = Both::half_a_cycle();
     both.hold(3, THIRD);
     assert_eq!(both.cycle(waiting(10, 1, THIRD)), [], "nobody waits inside the third section");
-    assert_eq!(both.cycle(waiting(12, 2, FIRST)), [nonce(12), nonce(11)]);
+    assert_eq!(both.cycle(waiting(12, 2, FIRST)), [request_id(12), request_id(11)]);
 }
 
 #[test]
 fn a_ring_of_others_neither_counts_nor_keeps_the_search_busy() {
     let mut both = Both::half_a_cycle();
-    assert_eq!(both.cycle(waiting(12, 2, FIRST)), [nonce(12), nonce(11)]);
+    assert_eq!(both.cycle(waiting(12, 2, FIRST)), [request_id(12), request_id(11)]);
     assert_eq!(both.cycle(waiting(13, 3, FIRST)), []);
 }
 
@@ -143,26 +149,26 @@ fn a_ring_of_others_neither_counts_nor_keeps_the_search_busy() {
 fn a_request_for_what_its_own_section_holds_waits_for_itself() {
     let mut both = Both::new();
     both.hold(1, FIRST);
-    assert_eq!(both.cycle(waiting(11, 1, FIRST)), [nonce(11)]);
+    assert_eq!(both.cycle(waiting(11, 1, FIRST)), [request_id(11)]);
 }
 
 #[test]
 fn a_request_without_sections_is_in_no_cycle_and_leaves_nothing() {
     let mut both = Both::half_a_cycle();
     assert_eq!(both.cycle(Probe { chain: Vec::new(), ..waiting(12, 2, FIRST) }), []);
-    assert_eq!(both.cycle(waiting(13, 2, FIRST)), [nonce(13), nonce(11)]);
+    assert_eq!(both.cycle(waiting(13, 2, FIRST)), [request_id(13), request_id(11)]);
 }
 
 #[test]
 fn an_entry_that_is_not_refreshed_does_not_count() {
     let mut both = Both::half_a_cycle();
     both.advance(Duration::from_millis(1_200));
-    assert_eq!(both.cycle(waiting(12, 2, FIRST)), [nonce(12), nonce(11)]);
+    assert_eq!(both.cycle(waiting(12, 2, FIRST)), [request_id(12), request_id(11)]);
     both.advance(Duration::from_millis(500));
     assert_eq!(both.cycle(waiting(12, 2, FIRST)), []);
     // In time to keep its age.
     assert_eq!(both.cycle(waiting(11, 1, SECOND)), []);
-    assert_eq!(both.cycle(waiting(12, 2, FIRST)), [nonce(12), nonce(11)]);
+    assert_eq!(both.cycle(waiting(12, 2, FIRST)), [request_id(12), request_id(11)]);
 }
 
 #[test]
@@ -172,20 +178,20 @@ fn an_entry_that_is_over_is_gone_though_others_keep_its_hash() {
     assert_eq!(both.cycle(waiting(10, 1, KEY)), []);
     both.advance(Duration::from_millis(1_200));
     assert_eq!(both.cycle(waiting(12, 2, FIRST)), []);
-    let name = format!("lock:blocked:{}", nonce(1));
+    let name = format!("lock:blocked:{}", request_id(1));
     let fields: Vec<String> = redis::from_redis_value(both.raw(&["HKEYS", &name])).unwrap();
-    assert_eq!(fields, [nonce(10).to_string()]);
+    assert_eq!(fields, [request_id(10).to_string()]);
     // It has lost its age.
-    assert_eq!(both.cycle(waiting(11, 1, SECOND)), [nonce(11), nonce(12)]);
+    assert_eq!(both.cycle(waiting(11, 1, SECOND)), [request_id(11), request_id(12)]);
 }
 
 #[test]
 fn a_request_that_was_granted_meanwhile_waits_no_more() {
     let mut both = Both::half_a_cycle();
-    let give = Give { key: SECOND.into(), ..give(nonce(2)) };
-    assert_eq!(both.same(Call::Release(give)), Reply::Ended(true));
+    let request = RequestRef { key: SECOND.into(), ..request(request_id(2)) };
+    assert_eq!(both.same(Command::Release(request)), Reply::Released(true));
     both.hold(11, SECOND);
-    assert_eq!(both.cycle(waiting(12, 11, SECOND)), [nonce(12)]);
+    assert_eq!(both.cycle(waiting(12, 11, SECOND)), [request_id(12)]);
     assert_eq!(both.cycle(waiting(13, 11, FIRST)), [], "the entry of request 11 leads nowhere");
 }
 
@@ -193,7 +199,7 @@ fn a_request_that_was_granted_meanwhile_waits_no_more() {
 fn a_free_key_and_a_foreign_one_end_the_way() {
     let mut both = Both::half_a_cycle();
     assert_eq!(both.cycle(waiting(12, 2, THIRD)), []);
-    both.put_foreign(FIRST);
+    both.put_not_a_lock(FIRST);
     assert_eq!(both.cycle(waiting(12, 2, FIRST)), []);
     let kept = both.raw(&["LLEN", "lock:{first key}"]);
     assert_eq!(kept, redis::Value::Int(1));
@@ -202,7 +208,7 @@ fn a_free_key_and_a_foreign_one_end_the_way() {
 #[test]
 fn a_search_ends_after_as_many_requests_as_it_may_visit() {
     let mut both = Both::new();
-    let section = |number: u8| Target::Section(nonce(number));
+    let section = |number: u8| WaitTarget::Section(request_id(number));
     let mut probe = |number: u8, inside: u8, to: u8| {
         both.cycle(Probe { target: section(to), ..waiting(number, inside, KEY) }).len()
     };
@@ -217,8 +223,8 @@ fn a_search_ends_after_as_many_requests_as_it_may_visit() {
 #[test]
 fn nothing_is_left_after_two_seconds() {
     let mut both = Both::half_a_cycle();
-    both.same(Call::Release(Give { key: FIRST.into(), ..give(nonce(1)) }));
-    both.same(Call::Release(Give { key: SECOND.into(), ..give(nonce(2)) }));
+    both.same(Command::Release(RequestRef { key: FIRST.into(), ..request(request_id(1)) }));
+    both.same(Command::Release(RequestRef { key: SECOND.into(), ..request(request_id(2)) }));
     assert!(!both.twin.is_empty(both.now_us()));
     both.advance(Duration::from_millis(2_100));
     assert!(both.twin.is_empty(both.now_us()));

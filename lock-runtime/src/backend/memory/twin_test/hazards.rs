@@ -3,37 +3,37 @@
 use std::time::Duration;
 
 use crate::backend::memory::twin_test::asks::{
-    KEY, give, nonce, once, owner_info, queueing, refusal,
+    KEY, once, owner_info, queueing, refusal, request, request_id,
 };
 use crate::backend::memory::twin_test::both::{Both, LIVE};
-use crate::types::request_id::Nonce;
-use crate::wire::call::{Acquire, Call, Renewal, WAITER_LEASE};
-use crate::wire::probe::{Probe, Target};
-use crate::wire::reply::Answer;
+use crate::types::request_id::RequestId;
+use crate::wire::command::{Acquire, Command, Renewal, WAITER_LEASE};
+use crate::wire::probe::{Probe, WaitTarget};
+use crate::wire::reply::RawReply;
 
 fn renew(number: u8, ttl: Duration) -> Renewal {
-    Renewal::Hold { key: KEY.into(), nonce: nonce(number), ttl }
+    Renewal::Hold { key: KEY.into(), id: request_id(number), ttl }
 }
 
 fn renew_waiter(number: u8) -> Renewal {
-    Renewal::Waiter { key: KEY.into(), nonce: nonce(number), lease: WAITER_LEASE }
+    Renewal::Waiter { key: KEY.into(), id: request_id(number), lease: WAITER_LEASE }
 }
 
-fn probe(chain: Vec<Nonce>) -> Call {
-    Call::Probe(Probe {
-        id: nonce(9),
+fn probe(chain: Vec<RequestId>) -> Command {
+    Command::Probe(Probe {
+        id: request_id(9),
         chain,
-        target: Target::Key,
+        target: WaitTarget::Key,
         key: KEY.into(),
         waited: Duration::ZERO,
-        who: owner_info(nonce(9)),
+        owner: owner_info(request_id(9)),
     })
 }
 
-fn ints(answer: Answer) -> Vec<i64> {
-    let Answer::List(items) = answer else { panic!("not a list: {answer:?}") };
+fn ints(answer: RawReply) -> Vec<i64> {
+    let RawReply::List(items) = answer else { panic!("not a list: {answer:?}") };
     let int = |item| {
-        if let Answer::Int(number) = item { number } else { panic!("not a number") }
+        if let RawReply::Int(number) = item { number } else { panic!("not a number") }
     };
     items.into_iter().map(int).collect()
 }
@@ -41,12 +41,12 @@ fn ints(answer: Answer) -> Vec<i64> {
 #[test]
 fn a_ttl_of_zero_is_refused() {
     let mut both = Both::new();
-    let ask = Call::Acquire(Acquire { ttl: Duration::ZERO, ..once(nonce(1)) });
+    let ask = Command::Acquire(Acquire { ttl: Duration::ZERO, ..once(request_id(1)) });
     assert!(refusal(both.ask(&ask)).contains("the ttl must be above zero"));
-    both.granted(once(nonce(1)));
+    both.granted(once(request_id(1)));
     assert!(refusal(both.ask(&ask)).contains("the ttl must be above zero"));
-    assert_eq!(ints(both.ask(&Call::Renew(vec![renew(1, Duration::ZERO)])).unwrap()), [0]);
-    both.granted(once(nonce(1)));
+    assert_eq!(ints(both.ask(&Command::Renew(vec![renew(1, Duration::ZERO)])).unwrap()), [0]);
+    both.granted(once(request_id(1)));
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn a_foreign_value_under_the_counters_name_is_named_and_kept() {
     for words in [["SET", "lock:fence", "mine"], ["LPUSH", "lock:fence", "mine"]] {
         both.raw(&["DEL", "lock:fence"]);
         both.raw(&words);
-        let ask = Call::Acquire(queueing(nonce(1), LIVE[0]));
+        let ask = Command::Acquire(queueing(request_id(1), LIVE[0]));
         assert!(refusal(both.ask(&ask)).contains("the fence key holds a foreign value"));
     }
 }
@@ -64,8 +64,8 @@ fn a_foreign_value_under_the_counters_name_is_named_and_kept() {
 fn a_replica_refuses_in_its_own_words() {
     let mut both = Both::new();
     both.raw(&["REPLICAOF", "127.0.0.1", "1"]);
-    for ask in [once(nonce(1)), queueing(nonce(1), LIVE[0])] {
-        let text = refusal(both.ask(&Call::Acquire(ask)));
+    for ask in [once(request_id(1)), queueing(request_id(1), LIVE[0])] {
+        let text = refusal(both.ask(&Command::Acquire(ask)));
         assert!(text.contains("read only replica"), "{text}");
     }
 }
@@ -73,32 +73,38 @@ fn a_replica_refuses_in_its_own_words() {
 #[test]
 fn a_full_server_refuses_new_holds_in_its_own_words_and_keeps_the_old_ones() {
     let mut both = Both::new();
-    both.granted(once(nonce(1)));
-    both.busy(queueing(nonce(2), LIVE[0]));
+    both.granted(once(request_id(1)));
+    both.busy(queueing(request_id(2), LIVE[0]));
     both.raw(&["CONFIG", "SET", "maxmemory", "1"]);
-    let mut other = once(nonce(3));
-    other.give.key = "another".into();
-    let text = refusal(both.ask(&Call::Acquire(other)));
+    let mut other = once(request_id(3));
+    other.request.key = "another".into();
+    let text = refusal(both.ask(&Command::Acquire(other)));
     assert!(text.contains("used memory > 'maxmemory'"), "{text}");
     // A waiter's entry comes first, where a HSET alone would be refused and take the hold's entry along.
-    let batch = Call::Renew(vec![renew_waiter(2), renew(1, Duration::from_secs(9))]);
+    let batch = Command::Renew(vec![renew_waiter(2), renew(1, Duration::from_secs(9))]);
     let answers = ints(both.ask(&batch).unwrap());
     assert!(answers[0] > 0 && answers[1] == 2, "{answers:?}");
-    assert_eq!(both.ask(&Call::Release(give(nonce(1)))).unwrap(), Answer::Int(1));
-    assert_eq!(ints(both.ask(&Call::Renew(vec![renew(2, Duration::from_secs(9))])).unwrap()), [2]);
+    assert_eq!(both.ask(&Command::Release(request(request_id(1)))).unwrap(), RawReply::Int(1));
+    assert_eq!(
+        ints(both.ask(&Command::Renew(vec![renew(2, Duration::from_secs(9))])).unwrap()),
+        [2]
+    );
 }
 
 #[test]
 fn a_publish_that_is_refused_leaves_no_hold_to_a_waiter_that_was_not_told() {
     let mut both = Both::new();
-    both.granted(once(nonce(1)));
-    both.busy(queueing(nonce(2), LIVE[0]));
+    both.granted(once(request_id(1)));
+    both.busy(queueing(request_id(2), LIVE[0]));
     both.raw(&["ACL", "SETUSER", "default", "-publish"]);
-    assert_eq!(both.ask(&Call::Release(give(nonce(1)))).unwrap(), Answer::Int(1));
-    let answer = both.ask(&Call::Acquire(once(nonce(3)))).unwrap();
-    assert!(matches!(answer, Answer::Int(_)), "{answer:?}");
-    assert!(matches!(both.ask(&Call::Acquire(queueing(nonce(4), LIVE[0]))), Ok(Answer::List(_))));
-    let answer = both.ask(&Call::Renew(vec![renew(3, Duration::from_secs(9))])).unwrap();
+    assert_eq!(both.ask(&Command::Release(request(request_id(1)))).unwrap(), RawReply::Int(1));
+    let answer = both.ask(&Command::Acquire(once(request_id(3)))).unwrap();
+    assert!(matches!(answer, RawReply::Int(_)), "{answer:?}");
+    assert!(matches!(
+        both.ask(&Command::Acquire(queueing(request_id(4), LIVE[0]))),
+        Ok(RawReply::List(_))
+    ));
+    let answer = both.ask(&Command::Renew(vec![renew(3, Duration::from_secs(9))])).unwrap();
     assert_eq!(ints(answer), [2], "a request waits, though the holder could not be notified");
 }
 
@@ -106,9 +112,9 @@ fn a_publish_that_is_refused_leaves_no_hold_to_a_waiter_that_was_not_told() {
 fn a_right_that_is_missing_is_named_and_leaves_no_entry() {
     for (right, command) in [("-zadd", "ZADD"), ("-hset", "HSET"), ("-setrange", "SETRANGE")] {
         let mut both = Both::new();
-        both.granted(once(nonce(1)));
+        both.granted(once(request_id(1)));
         both.raw(&["ACL", "SETUSER", "default", right]);
-        let text = refusal(both.ask(&Call::Acquire(queueing(nonce(2), LIVE[0]))));
+        let text = refusal(both.ask(&Command::Acquire(queueing(request_id(2), LIVE[0]))));
         assert!(text.to_uppercase().contains(command), "{text}");
         both.raw(&["ACL", "SETUSER", "default", "+@all"]);
         assert_eq!(both.raw(&["EXISTS", "lock:{order:7}:queue"]), redis::Value::Int(0));
@@ -119,30 +125,30 @@ fn a_right_that_is_missing_is_named_and_leaves_no_entry() {
 #[test]
 fn a_waiter_whose_place_was_lost_is_told_to_ask() {
     let mut both = Both::new();
-    both.granted(once(nonce(1)));
-    both.busy(queueing(nonce(2), LIVE[0]));
+    both.granted(once(request_id(1)));
+    both.busy(queueing(request_id(2), LIVE[0]));
     both.raw(&["DEL", "lock:{order:7}:queue"]);
-    assert_eq!(ints(both.ask(&Call::Renew(vec![renew_waiter(2)])).unwrap()), [-1]);
+    assert_eq!(ints(both.ask(&Command::Renew(vec![renew_waiter(2)])).unwrap()), [-1]);
 }
 
 #[test]
 fn a_companion_of_a_foreign_type_spares_the_other_entries_of_a_renewal() {
     let mut both = Both::new();
-    both.granted(once(nonce(1)));
+    both.granted(once(request_id(1)));
     both.raw(&["SET", "lock:{order:7}:waiters", "mine"]);
-    let batch = Call::Renew(vec![renew_waiter(2), renew(1, Duration::from_secs(9))]);
+    let batch = Command::Renew(vec![renew_waiter(2), renew(1, Duration::from_secs(9))]);
     assert_eq!(ints(both.ask(&batch).unwrap()), [-1, 1]);
 }
 
 #[test]
 fn foreign_keys_under_the_names_of_sections_are_passed_over_and_kept() {
     let mut both = Both::new();
-    both.granted(once(nonce(1)));
-    let name = |section| format!("lock:blocked:{}", nonce(section));
+    both.granted(once(request_id(1)));
+    let name = |section| format!("lock:blocked:{}", request_id(section));
     both.raw(&["SET", &name(2), "mine"]);
     both.raw(&["HSET", &name(1), "field", "mine"]);
     assert!(
-        matches!(both.ask(&probe(vec![nonce(2), nonce(3)])), Ok(Answer::List(words)) if words.len() == 1)
+        matches!(both.ask(&probe(vec![request_id(2), request_id(3)])), Ok(RawReply::List(words)) if words.len() == 1)
     );
     assert_eq!(both.raw(&["PTTL", &name(2)]), redis::Value::Int(-1));
     assert_eq!(both.raw(&["HLEN", &name(1)]), redis::Value::Int(1));
@@ -154,12 +160,12 @@ fn a_full_server_and_a_replica_register_nothing_and_find_no_cycle() {
     for words in [["CONFIG", "SET", "maxmemory", "1"].as_slice(), &["REPLICAOF", "127.0.0.1", "1"]]
     {
         let mut both = Both::new();
-        both.granted(once(nonce(1)));
+        both.granted(once(request_id(1)));
         both.raw(words);
-        let answer = both.ask(&probe(vec![nonce(2)]));
-        assert!(matches!(&answer, Ok(Answer::List(words)) if words.len() == 1), "{answer:?}");
+        let answer = both.ask(&probe(vec![request_id(2)]));
+        assert!(matches!(&answer, Ok(RawReply::List(words)) if words.len() == 1), "{answer:?}");
         assert_eq!(
-            both.raw(&["EXISTS", &format!("lock:blocked:{}", nonce(2))]),
+            both.raw(&["EXISTS", &format!("lock:blocked:{}", request_id(2))]),
             redis::Value::Int(0)
         );
     }

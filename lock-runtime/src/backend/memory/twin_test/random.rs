@@ -7,16 +7,16 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestError, TestRunner};
 
-use crate::backend::memory::twin_test::asks::{nonce, owner_info};
+use crate::backend::memory::twin_test::asks::{owner_info, request_id};
 use crate::backend::memory::twin_test::both::{Both, LIVE, Pair};
 use crate::backend::memory::twin_test::steps::{
     Asking, Entry, Floor, HOLDER, NONCES, Queue, Span, Step, UNIT, Who, any_step,
 };
 use crate::types::fence::Fence;
-use crate::wire::bound::Quarantine;
-use crate::wire::call::{Acquire, Call, Enqueue, Give, Renewal, WAITER_LEASE};
-use crate::wire::probe::{Probe, Target};
-use crate::wire::reply::{AcquireReply, Inspection, Obstacle, RenewalReply, Reply};
+use crate::wire::command::{Acquire, Command, Enqueue, Renewal, RequestRef, WAITER_LEASE};
+use crate::wire::max_lease::DataLossGrace;
+use crate::wire::probe::{Probe, WaitTarget};
+use crate::wire::reply::{AcquireReply, BlockedBy, LockState, RenewalReply, Reply};
 
 /// The nearest end of a span is a quarter of a unit away: a sequence that took longer proves nothing.
 const LIMIT: Duration = Duration::from_millis(250);
@@ -54,17 +54,17 @@ impl Run<'_> {
         match step {
             Step::Pass { units } => self.both.advance(UNIT * *units),
             Step::Flush => self.both.flush(),
-            Step::PutForeign { key } => self.both.put_foreign(&name(*key)),
+            Step::PutForeign { key } => self.both.put_not_a_lock(&name(*key)),
             Step::PutLockOfOthers { key, ttl } => {
-                self.both.put_lock_of_others(&name(*key), ttl.duration());
+                self.both.put_other_client_lock(&name(*key), ttl.duration());
             }
-            Step::Open { floor, longest, lost } => {
-                let floor = self.floor(*floor);
-                self.both.open(floor, longest.duration(), *lost)?;
+            Step::Open { min_fence, longest, lost } => {
+                let min_fence = self.min_fence(*min_fence);
+                self.both.open(min_fence, longest.duration(), *lost)?;
             }
             Step::Probe(askings) => {
                 for asking in askings {
-                    let call = Call::Probe(probe(asking));
+                    let call = Command::Probe(probe(asking));
                     let replies = self.both.call(&Pair { server: call.clone(), twin: call })?;
                     self.count(kind(&replies.server));
                 }
@@ -83,18 +83,18 @@ impl Run<'_> {
     /// Puts the number of the request that holds the key in the place of [`HOLDER`].
     fn resolve(&mut self, mut step: Step) -> Step {
         match &mut step {
-            Step::Acquire { who, .. } | Step::Release { who } | Step::Cancel { who, .. } => {
-                who.nonce = self.number(who.key, who.nonce);
+            Step::Acquire { owner, .. } | Step::Release { owner } | Step::Cancel { owner, .. } => {
+                owner.id = self.number(owner.key, owner.id);
             }
             Step::AcquireAll(asks) => {
-                for (who, _) in asks {
-                    who.nonce = self.number(who.key, who.nonce);
+                for (owner, _) in asks {
+                    owner.id = self.number(owner.key, owner.id);
                 }
             }
             Step::Renew(entries) => {
                 for entry in entries {
-                    let (Entry::Hold { key, nonce, .. } | Entry::Waiter { key, nonce }) = entry;
-                    *nonce = self.number(*key, *nonce);
+                    let (Entry::Hold { key, id, .. } | Entry::Waiter { key, id }) = entry;
+                    *id = self.number(*key, *id);
                 }
             }
             _ => {}
@@ -104,73 +104,78 @@ impl Run<'_> {
 
     fn number(&mut self, key: u8, number: u8) -> u8 {
         let now_us = self.both.now_us();
-        let look = Call::Inspect { key: name(key).into(), limit: 0 };
+        let look = Command::Inspect { key: name(key).into(), limit: 0 };
         let seen = self.both.twin.call(now_us, &look, &mut |_, _| false);
-        let Reply::Inspection(Inspection { holder: Some(holder), .. }) = seen else {
+        let Reply::Inspection(LockState { holder: Some(holder), .. }) = seen else {
             return number % NONCES;
         };
-        if number == HOLDER { holder.nonce.jitter() } else { number }
+        if number == HOLDER { holder.id.jitter() } else { number }
     }
 
     /// The call of this step, with the numbers of one side.
-    fn call(&self, step: &Step, fence: SideOf<Fence>, ticket: SideOf<u64>) -> Call {
-        let give = |who: &Who| Give {
-            key: name(who.key).into(),
-            nonce: nonce(who.nonce),
-            floor: fence(self.floor(who.floor)),
-            quarantine: Quarantine { bound: who.longest.duration(), waits: who.waits },
+    fn call(&self, step: &Step, fence: SideOf<Fence>, ticket: SideOf<u64>) -> Command {
+        let request = |owner: &Who| RequestRef {
+            key: name(owner.key).into(),
+            id: request_id(owner.id),
+            min_fence: fence(self.min_fence(owner.min_fence)),
+            data_loss_grace: DataLossGrace {
+                max_lease: owner.longest.duration(),
+                waits: owner.waits,
+            },
         };
         match step {
-            Step::Acquire { who, ttl, block, queue } => Call::Acquire(Acquire {
-                give: give(who),
+            Step::Acquire { owner, ttl, fence_count, queue } => Command::Acquire(Acquire {
+                request: request(owner),
                 ttl: ttl.duration(),
-                who: owner_info(nonce(who.nonce)),
+                owner: owner_info(request_id(owner.id)),
                 inbox: queue.map_or(LIVE[0], |queue| queue.inbox).into(),
-                block: *block,
-                expects_free: false,
-                enqueue: queue.map(|queue| self.enqueue(*who, queue, ticket)),
+                fence_count: *fence_count,
+                likely_free: false,
+                enqueue: queue.map(|queue| self.enqueue(*owner, queue, ticket)),
             }),
             Step::AcquireAll(asks) => {
-                let ask = |(who, ttl): &(Who, Span)| Acquire {
-                    expects_free: false,
-                    give: give(who),
+                let ask = |(owner, ttl): &(Who, Span)| Acquire {
+                    likely_free: false,
+                    request: request(owner),
                     ttl: ttl.duration(),
-                    who: owner_info(nonce(who.nonce)),
+                    owner: owner_info(request_id(owner.id)),
                     inbox: LIVE[0].into(),
-                    block: 1,
+                    fence_count: 1,
                     enqueue: None,
                 };
-                Call::AcquireAll(asks.iter().map(ask).collect())
+                Command::AcquireAll(asks.iter().map(ask).collect())
             }
-            Step::Release { who } => Call::Release(give(who)),
-            Step::Cancel { who, tombstone } => {
+            Step::Release { owner } => Command::Release(request(owner)),
+            Step::Cancel { owner, tombstone } => {
                 let tombstone = tombstone.map_or(Duration::ZERO, Span::duration);
-                Call::Cancel { give: give(who), tombstone }
+                Command::Cancel { request: request(owner), tombstone }
             }
-            Step::Renew(entries) => Call::Renew(entries.iter().copied().map(renewal).collect()),
-            Step::Inspect { key, limit } => Call::Inspect { key: name(*key).into(), limit: *limit },
+            Step::Renew(entries) => Command::Renew(entries.iter().copied().map(renewal).collect()),
+            Step::Inspect { key, limit } => {
+                Command::Inspect { key: name(*key).into(), limit: *limit }
+            }
             other => unreachable!("{other:?} is no call"),
         }
     }
 
-    fn enqueue(&self, who: Who, queue: Queue, ticket: SideOf<u64>) -> Enqueue {
-        let known = self.tickets.get(&(who.key, who.nonce)).filter(|_| queue.with_ticket);
-        Enqueue { ticket: known.copied().map(ticket), lease: lease(who.nonce) }
+    fn enqueue(&self, owner: Who, queue: Queue, ticket: SideOf<u64>) -> Enqueue {
+        let known = self.tickets.get(&(owner.key, owner.id)).filter(|_| queue.with_ticket);
+        Enqueue { ticket: known.copied().map(ticket), lease: lease(owner.id) }
     }
 
-    fn floor(&self, floor: Floor) -> Pair<Fence> {
+    fn min_fence(&self, min_fence: Floor) -> Pair<Fence> {
         let seen = self.both.seen;
-        Pair { server: floor.of(seen.server), twin: floor.of(seen.twin) }
+        Pair { server: min_fence.of(seen.server), twin: min_fence.of(seen.twin) }
     }
 
     fn learn(&mut self, step: &Step, replies: &Pair<Reply>) {
         self.count(kind(&replies.server));
-        let (Step::Acquire { who, .. }, Some(server), Some(twin)) =
+        let (Step::Acquire { owner, .. }, Some(server), Some(twin)) =
             (step, ticket(&replies.server), ticket(&replies.twin))
         else {
             return;
         };
-        self.tickets.insert((who.key, who.nonce), Pair { server, twin });
+        self.tickets.insert((owner.key, owner.id), Pair { server, twin });
     }
 
     fn count(&mut self, what: &'static str) {
@@ -189,30 +194,32 @@ fn name(key: u8) -> String {
 }
 
 /// Some requests come from a process with a crowd of waiters.
-fn lease(nonce: u8) -> Duration {
-    if nonce.is_multiple_of(2) { WAITER_LEASE } else { WAITER_LEASE * 4 }
+fn lease(id: u8) -> Duration {
+    if id.is_multiple_of(2) { WAITER_LEASE } else { WAITER_LEASE * 4 }
 }
 
 fn renewal(entry: Entry) -> Renewal {
     match entry {
-        Entry::Hold { key, nonce: who, ttl } => {
-            Renewal::Hold { key: name(key).into(), nonce: nonce(who), ttl: ttl.duration() }
+        Entry::Hold { key, id: owner, ttl } => {
+            Renewal::Hold { key: name(key).into(), id: request_id(owner), ttl: ttl.duration() }
         }
-        Entry::Waiter { key, nonce: who } => {
-            Renewal::Waiter { key: name(key).into(), nonce: nonce(who), lease: lease(who) }
+        Entry::Waiter { key, id: owner } => {
+            Renewal::Waiter { key: name(key).into(), id: request_id(owner), lease: lease(owner) }
         }
     }
 }
 
 fn probe(asking: &Asking) -> Probe {
-    let id = nonce(asking.number + 100);
+    let id = request_id(asking.number + 100);
     Probe {
         id,
-        chain: asking.chain.iter().copied().map(nonce).collect(),
-        target: asking.section.map_or(Target::Key, |section| Target::Section(nonce(section))),
+        chain: asking.chain.iter().copied().map(request_id).collect(),
+        target: asking
+            .section
+            .map_or(WaitTarget::Key, |section| WaitTarget::Section(request_id(section))),
         key: name(asking.key),
         waited: UNIT * asking.waited,
-        who: owner_info(id),
+        owner: owner_info(id),
     }
 }
 
@@ -225,26 +232,26 @@ fn ticket(reply: &Reply) -> Option<u64> {
 
 fn kind(reply: &Reply) -> &'static str {
     match reply {
-        Reply::Acquire(AcquireReply::Granted(grant)) if grant.waited_for => "granted with waiters",
+        Reply::Acquire(AcquireReply::Granted(grant)) if grant.contended => "granted with waiters",
         Reply::Acquire(AcquireReply::Granted(_)) => "granted",
         Reply::Acquire(AcquireReply::Cancelled) => "cancelled",
-        Reply::Acquire(AcquireReply::Busy(busy)) => match busy.obstacle {
-            Obstacle::Holder(_) => "held",
-            Obstacle::KeyConflict => "foreign key",
-            Obstacle::DataLoss => "data loss",
+        Reply::Acquire(AcquireReply::Busy(busy)) => match busy.blocked_by {
+            BlockedBy::Holder(_) => "held",
+            BlockedBy::KeyConflict => "foreign key",
+            BlockedBy::DataLoss => "data loss",
         },
         Reply::AcquiredAll(Some(fences)) if fences.size() > 1 => "acquired several",
         Reply::AcquiredAll(Some(_)) => "acquired all",
         Reply::AcquiredAll(None) => "not all at once",
-        Reply::Ended(true) => "ended",
-        Reply::Ended(false) => "not held",
+        Reply::Released(true) => "ended",
+        Reply::Released(false) => "not held",
         Reply::Renewed(answers) if answers.contains(&RenewalReply::Renewed) => "renewed",
-        Reply::Renewed(answers) if answers.contains(&RenewalReply::RenewedAndWaitedFor) => {
+        Reply::Renewed(answers) if answers.contains(&RenewalReply::RenewedContended) => {
             "renewed with waiters"
         }
         Reply::Renewed(answers) if answers.iter().any(is_waiting) => "waiter renewed",
         Reply::Renewed(_) => "nothing renewed",
-        Reply::Raised => "raised",
+        Reply::MaxLeaseRaised => "raised",
         Reply::Inspection(seen) if seen.waiting > 0 => "inspected with waiters",
         Reply::Inspection(_) => "inspected",
         Reply::Probed(seen) => match seen.cycle.len() {

@@ -21,17 +21,17 @@ pub(crate) const HOLDER: u8 = NONCES;
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Acquire {
-        who: Who,
+        owner: Who,
         ttl: Span,
-        block: u32,
+        fence_count: u32,
         queue: Option<Queue>,
     },
     AcquireAll(Vec<(Who, Span)>),
     Release {
-        who: Who,
+        owner: Who,
     },
     Cancel {
-        who: Who,
+        owner: Who,
         tombstone: Option<Span>,
     },
     Renew(Vec<Entry>),
@@ -53,7 +53,7 @@ pub(crate) enum Step {
         ttl: Span,
     },
     Open {
-        floor: Floor,
+        min_fence: Floor,
         longest: Span,
         lost: bool,
     },
@@ -62,8 +62,8 @@ pub(crate) enum Step {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Who {
     pub(crate) key: u8,
-    pub(crate) nonce: u8,
-    pub(crate) floor: Floor,
+    pub(crate) id: u8,
+    pub(crate) min_fence: Floor,
     pub(crate) longest: Span,
     pub(crate) waits: bool,
 }
@@ -103,8 +103,8 @@ pub(crate) struct Asking {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Entry {
-    Hold { key: u8, nonce: u8, ttl: Span },
-    Waiter { key: u8, nonce: u8 },
+    Hold { key: u8, id: u8, ttl: Span },
+    Waiter { key: u8, id: u8 },
 }
 
 impl Span {
@@ -130,12 +130,12 @@ impl Floor {
 pub(crate) fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         60 => (any_who(), any_span(), any_block(), any_queue())
-            .prop_map(|(who, ttl, block, queue)| Step::Acquire { who, ttl, block, queue }),
+            .prop_map(|(owner, ttl, fence_count, queue)| Step::Acquire { owner, ttl, fence_count, queue }),
         20 => any_group().prop_map(Step::AcquireAll),
         20 => (any_who(), any_releaser())
-            .prop_map(|(who, nonce)| Step::Release { who: Who { nonce, ..who } }),
+            .prop_map(|(owner, id)| Step::Release { owner: Who { id, ..owner } }),
         8 => (any_who(), prop::option::weighted(0.3, any_span()))
-            .prop_map(|(who, tombstone)| Step::Cancel { who, tombstone }),
+            .prop_map(|(owner, tombstone)| Step::Cancel { owner, tombstone }),
         20 => prop::collection::vec(any_entry(), 0..5).prop_map(Step::Renew),
         8 => (any_key(), 0..4_u32).prop_map(|(key, limit)| Step::Inspect { key, limit }),
         20 => prop::collection::vec(any_asking(), 1..7).prop_map(Step::Probe),
@@ -144,13 +144,13 @@ pub(crate) fn any_step() -> impl Strategy<Value = Step> {
         1 => any_key().prop_map(|key| Step::PutForeign { key }),
         1 => (any_key(), any_span()).prop_map(|(key, ttl)| Step::PutLockOfOthers { key, ttl }),
         1 => (any_floor(), any_span(), any::<bool>())
-            .prop_map(|(floor, longest, lost)| Step::Open { floor, longest, lost }),
+            .prop_map(|(min_fence, longest, lost)| Step::Open { min_fence, longest, lost }),
     ]
 }
 
 fn any_who() -> impl Strategy<Value = Who> {
     (any_key(), any_nonce(), any_floor(), any_span(), prop::bool::weighted(0.9))
-        .prop_map(|(key, nonce, floor, longest, waits)| Who { key, nonce, floor, longest, waits })
+        .prop_map(|(key, id, min_fence, longest, waits)| Who { key, id, min_fence, longest, waits })
 }
 
 /// Requests for one key or for both.
@@ -158,7 +158,7 @@ fn any_group() -> impl Strategy<Value = Vec<(Who, Span)>> {
     let asks = prop::collection::vec((any_who(), any_span()), 1..=2);
     (asks, any_key()).prop_map(|(asks, first)| {
         let keys = [first, 1 - first];
-        asks.into_iter().zip(keys).map(|((who, ttl), key)| (Who { key, ..who }, ttl)).collect()
+        asks.into_iter().zip(keys).map(|((owner, ttl), key)| (Who { key, ..owner }, ttl)).collect()
     })
 }
 
@@ -202,11 +202,11 @@ fn any_asking() -> impl Strategy<Value = Asking> {
 
 fn any_entry() -> impl Strategy<Value = Entry> {
     prop_oneof![
-        (any_key(), any_nonce(), any_span()).prop_map(|(key, nonce, ttl)| Entry::Hold {
+        (any_key(), any_nonce(), any_span()).prop_map(|(key, id, ttl)| Entry::Hold {
             key,
-            nonce,
+            id,
             ttl
         }),
-        (any_key(), 0..NONCES).prop_map(|(key, nonce)| Entry::Waiter { key, nonce }),
+        (any_key(), 0..NONCES).prop_map(|(key, id)| Entry::Waiter { key, id }),
     ]
 }

@@ -14,7 +14,7 @@ pub(crate) fn is_greeting(words: &[String]) -> bool {
     let script = |script| words.get(1).is_some_and(|word| word == sha(script));
     words.first().is_none_or(|word| word != "EVALSHA")
         || script(Script::Check)
-        || script(Script::Open)
+        || script(Script::InitFence)
 }
 
 /// The honest answer to this command; `token` is new.
@@ -44,8 +44,8 @@ fn to_script(script: &str, words: &[String], token: i64) -> Value {
     match Script::ALL.into_iter().find(|&known| sha(known) == script) {
         Some(Script::Check) => Value::Array(vec![Value::Int(1_800_000_000)]),
         Some(Script::Acquire | Script::AcquireAll) => Value::Int(token),
-        Some(Script::AcquireTogether) => each(0, keys - 1),
-        Some(Script::ReleaseTogether | Script::Renew) => each(1, keys),
+        Some(Script::AcquireBatch) => each(0, keys - 1),
+        Some(Script::ReleaseBatch | Script::Renew) => each(1, keys),
         _ => Value::Int(1),
     }
 }

@@ -10,7 +10,7 @@ use redis::Value;
 
 use crate::backend::redis::impostor::{greeting, wire};
 use crate::backend::redis::random::any_value;
-use crate::wire::call::LARGEST_BLOCK;
+use crate::wire::command::MAX_FENCE_RANGE;
 
 /// What a server is up to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,9 +100,9 @@ impl Server {
     /// Whether this number, or one that a block from it on may have, was ever said.
     pub(crate) fn has_said(&self, token: u64) -> bool {
         let token = i64::try_from(token).expect("below 2^53");
-        let block = 0..i64::from(LARGEST_BLOCK);
+        let fence_count = 0..i64::from(MAX_FENCE_RANGE);
         let is_from =
-            |first: &i64| token.checked_sub(*first).is_some_and(|more| block.contains(&more));
+            |first: &i64| token.checked_sub(*first).is_some_and(|more| fence_count.contains(&more));
         self.state.with_mind(|mind| mind.said.iter().any(is_from))
     }
 }
@@ -144,7 +144,7 @@ impl State {
 
 impl Mind {
     fn answer(&mut self, words: &[String]) -> Said {
-        self.next_token += 2 * i64::from(LARGEST_BLOCK);
+        self.next_token += 2 * i64::from(MAX_FENCE_RANGE);
         let greeting = greeting::is_greeting(words);
         self.calls += usize::from(!greeting);
         let whim = self.pick(0..100_u32);

@@ -5,7 +5,7 @@ use crate::local::params::{AcquireParams, LeaseTerms};
 use crate::local::process_lease::{MAX_LOCAL_STREAK, MAX_STREAK_CONTENDED};
 use crate::local::queue::LocalQueue;
 use crate::types::fence::Fence;
-use crate::wire::call::LARGEST_BLOCK;
+use crate::wire::command::MAX_FENCE_RANGE;
 
 fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap()
@@ -153,9 +153,9 @@ fn a_renewal_makes_it_fit_again_and_is_told_to_the_next() {
     queue.join("first", params(0));
     queue.granted_until(0, PLENTY, false, at(100));
     queue.join("second", params(1));
-    queue.queue.renewed(nonce(2), at(5000));
-    queue.queue.renewed(nonce(1), at(400));
-    let actions = queue.queue.released(at(150), nonce(1), Fence::new(FIRST));
+    queue.queue.renewed(request_id(2), at(5000));
+    queue.queue.renewed(request_id(1), at(400));
+    let actions = queue.queue.released(at(150), request_id(1), Fence::new(FIRST));
     assert_eq!(actions.start.expect("it is handed on").valid_until, at(400));
 }
 
@@ -184,8 +184,8 @@ fn a_hold_that_a_nested_call_lengthened_goes_to_those_with_that_ttl() {
     let longer = |now| AcquireParams { terms: LeaseTerms { ttl: TTL * 2, ..TERMS }, ..params(now) };
     for (next, goes_on) in [(params(1), false), (longer(1), true)] {
         let mut queue = TestQueue::held();
-        queue.queue.ttl_raised(nonce(1), TTL / 2);
-        queue.queue.ttl_raised(nonce(1), TTL * 2);
+        queue.queue.ttl_raised(request_id(1), TTL / 2);
+        queue.queue.ttl_raised(request_id(1), TTL * 2);
         queue.join("next", next);
         assert_eq!(queue.released(2).start.is_some(), goes_on);
     }
@@ -211,7 +211,7 @@ fn a_max_hold_counts_anew_with_each_hand_over() {
         };
         let mut queue = TestQueue::held_with(params(0));
         queue.join("second", params(1));
-        let reset_max_hold = restarts.then_some(nonce(1));
+        let reset_max_hold = restarts.then_some(request_id(1));
         let started = Seen { reset_max_hold, ..starts("second", FIRST + 1) };
         assert_eq!(queue.released(2), started, "{max_hold:?}");
     }
@@ -246,8 +246,8 @@ fn use_tokens(queue: &mut TestQueue, now: u64, used: impl Fn(u32) -> u32) -> u32
 fn the_block_follows_what_is_made_of_it() {
     let mut queue = TestQueue::new();
     let sizes: Vec<_> = (0..11).map(|now| use_tokens(&mut queue, now, |size| size)).collect();
-    assert_eq!(sizes, [4, 8, 16, 32, 64, 128, 256, 512, LARGEST_BLOCK, LARGEST_BLOCK, 1024]);
-    assert_eq!(use_tokens(&mut queue, 20, |size| size / 2), LARGEST_BLOCK);
+    assert_eq!(sizes, [4, 8, 16, 32, 64, 128, 256, 512, MAX_FENCE_RANGE, MAX_FENCE_RANGE, 1024]);
+    assert_eq!(use_tokens(&mut queue, 20, |size| size / 2), MAX_FENCE_RANGE);
     let sizes: Vec<_> = (30..40).map(|now| use_tokens(&mut queue, now, |_| 1)).collect();
     assert_eq!(sizes, [1024, 512, 256, 128, 64, 32, 16, 8, 4, 4]);
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::local::params::AcquireParams;
-use crate::types::fence::{Fence, FenceBlock};
+use crate::types::fence::{Fence, FenceRange};
 use crate::wire::reply::Grant;
 
 #[test]
@@ -27,8 +27,8 @@ fn a_lost_section_that_ends_late_leaves_the_next_hold_alone() {
     let next = queue.next_fence;
     queue.granted(2, PLENTY, false);
     queue.join("third", params(3));
-    let late = queue.queue.released(at(4), nonce(1), Fence::new(FIRST));
-    assert_eq!((late.release, late.start.is_none()), (Some(nonce(1)), true));
+    let late = queue.queue.released(at(4), request_id(1), Fence::new(FIRST));
+    assert_eq!((late.release, late.start.is_none()), (Some(request_id(1)), true));
     assert_eq!(queue.released(5), starts("third", next + 1));
 }
 
@@ -68,10 +68,10 @@ fn what_is_heard_of_a_lost_hold_afterwards_means_nothing() {
     assert_eq!(queue.lost(1), nothing());
     assert_eq!(queue.released_directly(1), nothing());
     assert_eq!(queue.contended(2, 1), nothing());
-    queue.queue.renewed(nonce(1), at(99_000));
+    queue.queue.renewed(request_id(1), at(99_000));
     let actions = {
-        let fences = FenceBlock::new(Fence::new(queue.next_fence), 4);
-        queue.queue.granted(at(3), nonce(2), Grant { fences, waited_for: false }, at(5000))
+        let fences = FenceRange::new(Fence::new(queue.next_fence), 4);
+        queue.queue.granted(at(3), request_id(2), Grant { fences, contended: false }, at(5000))
     };
     assert_eq!(actions.start.expect("the second's turn").valid_until, at(5000));
 }

@@ -118,8 +118,8 @@ impl Model {
             Event::ReleasedDirectly => self.released_directly(),
             Event::LostReleased(index) => {
                 if !self.lost.is_empty() {
-                    let Section { nonce, fence } = self.lost.remove(index.index(self.lost.len()));
-                    self.release_lost(nonce, fence);
+                    let Section { id, fence } = self.lost.remove(index.index(self.lost.len()));
+                    self.release_lost(id, fence);
                 }
             }
             Event::Lost => self.lose(),
@@ -132,8 +132,8 @@ impl Model {
 
     /// All sections end, all that is asked is granted, until nobody waits.
     fn wind_up(&mut self) {
-        while let Some(Section { nonce, fence }) = self.lost.pop() {
-            self.release_lost(nonce, fence);
+        while let Some(Section { id, fence }) = self.lost.pop() {
+            self.release_lost(id, fence);
         }
         for _ in 0..10_000 {
             self.granted(false, u32::MAX, 30_000);

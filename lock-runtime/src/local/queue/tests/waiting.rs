@@ -3,9 +3,9 @@
 use super::*;
 use crate::local::actions::TickResult;
 use crate::local::params::AcquireParams;
-use crate::protocol::claim::Failure;
-use crate::types::fence::{Fence, FenceBlock};
-use crate::wire::reply::{Busy, Grant};
+use crate::protocol::request::Failure;
+use crate::types::fence::{Fence, FenceRange};
+use crate::wire::reply::{BusyReply, Grant};
 
 #[test]
 fn one_request_is_asked_for_at_a_time() {
@@ -25,7 +25,8 @@ fn the_next_takes_the_place_of_the_first_that_leaves() {
     let mut queue = TestQueue::new();
     let (first, _) = queue.join_with_id("first", params(0));
     let (second, _) = queue.join_with_id("second", params(1));
-    let replaced = |old, new| Seen { acquire: Some((nonce(new), Some(nonce(old)))), ..nothing() };
+    let replaced =
+        |old, new| Seen { acquire: Some((request_id(new), Some(request_id(old)))), ..nothing() };
     assert_eq!(queue.cancel(first), replaced(1, 2));
     assert_eq!(queue.cancel(first), nothing(), "it has left");
     assert_eq!(queue.cancel(second), releases(2), "nobody is behind it");
@@ -67,8 +68,9 @@ fn a_grant_for_one_that_has_left_is_given_back() {
     let (first, _) = queue.join_with_id("first", params(0));
     queue.join("second", params(1));
     queue.cancel(first);
-    let fences = FenceBlock::new(Fence::new(FIRST), 4);
-    let late = queue.queue.granted(at(2), nonce(1), Grant { fences, waited_for: false }, at(9000));
+    let fences = FenceRange::new(Fence::new(FIRST), 4);
+    let late =
+        queue.queue.granted(at(2), request_id(1), Grant { fences, contended: false }, at(9000));
     assert_eq!(queue.see(late), releases(1));
     assert_eq!(queue.granted(3, 4, false), starts("second", FIRST));
 }
@@ -79,7 +81,7 @@ fn the_end_of_a_request_that_was_replaced_is_not_the_end_of_the_next() {
     let (first, _) = queue.join_with_id("first", params(0));
     queue.join("second", params(1));
     queue.cancel(first);
-    let (sender, actions) = queue.queue.failed(at(2), nonce(1));
+    let (sender, actions) = queue.queue.failed(at(2), request_id(1));
     assert_eq!((sender, queue.see(actions)), (None, nothing()));
     assert_eq!(queue.failed(3), (Some("second"), nothing()));
 }
@@ -138,7 +140,7 @@ fn those_behind_one_that_got_no_reply_are_busy_as_nothing_was_sent_for_them() {
     queue.join("second", params_until(1, 50));
     let result =
         queue.queue.tick(at(50), |_| Failure::NoReply, |_| unreachable!("nobody is inside"));
-    let busy = Failure::Busy(Busy { ahead: 1, ..Busy::by_others() });
+    let busy = Failure::Busy(BusyReply { ahead: 1, ..BusyReply::by_others() });
     assert_eq!(result.timed_out, [("second", busy)]);
 }
 

@@ -10,7 +10,7 @@ use crate::local::params::AcquireParams;
 use crate::local::queue::LocalQueue;
 use crate::local::waiters::WaiterId;
 use crate::types::fence::Fence;
-use crate::types::request_id::Nonce;
+use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 
 type Who = u64;
@@ -18,14 +18,14 @@ type Who = u64;
 /// A section that runs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Section {
-    pub(crate) nonce: Nonce,
+    pub(crate) id: RequestId,
     pub(crate) fence: Fence,
 }
 
 /// The hold that the server has granted to the line.
 #[derive(Debug)]
 struct Hold {
-    nonce: Nonce,
+    id: RequestId,
     valid_until: Timestamp,
     running: Option<Fence>,
     /// How many hand-overs are allowed since others are known or expected to wait.
@@ -49,16 +49,16 @@ pub(crate) struct Model {
     next_fence: u64,
     started: Option<Fence>,
     /// What the server was asked, and how many tokens for.
-    requests: Option<(Nonce, u32)>,
+    requests: Option<(RequestId, u32)>,
     pending_contended: bool,
     /// Until when others are expected back.
     contention_until: u64,
-    withdrawn: Vec<Nonce>,
+    withdrawn: Vec<RequestId>,
     hold: Option<Hold>,
     /// Sections whose hold is lost and that still run.
     pub(crate) lost: Vec<Section>,
     /// Requests and holds that have to be withdrawn or released, each once.
-    to_release: BTreeSet<Nonce>,
+    to_release: BTreeSet<RequestId>,
     waiting: BTreeMap<Who, ModelWaiter>,
     wakes: Vec<Timestamp>,
 }
@@ -97,9 +97,9 @@ impl Model {
         self.waiting.iter().skip(usize::from(self.requests.is_some()))
     }
 
-    fn release(&mut self, name: Nonce) {
+    fn release(&mut self, name: RequestId) {
         assert!(self.to_release.remove(&name), "ended twice, or never asked for");
-        if self.hold.as_ref().is_some_and(|hold| hold.nonce == name) {
+        if self.hold.as_ref().is_some_and(|hold| hold.id == name) {
             assert!(self.hold.take().unwrap().running.is_none(), "it ends around a section");
         }
         if let Some((requests, _)) = self.requests.take_if(|requests| requests.0 == name) {
@@ -108,10 +108,10 @@ impl Model {
     }
 
     /// A section begins, as the latest in the line or at once.
-    fn start(&mut self, name: Nonce, fence: Fence, valid_until: Timestamp) {
+    fn start(&mut self, name: RequestId, fence: Fence, valid_until: Timestamp) {
         let now = self.now();
         let hold = self.hold.as_mut().expect("nobody begins without a hold");
-        assert_eq!(hold.nonce, name, "under the hold of now");
+        assert_eq!(hold.id, name, "under the hold of now");
         assert_eq!(hold.valid_until, valid_until);
         assert!(now < valid_until, "it is over already");
         assert_eq!(hold.running.replace(fence), None, "two at once");
@@ -135,18 +135,18 @@ impl Model {
             assert!(self.requests.is_none() && self.hold.is_none(), "one at a time");
             let (_, first) = self.waiting.first_key_value().expect("asked for somebody");
             assert_eq!(first.params.since, acquire.params.since, "asked for the first");
-            assert!((1..=crate::wire::call::LARGEST_BLOCK).contains(&acquire.fence_count));
+            assert!((1..=crate::wire::command::MAX_FENCE_RANGE).contains(&acquire.fence_count));
             self.names += 1;
-            assert_eq!(acquire.nonce, nonce(self.names));
-            self.queue.provide_request_id(nonce(self.names + 1));
-            self.requests = Some((acquire.nonce, acquire.fence_count));
+            assert_eq!(acquire.id, request_id(self.names));
+            self.queue.provide_request_id(request_id(self.names + 1));
+            self.requests = Some((acquire.id, acquire.fence_count));
             self.pending_contended = false;
-            self.to_release.insert(acquire.nonce);
+            self.to_release.insert(acquire.id);
         }
         if let Some(start) = actions.start {
             let first = self.waiting.pop_first().expect("somebody waits").0;
             assert_eq!(first, start.sender, "in the order of their coming");
-            self.start(start.nonce, start.fence, start.valid_until);
+            self.start(start.id, start.fence, start.valid_until);
         }
     }
 
@@ -177,9 +177,9 @@ impl Model {
             assert!(earliest.is_some_and(|wake| *wake <= due), "nobody would look at it");
         }
         assert!(!idle || earliest.is_some(), "nobody would give it up");
-        let lost = self.lost.iter().map(|section| section.nonce);
+        let lost = self.lost.iter().map(|section| section.id);
         let requests = self.requests.iter().map(|requests| requests.0);
-        let held = self.hold.iter().map(|hold| hold.nonce);
+        let held = self.hold.iter().map(|hold| hold.id);
         let expected: BTreeSet<_> = lost.chain(requests).chain(held).collect();
         assert_eq!(self.to_release, expected, "what is owed is in use");
     }

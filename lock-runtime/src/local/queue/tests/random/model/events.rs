@@ -4,8 +4,8 @@ use super::*;
 use crate::local::params::AcquireParams;
 use crate::local::process_lease::RunningSection;
 use crate::local::queue::tests::random::model::{Model, Section};
-use crate::types::fence::{Fence, FenceBlock};
-use crate::types::request_id::Nonce;
+use crate::types::fence::{Fence, FenceRange};
+use crate::types::request_id::RequestId;
 use crate::wire::reply::Grant;
 
 impl Model {
@@ -22,7 +22,7 @@ impl Model {
             .filter(|(_, deadline)| deadline.is_some_and(|deadline| deadline <= now))
             .map(|(who, _)| who)
             .collect();
-        let show = |running: &RunningSection| holder(running.nonce, running.fence);
+        let show = |running: &RunningSection| holder(running.id, running.fence);
         let result = self.queue.tick(now, |_| elsewhere(), show);
         let heard: Vec<_> = result.timed_out.iter().map(|(who, _)| *who).collect();
         assert_eq!(heard, expired, "each hears of its deadline, and nobody else");
@@ -59,7 +59,7 @@ impl Model {
         );
         assert!(self.waiting.is_empty(), "it comes before others");
         let start = actions.start.expect("it begins");
-        self.start(start.nonce, start.fence, start.valid_until);
+        self.start(start.id, start.fence, start.valid_until);
         let hold = self.hold.as_mut().unwrap();
         assert!(!hold.contended, "kept although others wait");
         if let Some(left) = &mut hold.left {
@@ -84,7 +84,7 @@ impl Model {
     pub(crate) fn granted(&mut self, contended: bool, part: u32, left: u64) {
         let Some((name, fence_count)) = self.requests.take() else { return };
         let size = 1 + part % fence_count;
-        let fences = FenceBlock::new(Fence::new(self.next_fence), size);
+        let fences = FenceRange::new(Fence::new(self.next_fence), size);
         self.next_fence += u64::from(size);
         let valid_until = at(self.now + left);
         let waited_for_by_now = contended || self.pending_contended;
@@ -92,17 +92,12 @@ impl Model {
             self.contention_until = self.now + 1000;
         }
         let left = (self.now < self.contention_until).then_some(MAX_HANDOFFS);
-        self.hold = Some(Hold {
-            nonce: name,
-            valid_until,
-            running: None,
-            left,
-            contended: waited_for_by_now,
-        });
+        self.hold =
+            Some(Hold { id: name, valid_until, running: None, left, contended: waited_for_by_now });
         let actions = self.queue.granted(
             self.now(),
             name,
-            Grant { fences, waited_for: contended },
+            Grant { fences, contended: contended },
             valid_until,
         );
         assert!(actions.start.is_some(), "the one that it was asked for gets it");
@@ -111,9 +106,9 @@ impl Model {
 
     pub(crate) fn granted_late(&mut self) {
         let Some(name) = self.withdrawn.pop() else { return };
-        let fences = FenceBlock::new(Fence::new(self.next_fence), 4);
+        let fences = FenceRange::new(Fence::new(self.next_fence), 4);
         self.next_fence += 4;
-        let grant = Grant { fences, waited_for: false };
+        let grant = Grant { fences, contended: false };
         let actions = self.queue.granted(self.now(), name, grant, at(self.now + 1000));
         assert_eq!(actions.release, Some(name), "it goes back");
         assert!(actions.acquire.is_none() && actions.start.is_none());
@@ -130,24 +125,24 @@ impl Model {
 
     fn running(&mut self) -> Option<Section> {
         let hold = self.hold.as_mut()?;
-        hold.running.take().map(|fence| Section { nonce: hold.nonce, fence })
+        hold.running.take().map(|fence| Section { id: hold.id, fence })
     }
 
     pub(crate) fn released(&mut self) {
-        let Some(Section { nonce, fence }) = self.running() else { return };
-        let actions = self.queue.released(self.now(), nonce, fence);
+        let Some(Section { id, fence }) = self.running() else { return };
+        let actions = self.queue.released(self.now(), id, fence);
         self.handoff(actions);
     }
 
     pub(crate) fn released_directly(&mut self) {
-        let Some(Section { nonce, .. }) = self.running() else { return };
-        self.to_release.remove(&nonce);
+        let Some(Section { id, .. }) = self.running() else { return };
+        self.to_release.remove(&id);
         self.hold = None;
-        let actions = self.queue.released_directly(nonce);
+        let actions = self.queue.released_directly(id);
         self.apply(actions);
     }
 
-    pub(crate) fn release_lost(&mut self, name: Nonce, fence: Fence) {
+    pub(crate) fn release_lost(&mut self, name: RequestId, fence: Fence) {
         let actions = self.queue.released(self.now(), name, fence);
         assert_eq!(actions.release, Some(name), "released once its section has ended");
         assert!(actions.start.is_none() && actions.acquire.is_none());
@@ -156,12 +151,12 @@ impl Model {
 
     pub(crate) fn lose(&mut self) {
         let Some(hold) = &self.hold else { return };
-        let nonce = hold.nonce;
+        let id = hold.id;
         if let Some(section) = self.running() {
             self.lost.push(section);
             self.hold = None;
         }
-        let actions = self.queue.lost(nonce);
+        let actions = self.queue.lost(id);
         assert!(actions.start.is_none());
         self.apply(actions);
         assert!(self.hold.is_none(), "a hold that was lost with nobody inside is ended");
@@ -175,7 +170,7 @@ impl Model {
             self.contention_until = self.now + 1000;
         }
         let name =
-            self.hold.as_ref().map(|hold| hold.nonce).or(self.requests.map(|requests| requests.0));
+            self.hold.as_ref().map(|hold| hold.id).or(self.requests.map(|requests| requests.0));
         let Some(name) = name else { return };
         let actions = self.queue.contended(self.now(), name);
         assert!(actions.start.is_none() && actions.acquire.is_none());
@@ -188,7 +183,7 @@ impl Model {
         let valid_until = at(self.now + left);
         let Some(hold) = &mut self.hold else { return };
         hold.valid_until = valid_until;
-        self.queue.renewed(hold.nonce, valid_until);
+        self.queue.renewed(hold.id, valid_until);
     }
 
     pub(crate) fn release_idle(&mut self) {

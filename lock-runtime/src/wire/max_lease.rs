@@ -18,7 +18,7 @@ const LOWEST_US: u64 = 2_000_000;
 const STEPS: usize = 164;
 
 /// All steps, from the lowest to the highest.
-pub fn bound_steps() -> impl DoubleEndedIterator<Item = Duration> + ExactSizeIterator {
+pub fn lease_steps() -> impl DoubleEndedIterator<Item = Duration> + ExactSizeIterator {
     (0..STEPS).map(|number| {
         let us = (LOWEST_US * EIGHTHS[number % 8]) << (number / 8);
         Duration::from_millis(us / 1_000_000_000)
@@ -27,9 +27,9 @@ pub fn bound_steps() -> impl DoubleEndedIterator<Item = Duration> + ExactSizeIte
 
 /// The lowest step that covers a lease; the highest where none does.
 #[must_use]
-pub fn bound_for(lease: Duration) -> Duration {
+pub fn lease_step_for(lease: Duration) -> Duration {
     let mut last = Duration::ZERO;
-    for step in bound_steps() {
+    for step in lease_steps() {
         last = step;
         if step >= lease {
             break;
@@ -40,29 +40,29 @@ pub fn bound_for(lease: Duration) -> Duration {
 
 /// What a process says to a server that turns out to have lost its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Quarantine {
+pub struct DataLossGrace {
     /// The longest lease that any process may have been granted before, as far as known.
-    pub bound: Duration,
+    pub max_lease: Duration,
     /// Whether the process waits until such a lease is over, or goes on at once. Others wait in either case.
     pub waits: bool,
 }
 
 /// As the scripts read it: milliseconds, below zero for a process that does not wait.
-impl Display for Quarantine {
+impl Display for DataLossGrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.waits { "" } else { "-" };
-        write!(f, "{sign}{}", self.bound.as_millis())
+        write!(f, "{sign}{}", self.max_lease.as_millis())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::call::WAITER_LEASE;
+    use crate::wire::command::WAITER_LEASE;
 
     #[test]
     fn the_steps_go_from_the_lease_of_a_waiter_to_beyond_the_longest_ttl_a_tenth_at_a_time() {
-        let steps: Vec<_> = bound_steps().collect();
+        let steps: Vec<_> = lease_steps().collect();
         assert_eq!(steps[0], WAITER_LEASE);
         assert_eq!(steps[8], WAITER_LEASE * 2);
         assert!(steps[STEPS - 1] > Duration::from_secs(30 * 24 * 60 * 60).mul_f64(1.01));
@@ -73,10 +73,10 @@ mod tests {
 
     #[test]
     fn a_lease_is_covered_by_the_next_step() {
-        assert_eq!(bound_for(Duration::ZERO), WAITER_LEASE);
-        assert_eq!(bound_for(WAITER_LEASE), WAITER_LEASE);
-        let above = bound_for(Duration::from_millis(2_001));
+        assert_eq!(lease_step_for(Duration::ZERO), WAITER_LEASE);
+        assert_eq!(lease_step_for(WAITER_LEASE), WAITER_LEASE);
+        let above = lease_step_for(Duration::from_millis(2_001));
         assert!(above > WAITER_LEASE && above < Duration::from_millis(2_200), "{above:?}");
-        assert_eq!(Some(bound_for(Duration::MAX)), bound_steps().next_back());
+        assert_eq!(Some(lease_step_for(Duration::MAX)), lease_steps().next_back());
     }
 }

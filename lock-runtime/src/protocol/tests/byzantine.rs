@@ -8,8 +8,8 @@ pub(crate) mod world;
 
 use proptest::prelude::*;
 
-use crate::protocol::tests::lies::steps::{Step, any_step, honest_step};
-use crate::protocol::tests::lies::world::World;
+use crate::protocol::tests::byzantine::steps::{Step, any_step, honest_step};
+use crate::protocol::tests::byzantine::world::World;
 use crate::wire::random::config;
 
 const CASES: u32 = 500;

@@ -1,10 +1,10 @@
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use crate::protocol::machine::Outlook;
+use crate::protocol::state::ConnectErrorKind;
 use crate::wire::random::answers::{any_answer, any_text};
 use crate::wire::random::mutation::{Mutation, any_mutation};
-use crate::wire::reply::Answer;
+use crate::wire::reply::RawReply;
 
 /// One thing that happens; requests and calls by where they stand among those there are.
 #[derive(Clone, Debug)]
@@ -20,12 +20,12 @@ pub(crate) enum Step {
     Unwatch(Index),
     Reply(Index, Said),
     /// The reply to a call that was answered before, or never made.
-    ReplyAgain(Index, Answer),
+    ReplyAgain(Index, RawReply),
     Granted(Index, u8, u32),
     Message(String),
     Connect,
     Disconnect,
-    ConnectFailed(Outlook),
+    ConnectFailed(ConnectErrorKind),
     Later(u16),
 }
 
@@ -37,7 +37,7 @@ pub(crate) struct AcquireParams {
     pub(crate) max_hold: Option<u16>,
     pub(crate) queue: bool,
     pub(crate) renew: bool,
-    pub(crate) block: u32,
+    pub(crate) fence_count: u32,
 }
 
 /// What a call is answered by.
@@ -49,7 +49,7 @@ pub(crate) enum Said {
     Changed(Mutation),
     /// What it would have said to another call.
     Astray(Index),
-    Answer(Answer),
+    Answer(RawReply),
     /// A free lock, whoever has it.
     Granted(u32),
     Error(u8),
@@ -58,13 +58,13 @@ pub(crate) enum Said {
 fn wish() -> impl Strategy<Value = AcquireParams> {
     let times = (300..40_000_u16, prop::option::of(0..9_000_u16), prop::option::of(0..9_000_u16));
     (times, prop::bool::weighted(0.7), any::<bool>(), 1..5_u32).prop_map(
-        |((ttl, wait, max_hold), queue, renew, block)| AcquireParams {
+        |((ttl, wait, max_hold), queue, renew, fence_count)| AcquireParams {
             ttl,
             wait,
             max_hold,
             queue,
             renew,
-            block,
+            fence_count,
         },
     )
 }
@@ -117,6 +117,6 @@ pub(crate) fn any_step() -> impl Strategy<Value = Step> {
         1 => any_text().prop_map(Step::Message),
         1 => Just(Step::EndAll),
         1 => Just(Step::Disconnect),
-        1 => select(vec![Outlook::Unreachable, Outlook::Unfit, Outlook::Hopeless]).prop_map(Step::ConnectFailed),
+        1 => select(vec![ConnectErrorKind::Unreachable, ConnectErrorKind::Unsuitable, ConnectErrorKind::Permanent]).prop_map(Step::ConnectFailed),
     ]
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::protocol::machine::Machine;
+use crate::protocol::state::Protocol;
 use crate::protocol::timing::Timing;
 use crate::types::time::Timestamp;
 
@@ -12,7 +12,7 @@ const SHORT: Duration = Duration::from_secs(10);
 
 /// What is known of the server's pace.
 #[derive(Debug)]
-pub(crate) struct Silence {
+pub(crate) struct ReplyTimeout {
     /// When the server last said anything.
     heard: Timestamp,
     /// The slowest round trip of late.
@@ -21,7 +21,7 @@ pub(crate) struct Silence {
     ttls: BTreeMap<Duration, usize>,
 }
 
-impl Silence {
+impl ReplyTimeout {
     pub(crate) const fn new(now: Timestamp) -> Self {
         Self { heard: now, slowest: Duration::ZERO, ttls: BTreeMap::new() }
     }
@@ -51,7 +51,7 @@ impl Silence {
     }
 
     /// It answered a call that was sent at `sent`.
-    pub(crate) fn answered(&mut self, now: Timestamp, sent: Timestamp) {
+    pub(crate) fn settled(&mut self, now: Timestamp, sent: Timestamp) {
         self.heard(now);
         self.slowest = now.since(sent).max(self.slowest / 16 * 15);
     }
@@ -59,14 +59,14 @@ impl Silence {
     /// How long it may say nothing.
     pub(crate) fn limit(&self, timing: &Timing) -> Duration {
         let shortest = self.ttls.first_key_value().map(|(&ttl, _)| ttl);
-        timing.silence(shortest, self.slowest)
+        timing.reply_timeout(shortest, self.slowest)
     }
 }
 
-impl Machine {
+impl Protocol {
     /// When the connection counts as dead, unless the server says something until then.
-    pub(crate) fn stalled_at(&self) -> Option<Timestamp> {
-        let oldest = self.calls.values().next()?;
-        Some(oldest.at.max(self.silence.heard).plus(self.silence.limit(&self.timing)))
+    pub(crate) fn reply_due_at(&self) -> Option<Timestamp> {
+        let oldest = self.in_flight.values().next()?;
+        Some(oldest.at.max(self.reply_timeout.heard).plus(self.reply_timeout.limit(&self.timing)))
     }
 }

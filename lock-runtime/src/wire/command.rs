@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use crate::types::fence::Fence;
 use crate::types::owner_info::OwnerInfo;
-use crate::types::request_id::Nonce;
-use crate::wire::bound::Quarantine;
+use crate::types::request_id::RequestId;
 use crate::wire::keyspace::Keyspace;
+use crate::wire::max_lease::DataLossGrace;
 use crate::wire::probe::Probe;
-use crate::wire::script::{Invocation, Script};
+use crate::wire::script::{Script, ScriptCall};
 
 /// How long a waiter keeps its place without being heard of, unless its process has a crowd of them; and how long a grant
 /// waits at the most to be taken up.
@@ -26,38 +26,38 @@ pub fn claim(ttl: Duration) -> Duration {
 }
 
 /// The most fencing tokens that one grant reserves.
-pub const LARGEST_BLOCK: u32 = 1024;
+pub const MAX_FENCE_RANGE: u32 = 1024;
 
 /// The largest block that is drawn without a look at how far the counter is ahead of the server's clock.
-pub const SMALL_BLOCK: u32 = 16;
+pub const SMALL_FENCE_RANGE: u32 = 16;
 
 /// How many waiters an inspection lists.
-pub const INSPECTED: u32 = 100;
+pub const MAX_LISTED_WAITERS: u32 = 100;
 
 /// A question to the server about one or more locks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Call {
+pub enum Command {
     /// Take the lock or queue for it.
     Acquire(Acquire),
     /// Take several locks if all of them can be had at once, else none. The keys differ, nobody queues, each wants one
-    /// token, and there are no more than [`LARGEST_BLOCK`].
+    /// token, and there are no more than [`MAX_FENCE_RANGE`].
     AcquireAll(Vec<Acquire>),
-    /// Give up a hold that nobody is expected to wait for: as [`Call::Release`], but may be sent together with others.
-    Free(Give),
-    /// Give the hold of this nonce to the next waiter, or free it.
-    Release(Give),
-    /// Make whatever this nonce has become undone; with a tombstone if its acquire may still arrive.
+    /// Give up a hold that nobody is expected to wait for: as [`Command::Release`], but may be sent together with others.
+    Free(RequestRef),
+    /// Give the hold of this request id to the next waiter, or free it.
+    Release(RequestRef),
+    /// Make whatever this request id has become undone; with a tombstone if its acquire may still arrive.
     Cancel {
         /// Which request, and what the server needs to grant to the next.
-        give: Give,
-        /// How long a late acquire of this nonce is refused; zero where none can be under way.
+        request: RequestRef,
+        /// How long a late acquire of this request id is refused; zero where none can be under way.
         tombstone: Duration,
     },
     /// Prolong holds and waiters' leases.
     Renew(Vec<Renewal>),
     /// Announce to the server, for after a loss of its data, and to all processes that leases of up to this length are about to
-    /// be granted: a step of [`super::bound_steps`]. Goes before the first call that writes such a ttl.
-    Raise(Duration),
+    /// be granted: a step of [`super::lease_steps`]. Goes before the first call that writes such a ttl.
+    RaiseMaxLease(Duration),
     /// Read one lock.
     Inspect {
         /// The user's key.
@@ -73,17 +73,17 @@ pub enum Call {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acquire {
     /// Who asks, for which key, and what the server needs to issue a token.
-    pub give: Give,
+    pub request: RequestRef,
     /// The TTL of the key in the server: what was asked for plus the guard.
     pub ttl: Duration,
     /// For others to read.
-    pub who: OwnerInfo,
+    pub owner: OwnerInfo,
     /// The channel on which the process is told of a grant, and of others that wait for its hold.
     pub inbox: Arc<str>,
     /// How many fencing tokens to reserve, at least one.
-    pub block: u32,
+    pub fence_count: u32,
     /// Whether the lock is expected to be free, so that this may be sent together with others.
-    pub expects_free: bool,
+    pub likely_free: bool,
     /// How to queue; `None` tries once.
     pub enqueue: Option<Enqueue>,
 }
@@ -99,15 +99,15 @@ pub struct Enqueue {
 
 /// Names one request, with what every script needs that may issue a fencing token.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Give {
+pub struct RequestRef {
     /// The user's key.
     pub key: Arc<str>,
     /// The request.
-    pub nonce: Nonce,
+    pub id: RequestId,
     /// The highest token this process has seen: what is issued is above it.
-    pub floor: Fence,
+    pub min_fence: Fence,
     /// How to go on if the server turns out to have lost its data.
-    pub quarantine: Quarantine,
+    pub data_loss_grace: DataLossGrace,
 }
 
 /// One entry of a renewal.
@@ -118,7 +118,7 @@ pub enum Renewal {
         /// The user's key.
         key: Arc<str>,
         /// The hold's request.
-        nonce: Nonce,
+        id: RequestId,
         /// Its new TTL in the server.
         ttl: Duration,
     },
@@ -127,18 +127,18 @@ pub enum Renewal {
         /// The user's key.
         key: Arc<str>,
         /// The waiter's request.
-        nonce: Nonce,
+        id: RequestId,
         /// How long its place is kept from now on.
         lease: Duration,
     },
 }
 
-impl Call {
-    /// The script that answers it; `None` for [`Call::Raise`], which is no script's business.
+impl Command {
+    /// The script that answers it; `None` for [`Command::Raise`], which is no script's business.
     #[must_use]
     pub const fn script(&self) -> Option<Script> {
         Some(match self {
-            Self::Raise(_) => return None,
+            Self::RaiseMaxLease(_) => return None,
             Self::Acquire(_) => Script::Acquire,
             Self::AcquireAll(_) => Script::AcquireAll,
             Self::Free(_) | Self::Release(_) => Script::Release,
@@ -151,34 +151,34 @@ impl Call {
 
     /// The script call that asks this, if one does.
     #[must_use]
-    pub fn encode(&self, space: &Keyspace) -> Option<Invocation> {
+    pub fn encode(&self, space: &Keyspace) -> Option<ScriptCall> {
         Some(match self {
             Self::Acquire(acquire) => acquire.encode(space),
-            Self::AcquireAll(asks) => encode_all(asks, space),
-            Self::Free(give) | Self::Release(give) => give.encode(Script::Release, space),
-            Self::Cancel { give, tombstone } => {
-                give.encode(Script::Cancel, space).arg(tombstone.as_millis())
+            Self::AcquireAll(acquires) => encode_all(acquires, space),
+            Self::Free(request) | Self::Release(request) => request.encode(Script::Release, space),
+            Self::Cancel { request, tombstone } => {
+                request.encode(Script::Cancel, space).arg(tombstone.as_millis())
             }
             Self::Renew(entries) => encode_renewals(entries, space),
             Self::Inspect { key, limit } => {
                 let names = space.names(key);
-                Invocation::new(Script::Inspect)
+                ScriptCall::new(Script::Inspect)
                     .key(names.hold())
                     .key(names.queue())
                     .key(names.waiters())
                     .arg(limit)
             }
-            Self::Raise(_) => return None,
+            Self::RaiseMaxLease(_) => return None,
             Self::Probe(probe) => probe.encode(space),
         })
     }
 }
 
 impl Acquire {
-    fn encode(&self, space: &Keyspace) -> Invocation {
-        let words = self.give.encode(Script::Acquire, space);
-        let words = words.arg(self.ttl.as_millis()).arg(&self.who);
-        let words = words.arg(&self.inbox).arg(self.block);
+    fn encode(&self, space: &Keyspace) -> ScriptCall {
+        let words = self.request.encode(Script::Acquire, space);
+        let words = words.arg(self.ttl.as_millis()).arg(&self.owner);
+        let words = words.arg(&self.inbox).arg(self.fence_count);
         match &self.enqueue {
             Some(Enqueue { ticket, lease }) => {
                 let claim = claim(self.ttl).as_millis();
@@ -189,37 +189,42 @@ impl Acquire {
     }
 }
 
-impl Give {
-    fn encode(&self, script: Script, space: &Keyspace) -> Invocation {
+impl RequestRef {
+    fn encode(&self, script: Script, space: &Keyspace) -> ScriptCall {
         let names = space.names(&self.key);
-        Invocation::new(script)
+        ScriptCall::new(script)
             .key(names.hold())
             .key(names.queue())
             .key(names.waiters())
             .key(names.cancelled())
             .key(space.fence())
-            .arg(self.nonce)
-            .arg(self.floor)
-            .arg(self.quarantine)
+            .arg(self.id)
+            .arg(self.min_fence)
+            .arg(self.data_loss_grace)
     }
 }
 
-fn encode_all(asks: &[Acquire], space: &Keyspace) -> Invocation {
-    let mut words = Invocation::new(Script::AcquireAll);
-    for ask in asks {
-        let names = space.names(&ask.give.key);
+fn encode_all(acquires: &[Acquire], space: &Keyspace) -> ScriptCall {
+    let mut words = ScriptCall::new(Script::AcquireAll);
+    for acquire in acquires {
+        let names = space.names(&acquire.request.key);
         words = words.key(names.hold()).key(names.queue()).key(names.cancelled());
     }
-    let floor = asks.iter().map(|ask| ask.give.floor).fold(Fence::ZERO, Ord::max);
-    words = words.key(space.fence()).arg(floor);
-    for ask in asks {
-        words = words.arg(ask.give.nonce).arg(ask.ttl.as_millis()).arg(&ask.inbox).arg(&ask.who);
+    let min_fence =
+        acquires.iter().map(|acquire| acquire.request.min_fence).fold(Fence::ZERO, Ord::max);
+    words = words.key(space.fence()).arg(min_fence);
+    for acquire in acquires {
+        words = words
+            .arg(acquire.request.id)
+            .arg(acquire.ttl.as_millis())
+            .arg(&acquire.inbox)
+            .arg(&acquire.owner);
     }
     words
 }
 
-fn encode_renewals(entries: &[Renewal], space: &Keyspace) -> Invocation {
-    let mut words = Invocation::new(Script::Renew);
+fn encode_renewals(entries: &[Renewal], space: &Keyspace) -> ScriptCall {
+    let mut words = ScriptCall::new(Script::Renew);
     for entry in entries {
         words = match entry {
             Renewal::Hold { key, .. } => words.key(space.names(key).hold()),
@@ -231,10 +236,8 @@ fn encode_renewals(entries: &[Renewal], space: &Keyspace) -> Invocation {
     }
     for entry in entries {
         words = match entry {
-            Renewal::Hold { nonce, ttl, .. } => words.arg('h').arg(nonce).arg(ttl.as_millis()),
-            Renewal::Waiter { nonce, lease, .. } => {
-                words.arg('w').arg(nonce).arg(lease.as_millis())
-            }
+            Renewal::Hold { id, ttl, .. } => words.arg('h').arg(id).arg(ttl.as_millis()),
+            Renewal::Waiter { id, lease, .. } => words.arg('w').arg(id).arg(lease.as_millis()),
         };
     }
     words

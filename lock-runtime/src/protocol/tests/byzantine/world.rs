@@ -8,42 +8,42 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::backend::memory::twin::Twin;
-use crate::protocol::claim::Request;
-use crate::protocol::machine::{CallError, CallId, Machine};
-use crate::protocol::tests::lies::steps::{AcquireParams, Step};
+use crate::backend::memory::twin::MemoryStore;
+use crate::protocol::request::RequestParams;
+use crate::protocol::state::{CommandError, CommandId, Protocol};
+use crate::protocol::tests::byzantine::steps::{AcquireParams, Step};
 use crate::protocol::tests::{at, request};
 use crate::protocol::timing::Timing;
-use crate::types::fence::{Fence, FenceBlock};
-use crate::types::request_id::Nonce;
+use crate::types::fence::{Fence, FenceRange};
+use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
-use crate::wire::call::{Call, Renewal};
-use crate::wire::reply::{Decode, Notice, Reply};
+use crate::wire::command::{Command, Renewal};
+use crate::wire::reply::{Decode, Notification, Reply};
 
 type Checked = Result<(), TestCaseError>;
 
 /// A machine, the server it talks to, and what is known of both from outside.
 pub(crate) struct World {
-    machine: Machine,
-    twin: Twin,
+    protocol: Protocol,
+    twin: MemoryStore,
     now: Timestamp,
     up: bool,
     /// The calls that wait for a reply, with the instant of their sending.
-    calls: Vec<(CallId, Call, Timestamp)>,
-    requests: BTreeMap<Nonce, Known>,
-    names: Vec<Nonce>,
+    calls: Vec<(CommandId, Command, Timestamp)>,
+    requests: BTreeMap<RequestId, Known>,
+    names: Vec<RequestId>,
     /// Requests that are granted together, by the first.
-    groups: BTreeMap<Nonce, Vec<Nonce>>,
-    floor: Fence,
+    groups: BTreeMap<RequestId, Vec<RequestId>>,
+    min_fence: Fence,
     /// What was granted by the latest input: to whom, under which tokens, until when at most.
-    grants: Vec<(Nonce, FenceBlock, Timestamp)>,
-    pushed: Vec<Notice>,
+    grants: Vec<(RequestId, FenceRange, Timestamp)>,
+    granted_by_push: Vec<Notification>,
 }
 
 /// What is known of a request.
 struct Known {
     ttl: Duration,
-    floor: Fence,
+    min_fence: Fence,
     stage: Stage,
     /// The latest call about it.
     sent: Timestamp,
@@ -59,26 +59,26 @@ enum Stage {
 }
 
 /// A hundredth of the ttl, at least 2 ms: for the clocks.
-fn margin(ttl: Duration) -> Duration {
+fn clock_margin(ttl: Duration) -> Duration {
     Duration::from_millis(2).max(ttl / 100)
 }
 
 /// When a hold ends for its owner that the server keeps for `server_ttl` from then.
 fn ends(sent: Timestamp, server_ttl: Duration) -> Timestamp {
     // The server keeps it longer than was asked, by as much as the margin of what was asked.
-    let asked =
+    let may_be_on_server =
         server_ttl.saturating_sub(Duration::from_millis(2)).min(server_ttl.mul_f64(1.0 / 1.01));
     let rounding = Duration::from_micros(1);
-    sent.plus(asked.saturating_sub(margin(asked)) + rounding)
+    sent.plus(may_be_on_server.saturating_sub(clock_margin(may_be_on_server)) + rounding)
 }
 
 impl World {
     pub(crate) fn new() -> Self {
         let inbox = "inbox".to_owned();
-        let mut twin = Twin::default();
+        let mut twin = MemoryStore::default();
         twin.open(0, Fence::ZERO, Duration::ZERO, false);
         Self {
-            machine: Machine::new(at(0.0), Timing::default(), inbox, Duration::from_secs(30)),
+            protocol: Protocol::new(at(0.0), Timing::default(), inbox, Duration::from_secs(30)),
             twin,
             now: at(0.0),
             up: false,
@@ -86,9 +86,9 @@ impl World {
             requests: BTreeMap::new(),
             names: Vec::new(),
             groups: BTreeMap::new(),
-            floor: Fence::ZERO,
+            min_fence: Fence::ZERO,
             grants: Vec::new(),
-            pushed: Vec::new(),
+            granted_by_push: Vec::new(),
         }
     }
 
@@ -96,7 +96,7 @@ impl World {
         self.grants.clear();
         self.act(step);
         self.after()?;
-        for notice in std::mem::take(&mut self.pushed) {
+        for notice in std::mem::take(&mut self.granted_by_push) {
             self.grants.clear();
             self.notice(notice);
             self.after()?;
@@ -109,61 +109,61 @@ impl World {
         match step {
             Step::Request(wish) => {
                 let request = self.new_request(wish, 0);
-                self.machine.request(now, request);
+                self.protocol.acquire(now, request);
             }
             Step::RequestAll(wish, count) => {
-                let wish = AcquireParams { block: 1, queue: false, ..wish.clone() };
+                let wish = AcquireParams { fence_count: 1, queue: false, ..wish.clone() };
                 let requests: Vec<_> =
                     (0..*count).map(|key| self.new_request(&wish, key)).collect();
-                let group: Vec<_> = requests.iter().map(|request| request.nonce).collect();
+                let group: Vec<_> = requests.iter().map(|request| request.id).collect();
                 self.groups.insert(group[0], group);
-                self.machine.request_all(now, requests);
+                self.protocol.acquire_all(now, requests);
             }
             Step::Replace(old, wish) => {
                 let Some(old) = self.pick(*old, Stage::Wanted) else { return };
                 let request = self.new_request(wish, 0);
                 self.over(old);
-                self.machine.replace(now, old, request);
+                self.protocol.replace(now, old, request);
             }
             Step::End(which) => {
-                let Some(nonce) = self.any(*which) else { return };
-                self.over(nonce);
-                self.machine.end(now, nonce);
+                let Some(id) = self.any(*which) else { return };
+                self.over(id);
+                self.protocol.release(now, id);
             }
-            Step::EndAll => self.end_all(),
+            Step::EndAll => self.release_all(),
             Step::Lengthen(which, ttl) => {
-                let Some(nonce) = self.pick(*which, Stage::Held) else { return };
-                self.machine.lengthen(now, nonce, Duration::from_millis((*ttl).into()));
+                let Some(id) = self.pick(*which, Stage::Held) else { return };
+                self.protocol.raise_ttl(now, id, Duration::from_millis((*ttl).into()));
             }
             Step::HandedOn(which) => {
-                let Some(nonce) = self.any(*which) else { return };
-                self.machine.handed_on(now, nonce);
+                let Some(id) = self.any(*which) else { return };
+                self.protocol.record_handoff(now, id);
             }
             Step::Watch(which) => {
-                let Some(nonce) = self.any(*which) else { return };
-                self.machine.watch(now, nonce);
+                let Some(id) = self.any(*which) else { return };
+                self.protocol.start_probing(now, id);
             }
             Step::Unwatch(which) => {
-                let Some(nonce) = self.any(*which) else { return };
-                self.machine.unwatch(nonce);
+                let Some(id) = self.any(*which) else { return };
+                self.protocol.stop_probing(id);
             }
             Step::Reply(which, said) => self.reply(*which, said),
             Step::ReplyAgain(which, answer) => self.reply_again(*which, answer),
             Step::Granted(which, first, size) => {
-                let Some(nonce) = self.any(*which) else { return };
-                let first = self.floor.get().saturating_sub(20) + u64::from(*first);
-                self.message(&format!("granted {nonce} {first} {size}"));
+                let Some(id) = self.any(*which) else { return };
+                let first = self.min_fence.get().saturating_sub(20) + u64::from(*first);
+                self.message(&format!("granted {id} {first} {size}"));
             }
             Step::Message(text) => self.message(text),
             Step::Connect if !self.up => {
                 self.up = true;
-                self.machine.connected(now, self.twin.bound());
+                self.protocol.connected(now, self.twin.max_lease());
             }
             Step::Connect => {}
             Step::Disconnect => self.disconnect(),
-            Step::ConnectFailed(outlook) => {
+            Step::ConnectFailed(kind) => {
                 if !self.up {
-                    self.machine.connect_failed(now, "no".to_owned(), *outlook);
+                    self.protocol.connect_failed(now, "no".to_owned(), *kind);
                 }
             }
             Step::Later(ms) => self.now = now.plus(Duration::from_millis((*ms).into())),
@@ -173,54 +173,54 @@ impl World {
     fn disconnect(&mut self) {
         self.up = false;
         self.calls.clear();
-        self.machine.disconnected(self.now, "reset".to_owned());
+        self.protocol.disconnected(self.now, "reset".to_owned());
     }
 
-    fn end_all(&mut self) {
-        self.names.clone().into_iter().for_each(|nonce| self.over(nonce));
-        self.machine.end_all(self.now);
+    fn release_all(&mut self) {
+        self.names.clone().into_iter().for_each(|id| self.over(id));
+        self.protocol.release_all(self.now);
     }
 
-    fn new_request(&mut self, wish: &AcquireParams, key: u8) -> Request {
+    fn new_request(&mut self, wish: &AcquireParams, key: u8) -> RequestParams {
         let ms = |ms: u16| Duration::from_millis(ms.into());
         let serial = self.names.len() as u128 + 1;
-        let nonce = Nonce::from_bits(serial << 123 | serial);
+        let id = RequestId::from_bits(serial << 123 | serial);
         let ttl = ms(wish.ttl);
         let known = Known {
             ttl,
-            floor: self.machine.floor(),
+            min_fence: self.protocol.min_fence(),
             stage: Stage::Wanted,
             sent: Timestamp::ZERO,
             until: Timestamp::ZERO,
         };
-        self.requests.insert(nonce, known);
-        self.names.push(nonce);
-        Request {
+        self.requests.insert(id, known);
+        self.names.push(id);
+        RequestParams {
             key: Arc::from(format!("key {key}")),
-            nonce,
+            id,
             since: self.now,
             ttl,
             deadline: wish.wait.map(|wait| self.now.plus(ms(wait))),
             queue: wish.queue,
             renew: wish.renew,
             max_hold: wish.max_hold.map(ms),
-            block: wish.block,
+            fence_count: wish.fence_count,
             ..request(serial)
         }
     }
 
-    fn any(&self, which: Index) -> Option<Nonce> {
+    fn any(&self, which: Index) -> Option<RequestId> {
         (!self.names.is_empty()).then(|| *which.get(&self.names))
     }
 
-    fn pick(&self, which: Index, stage: Stage) -> Option<Nonce> {
+    fn pick(&self, which: Index, stage: Stage) -> Option<RequestId> {
         let such = self.requests.iter().filter(|(_, known)| known.stage == stage);
-        let such: Vec<Nonce> = such.map(|(&nonce, _)| nonce).collect();
+        let such: Vec<RequestId> = such.map(|(&id, _)| id).collect();
         (!such.is_empty()).then(|| *which.get(&such))
     }
 
-    fn over(&mut self, nonce: Nonce) {
-        if let Some(known) = self.requests.get_mut(&nonce) {
+    fn over(&mut self, id: RequestId) {
+        if let Some(known) = self.requests.get_mut(&id) {
             known.stage = Stage::Over;
         }
     }
@@ -228,46 +228,46 @@ impl World {
     /// Everybody lets go, and the server does as it is told from here on: then nothing is left.
     pub(crate) fn wind_up(&mut self) -> Checked {
         self.grants.clear();
-        self.end_all();
+        self.release_all();
         self.after()?;
         for _ in 0..200 {
-            if self.machine.is_idle() {
+            if self.protocol.is_idle() {
                 return Ok(());
             }
             if !self.up {
                 self.up = true;
-                self.machine.connected(self.now, self.twin.bound());
+                self.protocol.connected(self.now, self.twin.max_lease());
             }
             while let Some((id, call, _)) = self.calls.pop() {
                 let truth = self.truth(&call);
-                self.machine.reply(self.now, id, Ok(truth));
+                self.protocol.reply(self.now, id, Ok(truth));
             }
-            self.pushed.clear();
-            self.now = self.machine.next_tick().unwrap_or(self.now).max(self.now);
+            self.granted_by_push.clear();
+            self.now = self.protocol.next_tick().unwrap_or(self.now).max(self.now);
             self.after()?;
         }
         Err(TestCaseError::fail("something is left for good"))
     }
 }
 
-const fn nonce_of(entry: &Renewal) -> Nonce {
+const fn nonce_of(entry: &Renewal) -> RequestId {
     match entry {
-        Renewal::Hold { nonce, .. } | Renewal::Waiter { nonce, .. } => *nonce,
+        Renewal::Hold { id, .. } | Renewal::Waiter { id, .. } => *id,
     }
 }
-fn garbled(reply: Result<Reply, String>) -> Result<Reply, CallError> {
-    reply.map_err(CallError::Garbled)
+fn garbled(reply: Result<Reply, String>) -> Result<Reply, CommandError> {
+    reply.map_err(CommandError::InvalidReply)
 }
 
-fn error(which: u8) -> CallError {
+fn error(which: u8) -> CommandError {
     match which {
-        0 => CallError::Refused("no".to_owned()),
-        1 => CallError::Unloaded,
-        2 => CallError::Alone,
-        3 => CallError::NotNow("LOADING".to_owned()),
-        4 => CallError::Garbled("?".to_owned()),
-        5 => CallError::Hindered("OOM".to_owned()),
-        6 => CallError::Elsewhere("READONLY".to_owned()),
-        _ => CallError::Broken,
+        0 => CommandError::Refused("no".to_owned()),
+        1 => CommandError::ScriptMissing,
+        2 => CommandError::NotBatchable,
+        3 => CommandError::TryAgain("LOADING".to_owned()),
+        4 => CommandError::InvalidReply("?".to_owned()),
+        5 => CommandError::Unhealthy("OOM".to_owned()),
+        6 => CommandError::NotPrimary("READONLY".to_owned()),
+        _ => CommandError::ConnectionLost,
     }
 }

@@ -3,23 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::protocol::machine::Written;
+use crate::protocol::state::TtlWrite;
 use crate::protocol::timing::Timing;
 use crate::types::fence::Fence;
 use crate::types::owner_info::OwnerInfo;
-use crate::types::request_id::Nonce;
+use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
-use crate::wire::call::WAITER_LEASE;
-use crate::wire::reply::Busy;
+use crate::wire::command::WAITER_LEASE;
+use crate::wire::reply::BusyReply;
 
 /// What somebody asks for.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the request")]
-pub struct Request {
+pub struct RequestParams {
     /// The user's key.
     pub key: Arc<str>,
     /// The name of this request.
-    pub nonce: Nonce,
+    pub id: RequestId,
     /// When it was first asked for in this process.
     pub since: Timestamp,
     /// How long the hold lasts without a renewal.
@@ -33,20 +33,20 @@ pub struct Request {
     /// The longest the hold may last, renewals included.
     pub max_hold: Option<Duration>,
     /// Whether it has waited for others of its own process before it was asked.
-    pub behind: bool,
+    pub queued_locally: bool,
     /// Whether the lock is expected to be free.
-    pub expects_free: bool,
+    pub likely_free: bool,
     /// How many fencing tokens to reserve, at least one.
-    pub block: u32,
+    pub fence_count: u32,
     /// For others to read.
-    pub who: OwnerInfo,
+    pub owner: OwnerInfo,
 }
 
 /// Why a request ended without a hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// Something else stood in the way until the deadline.
-    Busy(Busy),
+    Busy(BusyReply),
     /// The server could not be reached.
     Unavailable(String),
     /// The request was sent, and no reply came by the deadline. What it did is being undone.
@@ -54,9 +54,9 @@ pub enum Failure {
     /// The server said no.
     Refused(String),
     /// It was granted the lock and did not come for it in time.
-    NotTakenUp,
+    Unclaimed,
     /// The server granted the lock again and again, and each time the reply took longer than the hold was to last.
-    TooLate {
+    RepliesTooSlow {
         /// How long the hold was to last.
         ttl: Duration,
         /// How long the latest reply took.
@@ -70,7 +70,7 @@ pub enum Loss {
     /// No renewal was confirmed in time.
     Expired,
     /// The server knows the hold no more: its data was lost or somebody deleted the key.
-    Gone,
+    NotOnServer,
     /// It reached its `max_hold`.
     MaxHold,
     /// The manager was shut down.
@@ -83,22 +83,22 @@ pub enum Loss {
 
 /// What is known of the release of a hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Confirmation {
+pub enum ReleaseOutcome {
     /// It was held to the end.
     Held,
     /// It was not held any more.
-    Gone,
+    NotHeld,
     /// The server did not say.
     Unknown,
     /// The server refused the release, in these words. It is tried again in the background.
     Refused(Arc<str>),
 }
 
-impl From<Option<bool>> for Confirmation {
+impl From<Option<bool>> for ReleaseOutcome {
     fn from(held: Option<bool>) -> Self {
         match held {
             Some(true) => Self::Held,
-            Some(false) => Self::Gone,
+            Some(false) => Self::NotHeld,
             None => Self::Unknown,
         }
     }
@@ -107,66 +107,66 @@ impl From<Option<bool>> for Confirmation {
 /// A request and what has become of it.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the request")]
-pub(crate) struct Claim {
-    pub(crate) request: Request,
+pub(crate) struct RequestState {
+    pub(crate) params: RequestParams,
     pub(crate) warn_at: Timestamp,
     pub(crate) phase: Phase,
     /// What the server said last about who is in the way.
-    pub(crate) busy: Option<Busy>,
+    pub(crate) busy: Option<BusyReply>,
     /// The place in the queue that the request before had, whose place this one took.
-    pub(crate) inherited: Option<u64>,
+    pub(crate) inherited_ticket: Option<u64>,
     /// The send time of the latest call whose reply said "still waiting", or of the first one of all: a pushed grant is later
     /// than this. Kept when the request is asked anew, as an earlier call may have put it into the queue.
-    pub(crate) vouched: Option<Timestamp>,
+    pub(crate) queued_as_of: Option<Timestamp>,
     /// An acquire was sent that the server may have acted on.
-    pub(crate) asked: bool,
+    pub(crate) may_be_on_server: bool,
     /// An acquire went out on a connection that died before the reply: it may still arrive.
-    pub(crate) stray: bool,
+    pub(crate) may_arrive_late: bool,
     /// Acquires that may put it into the queue although it was granted the lock by then: those that are under way, and those
     /// whose replies say so.
-    pub(crate) asks: u32,
+    pub(crate) acquires_in_flight: u32,
     /// How many grants came in a row that were over when they arrived.
-    pub(crate) late: u32,
+    pub(crate) slow_replies: u32,
     /// Others wait for what this holds, as far as known.
-    pub(crate) waited_for: bool,
+    pub(crate) contended: bool,
     /// The highest token seen when this was first asked: what is granted is above it, or the server lost data.
-    pub(crate) floor: Fence,
+    pub(crate) min_fence: Fence,
     /// The server has answered that it cannot just now.
-    pub(crate) unable: Option<Unable>,
+    pub(crate) refusal: Option<ServerRefusal>,
     /// A warning is owed as soon as the server has said who is in the way now.
     pub(crate) warning: bool,
     /// How long the server keeps its place in the queue without a word, as was said last.
     pub(crate) lease: Duration,
     /// It is to be asked when a call that is under way was answered.
-    pub(crate) lined_up: bool,
+    pub(crate) in_backlog: bool,
     /// The next instant at which there is something to do; mirrored in the machine's timers.
     pub(crate) due: Option<Timestamp>,
 }
 
 /// A server that answers and cannot grant.
 #[derive(Debug)]
-pub(crate) struct Unable {
+pub(crate) struct ServerRefusal {
     pub(crate) since: Timestamp,
     pub(crate) why: String,
     /// Whether the server has to be repaired first.
-    pub(crate) hindered: bool,
+    pub(crate) unhealthy: bool,
 }
 
-impl Unable {
+impl ServerRefusal {
     pub(crate) fn failure(&self) -> Failure {
         let why = self.why.clone();
-        if self.hindered { Failure::Refused(why) } else { Failure::Unavailable(why) }
+        if self.unhealthy { Failure::Refused(why) } else { Failure::Unavailable(why) }
     }
 }
 
 #[derive(Debug)]
 pub(crate) enum Phase {
     /// Nothing is under way; the next connection sends it.
-    Unsent,
+    Pending,
     /// An acquire is under way and nothing is known.
-    Asking,
+    Acquiring,
     /// Not asked because the server could not just now.
-    Pausing { until: Timestamp },
+    BackingOff { until: Timestamp },
     /// The server has said that this request waits.
     Queued(Queued),
     /// The lock is held.
@@ -174,7 +174,7 @@ pub(crate) enum Phase {
     /// It was lost; its owner has not let go yet. `clean`: nothing is left in the server.
     Lost { clean: bool },
     /// Being undone in the server.
-    Ending(Ending),
+    Releasing(Releasing),
 }
 
 #[derive(Debug)]
@@ -182,9 +182,9 @@ pub(crate) struct Queued {
     /// When the lease in the queue is refreshed next.
     pub(crate) refresh_at: Timestamp,
     /// When the obstacle may have gone by itself.
-    pub(crate) ask_at: Option<Timestamp>,
-    /// A call about this nonce is under way.
-    pub(crate) calling: bool,
+    pub(crate) recheck_at: Option<Timestamp>,
+    /// A call about this request id is under way.
+    pub(crate) call_in_flight: bool,
 }
 
 #[derive(Debug)]
@@ -197,19 +197,19 @@ pub(crate) struct Held {
     /// A renewal is under way.
     pub(crate) renewing: bool,
     /// When to look whether it was taken up.
-    pub(crate) look_at: Option<Timestamp>,
+    pub(crate) check_claimed_at: Option<Timestamp>,
     /// What the server said when it refused the latest renewal.
     pub(crate) refused: Option<Arc<str>>,
 }
 
 #[derive(Debug)]
-pub(crate) struct Ending {
+pub(crate) struct Releasing {
     /// When its owner let go.
     pub(crate) since: Timestamp,
     /// Whether the callers that wait for the end were notified that the server cannot be reached.
     pub(crate) unconfirmed: bool,
     /// It was sent before and may have been done: the answer that nothing is held then proves nothing.
-    pub(crate) doubtful: bool,
+    pub(crate) maybe_done: bool,
     /// Whether the server has refused it.
     pub(crate) refused: bool,
     /// From then on the server has forgotten it by itself.
@@ -217,26 +217,30 @@ pub(crate) struct Ending {
     pub(crate) retry_at: Option<Timestamp>,
 }
 
-impl Claim {
-    pub(crate) fn new(floor: Fence, request: Request, inherited: Option<u64>) -> Self {
+impl RequestState {
+    pub(crate) fn new(
+        min_fence: Fence,
+        params: RequestParams,
+        inherited_ticket: Option<u64>,
+    ) -> Self {
         Self {
-            warn_at: crate::protocol::timing::warn_at(request.since),
+            warn_at: crate::protocol::timing::warn_at(params.since),
             // What it knows as long as the server has said nothing.
-            busy: request.behind.then(Busy::by_others),
-            request,
-            phase: Phase::Unsent,
-            inherited,
-            vouched: None,
-            asked: false,
-            stray: false,
-            asks: 0,
-            late: 0,
-            waited_for: false,
-            floor,
-            unable: None,
+            busy: params.queued_locally.then(BusyReply::by_others),
+            params,
+            phase: Phase::Pending,
+            inherited_ticket,
+            queued_as_of: None,
+            may_be_on_server: false,
+            may_arrive_late: false,
+            acquires_in_flight: 0,
+            slow_replies: 0,
+            contended: false,
+            min_fence,
+            refusal: None,
             warning: false,
             lease: WAITER_LEASE,
-            lined_up: false,
+            in_backlog: false,
             due: None,
         }
     }
@@ -245,7 +249,7 @@ impl Claim {
     pub(crate) fn is_wanted(&self) -> bool {
         matches!(
             self.phase,
-            Phase::Unsent | Phase::Asking | Phase::Pausing { .. } | Phase::Queued(_)
+            Phase::Pending | Phase::Acquiring | Phase::BackingOff { .. } | Phase::Queued(_)
         )
     }
 
@@ -256,75 +260,83 @@ impl Claim {
     }
 
     pub(crate) fn ticket(&self) -> Option<u64> {
-        self.busy.as_ref().and_then(|busy| busy.ticket).or(self.inherited)
+        self.busy.as_ref().and_then(|busy| busy.ticket).or(self.inherited_ticket)
     }
 
     /// When a hold is renewed next after this was written, if it is; at once if it is to last longer by now, also without
     /// renewals.
-    pub(crate) fn renew_at(&self, written: Written) -> Option<Timestamp> {
-        let Request { ttl, nonce, renew, .. } = self.request;
+    pub(crate) fn renew_at(&self, written: TtlWrite) -> Option<Timestamp> {
+        let RequestParams { ttl, id, renew, .. } = self.params;
         if ttl > written.ttl {
             return Some(written.sent);
         }
-        renew.then(|| Timing::renew_at(written.sent, ttl, nonce))
+        renew.then(|| Timing::renew_at(written.sent, ttl, id))
     }
 
     /// When there is something to do about this claim. `down_since`: the connection has been missing since.
     pub(crate) fn next_due(
         &self,
         down_since: Option<Timestamp>,
-        outage: Duration,
+        outage_timeout: Duration,
     ) -> Option<Timestamp> {
         let own = match &self.phase {
-            Phase::Unsent | Phase::Asking | Phase::Lost { .. } => None,
-            _ if self.lined_up && self.is_wanted() => None,
-            Phase::Pausing { until } => down_since.is_none().then_some(*until),
+            Phase::Pending | Phase::Acquiring | Phase::Lost { .. } => None,
+            _ if self.in_backlog && self.is_wanted() => None,
+            Phase::BackingOff { until } => down_since.is_none().then_some(*until),
             Phase::Queued(queued) => queued.next_due(down_since.is_some()),
             Phase::Held(held) => Some(held.next_due(down_since.is_some())),
-            Phase::Ending(ending) => ending.next_due(down_since, outage),
+            Phase::Releasing(releasing) => releasing.next_due(down_since, outage_timeout),
         };
         if !self.is_wanted() {
             return own;
         }
         // With an outage of zero, a request ends with the first attempt to connect that fails.
-        let down_since = down_since.filter(|_| !outage.is_zero());
-        let unreachable = down_since.map(|since| since.max(self.request.since).plus(outage));
-        let wait = earliest(self.request.deadline, Some(self.warn_at));
+        let down_since = down_since.filter(|_| !outage_timeout.is_zero());
+        let unreachable = down_since.map(|since| since.max(self.params.since).plus(outage_timeout));
+        let wait = earliest(self.params.deadline, Some(self.warn_at));
         earliest(earliest(own, wait), unreachable)
     }
 }
 
-impl Ending {
+impl Releasing {
     pub(crate) const fn new(since: Timestamp, give_up_at: Timestamp) -> Self {
         Self {
             since,
             unconfirmed: false,
-            doubtful: false,
+            maybe_done: false,
             refused: false,
             give_up_at,
             retry_at: None,
         }
     }
 
-    fn next_due(&self, down_since: Option<Timestamp>, outage: Duration) -> Option<Timestamp> {
+    fn next_due(
+        &self,
+        down_since: Option<Timestamp>,
+        outage_timeout: Duration,
+    ) -> Option<Timestamp> {
         let own = earliest(self.retry_at, Some(self.give_up_at));
-        earliest(own, self.unconfirmed_at(down_since, outage))
+        earliest(own, self.unconfirmed_at(down_since, outage_timeout))
     }
 
     /// When a caller that waits for the end is notified that the server cannot be reached.
     pub(crate) fn unconfirmed_at(
         &self,
         down_since: Option<Timestamp>,
-        outage: Duration,
+        outage_timeout: Duration,
     ) -> Option<Timestamp> {
         let since = down_since.filter(|_| !self.unconfirmed)?;
-        Some(since.max(self.since).plus(outage))
+        Some(since.max(self.since).plus(outage_timeout))
     }
 }
 
 impl Queued {
     fn next_due(&self, down: bool) -> Option<Timestamp> {
-        if self.calling || down { None } else { earliest(self.ask_at, Some(self.refresh_at)) }
+        if self.call_in_flight || down {
+            None
+        } else {
+            earliest(self.recheck_at, Some(self.refresh_at))
+        }
     }
 }
 
@@ -336,7 +348,7 @@ impl Held {
     fn next_due(&self, down: bool) -> Timestamp {
         let renew_at = self.renew_at.filter(|_| !self.renewing && !down);
         let end = self.end();
-        earliest(renew_at, self.look_at).map_or(end, |at| at.min(end))
+        earliest(renew_at, self.check_claimed_at).map_or(end, |at| at.min(end))
     }
 }
 
@@ -351,7 +363,7 @@ impl Loss {
     pub fn reason(&self) -> &str {
         match self {
             Self::Expired => "no renewal was confirmed before its deadline",
-            Self::Gone => "the server does not know the hold any more",
+            Self::NotOnServer => "the server does not know the hold any more",
             Self::MaxHold => "it was held for its whole max_hold",
             Self::Shutdown => "the lock manager was shut down",
             Self::Panicked => "the lock manager's I/O thread died",

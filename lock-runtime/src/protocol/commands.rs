@@ -1,0 +1,247 @@
+//! What the machine sends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::protocol::request::{Held, Phase, Queued};
+use crate::protocol::state::{CommandId, CommandKind, InFlightCommand, Output, Protocol};
+use crate::protocol::timing::{TOMBSTONE, Timing};
+use crate::types::request_id::RequestId;
+use crate::types::time::Timestamp;
+use crate::wire::command::{Acquire, Command, Enqueue, Renewal, RequestRef};
+
+/// As many entries as one renewal takes: keeps the server's other clients waiting for well under a millisecond.
+const RENEWAL_BATCH: usize = 100;
+/// As many waiters as are heard of at a time: a crowd of them must not keep the server from other requests.
+const MAX_REFRESHES: usize = 500;
+/// When a waiter is looked at again for which there was no room.
+const REFRESH_RETRY: Duration = Duration::from_millis(20);
+
+impl Protocol {
+    pub(crate) fn send(&mut self, at: Timestamp, kind: CommandKind, call: Command) {
+        let id: CommandId = self.next_call;
+        self.next_call += 1;
+        self.in_flight.insert(id, InFlightCommand { at, kind });
+        self.outputs.push_back(Output::Send(id, call));
+    }
+
+    fn request_ref(&self, id: RequestId) -> Option<RequestRef> {
+        let request = self.requests.get(&id)?;
+        Some(RequestRef {
+            key: Arc::clone(&request.params.key),
+            id,
+            min_fence: self.min_fence,
+            data_loss_grace: self.data_loss_grace(),
+        })
+    }
+
+    /// Sends the acquire of a claim that is still wanted, when its turn comes. Without a connection the next one does.
+    pub(crate) fn acquire_in_turn(&mut self, now: Timestamp, id: RequestId) {
+        if self.down_since.is_some() {
+            return;
+        }
+        let Some(request) = self.requests.get(&id) else {
+            return;
+        };
+        let is_new = !request.is_known();
+        if self.is_full(is_new) || !self.backlog.is_next(is_new) {
+            self.add_to_backlog(id, is_new);
+        } else {
+            self.send_acquire(now, id);
+        }
+    }
+
+    pub(crate) fn send_acquire(&mut self, now: Timestamp, id: RequestId) {
+        let lease = Timing::waiter_lease(Timing::refresh_every(self.requests.len()));
+        let Some(request) = self.requests.get_mut(&id) else {
+            return;
+        };
+        match &mut request.phase {
+            Phase::Queued(queued) => queued.call_in_flight = true,
+            phase => *phase = Phase::Acquiring,
+        }
+        request.queued_as_of.get_or_insert(now);
+        request.may_be_on_server = true;
+        request.acquires_in_flight += 1;
+        let (ticket, ttl) = (request.ticket(), request.params.ttl);
+        let enqueue = request.params.queue.then_some(Enqueue { ticket, lease });
+        if enqueue.is_some() {
+            request.lease = request.lease.max(lease);
+        }
+        if let Some(acquire) = self.acquire_command(id, enqueue) {
+            self.send(now, CommandKind::Acquire(id, ttl), Command::Acquire(acquire));
+        }
+    }
+
+    pub(crate) fn acquire_command(
+        &self,
+        id: RequestId,
+        enqueue: Option<Enqueue>,
+    ) -> Option<Acquire> {
+        let request_ref = self.request_ref(id)?;
+        let request = self.requests.get(&id)?;
+        Some(Acquire {
+            request: request_ref,
+            ttl: self.timing.server_ttl(request.params.ttl),
+            owner: request.params.owner.clone(),
+            inbox: Arc::clone(&self.inbox),
+            fence_count: request.params.fence_count,
+            likely_free: request.params.likely_free,
+            enqueue,
+        })
+    }
+
+    /// Sends what undoes a claim. A hold whose acquire cannot arrive a second time is released; everything
+    /// else is cancelled, with a tombstone where an acquire may still be under way on a dead connection. One that is under
+    /// way on this connection arrives first, and may find that the hold, which was pushed meanwhile, has run out.
+    pub(crate) fn send_release(&mut self, now: Timestamp, id: RequestId, was_held: bool) {
+        let Some(request_ref) = self.request_ref(id) else { return };
+        let Some(request) = self.requests.get(&id) else { return };
+        let is_hold_alone = was_held && request.acquires_in_flight == 0;
+        let call = match (request.may_arrive_late, is_hold_alone) {
+            (true, _) => Command::Cancel { request: request_ref, tombstone: TOMBSTONE },
+            (false, false) => Command::Cancel { request: request_ref, tombstone: Duration::ZERO },
+            (false, true) if request.contended => Command::Release(request_ref),
+            (false, true) => Command::Free(request_ref),
+        };
+        self.send(now, CommandKind::Release(id), call);
+    }
+
+    /// Takes a claim up again on a new connection.
+    pub(crate) fn resume(&mut self, now: Timestamp, id: RequestId) {
+        let Some(request) = self.requests.get_mut(&id) else {
+            return;
+        };
+        match &mut request.phase {
+            Phase::Pending | Phase::BackingOff { .. } | Phase::Queued(_) => {
+                self.acquire_in_turn(now, id)
+            }
+            Phase::Releasing(_) => self.release_in_turn(now, id, false),
+            Phase::Acquiring | Phase::Held(_) | Phase::Lost { .. } => {}
+        }
+    }
+
+    /// Renews all holds and waiters' leases that are due, and in the same calls those that soon will be.
+    pub(crate) fn renew_due(&mut self, now: Timestamp) {
+        let horizon = now.plus(Timing::renewal_batch_window(self.longest_ttl));
+        let candidates: Vec<RequestId> =
+            self.requests_due(horizon).filter(|&id| self.renewal_due(now, id)).collect();
+        let refreshes = candidates.iter().filter(|id| self.waits(id)).count();
+        let room = MAX_REFRESHES.saturating_sub(self.refreshes_in_flight);
+        let (candidates, slow_replies) = if refreshes <= room {
+            (candidates, Vec::new())
+        } else {
+            self.split_by_room(candidates, room)
+        };
+        let every = Timing::refresh_every(self.requests.len());
+        for batch in candidates.chunks(RENEWAL_BATCH) {
+            let refreshes = batch.iter().filter(|id| self.waits(id)).count();
+            self.refreshes_in_flight += refreshes;
+            let begun = batch.iter().filter_map(|&id| self.begin_renewal(id, every));
+            let (renewals, entries) = begun.unzip();
+            self.send(now, CommandKind::Renew { renewals, refreshes }, Command::Renew(entries));
+        }
+        for &id in &slow_replies {
+            self.postpone(now.plus(REFRESH_RETRY), id);
+        }
+        for id in candidates.into_iter().chain(slow_replies) {
+            self.rearm(id);
+        }
+    }
+
+    /// All holds, and of the waiters the first for which there is room; then the others.
+    fn split_by_room(
+        &self,
+        candidates: Vec<RequestId>,
+        mut room: usize,
+    ) -> (Vec<RequestId>, Vec<RequestId>) {
+        candidates.into_iter().partition(|id| {
+            if !self.waits(id) {
+                return true;
+            }
+            let fits = room > 0;
+            room = room.saturating_sub(1);
+            fits
+        })
+    }
+
+    fn postpone(&mut self, at: Timestamp, id: RequestId) {
+        if let Some(Phase::Queued(queued)) =
+            self.requests.get_mut(&id).map(|request| &mut request.phase)
+        {
+            queued.refresh_at = queued.refresh_at.max(at);
+            queued.recheck_at = queued.recheck_at.map(|recheck_at| recheck_at.max(at));
+        }
+    }
+
+    fn waits(&self, id: &RequestId) -> bool {
+        self.requests.get(id).is_some_and(|request| matches!(request.phase, Phase::Queued(_)))
+    }
+
+    /// Verifies all holds, on a new connection.
+    pub(crate) fn renew_all(&mut self, now: Timestamp) {
+        let mut held = Vec::new();
+        for (&id, request) in &mut self.requests {
+            if let Phase::Held(Held { renew_at: Some(at), .. }) = &mut request.phase {
+                *at = now;
+                held.push(id);
+            }
+        }
+        for id in held {
+            self.rearm(id);
+        }
+        self.renew_due(now);
+    }
+
+    /// Whether there are so many requests that a waiter is heard of less often than otherwise. When its obstacle may be gone
+    /// it is then heard of, in one call with others, in place of being asked for.
+    pub(crate) fn is_crowded(&self) -> bool {
+        Timing::refresh_every(self.requests.len()) > Timing::refresh_every(0)
+    }
+
+    fn requests_due(&self, horizon: Timestamp) -> impl Iterator<Item = RequestId> {
+        self.timers.iter().take_while(move |&&(due, _)| due <= horizon).map(|&(_, id)| id)
+    }
+
+    fn renewal_due(&self, now: Timestamp, id: RequestId) -> bool {
+        let Some(request) = self.requests.get(&id) else {
+            return false;
+        };
+        match &request.phase {
+            Phase::Held(held) => {
+                let horizon = now.plus(Timing::renewal_batch_window(request.params.ttl));
+                !held.renewing && held.renew_at.is_some_and(|at| at <= horizon)
+            }
+            Phase::Queued(Queued { call_in_flight, refresh_at, recheck_at }) => {
+                let is_over = recheck_at.is_some_and(|at| at <= now) && self.is_crowded();
+                let refresh = *refresh_at <= now.plus(Timing::renewal_batch_window(request.lease));
+                !call_in_flight && !request.in_backlog && (refresh || is_over)
+            }
+            _ => false,
+        }
+    }
+
+    fn begin_renewal(
+        &mut self,
+        id: RequestId,
+        every: Duration,
+    ) -> Option<((RequestId, Duration), Renewal)> {
+        let request = self.requests.get_mut(&id)?;
+        let key = Arc::clone(&request.params.key);
+        match &mut request.phase {
+            Phase::Held(held) => {
+                held.renewing = true;
+                let ttl = request.params.ttl;
+                let written = self.timing.server_ttl(ttl);
+                Some(((id, ttl), Renewal::Hold { key, id, ttl: written }))
+            }
+            Phase::Queued(queued) => {
+                queued.call_in_flight = true;
+                let lease = Timing::waiter_lease(every);
+                request.lease = request.lease.max(lease);
+                Some(((id, lease), Renewal::Waiter { key, id, lease }))
+            }
+            _ => None,
+        }
+    }
+}

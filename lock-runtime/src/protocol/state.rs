@@ -1,0 +1,461 @@
+//! The machine: its inputs, its outputs and its books.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::protocol::backlog::Backlog;
+use crate::protocol::deadlock::Probes;
+use crate::protocol::max_lease::MaxLease;
+use crate::protocol::reply_timeout::ReplyTimeout;
+use crate::protocol::request::{Failure, Loss, Phase, Releasing, RequestParams, RequestState};
+use crate::protocol::signal::GroupOutput;
+use crate::protocol::timing::Timing;
+use crate::types::fence::Fence;
+use crate::types::request_id::{RequestId, RequestMap};
+use crate::types::time::Timestamp;
+use crate::wire::command::Command;
+use crate::wire::reply::{BusyReply, Grant, LockState};
+
+/// Numbers the calls of one machine in the order of their sending.
+pub type CommandId = u64;
+
+/// What the machine wants done, and what it has to tell.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Send this call and report its reply under the number.
+    Send(CommandId, Command),
+    /// The lock is held.
+    Granted {
+        /// Whose request it was.
+        id: RequestId,
+        /// What it was given.
+        grant: Grant,
+        /// Until when, unless it is extended.
+        valid_until: Timestamp,
+    },
+    /// Others have begun to wait for what this request id holds.
+    Contended(RequestId),
+    /// The key of this request is granted to no request before then.
+    NoGrantBefore(RequestId, Timestamp),
+    /// The request ended without a hold.
+    Failed(RequestId, Failure),
+    /// A renewal moved the end of a hold.
+    Extended(RequestId, Timestamp),
+    /// A hold ended before its owner let go.
+    Lost(RequestId, Loss),
+    /// Nothing of this request is left to do. Whether it held the lock to the end, if the server said.
+    Finished(RequestId, Option<bool>),
+    /// The server refused to renew these holds, which will be lost if it goes on to: its words.
+    RenewalsRefused(Vec<RequestId>, Arc<str>),
+    /// The server refused the end of a request, which is tried again.
+    ReleaseRefused {
+        /// Whose.
+        id: RequestId,
+        /// For which key.
+        key: Arc<str>,
+        /// What the server said.
+        why: Arc<str>,
+    },
+    /// The end of a request is still to be sent, and the server has not been reached for as long as callers wait for that.
+    ReleaseUnconfirmed(RequestId),
+    /// Look whether this hold was taken up; if not, end it.
+    CheckClaimed(RequestId),
+    /// A request has waited long.
+    StillWaiting {
+        /// Whose.
+        id: RequestId,
+        /// How long.
+        waited: Duration,
+        /// What the server said last.
+        busy: Option<BusyReply>,
+    },
+    /// The connection does not answer: drop it and make another.
+    Reconnect,
+}
+
+/// A call that got no reply of its kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommandError {
+    /// The server said no; nothing was done and asking again will not help.
+    Refused(String),
+    /// The server had forgotten the script, which is on its way to it again; nothing was done.
+    ScriptMissing,
+    /// It could not be done together with others; nothing was done.
+    NotBatchable,
+    /// The server cannot just now; nothing was done.
+    TryAgain(String),
+    /// The server refuses until it is repaired, which may be soon; nothing was done.
+    Unhealthy(String),
+    /// The server is not the primary any more, another may be at its address; nothing was done.
+    NotPrimary(String),
+    /// The reply made no sense: anything may have been done.
+    InvalidReply(String),
+    /// The connection died first: anything may have been done.
+    ConnectionLost,
+}
+
+/// What may come of further attempts to connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectErrorKind {
+    /// The server may be reached any moment.
+    Unreachable,
+    /// The server was reached, and cannot grant locks as it is now.
+    Unsuitable,
+    /// The next attempt will fail the same way until the configuration is fixed.
+    Permanent,
+}
+
+/// The protocol of one process with one server.
+#[derive(Debug)]
+pub struct Protocol {
+    pub(crate) timing: Timing,
+    pub(crate) inbox: Arc<str>,
+    pub(crate) requests: RequestMap<RequestState>,
+    pub(crate) timers: BTreeSet<(Timestamp, RequestId)>,
+    pub(crate) in_flight: BTreeMap<CommandId, InFlightCommand>,
+    pub(crate) next_call: CommandId,
+    pub(crate) backlog: Backlog,
+    /// Entries of waiters in the renewals that are under way.
+    pub(crate) refreshes_in_flight: usize,
+    pub(crate) reply_timeout: ReplyTimeout,
+    /// Since when there is no connection; `None` while there is one.
+    pub(crate) down_since: Option<Timestamp>,
+    /// Why the latest attempt to connect failed.
+    pub(crate) down_because: String,
+    /// What a request hears that cannot wait for the next attempt to connect: set while there is no connection and the latest
+    /// attempt failed.
+    pub(crate) unreachable: Option<Failure>,
+    pub(crate) min_fence: Fence,
+    /// Of this process.
+    pub(crate) longest_ttl: Duration,
+    pub(crate) max_lease: MaxLease,
+    pub(crate) outputs: VecDeque<Output>,
+    pub(crate) probes: Probes,
+    pub(crate) signals: VecDeque<GroupOutput>,
+}
+
+/// A call under way.
+#[derive(Debug)]
+pub(crate) struct InFlightCommand {
+    pub(crate) at: Timestamp,
+    pub(crate) kind: CommandKind,
+}
+
+/// A ttl that a call wrote, and when that was sent: what the validity of a hold counts from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TtlWrite {
+    pub(crate) sent: Timestamp,
+    pub(crate) ttl: Duration,
+}
+
+#[derive(Debug)]
+pub(crate) enum CommandKind {
+    /// With the ttl that it writes: a nested call may have asked for a longer one since.
+    Acquire(RequestId, Duration),
+    AcquireAll(Vec<RequestId>),
+    Release(RequestId),
+    Renew {
+        /// With the ttl that it writes for each.
+        renewals: Vec<(RequestId, Duration)>,
+        /// How many of them are waiters.
+        refreshes: usize,
+    },
+    Probe(RequestId),
+    RaiseMaxLease,
+}
+
+impl Protocol {
+    /// A machine whose process receives grants on `inbox`. `longest_ttl`: of the requests that do not say.
+    #[must_use]
+    pub fn new(now: Timestamp, timing: Timing, inbox: String, longest_ttl: Duration) -> Self {
+        let longest_ttl = timing.server_ttl(longest_ttl);
+        Self {
+            timing,
+            inbox: inbox.into(),
+            requests: RequestMap::default(),
+            timers: BTreeSet::new(),
+            in_flight: BTreeMap::new(),
+            next_call: 0,
+            backlog: Backlog::default(),
+            refreshes_in_flight: 0,
+            reply_timeout: ReplyTimeout::new(now),
+            down_since: Some(now),
+            down_because: "no connection yet".to_owned(),
+            unreachable: None,
+            min_fence: Fence::ZERO,
+            longest_ttl,
+            max_lease: MaxLease::new(longest_ttl),
+            outputs: VecDeque::new(),
+            probes: Probes::default(),
+            signals: VecDeque::new(),
+        }
+    }
+
+    /// The next thing to do or tell, in order.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Self::tick`] has something to do.
+    #[must_use]
+    pub fn next_tick(&self) -> Option<Timestamp> {
+        let timer = self.timers.first().map(|&(at, _)| at);
+        let stalled = self.reply_due_at();
+        let others =
+            crate::protocol::request::earliest(self.next_probe(), self.next_announcement());
+        crate::protocol::request::earliest(
+            crate::protocol::request::earliest(timer, stalled),
+            others,
+        )
+    }
+
+    /// An inspection as its reader understands it: a hold ends for its owner before its key does.
+    #[must_use]
+    pub fn owner_view(&self, found: LockState) -> LockState {
+        let ttl = found.holder.as_ref().map(|holder| holder.owner.ttl);
+        let left =
+            found.left.map(|left| ttl.map_or(left, |ttl| self.timing.owner_time_left(left, ttl)));
+        LockState { left, ..found }
+    }
+
+    /// Whether nothing is held, waited for or being undone.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.requests.is_empty()
+    }
+
+    /// The highest fencing token seen.
+    #[must_use]
+    pub const fn min_fence(&self) -> Fence {
+        self.min_fence
+    }
+
+    /// A new request.
+    pub fn acquire(&mut self, now: Timestamp, params: RequestParams) {
+        self.insert(now, params, None);
+    }
+
+    /// A new request in the place of one that nobody wants any more: it keeps that one's place in the queue.
+    pub fn replace(&mut self, now: Timestamp, old: RequestId, params: RequestParams) {
+        let ticket = self.requests.get(&old).and_then(RequestState::ticket);
+        self.insert(now, params, ticket);
+        self.release(now, old);
+    }
+
+    fn insert(&mut self, now: Timestamp, params: RequestParams, ticket: Option<u64>) {
+        let id = params.id;
+        let waits = params.queue && !self.timing.outage_timeout.is_zero();
+        let too_late = params.deadline.is_some_and(|deadline| deadline <= now);
+        self.track(now, RequestState::new(self.min_fence, params, ticket));
+        match self.unreachable.clone().filter(|_| !waits) {
+            Some(failure) => self.fail(now, id, failure),
+            // Its next tick says so: what was never asked need not be undone.
+            None if too_late => {}
+            None => self.acquire_in_turn(now, id),
+        }
+        self.rearm(id);
+    }
+
+    /// Why the server cannot be reached, if an attempt to connect has failed since there was a connection.
+    #[must_use]
+    pub const fn unreachable(&self) -> Option<&Failure> {
+        self.unreachable.as_ref()
+    }
+
+    /// Enters a new claim into the books.
+    pub(crate) fn track(&mut self, now: Timestamp, request: RequestState) {
+        self.note_ttl(now, request.params.ttl);
+        self.reply_timeout.begin(request.params.ttl);
+        self.requests.insert(request.params.id, request);
+    }
+
+    fn note_ttl(&mut self, now: Timestamp, ttl: Duration) {
+        let lease = self.timing.server_ttl(ttl);
+        self.longest_ttl = self.longest_ttl.max(lease);
+        self.ensure_max_lease(now, lease);
+    }
+
+    /// The hold was handed on within the process at `now`: its `max_hold` counts from then.
+    pub fn record_handoff(&mut self, now: Timestamp, id: RequestId) {
+        let Some(request) = self.requests.get_mut(&id) else {
+            return;
+        };
+        let ends_at = request.params.max_hold.map(|span| now.plus(span));
+        if let Phase::Held(held) = &mut request.phase {
+            held.ends_at = ends_at;
+            self.outputs.push_back(Output::Extended(id, held.end()));
+        }
+        self.rearm(id);
+    }
+
+    /// A nested call wants the hold to last longer per renewal; it never gets shorter. One without renewals is renewed this once.
+    pub fn raise_ttl(&mut self, now: Timestamp, id: RequestId, ttl: Duration) {
+        let Some(request) = self.requests.get_mut(&id) else {
+            return;
+        };
+        if ttl <= request.params.ttl {
+            return;
+        }
+        let shorter = std::mem::replace(&mut request.params.ttl, ttl);
+        self.reply_timeout.end(shorter);
+        self.reply_timeout.begin(ttl);
+        self.note_ttl(now, ttl);
+        let Some(request) = self.requests.get_mut(&id) else {
+            return;
+        };
+        if let Phase::Held(held) = &mut request.phase {
+            held.renew_at = Some(now);
+        }
+        self.rearm(id);
+    }
+
+    /// A caller wants the hold renewed now, to last at least `ttl`. Returns from when on the hold is to be valid: a renewal that
+    /// is under way was sent too early for that. `None` if it is not held.
+    pub fn renew_now(&mut self, now: Timestamp, id: RequestId, ttl: Duration) -> Option<Timestamp> {
+        self.raise_ttl(now, id, ttl);
+        let request = self.requests.get_mut(&id)?;
+        let end = self.timing.valid_until(now, request.params.ttl);
+        let Phase::Held(held) = &mut request.phase else { return None };
+        // Also without renewals: this one is asked for.
+        held.renew_at = Some(now);
+        let end = held.ends_at.map_or(end, |last| last.min(end));
+        self.rearm(id);
+        Some(end)
+    }
+
+    /// The owner lets go, or nobody wants the request any more.
+    pub fn release(&mut self, now: Timestamp, id: RequestId) {
+        let Some(request) = self.requests.get_mut(&id) else {
+            return;
+        };
+        match request.phase {
+            _ if !request.may_be_on_server => return self.remove(id, Some(false)),
+            Phase::Lost { clean: true } if !request.may_arrive_late => {
+                return self.remove(id, Some(false));
+            }
+            Phase::Releasing(_) => return,
+            _ => {}
+        }
+        let lease = self.timing.server_ttl(request.params.ttl).max(request.lease);
+        let was_held = matches!(request.phase, Phase::Held(_) | Phase::Lost { .. });
+        request.phase = Phase::Releasing(Releasing::new(now, now.plus(lease)));
+        if self.down_since.is_none() {
+            self.release_in_turn(now, id, was_held);
+        }
+        self.rearm(id);
+    }
+
+    /// Lets go of everything.
+    pub fn release_all(&mut self, now: Timestamp) {
+        self.probes.clear();
+        let ids: Vec<_> = self.requests.keys().copied().collect();
+        for id in ids {
+            self.release(now, id);
+        }
+    }
+
+    /// What is being released or undone.
+    pub fn releasing(&self) -> impl Iterator<Item = RequestId> {
+        let is_ending = |request: &RequestState| matches!(request.phase, Phase::Releasing(_));
+        self.requests.iter().filter(move |(_, request)| is_ending(request)).map(|(&id, _)| id)
+    }
+
+    /// A connection is there and its inbox is subscribed. `max_lease`: what its server knows of the longest lease.
+    pub fn connected(&mut self, now: Timestamp, max_lease: Duration) {
+        self.down_since = None;
+        self.unreachable = None;
+        self.reply_timeout.heard(now);
+        self.max_lease_of_server(now, max_lease);
+        self.renew_all(now);
+        let mut order: Vec<_> =
+            self.requests.iter().map(|(&id, request)| (request.params.since, id)).collect();
+        order.sort_unstable();
+        for (_, id) in order {
+            self.resume(now, id);
+            self.rearm(id);
+        }
+    }
+
+    /// The connection is gone; whatever was under way may or may not have been done.
+    pub fn disconnected(&mut self, now: Timestamp, because: String) {
+        if self.down_since.is_some() {
+            return;
+        }
+        self.down_since = Some(now);
+        self.down_because = because;
+        self.refreshes_in_flight = 0;
+        for id in self.backlog.clear() {
+            if let Some(request) = self.requests.get_mut(&id) {
+                request.in_backlog = false;
+            }
+        }
+        for (_, sent) in std::mem::take(&mut self.in_flight) {
+            self.settled(&sent.kind);
+            self.no_reply(now, &sent.kind);
+        }
+        self.rearm_all();
+    }
+
+    /// An attempt to connect failed. A request that tries once, or whose outage is zero, does not wait for the next one,
+    /// and none does if that is hopeless.
+    pub fn connect_failed(&mut self, now: Timestamp, because: String, kind: ConnectErrorKind) {
+        let hopeless = kind == ConnectErrorKind::Permanent;
+        let failure = match kind {
+            ConnectErrorKind::Unreachable => Failure::Unavailable,
+            ConnectErrorKind::Unsuitable | ConnectErrorKind::Permanent => Failure::Refused,
+        };
+        let failure = failure(because.clone());
+        let tries_once =
+            |request: &RequestState| !request.params.queue || self.timing.outage_timeout.is_zero();
+        let is_over =
+            |request: &RequestState| request.is_wanted() && (hopeless || tries_once(request));
+        let over = self.requests.iter().filter(|(_, request)| is_over(request));
+        let over: Vec<_> = over.map(|(&id, _)| id).collect();
+        for id in over {
+            self.fail(now, id, failure.clone());
+        }
+        self.down_because = because;
+        self.unreachable = Some(failure);
+    }
+
+    pub(crate) fn remove(&mut self, id: RequestId, held: Option<bool>) {
+        if let Some(request) = self.requests.remove(&id) {
+            if let Some(due) = request.due {
+                self.timers.remove(&(due, id));
+            }
+            self.reply_timeout.end(request.params.ttl);
+            self.outputs.push_back(Output::Finished(id, held));
+        }
+    }
+
+    /// Tells the caller and undoes what may have been done.
+    pub(crate) fn fail(&mut self, now: Timestamp, id: RequestId, failure: Failure) {
+        self.outputs.push_back(Output::Failed(id, failure));
+        self.release(now, id);
+    }
+
+    /// Brings the claim's timer in line with its state; to be called after every change of a claim.
+    pub(crate) fn rearm(&mut self, id: RequestId) {
+        let Some(request) = self.requests.get_mut(&id) else {
+            return;
+        };
+        let due = request.next_due(self.down_since, self.timing.outage_timeout);
+        if due == request.due {
+            return;
+        }
+        if let Some(old) = std::mem::replace(&mut request.due, due) {
+            self.timers.remove(&(old, id));
+        }
+        if let Some(due) = due {
+            self.timers.insert((due, id));
+        }
+    }
+
+    fn rearm_all(&mut self) {
+        let ids: Vec<_> = self.requests.keys().copied().collect();
+        for id in ids {
+            self.rearm(id);
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Calls about different locks that have nothing to do with each other, said in one.
+
+use crate::types::fence::Fence;
+use crate::wire::command::{Acquire, RequestRef};
+use crate::wire::keyspace::Keyspace;
+use crate::wire::reply::{Grant, RawReply, fence_range};
+use crate::wire::script::{Script, ScriptCall};
+
+/// As many calls as one script answers: keeps the server's other clients waiting for well under a millisecond.
+pub const MAX_BATCH: usize = 100;
+
+/// What became of one of the calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BatchItem<T> {
+    /// It was done.
+    Done(T),
+    /// Nothing was done: it is to be sent alone.
+    Retry,
+}
+
+/// Acquires of different keys that are expected to be free, by one process.
+#[must_use]
+pub fn acquire_batch(acquires: &[&Acquire], space: &Keyspace) -> ScriptCall {
+    let mut words = ScriptCall::new(Script::AcquireBatch);
+    for acquire in acquires {
+        words = words.key(space.names(&acquire.request.key).hold());
+    }
+    let min_fence =
+        acquires.iter().map(|acquire| acquire.request.min_fence).max().unwrap_or(Fence::ZERO);
+    let inbox = acquires.first().map_or("-", |acquire| &*acquire.inbox);
+    let mut words = words.key(space.fence()).arg(min_fence).arg(inbox);
+    for acquire in acquires {
+        let Acquire { request, ttl, owner, fence_count, .. } = acquire;
+        words = words.arg(request.id).arg(ttl.as_millis()).arg(fence_count).arg(owner);
+    }
+    words
+}
+
+/// Releases of holds that nobody is expected to wait for.
+#[must_use]
+pub fn release_batch(requests: &[&RequestRef], space: &Keyspace) -> ScriptCall {
+    let mut words = ScriptCall::new(Script::ReleaseBatch);
+    for request in requests {
+        words = words.key(space.names(&request.key).hold());
+    }
+    requests.iter().fold(words, |words, request| words.arg(request.id))
+}
+
+/// What the server said to [`acquire_batch`]; `None` if that makes no sense.
+#[must_use]
+pub fn acquired_batch(acquires: &[&Acquire], answer: &RawReply) -> Option<Vec<BatchItem<Grant>>> {
+    let answers = answer.list().filter(|answers| answers.len() == acquires.len())?;
+    let one = |(acquire, answer): (&&Acquire, &RawReply)| match answer.count()? {
+        0 => Some(BatchItem::Retry),
+        first => {
+            let fences = fence_range(first, acquire.fence_count)?;
+            Some(BatchItem::Done(Grant { fences, contended: false }))
+        }
+    };
+    acquires.iter().zip(answers).map(one).collect()
+}
+
+/// What the server said to [`release_batch`]: whether each request id held its lock.
+#[must_use]
+pub fn released_batch(releases: usize, answer: &RawReply) -> Option<Vec<BatchItem<bool>>> {
+    let answers = answer.list().filter(|answers| answers.len() == releases)?;
+    let one = |answer: &RawReply| match answer.count()? {
+        0 => Some(BatchItem::Done(false)),
+        1 => Some(BatchItem::Done(true)),
+        2 => Some(BatchItem::Retry),
+        _ => None,
+    };
+    answers.iter().map(one).collect()
+}
