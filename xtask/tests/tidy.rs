@@ -188,6 +188,23 @@ fn a_parent_and_its_child_that_import_each_other_are_found() {
 }
 
 #[test]
+fn a_type_may_be_spread_over_files_of_its_layer() {
+    let state = "use super::backlog::Backlog;\npub(crate) struct Protocol(Backlog);\n";
+    let backlog = "use super::state::Protocol;\npub(crate) struct Backlog;\n\
+                   impl Protocol {\n    fn drain(&mut self) {}\n}\n";
+    let files = |backlog: &str| {
+        findings(&[
+            ("lock-runtime/src/local/mod.rs", "mod backlog;\nmod state;\n"),
+            ("lock-runtime/src/local/state.rs", state),
+            ("lock-runtime/src/local/backlog.rs", backlog),
+        ])
+    };
+    assert_eq!(files(backlog).0, [""; 0]);
+    let without_impl = backlog.replace("impl Protocol", "impl Backlog");
+    assert_eq!(files(&without_impl).0, ["lock-runtime/src/local/backlog.rs:1 cycles"]);
+}
+
+#[test]
 fn tests_may_use_what_is_around_them() {
     let (found, _) = findings(&[(
         "lock-runtime/src/wire/tests.rs",

@@ -74,6 +74,7 @@ impl Loader<'_> {
             definitions: Vec::new(),
             bindings: Vec::new(),
             references: Vec::new(),
+            implements: Vec::new(),
             tests: Vec::new(),
         };
         references::collect(items, &mut module);

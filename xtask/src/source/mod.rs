@@ -62,6 +62,8 @@ pub struct Module {
     pub bindings: Vec<Binding>,
     /// Every path of the crate that its code names, imports included.
     pub references: Vec<Reference>,
+    /// The types of its inherent `impl` blocks.
+    pub implements: Vec<Vec<String>>,
     /// Lines on which a test is defined.
     pub tests: Vec<usize>,
 }
@@ -102,6 +104,8 @@ pub struct Reference {
     pub kind: ReferenceKind,
     /// Compiled for tests only.
     pub test_only: bool,
+    /// An import under a `cfg` other than that for tests.
+    pub conditional: bool,
 }
 
 /// How a path is used.

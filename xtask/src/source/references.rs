@@ -5,8 +5,8 @@ use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{
-    Attribute, Field, ImplItem, Item, ItemMod, ItemUse, Macro, Meta, Path, Token, TraitItem,
-    UseTree, VisRestricted,
+    Attribute, Field, ImplItem, Item, ItemImpl, ItemMod, ItemUse, Macro, Meta, Path, Token,
+    TraitItem, Type, UseTree, VisRestricted,
 };
 
 use super::{Binding, Definition, Module, Reference, ReferenceKind};
@@ -63,8 +63,8 @@ impl Collector<'_> {
     }
 
     fn refer(&mut self, path: Vec<String>, line: usize, kind: ReferenceKind) {
-        let test_only = self.test_only;
-        self.module.references.push(Reference { path, line, kind, test_only });
+        let (test_only, conditional) = (self.test_only, self.conditional);
+        self.module.references.push(Reference { path, line, kind, test_only, conditional });
     }
 
     fn import(&mut self, tree: &UseTree, prefix: &mut Vec<String>) {
@@ -182,6 +182,14 @@ impl<'ast> Visit<'ast> for Collector<'_> {
             }
             visit::visit_item(this, item);
         });
+    }
+
+    fn visit_item_impl(&mut self, item: &'ast ItemImpl) {
+        if let (None, Type::Path(ty)) = (&item.trait_, &*item.self_ty) {
+            let segments = ty.path.segments.iter().map(|segment| segment.ident.to_string());
+            self.module.implements.push(segments.collect());
+        }
+        visit::visit_item_impl(self, item);
     }
 
     fn visit_item_mod(&mut self, _: &'ast ItemMod) {}

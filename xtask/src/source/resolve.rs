@@ -10,6 +10,8 @@ const DEEPEST: usize = 32;
 pub struct Resolved {
     /// What it names.
     pub target: Target,
+    /// The name of the item, if it is one of this crate.
+    pub item: Option<String>,
     /// The modules whose imports or re-exports it passes through, the one it is written in left
     /// out.
     pub through: Vec<ModuleId>,
@@ -28,7 +30,7 @@ pub enum Target {
 
 enum Entity {
     Module(ModuleId),
-    Item(ModuleId),
+    Item(ModuleId, String),
     Foreign,
 }
 
@@ -39,13 +41,13 @@ impl Crate {
         let mut through = Vec::new();
         let entity = self.follow(from, path, &mut through, 0)?;
         through.retain(|module| *module != from);
-        let target = match (entity, through.last()) {
-            (Entity::Module(module), _) => Target::Module(module),
-            (Entity::Item(module), _) => Target::ItemOf(module),
-            (Entity::Foreign, Some(last)) => Target::ForeignFrom(*last),
+        let (target, item) = match (entity, through.last()) {
+            (Entity::Module(module), _) => (Target::Module(module), None),
+            (Entity::Item(module, item), _) => (Target::ItemOf(module), Some(item)),
+            (Entity::Foreign, Some(last)) => (Target::ForeignFrom(*last), None),
             (Entity::Foreign, None) => return None,
         };
-        Some(Resolved { target, through })
+        Some(Resolved { target, item, through })
     }
 
     fn follow(
@@ -72,7 +74,7 @@ impl Crate {
                     Some(found) => return Some(found),
                     // A path that starts with an unknown name is of another crate.
                     None if relative => return None,
-                    None => return Some(Entity::Item(module)),
+                    None => return Some(Entity::Item(module, name.to_owned())),
                 },
             }
             relative = false;
@@ -100,7 +102,7 @@ impl Crate {
             return Some(Entity::Module(*child));
         }
         if defined || named.peek().is_some_and(|binding| binding.conditional) {
-            return Some(Entity::Item(module));
+            return Some(Entity::Item(module, name.to_owned()));
         }
         for binding in named {
             let before = through.len();

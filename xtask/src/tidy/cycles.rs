@@ -6,12 +6,15 @@
 //! - `mod child;`: it says where a module is, and uses nothing of it.
 //! - `lib.rs`: nothing may import from it (see [`super::imports`]), so no circle passes through it.
 //! - Code for tests: it uses its subject, which does not know it.
+//! - Imports under a `cfg`: they choose what a name stands for, on a platform or for verification.
+//! - The type that a file continues: `impl Protocol` may be spread over files of one layer, and each
+//!   of them names `Protocol`. They are one type; whatever else they name of its file counts.
 //! - Calls of methods: they have no path. A method is part of the type that an edge names.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::Finding;
-use crate::source::{Crate, FileId, Target};
+use crate::source::{Crate, FileId, ModuleId, Reference, Target};
 
 type Graph = BTreeMap<FileId, BTreeMap<FileId, Edge>>;
 
@@ -42,19 +45,33 @@ fn graph(crate_: &Crate) -> Graph {
         if module.test_only || module.file == root {
             continue;
         }
-        for reference in module.references.iter().filter(|reference| !reference.test_only) {
+        let counts = |reference: &&Reference| !reference.test_only && !reference.conditional;
+        for reference in module.references.iter().filter(counts) {
             let Some(resolved) = crate_.resolve(id, &reference.path) else { continue };
             let (Target::ItemOf(target) | Target::ForeignFrom(target)) = resolved.target else {
                 continue;
             };
             let file = crate_.modules[target].file;
-            if file != module.file && file != root {
+            let continues = resolved.item.is_some_and(|item| continues(crate_, id, target, &item));
+            if file != module.file && file != root && !continues {
                 let edge = Edge { line: reference.line, path: reference.path.join("::") };
                 graph.entry(module.file).or_default().entry(file).or_insert(edge);
             }
         }
     }
     graph
+}
+
+/// Whether the module has an inherent `impl` of this type, which another module of its layer defines.
+fn continues(crate_: &Crate, module: ModuleId, definition: ModuleId, item: &str) -> bool {
+    let layer = |module: ModuleId| crate_.modules[module].path.first();
+    layer(module) == layer(definition)
+        && crate_.modules[module].implements.iter().any(|path| {
+            crate_.resolve(module, path).is_some_and(|resolved| {
+                resolved.target == Target::ItemOf(definition)
+                    && resolved.item.as_deref() == Some(item)
+            })
+        })
 }
 
 fn shortest_circle(graph: &Graph) -> Option<Vec<FileId>> {
