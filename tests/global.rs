@@ -25,7 +25,7 @@ fn one_manager_serves_every_runtime_of_a_process() {
 }
 
 #[test]
-fn a_second_manager_cannot_take_the_place_of_the_first() {
+fn the_global_manager_can_be_set_once() {
     distlock::init(LockManager::connect("memory://first").unwrap()).unwrap();
     let error = distlock::init(LockManager::connect("memory://second").unwrap()).unwrap_err();
     assert!(error.to_string().contains("call `init` once"), "{error}");
@@ -119,7 +119,7 @@ fn plain_threads_take_the_lock() {
 
 #[test]
 #[ignore = "run in a process with the others"]
-fn a_bare_executor_takes_the_lock() {
+fn a_minimal_executor_can_acquire_the_lock() {
     init();
     futures::executor::block_on(locked_async()).unwrap();
 }

@@ -87,7 +87,7 @@ mod sync {
 }
 
 #[test]
-fn two_functions_in_opposite_orders_are_told_once_with_all_places() {
+fn two_functions_in_opposite_orders_are_reported_once_with_all_call_sites() {
     let locks = locks();
     // Other keys each time: an order is one of templates.
     for id in 0..3 {
@@ -134,7 +134,7 @@ async fn outer_inside(locks: &LockManager, outer: &str) -> Result<(), LockError>
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_async_functions_in_opposite_orders_are_told_once() {
+async fn two_async_functions_in_opposite_orders_are_reported_once() {
     let locks = locks();
     for _ in 0..2 {
         for (one, other) in [("x", "y"), ("y", "x")] {
@@ -161,7 +161,7 @@ fn by_another_hand(locks: &LockManager) -> LockRequest {
 const BY_HAND: u32 = line!() - 7;
 
 #[test]
-fn locks_by_hand_are_told_by_their_lines() {
+fn lock_order_warnings_name_the_lines_of_guards() {
     let locks = locks();
     let nest = |outer: LockRequest, inner: LockRequest| {
         outer.acquire_blocking().unwrap().enter(|| drop(inner.acquire_blocking().unwrap()));
@@ -201,7 +201,7 @@ nested!(three_bc, "three-b", three_c);
 nested!(three_ca, "three-c", three_a);
 
 #[test]
-fn three_templates_in_a_circle_are_told_with_each_step() {
+fn a_cycle_of_three_key_patterns_is_reported_with_each_step() {
     let locks = locks();
     three_ab(&locks).unwrap();
     three_bc(&locks).unwrap();
@@ -230,7 +230,7 @@ fn deposit(locks: &LockManager, from: u32) -> Result<(), LockError> {
 }
 
 #[test]
-fn keys_of_one_template_in_both_directions_are_told_once() {
+fn opposite_orders_of_one_key_pattern_are_reported_once() {
     let locks = locks();
     for (from, to) in [(1, 2), (1, 3), (2, 3)] {
         transfer(&locks, from, to).unwrap();
@@ -302,7 +302,7 @@ nested!(silent_ab, "silent-a", silent_b);
 nested!(silent_ba, "silent-b", silent_a);
 
 #[test]
-fn a_manager_may_be_told_not_to_compare() {
+fn a_manager_can_disable_the_lock_order_check() {
     listen();
     let locks = LockManager::builder().url("memory://").warn_lock_order(false).build().unwrap();
     silent_ab(&locks).unwrap();

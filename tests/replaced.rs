@@ -84,7 +84,7 @@ fn futures_carry_their_manager_from_poll_to_poll_and_do_not_mix_it_up() {
 }
 
 #[test]
-fn spawned_tasks_and_threads_do_not_inherit_it() {
+fn spawned_tasks_and_threads_do_not_inherit_the_guard() {
     let server = server();
     let locks = connect(&server);
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();

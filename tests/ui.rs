@@ -29,7 +29,7 @@ fn one_mistake_is_one_error() {
 }
 
 #[test]
-fn a_newcomers_mistake_is_mended_by_what_its_message_says() {
+fn following_the_error_message_fixes_the_mistake() {
     let list = read(&Path::new(MENDED).join("mod.rs"));
     let cases = programs(NEWCOMER);
     assert!(cases.len() >= 30, "{}", cases.len());

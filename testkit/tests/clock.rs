@@ -30,7 +30,7 @@ fn seconds_ahead(server: &RedisServer) -> f64 {
 }
 
 #[test]
-fn a_clock_that_nobody_moved_shows_the_systems_time() {
+fn an_unmodified_clock_shows_the_system_time() {
     let server = start();
     assert!(seconds_ahead(&server).abs() < 5.0);
     assert_eq!(server.clock().offset(), 0);
@@ -77,7 +77,7 @@ fn a_drifting_clock_runs_at_its_own_pace_until_it_is_set_evenly() {
 }
 
 #[test]
-fn the_clocks_of_two_servers_are_apart() {
+fn clocks_of_different_servers_are_independent() {
     let (one, two) = (start(), start());
     one.clock().jump_ahead(MINUTE);
     assert!(seconds_ahead(&two).abs() < 5.0);

@@ -18,7 +18,7 @@ fn connect(proxy: &FaultProxy) -> TcpStream {
 }
 
 #[test]
-fn a_dropped_proxy_ends_its_threads_and_sockets_whatever_they_wait_for() {
+fn a_dropped_proxy_ends_its_threads_and_sockets() {
     let server = RedisServer::start().unwrap();
     let before = Resources::of(process::id()).unwrap();
     let proxy = FaultProxy::start(&server).unwrap();

@@ -49,7 +49,7 @@ fn hold(locks: &LockManager, ttl: Duration) -> LockGuard {
 }
 
 #[test]
-fn whoever_asks_first_after_a_flush_waits_for_the_longest_lease_of_all() {
+fn the_first_request_after_a_flush_waits_for_the_longest_lease() {
     let server = server();
     let (short, third) = (acquainted(&server, SHORT), acquainted(&server, SHORT));
     let held = hold(&acquainted(&server, LONG), LONG);
@@ -68,7 +68,7 @@ fn a_lease_of_a_single_call_counts_too() {
 }
 
 #[test]
-fn a_newcomer_after_a_flush_waits_for_the_longest_lease_of_all() {
+fn a_new_process_after_a_flush_waits_for_the_longest_lease() {
     let server = server();
     let held = hold(&acquainted(&server, SHORT), LONG);
     server.command(&["FLUSHALL"]);
@@ -93,7 +93,7 @@ fn a_hold_that_a_nested_call_lengthens_counts_with_its_new_ttl() {
 }
 
 #[test]
-fn a_process_that_does_not_wait_goes_on_and_leaves_the_others_waiting() {
+fn a_process_without_the_grace_period_does_not_shorten_it_for_others() {
     let server = server();
     let third = acquainted(&server, SHORT);
     let careless = manager(&server, SHORT, false);
@@ -132,7 +132,7 @@ fn a_flush_of_the_scripts_before_one_of_the_data_hides_no_lease() {
 }
 
 #[test]
-fn a_call_that_cannot_wait_until_a_loss_is_waited_out_is_refused_at_once() {
+fn a_call_whose_wait_ends_before_the_grace_period_fails_at_once() {
     let server = server();
     let locks = acquainted(&server, LONG);
     server.command(&["FLUSHALL"]);

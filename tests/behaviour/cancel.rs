@@ -121,7 +121,7 @@ fn assert_no_traces(server: &testkit::RedisServer) {
 }
 
 #[tokio::test]
-async fn a_waiter_that_gives_up_lets_the_one_behind_it_through() {
+async fn a_waiter_that_times_out_unblocks_the_next_one() {
     let server = server();
     let locks = connect(&server);
     let held = locks.mutex("cancel").acquire().await.unwrap();

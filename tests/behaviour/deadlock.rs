@@ -184,7 +184,7 @@ async fn siblings_under_one_hold() {
 /// The holder of what is waited for waits for a sibling of the waiting call, which does not wait:
 /// no circle.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sibling_that_works_is_no_part_of_a_circle() {
+async fn a_running_sibling_is_not_part_of_a_deadlock() {
     let server = server();
     let (one, other) = (connect(&server), connect(&server));
     let (family, working) = (one.clone(), one.clone());

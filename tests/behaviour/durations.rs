@@ -139,7 +139,7 @@ fn every_limit_of_handoffs_works() {
 }
 
 #[test]
-fn an_outage_without_end_waits_for_the_server_for_as_long_as_the_call() {
+fn an_unlimited_outage_timeout_waits_as_long_as_the_call() {
     let url = format!("redis://127.0.0.1:{}/", testkit::free_port());
     let locks = LockManager::builder().url(url).outage_timeout(MAX).build().unwrap();
     let start = Instant::now();
@@ -178,7 +178,7 @@ fn far(round_trip: Duration) -> (RedisServer, FaultProxy) {
 }
 
 #[test]
-fn a_ttl_below_the_round_trip_is_told_and_blocks_nobody() {
+fn a_ttl_below_the_round_trip_is_reported_and_blocks_no_other_request() {
     let (server, proxy) = far(Duration::from_millis(150));
     let locks = LockManager::connect(&proxy.url()).unwrap();
     use_it(locks.mutex("durations").acquire_blocking().unwrap()).unwrap();

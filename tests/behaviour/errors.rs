@@ -34,7 +34,7 @@ fn a_server_that_does_not_run_is_unavailable() {
 }
 
 #[test]
-fn a_request_that_would_wait_for_ever_gives_up_a_server_that_stays_away() {
+fn an_unlimited_wait_fails_when_the_server_stays_unreachable() {
     let url = format!("redis://127.0.0.1:{}/", free_port());
     let locks = LockManager::builder().url(url).outage_timeout(WAIT).build().unwrap();
     let start = Instant::now();
@@ -46,7 +46,7 @@ fn a_request_that_would_wait_for_ever_gives_up_a_server_that_stays_away() {
 }
 
 #[test]
-fn a_server_that_accepts_and_does_not_answer_is_unavailable() {
+fn a_server_that_does_not_reply_is_unavailable() {
     let server = server();
     server.pause();
     let error = refusal(&connect(&server), "check that the Redis server runs");
@@ -121,7 +121,7 @@ fn fill(server: &RedisServer) {
 }
 
 #[test]
-fn a_full_server_refuses_new_locks_and_still_ends_old_ones() {
+fn a_full_server_rejects_new_locks_and_accepts_releases() {
     let server = server();
     let locks = connect(&server);
     let held = locks.mutex("older").ttl(Duration::from_millis(600)).acquire_blocking().unwrap();
@@ -155,7 +155,7 @@ fn a_read_only_replica_is_refused() {
 }
 
 #[test]
-fn a_user_without_the_rights_is_refused() {
+fn a_user_without_permissions_is_rejected() {
     let server = server();
     server.command(&[
         "ACL",

@@ -118,7 +118,7 @@ fn set(server: &RedisServer, [name, value]: [&str; 2]) {
 }
 
 #[test]
-fn a_server_that_takes_no_writes_for_a_while_is_waited_for() {
+fn a_read_only_server_is_waited_for() {
     let server = RedisServer::builder().start().unwrap();
     for obstacle in obstacles(&server) {
         let locks = connect(&server);
@@ -137,7 +137,7 @@ fn a_server_that_takes_no_writes_for_a_while_is_waited_for() {
 }
 
 #[test]
-fn a_server_that_takes_no_writes_is_refused_in_its_words_when_the_wait_is_over() {
+fn a_read_only_server_is_reported_when_the_wait_ends() {
     let server = server();
     for obstacle in obstacles(&server) {
         let locks = connect(&server);

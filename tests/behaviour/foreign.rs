@@ -44,21 +44,21 @@ fn stands_in_the_way(server: &RedisServer) {
 }
 
 #[test]
-fn a_list_stands_in_the_way_and_is_left_alone() {
+fn a_key_with_a_list_blocks_the_lock_and_is_not_modified() {
     let server = server();
     server.command(&["RPUSH", HOLD, "one", "two"]);
     stands_in_the_way(&server);
 }
 
 #[test]
-fn a_text_of_others_stands_in_the_way_and_is_left_alone() {
+fn a_key_with_another_string_blocks_the_lock_and_is_not_modified() {
     let server = server();
     server.command(&["SET", HOLD, "hello"]);
     stands_in_the_way(&server);
 }
 
 #[test]
-fn a_lock_of_another_kind_of_client_is_busy_and_waited_for() {
+fn a_lock_of_another_library_is_busy() {
     let server = server();
     let locks = connect(&server);
     // What redis-py, node-redlock, rslock and a bare SET write.
@@ -88,7 +88,7 @@ fn a_text_that_never_expires_is_no_lock() {
 }
 
 #[test]
-fn a_foreign_key_that_takes_the_place_of_a_hold_is_left_alone_by_its_release() {
+fn a_release_does_not_delete_a_key_that_is_not_a_lock() {
     let server = server();
     let locks = connect(&server);
     let guard = locks.mutex("foreign").wait_for_release().acquire_blocking().unwrap();
@@ -100,7 +100,7 @@ fn a_foreign_key_that_takes_the_place_of_a_hold_is_left_alone_by_its_release() {
 }
 
 #[test]
-fn a_foreign_fence_counter_is_refused_and_left_alone() {
+fn a_fence_counter_that_is_not_ours_is_rejected_and_not_modified() {
     let server = server();
     server.command(&["RPUSH", "lock:fence", "one"]);
     let error = connect(&server).mutex("foreign").wait(LIMIT).acquire_blocking().unwrap_err();

@@ -75,7 +75,7 @@ fn crowd(server: &RedisServer, locks: &LockManager, visit: Visit, times: usize) 
 }
 
 #[test]
-fn threads_hand_the_lock_on_without_the_server() {
+fn threads_hand_the_lock_off_without_the_server() {
     let server = server();
     let locks = connect(&server);
     let scripts = crowd(&server, &locks, visit, 250);
@@ -105,7 +105,7 @@ fn hasty(locks: &LockManager) -> Result<(), LockError> {
 }
 
 #[test]
-fn a_waiter_whose_time_is_up_hears_of_the_section_of_then_and_of_its_own_place() {
+fn a_timeout_names_the_current_section_and_the_position_in_the_queue() {
     let server = server();
     let locks = connect(&server);
     let guard = locks.mutex("hot").acquire_blocking().unwrap();
@@ -145,7 +145,7 @@ fn fall(
 }
 
 #[test]
-fn a_panic_hands_the_lock_on() {
+fn a_panic_hands_the_lock_to_the_next_waiter() {
     let server = server();
     let locks = connect(&server);
     let (entries, fence) = (Entries::default(), Mutex::new(None));
@@ -172,7 +172,7 @@ fn share(locks: &LockManager) -> Result<SharedHold, LockError> {
 }
 
 #[test]
-fn a_shared_hold_is_handed_on_when_its_last_share_is_gone() {
+fn a_shared_hold_is_handed_off_when_its_last_share_is_dropped() {
     let server = server();
     let locks = connect(&server);
     let entries = Entries::default();
@@ -198,7 +198,7 @@ fn confirmed(locks: &LockManager, end: &AtomicBool) -> Result<Fence, LockError> 
 }
 
 #[test]
-fn a_confirmed_release_is_confirmed_although_another_waits_here() {
+fn a_confirmed_release_reaches_the_server_while_a_local_waiter_exists() {
     let server = server();
     let locks = connect(&server);
     for taken_away in [false, true] {

@@ -72,7 +72,7 @@ fn waiters_are_seen_in_their_order() {
 }
 
 #[test]
-fn an_error_names_the_holder_and_how_many_come_first() {
+fn a_busy_error_names_the_holder_and_the_number_of_earlier_waiters() {
     let server = server();
     let locks = connect(&server);
     let guard = locks.mutex("seen").acquire_blocking().unwrap();
@@ -181,7 +181,7 @@ fn a_holder_that_waited_is_seen_with_when_it_asked_and_since_when_it_holds() {
 }
 
 #[test]
-fn a_hold_is_seen_to_expire_when_it_does_for_its_owner() {
+fn inspect_and_the_owner_agree_on_the_expiry_of_a_hold() {
     let server = server();
     let locks = connect(&server);
     let hour = Duration::from_secs(60 * 60);

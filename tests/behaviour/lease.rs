@@ -80,7 +80,7 @@ fn outlive_the_longest_hold(locks: &LockManager) -> Result<(), LockError> {
 }
 
 #[test]
-fn a_hold_ends_with_its_max_hold_however_often_it_was_renewed() {
+fn max_hold_ends_a_renewed_hold() {
     let server = server();
     let locks = connect(&server);
     let error = outlive_the_longest_hold(&locks).unwrap_err();
@@ -125,7 +125,7 @@ fn the_key_outlives_the_validity_that_its_holder_sees() {
 }
 
 #[test]
-fn a_forgotten_hold_is_over_at_its_max_hold() {
+fn max_hold_ends_a_leaked_hold() {
     let server = server();
     let locks = connect(&server);
     let guard = locks.mutex("lease").ttl(SHORT).max_hold(SHORT).acquire_blocking().unwrap();

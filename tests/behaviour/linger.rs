@@ -31,7 +31,7 @@ fn setting() -> (RedisServer, LockManager, LockManager) {
 }
 
 #[test]
-fn the_next_calls_send_nothing_and_have_new_tokens() {
+fn calls_during_the_linger_send_nothing_and_have_new_tokens() {
     let (server, locks, _) = setting();
     let mut latest = append(&locks).unwrap();
     let before = server.commands_processed();
@@ -50,7 +50,7 @@ fn the_next_calls_send_nothing_and_have_new_tokens() {
 }
 
 #[test]
-fn another_process_that_asks_gets_it_at_once() {
+fn another_process_gets_a_lingering_lock_at_once() {
     // The best of some, as a machine that has other things to do may take its time; each where
     // nobody has asked before.
     let waits = (0..5).map(|_| {
@@ -73,7 +73,7 @@ fn another_process_that_asks_gets_it_at_once() {
 /// Whoever tries once is told that the lock is held, and asks for nothing: the holder does not hear
 /// of it.
 #[test]
-fn another_process_that_tries_once_does_not_get_it_and_does_not_end_it() {
+fn a_single_attempt_of_another_process_does_not_end_the_linger() {
     let (server, locks, others) = setting();
     // Another round if the second was over which it is kept at the longest.
     eventually(LIMIT, "it is kept on", || {
@@ -91,7 +91,7 @@ fn another_process_that_tries_once_does_not_get_it_and_does_not_end_it() {
 }
 
 #[test]
-fn a_shutdown_releases_it() {
+fn a_shutdown_releases_a_lingering_hold() {
     let (_server, locks, others) = setting();
     append(&locks).unwrap();
     locks.shutdown_blocking();
@@ -101,7 +101,7 @@ fn a_shutdown_releases_it() {
 }
 
 #[test]
-fn it_goes_with_the_last_handle_of_its_manager() {
+fn a_lingering_hold_ends_with_the_last_handle_of_its_manager() {
     let (_server, locks, others) = setting();
     append(&locks).unwrap();
     drop(locks);
@@ -111,7 +111,7 @@ fn it_goes_with_the_last_handle_of_its_manager() {
 }
 
 #[test]
-fn a_thread_that_ends_leaves_it_to_the_others() {
+fn a_lingering_hold_survives_the_end_of_a_thread() {
     let (_server, locks, _others) = setting();
     let in_a_thread = || {
         let locks = locks.clone();
@@ -123,7 +123,7 @@ fn a_thread_that_ends_leaves_it_to_the_others() {
 const SHORT: Duration = Duration::from_millis(150);
 
 #[test]
-fn it_is_renewed_while_nobody_is_inside() {
+fn a_lingering_hold_is_renewed() {
     let server = server();
     let locks = connect_with_ttl(&server, SHORT);
     let start = Instant::now();
@@ -146,7 +146,7 @@ fn it_is_renewed_while_nobody_is_inside() {
 }
 
 #[test]
-fn a_loss_while_nobody_is_inside_is_noticed() {
+fn a_loss_of_a_lingering_hold_is_detected() {
     let server = server();
     let (locks, others) = (connect_with_ttl(&server, SHORT), connect(&server));
     let rounds = (0..3).map(|_| {

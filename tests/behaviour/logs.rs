@@ -90,8 +90,8 @@ fn a_crowd_waits(url: &str) {
 }
 
 #[test]
-fn calls_that_wait_for_their_own_process_are_told_of_once_a_key() {
-    let test = calls_that_wait_for_their_own_process_are_told_of_once_a_key;
+fn a_self_wait_is_reported_once_per_key() {
+    let test = a_self_wait_is_reported_once_per_key;
     if let Some(orders) = orders() {
         return keep(&orders.url, a_crowd_waits);
     }
@@ -121,8 +121,8 @@ fn sections_are_short(url: &str) {
 }
 
 #[test]
-fn threads_that_take_short_turns_are_not_told_of() {
-    let test = threads_that_take_short_turns_are_not_told_of;
+fn threads_with_short_sections_are_not_reported() {
+    let test = threads_with_short_sections_are_not_reported;
     if let Some(orders) = orders() {
         return keep(&orders.url, sections_are_short);
     }
@@ -147,8 +147,8 @@ fn the_server_goes_and_comes(url: &str) {
 }
 
 #[test]
-fn a_server_that_goes_comes_back_and_has_lost_its_data_is_told_of() {
-    let test = a_server_that_goes_comes_back_and_has_lost_its_data_is_told_of;
+fn a_data_loss_of_a_restarted_server_is_reported() {
+    let test = a_data_loss_of_a_restarted_server_is_reported;
     if let Some(orders) = orders() {
         return keep(&orders.url, the_server_goes_and_comes);
     }

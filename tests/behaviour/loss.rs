@@ -81,7 +81,7 @@ async fn finish(locks: &LockManager, finished: &AtomicBool) -> Result<(), LockEr
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_that_finishes_all_the_same_reports_the_loss() {
+async fn a_body_that_finishes_after_a_loss_reports_it() {
     let (server, locks) = setting();
     let finished = AtomicBool::new(false);
     let taken = async {

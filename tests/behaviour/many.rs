@@ -199,7 +199,7 @@ fn an_error_names_the_key_that_was_busy_and_takes_none() {
 }
 
 #[test]
-fn a_list_waits_for_its_keys() {
+fn a_multi_key_request_waits_for_its_keys() {
     let server = server();
     let bank = Bank::new(connect(&server));
     let guard = connect(&server).mutex("account:1").acquire_blocking().unwrap();
@@ -273,7 +273,7 @@ async fn branch_with_list(locks: &LockManager) -> Result<(), LockError> {
 }
 
 #[tokio::test]
-async fn a_list_waits_for_a_turn_before_it_takes_later_keys() {
+async fn a_multi_key_request_waits_for_a_sibling_before_it_acquires_later_keys() {
     let server = server();
     let locks = connect(&server);
     let done = tokio::time::timeout(LIMIT, branches(&locks)).await.expect("it ends");
@@ -288,7 +288,7 @@ fn both(locks: &LockManager) -> Result<(), LockError> {
 }
 
 #[test]
-fn a_key_that_is_lost_while_another_is_waited_for_is_an_error() {
+fn losing_one_key_while_waiting_for_another_is_an_error() {
     let server = server();
     let locks = connect(&server);
     let guard = connect(&server).mutex("account:8").acquire_blocking().unwrap();
@@ -306,7 +306,7 @@ fn a_key_that_is_lost_while_another_is_waited_for_is_an_error() {
 }
 
 #[test]
-fn a_list_gives_up_at_its_deadline_although_the_server_stands_still() {
+fn a_multi_key_request_fails_at_its_deadline_while_the_server_is_paused() {
     let server = server();
     let locks = connect(&server);
     locks

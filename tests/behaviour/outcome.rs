@@ -54,7 +54,7 @@ async fn a_panic_in_a_task_releases_the_lock() {
 }
 
 #[test]
-fn a_shutdown_releases_all_and_ends_what_goes_on() {
+fn a_shutdown_releases_all_holds_and_cancels_waits() {
     let server = server();
     let (locks, others) = (connect(&server), connect(&server));
     let guard = locks.mutex("outcome").acquire_blocking().unwrap();
@@ -94,7 +94,7 @@ fn calls_after_a_shutdown_say_so() {
 }
 
 #[test]
-fn a_manager_that_nobody_has_any_more_releases_when_its_last_hold_is_gone() {
+fn a_dropped_manager_ends_when_its_last_hold_is_released() {
     let server = server();
     let (locks, others) = (connect(&server), connect(&server));
     let guard = locks.mutex("outcome").ttl(Duration::from_millis(300)).acquire_blocking().unwrap();

@@ -60,7 +60,7 @@ fn rules(server: &RedisServer) -> Vec<String> {
 }
 
 #[test]
-fn each_right_that_is_missing_is_named_and_nothing_is_left_behind() {
+fn each_missing_permission_is_named_and_nothing_is_left_behind() {
     let server = server();
     let rules = rules(&server);
     for missing in &rules {
@@ -78,7 +78,7 @@ fn each_right_that_is_missing_is_named_and_nothing_is_left_behind() {
 const OPTIONAL: [&str; 2] = ["+hello", "+info"];
 
 #[test]
-fn a_user_who_may_not_ask_what_the_server_is_gets_locks() {
+fn a_user_without_info_permission_can_acquire() {
     for missing in OPTIONAL {
         let server = server();
         let rules = rules(&server);
@@ -158,7 +158,7 @@ fn the_rules_of_the_message_are_enough_for_all_that_locks_do() {
 }
 
 #[test]
-fn a_user_with_all_but_dangerous_rights_needs_no_other() {
+fn all_permissions_except_dangerous_ones_are_enough() {
     let server = server();
     // Redis 6.2 counts all of CLIENT among the dangerous commands.
     grant(&server, &["~*", "&*", "+@all", "-@dangerous", "+client|setname"]);

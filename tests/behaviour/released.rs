@@ -28,7 +28,7 @@ fn assert_released(hold: &Hold) {
 }
 
 #[test]
-fn a_released_hold_says_so_for_ever() {
+fn a_released_hold_stays_released() {
     let server = server();
     let locks = connect_with_ttl(&server, TTL);
     let guard = locks.mutex("released").acquire_blocking().unwrap();

@@ -73,7 +73,7 @@ fn extend_keeps_to_max_hold_and_to_what_a_ttl_can_be() {
 }
 
 #[test]
-fn holds_that_are_asked_of_the_server_alone_and_lists_extend_too() {
+fn extend_works_for_strict_fifo_and_multi_key_holds() {
     let server = server();
     let locks = connect(&server);
     let alone = locks.mutex("alone").ttl(SECOND).strict_fifo().acquire_blocking().unwrap();
@@ -120,7 +120,7 @@ fn delete(server: &RedisServer) {
 }
 
 #[test]
-fn a_callback_hears_of_the_loss_on_a_thread_of_its_own() {
+fn the_loss_callback_runs_on_its_own_thread() {
     let server = server();
     let locks = connect_with_ttl(&server, SECOND);
     let guard = locks.mutex("renewal").acquire_blocking().unwrap();
@@ -147,7 +147,7 @@ fn a_callback_hears_of_the_loss_on_a_thread_of_its_own() {
 }
 
 #[test]
-fn a_callback_hears_nothing_of_a_hold_that_is_released() {
+fn a_release_does_not_run_the_loss_callback() {
     let server = server();
     let locks = connect_with_ttl(&server, SECOND / 5);
     let (told, hears) = channel::<()>();
@@ -164,7 +164,7 @@ fn a_callback_hears_nothing_of_a_hold_that_is_released() {
 }
 
 #[test]
-fn a_holder_hears_of_a_call_that_waits_in_another_process_or_in_its_own() {
+fn a_holder_learns_of_waiters_in_its_own_and_in_other_processes() {
     let server = server();
     let (locks, others) = (connect(&server), connect(&server));
     for waiting in [&others, &locks] {
@@ -195,7 +195,7 @@ fn a_holder_hears_of_a_call_that_waits_in_another_process_or_in_its_own() {
 }
 
 #[test]
-fn a_section_that_others_wait_for_from_its_beginning_hears_of_that() {
+fn a_section_learns_of_waiters_that_existed_before_it() {
     let server = server();
     let locks = connect(&server);
     let guard = locks.mutex("renewal").acquire_blocking().unwrap();

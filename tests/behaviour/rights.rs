@@ -28,7 +28,7 @@ fn as_user(server: &RedisServer) -> LockManager {
 }
 
 #[test]
-fn a_refused_publish_leaves_no_ghost_and_no_release_is_taken_for_a_loss() {
+fn a_rejected_publish_leaves_no_waiter_behind_and_a_release_is_not_a_loss() {
     let server = server();
     let (locks, others) = (as_user(&server), connect(&server));
     let second = as_user(&server);
@@ -56,7 +56,7 @@ fn a_refused_publish_leaves_no_ghost_and_no_release_is_taken_for_a_loss() {
 }
 
 #[test]
-fn a_waiter_whose_entry_is_refused_leaves_no_ghost() {
+fn a_waiter_whose_entry_is_rejected_leaves_nothing_behind() {
     for right in ["zadd", "hset", "setrange", "zrank", "pttl"] {
         let server = server();
         let (locks, others) = (as_user(&server), connect(&server));
@@ -78,7 +78,7 @@ fn a_waiter_whose_entry_is_refused_leaves_no_ghost() {
 }
 
 #[test]
-fn a_missing_right_to_read_is_told_as_such_and_not_as_a_foreign_key() {
+fn a_missing_read_permission_is_not_reported_as_a_key_conflict() {
     let server = server();
     let (locks, others) = (as_user(&server), connect(&server));
     without(&server, &["get"]);
@@ -93,7 +93,7 @@ fn a_missing_right_to_read_is_told_as_such_and_not_as_a_foreign_key() {
 }
 
 #[test]
-fn every_right_of_the_scripts_that_is_missing_leaves_the_lock_to_others() {
+fn a_missing_permission_of_a_script_leaves_no_lock_behind() {
     let rights = [
         "get", "set", "setrange", "del", "exists", "incrby", "pttl", "pexpire", "time", "zadd",
         "zrange", "zrank", "zrem", "zscore", "hset", "hmget", "hdel", "hget", "publish",
@@ -124,7 +124,7 @@ fn every_right_of_the_scripts_that_is_missing_leaves_the_lock_to_others() {
 }
 
 #[test]
-fn a_release_that_is_refused_is_told_with_the_servers_words() {
+fn a_rejected_release_reports_the_error_of_the_server() {
     let server = server();
     let (locks, others) = (as_user(&server), connect(&server));
     let ttl = Duration::from_secs(1);
@@ -147,7 +147,7 @@ fn a_release_that_is_refused_is_told_with_the_servers_words() {
 }
 
 #[test]
-fn a_hold_whose_renewals_are_refused_is_lost_with_the_servers_words() {
+fn a_hold_whose_renewals_are_rejected_is_lost_with_the_error_of_the_server() {
     let server = server();
     let locks = as_user(&server);
     let held = locks.mutex("rights").ttl(Duration::from_millis(600)).acquire_blocking().unwrap();

@@ -20,7 +20,7 @@ fn assert_grants_at_once(locks: &LockManager) {
 }
 
 #[test]
-fn locks_under_another_prefix_are_other_locks_and_had_at_once() {
+fn locks_under_different_prefixes_are_independent() {
     let server = server();
     let one = with_prefix(&server, "one:");
     let guard = one.mutex("tenant").acquire_blocking().unwrap();
@@ -30,7 +30,7 @@ fn locks_under_another_prefix_are_other_locks_and_had_at_once() {
 }
 
 #[test]
-fn locks_of_another_database_are_other_locks_and_had_at_once() {
+fn locks_of_different_databases_are_independent() {
     let server = server();
     let locks = connect(&server);
     let guard = locks.mutex("tenant").acquire_blocking().unwrap();
@@ -49,7 +49,7 @@ fn a_replica_that_is_promoted_before_it_ever_held_a_lock_grants_at_once() {
 }
 
 #[test]
-fn a_newcomer_to_a_server_that_was_flushed_waits_for_holds_from_before() {
+fn a_new_process_after_a_flush_waits_for_earlier_holds() {
     let ttl = Duration::from_millis(800);
     let server = server();
     let builder = || LockManager::builder().url(server.url()).ttl(ttl);
@@ -67,7 +67,7 @@ fn a_newcomer_to_a_server_that_was_flushed_waits_for_holds_from_before() {
 }
 
 #[test]
-fn a_manager_may_be_told_not_to_wait_after_a_flush() {
+fn a_manager_can_disable_the_grace_period() {
     let server = server();
     let builder = || LockManager::builder().url(server.url()).data_loss_grace(false);
     let before = builder().build().unwrap();

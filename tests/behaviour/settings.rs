@@ -38,7 +38,7 @@ async fn skip_async(locks: &LockManager, runs: &mut u32) -> Result<(), LockError
 }
 
 #[tokio::test]
-async fn a_busy_lock_skips_the_body_where_that_is_asked_for() {
+async fn if_busy_skip_skips_the_body_of_a_busy_lock() {
     let (_server, locks, guard) = occupied();
     let (start, mut runs) = (Instant::now(), 0);
     skip_unit(&locks, &mut runs);

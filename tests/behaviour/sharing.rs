@@ -93,7 +93,7 @@ fn the_lock_is_released_with_the_last_share() {
 }
 
 #[test]
-fn a_hold_that_is_over_cannot_be_shared() {
+fn a_hold_that_has_ended_cannot_be_shared() {
     let server = server();
     let locks = connect(&server);
     let guard = locks.mutex("shared").acquire_blocking().unwrap();

@@ -89,7 +89,7 @@ async fn try_by_two_branches(locks: &LockManager) -> Result<(), LockError> {
 }
 
 #[tokio::test]
-async fn a_branch_that_does_not_wait_is_told_of_its_busy_sibling() {
+async fn a_branch_that_does_not_wait_fails_with_busy_while_its_sibling_runs() {
     let server = server();
     let locks = connect(&server);
     try_by_two_branches(&locks).await.unwrap();
@@ -125,7 +125,7 @@ async fn a_spawned_task_or_thread_does_not_enter_its_parents_hold() {
 }
 
 #[tokio::test]
-async fn a_loser_of_select_gives_back_its_own_key_and_not_its_parents() {
+async fn the_dropped_branch_of_select_releases_only_its_own_key() {
     let server = server();
     let locks = connect(&server);
     let guard = locks.mutex("siblings").acquire().await.unwrap();

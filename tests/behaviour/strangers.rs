@@ -335,7 +335,7 @@ async fn block_in_task(locks: &LockManager) -> Result<(), LockError> {
 
 /// A guard that is entered by a task is not entered by others that run on its stack.
 #[test]
-fn an_entered_guard_belongs_to_the_task_that_entered_it() {
+fn an_entered_guard_belongs_to_its_task() {
     let server = server();
     let locks = connect(&server);
     let runtime = current_thread();

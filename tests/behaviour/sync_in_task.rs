@@ -122,7 +122,7 @@ fn any_end_is_fine(ended: Result<(), LockError>) -> Result<(), LockError> {
 }
 
 #[test]
-fn a_busy_key_is_waited_for_no_longer_than_wait() {
+fn a_request_for_a_busy_key_waits_at_most_for_wait() {
     let server = server();
     let held = connect(&server).mutex("task:busy").acquire_blocking().unwrap();
     let wait = |locks: &LockManager| {
@@ -151,7 +151,7 @@ fn long_turn(locks: &LockManager, until: &Receiver<()>) -> Result<(), LockError>
 
 /// A sibling runs under the same hold the whole time.
 #[test]
-fn a_turn_of_a_sibling_is_waited_for_no_longer_than_wait() {
+fn a_call_waits_for_its_sibling_at_most_for_wait() {
     let server = server();
     let locks = connect(&server);
     let share = share(&locks).unwrap();

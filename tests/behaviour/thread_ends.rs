@@ -8,7 +8,7 @@ use crate::support::{alone, connect, server};
 
 /// A release that nobody confirms any more is not theirs.
 #[test]
-fn the_end_of_a_thread_waits_for_nobody() {
+fn the_end_of_a_thread_does_not_block() {
     let _alone = alone();
     let server = server();
     let locks = connect(&server);

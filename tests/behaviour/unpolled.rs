@@ -81,7 +81,7 @@ fn nor_one_for_several_keys() {
 }
 
 #[test]
-fn a_task_that_asks_twice_does_not_wait_for_itself() {
+fn a_task_that_requests_a_key_twice_does_not_wait_for_itself() {
     let server = server();
     let locks = connect(&server);
     let outcome: Result<LockGuard, LockError> = runtime().block_on(async {
@@ -117,7 +117,7 @@ fn who_comes_for_the_lock_after_its_deadline_hears_that_it_was_busy() {
 }
 
 #[test]
-fn a_hold_that_was_taken_up_is_kept_for_as_long_as_its_owner_wants() {
+fn a_confirmed_grant_is_renewed_as_long_as_its_owner_holds_it() {
     let server = server();
     let (ours, other) = (connect(&server), connect(&server));
     let guards = [

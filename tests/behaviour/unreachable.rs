@@ -73,7 +73,7 @@ fn who_does_not_wait_hears_at_once_that_the_server_has_gone() {
 }
 
 #[test]
-fn a_wait_is_not_outlasted_where_no_server_is() {
+fn wait_limits_a_call_when_there_is_no_server() {
     let url = format!("redis://127.0.0.1:{}/", free_port());
     let locks = LockManager::connect(&url).unwrap();
     let wait = Duration::from_millis(100);
@@ -84,7 +84,7 @@ fn a_wait_is_not_outlasted_where_no_server_is() {
 }
 
 #[test]
-fn a_confirmed_release_waits_no_longer_than_the_outage_for_a_server_that_has_gone() {
+fn a_confirmed_release_waits_at_most_for_the_outage_timeout() {
     let server = server();
     let outage = Duration::from_millis(300);
     let builder = LockManager::builder().url(server.url()).ttl(LIMIT * 3).outage_timeout(outage);

@@ -64,7 +64,7 @@ fn refusal(locks: &LockManager) -> (Fence, u64) {
 }
 
 #[test]
-fn those_of_other_processes_and_of_ones_own_come_first() {
+fn the_position_counts_waiters_of_all_processes() {
     let server = server();
     let (theirs, elsewhere, locks) = (connect(&server), connect(&server), connect(&server));
     let guard = theirs.mutex("visible").acquire_blocking().unwrap();
@@ -89,7 +89,7 @@ fn those_of_other_processes_and_of_ones_own_come_first() {
 }
 
 #[test]
-fn one_that_is_refused_hears_when_the_lease_of_the_holder_ends() {
+fn a_busy_error_says_when_the_lease_of_the_holder_ends() {
     let server = server();
     let (theirs, locks) = (connect_with_ttl(&server, LIMIT), connect(&server));
     let _guard = theirs.mutex("visible").acquire_blocking().unwrap();
@@ -112,7 +112,7 @@ fn one_that_is_refused_hears_when_the_lease_of_the_holder_ends() {
 /// One that tries once behind a section of its own process asks the server, which knows the first
 /// section of the hold.
 #[test]
-fn one_that_tries_once_hears_that_it_is_held() {
+fn a_single_attempt_fails_while_the_lock_lingers_elsewhere() {
     let server = server();
     let locks = connect(&server);
     let guard = locks.mutex("visible").acquire_blocking().unwrap();

@@ -121,14 +121,14 @@ fn a_waiter_killed_right_after_its_grant_delays_nobody_for_long() {
 }
 
 #[test]
-fn a_waiter_that_stands_still_misses_its_turn_and_queues_again() {
+fn a_paused_waiter_misses_its_grant_and_queues_again() {
     if is_victim() {
         return;
     }
     let (_machine, server) = (beside_others(), server());
     let locks = connect(&server);
     let held = locks.mutex("crash").acquire_blocking().unwrap();
-    let mut victim = victim(a_waiter_that_stands_still_misses_its_turn_and_queues_again, &server);
+    let mut victim = victim(a_paused_waiter_misses_its_grant_and_queues_again, &server);
     until_waiting(&locks, "crash", 1);
     victim.pause();
     let released = Instant::now();

@@ -62,7 +62,7 @@ fn connections(server: &RedisServer) -> u64 {
 }
 
 #[test]
-fn a_crowd_on_as_many_keys_survives_its_connection_and_keeps_nobody_else_waiting() {
+fn many_waiters_on_many_keys_survive_a_reconnect_and_delay_no_other_request() {
     let _machine = alone();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(survive());

@@ -99,7 +99,7 @@ fn kill_all_connections(server: &RedisServer) {
 }
 
 #[test]
-fn a_flush_of_all_data_is_noticed_and_waited_out() {
+fn a_flush_is_detected_and_starts_the_grace_period() {
     let server = server();
     undergo(&server, false, || drop(server.command(&["FLUSHALL"])));
 }
@@ -129,7 +129,7 @@ fn connections_and_scripts_that_vanish_again_and_again_change_nothing() {
 }
 
 #[test]
-fn a_restart_that_loses_all_data_is_noticed_and_waited_out() {
+fn a_restart_without_data_is_detected_and_starts_the_grace_period() {
     let server = server();
     undergo(&server, false, || server.restart().unwrap());
 }
@@ -141,7 +141,7 @@ fn a_restart_with_all_data_changes_nothing() {
 }
 
 #[test]
-fn a_server_that_stands_still_beyond_the_ttl_ends_the_hold_in_time() {
+fn a_hold_ends_at_its_deadline_while_the_server_is_paused() {
     let server = server();
     undergo(&server, false, || {
         server.pause();

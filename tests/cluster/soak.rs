@@ -34,18 +34,18 @@ fn tasks_of_four_processes_take_strict_turns() {
 }
 
 #[test]
-fn threads_of_four_processes_are_passed_over_no_more_than_the_bound() {
+fn threads_of_four_processes_are_bypassed_at_most_up_to_the_bound() {
     match orders() {
         Some(orders) => work_in_threads(&LockManager::connect(&orders.url).unwrap(), &orders),
-        None => soak(threads_of_four_processes_are_passed_over_no_more_than_the_bound, BOUND),
+        None => soak(threads_of_four_processes_are_bypassed_at_most_up_to_the_bound, BOUND),
     }
 }
 
 #[test]
-fn tasks_of_four_processes_are_passed_over_no_more_than_the_bound() {
+fn tasks_of_four_processes_are_bypassed_at_most_up_to_the_bound() {
     match orders() {
         Some(orders) => work_in_tasks(&LockManager::connect(&orders.url).unwrap(), &orders),
-        None => soak(tasks_of_four_processes_are_passed_over_no_more_than_the_bound, BOUND),
+        None => soak(tasks_of_four_processes_are_bypassed_at_most_up_to_the_bound, BOUND),
     }
 }
 

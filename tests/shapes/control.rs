@@ -187,7 +187,7 @@ fn is_odd(n: u32) -> BoxFuture<'static, Result<bool, Error>> {
 }
 
 #[tokio::test]
-async fn locked_functions_call_one_another_in_circles() {
+async fn locked_functions_can_call_each_other_recursively() {
     support();
     let even = tokio::spawn(is_even(9)).await.expect("no panic");
     assert!(!even.expect("free"));
@@ -217,7 +217,7 @@ async fn many(
 }
 
 #[tokio::test]
-async fn arguments_are_as_many_as_one_likes() {
+async fn there_can_be_any_number_of_arguments() {
     support();
     let mut last = 6;
     let sum = many(1, &2, Box::new(3), [4, 0], (5,), Some(&mut last), &[7], 8, 9).await;

@@ -72,7 +72,7 @@ async fn holds_both() -> Result<bool, Error> {
 
 // 169
 #[tokio::test]
-async fn a_key_that_is_held_already_has_that_hold() {
+async fn a_multi_key_request_shares_the_hold_of_a_key_that_is_already_held() {
     support();
     for inner in [(11, 12), (12, 11)] {
         let (outer, seen) = holds_one(inner).expect("free");

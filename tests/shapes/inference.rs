@@ -170,7 +170,7 @@ impl Count {
 }
 
 #[tokio::test]
-async fn a_unit_may_be_written_out() {
+async fn an_explicit_unit_return_type_works() {
     support();
     let mut count = Count(0);
     count.add().await;

@@ -65,7 +65,7 @@ impl Stock {
 }
 
 #[test]
-fn every_receiver_stays_what_it_is() {
+fn every_receiver_keeps_its_type() {
     support();
     let mut stock = Stock { n: 1, items: vec![1] };
     assert_eq!((stock.shared().ok(), stock.unique().ok()), (Some(1), Some(2)));

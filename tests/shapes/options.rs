@@ -131,7 +131,7 @@ impl Service {
 }
 
 #[tokio::test]
-async fn a_manager_of_ones_own_is_borrowed() {
+async fn a_manager_can_be_borrowed() {
     support();
     let mut service = Service { locks: LockManager::connect("memory://").expect("no server") };
     assert!(service.by_value().is_ok());

@@ -133,7 +133,7 @@ fn nested() -> impl Future<Output = Result<impl Future<Output = u32>, Error>> {
 }
 
 #[tokio::test]
-async fn a_future_is_recognised_in_every_dress() {
+async fn every_form_of_a_future_type_is_recognised() {
     support();
     assert!(pinned_opaque().await.expect("free"));
     assert!(qualified().await.expect("free"));

@@ -130,7 +130,7 @@ async fn again() -> Result<(), Error> {
 
 // 66
 #[tokio::test]
-async fn the_loser_of_a_race_gives_its_key_back_and_its_parent_keeps_its_own() {
+async fn the_dropped_branch_of_a_race_releases_only_its_own_key() {
     support();
     racing().await.expect("free");
     until_free("waiting:parent");

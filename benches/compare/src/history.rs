@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_by_the_window() {
+    fn rates_are_per_window() {
         let window = Window { start: 0, end: 500_000_000 };
         let a = log(&[section(1, 10, None), section(20, 30, None)]);
         let b = log(&[section(2, 20, None)]);
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn those_who_asked_later_and_came_first_are_counted() {
+    fn later_requests_that_acquired_first_are_counted() {
         // B asks at 5. A enters at 10 (asked at 1: in order), and again at 20 and 30, asked at 11
         // and 21.
         let a = [section(1, 10, Some(1)), section(11, 20, Some(2)), section(21, 30, Some(3))];
@@ -223,14 +223,14 @@ mod tests {
     }
 
     #[test]
-    fn a_neighbour_in_the_same_process_does_not_pass_over() {
+    fn a_local_handoff_is_not_a_bypass() {
         let a = [section(1, 10, Some(1)), section(11, 20, Some(2))];
         let b = [section(5, 30, Some(3))];
         assert_eq!(History::new(WINDOW, 0, vec![vec![log(&a), log(&b)]]).passed_over(), 0);
     }
 
     #[test]
-    fn in_order_nobody_is_passed_over() {
+    fn requests_in_order_are_not_bypassed() {
         let a = [section(1, 10, Some(1)), section(11, 30, Some(3))];
         let b = [section(5, 20, Some(2)), section(21, 40, Some(4))];
         let history = History::new(WINDOW, 0, vec![vec![log(&a)], vec![log(&b)]]);

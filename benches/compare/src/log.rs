@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn another_line_is_refused() {
+    fn another_line_is_rejected() {
         assert!("ready".parse::<Log>().is_err());
         assert!("log 0 - 1,2".parse::<Log>().is_err());
     }

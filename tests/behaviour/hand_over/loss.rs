@@ -34,12 +34,12 @@ fn lose(command: &[&str]) {
 }
 
 #[test]
-fn waiters_get_a_deleted_lock_anew() {
+fn waiters_acquire_a_deleted_lock() {
     lose(&["DEL", "lock:{hot}"]);
 }
 
 #[test]
-fn waiters_get_the_lock_of_a_flushed_server_anew() {
+fn waiters_acquire_a_lock_after_a_flush() {
     lose(&["FLUSHALL"]);
 }
 
@@ -51,7 +51,7 @@ fn until_lost(locks: &LockManager) -> Result<(), LockError> {
 }
 
 #[test]
-fn a_section_that_was_handed_the_lock_hears_of_its_loss() {
+fn a_section_after_a_handoff_is_notified_of_a_loss() {
     let server = server();
     let locks = connect_with_ttl(&server, TTL);
     let guard = locks.mutex("hot").acquire_blocking().unwrap();

@@ -14,7 +14,7 @@ fn two_workers() -> Runtime {
 }
 
 #[test]
-fn threads_and_tasks_share_one_line() {
+fn threads_and_tasks_share_one_queue() {
     let (server, runtime) = (server(), two_workers());
     let locks = connect(&server);
     let entries = Arc::new(Entries::default());
@@ -47,7 +47,7 @@ fn threads_and_tasks_share_one_line() {
 }
 
 #[test]
-fn threads_and_tasks_have_their_turns_in_the_order_of_their_coming() {
+fn threads_and_tasks_acquire_in_the_order_of_their_arrival() {
     let (server, runtime) = (server(), two_workers());
     let locks = connect(&server);
     let guard = locks.mutex("hot").acquire_blocking().unwrap();
@@ -80,7 +80,7 @@ async fn work(locks: &LockManager, pauses: u32) -> Result<(), LockError> {
 }
 
 #[test]
-fn two_thousand_tasks_aborted_in_one_line_leave_nothing() {
+fn two_thousand_tasks_aborted_in_one_queue_leave_nothing() {
     let _machine = alone();
     let (server, runtime) = (server(), two_workers());
     let locks = connect(&server);

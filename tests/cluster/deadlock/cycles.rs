@@ -24,13 +24,13 @@ const AT_ONCE: usize = 16;
 
 /// Set `DISTLOCK_CYCLES` to do it more often.
 #[test]
-fn cycles_are_told_to_one_member_each_within_a_second() {
+fn each_deadlock_is_reported_to_one_member_within_a_second() {
     if let Some(orders) = orders() {
         return obey(&orders);
     }
     let _machine = alone();
     let server = server();
-    let mut processes = start(cycles_are_told_to_one_member_each_within_a_second, &server);
+    let mut processes = start(each_deadlock_is_reported_to_one_member_within_a_second, &server);
     let pids: Vec<_> = processes.iter_mut().map(Process::id).collect();
     let count = usize::try_from(setting("DISTLOCK_CYCLES", 60)).unwrap();
     let mut conductor = Conductor { connection: server.connection(), dice: Dice::new() };

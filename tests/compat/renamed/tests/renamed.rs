@@ -33,7 +33,7 @@ fn other(manager: &lock::LockManager) -> Result<u32, LockError> {
 }
 
 #[test]
-fn the_attribute_follows_the_name_it_is_told() {
+fn the_attribute_uses_the_crate_path_it_is_given() {
     let manager = lock::LockManager::connect("memory://").expect("no server is needed");
     lock::init(manager.clone()).expect("the only one");
     assert_eq!(sync(1).expect("free"), "renamed:1");

@@ -53,7 +53,7 @@ fn a_token_is_written_as_a_number() {
 }
 
 #[test]
-fn a_body_that_makes_no_sense_is_refused() {
+fn an_invalid_body_is_rejected() {
     let holder =
         json!({"fence": 1, "host": "h", "pid": 1, "function": "f", "since_unix_ms": u64::MAX});
     // Either out of the range of this system's clock, or an instant; no panic.

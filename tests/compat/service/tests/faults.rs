@@ -15,7 +15,7 @@ fn connect(server: &MemoryServer) -> LockManager {
 }
 
 #[test]
-fn a_hold_that_the_server_forgets_is_lost_and_the_lock_is_free() {
+fn a_deleted_hold_is_lost_and_its_lock_is_free() {
     let server = MemoryServer::named("lose");
     let (locks, others) = (connect(&server), connect(&server));
     let guard = locks.mutex("stock").acquire_blocking().unwrap();
@@ -30,7 +30,7 @@ fn a_hold_that_the_server_forgets_is_lost_and_the_lock_is_free() {
 }
 
 #[tokio::test]
-async fn a_hold_that_the_server_forgets_ends_a_future_under_it() {
+async fn a_lost_hold_cancels_its_future() {
     let server = MemoryServer::named("lose, async");
     let guard = connect(&server).mutex("stock").acquire().await.unwrap();
     server.lose("stock");
@@ -82,7 +82,7 @@ fn a_short_outage_is_survived_by_holds_and_waits() {
 }
 
 #[test]
-fn lost_data_is_waited_out() {
+fn a_data_loss_starts_the_grace_period() {
     let server = MemoryServer::named("flush");
     let locks = connect(&server);
     let guard = locks.mutex("stock").acquire_blocking().unwrap();

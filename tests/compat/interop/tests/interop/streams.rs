@@ -85,7 +85,7 @@ impl<F: Future> Future for Counted<F> {
 }
 
 #[tokio::test]
-async fn a_future_of_the_users_own_polls_a_locked_one() {
+async fn a_custom_future_can_poll_a_locked_future() {
     support();
     let (polls, inside) = Counted { inner: item(7), polls: 0 }.await;
     assert!(polls > 1, "the body yields once");

@@ -62,7 +62,7 @@ async fn a_test_that_returns_a_result_needs_no_policy() -> Result<(), Error> {
 #[tokio::test]
 #[should_panic(expected = "told to")]
 #[distributed_lock("tokio:test:panic", manager = locks(), on_error = panic)]
-async fn a_test_that_should_panic_is_still_expected_to() {
+async fn should_panic_tests_still_have_to_panic() {
     assert!(held().is_none(), "told to");
 }
 
