@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
+use crate::acquire::core::CoreSettings;
 use crate::acquire::options::Options;
-use crate::api::manager::Limits;
 use crate::api::manager::LockManager;
 use crate::types::fence::Fence;
 
@@ -21,11 +21,11 @@ pub use crate::local::key_queue::QueueContext;
 pub use crate::local::lease::{Callback, Lease, LeaseBackend, LeaseRef};
 pub use crate::local::params::{AcquireParams, LeaseTerms};
 pub use crate::local::table::{JoinOutcome, QueueTable};
-pub use crate::owner::context::{Entered, current};
+pub use crate::owner::context::{ContextGuard, current};
 pub use crate::owner::frame::Frame;
-pub use crate::owner::scope::Scoped;
+pub use crate::owner::scope::{InContext, OwnerScope};
 pub use crate::owner::section::Section;
-pub use crate::owner::turn::Turn;
+pub use crate::owner::turn::SiblingMutex;
 pub use crate::protocol::request::{Failure, Loss, ReleaseOutcome, RequestParams};
 pub use crate::protocol::state::{CommandError, ConnectErrorKind, Protocol};
 pub use crate::protocol::timing::Timing;
@@ -51,8 +51,14 @@ pub const fn fence(token: u64) -> Fence {
 /// A manager without an I/O thread: what its users ask for arrives in `mailbox`, and the caller acts on it.
 #[must_use]
 pub fn manager(mailbox: Mailbox, timing: &Timing, ttl: Duration, max_handoffs: u32) -> LockManager {
-    let limits =
-        Limits { patience: timing.outage_timeout + timing.reply, margin: timing.clock_margin };
-    let defaults = Options { ttl: Some(ttl), ..Options::DEFAULT };
-    LockManager::new(mailbox, max_handoffs, false, defaults, limits, "simulated".to_owned(), None)
+    let settings = CoreSettings {
+        defaults: Options { ttl: Some(ttl), ..Options::DEFAULT },
+        max_handoffs,
+        warn_lock_order: false,
+        try_once_timeout: timing.outage_timeout + timing.reply,
+        clock_margin: timing.clock_margin,
+        label: None,
+        server: "simulated".to_owned(),
+    };
+    LockManager::new(mailbox, settings)
 }

@@ -1,25 +1,21 @@
-//! The way out of a section.
-
-use std::sync::Arc;
+//! Releases a section.
 
 use crate::error::LockError;
-use crate::local::lease::Lease;
 use crate::owner::section::Section;
 use crate::protocol::request::{Loss, ReleaseOutcome};
 use crate::user_code::wakers;
 
-/// Leaves a section: the loss of its hold, if it was lost, and the release, which nobody waits for.
+/// Releases without waiting for the server. The error is a loss that came before.
 #[expect(clippy::needless_pass_by_value, reason = "the section ends here")]
-pub(crate) fn leave(section: Section) -> Result<(), LockError> {
+pub(crate) fn release(section: Section) -> Result<(), LockError> {
     match section.loss() {
         Some((lease, loss)) => Err(LockError::lost(lease.key(), loss)),
         None => Ok(()),
     }
 }
 
-/// Leaves a section and waits until the server has confirmed the release. While others still share the hold
-/// there is nothing to confirm.
-pub(crate) async fn leave_confirmed(section: Section) -> Result<(), LockError> {
+/// Releases and waits for the server's confirmation. There is none for a lease that others still share.
+pub(crate) async fn release_and_wait(section: Section) -> Result<(), LockError> {
     let mut outcome = Ok(());
     if let Some((lease, loss)) = section.loss() {
         outcome = Err(LockError::lost(lease.key(), loss));
@@ -35,16 +31,4 @@ pub(crate) async fn leave_confirmed(section: Section) -> Result<(), LockError> {
         outcome = outcome.and(confirmed);
     }
     outcome
-}
-
-impl Section {
-    /// The first loss among its holds. An outermost section looks at the clock; a nested one leaves that to it.
-    pub(crate) fn loss(&self) -> Option<(&Arc<Lease>, Loss)> {
-        self.all().find_map(|section| {
-            let lease = section.lease();
-            let outermost = section.is_outermost();
-            let loss = if outermost { lease.loss() } else { lease.reported_loss() };
-            Some((lease, loss?))
-        })
-    }
 }

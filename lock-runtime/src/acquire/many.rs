@@ -1,13 +1,14 @@
-//! The way into several keys that are taken together.
+//! Acquires several keys together.
+//!
+//! If all are free, one script acquires all of them or none. Otherwise they are acquired one after the
+//! other in sorted order. Every caller uses that order, so no two of them wait for each other.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::acquire::core::ManagerCore;
 use crate::acquire::options::Options;
-use crate::acquire::{
-    Entered, Entering, blocks_holder, enter_within, not_reentrant, warn_lock_order,
-};
-use crate::api::manager::LockManager;
+use crate::acquire::{AcquireResult, Acquiring, SingleAcquire, warn_lock_order};
 use crate::error::LockError;
 use crate::io::futures::MultiOutcome;
 use crate::local::params::AcquireParams;
@@ -15,119 +16,111 @@ use crate::owner::context::current;
 use crate::owner::frame::Frame;
 use crate::owner::section::Section;
 use crate::types::call_site::CallSite;
-use crate::types::time;
-use crate::types::time::Timestamp;
+use crate::types::time::{self, Timestamp};
 
-/// Asks for all of `keys`, which are in order and each there once. Where all are free they are taken by one script, all or
-/// none; else one after the other in their order, which everybody keeps, so that no two wait for each other.
-pub(crate) fn enter_all(
-    manager: &LockManager,
-    keys: &[String],
-    options: &Options,
-    call_site: CallSite,
-) -> Entering {
-    let here = current();
-    if let Some(error) = refuse_held(manager, keys, options, call_site, here.as_ref()) {
-        return Entering::refused(error);
-    }
-    let many = Many { manager: manager.clone(), options: *options, call_site, since: time::now() };
-    let keys: Vec<String> = keys.to_vec();
-    Entering::Waiting(Box::pin(async move { many.enter(here, keys).await }))
-}
+/// The wait for each further key once the time for all of them is over. Not zero: a call that tries once
+/// waits longer for an unreachable server than this caller may want.
+const FINAL_ATTEMPT: Duration = Duration::from_millis(1);
 
-/// The same, and waits for them on this thread.
-pub(crate) fn enter_all_blocking(
-    manager: &LockManager,
-    keys: &[String],
-    options: &Options,
-    call_site: CallSite,
-) -> Entered {
-    let blocks = |key: &String| blocks_holder(manager, key, options, call_site);
-    match keys.iter().find_map(blocks) {
-        Some(error) => Err(error.into()),
-        None => enter_all(manager, keys, options, call_site).block(),
-    }
-}
-
-/// The error of the first key that is held around the call, if the call may not re-enter.
-fn refuse_held(
-    manager: &LockManager,
-    keys: &[String],
-    options: &Options,
-    call_site: CallSite,
-    here: Option<&Arc<Frame>>,
-) -> Option<LockError> {
-    let here = here.filter(|_| !options.reenters(manager))?;
-    keys.iter().find_map(|key| {
-        let ancestor = here.find(manager.id(), key)?;
-        Some(not_reentrant(manager, key, call_site, ancestor))
-    })
-}
-
-/// How long a key is asked for when the time for all of them is over, to tell what stands in the way.
-const LAST_LOOK: Duration = Duration::from_millis(1);
-
-struct Many {
-    manager: LockManager,
+/// One call that acquires several keys.
+#[derive(Clone)]
+pub(crate) struct MultiAcquire {
+    core: Arc<ManagerCore>,
     options: Options,
     call_site: CallSite,
     since: Timestamp,
 }
 
-impl Many {
-    async fn enter(self, here: Option<Arc<Frame>>, keys: Vec<String>) -> Entered {
-        let mut section = self.take_at_once(here.clone(), &keys).await?;
+impl MultiAcquire {
+    pub(crate) fn new(core: &Arc<ManagerCore>, options: &Options, call_site: CallSite) -> Self {
+        Self { core: Arc::clone(core), options: *options, call_site, since: time::now() }
+    }
+
+    /// Acquires `keys`, which are sorted and distinct.
+    pub(crate) fn start(self, keys: &[String]) -> Acquiring {
+        let here = current();
+        if let Some(error) = self.not_reentrant(keys, here.as_ref()) {
+            return Acquiring::failed(error);
+        }
+        let keys: Vec<String> = keys.to_vec();
+        Acquiring::Waiting(Box::pin(async move { self.run(here, keys).await }))
+    }
+
+    /// The same, and blocks this thread.
+    pub(crate) fn block(self, keys: &[String]) -> AcquireResult {
+        match keys.iter().find_map(|key| self.attempt(key).blocks_holder()) {
+            Some(error) => Err(error.into()),
+            None => self.start(keys).block(),
+        }
+    }
+
+    fn attempt<'a>(&'a self, key: &'a str) -> SingleAcquire<'a> {
+        let Self { core, options, call_site, .. } = self;
+        SingleAcquire { core, key, options, call_site: *call_site }
+    }
+
+    /// The error of the first key that the call would have to re-enter but must not.
+    fn not_reentrant(&self, keys: &[String], here: Option<&Arc<Frame>>) -> Option<LockError> {
+        let here = here.filter(|_| !self.options.may_reenter(self.core.defaults()))?;
+        keys.iter().find_map(|key| {
+            let ancestor = here.find(self.core.id(), key)?;
+            Some(self.attempt(key).not_reentrant(ancestor))
+        })
+    }
+
+    async fn run(self, here: Option<Arc<Frame>>, keys: Vec<String>) -> AcquireResult {
+        let mut section = self.acquire_together(here.clone(), &keys).await?;
         for key in keys {
             let around = section.as_ref().map(Section::frame).or(here.as_ref()).cloned();
-            if around.as_ref().is_some_and(|frame| self.is_taken(section.as_ref(), frame, &key)) {
+            if around.as_ref().is_some_and(|frame| self.has(section.as_ref(), frame, &key)) {
                 continue;
             }
-            let options = Options { wait: self.left(), ..self.options };
-            // What was entered so far ends with an error.
-            let entered =
-                enter_within(&self.manager, &key, &options, self.call_site, around).wait();
-            let next = entered.await.map_err(|mut error| {
-                self.after_all(&mut error);
+            let options = Options { wait: self.time_left(), ..self.options };
+            let attempt = SingleAcquire { options: &options, ..self.attempt(&key) };
+            // An error ends the sections before.
+            let next = attempt.start_within(around).wait().await.map_err(|mut error| {
+                self.count_whole_wait(&mut error);
                 error
             })?;
-            section = Some(next.upon(section));
+            section = Some(next.stacked_on(section));
         }
         let section = section
-            .ok_or_else(|| LockError::config("a list of keys is empty; name at least one"))?;
-        // One may have been lost while another was waited for.
+            .ok_or_else(|| LockError::config("the list of keys is empty; name at least one key"))?;
+        // One lease may have been lost while another key was waited for.
         match section.loss() {
             Some((lease, loss)) => Err(LockError::lost(lease.key(), loss).into()),
             None => Ok(section),
         }
     }
 
-    /// Takes the keys before the first that an ancestor holds, all or none; nothing, if it is only one. A held key may
-    /// have to be waited for, until a sibling's turn is over: nobody waits who has taken keys after it.
-    async fn take_at_once(
+    /// Acquires the keys before the first one that an ancestor holds, all or none. Not the keys after it:
+    /// re-entering may wait for a sibling, and a call that waits must not hold keys that sort after.
+    async fn acquire_together(
         &self,
         here: Option<Arc<Frame>>,
         keys: &[String],
     ) -> Result<Option<Section>, Box<LockError>> {
-        let held = |key: &str| {
-            here.as_ref().is_some_and(|here| here.find(self.manager.id(), key).is_some())
-        };
+        let core = &self.core;
+        let held =
+            |key: &str| here.as_ref().is_some_and(|here| here.find(core.id(), key).is_some());
         let new: Vec<&str> = keys.iter().map(String::as_str).take_while(|key| !held(key)).collect();
         if new.len() < 2 {
             return Ok(None);
         }
-        let terms = self.manager.terms(&self.options)?;
-        warn_lock_order(&self.manager, here.as_ref(), self.call_site, &new);
+        let terms = core.lease_terms(&self.options)?;
+        warn_lock_order(core, here.as_ref(), self.call_site, &new);
         let once = Options { wait: Some(Duration::ZERO), ..self.options };
-        let params = self.manager.params(&once, terms, self.call_site);
-        // A server that does not answer is waited for no longer than the caller is ready to wait.
-        let own = self.left().filter(|left| !left.is_zero()).map(|left| params.since.plus(left));
+        let params = core.acquire_params(&once, terms, self.call_site);
+        // Waits for an unresponsive server no longer than the caller waits for the lock.
+        let own = self.time_left().filter(|left| !left.is_zero());
+        let own = own.map(|left| params.since.plus(left));
         let deadline = own.into_iter().chain(params.deadline).min();
         let params = AcquireParams { deadline, ..params };
         let shares = loop {
-            let requests = new.iter().map(|key| self.manager.request(&(*key).into(), params));
-            match self.manager.mailbox().acquire_all(requests.collect()).await {
+            let requests = new.iter().map(|key| core.request(&(*key).into(), params));
+            match core.mailbox().acquire_all(requests.collect()).await {
                 Some(MultiOutcome::Granted(shares)) => break shares,
-                // This was not polled for so long that others got the locks.
+                // This future was not polled in time, and others got the locks.
                 Some(MultiOutcome::NotTakenUp) => {}
                 None => break Vec::new(),
             }
@@ -137,29 +130,28 @@ impl Many {
             let around = section.as_ref().map(|section| Arc::clone(section.frame()));
             let around = around.or_else(|| here.clone());
             let share = share.with_ttl(params.terms.ttl);
-            let next = Section::outermost(around, self.manager.id(), share, self.call_site);
-            section = Some(next.upon(section));
+            let next = Section::outermost(around, core.id(), share, self.call_site);
+            section = Some(next.stacked_on(section));
         }
         Ok(section)
     }
 
-    /// Whether the key was taken together with others just now.
-    fn is_taken(&self, section: Option<&Section>, around: &Arc<Frame>, key: &str) -> bool {
-        let taken = section.into_iter().flat_map(Section::all);
-        let found = around.find(self.manager.id(), key);
-        found.is_some_and(|frame| taken.map(Section::frame).any(|own| Arc::ptr_eq(own, frame)))
+    /// Whether `section` holds the key itself, not an ancestor.
+    fn has(&self, section: Option<&Section>, around: &Arc<Frame>, key: &str) -> bool {
+        let stack = section.into_iter().flat_map(Section::stack);
+        let found = around.find(self.core.id(), key);
+        found.is_some_and(|frame| stack.map(Section::frame).any(|own| Arc::ptr_eq(own, frame)))
     }
 
-    /// What is left of the time that all keys have together. Never nothing, unless there was none: that would be to try once,
-    /// and to bear with a server that cannot be reached for longer than the caller said.
-    fn left(&self) -> Option<Duration> {
-        let wait = self.options.wait_by(&self.manager)?;
+    /// What is left of the wait, which all keys share.
+    fn time_left(&self) -> Option<Duration> {
+        let wait = self.options.effective_wait(self.core.defaults())?;
         let left = wait.saturating_sub(time::now().since(self.since));
-        Some(left.max(LAST_LOOK.min(wait)))
+        Some(left.max(FINAL_ATTEMPT.min(wait)))
     }
 
-    /// An error of one key, with the wait for all.
-    fn after_all(&self, error: &mut LockError) {
+    /// Replaces the wait for one key by the wait for all of them.
+    fn count_whole_wait(&self, error: &mut LockError) {
         if let LockError::Busy(busy) = error
             && !busy.waited.is_zero()
         {

@@ -1,11 +1,11 @@
-//! How a lock is asked for: the settings that the attribute and a request share.
+//! The options of a call, and the limits of their values.
 
 use std::time::Duration;
 
 use crate::error::LockError;
 use crate::types::human_duration::HumanDuration;
 
-/// Settings of one call; what is not set comes from the manager.
+/// The options of one call. The manager's defaults apply where they are `None`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Options {
     pub(crate) ttl: Option<Duration>,
@@ -31,47 +31,61 @@ impl Options {
         strict_fifo: false,
         finish_when_lost: false,
     };
+
+    /// How long to wait. `None` waits without a limit.
+    pub(crate) fn effective_wait(&self, defaults: &Self) -> Option<Duration> {
+        self.wait.or(defaults.wait)
+    }
+
+    /// Whether requests bypass the local queue, and leases are not handed off.
+    pub(crate) fn is_strict_fifo(&self, defaults: &Self) -> bool {
+        self.strict_fifo || defaults.strict_fifo
+    }
+
+    /// Whether a call inside of a lease of its key re-enters it.
+    pub(crate) fn may_reenter(&self, defaults: &Self) -> bool {
+        self.reenter.or(defaults.reenter).unwrap_or(true)
+    }
 }
 
-/// The shortest ttl: below it the margin and a round trip leave nothing.
-pub(crate) const SHORTEST_TTL: Duration = Duration::from_millis(10);
+/// A shorter ttl would be used up by the clock margin and one round trip.
+pub(crate) const MIN_TTL: Duration = Duration::from_millis(10);
 
-/// The longest ttl: a crashed holder would block its key for longer than anybody waits, and the server has a bound.
-const LONGEST_TTL: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// A crashed holder blocks its key for its ttl. The server limits it too.
+const MAX_TTL: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 pub(crate) fn check_ttl(ttl: Duration) -> Result<(), LockError> {
-    if ttl > LONGEST_TTL {
+    if ttl > MAX_TTL {
         let reason = format!(
             "a ttl of {} is too long; set at the most 30 days: a hold that is alive is renewed in time",
             HumanDuration(ttl)
         );
         return Err(LockError::config(reason));
     }
-    if ttl < SHORTEST_TTL {
+    if ttl < MIN_TTL {
         let reason = format!(
             "a ttl of {} is too short to hold a lock; set at least {}",
             HumanDuration(ttl),
-            HumanDuration(SHORTEST_TTL)
+            HumanDuration(MIN_TTL)
         );
         return Err(LockError::config(reason));
     }
     Ok(())
 }
 
-/// A hold with this limit: one that is shorter is over before anybody has it.
 pub(crate) fn check_max_hold(max_hold: Option<Duration>) -> Result<(), LockError> {
-    match max_hold.filter(|&max_hold| max_hold < SHORTEST_TTL) {
+    match max_hold.filter(|&max_hold| max_hold < MIN_TTL) {
         Some(max_hold) => Err(LockError::config(format!(
             "a max_hold of {} ends a hold before it begins; set at least {}",
             HumanDuration(max_hold),
-            HumanDuration(SHORTEST_TTL)
+            HumanDuration(MIN_TTL)
         ))),
         None => Ok(()),
     }
 }
 
-/// A hold is valid for its ttl without the margin.
-pub(crate) fn check_margin(margin: Option<Duration>, ttl: Duration) -> Result<(), LockError> {
+/// A lease is valid for its ttl minus the margin.
+pub(crate) fn check_clock_margin(margin: Option<Duration>, ttl: Duration) -> Result<(), LockError> {
     match margin.filter(|&margin| margin >= ttl) {
         Some(margin) => Err(LockError::config(format!(
             "the margin of {} leaves nothing of a ttl of {}; set a longer ttl, or a smaller margin at the manager",
@@ -82,12 +96,12 @@ pub(crate) fn check_margin(margin: Option<Duration>, ttl: Duration) -> Result<()
     }
 }
 
-/// The key of a crashed holder lives on for the ttl and the guard.
-pub(crate) fn check_guard(guard: Option<Duration>) -> Result<(), LockError> {
-    match guard.filter(|&guard| guard > LONGEST_TTL) {
-        Some(guard) => Err(LockError::config(format!(
+/// The key of a crashed holder expires after the ttl plus the slack.
+pub(crate) fn check_server_ttl_slack(slack: Option<Duration>) -> Result<(), LockError> {
+    match slack.filter(|&slack| slack > MAX_TTL) {
+        Some(slack) => Err(LockError::config(format!(
             "a guard of {} is too long; set at the most 30 days, a few seconds are usual",
-            HumanDuration(guard)
+            HumanDuration(slack)
         ))),
         None => Ok(()),
     }

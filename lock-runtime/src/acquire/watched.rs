@@ -1,4 +1,4 @@
-//! A wait inside of other locks, which may never end because it waits for itself.
+//! Deadlock detection for a wait inside of other locks.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -6,104 +6,84 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use crate::api::manager::LockManager;
+use crate::acquire::core::ManagerCore;
 use crate::error::LockError;
 use crate::io::futures::DeadlockWatch;
-use crate::io::mailbox::{Mailbox, WaitRegistration};
-use crate::local::params::AcquireParams;
+use crate::io::mailbox::WaitRegistration;
 use crate::owner::frame::Frame;
 use crate::types::call_site::CallSite;
-use crate::types::owner_info::OwnerInfo;
+use crate::types::process_info;
 use crate::types::request_id::RequestId;
-use crate::types::time::Timestamp;
-use crate::types::{process_info as identity, time};
+use crate::types::time::{self, Timestamp};
 use crate::wire::probe::{WaitState, WaitTarget};
 
-/// Who waits for what, and inside of what.
-pub(crate) struct Waits {
-    mailbox: Mailbox,
-    id: RequestId,
+/// A wait: who waits, for what, and inside of which sections.
+pub(super) struct WaitInfo {
+    core: Arc<ManagerCore>,
     key: Arc<str>,
     since: Timestamp,
-    owner: OwnerInfo,
+    call_site: CallSite,
     here: Arc<Frame>,
-    /// The hold whose turn it waits for; else it waits for the key.
-    turn: Option<Arc<Frame>>,
+    /// The frame whose sibling mutex it waits for, instead of the key.
+    sibling_of: Option<Arc<Frame>>,
 }
 
-impl Waits {
-    pub(crate) fn for_key(
-        manager: &LockManager,
-        key: &Arc<str>,
-        params: &AcquireParams,
-        here: &Arc<Frame>,
-    ) -> Self {
-        Self::new(manager, key, params.since, params.call_site, here)
-    }
-
-    pub(crate) fn for_turn(
-        manager: &LockManager,
-        key: &Arc<str>,
-        since: Timestamp,
-        call_site: CallSite,
-        here: &Arc<Frame>,
-        ancestor: &Arc<Frame>,
-    ) -> Self {
-        let turn = Some(Arc::clone(ancestor));
-        Self { turn, ..Self::new(manager, key, since, call_site, here) }
-    }
-
-    fn new(
-        manager: &LockManager,
+impl WaitInfo {
+    pub(super) fn new(
+        core: &Arc<ManagerCore>,
         key: &Arc<str>,
         since: Timestamp,
         call_site: CallSite,
         here: &Arc<Frame>,
     ) -> Self {
-        Self {
-            mailbox: manager.mailbox().clone(),
-            id: identity::request_id(),
-            key: Arc::clone(key),
-            since,
-            // Nobody reads the ttl of one who waits.
-            owner: manager.process().owner_info(Duration::ZERO, call_site, since),
-            here: Arc::clone(here),
-            turn: None,
-        }
+        let (core, key, here) = (Arc::clone(core), Arc::clone(key), Arc::clone(here));
+        Self { core, key, since, call_site, here, sibling_of: None }
     }
 
-    /// Begins to look for a cycle, in which the wait would never end.
-    fn watch(self) -> DeadlockWatch {
-        let Self { mailbox, id, key, since, owner, here, turn } = self;
+    pub(super) fn for_sibling_of(self, ancestor: &Arc<Frame>) -> Self {
+        Self { sibling_of: Some(Arc::clone(ancestor)), ..self }
+    }
+
+    /// Registers the wait. The future yields the cycle that it is part of, once one is found.
+    fn register(self) -> DeadlockWatch {
+        let Self { core, key, since, call_site, here, sibling_of } = self;
         let wait_state = move || WaitState {
-            chain: here.sections(),
-            target: match &turn {
+            chain: here.blocked_sections(),
+            target: match &sibling_of {
                 None => WaitTarget::Key,
-                // A turn that is free just now is nobody's.
-                Some(turn) => WaitTarget::Section(turn.inside().unwrap_or(RequestId::from_bits(0))),
+                // Zero is no section: the sibling mutex is unlocked at the moment.
+                Some(frame) => {
+                    WaitTarget::Section(frame.running_child().unwrap_or(RequestId::from_bits(0)))
+                }
             },
         };
-        mailbox.register_wait(WaitRegistration {
-            id,
+        // The ttl of a waiter is not used.
+        let owner = core.process().owner_info(Duration::ZERO, call_site, since);
+        let wait_state = Box::new(wait_state);
+        core.mailbox().register_wait(WaitRegistration {
+            id: process_info::request_id(),
             key,
             since,
             owner,
-            wait_state: Box::new(wait_state),
+            wait_state,
         })
     }
 }
 
-/// The output of a wait, unless it turns out that it waits for itself.
-pub(crate) async fn watched<F: Future>(waits: Waits, wait: F) -> Result<F::Output, Box<LockError>> {
-    let (key, since) = (Arc::clone(&waits.key), waits.since);
+/// The output of a wait, or the deadlock that it is part of. The wait is registered only once it is pending.
+pub(super) async fn with_deadlock_detection<F: Future>(
+    info: WaitInfo,
+    wait: F,
+) -> Result<F::Output, Box<LockError>> {
+    let (key, since) = (Arc::clone(&info.key), info.since);
     let mut wait = pin!(wait);
-    let (mut waits, mut watch) = (Some(waits), None);
+    let (mut info, mut watch) = (Some(info), None);
     poll_fn(|context| {
         if let Poll::Ready(output) = wait.as_mut().poll(context) {
             return Poll::Ready(Ok(output));
         }
-        if let Some(waits) = waits.take() {
-            watch = Some(waits.watch());
+        if let Some(info) = info.take() {
+            watch = Some(info.register());
         }
         let Some(watch) = &mut watch else { return Poll::Pending };
         match Pin::new(watch).poll(context) {
@@ -111,7 +91,7 @@ pub(crate) async fn watched<F: Future>(waits: Waits, wait: F) -> Result<F::Outpu
                 let waited = time::now().since(since);
                 Poll::Ready(Err(Box::new(LockError::deadlock(&key, waited, cycle))))
             }
-            // A manager that was shut down says so at the wait itself.
+            // After a shutdown the wait itself ends too.
             Poll::Ready(None) | Poll::Pending => Poll::Pending,
         }
     })

@@ -6,8 +6,11 @@ use std::time::Duration;
 use redis::Client;
 use uuid::Uuid;
 
-use crate::acquire::options::{Options, check_guard, check_margin, check_max_hold, check_ttl};
-use crate::api::manager::{Limits, LockManager};
+use crate::acquire::core::CoreSettings;
+use crate::acquire::options::{
+    Options, check_clock_margin, check_max_hold, check_server_ttl_slack, check_ttl,
+};
+use crate::api::manager::LockManager;
 use crate::backend::memory::MemoryEndpoint;
 use crate::backend::redis::RedisEndpoint;
 use crate::backend::redis::tls::{Certificates, WITHOUT_TLS};
@@ -38,7 +41,7 @@ use crate::wire::keyspace::Keyspace;
 /// ```
 #[must_use = "a builder does nothing until `build`"]
 pub struct LockManagerBuilder {
-    server: Option<Server>,
+    server: Option<ServerAddress>,
     prefix: String,
     options: Options,
     timing: Timing,
@@ -49,18 +52,18 @@ pub struct LockManagerBuilder {
     certificates: Certificates,
 }
 
-enum Server {
+enum ServerAddress {
     Url(String),
-    /// Boxed: with TLS it is ten times as large as a URL.
+    /// Boxed because it is ten times as large as a URL with TLS.
     Client(Box<Client>),
 }
 
 const DEFAULT_TTL: Duration = Duration::from_secs(30);
-/// A hold that was forgotten (`mem::forget`, a leaked future) ends at the latest after this.
+/// Ends a lease whose guard or future was leaked.
 const DEFAULT_MAX_HOLD: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Enough to make the trips to the server few, few enough that who waits elsewhere hardly notices.
-const DEFAULT_HAND_OVERS: u32 = 8;
+/// Amortises round trips without noticeably delaying waiters in other processes.
+const DEFAULT_MAX_HANDOFFS: u32 = 8;
 
 impl Default for LockManagerBuilder {
     fn default() -> Self {
@@ -70,7 +73,7 @@ impl Default for LockManagerBuilder {
             prefix: "lock:".to_owned(),
             options: Options { ttl, max_hold, ..Options::DEFAULT },
             timing: Timing::default(),
-            max_handoffs: DEFAULT_HAND_OVERS,
+            max_handoffs: DEFAULT_MAX_HANDOFFS,
             warn_lock_order: cfg!(debug_assertions),
             client_name: None,
             label: None,
@@ -89,7 +92,7 @@ impl LockManagerBuilder {
     /// the manager's own thread, so it does not work under tokio's paused clock. The feature
     /// `test-util` can inject faults into it.
     pub fn url(mut self, url: impl Into<String>) -> Self {
-        self.server = Some(Server::Url(url.into()));
+        self.server = Some(ServerAddress::Url(url.into()));
         self
     }
 
@@ -108,7 +111,7 @@ impl LockManagerBuilder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn client(mut self, client: Client) -> Self {
-        self.server = Some(Server::Client(Box::new(client)));
+        self.server = Some(ServerAddress::Client(Box::new(client)));
         self
     }
 
@@ -281,8 +284,8 @@ impl LockManagerBuilder {
         let ttl = self.options.ttl.unwrap_or(DEFAULT_TTL);
         check_ttl(ttl)?;
         check_max_hold(self.options.max_hold)?;
-        check_margin(self.timing.clock_margin, ttl)?;
-        check_guard(self.timing.server_ttl_slack)?;
+        check_clock_margin(self.timing.clock_margin, ttl)?;
+        check_server_ttl_slack(self.timing.server_ttl_slack)?;
         if self.prefix.contains(|c: char| c.is_whitespace() || c == '{' || c == '}') {
             return Err(LockError::config(
                 "the prefix contains white space or braces; set one like shop:lock:",
@@ -291,24 +294,21 @@ impl LockManagerBuilder {
         let (kind, server) = self.endpoint()?;
         let space = Keyspace::new(self.prefix);
         let inbox = space.inbox(&Uuid::new_v4().simple().to_string());
-        let limits = Limits {
-            patience: self.timing.outage_timeout.saturating_add(self.timing.reply),
-            margin: self.timing.clock_margin,
+        let settings = CoreSettings {
+            defaults: self.options,
+            max_handoffs: self.max_handoffs,
+            warn_lock_order: self.warn_lock_order,
+            try_once_timeout: self.timing.outage_timeout.saturating_add(self.timing.reply),
+            clock_margin: self.timing.clock_margin,
+            label: self.label,
+            server,
         };
         let endpoint = Endpoint::new(kind, space);
         let setup = Setup { endpoint, timing: self.timing, inbox, default_ttl: ttl };
         let mailbox = start(setup).map_err(|error| {
             LockError::config(format!("the I/O thread cannot be started: {error}; allow the process another thread and a few more open files"))
         })?;
-        Ok(LockManager::new(
-            mailbox,
-            self.max_handoffs,
-            self.warn_lock_order,
-            self.options,
-            limits,
-            server,
-            self.label,
-        ))
+        Ok(LockManager::new(mailbox, settings))
     }
 
     fn endpoint(&self) -> Result<(Kind, String), LockError> {
@@ -317,7 +317,7 @@ impl LockManagerBuilder {
                 let reason = "no server is set; call `url` or `client` before `build`";
                 return Err(LockError::config(reason));
             }
-            Some(Server::Url(url)) => {
+            Some(ServerAddress::Url(url)) => {
                 if let Some(name) = url.strip_prefix("memory://") {
                     return Ok((Kind::Memory(MemoryEndpoint::named(name)), url.clone()));
                 }
@@ -327,7 +327,7 @@ impl LockManagerBuilder {
                 }
                 Client::open(url.as_str()).map_err(|error| wrong_url(url, &error))?
             }
-            Some(Server::Client(client)) => Client::clone(client),
+            Some(ServerAddress::Client(client)) => Client::clone(client),
         };
         let server = address(&client)?;
         let name = self.client_name.clone();
@@ -337,7 +337,7 @@ impl LockManagerBuilder {
     }
 }
 
-/// The address as it is shown in messages. The path of a socket must not be one with credentials in it.
+/// The address as messages show it. Rejects the path of a socket that looks as if it had credentials in it.
 fn address(client: &Client) -> Result<String, LockError> {
     let address = client.get_connection_info().addr().to_string();
     let credentials = address.rsplit_once('@').is_some_and(|(before, _)| before.contains(':'));
@@ -354,7 +354,7 @@ fn scheme(url: &str) -> Option<&str> {
     scheme.chars().all(|c| c.is_ascii_alphanumeric() || c == '+').then_some(scheme)
 }
 
-/// Names what is wrong without the URL itself, which may hold a password.
+/// Does not show the URL itself, which may hold a password.
 fn wrong_url(url: &str, error: &redis::RedisError) -> LockError {
     let scheme = scheme(url).map_or("it has no scheme".to_owned(), |scheme| {
         format!("its scheme is {}", printable(scheme))

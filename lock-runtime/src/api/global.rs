@@ -3,24 +3,24 @@
 use once_cell::sync::OnceCell;
 
 use crate::api::manager::LockManager;
-use crate::api::replacement::here;
+use crate::api::replacement::replacement;
 use crate::error::LockError;
 
-/// The global manager, and those that took its place when it could not be used any more.
-static GLOBAL: Place = Place::new();
+/// The global manager, and those that replaced it after it had become unusable.
+static GLOBAL: GlobalSlot = GlobalSlot::new();
 
-type Place = OnceCell<Box<Global>>;
+type GlobalSlot = OnceCell<Box<GlobalManager>>;
 
-struct Global {
+struct GlobalManager {
     manager: LockManager,
-    /// Whether it was made from the environment, and can be again.
+    /// Whether it was built from the environment, and can be built again.
     from_environment: bool,
-    next: Place,
+    next: GlobalSlot,
 }
 
-impl Global {
+impl GlobalManager {
     fn new(manager: LockManager, from_environment: bool) -> Self {
-        Self { manager, from_environment, next: Place::new() }
+        Self { manager, from_environment, next: GlobalSlot::new() }
     }
 }
 
@@ -41,8 +41,8 @@ impl Global {
 /// [`LockError::Config`] if there is a manager already, from an earlier call or from the
 /// environment.
 pub fn init(manager: LockManager) -> Result<(), LockError> {
-    let place = place_after(|global| global.manager.is_unusable());
-    place.set(Box::new(Global::new(manager, false))).map_err(|_| {
+    let slot = first_slot_after(|global| global.manager.core().is_unusable());
+    slot.set(Box::new(GlobalManager::new(manager, false))).map_err(|_| {
         LockError::config(
             "a global lock manager exists already; call `init` once, before the first locked call",
         )
@@ -66,29 +66,30 @@ pub fn global() -> Result<LockManager, LockError> {
 
 /// The same, without a clone of it.
 pub(crate) fn with_global<R>(with: impl FnOnce(&LockManager) -> R) -> Result<R, LockError> {
-    match here() {
+    match replacement() {
         Some(manager) => Ok(with(&manager)),
         None => of_the_process().map(with),
     }
 }
 
 fn of_the_process() -> Result<&'static LockManager, LockError> {
-    let place = place_after(|global| {
+    let slot = first_slot_after(|global| {
         let replaced = global.next.get().is_some();
-        let starts_again = global.from_environment && global.manager.mailbox().has_panicked();
-        replaced || starts_again
+        let rebuild = global.from_environment && global.manager.core().mailbox().has_panicked();
+        replaced || rebuild
     });
-    let made = place.get_or_try_init(|| Ok(Box::new(Global::new(from_environment()?, true))))?;
-    Ok(&made.manager)
+    let global =
+        slot.get_or_try_init(|| Ok(Box::new(GlobalManager::new(from_environment()?, true))))?;
+    Ok(&global.manager)
 }
 
-/// The first place that is empty or whose manager is not passed over.
-fn place_after(is_passed_over: impl Fn(&Global) -> bool) -> &'static Place {
-    let mut place = &GLOBAL;
-    while let Some(global) = place.get().filter(|global| is_passed_over(global)) {
-        place = &global.next;
+/// The first slot that is empty or whose manager is not to be replaced.
+fn first_slot_after(replaced: impl Fn(&GlobalManager) -> bool) -> &'static GlobalSlot {
+    let mut slot = &GLOBAL;
+    while let Some(global) = slot.get().filter(|global| replaced(global)) {
+        slot = &global.next;
     }
-    place
+    slot
 }
 
 fn from_environment() -> Result<LockManager, LockError> {
@@ -122,7 +123,7 @@ mod tests {
         assert!(init(manager("global:second")).is_err());
 
         let (limit, wait) = (Duration::from_secs(20), Duration::from_millis(1));
-        first.mailbox().panic();
+        first.core().mailbox().panic();
         let end = std::time::Instant::now() + limit;
         while guard.hold().is_valid() {
             assert!(std::time::Instant::now() < end, "its holds are lost at once");

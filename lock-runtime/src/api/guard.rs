@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::acquire::leave::{leave, leave_confirmed};
+use crate::acquire::leave::{release, release_and_wait};
 use crate::api::hold::Hold;
 use crate::error::LockError;
 use crate::io::block_on::block_on;
-use crate::owner::context::Entered;
-use crate::owner::scope::{Heed, Lent, Scoped, Slot as _};
+use crate::owner::context::ContextGuard;
+use crate::owner::scope::{BorrowedFrame, FrameSource as _, InContext, OnLoss, OwnerScope};
 use crate::owner::section::Section;
 use crate::protocol::request::Loss;
 use crate::types::fence::Fence;
@@ -32,13 +32,13 @@ use crate::types::fence::Fence;
 pub struct LockGuard {
     section: Section,
     hold: Hold,
-    confirmed: bool,
+    wait_for_release: bool,
 }
 
 impl LockGuard {
-    pub(crate) fn new(section: Section, confirmed: bool) -> Self {
+    pub(crate) fn new(section: Section, wait_for_release: bool) -> Self {
         let hold = Hold::new(Arc::clone(section.frame()));
-        Self { section, hold, confirmed }
+        Self { section, hold, wait_for_release }
     }
 
     /// Returns the hold. For several keys it is that of the last key in sorted order;
@@ -62,8 +62,8 @@ impl LockGuard {
 
     /// Runs a closure as the owner of the hold. Calls of the same key inside it re-enter.
     pub fn enter<R>(&self, body: impl FnOnce() -> R) -> R {
-        let mut frame = Some(self.section.frame().for_code_here());
-        let _inside = Entered::new(&mut frame);
+        let mut frame = Some(self.section.frame().frame_for_current_task());
+        let _guard = ContextGuard::enter(&mut frame);
         body()
     }
 
@@ -79,9 +79,10 @@ impl LockGuard {
     /// As cancel safe as the inner future, which is dropped inside the hold. The guard keeps the
     /// lock.
     pub async fn scope<F: Future>(&self, future: F) -> Result<F::Output, LockError> {
-        let others = self.section.others().map(Arc::clone).collect();
-        let lent = Lent { frame: Some(self.section.frame().for_code_here()), others };
-        Scoped::new(lent, Heed::LOSS, future).await.map_err(|loss| self.lost(*loss))
+        let other_leases = self.section.other_leases().map(Arc::clone).collect();
+        let frame = Some(self.section.frame().frame_for_current_task());
+        let scope = OwnerScope::new(BorrowedFrame { frame, other_leases }, OnLoss::cancel());
+        InContext::new(scope, future).await.map_err(|loss| self.lost(*loss))
     }
 
     fn lost(&self, loss: Loss) -> LockError {
@@ -96,7 +97,11 @@ impl LockGuard {
     ///
     /// As [`release`](Self::release).
     pub fn release_blocking(self) -> Result<(), LockError> {
-        if self.confirmed { block_on(leave_confirmed(self.section)) } else { leave(self.section) }
+        if self.wait_for_release {
+            block_on(release_and_wait(self.section))
+        } else {
+            release(self.section)
+        }
     }
 
     /// Releases the lock. If the request was made with
@@ -112,7 +117,11 @@ impl LockGuard {
     ///
     /// The lock is released even if the future is dropped.
     pub async fn release(self) -> Result<(), LockError> {
-        if self.confirmed { leave_confirmed(self.section).await } else { leave(self.section) }
+        if self.wait_for_release {
+            release_and_wait(self.section).await
+        } else {
+            release(self.section)
+        }
     }
 }
 

@@ -10,9 +10,9 @@ use crate::acquire::options::check_ttl;
 use crate::error::LockError;
 use crate::io::block_on::block_on;
 use crate::local::lease::{Lease, LeaseRef, LossWatchSlot};
-use crate::owner::context::{Entered, current as current_frame};
+use crate::owner::context::{ContextGuard, current as current_frame};
 use crate::owner::frame::Frame;
-use crate::owner::scope::{Heed, Scoped};
+use crate::owner::scope::{InContext, OnLoss, OwnerScope};
 use crate::types::fence::Fence;
 
 /// The handle of a held lock, for the code that runs under it. Cloning is cheap. A clone does not
@@ -148,7 +148,7 @@ impl Hold {
     ///
     /// Cancel safe. A loss is reported by the next call of `lost`, too.
     pub fn lost(&self) -> impl Future<Output = LockError> + Send + use<> {
-        Lost { lease: Arc::clone(self.lease()), slot: None }
+        LossFuture { lease: Arc::clone(self.lease()), slot: None }
     }
 
     /// Blocking form of [`extend`](Self::extend). Blocks this thread for a round trip, or longer
@@ -303,12 +303,12 @@ impl fmt::Debug for Hold {
     }
 }
 
-struct Lost {
+struct LossFuture {
     lease: Arc<Lease>,
     slot: LossWatchSlot,
 }
 
-impl Future for Lost {
+impl Future for LossFuture {
     type Output = LockError;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<LockError> {
@@ -318,7 +318,7 @@ impl Future for Lost {
     }
 }
 
-impl Drop for Lost {
+impl Drop for LossFuture {
     fn drop(&mut self) {
         self.lease.stop_watching(self.slot.take());
     }
@@ -356,8 +356,8 @@ impl SharedHold {
 
     /// Runs a closure inside the hold, on this thread.
     pub fn run<R>(&self, body: impl FnOnce() -> R) -> R {
-        let mut frame = Some(self.hold.frame.for_code_here());
-        let _inside = Entered::new(&mut frame);
+        let mut frame = Some(self.hold.frame.frame_for_current_task());
+        let _guard = ContextGuard::enter(&mut frame);
         body()
     }
 
@@ -371,10 +371,11 @@ impl SharedHold {
     /// As cancel safe as the inner future, which is dropped inside the hold. The share is dropped
     /// after it.
     pub async fn scope<F: Future>(self, future: F) -> F::Output {
-        let frame = Some(self.hold.frame.for_code_here());
-        match Scoped::new(frame, Heed::Nothing, future).await {
+        let frame = Some(self.hold.frame.frame_for_current_task());
+        let scope = OwnerScope::new(frame, OnLoss::Ignore);
+        match InContext::new(scope, future).await {
             Ok(output) => output,
-            Err(_) => unreachable!("a scope that heeds nothing ends only with its future"),
+            Err(_) => unreachable!("a loss does not cancel it"),
         }
     }
 }

@@ -3,28 +3,20 @@
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::acquire::before;
-use crate::acquire::keys::Keys;
-use crate::acquire::options::{Options, check_margin, check_max_hold, check_ttl};
+use crate::acquire::core::{CoreSettings, ManagerCore};
+use crate::acquire::keys::LockKeys;
 use crate::api::inspect::Inspection;
 use crate::api::request::LockRequest;
 use crate::error::LockError;
 use crate::io::block_on::block_on;
 use crate::io::mailbox::{InspectAnswer, Mailbox};
-use crate::local::key_queue::QueueContext;
-use crate::local::params::{AcquireParams, LeaseTerms};
-use crate::local::table::QueueTable;
-use crate::protocol::request::RequestParams;
-use crate::types::call_site::CallSite;
-use crate::types::process_info::ProcessInfo;
-use crate::types::{process_info as identity, time};
+use crate::types::time;
 use crate::user_code::wakers;
 
-/// How long a shutdown waits unless another limit is given: a supervisor allows ten or thirty seconds for the whole process.
-const SHUTDOWN: Duration = Duration::from_secs(5);
+/// Supervisors allow a process ten to thirty seconds to stop.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
 
 /// The locks of one server.
 ///
@@ -60,87 +52,16 @@ const SHUTDOWN: Duration = Duration::from_secs(5);
 /// multi-threaded program, fork while no thread is inside a call of this crate.
 #[derive(Clone)]
 pub struct LockManager {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    /// Tells the keys of this manager from those of others in the chain of holds.
-    id: u64,
-    mailbox: Mailbox,
-    queues: QueueTable,
-    defaults: Options,
-    limits: Limits,
-    /// Whether the orders in which locks are taken are compared.
-    warn_lock_order: bool,
-    process: Arc<ProcessInfo>,
-    /// The server, without credentials.
-    server: String,
-}
-
-/// What bounds the requests of a manager.
-pub(crate) struct Limits {
-    /// The longest a request that tries once waits for the server.
-    pub(crate) patience: Duration,
-    /// How much earlier than its ttl a hold ends, if that is set.
-    pub(crate) margin: Option<Duration>,
+    core: Arc<ManagerCore>,
 }
 
 impl LockManager {
-    pub(crate) fn new(
-        mailbox: Mailbox,
-        max_handoffs: u32,
-        warn_lock_order: bool,
-        defaults: Options,
-        limits: Limits,
-        server: String,
-        label: Option<Box<str>>,
-    ) -> Self {
-        static IDS: AtomicU64 = AtomicU64::new(0);
-        let id = IDS.fetch_add(1, Ordering::Relaxed);
-        let process = Arc::new(ProcessInfo::of_this_process().with_label(label));
-        let office =
-            QueueContext { max_handoffs, process: Arc::clone(&process), io: mailbox.io_handle() };
-        Self {
-            inner: Arc::new(Inner {
-                id,
-                queues: QueueTable::new(office),
-                mailbox,
-                defaults,
-                limits,
-                warn_lock_order,
-                process,
-                server,
-            }),
-        }
+    pub(crate) fn new(mailbox: Mailbox, settings: CoreSettings) -> Self {
+        Self { core: Arc::new(ManagerCore::new(mailbox, settings)) }
     }
 
-    pub(crate) fn id(&self) -> u64 {
-        self.inner.id
-    }
-
-    pub(crate) fn mailbox(&self) -> &Mailbox {
-        &self.inner.mailbox
-    }
-
-    pub(crate) fn queues(&self) -> &QueueTable {
-        &self.inner.queues
-    }
-
-    pub(crate) fn process(&self) -> &ProcessInfo {
-        &self.inner.process
-    }
-
-    pub(crate) fn lints_order(&self) -> bool {
-        self.inner.warn_lock_order
-    }
-
-    pub(crate) fn defaults(&self) -> &Options {
-        &self.inner.defaults
-    }
-
-    /// Whether another has to be made, here: by a defect of this library, or because this process was forked since.
-    pub(crate) fn is_unusable(&self) -> bool {
-        self.mailbox().has_panicked() || self.mailbox().is_forked()
+    pub(crate) fn core(&self) -> &Arc<ManagerCore> {
+        &self.core
     }
 
     /// Creates a request for the lock of `key`. Nothing is sent before it is acquired.
@@ -149,7 +70,7 @@ impl LockManager {
     /// acquiring re-enters.
     #[track_caller]
     pub fn mutex(&self, key: impl Into<String>) -> LockRequest {
-        LockRequest::new(self.clone(), Keys::One(key.into().into()), Location::caller())
+        LockRequest::new(&self.core, LockKeys::Single(key.into().into()), Location::caller())
     }
 
     /// Creates a request for several locks, which are acquired all together or not at all.
@@ -170,8 +91,8 @@ impl LockManager {
     /// ```
     #[track_caller]
     pub fn mutex_many(&self, keys: impl IntoIterator<Item = impl Into<String>>) -> LockRequest {
-        let keys = Keys::many(keys.into_iter().map(Into::into).collect());
-        LockRequest::new(self.clone(), keys, Location::caller())
+        let keys = LockKeys::multiple(keys.into_iter().map(Into::into).collect());
+        LockRequest::new(&self.core, keys, Location::caller())
     }
 
     /// Blocking form of [`inspect`](Self::inspect). Blocks this thread for one round trip.
@@ -198,20 +119,20 @@ impl LockManager {
     /// Cancel safe. Dropping the future has no effect on any lock.
     pub async fn inspect(&self, key: &str) -> Result<Inspection, LockError> {
         let answer: Option<InspectAnswer> =
-            wakers::with_guarded(self.mailbox().inspect(key.to_owned())).await.ok();
+            wakers::with_guarded(self.core.mailbox().inspect(key.to_owned())).await.ok();
         match answer {
             Some(Ok(mut found)) => {
-                self.queues().add_local_view(key, &mut found);
+                self.core.queues().add_local_view(key, &mut found);
                 Ok(found.into())
             }
             Some(Err(failure)) => Err(LockError::from_failure(key, Duration::ZERO, failure)),
-            None => Err(self.mailbox().closed(key)),
+            None => Err(self.core.closed(key)),
         }
     }
 
     /// Blocking form of [`shutdown`](Self::shutdown). Blocks this thread for at most five seconds.
     pub fn shutdown_blocking(&self) {
-        self.shutdown_within_blocking(SHUTDOWN);
+        self.shutdown_within_blocking(SHUTDOWN_LIMIT);
     }
 
     /// Releases all holds, ends all waits and stops the manager. Waits up to five seconds until the
@@ -224,7 +145,7 @@ impl LockManager {
     ///
     /// Once the future has been polled, the shutdown continues even if the future is dropped.
     pub async fn shutdown(&self) {
-        self.shutdown_within(SHUTDOWN).await;
+        self.shutdown_within(SHUTDOWN_LIMIT).await;
     }
 
     /// Blocking form of [`shutdown_within`](Self::shutdown_within). Blocks this thread for at most
@@ -255,60 +176,14 @@ impl LockManager {
     /// Once the future has been polled, the shutdown continues even if the future is dropped.
     pub async fn shutdown_within(&self, limit: Duration) -> bool {
         let deadline = time::now().plus(limit);
-        // A thread that has ended already has nothing left to release.
-        let done = wakers::with_guarded(self.mailbox().shutdown());
-        before(self.mailbox(), Some(deadline), done).await.is_some()
-    }
-
-    /// The terms of a hold that is asked for with these options.
-    pub(crate) fn terms(&self, options: &Options) -> Result<LeaseTerms, LockError> {
-        let max_hold = options.max_hold.or(self.defaults().max_hold);
-        check_max_hold(max_hold)?;
-        Ok(LeaseTerms { ttl: self.ttl(options)?, renew: options.renew, max_hold })
-    }
-
-    /// How long a hold lasts that is asked for with these options, unless it is renewed.
-    fn ttl(&self, options: &Options) -> Result<Duration, LockError> {
-        let ttl = options.ttl.or(self.defaults().ttl).expect("a manager has a default ttl");
-        self.check_ttl(ttl).map(|()| ttl)
-    }
-
-    /// Whether a hold of this manager may last so long without a renewal.
-    pub(crate) fn check_ttl(&self, ttl: Duration) -> Result<(), LockError> {
-        check_ttl(ttl)?;
-        check_margin(self.inner.limits.margin, ttl)
-    }
-
-    /// What is asked for with these options, now.
-    pub(crate) fn params(
-        &self,
-        options: &Options,
-        terms: LeaseTerms,
-        call_site: CallSite,
-    ) -> AcquireParams {
-        let since = time::now();
-        let wait = options.wait_by(self);
-        let try_once = wait == Some(Duration::ZERO);
-        let patience = if try_once { Some(self.inner.limits.patience) } else { wait };
-        AcquireParams {
-            since,
-            deadline: patience.map(|patience| since.plus(patience)),
-            queue: !try_once,
-            terms,
-            linger: options.linger.unwrap_or_default(),
-            call_site,
-            label: options.label,
-        }
-    }
-
-    /// A request that goes to the server directly, and whose hold is handed on to nobody.
-    pub(crate) fn request(&self, key: &Arc<str>, params: AcquireParams) -> RequestParams {
-        params.request(key, identity::request_id(), self.process())
+        // If the I/O thread has ended already, nothing is left to release.
+        let done = wakers::with_guarded(self.core.mailbox().shutdown());
+        self.core.until(Some(deadline), done).await.is_some()
     }
 }
 
 impl fmt::Debug for LockManager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LockManager").field("server", &self.inner.server).finish_non_exhaustive()
+        self.core.fmt(f)
     }
 }

@@ -1,16 +1,13 @@
-//! Replaces the global manager for the code inside.
+//! Replaces the global manager for the code inside of a closure or future.
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
-use pin_project_lite::pin_project;
-
 use crate::api::manager::LockManager;
-use crate::types::task;
-use crate::types::task::TaskId;
+use crate::owner::scope::{BodyContext, ErasedFuture, InContext};
+use crate::types::task::{self, TaskId};
 
 /// Runs a closure in which annotated functions use `manager` instead of the global one. Tests use
 /// it to run in parallel in one process, each with its own server.
@@ -32,7 +29,7 @@ use crate::types::task::TaskId;
 /// # Ok::<(), distlock::LockError>(())
 /// ```
 pub fn with_manager<R>(manager: &LockManager, body: impl FnOnce() -> R) -> R {
-    let _inside = Inside::enter(manager);
+    let _guard = ReplacementGuard::install(manager);
     body()
 }
 
@@ -61,82 +58,77 @@ pub fn with_manager_async<F: Future>(
     manager: &LockManager,
     future: F,
 ) -> impl Future<Output = F::Output> + use<F> {
-    WithManager { manager: manager.clone(), future: Some(future) }
+    InContext::new(ReplacedManager(manager.clone()), future)
 }
 
-pin_project! {
-    struct WithManager<F: Future> {
-        manager: LockManager,
-        #[pin]
-        future: Option<F>,
+/// The context of a future in which a manager replaces the global one.
+struct ReplacedManager(LockManager);
+
+impl<V> BodyContext<V> for ReplacedManager {
+    type Output = V;
+
+    fn poll(
+        &mut self,
+        body: &mut dyn ErasedFuture<Value = V>,
+        context: &mut Context<'_>,
+    ) -> Poll<V> {
+        let _guard = ReplacementGuard::install(&self.0);
+        body.poll(context)
     }
 
-    impl<F: Future> PinnedDrop for WithManager<F> {
-        fn drop(this: Pin<&mut Self>) {
-            let mut this = this.project();
-            let _inside = Inside::enter(this.manager);
-            this.future.set(None);
-        }
-    }
-}
-
-impl<F: Future> Future for WithManager<F> {
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let this = self.project();
-        let _inside = Inside::enter(this.manager);
-        this.future.as_pin_mut().expect("it is there until this is dropped").poll(context)
+    fn drop_body(&mut self, body: &mut dyn ErasedFuture<Value = V>) {
+        let _guard = ReplacementGuard::install(&self.0);
+        body.drop_future();
     }
 }
 
-/// A manager that replaces the global one.
 struct Replacement {
     manager: LockManager,
-    /// The task that runs the code inside. An executor may run others on the same stack, which this is not for.
+    /// The tokio task that installed it. It does not apply to other tasks that an executor runs on the same
+    /// stack.
     task: Option<TaskId>,
 }
 
 thread_local! {
-    static HERE: RefCell<Option<Replacement>> = const { RefCell::new(None) };
+    static REPLACEMENT: RefCell<Option<Replacement>> = const { RefCell::new(None) };
 }
 
-/// Whether there ever was one in this process: all others are spared the look.
-static REPLACED: AtomicBool = AtomicBool::new(false);
+/// Whether this process ever replaced its manager: if not, calls need not read the thread-local.
+static EVER_REPLACED: AtomicBool = AtomicBool::new(false);
 
-/// The manager that takes the place of the global one in the running code.
-pub(crate) fn here() -> Option<LockManager> {
-    if !REPLACED.load(Ordering::Relaxed) {
+/// The manager that replaces the global one in the running code.
+pub(crate) fn replacement() -> Option<LockManager> {
+    if !EVER_REPLACED.load(Ordering::Relaxed) {
         return None;
     }
     let of_this_task =
         |here: &Replacement| (here.task == task::current()).then(|| here.manager.clone());
-    HERE.try_with(|here| here.borrow().as_ref().and_then(of_this_task)).ok().flatten()
+    REPLACEMENT.try_with(|here| here.borrow().as_ref().and_then(of_this_task)).ok().flatten()
 }
 
-/// While this lives, a manager replaces the global one on this thread. Its drop restores the previous one, also on panic.
-struct Inside {
+/// Replaces the global manager on this thread. Its drop restores the previous one, also on panic.
+struct ReplacementGuard {
     before: Option<Replacement>,
-    /// Belongs to the thread whose context it changed.
+    /// Not `Send`: it restores the context of its own thread.
     not_send: PhantomData<*const ()>,
 }
 
-impl Inside {
-    fn enter(manager: &LockManager) -> Self {
-        REPLACED.store(true, Ordering::Relaxed);
+impl ReplacementGuard {
+    fn install(manager: &LockManager) -> Self {
+        EVER_REPLACED.store(true, Ordering::Relaxed);
         let here = Replacement { manager: manager.clone(), task: task::current() };
         Self { before: replace(Some(here)), not_send: PhantomData }
     }
 }
 
-impl Drop for Inside {
+impl Drop for ReplacementGuard {
     fn drop(&mut self) {
-        // The last handle of a manager may go with it, outside of the borrow.
+        // The last handle of a manager may be dropped here, so not while the cell is borrowed.
         drop(replace(self.before.take()));
     }
 }
 
 fn replace(here: Option<Replacement>) -> Option<Replacement> {
-    // Fails only at the end of the thread, when its thread-locals are gone.
-    HERE.try_with(|place| place.replace(here)).ok().flatten()
+    // Fails only at the end of the thread, after its thread-locals were destroyed.
+    REPLACEMENT.try_with(|cell| cell.replace(here)).ok().flatten()
 }

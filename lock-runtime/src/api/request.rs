@@ -1,13 +1,14 @@
 //! A request for a lock, without the attribute.
 
 use std::panic::Location;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::acquire::keys::Keys;
+use crate::acquire::core::ManagerCore;
+use crate::acquire::keys::LockKeys;
 use crate::acquire::options::Options;
-use crate::acquire::{Entered, Entering};
+use crate::acquire::{AcquireResult, Acquiring};
 use crate::api::guard::LockGuard;
-use crate::api::manager::LockManager;
 use crate::error::LockError;
 use crate::types::call_site::CallSite;
 
@@ -33,20 +34,21 @@ use crate::types::call_site::CallSite;
 #[derive(Clone, Debug)]
 #[must_use = "a request does nothing until it is acquired"]
 pub struct LockRequest {
-    manager: LockManager,
-    keys: Keys,
+    core: Arc<ManagerCore>,
+    keys: LockKeys,
     options: Options,
-    confirmed: bool,
+    wait_for_release: bool,
     caller: &'static Location<'static>,
 }
 
 impl LockRequest {
     pub(crate) fn new(
-        manager: LockManager,
-        keys: Keys,
+        core: &Arc<ManagerCore>,
+        keys: LockKeys,
         caller: &'static Location<'static>,
     ) -> Self {
-        Self { manager, keys, options: Options::DEFAULT, confirmed: false, caller }
+        let (core, options) = (Arc::clone(core), Options::DEFAULT);
+        Self { core, keys, options, wait_for_release: false, caller }
     }
 
     /// Sets how long the hold lasts without a renewal. From 10 ms to 30 days. If the request
@@ -125,7 +127,7 @@ impl LockRequest {
     /// Makes an explicit release wait until the server has confirmed it. Default: the release is
     /// sent without waiting.
     pub fn wait_for_release(mut self) -> Self {
-        self.confirmed = true;
+        self.wait_for_release = true;
         self
     }
 
@@ -148,7 +150,7 @@ impl LockRequest {
     /// As [`acquire`](Self::acquire), and [`LockError::Deadlock`] if the holder runs further down
     /// on this thread's stack.
     pub fn acquire_blocking(&self) -> Result<LockGuard, LockError> {
-        self.guard(self.enter_blocking(&self.options))
+        self.guard(self.block(&self.options))
     }
 
     /// Waits for the lock.
@@ -170,8 +172,8 @@ impl LockRequest {
     /// A future that is kept without being polled does not hold the lock: a grant that is not
     /// collected within 2 s is released.
     pub async fn acquire(&self) -> Result<LockGuard, LockError> {
-        let entering = self.enter(&self.options);
-        self.guard(entering.wait().await)
+        let acquiring = self.start(&self.options);
+        self.guard(acquiring.wait().await)
     }
 
     /// Blocking form of [`try_acquire`](Self::try_acquire). Blocks this thread for one round trip.
@@ -180,7 +182,7 @@ impl LockRequest {
     ///
     /// As [`try_acquire`](Self::try_acquire).
     pub fn try_acquire_blocking(&self) -> Result<Option<LockGuard>, LockError> {
-        not_busy(self.guard(self.enter_blocking(&self.once())))
+        not_busy(self.guard(self.block(&self.once())))
     }
 
     /// Tries once to acquire the lock. Returns `None` if it is held or if other requests are
@@ -194,25 +196,25 @@ impl LockRequest {
     ///
     /// Cancel safe, as [`acquire`](Self::acquire).
     pub async fn try_acquire(&self) -> Result<Option<LockGuard>, LockError> {
-        let entering = self.enter(&self.once());
-        not_busy(self.guard(entering.wait().await))
+        let acquiring = self.start(&self.once());
+        not_busy(self.guard(acquiring.wait().await))
     }
 
     fn once(&self) -> Options {
         Options { wait: Some(Duration::ZERO), ..self.options }
     }
 
-    fn enter(&self, options: &Options) -> Entering {
-        self.keys.enter(&self.manager, options, CallSite::Line(self.caller))
+    fn start(&self, options: &Options) -> Acquiring {
+        self.keys.acquire(&self.core, options, CallSite::Line(self.caller))
     }
 
-    fn enter_blocking(&self, options: &Options) -> Entered {
-        self.keys.enter_blocking(&self.manager, options, CallSite::Line(self.caller))
+    fn block(&self, options: &Options) -> AcquireResult {
+        self.keys.acquire_blocking(&self.core, options, CallSite::Line(self.caller))
     }
 
-    fn guard(&self, entered: Entered) -> Result<LockGuard, LockError> {
-        let section = entered.map_err(|error| *error)?;
-        Ok(LockGuard::new(section, self.confirmed))
+    fn guard(&self, acquired: AcquireResult) -> Result<LockGuard, LockError> {
+        let section = acquired.map_err(|error| *error)?;
+        Ok(LockGuard::new(section, self.wait_for_release))
     }
 }
 

@@ -32,7 +32,8 @@ use std::time::{Duration, SystemTime};
 use crate::api::inspect::Holder;
 use crate::backend::memory::MemoryEndpoint;
 use crate::error::{
-    Busy, Closing, CycleMember, DataLoss, Deadlock, DeadlockKind, ErrorDetail, LockError, TimedOut,
+    Busy, ClosedReason, CycleMember, DataLoss, Deadlock, DeadlockKind, ErrorDetail, LockError,
+    TimedOut,
 };
 use crate::protocol::request::Loss;
 use crate::types::fence::Fence;
@@ -201,5 +202,5 @@ pub fn config(reason: &str) -> LockError {
 /// Creates [`LockError::Closed`] of a manager that was shut down.
 #[must_use]
 pub fn closed(key: &str) -> LockError {
-    LockError::closed(key, Closing::ShutDown)
+    LockError::closed(key, ClosedReason::ShutDown)
 }

@@ -1,17 +1,17 @@
 //! What errors say: the key, the reason, the next step, in one line.
 
-#[cfg(test)]
-mod tests;
-
 use std::fmt::{Display, Formatter, Result};
 
 use crate::error::{
-    Busy, Closing, CycleMember, DataLoss, Deadlock, DeadlockKind, ErrorDetail, LockError,
+    Busy, ClosedReason, CycleMember, DataLoss, Deadlock, DeadlockKind, ErrorDetail, LockError,
     NOT_RELEASED, NOT_RENEWED, RELEASED, TimedOut, UNCONFIRMED,
 };
 use crate::protocol::request::Loss;
 use crate::types::human_duration::HumanDuration;
 use crate::types::printable::printable;
+
+#[cfg(test)]
+mod tests;
 
 impl Display for LockError {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
@@ -57,9 +57,9 @@ fn has_advice(reason: &str) -> bool {
 
 fn closed(cause: &ErrorDetail, f: &mut Formatter<'_>) -> Result {
     let key = printable(&cause.key);
-    let (what, way_out) = if *cause.reason == *Closing::Forked.reason() {
+    let (what, way_out) = if *cause.reason == *ClosedReason::Forked.text() {
         ("made before a fork", "make one in the child")
-    } else if *cause.reason == *Closing::Panicked.reason() {
+    } else if *cause.reason == *ClosedReason::Panicked.text() {
         (
             "whose I/O thread died",
             "make a new manager, and report the panic that the thread has printed",

@@ -1,7 +1,5 @@
 //! Errors of locked calls, one variant for each case that callers handle differently.
 
-pub(crate) mod message;
-
 use std::time::Duration;
 
 use crate::api::inspect::Holder;
@@ -11,6 +9,8 @@ use crate::types::owner_info::OwnerInfo;
 use crate::types::printable::{printable, words};
 use crate::wire::probe::BlockedRequest;
 use crate::wire::reply::BlockedBy;
+
+pub(crate) mod message;
 
 /// Why a lock was not acquired, or not kept.
 ///
@@ -66,16 +66,15 @@ pub enum LockError {
     Closed(Box<ErrorDetail>),
 }
 
-/// Why a manager cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Closing {
+pub(crate) enum ClosedReason {
     ShutDown,
     Panicked,
     Forked,
 }
 
-impl Closing {
-    pub(crate) const fn reason(self) -> &'static str {
+impl ClosedReason {
+    pub(crate) const fn text(self) -> &'static str {
         match self {
             Self::ShutDown => "it was shut down",
             Self::Panicked => "its I/O thread died",
@@ -249,8 +248,8 @@ impl LockError {
         Self::Deadlock(Box::new(Deadlock { key: key.into(), waited: Duration::ZERO, cycle, kind }))
     }
 
-    pub(crate) fn closed(key: &str, closing: Closing) -> Self {
-        Self::Closed(ErrorDetail::new(key, closing.reason()).into())
+    pub(crate) fn closed(key: &str, reason: ClosedReason) -> Self {
+        Self::Closed(ErrorDetail::new(key, reason.text()).into())
     }
 
     /// A busy lock whose holder is the caller's own process.

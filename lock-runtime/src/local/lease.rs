@@ -20,8 +20,7 @@ use crate::types::fence::Fence;
 use crate::types::request_id::RequestId;
 use crate::types::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use crate::types::sync::{Mutex, MutexGuard};
-use crate::types::time;
-use crate::types::time::Timestamp;
+use crate::types::time::{self, Timestamp};
 use crate::user_code::wakers;
 
 /// A user's callback with its arguments bound.
@@ -290,11 +289,11 @@ impl Lease {
     }
 }
 
-type OnLoss = Box<dyn FnOnce(Loss) + Send>;
+type BoxedLossCallback = Box<dyn FnOnce(Loss) + Send>;
 
 struct LossCallback {
     lease: Weak<Lease>,
-    callback: Mutex<Option<OnLoss>>,
+    callback: Mutex<Option<BoxedLossCallback>>,
 }
 
 impl Wake for LossCallback {

@@ -1,62 +1,115 @@
-//! What the attribute's output calls.
+//! What the expansion of the attribute calls.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::acquire::keys::Keys;
-use crate::acquire::leave::{leave, leave_confirmed};
+use crate::acquire::keys::LockKeys;
+use crate::acquire::leave::{release, release_and_wait};
+use crate::acquire::options::Options;
+use crate::acquire::{AcquireResult, Acquiring};
+use crate::api::global::with_global;
 use crate::api::hold::{Hold, current};
+use crate::api::manager::LockManager;
 use crate::error::LockError;
 use crate::io::block_on::block_on;
 use crate::macro_support::as_manager::AsManager;
-use crate::macro_support::caller::Caller;
 use crate::macro_support::locked_fn::Site;
-use crate::macro_support::locked_future::{Passage, Run};
+use crate::macro_support::locked_future::LockedCall;
 use crate::macro_support::on_error::{
-    Confirms, FromLockError, Panics, Policy, Propagate, Returns, SkipValue, Skips,
+    Confirmed, ErrorPolicy, FromLockError, NotConfirmed, ReleaseMode, SkipIfBusy, SkipValue,
 };
+use crate::owner::scope::InContext;
 use crate::owner::section::Section;
 
-/// A call of an annotated function, with what becomes of its value and of errors.
+/// A call of an annotated function.
 #[derive(Debug)]
 #[must_use]
-pub struct Call<P> {
-    caller: Caller,
-    policy: P,
+pub struct Call<R, O = R, M = NotConfirmed> {
+    setup: CallSetup,
+    policy: ErrorPolicy<R, O>,
+    release: PhantomData<M>,
 }
 
-/// A call that yields its errors in the function's own return type.
-pub fn call<R: FromLockError>(site: &'static Site, key: fmt::Arguments<'_>) -> Call<Propagate<R>> {
-    Call::new(site, Keys::one(key), Propagate::new())
+/// A call without its types. Not generic, so that it is not compiled again in each crate that has annotated
+/// functions.
+#[derive(Debug)]
+struct CallSetup {
+    site: &'static Site,
+    keys: LockKeys,
+    manager: Option<LockManager>,
+    /// The options of the function and of this call. Boxed because few calls set any.
+    overrides: Option<std::boxed::Box<Options>>,
+}
+
+impl CallSetup {
+    const fn new(site: &'static Site, keys: LockKeys) -> Self {
+        Self { site, keys, manager: None, overrides: None }
+    }
+
+    fn overrides(&mut self) -> &mut Options {
+        self.overrides.get_or_insert_with(|| std::boxed::Box::new(self.site.options))
+    }
+
+    fn options(&self) -> &Options {
+        self.overrides.as_deref().unwrap_or(&self.site.options)
+    }
+
+    fn acquire(&self) -> Acquiring {
+        let acquire = |manager: &LockManager| {
+            self.keys.acquire(manager.core(), self.options(), self.site.call_site())
+        };
+        self.with_manager(acquire).unwrap_or_else(Acquiring::failed)
+    }
+
+    /// Blocks this thread.
+    fn acquire_blocking(&self) -> AcquireResult {
+        let acquire = |manager: &LockManager| {
+            self.keys.acquire_blocking(manager.core(), self.options(), self.site.call_site())
+        };
+        self.with_manager(acquire)?
+    }
+
+    fn with_manager<R>(&self, with: impl FnOnce(&LockManager) -> R) -> Result<R, LockError> {
+        match &self.manager {
+            Some(manager) => Ok(with(manager)),
+            None => with_global(with),
+        }
+    }
+}
+
+/// A call that returns its errors in the function's own return type.
+pub fn call<R: FromLockError>(site: &'static Site, key: fmt::Arguments<'_>) -> Call<R> {
+    Call::new(site, LockKeys::single(key), ErrorPolicy::propagate())
 }
 
 /// A call that panics with its errors: `on_error = panic`.
-pub fn call_or_panic<R>(site: &'static Site, key: fmt::Arguments<'_>) -> Call<Panics<R>> {
-    Call::new(site, Keys::one(key), Panics::new())
+pub fn call_or_panic<R>(site: &'static Site, key: fmt::Arguments<'_>) -> Call<R> {
+    Call::new(site, LockKeys::single(key), ErrorPolicy::panic())
 }
 
-/// A call that yields a `Result` around the function's value: `on_error = |err| …`.
-pub fn try_call<R>(site: &'static Site, key: fmt::Arguments<'_>) -> Call<Returns<R>> {
-    Call::new(site, Keys::one(key), Returns::new())
+/// A call that returns a `Result` around the function's value: `on_error = |err| …`.
+pub fn try_call<R>(site: &'static Site, key: fmt::Arguments<'_>) -> Call<R, Result<R, LockError>> {
+    Call::new(site, LockKeys::single(key), ErrorPolicy::result())
 }
 
-/// As [`call`], for several keys that are taken together.
-pub fn call_all<R: FromLockError>(
-    site: &'static Site,
-    keys: &[fmt::Arguments<'_>],
-) -> Call<Propagate<R>> {
-    Call::new(site, site.keys(keys), Propagate::new())
+/// As [`call`], for several keys that are acquired together.
+pub fn call_all<R: FromLockError>(site: &'static Site, keys: &[fmt::Arguments<'_>]) -> Call<R> {
+    Call::new(site, site.keys(keys), ErrorPolicy::propagate())
 }
 
 /// As [`call_or_panic`], for several keys.
-pub fn call_all_or_panic<R>(site: &'static Site, keys: &[fmt::Arguments<'_>]) -> Call<Panics<R>> {
-    Call::new(site, site.keys(keys), Panics::new())
+pub fn call_all_or_panic<R>(site: &'static Site, keys: &[fmt::Arguments<'_>]) -> Call<R> {
+    Call::new(site, site.keys(keys), ErrorPolicy::panic())
 }
 
 /// As [`try_call`], for several keys.
-pub fn try_call_all<R>(site: &'static Site, keys: &[fmt::Arguments<'_>]) -> Call<Returns<R>> {
-    Call::new(site, site.keys(keys), Returns::new())
+pub fn try_call_all<R>(
+    site: &'static Site,
+    keys: &[fmt::Arguments<'_>],
+) -> Call<R, Result<R, LockError>> {
+    Call::new(site, site.keys(keys), ErrorPolicy::result())
 }
 
 /// Makes the future of a function that returns one: a `return` in such a body needs a closure of its own.
@@ -121,79 +174,79 @@ fn inside_each<const N: usize>(listed: &[String]) -> [Hold; N] {
     })
 }
 
-impl<P: Policy> Call<P> {
-    fn new(site: &'static Site, keys: Keys, policy: P) -> Self {
-        Self { caller: Caller::new(site, keys), policy }
+impl<R, O> Call<R, O> {
+    fn new(site: &'static Site, keys: LockKeys, policy: ErrorPolicy<R, O>) -> Self {
+        Self { setup: CallSetup::new(site, keys), policy, release: PhantomData }
     }
 
     /// `if_busy = skip`: tries once, unless the call says how long to wait.
-    pub fn or_skip<R: SkipValue>(self) -> Call<Skips<P>>
+    ///
+    /// The expansion names `V`, which is `R`: a type that cannot be skipped is reported there.
+    pub fn or_skip<V: SkipValue>(mut self) -> Self
     where
-        P: Policy<Value = R>,
+        ErrorPolicy<R, O>: SkipIfBusy<Value = V>,
     {
-        let Self { mut caller, policy } = self;
-        caller.try_once();
-        Call { caller, policy: Skips::new(policy) }
+        self.setup.overrides().wait.get_or_insert(Duration::ZERO);
+        Self { policy: self.policy.skip_if_busy(V::skipped), ..self }
     }
 
     /// `release = confirmed`
-    pub fn wait_for_release(self) -> Call<Confirms<P>> {
-        Call { caller: self.caller, policy: Confirms(self.policy) }
+    pub fn wait_for_release(self) -> Call<R, O, Confirmed> {
+        Call { setup: self.setup, policy: self.policy, release: PhantomData }
     }
+}
 
+impl<R, O, M: ReleaseMode> Call<R, O, M> {
     /// `manager = …`
     pub fn manager(mut self, manager: &impl AsManager) -> Self {
-        self.caller.set_manager(manager.as_manager());
+        self.setup.manager = Some(manager.as_manager().clone());
         self
     }
 
     /// `ttl = …`
     pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.caller.overrides().ttl = Some(ttl);
+        self.setup.overrides().ttl = Some(ttl);
         self
     }
 
     /// `wait = …`
     pub fn wait(mut self, wait: Duration) -> Self {
-        self.caller.overrides().wait = Some(wait);
+        self.setup.overrides().wait = Some(wait);
         self
     }
 
     /// `max_hold = …`
     pub fn max_hold(mut self, max_hold: Duration) -> Self {
-        self.caller.overrides().max_hold = Some(max_hold);
+        self.setup.overrides().max_hold = Some(max_hold);
         self
     }
 
     /// `linger = …`
     pub fn linger(mut self, linger: Duration) -> Self {
-        self.caller.overrides().linger = Some(linger);
+        self.setup.overrides().linger = Some(linger);
         self
     }
 
     /// `reenter = …`
     pub fn reenter(mut self, reenter: bool) -> Self {
-        self.caller.overrides().reenter = Some(reenter);
+        self.setup.overrides().reenter = Some(reenter);
         self
     }
 
     /// Runs the body of a synchronous function.
-    pub fn run(self, body: impl FnOnce() -> P::Value) -> P::Output {
+    pub fn run(self, body: impl FnOnce() -> R) -> O {
         let mut body = Some(body);
         self.run_once(&mut || body.take().map(|body| body()))
     }
 
     /// Runs the body of a synchronous function, with its hold.
-    pub fn run_with_hold(self, body: impl FnOnce(Hold) -> P::Value) -> P::Output {
+    pub fn run_with_hold(self, body: impl FnOnce(Hold) -> R) -> O {
         self.run(|| body(inside()))
     }
 
     /// Runs the body of a synchronous function, with a hold for each key of its list. The site says `hold_each`.
-    pub fn run_with_holds<const N: usize>(
-        self,
-        body: impl FnOnce([Hold; N]) -> P::Value,
-    ) -> P::Output {
-        let listed = self.caller.listed();
+    pub fn run_with_holds<const N: usize>(self, body: impl FnOnce([Hold; N]) -> R) -> O {
+        let listed = self.setup.keys.list().to_vec();
         self.run(|| body(inside_each(&listed)))
     }
 
@@ -202,20 +255,17 @@ impl<P: Policy> Call<P> {
     ///
     /// It takes what makes the body's future, not the future: a caller that hands one over has room for it twice, and twice
     /// again at each level of nesting.
-    pub fn run_async<F>(self, make: impl FnOnce() -> F) -> impl Future<Output = P::Output>
+    pub fn run_async<F>(self, make: impl FnOnce() -> F) -> impl Future<Output = O>
     where
-        F: Future<Output = P::Value>,
+        F: Future<Output = R>,
     {
-        Run::new(self.passage(), make())
+        InContext::new(self.locked(), make())
     }
 
     /// Runs the body of an async function, with its hold.
-    pub fn run_async_with_hold<F>(
-        self,
-        make: impl FnOnce(Hold) -> F,
-    ) -> impl Future<Output = P::Output>
+    pub fn run_async_with_hold<F>(self, make: impl FnOnce(Hold) -> F) -> impl Future<Output = O>
     where
-        F: Future<Output = P::Value>,
+        F: Future<Output = R>,
     {
         self.run_async(|| async { make(inside()).await })
     }
@@ -224,37 +274,37 @@ impl<P: Policy> Call<P> {
     pub fn run_async_with_holds<const N: usize, F>(
         self,
         make: impl FnOnce([Hold; N]) -> F,
-    ) -> impl Future<Output = P::Output>
+    ) -> impl Future<Output = O>
     where
-        F: Future<Output = P::Value>,
+        F: Future<Output = R>,
     {
-        let listed = self.caller.listed();
+        let listed = self.setup.keys.list().to_vec();
         self.run_async(|| async move { make(inside_each(&listed)).await })
     }
 
     // Without the body's own type, so that it is compiled once for each type of value.
-    fn run_once(self, body: &mut dyn FnMut() -> Option<P::Value>) -> P::Output {
-        match self.caller.enter_blocking() {
+    fn run_once(self, body: &mut dyn FnMut() -> Option<R>) -> O {
+        match self.setup.acquire_blocking() {
             Ok(mut section) => {
                 let value = section.run(body).expect("a body runs once");
-                self.exit(section, value)
+                self.release(section, value)
             }
             Err(error) => self.policy.failed(*error),
         }
     }
 
-    fn exit(self, section: Section, value: P::Value) -> P::Output {
-        match P::keep(value) {
+    fn release(self, section: Section, value: R) -> O {
+        match M::keep(value) {
             Ok(kept) => {
-                let left = block_on(leave_confirmed(section));
-                self.policy.done(P::kept(kept), left.err())
+                let released = block_on(release_and_wait(section));
+                self.policy.completed(M::restore(kept), released.err())
             }
-            Err(value) => self.policy.done(value, leave(section).err()),
+            Err(value) => self.policy.completed(value, release(section).err()),
         }
     }
 
-    fn passage(self) -> Passage<P> {
-        let entering = self.caller.enter();
-        Passage::new(entering, self.policy, self.caller.options().finish_when_lost)
+    fn locked(self) -> LockedCall<R, O, M> {
+        let acquiring = self.setup.acquire();
+        LockedCall::new(acquiring, self.policy, self.setup.options().finish_when_lost)
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
-use crate::acquire::keys::Keys;
+use crate::acquire::keys::LockKeys;
 use crate::acquire::options::Options;
 use crate::types::call_site::{CallSite, FunctionInfo};
 
@@ -36,8 +36,8 @@ impl Site {
     }
 
     /// The keys of a list, in the form that its body gets.
-    pub(crate) fn keys(&self, keys: &[fmt::Arguments<'_>]) -> Keys {
-        if self.hold_each { Keys::each(keys) } else { Keys::all(keys) }
+    pub(crate) fn keys(&self, keys: &[fmt::Arguments<'_>]) -> LockKeys {
+        if self.hold_each { LockKeys::listed(keys) } else { LockKeys::from_list(keys) }
     }
 
     /// `hold = [from, to]`

@@ -1,171 +1,135 @@
-//! The async body of an annotated function, from its wait for the lock to its exit.
+//! A locked call as a future: acquires, runs the body inside the section, releases.
 //!
-//! Written by hand, where an async block would do: all levels of nested calls add up, in the size of the future and
-//! on the stack, and an async block keeps and copies more than it needs. Only [`Run`] knows the body's own type; the rest
-//! is compiled once for each return type.
+//! Written by hand instead of as an async block: with nested calls the sizes of all levels add up, in the
+//! future and on the stack, and an async block keeps and copies more than it needs.
 
 use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use pin_project_lite::pin_project;
-
-use crate::acquire::Entering;
-use crate::acquire::leave::{leave, leave_confirmed};
+use crate::acquire::Acquiring;
+use crate::acquire::leave::{release, release_and_wait};
 use crate::error::LockError;
-use crate::macro_support::on_error::Policy;
-use crate::owner::scope::{Scope, Work};
+use crate::macro_support::on_error::{ErrorPolicy, ReleaseMode};
+use crate::owner::scope::{BodyContext, ErasedFuture, OwnerScope};
 use crate::owner::section::Section;
 use crate::protocol::request::Loss;
 
-pin_project! {
-    /// Waits for the section, runs the body inside it, and leaves.
-    pub(crate) struct Run<P: Policy, F: Future<Output = P::Value>> {
-        passage: Passage<P>,
-        #[pin]
-        body: Option<F>,
-    }
-
-    impl<P: Policy, F: Future<Output = P::Value>> PinnedDrop for Run<P, F> {
-        fn drop(this: Pin<&mut Self>) {
-            let mut this = this.project();
-            this.passage.abandon(&mut this.body);
-        }
-    }
+/// What is around the body of a locked call.
+pub(crate) struct LockedCall<R, O, M: ReleaseMode> {
+    policy: ErrorPolicy<R, O>,
+    state: CallState<M::Kept<R>>,
 }
 
-impl<P: Policy, F: Future<Output = P::Value>> Run<P, F> {
-    pub(crate) const fn new(passage: Passage<P>, body: F) -> Self {
-        Self { passage, body: Some(body) }
-    }
+enum CallState<K> {
+    Acquiring { acquiring: Acquiring, finish_when_lost: bool },
+    Running(OwnerScope<Section>),
+    Releasing(Box<Releasing<K>>),
+    Done,
 }
 
-impl<P: Policy, F: Future<Output = P::Value>> Future for Run<P, F> {
-    type Output = P::Output;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<P::Output> {
-        let mut this = self.project();
-        this.passage.poll(&mut this.body, context)
-    }
-}
-
-/// What is around the body: where the call stands between the wait for the section and its end.
-pub(crate) struct Passage<P: Policy> {
-    policy: P,
-    finish_when_lost: bool,
-    stage: Stage<P::Kept>,
-}
-
-enum Stage<K> {
-    Entering(Entering),
-    Inside(Scope<Section>),
-    Leaving(Box<Leaving<K>>),
-    Over,
-}
-
-/// A body that has run, while the server has yet to confirm the release.
-struct Leaving<K> {
-    kept: K,
+/// The value of a body that has run, until the server confirms the release.
+struct Releasing<K> {
+    value: K,
     confirmation: Pin<Box<dyn Future<Output = Result<(), LockError>> + Send>>,
 }
 
-const RUNS_ONCE: &str = "a call that is over is not polled again";
+const COMPLETED: &str = "a locked call is not polled after completion";
 
-// What is pinned here is in a box of its own.
-impl<P: Policy> Unpin for Passage<P> {}
-
-impl<P: Policy> Passage<P> {
-    pub(crate) const fn new(entering: Entering, policy: P, finish_when_lost: bool) -> Self {
-        Self { policy, finish_when_lost, stage: Stage::Entering(entering) }
+impl<R, O, M: ReleaseMode> LockedCall<R, O, M> {
+    pub(crate) const fn new(
+        acquiring: Acquiring,
+        policy: ErrorPolicy<R, O>,
+        finish_when_lost: bool,
+    ) -> Self {
+        Self { policy, state: CallState::Acquiring { acquiring, finish_when_lost } }
     }
 
-    /// Kept small: it stays on the stack once for every level of nesting.
-    fn poll(
-        &mut self,
-        body: &mut dyn Work<Value = P::Value>,
-        context: &mut Context<'_>,
-    ) -> Poll<P::Output> {
-        if let Some(polled) = self.poll_before(context) {
-            return polled;
-        }
-        let Stage::Inside(scope) = &mut self.stage else { panic!("{RUNS_ONCE}") };
-        match scope.poll(body, context) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(ran) => self.exit(ran, body, context),
-        }
-    }
-
-    /// What is not the body's turn: `None` when it is.
-    fn poll_before(&mut self, context: &mut Context<'_>) -> Option<Poll<P::Output>> {
-        match &mut self.stage {
-            Stage::Entering(entering) => match entering.poll(context) {
+    /// Polls the states other than `Running`. `None` if the call is in that one afterwards.
+    fn poll_around(&mut self, context: &mut Context<'_>) -> Option<Poll<O>> {
+        match &mut self.state {
+            CallState::Acquiring { acquiring, finish_when_lost } => match acquiring.poll(context) {
                 Poll::Pending => Some(Poll::Pending),
                 Poll::Ready(Ok(section)) => {
-                    self.begin(section);
+                    let on_loss = section.on_loss(*finish_when_lost);
+                    self.state = CallState::Running(OwnerScope::new(section, on_loss));
                     None
                 }
                 Poll::Ready(Err(error)) => Some(self.fail(*error)),
             },
-            Stage::Leaving(_) => Some(self.poll_leave(context)),
-            Stage::Inside(_) | Stage::Over => None,
+            CallState::Releasing(_) => Some(self.poll_release(context)),
+            CallState::Running(_) | CallState::Done => None,
         }
     }
 
-    fn fail(&mut self, error: LockError) -> Poll<P::Output> {
-        self.stage = Stage::Over;
+    fn fail(&mut self, error: LockError) -> Poll<O> {
+        self.state = CallState::Done;
         Poll::Ready(self.policy.failed(error))
     }
 
-    fn begin(&mut self, section: Section) {
-        let heed = section.heed(self.finish_when_lost);
-        self.stage = Stage::Inside(Scope::new(section, heed));
-    }
-
-    /// Ends the section of a body that has run.
-    fn exit(
+    /// Releases after the body has completed or was cancelled.
+    fn release(
         &mut self,
-        ran: Result<P::Value, Box<Loss>>,
-        body: &mut dyn Work<Value = P::Value>,
+        ran: Result<R, Box<Loss>>,
+        body: &mut dyn ErasedFuture<Value = R>,
         context: &mut Context<'_>,
-    ) -> Poll<P::Output> {
-        let Stage::Inside(scope) = &mut self.stage else { panic!("{RUNS_ONCE}") };
-        let section = scope.finish(body).expect(RUNS_ONCE);
+    ) -> Poll<O> {
+        let CallState::Running(scope) = &mut self.state else { panic!("{COMPLETED}") };
+        let section = scope.finish(body).expect(COMPLETED);
         let value = match ran {
             Ok(value) => value,
             Err(loss) => {
-                let held = section.loss().map_or(section.lease(), |(lease, _)| lease);
-                let error = LockError::lost(held.key(), *loss);
+                let lost = section.loss().map_or(section.lease(), |(lease, _)| lease);
+                let error = LockError::lost(lost.key(), *loss);
                 return self.fail(error);
             }
         };
-        match P::keep(value) {
-            Ok(kept) => {
-                let confirmation = Box::pin(leave_confirmed(section));
-                self.stage = Stage::Leaving(Box::new(Leaving { kept, confirmation }));
-                self.poll_leave(context)
+        match M::keep(value) {
+            Ok(value) => {
+                let confirmation = Box::pin(release_and_wait(section));
+                self.state = CallState::Releasing(Box::new(Releasing { value, confirmation }));
+                self.poll_release(context)
             }
             Err(value) => {
-                self.stage = Stage::Over;
-                Poll::Ready(self.policy.done(value, leave(section).err()))
+                self.state = CallState::Done;
+                Poll::Ready(self.policy.completed(value, release(section).err()))
             }
         }
     }
 
-    fn poll_leave(&mut self, context: &mut Context<'_>) -> Poll<P::Output> {
-        let Stage::Leaving(leaving) = &mut self.stage else { panic!("{RUNS_ONCE}") };
-        let left = ready!(leaving.confirmation.as_mut().poll(context));
-        match mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Leaving(leaving) => {
-                Poll::Ready(self.policy.done(P::kept(leaving.kept), left.err()))
+    fn poll_release(&mut self, context: &mut Context<'_>) -> Poll<O> {
+        let CallState::Releasing(releasing) = &mut self.state else { panic!("{COMPLETED}") };
+        let released = ready!(releasing.confirmation.as_mut().poll(context));
+        match mem::replace(&mut self.state, CallState::Done) {
+            CallState::Releasing(releasing) => {
+                Poll::Ready(self.policy.completed(M::restore(releasing.value), released.err()))
             }
-            _ => unreachable!("just seen"),
+            _ => unreachable!("matched above"),
+        }
+    }
+}
+
+impl<R, O, M: ReleaseMode> BodyContext<R> for LockedCall<R, O, M> {
+    type Output = O;
+
+    fn poll(
+        &mut self,
+        body: &mut dyn ErasedFuture<Value = R>,
+        context: &mut Context<'_>,
+    ) -> Poll<O> {
+        if let Some(polled) = self.poll_around(context) {
+            return polled;
+        }
+        let CallState::Running(scope) = &mut self.state else { panic!("{COMPLETED}") };
+        match scope.poll(body, context) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(ran) => self.release(ran, body, context),
         }
     }
 
-    /// Drops a body that has not run to its end, inside its section.
-    fn abandon(&mut self, body: &mut dyn Work<Value = P::Value>) {
-        if let Stage::Inside(scope) = &mut self.stage {
-            scope.abandon(body);
+    fn drop_body(&mut self, body: &mut dyn ErasedFuture<Value = R>) {
+        if let CallState::Running(scope) = &mut self.state {
+            scope.drop_body(body);
         }
     }
 }

@@ -2,7 +2,6 @@
 
 pub(crate) mod as_manager;
 pub(crate) mod call;
-pub(crate) mod caller;
 pub(crate) mod locked_fn;
 pub(crate) mod locked_future;
 pub(crate) mod on_error;

@@ -1,7 +1,6 @@
-//! What an annotated function yields when its lock was not had, or was lost.
+//! What an annotated function returns when its lock was not acquired, or was lost.
 
 use std::convert::Infallible;
-use std::marker::PhantomData;
 
 use crate::error::LockError;
 
@@ -66,203 +65,139 @@ impl<T: SkipValue, E> SkipValue for Result<T, E> {
     }
 }
 
-/// What a call does with its body's value and with errors of the lock.
+/// How a call ended.
+#[derive(Debug)]
+pub enum CallOutcome<R> {
+    /// The body has run.
+    Completed(R),
+    /// The body has run, and the lease was lost meanwhile.
+    Lost(R, LockError),
+    /// The body did not run, or was cancelled.
+    Failed(LockError),
+}
+
+/// What a call makes of its outcome: `on_error` and `if_busy`.
 ///
-/// The bounds on the return type stand at the functions that make a policy, each once: a bound that is checked
-/// again where the body is run would report one mistake twice.
-pub trait Policy {
-    /// What the body yields.
-    type Value;
-    /// What the call yields.
-    type Output;
-    /// What an async call keeps of the value while the server confirms the release; nothing where it does not wait for
-    /// that, so that a value that is not `Send` leaves the call `Send`.
-    type Kept;
-
-    /// The value as it is kept, or the value itself if the release is not waited for.
-    fn keep(value: Self::Value) -> Result<Self::Kept, Self::Value>;
-
-    /// The value that was kept.
-    fn kept(kept: Self::Kept) -> Self::Value;
-
-    /// The body ran; the error says that the lock was lost meanwhile.
-    fn done(&self, value: Self::Value, lost: Option<LockError>) -> Self::Output;
-
-    /// The body did not run, or not to its end.
-    fn failed(&self, error: LockError) -> Self::Output;
+/// The bounds on the return type are at the constructors, each once. A bound that is checked again where the
+/// body runs would report one mistake twice.
+#[derive(Debug)]
+pub struct ErrorPolicy<R, O> {
+    resolve: fn(CallOutcome<R>) -> O,
+    /// `if_busy = skip`
+    skipped: Option<fn() -> R>,
 }
 
-/// The default: the error goes into the function's own return type.
-#[derive(Debug)]
-pub struct Propagate<R> {
-    from: fn(LockError) -> R,
-    is_success: fn(&R) -> bool,
-}
-
-/// `on_error = panic`
-#[derive(Debug)]
-pub struct Panics<R>(PhantomData<fn() -> R>);
-
-/// `on_error = |err| …`: the attribute appends the closure.
-#[derive(Debug)]
-pub struct Returns<R>(PhantomData<fn() -> R>);
-
-/// `if_busy = skip` on top of one of the others.
-#[derive(Debug)]
-pub struct Skips<P: Policy> {
-    inner: P,
-    skipped: fn() -> P::Value,
-}
-
-/// `release = confirmed` on top of one of the others.
-#[derive(Debug)]
-pub struct Confirms<P>(pub(crate) P);
-
-impl<R> Propagate<R> {
-    pub(crate) fn new() -> Self
+impl<R> ErrorPolicy<R, R> {
+    /// The default: the function returns the error.
+    pub(crate) fn propagate() -> Self
     where
         R: FromLockError,
     {
-        Self { from: R::from_lock_error, is_success: R::is_success }
+        Self::new(|outcome| match outcome {
+            CallOutcome::Lost(value, error) if value.is_success() => R::from_lock_error(error),
+            CallOutcome::Completed(value) | CallOutcome::Lost(value, _) => value,
+            CallOutcome::Failed(error) => R::from_lock_error(error),
+        })
+    }
+
+    /// `on_error = panic`
+    pub(crate) fn panic() -> Self {
+        Self::new(|outcome| match outcome {
+            CallOutcome::Completed(value) => value,
+            CallOutcome::Lost(_, error) | CallOutcome::Failed(error) => panic!("{error}"),
+        })
     }
 }
 
-impl<R> Panics<R> {
-    pub(crate) const fn new() -> Self {
-        Self(PhantomData)
+impl<R> ErrorPolicy<R, Result<R, LockError>> {
+    /// `on_error = |err| …`: the attribute appends the closure.
+    pub(crate) fn result() -> Self {
+        Self::new(|outcome| match outcome {
+            CallOutcome::Completed(value) => Ok(value),
+            CallOutcome::Lost(_, error) | CallOutcome::Failed(error) => Err(error),
+        })
     }
 }
 
-impl<R> Returns<R> {
-    pub(crate) const fn new() -> Self {
-        Self(PhantomData)
-    }
-}
-
-impl<P: Policy> Skips<P> {
-    pub(crate) fn new(inner: P) -> Self
-    where
-        P::Value: SkipValue,
-    {
-        Self { inner, skipped: P::Value::skipped }
-    }
-}
-
-impl<R> Policy for Propagate<R> {
-    type Value = R;
-    type Output = R;
-    type Kept = Infallible;
-
-    fn keep(value: R) -> Result<Infallible, R> {
-        Err(value)
+impl<R, O> ErrorPolicy<R, O> {
+    fn new(resolve: fn(CallOutcome<R>) -> O) -> Self {
+        Self { resolve, skipped: None }
     }
 
-    fn kept(kept: Infallible) -> R {
-        match kept {}
+    pub(crate) fn completed(&self, value: R, lost: Option<LockError>) -> O {
+        (self.resolve)(match lost {
+            Some(error) => CallOutcome::Lost(value, error),
+            None => CallOutcome::Completed(value),
+        })
     }
 
-    fn done(&self, value: R, lost: Option<LockError>) -> R {
-        match lost {
-            Some(error) if (self.is_success)(&value) => (self.from)(error),
-            _ => value,
-        }
-    }
-
-    fn failed(&self, error: LockError) -> R {
-        (self.from)(error)
-    }
-}
-
-impl<R> Policy for Panics<R> {
-    type Value = R;
-    type Output = R;
-    type Kept = Infallible;
-
-    fn keep(value: R) -> Result<Infallible, R> {
-        Err(value)
-    }
-
-    fn kept(kept: Infallible) -> R {
-        match kept {}
-    }
-
-    fn done(&self, value: R, lost: Option<LockError>) -> R {
-        match lost {
-            Some(error) => self.failed(error),
-            None => value,
-        }
-    }
-
-    fn failed(&self, error: LockError) -> R {
-        panic!("{error}")
-    }
-}
-
-impl<R> Policy for Returns<R> {
-    type Value = R;
-    type Output = Result<R, LockError>;
-    type Kept = Infallible;
-
-    fn keep(value: R) -> Result<Infallible, R> {
-        Err(value)
-    }
-
-    fn kept(kept: Infallible) -> R {
-        match kept {}
-    }
-
-    fn done(&self, value: R, lost: Option<LockError>) -> Self::Output {
-        lost.map_or(Ok(value), Err)
-    }
-
-    fn failed(&self, error: LockError) -> Self::Output {
-        Err(error)
-    }
-}
-
-impl<P: Policy> Policy for Skips<P> {
-    type Value = P::Value;
-    type Output = P::Output;
-    type Kept = P::Kept;
-
-    fn keep(value: P::Value) -> Result<P::Kept, P::Value> {
-        P::keep(value)
-    }
-
-    fn kept(kept: P::Kept) -> P::Value {
-        P::kept(kept)
-    }
-
-    fn done(&self, value: P::Value, lost: Option<LockError>) -> P::Output {
-        self.inner.done(value, lost)
-    }
-
-    fn failed(&self, error: LockError) -> P::Output {
-        match error {
-            LockError::Busy(_) => self.inner.done((self.skipped)(), None),
-            error => self.inner.failed(error),
+    pub(crate) fn failed(&self, error: LockError) -> O {
+        match (&error, self.skipped) {
+            (LockError::Busy(_), Some(skipped)) => self.completed(skipped(), None),
+            _ => (self.resolve)(CallOutcome::Failed(error)),
         }
     }
 }
 
-impl<P: Policy> Policy for Confirms<P> {
-    type Value = P::Value;
-    type Output = P::Output;
-    type Kept = P::Value;
+/// Adds `if_busy = skip` to a policy.
+pub trait SkipIfBusy {
+    /// What the body returns.
+    type Value;
 
-    fn keep(value: P::Value) -> Result<P::Value, P::Value> {
+    /// The same policy, with the value of a skipped call.
+    #[must_use]
+    fn skip_if_busy(self, skipped: fn() -> Self::Value) -> Self;
+}
+
+impl<R, O> SkipIfBusy for ErrorPolicy<R, O> {
+    type Value = R;
+
+    fn skip_if_busy(self, skipped: fn() -> R) -> Self {
+        Self { skipped: Some(skipped), ..self }
+    }
+}
+
+/// Whether a call waits until the server has confirmed the release.
+pub trait ReleaseMode {
+    /// The value as an async call keeps it while it waits. Nothing where it does not wait, so that a value
+    /// that is not `Send` leaves the call `Send`.
+    type Kept<R>;
+
+    /// The value to keep, or the value itself if the call does not wait.
+    fn keep<R>(value: R) -> Result<Self::Kept<R>, R>;
+
+    /// The value that was kept.
+    fn restore<R>(kept: Self::Kept<R>) -> R;
+}
+
+/// The default: the release is sent and not waited for.
+#[derive(Debug)]
+pub enum NotConfirmed {}
+
+/// `release = confirmed`
+#[derive(Debug)]
+pub enum Confirmed {}
+
+impl ReleaseMode for NotConfirmed {
+    type Kept<R> = Infallible;
+
+    fn keep<R>(value: R) -> Result<Infallible, R> {
+        Err(value)
+    }
+
+    fn restore<R>(kept: Infallible) -> R {
+        match kept {}
+    }
+}
+
+impl ReleaseMode for Confirmed {
+    type Kept<R> = R;
+
+    fn keep<R>(value: R) -> Result<R, R> {
         Ok(value)
     }
 
-    fn kept(kept: P::Value) -> P::Value {
+    fn restore<R>(kept: R) -> R {
         kept
-    }
-
-    fn done(&self, value: P::Value, lost: Option<LockError>) -> P::Output {
-        self.0.done(value, lost)
-    }
-
-    fn failed(&self, error: LockError) -> P::Output {
-        self.0.failed(error)
     }
 }

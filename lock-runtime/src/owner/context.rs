@@ -8,36 +8,34 @@ use std::sync::Arc;
 
 use crate::owner::frame::Frame;
 use crate::types::sync::thread_local;
-use crate::types::task;
-use crate::types::task::TaskId;
+use crate::types::task::{self, TaskId};
 
 thread_local! {
-    /// Without a destructor, it can be reached to the end of its thread, from the destructors of other thread-locals too. It is
-    /// empty by then: whoever puts a frame here takes it out again.
-    static CURRENT: Current = const {
-        Current { frame: Cell::new(None), task: Cell::new(None), below: Cell::new(None) }
+    /// Without a destructor it stays accessible until its thread ends, also from destructors of other
+    /// thread-locals. Nothing leaks: each guard takes its frame out again.
+    static CONTEXT: ThreadContext = const {
+        ThreadContext { frame: Cell::new(None), task: Cell::new(None), suspended: Cell::new(None) }
     };
 }
 
-/// What a thread runs.
-struct Current {
+struct ThreadContext {
     /// The innermost frame.
     frame: Cell<Option<ManuallyDrop<Arc<Frame>>>>,
-    /// The task that entered it; `None` outside of tokio's tasks. An executor may run another task further up on the same stack,
-    /// which this frame is not around: `block_on` of a current-thread runtime does, and `LocalSet::run_until`.
+    /// The tokio task that entered it, if any. `block_on` of a current-thread runtime and
+    /// `LocalSet::run_until` run other tasks further up on the same stack, which are not inside the frame.
     task: Cell<Option<TaskId>>,
-    /// The frame further down on the stack to which the chain of the innermost one does not lead.
-    below: Cell<Option<ManuallyDrop<Box<Covered>>>>,
+    /// The frames further down on the stack that the innermost one is not nested in.
+    suspended: Cell<Option<ManuallyDrop<Box<SuspendedFrame>>>>,
 }
 
-/// A frame that another one covers.
-struct Covered {
+/// A frame whose code does not run while unrelated code runs on top of its stack.
+struct SuspendedFrame {
     frame: Arc<Frame>,
     task: Option<TaskId>,
-    below: Option<ManuallyDrop<Box<Covered>>>,
+    below: Option<ManuallyDrop<Box<SuspendedFrame>>>,
 }
 
-impl Current {
+impl ThreadContext {
     fn put(&self, frame: Option<Arc<Frame>>) {
         self.frame.set(frame.map(ManuallyDrop::new));
     }
@@ -46,27 +44,28 @@ impl Current {
         self.frame.take().map(ManuallyDrop::into_inner)
     }
 
-    fn cover(&self, frame: Arc<Frame>) {
-        let below = Covered { frame, task: self.task.get(), below: self.below.take() };
-        self.below.set(Some(ManuallyDrop::new(Box::new(below))));
+    fn suspend(&self, frame: Arc<Frame>) {
+        let suspended =
+            SuspendedFrame { frame, task: self.task.get(), below: self.suspended.take() };
+        self.suspended.set(Some(ManuallyDrop::new(Box::new(suspended))));
     }
 
-    fn uncover(&self) {
-        let Some(covered) = self.below.take() else { return };
-        let Covered { frame, task, below } = *ManuallyDrop::into_inner(covered);
-        self.below.set(below);
+    fn resume(&self) {
+        let Some(suspended) = self.suspended.take() else { return };
+        let SuspendedFrame { frame, task, below } = *ManuallyDrop::into_inner(suspended);
+        self.suspended.set(below);
         self.task.set(task);
         self.put(Some(frame));
     }
 }
 
-/// Looks at the innermost frame around the running code.
+/// Calls `look` with the innermost frame around the running code.
 ///
-/// The frame is out of its place meanwhile, so `look` must not run code that is not ours.
+/// The frame is out of the thread-local meanwhile, so `look` must not run code of users.
 pub fn with_current<R>(look: impl FnOnce(Option<&Arc<Frame>>) -> R) -> R {
     let mut look = Some(look);
-    // Fails only where the platform has no thread-locals of its own, late in a thread's end.
-    let seen = CURRENT.try_with(|current| {
+    // Fails only on platforms without native thread-locals, while a thread ends.
+    let seen = CONTEXT.try_with(|current| {
         let look = look.take()?;
         let frame = current.take();
         let around = frame.as_ref().filter(|_| current.task.get() == task::current());
@@ -77,7 +76,7 @@ pub fn with_current<R>(look: impl FnOnce(Option<&Arc<Frame>>) -> R) -> R {
     match (seen, look) {
         (Ok(Some(seen)), _) => seen,
         (_, Some(look)) => look(None),
-        (_, None) => unreachable!("it has looked"),
+        (_, None) => unreachable!("it was called"),
     }
 }
 
@@ -86,74 +85,74 @@ pub fn current() -> Option<Arc<Frame>> {
     with_current(|frame| frame.map(Arc::clone))
 }
 
-/// A frame further down on this thread's stack that keeps what a call waits for, and whose code goes on only when that call has
-/// returned.
-pub fn below(keeps: impl Fn(&Frame) -> bool) -> Option<Arc<Frame>> {
-    let find = |frame: &Arc<Frame>| frame.outwards().find(|frame| keeps(frame)).cloned();
-    let found = CURRENT.try_with(|current| {
-        let (frame, covered) = (current.take(), current.below.take());
-        let stack = successors(covered.as_deref(), |covered| covered.below.as_deref());
-        let mut frames = frame.iter().chain(stack.map(|covered| &covered.frame));
+/// The first frame on this thread's stack that `matches`, including suspended ones. Its code continues only
+/// after the current call has returned.
+pub fn find_on_stack(matches: impl Fn(&Frame) -> bool) -> Option<Arc<Frame>> {
+    let find = |frame: &Arc<Frame>| frame.ancestors().find(|frame| matches(frame)).cloned();
+    let found = CONTEXT.try_with(|current| {
+        let (frame, suspended) = (current.take(), current.suspended.take());
+        let stack = successors(suspended.as_deref(), |suspended| suspended.below.as_deref());
+        let mut frames = frame.iter().chain(stack.map(|suspended| &suspended.frame));
         let found = frames.find_map(find);
         current.put(frame);
-        current.below.set(covered);
+        current.suspended.set(suspended);
         found
     });
     found.ok().flatten()
 }
 
-/// While this lives, a frame is the innermost one of this thread, around the code of the task that entered it; then the one
-/// before is again, also on panic, and the frame is back in the slot it was lent from.
-pub struct Entered<'a> {
+/// Makes a frame the innermost one of this thread until it is dropped, also by a panic. The frame then goes
+/// back into the slot that it was taken from.
+pub struct ContextGuard<'a> {
     slot: &'a mut Option<Arc<Frame>>,
-    /// The frame before, to which the chain of this one leads.
+    /// The previous frame, if the chain of this one leads to it.
     before: Option<Arc<Frame>>,
-    /// Whether the frame before is covered instead.
-    covers: bool,
-    /// Belongs to the thread whose context it changed.
+    /// Whether the previous frame was suspended instead.
+    suspends: bool,
+    /// Not `Send`: it restores the context of its own thread.
     not_send: PhantomData<*const ()>,
 }
 
-impl<'a> Entered<'a> {
-    pub fn new(slot: &'a mut Option<Arc<Frame>>) -> Self {
-        let mut entered = Self { slot, before: None, covers: false, not_send: PhantomData };
-        let _ = CURRENT.try_with(|current| entered.enter(current));
-        entered
+impl<'a> ContextGuard<'a> {
+    pub fn enter(slot: &'a mut Option<Arc<Frame>>) -> Self {
+        let mut guard = Self { slot, before: None, suspends: false, not_send: PhantomData };
+        let _ = CONTEXT.try_with(|current| guard.install(current));
+        guard
     }
 
-    fn enter(&mut self, current: &Current) {
+    fn install(&mut self, current: &ThreadContext) {
         let task = task::current();
         match current.take() {
             None => current.task.set(task),
             Some(before) => {
-                let leads = |frame: &Arc<Frame>| {
+                let is_nested = |frame: &Arc<Frame>| {
                     let inside = frame.parent().is_some_and(|parent| Arc::ptr_eq(parent, &before));
                     inside || Arc::ptr_eq(frame, &before)
                 };
-                if current.task.get() == task && self.slot.as_ref().is_some_and(leads) {
+                if current.task.get() == task && self.slot.as_ref().is_some_and(is_nested) {
                     self.before = Some(before);
                 } else {
-                    current.cover(before);
+                    current.suspend(before);
                     current.task.set(task);
-                    self.covers = true;
+                    self.suspends = true;
                 }
             }
         }
         current.put(self.slot.take());
     }
 
-    fn leave(&mut self, current: &Current) {
+    fn restore(&mut self, current: &ThreadContext) {
         *self.slot = current.take();
-        if self.covers {
-            current.uncover();
+        if self.suspends {
+            current.resume();
         } else {
             current.put(self.before.take());
         }
     }
 }
 
-impl Drop for Entered<'_> {
+impl Drop for ContextGuard<'_> {
     fn drop(&mut self) {
-        let _ = CURRENT.try_with(|current| self.leave(current));
+        let _ = CONTEXT.try_with(|current| self.restore(current));
     }
 }

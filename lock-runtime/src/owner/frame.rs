@@ -1,4 +1,4 @@
-//! One hold around running code.
+//! One lease around the running code.
 
 use std::sync::{Arc, LazyLock};
 
@@ -6,120 +6,130 @@ use uuid::Uuid;
 
 use crate::local::lease::Lease;
 use crate::owner::context::current;
-use crate::owner::turn::Turn;
+use crate::owner::turn::SiblingMutex;
 use crate::types::call_site::CallSite;
 use crate::types::request_id::RequestId;
 
-/// Which manager's keys these are: the same text in two managers is two locks.
+/// The manager that a key belongs to: the same key of two managers is two locks.
 pub type ManagerId = u64;
 
-/// A link of the chain. It never changes; what it refers to may end: from then on the frame is no owner any more,
-/// even for a future that started under it and lives on.
+/// A link of the chain of owners. It is immutable, but its lease may end while code still refers to the
+/// frame. The frame then owns nothing.
 #[derive(Debug)]
 pub struct Frame {
     parent: Option<Arc<Frame>>,
     manager: ManagerId,
     lease: Arc<Lease>,
     call_site: CallSite,
-    kind: Kind,
-    /// Taken by one child section of the same key at a time.
-    turn: Turn,
+    kind: FrameKind,
+    /// Locked by the child section of the same key that runs.
+    siblings: SiblingMutex,
 }
 
-/// Why there is a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// The hold was taken for it.
-    Hold,
-    /// It has a turn under the hold of an ancestor.
-    Turn,
-    /// Code elsewhere was let into the hold of its parent. The sections around that one do not wait for this code.
-    Elsewhere,
+enum FrameKind {
+    /// The lease was acquired for this section.
+    Outermost,
+    /// The section re-entered the lease of an ancestor and holds its sibling mutex.
+    Reentrant,
+    /// Another task or thread was given its parent's lease. The sections around that one do not wait for
+    /// this code.
+    Shared,
 }
 
 impl Frame {
-    /// The frame of a new hold, inside of `parent`.
+    /// The frame of a new lease, inside of `parent`.
     #[inline]
-    pub(crate) fn of_hold(
+    pub(crate) fn outermost(
         parent: Option<Arc<Self>>,
         manager: ManagerId,
         lease: Arc<Lease>,
         call_site: CallSite,
     ) -> Arc<Self> {
-        Arc::new(Self { parent, manager, lease, call_site, kind: Kind::Hold, turn: Turn::new() })
+        let (kind, siblings) = (FrameKind::Outermost, SiblingMutex::new());
+        Arc::new(Self { parent, manager, lease, call_site, kind, siblings })
     }
 
-    /// The frame for code that is let into this hold: itself where that code runs inside the section or in its place.
-    pub fn for_code_here(self: &Arc<Self>) -> Arc<Self> {
-        let same = |one: &Arc<Self>, other: Option<&Arc<Self>>| {
-            other.is_some_and(|other| Arc::ptr_eq(one, other))
+    /// The frame of a section nested in `self` that re-enters the lease of `ancestor`.
+    #[inline]
+    pub(crate) fn reentrant_child(self: &Arc<Self>, ancestor: &Self) -> Arc<Self> {
+        let child = self.child(ancestor, FrameKind::Reentrant);
+        ancestor.siblings.set_holder(Arc::as_ptr(&child).addr());
+        child
+    }
+
+    /// The frame for code that runs under this lease: this one, if that code is called by its section or
+    /// in the same place as it.
+    pub fn frame_for_current_task(self: &Arc<Self>) -> Arc<Self> {
+        let is = |frame: &Arc<Self>, other: Option<&Arc<Self>>| {
+            other.is_some_and(|other| Arc::ptr_eq(frame, other))
         };
-        let here = current();
-        let natural = match &here {
-            Some(here) => same(here, Some(self)) || same(here, self.parent()),
+        let in_place = match &current() {
+            Some(here) => is(here, Some(self)) || is(here, self.parent()),
             None => self.parent.is_none(),
         };
-        if natural {
-            return Arc::clone(self);
-        }
+        if in_place { Arc::clone(self) } else { self.child(self, FrameKind::Shared) }
+    }
+
+    fn child(self: &Arc<Self>, ancestor: &Self, kind: FrameKind) -> Arc<Self> {
         Arc::new(Self {
             parent: Some(Arc::clone(self)),
-            manager: self.manager,
-            lease: Arc::clone(&self.lease),
-            call_site: self.call_site,
-            kind: Kind::Elsewhere,
-            turn: Turn::new(),
+            manager: ancestor.manager,
+            lease: Arc::clone(&ancestor.lease),
+            call_site: ancestor.call_site,
+            kind,
+            siblings: SiblingMutex::new(),
         })
     }
 
-    /// How many sections of its hold are inside each other here.
+    /// How many sections of this lease are nested here.
     pub fn depth(self: &Arc<Self>) -> usize {
-        let shares_hold = |frame: &&Arc<Self>| Arc::ptr_eq(&frame.lease, &self.lease);
-        let frames = self.outwards().filter(shares_hold);
-        frames.filter(|frame| frame.kind != Kind::Elsewhere).count()
+        let same_lease = |frame: &&Arc<Self>| Arc::ptr_eq(&frame.lease, &self.lease);
+        let frames = self.ancestors().filter(same_lease);
+        frames.filter(|frame| frame.kind != FrameKind::Shared).count()
     }
 
-    /// The sections that cannot end before the code in this frame does, as others know them.
-    pub fn sections(self: &Arc<Self>) -> Vec<RequestId> {
+    /// The ids of the sections that cannot end before the code in this frame does. Deadlock detection
+    /// compares them with those that others wait for.
+    pub fn blocked_sections(self: &Arc<Self>) -> Vec<RequestId> {
         let mut sections = Vec::new();
-        for frame in self.outwards().filter(|frame| !frame.lease.is_released()) {
-            sections.push(frame.section());
-            if frame.kind == Kind::Elsewhere {
+        for frame in self.ancestors().filter(|frame| !frame.lease.is_released()) {
+            sections.push(frame.section_id());
+            if frame.kind == FrameKind::Shared {
                 break;
             }
         }
         sections
     }
 
-    /// Whether it is that of a section which has a turn under the hold of an ancestor.
-    pub(crate) fn has_turn(&self) -> bool {
-        self.kind == Kind::Turn
-    }
-
-    /// Whether it is that of the section which has the turn under `ancestor`.
-    pub fn has_turn_under(&self, ancestor: &Arc<Self>) -> bool {
-        self.has_turn() && self.ancestor().is_some_and(|holder| Arc::ptr_eq(holder, ancestor))
-    }
-
-    fn section(self: &Arc<Self>) -> RequestId {
+    fn section_id(self: &Arc<Self>) -> RequestId {
         match self.kind {
-            Kind::Hold | Kind::Elsewhere => self.lease.request_id(),
-            Kind::Turn => turn_of(Arc::as_ptr(self).addr()),
+            FrameKind::Outermost | FrameKind::Shared => self.lease.request_id(),
+            FrameKind::Reentrant => reentrant_section_id(Arc::as_ptr(self).addr()),
         }
     }
 
-    /// The section that has the turn under this frame, if one has.
-    pub fn inside(&self) -> Option<RequestId> {
-        self.turn.holder().map(turn_of)
+    /// The id of the child section that holds the sibling mutex, if one does.
+    pub fn running_child(&self) -> Option<RequestId> {
+        self.siblings.holder().map(reentrant_section_id)
     }
 
-    /// The locks around the code in this frame: where each was taken, and its key.
-    pub fn taken(self: &Arc<Self>) -> impl Iterator<Item = (CallSite, &str)> {
-        let taken = self.outwards().filter(|frame| frame.kind == Kind::Hold);
-        taken.map(|frame| (frame.call_site, frame.lease.key()))
+    pub(crate) fn is_reentrant(&self) -> bool {
+        self.kind == FrameKind::Reentrant
     }
 
-    /// Where the hold was taken.
+    /// Whether its section holds the sibling mutex of `ancestor`.
+    pub fn is_running_child_of(&self, ancestor: &Arc<Self>) -> bool {
+        self.is_reentrant() && self.reentered().is_some_and(|frame| Arc::ptr_eq(frame, ancestor))
+    }
+
+    /// The locks around the code in this frame: the call site and the key of each.
+    pub fn held_locks(self: &Arc<Self>) -> impl Iterator<Item = (CallSite, &str)> {
+        let held = self.ancestors().filter(|frame| frame.kind == FrameKind::Outermost);
+        held.map(|frame| (frame.call_site, frame.lease.key()))
+    }
+
+    /// Where the lease was acquired.
     pub const fn call_site(&self) -> CallSite {
         self.call_site
     }
@@ -136,57 +146,45 @@ impl Frame {
         self.parent.as_ref()
     }
 
-    pub(crate) fn turn(&self) -> &Turn {
-        &self.turn
+    pub(crate) fn siblings(&self) -> &SiblingMutex {
+        &self.siblings
     }
 
-    /// The innermost frame of the chain, from `self` outwards, that holds this key.
+    /// The innermost frame of the chain that owns this key, from `self` outwards.
     pub fn find(self: &Arc<Self>, manager: ManagerId, key: &str) -> Option<&Arc<Self>> {
-        let is_owner = |frame: &Self| frame.kind != Kind::Elsewhere && frame.keeps(manager, key);
-        self.outwards().find(|frame| is_owner(frame))
+        let owns = |frame: &Self| frame.kind != FrameKind::Shared && frame.holds(manager, key);
+        self.ancestors().find(|frame| owns(frame))
     }
 
-    /// The innermost frame of the chain around this one that shares its hold: whose turn a nested section has.
+    /// The innermost frame around this one with the same lease: the one whose sibling mutex a re-entrant
+    /// section holds.
     #[inline]
-    pub(crate) fn ancestor(&self) -> Option<&Arc<Self>> {
-        let shares_hold =
-            |frame: &Self| frame.kind != Kind::Elsewhere && Arc::ptr_eq(&frame.lease, &self.lease);
-        self.parent.as_ref()?.outwards().find(|frame| shares_hold(frame))
+    pub(crate) fn reentered(&self) -> Option<&Arc<Self>> {
+        let same_lease = |frame: &Self| {
+            frame.kind != FrameKind::Shared && Arc::ptr_eq(&frame.lease, &self.lease)
+        };
+        self.parent.as_ref()?.ancestors().find(|frame| same_lease(frame))
     }
 
-    /// A frame of a section nested in `self` that re-enters the hold of `ancestor`.
-    #[inline]
-    pub(crate) fn child(self: &Arc<Self>, ancestor: &Self) -> Arc<Self> {
-        let child = Arc::new(Self {
-            parent: Some(Arc::clone(self)),
-            manager: ancestor.manager,
-            lease: Arc::clone(&ancestor.lease),
-            call_site: ancestor.call_site,
-            kind: Kind::Turn,
-            turn: Turn::new(),
-        });
-        ancestor.turn.held_by(Arc::as_ptr(&child).addr());
-        child
-    }
-
-    /// Whether code in this frame keeps this key from others.
-    pub fn keeps(&self, manager: ManagerId, key: &str) -> bool {
+    /// Whether its lease is for this key and has not ended.
+    pub fn holds(&self, manager: ManagerId, key: &str) -> bool {
         self.manager == manager && self.lease.key() == key && !self.lease.is_released()
     }
 
-    pub(crate) fn outwards(self: &Arc<Self>) -> impl Iterator<Item = &Arc<Self>> {
+    /// This frame and those around it.
+    pub(crate) fn ancestors(self: &Arc<Self>) -> impl Iterator<Item = &Arc<Self>> {
         std::iter::successors(Some(self), |frame| frame.parent())
     }
 }
 
-/// The name of the section that has a turn, by the address of its frame: no other has that while it runs.
-fn turn_of(address: usize) -> RequestId {
+/// An id for a re-entrant section, from the address of its frame, which is unique while it runs.
+fn reentrant_section_id(address: usize) -> RequestId {
     static PROCESS: LazyLock<u128> = LazyLock::new(|| Uuid::new_v4().as_u128());
     RequestId::from_bits(*PROCESS ^ address as u128)
 }
 
 impl Drop for Frame {
-    /// Takes a long chain apart link by link: the compiler's own drop would recurse once per level.
+    /// Iteratively: the compiler's drop glue would recurse once per level.
     fn drop(&mut self) {
         let mut next = self.parent.take();
         while let Some(mut frame) = next.and_then(Arc::into_inner) {

@@ -1,9 +1,13 @@
-//! Who the running code is: the chain of holds around it. Knows leases, nothing of Redis.
+//! Owners: which leases the running code is inside of.
 //!
-//! A thread-local points at the innermost frame. Synchronous code sets it for the length of a call, a future
-//! for the length of each poll. It is that of the task that entered it: another task of tokio that runs further up on the same
-//! stack has no frame around it. A request re-enters iff a frame of its own chain holds the same key (the rule
-//! of Moss' nested transactions, 1981); children of one frame that ask for its key take turns.
+//! Each section has a [`Frame`], linked to the frame around it. A thread-local points at the innermost
+//! frame: synchronous code sets it for the duration of a call, a future for the duration of each poll. It
+//! counts only for the tokio task that set it, because an executor may run another task further up on the
+//! same stack.
+//!
+//! A request re-enters if and only if a frame of its own chain holds the same key, the rule of nested
+//! transactions (Moss, 1981). Children of one frame that ask for its key run one at a time, under its
+//! sibling mutex.
 
 pub(crate) mod context;
 pub(crate) mod frame;

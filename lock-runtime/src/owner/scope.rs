@@ -1,4 +1,9 @@
-//! A future that runs inside a frame.
+//! Futures that run inside a context: a frame, a locked call, a replaced manager.
+//!
+//! [`InContext`] polls a body inside its context and drops it there. The code around a body takes it as a
+//! trait object, so that it is compiled once per type of value instead of once per annotated function. What
+//! is on the stack while the body is polled is there once per level of nesting, so those functions are kept
+//! small.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,226 +12,240 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 use crate::local::lease::{Lease, LossWatchSlot};
-use crate::owner::context::Entered;
+use crate::owner::context::ContextGuard;
 use crate::owner::frame::Frame;
 use crate::protocol::request::Loss;
 
-/// What a scope gets its frame from: the section that is to end with it, or just a frame.
-pub trait Slot {
-    /// The place of the frame, empty while it is lent to the thread's context.
-    fn slot(&mut self) -> &mut Option<Arc<Frame>>;
+/// What is around a body while it runs.
+pub trait BodyContext<V> {
+    /// What the whole yields.
+    type Output;
 
-    /// Other holds under which the same code runs.
-    fn others(&self) -> impl Iterator<Item = &Arc<Lease>>;
+    /// Polls the body inside this context.
+    fn poll(
+        &mut self,
+        body: &mut dyn ErasedFuture<Value = V>,
+        context: &mut Context<'_>,
+    ) -> Poll<Self::Output>;
+
+    /// Drops a body that has not completed, inside this context.
+    fn drop_body(&mut self, body: &mut dyn ErasedFuture<Value = V>);
 }
 
-impl Slot for Option<Arc<Frame>> {
-    fn slot(&mut self) -> &mut Self {
-        self
-    }
-
-    fn others(&self) -> impl Iterator<Item = &Arc<Lease>> {
-        std::iter::empty()
-    }
-}
-
-/// A frame that is lent to a scope, with the other holds under which its code runs.
-pub struct Lent {
-    pub frame: Option<Arc<Frame>>,
-    pub others: Vec<Arc<Lease>>,
-}
-
-impl Slot for Lent {
-    fn slot(&mut self) -> &mut Option<Arc<Frame>> {
-        &mut self.frame
-    }
-
-    fn others(&self) -> impl Iterator<Item = &Arc<Lease>> {
-        self.others.iter()
-    }
-}
-
-/// A future in its place.
-///
-/// A scope takes it as a trait object: the code around a body is then compiled once for each type of value, not once for
-/// each annotated function.
-pub trait Work {
+/// A future without its type. It may have been dropped already.
+pub trait ErasedFuture {
     /// What the future yields.
     type Value;
 
-    /// Polls the future.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Self::Value>;
 
-    /// Drops the future, if it is there.
-    fn clear(&mut self);
+    fn drop_future(&mut self);
 }
 
-impl<F: Future> Work for Pin<&mut Option<F>> {
+impl<F: Future> ErasedFuture for Pin<&mut Option<F>> {
     type Value = F::Output;
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<F::Output> {
         match self.as_mut().as_pin_mut() {
             Some(future) => future.poll(context),
-            None => panic!("polled after it was ready"),
+            None => panic!("polled after completion"),
         }
     }
 
-    fn clear(&mut self) {
+    fn drop_future(&mut self) {
         self.set(None);
     }
 }
 
-/// Polls a future, and drops it, with its frame as the innermost one. Ends early when the hold is lost, if
-/// it is to heed that: the future is then dropped, inside the frame, where it last waited.
-pub struct Scope<S> {
-    // Taken out at the end.
-    owner: Option<S>,
-    heed: Heed,
-}
-
-/// What a scope heeds beside its future.
-pub enum Heed {
-    /// Nothing: it runs to the end, whatever becomes of the hold.
-    Nothing,
-    /// The loss of a hold: it ends at the next await after it. With the places among the watchers of the others, if any.
-    Loss(LossWatchSlot, Others),
-}
-
-type Others = Vec<LossWatchSlot>;
-
-impl Heed {
-    /// The loss, with no place among its watchers yet.
-    pub const LOSS: Self = Self::Loss(None, Vec::new());
-}
-
-impl<S: Slot> Scope<S> {
-    pub const fn new(owner: S, heed: Heed) -> Self {
-        Self { owner: Some(owner), heed }
+pin_project! {
+    /// A future that runs, and is dropped, inside a context.
+    pub struct InContext<C: BodyContext<F::Output>, F: Future> {
+        around: C,
+        #[pin]
+        body: Option<F>,
     }
 
-    /// Kept small: it stays on the stack once for every level of nesting. A loss is boxed for that.
-    pub fn poll<V>(
+    impl<C: BodyContext<F::Output>, F: Future> PinnedDrop for InContext<C, F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            this.around.drop_body(&mut this.body);
+        }
+    }
+}
+
+impl<C: BodyContext<F::Output>, F: Future> InContext<C, F> {
+    pub const fn new(around: C, body: F) -> Self {
+        Self { around, body: Some(body) }
+    }
+}
+
+impl<C: BodyContext<F::Output>, F: Future> Future for InContext<C, F> {
+    type Output = C::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<C::Output> {
+        let mut this = self.project();
+        this.around.poll(&mut this.body, context)
+    }
+}
+
+/// What a scope gets its frame from: a section, which ends with the scope, or a borrowed frame.
+pub trait FrameSource {
+    /// The frame. `None` while the thread's context has it.
+    fn frame_slot(&mut self) -> &mut Option<Arc<Frame>>;
+
+    /// Further leases that the code in the frame runs under.
+    fn other_leases(&self) -> impl Iterator<Item = &Arc<Lease>>;
+}
+
+impl FrameSource for Option<Arc<Frame>> {
+    fn frame_slot(&mut self) -> &mut Self {
+        self
+    }
+
+    fn other_leases(&self) -> impl Iterator<Item = &Arc<Lease>> {
+        std::iter::empty()
+    }
+}
+
+/// The frame of a section that a guard keeps, and its further leases.
+pub struct BorrowedFrame {
+    pub frame: Option<Arc<Frame>>,
+    pub other_leases: Vec<Arc<Lease>>,
+}
+
+impl FrameSource for BorrowedFrame {
+    fn frame_slot(&mut self) -> &mut Option<Arc<Frame>> {
+        &mut self.frame
+    }
+
+    fn other_leases(&self) -> impl Iterator<Item = &Arc<Lease>> {
+        self.other_leases.iter()
+    }
+}
+
+/// Whether the loss of a lease cancels the body.
+pub enum OnLoss {
+    /// The body runs to completion.
+    Ignore,
+    /// The body is dropped at its next await. With the slots of its waker: in the lease of the frame, and
+    /// in each of the others once it has waited.
+    Cancel(LossWatchSlot, Box<[LossWatchSlot]>),
+}
+
+impl OnLoss {
+    pub fn cancel() -> Self {
+        Self::Cancel(None, Box::default())
+    }
+}
+
+/// Polls a body with a frame as the innermost one, until it completes or a loss cancels it.
+pub struct OwnerScope<S> {
+    // Taken by `finish`.
+    owner: Option<S>,
+    on_loss: OnLoss,
+}
+
+impl<S: FrameSource, V> BodyContext<V> for OwnerScope<S> {
+    // The loss is boxed because each level of nesting has room for it on the stack.
+    type Output = Result<V, Box<Loss>>;
+
+    fn poll(
         &mut self,
-        work: &mut dyn Work<Value = V>,
+        body: &mut dyn ErasedFuture<Value = V>,
         context: &mut Context<'_>,
-    ) -> Poll<Result<V, Box<Loss>>> {
+    ) -> Poll<Self::Output> {
         if let Some(loss) = self.known_loss() {
-            self.abandon(work);
+            self.drop_body(body);
             return Poll::Ready(Err(loss));
         }
-        let entered = self.enter();
-        let polled = work.poll(context);
-        drop(entered);
+        let guard = self.enter();
+        let polled = body.poll(context);
+        drop(guard);
         match polled {
             Poll::Ready(output) => Poll::Ready(Ok(output)),
-            Poll::Pending => self.poll_lost(work, context),
+            Poll::Pending => self.poll_loss(body, context),
         }
     }
 
-    /// Ends the scope of a future that is ready, and gives its owner back. What is left of the future has nothing to do
-    /// under the lock any more.
-    pub fn finish<V>(&mut self, work: &mut dyn Work<Value = V>) -> Option<S> {
-        work.clear();
+    fn drop_body(&mut self, body: &mut dyn ErasedFuture<Value = V>) {
+        self.unwatch();
+        let _guard = self.enter();
+        body.drop_future();
+    }
+}
+
+impl<S: FrameSource> OwnerScope<S> {
+    pub const fn new(owner: S, on_loss: OnLoss) -> Self {
+        Self { owner: Some(owner), on_loss }
+    }
+
+    /// Ends the scope after its body has completed. The body is dropped outside of the frame.
+    pub fn finish<V>(&mut self, body: &mut dyn ErasedFuture<Value = V>) -> Option<S> {
+        body.drop_future();
         self.unwatch();
         self.owner.take()
     }
 
-    /// Drops the future inside the frame, and leaves the watchers of the loss.
-    pub fn abandon<V>(&mut self, work: &mut dyn Work<Value = V>) {
-        self.unwatch();
-        let _inside = self.enter();
-        work.clear();
-    }
-
     fn unwatch(&mut self) {
-        let (Some(owner), Heed::Loss(slot, others)) = (&mut self.owner, &mut self.heed) else {
+        let (Some(owner), OnLoss::Cancel(slot, others)) = (&mut self.owner, &mut self.on_loss)
+        else {
             return;
         };
-        for (lease, slot) in owner.others().zip(others) {
+        for (lease, slot) in owner.other_leases().zip(others) {
             lease.stop_watching(slot.take());
         }
-        if let Some(frame) = owner.slot() {
+        if let Some(frame) = owner.frame_slot() {
             frame.lease().stop_watching(slot.take());
         }
     }
 
-    /// The loss of a hold, if it is heeded and has come.
+    /// The loss of a lease, if it cancels the body and has happened.
     fn known_loss(&mut self) -> Option<Box<Loss>> {
-        let (Some(owner), Heed::Loss(..)) = (&mut self.owner, &self.heed) else {
+        let (Some(owner), OnLoss::Cancel(..)) = (&mut self.owner, &self.on_loss) else {
             return None;
         };
-        let own = owner.slot().as_ref().and_then(|frame| frame.lease().loss());
-        own.or_else(|| owner.others().find_map(|lease| lease.loss())).map(Box::new)
+        let own = owner.frame_slot().as_ref().and_then(|frame| frame.lease().loss());
+        own.or_else(|| owner.other_leases().find_map(|lease| lease.loss())).map(Box::new)
     }
 
-    /// The loss of a hold, which ends the future; else, if it is heeded, the task is woken when it comes.
-    fn poll_lost<V>(
+    /// Cancels the body if a lease is lost, else has the task woken when that happens.
+    fn poll_loss<V>(
         &mut self,
-        work: &mut dyn Work<Value = V>,
+        body: &mut dyn ErasedFuture<Value = V>,
         context: &Context<'_>,
     ) -> Poll<Result<V, Box<Loss>>> {
-        let lost = match (&mut self.owner, &mut self.heed) {
-            (Some(owner), Heed::Loss(slot, others)) => watch(owner, slot, others, context),
+        let lost = match (&mut self.owner, &mut self.on_loss) {
+            (Some(owner), OnLoss::Cancel(slot, others)) => watch(owner, slot, others, context),
             _ => Poll::Pending,
         };
         if lost.is_ready() {
-            self.abandon(work);
+            self.drop_body(body);
         }
         lost.map(|loss| Err(Box::new(loss)))
     }
 
-    fn enter(&mut self) -> Option<Entered<'_>> {
-        self.owner.as_mut().map(|owner| Entered::new(owner.slot()))
+    fn enter(&mut self) -> Option<ContextGuard<'_>> {
+        self.owner.as_mut().map(|owner| ContextGuard::enter(owner.frame_slot()))
     }
 }
 
-fn watch<S: Slot>(
+fn watch<S: FrameSource>(
     owner: &mut S,
     slot: &mut LossWatchSlot,
-    places: &mut Others,
+    others: &mut Box<[LossWatchSlot]>,
     context: &Context<'_>,
 ) -> Poll<Loss> {
-    for (number, lease) in owner.others().enumerate() {
-        if number == places.len() {
-            places.push(None);
-        }
-        if let lost @ Poll::Ready(_) = lease.poll_lost(&mut places[number], context) {
+    if others.is_empty() {
+        // Does not allocate if there are none.
+        *others = owner.other_leases().map(|_| None).collect();
+    }
+    for (lease, slot) in owner.other_leases().zip(others) {
+        if let lost @ Poll::Ready(_) = lease.poll_lost(slot, context) {
             return lost;
         }
     }
-    match owner.slot() {
+    match owner.frame_slot() {
         Some(frame) => frame.lease().poll_lost(slot, context),
         None => Poll::Pending,
-    }
-}
-
-pin_project! {
-    /// A scope with its future.
-    pub struct Scoped<S: Slot, F: Future> {
-        scope: Scope<S>,
-        #[pin]
-        future: Option<F>,
-    }
-
-    impl<S: Slot, F: Future> PinnedDrop for Scoped<S, F> {
-        fn drop(this: Pin<&mut Self>) {
-            let mut this = this.project();
-            this.scope.abandon(&mut this.future);
-        }
-    }
-}
-
-impl<S: Slot, F: Future> Scoped<S, F> {
-    pub const fn new(owner: S, heed: Heed, future: F) -> Self {
-        Self { scope: Scope::new(owner, heed), future: Some(future) }
-    }
-}
-
-impl<S: Slot, F: Future> Future for Scoped<S, F> {
-    type Output = Result<F::Output, Box<Loss>>;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        this.scope.poll(&mut this.future, context)
     }
 }

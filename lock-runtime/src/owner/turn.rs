@@ -1,4 +1,4 @@
-//! Whose turn it is among the children of one frame.
+//! Runs the children of one frame one at a time.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -8,66 +8,64 @@ use tokio::sync::Notify;
 use crate::types::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use crate::user_code::wakers;
 
-/// A mutex for tasks and threads alike, without a guard: a turn outlives the call that took it.
+/// A mutex for tasks and threads, without a guard: it stays locked for longer than the call that locks it.
 ///
-/// Free, taken, or taken while somebody may wait: with this third state a turn that nobody waits for costs one
-/// atomic exchange to take and one to give back (Drepper, "Futexes Are Tricky", the second mutex). The waiting is
-/// tokio's `Notify`, which passes a wake-up on when the one it was for has gone.
+/// With its third state, "locked, and somebody may wait", an uncontended lock and unlock cost one atomic
+/// exchange each (Drepper, "Futexes Are Tricky", the second mutex). Tokio's `Notify` does the waiting: it
+/// passes a wake-up on if the waiter that it was for is gone.
 #[derive(Debug)]
-pub struct Turn {
+pub struct SiblingMutex {
     state: AtomicU8,
-    /// The address of the frame that has it, or had it last; zero before the first.
+    /// The address of the frame that locked it last, or zero.
     holder: AtomicUsize,
     waiters: Notify,
 }
 
-const FREE: u8 = 0;
-const TAKEN: u8 = 1;
-const AWAITED: u8 = 2;
+const UNLOCKED: u8 = 0;
+const LOCKED: u8 = 1;
+const CONTENDED: u8 = 2;
 
-impl Turn {
+impl SiblingMutex {
     pub fn new() -> Self {
         Self {
-            state: AtomicU8::new(FREE),
+            state: AtomicU8::new(UNLOCKED),
             holder: AtomicUsize::new(0),
             waiters: Notify::const_new(),
         }
     }
 
-    /// Notes whose turn it is.
-    pub fn held_by(&self, frame: usize) {
-        // Read by another thread only to tell who stands in its way, again and again.
+    pub fn set_holder(&self, frame: usize) {
+        // Other threads read it only to detect deadlocks, repeatedly.
         self.holder.store(frame, Ordering::Relaxed);
     }
 
-    /// Whose turn it is, as far as known.
+    /// The address of the frame that locked it, as far as known.
     pub fn holder(&self) -> Option<usize> {
         let holder = self.holder.load(Ordering::Relaxed);
-        (self.state.load(Ordering::Relaxed) != FREE && holder != 0).then_some(holder)
+        (self.state.load(Ordering::Relaxed) != UNLOCKED && holder != 0).then_some(holder)
     }
 
-    /// Takes the turn if it is free.
     #[must_use]
-    pub fn try_take(&self) -> bool {
-        self.state.compare_exchange(FREE, TAKEN, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    pub fn try_lock(&self) -> bool {
+        self.state.compare_exchange(UNLOCKED, LOCKED, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
-    /// Waits for the turn. Cancelled, it has not taken it.
-    pub async fn take(&self) {
+    /// Cancel safe: a dropped future has not locked it.
+    pub async fn lock(&self) {
         loop {
             let mut woken = pin!(self.waiters.notified());
-            // Entered as a waiter before the look, so that a turn given back after the look wakes.
+            // Registered before the state is read, so that an unlock after that wakes it.
             woken.as_mut().enable();
-            if self.state.swap(AWAITED, Ordering::Acquire) == FREE {
+            if self.state.swap(CONTENDED, Ordering::Acquire) == UNLOCKED {
                 return;
             }
             poll_fn(|context| wakers::poll_guarded(woken.as_mut(), context)).await;
         }
     }
 
-    /// Gives the turn back, to the one that has waited longest if it is still free when that one runs.
-    pub fn give_back(&self) {
-        if self.state.swap(FREE, Ordering::Release) == AWAITED {
+    /// Wakes the longest waiter. Another caller may lock it before that one runs.
+    pub fn unlock(&self) {
+        if self.state.swap(UNLOCKED, Ordering::Release) == CONTENDED {
             self.waiters.notify_one();
         }
     }
@@ -83,19 +81,19 @@ mod tests {
     use crate::io::block_on::block_on;
 
     #[test]
-    fn many_threads_take_turns_one_at_a_time() {
-        let shared = Arc::new((Turn::new(), AtomicUsize::new(0), AtomicUsize::new(0)));
+    fn many_threads_hold_it_one_at_a_time() {
+        let shared = Arc::new((SiblingMutex::new(), AtomicUsize::new(0), AtomicUsize::new(0)));
         let workers: Vec<_> = (0..8)
             .map(|_| {
                 let shared = Arc::clone(&shared);
                 thread::spawn(move || {
-                    let (turn, inside, done) = &*shared;
+                    let (mutex, inside, done) = &*shared;
                     for _ in 0..2_000 {
-                        block_on(turn.take());
+                        block_on(mutex.lock());
                         assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
                         inside.fetch_sub(1, Ordering::SeqCst);
                         done.fetch_add(1, Ordering::SeqCst);
-                        turn.give_back();
+                        mutex.unlock();
                     }
                 })
             })
@@ -107,17 +105,17 @@ mod tests {
     }
 
     #[test]
-    fn a_waiter_that_goes_away_after_it_was_woken_passes_the_turn_on() {
-        let turn = Turn::new();
-        assert!(turn.try_take());
+    fn a_waiter_dropped_after_it_was_woken_wakes_the_next() {
+        let mutex = SiblingMutex::new();
+        assert!(mutex.try_lock());
         let mut context = Context::from_waker(Waker::noop());
-        let mut first = Box::pin(turn.take());
-        let mut second = Box::pin(turn.take());
+        let mut first = Box::pin(mutex.lock());
+        let mut second = Box::pin(mutex.lock());
         assert!(first.as_mut().poll(&mut context).is_pending());
         assert!(second.as_mut().poll(&mut context).is_pending());
-        turn.give_back();
+        mutex.unlock();
         drop(first);
         assert!(second.as_mut().poll(&mut context).is_ready());
-        assert!(!turn.try_take());
+        assert!(!mutex.try_lock());
     }
 }

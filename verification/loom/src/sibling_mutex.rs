@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use distlock_runtime::verification::Turn;
+use distlock_runtime::verification::SiblingMutex;
 use loom::future::block_on;
 use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread;
@@ -10,7 +10,7 @@ use loom::thread;
 /// The owner of the mutex sees what the previous owners wrote.
 pub fn the_sibling_mutex_orders_sections() {
     crate::explore(|| {
-        let family = Arc::new(Family { turn: Turn::new(), sum: AtomicU32::new(0) });
+        let family = Arc::new(Family { turn: SiblingMutex::new(), sum: AtomicU32::new(0) });
         let sibling = {
             let family = Arc::clone(&family);
             thread::spawn(move || family.waits())
@@ -24,7 +24,7 @@ pub fn the_sibling_mutex_orders_sections() {
 /// The same with `try_acquire`.
 pub fn try_acquire_of_the_sibling_mutex_orders_sections() {
     crate::explore(|| {
-        let family = Arc::new(Family { turn: Turn::new(), sum: AtomicU32::new(0) });
+        let family = Arc::new(Family { turn: SiblingMutex::new(), sum: AtomicU32::new(0) });
         let sibling = {
             let family = Arc::clone(&family);
             thread::spawn(move || family.tries())
@@ -37,19 +37,19 @@ pub fn try_acquire_of_the_sibling_mutex_orders_sections() {
 }
 
 struct Family {
-    turn: Turn,
+    turn: SiblingMutex,
     sum: AtomicU32,
 }
 
 impl Family {
     fn waits(&self) {
-        block_on(self.turn.take());
+        block_on(self.turn.lock());
         self.adds();
     }
 
     /// How often it acquired the mutex: once or not at all.
     fn tries(&self) -> u32 {
-        let free = self.turn.try_take();
+        let free = self.turn.try_lock();
         if free {
             self.adds();
         }
@@ -60,6 +60,6 @@ impl Family {
     fn adds(&self) {
         let sum = self.sum.load(Ordering::Relaxed);
         self.sum.store(sum + 1, Ordering::Relaxed);
-        self.turn.give_back();
+        self.turn.unlock();
     }
 }

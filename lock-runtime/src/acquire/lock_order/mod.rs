@@ -3,27 +3,26 @@
 //! In the manner of the lock order graphs of the Linux kernel's lockdep, Abseil's mutex and `tracing-mutex`, with the
 //! key patterns of call sites for nodes. An order that was seen once counts for good, also when nobody waits.
 
+use crate::acquire::lock_order::inversion::Inversion;
+use crate::types::call_site::CallSite;
+use crate::types::call_site::KeyPattern;
+use crate::user_code;
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{LazyLock, Mutex, PoisonError};
 pub(crate) mod inversion;
 #[cfg(test)]
 mod tests;
 
-use std::cmp::Ordering;
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{LazyLock, Mutex, PoisonError};
-
-use crate::acquire::lock_order::inversion::Inversion;
-use crate::types::call_site::{CallSite, KeyPattern};
-use crate::user_code;
-
 /// A program has few places that take locks; one that makes patterns without end must not fill the memory.
-const MOST_EDGES: usize = 10_000;
+const MAX_EDGES: usize = 10_000;
 
 static GLOBAL: LazyLock<Mutex<LockOrder>> = LazyLock::new(Mutex::default);
 
 /// Notes that `inner` is taken while `outer` is held, and warns if somewhere else it is the other way round.
-fn noted(outer: CallSite, outer_key: &str, inner: CallSite, inner_key: &str) {
+fn record(outer: CallSite, outer_key: &str, inner: CallSite, inner_key: &str) {
     let mut order = GLOBAL.lock().unwrap_or_else(PoisonError::into_inner);
-    let inversion = order.note(outer, outer_key, inner, inner_key);
+    let inversion = order.record(outer, outer_key, inner, inner_key);
     // A subscriber may take locks of its own.
     drop(order);
     if let Some(inversion) = inversion {
@@ -32,14 +31,14 @@ fn noted(outer: CallSite, outer_key: &str, inner: CallSite, inner_key: &str) {
 }
 
 /// Notes that all of `keys` are taken at `inner` while the locks around it are held.
-pub(crate) fn noted_inside<'a>(
+pub(crate) fn record_all<'a>(
     taken: impl Iterator<Item = (CallSite, &'a str)>,
     inner: CallSite,
     keys: &[&str],
 ) {
     for (outer, held) in taken {
         for key in keys {
-            noted(outer, held, inner, key);
+            record(outer, held, inner, key);
         }
     }
 }
@@ -72,7 +71,7 @@ pub(crate) struct Edge {
 impl LockOrder {
     /// Notes that `inner` is taken inside `outer`. The inversion that this completes, once for each pair of patterns;
     /// the same key again is re-entry and means nothing.
-    pub(crate) fn note(
+    pub(crate) fn record(
         &mut self,
         outer: CallSite,
         outer_key: &str,
@@ -89,7 +88,7 @@ impl LockOrder {
             inner: inner.key_pattern(),
             keys: same.then_some(keys),
         };
-        if self.edges.contains_key(&direction) || self.edges.len() >= MOST_EDGES {
+        if self.edges.contains_key(&direction) || self.edges.len() >= MAX_EDGES {
             return None;
         }
         let edge = Edge { outer, inner };
@@ -97,7 +96,7 @@ impl LockOrder {
         if !same {
             self.inside.entry(outer.key_pattern()).or_default().push(inner.key_pattern());
         }
-        let back = self.way_back(direction)?;
+        let back = self.path_back(direction)?;
         let pair = (
             outer.key_pattern().min(inner.key_pattern()),
             outer.key_pattern().max(inner.key_pattern()),
@@ -106,7 +105,7 @@ impl LockOrder {
     }
 
     /// The shortest way from the inner key pattern of a new edge to its outer one.
-    fn way_back(&self, new: Direction) -> Option<Vec<Edge>> {
+    fn path_back(&self, new: Direction) -> Option<Vec<Edge>> {
         if let Some(keys) = new.keys {
             let opposite = Direction { keys: Some(keys.reverse()), ..new };
             return self.edges.get(&opposite).map(|edge| vec![*edge]);

@@ -1,10 +1,8 @@
 //! Orders that agree and orders that do not.
 
-use std::panic::Location;
-
 use super::*;
-use crate::acquire::lock_order::inversion::Inversion;
-use crate::types::call_site::{CallSite, FunctionInfo};
+use crate::types::call_site::FunctionInfo;
+use std::panic::Location;
 
 #[track_caller]
 fn place(key_pattern: &'static str) -> CallSite {
@@ -16,7 +14,7 @@ fn place(key_pattern: &'static str) -> CallSite {
 impl LockOrder {
     /// The patterns with a key each, the inner one inside the outer one.
     fn see(&mut self, outer: &CallSite, inner: &CallSite) -> Option<Inversion> {
-        self.note(
+        self.record(
             *outer,
             &outer.key_pattern().to_string(),
             *inner,
@@ -50,7 +48,7 @@ fn two_templates_in_opposite_orders_are_told_once_with_all_places() {
 }
 
 #[test]
-fn a_way_back_over_other_templates_is_told_with_each_step() {
+fn a_path_back_over_other_templates_is_told_with_each_step() {
     let mut order = LockOrder::default();
     let (a, b, c, d) = (place("a"), place("b"), place("c"), place("d"));
     assert_eq!(order.see(&a, &b), None);
@@ -76,28 +74,28 @@ fn a_pair_that_was_told_over_others_is_not_told_again_directly() {
 fn keys_of_one_template_are_ordered_by_the_keys() {
     let mut order = LockOrder::default();
     let (outer, inner) = (place("account:{}"), place("account:{}"));
-    assert_eq!(order.note(outer, "account:1", inner, "account:2"), None);
-    assert_eq!(order.note(outer, "account:3", inner, "account:4"), None);
-    let found = order.note(outer, "account:2", inner, "account:1").expect("an inversion");
+    assert_eq!(order.record(outer, "account:1", inner, "account:2"), None);
+    assert_eq!(order.record(outer, "account:3", inner, "account:4"), None);
+    let found = order.record(outer, "account:2", inner, "account:1").expect("an inversion");
     assert_eq!(found.back.len(), 1);
-    assert_eq!(order.note(outer, "account:9", inner, "account:8"), None);
+    assert_eq!(order.record(outer, "account:9", inner, "account:8"), None);
 }
 
 #[test]
 fn keys_of_one_template_say_nothing_about_other_templates() {
     let mut order = LockOrder::default();
     let (a, b) = (place("a{}"), place("b"));
-    assert_eq!(order.note(a, "a1", a, "a2"), None);
-    assert_eq!(order.note(a, "a1", b, "b"), None);
-    assert_eq!(order.note(a, "a2", b, "b"), None);
+    assert_eq!(order.record(a, "a1", a, "a2"), None);
+    assert_eq!(order.record(a, "a1", b, "b"), None);
+    assert_eq!(order.record(a, "a2", b, "b"), None);
 }
 
 #[test]
 fn the_same_key_again_is_reentry_whatever_its_template() {
     let mut order = LockOrder::default();
     let (a, b) = (place("x{}"), place("{}y"));
-    assert_eq!(order.note(a, "xy", b, "xy"), None);
-    assert_eq!(order.note(b, "xy", a, "xy"), None);
+    assert_eq!(order.record(a, "xy", b, "xy"), None);
+    assert_eq!(order.record(b, "xy", a, "xy"), None);
     assert_eq!(order.edges.len(), 0);
 }
 
@@ -121,8 +119,8 @@ fn an_inversion_reads_as_one_line_with_both_orders_and_the_way_out() {
     assert!(!text.contains('\n'));
 
     let account = place("account:{}");
-    order.note(account, "1", account, "2");
-    let text = order.note(account, "2", account, "1").expect("an inversion").to_string();
+    order.record(account, "1", account, "2");
+    let text = order.record(account, "2", account, "1").expect("an inversion").to_string();
     assert!(text.contains("a smaller key of \"account:{}\" inside a larger one (bank::transfer"));
     assert!(text.contains("but a larger key of \"account:{}\" inside a smaller one"));
 }
@@ -131,20 +129,20 @@ fn an_inversion_reads_as_one_line_with_both_orders_and_the_way_out() {
 fn after_ten_thousand_edges_nothing_more_is_noted() {
     let mut order = LockOrder::default();
     let first = place("first");
-    for number in 0..MOST_EDGES {
+    for number in 0..MAX_EDGES {
         let key_pattern: &'static str = Box::leak(number.to_string().into_boxed_str());
         assert_eq!(order.see(&first, &place(key_pattern)), None);
     }
     let (a, b) = (place("a"), place("b"));
     assert_eq!((order.see(&a, &b), order.see(&b, &a)), (None, None));
-    assert_eq!(order.edges.len(), MOST_EDGES);
+    assert_eq!(order.edges.len(), MAX_EDGES);
 }
 
 #[test]
 fn the_global_order_is_that_of_all_threads() {
     let (a, b) = (place("global a"), place("global b"));
-    std::thread::spawn(move || noted(a, "a", b, "b")).join().expect("no panic");
-    noted(b, "b", a, "a");
+    std::thread::spawn(move || record(a, "a", b, "b")).join().expect("no panic");
+    record(b, "b", a, "a");
     let order = GLOBAL.lock().unwrap_or_else(PoisonError::into_inner);
     assert!(order.reported.contains(&(a.key_pattern(), b.key_pattern())));
 }

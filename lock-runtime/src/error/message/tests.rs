@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use std::{env, fs};
 
 use crate::api::manager::LockManager;
-use crate::error::{Closing, DeadlockKind, LockError};
+use crate::error::{ClosedReason, DeadlockKind, LockError};
 use crate::protocol::request::{Failure, Loss};
 use crate::types::fence::Fence;
 use crate::types::owner_info::{HolderInfo, OwnerInfo};
@@ -151,9 +151,9 @@ fn of_the_server() -> Vec<(&'static str, LockError)> {
         ),
         ("unavailable, script", unavailable("\"BUSY\": Redis is busy running a script.")),
         ("ambiguous", failed(Failure::NoReply)),
-        ("closed", LockError::closed("account:7", Closing::ShutDown)),
-        ("closed, died", LockError::closed("account:7", Closing::Panicked)),
-        ("closed, forked", LockError::closed("account:7", Closing::Forked)),
+        ("closed", LockError::closed("account:7", ClosedReason::ShutDown)),
+        ("closed, died", LockError::closed("account:7", ClosedReason::Panicked)),
+        ("closed, forked", LockError::closed("account:7", ClosedReason::Forked)),
     ]
 }
 

@@ -4,7 +4,7 @@ use std::future::{pending, poll_fn};
 use std::sync::Arc;
 use std::task::Poll;
 
-use distlock_runtime::verification::{Loss, Scoped, Section, current};
+use distlock_runtime::verification::{InContext, Loss, OwnerScope, Section, current};
 use shuttle::thread;
 
 use crate::counting_backend::{CountingBackend, hold};
@@ -19,8 +19,9 @@ pub fn a_waiting_body_ends_when_its_hold_is_lost() {
             let (lease, share) = hold(&backend);
             let runs = thread::spawn(move || {
                 let section = Section::outermost(None, 1, share, call_site());
-                let heed = section.heed(false);
-                let ended = block_on(Scoped::new(section, heed, waits()));
+                let on_loss = section.on_loss(false);
+                let scope = OwnerScope::new(section, on_loss);
+                let ended = block_on(InContext::new(scope, waits()));
                 assert!(ended.is_err_and(|loss| *loss == Loss::NotOnServer));
                 assert!(current().is_none(), "a frame stayed in the thread-local");
             });

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use distlock_runtime::verification::{Entered, Frame, Section};
+use distlock_runtime::verification::{ContextGuard, Frame, Section};
 use shuttle::sync::atomic::{AtomicU32, Ordering};
 use shuttle::thread;
 
@@ -68,7 +68,7 @@ fn spawn(family: &Arc<Family>, siblings: &[fn(&Family)]) -> Vec<thread::JoinHand
 /// Runs a nested section, and another one inside it.
 fn sibling(family: &Family) {
     let mut frame = Some(Arc::clone(&family.frame));
-    let inside = Entered::new(&mut frame);
+    let inside = ContextGuard::enter(&mut frame);
     if let Some(section) = enter(&family.frame) {
         family.check_alone(section.frame());
     }
@@ -92,14 +92,14 @@ impl Family {
 /// Re-enters as a call does. `None` if no ancestor has the hold any more.
 fn enter(here: &Arc<Frame>) -> Option<Section> {
     let ancestor = here.find(MANAGER, "key")?;
-    let section = Section::try_nested(here, ancestor);
-    section.or_else(|| block_on(Section::nested(Arc::clone(here), Arc::clone(ancestor))))
+    let section = Section::try_reenter(here, ancestor);
+    section.or_else(|| block_on(Section::reenter(Arc::clone(here), Arc::clone(ancestor))))
 }
 
 /// Waits for the mutex, and is cancelled.
 fn cancels(family: &Family) {
     let Some(ancestor) = family.frame.find(MANAGER, "key") else { return };
-    let mut waits = pin!(Section::nested(Arc::clone(&family.frame), Arc::clone(ancestor)));
+    let mut waits = pin!(Section::reenter(Arc::clone(&family.frame), Arc::clone(ancestor)));
     let mut context = Context::from_waker(Waker::noop());
     if let Poll::Ready(Some(section)) = waits.as_mut().poll(&mut context) {
         return family.check_alone(section.frame());

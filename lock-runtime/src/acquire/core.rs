@@ -1,0 +1,183 @@
+//! What acquiring and releasing need of a manager. The public `LockManager` is a handle of it.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use crate::acquire::options::{Options, check_clock_margin, check_max_hold, check_ttl};
+use crate::error::{ClosedReason, LockError};
+use crate::io::mailbox::Mailbox;
+use crate::local::key_queue::QueueContext;
+use crate::local::params::{AcquireParams, LeaseTerms};
+use crate::local::table::QueueTable;
+use crate::protocol::request::RequestParams;
+use crate::types::call_site::CallSite;
+use crate::types::process_info;
+use crate::types::process_info::ProcessInfo;
+use crate::types::time::{self, Timestamp};
+
+pub(crate) struct ManagerCore {
+    /// Distinguishes the keys of this manager from those of others in a chain of owners.
+    id: u64,
+    mailbox: Mailbox,
+    queues: QueueTable,
+    process: Arc<ProcessInfo>,
+    settings: CoreSettings,
+}
+
+pub(crate) struct CoreSettings {
+    /// What a call uses where it sets nothing itself.
+    pub(crate) defaults: Options,
+    pub(crate) max_handoffs: u32,
+    pub(crate) warn_lock_order: bool,
+    /// How long a call that tries once waits for the server.
+    pub(crate) try_once_timeout: Duration,
+    /// By how much a lease ends before its ttl, if it is set.
+    pub(crate) clock_margin: Option<Duration>,
+    pub(crate) label: Option<Box<str>>,
+    /// The address of the server, without credentials.
+    pub(crate) server: String,
+}
+
+impl ManagerCore {
+    pub(crate) fn new(mailbox: Mailbox, mut settings: CoreSettings) -> Self {
+        static IDS: AtomicU64 = AtomicU64::new(0);
+        let label = settings.label.take();
+        let process = Arc::new(ProcessInfo::of_this_process().with_label(label));
+        let context = QueueContext {
+            max_handoffs: settings.max_handoffs,
+            process: Arc::clone(&process),
+            io: mailbox.io_handle(),
+        };
+        let id = IDS.fetch_add(1, Ordering::Relaxed);
+        Self { id, queues: QueueTable::new(context), mailbox, process, settings }
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(crate) fn mailbox(&self) -> &Mailbox {
+        &self.mailbox
+    }
+
+    pub(crate) fn queues(&self) -> &QueueTable {
+        &self.queues
+    }
+
+    pub(crate) fn process(&self) -> &ProcessInfo {
+        &self.process
+    }
+
+    pub(crate) fn defaults(&self) -> &Options {
+        &self.settings.defaults
+    }
+
+    pub(crate) fn warns_lock_order(&self) -> bool {
+        self.settings.warn_lock_order
+    }
+
+    /// Whether it cannot serve this process: its I/O thread has panicked, or it was made before a fork.
+    pub(crate) fn is_unusable(&self) -> bool {
+        self.mailbox.has_panicked() || self.mailbox.is_forked()
+    }
+
+    /// The error of a call after the I/O thread has ended.
+    pub(crate) fn closed(&self, key: &str) -> LockError {
+        let reason = if self.mailbox.is_forked() {
+            ClosedReason::Forked
+        } else if self.mailbox.has_panicked() {
+            ClosedReason::Panicked
+        } else {
+            ClosedReason::ShutDown
+        };
+        LockError::closed(key, reason)
+    }
+
+    pub(crate) fn lease_terms(&self, options: &Options) -> Result<LeaseTerms, LockError> {
+        let defaults = self.defaults();
+        let max_hold = options.max_hold.or(defaults.max_hold);
+        check_max_hold(max_hold)?;
+        let ttl = options.ttl.or(defaults.ttl).expect("a manager has a default ttl");
+        self.check_ttl(ttl)?;
+        Ok(LeaseTerms { ttl, renew: options.renew, max_hold })
+    }
+
+    pub(crate) fn check_ttl(&self, ttl: Duration) -> Result<(), LockError> {
+        check_ttl(ttl)?;
+        check_clock_margin(self.settings.clock_margin, ttl)
+    }
+
+    pub(crate) fn acquire_params(
+        &self,
+        options: &Options,
+        terms: LeaseTerms,
+        call_site: CallSite,
+    ) -> AcquireParams {
+        let since = time::now();
+        let wait = options.effective_wait(self.defaults());
+        let try_once = wait == Some(Duration::ZERO);
+        let timeout = if try_once { Some(self.settings.try_once_timeout) } else { wait };
+        AcquireParams {
+            since,
+            deadline: timeout.map(|timeout| since.plus(timeout)),
+            queue: !try_once,
+            terms,
+            linger: options.linger.unwrap_or_default(),
+            call_site,
+            label: options.label,
+        }
+    }
+
+    /// A request that bypasses the local queue. Its lease is handed off to nobody.
+    pub(crate) fn request(&self, key: &Arc<str>, params: AcquireParams) -> RequestParams {
+        params.request(key, process_info::request_id(), &self.process)
+    }
+
+    /// The output of `future`, or `None` if `deadline` comes first.
+    pub(crate) async fn until<F: Future>(
+        &self,
+        deadline: Option<Timestamp>,
+        future: F,
+    ) -> Option<F::Output> {
+        let mut future = pin!(future);
+        let mut alarm = pin!(self.mailbox.sleep_until(deadline));
+        poll_fn(|context| {
+            if let Poll::Ready(output) = future.as_mut().poll(context) {
+                return Poll::Ready(Some(output));
+            }
+            alarm.as_mut().poll(context).map(|()| None)
+        })
+        .await
+    }
+
+    /// The output of `wait`. In a forked process it is `None` at once: the thread that would end the wait may
+    /// not exist there.
+    pub(crate) async fn unless_forked<T>(
+        &self,
+        wait: impl Future<Output = Option<T>>,
+    ) -> Option<T> {
+        let (mut wait, mut checked) = (pin!(wait), false);
+        poll_fn(|context| {
+            let polled = wait.as_mut().poll(context);
+            if polled.is_pending() && !checked {
+                checked = true;
+                if self.mailbox.is_forked() {
+                    return Poll::Ready(None);
+                }
+            }
+            polled
+        })
+        .await
+    }
+}
+
+impl fmt::Debug for ManagerCore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LockManager").field("server", &self.settings.server).finish_non_exhaustive()
+    }
+}
