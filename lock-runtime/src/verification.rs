@@ -9,9 +9,9 @@ use crate::api::manager::LockManager;
 use crate::types::fence::Fence;
 
 pub use crate::backend::memory::twin::{MemoryStore, Publish};
-pub use crate::io::backoff::pause;
 pub use crate::io::block_on::{block_on, block_on_with_spin};
 pub use crate::io::dispatcher::Dispatcher;
+pub use crate::io::event_loop::connection::pause;
 pub use crate::io::mailbox::{Mailbox, Message, TimerTarget};
 pub use crate::io::registry::ReplyTo;
 pub use crate::local::grant_channel::{AcquireOutcome, PendingGrant};

@@ -1,5 +1,8 @@
 //! Blocks a thread on a future.
 
+#[cfg(test)]
+mod tests;
+
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, RawWakerVTable, Wake, Waker};

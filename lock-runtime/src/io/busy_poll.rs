@@ -5,6 +5,9 @@
 //! With slow replies it polls only for a caller's next message. With one core it does not poll at
 //! all. Each poll yields to other threads.
 
+#[cfg(test)]
+mod tests;
+
 use std::thread;
 use std::time::Duration;
 
@@ -40,24 +43,5 @@ impl BusyPoll {
             true if wanted > MAX_POLL * 2 => MIN_POLL,
             true => wanted.clamp(MIN_POLL, MAX_POLL),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_span_follows_short_round_trips_and_gives_up_on_long_ones() {
-        let mut busy_poll = BusyPoll { enabled: true, round_trip: MAX_POLL };
-        let mut after = |micros| {
-            (0..64).for_each(|_| busy_poll.record_round_trip(Duration::from_micros(micros)));
-            busy_poll.span()
-        };
-        let near = after(30);
-        assert!(near >= Duration::from_micros(60) && near < Duration::from_micros(70), "{near:?}");
-        assert_eq!(after(150), MAX_POLL);
-        assert_eq!(after(5_000), MIN_POLL);
-        assert_eq!(BusyPoll { enabled: false, round_trip: near }.span(), Duration::ZERO);
     }
 }

@@ -48,7 +48,7 @@ pub(crate) fn start(setup: Setup) -> std::io::Result<Mailbox> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     thread::Builder::new().name("distlock-io".to_owned()).spawn(move || {
         flush_on_exit::mark_io_thread();
-        wakers::know(|| harmless_wakers(&runtime));
+        wakers::register_harmless(|| harmless_wakers(&runtime));
         runtime.block_on(async { EventLoop::new(setup, messages, weak, sender).run().await });
     })?;
     flush_on_exit::flush_on_exit(mailbox.sender());

@@ -4,7 +4,6 @@
 //! belongs to the library: a cancelled caller, a runtime that shuts down or a blocked worker cannot
 //! stop renewals and releases.
 
-pub(crate) mod backoff;
 pub(crate) mod block_on;
 pub(crate) mod busy_poll;
 pub(crate) mod dispatcher;

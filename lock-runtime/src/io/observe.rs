@@ -20,7 +20,7 @@ pub(crate) fn not_taken_up(key: &str) {
     user_code::event!(
         warn,
         key,
-        "a granted lock was given back: the future that waited for it is kept and not polled"
+        "a granted lock was given back: the future that waits for it is kept but not polled"
     );
 }
 
@@ -29,7 +29,7 @@ pub(crate) fn data_lost(left: Option<Duration>) {
     user_code::event!(
         warn,
         left,
-        "the server lost its data; nothing is granted until holds from before are over"
+        "the server lost its data; nothing is granted until all leases from before have ended"
     );
 }
 
@@ -52,8 +52,9 @@ pub(crate) fn long_section(key: &str, here: &LongSection) {
         waited,
         holder.function = function,
         held,
-        "calls wait for a lock that this process holds: if the holder waits for one of them, share the hold with it (`Hold::share`); \
-         if it needs the thread of one of them, neither goes on, as a sync call blocks the runtime that has to end the hold"
+        "calls wait for a lock that this process holds: if the holder waits for one of them, share \
+         the hold with it (`Hold::share`); if it needs the thread of one of them, both are stuck: \
+         a blocking call blocks the runtime that has to finish the holder"
     );
 }
 
@@ -65,7 +66,7 @@ pub(crate) fn renewals_refused(key: &str, holds: usize, why: &str) {
         key,
         holds,
         why,
-        "the server refuses to renew locks; they will be lost if it goes on to"
+        "the server refuses to renew locks; they will be lost if this continues"
     );
 }
 
@@ -89,14 +90,18 @@ pub(crate) fn still_waiting(key: &str, calls: usize, waited: Duration, busy: Opt
         {
             user_code::event!(
                 warn, key, calls, waited, ahead,
-                holder.function = %printable(holder.owner.function_and_label().0), holder.fence = holder.fence.get(),
-                "still waiting for a lock that this process holds: if the holder needs this thread, neither goes on"
+                holder.function = %printable(holder.owner.function_and_label().0),
+                holder.fence = holder.fence.get(),
+                "still waiting for a lock that this process holds: \
+                 if the holder needs this thread, both are stuck"
             );
         }
         Some(BlockedBy::Holder(Some(holder))) => user_code::event!(warn, key, calls, waited, ahead,
             holder.host = %printable(&holder.owner.host), holder.pid = holder.owner.pid,
             holder.function = %printable(holder.owner.function_and_label().0),
-            holder.label = holder.owner.function_and_label().1.map(|label| printable(label).into_owned()), holder.fence = holder.fence.get(),
+            holder.label =
+                holder.owner.function_and_label().1.map(|label| printable(label).into_owned()),
+            holder.fence = holder.fence.get(),
             "still waiting for a lock that another process holds"
         ),
         Some(BlockedBy::KeyConflict) => user_code::event!(
@@ -105,7 +110,7 @@ pub(crate) fn still_waiting(key: &str, calls: usize, waited: Duration, busy: Opt
             calls,
             waited,
             ahead,
-            "still waiting: a key that is not a lock stands under the lock's name"
+            "still waiting: the lock's Redis key exists but was not created by distlock"
         ),
         Some(BlockedBy::DataLoss) => user_code::event!(
             warn,
@@ -113,7 +118,8 @@ pub(crate) fn still_waiting(key: &str, calls: usize, waited: Duration, busy: Opt
             calls,
             waited,
             ahead,
-            "still waiting: the server lost its data, holds from before may still be valid in their processes"
+            "still waiting: the server lost its data, \
+             and leases from before may still be valid in their processes"
         ),
         Some(BlockedBy::Holder(None)) => {
             user_code::event!(
@@ -122,17 +128,11 @@ pub(crate) fn still_waiting(key: &str, calls: usize, waited: Duration, busy: Opt
                 calls,
                 waited,
                 ahead,
-                "still waiting for those ahead in the queue"
+                "still waiting behind others in the queue"
             );
         }
         None => {
-            user_code::event!(
-                warn,
-                key,
-                calls,
-                waited,
-                "still waiting for an answer of the server"
-            );
+            user_code::event!(warn, key, calls, waited, "still waiting for a reply of the server");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Threads that call code of users for an I/O thread.
+//! Threads that run code of users for an I/O thread.
 
 use std::cell::OnceCell;
 use std::sync::Arc;
@@ -10,13 +10,14 @@ use crate::user_code::guard;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// How many events wait for a subscriber that is slow or blocks.
-pub(crate) const MOST_EVENTS: usize = 1_024;
+/// How many events are queued for a slow subscriber.
+pub(crate) const MAX_QUEUED_EVENTS: usize = 1_024;
 
-/// The helper threads of one I/O thread. Each is started with its first job, and ends after its last when this is dropped.
+/// The helper threads of one I/O thread. Each starts with its first job and ends after its last one
+/// when this is dropped.
 pub(crate) struct Helpers {
     events: OnceCell<SyncSender<Job>>,
-    /// Events that did not fit since the last one that said so.
+    /// Dropped events that were not reported yet.
     dropped: Arc<AtomicU64>,
     wakes: OnceCell<Sender<Job>>,
     calls: OnceCell<Sender<Job>>,
@@ -34,7 +35,7 @@ impl Helpers {
 
     pub(crate) fn emit(&self, event: Job) {
         if self.events.get().is_none() {
-            let (sender, receiver) = sync_channel(MOST_EVENTS);
+            let (sender, receiver) = sync_channel(MAX_QUEUED_EVENTS);
             let dropped = Arc::clone(&self.dropped);
             if start("distlock-log", move || emit_all(&receiver, &dropped)) {
                 self.events.get_or_init(|| sender);
@@ -46,7 +47,7 @@ impl Helpers {
         }
     }
 
-    /// No wake-up may be dropped. There are no more of them than there are wakers.
+    /// Not bounded: no wake-up may be lost, and there are no more of them than wakers.
     pub(crate) fn wake(&self, wake: Job) {
         send(&self.wakes, "distlock-wake", wake);
     }
@@ -56,7 +57,7 @@ impl Helpers {
     }
 }
 
-/// Without a thread for it, the job is done here after all.
+/// If the thread cannot be started, the job runs here.
 fn send(jobs: &OnceCell<Sender<Job>>, name: &str, job: Job) {
     if jobs.get().is_none() {
         let (sender, receiver) = channel::<Job>();
@@ -81,7 +82,11 @@ fn emit_all(events: &Receiver<Job>, dropped: &AtomicU64) {
         let dropped = dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
             guard(|| {
-                tracing::warn!(target: "distlock", dropped, "events were dropped: the subscriber is too slow or blocks");
+                tracing::warn!(
+                    target: "distlock",
+                    dropped,
+                    "events were dropped: the subscriber is too slow or blocks"
+                );
             });
         }
     }

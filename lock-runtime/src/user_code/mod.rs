@@ -1,14 +1,15 @@
-//! The one place that calls code of users: `tracing` subscribers, wakers, callbacks.
+//! Calls code of users: `tracing` subscribers, wakers and callbacks. No other module does.
 //!
-//! Such code may panic, block, take locks of ours or write to a pipe that nobody reads. None of it may stop the I/O thread, on which
-//! every hold of the process depends. So from the I/O thread it is called on helper threads, which are started when there is
-//! something to do: one for events, one for wakers, one for callbacks. Elsewhere it runs on the thread of the caller, to whom it
-//! belongs. A panic in it ends there. (In a program that is built with `panic = "abort"` it ends the program.)
+//! Such code may panic, block, take the library's locks or write to a full pipe. It must not stop
+//! the I/O thread, which renews every lease of the process. So the I/O thread has it called on
+//! helper threads, started on first use: one for events, one for wakers, one for callbacks. On any
+//! other thread it runs directly: that is the user's own thread. Panics are caught. (In a program
+//! built with `panic = "abort"` they end the program.)
 //!
-//! - Events: [`event!`] instead of `tracing`'s macros. The queue of the helper thread has a bound; what does not
-//!   fit is dropped and counted, and a later event says how many were dropped.
-//! - Wakers: code that keeps a waker keeps [`wakers::guarded`] of it, and drops it with nothing locked.
-//! - Callbacks: [`call`].
+//! - Events: use [`event!`], not `tracing`'s macros. The queue of the helper thread is bounded.
+//!   Events that do not fit are dropped and counted, and a later event reports how many.
+//! - Wakers: store [`wakers::guarded`] of a waker, and drop it with nothing locked.
+//! - Callbacks: use [`call`].
 
 pub(crate) mod helper;
 #[cfg(test)]
@@ -25,26 +26,26 @@ thread_local! {
     static HELPERS: OnceCell<Helpers> = const { OnceCell::new() };
 }
 
-/// Has this thread call code of users on helper threads from now on, as long as it runs.
+/// Makes this thread run code of users on helper threads.
 pub(crate) fn use_helper_threads() {
     HELPERS.with(|helpers| {
         helpers.get_or_init(Helpers::new);
     });
 }
 
-/// Runs code of users; a panic in it ends here, after its message was written.
+/// Runs code of users and catches its panic.
 fn guard(code: impl FnOnce()) {
     let _ = catch_unwind(AssertUnwindSafe(code));
 }
 
-/// Calls a callback of a user: on the thread for callbacks if this is an I/O thread, else here. Callbacks of one I/O thread run one
-/// after the other, in the order of the calls.
+/// Runs a user's callback: on the helper thread for callbacks if this is an I/O thread, else here.
+/// Callbacks of one I/O thread run one at a time, in order.
 #[allow(dead_code, reason = "for callbacks to come")]
 pub(crate) fn call(callback: impl FnOnce() + Send + 'static) {
     off_this_thread(callback, Helpers::call);
 }
 
-/// Emits an event: see [`event!`].
+/// As [`event!`].
 pub(crate) fn emit(event: impl FnOnce() + Send + 'static) {
     off_this_thread(event, Helpers::emit);
 }
@@ -54,7 +55,7 @@ fn off_this_thread<F: FnOnce() + Send + 'static>(
     post: impl FnOnce(&Helpers, Box<dyn FnOnce() + Send>),
 ) {
     let mut code = Some(code);
-    // A thread that is past its thread-locals is no I/O thread any more.
+    // A thread whose thread-locals are gone is no I/O thread any more.
     let _ = HELPERS.try_with(|helpers| {
         if let Some(helpers) = helpers.get()
             && let Some(code) = code.take()
@@ -67,8 +68,8 @@ fn off_this_thread<F: FnOnce() + Send + 'static>(
     }
 }
 
-/// An event of this level (`warn`, `info`, `debug`), with the fields and the message as `tracing`'s macros take them. They are moved
-/// into a closure that may run later, on another thread.
+/// Emits an event of this level (`warn`, `info`, `debug`), with fields and message as for
+/// `tracing`'s macros. They move into a closure that may run later, on another thread.
 macro_rules! event {
     ($level:ident, $($event:tt)+) => {
         if $crate::user_code::is_wanted($crate::user_code::level::$level) {
@@ -79,12 +80,12 @@ macro_rules! event {
 
 pub(crate) use event;
 
-/// Whether a subscriber may want events of this level. It reads one number and calls no code of users.
+/// Whether a subscriber may want events of this level. Calls no code of users.
 pub(crate) fn is_wanted(level: tracing::level_filters::LevelFilter) -> bool {
     level <= tracing::level_filters::LevelFilter::current()
 }
 
-/// The levels by the names of `tracing`'s macros.
+/// The levels, named as `tracing`'s macros are.
 #[allow(non_upper_case_globals, reason = "they are found by the name of a macro")]
 pub(crate) mod level {
     use tracing::level_filters::LevelFilter;

@@ -1,4 +1,4 @@
-//! Code of users that misbehaves on the helper threads of an I/O thread.
+//! Misbehaving code of users on the helper threads of an I/O thread.
 
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,12 +6,12 @@ use std::task::{Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use crate::user_code::helper::MOST_EVENTS;
+use crate::user_code::helper::MAX_QUEUED_EVENTS;
 use crate::user_code::{call, emit, use_helper_threads, wakers};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// Runs `body` on a thread that counts as an I/O thread, which must not be held up.
+/// Runs `body` on a thread that counts as an I/O thread, which must not block.
 fn on_an_io_thread(body: impl FnOnce() + Send + 'static) {
     let (done, ended) = mpsc::channel();
     let thread = thread::spawn(move || {
@@ -19,12 +19,12 @@ fn on_an_io_thread(body: impl FnOnce() + Send + 'static) {
         body();
         let _ = done.send(());
     });
-    assert_ne!(ended.recv_timeout(LIMIT), Err(RecvTimeoutError::Timeout), "it is held up");
+    assert_ne!(ended.recv_timeout(LIMIT), Err(RecvTimeoutError::Timeout), "it is blocked");
     thread.join().expect("it does not panic");
 }
 
 #[test]
-fn a_panic_in_an_event_ends_there_and_the_next_is_emitted() {
+fn a_panic_in_an_event_is_caught_and_the_next_is_emitted() {
     let (emitted, events) = mpsc::channel();
     on_an_io_thread(move || {
         emit(|| panic!("a bug in a subscriber"));
@@ -42,26 +42,30 @@ fn an_event_elsewhere_is_emitted_at_once_and_may_panic() {
 }
 
 #[test]
-fn a_subscriber_that_blocks_holds_up_nothing_and_events_are_dropped() {
+fn a_blocking_subscriber_blocks_nothing_and_events_are_dropped() {
     let (go_on, blocked) = mpsc::channel::<()>();
     let (emitted, events) = mpsc::channel();
     on_an_io_thread(move || {
         emit(move || {
             let _ = blocked.recv();
         });
-        for number in 0..3 * MOST_EVENTS {
+        for number in 0..3 * MAX_QUEUED_EVENTS {
             let emitted = emitted.clone();
             emit(move || emitted.send(number).unwrap());
         }
     });
     drop(go_on);
     let seen: Vec<usize> = events.iter().collect();
-    assert!((MOST_EVENTS - 1..=MOST_EVENTS + 1).contains(&seen.len()), "{}", seen.len());
+    assert!(
+        (MAX_QUEUED_EVENTS - 1..=MAX_QUEUED_EVENTS + 1).contains(&seen.len()),
+        "{}",
+        seen.len()
+    );
     assert!(seen.is_sorted());
 }
 
 #[test]
-fn callbacks_run_in_order_and_one_that_panics_stops_none() {
+fn callbacks_run_in_order_even_if_one_panics() {
     let (called, calls) = mpsc::channel();
     on_an_io_thread(move || {
         for number in 0..100 {
@@ -85,7 +89,7 @@ impl Wake for Blocks {
 }
 
 #[test]
-fn a_waker_that_blocks_holds_up_nothing() {
+fn a_waker_that_blocks_does_not_block_the_io_thread() {
     let (go_on, blocked) = mpsc::channel();
     let waker = wakers::guarded(&Waker::from(Arc::new(Blocks(Mutex::new(blocked)))));
     on_an_io_thread(move || waker.wake());

@@ -1,4 +1,7 @@
-//! Wakers that may panic, block, or run code when they are dropped.
+//! Wakers of foreign executors, which may panic, block, or run code when they are dropped.
+//!
+//! The vtables of tokio's wakers and of our own are known not to. Any other waker is wrapped: on an
+//! I/O thread, waking and dropping it happen on a helper thread.
 
 use std::pin::Pin;
 use std::ptr;
@@ -8,49 +11,50 @@ use std::task::{Context, Poll, RawWakerVTable, Wake, Waker};
 use crate::user_code::helper::Helpers;
 use crate::user_code::off_this_thread;
 
-/// How wakers work that are known to do no more than to mark a task or a thread as ready.
-static KNOWN: OnceLock<Vec<&'static RawWakerVTable>> = OnceLock::new();
+/// The vtables of wakers that only mark a task or thread as ready.
+static HARMLESS: OnceLock<Vec<&'static RawWakerVTable>> = OnceLock::new();
 
-/// Has wakers of these kinds be woken directly. The first call counts.
-pub(crate) fn know(kinds: impl FnOnce() -> Vec<&'static RawWakerVTable>) {
-    KNOWN.get_or_init(kinds);
+/// Registers vtables whose wakers are woken directly. Only the first call counts.
+pub(crate) fn register_harmless(kinds: impl FnOnce() -> Vec<&'static RawWakerVTable>) {
+    HARMLESS.get_or_init(kinds);
 }
 
-/// A waker to keep and to wake instead of this one, on any thread. It is the waker itself where that is known to be harmless.
+/// The waker to store instead of this one, which can be woken on any thread. It is the same one if
+/// its vtable is known.
 pub(crate) fn guarded(waker: &Waker) -> Waker {
-    if is_known(waker) {
+    if is_harmless(waker) {
         waker.clone()
     } else {
         Waker::from(Arc::new(Guarded(Some(waker.clone()))))
     }
 }
 
-/// Polls a future whose channel keeps the waker and wakes it by itself.
+/// Polls a future that stores the waker and wakes it by itself, as a channel's receiver does.
 pub(crate) fn poll_guarded<F: Future>(
     future: Pin<&mut F>,
     context: &mut Context<'_>,
 ) -> Poll<F::Output> {
-    if is_known(context.waker()) {
+    if is_harmless(context.waker()) {
         return future.poll(context);
     }
     future.poll(&mut Context::from_waker(&guarded(context.waker())))
 }
 
-/// The output of such a future.
+/// The same, to completion.
 pub(crate) async fn with_guarded<F: Future + Unpin>(mut future: F) -> F::Output {
     std::future::poll_fn(|context| poll_guarded(Pin::new(&mut future), context)).await
 }
 
-fn is_known(waker: &Waker) -> bool {
-    // All wakers are the checker's own, and a wrapper around them would only add schedules.
+fn is_harmless(waker: &Waker) -> bool {
+    // All wakers belong to the model checker, and wrapping them would only add schedules.
     if cfg!(any(distlock_shuttle, distlock_loom)) {
         return true;
     }
-    let known = KNOWN.get().into_iter().flatten();
+    let known = HARMLESS.get().into_iter().flatten();
     known.into_iter().any(|kind| ptr::eq(*kind, waker.vtable()))
 }
 
-/// A waker of foreign code. Taken out when it is dropped.
+/// `None` when it is being dropped.
 struct Guarded(Option<Waker>);
 
 impl Wake for Guarded {

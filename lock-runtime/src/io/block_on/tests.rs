@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::coop::{consume_budget, has_budget_remaining};
 
-use crate::io::block_on::{block_on_with_spin, block_on};
+use crate::io::block_on::{block_on, block_on_with_spin};
 
 const LIMIT: Duration = Duration::from_secs(20);
 

@@ -5,7 +5,6 @@
 
 pub(crate) mod inbound;
 pub(crate) mod outbound;
-pub(crate) mod signals;
 #[cfg(test)]
 mod tests;
 

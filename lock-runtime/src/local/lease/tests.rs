@@ -1,0 +1,46 @@
+//! What a lease asks of its backend.
+
+use super::*;
+
+/// Counts calls of `ensure_ttl`.
+#[derive(Default)]
+struct Counts {
+    raised: AtomicUsize,
+}
+
+impl LeaseBackend for Counts {
+    fn release(&self, _nonce: RequestId, _fence: Fence) {}
+
+    fn release_and_confirm(
+        &self,
+        _nonce: RequestId,
+        _fence: Fence,
+    ) -> oneshot::Receiver<ReleaseOutcome> {
+        oneshot::channel().1
+    }
+
+    fn renew_now(&self, _nonce: RequestId, _ttl: Duration) -> oneshot::Receiver<Timestamp> {
+        oneshot::channel().1
+    }
+
+    fn run_callback(&self, _callback: Callback) {}
+
+    fn ensure_ttl(&self, _nonce: RequestId, _ttl: Duration) {
+        self.raised.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn only_a_longer_ttl_is_asked_for() {
+    let counts = Arc::new(Counts::default());
+    let backend: Arc<dyn LeaseBackend> = Arc::<Counts>::clone(&counts);
+    let (id, until) = (RequestId::from_bits(1), time::now().plus(Duration::from_secs(60)));
+    let (lease, lease_ref) = Lease::granted("key".into(), Fence::new(1), id, until, backend);
+    let _share = lease_ref.with_ttl(Duration::from_secs(30));
+    let mut asked = |seconds| {
+        lease.ensure_ttl(Duration::from_secs(seconds));
+        counts.raised.swap(0, Ordering::Relaxed)
+    };
+    assert_eq!([30, 10, 1].map(&mut asked), [0; 3], "it has that already");
+    assert_eq!([40, 40, 30, 50].map(&mut asked), [1, 0, 0, 1]);
+}
