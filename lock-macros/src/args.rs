@@ -8,7 +8,7 @@ use crate::key::KeySpec;
 use crate::options::Options;
 use crate::{errors, suggestions};
 
-/// What stands between the parentheses of the attribute.
+/// What is between the parentheses of the attribute.
 pub(crate) struct Args {
     pub(crate) keys: KeySpec,
     pub(crate) options: Options,
@@ -21,9 +21,9 @@ impl Args {
 
     /// Refuses a key that names the value of an option, as in `"k:{ttl}", ttl = self.ttl`.
     pub(crate) fn check_names(&self, arguments: &[Ident]) -> Result<()> {
-        for option in self.options.given() {
+        for option in &self.options.given {
             let name = Ident::new(option.info.name, option.span);
-            if name == "crate" || !self.keys.mention(&name) || arguments.contains(&name) {
+            if name == "crate" || !self.keys.mentions(&name) || arguments.contains(&name) {
                 continue;
             }
             return Err(if self.keys.is_list {
@@ -49,7 +49,7 @@ impl Args {
 
     fn is_key_argument(&self, name: &Ident) -> bool {
         let is_option = suggestions::is_reserved(name) || self.options.have_begun();
-        !is_option && self.keys.mention(name)
+        !is_option && self.keys.mentions(name)
     }
 
     // `ttl: "5s"` and `ttl "5s"` are misspelled options; so are `ttl` and `ttl("5s")`, unless the

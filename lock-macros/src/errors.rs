@@ -189,11 +189,9 @@ fn compile_error(error: &Error) -> TokenStream {
     if std::env::args_os().any(|arg| is_later(&arg.to_string_lossy())) {
         return tokens;
     }
-    let in_our_edition = |mut tree| {
-        if let TokenTree::Punct(colon) = &mut tree
-            && colon.as_char() == ':'
-        {
-            colon.set_span(Span::mixed_site().located_at(colon.span()));
+    let in_our_edition = |mut tree: TokenTree| {
+        if tree.to_string() == ":" {
+            tree.set_span(Span::mixed_site().located_at(tree.span()));
         }
         tree
     };

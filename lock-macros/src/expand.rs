@@ -302,15 +302,10 @@ impl<'a> Expansion<'a> {
             ("max_hold", &options.max_hold),
             ("linger", &options.linger),
         ] {
-            match duration {
-                Some(DurationArg::Constant(duration)) => {
-                    setters.push((true, name, name, self.duration(*duration)));
-                }
-                Some(DurationArg::Computed(expr)) => {
-                    setters.push((false, name, name, expr.to_token_stream()));
-                }
-                None => {}
-            }
+            setters.extend(duration.as_ref().map(|duration| match duration {
+                DurationArg::Constant(duration) => (true, name, name, self.duration(*duration)),
+                DurationArg::Computed(expr) => (false, name, name, expr.to_token_stream()),
+            }));
         }
         for (name, switch) in [("renew", &options.renew), ("reenter", &options.reenter)] {
             setters

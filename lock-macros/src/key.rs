@@ -50,7 +50,7 @@ impl KeySpec {
     }
 
     /// Whether a placeholder mentions the name.
-    pub(crate) fn mention(&self, name: &Ident) -> bool {
+    pub(crate) fn mentions(&self, name: &Ident) -> bool {
         self.patterns.iter().any(|pattern| pattern.placeholders.mention(name))
     }
 
@@ -73,30 +73,23 @@ impl KeySpec {
 
     /// An argument without a name, before the options or among them.
     pub(crate) fn push_positional(&mut self, value: Expr, among_options: bool) -> Result<()> {
-        if self.is_list {
-            let is_key = matches!(value, Expr::Array(_)) || as_text(&value).is_some();
-            return Err(if is_key {
-                errors::second_list(&value)
-            } else {
-                errors::unnamed_argument(&value)
-            });
-        }
-        if self.is_full() {
-            if let Some(second) = as_text(&value)
-                && self.args.is_empty()
-            {
-                let keys = format!("{}, {}", self.patterns[0].literal.token(), second.token());
-                return Err(errors::keys_without_brackets(&value, keys));
-            }
-            if among_options || is_name(&value) {
-                return Err(errors::no_placeholder(&value));
-            }
-        }
-        if among_options {
-            return Err(errors::argument_after_options(&value));
-        }
-        self.args.push(KeyArg { name: None, value });
-        Ok(())
+        let text = as_text(&value);
+        let error = if self.is_list && (text.is_some() || matches!(value, Expr::Array(_))) {
+            errors::second_list(&value)
+        } else if self.is_list {
+            errors::unnamed_argument(&value)
+        } else if let Some(second) = text.filter(|_| self.args.is_empty() && self.is_full()) {
+            let keys = format!("{}, {}", self.patterns[0].literal.token(), second.token());
+            errors::keys_without_brackets(&value, keys)
+        } else if self.is_full() && (among_options || is_name(&value)) {
+            errors::no_placeholder(&value)
+        } else if among_options {
+            errors::argument_after_options(&value)
+        } else {
+            self.args.push(KeyArg { name: None, value });
+            return Ok(());
+        };
+        Err(error)
     }
 }
 
@@ -245,15 +238,13 @@ fn not_a_literal(input: ParseStream<'_>, in_list: bool) -> Error {
     }
     match &key {
         Expr::Macro(mac) if mac.mac.path.is_ident("format") => {
-            let is_bare = mac.mac.parse_body::<LitStr>().is_ok();
-            errors::formatted_key(
-                &key,
-                if in_list && !is_bare {
+            let text = match mac.mac.parse_body::<LitStr>() {
+                Err(_) if in_list => {
                     "for example `\"account:{id}\"` and, after the list, `id = self.id`".to_owned()
-                } else {
-                    format!("`{}`", display(&mac.mac.tokens))
-                },
-            )
+                }
+                _ => format!("`{}`", display(&mac.mac.tokens)),
+            };
+            errors::formatted_key(&key, text)
         }
         Expr::Path(path) if path.path.get_ident().is_some() => {
             errors::variable_as_key(&key, display(path))

@@ -33,14 +33,10 @@ pub(crate) struct Options {
     pub(crate) hold: Option<HoldBinding>,
     pub(crate) manager: Option<Expr>,
     pub(crate) crate_path: Option<Path>,
-    given: Vec<OptionName>,
+    pub(crate) given: Vec<OptionName>,
 }
 
 impl Options {
-    pub(crate) fn given(&self) -> &[OptionName] {
-        &self.given
-    }
-
     /// Whether an option was read, which ends the arguments of the key.
     pub(crate) const fn have_begun(&self) -> bool {
         !self.given.is_empty()

@@ -91,7 +91,7 @@ impl Output {
             let mut values = args.keys.args.iter().map(|arg| arg.value.to_token_stream());
             let used = values
                 .find_map(|value| find_ident(value, &word))
-                .or_else(|| args.keys.mention(&name).then(|| name.clone()))
+                .or_else(|| args.keys.mentions(&name).then(|| name.clone()))
                 .or_else(|| find_in_body(function, &word));
             if let Some(used) = used {
                 return Err(errors::future_outlives(&used, name));

@@ -65,7 +65,7 @@ const SYNONYMS: Table<12> = [
 /// Words for the key.
 const KEY: &str = "id key keys lock lock_key lock_name name resource";
 
-/// What to write in place of words that no option stands for.
+/// What to write in place of words that mean no option.
 #[rustfmt::skip]
 const ADVICE: Table<11> = [
     ("write `on_error = |_| value` to return a value when the lock is not had",
