@@ -26,8 +26,9 @@ pub use crate::owner::frame::Frame;
 pub use crate::owner::scope::{InContext, OwnerScope};
 pub use crate::owner::section::Section;
 pub use crate::owner::turn::SiblingMutex;
+pub use crate::protocol::in_flight::CommandError;
 pub use crate::protocol::request::{Failure, Loss, ReleaseOutcome, RequestParams};
-pub use crate::protocol::state::{CommandError, ConnectErrorKind, Protocol};
+pub use crate::protocol::state::{ConnectErrorKind, Protocol};
 pub use crate::protocol::timing::Timing;
 pub use crate::types::call_site::CallSite;
 pub use crate::types::environment::{Environment, TaskId, install};
@@ -35,10 +36,9 @@ pub use crate::types::fence::FenceRange;
 pub use crate::types::process_info::ProcessInfo;
 pub use crate::types::request_id::RequestId;
 pub use crate::types::time::Timestamp;
-pub use crate::wire::command::{
-    Command, MAX_LISTED_WAITERS, RequestRef, SMALL_FENCE_RANGE, WAITER_LEASE,
-};
+pub use crate::wire::command::{Command, RequestRef};
 pub use crate::wire::keyspace::EVERYONE;
+pub use crate::wire::limits::{MAX_LISTED_WAITERS, SMALL_FENCE_RANGE, WAITER_LEASE};
 pub use crate::wire::max_lease::lease_step_for;
 pub use crate::wire::reply::{AcquireReply, Grant, Notification, Reply};
 

@@ -12,7 +12,8 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::backend::memory::MemoryEndpoint;
 use crate::backend::redis::RedisEndpoint;
-use crate::protocol::state::{CommandError, ConnectErrorKind};
+use crate::protocol::in_flight::CommandError;
+use crate::protocol::state::ConnectErrorKind;
 use crate::types::fence::Fence;
 use crate::wire::command::Command;
 use crate::wire::keyspace::Keyspace;

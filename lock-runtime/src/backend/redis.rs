@@ -26,10 +26,11 @@ use crate::backend::redis::errors::{call_error, connect_error};
 use crate::backend::redis::ladder::Ladder;
 use crate::backend::redis::tls::Certificates;
 use crate::backend::{Boxed, ConnectError, ConnectParams, Connection, Push};
-use crate::protocol::state::CommandError;
+use crate::protocol::in_flight::CommandError;
 use crate::wire::command::Command;
 use crate::wire::keyspace::Keyspace;
-use crate::wire::reply::{Decode, Notification, RawReply, Reply, parse_notification};
+use crate::wire::raw_reply::RawReply;
+use crate::wire::reply::{Decode, Notification, Reply, parse_notification};
 use crate::wire::script::{Script, ScriptCall};
 
 /// EVALSHA names a script by the SHA-1 of its text.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::backend::{ConnectError, Connection};
 use crate::io::registry::ReplyTo;
-use crate::protocol::state::CommandError;
+use crate::protocol::in_flight::CommandError;
 use crate::types::time;
 use crate::types::time::Timestamp;
 use crate::wire::command::Command;

@@ -10,8 +10,8 @@ use crate::local::grant_channel::AcquireOutcome;
 use crate::local::grant_channel::{GrantSender, Nudge};
 use crate::local::key_queue::KeyQueue;
 use crate::local::lease::{Lease, LeaseRef};
+use crate::protocol::in_flight::CommandId;
 use crate::protocol::request::Failure;
-use crate::protocol::state::CommandId;
 use crate::types::request_id::RequestId;
 
 /// Who is notified about a request and its lease.

@@ -44,7 +44,7 @@ use crate::protocol::timing::claim_ttl;
 use crate::types::fence::Fence;
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
-use crate::wire::command::MAX_FENCE_RANGE;
+use crate::wire::limits::MAX_FENCE_RANGE;
 use crate::wire::reply::Grant;
 
 /// How many tokens a grant reserves at first. The server's counter starts from its clock in

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::in_flight::{CommandId, CommandKind, InFlightCommand};
 use crate::protocol::request::{Held, Phase, Queued};
-use crate::protocol::state::{CommandId, CommandKind, InFlightCommand, Output, Protocol};
+use crate::protocol::state::{Output, Protocol};
 use crate::protocol::timing::{TOMBSTONE, Timing};
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;

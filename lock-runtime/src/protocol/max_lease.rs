@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::protocol::state::{CommandError, CommandKind, Protocol};
+use super::in_flight::{CommandError, CommandKind};
+use crate::protocol::state::Protocol;
 use crate::protocol::timing::RETRY;
 use crate::types::time::Timestamp;
 use crate::wire::command::Command;

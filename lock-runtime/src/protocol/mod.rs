@@ -6,6 +6,7 @@
 pub(crate) mod backlog;
 pub(crate) mod commands;
 pub(crate) mod deadlock;
+pub(crate) mod in_flight;
 pub(crate) mod max_lease;
 pub(crate) mod multi;
 pub(crate) mod replies;

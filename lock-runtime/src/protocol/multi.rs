@@ -1,12 +1,14 @@
 //! Several requests that are granted together or not at all, in one call.
 
+use super::in_flight::{CommandKind, TtlWrite};
 use crate::protocol::request::{Phase, RequestParams, RequestState};
 use crate::protocol::signal::GroupOutput;
-use crate::protocol::state::{CommandKind, Protocol, TtlWrite};
+use crate::protocol::state::Protocol;
 use crate::types::fence::FenceRange;
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
-use crate::wire::command::{Acquire, Command, MAX_FENCE_RANGE};
+use crate::wire::command::{Acquire, Command};
+use crate::wire::limits::MAX_FENCE_RANGE;
 use crate::wire::reply::Grant;
 
 /// What is left on the server of a group that was not granted.

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::in_flight::{CommandError, CommandId, CommandKind, TtlWrite};
 use crate::protocol::request::{
     Failure, Held, Loss, Phase, Queued, Releasing, RequestState, ServerRefusal,
 };
-use crate::protocol::state::{CommandError, CommandId, CommandKind, Output, Protocol, TtlWrite};
+use crate::protocol::state::{Output, Protocol};
 use crate::protocol::timing::{CONFIRM_DELAY, MIN_CLAIM_LEFT, RETRY, Timing, claim_ttl};
 use crate::types::fence::FenceRange;
 use crate::types::request_id::RequestId;

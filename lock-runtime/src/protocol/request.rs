@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::protocol::state::TtlWrite;
+use super::in_flight::TtlWrite;
 use crate::protocol::timing::Timing;
 use crate::types::fence::Fence;
 use crate::types::owner_info::OwnerInfo;
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
-use crate::wire::command::WAITER_LEASE;
+use crate::wire::limits::WAITER_LEASE;
 use crate::wire::reply::BusyReply;
 
 /// What somebody asks for.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::protocol::backlog::Backlog;
 use crate::protocol::deadlock::Probes;
+pub(crate) use crate::protocol::in_flight::{CommandId, InFlightCommand};
 use crate::protocol::max_lease::MaxLease;
 use crate::protocol::reply_timeout::ReplyTimeout;
 use crate::protocol::request::{Failure, Loss, Phase, Releasing, RequestParams, RequestState};
@@ -15,10 +16,7 @@ use crate::types::fence::Fence;
 use crate::types::request_id::{RequestId, RequestMap};
 use crate::types::time::Timestamp;
 use crate::wire::command::Command;
-use crate::wire::reply::{BusyReply, Grant, LockState};
-
-/// Numbers the calls of one machine in the order of their sending.
-pub type CommandId = u64;
+use crate::wire::reply::{BusyReply, Grant, LockState}; // MOVED
 
 /// What the machine wants done, and what it has to tell.
 #[derive(Debug, PartialEq, Eq)]
@@ -74,27 +72,6 @@ pub enum Output {
     Reconnect,
 }
 
-/// A call that got no reply of its kind.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CommandError {
-    /// The server said no; nothing was done and asking again will not help.
-    Refused(String),
-    /// The server had forgotten the script, which is on its way to it again; nothing was done.
-    ScriptMissing,
-    /// It could not be done together with others; nothing was done.
-    NotBatchable,
-    /// The server cannot just now; nothing was done.
-    TryAgain(String),
-    /// The server refuses until it is repaired, which may be soon; nothing was done.
-    Unhealthy(String),
-    /// The server is not the primary any more, another may be at its address; nothing was done.
-    NotPrimary(String),
-    /// The reply made no sense: anything may have been done.
-    InvalidReply(String),
-    /// The connection died first: anything may have been done.
-    ConnectionLost,
-}
-
 /// What may come of further attempts to connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectErrorKind {
@@ -133,36 +110,6 @@ pub struct Protocol {
     pub(crate) outputs: VecDeque<Output>,
     pub(crate) probes: Probes,
     pub(crate) signals: VecDeque<GroupOutput>,
-}
-
-/// A call under way.
-#[derive(Debug)]
-pub(crate) struct InFlightCommand {
-    pub(crate) at: Timestamp,
-    pub(crate) kind: CommandKind,
-}
-
-/// A ttl that a call wrote, and when that was sent: what the validity of a hold counts from.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct TtlWrite {
-    pub(crate) sent: Timestamp,
-    pub(crate) ttl: Duration,
-}
-
-#[derive(Debug)]
-pub(crate) enum CommandKind {
-    /// With the ttl that it writes: a nested call may have asked for a longer one since.
-    Acquire(RequestId, Duration),
-    AcquireAll(Vec<RequestId>),
-    Release(RequestId),
-    Renew {
-        /// With the ttl that it writes for each.
-        renewals: Vec<(RequestId, Duration)>,
-        /// How many of them are waiters.
-        refreshes: usize,
-    },
-    Probe(RequestId),
-    RaiseMaxLease,
 }
 
 impl Protocol {

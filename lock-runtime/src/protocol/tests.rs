@@ -12,15 +12,17 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::in_flight::{CommandError, CommandId};
 use crate::protocol::request::{Failure, Loss, RequestParams};
 use crate::protocol::signal::GroupOutput;
-use crate::protocol::state::{CommandError, CommandId, ConnectErrorKind, Output, Protocol};
+use crate::protocol::state::{ConnectErrorKind, Output, Protocol};
 use crate::protocol::timing::Timing;
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::OwnerInfo;
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
-use crate::wire::command::{Command, Renewal, WAITER_LEASE};
+use crate::wire::command::{Command, Renewal};
+use crate::wire::limits::WAITER_LEASE;
 use crate::wire::probe::{BlockedRequest, Probe, ProbeReply, WaitTarget};
 use crate::wire::reply::{
     AcquireReply, BlockedBy, BusyReply, Grant, Notification, RenewalReply, Reply,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
-use crate::wire::command::WAITER_LEASE;
+use crate::wire::limits::WAITER_LEASE;
 
 /// The spans that a manager may set.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
-use crate::user_code::guard;
+use crate::user_code::guard::guard;
 
 type Job = Box<dyn FnOnce() + Send>;
 

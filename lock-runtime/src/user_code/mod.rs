@@ -11,14 +11,15 @@
 //! - Wakers: store [`wakers::guarded`] of a waker, and drop it with nothing locked.
 //! - Callbacks: use [`call`].
 
+pub(crate) mod guard;
 pub(crate) mod helper;
 #[cfg(test)]
 mod tests;
 pub(crate) mod wakers;
 
 use std::cell::OnceCell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::user_code::guard::guard;
 use crate::user_code::helper::Helpers;
 
 thread_local! {
@@ -31,11 +32,6 @@ pub(crate) fn use_helper_threads() {
     HELPERS.with(|helpers| {
         helpers.get_or_init(Helpers::new);
     });
-}
-
-/// Runs code of users and catches its panic.
-fn guard(code: impl FnOnce()) {
-    let _ = catch_unwind(AssertUnwindSafe(code));
 }
 
 /// Runs a user's callback: on the helper thread for callbacks if this is an I/O thread, else here.

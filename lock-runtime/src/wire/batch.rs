@@ -1,9 +1,10 @@
 //! Calls about different locks that have nothing to do with each other, said in one.
 
+use super::raw_reply::RawReply;
 use crate::types::fence::Fence;
 use crate::wire::command::{Acquire, RequestRef};
 use crate::wire::keyspace::Keyspace;
-use crate::wire::reply::{Grant, RawReply, fence_range};
+use crate::wire::reply::{Grant, fence_range};
 use crate::wire::script::{Script, ScriptCall};
 
 /// As many calls as one script answers: keeps the server's other clients waiting for well under a millisecond.

@@ -58,7 +58,7 @@ impl Display for DataLossGrace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::command::WAITER_LEASE;
+    use crate::wire::limits::WAITER_LEASE;
 
     #[test]
     fn the_steps_go_from_the_lease_of_a_waiter_to_beyond_the_longest_ttl_a_tenth_at_a_time() {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use super::limits::WAITER_LEASE;
+use super::raw_reply::RawReply;
 use crate::types::owner_info::OwnerInfo;
 use crate::types::request_id::RequestId;
-use crate::wire::command::WAITER_LEASE;
 use crate::wire::keyspace::Keyspace;
-use crate::wire::reply::RawReply;
 use crate::wire::script::{Script, ScriptCall};
 
 /// How long a request that was registered counts without being registered again.

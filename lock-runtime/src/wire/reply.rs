@@ -2,25 +2,14 @@
 
 use std::time::Duration;
 
+use super::limits::MAX_FENCE_RANGE;
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::{HolderInfo, OwnerInfo};
 use crate::types::request_id::RequestId;
-use crate::wire::command::{Acquire, Command, MAX_FENCE_RANGE};
+use crate::wire::command::{Acquire, Command};
 use crate::wire::max_lease::lease_step_for;
 use crate::wire::probe::ProbeReply;
-
-/// A server's reply before it is understood.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RawReply {
-    /// An integer.
-    Int(i64),
-    /// A string.
-    Text(String),
-    /// An array.
-    List(Vec<RawReply>),
-    /// Anything else.
-    Other,
-}
+use crate::wire::raw_reply::RawReply;
 
 /// What the server said to a [`Command`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -210,33 +199,6 @@ pub fn parse_notification(payload: &str) -> Option<Notification> {
 pub(crate) fn fence_range(first: u64, size: u32) -> Option<FenceRange> {
     let plausible = first > 0 && first < 1 << 53 && (1..=MAX_FENCE_RANGE).contains(&size);
     plausible.then(|| FenceRange::new(Fence::new(first), size))
-}
-
-impl RawReply {
-    pub(crate) fn int(&self) -> Option<i64> {
-        match self {
-            Self::Int(number) => Some(*number),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn count(&self) -> Option<u64> {
-        self.int().and_then(|number| u64::try_from(number).ok())
-    }
-
-    pub(crate) fn text(&self) -> Option<&str> {
-        match self {
-            Self::Text(text) => Some(text),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn list(&self) -> Option<&[Self]> {
-        match self {
-            Self::List(items) => Some(items),
-            _ => None,
-        }
-    }
 }
 
 fn acquire_reply(acquire: &Acquire, answer: &RawReply) -> Option<AcquireReply> {

@@ -12,7 +12,8 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::backend::memory::twin::MemoryStore;
 use crate::backend::{ConnectError, ConnectParams, Push};
-use crate::protocol::state::{CommandError, ConnectErrorKind};
+use crate::protocol::in_flight::CommandError;
+use crate::protocol::state::ConnectErrorKind;
 use crate::types::time;
 use crate::wire::command::Command;
 use crate::wire::keyspace::EVERYONE;

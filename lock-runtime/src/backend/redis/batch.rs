@@ -10,13 +10,15 @@ use redis::{Cmd, RedisError, Value};
 
 use crate::backend::redis::ladder::Ladder;
 use crate::backend::redis::{command, plain, read, script_error};
-use crate::protocol::state::CommandError;
+use crate::protocol::in_flight::CommandError;
 use crate::wire::batch::{
     BatchItem, MAX_BATCH, acquire_batch, acquired_batch, release_batch, released_batch,
 };
-use crate::wire::command::{Acquire, Command, RequestRef, SMALL_FENCE_RANGE};
+use crate::wire::command::{Acquire, Command, RequestRef};
 use crate::wire::keyspace::Keyspace;
-use crate::wire::reply::{AcquireReply, RawReply, Reply};
+use crate::wire::limits::SMALL_FENCE_RANGE;
+use crate::wire::raw_reply::RawReply;
+use crate::wire::reply::{AcquireReply, Reply};
 use crate::wire::script::Script;
 
 type Outcome = Result<Reply, CommandError>;

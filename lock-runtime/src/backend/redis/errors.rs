@@ -4,7 +4,8 @@ use redis::{Client, ConnectionAddr, ErrorKind, RedisError};
 
 use crate::backend::ConnectError;
 use crate::backend::redis::opening::OpenError;
-use crate::protocol::state::{CommandError, ConnectErrorKind};
+use crate::protocol::in_flight::CommandError;
+use crate::protocol::state::ConnectErrorKind;
 
 /// What a server says with the code of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,14 +12,14 @@ use redis::{ErrorKind, PushInfo, PushKind, RedisError, ServerError, Value, Verba
 use crate::backend::redis::batch::Batch;
 use crate::backend::redis::ladder::Ladder;
 use crate::backend::redis::{notice, plain, pushed, read};
-use crate::protocol::state::CommandError;
+use crate::protocol::in_flight::CommandError;
 use crate::wire::command::Command;
 use crate::wire::keyspace::Keyspace;
 use crate::wire::random::answers::{any_answer, any_text, shaped};
 use crate::wire::random::calls::any_call;
 use crate::wire::random::config;
 use crate::wire::random::oracle::{fits, grants};
-use crate::wire::reply::RawReply;
+use crate::wire::raw_reply::RawReply;
 
 const CASES: u32 = 1500;
 

@@ -18,8 +18,9 @@ use crate::io::mailbox::{InspectAnswer, TimerTarget, WaitRegistration, WeakMailb
 use crate::io::observe;
 use crate::io::registry::{MultiRequest, ReplyTo, Subscriber};
 use crate::local::grant_channel::PendingGrant;
+use crate::protocol::in_flight::CommandError;
 use crate::protocol::request::{Failure, ReleaseOutcome};
-use crate::protocol::state::{CommandError, ConnectErrorKind, Protocol};
+use crate::protocol::state::{ConnectErrorKind, Protocol};
 use crate::types::request_id::{RequestId, RequestMap};
 use crate::types::sync::mpsc::SyncSender;
 use crate::types::time::Timestamp;

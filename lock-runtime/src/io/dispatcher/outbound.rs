@@ -15,7 +15,8 @@ use crate::protocol::state::Output;
 use crate::types::fence::Fence;
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
-use crate::wire::command::{Command, MAX_LISTED_WAITERS};
+use crate::wire::command::Command;
+use crate::wire::limits::MAX_LISTED_WAITERS;
 use crate::wire::probe::Probe;
 use crate::wire::reply::Grant;
 

@@ -1,8 +1,9 @@
 //! Waits that may be waits for themselves.
 
 use super::*;
+use crate::protocol::in_flight::{CommandError, CommandId};
 use crate::protocol::signal::GroupOutput;
-use crate::protocol::state::{CommandError, CommandId, Output, Protocol};
+use crate::protocol::state::{Output, Protocol};
 use crate::protocol::timing::Timing;
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;

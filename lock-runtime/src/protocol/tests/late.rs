@@ -1,11 +1,13 @@
 //! What arrives so late that it says less than it seems to.
 
 use super::*;
+use crate::protocol::in_flight::CommandError;
 use crate::protocol::request::RequestParams;
-use crate::protocol::state::{CommandError, Output, Protocol};
+use crate::protocol::state::{Output, Protocol};
 use crate::protocol::timing::Timing;
 use crate::types::request_id::RequestId;
-use crate::wire::command::{Command, WAITER_LEASE};
+use crate::wire::command::Command;
+use crate::wire::limits::WAITER_LEASE;
 use crate::wire::reply::{RenewalReply, Reply};
 
 #[test]

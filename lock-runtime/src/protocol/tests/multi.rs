@@ -1,9 +1,10 @@
 //! Several requests in one call.
 
 use super::*;
+use crate::protocol::in_flight::{CommandError, CommandId};
 use crate::protocol::request::{Loss, RequestParams};
 use crate::protocol::signal::GroupOutput;
-use crate::protocol::state::{CommandError, CommandId, Output, Protocol};
+use crate::protocol::state::{Output, Protocol};
 use crate::protocol::timing::Timing;
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::request_id::RequestId;

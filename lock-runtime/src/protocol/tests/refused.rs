@@ -1,8 +1,9 @@
 //! Ends that go unanswered, and calls that the server refuses.
 
 use super::*;
+use crate::protocol::in_flight::CommandError;
 use crate::protocol::request::{Loss, RequestParams};
-use crate::protocol::state::{CommandError, Output};
+use crate::protocol::state::Output;
 use crate::types::request_id::RequestId;
 use crate::wire::command::Command;
 use crate::wire::reply::{Notification, RenewalReply, Reply};

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::wire::command::Command;
 use crate::wire::random::calls::{name, owner_info};
-use crate::wire::reply::RawReply;
+use crate::wire::raw_reply::RawReply;
 
 fn any_int() -> impl Strategy<Value = i64> {
     prop_oneof![

@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use crate::types::fence::Fence;
 use crate::types::owner_info::OwnerInfo;
 use crate::types::request_id::RequestId;
-use crate::wire::command::{Acquire, Command, Enqueue, Renewal, RequestRef, WAITER_LEASE};
+use crate::wire::command::{Acquire, Command, Enqueue, Renewal, RequestRef};
+use crate::wire::limits::WAITER_LEASE;
 use crate::wire::max_lease::DataLossGrace;
 use crate::wire::probe::{Probe, WaitTarget};
 

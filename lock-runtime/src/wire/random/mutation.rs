@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use crate::wire::random::answers::any_answer;
-use crate::wire::reply::RawReply;
+use crate::wire::raw_reply::RawReply;
 
 /// One change to an answer.
 #[derive(Clone, Debug)]

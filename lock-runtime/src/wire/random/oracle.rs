@@ -1,9 +1,11 @@
 //! What an answer has to look like to mean a reply.
 
 use crate::types::fence::FenceRange;
-use crate::wire::command::{Acquire, Command, MAX_FENCE_RANGE, Renewal};
+use crate::wire::command::{Acquire, Command, Renewal};
+use crate::wire::limits::MAX_FENCE_RANGE;
 use crate::wire::probe::ProbeReply;
-use crate::wire::reply::{AcquireReply, RawReply, RenewalReply, Reply};
+use crate::wire::raw_reply::RawReply;
+use crate::wire::reply::{AcquireReply, RenewalReply, Reply};
 
 /// Whether the reply gives anybody a lock.
 pub const fn grants(reply: &Reply) -> bool {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use crate::backend::memory::twin::expiry::{ServerTime, count, micros};
 use crate::types::owner_info::OwnerInfo;
 use crate::types::request_id::RequestId;
-use crate::wire::command::WAITER_LEASE;
+use crate::wire::limits::WAITER_LEASE;
 use crate::wire::probe::{BlockedRequest, PROBE_LIMIT, PROBE_TTL, Probe, ProbeReply, WaitTarget};
 
 /// Which requests are registered under which section.

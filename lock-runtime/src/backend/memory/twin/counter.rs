@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::backend::memory::twin::expiry::{ServerTime, micros};
 use crate::types::fence::{Fence, FenceRange};
-use crate::wire::command::SMALL_FENCE_RANGE;
+use crate::wire::limits::SMALL_FENCE_RANGE;
 use crate::wire::max_lease::DataLossGrace;
 
 /// Below this a counter cannot have been seeded from a clock.

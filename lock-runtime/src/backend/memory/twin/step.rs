@@ -12,7 +12,8 @@ use crate::backend::memory::twin::record::{
 use crate::types::fence::FenceRange;
 use crate::types::owner_info::{HolderInfo, OwnerInfo};
 use crate::types::request_id::RequestId;
-use crate::wire::command::{Acquire, Enqueue, RequestRef, SHORT_HOLD, claim};
+use crate::wire::command::{Acquire, Enqueue, RequestRef};
+use crate::wire::limits::{SHORT_HOLD, claim};
 use crate::wire::reply::{AcquireReply, BlockedBy, BusyReply, Grant, Notification};
 
 /// The state a script works on. The record was cleared of what has expired.

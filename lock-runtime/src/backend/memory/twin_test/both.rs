@@ -10,7 +10,8 @@ use crate::backend::memory::twin_test::alike::{Message, Numbers};
 use crate::types::fence::{Fence, FenceRange};
 use crate::wire::command::Command;
 use crate::wire::keyspace::Keyspace;
-use crate::wire::reply::{AcquireReply, Decode, RawReply, Reply, parse_notification};
+use crate::wire::raw_reply::RawReply;
+use crate::wire::reply::{AcquireReply, Decode, Reply, parse_notification};
 use crate::wire::script::{Script, ScriptCall};
 
 /// Inboxes that somebody listens to.

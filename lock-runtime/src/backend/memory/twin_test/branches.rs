@@ -8,7 +8,8 @@ use crate::backend::memory::twin_test::asks::{
 use crate::backend::memory::twin_test::both::{Both, DEAD, LIVE, Pair, START};
 use crate::types::fence::Fence;
 use crate::types::request_id::RequestId;
-use crate::wire::command::{Acquire, Command, Enqueue, Renewal, RequestRef, WAITER_LEASE};
+use crate::wire::command::{Acquire, Command, Enqueue, Renewal, RequestRef};
+use crate::wire::limits::WAITER_LEASE;
 use crate::wire::max_lease::DataLossGrace;
 use crate::wire::reply::{AcquireReply, BlockedBy, Decode as _, Notification, RenewalReply, Reply};
 

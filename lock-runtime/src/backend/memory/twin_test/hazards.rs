@@ -7,9 +7,10 @@ use crate::backend::memory::twin_test::asks::{
 };
 use crate::backend::memory::twin_test::both::{Both, LIVE};
 use crate::types::request_id::RequestId;
-use crate::wire::command::{Acquire, Command, Renewal, WAITER_LEASE};
+use crate::wire::command::{Acquire, Command, Renewal};
+use crate::wire::limits::WAITER_LEASE;
 use crate::wire::probe::{Probe, WaitTarget};
-use crate::wire::reply::RawReply;
+use crate::wire::raw_reply::RawReply;
 
 fn renew(number: u8, ttl: Duration) -> Renewal {
     Renewal::Hold { key: KEY.into(), id: request_id(number), ttl }

@@ -13,7 +13,8 @@ use crate::backend::memory::twin_test::steps::{
     Asking, Entry, Floor, HOLDER, NONCES, Queue, Span, Step, UNIT, Who, any_step,
 };
 use crate::types::fence::Fence;
-use crate::wire::command::{Acquire, Command, Enqueue, Renewal, RequestRef, WAITER_LEASE};
+use crate::wire::command::{Acquire, Command, Enqueue, Renewal, RequestRef};
+use crate::wire::limits::WAITER_LEASE;
 use crate::wire::max_lease::DataLossGrace;
 use crate::wire::probe::{Probe, WaitTarget};
 use crate::wire::reply::{AcquireReply, BlockedBy, LockState, RenewalReply, Reply};

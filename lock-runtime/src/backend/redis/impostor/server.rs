@@ -10,7 +10,7 @@ use redis::Value;
 
 use crate::backend::redis::impostor::{greeting, wire};
 use crate::backend::redis::random::any_value;
-use crate::wire::command::MAX_FENCE_RANGE;
+use crate::wire::limits::MAX_FENCE_RANGE;
 
 /// What a server is up to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

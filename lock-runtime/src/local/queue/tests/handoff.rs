@@ -5,7 +5,7 @@ use crate::local::params::{AcquireParams, LeaseTerms};
 use crate::local::process_lease::{MAX_LOCAL_STREAK, MAX_STREAK_CONTENDED};
 use crate::local::queue::LocalQueue;
 use crate::types::fence::Fence;
-use crate::wire::command::MAX_FENCE_RANGE;
+use crate::wire::limits::MAX_FENCE_RANGE;
 
 fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap()

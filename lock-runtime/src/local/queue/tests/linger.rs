@@ -123,7 +123,7 @@ fn a_hold_past_its_validity_is_not_entered() {
 fn it_asks_for_a_large_block() {
     let mut queue = TestQueue::new();
     queue.join("first", lingering(0));
-    assert_eq!(queue.fence_count, crate::wire::command::MAX_FENCE_RANGE);
+    assert_eq!(queue.fence_count, crate::wire::limits::MAX_FENCE_RANGE);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use proptest::sample::{Index, select};
 use crate::protocol::state::ConnectErrorKind;
 use crate::wire::random::answers::{any_answer, any_text};
 use crate::wire::random::mutation::{Mutation, any_mutation};
-use crate::wire::reply::RawReply;
+use crate::wire::raw_reply::RawReply;
 
 /// One thing that happens; requests and calls by where they stand among those there are.
 #[derive(Clone, Debug)]

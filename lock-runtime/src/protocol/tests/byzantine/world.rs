@@ -9,8 +9,9 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use crate::backend::memory::twin::MemoryStore;
+use crate::protocol::in_flight::{CommandError, CommandId};
 use crate::protocol::request::RequestParams;
-use crate::protocol::state::{CommandError, CommandId, Protocol};
+use crate::protocol::state::Protocol;
 use crate::protocol::tests::byzantine::steps::{AcquireParams, Step};
 use crate::protocol::tests::{at, request};
 use crate::protocol::timing::Timing;

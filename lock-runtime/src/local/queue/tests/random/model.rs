@@ -135,7 +135,7 @@ impl Model {
             assert!(self.requests.is_none() && self.hold.is_none(), "one at a time");
             let (_, first) = self.waiting.first_key_value().expect("asked for somebody");
             assert_eq!(first.params.since, acquire.params.since, "asked for the first");
-            assert!((1..=crate::wire::command::MAX_FENCE_RANGE).contains(&acquire.fence_count));
+            assert!((1..=crate::wire::limits::MAX_FENCE_RANGE).contains(&acquire.fence_count));
             self.names += 1;
             assert_eq!(acquire.id, request_id(self.names));
             self.queue.provide_request_id(request_id(self.names + 1));

@@ -1,16 +1,16 @@
 //! What the server says: at times the truth, at times not.
 
 use super::*;
-use crate::protocol::state::{CommandError, CommandId};
+use crate::protocol::in_flight::{CommandError, CommandId};
 use crate::protocol::tests::byzantine::steps::Said;
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
-use crate::wire::command::{Command, Renewal, WAITER_LEASE};
+use crate::wire::command::{Command, Renewal};
+use crate::wire::limits::WAITER_LEASE;
 use crate::wire::random::spoken::spoken;
-use crate::wire::reply::{
-    AcquireReply, Notification, RawReply, RenewalReply, Reply, parse_notification,
-};
+use crate::wire::raw_reply::RawReply;
+use crate::wire::reply::{AcquireReply, Notification, RenewalReply, Reply, parse_notification};
 
 impl World {
     pub(crate) fn reply(&mut self, which: Index, said: &Said) {
