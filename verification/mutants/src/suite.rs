@@ -88,7 +88,7 @@ impl Suite {
         let Effort { from, simulated, real } = effort;
         words(&match self {
             Self::Sim => {
-                let release = "run --release -- --brief";
+                let release = "run --release -- --no-shrink";
                 format!("{release} --schedules {simulated} --from {from}")
             }
             Self::Chaos => {

@@ -1,4 +1,4 @@
-//! Many plans, one after the other and side by side.
+//! Runs many plans, in sequence and in parallel.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,29 +10,29 @@ use checker::{Property, Report};
 use crate::plan::Plan;
 use crate::trial::Trial;
 
-/// A plan that went wrong.
+/// A plan that failed.
 #[derive(Clone, Debug)]
 pub struct Finding {
     /// Its seed.
     pub seed: u64,
-    /// The first property that it broke.
+    /// The first property that it violates.
     pub property: Property,
-    /// How many plans had been run when it was found, itself among them.
+    /// How many plans had run when it was found, including itself.
     pub after: u64,
 }
 
-/// What came of all of them.
+/// The result of all plans.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
     /// How many plans were run.
     pub schedules: u64,
-    /// How many of them had nothing that makes a server forget.
+    /// How many of them cannot make a server forget.
     pub lossless: u64,
     /// Tokens that did not rise in others: [`Trial::stale_grants`].
     pub stale_grants: u64,
-    /// What the checker counted, all together.
+    /// The sum of all reports of the checker.
     pub report: Report,
-    /// The plans that went wrong, in the order of their finding.
+    /// The plans that failed, in the order in which they were found.
     pub findings: Vec<Finding>,
 }
 
@@ -41,14 +41,14 @@ pub struct Outcome {
 pub struct Campaign {
     /// The seeds of its plans.
     pub seeds: Range<u64>,
-    /// How many are run side by side.
+    /// How many run in parallel.
     pub jobs: usize,
-    /// After how many that went wrong it stops.
+    /// After how many failures it stops.
     pub enough: usize,
 }
 
 impl Campaign {
-    /// Runs it; `progress` hears of each plan that is done.
+    /// Runs it. `progress` is called for each plan that is done.
     pub fn run(&self, progress: impl Fn(u64) + Sync) -> Outcome {
         let next = AtomicU64::new(self.seeds.start);
         let outcome = Mutex::new(Outcome::default());
@@ -60,14 +60,14 @@ impl Campaign {
         outcome.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs plans until there are no more, or enough went wrong.
+    /// Runs plans until none is left or enough have failed.
     fn work(&self, next: &AtomicU64, outcome: &Mutex<Outcome>, progress: &impl Fn(u64)) {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= self.seeds.end {
                 return;
             }
-            let plan = Plan::draw(seed);
+            let plan = Plan::generate(seed);
             let trial = Trial::of(&plan);
             let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
             outcome.add(&plan, trial);

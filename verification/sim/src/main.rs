@@ -1,4 +1,4 @@
-//! Runs simulated schedules: one seed with its story, or many with their counts.
+//! Runs simulated schedules: one seed with its trace, or many with a summary.
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -14,53 +14,53 @@ use sim::trial::Trial;
 /// The lock in a simulated cluster: one seed is one schedule.
 #[derive(Debug, Parser)]
 struct Options {
-    /// Run this schedule alone and tell its story.
+    /// Run only this schedule and print its trace.
     #[arg(long)]
     seed: Option<u64>,
-    /// Tell the story of the whole schedule, not of the least of it that goes wrong.
+    /// Print the whole schedule instead of the shrunk one that fails.
     #[arg(long, requires = "seed")]
     whole: bool,
     /// How many schedules to run.
     #[arg(long, default_value_t = 10_000)]
     schedules: u64,
-    /// The seed of the first.
+    /// The first seed.
     #[arg(long, default_value_t = 1)]
     from: u64,
-    /// How many to run side by side; as many as there are cores if it is not said.
+    /// How many to run in parallel; the number of cores by default.
     #[arg(long)]
     jobs: Option<usize>,
-    /// After how many schedules that went wrong to stop.
+    /// Stop after this many failures.
     #[arg(long, default_value_t = 1)]
     enough: usize,
-    /// Do not look for the least of a schedule that goes wrong.
+    /// Do not shrink a schedule that fails.
     #[arg(long)]
-    brief: bool,
+    no_shrink: bool,
 }
 
 fn main() -> ExitCode {
     let options = Options::parse();
     let right = match options.seed {
-        Some(seed) => tell(seed, options.whole),
+        Some(seed) => replay(seed, options.whole),
         None => run(&options),
     };
     if right { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Replays one seed.
-fn tell(seed: u64, whole: bool) -> bool {
-    let plan = Plan::draw(seed);
+fn replay(seed: u64, whole: bool) -> bool {
+    let plan = Plan::generate(seed);
     let trial = Trial::of(&plan);
     let Some(first) = trial.report.violations.first().filter(|_| !whole) else {
-        print_story(&plan, &trial);
+        print_trace(&plan, &trial);
         return trial.report.is_right();
     };
     let least = shrink(plan, first.property);
-    println!("the least of the schedule that breaks the property '{}':\n", first.property);
-    print_story(&least, &Trial::of(&least));
+    println!("the shrunk schedule, which still violates '{}':\n", first.property);
+    print_trace(&least, &Trial::of(&least));
     false
 }
 
-fn print_story(plan: &Plan, trial: &Trial) {
+fn print_trace(plan: &Plan, trial: &Trial) {
     println!("{plan}");
     let requests = trial.report.violations.first().map_or(&[][..], |first| &first.requests);
     println!("{}", Trace::new(&trial.events).highlight(requests));
@@ -80,7 +80,7 @@ fn run(options: &Options) -> bool {
     };
     let style =
         "{elapsed_precise} {bar:40} {human_pos}/{human_len} schedules, {per_sec}, {eta} to go";
-    let style = ProgressStyle::with_template(style).expect("the template is well formed");
+    let style = ProgressStyle::with_template(style).expect("the template is valid");
     let bar = ProgressBar::new(options.schedules).with_style(style);
     let start = Instant::now();
     let outcome = campaign.run(|done| bar.inc(done));
@@ -96,8 +96,8 @@ fn run(options: &Options) -> bool {
         let Finding { seed, property, after } = finding;
         println!("violation: seed {seed}, property {property}, after {after} schedules");
     }
-    if let Some(first) = outcome.findings.first().filter(|_| !options.brief) {
-        tell(first.seed, false);
+    if let Some(first) = outcome.findings.first().filter(|_| !options.no_shrink) {
+        replay(first.seed, false);
     }
     outcome.findings.is_empty()
 }
@@ -105,7 +105,8 @@ fn run(options: &Options) -> bool {
 fn print_outcome(outcome: &Outcome) {
     let Outcome { schedules, lossless, stale_grants, report, findings } = outcome;
     println!(
-        "schedules {schedules} ({lossless} lossless), stale grants in the others {stale_grants}, violations {}",
+        "schedules {schedules} ({lossless} lossless), stale grants in the rest {stale_grants}, \
+         violations {}",
         findings.len()
     );
     print_report(report);
@@ -113,7 +114,8 @@ fn print_outcome(outcome: &Outcome) {
 
 fn print_report(report: &Report) {
     println!(
-        "pairs {}, re-entries {}, requests {}, refused {}, cancelled {}, losses {}, double holds {}, events {}",
+        "pairs {}, re-entries {}, requests {}, refused {}, cancelled {}, losses {}, \
+         double holds {}, events {}",
         report.pairs,
         report.reentries,
         report.requests,

@@ -1,128 +1,130 @@
-//! What is to happen in a simulated cluster. Drawn from a seed, and the same for it always.
+//! What happens in a simulated cluster. A seed determines it.
 
-mod draw;
 mod fault;
-mod promise;
+mod generate;
+mod guarantees;
 
 use std::fmt;
 use std::time::Duration;
 
-pub use fault::{Fault, Misfortune, Part};
+pub use fault::{Fault, FaultKind, Part};
 
 /// A schedule.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// What it was drawn from; chance in the network and in the order of what happens at one time follows from it too.
+    /// The seed. It also determines the network delays and the order of simultaneous events.
     pub seed: u64,
-    /// How many locks there are.
+    /// The number of locks.
     pub keys: u32,
-    /// How often a hold is handed on within its process while another waits.
+    /// The limit of handoffs within a process while another one waits.
     pub max_handoffs: u32,
     /// What the network is like.
-    pub weather: Weather,
-    /// By how many millionths the server's clock is fast.
+    pub network: NetworkProfile,
+    /// The drift of the server's clock, in parts per million.
     pub server_ppm: i64,
-    /// Who takes part.
-    pub processes: Vec<Member>,
-    /// What goes wrong, and when.
+    /// The processes.
+    pub processes: Vec<ProcessPlan>,
+    /// The faults.
     pub faults: Vec<Fault>,
-    /// Whether somebody asks for every lock when all others are done. Where nobody does, nobody clears up after them either.
-    pub visited: bool,
+    /// Whether a probe acquires every lock after all others are done. Without a probe nothing
+    /// cleans up after them either.
+    pub checks_liveness: bool,
 }
 
 /// What a network is like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Weather {
-    /// The longest that a packet usually takes.
+pub struct NetworkProfile {
+    /// The usual maximum delay of a packet.
     pub usual: Duration,
-    /// One packet in so many takes much longer.
+    /// One packet in this many is slow.
     pub slow_one_in: u32,
-    /// As long as this.
+    /// The maximum delay of a slow packet.
     pub slow: Duration,
-    /// One push in so many is lost.
+    /// One push in this many is lost.
     pub lost_push_one_in: u32,
 }
 
 /// A process.
 #[derive(Clone, Debug)]
-pub struct Member {
-    /// When it is started.
-    pub born: Duration,
-    /// How long a hold of its lasts that is not renewed, unless its request says.
+pub struct ProcessPlan {
+    /// When it starts.
+    pub starts_at: Duration,
+    /// The default ttl of its holds.
     pub ttl: Duration,
-    /// Whether it waits out a loss of the server's data. One that does not has a lock of its own, the last one, and no other.
-    pub waits_out: bool,
-    /// By how many millionths its clock is fast.
+    /// Whether it waits for a grace period after a data loss. A process that does not has a lock of
+    /// its own, the last one, and uses no other.
+    pub data_loss_grace: bool,
+    /// The drift of its clock, in parts per million.
     pub ppm: i64,
-    /// What its clock showed when the world began.
+    /// The offset of its clock.
     pub offset: Duration,
-    /// What it does, side by side.
+    /// Its tasks, which run concurrently.
     pub tasks: Vec<Task>,
 }
 
-/// Steps one after the other.
+/// Steps in sequence.
 #[derive(Clone, Debug)]
 pub struct Task {
-    /// What it does.
+    /// The steps.
     pub steps: Vec<Step>,
 }
 
 /// A section, or the attempt at one.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// How long it does nothing before.
+    /// The pause before the request.
     pub pause: Duration,
-    /// What it asks for.
-    pub ask: Ask,
-    /// When it gives up by being dropped, wherever it is by then; `None` never.
+    /// The request.
+    pub ask: RequestPlan,
+    /// When it is cancelled by a drop, wherever it is by then; `None` never.
     pub cancel: Option<Duration>,
-    /// What the section does with its time.
+    /// What the section does.
     pub work: Work,
-    /// How long the section lasts, what is inside of it not counted.
+    /// How long the section runs, without its nested steps.
     pub hold: Duration,
-    /// Sections inside of it, one after the other; side by side where [`Self::siblings`] says so.
-    pub inside: Vec<Step>,
-    /// Whether what is inside runs side by side.
+    /// Nested sections, in sequence, or concurrently if [`Self::siblings`] is set.
+    pub nested: Vec<Step>,
+    /// Whether nested sections run concurrently.
     pub siblings: bool,
-    /// Whether what is inside is not called by the section: tasks of their own that run on top of its stack while it lasts, as an
-    /// executor runs others in its `block_on`, and go on after it.
-    pub strangers: bool,
-    /// Whether its end waits for the server's word.
-    pub confirmed: bool,
+    /// Whether the nested steps are foreign tasks: the section does not call them, but they run on
+    /// its stack while it runs, as other tasks do in the `block_on` of an executor, and outlive it.
+    pub foreign_tasks: bool,
+    /// Whether the release waits for the server's confirmation.
+    pub wait_for_release: bool,
 }
 
-/// What a request says.
+/// The parameters of a request.
 #[derive(Clone, Debug)]
-pub struct Ask {
-    /// The locks it wants, together where they are several.
+pub struct RequestPlan {
+    /// The locks. Several are acquired together.
     pub keys: Vec<u32>,
-    /// How long it waits; `None` as long as it takes.
+    /// The wait timeout; `None` waits without limit.
     pub wait: Option<Duration>,
-    /// The ttl, where it is not the usual one.
+    /// The ttl if it is not the default.
     pub ttl: Option<Duration>,
-    /// How long the process keeps the hold for the next.
+    /// How long the hold lingers.
     pub linger: Duration,
-    /// Whether it goes past the queue of its process.
-    pub global: bool,
+    /// Whether it bypasses the local queue.
+    pub strict_fifo: bool,
     /// Whether the hold is renewed.
     pub renew: bool,
-    /// The longest it may be held.
+    /// The maximum hold time.
     pub max_hold: Option<Duration>,
-    /// Whether it is sure to get them.
+    /// Whether it must succeed.
     pub must_succeed: bool,
 }
 
 /// What a section does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
-    /// Writes to a register that compares tokens, without looking whether the hold is valid.
+    /// Writes to a register that compares tokens, without checking the hold.
     Write,
-    /// Reads a counter, waits, looks whether the hold is valid, and writes one more.
+    /// Reads a counter, waits, checks the hold, and writes the counter plus one.
     Count,
 }
 
-impl Weather {
-    /// Everything is on time, and nothing is lost.
+impl NetworkProfile {
+    /// Short delays and no losses.
     pub const GOOD: Self = Self {
         usual: Duration::from_micros(300),
         slow_one_in: u32::MAX,
@@ -131,16 +133,16 @@ impl Weather {
     };
 }
 
-impl Ask {
-    /// A request for one lock without anything special.
+impl RequestPlan {
+    /// A request for one lock with default settings.
     #[must_use]
-    pub fn plainly(key: u32) -> Self {
+    pub fn for_key(key: u32) -> Self {
         Self {
             keys: vec![key],
             wait: None,
             ttl: None,
             linger: Duration::ZERO,
-            global: false,
+            strict_fifo: false,
             renew: true,
             max_hold: None,
             must_succeed: false,
@@ -149,26 +151,26 @@ impl Ask {
 }
 
 impl Step {
-    /// Whether its hold lasts until it ends it.
+    /// Whether its hold lasts until it is released.
     fn is_plain(&self) -> bool {
-        let Ask { keys, renew, max_hold, .. } = &self.ask;
+        let RequestPlan { keys, renew, max_hold, .. } = &self.ask;
         let plain = keys.len() == 1 && *renew && max_hold.is_none();
-        plain && self.inside.is_empty()
+        plain && self.nested.is_empty()
     }
 
     fn takes_several(&self) -> bool {
-        self.ask.keys.len() > 1 || self.inside.iter().any(Self::takes_several)
+        self.ask.keys.len() > 1 || self.nested.iter().any(Self::takes_several)
     }
 
     fn ttls(&self) -> Vec<Duration> {
-        let inside = self.inside.iter().flat_map(Self::ttls);
-        inside.chain(self.ask.ttl).collect()
+        let nested = self.nested.iter().flat_map(Self::ttls);
+        nested.chain(self.ask.ttl).collect()
     }
 
-    /// Its sections, those inside included.
+    /// The number of its sections, including nested ones.
     #[must_use]
     pub fn count(&self) -> usize {
-        1 + self.inside.iter().map(Self::count).sum::<usize>()
+        1 + self.nested.iter().map(Self::count).sum::<usize>()
     }
 }
 
@@ -176,24 +178,26 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "seed {}: {} keys, {} hand-overs, packets up to {:?}, one in {} up to {:?}, one push in {} lost",
+            "seed {}: {} keys, {} handoffs, packets up to {:?}, one in {} up to {:?}, \
+             one push in {} lost",
             self.seed,
             self.keys,
             self.max_handoffs,
-            self.weather.usual,
-            self.weather.slow_one_in,
-            self.weather.slow,
-            self.weather.lost_push_one_in
+            self.network.usual,
+            self.network.slow_one_in,
+            self.network.slow,
+            self.network.lost_push_one_in
         )?;
         for (number, member) in self.processes.iter().enumerate() {
             let steps =
                 member.tasks.iter().map(|task| task.steps.iter().map(Step::count).sum::<usize>());
             let steps: Vec<_> = steps.map(|steps| steps.to_string()).collect();
-            let Member { born, ppm, ttl, .. } = member;
-            let waits = if member.waits_out { "" } else { ", waits out nothing" };
+            let ProcessPlan { starts_at, ppm, ttl, .. } = member;
+            let waits = if member.data_loss_grace { "" } else { ", no data-loss grace" };
             writeln!(
                 f,
-                "  process {number}: from {born:?} on, ttl {ttl:?}{waits}, clock {ppm:+} ppm, sections {}",
+                "  process {number}: starts at {starts_at:?}, ttl {ttl:?}{waits}, clock {ppm:+} ppm, \
+                 sections {}",
                 steps.join(" + ")
             )?;
         }

@@ -1,14 +1,14 @@
-//! The least of a plan that still goes wrong: what is left tells the story.
+//! Shrinks a plan that fails.
 
 use checker::Property;
 
 use crate::plan::{Plan, Step};
 use crate::trial::Trial;
 
-/// As many attempts as are made: what can be left out is found in far fewer.
+/// The limit of attempts. Far fewer usually suffice.
 const ATTEMPTS: usize = 3_000;
 
-/// Leaves out of a plan what is not needed to break `property`.
+/// Removes from a plan what is not needed to violate `property`.
 #[must_use]
 pub fn shrink(mut plan: Plan, property: Property) -> Plan {
     let mut attempts = ATTEMPTS;
@@ -28,7 +28,7 @@ fn breaks(plan: &Plan, property: Property) -> bool {
     Trial::of(plan).report.violations.iter().any(|violation| violation.property == property)
 }
 
-/// All plans that are smaller by one thing, the largest things first.
+/// All plans with one part removed, the largest parts first.
 fn candidates(plan: &Plan) -> Vec<Plan> {
     let smaller = cuts(plan).into_iter().filter_map(|cut| {
         let mut smaller = plan.clone();
@@ -37,17 +37,17 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
     smaller.collect()
 }
 
-/// Something that can be left out of a plan, by where it stands.
+/// A part that can be removed, by its indices.
 #[derive(Clone, Copy)]
 enum Cut {
-    /// All that a process does. Its place is kept, as faults name processes by their places.
+    /// All tasks of a process. Its index stays, because faults refer to it.
     Process(usize),
     Fault(usize),
-    /// All that a task does, likewise.
+    /// All steps of a task. Its index stays.
     Task(usize, usize),
     Step(usize, usize, usize),
-    /// What is inside of a step.
-    Inside(usize, usize, usize),
+    /// The nested steps of a step.
+    Nested(usize, usize, usize),
 }
 
 fn cuts(plan: &Plan) -> Vec<Cut> {
@@ -57,14 +57,14 @@ fn cuts(plan: &Plan) -> Vec<Cut> {
         for (task, steps) in member.tasks.iter().map(|task| task.steps.len()).enumerate() {
             cuts.push(Cut::Task(process, task));
             cuts.extend((0..steps).map(|step| Cut::Step(process, task, step)));
-            cuts.extend((0..steps).map(|step| Cut::Inside(process, task, step)));
+            cuts.extend((0..steps).map(|step| Cut::Nested(process, task, step)));
         }
     }
     cuts
 }
 
 impl Cut {
-    /// Leaves it out; whether there was anything.
+    /// Removes the part. Returns whether there was any.
     fn make(self, plan: &mut Plan) -> bool {
         match self {
             Self::Process(process) => take_all(&mut plan.processes[process].tasks),
@@ -77,8 +77,8 @@ impl Cut {
                 steps(plan, process, task).remove(step);
                 true
             }
-            Self::Inside(process, task, step) => {
-                take_all(&mut steps(plan, process, task)[step].inside)
+            Self::Nested(process, task, step) => {
+                take_all(&mut steps(plan, process, task)[step].nested)
             }
         }
     }

@@ -1,22 +1,22 @@
-//! A plan, run and checked.
+//! Runs a plan and checks its history.
 
 use checker::{Event, EventKind, Property, Report, Rules, Violation, check};
 
-use crate::hindsight;
 use crate::plan::Plan;
-use crate::world::{self, Ran};
+use crate::plan_checks;
+use crate::world::{self, RunResult};
 
-/// What came of a plan.
+/// The result of a plan.
 #[derive(Debug)]
 pub struct Trial {
-    /// All that happened.
+    /// All events.
     pub events: Vec<Event>,
-    /// What the checker says of it.
+    /// The report of the checker.
     pub report: Report,
-    /// Whether the server never forgot a hold that was still valid: then no two are valid at once.
+    /// Whether the server never forgot a valid hold. Then no two holds are valid at once.
     pub lossless: bool,
-    /// Tokens that did not rise where the server had forgotten a hold. Its process goes on to hand it over until it learns of
-    /// that; storage that compares tokens refuses what is written there.
+    /// Tokens that did not rise after the server had forgotten a hold. Its process continues to
+    /// hand it off until it detects the loss. Storage that compares tokens rejects its writes.
     pub stale_grants: u64,
 }
 
@@ -24,8 +24,8 @@ impl Trial {
     /// Runs a plan.
     #[must_use]
     pub fn of(plan: &Plan) -> Self {
-        let Ran { events, unaware, panic } = world::run(plan);
-        let lossless = plan.is_lossless() && !unaware;
+        let RunResult { events, undetected_data_loss, panic } = world::run(plan);
+        let lossless = plan.is_lossless() && !undetected_data_loss;
         let takeover = plan.takeover().map(world::nanos);
         let rules = Rules { lossless, slack: SLACK, max_bypass: plan.passed_over(), takeover };
         let mut report = check(&events, &rules);
@@ -35,15 +35,16 @@ impl Trial {
             text: format!("the library panicked: {text}"),
             requests: Vec::new(),
         }));
-        report.violations.extend(hindsight::violations(plan, &events));
+        report.violations.extend(plan_checks::violations(plan, &events));
         let before = report.violations.len();
-        report.violations.retain(|violation| is_owed(plan, lossless, &events, violation));
+        report.violations.retain(|violation| is_promised(plan, lossless, &events, violation));
         let stale_grants = (before - report.violations.len()) as u64;
         Self { events, report, lossless, stale_grants }
     }
 }
 
-/// Instants are exact in a simulation, and code that is due runs within its wake-up; a list takes a last look of a millisecond.
+/// Instants are exact in a simulation, and code runs within its wake-up time. A multi-key request
+/// makes a final attempt of a millisecond.
 const SLACK: u64 = 3_000_000;
 
 /// Whether a violation is about this lock.
@@ -56,18 +57,18 @@ fn is_about(events: &[Event], violation: &Violation, key: u32) -> bool {
     })
 }
 
-/// Whether a plan promises this at all.
-fn is_owed(plan: &Plan, lossless: bool, events: &[Event], violation: &Violation) -> bool {
+/// Whether this property is guaranteed under the plan.
+fn is_promised(plan: &Plan, lossless: bool, events: &[Event], violation: &Violation) -> bool {
     match violation.property {
         Property::MutualExclusion | Property::TokensRise
-            if plan.careless_key().is_some_and(|key| is_about(events, violation, key)) =>
+            if plan.unprotected_key().is_some_and(|key| is_about(events, violation, key)) =>
         {
             false
         }
-        Property::TokensRise => lossless && plan.keeps_order(),
-        // A server whose clock was set back and whose counter is lost has nothing from which it could know how high its
+        Property::TokensRise => lossless && plan.keeps_token_order(),
+        // A server whose clock was set back and whose counter is lost cannot know how high its
         // tokens were.
-        Property::TokensDistinct => plan.keeps_order(),
+        Property::TokensDistinct => plan.keeps_token_order(),
         _ => true,
     }
 }

@@ -1,13 +1,13 @@
-//! A simulated cluster: the agenda of what happens next, and what it happens to.
+//! A simulated cluster: the queue of events, and the state that they change.
 
-mod agenda;
+mod actor;
 mod connect;
+mod event_queue;
 mod faults;
-mod over;
+mod network;
 mod process;
-mod script;
+mod released;
 mod server;
-mod traffic;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,57 +15,58 @@ use std::time::Duration;
 
 use checker::{Event, EventKind, Nanos};
 
-use self::agenda::{Agenda, Happening};
+use self::event_queue::{EventQueue, SimEvent};
+use self::network::Connection;
 use self::process::Process;
 use self::server::Server;
-use self::traffic::Connection;
-use crate::plan::{Plan, Weather};
-use crate::stage::{self, TaskId};
+use crate::context::{self, TaskId};
+use crate::plan::{NetworkProfile, Plan};
 
-/// A world at an instant.
+/// The state of the cluster.
 pub(crate) struct World<'p> {
     plan: &'p Plan,
-    agenda: Agenda,
+    event_queue: EventQueue,
     chance: fastrand::Rng,
-    weather: Weather,
+    network: NetworkProfile,
     server: Server,
     processes: Vec<Process>,
     connections: Vec<Connection>,
-    /// Somebody let go of a lock, and nothing is done about it.
-    neglected: bool,
-    /// Kept for their room.
+    /// A lock was released and no release is sent.
+    stalled_release: bool,
+    /// Reused buffers.
     woken: Vec<TaskId>,
     sleepers: Vec<(Nanos, TaskId)>,
 }
 
-/// How long an I/O thread or a task takes to get going after it was woken, at the most.
+/// The longest time from a wake-up until the I/O thread or the task runs.
 const WAKE_UP: Nanos = 40_000;
-/// As long as a plan may go on after its last fault: far more than all its sections one after the other.
-const PATIENCE: Duration = Duration::from_secs(600);
+/// The longest run after the last fault: far more than all sections one after the other take.
+const MAX_RUN: Duration = Duration::from_secs(600);
 
-/// What came of a plan.
-pub(crate) struct Ran {
-    /// All that happened.
+/// The result of a plan.
+pub(crate) struct RunResult {
+    /// All events.
     pub(crate) events: Vec<Event>,
-    /// A server that had lost its data went on as a new one: the first process to reach it had never been connected.
-    pub(crate) unaware: bool,
-    /// What the library said when it panicked, which it must not.
+    /// A server that lost its data looked like a new one, because the first process to connect had
+    /// never been connected before.
+    pub(crate) undetected_data_loss: bool,
+    /// The message of a panic in the library.
     pub(crate) panic: Option<String>,
 }
 
 /// Runs a plan to its end.
-pub(crate) fn run(plan: &Plan) -> Ran {
-    stage::clear(plan.seed, plan.keys);
+pub(crate) fn run(plan: &Plan) -> RunResult {
+    context::clear(plan.seed, plan.keys);
     let mut world = World::new(plan);
     let lived = catch_unwind(AssertUnwindSafe(|| {
-        world.live();
-        world.look_after();
+        world.run_actors();
+        world.check_liveness();
         world.end();
     }));
-    let unaware = world.server.is_unaware();
+    let undetected_data_loss = world.server.has_undetected_data_loss();
     drop(world);
     let panic = lived.err().map(|panic| text_of(&*panic));
-    Ran { events: stage::take_history(), unaware, panic }
+    RunResult { events: context::take_history(), undetected_data_loss, panic }
 }
 
 fn text_of(panic: &dyn Any) -> String {
@@ -83,127 +84,127 @@ impl<'p> World<'p> {
         let processes = plan.processes.iter().map(Process::new).collect();
         let mut world = Self {
             plan,
-            agenda: Agenda::default(),
+            event_queue: EventQueue::default(),
             chance: fastrand::Rng::with_seed(plan.seed ^ 0x5eed),
-            weather: plan.weather,
+            network: plan.network,
             server: Server::new(plan.server_ppm),
             processes,
             connections: Vec::new(),
-            neglected: false,
+            stalled_release: false,
             woken: Vec::new(),
             sleepers: Vec::new(),
         };
         for (number, member) in plan.processes.iter().enumerate() {
-            world.agenda.put(nanos(member.born), Happening::Born(number));
+            world.event_queue.put(nanos(member.starts_at), SimEvent::Start(number));
         }
         for (number, fault) in plan.faults.iter().enumerate() {
-            world.agenda.put(nanos(fault.at), Happening::Fault(number));
+            world.event_queue.put(nanos(fault.at), SimEvent::Fault(number));
         }
         world
     }
 
-    /// Until all tasks have ended, or it takes too long.
-    fn live(&mut self) {
-        let limit = nanos(self.plan.heals_at() + PATIENCE);
-        let born = nanos(self.plan.heals_at());
-        self.go_on(limit, |world| {
-            stage::now() > born && world.processes.iter().all(Process::is_done)
+    /// Runs until all tasks have ended or the limit is reached.
+    fn run_actors(&mut self) {
+        let limit = nanos(self.plan.faults_end_at() + MAX_RUN);
+        let starts_at = nanos(self.plan.faults_end_at());
+        self.run_until(limit, |world| {
+            context::now() > starts_at && world.processes.iter().all(Process::is_done)
         });
-        stage::set_now(stage::now().max(born));
+        context::set_now(context::now().max(starts_at));
     }
 
-    /// A fresh process gets every lock, in time, and so does one that has been there for long.
-    fn look_after(&mut self) {
-        if !self.plan.visited {
+    /// A new process acquires every lock in time, and so does one that has run all along.
+    fn check_liveness(&mut self) {
+        if !self.plan.checks_liveness {
             return;
         }
-        self.weather =
-            Weather { slow_one_in: u32::MAX, lost_push_one_in: u32::MAX, ..self.weather };
+        self.network =
+            NetworkProfile { slow_one_in: u32::MAX, lost_push_one_in: u32::MAX, ..self.network };
         let number = self.processes.len();
-        self.processes.push(Process::visitor(self.plan));
-        self.agenda.put(stage::now(), Happening::Born(number));
-        let limit = stage::now() + nanos(PATIENCE);
-        self.go_on(limit, |world| {
-            world.processes[number].was_born() && world.processes.iter().all(Process::is_done)
+        self.processes.push(Process::liveness_probe(self.plan));
+        self.event_queue.put(context::now(), SimEvent::Start(number));
+        let limit = context::now() + nanos(MAX_RUN);
+        self.run_until(limit, |world| {
+            world.processes[number].was_started() && world.processes.iter().all(Process::is_done)
         });
         let living = self.processes[..number].iter().position(Process::is_alive);
         if let Some(regular) = living {
-            self.ask_again(regular);
-            self.go_on(limit, |world| world.processes[regular].is_done());
+            self.probe_again(regular);
+            self.run_until(limit, |world| world.processes[regular].is_done());
         }
     }
 
-    /// Everybody goes, and nothing stays behind.
+    /// Shuts all processes down, and checks that nothing is left.
     fn end(&mut self) {
-        for (key, count) in stage::counters().into_iter().enumerate() {
+        for (key, count) in context::counters().into_iter().enumerate() {
             let key = u32::try_from(key).expect("few keys");
-            stage::record_of(0, EventKind::CounterTotal { key, count });
+            context::record_for(0, EventKind::CounterTotal { key, count });
         }
         for number in 0..self.processes.len() {
             self.close(number);
         }
-        let limit = stage::now() + nanos(self.plan.forgotten_within());
-        self.go_on(limit, |_| false);
-        stage::set_now(limit);
+        let limit = context::now() + nanos(self.plan.forgotten_within());
+        self.run_until(limit, |_| false);
+        context::set_now(limit);
         let busy = self.processes.iter().filter(|process| !process.is_idle()).count();
-        leftover("processes with something to undo", busy as u64);
-        leftover("releases that nobody sends", u64::from(self.neglected));
+        leftover("processes with pending work", busy as u64);
+        leftover("releases that are not sent", u64::from(self.stalled_release));
         if self.plan.faults.is_empty() {
-            leftover("grants that nobody gave back", self.server.over.kept());
+            leftover("grants that were not released", self.server.released.kept());
         }
         if self.plan.keeps_requests() {
-            leftover("grants to requests that were over", self.server.over.granted);
+            leftover("grants to released requests", self.server.released.granted);
         }
         leftover("keys in the server", u64::from(!self.server.is_empty(limit)));
     }
 
-    /// Lets happen what happens, in order, until `enough`.
-    fn go_on(&mut self, limit: Nanos, enough: impl Fn(&Self) -> bool) {
+    /// Dispatches events in order until `enough` or the limit.
+    fn run_until(&mut self, limit: Nanos, enough: impl Fn(&Self) -> bool) {
         while !enough(self) {
-            let Some((at, happening)) = self.agenda.take_before(limit) else { return };
-            stage::set_now(at);
-            self.happen(happening);
-            self.follow_up();
+            let Some((at, event)) = self.event_queue.take_before(limit) else { return };
+            context::set_now(at);
+            self.dispatch(event);
+            self.schedule_wake_ups();
         }
     }
 
-    fn happen(&mut self, happening: Happening) {
-        match happening {
-            Happening::Born(process) => self.born(process),
-            Happening::Turn(process) => self.turn(process),
-            Happening::Poll(task) => self.poll(task),
-            Happening::Fault(number) => self.fault(number),
-            Happening::FaultOver(number) => self.fault_over(number),
-            Happening::Resumed(process) => self.resumed(process),
-            Happening::ServerBack => self.server_back(),
-            Happening::Connect(process) => self.connect(process),
-            Happening::Hello(connection) => self.hello(connection),
-            Happening::Welcome(connection, bound) => self.welcome(connection, bound),
-            Happening::ConnectFailed(process, attempt) => self.connect_failed(process, attempt),
-            Happening::Request(connection, request) => self.request(connection, request),
-            Happening::Answer(connection, answer) => self.answer(connection, answer),
-            Happening::Push(connection, notice) => self.push(connection, notice),
-            Happening::ClientNotices(connection) => self.client_notices(connection),
-            Happening::ServerNotices(connection) => self.server_notices(connection),
+    fn dispatch(&mut self, event: SimEvent) {
+        match event {
+            SimEvent::Start(process) => self.starts_at(process),
+            SimEvent::Turn(process) => self.turn(process),
+            SimEvent::Poll(task) => self.poll(task),
+            SimEvent::Fault(number) => self.fault(number),
+            SimEvent::FaultOver(number) => self.fault_over(number),
+            SimEvent::Resumed(process) => self.resumed(process),
+            SimEvent::ServerBack => self.server_back(),
+            SimEvent::Connect(process) => self.connect(process),
+            SimEvent::ConnectRequest(connection) => self.connect_request(connection),
+            SimEvent::ConnectReply(connection, bound) => self.connect_reply(connection, bound),
+            SimEvent::ConnectFailed(process, attempt) => self.connect_failed(process, attempt),
+            SimEvent::Request(connection, request) => self.request(connection, request),
+            SimEvent::Answer(connection, answer) => self.answer(connection, answer),
+            SimEvent::Push(connection, notice) => self.push(connection, notice),
+            SimEvent::ClientNotices(connection) => self.client_notices(connection),
+            SimEvent::ServerNotices(connection) => self.server_notices(connection),
         }
     }
 
-    /// Puts on the agenda who was woken and who went to sleep.
-    fn follow_up(&mut self) {
-        stage::drain_woken(&mut self.woken);
+    /// Schedules the tasks that were woken or that sleep.
+    fn schedule_wake_ups(&mut self) {
+        context::drain_woken(&mut self.woken);
         for task in self.woken.drain(..) {
             let delay = self.chance.u64(..WAKE_UP);
-            self.agenda.put(stage::now() + delay, Happening::Poll(task));
+            self.event_queue.put(context::now() + delay, SimEvent::Poll(task));
         }
-        stage::drain_sleepers(&mut self.sleepers);
+        context::drain_sleepers(&mut self.sleepers);
         for (at, task) in self.sleepers.drain(..) {
-            self.agenda.put(at, Happening::Poll(task));
+            self.event_queue.put(at, SimEvent::Poll(task));
         }
     }
 }
 
 fn leftover(kind: &str, count: u64) {
     if count > 0 {
-        stage::record_of(0, EventKind::Leak { resource: kind.to_owned(), count });
+        context::record_for(0, EventKind::Leak { resource: kind.to_owned(), count });
     }
 }

@@ -1,12 +1,12 @@
-//! Simulated schedules: that they hold, that they are the same for the same seed, and that what goes wrong is told well.
+//! Simulated schedules: they keep all guarantees, are deterministic, and shrink.
 
 use checker::Property;
 use sim::campaign::Campaign;
-use sim::plan::{Fault, Misfortune, Part, Plan};
+use sim::plan::{Fault, FaultKind, Part, Plan};
 use sim::shrink::shrink;
 use sim::trial::Trial;
 
-/// As many as take a few seconds; `cargo run --release` runs more.
+/// These take a few seconds. `cargo run --release` runs more.
 const SCHEDULES: u64 = 20_000;
 
 #[test]
@@ -15,33 +15,33 @@ fn twenty_thousand_schedules_keep_every_promise() {
     let outcome = campaign.run(|_| {});
     assert!(outcome.findings.is_empty(), "{:?}", outcome.findings);
     assert_eq!(outcome.schedules, SCHEDULES);
-    // What they put the lock through is no walk in the park, and most of them are held to the whole promise.
+    // Checks that the schedules are hard enough, and that most of them are lossless.
     assert!(outcome.lossless > SCHEDULES / 2, "{outcome:?}");
     assert!(outcome.report.pairs > 10 * SCHEDULES, "{outcome:?}");
     assert!(outcome.report.losses > SCHEDULES / 10, "{outcome:?}");
-    assert!(outcome.report.double_holds > 0, "no loss of data shows: {outcome:?}");
+    assert!(outcome.report.double_holds > 0, "no data loss shows: {outcome:?}");
 }
 
 #[test]
 fn the_same_seed_brings_the_same_events() {
     for seed in 1..200 {
-        let plan = Plan::draw(seed);
+        let plan = Plan::generate(seed);
         assert_eq!(Trial::of(&plan).events, Trial::of(&plan).events, "seed {seed}");
     }
 }
 
-/// A schedule in which a hold is deleted behind its owner's back, held to the promise of one in which nothing is.
+/// A schedule in which a valid hold is deleted on the server.
 fn broken() -> (Plan, Trial) {
     let trials = (1..).map(|seed| {
-        let mut plan = Plan::draw(seed);
+        let mut plan = Plan::generate(seed);
         let key = 0;
-        let delete = Misfortune::Delete { key, part: Part::Hold };
+        let delete = FaultKind::Delete { key, part: Part::Hold };
         plan.faults = vec![Fault { at: std::time::Duration::from_millis(20), what: delete }];
         let trial = Trial::of(&plan);
         (plan, trial)
     });
     let mut trials = trials.filter(|(_, trial)| trial.report.double_holds > 0);
-    trials.next().expect("a deleted hold lets another in sooner or later")
+    trials.next().expect("some deleted hold causes a double hold")
 }
 
 #[test]
@@ -53,16 +53,15 @@ fn a_hold_that_is_deleted_is_seen_to_be_double_and_is_no_violation() {
 
 #[test]
 fn a_schedule_shrinks_to_one_that_breaks_the_same_property() {
-    // Nobody can be sure of a lock whose server is never there again.
-    let mut plan = Plan::draw(7);
-    let gone = Misfortune::Freeze { span: std::time::Duration::ZERO };
+    // No request of this plan succeeds.
+    let mut plan = Plan::generate(7);
+    let gone = FaultKind::Freeze { span: std::time::Duration::ZERO };
     plan.faults.push(Fault { at: std::time::Duration::from_millis(1), what: gone });
     for member in &mut plan.processes {
         member.ttl = std::time::Duration::ZERO;
     }
     let broken = properties(&plan);
-    let property =
-        *broken.first().expect("the library refuses a ttl of nothing, which no plan may ask for");
+    let property = *broken.first().expect("the library rejects a zero ttl, and the plan fails");
     let least = shrink(plan.clone(), property);
     assert!(properties(&least).contains(&property), "{least}");
     let sections = |plan: &Plan| -> usize {

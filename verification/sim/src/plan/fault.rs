@@ -3,71 +3,72 @@
 use std::fmt;
 use std::time::Duration;
 
-/// Something that goes wrong at some time.
+/// A fault at an instant.
 #[derive(Clone, Debug)]
 pub struct Fault {
     /// When.
     pub at: Duration,
     /// What.
-    pub what: Misfortune,
+    pub what: FaultKind,
 }
 
 /// What goes wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Misfortune {
-    /// The connection of a process breaks. What was under way to the server arrives in part, late perhaps.
+pub enum FaultKind {
+    /// The connection of a process breaks. Some of what was sent still arrives at the server,
+    /// perhaps late.
     Cut {
-        /// Whose.
+        /// The process.
         process: usize,
-        /// How much later than it would have arrived.
+        /// The extra delay.
         late: Duration,
         /// How long the process does not notice.
         unnoticed: Duration,
     },
-    /// All that a process sends or is sent on its connection vanishes, and it cannot connect anew.
+    /// All packets from and to a process are lost, and it cannot reconnect.
     BlackHole {
-        /// Whose.
+        /// The process.
         process: usize,
         /// For how long.
         span: Duration,
     },
-    /// A process stands still.
+    /// A process is paused.
     Pause {
-        /// Which.
+        /// The process.
         process: usize,
         /// For how long.
         span: Duration,
     },
     /// A process dies.
     Crash {
-        /// Which.
+        /// The process.
         process: usize,
     },
-    /// The server stands still.
+    /// The server is frozen.
     Freeze {
         /// For how long.
         span: Duration,
     },
     /// The server dies and comes back with all its data.
     Restart {
-        /// How long it is gone.
+        /// How long it is down.
         span: Duration,
     },
     /// The server dies and comes back without data.
     RestartEmpty {
-        /// How long it is gone.
+        /// How long it is down.
         span: Duration,
     },
     /// The server forgets all data (FLUSHALL).
     Flush,
     /// The server forgets the scripts (SCRIPT FLUSH).
     ForgetScripts,
-    /// The server does nothing that is asked and says so: it is loading, busy, a replica.
+    /// The server rejects all commands: it is loading, busy or a replica.
     Unable {
         /// For how long.
         span: Duration,
     },
-    /// The server is out of memory: it takes no new requests, and says so.
+    /// The server is out of memory and rejects new requests.
     Full {
         /// For how long.
         span: Duration,
@@ -81,7 +82,7 @@ pub enum Misfortune {
     },
     /// The server's clock jumps, by milliseconds.
     Jump {
-        /// How far, and whether back.
+        /// Negative values set the clock back.
         millis: i64,
     },
 }
@@ -99,17 +100,19 @@ pub enum Part {
     Fence,
 }
 
-impl Misfortune {
-    /// How long nobody notices that a connection is broken where nothing tells (half-open TCP): whoever uses it has to find
-    /// out by himself.
+impl FaultKind {
+    /// A half-open TCP connection: nothing reports that it is broken, so the client has to find out
+    /// by itself.
     pub const FOREVER: Duration = Duration::from_secs(3_600);
 
-    /// Whether the server may forget by it what is still valid. A lost counter is noticed and waited out.
+    /// Whether it can make the server forget a valid hold. The loss of the counter is detected and
+    /// waited out.
     #[must_use]
     pub fn is_lossy(&self) -> bool {
         match self {
             Self::Delete { part, .. } => *part == Part::Hold,
-            // A clock that jumps ahead ends what was to last, a wait for holds of before included.
+            // A clock that jumps ahead expires everything, including the grace period after a data
+            // loss.
             Self::Jump { millis } => *millis > 0,
             _ => false,
         }
@@ -143,7 +146,7 @@ impl Misfortune {
         )
     }
 
-    /// For how long it goes on.
+    /// How long it lasts.
     #[must_use]
     pub fn lasts(&self) -> Duration {
         match self {
@@ -165,35 +168,33 @@ impl Misfortune {
     }
 }
 
-impl fmt::Display for Misfortune {
+impl fmt::Display for FaultKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cut { process, late, unnoticed } => write!(
                 f,
-                "the connection of process {process} breaks, unnoticed for {unnoticed:?}; what was under way is {late:?} late"
+                "the connection of process {process} breaks, unnoticed for {unnoticed:?}; \
+                 packets on their way are {late:?} late"
             ),
             Self::BlackHole { process, span } => {
-                write!(
-                    f,
-                    "nothing gets through between process {process} and the server for {span:?}"
-                )
+                write!(f, "no packet passes between process {process} and the server for {span:?}")
             }
             Self::Pause { process, span } => {
-                write!(f, "process {process} stands still for {span:?}")
+                write!(f, "process {process} is paused for {span:?}")
             }
-            Self::Crash { process } => write!(f, "process {process} dies"),
-            Self::Freeze { span } => write!(f, "the server stands still for {span:?}"),
+            Self::Crash { process } => write!(f, "process {process} crashes"),
+            Self::Freeze { span } => write!(f, "the server is frozen for {span:?}"),
             Self::Restart { span } => {
-                write!(f, "the server dies, and is back with its data after {span:?}")
+                write!(f, "the server crashes, and is back with its data after {span:?}")
             }
             Self::RestartEmpty { span } => {
-                write!(f, "the server dies, and is back without data after {span:?}")
+                write!(f, "the server crashes, and is back without data after {span:?}")
             }
-            Self::Flush => f.write_str("the server forgets all data"),
-            Self::ForgetScripts => f.write_str("the server forgets the scripts"),
-            Self::Unable { span } => write!(f, "the server refuses to work for {span:?}"),
+            Self::Flush => f.write_str("the server loses all data"),
+            Self::ForgetScripts => f.write_str("the server loses its scripts"),
+            Self::Unable { span } => write!(f, "the server rejects all commands for {span:?}"),
             Self::Full { span } => write!(f, "the server is out of memory for {span:?}"),
-            Self::Delete { key, part } => write!(f, "of lock {key} the {part:?} is deleted"),
+            Self::Delete { key, part } => write!(f, "the {part:?} of lock {key} is deleted"),
             Self::Jump { millis } => write!(f, "the server's clock jumps by {millis:+} ms"),
         }
     }

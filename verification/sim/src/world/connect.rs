@@ -1,57 +1,58 @@
-//! Connections that are made, broken and given up.
+//! Connections: opened, broken and abandoned.
 
 use std::time::Duration;
 
 use distlock_runtime::verification::pause;
 
-use super::agenda::Happening;
+use super::event_queue::SimEvent;
+use super::network::Connection;
 use super::process::Link;
-use super::traffic::Connection;
 use super::{World, nanos};
-use crate::node::{Askers, Node};
-use crate::stage;
+use crate::context;
+use crate::io_thread::{IoThread, ReplyTargets};
 
-/// The longest that connecting may take.
+/// The timeout of an attempt to connect.
 const CONNECT: Duration = Duration::from_secs(2);
 
 impl World<'_> {
-    /// A process begins an attempt.
+    /// A process starts an attempt.
     pub(super) fn connect(&mut self, process: usize) {
         if let Some(at) = self.processes[process].paused_until() {
-            return self.agenda.put(at, Happening::Connect(process));
+            return self.event_queue.put(at, SimEvent::Connect(process));
         }
-        let Some(greeting) = self.greeting(process) else { return };
+        let Some(handshake) = self.handshake(process) else { return };
         let connection = self.connections.len();
         let stuck_until = self.processes[process].stuck_until;
-        self.connections.push(Connection::new(process, stuck_until, greeting));
+        self.connections.push(Connection::new(process, stuck_until, handshake));
         self.processes[process].link = Link::Connecting(connection);
         let at = self.arrival_up(connection);
-        self.agenda.put(at, Happening::Hello(connection));
-        let limit = stage::now() + nanos(CONNECT);
-        self.agenda.put(limit, Happening::ConnectFailed(process, connection));
+        self.event_queue.put(at, SimEvent::ConnectRequest(connection));
+        let limit = context::now() + nanos(CONNECT);
+        self.event_queue.put(limit, SimEvent::ConnectFailed(process, connection));
     }
 
     /// An attempt arrives at the server.
-    pub(super) fn hello(&mut self, connection: usize) {
+    pub(super) fn connect_request(&mut self, connection: usize) {
         let process = self.connections[connection].process;
-        if self.server.down || self.server.is_unable(stage::now()) {
+        if self.server.down || self.server.is_unable(context::now()) {
             let at = self.arrival_down(connection);
-            return self.agenda.put(at, Happening::ConnectFailed(process, connection));
+            return self.event_queue.put(at, SimEvent::ConnectFailed(process, connection));
         }
-        if stage::now() < self.server.away_until {
+        if context::now() < self.server.away_until {
             let at = self.server.away_until;
-            return self.agenda.put(at, Happening::Hello(connection));
+            return self.event_queue.put(at, SimEvent::ConnectRequest(connection));
         }
         self.connections[connection].open_at_server = true;
-        let greeting = self.connections[connection].greeting;
-        let bound = self.publishing(|server, publish| server.open(stage::now(), greeting, publish));
+        let handshake = self.connections[connection].handshake;
+        let bound =
+            self.publishing(|server, publish| server.open(context::now(), handshake, publish));
         let at = self.arrival_down(connection);
-        self.agenda.put(at, Happening::Welcome(connection, bound));
+        self.event_queue.put(at, SimEvent::ConnectReply(connection, bound));
     }
 
-    pub(super) fn welcome(&mut self, connection: usize, bound: Duration) {
+    pub(super) fn connect_reply(&mut self, connection: usize, bound: Duration) {
         if let Some(at) = self.held_up(connection) {
-            return self.agenda.put(at, Happening::Welcome(connection, bound));
+            return self.event_queue.put(at, SimEvent::ConnectReply(connection, bound));
         }
         let process = self.connections[connection].process;
         let this = &mut self.processes[process];
@@ -61,29 +62,29 @@ impl World<'_> {
         this.link = Link::Up(connection);
         this.failures = 0;
         this.connected_before = true;
-        self.with_node(process, |node, now| node.connected(now, bound));
+        self.with_io_thread(process, |io_thread, now| io_thread.connected(now, bound));
         self.turn(process);
     }
 
     pub(super) fn connect_failed(&mut self, process: usize, connection: usize) {
         if let Some(at) = self.held_up(connection) {
-            return self.agenda.put(at, Happening::ConnectFailed(process, connection));
+            return self.event_queue.put(at, SimEvent::ConnectFailed(process, connection));
         }
         if self.processes[process].link != Link::Connecting(connection) {
             return;
         }
         self.leave_connection(process);
         self.processes[process].failures += 1;
-        self.with_node(process, Node::connect_failed);
+        self.with_io_thread(process, IoThread::connect_failed);
         let rest = pause(self.processes[process].failures - 1, self.chance.u8(..));
-        self.agenda.put(stage::now() + nanos(rest), Happening::Connect(process));
+        self.event_queue.put(context::now() + nanos(rest), SimEvent::Connect(process));
         self.turn(process);
     }
 
-    /// The client finds that its connection is gone.
+    /// The client notices that its connection is closed.
     pub(super) fn client_notices(&mut self, connection: usize) {
         if let Some(at) = self.held_up(connection) {
-            return self.agenda.put(at, Happening::ClientNotices(connection));
+            return self.event_queue.put(at, SimEvent::ClientNotices(connection));
         }
         let process = self.connections[connection].process;
         match self.processes[process].link {
@@ -102,15 +103,17 @@ impl World<'_> {
         self.connections[connection].open_at_server = false;
     }
 
-    /// The client leaves its connection and makes another.
+    /// The client abandons its connection and opens another.
     pub(super) fn give_up_connection(&mut self, process: usize, because: &str) {
         let unanswered = self.leave_connection(process);
-        self.with_node(process, |node, now| node.disconnected(now, because, unanswered));
-        self.agenda.put(stage::now(), Happening::Connect(process));
+        self.with_io_thread(process, |io_thread, now| {
+            io_thread.disconnected(now, because, unanswered);
+        });
+        self.event_queue.put(context::now(), SimEvent::Connect(process));
     }
 
-    /// The client closes its end: what it has sent still arrives, and then the server notices.
-    pub(super) fn leave_connection(&mut self, process: usize) -> Vec<Askers> {
+    /// The client closes its end. What it has sent still arrives, then the server notices.
+    pub(super) fn leave_connection(&mut self, process: usize) -> Vec<ReplyTargets> {
         let this = &mut self.processes[process];
         let (Link::Up(connection) | Link::Connecting(connection)) = this.link else {
             return Vec::new();
@@ -119,8 +122,8 @@ impl World<'_> {
         let travel = self.travel();
         let link = &mut self.connections[connection];
         let unanswered = link.leave();
-        let at = link.silent_at().max(stage::now() + travel);
-        self.agenda.put(at, Happening::ServerNotices(connection));
+        let at = link.silent_at().max(context::now() + travel);
+        self.event_queue.put(at, SimEvent::ServerNotices(connection));
         unanswered
     }
 }

@@ -1,46 +1,46 @@
-//! What befalls the world.
+//! Injects the faults of the plan.
 
 use std::time::Duration;
 
 use checker::EventKind;
 
-use super::agenda::Happening;
+use super::event_queue::SimEvent;
 use super::process::Link;
 use super::{World, nanos};
-use crate::plan::Misfortune;
-use crate::stage;
+use crate::context;
+use crate::plan::FaultKind;
 
 impl World<'_> {
     pub(super) fn fault(&mut self, number: usize) {
         let what = self.plan.faults[number].what.clone();
-        stage::record_of(0, EventKind::Fault(what.to_string()));
-        self.agenda.put(stage::now() + nanos(what.lasts()), Happening::FaultOver(number));
-        let now = stage::now();
+        context::record_for(0, EventKind::Fault(what.to_string()));
+        self.event_queue.put(context::now() + nanos(what.lasts()), SimEvent::FaultOver(number));
+        let now = context::now();
         match what {
-            Misfortune::Cut { process, late, unnoticed } => self.cut(process, late, unnoticed),
-            Misfortune::BlackHole { process, span } => self.swallow(process, span),
-            Misfortune::Pause { process, span } => self.pause(process, span),
-            Misfortune::Crash { process } => self.crash(process),
-            Misfortune::Freeze { span } => self.freeze(span),
-            Misfortune::Restart { span } => self.restart(span),
-            Misfortune::RestartEmpty { span } => {
+            FaultKind::Cut { process, late, unnoticed } => self.cut(process, late, unnoticed),
+            FaultKind::BlackHole { process, span } => self.black_hole(process, span),
+            FaultKind::Pause { process, span } => self.pause(process, span),
+            FaultKind::Crash { process } => self.crash(process),
+            FaultKind::Freeze { span } => self.freeze(span),
+            FaultKind::Restart { span } => self.restart(span),
+            FaultKind::RestartEmpty { span } => {
                 self.server.flush();
                 self.restart(span);
             }
-            Misfortune::Flush => self.server.flush(),
-            Misfortune::ForgetScripts => self.server.forget_scripts(),
-            Misfortune::Unable { span } => self.server.refuse_all(now + nanos(span)),
-            Misfortune::Full { span } => self.server.refuse_new(now + nanos(span)),
-            Misfortune::Delete { key, part } => self.server.delete(&name(key), part),
-            Misfortune::Jump { millis } => self.server.jump(millis),
+            FaultKind::Flush => self.server.flush(),
+            FaultKind::ForgetScripts => self.server.forget_scripts(),
+            FaultKind::Unable { span } => self.server.refuse_all(now + nanos(span)),
+            FaultKind::Full { span } => self.server.refuse_new(now + nanos(span)),
+            FaultKind::Delete { key, part } => self.server.delete(&name(key), part),
+            FaultKind::Jump { millis } => self.server.jump(millis),
         }
     }
 
-    /// What a fault did is over; its traces may last.
+    /// A fault ends. Its consequences may last.
     pub(super) fn fault_over(&self, number: usize) {
         let what = &self.plan.faults[number].what;
         if !what.lasts().is_zero() {
-            stage::record_of(0, EventKind::Fault(format!("over: {what}")));
+            context::record_for(0, EventKind::Fault(format!("over: {what}")));
         }
     }
 
@@ -48,14 +48,14 @@ impl World<'_> {
         let Link::Up(connection) = self.processes[process].link else { return };
         let lost = self.chance.u64(..=self.connections[connection].unanswered());
         self.connections[connection].break_off(lost, nanos(late));
-        let noticed = stage::now() + nanos(unnoticed) + self.travel();
-        self.agenda.put(noticed, Happening::ClientNotices(connection));
+        let noticed = context::now() + nanos(unnoticed) + self.travel();
+        self.event_queue.put(noticed, SimEvent::ClientNotices(connection));
         let silent = self.connections[connection].silent_at().max(noticed);
-        self.agenda.put(silent, Happening::ServerNotices(connection));
+        self.event_queue.put(silent, SimEvent::ServerNotices(connection));
     }
 
-    fn swallow(&mut self, process: usize, span: Duration) {
-        let until = stage::now() + nanos(span);
+    fn black_hole(&mut self, process: usize, span: Duration) {
+        let until = context::now() + nanos(span);
         self.processes[process].stuck_until = until;
         if let Link::Up(connection) | Link::Connecting(connection) = self.processes[process].link {
             self.connections[connection].stuck_until = until;
@@ -63,12 +63,12 @@ impl World<'_> {
     }
 
     fn freeze(&mut self, span: Duration) {
-        let until = stage::now() + nanos(span);
+        let until = context::now() + nanos(span);
         self.server.away_until = self.server.away_until.max(until);
     }
 
     fn restart(&mut self, span: Duration) {
-        let until = stage::now() + nanos(span);
+        let until = context::now() + nanos(span);
         self.server.die(until);
         for connection in 0..self.connections.len() {
             let link = &mut self.connections[connection];
@@ -76,21 +76,21 @@ impl World<'_> {
                 link.open_at_server = false;
                 link.break_off(u64::MAX, 0);
                 let at = self.arrival_down(connection);
-                self.agenda.put(at, Happening::ClientNotices(connection));
+                self.event_queue.put(at, SimEvent::ClientNotices(connection));
             }
         }
-        self.agenda.put(self.server.away_until, Happening::ServerBack);
+        self.event_queue.put(self.server.away_until, SimEvent::ServerBack);
     }
 
     pub(super) fn server_back(&mut self) {
-        if stage::now() < self.server.away_until {
-            return self.agenda.put(self.server.away_until, Happening::ServerBack);
+        if context::now() < self.server.away_until {
+            return self.event_queue.put(self.server.away_until, SimEvent::ServerBack);
         }
         self.server.down = false;
     }
 }
 
-/// The user's key of a lock.
+/// The key of a lock.
 pub(super) fn name(key: u32) -> String {
     format!("key {key}")
 }

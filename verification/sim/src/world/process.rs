@@ -10,59 +10,59 @@ use checker::{EventKind, Nanos};
 use distlock_runtime::verification::Timestamp;
 use distlock_runtime::{Fence, LockManager};
 
-use super::agenda::Happening;
-use super::{WAKE_UP, World, nanos, script};
+use super::event_queue::SimEvent;
+use super::{WAKE_UP, World, actor, nanos};
 use crate::clock::Clock;
-use crate::node::{Node, Settings, start};
-use crate::plan::{Member, Plan, Task};
-use crate::stage::{self, TaskId};
+use crate::context::{self, TaskId};
+use crate::io_thread::{IoThread, Settings, start};
+use crate::plan::{Plan, ProcessPlan, Task};
 
 type Running = Pin<Box<dyn Future<Output = ()>>>;
 
 /// A process of the world.
 pub(super) struct Process {
     ttl: Duration,
-    waits_out: bool,
+    data_loss_grace: bool,
     clock: Clock,
     tasks: Vec<Arc<Task>>,
-    /// What it runs, from its birth to its death.
-    life: Option<Life>,
+    /// What runs in it from its start to its end.
+    life: Option<LiveProcess>,
     dead: bool,
     pub(super) link: Link,
-    /// Attempts to connect that failed since the last one that did not.
+    /// Failed attempts to connect since the last successful one.
     pub(super) failures: u32,
     pub(super) connected_before: bool,
-    /// Until when nothing gets through to it.
+    /// Until when no packet reaches it.
     pub(super) stuck_until: Nanos,
     paused_until: Nanos,
-    /// When its I/O thread is to be turned next.
-    turns_at: Option<Nanos>,
+    /// The next scheduled turn of its I/O thread.
+    next_turn_at: Option<Nanos>,
 }
 
-struct Life {
-    node: Node,
-    /// Gone when it is shut down.
+struct LiveProcess {
+    io_thread: IoThread,
+    /// `None` after the shutdown.
     locks: Option<LockManager>,
     running: Vec<Option<Running>>,
 }
 
-/// Where it stands with its connection.
+/// The state of its connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Link {
-    /// It will try to connect.
+    /// No connection and no attempt.
     None,
-    /// It tries to.
+    /// An attempt to connect.
     Connecting(usize),
     /// It is connected.
     Up(usize),
 }
 
 impl Process {
-    pub(super) fn new(member: &Member) -> Self {
+    pub(super) fn new(member: &ProcessPlan) -> Self {
         let tasks = member.tasks.iter().cloned().map(Arc::new).collect();
         Self {
             ttl: member.ttl,
-            waits_out: member.waits_out,
+            data_loss_grace: member.data_loss_grace,
             clock: Clock::new(nanos(member.offset), member.ppm),
             tasks,
             life: None,
@@ -72,41 +72,41 @@ impl Process {
             connected_before: false,
             stuck_until: 0,
             paused_until: 0,
-            turns_at: None,
+            next_turn_at: None,
         }
     }
 
-    /// One that asks for every lock once, when all others are done.
-    pub(super) fn visitor(plan: &Plan) -> Self {
-        let tasks = vec![script::visit(plan)];
+    /// A process that acquires every lock once, after all others are done.
+    pub(super) fn liveness_probe(plan: &Plan) -> Self {
+        let tasks = vec![actor::liveness_task(plan)];
         let offset = Duration::from_secs(1);
         let ttl = plan.shortest_ttl();
-        let (born, ppm, waits_out) = (Duration::ZERO, 0, true);
-        Self::new(&Member { born, ttl, waits_out, ppm, offset, tasks })
+        let (starts_at, ppm, data_loss_grace) = (Duration::ZERO, 0, true);
+        Self::new(&ProcessPlan { starts_at, ttl, data_loss_grace, ppm, offset, tasks })
     }
 
     pub(super) const fn is_alive(&self) -> bool {
         self.life.is_some()
     }
 
-    pub(super) const fn was_born(&self) -> bool {
+    pub(super) const fn was_started(&self) -> bool {
         self.life.is_some() || self.dead
     }
 
-    /// Whether it has nothing to do any more.
+    /// Whether all its tasks have ended.
     pub(super) fn is_done(&self) -> bool {
-        let over = |life: &Life| life.running.iter().all(Option::is_none);
-        self.dead || self.life.as_ref().is_some_and(over)
+        let released = |life: &LiveProcess| life.running.iter().all(Option::is_none);
+        self.dead || self.life.as_ref().is_some_and(released)
     }
 
     /// Whether its I/O thread has nothing to undo.
     pub(super) fn is_idle(&self) -> bool {
-        self.life.as_ref().is_none_or(|life| life.node.is_idle())
+        self.life.as_ref().is_none_or(|life| life.io_thread.is_idle())
     }
 
-    /// When it runs on, if it stands still.
+    /// When it resumes, if it is paused.
     pub(super) fn paused_until(&self) -> Option<Nanos> {
-        (stage::now() < self.paused_until).then_some(self.paused_until)
+        (context::now() < self.paused_until).then_some(self.paused_until)
     }
 }
 
@@ -115,93 +115,95 @@ fn number(process: usize) -> u32 {
 }
 
 impl World<'_> {
-    pub(super) fn born(&mut self, process: usize) {
+    pub(super) fn starts_at(&mut self, process: usize) {
         let clock = self.processes[process].clock;
-        stage::enter(number(process), 0, clock);
-        let Process { ttl, waits_out, .. } = self.processes[process];
-        let (node, locks) = start(Settings {
+        context::enter(number(process), 0, clock);
+        let Process { ttl, data_loss_grace, .. } = self.processes[process];
+        let (io_thread, locks) = start(Settings {
             inbox: process.to_string(),
             ttl,
             max_handoffs: self.plan.max_handoffs,
-            data_loss_grace: waits_out,
+            data_loss_grace,
         });
-        let glance = self.plan.shortest_ttl() / 4;
+        let check_interval = self.plan.shortest_ttl() / 4;
         let this = &mut self.processes[process];
         let run = |task: &Arc<Task>| -> Option<Running> {
-            Some(Box::pin(script::run(Arc::clone(task), locks.clone(), glance)))
+            Some(Box::pin(actor::run(Arc::clone(task), locks.clone(), check_interval)))
         };
         let running: Vec<_> = this.tasks.iter().map(run).collect();
         for task in 0..running.len() {
             let id = (number(process), number(task));
-            self.agenda.put(stage::now(), Happening::Poll(id));
+            self.event_queue.put(context::now(), SimEvent::Poll(id));
         }
-        this.life = Some(Life { node, locks: Some(locks), running });
-        self.agenda.put(stage::now(), Happening::Connect(process));
+        this.life = Some(LiveProcess { io_thread, locks: Some(locks), running });
+        self.event_queue.put(context::now(), SimEvent::Connect(process));
     }
 
-    /// One more task in a process that lives: it asks for every lock once.
-    pub(super) fn ask_again(&mut self, process: usize) {
+    /// Adds a task to a running process that acquires every lock once.
+    pub(super) fn probe_again(&mut self, process: usize) {
         let this = &mut self.processes[process];
         let Some(life) = &mut this.life else { return };
         let Some(locks) = life.locks.clone() else { return };
-        let glance = self.plan.shortest_ttl() / 4;
+        let check_interval = self.plan.shortest_ttl() / 4;
         let task = number(life.running.len());
-        life.running.push(Some(Box::pin(script::run(
-            Arc::new(script::visit(self.plan)),
+        life.running.push(Some(Box::pin(actor::run(
+            Arc::new(actor::liveness_task(self.plan)),
             locks,
-            glance,
+            check_interval,
         ))));
-        self.agenda.put(stage::now(), Happening::Poll((number(process), task)));
+        self.event_queue.put(context::now(), SimEvent::Poll((number(process), task)));
     }
 
     /// A turn of the I/O thread.
     pub(super) fn turn(&mut self, process: usize) {
         let this = &mut self.processes[process];
         if let Some(at) = this.paused_until() {
-            return self.agenda.put(at, Happening::Turn(process));
+            return self.event_queue.put(at, SimEvent::Turn(process));
         }
         let Some(life) = &mut this.life else { return };
-        if this.turns_at.is_some_and(|at| at <= stage::now()) {
-            this.turns_at = None;
+        if this.next_turn_at.is_some_and(|at| at <= context::now()) {
+            this.next_turn_at = None;
         }
-        stage::enter(number(process), 0, this.clock);
-        let stalled = life.node.turn(stage::local_now());
+        context::enter(number(process), 0, this.clock);
+        let stalled = life.io_thread.turn(context::local_now());
         if stalled {
             self.give_up_connection(process, "no reply came");
         }
         let this = &mut self.processes[process];
         let Some(life) = &mut this.life else { return };
         let batch = match this.link {
-            Link::Up(connection) => life.node.take_batch().map(|batch| (connection, batch)),
+            Link::Up(connection) => life.io_thread.take_batch().map(|batch| (connection, batch)),
             Link::None | Link::Connecting(_) => None,
         };
-        life.node.deliver();
-        if let Some((connection, (askers, calls))) = batch {
-            self.send(connection, askers, calls);
+        life.io_thread.deliver();
+        if let Some((connection, (reply_targets, calls))) = batch {
+            self.send(connection, reply_targets, calls);
         }
-        self.look_at_releases(process);
-        self.turn_in_time(process);
+        self.check_releases(process);
+        self.schedule_turn(process);
     }
 
-    /// Whoever is connected and waits for no reply has done what there was to do about what was let go of, or soon tries again.
-    fn look_at_releases(&mut self, process: usize) {
+    /// A connected process without outstanding replies has sent its releases, or retries soon.
+    fn check_releases(&mut self, process: usize) {
         let this = &self.processes[process];
         let (Some(life), Link::Up(connection)) = (&this.life, this.link) else { return };
         if self.connections[connection].unanswered() == 0 {
-            self.neglected |= life.node.neglects(stage::local_now());
+            self.stalled_release |= life.io_thread.has_stalled_release(context::local_now());
         }
     }
 
-    /// Sees to it that the I/O thread is turned when it has something to do.
-    fn turn_in_time(&mut self, process: usize) {
+    /// Schedules a turn of the I/O thread if it has something to do.
+    fn schedule_turn(&mut self, process: usize) {
         let this = &mut self.processes[process];
         let Some(life) = &this.life else { return };
-        let mail = life.node.has_mail().then(|| stage::now() + self.chance.u64(..WAKE_UP));
-        let due = life.node.due().map(|due| this.clock.when(due.as_nanos()).max(stage::now() + 1));
+        let mail =
+            life.io_thread.has_messages().then(|| context::now() + self.chance.u64(..WAKE_UP));
+        let due =
+            life.io_thread.due().map(|due| this.clock.when(due.as_nanos()).max(context::now() + 1));
         let Some(at) = mail.into_iter().chain(due).min() else { return };
-        if this.turns_at.is_none_or(|planned| at < planned) {
-            this.turns_at = Some(at);
-            self.agenda.put(at, Happening::Turn(process));
+        if this.next_turn_at.is_none_or(|planned| at < planned) {
+            this.next_turn_at = Some(at);
+            self.event_queue.put(at, SimEvent::Turn(process));
         }
     }
 
@@ -210,17 +212,17 @@ impl World<'_> {
         let this = &mut self.processes[process];
         if let Some(at) = this.paused_until() {
             let at = at + self.chance.u64(..WAKE_UP);
-            return self.agenda.put(at, Happening::Poll(task));
+            return self.event_queue.put(at, SimEvent::Poll(task));
         }
         let Some(life) = &mut this.life else { return };
         let Some(slot) = life.running.get_mut(task.1 as usize) else { return };
         let Some(running) = slot else { return };
-        stage::enter(task.0, task.1, this.clock);
-        let waker = stage::waker(task);
+        context::enter(task.0, task.1, this.clock);
+        let waker = context::waker(task);
         if running.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
             *slot = None;
         }
-        self.turn_in_time(process);
+        self.schedule_turn(process);
     }
 
     pub(super) fn pause(&mut self, process: usize, span: Duration) {
@@ -228,18 +230,18 @@ impl World<'_> {
         if this.life.is_none() {
             return;
         }
-        let until = stage::now() + nanos(span);
+        let until = context::now() + nanos(span);
         if this.paused_until().is_none() {
-            stage::record_of(number(process), EventKind::Paused(true));
+            context::record_for(number(process), EventKind::Paused(true));
         }
         this.paused_until = this.paused_until.max(until);
-        self.agenda.put(until, Happening::Resumed(process));
+        self.event_queue.put(until, SimEvent::Resumed(process));
     }
 
     pub(super) fn resumed(&mut self, process: usize) {
         let this = &self.processes[process];
         if this.life.is_some() && this.paused_until().is_none() {
-            stage::record_of(number(process), EventKind::Paused(false));
+            context::record_for(number(process), EventKind::Paused(false));
         }
     }
 
@@ -247,39 +249,43 @@ impl World<'_> {
         let this = &mut self.processes[process];
         let Some(life) = this.life.take() else { return };
         this.dead = true;
-        stage::enter(number(process), 0, this.clock);
-        stage::record_of(number(process), EventKind::Crashed);
-        stage::unseen(|| drop(life));
+        context::enter(number(process), 0, this.clock);
+        context::record_for(number(process), EventKind::Crashed);
+        context::without_recording(|| drop(life));
         self.leave_connection(process);
     }
 
-    /// The process ends in an orderly way.
+    /// Ends the process in an orderly way.
     pub(super) fn close(&mut self, process: usize) {
         let this = &mut self.processes[process];
         let Some(life) = &mut this.life else { return };
-        stage::enter(number(process), 0, this.clock);
+        context::enter(number(process), 0, this.clock);
         life.running.clear();
         life.locks = None;
-        self.turn_in_time(process);
+        self.schedule_turn(process);
     }
 
-    /// Lets the I/O thread of a process that runs take something in.
-    pub(super) fn with_node(&mut self, process: usize, act: impl FnOnce(&mut Node, Timestamp)) {
+    /// Runs code on the I/O thread of a running process.
+    pub(super) fn with_io_thread(
+        &mut self,
+        process: usize,
+        act: impl FnOnce(&mut IoThread, Timestamp),
+    ) {
         let this = &mut self.processes[process];
         let Some(life) = &mut this.life else { return };
-        stage::enter(number(process), 0, this.clock);
-        act(&mut life.node, stage::local_now());
+        context::enter(number(process), 0, this.clock);
+        act(&mut life.io_thread, context::local_now());
     }
 
-    /// What its I/O thread says when it connects.
-    pub(super) fn greeting(&self, process: usize) -> Option<(Fence, Duration, bool)> {
+    /// The handshake of its I/O thread.
+    pub(super) fn handshake(&self, process: usize) -> Option<(Fence, Duration, bool)> {
         let this = &self.processes[process];
-        let (min_fence, bound) = this.life.as_ref()?.node.greeting();
+        let (min_fence, bound) = this.life.as_ref()?.io_thread.handshake();
         Some((min_fence, bound, this.connected_before))
     }
 
-    /// What it knows of the longest lease of all processes.
+    /// The longest lease of all processes, as far as it knows.
     pub(super) fn bound(&self, process: usize) -> Duration {
-        self.greeting(process).map_or(Duration::ZERO, |(_, bound, _)| bound)
+        self.handshake(process).map_or(Duration::ZERO, |(_, bound, _)| bound)
     }
 }

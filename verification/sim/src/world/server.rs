@@ -1,4 +1,5 @@
-//! The server: the twin of the scripts, with a clock that runs and jumps, and with bad hours.
+//! The server: the in-memory server of the library, with a clock that drifts and jumps, and with
+//! outages.
 
 use std::time::Duration;
 
@@ -9,38 +10,38 @@ use distlock_runtime::verification::{
     SMALL_FENCE_RANGE,
 };
 
-use super::over::Over;
+use super::released::ReleasedRequests;
 use crate::plan::Part;
 
-/// One server.
+/// The server.
 pub(super) struct Server {
     twin: MemoryStore,
-    /// By how many millionths its clock is fast.
+    /// The drift of its clock, in parts per million.
     ppm: i64,
-    /// By how many microseconds it has been set.
+    /// By how many microseconds its clock was set.
     set_by_us: i64,
     forgot_scripts: bool,
-    /// Until when it stands still or is gone.
+    /// Until when it is frozen or down.
     pub(super) away_until: Nanos,
-    /// Whether it is gone, with all its connections.
+    /// Whether it is down, with all connections closed.
     pub(super) down: bool,
     unable_until: Nanos,
     full_until: Nanos,
     past: Past,
-    /// What nobody is to get a lock for any more.
-    pub(super) over: Over,
+    /// The requests that must not be granted any more.
+    pub(super) released: ReleasedRequests,
 }
 
-/// What can be known of data that a server had.
+/// What is known about lost data.
 #[derive(Default)]
 struct Past {
     /// Its data was lost.
     emptied: bool,
-    /// So it was, and whoever connected first could not know that there had been any.
-    unaware: bool,
+    /// It was lost, and the first process to connect could not know.
+    undetected_data_loss: bool,
 }
 
-/// What its clock shows when the world begins: the tokens of a counter that is younger than clocks are implausible.
+/// Its clock at the start. Tokens derive from it, and small ones would be implausible.
 const EPOCH_US: u64 = 1_700_000_000_000_000;
 
 impl Server {
@@ -55,17 +56,17 @@ impl Server {
             unable_until: 0,
             full_until: 0,
             past: Past::default(),
-            over: Over::default(),
+            released: ReleasedRequests::default(),
         }
     }
 
     fn now_us(&self, now: Nanos) -> u64 {
         let run = i128::from(now) * (1_000_000 + i128::from(self.ppm)) / 1_000_000_000;
         let shown = i128::from(EPOCH_US) + run + i128::from(self.set_by_us);
-        u64::try_from(shown).expect("its clock is far from both ends")
+        u64::try_from(shown).expect("the clock is in range")
     }
 
-    /// A client connects and subscribes: `open_fence` of the store.
+    /// A client connects and subscribes.
     pub(super) fn open(
         &mut self,
         now: Nanos,
@@ -73,12 +74,12 @@ impl Server {
         publish: &mut Publish<'_>,
     ) -> Duration {
         let fresh = !connected_before && min_fence.get() == 0 && self.twin.max_lease().is_zero();
-        self.past.unaware |= fresh && self.past.emptied && !self.twin.has_counter();
+        self.past.undetected_data_loss |= fresh && self.past.emptied && !self.twin.has_counter();
         self.forgot_scripts = false;
         self.twin.welcome(self.now_us(now), min_fence, bound, connected_before, publish)
     }
 
-    /// Does what is asked, in its order.
+    /// Executes calls in order.
     pub(super) fn call(
         &mut self,
         now: Nanos,
@@ -87,39 +88,40 @@ impl Server {
         publish: &mut Publish<'_>,
     ) -> Vec<Result<Reply, CommandError>> {
         if self.forgot_scripts {
-            // The store sends them along with its next batch, and the bound that its process knows of with them.
+            // The backend sends the scripts with its next batch, together with the bound that the
+            // process knows.
             self.forgot_scripts = bound.is_zero();
             self.twin.load_scripts(bound);
             return calls.iter().map(|_| Err(CommandError::ScriptMissing)).collect();
         }
-        let together = calls.iter().filter(|call| likely_free(call)).count() > 1;
-        calls.iter().map(|call| self.call_one(now, call, together, publish)).collect()
+        let join_all = calls.iter().filter(|call| likely_free(call)).count() > 1;
+        calls.iter().map(|call| self.call_one(now, call, join_all, publish)).collect()
     }
 
     fn call_one(
         &mut self,
         now: Nanos,
         call: &Command,
-        together: bool,
+        join_all: bool,
         publish: &mut Publish<'_>,
     ) -> Result<Reply, CommandError> {
         let takes = matches!(call, Command::Acquire(_) | Command::AcquireAll(_));
         if self.is_unable(now) || (takes && now < self.full_until) {
-            return Err(CommandError::TryAgain("the server cannot just now".to_owned()));
+            return Err(CommandError::TryAgain("the server is busy".to_owned()));
         }
         let now_us = self.now_us(now);
-        if together && likely_free(call) && !self.is_free(now_us, call, publish) {
+        if join_all && likely_free(call) && !self.is_free(now_us, call, publish) {
             return Err(CommandError::NotBatchable);
         }
-        let over = &mut self.over;
-        let mut tell = |inbox: &str, notice: Notification| {
+        let released = &mut self.released;
+        let mut publish_and_note = |inbox: &str, notice: Notification| {
             if let Notification::Granted(id, _) = notice {
-                over.grant(id);
+                released.grant(id);
             }
             publish(inbox, notice)
         };
-        let reply = self.twin.call(now_us, call, &mut tell);
-        self.over.note(call, &reply);
+        let reply = self.twin.call(now_us, call, &mut publish_and_note);
+        self.released.note(call, &reply);
         Ok(reply)
     }
 
@@ -132,9 +134,9 @@ impl Server {
         }
     }
 
-    /// Whether it lost its data and went on as a new one.
-    pub(super) const fn is_unaware(&self) -> bool {
-        self.past.unaware
+    /// Whether it lost its data without any process knowing.
+    pub(super) const fn has_undetected_data_loss(&self) -> bool {
+        self.past.undetected_data_loss
     }
 
     pub(super) fn is_empty(&self, now: Nanos) -> bool {
@@ -146,7 +148,7 @@ impl Server {
         self.past.emptied = true;
     }
 
-    /// Its process is gone, and with it what is not data.
+    /// Its process dies, and with it everything that is not data.
     pub(super) fn die(&mut self, until: Nanos) {
         self.down = true;
         self.away_until = self.away_until.max(until);

@@ -4,39 +4,42 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use super::{Ask, Fault, Member, Misfortune, Part, Plan, Step, Task, Weather, Work};
+use super::{
+    Fault, FaultKind, NetworkProfile, Part, Plan, ProcessPlan, RequestPlan, Step, Task, Work,
+};
 
 impl Plan {
     /// The plan of a seed.
     #[must_use]
-    pub fn draw(seed: u64) -> Self {
-        Drawing::new(seed).plan()
+    pub fn generate(seed: u64) -> Self {
+        PlanGenerator::new(seed).plan()
     }
 }
 
-/// What most plans do, so that each finds its own kind of trouble more often.
+/// Themes concentrate a plan on one kind of trouble.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Theme {
-    /// One key that all want, short sections.
+    /// One key, short sections.
     Hot,
     /// A few keys, sections of all lengths.
     Mixed,
-    /// Sections in sections, in any order of keys.
+    /// Nested sections, in any order of keys.
     Nested,
     /// Half of all requests are dropped.
     Cancelled,
     /// Sections longer than their ttl.
     Long,
-    /// Two processes that want one key all the time, in good weather: whose turn is it?
+    /// Two processes that acquire one key all the time on a good network: tests fairness.
     Crowd,
-    /// Long waits on the server's queue in good weather, where holders and waiters die: does it keep its order?
+    /// Long waits on the server's queue, with crashes of holders and waiters: tests its order.
     Queue,
 }
 
-struct Drawing {
+struct PlanGenerator {
     chance: Rng,
-    /// Draws the strangers, which no task calls. Separate from `chance`, so that it changes nothing else of a plan.
-    strange: Rng,
+    /// Draws the strangers, which no task calls. Separate from `chance`, so that it changes nothing
+    /// else of a plan.
+    foreign_chance: Rng,
     seed: u64,
     theme: Theme,
     keys: u32,
@@ -51,17 +54,17 @@ const THEMES: [Theme; 6] =
 /// One plan in so many is a crowd, which takes ten times as long as others.
 const CROWD_ONE_IN: u32 = 20;
 /// What is inside of one section in so many was not called by it.
-const STRANGERS_ONE_IN: u32 = 3;
+const FOREIGN_ONE_IN: u32 = 3;
 /// Makes another seed of a plan's.
-const STRANGE: u64 = 0x5354_5241_4e47_4552;
+const FOREIGN_SEED: u64 = 0x5354_5241_4e47_4552;
 /// In milliseconds.
 const TTLS: [u64; 5] = [120, 300, 600, 1_500, 4_000];
 /// Of what lasts longer than most, in milliseconds.
 const LONG_TTLS: [u64; 3] = [4_000, 9_000, 20_000];
 /// As many processes as a plan has from the beginning.
-const MOST_PROCESSES: usize = 4;
+const MAX_PROCESSES: usize = 4;
 
-impl Drawing {
+impl PlanGenerator {
     fn new(seed: u64) -> Self {
         let mut chance = Rng::with_seed(seed);
         let crowd = chance.u32(..CROWD_ONE_IN) == 0;
@@ -73,14 +76,14 @@ impl Drawing {
         };
         let ttl = Duration::from_millis(TTLS[chance.usize(..TTLS.len())]);
         let lists = keys > 1 && chance.bool();
-        let strange = Rng::with_seed(seed ^ STRANGE);
-        Self { chance, strange, seed, theme, keys, lists, ttl }
+        let foreign_chance = Rng::with_seed(seed ^ FOREIGN_SEED);
+        Self { chance, foreign_chance, seed, theme, keys, lists, ttl }
     }
 
     fn plan(mut self) -> Plan {
         let mut processes = self.processes();
         if processes.len() > 1 && self.theme != Theme::Crowd && self.one_in(8) {
-            processes.push(self.careless());
+            processes.push(self.unprotected_process());
             self.keys += 1;
         }
         let faults = self.faults(processes.len());
@@ -88,11 +91,11 @@ impl Drawing {
             seed: self.seed,
             keys: self.keys,
             max_handoffs: if self.one_in(4) { 0 } else { 8 },
-            weather: self.weather(),
+            network: self.network(),
             server_ppm: self.chance.i64(-2_000..=2_000),
             processes,
             faults,
-            visited: !self.one_in(4),
+            checks_liveness: !self.one_in(4),
         }
     }
 
@@ -110,12 +113,12 @@ impl Drawing {
         self.up_to(Duration::from_millis(most))
     }
 
-    fn weather(&mut self) -> Weather {
+    fn network(&mut self) -> NetworkProfile {
         if matches!(self.theme, Theme::Crowd | Theme::Queue) {
-            return Weather::GOOD;
+            return NetworkProfile::GOOD;
         }
         let stormy = self.one_in(3);
-        Weather {
+        NetworkProfile {
             usual: Duration::from_micros(if self.one_in(4) { 20_000 } else { 400 }),
             slow_one_in: if stormy { 12 } else { 400 },
             slow: Duration::from_millis(if stormy { 700 } else { 50 }),
@@ -123,36 +126,36 @@ impl Drawing {
         }
     }
 
-    fn processes(&mut self) -> Vec<Member> {
+    fn processes(&mut self) -> Vec<ProcessPlan> {
         let crowd = self.theme == Theme::Crowd;
-        let count = if crowd { 2 } else { self.chance.usize(1..=MOST_PROCESSES) };
+        let count = if crowd { 2 } else { self.chance.usize(1..=MAX_PROCESSES) };
         let mut processes: Vec<_> = (0..count).map(|_| self.member(Duration::ZERO)).collect();
         if !crowd && self.one_in(4) {
-            let born = self.millis(4_000);
-            processes.push(self.member(born));
+            let starts_at = self.millis(4_000);
+            processes.push(self.member(starts_at));
         }
         processes
     }
 
-    /// One that does not wait out a loss of data, with a lock of its own.
-    fn careless(&mut self) -> Member {
+    /// A process without a grace period after a data loss, with a lock of its own.
+    fn unprotected_process(&mut self) -> ProcessPlan {
         let own = self.keys;
         let mut member = self.member(Duration::ZERO);
         for step in member.tasks.iter_mut().flat_map(|task| &mut task.steps) {
-            step.inside.clear();
+            step.nested.clear();
             step.siblings = false;
             step.ask.keys = vec![own];
             step.work = Work::Write;
         }
-        Member { waits_out: false, ..member }
+        ProcessPlan { data_loss_grace: false, ..member }
     }
 
-    fn member(&mut self, born: Duration) -> Member {
+    fn member(&mut self, starts_at: Duration) -> ProcessPlan {
         let tasks = self.chance.usize(1..=4);
-        Member {
-            born,
+        ProcessPlan {
+            starts_at,
             ttl: self.member_ttl(),
-            waits_out: true,
+            data_loss_grace: true,
             ppm: self.chance.i64(-2_000..=2_000),
             offset: Duration::from_secs(self.chance.u64(1..1_000_000)),
             tasks: (0..tasks).map(|_| self.task()).collect(),
@@ -191,7 +194,7 @@ impl Drawing {
     }
 
     fn step(&mut self, depth: u32) -> Step {
-        let inside = self.inside(depth);
+        let nested = self.nested(depth);
         let long = self.one_in(8);
         let hold = match self.theme {
             Theme::Crowd => self.millis(1),
@@ -212,13 +215,13 @@ impl Drawing {
             cancel: cancelled.then(|| self.moment()),
             work: if self.chance.bool() { Work::Write } else { Work::Count },
             hold,
-            siblings: inside.len() > 1 && self.chance.bool(),
-            // They are waited for when all holds around them are let go.
-            strangers: depth == 0
-                && !inside.is_empty()
-                && self.strange.u32(..STRANGERS_ONE_IN) == 0,
-            inside,
-            confirmed: self.one_in(6),
+            siblings: nested.len() > 1 && self.chance.bool(),
+            // Their end is awaited after all enclosing holds are released.
+            foreign_tasks: depth == 0
+                && !nested.is_empty()
+                && self.foreign_chance.u32(..FOREIGN_ONE_IN) == 0,
+            nested,
+            wait_for_release: self.one_in(6),
         }
     }
 
@@ -240,13 +243,13 @@ impl Drawing {
         }
     }
 
-    /// When to give up: at once, or after a while.
+    /// When to cancel: immediately, or after a while.
     fn moment(&mut self) -> Duration {
         let most = if self.chance.bool() { 2 } else { 3_000 };
         self.millis(most)
     }
 
-    fn inside(&mut self, depth: u32) -> Vec<Step> {
+    fn nested(&mut self, depth: u32) -> Vec<Step> {
         let (deepest, chances) = match self.theme {
             Theme::Nested => (4, 2),
             Theme::Crowd | Theme::Queue => (0, 1),
@@ -259,15 +262,15 @@ impl Drawing {
         (0..count).map(|_| self.step(depth + 1)).collect()
     }
 
-    fn ask(&mut self, depth: u32) -> Ask {
+    fn ask(&mut self, depth: u32) -> RequestPlan {
         if self.theme == Theme::Crowd {
-            let global = self.one_in(6);
+            let strict_fifo = self.one_in(6);
             let linger =
-                if !global && self.one_in(6) { self.millis(1_000) } else { Duration::ZERO };
-            return Ask { linger, global, ..Ask::plainly(0) };
+                if !strict_fifo && self.one_in(6) { self.millis(1_000) } else { Duration::ZERO };
+            return RequestPlan { linger, strict_fifo, ..RequestPlan::for_key(0) };
         }
         if self.theme == Theme::Queue {
-            return Ask { global: true, ..Ask::plainly(0) };
+            return RequestPlan { strict_fifo: true, ..RequestPlan::for_key(0) };
         }
         let keys = if self.lists && self.one_in(6) {
             (0..self.keys).collect()
@@ -277,17 +280,21 @@ impl Drawing {
         let wait = match self.chance.u32(..10) {
             0 => Some(Duration::ZERO),
             1..5 => Some(self.millis(6_000) + Duration::from_millis(1)),
-            // What is asked for inside of something else may keep that one from ending.
+            // A nested request can keep the enclosing section from ending.
             5..8 if depth > 0 => Some(self.millis(2_000)),
             _ => None,
         };
-        let global = self.one_in(6);
-        Ask {
+        let strict_fifo = self.one_in(6);
+        RequestPlan {
             keys,
             wait,
             ttl: self.ask_ttl(),
-            linger: if !global && self.one_in(5) { self.millis(1_000) } else { Duration::ZERO },
-            global,
+            linger: if !strict_fifo && self.one_in(5) {
+                self.millis(1_000)
+            } else {
+                Duration::ZERO
+            },
+            strict_fifo,
             renew: !self.one_in(8),
             max_hold: self.one_in(12).then(|| self.up_to(self.ttl * 3).max(self.ttl / 2)),
             must_succeed: false,
@@ -304,39 +311,39 @@ impl Drawing {
     }
 
     fn fault(&mut self, processes: usize) -> Fault {
-        // Most of it happens early, when most is under way.
+        // Half of the faults come early, when most requests run.
         let at = if self.chance.bool() { self.millis(100) } else { self.millis(4_000) };
-        Fault { at, what: self.misfortune(processes) }
+        Fault { at, what: self.fault_kind(processes) }
     }
 
-    fn misfortune(&mut self, processes: usize) -> Misfortune {
+    fn fault_kind(&mut self, processes: usize) -> FaultKind {
         let process = self.chance.usize(..processes);
         if self.theme == Theme::Queue {
-            return Misfortune::Crash { process };
+            return FaultKind::Crash { process };
         }
         let span = if self.chance.bool() { self.up_to(self.ttl * 2) } else { self.millis(6_000) };
         match self.chance.u32(..20) {
-            0..4 => Misfortune::Cut {
+            0..4 => FaultKind::Cut {
                 process,
                 late: if self.one_in(2) { self.millis(8_000) } else { Duration::ZERO },
                 unnoticed: match self.chance.u32(..12) {
-                    0 => Misfortune::FOREVER,
+                    0 => FaultKind::FOREVER,
                     1..5 => span,
                     _ => Duration::ZERO,
                 },
             },
-            4 => Misfortune::BlackHole { process, span },
-            5..8 => Misfortune::Pause { process, span },
-            8 | 9 => Misfortune::Crash { process },
-            10 => Misfortune::Freeze { span },
-            11 => Misfortune::Restart { span },
-            12 => Misfortune::RestartEmpty { span },
-            13 => Misfortune::Flush,
-            14 => Misfortune::ForgetScripts,
-            15 => Misfortune::Unable { span },
-            16 => Misfortune::Full { span },
-            17 => Misfortune::Jump { millis: self.jump() },
-            _ => Misfortune::Delete { key: self.chance.u32(..self.keys), part: self.part() },
+            4 => FaultKind::BlackHole { process, span },
+            5..8 => FaultKind::Pause { process, span },
+            8 | 9 => FaultKind::Crash { process },
+            10 => FaultKind::Freeze { span },
+            11 => FaultKind::Restart { span },
+            12 => FaultKind::RestartEmpty { span },
+            13 => FaultKind::Flush,
+            14 => FaultKind::ForgetScripts,
+            15 => FaultKind::Unable { span },
+            16 => FaultKind::Full { span },
+            17 => FaultKind::Jump { millis: self.jump() },
+            _ => FaultKind::Delete { key: self.chance.u32(..self.keys), part: self.part() },
         }
     }
 

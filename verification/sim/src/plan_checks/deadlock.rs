@@ -1,51 +1,55 @@
-//! Whether whoever was told of a deadlock had ever waited for itself.
+//! Whether each reported deadlock was real.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use checker::{Event, EventKind, Property, Refusal, Request, Violation};
 
-use crate::stage::TaskId;
+use crate::context::TaskId;
 
-/// Deadlocks that were told of without a circle of waits at any instant of the wait. A request is taken to be inside of all that
-/// its task has entered, siblings' sections too: so a circle may be seen that is none, and never none where there is one.
-pub(super) fn false_verdicts(events: &[Event]) -> Vec<Violation> {
+/// Deadlocks that were reported although no cycle of waits existed at any instant of the wait. A
+/// request counts as nested in everything that its task has acquired, including siblings' sections.
+/// So this check may see a cycle that is none, and never misses one.
+pub(super) fn false_deadlocks(events: &[Event]) -> Vec<Violation> {
     let told = events.iter().enumerate().filter_map(|(place, event)| match event.kind {
         EventKind::Refused { request, why: Refusal::Deadlock } => Some((place, request)),
         _ => None,
     });
-    told.filter_map(|(place, request)| false_verdict(&events[..place], request)).collect()
+    told.filter_map(|(place, request)| false_deadlock(&events[..place], request)).collect()
 }
 
-fn false_verdict(before: &[Event], request: Request) -> Option<Violation> {
-    let asks = |event: &Event| matches!(event.kind, EventKind::Requested { request: asked, .. } if asked == request);
+fn false_deadlock(before: &[Event], request: Request) -> Option<Violation> {
+    let asks = |event: &Event| match event.kind {
+        EventKind::Requested { request: asked, .. } => asked == request,
+        _ => false,
+    };
     let asked = before.iter().position(asks)?;
     let mut waits = Waits::default();
-    let mut in_circle = false;
+    let mut in_cycle = false;
     for (place, event) in before.iter().enumerate() {
-        waits.take_in(event);
-        // A circle closes with a wait that begins.
+        waits.record(event);
+        // A cycle closes when a wait begins.
         let begins = matches!(event.kind, EventKind::Requested { .. });
-        in_circle |= place >= asked && begins && waits.is_in_circle(request);
+        in_cycle |= place >= asked && begins && waits.is_in_cycle(request);
     }
-    (!in_circle).then(|| Violation {
+    (!in_cycle).then(|| Violation {
         property: Property::Deadline,
         at: before[asked].at,
-        text: format!("#{request} was told that it waits for itself, and never did"),
+        text: format!("#{request} failed with a deadlock, but there was no cycle"),
         requests: vec![request],
     })
 }
 
-/// Who waits and who is inside, at one instant.
+/// The waiting requests and the running sections at one instant.
 #[derive(Default)]
 struct Waits {
-    /// The key that each waiting request wants, and its task.
+    /// The key and the task of each waiting request.
     waiting: BTreeMap<Request, (u32, TaskId)>,
-    /// The same of each that is inside.
+    /// The same of each running section.
     inside: BTreeMap<Request, (u32, TaskId)>,
 }
 
 impl Waits {
-    fn take_in(&mut self, event: &Event) {
+    fn record(&mut self, event: &Event) {
         match event.kind {
             EventKind::Requested { request, key, .. } => {
                 self.waiting.insert(request, (key, (event.process, event.task)));
@@ -68,7 +72,7 @@ impl Waits {
         }
     }
 
-    fn is_in_circle(&self, start: Request) -> bool {
+    fn is_in_cycle(&self, start: Request) -> bool {
         let Some(&(key, home)) = self.waiting.get(&start) else { return false };
         let mut seen = BTreeSet::new();
         let mut next = self.holders(key);
@@ -84,7 +88,7 @@ impl Waits {
         false
     }
 
-    /// The tasks inside of sections of this key.
+    /// The tasks that run sections of this key.
     fn holders(&self, key: u32) -> Vec<TaskId> {
         let held = self.inside.values().filter(|(inside, _)| *inside == key);
         held.map(|&(_, task)| task).collect()

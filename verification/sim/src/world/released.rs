@@ -1,22 +1,23 @@
-//! What becomes of requests in the server.
+//! What becomes of requests on the server.
 
 use std::collections::HashSet;
 
 use distlock_runtime::verification::{AcquireReply, Command, Reply, RequestId, RequestRef};
 
-/// The requests that were released or cancelled: none of them is granted anything any more, however late it arrives. And
-/// those that were granted: each is released or cancelled, unless something keeps its process from it.
+/// Tracks the requests that were released or cancelled, which must never be granted again, however
+/// late they arrive, and the granted ones, each of which must be released or cancelled unless a
+/// fault prevents it.
 #[derive(Default)]
-pub(super) struct Over {
+pub(super) struct ReleasedRequests {
     ids: HashSet<RequestId>,
-    /// Granted, and not given back.
+    /// Granted and not released.
     given: HashSet<RequestId>,
-    /// How often one was all the same.
+    /// How often a released request was granted.
     pub(super) granted: u64,
 }
 
-impl Over {
-    /// The server has done what it was asked.
+impl ReleasedRequests {
+    /// Records a call that the server has executed.
     pub(super) fn note(&mut self, call: &Command, reply: &Reply) {
         match (call, reply) {
             (
@@ -40,7 +41,7 @@ impl Over {
         }
     }
 
-    /// It grants something.
+    /// Records a grant.
     pub(super) fn grant(&mut self, id: RequestId) {
         if self.ids.contains(&id) {
             self.granted += 1;
@@ -49,7 +50,7 @@ impl Over {
         }
     }
 
-    /// How many were granted and not given back.
+    /// How many are granted and not released.
     pub(super) fn kept(&self) -> u64 {
         self.given.len() as u64
     }

@@ -1,4 +1,4 @@
-//! What happens when.
+//! The queue of events.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -7,48 +7,49 @@ use std::time::Duration;
 use checker::Nanos;
 use distlock_runtime::verification::Notification;
 
-use super::traffic::{Answer, Request};
-use crate::stage::TaskId;
+use super::network::{Answer, Request};
+use crate::context::TaskId;
 
-/// Something that happens.
-pub(super) enum Happening {
+/// An event of the simulation.
+pub(super) enum SimEvent {
     /// A process starts.
-    Born(usize),
+    Start(usize),
     /// A process's I/O thread has something to do.
     Turn(usize),
     /// A task was woken.
     Poll(TaskId),
     /// A fault of the plan.
     Fault(usize),
-    /// It is over.
+    /// A fault ends.
     FaultOver(usize),
-    /// A process that stood still runs on.
+    /// A paused process resumes.
     Resumed(usize),
-    /// The server is there again, or runs on.
+    /// The server is back or resumes.
     ServerBack,
     /// A process tries to connect.
     Connect(usize),
     /// The attempt arrives at the server.
-    Hello(usize),
-    /// Its answer arrives, and says what the server knows of the longest lease.
-    Welcome(usize, Duration),
-    /// An attempt of a process to connect, by the number of the connection, comes to nothing.
+    ConnectRequest(usize),
+    /// The reply of the server arrives, with the longest lease that it knows.
+    ConnectReply(usize, Duration),
+    /// An attempt of a process to connect fails. The second number is the connection.
     ConnectFailed(usize, usize),
     /// A batch of calls arrives at the server.
     Request(usize, Request),
     /// The replies arrive.
     Answer(usize, Answer),
-    /// What the server tells unasked arrives.
+    /// A pushed notification arrives.
     Push(usize, Notification),
-    /// The client finds that its connection is gone.
+    /// The client notices that its connection is closed.
     ClientNotices(usize),
-    /// The server finds it.
+    /// The server notices.
     ServerNotices(usize),
 }
 
-/// What is to happen, the next first; of several at one instant that which was put first.
+/// Future events, the earliest first. Events of one instant keep the order in which they were
+/// added.
 #[derive(Default)]
-pub(super) struct Agenda {
+pub(super) struct EventQueue {
     heap: BinaryHeap<Reverse<Entry>>,
     next: u64,
 }
@@ -56,20 +57,20 @@ pub(super) struct Agenda {
 struct Entry {
     at: Nanos,
     number: u64,
-    happening: Happening,
+    event: SimEvent,
 }
 
-impl Agenda {
-    pub(super) fn put(&mut self, at: Nanos, happening: Happening) {
-        self.heap.push(Reverse(Entry { at, number: self.next, happening }));
+impl EventQueue {
+    pub(super) fn put(&mut self, at: Nanos, event: SimEvent) {
+        self.heap.push(Reverse(Entry { at, number: self.next, event }));
         self.next += 1;
     }
 
-    pub(super) fn take_before(&mut self, limit: Nanos) -> Option<(Nanos, Happening)> {
+    pub(super) fn take_before(&mut self, limit: Nanos) -> Option<(Nanos, SimEvent)> {
         if self.heap.peek()?.0.at > limit {
             return None;
         }
-        self.heap.pop().map(|Reverse(entry)| (entry.at, entry.happening))
+        self.heap.pop().map(|Reverse(entry)| (entry.at, entry.event))
     }
 }
 

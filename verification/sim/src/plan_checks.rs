@@ -1,6 +1,6 @@
-//! What a history shows to whoever knows its plan, beside what the checker proves of any.
+//! Checks of a history that need its plan, in addition to what the checker proves of any history.
 
-mod circle;
+mod deadlock;
 
 use checker::{Event, EventKind, Nanos, Property, Request, Violation};
 use distlock_runtime::verification::WAITER_LEASE;
@@ -8,29 +8,30 @@ use distlock_runtime::verification::WAITER_LEASE;
 use crate::plan::Plan;
 use crate::world::nanos;
 
-/// All that goes against the plan.
+/// All violations of the plan.
 pub(crate) fn violations(plan: &Plan, events: &[Event]) -> Vec<Violation> {
     let mut found = Vec::new();
-    // A list keeps its first locks without a word while it waits for the next.
+    // A multi-key request holds its first locks while it waits for the next ones.
     if !plan.takes_several() {
-        found.extend(circle::false_verdicts(events));
+        found.extend(deadlock::false_deadlocks(events));
     }
-    // What the server has forgotten may be found to be lost at any time.
+    // A hold that the server has forgotten can be reported as lost at any time.
     if plan.keeps_requests() {
-        found.extend(over_at_once(events));
+        found.extend(expired_at_start(events));
     }
-    if plan.keeps_order() && !plan.is_lossless() {
-        found.extend(outlived(plan, events));
+    if plan.keeps_token_order() && !plan.is_lossless() {
+        found.extend(renewed_after_loss(plan, events));
     }
     found
 }
 
-/// As long as it takes at the most to wake whoever gets a lock, or is next.
+/// The longest time to wake the caller that is granted the lock, or the next one.
 const WAKE_UP: Nanos = 100_000;
 
-/// Holds that are over when their sections begin. One may run out while its task is being woken; in one schedule that does not
-/// happen twice, unless grants that come too late are passed on. What is entered or handed on within a process was looked at.
-fn over_at_once(events: &[Event]) -> Option<Violation> {
+/// Holds that have expired when their sections start. One can expire while its task is being woken.
+/// Two in one schedule mean that late grants are passed on. A re-entry or a handoff checks the
+/// hold, so none of those may be expired.
+fn expired_at_start(events: &[Event]) -> Option<Violation> {
     let mut by_chance = 0;
     for (place, event) in events.iter().enumerate() {
         let EventKind::Acquired { request, valid_until, outer: None, .. } = event.kind else {
@@ -44,7 +45,7 @@ fn over_at_once(events: &[Event]) -> Option<Violation> {
             Entry::AfterPause => {}
             Entry::Granted if by_chance == 0 => by_chance += 1,
             Entry::Granted | Entry::Handed => {
-                let text = "a section began under a hold that was over by then".to_owned();
+                let text = "a section started under an expired hold".to_owned();
                 let (at, requests) = (event.at, vec![request]);
                 return Some(Violation { property: Property::LossReported, at, text, requests });
             }
@@ -53,13 +54,13 @@ fn over_at_once(events: &[Event]) -> Option<Violation> {
     None
 }
 
-/// How a section came to its hold.
+/// How a section got its hold.
 enum Entry {
-    /// It was there or on its way while the process stood still.
+    /// The grant arrived while the process was paused.
     AfterPause,
-    /// The process had it: from another section just before, or kept from one.
+    /// A handoff from the previous section, or a lingering hold.
     Handed,
-    /// The server gave it.
+    /// A grant of the server.
     Granted,
 }
 
@@ -95,9 +96,9 @@ impl Entry {
     }
 }
 
-/// A hold as its process saw it.
+/// A hold as its process observed it.
 #[derive(Clone, Copy)]
-struct Seen {
+struct ObservedHold {
     request: Request,
     key: u32,
     fence: u64,
@@ -105,23 +106,24 @@ struct Seen {
     until: Nanos,
 }
 
-/// A hold that lasts although another was granted the lock more than a ttl ago: what the server has forgotten is not renewed.
-fn outlived(plan: &Plan, events: &[Event]) -> Option<Violation> {
+/// A hold that is still renewed more than a ttl after another one was granted: the server does not
+/// renew what it has forgotten.
+fn renewed_after_loss(plan: &Plan, events: &[Event]) -> Option<Violation> {
     let mut holds = holds(events);
-    // Whoever stood still for long may come to see a grant only when it is over.
+    // A process that was paused for long may see a grant only after it expired.
     holds.retain(|hold| hold.until > hold.at);
     holds.sort_by_key(|hold| (hold.key, std::cmp::Reverse(hold.fence)));
-    // A pushed grant that comes late is believed for its claim.
+    // A late pushed grant is valid for its claim.
     let longest = nanos(plan.longest_ttl().max(WAITER_LEASE).mul_f64(1.01));
     for of_key in holds.chunk_by(|one, other| one.key == other.key) {
-        let mut next: Option<Seen> = None;
+        let mut next: Option<ObservedHold> = None;
         for &hold in of_key {
             if let Some(next) = next.filter(|next| next.fence > hold.fence)
                 && hold.until > next.at + longest
             {
                 let (at, requests) = (hold.until, vec![hold.request, next.request]);
                 let text = format!(
-                    "key {}: a hold under token {} was still prolonged after one under token {} had begun",
+                    "key {}: the hold under token {} was renewed after the one under token {} had started",
                     hold.key, hold.fence, next.fence,
                 );
                 return Some(Violation { property: Property::LossReported, at, text, requests });
@@ -134,10 +136,10 @@ fn outlived(plan: &Plan, events: &[Event]) -> Option<Violation> {
     None
 }
 
-/// All holds, with the latest instant until which anybody inside has seen them last.
-fn holds(events: &[Event]) -> Vec<Seen> {
-    let mut holds: Vec<Seen> = Vec::new();
-    // By request: its key, and where its hold is.
+/// All holds, with the latest expiry that a section observed.
+fn holds(events: &[Event]) -> Vec<ObservedHold> {
+    let mut holds: Vec<ObservedHold> = Vec::new();
+    // By request: its key, and the index of its hold.
     let mut requests: Vec<(u32, Option<usize>)> = Vec::new();
     for Event { at, kind, .. } in events {
         match *kind {
@@ -149,14 +151,20 @@ fn holds(events: &[Event]) -> Vec<Seen> {
                 requests[index].0 = key;
             }
             EventKind::Acquired { request, fence, valid_until, outer } => {
-                let hold = outer.and_then(|around| requests[index(around)].1);
+                let hold = outer.and_then(|enclosing| requests[index(enclosing)].1);
                 let hold = hold.unwrap_or(holds.len());
                 let key = requests[index(request)].0;
                 requests[index(request)].1 = Some(hold);
                 match holds.get_mut(hold) {
                     Some(known) => known.until = known.until.max(valid_until),
                     None => {
-                        holds.push(Seen { request, key, fence, at: *at, until: valid_until });
+                        holds.push(ObservedHold {
+                            request,
+                            key,
+                            fence,
+                            at: *at,
+                            until: valid_until,
+                        });
                     }
                 }
             }

@@ -1,4 +1,4 @@
-//! The I/O thread of one simulated process, turned by the world.
+//! The I/O thread of a simulated process. The world runs its turns.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use distlock_runtime::verification::{
 use distlock_runtime::{Fence, LockManager};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use crate::stage;
+use crate::context;
 
 /// The settings of a manager that a plan chooses.
 #[derive(Clone, Debug)]
@@ -21,33 +21,33 @@ pub(crate) struct Settings {
     pub(crate) data_loss_grace: bool,
 }
 
-/// Starts a manager in the process that runs, with its I/O thread.
-pub(crate) fn start(settings: Settings) -> (Node, LockManager) {
+/// Starts a manager and its I/O thread in the running process.
+pub(crate) fn start(settings: Settings) -> (IoThread, LockManager) {
     let Settings { inbox, ttl, max_handoffs, data_loss_grace } = settings;
-    let timing = Timing { data_loss_grace: data_loss_grace, ..Timing::default() };
+    let timing = Timing { data_loss_grace, ..Timing::default() };
     let (sender, messages) = unbounded_channel();
     let mailbox = Mailbox::new(sender);
-    let protocol = Protocol::new(stage::local_now(), timing.clone(), inbox, ttl);
-    let node = Node { desk: Dispatcher::new(protocol, mailbox.downgrade()), messages };
-    (node, verification::manager(mailbox, &timing, ttl, max_handoffs))
+    let protocol = Protocol::new(context::local_now(), timing.clone(), inbox, ttl);
+    let io_thread = IoThread { desk: Dispatcher::new(protocol, mailbox.downgrade()), messages };
+    (io_thread, verification::manager(mailbox, &timing, ttl, max_handoffs))
 }
 
-/// Who hears the replies to the calls of one batch, in their order.
-pub(crate) struct Askers(Vec<ReplyTo>);
+/// Who receives the replies to the calls of one batch, in order.
+pub(crate) struct ReplyTargets(Vec<ReplyTo>);
 
-/// What an I/O thread has between two turns.
-pub(crate) struct Node {
+/// The state of an I/O thread between two turns.
+pub(crate) struct IoThread {
     desk: Dispatcher,
     messages: UnboundedReceiver<Message>,
 }
 
-impl Node {
-    /// Whether callers have put something into its mailbox.
-    pub(crate) fn has_mail(&self) -> bool {
+impl IoThread {
+    /// Whether its mailbox has messages.
+    pub(crate) fn has_messages(&self) -> bool {
         !self.messages.is_empty()
     }
 
-    /// One turn. Whether the connection is to be given up.
+    /// Runs one turn. Returns whether the connection has to be abandoned.
     pub(crate) fn turn(&mut self, now: Timestamp) -> bool {
         while let Ok(message) = self.messages.try_recv() {
             self.desk.message(now, message);
@@ -59,13 +59,13 @@ impl Node {
         self.desk.take_needs_reconnect()
     }
 
-    /// What the turn brought to be sent.
-    pub(crate) fn take_batch(&mut self) -> Option<(Askers, Vec<Command>)> {
-        let (askers, calls): (Vec<_>, Vec<_>) = self.desk.take_batch().into_iter().unzip();
-        (!calls.is_empty()).then_some((Askers(askers), calls))
+    /// The calls to be sent after a turn.
+    pub(crate) fn take_batch(&mut self) -> Option<(ReplyTargets, Vec<Command>)> {
+        let (reply_targets, calls): (Vec<_>, Vec<_>) = self.desk.take_batch().into_iter().unzip();
+        (!calls.is_empty()).then_some((ReplyTargets(reply_targets), calls))
     }
 
-    /// Hands over what the turn brought to callers.
+    /// Delivers the grants of the turn to callers.
     pub(crate) fn deliver(&mut self) {
         self.desk.deliver_grants();
     }
@@ -86,24 +86,24 @@ impl Node {
         );
     }
 
-    /// The connection is gone, or given up.
+    /// The connection is closed or abandoned.
     pub(crate) fn disconnected(
         &mut self,
         now: Timestamp,
         because: &str,
-        unanswered: impl IntoIterator<Item = Askers>,
+        unanswered: impl IntoIterator<Item = ReplyTargets>,
     ) {
         self.desk.disconnected(now, because.to_owned());
-        self.desk.abandon(unanswered.into_iter().flat_map(|askers| askers.0));
+        self.desk.abandon(unanswered.into_iter().flat_map(|reply_targets| reply_targets.0));
     }
 
     pub(crate) fn replies(
         &mut self,
         now: Timestamp,
-        askers: Askers,
+        reply_targets: ReplyTargets,
         replies: Vec<Result<Reply, CommandError>>,
     ) {
-        for (asker, reply) in askers.0.into_iter().zip(replies) {
+        for (asker, reply) in reply_targets.0.into_iter().zip(replies) {
             self.desk.reply(now, asker, reply);
         }
     }
@@ -112,21 +112,21 @@ impl Node {
         self.desk.notice(now, notice);
     }
 
-    /// The highest token seen, and the longest lease of all: what is said when connecting.
-    pub(crate) fn greeting(&self) -> (Fence, Duration) {
+    /// What the handshake contains: the highest token seen, and the longest lease.
+    pub(crate) fn handshake(&self) -> (Fence, Duration) {
         (self.desk.protocol().min_fence(), self.desk.protocol().data_loss_grace().max_lease)
     }
 
-    /// Whether something that was let go of is left alone for longer than until the next attempt.
-    pub(crate) fn neglects(&self, now: Timestamp) -> bool {
+    /// Whether a release is pending and nothing is scheduled for it.
+    pub(crate) fn has_stalled_release(&self, now: Timestamp) -> bool {
         let soon = now.plus(Duration::from_millis(100));
         self.desk.protocol().releasing().next().is_some()
-            && !self.has_mail()
+            && !self.has_messages()
             && self.desk.due().is_none_or(|due| due > soon)
     }
 
-    /// Whether nothing is held, asked or undone.
+    /// Whether nothing is held, requested or pending.
     pub(crate) fn is_idle(&self) -> bool {
-        self.desk.protocol().is_idle() && !self.has_mail()
+        self.desk.protocol().is_idle() && !self.has_messages()
     }
 }

@@ -1,0 +1,140 @@
+//! What the lock guarantees under a plan.
+
+use std::time::Duration;
+
+use distlock_runtime::verification::lease_step_for;
+
+use super::{Fault, FaultKind, NetworkProfile, Plan, Step};
+
+/// How long a lock may be free while a request waits, in an undisturbed plan: a release, a push and
+/// two wake-ups take a few milliseconds.
+const PROMPTLY: Duration = Duration::from_millis(50);
+
+impl Plan {
+    /// Whether no fault makes the server forget a valid hold. Then no two holds may be valid at
+    /// once.
+    #[must_use]
+    pub fn is_lossless(&self) -> bool {
+        !self.faults.iter().any(|fault| fault.what.is_lossy())
+    }
+
+    /// Whether all tokens rise. They do not if the clock of the server was set back and its counter
+    /// was lost.
+    #[must_use]
+    pub fn keeps_token_order(&self) -> bool {
+        let back = self.faults.iter().any(|fault| fault.what.sets_clock_back());
+        let forgets = self.faults.iter().any(|fault| fault.what.forgets_tokens());
+        !(back && forgets)
+    }
+
+    /// When the last fault has ended and the last process has started.
+    #[must_use]
+    pub fn faults_end_at(&self) -> Duration {
+        let faults = self.faults.iter().map(|fault| fault.at + fault.what.lasts());
+        let births = self.processes.iter().map(|member| member.starts_at);
+        faults.chain(births).max().unwrap_or_default()
+    }
+
+    /// The shortest ttl in it.
+    #[must_use]
+    pub fn shortest_ttl(&self) -> Duration {
+        self.ttls().min().unwrap_or_default()
+    }
+
+    /// The longest.
+    #[must_use]
+    pub fn longest_ttl(&self) -> Duration {
+        self.ttls().max().unwrap_or_default()
+    }
+
+    fn ttls(&self) -> impl Iterator<Item = Duration> {
+        self.processes.iter().map(|member| member.ttl).chain(self.steps().flat_map(Step::ttls))
+    }
+
+    /// The longest grace period after a data loss: the step of the bound above the longest ttl.
+    fn data_loss_wait(&self) -> Duration {
+        lease_step_for(self.longest_ttl().mul_f64(1.02))
+    }
+
+    /// The lock of the process without a grace period after a data loss, if the plan has both: that
+    /// process can hold it twice.
+    #[must_use]
+    pub fn unprotected_key(&self) -> Option<u32> {
+        let unprotected_process = self.processes.iter().any(|member| !member.data_loss_grace);
+        let forgets = self.faults.iter().any(|fault| fault.what.forgets_tokens());
+        (unprotected_process && forgets).then(|| self.keys - 1)
+    }
+
+    /// How long after the end of all tasks every lock can be acquired: holds of crashed processes
+    /// have expired, an unclaimed grant has passed, and a data loss was waited out. A clock that
+    /// was set back makes all of that longer.
+    #[must_use]
+    pub fn free_within(&self) -> Duration {
+        (self.data_loss_wait() + self.set_back_by()) * 2 + Duration::from_secs(5)
+    }
+
+    /// How often later requests may overtake one that waits on the server, in an undisturbed plan:
+    /// through the handoffs of each process, once.
+    #[must_use]
+    pub fn passed_over(&self) -> Option<u32> {
+        if self.network == NetworkProfile::GOOD && self.is_strict_fifo() {
+            return Some(0);
+        }
+        let processes = u32::try_from(self.processes.len()).ok()?;
+        self.is_undisturbed().then_some((self.max_handoffs + 1) * processes)
+    }
+
+    /// Whether all requests wait on the server, each for one lock, and crashes are the only faults.
+    fn is_strict_fifo(&self) -> bool {
+        let crashes = |fault: &Fault| matches!(fault.what, FaultKind::Crash { .. });
+        let waits = |step: &Step| step.ask.strict_fifo && step.ask.keys.len() == 1;
+        self.faults.iter().all(crashes)
+            && self.steps().all(|step| waits(step) && step.nested.is_empty())
+    }
+
+    fn is_undisturbed(&self) -> bool {
+        self.faults.is_empty() && self.network == NetworkProfile::GOOD
+    }
+
+    /// Whether the server remembers requests. A request whose hold was deleted can be queued again.
+    #[must_use]
+    pub fn keeps_requests(&self) -> bool {
+        !self.faults.iter().any(|fault| fault.what.forgets_requests())
+    }
+
+    /// How long a lock may be free while a request waits, after the last fault: the hold of a
+    /// crashed process expires, an unclaimed grant passes, a data loss is waited out, and processes
+    /// reconnect.
+    #[must_use]
+    pub fn takeover(&self) -> Option<Duration> {
+        if self.is_undisturbed() && self.steps().all(Step::is_plain) {
+            return Some(PROMPTLY);
+        }
+        let packets = (self.network.usual + self.network.slow) * 8;
+        let span = self.data_loss_wait() * 2 + Duration::from_secs(6) + packets;
+        // A multi-key request holds its first locks long before it reports them, and requests the
+        // last ones late.
+        (self.set_back_by().is_zero() && !self.takes_several()).then_some(span)
+    }
+
+    /// How long after the end the server stores anything: the tombstones of cancelled requests last
+    /// longest.
+    #[must_use]
+    pub fn forgotten_within(&self) -> Duration {
+        self.set_back_by() + Duration::from_secs(75)
+    }
+
+    /// Whether any request in it takes several locks.
+    #[must_use]
+    pub fn takes_several(&self) -> bool {
+        self.steps().any(Step::takes_several)
+    }
+
+    fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.processes.iter().flat_map(|member| &member.tasks).flat_map(|task| &task.steps)
+    }
+
+    fn set_back_by(&self) -> Duration {
+        self.faults.iter().map(|fault| fault.what.set_back_by()).sum()
+    }
+}
