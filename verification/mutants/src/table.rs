@@ -19,13 +19,12 @@ the library itself is never modified.
 const SUITES: &str = "\
 Suites, in the order in which they run. The table names the first one that detects the mutant.
 
-- *sim*: several processes, a network and the in-memory server in one deterministic
-  simulation. One seed is one schedule. The count is the number of schedules up to the first
-  violation.
-- *parity*: random commands to the Lua scripts on a real server and to the in-memory server, compared
-  reply by reply
+- *sim*: several processes, a network and the in-memory server in one deterministic simulation. One
+  seed is one schedule. The count is the number of schedules up to the first violation.
+- *parity*: random commands to the Lua scripts on a real server and to the in-memory server,
+  compared reply by reply
 - *loom*: the smallest concurrent parts under every schedule and memory order (loom)
-- *shuttle*: the concurrent parts of one process under clean_suites schedules (shuttle)
+- *shuttle*: the concurrent parts of one process under controlled schedules (shuttle)
 - *fuzz*: random arguments of the attribute and random replies of a server
 - *units*: unit tests of the runtime
 - *chaos*: real servers and processes under faults
