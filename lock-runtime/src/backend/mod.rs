@@ -1,7 +1,7 @@
 //! Where calls are sent: a Redis server, or the in-process store that answers as one would.
 
 pub(crate) mod memory;
-pub(crate) mod probe;
+pub(crate) mod preflight;
 pub(crate) mod redis;
 
 use std::pin::Pin;

@@ -1,15 +1,13 @@
 //! One Redis server, through one multiplexed RESP3 connection that carries calls and pushes.
 
+pub(crate) mod acl;
 pub(crate) mod batch;
+pub(crate) mod connect;
 pub(crate) mod errors;
-pub(crate) mod facts;
+pub(crate) mod lease_steps;
+pub(crate) mod server_info;
 #[cfg(test)]
-mod impostor;
-pub(crate) mod ladder;
-pub(crate) mod opening;
-#[cfg(test)]
-mod random;
-pub(crate) mod rights;
+mod tests;
 pub(crate) mod tls;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,7 +21,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::backend::redis::batch::Batch;
 use crate::backend::redis::errors::{call_error, connect_error};
-use crate::backend::redis::ladder::Ladder;
+use crate::backend::redis::lease_steps::Ladder;
 use crate::backend::redis::tls::Certificates;
 use crate::backend::{Boxed, ConnectError, ConnectParams, Connection, Push};
 use crate::protocol::in_flight::CommandError;
@@ -86,7 +84,7 @@ impl RedisEndpoint {
         let ladder = self.ladder.get_or_init(|| Arc::new(Ladder::new(&space, database)));
         let ladder = Arc::clone(ladder);
         Box::pin(async move {
-            opening::open(&client, number, space, ladder, name, hello, pushes)
+            connect::open(&client, number, space, ladder, name, hello, pushes)
                 .await
                 .map(Connection::Redis)
                 .map_err(|error| connect_error(&client, error))

@@ -56,45 +56,4 @@ fn is_unprintable(c: char) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn plain_text_is_borrowed() {
-        let key = "account:7 'ü' 👩‍👩‍👧 \\ \"quoted\"";
-        assert!(matches!(printable(key), Cow::Borrowed(same) if same == key));
-    }
-
-    #[test]
-    fn controls_are_escaped() {
-        assert_eq!(
-            printable("a\nb\r\0\x1b[31m\u{202e}c\u{85}"),
-            r"a\nb\r\u{0}\u{1b}[31m\u{202e}c\u{85}"
-        );
-    }
-
-    #[test]
-    fn a_long_key_is_cut_in_the_middle() {
-        let key = format!("tenant:{}:end", "x".repeat(10_000));
-        let shown = printable(&key);
-        assert!(shown.starts_with("tenant:xxx"), "{shown}");
-        assert!(shown.contains("…(10011 bytes)…"), "{shown}");
-        assert!(shown.ends_with("xxx:end"), "{shown}");
-        assert!(shown.len() < 200, "{shown}");
-    }
-
-    #[test]
-    fn a_long_key_is_cut_between_its_characters() {
-        for pad in 0..4 {
-            let key = format!("{}{}", "a".repeat(pad), "👍".repeat(500));
-            assert!(printable(&key).contains(&format!("…({} bytes)…", key.len())));
-        }
-    }
-
-    #[test]
-    fn words_become_part_of_a_sentence() {
-        assert_eq!(words("ERR two\n lines.\r\n"), "ERR two lines");
-        assert_eq!(words("ERR \x1b[2J"), r"ERR \u{1b}[2J");
-        assert!(words(&"no ".repeat(10_000)).len() < 1000);
-    }
-}
+mod tests;

@@ -6,8 +6,8 @@ pub(crate) mod keyspace;
 pub(crate) mod limits;
 pub(crate) mod max_lease;
 pub(crate) mod probe;
-#[cfg(test)]
-pub mod random;
 pub(crate) mod raw_reply;
 pub(crate) mod reply;
 pub(crate) mod script;
+#[cfg(test)]
+pub mod tests;

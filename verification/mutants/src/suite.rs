@@ -95,11 +95,12 @@ impl Suite {
                 let release = "run --release -p chaos -- run --jobs 2";
                 format!("{release} --schedules {real} --from {from}")
             }
-            Self::Parity => "test -p distlock-runtime --lib twin_test".to_owned(),
+            Self::Parity => "test -p distlock-runtime --lib memory::tests".to_owned(),
             Self::Units => "test -p distlock-runtime --lib".to_owned(),
             Self::Shuttle | Self::Loom => "test".to_owned(),
             Self::Fuzz => {
-                "test -p distlock-runtime -p distlock-macros --lib -- random lies".to_owned()
+                "test -p distlock-runtime -p distlock-macros --lib -- random byzantine wire::tests"
+                    .to_owned()
             }
         })
     }

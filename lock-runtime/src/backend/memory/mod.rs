@@ -1,8 +1,8 @@
 //! The in-process store: the same answers as from a server, for tests, demos and single-process programs.
 
-pub(crate) mod twin;
+pub(crate) mod store;
 #[cfg(test)]
-mod twin_test;
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::backend::memory::twin::MemoryStore;
+use crate::backend::memory::store::MemoryStore;
 use crate::backend::{ConnectError, ConnectParams, Push};
 use crate::protocol::in_flight::CommandError;
 use crate::protocol::state::ConnectErrorKind;

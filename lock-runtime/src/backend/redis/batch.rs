@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use redis::{Cmd, RedisError, Value};
 
-use crate::backend::redis::ladder::Ladder;
+use crate::backend::redis::lease_steps::Ladder;
 use crate::backend::redis::{command, plain, read, script_error};
 use crate::protocol::in_flight::CommandError;
 use crate::wire::batch::{

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use crate::protocol::tests::byzantine::steps::{Step, any_step, honest_step};
 use crate::protocol::tests::byzantine::world::World;
-use crate::wire::random::config;
+use crate::wire::tests::config;
 
 const CASES: u32 = 500;
 

@@ -2,9 +2,9 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use crate::protocol::state::ConnectErrorKind;
-use crate::wire::random::answers::{any_answer, any_text};
-use crate::wire::random::mutation::{Mutation, any_mutation};
 use crate::wire::raw_reply::RawReply;
+use crate::wire::tests::answers::{any_answer, any_text};
+use crate::wire::tests::mutation::{Mutation, any_mutation};
 
 /// One thing that happens; requests and calls by where they stand among those there are.
 #[derive(Clone, Debug)]

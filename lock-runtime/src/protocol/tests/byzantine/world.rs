@@ -8,7 +8,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::backend::memory::twin::MemoryStore;
+use crate::backend::memory::store::MemoryStore;
 use crate::protocol::in_flight::{CommandError, CommandId};
 use crate::protocol::request::RequestParams;
 use crate::protocol::state::Protocol;

@@ -8,7 +8,7 @@ use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 use crate::wire::command::Command;
 use crate::wire::probe::{Probe, WaitTarget};
-use crate::wire::random::calls::owner_info;
+use crate::wire::tests::calls::owner_info;
 
 impl World {
     /// Lets time do what is due and looks at all that comes of it.

@@ -8,9 +8,9 @@ use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 use crate::wire::command::{Command, Renewal};
 use crate::wire::limits::WAITER_LEASE;
-use crate::wire::random::spoken::spoken;
 use crate::wire::raw_reply::RawReply;
 use crate::wire::reply::{AcquireReply, Notification, RenewalReply, Reply, parse_notification};
+use crate::wire::tests::spoken::spoken;
 
 impl World {
     pub(crate) fn reply(&mut self, which: Index, said: &Said) {

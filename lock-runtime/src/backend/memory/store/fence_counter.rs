@@ -1,0 +1,134 @@
+//! The fence counter and its quarantine: `next_fences` of `common.lua`, and `open.lua`.
+
+use std::time::Duration;
+
+use crate::backend::memory::store::with_ttl::{ServerTime, micros};
+use crate::types::fence::{Fence, FenceRange};
+use crate::wire::limits::SMALL_FENCE_RANGE;
+use crate::wire::max_lease::DataLossGrace;
+
+/// Below this a counter cannot have been seeded from a clock.
+const PLAUSIBLE: u64 = 1_000_000_000_000_000;
+
+/// How far ahead of the clock larger blocks may carry the counter, in microseconds.
+const AHEAD: u64 = 1_000_000;
+
+#[derive(Debug, Default)]
+pub(crate) enum FenceCounter {
+    #[default]
+    Missing,
+    At(u64),
+    Wait(DataLossWait),
+}
+
+/// A loss of data that is waited out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DataLossWait {
+    /// When it was noticed, in microseconds.
+    loss: u64,
+    /// The longest lease of before, in microseconds.
+    max_lease: u64,
+    /// The highest token known.
+    issued: u64,
+}
+
+impl DataLossWait {
+    const fn until(self) -> u64 {
+        self.loss.saturating_add(self.max_lease)
+    }
+}
+
+impl FenceCounter {
+    /// The next tokens, or the instant until which none are issued, in microseconds.
+    pub(crate) fn next(
+        &mut self,
+        now: ServerTime,
+        wanted: u32,
+        min_fence: Fence,
+        data_loss_grace: DataLossGrace,
+    ) -> Result<FenceRange, u64> {
+        let now = now.micros();
+        let known = match self.draw(now, wanted) {
+            Some(fences) if fences.first() > min_fence && fences.first().get() > PLAUSIBLE => {
+                return Ok(fences);
+            }
+            Some(fences) => DataLossWait {
+                loss: now,
+                max_lease: 0,
+                issued: fences.first().get().saturating_sub(1),
+            },
+            None => self.waited_out(now),
+        };
+        let wait = DataLossWait {
+            loss: known.loss.min(now),
+            max_lease: known.max_lease.max(micros(data_loss_grace.max_lease)),
+            issued: known.issued.max(min_fence.get()),
+        };
+        let over = now >= wait.until();
+        if !over && data_loss_grace.waits {
+            *self = Self::Wait(wait);
+            return Err(wait.until());
+        }
+        let first = Fence::new(now.max(wait.issued.saturating_add(1)));
+        let fences = FenceRange::new(first, wanted.min(SMALL_FENCE_RANGE));
+        let issued = fences.last().get();
+        *self = if over { Self::At(issued) } else { Self::Wait(DataLossWait { issued, ..wait }) };
+        Ok(fences)
+    }
+
+    /// As many tokens as this if the counter is sound, else it stays as it is: `acquire_all.lua`.
+    pub(crate) fn take_all(&mut self, size: u32, min_fence: Fence) -> Option<FenceRange> {
+        let Self::At(last) = self else { return None };
+        let fences = FenceRange::new(Fence::new(last.saturating_add(1)), size);
+        let sound = fences.first() > min_fence && fences.first().get() > PLAUSIBLE;
+        sound.then(|| {
+            *last = fences.last().get();
+            fences
+        })
+    }
+
+    /// A block of this size, or a small one where a large one would carry the counter far ahead of the clock.
+    fn draw(&mut self, now: u64, wanted: u32) -> Option<FenceRange> {
+        let before = match self {
+            Self::Missing => 0,
+            Self::At(number) => *number,
+            Self::Wait(_) => return None,
+        };
+        let far = before.saturating_add(wanted.into()) > now.saturating_add(AHEAD);
+        let size = if far { wanted.min(SMALL_FENCE_RANGE) } else { wanted };
+        *self = Self::At(before.saturating_add(size.into()));
+        Some(FenceRange::new(Fence::new(before.saturating_add(1)), size))
+    }
+
+    /// A place in a queue: from the counter, or from the clock while that is not one.
+    pub(crate) fn ticket(&mut self, now: ServerTime) -> u64 {
+        self.draw(now.micros(), 1).map_or(now.micros(), |ticket| ticket.first().get())
+    }
+
+    /// Whether there was none.
+    pub(crate) fn open(
+        &mut self,
+        now: ServerTime,
+        min_fence: Fence,
+        longest: Duration,
+        lost: bool,
+    ) -> bool {
+        if !matches!(self, Self::Missing) {
+            return false;
+        }
+        let (now, min_fence) = (now.micros(), min_fence.get());
+        *self = if lost {
+            Self::Wait(DataLossWait { loss: now, max_lease: micros(longest), issued: min_fence })
+        } else {
+            Self::At(now.max(min_fence.saturating_add(1)))
+        };
+        true
+    }
+
+    const fn waited_out(&self, now: u64) -> DataLossWait {
+        match self {
+            Self::Wait(wait) => *wait,
+            Self::Missing | Self::At(_) => DataLossWait { loss: now, max_lease: 0, issued: 0 },
+        }
+    }
+}

@@ -1,0 +1,520 @@
+//! Branches of the scripts that random sequences rarely reach, each on both sides.
+
+use std::time::Duration;
+
+use crate::backend::memory::tests::commands::{
+    BLOCK, BOUND, KEY, QUARANTINE, once, owner_info, queueing, request, request_id,
+};
+use crate::backend::memory::tests::parity::{Both, DEAD, LIVE, Pair, START};
+use crate::types::fence::Fence;
+use crate::types::request_id::RequestId;
+use crate::wire::command::{Acquire, Command, Enqueue, Renewal, RequestRef};
+use crate::wire::limits::WAITER_LEASE;
+use crate::wire::max_lease::DataLossGrace;
+use crate::wire::reply::{AcquireReply, BlockedBy, Decode as _, Notification, RenewalReply, Reply};
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+fn cancel(number: u8, tombstone: Duration) -> Command {
+    Command::Cancel { request: request(request_id(number)), tombstone }
+}
+
+fn renew_waiter(number: u8) -> Command {
+    Command::Renew(vec![Renewal::Waiter {
+        key: KEY.into(),
+        id: request_id(number),
+        lease: WAITER_LEASE,
+    }])
+}
+
+fn renew_hold(number: u8, ttl: Duration) -> Command {
+    Command::Renew(vec![Renewal::Hold { key: KEY.into(), id: request_id(number), ttl }])
+}
+
+fn inspect() -> Command {
+    Command::Inspect { key: KEY.into(), limit: 10 }
+}
+
+#[test]
+fn a_tombstone_refuses_the_late_acquire_until_it_is_over() {
+    let mut both = Both::new();
+    let tombstone = Duration::from_secs(3);
+    assert_eq!(both.same(cancel(1, tombstone)), Reply::Released(false));
+    assert_eq!(both.acquire(once(request_id(1))), AcquireReply::Cancelled);
+    assert_eq!(both.acquire(queueing(request_id(1), LIVE[0])), AcquireReply::Cancelled);
+    both.granted(once(request_id(2)));
+    assert!(both.release(request_id(2)));
+    both.advance(tombstone * 2);
+    both.granted(once(request_id(1)));
+}
+
+#[test]
+fn a_cancel_without_tombstone_lets_the_same_request_ask_again() {
+    let mut both = Both::new();
+    both.granted(once(request_id(1)));
+    assert_eq!(both.same(cancel(1, Duration::ZERO)), Reply::Released(true));
+    both.granted(once(request_id(1)));
+}
+
+#[test]
+fn a_cancel_of_a_hold_grants_to_the_next() {
+    let mut both = Both::new();
+    both.granted(once(request_id(1)));
+    both.busy(queueing(request_id(2), LIVE[0]));
+    assert_eq!(both.same(cancel(1, MINUTE)), Reply::Released(true));
+    assert_eq!(both.told().last(), Some(&request_id(2)));
+}
+
+#[test]
+fn a_lost_push_is_made_good_by_asking_again() {
+    let mut both = Both::new();
+    both.granted(once(request_id(1)));
+    both.busy(queueing(request_id(2), LIVE[1]));
+    assert!(both.release(request_id(1)));
+    let pushed = both.messages.pop().expect("a grant");
+    assert_eq!(pushed.inbox, LIVE[1]);
+    let (told, fences) = pushed.granted().expect("a grant");
+    assert_eq!(told, request_id(2));
+    assert_eq!(both.grant(queueing(request_id(2), LIVE[1])).fences, fences);
+    both.advance(Duration::from_secs(10));
+    assert_eq!(both.grant(once(request_id(2))).fences, fences, "the claim became the full ttl");
+}
+
+#[test]
+fn a_grant_that_nobody_takes_up_passes_to_the_next_who_asks() {
+    let mut both = Both::new();
+    both.granted(once(request_id(1)));
+    both.busy(queueing(request_id(2), LIVE[0]));
+    assert!(both.release(request_id(1)));
+    assert_eq!(both.busy(once(request_id(3))).ahead, 0);
+    both.advance(Duration::from_millis(2_500));
+    let fence = both.granted(once(request_id(3)));
+    assert!(both.grants().all(|(_, fences)| fence > fences.last()));
+    assert_eq!(both.same(renew_hold(2, MINUTE)), Reply::Renewed(vec![RenewalReply::NotHeld]));
+}
+
+#[test]
+fn a_dead_waiter_is_skipped_at_release() {
+    let mut both = Both::new();
+    both.granted(once(request_id(1)));
+    both.busy(queueing(request_id(2), LIVE[0]));
+    both.advance(Duration::from_millis(1_500));
+    both.busy(queueing(request_id(3), LIVE[1]));
+    both.advance(Duration::from_millis(1_500));
+    both.same(renew_waiter(3));
+    assert!(both.release(request_id(1)));
+    assert_eq!(both.told(), [request_id(3)]);
+    assert_eq!(both.same(renew_waiter(2)), Reply::Renewed(vec![RenewalReply::AcquireAgain]));
+}
+
+#[test]
+fn a_waiter_that_nobody_can_tell_is_skipped_at_release() {
+    let mut both = Both::new();
+    both.granted(once(request_id(1)));
+    both.busy(queueing(request_id(2), DEAD));
+    both.busy(queueing(request_id(3), LIVE[0]));
+    assert!(both.release(request_id(1)));
+    assert_eq!(both.told(), [request_id(3)]);
+}
+
+#[test]
+fn a_free_lock_goes_to_the_request_when_nobody_before_it_can_be_told() {
+    let mut both = Both::new();
+    both.granted(Acquire { ttl: Duration::from_secs(1), ..once(request_id(1)) });
+    both.busy(queueing(request_id(2), DEAD));
+    both.advance(Duration::from_millis(1_500));
+    both.granted(once(request_id(3)));
+}
+
+#[test]
+fn a_waiter_behind_others_gets_the_lock_without_being_told() {
+    let mut both = Both::new();
+    both.granted(Acquire { ttl: Duration::from_secs(1), ..once(request_id(1)) });
+    both.busy(queueing(request_id(2), DEAD));
+    assert_eq!(both.busy(queueing(request_id(3), DEAD)).ahead, 1);
+    both.advance(Duration::from_millis(1_500));
+    both.granted(queueing(request_id(3), DEAD));
+}
+
+#[test]
+fn the_head_of_the_queue_that_takes_a_free_lock_grants_to_those_behind_it() {
+    let mut both = Both::new();
+    both.granted(Acquire { ttl: Duration::from_secs(1), ..once(request_id(1)) });
+    both.busy(queueing(request_id(2), LIVE[0]));
+    both.busy(queueing(request_id(3), LIVE[1]));
+    both.advance(Duration::from_millis(1_500));
+    both.granted(queueing(request_id(2), LIVE[0]));
+    assert_eq!(both.told(), []);
+    assert!(both.release(request_id(2)));
+    assert_eq!(both.told(), [request_id(3)]);
+}
+
+#[test]
+fn a_skipped_waiter_queues_again_at_its_old_place() {
+    let mut both = Both::new();
+    both.granted(once(request_id(1)));
+    let ticket = both.busy(queueing(request_id(2), LIVE[0])).ticket;
+    both.advance(Duration::from_secs(5));
+    both.busy(queueing(request_id(3), LIVE[0]));
+    let enqueue = Some(Enqueue { ticket, lease: WAITER_LEASE });
+    let again = both.busy(Acquire { enqueue, ..once(request_id(2)) });
+    assert_eq!((again.ahead, again.ticket), (0, ticket));
+}
+
+#[test]
+fn a_waiter_whose_first_reply_was_lost_learns_its_place() {
+    let mut both = Both::new();
+    both.granted(once(request_id(1)));
+    let first = both.busy(queueing(request_id(2), LIVE[0]));
+    assert!(first.ticket.is_some());
+    assert_eq!(both.busy(queueing(request_id(2), LIVE[0])).ticket, first.ticket);
+}
+
+#[test]
+fn a_foreign_key_counts_as_busy_and_is_never_touched() {
+    let mut both = Both::new();
+    both.put_not_a_lock(KEY);
+    let busy = both.busy(queueing(request_id(1), LIVE[0]));
+    assert_eq!((busy.blocked_by, busy.left), (BlockedBy::KeyConflict, None));
+    assert!(!both.release(request_id(1)));
+    assert_eq!(both.same(cancel(1, MINUTE)), Reply::Released(false));
+    assert_eq!(both.same(renew_waiter(1)), Reply::Renewed(vec![RenewalReply::AcquireAgain]));
+    assert_eq!(both.same(renew_hold(1, MINUTE)), Reply::Renewed(vec![RenewalReply::NotHeld]));
+    let Reply::Inspection(seen) = both.same(inspect()) else { panic!("not an inspection") };
+    assert!(seen.not_a_lock && seen.holder.is_none());
+    let kept: Vec<String> =
+        redis::from_redis_value(both.raw(&["LRANGE", "lock:{order:7}", "0", "-1"])).unwrap();
+    assert_eq!(kept, ["not a lock"]);
+}
+
+#[test]
+fn a_text_that_expires_is_the_lock_of_another_kind_of_client() {
+    let mut both = Both::new();
+    both.put_other_client_lock(KEY, MINUTE);
+    let busy = both.busy(queueing(request_id(1), LIVE[0]));
+    assert_eq!(busy.blocked_by, BlockedBy::Holder(None));
+    assert!(busy.left.is_some_and(|left| left <= MINUTE));
+    assert_eq!(both.same(renew_waiter(1)), Reply::Renewed(vec![RenewalReply::AcquireAgain]));
+    assert!(!both.release(request_id(1)));
+    let Reply::Inspection(seen) = both.same(inspect()) else { panic!("not an inspection") };
+    assert!(seen.not_a_lock && seen.left.is_some());
+    both.advance(MINUTE * 2);
+    both.granted(queueing(request_id(1), LIVE[0]));
+}
+
+/// As many as one script removes, and one.
+const MANY: u32 = 201;
+
+#[test]
+fn one_script_removes_so_many_dead_waiters_and_the_next_goes_on() {
+    let mut both = Both::new();
+    both.granted(once(request_id(1)));
+    for number in 0..MANY {
+        let ask = queueing(RequestId::from_bits(u128::from(number) + 1), LIVE[0]);
+        both.busy(ask);
+    }
+    both.advance(Duration::from_millis(2_100));
+    both.busy(queueing(request_id(2), LIVE[1]));
+    let Reply::Inspection(seen) = both.same(inspect()) else { panic!("not an inspection") };
+    assert_eq!(seen.waiting, u64::from(MANY) + 1 - 100, "a hundred are looked at");
+    assert!(both.release(request_id(1)));
+    assert_eq!(both.told(), [], "one is left before the living");
+    let busy = both.busy(once(request_id(3)));
+    let BlockedBy::Holder(Some(holder)) = busy.blocked_by else { panic!("{busy:?}") };
+    assert_eq!((holder.id, busy.ahead), (request_id(2), 0));
+    assert_eq!(both.told(), [request_id(2)]);
+}
+
+#[test]
+fn a_grant_waits_no_longer_than_its_ttl_and_the_next_learns_when_it_is_over() {
+    let ttl = Duration::from_millis(300);
+    let mut both = Both::new();
+    both.granted(once(request_id(1)));
+    both.busy(Acquire { ttl, ..queueing(request_id(2), LIVE[0]) });
+    both.busy(Acquire { ttl, ..queueing(request_id(3), LIVE[1]) });
+    both.busy(queueing(request_id(4), LIVE[0]));
+    assert!(both.release(request_id(1)));
+    let Reply::Inspection(seen) = both.same(inspect()) else { panic!("not an inspection") };
+    assert!(seen.left.is_some_and(|left| left <= ttl), "{:?}", seen.left);
+    let first = |both: &Both| both.messages.last().map(|message| message.notice);
+    assert_eq!(first(&both), Some(Notification::FirstInQueue(request_id(3), ttl)));
+    // The next one takes it by asking; a long hold is announced to no waiter.
+    both.advance(ttl * 2);
+    both.granted(Acquire { ttl, ..queueing(request_id(3), LIVE[1]) });
+    assert_eq!(first(&both), Some(Notification::FirstInQueue(request_id(4), ttl)));
+    let told = both.messages.len();
+    both.busy(queueing(request_id(5), LIVE[1]));
+    assert!(both.release(request_id(3)));
+    assert_eq!(both.messages.len(), told + 1, "the grant alone");
+}
+
+#[test]
+fn after_the_work_of_one_script_a_free_lock_is_asked_for_again_at_once() {
+    let mut both = Both::new();
+    both.granted(once(request_id(1)));
+    for number in 0..2 * MANY {
+        both.busy(queueing(RequestId::from_bits(u128::from(number) + 1), LIVE[0]));
+    }
+    both.advance(Duration::from_millis(2_100));
+    assert!(both.release(request_id(1)));
+    let busy = both.busy(once(request_id(3)));
+    assert_eq!((busy.blocked_by, busy.left), (BlockedBy::Holder(None), Some(Duration::ZERO)));
+}
+
+#[test]
+fn an_inbox_that_nobody_listens_to_is_tried_once_and_few_of_them_by_one_script() {
+    let mut both = Both::new();
+    both.granted(once(request_id(1)));
+    for number in 0..30 {
+        both.busy(queueing(RequestId::from_bits(number + 1), DEAD));
+    }
+    both.busy(queueing(request_id(2), LIVE[0]));
+    assert!(both.release(request_id(1)));
+    assert_eq!(both.told(), [request_id(2)], "all of one process count as dead");
+
+    for number in 0..15 {
+        both.busy(queueing(RequestId::from_bits(number + 1), &format!("lock:inbox:dead:{number}")));
+    }
+    both.busy(queueing(request_id(3), LIVE[0]));
+    assert!(both.release(request_id(2)));
+    assert_eq!(both.told(), [request_id(2)], "fifteen processes are too many");
+    both.busy(once(request_id(4)));
+    assert_eq!(both.told(), [request_id(2), request_id(3)]);
+}
+
+#[test]
+fn a_tombstone_that_is_over_refuses_nothing_though_newer_ones_keep_the_key() {
+    let mut both = Both::new();
+    both.same(cancel(1, Duration::from_secs(10)));
+    both.advance(Duration::from_secs(6));
+    both.same(cancel(2, Duration::from_secs(10)));
+    assert_eq!(both.acquire(once(request_id(1))), AcquireReply::Cancelled);
+    both.advance(Duration::from_secs(6));
+    both.same(cancel(3, Duration::from_secs(10)));
+    assert_eq!(both.raw(&["ZCARD", "lock:{order:7}:cancelled"]), redis::Value::Int(2));
+    assert_eq!(both.acquire(once(request_id(2))), AcquireReply::Cancelled);
+    both.granted(once(request_id(1)));
+}
+
+#[test]
+fn releasing_another_requests_hold_changes_nothing() {
+    let mut both = Both::new();
+    let fence = both.granted(once(request_id(1)));
+    both.busy(queueing(request_id(2), LIVE[0]));
+    assert!(!both.release(request_id(3)));
+    assert!(!both.release(request_id(2)));
+    assert_eq!(both.same(cancel(3, Duration::ZERO)), Reply::Released(false));
+    assert_eq!(both.granted(once(request_id(1))), fence);
+    assert_eq!(both.told(), []);
+}
+
+#[test]
+fn a_deleted_counter_is_waited_out_and_tokens_go_on_rising() {
+    let mut both = Both::new();
+    let before = both.granted(once(request_id(1)));
+    both.flush();
+    let busy = both.busy(queueing(request_id(2), LIVE[0]));
+    assert_eq!(busy.blocked_by, BlockedBy::DataLoss);
+    assert!(busy.left.is_some_and(|left| left <= BOUND));
+    both.advance(BOUND / 2);
+    // Also those who are not first learn what they wait for, and for how long.
+    both.busy(queueing(request_id(2), LIVE[0]));
+    let busy = both.busy(queueing(request_id(3), LIVE[0]));
+    assert_eq!((busy.blocked_by, busy.ahead), (BlockedBy::DataLoss, 1));
+    assert!(busy.left.is_some_and(|left| left > Duration::ZERO && left <= BOUND / 2));
+    both.advance(BOUND);
+    let after = both.granted(queueing(request_id(2), LIVE[0]));
+    assert!(after > before, "{after} after {before}");
+}
+
+#[test]
+fn a_counter_behind_what_a_client_has_seen_is_waited_out() {
+    for behind in [0, 1, BLOCK.into(), 1_000] {
+        let mut both = Both::new();
+        let min_fence = Fence::new(START + 1 + behind);
+        let request = RequestRef { min_fence, ..request(request_id(1)) };
+        let busy = both.busy(Acquire { request: request.clone(), ..once(request_id(1)) });
+        assert_eq!(busy.blocked_by, BlockedBy::DataLoss, "{behind} behind");
+        both.advance(BOUND * 2);
+        assert!(both.granted(Acquire { request, ..once(request_id(1)) }) > min_fence);
+    }
+}
+
+#[test]
+fn a_client_that_does_not_wait_goes_on_at_once_and_all_others_wait() {
+    let mut both = Both::new();
+    let before = both.granted(once(request_id(1)));
+    both.flush();
+    let at_once = |number, key: &str| {
+        let data_loss_grace = DataLossGrace { waits: false, ..QUARANTINE };
+        let request =
+            RequestRef { data_loss_grace, key: key.into(), ..request(request_id(number)) };
+        Acquire { request, ..once(request_id(number)) }
+    };
+    let first = both.granted(at_once(2, "one"));
+    assert!(first > before, "{first} after {before}");
+    assert_eq!(both.busy(once(request_id(3))).blocked_by, BlockedBy::DataLoss);
+    let second = both.granted(at_once(4, "another"));
+    assert!(second > first, "{second} after {first}");
+    both.advance(BOUND);
+    let after = both.granted(once(request_id(3)));
+    assert!(after > second, "{after} after {second}");
+}
+
+#[test]
+fn a_loss_is_waited_out_for_the_longest_lease_that_anybody_knows_of_in_that_time() {
+    let mut both = Both::new();
+    let knows = |max_lease| {
+        let data_loss_grace = DataLossGrace { max_lease, waits: true };
+        Acquire {
+            request: RequestRef { data_loss_grace, ..request(request_id(1)) },
+            ..once(request_id(1))
+        }
+    };
+    both.granted(once(request_id(2)));
+    both.flush();
+    assert!(both.busy(knows(BOUND)).left.is_some_and(|left| left <= BOUND));
+    both.advance(BOUND / 2);
+    let left = both.busy(knows(BOUND * 3)).left.unwrap();
+    assert!(left > BOUND * 2 && left <= BOUND * 5 / 2, "counted from the loss: {left:?}");
+    // Those who know of less do not take it back.
+    both.advance(BOUND);
+    assert_eq!(both.busy(knows(BOUND)).blocked_by, BlockedBy::DataLoss);
+    both.advance(BOUND * 2);
+    both.granted(knows(BOUND));
+}
+
+#[test]
+fn a_loss_that_a_clock_shows_in_the_future_is_waited_out_from_now() {
+    let mut both = Both::new();
+    both.raw(&["SET", "lock:fence", "wait:9000000000000000:1:0"]);
+    let answer = both.ask(&Command::Acquire(once(request_id(1)))).unwrap();
+    let reply = Command::Acquire(once(request_id(1))).decode(answer).unwrap();
+    let Reply::Acquire(AcquireReply::Busy(busy)) = reply else { panic!("{reply:?}") };
+    assert!(busy.left.is_some_and(|left| left <= BOUND), "{busy:?}");
+}
+
+#[test]
+fn a_release_during_the_quarantine_leaves_the_waiters_queued() {
+    let mut both = Both::new();
+    both.granted(once(request_id(1)));
+    both.busy(queueing(request_id(2), LIVE[0]));
+    let min_fence = Fence::new(START + 1_000);
+    assert_eq!(
+        both.same(Command::Release(RequestRef { min_fence, ..request(request_id(1)) })),
+        Reply::Released(true)
+    );
+    assert_eq!(both.told(), []);
+    let Reply::Inspection(seen) = both.same(inspect()) else { panic!("not an inspection") };
+    assert_eq!((seen.holder, seen.waiting), (None, 1));
+}
+
+#[test]
+fn only_a_missing_counter_is_opened() {
+    let mut both = Both::new();
+    let min_fence = Pair { server: Fence::ZERO, twin: Fence::ZERO };
+    assert!(!both.open(min_fence, BOUND, true).unwrap());
+    both.flush();
+    assert!(both.open(min_fence, BOUND, true).unwrap());
+    assert_eq!(both.busy(once(request_id(1))).blocked_by, BlockedBy::DataLoss);
+    both.flush();
+    assert!(both.open(min_fence, BOUND, false).unwrap());
+    both.granted(once(request_id(1)));
+}
+
+#[test]
+fn an_inspection_shows_the_holder_and_the_live_waiters() {
+    let mut both = Both::new();
+    let fence = both.granted(once(request_id(1)));
+    both.busy(queueing(request_id(2), LIVE[0]));
+    both.advance(Duration::from_millis(1_500));
+    both.busy(queueing(request_id(3), LIVE[0]));
+    both.busy(queueing(request_id(4), LIVE[0]));
+    both.advance(Duration::from_secs(1));
+    let Reply::Inspection(seen) = both.same(Command::Inspect { key: KEY.into(), limit: 1 }) else {
+        panic!("not an inspection")
+    };
+    let holder = seen.holder.expect("it is held");
+    assert_eq!(
+        (holder.id, holder.fence, holder.owner),
+        (request_id(1), fence, owner_info(request_id(1)))
+    );
+    assert_eq!((seen.waiting, seen.waiters.len()), (2, 1));
+    assert_eq!(
+        (seen.waiters[0].id, &seen.waiters[0].owner),
+        (request_id(3), &owner_info(request_id(3)))
+    );
+}
+
+#[test]
+fn nothing_is_left_of_a_lock_when_everything_is_over() {
+    let mut both = Both::new();
+    both.granted(once(request_id(1)));
+    both.busy(queueing(request_id(2), LIVE[0]));
+    both.same(cancel(3, Duration::from_secs(1)));
+    assert!(!both.twin.is_empty(both.now_us()));
+    both.advance(MINUTE);
+    assert!(both.twin.is_empty(both.now_us()));
+    let keys: Vec<String> = redis::from_redis_value(both.raw(&["KEYS", "*"])).unwrap();
+    assert_eq!(keys, ["lock:fence"]);
+}
+
+#[test]
+fn a_hold_has_a_block_of_tokens_and_the_next_one_is_above_all_of_them() {
+    let mut both = Both::new();
+    let first = both.grant(once(request_id(1)));
+    assert_eq!((first.fences.size(), first.contended), (BLOCK, false));
+    assert!(both.release(request_id(1)));
+    assert!(both.granted(once(request_id(2))) > first.fences.last());
+}
+
+#[test]
+fn a_holder_is_told_of_the_first_that_waits_and_of_no_other() {
+    let mut both = Both::new();
+    both.granted(once(request_id(1)));
+    both.busy(once(request_id(2)));
+    assert_eq!(both.asked(), []);
+    both.busy(queueing(request_id(2), LIVE[1]));
+    both.busy(queueing(request_id(3), LIVE[1]));
+    assert_eq!(both.asked(), [request_id(1)]);
+    assert_eq!(both.messages[0].inbox, LIVE[0], "the holder's own inbox");
+    assert!(both.release(request_id(1)));
+    both.busy(queueing(request_id(4), LIVE[1]));
+    assert_eq!(
+        both.asked(),
+        [request_id(1)],
+        "whoever is granted by the holder before counts as asked"
+    );
+}
+
+#[test]
+fn a_renewal_says_whether_somebody_waits() {
+    let mut both = Both::new();
+    both.granted(once(request_id(1)));
+    assert_eq!(both.same(renew_hold(1, MINUTE)), Reply::Renewed(vec![RenewalReply::Renewed]));
+    both.busy(queueing(request_id(2), LIVE[0]));
+    let contended = vec![RenewalReply::RenewedContended];
+    assert_eq!(both.same(renew_hold(1, MINUTE)), Reply::Renewed(contended));
+}
+
+#[test]
+fn a_late_renewal_with_a_shorter_ttl_shortens_nothing() {
+    let mut both = Both::new();
+    both.granted(once(request_id(1)));
+    both.same(renew_hold(1, MINUTE));
+    let renewed = Reply::Renewed(vec![RenewalReply::Renewed]);
+    assert_eq!(both.same(renew_hold(1, Duration::from_millis(300))), renewed);
+    let Reply::Inspection(found) = both.same(inspect()) else { panic!("not an inspection") };
+    assert!(found.left > Some(MINUTE / 2), "{found:?}");
+}
+
+#[test]
+fn a_large_block_never_carries_the_counter_far_ahead_of_the_clock() {
+    let mut both = Both::new();
+    both.raw(&["SET", "lock:fence", "2100000000000000"]);
+    let ask = Acquire { fence_count: 400, ..once(request_id(1)) };
+    let answer = both.ask(&Command::Acquire(ask.clone())).expect("a grant");
+    let reply = Command::Acquire(ask).decode(answer).expect("a grant");
+    let Reply::Acquire(AcquireReply::Granted(grant)) = reply else { panic!("{reply:?}") };
+    assert_eq!((grant.fences.size(), grant.fences.first().get()), (16, 2_100_000_000_000_001));
+}

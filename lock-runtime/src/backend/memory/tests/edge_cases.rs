@@ -1,0 +1,173 @@
+//! What only a real server does: refuse, run full, turn into a replica, lose one key of a lock.
+
+use std::time::Duration;
+
+use crate::backend::memory::tests::commands::{
+    KEY, once, owner_info, queueing, refusal, request, request_id,
+};
+use crate::backend::memory::tests::parity::{Both, LIVE};
+use crate::types::request_id::RequestId;
+use crate::wire::command::{Acquire, Command, Renewal};
+use crate::wire::limits::WAITER_LEASE;
+use crate::wire::probe::{Probe, WaitTarget};
+use crate::wire::raw_reply::RawReply;
+
+fn renew(number: u8, ttl: Duration) -> Renewal {
+    Renewal::Hold { key: KEY.into(), id: request_id(number), ttl }
+}
+
+fn renew_waiter(number: u8) -> Renewal {
+    Renewal::Waiter { key: KEY.into(), id: request_id(number), lease: WAITER_LEASE }
+}
+
+fn probe(chain: Vec<RequestId>) -> Command {
+    Command::Probe(Probe {
+        id: request_id(9),
+        chain,
+        target: WaitTarget::Key,
+        key: KEY.into(),
+        waited: Duration::ZERO,
+        owner: owner_info(request_id(9)),
+    })
+}
+
+fn ints(answer: RawReply) -> Vec<i64> {
+    let RawReply::List(items) = answer else { panic!("not a list: {answer:?}") };
+    let int = |item| {
+        if let RawReply::Int(number) = item { number } else { panic!("not a number") }
+    };
+    items.into_iter().map(int).collect()
+}
+
+#[test]
+fn a_ttl_of_zero_is_refused() {
+    let mut both = Both::new();
+    let ask = Command::Acquire(Acquire { ttl: Duration::ZERO, ..once(request_id(1)) });
+    assert!(refusal(both.ask(&ask)).contains("the ttl must be above zero"));
+    both.granted(once(request_id(1)));
+    assert!(refusal(both.ask(&ask)).contains("the ttl must be above zero"));
+    assert_eq!(ints(both.ask(&Command::Renew(vec![renew(1, Duration::ZERO)])).unwrap()), [0]);
+    both.granted(once(request_id(1)));
+}
+
+#[test]
+fn a_foreign_value_under_the_counters_name_is_named_and_kept() {
+    let mut both = Both::new();
+    for words in [["SET", "lock:fence", "mine"], ["LPUSH", "lock:fence", "mine"]] {
+        both.raw(&["DEL", "lock:fence"]);
+        both.raw(&words);
+        let ask = Command::Acquire(queueing(request_id(1), LIVE[0]));
+        assert!(refusal(both.ask(&ask)).contains("the fence key holds a foreign value"));
+    }
+}
+
+#[test]
+fn a_replica_refuses_in_its_own_words() {
+    let mut both = Both::new();
+    both.raw(&["REPLICAOF", "127.0.0.1", "1"]);
+    for ask in [once(request_id(1)), queueing(request_id(1), LIVE[0])] {
+        let text = refusal(both.ask(&Command::Acquire(ask)));
+        assert!(text.contains("read only replica"), "{text}");
+    }
+}
+
+#[test]
+fn a_full_server_refuses_new_holds_in_its_own_words_and_keeps_the_old_ones() {
+    let mut both = Both::new();
+    both.granted(once(request_id(1)));
+    both.busy(queueing(request_id(2), LIVE[0]));
+    both.raw(&["CONFIG", "SET", "maxmemory", "1"]);
+    let mut other = once(request_id(3));
+    other.request.key = "another".into();
+    let text = refusal(both.ask(&Command::Acquire(other)));
+    assert!(text.contains("used memory > 'maxmemory'"), "{text}");
+    // A waiter's entry comes first, where a HSET alone would be refused and take the hold's entry along.
+    let batch = Command::Renew(vec![renew_waiter(2), renew(1, Duration::from_secs(9))]);
+    let answers = ints(both.ask(&batch).unwrap());
+    assert!(answers[0] > 0 && answers[1] == 2, "{answers:?}");
+    assert_eq!(both.ask(&Command::Release(request(request_id(1)))).unwrap(), RawReply::Int(1));
+    assert_eq!(
+        ints(both.ask(&Command::Renew(vec![renew(2, Duration::from_secs(9))])).unwrap()),
+        [2]
+    );
+}
+
+#[test]
+fn a_publish_that_is_refused_leaves_no_hold_to_a_waiter_that_was_not_told() {
+    let mut both = Both::new();
+    both.granted(once(request_id(1)));
+    both.busy(queueing(request_id(2), LIVE[0]));
+    both.raw(&["ACL", "SETUSER", "default", "-publish"]);
+    assert_eq!(both.ask(&Command::Release(request(request_id(1)))).unwrap(), RawReply::Int(1));
+    let answer = both.ask(&Command::Acquire(once(request_id(3)))).unwrap();
+    assert!(matches!(answer, RawReply::Int(_)), "{answer:?}");
+    assert!(matches!(
+        both.ask(&Command::Acquire(queueing(request_id(4), LIVE[0]))),
+        Ok(RawReply::List(_))
+    ));
+    let answer = both.ask(&Command::Renew(vec![renew(3, Duration::from_secs(9))])).unwrap();
+    assert_eq!(ints(answer), [2], "a request waits, though the holder could not be notified");
+}
+
+#[test]
+fn a_right_that_is_missing_is_named_and_leaves_no_entry() {
+    for (right, command) in [("-zadd", "ZADD"), ("-hset", "HSET"), ("-setrange", "SETRANGE")] {
+        let mut both = Both::new();
+        both.granted(once(request_id(1)));
+        both.raw(&["ACL", "SETUSER", "default", right]);
+        let text = refusal(both.ask(&Command::Acquire(queueing(request_id(2), LIVE[0]))));
+        assert!(text.to_uppercase().contains(command), "{text}");
+        both.raw(&["ACL", "SETUSER", "default", "+@all"]);
+        assert_eq!(both.raw(&["EXISTS", "lock:{order:7}:queue"]), redis::Value::Int(0));
+        assert_eq!(both.raw(&["EXISTS", "lock:{order:7}:waiters"]), redis::Value::Int(0));
+    }
+}
+
+#[test]
+fn a_waiter_whose_place_was_lost_is_told_to_ask() {
+    let mut both = Both::new();
+    both.granted(once(request_id(1)));
+    both.busy(queueing(request_id(2), LIVE[0]));
+    both.raw(&["DEL", "lock:{order:7}:queue"]);
+    assert_eq!(ints(both.ask(&Command::Renew(vec![renew_waiter(2)])).unwrap()), [-1]);
+}
+
+#[test]
+fn a_companion_of_a_foreign_type_spares_the_other_entries_of_a_renewal() {
+    let mut both = Both::new();
+    both.granted(once(request_id(1)));
+    both.raw(&["SET", "lock:{order:7}:waiters", "mine"]);
+    let batch = Command::Renew(vec![renew_waiter(2), renew(1, Duration::from_secs(9))]);
+    assert_eq!(ints(both.ask(&batch).unwrap()), [-1, 1]);
+}
+
+#[test]
+fn foreign_keys_under_the_names_of_sections_are_passed_over_and_kept() {
+    let mut both = Both::new();
+    both.granted(once(request_id(1)));
+    let name = |section| format!("lock:blocked:{}", request_id(section));
+    both.raw(&["SET", &name(2), "mine"]);
+    both.raw(&["HSET", &name(1), "field", "mine"]);
+    assert!(
+        matches!(both.ask(&probe(vec![request_id(2), request_id(3)])), Ok(RawReply::List(words)) if words.len() == 1)
+    );
+    assert_eq!(both.raw(&["PTTL", &name(2)]), redis::Value::Int(-1));
+    assert_eq!(both.raw(&["HLEN", &name(1)]), redis::Value::Int(1));
+    assert_eq!(both.raw(&["HLEN", &name(3)]), redis::Value::Int(1), "it is registered there");
+}
+
+#[test]
+fn a_full_server_and_a_replica_register_nothing_and_find_no_cycle() {
+    for words in [["CONFIG", "SET", "maxmemory", "1"].as_slice(), &["REPLICAOF", "127.0.0.1", "1"]]
+    {
+        let mut both = Both::new();
+        both.granted(once(request_id(1)));
+        both.raw(words);
+        let answer = both.ask(&probe(vec![request_id(2)]));
+        assert!(matches!(&answer, Ok(RawReply::List(words)) if words.len() == 1), "{answer:?}");
+        assert_eq!(
+            both.raw(&["EXISTS", &format!("lock:blocked:{}", request_id(2))]),
+            redis::Value::Int(0)
+        );
+    }
+}

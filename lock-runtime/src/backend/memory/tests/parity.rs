@@ -1,0 +1,270 @@
+//! A twin and a server side by side, with one clock that can be moved.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use redis::{Connection, RedisResult, Value};
+use testkit::RedisServer;
+
+use crate::backend::memory::store::MemoryStore;
+use crate::backend::memory::tests::compare::{Message, Numbers};
+use crate::types::fence::{Fence, FenceRange};
+use crate::wire::command::Command;
+use crate::wire::keyspace::Keyspace;
+use crate::wire::raw_reply::RawReply;
+use crate::wire::reply::{AcquireReply, Decode, Reply, parse_notification};
+use crate::wire::script::{Script, ScriptCall};
+
+/// Inboxes that somebody listens to.
+pub(crate) const LIVE: [&str; 2] = ["lock:inbox:first", "lock:inbox:second"];
+/// An inbox that nobody listens to.
+pub(crate) const DEAD: &str = "lock:inbox:dead";
+/// Where both counters start; in the past, so that a counter seeded from the clock is above it.
+pub(crate) const START: u64 = 1_700_000_000_000_000;
+
+const MARKER: &str = "end of this call";
+
+/// Every key of the server gets older by so many milliseconds: TTLs, waiters' leases, tombstones, what is registered
+/// under sections, the quarantine.
+const AGE: &str = "
+local ms = tonumber(ARGV[1])
+local function earlier(us) return string.format('%.0f', math.max(0, tonumber(us) - ms * 1000)) end
+for _, key in ipairs(redis.call('KEYS', '*')) do
+  local left = redis.call('PTTL', key)
+  if left >= 0 and left <= ms then
+    redis.call('DEL', key)
+  elseif left >= 0 then
+    redis.call('PEXPIRE', key, left - ms)
+  end
+  if redis.call('TYPE', key).ok == 'hash' then
+    for _, nonce in ipairs(redis.call('HKEYS', key)) do
+      local entry = redis.call('HGET', key, nonce)
+      local times = string.find(key, '^lock:blocked:') and '^%d+ %d+' or '^%d+'
+      local old = string.match(entry, times)
+      redis.call('HSET', key, nonce, string.gsub(old, '%d+', earlier) .. string.sub(entry, #old + 1))
+    end
+  elseif string.find(key, ':cancelled$') then
+    for _, nonce in ipairs(redis.call('ZRANGE', key, 0, -1)) do
+      redis.call('ZADD', key, earlier(redis.call('ZSCORE', key, nonce)), nonce)
+    end
+  end
+end
+local loss, rest = string.match(redis.call('GET', KEYS[1]) or '', '^wait:(%d+)(.*)$')
+if loss then redis.call('SET', KEYS[1], 'wait:' .. earlier(loss) .. rest) end";
+
+/// One number on each side.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pair<T> {
+    pub(crate) server: T,
+    pub(crate) twin: T,
+}
+
+/// Both sides, asked the same.
+pub(crate) struct Both {
+    /// Ends with this value.
+    _server: RedisServer,
+    connection: Connection,
+    inboxes: Connection,
+    pub(crate) twin: MemoryStore,
+    pub(crate) space: Keyspace,
+    start: Instant,
+    start_us: u64,
+    advanced: Duration,
+    numbers: Numbers,
+    /// The highest token a client has seen.
+    pub(crate) seen: Pair<Fence>,
+    /// Messages to waiters and holders, all of them, as the server sent them.
+    pub(crate) messages: Vec<Message>,
+}
+
+impl Both {
+    pub(crate) fn new() -> Self {
+        let server = RedisServer::start().expect("a redis-server");
+        let mut inboxes = server.connection();
+        // Left behind without unsubscribing: dropping the guard would do that.
+        inboxes
+            .send_packed_command(
+                &redis::cmd("SUBSCRIBE").arg(&LIVE).arg(MARKER).get_packed_command(),
+            )
+            .expect("a connection");
+        for _ in 0..=LIVE.len() {
+            inboxes.recv_response().expect("a confirmation");
+        }
+        inboxes.set_read_timeout(Some(Duration::from_secs(10))).expect("a socket");
+        let mut both = Self {
+            connection: server.connection(),
+            inboxes,
+            _server: server,
+            twin: MemoryStore::default(),
+            space: Keyspace::new("lock:"),
+            start: Instant::now(),
+            start_us: 0,
+            advanced: Duration::ZERO,
+            numbers: Numbers::default(),
+            seen: Pair { server: Fence::ZERO, twin: Fence::ZERO },
+            messages: Vec::new(),
+        };
+        both.reset();
+        both
+    }
+
+    /// Forgets everything and starts both counters at [`START`].
+    pub(crate) fn reset(&mut self) {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+        self.start = Instant::now();
+        self.start_us = u64::try_from(since_1970.as_micros()).expect("fits for 500,000 years");
+        self.advanced = Duration::ZERO;
+        self.numbers = Numbers::default();
+        self.seen = Pair { server: Fence::ZERO, twin: Fence::ZERO };
+        self.messages.clear();
+        self.flush();
+        self.set_counter(START);
+    }
+
+    /// Sets the server's counter; the twin's has to be missing.
+    fn set_counter(&mut self, number: u64) {
+        self.raw(&["SET", &self.space.fence(), &number.to_string()]);
+        let made = self.twin.open(number, Fence::ZERO, Duration::ZERO, false);
+        assert!(made, "the twin has a counter");
+    }
+
+    /// How long this has been running in real time.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    pub(crate) fn now_us(&self) -> u64 {
+        let passed = self.start.elapsed() + self.advanced;
+        self.start_us + u64::try_from(passed.as_micros()).expect("fits")
+    }
+
+    pub(crate) fn advance(&mut self, by: Duration) {
+        self.advanced += by;
+        let mut age = redis::cmd("EVAL");
+        age.arg(AGE).arg(1).arg(self.space.fence()).arg(millis(by));
+        age.exec(&mut self.connection).expect("the ageing script");
+    }
+
+    pub(crate) fn flush(&mut self) {
+        self.raw(&["FLUSHALL"]);
+        self.twin.flush();
+    }
+
+    pub(crate) fn put_not_a_lock(&mut self, key: &str) {
+        let name = self.space.names(key).hold().to_owned();
+        self.raw(&["DEL", &name]);
+        self.raw(&["RPUSH", &name, "not a lock"]);
+        self.twin.put_not_a_lock(key);
+    }
+
+    pub(crate) fn put_other_client_lock(&mut self, key: &str, ttl: Duration) {
+        let name = self.space.names(key).hold().to_owned();
+        self.raw(&["SET", &name, "another client's token", "PX", &millis(ttl).to_string()]);
+        let now_us = self.now_us();
+        self.twin.put_other_client_lock(now_us, key, ttl);
+    }
+
+    /// A command of the server's only.
+    pub(crate) fn raw(&mut self, words: &[&str]) -> Value {
+        let mut command = redis::Cmd::new();
+        command.arg(words);
+        command.query(&mut self.connection).unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+
+    /// Both sides' `open`, with a floor that may be far above or zero on both alike.
+    pub(crate) fn open(
+        &mut self,
+        min_fence: Pair<Fence>,
+        longest: Duration,
+        lost: bool,
+    ) -> Result<bool, String> {
+        let mut open = redis::cmd("EVAL");
+        open.arg(Script::InitFence.text()).arg(1).arg(self.space.fence());
+        open.arg(min_fence.server.get()).arg(millis(longest)).arg(u8::from(lost));
+        let now_us = self.now_us();
+        let server: bool = open.query(&mut self.connection).map_err(|error| error.to_string())?;
+        let twin = self.twin.open(now_us, min_fence.twin, longest, lost);
+        if server == twin { Ok(server) } else { Err(format!("open: {server} and {twin}")) }
+    }
+
+    /// The answer both give, in the server's numbers; an error where they differ.
+    pub(crate) fn call(&mut self, call: &Pair<Command>) -> Result<Pair<Reply>, String> {
+        let now_us = self.now_us();
+        let answer = self.ask(&call.server).map_err(|error| error.to_string())?;
+        let server = call.server.decode(answer)?;
+        let mut told = Vec::new();
+        let twin = self.twin.call(now_us, &call.twin, &mut |inbox, notice| {
+            let live = LIVE.contains(&inbox);
+            if live {
+                told.push(Message { inbox: inbox.into(), notice });
+            }
+            live
+        });
+        let sent = self.sent();
+        self.numbers.reply(&server, &twin)?;
+        self.numbers.messages(&sent, &told)?;
+        self.learn(&server, &twin, &sent, &told);
+        self.messages.extend(sent);
+        Ok(Pair { server, twin })
+    }
+
+    /// What the server says to a call, undecoded.
+    pub(crate) fn ask(&mut self, call: &Command) -> RedisResult<RawReply> {
+        self.invoke(&call.encode(&self.space).expect("a script call"))
+    }
+
+    /// What the server says to a script, undecoded.
+    pub(crate) fn invoke(&mut self, words: &ScriptCall) -> RedisResult<RawReply> {
+        let reply: Value = eval(words).query(&mut self.connection)?;
+        Ok(answer(reply))
+    }
+
+    /// The messages since the last time; a message to ourselves marks their end.
+    fn sent(&mut self) -> Vec<Message> {
+        self.raw(&["PUBLISH", MARKER, ""]);
+        let mut sent = Vec::new();
+        loop {
+            let message = self.inboxes.recv_response().expect("the marker, at least");
+            let message = redis::Msg::from_value(&message).expect("a message");
+            if message.get_channel_name() == MARKER {
+                return sent;
+            }
+            let payload: String = message.get_payload().expect("text");
+            let notice = parse_notification(&payload).expect("a notice");
+            sent.push(Message { inbox: message.get_channel_name().to_owned(), notice });
+        }
+    }
+
+    fn learn(&mut self, server: &Reply, twin: &Reply, sent: &[Message], told: &[Message]) {
+        for (seen, reply, messages) in
+            [(&mut self.seen.server, server, sent), (&mut self.seen.twin, twin, told)]
+        {
+            let granted = match reply {
+                Reply::Acquire(AcquireReply::Granted(grant)) => Some(grant.fences),
+                Reply::AcquiredAll(fences) => *fences,
+                _ => None,
+            };
+            let told = messages.iter().filter_map(|message| Some(message.granted()?.1));
+            *seen = told.chain(granted).map(FenceRange::last).fold(*seen, Ord::max);
+        }
+    }
+}
+
+fn eval(words: &ScriptCall) -> redis::Cmd {
+    let mut eval = redis::cmd("EVAL");
+    eval.arg(words.script().text()).arg(words.keys()).arg(words.words().collect::<Vec<_>>());
+    eval
+}
+
+fn answer(value: Value) -> RawReply {
+    match value {
+        Value::Int(number) => RawReply::Int(number),
+        Value::BulkString(text) => RawReply::Text(String::from_utf8(text).expect("text")),
+        Value::SimpleString(text) => RawReply::Text(text),
+        Value::Array(items) => RawReply::List(items.into_iter().map(answer).collect()),
+        _ => RawReply::Other,
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).expect("fits")
+}

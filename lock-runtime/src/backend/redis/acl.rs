@@ -1,0 +1,119 @@
+//! The rights that a user needs in the server, and what to say where one is missing.
+
+use redis::Value;
+
+use crate::backend::redis::connect::OpenError;
+use crate::protocol::state::ConnectErrorKind;
+use crate::wire::keyspace::Keyspace;
+
+/// The commands, as rules of an access list. `docs/server.md` shows them.
+pub(crate) const COMMANDS: [&str; 34] = [
+    // Of connections.
+    "+hello",
+    "+select",
+    "+client|setname",
+    "+info",
+    "+subscribe",
+    "+watch",
+    "+multi",
+    "+exec",
+    "+evalsha",
+    "+script|load",
+    "+script|exists",
+    // In scripts.
+    "+publish",
+    "+time",
+    "+exists",
+    "+get",
+    "+set",
+    "+setrange",
+    "+del",
+    "+incr",
+    "+incrby",
+    "+decrby",
+    "+pttl",
+    "+pexpire",
+    "+zadd",
+    "+zrem",
+    "+zrange",
+    "+zrank",
+    "+zcard",
+    "+zscore",
+    "+hset",
+    "+hget",
+    "+hmget",
+    "+hdel",
+    "+hgetall",
+];
+
+/// The rules that are enough for locks under this prefix, to be appended to `ACL SETUSER name`.
+pub(crate) fn rules(space: &Keyspace) -> String {
+    format!("{} {} {}", keys(space), channels(space), COMMANDS.join(" "))
+}
+
+fn keys(space: &Keyspace) -> String {
+    format!("~{}*", literal(space.prefix()))
+}
+
+fn channels(space: &Keyspace) -> String {
+    format!("&{}*", literal(&space.inbox("")))
+}
+
+/// The text as a pattern that only it matches.
+fn literal(text: &str) -> String {
+    let escape = |c: char| matches!(c, '*' | '?' | '[' | ']' | '\\' | '^').then_some('\\');
+    text.chars().flat_map(|c| escape(c).into_iter().chain([c])).collect()
+}
+
+/// The rights that the server was found to deny.
+pub(crate) struct Denied<'a> {
+    space: &'a Keyspace,
+    rules: Vec<String>,
+}
+
+impl<'a> Denied<'a> {
+    pub(crate) const fn none(space: &'a Keyspace) -> Self {
+        Self { space, rules: Vec::new() }
+    }
+
+    /// Notes what the answer to a command says about rights, if it does.
+    pub(crate) fn note_answer(&mut self, command: &str, answer: &Value) {
+        if let Value::ServerError(error) = answer
+            && let words = error.details().unwrap_or_default()
+            // A transaction that is not allowed to end is discarded, and the reason quoted.
+            && (error.code() == "NOPERM" || words.contains("NOPERM "))
+        {
+            self.note(command, words);
+        }
+    }
+
+    /// Notes that a command was denied with these words.
+    pub(crate) fn note(&mut self, command: &str, words: &str) {
+        let words = words.to_lowercase();
+        let rule = if words.contains("channel") {
+            channels(self.space)
+        } else if words.contains("access") && words.contains("key") {
+            keys(self.space)
+        } else {
+            format!("+{}", command.to_lowercase().replace(' ', "|"))
+        };
+        if !self.rules.contains(&rule) {
+            self.rules.push(rule);
+        }
+    }
+
+    pub(crate) fn check(&self, user: &str) -> Result<(), OpenError> {
+        if self.rules.is_empty() {
+            return Ok(());
+        }
+        let missing = self.rules.join(" ");
+        let rules = rules(self.space);
+        let text = format!(
+            "the user '{user}' lacks {missing}; run in the server: ACL SETUSER {user} {rules}"
+        );
+        Err(OpenError::Unfit(ConnectErrorKind::Permanent, text))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,37 @@
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::wire::script::Script;
+
+/// The commands that stand behind this call in a script.
+fn commands<'a>(text: &'a str, call: &str) -> BTreeSet<&'a str> {
+    text.split(call).skip(1).filter_map(|rest| rest.split('\'').next()).collect()
+}
+
+#[test]
+fn what_scripts_run_is_what_is_checked_and_granted() {
+    let (checks, others): (Vec<_>, Vec<_>) =
+        Script::ALL.into_iter().partition(|&script| script == Script::Check);
+    let run: BTreeSet<_> =
+        others.iter().flat_map(|script| commands(script.text(), "call('")).collect();
+    let checked = commands(checks[0].text(), "try('");
+    assert_eq!(checked, run);
+    for command in run {
+        let rule = format!("+{}", command.to_lowercase());
+        assert!(COMMANDS.contains(&&*rule), "{rule}");
+    }
+}
+
+#[test]
+fn the_documented_rules_are_these() {
+    let rules = rules(&Keyspace::new("lock:"));
+    let docs = include_str!("../../../../../docs/server.md");
+    let shown: String = docs.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(shown.contains(&rules), "docs/server.md does not show: {rules}");
+}
+
+#[test]
+fn a_prefix_is_no_pattern() {
+    let rules = rules(&Keyspace::new("a*[b]?:"));
+    assert!(rules.starts_with(r"~a\*\[b\]\?:* &a\*\[b\]\?:inbox:* +"), "{rules}");
+}

@@ -1,0 +1,94 @@
+use std::io;
+
+use redis::{ServerError, Value};
+
+use super::*;
+
+/// The error as the crate reads it from the wire.
+fn said(line: &str) -> RedisError {
+    match redis::parse_redis_value(format!("-{line}\r\n").as_bytes()) {
+        Ok(Value::ServerError(error)) => RedisError::from(ServerError::clone(&error)),
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+fn at(url: &str) -> Client {
+    Client::open(url).expect("a URL")
+}
+
+#[test]
+fn each_code_of_a_server_has_one_meaning_for_a_call_and_one_for_an_attempt_to_connect() {
+    use CommandError as Outcome;
+    use ConnectErrorKind::{Permanent, Unreachable, Unsuitable};
+    type Made = fn(String) -> CommandError;
+    let rows: [(&str, Made, ConnectErrorKind); 20] = [
+        ("NOSCRIPT No matching script.", |_| Outcome::ScriptMissing, Unreachable),
+        ("BUSY Redis is busy running a script.", Outcome::TryAgain, Unreachable),
+        ("TRYAGAIN Multiple keys request during rehashing", Outcome::TryAgain, Unreachable),
+        ("CLUSTERDOWN Hash slot not served", Outcome::TryAgain, Unreachable),
+        ("OOM command not allowed", Outcome::Unhealthy, Unsuitable),
+        ("MISCONF Redis is configured to save RDB snapshots", Outcome::Unhealthy, Unsuitable),
+        ("NOREPLICAS Not enough good replicas to write.", Outcome::Unhealthy, Unsuitable),
+        ("READONLY You can't write against a read only replica.", Outcome::NotPrimary, Unsuitable),
+        ("MASTERDOWN Link with MASTER is down", Outcome::NotPrimary, Unreachable),
+        ("LOADING Redis is loading the dataset in memory", Outcome::NotPrimary, Unreachable),
+        ("NOPERM this user has no permissions", Outcome::Refused, Permanent),
+        ("NOAUTH Authentication required.", Outcome::Refused, Permanent),
+        ("WRONGPASS invalid username-password pair", Outcome::Refused, Permanent),
+        ("WRONGTYPE Operation against a key", Outcome::Refused, Permanent),
+        ("MOVED 3999 127.0.0.1:6381", Outcome::Refused, Permanent),
+        ("ASK 3999 127.0.0.1:6381", Outcome::Refused, Permanent),
+        ("CROSSSLOT Keys in request don't hash to the same slot", Outcome::Refused, Permanent),
+        ("EXECABORT Transaction discarded", Outcome::Refused, Permanent),
+        ("DENIED Redis is running in protected mode", Outcome::Refused, Permanent),
+        ("ERR anything", Outcome::Refused, Permanent),
+    ];
+    for (line, call, kind) in rows {
+        let error = said(line);
+        assert_eq!(call_error(&error), call(error.to_string()), "{line}");
+        let connect = connect_error(&at("redis://host/"), OpenError::Server(error));
+        assert_eq!(connect.kind, kind, "{line}: {}", connect.text);
+    }
+}
+
+#[test]
+fn the_code_of_a_command_in_a_script_is_found_behind_its_place_on_servers_before_7() {
+    let lines = [
+        "ERR Error running script (call to f_521e): @user_script:30: @user_script: 30: -READONLY You can't",
+        "@user_script: 74: -READONLY You can't write against a read only replica",
+        "READONLY You can't write against a read only replica: -OOM",
+    ];
+    for line in lines {
+        let error = said(line);
+        assert_eq!(code(&error), "READONLY", "{line}");
+        assert_eq!(call_error(&error), CommandError::NotPrimary(error.to_string()), "{line}");
+    }
+    let line = "ERR Error running script (call to f_521e): @user_script:30: @user_script: 30: Wrong number";
+    assert_eq!(code(&said(line)), "ERR");
+}
+
+#[test]
+fn a_connection_that_breaks_leaves_open_what_was_done() {
+    for kind in [io::ErrorKind::ConnectionReset, io::ErrorKind::TimedOut] {
+        assert_eq!(call_error(&io::Error::from(kind).into()), CommandError::ConnectionLost);
+    }
+}
+
+#[test]
+fn a_server_without_resp3_is_named_and_a_full_one_is_tried_again() {
+    let connect = |line| connect_error(&at("redis://host/"), OpenError::Server(said(line)));
+    let lines = [
+        "ERR unknown command 'HELLO'",
+        "ERR unknown command `HELLO`, with args beginning with: `3`, ",
+        "NOPROTO unsupported protocol version",
+        "ERR unsupported command 'hello'",
+    ];
+    for line in lines {
+        let error = connect(line);
+        assert!(error.text.contains("RESP3 (HELLO); locks need Redis 6.2"), "{}", error.text);
+        assert_eq!(error.kind, ConnectErrorKind::Permanent, "{line}");
+    }
+    let full = connect("ERR max number of clients reached");
+    assert_eq!(full.kind, ConnectErrorKind::Unreachable);
+    assert!(full.text.contains("maxclients"), "{}", full.text);
+}

@@ -1,0 +1,40 @@
+use super::*;
+
+fn hello(entries: &[(&str, &str)]) -> Value {
+    let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+    Value::Map(entries.iter().map(|(name, value)| (text(name), text(value))).collect())
+}
+
+fn verdict(hello: Option<&Value>, info: Option<&str>) -> Option<(ConnectErrorKind, String)> {
+    match Facts::new(hello, info).check() {
+        Err(OpenError::Unfit(kind, text)) => Some((kind, text)),
+        _ => None,
+    }
+}
+
+#[test]
+fn each_kind_of_server_that_keeps_no_locks_gets_a_sentence_of_its_own() {
+    let rows = [
+        ("redis_mode:sentinel\r\n", ConnectErrorKind::Permanent, "a Sentinel"),
+        ("redis_mode:cluster\r\nrole:slave\r\n", ConnectErrorKind::Permanent, "a Redis Cluster"),
+        ("redis_mode:standalone\r\nrole:slave\r\n", ConnectErrorKind::Unsuitable, "a replica"),
+        ("redis_version:6.0.16\r\nrole:master\r\n", ConnectErrorKind::Permanent, "Redis 6.0.16"),
+    ];
+    for (info, kind, what) in rows {
+        let (found, text) = verdict(None, Some(info)).expect(info);
+        assert!(found == kind && text.contains(what) && text.contains("; "), "{text}");
+    }
+    for version in ["6.2.0", "7.0.15", "8.1.8", "255.255.255"] {
+        let info = format!("redis_version:{version}\r\nrole:master\r\nredis_mode:standalone\r\n");
+        assert_eq!(verdict(None, Some(&info)), None);
+    }
+    assert_eq!(verdict(None, None), None);
+}
+
+#[test]
+fn hello_is_believed_where_info_is_denied() {
+    let replica = hello(&[("version", "7.0.15"), ("mode", "standalone"), ("role", "replica")]);
+    assert!(verdict(Some(&replica), None).is_some());
+    let primary = hello(&[("version", "7.0.15"), ("mode", "standalone"), ("role", "master")]);
+    assert_eq!(verdict(Some(&primary), None), None);
+}

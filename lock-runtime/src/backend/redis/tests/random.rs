@@ -1,0 +1,193 @@
+//! Whatever the server may put on the wire: no value makes a panic, none that does not say so makes a grant, and each call
+//! gets one reply.
+//!
+//! `PROPTEST_CASES` sets how many values each test tries.
+
+use std::sync::LazyLock;
+use std::sync::atomic::AtomicU64;
+
+use proptest::prelude::*;
+use redis::{ErrorKind, PushInfo, PushKind, RedisError, ServerError, Value, VerbatimFormat};
+
+use crate::backend::redis::batch::Batch;
+use crate::backend::redis::lease_steps::Ladder;
+use crate::backend::redis::{notice, plain, pushed, read};
+use crate::protocol::in_flight::CommandError;
+use crate::wire::command::Command;
+use crate::wire::keyspace::Keyspace;
+use crate::wire::raw_reply::RawReply;
+use crate::wire::tests::answers::{any_answer, any_text, shaped};
+use crate::wire::tests::calls::any_call;
+use crate::wire::tests::config;
+use crate::wire::tests::oracle::{fits, grants};
+
+const CASES: u32 = 1500;
+
+fn space() -> Keyspace {
+    Keyspace::new("lock:")
+}
+
+fn ladder() -> &'static Ladder {
+    static LADDER: LazyLock<Ladder> = LazyLock::new(|| Ladder::new(&space(), 0));
+    &LADDER
+}
+
+fn error() -> impl Strategy<Value = ServerError> {
+    let code = prop::sample::select(
+        &["NOSCRIPT", "LOADING", "BUSY", "MOVED", "WRONGTYPE", "ERR", "NOAUTH", "", "OOM", "é"][..],
+    );
+    (code, any_text()).prop_map(|(code, text)| {
+        let line = format!("-{code} {}\r\n", text.replace(['\r', '\n'], " "));
+        match redis::parse_redis_value(line.as_bytes()) {
+            Ok(Value::ServerError(error)) => error,
+            other => panic!("an error, not {other:?}"),
+        }
+    })
+}
+
+fn leaf() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        2 => Just(Value::Nil),
+        4 => prop_oneof![-3..8_i64, any::<i64>(), Just(i64::MIN), Just(i64::MAX)].prop_map(Value::Int),
+        2 => prop::collection::vec(any::<u8>(), 0..40).prop_map(Value::BulkString),
+        3 => any_text().prop_map(|text| Value::BulkString(text.into_bytes())),
+        1 => any_text().prop_map(Value::SimpleString),
+        1 => Just(Value::Okay),
+        1 => any::<f64>().prop_map(Value::Double),
+        1 => any::<bool>().prop_map(Value::Boolean),
+        1 => any_text()
+            .prop_map(|text| Value::VerbatimString { format: VerbatimFormat::Text, text }),
+        1 => any_text().prop_map(|text| Value::BigNumber(text.into_bytes())),
+        1 => error().prop_map(Value::ServerError),
+    ]
+}
+
+pub(crate) fn any_value() -> impl Strategy<Value = Value> {
+    leaf().prop_recursive(4, 32, 6, |inner| {
+        let list = || prop::collection::vec(inner.clone(), 0..7);
+        let pairs = || prop::collection::vec((inner.clone(), inner.clone()), 0..4);
+        prop_oneof![
+            4 => list().prop_map(Value::Array),
+            1 => list().prop_map(Value::Set),
+            1 => pairs().prop_map(Value::Map),
+            1 => (inner.clone(), pairs()).prop_map(|(data, attributes)| {
+                Value::Attribute { data: Box::new(data), attributes }
+            }),
+            1 => (kind(), list()).prop_map(|(kind, data)| Value::Push { kind, data }),
+        ]
+    })
+}
+
+fn kind() -> impl Strategy<Value = PushKind> {
+    prop_oneof![
+        4 => Just(PushKind::Message),
+        1 => Just(PushKind::PMessage),
+        1 => Just(PushKind::Invalidate),
+        1 => Just(PushKind::Subscribe),
+        1 => any::<String>().prop_map(PushKind::Other),
+        1 => Just(PushKind::Disconnection),
+    ]
+}
+
+/// The value that holds this answer.
+fn value(answer: RawReply) -> Value {
+    match answer {
+        RawReply::Int(number) => Value::Int(number),
+        RawReply::Text(text) => Value::BulkString(text.into_bytes()),
+        RawReply::List(items) => Value::Array(items.into_iter().map(value).collect()),
+        RawReply::Other => Value::Nil,
+    }
+}
+
+fn value_for(call: &Command) -> impl Strategy<Value = Value> + use<> {
+    prop_oneof![any_value(), any_answer().prop_map(value), shaped(call).prop_map(value)]
+}
+
+/// Some calls and a value for each, or one more or less.
+fn batch() -> impl Strategy<Value = (Vec<Command>, Result<Vec<Value>, RedisError>)> {
+    prop::collection::vec(any_call(), 1..8).prop_flat_map(|calls| {
+        let commands = Batch::new(&calls).commands(&space(), ladder()).len();
+        let fitting = prop::collection::vec(prop_oneof![any_value(), together()], commands);
+        let counts = prop::collection::vec(any_value(), 0..commands + 2);
+        let answers = prop_oneof![
+            6 => fitting.prop_map(Ok),
+            1 => counts.prop_map(Ok),
+            1 => error().prop_map(|error| Err(RedisError::from(error))),
+            1 => Just(Err(RedisError::from((ErrorKind::Io, "gone")))),
+        ];
+        (Just(calls), answers)
+    })
+}
+
+/// A list of small numbers, as calls that went together are answered by.
+fn together() -> impl Strategy<Value = Value> {
+    prop::collection::vec((0..4_i64).prop_map(Value::Int), 0..5).prop_map(Value::Array)
+}
+
+proptest! {
+    #![proptest_config(config(CASES))]
+
+    #[test]
+    fn a_value_is_read_as_what_it_says_or_as_an_error(
+        (call, value) in any_call().prop_flat_map(|call| { let value = value_for(&call); (Just(call), value) }),
+    ) {
+        if let Ok(reply) = read(&call, value.clone()) {
+            prop_assert!(!matches!(value, Value::ServerError(_)), "an error is no {reply:?}");
+            let answer = plain(value);
+            prop_assert!(fits(&call, &answer, &reply), "{answer:?}\nwas read as {reply:?}");
+        }
+    }
+
+    #[test]
+    fn each_call_of_a_batch_gets_one_reply_of_its_kind_whatever_comes((calls, answers) in batch()) {
+        let batch = Batch::new(&calls);
+        let commands = batch.commands(&space(), ladder()).len();
+        let short = answers.as_ref().is_ok_and(|answers| answers.len() != commands);
+        let ints = answers.as_ref().map_or(0, |answers| answers.iter().map(numbers).sum());
+        let replies = batch.replies(answers);
+        prop_assert_eq!(replies.len(), calls.len());
+        if short {
+            prop_assert!(replies.iter().all(|reply| *reply == Err(CommandError::ConnectionLost)));
+        }
+        let granted = replies.iter().flatten().filter(|reply| grants(reply)).count();
+        prop_assert!(granted <= ints, "{granted} grants out of {ints} numbers");
+    }
+
+    #[test]
+    fn a_push_is_a_message_of_ours_or_nothing(kind in kind(), data in prop::collection::vec(any_value(), 0..5)) {
+        let info = PushInfo { kind, data };
+        let spelled = matches!(info.data.last(),
+            Some(Value::BulkString(bytes)) if [&b"granted "[..], b"asked ", b"first ", b"bound "].iter().any(|sanitize_host| bytes.starts_with(sanitize_host)));
+        let simple = matches!(info.data.last(), Some(Value::SimpleString(_)));
+        prop_assert!(notice(&info).is_none() || spelled || simple);
+        let (pushes, mut delivered) = tokio::sync::mpsc::unbounded_channel();
+        prop_assert!(pushed(&pushes, 1, &AtomicU64::new(0), &info).is_ok());
+        let heard = matches!(info.kind, PushKind::Message | PushKind::Disconnection);
+        prop_assert!(heard || delivered.try_recv().is_err(), "heard of {:?}", info.kind);
+    }
+
+    #[test]
+    fn no_look_at_the_servers_settings_trips_over_what_it_says(info in any::<String>(), field in field()) {
+        crate::backend::preflight::hazards(&info);
+        crate::backend::preflight::hazards(&field);
+    }
+}
+
+fn field() -> impl Strategy<Value = String> {
+    let name =
+        prop::sample::select(&["redis_version", "role", "maxmemory", "maxmemory_policy"][..]);
+    prop::collection::vec((name, "[0-9.]{0,12}|slave|\\PC{0,6}"), 0..6).prop_map(|fields| {
+        let lines: Vec<_> =
+            fields.into_iter().map(|(name, value)| format!("{name}:{value}\r\n")).collect();
+        lines.concat()
+    })
+}
+
+/// How many numbers above zero are in it, each of which may be a token.
+fn numbers(value: &Value) -> usize {
+    match value {
+        Value::Int(number) => usize::from(*number > 0),
+        Value::Array(items) => items.iter().map(numbers).sum(),
+        _ => 0,
+    }
+}

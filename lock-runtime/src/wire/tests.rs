@@ -1,0 +1,123 @@
+//! Whatever a server may say: to each call a reply is read that the answer really holds, or none.
+//!
+//! `PROPTEST_CASES` sets how many answers each test tries.
+
+pub(crate) mod answers;
+pub(crate) mod calls;
+pub(crate) mod mutation;
+pub(crate) mod oracle;
+pub(crate) mod spoken;
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use crate::backend::memory::store::MemoryStore;
+use crate::types::fence::Fence;
+use crate::types::request_id::RequestId;
+use crate::wire::command::Command;
+use crate::wire::keyspace::Keyspace;
+use crate::wire::max_lease::lease_steps;
+use crate::wire::reply::{Decode, Notification, Reply, parse_notification};
+use crate::wire::tests::answers::{any_answer, any_text, shaped};
+use crate::wire::tests::calls::any_call;
+use crate::wire::tests::mutation::any_mutation;
+use crate::wire::tests::oracle::{fits, grants};
+use crate::wire::tests::spoken::spoken;
+
+/// As many cases as a run of all tests has time for, unless `PROPTEST_CASES` says otherwise.
+pub fn config(cases: u32) -> ProptestConfig {
+    let default = ProptestConfig::default();
+    let cases = if std::env::var_os("PROPTEST_CASES").is_some() { default.cases } else { cases };
+    ProptestConfig { cases, failure_persistence: None, ..default }
+}
+
+const CASES: u32 = 2000;
+
+/// The replies of a server to these calls, a fifth of a second apart.
+fn replies(calls: &[Command]) -> Vec<Reply> {
+    let mut twin = MemoryStore::default();
+    twin.open(0, Fence::ZERO, Duration::ZERO, false);
+    let answered = (1..).zip(calls);
+    answered.map(|(number, call)| twin.call(number * 200_000, call, &mut |_, _| true)).collect()
+}
+
+proptest! {
+    #![proptest_config(config(CASES))]
+
+    #[test]
+    fn an_answer_is_read_as_what_it_says_or_not_at_all(
+        (call, answer) in any_call().prop_flat_map(|call| {
+            let answer = prop_oneof![any_answer(), shaped(&call)];
+            (Just(call), answer)
+        }),
+    ) {
+        if let Ok(reply) = call.decode(answer.clone()) {
+            prop_assert!(fits(&call, &answer, &reply), "{answer:?}\nwas read as {reply:?}");
+        }
+    }
+
+    #[test]
+    fn every_reply_of_a_server_is_read_back(calls in prop::collection::vec(any_call(), 1..20)) {
+        for (call, reply) in calls.iter().zip(replies(&calls)) {
+            let answer = spoken(call, &reply);
+            prop_assert_eq!(call.decode(answer.clone()), Ok(reply), "{:?}", answer);
+        }
+    }
+
+    #[test]
+    fn a_reply_with_one_thing_changed_is_read_as_what_it_says_now_or_not_at_all(
+        calls in prop::collection::vec(any_call(), 1..12),
+        mutations in prop::collection::vec(any_mutation(), 12),
+    ) {
+        for ((call, reply), mutation) in calls.iter().zip(replies(&calls)).zip(&mutations) {
+            let answer = mutation.apply(spoken(call, &reply));
+            if let Ok(read) = call.decode(answer.clone()) {
+                prop_assert!(fits(call, &answer, &read), "{answer:?}\nwas read as {read:?}");
+                let made_up = grants(&read) && !grants(&reply) && mutation.is_inside();
+                prop_assert!(!made_up, "a part of {reply:?}\nchanged to {answer:?} grants");
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_is_read_as_the_grant_that_it_spells_out_or_not_at_all(payload in any_text()) {
+        let words: Vec<&str> = payload.split(' ').collect();
+        match parse_notification(&payload) {
+            Some(Notification::Granted(id, fences)) => {
+                prop_assert_eq!(words.len(), 4);
+                prop_assert!(words[0] == "granted" && spells(words[1], id), "{}", payload);
+                prop_assert_eq!(words[2].parse(), Ok(fences.first().get()));
+                prop_assert_eq!(words[3].parse(), Ok(fences.size()));
+                prop_assert!(oracle::is_issuable(fences));
+            }
+            Some(Notification::Contended(id)) => {
+                prop_assert_eq!(words.len(), 2);
+                prop_assert!(words[0] == "asked" && spells(words[1], id), "{}", payload);
+            }
+            Some(Notification::MaxLease(max_lease)) => {
+                prop_assert_eq!(words.len(), 2);
+                prop_assert!(words[0] == "bound" && words[1].parse::<u64>().is_ok(), "{}", payload);
+                prop_assert!(lease_steps().any(|step| step == max_lease));
+            }
+            Some(Notification::FirstInQueue(id, left)) => {
+                prop_assert_eq!(words.len(), 3);
+                prop_assert!(words[0] == "first" && spells(words[1], id), "{}", payload);
+                prop_assert_eq!(words[2].parse(), Ok(left.as_millis()));
+            }
+            None => {}
+        }
+    }
+
+    #[test]
+    fn every_call_is_said_alike_each_time_and_has_the_keys_it_counts(call in any_call()) {
+        let invocation = call.encode(&Keyspace::new("lock:"));
+        prop_assert!(invocation.as_ref().is_none_or(|one| one.keys() <= one.words().count()));
+        prop_assert_eq!(invocation.is_none(), matches!(call, Command::RaiseMaxLease(_)));
+        prop_assert_eq!(&invocation, &call.encode(&Keyspace::new("lock:")));
+    }
+}
+
+fn spells(sanitize_host: &str, id: RequestId) -> bool {
+    sanitize_host.to_ascii_lowercase() == id.to_string()
+}
