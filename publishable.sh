@@ -78,6 +78,38 @@ use_archives() {
   in_work cargo test --quiet -p no-prelude --test no_prelude
 }
 
+# The verification crates reach into the runtime under a cfg. No feature of the archives may do that.
+check_seam() {
+  say "no feature opens the runtime for users"
+  local features log
+  features="$(awk '/^\[/ { on = /^\[features\]/ } on && / = / { print $1 }' \
+    "$WORK/distlock/Cargo.toml" "$WORK/distlock-runtime/Cargo.toml" | sort -u | xargs)"
+  # The features with underscores bring model checkers, and only under the cfg.
+  [ "$features" = "__loom __shuttle serde test-util tls-rustls" ] \
+    || fail "other features than expected: $features"
+  mkdir -p "$WORK/seam/src"
+  echo 'pub use distlock_runtime::verification;' >"$WORK/seam/src/lib.rs"
+  seam_manifest >"$WORK/seam/Cargo.toml"
+  cp Cargo.lock "$WORK/seam/Cargo.lock"
+  if log="$(cd "$WORK/seam" && cargo check --quiet 2>&1)"; then
+    fail "a crate without the cfg can use distlock_runtime::verification"
+  fi
+  grep -q 'unresolved import `distlock_runtime::verification`' <<<"$log" \
+    || fail "the check itself failed: $log"
+  echo "features: $features; none shows \`verification\`"
+}
+
+# All features of the runtime, in a workspace of its own, as the other users must stay without them.
+seam_manifest() {
+  echo '[workspace]'
+  echo '[package]'
+  echo 'name = "seam"'
+  echo 'edition = "2024"'
+  echo '[dependencies.distlock-runtime]'
+  echo 'path = "../distlock-runtime"'
+  echo 'features = ["__loom", "__shuttle", "serde", "test-util", "tls-rustls"]'
+}
+
 # The newest compiler that a dependency asks for.
 check_floor() {
   say "dependencies and Rust $(floor)"
@@ -144,6 +176,7 @@ case "${1:-}" in "" | --fast) ;; *) fail "usage: $0 [--fast]" ;; esac
 pack
 unpack
 use_archives
+check_seam
 check_floor
 if [ "${1:-}" != --fast ]; then check_slowly; fi
 say "the crates can be published"
