@@ -219,8 +219,8 @@ impl LockManagerBuilder {
     }
 
     /// Sets a text that is stored with every lock of this manager, for example the name and version
-    /// of the service. Waiters and [`LockManager::inspect`] show it; see
-    /// [`Holder::label`](crate::Holder::label). Default: none.
+    /// of the service. Waiters and [`LockManager::inspect`](crate::LockManager::inspect) show it;
+    /// see [`Holder::label`](crate::Holder::label). Default: none.
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into().into());
         self

@@ -12,7 +12,8 @@ use crate::api::guard::LockGuard;
 use crate::error::LockError;
 use crate::types::call_site::CallSite;
 
-/// A request for one or several locks, from [`LockManager::mutex`] or [`LockManager::mutex_many`].
+/// A request for one or several locks, from [`LockManager::mutex`](crate::LockManager::mutex) or
+/// [`LockManager::mutex_many`](crate::LockManager::mutex_many).
 ///
 /// Its settings correspond to the options of the attribute. A request can be acquired several
 /// times.
@@ -73,7 +74,8 @@ impl LockRequest {
         self
     }
 
-    /// Sets a text that is stored with the lock. Waiters and [`LockManager::inspect`] show it; see
+    /// Sets a text that is stored with the lock. Waiters and
+    /// [`LockManager::inspect`](crate::LockManager::inspect) show it; see
     /// [`Holder::label`](crate::Holder::label). Default: the manager's, none.
     ///
     /// ```
