@@ -1,7 +1,7 @@
-"""The Lock of redis-py, in the roles `shift` and `relay` of the benchmark beside this file.
+"""The Lock of redis-py, in the roles `throughput` and `handoff` of this benchmark.
 
-It speaks the language of the benchmark's own children: a line when it is ready, orders on the standard input,
-readings of CLOCK_MONOTONIC in the answers.
+It uses the protocol of the other child processes: a line when it is ready, commands on standard input, and
+readings of CLOCK_MONOTONIC in the replies.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import redis
 
 TTL = 30
 AFTER_ERROR = 0.001
-# Before a release is answered: the answer would wake the parent while the lock is on its way to the next one.
+# The pause before the reply to a release, which would wake the parent during the handoff.
 QUIET = 0.002
 
 
@@ -51,7 +51,7 @@ def work(lock, start, end, sections, errors):
             sections.append((asked, entered, time.monotonic_ns()))
 
 
-def shift(options):
+def throughput(options):
     client = redis.Redis.from_url(options.url)
     workers = []
     for worker in range(options.workers):
@@ -77,9 +77,9 @@ def shift(options):
         say(" ".join(["log", str(len(errors)), "-", *words]))
 
 
-def relay(options):
+def handoff(options):
     client = redis.Redis.from_url(options.url)
-    warm_up(client, options, "relay")
+    warm_up(client, options, "handoff")
     lock = lock_of(client, options.key, options)
     say("ready")
     for order in sys.stdin:
@@ -98,8 +98,8 @@ def relay(options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("role", choices=["shift", "relay"])
-    parser.add_argument("--make")
+    parser.add_argument("role", choices=["throughput", "handoff"])
+    parser.add_argument("--library")
     parser.add_argument("--tuning")
     parser.add_argument("--by")
     parser.add_argument("--url")
@@ -109,7 +109,7 @@ def main():
     parser.add_argument("--process", type=int, default=0)
     parser.add_argument("--millis", type=int, default=0)
     options = parser.parse_args()
-    {"shift": shift, "relay": relay}[options.role](options)
+    {"throughput": throughput, "handoff": handoff}[options.role](options)
 
 
 if __name__ == "__main__":

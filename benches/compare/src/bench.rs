@@ -1,4 +1,4 @@
-//! The run: its options, its child processes, and what it is at.
+//! A run: its options, child processes and progress.
 
 use std::env;
 use std::fmt;
@@ -9,9 +9,9 @@ use anyhow::{Context as _, anyhow, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use testkit::RedisServer;
 
-use crate::child::{READY, Relay, Shift};
+use crate::candidate::{Candidate, Library};
+use crate::child::{Handoff, READY, Throughput};
 use crate::clock;
-use crate::contender::{Contender, Make};
 use crate::history::{History, Window};
 use crate::options::Options;
 use crate::process::Process;
@@ -31,7 +31,7 @@ pub struct Bench {
 /// One measurement of workers in a loop.
 #[derive(Clone, Copy, Debug)]
 pub struct Load<'a> {
-    pub contender: Contender,
+    pub candidate: Candidate,
     pub url: &'a str,
     pub processes: usize,
     /// In all processes together.
@@ -58,17 +58,17 @@ impl Bench {
         self.progress.finish_and_clear();
     }
 
-    /// A child that plays a role for this contender, and is ready for orders.
-    pub fn child(&self, contender: Contender, role: &[String]) -> anyhow::Result<Process> {
-        let mut process = self.unready_child(contender, role)?;
+    /// A child that plays a role for this candidate, and is ready for orders.
+    pub fn child(&self, candidate: Candidate, role: &[String]) -> anyhow::Result<Process> {
+        let mut process = self.unready_child(candidate, role)?;
         let line = process.line(PATIENCE)?;
         ensure!(line == READY, "not ready: {line}");
         Ok(process)
     }
 
     /// The same, with its line of readiness still to be read.
-    pub fn unready_child(&self, contender: Contender, role: &[String]) -> anyhow::Result<Process> {
-        let mut command = if contender.make == Make::RedisPy {
+    pub fn unready_child(&self, candidate: Candidate, role: &[String]) -> anyhow::Result<Process> {
+        let mut command = if candidate.library == Library::RedisPy {
             let python = self.python.as_ref().map_err(|error| anyhow!("{error:#}"))?;
             python.command()
         } else {
@@ -78,9 +78,9 @@ impl Bench {
         Process::start(command)
     }
 
-    pub fn relay(&self, contender: Contender, url: &str, key: &str) -> anyhow::Result<Process> {
-        let relay = Relay { contender, url: url.to_owned(), key: key.to_owned() };
-        self.child(contender, &relay.arguments())
+    pub fn handoff(&self, candidate: Candidate, url: &str, key: &str) -> anyhow::Result<Process> {
+        let handoff = Handoff { candidate, url: url.to_owned(), key: key.to_owned() };
+        self.child(candidate, &handoff.arguments())
     }
 
     /// Runs the workers of a load side by side and merges what they say.
@@ -94,8 +94,8 @@ impl Bench {
         let key = format!("compare:{}", clock::now());
         let mut children = Vec::new();
         for (process, workers) in shares(load.workers, load.processes).enumerate() {
-            let shift = Shift {
-                contender: load.contender,
+            let throughput = Throughput {
+                candidate: load.candidate,
                 url: load.url.to_owned(),
                 key: key.clone(),
                 own_keys: load.own_keys,
@@ -103,7 +103,7 @@ impl Bench {
                 process,
                 millis: u64::try_from(time.as_millis())?,
             };
-            children.push((self.child(load.contender, &shift.arguments())?, workers));
+            children.push((self.child(load.candidate, &throughput.arguments())?, workers));
         }
         let start = clock::now() + clock::span(RUN_UP);
         for (child, _) in &mut children {
@@ -120,25 +120,16 @@ impl Bench {
     }
 }
 
-/// A server of its own for each row: no row finds the leavings of another.
+/// A new server for each row, so that rows do not affect each other.
 pub fn server() -> anyhow::Result<RedisServer> {
-    RedisServer::start().context("there is no private redis-server")
+    RedisServer::start().context("no private redis-server could be started")
 }
 
-/// How many workers each process has; fewer processes where there is not one for each.
+/// The number of workers of each process; no process has none.
 fn shares(workers: usize, processes: usize) -> impl Iterator<Item = usize> {
     let processes = processes.min(workers);
     (0..processes).map(move |index| (workers + index) / processes)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn workers_are_distributed_evenly() {
-        assert_eq!(shares(64, 4).collect::<Vec<_>>(), [16, 16, 16, 16]);
-        assert_eq!(shares(2, 4).collect::<Vec<_>>(), [1, 1]);
-        assert_eq!(shares(7, 3).sum::<usize>(), 7);
-    }
-}
+mod tests;

@@ -1,18 +1,18 @@
-//! What one worker did, and the line of text in which it says so.
+//! The log of one worker, and its text form.
 
 use std::fmt;
 use std::str::FromStr;
 
 use anyhow::{Context as _, ensure};
 
-/// One stay inside the lock, with readings of [`clock::now`](crate::clock::now).
+/// A section, with readings of [`clock::now`](crate::clock::now).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Section {
     pub asked: u64,
     pub entered: u64,
     /// When the call that released it returned.
     pub left: u64,
-    /// The fencing token, from those who issue one.
+    /// The fencing token, if the library issues one.
     pub fence: Option<u64>,
 }
 
@@ -20,16 +20,16 @@ pub struct Section {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Log {
     pub errors: u64,
-    /// When it asked the last time, if it was not served before the end.
+    /// The time of the last request, if it was not granted before the end.
     pub unserved: Option<u64>,
     pub sections: Vec<Section>,
 }
 
 impl fmt::Display for Log {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "log {} {}", self.errors, Dash(self.unserved))?;
+        write!(f, "log {} {}", self.errors, OptionalNumber(self.unserved))?;
         for Section { asked, entered, left, fence } in &self.sections {
-            write!(f, " {asked},{entered},{left},{}", Dash(*fence))?;
+            write!(f, " {asked},{entered},{left},{}", OptionalNumber(*fence))?;
         }
         Ok(())
     }
@@ -60,9 +60,9 @@ fn section(word: &str) -> anyhow::Result<Section> {
 }
 
 /// A number, or a dash for none.
-pub struct Dash(pub Option<u64>);
+pub struct OptionalNumber(pub Option<u64>);
 
-impl fmt::Display for Dash {
+impl fmt::Display for OptionalNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(number) => write!(f, "{number}"),
@@ -76,23 +76,4 @@ fn undash(word: &str) -> anyhow::Result<Option<u64>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_log_is_read_as_it_was_written() {
-        let sections = vec![
-            Section { asked: 1, entered: 2, left: 3, fence: Some(9) },
-            Section { asked: 4, entered: 5, left: 6, fence: None },
-        ];
-        let log = Log { errors: 2, unserved: Some(7), sections };
-        assert_eq!(log.to_string(), "log 2 7 1,2,3,9 4,5,6,-");
-        assert_eq!(log.to_string().parse::<Log>().unwrap(), log);
-    }
-
-    #[test]
-    fn another_line_is_rejected() {
-        assert!("ready".parse::<Log>().is_err());
-        assert!("log 0 - 1,2".parse::<Log>().is_err());
-    }
-}
+mod tests;

@@ -1,20 +1,19 @@
-//! distlock beside other Redis locks, in one run on one machine:
+//! Compares distlock with other Redis locks, in one run on one machine:
 //! `cargo run --release --manifest-path benches/compare/Cargo.toml`
 //!
 //! Every measurement runs in child processes of this program (or of Python, for redis-py) against a
 //! private redis-server on 127.0.0.1. The order of owners comes from fencing tokens, or from clock
-//! readings inside the sections; no measurement adds a command to what a contender sends.
+//! readings inside the sections; no measurement adds a command to what a candidate sends.
 
 #![forbid(unsafe_code)]
 
+mod baseline;
 mod bench;
+mod candidate;
 mod child;
 mod clock;
-mod contender;
-mod floor;
 mod history;
 mod latency;
-mod legend;
 mod lock;
 mod log;
 mod memory;
@@ -25,6 +24,7 @@ mod python;
 mod report;
 mod rounds;
 mod rows;
+mod setup;
 mod table;
 
 use std::fmt::Write as _;
@@ -41,7 +41,7 @@ use report::Chart;
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     match &options.role {
-        Some(role) => role.play(),
+        Some(role) => role.run(),
         None => compare(options),
     }
 }
@@ -49,7 +49,8 @@ fn main() -> anyhow::Result<()> {
 fn compare(options: Options) -> anyhow::Result<()> {
     let start = Instant::now();
     let bench = Bench::new(options)?;
-    let mut text = format!("# Rivals\n\n{}", legend::legend(&bench::server()?, &bench.python)?);
+    let mut text =
+        format!("# Comparison\n\n{}", setup::describe(&bench::server()?, &bench.python)?);
     println!("{text}");
     let mut charts: Vec<Chart> = Vec::new();
     for (row, measure) in rows::ALL {

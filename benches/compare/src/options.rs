@@ -1,5 +1,3 @@
-//! The command line.
-
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,7 +8,7 @@ use crate::child::Role;
 /// The repository's folder for documents.
 const PLOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/compare.svg");
 
-/// distlock beside other Redis locks, in one run on one machine
+/// Compare distlock with other Redis locks, in one run on one machine
 ///
 /// Starts private redis-servers on 127.0.0.1, prints its tables as Markdown and draws a plot.
 #[derive(Debug, Parser)]
@@ -21,19 +19,19 @@ pub struct Options {
     /// The rows to measure, separated by commas [default: all]
     #[arg(long, value_enum, value_delimiter = ',')]
     pub rows: Vec<Row>,
-    /// Seconds for each contender in each row [default: 2, or 0.3 with --quick]
+    /// Seconds for each candidate in each row [default: 2, or 0.3 with --quick]
     #[arg(long)]
     pub seconds: Option<f64>,
-    /// Seconds in which many held locks are watched [default: 30, or 5 with --quick]
+    /// Seconds in which many held locks are observed [default: 30, or 5 with --quick]
     #[arg(long)]
     pub watch: Option<f64>,
-    /// A rough look at everything
+    /// Measure everything briefly
     #[arg(long)]
     pub quick: bool,
-    /// Where the tables are written to, besides the standard output
+    /// A file for the tables, in addition to standard output
     #[arg(long)]
     pub markdown: Option<PathBuf>,
-    /// Where the plot is written to [default: the repository's docs/compare.svg, after a full run
+    /// The file of the plot [default: the repository's docs/compare.svg, after a full run
     /// only]
     #[arg(long)]
     pub svg: Option<PathBuf>,
@@ -41,23 +39,23 @@ pub struct Options {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Row {
-    /// Acquire and release of a lock that nobody else wants
+    /// Acquire and release of an uncontended lock
     Uncontended,
-    /// The same lock taken again by its holder
+    /// Re-entry by the holder
     Reentry,
-    /// One key that all want
-    Hot,
+    /// One key that all workers use
+    HotKey,
     /// A key for each worker
     Spread,
-    /// From a release in one process to the hold in another
-    Handover,
-    /// Many locks held at once
+    /// From the release in one process to the grant in another
+    Handoff,
+    /// Many locks held at the same time
     Held,
-    /// How costs grow with keys, waiters and processes
+    /// How the cost grows with keys, waiters and processes
     Scaling,
-    /// A lock that stays with the process that let it go
+    /// A lock that stays with the process that released it
     Linger,
-    /// Whose turn it is when threads of several processes want one key
+    /// The order in which threads of several processes get one key
     Fairness,
 }
 
@@ -66,17 +64,17 @@ impl Options {
         self.rows.is_empty() || self.rows.contains(&row)
     }
 
-    /// For each contender in each row.
+    /// For each candidate in each row.
     pub fn time(&self) -> Duration {
         seconds(self.seconds, if self.quick { 0.3 } else { 2.0 })
     }
 
-    /// For each crowd of held locks.
+    /// For each set of held locks.
     pub fn watch_time(&self) -> Duration {
         seconds(self.watch, if self.quick { 5.0 } else { 30.0 })
     }
 
-    /// A part, or a rough look, does not replace the repository's plot.
+    /// A partial or brief run does not replace the plot of the repository.
     pub fn plot(&self) -> Option<&Path> {
         let full = !self.quick && self.rows.is_empty();
         self.svg.as_deref().or(full.then_some(Path::new(PLOT)))
@@ -87,7 +85,7 @@ impl Options {
     }
 }
 
-/// Bounded, so that a slip of the finger does not load a machine for a day.
+/// Bounded, in case of a typo.
 fn seconds(wanted: Option<f64>, default: f64) -> Duration {
     Duration::from_secs_f64(wanted.unwrap_or(default).clamp(0.05, 600.0))
 }

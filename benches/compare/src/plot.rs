@@ -47,7 +47,7 @@ pub fn draw(path: &Path, charts: &[Chart]) -> anyhow::Result<()> {
 }
 
 fn height(chart: &Chart) -> u32 {
-    FRAME + GROUP * u32::try_from(chart.groups.len()).expect("a handful of contenders")
+    FRAME + GROUP * u32::try_from(chart.groups.len()).expect("a handful of candidates")
 }
 
 fn draw_chart(root: &Area<'_>, area: &Area<'_>, chart: &Chart) -> anyhow::Result<()> {

@@ -19,7 +19,7 @@ pub struct Chart {
     pub title: String,
     /// What the bars of a group are.
     pub series: [&'static str; 2],
-    /// A contender, with a bar for each of the series.
+    /// A candidate, with a bar for each of the series.
     pub groups: Vec<(String, [f64; 2])>,
 }
 

@@ -16,8 +16,8 @@ impl Rounds {
         let mut all: Vec<_> = loads.iter().map(|_| Ok(Self::default())).collect();
         for round in 1..=ROUNDS {
             for (load, rounds) in loads.iter().zip(&mut all) {
-                let (contender, by) = (load.contender, load.contender.workers());
-                bench.at(format_args!("own keys, round {round}: {contender}, {by}"));
+                let (candidate, by) = (load.candidate, load.candidate.workers());
+                bench.at(format_args!("own keys, round {round}: {candidate}, {by}"));
                 let Ok(Self(histories)) = rounds else { continue };
                 match bench.run_for(load, bench.options.time() / ROUNDS) {
                     Ok(history) => histories.push(history),
@@ -28,7 +28,7 @@ impl Rounds {
         all
     }
 
-    /// From asking to the return of the release.
+    /// From the request to the return of the release.
     pub fn pair(&self) -> Latency {
         let mut all: Latency = [].into_iter().collect();
         self.0.iter().for_each(|history| all.add(&history.pair()));

@@ -1,12 +1,12 @@
-//! What this program does when it has started itself again: one process of a measurement.
+//! The child processes of a measurement, which run this program again.
 //!
-//! A child prints one line when it is ready, then obeys lines on its standard input, and ends with
-//! it. All its answers are lines too; `redis_py.py` speaks the same language.
+//! A child prints one line when it is ready, executes commands from its standard input, one per
+//! line, and ends at the end of input. Replies are lines too. `redis_py.py` uses the same protocol.
 
-mod crowd;
-mod nest;
-pub mod relay;
-mod shift;
+pub mod handoff;
+mod held_locks;
+mod reentry;
+mod throughput;
 
 use std::io::{self, BufRead as _, Write as _};
 
@@ -14,42 +14,42 @@ use anyhow::Context as _;
 use clap::Subcommand;
 use tokio::runtime::Runtime;
 
-pub use crowd::Crowd;
-pub use nest::Nest;
-pub use relay::Relay;
-pub use shift::Shift;
+pub use handoff::Handoff;
+pub use held_locks::HeldLocks;
+pub use reentry::Reentry;
+pub use throughput::Throughput;
 
-/// What a child says when it can begin.
+/// The line that a child prints when it is ready.
 pub const READY: &str = "ready";
 
 #[derive(Clone, Debug, Subcommand)]
 pub enum Role {
-    /// Workers acquire and release until the time is over.
+    /// Workers acquire and release for a time
     #[command(hide = true)]
-    Shift(Shift),
-    /// One worker holds and lets go as it is told.
+    Throughput(Throughput),
+    /// One worker acquires and releases on command
     #[command(hide = true)]
-    Relay(Relay),
-    /// Many locks are held at once.
+    Handoff(Handoff),
+    /// Hold many locks
     #[command(hide = true)]
-    Crowd(Crowd),
-    /// A held lock is entered again.
+    HeldLocks(HeldLocks),
+    /// Re-enter a held lock
     #[command(hide = true)]
-    Nest(Nest),
+    Reentry(Reentry),
 }
 
 impl Role {
-    pub fn play(&self) -> anyhow::Result<()> {
+    pub fn run(&self) -> anyhow::Result<()> {
         match self {
-            Self::Shift(shift) => shift.run(),
-            Self::Relay(relay) => relay.run(),
-            Self::Crowd(crowd) => crowd.run(),
-            Self::Nest(nest) => nest.run(),
+            Self::Throughput(throughput) => throughput.run(),
+            Self::Handoff(handoff) => handoff.run(),
+            Self::HeldLocks(held) => held.run(),
+            Self::Reentry(reentry) => reentry.run(),
         }
     }
 }
 
-/// The same runtime for every contender.
+/// The same runtime for all candidates.
 fn runtime() -> anyhow::Result<Runtime> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     Ok(builder.worker_threads(2).enable_all().build()?)
@@ -57,18 +57,18 @@ fn runtime() -> anyhow::Result<Runtime> {
 
 fn say(line: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{line}").and_then(|()| out.flush()).context("the parent process is gone")
+    writeln!(out, "{line}").and_then(|()| out.flush()).context("the parent process has ended")
 }
 
-/// The next order, or `None` when the parent wants no more.
-fn order() -> anyhow::Result<Option<String>> {
+/// The next command; `None` at the end of input.
+fn command() -> anyhow::Result<Option<String>> {
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line)?;
     let line = line.trim();
     Ok(if line.is_empty() { None } else { Some(line.to_owned()) })
 }
 
-/// The next order, which must come.
-fn expected_order() -> anyhow::Result<String> {
-    order()?.context("the parent process gave no order")
+/// The next command, which is required.
+fn expected_command() -> anyhow::Result<String> {
+    command()?.context("the parent process sent no command")
 }

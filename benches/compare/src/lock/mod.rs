@@ -1,4 +1,4 @@
-//! The contenders that are used from Rust, behind one way to acquire and one to release.
+//! One interface for all Rust libraries.
 
 mod raw;
 pub mod settings;

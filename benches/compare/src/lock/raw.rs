@@ -1,13 +1,13 @@
-//! The floor: what a lock without queue, renewal or token sends.
+//! The baseline: the commands of a lock without queue, renewal or token.
 
 use redis::{Cmd, Script, ScriptInvocation};
 
 use super::TTL;
 
-/// Frees the key if it is still ours.
+/// Deletes the key if it has our token.
 const COMPARE_AND_DELETE: &str =
     "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0";
-/// As long as the tokens of real locks.
+/// As long as the tokens of the libraries.
 const TOKEN: &str = "0123456789abcdef";
 
 pub fn acquire(key: &str) -> Cmd {

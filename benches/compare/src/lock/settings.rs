@@ -1,16 +1,16 @@
-//! The tunings, spelt out.
+//! The tunings.
 
 use std::time::Duration;
 
 use distlock::{LockManager, LockRequest};
 use rlock::{AcquireOptions, RenewalMode};
 
-use crate::contender::{Contender, Tuning};
+use crate::candidate::{Candidate, Tuning};
 
-/// Where a peer wants to be told a ttl: the default of distlock.
+/// The default of distlock, for libraries that need a ttl.
 pub const TTL: Duration = Duration::from_secs(30);
 
-/// How long an unneeded lock stays with the process that let it go.
+/// How long an unused lock stays with the process that released it.
 pub const LINGER: Duration = Duration::from_millis(50);
 
 /// rslock waits a random whole number of milliseconds below its setting: 0 or 1 here.
@@ -21,9 +21,9 @@ const RSLOCK_NO_PAUSE: Duration = Duration::from_millis(1);
 const RSLOCK_RETRIES: u32 = 1_000_000;
 const RLOCK_RETRY: Duration = Duration::from_millis(1);
 
-pub fn rslock(contender: Contender, url: &str) -> rslock::LockManager {
+pub fn rslock(candidate: Candidate, url: &str) -> rslock::LockManager {
     let mut manager = rslock::LockManager::new(vec![url]);
-    match contender.tuning {
+    match candidate.tuning {
         Tuning::Tuned => manager.set_retry(RSLOCK_RETRIES, RSLOCK_RETRY),
         Tuning::Spinning => manager.set_retry(RSLOCK_RETRIES, RSLOCK_NO_PAUSE),
         Tuning::Default | Tuning::Global | Tuning::Linger => {}
@@ -31,9 +31,9 @@ pub fn rslock(contender: Contender, url: &str) -> rslock::LockManager {
     manager
 }
 
-/// Its renewal takes a thread or a task for each hold, which a lock without renewal does not need.
-pub fn rlock(contender: Contender) -> AcquireOptions {
-    if contender.tuning != Tuning::Tuned {
+/// Its renewal needs a thread or a task for each hold.
+pub fn rlock(candidate: Candidate) -> AcquireOptions {
+    if candidate.tuning != Tuning::Tuned {
         return AcquireOptions::default();
     }
     AcquireOptions::builder()
@@ -44,9 +44,9 @@ pub fn rlock(contender: Contender) -> AcquireOptions {
         .expect("a valid set of options")
 }
 
-pub fn distlock(contender: Contender, manager: &LockManager, key: &str) -> LockRequest {
+pub fn distlock(candidate: Candidate, manager: &LockManager, key: &str) -> LockRequest {
     let request = manager.mutex(key);
-    match contender.tuning {
+    match candidate.tuning {
         Tuning::Default | Tuning::Tuned | Tuning::Spinning => request,
         Tuning::Global => request.strict_fifo(),
         Tuning::Linger => request.linger(LINGER),

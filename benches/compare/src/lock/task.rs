@@ -9,13 +9,13 @@ use rlock::AcquireOptions;
 use rlock::async_lock::{RLock, RLockGuard};
 
 use super::{TTL, raw, settings};
-use crate::contender::{Contender, Make};
+use crate::candidate::{Candidate, Library};
 
 /// A lock that the tasks of a process use, each with a clone.
 #[derive(Clone)]
 pub enum TaskLock {
     Raw { connection: MultiplexedConnection, script: Arc<Script> },
-    Distlock { contender: Contender, manager: distlock::LockManager },
+    Distlock { candidate: Candidate, manager: distlock::LockManager },
     Rslock(rslock::LockManager),
     Rlock { manager: RLock, options: AcquireOptions },
 }
@@ -28,21 +28,21 @@ pub enum HeldByTask {
 }
 
 impl TaskLock {
-    pub async fn open(contender: Contender, url: &str) -> anyhow::Result<Self> {
-        Ok(match contender.make {
-            Make::Raw => {
+    pub async fn open(candidate: Candidate, url: &str) -> anyhow::Result<Self> {
+        Ok(match candidate.library {
+            Library::Raw => {
                 let connection = Client::open(url)?.get_multiplexed_async_connection().await?;
                 Self::Raw { connection, script: Arc::new(raw::script()) }
             }
-            Make::Distlock => {
-                Self::Distlock { contender, manager: distlock::LockManager::connect(url)? }
+            Library::Distlock => {
+                Self::Distlock { candidate, manager: distlock::LockManager::connect(url)? }
             }
-            Make::Rslock => Self::Rslock(settings::rslock(contender, url)),
-            Make::Rlock => {
+            Library::Rslock => Self::Rslock(settings::rslock(candidate, url)),
+            Library::Rlock => {
                 let manager = RLock::new(url).await?;
-                Self::Rlock { manager, options: settings::rlock(contender) }
+                Self::Rlock { manager, options: settings::rlock(candidate) }
             }
-            Make::RedisPy => bail!("{contender} is not for tasks of Rust"),
+            Library::RedisPy => bail!("{candidate} is not for tasks of Rust"),
         })
     }
 
@@ -50,11 +50,11 @@ impl TaskLock {
         Ok(match self {
             Self::Raw { connection, .. } => {
                 let set: Option<String> = raw::acquire(key).query_async(connection).await?;
-                ensure!(set.is_some(), "the raw floor is not for shared keys: {key}");
+                ensure!(set.is_some(), "the raw baseline is not for shared keys: {key}");
                 HeldByTask::Raw(key.to_owned())
             }
-            Self::Distlock { contender, manager } => {
-                HeldByTask::Distlock(settings::distlock(*contender, manager, key).acquire().await?)
+            Self::Distlock { candidate, manager } => {
+                HeldByTask::Distlock(settings::distlock(*candidate, manager, key).acquire().await?)
             }
             Self::Rslock(manager) => HeldByTask::Rslock(manager.acquire(key, TTL).await?),
             Self::Rlock { manager, options } => {
@@ -63,7 +63,7 @@ impl TaskLock {
         })
     }
 
-    /// Once to and fro, so that a measurement finds everything connected and loaded.
+    /// Acquires and releases once, so that connections are open and scripts are loaded.
     pub async fn warm_up(&mut self, key: &str) -> anyhow::Result<()> {
         let held = self.acquire(key).await?;
         self.release(held).await

@@ -8,13 +8,13 @@ use rlock::AcquireOptions;
 use rlock::sync_lock::{PoolOptions, RLock, RLockGuard};
 
 use super::{raw, settings};
-use crate::contender::{Contender, Make, Tuning};
+use crate::candidate::{Candidate, Library, Tuning};
 
 /// A lock that one thread uses; a process makes one and each further worker's with
 /// [`Self::another`].
 pub enum ThreadLock {
     Raw { client: Client, connection: Box<Connection>, script: Arc<Script> },
-    Distlock { contender: Contender, manager: distlock::LockManager },
+    Distlock { candidate: Candidate, manager: distlock::LockManager },
     Rlock { manager: RLock, options: AcquireOptions },
 }
 
@@ -25,20 +25,20 @@ pub enum HeldByThread {
 }
 
 impl ThreadLock {
-    pub fn open(contender: Contender, url: &str, workers: usize) -> anyhow::Result<Self> {
-        Ok(match contender.make {
-            Make::Raw => Self::raw(Client::open(url)?, Arc::new(raw::script()))?,
-            Make::Distlock => {
-                Self::Distlock { contender, manager: distlock::LockManager::connect(url)? }
+    pub fn open(candidate: Candidate, url: &str, workers: usize) -> anyhow::Result<Self> {
+        Ok(match candidate.library {
+            Library::Raw => Self::raw(Client::open(url)?, Arc::new(raw::script()))?,
+            Library::Distlock => {
+                Self::Distlock { candidate, manager: distlock::LockManager::connect(url)? }
             }
-            Make::Rlock => {
+            Library::Rlock => {
                 let pool = PoolOptions::new();
-                let tuned = contender.tuning == Tuning::Tuned;
+                let tuned = candidate.tuning == Tuning::Tuned;
                 let pool = if tuned { pool.max_idle_connections(workers + 1) } else { pool };
                 let manager = RLock::new_with_pool_options(url, pool)?;
-                Self::Rlock { manager, options: settings::rlock(contender) }
+                Self::Rlock { manager, options: settings::rlock(candidate) }
             }
-            Make::Rslock | Make::RedisPy => bail!("{contender} is not for threads of Rust"),
+            Library::Rslock | Library::RedisPy => bail!("{candidate} is not for threads of Rust"),
         })
     }
 
@@ -47,12 +47,12 @@ impl ThreadLock {
         Ok(Self::Raw { client, connection, script })
     }
 
-    /// For another thread of this process.
+    /// A lock for another thread of this process.
     pub fn another(&self) -> anyhow::Result<Self> {
         match self {
             Self::Raw { client, script, .. } => Self::raw(client.clone(), Arc::clone(script)),
-            Self::Distlock { contender, manager } => {
-                Ok(Self::Distlock { contender: *contender, manager: manager.clone() })
+            Self::Distlock { candidate, manager } => {
+                Ok(Self::Distlock { candidate: *candidate, manager: manager.clone() })
             }
             Self::Rlock { manager, options } => {
                 Ok(Self::Rlock { manager: manager.clone(), options: options.clone() })
@@ -64,11 +64,11 @@ impl ThreadLock {
         Ok(match self {
             Self::Raw { connection, .. } => {
                 let set: Option<String> = raw::acquire(key).query(connection.as_mut())?;
-                ensure!(set.is_some(), "the raw floor is not for shared keys: {key}");
+                ensure!(set.is_some(), "the raw baseline is not for shared keys: {key}");
                 HeldByThread::Raw(key.to_owned())
             }
-            Self::Distlock { contender, manager } => HeldByThread::Distlock(
-                settings::distlock(*contender, manager, key).acquire_blocking()?,
+            Self::Distlock { candidate, manager } => HeldByThread::Distlock(
+                settings::distlock(*candidate, manager, key).acquire_blocking()?,
             ),
             Self::Rlock { manager, options } => {
                 HeldByThread::Rlock(manager.acquire_mutex_with_options(key, options.clone())?)
@@ -76,7 +76,7 @@ impl ThreadLock {
         })
     }
 
-    /// Once to and fro, so that a measurement finds everything connected and loaded.
+    /// Acquires and releases once, so that connections are open and scripts are loaded.
     pub fn warm_up(&mut self, key: &str) -> anyhow::Result<()> {
         let held = self.acquire(key)?;
         self.release(held)

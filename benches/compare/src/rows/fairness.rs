@@ -1,18 +1,18 @@
-//! Whose turn it is when threads of one or several processes want one key.
+//! The order in which threads of one or several processes get one key.
 
 use crate::bench::{self, Bench, Load};
-use crate::contender::Contender;
+use crate::candidate::Candidate;
 use crate::history::History;
 use crate::report::Report;
 use crate::rows::{errors, line};
 use crate::table::{Table, number};
 
-/// The first one is what the others' rates are compared with.
-const CONTENDERS: [Contender; 4] = [
-    Contender::DISTLOCK_THREADS,
-    Contender::GLOBAL_THREADS,
-    Contender::RLOCK_THREADS_TUNED,
-    Contender::REDIS_PY_TUNED,
+/// The rates are relative to the first one.
+const CONTENDERS: [Candidate; 4] = [
+    Candidate::DISTLOCK_THREADS,
+    Candidate::GLOBAL_THREADS,
+    Candidate::RLOCK_THREADS_TUNED,
+    Candidate::REDIS_PY_TUNED,
 ];
 const WORKERS: usize = 8;
 
@@ -42,17 +42,17 @@ fn table(bench: &Bench, processes: usize, place: &str) -> anyhow::Result<Table> 
         "longest wait, ms",
     ]);
     let mut default = f64::NAN;
-    for contender in CONTENDERS {
-        bench.at(format_args!("fairness, {place}: {contender}"));
+    for candidate in CONTENDERS {
+        bench.at(format_args!("fairness, {place}: {candidate}"));
         let url = server.url();
-        let load = Load { contender, url: &url, processes, workers: WORKERS, own_keys: false };
+        let load = Load { candidate, url: &url, processes, workers: WORKERS, own_keys: false };
         let cells = bench.run(&load).map(|history| {
             if default.is_nan() {
                 default = history.per_second();
             }
             cells(&history, default)
         });
-        table.add(line(vec![contender.to_string()], cells));
+        table.add(line(vec![candidate.to_string()], cells));
     }
     Ok(table)
 }
@@ -65,7 +65,7 @@ fn cells(history: &History, default: f64) -> Vec<String> {
         number(history.changes_per_second()),
         format!("{:.1} %", history.changing_share() * 100.0),
         format!("{least} and {most}"),
-        history.passed_over().to_string(),
+        history.max_bypass().to_string(),
         number(history.longest_wait().as_secs_f64() * 1e3),
     ]
 }

@@ -1,4 +1,4 @@
-//! Many locks held at once: what keeping them costs.
+//! Many locks held at once: the cost of keeping them.
 
 use std::time::Duration;
 
@@ -6,28 +6,28 @@ use anyhow::Context as _;
 use testkit::RedisServer;
 
 use crate::bench::{self, Bench, PATIENCE};
-use crate::child::{Crowd, READY};
-use crate::contender::Contender;
+use crate::candidate::Candidate;
+use crate::child::{HeldLocks, READY};
 use crate::history::count;
 use crate::lock::TTL;
 use crate::report::Report;
 use crate::rows::{line, name};
 use crate::table::{Table, number};
 
-const CONTENDERS: [Contender; 3] =
-    [Contender::DISTLOCK_TASKS, Contender::RLOCK_TASKS, Contender::RSLOCK];
+const CONTENDERS: [Candidate; 3] =
+    [Candidate::DISTLOCK_TASKS, Candidate::RLOCK_TASKS, Candidate::RSLOCK];
 
 #[expect(clippy::unnecessary_wraps, reason = "the other rows can fail as a whole")]
 pub fn run(bench: &Bench) -> anyhow::Result<Report> {
     let holds = bench.options.held();
-    let head = ["contender", "by", "script calls/s", "CPU, % of a core", "bytes per hold"];
+    let head = ["candidate", "by", "script calls/s", "CPU, % of a core", "bytes per hold"];
     let mut table = Table::new(&head);
-    for contender in CONTENDERS {
-        bench.at(format_args!("{holds} held locks: {contender}"));
-        table.add(line(name(contender), measure(bench, contender, holds)));
+    for candidate in CONTENDERS {
+        bench.at(format_args!("{holds} held locks: {candidate}"));
+        table.add(line(name(candidate), measure(bench, candidate, holds)));
     }
     let watched = bench.options.watch_time();
-    let title = format!("{holds} held locks, ttl {:?}, watched for {watched:?}", ttl(watched));
+    let title = format!("{holds} held locks, ttl {:?}, observed for {watched:?}", ttl(watched));
     let notes = vec![
         "Acquisition is not included. distlock renews at a third of the ttl, rlock at a half; \
          rslock renews what runs inside `using`, half a second before the end, all of its own \
@@ -37,12 +37,12 @@ pub fn run(bench: &Bench) -> anyhow::Result<Report> {
     Ok(Report { title, notes, tables: vec![table], chart: None })
 }
 
-fn measure(bench: &Bench, contender: Contender, holds: usize) -> anyhow::Result<Vec<String>> {
+fn measure(bench: &Bench, candidate: Candidate, holds: usize) -> anyhow::Result<Vec<String>> {
     let server = bench::server()?;
     let time = bench.options.watch_time();
     let ttl_millis = u64::try_from(ttl(time).as_millis())?;
-    let crowd = Crowd { contender, url: server.url(), holds, ttl_millis };
-    let mut child = bench.unready_child(contender, &crowd.arguments())?;
+    let held = HeldLocks { candidate, url: server.url(), holds, ttl_millis };
+    let mut child = bench.unready_child(candidate, &held.arguments())?;
     let ready = child.line(PATIENCE)?;
     let bytes = ready.strip_prefix(READY).context("not ready")?.trim().to_owned();
     let bytes: f64 = bytes.parse().with_context(|| format!("not a number of bytes: {bytes}"))?;
@@ -56,7 +56,7 @@ fn measure(bench: &Bench, contender: Contender, holds: usize) -> anyhow::Result<
     Ok(vec![number(count(calls) / wall), format!("{share:.2}"), number(bytes)])
 }
 
-/// The default, but no longer than is watched: every hold is renewed within that time.
+/// The default, but at most the observed time, so that every hold is renewed.
 fn ttl(watched: Duration) -> Duration {
     TTL.min(watched)
 }

@@ -1,33 +1,33 @@
-//! A lock that stays with the process that let it go.
+//! A lock that stays with the process that released it.
 
 use std::time::{Duration, Instant};
 
 use testkit::RedisServer;
 
+use crate::baseline;
 use crate::bench::{self, Bench, Load, PATIENCE};
-use crate::child::relay::{FREE, HOLD};
+use crate::candidate::Candidate;
+use crate::child::handoff::{FREE, HOLD};
 use crate::clock;
-use crate::contender::Contender;
-use crate::floor;
 use crate::latency::Latency;
 use crate::lock::settings::LINGER;
 use crate::report::Report;
 use crate::rows::{line, name};
 use crate::table::{Table, number};
 
-const CONTENDERS: [Contender; 4] = [
-    Contender::DISTLOCK_THREADS,
-    Contender::LINGER_THREADS,
-    Contender::DISTLOCK_TASKS,
-    Contender::LINGER_TASKS,
+const CONTENDERS: [Candidate; 4] = [
+    Candidate::DISTLOCK_THREADS,
+    Candidate::LINGER_THREADS,
+    Candidate::DISTLOCK_TASKS,
+    Candidate::LINGER_TASKS,
 ];
 
 pub fn run(bench: &Bench) -> anyhow::Result<Report> {
     let server = bench::server()?;
     let time = bench.options.time();
-    let ping = floor::ping_from_sleep(&server, time / 2)?;
+    let ping = baseline::ping_from_sleep(&server, time / 2)?;
     let head = [
-        "contender",
+        "candidate",
         "by",
         "repeated call, median µs",
         "p99 µs",
@@ -35,14 +35,14 @@ pub fn run(bench: &Bench) -> anyhow::Result<Report> {
         "p99 µs",
     ];
     let mut table = Table::new(&head);
-    for contender in CONTENDERS {
-        bench.at(format_args!("linger: {contender}, {}", contender.workers()));
-        let cells = repeated(bench, &server, contender).and_then(|repeated| {
-            let other = other_process(bench, &server, contender, time)?;
+    for candidate in CONTENDERS {
+        bench.at(format_args!("linger: {candidate}, {}", candidate.workers()));
+        let cells = repeated(bench, &server, candidate).and_then(|repeated| {
+            let other = other_process(bench, &server, candidate, time)?;
             let spans = [repeated.median(), repeated.p99(), other.median(), other.p99()];
             Ok(spans.map(number).to_vec())
         });
-        table.add(line(name(contender), cells));
+        table.add(line(name(candidate), cells));
     }
     let title = format!("A lock that lingers for {LINGER:?}");
     let notes = vec![format!(
@@ -54,22 +54,22 @@ pub fn run(bench: &Bench) -> anyhow::Result<Report> {
     Ok(Report { title, notes, tables: vec![table], chart: None })
 }
 
-fn repeated(bench: &Bench, server: &RedisServer, contender: Contender) -> anyhow::Result<Latency> {
+fn repeated(bench: &Bench, server: &RedisServer, candidate: Candidate) -> anyhow::Result<Latency> {
     let url = server.url();
-    let load = Load { contender, url: &url, processes: 1, workers: 1, own_keys: true };
+    let load = Load { candidate, url: &url, processes: 1, workers: 1, own_keys: true };
     Ok(bench.run(&load)?.pair())
 }
 
-/// Two processes take turns; each finds the lock lingering with the other.
+/// Two processes alternate; the lock lingers in the other one.
 fn other_process(
     bench: &Bench,
     server: &RedisServer,
-    contender: Contender,
+    candidate: Candidate,
     time: Duration,
 ) -> anyhow::Result<Latency> {
     let (url, key) = (server.url(), format!("linger:{}", clock::now()));
-    let mut next = bench.relay(contender, &url, &key)?;
-    let mut other = bench.relay(contender, &url, &key)?;
+    let mut next = bench.handoff(candidate, &url, &key)?;
+    let mut other = bench.handoff(candidate, &url, &key)?;
     let (start, mut spans) = (Instant::now(), Vec::new());
     while start.elapsed() < time {
         next.tell(HOLD)?;
@@ -79,6 +79,6 @@ fn other_process(
         spans.push(entered - asked);
         std::mem::swap(&mut next, &mut other);
     }
-    // The first one found nobody.
+    // The first one had no predecessor.
     Ok(spans.into_iter().skip(1).collect())
 }

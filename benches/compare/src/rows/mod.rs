@@ -1,9 +1,9 @@
-//! The rows of the comparison, each written once for all contenders.
+//! The rows of the comparison.
 
 mod fairness;
-mod handover;
+mod handoff;
 mod held;
-mod hot;
+mod hot_key;
 mod linger;
 mod reentry;
 mod scaling;
@@ -11,7 +11,7 @@ mod spread;
 mod uncontended;
 
 use crate::bench::Bench;
-use crate::contender::Contender;
+use crate::candidate::Candidate;
 use crate::options::Row;
 use crate::report::Report;
 
@@ -21,21 +21,21 @@ type Measure = fn(&Bench) -> anyhow::Result<Report>;
 pub const ALL: [(Row, Measure); 9] = [
     (Row::Uncontended, uncontended::run),
     (Row::Reentry, reentry::run),
-    (Row::Hot, hot::run),
+    (Row::HotKey, hot_key::run),
     (Row::Spread, spread::run),
-    (Row::Handover, handover::run),
+    (Row::Handoff, handoff::run),
     (Row::Held, held::run),
     (Row::Scaling, scaling::run),
     (Row::Linger, linger::run),
     (Row::Fairness, fairness::run),
 ];
 
-/// The beginning of a contender's line.
-fn name(contender: Contender) -> Vec<String> {
-    vec![contender.to_string(), contender.workers().to_owned()]
+/// The first cells of a row.
+fn name(candidate: Candidate) -> Vec<String> {
+    vec![candidate.to_string(), candidate.workers().to_owned()]
 }
 
-/// A line of the table: the measured cells, or why there are none.
+/// A row of the table: the measured cells, or the error.
 fn line(mut begin: Vec<String>, cells: anyhow::Result<Vec<String>>) -> Vec<String> {
     match cells {
         Ok(cells) => begin.extend(cells),
@@ -44,7 +44,7 @@ fn line(mut begin: Vec<String>, cells: anyhow::Result<Vec<String>>) -> Vec<Strin
     begin
 }
 
-/// What a measurement with failed requests has to say about them.
+/// A note about failed requests.
 fn errors(count: u64) -> String {
     if count == 0 { String::new() } else { format!(" ({count} requests failed)") }
 }

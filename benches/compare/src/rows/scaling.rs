@@ -3,23 +3,23 @@
 use anyhow::ensure;
 
 use crate::bench::{self, Bench, Load, PATIENCE};
-use crate::child::{Crowd, READY};
-use crate::contender::Contender;
+use crate::candidate::Candidate;
+use crate::child::{HeldLocks, READY};
 use crate::history::History;
 use crate::lock::TTL;
 use crate::report::Report;
 use crate::rows::{errors, line, name};
 use crate::table::{Table, number};
 
-const RENEWED: [Contender; 2] = [Contender::DISTLOCK_TASKS, Contender::RLOCK_TASKS];
-const WAITING: [Contender; 4] = [
-    Contender::DISTLOCK_TASKS,
-    Contender::RSLOCK_TUNED,
-    Contender::RSLOCK_SPINNING,
-    Contender::RLOCK_TASKS_TUNED,
+const RENEWED: [Candidate; 2] = [Candidate::DISTLOCK_TASKS, Candidate::RLOCK_TASKS];
+const WAITING: [Candidate; 4] = [
+    Candidate::DISTLOCK_TASKS,
+    Candidate::RSLOCK_TUNED,
+    Candidate::RSLOCK_SPINNING,
+    Candidate::RLOCK_TASKS_TUNED,
 ];
 const KEYS: [usize; 3] = [1_000, 10_000, 100_000];
-/// Not in a rough look: it takes longer than that whole row otherwise.
+/// Skipped in a brief run.
 const ROUGH_KEYS: [usize; 2] = [1_000, 10_000];
 const WAITERS: [usize; 3] = [8, 80, 800];
 const PROCESSES: [usize; 4] = [1, 2, 4, 8];
@@ -41,43 +41,43 @@ fn keys(bench: &Bench) -> Table {
     let sizes = if bench.options.quick { &ROUGH_KEYS[..] } else { &KEYS };
     let heads: Vec<_> = sizes.iter().map(|size| format!("{size} held keys")).collect();
     let mut table = table(&heads);
-    for contender in RENEWED {
+    for candidate in RENEWED {
         let mut measured = Vec::new();
-        let mut floors = Vec::new();
+        let mut baselines = Vec::new();
         for &size in sizes {
-            bench.at(format_args!("{size} held keys: {contender}"));
-            match beside_a_crowd(bench, contender, size) {
-                Ok((pair, floor)) => {
+            bench.at(format_args!("{size} held keys: {candidate}"));
+            match beside_a_crowd(bench, candidate, size) {
+                Ok((pair, baseline)) => {
                     measured.push(number(pair));
-                    floors.push(number(floor));
+                    baselines.push(number(baseline));
                 }
                 Err(error) => {
                     measured.push(format!("not measured: {error:#}"));
-                    floors.push("-".to_owned());
+                    baselines.push("-".to_owned());
                 }
             }
         }
-        table.add(line(name(contender), Ok(measured)));
-        let floor = vec![format!("raw floor beside {contender}"), "tasks".to_owned()];
-        table.add(line(floor, Ok(floors)));
+        table.add(line(name(candidate), Ok(measured)));
+        let baseline = vec![format!("raw baseline beside {candidate}"), "tasks".to_owned()];
+        table.add(line(baseline, Ok(baselines)));
     }
     table
 }
 
-/// The median pair of a contender and of the raw floor while its like holds many keys.
-fn beside_a_crowd(bench: &Bench, contender: Contender, holds: usize) -> anyhow::Result<(f64, f64)> {
+/// The median pair of a candidate, and of the raw baseline, while many keys are held.
+fn beside_a_crowd(bench: &Bench, candidate: Candidate, holds: usize) -> anyhow::Result<(f64, f64)> {
     let server = bench::server()?;
     let url = server.url();
     let ttl_millis = u64::try_from(TTL.as_millis())?;
-    let crowd = Crowd { contender, url: url.clone(), holds, ttl_millis };
-    let mut child = bench.unready_child(contender, &crowd.arguments())?;
+    let held = HeldLocks { candidate, url: url.clone(), holds, ttl_millis };
+    let mut child = bench.unready_child(candidate, &held.arguments())?;
     let ready = child.line(PATIENCE)?;
     ensure!(ready.starts_with(READY), "not ready: {ready}");
-    let median = |contender| {
-        let load = Load { contender, url: &url, processes: 1, workers: 1, own_keys: true };
+    let median = |candidate| {
+        let load = Load { candidate, url: &url, processes: 1, workers: 1, own_keys: true };
         anyhow::Ok(bench.run(&load)?.pair().median())
     };
-    Ok((median(contender)?, median(Contender::RAW_TASKS)?))
+    Ok((median(candidate)?, median(Candidate::RAW_TASKS)?))
 }
 
 fn waiters(bench: &Bench, processes: usize) -> anyhow::Result<Table> {
@@ -86,13 +86,13 @@ fn waiters(bench: &Bench, processes: usize) -> anyhow::Result<Table> {
         if processes == 1 { "1 process".to_owned() } else { format!("{processes} processes") };
     let heads: Vec<_> = WAITERS.iter().map(|tasks| format!("{tasks} tasks, {place}")).collect();
     let mut table = table(&heads);
-    for contender in WAITING {
+    for candidate in WAITING {
         let measure = |&workers: &usize| {
-            bench.at(format_args!("{workers} waiters, {place}: {contender}"));
+            bench.at(format_args!("{workers} waiters, {place}: {candidate}"));
             let url = server.url();
-            cell(bench.run(&Load { contender, url: &url, processes, workers, own_keys: false }))
+            cell(bench.run(&Load { candidate, url: &url, processes, workers, own_keys: false }))
         };
-        table.add(line(name(contender), Ok(WAITERS.iter().map(measure).collect())));
+        table.add(line(name(candidate), Ok(WAITERS.iter().map(measure).collect())));
     }
     Ok(table)
 }
@@ -104,19 +104,19 @@ fn processes(bench: &Bench) -> anyhow::Result<Table> {
         processes => format!("{processes} processes, 1 task each"),
     };
     let mut table = table(&PROCESSES.iter().map(head).collect::<Vec<_>>());
-    for contender in WAITING {
+    for candidate in WAITING {
         let measure = |&processes: &usize| {
-            bench.at(format_args!("{processes} processes: {contender}"));
+            bench.at(format_args!("{processes} processes: {candidate}"));
             let (url, workers) = (server.url(), processes);
-            cell(bench.run(&Load { contender, url: &url, processes, workers, own_keys: false }))
+            cell(bench.run(&Load { candidate, url: &url, processes, workers, own_keys: false }))
         };
-        table.add(line(name(contender), Ok(PROCESSES.iter().map(measure).collect())));
+        table.add(line(name(candidate), Ok(PROCESSES.iter().map(measure).collect())));
     }
     Ok(table)
 }
 
 fn table(heads: &[String]) -> Table {
-    let columns = ["contender", "by"].into_iter().chain(heads.iter().map(String::as_str));
+    let columns = ["candidate", "by"].into_iter().chain(heads.iter().map(String::as_str));
     Table::new(&columns.collect::<Vec<_>>())
 }
 

@@ -6,40 +6,40 @@ use std::time::Duration;
 use anyhow::anyhow;
 use clap::Args;
 
-use super::{READY, expected_order, runtime, say};
+use super::{READY, expected_command, runtime, say};
+use crate::candidate::{Candidate, Library, Workers};
 use crate::clock;
-use crate::contender::{Contender, Make, Workers};
 use crate::history::Window;
 use crate::lock::{TaskLock, ThreadLock};
 use crate::log::{Log, Section};
 
-/// A failed request is not repeated at once: the measurement is not to become one of failures.
+/// The pause after a failed request, so that failures do not dominate the measurement.
 const AFTER_ERROR: Duration = Duration::from_millis(1);
 
 #[derive(Args, Clone, Debug)]
-pub struct Shift {
+pub struct Throughput {
     #[command(flatten)]
-    pub contender: Contender,
+    pub candidate: Candidate,
     #[arg(long)]
     pub url: String,
     #[arg(long)]
     pub key: String,
-    /// Each worker has a key of its own
+    /// Each worker has its own key
     #[arg(long)]
     pub own_keys: bool,
     #[arg(long)]
     pub workers: usize,
-    /// Which of the processes of the measurement this is
+    /// The number of this process
     #[arg(long)]
     pub process: usize,
     #[arg(long)]
     pub millis: u64,
 }
 
-impl Shift {
+impl Throughput {
     pub fn arguments(&self) -> Vec<String> {
-        let mut words = vec!["shift".to_owned()];
-        words.extend(self.contender.arguments());
+        let mut words = vec!["throughput".to_owned()];
+        words.extend(self.candidate.arguments());
         for (flag, value) in [
             ("--url", self.url.clone()),
             ("--key", self.key.clone()),
@@ -56,7 +56,7 @@ impl Shift {
     }
 
     pub fn run(&self) -> anyhow::Result<()> {
-        let (logs, cpu) = match self.contender.by {
+        let (logs, cpu) = match self.candidate.by {
             Workers::Threads => self.threads()?,
             Workers::Tasks => runtime()?.block_on(self.tasks())?,
         };
@@ -64,15 +64,15 @@ impl Shift {
         logs.iter().try_for_each(|log| say(&log.to_string()))
     }
 
-    /// Everything is connected and warm by now; the parent says when to begin.
+    /// Connections are open and caches warm; the parent sends the start time.
     fn window(&self) -> anyhow::Result<Window> {
         say(READY)?;
-        let start = expected_order()?.parse()?;
+        let start = expected_command()?.parse()?;
         Ok(Window { start, end: start + clock::span(Duration::from_millis(self.millis)) })
     }
 
     fn key_of(&self, worker: usize) -> String {
-        if self.own_keys || self.contender.make == Make::Raw {
+        if self.own_keys || self.candidate.library == Library::Raw {
             format!("{}:{}:{worker}", self.key, self.process)
         } else {
             self.key.clone()
@@ -83,9 +83,9 @@ impl Shift {
         format!("{}:warm:{}:{worker}", self.key, self.process)
     }
 
-    /// The logs, and the CPU time that was spent on what they tell.
+    /// The logs, and the CPU time.
     fn threads(&self) -> anyhow::Result<(Vec<Log>, u64)> {
-        let first = ThreadLock::open(self.contender, &self.url, self.workers)?;
+        let first = ThreadLock::open(self.candidate, &self.url, self.workers)?;
         let mut locks = Vec::new();
         for worker in 0..self.workers {
             let mut lock = first.another()?;
@@ -107,7 +107,7 @@ impl Shift {
     }
 
     async fn tasks(&self) -> anyhow::Result<(Vec<Log>, u64)> {
-        let first = TaskLock::open(self.contender, &self.url).await?;
+        let first = TaskLock::open(self.candidate, &self.url).await?;
         for worker in 0..self.workers.min(4) {
             first.clone().warm_up(&self.warm_up_key(worker)).await?;
         }
@@ -123,8 +123,8 @@ impl Shift {
     }
 }
 
-/// A thread cannot give up at the end: its last request is served while the others stop, and does
-/// not count.
+/// A thread cannot be cancelled at the end. Its last request is served while the others stop, and
+/// does not count.
 fn thread_loop(lock: &mut ThreadLock, key: &str, window: Window) -> Log {
     let mut log = Log::default();
     clock::sleep_until(window.start);

@@ -1,4 +1,4 @@
-//! Who the contenders are: versions and tunings, and the machine.
+//! Describes the setup: versions, tunings and the machine.
 
 use std::thread;
 
@@ -9,7 +9,7 @@ use crate::python::Python;
 
 const LOCK_FILE: &str = include_str!("../Cargo.lock");
 
-pub fn legend(server: &RedisServer, python: &anyhow::Result<Python>) -> anyhow::Result<String> {
+pub fn describe(server: &RedisServer, python: &anyhow::Result<Python>) -> anyhow::Result<String> {
     let cores = thread::available_parallelism()?;
     let redis = server_version(server)?;
     let python = match python {
@@ -24,7 +24,7 @@ pub fn legend(server: &RedisServer, python: &anyhow::Result<Python>) -> anyhow::
 {cores} cores, everything over loopback, redis-server {redis}, crate `redis` {client}. Trust the \
 ratios of one run.
 
-- **raw floor**: `SET NX PX` and a compare-and-delete script by EVALSHA, each worker on a key of \
+- **raw baseline**: `SET NX PX` and a compare-and-delete script by EVALSHA, each worker on a key of \
 its own; threads have a
   connection each, tasks share a multiplexed one. Not a lock: no waiting, no renewal, no token.
 - **distlock**: its defaults (ttl 30 s, renewal, a fencing token, releases that are sent and not \
@@ -62,13 +62,4 @@ fn version(package: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_come_from_the_lock_file() {
-        assert!(version("rslock").starts_with(|digit: char| digit.is_ascii_digit()));
-        assert!(version("redis").starts_with(|digit: char| digit.is_ascii_digit()));
-        assert_eq!(version("no-such-package"), "of an unknown version");
-    }
-}
+mod tests;

@@ -1,7 +1,7 @@
-//! One worker that holds a lock and lets it go as it is told, and says when.
+//! One worker that acquires and releases a lock on command, and replies with the times.
 //!
-//! `hold` is answered with the readings before the request and inside, `free` with those before the
-//! release and after it.
+//! The reply to `hold` is the clock before the request and inside the section; the reply to `free`
+//! is the clock before and after the release.
 
 use std::thread;
 use std::time::Duration;
@@ -9,31 +9,30 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::Args;
 
-use super::{READY, order, runtime, say};
+use super::{READY, command, runtime, say};
+use crate::candidate::{Candidate, Workers};
 use crate::clock;
-use crate::contender::{Contender, Workers};
 use crate::lock::{TaskLock, ThreadLock};
 
 pub const HOLD: &str = "hold";
 pub const FREE: &str = "free";
-/// Before a release is answered: the answer would wake the parent while the lock is on its way to
-/// the next one.
+/// The pause before the reply to a release, which would wake the parent during the handoff.
 const QUIET: Duration = Duration::from_millis(2);
 
 #[derive(Args, Clone, Debug)]
-pub struct Relay {
+pub struct Handoff {
     #[command(flatten)]
-    pub contender: Contender,
+    pub candidate: Candidate,
     #[arg(long)]
     pub url: String,
     #[arg(long)]
     pub key: String,
 }
 
-impl Relay {
+impl Handoff {
     pub fn arguments(&self) -> Vec<String> {
-        let mut words = vec!["relay".to_owned()];
-        words.extend(self.contender.arguments());
+        let mut words = vec!["handoff".to_owned()];
+        words.extend(self.candidate.arguments());
         for (flag, value) in [("--url", &self.url), ("--key", &self.key)] {
             words.extend([flag.to_owned(), value.clone()]);
         }
@@ -41,12 +40,12 @@ impl Relay {
     }
 
     pub fn run(&self) -> anyhow::Result<()> {
-        match self.contender.by {
+        match self.candidate.by {
             Workers::Threads => self.thread(),
-            // On a worker of the runtime, as a request handler would be.
+            // On a worker of the runtime, like a request handler.
             Workers::Tasks => runtime()?.block_on(async {
-                let relay = self.clone();
-                tokio::spawn(async move { relay.task().await }).await?
+                let handoff = self.clone();
+                tokio::spawn(async move { handoff.task().await }).await?
             }),
         }
     }
@@ -56,45 +55,44 @@ impl Relay {
     }
 
     fn thread(&self) -> anyhow::Result<()> {
-        let mut lock = ThreadLock::open(self.contender, &self.url, 1)?;
+        let mut lock = ThreadLock::open(self.candidate, &self.url, 1)?;
         lock.warm_up(&self.warm_up_key())?;
         say(READY)?;
         let mut held = None;
-        while let Some(order) = order()? {
+        while let Some(line) = command()? {
             let before = clock::now();
-            match order.as_str() {
+            match line.as_str() {
                 HOLD => held = Some(lock.acquire(&self.key)?),
                 FREE => lock.release(held.take().context("nothing is held")?)?,
-                other => bail!("an unknown order: {other}"),
+                other => bail!("unknown command: {other}"),
             }
-            answer(&order, before)?;
+            reply(&line, before)?;
         }
         Ok(())
     }
 
     async fn task(&self) -> anyhow::Result<()> {
-        let mut lock = TaskLock::open(self.contender, &self.url).await?;
+        let mut lock = TaskLock::open(self.candidate, &self.url).await?;
         lock.warm_up(&self.warm_up_key()).await?;
         say(READY)?;
         let mut held = None;
-        // Reading the orders blocks one of the two workers; nothing else of this process wants it
-        // then.
-        while let Some(order) = order()? {
+        // Reading commands blocks one of the two workers, which nothing else uses.
+        while let Some(line) = command()? {
             let before = clock::now();
-            match order.as_str() {
+            match line.as_str() {
                 HOLD => held = Some(lock.acquire(&self.key).await?),
                 FREE => lock.release(held.take().context("nothing is held")?).await?,
-                other => bail!("an unknown order: {other}"),
+                other => bail!("unknown command: {other}"),
             }
-            answer(&order, before)?;
+            reply(&line, before)?;
         }
         Ok(())
     }
 }
 
-fn answer(order: &str, before: u64) -> anyhow::Result<()> {
+fn reply(command: &str, before: u64) -> anyhow::Result<()> {
     let after = clock::now();
-    if order == FREE {
+    if command == FREE {
         thread::sleep(QUIET);
     }
     say(&format!("{before} {after}"))

@@ -1,24 +1,24 @@
-//! One key that all want, with nothing to do inside.
+//! One key that all workers use, with empty sections.
 
 use crate::bench::{self, Bench, Load};
-use crate::contender::{Contender, Make};
+use crate::candidate::{Candidate, Library};
 use crate::history::History;
 use crate::report::{Chart, Report};
 use crate::rows::{errors, line, name};
 use crate::table::{Table, number};
 
-/// Beside the peers.
-const OURS: [Contender; 6] = [
-    Contender::RAW_THREADS,
-    Contender::RAW_TASKS,
-    Contender::DISTLOCK_THREADS,
-    Contender::DISTLOCK_TASKS,
-    Contender::GLOBAL_THREADS,
-    Contender::GLOBAL_TASKS,
+/// In addition to the peers.
+const OURS: [Candidate; 6] = [
+    Candidate::RAW_THREADS,
+    Candidate::RAW_TASKS,
+    Candidate::DISTLOCK_THREADS,
+    Candidate::DISTLOCK_TASKS,
+    Candidate::GLOBAL_THREADS,
+    Candidate::GLOBAL_TASKS,
 ];
 const WORKERS: [usize; 3] = [2, 8, 64];
 const PROCESSES: [usize; 2] = [1, 4];
-/// What the chart shows.
+/// The candidates of the chart.
 const CHARTED: (usize, usize) = (4, 8);
 
 pub fn run(bench: &Bench) -> anyhow::Result<Report> {
@@ -41,26 +41,26 @@ pub fn run(bench: &Bench) -> anyhow::Result<Report> {
                 "longest wait, ms",
                 "CPU µs each",
             ]);
-            for contender in OURS.into_iter().chain(Contender::PEERS) {
-                bench.at(format_args!("hot key, {place}: {contender}, {}", contender.workers()));
+            for candidate in OURS.into_iter().chain(Candidate::PEERS) {
+                bench.at(format_args!("hot key, {place}: {candidate}, {}", candidate.workers()));
                 let url = server.url();
-                let load = Load { contender, url: &url, processes, workers, own_keys: false };
+                let load = Load { candidate, url: &url, processes, workers, own_keys: false };
                 let history = bench.run(&load);
                 if let Ok(history) = &history
-                    && contender.make != Make::Raw
+                    && candidate.library != Library::Raw
                     && (processes, workers) == CHARTED
                 {
                     let bars = [history.per_second(), history.changes_per_second()];
-                    chart.groups.push((format!("{contender}, {}", contender.workers()), bars));
+                    chart.groups.push((format!("{candidate}, {}", candidate.workers()), bars));
                 }
-                table.add(line(name(contender), history.map(|history| cells(contender, &history))));
+                table.add(line(name(candidate), history.map(|history| cells(candidate, &history))));
             }
             tables.push(table);
         }
     }
     let title = "One key that all want, nothing to do inside".to_owned();
     let notes = vec![
-        "A rate without changes of owner is one worker taking the lock from itself. The raw floor \
+        "A rate without changes of owner is one worker taking the lock from itself. The raw baseline \
          is not a lock: as many workers, each with a key of its own. CPU is that of all processes \
          for an acquisition, without the server's. Waits are cut at the end of the measurement."
             .to_owned(),
@@ -75,9 +75,9 @@ fn place(processes: usize, workers: usize) -> String {
     }
 }
 
-fn cells(contender: Contender, history: &History) -> Vec<String> {
+fn cells(candidate: Candidate, history: &History) -> Vec<String> {
     let (least, most) = history.least_and_most();
-    let raw = contender.make == Make::Raw;
+    let raw = candidate.library == Library::Raw;
     let changes = if raw { "-".to_owned() } else { number(history.changes_per_second()) };
     vec![
         number(history.per_second()) + &errors(history.errors),

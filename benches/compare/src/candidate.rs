@@ -1,13 +1,13 @@
-//! Who is compared: a make of lock, in a tuning, wanted by threads or by tasks.
+//! What is compared: a library, in a tuning, used by threads or by tasks.
 
 use std::fmt;
 
 use clap::{Args, ValueEnum};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Make {
-    /// Not a lock: the two commands that every lock of this kind is made of, each worker on a key
-    /// of its own.
+pub enum Library {
+    /// Not a lock: the two commands that every lock of this kind sends, each worker on its own
+    /// key.
     Raw,
     Distlock,
     Rslock,
@@ -18,13 +18,13 @@ pub enum Make {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Tuning {
     Default,
-    /// Polls as fast as it can be set to, and does nothing that a bare lock would not.
+    /// Polls at the highest rate, without optional features.
     Tuned,
     /// Polls without a pause.
     Spinning,
     /// distlock in strict order across processes.
     Global,
-    /// distlock with a lock that stays where it was.
+    /// distlock with `linger`.
     Linger,
 }
 
@@ -35,20 +35,20 @@ pub enum Workers {
 }
 
 #[derive(Args, Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Contender {
+pub struct Candidate {
     #[arg(long, value_enum)]
-    pub make: Make,
+    pub library: Library,
     #[arg(long, value_enum)]
     pub tuning: Tuning,
     #[arg(long, value_enum)]
     pub by: Workers,
 }
 
-use Make::{Distlock, Raw, RedisPy, Rlock, Rslock};
+use Library::{Distlock, Raw, RedisPy, Rlock, Rslock};
 use Tuning::{Default, Global, Linger, Spinning, Tuned};
 use Workers::{Tasks, Threads};
 
-impl Contender {
+impl Candidate {
     pub const RAW_THREADS: Self = Self::new(Raw, Default, Threads);
     pub const RAW_TASKS: Self = Self::new(Raw, Default, Tasks);
     pub const DISTLOCK_THREADS: Self = Self::new(Distlock, Default, Threads);
@@ -67,7 +67,7 @@ impl Contender {
     pub const REDIS_PY: Self = Self::new(RedisPy, Default, Threads);
     pub const REDIS_PY_TUNED: Self = Self::new(RedisPy, Tuned, Threads);
 
-    /// What a user would otherwise pick, in every way it is measured.
+    /// The other libraries, in each tuning.
     pub const PEERS: [Self; 9] = [
         Self::RLOCK_THREADS,
         Self::RLOCK_THREADS_TUNED,
@@ -80,18 +80,18 @@ impl Contender {
         Self::REDIS_PY_TUNED,
     ];
 
-    const fn new(make: Make, tuning: Tuning, by: Workers) -> Self {
-        Self { make, tuning, by }
+    const fn new(library: Library, tuning: Tuning, by: Workers) -> Self {
+        Self { library, tuning, by }
     }
 
-    /// As the options of a child process.
+    /// The command-line options of a child process.
     pub fn arguments(self) -> [String; 6] {
         let word = |value: Option<clap::builder::PossibleValue>| {
             value.map_or_else(String::new, |value| value.get_name().to_owned())
         };
         [
-            "--make".to_owned(),
-            word(self.make.to_possible_value()),
+            "--library".to_owned(),
+            word(self.library.to_possible_value()),
             "--tuning".to_owned(),
             word(self.tuning.to_possible_value()),
             "--by".to_owned(),
@@ -99,7 +99,6 @@ impl Contender {
         ]
     }
 
-    /// What a table calls its workers.
     pub fn workers(self) -> &'static str {
         match self.by {
             Threads => "threads",
@@ -108,10 +107,10 @@ impl Contender {
     }
 }
 
-impl fmt::Display for Contender {
+impl fmt::Display for Candidate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let make = match self.make {
-            Raw => "raw floor",
+        let library = match self.library {
+            Raw => "raw baseline",
             Distlock => "distlock",
             Rslock => "rslock",
             Rlock => "rlock",
@@ -124,6 +123,6 @@ impl fmt::Display for Contender {
             Global => ", global",
             Linger => ", linger",
         };
-        write!(f, "{make}{tuning}")
+        write!(f, "{library}{tuning}")
     }
 }

@@ -1,4 +1,4 @@
-//! The floors under all latencies: a PING, and waking a thread.
+//! Baselines of all latencies: a `PING`, and waking a thread.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
@@ -9,10 +9,10 @@ use testkit::RedisServer;
 
 use crate::latency::Latency;
 
-/// Long enough for everyone to fall asleep between two samples, as they do between two hand-overs.
+/// Long enough for all threads to sleep between two samples, as between two handoffs.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// Round trips of PING on a connection of its own, one after the other.
+/// Sequential round trips of `PING` on one connection.
 pub fn ping(server: &RedisServer, time: Duration) -> anyhow::Result<Latency> {
     let mut connection = server.connection();
     sample(time, Duration::ZERO, || {
@@ -20,35 +20,35 @@ pub fn ping(server: &RedisServer, time: Duration) -> anyhow::Result<Latency> {
     })
 }
 
-/// The same with pauses, so that server and client sleep before each.
+/// The same with pauses, so that server and client sleep before each sample.
 pub fn ping_from_sleep(server: &RedisServer, time: Duration) -> anyhow::Result<Latency> {
     let mut connection = server.connection();
     sample(time, PAUSE, || redis::cmd("PING").query::<()>(&mut connection).map_err(Into::into))
 }
 
-/// There and back between two threads of this process that are parked in between: two wake-ups.
+/// A round trip between two parked threads of this process: two wake-ups.
 pub fn two_wakeups(time: Duration) -> anyhow::Result<Latency> {
     let (wanted, over) = (AtomicBool::new(false), AtomicBool::new(false));
-    let asker = thread::current();
+    let requester = thread::current();
     thread::scope(|scope| {
-        let answerer = scope.spawn(|| {
+        let responder = scope.spawn(|| {
             while !over.load(SeqCst) {
                 if wanted.swap(false, SeqCst) {
-                    asker.unpark();
+                    requester.unpark();
                 }
                 thread::park();
             }
         });
         let samples = sample(time, PAUSE, || {
             wanted.store(true, SeqCst);
-            answerer.thread().unpark();
+            responder.thread().unpark();
             while wanted.load(SeqCst) {
                 thread::park();
             }
             Ok(())
         });
         over.store(true, SeqCst);
-        answerer.thread().unpark();
+        responder.thread().unpark();
         samples
     })
 }

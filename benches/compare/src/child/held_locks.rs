@@ -1,4 +1,4 @@
-//! Many locks held at once: what it takes to keep them.
+//! Many locks held at once: the cost of keeping them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,20 +9,20 @@ use distlock::LockManager;
 use rlock::AcquireOptions;
 use tokio::sync::{Semaphore, mpsc};
 
-use super::{READY, order, runtime, say};
-use crate::contender::Contender;
+use super::{READY, command, runtime, say};
+use crate::candidate::Candidate;
 use crate::lock::{HeldByTask, TaskLock};
 use crate::{clock, memory};
 
-/// How many requests are under way at a time while the crowd gathers.
+/// How many requests run at a time while the locks are acquired.
 const AT_ONCE: usize = 64;
-/// A first hold, so that connections and runtime are not counted as the memory of holds.
+/// A first hold, so that memory of connections and the runtime is not counted.
 const FIRST: usize = 100;
 
 #[derive(Args, Clone, Debug)]
-pub struct Crowd {
+pub struct HeldLocks {
     #[command(flatten)]
-    pub contender: Contender,
+    pub candidate: Candidate,
     #[arg(long)]
     pub url: String,
     #[arg(long)]
@@ -31,10 +31,10 @@ pub struct Crowd {
     pub ttl_millis: u64,
 }
 
-impl Crowd {
+impl HeldLocks {
     pub fn arguments(&self) -> Vec<String> {
-        let mut words = vec!["crowd".to_owned()];
-        words.extend(self.contender.arguments());
+        let mut words = vec!["held-locks".to_owned()];
+        words.extend(self.candidate.arguments());
         words.extend(["--url".to_owned(), self.url.clone()]);
         words.extend(["--holds".to_owned(), self.holds.to_string()]);
         words.extend(["--ttl-millis".to_owned(), self.ttl_millis.to_string()]);
@@ -51,38 +51,38 @@ impl Crowd {
         runtime.block_on(holders.gather(FIRST..FIRST + self.holds))?;
         let bytes = memory::resident()?.saturating_sub(before) / self.holds as u64;
         say(&format!("{READY} {bytes}"))?;
-        while let Some(order) = order()? {
+        while let Some(line) = command()? {
             let (before, start) = (clock::cpu(), clock::now());
-            std::thread::sleep(Duration::from_millis(order.parse()?));
+            std::thread::sleep(Duration::from_millis(line.parse()?));
             say(&format!("{} {}", clock::cpu() - before, clock::now() - start))?;
         }
-        // The server of this measurement ends with it: nothing is released one by one.
+        // The server ends with this measurement, so the locks are not released.
         std::process::exit(0);
     }
 }
 
-/// The ways to keep a hold: a guard that the library renews, or a task that runs inside `using`.
+/// How a hold is kept: by a guard that the library renews, or by a task that runs inside `using`.
 enum Holders {
     Guards { lock: TaskLock, held: Vec<HeldByTask> },
     Using { manager: rslock::LockManager, ttl: Duration },
 }
 
 impl Holders {
-    async fn open(crowd: &Crowd) -> anyhow::Result<Self> {
-        let ttl = Duration::from_millis(crowd.ttl_millis);
-        // The same ttl for all, so that the numbers of renewals compare.
-        let lock = match TaskLock::open(crowd.contender, &crowd.url).await? {
+    async fn open(held: &HeldLocks) -> anyhow::Result<Self> {
+        let ttl = Duration::from_millis(held.ttl_millis);
+        // The same ttl for all, so that the renewals are comparable.
+        let lock = match TaskLock::open(held.candidate, &held.url).await? {
             TaskLock::Rslock(manager) => return Ok(Self::Using { manager, ttl }),
-            TaskLock::Raw { .. } => bail!("{} keeps nothing", crowd.contender),
-            TaskLock::Distlock { contender, .. } => {
-                let builder = LockManager::builder().url(&crowd.url).ttl(ttl);
-                TaskLock::Distlock { contender, manager: builder.build()? }
+            TaskLock::Raw { .. } => bail!("{} keeps nothing", held.candidate),
+            TaskLock::Distlock { candidate, .. } => {
+                let builder = LockManager::builder().url(&held.url).ttl(ttl);
+                TaskLock::Distlock { candidate, manager: builder.build()? }
             }
             TaskLock::Rlock { manager, .. } => {
                 TaskLock::Rlock { manager, options: AcquireOptions::builder().ttl(ttl).build()? }
             }
         };
-        Ok(Self::Guards { lock, held: Vec::with_capacity(FIRST + crowd.holds) })
+        Ok(Self::Guards { lock, held: Vec::with_capacity(FIRST + held.holds) })
     }
 
     async fn gather(&mut self, numbers: std::ops::Range<usize>) -> anyhow::Result<()> {
@@ -107,7 +107,7 @@ async fn gather_guards(
             tokio::spawn(async move {
                 let guard = lock.acquire(&key(number)).await;
                 drop(place);
-                // The receiver is gone only after another task's error.
+                // The receiver is dropped only after an error of another task.
                 let _ = guards.send(guard).await;
             });
         }
@@ -147,5 +147,5 @@ async fn gather_tasks(
 }
 
 fn key(number: usize) -> String {
-    format!("crowd:{number}")
+    format!("held:{number}")
 }
