@@ -1,4 +1,4 @@
-//! The wall clock of one server, which a test can set: expiry follows it.
+//! The wall clock of one server, which a test can set.
 
 use std::fs::{self, File};
 use std::io;
@@ -13,13 +13,12 @@ const LIBRARY: &str = "clock.so";
 const FILE: &str = "clock";
 /// `struct setting` of the shim: three numbers of eight bytes.
 const SETTING_SIZE: u64 = 24;
-/// The number before them, which tells the current one of the two.
+/// The number before them, which selects the current one of the two.
 const CURRENT_SIZE: u64 = 8;
 
-/// What the clock of a server says, in relation to the system's. It outlives restarts of the
-/// server.
+/// The clock of a server, relative to the system clock. It survives restarts of the server.
 ///
-/// Only the wall clock moves: Redis measures expiry and the timeouts of blocked clients by it.
+/// Only the wall clock moves. Redis measures expiry and the timeouts of blocked clients by it.
 #[derive(Debug)]
 pub struct ServerClock {
     file: File,
@@ -38,7 +37,7 @@ struct Setting {
 }
 
 impl ServerClock {
-    /// A clock that shows the system's time, for a server in this directory.
+    /// A clock that shows the system time, for a server in this directory.
     pub(crate) fn new(dir: &Path) -> io::Result<Self> {
         fs::write(dir.join(LIBRARY), library()?)?;
         let file = File::create(dir.join(FILE))?;
@@ -61,18 +60,18 @@ impl ServerClock {
         self.change(|setting| setting.offset -= nanoseconds(span));
     }
 
-    /// Lets the clock run faster from now on by this many millionths, or slower by a negative
-    /// number; zero lets it run evenly, from where it is.
+    /// Lets the clock run faster from now on by this many parts per million, or slower by a
+    /// negative number. Zero stops the drift and keeps the offset.
     pub fn drift(&self, millionths: i64) {
         self.change(|setting| setting.drift = millionths);
     }
 
-    /// Sets the clock to the system's time again, and lets it run evenly.
+    /// Resets the clock to the system time, without drift.
     pub fn reset(&self) {
         self.change(|setting| (setting.offset, setting.drift) = (0, 0));
     }
 
-    /// How far the clock is ahead of the system's, in nanoseconds; negative if it is behind.
+    /// The offset from the system clock in nanoseconds; negative if the clock is behind.
     #[must_use]
     pub fn offset(&self) -> i64 {
         let mut setting = *self.setting();
@@ -93,7 +92,7 @@ impl ServerClock {
 }
 
 impl Setting {
-    /// Turns the drift so far into offset.
+    /// Converts the drift so far to an offset.
     fn settle(&mut self) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = nanoseconds(now.expect("the system's clock is set"));
@@ -101,7 +100,7 @@ impl Setting {
         self.since = now;
     }
 
-    /// Writes where the server does not read, then points to it with a single byte.
+    /// Writes the setting that the server does not read, then selects it with a single byte.
     fn write(&mut self, file: &File) -> io::Result<()> {
         self.current ^= 1;
         let at = CURRENT_SIZE + SETTING_SIZE * u64::from(self.current);
@@ -116,8 +115,8 @@ fn nanoseconds(span: Duration) -> i64 {
     i64::try_from(span.as_nanos()).expect("a span of less than 292 years")
 }
 
-/// The shim, compiled once in the life of this process. Its bytes are kept instead of a path,
-/// because nobody would remove a directory at the end.
+/// The shim, compiled once per process. Its bytes are kept instead of a path, because no code would
+/// remove a directory at the end.
 fn library() -> io::Result<&'static [u8]> {
     static LIBRARY: OnceLock<Result<Vec<u8>, String>> = OnceLock::new();
     let compiled = LIBRARY.get_or_init(|| compile().map_err(|error| error.to_string()));

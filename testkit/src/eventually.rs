@@ -1,9 +1,9 @@
-//! Waiting for a condition, with a bound.
+//! Waits for a condition, with a limit.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Long enough to leave the processor to what is waited for, short enough not to slow a test down.
+/// Long enough to leave the processor to other threads, short enough not to slow down a test.
 const POLL: Duration = Duration::from_millis(2);
 
 /// Polls `condition` until it is true.

@@ -1,26 +1,26 @@
-//! What a server tells about itself (INFO).
+//! The statistics of a server (`INFO`).
 
 use crate::RedisServer;
 
 impl RedisServer {
-    /// How many commands the server has executed for anybody since its start, those inside scripts
-    /// included. What this very question costs (INFO, and the greetings of a connection: HELLO,
-    /// CLIENT, PING) is left out, so two readings with nothing in between are equal.
+    /// The number of commands that the server has executed since its start, including those in
+    /// scripts. The commands of this call itself (INFO, and HELLO, CLIENT and PING of the
+    /// connection) are not counted, so two consecutive readings are equal.
     ///
     /// # Panics
     ///
-    /// If the server does not answer.
+    /// If the server does not reply.
     #[must_use]
     pub fn commands_processed(&self) -> u64 {
         self.info("commandstats").lines().filter_map(calls).sum()
     }
 
-    /// How many clients are connected, apart from this very question's. One that has closed its
-    /// connection counts until the server has noticed.
+    /// The number of connected clients, without the connection of this call. A closed connection
+    /// counts until the server has noticed.
     ///
     /// # Panics
     ///
-    /// If the server does not answer.
+    /// If the server does not reply.
     #[must_use]
     pub fn clients(&self) -> usize {
         let info = self.info("clients");

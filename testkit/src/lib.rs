@@ -1,5 +1,5 @@
-//! Helpers of distlock's tests: redis-server processes of their own, faults between them and their
-//! clients, and waiting by condition instead of sleeping.
+//! Helpers for the tests of distlock: private redis-server processes, faults between them and their
+//! clients, and waiting for conditions instead of sleeping.
 //!
 //! ```
 //! use std::time::Duration;
@@ -15,7 +15,7 @@
 //! # }
 //! ```
 //!
-//! A [`FaultProxy`] stands between clients and a server, and breaks connections where it hurts:
+//! A [`FaultProxy`] between clients and a server delays, holds and cuts connections:
 //!
 //! ```
 //! use testkit::{Cut, FaultProxy, RedisServer};
@@ -31,8 +31,8 @@
 //! # }
 //! ```
 //!
-//! On Linux, a server can have a wall clock of its own (`Builder::with_clock`,
-//! `RedisServer::clock`), and `Resources` tells what a process holds.
+//! On Linux, a server can have its own wall clock (`Builder::with_clock`, `RedisServer::clock`),
+//! and `Resources` counts threads and file descriptors of a process.
 
 #[cfg(target_os = "linux")]
 mod clock;

@@ -1,11 +1,11 @@
-//! A child process that ends with this one, whichever way this one ends.
+//! A child process that ends with this one, however this one ends.
 
 use std::io;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-/// Waits for the end of a pipe that only the test process holds open, hence for the end of that
-/// process: also when it is killed, aborts, or keeps its server in a static that is never dropped.
+/// Waits for the end of a pipe that only the test process holds open, and so for the end of that
+/// process, even if it is killed, aborts, or keeps its server in a static that is never dropped.
 const WATCH: &str = r#"trap "" INT TERM HUP; read -r _; kill -9 "$1"; rm -rf "$2""#;
 
 /// A server process and its watchdog.
@@ -32,7 +32,7 @@ impl Process {
         self.child.id()
     }
 
-    /// How it ended, if it did.
+    /// The exit status, if it has ended.
     pub(crate) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
         self.child.try_wait()
     }
@@ -40,7 +40,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // The watchdog first: afterwards the process id may be somebody else's.
+        // The watchdog first, because afterwards the process id may be reused.
         end(&mut self.watchdog);
         end(&mut self.child);
     }
@@ -52,7 +52,7 @@ fn watch(id: u32, dir: &Path) -> io::Result<Child> {
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
 }
 
-/// Kills and waits. Either fails only if the process has ended already, which is what is wanted.
+/// Kills and waits. Both fail only if the process has ended already.
 fn end(child: &mut Child) {
     let _ = child.kill();
     let _ = child.wait();

@@ -1,5 +1,5 @@
-//! A proxy between clients and one server that knows where requests and replies begin and end, and
-//! breaks connections there.
+//! A proxy between clients and a server that understands RESP, and injects faults at the boundaries
+//! of requests and replies.
 
 mod connection;
 mod exchange;
@@ -24,15 +24,14 @@ use tally::Tally;
 use crate::RedisServer;
 use crate::launch::url;
 
-/// A server whose queue of connections is full does not answer; the next client is not to wait for
-/// that.
+/// Limits the connect to a server whose backlog is full, so that the next client does not wait.
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 
-/// Listens on a port of 127.0.0.1 of its own and carries each connection on to the server's port,
-/// also after the server was started again. Without a server, a connection is accepted and closed.
+/// Listens on its own port on 127.0.0.1 and forwards each connection to the port of the server,
+/// also after a restart of the server. Without a server, a connection is accepted and closed.
 ///
-/// Faults concern everything that has not been delivered when they are turned on. Threads and
-/// sockets end when it is dropped.
+/// A fault applies to all data that is not delivered when it is turned on. Dropping the proxy ends
+/// its threads and sockets.
 #[derive(Debug)]
 pub struct FaultProxy {
     port: u16,
@@ -78,7 +77,7 @@ impl FaultProxy {
         url(self.port)
     }
 
-    /// The port, the same for the whole life of this value.
+    /// The port, which restarts do not change.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port

@@ -1,4 +1,4 @@
-//! What a process holds, as the kernel sees it.
+//! The resources of a process, as the kernel reports them.
 
 use std::fs;
 use std::io;
@@ -16,8 +16,8 @@ pub struct Resources {
 }
 
 impl Resources {
-    /// Reads them from `/proc`. What reading takes itself is left out only for other processes: of
-    /// its own process it counts the one descriptor by which it lists them.
+    /// Reads them from `/proc`. For its own process the count includes the descriptor that lists
+    /// the others.
     pub fn of(pid: u32) -> io::Result<Self> {
         let process = PathBuf::from(format!("/proc/{pid}"));
         let threads = fs::read_dir(process.join("task"))?.count();
@@ -27,7 +27,7 @@ impl Resources {
     }
 }
 
-/// What each descriptor refers to. One that is closed meanwhile does not count.
+/// The targets of the descriptors. One that is closed meanwhile does not count.
 fn descriptors(dir: PathBuf) -> io::Result<Vec<String>> {
     let links = fs::read_dir(dir)?.filter_map(Result::ok);
     let targets = links.filter_map(|link| fs::read_link(link.path()).ok());

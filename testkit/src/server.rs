@@ -13,11 +13,11 @@ use crate::ServerClock;
 use crate::launch::url;
 use crate::process::Process;
 
-/// Nothing on loopback takes this long; a test that would hang fails instead.
+/// The timeout of commands, so that a test fails instead of hanging.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
-/// A redis-server process that belongs to one test: on its own port of 127.0.0.1, with its own
-/// directory, and ended when dropped, or at the latest when the process that started it ends.
+/// A redis-server process for one test, with its own port on 127.0.0.1 and its own directory. It is
+/// killed when this value is dropped, or when the process that started it ends.
 #[derive(Debug)]
 pub struct RedisServer {
     builder: Builder,
@@ -29,7 +29,7 @@ pub struct RedisServer {
 }
 
 impl RedisServer {
-    /// Starts a server without persistence and waits until it answers.
+    /// Starts a server without persistence and waits until it is ready.
     pub fn start() -> io::Result<Self> {
         Self::builder().start()
     }
@@ -63,7 +63,7 @@ impl RedisServer {
         url(self.port)
     }
 
-    /// The port, the same for the whole life of this value.
+    /// The port, which restarts do not change.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
@@ -79,22 +79,22 @@ impl RedisServer {
         self.process().as_ref().expect("the server runs").id()
     }
 
-    /// A connection of the caller's own.
+    /// A new connection.
     ///
     /// # Panics
     ///
-    /// If the server does not answer.
+    /// If the server does not reply.
     #[must_use]
     pub fn connection(&self) -> redis::Connection {
         let client = redis::Client::open(self.url()).expect("the url is well formed");
         client.get_connection_with_timeout(CONNECT_LIMIT).expect("the server answers")
     }
 
-    /// Sends one command, on a connection of its own.
+    /// Sends one command on a new connection.
     ///
     /// # Panics
     ///
-    /// If the server does not answer, or answers with an error.
+    /// If the server does not reply, or replies with an error.
     #[allow(
         clippy::must_use_candidate,
         reason = "most commands of a test are sent for their effect"
@@ -116,13 +116,13 @@ impl RedisServer {
         self.clock.as_ref().expect("the server was started with a clock")
     }
 
-    /// Ends the server with SIGKILL and waits until it is gone; nothing if it is.
+    /// Kills the server with SIGKILL and waits for its end. Does nothing if it is not running.
     pub fn kill(&self) {
         drop(self.process().take());
     }
 
-    /// Kills the server if it runs and starts it again on the same port and directory: with its
-    /// data if it is [`append_only`](Builder::append_only), else empty. Returns when it answers.
+    /// Kills the server if it is running and starts it again on the same port and directory. It
+    /// keeps its data if it is [`append_only`](Builder::append_only). Returns when it is ready.
     pub fn restart(&self) -> io::Result<()> {
         self.kill();
         let process = self.builder.launch(self.port, self.dir.path())?;
@@ -130,12 +130,12 @@ impl RedisServer {
         Ok(())
     }
 
-    /// Stops the server where it stands (SIGSTOP): connections stay open and nothing is answered.
+    /// Pauses the server (SIGSTOP): connections stay open and get no replies.
     pub fn pause(&self) {
         self.signal(Signal::STOP);
     }
 
-    /// Lets a paused server run on.
+    /// Resumes a paused server (SIGCONT).
     pub fn resume(&self) {
         self.signal(Signal::CONT);
     }

@@ -1,5 +1,5 @@
-//! One connection of a client, carried on to the server: a reader and a writer for each direction,
-//! so that what waits for its time does not keep the next frame from being read.
+//! Forwards one connection of a client to the server, with a reader and a writer for each
+//! direction, so that a delayed frame does not block reading the next one.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -29,7 +29,7 @@ pub(crate) struct Connection {
     tally: Arc<Tally>,
 }
 
-/// What a reader hands to its writer, with the time of delivery.
+/// A frame from a reader to its writer, with the time of delivery.
 #[derive(Debug)]
 enum Parcel {
     Bytes(Instant, Vec<u8>),
@@ -51,7 +51,7 @@ impl Connection {
         Self { client, server, gate, exchange, client_gone, faults, tally }
     }
 
-    /// Carries bytes until both sides are closed.
+    /// Forwards bytes until both sides are closed.
     pub(crate) fn serve(&self) {
         thread::scope(|scope| {
             if let Some(server) = &self.server {
@@ -75,7 +75,7 @@ impl Connection {
         });
     }
 
-    /// Closes both sides, whatever is on its way.
+    /// Closes both sides and drops data in flight.
     pub(crate) fn close(&self) {
         self.gate.close();
         for stream in [Some(&self.client), self.server.as_ref()].into_iter().flatten() {
@@ -84,7 +84,7 @@ impl Connection {
         }
     }
 
-    /// A frozen connection is closed on the client's side only: what is held arrives on thaw.
+    /// A frozen connection is closed on the client's side only. Held data is delivered on thaw.
     pub(crate) fn cut(&self, cut: Cut) {
         match cut {
             Cut::Now if self.gate.frozen() => drop(self.client.shutdown(Shutdown::Both)),
@@ -105,7 +105,7 @@ impl Connection {
         self.gate.set_frozen(on);
     }
 
-    /// Two sides that disagree on what was sent cannot go on when the hole is left.
+    /// If data was lost in the black hole, the connection cannot continue afterwards.
     pub(crate) fn set_hole(&self, on: bool) {
         if on {
             self.gate.enter_hole();
@@ -133,7 +133,7 @@ impl Connection {
         self.hand_on_the_end(scanner, direction, to);
     }
 
-    /// Hands on what is whole; none if the connection ends in it.
+    /// Forwards complete frames; `None` if the connection ends.
     fn hand_on(
         &self,
         scanner: &mut Scanner,
@@ -151,7 +151,7 @@ impl Connection {
         let due = self.due(direction);
         let rest = scanner.rest().map(|rest| Parcel::Bytes(due, rest.bytes));
         for parcel in rest.into_iter().chain([Parcel::End(due)]) {
-            // The writer is gone if the connection is closed, and needs no end then.
+            // The writer may have ended, if the connection is closed.
             let _ = to.send(parcel);
         }
     }
@@ -160,7 +160,7 @@ impl Connection {
         Instant::now() + self.faults.delay(direction)
     }
 
-    /// Hands the frame on, or what is left of it; none if the connection ends here.
+    /// Forwards the frame, or a part of it; `None` if the connection ends here.
     fn judge(
         &self,
         direction: Direction,
@@ -199,7 +199,7 @@ impl Connection {
             match (passage, parcel) {
                 (Passage::Closed, _) => return,
                 (Passage::Swallowed, _) => {}
-                // A receiver that is gone shows on its own side; the rest is read away.
+                // A closed receiver is detected on its own side; the rest is discarded.
                 (Passage::Free, Parcel::Bytes(_, bytes)) => drop(to.write_all(&bytes)),
                 (Passage::Free, Parcel::End(_)) if direction == Direction::ToServer => {
                     drop(to.shutdown(Shutdown::Write));

@@ -1,10 +1,9 @@
-//! The requests and replies of one connection: which reply belongs to which request, and where it
-//! is cut.
+//! Matches the replies of a connection with its requests, and decides where to cut it.
 
 use super::faults::Cut;
 use super::frame::{Frame, Kind};
 
-/// What becomes of a frame.
+/// What happens to a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Pass,
@@ -13,8 +12,8 @@ pub(crate) enum Verdict {
     CloseAfter(usize),
 }
 
-/// Counts what the server owes. Replies come in the order of their requests, so the number of a
-/// reply names its request. (`CLIENT REPLY OFF` is beyond it.)
+/// Counts outstanding replies. They come in the order of their requests. (`CLIENT REPLY OFF` is not
+/// supported.)
 #[derive(Debug, Default)]
 pub(crate) struct Exchange {
     owed: u64,
@@ -24,7 +23,7 @@ pub(crate) struct Exchange {
     subscribed: bool,
 }
 
-/// A cut that waits for its request.
+/// A cut that is armed for a request.
 #[derive(Debug)]
 struct Armed {
     cut: Cut,
@@ -39,7 +38,7 @@ struct Fatal {
 }
 
 impl Exchange {
-    /// The cut takes place at the next request, or at the next reply to any.
+    /// Cuts at the next request, or at its reply.
     pub(crate) fn arm(&mut self, cut: Cut) {
         self.disarm();
         if cut == Cut::MidFrame {
@@ -49,7 +48,7 @@ impl Exchange {
         }
     }
 
-    /// The cut takes place at the next request with this text in it.
+    /// Cuts at the next request that contains this text, or at its reply.
     pub(crate) fn arm_at(&mut self, cut: Cut, text: &str) {
         self.disarm();
         self.armed = Some(Armed { cut, text: text.as_bytes().to_vec() });
@@ -106,7 +105,7 @@ impl Exchange {
     }
 }
 
-/// Whether the server answers it: empty lines and empty arrays it skips.
+/// Whether the server replies to it: it skips empty lines and empty arrays.
 pub(crate) fn is_request(frame: &Frame) -> bool {
     matches!(frame.kind, Kind::Array | Kind::Inline) && frame.elements > 0
 }
@@ -119,7 +118,7 @@ fn is_published(frame: &Frame) -> bool {
     }
 }
 
-/// Whether the bytes have the text in them; the empty text is in all.
+/// Whether the bytes contain the text.
 fn contains(bytes: &[u8], text: &[u8]) -> bool {
     text.is_empty() || bytes.windows(text.len()).any(|window| window == text)
 }
@@ -139,7 +138,7 @@ mod tests {
             self.request(&frame(Scanner::of_requests(), text))
         }
 
-        fn told(&mut self, text: &str) -> Verdict {
+        fn on_reply_bytes(&mut self, text: &str) -> Verdict {
             self.reply(&frame(Scanner::of_replies(), text), true)
         }
     }
@@ -150,8 +149,8 @@ mod tests {
         exchange.asked("GET a\r\n");
         exchange.arm(Cut::AfterApply);
         assert_eq!(exchange.asked("GET b\r\n"), Verdict::Pass);
-        assert_eq!(exchange.told("+a\r\n"), Verdict::Pass);
-        assert_eq!(exchange.told("+b\r\n"), Verdict::CloseAfter(0));
+        assert_eq!(exchange.on_reply_bytes("+a\r\n"), Verdict::Pass);
+        assert_eq!(exchange.on_reply_bytes("+b\r\n"), Verdict::CloseAfter(0));
     }
 
     #[test]
@@ -170,10 +169,10 @@ mod tests {
         exchange.asked("PING\r\n");
         for channel in ["a", "b"] {
             let confirmation = format!("*3\r\n+subscribe\r\n+{channel}\r\n:1\r\n");
-            assert_eq!(exchange.told(&confirmation), Verdict::Pass);
+            assert_eq!(exchange.on_reply_bytes(&confirmation), Verdict::Pass);
         }
-        assert_eq!(exchange.told("*3\r\n+message\r\n+a\r\n+text\r\n"), Verdict::Drop);
-        assert_eq!(exchange.told("+PONG\r\n"), Verdict::CloseAfter(0));
+        assert_eq!(exchange.on_reply_bytes("*3\r\n+message\r\n+a\r\n+text\r\n"), Verdict::Drop);
+        assert_eq!(exchange.on_reply_bytes("+PONG\r\n"), Verdict::CloseAfter(0));
     }
 
     #[test]
@@ -190,7 +189,7 @@ mod tests {
     fn a_push_is_no_reply() {
         let mut exchange = Exchange::default();
         exchange.arm(Cut::MidFrame);
-        assert_eq!(exchange.told(">2\r\n+invalidate\r\n_\r\n"), Verdict::Drop);
-        assert_eq!(exchange.told("+12345\r\n"), Verdict::CloseAfter(4));
+        assert_eq!(exchange.on_reply_bytes(">2\r\n+invalidate\r\n_\r\n"), Verdict::Drop);
+        assert_eq!(exchange.on_reply_bytes("+12345\r\n"), Verdict::CloseAfter(4));
     }
 }

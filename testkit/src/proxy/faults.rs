@@ -1,9 +1,9 @@
-//! The faults by name, and those that hold for the whole proxy.
+//! The faults, and their state for a whole proxy.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Which way bytes go.
+/// The direction of data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// Requests.
@@ -12,21 +12,21 @@ pub enum Direction {
     ToClient,
 }
 
-/// When a connection is closed under its client. Each applies once to every connection that is open
-/// when it is asked for; connections opened afterwards are whole.
+/// When a connection is closed. Each applies once to every connection that is open at the time of
+/// the call; later connections are not affected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
     /// At once.
     Now,
     /// At the next request, which the server never sees.
     BeforeApply,
-    /// When the server has answered the next request, before a byte of that reply is passed on.
+    /// After the server has replied to the next request, before a byte of that reply is forwarded.
     AfterApply,
-    /// In the middle of the next reply: half of its bytes are passed on.
+    /// In the middle of the next reply: half of its bytes are forwarded.
     MidFrame,
 }
 
-/// Faults that are on until they are turned off.
+/// Faults that last until they are turned off.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     /// In microseconds, by direction.

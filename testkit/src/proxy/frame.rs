@@ -1,14 +1,13 @@
-//! Where a frame of RESP2 or RESP3 ends and of which kind it is; what is in it does not matter
-//! here.
+//! Finds the ends and kinds of RESP2 and RESP3 frames.
 
 use super::partial::{Halt, Partial};
 
-/// What a frame is at its top level.
+/// The top-level type of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Arrays: requests, replies, and the messages of RESP2.
     Array,
-    /// `>`: out of turn, hence no reply, except where it confirms a subscription.
+    /// `>`: not a reply, unless it confirms a subscription.
     Push,
     /// Any other type.
     Other,
@@ -25,11 +24,11 @@ pub(crate) struct Frame {
     pub(crate) bytes: Vec<u8>,
     /// How many elements the array or push has.
     pub(crate) elements: u64,
-    /// The first string in it, in capitals: the name of a command, or what a push is about.
+    /// The first string in upper case: the name of a command, or the kind of a push.
     pub(crate) word: String,
 }
 
-/// Finds the frames in a stream that arrives in pieces.
+/// Splits a stream into frames.
 #[derive(Debug, Default)]
 pub(crate) struct Scanner {
     buffer: Vec<u8>,
@@ -49,12 +48,12 @@ impl Scanner {
         Self::default()
     }
 
-    /// Takes the next piece.
+    /// Adds received bytes.
     pub(crate) fn feed(&mut self, piece: &[u8]) {
         self.buffer.extend_from_slice(piece);
     }
 
-    /// The next frame, if it has arrived. After the first byte that is no RESP, whatever there is.
+    /// The next complete frame. After a byte that is not RESP, all bytes.
     pub(crate) fn frame(&mut self) -> Option<Frame> {
         if self.raw {
             return self.rest();
@@ -69,7 +68,7 @@ impl Scanner {
         }
     }
 
-    /// What has arrived of a frame that nothing follows.
+    /// The incomplete frame at the end of a stream.
     pub(crate) fn rest(&mut self) -> Option<Frame> {
         let bytes = std::mem::take(&mut self.buffer);
         self.partial = Partial::default();

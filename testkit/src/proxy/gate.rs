@@ -1,9 +1,9 @@
-//! What every byte of a connection has to pass: held, swallowed or let through.
+//! The gate of a connection, which holds, drops or passes its data.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What the gate says to something that is to be delivered.
+/// The decision about data to deliver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Passage {
     Free,
@@ -17,7 +17,7 @@ enum Route {
     #[default]
     Through,
     Hole,
-    /// Into the hole, and something has been swallowed: the two sides disagree from here on.
+    /// Into the black hole, and data was dropped, so the connection cannot continue.
     Loss,
 }
 
@@ -36,7 +36,7 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// A gate to nowhere, and so from the start.
+    /// A gate of a connection that was opened into the black hole.
     pub(crate) fn into_the_hole() -> Self {
         let gate = Self::default();
         gate.change(|state| state.route = Route::Loss);
@@ -59,7 +59,7 @@ impl Gate {
         });
     }
 
-    /// Opens the way again, or closes it for good if something was lost.
+    /// Opens the gate, or closes it permanently if data was dropped.
     pub(crate) fn leave_hole(&self) -> Passage {
         self.change(|state| {
             state.closed |= state.route == Route::Loss;
@@ -72,7 +72,7 @@ impl Gate {
         self.change(|state| state.closed = true);
     }
 
-    /// Waits for the time of delivery, and until nothing is held.
+    /// Waits for the time of delivery, and while the connection is frozen.
     pub(crate) fn pass(&self, due: Instant) -> Passage {
         let mut state = self.lock();
         loop {
@@ -92,7 +92,7 @@ impl Gate {
         }
     }
 
-    /// For the end of a stream, which cannot be swallowed: waits until the hole is left, too.
+    /// For the end of a stream, which cannot be dropped: also waits until the black hole ends.
     pub(crate) fn pass_end(&self, due: Instant) -> Passage {
         loop {
             match self.pass(due) {

@@ -1,14 +1,14 @@
-//! A frame that is being read, element by element, without reading any twice.
+//! A partially received frame. Each element is parsed once.
 
 use super::frame::Kind;
 
-/// A header line longer than this is no RESP: the longest that a server sends are its error texts.
+/// A header line longer than this is not RESP. The longest that a server sends are error messages.
 const LINE_LIMIT: usize = 64 * 1024;
 
-/// What is known of the frame at the start of the buffer.
+/// The state of the frame at the start of the buffer.
 #[derive(Debug, Default)]
 pub(crate) struct Partial {
-    /// How far it has been read.
+    /// The parsed length.
     pub(crate) at: usize,
     /// Elements that have begun and not ended; attributes count theirs in addition to what they
     /// describe.

@@ -1,4 +1,4 @@
-//! How many requests came through a proxy, by command.
+//! Counts requests by command.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::exchange::is_request;
 use super::frame::Frame;
 
-/// Counts by the name of the command, in capitals.
+/// Counts by command name, in upper case.
 #[derive(Debug, Default)]
 pub(crate) struct Tally(Mutex<BTreeMap<String, u64>>);
 
