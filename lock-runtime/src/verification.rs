@@ -1,5 +1,5 @@
-//! The parts of the runtime that its verification crates build on. Not part of the API: it exists only under a `distlock_*` cfg,
-//! which those crates set for themselves and no cargo feature sets.
+//! What the verification crates use of the runtime. Not part of the API: the module exists only under
+//! a `distlock_*` cfg, which each of these crates sets for itself. No cargo feature sets one.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ pub use crate::io::dispatcher::Dispatcher;
 pub use crate::io::event_loop::connection::pause;
 pub use crate::io::mailbox::{Mailbox, Message, TimerTarget};
 pub use crate::io::registry::ReplyTo;
-pub use crate::local::grant_channel::{AcquireOutcome, PendingGrant};
-pub use crate::local::grant_channel::{GrantReceiver, GrantSender, grant_channel};
-pub use crate::local::key_queue::KeyQueue;
-pub use crate::local::key_queue::QueueContext;
+pub use crate::local::grant_channel::{
+    AcquireOutcome, GrantReceiver, GrantSender, PendingGrant, grant_channel,
+};
+pub use crate::local::key_queue::{KeyQueue, QueueContext};
 pub use crate::local::lease::{Callback, Lease, LeaseBackend, LeaseRef};
 pub use crate::local::params::{AcquireParams, LeaseTerms};
 pub use crate::local::table::{JoinOutcome, QueueTable};
@@ -42,13 +42,14 @@ pub use crate::wire::limits::{MAX_LISTED_WAITERS, SMALL_FENCE_RANGE, WAITER_LEAS
 pub use crate::wire::max_lease::lease_step_for;
 pub use crate::wire::reply::{AcquireReply, Grant, Notification, Reply};
 
-/// A token, which users only get from the lock.
+/// A fencing token with this value. Users get tokens only from the lock.
 #[must_use]
 pub const fn fence(token: u64) -> Fence {
     Fence::new(token)
 }
 
-/// A manager without an I/O thread: what its users ask for arrives in `mailbox`, and the caller acts on it.
+/// A manager without an I/O thread: what its users ask for arrives in `mailbox`, and the caller
+/// acts on it.
 #[must_use]
 pub fn manager(mailbox: Mailbox, timing: &Timing, ttl: Duration, max_handoffs: u32) -> LockManager {
     let settings = CoreSettings {

@@ -1,13 +1,13 @@
-//! What a verification crate puts in the place of the operating system: the clock, random request ids, the running task and
-//! the process. Compiled only under a `distlock_*` cfg, which no cargo feature sets.
+//! Replaces the operating system for verification crates: the clock, random request ids, the running
+//! task and the process id. Compiled only under a `distlock_*` cfg, which no cargo feature sets.
 
 use std::sync::OnceLock;
 
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 
-/// The functions that a verification crate installs once per process. They read thread-locals of that crate, so that threads
-/// can run different schedules.
+/// The functions that a verification crate installs once per process. They read thread-locals of
+/// that crate, so that threads can run different schedules.
 #[derive(Clone, Copy, Debug)]
 pub struct Environment {
     /// The current instant.
