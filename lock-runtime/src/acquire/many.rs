@@ -10,7 +10,7 @@ use crate::acquire::core::ManagerCore;
 use crate::acquire::options::Options;
 use crate::acquire::{AcquireResult, Acquiring, SingleAcquire, warn_lock_order};
 use crate::error::LockError;
-use crate::io::futures::MultiOutcome;
+use crate::io::mailbox::MultiOutcome;
 use crate::local::params::AcquireParams;
 use crate::owner::context::current;
 use crate::owner::frame::Frame;

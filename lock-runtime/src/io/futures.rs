@@ -5,10 +5,9 @@ use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
-use crate::io::mailbox::Mailbox;
-use crate::local::grant_channel::AcquireOutcome;
-use crate::local::grant_channel::GrantReceiver;
-use crate::local::lease::LeaseRef;
+use crate::io::mailbox::{Mailbox, Message, MultiOutcome, WaitRegistration};
+use crate::local::grant_channel::{AcquireOutcome, GrantReceiver, grant_channel};
+use crate::protocol::request::RequestParams;
 use crate::types::request_id::RequestId;
 use crate::user_code::wakers;
 use crate::wire::probe::BlockedRequest;
@@ -40,14 +39,6 @@ impl Drop for AcquireFuture {
             mailbox.release(self.id);
         }
     }
-}
-
-/// The outcome of acquiring several keys at once.
-pub enum MultiOutcome {
-    /// In the order of the requests.
-    Granted(Vec<LeaseRef>),
-    /// Its caller did not receive them in time, and they were released.
-    NotTakenUp,
 }
 
 /// An acquire of several keys, all or none.
@@ -98,5 +89,31 @@ impl Future for DeadlockWatch {
 impl Drop for DeadlockWatch {
     fn drop(&mut self) {
         self.mailbox.unregister_wait(self.id);
+    }
+}
+
+impl Mailbox {
+    /// Acquires a lock, bypassing the local queue.
+    pub fn acquire(&self, request: RequestParams) -> AcquireFuture {
+        let (sender, receiver) = grant_channel();
+        let id = request.id;
+        self.sender().send(Message::Acquire(Box::new(request), sender));
+        AcquireFuture { receiver, id, mailbox: Some(self.clone()) }
+    }
+
+    /// Acquires several locks, all or none.
+    pub fn acquire_all(&self, requests: Vec<RequestParams>) -> AcquireAllFuture {
+        let (sender, receiver) = grant_channel();
+        let ids = requests.iter().map(|request| request.id).collect();
+        self.sender().send(Message::AcquireAll(requests, sender));
+        AcquireAllFuture { receiver, ids, mailbox: Some(self.clone()) }
+    }
+
+    /// Watches a wait for deadlocks until the returned future is dropped.
+    pub fn register_wait(&self, wait: WaitRegistration) -> DeadlockWatch {
+        let (sender, receiver) = oneshot::channel();
+        let id = wait.id;
+        self.sender().send(Message::RegisterWait(Box::new(wait), sender));
+        DeadlockWatch { receiver, id, mailbox: self.clone() }
     }
 }

@@ -7,12 +7,9 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
-use crate::io::futures::{AcquireAllFuture, AcquireFuture, DeadlockWatch, MultiOutcome};
-use crate::local::grant_channel::AcquireOutcome;
-use crate::local::grant_channel::{GrantSender, grant_channel};
-use crate::local::key_queue::IoHandle;
-use crate::local::key_queue::KeyQueue;
-use crate::local::lease::{Callback, LeaseBackend};
+use crate::local::grant_channel::{AcquireOutcome, GrantSender};
+use crate::local::key_queue::{IoHandle, KeyQueue};
+use crate::local::lease::{Callback, LeaseBackend, LeaseRef};
 use crate::protocol::request::{Failure, ReleaseOutcome, RequestParams};
 use crate::types::fence::Fence;
 use crate::types::owner_info::OwnerInfo;
@@ -25,6 +22,14 @@ use crate::wire::probe::{BlockedRequest, WaitState};
 use crate::wire::reply::LockState;
 
 pub type InspectAnswer = Result<LockState, Failure>;
+
+/// The outcome of acquiring several keys at once.
+pub enum MultiOutcome {
+    /// In the order of the requests.
+    Granted(Vec<LeaseRef>),
+    /// Its caller did not receive them in time, and they were released.
+    NotTakenUp,
+}
 
 /// What callers ask of the I/O thread.
 pub enum Message {
@@ -131,7 +136,7 @@ impl MailboxSender {
 
     /// Returns false if the manager was shut down, or in a fork: the connection belongs to the
     /// other process.
-    fn send(&self, message: Message) -> bool {
+    pub(super) fn send(&self, message: Message) -> bool {
         !self.is_forked() && self.sender.send(message).is_ok()
     }
 }
@@ -251,22 +256,6 @@ impl Mailbox {
         WeakMailbox(Arc::downgrade(&self.0))
     }
 
-    /// Acquires a lock, bypassing the local queue.
-    pub fn acquire(&self, request: RequestParams) -> AcquireFuture {
-        let (sender, receiver) = grant_channel();
-        let id = request.id;
-        self.sender().send(Message::Acquire(Box::new(request), sender));
-        AcquireFuture { receiver, id, mailbox: Some(self.clone()) }
-    }
-
-    /// Acquires several locks, all or none.
-    pub fn acquire_all(&self, requests: Vec<RequestParams>) -> AcquireAllFuture {
-        let (sender, receiver) = grant_channel();
-        let ids = requests.iter().map(|request| request.id).collect();
-        self.sender().send(Message::AcquireAll(requests, sender));
-        AcquireAllFuture { receiver, ids, mailbox: Some(self.clone()) }
-    }
-
     pub fn release(&self, id: RequestId) {
         IoHandle::release(&*self.0, id);
     }
@@ -278,14 +267,6 @@ impl Mailbox {
 
     pub fn unregister_wait(&self, id: RequestId) {
         self.sender().send(Message::UnregisterWait(id));
-    }
-
-    /// Watches a wait for deadlocks until the returned future is dropped.
-    pub fn register_wait(&self, wait: WaitRegistration) -> DeadlockWatch {
-        let (sender, receiver) = oneshot::channel();
-        let id = wait.id;
-        self.sender().send(Message::RegisterWait(Box::new(wait), sender));
-        DeadlockWatch { receiver, id, mailbox: self.clone() }
     }
 
     pub fn inspect(&self, key: String) -> oneshot::Receiver<InspectAnswer> {

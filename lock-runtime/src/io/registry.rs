@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::io::futures::MultiOutcome;
 use crate::io::mailbox::InspectAnswer;
+use crate::io::mailbox::MultiOutcome;
 use crate::local::grant_channel::AcquireOutcome;
 use crate::local::grant_channel::{GrantSender, Nudge};
 use crate::local::key_queue::KeyQueue;

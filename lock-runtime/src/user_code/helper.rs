@@ -1,12 +1,11 @@
 //! Threads that run code of users for an I/O thread.
 
 use std::cell::OnceCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
-
-use crate::user_code::guard::guard;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -61,14 +60,14 @@ impl Helpers {
 fn send(jobs: &OnceCell<Sender<Job>>, name: &str, job: Job) {
     if jobs.get().is_none() {
         let (sender, receiver) = channel::<Job>();
-        let run = move || receiver.into_iter().for_each(guard);
+        let run = move || receiver.into_iter().for_each(catch_panic);
         if start(name, run) {
             jobs.get_or_init(|| sender);
         }
     }
     match jobs.get() {
         Some(jobs) => drop(jobs.send(job)),
-        None => guard(job),
+        None => catch_panic(job),
     }
 }
 
@@ -78,10 +77,10 @@ fn start(name: &str, run: impl FnOnce() + Send + 'static) -> bool {
 
 fn emit_all(events: &Receiver<Job>, dropped: &AtomicU64) {
     for event in events {
-        guard(event);
+        catch_panic(event);
         let dropped = dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
-            guard(|| {
+            catch_panic(|| {
                 tracing::warn!(
                     target: "distlock",
                     dropped,
@@ -90,4 +89,9 @@ fn emit_all(events: &Receiver<Job>, dropped: &AtomicU64) {
             });
         }
     }
+}
+
+/// Runs code of users and catches its panic.
+pub(crate) fn catch_panic(code: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(code));
 }

@@ -11,7 +11,6 @@
 //! - Wakers: store [`wakers::guarded`] of a waker, and drop it with nothing locked.
 //! - Callbacks: use [`call`].
 
-pub(crate) mod guard;
 pub(crate) mod helper;
 #[cfg(test)]
 mod tests;
@@ -19,8 +18,7 @@ pub(crate) mod wakers;
 
 use std::cell::OnceCell;
 
-use crate::user_code::guard::guard;
-use crate::user_code::helper::Helpers;
+use crate::user_code::helper::{Helpers, catch_panic};
 
 thread_local! {
     /// Set on an I/O thread.
@@ -60,7 +58,7 @@ fn off_this_thread<F: FnOnce() + Send + 'static>(
         }
     });
     if let Some(code) = code {
-        guard(code);
+        catch_panic(code);
     }
 }
 

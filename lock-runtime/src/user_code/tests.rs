@@ -80,9 +80,9 @@ fn callbacks_run_in_order_even_if_one_panics() {
 }
 
 /// A waker that waits for the test when it is woken, and for nothing when it is dropped.
-struct Blocks(Mutex<Receiver<()>>);
+struct BlockingWaker(Mutex<Receiver<()>>);
 
-impl Wake for Blocks {
+impl Wake for BlockingWaker {
     fn wake(self: Arc<Self>) {
         let _ = self.0.lock().unwrap_or_else(PoisonError::into_inner).recv();
     }
@@ -91,20 +91,20 @@ impl Wake for Blocks {
 #[test]
 fn a_waker_that_blocks_does_not_block_the_io_thread() {
     let (go_on, blocked) = mpsc::channel();
-    let waker = wakers::guarded(&Waker::from(Arc::new(Blocks(Mutex::new(blocked)))));
+    let waker = wakers::guarded(&Waker::from(Arc::new(BlockingWaker(Mutex::new(blocked)))));
     on_an_io_thread(move || waker.wake());
     drop(go_on);
 }
 
-struct Panics;
+struct PanickingWaker;
 
-impl Wake for Panics {
+impl Wake for PanickingWaker {
     fn wake(self: Arc<Self>) {
         panic!("a bug in an executor");
     }
 }
 
-impl Drop for Panics {
+impl Drop for PanickingWaker {
     fn drop(&mut self) {
         panic!("another one");
     }
@@ -112,7 +112,7 @@ impl Drop for Panics {
 
 #[test]
 fn a_waker_that_panics_stops_nothing() {
-    let waker = wakers::guarded(&Waker::from(Arc::new(Panics)));
+    let waker = wakers::guarded(&Waker::from(Arc::new(PanickingWaker)));
     waker.wake_by_ref();
     let elsewhere = waker.clone();
     on_an_io_thread(move || elsewhere.wake());

@@ -31,7 +31,7 @@ fn in_a_spent_task(wait: fn(oneshot::Receiver<u32>) -> u32) {
 }
 
 #[test]
-fn an_answer_is_had_in_a_task_without_budget() {
+fn a_result_is_received_in_a_task_without_budget() {
     in_a_spent_task(|answer| block_on(answer).expect("it is there"));
     in_a_spent_task(|answer| block_on_with_spin(answer).expect("it is there"));
 }

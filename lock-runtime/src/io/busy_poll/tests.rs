@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn the_span_follows_short_round_trips_and_gives_up_on_long_ones() {
+fn the_span_follows_short_round_trips_and_is_minimal_for_long_ones() {
     let mut busy_poll = BusyPoll { enabled: true, round_trip: MAX_POLL };
     let mut after = |micros| {
         (0..64).for_each(|_| busy_poll.record_round_trip(Duration::from_micros(micros)));

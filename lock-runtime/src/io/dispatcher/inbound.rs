@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use tokio::sync::oneshot;
 
 use crate::io::dispatcher::{Dispatcher, Extension, LogTopic, PendingFlush};
-use crate::io::futures::MultiOutcome;
+use crate::io::mailbox::MultiOutcome;
 use crate::io::mailbox::{Message, TimerTarget};
 use crate::io::observe;
 use crate::io::registry::{MultiRequest, Subscriber};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::io::dispatcher::{Dispatcher, Extension, LogTopic};
-use crate::io::futures::MultiOutcome;
+use crate::io::mailbox::MultiOutcome;
 use crate::io::observe;
 use crate::io::registry::{ReplyTo, Subscriber, UnclaimedGrant};
 use crate::local::grant_channel::PendingGrant;

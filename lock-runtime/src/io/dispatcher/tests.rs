@@ -29,7 +29,7 @@ fn dispatcher() -> (Dispatcher, Mailbox, UnboundedReceiver<Message>) {
 }
 
 #[test]
-fn an_alarm_goes_with_the_future_that_waits_for_it() {
+fn dropping_the_future_cancels_its_timer() {
     let (mut dispatcher, mailbox, mut messages) = dispatcher();
     let now = time::now();
     let mut take_in = |dispatcher: &mut Dispatcher| {
@@ -50,7 +50,7 @@ fn an_alarm_goes_with_the_future_that_waits_for_it() {
 }
 
 #[test]
-fn the_alarms_of_a_queue_go_with_it() {
+fn the_timers_of_a_queue_are_cancelled_with_it() {
     let (mut dispatcher, mailbox, mut messages) = dispatcher();
     let process = Arc::new(ProcessInfo::of_this_process());
     let queues =
@@ -82,7 +82,7 @@ fn the_alarms_of_a_queue_go_with_it() {
 }
 
 #[test]
-fn a_flush_is_answered_behind_all_that_it_made_others_post() {
+fn a_flush_is_answered_after_the_messages_it_caused() {
     let (mut dispatcher, _mailbox, mut messages) = dispatcher();
     let now = time::now();
     let (done, flushed) = sync_channel(1);

@@ -1,4 +1,4 @@
-//! A queue among its callers, with a test in the place of the I/O thread.
+//! A queue and its callers. The test plays the I/O thread.
 
 use std::panic::Location;
 use std::pin::Pin;
@@ -25,7 +25,7 @@ use crate::wire::reply::Grant;
 
 const TTL: Duration = Duration::from_secs(30);
 
-/// Keeps what a queue says.
+/// Records what a queue sends.
 #[derive(Default)]
 struct FakeIo {
     requests: Mutex<Vec<(RequestId, Arc<KeyQueue>)>>,
@@ -73,7 +73,7 @@ impl IoHandle for FakeIo {
 }
 
 impl FakeIo {
-    /// Grants what was asked last, as the I/O thread would.
+    /// Grants the latest request, as the I/O thread would.
     fn grant(&self) -> (RequestId, Arc<KeyQueue>) {
         let (id, queue) = self.requests.lock().unwrap().pop().expect("the server was asked");
         let fences = FenceRange::new(Fence::new(100), 4);
@@ -112,7 +112,7 @@ fn answer(wait: &mut WaitForTurn) -> Option<LeaseRef> {
 }
 
 #[test]
-fn a_queue_is_gone_when_its_last_hold_is_over() {
+fn a_queue_is_dropped_when_its_last_lease_is_released() {
     let letters = Arc::new(FakeIo::default());
     let (queues, key) = (QueueTable::new(context(&letters)), Arc::from("key"));
     let mut first = join(&queues, &key);
@@ -129,7 +129,7 @@ fn a_queue_is_gone_when_its_last_hold_is_over() {
 }
 
 #[test]
-fn a_hold_that_nobody_takes_goes_to_the_next() {
+fn an_undelivered_grant_goes_to_the_next_waiter() {
     let letters = Arc::new(FakeIo::default());
     let (queues, key) = (QueueTable::new(context(&letters)), Arc::from("key"));
     let first = join(&queues, &key);
@@ -140,7 +140,7 @@ fn a_hold_that_nobody_takes_goes_to_the_next() {
 }
 
 #[test]
-fn after_a_shutdown_nobody_waits_in_vain() {
+fn after_a_shutdown_no_caller_waits() {
     let letters = Arc::new(FakeIo { shut_down: true, ..FakeIo::default() });
     let (queues, key) = (QueueTable::new(context(&letters)), Arc::from("key"));
     let mut wait = join(&queues, &key);

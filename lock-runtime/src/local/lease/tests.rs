@@ -31,7 +31,7 @@ impl LeaseBackend for Counts {
 }
 
 #[test]
-fn only_a_longer_ttl_is_asked_for() {
+fn only_a_longer_ttl_is_sent() {
     let counts = Arc::new(Counts::default());
     let backend: Arc<dyn LeaseBackend> = Arc::<Counts>::clone(&counts);
     let (id, until) = (RequestId::from_bits(1), time::now().plus(Duration::from_secs(60)));

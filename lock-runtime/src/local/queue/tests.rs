@@ -1,4 +1,4 @@
-//! A line by itself: time is passed in and the test is the server.
+//! A local queue by itself: time is an argument, and the test plays the server.
 
 pub(crate) mod handoff;
 pub(crate) mod linger;
@@ -26,21 +26,21 @@ const MAX_HANDOFFS: u32 = 8;
 const TTL: Duration = Duration::from_secs(30);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const TERMS: LeaseTerms = LeaseTerms { ttl: TTL, renew: true, max_hold: Some(DAY) };
-/// The first token that the server gives.
+/// The first token that the server issues.
 const FIRST: u64 = 100;
-/// A block in which no test comes to the end.
+/// A range of tokens that no test uses up.
 const PLENTY: u32 = 1000;
 
 fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// So many milliseconds after a start that is not that of the clock.
+/// This many milliseconds after an arbitrary start.
 fn at(millis: u64) -> Timestamp {
     Timestamp::from_nanos(1_000_000_000_000).plus(ms(millis))
 }
 
-/// A line with the name for its first request.
+/// A queue that has the id of its first request.
 fn with_request_id<S>(mut queue: LocalQueue<S>) -> LocalQueue<S> {
     queue.provide_request_id(request_id(1));
     queue
@@ -65,18 +65,18 @@ pub(crate) fn params(since: u64) -> AcquireParams {
     }
 }
 
-/// One that waits until then.
+/// With a deadline.
 #[track_caller]
 fn params_until(since: u64, deadline: u64) -> AcquireParams {
     AcquireParams { deadline: Some(at(deadline)), ..params(since) }
 }
 
-/// What came of an event, but for alarms.
+/// The actions of an event, but for ticks.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Seen {
     reset_max_hold: Option<RequestId>,
     release: Option<RequestId>,
-    /// Under which name, and in whose place.
+    /// The id, and that of the request it replaces.
     acquire: Option<(RequestId, Option<RequestId>)>,
     start: Option<(&'static str, u64)>,
 }
@@ -101,14 +101,14 @@ fn starts(who: &'static str, fence: u64) -> Seen {
     Seen { start: Some((who, fence)), ..Seen::default() }
 }
 
-/// A line with a server that numbers what it is asked 1, 2, 3, and so on.
+/// A queue and a server that numbers the requests 1, 2, 3, and so on.
 struct TestQueue {
     queue: LocalQueue<&'static str>,
     requests: u128,
-    /// How many tokens the latest request wants.
+    /// How many tokens the latest request reserves.
     fence_count: u32,
     next_fence: u64,
-    /// The latest section that began.
+    /// The latest section that started.
     running: Option<(RequestId, Fence)>,
     wakes: Vec<Timestamp>,
 }
@@ -126,7 +126,7 @@ impl TestQueue {
         }
     }
 
-    /// With "first" inside since 0 under a block of [`PLENTY`].
+    /// "first" has run since 0 and has [`PLENTY`] of tokens.
     fn held() -> Self {
         Self::held_with(params(0))
     }
@@ -168,7 +168,7 @@ impl TestQueue {
         self.see(actions)
     }
 
-    /// The server grants the latest request so many tokens, for a ttl.
+    /// The server grants the latest request this many tokens, for a ttl.
     fn granted(&mut self, now: u64, fence_count: u32, contended: bool) -> Seen {
         self.granted_until(now, fence_count, contended, at(now).plus(TTL))
     }
@@ -188,7 +188,7 @@ impl TestQueue {
         self.see(actions)
     }
 
-    /// Whose request that was.
+    /// Returns the waiter whose request failed.
     fn failed(&mut self, now: u64) -> (Option<&'static str>, Seen) {
         let (sender, actions) = self.queue.failed(at(now), request_id(self.requests));
         (sender, self.see(actions))
@@ -216,7 +216,7 @@ impl TestQueue {
         self.see(actions)
     }
 
-    /// The token of a section that begins at once under a hold that was kept.
+    /// Starts a section under a lingering lease. Returns its token.
     fn take_idle(&mut self, params: AcquireParams) -> Option<u64> {
         let start = self.queue.take_idle(params.since, params)?.start?;
         self.running = Some((start.id, start.fence));
@@ -244,16 +244,17 @@ fn holder(id: RequestId, fence: Fence) -> HolderInfo {
     HolderInfo { id, fence, owner, held_unix_ms: None }
 }
 
-/// The token of the holder in another process that [`elsewhere`] tells of.
+/// The token of the holder in [`elsewhere`].
 const THEIRS: u64 = 9;
 
-/// Why the server has not granted what was asked: another process has it, and two of others come first.
+/// Why the server has not granted a request: another process has the lock, and two others wait
+/// before this one.
 fn elsewhere() -> Failure {
     let blocked_by = BlockedBy::Holder(Some(Box::new(holder(request_id(99), Fence::new(THEIRS)))));
     Failure::Busy(BusyReply { blocked_by, left: None, ahead: 2, ticket: None })
 }
 
-/// The holder's token and how many come first.
+/// The holder's token, and how many are ahead.
 #[track_caller]
 fn busy(failure: &Failure) -> (Option<u64>, u64) {
     match failure {

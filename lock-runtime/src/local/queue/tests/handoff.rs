@@ -1,4 +1,4 @@
-//! From one section to the next within the process, and when not.
+//! Handoffs from one section to the next, and what prevents them.
 
 use super::*;
 use crate::local::params::{AcquireParams, LeaseTerms};
@@ -12,7 +12,7 @@ fn millis(span: Duration) -> u64 {
 }
 
 #[test]
-fn a_hand_over_asks_nobody() {
+fn a_handoff_sends_no_request() {
     let mut queue = TestQueue::held();
     assert_eq!(queue.join("second", params(1)), nothing());
     assert_eq!(queue.join("third", params(2)), nothing());
@@ -23,7 +23,7 @@ fn a_hand_over_asks_nobody() {
 }
 
 #[test]
-fn a_block_that_is_used_up_is_the_end() {
+fn no_handoff_without_a_fencing_token() {
     let mut queue = TestQueue::new();
     queue.join("first", params(0));
     let size = queue.fence_count;
@@ -38,7 +38,7 @@ fn a_block_that_is_used_up_is_the_end() {
     assert_eq!(queue.granted(3, 4, false), starts("one too many", next));
 }
 
-/// How often the hold is handed on, one section a millisecond after the other, each with these terms.
+/// Counts the handoffs of sections that take one millisecond each.
 fn max_handoffs(queue: &mut TestQueue, from: u64, params: impl Fn(u64) -> AcquireParams) -> u64 {
     for count in 0.. {
         let now = from + count;
@@ -51,7 +51,7 @@ fn max_handoffs(queue: &mut TestQueue, from: u64, params: impl Fn(u64) -> Acquir
 }
 
 #[test]
-fn while_another_process_waits_it_goes_on_eight_times() {
+fn eight_handoffs_while_another_process_waits() {
     let mut pushed = TestQueue::new();
     pushed.join("first", params(0));
     pushed.granted(0, PLENTY, true);
@@ -72,7 +72,7 @@ fn while_another_process_waits_it_goes_on_eight_times() {
 }
 
 #[test]
-fn the_count_begins_anew_with_each_grant() {
+fn the_handoff_limit_restarts_with_each_grant() {
     let mut queue = TestQueue::new();
     queue.join("first", params(0));
     queue.granted(0, PLENTY, true);
@@ -90,7 +90,7 @@ fn the_count_begins_anew_with_each_grant() {
 }
 
 #[test]
-fn a_notice_that_overtakes_its_grant_counts() {
+fn contention_reported_before_the_grant_counts() {
     let mut queue = TestQueue::new();
     queue.join("first", params(0));
     assert_eq!(queue.contended(0, 1), nothing());
@@ -101,20 +101,20 @@ fn a_notice_that_overtakes_its_grant_counts() {
 }
 
 #[test]
-fn a_notice_for_another_hold_says_nothing() {
+fn contention_for_another_lease_is_ignored() {
     let mut queue = TestQueue::held();
     assert_eq!(queue.contended(0, 5), nothing());
     assert!(max_handoffs(&mut queue, 1, params) > 100);
 }
 
 #[test]
-fn while_nobody_else_waits_it_goes_on_for_its_own_span() {
+fn handoffs_for_one_second_while_no_other_process_waits() {
     let mut queue = TestQueue::held();
     assert_eq!(max_handoffs(&mut queue, 1, params), millis(MAX_LOCAL_STREAK) - 1);
 }
 
 #[test]
-fn from_the_notice_on_it_goes_on_for_the_shared_span() {
+fn handoffs_end_50_ms_after_contention() {
     for (notice, last) in
         [(100, 100 + millis(MAX_STREAK_CONTENDED)), (990, millis(MAX_LOCAL_STREAK))]
     {
@@ -128,7 +128,7 @@ fn from_the_notice_on_it_goes_on_for_the_shared_span() {
 }
 
 #[test]
-fn a_hold_with_little_left_is_not_handed_on() {
+fn no_handoff_with_little_validity_left() {
     let (long, short) = (TERMS, LeaseTerms { ttl: ms(100), ..TERMS });
     for (terms, left, goes_on) in
         [(long, 250, true), (long, 249, false), (short, 50, true), (short, 49, false)]
@@ -148,7 +148,7 @@ fn a_hold_with_little_left_is_not_handed_on() {
 }
 
 #[test]
-fn a_renewal_makes_it_fit_again_and_is_told_to_the_next() {
+fn a_renewal_allows_handoffs_again_and_the_next_section_sees_it() {
     let mut queue = TestQueue::new();
     queue.join("first", params(0));
     queue.granted_until(0, PLENTY, false, at(100));
@@ -160,7 +160,7 @@ fn a_renewal_makes_it_fit_again_and_is_told_to_the_next() {
 }
 
 #[test]
-fn other_terms_are_asked_of_the_server() {
+fn a_waiter_with_other_terms_asks_the_server() {
     for terms in [
         LeaseTerms { ttl: TTL * 2, ..TERMS },
         LeaseTerms { renew: false, ..TERMS },
@@ -180,7 +180,7 @@ fn other_terms_are_asked_of_the_server() {
 }
 
 #[test]
-fn a_hold_that_a_nested_call_lengthened_goes_to_those_with_that_ttl() {
+fn a_lease_with_a_raised_ttl_is_handed_to_waiters_with_that_ttl() {
     let longer = |now| AcquireParams { terms: LeaseTerms { ttl: TTL * 2, ..TERMS }, ..params(now) };
     for (next, goes_on) in [(params(1), false), (longer(1), true)] {
         let mut queue = TestQueue::held();
@@ -192,7 +192,7 @@ fn a_hold_that_a_nested_call_lengthened_goes_to_those_with_that_ttl() {
 }
 
 #[test]
-fn a_hold_that_is_not_renewed_is_never_handed_on() {
+fn a_lease_without_renewal_is_never_handed_off() {
     let once = |now| AcquireParams { terms: LeaseTerms { renew: false, ..TERMS }, ..params(now) };
     let mut queue = TestQueue::new();
     queue.join("first", once(0));
@@ -203,7 +203,7 @@ fn a_hold_that_is_not_renewed_is_never_handed_on() {
 }
 
 #[test]
-fn a_max_hold_counts_anew_with_each_hand_over() {
+fn a_max_hold_restarts_with_each_handoff() {
     for (max_hold, restarts) in [(ms(2000), true), (DAY, false)] {
         let params = |now| AcquireParams {
             terms: LeaseTerms { max_hold: Some(max_hold), ..TERMS },
@@ -218,7 +218,7 @@ fn a_max_hold_counts_anew_with_each_hand_over() {
 }
 
 #[test]
-fn a_hold_that_its_section_gives_up_is_asked_for_anew() {
+fn after_a_direct_release_the_next_waiter_asks_the_server() {
     let mut queue = TestQueue::held();
     queue.join("second", params(1));
     assert_eq!(queue.released_directly(1), acquires(2), "the section releases it itself");
@@ -229,7 +229,7 @@ fn a_hold_that_its_section_gives_up_is_asked_for_anew() {
     assert!(queue.queue.is_vacant());
 }
 
-/// Uses so many tokens of a block as large as was asked for; the size.
+/// Uses some tokens of a lease. Returns how many it reserved.
 fn use_tokens(queue: &mut TestQueue, now: u64, used: impl Fn(u32) -> u32) -> u32 {
     queue.join("first", params(now));
     let size = queue.fence_count;
@@ -243,7 +243,7 @@ fn use_tokens(queue: &mut TestQueue, now: u64, used: impl Fn(u32) -> u32) -> u32
 }
 
 #[test]
-fn the_block_follows_what_is_made_of_it() {
+fn the_fence_count_follows_the_use_of_tokens() {
     let mut queue = TestQueue::new();
     let sizes: Vec<_> = (0..11).map(|now| use_tokens(&mut queue, now, |size| size)).collect();
     assert_eq!(sizes, [4, 8, 16, 32, 64, 128, 256, 512, MAX_FENCE_RANGE, MAX_FENCE_RANGE, 1024]);
@@ -253,7 +253,7 @@ fn the_block_follows_what_is_made_of_it() {
 }
 
 #[test]
-fn a_block_for_one_token_tells_nothing_about_the_need_for_more() {
+fn a_lease_without_renewal_does_not_change_the_fence_count() {
     let once = |now| AcquireParams { terms: LeaseTerms { renew: false, ..TERMS }, ..params(now) };
     let mut queue = TestQueue::new();
     for now in 0..20 {

@@ -1,4 +1,4 @@
-//! A hold that is kept with nobody inside.
+//! A lease that lingers after its section.
 
 use super::*;
 use crate::local::params::{AcquireParams, LeaseTerms};
@@ -8,7 +8,7 @@ fn lingering(since: u64) -> AcquireParams {
     AcquireParams { linger: ms(300), ..params(since) }
 }
 
-/// Left at 10, kept until 310.
+/// A section that ends at 10; its lease lingers until 310.
 fn kept() -> TestQueue {
     let mut queue = TestQueue::held_with(lingering(0));
     assert_eq!(queue.released(10), nothing());
@@ -17,7 +17,7 @@ fn kept() -> TestQueue {
 }
 
 #[test]
-fn the_next_section_begins_at_once_with_the_next_token() {
+fn the_next_section_starts_at_once_under_the_next_token() {
     let mut queue = kept();
     assert_eq!(queue.take_idle(lingering(309)), Some(FIRST + 1));
     assert_eq!(queue.take_idle(lingering(309)), None, "somebody is inside");
@@ -28,13 +28,13 @@ fn the_next_section_begins_at_once_with_the_next_token() {
 }
 
 #[test]
-fn one_that_joins_gets_it_likewise() {
+fn a_caller_that_joins_gets_the_lingering_lease() {
     let mut queue = kept();
     assert_eq!(queue.join("second", params(200)), starts("second", FIRST + 1));
 }
 
 #[test]
-fn an_alarm_ends_it() {
+fn a_tick_releases_it() {
     let mut queue = kept();
     assert_eq!(queue.wakes, [at(310)]);
     assert_eq!(queue.tick(309).0, nothing());
@@ -44,7 +44,7 @@ fn an_alarm_ends_it() {
 }
 
 #[test]
-fn an_alarm_of_before_does_not_end_it_early() {
+fn an_earlier_tick_does_not_release_it() {
     let mut queue = kept();
     queue.take_idle(lingering(100));
     assert_eq!(queue.tick(310).0, nothing(), "somebody is inside");
@@ -54,7 +54,7 @@ fn an_alarm_of_before_does_not_end_it_early() {
 }
 
 #[test]
-fn whoever_waits_elsewhere_gets_it_at_once() {
+fn another_process_that_waits_gets_it_at_once() {
     let mut queue = kept();
     assert_eq!(queue.contended(20, 7), nothing(), "that was about another hold");
     assert_eq!(queue.contended(20, 1), releases(1));
@@ -63,20 +63,20 @@ fn whoever_waits_elsewhere_gets_it_at_once() {
 }
 
 #[test]
-fn it_is_not_kept_while_somebody_waits_elsewhere() {
+fn it_does_not_linger_while_another_process_waits() {
     let mut queue = TestQueue::held_with(lingering(0));
     queue.contended(5, 1);
     assert_eq!(queue.released(10), releases(1));
 }
 
 #[test]
-fn it_is_not_kept_without_a_linger() {
+fn it_does_not_linger_unless_asked_to() {
     let mut queue = TestQueue::held();
     assert_eq!(queue.released(10), releases(1));
 }
 
 #[test]
-fn it_is_not_kept_without_a_token() {
+fn it_does_not_linger_without_a_token() {
     let mut queue = TestQueue::new();
     queue.join("first", lingering(0));
     queue.granted(0, 2, false);
@@ -86,14 +86,14 @@ fn it_is_not_kept_without_a_token() {
 }
 
 #[test]
-fn it_is_not_kept_if_it_is_not_renewed() {
+fn it_does_not_linger_without_renewal() {
     let terms = LeaseTerms { renew: false, ..TERMS };
     let mut queue = TestQueue::held_with(AcquireParams { terms, ..lingering(0) });
     assert_eq!(queue.released(1), releases(1));
 }
 
 #[test]
-fn it_is_not_kept_with_little_left() {
+fn it_does_not_linger_with_little_validity_left() {
     let mut queue = TestQueue::new();
     queue.join("first", lingering(0));
     queue.granted_until(0, PLENTY, false, at(200));
@@ -101,7 +101,7 @@ fn it_is_not_kept_with_little_left() {
 }
 
 #[test]
-fn other_terms_do_not_enter_it() {
+fn other_terms_do_not_reuse_it() {
     let terms = LeaseTerms { ttl: TTL * 2, ..TERMS };
     let other = AcquireParams { terms, ..params(20) };
     let mut queue = kept();
@@ -110,7 +110,7 @@ fn other_terms_do_not_enter_it() {
 }
 
 #[test]
-fn a_hold_past_its_validity_is_not_entered() {
+fn an_expired_lease_is_not_reused() {
     let mut queue = TestQueue::new();
     queue.join("first", lingering(0));
     queue.granted_until(0, PLENTY, false, at(400));
@@ -120,14 +120,14 @@ fn a_hold_past_its_validity_is_not_entered() {
 }
 
 #[test]
-fn it_asks_for_a_large_block() {
+fn it_reserves_many_tokens() {
     let mut queue = TestQueue::new();
     queue.join("first", lingering(0));
     assert_eq!(queue.fence_count, crate::wire::limits::MAX_FENCE_RANGE);
 }
 
 #[test]
-fn it_is_given_up_when_that_is_wanted() {
+fn it_is_released_on_request() {
     let mut queue = kept();
     let actions = queue.queue.release_idle();
     assert_eq!(queue.see(actions), releases(1));
@@ -137,7 +137,7 @@ fn it_is_given_up_when_that_is_wanted() {
 }
 
 #[test]
-fn it_is_kept_no_longer_than_it_may_be_entered() {
+fn it_lingers_no_longer_than_it_may_be_handed_off() {
     let long = |now| AcquireParams { linger: ms(30_000), ..params(now) };
     let release = u64::try_from(MAX_LOCAL_STREAK.as_millis()).unwrap();
     let mut queue = TestQueue::held_with(long(0));
@@ -153,7 +153,7 @@ fn it_is_kept_no_longer_than_it_may_be_entered() {
 }
 
 #[test]
-fn a_max_hold_counts_anew_with_each_section() {
+fn a_max_hold_restarts_with_each_lingering_section() {
     for (max_hold, restarts) in [(ms(2000), true), (DAY, false)] {
         let terms = LeaseTerms { max_hold: Some(max_hold), ..TERMS };
         let params = |now| AcquireParams { terms, ..lingering(now) };

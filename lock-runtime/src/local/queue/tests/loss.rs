@@ -1,4 +1,4 @@
-//! Holds that are over before their sections are.
+//! Leases that are lost before their sections end.
 
 use super::*;
 use crate::local::params::AcquireParams;
@@ -6,7 +6,7 @@ use crate::types::fence::{Fence, FenceRange};
 use crate::wire::reply::Grant;
 
 #[test]
-fn nobody_gets_a_lost_hold_and_the_server_is_asked_anew() {
+fn a_lost_lease_is_not_handed_off_and_the_next_waiter_asks_the_server() {
     let mut queue = TestQueue::held();
     queue.join("second", params(1));
     assert_eq!(queue.lost(1), acquires(2), "the lost one is released by its section");
@@ -20,7 +20,7 @@ fn nobody_gets_a_lost_hold_and_the_server_is_asked_anew() {
 }
 
 #[test]
-fn a_lost_section_that_ends_late_leaves_the_next_hold_alone() {
+fn a_lost_section_that_ends_late_does_not_affect_the_next_lease() {
     let mut queue = TestQueue::held();
     queue.join("second", params(1));
     queue.lost(1);
@@ -33,7 +33,7 @@ fn a_lost_section_that_ends_late_leaves_the_next_hold_alone() {
 }
 
 #[test]
-fn a_loss_with_nobody_behind_leaves_a_vacant_line() {
+fn a_loss_without_waiters_leaves_the_queue_vacant() {
     let mut queue = TestQueue::held();
     assert_eq!(queue.lost(1), nothing());
     assert!(queue.queue.is_vacant());
@@ -43,7 +43,7 @@ fn a_loss_with_nobody_behind_leaves_a_vacant_line() {
 }
 
 #[test]
-fn a_loss_while_nobody_is_inside_ends_the_claim() {
+fn the_loss_of_an_idle_lease_releases_it() {
     let mut queue = TestQueue::held_with(AcquireParams { linger: ms(500), ..params(0) });
     assert_eq!(queue.released(1), nothing());
     assert_eq!(queue.lost(1), releases(1));
@@ -53,7 +53,7 @@ fn a_loss_while_nobody_is_inside_ends_the_claim() {
 }
 
 #[test]
-fn a_loss_of_another_hold_changes_nothing() {
+fn a_loss_of_another_lease_is_ignored() {
     let mut queue = TestQueue::held();
     queue.join("second", params(1));
     assert_eq!(queue.lost(7), nothing());
@@ -61,7 +61,7 @@ fn a_loss_of_another_hold_changes_nothing() {
 }
 
 #[test]
-fn what_is_heard_of_a_lost_hold_afterwards_means_nothing() {
+fn news_of_a_lost_lease_are_ignored() {
     let mut queue = TestQueue::held();
     queue.join("second", params(1));
     queue.lost(1);
@@ -77,7 +77,7 @@ fn what_is_heard_of_a_lost_hold_afterwards_means_nothing() {
 }
 
 #[test]
-fn a_lost_section_that_gives_up_its_hold_leaves_the_next_request_alone() {
+fn a_lost_section_released_directly_does_not_affect_the_next_request() {
     let mut queue = TestQueue::held();
     queue.join("second", params(1));
     assert_eq!(queue.lost(1), acquires(2));

@@ -1,4 +1,4 @@
-//! Random sequences of all that can happen to a line, against what must always be true of it.
+//! Random sequences of events, checked against a model.
 
 pub(crate) mod model;
 
@@ -7,27 +7,27 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::local::params::{AcquireParams, LeaseTerms};
-use crate::local::queue::tests::random::model::{Model, Section};
+use crate::local::queue::tests::random::model::{Model, ModelSection};
 
-/// A random event. What it picks is picked from what there is at that time.
+/// A random event. An index picks from what there is at that time.
 #[derive(Clone, Copy, Debug)]
 enum Event {
-    /// Milliseconds pass. What is due rings late, as it may.
+    /// Milliseconds pass. Ticks may come late.
     Pass(u64),
-    /// All that is due until then rings.
+    /// Ticks that are due until then.
     FireTimers(u64),
     Join(Want),
-    /// Enters what is kept; if that cannot be, it joins, as callers do.
+    /// Takes a lingering lease. If that is not possible it joins, as callers do.
     Take(Want),
     Cancel(prop::sample::Index),
-    /// The server grants what was asked: to one that others wait behind?, how many of the tokens, valid for so long.
+    /// The server grants the request: whether others wait, a number of tokens, a validity.
     Granted(bool, u32, u64),
-    /// The server grants what was withdrawn on its way.
+    /// The server grants a request that was cancelled meanwhile.
     GrantedLate,
     Failed,
     Released,
     ReleasedDirectly,
-    /// The section of a hold that was lost ends.
+    /// A section under a lost lease ends.
     LostReleased(prop::sample::Index),
     Lost,
     Contended,
@@ -118,7 +118,7 @@ impl Model {
             Event::ReleasedDirectly => self.released_directly(),
             Event::LostReleased(index) => {
                 if !self.lost.is_empty() {
-                    let Section { id, fence } = self.lost.remove(index.index(self.lost.len()));
+                    let ModelSection { id, fence } = self.lost.remove(index.index(self.lost.len()));
                     self.release_lost(id, fence);
                 }
             }
@@ -130,9 +130,9 @@ impl Model {
         self.check();
     }
 
-    /// All sections end, all that is asked is granted, until nobody waits.
+    /// Ends all sections and grants all requests, until nobody waits.
     fn wind_up(&mut self) {
-        while let Some(Section { id, fence }) = self.lost.pop() {
+        while let Some(ModelSection { id, fence }) = self.lost.pop() {
             self.release_lost(id, fence);
         }
         for _ in 0..10_000 {
@@ -144,7 +144,7 @@ impl Model {
                 return self.assert_all_released();
             }
         }
-        panic!("the line never ends");
+        panic!("the queue never becomes vacant");
     }
 }
 
@@ -152,7 +152,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_happens_each_gets_its_turn_alone_and_all_is_given_back(
+    fn any_sequence_grants_one_section_at_a_time_and_releases_everything(
         events in vec(event(), 1..150),
     ) {
         let mut model = Model::new();

@@ -1,4 +1,4 @@
-//! Those behind one another: their order, their deadlines, their warnings.
+//! Waiters: their order, deadlines and warnings.
 
 use super::*;
 use crate::local::actions::TickResult;
@@ -8,7 +8,7 @@ use crate::types::fence::{Fence, FenceRange};
 use crate::wire::reply::{BusyReply, Grant};
 
 #[test]
-fn one_request_is_asked_for_at_a_time() {
+fn one_request_is_sent_at_a_time() {
     let mut queue = TestQueue::new();
     assert_eq!(queue.join("first", params(0)), acquires(1));
     assert_eq!(queue.join("second", params(1)), nothing());
@@ -21,7 +21,7 @@ fn one_request_is_asked_for_at_a_time() {
 }
 
 #[test]
-fn the_next_takes_the_place_of_the_first_that_leaves() {
+fn the_request_of_a_cancelled_first_waiter_is_replaced() {
     let mut queue = TestQueue::new();
     let (first, _) = queue.join_with_id("first", params(0));
     let (second, _) = queue.join_with_id("second", params(1));
@@ -34,7 +34,7 @@ fn the_next_takes_the_place_of_the_first_that_leaves() {
 }
 
 #[test]
-fn one_further_back_leaves_without_a_trace() {
+fn cancelling_a_later_waiter_changes_nothing() {
     let mut queue = TestQueue::new();
     queue.join("first", params(0));
     let (second, _) = queue.join_with_id("second", params(1));
@@ -45,7 +45,7 @@ fn one_further_back_leaves_without_a_trace() {
 }
 
 #[test]
-fn the_first_behind_a_section_leaves_without_a_trace() {
+fn cancelling_the_first_waiter_behind_a_section_changes_nothing() {
     let mut queue = TestQueue::held();
     let (second, _) = queue.join_with_id("second", params(1));
     queue.join("third", params(2));
@@ -54,7 +54,7 @@ fn the_first_behind_a_section_leaves_without_a_trace() {
 }
 
 #[test]
-fn one_that_has_its_turn_leaves_by_its_section_alone() {
+fn a_waiter_that_was_granted_cannot_be_cancelled() {
     let mut queue = TestQueue::new();
     let (first, _) = queue.join_with_id("first", params(0));
     queue.granted(1, PLENTY, false);
@@ -63,7 +63,7 @@ fn one_that_has_its_turn_leaves_by_its_section_alone() {
 }
 
 #[test]
-fn a_grant_for_one_that_has_left_is_given_back() {
+fn a_grant_for_a_cancelled_request_is_released() {
     let mut queue = TestQueue::new();
     let (first, _) = queue.join_with_id("first", params(0));
     queue.join("second", params(1));
@@ -76,7 +76,7 @@ fn a_grant_for_one_that_has_left_is_given_back() {
 }
 
 #[test]
-fn the_end_of_a_request_that_was_replaced_is_not_the_end_of_the_next() {
+fn the_failure_of_a_replaced_request_is_ignored() {
     let mut queue = TestQueue::new();
     let (first, _) = queue.join_with_id("first", params(0));
     queue.join("second", params(1));
@@ -87,7 +87,7 @@ fn the_end_of_a_request_that_was_replaced_is_not_the_end_of_the_next() {
 }
 
 #[test]
-fn it_is_open_where_a_newcomer_is_the_next() {
+fn is_open_if_a_new_caller_would_be_the_first() {
     let mut queue = TestQueue::new();
     assert!(queue.queue.is_open());
     queue.join("first", AcquireParams { linger: ms(300), ..params(0) });
@@ -98,13 +98,13 @@ fn it_is_open_where_a_newcomer_is_the_next() {
     assert!(queue.queue.is_open(), "it is kept for the next");
 }
 
-/// Who heard, the holder's token, and how many came first.
+/// The waiter, the holder's token, and how many are ahead.
 fn expired(result: &TickResult<&'static str>) -> Vec<(&'static str, (Option<u64>, u64))> {
     result.timed_out.iter().map(|(who, failure)| (*who, busy(failure))).collect()
 }
 
 #[test]
-fn those_behind_a_section_hear_who_is_inside_and_how_many_come_first() {
+fn a_timed_out_waiter_behind_a_section_gets_holder_and_position() {
     let mut queue = TestQueue::held();
     queue.join("second", params(1));
     queue.join("third", params_until(2, 100));
@@ -121,7 +121,7 @@ fn those_behind_a_section_hear_who_is_inside_and_how_many_come_first() {
 }
 
 #[test]
-fn those_behind_the_one_that_is_asked_for_hear_what_the_server_said_to_it() {
+fn waiters_behind_a_request_get_the_holder_that_the_server_named() {
     let mut queue = TestQueue::new();
     queue.join("first", params_until(0, 50));
     queue.join("second", params_until(1, 50));
@@ -134,7 +134,7 @@ fn those_behind_the_one_that_is_asked_for_hear_what_the_server_said_to_it() {
 }
 
 #[test]
-fn those_behind_one_that_got_no_reply_are_busy_as_nothing_was_sent_for_them() {
+fn waiters_behind_a_request_without_reply_are_busy() {
     let mut queue = TestQueue::new();
     queue.join("first", params(0));
     queue.join("second", params_until(1, 50));
@@ -145,7 +145,7 @@ fn those_behind_one_that_got_no_reply_are_busy_as_nothing_was_sent_for_them() {
 }
 
 #[test]
-fn a_server_that_cannot_be_reached_is_the_reason_for_all() {
+fn an_unreachable_server_is_reported_to_all_waiters() {
     let mut queue = TestQueue::new();
     queue.join("first", params(0));
     queue.join("second", params_until(1, 50));
@@ -155,7 +155,7 @@ fn a_server_that_cannot_be_reached_is_the_reason_for_all() {
 }
 
 #[test]
-fn a_long_wait_is_told_after_ten_seconds_and_then_at_twice_the_time() {
+fn a_slow_wait_is_reported_after_10_s_and_then_at_twice_the_time() {
     let mut queue = TestQueue::held();
     queue.join("second", params(0));
     queue.join("third", params(5000));
@@ -184,7 +184,7 @@ fn a_long_wait_is_told_after_ten_seconds_and_then_at_twice_the_time() {
 }
 
 #[test]
-fn those_that_the_server_does_not_know_are_seen_here() {
+fn the_local_view_has_the_waiters_unknown_to_the_server() {
     let since = |queue: &TestQueue| -> Vec<u128> {
         let (_, waiting) = queue.queue.local_view();
         waiting.map(|params| params.since.since(at(0)).as_millis()).collect()
@@ -205,7 +205,7 @@ fn those_that_the_server_does_not_know_are_seen_here() {
 }
 
 #[test]
-fn a_line_that_is_cleared_is_vacant() {
+fn a_cleared_queue_is_vacant() {
     let mut queue = TestQueue::held();
     queue.join("second", params(1));
     drop(queue.queue.clear());

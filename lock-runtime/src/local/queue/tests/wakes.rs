@@ -1,9 +1,9 @@
-//! When a line is looked at again.
+//! When a queue needs a tick.
 
 use super::*;
 
 #[test]
-fn those_with_one_patience_share_an_alarm() {
+fn waiters_with_equal_deadlines_share_a_tick() {
     let mut queue = TestQueue::held();
     for now in 1..1000 {
         queue.join("one of many", params_until(now, now + 2000));
@@ -14,7 +14,7 @@ fn those_with_one_patience_share_an_alarm() {
 }
 
 #[test]
-fn one_that_waits_as_long_as_it_takes_is_looked_at_for_its_warnings() {
+fn a_waiter_without_deadline_has_ticks_for_its_warnings() {
     let mut queue = TestQueue::held();
     queue.join("second", params(500));
     assert_eq!(queue.wakes, [at(10_500)]);
@@ -23,14 +23,14 @@ fn one_that_waits_as_long_as_it_takes_is_looked_at_for_its_warnings() {
 }
 
 #[test]
-fn the_one_that_is_asked_for_needs_none() {
+fn the_waiter_that_the_server_knows_needs_no_tick() {
     let mut queue = TestQueue::new();
     queue.join("first", params_until(0, 50));
     assert_eq!(queue.wakes, []);
 }
 
 #[test]
-fn an_earlier_one_is_set_for_less_patience() {
+fn a_shorter_deadline_requests_an_earlier_tick() {
     let mut queue = TestQueue::held();
     queue.join("patient", params_until(1, 500));
     queue.join("hasty", params_until(2, 50));
@@ -40,7 +40,7 @@ fn an_earlier_one_is_set_for_less_patience() {
     assert_eq!(queue.wakes, [at(500), at(50), at(400)]);
 }
 
-/// Rings all that is due, as the I/O thread does.
+/// Ticks when it is due, as the I/O thread does.
 fn fire_timers(queue: &mut TestQueue, now: u64) {
     while let Some(index) = queue.wakes.iter().position(|&wake| wake <= at(now)) {
         queue.wakes.remove(index);
@@ -49,7 +49,7 @@ fn fire_timers(queue: &mut TestQueue, now: u64) {
 }
 
 #[test]
-fn alarms_do_not_pile_up_behind_one_that_waits_long() {
+fn ticks_do_not_accumulate_behind_a_long_wait() {
     let mut queue = TestQueue::held();
     queue.join("patient", params(0));
     for now in (0..9000).step_by(10) {

@@ -1,4 +1,4 @@
-//! What a line has done so far, and what must be true of it.
+//! The model: what a queue has done so far, and what must be true of it.
 
 pub(crate) mod events;
 
@@ -15,20 +15,19 @@ use crate::types::time::Timestamp;
 
 type Who = u64;
 
-/// A section that runs.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Section {
+pub(crate) struct ModelSection {
     pub(crate) id: RequestId,
     pub(crate) fence: Fence,
 }
 
-/// The hold that the server has granted to the line.
+/// The lease that the server has granted to the queue.
 #[derive(Debug)]
-struct Hold {
+struct ModelLease {
     id: RequestId,
     valid_until: Timestamp,
     running: Option<Fence>,
-    /// How many hand-overs are allowed since others are known or expected to wait.
+    /// How many handoffs are left since another process waits or is expected to.
     left: Option<u32>,
     contended: bool,
 }
@@ -48,16 +47,16 @@ pub(crate) struct Model {
     people: Who,
     next_fence: u64,
     started: Option<Fence>,
-    /// What the server was asked, and how many tokens for.
+    /// The request and how many tokens it reserves.
     requests: Option<(RequestId, u32)>,
     pending_contended: bool,
-    /// Until when others are expected back.
+    /// Other processes are expected to want the lock until then.
     contention_until: u64,
     withdrawn: Vec<RequestId>,
-    hold: Option<Hold>,
-    /// Sections whose hold is lost and that still run.
-    pub(crate) lost: Vec<Section>,
-    /// Requests and holds that have to be withdrawn or released, each once.
+    lease: Option<ModelLease>,
+    /// Sections that run under a lost lease.
+    pub(crate) lost: Vec<ModelSection>,
+    /// Requests and leases that have to be cancelled or released, each once.
     to_release: BTreeSet<RequestId>,
     waiting: BTreeMap<Who, ModelWaiter>,
     wakes: Vec<Timestamp>,
@@ -76,7 +75,7 @@ impl Model {
             pending_contended: false,
             contention_until: 0,
             withdrawn: Vec::new(),
-            hold: None,
+            lease: None,
             lost: Vec::new(),
             to_release: BTreeSet::new(),
             waiting: BTreeMap::new(),
@@ -88,7 +87,7 @@ impl Model {
         at(self.now)
     }
 
-    /// The one that the server knows of.
+    /// The waiter that the server knows.
     fn known(&self) -> Option<Who> {
         self.requests.and_then(|_| self.waiting.keys().next().copied())
     }
@@ -98,31 +97,31 @@ impl Model {
     }
 
     fn release(&mut self, name: RequestId) {
-        assert!(self.to_release.remove(&name), "ended twice, or never asked for");
-        if self.hold.as_ref().is_some_and(|hold| hold.id == name) {
-            assert!(self.hold.take().unwrap().running.is_none(), "it ends around a section");
+        assert!(self.to_release.remove(&name), "released twice, or never requested");
+        if self.lease.as_ref().is_some_and(|lease| lease.id == name) {
+            assert!(self.lease.take().unwrap().running.is_none(), "released while a section runs");
         }
         if let Some((requests, _)) = self.requests.take_if(|requests| requests.0 == name) {
             self.withdrawn.push(requests);
         }
     }
 
-    /// A section begins, as the latest in the line or at once.
+    /// A section starts.
     fn start(&mut self, name: RequestId, fence: Fence, valid_until: Timestamp) {
         let now = self.now();
-        let hold = self.hold.as_mut().expect("nobody begins without a hold");
-        assert_eq!(hold.id, name, "under the hold of now");
-        assert_eq!(hold.valid_until, valid_until);
-        assert!(now < valid_until, "it is over already");
-        assert_eq!(hold.running.replace(fence), None, "two at once");
-        assert!(self.started.is_none_or(|before| before < fence), "tokens rise");
-        assert!(fence.get() < self.next_fence, "a token that the server never gave");
+        let lease = self.lease.as_mut().expect("no section without a lease");
+        assert_eq!(lease.id, name, "under the current lease");
+        assert_eq!(lease.valid_until, valid_until);
+        assert!(now < valid_until, "expired");
+        assert_eq!(lease.running.replace(fence), None, "two sections at once");
+        assert!(self.started.is_none_or(|before| before < fence), "tokens increase");
+        assert!(fence.get() < self.next_fence, "a token that the server never issued");
         self.started = Some(fence);
     }
 
     fn apply(&mut self, actions: Actions<Who>) {
         if let Some(wake) = actions.wake_at {
-            assert!(self.wakes.iter().all(|&other| wake < other), "a later alarm is of no use");
+            assert!(self.wakes.iter().all(|&other| wake < other), "a later tick is useless");
             self.wakes.push(wake);
         }
         if let Some(name) = actions.release {
@@ -132,9 +131,9 @@ impl Model {
             if let Some(old) = acquire.replaces {
                 self.release(old);
             }
-            assert!(self.requests.is_none() && self.hold.is_none(), "one at a time");
-            let (_, first) = self.waiting.first_key_value().expect("asked for somebody");
-            assert_eq!(first.params.since, acquire.params.since, "asked for the first");
+            assert!(self.requests.is_none() && self.lease.is_none(), "one at a time");
+            let (_, first) = self.waiting.first_key_value().expect("a request without a waiter");
+            assert_eq!(first.params.since, acquire.params.since, "a request for the first waiter");
             assert!((1..=crate::wire::limits::MAX_FENCE_RANGE).contains(&acquire.fence_count));
             self.names += 1;
             assert_eq!(acquire.id, request_id(self.names));
@@ -144,33 +143,33 @@ impl Model {
             self.to_release.insert(acquire.id);
         }
         if let Some(start) = actions.start {
-            let first = self.waiting.pop_first().expect("somebody waits").0;
-            assert_eq!(first, start.sender, "in the order of their coming");
+            let first = self.waiting.pop_first().expect("there is a waiter").0;
+            assert_eq!(first, start.sender, "first come, first served");
             self.start(start.id, start.fence, start.valid_until);
         }
     }
 
-    /// What a section of before brings about may be a hand-over, which counts.
+    /// Actions after a section has ended, which may be a handoff.
     fn handoff(&mut self, actions: Actions<Who>) {
         if actions.start.is_some() {
-            let hold = self.hold.as_mut().expect("handed on without a hold");
-            if let Some(left) = &mut hold.left {
-                *left = left.checked_sub(1).expect("handed on too often");
+            let lease = self.lease.as_mut().expect("a handoff without a lease");
+            if let Some(left) = &mut lease.left {
+                *left = left.checked_sub(1).expect("too many handoffs");
             }
         }
         self.apply(actions);
     }
 
-    /// What is always true between two events.
+    /// Invariants between two events.
     pub(crate) fn check(&self) {
         let somebody_waits = !self.waiting.is_empty();
-        let has = (self.requests.is_some(), self.hold.is_some());
-        assert_ne!(has, (true, true), "no request is under way while there is a hold");
-        assert!(!somebody_waits || has != (false, false), "a wait without end");
+        let has = (self.requests.is_some(), self.lease.is_some());
+        assert_ne!(has, (true, true), "no request is under way while there is a lease");
+        assert!(!somebody_waits || has != (false, false), "nobody serves the waiters");
         assert_eq!(self.queue.is_vacant(), has == (false, false) && !somebody_waits);
-        let idle = self.hold.as_ref().is_some_and(|hold| hold.running.is_none());
+        let idle = self.lease.as_ref().is_some_and(|lease| lease.running.is_none());
         assert_eq!(self.queue.is_idle(), idle);
-        assert!(!(idle && somebody_waits), "it lies idle while somebody waits");
+        assert!(!(idle && somebody_waits), "it lies idle while there is a waiter");
         let earliest = self.wakes.iter().min();
         for (_, ModelWaiter { params, warn_at, .. }) in self.unknown() {
             let due = params.deadline.map_or(*warn_at, |deadline| deadline.min(*warn_at));
@@ -179,7 +178,7 @@ impl Model {
         assert!(!idle || earliest.is_some(), "nobody would give it up");
         let lost = self.lost.iter().map(|section| section.id);
         let requests = self.requests.iter().map(|requests| requests.0);
-        let held = self.hold.iter().map(|hold| hold.id);
+        let held = self.lease.iter().map(|lease| lease.id);
         let expected: BTreeSet<_> = lost.chain(requests).chain(held).collect();
         assert_eq!(self.to_release, expected, "what is owed is in use");
     }

@@ -1,9 +1,9 @@
-//! What can happen to a line, done and noted.
+//! Applies each event to the queue and to the model.
 
 use super::*;
 use crate::local::params::AcquireParams;
 use crate::local::process_lease::RunningSection;
-use crate::local::queue::tests::random::model::{Model, Section};
+use crate::local::queue::tests::random::model::{Model, ModelSection};
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::request_id::RequestId;
 use crate::wire::reply::Grant;
@@ -60,9 +60,9 @@ impl Model {
         assert!(self.waiting.is_empty(), "it comes before others");
         let start = actions.start.expect("it begins");
         self.start(start.id, start.fence, start.valid_until);
-        let hold = self.hold.as_mut().unwrap();
-        assert!(!hold.contended, "kept although others wait");
-        if let Some(left) = &mut hold.left {
+        let lease = self.lease.as_mut().unwrap();
+        assert!(!lease.contended, "kept although others wait");
+        if let Some(left) = &mut lease.left {
             *left = left.checked_sub(1).expect("entered too often");
         }
         true
@@ -92,8 +92,13 @@ impl Model {
             self.contention_until = self.now + 1000;
         }
         let left = (self.now < self.contention_until).then_some(MAX_HANDOFFS);
-        self.hold =
-            Some(Hold { id: name, valid_until, running: None, left, contended: waited_for_by_now });
+        self.lease = Some(ModelLease {
+            id: name,
+            valid_until,
+            running: None,
+            left,
+            contended: waited_for_by_now,
+        });
         let actions = self.queue.granted(
             self.now(),
             name,
@@ -117,27 +122,27 @@ impl Model {
     pub(crate) fn failed(&mut self) {
         let Some((name, _)) = self.requests.take() else { return };
         self.to_release.remove(&name);
-        let first = self.waiting.pop_first().expect("asked for somebody").0;
+        let first = self.waiting.pop_first().expect("a request without a waiter").0;
         let (sender, actions) = self.queue.failed(self.now(), name);
         assert_eq!(sender, Some(first));
         self.apply(actions);
     }
 
-    fn running(&mut self) -> Option<Section> {
-        let hold = self.hold.as_mut()?;
-        hold.running.take().map(|fence| Section { id: hold.id, fence })
+    fn running(&mut self) -> Option<ModelSection> {
+        let lease = self.lease.as_mut()?;
+        lease.running.take().map(|fence| ModelSection { id: lease.id, fence })
     }
 
     pub(crate) fn released(&mut self) {
-        let Some(Section { id, fence }) = self.running() else { return };
+        let Some(ModelSection { id, fence }) = self.running() else { return };
         let actions = self.queue.released(self.now(), id, fence);
         self.handoff(actions);
     }
 
     pub(crate) fn released_directly(&mut self) {
-        let Some(Section { id, .. }) = self.running() else { return };
+        let Some(ModelSection { id, .. }) = self.running() else { return };
         self.to_release.remove(&id);
-        self.hold = None;
+        self.lease = None;
         let actions = self.queue.released_directly(id);
         self.apply(actions);
     }
@@ -150,40 +155,40 @@ impl Model {
     }
 
     pub(crate) fn lose(&mut self) {
-        let Some(hold) = &self.hold else { return };
-        let id = hold.id;
+        let Some(lease) = &self.lease else { return };
+        let id = lease.id;
         if let Some(section) = self.running() {
             self.lost.push(section);
-            self.hold = None;
+            self.lease = None;
         }
         let actions = self.queue.lost(id);
         assert!(actions.start.is_none());
         self.apply(actions);
-        assert!(self.hold.is_none(), "a hold that was lost with nobody inside is ended");
+        assert!(self.lease.is_none(), "a lease that was lost with nobody inside is ended");
     }
 
     pub(crate) fn contended(&mut self) {
         self.pending_contended |= self.requests.is_some();
-        if let Some(hold) = &mut self.hold {
-            hold.contended = true;
-            hold.left.get_or_insert(MAX_HANDOFFS);
+        if let Some(lease) = &mut self.lease {
+            lease.contended = true;
+            lease.left.get_or_insert(MAX_HANDOFFS);
             self.contention_until = self.now + 1000;
         }
         let name =
-            self.hold.as_ref().map(|hold| hold.id).or(self.requests.map(|requests| requests.0));
+            self.lease.as_ref().map(|lease| lease.id).or(self.requests.map(|requests| requests.0));
         let Some(name) = name else { return };
         let actions = self.queue.contended(self.now(), name);
         assert!(actions.start.is_none() && actions.acquire.is_none());
         self.apply(actions);
-        let idle = self.hold.as_ref().is_some_and(|hold| hold.running.is_none());
+        let idle = self.lease.as_ref().is_some_and(|lease| lease.running.is_none());
         assert!(!idle, "kept although others wait");
     }
 
     pub(crate) fn renewed(&mut self, left: u64) {
         let valid_until = at(self.now + left);
-        let Some(hold) = &mut self.hold else { return };
-        hold.valid_until = valid_until;
-        self.queue.renewed(hold.id, valid_until);
+        let Some(lease) = &mut self.lease else { return };
+        lease.valid_until = valid_until;
+        self.queue.renewed(lease.id, valid_until);
     }
 
     pub(crate) fn release_idle(&mut self) {
