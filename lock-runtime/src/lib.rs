@@ -43,7 +43,7 @@ pub use crate::api::fence_gate::{FenceGate, StaleFence};
 pub use crate::api::global::{global, init};
 pub use crate::api::guard::LockGuard;
 pub use crate::api::hold::{Hold, SharedHold, current};
-pub use crate::api::inspect::{Holder, Inspection, Waiter};
+pub use crate::api::inspect::{Inspection, Waiter};
 pub use crate::api::manager::LockManager;
 pub use crate::api::replacement::{with_manager, with_manager_async};
 pub use crate::api::request::LockRequest;
@@ -52,6 +52,7 @@ pub use crate::api::request::LockRequest;
 pub use crate::api::testing;
 pub use crate::error::LockError;
 pub use crate::types::fence::Fence;
+pub use crate::types::holder::Holder;
 
 /// The types of the `redis` crate that are needed for [`LockManagerBuilder::client`].
 ///

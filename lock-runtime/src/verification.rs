@@ -25,7 +25,7 @@ pub use crate::owner::context::{ContextGuard, current};
 pub use crate::owner::frame::Frame;
 pub use crate::owner::scope::{InContext, OwnerScope};
 pub use crate::owner::section::Section;
-pub use crate::owner::turn::SiblingMutex;
+pub use crate::owner::sibling_mutex::SiblingMutex;
 pub use crate::protocol::in_flight::CommandError;
 pub use crate::protocol::request::{Failure, Loss, ReleaseOutcome, RequestParams};
 pub use crate::protocol::state::{ConnectErrorKind, Protocol};

@@ -81,7 +81,8 @@ impl ManagerCore {
         self.settings.warn_lock_order
     }
 
-    /// Whether it cannot serve this process: its I/O thread has panicked, or it was made before a fork.
+    /// Whether it cannot serve this process: its I/O thread has panicked, or it was made before a
+    /// fork.
     pub(crate) fn is_unusable(&self) -> bool {
         self.mailbox.has_panicked() || self.mailbox.is_forked()
     }
@@ -155,8 +156,8 @@ impl ManagerCore {
         .await
     }
 
-    /// The output of `wait`. In a forked process it is `None` at once: the thread that would end the wait may
-    /// not exist there.
+    /// The output of `wait`. In a forked process it is `None` at once: the thread that would end
+    /// the wait may not exist there.
     pub(crate) async fn unless_forked<T>(
         &self,
         wait: impl Future<Output = Option<T>>,

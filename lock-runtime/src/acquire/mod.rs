@@ -4,9 +4,10 @@
 //!
 //! 1. It re-enters the lease of an ancestor, after the siblings that run under it.
 //! 2. It takes over a lease that this process has kept for its next caller (`linger`).
-//! 3. It joins the local queue of the key. The queue grants it the lease of the call before, or asks the
-//!    server on behalf of its first waiter.
-//! 4. It asks the server directly: with strict fairness, and if it tries once and is not next in the queue.
+//! 3. It joins the local queue of the key. The queue grants it the lease of the call before, or
+//!    asks the server on behalf of its first waiter.
+//! 4. It asks the server directly: with strict fairness, and if it tries once and is not next in
+//!    the queue.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -15,8 +16,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::acquire::core::ManagerCore;
+use crate::acquire::deadlock::{WaitInfo, with_deadlock_detection};
 use crate::acquire::options::Options;
-use crate::acquire::watched::{WaitInfo, with_deadlock_detection};
 use crate::error::{DeadlockKind, LockError};
 use crate::io::block_on::{block_on, block_on_with_spin};
 use crate::io::flush_on_exit::is_io_thread;
@@ -33,17 +34,18 @@ use crate::types::call_site::CallSite;
 use crate::types::time;
 
 pub(crate) mod core;
+pub(crate) mod deadlock;
 pub(crate) mod keys;
-pub(crate) mod leave;
 pub(crate) mod lock_order;
-pub(crate) mod many;
+pub(crate) mod multi;
 pub(crate) mod options;
-pub(crate) mod watched;
+pub(crate) mod release;
 
 /// The error is boxed because each level of nested async calls has room for it.
 pub(crate) type AcquireResult = Result<Section, Box<LockError>>;
 
-/// A section that is being acquired. Cancel safe: if it is dropped, nothing is held and nothing waits.
+/// A section that is being acquired. Cancel safe: if it is dropped, nothing is held and nothing
+/// waits.
 pub(crate) enum Acquiring {
     /// Succeeded or failed without waiting.
     Ready(Option<AcquireResult>),
@@ -120,7 +122,8 @@ impl SingleAcquire<'_> {
         reentered.unwrap_or_else(|| self.acquire_lease(current())).block()
     }
 
-    /// The error of a call that would block the thread on whose stack the section that it waits for runs.
+    /// The error of a call that would block the thread on whose stack the section that it waits for
+    /// runs.
     fn blocks_holder(self) -> Option<LockError> {
         let Self { core, key, .. } = self;
         let holder = match with_current(|here| here?.find(core.id(), key).cloned()) {
@@ -147,8 +150,8 @@ impl SingleAcquire<'_> {
         if !options.may_reenter(core.defaults()) {
             return Some(Acquiring::failed(self.not_reentrant(ancestor)));
         }
-        // Without a look at the clock: the code around this call runs on too, and its outermost section reads
-        // the clock when it ends.
+        // Without a look at the clock: the code around this call runs on too, and its outermost
+        // section reads the clock when it ends.
         if let Some(loss) = ancestor.lease().reported_loss() {
             return Some(Acquiring::failed(LockError::lost(key, loss)));
         }
@@ -265,7 +268,8 @@ impl Grant {
         Self::Requested(core.mailbox().acquire(core.request(key, params)))
     }
 
-    /// The answer. A grant that this future was not polled for in time has gone to others: it asks again.
+    /// The answer. A grant that this future was not polled for in time has gone to others: it asks
+    /// again.
     async fn accept(
         mut self,
         core: &ManagerCore,

@@ -337,7 +337,8 @@ impl LockManagerBuilder {
     }
 }
 
-/// The address as messages show it. Rejects the path of a socket that looks as if it had credentials in it.
+/// The address as messages show it. Rejects the path of a socket that looks as if it had
+/// credentials in it.
 fn address(client: &Client) -> Result<String, LockError> {
     let address = client.get_connection_info().addr().to_string();
     let credentials = address.rsplit_once('@').is_some_and(|(before, _)| before.contains(':'));

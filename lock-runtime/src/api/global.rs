@@ -108,36 +108,4 @@ fn from_environment() -> Result<LockManager, LockError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    /// The only test of this binary with a global manager.
-    #[test]
-    fn a_dead_io_thread_is_said_and_the_global_manager_may_be_another() {
-        let manager = |name: &str| LockManager::connect(&format!("memory://{name}")).unwrap();
-        init(manager("global:first")).unwrap();
-        let first = global().unwrap();
-        let guard = first.mutex("key").acquire_blocking().unwrap();
-        assert!(init(manager("global:second")).is_err());
-
-        let (limit, wait) = (Duration::from_secs(20), Duration::from_millis(1));
-        first.core().mailbox().panic();
-        let end = std::time::Instant::now() + limit;
-        while guard.hold().is_valid() {
-            assert!(std::time::Instant::now() < end, "its holds are lost at once");
-            std::thread::sleep(wait);
-        }
-        let lost = guard.release_blocking().unwrap_err().to_string();
-        assert!(lost.contains("the lock manager's I/O thread died"), "{lost}");
-        let error = first.mutex("key").acquire_blocking().unwrap_err();
-        assert!(matches!(error, LockError::Closed(_)), "{error:?}");
-        assert!(error.to_string().contains("whose I/O thread died"), "{error}");
-        first.shutdown_blocking();
-
-        init(manager("global:second")).unwrap();
-        global().unwrap().mutex("key").acquire_blocking().unwrap().release_blocking().unwrap();
-        assert!(init(manager("global:third")).is_err());
-    }
-}
+mod tests;

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::acquire::leave::{release, release_and_wait};
+use crate::acquire::release::{release, release_and_wait};
 use crate::api::hold::Hold;
 use crate::error::LockError;
 use crate::io::block_on::block_on;
-use crate::owner::context::ContextGuard;
+use crate::owner::context::{ContextGuard, frame_for_current_task};
 use crate::owner::scope::{BorrowedFrame, FrameSource as _, InContext, OnLoss, OwnerScope};
 use crate::owner::section::Section;
 use crate::protocol::request::Loss;
@@ -62,7 +62,7 @@ impl LockGuard {
 
     /// Runs a closure as the owner of the hold. Calls of the same key inside it re-enter.
     pub fn enter<R>(&self, body: impl FnOnce() -> R) -> R {
-        let mut frame = Some(self.section.frame().frame_for_current_task());
+        let mut frame = Some(frame_for_current_task(self.section.frame()));
         let _guard = ContextGuard::enter(&mut frame);
         body()
     }
@@ -80,7 +80,7 @@ impl LockGuard {
     /// lock.
     pub async fn scope<F: Future>(&self, future: F) -> Result<F::Output, LockError> {
         let other_leases = self.section.other_leases().map(Arc::clone).collect();
-        let frame = Some(self.section.frame().frame_for_current_task());
+        let frame = Some(frame_for_current_task(self.section.frame()));
         let scope = OwnerScope::new(BorrowedFrame { frame, other_leases }, OnLoss::cancel());
         InContext::new(scope, future).await.map_err(|loss| self.lost(*loss))
     }

@@ -10,7 +10,7 @@ use crate::acquire::options::check_ttl;
 use crate::error::LockError;
 use crate::io::block_on::block_on;
 use crate::local::lease::{Lease, LeaseRef, LossWatchSlot};
-use crate::owner::context::{ContextGuard, current as current_frame};
+use crate::owner::context::{ContextGuard, current as current_frame, frame_for_current_task};
 use crate::owner::frame::Frame;
 use crate::owner::scope::{InContext, OnLoss, OwnerScope};
 use crate::types::fence::Fence;
@@ -356,7 +356,7 @@ impl SharedHold {
 
     /// Runs a closure inside the hold, on this thread.
     pub fn run<R>(&self, body: impl FnOnce() -> R) -> R {
-        let mut frame = Some(self.hold.frame.frame_for_current_task());
+        let mut frame = Some(frame_for_current_task(&self.hold.frame));
         let _guard = ContextGuard::enter(&mut frame);
         body()
     }
@@ -371,7 +371,7 @@ impl SharedHold {
     /// As cancel safe as the inner future, which is dropped inside the hold. The share is dropped
     /// after it.
     pub async fn scope<F: Future>(self, future: F) -> F::Output {
-        let frame = Some(self.hold.frame.frame_for_current_task());
+        let frame = Some(frame_for_current_task(&self.hold.frame));
         let scope = OwnerScope::new(frame, OnLoss::Ignore);
         match InContext::new(scope, future).await {
             Ok(output) => output,

@@ -84,8 +84,8 @@ impl<V> BodyContext<V> for ReplacedManager {
 
 struct Replacement {
     manager: LockManager,
-    /// The tokio task that installed it. It does not apply to other tasks that an executor runs on the same
-    /// stack.
+    /// The tokio task that installed it. It does not apply to other tasks that an executor runs on
+    /// the same stack.
     task: Option<TaskId>,
 }
 

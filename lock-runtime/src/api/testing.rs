@@ -29,7 +29,6 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use crate::api::inspect::Holder;
 use crate::backend::memory::MemoryEndpoint;
 use crate::error::{
     Busy, ClosedReason, CycleMember, DataLoss, Deadlock, DeadlockKind, ErrorDetail, LockError,
@@ -37,6 +36,7 @@ use crate::error::{
 };
 use crate::protocol::request::Loss;
 use crate::types::fence::Fence;
+use crate::types::holder::Holder;
 
 /// The in-process server of the URL `memory://name`, with injectable faults.
 ///

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::api::inspect::Holder;
 use crate::protocol::request::{Failure, Loss};
+use crate::types::holder::Holder;
 use crate::types::human_duration::HumanDuration;
 use crate::types::owner_info::OwnerInfo;
 use crate::types::printable::{printable, words};
@@ -242,7 +242,8 @@ impl LockError {
         Self::Deadlock(Box::new(Deadlock { key: key.into(), waited, cycle, kind }))
     }
 
-    /// A call that was refused at once, as it would wait for the code around it. `caller` is the call.
+    /// A call that was refused at once, as it would wait for the code around it. `caller` is the
+    /// call.
     pub(crate) fn deadlock_at_once(key: &str, caller: OwnerInfo, kind: DeadlockKind) -> Self {
         let cycle = vec![CycleMember::new(key, caller)];
         Self::Deadlock(Box::new(Deadlock { key: key.into(), waited: Duration::ZERO, cycle, kind }))

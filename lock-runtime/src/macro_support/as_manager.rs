@@ -6,8 +6,8 @@ use crate::api::manager::LockManager;
 
 /// A [`LockManager`], or what dereferences to one: a reference, an `Arc`, the guard of a mutex.
 ///
-/// A trait and not a coercion, because an expected type would reach into a `match`, an `if`, a `?` or an `.await`, which then
-/// could not be a reference.
+/// A trait and not a coercion, because an expected type would reach into a `match`, an `if`, a `?`
+/// or an `.await`, which then could not be a reference.
 #[diagnostic::on_unimplemented(
     message = "`manager` takes a `LockManager`, and this is `{Self}`",
     label = "neither a `LockManager` nor a reference to one",

@@ -6,8 +6,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use crate::acquire::keys::LockKeys;
-use crate::acquire::leave::{release, release_and_wait};
 use crate::acquire::options::Options;
+use crate::acquire::release::{release, release_and_wait};
 use crate::acquire::{AcquireResult, Acquiring};
 use crate::api::global::with_global;
 use crate::api::hold::{Hold, current};
@@ -32,8 +32,8 @@ pub struct Call<R, O = R, M = NotConfirmed> {
     release: PhantomData<M>,
 }
 
-/// A call without its types. Not generic, so that it is not compiled again in each crate that has annotated
-/// functions.
+/// A call without its types. Not generic, so that it is not compiled again in each crate that has
+/// annotated functions.
 #[derive(Debug)]
 struct CallSetup {
     site: &'static Site,
@@ -112,13 +112,14 @@ pub fn try_call_all<R>(
     Call::new(site, site.keys(keys), ErrorPolicy::result())
 }
 
-/// Makes the future of a function that returns one: a `return` in such a body needs a closure of its own.
+/// Makes the future of a function that returns one: a `return` in such a body needs a closure of
+/// its own.
 pub fn make<R>(body: impl FnOnce() -> R) -> R {
     body()
 }
 
-/// The value of a call, or what `on_error = |err| …` makes of its error. By a function of ours: teams forbid some of the
-/// standard library's.
+/// The value of a call, or what `on_error = |err| …` makes of its error. By a function of ours:
+/// teams forbid some of the standard library's.
 pub fn handle<R>(result: Result<R, LockError>, on_error: impl FnOnce(LockError) -> R) -> R {
     match result {
         Ok(value) => value,
@@ -150,7 +151,8 @@ pub fn never_with<T, R>(_: T) -> R {
     never()
 }
 
-/// `Box::pin` in a crate that may be without `std`. Other attributes look for a function of this name.
+/// `Box::pin` in a crate that may be without `std`. Other attributes look for a function of this
+/// name.
 #[derive(Debug)]
 pub struct Box;
 
@@ -244,17 +246,18 @@ impl<R, O, M: ReleaseMode> Call<R, O, M> {
         self.run(|| body(inside()))
     }
 
-    /// Runs the body of a synchronous function, with a hold for each key of its list. The site says `hold_each`.
+    /// Runs the body of a synchronous function, with a hold for each key of its list. The site says
+    /// `hold_each`.
     pub fn run_with_holds<const N: usize>(self, body: impl FnOnce([Hold; N]) -> R) -> O {
         let listed = self.setup.keys.list().to_vec();
         self.run(|| body(inside_each(&listed)))
     }
 
-    /// Runs the body of an async function. The lock is asked for when this is called, which the attribute's output does
-    /// at its first poll.
+    /// Runs the body of an async function. The lock is asked for when this is called, which the
+    /// attribute's output does at its first poll.
     ///
-    /// It takes what makes the body's future, not the future: a caller that hands one over has room for it twice, and twice
-    /// again at each level of nesting.
+    /// It takes what makes the body's future, not the future: a caller that hands one over has room
+    /// for it twice, and twice again at each level of nesting.
     pub fn run_async<F>(self, make: impl FnOnce() -> F) -> impl Future<Output = O>
     where
         F: Future<Output = R>,
@@ -270,7 +273,8 @@ impl<R, O, M: ReleaseMode> Call<R, O, M> {
         self.run_async(|| async { make(inside()).await })
     }
 
-    /// Runs the body of an async function, with a hold for each key of its list. The site says `hold_each`.
+    /// Runs the body of an async function, with a hold for each key of its list. The site says
+    /// `hold_each`.
     pub fn run_async_with_holds<const N: usize, F>(
         self,
         make: impl FnOnce([Hold; N]) -> F,

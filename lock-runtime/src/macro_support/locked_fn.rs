@@ -8,7 +8,8 @@ use crate::acquire::keys::LockKeys;
 use crate::acquire::options::Options;
 use crate::types::call_site::{CallSite, FunctionInfo};
 
-/// What is known of an annotated function when it is compiled: the attribute makes one as a `static`.
+/// What is known of an annotated function when it is compiled: the attribute makes one as a
+/// `static`.
 #[derive(Debug)]
 pub struct Site {
     label: FunctionInfo,
@@ -17,8 +18,8 @@ pub struct Site {
 }
 
 impl Site {
-    /// A site with default settings, of the function of this name in this module, with the key as it was written. Its place is
-    /// that of the call.
+    /// A site with default settings, of the function of this name in this module, with the key as
+    /// it was written. Its place is that of the call.
     #[must_use]
     #[track_caller]
     pub const fn new(

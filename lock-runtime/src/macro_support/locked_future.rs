@@ -1,14 +1,14 @@
 //! A locked call as a future: acquires, runs the body inside the section, releases.
 //!
-//! Written by hand instead of as an async block: with nested calls the sizes of all levels add up, in the
-//! future and on the stack, and an async block keeps and copies more than it needs.
+//! Written by hand instead of as an async block: with nested calls the sizes of all levels add up,
+//! in the future and on the stack, and an async block keeps and copies more than it needs.
 
 use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use crate::acquire::Acquiring;
-use crate::acquire::leave::{release, release_and_wait};
+use crate::acquire::release::{release, release_and_wait};
 use crate::error::LockError;
 use crate::macro_support::on_error::{ErrorPolicy, ReleaseMode};
 use crate::owner::scope::{BodyContext, ErasedFuture, OwnerScope};

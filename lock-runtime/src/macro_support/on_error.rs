@@ -19,7 +19,8 @@ pub trait FromLockError {
     /// The value that carries the error.
     fn from_lock_error(error: LockError) -> Self;
 
-    /// Whether a loss of the lock must take the place of this value: an error of the body's own stays.
+    /// Whether a loss of the lock must take the place of this value: an error of the body's own
+    /// stays.
     fn is_success(&self) -> bool;
 }
 
@@ -34,7 +35,8 @@ impl<T, E: From<LockError>> FromLockError for Result<T, E> {
     }
 }
 
-/// A return type with a value that says "skipped, somebody else runs it": `()`, `None`, `Ok(())`, `Ok(None)`.
+/// A return type with a value that says "skipped, somebody else runs it": `()`, `None`, `Ok(())`,
+/// `Ok(None)`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no value for a call that was skipped",
     label = "this type cannot say that the body did not run",
@@ -78,8 +80,8 @@ pub enum CallOutcome<R> {
 
 /// What a call makes of its outcome: `on_error` and `if_busy`.
 ///
-/// The bounds on the return type are at the constructors, each once. A bound that is checked again where the
-/// body runs would report one mistake twice.
+/// The bounds on the return type are at the constructors, each once. A bound that is checked again
+/// where the body runs would report one mistake twice.
 #[derive(Debug)]
 pub struct ErrorPolicy<R, O> {
     resolve: fn(CallOutcome<R>) -> O,
@@ -159,8 +161,8 @@ impl<R, O> SkipIfBusy for ErrorPolicy<R, O> {
 
 /// Whether a call waits until the server has confirmed the release.
 pub trait ReleaseMode {
-    /// The value as an async call keeps it while it waits. Nothing where it does not wait, so that a value
-    /// that is not `Send` leaves the call `Send`.
+    /// The value as an async call keeps it while it waits. Nothing where it does not wait, so that
+    /// a value that is not `Send` leaves the call `Send`.
     type Kept<R>;
 
     /// The value to keep, or the value itself if the call does not wait.

@@ -1,9 +1,10 @@
 //! Refuses a function that returns a future under a name in which the attribute sees none.
 //!
-//! Only the compiler knows what a name stands for, so it is asked: `returned::<R>().distlock_is_finished()`. A method of the type itself
-//! goes before one of the type that it dereferences to, but only where the bounds of its `impl` hold. A type parameter that
-//! is not said to be a future counts as none. Between the two comes any trait of the user that is implemented for all types,
-//! hence the prefix.
+//! Only the compiler knows what a name stands for, so it is asked:
+//! `returned::<R>().distlock_is_finished()`. A method of the type itself goes before one of the
+//! type that it dereferences to, but only where the bounds of its `impl` hold. A type parameter
+//! that is not said to be a future counts as none. Between the two comes any trait of the user that
+//! is implemented for all types, hence the prefix.
 
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -44,8 +45,9 @@ pub const fn returned<R>() -> Returned<R> {
     reason = "a method, so that the one of the type itself goes before the other"
 )]
 impl<R: Future> Returned<R> {
-    /// Does not compile where it is called. The bound leaves `R` out: the compiler would propose it for a type parameter.
-    /// It has a lifetime because one without any parameter is refused here already.
+    /// Does not compile where it is called. The bound leaves `R` out: the compiler would propose it
+    /// for a type parameter. It has a lifetime because one without any parameter is refused here
+    /// already.
     pub const fn distlock_is_finished<'a>(&'a self)
     where
         &'a Unfinished: Finished,

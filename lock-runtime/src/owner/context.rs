@@ -11,8 +11,8 @@ use crate::types::sync::thread_local;
 use crate::types::task::{self, TaskId};
 
 thread_local! {
-    /// Without a destructor it stays accessible until its thread ends, also from destructors of other
-    /// thread-locals. Nothing leaks: each guard takes its frame out again.
+    /// Without a destructor it stays accessible until its thread ends, also from destructors of
+    /// other thread-locals. Nothing leaks: each guard takes its frame out again.
     static CONTEXT: ThreadContext = const {
         ThreadContext { frame: Cell::new(None), task: Cell::new(None), suspended: Cell::new(None) }
     };
@@ -22,7 +22,8 @@ struct ThreadContext {
     /// The innermost frame.
     frame: Cell<Option<ManuallyDrop<Arc<Frame>>>>,
     /// The tokio task that entered it, if any. `block_on` of a current-thread runtime and
-    /// `LocalSet::run_until` run other tasks further up on the same stack, which are not inside the frame.
+    /// `LocalSet::run_until` run other tasks further up on the same stack, which are not inside the
+    /// frame.
     task: Cell<Option<TaskId>>,
     /// The frames further down on the stack that the innermost one is not nested in.
     suspended: Cell<Option<ManuallyDrop<Box<SuspendedFrame>>>>,
@@ -85,8 +86,21 @@ pub fn current() -> Option<Arc<Frame>> {
     with_current(|frame| frame.map(Arc::clone))
 }
 
-/// The first frame on this thread's stack that `matches`, including suspended ones. Its code continues only
-/// after the current call has returned.
+/// The frame for code that runs here under the lease of `frame`: the frame itself, if that code is
+/// called by its section or in the same place as it.
+pub(crate) fn frame_for_current_task(frame: &Arc<Frame>) -> Arc<Frame> {
+    let is = |other: Option<&Arc<Frame>>| other.is_some_and(|other| Arc::ptr_eq(frame, other));
+    let in_place = match &current() {
+        Some(here) => {
+            is(Some(here)) || frame.parent().is_some_and(|parent| Arc::ptr_eq(here, parent))
+        }
+        None => frame.parent().is_none(),
+    };
+    if in_place { Arc::clone(frame) } else { frame.shared_child() }
+}
+
+/// The first frame on this thread's stack that `matches`, including suspended ones. Its code
+/// continues only after the current call has returned.
 pub fn find_on_stack(matches: impl Fn(&Frame) -> bool) -> Option<Arc<Frame>> {
     let find = |frame: &Arc<Frame>| frame.ancestors().find(|frame| matches(frame)).cloned();
     let found = CONTEXT.try_with(|current| {
@@ -101,8 +115,8 @@ pub fn find_on_stack(matches: impl Fn(&Frame) -> bool) -> Option<Arc<Frame>> {
     found.ok().flatten()
 }
 
-/// Makes a frame the innermost one of this thread until it is dropped, also by a panic. The frame then goes
-/// back into the slot that it was taken from.
+/// Makes a frame the innermost one of this thread until it is dropped, also by a panic. The frame
+/// then goes back into the slot that it was taken from.
 pub struct ContextGuard<'a> {
     slot: &'a mut Option<Arc<Frame>>,
     /// The previous frame, if the chain of this one leads to it.

@@ -5,16 +5,15 @@ use std::sync::{Arc, LazyLock};
 use uuid::Uuid;
 
 use crate::local::lease::Lease;
-use crate::owner::context::current;
-use crate::owner::turn::SiblingMutex;
+use crate::owner::sibling_mutex::SiblingMutex;
 use crate::types::call_site::CallSite;
 use crate::types::request_id::RequestId;
 
 /// The manager that a key belongs to: the same key of two managers is two locks.
 pub type ManagerId = u64;
 
-/// A link of the chain of owners. It is immutable, but its lease may end while code still refers to the
-/// frame. The frame then owns nothing.
+/// A link of the chain of owners. It is immutable, but its lease may end while code still refers to
+/// the frame. The frame then owns nothing.
 #[derive(Debug)]
 pub struct Frame {
     parent: Option<Arc<Frame>>,
@@ -32,8 +31,8 @@ enum FrameKind {
     Outermost,
     /// The section re-entered the lease of an ancestor and holds its sibling mutex.
     Reentrant,
-    /// Another task or thread was given its parent's lease. The sections around that one do not wait for
-    /// this code.
+    /// Another task or thread was given its parent's lease. The sections around that one do not
+    /// wait for this code.
     Shared,
 }
 
@@ -58,17 +57,9 @@ impl Frame {
         child
     }
 
-    /// The frame for code that runs under this lease: this one, if that code is called by its section or
-    /// in the same place as it.
-    pub fn frame_for_current_task(self: &Arc<Self>) -> Arc<Self> {
-        let is = |frame: &Arc<Self>, other: Option<&Arc<Self>>| {
-            other.is_some_and(|other| Arc::ptr_eq(frame, other))
-        };
-        let in_place = match &current() {
-            Some(here) => is(here, Some(self)) || is(here, self.parent()),
-            None => self.parent.is_none(),
-        };
-        if in_place { Arc::clone(self) } else { self.child(self, FrameKind::Shared) }
+    /// The frame for another task or thread under this lease.
+    pub(crate) fn shared_child(self: &Arc<Self>) -> Arc<Self> {
+        self.child(self, FrameKind::Shared)
     }
 
     fn child(self: &Arc<Self>, ancestor: &Self, kind: FrameKind) -> Arc<Self> {
@@ -89,8 +80,8 @@ impl Frame {
         frames.filter(|frame| frame.kind != FrameKind::Shared).count()
     }
 
-    /// The ids of the sections that cannot end before the code in this frame does. Deadlock detection
-    /// compares them with those that others wait for.
+    /// The ids of the sections that cannot end before the code in this frame does. Deadlock
+    /// detection compares them with those that others wait for.
     pub fn blocked_sections(self: &Arc<Self>) -> Vec<RequestId> {
         let mut sections = Vec::new();
         for frame in self.ancestors().filter(|frame| !frame.lease.is_released()) {
@@ -156,8 +147,8 @@ impl Frame {
         self.ancestors().find(|frame| owns(frame))
     }
 
-    /// The innermost frame around this one with the same lease: the one whose sibling mutex a re-entrant
-    /// section holds.
+    /// The innermost frame around this one with the same lease: the one whose sibling mutex a
+    /// re-entrant section holds.
     #[inline]
     pub(crate) fn reentered(&self) -> Option<&Arc<Self>> {
         let same_lease = |frame: &Self| {

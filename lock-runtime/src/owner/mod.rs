@@ -1,16 +1,16 @@
 //! Owners: which leases the running code is inside of.
 //!
-//! Each section has a [`Frame`], linked to the frame around it. A thread-local points at the innermost
-//! frame: synchronous code sets it for the duration of a call, a future for the duration of each poll. It
-//! counts only for the tokio task that set it, because an executor may run another task further up on the
-//! same stack.
+//! Each section has a [`Frame`], linked to the frame around it. A thread-local points at the
+//! innermost frame: synchronous code sets it for the duration of a call, a future for the duration
+//! of each poll. It counts only for the tokio task that set it, because an executor may run another
+//! task further up on the same stack.
 //!
-//! A request re-enters if and only if a frame of its own chain holds the same key, the rule of nested
-//! transactions (Moss, 1981). Children of one frame that ask for its key run one at a time, under its
-//! sibling mutex.
+//! A request re-enters if and only if a frame of its own chain holds the same key, the rule of
+//! nested transactions (Moss, 1981). Children of one frame that ask for its key run one at a time,
+//! under its sibling mutex.
 
 pub(crate) mod context;
 pub(crate) mod frame;
 pub(crate) mod scope;
 pub(crate) mod section;
-pub(crate) mod turn;
+pub(crate) mod sibling_mutex;

@@ -1,9 +1,9 @@
 //! Futures that run inside a context: a frame, a locked call, a replaced manager.
 //!
-//! [`InContext`] polls a body inside its context and drops it there. The code around a body takes it as a
-//! trait object, so that it is compiled once per type of value instead of once per annotated function. What
-//! is on the stack while the body is polled is there once per level of nesting, so those functions are kept
-//! small.
+//! [`InContext`] polls a body inside its context and drops it there. The code around a body takes
+//! it as a trait object, so that it is compiled once per type of value instead of once per
+//! annotated function. What is on the stack while the body is polled is there once per level of
+//! nesting, so those functions are kept small.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -127,8 +127,8 @@ impl FrameSource for BorrowedFrame {
 pub enum OnLoss {
     /// The body runs to completion.
     Ignore,
-    /// The body is dropped at its next await. With the slots of its waker: in the lease of the frame, and
-    /// in each of the others once it has waited.
+    /// The body is dropped at its next await. With the slots of its waker: in the lease of the
+    /// frame, and in each of the others once it has waited.
     Cancel(LossWatchSlot, Box<[LossWatchSlot]>),
 }
 

@@ -11,8 +11,8 @@ use crate::owner::scope::{FrameSource, OnLoss};
 use crate::protocol::request::{Loss, ReleaseOutcome};
 use crate::types::call_site::CallSite;
 
-/// A section that may run. Its drop releases the lock, or unlocks the ancestor's sibling mutex if the
-/// section is re-entrant.
+/// A section that may run. Its drop releases the lock, or unlocks the ancestor's sibling mutex if
+/// the section is re-entrant.
 pub struct Section {
     /// Taken when the section ends.
     frame: Option<Arc<Frame>>,
@@ -80,8 +80,8 @@ impl Section {
         std::iter::successors(Some(self), |section| section.outer.as_deref())
     }
 
-    /// The first loss among its leases. An outermost section reads the clock; a re-entrant one leaves that
-    /// to the section around it.
+    /// The first loss among its leases. An outermost section reads the clock; a re-entrant one
+    /// leaves that to the section around it.
     pub fn loss(&self) -> Option<(&Arc<Lease>, Loss)> {
         self.stack().find_map(|section| {
             let lease = section.lease();
@@ -97,15 +97,15 @@ impl Section {
         body()
     }
 
-    /// What a loss does to the body, if it is a future. Only an outermost section cancels its body: the
-    /// re-entrant ones inside are dropped with it.
+    /// What a loss does to the body, if it is a future. Only an outermost section cancels its body:
+    /// the re-entrant ones inside are dropped with it.
     pub fn on_loss(&self, finish_when_lost: bool) -> OnLoss {
         let outermost = self.stack().any(Self::is_outermost);
         if outermost && !finish_when_lost { OnLoss::cancel() } else { OnLoss::Ignore }
     }
 
-    /// Ends the section and those that it is stacked on. For each lease that this releases, the receiver
-    /// gets the server's confirmation.
+    /// Ends the section and those that it is stacked on. For each lease that this releases, the
+    /// receiver gets the server's confirmation.
     pub fn end_confirmed(mut self) -> Vec<(Arc<Lease>, oneshot::Receiver<ReleaseOutcome>)> {
         let mut released = Vec::new();
         loop {

@@ -1,25 +1,28 @@
-//! Which locks are taken inside which: a lint that warns of orders which can end in a deadlock before they do.
+//! Which locks are taken inside which: a lint that warns of orders which can end in a deadlock
+//! before they do.
 //!
-//! In the manner of the lock order graphs of the Linux kernel's lockdep, Abseil's mutex and `tracing-mutex`, with the
-//! key patterns of call sites for nodes. An order that was seen once counts for good, also when nobody waits.
+//! In the manner of the lock order graphs of the Linux kernel's lockdep, Abseil's mutex and
+//! `tracing-mutex`, with the key patterns of call sites for nodes. An order that was seen once
+//! counts for good, also when nobody waits.
 
-use crate::acquire::lock_order::inversion::Inversion;
 use crate::types::call_site::CallSite;
 use crate::types::call_site::KeyPattern;
 use crate::user_code;
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::fmt;
 use std::sync::{LazyLock, Mutex, PoisonError};
-pub(crate) mod inversion;
 #[cfg(test)]
 mod tests;
 
-/// A program has few places that take locks; one that makes patterns without end must not fill the memory.
+/// A program has few places that take locks; one that makes patterns without end must not fill the
+/// memory.
 const MAX_EDGES: usize = 10_000;
 
 static GLOBAL: LazyLock<Mutex<LockOrder>> = LazyLock::new(Mutex::default);
 
-/// Notes that `inner` is taken while `outer` is held, and warns if somewhere else it is the other way round.
+/// Notes that `inner` is taken while `outer` is held, and warns if somewhere else it is the other
+/// way round.
 fn record(outer: CallSite, outer_key: &str, inner: CallSite, inner_key: &str) {
     let mut order = GLOBAL.lock().unwrap_or_else(PoisonError::into_inner);
     let inversion = order.record(outer, outer_key, inner, inner_key);
@@ -69,8 +72,8 @@ pub(crate) struct Edge {
 }
 
 impl LockOrder {
-    /// Notes that `inner` is taken inside `outer`. The inversion that this completes, once for each pair of patterns;
-    /// the same key again is re-entry and means nothing.
+    /// Notes that `inner` is taken inside `outer`. The inversion that this completes, once for each
+    /// pair of patterns; the same key again is re-entry and means nothing.
     pub(crate) fn record(
         &mut self,
         outer: CallSite,
@@ -136,4 +139,47 @@ impl LockOrder {
         };
         pairs.map(edge).collect()
     }
+}
+
+/// Two orders that contradict each other, as people want to read it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Inversion {
+    /// The order that was seen last.
+    pub(crate) new: Edge,
+    /// The way from its inner key pattern back to its outer one, seen before.
+    pub(crate) back: Vec<Edge>,
+    /// How the outer key of the new order compares to the inner one, if both have the same key
+    /// pattern.
+    keys: Option<Ordering>,
+}
+
+impl Inversion {
+    const fn new(new: Edge, back: Vec<Edge>, keys: Option<Ordering>) -> Self {
+        Self { new, back, keys }
+    }
+}
+
+impl fmt::Display for Inversion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("locks are taken in opposite orders, which can end in a deadlock: ")?;
+        order(f, &self.new, self.keys)?;
+        for (number, edge) in self.back.iter().enumerate() {
+            f.write_str(if number == 0 { "; but " } else { ", and " })?;
+            order(f, edge, self.keys.map(Ordering::reverse))?;
+        }
+        f.write_str(
+            "; take them in one order everywhere, or together: a list of keys, or `lock_many`",
+        )
+    }
+}
+
+fn order(f: &mut fmt::Formatter<'_>, edge: &Edge, keys: Option<Ordering>) -> fmt::Result {
+    let Edge { outer, inner } = edge;
+    let key_pattern = outer.key_pattern();
+    match keys {
+        Some(Ordering::Less) => write!(f, "a larger key of {key_pattern} inside a smaller one")?,
+        Some(_) => write!(f, "a smaller key of {key_pattern} inside a larger one")?,
+        None => write!(f, "{} inside {key_pattern}", inner.key_pattern())?,
+    }
+    write!(f, " ({inner}, inside {outer})")
 }

@@ -1,4 +1,5 @@
-//! The texts as a whole, in `snapshots/errors.txt`: a case and its text a line. `UPDATE_SNAPSHOTS=1` writes them anew.
+//! The texts as a whole, in `snapshots/errors.txt`: a case and its text a line.
+//! `UPDATE_SNAPSHOTS=1` writes them anew.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -97,7 +98,8 @@ fn deposit(number: usize) -> OwnerInfo {
     }
 }
 
-/// The call for `account:7`, which waits for that of each next one of `others`, and the last of them for it.
+/// The call for `account:7`, which waits for that of each next one of `others`, and the last of
+/// them for it.
 fn in_a_circle(others: &[&str]) -> LockError {
     let member = |(number, key): (usize, &&str)| BlockedRequest {
         id: RequestId::from_bits(0x005e_c4e7),

@@ -70,7 +70,8 @@ impl WaitInfo {
     }
 }
 
-/// The output of a wait, or the deadlock that it is part of. The wait is registered only once it is pending.
+/// The output of a wait, or the deadlock that it is part of. The wait is registered only once it is
+/// pending.
 pub(super) async fn with_deadlock_detection<F: Future>(
     info: WaitInfo,
     wait: F,

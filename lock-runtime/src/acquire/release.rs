@@ -14,7 +14,8 @@ pub(crate) fn release(section: Section) -> Result<(), LockError> {
     }
 }
 
-/// Releases and waits for the server's confirmation. There is none for a lease that others still share.
+/// Releases and waits for the server's confirmation. There is none for a lease that others still
+/// share.
 pub(crate) async fn release_and_wait(section: Section) -> Result<(), LockError> {
     let mut outcome = Ok(());
     if let Some((lease, loss)) = section.loss() {

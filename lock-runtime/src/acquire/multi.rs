@@ -1,7 +1,7 @@
 //! Acquires several keys together.
 //!
-//! If all are free, one script acquires all of them or none. Otherwise they are acquired one after the
-//! other in sorted order. Every caller uses that order, so no two of them wait for each other.
+//! If all are free, one script acquires all of them or none. Otherwise they are acquired one after
+//! the other in sorted order. Every caller uses that order, so no two of them wait for each other.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,8 +18,8 @@ use crate::owner::section::Section;
 use crate::types::call_site::CallSite;
 use crate::types::time::{self, Timestamp};
 
-/// The wait for each further key once the time for all of them is over. Not zero: a call that tries once
-/// waits longer for an unreachable server than this caller may want.
+/// The wait for each further key once the time for all of them is over. Not zero: a call that tries
+/// once waits longer for an unreachable server than this caller may want.
 const FINAL_ATTEMPT: Duration = Duration::from_millis(1);
 
 /// One call that acquires several keys.
@@ -93,8 +93,9 @@ impl MultiAcquire {
         }
     }
 
-    /// Acquires the keys before the first one that an ancestor holds, all or none. Not the keys after it:
-    /// re-entering may wait for a sibling, and a call that waits must not hold keys that sort after.
+    /// Acquires the keys before the first one that an ancestor holds, all or none. Not the keys
+    /// after it: re-entering may wait for a sibling, and a call that waits must not hold keys that
+    /// sort after.
     async fn acquire_together(
         &self,
         here: Option<Arc<Frame>>,
