@@ -1,4 +1,4 @@
-//! Where calls are sent: a Redis server, or the in-process store that answers as one would.
+//! Where commands are sent: a Redis server, or the in-memory store.
 
 pub(crate) mod memory;
 pub(crate) mod preflight;
@@ -20,19 +20,19 @@ use crate::wire::keyspace::Keyspace;
 use crate::wire::max_lease::DataLossGrace;
 use crate::wire::reply::{Notification, Reply};
 
-/// What a client tells a server when it connects.
+/// What a client sends when it connects.
 pub(crate) struct ConnectParams {
-    /// The channel on which it wants to hear of grants.
+    /// The channel for its notifications.
     pub(crate) inbox: String,
     /// The highest fencing token it has seen.
     pub(crate) min_fence: Fence,
-    /// How to go on if the server turns out to have lost its data.
+    /// What to do if the server turns out to have lost its data.
     pub(crate) data_loss_grace: DataLossGrace,
     /// Whether it was connected before: a server without a fence counter has then lost its data.
     pub(crate) connected_before: bool,
 }
 
-/// What a server tells without being asked.
+/// A message from the server that is not a reply.
 pub(crate) enum Push {
     Notification(Notification),
     /// The connection with this number is gone.
@@ -43,7 +43,7 @@ pub(crate) enum Push {
 #[derive(Clone, Debug)]
 pub(crate) struct ConnectError {
     pub(crate) text: String,
-    /// What may come of the next attempt.
+    /// What the next attempt can achieve.
     pub(crate) kind: ConnectErrorKind,
 }
 
@@ -60,7 +60,7 @@ pub(crate) enum Kind {
     Memory(MemoryEndpoint),
 }
 
-/// A connection that calls can be sent on.
+/// A connection to send commands on.
 pub(crate) enum Connection {
     Redis(crate::backend::redis::RedisConnection),
     Memory(crate::backend::memory::MemoryConnection),

@@ -1,4 +1,4 @@
-//! A look at the server's settings at connect: what endangers locks is said once.
+//! Checks the server's settings at connect and warns once of those that endanger locks.
 
 use std::collections::HashSet;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -6,13 +6,13 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use crate::types::printable::printable;
 use crate::user_code;
 
-/// Hazards that were warned of, so that a reconnect does not say them again.
+/// Warnings that were logged, so that a reconnect does not repeat them.
 static WARNED: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
 
 const UNREADABLE: &str = "cannot tell whether the server may evict locks: the user has no right to run INFO; grant +info, or make \
                           sure that maxmemory-policy is noeviction";
 
-/// Warns of what INFO says about the server, once each; of INFO itself if the user may not read it.
+/// Logs each warning about INFO once, or that INFO cannot be read.
 pub(crate) fn warn_of_hazards(info: Option<&str>) {
     for hazard in warnings(info) {
         let new = WARNED.lock().unwrap_or_else(PoisonError::into_inner).insert(hazard.clone());

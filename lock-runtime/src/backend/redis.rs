@@ -1,4 +1,4 @@
-//! One Redis server, through one multiplexed RESP3 connection that carries calls and pushes.
+//! One Redis server, through one multiplexed RESP3 connection for commands and notifications.
 
 pub(crate) mod acl;
 pub(crate) mod batch;
@@ -52,8 +52,9 @@ pub(crate) struct RedisEndpoint {
 }
 
 impl RedisEndpoint {
-    /// Takes over the client's address, credentials and TLS settings. Pushes need RESP3, small calls that must not wait for
-    /// one another need `TCP_NODELAY`, and a connection that the network has silently dropped is found by keepalive.
+    /// Uses the client's address, credentials and TLS settings. Notifications need RESP3, small
+    /// commands need `TCP_NODELAY`, and keepalive finds a connection that the network silently
+    /// dropped.
     pub(crate) fn new(
         client: Client,
         client_name: Option<String>,
@@ -148,8 +149,7 @@ pub(crate) struct RedisConnection {
     connection: MultiplexedConnection,
     space: Keyspace,
     ladder: Arc<Ladder>,
-    /// The bound on leases in milliseconds, as last heard of here: a server that has forgotten the scripts gets
-    /// it with them.
+    /// The longest lease in milliseconds: a server that lost its scripts gets it again with them.
     max_lease: Arc<AtomicU64>,
 }
 
@@ -190,8 +190,8 @@ impl RedisConnection {
 fn command(invocation: &ScriptCall) -> Cmd {
     let mut command = redis::cmd("EVALSHA");
     command.arg(sha(invocation.script())).arg(invocation.keys());
-    for sanitize_host in invocation.words() {
-        command.arg(sanitize_host);
+    for word in invocation.words() {
+        command.arg(word);
     }
     command
 }

@@ -1,7 +1,7 @@
-//! What is to be sent when calls that are under way were answered.
+//! Limits the commands in flight.
 //!
-//! An overloaded server would receive each call too late: so many calls are under way at the most, and the
-//! others wait here. Renewals are few, as each is for many holds, and never wait.
+//! An overloaded server would receive every command too late, so only so many are in flight and the
+//! others wait here. Renewals never wait: they are few, as each is for many holds.
 
 use std::collections::VecDeque;
 
@@ -10,17 +10,18 @@ use crate::protocol::state::Protocol;
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 
-/// What was known before has this part of the window: a request that is new finds most of it empty.
+/// Requests that are sent again use at most this fraction of the window, so that new requests find
+/// room.
 const KNOWN_PART: usize = 8;
 
-/// The requests that wait, those of a kind in their order.
+/// Requests that wait to be sent, each kind in its order.
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
-    /// Ends, and whether they end a hold: they free what others wait for.
+    /// Releases, and whether they release a hold: those come first.
     ends: VecDeque<(RequestId, bool)>,
-    /// Requests that the server has not said to wait.
+    /// Requests that are not queued on the server yet.
     new: VecDeque<RequestId>,
-    /// Requests that are asked again, many at a time after a connection was lost.
+    /// Requests that are sent again after a lost connection, many at a time.
     known: VecDeque<RequestId>,
 }
 
@@ -48,7 +49,7 @@ impl Protocol {
         self.in_flight.len() >= (self.timing.max_in_flight / part).max(1)
     }
 
-    /// Has a request asked when its turn comes.
+    /// Adds a request to the backlog.
     pub(crate) fn add_to_backlog(&mut self, id: RequestId, is_new: bool) {
         let Some(request) = self.requests.get_mut(&id) else { return };
         if request.in_backlog {
@@ -62,7 +63,7 @@ impl Protocol {
         waiting.push_back(id);
     }
 
-    /// Sends the end of a request, when its turn comes.
+    /// Sends a release, or adds it to the backlog.
     pub(crate) fn release_in_turn(&mut self, now: Timestamp, id: RequestId, was_held: bool) {
         if self.is_full(true) {
             self.backlog.ends.push_back((id, was_held));
@@ -93,7 +94,7 @@ impl Protocol {
     }
 
     fn send_from_backlog(&mut self, now: Timestamp, id: RequestId) {
-        // A claim that is no longer wanted is gone or ends.
+        // A request that was withdrawn is gone or being released.
         let Some(request) = self.requests.get_mut(&id) else { return };
         request.in_backlog = false;
         if request.is_wanted() && !request.is_called() {
@@ -104,7 +105,7 @@ impl Protocol {
 }
 
 impl RequestState {
-    /// Whether a call about this request is under way whose reply says what to do.
+    /// Whether a command is in flight whose reply decides what happens next.
     fn is_called(&self) -> bool {
         match &self.phase {
             Phase::Acquiring => true,

@@ -1,4 +1,4 @@
-//! What the machine sends.
+//! What is sent to the server, and when.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +11,11 @@ use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 use crate::wire::command::{Acquire, Command, Enqueue, Renewal, RequestRef};
 
-/// As many entries as one renewal takes: keeps the server's other clients waiting for well under a millisecond.
+/// Entries per renewal: bounds how long the script blocks the server to well under a millisecond.
 const RENEWAL_BATCH: usize = 100;
-/// As many waiters as are heard of at a time: a crowd of them must not keep the server from other requests.
+/// Waiters refreshed at a time: many of them must not delay other requests.
 const MAX_REFRESHES: usize = 500;
-/// When a waiter is looked at again for which there was no room.
+/// When a waiter for which there was no room is tried again.
 const REFRESH_RETRY: Duration = Duration::from_millis(20);
 
 impl Protocol {
@@ -36,7 +36,8 @@ impl Protocol {
         })
     }
 
-    /// Sends the acquire of a claim that is still wanted, when its turn comes. Without a connection the next one does.
+    /// Sends the acquire of a waiting request, or adds it to the backlog. Without a connection the
+    /// next one sends it.
     pub(crate) fn acquire_in_turn(&mut self, now: Timestamp, id: RequestId) {
         if self.down_since.is_some() {
             return;
@@ -92,9 +93,10 @@ impl Protocol {
         })
     }
 
-    /// Sends what undoes a claim. A hold whose acquire cannot arrive a second time is released; everything
-    /// else is cancelled, with a tombstone where an acquire may still be under way on a dead connection. One that is under
-    /// way on this connection arrives first, and may find that the hold, which was pushed meanwhile, has run out.
+    /// Releases or cancels. A hold is released if none of its acquires can arrive later. Everything
+    /// else is cancelled, with a tombstone if an acquire may arrive from a dead connection. An
+    /// acquire that is in flight on this connection arrives before the cancel, and may find that
+    /// the pushed hold has expired.
     pub(crate) fn send_release(&mut self, now: Timestamp, id: RequestId, was_held: bool) {
         let Some(request_ref) = self.request_ref(id) else { return };
         let Some(request) = self.requests.get(&id) else { return };
@@ -108,7 +110,7 @@ impl Protocol {
         self.send(now, CommandKind::Release(id), call);
     }
 
-    /// Takes a claim up again on a new connection.
+    /// Continues a request on a new connection.
     pub(crate) fn resume(&mut self, now: Timestamp, id: RequestId) {
         let Some(request) = self.requests.get_mut(&id) else {
             return;
@@ -122,7 +124,8 @@ impl Protocol {
         }
     }
 
-    /// Renews all holds and waiters' leases that are due, and in the same calls those that soon will be.
+    /// Renews all holds and refreshes all waiters that are due, and those that soon will be, in
+    /// batches.
     pub(crate) fn renew_due(&mut self, now: Timestamp) {
         let horizon = now.plus(Timing::renewal_batch_window(self.longest_ttl));
         let candidates: Vec<RequestId> =
@@ -150,7 +153,7 @@ impl Protocol {
         }
     }
 
-    /// All holds, and of the waiters the first for which there is room; then the others.
+    /// All holds and as many waiters as there is room for; then the other waiters.
     fn split_by_room(
         &self,
         candidates: Vec<RequestId>,
@@ -179,7 +182,7 @@ impl Protocol {
         self.requests.get(id).is_some_and(|request| matches!(request.phase, Phase::Queued(_)))
     }
 
-    /// Verifies all holds, on a new connection.
+    /// Renews all holds on a new connection.
     pub(crate) fn renew_all(&mut self, now: Timestamp) {
         let mut held = Vec::new();
         for (&id, request) in &mut self.requests {
@@ -194,8 +197,8 @@ impl Protocol {
         self.renew_due(now);
     }
 
-    /// Whether there are so many requests that a waiter is heard of less often than otherwise. When its obstacle may be gone
-    /// it is then heard of, in one call with others, in place of being asked for.
+    /// Whether this process has so many requests that waiters are refreshed less often. A waiter
+    /// whose holder's TTL ran out is then refreshed in a batch instead of sending its own acquire.
     pub(crate) fn is_crowded(&self) -> bool {
         Timing::refresh_every(self.requests.len()) > Timing::refresh_every(0)
     }

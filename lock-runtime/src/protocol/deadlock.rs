@@ -1,11 +1,12 @@
-//! The watch over waits that may never end: those for a lock that waits, over others, for the waiting request itself.
+//! Deadlock detection: probes for waits that are part of a cycle.
 //!
-//! The server holds the wait-for graph of all processes (`probe.lua`; edge chasing: Chandy, Misra and Haas,
-//! "Distributed deadlock detection", 1983). A watched wait is registered there by every probe and found in a cycle by
-//! the youngest member of it alone, which is the victim: it has done the least. One sighting proves nothing, as some
-//! of its edges may be gone already: a member that was granted its lock or gave up stays registered for a while. So
-//! the verdict needs the same cycle again, each member registered anew after the first sighting. At the instant of
-//! that sighting all of them then waited, and in a cycle nobody gets what he waits for.
+//! The server stores the wait-for graph of all processes (`probe.lua`; edge chasing: Chandy, Misra
+//! and Haas, "Distributed deadlock detection", 1983). Each probe registers its wait there. Only the
+//! youngest member of a cycle finds it and becomes the victim, because it has done the least work.
+//! One observation proves nothing: some of its edges may be gone, as a member that was granted its
+//! lock or gave up stays registered for a while. The deadlock is reported when the same cycle is
+//! seen again and each member has registered since the first observation. All of them were then
+//! waiting at the time of that observation, and in a cycle no wait can end.
 
 use std::collections::BTreeSet;
 use std::collections::hash_map::Entry;
@@ -19,14 +20,14 @@ use crate::types::time::Timestamp;
 use crate::wire::command::Command;
 use crate::wire::probe::{BlockedRequest, Probe, ProbeReply};
 
-/// Most waits are over by then and cost no probe.
+/// Most waits are over by then and need no probe.
 pub(crate) const PROBE_AFTER: Duration = Duration::from_millis(200);
-/// Well within the time that a registered request counts.
+/// Well within the time for which a registered wait counts.
 const PROBE_AGAIN: Duration = Duration::from_millis(300);
-/// How soon a cycle is looked at again.
+/// How soon a suspected cycle is checked again.
 const CONFIRM: Duration = Duration::from_millis(100);
 
-/// The waits that are watched.
+/// The waits that are probed.
 #[derive(Debug, Default)]
 pub(crate) struct Probes {
     probes: RequestMap<Probe_>,
@@ -40,7 +41,7 @@ struct Probe_ {
     suspect: Option<SuspectedCycle>,
 }
 
-/// A cycle that was seen and not confirmed yet.
+/// A cycle that was seen once.
 #[derive(Debug)]
 struct SuspectedCycle {
     at_us: u64,
@@ -48,7 +49,7 @@ struct SuspectedCycle {
 }
 
 impl Protocol {
-    /// Begins to watch a wait.
+    /// Starts to probe a wait.
     pub fn start_probing(&mut self, now: Timestamp, id: RequestId) {
         if let Entry::Vacant(vacant) = self.probes.probes.entry(id) {
             vacant.insert(Probe_ { due: None, suspect: None });
@@ -61,7 +62,8 @@ impl Protocol {
         self.probes.remove(id);
     }
 
-    /// The answer to [`GroupOutput::Probe`]: what the request waits for now, and inside of what.
+    /// The answer to [`GroupOutput::Probe`]: what the request waits for now, and inside which
+    /// sections.
     pub fn send_probe(&mut self, now: Timestamp, probe: Probe) {
         let id = probe.id;
         if self.down_since.is_some() {
@@ -100,7 +102,8 @@ impl Protocol {
         self.probes.schedule(id, now, if seen { CONFIRM } else { PROBE_AGAIN });
     }
 
-    /// Nobody knows what the server did, or which server will be asked next: a sighting of this one's clock is void.
+    /// The server may have changed, and an observation counts by the clock of one server: discard
+    /// it.
     pub(crate) fn probe_failed(&mut self, now: Timestamp, id: RequestId) {
         if let Some(probe) = self.probes.probes.get_mut(&id) {
             probe.suspect = None;
@@ -120,10 +123,10 @@ impl Probe_ {
         is_in_order(probe_reply) && probe_reply.cycle.iter().all(since)
     }
 
-    /// Remembers the first sighting of a cycle; whether there is one.
+    /// Remembers a cycle that is seen for the first time. Returns whether there is one.
     fn see(&mut self, probe_reply: &ProbeReply) -> bool {
         let known = self.suspect.as_ref().is_some_and(|first| {
-            // A clock that was set back since would have its past count as what came after.
+            // If the clock was set back since, old registrations would look new.
             first.shows(&probe_reply.cycle) && first.at_us <= probe_reply.at_us
         });
         if !known {
@@ -135,7 +138,8 @@ impl Probe_ {
     }
 }
 
-/// Whether nobody registered later than now: else the server's clock was set back, and what is old looks new.
+/// Whether no member registered in the future. If one did, the server's clock was set back and old
+/// entries look new.
 fn is_in_order(probe_reply: &ProbeReply) -> bool {
     probe_reply.cycle.iter().all(|member| member.refreshed_us <= probe_reply.at_us)
 }
@@ -151,7 +155,8 @@ impl Probes {
         self.timers.first().filter(|&&(due, _)| due <= now).map(|&(_, id)| id)
     }
 
-    /// Spread by a tenth either way with the bits of the id, so that waits of one moment drift apart.
+    /// Spread by a tenth either way with the bits of the id, so that waits of one moment drift
+    /// apart.
     fn schedule(&mut self, id: RequestId, now: Timestamp, after: Duration) {
         let Some(probe) = self.probes.get_mut(&id) else {
             return;
@@ -163,7 +168,7 @@ impl Probes {
         self.timers.insert((due, id));
     }
 
-    /// Takes the timer out while somebody is at work on this watch; whether it is watched at all.
+    /// Removes the timer while a probe is in flight. Returns whether this wait is probed at all.
     fn take_up(&mut self, id: RequestId) -> bool {
         let Some(probe) = self.probes.get_mut(&id) else {
             return false;

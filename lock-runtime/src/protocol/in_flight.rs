@@ -5,27 +5,28 @@ use std::time::Duration;
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 
-/// Numbers the calls of one machine in the order of their sending.
+/// Numbers the commands in the order in which they are sent.
 pub type CommandId = u64;
 
-/// A call that got no reply of its kind.
+/// Why a command has no reply of its kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CommandError {
-    /// The server said no; nothing was done and asking again will not help.
+    /// Refused. Nothing was done, and a retry fails too.
     Refused(String),
-    /// The server had forgotten the script, which is on its way to it again; nothing was done.
+    /// The server does not know the script, which is being loaded again. Nothing was done.
     ScriptMissing,
-    /// It could not be done together with others; nothing was done.
+    /// Cannot be part of a batch: send it alone. Nothing was done.
     NotBatchable,
-    /// The server cannot just now; nothing was done.
+    /// Temporarily impossible. Nothing was done.
     TryAgain(String),
-    /// The server refuses until it is repaired, which may be soon; nothing was done.
+    /// Refused until the server is repaired or recovers. Nothing was done.
     Unhealthy(String),
-    /// The server is not the primary any more, another may be at its address; nothing was done.
+    /// The server is not the primary any more. Another one may answer at its address. Nothing was
+    /// done.
     NotPrimary(String),
-    /// The reply made no sense: anything may have been done.
+    /// An invalid reply: anything may have been done.
     InvalidReply(String),
-    /// The connection died first: anything may have been done.
+    /// The connection was lost: anything may have been done.
     ConnectionLost,
 }
 
@@ -45,7 +46,7 @@ pub(crate) struct TtlWrite {
 
 #[derive(Debug)]
 pub(crate) enum CommandKind {
-    /// With the ttl that it writes: a nested call may have asked for a longer one since.
+    /// The ttl that it writes; a nested call may have raised the ttl since.
     Acquire(RequestId, Duration),
     AcquireAll(Vec<RequestId>),
     Release(RequestId),

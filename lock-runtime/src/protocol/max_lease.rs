@@ -1,4 +1,4 @@
-//! The longest lease of the key space, which a loss of the server's data has to be waited out for.
+//! The longest lease of the key space: after a data loss nothing is granted for that long.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use crate::types::time::Timestamp;
 use crate::wire::command::Command;
 use crate::wire::max_lease::{DataLossGrace, lease_step_for};
 
-/// How soon it is announced again to a server that refused it and has to be repaired.
+/// How soon it is announced again to a server that refused it.
 const RETRY_REFUSED: Duration = Duration::from_secs(1);
 
 /// What is known of the longest lease that any process may be granted.
 #[derive(Debug)]
 pub(crate) struct MaxLease {
-    /// As far as this process knows, and at least what it asks for itself. A step.
+    /// The longest lease known to this process, including its own. One of the steps.
     known: Duration,
-    /// As last announced to the server and all other processes.
+    /// As last announced.
     announced: Duration,
-    /// When to announce it again, after the server could not take it.
+    /// When to announce it again after a failure.
     retry_at: Option<Timestamp>,
 }
 
@@ -30,14 +30,15 @@ impl MaxLease {
 }
 
 impl Protocol {
-    /// How a server that lost its data is to go on. When the bound is over no hold of before is valid: neither one with
-    /// a ttl of its own, nor one that was pushed just before and is still on its way.
+    /// What to do after a data loss. When the longest lease is over no hold from before is valid,
+    /// neither one with a ttl of its own nor a grant that is still in flight.
     #[must_use]
     pub const fn data_loss_grace(&self) -> DataLossGrace {
         DataLossGrace { max_lease: self.max_lease.known, waits: self.timing.data_loss_grace }
     }
 
-    /// A call that is about to be sent writes this ttl into the server: one that is longer than all before is announced first.
+    /// Call before a command that writes this ttl: a longer lease than all before is announced
+    /// first.
     pub(crate) fn ensure_max_lease(&mut self, now: Timestamp, lease: Duration) {
         if lease > self.max_lease.known {
             self.max_lease.known = lease_step_for(lease);
@@ -45,7 +46,7 @@ impl Protocol {
         }
     }
 
-    /// Another process, or the server, knows of leases of this length.
+    /// Another process or the server reported leases of this length.
     pub(crate) fn learn_max_lease(&mut self, max_lease: Duration) {
         self.max_lease.known = self.max_lease.known.max(max_lease);
         self.max_lease.announced = self.max_lease.announced.max(max_lease);
@@ -67,7 +68,7 @@ impl Protocol {
         }
     }
 
-    /// The server did not take it.
+    /// The announcement failed.
     pub(crate) fn announcement_failed(&mut self, now: Timestamp, error: &CommandError) {
         let pause = if matches!(error, CommandError::TryAgain(_)) { RETRY } else { RETRY_REFUSED };
         self.max_lease.announced = Duration::ZERO;

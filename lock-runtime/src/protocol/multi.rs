@@ -1,4 +1,4 @@
-//! Several requests that are granted together or not at all, in one call.
+//! Acquires several keys in one command, all or none.
 
 use super::in_flight::{CommandKind, TtlWrite};
 use crate::protocol::request::{Phase, RequestParams, RequestState};
@@ -11,20 +11,20 @@ use crate::wire::command::{Acquire, Command};
 use crate::wire::limits::MAX_FENCE_RANGE;
 use crate::wire::reply::Grant;
 
-/// What is left on the server of a group that was not granted.
+/// What may be left on the server of requests that were not granted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Residue {
-    /// Nothing, it said so.
+    /// Nothing: the server said so.
     None,
-    /// Perhaps holds, of an acquire that came before whatever follows on this connection.
+    /// Perhaps holds; what is sent next on this connection arrives after the acquire.
     Held,
     /// Perhaps holds, and the acquire may still arrive from a dead connection.
     InFlight,
 }
 
 impl Protocol {
-    /// New requests for keys that differ, to be granted together at once. Otherwise none is, which is told by one
-    /// [`GroupOutput::NotTogether`] with the first request id.
+    /// Acquires several different keys in one command. If any of them is not free, none is
+    /// acquired: one [`GroupOutput::NotTogether`] with the first request id reports it.
     pub fn acquire_all(&mut self, now: Timestamp, requests: Vec<RequestParams>) {
         let ids: Vec<_> = requests.iter().map(|params| params.id).collect();
         let Some(&first) = ids.first() else { return };
@@ -74,8 +74,8 @@ impl Protocol {
         }
     }
 
-    /// Whether this grant may be shown: a token above those seen before, and a hold that is not over already. One that
-    /// nobody wants is no matter; its end is on its way.
+    /// Whether this grant is usable: its token is higher than those seen before, and it has not
+    /// expired. A withdrawn request does not matter; its release is in flight.
     fn is_sound(&self, now: Timestamp, sent: Timestamp, id: RequestId, fences: FenceRange) -> bool {
         self.requests.get(&id).filter(|request| request.is_wanted()).is_none_or(|request| {
             let valid_until = self.timing.valid_until(sent, request.params.ttl);
@@ -83,31 +83,32 @@ impl Protocol {
         })
     }
 
-    /// The server said that it did nothing.
+    /// The server did nothing.
     pub(crate) fn all_refused(&mut self, now: Timestamp, ids: &[RequestId]) {
         self.not_together(now, ids, Residue::None);
     }
 
-    /// Nobody knows what the server did or may yet do.
+    /// The server may have executed the command, or may still.
     pub(crate) fn no_reply_to_all(&mut self, now: Timestamp, ids: &[RequestId]) {
         self.not_together(now, ids, Residue::InFlight);
     }
 
-    /// Ends the whole group of a request whose deadline came before the reply; whether it is one of a group.
+    /// Fails all requests of the group if one of them timed out before the reply. Returns whether
+    /// the request belongs to a group.
     pub(crate) fn fail_group(&mut self, now: Timestamp, id: RequestId) -> bool {
         let group = self.in_flight.values().find_map(|sent| match &sent.kind {
             CommandKind::AcquireAll(ids) if ids.contains(&id) => Some(ids.clone()),
             _ => None,
         });
-        // A claim that was granted is no part of it any more, as its call is over.
+        // A request that was granted is not part of it any more: its command is done.
         if let Some(ids) = &group {
             self.not_together(now, ids, Residue::Held);
         }
         group.is_some()
     }
 
-    /// Says so, if anybody still wants to know, and undoes what is left. A request that its caller ended is being
-    /// undone already.
+    /// Reports the failure unless all requests were withdrawn, and undoes what is left on the
+    /// server. A withdrawn request is being undone already.
     fn not_together(&mut self, now: Timestamp, ids: &[RequestId], left: Residue) {
         let mut wanted = false;
         for &id in ids {

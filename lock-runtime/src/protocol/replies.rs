@@ -1,4 +1,4 @@
-//! What the machine makes of replies and pushes.
+//! Replies and notifications: how they change the state of requests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,11 +16,12 @@ use crate::wire::reply::{
     AcquireReply, BlockedBy, BusyReply, Grant, Notification, RenewalReply, Reply,
 };
 
-/// After so many grants in a row that were over when they arrived a request gives up.
+/// A request fails after this many grants in a row that had expired when they arrived.
 const MAX_SLOW_REPLIES: u32 = 3;
 
 impl Protocol {
-    /// The reply to a call, or what came instead. A reply to a call of an earlier connection is ignored.
+    /// The reply to a command, or its error. Replies to commands of an earlier connection are
+    /// ignored.
     pub fn reply(&mut self, now: Timestamp, id: CommandId, reply: Result<Reply, CommandError>) {
         let Some(sent) = self.in_flight.remove(&id) else {
             return;
@@ -54,7 +55,7 @@ impl Protocol {
         }
     }
 
-    /// The server has undone a request.
+    /// The server executed a release.
     fn ended(&mut self, id: RequestId, held: bool) {
         let maybe_done = matches!(
             self.requests.get(&id).map(|request| &request.phase),
@@ -63,19 +64,19 @@ impl Protocol {
         self.remove(id, (held || !maybe_done).then_some(held));
     }
 
-    /// What the server told without being asked.
+    /// A notification from the server.
     pub fn notification(&mut self, now: Timestamp, notice: Notification) {
         self.reply_timeout.heard(now);
         match notice {
             Notification::Granted(id, fences) => self.granted_by_push(now, id, fences),
-            // Also before the reply that it overtook.
+            // May overtake the reply that grants the lock.
             Notification::Contended(id) => self.contended(id),
             Notification::MaxLease(max_lease) => self.learn_max_lease(max_lease),
             Notification::FirstInQueue(id, left) => self.first_in_queue(now, id, left),
         }
     }
 
-    /// A waiter has become the first, behind a hold that may be over before it would look.
+    /// A waiter is now first in the queue, behind a hold that may end before its next refresh.
     fn first_in_queue(&mut self, now: Timestamp, id: RequestId, left: Duration) {
         if let Some(RequestState { phase: Phase::Queued(queued), .. }) = self.requests.get_mut(&id)
         {
@@ -92,7 +93,7 @@ impl Protocol {
         }
     }
 
-    /// A grant that was pushed when the holder before let go.
+    /// A grant that arrived as a notification.
     fn granted_by_push(&mut self, now: Timestamp, id: RequestId, fences: FenceRange) {
         self.min_fence = self.min_fence.max(fences.last());
         if self.is_stale(now, id, fences) {
@@ -104,7 +105,7 @@ impl Protocol {
         let (Phase::Queued(_) | Phase::Acquiring, Some(queued_as_of)) =
             (&request.phase, request.queued_as_of)
         else {
-            // A grant that nobody wants is undone by the cancel that is on its way.
+            // The request was withdrawn: the cancel that is in flight undoes this grant.
             return;
         };
         let ttl = request.params.ttl;
@@ -113,7 +114,7 @@ impl Protocol {
         if valid_until.since(now) < MIN_CLAIM_LEFT.min(ttl / 2) && valid_until < own {
             self.acquire_in_turn(now, id);
         } else {
-            // Also without renewals: this one turns the claim into the full ttl.
+            // Also without automatic renewal: this one replaces the short claim by the full ttl.
             let confirm_at = now.plus(CONFIRM_DELAY.min(ttl / 3));
             let grant = Grant { fences, contended: true };
             self.hold(now, id, grant, valid_until, Some(confirm_at));
@@ -121,8 +122,8 @@ impl Protocol {
         self.rearm(id);
     }
 
-    /// A token that is not above those seen before the request: the server lost data and did not notice. Such a grant
-    /// is given back.
+    /// A token at or below one seen earlier: the server lost data without noticing. The grant is
+    /// returned.
     fn is_stale(&mut self, now: Timestamp, id: RequestId, fences: FenceRange) -> bool {
         let fence = fences.first();
         let Some(request) = self.requests.get(&id) else { return false };
@@ -180,8 +181,9 @@ impl Protocol {
             return;
         }
         if valid_until <= now {
-            // The reply took longer than the lease: never shown, asked again with the same request id. One slow reply may be
-            // followed by a quick one; where all are slow the server would keep the lock from everybody.
+            // The reply took longer than the ttl, so the hold was over when it arrived. Acquire
+            // again with the same request id: the next reply may be faster. If all replies are
+            // slow, give up; the server would otherwise keep the lock from everyone.
             request.slow_replies += 1;
             if request.slow_replies < MAX_SLOW_REPLIES {
                 request.phase = Phase::BackingOff { until: now };
@@ -222,7 +224,7 @@ impl Protocol {
         self.outputs.push_back(Output::Granted { id, grant, valid_until });
     }
 
-    /// The server confirmed a call that wrote a ttl.
+    /// The server confirmed a command that wrote a ttl.
     fn extend(&mut self, id: RequestId, written: TtlWrite) {
         let Some(request) = self.requests.get_mut(&id) else {
             return;
@@ -245,11 +247,12 @@ impl Protocol {
             return;
         };
         if !request.is_wanted() {
-            // It was pushed before this reply was read, and granted before or after the server said so.
+            // The request was granted by a notification that overtook this reply.
             request.acquires_in_flight += 1;
             return;
         }
-        // A hold may be released at any time, and a foreign key deleted; a loss of data is waited out to its end.
+        // A hold can be released any time and a conflicting key deleted, but the data-loss grace
+        // period runs to its end.
         let nothing_before = match busy {
             BusyReply { blocked_by: BlockedBy::DataLoss, left: Some(left), .. } => {
                 Some(now.plus(left))
@@ -310,7 +313,7 @@ impl Protocol {
                 queued.call_in_flight = false;
                 self.acquire_in_turn(now, id);
             }
-            // A waiter that was granted meanwhile, or a hold that its owner gave up.
+            // A waiter that was granted the lock meanwhile, or a hold that was released.
             _ => {}
         }
         self.rearm(id);
@@ -346,7 +349,7 @@ impl Protocol {
         };
         if let Phase::Releasing(releasing) = &mut request.phase {
             releasing.retry_at = Some(again);
-            // A script may be refused a part of its work, and have done the rest.
+            // The script may have been refused one of its commands after it executed others.
             releasing.maybe_done |=
                 matches!(error, CommandError::Refused(_) | CommandError::InvalidReply(_));
             if let CommandError::Refused(why) = error
@@ -359,7 +362,7 @@ impl Protocol {
         self.rearm(id);
     }
 
-    /// Reports holds whose renewal the server has refused for the first time since it last took one.
+    /// Reports holds whose renewal is refused for the first time since the last success.
     fn renewals_refused(&mut self, renewals: &[(RequestId, Duration)], why: &str) {
         let why: Arc<str> = why.into();
         let mut news = Vec::new();
@@ -411,7 +414,7 @@ impl Protocol {
                 }
             }
             CommandError::Refused(why) => {
-                // A definite no leaves nothing behind of a request that never queued.
+                // A refusal leaves nothing behind of a request that was never queued.
                 request.may_be_on_server = request.busy.is_some() || request.may_arrive_late;
                 self.fail(now, id, Failure::Refused(why.clone()));
             }
@@ -436,7 +439,7 @@ impl Protocol {
         self.rearm(id);
     }
 
-    /// A call is not under way any more.
+    /// A command is not in flight any more.
     pub(crate) fn settled(&mut self, kind: &CommandKind) {
         if let CommandKind::Renew { refreshes, .. } = kind {
             self.refreshes_in_flight = self.refreshes_in_flight.saturating_sub(*refreshes);
@@ -448,7 +451,7 @@ impl Protocol {
         }
     }
 
-    /// A call of a connection that died: it may have been done, or be done yet.
+    /// A command of a lost connection: it was executed, or not, or will be.
     pub(crate) fn no_reply(&mut self, now: Timestamp, kind: &CommandKind) {
         match kind {
             CommandKind::Acquire(id, _) => {

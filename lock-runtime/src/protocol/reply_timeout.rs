@@ -1,4 +1,5 @@
-//! How long the server may say nothing: counted from its last word, as one that has much to do answers late and is not dead.
+//! When a silent connection counts as dead: counted from the last reply or push, because a busy
+//! server answers late and is not dead.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,17 +8,17 @@ use crate::protocol::state::Protocol;
 use crate::protocol::timing::Timing;
 use crate::types::time::Timestamp;
 
-/// With a third of a longer ttl the reply time-out of the manager is shorter.
+/// For a longer ttl, a third of it exceeds the manager's reply timeout anyway.
 const SHORT: Duration = Duration::from_secs(10);
 
-/// What is known of the server's pace.
+/// Response times, and the ttls that limit them.
 #[derive(Debug)]
 pub(crate) struct ReplyTimeout {
-    /// When the server last said anything.
+    /// When the last reply or push arrived.
     heard: Timestamp,
-    /// The slowest round trip of late.
+    /// The slowest recent round trip.
     slowest: Duration,
-    /// The short ttls of the requests there are, and how many have each.
+    /// The short ttls of all requests, and how many requests have each.
     ttls: BTreeMap<Duration, usize>,
 }
 
@@ -26,14 +27,14 @@ impl ReplyTimeout {
         Self { heard: now, slowest: Duration::ZERO, ttls: BTreeMap::new() }
     }
 
-    /// A request with this ttl has come.
+    /// A request with this ttl was added.
     pub(crate) fn begin(&mut self, ttl: Duration) {
         if ttl < SHORT {
             *self.ttls.entry(ttl).or_default() += 1;
         }
     }
 
-    /// It has gone.
+    /// It was removed.
     pub(crate) fn end(&mut self, ttl: Duration) {
         if ttl < SHORT
             && let Some(count) = self.ttls.get_mut(&ttl)
@@ -45,18 +46,18 @@ impl ReplyTimeout {
         }
     }
 
-    /// The server said something.
+    /// A reply or push arrived.
     pub(crate) fn heard(&mut self, now: Timestamp) {
         self.heard = self.heard.max(now);
     }
 
-    /// It answered a call that was sent at `sent`.
+    /// A reply arrived to a command sent at `sent`.
     pub(crate) fn settled(&mut self, now: Timestamp, sent: Timestamp) {
         self.heard(now);
         self.slowest = now.since(sent).max(self.slowest / 16 * 15);
     }
 
-    /// How long it may say nothing.
+    /// How long the connection may be silent.
     pub(crate) fn limit(&self, timing: &Timing) -> Duration {
         let shortest = self.ttls.first_key_value().map(|(&ttl, _)| ttl);
         timing.reply_timeout(shortest, self.slowest)
@@ -64,7 +65,7 @@ impl ReplyTimeout {
 }
 
 impl Protocol {
-    /// When the connection counts as dead, unless the server says something until then.
+    /// When the connection counts as dead unless something arrives before.
     pub(crate) fn reply_due_at(&self) -> Option<Timestamp> {
         let oldest = self.in_flight.values().next()?;
         Some(oldest.at.max(self.reply_timeout.heard).plus(self.reply_timeout.limit(&self.timing)))

@@ -1,4 +1,4 @@
-//! One request for one key, from its first call to its last.
+//! The state of one request, from its acquire to its release.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::types::time::Timestamp;
 use crate::wire::limits::WAITER_LEASE;
 use crate::wire::reply::BusyReply;
 
-/// What somebody asks for.
+/// The parameters of a request.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the request")]
 pub struct RequestParams {
@@ -20,7 +20,7 @@ pub struct RequestParams {
     pub key: Arc<str>,
     /// The name of this request.
     pub id: RequestId,
-    /// When it was first asked for in this process.
+    /// When the caller in this process asked for the lock.
     pub since: Timestamp,
     /// How long the hold lasts without a renewal.
     pub ttl: Duration,
@@ -32,7 +32,7 @@ pub struct RequestParams {
     pub renew: bool,
     /// The longest the hold may last, renewals included.
     pub max_hold: Option<Duration>,
-    /// Whether it has waited for others of its own process before it was asked.
+    /// Whether it waited in the queue of its own process first.
     pub queued_locally: bool,
     /// Whether the lock is expected to be free.
     pub likely_free: bool,
@@ -45,17 +45,17 @@ pub struct RequestParams {
 /// Why a request ended without a hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// Something else stood in the way until the deadline.
+    /// The lock was not available until the deadline.
     Busy(BusyReply),
     /// The server could not be reached.
     Unavailable(String),
-    /// The request was sent, and no reply came by the deadline. What it did is being undone.
+    /// No reply came by the deadline. What the request may have done is being undone.
     NoReply,
-    /// The server said no.
+    /// The server refused the request.
     Refused(String),
-    /// It was granted the lock and did not come for it in time.
+    /// It was granted the lock and no caller took it in time.
     Unclaimed,
-    /// The server granted the lock again and again, and each time the reply took longer than the hold was to last.
+    /// The server granted the lock several times, and each reply took longer than the ttl.
     RepliesTooSlow {
         /// How long the hold was to last.
         ttl: Duration,
@@ -64,12 +64,12 @@ pub enum Failure {
     },
 }
 
-/// Why a hold ended before its owner let go.
+/// Why a hold ended before it was released.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Loss {
     /// No renewal was confirmed in time.
     Expired,
-    /// The server knows the hold no more: its data was lost or somebody deleted the key.
+    /// The server does not know the hold: its data was lost or the key was deleted.
     NotOnServer,
     /// It reached its `max_hold`.
     MaxHold,
@@ -77,7 +77,7 @@ pub enum Loss {
     Shutdown,
     /// The I/O thread ended by a panic.
     Panicked,
-    /// The server refused its renewals until its deadline; the latest refusal in the server's words.
+    /// The server refused all renewals until the deadline; the text of the latest refusal.
     Refused(Arc<str>),
 }
 
@@ -90,7 +90,7 @@ pub enum ReleaseOutcome {
     NotHeld,
     /// The server did not say.
     Unknown,
-    /// The server refused the release, in these words. It is tried again in the background.
+    /// The server refused the release with this text. It is retried in the background.
     Refused(Arc<str>),
 }
 
@@ -111,39 +111,41 @@ pub(crate) struct RequestState {
     pub(crate) params: RequestParams,
     pub(crate) warn_at: Timestamp,
     pub(crate) phase: Phase,
-    /// What the server said last about who is in the way.
+    /// Why it waits, by the latest reply.
     pub(crate) busy: Option<BusyReply>,
-    /// The place in the queue that the request before had, whose place this one took.
+    /// The queue position of the request that this one replaced.
     pub(crate) inherited_ticket: Option<u64>,
-    /// The send time of the latest call whose reply said "still waiting", or of the first one of all: a pushed grant is later
-    /// than this. Kept when the request is asked anew, as an earlier call may have put it into the queue.
+    /// Lower bound for when a pushed grant was issued: the send time of the last command that the
+    /// server answered with "queued", or of the first one. Kept when the request is sent again,
+    /// because an earlier command may have queued it.
     pub(crate) queued_as_of: Option<Timestamp>,
-    /// An acquire was sent that the server may have acted on.
+    /// An acquire was sent that the server may have executed.
     pub(crate) may_be_on_server: bool,
-    /// An acquire went out on a connection that died before the reply: it may still arrive.
+    /// An acquire was sent on a connection that died before the reply: it may still arrive.
     pub(crate) may_arrive_late: bool,
-    /// Acquires that may put it into the queue although it was granted the lock by then: those that are under way, and those
-    /// whose replies say so.
+    /// Acquires that may queue the request although it was granted meanwhile: those in flight, and
+    /// those answered with "queued".
     pub(crate) acquires_in_flight: u32,
-    /// How many grants came in a row that were over when they arrived.
+    /// Grants in a row that had expired when they arrived.
     pub(crate) slow_replies: u32,
-    /// Others wait for what this holds, as far as known.
+    /// Other processes wait for this hold, as far as known.
     pub(crate) contended: bool,
-    /// The highest token seen when this was first asked: what is granted is above it, or the server lost data.
+    /// The highest token seen when this was first sent: a grant must be higher, or the server lost
+    /// data.
     pub(crate) min_fence: Fence,
-    /// The server has answered that it cannot just now.
+    /// The latest reply: the server cannot grant at present.
     pub(crate) refusal: Option<ServerRefusal>,
-    /// A warning is owed as soon as the server has said who is in the way now.
+    /// Report a slow wait with the next reply, which names the current holder.
     pub(crate) warning: bool,
-    /// How long the server keeps its place in the queue without a word, as was said last.
+    /// How long the server keeps its queue entry without a refresh, as sent last.
     pub(crate) lease: Duration,
-    /// It is to be asked when a call that is under way was answered.
+    /// It is in the backlog.
     pub(crate) in_backlog: bool,
-    /// The next instant at which there is something to do; mirrored in the machine's timers.
+    /// The next timer, mirrored in the timers of the protocol.
     pub(crate) due: Option<Timestamp>,
 }
 
-/// A server that answers and cannot grant.
+/// A server that answers but cannot grant.
 #[derive(Debug)]
 pub(crate) struct ServerRefusal {
     pub(crate) since: Timestamp,
@@ -161,29 +163,29 @@ impl ServerRefusal {
 
 #[derive(Debug)]
 pub(crate) enum Phase {
-    /// Nothing is under way; the next connection sends it.
+    /// Not sent yet; the next connection sends it.
     Pending,
-    /// An acquire is under way and nothing is known.
+    /// An acquire is in flight and nothing is known.
     Acquiring,
-    /// Not asked because the server could not just now.
+    /// Waits before the next attempt: the server could not grant.
     BackingOff { until: Timestamp },
-    /// The server has said that this request waits.
+    /// Queued on the server.
     Queued(Queued),
     /// The lock is held.
     Held(Held),
-    /// It was lost; its owner has not let go yet. `clean`: nothing is left in the server.
+    /// The hold was lost and is not released yet. `clean`: nothing is left on the server.
     Lost { clean: bool },
-    /// Being undone in the server.
+    /// Being released or cancelled.
     Releasing(Releasing),
 }
 
 #[derive(Debug)]
 pub(crate) struct Queued {
-    /// When the lease in the queue is refreshed next.
+    /// When to refresh the queue entry.
     pub(crate) refresh_at: Timestamp,
-    /// When the obstacle may have gone by itself.
+    /// When the holder's TTL runs out.
     pub(crate) recheck_at: Option<Timestamp>,
-    /// A call about this request id is under way.
+    /// A command about this request is in flight.
     pub(crate) call_in_flight: bool,
 }
 
@@ -196,23 +198,23 @@ pub(crate) struct Held {
     pub(crate) renew_at: Option<Timestamp>,
     /// A renewal is under way.
     pub(crate) renewing: bool,
-    /// When to look whether it was taken up.
+    /// When to check that a caller took it.
     pub(crate) check_claimed_at: Option<Timestamp>,
-    /// What the server said when it refused the latest renewal.
+    /// The text of the latest refusal to renew.
     pub(crate) refused: Option<Arc<str>>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Releasing {
-    /// When its owner let go.
+    /// When it was released.
     pub(crate) since: Timestamp,
-    /// Whether the callers that wait for the end were notified that the server cannot be reached.
+    /// Whether callers that wait for the release were notified that the server is unreachable.
     pub(crate) unconfirmed: bool,
-    /// It was sent before and may have been done: the answer that nothing is held then proves nothing.
+    /// It was sent before and may have been executed: the reply "not held" then proves nothing.
     pub(crate) maybe_done: bool,
     /// Whether the server has refused it.
     pub(crate) refused: bool,
-    /// From then on the server has forgotten it by itself.
+    /// From then on the key has expired on the server.
     pub(crate) give_up_at: Timestamp,
     pub(crate) retry_at: Option<Timestamp>,
 }
@@ -225,7 +227,7 @@ impl RequestState {
     ) -> Self {
         Self {
             warn_at: crate::protocol::timing::warn_at(params.since),
-            // What it knows as long as the server has said nothing.
+            // Known before the first reply.
             busy: params.queued_locally.then(BusyReply::by_others),
             params,
             phase: Phase::Pending,
@@ -245,7 +247,7 @@ impl RequestState {
         }
     }
 
-    /// Whether somebody still waits for the lock.
+    /// Whether the caller still waits for the lock.
     pub(crate) fn is_wanted(&self) -> bool {
         matches!(
             self.phase,
@@ -253,8 +255,8 @@ impl RequestState {
         )
     }
 
-    /// Whether the server has said that it waits. One that was on its way when the connection broke is as good as new: it must
-    /// not wait until all that queue are asked again.
+    /// Whether it is queued on the server. A request that was in flight when the connection broke
+    /// counts as new, so that it does not wait until all queued ones have been sent again.
     pub(crate) fn is_known(&self) -> bool {
         self.busy.as_ref().is_some_and(|busy| busy.ticket.is_some())
     }
@@ -263,8 +265,8 @@ impl RequestState {
         self.busy.as_ref().and_then(|busy| busy.ticket).or(self.inherited_ticket)
     }
 
-    /// When a hold is renewed next after this was written, if it is; at once if it is to last longer by now, also without
-    /// renewals.
+    /// When to renew a hold next; at once if its ttl was raised meanwhile, also without automatic
+    /// renewal.
     pub(crate) fn renew_at(&self, written: TtlWrite) -> Option<Timestamp> {
         let RequestParams { ttl, id, renew, .. } = self.params;
         if ttl > written.ttl {
@@ -273,7 +275,7 @@ impl RequestState {
         renew.then(|| Timing::renew_at(written.sent, ttl, id))
     }
 
-    /// When there is something to do about this claim. `down_since`: the connection has been missing since.
+    /// When there is something to do for this request.
     pub(crate) fn next_due(
         &self,
         down_since: Option<Timestamp>,

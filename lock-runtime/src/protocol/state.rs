@@ -1,4 +1,4 @@
-//! The machine: its inputs, its outputs and its books.
+//! Inputs, outputs and the table of requests.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -18,12 +18,12 @@ use crate::types::time::Timestamp;
 use crate::wire::command::Command;
 use crate::wire::reply::{BusyReply, Grant, LockState}; // MOVED
 
-/// What the machine wants done, and what it has to tell.
+/// A command to send, or an event for the owner of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Output {
     /// Send this call and report its reply under the number.
     Send(CommandId, Command),
-    /// The lock is held.
+    /// The lock was granted.
     Granted {
         /// Whose request it was.
         id: RequestId,
@@ -32,21 +32,22 @@ pub enum Output {
         /// Until when, unless it is extended.
         valid_until: Timestamp,
     },
-    /// Others have begun to wait for what this request id holds.
+    /// Other processes wait for this hold.
     Contended(RequestId),
-    /// The key of this request is granted to no request before then.
+    /// The server grants this key to no request before then.
     NoGrantBefore(RequestId, Timestamp),
     /// The request ended without a hold.
     Failed(RequestId, Failure),
     /// A renewal moved the end of a hold.
     Extended(RequestId, Timestamp),
-    /// A hold ended before its owner let go.
+    /// A hold ended before it was released.
     Lost(RequestId, Loss),
-    /// Nothing of this request is left to do. Whether it held the lock to the end, if the server said.
+    /// The request is gone from the server. `Some`: whether it held the lock until then, if the
+    /// server said.
     Finished(RequestId, Option<bool>),
-    /// The server refused to renew these holds, which will be lost if it goes on to: its words.
+    /// The server refuses to renew these holds. They are lost if it keeps refusing.
     RenewalsRefused(Vec<RequestId>, Arc<str>),
-    /// The server refused the end of a request, which is tried again.
+    /// The server refused a release, which will be retried.
     ReleaseRefused {
         /// Whose.
         id: RequestId,
@@ -55,11 +56,11 @@ pub enum Output {
         /// What the server said.
         why: Arc<str>,
     },
-    /// The end of a request is still to be sent, and the server has not been reached for as long as callers wait for that.
+    /// A release is not confirmed, and the server has been unreachable for the outage timeout.
     ReleaseUnconfirmed(RequestId),
-    /// Look whether this hold was taken up; if not, end it.
+    /// Check that a caller took this hold; release it if not.
     CheckClaimed(RequestId),
-    /// A request has waited long.
+    /// A request is waiting for a long time.
     StillWaiting {
         /// Whose.
         id: RequestId,
@@ -68,22 +69,22 @@ pub enum Output {
         /// What the server said last.
         busy: Option<BusyReply>,
     },
-    /// The connection does not answer: drop it and make another.
+    /// The connection does not answer: drop it and connect again.
     Reconnect,
 }
 
-/// What may come of further attempts to connect.
+/// Why an attempt to connect failed, by what the next one can achieve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectErrorKind {
     /// The server may be reached any moment.
     Unreachable,
-    /// The server was reached, and cannot grant locks as it is now.
+    /// The server was reached but cannot grant locks at present.
     Unsuitable,
-    /// The next attempt will fail the same way until the configuration is fixed.
+    /// Retrying fails until the configuration is fixed.
     Permanent,
 }
 
-/// The protocol of one process with one server.
+/// The protocol state of one process with one server.
 #[derive(Debug)]
 pub struct Protocol {
     pub(crate) timing: Timing,
@@ -100,8 +101,8 @@ pub struct Protocol {
     pub(crate) down_since: Option<Timestamp>,
     /// Why the latest attempt to connect failed.
     pub(crate) down_because: String,
-    /// What a request hears that cannot wait for the next attempt to connect: set while there is no connection and the latest
-    /// attempt failed.
+    /// Failure of requests that cannot wait for the next attempt to connect. Set while there is no
+    /// connection and the latest attempt failed.
     pub(crate) unreachable: Option<Failure>,
     pub(crate) min_fence: Fence,
     /// Of this process.
@@ -113,7 +114,8 @@ pub struct Protocol {
 }
 
 impl Protocol {
-    /// A machine whose process receives grants on `inbox`. `longest_ttl`: of the requests that do not say.
+    /// `inbox`: the channel on which this process receives grants. `longest_ttl`: of requests that
+    /// set none.
     #[must_use]
     pub fn new(now: Timestamp, timing: Timing, inbox: String, longest_ttl: Duration) -> Self {
         let longest_ttl = timing.server_ttl(longest_ttl);
@@ -139,7 +141,7 @@ impl Protocol {
         }
     }
 
-    /// The next thing to do or tell, in order.
+    /// The next output, in order.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
@@ -157,7 +159,7 @@ impl Protocol {
         )
     }
 
-    /// An inspection as its reader understands it: a hold ends for its owner before its key does.
+    /// The state of a lock as its owner sees it: a hold ends for its owner before its key expires.
     #[must_use]
     pub fn owner_view(&self, found: LockState) -> LockState {
         let ttl = found.holder.as_ref().map(|holder| holder.owner.ttl);
@@ -166,7 +168,7 @@ impl Protocol {
         LockState { left, ..found }
     }
 
-    /// Whether nothing is held, waited for or being undone.
+    /// Whether there is no hold, no waiting request and no pending release.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.requests.is_empty()
@@ -183,7 +185,7 @@ impl Protocol {
         self.insert(now, params, None);
     }
 
-    /// A new request in the place of one that nobody wants any more: it keeps that one's place in the queue.
+    /// A new request that takes over the queue position of `old`, which is released.
     pub fn replace(&mut self, now: Timestamp, old: RequestId, params: RequestParams) {
         let ticket = self.requests.get(&old).and_then(RequestState::ticket);
         self.insert(now, params, ticket);
@@ -197,20 +199,21 @@ impl Protocol {
         self.track(now, RequestState::new(self.min_fence, params, ticket));
         match self.unreachable.clone().filter(|_| !waits) {
             Some(failure) => self.fail(now, id, failure),
-            // Its next tick says so: what was never asked need not be undone.
+            // The next tick reports the timeout. Nothing was sent, so nothing has to be undone.
             None if too_late => {}
             None => self.acquire_in_turn(now, id),
         }
         self.rearm(id);
     }
 
-    /// Why the server cannot be reached, if an attempt to connect has failed since there was a connection.
+    /// Why the server is unreachable, if an attempt to connect has failed since the last
+    /// connection.
     #[must_use]
     pub const fn unreachable(&self) -> Option<&Failure> {
         self.unreachable.as_ref()
     }
 
-    /// Enters a new claim into the books.
+    /// Adds a request to the table.
     pub(crate) fn track(&mut self, now: Timestamp, request: RequestState) {
         self.note_ttl(now, request.params.ttl);
         self.reply_timeout.begin(request.params.ttl);
@@ -223,7 +226,7 @@ impl Protocol {
         self.ensure_max_lease(now, lease);
     }
 
-    /// The hold was handed on within the process at `now`: its `max_hold` counts from then.
+    /// The hold was handed to another caller of this process at `now`: `max_hold` counts from then.
     pub fn record_handoff(&mut self, now: Timestamp, id: RequestId) {
         let Some(request) = self.requests.get_mut(&id) else {
             return;
@@ -236,7 +239,8 @@ impl Protocol {
         self.rearm(id);
     }
 
-    /// A nested call wants the hold to last longer per renewal; it never gets shorter. One without renewals is renewed this once.
+    /// A nested call needs a longer ttl from the next renewal on; it never gets shorter. A hold
+    /// without automatic renewal is renewed this once.
     pub fn raise_ttl(&mut self, now: Timestamp, id: RequestId, ttl: Duration) {
         let Some(request) = self.requests.get_mut(&id) else {
             return;
@@ -257,21 +261,22 @@ impl Protocol {
         self.rearm(id);
     }
 
-    /// A caller wants the hold renewed now, to last at least `ttl`. Returns from when on the hold is to be valid: a renewal that
-    /// is under way was sent too early for that. `None` if it is not held.
+    /// Renews the hold now, for at least `ttl`. Returns until when the hold will be valid if this
+    /// renewal succeeds: one that is in flight already was sent too early to count. `None` if the
+    /// lock is not held.
     pub fn renew_now(&mut self, now: Timestamp, id: RequestId, ttl: Duration) -> Option<Timestamp> {
         self.raise_ttl(now, id, ttl);
         let request = self.requests.get_mut(&id)?;
         let end = self.timing.valid_until(now, request.params.ttl);
         let Phase::Held(held) = &mut request.phase else { return None };
-        // Also without renewals: this one is asked for.
+        // Explicitly requested, so it applies without automatic renewal too.
         held.renew_at = Some(now);
         let end = held.ends_at.map_or(end, |last| last.min(end));
         self.rearm(id);
         Some(end)
     }
 
-    /// The owner lets go, or nobody wants the request any more.
+    /// Releases the hold, or withdraws the request.
     pub fn release(&mut self, now: Timestamp, id: RequestId) {
         let Some(request) = self.requests.get_mut(&id) else {
             return;
@@ -293,7 +298,7 @@ impl Protocol {
         self.rearm(id);
     }
 
-    /// Lets go of everything.
+    /// Releases and withdraws everything.
     pub fn release_all(&mut self, now: Timestamp) {
         self.probes.clear();
         let ids: Vec<_> = self.requests.keys().copied().collect();
@@ -302,13 +307,14 @@ impl Protocol {
         }
     }
 
-    /// What is being released or undone.
+    /// The requests that are being released or cancelled.
     pub fn releasing(&self) -> impl Iterator<Item = RequestId> {
         let is_ending = |request: &RequestState| matches!(request.phase, Phase::Releasing(_));
         self.requests.iter().filter(move |(_, request)| is_ending(request)).map(|(&id, _)| id)
     }
 
-    /// A connection is there and its inbox is subscribed. `max_lease`: what its server knows of the longest lease.
+    /// A connection is established and its inbox subscribed. `max_lease`: the longest lease that
+    /// its server knows of.
     pub fn connected(&mut self, now: Timestamp, max_lease: Duration) {
         self.down_since = None;
         self.unreachable = None;
@@ -324,7 +330,7 @@ impl Protocol {
         }
     }
 
-    /// The connection is gone; whatever was under way may or may not have been done.
+    /// The connection is gone. Commands in flight may or may not have been executed.
     pub fn disconnected(&mut self, now: Timestamp, because: String) {
         if self.down_since.is_some() {
             return;
@@ -344,8 +350,8 @@ impl Protocol {
         self.rearm_all();
     }
 
-    /// An attempt to connect failed. A request that tries once, or whose outage is zero, does not wait for the next one,
-    /// and none does if that is hopeless.
+    /// An attempt to connect failed. Requests that try once, or whose outage timeout is zero, fail
+    /// now. All requests do if the error is permanent.
     pub fn connect_failed(&mut self, now: Timestamp, because: String, kind: ConnectErrorKind) {
         let hopeless = kind == ConnectErrorKind::Permanent;
         let failure = match kind {
@@ -376,13 +382,13 @@ impl Protocol {
         }
     }
 
-    /// Tells the caller and undoes what may have been done.
+    /// Reports the failure and undoes what the server may have done.
     pub(crate) fn fail(&mut self, now: Timestamp, id: RequestId, failure: Failure) {
         self.outputs.push_back(Output::Failed(id, failure));
         self.release(now, id);
     }
 
-    /// Brings the claim's timer in line with its state; to be called after every change of a claim.
+    /// Updates the timer of a request. Call it after every change of its state.
     pub(crate) fn rearm(&mut self, id: RequestId) {
         let Some(request) = self.requests.get_mut(&id) else {
             return;

@@ -29,7 +29,8 @@ use crate::wire::reply::{
 };
 
 const TTL: Duration = Duration::from_secs(30);
-/// What the server knows of the longest lease: nothing here asks for a longer one unless it says so.
+/// What the server knows of the longest lease: nothing here asks for a longer one unless it says
+/// so.
 const BOUND: Duration = Duration::from_mins(2);
 
 fn at(seconds: f64) -> Timestamp {
@@ -968,8 +969,8 @@ fn any_cycle(what: u8, at_us: u64, probe: &Probe) -> ProbeReply {
 }
 
 proptest! {
-    /// Whatever the server says and whenever: time always goes on, a hold needs a grant to this very request id, and
-    /// who asked hears exactly once.
+    /// Whatever the server says and whenever: time always goes on, a hold needs a grant to this
+    /// very request id, and who asked hears exactly once.
     #[test]
     fn no_sequence_of_events_stops_the_clock_or_makes_a_hold_of_nothing(events in events()) {
         let mut protocol = Protocol::new(at(0.0), Timing::default(), "inbox".to_owned(), TTL);

@@ -1,4 +1,4 @@
-//! What the machine does when time passes.
+//! Timers: what is due when.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ impl Protocol {
                 .get(&id)
                 .is_some_and(|request| request.due.is_some_and(|due| due <= now))
             {
-                // What is left is a renewal, which goes out with all others that are due.
+                // A renewal is due: send it together with all others that are due.
                 self.renew_due(now);
             }
         }
@@ -123,7 +123,7 @@ impl Protocol {
         match (&self.unreachable, &request.busy) {
             (Some(failure), _) => failure.clone(),
             (None, _) if let Some(refusal) = &request.refusal => refusal.failure(),
-            // It is still so as far as anybody knows, also while the connection is being made again.
+            // Still the latest known state, also while reconnecting.
             (None, Some(busy)) => Failure::Busy(busy.clone()),
             (None, None) if self.down_since.is_some() => {
                 Failure::Unavailable(self.down_because.clone())
@@ -133,14 +133,14 @@ impl Protocol {
         }
     }
 
-    /// Why a request has no lock yet: what those who wait behind it in its process would hear by now.
+    /// Why this request is still waiting. Local waiters behind it report the same reason.
     #[must_use]
     pub fn blocked_by(&self, id: RequestId) -> Failure {
         self.requests.get(&id).map_or(Failure::NoReply, |request| self.reason(request))
     }
 
-    /// Tells of a long wait: at once while nobody can be asked, else with the answer to the question who
-    /// holds the lock now.
+    /// Reports a slow wait: at once without a connection, else together with the holder that the
+    /// next reply names.
     fn warn_slow_wait(&mut self, now: Timestamp, id: RequestId) {
         let Some(request) = self.requests.get_mut(&id) else {
             return;
@@ -171,7 +171,7 @@ impl Protocol {
         self.rearm(id);
     }
 
-    /// When to look whether a hold was taken up, if it is not sure by then.
+    /// Sets when to check that a caller took this hold; `None`: it was taken.
     pub fn check_claimed_at(&mut self, id: RequestId, at: Option<Timestamp>) {
         if let Some(RequestState { phase: Phase::Held(held), .. }) = self.requests.get_mut(&id) {
             held.check_claimed_at = at;

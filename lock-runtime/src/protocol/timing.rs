@@ -1,4 +1,4 @@
-//! The spans of time that the protocol decides by.
+//! All durations of the protocol.
 
 use std::time::Duration;
 
@@ -6,58 +6,59 @@ use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 use crate::wire::limits::WAITER_LEASE;
 
-/// The spans that a manager may set.
+/// The durations that a manager can set.
 #[derive(Clone, Debug)]
 pub struct Timing {
     /// How much earlier than its ttl a hold ends for its owner; `None`: the larger of 2 ms and 1 %.
     pub clock_margin: Option<Duration>,
     /// How much longer than its ttl the key lives in the server; `None`: as the margin.
     pub server_ttl_slack: Option<Duration>,
-    /// How long a request waits for a server that cannot be reached.
+    /// How long a request tolerates an unreachable server.
     pub outage_timeout: Duration,
-    /// How long the server may say nothing while it owes replies, before the connection counts as dead.
+    /// How long the connection may be silent while replies are due, before it counts as dead.
     pub reply: Duration,
-    /// How many calls may be under way; more wait for their replies.
+    /// How many commands may be in flight.
     pub max_in_flight: usize,
-    /// Whether a loss of data in the server is waited out before the next grant.
+    /// Whether nothing is granted after a data loss until the longest lease is over.
     pub data_loss_grace: bool,
 }
 
-/// A waiter is heard of about three times in its lease.
+/// A waiter is refreshed about three times within its lease.
 const WAITER_REFRESH: Duration = Duration::from_millis(600);
-/// Where a process has so many requests that its waiters would be heard of more often than this in a second, each of them is
-/// heard of less often.
+/// Refreshes per second of a process: with more waiters, each is refreshed less often.
 const REFRESHES_PER_SECOND: u32 = 4_000;
-/// No waiter is heard of less often than this.
+/// A waiter is refreshed at least this often.
 const LONGEST_REFRESH: Duration = Duration::from_secs(30);
-/// The shortest reply time-out for the sake of a short ttl: a server may take a moment.
+/// The shortest reply timeout that a short ttl can lead to: a server may take a moment.
 const SHORTEST_REPLY: Duration = Duration::from_millis(100);
 /// How much longer than the slowest round trip of late a reply may take.
 const SLOWER: u32 = 4;
-/// A pushed grant starts with what is left of the claim; a section longer than this gets its full ttl.
+/// A pushed grant starts with what is left of its claim. A section that is longer than this gets
+/// the full ttl.
 pub(crate) const CONFIRM_DELAY: Duration = Duration::from_millis(50);
-/// With less than this left, or than half its ttl, a pushed grant is confirmed before anyone runs under it.
+/// With less than this left, or less than half its ttl, a pushed grant is confirmed before its
+/// section starts.
 pub(crate) const MIN_CLAIM_LEFT: Duration = Duration::from_millis(250);
-/// How long a late acquire on a connection that died is refused.
+/// How long a tombstone refuses a late acquire from a dead connection.
 pub(crate) const TOMBSTONE: Duration = Duration::from_secs(60);
-/// How soon something that the server could not do just now is tried again.
+/// How soon a command is retried that the server could not execute.
 pub(crate) const RETRY: Duration = Duration::from_millis(50);
-/// When a wait is first worth a warning; then at twice that, and so on.
+/// When a slow wait is reported first; then at twice that, and so on.
 const LONG_WAIT: Duration = Duration::from_secs(10);
 
-/// How long a grant may wait to be taken up by its request.
+/// How long a caller may take to claim a grant.
 #[must_use]
 pub fn claim_ttl(ttl: Duration) -> Duration {
     WAITER_LEASE.min(ttl)
 }
 
-/// When a wait since then is first worth a warning.
+/// When a wait is reported first.
 #[must_use]
 pub fn warn_at(since: Timestamp) -> Timestamp {
     since.plus(LONG_WAIT)
 }
 
-/// When it is worth the next one.
+/// When it is reported next.
 #[must_use]
 pub fn warn_again_at(since: Timestamp, now: Timestamp) -> Timestamp {
     since.plus(now.since(since) * 2)
@@ -78,7 +79,7 @@ impl Timing {
         ttl.saturating_add(self.server_ttl_slack.unwrap_or_else(|| Self::slack(ttl)))
     }
 
-    /// What is left for its owner of a hold of `ttl` whose key lasts for `left`.
+    /// What is left for the owner of a hold of `ttl` whose key expires in `left`.
     #[must_use]
     pub fn owner_time_left(&self, left: Duration, ttl: Duration) -> Duration {
         left.saturating_sub(self.server_ttl(ttl).saturating_sub(ttl))
@@ -90,46 +91,46 @@ impl Timing {
         sent.plus(ttl.saturating_sub(self.clock_margin(ttl)))
     }
 
-    /// The same for a pushed grant: the server granted after `queued_as_of` and gave it the claim as its TTL, which is never longer
-    /// than that for `ttl`.
+    /// Until when a pushed grant is valid. The server granted it after `queued_as_of`, with its
+    /// claim as the TTL, which is never longer than that for `ttl`.
     #[must_use]
     pub fn claim_until(&self, queued_as_of: Timestamp, ttl: Duration) -> Timestamp {
         let server_ttl_slack = self.server_ttl_slack.unwrap_or_else(|| Self::slack(WAITER_LEASE));
         self.valid_until(queued_as_of, WAITER_LEASE.saturating_sub(server_ttl_slack).min(ttl))
     }
 
-    /// When a hold that was renewed at `sent` is renewed next: after a third of the ttl, spread by a tenth
-    /// either way with the bits of its request id, so that holds of one moment drift apart.
+    /// When a hold that was renewed at `sent` is renewed next: after a third of the ttl, spread by
+    /// a tenth either way with the bits of its request id, so that holds of one moment drift apart.
     #[must_use]
     pub(crate) fn renew_at(sent: Timestamp, ttl: Duration, id: RequestId) -> Timestamp {
         let third = ttl / 3;
         sent.plus(third * 9 / 10 + third / 5 * u32::from(id.jitter()) / 255)
     }
 
-    /// How much earlier than due a renewal may ride along with another.
+    /// How much earlier than due a renewal may join a batch.
     pub(crate) fn renewal_batch_window(ttl: Duration) -> Duration {
         ttl / 24
     }
 
-    /// How often a waiter is heard of in a process with so many requests.
+    /// How often a waiter is refreshed in a process with so many requests.
     pub(crate) fn refresh_every(requests: usize) -> Duration {
         let requests = u32::try_from(requests).unwrap_or(u32::MAX);
         let spread = Duration::from_secs(1) * requests / REFRESHES_PER_SECOND;
         spread.clamp(WAITER_REFRESH, LONGEST_REFRESH)
     }
 
-    /// How long a place in the queue is kept for a waiter that is heard of so often.
+    /// The lease of a queue entry that is refreshed this often.
     pub(crate) fn waiter_lease(refresh_every: Duration) -> Duration {
         WAITER_LEASE.max(refresh_every * 10 / 3)
     }
 
-    /// When a waiter is heard of next: spread by a tenth, so that those of one moment drift apart.
+    /// When to refresh a waiter: spread by a tenth, so that those that start together drift apart.
     pub(crate) fn refresh_at(now: Timestamp, every: Duration, id: RequestId) -> Timestamp {
         now.plus(every * 9 / 10 + every / 10 * u32::from(id.jitter()) / 255)
     }
 
-    /// How long the server may say nothing while it owes replies: a third of the shortest ttl that is held, so that a
-    /// renewal on another connection is in time.
+    /// How long the connection may be silent while replies are due: a third of the shortest ttl
+    /// that is held, so that a renewal on another connection is in time.
     pub(crate) fn reply_timeout(
         &self,
         shortest_ttl: Option<Duration>,
@@ -139,7 +140,8 @@ impl Timing {
         wanted.max(SHORTEST_REPLY).max(slowest * SLOWER).min(self.reply)
     }
 
-    /// When to ask for a lock whose holder's TTL ends in `left`: just after, not all waiters at once.
+    /// When to acquire a lock whose holder's TTL ends in `left`: just after that, and not all
+    /// waiters at once.
     pub(crate) fn recheck_at(now: Timestamp, left: Duration, id: RequestId) -> Timestamp {
         now.plus(
             left + Duration::from_millis(1) + Duration::from_micros(40) * u32::from(id.jitter()),

@@ -1,4 +1,4 @@
-//! A place in the program that takes a lock.
+//! Where in a program a lock is taken.
 
 use std::fmt;
 use std::panic::Location;
@@ -22,7 +22,8 @@ pub enum CallSite {
     Line(&'static Location<'static>),
 }
 
-/// The kind of keys that are taken at a place: the key as it is written, or any key that a line takes by hand.
+/// The kind of keys that are taken at a place: the key as it is written, or any key that a line
+/// takes by hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KeyPattern {
     Written(&'static str),
@@ -37,7 +38,7 @@ impl CallSite {
         }
     }
 
-    /// Who takes it, for those who wait for it to read.
+    /// Who takes it, shown to others that wait.
     pub fn name(self) -> String {
         match self {
             Self::Function(label) => format!("{}::{}", label.module, label.function),

@@ -1,5 +1,6 @@
-//! Replaces the operating system for verification crates: the clock, random request ids, the running
-//! task and the process id. Compiled only under a `distlock_*` cfg, which no cargo feature sets.
+//! Replaces the operating system for verification crates: the clock, random request ids, the
+//! running task and the process id. Compiled only under a `distlock_*` cfg, which no cargo feature
+//! sets.
 
 use std::sync::OnceLock;
 

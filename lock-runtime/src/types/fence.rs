@@ -58,8 +58,8 @@ impl Fence {
     }
 }
 
-/// Tokens that one grant reserved: the first for the section it was asked for, the others for those of the same process
-/// that get the lock from it.
+/// A range of tokens that one grant reserved: the first for the section that requested it, the
+/// others for local handoffs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FenceRange {
     first: Fence,

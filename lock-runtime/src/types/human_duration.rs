@@ -1,4 +1,4 @@
-//! Lengths of time for people.
+//! Durations for people.
 
 use std::fmt;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Who holds or waits, as people want to read it.
+//! Who holds or waits for a lock, for people to read.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,10 +10,11 @@ use crate::types::request_id::RequestId;
 /// Describes a request to others: written into the hold, shown to those who wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnerInfo {
-    /// The ttl it asked for.
+    /// The requested ttl.
     pub ttl: Duration,
-    /// Its own wall clock when it asked, in ms since 1970. For people to read; nothing is decided by it. In the hold of one that
-    /// had to wait, a slash and the server's clock at the grant follow it.
+    /// Wall clock of its host when the request was made, in ms since 1970. For people to read;
+    /// nothing is decided by it. If the request had to wait, a slash and the server's clock at the
+    /// grant follow in the stored text.
     pub since_unix_ms: u64,
     /// Operating system's id of the process.
     pub pid: u32,
@@ -52,12 +53,11 @@ impl OwnerInfo {
         }
     }
 
-    /// A word without spaces, as the text form needs it for the host.
+    /// The host name as one word, as the text form needs it.
     #[must_use]
     pub fn sanitize_host(text: &str) -> String {
-        let sanitize_host: String =
-            text.chars().map(|c| if c.is_whitespace() { '_' } else { c }).collect();
-        if sanitize_host.is_empty() { "?".to_owned() } else { sanitize_host }
+        let word: String = text.chars().map(|c| if c.is_whitespace() { '_' } else { c }).collect();
+        if word.is_empty() { "?".to_owned() } else { word }
     }
 }
 
@@ -77,12 +77,14 @@ pub struct HolderInfo {
     pub fence: Fence,
     /// Who it is.
     pub owner: OwnerInfo,
-    /// The server's wall clock when it was granted the lock, in ms since 1970; `None` if that was at once.
+    /// The server's wall clock when it was granted the lock, in ms since 1970; `None` if that was
+    /// at once.
     pub held_unix_ms: Option<u64>,
 }
 
 impl HolderInfo {
-    /// Reads the value of a hold key: `dl1`, the queue flag, request id, fence, size of the block, inbox and description.
+    /// Reads the value of a hold key: `dl1`, the queue flag, request id, fence, size of the block,
+    /// inbox and description.
     #[must_use]
     pub fn parse(value: &str) -> Option<Self> {
         let body = value.strip_prefix("dl1-").or_else(|| value.strip_prefix("dl1w"))?;

@@ -1,20 +1,21 @@
-//! Text of others, for people to read: keys, names of functions and hosts, the server's words.
+//! Makes foreign text printable: keys, names of functions and hosts, server errors.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// A longer key is cut. Keys that people choose are shorter, and a line of a log should be one that can be read.
+/// Longer keys are shortened.
 const LONGEST_KEY: usize = 200;
 /// Redis cuts its own errors at some hundred bytes.
 const LONGEST_WORDS: usize = 1000;
 
-/// A key or a name as messages show it: control characters are escaped, and a long one is cut in the middle, where its length
-/// stands instead. What is short and plain, as nearly all keys are, is borrowed.
+/// A key or name for messages: control characters are escaped, and a long one is shortened in the
+/// middle. Short plain text is borrowed.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     within(text, LONGEST_KEY)
 }
 
-/// The words of a server or of another library, on one line and without a full stop, to become part of a sentence.
+/// The text of a server or another library, on one line and without a full stop, to become part of
+/// a sentence.
 pub(crate) fn words(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     let line = words.join(" ");
@@ -49,7 +50,8 @@ fn escaped(text: &str) -> String {
     out
 }
 
-/// Whether a terminal or a viewer of logs would act on it: controls, separators of lines, and what turns the direction of text.
+/// Whether a terminal or log viewer would interpret it: control characters, line separators and
+/// text direction marks.
 fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')

@@ -1,4 +1,4 @@
-//! Who this process is, for others to read, and the names of what it asks.
+//! This process as shown to others, and new request ids.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -64,7 +64,7 @@ impl ProcessInfo {
         owner.pid == self.pid && owner.host == self.host
     }
 
-    /// What `call_site`, which asked at `since`, tells others of itself.
+    /// The owner info of a request that `call_site` made at `since`.
     pub fn owner_info(&self, ttl: Duration, call_site: CallSite, since: Timestamp) -> OwnerInfo {
         OwnerInfo {
             ttl,

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
-/// A random 128-bit name of one request for a key: whoever shows it owns what was granted to it.
+/// A random 128-bit id of one request. Its owner alone can renew and release what was granted to
+/// it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RequestId(u128);
 
 impl RequestId {
-    /// A request id from random bits that the caller brings (a v4 UUID in the library, a seed in simulations).
+    /// From random bits that the caller provides: a v4 UUID in the library, a seed in simulations.
     #[must_use]
     pub const fn from_bits(bits: u128) -> Self {
         Self(bits)
@@ -24,7 +25,7 @@ impl RequestId {
     /// Reads the 32 hexadecimal digits that `Display` writes.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        // A number may also begin with a sign.
+        // `from_str_radix` accepts a sign.
         let digits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         if digits { u128::from_str_radix(text, 16).ok().map(Self) } else { None }
     }
@@ -33,7 +34,7 @@ impl RequestId {
 /// By request id.
 pub type RequestMap<V> = HashMap<RequestId, V, BuildHasherDefault<IdentityHasher>>;
 
-/// Takes the bits of a request id as they are: they are random already.
+/// Uses the bits of a request id as the hash: they are random already.
 #[derive(Debug, Default)]
 pub struct IdentityHasher(u64);
 
@@ -73,7 +74,7 @@ impl fmt::Display for RequestId {
 
 impl fmt::Debug for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Enough to tell two apart in a log, too little to release somebody's lock with.
+        // Enough to distinguish two in a log, too little to release another's lock.
         write!(f, "Nonce({:08x}…)", self.0 >> 96)
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 /// An instant, counted from the boot of the machine. Only differences mean something.
 ///
-/// `std::time::Instant` stops during suspend on Linux, where a lease must not: `CLOCK_BOOTTIME` does not
-/// (`clock_gettime(2)`).
+/// `std::time::Instant` stops during suspend on Linux, where a lease must not: `CLOCK_BOOTTIME`
+/// does not (`clock_gettime(2)`).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(u64);
 
@@ -62,7 +62,8 @@ pub fn now() -> Timestamp {
     Timestamp(seconds * 1_000_000_000 + nanos)
 }
 
-/// The current instant. Elsewhere than on Linux this is the monotonic clock of the standard library.
+/// The current instant. Elsewhere than on Linux this is the monotonic clock of the standard
+/// library.
 #[cfg(not(any(target_os = "linux", distlock_sim, distlock_shuttle, distlock_loom)))]
 #[must_use]
 pub fn now() -> Timestamp {

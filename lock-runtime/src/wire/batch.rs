@@ -1,4 +1,4 @@
-//! Calls about different locks that have nothing to do with each other, said in one.
+//! Batches: commands about unrelated locks in one script call.
 
 use super::raw_reply::RawReply;
 use crate::types::fence::Fence;
@@ -7,19 +7,20 @@ use crate::wire::keyspace::Keyspace;
 use crate::wire::reply::{Grant, fence_range};
 use crate::wire::script::{Script, ScriptCall};
 
-/// As many calls as one script answers: keeps the server's other clients waiting for well under a millisecond.
+/// As many calls as one script answers: keeps the server's other clients waiting for well under a
+/// millisecond.
 pub const MAX_BATCH: usize = 100;
 
-/// What became of one of the calls.
+/// The outcome of one command of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BatchItem<T> {
-    /// It was done.
+    /// Done.
     Done(T),
-    /// Nothing was done: it is to be sent alone.
+    /// Nothing was done: send it alone.
     Retry,
 }
 
-/// Acquires of different keys that are expected to be free, by one process.
+/// Acquires of different keys that are presumably free, by one process.
 #[must_use]
 pub fn acquire_batch(acquires: &[&Acquire], space: &Keyspace) -> ScriptCall {
     let mut words = ScriptCall::new(Script::AcquireBatch);
@@ -37,7 +38,7 @@ pub fn acquire_batch(acquires: &[&Acquire], space: &Keyspace) -> ScriptCall {
     words
 }
 
-/// Releases of holds that nobody is expected to wait for.
+/// Releases of holds that are presumably uncontended.
 #[must_use]
 pub fn release_batch(requests: &[&RequestRef], space: &Keyspace) -> ScriptCall {
     let mut words = ScriptCall::new(Script::ReleaseBatch);
@@ -47,7 +48,7 @@ pub fn release_batch(requests: &[&RequestRef], space: &Keyspace) -> ScriptCall {
     requests.iter().fold(words, |words, request| words.arg(request.id))
 }
 
-/// What the server said to [`acquire_batch`]; `None` if that makes no sense.
+/// Decodes the reply to [`acquire_batch`]; `None` if it is invalid.
 #[must_use]
 pub fn acquired_batch(acquires: &[&Acquire], answer: &RawReply) -> Option<Vec<BatchItem<Grant>>> {
     let answers = answer.list().filter(|answers| answers.len() == acquires.len())?;
@@ -61,7 +62,7 @@ pub fn acquired_batch(acquires: &[&Acquire], answer: &RawReply) -> Option<Vec<Ba
     acquires.iter().zip(answers).map(one).collect()
 }
 
-/// What the server said to [`release_batch`]: whether each request id held its lock.
+/// Decodes the reply to [`release_batch`]: whether each request held its lock.
 #[must_use]
 pub fn released_batch(releases: usize, answer: &RawReply) -> Option<Vec<BatchItem<bool>>> {
     let answers = answer.list().filter(|answers| answers.len() == releases)?;

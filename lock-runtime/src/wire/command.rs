@@ -1,4 +1,4 @@
-//! The calls: what can be asked of the server about locks.
+//! The commands to the server.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,29 +12,30 @@ use crate::wire::max_lease::DataLossGrace;
 use crate::wire::probe::Probe;
 use crate::wire::script::{Script, ScriptCall}; // MOVED
 
-/// A question to the server about one or more locks.
+/// A command about one or more locks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Take the lock or queue for it.
+    /// Acquire the lock or queue for it.
     Acquire(Acquire),
-    /// Take several locks if all of them can be had at once, else none. The keys differ, nobody queues, each wants one
-    /// token, and there are no more than [`MAX_FENCE_RANGE`].
+    /// Acquire several locks, all or none. The keys differ, no request is queued, each gets one
+    /// token, and there are at most [`MAX_FENCE_RANGE`].
     AcquireAll(Vec<Acquire>),
-    /// Give up a hold that nobody is expected to wait for: as [`Command::Release`], but may be sent together with others.
+    /// Release a hold that is presumably uncontended: as [`Command::Release`], but may be batched.
     Free(RequestRef),
-    /// Give the hold of this request id to the next waiter, or free it.
+    /// Release the hold: grant it to the next waiter, or free the lock.
     Release(RequestRef),
-    /// Make whatever this request id has become undone; with a tombstone if its acquire may still arrive.
+    /// Undo whatever this request did; with a tombstone if its acquire may still arrive.
     Cancel {
-        /// Which request, and what the server needs to grant to the next.
+        /// The request.
         request: RequestRef,
-        /// How long a late acquire of this request id is refused; zero where none can be under way.
+        /// How long a late acquire is refused; zero if none can be in flight.
         tombstone: Duration,
     },
-    /// Prolong holds and waiters' leases.
+    /// Renew holds and refresh waiters.
     Renew(Vec<Renewal>),
-    /// Announce to the server, for after a loss of its data, and to all processes that leases of up to this length are about to
-    /// be granted: a step of [`super::lease_steps`]. Goes before the first call that writes such a ttl.
+    /// Announce a longer lease to the server, for after a data loss, and to all processes. Always
+    /// one of [`lease_steps`](super::max_lease::lease_steps), sent before the first command that
+    /// writes such a ttl.
     RaiseMaxLease(Duration),
     /// Read one lock.
     Inspect {
@@ -43,24 +44,24 @@ pub enum Command {
         /// How many waiters to list.
         limit: u32,
     },
-    /// Register a request that waits, and look whether it waits for itself.
+    /// Register a waiting request and look for a cycle.
     Probe(Probe),
 }
 
 /// A request for a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acquire {
-    /// Who asks, for which key, and what the server needs to issue a token.
+    /// The request, and what the server needs to issue a token.
     pub request: RequestRef,
-    /// The TTL of the key in the server: what was asked for plus the guard.
+    /// The TTL of the key: the ttl of the request plus the slack.
     pub ttl: Duration,
     /// For others to read.
     pub owner: OwnerInfo,
-    /// The channel on which the process is told of a grant, and of others that wait for its hold.
+    /// The channel on which this process is notified of grants and contention.
     pub inbox: Arc<str>,
     /// How many fencing tokens to reserve, at least one.
     pub fence_count: u32,
-    /// Whether the lock is expected to be free, so that this may be sent together with others.
+    /// Whether the lock is presumably free, so that this may be batched.
     pub likely_free: bool,
     /// How to queue; `None` tries once.
     pub enqueue: Option<Enqueue>,
@@ -69,29 +70,29 @@ pub struct Acquire {
 /// How a request queues.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Enqueue {
-    /// The place drawn earlier, if this request queued before; keeps its order after a loss of the queue.
+    /// The ticket from an earlier queue entry; keeps the order after a loss of the queue.
     pub ticket: Option<u64>,
-    /// How long the place is kept without a word of the waiter.
+    /// How long the entry is kept without a refresh.
     pub lease: Duration,
 }
 
-/// Names one request, with what every script needs that may issue a fencing token.
+/// Identifies a request, with what every script needs that may issue a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestRef {
     /// The user's key.
     pub key: Arc<str>,
     /// The request.
     pub id: RequestId,
-    /// The highest token this process has seen: what is issued is above it.
+    /// The highest token that this process has seen: a new one must be higher.
     pub min_fence: Fence,
-    /// How to go on if the server turns out to have lost its data.
+    /// What to do if the server turns out to have lost its data.
     pub data_loss_grace: DataLossGrace,
 }
 
 /// One entry of a renewal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Renewal {
-    /// Prolong a hold.
+    /// Renew a hold.
     Hold {
         /// The user's key.
         key: Arc<str>,
@@ -100,19 +101,19 @@ pub enum Renewal {
         /// Its new TTL in the server.
         ttl: Duration,
     },
-    /// Prolong a waiter's lease.
+    /// Refresh a waiter.
     Waiter {
         /// The user's key.
         key: Arc<str>,
         /// The waiter's request.
         id: RequestId,
-        /// How long its place is kept from now on.
+        /// How long its entry is kept from now on.
         lease: Duration,
     },
 }
 
 impl Command {
-    /// The script that answers it; `None` for [`Command::Raise`], which is no script's business.
+    /// The script that executes it; none for [`Command::RaiseMaxLease`].
     #[must_use]
     pub const fn script(&self) -> Option<Script> {
         Some(match self {
@@ -127,7 +128,7 @@ impl Command {
         })
     }
 
-    /// The script call that asks this, if one does.
+    /// The script call for this command, if it has one.
     #[must_use]
     pub fn encode(&self, space: &Keyspace) -> Option<ScriptCall> {
         Some(match self {

@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 
 use crate::types::request_id::RequestId;
 
-/// In the place of a process's name: the channel for messages to all processes.
+/// In place of a process name: the channel for messages to all processes.
 pub const EVERYONE: &str = "all";
 
 /// All keys of this library under one prefix (`lock:` unless set otherwise).
@@ -49,7 +49,7 @@ impl Keyspace {
         format!("{}blocked:{section}", self.prefix)
     }
 
-    /// The channel on which one process is told about its grants.
+    /// The channel on which one process receives notifications.
     #[must_use]
     pub fn inbox(&self, process: &str) -> String {
         format!("{}inbox:{process}", self.prefix)
@@ -75,7 +75,7 @@ impl KeyNames {
         SubKey(&self.hold, "queue")
     }
 
-    /// What is known of each waiter.
+    /// The data of each waiter.
     #[must_use]
     pub fn waiters(&self) -> impl Display {
         SubKey(&self.hold, "waiters")
@@ -88,7 +88,7 @@ impl KeyNames {
     }
 }
 
-/// A key beside the hold, written where it is needed.
+/// The name of a key beside the hold, formatted where it is needed.
 struct SubKey<'a>(&'a str, &'static str);
 
 impl Display for SubKey<'_> {

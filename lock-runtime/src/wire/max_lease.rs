@@ -1,8 +1,9 @@
-//! How long the longest lease of a key space may last.
+//! The longest lease of a key space.
 //!
-//! A server that lost its data does not know what it had granted. The bound on those leases is kept outside of the data:
-//! every process knows it, and the server's script cache, which a flush leaves alone, has one script for each step that
-//! was ever needed. Steps are few, so that one command asks for all of them.
+//! A server that lost its data does not know what it had granted. The longest lease is therefore
+//! kept outside of the data: every process knows it, and the server's script cache, which a flush
+//! does not clear, has one script for each step that was ever needed. There are few steps, so that
+//! one command can check them all.
 
 use std::fmt::{self, Display};
 use std::time::Duration;
@@ -38,12 +39,13 @@ pub fn lease_step_for(lease: Duration) -> Duration {
     last
 }
 
-/// What a process says to a server that turns out to have lost its data.
+/// What to do if the server turns out to have lost its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DataLossGrace {
     /// The longest lease that any process may have been granted before, as far as known.
     pub max_lease: Duration,
-    /// Whether the process waits until such a lease is over, or goes on at once. Others wait in either case.
+    /// Whether the process waits until such a lease is over, or goes on at once. Others wait in
+    /// either case.
     pub waits: bool,
 }
 

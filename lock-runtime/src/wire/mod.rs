@@ -1,4 +1,5 @@
-//! What is said to the server: key names, calls, scripts, replies. Pure functions, no I/O and no clock.
+//! The wire protocol: key names, commands, Lua scripts and replies. Pure functions, no I/O and no
+//! clock.
 
 pub(crate) mod batch;
 pub(crate) mod command;

@@ -1,4 +1,4 @@
-//! The question whether a request waits for itself, and its answer.
+//! The deadlock probe and its reply.
 
 use std::time::Duration;
 
@@ -9,13 +9,14 @@ use crate::types::request_id::RequestId;
 use crate::wire::keyspace::Keyspace;
 use crate::wire::script::{Script, ScriptCall};
 
-/// How long a request that was registered counts without being registered again.
+/// How long a registration counts without being repeated.
 pub const PROBE_TTL: Duration = Duration::from_millis(1500);
 
-/// As many registered requests as one probe visits: bounds what it costs the server.
+/// Registrations visited by one probe: bounds its cost for the server.
 pub const PROBE_LIMIT: u32 = 64;
 
-/// A request that waits inside sections, which cannot end before it does. Asking registers it for others that ask.
+/// A request that waits inside sections, which cannot end before it. The probe registers it for the
+/// probes of other requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probe {
     /// The request.
@@ -28,7 +29,7 @@ pub struct Probe {
     pub key: String,
     /// How long it has waited; counts when it is first registered.
     pub waited: Duration,
-    /// For others to read.
+    /// For people to read.
     pub owner: OwnerInfo,
 }
 
@@ -53,9 +54,9 @@ pub enum WaitTarget {
 /// What a probe found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbeReply {
-    /// When, by the server's clock.
+    /// The server's clock.
     pub at_us: u64,
-    /// The requests that wait for one another, the asking one first; empty without a cycle.
+    /// The requests that form a cycle, this one first; empty without a cycle.
     pub cycle: Vec<BlockedRequest>,
 }
 
@@ -92,7 +93,7 @@ impl Probe {
         words.arg(&self.key).arg(&self.owner)
     }
 
-    /// A cycle starts at the request that asked, visits nobody twice and knows nothing of the future.
+    /// A valid cycle starts at this request, has no member twice and no registration in the future.
     pub(crate) fn decode(&self, answer: &RawReply) -> Option<ProbeReply> {
         let (at, words) = answer.list()?.split_first()?;
         let at_us = at.count()?;

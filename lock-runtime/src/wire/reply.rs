@@ -1,4 +1,4 @@
-//! The replies, read with suspicion: whatever the server says, nothing that was not granted becomes a hold.
+//! Decodes replies. Whatever the server sends, nothing that was not granted becomes a hold.
 
 use std::time::Duration;
 
@@ -11,14 +11,16 @@ use crate::wire::max_lease::lease_step_for;
 use crate::wire::probe::ProbeReply;
 use crate::wire::raw_reply::RawReply;
 
-/// What the server said to a [`Command`].
+/// The reply to a [`Command`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
     /// To [`Command::Acquire`].
     Acquire(AcquireReply),
-    /// To [`Command::AcquireAll`]: a token for each in their order; `None`: not all at once, and nothing was done.
+    /// To [`Command::AcquireAll`]: a token for each in their order; `None`: not all at once, and
+    /// nothing was done.
     AcquiredAll(Option<FenceRange>),
-    /// To [`Command::Free`], [`Command::Release`] and [`Command::Cancel`]: whether the request id held the lock.
+    /// To [`Command::Free`], [`Command::Release`] and [`Command::Cancel`]: whether the request id
+    /// held the lock.
     Released(bool),
     /// To [`Command::Renew`], an answer for each entry.
     Renewed(Vec<RenewalReply>),
@@ -30,83 +32,84 @@ pub enum Reply {
     Probed(ProbeReply),
 }
 
-/// What came of an acquire.
+/// The outcome of an acquire.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AcquireReply {
-    /// The lock is this request id's, with the full TTL from now.
+    /// Granted, with the full TTL from now on.
     Granted(Grant),
-    /// It is not.
+    /// Not granted.
     Busy(BusyReply),
-    /// The request id was cancelled before.
+    /// The request was cancelled before.
     Cancelled,
 }
 
-/// What a request id was given.
+/// A granted lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grant {
     /// Its fencing tokens.
     pub fences: FenceRange,
-    /// Whether somebody may wait for the lock already.
+    /// Whether other requests may wait for the lock already.
     pub contended: bool,
 }
 
-/// What the server tells a process without being asked.
+/// A pub/sub message from the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notification {
-    /// The lock is this request id's: the holder before let go.
+    /// The lock was granted to this request when the previous holder released it.
     Granted(RequestId, FenceRange),
-    /// Another waits for what this request id holds.
+    /// Another process waits for the hold of this request.
     Contended(RequestId),
-    /// Some process is granted leases of up to this length from now on.
+    /// Leases of up to this length are about to be granted.
     MaxLease(Duration),
-    /// This request id waits first, behind a hold that ends in so long unless it is renewed.
+    /// This request is first in the queue, behind a hold that ends in this time unless it is
+    /// renewed.
     FirstInQueue(RequestId, Duration),
 }
 
 /// Why a lock could not be had at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BusyReply {
-    /// What stands in the way.
+    /// Why.
     pub blocked_by: BlockedBy,
     /// When that ends by itself, if it does.
     pub left: Option<Duration>,
-    /// How many wait before this request.
+    /// How many requests wait before this one.
     pub ahead: u64,
-    /// The place drawn in the queue.
+    /// The ticket in the queue.
     pub ticket: Option<u64>,
 }
 
 impl BusyReply {
-    /// Others come first; more is not known.
+    /// Other requests come first; nothing else is known.
     #[must_use]
     pub const fn by_others() -> Self {
         Self { blocked_by: BlockedBy::Holder(None), left: None, ahead: 0, ticket: None }
     }
 }
 
-/// What stands between a request and its lock.
+/// Why the lock was not granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BlockedBy {
-    /// Another hold, or (without one) waiters that come first.
+    /// Another hold, or without one: waiters that come first.
     Holder(Option<Box<HolderInfo>>),
-    /// A key of that name that is not a lock.
+    /// The key exists but is not a lock.
     KeyConflict,
     /// The server lost its data; holds granted before may still be valid in their processes.
     DataLoss,
 }
 
-/// What became of one entry of a renewal.
+/// The outcome of one entry of a renewal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RenewalReply {
     /// The hold has its full TTL again.
     Renewed,
-    /// The same, and somebody may wait for it.
+    /// Renewed, and other requests may wait for it.
     RenewedContended,
-    /// The hold is not this request id's any more.
+    /// The request does not hold the lock any more.
     NotHeld,
-    /// The waiter keeps its place; the holder's TTL, if it has one.
+    /// The waiter is still queued; the holder's TTL, if it has one.
     Waiting(Option<Duration>),
-    /// Something changed: ask with an acquire.
+    /// Something changed: send an acquire.
     AcquireAgain,
 }
 
@@ -115,17 +118,17 @@ pub enum RenewalReply {
 pub struct LockState {
     /// Who holds it.
     pub holder: Option<HolderInfo>,
-    /// Whether a key that is not a lock stands under its name.
+    /// Whether the key exists but is not a lock.
     pub not_a_lock: bool,
     /// When the hold ends unless it is renewed.
     pub left: Option<Duration>,
     /// How many wait.
     pub waiting: u64,
-    /// The first of those who wait, in their order.
+    /// The first waiters, in order.
     pub waiters: Vec<WaiterInfo>,
 }
 
-/// One of those who wait.
+/// A waiting request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaiterInfo {
     /// The name of its request.
@@ -173,8 +176,8 @@ impl Command {
     }
 }
 
-/// Reads a message of this process's inbox: `granted`, request id, first token and size of the block; `asked` and request id; or `first`,
-/// request id and ms. Or of everybody's: `max_lease` and ms.
+/// Decodes a pub/sub message. To one process: `granted`, request id, first token and number of
+/// tokens; `asked` and request id; or `first`, request id and ms. To all processes: `bound` and ms.
 #[must_use]
 pub fn parse_notification(payload: &str) -> Option<Notification> {
     let words: Vec<&str> = payload.split(' ').collect();
@@ -195,7 +198,7 @@ pub fn parse_notification(payload: &str) -> Option<Notification> {
     }
 }
 
-/// A block that a server may have given: neither empty nor larger than what is ever asked for.
+/// A range that a server may have issued: neither empty nor larger than ever requested.
 pub(crate) fn fence_range(first: u64, size: u32) -> Option<FenceRange> {
     let plausible = first > 0 && first < 1 << 53 && (1..=MAX_FENCE_RANGE).contains(&size);
     plausible.then(|| FenceRange::new(Fence::new(first), size))

@@ -1,4 +1,4 @@
-//! The scripts, and one call of one of them as words.
+//! The Lua scripts, and a call of one as a list of words.
 
 use std::fmt::{self, Display, Write as _};
 
@@ -11,7 +11,7 @@ pub enum Script {
     AcquireAll,
     /// Acquire many locks that are expected to be free.
     AcquireBatch,
-    /// Release many that nobody is expected to wait for.
+    /// Release many locks that are presumably uncontended.
     ReleaseBatch,
     /// Release, and grant to the next.
     Release,
@@ -86,7 +86,8 @@ impl Script {
 }
 
 impl Script {
-    /// What the server said of this script, with the command that the user may not run: servers before 7.2 name only the line.
+    /// An error of this script that names the command that the user may not run: servers before 7.2
+    /// report only the line.
     #[must_use]
     pub fn explain(self, words: String) -> String {
         let line = words.split_once("user_script:").and_then(|(_, rest)| {
@@ -125,8 +126,8 @@ impl ScriptCall {
         self.arg(key)
     }
 
-    pub(crate) fn arg(mut self, sanitize_host: impl Display) -> Self {
-        write!(self.text, "{sanitize_host}").expect("writing to a String cannot fail");
+    pub(crate) fn arg(mut self, word: impl Display) -> Self {
+        write!(self.text, "{word}").expect("writing to a String cannot fail");
         self.ends.push(self.text.len());
         self
     }
@@ -137,7 +138,7 @@ impl ScriptCall {
         self.script
     }
 
-    /// How many of the words are keys.
+    /// The number of keys among the words.
     #[must_use]
     pub const fn keys(&self) -> usize {
         self.keys

@@ -118,6 +118,6 @@ proptest! {
     }
 }
 
-fn spells(sanitize_host: &str, id: RequestId) -> bool {
-    sanitize_host.to_ascii_lowercase() == id.to_string()
+fn spells(word: &str, id: RequestId) -> bool {
+    word.to_ascii_lowercase() == id.to_string()
 }

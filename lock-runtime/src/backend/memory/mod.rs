@@ -1,4 +1,5 @@
-//! The in-process store: the same answers as from a server, for tests, demos and single-process programs.
+//! The in-memory backend: the same replies as from a server, for tests, demos and single-process
+//! programs.
 
 pub(crate) mod store;
 #[cfg(test)]
@@ -30,7 +31,7 @@ struct Store {
     is_down: bool,
 }
 
-/// Where a client receives messages, and on which of its connections.
+/// The inbox of a client, and of which of its connections.
 struct Inbox {
     #[cfg_attr(
         not(feature = "test-util"),
@@ -60,7 +61,8 @@ fn now_us() -> u64 {
     time::now().as_nanos() / 1000 + EPOCH_US
 }
 
-/// The store counts from boot; its tokens are to look like those of a server, which are above 10^15.
+/// The store counts from boot; its tokens are to look like those of a server, which are above
+/// 10^15.
 const EPOCH_US: u64 = 1_700_000_000_000_000;
 
 impl MemoryEndpoint {
@@ -124,7 +126,7 @@ impl MemoryEndpoint {
     }
 }
 
-/// Whether anybody listens there.
+/// Sends a notification; returns whether it has a receiver.
 fn publish(inboxes: &HashMap<String, Inbox>, inbox: &str, notice: Notification) -> bool {
     let delivered = |inbox: &Inbox| inbox.pushes.send(Push::Notification(notice)).is_ok();
     if inbox == EVERYONE {

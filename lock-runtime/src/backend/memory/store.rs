@@ -1,16 +1,17 @@
-//! The in-process twin of the scripts: the same decisions over a map instead of a server.
+//! The in-memory equivalent of the Lua scripts: the same decisions over a map instead of a server.
 //!
-//! It mirrors `acquire`, `acquire_all`, `release`, `cancel`, `renew`, `inspect`, `probe` and `open` of `wire/scripts` step by step, and what the store says
-//! beside them when it connects:
-//! every key with its expiry, the queue, the tombstones, the fence counter with its quarantine, the requests that
-//! wait inside sections. Time comes in, nothing is random. A property test feeds random calls to this and to a real server and compares every reply and every
-//! pushed grant; change a script and its twin together.
+//! It mirrors `acquire`, `acquire_all`, `release`, `cancel`, `renew`, `inspect`, `probe` and `open`
+//! of `wire/scripts` step by step, and what the Redis backend does at connect: keys with expiry,
+//! the queue, tombstones, the fence counter with its data-loss grace period, and the wait-for
+//! graph. Time is an argument, nothing is random. A parity test sends random commands to this and
+//! to a real server and compares every reply and notification. Change a script and its equivalent
+//! together.
 //!
-//! Four shortcuts, none of which shows in a reply: the queue and the waiters' entries are one map here, because
-//! on the server they are written and expire together; `acquire_free.lua` and `release_quiet.lua` are left out,
-//! because they only shorten what the long scripts do anyway; a ttl below a millisecond, which the script refuses
-//! with an error, is the caller's to refuse; the TTL of a section's hash is left out, because each of its fields
-//! counts no longer than that.
+//! Four simplifications, none of which shows in a reply: the queue and its entries are one map,
+//! because on the server they are written and expire together; `acquire_free.lua` and
+//! `release_quiet.lua` are missing, because they only shorten what the long scripts do; a ttl below
+//! a millisecond, which the script refuses, is the caller's to refuse; and the TTL of a section's
+//! hash is missing, because none of its fields counts longer.
 
 pub(crate) mod fence_counter;
 pub(crate) mod key_op;
@@ -36,23 +37,23 @@ use crate::wire::keyspace::EVERYONE;
 use crate::wire::probe::{Probe, ProbeReply};
 use crate::wire::reply::{LockState, Notification, RenewalReply, Reply, WaiterInfo};
 
-/// How a process is told of something: its inbox and what; answers whether anybody listens there.
+/// Publishes a notification to an inbox; returns whether it has a subscriber.
 pub type Publish<'a> = dyn FnMut(&str, Notification) -> bool + 'a;
 
-/// What a server knows about all locks, in memory.
+/// All locks of a server, in memory.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     counter: FenceCounter,
     records: HashMap<Arc<str>, KeyState>,
     blocked: WaitGraph,
     sweep_at: usize,
-    /// What the server's scripts say of the longest lease: they outlive its data.
+    /// The longest lease, which outlives the data.
     max_lease: Duration,
 }
 
 impl MemoryStore {
-    /// Does what the server does on this call at this instant, in microseconds of one clock that never goes
-    /// back. What processes are told goes through `publish`.
+    /// Executes a command at this instant, in microseconds of a clock that never goes back.
+    /// Notifications go through `publish`.
     pub fn call(&mut self, now_us: u64, call: &Command, publish: &mut Publish<'_>) -> Reply {
         let now = ServerTime::from_micros(now_us);
         self.sweep(now);
@@ -88,7 +89,8 @@ impl MemoryStore {
         self.counter.open(ServerTime::from_micros(now_us), min_fence, longest, lost)
     }
 
-    /// A client connects, as the Redis store does it. `connected_before`: it was connected before. Answers the bound on all leases.
+    /// A client connects, as with Redis. `connected_before`: it was connected earlier. Returns the
+    /// longest lease.
     pub fn welcome(
         &mut self,
         now_us: u64,

@@ -1,4 +1,4 @@
-//! The rights that a user needs in the server, and what to say where one is missing.
+//! The permissions that a user needs, and the error if one is missing.
 
 use redis::Value;
 
@@ -65,7 +65,7 @@ fn literal(text: &str) -> String {
     text.chars().flat_map(|c| escape(c).into_iter().chain([c])).collect()
 }
 
-/// The rights that the server was found to deny.
+/// The missing permissions.
 pub(crate) struct Denied<'a> {
     space: &'a Keyspace,
     rules: Vec<String>,
@@ -76,7 +76,7 @@ impl<'a> Denied<'a> {
         Self { space, rules: Vec::new() }
     }
 
-    /// Notes what the answer to a command says about rights, if it does.
+    /// Records a missing permission if the reply says so.
     pub(crate) fn note_answer(&mut self, command: &str, answer: &Value) {
         if let Value::ServerError(error) = answer
             && let words = error.details().unwrap_or_default()
@@ -87,7 +87,7 @@ impl<'a> Denied<'a> {
         }
     }
 
-    /// Notes that a command was denied with these words.
+    /// Records that a command was denied with this text.
     pub(crate) fn note(&mut self, command: &str, words: &str) {
         let words = words.to_lowercase();
         let rule = if words.contains("channel") {

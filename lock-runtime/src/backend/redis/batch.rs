@@ -1,7 +1,8 @@
-//! One batch of calls as commands, and the replies as those of the calls.
+//! Turns a batch of commands into Redis commands, and their replies into replies to each.
 //!
-//! What many callers ask at one time of locks that have nothing to do with each other goes as one script call: the server then
-//! spends a fraction on each. Releases go first, so that an acquire of the same key behind one finds it free; acquires go last.
+//! Acquires and releases of unrelated locks that are sent at the same time go as one script call,
+//! which costs the server a fraction of separate calls. Releases go first, so that an acquire of
+//! the same key finds it free; acquires go last.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -23,7 +24,7 @@ use crate::wire::script::Script;
 
 type Outcome = Result<Reply, CommandError>;
 
-/// What is sent: each step is for one call of the batch or for several, by number.
+/// What is sent: each step is for one command of the batch or for several, by index.
 pub(crate) struct Batch<'a> {
     calls: &'a [Command],
     steps: Vec<BatchStep>,
@@ -31,7 +32,8 @@ pub(crate) struct Batch<'a> {
 
 enum BatchStep {
     One(usize),
-    /// Two commands: the bound is announced to all processes, and then to the server, where the next connection looks.
+    /// Two commands: the bound is announced to all processes, and then to the server, where the
+    /// next connection looks.
     Raise(usize, Duration),
     Releases(Vec<usize>),
     Acquires(Vec<usize>),
@@ -93,7 +95,7 @@ impl<'a> Batch<'a> {
             Ok(answers) if answers.len() == self.steps.iter().map(BatchStep::answers).sum() => {
                 let mut answers = answers.into_iter();
                 for step in &self.steps {
-                    // An error of the first says as much as one of the last.
+                    // An error of the first command says as much as one of the last.
                     let of_step = answers.by_ref().take(step.answers());
                     let error = |answer: &Value| matches!(answer, Value::ServerError(_));
                     let answer =
@@ -102,7 +104,8 @@ impl<'a> Batch<'a> {
                 }
             }
             Ok(_) => {}
-            // Of several it is the connection's, whichever script it is put down to.
+            // With several commands it is an error of the connection, whichever script it is
+            // attributed to.
             Err(error) => {
                 let script = self.steps.first().and_then(|step| self.script(step));
                 replies.fill(Err(script_error(script, &error)));
@@ -158,8 +161,9 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// The acquires that go together: not beside a cancel, which none may overtake, and of each key the first. Nor those that want
-/// large blocks, which must not carry the counter far ahead of the clock.
+/// The acquires that are batched: not beside a cancel, which no acquire may overtake; only the
+/// first of each key; and none that wants a large range of tokens, which must not carry the counter
+/// far ahead of the clock.
 fn acquires(calls: &[Command]) -> Vec<usize> {
     if calls.iter().any(|call| matches!(call, Command::Cancel { .. })) {
         return Vec::new();
@@ -175,7 +179,7 @@ fn acquires(calls: &[Command]) -> Vec<usize> {
     })
 }
 
-/// The numbers of such calls, if there are several: one alone is better said in its own words.
+/// The indices of such commands, if there are several: a single one is sent as it is.
 fn numbers<'a>(calls: &'a [Command], mut such: impl FnMut(&'a Command) -> bool) -> Vec<usize> {
     let numbered = calls.iter().enumerate();
     let found: Vec<_> =
@@ -200,7 +204,7 @@ fn group<T>(
     })
 }
 
-/// Gives each of these calls what was said of it; where nothing was, all of them why.
+/// Gives each of these commands its outcome; on an error, all of them the error.
 fn spread<T>(
     numbers: &[usize],
     answers: Result<Vec<BatchItem<T>>, CommandError>,

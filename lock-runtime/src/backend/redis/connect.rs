@@ -1,4 +1,4 @@
-//! From an address to a connection that calls can be sent on: three round trips once the socket is there.
+//! Connects and prepares a server: three round trips after the socket is open.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,22 +33,23 @@ const SUSPICIOUS: Duration = Duration::from_secs(1);
 /// The longest that each of the round trips after HELLO may take.
 const STEP: Duration = Duration::from_secs(2);
 
-/// Fencing tokens are microseconds of the server's clock, and one below this is taken for the sign of a loss of data.
+/// Fencing tokens are microseconds of the server's clock, and one below this is taken for the sign
+/// of a loss of data.
 const YEAR_2001: i64 = 1_000_000_000;
 
-/// A batch that found the connection's buffer full would be overtaken by later ones: no acquire may be overtaken
-/// by its cancel.
+/// A batch that found the connection's buffer full would be overtaken by later ones: no acquire may
+/// be overtaken by its cancel.
 const UNBOUNDED: usize = tokio::sync::Semaphore::MAX_PERMITS;
 
 /// Why a connection was not opened.
 pub(crate) enum OpenError {
     /// The server refused, or the connection broke.
     Server(RedisError),
-    /// A step took longer than this.
+    /// A step timed out.
     Slow(Duration),
-    /// The server is none that can keep locks.
+    /// The server cannot keep locks.
     Unfit(ConnectErrorKind, String),
-    /// TLS was spoken to a port that does not understand it.
+    /// The port does not speak TLS.
     WithoutTls,
 }
 
@@ -62,14 +63,15 @@ impl From<RedisError> for OpenError {
 struct Look {
     /// `None` if the user may not read it.
     info: Option<String>,
-    /// The longest lease that the server knows of; zero if it has not granted locks of this key space before.
+    /// The longest lease that the server knows of; zero if it has not granted locks of this key
+    /// space before.
     max_lease: Duration,
     /// The fence counter exists.
     exists: bool,
 }
 
-/// Round trip 1 is HELLO, which the `redis` crate sends with the credentials; 2 looks at the server and subscribes the
-/// inbox; 3 loads the scripts and makes the fence counter if there is none.
+/// Round trip 1 is HELLO, which the `redis` crate sends with the credentials; 2 looks at the server
+/// and subscribes the inbox; 3 loads the scripts and makes the fence counter if there is none.
 pub(crate) async fn open(
     client: &Client,
     number: u64,
@@ -118,8 +120,8 @@ async fn greet(
     }
 }
 
-/// Ends if the port answers a PING without TLS. Such a server takes the beginning of a TLS handshake for a command that is not
-/// complete yet, and waits for the rest of it.
+/// Returns if the port answers a PING without TLS. Such a server takes the start of a TLS handshake
+/// for an incomplete command and waits for the rest.
 async fn speaks_plainly(host: &str, port: u16) {
     tokio::time::sleep(SUSPICIOUS).await;
     let answer = async {
@@ -146,8 +148,8 @@ async fn look(
 ) -> Result<Look, OpenError> {
     let mut commands = redis::pipe();
     commands.cmd("HELLO").cmd("INFO");
-    // One channel a command: a command for several is answered several times. Ahead of the look at the bound: one that is
-    // raised after that is heard of.
+    // One channel a command: a command for several is answered several times. Ahead of the look at
+    // the bound: one that is raised after that is heard of.
     commands.cmd("SUBSCRIBE").arg(inbox);
     commands.cmd("SUBSCRIBE").arg(ladder.everyone());
     commands.cmd("SCRIPT").arg("LOAD").arg(Script::Check.text());
@@ -177,7 +179,8 @@ async fn look(
     Ok(Look { info, max_lease: Ladder::highest(&loaded), exists })
 }
 
-/// What a look asks after HELLO and INFO, both of which may be denied; the last with a client name only.
+/// The commands after HELLO and INFO, which may both be denied; the last one only with a client
+/// name.
 const STEPS: [&str; 10] = [
     "subscribe",
     "subscribe",
@@ -192,7 +195,7 @@ const STEPS: [&str; 10] = [
 ];
 
 fn check_rights(commands: &mut Pipeline, space: &Keyspace, inbox: &str) {
-    // Nobody else has this name.
+    // No other process has this name.
     let lock = space.names(inbox);
     let id = RequestId::from_bits(0);
     commands.cmd("EVALSHA").arg(sha(Script::Check)).arg(6);
@@ -232,7 +235,8 @@ fn read_rights(client: &Client, space: &Keyspace, answers: &[Value]) -> Result<i
     for refusal in refusals.chunks_exact(2) {
         let [command, words]: [String; 2] = [read(refusal[0].clone())?, read(refusal[1].clone())?];
         if words.contains("read only replica") {
-            // Regardless of the role it reports. Without this each call would find out, and connect again at once.
+            // Regardless of the role it reports. Without this each call would find out, and connect
+            // again at once.
             return Err(OpenError::Unfit(
                 ConnectErrorKind::Unsuitable,
                 format!("{words}; connect to the primary"),
@@ -245,9 +249,10 @@ fn read_rights(client: &Client, space: &Keyspace, answers: &[Value]) -> Result<i
     Ok(read(clock.clone())?)
 }
 
-/// Loads the scripts, and makes the fence counter where there is none. A server that knows of leases but not the counter, or
-/// that we were connected to before, has lost its data; see `scripts/open.lua`. Optimistic locking (WATCH in [`look`])
-/// makes one of several clients that connect at the same time decide; `false` if it was another: look again.
+/// Loads the scripts, and makes the fence counter where there is none. A server that knows of
+/// leases but not the counter, or that we were connected to before, has lost its data; see
+/// `scripts/open.lua`. Optimistic locking (WATCH in [`look`]) makes one of several clients that
+/// connect at the same time decide; `false` if it was another: look again.
 async fn prepare(
     connection: &mut MultiplexedConnection,
     space: &Keyspace,
@@ -257,7 +262,8 @@ async fn prepare(
 ) -> Result<bool, OpenError> {
     let lost = hello.connected_before || hello.min_fence > Fence::ZERO || !look.max_lease.is_zero();
     let mut commands = load_scripts();
-    // Not the crate's own transactions, which panic where EXEC is allowed and MULTI is not. An empty one ends the watch.
+    // Not the crate's own transactions, which panic where EXEC is allowed and MULTI is not. An
+    // empty one ends the watch.
     commands.cmd("MULTI");
     if !look.exists {
         commands.cmd("EVALSHA").arg(sha(Script::InitFence)).arg(1).arg(space.fence());
@@ -269,8 +275,9 @@ async fn prepare(
     Ok(look.exists || answers.last() != Some(&Value::Nil))
 }
 
-/// Announces the longest lease to all processes, then to the server, before any call on this connection. Only once the
-/// counter is there: a server that refused to make it has no data to lose. The replies are not waited for.
+/// Announces the longest lease to all processes, then to the server, before any call on this
+/// connection. Only once the counter is there: a server that refused to make it has no data to
+/// lose. The replies are not waited for.
 async fn announce(
     connection: &mut MultiplexedConnection,
     ladder: &Ladder,

@@ -1,4 +1,4 @@
-//! What an error means: for the call, for the connection it came on, and for the next attempt to connect.
+//! What an error means: for the command, for its connection, and for the next attempt to connect.
 
 use redis::{Client, ConnectionAddr, ErrorKind, RedisError};
 
@@ -7,16 +7,17 @@ use crate::backend::redis::connect::OpenError;
 use crate::protocol::in_flight::CommandError;
 use crate::protocol::state::ConnectErrorKind;
 
-/// What a server says with the code of an error.
+/// The class of an error code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ErrorClass {
     /// It does not know the script.
     ScriptMissing,
-    /// It cannot just now, and will be able to by itself.
+    /// Temporarily impossible.
     TryAgain,
-    /// It refuses until it is repaired or recovers, which may be soon: a replica that restarts, a disk that gets space.
+    /// Refused until the server is repaired or recovers, which may be soon: a replica that
+    /// restarts, a disk that gets space.
     Unhealthy,
-    /// It is no primary, or not for the time being: the address may lead to another server by now.
+    /// Not a primary, or not at present: the address may lead to another server by now.
     NotPrimary,
     /// No.
     Refused,
@@ -33,9 +34,10 @@ fn class_of(code: &str) -> ErrorClass {
     }
 }
 
-/// The code of an error. Servers before 7.0 put the place in the script in front of that of a command in a script:
-/// `ERR Error running script (call to f_…): @user_script:30: @user_script: 30: -READONLY You can't …`, and without
-/// the first words where the script returns the error of `pcall`.
+/// The code of an error. Servers before 7.0 put the place in the script in front of that of a
+/// command in a script: `ERR Error running script (call to f_…): @user_script:30: @user_script: 30:
+/// -READONLY You can't …`, and without the first words where the script returns the error of
+/// `pcall`.
 fn code(error: &RedisError) -> &str {
     let code = error.code().unwrap_or_default();
     let text = if code == "ERR" { error.detail().unwrap_or_default() } else { code };
@@ -46,7 +48,7 @@ fn code(error: &RedisError) -> &str {
     in_script.and_then(|(_, words)| words.split_whitespace().next()).unwrap_or(code)
 }
 
-/// Of a call.
+/// The error of a command.
 pub(crate) fn call_error(error: &RedisError) -> CommandError {
     if matches!(error.kind(), ErrorKind::Io | ErrorKind::Parse) {
         return CommandError::ConnectionLost;
@@ -61,7 +63,8 @@ pub(crate) fn call_error(error: &RedisError) -> CommandError {
     }
 }
 
-/// Of an attempt to connect. Where the server's words do not say what to do, the text does, behind a semicolon.
+/// The error of an attempt to connect. If the server's text does not say what to do, a hint follows
+/// after a semicolon.
 pub(crate) fn connect_error(client: &Client, error: OpenError) -> ConnectError {
     let address = client.get_connection_info().addr();
     let (kind, text) = match error {
@@ -119,13 +122,13 @@ fn explain(address: &ConnectionAddr, error: &RedisError) -> (ConnectErrorKind, S
     }
 }
 
-/// Errors of TLS arrive as those of the transport, and only their words distinguish them.
+/// TLS errors arrive as transport errors; only their text distinguishes them.
 fn of_transport(
     address: &ConnectionAddr,
     error: &RedisError,
     text: String,
 ) -> (ConnectErrorKind, String) {
-    let has = |sanitize_host: &str| text.contains(sanitize_host);
+    let has = |word: &str| text.contains(word);
     let (what, next) = if has("invalid peer certificate") {
         of_certificate(&text)
     } else if has("received corrupt message") {
@@ -157,7 +160,7 @@ fn of_transport(
 }
 
 fn of_certificate(text: &str) -> (&'static str, &'static str) {
-    let has = |sanitize_host: &str| text.contains(sanitize_host);
+    let has = |word: &str| text.contains(word);
     if has("UnknownIssuer") || has("CaUsedAsEndEntity") || has("BadSignature") {
         (
             "the server's certificate comes from an authority that is not trusted",

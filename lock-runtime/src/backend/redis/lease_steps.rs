@@ -1,7 +1,9 @@
-//! The bound on all leases, where it outlives the data: in the server's script cache, which a flush leaves alone.
+//! The longest lease, stored in the server's script cache, which a flush of the data does not
+//! clear.
 //!
-//! Each step of the bound has a script that is never run; the highest that is loaded is the bound. A server that knows any of
-//! them has granted locks of this key space in this database. Other tenants of the server have scripts of their own.
+//! Each step has a script that is never run; the highest one that is loaded is the longest lease. A
+//! server that knows any of them has granted locks of this key space in this database. Other
+//! tenants of the server have their own scripts.
 
 use std::time::Duration;
 
@@ -15,7 +17,7 @@ pub(crate) struct Ladder {
     tenant: String,
     /// The channel on which all processes receive a new bound.
     everyone: String,
-    /// What SCRIPT EXISTS calls the steps, in their order.
+    /// The SHA-1 of each step, in order.
     shas: Vec<String>,
 }
 
@@ -30,20 +32,20 @@ impl Ladder {
         &self.everyone
     }
 
-    /// Asks which steps are loaded.
+    /// Checks which steps are loaded.
     pub(crate) fn look(&self) -> Cmd {
         let mut command = redis::cmd("SCRIPT");
         command.arg("EXISTS").arg(&self.shas);
         command
     }
 
-    /// The bound, from the answer to [`Self::look`]; zero where no step is loaded.
+    /// The longest lease, from the reply to [`Self::look`]; zero if no step is loaded.
     pub(crate) fn highest(loaded: &[bool]) -> Duration {
         let mut steps = lease_steps().zip(loaded).rev();
         steps.find(|&(_, &loaded)| loaded).map(|(step, _)| step).unwrap_or_default()
     }
 
-    /// Raises the bound.
+    /// Loads a step.
     pub(crate) fn load(&self, step: Duration) -> Cmd {
         let mut command = redis::cmd("SCRIPT");
         command.arg("LOAD").arg(text(&self.tenant, step));

@@ -1,4 +1,4 @@
-//! What a server says it is, and whether it can keep locks.
+//! Version, mode and role of a server, and whether it can keep locks.
 
 use redis::Value;
 
@@ -27,7 +27,7 @@ impl Facts {
         }
     }
 
-    /// One sentence for a server that can keep no locks. What is not known is no reason.
+    /// An error for a server that cannot keep locks. Unknown facts are no error.
     pub(crate) fn check(&self) -> Result<(), OpenError> {
         let (kind, text) = match (self.mode.as_deref(), self.role.as_deref()) {
             (Some("sentinel"), _) => (

@@ -1,4 +1,5 @@
-//! TLS by rustls: whose certificates count, and the cryptography that the `redis` crate leaves to the application.
+//! TLS by rustls: whose certificates count, and the cryptography that the `redis` crate leaves to
+//! the application.
 
 use redis::{Client, ConnectionAddr};
 
@@ -61,7 +62,7 @@ pub(crate) fn prepare(client: Client, _: &Certificates) -> Result<Client, String
     if is_tls(&client) { Err(WITHOUT_TLS.to_owned()) } else { Ok(client) }
 }
 
-/// What to say of a URL that asks for TLS.
+/// The error for a URL that needs TLS.
 pub(crate) const WITHOUT_TLS: &str = "the server's URL asks for TLS, which is not built in; enable the feature: \
                                       distlock = { features = [\"tls-rustls\"] }";
 

@@ -1,5 +1,6 @@
-//! A machine among liars: whatever is answered, to whichever call and how often, nothing is shown as a hold that was not
-//! granted to this very request, none for longer than the server keeps it, and in the end nothing is left.
+//! A machine among liars: whatever is answered, to whichever call and how often, nothing is shown
+//! as a hold that was not granted to this very request, none for longer than the server keeps it,
+//! and in the end nothing is left.
 //!
 //! `PROPTEST_CASES` sets how many stories each test tells.
 

@@ -18,7 +18,8 @@ fn a_push_of_before_the_request_was_asked_anew_is_confirmed_before_it_is_shown()
     protocol.reply(at(1.7), id, Ok(Reply::Renewed(vec![RenewalReply::AcquireAgain])));
     let (id, _) = sent(&mut protocol);
     protocol.reply(at(1.7), id, Err(CommandError::TryAgain("LOADING".to_owned())));
-    // The process stands still. What it waits for is pushed to it, and goes to another when nobody takes it up.
+    // The process stands still. What it waits for is pushed to it, and goes to another when nobody
+    // takes it up.
     protocol.tick(at(9.0));
     let (_, call) = sent(&mut protocol);
     assert!(matches!(call, Command::Acquire(_)), "{call:?}");

@@ -1,10 +1,12 @@
--- The contended acquire: turns a request id into a hold or into a queue entry with its own short lease. It is
--- also the waiter's question "is it my turn?", and asking again with the same request id changes nothing.
--- Answers {4, first fencing token, how many tokens, 1 if somebody may be queued else 0} for the hold, or
--- {code, ms, position, ticket, holder}:
---   0 waiting (or busy, when not queued), ms = what is left of the holder's TTL, -1 if it has none; 0 without a holder: ask
---     again at once. The holder is '' if that is another kind of client.
---   1 the hold key can be no lock       2 this request id was cancelled       3 waiting out a loss of data, ms left
+-- The contended acquire: turns a request id into a hold or into a queue entry with its own short
+-- lease. It is also the waiter's question "is it my turn?", and asking again with the same request
+-- id changes nothing.
+-- Answers {4, first fencing token, how many tokens, 1 if somebody may be queued else 0} for the
+-- hold, or {code, ms, position, ticket, holder}:
+--   0 waiting (or busy, when not queued), ms = what is left of the holder's TTL, -1 if it has none;
+--     0 without a holder: ask again at once. The holder is '' if that is another kind of client.
+--   1 the hold key can be no lock       2 this request was cancelled       3 waiting out a loss
+--     of data, ms left
 local ttl = tonumber(ARGV[4])
 local description, inbox, count = ARGV[5], ARGV[6], tonumber(ARGV[7])
 local lease, claim, ticket = tonumber(ARGV[8]), ARGV[9], ARGV[10]
@@ -31,8 +33,9 @@ local function grant_here()
   return fence, size, refusal
 end
 
--- The holder learns of the first who queues behind it: it hands the lock on within its process no longer than it
--- may, and gives up one that it keeps for later. A push may be lost; a renewal says the same.
+-- The holder learns of the first who queues behind it: it hands the lock on within its process no
+-- longer than it may, and gives up one that it keeps for later. A push may be lost; a renewal says
+-- the same.
 local function tell_holder(value)
   if string.sub(value, 4, 4) == '-' then
     local flagged = redis.pcall('SETRANGE', HOLD, 3, 'w')
@@ -42,8 +45,8 @@ local function tell_holder(value)
   end
 end
 
--- Puts the request into the queue, and answers its place. Where a part of that is refused none is left, as the caller hears
--- of the refusal and does not ask again: answers nil and the error.
+-- Puts the request into the queue, and answers its place. Where a part of that is refused none is
+-- left, as the caller hears of the refusal and does not ask again: answers nil and the error.
 local function enqueue(value)
   local deadline = string.format('%.0f', now + lease * 1000)
   local entry = table.concat({deadline, claim, ARGV[7], inbox, description}, ' ')
@@ -64,7 +67,8 @@ local function enqueue(value)
   return rank
 end
 
--- Why no token could be drawn: in the server's words (OOM, READONLY, ...) unless the key is not a counter.
+-- Why no token could be drawn: the server's text (OOM, READONLY, ...) unless the key is not a
+-- counter.
 local function explain(refusal)
   if string.find(refusal.err, 'WRONGTYPE') or string.find(refusal.err, 'not an integer') then
     return redis.error_reply('ERR distlock: the fence key holds a foreign value')
@@ -75,7 +79,8 @@ end
 local value, ours = read_hold()
 local quarantined_until = nil
 if value and ours and belongs_to(value, id) then
-  -- Never shorter: a late duplicate may carry a ttl from before a nested call asked for a longer one.
+  -- Never shorter: a late duplicate may carry a ttl from before a nested call asked for a longer
+  -- one.
   if redis.call('PTTL', HOLD) < ttl then
     redis.call('PEXPIRE', HOLD, ttl)
   end

@@ -1,6 +1,6 @@
--- Turns several free locks that nobody queues for into one hold each, with one fencing token each from a single draw;
--- or changes nothing: if one of them cannot be had at once, none is taken. Whoever is refused takes them one after the
--- other and hears why from acquire.lua.
+-- Turns several free locks that nobody queues for into one hold each, with one fencing token each
+-- from a single draw; or changes nothing: if one of them cannot be had at once, none is taken.
+-- Whoever is refused takes them one after the other and hears why from acquire.lua.
 -- KEYS: hold, queue, cancelled of each lock, then fence
 -- ARGV: floor, then request id, ttl ms, inbox, description of each lock
 -- Answers the first token (the others follow in the order of the locks), or 0: not all at once.

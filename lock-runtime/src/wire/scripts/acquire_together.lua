@@ -1,7 +1,9 @@
--- Turns each lock that is free and that nobody queues for into a hold; what else it finds it leaves as it is, to be asked
--- for alone with acquire.lua. For locks that have nothing to do with each other: their callers just ask at one time, and
--- the cost of calling a script and of drawing tokens is shared.
--- KEYS: hold of each lock, then fence. The companions' names are made here, to be spared reading them.
+-- Turns each lock that is free and that nobody queues for into a hold; what else it finds it leaves
+-- as it is, to be asked for alone with acquire.lua. For locks that have nothing to do with each
+-- other: their callers just ask at one time, and the cost of calling a script and of drawing tokens
+-- is shared.
+-- KEYS: hold of each lock, then fence. The names' names are made here, to be spared reading
+-- them.
 -- ARGV: floor, inbox, then request id, ttl ms, block, description of each lock
 -- Answers for each lock the first token of a whole block, or 0: ask alone.
 local locks = #KEYS - 1

@@ -1,8 +1,10 @@
--- Turns whatever this request id has become into nothing: out of the queue, and out of the hold if the grant
--- came meanwhile. With a fourth argument above 0 (ms) it leaves a tombstone, so that an acquire of this request id
--- that is still under way on another connection is refused when it arrives.
--- KEYS: hold, queue, waiters, cancelled, fence   ARGV: request id, floor, quarantine ms, tombstone ms
--- Answers 1 if the request id held the lock, else 0.
+-- Turns whatever this request has become into nothing: out of the queue, and out of the hold if
+-- the grant came meanwhile. With a fourth argument above 0 (ms) it leaves a tombstone, so that an
+-- acquire of this request that is still under way on another connection is refused when it
+-- arrives.
+-- KEYS: hold, queue, waiters, cancelled, fence   ARGV: request id, floor, grace ms, tombstone
+-- ms
+-- Answers 1 if the request held the lock, else 0.
 -- A part that the server refuses keeps the others from nothing, and is answered when they are done.
 local tombstone = tonumber(ARGV[4])
 local place, entry = redis.pcall('ZREM', QUEUE, id), redis.pcall('HDEL', WAITERS, id)

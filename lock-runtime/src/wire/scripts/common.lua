@@ -1,13 +1,16 @@
 -- What acquire, release and cancel share. All of them take
--- KEYS: hold, queue, waiters, cancelled, fence   ARGV: request id, floor, quarantine ms, ...
---   hold       string 'dl1' + ('w' if somebody may be queued, else '-') + request id, fence, block, inbox, description
+-- KEYS: hold, queue, waiters, cancelled, fence   ARGV: request id, floor, grace ms, ...
+--   hold       string 'dl1' + ('w' if somebody may be queued, else '-') + request id, fence, block,
+--     inbox, description
 --   queue      sorted set of the waiters' request ids by ticket
---   waiters    hash request id -> 'lease deadline in server us, claim ms, block, inbox, description'
---   cancelled  sorted set of request ids whose acquire may still arrive and must be refused, by the server us until which
+--   waiters    hash request id -> 'lease deadline in server us, claim ms, block, inbox,
+--     description'
+--   cancelled  sorted set of request ids whose acquire may still arrive and must be refused, by the
+--     server us until which
 --   fence      the counter of this server; while a loss of data is waited out
 --              'wait:<when it was noticed, us>:<longest lease of before, ms>:<highest token known>'
---   quarantine how long the longest lease may be that any process was granted, as far as the client knows;
---              below zero if the client does not wait until it is over
+--   grace      how long the longest lease may be that any process was granted, as far as the client
+--     knows; below zero if the client does not wait until it is over
 local HOLD, QUEUE, WAITERS, CANCELLED, FENCE = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local id, min_fence, grace = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 
@@ -17,7 +20,8 @@ local function server_time()
 end
 local now = server_time()
 
--- The value of the hold key and whether it is one of ours. A foreign value or type counts as a holder.
+-- The value of the hold key and whether it is one of ours. A foreign value or type counts as a
+-- holder.
 local function read_hold()
   local value = read(HOLD)
   return value, not value or type(value) == 'string' and string.sub(value, 1, 3) == 'dl1'
@@ -27,7 +31,8 @@ end
 local function refused(command, reply)
   local words = type(reply) == 'table' and reply.err
   if words and (string.find(words, "can't run this command") or string.find(words, 'NOPERM')) then
-    return redis.error_reply("NOPERM the user may not run '" .. command .. "' on the keys of a lock")
+    return redis.error_reply(
+      "NOPERM the user may not run '" .. command .. "' on the keys of a lock")
   end
   return words and reply or nil
 end
@@ -36,8 +41,9 @@ local function belongs_to(value, who)
   return string.sub(value, 5, 36) == who
 end
 
--- A block of this many tokens at the most: large ones are drawn for locks whose process hands them on quickly, and
--- must not carry the counter far ahead of the clock, from which it starts again after a loss of data.
+-- A block of this many tokens at most: large ones are drawn for locks whose process hands them
+-- on quickly, and must not carry the counter far ahead of the clock, from which it starts again
+-- after a loss of data.
 local SMALL_RANGE, AHEAD_US = 16, 1000000
 local function draw(count)
   local last = redis.pcall('INCRBY', FENCE, count)
@@ -47,10 +53,11 @@ local function draw(count)
   return last, count
 end
 
--- The first of the next fencing tokens and how many they are; or nil and the instant until which none is issued;
--- or nil, nil and the server's error. A counter that is missing or behind what a client has seen means that the server
--- lost data, and with it holds that are still valid in their processes: no token is issued until the longest of those is
--- over (Redlock's delayed restart). How long that takes is the largest bound that any client brings before that.
+-- The first of the next fencing tokens and how many they are; or nil and the instant until which
+-- none is issued; or nil, nil and the server's error. A counter that is missing or behind what a
+-- client has seen means that the server lost data, and with it holds that are still valid in their
+-- processes: no token is issued until the longest of those is over (Redlock's delayed restart). How
+-- long that takes is the largest bound that any client brings before that.
 local function next_fences(wanted)
   local last, count = draw(wanted)
   local loss, bound, issued
@@ -102,17 +109,20 @@ end
 -- As many entries are read or removed by one command.
 local READ_AT_ONCE = 100
 
--- Whether an acquire of this request id is to be refused.
+-- Whether an acquire of this request is to be refused.
 local function is_cancelled(who)
   local until_us = redis.call('ZSCORE', CANCELLED, who)
   return until_us and tonumber(until_us) >= now
 end
 
--- Has acquires of this request id refused for so many ms. Tombstones that are over go, some at a time: the key itself lives as
--- long as requests add to it. The first PEXPIRE is there to be refused before anything is written that would not expire.
+-- Has acquires of this request refused for so many ms. Tombstones that are over go, some at a
+-- time: the key itself lives as long as requests add to it. The first PEXPIRE is there to be
+-- refused before anything is written that would not expire.
 local function add_tombstone(who, ms)
   redis.call('PEXPIRE', CANCELLED, ms)
-  local over = redis.call('ZRANGE', CANCELLED, '-inf', string.format('(%.0f', now), 'BYSCORE', 'LIMIT', 0, READ_AT_ONCE)
+  local before = string.format('(%.0f', now)
+  local over =
+    redis.call('ZRANGE', CANCELLED, '-inf', before, 'BYSCORE', 'LIMIT', 0, READ_AT_ONCE)
   if #over > 0 then
     redis.call('ZREM', CANCELLED, unpack(over))
   end
@@ -120,16 +130,16 @@ local function add_tombstone(who, ms)
   redis.call('PEXPIRE', CANCELLED, ms)
 end
 
--- How much one script removes from the queue: so many dead waiters, or a twentieth as many that have to be sent a grant
--- before it is known that nobody listens. The rest is left to the next request: other clients wait for a
--- millisecond at the most.
+-- How much one script removes from the queue: so many dead waiters, or a twentieth as many that
+-- have to be sent a grant before it is known that nobody listens. The rest is left to the next
+-- request: other clients wait for a millisecond at most.
 local WORK, UNREACHABLE = 200, 20
 local work = WORK
 -- Inboxes that nobody listens to, as far as this script knows. Their waiters count as dead.
 local unreachable = {}
 
--- The first waiter whose lease is live, with its entry; dead ones before it are removed. nil if there is none, false if the
--- work of this script is done before one was found.
+-- The first waiter whose lease is live, with its entry; dead ones before it are removed. nil if
+-- there is none, false if the work of this script is done before one was found.
 local function first_waiter()
   local many = 1
   while work > 0 do
@@ -142,7 +152,8 @@ local function first_waiter()
     for i, head in ipairs(heads) do
       local deadline, claim, count, inbox, description
       if entries[i] then
-        deadline, claim, count, inbox, description = string.match(entries[i], '^(%d+) (%d+) (%d+) (%S+) (.*)$')
+        deadline, claim, count, inbox, description =
+          string.match(entries[i], '^(%d+) (%d+) (%d+) (%S+) (.*)$')
       end
       if deadline and tonumber(deadline) >= now and (head == id or not unreachable[inbox]) then
         if #dead > 0 then
@@ -159,8 +170,8 @@ local function first_waiter()
   return false
 end
 
--- Whether a subscriber received this. A missing right means only that no process can be notified: by then the
--- script has written what must not be left half-done.
+-- Whether a subscriber received this. A missing right means only that no process can be notified:
+-- by then the script has written what must not be left half-done.
 local function publish(inbox, text)
   local heard = redis.pcall('PUBLISH', inbox, text)
   return type(heard) == 'number' and heard > 0
@@ -169,7 +180,8 @@ end
 -- A hold that lasts shorter than this is over before those behind it next hear of it.
 local SHORT_HOLD = 600
 
--- Has the first waiter behind a hold that lasts so many ms ask when it is over. What fails here fails alone.
+-- Has the first waiter behind a hold that lasts so many ms acquire when it is over. What fails here
+-- fails alone.
 local function announce(ms)
   if tonumber(ms) >= SHORT_HOLD then
     return
@@ -182,8 +194,8 @@ local function announce(ms)
   end)
 end
 
--- Gives the hold to the first live waiter that can be told, with new fencing tokens and the short claim
--- as its TTL. Stops short of `id` itself, which is asking and needs no message. Answers
+-- Gives the hold to the first live waiter that can be told, with new fencing tokens and the short
+-- claim as its TTL. Stops short of `id` itself, which is asking and needs no message. Answers
 --   'away'   a waiter has it             'first'  nobody comes before `id`
 --   'later'  the work of this script is done, and the next request goes on
 --   nil, for want of a token, and the rest of what next_fences answered
@@ -212,9 +224,9 @@ local function grant_next()
   end
 end
 
--- Ends the hold of `id`, whose value this is: to the next waiter, or free. The DEL comes first because a
--- full server refuses INCR and SET unless the script has written before. What fails after it is no failure of this
--- release: the waiters ask for themselves, and hear why.
+-- Ends the hold of `id`, whose value this is: to the next waiter, or free. The DEL comes first
+-- because a full server refuses INCR and SET unless the script has written before. What fails after
+-- it is no failure of this release: the waiters ask for themselves, and hear why.
 local function end_hold(value)
   redis.call('DEL', HOLD)
   if string.sub(value, 4, 4) == 'w' then

@@ -1,7 +1,8 @@
 -- Reads one lock and changes nothing.
 -- KEYS: hold, queue, waiters   ARGV: how many waiters to list
--- Answers {hold value, '' if free, PTTL, number of waiters, request id, entry, request id, entry, ...}; a foreign hold is '?'.
--- No more than the first hundred of the queue are looked at: dead ones behind them count as waiting.
+-- Answers {hold value, '' if free, PTTL, number of waiters, request id, entry, request id, entry,
+-- ...}; a foreign hold is '?'. No more than the first hundred of the queue are looked at: dead ones
+-- behind them count as waiting.
 local LOOKED_AT = 100
 local value = read(KEYS[1])
 if not value then

@@ -1,5 +1,6 @@
--- Makes the fence counter of a server that has none. Sent at connect, inside a transaction that watches the
--- key. A fresh server starts from its clock; one that is known to have lost data first waits that out.
+-- Makes the fence counter of a server that has none. Sent at connect, inside a transaction that
+-- watches the key. A fresh server starts from its clock; one that is known to have lost data first
+-- waits that out.
 -- KEYS: fence   ARGV: floor, longest lease ms, 1 if the server is known to have had data
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])

@@ -1,22 +1,26 @@
--- Registers a request that waits inside sections, and looks for a way on which it waits for itself. It turns one
--- request into a field of the hash of each section around it, with a short TTL, and drops fields that nobody
--- registered again; of what it meets on its way it changes nothing else.
--- An edge of the wait-for graph goes from a request to the section that has what it waits for, and from there to all
--- requests that are made inside that section. A cycle is there when a section around the asking request is reached.
--- It is found by the youngest of its members alone: only older requests count. (Edge chasing: Chandy, Misra and Haas,
--- "Distributed deadlock detection", 1983; here one server sees all edges, so that the probe need not travel.)
+-- Registers a request that waits inside sections, and looks for a way on which it waits for itself.
+-- It turns one request into a field of the hash of each section around it, with a short TTL, and
+-- drops fields that nobody registered again; of what it meets on its way it changes nothing else.
+-- An edge of the wait-for graph goes from a request to the section that has what it waits for, and
+-- from there to all requests that are made inside that section. A cycle is there when a section
+-- around the asking request is reached. It is found by the youngest of its members alone: only
+-- older requests count. (Edge chasing: Chandy, Misra and Haas, "Distributed deadlock detection",
+-- 1983; here one server sees all edges, so that the probe need not travel.)
 -- KEYS: the hash of each section around the request, whose name ends in the section's 32 digits
 --   hash   id -> 'registered us, since us, section or -, bytes of the key, key, description'
--- ARGV: id, prefix, lease ms, fresh ms, limit, waited us, section waited for or '-', key, description
--- Answers {now us} or {now us, and id, registered us, key, description of each request on the way, the asking one first}.
--- A server that refuses to write registers nothing, which finds fewer cycles and never a false one.
+-- ARGV: id, prefix, lease ms, fresh ms, limit, waited us, section waited for or '-', key,
+-- description
+-- Answers {now us} or {now us, and id, registered us, key, description of each request on the way,
+-- the asking one first}. A server that refuses to write registers nothing, which finds fewer cycles
+-- and never a false one.
 local id, prefix = ARGV[1], ARGV[2]
 local lease, fresh, limit = ARGV[3] * 1000, ARGV[4] * 1000, tonumber(ARGV[5])
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 
 local function parse(field, value)
-  local registered, since, section, length, rest = string.match(value, '^(%d+) (%d+) (%S+) (%d+) (.*)$')
+  local registered, since, section, length, rest =
+    string.match(value, '^(%d+) (%d+) (%S+) (%d+) (.*)$')
   if registered then
     length = tonumber(length)
     return {
@@ -42,7 +46,8 @@ local function registered_under(name)
   return found
 end
 
--- Since when the request waits is settled when it is first registered: all members must see the same order.
+-- Since when the request waits is settled when it is first registered: all members must see the
+-- same order.
 local around, since = {}, nil
 for _, name in ipairs(KEYS) do
   around[string.sub(name, -32)] = true
@@ -53,7 +58,8 @@ for _, name in ipairs(KEYS) do
   end
 end
 since = since or math.max(0, now - tonumber(ARGV[6]))
-local value = string.format('%.0f %.0f %s %d ', now, since, ARGV[7], #ARGV[8]) .. ARGV[8] .. ' ' .. ARGV[9]
+local value = string.format('%.0f %.0f %s %d ', now, since, ARGV[7], #ARGV[8])
+  .. ARGV[8] .. ' ' .. ARGV[9]
 for _, name in ipairs(KEYS) do
   if type(redis.pcall('HSET', name, id, value)) == 'number' then
     redis.call('PEXPIRE', name, ARGV[3])
@@ -66,7 +72,8 @@ local function obstacle(entry)
     return entry.section
   end
   local hold = redis.pcall('GET', prefix .. '{' .. entry.key .. '}')
-  if type(hold) == 'string' and string.sub(hold, 1, 3) == 'dl1' and string.sub(hold, 5, 36) ~= entry.id then
+  if type(hold) == 'string' and string.sub(hold, 1, 3) == 'dl1'
+    and string.sub(hold, 5, 36) ~= entry.id then
     return string.sub(hold, 5, 36)
   end
 end

@@ -43,7 +43,7 @@ pub fn any_text() -> impl Strategy<Value = String> {
         request_id().prop_map(|id| format!("asked {id}")),
         number().prop_map(|ms| format!("bound {ms}")),
         (request_id(), number()).prop_map(|(id, ms)| format!("first {id} {ms}")),
-        message.prop_map(|(sanitize_host, rest)| format!("{sanitize_host} {}", rest.join(" "))),
+        message.prop_map(|(word, rest)| format!("{word} {}", rest.join(" "))),
         hold.prop_map(|(id, fence, tag)| format!("{tag}{id} {fence} 1 inbox {}", owner_info())),
         number().prop_map(|number| format!("{number} 1 1 inbox {}", owner_info())),
         Just(owner_info().to_string()),

@@ -87,7 +87,8 @@ impl FenceCounter {
         })
     }
 
-    /// A block of this size, or a small one where a large one would carry the counter far ahead of the clock.
+    /// A block of this size, or a small one where a large one would carry the counter far ahead of
+    /// the clock.
     fn draw(&mut self, now: u64, wanted: u32) -> Option<FenceRange> {
         let before = match self {
             Self::Missing => 0,

@@ -1,4 +1,5 @@
-//! One call about one lock: `acquire.lua`, `release.lua`, `cancel.lua` and what they share in `common.lua`.
+//! One command on one key: `acquire.lua`, `release.lua`, `cancel.lua` and what they share in
+//! `common.lua`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,11 +26,11 @@ pub(crate) struct KeyOp<'a, 'p> {
     pub(crate) publish: &'a mut Publish<'p>,
 }
 
-/// What came of giving a free lock away.
+/// The outcome of granting a free lock.
 enum GrantOutcome {
     /// A waiter has it.
     Away,
-    /// Nobody comes before the request itself.
+    /// No waiter comes before the request.
     Nobody,
     /// The work of one script is done; the next request goes on.
     Later,
@@ -79,7 +80,7 @@ impl KeyOp<'_, '_> {
         held
     }
 
-    /// The same request again: the same grant, with at least its full TTL.
+    /// A repeated request: the same grant, with at least its full TTL.
     fn again(&mut self, acquire: &Acquire) -> Option<Grant> {
         let Some(StoredHold::Ours { holder, fences, contended, .. }) = self.record.hold() else {
             return None;
@@ -92,7 +93,8 @@ impl KeyOp<'_, '_> {
         Some(grant)
     }
 
-    /// Gives a free lock to whoever is first, perhaps to this request. The error is the end of a quarantine.
+    /// Grants a free lock to whoever is first, perhaps to this request. The error is the end of the
+    /// data-loss grace period.
     fn take_if_free(&mut self, acquire: &Acquire) -> Result<Option<Grant>, u64> {
         if self.record.hold().is_some() {
             return Ok(None);
@@ -163,7 +165,8 @@ impl KeyOp<'_, '_> {
         }
     }
 
-    /// Gives the hold to the first live waiter that can be told, short of the request itself.
+    /// Grants the lock to the first live waiter whose process can be notified, unless the request
+    /// itself comes first.
     fn grant_next(&mut self) -> GrantOutcome {
         let mut work = RemovalBudget::new();
         loop {
@@ -190,7 +193,7 @@ impl KeyOp<'_, '_> {
         }
     }
 
-    /// Has the first waiter behind a hold that lasts so short ask when it is over.
+    /// Notifies the first waiter behind such a short hold of when it ends.
     fn announce(&mut self, lasts: Duration, work: &mut RemovalBudget) {
         if lasts.as_millis() >= SHORT_HOLD.as_millis() {
             return;
@@ -204,7 +207,7 @@ impl KeyOp<'_, '_> {
         }
     }
 
-    /// How long the grant waits to be taken up. The error is the inbox, which nobody listens to.
+    /// The claim of the grant. The error is the inbox, which has no subscriber.
     fn push_grant(&mut self, id: RequestId, fences: FenceRange) -> Result<Duration, Arc<str>> {
         let QueueEntry { owner, inbox, claim, .. } =
             self.record.leave(id).expect("the first waiter is in the queue");

@@ -17,9 +17,9 @@ pub(crate) enum StoredHold {
         holder: HolderInfo,
         /// Its fencing tokens.
         fences: FenceRange,
-        /// Where its process is told that others wait.
+        /// The inbox of its process.
         inbox: Arc<str>,
-        /// Somebody may be queued: the flag `w`.
+        /// Other requests may wait: the flag `w`.
         contended: bool,
     },
     #[cfg_attr(
@@ -43,7 +43,7 @@ const LOOKED_AT: usize = 100;
 #[derive(Debug)]
 pub(crate) struct RemovalBudget {
     left: u32,
-    /// Inboxes that nobody listens to.
+    /// Inboxes without a subscriber.
     unreachable: HashSet<Arc<str>>,
 }
 
@@ -52,7 +52,7 @@ impl RemovalBudget {
         Self { left: WORK, unreachable: HashSet::new() }
     }
 
-    /// A grant that was sent there reached no process.
+    /// A grant to this inbox reached no process.
     pub(crate) fn unreachable(&mut self, inbox: Arc<str>) {
         self.left = self.left.saturating_sub(UNHEARD);
         self.unreachable.insert(inbox);
@@ -149,7 +149,7 @@ impl KeyState {
         self.hold = None;
     }
 
-    /// Notes that somebody waits; the holder and its inbox, if that is new.
+    /// Sets the flag that other requests wait. Returns the holder and its inbox if it was not set.
     pub(crate) fn flag_contended(&mut self) -> Option<(RequestId, &str)> {
         match &mut self.hold.as_mut()?.value {
             StoredHold::Ours { holder, inbox, contended, .. } if !*contended => {
@@ -160,7 +160,7 @@ impl KeyState {
         }
     }
 
-    /// A request that asks again for what it holds: its TTL gets no shorter.
+    /// A repeated request for what it holds: its TTL gets no shorter.
     pub(crate) fn extend_hold(&mut self, now: ServerTime, ttl: Duration) {
         if let Some(hold) = &mut self.hold {
             hold.extend_ttl(now, ttl);
@@ -232,7 +232,8 @@ impl KeyState {
         entry
     }
 
-    /// The first waiter whose lease is live and whose inbox may be heard, or that is `asking`; dead ones before it are removed.
+    /// The first waiter whose lease is live and whose process can be notified, or that is `asking`.
+    /// Dead ones before it are removed.
     pub(crate) fn first_waiter(
         &mut self,
         now: ServerTime,
@@ -276,7 +277,7 @@ impl KeyState {
         Some(RenewalReply::Waiting(self.hold_left(now)))
     }
 
-    /// Whether nobody holds it, nobody queues and nothing was cancelled. It was cleared of what has expired.
+    /// Whether there is no hold, no waiter and no tombstone. Expired ones were removed before.
     pub(crate) fn is_untouched(&self) -> bool {
         self.hold.is_none() && self.queue.is_none() && self.cancelled.is_none()
     }

@@ -1,4 +1,4 @@
-//! What befalls a server's data from outside, and how to see that nothing is left of it. For tests and simulations.
+//! Faults for tests and simulations, and checks that nothing is left.
 
 use crate::backend::memory::store::MemoryStore;
 #[cfg(distlock_sim)]
@@ -49,7 +49,7 @@ impl MemoryStore {
         self.records.entry(key.into()).or_default().delete_cancelled();
     }
 
-    /// Whether there is a fence counter, or what stands in for it after a loss of data.
+    /// Whether there is a fence counter, or the grace period after a data loss.
     #[cfg(distlock_sim)]
     #[must_use]
     pub const fn has_counter(&self) -> bool {

@@ -23,7 +23,7 @@ struct WaitEntry {
     owner: OwnerInfo,
 }
 
-/// Says which request holds a key.
+/// Returns which request holds a key.
 pub(crate) type HolderOf<'a> = dyn FnMut(&str) -> Option<RequestId> + 'a;
 
 impl WaitGraph {
@@ -91,7 +91,7 @@ struct CycleSearch<'a, 'h> {
     fresh_us: u64,
     around: HashSet<RequestId>,
     holder_of: &'a mut HolderOf<'h>,
-    /// The asking request, and those that were visited.
+    /// The probing request, and those that were visited.
     seen: HashSet<RequestId>,
     way: Vec<BlockedRequest>,
 }

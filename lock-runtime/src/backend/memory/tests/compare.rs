@@ -1,5 +1,5 @@
-//! When two replies say the same. Durations may differ by the time a call takes; tokens and places may differ
-//! in value, because both sides seed them from clocks of their own, but not in order.
+//! When two replies say the same. Durations may differ by the time a call takes; tokens and places
+//! may differ in value, because both sides seed them from clocks of their own, but not in order.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;

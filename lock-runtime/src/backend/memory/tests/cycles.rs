@@ -13,7 +13,8 @@ const FIRST: &str = "first key";
 const SECOND: &str = "second {key}\nof two lines";
 const THIRD: &str = "third key";
 
-/// A request made inside the section of request id `inside`, with a number above those of the sections.
+/// A request made inside the section of request id `inside`, with a number above those of the
+/// sections.
 fn waiting(number: u8, inside: u8, key: &str) -> Probe {
     Probe {
         id: request_id(number),

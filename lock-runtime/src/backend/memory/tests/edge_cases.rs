@@ -81,7 +81,8 @@ fn a_full_server_refuses_new_holds_in_its_own_words_and_keeps_the_old_ones() {
     other.request.key = "another".into();
     let text = refusal(both.ask(&Command::Acquire(other)));
     assert!(text.contains("used memory > 'maxmemory'"), "{text}");
-    // A waiter's entry comes first, where a HSET alone would be refused and take the hold's entry along.
+    // A waiter's entry comes first, where a HSET alone would be refused and take the hold's entry
+    // along.
     let batch = Command::Renew(vec![renew_waiter(2), renew(1, Duration::from_secs(9))]);
     let answers = ints(both.ask(&batch).unwrap());
     assert!(answers[0] > 0 && answers[1] == 2, "{answers:?}");

@@ -23,8 +23,8 @@ pub(crate) const START: u64 = 1_700_000_000_000_000;
 
 const MARKER: &str = "end of this call";
 
-/// Every key of the server gets older by so many milliseconds: TTLs, waiters' leases, tombstones, what is registered
-/// under sections, the quarantine.
+/// Every key of the server gets older by so many milliseconds: TTLs, waiters' leases, tombstones,
+/// what is registered under sections, the quarantine.
 const AGE: &str = "
 local ms = tonumber(ARGV[1])
 local function earlier(us) return string.format('%.0f', math.max(0, tonumber(us) - ms * 1000)) end

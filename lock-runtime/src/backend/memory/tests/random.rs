@@ -19,7 +19,8 @@ use crate::wire::max_lease::DataLossGrace;
 use crate::wire::probe::{Probe, WaitTarget};
 use crate::wire::reply::{AcquireReply, BlockedBy, LockState, RenewalReply, Reply};
 
-/// The nearest end of a span is a quarter of a unit away: a sequence that took longer proves nothing.
+/// The nearest end of a span is a quarter of a unit away: a sequence that took longer proves
+/// nothing.
 const LIMIT: Duration = Duration::from_millis(250);
 
 const CASES: u32 = 256;

@@ -1,9 +1,10 @@
 //! The steps of a random sequence.
 //!
-//! All spans are chosen so that no sum of [`UNIT`]s comes near the end of one: the milliseconds that really pass
-//! during a sequence cannot decide what has expired. The constant lease of a waiter (2 s) and of the queue
-//! (4 s) are 1.67 and 3.33 units, the other spans end in half a unit. A registered request is fresh for 1.25 units,
-//! which no sum of units tells from its lease; `cycles` does.
+//! All spans are chosen so that no sum of [`UNIT`]s comes near the end of one: the milliseconds
+//! that really pass during a sequence cannot decide what has expired. The constant lease of a
+//! waiter (2 s) and of the queue (4 s) are 1.67 and 3.33 units, the other spans end in half a unit.
+//! A registered request is fresh for 1.25 units, which no sum of units tells from its lease;
+//! `cycles` does.
 
 use std::time::Duration;
 
@@ -90,7 +91,8 @@ pub(crate) struct Queue {
     pub(crate) with_ticket: bool,
 }
 
-/// A request that waits inside sections. Sections and the requests that hold keys have the same numbers.
+/// A request that waits inside sections. Sections and the requests that hold keys have the same
+/// numbers.
 #[derive(Clone, Debug)]
 pub(crate) struct Asking {
     pub(crate) number: u8,

@@ -1,4 +1,5 @@
-//! A manager whose server is none: something that speaks its protocol and answers whatever comes to its mind.
+//! A manager whose server is none: something that speaks its protocol and answers whatever comes to
+//! its mind.
 //!
 //! `PROPTEST_CASES` sets how many such servers are tried.
 

@@ -1,5 +1,5 @@
-//! Whatever the server may put on the wire: no value makes a panic, none that does not say so makes a grant, and each call
-//! gets one reply.
+//! Whatever the server may put on the wire: no value makes a panic, none that does not say so makes
+//! a grant, and each call gets one reply.
 //!
 //! `PROPTEST_CASES` sets how many values each test tries.
 
@@ -157,7 +157,7 @@ proptest! {
     fn a_push_is_a_message_of_ours_or_nothing(kind in kind(), data in prop::collection::vec(any_value(), 0..5)) {
         let info = PushInfo { kind, data };
         let spelled = matches!(info.data.last(),
-            Some(Value::BulkString(bytes)) if [&b"granted "[..], b"asked ", b"first ", b"bound "].iter().any(|sanitize_host| bytes.starts_with(sanitize_host)));
+            Some(Value::BulkString(bytes)) if [&b"granted "[..], b"asked ", b"first ", b"bound "].iter().any(|word| bytes.starts_with(word)));
         let simple = matches!(info.data.last(), Some(Value::SimpleString(_)));
         prop_assert!(notice(&info).is_none() || spelled || simple);
         let (pushes, mut delivered) = tokio::sync::mpsc::unbounded_channel();

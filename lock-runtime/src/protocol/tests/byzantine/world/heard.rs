@@ -120,7 +120,8 @@ impl World {
         }
     }
 
-    /// Of a group that was not granted together, whoever was told of a hold nevertheless gives it up.
+    /// Of a group that was not granted together, whoever was told of a hold nevertheless gives it
+    /// up.
     pub(crate) fn let_go(&mut self, first: RequestId) {
         for id in self.groups.remove(&first).into_iter().flatten() {
             if self.requests[&id].stage == Stage::Held {
