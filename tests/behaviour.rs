@@ -1,4 +1,4 @@
-//! What a locked call does, on one server and mostly in one process.
+//! Locked calls on one server, mostly in one process.
 
 mod support;
 
@@ -11,28 +11,28 @@ mod behaviour {
     mod durations;
     mod errors;
     mod failover;
-    mod foreign;
-    mod hand_over;
+    mod foreign_tasks;
+    mod handoff;
     mod inspect;
+    mod key_conflict;
     mod lease;
     mod linger;
     mod logs;
     mod loss;
-    mod many;
     mod messages;
+    mod multi_key;
     mod nesting;
     mod outcome;
+    mod permissions;
     mod preflight;
     mod reenter;
     mod released;
     mod renewal;
-    mod rights;
     mod servers;
     mod settings;
     mod sharing;
     mod short_holds;
     mod siblings;
-    mod strangers;
     mod subscribers;
     mod sync_in_task;
     mod thread_ends;

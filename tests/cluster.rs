@@ -1,15 +1,15 @@
-//! Several processes and one server, and what can happen to either.
+//! Several processes and one server, and their faults.
 
 mod support;
 
 mod cluster {
     mod crash;
-    mod crowd;
     mod dead_waiters;
     mod deadlock;
+    mod fairness;
     mod faults;
     #[cfg(target_os = "linux")]
     mod held;
+    mod many_waiters;
     mod soak;
-    mod turns;
 }

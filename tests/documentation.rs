@@ -46,7 +46,7 @@ fn no_example_names_a_crate_that_users_do_not_depend_on() {
     );
 }
 
-/// The library's sources.
+/// The sources of the library.
 fn sources() -> String {
     let mut files = Vec::new();
     files_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("lock-runtime/src"), &mut files);

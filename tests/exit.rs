@@ -1,7 +1,7 @@
-//! A call that has returned leaves no lock behind, in whichever way the process ends then.
+//! A call that has returned leaves no lock behind, however the process ends.
 //!
-//! Without libtest, because its tests run on threads of their own: this program starts itself
-//! again, and the second one ends.
+//! Without libtest, because it runs tests on threads: this program starts itself again as a child,
+//! which ends.
 
 mod support;
 
@@ -20,7 +20,7 @@ use crate::support::{server, traces};
 const RUNS: u32 = 200;
 const MODE: &str = "DISTLOCK_TEST_EXIT_MODE";
 
-/// What a child does last; its name, for the report.
+/// The last action of a child, and its name for the report.
 const MODES: [(&str, &str); 14] = [
     ("sync", "a sync main"),
     ("async", "a main that blocks on an async call"),
@@ -82,7 +82,7 @@ fn exit_after(called: &Result<u64, LockError>) -> ! {
     std::process::exit(i32::from(called.is_err()))
 }
 
-/// The thread has called, and has not ended.
+/// The thread has made a call and has not ended.
 fn in_thread(call: fn() -> Result<u64, LockError>) -> Result<u64, LockError> {
     let (sender, called) = mpsc::channel();
     thread::spawn(move || {
@@ -140,7 +140,7 @@ fn parent() -> ExitCode {
 fn leaves_nothing(mode: &str) {
     let server = server();
     let mut connection = server.connection();
-    // Each mode by itself is the figure; the variants of the two need fewer.
+    // The number of runs of each mode; variants need fewer.
     let runs = if matches!(mode, "sync" | "async") { RUNS } else { RUNS / 10 };
     let dirty = (0..runs).filter(|_| {
         run(mode, &server.url());

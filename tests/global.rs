@@ -32,7 +32,7 @@ fn the_global_manager_can_be_set_once() {
     assert!(format!("{:?}", global().unwrap()).contains("first"));
 }
 
-/// Makes the manager of this process, once.
+/// Builds the manager of this process once.
 fn init() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -1,11 +1,12 @@
-//! The lint of lock orders. In a binary of its own: the orders seen are those of the whole process.
+//! Warnings about the lock order. A separate binary, because the order is recorded for the whole
+//! process.
 
 use std::io;
 use std::sync::{Mutex, Once, PoisonError};
 
 use distlock::{LockError, LockManager, LockRequest, distributed_lock};
 
-/// What the library has warned of, a line each.
+/// The warnings of the library, one per line.
 static WARNINGS: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
 /// Collects the warnings of all threads.

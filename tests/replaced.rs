@@ -1,4 +1,4 @@
-//! The global manager, replaced for a test. In a binary of its own, which has no global manager.
+//! The global manager, replaced for a test. A separate binary, which has no global manager.
 
 mod support;
 
@@ -111,9 +111,9 @@ fn what_a_dropped_future_drops_finds_the_manager_too() {
     }
     let server = server();
     let locks = connect(&server);
-    let (told, hears) = std::sync::mpsc::channel();
+    let (notify, hears) = std::sync::mpsc::channel();
     let future = with_manager_async(&locks, async move {
-        let _at_drop = AtDrop(told);
+        let _at_drop = AtDrop(notify);
         std::future::pending::<()>().await;
     });
     let mut future = Box::pin(future);

@@ -13,7 +13,6 @@ mod shapes {
     mod context;
     mod control;
     mod conversions;
-    mod crowds;
     mod dispatch;
     mod futures;
     mod generics;
@@ -26,6 +25,7 @@ mod shapes {
     mod long;
     mod macros;
     mod managers;
+    mod many_calls;
     mod methods;
     mod named;
     mod names;

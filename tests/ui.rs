@@ -1,28 +1,28 @@
-//! What the attribute says when it is used wrongly, and that it says it once.
+//! The error messages of the attribute, and their number.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-#[path = "ui/newcomer/mended/mod.rs"]
+#[path = "ui/beginner/fixed/mod.rs"]
 #[expect(dead_code, reason = "each is a program of its own")]
-mod mended;
+mod fixed;
 
 const CASES: &str = "tests/ui";
-/// Mistakes of the first hour, each with a first line that says what was meant.
-const NEWCOMER: &str = "tests/ui/newcomer";
-const MENDED: &str = "tests/ui/newcomer/mended";
+/// Typical mistakes of beginners. The first line of each case says what was intended.
+const BEGINNER: &str = "tests/ui/beginner";
+const FIXED: &str = "tests/ui/beginner/fixed";
 
 #[test]
 fn a_mistake_is_reported_where_it_is_made() {
     let cases = trybuild::TestCases::new();
     cases.compile_fail(format!("{CASES}/*.rs"));
-    cases.compile_fail(format!("{NEWCOMER}/*.rs"));
+    cases.compile_fail(format!("{BEGINNER}/*.rs"));
 }
 
 /// A case with another number of errors says so at its beginning: `// errors: 2`.
 #[test]
 fn one_mistake_is_one_error() {
-    for case in programs(CASES).into_iter().chain(programs(NEWCOMER)) {
+    for case in programs(CASES).into_iter().chain(programs(BEGINNER)) {
         let expected = announced(&case).unwrap_or(1);
         assert_eq!(errors(&case.with_extension("stderr")), expected, "{}", case.display());
     }
@@ -30,17 +30,17 @@ fn one_mistake_is_one_error() {
 
 #[test]
 fn following_the_error_message_fixes_the_mistake() {
-    let list = read(&Path::new(MENDED).join("mod.rs"));
-    let cases = programs(NEWCOMER);
+    let list = read(&Path::new(FIXED).join("mod.rs"));
+    let cases = programs(BEGINNER);
     assert!(cases.len() >= 30, "{}", cases.len());
     assert_eq!(cases.len(), list.matches("\nmod ").count());
     for case in cases {
         let name = case.file_stem().and_then(|name| name.to_str()).expect("cases have plain names");
-        assert!(list.contains(&format!("\nmod {name};\n")), "{name} has no mended twin");
-        let (wrong, mended) = (read(&case), read(&Path::new(MENDED).join(format!("{name}.rs"))));
+        assert!(list.contains(&format!("\nmod {name};\n")), "{name} has no fixed version");
+        let (wrong, fixed) = (read(&case), read(&Path::new(FIXED).join(format!("{name}.rs"))));
         assert!(wrong.starts_with("// "), "{name} does not say what was meant");
-        assert_eq!(wrong.lines().next(), mended.lines().next(), "{name} means something else");
-        assert_ne!(code(&wrong), code(&mended), "{name} is not mended");
+        assert_eq!(wrong.lines().next(), fixed.lines().next(), "{name} has another description");
+        assert_ne!(code(&wrong), code(&fixed), "{name} is not fixed");
     }
 }
 

@@ -1,6 +1,5 @@
-//! A loss of the server's data is waited out for the longest lease of all processes, no matter
-//! which asks first. A manager stands for a process here: each has its own connection and its own
-//! knowledge.
+//! After a data loss nothing is granted until the longest lease of any process has ended, no matter
+//! which process asks first. A manager acts as a process: it has its own connection and state.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +17,7 @@ fn manager(server: &RedisServer, ttl: Duration, waits: bool) -> LockManager {
     builder.data_loss_grace(waits).build().unwrap()
 }
 
-/// Makes the manager known to the server, and the server to it.
+/// Connects the manager.
 fn acquaint(locks: &LockManager) {
     locks.mutex("acquainted").wait(LIMIT).acquire_blocking().unwrap().release_blocking().unwrap();
 }

@@ -1,4 +1,4 @@
-//! Futures that are dropped wherever they happen to be.
+//! Futures that are dropped at any point.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -29,7 +29,7 @@ async fn deeper(locks: &LockManager, key: u32) -> Result<(), LockError> {
     Ok(())
 }
 
-/// Polls the future so many times, then drops it; whether it came to its end before.
+/// Polls the future this many times, then drops it. Returns whether it completed.
 async fn drop_after<F: Future>(polls: u32, future: F) -> bool {
     let mut future = pin!(future);
     let mut left = polls;
@@ -43,7 +43,7 @@ async fn drop_after<F: Future>(polls: u32, future: F) -> bool {
     .await
 }
 
-/// Numbers without a pattern; the seed is a constant so that a failure can be had again.
+/// Random numbers with a constant seed, so that failures can be reproduced.
 struct Random(u64);
 
 impl Random {
@@ -55,7 +55,7 @@ impl Random {
     }
 }
 
-/// Half of them want key 0.
+/// Half of them use key 0.
 fn key(random: &mut Random) -> u32 {
     random.below(16).saturating_sub(8)
 }
@@ -102,7 +102,7 @@ fn two_thousand_tasks_aborted_at_any_time_leave_nothing() {
                 runtime.spawn(async move { work(&locks, key, pauses).await })
             })
             .collect();
-        // Now and then long enough for some to come to their end.
+        // Sometimes long enough to complete.
         let pause = if batch_number % 10 == 0 { 5000 } else { 300 };
         thread::sleep(Duration::from_micros(u64::from(random.below(pause))));
         batch.iter().for_each(tokio::task::JoinHandle::abort);

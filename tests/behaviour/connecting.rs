@@ -1,4 +1,4 @@
-//! How a connection is made: in how many round trips, and with which limits.
+//! The round trips and limits of connecting.
 
 use std::time::{Duration, Instant};
 

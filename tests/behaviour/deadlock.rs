@@ -1,4 +1,4 @@
-//! Calls that wait for one another: exactly one of them is told, with the circle spelled out.
+//! Deadlocks: exactly one call fails, with all members of the cycle.
 
 use std::sync::Barrier;
 use std::thread;
@@ -9,9 +9,9 @@ use testkit::RedisServer;
 
 use crate::support::{LIMIT, connect, server, until_free, until_waiting};
 
-/// From the closing of a circle to the error that resolves it.
+/// The limit from the beginning of a deadlock to its error.
 const SOON: Duration = Duration::from_secs(1);
-/// What a noisy machine may add.
+/// Slack for a busy machine.
 const SLACK: Duration = Duration::from_secs(2);
 
 #[distributed_lock("{outer}", manager = locks)]
@@ -32,7 +32,7 @@ fn inside(locks: &LockManager, key: &str) -> Result<(), LockError> {
     Ok(())
 }
 
-/// Each takes a key and then that of the next; how long each waited, and the only error.
+/// Each acquires a key and then that of the next. Returns how long each waited, and the only error.
 fn circle(locks: &[&LockManager]) -> (Vec<Duration>, LockError) {
     let met = Barrier::new(locks.len());
     let keys: Vec<String> = (0..locks.len()).map(|number| format!("key:{number}")).collect();
@@ -50,7 +50,7 @@ fn circle(locks: &[&LockManager]) -> (Vec<Duration>, LockError) {
     (fine.into_iter().filter_map(Result::ok).collect(), errors.remove(0))
 }
 
-fn assert_told(error: &LockError, calls: usize) {
+fn assert_deadlock(error: &LockError, calls: usize) {
     let text = error.to_string();
     let LockError::Deadlock(deadlock) = error else { panic!("{error:?}") };
     assert_eq!(deadlock.cycle.len(), calls);
@@ -67,7 +67,7 @@ fn two_processes_in_opposite_orders() {
     let server = server();
     let (one, other) = (connect(&server), connect(&server));
     let (waited, error) = circle(&[&one, &other]);
-    assert_told(&error, 2);
+    assert_deadlock(&error, 2);
     assert!(waited[0] < SOON + SLACK, "{waited:?}");
     until_free(&one, "key:0");
     until_free(&one, "key:1");
@@ -78,7 +78,7 @@ fn two_calls_of_one_process() {
     let server = server();
     let locks = &connect(&server);
     let (waited, error) = circle(&[locks, locks]);
-    assert_told(&error, 2);
+    assert_deadlock(&error, 2);
     assert!(waited[0] < SOON + SLACK, "{waited:?}");
 }
 
@@ -87,14 +87,14 @@ fn three_calls_of_two_processes() {
     let server = server();
     let (one, other) = (connect(&server), connect(&server));
     let (waited, error) = circle(&[&one, &other, &one]);
-    assert_told(&error, 3);
+    assert_deadlock(&error, 3);
     assert_eq!(waited.len(), 2);
 }
 
 #[test]
 fn without_a_server() {
     let locks = LockManager::connect("memory://deadlock").unwrap();
-    assert_told(&circle(&[&locks, &locks]).1, 2);
+    assert_deadlock(&circle(&[&locks, &locks]).1, 2);
 }
 
 #[distributed_lock("shared", manager = locks)]

@@ -1,4 +1,4 @@
-//! A thousand calls inside one another.
+//! A thousand nested calls.
 
 use distlock::{LockError, LockManager, distributed_lock};
 use testkit::eventually;

@@ -1,4 +1,4 @@
-//! Every length of time that can be set, at its ends: zero and `Duration::MAX`.
+//! Every duration setting at its limits: zero and `Duration::MAX`.
 
 use std::time::{Duration, Instant};
 
@@ -11,15 +11,15 @@ use crate::support::{LIMIT, connect, server, traces};
 
 const ZERO: Duration = Duration::ZERO;
 const MAX: Duration = Duration::MAX;
-/// Longer than a call may take that waits for nothing.
+/// The limit of a call that does not wait.
 const SOON: Duration = Duration::from_secs(10);
 
-/// What becomes of a setting.
+/// The effect of a setting.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Outcome {
-    /// A free lock is had with it.
+    /// A free lock can be acquired.
     Works,
-    /// It is a configuration error that says so.
+    /// It is a configuration error.
     Config(&'static str),
 }
 use Outcome::{Config, Works};
@@ -67,7 +67,7 @@ fn with_linger(locks: &LockManager, linger: Duration) -> Result<(), LockError> {
     Ok(())
 }
 
-/// A new one each time: what is kept for the next call is not to serve another row of the table.
+/// A new manager for each row, so that state of one row does not affect the next.
 fn key() -> usize {
     static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
     NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
@@ -87,7 +87,7 @@ fn check(what: &str, expected: Outcome, call: impl FnOnce() -> Result<(), LockEr
     }
 }
 
-/// What a user does with a lock: holds it, nests in it, lets go.
+/// Typical use of a lock: hold, nest, release.
 fn use_it(guard: LockGuard) -> Result<(), LockError> {
     assert!(guard.hold().is_valid());
     guard.release_blocking()
@@ -169,7 +169,7 @@ fn a_ttl_that_the_margin_uses_up_is_refused_wherever_it_is_set() {
     assert!(matches!(error, Err(LockError::Config(_))));
 }
 
-/// A server that is so far away.
+/// A server with this latency.
 fn far(round_trip: Duration) -> (RedisServer, FaultProxy) {
     let server = server();
     let proxy = FaultProxy::start(&server).unwrap();

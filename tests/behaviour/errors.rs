@@ -1,4 +1,4 @@
-//! Servers that cannot or will not: each a typed error, in time, with what to do.
+//! Servers that fail or reject requests: each gives a typed error in time, with advice.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! What others see of a lock.
+//! Inspecting a lock.
 
 use std::task::{Context, Waker};
 use std::thread;

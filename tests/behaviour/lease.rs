@@ -1,4 +1,4 @@
-//! How long a hold lasts.
+//! The duration of a hold.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use crate::support::{LIMIT, connect, server};
 
 const SHORT: Duration = Duration::from_millis(300);
 
-/// What is left of the key in the server.
+/// The remaining ttl of the key on the server.
 fn server_ttl(server: &RedisServer) -> Duration {
     let mut pttl = redis::cmd("PTTL");
     let left: i64 = pttl.arg("lock:{lease}").query(&mut server.connection()).unwrap();

@@ -65,13 +65,12 @@ fn another_process_gets_a_lingering_lock_at_once() {
     let (calls, best) = waits.min().unwrap();
     assert_eq!(
         calls, 2,
-        "the request, of which the holder is told, and the release, which grants: two round trips"
+        "a request, which notifies the holder, and a release, which grants: two round trips"
     );
     assert!(best < Duration::from_millis(200), "{best:?}");
 }
 
-/// Whoever tries once is told that the lock is held, and asks for nothing: the holder does not hear
-/// of it.
+/// A single attempt fails and leaves no request behind, so the holder does not learn of it.
 #[test]
 fn a_single_attempt_of_another_process_does_not_end_the_linger() {
     let (server, locks, others) = setting();

@@ -1,4 +1,4 @@
-//! What the library logs, tested in processes of their own.
+//! Log events, in separate processes.
 
 use std::fmt::{self, Write as _};
 use std::sync::Mutex;
@@ -16,7 +16,7 @@ use crate::support::{LIMIT, connect, server};
 
 static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Keeps what is logged: the level, and each field with its value.
+/// Records events: the level, and each field with its value.
 struct Keeps;
 
 struct Line(String);
@@ -57,12 +57,12 @@ fn lines_with(texts: &[&str]) -> Vec<String> {
 }
 
 #[track_caller]
-fn until_told(texts: &[&str]) -> String {
+fn until_logged(texts: &[&str]) -> String {
     eventually(LIMIT, &format!("it logs {texts:?}"), || !lines_with(texts).is_empty());
     lines_with(texts).remove(0)
 }
 
-/// In the process that keeps what is logged.
+/// In the process that records the events.
 fn keep(url: &str, run: fn(&str)) {
     tracing::subscriber::set_global_default(Keeps).expect("nobody else sets one");
     run(url);
@@ -77,9 +77,9 @@ fn a_crowd_waits(url: &str) {
             thread::spawn(move || locks.mutex("crowd").acquire_blocking().map(drop))
         })
         .collect();
-    let hint = until_told(&["WARN", "this process holds", "Hold::share"]);
+    let hint = until_logged(&["WARN", "this process holds", "Hold::share"]);
     assert!(hint.contains("key=\"crowd\"") && hint.contains("logs.rs"), "{hint}");
-    let long = until_told(&["WARN", "still waiting"]);
+    let long = until_logged(&["WARN", "still waiting"]);
     assert!(long.contains("calls=40"), "{long}");
     drop(held);
     for thread in waiting {
@@ -136,14 +136,14 @@ fn the_server_goes_and_comes(url: &str) {
     let others = LockManager::connect(url).unwrap();
     let busy = others.mutex("held").wait(Duration::from_millis(50)).acquire_blocking();
     assert!(matches!(busy, Err(LockError::Busy(_))), "{busy:?}");
-    until_told(&["DEBUG", "gave up", "key=\"held\""]);
+    until_logged(&["DEBUG", "gave up", "key=\"held\""]);
     drop(held);
     println!("ready");
-    until_told(&["WARN", "connection lost"]);
-    until_told(&["INFO", "connected again", "after="]);
+    until_logged(&["WARN", "connection lost"]);
+    until_logged(&["INFO", "connected again", "after="]);
     let lost = locks.mutex("other").wait(Duration::from_secs(2)).acquire_blocking();
     assert!(matches!(lost, Err(LockError::DataLoss(_))), "{lost:?}");
-    until_told(&["WARN", "lost its data", "left="]);
+    until_logged(&["WARN", "lost its data", "left="]);
 }
 
 #[test]

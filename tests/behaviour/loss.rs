@@ -1,4 +1,4 @@
-//! Holds that are taken away, and how their owners hear of it.
+//! Lost holds, and how their owners are notified.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,12 +16,12 @@ fn setting() -> (RedisServer, LockManager) {
     (server, locks)
 }
 
-/// Takes the lock away from its holder.
+/// Deletes the key of the holder.
 fn take_away(server: &RedisServer) {
     server.command(&["DEL", "lock:{loss}"]);
 }
 
-/// Notes that it was dropped.
+/// Records its drop.
 struct Witness<'a>(&'a AtomicBool);
 
 impl Drop for Witness<'_> {
@@ -105,7 +105,7 @@ impl From<LockError> for Own {
     }
 }
 
-/// Returns `end` after its hold was lost.
+/// Returns `end` after its hold is lost.
 #[distributed_lock("loss", manager = locks, hold = hold)]
 fn lose(locks: &LockManager, server: &RedisServer, end: Result<u32, Own>) -> Result<u32, Own> {
     take_away(server);

@@ -1,4 +1,4 @@
-//! What messages say of text that is not the library's own.
+//! Messages that contain text of users and servers.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Calls under a key that an ancestor of theirs holds.
+//! Re-entry: calls with a key that an enclosing call holds.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -11,7 +11,7 @@ use testkit::eventually;
 
 use crate::support::{LIMIT, connect, server, traces};
 
-/// What runs inside an outer section.
+/// The code inside an outer section.
 type Inner<'a> = &'a mut (dyn FnMut() -> Result<Fence, LockError> + Send);
 
 #[distributed_lock("nest", manager = locks, hold = hold)]
@@ -89,7 +89,7 @@ async fn calls_nest_through_block_in_place() {
     outer_async(&locks, &mut inner).await.unwrap();
 }
 
-/// Moves from thread to thread inside the section, until it has run on two at least.
+/// Yields inside the section until it has run on at least two threads.
 #[distributed_lock("nest", manager = locks, hold = hold)]
 async fn wander(locks: &LockManager) -> Result<usize, LockError> {
     let start = (thread::current().id(), Instant::now());
@@ -124,7 +124,7 @@ async fn calls_nest_after_the_task_has_moved_to_another_thread() {
     noise.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
-/// Polls once on a thread of its own.
+/// Polls once on a new thread.
 fn poll_elsewhere<T: Send>(future: &mut BoxFuture<'_, T>) -> (ThreadId, Poll<T>) {
     let poll = move || {
         let poll = Pin::new(future).poll(&mut Context::from_waker(Waker::noop()));

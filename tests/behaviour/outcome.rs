@@ -1,4 +1,4 @@
-//! How calls end: panics, shutdowns, and errors in the types of their functions.
+//! The end of calls: panics, shutdowns, and errors in the types of the functions.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};

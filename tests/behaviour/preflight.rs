@@ -1,5 +1,5 @@
-//! What a server has to be, and which rights a user needs: looked at when a connection is made, and
-//! said in one sentence.
+//! Requirements of the server and permissions of the user, which are checked when a connection is
+//! made.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;

@@ -1,4 +1,4 @@
-//! Calls that are not to re-enter: `reenter = false`.
+//! Calls that must not re-enter: `reenter = false`.
 
 use std::time::Duration;
 

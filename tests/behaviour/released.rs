@@ -1,4 +1,4 @@
-//! What a hold says of itself after its release.
+//! The state of a hold after its release.
 
 use std::sync::Arc;
 use std::task::{Context, Waker};

@@ -124,14 +124,14 @@ fn the_loss_callback_runs_on_its_own_thread() {
     let server = server();
     let locks = connect_with_ttl(&server, SECOND);
     let guard = locks.mutex("renewal").acquire_blocking().unwrap();
-    let (told, hears) = channel();
-    let again = told.clone();
+    let (notify, hears) = channel();
+    let again = notify.clone();
     guard.hold().on_lost(|_| panic!("a bug in a callback: it ends there"));
     let nested = locks.clone();
     guard.hold().on_lost(move |error| {
         // It may take locks, which a callback on the thread of the locks could not.
         let lock = nested.mutex("other").acquire_blocking().map(drop);
-        told.send((error, lock, thread::current().id())).unwrap();
+        notify.send((error, lock, thread::current().id())).unwrap();
     });
     delete(&server);
     let (error, lock, id) = hears.recv_timeout(LIMIT).unwrap();
@@ -150,8 +150,8 @@ fn the_loss_callback_runs_on_its_own_thread() {
 fn a_release_does_not_run_the_loss_callback() {
     let server = server();
     let locks = connect_with_ttl(&server, SECOND / 5);
-    let (told, hears) = channel::<()>();
-    let (lost, contended) = (told.clone(), told);
+    let (notify, hears) = channel::<()>();
+    let (lost, contended) = (notify.clone(), notify);
     let guard = locks.mutex("renewal").acquire_blocking().unwrap();
     guard.hold().on_lost(move |_| lost.send(()).unwrap());
     guard.hold().on_contended(move || contended.send(()).unwrap());
@@ -174,9 +174,9 @@ fn a_holder_learns_of_waiters_in_its_own_and_in_other_processes() {
                 if global { request.strict_fifo() } else { request }
             };
             let guard = request(&locks).acquire_blocking().unwrap();
-            let (told, hears) = channel();
-            let late = told.clone();
-            guard.hold().on_contended(move || told.send(()).unwrap());
+            let (notify, hears) = channel();
+            let late = notify.clone();
+            guard.hold().on_contended(move || notify.send(()).unwrap());
             assert!(
                 others.mutex("renewal").try_acquire_blocking().unwrap().is_none(),
                 "it does not wait"
@@ -202,8 +202,8 @@ fn a_section_learns_of_waiters_that_existed_before_it() {
     thread::scope(|scope| {
         let second = scope.spawn(|| {
             let guard = locks.mutex("renewal").acquire_blocking().unwrap();
-            let (told, hears) = channel();
-            guard.hold().on_contended(move || told.send(()).unwrap());
+            let (notify, hears) = channel();
+            guard.hold().on_contended(move || notify.send(()).unwrap());
             hears.recv_timeout(LIMIT)
         });
         until_waiting(&locks, "renewal", 1);

@@ -1,4 +1,4 @@
-//! One server with several tenants, and servers that are new or were there before.
+//! One server with several tenants, new servers, and servers with existing data.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! The attribute's options, seen from outside.
+//! The options of the attribute.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};

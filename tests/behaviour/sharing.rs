@@ -1,4 +1,4 @@
-//! A hold handed to tasks and threads.
+//! Holds that are shared with tasks and threads.
 
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};

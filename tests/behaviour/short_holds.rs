@@ -1,4 +1,4 @@
-//! Holds shorter than the interval at which a waiter looks, and the requests that follow them.
+//! Holds shorter than the poll interval of a waiter, and the requests that follow them.
 
 use std::sync::Mutex;
 use std::thread;

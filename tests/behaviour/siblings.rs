@@ -1,4 +1,4 @@
-//! Branches beside one another under one hold, and tasks and threads that do not belong to it.
+//! Concurrent branches under one hold, and tasks and threads that do not belong to it.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -9,7 +9,7 @@ use futures::stream::{FuturesUnordered, StreamExt as _};
 
 use crate::support::{connect, server};
 
-/// Counts those inside; there may never be two.
+/// Counts running sections; there must never be two.
 #[derive(Default)]
 struct Room {
     inside: AtomicU32,

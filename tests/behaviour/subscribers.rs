@@ -1,7 +1,6 @@
-//! Subscribers of `tracing` that panic, block or take locks, in processes of their own.
+//! Subscribers of `tracing` that panic, block or acquire locks, in separate processes.
 //!
-//! The event that they get is a lost hold: the key is deleted in the server, which the next renewal
-//! finds.
+//! The event is a lost hold: the key is deleted on the server, which the next renewal detects.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -20,7 +19,7 @@ use crate::support::{LIMIT, server};
 
 const TTL: Duration = Duration::from_secs(3);
 
-/// Does something of its own with each warning of the library.
+/// Runs a function on each warning of the library.
 struct Does(fn());
 
 static WARNINGS: AtomicU32 = AtomicU32::new(0);
@@ -52,7 +51,7 @@ fn connect(url: &str) -> LockManager {
     LockManager::builder().url(url).ttl(TTL).build().expect("the url is well formed")
 }
 
-/// Takes the lock of this key and has the library find that it was lost.
+/// Acquires this key, and makes the library detect its loss.
 fn lose(locks: &LockManager, url: &str, key: &str) -> LockGuard {
     let guard = locks.mutex(key).acquire_blocking().expect("the lock is free");
     let client = redis::Client::open(url).expect("the url is well formed");

@@ -1,7 +1,7 @@
-//! Sync calls in a task of tokio, which never yields between them.
+//! Blocking calls in a task of tokio that never yields between them.
 //!
-//! Tokio gives a task a budget of 128 operations for each poll. What the library waits for must not
-//! depend on it.
+//! Tokio gives a task a budget of 128 operations per poll. Waits of the library must not depend on
+//! it.
 
 use std::sync::mpsc::{self, Receiver};
 use std::thread;

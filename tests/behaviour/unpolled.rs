@@ -1,5 +1,5 @@
-//! Futures that wait for a lock, are granted it and are not polled: kept in a `select!` loop, a
-//! paused stream, a variable.
+//! Futures that are granted a lock and not polled: in a `select!` loop, a paused stream, a
+//! variable.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,5 +1,4 @@
-//! Servers that cannot be reached: no call waits longer than it may, or for an answer that is
-//! already known.
+//! Unreachable servers: no call exceeds its wait, or waits for an outcome that is already known.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! What is seen of a lock that is handed on within a process, and of those who wait for it there.
+//! What inspection shows of a local handoff and of local waiters.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -46,7 +46,11 @@ fn the_section_that_runs_and_those_behind_it_are_seen_in_their_process() {
 
         let seen = inspect(&others, "visible");
         let holder = seen.holder.expect("that process has it");
-        assert_eq!((holder.fence, seen.waiting), (granted, 0), "what the server was told");
+        assert_eq!(
+            (holder.fence, seen.waiting),
+            (granted, 0),
+            "the fence and the waiters on the server"
+        );
 
         may_end.store(true, Ordering::Relaxed);
         assert_eq!(second.join().unwrap().unwrap().get(), granted.get() + 1);

@@ -1,4 +1,4 @@
-//! Processes that die or stand still while they hold a lock or wait for it.
+//! Processes that are killed or paused while they hold a lock or wait for it.
 
 use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
@@ -10,9 +10,9 @@ use crate::support::process::{Process, orders};
 use crate::support::{LIMIT, beside_others, connect, inspect, server, until_waiting};
 
 const TTL: Duration = Duration::from_secs(2);
-/// How much longer than its ttl a hold lives in the server.
+/// How much longer than its ttl a hold lasts on the server.
 const GUARD: Duration = Duration::from_millis(20);
-/// How long a grant waits to be taken up, and a waiter keeps its place unheard.
+/// How long an unconfirmed grant is valid, and how long a silent waiter stays in the queue.
 const CLAIM: Duration = Duration::from_secs(2);
 const SLACK: Duration = Duration::from_millis(500);
 
@@ -24,7 +24,7 @@ fn hold_for_ever(locks: &LockManager) -> Result<(), LockError> {
     }
 }
 
-/// In the process that a test started: asks for the lock and keeps it.
+/// In a child process: acquires the lock and keeps it.
 fn is_victim() -> bool {
     let Some(orders) = orders() else { return false };
     let locks = LockManager::connect(&orders.url).unwrap();
@@ -41,7 +41,8 @@ fn until_held_by(locks: &LockManager, pid: u32) {
     });
 }
 
-/// Waits for the lock on a thread, in global order: behind all who asked before; when it was had.
+/// Waits for the lock on a thread, in strict order behind earlier requests. Returns when it was
+/// acquired.
 fn follow<'scope>(
     scope: &'scope thread::Scope<'scope, '_>,
     locks: &'scope LockManager,

@@ -1,4 +1,4 @@
-//! Many waiters that are gone: no script works for long, and all processes go on.
+//! Many dead waiters: no script blocks the server for long, and all processes make progress.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ const INTERRUPTED: usize = 3;
 const LONGEST_WITH_INTERRUPTION: i64 = 50_000;
 const TRIES: u32 = 4;
 
-/// Puts waiters into the queue of the lock, before all that ask from now on.
+/// Adds waiters to the queue of the lock, before all later requests.
 fn enqueue(server: &RedisServer, key: &str, lease: Duration, inbox: impl Fn(u64) -> String) {
     let mut connection = server.connection();
     let (seconds, micros): (u64, u64) =
@@ -45,7 +45,7 @@ fn enqueue(server: &RedisServer, key: &str, lease: Duration, inbox: impl Fn(u64)
     }
 }
 
-/// How long the scripts ran since the last look, in microseconds; the longest first.
+/// The durations of scripts since the last call, in microseconds, the longest first.
 fn scripts(server: &RedisServer) -> Vec<i64> {
     let mut connection = server.connection();
     let log: Vec<Vec<Value>> =
@@ -61,7 +61,7 @@ fn scripts(server: &RedisServer) -> Vec<i64> {
     scripts
 }
 
-/// A holder releases while twenty thousand dead waiters stand before a live one.
+/// A holder releases while twenty thousand dead waiters are queued before a live one.
 fn undergo(lease: Duration, inbox: impl Fn(u64) -> String) {
     let _machine = alone();
     let server = server();

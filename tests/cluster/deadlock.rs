@@ -1,4 +1,4 @@
-//! Four processes that wait for one another: in circles, and in orders that only look like them.
+//! Four processes that wait for each other: in cycles, and in orders that only resemble them.
 
 mod cycles;
 mod legal;
@@ -12,13 +12,13 @@ use std::time::Duration;
 use redis::Connection;
 use testkit::{RedisServer, eventually};
 
-use super::turns::wall_clock;
+use super::fairness::wall_clock;
 use crate::support::process::Process;
 use crate::support::{LIMIT, traces};
 
 const PROCESSES: usize = 4;
 
-/// A number that whoever runs the test may set.
+/// A number from the environment.
 pub fn setting(name: &str, default: u64) -> u64 {
     env::var(name).map_or(default, |text| text.parse().expect("a number"))
 }
@@ -32,7 +32,7 @@ fn open(url: &str) -> Connection {
     redis::Client::open(url).unwrap().get_connection().unwrap()
 }
 
-/// Waits until the library has left nothing; the keys of the tests' own begin with `test:`.
+/// Waits until no keys of the library are left; keys of the tests begin with `test:`.
 fn until_nothing_is_left(server: &RedisServer) {
     eventually(LIMIT, "nothing is left in the server", || {
         traces(server).iter().all(|key| key.starts_with("test:"))
@@ -44,7 +44,7 @@ fn until_nothing_is_left(server: &RedisServer) {
 struct Dice(u64);
 
 impl Dice {
-    /// Set `DISTLOCK_SEED` to see the same numbers again.
+    /// `DISTLOCK_SEED` sets the seed.
     fn new() -> Self {
         let seed = setting("DISTLOCK_SEED", wall_clock());
         println!("DISTLOCK_SEED={seed}");
@@ -58,7 +58,7 @@ impl Dice {
         bits ^ (bits >> 31)
     }
 
-    /// Independent ones, for somebody else.
+    /// An independent generator.
     fn fork(&mut self) -> Self {
         Self(self.next())
     }

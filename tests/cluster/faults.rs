@@ -1,4 +1,4 @@
-//! What befalls the server while a lock is held and waited for.
+//! Faults of the server while a lock is held and waited for.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -43,7 +43,7 @@ fn visit(locks: &LockManager, mut enough: impl FnMut(Instant) -> bool) -> Visit 
         thread::sleep(Duration::from_millis(1));
     }
     let released = guard.release_blocking();
-    assert!(released.is_err() || !visit.lost, "a loss is told at the release too");
+    assert!(released.is_err() || !visit.lost, "a release reports a loss, too");
     visit
 }
 
@@ -73,7 +73,7 @@ fn undergo(server: &RedisServer, holder_keeps_it: bool, fault: impl FnOnce()) {
         let first = holder.join().unwrap();
         println!("held for {:?} after the fault", first.until.saturating_duration_since(over));
         assert_eq!(first.lost, !holder_keeps_it);
-        assert!(holder_keeps_it || first.until < over + TTL, "told too late of the loss");
+        assert!(holder_keeps_it || first.until < over + TTL, "the loss was reported too late");
         let waiters = waiters.into_iter().flat_map(|waiter| waiter.join().unwrap());
         let visits = [first].into_iter().chain(waiters).collect();
         println!("all done {:?} after the fault", over.elapsed());

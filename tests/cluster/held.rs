@@ -1,4 +1,4 @@
-//! Many holds at once: what it costs to keep them.
+//! The cost of many simultaneous holds.
 
 use std::fs;
 use std::thread;
@@ -10,13 +10,13 @@ use testkit::{RedisServer, eventually};
 use super::deadlock::setting;
 use crate::support::{LIMIT, beside_others, connect_with_ttl, server, traces};
 
-/// So many holds go into one call of the renewal.
+/// How many holds one renewal call contains.
 const BATCH: u64 = 100;
 /// The part of a core that ten thousand holds with the default ttl may take: `cargo test --release`
 /// for the figure.
 const SHARE: f64 = if cfg!(debug_assertions) { 0.05 } else { 0.01 };
 
-/// Set `DISTLOCK_HOLDS` to do it with more, and with the default ttl.
+/// `DISTLOCK_HOLDS` sets another number, and uses the default ttl.
 #[test]
 fn many_holds_are_renewed_with_few_calls() {
     let _machine = beside_others();
@@ -63,7 +63,7 @@ fn take(locks: &LockManager, holds: u64) -> Vec<LockGuard> {
         .collect()
 }
 
-/// What was spent up to some instant.
+/// The resources that were used up to an instant.
 struct Cost {
     at: Instant,
     /// Calls of scripts.
@@ -97,14 +97,14 @@ fn script_calls(server: &RedisServer) -> u64 {
     calls.sum()
 }
 
-/// Bytes that the server uses.
+/// The memory of the server.
 fn used(server: &RedisServer) -> u64 {
     let info = info(server, "memory");
     let line = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
     line.expect("it says so").trim().parse().unwrap()
 }
 
-/// Bytes of this process that are in memory.
+/// The resident memory of this process.
 fn resident() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

@@ -1,4 +1,4 @@
-//! Four processes with eight workers each want one key.
+//! Four processes with eight workers each contend for one key.
 
 use std::env;
 use std::thread;
@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use distlock::{Fence, LockError, LockManager, distributed_lock};
 use redis::Connection;
 
-use super::turns::{Section, assert_turns, glimpse, nonce_of, wall_clock};
+use super::fairness::{Section, assert_turns, glimpse, nonce_of, wall_clock};
 use crate::support::process::{Orders, Process, orders};
 use crate::support::{alone, connect, server, traces};
 
 const PROCESSES: usize = 4;
 const WORKERS: usize = 8;
 
-/// How often a process hands the lock on within itself while others wait: the default.
+/// The default limit of local handoffs while other processes wait.
 const BOUND: usize = 8;
 
 #[test]
@@ -53,7 +53,7 @@ fn strict(orders: &Orders) -> LockManager {
     LockManager::builder().url(&orders.url).max_handoffs(0).build().unwrap()
 }
 
-/// Set `DISTLOCK_SOAK_SECS` to do it longer.
+/// `DISTLOCK_SOAK_SECS` sets another duration.
 fn duration() -> Duration {
     let seconds = env::var("DISTLOCK_SOAK_SECS").ok();
     Duration::from_secs(seconds.map_or(3, |text| text.parse().expect("a number of seconds")))

@@ -42,7 +42,7 @@ pub fn block_on<T>(future: impl std::future::Future<Output = T>) -> T {
     runtime.expect("a runtime without I/O needs nothing").block_on(future)
 }
 
-macro_rules! twins {
+macro_rules! locked_and_plain {
     ($($name:ident: #[distributed_lock($($args:tt)*)] { $($function:tt)* })*) => {$(
         pub mod $name {
             pub mod locked {
@@ -62,7 +62,7 @@ macro_rules! twins {
     )*};
 }
 
-twins! {
+locked_and_plain! {
     tail: #[distributed_lock("order:tail", on_error = panic)] {
         pub fn run(log: &Log) -> Option<usize> {
             let _local = Noisy("local", log);
@@ -151,7 +151,7 @@ twins! {
     }
 }
 
-/// What the locked twin writes, which is what the plain one writes too.
+/// The output of the locked function, which equals that of the plain one.
 macro_rules! same {
     ($name:ident, |$log:ident| $call:expr) => {{
         let locked = {

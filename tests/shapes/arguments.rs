@@ -8,20 +8,20 @@ use std::pin::Pin;
 
 use distlock::distributed_lock;
 
-use super::support::{Error, support, twins};
+use super::support::{Error, locked_and_plain, support};
 
 #[derive(Clone, Copy)]
 struct Pair(u32, u32);
 
 // 155
-twins! {
+locked_and_plain! {
     bound: ["arguments:bound:{number}:{left}", on_error = panic]
     fn run((Ok(number) | Err(number)): Result<u32, u32>, both @ Pair(left, _): Pair) -> u32 {
         number + left + both.1
     }
 }
 
-twins! {
+locked_and_plain! {
     places: ["arguments:places:{name}", on_error = panic]
     async fn run(
         &mut (ref mut count, ref name): &mut (u32, String),

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use distlock::distributed_lock;
 use futures::future::{self, BoxFuture, Either};
 
-use super::support::{Error, support, twins};
+use super::support::{Error, locked_and_plain, support};
 
 // 143
-twins! {
+locked_and_plain! {
     labels: ["control:labels:{limit}"]
     async fn run(limit: u32) -> Result<u32, Error> {
         let found = 'search: {
@@ -34,7 +34,7 @@ twins! {
 }
 
 // 144
-twins! {
+locked_and_plain! {
     inner: ["control:inner"]
     async fn run(text: &str) -> Result<u32, Error> {
         let early = async {
@@ -56,7 +56,7 @@ twins! {
 }
 
 // 145
-twins! {
+locked_and_plain! {
     chains: ["control:chains"]
     fn run(text: &str) -> Result<u32, Error> {
         let Some((left, right)) = text.split_once('-') else {
@@ -94,7 +94,7 @@ async fn jumps_end_where_they_would_without_the_lock() {
 }
 
 // 146
-twins! {
+locked_and_plain! {
     selected: ["control:selected:{}", numbers.len()]
     async fn run(numbers: &mut Vec<u32>) -> Result<usize, Error> {
         let mut sleeping = pin!(tokio::time::sleep(std::time::Duration::from_secs(60)));

@@ -58,7 +58,7 @@ impl Drop for Drops<'_> {
 
 /// One function twice, as `name::plain` and as `name::locked` under the attribute with the
 /// arguments in brackets: what the second does, the first does too.
-macro_rules! twins {
+macro_rules! locked_and_plain {
     ($name:ident: [$($args:tt)*] $($function:tt)*) => {
         mod $name {
             pub(super) mod plain {
@@ -78,7 +78,7 @@ macro_rules! twins {
         }
     };
 }
-pub(super) use twins;
+pub(super) use locked_and_plain;
 
 /// The key of the innermost section around the caller.
 pub(super) fn current() -> Option<String> {

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::sync::Mutex;
 
-use super::support::{Drops, support, twins};
+use super::support::{Drops, locked_and_plain, support};
 
 type Log = Mutex<Vec<&'static str>>;
 
@@ -20,7 +20,7 @@ impl Drops<'_> {
 }
 
 // 87
-twins! {
+locked_and_plain! {
     tail: ["temporaries:tail", on_error = panic]
     fn run(log: &Log) -> Option<u32> {
         let _local = Drops("local", log);
@@ -28,7 +28,7 @@ twins! {
     }
 }
 
-twins! {
+locked_and_plain! {
     tail_async: ["temporaries:tail:async", on_error = panic]
     async fn run(log: &Log) -> Option<u32> {
         let _local = Drops("local", log);
@@ -37,7 +37,7 @@ twins! {
     }
 }
 
-twins! {
+locked_and_plain! {
     borrowed: ["temporaries:borrowed", on_error = panic]
     fn run() -> usize {
         let cell = RefCell::new("text");
@@ -58,7 +58,7 @@ async fn temporaries_of_the_tail_are_dropped_before_locals() {
 }
 
 // 88
-twins! {
+locked_and_plain! {
     scope: ["temporaries:scope", on_error = panic]
     fn run(log: &Log) {
         if let Some(2) = Drops("condition", log).get() {
@@ -69,7 +69,7 @@ twins! {
     }
 }
 
-twins! {
+locked_and_plain! {
     scope_async: ["temporaries:scope:async", on_error = panic]
     async fn run(log: &Log) {
         if let Some(2) = Drops("condition", log).get() {
@@ -94,7 +94,7 @@ async fn temporaries_of_a_condition_are_dropped_before_its_else() {
 }
 
 // 89
-twins! {
+locked_and_plain! {
     unnamed: ["temporaries:unnamed", on_error = panic]
     async fn run(log: &Log, _: Drops<'_>) {
         tokio::task::yield_now().await;
@@ -118,7 +118,7 @@ async fn an_argument_without_a_name_outlives_the_body() {
 struct Two<'a>(Drops<'a>, Drops<'a>);
 
 // 90
-twins! {
+locked_and_plain! {
     parts: ["temporaries:parts", on_error = panic]
     fn run(Two(first, _): Two<'_>, Two { 1: second, .. }: Two<'_>, log: &Log) {
         drop(second);
@@ -127,7 +127,7 @@ twins! {
     }
 }
 
-twins! {
+locked_and_plain! {
     parts_async: ["temporaries:parts:async", on_error = panic]
     async fn run(Two(first, _): Two<'_>, Two { 1: second, .. }: Two<'_>, log: &Log) {
         drop(second);
@@ -159,7 +159,7 @@ struct Pair {
 }
 
 // 91
-twins! {
+locked_and_plain! {
     fields: ["temporaries:fields:{}", pair.kept, on_error = panic]
     fn run(mut pair: Pair, log: &mut Vec<String>) -> String {
         let kept = &pair.kept;

@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Shared helpers of the tests.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 pub mod process;
@@ -9,10 +9,10 @@ use std::time::Duration;
 use distlock::{Inspection, LockManager};
 use testkit::{RedisServer, eventually};
 
-/// Longer than anything takes that works, short enough for somebody who waits for the failure.
+/// The limit of any wait.
 pub const LIMIT: Duration = Duration::from_secs(20);
 
-/// A server of this test alone.
+/// A private server.
 pub fn server() -> RedisServer {
     RedisServer::start().expect("redis-server starts")
 }
@@ -28,7 +28,7 @@ pub fn connect_with_ttl(server: &RedisServer, ttl: Duration) -> LockManager {
     builder.build().expect("the url is well formed")
 }
 
-/// What the library has left in the server, but for its one fence counter.
+/// The keys of the library on the server, except the fence counter.
 pub fn traces(server: &RedisServer) -> Vec<String> {
     let mut keys = redis::cmd("KEYS");
     let keys: Vec<String> =
@@ -43,13 +43,13 @@ pub fn until_waiting(locks: &LockManager, key: &str, waiters: u64) {
     eventually(LIMIT, &what, || inspect(locks, key).waiting == waiters);
 }
 
-/// Waits until nobody holds `key`.
+/// Waits until `key` is free.
 #[track_caller]
 pub fn until_free(locks: &LockManager, key: &str) {
     eventually(LIMIT, &format!("{key} is free"), || inspect(locks, key).holder.is_none());
 }
 
-/// Waits until somebody holds `key`.
+/// Waits until `key` is held.
 #[track_caller]
 pub fn until_held(locks: &LockManager, key: &str) {
     eventually(LIMIT, &format!("{key} is held"), || inspect(locks, key).holder.is_some());
@@ -62,17 +62,17 @@ pub fn inspect(locks: &LockManager, key: &str) -> Inspection {
 
 static MACHINE: RwLock<()> = RwLock::new(());
 
-/// Keeps the processor from the other tests of this binary, for one that needs all of it.
+/// Excludes the other tests of this binary, for a test that needs the whole processor.
 pub fn alone() -> RwLockWriteGuard<'static, ()> {
     MACHINE.write().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Lets other such tests run beside this one.
+/// Allows other tests to run at the same time.
 pub fn beside_others() -> RwLockReadGuard<'static, ()> {
     MACHINE.read().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How many scripts clients had the server run so far.
+/// The number of scripts that the server has run for clients.
 pub fn scripts_run(server: &RedisServer) -> u64 {
     let mut info = redis::cmd("INFO");
     let info: String =

@@ -1,4 +1,4 @@
-//! Processes that run a test of this binary once more, in another role.
+//! Child processes that run a test of this binary in another role.
 
 use std::any::type_name;
 use std::env;
@@ -8,21 +8,21 @@ use std::process::{Child, Command, Stdio};
 const URL: &str = "DISTLOCK_TEST_PARENT_URL";
 const NAME: &str = "DISTLOCK_TEST_PARENT_NAME";
 
-/// What the test that started this process told it.
+/// The parameters that the test passes to a child process.
 pub struct Orders {
     /// The server of the test.
     pub url: String,
-    /// Which of its processes this is.
+    /// The number of this process.
     pub name: String,
 }
 
-/// The orders of this process, if a test has started it.
+/// The parameters of this process, if a test has started it.
 pub fn orders() -> Option<Orders> {
     let (url, name) = (env::var(URL).ok()?, env::var(NAME).ok()?);
     Some(Orders { url, name })
 }
 
-/// A process of a test's own; killed when dropped.
+/// A child process, killed when dropped.
 pub struct Process(Option<Child>);
 
 impl Process {
@@ -78,7 +78,7 @@ impl Process {
         assert!(sent.expect("there is a kill command").success());
     }
 
-    /// Waits until it has printed this.
+    /// Waits until it has printed this text.
     pub fn until_printed(&mut self, text: &str) {
         let out = self.child().stdout.as_mut().expect("it is piped");
         let mut printed = Vec::new();
@@ -110,7 +110,7 @@ impl Process {
         text
     }
 
-    /// Waits for its end, which must be a good one; what it printed.
+    /// Waits for its successful end. Returns its output.
     #[track_caller]
     pub fn finish(mut self) -> String {
         let child = self.0.take().expect("finished once");
@@ -125,14 +125,14 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         if let Some(child) = &mut self.0 {
-            // It may be gone already.
+            // It may have ended already.
             let _ = child.kill();
             let _ = child.wait();
         }
     }
 }
 
-/// This very program.
+/// The path of this program.
 pub fn this_binary() -> Command {
     Command::new(env::current_exe().expect("a running program has a path"))
 }

@@ -1,5 +1,4 @@
-//! Circles that a conductor lets the members of several processes close: one member of each is
-//! told, soon.
+//! Deadlocks across processes, which a coordinator creates: one member of each gets an error soon.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,19 +9,19 @@ use distlock::error::CycleMember;
 use distlock::{LockError, LockManager, distributed_lock};
 use redis::Connection;
 
-use super::super::turns::wall_clock;
+use super::super::fairness::wall_clock;
 use super::{Dice, PROCESSES, open, setting, start, until_nothing_is_left};
 use crate::support::process::{Orders, Process, orders};
 use crate::support::{LIMIT, alone, server};
 
-/// From the closing of a circle to the error.
+/// The limit from the beginning of a deadlock to its error.
 const SOON: Duration = Duration::from_secs(1);
-/// What no machine is so busy as to need.
+/// The limit on a very busy machine.
 const AT_LAST: Duration = Duration::from_secs(3);
-/// So many are under way at once.
+/// How many deadlocks exist at a time.
 const AT_ONCE: usize = 16;
 
-/// Set `DISTLOCK_CYCLES` to do it more often.
+/// `DISTLOCK_CYCLES` sets another number.
 #[test]
 fn each_deadlock_is_reported_to_one_member_within_a_second() {
     if let Some(orders) = orders() {
@@ -67,7 +66,7 @@ fn assert_soon(mut delays: Vec<Duration>) {
     let late = delays.iter().filter(|&&delay| delay >= SOON).count();
     let at = |percent: usize| delays[(count * percent / 100).min(count - 1)];
     println!(
-        "{count} cycles, {count} errors, one each; told after {:?} at the least, {:?} (median), \
+        "{count} cycles, {count} errors, one each; notified after {:?} at the least, {:?} (median), \
          {:?} (90 %), {:?} (99 %), {:?} at the most; {late} after more than {SOON:?}",
         at(0),
         at(50),
@@ -75,7 +74,7 @@ fn assert_soon(mut delays: Vec<Duration>) {
         at(99),
         at(100)
     );
-    assert!(at(50) < SOON && late <= count.div_ceil(100), "{late} of {count} were told late");
+    assert!(at(50) < SOON && late <= count.div_ceil(100), "{late} of {count} were notified late");
     assert!(at(100) < AT_LAST);
 }
 
@@ -85,17 +84,17 @@ enum Style {
     Task,
 }
 
-/// What a member does between its outer key and the one that it waits for.
+/// What a member does before it waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Between {
     Nothing,
-    /// Takes a key of its own.
+    /// Acquires another key.
     Deeper,
-    /// Enters its outer key again.
+    /// Re-enters its outer key.
     Again,
 }
 
-/// A member of a circle.
+/// A member of a cycle.
 #[derive(Clone, Copy, Debug)]
 struct Part {
     cycle: usize,
@@ -105,7 +104,7 @@ struct Part {
     between: Between,
     /// Which manager of its process it uses.
     manager: usize,
-    /// How long it goes on before it asks for the key of the next.
+    /// The delay before it requests the key of the next member.
     pause_ms: u64,
 }
 
@@ -147,7 +146,7 @@ impl Part {
         Duration::from_millis(self.pause_ms)
     }
 
-    /// Waits for the other members of the circle.
+    /// Waits for the other members of the cycle.
     fn meet(&self, url: &str) {
         let mut connection = open(url);
         let (met, go) = (format!("test:met:{}", self.cycle), format!("test:go:{}", self.cycle));
@@ -237,7 +236,7 @@ async fn inside_async(locks: &LockManager, key: &str) -> Result<(), LockError> {
     Ok(())
 }
 
-/// In a process of the test's own: plays the parts that it is given until it is told to end.
+/// In a child process: runs the members that it is given until the end.
 fn obey(orders: &Orders) {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
@@ -275,8 +274,8 @@ fn obey(orders: &Orders) {
 }
 
 fn tell(part: Part, asked: u64, outcome: Result<(), LockError>, url: &str) {
-    let told = wall_clock();
-    let mut lines = vec![format!("{} {} {asked} {told}", part.cycle, part.number)];
+    let notified = wall_clock();
+    let mut lines = vec![format!("{} {} {asked} {notified}", part.cycle, part.number)];
     match outcome {
         Ok(()) => {}
         Err(LockError::Deadlock(deadlock)) => {
@@ -297,7 +296,7 @@ struct Conductor {
 }
 
 impl Conductor {
-    /// Two members or three, each anywhere, the circle among them at random.
+    /// Two or three members in random processes, in random order.
     fn begin(&mut self, cycle: usize) -> Cycle {
         let size = 2 + self.dice.below(2);
         let in_one = self.dice.one_in(6).then(|| self.dice.below(PROCESSES));
@@ -330,18 +329,18 @@ impl Conductor {
         let mut next = redis::cmd("BLPOP");
         next.arg("test:reports").arg(LIMIT.as_secs());
         let text: Option<(String, String)> = next.query(&mut self.connection).unwrap();
-        Report::parse(&text.expect("some member is always told, or goes on").1)
+        Report::parse(&text.expect("some member is always notified, or goes on").1)
     }
 }
 
-/// What became of a member.
+/// The outcome of a member.
 #[derive(Debug)]
 struct Report {
     cycle: usize,
     number: usize,
     asked: u64,
-    told: u64,
-    /// The calls of the circle, if it was told.
+    notified: u64,
+    /// The calls of the cycle, if it got the error.
     calls: Vec<String>,
 }
 
@@ -354,7 +353,7 @@ impl Report {
             cycle: usize::try_from(head[0]).unwrap(),
             number: usize::try_from(head[1]).unwrap(),
             asked: head[2],
-            told: head[3],
+            notified: head[3],
             calls: lines.map(str::to_owned).collect(),
         }
     }
@@ -367,12 +366,16 @@ struct Cycle {
 }
 
 impl Cycle {
-    /// From the closing to the error, which exactly one has, with all members in their order from
-    /// that one on.
+    /// The time to the error. Exactly one member has an error, which lists all members in order,
+    /// beginning with that one.
     fn delay(self, pids: &[u32]) -> Duration {
-        let told: Vec<_> = self.reports.iter().filter(|report| !report.calls.is_empty()).collect();
-        let [told] = told[..] else { panic!("{} were told: {:?}", told.len(), self.reports) };
-        let from_the_victim = self.parts.iter().cycle().skip(told.number).take(self.parts.len());
+        let notified: Vec<_> =
+            self.reports.iter().filter(|report| !report.calls.is_empty()).collect();
+        let [notified] = notified[..] else {
+            panic!("{} were notified: {:?}", notified.len(), self.reports)
+        };
+        let from_the_victim =
+            self.parts.iter().cycle().skip(notified.number).take(self.parts.len());
         let expected: Vec<_> = from_the_victim
             .map(|(part, process)| {
                 let function = match part.style {
@@ -383,8 +386,10 @@ impl Cycle {
                 format!("{} {module}::{function} {}", part.inner(), pids[*process])
             })
             .collect();
-        assert_eq!(told.calls, expected);
+        assert_eq!(notified.calls, expected);
         let closed = self.reports.iter().map(|report| report.asked).max().unwrap();
-        Duration::from_nanos(told.told.checked_sub(closed).expect("not before it is closed"))
+        Duration::from_nanos(
+            notified.notified.checked_sub(closed).expect("not before it is closed"),
+        )
     }
 }

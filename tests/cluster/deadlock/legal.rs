@@ -1,5 +1,5 @@
-//! Keys that are nested in one order by all, as deep and as long as it takes to be looked at:
-//! nobody is told of a deadlock.
+//! Keys that all processes nest in one order, deep and long enough to be probed: no call gets a
+//! deadlock error.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::support::{alone, server};
 const THREADS: usize = 3;
 const TASKS: usize = 4;
 
-/// Set `DISTLOCK_SOAK_SECS` to do it longer.
+/// `DISTLOCK_SOAK_SECS` sets another duration.
 #[test]
 fn legal_nesting_is_never_taken_for_a_deadlock() {
     if let Some(orders) = orders() {

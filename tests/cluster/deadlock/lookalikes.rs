@@ -1,4 +1,4 @@
-//! Waits of two processes that look like a circle for a while, and are none.
+//! Waits of two processes that temporarily resemble a cycle.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -16,7 +16,7 @@ const REGISTERED: Duration = Duration::from_millis(350);
 
 type Part = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The parts of a process: its own, and that of the stranger to another one.
+/// The roles of a process: its own, and that of the outsider in the other one.
 pub fn lookalikes(locks: &LockManager, number: usize, rounds: u64) -> [Part; 4] {
     let of = (number + 1) % PROCESSES;
     let own = |locks: LockManager| async move {
@@ -27,7 +27,7 @@ pub fn lookalikes(locks: &LockManager, number: usize, rounds: u64) -> [Part; 4] 
     let strange = |locks: LockManager| async move {
         for _ in 0..rounds {
             until(&locks, &works(of), |seen| seen.holder.is_some()).await;
-            stranger(&locks, of).await.expect("no deadlock");
+            outsider(&locks, of).await.expect("no deadlock");
         }
     };
     let own_late = |locks: LockManager| async move {
@@ -70,9 +70,9 @@ async fn takes(locks: &LockManager, key: &str) -> Result<(), LockError> {
     Ok(())
 }
 
-// One of a family works under the key that a stranger in another process waits for, and another one
-// waits for the key of that stranger: a circle of holds, and yet none of waits, as the one that
-// works does not wait.
+// A sibling works under the key that an outsider in another process waits for, and another sibling
+// waits for the key of that outsider. That is a cycle of holds but not of waits, because the first
+// sibling does not wait.
 
 fn works(of: usize) -> String {
     format!("works:{of}")
@@ -103,13 +103,13 @@ async fn waits_for(locks: &LockManager, number: usize) -> Result<(), LockError> 
 }
 
 #[distributed_lock("{}", strange(of), manager = locks)]
-async fn stranger(locks: &LockManager, of: usize) -> Result<(), LockError> {
+async fn outsider(locks: &LockManager, of: usize) -> Result<(), LockError> {
     takes(locks, &works(of)).await
 }
 
-// One waits inside of its key for another, has that, and waits no more; then a stranger takes the
-// two the other way round. What is registered of the first wait closes a circle with the second,
-// until it is forgotten.
+// A call inside its key waits for a second key, gets it, and waits no more. Then an outsider
+// acquires the two in the opposite order. The registration of the first wait forms a cycle with the
+// second wait until it is removed.
 
 fn first(of: usize) -> String {
     format!("first:{of}")
@@ -119,12 +119,12 @@ fn second(of: usize) -> String {
     format!("second:{of}")
 }
 
-/// Held while the stranger may come.
+/// Held while the outsider may arrive.
 fn done(of: usize) -> String {
     format!("done:{of}")
 }
 
-/// Keeps the second key, which no stranger has any more, until the wait for it is registered.
+/// Holds the second key until the wait for it is registered.
 #[distributed_lock("{}", second(number), manager = locks)]
 async fn holds(locks: &LockManager, number: usize, held: &Notify) -> Result<(), LockError> {
     held.notify_one();
@@ -133,8 +133,8 @@ async fn holds(locks: &LockManager, number: usize, held: &Notify) -> Result<(), 
     Ok(())
 }
 
-/// The stranger waits for the very section that waited, or for the next one of its process under
-/// the same hold.
+/// The outsider waits for the section that waited, or for the next one of its process under the
+/// same hold.
 async fn late(locks: &LockManager, number: usize, round: u64) -> Result<(), LockError> {
     if round.is_multiple_of(2) {
         return waits_and_works(locks, number).await;

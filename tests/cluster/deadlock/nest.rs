@@ -1,8 +1,8 @@
-//! Steps into random keys, each after all that its code holds already.
+//! Random keys, each above all keys that the code already holds.
 //!
-//! What makes them legal: everybody waits only for keys after those around him. Branches under one
-//! hold take turns when they enter its key again; that turn comes right after the key, so a branch
-//! may only ask for it before all else.
+//! This order prevents deadlocks: a call waits only for keys above its enclosing ones. Branches
+//! under one hold exclude each other when they re-enter its key; that exclusion is ordered right
+//! after the key, so a branch may only re-enter before it acquires another key.
 
 use std::fmt;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! The annotated functions of the nesting.
+//! The annotated functions of the nested calls.
 
 use std::sync::Arc;
 

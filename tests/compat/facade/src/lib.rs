@@ -1,4 +1,4 @@
-//! What a company's services are meant to use, the lock among it.
+//! A company's own crate that re-exports the lock.
 #![forbid(unsafe_code)]
 #![deny(warnings, rust_2018_idioms)]
 

@@ -1,7 +1,7 @@
 //! Holds the tests of `#[distributed_lock]` beside other attributes and frameworks; the README
 //! lists what they show.
 //!
-//! Two neighbours copy a method without asking what its attributes mean. `automock` puts them on
+//! Two of them copy a method with all its attributes. `automock` puts them on
 //! functions of its own:
 //!
 //! ```compile_fail

@@ -1,5 +1,5 @@
-//! The attribute beside other attributes and frameworks, in every order that is usual: the lock is
-//! held inside the body, not after it, and the neighbour does what it does without us.
+//! The attribute with other attributes and frameworks, in every usual order: the lock is held
+//! inside the body, not after it, and the other attribute works as without ours.
 #![deny(warnings)]
 
 mod interop {

@@ -1,5 +1,4 @@
-//! An annotated function looks like the plain one to every tool: lints, documentation,
-//! `cargo expand`.
+//! Tools treat an annotated function like the plain one: lints, documentation, `cargo expand`.
 
 mod lint_parity {
     mod exceptions;

@@ -1,4 +1,4 @@
-//! What is seen of a lock, in the body of a reply: feature `serde`.
+//! Inspections as the body of a reply: feature `serde`.
 
 use std::time::{Duration, SystemTime};
 

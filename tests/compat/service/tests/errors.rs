@@ -1,4 +1,4 @@
-//! What the service says of each error, made by hand.
+//! The replies of the service to each error, with constructed errors.
 
 use std::time::Duration;
 

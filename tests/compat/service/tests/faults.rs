@@ -1,4 +1,4 @@
-//! The service under faults of its server, provoked in memory.
+//! The service under faults of the in-memory server.
 
 use std::time::{Duration, Instant};
 

@@ -1,8 +1,8 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
-    /// Said of the plain twin only.
+    /// Reported for the plain function only.
     Hidden,
-    /// Said of the annotated twin only.
+    /// Reported for the annotated function only.
     Added,
 }
 

@@ -1,6 +1,6 @@
 //! What `cargo expand` shows of one function of each kind. Beside each file in `expansion` lies
 //! what the compiler makes of it, and `docs/expansion.md` explains four of them;
-//! `UPDATE_SNAPSHOTS=1` writes both anew.
+//! `UPDATE_SNAPSHOTS=1` rewrites both.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

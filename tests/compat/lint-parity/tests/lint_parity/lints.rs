@@ -1,5 +1,4 @@
-//! What the compiler and clippy say of the twin with the attribute is what they say of the one
-//! without it.
+//! The compiler and clippy report the same for the functions with and without the attribute.
 
 use std::collections::BTreeSet;
 use std::process::Command;

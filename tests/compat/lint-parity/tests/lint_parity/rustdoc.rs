@@ -1,4 +1,4 @@
-//! The documentation of the twin with the attribute is, byte for byte, that of the one without it.
+//! The documentation of the functions with and without the attribute is identical.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -2,7 +2,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// The features of the twin without the attribute, and with it.
+/// The features that build the functions without the attribute, and with it.
 pub(super) const PLAIN: &str = "twin";
 pub(super) const LOCKED: &str = "twin,locked";
 
