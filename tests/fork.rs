@@ -62,7 +62,7 @@ fn refused<T>(ended: &Result<T, LockError>) {
     let Err(error) = ended else { panic!("it was granted") };
     assert!(matches!(error, LockError::Closed(_)), "{error:?}");
     let text = error.to_string();
-    assert!(text.contains("made before a fork; make one in the child"), "{text}");
+    assert!(text.contains("created before a fork; create one in the child"), "{text}");
 }
 
 fn main() -> ExitCode {

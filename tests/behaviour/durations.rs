@@ -25,7 +25,7 @@ enum Outcome {
 use Outcome::{Config, Works};
 
 const TOO_SHORT: Outcome = Config("set at least 10ms");
-const TOO_LONG: Outcome = Config("set at the most 30 days");
+const TOO_LONG: Outcome = Config("set at most 30 days");
 
 type OfManager = fn(LockManagerBuilder, Duration) -> LockManagerBuilder;
 type OfCall = fn(LockRequest, Duration) -> LockRequest;

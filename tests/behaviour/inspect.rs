@@ -88,7 +88,7 @@ fn a_busy_error_names_the_holder_and_the_number_of_earlier_waiters() {
         let holder = busy.holder.expect("the holder is known");
         assert_eq!((holder.fence, busy.ahead), (guard.fence(), 1));
         assert!(busy.waited >= Duration::from_millis(50));
-        for part in ["'seen'", "inspect.rs:", "1 waiting before", "allow a longer wait"] {
+        for part in ["'seen'", "inspect.rs:", "1 ahead of this call", "allow a longer wait"] {
             assert!(text.contains(part), "{text}");
         }
         guard.release_blocking().unwrap();

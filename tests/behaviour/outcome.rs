@@ -89,7 +89,7 @@ fn calls_after_a_shutdown_say_so() {
         fall(&locks).unwrap_err(),
     ] {
         assert!(matches!(error, LockError::Closed { .. }), "{error:?}");
-        assert!(error.to_string().contains("make a new manager"), "{error}");
+        assert!(error.to_string().contains("create a new manager"), "{error}");
     }
 }
 

@@ -57,7 +57,7 @@ const MAX_TTL: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 pub(crate) fn check_ttl(ttl: Duration) -> Result<(), LockError> {
     if ttl > MAX_TTL {
         let reason = format!(
-            "a ttl of {} is too long; set at the most 30 days: a hold that is alive is renewed in time",
+            "a ttl of {} is too long; set at most 30 days; a held lock is renewed in time",
             HumanDuration(ttl)
         );
         return Err(LockError::config(reason));
@@ -88,7 +88,8 @@ pub(crate) fn check_max_hold(max_hold: Option<Duration>) -> Result<(), LockError
 pub(crate) fn check_clock_margin(margin: Option<Duration>, ttl: Duration) -> Result<(), LockError> {
     match margin.filter(|&margin| margin >= ttl) {
         Some(margin) => Err(LockError::config(format!(
-            "the margin of {} leaves nothing of a ttl of {}; set a longer ttl, or a smaller margin at the manager",
+            "the clock margin of {} is not shorter than the ttl of {}; set a longer ttl, or a shorter \
+             clock_margin for the manager",
             HumanDuration(margin),
             HumanDuration(ttl)
         ))),
@@ -100,7 +101,7 @@ pub(crate) fn check_clock_margin(margin: Option<Duration>, ttl: Duration) -> Res
 pub(crate) fn check_server_ttl_slack(slack: Option<Duration>) -> Result<(), LockError> {
     match slack.filter(|&slack| slack > MAX_TTL) {
         Some(slack) => Err(LockError::config(format!(
-            "a guard of {} is too long; set at the most 30 days, a few seconds are usual",
+            "a server_ttl_slack of {} is too long; set at most 30 days, a few seconds are usual",
             HumanDuration(slack)
         ))),
         None => Ok(()),

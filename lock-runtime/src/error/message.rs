@@ -23,7 +23,7 @@ impl Display for LockError {
             }
             Self::Refused(cause) => {
                 let what = if has_advice(&cause.reason) {
-                    "cannot be had"
+                    "cannot be acquired"
                 } else {
                     "was refused by the server"
                 };
@@ -31,8 +31,8 @@ impl Display for LockError {
             }
             Self::NoReply(overdue) => write!(
                 f,
-                "lock '{}': no reply within {}; nothing ran, and a late grant is given back in the background; try again, \
-                 or allow a longer wait",
+                "lock '{}': no reply within {}; the code did not run, and a late grant is released in the \
+                 background; try again, or allow a longer wait",
                 printable(&overdue.key),
                 HumanDuration(overdue.waited)
             ),
@@ -58,23 +58,23 @@ fn has_advice(reason: &str) -> bool {
 fn closed(cause: &ErrorDetail, f: &mut Formatter<'_>) -> Result {
     let key = printable(&cause.key);
     let (what, way_out) = if *cause.reason == *ClosedReason::Forked.text() {
-        ("made before a fork", "make one in the child")
+        ("created before a fork", "create one in the child")
     } else if *cause.reason == *ClosedReason::Panicked.text() {
         (
-            "whose I/O thread died",
-            "make a new manager, and report the panic that the thread has printed",
+            "whose I/O thread panicked",
+            "create a new manager, and report the panic message of that thread",
         )
     } else {
-        ("that was shut down", "make a new manager")
+        ("that was shut down", "create a new manager")
     };
-    write!(f, "lock '{key}' was asked of a manager {what}; {way_out}")
+    write!(f, "lock '{key}' was requested from a manager {what}; {way_out}")
 }
 
 fn lost(cause: &ErrorDetail, f: &mut Formatter<'_>) -> Result {
     let is = |loss: Loss| *cause.reason == *loss.reason();
     let begins = |what: &str| cause.reason.starts_with(what);
     let (what, way_out) = if *cause.reason == *RELEASED {
-        ("is not held any more", "take it again, or keep it with `Hold::share`")
+        ("is not held any more", "acquire it again, or keep it with `Hold::share`")
     } else if *cause.reason == *UNCONFIRMED {
         (
             "may have been lost",
@@ -84,7 +84,7 @@ fn lost(cause: &ErrorDetail, f: &mut Formatter<'_>) -> Result {
         return because(
             cause,
             f,
-            "may still be held in the server, until its ttl is over",
+            "may still be held on the server until its ttl ends",
             remedy(&cause.reason),
         );
     } else if begins(NOT_RENEWED) {
@@ -109,13 +109,10 @@ fn lost(cause: &ErrorDetail, f: &mut Formatter<'_>) -> Result {
 }
 
 fn foreign(overdue: &TimedOut, f: &mut Formatter<'_>) -> Result {
-    write!(
-        f,
-        "lock '{}': a key that can be no lock stands under its name",
-        printable(&overdue.key)
-    )?;
+    let key = printable(&overdue.key);
+    write!(f, "lock '{key}': its Redis key exists but was not created by distlock")?;
     if !overdue.waited.is_zero() {
-        write!(f, " and did not go away in {}", HumanDuration(overdue.waited))?;
+        write!(f, " (still present after {})", HumanDuration(overdue.waited))?;
     }
     f.write_str("; give the lock another key or the manager another prefix")
 }
@@ -128,10 +125,10 @@ impl Display for Busy {
         }
         match &self.holder {
             Some(holder) => write!(f, ": held by {holder}")?,
-            None => f.write_str(": another call has it or comes first")?,
+            None => f.write_str(": another call holds it or is ahead in the queue")?,
         }
         if self.ahead > 0 {
-            write!(f, ", {} waiting before this call", self.ahead)?;
+            write!(f, ", {} ahead of this call", self.ahead)?;
         }
         f.write_str("; try again later, or allow a longer wait")
     }
@@ -141,8 +138,8 @@ impl Display for DataLoss {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         write!(
             f,
-            "lock '{}' is not granted because the server lost its data and older holds may still be valid in \
-             their processes; try again ",
+            "lock '{}' is not granted because the server lost its data and holds from before may still be \
+             valid in their processes; try again ",
             printable(&self.key)
         )?;
         match self.left {
@@ -161,8 +158,8 @@ impl Display for Deadlock {
             DeadlockKind::Cycle => self.fmt_cycle(f),
             DeadlockKind::NotReentrant { holder } => write!(
                 f,
-                "lock '{}' is in a deadlock: {} asks for it with `reenter = false` while {holder} holds it around this call; \
-                 call it outside of the section, or allow re-entry",
+                "lock '{}' is in a deadlock: {} requests it with `reenter = false` inside of {holder}, \
+                 which holds it; call it outside of the section, or allow re-entry",
                 printable(&self.key),
                 printable(self.caller()),
                 holder = printable(holder)
@@ -196,7 +193,8 @@ impl Deadlock {
             write!(f, "{function} in process {pid} on {host}, waiting for '{key}'")?;
         }
         f.write_str(
-            ", which is held around the first; let go and try again, or take these keys in one order or as a list",
+            ", which is held around the first; release the other locks and try again, or take these \
+             keys in one order or as a list",
         )
     }
 }
@@ -208,7 +206,7 @@ fn way_back(reason: &str) -> &'static str {
     } else if has("BusyLoading") {
         "try again when the server has loaded its data"
     } else if has("\"BUSY\"") {
-        "end the script that keeps the server busy, with SCRIPT KILL"
+        "stop the script that blocks the server, with SCRIPT KILL"
     } else {
         "check that the Redis server runs and can be reached"
     }
@@ -226,7 +224,7 @@ fn remedy(reason: &str) -> &'static str {
     } else if has("WRONGPASS") || has("NOAUTH") || has("AUTH") || has("Auth") {
         "check user and password in the URL"
     } else if has("MISCONF") || has("NOREPLICAS") {
-        "mend the server's persistence or replication, without which it takes no writes"
+        "fix the server's persistence or replication, without which it accepts no writes"
     } else {
         "see the server's message"
     }

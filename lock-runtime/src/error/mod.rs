@@ -77,8 +77,8 @@ impl ClosedReason {
     pub(crate) const fn text(self) -> &'static str {
         match self {
             Self::ShutDown => "it was shut down",
-            Self::Panicked => "its I/O thread died",
-            Self::Forked => "it was made before a fork",
+            Self::Panicked => "its I/O thread panicked",
+            Self::Forked => "it was created before a fork",
         }
     }
 }
@@ -270,8 +270,8 @@ impl LockError {
                 Self::from_busy(key, waited, crate::wire::reply::BusyReply::by_others())
             }
             Failure::RepliesTooSlow { ttl, round_trip } => Self::config(format!(
-                "lock '{}' was granted and over before that was known: its ttl of {} is shorter than a round trip to the \
-                 server ({}); set a longer ttl",
+                "lock '{}' expired before its grant arrived: its ttl of {} is shorter than a round trip to \
+                 the server ({}); set a longer ttl",
                 printable(key),
                 HumanDuration(ttl),
                 HumanDuration(round_trip)

@@ -366,9 +366,9 @@ impl Loss {
         match self {
             Self::Expired => "no renewal was confirmed before its deadline",
             Self::NotOnServer => "the server does not know the hold any more",
-            Self::MaxHold => "it was held for its whole max_hold",
+            Self::MaxHold => "it reached its max_hold",
             Self::Shutdown => "the lock manager was shut down",
-            Self::Panicked => "the lock manager's I/O thread died",
+            Self::Panicked => "the lock manager's I/O thread panicked",
             Self::Refused(words) => words,
         }
     }

@@ -173,7 +173,7 @@ async fn look(
     let exists = next(&mut answers)?;
     if seconds < YEAR_2001 {
         let text =
-            "the server's clock stands before 2001; set it, as fencing tokens are taken from it";
+            "the server's clock is before 2001; set it, because fencing tokens are derived from it";
         return Err(OpenError::Unfit(ConnectErrorKind::Permanent, text.to_owned()));
     }
     Ok(Look { info, max_lease: Ladder::highest(&loaded), exists })

@@ -169,7 +169,7 @@ fn of_certificate(text: &str) -> (&'static str, &'static str) {
     } else if has("not valid for") || has("NotValidForName") {
         (
             "the server's certificate is for another name",
-            "connect by a host name that stands in the certificate",
+            "connect with a host name of the certificate",
         )
     } else if has("not valid yet") || has("NotValidYet") {
         ("the server's certificate is not valid yet", "check the clock of this machine")

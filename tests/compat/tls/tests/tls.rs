@@ -184,11 +184,7 @@ fn a_certificate_for_another_host_is_refused() {
     let authority = Authority::new();
     let (_server, port) = authority.server(&certificate_for(&["redis.example"]), "no");
     let error = failure(secure(port).ca_certificate(authority.pem()));
-    assert_refused(
-        &error,
-        "certificate is for another name",
-        "host name that stands in the certificate",
-    );
+    assert_refused(&error, "certificate is for another name", "host name of the certificate");
 }
 
 #[test]
