@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis::{ErrorKind, RedisResult};
 
-use crate::backend::memory::tests::compare::Message;
+use crate::backend::memory::tests::compare::PubSubMessage;
 use crate::backend::memory::tests::parity::{Both, LIVE, Pair};
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::OwnerInfo;
@@ -100,12 +100,12 @@ impl Both {
 
     /// The grants that waiters were told of.
     pub(crate) fn grants(&self) -> impl DoubleEndedIterator<Item = (RequestId, FenceRange)> {
-        self.messages.iter().filter_map(Message::granted)
+        self.messages.iter().filter_map(PubSubMessage::granted)
     }
 
     /// The holds that were told of a waiter.
     pub(crate) fn asked(&self) -> Vec<RequestId> {
-        self.messages.iter().filter_map(Message::asked).collect()
+        self.messages.iter().filter_map(PubSubMessage::asked).collect()
     }
 
     /// The requests that were told of a grant.

@@ -98,8 +98,8 @@ impl Numbers {
     }
 
     /// What was told during one call: to whom and in which order.
-    pub(crate) fn messages(&mut self, server: &[Message], twin: &[Message]) -> Same {
-        let names = |messages: &[Message]| -> Vec<_> {
+    pub(crate) fn messages(&mut self, server: &[PubSubMessage], twin: &[PubSubMessage]) -> Same {
+        let names = |messages: &[PubSubMessage]| -> Vec<_> {
             messages.iter().map(|message| (message.inbox.clone(), message.about())).collect()
         };
         equal("messages", &names(server), &names(twin))?;
@@ -114,12 +114,12 @@ impl Numbers {
 
 /// A message to a waiter or to a holder.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Message {
+pub(crate) struct PubSubMessage {
     pub(crate) inbox: String,
     pub(crate) notice: Notification,
 }
 
-impl Message {
+impl PubSubMessage {
     fn about(&self) -> Option<RequestId> {
         match self.notice {
             Notification::Granted(id, _)

@@ -6,7 +6,7 @@ use redis::{Connection, RedisResult, Value};
 use testkit::RedisServer;
 
 use crate::backend::memory::store::MemoryStore;
-use crate::backend::memory::tests::compare::{Message, Numbers};
+use crate::backend::memory::tests::compare::{Numbers, PubSubMessage};
 use crate::types::fence::{Fence, FenceRange};
 use crate::wire::command::Command;
 use crate::wire::keyspace::Keyspace;
@@ -73,7 +73,7 @@ pub(crate) struct Both {
     /// The highest token a client has seen.
     pub(crate) seen: Pair<Fence>,
     /// Messages to waiters and holders, all of them, as the server sent them.
-    pub(crate) messages: Vec<Message>,
+    pub(crate) messages: Vec<PubSubMessage>,
 }
 
 impl Both {
@@ -195,7 +195,7 @@ impl Both {
         let twin = self.twin.call(now_us, &call.twin, &mut |inbox, notice| {
             let live = LIVE.contains(&inbox);
             if live {
-                told.push(Message { inbox: inbox.into(), notice });
+                told.push(PubSubMessage { inbox: inbox.into(), notice });
             }
             live
         });
@@ -219,7 +219,7 @@ impl Both {
     }
 
     /// The messages since the last time; a message to ourselves marks their end.
-    fn sent(&mut self) -> Vec<Message> {
+    fn sent(&mut self) -> Vec<PubSubMessage> {
         self.raw(&["PUBLISH", MARKER, ""]);
         let mut sent = Vec::new();
         loop {
@@ -230,11 +230,17 @@ impl Both {
             }
             let payload: String = message.get_payload().expect("text");
             let notice = parse_notification(&payload).expect("a notice");
-            sent.push(Message { inbox: message.get_channel_name().to_owned(), notice });
+            sent.push(PubSubMessage { inbox: message.get_channel_name().to_owned(), notice });
         }
     }
 
-    fn learn(&mut self, server: &Reply, twin: &Reply, sent: &[Message], told: &[Message]) {
+    fn learn(
+        &mut self,
+        server: &Reply,
+        twin: &Reply,
+        sent: &[PubSubMessage],
+        told: &[PubSubMessage],
+    ) {
         for (seen, reply, messages) in
             [(&mut self.seen.server, server, sent), (&mut self.seen.twin, twin, told)]
         {

@@ -50,7 +50,11 @@ fn want() -> impl Strategy<Value = Want> {
         1 => Just(LeaseTerms { ttl: ms(400), ..TERMS }),
         1 => Just(LeaseTerms { max_hold: Some(ms(900)), ..TERMS }),
     ];
-    let wait = prop_oneof![2 => Just(None), 1 => (1..60u64).prop_map(Some), 1 => (1..9000u64).prop_map(Some)];
+    let wait = prop_oneof![
+        2 => Just(None),
+        1 => (1..60u64).prop_map(Some),
+        1 => (1..9000u64).prop_map(Some),
+    ];
     let linger = prop_oneof![2 => Just(0u64), 1 => 1..100u64, 1 => Just(60_000)];
     (prop::bool::weighted(0.1), wait, linger, terms).prop_map(|(once, wait, linger, terms)| Want {
         once,
@@ -149,7 +153,11 @@ impl Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 600,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn any_sequence_grants_one_section_at_a_time_and_releases_everything(

@@ -9,9 +9,9 @@ use crate::wire::tests::mutation::{Mutation, any_mutation};
 /// One thing that happens; requests and calls by where they stand among those there are.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    Request(AcquireParams),
-    RequestAll(AcquireParams, u8),
-    Replace(Index, AcquireParams),
+    Request(RequestDraft),
+    RequestAll(RequestDraft, u8),
+    Replace(Index, RequestDraft),
     End(Index),
     EndAll,
     Lengthen(Index, u16),
@@ -31,7 +31,7 @@ pub(crate) enum Step {
 
 /// What somebody asks for.
 #[derive(Clone, Debug)]
-pub(crate) struct AcquireParams {
+pub(crate) struct RequestDraft {
     pub(crate) ttl: u16,
     pub(crate) wait: Option<u16>,
     pub(crate) max_hold: Option<u16>,
@@ -55,10 +55,10 @@ pub(crate) enum Said {
     Error(u8),
 }
 
-fn wish() -> impl Strategy<Value = AcquireParams> {
+fn draft() -> impl Strategy<Value = RequestDraft> {
     let times = (300..40_000_u16, prop::option::of(0..9_000_u16), prop::option::of(0..9_000_u16));
     (times, prop::bool::weighted(0.7), any::<bool>(), 1..5_u32).prop_map(
-        |((ttl, wait, max_hold), queue, renew, fence_count)| AcquireParams {
+        |((ttl, wait, max_hold), queue, renew, fence_count)| RequestDraft {
             ttl,
             wait,
             max_hold,
@@ -84,9 +84,9 @@ fn said() -> impl Strategy<Value = Said> {
 fn others() -> impl Strategy<Value = Step> {
     let at = any::<Index>;
     prop_oneof![
-        4 => wish().prop_map(Step::Request),
-        1 => (wish(), 1..4_u8).prop_map(|(wish, count)| Step::RequestAll(wish, count)),
-        1 => (at(), wish()).prop_map(|(which, wish)| Step::Replace(which, wish)),
+        4 => draft().prop_map(Step::Request),
+        1 => (draft(), 1..4_u8).prop_map(|(draft, count)| Step::RequestAll(draft, count)),
+        1 => (at(), draft()).prop_map(|(which, draft)| Step::Replace(which, draft)),
         2 => at().prop_map(Step::End),
         1 => (at(), 300..60_000_u16).prop_map(|(which, ttl)| Step::Lengthen(which, ttl)),
         1 => at().prop_map(Step::HandedOn),

@@ -12,7 +12,7 @@ use crate::backend::memory::store::MemoryStore;
 use crate::protocol::in_flight::{CommandError, CommandId};
 use crate::protocol::request::RequestParams;
 use crate::protocol::state::Protocol;
-use crate::protocol::tests::byzantine::steps::{AcquireParams, Step};
+use crate::protocol::tests::byzantine::steps::{RequestDraft, Step};
 use crate::protocol::tests::{at, request};
 use crate::protocol::timing::Timing;
 use crate::types::fence::{Fence, FenceRange};
@@ -108,21 +108,21 @@ impl World {
     fn act(&mut self, step: &Step) {
         let now = self.now;
         match step {
-            Step::Request(wish) => {
-                let request = self.new_request(wish, 0);
+            Step::Request(draft) => {
+                let request = self.new_request(draft, 0);
                 self.protocol.acquire(now, request);
             }
-            Step::RequestAll(wish, count) => {
-                let wish = AcquireParams { fence_count: 1, queue: false, ..wish.clone() };
+            Step::RequestAll(draft, count) => {
+                let draft = RequestDraft { fence_count: 1, queue: false, ..draft.clone() };
                 let requests: Vec<_> =
-                    (0..*count).map(|key| self.new_request(&wish, key)).collect();
+                    (0..*count).map(|key| self.new_request(&draft, key)).collect();
                 let group: Vec<_> = requests.iter().map(|request| request.id).collect();
                 self.groups.insert(group[0], group);
                 self.protocol.acquire_all(now, requests);
             }
-            Step::Replace(old, wish) => {
+            Step::Replace(old, draft) => {
                 let Some(old) = self.pick(*old, Stage::Wanted) else { return };
-                let request = self.new_request(wish, 0);
+                let request = self.new_request(draft, 0);
                 self.over(old);
                 self.protocol.replace(now, old, request);
             }
@@ -182,11 +182,11 @@ impl World {
         self.protocol.release_all(self.now);
     }
 
-    fn new_request(&mut self, wish: &AcquireParams, key: u8) -> RequestParams {
+    fn new_request(&mut self, draft: &RequestDraft, key: u8) -> RequestParams {
         let ms = |ms: u16| Duration::from_millis(ms.into());
         let serial = self.names.len() as u128 + 1;
         let id = RequestId::from_bits(serial << 123 | serial);
-        let ttl = ms(wish.ttl);
+        let ttl = ms(draft.ttl);
         let known = Known {
             ttl,
             min_fence: self.protocol.min_fence(),
@@ -201,11 +201,11 @@ impl World {
             id,
             since: self.now,
             ttl,
-            deadline: wish.wait.map(|wait| self.now.plus(ms(wait))),
-            queue: wish.queue,
-            renew: wish.renew,
-            max_hold: wish.max_hold.map(ms),
-            fence_count: wish.fence_count,
+            deadline: draft.wait.map(|wait| self.now.plus(ms(wait))),
+            queue: draft.queue,
+            renew: draft.renew,
+            max_hold: draft.max_hold.map(ms),
+            fence_count: draft.fence_count,
             ..request(serial)
         }
     }
