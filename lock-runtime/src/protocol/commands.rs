@@ -117,7 +117,7 @@ impl Protocol {
         };
         match &mut request.phase {
             Phase::Pending | Phase::BackingOff { .. } | Phase::Queued(_) => {
-                self.acquire_in_turn(now, id)
+                self.acquire_in_turn(now, id);
             }
             Phase::Releasing(_) => self.release_in_turn(now, id, false),
             Phase::Acquiring | Phase::Held(_) | Phase::Lost { .. } => {}

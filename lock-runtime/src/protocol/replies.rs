@@ -42,7 +42,7 @@ impl Protocol {
                 }
             }
             (CommandKind::Probe(id), Ok(Reply::Probed(probe_reply))) => {
-                self.probe_reply(now, id, probe_reply)
+                self.probe_reply(now, id, probe_reply);
             }
             (CommandKind::RaiseMaxLease, Ok(Reply::MaxLeaseRaised)) => {}
             (kind, Ok(_)) => {

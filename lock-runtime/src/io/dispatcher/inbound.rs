@@ -29,7 +29,7 @@ impl Dispatcher {
                 self.protocol.acquire(now, *request);
             }
             Message::AcquireForQueue(_, _, queue) if self.shutdown_waiters.is_some() => {
-                queue.close(Loss::Shutdown)
+                queue.close(Loss::Shutdown);
             }
             Message::AcquireForQueue(request, replaces, queue) => {
                 self.subscribers.insert(request.id, Subscriber::Queue(queue));

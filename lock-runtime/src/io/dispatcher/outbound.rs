@@ -197,7 +197,7 @@ impl Dispatcher {
                 }
             }
             Some(Subscriber::Queue(_) | Subscriber::Lease(..)) | None => {
-                self.protocol.release(now, id)
+                self.protocol.release(now, id);
             }
         }
     }

@@ -181,7 +181,7 @@ impl TestQueue {
         valid_until: Timestamp,
     ) -> Seen {
         let fences = FenceRange::new(Fence::new(self.next_fence), fence_count);
-        let grant = Grant { fences, contended: contended };
+        let grant = Grant { fences, contended };
         self.next_fence += u64::from(fence_count);
         let name = request_id(self.requests);
         let actions = self.queue.granted(at(now), name, grant, valid_until);

@@ -99,12 +99,8 @@ impl Model {
             left,
             contended: waited_for_by_now,
         });
-        let actions = self.queue.granted(
-            self.now(),
-            name,
-            Grant { fences, contended: contended },
-            valid_until,
-        );
+        let actions =
+            self.queue.granted(self.now(), name, Grant { fences, contended }, valid_until);
         assert!(actions.start.is_some(), "the one that it was asked for gets it");
         self.apply(actions);
     }
