@@ -76,7 +76,7 @@ pub(crate) fn check_ttl(ttl: Duration) -> Result<(), LockError> {
 pub(crate) fn check_max_hold(max_hold: Option<Duration>) -> Result<(), LockError> {
     match max_hold.filter(|&max_hold| max_hold < MIN_TTL) {
         Some(max_hold) => Err(LockError::config(format!(
-            "a max_hold of {} ends a hold before it begins; set at least {}",
+            "a max_hold of {} is too short to hold a lock; set at least {}",
             HumanDuration(max_hold),
             HumanDuration(MIN_TTL)
         ))),

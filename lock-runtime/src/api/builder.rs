@@ -306,7 +306,10 @@ impl LockManagerBuilder {
         let endpoint = Endpoint::new(kind, space);
         let setup = Setup { endpoint, timing: self.timing, inbox, default_ttl: ttl };
         let mailbox = start(setup).map_err(|error| {
-            LockError::config(format!("the I/O thread cannot be started: {error}; allow the process another thread and a few more open files"))
+            LockError::config(format!(
+                "the I/O thread cannot be started: {error}; allow the process another thread and a \
+                 few more open files"
+            ))
         })?;
         Ok(LockManager::new(mailbox, settings))
     }
@@ -344,7 +347,8 @@ fn address(client: &Client) -> Result<String, LockError> {
     let credentials = address.rsplit_once('@').is_some_and(|(before, _)| before.contains(':'));
     if credentials {
         return Err(LockError::config(
-            "the path of the server's socket seems to hold a password; write it as unix:///path?pass=…",
+            "the path of the server's socket seems to contain a password; write it as \
+             unix:///path?pass=…",
         ));
     }
     Ok(address)
@@ -361,8 +365,8 @@ fn wrong_url(url: &str, error: &redis::RedisError) -> LockError {
         format!("its scheme is {}", printable(scheme))
     });
     LockError::config(format!(
-        "the server's URL cannot be used ({scheme}): {error}; write redis://host:port/, rediss:// with the feature tls-rustls, \
-         unix:///path or memory://"
+        "the server's URL cannot be used ({scheme}): {error}; write redis://host:port/, rediss:// \
+         with the feature tls-rustls, unix:///path or memory://"
     ))
 }
 

@@ -98,11 +98,12 @@ fn from_environment() -> Result<LockManager, LockError> {
     match url.as_deref().map(std::ffi::OsStr::to_str) {
         Some(Some(url)) => LockManager::connect(url),
         Some(None) => Err(LockError::config(
-            "the server's URL in DISTLOCK_URL or REDIS_URL is not UTF-8; write redis://host:port/ there",
+            "the server's URL in DISTLOCK_URL or REDIS_URL is not UTF-8; write redis://host:port/ \
+             there",
         )),
         None => Err(LockError::config(
-            "no lock server is configured; set DISTLOCK_URL (or REDIS_URL) to the server's URL, or call \
-             distlock::init at the start; memory:// locks inside this process only",
+            "no lock server is configured; set DISTLOCK_URL (or REDIS_URL) to the server's URL, or \
+             call distlock::init at the start; memory:// locks inside this process only",
         )),
     }
 }

@@ -1,4 +1,4 @@
-//! What errors say: the key, the reason, the next step, in one line.
+//! The text of each error, on one line: the key, the reason and the next step.
 
 use std::fmt::{Display, Formatter, Result};
 
@@ -19,7 +19,7 @@ impl Display for LockError {
             Self::Busy(busy) => busy.fmt(f),
             Self::Lost(cause) => lost(cause, f),
             Self::Unavailable(cause) => {
-                because(cause, f, "is unavailable", way_back(&cause.reason))
+                because(cause, f, "is unavailable", connection_advice(&cause.reason))
             }
             Self::Refused(cause) => {
                 let what = if has_advice(&cause.reason) {
@@ -27,16 +27,16 @@ impl Display for LockError {
                 } else {
                     "was refused by the server"
                 };
-                because(cause, f, what, remedy(&cause.reason))
+                because(cause, f, what, server_advice(&cause.reason))
             }
-            Self::NoReply(overdue) => write!(
+            Self::NoReply(timeout) => write!(
                 f,
                 "lock '{}': no reply within {}; the code did not run, and a late grant is released in the \
                  background; try again, or allow a longer wait",
-                printable(&overdue.key),
-                HumanDuration(overdue.waited)
+                printable(&timeout.key),
+                HumanDuration(timeout.waited)
             ),
-            Self::KeyConflict(overdue) => foreign(overdue, f),
+            Self::KeyConflict(conflict) => key_conflict(conflict, f),
             Self::DataLoss(loss) => loss.fmt(f),
             Self::Deadlock(deadlock) => deadlock.fmt(f),
             Self::Config(reason) => f.write_str(reason),
@@ -45,19 +45,19 @@ impl Display for LockError {
     }
 }
 
-fn because(cause: &ErrorDetail, f: &mut Formatter<'_>, what: &str, way_out: &str) -> Result {
+fn because(cause: &ErrorDetail, f: &mut Formatter<'_>, what: &str, advice: &str) -> Result {
     write!(f, "lock '{}' {what}: {}", printable(&cause.key), cause.reason)?;
-    if has_advice(&cause.reason) { Ok(()) } else { write!(f, "; {way_out}") }
+    if has_advice(&cause.reason) { Ok(()) } else { write!(f, "; {advice}") }
 }
 
-/// Whether a reason says itself what to do about it. Servers' own words have no semicolon.
+/// Whether a reason contains its own advice. The messages of servers have no semicolon.
 fn has_advice(reason: &str) -> bool {
     reason.contains("; ")
 }
 
 fn closed(cause: &ErrorDetail, f: &mut Formatter<'_>) -> Result {
     let key = printable(&cause.key);
-    let (what, way_out) = if *cause.reason == *ClosedReason::Forked.text() {
+    let (what, advice) = if *cause.reason == *ClosedReason::Forked.text() {
         ("created before a fork", "create one in the child")
     } else if *cause.reason == *ClosedReason::Panicked.text() {
         (
@@ -67,14 +67,14 @@ fn closed(cause: &ErrorDetail, f: &mut Formatter<'_>) -> Result {
     } else {
         ("that was shut down", "create a new manager")
     };
-    write!(f, "lock '{key}' was requested from a manager {what}; {way_out}")
+    write!(f, "lock '{key}' was requested from a manager {what}; {advice}")
 }
 
 fn lost(cause: &ErrorDetail, f: &mut Formatter<'_>) -> Result {
     let is = |loss: Loss| *cause.reason == *loss.reason();
     let begins = |what: &str| cause.reason.starts_with(what);
-    let (what, way_out) = if *cause.reason == *RELEASED {
-        ("is not held any more", "acquire it again, or keep it with `Hold::share`")
+    let (what, advice) = if *cause.reason == *RELEASED {
+        ("is no longer held", "acquire it again, or keep it with `Hold::share`")
     } else if *cause.reason == *UNCONFIRMED {
         (
             "may have been lost",
@@ -85,10 +85,10 @@ fn lost(cause: &ErrorDetail, f: &mut Formatter<'_>) -> Result {
             cause,
             f,
             "may still be held on the server until its ttl ends",
-            remedy(&cause.reason),
+            server_advice(&cause.reason),
         );
     } else if begins(NOT_RENEWED) {
-        return because(cause, f, "was lost while it was held", remedy(&cause.reason));
+        return because(cause, f, "was lost while it was held", server_advice(&cause.reason));
     } else if is(Loss::MaxHold) {
         (
             "was lost while it was held",
@@ -102,17 +102,17 @@ fn lost(cause: &ErrorDetail, f: &mut Formatter<'_>) -> Result {
     } else {
         (
             "was lost while it was held",
-            "check what was written, and have the storage refuse old fencing tokens",
+            "check what was written, and let the storage reject old fencing tokens",
         )
     };
-    because(cause, f, what, way_out)
+    because(cause, f, what, advice)
 }
 
-fn foreign(overdue: &TimedOut, f: &mut Formatter<'_>) -> Result {
-    let key = printable(&overdue.key);
+fn key_conflict(timeout: &TimedOut, f: &mut Formatter<'_>) -> Result {
+    let key = printable(&timeout.key);
     write!(f, "lock '{key}': its Redis key exists but was not created by distlock")?;
-    if !overdue.waited.is_zero() {
-        write!(f, " (still present after {})", HumanDuration(overdue.waited))?;
+    if !timeout.waited.is_zero() {
+        write!(f, " (still present after {})", HumanDuration(timeout.waited))?;
     }
     f.write_str("; give the lock another key or the manager another prefix")
 }
@@ -166,10 +166,10 @@ impl Display for Deadlock {
             ),
             DeadlockKind::BlocksHolder { holder } => write!(
                 f,
-                "lock '{}' is in a deadlock: {} blocks the thread on which {holder} holds it, further down on the stack; wait \
-                 for it as a task, or on a thread that the holder does not need",
-                self.key,
-                self.caller()
+                "lock '{}' is in a deadlock: {} blocks the thread that {holder}, which holds it, \
+                 needs to continue; acquire it in a task, or on another thread",
+                printable(&self.key),
+                printable(self.caller())
             ),
         }
     }
@@ -187,19 +187,19 @@ impl Deadlock {
             self.cycle.iter().enumerate()
         {
             if number > 0 {
-                f.write_str(", which is held around ")?;
+                f.write_str(", which is held by ")?;
             }
             let [function, host, key] = [function, host, &**waits_for].map(printable);
             write!(f, "{function} in process {pid} on {host}, waiting for '{key}'")?;
         }
         f.write_str(
-            ", which is held around the first; release the other locks and try again, or take these \
+            ", which is held by the first; release the other locks and try again, or take these \
              keys in one order or as a list",
         )
     }
 }
 
-fn way_back(reason: &str) -> &'static str {
+fn connection_advice(reason: &str) -> &'static str {
     let has = |code: &str| reason.contains(code);
     if has("ReadOnly") || has("MasterDown") {
         "connect to the primary, not to a replica"
@@ -212,11 +212,10 @@ fn way_back(reason: &str) -> &'static str {
     }
 }
 
-/// What to do about an answer of the server, by its code.
-fn remedy(reason: &str) -> &'static str {
+fn server_advice(reason: &str) -> &'static str {
     let has = |code: &str| reason.contains(code);
     if has("OOM") {
-        "free memory in the server or raise its maxmemory"
+        "free memory on the server or raise its maxmemory"
     } else if has("READONLY") || has("ReadOnly") {
         "connect to the primary, not to a replica"
     } else if has("NOPERM") || has("NoPerm") {

@@ -168,7 +168,7 @@ impl fmt::Display for Inversion {
             order(f, edge, self.keys.map(Ordering::reverse))?;
         }
         f.write_str(
-            "; take them in one order everywhere, or together: a list of keys, or `lock_many`",
+            "; acquire them in one order everywhere, or together: a list of keys, or `mutex_many`",
         )
     }
 }

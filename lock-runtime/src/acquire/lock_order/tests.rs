@@ -113,7 +113,7 @@ fn an_inversion_reads_as_one_line_with_both_orders_and_the_way_out() {
             "locks are taken in opposite orders, which can end in a deadlock: \
              \"stock:{{sku}}\" inside \"order:{{id}}\" ({a}, inside {b}); \
              but \"order:{{id}}\" inside \"stock:{{sku}}\" ({b}, inside {a}); \
-             take them in one order everywhere, or together: a list of keys, or `lock_many`"
+             acquire them in one order everywhere, or together: a list of keys, or `mutex_many`"
         )
     );
     assert!(!text.contains('\n'));

@@ -76,9 +76,9 @@ fn held() -> BlockedBy {
 fn busy() -> Vec<(&'static str, LockError)> {
     vec![
         ("busy, tried once", blocked(Duration::ZERO, held(), 0, None)),
-        ("busy, first in line", blocked(WAITED, held(), 0, None)),
-        ("busy, one before", blocked(WAITED, held(), 1, None)),
-        ("busy, three before", blocked(WAITED, held(), 3, None)),
+        ("busy, next in the queue", blocked(WAITED, held(), 0, None)),
+        ("busy, one ahead", blocked(WAITED, held(), 1, None)),
+        ("busy, three ahead", blocked(WAITED, held(), 3, None)),
         ("busy, holder unknown", blocked(WAITED, BlockedBy::Holder(None), 0, None)),
         ("busy, in this process", LockError::busy_here("account:7", WAITED)),
         ("key conflict, tried once", blocked(Duration::ZERO, BlockedBy::KeyConflict, 0, None)),
@@ -113,7 +113,7 @@ fn in_a_circle(others: &[&str]) -> LockError {
 
 fn deadlocks() -> Vec<(&'static str, LockError)> {
     vec![
-        // A call that waits for the turn of a section which waits for it.
+        // A call that waits for a sibling which waits for it.
         ("deadlock, one call", in_a_circle(&[])),
         ("deadlock, two calls", in_a_circle(&["account:8"])),
         ("deadlock, three calls", in_a_circle(&["account:8", "account:9"])),
@@ -132,7 +132,7 @@ const NOPERM: &str = "NOPERM the user may not run 'DEL' on the keys of a lock";
 fn lost() -> Vec<(&'static str, LockError)> {
     vec![
         ("lost, expired", LockError::lost("account:7", Loss::Expired)),
-        ("lost, gone", LockError::lost("account:7", Loss::NotOnServer)),
+        ("lost, not on the server", LockError::lost("account:7", Loss::NotOnServer)),
         ("lost, max_hold", LockError::lost("account:7", Loss::MaxHold)),
         ("lost, shutdown", LockError::lost("account:7", Loss::Shutdown)),
         ("lost, renewals refused", LockError::lost("account:7", Loss::Refused(NOPERM.into()))),
