@@ -1,8 +1,8 @@
 //! Transfers in both directions, each under the locks of both accounts:
 //! `cargo run --example transfer`
 //!
-//! Each transfer acquires both keys together. Acquired one after the other, in opposite orders, they
-//! would deadlock.
+//! Each transfer acquires both keys together. Acquired one after the other, in opposite orders,
+//! they would deadlock.
 
 #[path = "support/mod.rs"]
 mod support;

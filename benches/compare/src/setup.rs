@@ -24,8 +24,8 @@ pub fn describe(server: &RedisServer, python: &anyhow::Result<Python>) -> anyhow
 {cores} cores, everything over loopback, redis-server {redis}, crate `redis` {client}. Trust the \
 ratios of one run.
 
-- **raw baseline**: `SET NX PX` and a compare-and-delete script by EVALSHA, each worker on a key of \
-its own; threads have a
+- **raw baseline**: `SET NX PX` and a compare-and-delete script by EVALSHA, each worker on its \
+own key; threads have a
   connection each, tasks share a multiplexed one. Not a lock: no waiting, no renewal, no token.
 - **distlock**: its defaults (ttl 30 s, renewal, a fencing token, releases that are sent and not \
 waited for). \"global\":

@@ -58,7 +58,8 @@ pub struct Options {
     from: u64,
 
     /// The time limit of a suite; a suite that reaches it counts as a detection
-    #[arg(long, value_name = "SPAN", default_value = "5m", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "SPAN", default_value = "5m")]
+    #[arg(value_parser = humantime::parse_duration)]
     pub time_limit: Duration,
 }
 

@@ -11,7 +11,7 @@ const HEAD: &str = "\
 
 A mutant is a mutant that somebody could introduce into this library. Each mutant below is inserted
 into a copy of the sources, and the test suites run there until one of them detects it. The mutants
-are text edits in `verification/mutants/mutants`, one file each. The copies are made below `target`, so
+are text edits in `verification/mutants/bugs`, one file each. The copies are made below `target`, so
 the library itself is never modified.
 
 ";

@@ -60,7 +60,7 @@ pub fn run(bench: &Bench) -> anyhow::Result<Report> {
     }
     let title = "One key that all want, nothing to do inside".to_owned();
     let notes = vec![
-        "A rate without changes of owner is one worker taking the lock from itself. The raw baseline \
+        "A rate without changes of owner is one worker that re-acquires the lock. The raw baseline \
          is not a lock: as many workers, each with a key of its own. CPU is that of all processes \
          for an acquisition, without the server's. Waits are cut at the end of the measurement."
             .to_owned(),
