@@ -21,7 +21,7 @@ fn an_inspection_is_written_with_numbers_and_read_back() {
         let body = serde_json::to_value(&seen).unwrap();
         assert_eq!(body["holder"]["fence"], json!(guard.fence().get()));
         assert_eq!(body["holder"]["pid"], json!(std::process::id()));
-        assert_eq!(body["foreign"], json!(false));
+        assert_eq!(body["not_a_lock"], json!(false));
         assert_eq!(body["waiting"], json!(1));
         let now = SystemTime::UNIX_EPOCH.elapsed().unwrap();
         for who in [&body["holder"], &body["waiters"][0]] {
