@@ -9,8 +9,8 @@ use crate::user_code;
 /// Warnings that were logged, so that a reconnect does not repeat them.
 static WARNED: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
 
-const UNREADABLE: &str = "cannot tell whether the server may evict locks: the user has no right to run INFO; grant +info, or make \
-                          sure that maxmemory-policy is noeviction";
+const UNREADABLE: &str = "cannot tell whether the server may evict locks: the user has no right \
+    to run INFO; grant +info, or make sure that maxmemory-policy is noeviction";
 
 /// Logs each warning about INFO once, or that INFO cannot be read.
 pub(crate) fn warn_of_hazards(info: Option<&str>) {

@@ -14,7 +14,7 @@ pub enum GroupOutput {
     /// This wait is part of a deadlock of these requests, this one first. It is not probed any
     /// more.
     Deadlock(RequestId, Vec<BlockedRequest>),
-    /// Of [`Protocol::request_all`]: the requests of which this is the first are not granted at
+    /// Of [`Protocol::acquire_all`]: the requests of which this is the first are not granted at
     /// once. They have ended.
     NotTogether(RequestId),
 }

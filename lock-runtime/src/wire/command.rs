@@ -18,7 +18,7 @@ pub enum Command {
     /// Acquire the lock or queue for it.
     Acquire(Acquire),
     /// Acquire several locks, all or none. The keys differ, no request is queued, each gets one
-    /// token, and there are at most [`MAX_FENCE_RANGE`].
+    /// token, and there are at most [`MAX_FENCE_RANGE`](super::limits::MAX_FENCE_RANGE).
     AcquireAll(Vec<Acquire>),
     /// Release a hold that is presumably uncontended: as [`Command::Release`], but may be batched.
     Free(RequestRef),

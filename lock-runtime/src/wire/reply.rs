@@ -24,7 +24,7 @@ pub enum Reply {
     Released(bool),
     /// To [`Command::Renew`], an answer for each entry.
     Renewed(Vec<RenewalReply>),
-    /// To [`Command::Raise`].
+    /// To [`Command::RaiseMaxLease`].
     MaxLeaseRaised,
     /// To [`Command::Inspect`].
     Inspection(LockState),

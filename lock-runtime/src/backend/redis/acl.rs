@@ -2,7 +2,7 @@
 
 use redis::Value;
 
-use crate::backend::redis::connect::OpenError;
+use crate::backend::redis::errors::OpenError;
 use crate::protocol::state::ConnectErrorKind;
 use crate::wire::keyspace::Keyspace;
 

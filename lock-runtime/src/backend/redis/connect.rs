@@ -14,6 +14,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::backend::preflight::warn_of_hazards;
 use crate::backend::redis::acl::Denied;
+use crate::backend::redis::errors::OpenError;
 use crate::backend::redis::lease_steps::Ladder;
 use crate::backend::redis::server_info::Facts;
 use crate::backend::redis::{RedisConnection, load_scripts, millis, pushed, sha};
@@ -40,24 +41,6 @@ const YEAR_2001: i64 = 1_000_000_000;
 /// A batch that found the connection's buffer full would be overtaken by later ones: no acquire may
 /// be overtaken by its cancel.
 const UNBOUNDED: usize = tokio::sync::Semaphore::MAX_PERMITS;
-
-/// Why a connection was not opened.
-pub(crate) enum OpenError {
-    /// The server refused, or the connection broke.
-    Server(RedisError),
-    /// A step timed out.
-    Slow(Duration),
-    /// The server cannot keep locks.
-    Unfit(ConnectErrorKind, String),
-    /// The port does not speak TLS.
-    WithoutTls,
-}
-
-impl From<RedisError> for OpenError {
-    fn from(error: RedisError) -> Self {
-        Self::Server(error)
-    }
-}
 
 /// What the server is and knows before anything is changed in it.
 struct Look {

@@ -1,11 +1,30 @@
 //! What an error means: for the command, for its connection, and for the next attempt to connect.
 
+use std::time::Duration;
+
 use redis::{Client, ConnectionAddr, ErrorKind, RedisError};
 
 use crate::backend::ConnectError;
-use crate::backend::redis::connect::OpenError;
 use crate::protocol::in_flight::CommandError;
 use crate::protocol::state::ConnectErrorKind;
+
+/// Why a connection was not opened.
+pub(crate) enum OpenError {
+    /// The server refused, or the connection broke.
+    Server(RedisError),
+    /// A step timed out.
+    Slow(Duration),
+    /// The server cannot keep locks.
+    Unfit(ConnectErrorKind, String),
+    /// The port does not speak TLS.
+    WithoutTls,
+}
+
+impl From<RedisError> for OpenError {
+    fn from(error: RedisError) -> Self {
+        Self::Server(error)
+    }
+}
 
 /// The class of an error code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,8 +101,8 @@ pub(crate) fn connect_error(client: &Client, error: OpenError) -> ConnectError {
 const WITHOUT_TLS: &str =
     "the port does not speak TLS; write redis:// for it, or name the server's TLS port";
 
-const WITHOUT_RESP3: &str = "it does not speak RESP3 (HELLO); locks need Redis 6.2 or Valkey, and no proxy such as \
-                             twemproxy or Envoy before it";
+const WITHOUT_RESP3: &str = "it does not speak RESP3 (HELLO); locks need Redis 6.2 or Valkey, and \
+    no proxy such as twemproxy or Envoy before it";
 
 fn explain(address: &ConnectionAddr, error: &RedisError) -> (ConnectErrorKind, String) {
     let text = error.to_string();

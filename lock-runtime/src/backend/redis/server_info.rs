@@ -3,7 +3,7 @@
 use redis::Value;
 
 use crate::backend::preflight::field;
-use crate::backend::redis::connect::OpenError;
+use crate::backend::redis::errors::OpenError;
 use crate::protocol::state::ConnectErrorKind;
 
 /// Version, mode and role: from HELLO, which any user may, else from INFO.
@@ -32,11 +32,14 @@ impl Facts {
         let (kind, text) = match (self.mode.as_deref(), self.role.as_deref()) {
             (Some("sentinel"), _) => (
                 ConnectErrorKind::Permanent,
-                "this is a Sentinel, which is not supported yet; connect to the primary that it watches".to_owned(),
+                "this is a Sentinel, which is not supported yet; connect to the primary that it \
+                 watches"
+                    .to_owned(),
             ),
             (Some("cluster"), _) => (
                 ConnectErrorKind::Permanent,
-                "this is a node of a Redis Cluster, which is not supported yet; use one primary with cluster-enabled no"
+                "this is a node of a Redis Cluster, which is not supported yet; use one primary \
+                 with cluster-enabled no"
                     .to_owned(),
             ),
             (_, Some("slave" | "replica")) => (

@@ -63,8 +63,8 @@ pub(crate) fn prepare(client: Client, _: &Certificates) -> Result<Client, String
 }
 
 /// The error for a URL that needs TLS.
-pub(crate) const WITHOUT_TLS: &str = "the server's URL asks for TLS, which is not built in; enable the feature: \
-                                      distlock = { features = [\"tls-rustls\"] }";
+pub(crate) const WITHOUT_TLS: &str = "the server's URL asks for TLS, which is not built in; \
+    enable the feature: distlock = { features = [\"tls-rustls\"] }";
 
 fn is_tls(client: &Client) -> bool {
     matches!(client.get_connection_info().addr(), ConnectionAddr::TcpTls { .. })

@@ -49,8 +49,7 @@ fn a_loss_of_data_is_waited_out_for_as_long_as_a_pushed_grant_may_be_valid() {
 }
 
 #[test]
-fn a_hold_that_was_pushed_while_it_was_asked_for_is_cancelled_lest_that_call_puts_it_into_the_queue_again()
- {
+fn a_hold_whose_push_overtook_an_acquire_is_cancelled_so_that_it_is_not_queued_again() {
     let pushed_while_asking = || {
         let mut protocol = queued();
         protocol.tick(at(1.7));

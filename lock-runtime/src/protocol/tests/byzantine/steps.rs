@@ -117,6 +117,11 @@ pub(crate) fn any_step() -> impl Strategy<Value = Step> {
         1 => any_text().prop_map(Step::Message),
         1 => Just(Step::EndAll),
         1 => Just(Step::Disconnect),
-        1 => select(vec![ConnectErrorKind::Unreachable, ConnectErrorKind::Unsuitable, ConnectErrorKind::Permanent]).prop_map(Step::ConnectFailed),
+        1 => select(vec![
+            ConnectErrorKind::Unreachable,
+            ConnectErrorKind::Unsuitable,
+            ConnectErrorKind::Permanent,
+        ])
+        .prop_map(Step::ConnectFailed),
     ]
 }
