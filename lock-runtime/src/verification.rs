@@ -1,5 +1,5 @@
-//! What the verification crates use of the runtime. Not part of the API: the module exists only under
-//! a `distlock_*` cfg, which each of these crates sets for itself. No cargo feature sets one.
+//! What the verification crates use of the runtime. Not part of the API: the module exists only
+//! under a `distlock_*` cfg, which each of these crates sets for itself. No cargo feature sets one.
 
 use std::time::Duration;
 

@@ -196,8 +196,8 @@ impl fmt::Display for Plan {
             let waits = if member.data_loss_grace { "" } else { ", no data-loss grace" };
             writeln!(
                 f,
-                "  process {number}: starts at {starts_at:?}, ttl {ttl:?}{waits}, clock {ppm:+} ppm, \
-                 sections {}",
+                "  process {number}: starts at {starts_at:?}, ttl {ttl:?}{waits}, \
+                 clock {ppm:+} ppm, sections {}",
                 steps.join(" + ")
             )?;
         }

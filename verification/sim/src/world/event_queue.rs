@@ -50,11 +50,11 @@ pub(super) enum SimEvent {
 /// added.
 #[derive(Default)]
 pub(super) struct EventQueue {
-    heap: BinaryHeap<Reverse<Entry>>,
+    heap: BinaryHeap<Reverse<QueuedEvent>>,
     next: u64,
 }
 
-struct Entry {
+struct QueuedEvent {
     at: Nanos,
     number: u64,
     event: SimEvent,
@@ -62,7 +62,7 @@ struct Entry {
 
 impl EventQueue {
     pub(super) fn put(&mut self, at: Nanos, event: SimEvent) {
-        self.heap.push(Reverse(Entry { at, number: self.next, event }));
+        self.heap.push(Reverse(QueuedEvent { at, number: self.next, event }));
         self.next += 1;
     }
 
@@ -74,21 +74,21 @@ impl EventQueue {
     }
 }
 
-impl PartialEq for Entry {
+impl PartialEq for QueuedEvent {
     fn eq(&self, other: &Self) -> bool {
         self.number == other.number
     }
 }
 
-impl Eq for Entry {}
+impl Eq for QueuedEvent {}
 
-impl PartialOrd for Entry {
+impl PartialOrd for QueuedEvent {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Entry {
+impl Ord for QueuedEvent {
     fn cmp(&self, other: &Self) -> Ordering {
         (self.at, self.number).cmp(&(other.at, other.number))
     }
