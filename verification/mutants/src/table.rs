@@ -39,10 +39,10 @@ pub fn markdown(results: &[(&Mutant, MutantResult)], control: &[Suite], effort: 
         "```sh\n\
          cargo run --release -p mutants -- --table docs/mutation-testing.md \\\n    \
          --schedules {simulated} --fault-schedules {real} --from {from}\n```\n\n\
-         This command writes the page. It runs seeds {from} to {} of the simulation and {real} chaos\n\
-         schedules for each mutant, and stops at the first that detects it. Two threads search, so the\n\
-         number of schedules differs slightly from run to run. Results of an earlier run on the same\n\
-         sources are reused, unless `--fresh` is given.\n",
+         This command writes the page. It runs seeds {from} to {} of the simulation and {real} \
+         chaos\nschedules for each mutant, and stops at the first that detects it. Two threads \
+         search, so the\nnumber of schedules differs slightly from run to run. Results of an \
+         earlier run on the same\nsources are reused, unless `--fresh` is given.\n",
         from + simulated - 1
     );
     let _ = writeln!(text, "{SUITES}\n{}\n{}", clean_suites(control, effort), summary(results));

@@ -123,8 +123,7 @@ fn renewed_after_loss(plan: &Plan, events: &[Event]) -> Option<Violation> {
             {
                 let (at, requests) = (hold.until, vec![hold.request, next.request]);
                 let text = format!(
-                    "key {}: the hold under token {} \
-                     was renewed after the one under token {} had started",
+                    "key {}: the hold with token {} was renewed after the one with token {} began",
                     hold.key, hold.fence, next.fence,
                 );
                 return Some(Violation { property: Property::LossReported, at, text, requests });
