@@ -8,7 +8,8 @@ use crate::acquire::options::Options;
 use crate::api::manager::LockManager;
 use crate::types::fence::Fence;
 
-pub use crate::backend::memory::store::{MemoryStore, Publish};
+pub use crate::backend::memory::store::MemoryStore;
+pub use crate::backend::memory::store::key_op::Publish;
 pub use crate::io::block_on::{block_on, block_on_with_spin};
 pub use crate::io::dispatcher::Dispatcher;
 pub use crate::io::event_loop::connection::pause;

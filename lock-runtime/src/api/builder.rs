@@ -11,10 +11,10 @@ use crate::acquire::options::{
     Options, check_clock_margin, check_max_hold, check_server_ttl_slack, check_ttl,
 };
 use crate::api::manager::LockManager;
+use crate::backend::endpoint::{Endpoint, Kind};
 use crate::backend::memory::MemoryEndpoint;
 use crate::backend::redis::RedisEndpoint;
 use crate::backend::redis::tls::{Certificates, WITHOUT_TLS};
-use crate::backend::{Endpoint, Kind};
 use crate::error::LockError;
 use crate::io::event_loop::{Setup, start};
 use crate::protocol::timing::Timing;

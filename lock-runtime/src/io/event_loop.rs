@@ -13,7 +13,8 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, Sleep};
 
-use crate::backend::{Endpoint, Push};
+use crate::backend::Push;
+use crate::backend::endpoint::Endpoint;
 use crate::io::busy_poll::BusyPoll;
 use crate::io::dispatcher::Dispatcher;
 use crate::io::link::Link;

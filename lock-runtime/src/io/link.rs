@@ -5,7 +5,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::backend::{ConnectError, Connection};
+use crate::backend::ConnectError;
+use crate::backend::endpoint::Connection;
 use crate::io::registry::ReplyTo;
 use crate::protocol::in_flight::CommandError;
 use crate::types::time;

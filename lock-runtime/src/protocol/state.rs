@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::protocol::backlog::Backlog;
 use crate::protocol::deadlock::Probes;
-pub(crate) use crate::protocol::in_flight::{CommandId, InFlightCommand};
+use crate::protocol::in_flight::{CommandId, InFlightCommand};
 use crate::protocol::max_lease::MaxLease;
 use crate::protocol::reply_timeout::ReplyTimeout;
 use crate::protocol::request::{Failure, Loss, Phase, Releasing, RequestParams, RequestState};
@@ -16,7 +16,7 @@ use crate::types::fence::Fence;
 use crate::types::request_id::{RequestId, RequestMap};
 use crate::types::time::Timestamp;
 use crate::wire::command::Command;
-use crate::wire::reply::{BusyReply, Grant, LockState}; // MOVED
+use crate::wire::reply::{BusyReply, Grant, LockState};
 
 /// A command to send, or an event for the owner of a request.
 #[derive(Debug, PartialEq, Eq)]

@@ -7,10 +7,10 @@ use crate::types::fence::Fence;
 use crate::types::owner_info::OwnerInfo;
 use crate::types::request_id::RequestId;
 use crate::wire::keyspace::Keyspace;
-pub(crate) use crate::wire::limits::claim;
+use crate::wire::limits::claim;
 use crate::wire::max_lease::DataLossGrace;
 use crate::wire::probe::Probe;
-use crate::wire::script::{Script, ScriptCall}; // MOVED
+use crate::wire::script::{Script, ScriptCall};
 
 /// A command about one or more locks.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use crate::backend::memory::store::fence_counter::FenceCounter;
 use crate::backend::memory::store::key_op::KeyOp;
+use crate::backend::memory::store::key_op::Publish;
 use crate::backend::memory::store::key_state::{KeyState, StoredHold};
 use crate::backend::memory::store::wait_graph::WaitGraph;
 use crate::backend::memory::store::with_ttl::ServerTime;
@@ -36,9 +37,6 @@ use crate::wire::command::{Acquire, Command, Renewal, RequestRef};
 use crate::wire::keyspace::EVERYONE;
 use crate::wire::probe::{Probe, ProbeReply};
 use crate::wire::reply::{LockState, Notification, RenewalReply, Reply, WaiterInfo};
-
-/// Publishes a notification to an inbox; returns whether it has a subscriber.
-pub type Publish<'a> = dyn FnMut(&str, Notification) -> bool + 'a;
 
 /// All locks of a server, in memory.
 #[derive(Debug, Default)]

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use redis::{Cmd, RedisError, Value};
 
+use super::command::{command, plain, read, script_error};
 use crate::backend::redis::lease_steps::Ladder;
-use crate::backend::redis::{command, plain, read, script_error};
 use crate::protocol::in_flight::CommandError;
 use crate::wire::batch::{
     BatchItem, MAX_BATCH, acquire_batch, acquired_batch, release_batch, released_batch,

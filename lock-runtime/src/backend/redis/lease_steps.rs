@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use redis::Cmd;
 
-use crate::backend::redis::sha_of;
+use super::command::sha_of;
 use crate::wire::keyspace::{EVERYONE, Keyspace};
 use crate::wire::max_lease::lease_steps;
 

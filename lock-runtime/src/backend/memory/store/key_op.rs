@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backend::memory::store::Publish;
 use crate::backend::memory::store::fence_counter::FenceCounter;
 use crate::backend::memory::store::key_state::{
     FirstWaiter, KeyState, QueueEntry, RemovalBudget, StoredHold,
@@ -227,3 +226,6 @@ impl KeyOp<'_, '_> {
         self.counter.next(self.now, wanted, self.request.min_fence, self.request.data_loss_grace)
     }
 }
+
+/// Publishes a notification to an inbox; returns whether it has a subscriber.
+pub type Publish<'a> = dyn FnMut(&str, Notification) -> bool + 'a;

@@ -10,8 +10,9 @@ use proptest::prelude::*;
 use redis::{ErrorKind, PushInfo, PushKind, RedisError, ServerError, Value, VerbatimFormat};
 
 use crate::backend::redis::batch::Batch;
+use crate::backend::redis::command::{plain, read};
+use crate::backend::redis::connection::{notice, pushed};
 use crate::backend::redis::lease_steps::Ladder;
-use crate::backend::redis::{notice, plain, pushed, read};
 use crate::protocol::in_flight::CommandError;
 use crate::wire::command::Command;
 use crate::wire::keyspace::Keyspace;

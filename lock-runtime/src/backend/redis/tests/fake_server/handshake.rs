@@ -2,7 +2,7 @@
 
 use redis::Value;
 
-use crate::backend::redis::sha;
+use crate::backend::redis::command::sha;
 use crate::wire::script::Script;
 
 fn text(text: &str) -> Value {
