@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::in_flight::{CommandId, CommandKind, InFlightCommand};
+use crate::protocol::in_flight::{CommandId, CommandKind, InFlightCommand};
 use crate::protocol::request::{Held, Phase, Queued};
 use crate::protocol::state::{Output, Protocol};
 use crate::protocol::timing::{TOMBSTONE, Timing};

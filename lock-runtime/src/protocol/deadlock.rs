@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::collections::hash_map::Entry;
 use std::time::Duration;
 
-use super::in_flight::CommandKind;
+use crate::protocol::in_flight::CommandKind;
 use crate::protocol::signal::GroupOutput;
 use crate::protocol::state::Protocol;
 use crate::types::request_id::{RequestId, RequestMap};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::in_flight::{CommandError, CommandKind};
+use crate::protocol::in_flight::{CommandError, CommandKind};
 use crate::protocol::state::Protocol;
 use crate::protocol::timing::RETRY;
 use crate::types::time::Timestamp;

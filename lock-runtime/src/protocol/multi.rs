@@ -1,6 +1,6 @@
 //! Acquires several keys in one command, all or none.
 
-use super::in_flight::{CommandKind, TtlWrite};
+use crate::protocol::in_flight::{CommandKind, TtlWrite};
 use crate::protocol::request::{Phase, RequestParams, RequestState};
 use crate::protocol::signal::GroupOutput;
 use crate::protocol::state::Protocol;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::in_flight::{CommandError, CommandId, CommandKind, TtlWrite};
+use crate::protocol::in_flight::{CommandError, CommandId, CommandKind, TtlWrite};
 use crate::protocol::request::{
     Failure, Held, Loss, Phase, Queued, Releasing, RequestState, ServerRefusal,
 };

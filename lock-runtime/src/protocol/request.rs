@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::in_flight::TtlWrite;
+use crate::protocol::in_flight::TtlWrite;
 use crate::protocol::timing::Timing;
 use crate::types::fence::Fence;
 use crate::types::owner_info::OwnerInfo;

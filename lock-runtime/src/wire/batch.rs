@@ -1,9 +1,9 @@
 //! Batches: commands about unrelated locks in one script call.
 
-use super::raw_reply::RawReply;
 use crate::types::fence::Fence;
 use crate::wire::command::{Acquire, RequestRef};
 use crate::wire::keyspace::Keyspace;
+use crate::wire::raw_reply::RawReply;
 use crate::wire::reply::{Grant, fence_range};
 use crate::wire::script::{Script, ScriptCall};
 

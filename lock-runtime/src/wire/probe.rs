@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::limits::WAITER_LEASE;
-use super::raw_reply::RawReply;
 use crate::types::owner_info::OwnerInfo;
 use crate::types::request_id::RequestId;
 use crate::wire::keyspace::Keyspace;
+use crate::wire::limits::WAITER_LEASE;
+use crate::wire::raw_reply::RawReply;
 use crate::wire::script::{Script, ScriptCall};
 
 /// How long a registration counts without being repeated.

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::limits::MAX_FENCE_RANGE;
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::{HolderInfo, OwnerInfo};
 use crate::types::request_id::RequestId;
 use crate::wire::command::{Acquire, Command};
+use crate::wire::limits::MAX_FENCE_RANGE;
 use crate::wire::max_lease::lease_step_for;
 use crate::wire::probe::ProbeReply;
 use crate::wire::raw_reply::RawReply;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use redis::{Cmd, RedisError, Value};
 
-use super::command::{command, plain, read, script_error};
+use crate::backend::redis::command::{command, plain, read, script_error};
 use crate::backend::redis::lease_steps::Ladder;
 use crate::protocol::in_flight::CommandError;
 use crate::wire::batch::{

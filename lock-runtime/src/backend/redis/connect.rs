@@ -12,10 +12,10 @@ use redis::{
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::command::sha;
-use super::connection::{RedisConnection, load_scripts, millis, pushed};
 use crate::backend::preflight::warn_of_hazards;
 use crate::backend::redis::acl::Denied;
+use crate::backend::redis::command::sha;
+use crate::backend::redis::connection::{RedisConnection, load_scripts, millis, pushed};
 use crate::backend::redis::errors::OpenError;
 use crate::backend::redis::lease_steps::Ladder;
 use crate::backend::redis::server_info::Facts;

@@ -201,21 +201,3 @@ fn of_certificate(text: &str) -> (&'static str, &'static str) {
 
 #[cfg(test)]
 mod tests;
-
-/// Why a connection was not opened.
-pub(crate) enum OpenError {
-    /// The server refused, or the connection broke.
-    Server(RedisError),
-    /// A step timed out.
-    Slow(Duration),
-    /// The server cannot keep locks.
-    Unfit(ConnectErrorKind, String),
-    /// The port does not speak TLS.
-    WithoutTls,
-}
-
-impl From<RedisError> for OpenError {
-    fn from(error: RedisError) -> Self {
-        Self::Server(error)
-    }
-}

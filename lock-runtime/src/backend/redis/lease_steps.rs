@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use redis::Cmd;
 
-use super::command::sha_of;
+use crate::backend::redis::command::sha_of;
 use crate::wire::keyspace::{EVERYONE, Keyspace};
 use crate::wire::max_lease::lease_steps;
 
