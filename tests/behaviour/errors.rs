@@ -126,10 +126,10 @@ fn a_full_server_rejects_new_locks_and_accepts_releases() {
     let locks = connect(&server);
     let held = locks.mutex("older").ttl(Duration::from_millis(600)).acquire_blocking().unwrap();
     fill(&server);
-    let error = refusal(&locks, "free memory in the server or raise its maxmemory");
+    let error = refusal(&locks, "free memory on the server or raise its maxmemory");
     assert!(matches!(error, LockError::Refused { .. }), "{error:?}");
     let newcomer = connect(&server);
-    let error = refusal(&newcomer, "free memory in the server or raise its maxmemory");
+    let error = refusal(&newcomer, "free memory on the server or raise its maxmemory");
     assert!(matches!(error, LockError::Refused { .. }), "{error:?}");
     std::thread::sleep(Duration::from_millis(900));
     held.release_blocking().expect("it was renewed");

@@ -166,7 +166,7 @@ fn assert_blocks_holder<T: std::fmt::Debug>(call: Result<T, LockError>) {
     let error = call.expect_err("it can never be granted");
     let LockError::Deadlock(deadlock) = &error else { panic!("{error:?}") };
     let DeadlockKind::BlocksHolder { holder } = &deadlock.kind else { panic!("{error:?}") };
-    assert!(holder.contains("strangers.rs"), "{holder}");
+    assert!(holder.contains("foreign_tasks.rs"), "{holder}");
     assert!(error.to_string().contains(holder), "{error}");
 }
 
