@@ -40,8 +40,8 @@ check_archive() {
   printf '%-13s %3d files, %6d bytes\n' "$1" "$(wc -l <<<"$listing")" "$(wc -c <"$(archive "$1")")"
 }
 
-# A workspace of the unpacked archives and one crate that depends on their version. The files get the
-# current time: those in the archives never change, and Cargo would not rebuild.
+# A workspace of the unpacked archives and one crate that depends on their version. The files get
+# the current time: those in the archives never change, and Cargo would not rebuild.
 unpack() {
   rm -rf "$WORK" && mkdir -p "$WORK"
   local crate
@@ -78,7 +78,8 @@ use_archives() {
   in_work cargo test --quiet -p no-prelude --test no_prelude
 }
 
-# The verification crates reach into the runtime under a cfg. No feature of the archives may do that.
+# The verification crates reach into the runtime under a cfg. No feature of the archives may do
+# that.
 check_seam() {
   say "no feature opens the runtime for users"
   local features log

@@ -48,6 +48,9 @@ cargo fmt --all --check
 cargo fmt --manifest-path benches/compare/Cargo.toml --check
 in_workspaces cargo fmt --check
 
+say "layers, names and lines"
+cargo xtask tidy
+
 say "lints"
 cargo clippy --workspace --all-targets --quiet -- -D warnings
 cargo clippy --manifest-path benches/compare/Cargo.toml --all-targets --quiet -- -D warnings

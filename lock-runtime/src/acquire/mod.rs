@@ -197,7 +197,7 @@ impl SingleAcquire<'_> {
                 core,
                 &key,
                 params,
-                Grant::from_server(core, &key, params),
+                AwaitedGrant::from_server(core, &key, params),
                 here,
             );
         }
@@ -213,14 +213,18 @@ impl SingleAcquire<'_> {
         match core.queues().join(&key, params) {
             JoinOutcome::Queued(queued) => {
                 let likely_soon = queued.is_likely_soon();
-                match wait_for_grant(core, &key, params, Grant::Queued(queued), here) {
+                match wait_for_grant(core, &key, params, AwaitedGrant::Queued(queued), here) {
                     Acquiring::Waiting(future) if likely_soon => Acquiring::LikelySoon(future),
                     acquiring => acquiring,
                 }
             }
-            JoinOutcome::WouldWait => {
-                wait_for_grant(core, &key, params, Grant::from_server(core, &key, params), here)
-            }
+            JoinOutcome::WouldWait => wait_for_grant(
+                core,
+                &key,
+                params,
+                AwaitedGrant::from_server(core, &key, params),
+                here,
+            ),
         }
     }
 
@@ -258,12 +262,12 @@ fn warn_lock_order(
 }
 
 /// A lease that has been asked for.
-enum Grant {
+enum AwaitedGrant {
     Queued(WaitForTurn),
     Requested(AcquireFuture),
 }
 
-impl Grant {
+impl AwaitedGrant {
     fn from_server(core: &ManagerCore, key: &Arc<str>, params: AcquireParams) -> Self {
         Self::Requested(core.mailbox().acquire(core.request(key, params)))
     }
@@ -294,7 +298,7 @@ fn wait_for_grant(
     core: &Arc<ManagerCore>,
     key: &Arc<str>,
     params: AcquireParams,
-    grant: Grant,
+    grant: AwaitedGrant,
     here: Option<Arc<Frame>>,
 ) -> Acquiring {
     let (key, core) = (Arc::clone(key), Arc::clone(core));

@@ -88,8 +88,8 @@ pub(crate) fn check_max_hold(max_hold: Option<Duration>) -> Result<(), LockError
 pub(crate) fn check_clock_margin(margin: Option<Duration>, ttl: Duration) -> Result<(), LockError> {
     match margin.filter(|&margin| margin >= ttl) {
         Some(margin) => Err(LockError::config(format!(
-            "the clock margin of {} is not shorter than the ttl of {}; set a longer ttl, or a shorter \
-             clock_margin for the manager",
+            "the clock margin of {} is not shorter than the ttl of {}; set a longer ttl, or a \
+             shorter clock_margin for the manager",
             HumanDuration(margin),
             HumanDuration(ttl)
         ))),

@@ -81,8 +81,8 @@ impl fmt::Display for StaleFence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "fencing token {} is older than {}: another holder has written since; do not retry with \
-             this hold",
+            "fencing token {} is older than {}: another holder has written since; do not retry \
+             with this hold",
             self.fence, self.highest
         )
     }

@@ -31,8 +31,8 @@ impl Display for LockError {
             }
             Self::NoReply(timeout) => write!(
                 f,
-                "lock '{}': no reply within {}; the code did not run, and a late grant is released in the \
-                 background; try again, or allow a longer wait",
+                "lock '{}': no reply within {}; the code did not run, and a late grant is released \
+                 in the background; try again, or allow a longer wait",
                 printable(&timeout.key),
                 HumanDuration(timeout.waited)
             ),
@@ -138,8 +138,8 @@ impl Display for DataLoss {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         write!(
             f,
-            "lock '{}' is not granted because the server lost its data and holds from before may still be \
-             valid in their processes; try again ",
+            "lock '{}' is not granted because the server lost its data and holds from before may \
+             still be valid in their processes; try again ",
             printable(&self.key)
         )?;
         match self.left {
@@ -158,8 +158,8 @@ impl Display for Deadlock {
             DeadlockKind::Cycle => self.fmt_cycle(f),
             DeadlockKind::NotReentrant { holder } => write!(
                 f,
-                "lock '{}' is in a deadlock: {} requests it with `reenter = false` inside of {holder}, \
-                 which holds it; call it outside of the section, or allow re-entry",
+                "lock '{}' is in a deadlock: {} requests it with `reenter = false` inside of \
+                 {holder}, which holds it; call it outside of the section, or allow re-entry",
                 printable(&self.key),
                 printable(self.caller()),
                 holder = printable(holder)

@@ -270,8 +270,8 @@ impl LockError {
                 Self::from_busy(key, waited, crate::wire::reply::BusyReply::by_others())
             }
             Failure::RepliesTooSlow { ttl, round_trip } => Self::config(format!(
-                "lock '{}' expired before its grant arrived: its ttl of {} is shorter than a round trip to \
-                 the server ({}); set a longer ttl",
+                "lock '{}' expired before its grant arrived: its ttl of {} is shorter than a round \
+                 trip to the server ({}); set a longer ttl",
                 printable(key),
                 HumanDuration(ttl),
                 HumanDuration(round_trip)

@@ -11,7 +11,8 @@ use crate::api::manager::LockManager;
 #[diagnostic::on_unimplemented(
     message = "`manager` takes a `LockManager`, and this is `{Self}`",
     label = "neither a `LockManager` nor a reference to one",
-    note = "for an `Option` or a `Result` write `expr?` or `expr.expect(\"…\")`, for a cell `cell.get().expect(\"…\")`"
+    note = "for an `Option` or a `Result` write `expr?` or `expr.expect(\"…\")`, for a cell \
+        `cell.get().expect(\"…\")`"
 )]
 pub trait AsManager {
     /// The manager itself.

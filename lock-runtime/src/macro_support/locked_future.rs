@@ -24,12 +24,12 @@ pub(crate) struct LockedCall<R, O, M: ReleaseMode> {
 enum CallState<K> {
     Acquiring { acquiring: Acquiring, finish_when_lost: bool },
     Running(OwnerScope<Section>),
-    Releasing(Box<Releasing<K>>),
+    Releasing(Box<PendingRelease<K>>),
     Done,
 }
 
 /// The value of a body that has run, until the server confirms the release.
-struct Releasing<K> {
+struct PendingRelease<K> {
     value: K,
     confirmation: Pin<Box<dyn Future<Output = Result<(), LockError>> + Send>>,
 }
@@ -87,7 +87,7 @@ impl<R, O, M: ReleaseMode> LockedCall<R, O, M> {
         match M::keep(value) {
             Ok(value) => {
                 let confirmation = Box::pin(release_and_wait(section));
-                self.state = CallState::Releasing(Box::new(Releasing { value, confirmation }));
+                self.state = CallState::Releasing(Box::new(PendingRelease { value, confirmation }));
                 self.poll_release(context)
             }
             Err(value) => {

@@ -8,11 +8,11 @@ use crate::error::LockError;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no room for a `LockError`",
     label = "the lock may be unavailable, and this type cannot say so",
-    note = "return a `Result<_, E>` where `E: From<LockError>`: `LockError`, `anyhow::Error`, `std::io::Error`, \
-            `Box<dyn Error>`, or your own error with `impl From<LockError> for` it (with thiserror: a `#[from] LockError` \
-            variant),",
-    note = "or make a value of the error in the attribute: `on_error = |err| Err(err.to_string())` for a \
-            `Result<_, String>`, `on_error = |_| None` for an `Option`,",
+    note = "return a `Result<_, E>` where `E: From<LockError>`: `LockError`, `anyhow::Error`, \
+            `std::io::Error`, `Box<dyn Error>`, or your own error with `impl From<LockError> for` \
+            it (with thiserror: a `#[from] LockError` variant),",
+    note = "or make a value of the error in the attribute: `on_error = |err| Err(err.to_string())` \
+            for a `Result<_, String>`, `on_error = |_| None` for an `Option`,",
     note = "or give up on it there: `on_error = panic`"
 )]
 pub trait FromLockError {

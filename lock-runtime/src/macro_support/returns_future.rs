@@ -24,9 +24,10 @@ pub enum Unfinished {}
 /// What an annotated function returns when its work is done.
 #[diagnostic::on_unimplemented(
     message = "the lock would be released before this future has run",
-    label = "the attribute sees no future in this name, so it would lock no more than the making of it",
-    note = "write the future out, `Pin<Box<dyn Future<Output = T>>>` or `impl Future<Output = T>`, or make the function an \
-            `async fn`: the lock is then held until the future has run,",
+    label = "the attribute sees no future in this name, so it would lock no more than the making \
+        of it",
+    note = "write the future out, `Pin<Box<dyn Future<Output = T>>>` or `impl Future<Output = T>`, \
+            or make the function an `async fn`: the lock is then held until the future has run,",
     note = "or return the future inside a `Result`, if only the making of it is to be locked"
 )]
 pub trait Finished {}

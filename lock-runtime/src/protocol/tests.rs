@@ -1005,7 +1005,8 @@ proptest! {
                     open.retain(|&other| other != request_id);
                 }
                 Event::Answer(which, what) if !calls.is_empty() => {
-                    let (id, call): (CommandId, Command) = calls.remove(usize::from(which) % calls.len());
+                    let index = usize::from(which) % calls.len();
+                    let (id, call): (CommandId, Command) = calls.remove(index);
                     fence += 1;
                     let reply = any_reply(what, fence, &call);
                     match (&reply, &call) {
@@ -1047,7 +1048,8 @@ proptest! {
                 Event::Answer(..) | Event::Disconnect | Event::Connect => {}
             }
             protocol.tick(now);
-            prop_assert!(protocol.next_tick().is_none_or(|due| due > now), "{protocol:?} at {now:?}");
+            prop_assert!(protocol.next_tick().is_none_or(|due| due > now), "{protocol:?} at \
+                {now:?}");
             while let Some(signal) = protocol.poll_signal() {
                 match signal {
                     GroupOutput::Probe(id) => {
@@ -1065,12 +1067,15 @@ proptest! {
                     GroupOutput::NotTogether(first) => {
                         let group = groups.iter().find(|group: &&Vec<RequestId>| group[0] == first);
                         let group = group.expect("a group that was asked for");
-                        prop_assert!(group.iter().any(|request_id| open.contains(request_id)), "told twice");
+                        let is_open = group.iter().any(|request_id| open.contains(request_id));
+                        prop_assert!(is_open, "told twice");
                         open.retain(|request_id| !group.contains(request_id));
                     }
                     GroupOutput::Deadlock(id, cycle) => {
-                        let owner = (0..4).find(|&owner| RequestId::from_bits(500 + u128::from(owner)) == id);
-                        prop_assert!(owner.is_some_and(|owner| watched.remove(&owner)), "told twice");
+                        let id_of = |owner| RequestId::from_bits(500 + u128::from(owner));
+                        let owner = (0..4).find(|&owner: &u8| id_of(owner) == id);
+                        prop_assert!(owner.is_some_and(|owner| watched.remove(&owner)), "told \
+                            twice");
                         prop_assert!(cycle.iter().all(|member| member.refreshed_us > 1));
                     }
                 }

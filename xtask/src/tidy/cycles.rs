@@ -7,8 +7,8 @@
 //! - `lib.rs`: nothing may import from it (see [`super::imports`]), so no circle passes through it.
 //! - Code for tests: it uses its subject, which does not know it.
 //! - Imports under a `cfg`: they choose what a name stands for, on a platform or for verification.
-//! - The type that a file continues: `impl Protocol` may be spread over files of one layer, and each
-//!   of them names `Protocol`. They are one type; whatever else they name of its file counts.
+//! - The type that a file continues: `impl Protocol` may be spread over files of one layer, and
+//!   each of them names `Protocol`. They are one type; whatever else they name of its file counts.
 //! - Calls of methods: they have no path. A method is part of the type that an edge names.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -62,7 +62,8 @@ fn graph(crate_: &Crate) -> Graph {
     graph
 }
 
-/// Whether the module has an inherent `impl` of this type, which another module of its layer defines.
+/// Whether the module has an inherent `impl` of this type, which another module of its layer
+/// defines.
 fn continues(crate_: &Crate, module: ModuleId, definition: ModuleId, item: &str) -> bool {
     let layer = |module: ModuleId| crate_.modules[module].path.first();
     layer(module) == layer(definition)

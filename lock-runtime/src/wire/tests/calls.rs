@@ -99,7 +99,8 @@ pub fn any_call() -> impl Strategy<Value = Command> {
         2 => acquires().prop_map(Command::AcquireAll),
         1 => request().prop_map(Command::Free),
         1 => request().prop_map(Command::Release),
-        1 => (request(), tombstone).prop_map(|(request, tombstone)| Command::Cancel { request, tombstone }),
+        1 => (request(), tombstone)
+            .prop_map(|(request, tombstone)| Command::Cancel { request, tombstone }),
         2 => prop::collection::vec(renewal(), 0..4).prop_map(Command::Renew),
         1 => (key(), 0..5_u32).prop_map(|(key, limit)| Command::Inspect { key: key.into(), limit }),
         2 => probe().prop_map(Command::Probe),

@@ -48,7 +48,8 @@ pub fn fits(call: &Command, answer: &RawReply, reply: &Reply) -> bool {
 }
 
 fn fits_acquire(acquire: &Acquire, answer: &RawReply, reply: &AcquireReply) -> bool {
-    let first_word = |code: i64| matches!(answer, RawReply::List(words) if words.len() == 5 && words[0] == RawReply::Int(code));
+    let words = if let RawReply::List(words) = answer { &words[..] } else { &[] };
+    let first_word = |code: i64| words.len() == 5 && words[0] == RawReply::Int(code);
     match reply {
         AcquireReply::Granted(grant) => {
             let (first, size) = (grant.fences.first().get(), grant.fences.size());

@@ -149,9 +149,8 @@ fn foreign_keys_under_the_names_of_sections_are_passed_over_and_kept() {
     let name = |section| format!("lock:blocked:{}", request_id(section));
     both.raw(&["SET", &name(2), "mine"]);
     both.raw(&["HSET", &name(1), "field", "mine"]);
-    assert!(
-        matches!(both.ask(&probe(vec![request_id(2), request_id(3)])), Ok(RawReply::List(words)) if words.len() == 1)
-    );
+    let answer = both.ask(&probe(vec![request_id(2), request_id(3)]));
+    assert!(matches!(answer, Ok(RawReply::List(words)) if words.len() == 1));
     assert_eq!(both.raw(&["PTTL", &name(2)]), redis::Value::Int(-1));
     assert_eq!(both.raw(&["HLEN", &name(1)]), redis::Value::Int(1));
     assert_eq!(both.raw(&["HLEN", &name(3)]), redis::Value::Int(1), "it is registered there");

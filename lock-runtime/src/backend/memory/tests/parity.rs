@@ -40,7 +40,8 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
       local entry = redis.call('HGET', key, nonce)
       local times = string.find(key, '^lock:blocked:') and '^%d+ %d+' or '^%d+'
       local old = string.match(entry, times)
-      redis.call('HSET', key, nonce, string.gsub(old, '%d+', earlier) .. string.sub(entry, #old + 1))
+      redis.call('HSET', key, nonce, string.gsub(old, '%d+', earlier) .. string.sub(entry, #old + \
+      1))
     end
   elseif string.find(key, ':cancelled$') then
     for _, nonce in ipairs(redis.call('ZRANGE', key, 0, -1)) do

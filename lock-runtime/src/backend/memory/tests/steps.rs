@@ -132,7 +132,9 @@ impl Floor {
 pub(crate) fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         60 => (any_who(), any_span(), any_block(), any_queue())
-            .prop_map(|(owner, ttl, fence_count, queue)| Step::Acquire { owner, ttl, fence_count, queue }),
+            .prop_map(|(owner, ttl, fence_count, queue)| {
+                Step::Acquire { owner, ttl, fence_count, queue }
+            }),
         20 => any_group().prop_map(Step::AcquireAll),
         20 => (any_who(), any_releaser())
             .prop_map(|(owner, id)| Step::Release { owner: Who { id, ..owner } }),

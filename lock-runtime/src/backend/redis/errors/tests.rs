@@ -54,7 +54,8 @@ fn each_code_of_a_server_has_one_meaning_for_a_call_and_one_for_an_attempt_to_co
 #[test]
 fn the_code_of_a_command_in_a_script_is_found_behind_its_place_on_servers_before_7() {
     let lines = [
-        "ERR Error running script (call to f_521e): @user_script:30: @user_script: 30: -READONLY You can't",
+        "ERR Error running script (call to f_521e): @user_script:30: @user_script: 30: -READONLY \
+         You can't",
         "@user_script: 74: -READONLY You can't write against a read only replica",
         "READONLY You can't write against a read only replica: -OOM",
     ];
@@ -63,7 +64,8 @@ fn the_code_of_a_command_in_a_script_is_found_behind_its_place_on_servers_before
         assert_eq!(code(&error), "READONLY", "{line}");
         assert_eq!(call_error(&error), CommandError::NotPrimary(error.to_string()), "{line}");
     }
-    let line = "ERR Error running script (call to f_521e): @user_script:30: @user_script: 30: Wrong number";
+    let line = "ERR Error running script (call to f_521e): @user_script:30: @user_script: 30: \
+        Wrong number";
     assert_eq!(code(&said(line)), "ERR");
 }
 

@@ -49,7 +49,8 @@ fn error() -> impl Strategy<Value = ServerError> {
 fn leaf() -> impl Strategy<Value = Value> {
     prop_oneof![
         2 => Just(Value::Nil),
-        4 => prop_oneof![-3..8_i64, any::<i64>(), Just(i64::MIN), Just(i64::MAX)].prop_map(Value::Int),
+        4 => prop_oneof![-3..8_i64, any::<i64>(), Just(i64::MIN), Just(i64::MAX)]
+            .prop_map(Value::Int),
         2 => prop::collection::vec(any::<u8>(), 0..40).prop_map(Value::BulkString),
         3 => any_text().prop_map(|text| Value::BulkString(text.into_bytes())),
         1 => any_text().prop_map(Value::SimpleString),
@@ -130,7 +131,10 @@ proptest! {
 
     #[test]
     fn a_value_is_read_as_what_it_says_or_as_an_error(
-        (call, value) in any_call().prop_flat_map(|call| { let value = value_for(&call); (Just(call), value) }),
+        (call, value) in any_call().prop_flat_map(|call| {
+            let value = value_for(&call);
+            (Just(call), value)
+        }),
     ) {
         if let Ok(reply) = read(&call, value.clone()) {
             prop_assert!(!matches!(value, Value::ServerError(_)), "an error is no {reply:?}");
@@ -155,10 +159,15 @@ proptest! {
     }
 
     #[test]
-    fn a_push_is_a_message_of_ours_or_nothing(kind in kind(), data in prop::collection::vec(any_value(), 0..5)) {
+    fn a_push_is_a_message_of_ours_or_nothing(
+        kind in kind(),
+        data in prop::collection::vec(any_value(), 0..5),
+    ) {
         let info = PushInfo { kind, data };
-        let spelled = matches!(info.data.last(),
-            Some(Value::BulkString(bytes)) if [&b"granted "[..], b"asked ", b"first ", b"bound "].iter().any(|word| bytes.starts_with(word)));
+        let words = [&b"granted "[..], b"asked ", b"first ", b"bound "];
+        let is_ours = |bytes: &[u8]| words.iter().any(|word| bytes.starts_with(word));
+        let spelled =
+            matches!(info.data.last(), Some(Value::BulkString(bytes)) if is_ours(bytes));
         let simple = matches!(info.data.last(), Some(Value::SimpleString(_)));
         prop_assert!(notice(&info).is_none() || spelled || simple);
         let (pushes, mut delivered) = tokio::sync::mpsc::unbounded_channel();
@@ -168,7 +177,10 @@ proptest! {
     }
 
     #[test]
-    fn no_look_at_the_servers_settings_trips_over_what_it_says(info in any::<String>(), field in field()) {
+    fn no_look_at_the_servers_settings_trips_over_what_it_says(
+        info in any::<String>(),
+        field in field(),
+    ) {
         crate::backend::preflight::hazards(&info);
         crate::backend::preflight::hazards(&field);
     }

@@ -113,7 +113,8 @@ pub(crate) fn any_step() -> impl Strategy<Value = Step> {
         20 => others(),
         16 => (at(), said()).prop_map(|(which, said)| Step::Reply(which, said)),
         1 => (at(), any_answer()).prop_map(|(which, answer)| Step::ReplyAgain(which, answer)),
-        3 => (at(), 0..40_u8, 0..5_u32).prop_map(|(which, first, size)| Step::Granted(which, first, size)),
+        3 => (at(), 0..40_u8, 0..5_u32)
+            .prop_map(|(which, first, size)| Step::Granted(which, first, size)),
         1 => any_text().prop_map(Step::Message),
         1 => Just(Step::EndAll),
         1 => Just(Step::Disconnect),
