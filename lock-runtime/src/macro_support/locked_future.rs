@@ -79,8 +79,8 @@ impl<R, O, M: ReleaseMode> LockedCall<R, O, M> {
         let value = match ran {
             Ok(value) => value,
             Err(loss) => {
-                let lost = section.loss().map_or(section.lease(), |(lease, _)| lease);
-                let error = LockError::lost(lost.key(), *loss);
+                let lease = section.loss().map_or(section.lease(), |(lease, _)| lease);
+                let error = LockError::lost(lease.key(), *loss);
                 return self.fail(error);
             }
         };

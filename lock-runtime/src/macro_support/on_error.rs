@@ -89,16 +89,16 @@ pub struct ErrorPolicy<R, O> {
     skipped: Option<fn() -> R>,
 }
 
-impl<R> ErrorPolicy<R, R> {
+impl<T> ErrorPolicy<T, T> {
     /// The default: the function returns the error.
     pub(crate) fn propagate() -> Self
     where
-        R: FromLockError,
+        T: FromLockError,
     {
         Self::new(|outcome| match outcome {
-            CallOutcome::Lost(value, error) if value.is_success() => R::from_lock_error(error),
+            CallOutcome::Lost(value, error) if value.is_success() => T::from_lock_error(error),
             CallOutcome::Completed(value) | CallOutcome::Lost(value, _) => value,
-            CallOutcome::Failed(error) => R::from_lock_error(error),
+            CallOutcome::Failed(error) => T::from_lock_error(error),
         })
     }
 
