@@ -91,7 +91,7 @@ fn a_nested_call_with_a_longer_ttl_lengthens_a_hold_without_renewals() {
         .unwrap();
     let longer = Duration::from_secs(20);
     guard.enter(|| {
-        locks.mutex("short").ttl(longer).acquire_blocking().unwrap().release_blocking().unwrap()
+        locks.mutex("short").ttl(longer).acquire_blocking().unwrap().release_blocking().unwrap();
     });
     eventually(LIMIT, "it lasts longer", || guard.hold().remaining() > longer / 2);
     guard.release_blocking().unwrap();

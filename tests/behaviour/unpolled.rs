@@ -130,7 +130,7 @@ fn a_confirmed_grant_is_renewed_as_long_as_its_owner_holds_it() {
         for key in ["a", "b", "c", "d"] {
             let other = &other;
             scope.spawn(move || {
-                assert!(other.mutex(key).wait(wait).acquire_blocking().is_err(), "{key}")
+                assert!(other.mutex(key).wait(wait).acquire_blocking().is_err(), "{key}");
             });
         }
     });

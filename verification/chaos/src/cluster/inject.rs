@@ -100,7 +100,7 @@ impl Cluster {
             FaultKind::ServerCrash => self.server.restart(),
             FaultKind::MemoryFull | FaultKind::Eviction => self.free_memory(),
             FaultKind::PauseHolder | FaultKind::PauseWaiter | FaultKind::PauseAny => {
-                self.resume_all()
+                self.resume_all();
             }
             _ => {}
         }

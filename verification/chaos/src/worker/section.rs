@@ -36,7 +36,7 @@ impl<'request> Section<'request> {
         let until = valid_until(now, &self.hold);
         if until == now {
             self.request.observations.report_loss(|| {
-                self.note_at(now, EventKind::LossReported { request: self.request.request })
+                self.note_at(now, EventKind::LossReported { request: self.request.request });
             });
             return false;
         }
