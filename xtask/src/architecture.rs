@@ -106,13 +106,49 @@ fn budget(line: &str) -> Result<Budget> {
     })
 }
 
-fn block(root: &Path, name: &str) -> Result<Vec<String>> {
+fn read(root: &Path) -> Result<String> {
     let path = root.join(FILE);
-    let text =
-        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+fn block(root: &Path, name: &str) -> Result<Vec<String>> {
+    let text = read(root)?;
     let fence = format!("```{name}");
     let mut lines = text.lines().skip_while(|line| line.trim() != fence);
     ensure!(lines.next().is_some(), "{FILE} has no block that starts with {fence}");
     let block = lines.take_while(|line| line.trim() != "```");
     Ok(block.filter(|line| !line.trim().is_empty()).map(str::to_owned).collect())
+}
+
+/// A file, and maybe a function in it, that the page names as `` `io/link.rs::send` ``.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Mention {
+    /// The line of the page.
+    pub line: usize,
+    /// The file, from the sources of the runtime or the root of the repository.
+    pub file: String,
+    /// The function.
+    pub function: Option<String>,
+}
+
+/// The files and functions that the page names. A name without a folder is not one.
+///
+/// # Errors
+///
+/// If the file is missing.
+pub fn mentions(root: &Path) -> Result<Vec<Mention>> {
+    let mut mentions = Vec::new();
+    for (index, line) in read(root)?.lines().enumerate() {
+        for code in line.split('`').skip(1).step_by(2) {
+            let (file, function) = match code.split_once("::") {
+                Some((file, function)) => (file, Some(function.to_owned())),
+                None => (code, None),
+            };
+            let is_source = [".rs", ".lua"].iter().any(|end| file.ends_with(end));
+            if is_source && file.contains('/') {
+                mentions.push(Mention { line: index + 1, file: file.to_owned(), function });
+            }
+        }
+    }
+    Ok(mentions)
 }

@@ -290,6 +290,18 @@ fn a_unit_test_among_library_code_is_found() {
 }
 
 #[test]
+fn a_file_or_function_that_the_page_names_and_that_does_not_exist_is_found() {
+    let page = format!(
+        "{LAYERS}\n`local/mod.rs::send` and `lock-runtime/src/types.rs` exist, `mod.rs` is none.\n\
+         `local/mod.rs::receive`\n`wire/codec.rs`\n"
+    );
+    let (found, text) = findings(&[("ARCHITECTURE.md", &page)]);
+    assert_eq!(found, ["ARCHITECTURE.md:10 page", "ARCHITECTURE.md:11 page"]);
+    assert!(text.contains("`local/mod.rs` has no function `receive`"), "{text}");
+    assert!(text.contains("there is no `wire/codec.rs`"), "{text}");
+}
+
+#[test]
 fn a_list_of_layers_that_cannot_be_read_is_an_error() {
     for (list, error) in [
         ("# No list\n", "has no block that starts with ```layers"),

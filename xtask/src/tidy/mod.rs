@@ -8,6 +8,7 @@
 pub mod cycles;
 pub mod imports;
 pub mod line_width;
+pub mod page;
 pub mod type_names;
 pub mod unit_tests;
 
@@ -52,6 +53,7 @@ impl fmt::Display for Finding {
 pub fn check(root: &Path) -> Result<Vec<Finding>> {
     let layers = architecture::layers(root)?;
     let mut findings = line_width::check(root)?;
+    findings.extend(page::check(root)?);
     for folder in source::crates(root)? {
         let crate_ = source::load(root, &folder)?;
         if folder == LAYERED {
