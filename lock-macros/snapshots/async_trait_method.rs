@@ -27,17 +27,17 @@ where
     Self: 'async_trait,
 {
     ::distlock::__private::Box::pin(async move {
-        let distlock_site = {
-            static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+        let distlock_fn = {
+            static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
                 ::core::module_path!(),
                 "sell",
                 "item:{item}",
             );
-            &SITE
+            &LOCKED_FN
         };
         let distlock_call = ::distlock::__private::call::<
             Result<(), Error>,
-        >(distlock_site, ::core::format_args!("item:{item}"));
+        >(distlock_fn, ::core::format_args!("item:{item}"));
         return distlock_call
             .run_async(move || async move {
                 ::distlock::__private::make(|| -> ::core::pin::Pin<

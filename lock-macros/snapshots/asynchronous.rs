@@ -6,18 +6,18 @@ pub async fn withdraw(from: u64, amount: u64) -> Result<(), BankError> {
 // ---- expands to ----
 
 pub async fn withdraw(from: u64, amount: u64) -> Result<(), BankError> {
-    let distlock_site = {
-        static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+    let distlock_fn = {
+        static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
                 ::core::module_path!(),
                 "withdraw",
                 "account:{from}",
             )
             .wait(::distlock::__private::milliseconds(5000));
-        &SITE
+        &LOCKED_FN
     };
     let distlock_call = ::distlock::__private::call::<
         Result<(), BankError>,
-    >(distlock_site, ::core::format_args!("account:{from}"));
+    >(distlock_fn, ::core::format_args!("account:{from}"));
     return distlock_call
         .run_async_with_hold(move |hold| async move {
             if false {

@@ -9,17 +9,17 @@ fn name<'a>(
     id: &'a str,
 ) -> Pin<Box<dyn Future<Output = Result<u64, Error>> + Send + 'a>> {
     ::distlock::__private::Box::pin(async move {
-        let distlock_site = {
-            static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+        let distlock_fn = {
+            static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
                 ::core::module_path!(),
                 "name",
                 "name:{id}",
             );
-            &SITE
+            &LOCKED_FN
         };
         let distlock_call = ::distlock::__private::call::<
             Result<u64, Error>,
-        >(distlock_site, ::core::format_args!("name:{id}"));
+        >(distlock_fn, ::core::format_args!("name:{id}"));
         return distlock_call
             .run_async_with_hold(move |hold| async move {
                 ::distlock::__private::make(|| -> Pin<

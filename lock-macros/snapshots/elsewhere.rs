@@ -6,17 +6,17 @@ async fn open(&self) -> Result<(), Error> {
 // ---- expands to ----
 
 async fn open(&self) -> Result<(), Error> {
-    let distlock_site = {
-        static SITE: app::locks::__private::Site = app::locks::__private::Site::new(
+    let distlock_fn = {
+        static LOCKED_FN: app::locks::__private::LockedFn = app::locks::__private::LockedFn::new(
             ::core::module_path!(),
             "open",
             "shop",
         );
-        &SITE
+        &LOCKED_FN
     };
     let distlock_call = app::locks::__private::call::<
         Result<(), Error>,
-    >(distlock_site, ::core::format_args!("shop"))
+    >(distlock_fn, ::core::format_args!("shop"))
         .manager(&(self.locks));
     return distlock_call
         .run_async(move || async move {

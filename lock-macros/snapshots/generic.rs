@@ -22,17 +22,17 @@ where
     K: Display,
     T: Load<'b>,
 {
-    let distlock_site = {
-        static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+    let distlock_fn = {
+        static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
             ::core::module_path!(),
             "first",
             "{key}:{N}",
         );
-        &SITE
+        &LOCKED_FN
     };
     let distlock_call = ::distlock::__private::call::<
         Result<(Cow<'a, [T]>, &'a T, T::Part<'b>, Box<dyn Fn(&'a T)>), Error>,
-    >(distlock_site, ::core::format_args!("{key}:{N}"));
+    >(distlock_fn, ::core::format_args!("{key}:{N}"));
     return distlock_call
         .run(|| -> Result<(Cow<'a, [T]>, &'a T, T::Part<'b>, Box<dyn Fn(&'a T)>), Error> {
             rest.pair(key, items)

@@ -9,17 +9,17 @@ fn run() -> Result<(), Error> {
 
 fn run() -> Result<(), Error> {
     #![allow(unused_variables)]
-    let distlock_site = {
-        static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+    let distlock_fn = {
+        static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
             ::core::module_path!(),
             "run",
             "key",
         );
-        &SITE
+        &LOCKED_FN
     };
     let distlock_call = ::distlock::__private::call::<
         Result<(), Error>,
-    >(distlock_site, ::core::format_args!("key"));
+    >(distlock_fn, ::core::format_args!("key"));
     return distlock_call
         .run(|| -> Result<(), Error> {
             let value = 1;

@@ -6,20 +6,20 @@ fn transfer(from: u64, to: u64, amount: u64) -> Result<(), Error> {
 // ---- expands to ----
 
 fn transfer(from: u64, to: u64, amount: u64) -> Result<(), Error> {
-    let distlock_site = {
-        static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+    let distlock_fn = {
+        static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
                 ::core::module_path!(),
                 "transfer",
                 "account:{from}, account:{to}",
             )
             .wait(::distlock::__private::milliseconds(5000))
             .strict_fifo();
-        &SITE
+        &LOCKED_FN
     };
     let distlock_call = ::distlock::__private::call_all::<
         Result<(), Error>,
     >(
-        distlock_site,
+        distlock_fn,
         &[::core::format_args!("account:{from}"), ::core::format_args!("account:{to}")],
     );
     return distlock_call

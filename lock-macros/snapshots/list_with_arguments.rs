@@ -6,18 +6,18 @@ async fn sell(&self) -> Answer {
 // ---- expands to ----
 
 async fn sell(&self) -> Answer {
-    let distlock_site = {
-        static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+    let distlock_fn = {
+        static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
             ::core::module_path!(),
             "sell",
             "shop:{id}, shop:{id}:till:{till}, audit",
         );
-        &SITE
+        &LOCKED_FN
     };
     let distlock_call = match (&(self.id), &(next().await)) {
         (distlock_key_id, distlock_key_till) => {
             ::distlock::__private::try_call_all(
-                distlock_site,
+                distlock_fn,
                 &[
                     ::core::format_args!("shop:{id}", id = * distlock_key_id),
                     ::core::format_args!(

@@ -7,17 +7,17 @@ pub fn sell(&mut self) -> Result<&mut Stock, Error> {
 // ---- expands to ----
 
 pub fn sell(&mut self) -> Result<&mut Stock, Error> {
-    let distlock_site = {
-        static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+    let distlock_fn = {
+        static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
             ::core::module_path!(),
             "sell",
             "shop:{}",
         );
-        &SITE
+        &LOCKED_FN
     };
     let distlock_call = ::distlock::__private::call::<
         Result<&mut Stock, Error>,
-    >(distlock_site, ::core::format_args!("shop:{}", self.name));
+    >(distlock_fn, ::core::format_args!("shop:{}", self.name));
     return distlock_call
         .run_with_hold(|hold| -> Result<&mut Stock, Error> {
             self.stock.take(hold.fence())?;

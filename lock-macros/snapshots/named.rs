@@ -6,17 +6,17 @@ fn shop(id: u64) -> Shop {
 // ---- expands to ----
 
 fn shop(id: u64) -> Shop {
-    ::distlock::__private::returned::<Shop>().distlock_is_finished();
-    let distlock_site = {
-        static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+    ::distlock::__private::return_probe::<Shop>().distlock_is_not_a_future();
+    let distlock_fn = {
+        static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
             ::core::module_path!(),
             "shop",
             "shop:{id}",
         );
-        &SITE
+        &LOCKED_FN
     };
     let distlock_call = ::distlock::__private::call_or_panic(
-        distlock_site,
+        distlock_fn,
         ::core::format_args!("shop:{id}"),
     );
     return distlock_call.run(|| -> Shop { Shop::open(id) });

@@ -6,17 +6,17 @@ async fn numbers() -> Result<impl Iterator<Item = impl Debug>, Error> {
 // ---- expands to ----
 
 async fn numbers() -> Result<impl Iterator<Item = impl Debug>, Error> {
-    let distlock_site = {
-        static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+    let distlock_fn = {
+        static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
             ::core::module_path!(),
             "numbers",
             "numbers",
         );
-        &SITE
+        &LOCKED_FN
     };
     let distlock_call = ::distlock::__private::call::<
         Result<_, Error>,
-    >(distlock_site, ::core::format_args!("numbers"));
+    >(distlock_fn, ::core::format_args!("numbers"));
     return distlock_call
         .run_async(move || async move {
             if false {

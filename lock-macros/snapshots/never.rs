@@ -8,16 +8,16 @@ async fn lead() -> ! {
 // ---- expands to ----
 
 async fn lead() -> ! {
-    let distlock_site = {
-        static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+    let distlock_fn = {
+        static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
             ::core::module_path!(),
             "lead",
             "leader",
         );
-        &SITE
+        &LOCKED_FN
     };
     let distlock_call = ::distlock::__private::call_or_panic(
-        distlock_site,
+        distlock_fn,
         ::core::format_args!("leader"),
     );
     distlock_call

@@ -6,16 +6,16 @@ fn tick() {
 // ---- expands to ----
 
 fn tick() {
-    let distlock_site = {
-        static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+    let distlock_fn = {
+        static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
             ::core::module_path!(),
             "tick",
             "tick",
         );
-        &SITE
+        &LOCKED_FN
     };
     let distlock_call = ::distlock::__private::call_or_panic(
-        distlock_site,
+        distlock_fn,
         ::core::format_args!("tick"),
     );
     distlock_call.run(|| -> () { step() })

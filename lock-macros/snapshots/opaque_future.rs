@@ -8,17 +8,17 @@ fn name(&self) -> impl Future<Output = Result<String, Error>> + Send {
 fn name(&self) -> impl Future<Output = Result<String, Error>> + Send {
     const _: () = ();
     async move {
-        let distlock_site = {
-            static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+        let distlock_fn = {
+            static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
                 ::core::module_path!(),
                 "name",
                 "name:{}",
             );
-            &SITE
+            &LOCKED_FN
         };
         let distlock_call = ::distlock::__private::call::<
             Result<String, Error>,
-        >(distlock_site, ::core::format_args!("name:{}", self.id));
+        >(distlock_fn, ::core::format_args!("name:{}", self.id));
         return distlock_call
             .run_async(move || async move {
                 ::distlock::__private::make(|| { async move { self.read().await } })

@@ -22,8 +22,8 @@ fn sell(&mut self) {
 
 #[must_use]
 fn sell(&mut self) {
-    let distlock_site = {
-        static SITE: app::lock::__private::Site = app::lock::__private::Site::new(
+    let distlock_fn = {
+        static LOCKED_FN: app::lock::__private::LockedFn = app::lock::__private::LockedFn::new(
                 ::core::module_path!(),
                 "sell",
                 "shop:{}:{n}",
@@ -32,10 +32,10 @@ fn sell(&mut self) {
             .max_hold(app::lock::__private::duration(60, 500000))
             .renew(false)
             .on_lost_finish();
-        &SITE
+        &LOCKED_FN
     };
     let distlock_call = app::lock::__private::try_call(
-            distlock_site,
+            distlock_fn,
             ::core::format_args!("shop:{}:{n}", self.name, n = self.n),
         )
         .or_skip::<()>()

@@ -6,16 +6,16 @@ async fn count() -> String {
 // ---- expands to ----
 
 async fn count() -> String {
-    let distlock_site = {
-        static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+    let distlock_fn = {
+        static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
             ::core::module_path!(),
             "count",
             "counter",
         );
-        &SITE
+        &LOCKED_FN
     };
     let distlock_call = ::distlock::__private::try_call(
-        distlock_site,
+        distlock_fn,
         ::core::format_args!("counter"),
     );
     return ::distlock::__private::handle(

@@ -6,16 +6,16 @@ fn numbers() -> impl Iterator<Item = u32> {
 // ---- expands to ----
 
 fn numbers() -> impl Iterator<Item = u32> {
-    let distlock_site = {
-        static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+    let distlock_fn = {
+        static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
             ::core::module_path!(),
             "numbers",
             "numbers",
         );
-        &SITE
+        &LOCKED_FN
     };
     let distlock_call = ::distlock::__private::call_or_panic(
-        distlock_site,
+        distlock_fn,
         ::core::format_args!("numbers"),
     );
     return distlock_call.run(|| { 0..3 });

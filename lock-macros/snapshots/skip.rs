@@ -6,17 +6,17 @@ fn nightly() -> Result<Option<Report>, Error> {
 // ---- expands to ----
 
 fn nightly() -> Result<Option<Report>, Error> {
-    let distlock_site = {
-        static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+    let distlock_fn = {
+        static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
             ::core::module_path!(),
             "nightly",
             "nightly",
         );
-        &SITE
+        &LOCKED_FN
     };
     let distlock_call = ::distlock::__private::call::<
         Result<Option<Report>, Error>,
-    >(distlock_site, ::core::format_args!("nightly"))
+    >(distlock_fn, ::core::format_args!("nightly"))
         .or_skip::<Result<Option<Report>, Error>>();
     return distlock_call
         .run(|| -> Result<Option<Report>, Error> { Report::make().map(Some) });

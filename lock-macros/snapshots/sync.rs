@@ -6,17 +6,17 @@ fn withdraw(from: u64, amount: u64) -> Result<(), BankError> {
 // ---- expands to ----
 
 fn withdraw(from: u64, amount: u64) -> Result<(), BankError> {
-    let distlock_site = {
-        static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+    let distlock_fn = {
+        static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
             ::core::module_path!(),
             "withdraw",
             "account:{from}",
         );
-        &SITE
+        &LOCKED_FN
     };
     let distlock_call = ::distlock::__private::call::<
         Result<(), BankError>,
-    >(distlock_site, ::core::format_args!("account:{from}"));
+    >(distlock_fn, ::core::format_args!("account:{from}"));
     return distlock_call
         .run(|| -> Result<(), BankError> { ledger(from)?.write(amount) });
 }

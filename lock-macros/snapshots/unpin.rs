@@ -7,17 +7,17 @@ fn name(id: u64) -> impl Future<Output = Result<String, Error>> + Unpin {
 
 fn name(id: u64) -> impl Future<Output = Result<String, Error>> + Unpin {
     ::distlock::__private::Box::pin(async move {
-        let distlock_site = {
-            static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+        let distlock_fn = {
+            static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
                 ::core::module_path!(),
                 "name",
                 "name:{id}",
             );
-            &SITE
+            &LOCKED_FN
         };
         let distlock_call = ::distlock::__private::call::<
             Result<String, Error>,
-        >(distlock_site, ::core::format_args!("name:{id}"));
+        >(distlock_fn, ::core::format_args!("name:{id}"));
         return distlock_call
             .run_async(move || async move {
                 ::distlock::__private::make(|| { ready(Ok(id.to_string())) }).await

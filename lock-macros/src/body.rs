@@ -95,8 +95,8 @@ impl Expansion<'_> {
         }
         let (private, here) = (&self.private, Span::mixed_site());
         // At the user's name, so that the compiler points at the type alone.
-        let is_finished = Ident::new("distlock_is_finished", future_alias(ty)?);
-        Some(quote_spanned!(here=> #private::returned::<#ty>().#is_finished();))
+        let is_not_a_future = Ident::new("distlock_is_not_a_future", future_alias(ty)?);
+        Some(quote_spanned!(here=> #private::return_probe::<#ty>().#is_not_a_future();))
     }
 
     // What the handler of errors uses stays in the function.

@@ -58,11 +58,11 @@ impl<'a> Expansion<'a> {
     //
     // Output:
     //     fn f(id: u64) -> R {
-    //         let distlock_site = {
-    //             static SITE: Site = Site::new(module_path!(), "f", "k:{id}").wait(…);
-    //             &SITE
+    //         let distlock_fn = {
+    //             static LOCKED_FN: LockedFn = LockedFn::new(module_path!(), "f", "k:{id}").wait(…);
+    //             &LOCKED_FN
     //         };
-    //         let distlock_call = call::<R>(distlock_site, format_args!("k:{id}"));
+    //         let distlock_call = call::<R>(distlock_fn, format_args!("k:{id}"));
     //         return distlock_call.run(|| -> R { body })
     //     }
     fn sync(&self) -> TokenStream {
@@ -81,8 +81,8 @@ impl<'a> Expansion<'a> {
     //
     // Output:
     //     async fn f(id: u64) -> R {
-    //         let distlock_site = …;
-    //         let distlock_call = call::<R>(distlock_site, format_args!("k:{id}"));
+    //         let distlock_fn = …;
+    //         let distlock_call = call::<R>(distlock_fn, format_args!("k:{id}"));
     //         return distlock_call.run_async(move || async move {
     //             if false { return never::<R>(); }
     //             ({ body })
@@ -99,8 +99,8 @@ impl<'a> Expansion<'a> {
     // Output:
     //     fn f(id: u64) -> impl Future<Output = R> {
     //         async move {
-    //             let distlock_site = …;
-    //             let distlock_call = call::<R>(distlock_site, format_args!("k:{id}"));
+    //             let distlock_fn = …;
+    //             let distlock_call = call::<R>(distlock_fn, format_args!("k:{id}"));
     //             return distlock_call.run_async(move || async move {
     //                 make(|| { body }).await
     //             }).await
@@ -192,13 +192,13 @@ impl<'a> Expansion<'a> {
             settings
         };
         quote_spanned!(here=>
-            let distlock_site = {
-                static SITE: #private::Site = #private::Site::new(
+            let distlock_fn = {
+                static LOCKED_FN: #private::LockedFn = #private::LockedFn::new(
                     ::core::module_path!(),
                     #name,
                     #template,
                 ) #constants;
-                &SITE
+                &LOCKED_FN
             };
             let distlock_call = #call #skip #settings;
         )
@@ -215,7 +215,7 @@ impl<'a> Expansion<'a> {
             None => value.to_token_stream(),
         });
         let key = quote!(#(#literals)* #(, #args)*);
-        quote_spanned!(Span::mixed_site()=> #entry(distlock_site, ::core::format_args!(#key)))
+        quote_spanned!(Span::mixed_site()=> #entry(distlock_fn, ::core::format_args!(#key)))
     }
 
     // Input:
@@ -223,7 +223,7 @@ impl<'a> Expansion<'a> {
     //
     // Output:
     //     match (&(self.id),) {
-    //         (distlock_key_id,) => call_all::<R>(distlock_site, &[
+    //         (distlock_key_id,) => call_all::<R>(distlock_fn, &[
     //             format_args!("a:{id}", id = *distlock_key_id),
     //             format_args!("b:{id}", id = *distlock_key_id),
     //         ]),
@@ -248,7 +248,7 @@ impl<'a> Expansion<'a> {
             });
             quote_spanned!(here=> ::core::format_args!(#literal #(, #taken)*))
         });
-        let call = quote_spanned!(here=> #entry(distlock_site, &[#(#keys),*]));
+        let call = quote_spanned!(here=> #entry(distlock_fn, &[#(#keys),*]));
         if args.is_empty() {
             return call;
         }

@@ -76,7 +76,7 @@ pub mod __private {
         Box, Call, call, call_all, call_all_or_panic, call_or_panic, duration, handle, make,
         milliseconds, never, never_with, try_call, try_call_all,
     };
-    pub use crate::macro_support::locked_fn::Site;
+    pub use crate::macro_support::locked_fn::LockedFn;
     pub use crate::macro_support::on_error::{FromLockError, SkipValue};
-    pub use crate::macro_support::returns_future::{Finished, returned};
+    pub use crate::macro_support::returns_future::{NotAFuture, return_probe};
 }

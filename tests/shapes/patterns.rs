@@ -79,11 +79,11 @@ async fn clashing_async(call: u32, key: u32, site: u32, output: u32) -> Result<u
     Ok(call + key + site + output)
 }
 
-const SITE: u32 = 7;
+const LOCKED_FN: u32 = 7;
 
-#[distributed_lock("patterns:{SITE}")]
+#[distributed_lock("patterns:{LOCKED_FN}")]
 fn constant() -> Result<u32, Error> {
-    Ok(SITE)
+    Ok(LOCKED_FN)
 }
 
 #[tokio::test]

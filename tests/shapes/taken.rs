@@ -178,15 +178,15 @@ async fn type_parameters_and_associated_types_have_any_name() {
 }
 
 // 84
-const SITE: &str = "outer";
+const LOCKED_FN: &str = "outer";
 const COUNT: usize = 2;
 
-#[distlock::distributed_lock("taken:{SITE}:{COUNT}", hold = hold)]
+#[distlock::distributed_lock("taken:{LOCKED_FN}:{COUNT}", hold = hold)]
 fn constants() -> std::io::Result<(String, [u8; COUNT])> {
     const COUNT: usize = 5;
-    static SITE: [u8; 2] = [1, 2];
-    assert_eq!(SITE.len() + COUNT, 7);
-    Ok((hold.key().to_owned(), SITE))
+    static LOCKED_FN: [u8; 2] = [1, 2];
+    assert_eq!(LOCKED_FN.len() + COUNT, 7);
+    Ok((hold.key().to_owned(), LOCKED_FN))
 }
 
 #[test]

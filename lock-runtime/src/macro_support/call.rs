@@ -15,7 +15,7 @@ use crate::api::manager::LockManager;
 use crate::error::LockError;
 use crate::io::block_on::block_on;
 use crate::macro_support::as_manager::AsManager;
-use crate::macro_support::locked_fn::Site;
+use crate::macro_support::locked_fn::LockedFn;
 use crate::macro_support::locked_future::LockedCall;
 use crate::macro_support::on_error::{
     Confirmed, ErrorPolicy, FromLockError, NotConfirmed, ReleaseMode, SkipIfBusy, SkipValue,
@@ -36,7 +36,7 @@ pub struct Call<R, O = R, M = NotConfirmed> {
 /// annotated functions.
 #[derive(Debug)]
 struct CallSetup {
-    site: &'static Site,
+    site: &'static LockedFn,
     keys: LockKeys,
     manager: Option<LockManager>,
     /// The options of the function and of this call. Boxed because few calls set any.
@@ -44,7 +44,7 @@ struct CallSetup {
 }
 
 impl CallSetup {
-    const fn new(site: &'static Site, keys: LockKeys) -> Self {
+    const fn new(site: &'static LockedFn, keys: LockKeys) -> Self {
         Self { site, keys, manager: None, overrides: None }
     }
 
@@ -80,33 +80,36 @@ impl CallSetup {
 }
 
 /// A call that returns its errors in the function's own return type.
-pub fn call<R: FromLockError>(site: &'static Site, key: fmt::Arguments<'_>) -> Call<R> {
+pub fn call<R: FromLockError>(site: &'static LockedFn, key: fmt::Arguments<'_>) -> Call<R> {
     Call::new(site, LockKeys::single(key), ErrorPolicy::propagate())
 }
 
 /// A call that panics with its errors: `on_error = panic`.
-pub fn call_or_panic<R>(site: &'static Site, key: fmt::Arguments<'_>) -> Call<R> {
+pub fn call_or_panic<R>(site: &'static LockedFn, key: fmt::Arguments<'_>) -> Call<R> {
     Call::new(site, LockKeys::single(key), ErrorPolicy::panic())
 }
 
 /// A call that returns a `Result` around the function's value: `on_error = |err| …`.
-pub fn try_call<R>(site: &'static Site, key: fmt::Arguments<'_>) -> Call<R, Result<R, LockError>> {
+pub fn try_call<R>(
+    site: &'static LockedFn,
+    key: fmt::Arguments<'_>,
+) -> Call<R, Result<R, LockError>> {
     Call::new(site, LockKeys::single(key), ErrorPolicy::result())
 }
 
 /// As [`call`], for several keys that are acquired together.
-pub fn call_all<R: FromLockError>(site: &'static Site, keys: &[fmt::Arguments<'_>]) -> Call<R> {
+pub fn call_all<R: FromLockError>(site: &'static LockedFn, keys: &[fmt::Arguments<'_>]) -> Call<R> {
     Call::new(site, site.keys(keys), ErrorPolicy::propagate())
 }
 
 /// As [`call_or_panic`], for several keys.
-pub fn call_all_or_panic<R>(site: &'static Site, keys: &[fmt::Arguments<'_>]) -> Call<R> {
+pub fn call_all_or_panic<R>(site: &'static LockedFn, keys: &[fmt::Arguments<'_>]) -> Call<R> {
     Call::new(site, site.keys(keys), ErrorPolicy::panic())
 }
 
 /// As [`try_call`], for several keys.
 pub fn try_call_all<R>(
-    site: &'static Site,
+    site: &'static LockedFn,
     keys: &[fmt::Arguments<'_>],
 ) -> Call<R, Result<R, LockError>> {
     Call::new(site, site.keys(keys), ErrorPolicy::result())
@@ -177,7 +180,7 @@ fn inside_each<const N: usize>(listed: &[String]) -> [Hold; N] {
 }
 
 impl<R, O> Call<R, O> {
-    fn new(site: &'static Site, keys: LockKeys, policy: ErrorPolicy<R, O>) -> Self {
+    fn new(site: &'static LockedFn, keys: LockKeys, policy: ErrorPolicy<R, O>) -> Self {
         Self { setup: CallSetup::new(site, keys), policy, release: PhantomData }
     }
 

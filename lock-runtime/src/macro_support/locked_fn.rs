@@ -1,4 +1,4 @@
-//! A call site of the attribute.
+//! What the attribute knows about a function at compile time.
 
 use std::fmt;
 use std::panic::Location;
@@ -8,18 +8,16 @@ use crate::acquire::keys::LockKeys;
 use crate::acquire::options::Options;
 use crate::types::call_site::{CallSite, FunctionInfo};
 
-/// What is known of an annotated function when it is compiled: the attribute makes one as a
-/// `static`.
+/// The compile-time data of an annotated function. The expansion contains one as a `static`.
 #[derive(Debug)]
-pub struct Site {
+pub struct LockedFn {
     label: FunctionInfo,
     pub(crate) options: Options,
     hold_each: bool,
 }
 
-impl Site {
-    /// A site with default settings, of the function of this name in this module, with the key as
-    /// it was written. Its place is that of the call.
+impl LockedFn {
+    /// The function with default settings. The location is that of the caller.
     #[must_use]
     #[track_caller]
     pub const fn new(
@@ -36,7 +34,7 @@ impl Site {
         CallSite::Function(&self.label)
     }
 
-    /// The keys of a list, in the form that its body gets.
+    /// The keys of a list: in the order of the list if each hold has a name, else sorted.
     pub(crate) fn keys(&self, keys: &[fmt::Arguments<'_>]) -> LockKeys {
         if self.hold_each { LockKeys::listed(keys) } else { LockKeys::from_list(keys) }
     }

@@ -1,27 +1,28 @@
-//! Refuses a function that returns a future under a name in which the attribute sees none.
+//! Rejects a function that returns a future through a type alias.
 //!
-//! Only the compiler knows what a name stands for, so it is asked:
-//! `returned::<R>().distlock_is_finished()`. A method of the type itself goes before one of the
-//! type that it dereferences to, but only where the bounds of its `impl` hold. A type parameter
-//! that is not said to be a future counts as none. Between the two comes any trait of the user that
-//! is implemented for all types, hence the prefix.
+//! The attribute sees only tokens, so it leaves the question to the compiler:
+//! `return_probe::<R>().distlock_is_not_a_future()`. Method resolution prefers the method of
+//! `ReturnProbe`, which exists only if `R` is a future and never compiles. For any other type it
+//! falls back, by `Deref`, to the method of `AnyReturn`. A type parameter without a `Future` bound
+//! counts as no future. The prefix `distlock_` avoids the methods of blanket traits of the user,
+//! which come between the two.
 
 use std::marker::PhantomData;
 use std::ops::Deref;
 
-/// A return type, as one that may be a future.
+/// A return type that may be a future.
 #[derive(Debug)]
-pub struct Returned<R>(AnyOther<R>);
+pub struct ReturnProbe<R>(AnyReturn<R>);
 
-/// A return type, as one that is no future.
+/// A return type that is not a future.
 #[derive(Debug)]
-pub struct AnyOther<R>(PhantomData<fn() -> R>);
+pub struct AnyReturn<R>(PhantomData<fn() -> R>);
 
-/// A future in the place of a value.
+/// Stands for a future in the failing bound.
 #[derive(Debug)]
-pub enum Unfinished {}
+pub enum UnawaitedFuture {}
 
-/// What an annotated function returns when its work is done.
+/// A value that is complete when the function returns.
 #[diagnostic::on_unimplemented(
     message = "the lock would be released before this future has run",
     label = "the attribute sees no future in this name, so it would lock no more than the making \
@@ -30,45 +31,39 @@ pub enum Unfinished {}
             or make the function an `async fn`: the lock is then held until the future has run,",
     note = "or return the future inside a `Result`, if only the making of it is to be locked"
 )]
-pub trait Finished {}
+pub trait NotAFuture {}
 
 #[diagnostic::do_not_recommend]
-impl Finished for () {}
+impl NotAFuture for () {}
 
-/// The return type of an annotated function that has been taken for one that returns no future.
+/// Probes the return type of a function in which the attribute found no future.
 #[must_use]
-pub const fn returned<R>() -> Returned<R> {
-    Returned(AnyOther(PhantomData))
+pub const fn return_probe<R>() -> ReturnProbe<R> {
+    ReturnProbe(AnyReturn(PhantomData))
 }
 
-#[expect(
-    clippy::unused_self,
-    reason = "a method, so that the one of the type itself goes before the other"
-)]
-impl<R: Future> Returned<R> {
-    /// Does not compile where it is called. The bound leaves `R` out: the compiler would propose it
-    /// for a type parameter. It has a lifetime because one without any parameter is refused here
-    /// already.
-    pub const fn distlock_is_finished<'a>(&'a self)
+#[expect(clippy::unused_self, reason = "method resolution picks between the two")]
+impl<R: Future> ReturnProbe<R> {
+    /// Never compiles at its call. The bound does not mention `R`, because the compiler would
+    /// suggest that bound to the user. It has a lifetime parameter, because a false bound without
+    /// parameters would be an error in this file.
+    pub const fn distlock_is_not_a_future<'a>(&'a self)
     where
-        &'a Unfinished: Finished,
+        &'a UnawaitedFuture: NotAFuture,
     {
     }
 }
 
-#[expect(
-    clippy::unused_self,
-    reason = "a method, so that the one of the type itself goes before the other"
-)]
-impl<R> AnyOther<R> {
-    /// Compiles.
-    pub const fn distlock_is_finished(&self) {}
+#[expect(clippy::unused_self, reason = "method resolution picks between the two")]
+impl<R> AnyReturn<R> {
+    /// Always compiles.
+    pub const fn distlock_is_not_a_future(&self) {}
 }
 
-impl<R> Deref for Returned<R> {
-    type Target = AnyOther<R>;
+impl<R> Deref for ReturnProbe<R> {
+    type Target = AnyReturn<R>;
 
-    fn deref(&self) -> &AnyOther<R> {
+    fn deref(&self) -> &AnyReturn<R> {
         &self.0
     }
 }

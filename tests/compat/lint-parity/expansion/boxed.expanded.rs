@@ -4,17 +4,17 @@ pub fn name(
     id: &str,
 ) -> Pin<Box<dyn Future<Output = Result<usize, LockError>> + Send + '_>> {
     ::distlock::__private::Box::pin(async move {
-        let distlock_site = {
-            static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+        let distlock_fn = {
+            static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
                 "expansion::boxed",
                 "name",
                 "name:{id}",
             );
-            &SITE
+            &LOCKED_FN
         };
         let distlock_call = ::distlock::__private::call::<
             Result<usize, LockError>,
-        >(distlock_site, format_args!("name:{0}", id));
+        >(distlock_fn, format_args!("name:{0}", id));
         return distlock_call
             .run_async(move || async move {
                 ::distlock::__private::make(|| -> Pin<

@@ -51,17 +51,17 @@ impl Sell for Shop {
         Self: 'async_trait,
     {
         ::distlock::__private::Box::pin(async move {
-            let distlock_site = {
-                static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+            let distlock_fn = {
+                static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
                     "expansion::boxed_trait",
                     "sell",
                     "item:{item}",
                 );
-                &SITE
+                &LOCKED_FN
             };
             let distlock_call = ::distlock::__private::call::<
                 Result<usize, LockError>,
-            >(distlock_site, format_args!("item:{0}", item));
+            >(distlock_fn, format_args!("item:{0}", item));
             return distlock_call
                 .run_async(move || async move {
                     ::distlock::__private::make(|| -> ::core::pin::Pin<

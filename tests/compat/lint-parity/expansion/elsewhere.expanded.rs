@@ -5,17 +5,17 @@ pub struct Shop {
 }
 impl Shop {
     pub fn open(&self) -> Result<(), LockError> {
-        let distlock_site = {
-            static SITE: locks::__private::Site = locks::__private::Site::new(
+        let distlock_fn = {
+            static LOCKED_FN: locks::__private::LockedFn = locks::__private::LockedFn::new(
                 "expansion::elsewhere",
                 "open",
                 "shop",
             );
-            &SITE
+            &LOCKED_FN
         };
         let distlock_call = locks::__private::call::<
             Result<(), LockError>,
-        >(distlock_site, format_args!("shop"))
+        >(distlock_fn, format_args!("shop"))
             .manager(&(self.locks));
         return distlock_call.run(|| -> Result<(), LockError> { Ok(()) });
     }

@@ -3,17 +3,17 @@ use distlock::{LockError, distributed_lock};
 pub fn name(id: u64) -> impl Future<Output = Result<String, LockError>> + Send {
     const _: () = ();
     async move {
-        let distlock_site = {
-            static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+        let distlock_fn = {
+            static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
                 "expansion::future",
                 "name",
                 "name:{id}",
             );
-            &SITE
+            &LOCKED_FN
         };
         let distlock_call = ::distlock::__private::call::<
             Result<String, LockError>,
-        >(distlock_site, format_args!("name:{0}", id));
+        >(distlock_fn, format_args!("name:{0}", id));
         return distlock_call
             .run_async(move || async move {
                 ::distlock::__private::make(|| { ready(Ok(id.to_string())) }).await

@@ -9,17 +9,17 @@ where
     K: Display,
     T: PartialEq,
 {
-    let distlock_site = {
-        static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+    let distlock_fn = {
+        static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
             "expansion::generic",
             "first",
             "{key}:{N}",
         );
-        &SITE
+        &LOCKED_FN
     };
     let distlock_call = ::distlock::__private::call::<
         Result<Option<&'a T>, LockError>,
-    >(distlock_site, format_args!("{0}:{1}", key, N));
+    >(distlock_fn, format_args!("{0}:{1}", key, N));
     return distlock_call
         .run(|| -> Result<Option<&'a T>, LockError> {
             Ok(items.iter().find(|item| *item != spare))

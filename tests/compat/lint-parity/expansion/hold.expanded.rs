@@ -1,16 +1,16 @@
 use distlock::{Fence, LockError, distributed_lock};
 pub async fn fence(from: u64) -> Result<Fence, LockError> {
-    let distlock_site = {
-        static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+    let distlock_fn = {
+        static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
             "expansion::hold",
             "fence",
             "account:{from}",
         );
-        &SITE
+        &LOCKED_FN
     };
     let distlock_call = ::distlock::__private::call::<
         Result<Fence, LockError>,
-    >(distlock_site, format_args!("account:{0}", from));
+    >(distlock_fn, format_args!("account:{0}", from));
     return distlock_call
         .run_async_with_hold(move |hold| async move {
             if false {

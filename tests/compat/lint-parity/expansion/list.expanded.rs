@@ -5,21 +5,21 @@ pub struct Account {
 }
 impl Account {
     pub async fn transfer(&mut self, to: u64, amount: u64) -> Result<u64, LockError> {
-        let distlock_site = {
-            static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+        let distlock_fn = {
+            static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
                     "expansion::list",
                     "transfer",
                     "account:{from}, account:{to}",
                 )
                 .strict_fifo();
-            &SITE
+            &LOCKED_FN
         };
         let distlock_call = match (&(self.id),) {
             (distlock_key_from,) => {
                 ::distlock::__private::call_all::<
                     Result<u64, LockError>,
                 >(
-                    distlock_site,
+                    distlock_fn,
                     &[
                         format_args!("account:{0}", * distlock_key_from),
                         format_args!("account:{0}", to),

@@ -5,17 +5,17 @@ pub struct Shop {
 }
 impl Shop {
     pub fn sell(&mut self) -> Result<&mut u64, LockError> {
-        let distlock_site = {
-            static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+        let distlock_fn = {
+            static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
                 "expansion::method",
                 "sell",
                 "shop:{}",
             );
-            &SITE
+            &LOCKED_FN
         };
         let distlock_call = ::distlock::__private::call::<
             Result<&mut u64, LockError>,
-        >(distlock_site, format_args!("shop:{0}", self.name));
+        >(distlock_fn, format_args!("shop:{0}", self.name));
         return distlock_call
             .run(|| -> Result<&mut u64, LockError> {
                 self.stock -= 1;

@@ -1,8 +1,8 @@
 use std::time::Duration;
 use distlock::{LockError, distributed_lock};
 pub fn report(name: &str, day: u32, patience: Duration) -> Result<usize, LockError> {
-    let distlock_site = {
-        static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+    let distlock_fn = {
+        static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
                 "expansion::options",
                 "report",
                 "report:{}:{year}",
@@ -11,11 +11,11 @@ pub fn report(name: &str, day: u32, patience: Duration) -> Result<usize, LockErr
             .max_hold(::distlock::__private::duration(60, 500000))
             .renew(false)
             .on_lost_finish();
-        &SITE
+        &LOCKED_FN
     };
     let distlock_call = ::distlock::__private::call::<
         Result<usize, LockError>,
-    >(distlock_site, format_args!("report:{0}:{1}", name.trim(), day / 365))
+    >(distlock_fn, format_args!("report:{0}:{1}", name.trim(), day / 365))
         .wait(patience)
         .wait_for_release();
     return distlock_call.run(|| -> Result<usize, LockError> { Ok(name.len()) });

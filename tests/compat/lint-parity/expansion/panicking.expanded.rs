@@ -1,15 +1,15 @@
 use distlock::distributed_lock;
 pub fn count() -> u64 {
-    let distlock_site = {
-        static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+    let distlock_fn = {
+        static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
             "expansion::panicking",
             "count",
             "counter",
         );
-        &SITE
+        &LOCKED_FN
     };
     let distlock_call = ::distlock::__private::call_or_panic(
-        distlock_site,
+        distlock_fn,
         format_args!("counter"),
     );
     return distlock_call.run(|| -> u64 { 1 });

@@ -1,17 +1,17 @@
 use std::fmt::Debug;
 use distlock::{LockError, distributed_lock};
 pub async fn numbers() -> Result<impl Iterator<Item = impl Debug>, LockError> {
-    let distlock_site = {
-        static SITE: ::distlock::__private::Site = ::distlock::__private::Site::new(
+    let distlock_fn = {
+        static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
             "expansion::unnamed",
             "numbers",
             "numbers",
         );
-        &SITE
+        &LOCKED_FN
     };
     let distlock_call = ::distlock::__private::call::<
         Result<_, LockError>,
-    >(distlock_site, format_args!("numbers"));
+    >(distlock_fn, format_args!("numbers"));
     return distlock_call
         .run_async(move || async move {
             if false {
