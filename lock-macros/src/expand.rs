@@ -59,7 +59,7 @@ impl<'a> Expansion<'a> {
     // Output:
     //     fn f(id: u64) -> R {
     //         let distlock_fn = {
-    //             static LOCKED_FN: LockedFn = LockedFn::new(module_path!(), "f", "k:{id}").wait(…);
+    //             static LOCKED_FN: LockedFn = LockedFn::new(…, "f", "k:{id}").wait(…);
     //             &LOCKED_FN
     //         };
     //         let distlock_call = call::<R>(distlock_fn, format_args!("k:{id}"));
