@@ -68,7 +68,7 @@ impl Link {
         under_way.push_back(InFlightBatch { reply_to, sent: time::now(), replies });
     }
 
-    /// Whoever waits for a reply of this connection.
+    /// The callers that wait for a reply of this connection.
     pub(crate) fn take_unanswered(&mut self) -> Vec<ReplyTo> {
         match self {
             Self::Connecting(_) => Vec::new(),

@@ -6,7 +6,7 @@
 //!
 //! The I/O thread moves the deadline with each renewal and reports a loss. A lease is lost when
 //! that is reported, or when its deadline has passed unreported. A released lease is never lost.
-//! Whoever runs under it can poll for the loss or register a callback.
+//! Code that runs under it can poll for the loss or register a callback.
 
 #[cfg(test)]
 mod tests;

@@ -332,7 +332,7 @@ fn a_waiter_is_heard_of_in_its_lease_and_asks_when_the_holder_should_be_over() {
 #[test]
 fn a_long_wait_is_told_after_10_20_and_40_seconds_with_who_holds_the_lock_then() {
     let mut protocol = queued();
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     while let Some(now) = protocol.next_tick().filter(|&now| now < at(60.0)) {
         protocol.tick(now);
         for output in drain(&mut protocol) {
@@ -348,10 +348,10 @@ fn a_long_wait_is_told_after_10_20_and_40_seconds_with_who_holds_the_lock_then()
         for output in drain(&mut protocol) {
             let Output::StillWaiting { waited, busy, .. } = output else { panic!("{output:?}") };
             assert!(busy.is_some());
-            told.push(waited.as_secs());
+            reported.push(waited.as_secs());
         }
     }
-    assert_eq!(told, [10, 20, 40]);
+    assert_eq!(reported, [10, 20, 40]);
 }
 
 #[test]
@@ -1068,13 +1068,13 @@ proptest! {
                         let group = groups.iter().find(|group: &&Vec<RequestId>| group[0] == first);
                         let group = group.expect("a group that was asked for");
                         let is_open = group.iter().any(|request_id| open.contains(request_id));
-                        prop_assert!(is_open, "told twice");
+                        prop_assert!(is_open, "reported twice");
                         open.retain(|request_id| !group.contains(request_id));
                     }
                     GroupOutput::Deadlock(id, cycle) => {
                         let id_of = |owner| RequestId::from_bits(500 + u128::from(owner));
                         let owner = (0..4).find(|&owner: &u8| id_of(owner) == id);
-                        prop_assert!(owner.is_some_and(|owner| watched.remove(&owner)), "told \
+                        prop_assert!(owner.is_some_and(|owner| watched.remove(&owner)), "reported \
                             twice");
                         prop_assert!(cycle.iter().all(|member| member.refreshed_us > 1));
                     }
@@ -1089,11 +1089,11 @@ proptest! {
                     Output::Granted { id: request_id, valid_until, .. } => {
                         prop_assert!(granted_to.contains(&request_id));
                         prop_assert!(valid_until > now);
-                        prop_assert!(open.contains(&request_id), "told twice, or after its end");
+                        prop_assert!(open.contains(&request_id), "reported twice, or after its end");
                         open.retain(|&other| other != request_id);
                     }
                     Output::Failed(request_id, _) => {
-                        prop_assert!(open.contains(&request_id), "told twice, or after its end");
+                        prop_assert!(open.contains(&request_id), "reported twice, or after its end");
                         open.retain(|&other| other != request_id);
                     }
                     Output::Reconnect => {

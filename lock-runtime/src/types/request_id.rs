@@ -75,7 +75,7 @@ impl fmt::Display for RequestId {
 impl fmt::Debug for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Enough to distinguish two in a log, too little to release another's lock.
-        write!(f, "Nonce({:08x}…)", self.0 >> 96)
+        write!(f, "RequestId({:08x}…)", self.0 >> 96)
     }
 }
 

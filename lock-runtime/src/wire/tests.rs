@@ -36,10 +36,10 @@ const CASES: u32 = 2000;
 
 /// The replies of a server to these calls, a fifth of a second apart.
 fn replies(calls: &[Command]) -> Vec<Reply> {
-    let mut twin = MemoryStore::default();
-    twin.open(0, Fence::ZERO, Duration::ZERO, false);
+    let mut memory = MemoryStore::default();
+    memory.open(0, Fence::ZERO, Duration::ZERO, false);
     let answered = (1..).zip(calls);
-    answered.map(|(number, call)| twin.call(number * 200_000, call, &mut |_, _| true)).collect()
+    answered.map(|(number, call)| memory.call(number * 200_000, call, &mut |_, _| true)).collect()
 }
 
 proptest! {

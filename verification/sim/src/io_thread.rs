@@ -28,7 +28,8 @@ pub(crate) fn start(settings: Settings) -> (IoThread, LockManager) {
     let (sender, messages) = unbounded_channel();
     let mailbox = Mailbox::new(sender);
     let protocol = Protocol::new(context::local_now(), timing.clone(), inbox, ttl);
-    let io_thread = IoThread { desk: Dispatcher::new(protocol, mailbox.downgrade()), messages };
+    let io_thread =
+        IoThread { dispatcher: Dispatcher::new(protocol, mailbox.downgrade()), messages };
     (io_thread, verification::manager(mailbox, &timing, ttl, max_handoffs))
 }
 
@@ -37,7 +38,7 @@ pub(crate) struct ReplyTargets(Vec<ReplyTo>);
 
 /// The state of an I/O thread between two turns.
 pub(crate) struct IoThread {
-    desk: Dispatcher,
+    dispatcher: Dispatcher,
     messages: UnboundedReceiver<Message>,
 }
 
@@ -50,36 +51,37 @@ impl IoThread {
     /// Runs one turn. Returns whether the connection has to be abandoned.
     pub(crate) fn turn(&mut self, now: Timestamp) -> bool {
         while let Ok(message) = self.messages.try_recv() {
-            self.desk.message(now, message);
+            self.dispatcher.message(now, message);
         }
-        if self.desk.due().is_some_and(|due| due <= now) {
-            self.desk.tick(now);
+        if self.dispatcher.due().is_some_and(|due| due <= now) {
+            self.dispatcher.tick(now);
         }
-        self.desk.drain_outputs(now);
-        self.desk.take_needs_reconnect()
+        self.dispatcher.drain_outputs(now);
+        self.dispatcher.take_needs_reconnect()
     }
 
     /// The calls to be sent after a turn.
     pub(crate) fn take_batch(&mut self) -> Option<(ReplyTargets, Vec<Command>)> {
-        let (reply_targets, calls): (Vec<_>, Vec<_>) = self.desk.take_batch().into_iter().unzip();
+        let (reply_targets, calls): (Vec<_>, Vec<_>) =
+            self.dispatcher.take_batch().into_iter().unzip();
         (!calls.is_empty()).then_some((ReplyTargets(reply_targets), calls))
     }
 
     /// Delivers the grants of the turn to callers.
     pub(crate) fn deliver(&mut self) {
-        self.desk.deliver_grants();
+        self.dispatcher.deliver_grants();
     }
 
     pub(crate) fn due(&self) -> Option<Timestamp> {
-        self.desk.due()
+        self.dispatcher.due()
     }
 
     pub(crate) fn connected(&mut self, now: Timestamp, bound: Duration) {
-        self.desk.connected(now, bound);
+        self.dispatcher.connected(now, bound);
     }
 
     pub(crate) fn connect_failed(&mut self, now: Timestamp) {
-        self.desk.connect_failed(
+        self.dispatcher.connect_failed(
             now,
             "the server cannot be reached",
             ConnectErrorKind::Unreachable,
@@ -93,8 +95,8 @@ impl IoThread {
         because: &str,
         unanswered: impl IntoIterator<Item = ReplyTargets>,
     ) {
-        self.desk.disconnected(now, because.to_owned());
-        self.desk.abandon(unanswered.into_iter().flat_map(|reply_targets| reply_targets.0));
+        self.dispatcher.disconnected(now, because.to_owned());
+        self.dispatcher.abandon(unanswered.into_iter().flat_map(|reply_targets| reply_targets.0));
     }
 
     pub(crate) fn replies(
@@ -104,29 +106,32 @@ impl IoThread {
         replies: Vec<Result<Reply, CommandError>>,
     ) {
         for (asker, reply) in reply_targets.0.into_iter().zip(replies) {
-            self.desk.reply(now, asker, reply);
+            self.dispatcher.reply(now, asker, reply);
         }
     }
 
     pub(crate) fn notice(&mut self, now: Timestamp, notice: Notification) {
-        self.desk.notice(now, notice);
+        self.dispatcher.notice(now, notice);
     }
 
     /// What the handshake contains: the highest token seen, and the longest lease.
     pub(crate) fn handshake(&self) -> (Fence, Duration) {
-        (self.desk.protocol().min_fence(), self.desk.protocol().data_loss_grace().max_lease)
+        (
+            self.dispatcher.protocol().min_fence(),
+            self.dispatcher.protocol().data_loss_grace().max_lease,
+        )
     }
 
     /// Whether a release is pending and nothing is scheduled for it.
     pub(crate) fn has_stalled_release(&self, now: Timestamp) -> bool {
         let soon = now.plus(Duration::from_millis(100));
-        self.desk.protocol().releasing().next().is_some()
+        self.dispatcher.protocol().releasing().next().is_some()
             && !self.has_messages()
-            && self.desk.due().is_none_or(|due| due > soon)
+            && self.dispatcher.due().is_none_or(|due| due > soon)
     }
 
     /// Whether nothing is held, requested or pending.
     pub(crate) fn is_idle(&self) -> bool {
-        self.desk.protocol().is_idle() && !self.has_messages()
+        self.dispatcher.protocol().is_idle() && !self.has_messages()
     }
 }

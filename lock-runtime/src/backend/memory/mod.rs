@@ -25,7 +25,7 @@ static STORES: LazyLock<Mutex<HashMap<String, Arc<Mutex<Store>>>>> = LazyLock::n
 
 #[derive(Default)]
 struct Store {
-    twin: MemoryStore,
+    memory: MemoryStore,
     inboxes: HashMap<String, Inbox>,
     /// Whether it behaves as a server that does not run.
     is_down: bool,
@@ -86,9 +86,9 @@ impl MemoryEndpoint {
         let ConnectParams { inbox, min_fence, data_loss_grace, connected_before } = hello;
         let listener = Inbox { connection: number, pushes: pushes.clone() };
         store.inboxes.insert(inbox.clone(), listener);
-        let Store { twin, inboxes, .. } = &mut *store;
+        let Store { memory, inboxes, .. } = &mut *store;
         let mut tell = |inbox: &str, notice| publish(inboxes, inbox, notice);
-        let max_lease = twin.welcome(
+        let max_lease = memory.welcome(
             now_us(),
             min_fence,
             data_loss_grace.max_lease,
@@ -105,12 +105,12 @@ impl MemoryEndpoint {
 impl MemoryEndpoint {
     /// Deletes the hold of `key`, no matter which process has it.
     pub(crate) fn delete_hold(&self, key: &str) {
-        lock(&self.0).twin.delete_hold(key);
+        lock(&self.0).memory.delete_hold(key);
     }
 
     /// Forgets all data.
     pub(crate) fn flush(&self) {
-        lock(&self.0).twin.flush();
+        lock(&self.0).memory.flush();
     }
 
     /// Ends all connections and refuses new ones, or accepts them again.
@@ -141,9 +141,9 @@ impl MemoryConnection {
         if store.is_down {
             return vec![Err(CommandError::ConnectionLost); calls.len()];
         }
-        let Store { twin, inboxes, .. } = &mut *store;
+        let Store { memory, inboxes, .. } = &mut *store;
         let mut publish = |inbox: &str, notice| publish(inboxes, inbox, notice);
-        calls.iter().map(|call| Ok(twin.call(now_us(), call, &mut publish))).collect()
+        calls.iter().map(|call| Ok(memory.call(now_us(), call, &mut publish))).collect()
     }
 
     /// The longest lease of the store, as far as it was known when this was made.

@@ -1,4 +1,4 @@
-//! The twin and a real server, asked the same questions.
+//! The memory and a real server, asked the same questions.
 
 pub(crate) mod batch;
 pub(crate) mod branches;

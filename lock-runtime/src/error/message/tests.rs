@@ -1,5 +1,5 @@
 //! The texts as a whole, in `snapshots/errors.txt`: a case and its text a line.
-//! `UPDATE_SNAPSHOTS=1` writes them anew.
+//! `UPDATE_SNAPSHOTS=1` rewrites them.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};

@@ -122,7 +122,7 @@ fn a_queue_is_dropped_when_its_last_lease_is_released() {
     assert!(answer(&mut second).is_none());
     let gone = Arc::downgrade(&queue);
     drop((queue, lease_ref));
-    drop(answer(&mut second).expect("it was handed on"));
+    drop(answer(&mut second).expect("it was handed off"));
     assert_eq!(*letters.ended.lock().unwrap(), [id]);
     drop((first, second));
     assert!(gone.upgrade().is_none(), "something still keeps it");

@@ -15,7 +15,7 @@ use crate::wire::tests::config;
 
 const CASES: u32 = 500;
 
-fn told(steps: &[Step]) -> Result<(), TestCaseError> {
+fn drive(steps: &[Step]) -> Result<(), TestCaseError> {
     let mut world = World::new();
     for step in steps {
         world.step(step)?;
@@ -30,13 +30,13 @@ proptest! {
     fn no_lie_makes_a_hold_and_nothing_is_left_of_it(
         steps in prop::collection::vec(any_step(), 1..60),
     ) {
-        told(&steps)?;
+        drive(&steps)?;
     }
 
     #[test]
     fn a_server_that_lies_now_and_then_makes_no_hold_either(
         steps in prop::collection::vec(prop_oneof![20 => honest_step(), 1 => any_step()], 1..80),
     ) {
-        told(&steps)?;
+        drive(&steps)?;
     }
 }

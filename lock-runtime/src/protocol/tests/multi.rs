@@ -43,9 +43,9 @@ fn all_granted(first: u64) -> Result<Reply, CommandError> {
 }
 
 fn not_together(protocol: &mut Protocol) -> bool {
-    let told: Vec<_> = std::iter::from_fn(|| protocol.poll_signal()).collect();
-    assert!(told.is_empty() || told == [GroupOutput::NotTogether(NONCES[0])], "{told:?}");
-    !told.is_empty()
+    let outputs: Vec<_> = std::iter::from_fn(|| protocol.poll_signal()).collect();
+    assert!(outputs.is_empty() || outputs == [GroupOutput::NotTogether(NONCES[0])], "{outputs:?}");
+    !outputs.is_empty()
 }
 
 /// Which requests are being undone, and by which tombstone.

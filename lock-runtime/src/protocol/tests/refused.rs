@@ -64,7 +64,7 @@ fn an_end_that_is_refused_is_told_once_and_tried_again() {
 #[test]
 fn a_hold_whose_renewals_are_refused_is_lost_for_that() {
     let mut protocol = holding();
-    let (mut told, mut end) = (0, None);
+    let (mut losses, mut end) = (0, None);
     while let Some(now) = protocol.next_tick().filter(|_| end.is_none()) {
         protocol.tick(now);
         let mut outputs = drain(&mut protocol);
@@ -76,14 +76,14 @@ fn a_hold_whose_renewals_are_refused_is_lost_for_that() {
                 }
                 Output::RenewalsRefused(ids, why) => {
                     assert_eq!((&ids[..], &*why), (&[RequestId::from_bits(1)][..], "READONLY"));
-                    told += 1;
+                    losses += 1;
                 }
                 Output::Lost(_, loss) => end = Some(loss),
                 other => panic!("{other:?}"),
             }
         }
     }
-    assert_eq!((told, end), (1, Some(Loss::Refused("READONLY".into()))));
+    assert_eq!((losses, end), (1, Some(Loss::Refused("READONLY".into()))));
 }
 
 #[test]

@@ -50,7 +50,7 @@ end
 local function enqueue(value)
   local deadline = string.format('%.0f', now + lease * 1000)
   local entry = table.concat({deadline, claim, ARGV[7], inbox, description}, ' ')
-  -- Never shorter: another process may have the longer leases of a crowd here.
+  -- Never shorter: another process may have the longer leases of many waiters here.
   local keep = math.max(redis.call('PTTL', QUEUE), lease * 2)
   local refusal = refused('ZADD', redis.pcall('ZADD', QUEUE, ticket, id))
     or refused('HSET', redis.pcall('HSET', WAITERS, id, entry))

@@ -1,6 +1,6 @@
 -- Turns several free locks that nobody queues for into one hold each, with one fencing token each
 -- from a single draw; or changes nothing: if one of them cannot be had at once, none is taken.
--- Whoever is refused takes them one after the other and hears why from acquire.lua.
+-- A refused request takes them one after the other, and acquire.lua reports why it waits.
 -- KEYS: hold, queue, cancelled of each lock, then fence
 -- ARGV: floor, then request id, ttl ms, inbox, description of each lock
 -- Answers the first token (the others follow in the order of the locks), or 0: not all at once.
@@ -21,7 +21,7 @@ if type(last) ~= 'number' then
 end
 local first = last - locks + 1
 if first <= tonumber(ARGV[1]) or first <= 1e15 then
-  -- A counter that was not there is not there again: whoever makes it must see that data was lost.
+  -- A counter that was not there stays absent: the process that creates it must see the data loss.
   if redis.call('DECRBY', fence, locks) == 0 then
     redis.call('DEL', fence)
   end

@@ -5,7 +5,7 @@
 -- KEYS: hold, queue, waiters, cancelled, fence
 -- ARGV: request id, floor, grace ms, ttl ms, description, inbox, block, waiter lease ms (0: do
 -- not queue), claim ms, ticket
---   block is how many tokens to reserve; the hold may be handed on within its process under those
+--   block is how many tokens to reserve; the hold may be handed off within its process under those
 --     after the first
 -- Answers the first fencing token of a whole block, or an array that acquire.lua documents.
 local ttl, count = tonumber(ARGV[4]), tonumber(ARGV[7])

@@ -21,7 +21,7 @@ end
 local last = redis.pcall('INCRBY', fence, total)
 local first = type(last) == 'number' and last - total + 1
 if not first or first <= tonumber(ARGV[1]) or first <= 1e15 then
-  -- A counter that was not there is not there again: whoever makes it must see that data was lost.
+  -- A counter that was not there stays absent: the process that creates it must see the data loss.
   if first and redis.call('DECRBY', fence, total) == 0 then
     redis.call('DEL', fence)
   end

@@ -194,11 +194,13 @@ local function announce(ms)
   end)
 end
 
--- Gives the hold to the first live waiter that can be told, with new fencing tokens and the short
--- claim as its TTL. Stops short of `id` itself, which is asking and needs no message. Answers
---   'away'   a waiter has it             'first'  nobody comes before `id`
---   'later'  the work of this script is done, and the next request goes on
---   nil, for want of a token, and the rest of what next_fences answered
+-- Grants the hold to the first live waiter that can be notified, with new fencing tokens and the
+-- short claim as its TTL. It stops before `id` itself, which is asking and needs no message.
+-- Answers
+--   'away'   another waiter has it
+--   'first'  no live waiter is ahead of `id`
+--   'later'  the work limit of this script is reached, and the next request continues
+--   nil      no token could be drawn; the answer of next_fences follows
 local function grant_next()
   while true do
     local head, claim, wanted, inbox, description = first_waiter()

@@ -35,7 +35,7 @@ while ARGV[argument] do
       time = time or redis.call('TIME')
       local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
       local deadline = string.format('%.0f', now + ms * 1000)
-      -- Never shorter: another process may have the longer leases of a crowd here.
+      -- Never shorter: another process may have the longer leases of many waiters here.
       local keep = math.max(redis.call('PTTL', queue), ms * 2)
       redis.call('PEXPIRE', queue, keep)
       redis.call('PEXPIRE', waiters, keep)

@@ -17,11 +17,11 @@ pub fn a_thread_that_spins_first_is_woken_by_the_answer() {
 
 fn sleeps_until_its_answer(wait: fn(GrantReceiver<u32>) -> Option<u32>) {
     for answer in 0..2 {
-        let (usher, seat) = grant_channel();
-        let bell = usher.nudge();
-        let rings = thread::spawn(move || bell.wake_early());
-        let sends = thread::spawn(move || usher.send(answer));
-        assert_eq!(wait(seat), Some(answer));
+        let (grant_sender, receiver) = grant_channel();
+        let nudge = grant_sender.nudge();
+        let rings = thread::spawn(move || nudge.wake_early());
+        let sends = thread::spawn(move || grant_sender.send(answer));
+        assert_eq!(wait(receiver), Some(answer));
         rings.join().expect("it rings");
         assert_eq!(sends.join().expect("it sends"), Ok(()));
     }

@@ -30,14 +30,14 @@ enum Theme {
     /// Sections longer than their ttl.
     Long,
     /// Two processes that acquire one key all the time on a good network: tests fairness.
-    Crowd,
+    ManyWaiters,
     /// Long waits on the server's queue, with crashes of holders and waiters: tests its order.
     Queue,
 }
 
 struct PlanGenerator {
     chance: Rng,
-    /// Draws the strangers, which no task calls. Separate from `chance`, so that it changes nothing
+    /// Draws the foreign tasks, which no task calls. Separate from `chance`, so that it changes nothing
     /// else of a plan.
     foreign_chance: Rng,
     seed: u64,
@@ -51,8 +51,8 @@ struct PlanGenerator {
 
 const THEMES: [Theme; 6] =
     [Theme::Hot, Theme::Mixed, Theme::Nested, Theme::Cancelled, Theme::Long, Theme::Queue];
-/// One plan in so many is a crowd, which takes ten times as long as others.
-const CROWD_ONE_IN: u32 = 20;
+/// One plan in so many has many waiters, which takes ten times as long as others.
+const MANY_WAITERS_ONE_IN: u32 = 20;
 /// What is inside of one section in so many was not called by it.
 const FOREIGN_ONE_IN: u32 = 3;
 /// Makes another seed of a plan's.
@@ -67,9 +67,10 @@ const MAX_PROCESSES: usize = 4;
 impl PlanGenerator {
     fn new(seed: u64) -> Self {
         let mut chance = Rng::with_seed(seed);
-        let crowd = chance.u32(..CROWD_ONE_IN) == 0;
-        let theme = if crowd { Theme::Crowd } else { THEMES[chance.usize(..THEMES.len())] };
-        let keys = if matches!(theme, Theme::Hot | Theme::Crowd | Theme::Queue) {
+        let many_waiters = chance.u32(..MANY_WAITERS_ONE_IN) == 0;
+        let theme =
+            if many_waiters { Theme::ManyWaiters } else { THEMES[chance.usize(..THEMES.len())] };
+        let keys = if matches!(theme, Theme::Hot | Theme::ManyWaiters | Theme::Queue) {
             1
         } else {
             chance.u32(1..=3)
@@ -82,7 +83,7 @@ impl PlanGenerator {
 
     fn plan(mut self) -> Plan {
         let mut processes = self.processes();
-        if processes.len() > 1 && self.theme != Theme::Crowd && self.one_in(8) {
+        if processes.len() > 1 && self.theme != Theme::ManyWaiters && self.one_in(8) {
             processes.push(self.unprotected_process());
             self.keys += 1;
         }
@@ -114,7 +115,7 @@ impl PlanGenerator {
     }
 
     fn network(&mut self) -> NetworkProfile {
-        if matches!(self.theme, Theme::Crowd | Theme::Queue) {
+        if matches!(self.theme, Theme::ManyWaiters | Theme::Queue) {
             return NetworkProfile::GOOD;
         }
         let stormy = self.one_in(3);
@@ -127,10 +128,10 @@ impl PlanGenerator {
     }
 
     fn processes(&mut self) -> Vec<ProcessPlan> {
-        let crowd = self.theme == Theme::Crowd;
-        let count = if crowd { 2 } else { self.chance.usize(1..=MAX_PROCESSES) };
+        let many_waiters = self.theme == Theme::ManyWaiters;
+        let count = if many_waiters { 2 } else { self.chance.usize(1..=MAX_PROCESSES) };
         let mut processes: Vec<_> = (0..count).map(|_| self.member(Duration::ZERO)).collect();
-        if !crowd && self.one_in(4) {
+        if !many_waiters && self.one_in(4) {
             let starts_at = self.millis(4_000);
             processes.push(self.member(starts_at));
         }
@@ -165,7 +166,7 @@ impl PlanGenerator {
     fn member_ttl(&mut self) -> Duration {
         match self.chance.u32(..6) {
             0 => Duration::from_millis(TTLS[self.chance.usize(..TTLS.len())]),
-            1 if self.theme != Theme::Crowd => self.long_ttl(),
+            1 if self.theme != Theme::ManyWaiters => self.long_ttl(),
             _ => self.ttl,
         }
     }
@@ -184,7 +185,7 @@ impl PlanGenerator {
 
     fn task(&mut self) -> Task {
         let most = match self.theme {
-            Theme::Crowd => 40,
+            Theme::ManyWaiters => 40,
             Theme::Hot => 8,
             Theme::Mixed | Theme::Cancelled => 5,
             Theme::Nested | Theme::Long | Theme::Queue => 3,
@@ -197,7 +198,7 @@ impl PlanGenerator {
         let nested = self.nested(depth);
         let long = self.one_in(8);
         let hold = match self.theme {
-            Theme::Crowd => self.millis(1),
+            Theme::ManyWaiters => self.millis(1),
             Theme::Hot => self.millis(6),
             Theme::Queue => self.millis(3_000),
             Theme::Long => self.up_to(self.ttl * 3),
@@ -206,7 +207,7 @@ impl PlanGenerator {
         };
         let cancelled = match self.theme {
             Theme::Cancelled => self.one_in(2),
-            Theme::Crowd => false,
+            Theme::ManyWaiters => false,
             _ => self.one_in(20),
         };
         Step {
@@ -228,7 +229,7 @@ impl PlanGenerator {
     fn pause(&mut self) -> Duration {
         let seldom = self.one_in(3);
         match self.theme {
-            Theme::Crowd => self.millis(1),
+            Theme::ManyWaiters => self.millis(1),
             Theme::Hot
             | Theme::Mixed
             | Theme::Nested
@@ -252,7 +253,7 @@ impl PlanGenerator {
     fn nested(&mut self, depth: u32) -> Vec<Step> {
         let (deepest, chances) = match self.theme {
             Theme::Nested => (4, 2),
-            Theme::Crowd | Theme::Queue => (0, 1),
+            Theme::ManyWaiters | Theme::Queue => (0, 1),
             _ => (2, 8),
         };
         if depth >= deepest || !self.one_in(chances) {
@@ -263,7 +264,7 @@ impl PlanGenerator {
     }
 
     fn ask(&mut self, depth: u32) -> RequestPlan {
-        if self.theme == Theme::Crowd {
+        if self.theme == Theme::ManyWaiters {
             let strict_fifo = self.one_in(6);
             let linger =
                 if !strict_fifo && self.one_in(6) { self.millis(1_000) } else { Duration::ZERO };
@@ -302,7 +303,7 @@ impl PlanGenerator {
     }
 
     fn faults(&mut self, processes: usize) -> Vec<Fault> {
-        let none = self.theme == Theme::Crowd || self.one_in(8);
+        let none = self.theme == Theme::ManyWaiters || self.one_in(8);
         let most = if self.theme == Theme::Queue { 2 } else { 6 };
         let count = if none { 0 } else { self.chance.usize(1..=most) };
         let mut faults: Vec<_> = (0..count).map(|_| self.fault(processes)).collect();

@@ -15,7 +15,7 @@ use crate::plan::Part;
 
 /// The server.
 pub(super) struct Server {
-    twin: MemoryStore,
+    memory: MemoryStore,
     /// The drift of its clock, in parts per million.
     ppm: i64,
     /// By how many microseconds its clock was set.
@@ -47,7 +47,7 @@ const EPOCH_US: u64 = 1_700_000_000_000_000;
 impl Server {
     pub(super) fn new(ppm: i64) -> Self {
         Self {
-            twin: MemoryStore::default(),
+            memory: MemoryStore::default(),
             ppm,
             set_by_us: 0,
             forgot_scripts: false,
@@ -73,10 +73,10 @@ impl Server {
         (min_fence, bound, connected_before): (Fence, Duration, bool),
         publish: &mut Publish<'_>,
     ) -> Duration {
-        let fresh = !connected_before && min_fence.get() == 0 && self.twin.max_lease().is_zero();
-        self.past.undetected_data_loss |= fresh && self.past.emptied && !self.twin.has_counter();
+        let fresh = !connected_before && min_fence.get() == 0 && self.memory.max_lease().is_zero();
+        self.past.undetected_data_loss |= fresh && self.past.emptied && !self.memory.has_counter();
         self.forgot_scripts = false;
-        self.twin.welcome(self.now_us(now), min_fence, bound, connected_before, publish)
+        self.memory.welcome(self.now_us(now), min_fence, bound, connected_before, publish)
     }
 
     /// Executes calls in order.
@@ -91,7 +91,7 @@ impl Server {
             // The backend sends the scripts with its next batch, together with the bound that the
             // process knows.
             self.forgot_scripts = bound.is_zero();
-            self.twin.load_scripts(bound);
+            self.memory.load_scripts(bound);
             return calls.iter().map(|_| Err(CommandError::ScriptMissing)).collect();
         }
         let join_all = calls.iter().filter(|call| likely_free(call)).count() > 1;
@@ -120,7 +120,7 @@ impl Server {
             }
             publish(inbox, notice)
         };
-        let reply = self.twin.call(now_us, call, &mut publish_and_note);
+        let reply = self.memory.call(now_us, call, &mut publish_and_note);
         self.released.note(call, &reply);
         Ok(reply)
     }
@@ -128,7 +128,7 @@ impl Server {
     fn is_free(&mut self, now_us: u64, call: &Command, publish: &mut Publish<'_>) -> bool {
         let Command::Acquire(ask) = call else { return false };
         let look = Command::Inspect { key: ask.request.key.clone(), limit: MAX_LISTED_WAITERS };
-        match self.twin.call(now_us, &look, publish) {
+        match self.memory.call(now_us, &look, publish) {
             Reply::Inspection(found) => found.holder.is_none() && found.waiting == 0,
             _ => false,
         }
@@ -140,11 +140,11 @@ impl Server {
     }
 
     pub(super) fn is_empty(&self, now: Nanos) -> bool {
-        self.twin.is_empty(self.now_us(now))
+        self.memory.is_empty(self.now_us(now))
     }
 
     pub(super) fn flush(&mut self) {
-        self.twin.flush();
+        self.memory.flush();
         self.past.emptied = true;
     }
 
@@ -152,12 +152,12 @@ impl Server {
     pub(super) fn die(&mut self, until: Nanos) {
         self.down = true;
         self.away_until = self.away_until.max(until);
-        self.twin.forget_scripts();
+        self.memory.forget_scripts();
     }
 
     pub(super) fn forget_scripts(&mut self) {
         self.forgot_scripts = true;
-        self.twin.forget_scripts();
+        self.memory.forget_scripts();
     }
 
     pub(super) const fn is_unable(&self, now: Nanos) -> bool {
@@ -174,10 +174,10 @@ impl Server {
 
     pub(super) fn delete(&mut self, key: &str, part: Part) {
         match part {
-            Part::Hold => self.twin.delete_hold(key),
-            Part::Queue => self.twin.delete_queue(key),
-            Part::Cancelled => self.twin.delete_cancelled(key),
-            Part::Fence => self.twin.delete_counter(),
+            Part::Hold => self.memory.delete_hold(key),
+            Part::Queue => self.memory.delete_queue(key),
+            Part::Cancelled => self.memory.delete_cancelled(key),
+            Part::Fence => self.memory.delete_counter(),
         }
     }
 

@@ -92,7 +92,7 @@ impl KeyOp<'_, '_> {
         Some(grant)
     }
 
-    /// Grants a free lock to whoever is first, perhaps to this request. The error is the end of the
+    /// Grants a free lock to the first waiter, perhaps to this request. The error is the end of the
     /// data-loss grace period.
     fn take_if_free(&mut self, acquire: &Acquire) -> Result<Option<Grant>, u64> {
         if self.record.hold().is_some() {

@@ -24,11 +24,14 @@ pub(crate) enum StoredHold {
     },
     #[cfg_attr(
         not(any(test, distlock_sim)),
-        expect(dead_code, reason = "only tests put one into the twin")
+        expect(dead_code, reason = "only tests put one into the in-memory server")
     )]
     NotALock,
     /// A text that expires: the lock of another kind of client.
-    #[cfg_attr(not(test), expect(dead_code, reason = "only tests put one into the twin"))]
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "only tests put one into the in-memory server")
+    )]
     OtherClientLock,
 }
 

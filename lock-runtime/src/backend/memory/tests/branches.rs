@@ -62,7 +62,7 @@ fn a_cancel_of_a_hold_grants_to_the_next() {
     both.granted(once(request_id(1)));
     both.busy(queueing(request_id(2), LIVE[0]));
     assert_eq!(both.same(cancel(1, MINUTE)), Reply::Released(true));
-    assert_eq!(both.told().last(), Some(&request_id(2)));
+    assert_eq!(both.notified().last(), Some(&request_id(2)));
 }
 
 #[test]
@@ -73,8 +73,8 @@ fn a_lost_push_is_made_good_by_asking_again() {
     assert!(both.release(request_id(1)));
     let pushed = both.messages.pop().expect("a grant");
     assert_eq!(pushed.inbox, LIVE[1]);
-    let (told, fences) = pushed.granted().expect("a grant");
-    assert_eq!(told, request_id(2));
+    let (notified, fences) = pushed.granted().expect("a grant");
+    assert_eq!(notified, request_id(2));
     assert_eq!(both.grant(queueing(request_id(2), LIVE[1])).fences, fences);
     both.advance(Duration::from_secs(10));
     assert_eq!(both.grant(once(request_id(2))).fences, fences, "the claim became the full ttl");
@@ -103,7 +103,7 @@ fn a_dead_waiter_is_skipped_at_release() {
     both.advance(Duration::from_millis(1_500));
     both.same(renew_waiter(3));
     assert!(both.release(request_id(1)));
-    assert_eq!(both.told(), [request_id(3)]);
+    assert_eq!(both.notified(), [request_id(3)]);
     assert_eq!(both.same(renew_waiter(2)), Reply::Renewed(vec![RenewalReply::AcquireAgain]));
 }
 
@@ -114,7 +114,7 @@ fn a_waiter_that_nobody_can_tell_is_skipped_at_release() {
     both.busy(queueing(request_id(2), DEAD));
     both.busy(queueing(request_id(3), LIVE[0]));
     assert!(both.release(request_id(1)));
-    assert_eq!(both.told(), [request_id(3)]);
+    assert_eq!(both.notified(), [request_id(3)]);
 }
 
 #[test]
@@ -144,9 +144,9 @@ fn the_head_of_the_queue_that_takes_a_free_lock_grants_to_those_behind_it() {
     both.busy(queueing(request_id(3), LIVE[1]));
     both.advance(Duration::from_millis(1_500));
     both.granted(queueing(request_id(2), LIVE[0]));
-    assert_eq!(both.told(), []);
+    assert_eq!(both.notified(), []);
     assert!(both.release(request_id(2)));
-    assert_eq!(both.told(), [request_id(3)]);
+    assert_eq!(both.notified(), [request_id(3)]);
 }
 
 #[test]
@@ -218,11 +218,11 @@ fn one_script_removes_so_many_dead_waiters_and_the_next_goes_on() {
     let Reply::Inspection(seen) = both.same(inspect()) else { panic!("not an inspection") };
     assert_eq!(seen.waiting, u64::from(MANY) + 1 - 100, "a hundred are looked at");
     assert!(both.release(request_id(1)));
-    assert_eq!(both.told(), [], "one is left before the living");
+    assert_eq!(both.notified(), [], "one is left before the living");
     let busy = both.busy(once(request_id(3)));
     let BlockedBy::Holder(Some(holder)) = busy.blocked_by else { panic!("{busy:?}") };
     assert_eq!((holder.id, busy.ahead), (request_id(2), 0));
-    assert_eq!(both.told(), [request_id(2)]);
+    assert_eq!(both.notified(), [request_id(2)]);
 }
 
 #[test]
@@ -242,10 +242,10 @@ fn a_grant_waits_no_longer_than_its_ttl_and_the_next_learns_when_it_is_over() {
     both.advance(ttl * 2);
     both.granted(Acquire { ttl, ..queueing(request_id(3), LIVE[1]) });
     assert_eq!(first(&both), Some(Notification::FirstInQueue(request_id(4), ttl)));
-    let told = both.messages.len();
+    let notified = both.messages.len();
     both.busy(queueing(request_id(5), LIVE[1]));
     assert!(both.release(request_id(3)));
-    assert_eq!(both.messages.len(), told + 1, "the grant alone");
+    assert_eq!(both.messages.len(), notified + 1, "the grant alone");
 }
 
 #[test]
@@ -270,16 +270,16 @@ fn an_inbox_that_nobody_listens_to_is_tried_once_and_few_of_them_by_one_script()
     }
     both.busy(queueing(request_id(2), LIVE[0]));
     assert!(both.release(request_id(1)));
-    assert_eq!(both.told(), [request_id(2)], "all of one process count as dead");
+    assert_eq!(both.notified(), [request_id(2)], "all of one process count as dead");
 
     for number in 0..15 {
         both.busy(queueing(RequestId::from_bits(number + 1), &format!("lock:inbox:dead:{number}")));
     }
     both.busy(queueing(request_id(3), LIVE[0]));
     assert!(both.release(request_id(2)));
-    assert_eq!(both.told(), [request_id(2)], "fifteen processes are too many");
+    assert_eq!(both.notified(), [request_id(2)], "fifteen processes are too many");
     both.busy(once(request_id(4)));
-    assert_eq!(both.told(), [request_id(2), request_id(3)]);
+    assert_eq!(both.notified(), [request_id(2), request_id(3)]);
 }
 
 #[test]
@@ -305,7 +305,7 @@ fn releasing_another_requests_hold_changes_nothing() {
     assert!(!both.release(request_id(2)));
     assert_eq!(both.same(cancel(3, Duration::ZERO)), Reply::Released(false));
     assert_eq!(both.granted(once(request_id(1))), fence);
-    assert_eq!(both.told(), []);
+    assert_eq!(both.notified(), []);
 }
 
 #[test]
@@ -404,7 +404,7 @@ fn a_release_during_the_quarantine_leaves_the_waiters_queued() {
         both.same(Command::Release(RequestRef { min_fence, ..request(request_id(1)) })),
         Reply::Released(true)
     );
-    assert_eq!(both.told(), []);
+    assert_eq!(both.notified(), []);
     let Reply::Inspection(seen) = both.same(inspect()) else { panic!("not an inspection") };
     assert_eq!((seen.holder, seen.waiting), (None, 1));
 }
@@ -412,7 +412,7 @@ fn a_release_during_the_quarantine_leaves_the_waiters_queued() {
 #[test]
 fn only_a_missing_counter_is_opened() {
     let mut both = Both::new();
-    let min_fence = Pair { server: Fence::ZERO, twin: Fence::ZERO };
+    let min_fence = Pair { server: Fence::ZERO, memory: Fence::ZERO };
     assert!(!both.open(min_fence, BOUND, true).unwrap());
     both.flush();
     assert!(both.open(min_fence, BOUND, true).unwrap());
@@ -452,9 +452,9 @@ fn nothing_is_left_of_a_lock_when_everything_is_over() {
     both.granted(once(request_id(1)));
     both.busy(queueing(request_id(2), LIVE[0]));
     both.same(cancel(3, Duration::from_secs(1)));
-    assert!(!both.twin.is_empty(both.now_us()));
+    assert!(!both.memory.is_empty(both.now_us()));
     both.advance(MINUTE);
-    assert!(both.twin.is_empty(both.now_us()));
+    assert!(both.memory.is_empty(both.now_us()));
     let keys: Vec<String> = redis::from_redis_value(both.raw(&["KEYS", "*"])).unwrap();
     assert_eq!(keys, ["lock:fence"]);
 }
@@ -483,7 +483,7 @@ fn a_holder_is_told_of_the_first_that_waits_and_of_no_other() {
     assert_eq!(
         both.asked(),
         [request_id(1)],
-        "whoever is granted by the holder before counts as asked"
+        "a hold granted by the previous holder counts as asked"
     );
 }
 

@@ -63,7 +63,7 @@ pub(crate) fn owner_info(id: RequestId) -> OwnerInfo {
 
 impl Both {
     pub(crate) fn same(&mut self, call: Command) -> Reply {
-        let call = Pair { server: call.clone(), twin: call };
+        let call = Pair { server: call.clone(), memory: call };
         self.call(&call)
             .unwrap_or_else(|difference| panic!("{:?}: {difference}", call.server))
             .server
@@ -98,18 +98,18 @@ impl Both {
         self.same(Command::Release(request(id))) == Reply::Released(true)
     }
 
-    /// The grants that waiters were told of.
+    /// The grants that waiters were notified of.
     pub(crate) fn grants(&self) -> impl DoubleEndedIterator<Item = (RequestId, FenceRange)> {
         self.messages.iter().filter_map(PubSubMessage::granted)
     }
 
-    /// The holds that were told of a waiter.
+    /// The holds that were notified of a waiter.
     pub(crate) fn asked(&self) -> Vec<RequestId> {
         self.messages.iter().filter_map(PubSubMessage::asked).collect()
     }
 
-    /// The requests that were told of a grant.
-    pub(crate) fn told(&self) -> Vec<RequestId> {
+    /// The requests that were notified of a grant.
+    pub(crate) fn notified(&self) -> Vec<RequestId> {
         self.grants().map(|(id, _)| id).collect()
     }
 }

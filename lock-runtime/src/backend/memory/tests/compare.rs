@@ -18,96 +18,103 @@ const SLACK: Duration = Duration::from_millis(300);
 
 pub(crate) type Same = Result<(), String>;
 
-/// Which number of the twin's stands for which of the server's.
+/// Which number of the memory's stands for which of the server's.
 #[derive(Debug, Default)]
 pub(crate) struct Numbers(BTreeMap<u64, u64>);
 
 impl Numbers {
     /// Notes that these two are one and the same, unless that contradicts what was noted before.
-    fn pair(&mut self, what: &str, server: u64, twin: u64) -> Same {
-        let below = self.0.range(..server).next_back().is_none_or(|(_, &other)| other < twin);
-        let above = self.0.range(server + 1..).next().is_none_or(|(_, &other)| other > twin);
-        let noted = *self.0.entry(server).or_insert(twin);
-        ensure(noted == twin && below && above, || {
-            format!("{what} {server} of the server is not the twin's {twin}, given {:?}", self.0)
+    fn pair(&mut self, what: &str, server: u64, memory: u64) -> Same {
+        let below = self.0.range(..server).next_back().is_none_or(|(_, &other)| other < memory);
+        let above = self.0.range(server + 1..).next().is_none_or(|(_, &other)| other > memory);
+        let noted = *self.0.entry(server).or_insert(memory);
+        ensure(noted == memory && below && above, || {
+            format!(
+                "{what} {server} of the server is not the memory's {memory}, given {:?}",
+                self.0
+            )
         })
     }
 
-    pub(crate) fn fence(&mut self, server: Fence, twin: Fence) -> Same {
-        self.pair("fence", server.get(), twin.get())
+    pub(crate) fn fence(&mut self, server: Fence, memory: Fence) -> Same {
+        self.pair("fence", server.get(), memory.get())
     }
 
-    fn fences(&mut self, server: FenceRange, twin: FenceRange) -> Same {
-        equal("size of the block", &server.size(), &twin.size())?;
-        self.fence(server.first(), twin.first())?;
-        self.fence(server.last(), twin.last())
+    fn fences(&mut self, server: FenceRange, memory: FenceRange) -> Same {
+        equal("size of the block", &server.size(), &memory.size())?;
+        self.fence(server.first(), memory.first())?;
+        self.fence(server.last(), memory.last())
     }
 
-    pub(crate) fn reply(&mut self, server: &Reply, twin: &Reply) -> Same {
-        match (server, twin) {
-            (Reply::Acquire(server), Reply::Acquire(twin)) => self.acquire(server, twin),
-            (Reply::AcquiredAll(Some(server)), Reply::AcquiredAll(Some(twin))) => {
-                self.fences(*server, *twin)
+    pub(crate) fn reply(&mut self, server: &Reply, memory: &Reply) -> Same {
+        match (server, memory) {
+            (Reply::Acquire(server), Reply::Acquire(memory)) => self.acquire(server, memory),
+            (Reply::AcquiredAll(Some(server)), Reply::AcquiredAll(Some(memory))) => {
+                self.fences(*server, *memory)
             }
-            (Reply::Renewed(server), Reply::Renewed(twin)) => renewed(server, twin),
-            (Reply::Inspection(server), Reply::Inspection(twin)) => self.inspection(server, twin),
-            (Reply::Probed(server), Reply::Probed(twin)) => probed(server, twin),
-            _ => equal("reply", server, twin),
-        }
-    }
-
-    fn acquire(&mut self, server: &AcquireReply, twin: &AcquireReply) -> Same {
-        match (server, twin) {
-            (AcquireReply::Granted(server), AcquireReply::Granted(twin)) => {
-                equal("waited for", &server.contended, &twin.contended)?;
-                self.fences(server.fences, twin.fences)
+            (Reply::Renewed(server), Reply::Renewed(memory)) => renewed(server, memory),
+            (Reply::Inspection(server), Reply::Inspection(memory)) => {
+                self.inspection(server, memory)
             }
-            (AcquireReply::Busy(server), AcquireReply::Busy(twin)) => self.busy(server, twin),
-            _ => equal("reply", server, twin),
+            (Reply::Probed(server), Reply::Probed(memory)) => probed(server, memory),
+            _ => equal("reply", server, memory),
         }
     }
 
-    fn busy(&mut self, server: &BusyReply, twin: &BusyReply) -> Same {
-        match (&server.blocked_by, &twin.blocked_by) {
-            (BlockedBy::Holder(server), BlockedBy::Holder(twin)) => {
-                self.holder(server.as_deref(), twin.as_deref())?;
+    fn acquire(&mut self, server: &AcquireReply, memory: &AcquireReply) -> Same {
+        match (server, memory) {
+            (AcquireReply::Granted(server), AcquireReply::Granted(memory)) => {
+                equal("waited for", &server.contended, &memory.contended)?;
+                self.fences(server.fences, memory.fences)
             }
-            (server, twin) => equal("obstacle", server, twin)?,
-        }
-        left(server.left, twin.left)?;
-        equal("number ahead", &server.ahead, &twin.ahead)?;
-        match (server.ticket, twin.ticket) {
-            (Some(server), Some(twin)) => self.pair("ticket", server, twin),
-            (server, twin) => equal("ticket", &server, &twin),
+            (AcquireReply::Busy(server), AcquireReply::Busy(memory)) => self.busy(server, memory),
+            _ => equal("reply", server, memory),
         }
     }
 
-    fn holder(&mut self, server: Option<&HolderInfo>, twin: Option<&HolderInfo>) -> Same {
-        if let (Some(server), Some(twin)) = (server, twin) {
-            equal("holder", &(server.id, &server.owner), &(twin.id, &twin.owner))?;
-            return self.fence(server.fence, twin.fence);
+    fn busy(&mut self, server: &BusyReply, memory: &BusyReply) -> Same {
+        match (&server.blocked_by, &memory.blocked_by) {
+            (BlockedBy::Holder(server), BlockedBy::Holder(memory)) => {
+                self.holder(server.as_deref(), memory.as_deref())?;
+            }
+            (server, memory) => equal("obstacle", server, memory)?,
         }
-        equal("holder", &server, &twin)
+        left(server.left, memory.left)?;
+        equal("number ahead", &server.ahead, &memory.ahead)?;
+        match (server.ticket, memory.ticket) {
+            (Some(server), Some(memory)) => self.pair("ticket", server, memory),
+            (server, memory) => equal("ticket", &server, &memory),
+        }
     }
 
-    fn inspection(&mut self, server: &LockState, twin: &LockState) -> Same {
-        self.holder(server.holder.as_ref(), twin.holder.as_ref())?;
-        left(server.left, twin.left)?;
+    fn holder(&mut self, server: Option<&HolderInfo>, memory: Option<&HolderInfo>) -> Same {
+        if let (Some(server), Some(memory)) = (server, memory) {
+            equal("holder", &(server.id, &server.owner), &(memory.id, &memory.owner))?;
+            return self.fence(server.fence, memory.fence);
+        }
+        equal("holder", &server, &memory)
+    }
+
+    fn inspection(&mut self, server: &LockState, memory: &LockState) -> Same {
+        self.holder(server.holder.as_ref(), memory.holder.as_ref())?;
+        left(server.left, memory.left)?;
         let rest = |seen: &LockState| (seen.not_a_lock, seen.waiting, seen.waiters.clone());
-        equal("inspection", &rest(server), &rest(twin))
+        equal("inspection", &rest(server), &rest(memory))
     }
 
-    /// What was told during one call: to whom and in which order.
-    pub(crate) fn messages(&mut self, server: &[PubSubMessage], twin: &[PubSubMessage]) -> Same {
+    /// The messages of one call: to whom, and in which order.
+    pub(crate) fn messages(&mut self, server: &[PubSubMessage], memory: &[PubSubMessage]) -> Same {
         let names = |messages: &[PubSubMessage]| -> Vec<_> {
             messages.iter().map(|message| (message.inbox.clone(), message.about())).collect()
         };
-        equal("messages", &names(server), &names(twin))?;
-        server.iter().zip(twin).try_for_each(|(server, twin)| match (server.notice, twin.notice) {
-            (Notification::Granted(_, server), Notification::Granted(_, twin)) => {
-                self.fences(server, twin)
+        equal("messages", &names(server), &names(memory))?;
+        server.iter().zip(memory).try_for_each(|(server, memory)| {
+            match (server.notice, memory.notice) {
+                (Notification::Granted(_, server), Notification::Granted(_, memory)) => {
+                    self.fences(server, memory)
+                }
+                (server, memory) => equal("message", &server, &memory),
             }
-            (server, twin) => equal("message", &server, &twin),
         })
     }
 }
@@ -148,37 +155,39 @@ impl PubSubMessage {
     }
 }
 
-fn renewed(server: &[RenewalReply], twin: &[RenewalReply]) -> Same {
-    equal("number of answers", &server.len(), &twin.len())?;
-    server.iter().zip(twin).try_for_each(|pair| match pair {
-        (RenewalReply::Waiting(server), RenewalReply::Waiting(twin)) => left(*server, *twin),
-        (server, twin) => equal("renewal", server, twin),
+fn renewed(server: &[RenewalReply], memory: &[RenewalReply]) -> Same {
+    equal("number of answers", &server.len(), &memory.len())?;
+    server.iter().zip(memory).try_for_each(|pair| match pair {
+        (RenewalReply::Waiting(server), RenewalReply::Waiting(memory)) => left(*server, *memory),
+        (server, memory) => equal("renewal", server, memory),
     })
 }
 
 /// The two clocks differ by what was skipped; the ages are the same.
-fn probed(server: &ProbeReply, twin: &ProbeReply) -> Same {
+fn probed(server: &ProbeReply, memory: &ProbeReply) -> Same {
     let owner = |seen: &ProbeReply| -> Vec<_> {
         let members = seen.cycle.iter();
         members.map(|member| (member.id, member.key.clone(), member.owner.clone())).collect()
     };
-    equal("cycle", &owner(server), &owner(twin))?;
+    equal("cycle", &owner(server), &owner(memory))?;
     let age = |seen: &ProbeReply, at: usize| {
         Some(Duration::from_micros(seen.at_us - seen.cycle[at].refreshed_us))
     };
-    (0..server.cycle.len()).try_for_each(|at| left(age(server, at), age(twin, at)))
+    (0..server.cycle.len()).try_for_each(|at| left(age(server, at), age(memory, at)))
 }
 
-fn left(server: Option<Duration>, twin: Option<Duration>) -> Same {
-    let alike = match (server, twin) {
-        (Some(server), Some(twin)) => server.abs_diff(twin) <= SLACK,
-        (server, twin) => server == twin,
+fn left(server: Option<Duration>, memory: Option<Duration>) -> Same {
+    let alike = match (server, memory) {
+        (Some(server), Some(memory)) => server.abs_diff(memory) <= SLACK,
+        (server, memory) => server == memory,
     };
-    ensure(alike, || format!("time left: the server says {server:?}, the twin {twin:?}"))
+    ensure(alike, || format!("time left: the server says {server:?}, the memory {memory:?}"))
 }
 
-fn equal<T: PartialEq + Debug>(what: &str, server: &T, twin: &T) -> Same {
-    ensure(server == twin, || format!("{what}: the server says {server:?}, the twin {twin:?}"))
+fn equal<T: PartialEq + Debug>(what: &str, server: &T, memory: &T) -> Same {
+    ensure(server == memory, || {
+        format!("{what}: the server says {server:?}, the memory {memory:?}")
+    })
 }
 
 fn ensure(fine: bool, text: impl FnOnce() -> String) -> Same {

@@ -226,9 +226,9 @@ fn nothing_is_left_after_two_seconds() {
     let mut both = Both::half_a_cycle();
     both.same(Command::Release(RequestRef { key: FIRST.into(), ..request(request_id(1)) }));
     both.same(Command::Release(RequestRef { key: SECOND.into(), ..request(request_id(2)) }));
-    assert!(!both.twin.is_empty(both.now_us()));
+    assert!(!both.memory.is_empty(both.now_us()));
     both.advance(Duration::from_millis(2_100));
-    assert!(both.twin.is_empty(both.now_us()));
+    assert!(both.memory.is_empty(both.now_us()));
     let keys: Vec<String> = redis::from_redis_value(both.raw(&["KEYS", "*"])).unwrap();
     assert_eq!(keys, ["lock:fence"]);
 }

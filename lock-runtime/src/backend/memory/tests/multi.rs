@@ -88,7 +88,7 @@ fn what_was_taken_at_once_is_a_hold_like_any_other() {
     both.busy(Acquire { request: single(4, KEYS[1]).request, ..waiter });
     assert_eq!(both.asked(), [request_id(2)]);
     assert_eq!(both.same(Command::Release(single(2, KEYS[1]).request)), Reply::Released(true));
-    assert_eq!(both.told(), [request_id(4)]);
+    assert_eq!(both.notified(), [request_id(4)]);
 }
 
 #[test]

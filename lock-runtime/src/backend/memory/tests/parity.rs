@@ -1,4 +1,4 @@
-//! A twin and a server side by side, with one clock that can be moved.
+//! A memory and a server side by side, with one clock that can be moved.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -36,16 +36,16 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
     redis.call('PEXPIRE', key, left - ms)
   end
   if redis.call('TYPE', key).ok == 'hash' then
-    for _, nonce in ipairs(redis.call('HKEYS', key)) do
-      local entry = redis.call('HGET', key, nonce)
+    for _, id in ipairs(redis.call('HKEYS', key)) do
+      local entry = redis.call('HGET', key, id)
       local times = string.find(key, '^lock:blocked:') and '^%d+ %d+' or '^%d+'
       local old = string.match(entry, times)
-      redis.call('HSET', key, nonce, string.gsub(old, '%d+', earlier) .. string.sub(entry, #old + \
+      redis.call('HSET', key, id, string.gsub(old, '%d+', earlier) .. string.sub(entry, #old + \
       1))
     end
   elseif string.find(key, ':cancelled$') then
-    for _, nonce in ipairs(redis.call('ZRANGE', key, 0, -1)) do
-      redis.call('ZADD', key, earlier(redis.call('ZSCORE', key, nonce)), nonce)
+    for _, id in ipairs(redis.call('ZRANGE', key, 0, -1)) do
+      redis.call('ZADD', key, earlier(redis.call('ZSCORE', key, id)), id)
     end
   end
 end
@@ -56,7 +56,7 @@ if loss then redis.call('SET', KEYS[1], 'wait:' .. earlier(loss) .. rest) end";
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pair<T> {
     pub(crate) server: T,
-    pub(crate) twin: T,
+    pub(crate) memory: T,
 }
 
 /// Both sides, asked the same.
@@ -65,7 +65,7 @@ pub(crate) struct Both {
     _server: RedisServer,
     connection: Connection,
     inboxes: Connection,
-    pub(crate) twin: MemoryStore,
+    pub(crate) memory: MemoryStore,
     pub(crate) space: Keyspace,
     start: Instant,
     start_us: u64,
@@ -95,13 +95,13 @@ impl Both {
             connection: server.connection(),
             inboxes,
             _server: server,
-            twin: MemoryStore::default(),
+            memory: MemoryStore::default(),
             space: Keyspace::new("lock:"),
             start: Instant::now(),
             start_us: 0,
             advanced: Duration::ZERO,
             numbers: Numbers::default(),
-            seen: Pair { server: Fence::ZERO, twin: Fence::ZERO },
+            seen: Pair { server: Fence::ZERO, memory: Fence::ZERO },
             messages: Vec::new(),
         };
         both.reset();
@@ -115,17 +115,17 @@ impl Both {
         self.start_us = u64::try_from(since_1970.as_micros()).expect("fits for 500,000 years");
         self.advanced = Duration::ZERO;
         self.numbers = Numbers::default();
-        self.seen = Pair { server: Fence::ZERO, twin: Fence::ZERO };
+        self.seen = Pair { server: Fence::ZERO, memory: Fence::ZERO };
         self.messages.clear();
         self.flush();
         self.set_counter(START);
     }
 
-    /// Sets the server's counter; the twin's has to be missing.
+    /// Sets the server's counter; the memory's has to be missing.
     fn set_counter(&mut self, number: u64) {
         self.raw(&["SET", &self.space.fence(), &number.to_string()]);
-        let made = self.twin.open(number, Fence::ZERO, Duration::ZERO, false);
-        assert!(made, "the twin has a counter");
+        let made = self.memory.open(number, Fence::ZERO, Duration::ZERO, false);
+        assert!(made, "the memory has a counter");
     }
 
     /// How long this has been running in real time.
@@ -147,21 +147,21 @@ impl Both {
 
     pub(crate) fn flush(&mut self) {
         self.raw(&["FLUSHALL"]);
-        self.twin.flush();
+        self.memory.flush();
     }
 
     pub(crate) fn put_not_a_lock(&mut self, key: &str) {
         let name = self.space.names(key).hold().to_owned();
         self.raw(&["DEL", &name]);
         self.raw(&["RPUSH", &name, "not a lock"]);
-        self.twin.put_not_a_lock(key);
+        self.memory.put_not_a_lock(key);
     }
 
     pub(crate) fn put_other_client_lock(&mut self, key: &str, ttl: Duration) {
         let name = self.space.names(key).hold().to_owned();
         self.raw(&["SET", &name, "another client's token", "PX", &millis(ttl).to_string()]);
         let now_us = self.now_us();
-        self.twin.put_other_client_lock(now_us, key, ttl);
+        self.memory.put_other_client_lock(now_us, key, ttl);
     }
 
     /// A command of the server's only.
@@ -183,8 +183,8 @@ impl Both {
         open.arg(min_fence.server.get()).arg(millis(longest)).arg(u8::from(lost));
         let now_us = self.now_us();
         let server: bool = open.query(&mut self.connection).map_err(|error| error.to_string())?;
-        let twin = self.twin.open(now_us, min_fence.twin, longest, lost);
-        if server == twin { Ok(server) } else { Err(format!("open: {server} and {twin}")) }
+        let memory = self.memory.open(now_us, min_fence.memory, longest, lost);
+        if server == memory { Ok(server) } else { Err(format!("open: {server} and {memory}")) }
     }
 
     /// The answer both give, in the server's numbers; an error where they differ.
@@ -192,20 +192,20 @@ impl Both {
         let now_us = self.now_us();
         let answer = self.ask(&call.server).map_err(|error| error.to_string())?;
         let server = call.server.decode(answer)?;
-        let mut told = Vec::new();
-        let twin = self.twin.call(now_us, &call.twin, &mut |inbox, notice| {
+        let mut notified = Vec::new();
+        let memory = self.memory.call(now_us, &call.memory, &mut |inbox, notice| {
             let live = LIVE.contains(&inbox);
             if live {
-                told.push(PubSubMessage { inbox: inbox.into(), notice });
+                notified.push(PubSubMessage { inbox: inbox.into(), notice });
             }
             live
         });
         let sent = self.sent();
-        self.numbers.reply(&server, &twin)?;
-        self.numbers.messages(&sent, &told)?;
-        self.learn(&server, &twin, &sent, &told);
+        self.numbers.reply(&server, &memory)?;
+        self.numbers.messages(&sent, &notified)?;
+        self.learn(&server, &memory, &sent, &notified);
         self.messages.extend(sent);
-        Ok(Pair { server, twin })
+        Ok(Pair { server, memory })
     }
 
     /// What the server says to a call, undecoded.
@@ -238,20 +238,20 @@ impl Both {
     fn learn(
         &mut self,
         server: &Reply,
-        twin: &Reply,
+        memory: &Reply,
         sent: &[PubSubMessage],
-        told: &[PubSubMessage],
+        notified: &[PubSubMessage],
     ) {
         for (seen, reply, messages) in
-            [(&mut self.seen.server, server, sent), (&mut self.seen.twin, twin, told)]
+            [(&mut self.seen.server, server, sent), (&mut self.seen.memory, memory, notified)]
         {
             let granted = match reply {
                 Reply::Acquire(AcquireReply::Granted(grant)) => Some(grant.fences),
                 Reply::AcquiredAll(fences) => *fences,
                 _ => None,
             };
-            let told = messages.iter().filter_map(|message| Some(message.granted()?.1));
-            *seen = told.chain(granted).map(FenceRange::last).fold(*seen, Ord::max);
+            let notified = messages.iter().filter_map(|message| Some(message.granted()?.1));
+            *seen = notified.chain(granted).map(FenceRange::last).fold(*seen, Ord::max);
         }
     }
 }

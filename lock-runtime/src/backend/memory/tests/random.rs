@@ -67,15 +67,15 @@ impl Run<'_> {
             Step::Probe(askings) => {
                 for asking in askings {
                     let call = Command::Probe(probe(asking));
-                    let replies = self.both.call(&Pair { server: call.clone(), twin: call })?;
+                    let replies = self.both.call(&Pair { server: call.clone(), memory: call })?;
                     self.count(kind(&replies.server));
                 }
             }
             step => {
                 let step = &self.resolve(step.clone());
                 let server = self.call(step, |pair| pair.server, |pair| pair.server);
-                let twin = self.call(step, |pair| pair.twin, |pair| pair.twin);
-                let replies = self.both.call(&Pair { server, twin })?;
+                let memory = self.call(step, |pair| pair.memory, |pair| pair.memory);
+                let replies = self.both.call(&Pair { server, memory })?;
                 self.learn(step, &replies);
             }
         }
@@ -107,7 +107,7 @@ impl Run<'_> {
     fn number(&mut self, key: u8, number: u8) -> u8 {
         let now_us = self.both.now_us();
         let look = Command::Inspect { key: name(key).into(), limit: 0 };
-        let seen = self.both.twin.call(now_us, &look, &mut |_, _| false);
+        let seen = self.both.memory.call(now_us, &look, &mut |_, _| false);
         let Reply::Inspection(LockState { holder: Some(holder), .. }) = seen else {
             return number % NONCES;
         };
@@ -167,17 +167,17 @@ impl Run<'_> {
 
     fn min_fence(&self, min_fence: Floor) -> Pair<Fence> {
         let seen = self.both.seen;
-        Pair { server: min_fence.of(seen.server), twin: min_fence.of(seen.twin) }
+        Pair { server: min_fence.of(seen.server), memory: min_fence.of(seen.memory) }
     }
 
     fn learn(&mut self, step: &Step, replies: &Pair<Reply>) {
         self.count(kind(&replies.server));
-        let (Step::Acquire { owner, .. }, Some(server), Some(twin)) =
-            (step, ticket(&replies.server), ticket(&replies.twin))
+        let (Step::Acquire { owner, .. }, Some(server), Some(memory)) =
+            (step, ticket(&replies.server), ticket(&replies.memory))
         else {
             return;
         };
-        self.tickets.insert((owner.key, owner.id), Pair { server, twin });
+        self.tickets.insert((owner.key, owner.id), Pair { server, memory });
     }
 
     fn count(&mut self, what: &'static str) {
@@ -270,7 +270,7 @@ fn is_waiting(answer: &RenewalReply) -> bool {
 }
 
 #[test]
-fn the_twin_answers_random_sequences_as_the_server_does() {
+fn the_memory_server_answers_random_sequences_as_redis_does() {
     let shared = RefCell::new((Both::new(), Reached::new()));
     let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
     let outcome =

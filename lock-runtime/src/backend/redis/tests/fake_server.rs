@@ -59,7 +59,7 @@ fn acquire(locks: &LockManager, number: usize) -> Vec<u64> {
     had.into_iter().collect()
 }
 
-fn crowd(locks: &LockManager) -> Vec<u64> {
+fn acquire_from_threads(locks: &LockManager) -> Vec<u64> {
     thread::scope(|scope| {
         let threads: Vec<_> = (0..3)
             .map(|first| {
@@ -89,7 +89,7 @@ fn a_server_that_grants_nothing_gives_nobody_a_lock_whatever_else_it_says() {
     for seed in 0..config(SERVERS).cases {
         let server = Server::start(seed, Mood::Mute);
         let locks = manager(&server);
-        assert_eq!(crowd(&locks), [0_u64; 0], "seed {seed}");
+        assert_eq!(acquire_from_threads(&locks), [0_u64; 0], "seed {seed}");
         assert!(server.calls() > CALLS, "seed {seed}: only {} calls", server.calls());
         check_alive(&locks, &server);
     }
@@ -101,7 +101,7 @@ fn a_server_that_says_anything_gives_no_token_that_it_has_not_said() {
     for seed in 0..config(SERVERS).cases {
         let server = Server::start(seed, Mood::Talkative);
         let locks = Arc::new(manager(&server));
-        for token in crowd(&locks) {
+        for token in acquire_from_threads(&locks) {
             assert!(server.has_said(token), "seed {seed}: nobody said {token}");
         }
         check_alive(&locks, &server);

@@ -57,12 +57,12 @@ fn eight_handoffs_while_another_process_waits() {
     pushed.granted(0, PLENTY, true);
     assert_eq!(max_handoffs(&mut pushed, 1, params), u64::from(MAX_HANDOFFS));
 
-    let mut told = TestQueue::held();
-    told.join("second", params(1));
-    assert_eq!(told.released(1), starts("second", FIRST + 1));
-    assert_eq!(told.contended(2, 1), nothing());
-    assert_eq!(told.contended(3, 1), nothing(), "told again");
-    assert_eq!(max_handoffs(&mut told, 4, params), u64::from(MAX_HANDOFFS));
+    let mut notified = TestQueue::held();
+    notified.join("second", params(1));
+    assert_eq!(notified.released(1), starts("second", FIRST + 1));
+    assert_eq!(notified.contended(2, 1), nothing());
+    assert_eq!(notified.contended(3, 1), nothing(), "notified again");
+    assert_eq!(max_handoffs(&mut notified, 4, params), u64::from(MAX_HANDOFFS));
 
     let mut strict = TestQueue::new();
     strict.queue = with_request_id(LocalQueue::new(0));
@@ -156,7 +156,7 @@ fn a_renewal_allows_handoffs_again_and_the_next_section_sees_it() {
     queue.queue.renewed(request_id(2), at(5000));
     queue.queue.renewed(request_id(1), at(400));
     let actions = queue.queue.released(at(150), request_id(1), Fence::new(FIRST));
-    assert_eq!(actions.start.expect("it is handed on").valid_until, at(400));
+    assert_eq!(actions.start.expect("it is handed off").valid_until, at(400));
 }
 
 #[test]

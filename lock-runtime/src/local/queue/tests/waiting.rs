@@ -159,18 +159,18 @@ fn a_slow_wait_is_reported_after_10_s_and_then_at_twice_the_time() {
     let mut queue = TestQueue::held();
     queue.join("second", params(0));
     queue.join("third", params(5000));
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for now in (0..=80_000).step_by(1000) {
         let (local_view, result) = queue.tick(now);
         assert_eq!((local_view, result.timed_out.len()), (nothing(), 0));
         for long in result.slow_waits {
             let busy = busy(&Failure::Busy(long.busy.expect("the holder is known")));
-            told.push((now, long.waited, busy));
+            reported.push((now, long.waited, busy));
         }
     }
     let queue = |now, waited, ahead| (now, ms(waited), (Some(FIRST), ahead));
     assert_eq!(
-        told,
+        reported,
         [
             queue(10_000, 10_000, 0),
             queue(15_000, 10_000, 1),

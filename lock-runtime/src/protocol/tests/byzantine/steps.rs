@@ -43,14 +43,14 @@ pub(crate) struct RequestDraft {
 /// What a call is answered by.
 #[derive(Clone, Debug)]
 pub(crate) enum Said {
-    /// What a server says that does as it is told.
+    /// The answer of a correct server.
     Truth,
     /// The same with one thing changed.
     Changed(Mutation),
     /// What it would have said to another call.
     Astray(Index),
     Answer(RawReply),
-    /// A free lock, whoever has it.
+    /// A grant, even if another request holds the lock.
     Granted(u32),
     Error(u8),
 }

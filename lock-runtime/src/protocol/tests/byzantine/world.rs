@@ -26,7 +26,7 @@ type Checked = Result<(), TestCaseError>;
 /// A machine, the server it talks to, and what is known of both from outside.
 pub(crate) struct World {
     protocol: Protocol,
-    twin: MemoryStore,
+    memory: MemoryStore,
     now: Timestamp,
     up: bool,
     /// The calls that wait for a reply, with the instant of their sending.
@@ -76,11 +76,11 @@ fn ends(sent: Timestamp, server_ttl: Duration) -> Timestamp {
 impl World {
     pub(crate) fn new() -> Self {
         let inbox = "inbox".to_owned();
-        let mut twin = MemoryStore::default();
-        twin.open(0, Fence::ZERO, Duration::ZERO, false);
+        let mut memory = MemoryStore::default();
+        memory.open(0, Fence::ZERO, Duration::ZERO, false);
         Self {
             protocol: Protocol::new(at(0.0), Timing::default(), inbox, Duration::from_secs(30)),
-            twin,
+            memory,
             now: at(0.0),
             up: false,
             calls: Vec::new(),
@@ -158,7 +158,7 @@ impl World {
             Step::Message(text) => self.message(text),
             Step::Connect if !self.up => {
                 self.up = true;
-                self.protocol.connected(now, self.twin.max_lease());
+                self.protocol.connected(now, self.memory.max_lease());
             }
             Step::Connect => {}
             Step::Disconnect => self.disconnect(),
@@ -226,7 +226,7 @@ impl World {
         }
     }
 
-    /// Everybody lets go, and the server does as it is told from here on: then nothing is left.
+    /// All requests are released, and the server is correct from here on: then nothing is left.
     pub(crate) fn wind_up(&mut self) -> Checked {
         self.grants.clear();
         self.release_all();
@@ -237,7 +237,7 @@ impl World {
             }
             if !self.up {
                 self.up = true;
-                self.protocol.connected(self.now, self.twin.max_lease());
+                self.protocol.connected(self.now, self.memory.max_lease());
             }
             while let Some((id, call, _)) = self.calls.pop() {
                 let truth = self.truth(&call);

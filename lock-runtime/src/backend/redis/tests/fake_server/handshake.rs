@@ -1,4 +1,4 @@
-//! What a server says to whoever connects, and to an acquire of a free lock.
+//! The replies to a handshake, and to an acquire of a free lock.
 
 use redis::Value;
 

@@ -47,7 +47,7 @@ impl World {
                 prop_assert!(until <= known.until, "{id:?} holds longer than was granted");
             }
             Output::Failed(id, _) => {
-                prop_assert_eq!(self.requests[&id].stage, Stage::Wanted, "told twice");
+                prop_assert_eq!(self.requests[&id].stage, Stage::Wanted, "reported twice");
                 self.over(id);
             }
             Output::Lost(id, _) => {
@@ -120,8 +120,7 @@ impl World {
         }
     }
 
-    /// Of a group that was not granted together, whoever was told of a hold nevertheless gives it
-    /// up.
+    /// Members of a group that was not granted as a whole release what they hold.
     pub(crate) fn let_go(&mut self, first: RequestId) {
         for id in self.groups.remove(&first).into_iter().flatten() {
             if self.requests[&id].stage == Stage::Held {

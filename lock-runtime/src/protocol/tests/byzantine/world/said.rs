@@ -52,14 +52,14 @@ impl World {
         }
     }
 
-    /// What a server does and says that does as it is told.
+    /// What a correct server does and answers.
     pub(crate) fn truth(&mut self, call: &Command) -> Reply {
         let granted_by_push = &mut self.granted_by_push;
         let mut publish = |_: &str, notice| {
             granted_by_push.push(notice);
             true
         };
-        self.twin.call(self.now.as_nanos() / 1000, call, &mut publish)
+        self.memory.call(self.now.as_nanos() / 1000, call, &mut publish)
     }
 
     pub(crate) fn message(&mut self, text: &str) {

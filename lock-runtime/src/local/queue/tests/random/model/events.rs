@@ -76,8 +76,8 @@ impl Model {
         let was_known = self.known() == Some(who);
         let ModelWaiter { waiter_id, .. } = self.waiting.remove(&who).unwrap();
         let actions = self.queue.cancel(waiter_id);
-        let told = actions.release.is_some() || actions.acquire.is_some();
-        assert_eq!(told, was_known, "the server hears of the one it knows");
+        let reported = actions.release.is_some() || actions.acquire.is_some();
+        assert_eq!(reported, was_known, "the server hears of the one it knows");
         self.apply(actions);
     }
 
