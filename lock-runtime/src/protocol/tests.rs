@@ -1089,11 +1089,11 @@ proptest! {
                     Output::Granted { id: request_id, valid_until, .. } => {
                         prop_assert!(granted_to.contains(&request_id));
                         prop_assert!(valid_until > now);
-                        prop_assert!(open.contains(&request_id), "reported twice, or after its end");
+                        prop_assert!(open.contains(&request_id), "reported twice or too late");
                         open.retain(|&other| other != request_id);
                     }
                     Output::Failed(request_id, _) => {
-                        prop_assert!(open.contains(&request_id), "reported twice, or after its end");
+                        prop_assert!(open.contains(&request_id), "reported twice or too late");
                         open.retain(|&other| other != request_id);
                     }
                     Output::Reconnect => {

@@ -37,8 +37,8 @@ enum Theme {
 
 struct PlanGenerator {
     chance: Rng,
-    /// Draws the foreign tasks, which no task calls. Separate from `chance`, so that it changes nothing
-    /// else of a plan.
+    /// Draws the foreign tasks, which no task calls. Separate from `chance`, so that it changes
+    /// nothing else of a plan.
     foreign_chance: Rng,
     seed: u64,
     theme: Theme,
