@@ -23,7 +23,7 @@ pub enum Tuning {
     /// Polls without a pause.
     Spinning,
     /// distlock in strict order across processes.
-    Global,
+    Strict,
     /// distlock with `linger`.
     Linger,
 }
@@ -45,7 +45,7 @@ pub struct Candidate {
 }
 
 use Library::{Distlock, Raw, RedisPy, Rlock, Rslock};
-use Tuning::{Default, Global, Linger, Spinning, Tuned};
+use Tuning::{Default, Linger, Spinning, Strict, Tuned};
 use Workers::{Tasks, Threads};
 
 impl Candidate {
@@ -53,8 +53,8 @@ impl Candidate {
     pub const RAW_TASKS: Self = Self::new(Raw, Default, Tasks);
     pub const DISTLOCK_THREADS: Self = Self::new(Distlock, Default, Threads);
     pub const DISTLOCK_TASKS: Self = Self::new(Distlock, Default, Tasks);
-    pub const GLOBAL_THREADS: Self = Self::new(Distlock, Global, Threads);
-    pub const GLOBAL_TASKS: Self = Self::new(Distlock, Global, Tasks);
+    pub const STRICT_THREADS: Self = Self::new(Distlock, Strict, Threads);
+    pub const STRICT_TASKS: Self = Self::new(Distlock, Strict, Tasks);
     pub const LINGER_THREADS: Self = Self::new(Distlock, Linger, Threads);
     pub const LINGER_TASKS: Self = Self::new(Distlock, Linger, Tasks);
     pub const RSLOCK: Self = Self::new(Rslock, Default, Tasks);
@@ -120,7 +120,7 @@ impl fmt::Display for Candidate {
             Default => "",
             Tuned => ", tuned",
             Spinning => ", spinning",
-            Global => ", global",
+            Strict => ", strict",
             Linger => ", linger",
         };
         write!(f, "{library}{tuning}")

@@ -28,7 +28,7 @@ ratios of one run.
 own key; threads have a
   connection each, tasks share a multiplexed one. Not a lock: no waiting, no renewal, no token.
 - **distlock**: its defaults (ttl 30 s, renewal, a fencing token, releases that are sent and not \
-waited for). \"global\":
+waited for). \"strict\":
   `strict_fifo()`. \"linger\": `linger({linger:?})`.
 - **rlock** {rlock}: its defaults (ttl 10 s, a try every 100 ms, renewal by a thread or a task for \
 each hold). \"tuned\": a

@@ -26,7 +26,7 @@ pub fn rslock(candidate: Candidate, url: &str) -> rslock::LockManager {
     match candidate.tuning {
         Tuning::Tuned => manager.set_retry(RSLOCK_RETRIES, RSLOCK_RETRY),
         Tuning::Spinning => manager.set_retry(RSLOCK_RETRIES, RSLOCK_NO_PAUSE),
-        Tuning::Default | Tuning::Global | Tuning::Linger => {}
+        Tuning::Default | Tuning::Strict | Tuning::Linger => {}
     }
     manager
 }
@@ -48,7 +48,7 @@ pub fn distlock(candidate: Candidate, manager: &LockManager, key: &str) -> LockR
     let request = manager.mutex(key);
     match candidate.tuning {
         Tuning::Default | Tuning::Tuned | Tuning::Spinning => request,
-        Tuning::Global => request.strict_fifo(),
+        Tuning::Strict => request.strict_fifo(),
         Tuning::Linger => request.linger(LINGER),
     }
 }

@@ -10,7 +10,7 @@ use crate::table::{Table, number};
 /// The rates are relative to the first one.
 const CONTENDERS: [Candidate; 4] = [
     Candidate::DISTLOCK_THREADS,
-    Candidate::GLOBAL_THREADS,
+    Candidate::STRICT_THREADS,
     Candidate::RLOCK_THREADS_TUNED,
     Candidate::REDIS_PY_TUNED,
 ];

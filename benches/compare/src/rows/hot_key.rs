@@ -13,8 +13,8 @@ const OURS: [Candidate; 6] = [
     Candidate::RAW_TASKS,
     Candidate::DISTLOCK_THREADS,
     Candidate::DISTLOCK_TASKS,
-    Candidate::GLOBAL_THREADS,
-    Candidate::GLOBAL_TASKS,
+    Candidate::STRICT_THREADS,
+    Candidate::STRICT_TASKS,
 ];
 const WORKERS: [usize; 3] = [2, 8, 64];
 const PROCESSES: [usize; 2] = [1, 4];
