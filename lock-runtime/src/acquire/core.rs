@@ -16,8 +16,7 @@ use crate::local::params::{AcquireParams, LeaseTerms};
 use crate::local::table::QueueTable;
 use crate::protocol::request::RequestParams;
 use crate::types::call_site::CallSite;
-use crate::types::process_info;
-use crate::types::process_info::ProcessInfo;
+use crate::types::process_info::{self, ProcessInfo};
 use crate::types::time::{self, Timestamp};
 
 pub(crate) struct ManagerCore {

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::backend::memory::MemoryConnection;
-use crate::backend::memory::MemoryEndpoint;
+use crate::backend::memory::{MemoryConnection, MemoryEndpoint};
 use crate::backend::redis::RedisEndpoint;
 use crate::backend::redis::connection::RedisConnection;
 use crate::backend::{Boxed, ConnectError, ConnectParams, Push};

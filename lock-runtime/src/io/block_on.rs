@@ -10,10 +10,9 @@ use std::time::Duration;
 
 use tokio::task::unconstrained;
 
-use crate::types::sync::thread::Thread;
-use crate::types::sync::{thread, thread_local};
-use crate::types::time;
-use crate::types::time::Timestamp;
+use crate::types::sync::thread::{self, Thread};
+use crate::types::sync::thread_local;
+use crate::types::time::{self, Timestamp};
 
 /// About two wake-ups on a machine with deep sleep states.
 const SPIN: Duration = Duration::from_micros(50);

@@ -23,8 +23,7 @@ use crate::io::{block_on, flush_on_exit};
 use crate::protocol::request::Loss;
 use crate::protocol::state::Protocol;
 use crate::protocol::timing::Timing;
-use crate::types::time;
-use crate::types::time::Timestamp;
+use crate::types::time::{self, Timestamp};
 use crate::user_code::wakers;
 use crate::wire::command::Command;
 

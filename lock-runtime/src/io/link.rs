@@ -9,8 +9,7 @@ use crate::backend::ConnectError;
 use crate::backend::endpoint::Connection;
 use crate::io::registry::ReplyTo;
 use crate::protocol::in_flight::CommandError;
-use crate::types::time;
-use crate::types::time::Timestamp;
+use crate::types::time::{self, Timestamp};
 use crate::wire::command::Command;
 use crate::wire::reply::Reply;
 

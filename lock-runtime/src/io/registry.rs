@@ -4,10 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::io::mailbox::InspectAnswer;
-use crate::io::mailbox::MultiOutcome;
-use crate::local::grant_channel::AcquireOutcome;
-use crate::local::grant_channel::{GrantSender, Nudge};
+use crate::io::mailbox::{InspectAnswer, MultiOutcome};
+use crate::local::grant_channel::{AcquireOutcome, GrantSender, Nudge};
 use crate::local::key_queue::KeyQueue;
 use crate::local::lease::{Lease, LeaseRef};
 use crate::protocol::in_flight::CommandId;

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use crate::local::actions::StartSection;
 use crate::local::params::{AcquireParams, LeaseTerms};
-use crate::types::fence::Fence;
-use crate::types::fence::FenceRange;
+use crate::types::fence::{Fence, FenceRange};
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 

@@ -7,8 +7,7 @@ use crate::types::call_site::CallSite;
 #[cfg(any(distlock_sim, distlock_shuttle, distlock_loom))]
 pub(crate) use crate::types::environment::request_id;
 use crate::types::owner_info::OwnerInfo;
-use crate::types::time;
-use crate::types::time::Timestamp;
+use crate::types::time::{self, Timestamp};
 
 #[derive(Debug)]
 pub struct ProcessInfo {

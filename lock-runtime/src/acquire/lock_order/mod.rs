@@ -5,8 +5,7 @@
 //! `tracing-mutex`, with the key patterns of call sites for nodes. An order that was seen once
 //! counts for good, also when nobody waits.
 
-use crate::types::call_site::CallSite;
-use crate::types::call_site::KeyPattern;
+use crate::types::call_site::{CallSite, KeyPattern};
 use crate::user_code;
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet, VecDeque};

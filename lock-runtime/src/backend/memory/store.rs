@@ -26,8 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::backend::memory::store::fence_counter::FenceCounter;
-use crate::backend::memory::store::key_op::KeyOp;
-use crate::backend::memory::store::key_op::Publish;
+use crate::backend::memory::store::key_op::{KeyOp, Publish};
 use crate::backend::memory::store::key_state::{KeyState, StoredHold};
 use crate::backend::memory::store::wait_graph::WaitGraph;
 use crate::backend::memory::store::with_ttl::ServerTime;

@@ -5,8 +5,7 @@ use std::sync::{Arc, Weak};
 use tokio::sync::oneshot;
 
 use crate::io::dispatcher::{Dispatcher, Extension, LogTopic, PendingFlush};
-use crate::io::mailbox::MultiOutcome;
-use crate::io::mailbox::{Message, TimerTarget};
+use crate::io::mailbox::{Message, MultiOutcome, TimerTarget};
 use crate::io::observe;
 use crate::io::registry::{MultiRequest, Subscriber};
 use crate::local::actions::TickReport;

@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::local::key_queue::KeyQueue;
-use crate::local::key_queue::WaitForTurn;
-use crate::local::key_queue::{IoHandle, QueueContext};
+use crate::local::key_queue::{IoHandle, KeyQueue, QueueContext, WaitForTurn};
 use crate::local::lease::{Callback, LeaseRef};
 use crate::local::params::{AcquireParams, LeaseTerms};
 use crate::local::table::{JoinOutcome, QueueTable};
@@ -19,8 +17,7 @@ use crate::types::call_site::CallSite;
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::process_info::ProcessInfo;
 use crate::types::request_id::RequestId;
-use crate::types::time;
-use crate::types::time::Timestamp;
+use crate::types::time::{self, Timestamp};
 use crate::wire::reply::Grant;
 
 const TTL: Duration = Duration::from_secs(30);
