@@ -96,7 +96,7 @@ run() {
   printf '\n== %s: %s\n' "${1%% *}" "$(PATH=$path redis-server --version)"
   PATH=$path cargo test --quiet --no-fail-fast --test behaviour --test cluster --test exit ||
     status=1
-  PATH=$path cargo test --quiet -p distlock-runtime --lib store:: || status=1
+  PATH=$path cargo test --quiet -p distlock-runtime --lib backend:: || status=1
   return "$status"
 }
 
