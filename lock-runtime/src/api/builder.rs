@@ -153,8 +153,8 @@ impl LockManagerBuilder {
     /// Sets how much longer than the ttl a key lives on the server. This allows for a server clock
     /// that jumps ahead. Only the takeover from a crashed holder is delayed by it. At most 30 days.
     /// Default: 1 % of the ttl, at least 2 ms.
-    pub fn server_ttl_slack(mut self, guard: Duration) -> Self {
-        self.timing.server_ttl_slack = Some(guard);
+    pub fn server_ttl_slack(mut self, slack: Duration) -> Self {
+        self.timing.server_ttl_slack = Some(slack);
         self
     }
 
@@ -162,8 +162,8 @@ impl LockManagerBuilder {
     /// [`LockError::Unavailable`]. It applies even if `wait` is unlimited. With zero, requests fail
     /// after one failed attempt to connect, as those that try once do. With [`Duration::MAX`], only
     /// `wait` limits them. Default: 5 s.
-    pub fn outage_timeout(mut self, outage: Duration) -> Self {
-        self.timing.outage_timeout = outage;
+    pub fn outage_timeout(mut self, timeout: Duration) -> Self {
+        self.timing.outage_timeout = timeout;
         self
     }
 

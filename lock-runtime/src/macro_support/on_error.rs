@@ -35,7 +35,7 @@ impl<T, E: From<LockError>> FromLockError for Result<T, E> {
     }
 }
 
-/// A return type with a value that says "skipped, somebody else runs it": `()`, `None`, `Ok(())`,
+/// A return type with a value that says "skipped, another call runs it": `()`, `None`, `Ok(())`,
 /// `Ok(None)`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no value for a call that was skipped",

@@ -11,9 +11,9 @@ use crate::user_code::wakers;
 /// A mutex for tasks and threads, without a guard: it stays locked for longer than the call that
 /// locks it.
 ///
-/// With its third state, "locked, and somebody may wait", an uncontended lock and unlock cost one
-/// atomic exchange each (Drepper, "Futexes Are Tricky", the second mutex). Tokio's `Notify` does
-/// the waiting: it passes a wake-up on if the waiter that it was for is gone.
+/// With its third state, "locked, and another section may wait", an uncontended lock and unlock
+/// cost one atomic exchange each (Drepper, "Futexes Are Tricky", the second mutex). Tokio's
+/// `Notify` does the waiting: it passes a wake-up on if the waiter that it was for is gone.
 #[derive(Debug)]
 pub struct SiblingMutex {
     state: AtomicU8,

@@ -969,8 +969,8 @@ fn any_cycle(what: u8, at_us: u64, probe: &Probe) -> ProbeReply {
 }
 
 proptest! {
-    /// Whatever the server says and whenever: time always goes on, a hold needs a grant to this
-    /// very request id, and who asked hears exactly once.
+    /// For any sequence of events: time advances, a hold needs a grant to its request id, and each
+    /// request has one outcome.
     #[test]
     fn no_sequence_of_events_stops_the_clock_or_makes_a_hold_of_nothing(events in events()) {
         let mut protocol = Protocol::new(at(0.0), Timing::default(), "inbox".to_owned(), TTL);

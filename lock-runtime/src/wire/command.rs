@@ -24,7 +24,7 @@ pub enum Command {
     Free(RequestRef),
     /// Release the hold: grant it to the next waiter, or free the lock.
     Release(RequestRef),
-    /// Undo whatever this request did; with a tombstone if its acquire may still arrive.
+    /// Undo what this request did; with a tombstone if its acquire may still arrive.
     Cancel {
         /// The request.
         request: RequestRef,

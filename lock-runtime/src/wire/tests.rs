@@ -1,4 +1,4 @@
-//! Whatever a server may say: to each call a reply is read that the answer really holds, or none.
+//! For any answer of a server, a call decodes a reply that the answer contains, or none.
 //!
 //! `PROPTEST_CASES` sets how many answers each test tries.
 

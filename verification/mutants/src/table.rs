@@ -9,7 +9,7 @@ use crate::suite::{Effort, Suite};
 const HEAD: &str = "\
 # Mutation testing
 
-A mutant is a mutant that somebody could introduce into this library. Each mutant below is inserted
+A mutant is a bug that a change could introduce into this library. Each mutant below is inserted
 into a copy of the sources, and the test suites run there until one of them detects it. The mutants
 are text edits in `verification/mutants/bugs`, one file each. The copies are made below `target`, so
 the library itself is never modified.

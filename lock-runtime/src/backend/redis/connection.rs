@@ -94,7 +94,7 @@ impl RedisConnection {
         }
         let replies = batch.replies(answers);
         if replies.iter().any(|reply| matches!(reply, Err(CommandError::ScriptMissing))) {
-            // Whatever comes of it shows in the calls that are sent again.
+            // A failure shows in the calls that are sent again.
             let mut scripts = load_scripts();
             scripts.add_command(self.ladder.load(self.max_lease()));
             let _ = scripts.exec_async(&mut self.connection).await;

@@ -1,8 +1,8 @@
-//! A machine among liars: whatever is answered, to whichever call and how often, nothing is shown
-//! as a hold that was not granted to this very request, none for longer than the server keeps it,
-//! and in the end nothing is left.
+//! The protocol against a byzantine server: any reply, to any call, any number of times. Only what
+//! was granted to a request is shown as its hold, for no longer than the server keeps it, and
+//! nothing is left at the end.
 //!
-//! `PROPTEST_CASES` sets how many stories each test tells.
+//! `PROPTEST_CASES` sets how many sequences each test tries.
 
 pub(crate) mod steps;
 pub(crate) mod world;

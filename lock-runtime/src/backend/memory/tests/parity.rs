@@ -14,7 +14,7 @@ use crate::wire::raw_reply::RawReply;
 use crate::wire::reply::{AcquireReply, Decode, Reply, parse_notification};
 use crate::wire::script::{Script, ScriptCall};
 
-/// Inboxes that somebody listens to.
+/// Inboxes with a subscriber.
 pub(crate) const LIVE: [&str; 2] = ["lock:inbox:first", "lock:inbox:second"];
 /// An inbox that nobody listens to.
 pub(crate) const DEAD: &str = "lock:inbox:dead";

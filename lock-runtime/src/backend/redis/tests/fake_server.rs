@@ -1,5 +1,4 @@
-//! A manager whose server is none: something that speaks its protocol and answers whatever comes to
-//! its mind.
+//! A manager connected to a fake server, which speaks the protocol of Redis and answers at random.
 //!
 //! `PROPTEST_CASES` sets how many such servers are tried.
 

@@ -1,5 +1,5 @@
-//! Whatever the server may put on the wire: no value makes a panic, none that does not say so makes
-//! a grant, and each call gets one reply.
+//! For any value on the wire: no panic, no grant unless the value is one, and one reply for each
+//! call.
 //!
 //! `PROPTEST_CASES` sets how many values each test tries.
 

@@ -29,7 +29,7 @@ pub(crate) enum Step {
     Later(u16),
 }
 
-/// What somebody asks for.
+/// The parameters of a request.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestDraft {
     pub(crate) ttl: u16,
