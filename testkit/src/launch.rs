@@ -2,11 +2,14 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::net;
 
 use crate::RedisServer;
 #[cfg(target_os = "linux")]
@@ -29,6 +32,34 @@ const LOG: &str = "redis.log";
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port on 127.0.0.1");
     listener.local_addr().expect("a bound socket has an address").port()
+}
+
+/// A port of 127.0.0.1 that refuses connections until this is dropped: a socket is bound to it and
+/// does not listen, so that the system gives the port to no other process.
+#[derive(Debug)]
+pub struct ClosedPort {
+    port: u16,
+    _socket: OwnedFd,
+}
+
+impl ClosedPort {
+    /// Reserves a port.
+    ///
+    /// # Errors
+    ///
+    /// If the system has no free port or socket.
+    pub fn reserve() -> io::Result<Self> {
+        let socket = net::socket(net::AddressFamily::INET, net::SocketType::STREAM, None)?;
+        net::bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))?;
+        let address = SocketAddrV4::try_from(net::getsockname(&socket)?)?;
+        Ok(Self { port: address.port(), _socket: socket })
+    }
+
+    /// The URL of a server that is never there.
+    #[must_use]
+    pub fn url(&self) -> String {
+        url(self.port)
+    }
 }
 
 /// How clients name what listens on this port of 127.0.0.1.

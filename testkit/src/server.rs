@@ -214,9 +214,10 @@ mod tests {
     #[test]
     fn nothing_is_left_behind() {
         let server = RedisServer::start().unwrap();
-        let (port, dir) = (server.port(), server.dir.path().to_owned());
+        let dir = server.dir.path().to_owned();
+        let mut connection = server.connection();
         drop(server);
         assert!(!dir.exists());
-        assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err());
+        redis::cmd("PING").query::<()>(&mut connection).unwrap_err();
     }
 }

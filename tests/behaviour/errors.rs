@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use distlock::{LockError, LockManager};
-use testkit::{RedisServer, eventually, free_port};
+use testkit::{ClosedPort, RedisServer, eventually};
 
 use crate::support::{LIMIT, connect, server, traces};
 
@@ -26,7 +26,8 @@ fn refusal(locks: &LockManager, advice: &str) -> LockError {
 
 #[test]
 fn a_server_that_does_not_run_is_unavailable() {
-    let locks = LockManager::connect(&format!("redis://127.0.0.1:{}/", free_port())).unwrap();
+    let port = ClosedPort::reserve().unwrap();
+    let locks = LockManager::connect(&port.url()).unwrap();
     let error = refusal(&locks, "check that the Redis server runs and can be reached");
     assert!(matches!(error, LockError::Unavailable { .. }), "{error:?}");
     let error = locks.inspect_blocking("errors").unwrap_err();
@@ -35,7 +36,8 @@ fn a_server_that_does_not_run_is_unavailable() {
 
 #[test]
 fn an_unlimited_wait_fails_when_the_server_stays_unreachable() {
-    let url = format!("redis://127.0.0.1:{}/", free_port());
+    let port = ClosedPort::reserve().unwrap();
+    let url = port.url();
     let locks = LockManager::builder().url(url).outage_timeout(WAIT).build().unwrap();
     let start = Instant::now();
     let error = locks.mutex("errors").acquire_blocking().unwrap_err();

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use distlock::{LockError, LockManager, distributed_lock};
-use testkit::{eventually, free_port};
+use testkit::{ClosedPort, eventually};
 
 use crate::support::{LIMIT, server};
 
@@ -47,7 +47,8 @@ fn calls_that_do_not_wait(locks: &LockManager) {
 
 #[test]
 fn who_does_not_wait_hears_at_once_that_no_server_is_there() {
-    let url = format!("redis://127.0.0.1:{}/", free_port());
+    let port = ClosedPort::reserve().unwrap();
+    let url = port.url();
     let locks = LockManager::connect(&url).unwrap();
     unavailable(ONE_ATTEMPT, || locks.mutex("unreachable").try_acquire_blocking());
     calls_that_do_not_wait(&locks);
@@ -73,7 +74,8 @@ fn who_does_not_wait_hears_at_once_that_the_server_has_gone() {
 
 #[test]
 fn wait_limits_a_call_when_there_is_no_server() {
-    let url = format!("redis://127.0.0.1:{}/", free_port());
+    let port = ClosedPort::reserve().unwrap();
+    let url = port.url();
     let locks = LockManager::connect(&url).unwrap();
     let wait = Duration::from_millis(100);
     unavailable(AT_ONCE, || locks.mutex("unreachable").wait(wait).acquire_blocking());
