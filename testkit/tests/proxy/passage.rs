@@ -76,9 +76,9 @@ fn a_dropped_proxy_closes_its_connections_and_its_port() {
     server.command(&["SET", "served", "here"]);
     let url = format!("redis://127.0.0.1:{port}/");
     let connection = redis::Client::open(url).unwrap().get_connection_with_timeout(LIMIT);
-    let served = connection.and_then(|mut connection| {
+    let answer = connection.and_then(|mut connection| {
         connection.set_read_timeout(Some(LIMIT))?;
         redis::cmd("GET").arg("served").query::<Option<String>>(&mut connection)
     });
-    assert_ne!(served.ok().flatten().as_deref(), Some("here"));
+    assert_ne!(answer.ok().flatten().as_deref(), Some("here"));
 }
