@@ -18,10 +18,10 @@ pub use crate::io::registry::ReplyTo;
 pub use crate::local::grant_channel::{
     AcquireOutcome, GrantReceiver, GrantSender, PendingGrant, grant_channel,
 };
+pub use crate::local::key_queue::{JoinOutcome, QueueTable};
 pub use crate::local::key_queue::{KeyQueue, QueueContext};
 pub use crate::local::lease::{Callback, Lease, LeaseBackend, LeaseRef};
 pub use crate::local::params::{AcquireParams, LeaseTerms};
-pub use crate::local::table::{JoinOutcome, QueueTable};
 pub use crate::owner::context::{ContextGuard, current};
 pub use crate::owner::frame::Frame;
 pub use crate::owner::scope::{InContext, OwnerScope};

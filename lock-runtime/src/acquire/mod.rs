@@ -9,6 +9,12 @@
 //! 4. It asks the server directly: with strict fairness, and if it tries once and is not next in
 //!    the queue.
 
+pub(crate) mod core;
+pub(crate) mod deadlock;
+pub(crate) mod lock_order;
+pub(crate) mod multi;
+pub(crate) mod options;
+
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,23 +29,15 @@ use crate::io::block_on::{block_on, block_on_with_spin};
 use crate::io::flush_on_exit::is_io_thread;
 use crate::io::futures::AcquireFuture;
 use crate::local::grant_channel::AcquireOutcome;
-use crate::local::key_queue::WaitForTurn;
+use crate::local::key_queue::{JoinOutcome, WaitForTurn};
 use crate::local::params::AcquireParams;
-use crate::local::table::JoinOutcome;
 use crate::owner::context::{current, find_on_stack, with_current};
 use crate::owner::frame::Frame;
 use crate::owner::section::Section;
-use crate::protocol::request::Failure;
+use crate::protocol::request::{Failure, Loss, ReleaseOutcome};
 use crate::types::call_site::CallSite;
 use crate::types::time;
-
-pub(crate) mod core;
-pub(crate) mod deadlock;
-pub(crate) mod keys;
-pub(crate) mod lock_order;
-pub(crate) mod multi;
-pub(crate) mod options;
-pub(crate) mod release;
+use crate::user_code::wakers;
 
 /// The error is boxed because each level of nested async calls has room for it.
 pub(crate) type AcquireResult = Result<Section, Box<LockError>>;
@@ -323,4 +321,33 @@ fn wait_for_grant(
             None => Err(core.closed(&key).into()),
         }
     }))
+}
+
+/// Releases a section without waiting for the server. The error is a loss that came before.
+#[expect(clippy::needless_pass_by_value, reason = "the section ends here")]
+pub(crate) fn release(section: Section) -> Result<(), LockError> {
+    match section.loss() {
+        Some((lease, loss)) => Err(LockError::lost(lease.key(), loss)),
+        None => Ok(()),
+    }
+}
+
+/// Releases and waits for the server's confirmation. There is none for a lease that others still
+/// share.
+pub(crate) async fn release_and_wait(section: Section) -> Result<(), LockError> {
+    let mut outcome = Ok(());
+    if let Some((lease, loss)) = section.loss() {
+        outcome = Err(LockError::lost(lease.key(), loss));
+    }
+    for (lease, answer) in section.end_confirmed() {
+        let confirmed = match wakers::with_guarded(answer).await.unwrap_or(ReleaseOutcome::Unknown)
+        {
+            ReleaseOutcome::Held => Ok(()),
+            ReleaseOutcome::NotHeld => Err(LockError::lost(lease.key(), Loss::NotOnServer)),
+            ReleaseOutcome::Unknown => Err(LockError::unconfirmed(lease.key())),
+            ReleaseOutcome::Refused(why) => Err(LockError::not_released(lease.key(), &why)),
+        };
+        outcome = outcome.and(confirmed);
+    }
+    outcome
 }

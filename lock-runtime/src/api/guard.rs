@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::acquire::release::{release, release_and_wait};
+use crate::acquire::{release, release_and_wait};
 use crate::api::hold::Hold;
 use crate::error::LockError;
 use crate::io::block_on::block_on;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::acquire::core::{CoreSettings, ManagerCore};
-use crate::acquire::keys::LockKeys;
+use crate::acquire::multi::LockKeys;
 use crate::api::inspect::Inspection;
 use crate::api::request::LockRequest;
 use crate::error::LockError;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::acquire::core::ManagerCore;
-use crate::acquire::keys::LockKeys;
+use crate::acquire::multi::LockKeys;
 use crate::acquire::options::Options;
 use crate::acquire::{AcquireResult, Acquiring};
 use crate::api::guard::LockGuard;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::local::actions::LongSection;
 use crate::local::lease::Lease;
+use crate::local::queue::LongSection;
 use crate::protocol::request::Loss;
 use crate::types::printable::{printable, words};
 use crate::types::process_info::ProcessInfo;

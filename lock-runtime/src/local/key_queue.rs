@@ -1,6 +1,7 @@
-//! The queue of one key, shared by its callers and the I/O thread.
+//! The queues of a manager, one for each key, shared by their callers and the I/O thread.
 //!
-//! [`LocalQueue`] decides; this file locks it, and does what it decides. Three rules:
+//! A [`LocalQueue`] decides for one key; its [`KeyQueue`] locks it, and does what it decides. Three
+//! rules:
 //!
 //! - Messages to the I/O thread are sent with the queue locked, so that they arrive in the order of
 //!   the events. A cancellation never overtakes its acquire.
@@ -12,6 +13,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError, Weak};
 use std::task::{Context, Poll};
@@ -19,14 +22,14 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::local::actions::{AcquireAction, Actions, LongSection, StartSection, TickReport};
 use crate::local::grant_channel::{
     AcquireOutcome, GrantReceiver, GrantSender, Nudge, PendingGrant, grant_channel,
 };
 use crate::local::lease::{Callback, Lease, LeaseBackend, LeaseRef};
 use crate::local::params::AcquireParams;
-use crate::local::process_lease::RunningSection;
-use crate::local::queue::LocalQueue;
+use crate::local::queue::{
+    AcquireAction, Actions, LocalQueue, LongSection, RunningSection, StartSection, TickReport,
+};
 use crate::local::waiters::WaiterId;
 use crate::protocol::request::{Failure, Loss, ReleaseOutcome, RequestParams};
 use crate::types::fence::Fence;
@@ -42,6 +45,8 @@ type Sender = GrantSender<AcquireOutcome>;
 
 /// A section this long is logged if other callers of this process wait for it.
 const LONG_SECTION: Duration = Duration::from_secs(1);
+/// Callers of different keys rarely contend for one mutex.
+const SHARDS: usize = 16;
 
 /// What a queue asks of the I/O thread.
 pub trait IoHandle: Send + Sync {
@@ -86,16 +91,94 @@ pub struct QueueContext {
     pub io: Arc<dyn IoHandle>,
 }
 
-/// Where a queue is kept.
-pub(super) trait QueueOwner: Send + Sync {
-    /// Drops this queue, which is vacant or closed.
-    fn remove(&self, queue: &KeyQueue);
+/// Has a queue for each key that this process holds or waits for.
+pub struct QueueTable {
+    shards: [Arc<Shard>; SHARDS],
+    context: Arc<QueueContext>,
 }
 
+#[derive(Default)]
+struct Shard(Mutex<HashMap<Arc<str>, Arc<KeyQueue>>>);
+
+pub enum JoinOutcome {
+    Queued(WaitForTurn),
+    /// The caller tries once, and is not the next of this process. Only the server knows who is.
+    WouldWait,
+}
+
+impl QueueTable {
+    pub fn new(context: QueueContext) -> Self {
+        let shards = std::array::from_fn(|_| Arc::default());
+        Self { shards, context: Arc::new(context) }
+    }
+
+    /// Starts a section under a lease of this key that lingers, if its terms allow that.
+    pub fn take_idle(&self, key: &str, params: AcquireParams) -> Option<LeaseRef> {
+        let queue = self.shard(key).queues().get(key).cloned();
+        queue?.take_idle(params)
+    }
+
+    pub fn join(&self, key: &Arc<str>, params: AcquireParams) -> JoinOutcome {
+        loop {
+            let queue = self.queue(key);
+            match queue.join(params) {
+                Ok(wait) => return JoinOutcome::Queued(wait),
+                Err(JoinError::WouldWait) => return JoinOutcome::WouldWait,
+                Err(JoinError::Closed) => self.shard(key).remove(&queue),
+            }
+        }
+    }
+
+    /// As [`KeyQueue::add_local_view`].
+    pub fn add_local_view(&self, key: &str, found: &mut LockState) {
+        let queue = self.shard(key).queues().get(key).cloned();
+        if let Some(queue) = queue {
+            queue.add_local_view(found);
+        }
+    }
+
+    fn queue(&self, key: &Arc<str>) -> Arc<KeyQueue> {
+        let shard = self.shard(key);
+        let mut queues = shard.queues();
+        if let Some(queue) = queues.get(key) {
+            return Arc::clone(queue);
+        }
+        let queue =
+            KeyQueue::new(Arc::clone(key), Arc::downgrade(shard), Arc::clone(&self.context));
+        queues.insert(Arc::clone(key), Arc::clone(&queue));
+        queue
+    }
+
+    fn shard(&self, key: &str) -> &Arc<Shard> {
+        // Need not resist chosen keys: in one shard they only contend for its mutex.
+        let sum =
+            key.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+        &self.shards[sum % SHARDS]
+    }
+}
+
+impl Shard {
+    fn queues(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<KeyQueue>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Drops this queue, which is vacant or closed.
+    fn remove(&self, queue: &KeyQueue) {
+        let mut queues = self.queues();
+        // Its key may have another queue by now.
+        if let Entry::Occupied(entry) = queues.entry(Arc::clone(queue.key()))
+            && std::ptr::eq(&raw const **entry.get(), queue)
+        {
+            entry.remove();
+        }
+    }
+}
+
+/// The queue of one key.
 pub struct KeyQueue {
     me: Weak<Self>,
     key: Arc<str>,
-    owner: Weak<dyn QueueOwner>,
+    shard: Weak<Shard>,
     context: Arc<QueueContext>,
     state: Mutex<KeyQueueState>,
 }
@@ -123,7 +206,7 @@ pub enum Reclaim {
     Reclaimed,
 }
 
-pub(super) enum JoinError {
+enum JoinError {
     /// The queue was removed from its table.
     Closed,
     /// The caller tries once, and others are ahead of it.
@@ -170,16 +253,12 @@ impl Drop for WaitForTurn {
 }
 
 impl KeyQueue {
-    pub(super) fn new(
-        key: Arc<str>,
-        owner: Weak<dyn QueueOwner>,
-        context: Arc<QueueContext>,
-    ) -> Arc<Self> {
+    fn new(key: Arc<str>, shard: Weak<Shard>, context: Arc<QueueContext>) -> Arc<Self> {
         let queue = LocalQueue::new(context.max_handoffs);
         Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             key,
-            owner,
+            shard,
             context,
             state: Mutex::new(KeyQueueState {
                 queue,
@@ -206,7 +285,7 @@ impl KeyQueue {
         Some(self.create_lease(&mut state, &actions.start?))
     }
 
-    pub(super) fn join(&self, params: AcquireParams) -> Result<WaitForTurn, JoinError> {
+    fn join(&self, params: AcquireParams) -> Result<WaitForTurn, JoinError> {
         let mut state = self.state();
         if state.closed {
             return Err(JoinError::Closed);
@@ -334,7 +413,7 @@ impl KeyQueue {
         let lease = state.lease.take();
         drop(state);
         drop(waiters);
-        self.remove_from_owner();
+        self.remove_from_table();
         if let Some(lease) = lease {
             lease.mark_lost(loss);
         }
@@ -445,7 +524,7 @@ impl KeyQueue {
         drop(state);
         drop(dropped);
         if vacant {
-            self.remove_from_owner();
+            self.remove_from_table();
         }
         granted
     }
@@ -487,9 +566,9 @@ impl KeyQueue {
         HolderInfo { id, fence, owner: self.owner_info(params), held_unix_ms }
     }
 
-    fn remove_from_owner(&self) {
-        if let Some(owner) = self.owner.upgrade() {
-            owner.remove(self);
+    fn remove_from_table(&self) {
+        if let Some(shard) = self.shard.upgrade() {
+            shard.remove(self);
         }
     }
 

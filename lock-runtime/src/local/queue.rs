@@ -31,21 +31,29 @@
 
 #[cfg(test)]
 pub(super) mod tests;
-pub(super) mod timeouts;
 
 use std::time::Duration;
 
-use crate::local::actions::{AcquireAction, Actions, LongSection};
-use crate::local::params::AcquireParams;
-use crate::local::process_lease::{MAX_LOCAL_STREAK, Occupancy, ProcessLease, RunningSection};
+use crate::local::params::{AcquireParams, LeaseTerms};
 use crate::local::waiters::{LocalWaiter, WaiterId, WaiterList};
-use crate::protocol::timing::claim_ttl;
-use crate::types::fence::Fence;
+use crate::protocol::request::Failure;
+use crate::protocol::timing::{claim_ttl, warn_again_at};
+use crate::types::fence::{Fence, FenceRange};
+use crate::types::owner_info::HolderInfo;
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 use crate::wire::limits::MAX_FENCE_RANGE;
-use crate::wire::reply::Grant;
+use crate::wire::reply::{BlockedBy, BusyReply, Grant};
 
+/// How long a process keeps handing the lock to its own callers while another process waits.
+pub(super) const MAX_STREAK_CONTENDED: Duration = Duration::from_millis(50);
+/// The same while no other process is known to wait. Bounds the harm of a lost notification.
+pub(super) const MAX_LOCAL_STREAK: Duration = Duration::from_secs(1);
+/// The validity that a lease needs for a handoff, unless half of its ttl is less.
+const MIN_VALIDITY_FOR_HANDOFF: Duration = Duration::from_millis(250);
+/// A shorter `max_hold` restarts with each section. For a longer one the error of at most
+/// [`MAX_LOCAL_STREAK`] does not matter.
+const SHORT_MAX_HOLD: Duration = Duration::from_secs(60 * 60);
 /// How many tokens a grant reserves at first. The server's counter starts from its clock in
 /// microseconds, and unused tokens must not make it overtake the clock.
 const MIN_FENCE_COUNT: u32 = 4;
@@ -82,6 +90,85 @@ pub(super) struct LocalQueue<S> {
     next_wake: Option<Timestamp>,
     /// The ticks that were requested and have not come, the earliest last.
     scheduled_wakes: Vec<Timestamp>,
+}
+
+/// What the owner of a queue does after an event, in the order of the fields.
+#[derive(Debug)]
+pub(super) struct Actions<S> {
+    /// Call the queue's `tick` at this instant.
+    pub(super) wake_at: Option<Timestamp>,
+    /// Restart the `max_hold` of this lease.
+    pub(super) reset_max_hold: Option<RequestId>,
+    /// Release this lease, or cancel this request.
+    pub(super) release: Option<RequestId>,
+    /// Send this request to the server.
+    pub(super) acquire: Option<AcquireAction>,
+    /// Grant this section.
+    pub(super) start: Option<StartSection<S>>,
+}
+
+#[derive(Debug)]
+pub(super) struct AcquireAction {
+    pub(super) id: RequestId,
+    pub(super) params: AcquireParams,
+    /// Whether it waited behind other callers of this process.
+    pub(super) queued_locally: bool,
+    pub(super) likely_free: bool,
+    /// How many fencing tokens to reserve.
+    pub(super) fence_count: u32,
+    /// A cancelled request whose position in the server's queue this one takes over.
+    pub(super) replaces: Option<RequestId>,
+}
+
+/// A section that has the lock. `sender` reports it to its caller.
+#[derive(Debug)]
+pub(super) struct StartSection<S> {
+    pub(super) sender: S,
+    pub(super) id: RequestId,
+    pub(super) fence: Fence,
+    pub(super) valid_until: Timestamp,
+}
+
+#[derive(Debug)]
+pub(super) struct TickResult<S> {
+    pub(super) actions: Actions<S>,
+    /// Waiters that timed out, and why they did not get the lock.
+    pub(super) timed_out: Vec<(S, Failure)>,
+    pub(super) slow_waits: Vec<SlowWait>,
+}
+
+/// A long wait that is worth a warning.
+#[derive(Debug)]
+pub struct SlowWait {
+    pub waited: Duration,
+    pub busy: Option<BusyReply>,
+}
+
+/// What a tick found that is worth logging.
+#[derive(Debug)]
+pub struct TickReport {
+    pub slow_waits: Vec<SlowWait>,
+    pub long_section: Option<LongSection>,
+    /// How many waiters timed out.
+    pub timed_out: usize,
+}
+
+/// A section of this process that other callers of this process wait for.
+#[derive(Debug)]
+pub struct LongSection {
+    /// The function that runs it.
+    pub function: String,
+    pub held: Duration,
+    /// How many calls wait.
+    pub calls: usize,
+    /// How long the first of them has waited.
+    pub waited: Duration,
+}
+
+impl<S> Actions<S> {
+    pub(super) const fn none() -> Self {
+        Self { wake_at: None, reset_max_hold: None, release: None, acquire: None, start: None }
+    }
 }
 
 impl<S> LocalQueue<S> {
@@ -445,6 +532,250 @@ impl<S> LocalQueue<S> {
             self.fence_count = (self.fence_count * 2).min(MAX_FENCE_RANGE);
         } else if left > self.fence_count / 4 * 3 {
             self.fence_count = (self.fence_count / 2).max(MIN_FENCE_COUNT);
+        }
+    }
+}
+
+/// What is done when time passes: timeouts, warnings of slow waits, the end of a lingering lease.
+impl<S> LocalQueue<S> {
+    /// Does what is due at `now`. `blocked_by` says why the server has not granted a request,
+    /// `holder_of` describes the section that runs.
+    pub(in crate::local) fn tick(
+        &mut self,
+        now: Timestamp,
+        blocked_by: impl FnOnce(RequestId) -> Failure,
+        holder_of: impl FnOnce(&RunningSection) -> HolderInfo,
+    ) -> TickResult<S> {
+        let mut actions = Actions::none();
+        self.next_wake = None;
+        while self.scheduled_wakes.pop_if(|wake_at| *wake_at <= now).is_some() {}
+        if self.idle_until().is_some_and(|until| until <= now) {
+            self.release(&mut actions);
+        }
+        let (expired, long) = self.overdue(now, blocked_by, holder_of);
+        self.arm(&mut actions);
+        TickResult { actions, timed_out: expired, slow_waits: long }
+    }
+
+    /// Removes waiters that timed out and finds slow waits. The first waiter's request is timed by
+    /// the protocol, not here.
+    fn overdue(
+        &mut self,
+        now: Timestamp,
+        blocked_by: impl FnOnce(RequestId) -> Failure,
+        holder_of: impl FnOnce(&RunningSection) -> HolderInfo,
+    ) -> (Vec<(S, Failure)>, Vec<SlowWait>) {
+        let known = usize::from(self.pending_request.is_some());
+        let no_grant_before = self.no_grant_before;
+        if self.waiters.iter().skip(known).all(|waiter| now < waiter.due(no_grant_before)) {
+            return (Vec::new(), Vec::new());
+        }
+        let blocked_by = self.blocked_by(blocked_by, holder_of);
+        let (mut failures, mut long) = (Vec::new(), Vec::new());
+        let expired = self.waiters.remove_where(|ahead, waiter| {
+            let params = waiter.params;
+            let is_over = params
+                .deadline
+                .is_some_and(|deadline| deadline <= now || deadline < no_grant_before);
+            if ahead < known {
+                return false;
+            }
+            if is_over {
+                failures.push(failure_behind(&blocked_by, ahead));
+            } else if waiter.warn_at <= now {
+                waiter.warn_at = warn_again_at(params.since, now);
+                let busy = match failure_behind(&blocked_by, ahead) {
+                    Failure::Busy(busy) => Some(busy),
+                    _ => None,
+                };
+                long.push(SlowWait { waited: now.since(params.since), busy });
+            }
+            is_over
+        });
+        let slots = expired.into_iter().map(|waiter| waiter.sender);
+        (slots.zip(failures).collect(), long)
+    }
+
+    /// What blocks the first waiter.
+    fn blocked_by(
+        &self,
+        blocked_by: impl FnOnce(RequestId) -> Failure,
+        holder_of: impl FnOnce(&RunningSection) -> HolderInfo,
+    ) -> Failure {
+        match (self.pending_request, &self.lease) {
+            (Some(id), _) => blocked_by(id),
+            (None, lease) => {
+                let running = lease.as_ref().and_then(ProcessLease::running);
+                let blocked_by = BlockedBy::Holder(running.map(holder_of).map(Box::new));
+                Failure::Busy(BusyReply { blocked_by, left: None, ahead: 0, ticket: None })
+            }
+        }
+    }
+
+    fn idle_until(&self) -> Option<Timestamp> {
+        self.lease.as_ref().and_then(ProcessLease::idle_until)
+    }
+
+    /// Requests a tick for the next instant at which something is due.
+    pub(in crate::local) fn arm(&mut self, actions: &mut Actions<S>) {
+        let known = usize::from(self.pending_request.is_some());
+        let due = |waiter: &LocalWaiter<S>| waiter.due(self.no_grant_before);
+        // A tick that is set is early enough for all but perhaps the newest waiter.
+        let due = match self.next_wake {
+            Some(_) => self.waiters.back().map(due),
+            None => self.waiters.iter().skip(known).map(due).min(),
+        };
+        let Some(due) = [self.idle_until(), due].into_iter().flatten().min() else { return };
+        if self.next_wake.is_none_or(|next_wake| due < next_wake) {
+            self.next_wake = Some(due);
+            // An earlier tick does this one's work too.
+            if self.scheduled_wakes.last().is_none_or(|&wake_at| due < wake_at) {
+                self.scheduled_wakes.push(due);
+                actions.wake_at = Some(due);
+            }
+        }
+    }
+}
+
+/// The same for a waiter behind this many others.
+fn failure_behind(blocked_by: &Failure, others: usize) -> Failure {
+    let busy = match blocked_by.clone() {
+        Failure::Busy(busy) => busy,
+        // It was not sent: it has only waited.
+        Failure::NoReply if others > 0 => BusyReply::by_others(),
+        failure => return failure,
+    };
+    let ahead = busy.ahead + u64::try_from(others).unwrap_or(u64::MAX);
+    Failure::Busy(BusyReply { ahead, ..busy })
+}
+
+/// The lease that this process got from the server, over one section or several.
+#[derive(Debug)]
+pub(super) struct ProcessLease {
+    pub(super) id: RequestId,
+    pub(super) terms: LeaseTerms,
+    /// The fencing tokens that the grant reserved and no section has used.
+    pub(super) fences: FenceRange,
+    pub(super) valid_until: Timestamp,
+    /// No handoff from this instant on.
+    pub(super) handoff_until: Timestamp,
+    /// `None` while no other process is expected to wait.
+    handoffs_left: Option<u32>,
+    /// Whether another process is known to wait.
+    contended: bool,
+    /// When the latest section started.
+    pub(super) section_started: Timestamp,
+    pub(super) occupancy: Occupancy,
+}
+
+#[derive(Debug)]
+pub(super) enum Occupancy {
+    Running(RunningSection),
+    /// No section runs. The lease is kept until then.
+    Idle {
+        until: Timestamp,
+    },
+}
+
+/// What others see of the section that runs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RunningSection {
+    pub(super) id: RequestId,
+    pub(super) fence: Fence,
+    pub(super) params: AcquireParams,
+    pub(super) since: Timestamp,
+}
+
+impl ProcessLease {
+    /// A lease that was just granted. No section runs yet.
+    pub(super) fn new(
+        now: Timestamp,
+        id: RequestId,
+        terms: LeaseTerms,
+        fences: FenceRange,
+        valid_until: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            terms,
+            fences,
+            valid_until,
+            handoff_until: now.plus(MAX_LOCAL_STREAK),
+            handoffs_left: None,
+            contended: false,
+            section_started: now,
+            occupancy: Occupancy::Idle { until: now },
+        }
+    }
+
+    /// Another process waits.
+    pub(super) fn mark_contended(&mut self, now: Timestamp, max_handoffs: u32) {
+        self.contended = true;
+        self.limit_handoffs(now, max_handoffs);
+    }
+
+    /// Another process waits or soon may: allows at most `max_handoffs` handoffs from now on.
+    pub(super) fn limit_handoffs(&mut self, now: Timestamp, max_handoffs: u32) {
+        if self.handoffs_left.is_none() {
+            self.handoffs_left = Some(max_handoffs);
+            self.handoff_until = self.handoff_until.min(now.plus(MAX_STREAK_CONTENDED));
+        }
+    }
+
+    pub(super) const fn is_contended(&self) -> bool {
+        self.contended
+    }
+
+    pub(super) const fn is_idle(&self) -> bool {
+        self.idle_until().is_some()
+    }
+
+    pub(super) const fn idle_until(&self) -> Option<Timestamp> {
+        match self.occupancy {
+            Occupancy::Idle { until } => Some(until),
+            Occupancy::Running(_) => None,
+        }
+    }
+
+    pub(super) fn runs(&self, fence: Fence) -> bool {
+        self.running().is_some_and(|running| running.fence == fence)
+    }
+
+    /// Whether another section with these terms may run under this lease.
+    pub(super) fn can_start_section(&self, now: Timestamp, terms: LeaseTerms) -> bool {
+        let enough = MIN_VALIDITY_FOR_HANDOFF.min(self.terms.ttl / 2);
+        self.terms == terms
+            // Without renewals each section is entitled to a ttl of its own.
+            && terms.renew
+            && self.handoffs_left != Some(0)
+            && !self.fences.is_empty()
+            && now < self.handoff_until
+            && self.valid_until.since(now) >= enough
+    }
+
+    /// Starts a section. `None` if no fencing token is left.
+    pub(super) fn start<S>(
+        &mut self,
+        now: Timestamp,
+        params: AcquireParams,
+        sender: S,
+    ) -> Option<StartSection<S>> {
+        let (id, fence) = (self.id, self.fences.take()?);
+        self.section_started = now;
+        self.occupancy = Occupancy::Running(RunningSection { id, fence, params, since: now });
+        Some(StartSection { sender, id, fence, valid_until: self.valid_until })
+    }
+
+    /// Counts a handoff. Returns whether `max_hold` restarts with it.
+    pub(super) fn record_handoff(&mut self) -> bool {
+        self.handoffs_left = self.handoffs_left.map(|left| left.saturating_sub(1));
+        self.terms.max_hold.is_some_and(|span| span < SHORT_MAX_HOLD)
+    }
+
+    pub(super) const fn running(&self) -> Option<&RunningSection> {
+        match &self.occupancy {
+            Occupancy::Running(running) => Some(running),
+            Occupancy::Idle { .. } => None,
         }
     }
 }

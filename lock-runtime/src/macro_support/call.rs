@@ -5,10 +5,9 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::acquire::keys::LockKeys;
+use crate::acquire::multi::LockKeys;
 use crate::acquire::options::Options;
-use crate::acquire::release::{release, release_and_wait};
-use crate::acquire::{AcquireResult, Acquiring};
+use crate::acquire::{AcquireResult, Acquiring, release, release_and_wait};
 use crate::api::global::with_global;
 use crate::api::hold::{Hold, current};
 use crate::api::manager::LockManager;

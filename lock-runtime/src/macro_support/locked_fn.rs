@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
-use crate::acquire::keys::LockKeys;
+use crate::acquire::multi::LockKeys;
 use crate::acquire::options::Options;
 use crate::types::call_site::{CallSite, FunctionInfo};
 

@@ -7,8 +7,7 @@ use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use crate::acquire::Acquiring;
-use crate::acquire::release::{release, release_and_wait};
+use crate::acquire::{Acquiring, release, release_and_wait};
 use crate::error::LockError;
 use crate::macro_support::on_error::{ErrorPolicy, ReleaseMode};
 use crate::owner::scope::{BodyContext, ErasedFuture, OwnerScope};

@@ -10,9 +10,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::io::dispatcher::Dispatcher;
 use crate::io::mailbox::{Mailbox, Message};
-use crate::local::key_queue::QueueContext;
+use crate::local::key_queue::{QueueContext, QueueTable};
 use crate::local::params::{AcquireParams, LeaseTerms};
-use crate::local::table::QueueTable;
 use crate::protocol::state::Protocol;
 use crate::protocol::timing::Timing;
 use crate::types::call_site::CallSite;

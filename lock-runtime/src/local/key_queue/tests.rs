@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::local::key_queue::{IoHandle, KeyQueue, QueueContext, WaitForTurn};
+use crate::local::key_queue::{
+    IoHandle, JoinOutcome, KeyQueue, QueueContext, QueueTable, WaitForTurn,
+};
 use crate::local::lease::{Callback, LeaseRef};
 use crate::local::params::{AcquireParams, LeaseTerms};
-use crate::local::table::{JoinOutcome, QueueTable};
 use crate::protocol::request::{ReleaseOutcome, RequestParams};
 use crate::types::call_site::CallSite;
 use crate::types::fence::{Fence, FenceRange};

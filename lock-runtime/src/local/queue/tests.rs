@@ -10,9 +10,8 @@ pub(crate) mod wakes;
 use std::panic::Location;
 use std::time::Duration;
 
-use crate::local::actions::{Actions, TickResult};
 use crate::local::params::{AcquireParams, LeaseTerms};
-use crate::local::queue::LocalQueue;
+use crate::local::queue::{Actions, LocalQueue, TickResult};
 use crate::local::waiters::WaiterId;
 use crate::protocol::request::Failure;
 use crate::types::call_site::CallSite;
@@ -224,9 +223,8 @@ impl TestQueue {
     }
 
     fn tick(&mut self, now: u64) -> (Seen, TickResult<&'static str>) {
-        let show = |running: &crate::local::process_lease::RunningSection| {
-            holder(running.id, running.fence)
-        };
+        let show =
+            |running: &crate::local::queue::RunningSection| holder(running.id, running.fence);
         let mut result = self.queue.tick(at(now), |_| elsewhere(), show);
         let actions = std::mem::replace(&mut result.actions, Actions::none());
         (self.see(actions), result)

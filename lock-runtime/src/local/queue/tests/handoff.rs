@@ -2,8 +2,7 @@
 
 use super::*;
 use crate::local::params::{AcquireParams, LeaseTerms};
-use crate::local::process_lease::{MAX_LOCAL_STREAK, MAX_STREAK_CONTENDED};
-use crate::local::queue::LocalQueue;
+use crate::local::queue::{LocalQueue, MAX_LOCAL_STREAK, MAX_STREAK_CONTENDED};
 use crate::types::fence::Fence;
 use crate::wire::limits::MAX_FENCE_RANGE;
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::local::params::{AcquireParams, LeaseTerms};
-use crate::local::process_lease::MAX_LOCAL_STREAK;
+use crate::local::queue::MAX_LOCAL_STREAK;
 
 fn lingering(since: u64) -> AcquireParams {
     AcquireParams { linger: ms(300), ..params(since) }

@@ -1,8 +1,8 @@
 //! Waiters: their order, deadlines and warnings.
 
 use super::*;
-use crate::local::actions::TickResult;
 use crate::local::params::AcquireParams;
+use crate::local::queue::TickResult;
 use crate::protocol::request::Failure;
 use crate::types::fence::{Fence, FenceRange};
 use crate::wire::reply::{BusyReply, Grant};

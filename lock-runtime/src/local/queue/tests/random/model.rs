@@ -5,9 +5,8 @@ pub(crate) mod events;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::local::actions::Actions;
 use crate::local::params::AcquireParams;
-use crate::local::queue::LocalQueue;
+use crate::local::queue::{Actions, LocalQueue};
 use crate::local::waiters::WaiterId;
 use crate::types::fence::Fence;
 use crate::types::request_id::RequestId;

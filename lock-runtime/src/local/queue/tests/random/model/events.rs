@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::local::params::AcquireParams;
-use crate::local::process_lease::RunningSection;
+use crate::local::queue::RunningSection;
 use crate::local::queue::tests::random::model::{Model, ModelSection};
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::request_id::RequestId;
