@@ -2,14 +2,16 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::net;
+use rustix::net::sockopt::set_socket_reuseaddr;
 
 use crate::RedisServer;
 #[cfg(target_os = "linux")]
@@ -17,49 +19,63 @@ use crate::ServerClock;
 use crate::process::Process;
 
 /// How long a server may take until it answers; it takes milliseconds on an idle machine.
-const START_LIMIT: Duration = Duration::from_secs(10);
+const START_LIMIT: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(2);
-/// Ports that are tried before giving up, each of them free a moment before.
+/// Ports that are tried. Another process can take one on systems that cannot reserve it.
 const ATTEMPTS: u32 = 8;
 const LOG: &str = "redis.log";
 
-/// A port of 127.0.0.1 that nobody listened on a moment ago.
-///
-/// # Panics
-///
-/// If the system has no free port.
-#[must_use]
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port on 127.0.0.1");
-    listener.local_addr().expect("a bound socket has an address").port()
-}
-
-/// A port of 127.0.0.1 that refuses connections until this is dropped: a socket is bound to it and
-/// does not listen, so that the system gives the port to no other process.
+/// A port of 127.0.0.1 that refuses connections: a socket is bound to it and does not listen. The
+/// system gives the port to no other socket until this is dropped.
 #[derive(Debug)]
-pub struct ClosedPort {
-    port: u16,
-    _socket: OwnedFd,
+pub struct ReservedPort {
+    number: u16,
+    _socket: Option<OwnedFd>,
 }
 
-impl ClosedPort {
+impl ReservedPort {
     /// Reserves a port.
     ///
     /// # Errors
     ///
     /// If the system has no free port or socket.
-    pub fn reserve() -> io::Result<Self> {
-        let socket = net::socket(net::AddressFamily::INET, net::SocketType::STREAM, None)?;
-        net::bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))?;
-        let address = SocketAddrV4::try_from(net::getsockname(&socket)?)?;
-        Ok(Self { port: address.port(), _socket: socket })
+    pub fn new() -> io::Result<Self> {
+        let (number, socket) = bind()?;
+        Ok(Self { number, _socket: Some(socket) })
     }
 
-    /// The URL of a server that is never there.
+    /// Reserves a port that a server can listen on, also again after a restart. Servers set
+    /// `SO_REUSEADDR`, as this socket does, and Linux lets two such sockets share a port if only one
+    /// of them listens. Other systems do not, so there the port is free until the server takes it.
+    ///
+    /// # Errors
+    ///
+    /// If the system has no free port or socket.
+    pub fn for_server() -> io::Result<Self> {
+        let (number, socket) = bind()?;
+        Ok(Self { number, _socket: cfg!(target_os = "linux").then_some(socket) })
+    }
+
+    /// The number of the port.
+    #[must_use]
+    pub fn number(&self) -> u16 {
+        self.number
+    }
+
+    /// `redis://127.0.0.1:PORT/`.
     #[must_use]
     pub fn url(&self) -> String {
-        url(self.port)
+        url(self.number)
     }
+}
+
+fn bind() -> io::Result<(u16, OwnedFd)> {
+    let socket = net::socket(net::AddressFamily::INET, net::SocketType::STREAM, None)?;
+    fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
+    set_socket_reuseaddr(&socket, true)?;
+    net::bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))?;
+    let address = SocketAddrV4::try_from(net::getsockname(&socket)?)?;
+    Ok((address.port(), socket))
 }
 
 /// How clients name what listens on this port of 127.0.0.1.
@@ -107,8 +123,8 @@ impl Builder {
         let clock = self.clock.then(|| ServerClock::new(dir.path())).transpose()?;
         let mut taken = io::Error::other("no port was tried");
         for _ in 0..ATTEMPTS {
-            let port = free_port();
-            match self.launch(port, dir.path()) {
+            let port = ReservedPort::for_server()?;
+            match self.launch(port.number(), dir.path()) {
                 Ok(process) => {
                     let server = RedisServer::new(self, port, dir, process);
                     #[cfg(target_os = "linux")]
@@ -192,6 +208,10 @@ fn early_exit(what: &str, dir: &Path) -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_os = "linux")]
+    use std::net::TcpListener;
+    use std::net::TcpStream;
+
     use super::*;
 
     #[test]
@@ -201,15 +221,29 @@ mod tests {
     }
 
     #[test]
-    fn a_taken_port_is_told_apart() {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        drop(listener);
-        let first = tempfile::tempdir().unwrap();
-        let _first = Builder::default().launch(port, first.path()).unwrap();
-        let second = tempfile::tempdir().unwrap();
-        let error = Builder::default().launch(port, second.path()).unwrap_err();
+    fn a_taken_port_is_an_error_of_its_own_kind() {
+        let first = RedisServer::start().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let error = Builder::default().launch(first.port(), dir.path()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn a_reserved_port_refuses_connections() {
+        let port = ReservedPort::new().unwrap();
+        let error = TcpStream::connect((Ipv4Addr::LOCALHOST, port.number())).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_reserved_port_is_given_to_no_other_socket() {
+        let port = ReservedPort::for_server().unwrap();
+        let others: Vec<_> = (0..1000).map(|_| ReservedPort::new().unwrap()).collect();
+        assert!(others.iter().all(|other| other.number() != port.number()));
+        // With `SO_REUSEADDR`, as std sets it.
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port.number())).unwrap();
+        assert_eq!(listener.local_addr().unwrap().port(), port.number());
     }
 
     #[test]

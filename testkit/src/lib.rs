@@ -48,7 +48,7 @@ mod server;
 #[cfg(target_os = "linux")]
 pub use clock::ServerClock;
 pub use eventually::{eventually, eventually_async};
-pub use launch::{Builder, ClosedPort, free_port};
+pub use launch::{Builder, ReservedPort};
 pub use proxy::{Cut, Direction, FaultProxy};
 #[cfg(target_os = "linux")]
 pub use resources::Resources;

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::Builder;
 #[cfg(target_os = "linux")]
 use crate::ServerClock;
-use crate::launch::url;
+use crate::launch::ReservedPort;
 use crate::process::Process;
 
 /// The timeout of commands, so that a test fails instead of hanging.
@@ -21,7 +21,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct RedisServer {
     builder: Builder,
-    port: u16,
+    port: ReservedPort,
     dir: TempDir,
     process: Mutex<Option<Process>>,
     #[cfg(target_os = "linux")]
@@ -40,7 +40,12 @@ impl RedisServer {
         Builder::default()
     }
 
-    pub(crate) fn new(builder: Builder, port: u16, dir: TempDir, process: Process) -> Self {
+    pub(crate) fn new(
+        builder: Builder,
+        port: ReservedPort,
+        dir: TempDir,
+        process: Process,
+    ) -> Self {
         Self {
             builder,
             port,
@@ -60,13 +65,13 @@ impl RedisServer {
     /// `redis://127.0.0.1:PORT/`.
     #[must_use]
     pub fn url(&self) -> String {
-        url(self.port)
+        self.port.url()
     }
 
     /// The port, which restarts do not change.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.number()
     }
 
     /// The process id.
@@ -125,7 +130,7 @@ impl RedisServer {
     /// keeps its data if it is [`append_only`](Builder::append_only). Returns when it is ready.
     pub fn restart(&self) -> io::Result<()> {
         self.kill();
-        let process = self.builder.launch(self.port, self.dir.path())?;
+        let process = self.builder.launch(self.port(), self.dir.path())?;
         *self.process() = Some(process);
         Ok(())
     }

@@ -140,7 +140,7 @@ fn every_limit_of_handoffs_works() {
 
 #[test]
 fn an_unlimited_outage_timeout_waits_as_long_as_the_call() {
-    let port = testkit::ClosedPort::reserve().unwrap();
+    let port = testkit::ReservedPort::new().unwrap();
     let locks = LockManager::builder().url(port.url()).outage_timeout(MAX).build().unwrap();
     let start = Instant::now();
     let error = locks.mutex("durations").wait(LIMIT / 20).acquire_blocking().unwrap_err();

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use distlock::{LockError, LockManager};
-use testkit::{ClosedPort, RedisServer, eventually};
+use testkit::{RedisServer, ReservedPort, eventually};
 
 use crate::support::{LIMIT, connect, server, traces};
 
@@ -26,7 +26,7 @@ fn refusal(locks: &LockManager, advice: &str) -> LockError {
 
 #[test]
 fn a_server_that_does_not_run_is_unavailable() {
-    let port = ClosedPort::reserve().unwrap();
+    let port = ReservedPort::new().unwrap();
     let locks = LockManager::connect(&port.url()).unwrap();
     let error = refusal(&locks, "check that the Redis server runs and can be reached");
     assert!(matches!(error, LockError::Unavailable { .. }), "{error:?}");
@@ -36,7 +36,7 @@ fn a_server_that_does_not_run_is_unavailable() {
 
 #[test]
 fn an_unlimited_wait_fails_when_the_server_stays_unreachable() {
-    let port = ClosedPort::reserve().unwrap();
+    let port = ReservedPort::new().unwrap();
     let url = port.url();
     let locks = LockManager::builder().url(url).outage_timeout(WAIT).build().unwrap();
     let start = Instant::now();

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use distlock::{LockError, LockManager, current, distributed_lock};
-use testkit::ClosedPort;
+use testkit::ReservedPort;
 
 use crate::support::{LIMIT, connect, server, until_free, until_waiting};
 
@@ -131,7 +131,7 @@ fn a_function_of_io_yields_lock_errors_of_a_fitting_kind() {
     let error = in_anyhow(&locks).unwrap_err();
     assert!(matches!(error.downcast_ref(), Some(LockError::Busy { .. })), "{error:?}");
     drop(guard);
-    let nowhere = ClosedPort::reserve().unwrap();
+    let nowhere = ReservedPort::new().unwrap();
     let error = in_io(&LockManager::connect(&nowhere.url()).unwrap()).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::NotConnected);
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use distlock::{LockError, LockManager, distributed_lock};
-use testkit::{ClosedPort, eventually};
+use testkit::{ReservedPort, eventually};
 
 use crate::support::{LIMIT, server};
 
@@ -47,7 +47,7 @@ fn calls_that_do_not_wait(locks: &LockManager) {
 
 #[test]
 fn who_does_not_wait_hears_at_once_that_no_server_is_there() {
-    let port = ClosedPort::reserve().unwrap();
+    let port = ReservedPort::new().unwrap();
     let url = port.url();
     let locks = LockManager::connect(&url).unwrap();
     unavailable(ONE_ATTEMPT, || locks.mutex("unreachable").try_acquire_blocking());
@@ -74,7 +74,7 @@ fn who_does_not_wait_hears_at_once_that_the_server_has_gone() {
 
 #[test]
 fn wait_limits_a_call_when_there_is_no_server() {
-    let port = ClosedPort::reserve().unwrap();
+    let port = ReservedPort::new().unwrap();
     let url = port.url();
     let locks = LockManager::connect(&url).unwrap();
     let wait = Duration::from_millis(100);

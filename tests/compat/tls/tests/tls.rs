@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use distlock::{LockError, LockManager, LockManagerBuilder, distributed_lock};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
-use testkit::{RedisServer, free_port};
+use testkit::{RedisServer, ReservedPort};
 
 const WAIT: Duration = Duration::from_secs(2);
 /// Far more than any answer takes, and far less than for ever.
@@ -54,13 +54,13 @@ impl Authority {
         path
     }
 
-    /// A server that shows such a certificate, and the port where it speaks TLS.
-    fn server(&self, params: &CertificateParams, clients: &str) -> (RedisServer, u16) {
+    /// A server with such a certificate, and its port for TLS.
+    fn server(&self, params: &CertificateParams, clients: &str) -> (RedisServer, ReservedPort) {
         let issued = self.issue(params);
-        let port = free_port();
+        let port = ReservedPort::for_server().unwrap();
         let path = |name, content: &str| self.file(name, content).to_str().unwrap().to_owned();
         let server = RedisServer::builder()
-            .arg("tls-port", port.to_string())
+            .arg("tls-port", port.number().to_string())
             .arg("tls-cert-file", path("server.pem", &issued.certificate))
             .arg("tls-key-file", path("server-key.pem", &issued.key))
             .arg("tls-ca-cert-file", path("ca.pem", &self.pem()))
@@ -128,10 +128,10 @@ fn a_url_is_all_that_a_server_known_to_the_system_needs() {
         return assert_locks(|| LockManager::builder().url(&url));
     }
     let authority = Authority::new();
-    let (_server, port) = authority.server(&here(), "no");
+    let (_server, tls) = authority.server(&here(), "no");
     let test = "a_url_is_all_that_a_server_known_to_the_system_needs";
     let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", test]).env(URL, format!("rediss://127.0.0.1:{port}/"));
+    child.args(["--exact", test]).env(URL, format!("rediss://127.0.0.1:{}/", tls.number()));
     // Where the system keeps its certificates, as OpenSSL finds them too.
     child.env("SSL_CERT_FILE", authority.file("system.pem", &authority.pem()));
     let output = child.output().unwrap();
@@ -141,18 +141,18 @@ fn a_url_is_all_that_a_server_known_to_the_system_needs() {
 #[test]
 fn a_private_authority_is_trusted_where_it_is_set() {
     let authority = Authority::new();
-    let (_server, port) = authority.server(&here(), "no");
-    assert_locks(|| secure(port).ca_certificate(authority.pem()));
-    let name = format!("rediss://localhost:{port}/3");
+    let (_server, tls) = authority.server(&here(), "no");
+    assert_locks(|| secure(tls.number()).ca_certificate(authority.pem()));
+    let name = format!("rediss://localhost:{}/3", tls.number());
     assert_locks(|| LockManager::builder().url(&name).ca_certificate(authority.pem()));
 }
 
 #[test]
 fn a_server_that_asks_for_a_certificate_gets_it() {
     let authority = Authority::new();
-    let (_server, port) = authority.server(&here(), "yes");
+    let (_server, tls) = authority.server(&here(), "yes");
     let own = authority.issue(&certificate_for(&["client.example"]));
-    let with_ca = || secure(port).ca_certificate(authority.pem());
+    let with_ca = || secure(tls.number()).ca_certificate(authority.pem());
     assert_locks(|| with_ca().client_certificate(own.certificate.clone(), own.key.clone()));
     let next = "client_certificate";
     assert_refused(&failure(with_ca()), "asks for a certificate of the client", next);
@@ -164,14 +164,14 @@ fn a_server_that_asks_for_a_certificate_gets_it() {
 #[test]
 fn a_certificate_of_an_unknown_authority_is_refused() {
     let authority = Authority::new();
-    let (_server, port) = authority.server(&here(), "no");
-    let error = failure(secure(port));
+    let (_server, tls) = authority.server(&here(), "no");
+    let error = failure(secure(tls.number()));
     assert_refused(
         &error,
         "certificate comes from an authority that is not trusted",
         "ca_certificate",
     );
-    let error = failure(secure(port).ca_certificate(Authority::new().pem()));
+    let error = failure(secure(tls.number()).ca_certificate(Authority::new().pem()));
     assert_refused(
         &error,
         "certificate comes from an authority that is not trusted",
@@ -182,8 +182,8 @@ fn a_certificate_of_an_unknown_authority_is_refused() {
 #[test]
 fn a_certificate_for_another_host_is_refused() {
     let authority = Authority::new();
-    let (_server, port) = authority.server(&certificate_for(&["redis.example"]), "no");
-    let error = failure(secure(port).ca_certificate(authority.pem()));
+    let (_server, tls) = authority.server(&certificate_for(&["redis.example"]), "no");
+    let error = failure(secure(tls.number()).ca_certificate(authority.pem()));
     assert_refused(&error, "certificate is for another name", "host name of the certificate");
 }
 
@@ -193,14 +193,14 @@ fn an_expired_certificate_is_refused() {
     let mut expired = here();
     expired.not_before = rcgen::date_time_ymd(2020, 1, 1);
     expired.not_after = rcgen::date_time_ymd(2021, 1, 1);
-    let (_server, port) = authority.server(&expired, "no");
-    let error = failure(secure(port).ca_certificate(authority.pem()));
+    let (_server, tls) = authority.server(&expired, "no");
+    let error = failure(secure(tls.number()).ca_certificate(authority.pem()));
     assert_refused(&error, "certificate has expired", "renew");
     let mut early = here();
     early.not_before = rcgen::date_time_ymd(2990, 1, 1);
     early.not_after = rcgen::date_time_ymd(2999, 1, 1);
-    let (_server, port) = authority.server(&early, "no");
-    let error = failure(secure(port).ca_certificate(authority.pem()));
+    let (_server, tls) = authority.server(&early, "no");
+    let error = failure(secure(tls.number()).ca_certificate(authority.pem()));
     assert_refused(&error, "certificate is not valid yet", "clock");
 }
 
@@ -213,8 +213,8 @@ fn a_port_without_tls_is_named() {
 #[test]
 fn a_port_with_tls_that_is_asked_without_is_named() {
     let authority = Authority::new();
-    let (_server, port) = authority.server(&here(), "no");
-    let plain = LockManager::builder().url(format!("redis://127.0.0.1:{port}/"));
+    let (_server, tls) = authority.server(&here(), "no");
+    let plain = LockManager::builder().url(format!("redis://127.0.0.1:{}/", tls.number()));
     let error = failure(plain);
     assert!(error.to_string().contains("rediss://"), "{error}");
 }
