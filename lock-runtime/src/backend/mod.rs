@@ -7,7 +7,7 @@ pub(crate) mod redis;
 
 use std::pin::Pin;
 
-use crate::protocol::state::ConnectErrorKind;
+use crate::protocol::connection::ConnectErrorKind;
 use crate::types::fence::Fence;
 use crate::wire::max_lease::DataLossGrace;
 use crate::wire::reply::Notification;

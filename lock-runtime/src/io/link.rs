@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::backend::ConnectError;
 use crate::backend::endpoint::Connection;
 use crate::io::registry::ReplyTo;
-use crate::protocol::in_flight::CommandError;
+use crate::protocol::commands::CommandError;
 use crate::types::time::{self, Timestamp};
 use crate::wire::command::Command;
 use crate::wire::reply::Reply;

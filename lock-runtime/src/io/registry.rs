@@ -8,8 +8,7 @@ use crate::io::mailbox::{InspectAnswer, MultiOutcome};
 use crate::local::grant_channel::{AcquireOutcome, GrantSender, Nudge};
 use crate::local::key_queue::KeyQueue;
 use crate::local::lease::{Lease, LeaseRef};
-use crate::protocol::in_flight::CommandId;
-use crate::protocol::request::Failure;
+use crate::protocol::request::{CommandId, Failure};
 use crate::types::request_id::RequestId;
 
 /// Who is notified about a request and its lease.

@@ -12,9 +12,9 @@ use std::collections::BTreeSet;
 use std::collections::hash_map::Entry;
 use std::time::Duration;
 
-use crate::protocol::in_flight::CommandKind;
-use crate::protocol::signal::GroupOutput;
-use crate::protocol::state::Protocol;
+use crate::protocol::Protocol;
+use crate::protocol::commands::CommandKind;
+use crate::protocol::request::GroupOutput;
 use crate::types::request_id::{RequestId, RequestMap};
 use crate::types::time::Timestamp;
 use crate::wire::command::Command;

@@ -1,9 +1,9 @@
 //! Acquires several keys in one command, all or none.
 
-use crate::protocol::in_flight::{CommandKind, TtlWrite};
-use crate::protocol::request::{Phase, RequestParams, RequestState};
-use crate::protocol::signal::GroupOutput;
-use crate::protocol::state::Protocol;
+use crate::protocol::Protocol;
+use crate::protocol::commands::CommandKind;
+use crate::protocol::request::{GroupOutput, Phase, RequestParams, RequestState};
+use crate::protocol::timing::TtlWrite;
 use crate::types::fence::FenceRange;
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::protocol::in_flight::{CommandError, CommandId, CommandKind, TtlWrite};
+use crate::protocol::Protocol;
+use crate::protocol::commands::{CommandError, CommandKind};
 use crate::protocol::request::{
-    Failure, Held, Loss, Phase, Queued, Releasing, RequestState, ServerRefusal,
+    CommandId, Failure, Held, Loss, Output, Phase, Queued, Releasing, RequestState, ServerRefusal,
 };
-use crate::protocol::state::{Output, Protocol};
-use crate::protocol::timing::{CONFIRM_DELAY, MIN_CLAIM_LEFT, RETRY, Timing, claim_ttl};
+use crate::protocol::timing::{CONFIRM_DELAY, MIN_CLAIM_LEFT, RETRY, Timing, TtlWrite, claim_ttl};
 use crate::types::fence::FenceRange;
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;

@@ -1,16 +1,18 @@
-//! The state of one request, from its acquire to its release.
+//! One request: what it asks for, what is reported of it, and its state from its acquire to its
+//! release.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::protocol::in_flight::TtlWrite;
-use crate::protocol::timing::Timing;
+use crate::protocol::timing::{Timing, TtlWrite};
 use crate::types::fence::Fence;
 use crate::types::owner_info::OwnerInfo;
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
+use crate::wire::command::Command;
 use crate::wire::limits::WAITER_LEASE;
-use crate::wire::reply::BusyReply;
+use crate::wire::probe::BlockedRequest;
+use crate::wire::reply::{BusyReply, Grant};
 
 /// The parameters of a request.
 #[derive(Clone, Debug)]
@@ -81,6 +83,25 @@ pub enum Loss {
     Refused(Arc<str>),
 }
 
+impl Loss {
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Expired => "no renewal was confirmed before its deadline",
+            Self::NotOnServer => "the server does not know the hold any more",
+            Self::MaxHold => "it reached its max_hold",
+            Self::Shutdown => "the lock manager was shut down",
+            Self::Panicked => "the lock manager's I/O thread panicked",
+            Self::Refused(words) => words,
+        }
+    }
+}
+
+impl std::fmt::Display for Loss {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.reason())
+    }
+}
+
 /// What is known of the release of a hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReleaseOutcome {
@@ -102,6 +123,79 @@ impl From<Option<bool>> for ReleaseOutcome {
             None => Self::Unknown,
         }
     }
+}
+
+/// Numbers the commands in the order in which they are sent.
+pub type CommandId = u64;
+
+/// A command to send, or an event for the owner of a request.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Send this call and report its reply under the number.
+    Send(CommandId, Command),
+    /// The lock was granted.
+    Granted {
+        /// Whose request it was.
+        id: RequestId,
+        /// What it was given.
+        grant: Grant,
+        /// Until when, unless it is extended.
+        valid_until: Timestamp,
+    },
+    /// Other processes wait for this hold.
+    Contended(RequestId),
+    /// The server grants this key to no request before then.
+    NoGrantBefore(RequestId, Timestamp),
+    /// The request ended without a hold.
+    Failed(RequestId, Failure),
+    /// A renewal moved the end of a hold.
+    Extended(RequestId, Timestamp),
+    /// A hold ended before it was released.
+    Lost(RequestId, Loss),
+    /// The request is gone from the server. `Some`: whether it held the lock until then, if the
+    /// server said.
+    Finished(RequestId, Option<bool>),
+    /// The server refuses to renew these holds. They are lost if it keeps refusing.
+    RenewalsRefused(Vec<RequestId>, Arc<str>),
+    /// The server refused a release, which will be retried.
+    ReleaseRefused {
+        /// Whose.
+        id: RequestId,
+        /// For which key.
+        key: Arc<str>,
+        /// What the server said.
+        why: Arc<str>,
+    },
+    /// A release is not confirmed, and the server has been unreachable for the outage timeout.
+    ReleaseUnconfirmed(RequestId),
+    /// Check that a caller took this hold; release it if not.
+    CheckClaimed(RequestId),
+    /// A request is waiting for a long time.
+    StillWaiting {
+        /// Whose.
+        id: RequestId,
+        /// How long.
+        waited: Duration,
+        /// What the server said last.
+        busy: Option<BusyReply>,
+    },
+    /// The connection does not answer: drop it and connect again.
+    Reconnect,
+}
+
+/// An output about several requests. Polled apart from [`Output`], with no
+/// order between the two.
+#[derive(Debug, PartialEq, Eq)]
+pub enum GroupOutput {
+    /// Probe this wait: answer with [`Protocol::send_probe`], or with [`Protocol::stop_probing`] if
+    /// it is over.
+    Probe(RequestId),
+    /// This wait is part of a deadlock of these requests, this one first. It is not probed any
+    /// more.
+    Deadlock(RequestId, Vec<BlockedRequest>),
+    /// Of [`Protocol::acquire_all`]: the requests of which this is the first are not granted at
+    /// once. They have ended.
+    NotTogether(RequestId),
 }
 
 /// A request and what has become of it.
@@ -358,24 +452,5 @@ pub(crate) fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Tim
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (one, None) | (None, one) => one,
-    }
-}
-
-impl Loss {
-    pub fn reason(&self) -> &str {
-        match self {
-            Self::Expired => "no renewal was confirmed before its deadline",
-            Self::NotOnServer => "the server does not know the hold any more",
-            Self::MaxHold => "it reached its max_hold",
-            Self::Shutdown => "the lock manager was shut down",
-            Self::Panicked => "the lock manager's I/O thread panicked",
-            Self::Refused(words) => words,
-        }
-    }
-}
-
-impl std::fmt::Display for Loss {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.reason())
     }
 }

@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::in_flight::{CommandError, CommandId};
-use crate::protocol::request::{Failure, Loss, RequestParams};
-use crate::protocol::signal::GroupOutput;
-use crate::protocol::state::{ConnectErrorKind, Output, Protocol};
+use crate::protocol::Protocol;
+use crate::protocol::commands::CommandError;
+use crate::protocol::connection::ConnectErrorKind;
+use crate::protocol::request::{CommandId, Failure, GroupOutput, Loss, Output, RequestParams};
 use crate::protocol::timing::Timing;
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::OwnerInfo;

@@ -46,6 +46,13 @@ pub(crate) const RETRY: Duration = Duration::from_millis(50);
 /// When a slow wait is reported first; then at twice that, and so on.
 const LONG_WAIT: Duration = Duration::from_secs(10);
 
+/// A ttl that a call wrote, and when that was sent: what the validity of a hold counts from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TtlWrite {
+    pub(crate) sent: Timestamp,
+    pub(crate) ttl: Duration,
+}
+
 /// How long a caller may take to claim a grant.
 #[must_use]
 pub fn claim_ttl(ttl: Duration) -> Duration {

@@ -13,8 +13,8 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::backend::memory::store::MemoryStore;
 use crate::backend::{ConnectError, ConnectParams, Push};
-use crate::protocol::in_flight::CommandError;
-use crate::protocol::state::ConnectErrorKind;
+use crate::protocol::commands::CommandError;
+use crate::protocol::connection::ConnectErrorKind;
 use crate::types::time;
 use crate::wire::command::Command;
 use crate::wire::keyspace::EVERYONE;

@@ -3,7 +3,7 @@
 use redis::Value;
 
 use crate::backend::redis::errors::OpenError;
-use crate::protocol::state::ConnectErrorKind;
+use crate::protocol::connection::ConnectErrorKind;
 use crate::wire::keyspace::Keyspace;
 
 /// The commands, as rules of an access list. `docs/server.md` shows them.

@@ -11,7 +11,7 @@ use redis::{Cmd, RedisError, Value};
 
 use crate::backend::redis::command::{command, plain, read, script_error};
 use crate::backend::redis::lease_steps::Ladder;
-use crate::protocol::in_flight::CommandError;
+use crate::protocol::commands::CommandError;
 use crate::wire::batch::{
     BatchItem, MAX_BATCH, acquire_batch, acquired_batch, release_batch, released_batch,
 };

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use redis::{Cmd, RedisError, Value};
 
 use crate::backend::redis::errors::call_error;
-use crate::protocol::in_flight::CommandError;
+use crate::protocol::commands::CommandError;
 use crate::wire::command::Command;
 use crate::wire::raw_reply::RawReply;
 use crate::wire::reply::{Decode, Reply};

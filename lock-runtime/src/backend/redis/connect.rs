@@ -20,7 +20,7 @@ use crate::backend::redis::errors::OpenError;
 use crate::backend::redis::lease_steps::Ladder;
 use crate::backend::redis::server_info::Facts;
 use crate::backend::{ConnectParams, Push};
-use crate::protocol::state::ConnectErrorKind;
+use crate::protocol::connection::ConnectErrorKind;
 use crate::types::fence::Fence;
 use crate::types::request_id::RequestId;
 use crate::wire::keyspace::Keyspace;

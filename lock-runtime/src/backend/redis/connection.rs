@@ -11,7 +11,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::backend::Push;
 use crate::backend::redis::batch::Batch;
 use crate::backend::redis::lease_steps::Ladder;
-use crate::protocol::in_flight::CommandError;
+use crate::protocol::commands::CommandError;
 use crate::wire::command::Command;
 use crate::wire::keyspace::Keyspace;
 use crate::wire::reply::{Notification, Reply, parse_notification};

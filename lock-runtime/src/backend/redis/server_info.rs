@@ -4,7 +4,7 @@ use redis::Value;
 
 use crate::backend::preflight::field;
 use crate::backend::redis::errors::OpenError;
-use crate::protocol::state::ConnectErrorKind;
+use crate::protocol::connection::ConnectErrorKind;
 
 /// Version, mode and role: from HELLO, which any user may, else from INFO.
 #[derive(Debug, Default, PartialEq, Eq)]

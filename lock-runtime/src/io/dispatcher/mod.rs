@@ -18,9 +18,10 @@ use crate::io::mailbox::{InspectAnswer, TimerTarget, WaitRegistration, WeakMailb
 use crate::io::observe;
 use crate::io::registry::{MultiRequest, ReplyTo, Subscriber};
 use crate::local::grant_channel::PendingGrant;
-use crate::protocol::in_flight::CommandError;
+use crate::protocol::Protocol;
+use crate::protocol::commands::CommandError;
+use crate::protocol::connection::ConnectErrorKind;
 use crate::protocol::request::{Failure, ReleaseOutcome};
-use crate::protocol::state::{ConnectErrorKind, Protocol};
 use crate::types::request_id::{RequestId, RequestMap};
 use crate::types::sync::mpsc::SyncSender;
 use crate::types::time::Timestamp;

@@ -12,7 +12,7 @@ use crate::io::dispatcher::Dispatcher;
 use crate::io::mailbox::{Mailbox, Message};
 use crate::local::key_queue::{QueueContext, QueueTable};
 use crate::local::params::{AcquireParams, LeaseTerms};
-use crate::protocol::state::Protocol;
+use crate::protocol::Protocol;
 use crate::protocol::timing::Timing;
 use crate::types::call_site::CallSite;
 use crate::types::process_info::ProcessInfo;

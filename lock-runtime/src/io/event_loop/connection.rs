@@ -7,7 +7,7 @@ use crate::backend::{ConnectError, ConnectParams, Push};
 use crate::io::event_loop::EventLoop;
 use crate::io::link::{Link, LinkEvent};
 use crate::io::registry::ReplyTo;
-use crate::protocol::in_flight::CommandError;
+use crate::protocol::commands::CommandError;
 use crate::types::printable::words;
 use crate::types::time;
 use crate::user_code;

@@ -1,9 +1,9 @@
 //! Waits that may be waits for themselves.
 
 use super::*;
-use crate::protocol::in_flight::{CommandError, CommandId};
-use crate::protocol::signal::GroupOutput;
-use crate::protocol::state::{Output, Protocol};
+use crate::protocol::Protocol;
+use crate::protocol::commands::CommandError;
+use crate::protocol::request::{CommandId, GroupOutput, Output};
 use crate::protocol::timing::Timing;
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;

@@ -1,9 +1,9 @@
 //! What arrives so late that it says less than it seems to.
 
 use super::*;
-use crate::protocol::in_flight::CommandError;
-use crate::protocol::request::RequestParams;
-use crate::protocol::state::{Output, Protocol};
+use crate::protocol::Protocol;
+use crate::protocol::commands::CommandError;
+use crate::protocol::request::{Output, RequestParams};
 use crate::protocol::timing::Timing;
 use crate::types::request_id::RequestId;
 use crate::wire::command::Command;

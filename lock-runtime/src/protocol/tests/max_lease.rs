@@ -1,9 +1,9 @@
 //! The bound on all leases: what is announced, when, and what is said of it.
 
 use super::*;
-use crate::protocol::in_flight::CommandError;
-use crate::protocol::request::{Failure, RequestParams};
-use crate::protocol::state::{Output, Protocol};
+use crate::protocol::Protocol;
+use crate::protocol::commands::CommandError;
+use crate::protocol::request::{Failure, Output, RequestParams};
 use crate::protocol::timing::Timing;
 use crate::types::request_id::RequestId;
 use crate::wire::command::{Acquire, Command};

@@ -1,10 +1,9 @@
 //! Several requests in one call.
 
 use super::*;
-use crate::protocol::in_flight::{CommandError, CommandId};
-use crate::protocol::request::{Loss, RequestParams};
-use crate::protocol::signal::GroupOutput;
-use crate::protocol::state::{Output, Protocol};
+use crate::protocol::Protocol;
+use crate::protocol::commands::CommandError;
+use crate::protocol::request::{CommandId, GroupOutput, Loss, Output, RequestParams};
 use crate::protocol::timing::Timing;
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::request_id::RequestId;

@@ -1,9 +1,8 @@
 //! Ends that go unanswered, and calls that the server refuses.
 
 use super::*;
-use crate::protocol::in_flight::CommandError;
-use crate::protocol::request::{Loss, RequestParams};
-use crate::protocol::state::Output;
+use crate::protocol::commands::CommandError;
+use crate::protocol::request::{Loss, Output, RequestParams};
 use crate::types::request_id::RequestId;
 use crate::wire::command::Command;
 use crate::wire::reply::{Notification, RenewalReply, Reply};

@@ -13,7 +13,7 @@ use crate::backend::redis::batch::Batch;
 use crate::backend::redis::command::{plain, read};
 use crate::backend::redis::connection::{notice, pushed};
 use crate::backend::redis::lease_steps::Ladder;
-use crate::protocol::in_flight::CommandError;
+use crate::protocol::commands::CommandError;
 use crate::wire::command::Command;
 use crate::wire::keyspace::Keyspace;
 use crate::wire::raw_reply::RawReply;

@@ -9,9 +9,9 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use crate::backend::memory::store::MemoryStore;
-use crate::protocol::in_flight::{CommandError, CommandId};
-use crate::protocol::request::RequestParams;
-use crate::protocol::state::Protocol;
+use crate::protocol::Protocol;
+use crate::protocol::commands::CommandError;
+use crate::protocol::request::{CommandId, RequestParams};
 use crate::protocol::tests::byzantine::steps::{RequestDraft, Step};
 use crate::protocol::tests::{at, request};
 use crate::protocol::timing::Timing;

@@ -1,8 +1,7 @@
 //! What the machine makes of it, and whether it may.
 
 use super::*;
-use crate::protocol::signal::GroupOutput;
-use crate::protocol::state::Output;
+use crate::protocol::request::{GroupOutput, Output};
 use crate::types::fence::FenceRange;
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;

@@ -1,0 +1,228 @@
+//! The connection to the server: established, failed or silent, and what its server knows.
+//!
+//! A silent connection counts as dead some time after the last reply or push, because a busy server
+//! answers late and is not dead.
+//!
+//! The server stores the longest lease that any process may be granted: after a data loss nothing
+//! is granted for that long.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::protocol::Protocol;
+use crate::protocol::commands::{CommandError, CommandKind};
+use crate::protocol::request::{Failure, RequestState};
+use crate::protocol::timing::{RETRY, Timing};
+use crate::types::time::Timestamp;
+use crate::wire::command::Command;
+use crate::wire::max_lease::{DataLossGrace, lease_step_for};
+
+/// Why an attempt to connect failed, by what the next one can achieve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectErrorKind {
+    /// The server may be reached any moment.
+    Unreachable,
+    /// The server was reached but cannot grant locks at present.
+    Unsuitable,
+    /// Retrying fails until the configuration is fixed.
+    Permanent,
+}
+
+/// How soon it is the longest lease is announced again to a server that refused it.
+const RETRY_REFUSED: Duration = Duration::from_secs(1);
+/// For a longer ttl, a third of it exceeds the manager's reply timeout anyway.
+const SHORT: Duration = Duration::from_secs(10);
+
+/// Response times, and the ttls that limit them.
+#[derive(Debug)]
+pub(crate) struct ReplyTimeout {
+    /// When the last reply or push arrived.
+    heard: Timestamp,
+    /// The slowest recent round trip.
+    slowest: Duration,
+    /// The short ttls of all requests, and how many requests have each.
+    ttls: BTreeMap<Duration, usize>,
+}
+
+impl ReplyTimeout {
+    pub(crate) const fn new(now: Timestamp) -> Self {
+        Self { heard: now, slowest: Duration::ZERO, ttls: BTreeMap::new() }
+    }
+
+    /// A request with this ttl was added.
+    pub(crate) fn begin(&mut self, ttl: Duration) {
+        if ttl < SHORT {
+            *self.ttls.entry(ttl).or_default() += 1;
+        }
+    }
+
+    /// It was removed.
+    pub(crate) fn end(&mut self, ttl: Duration) {
+        if ttl < SHORT
+            && let Some(count) = self.ttls.get_mut(&ttl)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.ttls.remove(&ttl);
+            }
+        }
+    }
+
+    /// A reply or push arrived.
+    pub(crate) fn heard(&mut self, now: Timestamp) {
+        self.heard = self.heard.max(now);
+    }
+
+    /// A reply arrived to a command sent at `sent`.
+    pub(crate) fn settled(&mut self, now: Timestamp, sent: Timestamp) {
+        self.heard(now);
+        self.slowest = now.since(sent).max(self.slowest / 16 * 15);
+    }
+
+    /// How long the connection may be silent.
+    pub(crate) fn limit(&self, timing: &Timing) -> Duration {
+        let shortest = self.ttls.first_key_value().map(|(&ttl, _)| ttl);
+        timing.reply_timeout(shortest, self.slowest)
+    }
+}
+
+/// What is known of the longest lease that any process may be granted.
+#[derive(Debug)]
+pub(crate) struct MaxLease {
+    /// The longest lease known to this process, including its own. One of the steps.
+    known: Duration,
+    /// As last announced.
+    announced: Duration,
+    /// When to announce it again after a failure.
+    retry_at: Option<Timestamp>,
+}
+
+impl MaxLease {
+    pub(crate) fn new(own: Duration) -> Self {
+        Self { known: lease_step_for(own), announced: Duration::ZERO, retry_at: None }
+    }
+}
+
+impl Protocol {
+    /// A connection is established and its inbox subscribed. `max_lease`: the longest lease that
+    /// its server knows of.
+    pub fn connected(&mut self, now: Timestamp, max_lease: Duration) {
+        self.down_since = None;
+        self.unreachable = None;
+        self.reply_timeout.heard(now);
+        self.max_lease_of_server(now, max_lease);
+        self.renew_all(now);
+        let mut order: Vec<_> =
+            self.requests.iter().map(|(&id, request)| (request.params.since, id)).collect();
+        order.sort_unstable();
+        for (_, id) in order {
+            self.resume(now, id);
+            self.rearm(id);
+        }
+    }
+
+    /// The connection is gone. Commands in flight may or may not have been executed.
+    pub fn disconnected(&mut self, now: Timestamp, because: String) {
+        if self.down_since.is_some() {
+            return;
+        }
+        self.down_since = Some(now);
+        self.down_because = because;
+        self.refreshes_in_flight = 0;
+        for id in self.backlog.clear() {
+            if let Some(request) = self.requests.get_mut(&id) {
+                request.in_backlog = false;
+            }
+        }
+        for (_, sent) in std::mem::take(&mut self.in_flight) {
+            self.settled(&sent.kind);
+            self.no_reply(now, &sent.kind);
+        }
+        self.rearm_all();
+    }
+
+    /// An attempt to connect failed. Requests that try once, or whose outage timeout is zero, fail
+    /// now. All requests do if the error is permanent.
+    pub fn connect_failed(&mut self, now: Timestamp, because: String, kind: ConnectErrorKind) {
+        let hopeless = kind == ConnectErrorKind::Permanent;
+        let failure = match kind {
+            ConnectErrorKind::Unreachable => Failure::Unavailable,
+            ConnectErrorKind::Unsuitable | ConnectErrorKind::Permanent => Failure::Refused,
+        };
+        let failure = failure(because.clone());
+        let tries_once =
+            |request: &RequestState| !request.params.queue || self.timing.outage_timeout.is_zero();
+        let is_over =
+            |request: &RequestState| request.is_wanted() && (hopeless || tries_once(request));
+        let over = self.requests.iter().filter(|(_, request)| is_over(request));
+        let over: Vec<_> = over.map(|(&id, _)| id).collect();
+        for id in over {
+            self.fail(now, id, failure.clone());
+        }
+        self.down_because = because;
+        self.unreachable = Some(failure);
+    }
+
+    /// When the connection counts as dead unless something arrives before.
+    pub(crate) fn reply_due_at(&self) -> Option<Timestamp> {
+        let oldest = self.in_flight.values().next()?;
+        Some(oldest.at.max(self.reply_timeout.heard).plus(self.reply_timeout.limit(&self.timing)))
+    }
+
+    /// What to do after a data loss. When the longest lease is over no hold from before is valid,
+    /// neither one with a ttl of its own nor a grant that is still in flight.
+    #[must_use]
+    pub const fn data_loss_grace(&self) -> DataLossGrace {
+        DataLossGrace { max_lease: self.max_lease.known, waits: self.timing.data_loss_grace }
+    }
+
+    /// Call before a command that writes this ttl: a longer lease than all before is announced
+    /// first.
+    pub(crate) fn ensure_max_lease(&mut self, now: Timestamp, lease: Duration) {
+        if lease > self.max_lease.known {
+            self.max_lease.known = lease_step_for(lease);
+            self.announce_max_lease(now);
+        }
+    }
+
+    /// Another process or the server reported leases of this length.
+    pub(crate) fn learn_max_lease(&mut self, max_lease: Duration) {
+        self.max_lease.known = self.max_lease.known.max(max_lease);
+        self.max_lease.announced = self.max_lease.announced.max(max_lease);
+    }
+
+    /// A new connection: its server knows of leases of this length.
+    pub(crate) fn max_lease_of_server(&mut self, now: Timestamp, max_lease: Duration) {
+        self.max_lease.announced = Duration::ZERO;
+        self.learn_max_lease(max_lease);
+        self.announce_max_lease(now);
+    }
+
+    /// Announces the bound to the server and all processes, before anything else is sent.
+    fn announce_max_lease(&mut self, now: Timestamp) {
+        let MaxLease { known, announced, .. } = self.max_lease;
+        if known > announced && self.down_since.is_none() {
+            self.max_lease.announced = known;
+            self.send(now, CommandKind::RaiseMaxLease, Command::RaiseMaxLease(known));
+        }
+    }
+
+    /// The announcement failed.
+    pub(crate) fn announcement_failed(&mut self, now: Timestamp, error: &CommandError) {
+        let pause = if matches!(error, CommandError::TryAgain(_)) { RETRY } else { RETRY_REFUSED };
+        self.max_lease.announced = Duration::ZERO;
+        self.max_lease.retry_at = Some(now.plus(pause));
+    }
+
+    pub(crate) fn announcement_due(&mut self, now: Timestamp) {
+        if self.next_announcement().is_some_and(|at| at <= now) {
+            self.max_lease.retry_at = None;
+            self.announce_max_lease(now);
+        }
+    }
+
+    /// When to announce again; never without a connection, as the next one does it.
+    pub(crate) fn next_announcement(&self) -> Option<Timestamp> {
+        self.max_lease.retry_at.filter(|_| self.down_since.is_none())
+    }
+}
