@@ -39,19 +39,15 @@ pub mod verification;
 mod wire;
 
 pub use crate::api::builder::LockManagerBuilder;
-pub use crate::api::fence_gate::{FenceGate, StaleFence};
-pub use crate::api::global::{global, init};
-pub use crate::api::guard::LockGuard;
-pub use crate::api::hold::{Hold, SharedHold, current};
-pub use crate::api::inspect::{Inspection, Waiter};
-pub use crate::api::manager::LockManager;
-pub use crate::api::replacement::{with_manager, with_manager_async};
+pub use crate::api::global::{global, init, with_manager, with_manager_async};
+pub use crate::api::hold::{Hold, LockGuard, SharedHold, current};
+pub use crate::api::manager::{Inspection, LockManager, Waiter};
 pub use crate::api::request::LockRequest;
 #[cfg(feature = "test-util")]
 #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
 pub use crate::api::testing;
 pub use crate::error::LockError;
-pub use crate::types::fence::Fence;
+pub use crate::types::fence::{Fence, FenceGate, StaleFence};
 pub use crate::types::holder::Holder;
 
 /// The types of the `redis` crate that are needed for [`LockManagerBuilder::client`].
@@ -71,12 +67,11 @@ pub mod redis {
 /// What the attribute's output calls. Not a public API: it changes without notice.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::macro_support::as_manager::AsManager;
     pub use crate::macro_support::call::{
-        Box, Call, call, call_all, call_all_or_panic, call_or_panic, duration, handle, make,
-        milliseconds, never, never_with, try_call, try_call_all,
+        AsManager, Box, Call, LockedFn, call, call_all, call_all_or_panic, call_or_panic, duration,
+        handle, make, milliseconds, never, never_with, try_call, try_call_all,
     };
-    pub use crate::macro_support::locked_fn::LockedFn;
-    pub use crate::macro_support::on_error::{FromLockError, SkipValue};
-    pub use crate::macro_support::returns_future::{NotAFuture, return_probe};
+    pub use crate::macro_support::return_value::{
+        FromLockError, NotAFuture, SkipValue, return_probe,
+    };
 }

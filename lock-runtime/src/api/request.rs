@@ -8,7 +8,7 @@ use crate::acquire::core::ManagerCore;
 use crate::acquire::multi::LockKeys;
 use crate::acquire::options::Options;
 use crate::acquire::{AcquireResult, Acquiring};
-use crate::api::guard::LockGuard;
+use crate::api::hold::LockGuard;
 use crate::error::LockError;
 use crate::types::call_site::CallSite;
 

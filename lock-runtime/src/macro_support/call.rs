@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::Deref;
+use std::panic::Location;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -13,14 +15,106 @@ use crate::api::hold::{Hold, current};
 use crate::api::manager::LockManager;
 use crate::error::LockError;
 use crate::io::block_on::block_on;
-use crate::macro_support::as_manager::AsManager;
-use crate::macro_support::locked_fn::LockedFn;
-use crate::macro_support::locked_future::LockedCall;
-use crate::macro_support::on_error::{
-    Confirmed, ErrorPolicy, FromLockError, NotConfirmed, ReleaseMode, SkipIfBusy, SkipValue,
-};
+use crate::macro_support::locked_future::{Confirmed, LockedCall, NotConfirmed, ReleaseMode};
+use crate::macro_support::return_value::{ErrorPolicy, FromLockError, SkipIfBusy, SkipValue};
 use crate::owner::scope::InContext;
 use crate::owner::section::Section;
+use crate::types::call_site::{CallSite, FunctionInfo};
+
+/// The compile-time data of an annotated function. The expansion contains one as a `static`.
+#[derive(Debug)]
+pub struct LockedFn {
+    label: FunctionInfo,
+    pub(crate) options: Options,
+    hold_each: bool,
+}
+
+impl LockedFn {
+    /// The function with default settings. The location is that of the caller.
+    #[must_use]
+    #[track_caller]
+    pub const fn new(
+        module: &'static str,
+        function: &'static str,
+        key_pattern: &'static str,
+    ) -> Self {
+        let location = Location::caller();
+        let label = FunctionInfo { module, function, key_pattern, location };
+        Self { label, options: Options::DEFAULT, hold_each: false }
+    }
+
+    pub(crate) const fn call_site(&'static self) -> CallSite {
+        CallSite::Function(&self.label)
+    }
+
+    /// The keys of a list: in the order of the list if each hold has a name, else sorted.
+    pub(crate) fn keys(&self, keys: &[fmt::Arguments<'_>]) -> LockKeys {
+        if self.hold_each { LockKeys::listed(keys) } else { LockKeys::from_list(keys) }
+    }
+
+    /// `hold = [from, to]`
+    #[must_use]
+    pub const fn hold_each(mut self) -> Self {
+        self.hold_each = true;
+        self
+    }
+
+    /// `ttl = "…"`
+    #[must_use]
+    pub const fn ttl(mut self, ttl: Duration) -> Self {
+        self.options.ttl = Some(ttl);
+        self
+    }
+
+    /// `wait = "…"`
+    #[must_use]
+    pub const fn wait(mut self, wait: Duration) -> Self {
+        self.options.wait = Some(wait);
+        self
+    }
+
+    /// `max_hold = "…"`
+    #[must_use]
+    pub const fn max_hold(mut self, max_hold: Duration) -> Self {
+        self.options.max_hold = Some(max_hold);
+        self
+    }
+
+    /// `linger = "…"`
+    #[must_use]
+    pub const fn linger(mut self, linger: Duration) -> Self {
+        self.options.linger = Some(linger);
+        self
+    }
+
+    /// `renew = …`
+    #[must_use]
+    pub const fn renew(mut self, renew: bool) -> Self {
+        self.options.renew = renew;
+        self
+    }
+
+    /// `reenter = …`
+    #[must_use]
+    pub const fn reenter(mut self, reenter: bool) -> Self {
+        self.options.reenter = Some(reenter);
+        self
+    }
+
+    /// `on_lost = finish`
+    #[must_use]
+    pub const fn on_lost_finish(mut self) -> Self {
+        self.options.finish_when_lost = true;
+        self
+    }
+
+    /// `fairness = strict`
+    #[must_use]
+    pub const fn strict_fifo(mut self) -> Self {
+        self.options.strict_fifo = true;
+        self
+    }
+}
 
 /// A call of an annotated function.
 #[derive(Debug)]
@@ -312,5 +406,34 @@ impl<R, O, M: ReleaseMode> Call<R, O, M> {
     fn locked(self) -> LockedCall<R, O, M> {
         let acquiring = self.setup.acquire();
         LockedCall::new(acquiring, self.policy, self.setup.options().finish_when_lost)
+    }
+}
+
+/// A [`LockManager`], or what dereferences to one: a reference, an `Arc`, the guard of a mutex.
+///
+/// A trait and not a coercion, because an expected type would reach into a `match`, an `if`, a `?`
+/// or an `.await`, which then could not be a reference.
+#[diagnostic::on_unimplemented(
+    message = "`manager` takes a `LockManager`, and this is `{Self}`",
+    label = "neither a `LockManager` nor a reference to one",
+    note = "for an `Option` or a `Result` write `expr?` or `expr.expect(\"…\")`, for a cell \
+        `cell.get().expect(\"…\")`"
+)]
+pub trait AsManager {
+    /// The manager itself.
+    fn as_manager(&self) -> &LockManager;
+}
+
+#[diagnostic::do_not_recommend]
+impl AsManager for LockManager {
+    fn as_manager(&self) -> &LockManager {
+        self
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Deref<Target: AsManager>> AsManager for T {
+    fn as_manager(&self) -> &LockManager {
+        self.deref().as_manager()
     }
 }

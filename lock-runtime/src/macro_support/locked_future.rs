@@ -3,13 +3,14 @@
 //! Written by hand instead of as an async block: with nested calls the sizes of all levels add up,
 //! in the future and on the stack, and an async block keeps and copies more than it needs.
 
+use std::convert::Infallible;
 use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use crate::acquire::{Acquiring, release, release_and_wait};
 use crate::error::LockError;
-use crate::macro_support::on_error::{ErrorPolicy, ReleaseMode};
+use crate::macro_support::return_value::ErrorPolicy;
 use crate::owner::scope::{BodyContext, ErasedFuture, OwnerScope};
 use crate::owner::section::Section;
 use crate::protocol::request::Loss;
@@ -130,5 +131,50 @@ impl<R, O, M: ReleaseMode> BodyContext<R> for LockedCall<R, O, M> {
         if let CallState::Running(scope) = &mut self.state {
             scope.drop_body(body);
         }
+    }
+}
+
+/// Whether a call waits until the server has confirmed the release.
+pub trait ReleaseMode {
+    /// The value as an async call keeps it while it waits. Nothing where it does not wait, so that
+    /// a value that is not `Send` leaves the call `Send`.
+    type Kept<R>;
+
+    /// The value to keep, or the value itself if the call does not wait.
+    fn keep<R>(value: R) -> Result<Self::Kept<R>, R>;
+
+    /// The value that was kept.
+    fn restore<R>(kept: Self::Kept<R>) -> R;
+}
+
+/// The default: the release is sent and not waited for.
+#[derive(Debug)]
+pub enum NotConfirmed {}
+
+/// `release = confirmed`
+#[derive(Debug)]
+pub enum Confirmed {}
+
+impl ReleaseMode for NotConfirmed {
+    type Kept<R> = Infallible;
+
+    fn keep<R>(value: R) -> Result<Infallible, R> {
+        Err(value)
+    }
+
+    fn restore<R>(kept: Infallible) -> R {
+        match kept {}
+    }
+}
+
+impl ReleaseMode for Confirmed {
+    type Kept<R> = R;
+
+    fn keep<R>(value: R) -> Result<R, R> {
+        Ok(value)
+    }
+
+    fn restore<R>(kept: R) -> R {
+        kept
     }
 }

@@ -1,6 +1,7 @@
 //! What an annotated function returns when its lock was not acquired, or was lost.
 
-use std::convert::Infallible;
+use std::marker::PhantomData;
+use std::ops::Deref;
 
 use crate::error::LockError;
 
@@ -159,47 +160,69 @@ impl<R, O> SkipIfBusy for ErrorPolicy<R, O> {
     }
 }
 
-/// Whether a call waits until the server has confirmed the release.
-pub trait ReleaseMode {
-    /// The value as an async call keeps it while it waits. Nothing where it does not wait, so that
-    /// a value that is not `Send` leaves the call `Send`.
-    type Kept<R>;
+// The check of a return type that may be a future behind an alias.
+//
+// The attribute sees only tokens, so it leaves the question to the compiler:
+// `return_probe::<R>().distlock_is_not_a_future()`. Method resolution prefers the method of
+// `ReturnProbe`, which exists only if `R` is a future and never compiles. For any other type it
+// falls back, by `Deref`, to the method of `AnyReturn`. A type parameter without a `Future` bound
+// counts as no future. The prefix `distlock_` avoids the methods of blanket traits of the user,
+// which come between the two.
 
-    /// The value to keep, or the value itself if the call does not wait.
-    fn keep<R>(value: R) -> Result<Self::Kept<R>, R>;
+/// A return type that may be a future.
+#[derive(Debug)]
+pub struct ReturnProbe<R>(AnyReturn<R>);
 
-    /// The value that was kept.
-    fn restore<R>(kept: Self::Kept<R>) -> R;
+/// A return type that is not a future.
+#[derive(Debug)]
+pub struct AnyReturn<R>(PhantomData<fn() -> R>);
+
+/// Stands for a future in the failing bound.
+#[derive(Debug)]
+pub enum UnawaitedFuture {}
+
+/// A value that is complete when the function returns.
+#[diagnostic::on_unimplemented(
+    message = "the lock would be released before this future has run",
+    label = "the attribute sees no future in this name, so it would lock no more than the making \
+        of it",
+    note = "write the future out, `Pin<Box<dyn Future<Output = T>>>` or `impl Future<Output = T>`, \
+            or make the function an `async fn`: the lock is then held until the future has run,",
+    note = "or return the future inside a `Result`, if only the making of it is to be locked"
+)]
+pub trait NotAFuture {}
+
+#[diagnostic::do_not_recommend]
+impl NotAFuture for () {}
+
+/// Probes the return type of a function in which the attribute found no future.
+#[must_use]
+pub const fn return_probe<R>() -> ReturnProbe<R> {
+    ReturnProbe(AnyReturn(PhantomData))
 }
 
-/// The default: the release is sent and not waited for.
-#[derive(Debug)]
-pub enum NotConfirmed {}
-
-/// `release = confirmed`
-#[derive(Debug)]
-pub enum Confirmed {}
-
-impl ReleaseMode for NotConfirmed {
-    type Kept<R> = Infallible;
-
-    fn keep<R>(value: R) -> Result<Infallible, R> {
-        Err(value)
-    }
-
-    fn restore<R>(kept: Infallible) -> R {
-        match kept {}
+#[expect(clippy::unused_self, reason = "method resolution picks between the two")]
+impl<R: Future> ReturnProbe<R> {
+    /// Never compiles at its call. The bound does not mention `R`, because the compiler would
+    /// suggest that bound to the user. It has a lifetime parameter, because a false bound without
+    /// parameters would be an error in this file.
+    pub const fn distlock_is_not_a_future<'a>(&'a self)
+    where
+        &'a UnawaitedFuture: NotAFuture,
+    {
     }
 }
 
-impl ReleaseMode for Confirmed {
-    type Kept<R> = R;
+#[expect(clippy::unused_self, reason = "method resolution picks between the two")]
+impl<R> AnyReturn<R> {
+    /// Always compiles.
+    pub const fn distlock_is_not_a_future(&self) {}
+}
 
-    fn keep<R>(value: R) -> Result<R, R> {
-        Ok(value)
-    }
+impl<R> Deref for ReturnProbe<R> {
+    type Target = AnyReturn<R>;
 
-    fn restore<R>(kept: R) -> R {
-        kept
+    fn deref(&self) -> &AnyReturn<R> {
+        &self.0
     }
 }
