@@ -9,7 +9,7 @@ use crate::api::manager::LockManager;
 use crate::types::fence::Fence;
 
 pub use crate::backend::memory::store::MemoryStore;
-pub use crate::backend::memory::store::key_op::Publish;
+pub use crate::backend::memory::store::key_state::Publish;
 pub use crate::io::block_on::{block_on, block_on_with_spin};
 pub use crate::io::dispatcher::Dispatcher;
 pub use crate::io::event_loop::connection::pause;
@@ -39,9 +39,9 @@ pub use crate::types::process_info::ProcessInfo;
 pub use crate::types::request_id::RequestId;
 pub use crate::types::time::Timestamp;
 pub use crate::wire::command::{Command, RequestRef};
-pub use crate::wire::keyspace::EVERYONE;
-pub use crate::wire::limits::{MAX_LISTED_WAITERS, SMALL_FENCE_RANGE, WAITER_LEASE};
-pub use crate::wire::max_lease::lease_step_for;
+pub use crate::wire::keyspace::{
+    EVERYONE, MAX_LISTED_WAITERS, SMALL_FENCE_RANGE, WAITER_LEASE, lease_step_for,
+};
 pub use crate::wire::reply::{AcquireReply, Grant, Notification, Reply};
 
 /// A fencing token with this value. Users get tokens only from the lock.

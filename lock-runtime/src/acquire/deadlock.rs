@@ -15,7 +15,7 @@ use crate::types::call_site::CallSite;
 use crate::types::process_info;
 use crate::types::request_id::RequestId;
 use crate::types::time::{self, Timestamp};
-use crate::wire::probe::{WaitState, WaitTarget};
+use crate::wire::command::{WaitState, WaitTarget};
 
 /// A wait: who waits, for what, and inside of which sections.
 pub(super) struct WaitInfo {

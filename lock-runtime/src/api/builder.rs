@@ -13,8 +13,7 @@ use crate::acquire::options::{
 use crate::api::manager::LockManager;
 use crate::backend::endpoint::{Endpoint, Kind};
 use crate::backend::memory::MemoryEndpoint;
-use crate::backend::redis::RedisEndpoint;
-use crate::backend::redis::tls::{Certificates, WITHOUT_TLS};
+use crate::backend::redis::{Certificates, RedisEndpoint, WITHOUT_TLS};
 use crate::error::LockError;
 use crate::io::event_loop::{Setup, start};
 use crate::protocol::timing::Timing;

@@ -2,14 +2,13 @@
 
 pub(crate) mod endpoint;
 pub(crate) mod memory;
-pub(crate) mod preflight;
 pub(crate) mod redis;
 
 use std::pin::Pin;
 
 use crate::protocol::connection::ConnectErrorKind;
 use crate::types::fence::Fence;
-use crate::wire::max_lease::DataLossGrace;
+use crate::wire::keyspace::DataLossGrace;
 use crate::wire::reply::Notification;
 
 /// What a client sends when it connects.

@@ -7,8 +7,7 @@ use crate::types::holder::Holder;
 use crate::types::human_duration::HumanDuration;
 use crate::types::owner_info::OwnerInfo;
 use crate::types::printable::{printable, words};
-use crate::wire::probe::BlockedRequest;
-use crate::wire::reply::BlockedBy;
+use crate::wire::reply::{BlockedBy, BlockedRequest};
 
 pub(crate) mod message;
 

@@ -10,7 +10,7 @@ use crate::local::grant_channel::{AcquireOutcome, GrantReceiver, grant_channel};
 use crate::protocol::request::RequestParams;
 use crate::types::request_id::RequestId;
 use crate::user_code::wakers;
-use crate::wire::probe::BlockedRequest;
+use crate::wire::reply::BlockedRequest;
 
 /// One acquire that bypasses the local queue.
 pub struct AcquireFuture {

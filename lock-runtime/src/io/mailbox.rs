@@ -18,8 +18,8 @@ use crate::types::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::types::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use crate::types::time::Timestamp;
 use crate::user_code::wakers;
-use crate::wire::probe::{BlockedRequest, WaitState};
-use crate::wire::reply::LockState;
+use crate::wire::command::WaitState;
+use crate::wire::reply::{BlockedRequest, LockState};
 
 pub type InspectAnswer = Result<LockState, Failure>;
 

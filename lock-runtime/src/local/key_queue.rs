@@ -38,7 +38,7 @@ use crate::types::process_info::{self, ProcessInfo};
 use crate::types::request_id::RequestId;
 use crate::types::sync::{Mutex, MutexGuard};
 use crate::types::time::{self, Timestamp};
-use crate::wire::limits::MAX_LISTED_WAITERS;
+use crate::wire::keyspace::MAX_LISTED_WAITERS;
 use crate::wire::reply::{Grant, LockState, WaiterInfo};
 
 type Sender = GrantSender<AcquireOutcome>;

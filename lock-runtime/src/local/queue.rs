@@ -42,7 +42,7 @@ use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::HolderInfo;
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
-use crate::wire::limits::MAX_FENCE_RANGE;
+use crate::wire::keyspace::MAX_FENCE_RANGE;
 use crate::wire::reply::{BlockedBy, BusyReply, Grant};
 
 /// How long a process keeps handing the lock to its own callers while another process waits.

@@ -15,7 +15,7 @@ use crate::protocol::request::{Failure, RequestState};
 use crate::protocol::timing::{RETRY, Timing};
 use crate::types::time::Timestamp;
 use crate::wire::command::Command;
-use crate::wire::max_lease::{DataLossGrace, lease_step_for};
+use crate::wire::keyspace::{DataLossGrace, lease_step_for};
 
 /// Why an attempt to connect failed, by what the next one can achieve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,8 +17,8 @@ use crate::protocol::commands::CommandKind;
 use crate::protocol::request::GroupOutput;
 use crate::types::request_id::{RequestId, RequestMap};
 use crate::types::time::Timestamp;
-use crate::wire::command::Command;
-use crate::wire::probe::{BlockedRequest, Probe, ProbeReply};
+use crate::wire::command::{Command, Probe};
+use crate::wire::reply::{BlockedRequest, ProbeReply};
 
 /// Most waits are over by then and need no probe.
 pub(crate) const PROBE_AFTER: Duration = Duration::from_millis(200);

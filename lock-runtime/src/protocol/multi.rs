@@ -8,7 +8,7 @@ use crate::types::fence::FenceRange;
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 use crate::wire::command::{Acquire, Command};
-use crate::wire::limits::MAX_FENCE_RANGE;
+use crate::wire::keyspace::MAX_FENCE_RANGE;
 use crate::wire::reply::Grant;
 
 /// What may be left on the server of requests that were not granted.

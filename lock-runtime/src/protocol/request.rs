@@ -10,8 +10,8 @@ use crate::types::owner_info::OwnerInfo;
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 use crate::wire::command::Command;
-use crate::wire::limits::WAITER_LEASE;
-use crate::wire::probe::BlockedRequest;
+use crate::wire::keyspace::WAITER_LEASE;
+use crate::wire::reply::BlockedRequest;
 use crate::wire::reply::{BusyReply, Grant};
 
 /// The parameters of a request.

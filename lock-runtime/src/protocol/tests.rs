@@ -21,11 +21,11 @@ use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::OwnerInfo;
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
-use crate::wire::command::{Command, Renewal};
-use crate::wire::limits::WAITER_LEASE;
-use crate::wire::probe::{BlockedRequest, Probe, ProbeReply, WaitTarget};
+use crate::wire::command::{Command, Probe, Renewal, WaitTarget};
+use crate::wire::keyspace::WAITER_LEASE;
 use crate::wire::reply::{
-    AcquireReply, BlockedBy, BusyReply, Grant, Notification, RenewalReply, Reply,
+    AcquireReply, BlockedBy, BlockedRequest, BusyReply, Grant, Notification, ProbeReply,
+    RenewalReply, Reply,
 };
 
 const TTL: Duration = Duration::from_secs(30);

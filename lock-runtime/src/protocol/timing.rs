@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
-use crate::wire::limits::WAITER_LEASE;
+use crate::wire::keyspace::WAITER_LEASE;
 
 /// The durations that a manager can set.
 #[derive(Clone, Debug)]

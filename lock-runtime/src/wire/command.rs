@@ -1,4 +1,5 @@
-//! The commands to the server.
+//! The commands to the server, and the call of a script that each is sent as. Commands about
+//! unrelated locks may share one call: [`acquire_batch`] and [`release_batch`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,10 +7,7 @@ use std::time::Duration;
 use crate::types::fence::Fence;
 use crate::types::owner_info::OwnerInfo;
 use crate::types::request_id::RequestId;
-use crate::wire::keyspace::Keyspace;
-use crate::wire::limits::claim;
-use crate::wire::max_lease::DataLossGrace;
-use crate::wire::probe::Probe;
+use crate::wire::keyspace::{DataLossGrace, Keyspace, WAITER_LEASE, claim};
 use crate::wire::script::{Script, ScriptCall};
 
 /// A command about one or more locks.
@@ -18,7 +16,7 @@ pub enum Command {
     /// Acquire the lock or queue for it.
     Acquire(Acquire),
     /// Acquire several locks, all or none. The keys differ, no request is queued, each gets one
-    /// token, and there are at most [`MAX_FENCE_RANGE`](super::limits::MAX_FENCE_RANGE).
+    /// token, and there are at most [`MAX_FENCE_RANGE`](super::keyspace::MAX_FENCE_RANGE).
     AcquireAll(Vec<Acquire>),
     /// Release a hold that is presumably uncontended: as [`Command::Release`], but may be batched.
     Free(RequestRef),
@@ -34,7 +32,7 @@ pub enum Command {
     /// Renew holds and refresh waiters.
     Renew(Vec<Renewal>),
     /// Announce a longer lease to the server, for after a data loss, and to all processes. Always
-    /// one of [`lease_steps`](super::max_lease::lease_steps), sent before the first command that
+    /// one of [`lease_steps`](super::keyspace::lease_steps), sent before the first command that
     /// writes such a ttl.
     RaiseMaxLease(Duration),
     /// Read one lock.
@@ -112,6 +110,48 @@ pub enum Renewal {
     },
 }
 
+/// How long a registration counts without being repeated.
+pub const PROBE_TTL: Duration = Duration::from_millis(1500);
+
+/// Registrations visited by one probe: bounds its cost for the server.
+pub const PROBE_LIMIT: u32 = 64;
+
+/// A request that waits inside sections, which cannot end before it. The probe registers it for the
+/// probes of other requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// The request.
+    pub id: RequestId,
+    /// The sections around it. Without any it can be in no cycle and is not registered.
+    pub chain: Vec<RequestId>,
+    /// What it waits for.
+    pub target: WaitTarget,
+    /// The key that it waits for: for people to read, and the target of [`WaitTarget::Key`].
+    pub key: String,
+    /// How long it has waited; counts when it is first registered.
+    pub waited: Duration,
+    /// For people to read.
+    pub owner: OwnerInfo,
+}
+
+/// What a request waits for at some instant, and inside of which sections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitState {
+    /// The sections around it.
+    pub chain: Vec<RequestId>,
+    /// What it waits for.
+    pub target: WaitTarget,
+}
+
+/// What a request waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitTarget {
+    /// The section under whichever hold its key has.
+    Key,
+    /// This section.
+    Section(RequestId),
+}
+
 impl Command {
     /// The script that executes it; none for [`Command::RaiseMaxLease`].
     #[must_use]
@@ -183,6 +223,27 @@ impl RequestRef {
     }
 }
 
+impl Probe {
+    pub(crate) fn encode(&self, space: &Keyspace) -> ScriptCall {
+        let mut words = ScriptCall::new(Script::Probe);
+        for &section in &self.chain {
+            words = words.key(space.blocked(section));
+        }
+        let words = words
+            .arg(self.id)
+            .arg(space.prefix())
+            .arg(WAITER_LEASE.as_millis())
+            .arg(PROBE_TTL.as_millis())
+            .arg(PROBE_LIMIT)
+            .arg(self.waited.as_micros());
+        let words = match self.target {
+            WaitTarget::Key => words.arg('-'),
+            WaitTarget::Section(section) => words.arg(section),
+        };
+        words.arg(&self.key).arg(&self.owner)
+    }
+}
+
 fn encode_all(acquires: &[Acquire], space: &Keyspace) -> ScriptCall {
     let mut words = ScriptCall::new(Script::AcquireAll);
     for acquire in acquires {
@@ -220,4 +281,36 @@ fn encode_renewals(entries: &[Renewal], space: &Keyspace) -> ScriptCall {
         };
     }
     words
+}
+
+/// As many calls as one script answers: keeps the server's other clients waiting for well under a
+/// millisecond.
+pub const MAX_BATCH: usize = 100;
+
+/// Acquires of different keys that are presumably free, by one process.
+#[must_use]
+pub fn acquire_batch(acquires: &[&Acquire], space: &Keyspace) -> ScriptCall {
+    let mut words = ScriptCall::new(Script::AcquireBatch);
+    for acquire in acquires {
+        words = words.key(space.names(&acquire.request.key).hold());
+    }
+    let min_fence =
+        acquires.iter().map(|acquire| acquire.request.min_fence).max().unwrap_or(Fence::ZERO);
+    let inbox = acquires.first().map_or("-", |acquire| &*acquire.inbox);
+    let mut words = words.key(space.fence()).arg(min_fence).arg(inbox);
+    for acquire in acquires {
+        let Acquire { request, ttl, owner, fence_count, .. } = acquire;
+        words = words.arg(request.id).arg(ttl.as_millis()).arg(fence_count).arg(owner);
+    }
+    words
+}
+
+/// Releases of holds that are presumably uncontended.
+#[must_use]
+pub fn release_batch(requests: &[&RequestRef], space: &Keyspace) -> ScriptCall {
+    let mut words = ScriptCall::new(Script::ReleaseBatch);
+    for request in requests {
+        words = words.key(space.names(&request.key).hold());
+    }
+    requests.iter().fold(words, |words, request| words.arg(request.id))
 }

@@ -1,6 +1,13 @@
-//! The names of our keys on the server.
+//! What client and scripts share: the names of the keys, limits and durations, and the longest
+//! lease.
+//!
+//! A server that lost its data does not know what it had granted. The longest lease is therefore
+//! kept outside of the data: every process knows it, and the server's script cache, which a flush
+//! does not clear, has one script for each step that was ever needed. There are few steps, so that
+//! one command can check them all.
 
 use std::fmt::{self, Display};
+use std::time::Duration;
 
 use crate::types::request_id::RequestId;
 
@@ -94,6 +101,79 @@ struct SubKey<'a>(&'a str, &'static str);
 impl Display for SubKey<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.0, self.1)
+    }
+}
+
+/// How long a queue entry is kept without a refresh, unless its process has very many waiters; and
+/// the longest claim of a pushed grant.
+pub const WAITER_LEASE: Duration = Duration::from_secs(2);
+
+/// The first waiter behind a hold that ends sooner than this is notified of when it ends, because
+/// it would not check by then.
+pub const SHORT_HOLD: Duration = Duration::from_millis(600);
+
+/// How long a grant waits to be taken up, of a hold whose key is to last for `ttl`.
+#[must_use]
+pub fn claim(ttl: Duration) -> Duration {
+    ttl.min(WAITER_LEASE)
+}
+
+/// The most fencing tokens that one grant reserves.
+pub const MAX_FENCE_RANGE: u32 = 1024;
+
+/// The largest block that is drawn without a look at how far the counter is ahead of the server's
+/// clock.
+pub const SMALL_FENCE_RANGE: u32 = 16;
+
+/// How many waiters an inspection lists.
+pub const MAX_LISTED_WAITERS: u32 = 100;
+
+/// All steps, from the lowest to the highest.
+pub fn lease_steps() -> impl DoubleEndedIterator<Item = Duration> + ExactSizeIterator {
+    (0..STEPS).map(|number| {
+        let us = (LOWEST_US * EIGHTHS[number % 8]) << (number / 8);
+        Duration::from_millis(us / 1_000_000_000)
+    })
+}
+
+/// The lowest step that covers a lease; the highest where none does.
+#[must_use]
+pub fn lease_step_for(lease: Duration) -> Duration {
+    let mut last = Duration::ZERO;
+    for step in lease_steps() {
+        last = step;
+        if step >= lease {
+            break;
+        }
+    }
+    last
+}
+
+/// 2^(n/8) in millionths, rounded up.
+const EIGHTHS: [u64; 8] =
+    [1_000_000, 1_090_508, 1_189_208, 1_296_840, 1_414_214, 1_542_211, 1_681_793, 1_834_009];
+
+/// The lowest step is the lease of a waiter, which a pushed grant may last.
+const LOWEST_US: u64 = 2_000_000;
+
+/// Twenty doublings and a half: the highest step, 31 days, is above the longest ttl with its guard.
+const STEPS: usize = 164;
+
+/// What to do if the server turns out to have lost its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataLossGrace {
+    /// The longest lease that any process may have been granted before, as far as known.
+    pub max_lease: Duration,
+    /// Whether the process waits until such a lease is over, or goes on at once. Others wait in
+    /// either case.
+    pub waits: bool,
+}
+
+/// As the scripts read it: milliseconds, below zero for a process that does not wait.
+impl Display for DataLossGrace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.waits { "" } else { "-" };
+        write!(f, "{sign}{}", self.max_lease.as_millis())
     }
 }
 

@@ -1,15 +1,13 @@
-//! Decodes replies. Whatever the server sends, nothing that was not granted becomes a hold.
+//! The replies to the commands, and how they are decoded. Whatever the server sends, nothing that
+//! was not granted becomes a hold.
 
 use std::time::Duration;
 
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::{HolderInfo, OwnerInfo};
 use crate::types::request_id::RequestId;
-use crate::wire::command::{Acquire, Command};
-use crate::wire::limits::MAX_FENCE_RANGE;
-use crate::wire::max_lease::lease_step_for;
-use crate::wire::probe::ProbeReply;
-use crate::wire::raw_reply::RawReply;
+use crate::wire::command::{Acquire, Command, Probe, Renewal};
+use crate::wire::keyspace::{MAX_FENCE_RANGE, lease_step_for};
 
 /// The reply to a [`Command`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,6 +135,37 @@ pub struct WaiterInfo {
     pub owner: OwnerInfo,
 }
 
+/// What a probe found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeReply {
+    /// The server's clock.
+    pub at_us: u64,
+    /// The requests that form a cycle, this one first; empty without a cycle.
+    pub cycle: Vec<BlockedRequest>,
+}
+
+/// A request in a cycle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockedRequest {
+    /// The request.
+    pub id: RequestId,
+    /// When it was last registered, by the server's clock.
+    pub refreshed_us: u64,
+    /// The key that it waits for.
+    pub key: String,
+    /// Who it is.
+    pub owner: OwnerInfo,
+}
+
+/// The outcome of one command of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BatchItem<T> {
+    /// Done.
+    Done(T),
+    /// Nothing was done: send it alone.
+    Retry,
+}
+
 /// Reads an [`RawReply`] as the reply to a call.
 pub trait Decode {
     /// The reply, or a description of what is wrong with the answer.
@@ -198,6 +227,33 @@ pub fn parse_notification(payload: &str) -> Option<Notification> {
     }
 }
 
+/// Decodes the reply to [`acquire_batch`]; `None` if it is invalid.
+#[must_use]
+pub fn acquired_batch(acquires: &[&Acquire], answer: &RawReply) -> Option<Vec<BatchItem<Grant>>> {
+    let answers = answer.list().filter(|answers| answers.len() == acquires.len())?;
+    let one = |(acquire, answer): (&&Acquire, &RawReply)| match answer.count()? {
+        0 => Some(BatchItem::Retry),
+        first => {
+            let fences = fence_range(first, acquire.fence_count)?;
+            Some(BatchItem::Done(Grant { fences, contended: false }))
+        }
+    };
+    acquires.iter().zip(answers).map(one).collect()
+}
+
+/// Decodes the reply to [`release_batch`]: whether each request held its lock.
+#[must_use]
+pub fn released_batch(releases: usize, answer: &RawReply) -> Option<Vec<BatchItem<bool>>> {
+    let answers = answer.list().filter(|answers| answers.len() == releases)?;
+    let one = |answer: &RawReply| match answer.count()? {
+        0 => Some(BatchItem::Done(false)),
+        1 => Some(BatchItem::Done(true)),
+        2 => Some(BatchItem::Retry),
+        _ => None,
+    };
+    answers.iter().map(one).collect()
+}
+
 /// A range that a server may have issued: neither empty nor larger than ever requested.
 pub(crate) fn fence_range(first: u64, size: u32) -> Option<FenceRange> {
     let plausible = first > 0 && first < 1 << 53 && (1..=MAX_FENCE_RANGE).contains(&size);
@@ -224,6 +280,12 @@ fn acquire_reply(acquire: &Acquire, answer: &RawReply) -> Option<AcquireReply> {
     Some(AcquireReply::Busy(busy))
 }
 
+fn granted(words: &[RawReply]) -> Option<Grant> {
+    let [RawReply::Int(4), first, size, contended] = words else { return None };
+    let fences = fence_range(first.count()?, u32::try_from(size.count()?).ok()?)?;
+    Some(Grant { fences, contended: contended.int()? == 1 })
+}
+
 fn acquired_all(acquires: &[Acquire], answer: &RawReply) -> Option<Reply> {
     match answer.count()? {
         0 => Some(Reply::AcquiredAll(None)),
@@ -234,17 +296,6 @@ fn acquired_all(acquires: &[Acquire], answer: &RawReply) -> Option<Reply> {
     }
 }
 
-fn granted(words: &[RawReply]) -> Option<Grant> {
-    let [RawReply::Int(4), first, size, contended] = words else { return None };
-    let fences = fence_range(first.count()?, u32::try_from(size.count()?).ok()?)?;
-    Some(Grant { fences, contended: contended.int()? == 1 })
-}
-
-/// A PTTL in ms: negative where there is none.
-fn left(ms: i64) -> Option<Duration> {
-    u64::try_from(ms).ok().map(Duration::from_millis)
-}
-
 fn ended(answer: &RawReply) -> Option<bool> {
     match answer.int()? {
         0 => Some(false),
@@ -253,10 +304,7 @@ fn ended(answer: &RawReply) -> Option<bool> {
     }
 }
 
-fn renewed(
-    entries: &[crate::wire::command::Renewal],
-    answer: &RawReply,
-) -> Option<Vec<RenewalReply>> {
+fn renewed(entries: &[Renewal], answer: &RawReply) -> Option<Vec<RenewalReply>> {
     let answers = answer.list()?;
     if answers.len() != entries.len() {
         return None;
@@ -264,16 +312,14 @@ fn renewed(
     entries.iter().zip(answers).map(|(entry, answer)| renewal(entry, answer)).collect()
 }
 
-fn renewal(entry: &crate::wire::command::Renewal, answer: &RawReply) -> Option<RenewalReply> {
+fn renewal(entry: &Renewal, answer: &RawReply) -> Option<RenewalReply> {
     match (entry, answer.int()?) {
-        (crate::wire::command::Renewal::Hold { .. }, 1) => Some(RenewalReply::Renewed),
-        (crate::wire::command::Renewal::Hold { .. }, 2) => Some(RenewalReply::RenewedContended),
-        (crate::wire::command::Renewal::Hold { .. }, 0) => Some(RenewalReply::NotHeld),
-        (crate::wire::command::Renewal::Hold { .. }, _) => None,
-        (crate::wire::command::Renewal::Waiter { .. }, ms) if ms < 0 => {
-            Some(RenewalReply::AcquireAgain)
-        }
-        (crate::wire::command::Renewal::Waiter { .. }, ms) => Some(RenewalReply::Waiting(left(ms))),
+        (Renewal::Hold { .. }, 1) => Some(RenewalReply::Renewed),
+        (Renewal::Hold { .. }, 2) => Some(RenewalReply::RenewedContended),
+        (Renewal::Hold { .. }, 0) => Some(RenewalReply::NotHeld),
+        (Renewal::Hold { .. }, _) => None,
+        (Renewal::Waiter { .. }, ms) if ms < 0 => Some(RenewalReply::AcquireAgain),
+        (Renewal::Waiter { .. }, ms) => Some(RenewalReply::Waiting(left(ms))),
     }
 }
 
@@ -296,3 +342,77 @@ fn waiter(id: &RawReply, entry: &RawReply) -> Option<WaiterInfo> {
     let description = words.nth(4)?;
     Some(WaiterInfo { id: RequestId::parse(id.text()?)?, owner: OwnerInfo::parse(description)? })
 }
+
+impl Probe {
+    /// A valid cycle starts at this request, has no member twice and no registration in the future.
+    fn decode(&self, answer: &RawReply) -> Option<ProbeReply> {
+        let (at, words) = answer.list()?.split_first()?;
+        let at_us = at.count()?;
+        let cycle: Vec<_> = words.chunks(4).map(member).collect::<Option<_>>()?;
+        let mut ids: Vec<_> = cycle.iter().map(|member| member.id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let plausible = ids.len() == cycle.len()
+            && cycle.first().is_none_or(|first| first.id == self.id)
+            && cycle.iter().all(|member| member.refreshed_us <= at_us);
+        plausible.then_some(ProbeReply { at_us, cycle })
+    }
+}
+
+fn member(words: &[RawReply]) -> Option<BlockedRequest> {
+    let [id, refreshed, key, owner] = words else { return None };
+    Some(BlockedRequest {
+        id: RequestId::parse(id.text()?)?,
+        refreshed_us: refreshed.count()?,
+        key: key.text()?.to_owned(),
+        owner: OwnerInfo::parse(owner.text()?)?,
+    })
+}
+
+/// A PTTL in ms: negative where there is none.
+fn left(ms: i64) -> Option<Duration> {
+    u64::try_from(ms).ok().map(Duration::from_millis)
+}
+
+/// A server's reply before it is decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RawReply {
+    /// An integer.
+    Int(i64),
+    /// A string.
+    Text(String),
+    /// An array.
+    List(Vec<RawReply>),
+    /// Anything else.
+    Other,
+}
+
+impl RawReply {
+    pub(crate) fn int(&self) -> Option<i64> {
+        match self {
+            Self::Int(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn count(&self) -> Option<u64> {
+        self.int().and_then(|number| u64::try_from(number).ok())
+    }
+
+    pub(crate) fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn list(&self) -> Option<&[Self]> {
+        match self {
+            Self::List(items) => Some(items),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -14,28 +14,24 @@
 //! hash is missing, because none of its fields counts longer.
 
 pub(crate) mod fence_counter;
-pub(crate) mod key_op;
 pub(crate) mod key_state;
-#[cfg(any(test, distlock_sim, feature = "test-util"))]
-mod test_faults;
-pub(crate) mod wait_graph;
-pub(crate) mod with_ttl;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backend::memory::store::fence_counter::FenceCounter;
-use crate::backend::memory::store::key_op::{KeyOp, Publish};
-use crate::backend::memory::store::key_state::{KeyState, StoredHold};
-use crate::backend::memory::store::wait_graph::WaitGraph;
-use crate::backend::memory::store::with_ttl::ServerTime;
+use crate::backend::memory::store::fence_counter::{FenceCounter, ServerTime, count, micros};
+use crate::backend::memory::store::key_state::{KeyOp, KeyState, Publish, StoredHold};
 use crate::types::fence::{Fence, FenceRange};
-use crate::types::owner_info::HolderInfo;
-use crate::wire::command::{Acquire, Command, Renewal, RequestRef};
-use crate::wire::keyspace::EVERYONE;
-use crate::wire::probe::{Probe, ProbeReply};
-use crate::wire::reply::{LockState, Notification, RenewalReply, Reply, WaiterInfo};
+use crate::types::owner_info::{HolderInfo, OwnerInfo};
+use crate::types::request_id::RequestId;
+use crate::wire::command::{
+    Acquire, Command, PROBE_LIMIT, PROBE_TTL, Probe, Renewal, RequestRef, WaitTarget,
+};
+use crate::wire::keyspace::{EVERYONE, WAITER_LEASE};
+use crate::wire::reply::{
+    BlockedRequest, LockState, Notification, ProbeReply, RenewalReply, Reply, WaiterInfo,
+};
 
 /// All locks of a server, in memory.
 #[derive(Debug, Default)]
@@ -210,5 +206,211 @@ impl MemoryStore {
             self.records.retain(|_, record| !record.is_empty(now));
             self.sweep_at = self.records.len() * 2;
         }
+    }
+}
+
+/// Faults for tests and simulations, and checks that nothing is left.
+#[cfg(any(test, distlock_sim, feature = "test-util"))]
+impl MemoryStore {
+    /// Forgets all data, as FLUSHALL does.
+    pub fn flush(&mut self) {
+        *self = Self { max_lease: self.max_lease, ..Self::default() };
+    }
+
+    /// The bound on all leases, as last announced to the server.
+    #[cfg(any(test, distlock_sim))]
+    #[must_use]
+    pub const fn max_lease(&self) -> std::time::Duration {
+        self.max_lease
+    }
+
+    /// Forgets what it knew of the longest lease, as SCRIPT FLUSH does.
+    #[cfg(distlock_sim)]
+    pub fn forget_scripts(&mut self) {
+        self.max_lease = std::time::Duration::ZERO;
+    }
+
+    /// A client that has just found out loads its scripts again.
+    #[cfg(distlock_sim)]
+    pub fn load_scripts(&mut self, max_lease: std::time::Duration) {
+        self.max_lease = self.max_lease.max(max_lease);
+    }
+
+    /// Deletes the hold of a lock, no matter which process has it.
+    #[cfg(any(distlock_sim, feature = "test-util"))]
+    pub fn delete_hold(&mut self, key: &str) {
+        self.records.entry(key.into()).or_default().delete_hold();
+    }
+
+    /// Deletes the queue of a lock, with all who wait in it.
+    #[cfg(distlock_sim)]
+    pub fn delete_queue(&mut self, key: &str) {
+        self.records.entry(key.into()).or_default().delete_queue();
+    }
+
+    /// Deletes the tombstones of a lock.
+    #[cfg(distlock_sim)]
+    pub fn delete_cancelled(&mut self, key: &str) {
+        self.records.entry(key.into()).or_default().delete_cancelled();
+    }
+
+    /// Whether there is a fence counter, or the grace period after a data loss.
+    #[cfg(distlock_sim)]
+    #[must_use]
+    pub const fn has_counter(&self) -> bool {
+        !matches!(self.counter, FenceCounter::Missing)
+    }
+
+    /// Deletes the fence counter.
+    #[cfg(distlock_sim)]
+    pub fn delete_counter(&mut self) {
+        self.counter = FenceCounter::default();
+    }
+
+    /// Puts a key that is not a lock under the name of this lock, for good.
+    #[cfg(any(test, distlock_sim))]
+    pub fn put_not_a_lock(&mut self, key: &str) {
+        self.records.entry(key.into()).or_default().put_not_a_lock();
+    }
+
+    /// Puts the lock of another kind of client under the name of this lock.
+    #[cfg(test)]
+    pub fn put_other_client_lock(&mut self, now_us: u64, key: &str, ttl: std::time::Duration) {
+        let record = self.records.entry(key.into()).or_default();
+        record.put_other_client_lock(ServerTime::from_micros(now_us), ttl);
+    }
+
+    /// Whether nothing is stored but the fence counter.
+    #[cfg(any(test, distlock_sim))]
+    #[must_use]
+    pub fn is_empty(&self, now_us: u64) -> bool {
+        let now = ServerTime::from_micros(now_us);
+        self.records.values().all(|record| record.is_empty(now)) && self.blocked.is_empty(now)
+    }
+}
+
+/// The requests that wait inside sections, and the search for a cycle among them: `probe.lua`.
+#[derive(Debug, Default)]
+pub(crate) struct WaitGraph {
+    sections: HashMap<RequestId, BTreeMap<RequestId, WaitEntry>>,
+}
+
+#[derive(Clone, Debug)]
+struct WaitEntry {
+    registered_us: u64,
+    since_us: u64,
+    target: WaitTarget,
+    key: String,
+    owner: OwnerInfo,
+}
+
+/// Returns which request holds a key.
+pub(crate) type HolderOf<'a> = dyn FnMut(&str) -> Option<RequestId> + 'a;
+
+impl WaitGraph {
+    pub(crate) fn probe(
+        &mut self,
+        now: ServerTime,
+        probe: &Probe,
+        holder_of: &mut HolderOf<'_>,
+    ) -> ProbeReply {
+        self.expire(now);
+        let at_us = now.micros();
+        let known =
+            probe.chain.iter().find_map(|section| self.sections.get(section)?.get(&probe.id));
+        let since_us =
+            known.map_or_else(|| at_us.saturating_sub(waited_us(probe)), |known| known.since_us);
+        let entry = WaitEntry {
+            registered_us: at_us,
+            since_us,
+            target: probe.target,
+            key: probe.key.clone(),
+            owner: probe.owner.clone(),
+        };
+        for section in &probe.chain {
+            self.sections.entry(*section).or_default().insert(probe.id, entry.clone());
+        }
+        let mut walk = CycleSearch {
+            blocked: self,
+            start: (since_us, probe.id),
+            fresh_us: at_us.saturating_sub(micros(PROBE_TTL)),
+            around: probe.chain.iter().copied().collect(),
+            holder_of,
+            seen: HashSet::from([probe.id]),
+            way: Vec::new(),
+        };
+        walk.leads_back(probe.id, &entry);
+        ProbeReply { at_us, cycle: walk.way }
+    }
+
+    #[cfg(any(test, distlock_sim))]
+    pub(crate) fn is_empty(&self, now: ServerTime) -> bool {
+        self.sections.values().flat_map(BTreeMap::values).all(|entry| entry.is_over(now))
+    }
+
+    fn expire(&mut self, now: ServerTime) {
+        self.sections.retain(|_, requests| {
+            requests.retain(|_, entry| !entry.is_over(now));
+            !requests.is_empty()
+        });
+    }
+}
+
+impl WaitEntry {
+    fn is_over(&self, now: ServerTime) -> bool {
+        self.registered_us.saturating_add(micros(WAITER_LEASE)) < now.micros()
+    }
+}
+
+fn waited_us(probe: &Probe) -> u64 {
+    u64::try_from(probe.waited.as_micros()).unwrap_or(u64::MAX)
+}
+
+struct CycleSearch<'a, 'h> {
+    blocked: &'a WaitGraph,
+    start: (u64, RequestId),
+    fresh_us: u64,
+    around: HashSet<RequestId>,
+    holder_of: &'a mut HolderOf<'h>,
+    /// The probing request, and those that were visited.
+    seen: HashSet<RequestId>,
+    way: Vec<BlockedRequest>,
+}
+
+impl CycleSearch<'_, '_> {
+    fn leads_back(&mut self, id: RequestId, entry: &WaitEntry) -> bool {
+        let WaitEntry { registered_us: refreshed_us, key, owner, .. } = entry.clone();
+        self.way.push(BlockedRequest { id, refreshed_us, key, owner });
+        let Some(section) = self.blocked_by(id, entry) else {
+            self.way.pop();
+            return false;
+        };
+        if self.around.contains(&section) {
+            return true;
+        }
+        let blocked = self.blocked;
+        for (&other, next) in blocked.sections.get(&section).into_iter().flatten() {
+            let room = count(self.seen.len()) <= u64::from(PROBE_LIMIT);
+            if self.counts(other, next)
+                && room
+                && self.seen.insert(other)
+                && self.leads_back(other, next)
+            {
+                return true;
+            }
+        }
+        self.way.pop();
+        false
+    }
+
+    fn blocked_by(&mut self, id: RequestId, entry: &WaitEntry) -> Option<RequestId> {
+        match entry.target {
+            WaitTarget::Section(section) => Some(section),
+            WaitTarget::Key => (self.holder_of)(&entry.key).filter(|&holder| holder != id),
+        }
+    }
+
+    fn counts(&self, id: RequestId, entry: &WaitEntry) -> bool {
+        (entry.since_us, id) < self.start && entry.registered_us >= self.fresh_us
     }
 }

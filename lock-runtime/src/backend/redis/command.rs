@@ -1,27 +1,225 @@
-//! A command as a call of its script by EVALSHA, and what its reply means.
+//! Batches of commands as Redis commands, and the replies to each.
+//!
+//! Acquires and releases of unrelated locks that are sent at the same time go as one script call,
+//! which costs the server a fraction of separate calls. Releases go first, so that an acquire of
+//! the same key finds it free; acquires go last. Every other command is a call of its script by
+//! EVALSHA.
 
+use std::collections::HashSet;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use redis::{Cmd, RedisError, Value};
 
 use crate::backend::redis::errors::call_error;
 use crate::protocol::commands::CommandError;
-use crate::wire::command::Command;
-use crate::wire::raw_reply::RawReply;
-use crate::wire::reply::{Decode, Reply};
+use crate::wire::command::{Acquire, Command, MAX_BATCH, RequestRef, acquire_batch, release_batch};
+use crate::wire::keyspace::{EVERYONE, Keyspace, SMALL_FENCE_RANGE, lease_steps};
+use crate::wire::reply::{
+    AcquireReply, BatchItem, Decode, RawReply, Reply, acquired_batch, released_batch,
+};
 use crate::wire::script::{Script, ScriptCall};
 
-/// EVALSHA names a script by the SHA-1 of its text.
-pub(crate) static SHA: LazyLock<[String; Script::ALL.len()]> =
-    LazyLock::new(|| Script::ALL.map(|script| sha_of(script.text())));
+type Outcome = Result<Reply, CommandError>;
 
-pub(crate) fn sha_of(text: &str) -> String {
-    sha1_smol::Sha1::from(text).digest().to_string()
+/// What is sent: each step is for one command of the batch or for several, by index.
+pub(crate) struct Batch<'a> {
+    calls: &'a [Command],
+    steps: Vec<BatchStep>,
 }
 
-pub(crate) fn sha(script: Script) -> &'static str {
-    let index = Script::ALL.iter().position(|&other| other == script);
-    &SHA[index.expect("ALL lists every script")]
+enum BatchStep {
+    One(usize),
+    /// Two commands: the bound is announced to all processes, and then to the server, where the
+    /// next connection looks.
+    Raise(usize, Duration),
+    Releases(Vec<usize>),
+    Acquires(Vec<usize>),
+}
+
+impl BatchStep {
+    const fn answers(&self) -> usize {
+        if matches!(self, Self::Raise(..)) { 2 } else { 1 }
+    }
+}
+
+impl<'a> Batch<'a> {
+    pub(crate) fn new(calls: &'a [Command]) -> Self {
+        let releases = numbers(calls, |call| matches!(call, Command::Free(_)));
+        let acquires = acquires(calls);
+        let mut steps = Vec::with_capacity(calls.len());
+        steps.extend(releases.chunks(MAX_BATCH).map(|some| BatchStep::Releases(some.to_vec())));
+        let mut grouped = acquires.iter().copied().peekable();
+        for (number, call) in calls.iter().enumerate() {
+            if grouped.next_if_eq(&number).is_none()
+                && (releases.is_empty() || !matches!(call, Command::Free(_)))
+            {
+                steps.push(match call {
+                    Command::RaiseMaxLease(max_lease) => BatchStep::Raise(number, *max_lease),
+                    _ => BatchStep::One(number),
+                });
+            }
+        }
+        steps.extend(acquires.chunks(MAX_BATCH).map(|some| BatchStep::Acquires(some.to_vec())));
+        Self { calls, steps }
+    }
+
+    pub(crate) fn commands(&self, space: &Keyspace, ladder: &Ladder) -> Vec<Cmd> {
+        let mut commands = Vec::with_capacity(self.steps.len());
+        for step in &self.steps {
+            match step {
+                BatchStep::One(number) => {
+                    commands.extend(self.calls[*number].encode(space).map(|one| command(&one)));
+                }
+                BatchStep::Raise(_, max_lease) => {
+                    commands.extend([ladder.publish(*max_lease), ladder.load(*max_lease)]);
+                }
+                BatchStep::Releases(numbers) => {
+                    commands.push(command(&release_batch(&self.requests(numbers), space)));
+                }
+                BatchStep::Acquires(numbers) => {
+                    commands.push(command(&acquire_batch(&self.acquires(numbers), space)));
+                }
+            }
+        }
+        commands
+    }
+
+    /// The replies to the calls, in the order of the calls.
+    pub(crate) fn replies(&self, answers: Result<Vec<Value>, RedisError>) -> Vec<Outcome> {
+        let mut replies: Vec<Outcome> =
+            self.calls.iter().map(|_| Err(CommandError::ConnectionLost)).collect();
+        match answers {
+            Ok(answers) if answers.len() == self.steps.iter().map(BatchStep::answers).sum() => {
+                let mut answers = answers.into_iter();
+                for step in &self.steps {
+                    // An error of the first command says as much as one of the last.
+                    let of_step = answers.by_ref().take(step.answers());
+                    let error = |answer: &Value| matches!(answer, Value::ServerError(_));
+                    let answer =
+                        of_step.reduce(|first, last| if error(&first) { first } else { last });
+                    self.answer(step, answer.unwrap_or(Value::Nil), &mut replies);
+                }
+            }
+            Ok(_) => {}
+            // With several commands it is an error of the connection, whichever script it is
+            // attributed to.
+            Err(error) => {
+                let script = self.steps.first().and_then(|step| self.script(step));
+                replies.fill(Err(script_error(script, &error)));
+            }
+        }
+        replies
+    }
+
+    fn script(&self, step: &BatchStep) -> Option<Script> {
+        match step {
+            BatchStep::One(number) => self.calls[*number].script(),
+            BatchStep::Raise(..) => None,
+            BatchStep::Releases(_) => Some(Script::ReleaseBatch),
+            BatchStep::Acquires(_) => Some(Script::AcquireBatch),
+        }
+    }
+
+    fn answer(&self, step: &BatchStep, answer: Value, replies: &mut [Outcome]) {
+        match step {
+            BatchStep::One(number) | BatchStep::Raise(number, _) => {
+                replies[*number] = read(&self.calls[*number], answer);
+            }
+            BatchStep::Releases(numbers) => {
+                let ended = group(self.script(step), answer, |answer| {
+                    released_batch(numbers.len(), answer)
+                });
+                spread(numbers, ended, Reply::Released, replies);
+            }
+            BatchStep::Acquires(numbers) => {
+                let grants = group(self.script(step), answer, |answer| {
+                    acquired_batch(&self.acquires(numbers), answer)
+                });
+                let granted = |grant| Reply::Acquire(AcquireReply::Granted(grant));
+                spread(numbers, grants, granted, replies);
+            }
+        }
+    }
+
+    fn requests(&self, numbers: &[usize]) -> Vec<&RequestRef> {
+        let request = |&number: &usize| match &self.calls[number] {
+            Command::Free(request) => Some(request),
+            _ => None,
+        };
+        numbers.iter().filter_map(request).collect()
+    }
+
+    fn acquires(&self, numbers: &[usize]) -> Vec<&Acquire> {
+        let acquire = |&number: &usize| match &self.calls[number] {
+            Command::Acquire(acquire) => Some(acquire),
+            _ => None,
+        };
+        numbers.iter().filter_map(acquire).collect()
+    }
+}
+
+/// The acquires that are batched: not beside a cancel, which no acquire may overtake; only the
+/// first of each key; and none that wants a large range of tokens, which must not carry the counter
+/// far ahead of the clock.
+fn acquires(calls: &[Command]) -> Vec<usize> {
+    if calls.iter().any(|call| matches!(call, Command::Cancel { .. })) {
+        return Vec::new();
+    }
+    let mut keys = HashSet::new();
+    numbers(calls, |call| match call {
+        Command::Acquire(acquire) => {
+            acquire.likely_free
+                && acquire.fence_count <= SMALL_FENCE_RANGE
+                && keys.insert(&*acquire.request.key)
+        }
+        _ => false,
+    })
+}
+
+/// The indices of such commands, if there are several: a single one is sent as it is.
+fn numbers<'a>(calls: &'a [Command], mut such: impl FnMut(&'a Command) -> bool) -> Vec<usize> {
+    let numbered = calls.iter().enumerate();
+    let found: Vec<_> =
+        numbered.filter_map(|(number, call)| such(call).then_some(number)).collect();
+    if found.len() > 1 { found } else { Vec::new() }
+}
+
+/// The answer to several calls that went together.
+fn group<T>(
+    script: Option<Script>,
+    answer: Value,
+    read: impl FnOnce(&RawReply) -> Option<Vec<BatchItem<T>>>,
+) -> Result<Vec<BatchItem<T>>, CommandError> {
+    if let Value::ServerError(error) = answer {
+        return Err(script_error(script, &RedisError::from(error)));
+    }
+    let answer = plain(answer);
+    read(&answer).ok_or_else(|| {
+        CommandError::InvalidReply(format!(
+            "unexpected reply to several calls together: {answer:?}"
+        ))
+    })
+}
+
+/// Gives each of these commands its outcome; on an error, all of them the error.
+fn spread<T>(
+    numbers: &[usize],
+    answers: Result<Vec<BatchItem<T>>, CommandError>,
+    done: impl Fn(T) -> Reply,
+    replies: &mut [Outcome],
+) {
+    match answers {
+        Ok(answers) => {
+            for (&number, answer) in numbers.iter().zip(answers) {
+                replies[number] = match answer {
+                    BatchItem::Done(value) => Ok(done(value)),
+                    BatchItem::Retry => Err(CommandError::NotBatchable),
+                };
+            }
+        }
+        Err(error) => numbers.iter().for_each(|&number| replies[number] = Err(error.clone())),
+    }
 }
 
 pub(crate) fn command(invocation: &ScriptCall) -> Cmd {
@@ -60,4 +258,74 @@ pub(crate) fn script_error(script: Option<Script>, error: &RedisError) -> Comman
         }
         (other, _) => other,
     }
+}
+
+/// EVALSHA names a script by the SHA-1 of its text.
+pub(crate) static SHA: LazyLock<[String; Script::ALL.len()]> =
+    LazyLock::new(|| Script::ALL.map(|script| sha_of(script.text())));
+
+pub(crate) fn sha_of(text: &str) -> String {
+    sha1_smol::Sha1::from(text).digest().to_string()
+}
+
+pub(crate) fn sha(script: Script) -> &'static str {
+    let index = Script::ALL.iter().position(|&other| other == script);
+    &SHA[index.expect("ALL lists every script")]
+}
+
+/// The longest lease, stored in the server's script cache, which a flush of the data does not
+/// clear.
+///
+/// Each step has a script that is never run; the highest one that is loaded is the longest lease. A
+/// server that knows any of them has granted locks of this key space in this database. Other
+/// tenants of the server have their own scripts.
+pub(crate) struct Ladder {
+    tenant: String,
+    /// The channel on which all processes receive a new bound.
+    everyone: String,
+    /// The SHA-1 of each step, in order.
+    shas: Vec<String>,
+}
+
+impl Ladder {
+    pub(crate) fn new(space: &Keyspace, database: i64) -> Self {
+        let tenant = sha_of(&format!("{} in database {database}", space.fence()));
+        let shas = lease_steps().map(|step| sha_of(&text(&tenant, step))).collect();
+        Self { tenant, everyone: space.inbox(EVERYONE), shas }
+    }
+
+    pub(crate) fn everyone(&self) -> &str {
+        &self.everyone
+    }
+
+    /// Checks which steps are loaded.
+    pub(crate) fn look(&self) -> Cmd {
+        let mut command = redis::cmd("SCRIPT");
+        command.arg("EXISTS").arg(&self.shas);
+        command
+    }
+
+    /// The longest lease, from the reply to [`Self::look`]; zero if no step is loaded.
+    pub(crate) fn highest(loaded: &[bool]) -> Duration {
+        let mut steps = lease_steps().zip(loaded).rev();
+        steps.find(|&(_, &loaded)| loaded).map(|(step, _)| step).unwrap_or_default()
+    }
+
+    /// Loads a step.
+    pub(crate) fn load(&self, step: Duration) -> Cmd {
+        let mut command = redis::cmd("SCRIPT");
+        command.arg("LOAD").arg(text(&self.tenant, step));
+        command
+    }
+
+    /// Announces it to all processes.
+    pub(crate) fn publish(&self, step: Duration) -> Cmd {
+        let mut command = redis::cmd("PUBLISH");
+        command.arg(&self.everyone).arg(format!("bound {}", step.as_millis()));
+        command
+    }
+}
+
+fn text(tenant: &str, step: Duration) -> String {
+    format!("return '{tenant} {}'", step.as_millis())
 }

@@ -11,8 +11,7 @@ use crate::protocol::request::{Failure, Loss};
 use crate::types::fence::Fence;
 use crate::types::owner_info::{HolderInfo, OwnerInfo};
 use crate::types::request_id::RequestId;
-use crate::wire::probe::BlockedRequest;
-use crate::wire::reply::BlockedBy;
+use crate::wire::reply::{BlockedBy, BlockedRequest};
 
 const WAITED: Duration = Duration::from_millis(1500);
 

@@ -26,8 +26,7 @@ use crate::types::request_id::{RequestId, RequestMap};
 use crate::types::sync::mpsc::SyncSender;
 use crate::types::time::Timestamp;
 use crate::wire::command::Command;
-use crate::wire::probe::BlockedRequest;
-use crate::wire::reply::{AcquireReply, BlockedBy, Notification, Reply};
+use crate::wire::reply::{AcquireReply, BlockedBy, BlockedRequest, Notification, Reply};
 
 pub struct Dispatcher {
     protocol: Protocol,

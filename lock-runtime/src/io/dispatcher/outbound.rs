@@ -13,9 +13,8 @@ use crate::protocol::request::{Failure, GroupOutput, Loss, Output, ReleaseOutcom
 use crate::types::fence::Fence;
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
-use crate::wire::command::Command;
-use crate::wire::limits::MAX_LISTED_WAITERS;
-use crate::wire::probe::Probe;
+use crate::wire::command::{Command, Probe};
+use crate::wire::keyspace::MAX_LISTED_WAITERS;
 use crate::wire::reply::Grant;
 
 impl Dispatcher {

@@ -7,9 +7,8 @@ use crate::protocol::request::{CommandId, GroupOutput, Output};
 use crate::protocol::timing::Timing;
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
-use crate::wire::command::Command;
-use crate::wire::probe::{BlockedRequest, Probe, ProbeReply, WaitTarget};
-use crate::wire::reply::Reply;
+use crate::wire::command::{Command, Probe, WaitTarget};
+use crate::wire::reply::{BlockedRequest, ProbeReply, Reply};
 
 const ID: RequestId = RequestId::from_bits(5);
 

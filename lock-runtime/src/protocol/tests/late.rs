@@ -7,7 +7,7 @@ use crate::protocol::request::{Output, RequestParams};
 use crate::protocol::timing::Timing;
 use crate::types::request_id::RequestId;
 use crate::wire::command::Command;
-use crate::wire::limits::WAITER_LEASE;
+use crate::wire::keyspace::WAITER_LEASE;
 use crate::wire::reply::{RenewalReply, Reply};
 
 #[test]

@@ -7,7 +7,7 @@ use crate::protocol::request::{Failure, Output, RequestParams};
 use crate::protocol::timing::Timing;
 use crate::types::request_id::RequestId;
 use crate::wire::command::{Acquire, Command};
-use crate::wire::max_lease::DataLossGrace;
+use crate::wire::keyspace::DataLossGrace;
 use crate::wire::reply::{AcquireReply, BlockedBy, BusyReply, Notification, Reply};
 
 const LONG: Duration = Duration::from_mins(10);

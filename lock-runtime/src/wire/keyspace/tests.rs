@@ -1,3 +1,5 @@
+mod max_lease;
+
 use super::*;
 
 #[test]

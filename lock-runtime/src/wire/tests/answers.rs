@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use crate::wire::command::Command;
-use crate::wire::raw_reply::RawReply;
+use crate::wire::reply::RawReply;
 use crate::wire::tests::calls::{name, owner_info};
 
 fn any_int() -> impl Strategy<Value = i64> {

@@ -7,10 +7,8 @@ use proptest::prelude::*;
 use crate::types::fence::Fence;
 use crate::types::owner_info::OwnerInfo;
 use crate::types::request_id::RequestId;
-use crate::wire::command::{Acquire, Command, Enqueue, Renewal, RequestRef};
-use crate::wire::limits::WAITER_LEASE;
-use crate::wire::max_lease::DataLossGrace;
-use crate::wire::probe::{Probe, WaitTarget};
+use crate::wire::command::{Acquire, Command, Enqueue, Probe, Renewal, RequestRef, WaitTarget};
+use crate::wire::keyspace::{DataLossGrace, WAITER_LEASE};
 
 /// One of few requests.
 pub fn name() -> impl Strategy<Value = RequestId> {

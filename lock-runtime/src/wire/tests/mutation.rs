@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::wire::raw_reply::RawReply;
+use crate::wire::reply::RawReply;
 use crate::wire::tests::answers::any_answer;
 
 /// One change to an answer.

@@ -2,10 +2,8 @@
 
 use crate::types::fence::FenceRange;
 use crate::wire::command::{Acquire, Command, Renewal};
-use crate::wire::limits::MAX_FENCE_RANGE;
-use crate::wire::probe::ProbeReply;
-use crate::wire::raw_reply::RawReply;
-use crate::wire::reply::{AcquireReply, RenewalReply, Reply};
+use crate::wire::keyspace::MAX_FENCE_RANGE;
+use crate::wire::reply::{AcquireReply, ProbeReply, RawReply, RenewalReply, Reply};
 
 /// Whether the reply gives anybody a lock.
 pub const fn grants(reply: &Reply) -> bool {

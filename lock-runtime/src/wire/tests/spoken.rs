@@ -4,10 +4,8 @@ use std::time::Duration;
 
 use crate::types::owner_info::HolderInfo;
 use crate::wire::command::Command;
-use crate::wire::probe::ProbeReply;
-use crate::wire::raw_reply::RawReply;
 use crate::wire::reply::{
-    AcquireReply, BlockedBy, BusyReply, Grant, LockState, RenewalReply, Reply,
+    AcquireReply, BlockedBy, BusyReply, Grant, LockState, ProbeReply, RawReply, RenewalReply, Reply,
 };
 
 /// The answer that holds this reply.

@@ -2,9 +2,8 @@
 
 use crate::backend::memory::tests::commands::{once, queueing, request, request_id};
 use crate::backend::memory::tests::parity::{Both, LIVE};
-use crate::wire::batch::{BatchItem, acquire_batch, acquired_batch, release_batch, released_batch};
-use crate::wire::command::{Acquire, Command, RequestRef};
-use crate::wire::reply::{Decode, Grant, Reply};
+use crate::wire::command::{Acquire, Command, RequestRef, acquire_batch, release_batch};
+use crate::wire::reply::{BatchItem, Decode, Grant, Reply, acquired_batch, released_batch};
 
 const KEYS: [&str; 3] = ["first", "second", "third"];
 

@@ -9,8 +9,7 @@ use crate::backend::memory::tests::parity::{Both, DEAD, LIVE, Pair, START};
 use crate::types::fence::Fence;
 use crate::types::request_id::RequestId;
 use crate::wire::command::{Acquire, Command, Enqueue, Renewal, RequestRef};
-use crate::wire::limits::WAITER_LEASE;
-use crate::wire::max_lease::DataLossGrace;
+use crate::wire::keyspace::{DataLossGrace, WAITER_LEASE};
 use crate::wire::reply::{AcquireReply, BlockedBy, Decode as _, Notification, RenewalReply, Reply};
 
 const MINUTE: Duration = Duration::from_mins(1);

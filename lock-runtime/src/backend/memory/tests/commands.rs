@@ -10,10 +10,8 @@ use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::OwnerInfo;
 use crate::types::request_id::RequestId;
 use crate::wire::command::{Acquire, Command, Enqueue, RequestRef};
-use crate::wire::limits::WAITER_LEASE;
-use crate::wire::max_lease::DataLossGrace;
-use crate::wire::raw_reply::RawReply;
-use crate::wire::reply::{AcquireReply, BusyReply, Grant, Reply};
+use crate::wire::keyspace::{DataLossGrace, WAITER_LEASE};
+use crate::wire::reply::{AcquireReply, BusyReply, Grant, RawReply, Reply};
 
 /// How many tokens a request wants unless a test says otherwise.
 pub(crate) const BLOCK: u32 = 3;

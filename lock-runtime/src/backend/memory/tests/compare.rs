@@ -8,9 +8,8 @@ use std::time::Duration;
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::HolderInfo;
 use crate::types::request_id::RequestId;
-use crate::wire::probe::ProbeReply;
 use crate::wire::reply::{
-    AcquireReply, BlockedBy, BusyReply, LockState, Notification, RenewalReply, Reply,
+    AcquireReply, BlockedBy, BusyReply, LockState, Notification, ProbeReply, RenewalReply, Reply,
 };
 
 /// What a stalled machine may add between the two answers; the spans of the tests differ by more.

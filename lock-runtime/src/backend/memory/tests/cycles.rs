@@ -5,9 +5,8 @@ use std::time::Duration;
 use crate::backend::memory::tests::commands::{KEY, once, owner_info, request, request_id};
 use crate::backend::memory::tests::parity::Both;
 use crate::types::request_id::RequestId;
-use crate::wire::command::{Acquire, Command, RequestRef};
-use crate::wire::probe::{Probe, ProbeReply, WaitTarget};
-use crate::wire::reply::Reply;
+use crate::wire::command::{Acquire, Command, Probe, RequestRef, WaitTarget};
+use crate::wire::reply::{ProbeReply, Reply};
 
 const FIRST: &str = "first key";
 const SECOND: &str = "second {key}\nof two lines";

@@ -7,10 +7,9 @@ use crate::backend::memory::tests::commands::{
 };
 use crate::backend::memory::tests::parity::{Both, LIVE};
 use crate::types::request_id::RequestId;
-use crate::wire::command::{Acquire, Command, Renewal};
-use crate::wire::limits::WAITER_LEASE;
-use crate::wire::probe::{Probe, WaitTarget};
-use crate::wire::raw_reply::RawReply;
+use crate::wire::command::{Acquire, Command, Probe, Renewal, WaitTarget};
+use crate::wire::keyspace::WAITER_LEASE;
+use crate::wire::reply::RawReply;
 
 fn renew(number: u8, ttl: Duration) -> Renewal {
     Renewal::Hold { key: KEY.into(), id: request_id(number), ttl }

@@ -158,7 +158,7 @@ fn a_ttl_of_zero_is_refused_and_a_server_that_cannot_count_takes_nothing() {
     {
         both.raw(words);
         let answer = both.ask(&Command::AcquireAll(three()));
-        assert_eq!(answer, Ok(crate::wire::raw_reply::RawReply::Int(0)));
+        assert_eq!(answer, Ok(crate::wire::reply::RawReply::Int(0)));
         both.raw(&["CONFIG", "SET", "maxmemory", "0"]);
     }
 }

@@ -10,8 +10,7 @@ use crate::backend::memory::tests::compare::{Numbers, PubSubMessage};
 use crate::types::fence::{Fence, FenceRange};
 use crate::wire::command::Command;
 use crate::wire::keyspace::Keyspace;
-use crate::wire::raw_reply::RawReply;
-use crate::wire::reply::{AcquireReply, Decode, Reply, parse_notification};
+use crate::wire::reply::{AcquireReply, Decode, RawReply, Reply, parse_notification};
 use crate::wire::script::{Script, ScriptCall};
 
 /// Inboxes with a subscriber.

@@ -13,10 +13,8 @@ use crate::backend::memory::tests::steps::{
     Asking, Entry, Floor, HOLDER, NONCES, Queue, Span, Step, UNIT, Who, any_step,
 };
 use crate::types::fence::Fence;
-use crate::wire::command::{Acquire, Command, Enqueue, Renewal, RequestRef};
-use crate::wire::limits::WAITER_LEASE;
-use crate::wire::max_lease::DataLossGrace;
-use crate::wire::probe::{Probe, WaitTarget};
+use crate::wire::command::{Acquire, Command, Enqueue, Probe, Renewal, RequestRef, WaitTarget};
+use crate::wire::keyspace::{DataLossGrace, WAITER_LEASE};
 use crate::wire::reply::{AcquireReply, BlockedBy, LockState, RenewalReply, Reply};
 
 /// The nearest end of a span is a quarter of a unit away: a sequence that took longer proves

@@ -9,14 +9,12 @@ use std::sync::atomic::AtomicU64;
 use proptest::prelude::*;
 use redis::{ErrorKind, PushInfo, PushKind, RedisError, ServerError, Value, VerbatimFormat};
 
-use crate::backend::redis::batch::Batch;
-use crate::backend::redis::command::{plain, read};
+use crate::backend::redis::command::{Batch, Ladder, plain, read};
 use crate::backend::redis::connection::{notice, pushed};
-use crate::backend::redis::lease_steps::Ladder;
 use crate::protocol::commands::CommandError;
 use crate::wire::command::Command;
 use crate::wire::keyspace::Keyspace;
-use crate::wire::raw_reply::RawReply;
+use crate::wire::reply::RawReply;
 use crate::wire::tests::answers::{any_answer, any_text, shaped};
 use crate::wire::tests::calls::any_call;
 use crate::wire::tests::config;
@@ -181,8 +179,8 @@ proptest! {
         info in any::<String>(),
         field in field(),
     ) {
-        crate::backend::preflight::hazards(&info);
-        crate::backend::preflight::hazards(&field);
+        crate::backend::redis::preflight::hazards(&info);
+        crate::backend::redis::preflight::hazards(&field);
     }
 }
 

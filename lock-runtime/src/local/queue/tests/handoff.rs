@@ -4,7 +4,7 @@ use super::*;
 use crate::local::params::{AcquireParams, LeaseTerms};
 use crate::local::queue::{LocalQueue, MAX_LOCAL_STREAK, MAX_STREAK_CONTENDED};
 use crate::types::fence::Fence;
-use crate::wire::limits::MAX_FENCE_RANGE;
+use crate::wire::keyspace::MAX_FENCE_RANGE;
 
 fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap()

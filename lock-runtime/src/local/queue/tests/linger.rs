@@ -123,7 +123,7 @@ fn an_expired_lease_is_not_reused() {
 fn it_reserves_many_tokens() {
     let mut queue = TestQueue::new();
     queue.join("first", lingering(0));
-    assert_eq!(queue.fence_count, crate::wire::limits::MAX_FENCE_RANGE);
+    assert_eq!(queue.fence_count, crate::wire::keyspace::MAX_FENCE_RANGE);
 }
 
 #[test]

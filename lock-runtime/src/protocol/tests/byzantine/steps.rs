@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use crate::protocol::connection::ConnectErrorKind;
-use crate::wire::raw_reply::RawReply;
+use crate::wire::reply::RawReply;
 use crate::wire::tests::answers::{any_answer, any_text};
 use crate::wire::tests::mutation::{Mutation, any_mutation};
 

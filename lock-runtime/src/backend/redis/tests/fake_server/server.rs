@@ -10,7 +10,7 @@ use redis::Value;
 
 use crate::backend::redis::tests::fake_server::{handshake, wire};
 use crate::backend::redis::tests::random::any_value;
-use crate::wire::limits::MAX_FENCE_RANGE;
+use crate::wire::keyspace::MAX_FENCE_RANGE;
 
 /// What a server is up to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -133,7 +133,7 @@ impl Model {
             assert!(self.requests.is_none() && self.lease.is_none(), "one at a time");
             let (_, first) = self.waiting.first_key_value().expect("a request without a waiter");
             assert_eq!(first.params.since, acquire.params.since, "a request for the first waiter");
-            assert!((1..=crate::wire::limits::MAX_FENCE_RANGE).contains(&acquire.fence_count));
+            assert!((1..=crate::wire::keyspace::MAX_FENCE_RANGE).contains(&acquire.fence_count));
             self.names += 1;
             assert_eq!(acquire.id, request_id(self.names));
             self.queue.provide_request_id(request_id(self.names + 1));

@@ -5,8 +5,7 @@ use crate::protocol::request::{GroupOutput, Output};
 use crate::types::fence::FenceRange;
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
-use crate::wire::command::Command;
-use crate::wire::probe::{Probe, WaitTarget};
+use crate::wire::command::{Command, Probe, WaitTarget};
 use crate::wire::tests::calls::owner_info;
 
 impl World {

@@ -8,9 +8,10 @@ use crate::types::fence::{Fence, FenceRange};
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 use crate::wire::command::{Command, Renewal};
-use crate::wire::limits::WAITER_LEASE;
-use crate::wire::raw_reply::RawReply;
-use crate::wire::reply::{AcquireReply, Notification, RenewalReply, Reply, parse_notification};
+use crate::wire::keyspace::WAITER_LEASE;
+use crate::wire::reply::{
+    AcquireReply, Notification, RawReply, RenewalReply, Reply, parse_notification,
+};
 use crate::wire::tests::spoken::spoken;
 
 impl World {

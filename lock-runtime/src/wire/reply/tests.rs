@@ -1,4 +1,5 @@
 use super::*;
+use crate::wire::command::WaitTarget;
 
 fn asking(id: u128) -> Probe {
     Probe {

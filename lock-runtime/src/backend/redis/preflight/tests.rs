@@ -1,3 +1,6 @@
+mod preflight;
+mod server_info;
+
 use std::collections::BTreeSet;
 
 use super::*;

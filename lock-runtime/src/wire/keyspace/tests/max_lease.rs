@@ -1,5 +1,5 @@
-use super::*;
-use crate::wire::limits::WAITER_LEASE;
+use super::super::*;
+use crate::wire::keyspace::WAITER_LEASE;
 
 #[test]
 fn the_steps_go_from_the_lease_of_a_waiter_to_beyond_the_longest_ttl_a_tenth_at_a_time() {

@@ -1,4 +1,4 @@
-use super::{hazards, warnings};
+use super::super::{hazards, warnings};
 
 #[test]
 fn a_server_that_denies_info_is_said_to_be_unknown() {

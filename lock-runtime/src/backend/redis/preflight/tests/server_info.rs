@@ -1,4 +1,4 @@
-use super::*;
+use super::super::*;
 
 fn hello(entries: &[(&str, &str)]) -> Value {
     let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());

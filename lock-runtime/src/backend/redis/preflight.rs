@@ -1,0 +1,233 @@
+//! Whether a server can keep locks: its version, mode and role, the permissions of the user, and
+//! the settings that endanger locks, of which it warns once.
+
+use std::collections::HashSet;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use redis::Value;
+
+use crate::backend::redis::errors::OpenError;
+use crate::protocol::connection::ConnectErrorKind;
+use crate::types::printable::printable;
+use crate::user_code;
+use crate::wire::keyspace::Keyspace;
+
+/// Version, mode and role: from HELLO, which any user may, else from INFO.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Facts {
+    version: Option<String>,
+    mode: Option<String>,
+    role: Option<String>,
+}
+
+impl Facts {
+    pub(crate) fn new(hello: Option<&Value>, info: Option<&str>) -> Self {
+        let fact = |in_hello: &str, in_info: &str| {
+            let said = hello.and_then(|hello| entry(hello, in_hello));
+            said.or_else(|| field(info?, in_info).map(str::to_owned))
+        };
+        Self {
+            version: fact("version", "redis_version"),
+            mode: fact("mode", "redis_mode"),
+            role: fact("role", "role"),
+        }
+    }
+
+    /// An error for a server that cannot keep locks. Unknown facts are no error.
+    pub(crate) fn check(&self) -> Result<(), OpenError> {
+        let (kind, text) = match (self.mode.as_deref(), self.role.as_deref()) {
+            (Some("sentinel"), _) => (
+                ConnectErrorKind::Permanent,
+                "this is a Sentinel, which is not supported yet; connect to the primary that it \
+                 watches"
+                    .to_owned(),
+            ),
+            (Some("cluster"), _) => (
+                ConnectErrorKind::Permanent,
+                "this is a node of a Redis Cluster, which is not supported yet; use one primary \
+                 with cluster-enabled no"
+                    .to_owned(),
+            ),
+            (_, Some("slave" | "replica")) => (
+                ConnectErrorKind::Unsuitable,
+                "this is a replica, which grants no locks; connect to the primary, not to a replica"
+                    .to_owned(),
+            ),
+            _ => match &self.version {
+                Some(version) if is_before_6_2(version) => (
+                    ConnectErrorKind::Permanent,
+                    format!("this is Redis {version}; locks need Redis 6.2 or later, or Valkey"),
+                ),
+                _ => return Ok(()),
+            },
+        };
+        Err(OpenError::Unfit(kind, text))
+    }
+}
+
+fn entry(map: &Value, name: &str) -> Option<String> {
+    let text = |value: &Value| match value {
+        Value::BulkString(bytes) => String::from_utf8(bytes.clone()).ok(),
+        Value::SimpleString(text) => Some(text.clone()),
+        _ => None,
+    };
+    let Value::Map(entries) = map else { return None };
+    entries
+        .iter()
+        .find(|(key, _)| text(key).as_deref() == Some(name))
+        .and_then(|(_, value)| text(value))
+}
+
+fn is_before_6_2(version: &str) -> bool {
+    let mut numbers = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) < (6, 2)
+}
+
+/// The missing permissions.
+pub(crate) struct Denied<'a> {
+    space: &'a Keyspace,
+    rules: Vec<String>,
+}
+
+impl<'a> Denied<'a> {
+    pub(crate) const fn none(space: &'a Keyspace) -> Self {
+        Self { space, rules: Vec::new() }
+    }
+
+    /// Records a missing permission if the reply says so.
+    pub(crate) fn note_answer(&mut self, command: &str, answer: &Value) {
+        if let Value::ServerError(error) = answer
+            && let words = error.details().unwrap_or_default()
+            // A transaction that is not allowed to end is discarded, and the reason quoted.
+            && (error.code() == "NOPERM" || words.contains("NOPERM "))
+        {
+            self.note(command, words);
+        }
+    }
+
+    /// Records that a command was denied with this text.
+    pub(crate) fn note(&mut self, command: &str, words: &str) {
+        let words = words.to_lowercase();
+        let rule = if words.contains("channel") {
+            channels(self.space)
+        } else if words.contains("access") && words.contains("key") {
+            keys(self.space)
+        } else {
+            format!("+{}", command.to_lowercase().replace(' ', "|"))
+        };
+        if !self.rules.contains(&rule) {
+            self.rules.push(rule);
+        }
+    }
+
+    pub(crate) fn check(&self, user: &str) -> Result<(), OpenError> {
+        if self.rules.is_empty() {
+            return Ok(());
+        }
+        let missing = self.rules.join(" ");
+        let rules = rules(self.space);
+        let text = format!(
+            "the user '{user}' lacks {missing}; run in the server: ACL SETUSER {user} {rules}"
+        );
+        Err(OpenError::Unfit(ConnectErrorKind::Permanent, text))
+    }
+}
+
+/// The commands, as rules of an access list. `docs/server.md` shows them.
+pub(crate) const COMMANDS: [&str; 34] = [
+    // Of connections.
+    "+hello",
+    "+select",
+    "+client|setname",
+    "+info",
+    "+subscribe",
+    "+watch",
+    "+multi",
+    "+exec",
+    "+evalsha",
+    "+script|load",
+    "+script|exists",
+    // In scripts.
+    "+publish",
+    "+time",
+    "+exists",
+    "+get",
+    "+set",
+    "+setrange",
+    "+del",
+    "+incr",
+    "+incrby",
+    "+decrby",
+    "+pttl",
+    "+pexpire",
+    "+zadd",
+    "+zrem",
+    "+zrange",
+    "+zrank",
+    "+zcard",
+    "+zscore",
+    "+hset",
+    "+hget",
+    "+hmget",
+    "+hdel",
+    "+hgetall",
+];
+
+/// The rules that are enough for locks under this prefix, to be appended to `ACL SETUSER name`.
+pub(crate) fn rules(space: &Keyspace) -> String {
+    format!("{} {} {}", keys(space), channels(space), COMMANDS.join(" "))
+}
+
+fn keys(space: &Keyspace) -> String {
+    format!("~{}*", literal(space.prefix()))
+}
+
+fn channels(space: &Keyspace) -> String {
+    format!("&{}*", literal(&space.inbox("")))
+}
+
+/// The text as a pattern that only it matches.
+fn literal(text: &str) -> String {
+    let escape = |c: char| matches!(c, '*' | '?' | '[' | ']' | '\\' | '^').then_some('\\');
+    text.chars().flat_map(|c| escape(c).into_iter().chain([c])).collect()
+}
+
+/// Warnings that were logged, so that a reconnect does not repeat them.
+static WARNED: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
+
+const UNREADABLE: &str = "cannot tell whether the server may evict locks: the user has no right \
+    to run INFO; grant +info, or make sure that maxmemory-policy is noeviction";
+
+/// Logs each warning about INFO once, or that INFO cannot be read.
+pub(crate) fn warn_of_hazards(info: Option<&str>) {
+    for hazard in warnings(info) {
+        let new = WARNED.lock().unwrap_or_else(PoisonError::into_inner).insert(hazard.clone());
+        if new {
+            user_code::event!(warn, "{hazard}");
+        }
+    }
+}
+
+fn warnings(info: Option<&str>) -> Vec<String> {
+    info.map_or_else(|| vec![UNREADABLE.to_owned()], hazards)
+}
+
+pub(crate) fn hazards(info: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let policy = field(info, "maxmemory_policy").unwrap_or("noeviction");
+    if policy != "noeviction" && field(info, "maxmemory") != Some("0") {
+        found.push(format!(
+            "the server may evict locks: maxmemory-policy is {}, set noeviction",
+            printable(policy)
+        ));
+    }
+    found
+}
+
+/// A line of INFO.
+pub(crate) fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+    info.lines().find_map(|line| line.trim_end().strip_prefix(name)?.strip_prefix(':'))
+}
+
+#[cfg(test)]
+mod tests;
