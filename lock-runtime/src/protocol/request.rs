@@ -11,8 +11,7 @@ use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 use crate::wire::command::Command;
 use crate::wire::keyspace::WAITER_LEASE;
-use crate::wire::reply::BlockedRequest;
-use crate::wire::reply::{BusyReply, Grant};
+use crate::wire::reply::{BlockedRequest, BusyReply, Grant};
 
 /// The parameters of a request.
 #[derive(Clone, Debug)]
