@@ -48,7 +48,7 @@ pub use crate::api::request::LockRequest;
 pub use crate::api::testing;
 pub use crate::error::LockError;
 pub use crate::types::fence::{Fence, FenceGate, StaleFence};
-pub use crate::types::holder::Holder;
+pub use crate::types::owner_info::Holder;
 
 /// The types of the `redis` crate that are needed for [`LockManagerBuilder::client`].
 ///

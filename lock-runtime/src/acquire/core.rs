@@ -14,8 +14,8 @@ use crate::io::mailbox::Mailbox;
 use crate::local::key_queue::{QueueContext, QueueTable};
 use crate::local::params::{AcquireParams, LeaseTerms};
 use crate::protocol::request::RequestParams;
-use crate::types::call_site::CallSite;
-use crate::types::process_info::{self, ProcessInfo};
+use crate::types::environment::new_request_id;
+use crate::types::owner_info::{CallSite, ProcessInfo};
 use crate::types::time::{self, Timestamp};
 
 pub(crate) struct ManagerCore {
@@ -134,7 +134,7 @@ impl ManagerCore {
 
     /// A request that bypasses the local queue. Its lease is handed off to nobody.
     pub(crate) fn request(&self, key: &Arc<str>, params: AcquireParams) -> RequestParams {
-        params.request(key, process_info::request_id(), &self.process)
+        params.request(key, new_request_id(), &self.process)
     }
 
     /// The output of `future`, or `None` if `deadline` comes first.

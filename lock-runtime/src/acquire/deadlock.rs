@@ -8,11 +8,10 @@ use std::time::Duration;
 
 use crate::acquire::core::ManagerCore;
 use crate::error::LockError;
-use crate::io::futures::DeadlockWatch;
-use crate::io::mailbox::WaitRegistration;
+use crate::io::mailbox::{DeadlockWatch, WaitRegistration};
 use crate::owner::frame::Frame;
-use crate::types::call_site::CallSite;
-use crate::types::process_info;
+use crate::types::environment::new_request_id;
+use crate::types::owner_info::CallSite;
 use crate::types::request_id::RequestId;
 use crate::types::time::{self, Timestamp};
 use crate::wire::command::{WaitState, WaitTarget};
@@ -61,7 +60,7 @@ impl WaitInfo {
         let owner = core.process().owner_info(Duration::ZERO, call_site, since);
         let wait_state = Box::new(wait_state);
         core.mailbox().register_wait(WaitRegistration {
-            id: process_info::request_id(),
+            id: new_request_id(),
             key,
             since,
             owner,

@@ -26,8 +26,8 @@ use crate::acquire::deadlock::{WaitInfo, with_deadlock_detection};
 use crate::acquire::options::Options;
 use crate::error::{DeadlockKind, LockError};
 use crate::io::block_on::{block_on, block_on_with_spin};
-use crate::io::flush_on_exit::is_io_thread;
-use crate::io::futures::AcquireFuture;
+use crate::io::event_loop::is_io_thread;
+use crate::io::mailbox::AcquireFuture;
 use crate::local::grant_channel::AcquireOutcome;
 use crate::local::key_queue::{JoinOutcome, WaitForTurn};
 use crate::local::params::AcquireParams;
@@ -35,9 +35,9 @@ use crate::owner::context::{current, find_on_stack, with_current};
 use crate::owner::frame::Frame;
 use crate::owner::section::Section;
 use crate::protocol::request::{Failure, Loss, ReleaseOutcome};
-use crate::types::call_site::CallSite;
+use crate::types::owner_info::CallSite;
 use crate::types::time;
-use crate::user_code::wakers;
+use crate::user_code;
 
 /// The error is boxed because each level of nested async calls has room for it.
 pub(crate) type AcquireResult = Result<Section, Box<LockError>>;
@@ -340,13 +340,13 @@ pub(crate) async fn release_and_wait(section: Section) -> Result<(), LockError> 
         outcome = Err(LockError::lost(lease.key(), loss));
     }
     for (lease, answer) in section.end_confirmed() {
-        let confirmed = match wakers::with_guarded(answer).await.unwrap_or(ReleaseOutcome::Unknown)
-        {
-            ReleaseOutcome::Held => Ok(()),
-            ReleaseOutcome::NotHeld => Err(LockError::lost(lease.key(), Loss::NotOnServer)),
-            ReleaseOutcome::Unknown => Err(LockError::unconfirmed(lease.key())),
-            ReleaseOutcome::Refused(why) => Err(LockError::not_released(lease.key(), &why)),
-        };
+        let confirmed =
+            match user_code::with_guarded(answer).await.unwrap_or(ReleaseOutcome::Unknown) {
+                ReleaseOutcome::Held => Ok(()),
+                ReleaseOutcome::NotHeld => Err(LockError::lost(lease.key(), Loss::NotOnServer)),
+                ReleaseOutcome::Unknown => Err(LockError::unconfirmed(lease.key())),
+                ReleaseOutcome::Refused(why) => Err(LockError::not_released(lease.key(), &why)),
+            };
         outcome = outcome.and(confirmed);
     }
     outcome

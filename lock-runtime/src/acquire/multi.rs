@@ -20,7 +20,7 @@ use crate::local::params::AcquireParams;
 use crate::owner::context::current;
 use crate::owner::frame::Frame;
 use crate::owner::section::Section;
-use crate::types::call_site::CallSite;
+use crate::types::owner_info::CallSite;
 use crate::types::time::{self, Timestamp};
 
 /// The wait for each further key once the time for all of them is over. Not zero: a call that tries

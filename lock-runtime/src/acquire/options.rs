@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::error::LockError;
-use crate::types::human_duration::HumanDuration;
+use crate::types::text::HumanDuration;
 
 /// The options of one call. The manager's defaults apply where they are `None`.
 #[derive(Clone, Copy, Debug)]

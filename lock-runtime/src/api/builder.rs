@@ -17,7 +17,7 @@ use crate::backend::redis::{Certificates, RedisEndpoint, WITHOUT_TLS};
 use crate::error::LockError;
 use crate::io::event_loop::{Setup, start};
 use crate::protocol::timing::Timing;
-use crate::types::printable::printable;
+use crate::types::text::printable;
 use crate::wire::keyspace::Keyspace;
 
 /// Builds a [`LockManager`].

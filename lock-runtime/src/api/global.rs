@@ -13,8 +13,8 @@ use once_cell::sync::OnceCell;
 
 use crate::api::manager::LockManager;
 use crate::error::LockError;
-use crate::owner::scope::{BodyContext, ErasedFuture, InContext};
-use crate::types::task::{self, TaskId};
+use crate::owner::context::{BodyContext, ErasedFuture, InContext};
+use crate::types::environment::{self, TaskId};
 
 /// The global manager, and those that replaced it after it had become unusable.
 static GLOBAL: GlobalSlot = GlobalSlot::new();
@@ -210,8 +210,9 @@ pub(crate) fn replacement() -> Option<LockManager> {
     if !EVER_REPLACED.load(Ordering::Relaxed) {
         return None;
     }
-    let of_this_task =
-        |here: &Replacement| (here.task == task::current()).then(|| here.manager.clone());
+    let of_this_task = |here: &Replacement| {
+        (here.task == environment::current_task()).then(|| here.manager.clone())
+    };
     REPLACEMENT.try_with(|here| here.borrow().as_ref().and_then(of_this_task)).ok().flatten()
 }
 
@@ -225,7 +226,7 @@ struct ReplacementGuard {
 impl ReplacementGuard {
     fn install(manager: &LockManager) -> Self {
         EVER_REPLACED.store(true, Ordering::Relaxed);
-        let here = Replacement { manager: manager.clone(), task: task::current() };
+        let here = Replacement { manager: manager.clone(), task: environment::current_task() };
         Self { before: replace(Some(here)), not_send: PhantomData }
     }
 }

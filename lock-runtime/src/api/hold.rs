@@ -12,10 +12,11 @@ use crate::acquire::{release, release_and_wait};
 use crate::error::LockError;
 use crate::io::block_on::block_on;
 use crate::local::lease::{Lease, LeaseRef, LossWatchSlot};
-use crate::owner::context::{ContextGuard, current as current_frame, frame_for_current_task};
+use crate::owner::context::{
+    ContextGuard, InContext, current as current_frame, frame_for_current_task,
+};
 use crate::owner::frame::Frame;
-use crate::owner::scope::{BorrowedFrame, FrameSource as _, InContext, OnLoss, OwnerScope};
-use crate::owner::section::Section;
+use crate::owner::section::{BorrowedFrame, FrameSource as _, OnLoss, OwnerScope, Section};
 use crate::protocol::request::Loss;
 use crate::types::fence::Fence;
 

@@ -11,14 +11,13 @@ use crate::api::request::LockRequest;
 use crate::error::LockError;
 use crate::io::block_on::block_on;
 use crate::io::mailbox::{InspectAnswer, Mailbox};
-use crate::types::holder::{Holder, function_and_label, since};
-use crate::types::owner_info::OwnerInfo;
+use crate::types::owner_info::{Holder, OwnerInfo, function_and_label, since};
 use crate::types::time;
-use crate::user_code::wakers;
+use crate::user_code;
 use crate::wire::reply::{LockState, WaiterInfo};
 
 #[cfg(feature = "serde")]
-use crate::types::holder::millis;
+use crate::types::owner_info::millis;
 
 /// Supervisors allow a process ten to thirty seconds to stop.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
@@ -124,7 +123,7 @@ impl LockManager {
     /// Cancel safe. Dropping the future has no effect on any lock.
     pub async fn inspect(&self, key: &str) -> Result<Inspection, LockError> {
         let answer: Option<InspectAnswer> =
-            wakers::with_guarded(self.core.mailbox().inspect(key.to_owned())).await.ok();
+            user_code::with_guarded(self.core.mailbox().inspect(key.to_owned())).await.ok();
         match answer {
             Some(Ok(mut found)) => {
                 self.core.queues().add_local_view(key, &mut found);
@@ -182,7 +181,7 @@ impl LockManager {
     pub async fn shutdown_within(&self, limit: Duration) -> bool {
         let deadline = time::now().plus(limit);
         // If the I/O thread has ended already, nothing is left to release.
-        let done = wakers::with_guarded(self.core.mailbox().shutdown());
+        let done = user_code::with_guarded(self.core.mailbox().shutdown());
         self.core.until(Some(deadline), done).await.is_some()
     }
 }

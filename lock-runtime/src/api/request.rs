@@ -10,7 +10,7 @@ use crate::acquire::options::Options;
 use crate::acquire::{AcquireResult, Acquiring};
 use crate::api::hold::LockGuard;
 use crate::error::LockError;
-use crate::types::call_site::CallSite;
+use crate::types::owner_info::CallSite;
 
 /// A request for one or several locks, from [`LockManager::mutex`](crate::LockManager::mutex) or
 /// [`LockManager::mutex_many`](crate::LockManager::mutex_many).

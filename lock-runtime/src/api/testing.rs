@@ -36,7 +36,7 @@ use crate::error::{
 };
 use crate::protocol::request::Loss;
 use crate::types::fence::Fence;
-use crate::types::holder::Holder;
+use crate::types::owner_info::Holder;
 
 /// The in-process server of the URL `memory://name`, with injectable faults.
 ///

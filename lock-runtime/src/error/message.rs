@@ -7,8 +7,7 @@ use crate::error::{
     NOT_RELEASED, NOT_RENEWED, RELEASED, TimedOut, UNCONFIRMED,
 };
 use crate::protocol::request::Loss;
-use crate::types::human_duration::HumanDuration;
-use crate::types::printable::printable;
+use crate::types::text::{HumanDuration, printable};
 
 #[cfg(test)]
 mod tests;

@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use crate::protocol::request::{Failure, Loss};
-use crate::types::holder::Holder;
-use crate::types::human_duration::HumanDuration;
-use crate::types::owner_info::OwnerInfo;
-use crate::types::printable::{printable, words};
+use crate::types::owner_info::{Holder, OwnerInfo};
+use crate::types::text::{HumanDuration, printable, words};
 use crate::wire::reply::{BlockedBy, BlockedRequest};
 
 pub(crate) mod message;

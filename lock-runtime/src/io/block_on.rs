@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use tokio::task::unconstrained;
 
-use crate::types::sync::thread::{self, Thread};
-use crate::types::sync::thread_local;
+use crate::types::environment::thread::{self, Thread};
+use crate::types::environment::thread_local;
 use crate::types::time::{self, Timestamp};
 
 /// About two wake-ups on a machine with deep sleep states.

@@ -1,30 +1,37 @@
-//! The loop of the I/O thread: takes messages, notifications and replies, passes them to the
-//! dispatcher, sends the commands that result, and delivers grants.
+//! The I/O thread: how it starts, its loop, how long it polls before it sleeps, and the exit of the
+//! process.
+//!
+//! The loop takes messages, notifications and replies, passes them to the dispatcher, sends the
+//! commands that result, and delivers grants.
 
 pub(crate) mod connection;
+#[cfg(test)]
+mod tests;
 
+use std::cell::Cell;
 use std::future::poll_fn;
+use std::panic::catch_unwind;
 use std::pin::{Pin, pin};
+use std::sync::{Mutex, Once};
 use std::task::{Context, Poll, RawWakerVTable};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 
 use crate::backend::Push;
 use crate::backend::endpoint::Endpoint;
-use crate::io::busy_poll::BusyPoll;
+use crate::io::block_on;
 use crate::io::dispatcher::Dispatcher;
-use crate::io::link::Link;
+use crate::io::event_loop::connection::Link;
 use crate::io::mailbox::{Mailbox, MailboxSender, Message, WeakMailbox};
-use crate::io::{block_on, flush_on_exit};
 use crate::protocol::Protocol;
 use crate::protocol::request::Loss;
 use crate::protocol::timing::Timing;
 use crate::types::time::{self, Timestamp};
-use crate::user_code::wakers;
+use crate::user_code;
 use crate::wire::command::Command;
 
 /// Messages taken in one pass. With many callers the server works on the first of them while this
@@ -47,11 +54,11 @@ pub(crate) fn start(setup: Setup) -> std::io::Result<Mailbox> {
     let sender = mailbox.sender().clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     thread::Builder::new().name("distlock-io".to_owned()).spawn(move || {
-        flush_on_exit::mark_io_thread();
-        wakers::register_harmless(|| harmless_wakers(&runtime));
+        mark_io_thread();
+        user_code::register_harmless(|| harmless_wakers(&runtime));
         runtime.block_on(async { EventLoop::new(setup, messages, weak, sender).run().await });
     })?;
-    flush_on_exit::flush_on_exit(mailbox.sender());
+    flush_on_exit(mailbox.sender());
     Ok(mailbox)
 }
 
@@ -120,7 +127,7 @@ impl EventLoop {
             quiet_until: Timestamp::ZERO,
             connected_before: false,
             inbox: setup.inbox,
-            timer: Box::pin(tokio::time::sleep_until(Instant::now())),
+            timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             timer_at: Timestamp::ZERO,
             busy_poll: BusyPoll::new(),
             poll_until: Timestamp::ZERO,
@@ -260,8 +267,114 @@ impl EventLoop {
         let now = time::now();
         if self.timer_at > due || self.timer_at <= now {
             self.timer_at = due;
-            self.timer.as_mut().reset(Instant::now() + due.since(now));
+            self.timer.as_mut().reset(tokio::time::Instant::now() + due.since(now));
         }
         self.timer.as_mut().poll(context).is_ready()
+    }
+}
+
+/// How long the I/O thread polls for work before it sleeps.
+///
+/// Waking a thread costs more than taking a lock. While replies are fast, the I/O thread stays
+/// awake for them and for the caller that acts on them: for two average round trips, within limits.
+/// With slow replies it polls only for a caller's next message. With one core it does not poll at
+/// all. Each poll yields to other threads.
+#[derive(Debug)]
+struct BusyPoll {
+    enabled: bool,
+    /// Moving average.
+    round_trip: Duration,
+}
+
+const MAX_POLL: Duration = Duration::from_micros(200);
+/// For round trips that are too long to poll for: covers the next message of a caller that just got
+/// its reply.
+const MIN_POLL: Duration = Duration::from_micros(20);
+
+impl BusyPoll {
+    fn new() -> Self {
+        let enabled = thread::available_parallelism().is_ok_and(|cores| cores.get() > 1);
+        Self { enabled, round_trip: MAX_POLL / 4 }
+    }
+
+    fn record_round_trip(&mut self, round_trip: Duration) {
+        // So that one stall does not count for long.
+        let seen = round_trip.min(MAX_POLL * 4);
+        self.round_trip = (self.round_trip * 7 + seen) / 8;
+    }
+
+    /// How long to poll after the latest work.
+    fn span(&self) -> Duration {
+        let wanted = self.round_trip * 2;
+        match self.enabled {
+            false => Duration::ZERO,
+            true if wanted > MAX_POLL * 2 => MIN_POLL,
+            true => wanted.clamp(MIN_POLL, MAX_POLL),
+        }
+    }
+}
+
+/// How long the exit of the process waits for pending releases.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The I/O threads of this process, and of those it was forked from.
+static SENDERS: Mutex<Vec<MailboxSender>> = Mutex::new(Vec::new());
+
+thread_local! {
+    static IS_IO_THREAD: Cell<bool> = const { Cell::new(false) };
+}
+
+fn mark_io_thread() {
+    IS_IO_THREAD.with(|mark| mark.set(true));
+    user_code::use_helper_threads();
+}
+
+/// Whether this thread must not wait for an I/O thread.
+pub(crate) fn is_io_thread() -> bool {
+    IS_IO_THREAD.try_with(Cell::get).unwrap_or(false)
+}
+
+/// Makes the exit of the process wait for the releases of this sender.
+///
+/// A release is sent without waiting for the reply. A hook that runs at exit (after `main` has
+/// returned or panicked, and in `std::process::exit`) waits until the I/O threads have sent theirs.
+/// They still run at that time. A thread that ends needs no such hook.
+fn flush_on_exit(sender: &MailboxSender) {
+    static HOOK: Once = Once::new();
+    with_senders(|senders| {
+        senders.retain(|known| !known.is_closed());
+        senders.push(sender.clone());
+    });
+    HOOK.call_once(|| {
+        shutdown_hooks::add_shutdown_hook(at_exit);
+    });
+}
+
+extern "C" fn at_exit() {
+    // A panic must not cross the C frame.
+    let _ = catch_unwind(|| {
+        if !is_io_thread() {
+            flush_all();
+        }
+    });
+}
+
+fn flush_all() {
+    let end = Instant::now() + FLUSH_TIMEOUT;
+    let mut flushes = Vec::new();
+    with_senders(|senders| flushes.extend(senders.iter().map(MailboxSender::flush)));
+    for flushed in flushes {
+        let _ = flushed.recv_timeout(end.saturating_duration_since(Instant::now()));
+    }
+}
+
+/// Gives up after a while: in a fork, a thread that does not exist there may hold the lock.
+fn with_senders(mut use_them: impl FnMut(&mut Vec<MailboxSender>)) {
+    let end = Instant::now() + FLUSH_TIMEOUT;
+    while Instant::now() < end {
+        if let Ok(mut senders) = SENDERS.try_lock() {
+            return use_them(&mut senders);
+        }
+        thread::yield_now();
     }
 }

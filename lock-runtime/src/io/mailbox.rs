@@ -1,23 +1,26 @@
-//! The channel from callers to the I/O thread, and the futures of its replies.
+//! The channel from callers to the I/O thread, and the futures of its replies. Dropping one undoes
+//! its request.
 
+use std::pin::Pin;
 use std::process;
 use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
-use crate::local::grant_channel::{AcquireOutcome, GrantSender};
+use crate::local::grant_channel::{AcquireOutcome, GrantReceiver, GrantSender, grant_channel};
 use crate::local::key_queue::{IoHandle, KeyQueue};
 use crate::local::lease::{Callback, LeaseBackend, LeaseRef};
 use crate::protocol::request::{Failure, ReleaseOutcome, RequestParams};
+use crate::types::environment::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::types::environment::mpsc::{Receiver, SyncSender, sync_channel};
 use crate::types::fence::Fence;
 use crate::types::owner_info::OwnerInfo;
 use crate::types::request_id::RequestId;
-use crate::types::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use crate::types::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use crate::types::time::Timestamp;
-use crate::user_code::wakers;
+use crate::user_code;
 use crate::wire::command::WaitState;
 use crate::wire::reply::{BlockedRequest, LockState};
 
@@ -260,6 +263,30 @@ impl Mailbox {
         IoHandle::release(&*self.0, id);
     }
 
+    /// Acquires a lock, bypassing the local queue.
+    pub fn acquire(&self, request: RequestParams) -> AcquireFuture {
+        let (sender, receiver) = grant_channel();
+        let id = request.id;
+        self.sender().send(Message::Acquire(Box::new(request), sender));
+        AcquireFuture { receiver, id, mailbox: Some(self.clone()) }
+    }
+
+    /// Acquires several locks, all or none.
+    pub fn acquire_all(&self, requests: Vec<RequestParams>) -> AcquireAllFuture {
+        let (sender, receiver) = grant_channel();
+        let ids = requests.iter().map(|request| request.id).collect();
+        self.sender().send(Message::AcquireAll(requests, sender));
+        AcquireAllFuture { receiver, ids, mailbox: Some(self.clone()) }
+    }
+
+    /// Watches a wait for deadlocks until the returned future is dropped.
+    pub fn register_wait(&self, wait: WaitRegistration) -> DeadlockWatch {
+        let (sender, receiver) = oneshot::channel();
+        let id = wait.id;
+        self.sender().send(Message::RegisterWait(Box::new(wait), sender));
+        DeadlockWatch { receiver, id, mailbox: self.clone() }
+    }
+
     /// Sends a message that arrives behind all that were sent so far.
     pub fn flush_barrier(&self, done: SyncSender<()>) {
         self.sender().send(Message::FlushBarrier(done));
@@ -284,7 +311,7 @@ impl Mailbox {
         let number = self.sender().set_timer(at, TimerTarget::Caller(sender));
         let mut timer_at = TimerGuard { sender: self.sender(), at, number, fired: false };
         // A closed channel completes at once: there is nothing to wait for.
-        let _ = wakers::with_guarded(fired).await;
+        let _ = user_code::with_guarded(fired).await;
         timer_at.fired = true;
     }
 
@@ -321,5 +348,85 @@ pub struct WeakMailbox(Weak<MailboxInner>);
 impl WeakMailbox {
     pub fn upgrade(&self) -> Option<Mailbox> {
         self.0.upgrade().map(Mailbox)
+    }
+}
+
+/// One acquire that bypasses the local queue.
+pub struct AcquireFuture {
+    pub receiver: GrantReceiver<AcquireOutcome>,
+    pub id: RequestId,
+    /// Taken with the outcome.
+    pub mailbox: Option<Mailbox>,
+}
+
+impl Future for AcquireFuture {
+    /// `None`: the manager was shut down.
+    type Output = Option<AcquireOutcome>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let outcome = Pin::new(&mut self.receiver).poll(context);
+        if outcome.is_ready() {
+            self.mailbox = None;
+        }
+        outcome
+    }
+}
+
+impl Drop for AcquireFuture {
+    fn drop(&mut self) {
+        if let Some(mailbox) = self.mailbox.take() {
+            mailbox.release(self.id);
+        }
+    }
+}
+
+/// An acquire of several keys, all or none.
+pub struct AcquireAllFuture {
+    pub receiver: GrantReceiver<MultiOutcome>,
+    pub ids: Vec<RequestId>,
+    /// Taken with the outcome.
+    pub mailbox: Option<Mailbox>,
+}
+
+impl Future for AcquireAllFuture {
+    /// `None`: they are not all free.
+    type Output = Option<MultiOutcome>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let outcome = user_code::poll_guarded(Pin::new(&mut self.receiver), context);
+        if outcome.is_ready() {
+            self.mailbox = None;
+        }
+        outcome
+    }
+}
+
+impl Drop for AcquireAllFuture {
+    fn drop(&mut self) {
+        if let Some(mailbox) = self.mailbox.take() {
+            self.ids.iter().for_each(|&id| mailbox.release(id));
+        }
+    }
+}
+
+/// A wait that deadlock detection watches until this is dropped.
+pub struct DeadlockWatch {
+    pub receiver: oneshot::Receiver<Vec<BlockedRequest>>,
+    pub id: RequestId,
+    pub mailbox: Mailbox,
+}
+
+impl Future for DeadlockWatch {
+    /// The cycle that this wait is part of. `None`: the manager was shut down.
+    type Output = Option<Vec<BlockedRequest>>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        user_code::poll_guarded(Pin::new(&mut self.receiver), context).map(Result::ok)
+    }
+}
+
+impl Drop for DeadlockWatch {
+    fn drop(&mut self) {
+        self.mailbox.unregister_wait(self.id);
     }
 }

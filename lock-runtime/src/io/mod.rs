@@ -5,12 +5,7 @@
 //! stop renewals and releases.
 
 pub(crate) mod block_on;
-pub(crate) mod busy_poll;
 pub(crate) mod dispatcher;
 pub(crate) mod event_loop;
-pub(crate) mod flush_on_exit;
-pub(crate) mod futures;
-pub(crate) mod link;
 pub(crate) mod mailbox;
 pub(crate) mod observe;
-pub(crate) mod registry;

@@ -5,20 +5,20 @@ use std::time::Duration;
 use crate::local::lease::Lease;
 use crate::local::queue::LongSection;
 use crate::protocol::request::Loss;
-use crate::types::printable::{printable, words};
-use crate::types::process_info::ProcessInfo;
+use crate::types::owner_info::ProcessInfo;
+use crate::types::text::{printable, words};
 use crate::user_code;
 use crate::wire::reply::{BlockedBy, BusyReply};
 
 pub(crate) fn lost(lease: &Lease, loss: Loss) {
     let (key, fence) = (printable(lease.key()).into_owned(), lease.fence().get());
-    user_code::event!(warn, key, fence, reason = %loss, "lock lost while it was held");
+    user_code::event!(WARN, key, fence, reason = %loss, "lock lost while it was held");
 }
 
 pub(crate) fn not_taken_up(key: &str) {
     let key = printable(key).into_owned();
     user_code::event!(
-        warn,
+        WARN,
         key,
         "a granted lock was given back: the future that waits for it is kept but not polled"
     );
@@ -27,7 +27,7 @@ pub(crate) fn not_taken_up(key: &str) {
 pub(crate) fn data_lost(left: Option<Duration>) {
     let left = left.map_or("unknown".to_owned(), |left| format!("{left:.1?}"));
     user_code::event!(
-        warn,
+        WARN,
         left,
         "the server lost its data; nothing is granted until all leases from before have ended"
     );
@@ -35,9 +35,9 @@ pub(crate) fn data_lost(left: Option<Duration>) {
 
 /// This many calls timed out waiting.
 pub(crate) fn timed_out(key: &str, calls: usize) {
-    if user_code::is_wanted(user_code::level::debug) {
+    if user_code::is_wanted(tracing::Level::DEBUG) {
         let key = printable(key).into_owned();
-        user_code::event!(debug, key, calls, "gave up waiting for a lock that is busy");
+        user_code::event!(DEBUG, key, calls, "gave up waiting for a lock that is busy");
     }
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn long_section(key: &str, here: &LongSection) {
     let (held, waited) = (format!("{:.1?}", here.held), format!("{:.1?}", here.waited));
     let calls = here.calls;
     user_code::event!(
-        warn,
+        WARN,
         key,
         calls,
         waited,
@@ -62,7 +62,7 @@ pub(crate) fn long_section(key: &str, here: &LongSection) {
 pub(crate) fn renewals_refused(key: &str, holds: usize, why: &str) {
     let (key, why) = (printable(key).into_owned(), words(why));
     user_code::event!(
-        warn,
+        WARN,
         key,
         holds,
         why,
@@ -73,7 +73,7 @@ pub(crate) fn renewals_refused(key: &str, holds: usize, why: &str) {
 pub(crate) fn release_refused(key: &str, why: &str) {
     let (key, why) = (printable(key).into_owned(), words(why));
     user_code::event!(
-        warn,
+        WARN,
         key,
         why,
         "the server refuses to release a lock; it is free after its ttl at the latest"
@@ -89,14 +89,14 @@ pub(crate) fn still_waiting(key: &str, calls: usize, waited: Duration, busy: Opt
             if ProcessInfo::of_this_process().is(&holder.owner) =>
         {
             user_code::event!(
-                warn, key, calls, waited, ahead,
+                WARN, key, calls, waited, ahead,
                 holder.function = %printable(holder.owner.function_and_label().0),
                 holder.fence = holder.fence.get(),
                 "still waiting for a lock that this process holds: \
                  if the holder needs this thread, both are stuck"
             );
         }
-        Some(BlockedBy::Holder(Some(holder))) => user_code::event!(warn, key, calls, waited, ahead,
+        Some(BlockedBy::Holder(Some(holder))) => user_code::event!(WARN, key, calls, waited, ahead,
             holder.host = %printable(&holder.owner.host), holder.pid = holder.owner.pid,
             holder.function = %printable(holder.owner.function_and_label().0),
             holder.label =
@@ -105,7 +105,7 @@ pub(crate) fn still_waiting(key: &str, calls: usize, waited: Duration, busy: Opt
             "still waiting for a lock that another process holds"
         ),
         Some(BlockedBy::KeyConflict) => user_code::event!(
-            warn,
+            WARN,
             key,
             calls,
             waited,
@@ -113,7 +113,7 @@ pub(crate) fn still_waiting(key: &str, calls: usize, waited: Duration, busy: Opt
             "still waiting: the lock's Redis key exists but was not created by distlock"
         ),
         Some(BlockedBy::DataLoss) => user_code::event!(
-            warn,
+            WARN,
             key,
             calls,
             waited,
@@ -123,7 +123,7 @@ pub(crate) fn still_waiting(key: &str, calls: usize, waited: Duration, busy: Opt
         ),
         Some(BlockedBy::Holder(None)) => {
             user_code::event!(
-                warn,
+                WARN,
                 key,
                 calls,
                 waited,
@@ -132,7 +132,7 @@ pub(crate) fn still_waiting(key: &str, calls: usize, waited: Duration, busy: Opt
             );
         }
         None => {
-            user_code::event!(warn, key, calls, waited, "still waiting for a reply of the server");
+            user_code::event!(WARN, key, calls, waited, "still waiting for a reply of the server");
         }
     }
 }

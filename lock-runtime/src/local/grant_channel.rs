@@ -18,8 +18,8 @@ use std::task::{Context, Poll, Waker};
 
 use crate::local::lease::LeaseRef;
 use crate::protocol::request::Failure;
-use crate::types::sync::{Mutex, MutexGuard};
-use crate::user_code::wakers;
+use crate::types::environment::{Mutex, MutexGuard};
+use crate::user_code;
 
 /// The outcome of an acquire: a lease, or why there is none.
 pub type AcquireOutcome = Result<LeaseRef, Failure>;
@@ -151,7 +151,7 @@ impl<T> Future for GrantReceiver<T> {
                 }
             }
             drop(state);
-            waker_to_store = Some(wakers::guarded(context.waker()));
+            waker_to_store = Some(user_code::guarded_waker(context.waker()));
         }
     }
 }

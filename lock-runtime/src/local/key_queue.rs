@@ -32,11 +32,10 @@ use crate::local::queue::{
 };
 use crate::local::waiters::WaiterId;
 use crate::protocol::request::{Failure, Loss, ReleaseOutcome, RequestParams};
+use crate::types::environment::{Mutex, MutexGuard, new_request_id};
 use crate::types::fence::Fence;
-use crate::types::owner_info::{HolderInfo, OwnerInfo};
-use crate::types::process_info::{self, ProcessInfo};
+use crate::types::owner_info::{HolderInfo, OwnerInfo, ProcessInfo};
 use crate::types::request_id::RequestId;
-use crate::types::sync::{Mutex, MutexGuard};
 use crate::types::time::{self, Timestamp};
 use crate::wire::keyspace::MAX_LISTED_WAITERS;
 use crate::wire::reply::{Grant, LockState, WaiterInfo};
@@ -582,7 +581,7 @@ impl KeyQueue {
 impl KeyQueueState {
     fn provide_request_id(&mut self, joins: bool) {
         if self.queue.needs_request_id(joins) {
-            self.queue.provide_request_id(process_info::request_id());
+            self.queue.provide_request_id(new_request_id());
         }
     }
 

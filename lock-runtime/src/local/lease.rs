@@ -19,12 +19,12 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::protocol::request::{Loss, ReleaseOutcome};
+use crate::types::environment::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use crate::types::environment::{Mutex, MutexGuard};
 use crate::types::fence::Fence;
 use crate::types::request_id::RequestId;
-use crate::types::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use crate::types::sync::{Mutex, MutexGuard};
 use crate::types::time::{self, Timestamp};
-use crate::user_code::wakers;
+use crate::user_code;
 
 /// A user's callback with its arguments bound.
 pub type Callback = Box<dyn FnOnce() + Send>;
@@ -273,7 +273,7 @@ impl Lease {
         if !self.watchers().contains(*slot, context.waker()) {
             // Cloning or dropping a waker may run foreign code, so neither is done with the
             // watchers locked.
-            let fresh = wakers::guarded(context.waker());
+            let fresh = user_code::guarded_waker(context.waker());
             let old = self.watchers().insert(slot, fresh);
             drop(old);
         }

@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::protocol::request::RequestParams;
-use crate::types::call_site::CallSite;
-use crate::types::owner_info::OwnerInfo;
-use crate::types::process_info::ProcessInfo;
+use crate::types::owner_info::{CallSite, OwnerInfo, ProcessInfo};
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 

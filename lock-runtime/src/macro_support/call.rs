@@ -17,9 +17,9 @@ use crate::error::LockError;
 use crate::io::block_on::block_on;
 use crate::macro_support::locked_future::{Confirmed, LockedCall, NotConfirmed, ReleaseMode};
 use crate::macro_support::return_value::{ErrorPolicy, FromLockError, SkipIfBusy, SkipValue};
-use crate::owner::scope::InContext;
+use crate::owner::context::InContext;
 use crate::owner::section::Section;
-use crate::types::call_site::{CallSite, FunctionInfo};
+use crate::types::owner_info::{CallSite, FunctionInfo};
 
 /// The compile-time data of an annotated function. The expansion contains one as a `static`.
 #[derive(Debug)]

@@ -11,8 +11,8 @@ use std::task::{Context, Poll, ready};
 use crate::acquire::{Acquiring, release, release_and_wait};
 use crate::error::LockError;
 use crate::macro_support::return_value::ErrorPolicy;
-use crate::owner::scope::{BodyContext, ErasedFuture, OwnerScope};
-use crate::owner::section::Section;
+use crate::owner::context::{BodyContext, ErasedFuture};
+use crate::owner::section::{OwnerScope, Section};
 use crate::protocol::request::Loss;
 
 /// What is around the body of a locked call.

@@ -1,14 +1,23 @@
-//! The thread-local that points at the innermost frame.
+//! The context of the running code: the thread-local that points at the innermost frame, and
+//! futures that run inside a context.
+//!
+//! [`InContext`] polls a body inside its context and drops it there. The code around a body takes
+//! it as a trait object, so that it is compiled once per type of value instead of once per
+//! annotated function. What is on the stack while the body is polled is there once per level of
+//! nesting, so those functions are kept small.
 
 use std::cell::Cell;
 use std::iter::successors;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
 
 use crate::owner::frame::Frame;
-use crate::types::sync::thread_local;
-use crate::types::task::{self, TaskId};
+use crate::types::environment::{self, TaskId, thread_local};
 
 thread_local! {
     /// Without a destructor it stays accessible until its thread ends, also from destructors of
@@ -69,7 +78,7 @@ pub fn with_current<R>(look: impl FnOnce(Option<&Arc<Frame>>) -> R) -> R {
     let seen = CONTEXT.try_with(|current| {
         let look = look.take()?;
         let frame = current.take();
-        let around = frame.as_ref().filter(|_| current.task.get() == task::current());
+        let around = frame.as_ref().filter(|_| current.task.get() == environment::current_task());
         let seen = look(around);
         current.put(frame);
         Some(seen)
@@ -135,7 +144,7 @@ impl<'a> ContextGuard<'a> {
     }
 
     fn install(&mut self, current: &ThreadContext) {
-        let task = task::current();
+        let task = environment::current_task();
         match current.take() {
             None => current.task.set(task),
             Some(before) => {
@@ -168,5 +177,77 @@ impl<'a> ContextGuard<'a> {
 impl Drop for ContextGuard<'_> {
     fn drop(&mut self) {
         let _ = CONTEXT.try_with(|current| self.restore(current));
+    }
+}
+
+/// What is around a body while it runs.
+pub trait BodyContext<V> {
+    /// What the whole yields.
+    type Output;
+
+    /// Polls the body inside this context.
+    fn poll(
+        &mut self,
+        body: &mut dyn ErasedFuture<Value = V>,
+        context: &mut Context<'_>,
+    ) -> Poll<Self::Output>;
+
+    /// Drops a body that has not completed, inside this context.
+    fn drop_body(&mut self, body: &mut dyn ErasedFuture<Value = V>);
+}
+
+/// A future without its type. It may have been dropped already.
+pub trait ErasedFuture {
+    /// What the future yields.
+    type Value;
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Self::Value>;
+
+    fn drop_future(&mut self);
+}
+
+impl<F: Future> ErasedFuture for Pin<&mut Option<F>> {
+    type Value = F::Output;
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<F::Output> {
+        match self.as_mut().as_pin_mut() {
+            Some(future) => future.poll(context),
+            None => panic!("polled after completion"),
+        }
+    }
+
+    fn drop_future(&mut self) {
+        self.set(None);
+    }
+}
+
+pin_project! {
+    /// A future that runs, and is dropped, inside a context.
+    pub struct InContext<C: BodyContext<F::Output>, F: Future> {
+        around: C,
+        #[pin]
+        body: Option<F>,
+    }
+
+    impl<C: BodyContext<F::Output>, F: Future> PinnedDrop for InContext<C, F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            this.around.drop_body(&mut this.body);
+        }
+    }
+}
+
+impl<C: BodyContext<F::Output>, F: Future> InContext<C, F> {
+    pub const fn new(around: C, body: F) -> Self {
+        Self { around, body: Some(body) }
+    }
+}
+
+impl<C: BodyContext<F::Output>, F: Future> Future for InContext<C, F> {
+    type Output = C::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<C::Output> {
+        let mut this = self.project();
+        this.around.poll(&mut this.body, context)
     }
 }

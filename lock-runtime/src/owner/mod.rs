@@ -11,6 +11,4 @@
 
 pub(crate) mod context;
 pub(crate) mod frame;
-pub(crate) mod scope;
 pub(crate) mod section;
-pub(crate) mod sibling_mutex;

@@ -1,15 +1,16 @@
-//! A critical section: the code that runs under a key, or under several.
+//! A critical section: the code that runs under a key, or under several; and the scope that polls
+//! the body of an async one.
 
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
-use crate::local::lease::{Lease, LeaseRef};
-use crate::owner::context::ContextGuard;
+use crate::local::lease::{Lease, LeaseRef, LossWatchSlot};
+use crate::owner::context::{BodyContext, ContextGuard, ErasedFuture};
 use crate::owner::frame::{Frame, ManagerId};
-use crate::owner::scope::{FrameSource, OnLoss};
 use crate::protocol::request::{Loss, ReleaseOutcome};
-use crate::types::call_site::CallSite;
+use crate::types::owner_info::CallSite;
 
 /// A section that may run. Its drop releases the lock, or unlocks the ancestor's sibling mutex if
 /// the section is re-entrant.
@@ -151,5 +152,167 @@ impl Drop for Section {
         while let Some(mut section) = next {
             next = section.outer.take();
         }
+    }
+}
+
+/// What a scope gets its frame from: a section, which ends with the scope, or a borrowed frame.
+pub trait FrameSource {
+    /// The frame. `None` while the thread's context has it.
+    fn frame_slot(&mut self) -> &mut Option<Arc<Frame>>;
+
+    /// Further leases that the code in the frame runs under.
+    fn other_leases(&self) -> impl Iterator<Item = &Arc<Lease>>;
+}
+
+impl FrameSource for Option<Arc<Frame>> {
+    fn frame_slot(&mut self) -> &mut Self {
+        self
+    }
+
+    fn other_leases(&self) -> impl Iterator<Item = &Arc<Lease>> {
+        std::iter::empty()
+    }
+}
+
+/// The frame of a section that a guard keeps, and its further leases.
+pub struct BorrowedFrame {
+    pub frame: Option<Arc<Frame>>,
+    pub other_leases: Vec<Arc<Lease>>,
+}
+
+impl FrameSource for BorrowedFrame {
+    fn frame_slot(&mut self) -> &mut Option<Arc<Frame>> {
+        &mut self.frame
+    }
+
+    fn other_leases(&self) -> impl Iterator<Item = &Arc<Lease>> {
+        self.other_leases.iter()
+    }
+}
+
+/// Whether the loss of a lease cancels the body.
+pub enum OnLoss {
+    /// The body runs to completion.
+    Ignore,
+    /// The body is dropped at its next await. With the slots of its waker: in the lease of the
+    /// frame, and in each of the others once it has waited.
+    Cancel(LossWatchSlot, Box<[LossWatchSlot]>),
+}
+
+impl OnLoss {
+    pub fn cancel() -> Self {
+        Self::Cancel(None, Box::default())
+    }
+}
+
+/// Polls a body with a frame as the innermost one, until it completes or a loss cancels it.
+pub struct OwnerScope<S> {
+    // Taken by `finish`.
+    owner: Option<S>,
+    on_loss: OnLoss,
+}
+
+impl<S: FrameSource, V> BodyContext<V> for OwnerScope<S> {
+    // The loss is boxed because each level of nesting has room for it on the stack.
+    type Output = Result<V, Box<Loss>>;
+
+    fn poll(
+        &mut self,
+        body: &mut dyn ErasedFuture<Value = V>,
+        context: &mut Context<'_>,
+    ) -> Poll<Self::Output> {
+        if let Some(loss) = self.known_loss() {
+            self.drop_body(body);
+            return Poll::Ready(Err(loss));
+        }
+        let guard = self.enter();
+        let polled = body.poll(context);
+        drop(guard);
+        match polled {
+            Poll::Ready(output) => Poll::Ready(Ok(output)),
+            Poll::Pending => self.poll_loss(body, context),
+        }
+    }
+
+    fn drop_body(&mut self, body: &mut dyn ErasedFuture<Value = V>) {
+        self.unwatch();
+        let _guard = self.enter();
+        body.drop_future();
+    }
+}
+
+impl<S: FrameSource> OwnerScope<S> {
+    pub const fn new(owner: S, on_loss: OnLoss) -> Self {
+        Self { owner: Some(owner), on_loss }
+    }
+
+    /// Ends the scope after its body has completed. The body is dropped outside of the frame.
+    pub fn finish<V>(&mut self, body: &mut dyn ErasedFuture<Value = V>) -> Option<S> {
+        body.drop_future();
+        self.unwatch();
+        self.owner.take()
+    }
+
+    fn unwatch(&mut self) {
+        let (Some(owner), OnLoss::Cancel(slot, others)) = (&mut self.owner, &mut self.on_loss)
+        else {
+            return;
+        };
+        for (lease, slot) in owner.other_leases().zip(others) {
+            lease.stop_watching(slot.take());
+        }
+        if let Some(frame) = owner.frame_slot() {
+            frame.lease().stop_watching(slot.take());
+        }
+    }
+
+    /// The loss of a lease, if it cancels the body and has happened.
+    fn known_loss(&mut self) -> Option<Box<Loss>> {
+        let (Some(owner), OnLoss::Cancel(..)) = (&mut self.owner, &self.on_loss) else {
+            return None;
+        };
+        let own = owner.frame_slot().as_ref().and_then(|frame| frame.lease().loss());
+        own.or_else(|| owner.other_leases().find_map(|lease| lease.loss())).map(Box::new)
+    }
+
+    /// Cancels the body if a lease is lost, else has the task woken when that happens.
+    fn poll_loss<V>(
+        &mut self,
+        body: &mut dyn ErasedFuture<Value = V>,
+        context: &Context<'_>,
+    ) -> Poll<Result<V, Box<Loss>>> {
+        let lost = match (&mut self.owner, &mut self.on_loss) {
+            (Some(owner), OnLoss::Cancel(slot, others)) => watch(owner, slot, others, context),
+            _ => Poll::Pending,
+        };
+        if lost.is_ready() {
+            self.drop_body(body);
+        }
+        lost.map(|loss| Err(Box::new(loss)))
+    }
+
+    fn enter(&mut self) -> Option<ContextGuard<'_>> {
+        self.owner.as_mut().map(|owner| ContextGuard::enter(owner.frame_slot()))
+    }
+}
+
+fn watch<S: FrameSource>(
+    owner: &mut S,
+    slot: &mut LossWatchSlot,
+    others: &mut Box<[LossWatchSlot]>,
+    context: &Context<'_>,
+) -> Poll<Loss> {
+    if others.is_empty() {
+        // Does not allocate if there are none.
+        *others = owner.other_leases().map(|_| None).collect();
+    }
+    for (lease, slot) in owner.other_leases().zip(others) {
+        if let lost @ Poll::Ready(_) = lease.poll_lost(slot, context) {
+            return lost;
+        }
+    }
+    match owner.frame_slot() {
+        Some(frame) => frame.lease().poll_lost(slot, context),
+        None => Poll::Pending,
     }
 }

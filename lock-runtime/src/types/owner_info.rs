@@ -1,11 +1,150 @@
-//! Who holds or waits for a lock, for people to read.
+//! Who holds or waits for a lock, for people to read: the call site, the process, and what others
+//! are shown of both.
+//!
+//! A request carries an [`OwnerInfo`], which is stored on the server. A [`HolderInfo`] is read back
+//! from there, and [`Holder`] is what users see of it.
+
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
+use std::panic::Location;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use crate::types::environment::process_id;
 use crate::types::fence::Fence;
 use crate::types::request_id::RequestId;
+use crate::types::text::printable;
+use crate::types::time::{self, Timestamp};
+
+/// What is known of an annotated function when it is compiled.
+#[derive(Debug, PartialEq, Eq)]
+pub struct FunctionInfo {
+    pub module: &'static str,
+    pub function: &'static str,
+    /// The key as it is written there.
+    pub key_pattern: &'static str,
+    pub location: &'static Location<'static>,
+}
+
+/// Where a lock is taken. Cheap to copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallSite {
+    /// By an annotated function.
+    Function(&'static FunctionInfo),
+    /// By hand, on this line.
+    Line(&'static Location<'static>),
+}
+
+/// The kind of keys that are taken at a place: the key as it is written, or any key that a line
+/// takes by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KeyPattern {
+    Written(&'static str),
+    Line(&'static Location<'static>),
+}
+
+impl CallSite {
+    pub const fn key_pattern(self) -> KeyPattern {
+        match self {
+            Self::Function(label) => KeyPattern::Written(label.key_pattern),
+            Self::Line(location) => KeyPattern::Line(location),
+        }
+    }
+
+    /// Who takes it, shown to others that wait.
+    pub fn name(self) -> String {
+        match self {
+            Self::Function(label) => format!("{}::{}", label.module, label.function),
+            Self::Line(location) => location.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for CallSite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Function(FunctionInfo { module, function, location, .. }) => {
+                write!(f, "{module}::{function} at {}:{}", location.file(), location.line())
+            }
+            Self::Line(location) => write!(f, "{}:{}", location.file(), location.line()),
+        }
+    }
+}
+
+impl fmt::Display for KeyPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Written(key_pattern) => write!(f, "\"{key_pattern}\""),
+            Self::Line(location) => {
+                write!(f, "the lock of {}:{}", location.file(), location.line())
+            }
+        }
+    }
+}
+
+/// This process as shown to others.
+#[derive(Debug)]
+pub struct ProcessInfo {
+    host: Arc<str>,
+    pid: u32,
+    /// What is stored with all locks of the manager, unless a request has a label of its own.
+    label: Option<Box<str>>,
+}
+
+impl ProcessInfo {
+    pub fn of_this_process() -> Self {
+        let host = OwnerInfo::sanitize_host(&gethostname::gethostname().to_string_lossy());
+        Self { host: host.into(), pid: process_id(), label: None }
+    }
+
+    pub fn with_label(self, label: Option<Box<str>>) -> Self {
+        Self { label, ..self }
+    }
+
+    /// The same, with the label of the request, or else of the manager.
+    pub fn label_owner(&self, owner: OwnerInfo, label: Option<&str>) -> OwnerInfo {
+        match label.or(self.label.as_deref()) {
+            Some(label) => owner.with_label(label),
+            None => owner,
+        }
+    }
+
+    /// Whether this process is meant.
+    pub fn is(&self, owner: &OwnerInfo) -> bool {
+        owner.pid == self.pid && owner.host == self.host
+    }
+
+    /// The owner info of a request that `call_site` made at `since`.
+    pub fn owner_info(&self, ttl: Duration, call_site: CallSite, since: Timestamp) -> OwnerInfo {
+        OwnerInfo {
+            ttl,
+            since_unix_ms: self.unix_ms(since),
+            pid: self.pid,
+            host: Arc::clone(&self.host),
+            function: call_site.name(),
+        }
+    }
+
+    /// An instant of this process by the wall clock, in ms since 1970.
+    #[expect(clippy::unused_self, reason = "a simulated process has a clock of its own")]
+    pub fn unix_ms(&self, instant: Timestamp) -> u64 {
+        let ago = time::now().since(instant);
+        let instant = wall_clock().checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH);
+        let since = instant.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// The wall clock, which only people read.
+fn wall_clock() -> SystemTime {
+    if cfg!(any(distlock_sim, distlock_shuttle, distlock_loom)) {
+        SystemTime::UNIX_EPOCH + time::now().since(Timestamp::ZERO)
+    } else {
+        SystemTime::now()
+    }
+}
 
 /// Describes a request to others: written into the hold, shown to those who wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,5 +237,119 @@ impl HolderInfo {
     }
 }
 
-#[cfg(test)]
-mod tests;
+/// The holder of a lock. Informational: only the fencing token identifies a hold reliably.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Holder {
+    /// Its fencing token.
+    pub fence: Fence,
+    /// Its host.
+    pub host: String,
+    /// Its process id.
+    pub pid: u32,
+    /// The function or call site that acquired the lock.
+    pub function: String,
+    /// The label of the request or its manager: [`LockRequest::label`](crate::LockRequest::label).
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub label: Option<String>,
+    /// When it requested the lock, by its own host's clock.
+    #[cfg_attr(feature = "serde", serde(rename = "since_unix_ms", with = "millis::unix_ms"))]
+    pub since: SystemTime,
+    /// When it acquired the lock. Equal to [`since`](Self::since) if it did not wait, otherwise by
+    /// the server's clock. For a hold of this process, by its own clock.
+    #[cfg_attr(feature = "serde", serde(rename = "held_since_unix_ms", with = "millis::unix_ms"))]
+    pub held_since: SystemTime,
+}
+
+impl From<HolderInfo> for Holder {
+    fn from(holder: HolderInfo) -> Self {
+        let since = since(&holder.owner);
+        let held_since = holder.held_unix_ms.map_or(since, instant);
+        let (function, label) = function_and_label(&holder.owner);
+        let OwnerInfo { host, pid, .. } = holder.owner;
+        Self {
+            fence: holder.fence,
+            host: host.to_string(),
+            pid,
+            function,
+            label,
+            since,
+            held_since,
+        }
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&printable(&self.function))?;
+        if let Some(label) = &self.label {
+            write!(f, " ({})", printable(label))?;
+        }
+        let host = printable(&self.host);
+        write!(f, " in process {} on {host} (fence {})", self.pid, self.fence)
+    }
+}
+
+pub(crate) fn since(owner: &OwnerInfo) -> SystemTime {
+    instant(owner.since_unix_ms)
+}
+
+/// Other processes may have written a value that is out of range.
+fn instant(unix_ms: u64) -> SystemTime {
+    let since = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(unix_ms));
+    since.unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+pub(crate) fn function_and_label(owner: &OwnerInfo) -> (String, Option<String>) {
+    let (function, label) = owner.function_and_label();
+    (function.to_owned(), label.map(str::to_owned))
+}
+
+/// Serializes instants and durations as whole milliseconds.
+#[cfg(feature = "serde")]
+pub(crate) mod millis {
+    use std::time::{Duration, SystemTime};
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    fn millis(span: Duration) -> u64 {
+        u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    pub(crate) mod unix_ms {
+        use super::{
+            Deserialize, Deserializer, Duration, Serialize, Serializer, SystemTime, millis,
+        };
+
+        pub(crate) fn serialize<S: Serializer>(at: &SystemTime, out: S) -> Result<S::Ok, S::Error> {
+            millis(at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()).serialize(out)
+        }
+
+        pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+            input: D,
+        ) -> Result<SystemTime, D::Error> {
+            let since = Duration::from_millis(u64::deserialize(input)?);
+            let at = SystemTime::UNIX_EPOCH.checked_add(since);
+            at.ok_or_else(|| serde::de::Error::custom("the instant is too far in the future"))
+        }
+    }
+
+    pub(crate) mod optional_ms {
+        use super::{Deserialize, Deserializer, Duration, Serialize, Serializer, millis};
+
+        #[expect(clippy::ref_option, reason = "serde hands over a reference to the field")]
+        pub(crate) fn serialize<S: Serializer>(
+            span: &Option<Duration>,
+            out: S,
+        ) -> Result<S::Ok, S::Error> {
+            span.map(millis).serialize(out)
+        }
+
+        pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+            input: D,
+        ) -> Result<Option<Duration>, D::Error> {
+            Ok(Option::<u64>::deserialize(input)?.map(Duration::from_millis))
+        }
+    }
+}

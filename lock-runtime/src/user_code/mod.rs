@@ -8,17 +8,133 @@
 //!
 //! - Events: use [`event!`], not `tracing`'s macros. The queue of the helper thread is bounded.
 //!   Events that do not fit are dropped and counted, and a later event reports how many.
-//! - Wakers: store [`wakers::guarded`] of a waker, and drop it with nothing locked.
+//! - Wakers: store [`guarded_waker`] of a waker, and drop it with nothing locked.
 //! - Callbacks: use [`call`].
 
-pub(crate) mod helper;
 #[cfg(test)]
 mod tests;
-pub(crate) mod wakers;
 
 use std::cell::OnceCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, RawWakerVTable, Wake, Waker};
+use std::{ptr, thread};
 
-use crate::user_code::helper::{Helpers, catch_panic};
+use tracing::Level;
+use tracing::level_filters::LevelFilter;
+
+/// Emits an event of this level (`WARN`, `INFO`, `DEBUG`), with fields and message as for
+/// `tracing`'s macros. They move into a closure that may run later, on another thread.
+macro_rules! event {
+    ($level:ident, $($event:tt)+) => {
+        if $crate::user_code::is_wanted(tracing::Level::$level) {
+            $crate::user_code::emit(move || {
+                tracing::event!(target: "distlock", tracing::Level::$level, $($event)+);
+            });
+        }
+    };
+}
+
+pub(crate) use event;
+
+/// Whether a subscriber may want events of this level. Calls no code of users.
+pub(crate) fn is_wanted(level: Level) -> bool {
+    level <= LevelFilter::current()
+}
+
+/// As [`event!`].
+pub(crate) fn emit(event: impl FnOnce() + Send + 'static) {
+    off_this_thread(event, Helpers::emit);
+}
+
+/// Runs a user's callback: on the helper thread for callbacks if this is an I/O thread, else here.
+/// Callbacks of one I/O thread run one at a time, in order.
+pub(crate) fn call(callback: impl FnOnce() + Send + 'static) {
+    off_this_thread(callback, |helpers, callback| {
+        post(&helpers.calls, "distlock-call", callback);
+    });
+}
+
+/// The waker to store instead of this one, which can be woken on any thread.
+///
+/// The vtables of tokio's wakers and of our own are known to be harmless, and their wakers are
+/// returned as they are. Wakers of foreign executors may panic, block, or run code when they are
+/// dropped. On an I/O thread, waking and dropping one happen on a helper thread.
+pub(crate) fn guarded_waker(waker: &Waker) -> Waker {
+    if is_harmless(waker) {
+        waker.clone()
+    } else {
+        Waker::from(Arc::new(Guarded(Some(waker.clone()))))
+    }
+}
+
+/// Polls a future that stores the waker and wakes it by itself, as a channel's receiver does.
+pub(crate) fn poll_guarded<F: Future>(
+    future: Pin<&mut F>,
+    context: &mut Context<'_>,
+) -> Poll<F::Output> {
+    if is_harmless(context.waker()) {
+        return future.poll(context);
+    }
+    future.poll(&mut Context::from_waker(&guarded_waker(context.waker())))
+}
+
+/// The same, to completion.
+pub(crate) async fn with_guarded<F: Future + Unpin>(mut future: F) -> F::Output {
+    std::future::poll_fn(|context| poll_guarded(Pin::new(&mut future), context)).await
+}
+
+/// The vtables of wakers that only mark a task or thread as ready.
+static HARMLESS: OnceLock<Vec<&'static RawWakerVTable>> = OnceLock::new();
+
+/// Registers vtables whose wakers are woken directly. Only the first call counts.
+pub(crate) fn register_harmless(kinds: impl FnOnce() -> Vec<&'static RawWakerVTable>) {
+    HARMLESS.get_or_init(kinds);
+}
+
+fn is_harmless(waker: &Waker) -> bool {
+    // All wakers belong to the model checker, and wrapping them would only add schedules.
+    if cfg!(any(distlock_shuttle, distlock_loom)) {
+        return true;
+    }
+    let known = HARMLESS.get().into_iter().flatten();
+    known.into_iter().any(|kind| ptr::eq(*kind, waker.vtable()))
+}
+
+/// `None` when it is being dropped.
+struct Guarded(Option<Waker>);
+
+impl Wake for Guarded {
+    fn wake(self: Arc<Self>) {
+        off_this_thread(move || self.0.iter().for_each(Waker::wake_by_ref), Helpers::wake);
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        let waker = self.0.take();
+        off_this_thread(move || drop(waker), Helpers::wake);
+    }
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// How many events are queued for a slow subscriber.
+const MAX_QUEUED_EVENTS: usize = 1_024;
+
+/// The helper threads of one I/O thread. Each starts with its first job and ends after its last one
+/// when this is dropped.
+#[derive(Default)]
+struct Helpers {
+    events: OnceCell<SyncSender<Job>>,
+    /// Dropped events that were not reported yet.
+    dropped: Arc<AtomicU64>,
+    wakes: OnceCell<Sender<Job>>,
+    calls: OnceCell<Sender<Job>>,
+}
 
 thread_local! {
     /// Set on an I/O thread.
@@ -28,26 +144,11 @@ thread_local! {
 /// Makes this thread run code of users on helper threads.
 pub(crate) fn use_helper_threads() {
     HELPERS.with(|helpers| {
-        helpers.get_or_init(Helpers::new);
+        helpers.get_or_init(Helpers::default);
     });
 }
 
-/// Runs a user's callback: on the helper thread for callbacks if this is an I/O thread, else here.
-/// Callbacks of one I/O thread run one at a time, in order.
-#[allow(dead_code, reason = "for callbacks to come")]
-pub(crate) fn call(callback: impl FnOnce() + Send + 'static) {
-    off_this_thread(callback, Helpers::call);
-}
-
-/// As [`event!`].
-pub(crate) fn emit(event: impl FnOnce() + Send + 'static) {
-    off_this_thread(event, Helpers::emit);
-}
-
-fn off_this_thread<F: FnOnce() + Send + 'static>(
-    code: F,
-    post: impl FnOnce(&Helpers, Box<dyn FnOnce() + Send>),
-) {
+fn off_this_thread<F: FnOnce() + Send + 'static>(code: F, post: impl FnOnce(&Helpers, Job)) {
     let mut code = Some(code);
     // A thread whose thread-locals are gone is no I/O thread any more.
     let _ = HELPERS.try_with(|helpers| {
@@ -62,29 +163,62 @@ fn off_this_thread<F: FnOnce() + Send + 'static>(
     }
 }
 
-/// Emits an event of this level (`warn`, `info`, `debug`), with fields and message as for
-/// `tracing`'s macros. They move into a closure that may run later, on another thread.
-macro_rules! event {
-    ($level:ident, $($event:tt)+) => {
-        if $crate::user_code::is_wanted($crate::user_code::level::$level) {
-            $crate::user_code::emit(move || tracing::$level!(target: "distlock", $($event)+));
+impl Helpers {
+    fn emit(&self, event: Job) {
+        if self.events.get().is_none() {
+            let (sender, receiver) = sync_channel(MAX_QUEUED_EVENTS);
+            let dropped = Arc::clone(&self.dropped);
+            if start("distlock-log", move || emit_all(&receiver, &dropped)) {
+                self.events.get_or_init(|| sender);
+            }
         }
-    };
+        let fits = self.events.get().is_some_and(|events| events.try_send(event).is_ok());
+        if !fits {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Not bounded: no wake-up may be lost, and there are no more of them than wakers.
+    fn wake(&self, wake: Job) {
+        post(&self.wakes, "distlock-wake", wake);
+    }
 }
 
-pub(crate) use event;
-
-/// Whether a subscriber may want events of this level. Calls no code of users.
-pub(crate) fn is_wanted(level: tracing::level_filters::LevelFilter) -> bool {
-    level <= tracing::level_filters::LevelFilter::current()
+/// If the thread cannot be started, the job runs here.
+fn post(jobs: &OnceCell<Sender<Job>>, name: &str, job: Job) {
+    if jobs.get().is_none() {
+        let (sender, receiver) = channel::<Job>();
+        if start(name, move || receiver.into_iter().for_each(catch_panic)) {
+            jobs.get_or_init(|| sender);
+        }
+    }
+    match jobs.get() {
+        Some(jobs) => drop(jobs.send(job)),
+        None => catch_panic(job),
+    }
 }
 
-/// The levels, named as `tracing`'s macros are.
-#[allow(non_upper_case_globals, reason = "they are found by the name of a macro")]
-pub(crate) mod level {
-    use tracing::level_filters::LevelFilter;
+fn start(name: &str, run: impl FnOnce() + Send + 'static) -> bool {
+    thread::Builder::new().name(name.to_owned()).spawn(run).is_ok()
+}
 
-    pub(crate) const warn: LevelFilter = LevelFilter::WARN;
-    pub(crate) const info: LevelFilter = LevelFilter::INFO;
-    pub(crate) const debug: LevelFilter = LevelFilter::DEBUG;
+fn emit_all(events: &Receiver<Job>, dropped: &AtomicU64) {
+    for event in events {
+        catch_panic(event);
+        let dropped = dropped.swap(0, Ordering::Relaxed);
+        if dropped > 0 {
+            catch_panic(|| {
+                tracing::warn!(
+                    target: "distlock",
+                    dropped,
+                    "events were dropped: the subscriber is too slow or blocks"
+                );
+            });
+        }
+    }
+}
+
+/// Runs code of users and catches its panic.
+pub(crate) fn catch_panic(code: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(code));
 }

@@ -6,8 +6,7 @@ use std::task::{Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use crate::user_code::helper::MAX_QUEUED_EVENTS;
-use crate::user_code::{call, emit, use_helper_threads, wakers};
+use crate::user_code::{MAX_QUEUED_EVENTS, call, emit, guarded_waker, use_helper_threads};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -91,7 +90,7 @@ impl Wake for BlockingWaker {
 #[test]
 fn a_waker_that_blocks_does_not_block_the_io_thread() {
     let (go_on, blocked) = mpsc::channel();
-    let waker = wakers::guarded(&Waker::from(Arc::new(BlockingWaker(Mutex::new(blocked)))));
+    let waker = guarded_waker(&Waker::from(Arc::new(BlockingWaker(Mutex::new(blocked)))));
     on_an_io_thread(move || waker.wake());
     drop(go_on);
 }
@@ -112,7 +111,7 @@ impl Drop for PanickingWaker {
 
 #[test]
 fn a_waker_that_panics_stops_nothing() {
-    let waker = wakers::guarded(&Waker::from(Arc::new(PanickingWaker)));
+    let waker = guarded_waker(&Waker::from(Arc::new(PanickingWaker)));
     waker.wake_by_ref();
     let elsewhere = waker.clone();
     on_an_io_thread(move || elsewhere.wake());

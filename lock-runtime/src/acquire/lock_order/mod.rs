@@ -5,7 +5,7 @@
 //! `tracing-mutex`, with the key patterns of call sites for nodes. An order that was seen once
 //! counts for good, also when nobody waits.
 
-use crate::types::call_site::{CallSite, KeyPattern};
+use crate::types::owner_info::{CallSite, KeyPattern};
 use crate::user_code;
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -28,7 +28,7 @@ fn record(outer: CallSite, outer_key: &str, inner: CallSite, inner_key: &str) {
     // A subscriber may take locks of its own.
     drop(order);
     if let Some(inversion) = inversion {
-        user_code::event!(warn, "{inversion}");
+        user_code::event!(WARN, "{inversion}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Orders that agree and orders that do not.
 
 use super::*;
-use crate::types::call_site::FunctionInfo;
+use crate::types::owner_info::FunctionInfo;
 use std::panic::Location;
 
 #[track_caller]

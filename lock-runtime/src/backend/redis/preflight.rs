@@ -8,7 +8,7 @@ use redis::Value;
 
 use crate::backend::redis::errors::OpenError;
 use crate::protocol::connection::ConnectErrorKind;
-use crate::types::printable::printable;
+use crate::types::text::printable;
 use crate::user_code;
 use crate::wire::keyspace::Keyspace;
 
@@ -203,7 +203,7 @@ pub(crate) fn warn_of_hazards(info: Option<&str>) {
     for hazard in warnings(info) {
         let new = WARNED.lock().unwrap_or_else(PoisonError::into_inner).insert(hazard.clone());
         if new {
-            user_code::event!(warn, "{hazard}");
+            user_code::event!(WARN, "{hazard}");
         }
     }
 }

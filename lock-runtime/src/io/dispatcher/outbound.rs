@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::io::dispatcher::{Dispatcher, Extension, LogTopic};
+use crate::io::dispatcher::{Dispatcher, Extension, LogTopic, ReplyTo, Subscriber, UnclaimedGrant};
 use crate::io::mailbox::MultiOutcome;
 use crate::io::observe;
-use crate::io::registry::{ReplyTo, Subscriber, UnclaimedGrant};
 use crate::local::grant_channel::PendingGrant;
 use crate::local::key_queue::Reclaim;
 use crate::local::lease::{Lease, LeaseRef};

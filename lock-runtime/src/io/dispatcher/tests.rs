@@ -14,8 +14,7 @@ use crate::local::key_queue::{QueueContext, QueueTable};
 use crate::local::params::{AcquireParams, LeaseTerms};
 use crate::protocol::Protocol;
 use crate::protocol::timing::Timing;
-use crate::types::call_site::CallSite;
-use crate::types::process_info::ProcessInfo;
+use crate::types::owner_info::{CallSite, ProcessInfo};
 use crate::types::time;
 
 /// A dispatcher, and the mailbox that feeds it.

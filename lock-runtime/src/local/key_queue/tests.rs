@@ -14,9 +14,8 @@ use crate::local::key_queue::{
 use crate::local::lease::{Callback, LeaseRef};
 use crate::local::params::{AcquireParams, LeaseTerms};
 use crate::protocol::request::{ReleaseOutcome, RequestParams};
-use crate::types::call_site::CallSite;
 use crate::types::fence::{Fence, FenceRange};
-use crate::types::process_info::ProcessInfo;
+use crate::types::owner_info::{CallSite, ProcessInfo};
 use crate::types::request_id::RequestId;
 use crate::types::time::{self, Timestamp};
 use crate::wire::reply::Grant;

@@ -1,7 +1,12 @@
-//! Makes foreign text printable: keys, names of functions and hosts, server errors.
+//! Text for people: durations, and foreign text made printable (keys, names of functions and hosts,
+//! server errors).
+
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
+use std::time::Duration;
 
 /// Longer keys are shortened.
 const LONGEST_KEY: usize = 200;
@@ -20,6 +25,30 @@ pub(crate) fn words(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     let line = words.join(" ");
     within(line.trim_end_matches('.'), LONGEST_WORDS).into_owned()
+}
+
+/// Shown in the two units that matter: `400ms`, `1.5s`, `2m 5s`, `3h 20m`, `30d`.
+pub(crate) struct HumanDuration(pub(crate) Duration);
+
+impl fmt::Display for HumanDuration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (secs, millis) = (self.0.as_secs(), self.0.subsec_millis());
+        match secs {
+            0 if millis == 0 && !self.0.is_zero() => f.write_str("less than 1ms"),
+            0 if self.0.is_zero() => f.write_str("0s"),
+            0 => write!(f, "{millis}ms"),
+            1..60 if millis >= 100 => write!(f, "{secs}.{}s", millis / 100),
+            1..60 => write!(f, "{secs}s"),
+            60..3600 => pair(f, secs / 60, "m", secs % 60, "s"),
+            3600..86_400 => pair(f, secs / 3600, "h", secs % 3600 / 60, "m"),
+            _ => pair(f, secs / 86_400, "d", secs % 86_400 / 3600, "h"),
+        }
+    }
+}
+
+fn pair(f: &mut fmt::Formatter<'_>, large: u64, unit: &str, small: u64, part: &str) -> fmt::Result {
+    write!(f, "{large}{unit}")?;
+    if small > 0 { write!(f, " {small}{part}") } else { Ok(()) }
 }
 
 fn within(text: &str, longest: usize) -> Cow<'_, str> {
@@ -56,6 +85,3 @@ fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
-
-#[cfg(test)]
-mod tests;
