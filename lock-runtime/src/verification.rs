@@ -17,7 +17,7 @@ pub use crate::io::mailbox::{Mailbox, Message, TimerTarget};
 pub use crate::local::grant_channel::{
     AcquireOutcome, GrantReceiver, GrantSender, PendingGrant, grant_channel,
 };
-pub use crate::local::key_queue::{JoinOutcome, KeyQueue, QueueContext, QueueTable};
+pub use crate::local::key_queue::{KeyQueue, QueueContext, QueueTable};
 pub use crate::local::lease::{Callback, Lease, LeaseBackend, LeaseRef};
 pub use crate::local::params::{AcquireParams, LeaseTerms};
 pub use crate::owner::context::{ContextGuard, InContext, current};

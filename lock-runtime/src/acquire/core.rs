@@ -13,8 +13,6 @@ use crate::error::{ClosedReason, LockError};
 use crate::io::mailbox::Mailbox;
 use crate::local::key_queue::{QueueContext, QueueTable};
 use crate::local::params::{AcquireParams, LeaseTerms};
-use crate::protocol::request::RequestParams;
-use crate::types::environment::new_request_id;
 use crate::types::owner_info::{CallSite, ProcessInfo};
 use crate::types::time::{self, Timestamp};
 
@@ -121,20 +119,18 @@ impl ManagerCore {
         let wait = options.effective_wait(self.defaults());
         let try_once = wait == Some(Duration::ZERO);
         let timeout = if try_once { Some(self.settings.try_once_timeout) } else { wait };
+        let alone = options.is_strict_fifo(self.defaults());
+        let linger = options.linger.filter(|_| !alone).unwrap_or_default();
         AcquireParams {
             since,
             deadline: timeout.map(|timeout| since.plus(timeout)),
             queue: !try_once,
+            alone,
             terms,
-            linger: options.linger.unwrap_or_default(),
+            linger,
             call_site,
             label: options.label,
         }
-    }
-
-    /// A request that bypasses the local queue. Its lease is handed off to nobody.
-    pub(crate) fn request(&self, key: &Arc<str>, params: AcquireParams) -> RequestParams {
-        params.request(key, new_request_id(), &self.process)
     }
 
     /// The output of `future`, or `None` if `deadline` comes first.

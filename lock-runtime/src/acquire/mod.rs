@@ -5,9 +5,8 @@
 //! 1. It re-enters the lease of an ancestor, after the siblings that run under it.
 //! 2. It takes over a lease that this process has kept for its next caller (`linger`).
 //! 3. It joins the local queue of the key. The queue grants it the lease of the call before, or
-//!    asks the server on behalf of its first waiter.
-//! 4. It asks the server directly: with strict fairness, and if it tries once and is not next in
-//!    the queue.
+//!    asks the server on behalf of its first waiter. With strict fairness, and if it tries once and
+//!    is not next, it has a queue of its own, and so asks the server itself.
 
 pub(crate) mod core;
 pub(crate) mod deadlock;
@@ -27,9 +26,8 @@ use crate::acquire::options::Options;
 use crate::error::{DeadlockKind, LockError};
 use crate::io::block_on::{block_on, block_on_with_spin};
 use crate::io::event_loop::is_io_thread;
-use crate::io::mailbox::AcquireFuture;
 use crate::local::grant_channel::AcquireOutcome;
-use crate::local::key_queue::{JoinOutcome, WaitForTurn};
+use crate::local::key_queue::WaitForTurn;
 use crate::local::params::AcquireParams;
 use crate::owner::context::{current, find_on_stack, with_current};
 use crate::owner::frame::Frame;
@@ -180,7 +178,7 @@ impl SingleAcquire<'_> {
         LockError::deadlock_at_once(self.key, caller, kind)
     }
 
-    /// Acquires a lease of its own: ways 2 to 4 of the list above.
+    /// Acquires a lease of its own: ways 2 and 3 of the list above.
     fn acquire_lease(self, here: Option<Arc<Frame>>) -> Acquiring {
         let Self { core, key, options, call_site } = self;
         let terms = match core.lease_terms(options) {
@@ -189,16 +187,6 @@ impl SingleAcquire<'_> {
         };
         warn_lock_order(core, here.as_ref(), call_site, &[key]);
         let params = core.acquire_params(options, terms, call_site);
-        if options.is_strict_fifo(core.defaults()) {
-            let key = key.into();
-            return wait_for_grant(
-                core,
-                &key,
-                params,
-                AwaitedGrant::from_server(core, &key, params),
-                here,
-            );
-        }
         // Only an optimisation: `join` finds a kept lease too.
         if !params.linger.is_zero()
             && let Some(share) = core.queues().take_idle(key, params)
@@ -208,22 +196,8 @@ impl SingleAcquire<'_> {
             return Acquiring::Ready(Some(Ok(section)));
         }
         let key = key.into();
-        match core.queues().join(&key, params) {
-            JoinOutcome::Queued(queued) => {
-                let likely_soon = queued.is_likely_soon();
-                match wait_for_grant(core, &key, params, AwaitedGrant::Queued(queued), here) {
-                    Acquiring::Waiting(future) if likely_soon => Acquiring::LikelySoon(future),
-                    acquiring => acquiring,
-                }
-            }
-            JoinOutcome::WouldWait => wait_for_grant(
-                core,
-                &key,
-                params,
-                AwaitedGrant::from_server(core, &key, params),
-                here,
-            ),
-        }
+        let turn = core.queues().join(&key, params);
+        wait_for_grant(core, key, params, turn, here)
     }
 
     fn wait_for_siblings(self, here: &Arc<Frame>, ancestor: &Arc<Frame>) -> Acquiring {
@@ -259,57 +233,25 @@ fn warn_lock_order(
     }
 }
 
-/// A lease that has been asked for.
-enum AwaitedGrant {
-    Queued(WaitForTurn),
-    Requested(AcquireFuture),
-}
-
-impl AwaitedGrant {
-    fn from_server(core: &ManagerCore, key: &Arc<str>, params: AcquireParams) -> Self {
-        Self::Requested(core.mailbox().acquire(core.request(key, params)))
-    }
-
-    /// The answer. A grant that this future was not polled for in time has gone to others: it asks
-    /// again.
-    async fn accept(
-        mut self,
-        core: &ManagerCore,
-        key: &Arc<str>,
-        params: AcquireParams,
-    ) -> Option<AcquireOutcome> {
-        loop {
-            let (answer, was_queued) = match self {
-                Self::Queued(answer) => (answer.await, true),
-                Self::Requested(answer) => (answer.await, false),
-            };
-            let Some(Err(Failure::Unclaimed)) = answer else { return answer };
-            self = match was_queued.then(|| core.queues().join(key, params)) {
-                Some(JoinOutcome::Queued(queued)) => Self::Queued(queued),
-                Some(JoinOutcome::WouldWait) | None => Self::from_server(core, key, params),
-            };
-        }
-    }
-}
-
 fn wait_for_grant(
     core: &Arc<ManagerCore>,
-    key: &Arc<str>,
+    key: Arc<str>,
     params: AcquireParams,
-    grant: AwaitedGrant,
+    turn: WaitForTurn,
     here: Option<Arc<Frame>>,
 ) -> Acquiring {
-    let (key, core) = (Arc::clone(key), Arc::clone(core));
+    let core = Arc::clone(core);
+    let likely_soon = turn.is_likely_soon();
     // A call that holds nothing is in no cycle.
     let info =
         here.as_ref().map(|here| WaitInfo::new(&core, &key, params.since, params.call_site, here));
-    Acquiring::Waiting(Box::pin(async move {
-        let answer = core.unless_forked(grant.accept(&core, &key, params));
-        let answer = match info {
-            Some(info) => with_deadlock_detection(info, answer).await?,
-            None => answer.await,
+    let future = Box::pin(async move {
+        let outcome = core.unless_forked(outcome(&core, &key, params, turn));
+        let outcome = match info {
+            Some(info) => with_deadlock_detection(info, outcome).await?,
+            None => outcome.await,
         };
-        match answer {
+        match outcome {
             Some(Ok(share)) => {
                 let share = share.with_ttl(params.terms.ttl);
                 Ok(Section::outermost(here, core.id(), share, params.call_site))
@@ -320,7 +262,24 @@ fn wait_for_grant(
             }
             None => Err(core.closed(&key).into()),
         }
-    }))
+    });
+    if likely_soon { Acquiring::LikelySoon(future) } else { Acquiring::Waiting(future) }
+}
+
+/// Waits for the turn. A grant that the caller was not polled for in time has gone to others: it
+/// asks again.
+async fn outcome(
+    core: &ManagerCore,
+    key: &Arc<str>,
+    params: AcquireParams,
+    mut turn: WaitForTurn,
+) -> Option<AcquireOutcome> {
+    loop {
+        match turn.await {
+            Some(Err(Failure::Unclaimed)) => turn = core.queues().join(key, params),
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Releases a section without waiting for the server. The error is a loss that came before.

@@ -15,11 +15,12 @@ use crate::acquire::core::ManagerCore;
 use crate::acquire::options::Options;
 use crate::acquire::{AcquireResult, Acquiring, SingleAcquire, warn_lock_order};
 use crate::error::LockError;
-use crate::io::mailbox::MultiOutcome;
+use crate::local::lease::LeaseRef;
 use crate::local::params::AcquireParams;
 use crate::owner::context::current;
 use crate::owner::frame::Frame;
 use crate::owner::section::Section;
+use crate::protocol::request::Failure;
 use crate::types::owner_info::CallSite;
 use crate::types::time::{self, Timestamp};
 
@@ -207,15 +208,7 @@ impl MultiAcquire {
         let own = own.map(|left| params.since.plus(left));
         let deadline = own.into_iter().chain(params.deadline).min();
         let params = AcquireParams { deadline, ..params };
-        let shares = loop {
-            let requests = new.iter().map(|key| core.request(&(*key).into(), params));
-            match core.mailbox().acquire_all(requests.collect()).await {
-                Some(MultiOutcome::Granted(shares)) => break shares,
-                // This future was not polled in time, and others got the locks.
-                Some(MultiOutcome::NotTakenUp) => {}
-                None => break Vec::new(),
-            }
-        };
+        let shares = granted_together(core, &new, params).await;
         let mut section: Option<Section> = None;
         for share in shares {
             let around = section.as_ref().map(|section| Arc::clone(section.frame()));
@@ -248,5 +241,25 @@ impl MultiAcquire {
         {
             busy.waited = time::now().since(self.since);
         }
+    }
+}
+
+/// The leases of all these keys, or none.
+async fn granted_together(
+    core: &ManagerCore,
+    keys: &[&str],
+    params: AcquireParams,
+) -> Vec<LeaseRef> {
+    'ask: loop {
+        let mut shares = Vec::with_capacity(keys.len());
+        for turn in core.queues().join_all(keys, params) {
+            match turn.await {
+                Some(Ok(share)) => shares.push(share),
+                // This future was not polled in time, and others got the locks.
+                Some(Err(Failure::Unclaimed)) => continue 'ask,
+                Some(Err(_)) | None => return Vec::new(),
+            }
+        }
+        return shares;
     }
 }

@@ -10,13 +10,11 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
-use crate::local::grant_channel::{AcquireOutcome, GrantReceiver, GrantSender, grant_channel};
 use crate::local::key_queue::{IoHandle, KeyQueue};
-use crate::local::lease::{Callback, LeaseBackend, LeaseRef};
+use crate::local::lease::Callback;
 use crate::protocol::request::{Failure, ReleaseOutcome, RequestParams};
 use crate::types::environment::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::types::environment::mpsc::{Receiver, SyncSender, sync_channel};
-use crate::types::fence::Fence;
 use crate::types::owner_info::OwnerInfo;
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
@@ -26,22 +24,13 @@ use crate::wire::reply::{BlockedRequest, LockState};
 
 pub type InspectAnswer = Result<LockState, Failure>;
 
-/// The outcome of acquiring several keys at once.
-pub enum MultiOutcome {
-    /// In the order of the requests.
-    Granted(Vec<LeaseRef>),
-    /// Its caller did not receive them in time, and they were released.
-    NotTakenUp,
-}
-
 /// What callers ask of the I/O thread.
 pub enum Message {
-    Acquire(Box<RequestParams>, GrantSender<AcquireOutcome>),
     /// For the first waiter of a queue. May replace a cancelled request.
-    AcquireForQueue(Box<RequestParams>, Option<RequestId>, Arc<KeyQueue>),
+    Acquire(Box<RequestParams>, Option<RequestId>, Arc<KeyQueue>),
     ResetMaxHold(RequestId, Timestamp),
     /// All of these or none.
-    AcquireAll(Vec<RequestParams>, GrantSender<MultiOutcome>),
+    AcquireAll(Vec<(RequestParams, Arc<KeyQueue>)>),
     /// Watch this wait for a deadlock.
     RegisterWait(Box<WaitRegistration>, oneshot::Sender<Vec<BlockedRequest>>),
     UnregisterWait(RequestId),
@@ -156,32 +145,6 @@ impl Drop for MailboxInner {
     }
 }
 
-impl LeaseBackend for MailboxInner {
-    fn release(&self, id: RequestId, _fence: Fence) {
-        IoHandle::release(self, id);
-    }
-
-    fn release_and_confirm(
-        &self,
-        id: RequestId,
-        _fence: Fence,
-    ) -> oneshot::Receiver<ReleaseOutcome> {
-        IoHandle::release_and_confirm(self, id)
-    }
-
-    fn ensure_ttl(&self, id: RequestId, ttl: Duration) {
-        IoHandle::ensure_ttl(self, id, ttl);
-    }
-
-    fn renew_now(&self, id: RequestId, ttl: Duration) -> oneshot::Receiver<Timestamp> {
-        IoHandle::renew_now(self, id, ttl)
-    }
-
-    fn run_callback(&self, callback: Callback) {
-        IoHandle::run_callback(self, callback);
-    }
-}
-
 impl IoHandle for MailboxInner {
     fn acquire(
         &self,
@@ -189,7 +152,11 @@ impl IoHandle for MailboxInner {
         replaces: Option<RequestId>,
         queue: Arc<KeyQueue>,
     ) -> bool {
-        self.0.send(Message::AcquireForQueue(Box::new(request), replaces, queue))
+        self.0.send(Message::Acquire(Box::new(request), replaces, queue))
+    }
+
+    fn acquire_all(&self, requests: Vec<(RequestParams, Arc<KeyQueue>)>) -> bool {
+        self.0.send(Message::AcquireAll(requests))
     }
 
     fn release(&self, id: RequestId) {
@@ -251,32 +218,8 @@ impl Mailbox {
         Arc::clone(&self.0) as Arc<dyn IoHandle>
     }
 
-    pub fn lease_backend(&self) -> Arc<dyn LeaseBackend> {
-        Arc::clone(&self.0) as Arc<dyn LeaseBackend>
-    }
-
     pub fn downgrade(&self) -> WeakMailbox {
         WeakMailbox(Arc::downgrade(&self.0))
-    }
-
-    pub fn release(&self, id: RequestId) {
-        IoHandle::release(&*self.0, id);
-    }
-
-    /// Acquires a lock, bypassing the local queue.
-    pub fn acquire(&self, request: RequestParams) -> AcquireFuture {
-        let (sender, receiver) = grant_channel();
-        let id = request.id;
-        self.sender().send(Message::Acquire(Box::new(request), sender));
-        AcquireFuture { receiver, id, mailbox: Some(self.clone()) }
-    }
-
-    /// Acquires several locks, all or none.
-    pub fn acquire_all(&self, requests: Vec<RequestParams>) -> AcquireAllFuture {
-        let (sender, receiver) = grant_channel();
-        let ids = requests.iter().map(|request| request.id).collect();
-        self.sender().send(Message::AcquireAll(requests, sender));
-        AcquireAllFuture { receiver, ids, mailbox: Some(self.clone()) }
     }
 
     /// Watches a wait for deadlocks until the returned future is dropped.
@@ -290,10 +233,6 @@ impl Mailbox {
     /// Sends a message that arrives behind all that were sent so far.
     pub fn flush_barrier(&self, done: SyncSender<()>) {
         self.sender().send(Message::FlushBarrier(done));
-    }
-
-    pub fn unregister_wait(&self, id: RequestId) {
-        self.sender().send(Message::UnregisterWait(id));
     }
 
     pub fn inspect(&self, key: String) -> oneshot::Receiver<InspectAnswer> {
@@ -351,64 +290,6 @@ impl WeakMailbox {
     }
 }
 
-/// One acquire that bypasses the local queue.
-pub struct AcquireFuture {
-    pub receiver: GrantReceiver<AcquireOutcome>,
-    pub id: RequestId,
-    /// Taken with the outcome.
-    pub mailbox: Option<Mailbox>,
-}
-
-impl Future for AcquireFuture {
-    /// `None`: the manager was shut down.
-    type Output = Option<AcquireOutcome>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let outcome = Pin::new(&mut self.receiver).poll(context);
-        if outcome.is_ready() {
-            self.mailbox = None;
-        }
-        outcome
-    }
-}
-
-impl Drop for AcquireFuture {
-    fn drop(&mut self) {
-        if let Some(mailbox) = self.mailbox.take() {
-            mailbox.release(self.id);
-        }
-    }
-}
-
-/// An acquire of several keys, all or none.
-pub struct AcquireAllFuture {
-    pub receiver: GrantReceiver<MultiOutcome>,
-    pub ids: Vec<RequestId>,
-    /// Taken with the outcome.
-    pub mailbox: Option<Mailbox>,
-}
-
-impl Future for AcquireAllFuture {
-    /// `None`: they are not all free.
-    type Output = Option<MultiOutcome>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let outcome = user_code::poll_guarded(Pin::new(&mut self.receiver), context);
-        if outcome.is_ready() {
-            self.mailbox = None;
-        }
-        outcome
-    }
-}
-
-impl Drop for AcquireAllFuture {
-    fn drop(&mut self) {
-        if let Some(mailbox) = self.mailbox.take() {
-            self.ids.iter().for_each(|&id| mailbox.release(id));
-        }
-    }
-}
-
 /// A wait that deadlock detection watches until this is dropped.
 pub struct DeadlockWatch {
     pub receiver: oneshot::Receiver<Vec<BlockedRequest>>,
@@ -427,6 +308,6 @@ impl Future for DeadlockWatch {
 
 impl Drop for DeadlockWatch {
     fn drop(&mut self) {
-        self.mailbox.unregister_wait(self.id);
+        self.mailbox.sender().send(Message::UnregisterWait(self.id));
     }
 }

@@ -8,7 +8,10 @@
 //! - Callers are woken, and leases dropped, with the queue unlocked: both may run foreign code or
 //!   come back to this queue.
 //! - A queue that becomes vacant is closed and removed from its table for good. A caller that still
-//!   has it gets [`JoinError::Closed`] and asks the table again.
+//!   has it asks the table again.
+//!
+//! A request that must not be handed a lease, or hand it on, has a queue of its own, which is in no
+//! table: see [`AcquireParams::alone`].
 
 #[cfg(test)]
 mod tests;
@@ -58,6 +61,9 @@ pub trait IoHandle: Send + Sync {
         queue: Arc<KeyQueue>,
     ) -> bool;
 
+    /// Sends requests of different keys, to be granted together or not at all. The same result.
+    fn acquire_all(&self, requests: Vec<(RequestParams, Arc<KeyQueue>)>) -> bool;
+
     /// Releases a lease, or cancels a request.
     fn release(&self, id: RequestId);
 
@@ -99,12 +105,6 @@ pub struct QueueTable {
 #[derive(Default)]
 struct Shard(Mutex<HashMap<Arc<str>, Arc<KeyQueue>>>);
 
-pub enum JoinOutcome {
-    Queued(WaitForTurn),
-    /// The caller tries once, and is not the next of this process. Only the server knows who is.
-    WouldWait,
-}
-
 impl QueueTable {
     pub fn new(context: QueueContext) -> Self {
         let shards = std::array::from_fn(|_| Arc::default());
@@ -117,15 +117,27 @@ impl QueueTable {
         queue?.take_idle(params)
     }
 
-    pub fn join(&self, key: &Arc<str>, params: AcquireParams) -> JoinOutcome {
+    pub fn join(&self, key: &Arc<str>, params: AcquireParams) -> WaitForTurn {
         loop {
-            let queue = self.queue(key);
+            let queue = if params.alone { self.queue_of_one(key) } else { self.queue(key) };
             match queue.join(params) {
-                Ok(wait) => return JoinOutcome::Queued(wait),
-                Err(JoinError::WouldWait) => return JoinOutcome::WouldWait,
-                Err(JoinError::Closed) => self.shard(key).remove(&queue),
+                Some(wait) => return wait,
+                None => self.shard(key).remove(&queue),
             }
         }
+    }
+
+    /// Asks for several keys in one command. The server grants all or none.
+    pub fn join_all(&self, keys: &[&str], params: AcquireParams) -> Vec<WaitForTurn> {
+        let params = params.alone();
+        let queues: Vec<_> = keys.iter().map(|&key| self.queue_of_one(&key.into())).collect();
+        let joined = queues.iter().map(|queue| queue.join_without_sending(params));
+        let (waits, requests): (_, Vec<_>) = joined.unzip();
+        let requests = requests.into_iter().zip(queues.iter().cloned()).collect();
+        if !self.context.io.acquire_all(requests) {
+            queues.iter().for_each(|queue| queue.close(Loss::Shutdown));
+        }
+        waits
     }
 
     /// As [`KeyQueue::add_local_view`].
@@ -146,6 +158,11 @@ impl QueueTable {
             KeyQueue::new(Arc::clone(key), Arc::downgrade(shard), Arc::clone(&self.context));
         queues.insert(Arc::clone(key), Arc::clone(&queue));
         queue
+    }
+
+    /// A queue that no other caller joins.
+    fn queue_of_one(&self, key: &Arc<str>) -> Arc<KeyQueue> {
+        KeyQueue::new(Arc::clone(key), Weak::new(), Arc::clone(&self.context))
     }
 
     fn shard(&self, key: &str) -> &Arc<Shard> {
@@ -203,13 +220,6 @@ pub enum Reclaim {
     /// The caller may claim its grant until then.
     CheckAt(Timestamp),
     Reclaimed,
-}
-
-enum JoinError {
-    /// The queue was removed from its table.
-    Closed,
-    /// The caller tries once, and others are ahead of it.
-    WouldWait,
 }
 
 /// A future of the outcome of a queued request. Dropped before it is ready, it cancels the request.
@@ -284,19 +294,20 @@ impl KeyQueue {
         Some(self.create_lease(&mut state, &actions.start?))
     }
 
-    fn join(&self, params: AcquireParams) -> Result<WaitForTurn, JoinError> {
+    /// `None` if the queue was removed from its table.
+    fn join(&self, params: AcquireParams) -> Option<WaitForTurn> {
         let mut state = self.state();
         if state.closed {
-            return Err(JoinError::Closed);
+            return None;
         }
         let is_next = state.queue.is_open();
         if !params.queue && !is_next {
-            return Err(JoinError::WouldWait);
+            // It must not wait here, and whether it would have to is for the server to say.
+            drop(state);
+            let queue = Self::new(Arc::clone(&self.key), Weak::new(), Arc::clone(&self.context));
+            return queue.join(params.alone());
         }
-        let (sender, receiver) = grant_channel();
-        state.provide_request_id(true);
-        let likely_soon = state.queue.sections_are_short() && !is_next;
-        let (waiter_id, actions) = state.queue.join(params.since, params, sender);
+        let (wait, actions) = self.add_waiter(&mut state, params);
         if let Some(lease) = &state.lease {
             lease.mark_contended();
         }
@@ -304,7 +315,27 @@ impl KeyQueue {
             self.schedule_section_check(&mut state, params.since);
         }
         self.apply_and_deliver(state, actions);
-        Ok(WaitForTurn { receiver, waiter_id, queue: self.me.upgrade(), likely_soon })
+        Some(wait)
+    }
+
+    /// The first caller joins. The caller of this function sends its request.
+    fn join_without_sending(&self, params: AcquireParams) -> (WaitForTurn, RequestParams) {
+        let (wait, actions) = self.add_waiter(&mut self.state(), params);
+        let acquire = actions.acquire.expect("the first waiter of a queue has a request");
+        (wait, self.request(&acquire))
+    }
+
+    fn add_waiter(
+        &self,
+        state: &mut KeyQueueState,
+        params: AcquireParams,
+    ) -> (WaitForTurn, Actions<Sender>) {
+        let (sender, receiver) = grant_channel();
+        state.provide_request_id(true);
+        let likely_soon = state.queue.sections_are_short() && !state.queue.is_open();
+        let (waiter_id, actions) = state.queue.join(params.since, params, sender);
+        let queue = self.me.upgrade();
+        (WaitForTurn { receiver, waiter_id, queue, likely_soon }, actions)
     }
 
     /// The server granted a request. The caller delivers the result.
@@ -546,17 +577,27 @@ impl KeyQueue {
     }
 
     fn request(&self, acquire: &AcquireAction) -> RequestParams {
-        let request = acquire.params.request(&self.key, acquire.id, &self.context.process);
+        let &AcquireAction { id, params, queued_locally, likely_free, fence_count, .. } = acquire;
         RequestParams {
-            queued_locally: acquire.queued_locally,
-            likely_free: acquire.likely_free,
-            fence_count: acquire.fence_count,
-            ..request
+            key: Arc::clone(&self.key),
+            id,
+            since: params.since,
+            ttl: params.terms.ttl,
+            deadline: params.deadline,
+            queue: params.queue,
+            renew: params.terms.renew,
+            max_hold: params.terms.max_hold,
+            queued_locally,
+            likely_free,
+            fence_count,
+            owner: self.owner_info(&params),
         }
     }
 
     fn owner_info(&self, params: &AcquireParams) -> OwnerInfo {
-        params.owner_info(&self.context.process)
+        let process = &self.context.process;
+        let owner = process.owner_info(params.terms.ttl, params.call_site, params.since);
+        process.label_owner(owner, params.label)
     }
 
     fn holder(&self, running: &RunningSection) -> HolderInfo {

@@ -1,11 +1,8 @@
 //! What a caller asks of a key.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::protocol::request::RequestParams;
-use crate::types::owner_info::{CallSite, OwnerInfo, ProcessInfo};
-use crate::types::request_id::RequestId;
+use crate::types::owner_info::CallSite;
 use crate::types::time::Timestamp;
 
 /// The parameters of one acquire. They are `Copy` and small: most requests never reach the server.
@@ -17,6 +14,9 @@ pub struct AcquireParams {
     pub deadline: Option<Timestamp>,
     /// Whether to wait behind others, or to try once.
     pub queue: bool,
+    /// Whether the request goes to the server by itself, so that the server alone decides on the
+    /// order. Its lease is not handed to other callers.
+    pub alone: bool,
     pub terms: LeaseTerms,
     /// How long the lease is kept for the next caller after the section, if nobody else wants it.
     pub linger: Duration,
@@ -35,26 +35,8 @@ pub struct LeaseTerms {
 }
 
 impl AcquireParams {
-    /// A request that bypasses the local queue: its lease is not handed off.
-    pub fn request(&self, key: &Arc<str>, id: RequestId, process: &ProcessInfo) -> RequestParams {
-        RequestParams {
-            key: Arc::clone(key),
-            id,
-            since: self.since,
-            ttl: self.terms.ttl,
-            deadline: self.deadline,
-            queue: self.queue,
-            renew: self.terms.renew,
-            max_hold: self.terms.max_hold,
-            queued_locally: false,
-            likely_free: false,
-            fence_count: 1,
-            owner: self.owner_info(process),
-        }
-    }
-
-    pub(super) fn owner_info(&self, process: &ProcessInfo) -> OwnerInfo {
-        let owner = process.owner_info(self.terms.ttl, self.call_site, self.since);
-        process.label_owner(owner, self.label)
+    /// The same, alone. A lease that no other caller can take over does not linger.
+    pub(super) fn alone(self) -> Self {
+        Self { alone: true, linger: Duration::ZERO, ..self }
     }
 }

@@ -501,16 +501,16 @@ impl<S> LocalQueue<S> {
             return;
         };
         let (params, queued_locally) = (first.params, first.queued_locally);
-        let fence_count = match (params.terms.renew, params.linger.is_zero()) {
-            (false, _) => 1,
-            (true, true) => self.fence_count,
-            (true, false) => MAX_FENCE_RANGE,
+        let fence_count = match (params.alone || !params.terms.renew, params.linger.is_zero()) {
+            (true, _) => 1,
+            (false, true) => self.fence_count,
+            (false, false) => MAX_FENCE_RANGE,
         };
         let id = self.next_request_id.take().expect("a line that may ask was supplied with a name");
         self.pending_request = Some(id);
         self.pending_contended = false;
         // If several wait here, other processes may wait too.
-        let likely_free = withdrawn.is_none() && self.waiters.len() == 1;
+        let likely_free = !params.alone && withdrawn.is_none() && self.waiters.len() == 1;
         actions.acquire = Some(AcquireAction {
             id,
             params,

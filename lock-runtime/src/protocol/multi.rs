@@ -24,13 +24,15 @@ enum Residue {
 
 impl Protocol {
     /// Acquires several different keys in one command. If any of them is not free, none is
-    /// acquired: one [`GroupOutput::NotTogether`] with the first request id reports it.
+    /// acquired, and one [`GroupOutput::NotTogether`] reports it.
     pub fn acquire_all(&mut self, now: Timestamp, requests: Vec<RequestParams>) {
         let ids: Vec<_> = requests.iter().map(|params| params.id).collect();
-        let Some(&first) = ids.first() else { return };
+        if ids.is_empty() {
+            return;
+        }
         let too_many = u32::try_from(ids.len()).map_or(true, |count| count > MAX_FENCE_RANGE);
         if self.down_since.is_some() || too_many {
-            return self.signals.push_back(GroupOutput::NotTogether(first));
+            return self.signals.push_back(GroupOutput::NotTogether(ids));
         }
         for params in requests {
             let mut request = RequestState::new(self.min_fence, params, None);
@@ -122,8 +124,8 @@ impl Protocol {
                 self.release(now, id);
             }
         }
-        if let Some(&first) = ids.first().filter(|_| wanted) {
-            self.signals.push_back(GroupOutput::NotTogether(first));
+        if wanted {
+            self.signals.push_back(GroupOutput::NotTogether(ids.to_vec()));
         }
     }
 }

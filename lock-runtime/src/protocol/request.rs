@@ -192,9 +192,8 @@ pub enum GroupOutput {
     /// This wait is part of a deadlock of these requests, this one first. It is not probed any
     /// more.
     Deadlock(RequestId, Vec<BlockedRequest>),
-    /// Of [`Protocol::acquire_all`]: the requests of which this is the first are not granted at
-    /// once. They have ended.
-    NotTogether(RequestId),
+    /// Of [`Protocol::acquire_all`]: these requests are not granted together. They have ended.
+    NotTogether(Vec<RequestId>),
 }
 
 /// A request and what has become of it.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use distlock_runtime::verification::{
-    AcquireOutcome, AcquireParams, CallSite, JoinOutcome, Lease, LeaseTerms, Mailbox, ProcessInfo,
-    QueueContext, QueueTable, Section,
+    AcquireOutcome, AcquireParams, CallSite, Lease, LeaseTerms, Mailbox, ProcessInfo, QueueContext,
+    QueueTable, Section,
 };
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::thread;
@@ -83,16 +83,13 @@ impl Process {
     pub(crate) fn join(
         &self,
         params: AcquireParams,
-    ) -> Option<impl Future<Output = Option<AcquireOutcome>> + Unpin + use<>> {
-        match self.queues.join(&self.key, params) {
-            JoinOutcome::Queued(in_line) => Some(in_line),
-            JoinOutcome::WouldWait => None,
-        }
+    ) -> impl Future<Output = Option<AcquireOutcome>> + Unpin + use<> {
+        self.queues.join(&self.key, params)
     }
 
     /// Joins the queue and waits. `None` if the request failed.
     pub(crate) fn enter(&self, params: AcquireParams) -> Option<Section> {
-        self.begin(block_on(self.join(params)?))
+        self.begin(block_on(self.join(params)))
     }
 
     /// Reuses the idle hold, if there is one.
@@ -144,6 +141,7 @@ pub(crate) fn params() -> AcquireParams {
         since,
         deadline: None,
         queue: true,
+        alone: false,
         terms,
         linger,
         call_site: call_site(),

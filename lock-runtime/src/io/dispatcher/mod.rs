@@ -13,18 +13,15 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::io::mailbox::{
-    InspectAnswer, Message, MultiOutcome, TimerTarget, WaitRegistration, WeakMailbox,
-};
+use crate::io::mailbox::{InspectAnswer, Message, TimerTarget, WaitRegistration, WeakMailbox};
 use crate::io::observe;
-use crate::local::grant_channel::{AcquireOutcome, GrantSender, Nudge, PendingGrant};
+use crate::local::grant_channel::PendingGrant;
 use crate::local::key_queue::KeyQueue;
-use crate::local::lease::{Lease, LeaseRef};
 use crate::local::queue::TickReport;
 use crate::protocol::Protocol;
 use crate::protocol::commands::CommandError;
 use crate::protocol::connection::ConnectErrorKind;
-use crate::protocol::request::{CommandId, Failure, Loss, ReleaseOutcome, RequestParams};
+use crate::protocol::request::{CommandId, Failure, Loss, ReleaseOutcome};
 use crate::types::environment::mpsc::SyncSender;
 use crate::types::request_id::{RequestId, RequestMap};
 use crate::types::time::Timestamp;
@@ -35,8 +32,8 @@ use crate::wire::reply::{AcquireReply, BlockedBy, BlockedRequest, Notification, 
 pub struct Dispatcher {
     protocol: Protocol,
     mailbox: WeakMailbox,
-    subscribers: RequestMap<Subscriber>,
-    multi_requests: RequestMap<MultiRequest>,
+    /// Who is notified about a request and its lease.
+    queues: RequestMap<Arc<KeyQueue>>,
     wait_registrations: RequestMap<(Box<WaitRegistration>, oneshot::Sender<Vec<BlockedRequest>>)>,
     confirmations: RequestMap<oneshot::Sender<ReleaseOutcome>>,
     extensions: Vec<Extension>,
@@ -84,65 +81,6 @@ pub(crate) struct Extension {
     sender: oneshot::Sender<Timestamp>,
 }
 
-/// Who is notified about a request and its lease.
-pub enum Subscriber {
-    Caller(Arc<str>, GrantSender<AcquireOutcome>),
-    /// One key of a [`MultiRequest`], with the id of its first.
-    GroupMember(Arc<str>, RequestId),
-    /// A granted lease, which its caller may not have received yet.
-    Lease(Arc<Lease>, Option<UnclaimedGrant>),
-    Queue(Arc<KeyQueue>),
-}
-
-impl Subscriber {
-    pub fn key(&self) -> Arc<str> {
-        match self {
-            Self::Caller(key, _) | Self::GroupMember(key, _) => Arc::clone(key),
-            Self::Lease(lease, _) => lease.key().into(),
-            Self::Queue(queue) => Arc::clone(queue.key()),
-        }
-    }
-
-    /// How many calls wait through it.
-    pub fn calls(&self) -> usize {
-        match self {
-            Self::Caller(..) | Self::GroupMember(..) => 1,
-            Self::Lease(..) => 0,
-            Self::Queue(queue) => queue.waiter_count(),
-        }
-    }
-}
-
-/// A grant that was sent and may not have been received.
-pub enum UnclaimedGrant {
-    One(Nudge<AcquireOutcome>),
-    All(Nudge<MultiOutcome>),
-}
-
-impl UnclaimedGrant {
-    /// Takes back what was not received. Dropping it releases it.
-    pub fn reclaim(self) -> Vec<LeaseRef> {
-        match self {
-            Self::One(nudge) => match nudge.reclaim(Err(Failure::Unclaimed)) {
-                Some(Ok(lease_ref)) => vec![lease_ref],
-                Some(Err(_)) | None => Vec::new(),
-            },
-            Self::All(nudge) => match nudge.reclaim(MultiOutcome::NotTakenUp) {
-                Some(MultiOutcome::Granted(lease_refs)) => lease_refs,
-                Some(MultiOutcome::NotTakenUp) | None => Vec::new(),
-            },
-        }
-    }
-}
-
-/// Several keys that are granted together or not at all.
-pub struct MultiRequest {
-    pub ids: Vec<RequestId>,
-    /// In the order of the requests.
-    pub lease_refs: Vec<LeaseRef>,
-    pub sender: GrantSender<MultiOutcome>,
-}
-
 /// Who gets the reply to a command.
 pub enum ReplyTo {
     Protocol(CommandId),
@@ -154,8 +92,7 @@ impl Dispatcher {
         Self {
             protocol,
             mailbox,
-            subscribers: RequestMap::default(),
-            multi_requests: RequestMap::default(),
+            queues: RequestMap::default(),
             wait_registrations: RequestMap::default(),
             confirmations: RequestMap::default(),
             extensions: Vec::new(),
@@ -297,27 +234,29 @@ impl Dispatcher {
     pub fn message(&mut self, now: Timestamp, message: Message) {
         self.recent_activity = true;
         match message {
-            Message::Acquire(_, sender) if self.shutdown_waiters.is_some() => drop(sender),
-            Message::Acquire(request, sender) => {
-                let asking = Subscriber::Caller(Arc::clone(&request.key), sender);
-                self.subscribers.insert(request.id, asking);
-                self.protocol.acquire(now, *request);
-            }
-            Message::AcquireForQueue(_, _, queue) if self.shutdown_waiters.is_some() => {
+            Message::Acquire(_, _, queue) if self.shutdown_waiters.is_some() => {
                 queue.close(Loss::Shutdown);
             }
-            Message::AcquireForQueue(request, replaces, queue) => {
-                self.subscribers.insert(request.id, Subscriber::Queue(queue));
+            Message::Acquire(request, replaces, queue) => {
+                self.queues.insert(request.id, queue);
                 match replaces {
                     Some(old) => {
-                        self.subscribers.remove(&old);
+                        self.queues.remove(&old);
                         self.protocol.replace(now, old, *request);
                     }
                     None => self.protocol.acquire(now, *request),
                 }
             }
-            Message::AcquireAll(_, sender) if self.shutdown_waiters.is_some() => drop(sender),
-            Message::AcquireAll(requests, sender) => self.request_all(now, requests, sender),
+            Message::AcquireAll(requests) if self.shutdown_waiters.is_some() => {
+                requests.iter().for_each(|(_, queue)| queue.close(Loss::Shutdown));
+            }
+            Message::AcquireAll(requests) => {
+                let queues =
+                    requests.iter().map(|(request, queue)| (request.id, Arc::clone(queue)));
+                self.queues.extend(queues);
+                let requests = requests.into_iter().map(|(request, _)| request);
+                self.protocol.acquire_all(now, requests.collect());
+            }
             Message::RegisterWait(wait, sender) => {
                 self.protocol.start_probing(now, wait.id);
                 self.wait_registrations.insert(wait.id, (wait, sender));
@@ -328,13 +267,11 @@ impl Dispatcher {
             }
             Message::ResetMaxHold(id, at) => self.protocol.record_handoff(at, id),
             Message::Release(id) => {
-                if let Some(Subscriber::GroupMember(_, first)) = self.subscribers.remove(&id) {
-                    self.multi_requests.remove(&first);
-                }
+                self.queues.remove(&id);
                 self.protocol.release(now, id);
             }
             Message::ReleaseAndConfirm(id, sender) => {
-                self.subscribers.remove(&id);
+                self.queues.remove(&id);
                 self.confirmations.insert(id, sender);
                 self.protocol.release(now, id);
             }
@@ -362,11 +299,7 @@ impl Dispatcher {
     }
 
     fn flush(&mut self, done: SyncSender<()>) {
-        for subscriber in self.subscribers.values() {
-            if let Subscriber::Queue(queue) = subscriber {
-                queue.release_idle();
-            }
-        }
+        self.queues.values().for_each(|queue| queue.release_idle());
         match self.mailbox.upgrade() {
             Some(mailbox) => mailbox.flush_barrier(done),
             // No caller is left that could send anything.
@@ -378,22 +311,6 @@ impl Dispatcher {
         self.flushes.push(PendingFlush { done, left: self.protocol.releasing().collect() });
     }
 
-    fn request_all(
-        &mut self,
-        now: Timestamp,
-        requests: Vec<RequestParams>,
-        sender: GrantSender<MultiOutcome>,
-    ) {
-        let ids: Vec<RequestId> = requests.iter().map(|request| request.id).collect();
-        let Some(&first) = ids.first() else { return };
-        for request in &requests {
-            let member = Subscriber::GroupMember(Arc::clone(&request.key), first);
-            self.subscribers.insert(request.id, member);
-        }
-        self.multi_requests.insert(first, MultiRequest { ids, lease_refs: Vec::new(), sender });
-        self.protocol.acquire_all(now, requests);
-    }
-
     fn shutdown(&mut self, now: Timestamp, done: Option<oneshot::Sender<()>>) {
         self.shutdown_waiters.get_or_insert_default().extend(done);
         self.lose_all(&Loss::Shutdown);
@@ -402,14 +319,7 @@ impl Dispatcher {
 
     /// Ends all waits and reports all leases as lost.
     pub fn lose_all(&mut self, loss: &Loss) {
-        for (_, subscriber) in self.subscribers.drain() {
-            match subscriber {
-                Subscriber::Caller(..) | Subscriber::GroupMember(..) => {}
-                Subscriber::Lease(lease, _) => lease.mark_lost(loss.clone()),
-                Subscriber::Queue(queue) => queue.close(loss.clone()),
-            }
-        }
-        self.multi_requests.clear();
+        self.queues.drain().for_each(|(_, queue)| queue.close(loss.clone()));
         self.extensions.clear();
         self.wait_registrations.clear();
     }

@@ -59,6 +59,7 @@ fn the_timers_of_a_queue_are_cancelled_with_it() {
         since,
         deadline: None,
         queue: true,
+        alone: false,
         terms,
         linger: Duration::ZERO,
         call_site,

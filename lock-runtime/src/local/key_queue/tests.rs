@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::local::key_queue::{
-    IoHandle, JoinOutcome, KeyQueue, QueueContext, QueueTable, WaitForTurn,
-};
+use crate::local::key_queue::{IoHandle, KeyQueue, QueueContext, QueueTable, WaitForTurn};
 use crate::local::lease::{Callback, LeaseRef};
 use crate::local::params::{AcquireParams, LeaseTerms};
 use crate::protocol::request::{ReleaseOutcome, RequestParams};
@@ -38,6 +36,12 @@ impl IoHandle for FakeIo {
         queue: Arc<KeyQueue>,
     ) -> bool {
         self.requests.lock().unwrap().push((request.id, queue));
+        !self.shut_down
+    }
+
+    fn acquire_all(&self, requests: Vec<(RequestParams, Arc<KeyQueue>)>) -> bool {
+        let requests = requests.into_iter().map(|(request, queue)| (request.id, queue));
+        self.requests.lock().unwrap().extend(requests);
         !self.shut_down
     }
 
@@ -89,14 +93,23 @@ fn context(letters: &Arc<FakeIo>) -> QueueContext {
 
 #[track_caller]
 fn join(queues: &QueueTable, key: &Arc<str>) -> WaitForTurn {
+    queues.join(key, params())
+}
+
+#[track_caller]
+fn params() -> AcquireParams {
     let terms = LeaseTerms { ttl: TTL, renew: true, max_hold: None };
     let call_site = CallSite::Line(Location::caller());
     let (since, linger) = (time::now(), Duration::ZERO);
-    let params =
-        AcquireParams { since, deadline: None, queue: true, terms, linger, call_site, label: None };
-    match queues.join(key, params) {
-        JoinOutcome::Queued(wait) => wait,
-        JoinOutcome::WouldWait => panic!("it may wait"),
+    AcquireParams {
+        since,
+        deadline: None,
+        queue: true,
+        alone: false,
+        terms,
+        linger,
+        call_site,
+        label: None,
     }
 }
 
@@ -143,4 +156,39 @@ fn after_a_shutdown_no_caller_waits() {
     let mut wait = join(&queues, &key);
     let polled = Pin::new(&mut wait).poll(&mut Context::from_waker(Waker::noop()));
     assert!(matches!(polled, Poll::Ready(None)));
+}
+
+#[test]
+fn a_request_that_is_alone_neither_takes_over_a_lease_nor_hands_one_on() {
+    let letters = Arc::new(FakeIo::default());
+    let (queues, key) = (QueueTable::new(context(&letters)), Arc::from("key"));
+    let mut shared = join(&queues, &key);
+    letters.grant();
+    let mut alone = queues.join(&key, AcquireParams { alone: true, ..params() });
+    let mut once = queues.join(&key, AcquireParams { queue: false, ..params() });
+    assert_eq!(letters.requests.lock().unwrap().len(), 2, "each asks the server");
+    let mut behind = join(&queues, &key);
+    drop(answer(&mut shared).expect("it was granted"));
+    assert!(answer(&mut behind).is_some(), "it was handed off");
+    assert!(answer(&mut alone).is_none() && answer(&mut once).is_none());
+    let (id, _) = letters.grant();
+    drop(answer(&mut once).expect("it was granted"));
+    assert_eq!(letters.ended.lock().unwrap().last(), Some(&id));
+}
+
+#[test]
+fn keys_that_are_asked_for_together_are_sent_in_one_message() {
+    let letters = Arc::new(FakeIo::default());
+    let queues = QueueTable::new(context(&letters));
+    let mut waits = queues.join_all(&["a", "b"], params());
+    letters.grant();
+    assert!(answer(&mut waits[0]).is_none());
+    assert!(answer(&mut waits[1]).is_some());
+    drop(waits);
+    assert_eq!(letters.ended.lock().unwrap().len(), 2, "one was released, one withdrawn");
+    let letters = Arc::new(FakeIo { shut_down: true, ..FakeIo::default() });
+    for mut wait in QueueTable::new(context(&letters)).join_all(&["a", "b"], params()) {
+        let polled = Pin::new(&mut wait).poll(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(polled, Poll::Ready(None)));
+    }
 }

@@ -56,6 +56,7 @@ pub(crate) fn params(since: u64) -> AcquireParams {
         since: at(since),
         deadline: None,
         queue: true,
+        alone: false,
         terms: TERMS,
         linger,
         call_site,

@@ -43,7 +43,10 @@ fn all_granted(first: u64) -> Result<Reply, CommandError> {
 
 fn not_together(protocol: &mut Protocol) -> bool {
     let outputs: Vec<_> = std::iter::from_fn(|| protocol.poll_signal()).collect();
-    assert!(outputs.is_empty() || outputs == [GroupOutput::NotTogether(NONCES[0])], "{outputs:?}");
+    assert!(
+        outputs.is_empty() || outputs == [GroupOutput::NotTogether(NONCES.to_vec())],
+        "{outputs:?}"
+    );
     !outputs.is_empty()
 }
 

@@ -124,8 +124,8 @@ impl Server {
 
     fn message(&mut self, message: Message) {
         match message {
-            Message::AcquireForQueue(_, _, queue) if self.stopping => queue.close(Loss::Shutdown),
-            Message::AcquireForQueue(request, replaces, queue) => {
+            Message::Acquire(_, _, queue) if self.stopping => queue.close(Loss::Shutdown),
+            Message::Acquire(request, replaces, queue) => {
                 self.ask(*request, replaces, queue);
             }
             Message::Release(id) => {

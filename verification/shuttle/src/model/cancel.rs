@@ -21,7 +21,7 @@ pub fn a_cancellation_races_with_the_grant() {
 
 /// Joins the queue, polls at most once, and is cancelled unless it was granted by then.
 fn cancels(process: &Process) {
-    let Some(mut in_line) = process.join(params()) else { return };
+    let mut in_line = process.join(params());
     yield_randomly();
     if let Poll::Ready(answer) = look(&mut in_line) {
         if let Some(section) = process.begin(answer) {

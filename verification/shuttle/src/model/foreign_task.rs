@@ -29,18 +29,16 @@ fn runs_another(process: &Process) {
             assert!(current().is_none(), "a task that the holder did not call sees its hold");
             process.join(params())
         });
-        if let Some(asked) = &mut foreign {
-            let mut context = Context::from_waker(Waker::noop());
-            let polled = environment::run_as(FOREIGN_TASK, || Pin::new(asked).poll(&mut context));
-            assert!(polled.is_pending() || frame.lease().reported_loss().is_some());
-        }
+        let mut context = Context::from_waker(Waker::noop());
+        let polled =
+            environment::run_as(FOREIGN_TASK, || Pin::new(&mut foreign).poll(&mut context));
+        assert!(polled.is_pending() || frame.lease().reported_loss().is_some());
         let here = current().expect("the section encloses its own code");
         assert!(Arc::ptr_eq(&here, &frame));
         foreign
     });
     process.leave(section);
-    let asked = foreign
-        .and_then(|asked| environment::run_as(FOREIGN_TASK, || process.begin(block_on(asked))));
+    let asked = environment::run_as(FOREIGN_TASK, || process.begin(block_on(foreign)));
     if let Some(section) = asked {
         process.leave(section);
     }

@@ -95,6 +95,7 @@ impl Want {
             label: None,
             deadline: self.wait.map(|wait| at(now + wait)),
             queue: !self.once,
+            alone: false,
             terms: self.terms,
             linger: ms(self.linger),
             ..params(now)

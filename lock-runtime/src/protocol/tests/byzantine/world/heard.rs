@@ -113,7 +113,7 @@ impl World {
                 };
                 self.protocol.send_probe(self.now, probe);
             }
-            GroupOutput::NotTogether(first) => self.let_go(first),
+            GroupOutput::NotTogether(ref ids) => self.let_go(ids[0]),
             GroupOutput::Deadlock(..) => {}
         }
     }
