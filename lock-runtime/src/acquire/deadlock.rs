@@ -57,7 +57,7 @@ impl WaitInfo {
             },
         };
         // The ttl of a waiter is not used.
-        let owner = core.process().owner_info(Duration::ZERO, call_site, since);
+        let owner = core.process().owner_info(Duration::ZERO, call_site, None, since);
         let wait_state = Box::new(wait_state);
         core.mailbox().register_wait(WaitRegistration {
             id: new_request_id(),

@@ -126,11 +126,11 @@ impl SingleAcquire<'_> {
             // It would wait for a sibling.
             Some(ancestor) => find_on_stack(|frame| frame.is_running_child_of(&ancestor)),
             None => {
-                find_on_stack(|frame| frame.holds(core.id(), key) && frame.lease().loss().is_none())
+                find_on_stack(|frame| frame.holds(core.id(), key) && frame.lease.loss().is_none())
             }
         }?;
         (!self.tries_once()).then(|| {
-            let holder = holder.call_site().to_string();
+            let holder = holder.call_site.to_string();
             self.deadlock(DeadlockKind::BlocksHolder { holder })
         })
     }
@@ -148,14 +148,14 @@ impl SingleAcquire<'_> {
         }
         // Without a look at the clock: the code around this call runs on too, and its outermost
         // section reads the clock when it ends.
-        if let Some(loss) = ancestor.lease().reported_loss() {
+        if let Some(loss) = ancestor.lease.reported_loss() {
             return Some(Acquiring::failed(LockError::lost(key, loss)));
         }
         if let Some(ttl) = options.ttl {
             if let Err(error) = core.check_ttl(ttl) {
                 return Some(Acquiring::failed(error));
             }
-            ancestor.lease().ensure_ttl(ttl);
+            ancestor.lease.ensure_ttl(ttl);
         }
         Some(match Section::try_reenter(here, ancestor) {
             Some(section) => Acquiring::Ready(Some(Ok(section))),
@@ -167,14 +167,14 @@ impl SingleAcquire<'_> {
     }
 
     fn not_reentrant(self, ancestor: &Arc<Frame>) -> LockError {
-        let holder = ancestor.call_site().to_string();
+        let holder = ancestor.call_site.to_string();
         self.deadlock(DeadlockKind::NotReentrant { holder })
     }
 
     #[cold]
     fn deadlock(self, kind: DeadlockKind) -> LockError {
         let process = self.core.process();
-        let caller = process.owner_info(Duration::ZERO, self.call_site, time::now());
+        let caller = process.owner_info(Duration::ZERO, self.call_site, None, time::now());
         LockError::deadlock_at_once(self.key, caller, kind)
     }
 

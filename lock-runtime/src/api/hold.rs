@@ -16,7 +16,7 @@ use crate::owner::context::{
     ContextGuard, InContext, current as current_frame, frame_for_current_task,
 };
 use crate::owner::frame::Frame;
-use crate::owner::section::{BorrowedFrame, FrameSource as _, OnLoss, OwnerScope, Section};
+use crate::owner::section::{OnLoss, OwnerScope, Section};
 use crate::protocol::request::Loss;
 use crate::types::fence::Fence;
 
@@ -57,7 +57,7 @@ impl Hold {
     }
 
     fn lease(&self) -> &Arc<Lease> {
-        self.frame.lease()
+        &self.frame.lease
     }
 
     /// Returns the key, as rendered.
@@ -85,7 +85,7 @@ impl Hold {
     /// ```
     #[must_use]
     pub fn for_key(&self, key: &str) -> Option<Self> {
-        self.frame.find(self.frame.manager(), key).cloned().map(Self::new)
+        self.frame.find(self.frame.manager, key).cloned().map(Self::new)
     }
 
     /// Returns the fencing token. A re-entrant call has the token of the hold that it re-enters.
@@ -395,9 +395,8 @@ impl LockGuard {
     /// As cancel safe as the inner future, which is dropped inside the hold. The guard keeps the
     /// lock.
     pub async fn scope<F: Future>(&self, future: F) -> Result<F::Output, LockError> {
-        let other_leases = self.section.other_leases().map(Arc::clone).collect();
         let frame = Some(frame_for_current_task(self.section.frame()));
-        let scope = OwnerScope::new(BorrowedFrame { frame, other_leases }, OnLoss::cancel());
+        let scope = OwnerScope::new(frame, self.section.cancel_on_loss());
         InContext::new(scope, future).await.map_err(|loss| self.lost(*loss))
     }
 

@@ -16,9 +16,6 @@ use crate::types::time;
 use crate::user_code;
 use crate::wire::reply::{LockState, WaiterInfo};
 
-#[cfg(feature = "serde")]
-use crate::types::owner_info::millis;
-
 /// Supervisors allow a process ten to thirty seconds to stop.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
 
@@ -223,7 +220,10 @@ pub struct Inspection {
     /// key of a hold lives longer by the [server TTL
     /// slack](crate::LockManagerBuilder::server_ttl_slack), for which the setting of this manager
     /// is assumed.
-    #[cfg_attr(feature = "serde", serde(rename = "expires_in_ms", with = "millis::optional_ms"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(rename = "expires_in_ms", with = "time::serde_optional_ms")
+    )]
     pub expires_in: Option<Duration>,
     /// The number of waiting requests. Beyond the first hundred it includes requests of dead
     /// processes until these are removed.
@@ -247,7 +247,7 @@ pub struct Waiter {
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub label: Option<String>,
     /// When it requested the lock, by its own host's clock.
-    #[cfg_attr(feature = "serde", serde(rename = "since_unix_ms", with = "millis::unix_ms"))]
+    #[cfg_attr(feature = "serde", serde(rename = "since_unix_ms", with = "time::serde_unix_ms"))]
     pub since: SystemTime,
 }
 

@@ -596,13 +596,13 @@ impl KeyQueue {
 
     fn owner_info(&self, params: &AcquireParams) -> OwnerInfo {
         let process = &self.context.process;
-        let owner = process.owner_info(params.terms.ttl, params.call_site, params.since);
-        process.label_owner(owner, params.label)
+        let label = params.label.or(process.label());
+        process.owner_info(params.terms.ttl, params.call_site, label, params.since)
     }
 
     fn holder(&self, running: &RunningSection) -> HolderInfo {
         let &RunningSection { id, fence, ref params, since } = running;
-        let held_unix_ms = Some(self.context.process.unix_ms(since));
+        let held_unix_ms = Some(time::unix_ms(since));
         HolderInfo { id, fence, owner: self.owner_info(params), held_unix_ms }
     }
 

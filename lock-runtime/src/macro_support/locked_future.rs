@@ -74,8 +74,10 @@ impl<R, O, M: ReleaseMode> LockedCall<R, O, M> {
         body: &mut dyn ErasedFuture<Value = R>,
         context: &mut Context<'_>,
     ) -> Poll<O> {
-        let CallState::Running(scope) = &mut self.state else { panic!("{COMPLETED}") };
-        let section = scope.finish(body).expect(COMPLETED);
+        let CallState::Running(scope) = mem::replace(&mut self.state, CallState::Done) else {
+            panic!("{COMPLETED}")
+        };
+        let section = scope.finish(body);
         let value = match ran {
             Ok(value) => value,
             Err(loss) => {
@@ -90,10 +92,7 @@ impl<R, O, M: ReleaseMode> LockedCall<R, O, M> {
                 self.state = CallState::Releasing(Box::new(PendingRelease { value, confirmation }));
                 self.poll_release(context)
             }
-            Err(value) => {
-                self.state = CallState::Done;
-                Poll::Ready(self.policy.completed(value, release(section).err()))
-            }
+            Err(value) => Poll::Ready(self.policy.completed(value, release(section).err())),
         }
     }
 

@@ -7,65 +7,58 @@
 //! nesting, so those functions are kept small.
 
 use std::cell::Cell;
-use std::iter::successors;
 use std::marker::PhantomData;
-use std::mem::ManuallyDrop;
+use std::mem::{self, ManuallyDrop};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use crate::owner::frame::Frame;
-use crate::types::environment::{self, TaskId, thread_local};
+use crate::owner::frame::{Frame, FrameKind};
+use crate::types::environment::{TaskId, current_task, thread_local};
 
 thread_local! {
     /// Without a destructor it stays accessible until its thread ends, also from destructors of
     /// other thread-locals. Nothing leaks: each guard takes its frame out again.
     static CONTEXT: ThreadContext = const {
-        ThreadContext { frame: Cell::new(None), task: Cell::new(None), suspended: Cell::new(None) }
+        let suspended = Cell::new(ManuallyDrop::new(Vec::new()));
+        ThreadContext { innermost: Cell::new(None), suspended }
     };
 }
 
 struct ThreadContext {
-    /// The innermost frame.
-    frame: Cell<Option<ManuallyDrop<Arc<Frame>>>>,
+    innermost: Cell<Option<ManuallyDrop<Entered>>>,
+    /// The frames further down on the stack that the innermost one is not nested in: their code
+    /// does not run while unrelated code runs on top of its stack. The topmost is the last.
+    suspended: Cell<ManuallyDrop<Vec<Entered>>>,
+}
+
+struct Entered {
+    frame: Arc<Frame>,
     /// The tokio task that entered it, if any. `block_on` of a current-thread runtime and
     /// `LocalSet::run_until` run other tasks further up on the same stack, which are not inside the
     /// frame.
-    task: Cell<Option<TaskId>>,
-    /// The frames further down on the stack that the innermost one is not nested in.
-    suspended: Cell<Option<ManuallyDrop<Box<SuspendedFrame>>>>,
-}
-
-/// A frame whose code does not run while unrelated code runs on top of its stack.
-struct SuspendedFrame {
-    frame: Arc<Frame>,
     task: Option<TaskId>,
-    below: Option<ManuallyDrop<Box<SuspendedFrame>>>,
 }
 
 impl ThreadContext {
-    fn put(&self, frame: Option<Arc<Frame>>) {
-        self.frame.set(frame.map(ManuallyDrop::new));
+    fn put(&self, entered: Option<Entered>) {
+        self.innermost.set(entered.map(ManuallyDrop::new));
     }
 
-    fn take(&self) -> Option<Arc<Frame>> {
-        self.frame.take().map(ManuallyDrop::into_inner)
+    fn take(&self) -> Option<Entered> {
+        self.innermost.take().map(ManuallyDrop::into_inner)
     }
 
-    fn suspend(&self, frame: Arc<Frame>) {
-        let suspended =
-            SuspendedFrame { frame, task: self.task.get(), below: self.suspended.take() };
-        self.suspended.set(Some(ManuallyDrop::new(Box::new(suspended))));
-    }
-
-    fn resume(&self) {
-        let Some(suspended) = self.suspended.take() else { return };
-        let SuspendedFrame { frame, task, below } = *ManuallyDrop::into_inner(suspended);
-        self.suspended.set(below);
-        self.task.set(task);
-        self.put(Some(frame));
+    fn with_suspended<R>(&self, change: impl FnOnce(&mut Vec<Entered>) -> R) -> R {
+        let mut suspended = ManuallyDrop::into_inner(self.suspended.take());
+        let result = change(&mut suspended);
+        // An empty one is dropped, as nothing else frees its memory.
+        if !suspended.is_empty() {
+            self.suspended.set(ManuallyDrop::new(suspended));
+        }
+        result
     }
 }
 
@@ -73,21 +66,12 @@ impl ThreadContext {
 ///
 /// The frame is out of the thread-local meanwhile, so `look` must not run code of users.
 pub fn with_current<R>(look: impl FnOnce(Option<&Arc<Frame>>) -> R) -> R {
-    let mut look = Some(look);
     // Fails only on platforms without native thread-locals, while a thread ends.
-    let seen = CONTEXT.try_with(|current| {
-        let look = look.take()?;
-        let frame = current.take();
-        let around = frame.as_ref().filter(|_| current.task.get() == environment::current_task());
-        let seen = look(around);
-        current.put(frame);
-        Some(seen)
-    });
-    match (seen, look) {
-        (Ok(Some(seen)), _) => seen,
-        (_, Some(look)) => look(None),
-        (_, None) => unreachable!("it was called"),
-    }
+    let entered = CONTEXT.try_with(ThreadContext::take).ok().flatten();
+    let around = entered.as_ref().filter(|entered| entered.task == current_task());
+    let seen = look(around.map(|entered| &entered.frame));
+    let _ = CONTEXT.try_with(|context| context.put(entered));
+    seen
 }
 
 /// The innermost frame around the running code.
@@ -98,27 +82,23 @@ pub fn current() -> Option<Arc<Frame>> {
 /// The frame for code that runs here under the lease of `frame`: the frame itself, if that code is
 /// called by its section or in the same place as it.
 pub(crate) fn frame_for_current_task(frame: &Arc<Frame>) -> Arc<Frame> {
-    let is = |other: Option<&Arc<Frame>>| other.is_some_and(|other| Arc::ptr_eq(frame, other));
     let in_place = match &current() {
-        Some(here) => {
-            is(Some(here)) || frame.parent().is_some_and(|parent| Arc::ptr_eq(here, parent))
-        }
-        None => frame.parent().is_none(),
+        Some(here) => frame.continues(here),
+        None => frame.parent.is_none(),
     };
-    if in_place { Arc::clone(frame) } else { frame.shared_child() }
+    if in_place { Arc::clone(frame) } else { frame.child(frame, FrameKind::Shared) }
 }
 
 /// The first frame on this thread's stack that `matches`, including suspended ones. Its code
 /// continues only after the current call has returned.
 pub fn find_on_stack(matches: impl Fn(&Frame) -> bool) -> Option<Arc<Frame>> {
-    let find = |frame: &Arc<Frame>| frame.ancestors().find(|frame| matches(frame)).cloned();
-    let found = CONTEXT.try_with(|current| {
-        let (frame, suspended) = (current.take(), current.suspended.take());
-        let stack = successors(suspended.as_deref(), |suspended| suspended.below.as_deref());
-        let mut frames = frame.iter().chain(stack.map(|suspended| &suspended.frame));
-        let found = frames.find_map(find);
-        current.put(frame);
-        current.suspended.set(suspended);
+    let find = |entered: &Entered| entered.frame.ancestors().find(|frame| matches(frame)).cloned();
+    let found = CONTEXT.try_with(|context| {
+        let innermost = context.take();
+        let found = context.with_suspended(|suspended| {
+            innermost.iter().chain(suspended.iter().rev()).find_map(find)
+        });
+        context.put(innermost);
         found
     });
     found.ok().flatten()
@@ -128,55 +108,60 @@ pub fn find_on_stack(matches: impl Fn(&Frame) -> bool) -> Option<Arc<Frame>> {
 /// then goes back into the slot that it was taken from.
 pub struct ContextGuard<'a> {
     slot: &'a mut Option<Arc<Frame>>,
-    /// The previous frame, if the chain of this one leads to it.
-    before: Option<Arc<Frame>>,
-    /// Whether the previous frame was suspended instead.
-    suspends: bool,
+    before: Before,
     /// Not `Send`: it restores the context of its own thread.
     not_send: PhantomData<*const ()>,
 }
 
+/// What was innermost before.
+#[derive(Default)]
+enum Before {
+    #[default]
+    Nothing,
+    /// A frame of the same task, which the chain of the new one leads to.
+    Around(Arc<Frame>),
+    Suspended,
+}
+
 impl<'a> ContextGuard<'a> {
     pub fn enter(slot: &'a mut Option<Arc<Frame>>) -> Self {
-        let mut guard = Self { slot, before: None, suspends: false, not_send: PhantomData };
-        let _ = CONTEXT.try_with(|current| guard.install(current));
+        let mut guard = Self { slot, before: Before::Nothing, not_send: PhantomData };
+        let _ = CONTEXT.try_with(|context| guard.install(context));
         guard
     }
 
-    fn install(&mut self, current: &ThreadContext) {
-        let task = environment::current_task();
-        match current.take() {
-            None => current.task.set(task),
+    fn install(&mut self, context: &ThreadContext) {
+        let task = current_task();
+        let is_around = |before: &Entered| {
+            let is_nested = |frame: &Arc<Frame>| frame.continues(&before.frame);
+            before.task == task && self.slot.as_ref().is_some_and(is_nested)
+        };
+        match context.take() {
+            None => {}
+            Some(before) if is_around(&before) => self.before = Before::Around(before.frame),
             Some(before) => {
-                let is_nested = |frame: &Arc<Frame>| {
-                    let inside = frame.parent().is_some_and(|parent| Arc::ptr_eq(parent, &before));
-                    inside || Arc::ptr_eq(frame, &before)
-                };
-                if current.task.get() == task && self.slot.as_ref().is_some_and(is_nested) {
-                    self.before = Some(before);
-                } else {
-                    current.suspend(before);
-                    current.task.set(task);
-                    self.suspends = true;
-                }
+                context.with_suspended(|suspended| suspended.push(before));
+                self.before = Before::Suspended;
             }
         }
-        current.put(self.slot.take());
+        context.put(self.slot.take().map(|frame| Entered { frame, task }));
     }
 
-    fn restore(&mut self, current: &ThreadContext) {
-        *self.slot = current.take();
-        if self.suspends {
-            current.resume();
-        } else {
-            current.put(self.before.take());
-        }
+    fn restore(&mut self, context: &ThreadContext) {
+        let entered = context.take();
+        let task = entered.as_ref().and_then(|entered| entered.task);
+        *self.slot = entered.map(|entered| entered.frame);
+        context.put(match mem::take(&mut self.before) {
+            Before::Nothing => None,
+            Before::Around(frame) => Some(Entered { frame, task }),
+            Before::Suspended => context.with_suspended(Vec::pop),
+        });
     }
 }
 
 impl Drop for ContextGuard<'_> {
     fn drop(&mut self) {
-        let _ = CONTEXT.try_with(|current| self.restore(current));
+        let _ = CONTEXT.try_with(|context| self.restore(context));
     }
 }
 

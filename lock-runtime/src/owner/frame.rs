@@ -23,17 +23,18 @@ pub type ManagerId = u64;
 /// the frame. The frame then owns nothing.
 #[derive(Debug)]
 pub struct Frame {
-    parent: Option<Arc<Frame>>,
-    manager: ManagerId,
-    lease: Arc<Lease>,
-    call_site: CallSite,
+    pub(super) parent: Option<Arc<Frame>>,
+    pub manager: ManagerId,
+    pub lease: Arc<Lease>,
+    /// Where the lease was acquired.
+    pub call_site: CallSite,
     kind: FrameKind,
     /// Locked by the child section of the same key that runs.
-    siblings: SiblingMutex,
+    pub(super) siblings: SiblingMutex,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum FrameKind {
+pub(super) enum FrameKind {
     /// The lease was acquired for this section.
     Outermost,
     /// The section re-entered the lease of an ancestor and holds its sibling mutex.
@@ -46,74 +47,73 @@ enum FrameKind {
 impl Frame {
     /// The frame of a new lease, inside of `parent`.
     #[inline]
-    pub(crate) fn outermost(
+    pub(super) fn outermost(
         parent: Option<Arc<Self>>,
         manager: ManagerId,
         lease: Arc<Lease>,
         call_site: CallSite,
     ) -> Arc<Self> {
-        let (kind, siblings) = (FrameKind::Outermost, SiblingMutex::new());
+        let (kind, siblings) = (FrameKind::Outermost, SiblingMutex::default());
         Arc::new(Self { parent, manager, lease, call_site, kind, siblings })
     }
 
-    /// The frame of a section nested in `self` that re-enters the lease of `ancestor`.
+    /// A frame nested in `self` with the lease of `ancestor`.
     #[inline]
-    pub(crate) fn reentrant_child(self: &Arc<Self>, ancestor: &Self) -> Arc<Self> {
-        let child = self.child(ancestor, FrameKind::Reentrant);
-        ancestor.siblings.set_holder(Arc::as_ptr(&child).addr());
-        child
-    }
-
-    /// The frame for another task or thread under this lease.
-    pub(crate) fn shared_child(self: &Arc<Self>) -> Arc<Self> {
-        self.child(self, FrameKind::Shared)
-    }
-
-    fn child(self: &Arc<Self>, ancestor: &Self, kind: FrameKind) -> Arc<Self> {
+    pub(super) fn child(self: &Arc<Self>, ancestor: &Self, kind: FrameKind) -> Arc<Self> {
         Arc::new(Self {
             parent: Some(Arc::clone(self)),
             manager: ancestor.manager,
             lease: Arc::clone(&ancestor.lease),
             call_site: ancestor.call_site,
             kind,
-            siblings: SiblingMutex::new(),
+            siblings: SiblingMutex::default(),
         })
+    }
+
+    pub(super) fn is_reentrant(&self) -> bool {
+        self.kind == FrameKind::Reentrant
+    }
+
+    /// Whether it is `around` itself, or directly inside of it.
+    pub(super) fn continues(self: &Arc<Self>, around: &Arc<Self>) -> bool {
+        let is = |frame| Arc::ptr_eq(frame, around);
+        is(self) || self.parent.as_ref().is_some_and(is)
+    }
+
+    /// This frame and those around it.
+    pub(super) fn ancestors(self: &Arc<Self>) -> impl Iterator<Item = &Arc<Self>> {
+        std::iter::successors(Some(self), |frame| frame.parent.as_ref())
+    }
+
+    /// The sections among them. A shared frame is part of the section that shared it.
+    fn sections(self: &Arc<Self>) -> impl Iterator<Item = &Arc<Self>> {
+        self.ancestors().filter(|frame| frame.kind != FrameKind::Shared)
+    }
+
+    /// The innermost section that owns this key, from `self` outwards.
+    pub fn find(self: &Arc<Self>, manager: ManagerId, key: &str) -> Option<&Arc<Self>> {
+        self.sections().find(|frame| frame.holds(manager, key))
+    }
+
+    /// Whether its lease is for this key and has not ended.
+    pub fn holds(&self, manager: ManagerId, key: &str) -> bool {
+        self.manager == manager && self.lease.key() == key && !self.lease.is_released()
+    }
+
+    fn has_lease_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.lease, &other.lease)
     }
 
     /// How many sections of this lease are nested here.
     pub fn depth(self: &Arc<Self>) -> usize {
-        let same_lease = |frame: &&Arc<Self>| Arc::ptr_eq(&frame.lease, &self.lease);
-        let frames = self.ancestors().filter(same_lease);
-        frames.filter(|frame| frame.kind != FrameKind::Shared).count()
+        self.sections().filter(|frame| frame.has_lease_of(self)).count()
     }
 
-    /// The ids of the sections that cannot end before the code in this frame does. Deadlock
-    /// detection compares them with those that others wait for.
-    pub fn blocked_sections(self: &Arc<Self>) -> Vec<RequestId> {
-        let mut sections = Vec::new();
-        for frame in self.ancestors().filter(|frame| !frame.lease.is_released()) {
-            sections.push(frame.section_id());
-            if frame.kind == FrameKind::Shared {
-                break;
-            }
-        }
-        sections
-    }
-
-    fn section_id(self: &Arc<Self>) -> RequestId {
-        match self.kind {
-            FrameKind::Outermost | FrameKind::Shared => self.lease.request_id(),
-            FrameKind::Reentrant => reentrant_section_id(Arc::as_ptr(self).addr()),
-        }
-    }
-
-    /// The id of the child section that holds the sibling mutex, if one does.
-    pub fn running_child(&self) -> Option<RequestId> {
-        self.siblings.holder().map(reentrant_section_id)
-    }
-
-    pub(crate) fn is_reentrant(&self) -> bool {
-        self.kind == FrameKind::Reentrant
+    /// The innermost section around this frame with the same lease: the one whose sibling mutex a
+    /// re-entrant section holds.
+    #[inline]
+    pub(super) fn reentered(&self) -> Option<&Arc<Self>> {
+        self.parent.as_ref()?.sections().find(|frame| frame.has_lease_of(self))
     }
 
     /// Whether its section holds the sibling mutex of `ancestor`.
@@ -127,51 +127,25 @@ impl Frame {
         held.map(|frame| (frame.call_site, frame.lease.key()))
     }
 
-    /// Where the lease was acquired.
-    pub const fn call_site(&self) -> CallSite {
-        self.call_site
+    /// The ids of the sections that cannot end before the code in this frame does. Deadlock
+    /// detection compares them with those that others wait for.
+    pub fn blocked_sections(self: &Arc<Self>) -> Vec<RequestId> {
+        let mut sections = Vec::new();
+        for frame in self.ancestors().filter(|frame| !frame.lease.is_released()) {
+            sections.push(match frame.kind {
+                FrameKind::Outermost | FrameKind::Shared => frame.lease.request_id(),
+                FrameKind::Reentrant => reentrant_section_id(Arc::as_ptr(frame).addr()),
+            });
+            if frame.kind == FrameKind::Shared {
+                break;
+            }
+        }
+        sections
     }
 
-    pub const fn manager(&self) -> ManagerId {
-        self.manager
-    }
-
-    pub fn lease(&self) -> &Arc<Lease> {
-        &self.lease
-    }
-
-    pub(crate) fn parent(&self) -> Option<&Arc<Self>> {
-        self.parent.as_ref()
-    }
-
-    pub(crate) fn siblings(&self) -> &SiblingMutex {
-        &self.siblings
-    }
-
-    /// The innermost frame of the chain that owns this key, from `self` outwards.
-    pub fn find(self: &Arc<Self>, manager: ManagerId, key: &str) -> Option<&Arc<Self>> {
-        let owns = |frame: &Self| frame.kind != FrameKind::Shared && frame.holds(manager, key);
-        self.ancestors().find(|frame| owns(frame))
-    }
-
-    /// The innermost frame around this one with the same lease: the one whose sibling mutex a
-    /// re-entrant section holds.
-    #[inline]
-    pub(crate) fn reentered(&self) -> Option<&Arc<Self>> {
-        let same_lease = |frame: &Self| {
-            frame.kind != FrameKind::Shared && Arc::ptr_eq(&frame.lease, &self.lease)
-        };
-        self.parent.as_ref()?.ancestors().find(|frame| same_lease(frame))
-    }
-
-    /// Whether its lease is for this key and has not ended.
-    pub fn holds(&self, manager: ManagerId, key: &str) -> bool {
-        self.manager == manager && self.lease.key() == key && !self.lease.is_released()
-    }
-
-    /// This frame and those around it.
-    pub(crate) fn ancestors(self: &Arc<Self>) -> impl Iterator<Item = &Arc<Self>> {
-        std::iter::successors(Some(self), |frame| frame.parent())
+    /// The id of the child section that holds the sibling mutex, if one does.
+    pub fn running_child(&self) -> Option<RequestId> {
+        self.siblings.holder().map(reentrant_section_id)
     }
 }
 
@@ -199,7 +173,7 @@ impl Drop for Frame {
 /// With its third state, "locked, and another section may wait", an uncontended lock and unlock
 /// cost one atomic exchange each (Drepper, "Futexes Are Tricky", the second mutex). Tokio's
 /// `Notify` does the waiting: it passes a wake-up on if the waiter that it was for is gone.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct SiblingMutex {
     state: AtomicU8,
     /// The address of the frame that locked it last, or zero.
@@ -207,19 +181,12 @@ pub struct SiblingMutex {
     waiters: Notify,
 }
 
+/// The initial state.
 const UNLOCKED: u8 = 0;
 const LOCKED: u8 = 1;
 const CONTENDED: u8 = 2;
 
 impl SiblingMutex {
-    pub fn new() -> Self {
-        Self {
-            state: AtomicU8::new(UNLOCKED),
-            holder: AtomicUsize::new(0),
-            waiters: Notify::const_new(),
-        }
-    }
-
     pub fn set_holder(&self, frame: usize) {
         // Other threads read it only to detect deadlocks, repeatedly.
         self.holder.store(frame, Ordering::Relaxed);

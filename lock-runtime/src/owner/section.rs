@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::local::lease::{Lease, LeaseRef, LossWatchSlot};
 use crate::owner::context::{BodyContext, ContextGuard, ErasedFuture};
-use crate::owner::frame::{Frame, ManagerId};
+use crate::owner::frame::{Frame, FrameKind, ManagerId};
 use crate::protocol::request::{Loss, ReleaseOutcome};
 use crate::types::owner_info::CallSite;
 
@@ -36,26 +36,25 @@ impl Section {
     /// A section within `here` that re-enters the lease of `ancestor`. `None` while a sibling runs.
     #[inline]
     pub fn try_reenter(here: &Arc<Frame>, ancestor: &Arc<Frame>) -> Option<Self> {
-        if !ancestor.siblings().try_lock() {
-            return None;
-        }
-        Self::reenter_locked(here, ancestor)
+        if ancestor.siblings.try_lock() { Self::reenter_locked(here, ancestor) } else { None }
     }
 
     /// The same, after the siblings that asked before. `None` if the lease has ended by then.
     pub async fn reenter(here: Arc<Frame>, ancestor: Arc<Frame>) -> Option<Self> {
-        ancestor.siblings().lock().await;
+        ancestor.siblings.lock().await;
         Self::reenter_locked(&here, &ancestor)
     }
 
     /// Re-enters with the sibling mutex locked. Unlocks it if the lease has ended.
     #[inline]
     fn reenter_locked(here: &Arc<Frame>, ancestor: &Arc<Frame>) -> Option<Self> {
-        if ancestor.lease().add_ref() {
-            return Some(Self { frame: Some(here.reentrant_child(ancestor)), outer: None });
+        if !ancestor.lease.add_ref() {
+            ancestor.siblings.unlock();
+            return None;
         }
-        ancestor.siblings().unlock();
-        None
+        let frame = here.child(ancestor, FrameKind::Reentrant);
+        ancestor.siblings.set_holder(Arc::as_ptr(&frame).addr());
+        Some(Self { frame: Some(frame), outer: None })
     }
 
     /// The same section on top of one whose frame is around its own.
@@ -69,7 +68,7 @@ impl Section {
     }
 
     pub fn lease(&self) -> &Arc<Lease> {
-        self.frame().lease()
+        &self.frame().lease
     }
 
     pub fn is_outermost(&self) -> bool {
@@ -102,50 +101,45 @@ impl Section {
     /// the re-entrant ones inside are dropped with it.
     pub fn on_loss(&self, finish_when_lost: bool) -> OnLoss {
         let outermost = self.stack().any(Self::is_outermost);
-        if outermost && !finish_when_lost { OnLoss::cancel() } else { OnLoss::Ignore }
+        if outermost && !finish_when_lost { self.cancel_on_loss() } else { OnLoss::Ignore }
+    }
+
+    /// The loss of any lease of an outermost section cancels the body.
+    pub fn cancel_on_loss(&self) -> OnLoss {
+        let others = self.stack().skip(1).filter(|section| section.is_outermost());
+        OnLoss::Cancel(None, others.map(|section| (Arc::clone(section.lease()), None)).collect())
     }
 
     /// Ends the section and those that it is stacked on. For each lease that this releases, the
     /// receiver gets the server's confirmation.
     pub fn end_confirmed(mut self) -> Vec<(Arc<Lease>, oneshot::Receiver<ReleaseOutcome>)> {
         let mut released = Vec::new();
-        loop {
-            if let Some(frame) = self.frame.take() {
-                unlock_siblings(&frame);
-                let confirmed = frame.lease().release_and_confirm();
-                released.extend(confirmed.map(|answer| (Arc::clone(frame.lease()), answer)));
+        let mut next = Some(&mut self);
+        while let Some(section) = next {
+            if let Some(frame) = section.unlock_siblings() {
+                let confirmed = frame.lease.release_and_confirm();
+                released.extend(confirmed.map(|answer| (Arc::clone(&frame.lease), answer)));
             }
-            match self.outer.take() {
-                Some(outer) => self = *outer,
-                None => return released,
-            }
+            next = section.outer.as_deref_mut();
         }
-    }
-}
-
-#[inline]
-fn unlock_siblings(frame: &Frame) {
-    if frame.is_reentrant() {
-        frame.reentered().expect("a re-entrant section has an ancestor").siblings().unlock();
-    }
-}
-
-impl FrameSource for Section {
-    fn frame_slot(&mut self) -> &mut Option<Arc<Frame>> {
-        &mut self.frame
+        released
     }
 
-    fn other_leases(&self) -> impl Iterator<Item = &Arc<Lease>> {
-        let outer = self.outer.as_deref().into_iter().flat_map(Self::stack);
-        outer.filter(|section| section.is_outermost()).map(Self::lease)
+    /// The frame, whose lease is to be released next. `None` if the section has ended.
+    #[inline]
+    fn unlock_siblings(&mut self) -> Option<Arc<Frame>> {
+        let frame = self.frame.take()?;
+        if frame.is_reentrant() {
+            frame.reentered().expect("a re-entrant section has an ancestor").siblings.unlock();
+        }
+        Some(frame)
     }
 }
 
 impl Drop for Section {
     fn drop(&mut self) {
-        if let Some(frame) = self.frame.take() {
-            unlock_siblings(&frame);
-            frame.lease().release();
+        if let Some(frame) = self.unlock_siblings() {
+            frame.lease.release();
         }
         // Iteratively: the compiler's drop glue would recurse once per key.
         let mut next = self.outer.take();
@@ -155,38 +149,22 @@ impl Drop for Section {
     }
 }
 
-/// What a scope gets its frame from: a section, which ends with the scope, or a borrowed frame.
-pub trait FrameSource {
+/// What a scope gets its frame from: a section, which ends with the scope, or a frame that a guard
+/// lends.
+pub trait FrameSlot {
     /// The frame. `None` while the thread's context has it.
     fn frame_slot(&mut self) -> &mut Option<Arc<Frame>>;
-
-    /// Further leases that the code in the frame runs under.
-    fn other_leases(&self) -> impl Iterator<Item = &Arc<Lease>>;
 }
 
-impl FrameSource for Option<Arc<Frame>> {
-    fn frame_slot(&mut self) -> &mut Self {
-        self
-    }
-
-    fn other_leases(&self) -> impl Iterator<Item = &Arc<Lease>> {
-        std::iter::empty()
-    }
-}
-
-/// The frame of a section that a guard keeps, and its further leases.
-pub struct BorrowedFrame {
-    pub frame: Option<Arc<Frame>>,
-    pub other_leases: Vec<Arc<Lease>>,
-}
-
-impl FrameSource for BorrowedFrame {
+impl FrameSlot for Section {
     fn frame_slot(&mut self) -> &mut Option<Arc<Frame>> {
         &mut self.frame
     }
+}
 
-    fn other_leases(&self) -> impl Iterator<Item = &Arc<Lease>> {
-        self.other_leases.iter()
+impl FrameSlot for Option<Arc<Frame>> {
+    fn frame_slot(&mut self) -> &mut Self {
+        self
     }
 }
 
@@ -194,25 +172,18 @@ impl FrameSource for BorrowedFrame {
 pub enum OnLoss {
     /// The body runs to completion.
     Ignore,
-    /// The body is dropped at its next await. With the slots of its waker: in the lease of the
-    /// frame, and in each of the others once it has waited.
-    Cancel(LossWatchSlot, Box<[LossWatchSlot]>),
-}
-
-impl OnLoss {
-    pub fn cancel() -> Self {
-        Self::Cancel(None, Box::default())
-    }
+    /// The body is dropped at its next await. With the slot of its waker in the lease of the frame,
+    /// and further leases that it runs under, each with its slot.
+    Cancel(LossWatchSlot, Box<[(Arc<Lease>, LossWatchSlot)]>),
 }
 
 /// Polls a body with a frame as the innermost one, until it completes or a loss cancels it.
 pub struct OwnerScope<S> {
-    // Taken by `finish`.
-    owner: Option<S>,
+    owner: S,
     on_loss: OnLoss,
 }
 
-impl<S: FrameSource, V> BodyContext<V> for OwnerScope<S> {
+impl<S: FrameSlot, V> BodyContext<V> for OwnerScope<S> {
     // The loss is boxed because each level of nesting has room for it on the stack.
     type Output = Result<V, Box<Loss>>;
 
@@ -225,7 +196,7 @@ impl<S: FrameSource, V> BodyContext<V> for OwnerScope<S> {
             self.drop_body(body);
             return Poll::Ready(Err(loss));
         }
-        let guard = self.enter();
+        let guard = ContextGuard::enter(self.owner.frame_slot());
         let polled = body.poll(context);
         drop(guard);
         match polled {
@@ -236,43 +207,40 @@ impl<S: FrameSource, V> BodyContext<V> for OwnerScope<S> {
 
     fn drop_body(&mut self, body: &mut dyn ErasedFuture<Value = V>) {
         self.unwatch();
-        let _guard = self.enter();
+        let _guard = ContextGuard::enter(self.owner.frame_slot());
         body.drop_future();
     }
 }
 
-impl<S: FrameSource> OwnerScope<S> {
+impl<S: FrameSlot> OwnerScope<S> {
     pub const fn new(owner: S, on_loss: OnLoss) -> Self {
-        Self { owner: Some(owner), on_loss }
+        Self { owner, on_loss }
     }
 
     /// Ends the scope after its body has completed. The body is dropped outside of the frame.
-    pub fn finish<V>(&mut self, body: &mut dyn ErasedFuture<Value = V>) -> Option<S> {
+    pub fn finish<V>(mut self, body: &mut dyn ErasedFuture<Value = V>) -> S {
         body.drop_future();
         self.unwatch();
-        self.owner.take()
+        self.owner
+    }
+
+    /// The leases whose loss cancels the body, each with the slot of its waker.
+    fn watched(&mut self) -> impl Iterator<Item = (&Arc<Lease>, &mut LossWatchSlot)> {
+        let (own, others) = match &mut self.on_loss {
+            OnLoss::Ignore => (None, Default::default()),
+            OnLoss::Cancel(own, others) => (Some(own), others.iter_mut()),
+        };
+        let own = self.owner.frame_slot().as_ref().map(|frame| &frame.lease).zip(own);
+        own.into_iter().chain(others.map(|(lease, slot)| (&*lease, slot)))
     }
 
     fn unwatch(&mut self) {
-        let (Some(owner), OnLoss::Cancel(slot, others)) = (&mut self.owner, &mut self.on_loss)
-        else {
-            return;
-        };
-        for (lease, slot) in owner.other_leases().zip(others) {
-            lease.stop_watching(slot.take());
-        }
-        if let Some(frame) = owner.frame_slot() {
-            frame.lease().stop_watching(slot.take());
-        }
+        self.watched().for_each(|(lease, slot)| lease.stop_watching(slot.take()));
     }
 
     /// The loss of a lease, if it cancels the body and has happened.
     fn known_loss(&mut self) -> Option<Box<Loss>> {
-        let (Some(owner), OnLoss::Cancel(..)) = (&mut self.owner, &self.on_loss) else {
-            return None;
-        };
-        let own = owner.frame_slot().as_ref().and_then(|frame| frame.lease().loss());
-        own.or_else(|| owner.other_leases().find_map(|lease| lease.loss())).map(Box::new)
+        self.watched().find_map(|(lease, _)| lease.loss()).map(Box::new)
     }
 
     /// Cancels the body if a lease is lost, else has the task woken when that happens.
@@ -281,38 +249,11 @@ impl<S: FrameSource> OwnerScope<S> {
         body: &mut dyn ErasedFuture<Value = V>,
         context: &Context<'_>,
     ) -> Poll<Result<V, Box<Loss>>> {
-        let lost = match (&mut self.owner, &mut self.on_loss) {
-            (Some(owner), OnLoss::Cancel(slot, others)) => watch(owner, slot, others, context),
-            _ => Poll::Pending,
-        };
+        let poll = |(lease, slot): (&Arc<Lease>, &mut _)| lease.poll_lost(slot, context);
+        let lost = self.watched().map(poll).find(Poll::is_ready).unwrap_or(Poll::Pending);
         if lost.is_ready() {
             self.drop_body(body);
         }
         lost.map(|loss| Err(Box::new(loss)))
-    }
-
-    fn enter(&mut self) -> Option<ContextGuard<'_>> {
-        self.owner.as_mut().map(|owner| ContextGuard::enter(owner.frame_slot()))
-    }
-}
-
-fn watch<S: FrameSource>(
-    owner: &mut S,
-    slot: &mut LossWatchSlot,
-    others: &mut Box<[LossWatchSlot]>,
-    context: &Context<'_>,
-) -> Poll<Loss> {
-    if others.is_empty() {
-        // Does not allocate if there are none.
-        *others = owner.other_leases().map(|_| None).collect();
-    }
-    for (lease, slot) in owner.other_leases().zip(others) {
-        if let lost @ Poll::Ready(_) = lease.poll_lost(slot, context) {
-            return lost;
-        }
-    }
-    match owner.frame_slot() {
-        Some(frame) => frame.lease().poll_lost(slot, context),
-        None => Poll::Pending,
     }
 }

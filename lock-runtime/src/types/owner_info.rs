@@ -103,12 +103,9 @@ impl ProcessInfo {
         Self { label, ..self }
     }
 
-    /// The same, with the label of the request, or else of the manager.
-    pub fn label_owner(&self, owner: OwnerInfo, label: Option<&str>) -> OwnerInfo {
-        match label.or(self.label.as_deref()) {
-            Some(label) => owner.with_label(label),
-            None => owner,
-        }
+    /// The label of the manager.
+    pub fn label(&self) -> Option<&str> {
+        self.label.as_deref()
     }
 
     /// Whether this process is meant.
@@ -117,32 +114,24 @@ impl ProcessInfo {
     }
 
     /// The owner info of a request that `call_site` made at `since`.
-    pub fn owner_info(&self, ttl: Duration, call_site: CallSite, since: Timestamp) -> OwnerInfo {
+    pub fn owner_info(
+        &self,
+        ttl: Duration,
+        call_site: CallSite,
+        label: Option<&str>,
+        since: Timestamp,
+    ) -> OwnerInfo {
+        let name = call_site.name();
         OwnerInfo {
             ttl,
-            since_unix_ms: self.unix_ms(since),
+            since_unix_ms: time::unix_ms(since),
             pid: self.pid,
             host: Arc::clone(&self.host),
-            function: call_site.name(),
+            function: match label {
+                Some(label) => format!("{name}\n{label}"),
+                None => name,
+            },
         }
-    }
-
-    /// An instant of this process by the wall clock, in ms since 1970.
-    #[expect(clippy::unused_self, reason = "a simulated process has a clock of its own")]
-    pub fn unix_ms(&self, instant: Timestamp) -> u64 {
-        let ago = time::now().since(instant);
-        let instant = wall_clock().checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH);
-        let since = instant.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    }
-}
-
-/// The wall clock, which only people read.
-fn wall_clock() -> SystemTime {
-    if cfg!(any(distlock_sim, distlock_shuttle, distlock_loom)) {
-        SystemTime::UNIX_EPOCH + time::now().since(Timestamp::ZERO)
-    } else {
-        SystemTime::now()
     }
 }
 
@@ -173,14 +162,6 @@ impl OwnerInfo {
             host: words.next()?.into(),
             function: words.next()?.to_owned(),
         })
-    }
-
-    /// The same with a label.
-    #[must_use]
-    pub fn with_label(mut self, label: &str) -> Self {
-        self.function.push('\n');
-        self.function.push_str(label);
-        self
     }
 
     /// The function that took the lock, and the label.
@@ -254,11 +235,14 @@ pub struct Holder {
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub label: Option<String>,
     /// When it requested the lock, by its own host's clock.
-    #[cfg_attr(feature = "serde", serde(rename = "since_unix_ms", with = "millis::unix_ms"))]
+    #[cfg_attr(feature = "serde", serde(rename = "since_unix_ms", with = "time::serde_unix_ms"))]
     pub since: SystemTime,
     /// When it acquired the lock. Equal to [`since`](Self::since) if it did not wait, otherwise by
     /// the server's clock. For a hold of this process, by its own clock.
-    #[cfg_attr(feature = "serde", serde(rename = "held_since_unix_ms", with = "millis::unix_ms"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(rename = "held_since_unix_ms", with = "time::serde_unix_ms")
+    )]
     pub held_since: SystemTime,
 }
 
@@ -267,16 +251,8 @@ impl From<HolderInfo> for Holder {
         let since = since(&holder.owner);
         let held_since = holder.held_unix_ms.map_or(since, instant);
         let (function, label) = function_and_label(&holder.owner);
-        let OwnerInfo { host, pid, .. } = holder.owner;
-        Self {
-            fence: holder.fence,
-            host: host.to_string(),
-            pid,
-            function,
-            label,
-            since,
-            held_since,
-        }
+        let (fence, host, pid) = (holder.fence, holder.owner.host.to_string(), holder.owner.pid);
+        Self { fence, host, pid, function, label, since, held_since }
     }
 }
 
@@ -297,59 +273,10 @@ pub(crate) fn since(owner: &OwnerInfo) -> SystemTime {
 
 /// Other processes may have written a value that is out of range.
 fn instant(unix_ms: u64) -> SystemTime {
-    let since = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(unix_ms));
-    since.unwrap_or(SystemTime::UNIX_EPOCH)
+    time::from_unix_ms(unix_ms).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 pub(crate) fn function_and_label(owner: &OwnerInfo) -> (String, Option<String>) {
     let (function, label) = owner.function_and_label();
     (function.to_owned(), label.map(str::to_owned))
-}
-
-/// Serializes instants and durations as whole milliseconds.
-#[cfg(feature = "serde")]
-pub(crate) mod millis {
-    use std::time::{Duration, SystemTime};
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    fn millis(span: Duration) -> u64 {
-        u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
-    }
-
-    pub(crate) mod unix_ms {
-        use super::{
-            Deserialize, Deserializer, Duration, Serialize, Serializer, SystemTime, millis,
-        };
-
-        pub(crate) fn serialize<S: Serializer>(at: &SystemTime, out: S) -> Result<S::Ok, S::Error> {
-            millis(at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()).serialize(out)
-        }
-
-        pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
-            input: D,
-        ) -> Result<SystemTime, D::Error> {
-            let since = Duration::from_millis(u64::deserialize(input)?);
-            let at = SystemTime::UNIX_EPOCH.checked_add(since);
-            at.ok_or_else(|| serde::de::Error::custom("the instant is too far in the future"))
-        }
-    }
-
-    pub(crate) mod optional_ms {
-        use super::{Deserialize, Deserializer, Duration, Serialize, Serializer, millis};
-
-        #[expect(clippy::ref_option, reason = "serde hands over a reference to the field")]
-        pub(crate) fn serialize<S: Serializer>(
-            span: &Option<Duration>,
-            out: S,
-        ) -> Result<S::Ok, S::Error> {
-            span.map(millis).serialize(out)
-        }
-
-        pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
-            input: D,
-        ) -> Result<Option<Duration>, D::Error> {
-            Ok(Option::<u64>::deserialize(input)?.map(Duration::from_millis))
-        }
-    }
 }

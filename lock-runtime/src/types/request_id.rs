@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::hash::{BuildHasherDefault, Hasher};
 
 /// A random 128-bit id of one request. Its owner alone can renew and release what was granted to
 /// it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(u128);
 
 impl RequestId {
@@ -45,24 +45,14 @@ impl Hasher for IdentityHasher {
 
     fn write(&mut self, bytes: &[u8]) {
         for &byte in bytes {
-            self.write_u64(byte.into());
+            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
         }
-    }
-
-    fn write_u64(&mut self, bits: u64) {
-        self.0 = self.0.rotate_left(8) ^ bits;
     }
 
     fn write_u128(&mut self, bits: u128) {
         // Both halves, as a v4 UUID has fixed bits in each.
         let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(0);
         self.0 = half(bits >> 64) ^ half(bits).rotate_left(32);
-    }
-}
-
-impl Hash for RequestId {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u128(self.0);
     }
 }
 

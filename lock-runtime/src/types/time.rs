@@ -1,7 +1,10 @@
 //! Instants on a clock that also runs while the machine sleeps.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// An instant, counted from the boot of the machine. Only differences mean something.
 ///
@@ -39,10 +42,6 @@ impl Timestamp {
     }
 }
 
-fn nanos(span: Duration) -> u64 {
-    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
-}
-
 impl fmt::Debug for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} after boot", Duration::from_nanos(self.0))
@@ -73,5 +72,65 @@ pub fn now() -> Timestamp {
     Timestamp(nanos(elapsed) + 1)
 }
 
-#[cfg(test)]
-mod tests;
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+pub(crate) fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// An instant of this process by the wall clock, which only people read: in ms since 1970.
+pub(crate) fn unix_ms(instant: Timestamp) -> u64 {
+    let since_1970 = if cfg!(any(distlock_sim, distlock_shuttle, distlock_loom)) {
+        now().since(Timestamp::ZERO)
+    } else {
+        SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
+    };
+    millis(since_1970.saturating_sub(now().since(instant)))
+}
+
+/// `None` if it is too far in the future.
+pub(crate) fn from_unix_ms(unix_ms: u64) -> Option<SystemTime> {
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(unix_ms))
+}
+
+/// Serializes an instant as whole milliseconds since 1970.
+#[cfg(feature = "serde")]
+pub(crate) mod serde_unix_ms {
+    use std::time::SystemTime;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(at: &SystemTime, out: S) -> Result<S::Ok, S::Error> {
+        let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        out.serialize_u64(super::millis(since))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<SystemTime, D::Error> {
+        let at = super::from_unix_ms(u64::deserialize(input)?);
+        at.ok_or_else(|| serde::de::Error::custom("the instant is too far in the future"))
+    }
+}
+
+/// Serializes a duration as whole milliseconds.
+#[cfg(feature = "serde")]
+pub(crate) mod serde_optional_ms {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[expect(clippy::ref_option, reason = "serde hands over a reference to the field")]
+    pub(crate) fn serialize<S: Serializer>(
+        span: &Option<Duration>,
+        out: S,
+    ) -> Result<S::Ok, S::Error> {
+        span.map(super::millis).serialize(out)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        input: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::deserialize(input)?.map(Duration::from_millis))
+    }
+}

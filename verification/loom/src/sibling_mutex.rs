@@ -10,7 +10,7 @@ use loom::thread;
 /// The owner of the mutex sees what the previous owners wrote.
 pub fn the_sibling_mutex_orders_sections() {
     crate::explore(|| {
-        let family = Arc::new(Family { turn: SiblingMutex::new(), sum: AtomicU32::new(0) });
+        let family = Arc::new(Family { turn: SiblingMutex::default(), sum: AtomicU32::new(0) });
         let sibling = {
             let family = Arc::clone(&family);
             thread::spawn(move || family.waits())
@@ -24,7 +24,7 @@ pub fn the_sibling_mutex_orders_sections() {
 /// The same with `try_acquire`.
 pub fn try_acquire_of_the_sibling_mutex_orders_sections() {
     crate::explore(|| {
-        let family = Arc::new(Family { turn: SiblingMutex::new(), sum: AtomicU32::new(0) });
+        let family = Arc::new(Family { turn: SiblingMutex::default(), sum: AtomicU32::new(0) });
         let sibling = {
             let family = Arc::clone(&family);
             thread::spawn(move || family.tries())

@@ -7,7 +7,7 @@ use crate::io::block_on::block_on;
 
 #[test]
 fn many_threads_hold_it_one_at_a_time() {
-    let shared = Arc::new((SiblingMutex::new(), AtomicUsize::new(0), AtomicUsize::new(0)));
+    let shared = Arc::new((SiblingMutex::default(), AtomicUsize::new(0), AtomicUsize::new(0)));
     let workers: Vec<_> = (0..8)
         .map(|_| {
             let shared = Arc::clone(&shared);
@@ -31,7 +31,7 @@ fn many_threads_hold_it_one_at_a_time() {
 
 #[test]
 fn a_waiter_dropped_after_it_was_woken_wakes_the_next() {
-    let mutex = SiblingMutex::new();
+    let mutex = SiblingMutex::default();
     assert!(mutex.try_lock());
     let mut context = Context::from_waker(Waker::noop());
     let mut first = Box::pin(mutex.lock());

@@ -83,7 +83,7 @@ impl Family {
     fn check_alone(&self, frame: &Arc<Frame>) {
         assert_eq!(self.inside.fetch_add(1, Ordering::SeqCst), 0, "siblings overlap");
         let nested = enter(frame).expect("this section references the hold");
-        assert!(nested.lease().fence() == self.frame.lease().fence());
+        assert!(nested.lease().fence() == self.frame.lease.fence());
         drop(nested);
         self.inside.fetch_sub(1, Ordering::SeqCst);
     }
