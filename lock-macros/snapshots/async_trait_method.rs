@@ -32,12 +32,13 @@ where
                 ::core::module_path!(),
                 "sell",
                 "item:{item}",
+                ::distlock::__private::Options::DEFAULT,
             );
             &LOCKED_FN
         };
         let distlock_call = ::distlock::__private::call::<
             Result<(), Error>,
-        >(distlock_fn, ::core::format_args!("item:{item}"));
+        >(distlock_fn, &[::core::format_args!("item:{item}")]);
         return distlock_call
             .run_async(move || async move {
                 ::distlock::__private::make(|| -> ::core::pin::Pin<

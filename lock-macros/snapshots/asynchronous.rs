@@ -8,16 +8,19 @@ pub async fn withdraw(from: u64, amount: u64) -> Result<(), BankError> {
 pub async fn withdraw(from: u64, amount: u64) -> Result<(), BankError> {
     let distlock_fn = {
         static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
-                ::core::module_path!(),
-                "withdraw",
-                "account:{from}",
-            )
-            .wait(::distlock::__private::milliseconds(5000));
+            ::core::module_path!(),
+            "withdraw",
+            "account:{from}",
+            ::distlock::__private::Options {
+                wait: ::distlock::__private::milliseconds(5000),
+                ..::distlock::__private::Options::DEFAULT
+            },
+        );
         &LOCKED_FN
     };
     let distlock_call = ::distlock::__private::call::<
         Result<(), BankError>,
-    >(distlock_fn, ::core::format_args!("account:{from}"));
+    >(distlock_fn, &[::core::format_args!("account:{from}")]);
     return distlock_call
         .run_async_with_hold(move |hold| async move {
             if false {

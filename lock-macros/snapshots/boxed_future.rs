@@ -14,12 +14,13 @@ fn name<'a>(
                 ::core::module_path!(),
                 "name",
                 "name:{id}",
+                ::distlock::__private::Options::DEFAULT,
             );
             &LOCKED_FN
         };
         let distlock_call = ::distlock::__private::call::<
             Result<u64, Error>,
-        >(distlock_fn, ::core::format_args!("name:{id}"));
+        >(distlock_fn, &[::core::format_args!("name:{id}")]);
         return distlock_call
             .run_async_with_hold(move |hold| async move {
                 ::distlock::__private::make(|| -> Pin<

@@ -11,13 +11,14 @@ async fn open(&self) -> Result<(), Error> {
             ::core::module_path!(),
             "open",
             "shop",
+            app::locks::__private::Options::DEFAULT,
         );
         &LOCKED_FN
     };
-    let distlock_call = app::locks::__private::call::<
+    let mut distlock_call = app::locks::__private::call::<
         Result<(), Error>,
-    >(distlock_fn, ::core::format_args!("shop"))
-        .manager(&(self.locks));
+    >(distlock_fn, &[::core::format_args!("shop")]);
+    distlock_call.manager(&(self.locks));
     return distlock_call
         .run_async(move || async move {
             if false {

@@ -27,12 +27,13 @@ where
             ::core::module_path!(),
             "first",
             "{key}:{N}",
+            ::distlock::__private::Options::DEFAULT,
         );
         &LOCKED_FN
     };
     let distlock_call = ::distlock::__private::call::<
         Result<(Cow<'a, [T]>, &'a T, T::Part<'b>, Box<dyn Fn(&'a T)>), Error>,
-    >(distlock_fn, ::core::format_args!("{key}:{N}"));
+    >(distlock_fn, &[::core::format_args!("{key}:{N}")]);
     return distlock_call
         .run(|| -> Result<(Cow<'a, [T]>, &'a T, T::Part<'b>, Box<dyn Fn(&'a T)>), Error> {
             rest.pair(key, items)

@@ -14,12 +14,13 @@ fn run() -> Result<(), Error> {
             ::core::module_path!(),
             "run",
             "key",
+            ::distlock::__private::Options::DEFAULT,
         );
         &LOCKED_FN
     };
     let distlock_call = ::distlock::__private::call::<
         Result<(), Error>,
-    >(distlock_fn, ::core::format_args!("key"));
+    >(distlock_fn, &[::core::format_args!("key")]);
     return distlock_call
         .run(|| -> Result<(), Error> {
             let value = 1;

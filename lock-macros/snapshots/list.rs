@@ -8,15 +8,18 @@ fn transfer(from: u64, to: u64, amount: u64) -> Result<(), Error> {
 fn transfer(from: u64, to: u64, amount: u64) -> Result<(), Error> {
     let distlock_fn = {
         static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
-                ::core::module_path!(),
-                "transfer",
-                "account:{from}, account:{to}",
-            )
-            .wait(::distlock::__private::milliseconds(5000))
-            .strict_fifo();
+            ::core::module_path!(),
+            "transfer",
+            "account:{from}, account:{to}",
+            ::distlock::__private::Options {
+                wait: ::distlock::__private::milliseconds(5000),
+                strict_fifo: true,
+                ..::distlock::__private::Options::DEFAULT
+            },
+        );
         &LOCKED_FN
     };
-    let distlock_call = ::distlock::__private::call_all::<
+    let distlock_call = ::distlock::__private::call::<
         Result<(), Error>,
     >(
         distlock_fn,

@@ -11,12 +11,13 @@ async fn sell(&self) -> Answer {
             ::core::module_path!(),
             "sell",
             "shop:{id}, shop:{id}:till:{till}, audit",
+            ::distlock::__private::Options::DEFAULT,
         );
         &LOCKED_FN
     };
     let distlock_call = match (&(self.id), &(next().await)) {
         (distlock_key_id, distlock_key_till) => {
-            ::distlock::__private::try_call_all(
+            ::distlock::__private::try_call(
                 distlock_fn,
                 &[
                     ::core::format_args!("shop:{id}", id = * distlock_key_id),

@@ -12,12 +12,13 @@ fn shop(id: u64) -> Shop {
             ::core::module_path!(),
             "shop",
             "shop:{id}",
+            ::distlock::__private::Options::DEFAULT,
         );
         &LOCKED_FN
     };
     let distlock_call = ::distlock::__private::call_or_panic(
         distlock_fn,
-        ::core::format_args!("shop:{id}"),
+        &[::core::format_args!("shop:{id}")],
     );
     return distlock_call.run(|| -> Shop { Shop::open(id) });
 }

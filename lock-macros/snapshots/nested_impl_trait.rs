@@ -11,12 +11,13 @@ async fn numbers() -> Result<impl Iterator<Item = impl Debug>, Error> {
             ::core::module_path!(),
             "numbers",
             "numbers",
+            ::distlock::__private::Options::DEFAULT,
         );
         &LOCKED_FN
     };
     let distlock_call = ::distlock::__private::call::<
         Result<_, Error>,
-    >(distlock_fn, ::core::format_args!("numbers"));
+    >(distlock_fn, &[::core::format_args!("numbers")]);
     return distlock_call
         .run_async(move || async move {
             if false {

@@ -13,12 +13,13 @@ async fn lead() -> ! {
             ::core::module_path!(),
             "lead",
             "leader",
+            ::distlock::__private::Options::DEFAULT,
         );
         &LOCKED_FN
     };
     let distlock_call = ::distlock::__private::call_or_panic(
         distlock_fn,
-        ::core::format_args!("leader"),
+        &[::core::format_args!("leader")],
     );
     distlock_call
         .run_async(move || async move {

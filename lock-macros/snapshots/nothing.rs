@@ -11,12 +11,13 @@ fn tick() {
             ::core::module_path!(),
             "tick",
             "tick",
+            ::distlock::__private::Options::DEFAULT,
         );
         &LOCKED_FN
     };
     let distlock_call = ::distlock::__private::call_or_panic(
         distlock_fn,
-        ::core::format_args!("tick"),
+        &[::core::format_args!("tick")],
     );
     distlock_call.run(|| -> () { step() })
 }

@@ -13,12 +13,13 @@ fn name(&self) -> impl Future<Output = Result<String, Error>> + Send {
                 ::core::module_path!(),
                 "name",
                 "name:{}",
+                ::distlock::__private::Options::DEFAULT,
             );
             &LOCKED_FN
         };
         let distlock_call = ::distlock::__private::call::<
             Result<String, Error>,
-        >(distlock_fn, ::core::format_args!("name:{}", self.id));
+        >(distlock_fn, &[::core::format_args!("name:{}", self.id)]);
         return distlock_call
             .run_async(move || async move {
                 ::distlock::__private::make(|| { async move { self.read().await } })

@@ -24,24 +24,27 @@ fn sell(&mut self) {
 fn sell(&mut self) {
     let distlock_fn = {
         static LOCKED_FN: app::lock::__private::LockedFn = app::lock::__private::LockedFn::new(
-                ::core::module_path!(),
-                "sell",
-                "shop:{}:{n}",
-            )
-            .ttl(app::lock::__private::milliseconds(30000))
-            .max_hold(app::lock::__private::duration(60, 500000))
-            .renew(false)
-            .on_lost_finish();
+            ::core::module_path!(),
+            "sell",
+            "shop:{}:{n}",
+            app::lock::__private::Options {
+                ttl: app::lock::__private::milliseconds(30000),
+                max_hold: app::lock::__private::duration(60, 500000),
+                renew: false,
+                finish_when_lost: true,
+                ..app::lock::__private::Options::DEFAULT
+            },
+        );
         &LOCKED_FN
     };
-    let distlock_call = app::lock::__private::try_call(
+    let mut distlock_call = app::lock::__private::try_call(
             distlock_fn,
-            ::core::format_args!("shop:{}:{n}", self.name, n = self.n),
+            &[::core::format_args!("shop:{}:{n}", self.name, n = self.n)],
         )
         .or_skip::<()>()
-        .manager(&(self.locks))
-        .wait(self.patience)
         .wait_for_release();
+    distlock_call.manager(&(self.locks));
+    distlock_call.wait(self.patience);
     app::lock::__private::handle(
         distlock_call
             .run(|| -> () {

@@ -11,12 +11,13 @@ async fn count() -> String {
             ::core::module_path!(),
             "count",
             "counter",
+            ::distlock::__private::Options::DEFAULT,
         );
         &LOCKED_FN
     };
     let distlock_call = ::distlock::__private::try_call(
         distlock_fn,
-        ::core::format_args!("counter"),
+        &[::core::format_args!("counter")],
     );
     return ::distlock::__private::handle(
         distlock_call

@@ -11,12 +11,13 @@ fn numbers() -> impl Iterator<Item = u32> {
             ::core::module_path!(),
             "numbers",
             "numbers",
+            ::distlock::__private::Options::DEFAULT,
         );
         &LOCKED_FN
     };
     let distlock_call = ::distlock::__private::call_or_panic(
         distlock_fn,
-        ::core::format_args!("numbers"),
+        &[::core::format_args!("numbers")],
     );
     return distlock_call.run(|| { 0..3 });
 }

@@ -11,12 +11,16 @@ fn nightly() -> Result<Option<Report>, Error> {
             ::core::module_path!(),
             "nightly",
             "nightly",
+            ::distlock::__private::Options {
+                wait: ::distlock::__private::milliseconds(0),
+                ..::distlock::__private::Options::DEFAULT
+            },
         );
         &LOCKED_FN
     };
     let distlock_call = ::distlock::__private::call::<
         Result<Option<Report>, Error>,
-    >(distlock_fn, ::core::format_args!("nightly"))
+    >(distlock_fn, &[::core::format_args!("nightly")])
         .or_skip::<Result<Option<Report>, Error>>();
     return distlock_call
         .run(|| -> Result<Option<Report>, Error> { Report::make().map(Some) });

@@ -11,12 +11,13 @@ fn withdraw(from: u64, amount: u64) -> Result<(), BankError> {
             ::core::module_path!(),
             "withdraw",
             "account:{from}",
+            ::distlock::__private::Options::DEFAULT,
         );
         &LOCKED_FN
     };
     let distlock_call = ::distlock::__private::call::<
         Result<(), BankError>,
-    >(distlock_fn, ::core::format_args!("account:{from}"));
+    >(distlock_fn, &[::core::format_args!("account:{from}")]);
     return distlock_call
         .run(|| -> Result<(), BankError> { ledger(from)?.write(amount) });
 }

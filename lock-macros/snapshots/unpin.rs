@@ -12,12 +12,13 @@ fn name(id: u64) -> impl Future<Output = Result<String, Error>> + Unpin {
                 ::core::module_path!(),
                 "name",
                 "name:{id}",
+                ::distlock::__private::Options::DEFAULT,
             );
             &LOCKED_FN
         };
         let distlock_call = ::distlock::__private::call::<
             Result<String, Error>,
-        >(distlock_fn, ::core::format_args!("name:{id}"));
+        >(distlock_fn, &[::core::format_args!("name:{id}")]);
         return distlock_call
             .run_async(move || async move {
                 ::distlock::__private::make(|| { ready(Ok(id.to_string())) }).await

@@ -208,7 +208,10 @@ impl ToTokens for ReassignableArgs<'_> {
         if let Some(Receiver { self_token, .. }) = self.receiver {
             // No other variable can have this name; but a closure takes with it what it passes on.
             tokens.extend(quote_spanned!(here=>
-                if false { return #private::never_with(#self_token); }
+                if false {
+                    let _moved = #self_token;
+                    return #private::never();
+                }
             ));
         }
         // The argument's own `mut` is used here, so that the lint about a superfluous one refers to

@@ -1,10 +1,10 @@
 use std::time::Duration;
 
-use proc_macro2::{Ident, Literal, Span, TokenStream, TokenTree};
+use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
-use syn::{Expr, LitStr};
+use syn::{Expr, LitBool, LitStr};
 
 use crate::args::Args;
 use crate::function::{Function, braces_at};
@@ -59,10 +59,10 @@ impl<'a> Expansion<'a> {
     // Output:
     //     fn f(id: u64) -> R {
     //         let distlock_fn = {
-    //             static LOCKED_FN: LockedFn = LockedFn::new(…, "f", "k:{id}").wait(…);
+    //             static LOCKED_FN: LockedFn = LockedFn::new(…, "f", "k:{id}", Options { … });
     //             &LOCKED_FN
     //         };
-    //         let distlock_call = call::<R>(distlock_fn, format_args!("k:{id}"));
+    //         let distlock_call = call::<R>(distlock_fn, &[format_args!("k:{id}")]);
     //         return distlock_call.run(|| -> R { body })
     //     }
     fn sync(&self) -> TokenStream {
@@ -82,7 +82,7 @@ impl<'a> Expansion<'a> {
     // Output:
     //     async fn f(id: u64) -> R {
     //         let distlock_fn = …;
-    //         let distlock_call = call::<R>(distlock_fn, format_args!("k:{id}"));
+    //         let distlock_call = call::<R>(distlock_fn, &[format_args!("k:{id}")]);
     //         return distlock_call.run_async(move || async move {
     //             if false { return never::<R>(); }
     //             ({ body })
@@ -100,7 +100,7 @@ impl<'a> Expansion<'a> {
     //     fn f(id: u64) -> impl Future<Output = R> {
     //         async move {
     //             let distlock_fn = …;
-    //             let distlock_call = call::<R>(distlock_fn, format_args!("k:{id}"));
+    //             let distlock_call = call::<R>(distlock_fn, &[format_args!("k:{id}")]);
     //             return distlock_call.run_async(move || async move {
     //                 make(|| { body }).await
     //             }).await
@@ -178,44 +178,58 @@ impl<'a> Expansion<'a> {
     //
     // The static is in a block of its own, where the body cannot see its name. The key is rendered
     // in a statement of its own: its temporaries must not live while the body runs, nor across an
-    // `.await` in an option, where the future would no longer be `Send`. The third statement costs
-    // stack at each level of nesting, so it is written only where an option may await.
+    // `.await` in an option, where the future would no longer be `Send`.
     fn preamble(&self) -> TokenStream {
         let (private, here) = (&self.private, Span::mixed_site());
         let name = LitStr::new(&self.function.signature.ident.unraw().to_string(), here);
         let template = LitStr::new(&self.keys.text(), here);
-        let constants = self.setters(true);
-        let (call, skip, settings) = (self.call(), self.or_skip(), self.setters(false));
-        let settings = if may_await(&settings) {
-            quote_spanned!(here=> ; let distlock_call = distlock_call #settings)
-        } else {
-            settings
-        };
+        let (constants, call, settings) = (self.constants(), self.call(), self.settings());
+        let is_mut = (!settings.is_empty()).then(|| quote_spanned!(here=> mut));
         quote_spanned!(here=>
             let distlock_fn = {
                 static LOCKED_FN: #private::LockedFn = #private::LockedFn::new(
                     ::core::module_path!(),
                     #name,
                     #template,
-                ) #constants;
+                    #constants,
+                );
                 &LOCKED_FN
             };
-            let distlock_call = #call #skip #settings;
+            let #is_mut distlock_call = #call;
+            #settings
         )
     }
 
+    // The turbofish are the places where a return type without room for the error, or without a
+    // value for a skipped call, is reported.
     fn call(&self) -> TokenStream {
-        let entry = self.entry();
-        if self.keys.is_list {
-            return self.call_of_list(&entry);
+        let (private, here, value) = (&self.private, Span::mixed_site(), self.type_argument());
+        let entry = match &self.options.on_error {
+            OnError::Return => quote_spanned!(here=> call::<#value>),
+            OnError::Panic => quote_spanned!(here=> call_or_panic),
+            OnError::Handle(_) => quote_spanned!(here=> try_call),
+        };
+        let entry = quote_spanned!(here=> #private::#entry);
+        let mut call =
+            if self.keys.is_list { self.call_of_list(&entry) } else { self.call_of_key(&entry) };
+        if self.options.skip_if_busy {
+            let here = here.located_at(self.options.span("if_busy"));
+            call = quote_spanned!(here=> #call.or_skip::<#value>());
         }
+        if self.options.wait_for_release {
+            call = quote_spanned!(here=> #call.wait_for_release());
+        }
+        call
+    }
+
+    fn call_of_key(&self, entry: &TokenStream) -> TokenStream {
         let literals = self.keys.patterns.iter().map(|pattern| &pattern.literal);
         let args = self.keys.args.iter().map(|KeyArg { name, value }| match name {
             Some(name) => quote!(#name = #value),
             None => value.to_token_stream(),
         });
         let key = quote!(#(#literals)* #(, #args)*);
-        quote_spanned!(Span::mixed_site()=> #entry(distlock_fn, ::core::format_args!(#key)))
+        quote_spanned!(Span::mixed_site()=> #entry(distlock_fn, &[::core::format_args!(#key)]))
     }
 
     // Input:
@@ -223,7 +237,7 @@ impl<'a> Expansion<'a> {
     //
     // Output:
     //     match (&(self.id),) {
-    //         (distlock_key_id,) => call_all::<R>(distlock_fn, &[
+    //         (distlock_key_id,) => call::<R>(distlock_fn, &[
     //             format_args!("a:{id}", id = *distlock_key_id),
     //             format_args!("b:{id}", id = *distlock_key_id),
     //         ]),
@@ -257,25 +271,6 @@ impl<'a> Expansion<'a> {
         quote_spanned!(here=> match (#(&(#values),)*) { (#(#bindings,)*) => #call })
     }
 
-    // The turbofish is the one place where a return type without room for the error is reported.
-    fn entry(&self) -> TokenStream {
-        let (private, here, value) = (&self.private, Span::mixed_site(), self.type_argument());
-        match (&self.options.on_error, self.keys.is_list) {
-            (OnError::Return, false) => quote_spanned!(here=> #private::call::<#value>),
-            (OnError::Return, true) => quote_spanned!(here=> #private::call_all::<#value>),
-            (OnError::Panic, false) => quote_spanned!(here=> #private::call_or_panic),
-            (OnError::Panic, true) => quote_spanned!(here=> #private::call_all_or_panic),
-            (OnError::Handle(_), false) => quote_spanned!(here=> #private::try_call),
-            (OnError::Handle(_), true) => quote_spanned!(here=> #private::try_call_all),
-        }
-    }
-
-    fn or_skip(&self) -> Option<TokenStream> {
-        let value = self.type_argument();
-        let here = Span::mixed_site().located_at(self.options.span("if_busy"));
-        self.options.skip_if_busy.then(|| quote_spanned!(here=> .or_skip::<#value>()))
-    }
-
     // The type of the value between the angle brackets of a call.
     fn type_argument(&self) -> TokenStream {
         match &self.output.value {
@@ -285,51 +280,57 @@ impl<'a> Expansion<'a> {
         }
     }
 
-    // The options as a chain of setters: const ones of the site, or those evaluated on each call of
-    // the function.
-    fn setters(&self, of_site: bool) -> TokenStream {
-        let options = self.options;
-        // Whether it is const, the option, the method, its argument.
-        let mut setters: Vec<(bool, &str, &str, TokenStream)> = Vec::new();
-        if let Some(manager) = &options.manager {
-            // Printed where the expression is, so that a wrong type is reported there.
-            let here = Span::mixed_site().located_at(manager.span());
-            setters.push((false, "manager", "manager", quote_spanned!(here=> &(#manager))));
-        }
-        for (name, duration) in [
-            ("ttl", &options.ttl),
-            ("wait", &options.wait),
-            ("max_hold", &options.max_hold),
-            ("linger", &options.linger),
-        ] {
-            setters.extend(duration.as_ref().map(|duration| match duration {
-                DurationArg::Constant(duration) => (true, name, name, self.duration(*duration)),
-                DurationArg::Computed(expr) => (false, name, name, expr.to_token_stream()),
-            }));
-        }
-        for (name, switch) in [("renew", &options.renew), ("reenter", &options.reenter)] {
-            setters
-                .extend(switch.as_ref().map(|value| (true, name, name, value.to_token_stream())));
-        }
+    // Input:
+    //     #[distributed_lock("k", wait = "5s", renew = false)]
+    //
+    // Output:
+    //     Options { wait: milliseconds(5000), renew: false, ..Options::DEFAULT }
+    fn constants(&self) -> TokenStream {
+        let (options, private, here) = (self.options, &self.private, Span::mixed_site());
         let holds_each = matches!(options.hold, Some(HoldBinding::Each(..)));
-        for (is_set, is_const, name, method) in [
-            (holds_each, true, "hold", "hold_each"),
-            (options.finish_on_loss, true, "on_lost", "on_lost_finish"),
-            (options.strict_fifo, true, "fairness", "strict_fifo"),
-            // This one changes the type of the call.
-            (options.wait_for_release, false, "release", "wait_for_release"),
-        ] {
-            setters.extend(is_set.then(|| (is_const, name, method, TokenStream::new())));
-        }
-        let setters = setters.into_iter().filter(|(is_const, ..)| *is_const == of_site);
-        let setters = setters.map(|(_, option, method, argument)| {
-            // The method is where the option is, so that what the compiler says about its argument
-            // points there.
-            let here = Span::mixed_site().located_at(options.span(option));
-            let method = Ident::new(method, here);
-            quote_spanned!(here=> .#method(#argument))
+        let durations = options.durations().map(|(name, duration)| match duration {
+            Some(DurationArg::Constant(duration)) => (name, Some(self.duration(*duration))),
+            Some(DurationArg::Computed(_)) | None => (name, None),
         });
-        setters.collect()
+        let some = |value: &LitBool| quote_spanned!(here=> ::core::option::Option::Some(#value));
+        let on = |is_on: bool| is_on.then(|| quote_spanned!(here=> true));
+        let switches = [
+            ("renew", options.renew.as_ref().map(LitBool::to_token_stream)),
+            ("reenter", options.reenter.as_ref().map(some)),
+            ("strict_fifo", on(options.strict_fifo)),
+            ("finish_when_lost", on(options.finish_on_loss)),
+            ("hold_each", on(holds_each)),
+        ];
+        let fields = durations.into_iter().chain(switches).filter_map(|(name, value)| {
+            let (name, value) = (Ident::new(name, here), value?);
+            Some(quote_spanned!(here=> #name: #value,))
+        });
+        let fields: TokenStream = fields.collect();
+        let default = quote_spanned!(here=> #private::Options::DEFAULT);
+        if fields.is_empty() {
+            return default;
+        }
+        quote_spanned!(here=> #private::Options { #fields ..#default })
+    }
+
+    // The options that each call of the function evaluates, as a statement each. What the compiler
+    // says about a type it says at the option, or at its value.
+    fn settings(&self) -> TokenStream {
+        let (options, here) = (self.options, Span::mixed_site());
+        let manager = options.manager.iter().map(|manager| {
+            let here = here.located_at(manager.span());
+            ("manager", quote_spanned!(here=> &(#manager)))
+        });
+        let durations = options.durations().into_iter().filter_map(|(name, duration)| {
+            let Some(DurationArg::Computed(value)) = duration else { return None };
+            Some((name, value.to_token_stream()))
+        });
+        let settings = manager.chain(durations).map(|(name, value)| {
+            let here = here.located_at(options.span(name));
+            let method = Ident::new(name, here);
+            quote_spanned!(here=> distlock_call.#method(#value);)
+        });
+        settings.collect()
     }
 
     // A constant expression of a function of ours: some teams forbid those of the standard library.
@@ -345,14 +346,4 @@ impl<'a> Expansion<'a> {
         let nanos = Literal::u32_unsuffixed(duration.subsec_nanos());
         quote!(#private::duration(#secs, #nanos))
     }
-}
-
-// Whether these tokens have an `.await`, or a macro that may expand to one.
-fn may_await(tokens: &TokenStream) -> bool {
-    tokens.clone().into_iter().any(|tree| match tree {
-        TokenTree::Ident(ident) => ident == "await",
-        TokenTree::Punct(punct) => punct.as_char() == '!',
-        TokenTree::Group(group) => may_await(&group.stream()),
-        TokenTree::Literal(_) => false,
-    })
 }

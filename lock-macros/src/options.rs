@@ -48,6 +48,18 @@ impl Options {
         option.map_or_else(Span::mixed_site, |option| option.span)
     }
 
+    /// The options that are durations. With `if_busy = skip` a call tries once, unless the
+    /// attribute says how long to wait.
+    pub(crate) fn durations(&self) -> [(&'static str, Option<&DurationArg>); 4] {
+        const ONCE: &DurationArg = &DurationArg::Constant(Duration::ZERO);
+        [
+            ("ttl", self.ttl.as_ref()),
+            ("wait", self.wait.as_ref().or(self.skip_if_busy.then_some(ONCE))),
+            ("max_hold", self.max_hold.as_ref()),
+            ("linger", self.linger.as_ref()),
+        ]
+    }
+
     /// `name = value`
     pub(crate) fn parse_one(&mut self, input: ParseStream<'_>) -> Result<()> {
         let name = Ident::parse_any(input)?;

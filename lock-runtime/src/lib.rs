@@ -67,9 +67,10 @@ pub mod redis {
 /// What the attribute's output calls. Not a public API: it changes without notice.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::acquire::options::Options;
     pub use crate::macro_support::call::{
-        AsManager, Box, Call, LockedFn, call, call_all, call_all_or_panic, call_or_panic, duration,
-        handle, make, milliseconds, never, never_with, try_call, try_call_all,
+        AsManager, Box, Call, LockedFn, call, call_or_panic, duration, handle, make, milliseconds,
+        never, try_call,
     };
     pub use crate::macro_support::return_value::{
         FromLockError, NotAFuture, SkipValue, return_probe,

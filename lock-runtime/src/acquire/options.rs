@@ -5,22 +5,37 @@ use std::time::Duration;
 use crate::error::LockError;
 use crate::types::text::HumanDuration;
 
-/// The options of one call. The manager's defaults apply where they are `None`.
+/// The options of one call, as the attribute and [`LockRequest`](crate::LockRequest) describe them.
+/// The manager's defaults apply where they are `None`.
+///
+/// The output of the attribute contains a constant of this type.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Options {
-    pub(crate) ttl: Option<Duration>,
-    pub(crate) wait: Option<Duration>,
-    pub(crate) max_hold: Option<Duration>,
-    pub(crate) linger: Option<Duration>,
-    pub(crate) label: Option<&'static str>,
-    pub(crate) renew: bool,
-    pub(crate) reenter: Option<bool>,
-    pub(crate) strict_fifo: bool,
-    pub(crate) finish_when_lost: bool,
+pub struct Options {
+    /// The ttl of the hold.
+    pub ttl: Option<Duration>,
+    /// How long to wait. Zero tries once.
+    pub wait: Option<Duration>,
+    /// The longest duration of the hold, including renewals.
+    pub max_hold: Option<Duration>,
+    /// How long the process keeps the hold after its last section.
+    pub linger: Option<Duration>,
+    /// A text for others to read.
+    pub label: Option<&'static str>,
+    /// Whether the hold is renewed.
+    pub renew: bool,
+    /// Whether it re-enters a hold of its key.
+    pub reenter: Option<bool>,
+    /// `fairness = strict`
+    pub strict_fifo: bool,
+    /// `on_lost = finish`
+    pub finish_when_lost: bool,
+    /// `hold = [from, to]`: the keys stay in the order of their list.
+    pub hold_each: bool,
 }
 
 impl Options {
-    pub(crate) const DEFAULT: Self = Self {
+    /// Those of the manager.
+    pub const DEFAULT: Self = Self {
         ttl: None,
         wait: None,
         max_hold: None,
@@ -30,6 +45,7 @@ impl Options {
         reenter: None,
         strict_fifo: false,
         finish_when_lost: false,
+        hold_each: false,
     };
 
     /// How long to wait. `None` waits without a limit.
@@ -56,54 +72,43 @@ const MAX_TTL: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 pub(crate) fn check_ttl(ttl: Duration) -> Result<(), LockError> {
     if ttl > MAX_TTL {
-        let reason = format!(
-            "a ttl of {} is too long; set at most 30 days; a held lock is renewed in time",
-            HumanDuration(ttl)
-        );
-        return Err(LockError::config(reason));
+        let reason = "set at most 30 days; a held lock is renewed in time";
+        return refused(format!("a ttl of {} is too long; {reason}", HumanDuration(ttl)));
     }
-    if ttl < MIN_TTL {
-        let reason = format!(
-            "a ttl of {} is too short to hold a lock; set at least {}",
-            HumanDuration(ttl),
-            HumanDuration(MIN_TTL)
-        );
-        return Err(LockError::config(reason));
-    }
-    Ok(())
+    check_shortest("ttl", ttl)
 }
 
 pub(crate) fn check_max_hold(max_hold: Option<Duration>) -> Result<(), LockError> {
-    match max_hold.filter(|&max_hold| max_hold < MIN_TTL) {
-        Some(max_hold) => Err(LockError::config(format!(
-            "a max_hold of {} is too short to hold a lock; set at least {}",
-            HumanDuration(max_hold),
-            HumanDuration(MIN_TTL)
-        ))),
-        None => Ok(()),
+    max_hold.map_or(Ok(()), |max_hold| check_shortest("max_hold", max_hold))
+}
+
+fn check_shortest(what: &str, duration: Duration) -> Result<(), LockError> {
+    if duration >= MIN_TTL {
+        return Ok(());
     }
+    let [duration, shortest] = [duration, MIN_TTL].map(HumanDuration);
+    refused(format!("a {what} of {duration} is too short to hold a lock; set at least {shortest}"))
 }
 
 /// A lease is valid for its ttl minus the margin.
 pub(crate) fn check_clock_margin(margin: Option<Duration>, ttl: Duration) -> Result<(), LockError> {
-    match margin.filter(|&margin| margin >= ttl) {
-        Some(margin) => Err(LockError::config(format!(
-            "the clock margin of {} is not shorter than the ttl of {}; set a longer ttl, or a \
-             shorter clock_margin for the manager",
-            HumanDuration(margin),
-            HumanDuration(ttl)
-        ))),
-        None => Ok(()),
-    }
+    let Some(margin) = margin.filter(|&margin| margin >= ttl) else { return Ok(()) };
+    let [margin, ttl] = [margin, ttl].map(HumanDuration);
+    refused(format!(
+        "the clock margin of {margin} is not shorter than the ttl of {ttl}; set a longer ttl, or a \
+         shorter clock_margin for the manager"
+    ))
 }
 
 /// The key of a crashed holder expires after the ttl plus the slack.
 pub(crate) fn check_server_ttl_slack(slack: Option<Duration>) -> Result<(), LockError> {
-    match slack.filter(|&slack| slack > MAX_TTL) {
-        Some(slack) => Err(LockError::config(format!(
-            "a server_ttl_slack of {} is too long; set at most 30 days, a few seconds are usual",
-            HumanDuration(slack)
-        ))),
-        None => Ok(()),
-    }
+    let Some(slack) = slack.filter(|&slack| slack > MAX_TTL) else { return Ok(()) };
+    refused(format!(
+        "a server_ttl_slack of {} is too long; set at most 30 days, a few seconds are usual",
+        HumanDuration(slack)
+    ))
+}
+
+fn refused(reason: String) -> Result<(), LockError> {
+    Err(LockError::config(reason))
 }

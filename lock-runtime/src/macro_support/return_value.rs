@@ -68,95 +68,69 @@ impl<T: SkipValue, E> SkipValue for Result<T, E> {
     }
 }
 
-/// How a call ended.
-#[derive(Debug)]
-pub enum CallOutcome<R> {
-    /// The body has run.
-    Completed(R),
-    /// The body has run, and the lease was lost meanwhile.
-    Lost(R, LockError),
-    /// The body did not run, or was cancelled.
-    Failed(LockError),
-}
+/// The value of a body that has run, or why there is none. An error of a lease that was lost while
+/// the body ran comes with the value.
+type Ended<R> = Result<R, (LockError, Option<R>)>;
 
-/// What a call makes of its outcome: `on_error` and `if_busy`.
+/// What a call makes of its end: `on_error` and `if_busy`.
 ///
-/// The bounds on the return type are at the constructors, each once. A bound that is checked again
-/// where the body runs would report one mistake twice.
+/// The bounds on the return type are where a policy is made, each once. A bound that is checked
+/// again where the body runs would report one mistake twice.
 #[derive(Debug)]
-pub struct ErrorPolicy<R, O> {
-    resolve: fn(CallOutcome<R>) -> O,
+pub(crate) struct ErrorPolicy<R, O> {
+    resolve: fn(Ended<R>) -> O,
     /// `if_busy = skip`
     skipped: Option<fn() -> R>,
 }
 
-impl<T> ErrorPolicy<T, T> {
+impl<R, O> ErrorPolicy<R, O> {
+    fn new(resolve: fn(Ended<R>) -> O) -> Self {
+        Self { resolve, skipped: None }
+    }
+
+    pub(crate) fn or_skip(self, skipped: fn() -> R) -> Self {
+        Self { skipped: Some(skipped), ..self }
+    }
+
+    pub(crate) fn completed(&self, value: R, lost: Option<LockError>) -> O {
+        (self.resolve)(match lost {
+            Some(error) => Err((error, Some(value))),
+            None => Ok(value),
+        })
+    }
+
+    /// The body did not run, or was cancelled.
+    pub(crate) fn failed(&self, error: LockError) -> O {
+        (self.resolve)(match (&error, self.skipped) {
+            (LockError::Busy(_), Some(skipped)) => Ok(skipped()),
+            _ => Err((error, None)),
+        })
+    }
+}
+
+impl<R> ErrorPolicy<R, R> {
     /// The default: the function returns the error.
     pub(crate) fn propagate() -> Self
     where
-        T: FromLockError,
+        R: FromLockError,
     {
-        Self::new(|outcome| match outcome {
-            CallOutcome::Lost(value, error) if value.is_success() => T::from_lock_error(error),
-            CallOutcome::Completed(value) | CallOutcome::Lost(value, _) => value,
-            CallOutcome::Failed(error) => T::from_lock_error(error),
+        Self::new(|ended| match ended {
+            Ok(value) => value,
+            Err((_, Some(failed))) if !failed.is_success() => failed,
+            Err((error, _)) => R::from_lock_error(error),
         })
     }
 
     /// `on_error = panic`
     pub(crate) fn panic() -> Self {
-        Self::new(|outcome| match outcome {
-            CallOutcome::Completed(value) => value,
-            CallOutcome::Lost(_, error) | CallOutcome::Failed(error) => panic!("{error}"),
-        })
+        Self::new(|ended| ended.unwrap_or_else(|(error, _)| panic!("{error}")))
     }
 }
 
 impl<R> ErrorPolicy<R, Result<R, LockError>> {
     /// `on_error = |err| …`: the attribute appends the closure.
     pub(crate) fn result() -> Self {
-        Self::new(|outcome| match outcome {
-            CallOutcome::Completed(value) => Ok(value),
-            CallOutcome::Lost(_, error) | CallOutcome::Failed(error) => Err(error),
-        })
-    }
-}
-
-impl<R, O> ErrorPolicy<R, O> {
-    fn new(resolve: fn(CallOutcome<R>) -> O) -> Self {
-        Self { resolve, skipped: None }
-    }
-
-    pub(crate) fn completed(&self, value: R, lost: Option<LockError>) -> O {
-        (self.resolve)(match lost {
-            Some(error) => CallOutcome::Lost(value, error),
-            None => CallOutcome::Completed(value),
-        })
-    }
-
-    pub(crate) fn failed(&self, error: LockError) -> O {
-        match (&error, self.skipped) {
-            (LockError::Busy(_), Some(skipped)) => self.completed(skipped(), None),
-            _ => (self.resolve)(CallOutcome::Failed(error)),
-        }
-    }
-}
-
-/// Adds `if_busy = skip` to a policy.
-pub trait SkipIfBusy {
-    /// What the body returns.
-    type Value;
-
-    /// The same policy, with the value of a skipped call.
-    #[must_use]
-    fn skip_if_busy(self, skipped: fn() -> Self::Value) -> Self;
-}
-
-impl<R, O> SkipIfBusy for ErrorPolicy<R, O> {
-    type Value = R;
-
-    fn skip_if_busy(self, skipped: fn() -> R) -> Self {
-        Self { skipped: Some(skipped), ..self }
+        Self::new(|ended| ended.map_err(|(error, _)| error))
     }
 }
 

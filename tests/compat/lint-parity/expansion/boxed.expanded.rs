@@ -9,12 +9,13 @@ pub fn name(
                 "expansion::boxed",
                 "name",
                 "name:{id}",
+                ::distlock::__private::Options::DEFAULT,
             );
             &LOCKED_FN
         };
         let distlock_call = ::distlock::__private::call::<
             Result<usize, LockError>,
-        >(distlock_fn, format_args!("name:{0}", id));
+        >(distlock_fn, &[format_args!("name:{0}", id)]);
         return distlock_call
             .run_async(move || async move {
                 ::distlock::__private::make(|| -> Pin<

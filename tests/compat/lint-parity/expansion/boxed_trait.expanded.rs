@@ -56,12 +56,13 @@ impl Sell for Shop {
                     "expansion::boxed_trait",
                     "sell",
                     "item:{item}",
+                    ::distlock::__private::Options::DEFAULT,
                 );
                 &LOCKED_FN
             };
             let distlock_call = ::distlock::__private::call::<
                 Result<usize, LockError>,
-            >(distlock_fn, format_args!("item:{0}", item));
+            >(distlock_fn, &[format_args!("item:{0}", item)]);
             return distlock_call
                 .run_async(move || async move {
                     ::distlock::__private::make(|| -> ::core::pin::Pin<

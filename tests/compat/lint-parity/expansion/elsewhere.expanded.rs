@@ -10,13 +10,14 @@ impl Shop {
                 "expansion::elsewhere",
                 "open",
                 "shop",
+                locks::__private::Options::DEFAULT,
             );
             &LOCKED_FN
         };
-        let distlock_call = locks::__private::call::<
+        let mut distlock_call = locks::__private::call::<
             Result<(), LockError>,
-        >(distlock_fn, format_args!("shop"))
-            .manager(&(self.locks));
+        >(distlock_fn, &[format_args!("shop")]);
+        distlock_call.manager(&(self.locks));
         return distlock_call.run(|| -> Result<(), LockError> { Ok(()) });
     }
 }

@@ -8,12 +8,13 @@ pub fn name(id: u64) -> impl Future<Output = Result<String, LockError>> + Send {
                 "expansion::future",
                 "name",
                 "name:{id}",
+                ::distlock::__private::Options::DEFAULT,
             );
             &LOCKED_FN
         };
         let distlock_call = ::distlock::__private::call::<
             Result<String, LockError>,
-        >(distlock_fn, format_args!("name:{0}", id));
+        >(distlock_fn, &[format_args!("name:{0}", id)]);
         return distlock_call
             .run_async(move || async move {
                 ::distlock::__private::make(|| { ready(Ok(id.to_string())) }).await

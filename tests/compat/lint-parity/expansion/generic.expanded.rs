@@ -14,12 +14,13 @@ where
             "expansion::generic",
             "first",
             "{key}:{N}",
+            ::distlock::__private::Options::DEFAULT,
         );
         &LOCKED_FN
     };
     let distlock_call = ::distlock::__private::call::<
         Result<Option<&'a T>, LockError>,
-    >(distlock_fn, format_args!("{0}:{1}", key, N));
+    >(distlock_fn, &[format_args!("{0}:{1}", key, N)]);
     return distlock_call
         .run(|| -> Result<Option<&'a T>, LockError> {
             Ok(items.iter().find(|item| *item != spare))

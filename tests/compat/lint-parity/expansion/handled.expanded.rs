@@ -5,12 +5,13 @@ pub async fn count(text: String) -> String {
             "expansion::handled",
             "count",
             "counter",
+            ::distlock::__private::Options::DEFAULT,
         );
         &LOCKED_FN
     };
     let distlock_call = ::distlock::__private::try_call(
         distlock_fn,
-        format_args!("counter"),
+        &[format_args!("counter")],
     );
     return ::distlock::__private::handle(
         distlock_call

@@ -5,12 +5,13 @@ pub async fn fence(from: u64) -> Result<Fence, LockError> {
             "expansion::hold",
             "fence",
             "account:{from}",
+            ::distlock::__private::Options::DEFAULT,
         );
         &LOCKED_FN
     };
     let distlock_call = ::distlock::__private::call::<
         Result<Fence, LockError>,
-    >(distlock_fn, format_args!("account:{0}", from));
+    >(distlock_fn, &[format_args!("account:{0}", from)]);
     return distlock_call
         .run_async_with_hold(move |hold| async move {
             if false {

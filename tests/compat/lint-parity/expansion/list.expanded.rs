@@ -7,16 +7,19 @@ impl Account {
     pub async fn transfer(&mut self, to: u64, amount: u64) -> Result<u64, LockError> {
         let distlock_fn = {
             static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
-                    "expansion::list",
-                    "transfer",
-                    "account:{from}, account:{to}",
-                )
-                .strict_fifo();
+                "expansion::list",
+                "transfer",
+                "account:{from}, account:{to}",
+                ::distlock::__private::Options {
+                    strict_fifo: true,
+                    ..::distlock::__private::Options::DEFAULT
+                },
+            );
             &LOCKED_FN
         };
         let distlock_call = match (&(self.id),) {
             (distlock_key_from,) => {
-                ::distlock::__private::call_all::<
+                ::distlock::__private::call::<
                     Result<u64, LockError>,
                 >(
                     distlock_fn,

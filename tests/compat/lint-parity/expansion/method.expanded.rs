@@ -10,12 +10,13 @@ impl Shop {
                 "expansion::method",
                 "sell",
                 "shop:{}",
+                ::distlock::__private::Options::DEFAULT,
             );
             &LOCKED_FN
         };
         let distlock_call = ::distlock::__private::call::<
             Result<&mut u64, LockError>,
-        >(distlock_fn, format_args!("shop:{0}", self.name));
+        >(distlock_fn, &[format_args!("shop:{0}", self.name)]);
         return distlock_call
             .run(|| -> Result<&mut u64, LockError> {
                 self.stock -= 1;

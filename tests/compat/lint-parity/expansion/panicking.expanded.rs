@@ -5,12 +5,13 @@ pub fn count() -> u64 {
             "expansion::panicking",
             "count",
             "counter",
+            ::distlock::__private::Options::DEFAULT,
         );
         &LOCKED_FN
     };
     let distlock_call = ::distlock::__private::call_or_panic(
         distlock_fn,
-        format_args!("counter"),
+        &[format_args!("counter")],
     );
     return distlock_call.run(|| -> u64 { 1 });
 }

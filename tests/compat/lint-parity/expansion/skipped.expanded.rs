@@ -5,12 +5,16 @@ pub fn nightly() -> Result<Option<u64>, LockError> {
             "expansion::skipped",
             "nightly",
             "nightly",
+            ::distlock::__private::Options {
+                wait: ::distlock::__private::milliseconds(0),
+                ..::distlock::__private::Options::DEFAULT
+            },
         );
         &LOCKED_FN
     };
     let distlock_call = ::distlock::__private::call::<
         Result<Option<u64>, LockError>,
-    >(distlock_fn, format_args!("nightly"))
+    >(distlock_fn, &[format_args!("nightly")])
         .or_skip::<Result<Option<u64>, LockError>>();
     return distlock_call.run(|| -> Result<Option<u64>, LockError> { Ok(Some(1)) });
 }

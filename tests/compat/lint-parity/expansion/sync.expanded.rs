@@ -5,11 +5,12 @@ pub fn withdraw(from: u64, amount: u64) -> Result<u64, LockError> {
             "expansion::sync",
             "withdraw",
             "account:{from}",
+            ::distlock::__private::Options::DEFAULT,
         );
         &LOCKED_FN
     };
     let distlock_call = ::distlock::__private::call::<
         Result<u64, LockError>,
-    >(distlock_fn, format_args!("account:{0}", from));
+    >(distlock_fn, &[format_args!("account:{0}", from)]);
     return distlock_call.run(|| -> Result<u64, LockError> { Ok(from - amount) });
 }

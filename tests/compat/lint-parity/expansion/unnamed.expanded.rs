@@ -6,12 +6,13 @@ pub async fn numbers() -> Result<impl Iterator<Item = impl Debug>, LockError> {
             "expansion::unnamed",
             "numbers",
             "numbers",
+            ::distlock::__private::Options::DEFAULT,
         );
         &LOCKED_FN
     };
     let distlock_call = ::distlock::__private::call::<
         Result<_, LockError>,
-    >(distlock_fn, format_args!("numbers"));
+    >(distlock_fn, &[format_args!("numbers")]);
     return distlock_call
         .run_async(move || async move {
             if false {
