@@ -25,7 +25,6 @@ use crate::acquire::deadlock::{WaitInfo, with_deadlock_detection};
 use crate::acquire::options::Options;
 use crate::error::{DeadlockKind, LockError};
 use crate::io::block_on::{block_on, block_on_with_spin};
-use crate::io::event_loop::is_io_thread;
 use crate::local::grant_channel::AcquireOutcome;
 use crate::local::key_queue::WaitForTurn;
 use crate::local::params::AcquireParams;
@@ -64,7 +63,7 @@ impl Acquiring {
     pub(crate) fn block(self) -> AcquireResult {
         match self {
             Self::Ready(result) => result.expect(COMPLETED),
-            _ if is_io_thread() => Err(LockError::config(
+            _ if user_code::is_io_thread() => Err(LockError::config(
                 "a lock was acquired on the I/O thread of a lock manager, which would wait for \
                  itself; acquire it on another thread",
             )

@@ -8,7 +8,6 @@ pub(crate) mod connection;
 #[cfg(test)]
 mod tests;
 
-use std::cell::Cell;
 use std::future::poll_fn;
 use std::panic::catch_unwind;
 use std::pin::{Pin, pin};
@@ -54,7 +53,7 @@ pub(crate) fn start(setup: Setup) -> std::io::Result<Mailbox> {
     let sender = mailbox.sender().clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     thread::Builder::new().name("distlock-io".to_owned()).spawn(move || {
-        mark_io_thread();
+        user_code::mark_io_thread();
         user_code::register_harmless(|| harmless_wakers(&runtime));
         runtime.block_on(async { EventLoop::new(setup, messages, weak, sender).run().await });
     })?;
@@ -320,20 +319,6 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 /// The I/O threads of this process, and of those it was forked from.
 static SENDERS: Mutex<Vec<MailboxSender>> = Mutex::new(Vec::new());
 
-thread_local! {
-    static IS_IO_THREAD: Cell<bool> = const { Cell::new(false) };
-}
-
-fn mark_io_thread() {
-    IS_IO_THREAD.with(|mark| mark.set(true));
-    user_code::use_helper_threads();
-}
-
-/// Whether this thread must not wait for an I/O thread.
-pub(crate) fn is_io_thread() -> bool {
-    IS_IO_THREAD.try_with(Cell::get).unwrap_or(false)
-}
-
 /// Makes the exit of the process wait for the releases of this sender.
 ///
 /// A release is sent without waiting for the reply. A hook that runs at exit (after `main` has
@@ -353,7 +338,7 @@ fn flush_on_exit(sender: &MailboxSender) {
 extern "C" fn at_exit() {
     // A panic must not cross the C frame.
     let _ = catch_unwind(|| {
-        if !is_io_thread() {
+        if !user_code::is_io_thread() {
             flush_all();
         }
     });

@@ -17,6 +17,7 @@ mod tests;
 use std::cell::OnceCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, OnceLock};
@@ -138,28 +139,30 @@ struct Helpers {
 
 thread_local! {
     /// Set on an I/O thread.
-    static HELPERS: OnceCell<Helpers> = const { OnceCell::new() };
+    static HELPERS: OnceCell<Rc<Helpers>> = const { OnceCell::new() };
 }
 
-/// Makes this thread run code of users on helper threads.
-pub(crate) fn use_helper_threads() {
+/// Makes this an I/O thread, which runs code of users on helper threads.
+pub(crate) fn mark_io_thread() {
     HELPERS.with(|helpers| {
-        helpers.get_or_init(Helpers::default);
+        helpers.get_or_init(Rc::default);
     });
 }
 
-fn off_this_thread<F: FnOnce() + Send + 'static>(code: F, post: impl FnOnce(&Helpers, Job)) {
-    let mut code = Some(code);
-    // A thread whose thread-locals are gone is no I/O thread any more.
-    let _ = HELPERS.try_with(|helpers| {
-        if let Some(helpers) = helpers.get()
-            && let Some(code) = code.take()
-        {
-            post(helpers, Box::new(code));
-        }
-    });
-    if let Some(code) = code {
-        catch_panic(code);
+/// Whether this thread must not wait for an I/O thread.
+pub(crate) fn is_io_thread() -> bool {
+    helpers().is_some()
+}
+
+/// `None` also on a thread whose thread-locals are gone: it is no I/O thread any more.
+fn helpers() -> Option<Rc<Helpers>> {
+    HELPERS.try_with(|helpers| helpers.get().map(Rc::clone)).ok().flatten()
+}
+
+fn off_this_thread(code: impl FnOnce() + Send + 'static, post: impl FnOnce(&Helpers, Job)) {
+    match helpers() {
+        Some(helpers) => post(&helpers, Box::new(code)),
+        None => catch_panic(code),
     }
 }
 

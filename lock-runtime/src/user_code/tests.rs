@@ -6,7 +6,7 @@ use std::task::{Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use crate::user_code::{MAX_QUEUED_EVENTS, call, emit, guarded_waker, use_helper_threads};
+use crate::user_code::{MAX_QUEUED_EVENTS, call, emit, guarded_waker, mark_io_thread};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -14,7 +14,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 fn on_an_io_thread(body: impl FnOnce() + Send + 'static) {
     let (done, ended) = mpsc::channel();
     let thread = thread::spawn(move || {
-        use_helper_threads();
+        mark_io_thread();
         body();
         let _ = done.send(());
     });
