@@ -22,8 +22,10 @@ thread_local! {
     /// Without a destructor it stays accessible until its thread ends, also from destructors of
     /// other thread-locals. Nothing leaks: each guard takes its frame out again.
     static CONTEXT: ThreadContext = const {
-        let suspended = Cell::new(ManuallyDrop::new(Vec::new()));
-        ThreadContext { innermost: Cell::new(None), suspended }
+        ThreadContext {
+            innermost: Cell::new(None),
+            suspended: Cell::new(ManuallyDrop::new(Vec::new())),
+        }
     };
 }
 
