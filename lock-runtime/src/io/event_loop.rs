@@ -223,9 +223,8 @@ impl EventLoop {
     /// pass: the caller's next acquire often comes a microsecond later, and the server then reads
     /// both at once.
     fn send(&mut self, now: Timestamp, context: &mut Context<'_>) -> bool {
-        let is_end = |call: &Command| {
-            matches!(call, Command::Free(_) | Command::Release(_) | Command::Cancel { .. })
-        };
+        let is_end =
+            |call: &Command| matches!(call, Command::Release { .. } | Command::Cancel { .. });
         let batch = self.dispatcher.batch();
         let only_ends = batch.iter().all(|(_, call)| is_end(call));
         if batch.is_empty() || (only_ends && !self.release_deferred && now < self.poll_until) {
@@ -233,7 +232,11 @@ impl EventLoop {
             return false;
         }
         self.release_deferred = false;
-        if only_ends && batch.iter().any(|(_, call)| matches!(call, Command::Release(_))) {
+        if only_ends
+            && batch
+                .iter()
+                .any(|(_, call)| matches!(call, Command::Release { contended: true, .. }))
+        {
             // The next holder is in another process and needs the core that polling would take.
             self.dispatcher.take_recent_activity();
             self.poll_until = now;

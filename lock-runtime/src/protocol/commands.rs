@@ -183,8 +183,9 @@ impl Protocol {
         let call = match (request.may_arrive_late, is_hold_alone) {
             (true, _) => Command::Cancel { request: request_ref, tombstone: TOMBSTONE },
             (false, false) => Command::Cancel { request: request_ref, tombstone: Duration::ZERO },
-            (false, true) if request.contended => Command::Release(request_ref),
-            (false, true) => Command::Free(request_ref),
+            (false, true) => {
+                Command::Release { request: request_ref, contended: request.contended }
+            }
         };
         self.send(now, CommandKind::Release(id), call);
     }

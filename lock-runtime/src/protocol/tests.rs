@@ -211,7 +211,7 @@ fn a_pushed_grant_that_lasts_gets_its_full_ttl_and_a_short_one_costs_no_call() {
     short.notification(at(1.1), granted_by_push(11));
     drain(&mut short);
     short.release(at(1.11), RequestId::from_bits(1));
-    assert!(matches!(sent(&mut short).1, Command::Release(_)));
+    assert!(matches!(sent(&mut short).1, Command::Release { .. }));
 
     protocol.tick(at(1.2));
     let (id, call) = sent(&mut protocol);

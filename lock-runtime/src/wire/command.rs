@@ -1,5 +1,5 @@
 //! The commands to the server, and the call of a script that each is sent as. Commands about
-//! unrelated locks may share one call: [`acquire_batch`] and [`release_batch`].
+//! unrelated locks may share one call: [`Command::encode_batch`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,10 @@ use crate::types::request_id::RequestId;
 use crate::wire::keyspace::{DataLossGrace, Keyspace, WAITER_LEASE, claim};
 use crate::wire::script::{Script, ScriptCall};
 
+/// As many calls as one script answers: keeps the server's other clients waiting for well under a
+/// millisecond.
+pub const MAX_BATCH: usize = 100;
+
 /// A command about one or more locks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -18,10 +22,13 @@ pub enum Command {
     /// Acquire several locks, all or none. The keys differ, no request is queued, each gets one
     /// token, and there are at most [`MAX_FENCE_RANGE`](super::keyspace::MAX_FENCE_RANGE).
     AcquireAll(Vec<Acquire>),
-    /// Release a hold that is presumably uncontended: as [`Command::Release`], but may be batched.
-    Free(RequestRef),
     /// Release the hold: grant it to the next waiter, or free the lock.
-    Release(RequestRef),
+    Release {
+        /// The request.
+        request: RequestRef,
+        /// Whether others are known to wait; if not, this may be batched.
+        contended: bool,
+    },
     /// Undo what this request did; with a tombstone if its acquire may still arrive.
     Cancel {
         /// The request.
@@ -158,9 +165,8 @@ impl Command {
     pub const fn script(&self) -> Option<Script> {
         Some(match self {
             Self::RaiseMaxLease(_) => return None,
-            Self::Acquire(_) => Script::Acquire,
-            Self::AcquireAll(_) => Script::AcquireAll,
-            Self::Free(_) | Self::Release(_) => Script::Release,
+            Self::Acquire(_) | Self::AcquireAll(_) => Script::Acquire,
+            Self::Release { .. } => Script::Release,
             Self::Cancel { .. } => Script::Cancel,
             Self::Renew(_) => Script::Renew,
             Self::Inspect { .. } => Script::Inspect,
@@ -172,55 +178,90 @@ impl Command {
     #[must_use]
     pub fn encode(&self, space: &Keyspace) -> Option<ScriptCall> {
         Some(match self {
-            Self::Acquire(acquire) => acquire.encode(space),
-            Self::AcquireAll(acquires) => encode_all(acquires, space),
-            Self::Free(request) | Self::Release(request) => request.encode(Script::Release, space),
+            Self::Acquire(acquire) => encode_acquires("one", &[acquire], space),
+            Self::AcquireAll(acquires) => {
+                encode_acquires("all", &acquires.iter().collect::<Vec<_>>(), space)
+            }
+            Self::Release { request, .. } => encode_releases(&[request], space),
             Self::Cancel { request, tombstone } => {
-                request.encode(Script::Cancel, space).arg(tombstone.as_millis())
+                let words = start(Script::Cancel, std::iter::once(request), space);
+                words.arg(request.id).arg(tombstone.as_millis())
             }
             Self::Renew(entries) => encode_renewals(entries, space),
             Self::Inspect { key, limit } => {
-                let names = space.names(key);
-                ScriptCall::new(Script::Inspect)
-                    .key(names.hold())
-                    .key(names.queue())
-                    .key(names.waiters())
-                    .arg(limit)
+                ScriptCall::new(Script::Inspect).key(space.hold(key)).arg(limit)
             }
             Self::RaiseMaxLease(_) => return None,
             Self::Probe(probe) => probe.encode(space),
         })
     }
-}
 
-impl Acquire {
-    fn encode(&self, space: &Keyspace) -> ScriptCall {
-        let words = self.request.encode(Script::Acquire, space);
-        let words = words.arg(self.ttl.as_millis()).arg(&self.owner);
-        let words = words.arg(&self.inbox).arg(self.fence_count);
-        match &self.enqueue {
-            Some(Enqueue { ticket, lease }) => {
-                let claim = claim(self.ttl).as_millis();
-                words.arg(lease.as_millis()).arg(claim).arg(ticket.unwrap_or(0))
+    /// One script call for several commands: acquires of different keys that are presumably free,
+    /// or releases, of one process. It answers with a list of what the script answers to each.
+    #[must_use]
+    pub fn encode_batch<'a>(calls: impl Iterator<Item = &'a Self>, space: &Keyspace) -> ScriptCall {
+        let (mut acquires, mut releases) = (Vec::new(), Vec::new());
+        for call in calls {
+            match call {
+                Self::Acquire(acquire) => acquires.push(acquire),
+                Self::Release { request, .. } => releases.push(request),
+                _ => debug_assert!(false, "only acquires and releases are batched"),
             }
-            None => words.arg(0).arg(0).arg(0),
+        }
+        if acquires.is_empty() {
+            encode_releases(&releases, space)
+        } else {
+            encode_acquires("each", &acquires, space)
         }
     }
 }
 
-impl RequestRef {
-    fn encode(&self, script: Script, space: &Keyspace) -> ScriptCall {
-        let names = space.names(&self.key);
-        ScriptCall::new(script)
-            .key(names.hold())
-            .key(names.queue())
-            .key(names.waiters())
-            .key(names.cancelled())
-            .key(space.fence())
-            .arg(self.id)
-            .arg(self.min_fence)
-            .arg(self.data_loss_grace)
-    }
+/// What every script starts with that may issue tokens, for requests of one process.
+fn start<'a>(
+    script: Script,
+    requests: impl Iterator<Item = &'a RequestRef> + Clone,
+    space: &Keyspace,
+) -> ScriptCall {
+    let min_fence = requests.clone().map(|request| request.min_fence).max();
+    let grace = requests.clone().map(|request| request.data_loss_grace).next();
+    let words = requests
+        .fold(ScriptCall::new(script), |words, request| words.key(space.hold(&request.key)))
+        .key(space.fence())
+        .arg(min_fence.unwrap_or(Fence::ZERO));
+    grace.into_iter().fold(words, ScriptCall::arg)
+}
+
+fn encode_acquires(mode: &str, acquires: &[&Acquire], space: &Keyspace) -> ScriptCall {
+    let requests = acquires.iter().map(|acquire| &acquire.request);
+    let words = start(Script::Acquire, requests, space).arg(mode);
+    let Some(first) = acquires.first() else { return words };
+    let words = words.arg(&first.inbox);
+    let words = match &first.enqueue {
+        Some(Enqueue { ticket, lease }) => {
+            let claim = claim(first.ttl).as_millis();
+            words.arg(lease.as_millis()).arg(claim).arg(ticket.unwrap_or(0))
+        }
+        None => words.arg(0).arg(0).arg(0),
+    };
+    acquires.iter().fold(words, |words, Acquire { request, ttl, fence_count, owner, .. }| {
+        words.arg(request.id).arg(ttl.as_millis()).arg(fence_count).arg(owner)
+    })
+}
+
+fn encode_releases(requests: &[&RequestRef], space: &Keyspace) -> ScriptCall {
+    let words = start(Script::Release, requests.iter().copied(), space);
+    requests.iter().fold(words, |words, request| words.arg(request.id))
+}
+
+fn encode_renewals(entries: &[Renewal], space: &Keyspace) -> ScriptCall {
+    let words = entries.iter().fold(ScriptCall::new(Script::Renew), |words, entry| {
+        let (Renewal::Hold { key, .. } | Renewal::Waiter { key, .. }) = entry;
+        words.key(space.hold(key))
+    });
+    entries.iter().fold(words, |words, entry| match entry {
+        Renewal::Hold { id, ttl, .. } => words.arg('h').arg(id).arg(ttl.as_millis()),
+        Renewal::Waiter { id, lease, .. } => words.arg('w').arg(id).arg(lease.as_millis()),
+    })
 }
 
 impl Probe {
@@ -242,75 +283,4 @@ impl Probe {
         };
         words.arg(&self.key).arg(&self.owner)
     }
-}
-
-fn encode_all(acquires: &[Acquire], space: &Keyspace) -> ScriptCall {
-    let mut words = ScriptCall::new(Script::AcquireAll);
-    for acquire in acquires {
-        let names = space.names(&acquire.request.key);
-        words = words.key(names.hold()).key(names.queue()).key(names.cancelled());
-    }
-    let min_fence =
-        acquires.iter().map(|acquire| acquire.request.min_fence).fold(Fence::ZERO, Ord::max);
-    words = words.key(space.fence()).arg(min_fence);
-    for acquire in acquires {
-        words = words
-            .arg(acquire.request.id)
-            .arg(acquire.ttl.as_millis())
-            .arg(&acquire.inbox)
-            .arg(&acquire.owner);
-    }
-    words
-}
-
-fn encode_renewals(entries: &[Renewal], space: &Keyspace) -> ScriptCall {
-    let mut words = ScriptCall::new(Script::Renew);
-    for entry in entries {
-        words = match entry {
-            Renewal::Hold { key, .. } => words.key(space.names(key).hold()),
-            Renewal::Waiter { key, .. } => {
-                let names = space.names(key);
-                words.key(names.hold()).key(names.queue()).key(names.waiters())
-            }
-        };
-    }
-    for entry in entries {
-        words = match entry {
-            Renewal::Hold { id, ttl, .. } => words.arg('h').arg(id).arg(ttl.as_millis()),
-            Renewal::Waiter { id, lease, .. } => words.arg('w').arg(id).arg(lease.as_millis()),
-        };
-    }
-    words
-}
-
-/// As many calls as one script answers: keeps the server's other clients waiting for well under a
-/// millisecond.
-pub const MAX_BATCH: usize = 100;
-
-/// Acquires of different keys that are presumably free, by one process.
-#[must_use]
-pub fn acquire_batch(acquires: &[&Acquire], space: &Keyspace) -> ScriptCall {
-    let mut words = ScriptCall::new(Script::AcquireBatch);
-    for acquire in acquires {
-        words = words.key(space.names(&acquire.request.key).hold());
-    }
-    let min_fence =
-        acquires.iter().map(|acquire| acquire.request.min_fence).max().unwrap_or(Fence::ZERO);
-    let inbox = acquires.first().map_or("-", |acquire| &*acquire.inbox);
-    let mut words = words.key(space.fence()).arg(min_fence).arg(inbox);
-    for acquire in acquires {
-        let Acquire { request, ttl, owner, fence_count, .. } = acquire;
-        words = words.arg(request.id).arg(ttl.as_millis()).arg(fence_count).arg(owner);
-    }
-    words
-}
-
-/// Releases of holds that are presumably uncontended.
-#[must_use]
-pub fn release_batch(requests: &[&RequestRef], space: &Keyspace) -> ScriptCall {
-    let mut words = ScriptCall::new(Script::ReleaseBatch);
-    for request in requests {
-        words = words.key(space.names(&request.key).hold());
-    }
-    requests.iter().fold(words, |words, request| words.arg(request.id))
 }

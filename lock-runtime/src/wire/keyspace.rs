@@ -33,15 +33,12 @@ impl Keyspace {
         &self.prefix
     }
 
-    /// The names of one lock's keys.
+    /// The hold of a lock: who has it. The scripts append `:queue`, `:waiters` and `:cancelled` for
+    /// the other keys of the lock, which thus share the hash tag `{key}`, hence one slot of a
+    /// cluster.
     #[must_use]
-    pub fn names(&self, key: &str) -> KeyNames {
-        let mut hold = String::with_capacity(self.prefix.len() + key.len() + 2);
-        hold.push_str(&self.prefix);
-        hold.push('{');
-        hold.push_str(key);
-        hold.push('}');
-        KeyNames { hold }
+    pub fn hold(&self, key: &str) -> String {
+        format!("{}{{{key}}}", self.prefix)
     }
 
     /// The fencing counter of the server.
@@ -52,7 +49,7 @@ impl Keyspace {
 
     /// The requests that wait inside a section.
     #[must_use]
-    pub fn blocked(&self, section: RequestId) -> impl Display {
+    pub fn blocked(&self, section: RequestId) -> String {
         format!("{}blocked:{section}", self.prefix)
     }
 
@@ -60,47 +57,6 @@ impl Keyspace {
     #[must_use]
     pub fn inbox(&self, process: &str) -> String {
         format!("{}inbox:{process}", self.prefix)
-    }
-}
-
-/// The keys of one lock; they share the hash tag `{key}`, hence one slot of a cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyNames {
-    hold: String,
-}
-
-impl KeyNames {
-    /// The hold: who has the lock.
-    #[must_use]
-    pub fn hold(&self) -> &str {
-        &self.hold
-    }
-
-    /// The waiters in their order.
-    #[must_use]
-    pub fn queue(&self) -> impl Display {
-        SubKey(&self.hold, "queue")
-    }
-
-    /// The data of each waiter.
-    #[must_use]
-    pub fn waiters(&self) -> impl Display {
-        SubKey(&self.hold, "waiters")
-    }
-
-    /// Request ids whose late acquire must be refused.
-    #[must_use]
-    pub fn cancelled(&self) -> impl Display {
-        SubKey(&self.hold, "cancelled")
-    }
-}
-
-/// The name of a key beside the hold, formatted where it is needed.
-struct SubKey<'a>(&'a str, &'static str);
-
-impl Display for SubKey<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.0, self.1)
     }
 }
 

@@ -17,8 +17,7 @@ pub enum Reply {
     /// To [`Command::AcquireAll`]: a token for each in their order; `None`: not all at once, and
     /// nothing was done.
     AcquiredAll(Option<FenceRange>),
-    /// To [`Command::Free`], [`Command::Release`] and [`Command::Cancel`]: whether the request id
-    /// held the lock.
+    /// To [`Command::Release`] and [`Command::Cancel`]: whether the request held the lock.
     Released(bool),
     /// To [`Command::Renew`], an answer for each entry.
     Renewed(Vec<RenewalReply>),
@@ -157,45 +156,30 @@ pub struct BlockedRequest {
     pub owner: OwnerInfo,
 }
 
-/// The outcome of one command of a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BatchItem<T> {
-    /// Done.
-    Done(T),
-    /// Nothing was done: send it alone.
-    Retry,
-}
-
-/// Reads an [`RawReply`] as the reply to a call.
-pub trait Decode {
-    /// The reply, or a description of what is wrong with the answer.
-    fn decode(&self, answer: RawReply) -> Result<Reply, String>;
-}
-
-impl Decode for Command {
-    fn decode(&self, answer: RawReply) -> Result<Reply, String> {
-        let wrong = format!("unexpected reply to {}: {answer:?}", self.verb());
-        let reply = match self {
-            Self::Acquire(acquire) => acquire_reply(acquire, &answer).map(Reply::Acquire),
-            Self::AcquireAll(acquires) => acquired_all(acquires, &answer),
-            Self::Free(_) | Self::Release(_) | Self::Cancel { .. } => {
-                ended(&answer).map(Reply::Released)
-            }
-            Self::Renew(entries) => renewed(entries, &answer).map(Reply::Renewed),
-            Self::RaiseMaxLease(_) => answer.text().map(|_| Reply::MaxLeaseRaised),
-            Self::Inspect { .. } => inspection(&answer).map(Reply::Inspection),
-            Self::Probe(probe) => probe.decode(&answer).map(Reply::Probed),
-        };
-        reply.ok_or(wrong)
-    }
-}
-
 impl Command {
+    /// The reply that the answer is to this command, or a description of what is wrong with it.
+    ///
+    /// # Errors
+    ///
+    /// If the server cannot have answered that.
+    pub fn decode(&self, answer: &RawReply) -> Result<Reply, String> {
+        let reply = match self {
+            Self::Acquire(acquire) => acquire_reply(acquire, answer).map(Reply::Acquire),
+            Self::AcquireAll(acquires) => acquired_all(acquires, answer).map(Reply::AcquiredAll),
+            Self::Release { .. } | Self::Cancel { .. } => ended(answer).map(Reply::Released),
+            Self::Renew(entries) => renewed(entries, answer).map(Reply::Renewed),
+            Self::RaiseMaxLease(_) => answer.text().map(|_| Reply::MaxLeaseRaised),
+            Self::Inspect { .. } => inspection(answer).map(Reply::Inspection),
+            Self::Probe(probe) => probe.decode(answer).map(Reply::Probed),
+        };
+        reply.ok_or_else(|| format!("unexpected reply to {}: {answer:?}", self.verb()))
+    }
+
     const fn verb(&self) -> &'static str {
         match self {
             Self::Acquire(_) => "acquire",
             Self::AcquireAll(_) => "acquire all",
-            Self::Free(_) | Self::Release(_) => "release",
+            Self::Release { .. } => "release",
             Self::Cancel { .. } => "cancel",
             Self::Renew(_) => "renew",
             Self::RaiseMaxLease(_) => "raise",
@@ -225,33 +209,6 @@ pub fn parse_notification(payload: &str) -> Option<Notification> {
         }
         _ => None,
     }
-}
-
-/// Decodes the reply to [`acquire_batch`]; `None` if it is invalid.
-#[must_use]
-pub fn acquired_batch(acquires: &[&Acquire], answer: &RawReply) -> Option<Vec<BatchItem<Grant>>> {
-    let answers = answer.list().filter(|answers| answers.len() == acquires.len())?;
-    let one = |(acquire, answer): (&&Acquire, &RawReply)| match answer.count()? {
-        0 => Some(BatchItem::Retry),
-        first => {
-            let fences = fence_range(first, acquire.fence_count)?;
-            Some(BatchItem::Done(Grant { fences, contended: false }))
-        }
-    };
-    acquires.iter().zip(answers).map(one).collect()
-}
-
-/// Decodes the reply to [`release_batch`]: whether each request held its lock.
-#[must_use]
-pub fn released_batch(releases: usize, answer: &RawReply) -> Option<Vec<BatchItem<bool>>> {
-    let answers = answer.list().filter(|answers| answers.len() == releases)?;
-    let one = |answer: &RawReply| match answer.count()? {
-        0 => Some(BatchItem::Done(false)),
-        1 => Some(BatchItem::Done(true)),
-        2 => Some(BatchItem::Retry),
-        _ => None,
-    };
-    answers.iter().map(one).collect()
 }
 
 /// A range that a server may have issued: neither empty nor larger than ever requested.
@@ -286,13 +243,10 @@ fn granted(words: &[RawReply]) -> Option<Grant> {
     Some(Grant { fences, contended: contended.int()? == 1 })
 }
 
-fn acquired_all(acquires: &[Acquire], answer: &RawReply) -> Option<Reply> {
+fn acquired_all(acquires: &[Acquire], answer: &RawReply) -> Option<Option<FenceRange>> {
     match answer.count()? {
-        0 => Some(Reply::AcquiredAll(None)),
-        first => {
-            let fences = fence_range(first, u32::try_from(acquires.len()).ok()?)?;
-            Some(Reply::AcquiredAll(Some(fences)))
-        }
+        0 => Some(None),
+        first => fence_range(first, u32::try_from(acquires.len()).ok()?).map(Some),
     }
 }
 

@@ -5,15 +5,9 @@ use std::fmt::{self, Display, Write as _};
 /// A Lua script of the library.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Script {
-    /// Acquire, or queue.
+    /// Acquire locks, or queue for one.
     Acquire,
-    /// Acquire several at once, or none.
-    AcquireAll,
-    /// Acquire many locks that are expected to be free.
-    AcquireBatch,
-    /// Release many locks that are presumably uncontended.
-    ReleaseBatch,
-    /// Release, and grant to the next.
+    /// Release locks, and grant each to the next.
     Release,
     /// Leave the queue or give up the grant.
     Cancel,
@@ -31,11 +25,8 @@ pub enum Script {
 
 impl Script {
     /// All of them, to load at connect.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 8] = [
         Self::Acquire,
-        Self::AcquireBatch,
-        Self::ReleaseBatch,
-        Self::AcquireAll,
         Self::Release,
         Self::Cancel,
         Self::Renew,
@@ -50,42 +41,38 @@ impl Script {
     pub const fn text(self) -> &'static str {
         match self {
             Self::Acquire => concat!(
-                include_str!("scripts/acquire_free.lua"),
-                include_str!("scripts/read.lua"),
-                include_str!("scripts/common.lua"),
                 include_str!("scripts/acquire.lua"),
+                include_str!("scripts/lock.lua"),
+                include_str!("scripts/grant.lua"),
+                include_str!("scripts/acquire_contended.lua"),
             ),
-            Self::AcquireAll => include_str!("scripts/acquire_all.lua"),
             Self::Release => concat!(
-                include_str!("scripts/read.lua"),
-                include_str!("scripts/release_quiet.lua"),
-                include_str!("scripts/common.lua"),
+                include_str!("scripts/lock.lua"),
                 include_str!("scripts/release.lua"),
+                include_str!("scripts/grant.lua"),
+                include_str!("scripts/release_contended.lua"),
             ),
             Self::Cancel => concat!(
-                include_str!("scripts/read.lua"),
-                include_str!("scripts/common.lua"),
+                include_str!("scripts/lock.lua"),
+                include_str!("scripts/grant.lua"),
                 include_str!("scripts/cancel.lua"),
             ),
             Self::Renew => {
-                concat!(include_str!("scripts/read.lua"), include_str!("scripts/renew.lua"))
+                concat!(include_str!("scripts/lock.lua"), include_str!("scripts/renew.lua"))
             }
-            Self::AcquireBatch => include_str!("scripts/acquire_together.lua"),
-            Self::ReleaseBatch => concat!(
-                include_str!("scripts/read.lua"),
-                include_str!("scripts/release_together.lua"),
-            ),
             Self::Inspect => {
-                concat!(include_str!("scripts/read.lua"), include_str!("scripts/inspect.lua"))
+                concat!(include_str!("scripts/lock.lua"), include_str!("scripts/inspect.lua"))
             }
-            Self::Probe => include_str!("scripts/probe.lua"),
-            Self::InitFence => include_str!("scripts/open.lua"),
+            Self::Probe => {
+                concat!(include_str!("scripts/lock.lua"), include_str!("scripts/probe.lua"))
+            }
+            Self::InitFence => {
+                concat!(include_str!("scripts/lock.lua"), include_str!("scripts/init_fence.lua"))
+            }
             Self::Check => include_str!("scripts/check.lua"),
         }
     }
-}
 
-impl Script {
     /// An error of this script that names the command that the user may not run: servers before 7.2
     /// report only the line.
     #[must_use]

@@ -17,7 +17,7 @@ use crate::types::fence::Fence;
 use crate::types::request_id::RequestId;
 use crate::wire::command::Command;
 use crate::wire::keyspace::{Keyspace, lease_steps};
-use crate::wire::reply::{Decode, Notification, Reply, parse_notification};
+use crate::wire::reply::{Notification, Reply, parse_notification};
 use crate::wire::tests::answers::{any_answer, any_text, shaped};
 use crate::wire::tests::calls::any_call;
 use crate::wire::tests::mutation::any_mutation;
@@ -51,7 +51,7 @@ proptest! {
             (Just(call), answer)
         }),
     ) {
-        if let Ok(reply) = call.decode(answer.clone()) {
+        if let Ok(reply) = call.decode(&answer) {
             prop_assert!(fits(&call, &answer, &reply), "{answer:?}\nwas read as {reply:?}");
         }
     }
@@ -60,7 +60,7 @@ proptest! {
     fn every_reply_of_a_server_is_read_back(calls in prop::collection::vec(any_call(), 1..20)) {
         for (call, reply) in calls.iter().zip(replies(&calls)) {
             let answer = spoken(call, &reply);
-            prop_assert_eq!(call.decode(answer.clone()), Ok(reply), "{:?}", answer);
+            prop_assert_eq!(call.decode(&answer), Ok(reply), "{:?}", answer);
         }
     }
 
@@ -71,7 +71,7 @@ proptest! {
     ) {
         for ((call, reply), mutation) in calls.iter().zip(replies(&calls)).zip(&mutations) {
             let answer = mutation.apply(spoken(call, &reply));
-            if let Ok(read) = call.decode(answer.clone()) {
+            if let Ok(read) = call.decode(&answer) {
                 prop_assert!(fits(call, &answer, &read), "{answer:?}\nwas read as {read:?}");
                 let made_up = grants(&read) && !grants(&reply) && mutation.is_inside();
                 prop_assert!(!made_up, "a part of {reply:?}\nchanged to {answer:?} grants");

@@ -1,16 +1,16 @@
 //! The in-memory equivalent of the Lua scripts: the same decisions over a map instead of a server.
 //!
-//! It mirrors `acquire`, `acquire_all`, `release`, `cancel`, `renew`, `inspect`, `probe` and `open`
-//! of `wire/scripts` step by step, and what the Redis backend does at connect: keys with expiry,
-//! the queue, tombstones, the fence counter with its data-loss grace period, and the wait-for
-//! graph. Time is an argument, nothing is random. A parity test sends random commands to this and
-//! to a real server and compares every reply and notification. Change a script and its equivalent
+//! It mirrors `acquire`, `release`, `cancel`, `renew`, `inspect`, `probe` and `init_fence` of
+//! `wire/scripts` step by step, and what the Redis backend does at connect: keys with expiry, the
+//! queue, tombstones, the fence counter with its data-loss grace period, and the wait-for graph.
+//! Time is an argument, nothing is random. A parity test sends random commands to this and to a
+//! real server and compares every reply and notification. Change a script and its equivalent
 //! together.
 //!
 //! Four simplifications, none of which shows in a reply: the queue and its entries are one map,
-//! because on the server they are written and expire together; `acquire_free.lua` and
-//! `release_quiet.lua` are missing, because they only shorten what the long scripts do; a ttl below
-//! a millisecond, which the script refuses, is the caller's to refuse; and the TTL of a section's
+//! because on the server they are written and expire together; the uncontended beginnings of
+//! `acquire` and `release` are missing, because they only shorten what follows; a ttl below a
+//! millisecond, which the script refuses, is the caller's to refuse; and the TTL of a section's
 //! hash is missing, because none of its fields counts longer.
 
 pub(crate) mod fence_counter;
@@ -57,7 +57,7 @@ impl MemoryStore {
                 )
             }
             Command::AcquireAll(acquires) => Reply::AcquiredAll(self.acquire_all(now, acquires)),
-            Command::Free(request) | Command::Release(request) => {
+            Command::Release { request, .. } => {
                 Reply::Released(self.step(now, request, publish, |mut step| step.release()))
             }
             Command::Cancel { request, tombstone } => {
@@ -77,7 +77,7 @@ impl MemoryStore {
         }
     }
 
-    /// Makes the fence counter if there is none, as `open.lua` does; whether it did.
+    /// Makes the fence counter if there is none, as `init_fence.lua` does; whether it did.
     pub fn open(&mut self, now_us: u64, min_fence: Fence, longest: Duration, lost: bool) -> bool {
         self.counter.open(ServerTime::from_micros(now_us), min_fence, longest, lost)
     }

@@ -13,11 +13,9 @@ use redis::{Cmd, RedisError, Value};
 
 use crate::backend::redis::errors::call_error;
 use crate::protocol::commands::CommandError;
-use crate::wire::command::{Acquire, Command, MAX_BATCH, RequestRef, acquire_batch, release_batch};
+use crate::wire::command::{Command, MAX_BATCH};
 use crate::wire::keyspace::{EVERYONE, Keyspace, SMALL_FENCE_RANGE, lease_steps};
-use crate::wire::reply::{
-    AcquireReply, BatchItem, Decode, RawReply, Reply, acquired_batch, released_batch,
-};
+use crate::wire::reply::{RawReply, Reply};
 use crate::wire::script::{Script, ScriptCall};
 
 type Outcome = Result<Reply, CommandError>;
@@ -30,37 +28,21 @@ pub(crate) struct Batch<'a> {
 
 enum BatchStep {
     One(usize),
-    /// Two commands: the bound is announced to all processes, and then to the server, where the
-    /// next connection looks.
-    Raise(usize, Duration),
-    Releases(Vec<usize>),
-    Acquires(Vec<usize>),
-}
-
-impl BatchStep {
-    const fn answers(&self) -> usize {
-        if matches!(self, Self::Raise(..)) { 2 } else { 1 }
-    }
+    Several(Vec<usize>),
 }
 
 impl<'a> Batch<'a> {
     pub(crate) fn new(calls: &'a [Command]) -> Self {
-        let releases = numbers(calls, |call| matches!(call, Command::Free(_)));
+        let releases =
+            several(calls, |call| matches!(call, Command::Release { contended: false, .. }));
         let acquires = acquires(calls);
+        let alone = |number: &usize| {
+            releases.binary_search(number).is_err() && acquires.binary_search(number).is_err()
+        };
         let mut steps = Vec::with_capacity(calls.len());
-        steps.extend(releases.chunks(MAX_BATCH).map(|some| BatchStep::Releases(some.to_vec())));
-        let mut grouped = acquires.iter().copied().peekable();
-        for (number, call) in calls.iter().enumerate() {
-            if grouped.next_if_eq(&number).is_none()
-                && (releases.is_empty() || !matches!(call, Command::Free(_)))
-            {
-                steps.push(match call {
-                    Command::RaiseMaxLease(max_lease) => BatchStep::Raise(number, *max_lease),
-                    _ => BatchStep::One(number),
-                });
-            }
-        }
-        steps.extend(acquires.chunks(MAX_BATCH).map(|some| BatchStep::Acquires(some.to_vec())));
+        steps.extend(together(&releases));
+        steps.extend((0..calls.len()).filter(alone).map(BatchStep::One));
+        steps.extend(together(&acquires));
         Self { calls, steps }
     }
 
@@ -68,17 +50,17 @@ impl<'a> Batch<'a> {
         let mut commands = Vec::with_capacity(self.steps.len());
         for step in &self.steps {
             match step {
-                BatchStep::One(number) => {
-                    commands.extend(self.calls[*number].encode(space).map(|one| command(&one)));
-                }
-                BatchStep::Raise(_, max_lease) => {
-                    commands.extend([ladder.publish(*max_lease), ladder.load(*max_lease)]);
-                }
-                BatchStep::Releases(numbers) => {
-                    commands.push(command(&release_batch(&self.requests(numbers), space)));
-                }
-                BatchStep::Acquires(numbers) => {
-                    commands.push(command(&acquire_batch(&self.acquires(numbers), space)));
+                BatchStep::One(number) => match &self.calls[*number] {
+                    // Announced to all processes, and then to the server, where the next
+                    // connection looks.
+                    Command::RaiseMaxLease(max_lease) => {
+                        commands.extend([ladder.publish(*max_lease), ladder.load(*max_lease)]);
+                    }
+                    call => commands.extend(call.encode(space).map(|call| command(&call))),
+                },
+                BatchStep::Several(numbers) => {
+                    let calls = numbers.iter().map(|&number| &self.calls[number]);
+                    commands.push(command(&Command::encode_batch(calls, space)));
                 }
             }
         }
@@ -90,11 +72,13 @@ impl<'a> Batch<'a> {
         let mut replies: Vec<Outcome> =
             self.calls.iter().map(|_| Err(CommandError::ConnectionLost)).collect();
         match answers {
-            Ok(answers) if answers.len() == self.steps.iter().map(BatchStep::answers).sum() => {
+            Ok(answers)
+                if answers.len() == self.steps.iter().map(|step| self.answers(step)).sum() =>
+            {
                 let mut answers = answers.into_iter();
                 for step in &self.steps {
                     // An error of the first command says as much as one of the last.
-                    let of_step = answers.by_ref().take(step.answers());
+                    let of_step = answers.by_ref().take(self.answers(step));
                     let error = |answer: &Value| matches!(answer, Value::ServerError(_));
                     let answer =
                         of_step.reduce(|first, last| if error(&first) { first } else { last });
@@ -105,58 +89,59 @@ impl<'a> Batch<'a> {
             // With several commands it is an error of the connection, whichever script it is
             // attributed to.
             Err(error) => {
-                let script = self.steps.first().and_then(|step| self.script(step));
+                let script = self.steps.first().and_then(|step| self.first(step).script());
                 replies.fill(Err(script_error(script, &error)));
             }
         }
         replies
     }
 
-    fn script(&self, step: &BatchStep) -> Option<Script> {
+    fn first(&self, step: &BatchStep) -> &Command {
         match step {
-            BatchStep::One(number) => self.calls[*number].script(),
-            BatchStep::Raise(..) => None,
-            BatchStep::Releases(_) => Some(Script::ReleaseBatch),
-            BatchStep::Acquires(_) => Some(Script::AcquireBatch),
+            BatchStep::One(number) => &self.calls[*number],
+            BatchStep::Several(numbers) => &self.calls[numbers[0]],
         }
+    }
+
+    /// How many Redis commands a step is.
+    fn answers(&self, step: &BatchStep) -> usize {
+        if matches!(self.first(step), Command::RaiseMaxLease(_)) { 2 } else { 1 }
     }
 
     fn answer(&self, step: &BatchStep, answer: Value, replies: &mut [Outcome]) {
-        match step {
-            BatchStep::One(number) | BatchStep::Raise(number, _) => {
+        match (step, answer) {
+            (BatchStep::One(number), answer) => {
                 replies[*number] = read(&self.calls[*number], answer);
             }
-            BatchStep::Releases(numbers) => {
-                let ended = group(self.script(step), answer, |answer| {
-                    released_batch(numbers.len(), answer)
-                });
-                spread(numbers, ended, Reply::Released, replies);
+            (BatchStep::Several(numbers), Value::Array(items)) if items.len() == numbers.len() => {
+                for (&number, item) in numbers.iter().zip(items) {
+                    replies[number] = match (&self.calls[number], item) {
+                        (Command::Acquire(_), Value::Int(0)) => Err(CommandError::NotBatchable),
+                        (call, item) => read(call, item),
+                    };
+                }
             }
-            BatchStep::Acquires(numbers) => {
-                let grants = group(self.script(step), answer, |answer| {
-                    acquired_batch(&self.acquires(numbers), answer)
-                });
-                let granted = |grant| Reply::Acquire(AcquireReply::Granted(grant));
-                spread(numbers, grants, granted, replies);
+            (BatchStep::Several(numbers), answer) => {
+                let error = match answer {
+                    Value::ServerError(error) => {
+                        script_error(self.first(step).script(), &RedisError::from(error))
+                    }
+                    answer => CommandError::InvalidReply(format!(
+                        "unexpected reply to several calls together: {answer:?}"
+                    )),
+                };
+                numbers.iter().for_each(|&number| replies[number] = Err(error.clone()));
             }
         }
     }
+}
 
-    fn requests(&self, numbers: &[usize]) -> Vec<&RequestRef> {
-        let request = |&number: &usize| match &self.calls[number] {
-            Command::Free(request) => Some(request),
-            _ => None,
-        };
-        numbers.iter().filter_map(request).collect()
-    }
-
-    fn acquires(&self, numbers: &[usize]) -> Vec<&Acquire> {
-        let acquire = |&number: &usize| match &self.calls[number] {
-            Command::Acquire(acquire) => Some(acquire),
-            _ => None,
-        };
-        numbers.iter().filter_map(acquire).collect()
-    }
+/// Steps for these commands, as many in each as one script answers.
+fn together(numbers: &[usize]) -> impl Iterator<Item = BatchStep> + '_ {
+    numbers.chunks(MAX_BATCH).map(|some| match some {
+        &[one] => BatchStep::One(one),
+        several => BatchStep::Several(several.to_vec()),
+    })
 }
 
 /// The acquires that are batched: not beside a cancel, which no acquire may overtake; only the
@@ -167,7 +152,7 @@ fn acquires(calls: &[Command]) -> Vec<usize> {
         return Vec::new();
     }
     let mut keys = HashSet::new();
-    numbers(calls, |call| match call {
+    several(calls, |call| match call {
         Command::Acquire(acquire) => {
             acquire.likely_free
                 && acquire.fence_count <= SMALL_FENCE_RANGE
@@ -178,48 +163,11 @@ fn acquires(calls: &[Command]) -> Vec<usize> {
 }
 
 /// The indices of such commands, if there are several: a single one is sent as it is.
-fn numbers<'a>(calls: &'a [Command], mut such: impl FnMut(&'a Command) -> bool) -> Vec<usize> {
+fn several<'a>(calls: &'a [Command], mut such: impl FnMut(&'a Command) -> bool) -> Vec<usize> {
     let numbered = calls.iter().enumerate();
     let found: Vec<_> =
         numbered.filter_map(|(number, call)| such(call).then_some(number)).collect();
     if found.len() > 1 { found } else { Vec::new() }
-}
-
-/// The answer to several calls that went together.
-fn group<T>(
-    script: Option<Script>,
-    answer: Value,
-    read: impl FnOnce(&RawReply) -> Option<Vec<BatchItem<T>>>,
-) -> Result<Vec<BatchItem<T>>, CommandError> {
-    if let Value::ServerError(error) = answer {
-        return Err(script_error(script, &RedisError::from(error)));
-    }
-    let answer = plain(answer);
-    read(&answer).ok_or_else(|| {
-        CommandError::InvalidReply(format!(
-            "unexpected reply to several calls together: {answer:?}"
-        ))
-    })
-}
-
-/// Gives each of these commands its outcome; on an error, all of them the error.
-fn spread<T>(
-    numbers: &[usize],
-    answers: Result<Vec<BatchItem<T>>, CommandError>,
-    done: impl Fn(T) -> Reply,
-    replies: &mut [Outcome],
-) {
-    match answers {
-        Ok(answers) => {
-            for (&number, answer) in numbers.iter().zip(answers) {
-                replies[number] = match answer {
-                    BatchItem::Done(value) => Ok(done(value)),
-                    BatchItem::Retry => Err(CommandError::NotBatchable),
-                };
-            }
-        }
-        Err(error) => numbers.iter().for_each(|&number| replies[number] = Err(error.clone())),
-    }
 }
 
 pub(crate) fn command(invocation: &ScriptCall) -> Cmd {
@@ -235,7 +183,7 @@ pub(crate) fn read(call: &Command, answer: Value) -> Result<Reply, CommandError>
     if let Value::ServerError(error) = answer {
         return Err(script_error(call.script(), &RedisError::from(error)));
     }
-    call.decode(plain(answer)).map_err(CommandError::InvalidReply)
+    call.decode(&plain(answer)).map_err(CommandError::InvalidReply)
 }
 
 pub(crate) fn plain(value: Value) -> RawReply {

@@ -266,12 +266,9 @@ const STEPS: [&str; 10] = [
 
 fn check_rights(commands: &mut Pipeline, space: &Keyspace, inbox: &str) {
     // No other process has this name.
-    let lock = space.names(inbox);
-    let id = RequestId::from_bits(0);
-    commands.cmd("EVALSHA").arg(sha(Script::Check)).arg(6);
-    commands.arg(lock.hold()).arg(lock.queue().to_string()).arg(lock.waiters().to_string());
-    commands.arg(lock.cancelled().to_string()).arg(space.blocked(id).to_string());
-    commands.arg(space.fence()).arg(inbox);
+    commands.cmd("EVALSHA").arg(sha(Script::Check)).arg(3);
+    commands.arg(space.hold(inbox)).arg(space.blocked(RequestId::from_bits(0))).arg(space.fence());
+    commands.arg(inbox);
 }
 
 /// An error of the greeting, whose SELECT may be denied.
@@ -321,8 +318,8 @@ fn read_rights(client: &Client, space: &Keyspace, answers: &[Value]) -> Result<i
 
 /// Loads the scripts, and makes the fence counter where there is none. A server that knows of
 /// leases but not the counter, or that we were connected to before, has lost its data; see
-/// `scripts/open.lua`. Optimistic locking (WATCH in [`look`]) makes one of several clients that
-/// connect at the same time decide; `false` if it was another: look again.
+/// `scripts/init_fence.lua`. Optimistic locking (WATCH in [`look`]) makes one of several clients
+/// that connect at the same time decide; `false` if it was another: look again.
 async fn prepare(
     connection: &mut MultiplexedConnection,
     space: &Keyspace,

@@ -76,5 +76,5 @@ fn a_hold_whose_push_overtook_an_acquire_is_cancelled_so_that_it_is_not_queued_a
     drain(&mut protocol);
     protocol.release(at(1.73), RequestId::from_bits(1));
     let (_, call) = sent(&mut protocol);
-    assert!(matches!(call, Command::Release(_)), "it had the hold: {call:?}");
+    assert!(matches!(call, Command::Release { .. }), "it had the hold: {call:?}");
 }

@@ -92,7 +92,7 @@ fn what_was_taken_at_once_is_renewed_limited_and_released_like_any_other() {
     let (_, call) = sent(&mut protocol);
     assert!(matches!(&call, Command::Renew(entries) if entries.len() == 2), "{call:?}");
     protocol.release(at(12.6), NONCES[0]);
-    assert!(matches!(sent(&mut protocol).1, Command::Free(_)));
+    assert!(matches!(sent(&mut protocol).1, Command::Release { .. }));
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn an_end_that_went_unanswered_and_then_finds_nothing_is_no_loss() {
     let mut protocol = holding();
     protocol.release(at(2.0), RequestId::from_bits(1));
     let (_, call) = sent(&mut protocol);
-    assert!(matches!(call, Command::Free(_)), "{call:?}");
+    assert!(matches!(call, Command::Release { .. }), "{call:?}");
     protocol.disconnected(at(2.1), "reset".to_owned());
     protocol.connected(at(2.2), BOUND);
     let (id, _) = sent(&mut protocol);

@@ -15,8 +15,7 @@
 -- and never a false one.
 local id, prefix = ARGV[1], ARGV[2]
 local lease, fresh, limit = ARGV[3] * 1000, ARGV[4] * 1000, tonumber(ARGV[5])
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
+local now = clock()
 
 local function parse(field, value)
   local registered, since, section, length, rest =
@@ -72,8 +71,7 @@ local function obstacle(entry)
     return entry.section
   end
   local hold = redis.pcall('GET', prefix .. '{' .. entry.key .. '}')
-  if type(hold) == 'string' and string.sub(hold, 1, 3) == 'dl1'
-    and string.sub(hold, 5, 36) ~= entry.id then
+  if is_hold(hold) and not is_hold(hold, entry.id) then
     return string.sub(hold, 5, 36)
   end
 end

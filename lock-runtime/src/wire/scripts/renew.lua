@@ -1,51 +1,45 @@
 -- Prolongs many holds and waiters' leases in one call; what is not there is never made.
--- ARGV is a list of entries; each takes its keys from KEYS in order:
---   'h', request id, ttl ms            KEYS hold                   answers 1 renewed, 2 and
---     somebody may be queued, 0 not its any more
---   'w', request id, lease ms          KEYS hold, queue, waiters   answers the holder's PTTL, or
---     -1: ask with acquire
+-- KEYS: hold of the lock of each entry   ARGV: of each entry
+--   'h', request id, ttl ms     a hold     answers 1 renewed, 2 and somebody may be queued, 0 not
+--     its any more
+--   'w', request id, lease ms   a waiter   answers the holder's PTTL, or -1: ask with acquire
 -- No entry may make the call fail for the others: companions of a foreign type count as absent, and
 -- PEXPIRE comes before HSET because a full server refuses HSET unless the script has written
 -- before.
-local answers = {}
-local key, argument = 1, 1
-local time = nil
-while ARGV[argument] do
-  local kind, id, ms = ARGV[argument], ARGV[argument + 1], ARGV[argument + 2]
-  argument = argument + 3
-  local hold = KEYS[key]
-  local value = read(hold)
-  local ours = type(value) == 'string' and string.sub(value, 1, 3) == 'dl1'
-  local mine = ours and string.sub(value, 5, 36) == id
-  local answer
-  if kind == 'h' then
-    -- Never shorter: a renewal of a connection that was left may arrive late, with a ttl from
-    -- before a nested call asked for a longer one.
-    answer = mine and tonumber(ms) > 0
-      and redis.call('PEXPIRE', hold, math.max(tonumber(ms), redis.call('PTTL', hold))) or 0
-    if answer == 1 and string.sub(value, 4, 4) == 'w' then
-      answer = 2
-    end
-    key = key + 1
-  else
-    local queue, waiters = KEYS[key + 1], KEYS[key + 2]
-    local entry = ours and not mine and redis.pcall('HGET', waiters, id)
-    local rest = type(entry) == 'string' and string.match(entry, '^%d+( .*)$')
-    if rest and type(redis.pcall('ZSCORE', queue, id)) == 'string' then
-      time = time or redis.call('TIME')
-      local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
-      local deadline = string.format('%.0f', now + ms * 1000)
-      -- Never shorter: another process may have the longer leases of many waiters here.
-      local keep = math.max(redis.call('PTTL', queue), ms * 2)
-      redis.call('PEXPIRE', queue, keep)
-      redis.call('PEXPIRE', waiters, keep)
-      local written = redis.pcall('HSET', waiters, id, deadline .. rest)
-      answer = type(written) == 'number' and redis.call('PTTL', hold) or -1
-    else
-      answer = -1
-    end
-    key = key + 3
+local answers, now = {}, nil
+
+local function renew_hold(hold, value, ttl)
+  -- Never shorter: a renewal of a connection that was left may arrive late, with a ttl from before
+  -- a nested call asked for a longer one.
+  local renewed = redis.call('PEXPIRE', hold, math.max(ttl, redis.call('PTTL', hold)))
+  return renewed == 1 and string.sub(value, 4, 4) == 'w' and 2 or renewed
+end
+
+local function renew_waiter(hold, id, lease)
+  local queue, waiters = hold .. ':queue', hold .. ':waiters'
+  local entry = redis.pcall('HGET', waiters, id)
+  local rest = type(entry) == 'string' and string.match(entry, '^%d+( .*)$')
+  if not rest or type(redis.pcall('ZSCORE', queue, id)) ~= 'string' then
+    return -1
   end
-  answers[#answers + 1] = answer
+  now = now or clock()
+  -- Never shorter: another process may have the longer leases of many waiters here.
+  local keep = math.max(redis.call('PTTL', queue), lease * 2)
+  redis.call('PEXPIRE', queue, keep)
+  redis.call('PEXPIRE', waiters, keep)
+  local deadline = string.format('%.0f', now + lease * 1000)
+  local written = redis.pcall('HSET', waiters, id, deadline .. rest)
+  return type(written) == 'number' and redis.call('PTTL', hold) or -1
+end
+
+for entry, hold in ipairs(KEYS) do
+  local kind, id, ms = ARGV[entry * 3 - 2], ARGV[entry * 3 - 1], tonumber(ARGV[entry * 3])
+  local value = read(hold)
+  local mine = is_hold(value, id)
+  if kind == 'h' then
+    answers[entry] = mine and ms > 0 and renew_hold(hold, value, ms) or 0
+  else
+    answers[entry] = not mine and is_hold(value) and renew_waiter(hold, id, ms) or -1
+  end
 end
 return answers

@@ -95,8 +95,8 @@ pub fn any_call() -> impl Strategy<Value = Command> {
     prop_oneof![
         4 => acquire().prop_map(Command::Acquire),
         2 => acquires().prop_map(Command::AcquireAll),
-        1 => request().prop_map(Command::Free),
-        1 => request().prop_map(Command::Release),
+        2 => (request(), any::<bool>())
+            .prop_map(|(request, contended)| Command::Release { request, contended }),
         1 => (request(), tombstone)
             .prop_map(|(request, tombstone)| Command::Cancel { request, tombstone }),
         2 => prop::collection::vec(renewal(), 0..4).prop_map(Command::Renew),

@@ -25,10 +25,9 @@ pub fn fits(call: &Command, answer: &RawReply, reply: &Reply) -> bool {
                 && fences.size() as usize == acquires.len()
                 && is_number(answer, fences.first().get())
         }
-        (
-            Command::Free(_) | Command::Release(_) | Command::Cancel { .. },
-            Reply::Released(held),
-        ) => *answer == RawReply::Int((*held).into()),
+        (Command::Release { .. } | Command::Cancel { .. }, Reply::Released(held)) => {
+            *answer == RawReply::Int((*held).into())
+        }
         (Command::Renew(entries), Reply::Renewed(replies)) => {
             replies.len() == entries.len() && entries.iter().zip(replies).all(fits_renewal)
         }

@@ -21,8 +21,7 @@ impl ReleasedRequests {
     pub(super) fn note(&mut self, call: &Command, reply: &Reply) {
         match (call, reply) {
             (
-                Command::Free(RequestRef { id, .. })
-                | Command::Release(RequestRef { id, .. })
+                Command::Release { request: RequestRef { id, .. }, .. }
                 | Command::Cancel { request: RequestRef { id, .. }, .. },
                 _,
             ) => {

@@ -1,5 +1,5 @@
 //! The clock of the in-memory server, values with a TTL, and the fence counter with its quarantine:
-//! `next_fences` of `common.lua`, and `open.lua`.
+//! `next_fences` of `grant.lua`, and `init_fence.lua`.
 
 use std::time::Duration;
 
@@ -75,7 +75,8 @@ impl FenceCounter {
         Ok(fences)
     }
 
-    /// As many tokens as this if the counter is sound, else it stays as it is: `acquire_all.lua`.
+    /// As many tokens as this if the counter is sound, else it stays as it is: several locks in
+    /// `acquire.lua`.
     pub(crate) fn take_all(&mut self, size: u32, min_fence: Fence) -> Option<FenceRange> {
         let Self::At(last) = self else { return None };
         let fences = FenceRange::new(Fence::new(last.saturating_add(1)), size);

@@ -1,5 +1,5 @@
 //! All keys of one lock, and one command on them: `acquire.lua`, `release.lua`, `cancel.lua` and
-//! what they share in `common.lua`.
+//! what they share in `grant.lua`.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;

@@ -1,9 +1,9 @@
 //! Calls about several locks that go as one: each is to do what it does alone, or nothing.
 
-use crate::backend::memory::tests::commands::{once, queueing, request, request_id};
+use crate::backend::memory::tests::commands::{once, queueing, release, request, request_id};
 use crate::backend::memory::tests::parity::{Both, LIVE};
-use crate::wire::command::{Acquire, Command, RequestRef, acquire_batch, release_batch};
-use crate::wire::reply::{BatchItem, Decode, Grant, Reply, acquired_batch, released_batch};
+use crate::wire::command::{Acquire, Command, RequestRef};
+use crate::wire::reply::{AcquireReply, Grant, RawReply, Reply};
 
 const KEYS: [&str; 3] = ["first", "second", "third"];
 
@@ -21,34 +21,42 @@ fn three() -> Vec<Acquire> {
 }
 
 impl Both {
-    fn acquire_batch(&mut self, asks: &[Acquire]) -> Vec<Option<Grant>> {
-        let asks: Vec<&Acquire> = asks.iter().collect();
-        let words = acquire_batch(&asks, &self.space);
-        let answer = self.invoke(&words).expect("an answer");
-        let outcomes = acquired_batch(&asks, &answer).expect("one for each");
-        outcomes.into_iter().map(done).collect()
+    /// What each of these calls is answered, and undecoded where it was not done.
+    fn batch(&mut self, calls: &[Command]) -> Vec<Result<Reply, RawReply>> {
+        let words = Command::encode_batch(calls.iter(), &self.space);
+        let Ok(RawReply::List(answers)) = self.invoke(&words) else { panic!("no list") };
+        assert_eq!(answers.len(), calls.len());
+        let decode = |(call, answer): (&Command, RawReply)| match call.decode(&answer) {
+            Ok(reply) => Ok(reply),
+            Err(_) => Err(answer),
+        };
+        calls.iter().zip(answers).map(decode).collect()
     }
 
-    fn release_batch(&mut self, requests: &[RequestRef]) -> Vec<Option<bool>> {
-        let requests: Vec<&RequestRef> = requests.iter().collect();
-        let words = release_batch(&requests, &self.space);
-        let answer = self.invoke(&words).expect("an answer");
-        let outcomes = released_batch(requests.len(), &answer).expect("one for each");
-        outcomes.into_iter().map(done).collect()
+    fn acquire_batch(&mut self, asks: &[Acquire]) -> Vec<Option<Grant>> {
+        let calls: Vec<_> = asks.iter().cloned().map(Command::Acquire).collect();
+        let grant = |outcome| match outcome {
+            Ok(Reply::Acquire(AcquireReply::Granted(grant))) => Some(grant),
+            Err(RawReply::Int(0)) => None,
+            other => panic!("answered by {other:?}"),
+        };
+        self.batch(&calls).into_iter().map(grant).collect()
+    }
+
+    fn release_batch(&mut self, requests: &[RequestRef]) -> Vec<bool> {
+        let calls: Vec<_> = requests.iter().cloned().map(release).collect();
+        let held = |outcome| match outcome {
+            Ok(Reply::Released(held)) => held,
+            other => panic!("answered by {other:?}"),
+        };
+        self.batch(&calls).into_iter().map(held).collect()
     }
 
     /// Whether the lock was this request's; it is free then.
     fn was_held(&mut self, number: u8, key: &str) -> bool {
-        let release = Command::Release(of(number, key));
+        let release = release(of(number, key));
         let answer = self.ask(&release).expect("an answer");
-        release.decode(answer).expect("a reply") == Reply::Released(true)
-    }
-}
-
-fn done<T>(outcome: BatchItem<T>) -> Option<T> {
-    match outcome {
-        BatchItem::Done(value) => Some(value),
-        BatchItem::Retry => None,
+        release.decode(&answer).expect("a reply") == Reply::Released(true)
     }
 }
 
@@ -90,18 +98,21 @@ fn locks_released_together_are_ended_only_by_their_holders() {
     let mut both = Both::new();
     assert!(both.acquire_batch(&three()).iter().all(Option::is_some));
     let requests = [of(1, "first"), of(9, "second"), of(3, "third")];
-    assert_eq!(both.release_batch(&requests), [Some(true), Some(false), Some(true)]);
+    assert_eq!(both.release_batch(&requests), [true, false, true]);
     assert!(both.was_held(2, "second"));
     assert!(!both.was_held(1, "first"));
 }
 
 #[test]
-fn a_lock_that_somebody_waits_for_is_not_released_together_with_others() {
+fn locks_that_others_wait_for_are_granted_to_them_when_all_are_released_together() {
     let mut both = Both::new();
-    both.granted(ask(1, "first"));
-    let waiter = Acquire { request: of(2, "first"), ..queueing(request_id(2), LIVE[0]) };
-    both.busy(waiter);
-    assert_eq!(both.release_batch(&[of(1, "first")]), [None]);
-    assert!(both.was_held(1, "first"));
-    assert!(both.was_held(2, "first"), "the release went to the waiter");
+    for (holder, waiter, key) in [(1, 11, "first"), (2, 12, "second")] {
+        both.granted(ask(holder, key));
+        both.busy(Acquire { request: of(waiter, key), ..queueing(request_id(waiter), LIVE[0]) });
+    }
+    both.granted(ask(3, "third"));
+    let requests = [of(1, "first"), of(2, "second"), of(3, "third")];
+    assert_eq!(both.release_batch(&requests), [true, true, true]);
+    assert!(both.was_held(11, "first") && both.was_held(12, "second"));
+    assert!(!both.was_held(3, "third"));
 }

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use crate::backend::memory::tests::commands::{
-    BLOCK, BOUND, KEY, QUARANTINE, once, owner_info, queueing, request, request_id,
+    BLOCK, BOUND, KEY, QUARANTINE, once, owner_info, queueing, release, request, request_id,
 };
 use crate::backend::memory::tests::parity::{Both, DEAD, LIVE, Pair, START};
 use crate::types::fence::Fence;
 use crate::types::request_id::RequestId;
 use crate::wire::command::{Acquire, Command, Enqueue, Renewal, RequestRef};
 use crate::wire::keyspace::{DataLossGrace, WAITER_LEASE};
-use crate::wire::reply::{AcquireReply, BlockedBy, Decode as _, Notification, RenewalReply, Reply};
+use crate::wire::reply::{AcquireReply, BlockedBy, Notification, RenewalReply, Reply};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -388,7 +388,7 @@ fn a_loss_that_a_clock_shows_in_the_future_is_waited_out_from_now() {
     let mut both = Both::new();
     both.raw(&["SET", "lock:fence", "wait:9000000000000000:1:0"]);
     let answer = both.ask(&Command::Acquire(once(request_id(1)))).unwrap();
-    let reply = Command::Acquire(once(request_id(1))).decode(answer).unwrap();
+    let reply = Command::Acquire(once(request_id(1))).decode(&answer).unwrap();
     let Reply::Acquire(AcquireReply::Busy(busy)) = reply else { panic!("{reply:?}") };
     assert!(busy.left.is_some_and(|left| left <= BOUND), "{busy:?}");
 }
@@ -400,7 +400,7 @@ fn a_release_during_the_quarantine_leaves_the_waiters_queued() {
     both.busy(queueing(request_id(2), LIVE[0]));
     let min_fence = Fence::new(START + 1_000);
     assert_eq!(
-        both.same(Command::Release(RequestRef { min_fence, ..request(request_id(1)) })),
+        both.same(release(RequestRef { min_fence, ..request(request_id(1)) })),
         Reply::Released(true)
     );
     assert_eq!(both.notified(), []);
@@ -513,7 +513,7 @@ fn a_large_block_never_carries_the_counter_far_ahead_of_the_clock() {
     both.raw(&["SET", "lock:fence", "2100000000000000"]);
     let ask = Acquire { fence_count: 400, ..once(request_id(1)) };
     let answer = both.ask(&Command::Acquire(ask.clone())).expect("a grant");
-    let reply = Command::Acquire(ask).decode(answer).expect("a grant");
+    let reply = Command::Acquire(ask).decode(&answer).expect("a grant");
     let Reply::Acquire(AcquireReply::Granted(grant)) = reply else { panic!("{reply:?}") };
     assert_eq!((grant.fences.size(), grant.fences.first().get()), (16, 2_100_000_000_000_001));
 }

@@ -93,7 +93,7 @@ impl Both {
     }
 
     pub(crate) fn release(&mut self, id: RequestId) -> bool {
-        self.same(Command::Release(request(id))) == Reply::Released(true)
+        self.same(release(request(id))) == Reply::Released(true)
     }
 
     /// The grants that waiters were notified of.
@@ -117,4 +117,9 @@ pub(crate) fn refusal(reply: RedisResult<RawReply>) -> String {
     let error = reply.expect_err("the server refuses this");
     assert_ne!(error.kind(), ErrorKind::Io, "{error}");
     error.to_string()
+}
+
+/// A release of what nobody is known to wait for.
+pub(crate) fn release(request: RequestRef) -> Command {
+    Command::Release { request, contended: false }
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::backend::memory::tests::commands::{KEY, once, owner_info, request, request_id};
+use crate::backend::memory::tests::commands::{
+    KEY, once, owner_info, release, request, request_id,
+};
 use crate::backend::memory::tests::parity::Both;
 use crate::types::request_id::RequestId;
 use crate::wire::command::{Acquire, Command, Probe, RequestRef, WaitTarget};
@@ -189,7 +191,7 @@ fn an_entry_that_is_over_is_gone_though_others_keep_its_hash() {
 fn a_request_that_was_granted_meanwhile_waits_no_more() {
     let mut both = Both::half_a_cycle();
     let request = RequestRef { key: SECOND.into(), ..request(request_id(2)) };
-    assert_eq!(both.same(Command::Release(request)), Reply::Released(true));
+    assert_eq!(both.same(release(request)), Reply::Released(true));
     both.hold(11, SECOND);
     assert_eq!(both.cycle(waiting(12, 11, SECOND)), [request_id(12)]);
     assert_eq!(both.cycle(waiting(13, 11, FIRST)), [], "the entry of request 11 leads nowhere");
@@ -223,8 +225,8 @@ fn a_search_ends_after_as_many_requests_as_it_may_visit() {
 #[test]
 fn nothing_is_left_after_two_seconds() {
     let mut both = Both::half_a_cycle();
-    both.same(Command::Release(RequestRef { key: FIRST.into(), ..request(request_id(1)) }));
-    both.same(Command::Release(RequestRef { key: SECOND.into(), ..request(request_id(2)) }));
+    both.same(release(RequestRef { key: FIRST.into(), ..request(request_id(1)) }));
+    both.same(release(RequestRef { key: SECOND.into(), ..request(request_id(2)) }));
     assert!(!both.memory.is_empty(both.now_us()));
     both.advance(Duration::from_millis(2_100));
     assert!(both.memory.is_empty(both.now_us()));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::backend::memory::tests::commands::{
-    KEY, once, owner_info, queueing, refusal, request, request_id,
+    KEY, once, owner_info, queueing, refusal, release, request, request_id,
 };
 use crate::backend::memory::tests::parity::{Both, LIVE};
 use crate::types::request_id::RequestId;
@@ -85,7 +85,7 @@ fn a_full_server_refuses_new_holds_in_its_own_words_and_keeps_the_old_ones() {
     let batch = Command::Renew(vec![renew_waiter(2), renew(1, Duration::from_secs(9))]);
     let answers = ints(both.ask(&batch).unwrap());
     assert!(answers[0] > 0 && answers[1] == 2, "{answers:?}");
-    assert_eq!(both.ask(&Command::Release(request(request_id(1)))).unwrap(), RawReply::Int(1));
+    assert_eq!(both.ask(&release(request(request_id(1)))).unwrap(), RawReply::Int(1));
     assert_eq!(
         ints(both.ask(&Command::Renew(vec![renew(2, Duration::from_secs(9))])).unwrap()),
         [2]
@@ -98,7 +98,7 @@ fn a_publish_that_is_refused_leaves_no_hold_to_a_waiter_that_was_not_told() {
     both.granted(once(request_id(1)));
     both.busy(queueing(request_id(2), LIVE[0]));
     both.raw(&["ACL", "SETUSER", "default", "-publish"]);
-    assert_eq!(both.ask(&Command::Release(request(request_id(1)))).unwrap(), RawReply::Int(1));
+    assert_eq!(both.ask(&release(request(request_id(1)))).unwrap(), RawReply::Int(1));
     let answer = both.ask(&Command::Acquire(once(request_id(3)))).unwrap();
     assert!(matches!(answer, RawReply::Int(_)), "{answer:?}");
     assert!(matches!(

@@ -10,7 +10,7 @@ use crate::backend::memory::tests::compare::{Numbers, PubSubMessage};
 use crate::types::fence::{Fence, FenceRange};
 use crate::wire::command::Command;
 use crate::wire::keyspace::Keyspace;
-use crate::wire::reply::{AcquireReply, Decode, RawReply, Reply, parse_notification};
+use crate::wire::reply::{AcquireReply, RawReply, Reply, parse_notification};
 use crate::wire::script::{Script, ScriptCall};
 
 /// Inboxes with a subscriber.
@@ -150,14 +150,14 @@ impl Both {
     }
 
     pub(crate) fn put_not_a_lock(&mut self, key: &str) {
-        let name = self.space.names(key).hold().to_owned();
+        let name = self.space.hold(key);
         self.raw(&["DEL", &name]);
         self.raw(&["RPUSH", &name, "not a lock"]);
         self.memory.put_not_a_lock(key);
     }
 
     pub(crate) fn put_other_client_lock(&mut self, key: &str, ttl: Duration) {
-        let name = self.space.names(key).hold().to_owned();
+        let name = self.space.hold(key);
         self.raw(&["SET", &name, "another client's token", "PX", &millis(ttl).to_string()]);
         let now_us = self.now_us();
         self.memory.put_other_client_lock(now_us, key, ttl);
@@ -190,7 +190,7 @@ impl Both {
     pub(crate) fn call(&mut self, call: &Pair<Command>) -> Result<Pair<Reply>, String> {
         let now_us = self.now_us();
         let answer = self.ask(&call.server).map_err(|error| error.to_string())?;
-        let server = call.server.decode(answer)?;
+        let server = call.server.decode(&answer)?;
         let mut notified = Vec::new();
         let memory = self.memory.call(now_us, &call.memory, &mut |inbox, notice| {
             let live = LIVE.contains(&inbox);

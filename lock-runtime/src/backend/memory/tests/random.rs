@@ -7,7 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestError, TestRunner};
 
-use crate::backend::memory::tests::commands::{owner_info, request_id};
+use crate::backend::memory::tests::commands::{owner_info, release, request_id};
 use crate::backend::memory::tests::parity::{Both, LIVE, Pair};
 use crate::backend::memory::tests::steps::{
     Asking, Entry, Floor, HOLDER, NONCES, Queue, Span, Step, UNIT, Who, any_step,
@@ -145,7 +145,7 @@ impl Run<'_> {
                 };
                 Command::AcquireAll(asks.iter().map(ask).collect())
             }
-            Step::Release { owner } => Command::Release(request(owner)),
+            Step::Release { owner } => release(request(owner)),
             Step::Cancel { owner, tombstone } => {
                 let tombstone = tombstone.map_or(Duration::ZERO, Span::duration);
                 Command::Cancel { request: request(owner), tombstone }

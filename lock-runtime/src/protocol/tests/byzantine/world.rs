@@ -19,7 +19,7 @@ use crate::types::fence::{Fence, FenceRange};
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 use crate::wire::command::{Command, Renewal};
-use crate::wire::reply::{Decode, Notification, Reply};
+use crate::wire::reply::{Notification, Reply};
 
 type Checked = Result<(), TestCaseError>;
 

@@ -40,12 +40,14 @@ pub(crate) fn answer(words: &[String], token: i64) -> Value {
 
 fn to_script(script: &str, words: &[String], token: i64) -> Value {
     let keys: usize = words.get(2).and_then(|keys| keys.parse().ok()).unwrap_or(1);
+    let mode = words.get(keys + 5).map(String::as_str);
     let each = |value: i64, count: usize| Value::Array(vec![Value::Int(value); count]);
     match Script::ALL.into_iter().find(|&known| sha(known) == script) {
         Some(Script::Check) => Value::Array(vec![Value::Int(1_800_000_000)]),
-        Some(Script::Acquire | Script::AcquireAll) => Value::Int(token),
-        Some(Script::AcquireBatch) => each(0, keys - 1),
-        Some(Script::ReleaseBatch | Script::Renew) => each(1, keys),
+        Some(Script::Acquire) if mode == Some("each") => each(0, keys - 1),
+        Some(Script::Acquire) => Value::Int(token),
+        Some(Script::Release) if keys > 2 => each(1, keys - 1),
+        Some(Script::Renew) => each(1, keys),
         _ => Value::Int(1),
     }
 }

@@ -24,18 +24,18 @@ impl World {
             Said::Truth => Ok(self.truth(&call)),
             Said::Changed(mutation) => {
                 let truth = self.truth(&call);
-                garbled(call.decode(mutation.apply(spoken(&call, &truth))))
+                garbled(call.decode(&mutation.apply(spoken(&call, &truth))))
             }
             Said::Astray(which) if !self.calls.is_empty() => {
                 let (_, other, _) = which.get(&self.calls).clone();
                 let truth = self.truth(&other);
-                garbled(call.decode(spoken(&other, &truth)))
+                garbled(call.decode(&spoken(&other, &truth)))
             }
             Said::Astray(_) => Err(CommandError::InvalidReply("nothing".to_owned())),
-            Said::Answer(answer) => garbled(call.decode(answer.clone())),
+            Said::Answer(answer) => garbled(call.decode(&answer)),
             Said::Granted(above) => {
                 let first = (self.min_fence.get() + u64::from(*above)).saturating_sub(20);
-                garbled(call.decode(RawReply::Int(first.try_into().expect("small"))))
+                garbled(call.decode(&RawReply::Int(first.try_into().expect("small"))))
             }
             Said::Error(which) => Err(error(*which)),
         };

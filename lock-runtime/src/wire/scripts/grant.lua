@@ -1,5 +1,5 @@
--- What acquire, release and cancel share. All of them take
--- KEYS: hold, queue, waiters, cancelled, fence   ARGV: request id, floor, grace ms, ...
+-- What acquire_contended, release_contended and cancel share. All of them have
+-- KEYS: hold of each lock, then fence   ARGV: floor, grace ms, ...
 --   hold       string 'dl1' + ('w' if somebody may be queued, else '-') + request id, fence, block,
 --     inbox, description
 --   queue      sorted set of the waiters' request ids by ticket
@@ -11,20 +11,14 @@
 --              'wait:<when it was noticed, us>:<longest lease of before, ms>:<highest token known>'
 --   grace      how long the longest lease may be that any process was granted, as far as the client
 --     knows; below zero if the client does not wait until it is over
-local HOLD, QUEUE, WAITERS, CANCELLED, FENCE = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local id, min_fence, grace = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local FENCE = KEYS[#KEYS]
+local min_fence, grace, now = tonumber(ARGV[1]), tonumber(ARGV[2]), clock()
 
-local function server_time()
-  local t = redis.call('TIME')
-  return tonumber(t[1]) * 1000000 + tonumber(t[2])
-end
-local now = server_time()
-
--- The value of the hold key and whether it is one of ours. A foreign value or type counts as a
--- holder.
-local function read_hold()
-  local value = read(HOLD)
-  return value, not value or type(value) == 'string' and string.sub(value, 1, 3) == 'dl1'
+-- The keys of the lock, and the request, that everything below is about.
+local HOLD, QUEUE, WAITERS, CANCELLED, id
+local function select_lock(key, request)
+  HOLD, QUEUE, WAITERS, CANCELLED = key, key .. ':queue', key .. ':waiters', key .. ':cancelled'
+  id = request
 end
 
 -- The error to answer if this is one; it names the command, which servers before 7.2 do not.
@@ -35,10 +29,6 @@ local function refused(command, reply)
       "NOPERM the user may not run '" .. command .. "' on the keys of a lock")
   end
   return words and reply or nil
-end
-
-local function belongs_to(value, who)
-  return string.sub(value, 5, 36) == who
 end
 
 -- A block of this many tokens at most: large ones are drawn for locks whose process hands them
@@ -234,4 +224,5 @@ local function end_hold(value)
   if string.sub(value, 4, 4) == 'w' then
     pcall(grant_next)
   end
+  return 1
 end

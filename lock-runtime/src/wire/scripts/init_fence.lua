@@ -2,15 +2,13 @@
 -- watches the key. A fresh server starts from its clock; one that is known to have lost data first
 -- waits that out.
 -- KEYS: fence   ARGV: floor, longest lease ms, 1 if the server is known to have had data
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
-local min_fence, longest = tonumber(ARGV[1]), tonumber(ARGV[2])
+local min_fence, now = tonumber(ARGV[1]), clock()
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return 0
 end
+local value = string.format('%.0f', math.max(now, min_fence + 1))
 if ARGV[3] == '1' then
-  redis.call('SET', KEYS[1], string.format('wait:%.0f:%.0f:%.0f', now, longest, min_fence))
-else
-  redis.call('SET', KEYS[1], string.format('%.0f', math.max(now, min_fence + 1)))
+  value = string.format('wait:%.0f:%.0f:%.0f', now, tonumber(ARGV[2]), min_fence)
 end
+redis.call('SET', KEYS[1], value)
 return 1

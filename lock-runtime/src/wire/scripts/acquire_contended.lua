@@ -1,0 +1,124 @@
+-- The contended acquire: turns a request id into a hold or into a queue entry with its own short
+-- lease. It is also the waiter's question "is it my turn?", and asking again with the same request
+-- id changes nothing.
+-- Answers {4, first fencing token, how many tokens, 1 if somebody may be queued else 0} for the
+-- hold, or {code, ms, position, ticket, holder}:
+--   0 waiting (or busy, when not queued), ms = what is left of the holder's TTL, -1 if it has none;
+--     0 without a holder: ask again at once. The holder is '' if that is another kind of client.
+--   1 the hold key can be no lock       2 this request was cancelled       3 waiting out a loss
+--     of data, ms left
+local lease, claim, ticket = tonumber(ARGV[5]), ARGV[6], ARGV[7]
+local ttl, count, description = tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11]
+select_lock(KEYS[1], ARGV[8])
+
+if not ttl or ttl <= 0 then
+  return redis.error_reply('ERR distlock: the ttl must be above zero')
+end
+if is_cancelled(id) then
+  return {2, 0, 0, '0', ''}
+end
+
+-- Puts the request into the queue, and answers its place. Where a part of that is refused none is
+-- left, as the caller hears of the refusal and does not ask again: answers nil and the error.
+local function enqueue(value)
+  local refusal
+  local function try(command, ...)
+    local reply = not refusal and redis.pcall(command, ...)
+    refusal = refusal or refused(command, reply)
+    return reply
+  end
+  local deadline = string.format('%.0f', now + lease * 1000)
+  -- Never shorter: another process may have the longer leases of many waiters here.
+  local keep = math.max(redis.call('PTTL', QUEUE), lease * 2)
+  try('ZADD', QUEUE, ticket, id)
+  try('HSET', WAITERS, id, table.concat({deadline, claim, count, inbox, description}, ' '))
+  try('PEXPIRE', QUEUE, keep)
+  try('PEXPIRE', WAITERS, keep)
+  -- The holder learns of the first who queues behind it: it hands the lock on within its process no
+  -- longer than it may, and gives up one that it keeps for later. A push may be lost; a renewal
+  -- says the same.
+  if is_hold(value) and string.sub(value, 4, 4) == '-' then
+    try('SETRANGE', HOLD, 3, 'w')
+    local holder, its_inbox = string.match(value, '^dl1.(%S+) %d+ %d+ (%S+) ')
+    publish(its_inbox, 'asked ' .. holder)
+  end
+  local rank = try('ZRANK', QUEUE, id)
+  if refusal then
+    redis.pcall('ZREM', QUEUE, id)
+    redis.pcall('HDEL', WAITERS, id)
+  end
+  return rank, refusal
+end
+
+local value, quarantined_until = read(HOLD), nil
+if is_hold(value, id) then
+  -- Never shorter: a late duplicate may carry a ttl from before a nested call asked for a longer
+  -- one.
+  if redis.call('PTTL', HOLD) < ttl then
+    redis.call('PEXPIRE', HOLD, ttl)
+  end
+  local flag, fence, size = string.match(value, '^dl1(.)%S+ (%d+) (%d+) ')
+  return {4, tonumber(fence), tonumber(size), flag == 'w' and 1 or 0}
+end
+-- A place drawn before is kept, even if the reply that named it was lost.
+local drawn = redis.call('ZSCORE', QUEUE, id)
+if drawn then
+  ticket = string.format('%.0f', tonumber(drawn))
+end
+if not value then
+  local outcome, refusal
+  outcome, quarantined_until, refusal = grant_next()
+  if outcome == 'away' then
+    value = read(HOLD)
+  elseif outcome == 'first' then
+    if drawn then
+      leave_queue(id)
+    end
+    local fence, size
+    fence, size, refusal = next_fences(count)
+    if fence then
+      local waiting = redis.call('EXISTS', QUEUE)
+      put_hold(waiting == 1 and 'w' or '-', id, fence, size, inbox, description, ttl)
+      if waiting == 1 then
+        announce(ttl)
+      end
+      return {4, fence, size, waiting}
+    end
+    quarantined_until = size
+  end
+  -- Why no token could be drawn: the server's text (OOM, READONLY, ...) unless the key is not a
+  -- counter.
+  if refusal then
+    if string.find(refusal.err, 'WRONGTYPE') or string.find(refusal.err, 'not an integer') then
+      return redis.error_reply('ERR distlock: the fence key holds a foreign value')
+    end
+    return refused('INCRBY', refusal)
+  end
+end
+
+-- Read before the request is queued: what is refused after that would leave it there.
+local left = value and redis.call('PTTL', HOLD) or 0
+local position = 0
+if lease > 0 then
+  if ticket == '0' then
+    local number = redis.pcall('INCR', FENCE)
+    ticket = string.format('%.0f', type(number) == 'number' and number or now)
+  end
+  local refusal
+  position, refusal = enqueue(value)
+  if refusal then
+    return refusal
+  end
+else
+  position = redis.call('ZCARD', QUEUE)
+end
+
+if quarantined_until then
+  return {3, math.ceil((quarantined_until - now) / 1000), position, ticket, ''}
+end
+if value and not is_hold(value) then
+  -- A text that expires is the lock of another kind of client.
+  local is_lock = type(value) == 'string' and left >= 0
+  return {is_lock and 0 or 1, left, position, ticket, ''}
+end
+return {0, left, position, ticket, value or ''}
