@@ -31,8 +31,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::backend::memory::MemoryEndpoint;
 use crate::error::{
-    Busy, ClosedReason, CycleMember, DataLoss, Deadlock, DeadlockKind, ErrorDetail, LockError,
-    TimedOut,
+    Busy, ClosedReason, CycleMember, DataLoss, Deadlock, DeadlockKind, LockError, TimedOut,
 };
 use crate::protocol::request::Loss;
 use crate::types::fence::Fence;
@@ -151,25 +150,25 @@ pub fn lost(key: &str) -> LockError {
 /// Creates [`LockError::Unavailable`] with this reason.
 #[must_use]
 pub fn unavailable(key: &str, reason: &str) -> LockError {
-    LockError::Unavailable(ErrorDetail::new(key, reason).into())
+    LockError::unavailable(key, reason)
 }
 
 /// Creates [`LockError::NoReply`] of a request that waited for `waited`.
 #[must_use]
 pub fn no_reply(key: &str, waited: Duration) -> LockError {
-    LockError::NoReply(TimedOut::new(key, waited).into())
+    LockError::NoReply(TimedOut::new(key, waited))
 }
 
 /// Creates [`LockError::Refused`] with this error of the server.
 #[must_use]
 pub fn refused(key: &str, reason: &str) -> LockError {
-    LockError::Refused(ErrorDetail::new(key, reason).into())
+    LockError::refused(key, reason)
 }
 
 /// Creates [`LockError::KeyConflict`] of a request that waited for `waited`.
 #[must_use]
 pub fn key_conflict(key: &str, waited: Duration) -> LockError {
-    LockError::KeyConflict(TimedOut::new(key, waited).into())
+    LockError::KeyConflict(TimedOut::new(key, waited))
 }
 
 /// Creates [`LockError::DataLoss`] with the time until locks are granted again, if known.

@@ -3,8 +3,8 @@
 use std::fmt::{Display, Formatter, Result};
 
 use crate::error::{
-    Busy, ClosedReason, CycleMember, DataLoss, Deadlock, DeadlockKind, ErrorDetail, LockError,
-    NOT_RELEASED, NOT_RENEWED, RELEASED, TimedOut, UNCONFIRMED,
+    Busy, Cause, ClosedReason, CycleMember, DataLoss, Deadlock, DeadlockKind, ErrorDetail,
+    LockError, TimedOut,
 };
 use crate::protocol::request::Loss;
 use crate::types::text::{HumanDuration, printable};
@@ -16,18 +16,10 @@ impl Display for LockError {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         match self {
             Self::Busy(busy) => busy.fmt(f),
-            Self::Lost(cause) => lost(cause, f),
-            Self::Unavailable(cause) => {
-                because(cause, f, "is unavailable", connection_advice(&cause.reason))
-            }
-            Self::Refused(cause) => {
-                let what = if has_advice(&cause.reason) {
-                    "cannot be acquired"
-                } else {
-                    "was refused by the server"
-                };
-                because(cause, f, what, server_advice(&cause.reason))
-            }
+            Self::Lost(detail)
+            | Self::Unavailable(detail)
+            | Self::Refused(detail)
+            | Self::Closed(detail) => fmt_detail(detail, f),
             Self::NoReply(timeout) => write!(
                 f,
                 "lock '{}': no reply within {}; the code did not run, and a late grant is released \
@@ -39,14 +31,18 @@ impl Display for LockError {
             Self::DataLoss(loss) => loss.fmt(f),
             Self::Deadlock(deadlock) => deadlock.fmt(f),
             Self::Config(reason) => f.write_str(reason),
-            Self::Closed(cause) => closed(cause, f),
         }
     }
 }
 
-fn because(cause: &ErrorDetail, f: &mut Formatter<'_>, what: &str, advice: &str) -> Result {
-    write!(f, "lock '{}' {what}: {}", printable(&cause.key), cause.reason)?;
-    if has_advice(&cause.reason) { Ok(()) } else { write!(f, "; {advice}") }
+fn fmt_detail(detail: &ErrorDetail, f: &mut Formatter<'_>) -> Result {
+    let ErrorDetail { key, reason, cause } = detail;
+    let (what, advice) = what_and_advice(cause, reason);
+    write!(f, "lock '{}' {what}", printable(key))?;
+    if !matches!(cause, Cause::Closed(_)) {
+        write!(f, ": {reason}")?;
+    }
+    if has_advice(reason) { Ok(()) } else { write!(f, "; {advice}") }
 }
 
 /// Whether a reason contains its own advice. The messages of servers have no semicolon.
@@ -54,57 +50,41 @@ fn has_advice(reason: &str) -> bool {
     reason.contains("; ")
 }
 
-fn closed(cause: &ErrorDetail, f: &mut Formatter<'_>) -> Result {
-    let key = printable(&cause.key);
-    let (what, advice) = if *cause.reason == *ClosedReason::Forked.text() {
-        ("created before a fork", "create one in the child")
-    } else if *cause.reason == *ClosedReason::Panicked.text() {
-        (
-            "whose I/O thread panicked",
-            "create a new manager, and report the panic message of that thread",
-        )
-    } else {
-        ("that was shut down", "create a new manager")
-    };
-    write!(f, "lock '{key}' was requested from a manager {what}; {advice}")
-}
-
-fn lost(cause: &ErrorDetail, f: &mut Formatter<'_>) -> Result {
-    let is = |loss: Loss| *cause.reason == *loss.reason();
-    let begins = |what: &str| cause.reason.starts_with(what);
-    let (what, advice) = if *cause.reason == *RELEASED {
-        ("is no longer held", "acquire it again, or keep it with `Hold::share`")
-    } else if *cause.reason == *UNCONFIRMED {
-        (
+fn what_and_advice(cause: &Cause, reason: &str) -> (&'static str, &'static str) {
+    const LOST: &str = "was lost while it was held";
+    match cause {
+        Cause::Unavailable => ("is unavailable", connection_advice(reason)),
+        Cause::Refused if has_advice(reason) => ("cannot be acquired", ""),
+        Cause::Refused => ("was refused by the server", server_advice(reason)),
+        Cause::Released => ("is no longer held", "acquire it again, or keep it with `Hold::share`"),
+        Cause::Unconfirmed => (
             "may have been lost",
             "check what was written; the lock is free after its ttl at the latest",
-        )
-    } else if begins(NOT_RELEASED) {
-        return because(
-            cause,
-            f,
-            "may still be held on the server until its ttl ends",
-            server_advice(&cause.reason),
-        );
-    } else if begins(NOT_RENEWED) {
-        return because(cause, f, "was lost while it was held", server_advice(&cause.reason));
-    } else if is(Loss::MaxHold) {
-        (
-            "was lost while it was held",
-            "check what was written, and do less under the lock or raise max_hold",
-        )
-    } else if is(Loss::Shutdown) {
-        (
-            "was lost while it was held",
-            "check what was written, and shut down after the work is done",
-        )
-    } else {
-        (
-            "was lost while it was held",
-            "check what was written, and let the storage reject old fencing tokens",
-        )
-    };
-    because(cause, f, what, advice)
+        ),
+        Cause::NotReleased => {
+            ("may still be held on the server until its ttl ends", server_advice(reason))
+        }
+        Cause::Lost(Loss::Refused(_)) => (LOST, server_advice(reason)),
+        Cause::Lost(Loss::MaxHold) => {
+            (LOST, "check what was written, and do less under the lock or raise max_hold")
+        }
+        Cause::Lost(Loss::Shutdown) => {
+            (LOST, "check what was written, and shut down after the work is done")
+        }
+        Cause::Lost(Loss::Expired | Loss::NotOnServer | Loss::Panicked) => {
+            (LOST, "check what was written, and let the storage reject old fencing tokens")
+        }
+        Cause::Closed(ClosedReason::ShutDown) => {
+            ("was requested from a manager that was shut down", "create a new manager")
+        }
+        Cause::Closed(ClosedReason::Panicked) => (
+            "was requested from a manager whose I/O thread panicked",
+            "create a new manager, and report the panic message of that thread",
+        ),
+        Cause::Closed(ClosedReason::Forked) => {
+            ("was requested from a manager created before a fork", "create one in the child")
+        }
+    }
 }
 
 fn key_conflict(timeout: &TimedOut, f: &mut Formatter<'_>) -> Result {
@@ -199,31 +179,33 @@ impl Deadlock {
 }
 
 fn connection_advice(reason: &str) -> &'static str {
-    let has = |code: &str| reason.contains(code);
-    if has("ReadOnly") || has("MasterDown") {
-        "connect to the primary, not to a replica"
-    } else if has("BusyLoading") {
-        "try again when the server has loaded its data"
-    } else if has("\"BUSY\"") {
-        "stop the script that blocks the server, with SCRIPT KILL"
-    } else {
-        "check that the Redis server runs and can be reached"
-    }
+    const ADVICE: &[(&str, &str)] = &[
+        ("ReadOnly MasterDown", PRIMARY),
+        ("BusyLoading", "try again when the server has loaded its data"),
+        ("\"BUSY\"", "stop the script that blocks the server, with SCRIPT KILL"),
+    ];
+    advice(ADVICE, reason).unwrap_or("check that the Redis server runs and can be reached")
 }
 
 fn server_advice(reason: &str) -> &'static str {
-    let has = |code: &str| reason.contains(code);
-    if has("OOM") {
-        "free memory on the server or raise its maxmemory"
-    } else if has("READONLY") || has("ReadOnly") {
-        "connect to the primary, not to a replica"
-    } else if has("NOPERM") || has("NoPerm") {
-        "grant the user the rights to run scripts and to publish and subscribe under the prefix"
-    } else if has("WRONGPASS") || has("NOAUTH") || has("AUTH") || has("Auth") {
-        "check user and password in the URL"
-    } else if has("MISCONF") || has("NOREPLICAS") {
-        "fix the server's persistence or replication, without which it accepts no writes"
-    } else {
-        "see the server's message"
-    }
+    const RIGHTS: &str =
+        "grant the user the rights to run scripts and to publish and subscribe under the prefix";
+    const HEALTH: &str =
+        "fix the server's persistence or replication, without which it accepts no writes";
+    const ADVICE: &[(&str, &str)] = &[
+        ("OOM", "free memory on the server or raise its maxmemory"),
+        ("READONLY ReadOnly", PRIMARY),
+        ("NOPERM NoPerm", RIGHTS),
+        ("WRONGPASS AUTH Auth", "check user and password in the URL"),
+        ("MISCONF NOREPLICAS", HEALTH),
+    ];
+    advice(ADVICE, reason).unwrap_or("see the server's message")
+}
+
+const PRIMARY: &str = "connect to the primary, not to a replica";
+
+/// The advice for the first of these error codes, separated by spaces, that the text contains.
+fn advice(table: &[(&str, &'static str)], text: &str) -> Option<&'static str> {
+    let applies = |codes: &str| codes.split(' ').any(|code| text.contains(code));
+    table.iter().find(|(codes, _)| applies(codes)).map(|(_, advice)| *advice)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::protocol::request::{Failure, Loss};
 use crate::types::owner_info::{Holder, OwnerInfo};
 use crate::types::text::{HumanDuration, printable, words};
-use crate::wire::reply::{BlockedBy, BlockedRequest};
+use crate::wire::reply::{BlockedBy, BlockedRequest, BusyReply};
 
 pub(crate) mod message;
 
@@ -63,28 +63,6 @@ pub enum LockError {
     Closed(Box<ErrorDetail>),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ClosedReason {
-    ShutDown,
-    Panicked,
-    Forked,
-}
-
-impl ClosedReason {
-    pub(crate) const fn text(self) -> &'static str {
-        match self {
-            Self::ShutDown => "it was shut down",
-            Self::Panicked => "its I/O thread panicked",
-            Self::Forked => "it was created before a fork",
-        }
-    }
-}
-
-pub(crate) const RELEASED: &str = "it was released";
-pub(crate) const NOT_RENEWED: &str = "the server refused to renew it";
-pub(crate) const NOT_RELEASED: &str = "the server refused the release";
-pub(crate) const UNCONFIRMED: &str = "the server did not confirm the release";
-
 /// Details of [`LockError::Busy`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -134,6 +112,30 @@ pub struct ErrorDetail {
     pub key: Box<str>,
     /// What happened, or the server's error.
     pub reason: Box<str>,
+    /// The same for the message.
+    cause: Cause,
+}
+
+/// What an [`ErrorDetail`] is about.
+#[derive(Clone, Debug)]
+enum Cause {
+    Unavailable,
+    Refused,
+    Lost(Loss),
+    /// The hold was released before.
+    Released,
+    /// The server refused the release.
+    NotReleased,
+    /// The server did not confirm the release.
+    Unconfirmed,
+    Closed(ClosedReason),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ClosedReason {
+    ShutDown,
+    Panicked,
+    Forked,
 }
 
 /// The key of an error and the time waited.
@@ -210,31 +212,48 @@ impl LockError {
     }
 
     pub(crate) fn lost(key: &str, loss: Loss) -> Self {
-        match loss {
-            Loss::Refused(why) => Self::because(key, NOT_RENEWED, &why),
-            loss => Self::Lost(ErrorDetail::new(key, loss.reason()).into()),
-        }
+        let reason = match &loss {
+            Loss::Refused(why) => format!("the server refused to renew it: {why}"),
+            loss => loss.reason().to_owned(),
+        };
+        Self::Lost(ErrorDetail::new(key, &reason, Cause::Lost(loss)))
+    }
+
+    pub(crate) fn released(key: &str) -> Self {
+        Self::Lost(ErrorDetail::new(key, "it was released", Cause::Released))
     }
 
     /// The server refused to release a hold that was valid until then.
     pub(crate) fn not_released(key: &str, why: &str) -> Self {
-        Self::because(key, NOT_RELEASED, why)
-    }
-
-    fn because(key: &str, what: &str, why: &str) -> Self {
-        Self::Lost(ErrorDetail::new(key, &format!("{what}: {why}")).into())
-    }
-
-    pub(crate) fn released(key: &str) -> Self {
-        Self::Lost(ErrorDetail::new(key, RELEASED).into())
+        let reason = format!("the server refused the release: {why}");
+        Self::Lost(ErrorDetail::new(key, &reason, Cause::NotReleased))
     }
 
     pub(crate) fn unconfirmed(key: &str) -> Self {
-        Self::Lost(ErrorDetail::new(key, UNCONFIRMED).into())
+        let reason = "the server did not confirm the release";
+        Self::Lost(ErrorDetail::new(key, reason, Cause::Unconfirmed))
+    }
+
+    pub(crate) fn unavailable(key: &str, reason: &str) -> Self {
+        Self::Unavailable(ErrorDetail::new(key, reason, Cause::Unavailable))
+    }
+
+    pub(crate) fn refused(key: &str, reason: &str) -> Self {
+        Self::Refused(ErrorDetail::new(key, reason, Cause::Refused))
+    }
+
+    pub(crate) fn closed(key: &str, reason: ClosedReason) -> Self {
+        let text = match reason {
+            ClosedReason::ShutDown => "it was shut down",
+            ClosedReason::Panicked => "its I/O thread panicked",
+            ClosedReason::Forked => "it was created before a fork",
+        };
+        Self::Closed(ErrorDetail::new(key, text, Cause::Closed(reason)))
     }
 
     pub(crate) fn deadlock(key: &str, waited: Duration, cycle: Vec<BlockedRequest>) -> Self {
-        let cycle = cycle.into_iter().map(CycleMember::from).collect();
+        let member = |request: BlockedRequest| CycleMember::new(&request.key, request.owner);
+        let cycle = cycle.into_iter().map(member).collect();
         let kind = DeadlockKind::Cycle;
         Self::Deadlock(Box::new(Deadlock { key: key.into(), waited, cycle, kind }))
     }
@@ -246,26 +265,18 @@ impl LockError {
         Self::Deadlock(Box::new(Deadlock { key: key.into(), waited: Duration::ZERO, cycle, kind }))
     }
 
-    pub(crate) fn closed(key: &str, reason: ClosedReason) -> Self {
-        Self::Closed(ErrorDetail::new(key, reason.text()).into())
-    }
-
     /// A busy lock whose holder is the caller's own process.
     pub(crate) fn busy_here(key: &str, waited: Duration) -> Self {
-        Self::Busy(Box::new(Busy { key: key.into(), holder: None, ahead: 0, waited, left: None }))
+        Self::from_busy(key, waited, BusyReply::by_others())
     }
 
     pub(crate) fn from_failure(key: &str, waited: Duration, failure: Failure) -> Self {
         match failure {
             Failure::Busy(busy) => Self::from_busy(key, waited, busy),
-            Failure::Unavailable(reason) => {
-                Self::Unavailable(ErrorDetail::new(key, &reason).into())
-            }
-            Failure::NoReply => Self::NoReply(TimedOut::new(key, waited).into()),
-            Failure::Refused(reason) => Self::Refused(ErrorDetail::new(key, &reason).into()),
-            Failure::Unclaimed => {
-                Self::from_busy(key, waited, crate::wire::reply::BusyReply::by_others())
-            }
+            Failure::Unclaimed => Self::busy_here(key, waited),
+            Failure::Unavailable(reason) => Self::unavailable(key, &reason),
+            Failure::Refused(reason) => Self::refused(key, &reason),
+            Failure::NoReply => Self::NoReply(TimedOut::new(key, waited)),
             Failure::RepliesTooSlow { ttl, round_trip } => Self::config(format!(
                 "lock '{}' expired before its grant arrived: its ttl of {} is shorter than a round \
                  trip to the server ({}); set a longer ttl",
@@ -276,17 +287,15 @@ impl LockError {
         }
     }
 
-    fn from_busy(key: &str, waited: Duration, busy: crate::wire::reply::BusyReply) -> Self {
-        match busy.blocked_by {
+    fn from_busy(key: &str, waited: Duration, busy: BusyReply) -> Self {
+        let BusyReply { blocked_by, ahead, left, .. } = busy;
+        match blocked_by {
             BlockedBy::Holder(holder) => {
                 let holder = holder.map(|holder| Holder::from(*holder));
-                let crate::wire::reply::BusyReply { ahead, left, .. } = busy;
                 Self::Busy(Box::new(Busy { key: key.into(), holder, ahead, waited, left }))
             }
-            BlockedBy::KeyConflict => Self::KeyConflict(TimedOut::new(key, waited).into()),
-            BlockedBy::DataLoss => {
-                Self::DataLoss(Box::new(DataLoss { key: key.into(), left: busy.left }))
-            }
+            BlockedBy::KeyConflict => Self::KeyConflict(TimedOut::new(key, waited)),
+            BlockedBy::DataLoss => Self::DataLoss(Box::new(DataLoss { key: key.into(), left })),
         }
     }
 
@@ -310,17 +319,11 @@ impl LockError {
             | Self::Unavailable(cause)
             | Self::Refused(cause)
             | Self::Closed(cause) => Some(&cause.key),
-            Self::NoReply(overdue) | Self::KeyConflict(overdue) => Some(&overdue.key),
+            Self::NoReply(timeout) | Self::KeyConflict(timeout) => Some(&timeout.key),
             Self::DataLoss(loss) => Some(&loss.key),
             Self::Deadlock(deadlock) => Some(&deadlock.key),
             Self::Config(_) => None,
         }
-    }
-}
-
-impl From<BlockedRequest> for CycleMember {
-    fn from(member: BlockedRequest) -> Self {
-        Self::new(&member.key, member.owner)
     }
 }
 
@@ -332,14 +335,14 @@ impl CycleMember {
 }
 
 impl ErrorDetail {
-    pub(crate) fn new(key: &str, reason: &str) -> Self {
-        Self { key: key.into(), reason: words(reason).into() }
+    fn new(key: &str, reason: &str, cause: Cause) -> Box<Self> {
+        Box::new(Self { key: key.into(), reason: words(reason).into(), cause })
     }
 }
 
 impl TimedOut {
-    pub(crate) fn new(key: &str, waited: Duration) -> Self {
-        Self { key: key.into(), waited }
+    pub(crate) fn new(key: &str, waited: Duration) -> Box<Self> {
+        Box::new(Self { key: key.into(), waited })
     }
 }
 
