@@ -31,9 +31,8 @@ use crate::local::grant_channel::{
 use crate::local::lease::{Callback, Lease, LeaseBackend, LeaseRef};
 use crate::local::params::AcquireParams;
 use crate::local::queue::{
-    AcquireAction, Actions, LocalQueue, LongSection, RunningSection, StartSection, TickReport,
+    AcquireAction, LocalQueue, LongSection, RunningSection, TickReport, WaiterId,
 };
-use crate::local::waiters::WaiterId;
 use crate::protocol::request::{Failure, Loss, ReleaseOutcome, RequestParams};
 use crate::types::environment::{Mutex, MutexGuard, new_request_id};
 use crate::types::fence::Fence;
@@ -263,7 +262,7 @@ impl Drop for WaitForTurn {
 
 impl KeyQueue {
     fn new(key: Arc<str>, shard: Weak<Shard>, context: Arc<QueueContext>) -> Arc<Self> {
-        let queue = LocalQueue::new(context.max_handoffs);
+        let queue = LocalQueue::new(context.max_handoffs, new_request_id);
         Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             key,
@@ -287,11 +286,13 @@ impl KeyQueue {
     /// Starts a section under a lease that lingers.
     pub(super) fn take_idle(&self, params: AcquireParams) -> Option<LeaseRef> {
         let mut state = self.state();
-        let actions = state.queue.take_idle(params.since, params)?;
-        if let Some(id) = actions.reset_max_hold {
+        if !state.queue.take_idle(params.since, params) {
+            return None;
+        }
+        if let Some(id) = state.queue.take_actions().reset_max_hold {
             self.context.io.reset_max_hold(id, params.since);
         }
-        Some(self.create_lease(&mut state, &actions.start?))
+        self.create_lease(&mut state)
     }
 
     /// `None` if the queue was removed from its table.
@@ -307,35 +308,30 @@ impl KeyQueue {
             let queue = Self::new(Arc::clone(&self.key), Weak::new(), Arc::clone(&self.context));
             return queue.join(params.alone());
         }
-        let (wait, actions) = self.add_waiter(&mut state, params);
+        let wait = self.add_waiter(&mut state, params);
         if let Some(lease) = &state.lease {
             lease.mark_contended();
         }
         if !is_next {
             self.schedule_section_check(&mut state, params.since);
         }
-        self.apply_and_deliver(state, actions);
+        self.apply_and_deliver(state);
         Some(wait)
     }
 
     /// The first caller joins. The caller of this function sends its request.
     fn join_without_sending(&self, params: AcquireParams) -> (WaitForTurn, RequestParams) {
-        let (wait, actions) = self.add_waiter(&mut self.state(), params);
-        let acquire = actions.acquire.expect("the first waiter of a queue has a request");
-        (wait, self.request(&acquire))
+        let mut state = self.state();
+        let wait = self.add_waiter(&mut state, params);
+        let acquire = state.queue.take_actions().acquire;
+        (wait, self.request(&acquire.expect("the first waiter of a queue has a request")))
     }
 
-    fn add_waiter(
-        &self,
-        state: &mut KeyQueueState,
-        params: AcquireParams,
-    ) -> (WaitForTurn, Actions<Sender>) {
+    fn add_waiter(&self, state: &mut KeyQueueState, params: AcquireParams) -> WaitForTurn {
         let (sender, receiver) = grant_channel();
-        state.provide_request_id(true);
         let likely_soon = state.queue.sections_are_short() && !state.queue.is_open();
-        let (waiter_id, actions) = state.queue.join(params.since, params, sender);
-        let queue = self.me.upgrade();
-        (WaitForTurn { receiver, waiter_id, queue, likely_soon }, actions)
+        let waiter_id = state.queue.join(params.since, params, sender);
+        WaitForTurn { receiver, waiter_id, queue: self.me.upgrade(), likely_soon }
     }
 
     /// The server granted a request. The caller delivers the result.
@@ -348,19 +344,16 @@ impl KeyQueue {
         valid_until: Timestamp,
     ) -> Option<PendingGrant> {
         let mut state = self.state();
-        let actions = state.queue.granted(now, id, grant, valid_until);
+        state.queue.granted(now, id, grant, valid_until);
         let nudges = state.queue.next_waiters().map(GrantSender::nudge).collect();
-        self.apply(state, actions).map(|pending| pending.with_nudges(nudges))
+        self.apply(state).map(|pending| pending.with_nudges(nudges))
     }
 
     /// A request ended without a grant.
     pub fn failed(&self, now: Timestamp, id: RequestId, failure: Failure) {
         let mut state = self.state();
-        let (sender, actions) = state.queue.failed(now, id);
-        self.apply_and_deliver(state, actions);
-        if let Some(sender) = sender {
-            let _ = sender.send(Err(failure));
-        }
+        state.queue.failed(now, id, failure);
+        self.apply_and_deliver(state);
     }
 
     pub fn renewed(&self, id: RequestId, valid_until: Timestamp) {
@@ -374,9 +367,9 @@ impl KeyQueue {
     /// A lease was lost. Returns that of the section which runs under it, if one does.
     pub fn lost(&self, id: RequestId, loss: Loss) -> Option<Arc<Lease>> {
         let mut state = self.state();
-        let actions = state.queue.lost(id);
+        state.queue.lost(id);
         let lease = state.lease_by_id(id).cloned();
-        self.apply_and_deliver(state, actions);
+        self.apply_and_deliver(state);
         if let Some(lease) = &lease {
             lease.mark_lost(loss);
         }
@@ -406,8 +399,8 @@ impl KeyQueue {
     /// The server grants the key to nobody before `until`.
     pub fn no_grant_before(&self, id: RequestId, until: Timestamp) {
         let mut state = self.state();
-        let actions = state.queue.no_grant_before(id, until);
-        self.apply_and_deliver(state, actions);
+        state.queue.no_grant_before(id, until);
+        self.apply_and_deliver(state);
     }
 
     /// The server refused to renew a lease.
@@ -421,18 +414,18 @@ impl KeyQueue {
     /// Another process waits for a lease or request of this queue.
     pub fn contended(&self, now: Timestamp, id: RequestId) {
         let mut state = self.state();
-        let actions = state.queue.contended(now, id);
+        state.queue.contended(now, id);
         if let Some(lease) = state.lease_by_id(id) {
             lease.mark_contended();
         }
-        self.apply_and_deliver(state, actions);
+        self.apply_and_deliver(state);
     }
 
     /// Releases a lease that lingers.
     pub fn release_idle(&self) {
         let mut state = self.state();
-        let actions = state.queue.release_idle();
-        self.apply_and_deliver(state, actions);
+        state.queue.release_idle();
+        self.apply_and_deliver(state);
     }
 
     /// Ends all waits and the running section: the I/O thread stops.
@@ -458,13 +451,9 @@ impl KeyQueue {
         let mut state = self.state();
         state.timers.retain(|&(at, _)| at > now);
         let long_section = self.check_long_section(&mut state, now);
-        let result = state.queue.tick(now, blocked_by, |running| self.holder(running));
-        self.apply_and_deliver(state, result.actions);
-        let timed_out = result.timed_out.len();
-        for (sender, failure) in result.timed_out {
-            let _ = sender.send(Err(failure));
-        }
-        TickReport { slow_waits: result.slow_waits, long_section, timed_out }
+        let report = state.queue.tick(now, blocked_by, |running| self.holder(running));
+        self.apply_and_deliver(state);
+        TickReport { long_section, ..report }
     }
 
     pub fn waiter_count(&self) -> usize {
@@ -490,13 +479,12 @@ impl KeyQueue {
     /// under the lease, and which callers of this process wait for it.
     pub(super) fn add_local_view(&self, found: &mut LockState) {
         let state = self.state();
-        let (running, waiting) = state.queue.local_view();
-        if let (Some(running), Some(holder)) = (running, &mut found.holder)
+        if let (Some(running), Some(holder)) = (state.queue.running(), &mut found.holder)
             && running.id == holder.id
         {
             *holder = self.holder(running);
         }
-        for params in waiting {
+        for params in state.queue.unknown_waiters() {
             found.waiting += 1;
             if found.waiters.len() < MAX_LISTED_WAITERS as usize {
                 // It was not sent to the server, and has no id.
@@ -508,21 +496,19 @@ impl KeyQueue {
 
     fn cancel(&self, waiter_id: WaiterId) {
         let mut state = self.state();
-        let actions = state.queue.cancel(waiter_id);
-        self.apply_and_deliver(state, actions);
+        state.queue.cancel(waiter_id);
+        self.apply_and_deliver(state);
     }
 
-    fn apply_and_deliver(&self, state: MutexGuard<'_, KeyQueueState>, actions: Actions<Sender>) {
-        if let Some(pending) = self.apply(state, actions) {
+    fn apply_and_deliver(&self, state: MutexGuard<'_, KeyQueueState>) {
+        if let Some(pending) = self.apply(state) {
             pending.deliver();
         }
     }
 
-    fn apply(
-        &self,
-        mut state: MutexGuard<'_, KeyQueueState>,
-        actions: Actions<Sender>,
-    ) -> Option<PendingGrant> {
+    /// Does what an event has led to, and unlocks the queue.
+    fn apply(&self, mut state: MutexGuard<'_, KeyQueueState>) -> Option<PendingGrant> {
+        let actions = state.queue.take_actions();
         if let Some(at) = actions.wake_at {
             self.set_timer(&mut state, at);
         }
@@ -538,10 +524,10 @@ impl KeyQueue {
         {
             dropped = Some(state.queue.clear());
         }
-        let granted = actions.start.map(|start| {
-            let lease_ref = self.create_lease(&mut state, &start);
-            state.unclaimed = Some(start.sender.nudge());
-            PendingGrant::new(lease_ref, start.sender)
+        let granted = actions.start.and_then(|sender| {
+            let lease_ref = self.create_lease(&mut state)?;
+            state.unclaimed = Some(sender.nudge());
+            Some(PendingGrant::new(lease_ref, sender))
         });
         let vacant = state.queue.is_vacant() && !state.closed;
         state.closed |= vacant;
@@ -556,6 +542,9 @@ impl KeyQueue {
         if vacant {
             self.remove_from_table();
         }
+        for (sender, failure) in actions.failed {
+            let _ = sender.send(Err(failure));
+        }
         granted
     }
 
@@ -564,16 +553,17 @@ impl KeyQueue {
         state.timers.push((at, timer));
     }
 
-    fn create_lease<S>(&self, state: &mut KeyQueueState, start: &StartSection<S>) -> LeaseRef {
-        let backend = self.me.upgrade().expect("the caller has a reference");
+    /// The lease of the section that has just started.
+    fn create_lease(&self, state: &mut KeyQueueState) -> Option<LeaseRef> {
+        let &RunningSection { id, fence, .. } = state.queue.running()?;
+        let valid_until = state.queue.valid_until()?;
         let key = Arc::clone(&self.key);
-        let (lease, lease_ref) =
-            Lease::granted(key, start.fence, start.id, start.valid_until, backend);
+        let (lease, lease_ref) = Lease::granted(key, fence, id, valid_until, self.me.upgrade()?);
         if state.queue.is_contended() {
             lease.start_contended();
         }
         state.lease = Some(lease);
-        lease_ref
+        Some(lease_ref)
     }
 
     fn request(&self, acquire: &AcquireAction) -> RequestParams {
@@ -613,19 +603,11 @@ impl KeyQueue {
     }
 
     fn state(&self) -> MutexGuard<'_, KeyQueueState> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.provide_request_id(false);
-        state
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl KeyQueueState {
-    fn provide_request_id(&mut self, joins: bool) {
-        if self.queue.needs_request_id(joins) {
-            self.queue.provide_request_id(new_request_id());
-        }
-    }
-
     fn lease_by_id(&self, id: RequestId) -> Option<&Arc<Lease>> {
         self.lease.as_ref().filter(|lease| lease.request_id() == id && !lease.is_released())
     }
@@ -643,8 +625,8 @@ impl LeaseBackend for KeyQueue {
     fn release(&self, id: RequestId, fence: Fence) {
         let mut state = self.state();
         state.drop_lease(fence);
-        let actions = state.queue.released(time::now(), id, fence);
-        self.apply_and_deliver(state, actions);
+        state.queue.released(time::now(), id, fence);
+        self.apply_and_deliver(state);
     }
 
     fn release_and_confirm(
@@ -655,8 +637,8 @@ impl LeaseBackend for KeyQueue {
         let mut state = self.state();
         state.drop_lease(fence);
         let confirmation = self.context.io.release_and_confirm(id);
-        let actions = state.queue.released_directly(id);
-        self.apply_and_deliver(state, actions);
+        state.queue.released_directly(id);
+        self.apply_and_deliver(state);
         confirmation
     }
 

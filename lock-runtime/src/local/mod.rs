@@ -9,4 +9,3 @@ pub(crate) mod key_queue;
 pub(crate) mod lease;
 pub(crate) mod params;
 pub(crate) mod queue;
-pub(crate) mod waiters;

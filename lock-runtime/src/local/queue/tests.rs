@@ -7,12 +7,12 @@ pub(crate) mod random;
 pub(crate) mod waiting;
 pub(crate) mod wakes;
 
+use std::cell::Cell;
 use std::panic::Location;
 use std::time::Duration;
 
 use crate::local::params::{AcquireParams, LeaseTerms};
-use crate::local::queue::{Actions, LocalQueue, TickResult};
-use crate::local::waiters::WaiterId;
+use crate::local::queue::{LocalQueue, RunningSection, SlowWait, WaiterId};
 use crate::protocol::request::Failure;
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::{CallSite, HolderInfo, OwnerInfo};
@@ -38,10 +38,17 @@ fn at(millis: u64) -> Timestamp {
     Timestamp::from_nanos(1_000_000_000_000).plus(ms(millis))
 }
 
-/// A queue that has the id of its first request.
-fn with_request_id<S>(mut queue: LocalQueue<S>) -> LocalQueue<S> {
-    queue.provide_request_id(request_id(1));
-    queue
+thread_local! {
+    static REQUESTS: Cell<u128> = const { Cell::new(0) };
+}
+
+/// A queue whose requests have the ids 1, 2, 3, and so on.
+fn new_queue<S>(max_handoffs: u32) -> LocalQueue<S> {
+    REQUESTS.set(0);
+    LocalQueue::new(max_handoffs, || {
+        REQUESTS.set(REQUESTS.get() + 1);
+        request_id(REQUESTS.get())
+    })
 }
 
 fn request_id(waiter_id: u128) -> RequestId {
@@ -110,18 +117,26 @@ struct TestQueue {
     /// The latest section that started.
     running: Option<(RequestId, Fence)>,
     wakes: Vec<Timestamp>,
+    /// The waiters that failed with the latest event.
+    failed: Vec<(&'static str, Failure)>,
+}
+
+/// What a tick has found.
+struct Ticked {
+    timed_out: Vec<(&'static str, Failure)>,
+    slow_waits: Vec<SlowWait>,
 }
 
 impl TestQueue {
     fn new() -> Self {
-        let queue = with_request_id(LocalQueue::new(MAX_HANDOFFS));
         Self {
-            queue,
+            queue: new_queue(MAX_HANDOFFS),
             requests: 0,
             fence_count: 0,
             next_fence: FIRST,
             running: None,
             wakes: Vec::new(),
+            failed: Vec::new(),
         }
     }
 
@@ -137,20 +152,26 @@ impl TestQueue {
         queue
     }
 
-    fn see(&mut self, actions: Actions<&'static str>) -> Seen {
+    /// The actions of the latest event.
+    fn see(&mut self) -> Seen {
+        let actions = self.queue.take_actions();
+        self.failed = actions.failed;
         self.wakes.extend(actions.wake_at);
         if let Some(acquire) = &actions.acquire {
             self.requests += 1;
             self.fence_count = acquire.fence_count;
             assert_eq!(acquire.id, request_id(self.requests), "a name that was used before");
-            self.queue.provide_request_id(request_id(self.requests + 1));
         }
-        let start = actions.start.map(|start| {
-            self.running = Some((start.id, start.fence));
-            (start.sender, start.fence.get())
-        });
+        let start = actions.start.map(|who| (who, self.started()));
         let acquire = actions.acquire.map(|acquire| (acquire.id, acquire.replaces));
         Seen { reset_max_hold: actions.reset_max_hold, release: actions.release, acquire, start }
+    }
+
+    /// Returns the token of the section that has just started.
+    fn started(&mut self) -> u64 {
+        let &RunningSection { id, fence, .. } = self.queue.running().expect("it runs");
+        self.running = Some((id, fence));
+        fence.get()
     }
 
     fn join(&mut self, who: &'static str, params: AcquireParams) -> Seen {
@@ -158,13 +179,13 @@ impl TestQueue {
     }
 
     fn join_with_id(&mut self, who: &'static str, params: AcquireParams) -> (WaiterId, Seen) {
-        let (waiter_id, actions) = self.queue.join(params.since, params, who);
-        (waiter_id, self.see(actions))
+        let waiter_id = self.queue.join(params.since, params, who);
+        (waiter_id, self.see())
     }
 
     fn cancel(&mut self, waiter_id: WaiterId) -> Seen {
-        let actions = self.queue.cancel(waiter_id);
-        self.see(actions)
+        self.queue.cancel(waiter_id);
+        self.see()
     }
 
     /// The server grants the latest request this many tokens, for a ttl.
@@ -183,51 +204,60 @@ impl TestQueue {
         let grant = Grant { fences, contended };
         self.next_fence += u64::from(fence_count);
         let name = request_id(self.requests);
-        let actions = self.queue.granted(at(now), name, grant, valid_until);
-        self.see(actions)
+        self.queue.granted(at(now), name, grant, valid_until);
+        self.see()
     }
 
     /// Returns the waiter whose request failed.
     fn failed(&mut self, now: u64) -> (Option<&'static str>, Seen) {
-        let (sender, actions) = self.queue.failed(at(now), request_id(self.requests));
-        (sender, self.see(actions))
+        self.queue.failed(at(now), request_id(self.requests), Failure::NoReply);
+        let seen = self.see();
+        (self.failed.pop().map(|(who, _)| who), seen)
     }
 
     /// The latest section ends.
     fn released(&mut self, now: u64) -> Seen {
         let (id, fence) = self.running.expect("somebody is inside");
-        let actions = self.queue.released(at(now), id, fence);
-        self.see(actions)
+        self.queue.released(at(now), id, fence);
+        self.see()
     }
 
     fn lost(&mut self, name: u128) -> Seen {
-        let actions = self.queue.lost(request_id(name));
-        self.see(actions)
+        self.queue.lost(request_id(name));
+        self.see()
     }
 
     fn released_directly(&mut self, name: u128) -> Seen {
-        let actions = self.queue.released_directly(request_id(name));
-        self.see(actions)
+        self.queue.released_directly(request_id(name));
+        self.see()
     }
 
     fn contended(&mut self, now: u64, name: u128) -> Seen {
-        let actions = self.queue.contended(at(now), request_id(name));
-        self.see(actions)
+        self.queue.contended(at(now), request_id(name));
+        self.see()
     }
 
     /// Starts a section under a lingering lease. Returns its token.
     fn take_idle(&mut self, params: AcquireParams) -> Option<u64> {
-        let start = self.queue.take_idle(params.since, params)?.start?;
-        self.running = Some((start.id, start.fence));
-        Some(start.fence.get())
+        self.queue.take_idle(params.since, params).then(|| self.started())
     }
 
-    fn tick(&mut self, now: u64) -> (Seen, TickResult<&'static str>) {
-        let show =
-            |running: &crate::local::queue::RunningSection| holder(running.id, running.fence);
-        let mut result = self.queue.tick(at(now), |_| elsewhere(), show);
-        let actions = std::mem::replace(&mut result.actions, Actions::none());
-        (self.see(actions), result)
+    fn tick(&mut self, now: u64) -> (Seen, Ticked) {
+        let show = |running: &RunningSection| holder(running.id, running.fence);
+        self.tick_with(now, elsewhere(), show)
+    }
+
+    fn tick_with(
+        &mut self,
+        now: u64,
+        blocked_by: Failure,
+        show: impl FnOnce(&RunningSection) -> HolderInfo,
+    ) -> (Seen, Ticked) {
+        let report = self.queue.tick(at(now), |_| blocked_by, show);
+        let seen = self.see();
+        assert_eq!(report.timed_out, self.failed.len());
+        let timed_out = std::mem::take(&mut self.failed);
+        (seen, Ticked { timed_out, slow_waits: report.slow_waits })
     }
 }
 

@@ -2,8 +2,7 @@
 
 use super::*;
 use crate::local::params::{AcquireParams, LeaseTerms};
-use crate::local::queue::{LocalQueue, MAX_LOCAL_STREAK, MAX_STREAK_CONTENDED};
-use crate::types::fence::Fence;
+use crate::local::queue::{MAX_LOCAL_STREAK, MAX_STREAK_CONTENDED};
 use crate::wire::keyspace::MAX_FENCE_RANGE;
 
 fn millis(span: Duration) -> u64 {
@@ -64,7 +63,7 @@ fn eight_handoffs_while_another_process_waits() {
     assert_eq!(max_handoffs(&mut notified, 4, params), u64::from(MAX_HANDOFFS));
 
     let mut strict = TestQueue::new();
-    strict.queue = with_request_id(LocalQueue::new(0));
+    strict.queue = new_queue(0);
     strict.join("first", params(0));
     strict.granted(0, PLENTY, true);
     assert_eq!(max_handoffs(&mut strict, 1, params), 0);
@@ -154,8 +153,8 @@ fn a_renewal_allows_handoffs_again_and_the_next_section_sees_it() {
     queue.join("second", params(1));
     queue.queue.renewed(request_id(2), at(5000));
     queue.queue.renewed(request_id(1), at(400));
-    let actions = queue.queue.released(at(150), request_id(1), Fence::new(FIRST));
-    assert_eq!(actions.start.expect("it is handed off").valid_until, at(400));
+    assert_eq!(queue.released(150), starts("second", FIRST + 1));
+    assert_eq!(queue.queue.valid_until(), Some(at(400)));
 }
 
 #[test]

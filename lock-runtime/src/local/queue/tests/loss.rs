@@ -2,8 +2,7 @@
 
 use super::*;
 use crate::local::params::AcquireParams;
-use crate::types::fence::{Fence, FenceRange};
-use crate::wire::reply::Grant;
+use crate::types::fence::Fence;
 
 #[test]
 fn a_lost_lease_is_not_handed_off_and_the_next_waiter_asks_the_server() {
@@ -27,8 +26,8 @@ fn a_lost_section_that_ends_late_does_not_affect_the_next_lease() {
     let next = queue.next_fence;
     queue.granted(2, PLENTY, false);
     queue.join("third", params(3));
-    let late = queue.queue.released(at(4), request_id(1), Fence::new(FIRST));
-    assert_eq!((late.release, late.start.is_none()), (Some(request_id(1)), true));
+    queue.queue.released(at(4), request_id(1), Fence::new(FIRST));
+    assert_eq!(queue.see(), releases(1));
     assert_eq!(queue.released(5), starts("third", next + 1));
 }
 
@@ -69,11 +68,9 @@ fn news_of_a_lost_lease_are_ignored() {
     assert_eq!(queue.released_directly(1), nothing());
     assert_eq!(queue.contended(2, 1), nothing());
     queue.queue.renewed(request_id(1), at(99_000));
-    let actions = {
-        let fences = FenceRange::new(Fence::new(queue.next_fence), 4);
-        queue.queue.granted(at(3), request_id(2), Grant { fences, contended: false }, at(5000))
-    };
-    assert_eq!(actions.start.expect("the second's turn").valid_until, at(5000));
+    let next = queue.next_fence;
+    assert_eq!(queue.granted_until(3, 4, false, at(5000)), starts("second", next));
+    assert_eq!(queue.queue.valid_until(), Some(at(5000)));
 }
 
 #[test]

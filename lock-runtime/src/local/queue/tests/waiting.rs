@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::local::params::AcquireParams;
-use crate::local::queue::TickResult;
 use crate::protocol::request::Failure;
 use crate::types::fence::{Fence, FenceRange};
 use crate::wire::reply::{BusyReply, Grant};
@@ -69,9 +68,8 @@ fn a_grant_for_a_cancelled_request_is_released() {
     queue.join("second", params(1));
     queue.cancel(first);
     let fences = FenceRange::new(Fence::new(FIRST), 4);
-    let late =
-        queue.queue.granted(at(2), request_id(1), Grant { fences, contended: false }, at(9000));
-    assert_eq!(queue.see(late), releases(1));
+    queue.queue.granted(at(2), request_id(1), Grant { fences, contended: false }, at(9000));
+    assert_eq!(queue.see(), releases(1));
     assert_eq!(queue.granted(3, 4, false), starts("second", FIRST));
 }
 
@@ -81,8 +79,8 @@ fn the_failure_of_a_replaced_request_is_ignored() {
     let (first, _) = queue.join_with_id("first", params(0));
     queue.join("second", params(1));
     queue.cancel(first);
-    let (sender, actions) = queue.queue.failed(at(2), request_id(1));
-    assert_eq!((sender, queue.see(actions)), (None, nothing()));
+    queue.queue.failed(at(2), request_id(1), Failure::NoReply);
+    assert_eq!((queue.see(), queue.failed.len()), (nothing(), 0));
     assert_eq!(queue.failed(3), (Some("second"), nothing()));
 }
 
@@ -99,7 +97,7 @@ fn is_open_if_a_new_caller_would_be_the_first() {
 }
 
 /// The waiter, the holder's token, and how many are ahead.
-fn expired(result: &TickResult<&'static str>) -> Vec<(&'static str, (Option<u64>, u64))> {
+fn expired(result: &Ticked) -> Vec<(&'static str, (Option<u64>, u64))> {
     result.timed_out.iter().map(|(who, failure)| (*who, busy(failure))).collect()
 }
 
@@ -138,8 +136,7 @@ fn waiters_behind_a_request_without_reply_are_busy() {
     let mut queue = TestQueue::new();
     queue.join("first", params(0));
     queue.join("second", params_until(1, 50));
-    let result =
-        queue.queue.tick(at(50), |_| Failure::NoReply, |_| unreachable!("nobody is inside"));
+    let (_, result) = queue.tick_with(50, Failure::NoReply, |_| unreachable!("nobody is inside"));
     let busy = Failure::Busy(BusyReply { ahead: 1, ..BusyReply::by_others() });
     assert_eq!(result.timed_out, [("second", busy)]);
 }
@@ -150,7 +147,7 @@ fn an_unreachable_server_is_reported_to_all_waiters() {
     queue.join("first", params(0));
     queue.join("second", params_until(1, 50));
     let gone = Failure::Unavailable("gone".to_owned());
-    let result = queue.queue.tick(at(50), |_| gone.clone(), |_| unreachable!("nobody is inside"));
+    let (_, result) = queue.tick_with(50, gone.clone(), |_| unreachable!("nobody is inside"));
     assert_eq!(result.timed_out, [("second", gone)]);
 }
 
@@ -186,19 +183,19 @@ fn a_slow_wait_is_reported_after_10_s_and_then_at_twice_the_time() {
 #[test]
 fn the_local_view_has_the_waiters_unknown_to_the_server() {
     let since = |queue: &TestQueue| -> Vec<u128> {
-        let (_, waiting) = queue.queue.local_view();
+        let waiting = queue.queue.unknown_waiters();
         waiting.map(|params| params.since.since(at(0)).as_millis()).collect()
     };
     let mut queue = TestQueue::new();
     queue.join("first", params(0));
     queue.join("second", params(1));
     queue.join("third", params(2));
-    assert!(queue.queue.local_view().0.is_none());
+    assert!(queue.queue.running().is_none());
     assert_eq!(since(&queue), [1, 2]);
     queue.granted(3, PLENTY, false);
     assert_eq!(since(&queue), [1, 2]);
     queue.released(4);
-    let running = queue.queue.local_view().0.expect("the second").fence;
+    let running = queue.queue.running().expect("the second").fence;
     assert_eq!((running.get(), since(&queue)), (FIRST + 1, vec![2]));
     queue.lost(1);
     assert_eq!(since(&queue), [0; 0], "the server is asked for the third");

@@ -6,8 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::local::params::AcquireParams;
-use crate::local::queue::{Actions, LocalQueue};
-use crate::local::waiters::WaiterId;
+use crate::local::queue::{Actions, LocalQueue, WaiterId};
 use crate::types::fence::Fence;
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
@@ -64,7 +63,7 @@ pub(crate) struct Model {
 impl Model {
     pub(crate) fn new() -> Self {
         Self {
-            queue: with_request_id(LocalQueue::new(MAX_HANDOFFS)),
+            queue: new_queue(MAX_HANDOFFS),
             now: 0,
             names: 0,
             people: 0,
@@ -106,8 +105,10 @@ impl Model {
     }
 
     /// A section starts.
-    fn start(&mut self, name: RequestId, fence: Fence, valid_until: Timestamp) {
+    fn start(&mut self) {
         let now = self.now();
+        let &RunningSection { id: name, fence, .. } = self.queue.running().expect("it runs");
+        let valid_until = self.queue.valid_until().unwrap();
         let lease = self.lease.as_mut().expect("no section without a lease");
         assert_eq!(lease.id, name, "under the current lease");
         assert_eq!(lease.valid_until, valid_until);
@@ -136,15 +137,14 @@ impl Model {
             assert!((1..=crate::wire::keyspace::MAX_FENCE_RANGE).contains(&acquire.fence_count));
             self.names += 1;
             assert_eq!(acquire.id, request_id(self.names));
-            self.queue.provide_request_id(request_id(self.names + 1));
             self.requests = Some((acquire.id, acquire.fence_count));
             self.pending_contended = false;
             self.to_release.insert(acquire.id);
         }
         if let Some(start) = actions.start {
             let first = self.waiting.pop_first().expect("there is a waiter").0;
-            assert_eq!(first, start.sender, "first come, first served");
-            self.start(start.id, start.fence, start.valid_until);
+            assert_eq!(first, start, "first come, first served");
+            self.start();
         }
     }
 

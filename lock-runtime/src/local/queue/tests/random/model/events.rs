@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::local::params::AcquireParams;
-use crate::local::queue::RunningSection;
 use crate::local::queue::tests::random::model::{Model, ModelSection};
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::request_id::RequestId;
@@ -24,7 +23,9 @@ impl Model {
             .collect();
         let show = |running: &RunningSection| holder(running.id, running.fence);
         let result = self.queue.tick(now, |_| elsewhere(), show);
-        let heard: Vec<_> = result.timed_out.iter().map(|(who, _)| *who).collect();
+        let mut actions = self.queue.take_actions();
+        let heard: Vec<_> = actions.failed.drain(..).map(|(who, _)| who).collect();
+        assert_eq!(result.timed_out, heard.len());
         assert_eq!(heard, expired, "each hears of its deadline, and nobody else");
         for who in heard {
             self.waiting.remove(&who);
@@ -38,7 +39,7 @@ impl Model {
             }
         }
         assert_eq!(result.slow_waits.len(), long);
-        self.apply(result.actions);
+        self.apply(actions);
     }
 
     pub(crate) fn join(&mut self, params: AcquireParams) {
@@ -46,20 +47,23 @@ impl Model {
             return;
         }
         self.people += 1;
-        let (waiter_id, actions) = self.queue.join(self.now(), params, self.people);
+        let waiter_id = self.queue.join(self.now(), params, self.people);
+        let actions = self.queue.take_actions();
         let warn_at = params.since.plus(ms(10_000));
         self.waiting.insert(self.people, ModelWaiter { waiter_id, params, warn_at });
         self.handoff(actions);
     }
 
     pub(crate) fn take_idle(&mut self, params: AcquireParams) -> bool {
-        let Some(actions) = self.queue.take_idle(self.now(), params) else { return false };
+        if !self.queue.take_idle(self.now(), params) {
+            return false;
+        }
+        let actions = self.queue.take_actions();
         assert!(
             actions.release.is_none() && actions.acquire.is_none() && actions.wake_at.is_none()
         );
         assert!(self.waiting.is_empty(), "it comes before others");
-        let start = actions.start.expect("it begins");
-        self.start(start.id, start.fence, start.valid_until);
+        self.start();
         let lease = self.lease.as_mut().unwrap();
         assert!(!lease.contended, "kept although others wait");
         if let Some(left) = &mut lease.left {
@@ -75,7 +79,8 @@ impl Model {
         let who = *self.waiting.keys().nth(index.index(self.waiting.len())).unwrap();
         let was_known = self.known() == Some(who);
         let ModelWaiter { waiter_id, .. } = self.waiting.remove(&who).unwrap();
-        let actions = self.queue.cancel(waiter_id);
+        self.queue.cancel(waiter_id);
+        let actions = self.queue.take_actions();
         let reported = actions.release.is_some() || actions.acquire.is_some();
         assert_eq!(reported, was_known, "the server hears of the one it knows");
         self.apply(actions);
@@ -99,8 +104,8 @@ impl Model {
             left,
             contended: waited_for_by_now,
         });
-        let actions =
-            self.queue.granted(self.now(), name, Grant { fences, contended }, valid_until);
+        self.queue.granted(self.now(), name, Grant { fences, contended }, valid_until);
+        let actions = self.queue.take_actions();
         assert!(actions.start.is_some(), "the one that it was asked for gets it");
         self.apply(actions);
     }
@@ -110,7 +115,8 @@ impl Model {
         let fences = FenceRange::new(Fence::new(self.next_fence), 4);
         self.next_fence += 4;
         let grant = Grant { fences, contended: false };
-        let actions = self.queue.granted(self.now(), name, grant, at(self.now + 1000));
+        self.queue.granted(self.now(), name, grant, at(self.now + 1000));
+        let actions = self.queue.take_actions();
         assert_eq!(actions.release, Some(name), "it goes back");
         assert!(actions.acquire.is_none() && actions.start.is_none());
     }
@@ -119,8 +125,9 @@ impl Model {
         let Some((name, _)) = self.requests.take() else { return };
         self.to_release.remove(&name);
         let first = self.waiting.pop_first().expect("a request without a waiter").0;
-        let (sender, actions) = self.queue.failed(self.now(), name);
-        assert_eq!(sender, Some(first));
+        self.queue.failed(self.now(), name, Failure::NoReply);
+        let mut actions = self.queue.take_actions();
+        assert_eq!(actions.failed.pop(), Some((first, Failure::NoReply)));
         self.apply(actions);
     }
 
@@ -131,7 +138,8 @@ impl Model {
 
     pub(crate) fn released(&mut self) {
         let Some(ModelSection { id, fence }) = self.running() else { return };
-        let actions = self.queue.released(self.now(), id, fence);
+        self.queue.released(self.now(), id, fence);
+        let actions = self.queue.take_actions();
         self.handoff(actions);
     }
 
@@ -139,12 +147,14 @@ impl Model {
         let Some(ModelSection { id, .. }) = self.running() else { return };
         self.to_release.remove(&id);
         self.lease = None;
-        let actions = self.queue.released_directly(id);
+        self.queue.released_directly(id);
+        let actions = self.queue.take_actions();
         self.apply(actions);
     }
 
     pub(crate) fn release_lost(&mut self, name: RequestId, fence: Fence) {
-        let actions = self.queue.released(self.now(), name, fence);
+        self.queue.released(self.now(), name, fence);
+        let actions = self.queue.take_actions();
         assert_eq!(actions.release, Some(name), "released once its section has ended");
         assert!(actions.start.is_none() && actions.acquire.is_none());
         self.apply(actions);
@@ -157,7 +167,8 @@ impl Model {
             self.lost.push(section);
             self.lease = None;
         }
-        let actions = self.queue.lost(id);
+        self.queue.lost(id);
+        let actions = self.queue.take_actions();
         assert!(actions.start.is_none());
         self.apply(actions);
         assert!(self.lease.is_none(), "a lease that was lost with nobody inside is ended");
@@ -173,7 +184,8 @@ impl Model {
         let name =
             self.lease.as_ref().map(|lease| lease.id).or(self.requests.map(|requests| requests.0));
         let Some(name) = name else { return };
-        let actions = self.queue.contended(self.now(), name);
+        self.queue.contended(self.now(), name);
+        let actions = self.queue.take_actions();
         assert!(actions.start.is_none() && actions.acquire.is_none());
         self.apply(actions);
         let idle = self.lease.as_ref().is_some_and(|lease| lease.running.is_none());
@@ -188,7 +200,8 @@ impl Model {
     }
 
     pub(crate) fn release_idle(&mut self) {
-        let actions = self.queue.release_idle();
+        self.queue.release_idle();
+        let actions = self.queue.take_actions();
         self.apply(actions);
     }
 }
