@@ -42,8 +42,9 @@ pub(crate) struct CoreSettings {
 impl ManagerCore {
     pub(crate) fn new(mailbox: Mailbox, mut settings: CoreSettings) -> Self {
         static IDS: AtomicU64 = AtomicU64::new(0);
-        let label = settings.label.take();
-        let process = Arc::new(ProcessInfo::of_this_process().with_label(label));
+        let mut process = ProcessInfo::of_this_process();
+        process.label = settings.label.take();
+        let process = Arc::new(process);
         let context = QueueContext {
             max_handoffs: settings.max_handoffs,
             process: Arc::clone(&process),

@@ -9,6 +9,7 @@ pub(crate) mod connection;
 mod tests;
 
 use std::future::poll_fn;
+use std::mem;
 use std::panic::catch_unwind;
 use std::pin::{Pin, pin};
 use std::sync::{Mutex, Once};
@@ -82,8 +83,6 @@ struct EventLoop {
     failures: u32,
     /// When the connection was lost, if that was logged.
     down_since: Option<Timestamp>,
-    /// No lost connection is logged before.
-    quiet_until: Timestamp,
     connected_before: bool,
     inbox: String,
     timer: Pin<Box<Sleep>>,
@@ -123,7 +122,6 @@ impl EventLoop {
             link: Link::Connecting(Box::pin(std::future::pending())),
             failures: 0,
             down_since: None,
-            quiet_until: Timestamp::ZERO,
             connected_before: false,
             inbox: setup.inbox,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
@@ -160,7 +158,7 @@ impl EventLoop {
                 return Poll::Ready(());
             }
             busy |= self.poll_timer(context);
-            if self.dispatcher.take_recent_activity() {
+            if mem::take(&mut self.dispatcher.recent_activity) {
                 self.poll_until = now.plus(self.busy_poll.span());
             }
             if sent && taken == MAX_MESSAGES_PER_PASS {
@@ -208,7 +206,7 @@ impl EventLoop {
     /// polled.
     fn process_outputs(&mut self, now: Timestamp) -> bool {
         self.dispatcher.drain_outputs(now);
-        let needs_reconnect = self.dispatcher.take_needs_reconnect();
+        let needs_reconnect = mem::take(&mut self.dispatcher.needs_reconnect);
         if needs_reconnect {
             // It has to be polled once, or nothing wakes this thread for it.
             self.reconnect();
@@ -225,23 +223,21 @@ impl EventLoop {
     fn send(&mut self, now: Timestamp, context: &mut Context<'_>) -> bool {
         let is_end =
             |call: &Command| matches!(call, Command::Release { .. } | Command::Cancel { .. });
-        let batch = self.dispatcher.batch();
+        let batch = &self.dispatcher.batch;
         let only_ends = batch.iter().all(|(_, call)| is_end(call));
         if batch.is_empty() || (only_ends && !self.release_deferred && now < self.poll_until) {
             self.release_deferred = !batch.is_empty();
             return false;
         }
         self.release_deferred = false;
-        if only_ends
-            && batch
-                .iter()
-                .any(|(_, call)| matches!(call, Command::Release { contended: true, .. }))
-        {
+        let is_handed_off =
+            |call: &Command| matches!(call, Command::Release { contended: true, .. });
+        if only_ends && batch.iter().any(|(_, call)| is_handed_off(call)) {
             // The next holder is in another process and needs the core that polling would take.
-            self.dispatcher.take_recent_activity();
+            self.dispatcher.recent_activity = false;
             self.poll_until = now;
         }
-        self.link.send(self.dispatcher.take_batch(), context);
+        self.link.send(mem::take(&mut self.dispatcher.batch), context);
         true
     }
 

@@ -230,11 +230,6 @@ impl Mailbox {
         DeadlockWatch { receiver, id, mailbox: self.clone() }
     }
 
-    /// Sends a message that arrives behind all that were sent so far.
-    pub fn flush_barrier(&self, done: SyncSender<()>) {
-        self.sender().send(Message::FlushBarrier(done));
-    }
-
     pub fn inspect(&self, key: String) -> oneshot::Receiver<InspectAnswer> {
         let (sender, receiver) = oneshot::channel();
         self.sender().send(Message::Inspect(key, sender));

@@ -586,7 +586,7 @@ impl KeyQueue {
 
     fn owner_info(&self, params: &AcquireParams) -> OwnerInfo {
         let process = &self.context.process;
-        let label = params.label.or(process.label());
+        let label = params.label.or(process.label.as_deref());
         process.owner_info(params.terms.ttl, params.call_site, label, params.since)
     }
 

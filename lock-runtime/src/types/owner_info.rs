@@ -90,22 +90,13 @@ pub struct ProcessInfo {
     host: Arc<str>,
     pid: u32,
     /// What is stored with all locks of the manager, unless a request has a label of its own.
-    label: Option<Box<str>>,
+    pub label: Option<Box<str>>,
 }
 
 impl ProcessInfo {
     pub fn of_this_process() -> Self {
         let host = OwnerInfo::sanitize_host(&gethostname::gethostname().to_string_lossy());
         Self { host: host.into(), pid: process_id(), label: None }
-    }
-
-    pub fn with_label(self, label: Option<Box<str>>) -> Self {
-        Self { label, ..self }
-    }
-
-    /// The label of the manager.
-    pub fn label(&self) -> Option<&str> {
-        self.label.as_deref()
     }
 
     /// Whether this process is meant.

@@ -1,5 +1,6 @@
 //! The I/O thread of a simulated process. The world runs its turns.
 
+use std::mem;
 use std::time::Duration;
 
 use distlock_runtime::verification::{
@@ -57,13 +58,13 @@ impl IoThread {
             self.dispatcher.tick(now);
         }
         self.dispatcher.drain_outputs(now);
-        self.dispatcher.take_needs_reconnect()
+        mem::take(&mut self.dispatcher.needs_reconnect)
     }
 
     /// The calls to be sent after a turn.
     pub(crate) fn take_batch(&mut self) -> Option<(ReplyTargets, Vec<Command>)> {
         let (reply_targets, calls): (Vec<_>, Vec<_>) =
-            self.dispatcher.take_batch().into_iter().unzip();
+            mem::take(&mut self.dispatcher.batch).into_iter().unzip();
         (!calls.is_empty()).then_some((ReplyTargets(reply_targets), calls))
     }
 
@@ -77,7 +78,7 @@ impl IoThread {
     }
 
     pub(crate) fn connected(&mut self, now: Timestamp, bound: Duration) {
-        self.dispatcher.connected(now, bound);
+        self.dispatcher.protocol.connected(now, bound);
     }
 
     pub(crate) fn connect_failed(&mut self, now: Timestamp) {
@@ -95,7 +96,7 @@ impl IoThread {
         because: &str,
         unanswered: impl IntoIterator<Item = ReplyTargets>,
     ) {
-        self.dispatcher.disconnected(now, because.to_owned());
+        self.dispatcher.protocol.disconnected(now, because.to_owned());
         self.dispatcher.abandon(unanswered.into_iter().flat_map(|reply_targets| reply_targets.0));
     }
 
@@ -111,27 +112,24 @@ impl IoThread {
     }
 
     pub(crate) fn notice(&mut self, now: Timestamp, notice: Notification) {
-        self.dispatcher.notice(now, notice);
+        self.dispatcher.protocol.notification(now, notice);
     }
 
     /// What the handshake contains: the highest token seen, and the longest lease.
     pub(crate) fn handshake(&self) -> (Fence, Duration) {
-        (
-            self.dispatcher.protocol().min_fence(),
-            self.dispatcher.protocol().data_loss_grace().max_lease,
-        )
+        (self.dispatcher.protocol.min_fence(), self.dispatcher.protocol.data_loss_grace().max_lease)
     }
 
     /// Whether a release is pending and nothing is scheduled for it.
     pub(crate) fn has_stalled_release(&self, now: Timestamp) -> bool {
         let soon = now.plus(Duration::from_millis(100));
-        self.dispatcher.protocol().releasing().next().is_some()
+        self.dispatcher.protocol.releasing().next().is_some()
             && !self.has_messages()
             && self.dispatcher.due().is_none_or(|due| due > soon)
     }
 
     /// Whether nothing is held, requested or pending.
     pub(crate) fn is_idle(&self) -> bool {
-        self.dispatcher.protocol().is_idle() && !self.has_messages()
+        self.dispatcher.protocol.is_idle() && !self.has_messages()
     }
 }

@@ -27,10 +27,10 @@ use crate::types::request_id::{RequestId, RequestMap};
 use crate::types::time::Timestamp;
 use crate::user_code;
 use crate::wire::command::Command;
-use crate::wire::reply::{AcquireReply, BlockedBy, BlockedRequest, Notification, Reply};
+use crate::wire::reply::{AcquireReply, BlockedBy, BlockedRequest, Reply};
 
 pub struct Dispatcher {
-    protocol: Protocol,
+    pub protocol: Protocol,
     mailbox: WeakMailbox,
     /// Who is notified about a request and its lease.
     queues: RequestMap<Arc<KeyQueue>>,
@@ -46,16 +46,18 @@ pub struct Dispatcher {
     shutdown_waiters: Option<Vec<oneshot::Sender<()>>>,
     /// Grants that are not delivered yet.
     pending_grants: Vec<PendingGrant>,
-    /// Commands to be sent.
-    batch: Vec<(ReplyTo, Command)>,
+    /// Commands to be sent, in order. To be taken out, as the two below.
+    pub batch: Vec<(ReplyTo, Command)>,
     /// Whether a caller may soon send another message.
-    recent_activity: bool,
-    needs_reconnect: bool,
+    pub recent_activity: bool,
+    /// Whether the connection has to be dropped.
+    pub needs_reconnect: bool,
 }
 
 /// Topics of rate-limited log lines.
 #[derive(PartialEq, Eq, Hash)]
-enum LogTopic {
+pub(super) enum LogTopic {
+    Connection,
     DataLoss,
     SlowWait(Arc<str>),
     LongSection(Arc<str>),
@@ -108,14 +110,6 @@ impl Dispatcher {
         }
     }
 
-    pub const fn protocol(&self) -> &Protocol {
-        &self.protocol
-    }
-
-    pub fn connected(&mut self, now: Timestamp, max_lease: Duration) {
-        self.protocol.connected(now, max_lease);
-    }
-
     pub fn connect_failed(&mut self, now: Timestamp, why: &str, kind: ConnectErrorKind) {
         let unreachable = kind == ConnectErrorKind::Unreachable;
         let failure = if unreachable { Failure::Unavailable } else { Failure::Refused };
@@ -123,10 +117,6 @@ impl Dispatcher {
             let _ = sender.send(Err(failure(why.to_owned())));
         }
         self.protocol.connect_failed(now, why.to_owned(), kind);
-    }
-
-    pub fn disconnected(&mut self, now: Timestamp, because: String) {
-        self.protocol.disconnected(now, because);
     }
 
     /// The connection was dropped with these commands unanswered, and those to be sent.
@@ -159,7 +149,7 @@ impl Dispatcher {
     }
 
     /// Whether to log this topic now: at most once every [`QUIET`].
-    fn should_log(&mut self, now: Timestamp, of: LogTopic) -> bool {
+    pub(super) fn should_log(&mut self, now: Timestamp, of: LogTopic) -> bool {
         if self.log_quiet_until.len() >= MAX_LOG_TOPICS {
             self.log_quiet_until.retain(|_, until| *until > now);
         }
@@ -171,10 +161,6 @@ impl Dispatcher {
         true
     }
 
-    pub fn notice(&mut self, now: Timestamp, notice: Notification) {
-        self.protocol.notification(now, notice);
-    }
-
     /// When [`Self::tick`] is needed.
     pub fn due(&self) -> Option<Timestamp> {
         let timer = self.timers.first_key_value().map(|(&(at, _), _)| at);
@@ -184,25 +170,6 @@ impl Dispatcher {
     pub fn tick(&mut self, now: Timestamp) {
         self.protocol.tick(now);
         self.fire_timers(now);
-    }
-
-    /// Whether a caller may soon send another message, since the last call of this.
-    pub fn take_recent_activity(&mut self) -> bool {
-        std::mem::take(&mut self.recent_activity)
-    }
-
-    /// Whether the connection has to be dropped, since the last call of this.
-    pub fn take_needs_reconnect(&mut self) -> bool {
-        std::mem::take(&mut self.needs_reconnect)
-    }
-
-    /// The commands to be sent, in order.
-    pub fn batch(&self) -> &[(ReplyTo, Command)] {
-        &self.batch
-    }
-
-    pub fn take_batch(&mut self) -> Vec<(ReplyTo, Command)> {
-        std::mem::take(&mut self.batch)
     }
 
     /// Delivers all grants at once: a runtime wakes one worker for the first, and that one finds
@@ -301,7 +268,7 @@ impl Dispatcher {
     fn flush(&mut self, done: SyncSender<()>) {
         self.queues.values().for_each(|queue| queue.release_idle());
         match self.mailbox.upgrade() {
-            Some(mailbox) => mailbox.flush_barrier(done),
+            Some(mailbox) => drop(mailbox.sender().send(Message::FlushBarrier(done))),
             // No caller is left that could send anything.
             None => self.wait_for_releases(done),
         }

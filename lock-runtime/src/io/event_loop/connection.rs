@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::backend::endpoint::Connection;
 use crate::backend::{ConnectError, ConnectParams, Push};
-use crate::io::dispatcher::ReplyTo;
+use crate::io::dispatcher::{LogTopic, ReplyTo};
 use crate::io::event_loop::EventLoop;
 use crate::protocol::commands::CommandError;
 use crate::types::text::words;
@@ -16,8 +16,6 @@ use crate::user_code;
 use crate::wire::command::Command;
 use crate::wire::reply::Reply;
 
-/// A lost connection is logged at most this often.
-const QUIET: Duration = Duration::from_secs(10);
 /// Replies count only when all of a batch have come.
 const MAX_BATCH: usize = 128;
 
@@ -119,7 +117,9 @@ impl EventLoop {
         while let Poll::Ready(Some(push)) = self.pushes.poll_recv(context) {
             any = true;
             match push {
-                Push::Notification(notice) => self.dispatcher.notice(time::now(), notice),
+                Push::Notification(notice) => {
+                    self.dispatcher.protocol.notification(time::now(), notice);
+                }
                 Push::Disconnected(connection) if self.endpoint.is_current(connection) => {
                     self.disconnected("the server closed the connection".to_owned());
                 }
@@ -163,8 +163,8 @@ impl EventLoop {
     pub(crate) fn connecting(&mut self) -> Link {
         let hello = ConnectParams {
             inbox: self.inbox.clone(),
-            min_fence: self.dispatcher.protocol().min_fence(),
-            data_loss_grace: self.dispatcher.protocol().data_loss_grace(),
+            min_fence: self.dispatcher.protocol.min_fence(),
+            data_loss_grace: self.dispatcher.protocol.data_loss_grace(),
             connected_before: self.connected_before,
         };
         let pause = if self.failures == 0 {
@@ -195,14 +195,13 @@ impl EventLoop {
         }
         self.failures = 0;
         self.connected_before = true;
-        self.dispatcher.connected(now, max_lease);
+        self.dispatcher.protocol.connected(now, max_lease);
     }
 
     fn connect_failed(&mut self, error: &ConnectError) {
         self.failures += 1;
         let now = time::now();
-        if self.failures == 1 && self.quiet_until <= now {
-            self.quiet_until = now.plus(QUIET);
+        if self.failures == 1 && self.dispatcher.should_log(now, LogTopic::Connection) {
             self.down_since.get_or_insert(now);
             let error = words(&error.text);
             user_code::event!(WARN, error, "cannot connect; trying again");
@@ -215,14 +214,13 @@ impl EventLoop {
         if matches!(self.link, Link::Up(..)) {
             let now = time::now();
             let reason = words(&because);
-            if self.quiet_until <= now {
-                self.quiet_until = now.plus(QUIET);
+            if self.dispatcher.should_log(now, LogTopic::Connection) {
                 self.down_since = Some(now);
                 user_code::event!(WARN, because = reason, "connection lost; connecting again");
             } else {
                 user_code::event!(DEBUG, because = reason, "connection lost");
             }
-            self.dispatcher.disconnected(now, because);
+            self.dispatcher.protocol.disconnected(now, because);
             self.reconnect();
         }
     }
