@@ -131,6 +131,13 @@ impl MailboxSender {
     pub(super) fn send(&self, message: Message) -> bool {
         !self.is_forked() && self.sender.send(message).is_ok()
     }
+
+    /// Sends a message with a channel for the answer.
+    fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> oneshot::Receiver<T> {
+        let (sender, receiver) = oneshot::channel();
+        self.send(message(sender));
+        receiver
+    }
 }
 
 /// A caller's handle. When the last one is dropped the I/O thread releases everything and stops.
@@ -176,9 +183,7 @@ impl IoHandle for MailboxInner {
     }
 
     fn release_and_confirm(&self, id: RequestId) -> oneshot::Receiver<ReleaseOutcome> {
-        let (sender, receiver) = oneshot::channel();
-        self.0.send(Message::ReleaseAndConfirm(id, sender));
-        receiver
+        self.0.ask(|sender| Message::ReleaseAndConfirm(id, sender))
     }
 
     fn ensure_ttl(&self, id: RequestId, ttl: Duration) {
@@ -186,9 +191,7 @@ impl IoHandle for MailboxInner {
     }
 
     fn renew_now(&self, id: RequestId, ttl: Duration) -> oneshot::Receiver<Timestamp> {
-        let (sender, receiver) = oneshot::channel();
-        self.0.send(Message::Renew(id, ttl, sender));
-        receiver
+        self.0.ask(|sender| Message::Renew(id, ttl, sender))
     }
 
     fn run_callback(&self, callback: Callback) {
@@ -224,16 +227,13 @@ impl Mailbox {
 
     /// Watches a wait for deadlocks until the returned future is dropped.
     pub fn register_wait(&self, wait: WaitRegistration) -> DeadlockWatch {
-        let (sender, receiver) = oneshot::channel();
         let id = wait.id;
-        self.sender().send(Message::RegisterWait(Box::new(wait), sender));
+        let receiver = self.sender().ask(|sender| Message::RegisterWait(Box::new(wait), sender));
         DeadlockWatch { receiver, id, mailbox: self.clone() }
     }
 
     pub fn inspect(&self, key: String) -> oneshot::Receiver<InspectAnswer> {
-        let (sender, receiver) = oneshot::channel();
-        self.sender().send(Message::Inspect(key, sender));
-        receiver
+        self.sender().ask(|sender| Message::Inspect(key, sender))
     }
 
     /// Ready at `at`, or never if that is `None`. Works in any runtime, or none.
@@ -255,9 +255,7 @@ impl Mailbox {
     }
 
     pub fn shutdown(&self) -> oneshot::Receiver<()> {
-        let (sender, done) = oneshot::channel();
-        self.sender().send(Message::Shutdown(Some(sender)));
-        done
+        self.sender().ask(|sender| Message::Shutdown(Some(sender)))
     }
 }
 

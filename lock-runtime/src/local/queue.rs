@@ -498,7 +498,7 @@ impl<S> LocalQueue<S> {
         if !lease.terms.renew {
             return;
         }
-        let left = lease.fences.size();
+        let left = lease.fences.size;
         if left == 0 {
             self.fence_count = (self.fence_count * 2).min(MAX_FENCE_RANGE);
         } else if left > self.fence_count / 4 * 3 {
@@ -673,7 +673,7 @@ impl ProcessLease {
             // Without renewals each section is entitled to a ttl of its own.
             && terms.renew
             && self.handoffs_left != Some(0)
-            && !self.fences.is_empty()
+            && self.fences.size > 0
             && now < self.handoff_until
             && self.valid_until.since(now) >= enough
     }

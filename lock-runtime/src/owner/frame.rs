@@ -28,7 +28,7 @@ pub struct Frame {
     pub lease: Arc<Lease>,
     /// Where the lease was acquired.
     pub call_site: CallSite,
-    kind: FrameKind,
+    pub(super) kind: FrameKind,
     /// Locked by the child section of the same key that runs.
     pub(super) siblings: SiblingMutex,
 }
@@ -45,18 +45,6 @@ pub(super) enum FrameKind {
 }
 
 impl Frame {
-    /// The frame of a new lease, inside of `parent`.
-    #[inline]
-    pub(super) fn outermost(
-        parent: Option<Arc<Self>>,
-        manager: ManagerId,
-        lease: Arc<Lease>,
-        call_site: CallSite,
-    ) -> Arc<Self> {
-        let (kind, siblings) = (FrameKind::Outermost, SiblingMutex::default());
-        Arc::new(Self { parent, manager, lease, call_site, kind, siblings })
-    }
-
     /// A frame nested in `self` with the lease of `ancestor`.
     #[inline]
     pub(super) fn child(self: &Arc<Self>, ancestor: &Self, kind: FrameKind) -> Arc<Self> {

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::local::lease::{Lease, LeaseRef, LossWatchSlot};
 use crate::owner::context::{BodyContext, ContextGuard, ErasedFuture};
-use crate::owner::frame::{Frame, FrameKind, ManagerId};
+use crate::owner::frame::{Frame, FrameKind, ManagerId, SiblingMutex};
 use crate::protocol::request::{Loss, ReleaseOutcome};
 use crate::types::owner_info::CallSite;
 
@@ -23,14 +23,22 @@ pub struct Section {
 
 impl Section {
     /// The section of a new lease, nested in `here`.
+    #[inline]
     pub fn outermost(
         here: Option<Arc<Frame>>,
         manager: ManagerId,
         share: LeaseRef,
         call_site: CallSite,
     ) -> Self {
-        let frame = Frame::outermost(here, manager, share.into_lease(), call_site);
-        Self { frame: Some(frame), outer: None }
+        let frame = Frame {
+            parent: here,
+            manager,
+            lease: share.into_lease(),
+            call_site,
+            kind: FrameKind::Outermost,
+            siblings: SiblingMutex::default(),
+        };
+        Self { frame: Some(Arc::new(frame)), outer: None }
     }
 
     /// A section within `here` that re-enters the lease of `ancestor`. `None` while a sibling runs.

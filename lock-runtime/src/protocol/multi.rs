@@ -81,7 +81,7 @@ impl Protocol {
     fn is_sound(&self, now: Timestamp, sent: Timestamp, id: RequestId, fences: FenceRange) -> bool {
         self.requests.get(&id).filter(|request| request.is_wanted()).is_none_or(|request| {
             let valid_until = self.timing.valid_until(sent, request.params.ttl);
-            fences.first() > request.min_fence && valid_until > now
+            fences.first > request.min_fence && valid_until > now
         })
     }
 

@@ -125,7 +125,7 @@ impl Protocol {
     /// A token at or below one seen earlier: the server lost data without noticing. The grant is
     /// returned.
     fn is_stale(&mut self, now: Timestamp, id: RequestId, fences: FenceRange) -> bool {
-        let fence = fences.first();
+        let fence = fences.first;
         let Some(request) = self.requests.get(&id) else { return false };
         let stale = request.is_wanted() && fence <= request.min_fence;
         if stale {

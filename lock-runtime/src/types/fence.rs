@@ -66,26 +66,14 @@ impl Fence {
 /// others for local handoffs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FenceRange {
-    first: Fence,
-    size: u32,
+    pub first: Fence,
+    pub size: u32,
 }
 
 impl FenceRange {
     /// So many tokens from `first` on.
     pub const fn new(first: Fence, size: u32) -> Self {
         Self { first, size }
-    }
-
-    pub const fn first(self) -> Fence {
-        self.first
-    }
-
-    pub const fn size(self) -> u32 {
-        self.size
-    }
-
-    pub const fn is_empty(self) -> bool {
-        self.size == 0
     }
 
     /// The highest of them.

@@ -86,8 +86,8 @@ proptest! {
             Some(Notification::Granted(id, fences)) => {
                 prop_assert_eq!(words.len(), 4);
                 prop_assert!(words[0] == "granted" && spells(words[1], id), "{}", payload);
-                prop_assert_eq!(words[2].parse(), Ok(fences.first().get()));
-                prop_assert_eq!(words[3].parse(), Ok(fences.size()));
+                prop_assert_eq!(words[2].parse(), Ok(fences.first.get()));
+                prop_assert_eq!(words[3].parse(), Ok(fences.size));
                 prop_assert!(oracle::is_issuable(fences));
             }
             Some(Notification::Contended(id)) => {

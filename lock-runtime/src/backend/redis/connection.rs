@@ -21,6 +21,7 @@ use crate::protocol::commands::CommandError;
 use crate::protocol::connection::ConnectErrorKind;
 use crate::types::fence::Fence;
 use crate::types::request_id::RequestId;
+use crate::types::time::millis;
 use crate::wire::command::Command;
 use crate::wire::keyspace::Keyspace;
 use crate::wire::reply::{Notification, Reply, parse_notification};
@@ -98,10 +99,6 @@ pub(crate) fn notice(info: &PushInfo) -> Option<Notification> {
         Value::SimpleString(payload) => parse_notification(payload),
         _ => None,
     }
-}
-
-pub(crate) fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 pub(crate) fn load_scripts() -> Pipeline {

@@ -167,7 +167,7 @@ fn a_request_that_its_caller_ended_meanwhile_is_undone_and_the_others_are_held()
     assert_eq!(cancels(&drain(&mut protocol)), [(NONCES[0], false)]);
     protocol.reply(at(1.2), id, all_granted(10));
     let granted = |output: &Output| match output {
-        Output::Granted { id, grant, .. } => (*id, grant.fences.first().get()),
+        Output::Granted { id, grant, .. } => (*id, grant.fences.first.get()),
         other => panic!("{other:?}"),
     };
     let outputs = drain(&mut protocol);

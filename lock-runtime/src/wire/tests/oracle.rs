@@ -12,7 +12,7 @@ pub const fn grants(reply: &Reply) -> bool {
 
 /// Tokens that a server counts up to, as many as are ever asked for.
 pub fn is_issuable(fences: FenceRange) -> bool {
-    (1..1 << 53).contains(&fences.first().get()) && (1..=MAX_FENCE_RANGE).contains(&fences.size())
+    (1..1 << 53).contains(&fences.first.get()) && (1..=MAX_FENCE_RANGE).contains(&fences.size)
 }
 
 /// Whether the reply is of the call's kind and says what the answer does.
@@ -22,8 +22,8 @@ pub fn fits(call: &Command, answer: &RawReply, reply: &Reply) -> bool {
         (Command::AcquireAll(_), Reply::AcquiredAll(None)) => *answer == RawReply::Int(0),
         (Command::AcquireAll(acquires), Reply::AcquiredAll(Some(fences))) => {
             is_issuable(*fences)
-                && fences.size() as usize == acquires.len()
-                && is_number(answer, fences.first().get())
+                && fences.size as usize == acquires.len()
+                && is_number(answer, fences.first.get())
         }
         (Command::Release { .. } | Command::Cancel { .. }, Reply::Released(held)) => {
             *answer == RawReply::Int((*held).into())
@@ -49,7 +49,7 @@ fn fits_acquire(acquire: &Acquire, answer: &RawReply, reply: &AcquireReply) -> b
     let first_word = |code: i64| words.len() == 5 && words[0] == RawReply::Int(code);
     match reply {
         AcquireReply::Granted(grant) => {
-            let (first, size) = (grant.fences.first().get(), grant.fences.size());
+            let (first, size) = (grant.fences.first.get(), grant.fences.size);
             let in_words = matches!(answer, RawReply::List(words)
                 if matches!(&words[..], [RawReply::Int(4), number, many, RawReply::Int(more)]
                     if is_number(number, first)

@@ -16,7 +16,7 @@ pub fn spoken(call: &Command, reply: &Reply) -> RawReply {
         Reply::Acquire(AcquireReply::Cancelled) => {
             RawReply::List(vec![int(2), int(0), int(0), text("0"), text("")])
         }
-        Reply::AcquiredAll(fences) => int(fences.map_or(0, |fences| fences.first().get())),
+        Reply::AcquiredAll(fences) => int(fences.map_or(0, |fences| fences.first.get())),
         Reply::Released(held) => int(u64::from(*held)),
         Reply::Renewed(replies) => RawReply::List(replies.iter().map(renewal).collect()),
         Reply::MaxLeaseRaised => text("0000000000000000000000000000000000000000"),
@@ -41,13 +41,13 @@ fn pttl(left: Option<Duration>) -> RawReply {
 fn granted(call: &Command, grant: Grant) -> RawReply {
     let fences = grant.fences;
     match call {
-        Command::Acquire(acquire) if acquire.fence_count == fences.size() && !grant.contended => {
-            int(fences.first().get())
+        Command::Acquire(acquire) if acquire.fence_count == fences.size && !grant.contended => {
+            int(fences.first.get())
         }
         _ => RawReply::List(vec![
             int(4),
-            int(fences.first().get()),
-            int(fences.size().into()),
+            int(fences.first.get()),
+            int(fences.size.into()),
             int(grant.contended.into()),
         ]),
     }

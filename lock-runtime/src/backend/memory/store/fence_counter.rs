@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::types::fence::{Fence, FenceRange};
+use crate::types::time::millis;
 use crate::wire::keyspace::{DataLossGrace, SMALL_FENCE_RANGE};
 
 /// Below this a counter cannot have been seeded from a clock.
@@ -48,13 +49,13 @@ impl FenceCounter {
     ) -> Result<FenceRange, u64> {
         let now = now.micros();
         let known = match self.draw(now, wanted) {
-            Some(fences) if fences.first() > min_fence && fences.first().get() > PLAUSIBLE => {
+            Some(fences) if fences.first > min_fence && fences.first.get() > PLAUSIBLE => {
                 return Ok(fences);
             }
             Some(fences) => DataLossWait {
                 loss: now,
                 max_lease: 0,
-                issued: fences.first().get().saturating_sub(1),
+                issued: fences.first.get().saturating_sub(1),
             },
             None => self.waited_out(now),
         };
@@ -80,7 +81,7 @@ impl FenceCounter {
     pub(crate) fn take_all(&mut self, size: u32, min_fence: Fence) -> Option<FenceRange> {
         let Self::At(last) = self else { return None };
         let fences = FenceRange::new(Fence::new(last.saturating_add(1)), size);
-        let sound = fences.first() > min_fence && fences.first().get() > PLAUSIBLE;
+        let sound = fences.first > min_fence && fences.first.get() > PLAUSIBLE;
         sound.then(|| {
             *last = fences.last().get();
             fences
@@ -103,7 +104,7 @@ impl FenceCounter {
 
     /// A place in a queue: from the counter, or from the clock while that is not one.
     pub(crate) fn ticket(&mut self, now: ServerTime) -> u64 {
-        self.draw(now.micros(), 1).map_or(now.micros(), |ticket| ticket.first().get())
+        self.draw(now.micros(), 1).map_or(now.micros(), |ticket| ticket.first.get())
     }
 
     /// Whether there was none.
@@ -189,10 +190,6 @@ impl<T> WithTtl<T> {
 /// The scripts' microseconds of a span that came as whole milliseconds.
 pub(crate) fn micros(span: Duration) -> u64 {
     millis(span).saturating_mul(1_000)
-}
-
-fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 pub(crate) fn count(number: usize) -> u64 {

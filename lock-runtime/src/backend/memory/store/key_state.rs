@@ -209,7 +209,7 @@ impl KeyOp<'_, '_> {
 
     fn holder(&self, id: RequestId, fences: FenceRange, owner: OwnerInfo) -> HolderInfo {
         let held_unix_ms = Some(self.now.micros() / 1_000);
-        HolderInfo { id, fence: fences.first(), owner, held_unix_ms }
+        HolderInfo { id, fence: fences.first, owner, held_unix_ms }
     }
 
     fn next_fences(&mut self, wanted: u32) -> Result<FenceRange, u64> {

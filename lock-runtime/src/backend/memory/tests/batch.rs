@@ -66,7 +66,7 @@ fn free_locks_are_taken_together_under_tokens_that_do_not_overlap() {
     let grants = both.acquire_batch(&three());
     let blocks: Vec<_> = grants.into_iter().map(|grant| grant.expect("free").fences).collect();
     for pair in blocks.windows(2) {
-        assert!(pair[0].last() < pair[1].first());
+        assert!(pair[0].last() < pair[1].first);
     }
     for (number, key) in (1..).zip(KEYS) {
         assert!(both.was_held(number, key));

@@ -75,7 +75,7 @@ impl Both {
     }
 
     pub(crate) fn granted(&mut self, ask: Acquire) -> Fence {
-        self.grant(ask).fences.first()
+        self.grant(ask).fences.first
     }
 
     pub(crate) fn grant(&mut self, ask: Acquire) -> Grant {

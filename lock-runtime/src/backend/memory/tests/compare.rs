@@ -40,8 +40,8 @@ impl Numbers {
     }
 
     fn fences(&mut self, server: FenceRange, memory: FenceRange) -> Same {
-        equal("size of the block", &server.size(), &memory.size())?;
-        self.fence(server.first(), memory.first())?;
+        equal("size of the block", &server.size, &memory.size)?;
+        self.fence(server.first, memory.first)?;
         self.fence(server.last(), memory.last())
     }
 

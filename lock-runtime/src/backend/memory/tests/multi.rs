@@ -61,7 +61,7 @@ impl Both {
 fn free_locks_are_taken_with_a_token_each_in_their_order() {
     let mut both = Both::new();
     let mut fences = both.all(three()).expect("all are free");
-    assert_eq!(fences.size(), 3);
+    assert_eq!(fences.size, 3);
     let expected = (1..=3).map(|number| {
         let fence = fences.take().expect("one each");
         let (id, owner) = (request_id(number), owner_info(request_id(number)));
@@ -83,7 +83,7 @@ fn what_was_taken_at_once_is_a_hold_like_any_other() {
     };
     let renewals = (1..).zip(KEYS).map(|(number, key)| renewal(number, key)).collect();
     assert_eq!(both.same(Command::Renew(renewals)), Reply::Renewed(vec![RenewalReply::Renewed; 3]));
-    assert_eq!(both.grant(single(2, KEYS[1])).fences.first().get(), fences.first().get() + 1);
+    assert_eq!(both.grant(single(2, KEYS[1])).fences.first.get(), fences.first.get() + 1);
     let waiter = Acquire { inbox: LIVE[1].into(), ..queueing(request_id(4), LIVE[1]) };
     both.busy(Acquire { request: single(4, KEYS[1]).request, ..waiter });
     assert_eq!(both.asked(), [request_id(2)]);

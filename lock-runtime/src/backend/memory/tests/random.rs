@@ -240,7 +240,7 @@ fn kind(reply: &Reply) -> &'static str {
             BlockedBy::KeyConflict => "foreign key",
             BlockedBy::DataLoss => "data loss",
         },
-        Reply::AcquiredAll(Some(fences)) if fences.size() > 1 => "acquired several",
+        Reply::AcquiredAll(Some(fences)) if fences.size > 1 => "acquired several",
         Reply::AcquiredAll(Some(_)) => "acquired all",
         Reply::AcquiredAll(None) => "not all at once",
         Reply::Released(true) => "ended",

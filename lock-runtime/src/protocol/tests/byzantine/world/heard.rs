@@ -93,7 +93,7 @@ impl World {
         let &(_, granted, latest) = given.expect("just looked");
         let known = self.requests.get_mut(&id).expect("only what was asked for is granted");
         prop_assert_eq!(fences, granted, "under other tokens");
-        prop_assert!(fences.first() > known.min_fence, "under a token that is not new");
+        prop_assert!(fences.first > known.min_fence, "under a token that is not new");
         prop_assert!(until <= latest, "{id:?} holds longer than was granted");
         prop_assert_eq!(known.stage, Stage::Wanted, "granted to one that does not wait");
         known.stage = Stage::Held;
