@@ -9,7 +9,7 @@ use crate::backend::memory::{MemoryConnection, MemoryEndpoint};
 use crate::backend::redis::RedisEndpoint;
 use crate::backend::redis::connection::RedisConnection;
 use crate::backend::{Boxed, ConnectError, ConnectParams, Push};
-use crate::protocol::commands::CommandError;
+use crate::protocol::request::CommandError;
 use crate::wire::command::Command;
 use crate::wire::keyspace::Keyspace;
 use crate::wire::reply::Reply;

@@ -1,4 +1,4 @@
-//! What is sent to the server, and when.
+//! What is sent to the server and when, and what its replies and notifications change.
 //!
 //! An overloaded server would receive every command too late, so only so many are in flight and the
 //! others wait in the backlog. Renewals never wait: they are few, as each is for many holds.
@@ -8,11 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::protocol::Protocol;
-use crate::protocol::request::{CommandId, Held, Output, Phase, Queued, RequestState};
-use crate::protocol::timing::{TOMBSTONE, Timing};
+use crate::protocol::request::{CommandError, CommandId, Output, RequestParams};
+use crate::protocol::state::{OnServer, RequestState};
+use crate::protocol::timing::{TOMBSTONE, Timing, TtlWrite};
+use crate::types::fence::FenceRange;
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
-use crate::wire::command::{Acquire, Command, Enqueue, Renewal, RequestRef};
+use crate::wire::command::{Acquire, Command, Renewal, RequestRef};
+use crate::wire::keyspace::MAX_FENCE_RANGE;
+use crate::wire::reply::{AcquireReply, Grant, Notification, Reply};
 
 /// Requests that are sent again use at most this fraction of the window, so that new requests find
 /// room.
@@ -21,30 +25,6 @@ const KNOWN_PART: usize = 8;
 const RENEWAL_BATCH: usize = 100;
 /// Waiters refreshed at a time: many of them must not delay other requests.
 const MAX_REFRESHES: usize = 500;
-/// When a waiter for which there was no room is tried again.
-const REFRESH_RETRY: Duration = Duration::from_millis(20);
-
-/// Why a command has no reply of its kind.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CommandError {
-    /// Refused. Nothing was done, and a retry fails too.
-    Refused(String),
-    /// The server does not know the script, which is being loaded again. Nothing was done.
-    ScriptMissing,
-    /// Cannot be part of a batch: send it alone. Nothing was done.
-    NotBatchable,
-    /// Temporarily impossible. Nothing was done.
-    TryAgain(String),
-    /// Refused until the server is repaired or recovers. Nothing was done.
-    Unhealthy(String),
-    /// The server is not the primary any more. Another one may answer at its address. Nothing was
-    /// done.
-    NotPrimary(String),
-    /// An invalid reply: anything may have been done.
-    InvalidReply(String),
-    /// The connection was lost: anything may have been done.
-    ConnectionLost,
-}
 
 /// A call under way.
 #[derive(Debug)]
@@ -80,23 +60,6 @@ pub(crate) struct Backlog {
     known: VecDeque<RequestId>,
 }
 
-impl Backlog {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.ends.is_empty() && self.new.is_empty() && self.known.is_empty()
-    }
-
-    /// Whether no request of this kind waits already.
-    pub(crate) fn is_next(&self, is_new: bool) -> bool {
-        if is_new { self.new.is_empty() } else { self.known.is_empty() }
-    }
-
-    /// Forgets all of it; the requests among it.
-    pub(crate) fn clear(&mut self) -> Vec<RequestId> {
-        let Self { ends, new, known } = std::mem::take(self);
-        ends.into_iter().map(|(id, _)| id).chain(new).chain(known).collect()
-    }
-}
-
 impl Protocol {
     pub(crate) fn send(&mut self, at: Timestamp, kind: CommandKind, call: Command) {
         let id: CommandId = self.next_call;
@@ -105,298 +68,309 @@ impl Protocol {
         self.outputs.push_back(Output::Send(id, call));
     }
 
-    fn request_ref(&self, id: RequestId) -> Option<RequestRef> {
-        let request = self.requests.get(&id)?;
-        Some(RequestRef {
-            key: Arc::clone(&request.params.key),
+    fn request_ref(&self, key: &Arc<str>, id: RequestId) -> RequestRef {
+        RequestRef {
+            key: Arc::clone(key),
             id,
             min_fence: self.min_fence,
             data_loss_grace: self.data_loss_grace(),
-        })
+        }
     }
 
-    /// Sends the acquire of a waiting request, or adds it to the backlog. Without a connection the
-    /// next one sends it.
+    /// Sends the acquire of a waiting request when it is its turn. Without a connection the next
+    /// one sends it.
     pub(crate) fn acquire_in_turn(&mut self, now: Timestamp, id: RequestId) {
-        if self.down_since.is_some() {
+        if self.server.down_since.is_some() {
             return;
         }
-        let Some(request) = self.requests.get(&id) else {
-            return;
-        };
-        let is_new = !request.is_known();
-        if self.is_full(is_new) || !self.backlog.is_next(is_new) {
-            self.add_to_backlog(id, is_new);
-        } else {
+        let entered = self.update(now, id, |request, _| request.enter_backlog());
+        let Some(Some(is_new)) = entered else { return };
+        let waiting = if is_new { &mut self.backlog.new } else { &mut self.backlog.known };
+        waiting.push_back(id);
+        self.send_backlog(now);
+    }
+
+    /// Sends a release when it is its turn. Without a connection the next one sends it.
+    pub(crate) fn release_in_turn(&mut self, now: Timestamp, id: RequestId, was_held: bool) {
+        if self.server.down_since.is_none() {
+            self.backlog.ends.push_back((id, was_held));
+            self.send_backlog(now);
+        }
+    }
+
+    /// Sends as much of what waits as may be under way.
+    pub(crate) fn send_backlog(&mut self, now: Timestamp) {
+        while self.has_room(1) {
+            if let Some((id, was_held)) = self.backlog.ends.pop_front() {
+                self.send_release(now, id, was_held);
+            } else if let Some(id) = self.backlog.new.pop_front() {
+                self.send_acquire(now, id);
+            } else {
+                break;
+            }
+        }
+        while self.has_room(KNOWN_PART)
+            && let Some(id) = self.backlog.known.pop_front()
+        {
             self.send_acquire(now, id);
         }
     }
 
-    pub(crate) fn send_acquire(&mut self, now: Timestamp, id: RequestId) {
-        let lease = Timing::waiter_lease(Timing::refresh_every(self.requests.len()));
-        let Some(request) = self.requests.get_mut(&id) else {
-            return;
-        };
-        match &mut request.phase {
-            Phase::Queued(queued) => queued.call_in_flight = true,
-            phase => *phase = Phase::Acquiring,
-        }
-        request.queued_as_of.get_or_insert(now);
-        request.may_be_on_server = true;
-        request.acquires_in_flight += 1;
-        let (ticket, ttl) = (request.ticket(), request.params.ttl);
-        let enqueue = request.params.queue.then_some(Enqueue { ticket, lease });
-        if enqueue.is_some() {
-            request.lease = request.lease.max(lease);
-        }
-        if let Some(acquire) = self.acquire_command(id, enqueue) {
+    /// Whether this part of the window has room for a command.
+    fn has_room(&self, part: usize) -> bool {
+        self.in_flight.len() < (self.timing.max_in_flight / part).max(1)
+    }
+
+    fn send_acquire(&mut self, now: Timestamp, id: RequestId) {
+        if let Some((ttl, acquire)) = self.begin_acquire(now, id) {
             self.send(now, CommandKind::Acquire(id, ttl), Command::Acquire(acquire));
         }
     }
 
-    pub(crate) fn acquire_command(
-        &self,
+    /// The acquire of a request that is still wanted, and the ttl of its hold.
+    pub(crate) fn begin_acquire(
+        &mut self,
+        now: Timestamp,
         id: RequestId,
-        enqueue: Option<Enqueue>,
-    ) -> Option<Acquire> {
-        let request_ref = self.request_ref(id)?;
-        let request = self.requests.get(&id)?;
-        Some(Acquire {
-            request: request_ref,
-            ttl: self.timing.server_ttl(request.params.ttl),
-            owner: request.params.owner.clone(),
+    ) -> Option<(Duration, Acquire)> {
+        self.requests.get(&id).filter(|request| request.is_wanted())?;
+        let enqueue = self.update(now, id, RequestState::begin_acquire)?;
+        let params = &self.requests.get(&id)?.params;
+        let acquire = Acquire {
+            request: self.request_ref(&params.key, id),
+            ttl: self.timing.server_ttl(params.ttl),
+            owner: params.owner.clone(),
             inbox: Arc::clone(&self.inbox),
-            fence_count: request.params.fence_count,
-            likely_free: request.params.likely_free,
+            fence_count: params.fence_count,
+            likely_free: params.likely_free,
             enqueue,
-        })
+        };
+        Some((params.ttl, acquire))
     }
 
     /// Releases or cancels. A hold is released if none of its acquires can arrive later. Everything
     /// else is cancelled, with a tombstone if an acquire may arrive from a dead connection. An
     /// acquire that is in flight on this connection arrives before the cancel, and may find that
     /// the pushed hold has expired.
-    pub(crate) fn send_release(&mut self, now: Timestamp, id: RequestId, was_held: bool) {
-        let Some(request_ref) = self.request_ref(id) else { return };
+    fn send_release(&mut self, now: Timestamp, id: RequestId, was_held: bool) {
         let Some(request) = self.requests.get(&id) else { return };
+        let request_ref = self.request_ref(&request.params.key, id);
         let is_hold_alone = was_held && request.acquires_in_flight == 0;
-        let call = match (request.may_arrive_late, is_hold_alone) {
-            (true, _) => Command::Cancel { request: request_ref, tombstone: TOMBSTONE },
-            (false, false) => Command::Cancel { request: request_ref, tombstone: Duration::ZERO },
-            (false, true) => {
-                Command::Release { request: request_ref, contended: request.contended }
+        let call = match (request.on_server, is_hold_alone) {
+            (OnServer::MayArriveLate, _) => {
+                Command::Cancel { request: request_ref, tombstone: TOMBSTONE }
             }
+            (_, false) => Command::Cancel { request: request_ref, tombstone: Duration::ZERO },
+            (_, true) => Command::Release { request: request_ref, contended: request.contended },
         };
         self.send(now, CommandKind::Release(id), call);
-    }
-
-    /// Whether as many calls are under way as may be.
-    pub(crate) fn is_full(&self, is_new: bool) -> bool {
-        let part = if is_new { 1 } else { KNOWN_PART };
-        self.in_flight.len() >= (self.timing.max_in_flight / part).max(1)
-    }
-
-    /// Adds a request to the backlog.
-    pub(crate) fn add_to_backlog(&mut self, id: RequestId, is_new: bool) {
-        let Some(request) = self.requests.get_mut(&id) else { return };
-        if request.in_backlog {
-            return;
-        }
-        request.in_backlog = true;
-        if let Phase::BackingOff { .. } = request.phase {
-            request.phase = Phase::Pending;
-        }
-        let waiting = if is_new { &mut self.backlog.new } else { &mut self.backlog.known };
-        waiting.push_back(id);
-    }
-
-    /// Sends a release, or adds it to the backlog.
-    pub(crate) fn release_in_turn(&mut self, now: Timestamp, id: RequestId, was_held: bool) {
-        if self.is_full(true) {
-            self.backlog.ends.push_back((id, was_held));
-        } else {
-            self.send_release(now, id, was_held);
-        }
-    }
-
-    /// Sends as much of what waits as may be under way.
-    pub(crate) fn send_backlog(&mut self, now: Timestamp) {
-        if self.down_since.is_some() {
-            return;
-        }
-        while !self.is_full(true) {
-            if let Some((id, was_held)) = self.backlog.ends.pop_front() {
-                self.send_release(now, id, was_held);
-            } else if let Some(id) = self.backlog.new.pop_front() {
-                self.send_from_backlog(now, id);
-            } else {
-                break;
-            }
-        }
-        while !self.is_full(false)
-            && let Some(id) = self.backlog.known.pop_front()
-        {
-            self.send_from_backlog(now, id);
-        }
-    }
-
-    fn send_from_backlog(&mut self, now: Timestamp, id: RequestId) {
-        // A request that was withdrawn is gone or being released.
-        let Some(request) = self.requests.get_mut(&id) else { return };
-        request.in_backlog = false;
-        if request.is_wanted() && !request.is_called() {
-            self.send_acquire(now, id);
-        }
-        self.rearm(id);
-    }
-
-    /// Continues a request on a new connection.
-    pub(crate) fn resume(&mut self, now: Timestamp, id: RequestId) {
-        let Some(request) = self.requests.get_mut(&id) else {
-            return;
-        };
-        match &mut request.phase {
-            Phase::Pending | Phase::BackingOff { .. } | Phase::Queued(_) => {
-                self.acquire_in_turn(now, id);
-            }
-            Phase::Releasing(_) => self.release_in_turn(now, id, false),
-            Phase::Acquiring | Phase::Held(_) | Phase::Lost { .. } => {}
-        }
     }
 
     /// Renews all holds and refreshes all waiters that are due, and those that soon will be, in
     /// batches.
     pub(crate) fn renew_due(&mut self, now: Timestamp) {
         let horizon = now.plus(Timing::renewal_batch_window(self.longest_ttl));
-        let candidates: Vec<RequestId> =
-            self.requests_due(horizon).filter(|&id| self.renewal_due(now, id)).collect();
-        let refreshes = candidates.iter().filter(|id| self.waits(id)).count();
-        let room = MAX_REFRESHES.saturating_sub(self.refreshes_in_flight);
-        let (candidates, slow_replies) = if refreshes <= room {
-            (candidates, Vec::new())
-        } else {
-            self.split_by_room(candidates, room)
-        };
-        let every = Timing::refresh_every(self.requests.len());
-        for batch in candidates.chunks(RENEWAL_BATCH) {
-            let refreshes = batch.iter().filter(|id| self.waits(id)).count();
-            self.refreshes_in_flight += refreshes;
-            let begun = batch.iter().filter_map(|&id| self.begin_renewal(id, every));
-            let (renewals, entries) = begun.unzip();
+        let candidates: Vec<RequestId> = self.timers.due_by(horizon).collect();
+        let mut candidates = candidates.into_iter();
+        loop {
+            let begun = candidates.by_ref().filter_map(|id| self.begin_renewal(now, id));
+            let (renewals, entries): (Vec<_>, Vec<_>) = begun.take(RENEWAL_BATCH).unzip();
+            if entries.is_empty() {
+                return;
+            }
+            let is_refresh = |entry: &&Renewal| matches!(entry, Renewal::Waiter { .. });
+            let refreshes = entries.iter().filter(is_refresh).count();
             self.send(now, CommandKind::Renew { renewals, refreshes }, Command::Renew(entries));
-        }
-        for &id in &slow_replies {
-            self.postpone(now.plus(REFRESH_RETRY), id);
-        }
-        for id in candidates.into_iter().chain(slow_replies) {
-            self.rearm(id);
-        }
-    }
-
-    /// All holds and as many waiters as there is room for; then the other waiters.
-    fn split_by_room(
-        &self,
-        candidates: Vec<RequestId>,
-        mut room: usize,
-    ) -> (Vec<RequestId>, Vec<RequestId>) {
-        candidates.into_iter().partition(|id| {
-            if !self.waits(id) {
-                return true;
-            }
-            let fits = room > 0;
-            room = room.saturating_sub(1);
-            fits
-        })
-    }
-
-    fn postpone(&mut self, at: Timestamp, id: RequestId) {
-        if let Some(Phase::Queued(queued)) =
-            self.requests.get_mut(&id).map(|request| &mut request.phase)
-        {
-            queued.refresh_at = queued.refresh_at.max(at);
-            queued.recheck_at = queued.recheck_at.map(|recheck_at| recheck_at.max(at));
-        }
-    }
-
-    fn waits(&self, id: &RequestId) -> bool {
-        self.requests.get(id).is_some_and(|request| matches!(request.phase, Phase::Queued(_)))
-    }
-
-    /// Renews all holds on a new connection.
-    pub(crate) fn renew_all(&mut self, now: Timestamp) {
-        let mut held = Vec::new();
-        for (&id, request) in &mut self.requests {
-            if let Phase::Held(Held { renew_at: Some(at), .. }) = &mut request.phase {
-                *at = now;
-                held.push(id);
-            }
-        }
-        for id in held {
-            self.rearm(id);
-        }
-        self.renew_due(now);
-    }
-
-    /// Whether this process has so many requests that waiters are refreshed less often. A waiter
-    /// whose holder's TTL ran out is then refreshed in a batch instead of sending its own acquire.
-    pub(crate) fn is_crowded(&self) -> bool {
-        Timing::refresh_every(self.requests.len()) > Timing::refresh_every(0)
-    }
-
-    fn requests_due(&self, horizon: Timestamp) -> impl Iterator<Item = RequestId> {
-        self.timers.iter().take_while(move |&&(due, _)| due <= horizon).map(|&(_, id)| id)
-    }
-
-    fn renewal_due(&self, now: Timestamp, id: RequestId) -> bool {
-        let Some(request) = self.requests.get(&id) else {
-            return false;
-        };
-        match &request.phase {
-            Phase::Held(held) => {
-                let horizon = now.plus(Timing::renewal_batch_window(request.params.ttl));
-                !held.renewing && held.renew_at.is_some_and(|at| at <= horizon)
-            }
-            Phase::Queued(Queued { call_in_flight, refresh_at, recheck_at }) => {
-                let is_over = recheck_at.is_some_and(|at| at <= now) && self.is_crowded();
-                let refresh = *refresh_at <= now.plus(Timing::renewal_batch_window(request.lease));
-                !call_in_flight && !request.in_backlog && (refresh || is_over)
-            }
-            _ => false,
         }
     }
 
     fn begin_renewal(
         &mut self,
+        now: Timestamp,
         id: RequestId,
-        every: Duration,
     ) -> Option<((RequestId, Duration), Renewal)> {
-        let request = self.requests.get_mut(&id)?;
-        let key = Arc::clone(&request.params.key);
-        match &mut request.phase {
-            Phase::Held(held) => {
-                held.renewing = true;
-                let ttl = request.params.ttl;
-                let written = self.timing.server_ttl(ttl);
-                Some(((id, ttl), Renewal::Hold { key, id, ttl: written }))
+        let has_room = self.refreshes_in_flight < MAX_REFRESHES;
+        let (span, entry) =
+            self.update(now, id, |request, cx| request.begin_renewal(cx, has_room))??;
+        if let Renewal::Waiter { .. } = entry {
+            self.refreshes_in_flight += 1;
+        }
+        Some(((id, span), entry))
+    }
+
+    /// Acquires several different keys in one command. If any of them is not free, none is
+    /// acquired, and one [`Output::NotTogether`] reports it.
+    pub fn acquire_all(&mut self, now: Timestamp, requests: Vec<RequestParams>) {
+        let ids: Vec<_> = requests.iter().map(|params| params.id).collect();
+        if ids.is_empty() {
+            return;
+        }
+        let too_many = u32::try_from(ids.len()).map_or(true, |count| count > MAX_FENCE_RANGE);
+        if self.server.down_since.is_some() || too_many {
+            return self.outputs.push_back(Output::NotTogether(ids));
+        }
+        for params in requests {
+            self.track(now, RequestParams { queue: false, fence_count: 1, ..params }, None);
+        }
+        let begun = ids.iter().filter_map(|&id| self.begin_acquire(now, id));
+        let acquires = begun.map(|(_, acquire)| acquire).collect();
+        self.send(now, CommandKind::AcquireAll(ids), Command::AcquireAll(acquires));
+    }
+
+    /// The reply to a command, or its error. Replies to commands of an earlier connection are
+    /// ignored.
+    pub fn reply(&mut self, now: Timestamp, id: CommandId, reply: Result<Reply, CommandError>) {
+        let Some(sent) = self.in_flight.remove(&id) else {
+            return;
+        };
+        self.reply_timeout.settled(now, sent.at);
+        if let CommandKind::Renew { refreshes, .. } = sent.kind {
+            self.refreshes_in_flight -= refreshes;
+        }
+        let written = |ttl| TtlWrite { sent: sent.at, ttl };
+        match (sent.kind, reply) {
+            (CommandKind::Acquire(id, ttl), Ok(Reply::Acquire(reply))) => {
+                if let AcquireReply::Granted(grant) = &reply {
+                    self.min_fence = self.min_fence.max(grant.fences.last());
+                }
+                self.update(now, id, |request, cx| request.acquire_reply(cx, written(ttl), reply));
             }
-            Phase::Queued(queued) => {
-                queued.call_in_flight = true;
-                let lease = Timing::waiter_lease(every);
-                request.lease = request.lease.max(lease);
-                Some(((id, lease), Renewal::Waiter { key, id, lease }))
+            (CommandKind::AcquireAll(ids), Ok(Reply::AcquiredAll(fences))) => {
+                self.acquired_all(now, sent.at, &ids, fences);
             }
-            _ => None,
+            (CommandKind::Release(id), Ok(Reply::Released(held))) => {
+                self.update(now, id, |request, cx| request.release_reply(cx, held));
+            }
+            (CommandKind::Renew { renewals, .. }, Ok(Reply::Renewed(replies))) => {
+                for ((id, ttl), reply) in renewals.into_iter().zip(replies) {
+                    self.update(now, id, |request, cx| {
+                        request.renewal_reply(cx, written(ttl), reply);
+                    });
+                }
+            }
+            (CommandKind::Probe(id), Ok(Reply::Probed(probe_reply))) => {
+                self.probe_reply(now, id, probe_reply);
+            }
+            (CommandKind::RaiseMaxLease, Ok(Reply::MaxLeaseRaised)) => {}
+            (kind, Ok(_)) => {
+                self.failed(now, &kind, &CommandError::InvalidReply("mixed up".into()));
+            }
+            (kind, Err(error)) => self.failed(now, &kind, &error),
+        }
+        self.send_backlog(now);
+    }
+
+    /// A command has no reply of its kind. A command of a lost connection was executed, or not, or
+    /// will be.
+    pub(crate) fn failed(&mut self, now: Timestamp, kind: &CommandKind, error: &CommandError) {
+        match kind {
+            CommandKind::Acquire(id, _) => {
+                self.update(now, *id, |request, cx| request.acquire_failed(cx, error));
+            }
+            CommandKind::AcquireAll(ids) => {
+                let left = match error {
+                    CommandError::InvalidReply(_) | CommandError::ConnectionLost => {
+                        OnServer::MayArriveLate
+                    }
+                    _ => OnServer::Nothing,
+                };
+                self.not_together(now, ids, left);
+            }
+            CommandKind::Release(id) => {
+                self.update(now, *id, |request, cx| request.release_failed(cx, error));
+            }
+            CommandKind::Renew { renewals, .. } => {
+                let mut news: Vec<_> = renewals.iter().map(|&(id, _)| id).collect();
+                news.retain(|&id| {
+                    self.update(now, id, |request, cx| request.renewal_failed(cx, error))
+                        == Some(true)
+                });
+                if let Some(why) = error.refusal().filter(|_| !news.is_empty()) {
+                    self.outputs.push_back(Output::RenewalsRefused(news, why.into()));
+                }
+            }
+            CommandKind::Probe(id) => self.probe_failed(now, *id),
+            CommandKind::RaiseMaxLease => self.announcement_failed(now, error),
         }
     }
-}
 
-impl RequestState {
-    /// Whether a command is in flight whose reply decides what happens next.
-    fn is_called(&self) -> bool {
-        match &self.phase {
-            Phase::Acquiring => true,
-            Phase::Queued(queued) => queued.call_in_flight,
-            _ => false,
+    /// A notification from the server.
+    pub fn notification(&mut self, now: Timestamp, notice: Notification) {
+        self.reply_timeout.heard(now);
+        match notice {
+            Notification::Granted(id, fences) => {
+                self.min_fence = self.min_fence.max(fences.last());
+                self.update(now, id, |request, cx| request.granted_by_push(cx, fences));
+            }
+            // May overtake the reply that grants the lock.
+            Notification::Contended(id) => {
+                self.update(now, id, RequestState::contended);
+            }
+            Notification::MaxLease(max_lease) => self.learn_max_lease(max_lease),
+            Notification::FirstInQueue(id, left) => {
+                self.update(now, id, |request, cx| request.first_in_queue(cx, left));
+            }
+        }
+    }
+
+    pub(crate) fn acquired_all(
+        &mut self,
+        now: Timestamp,
+        sent: Timestamp,
+        ids: &[RequestId],
+        fences: Option<FenceRange>,
+    ) {
+        let Some(mut fences) = fences else {
+            return self.not_together(now, ids, OnServer::Nothing);
+        };
+        self.min_fence = self.min_fence.max(fences.last());
+        let accepted = ids.iter().all(|&id| {
+            self.update(now, id, |request, cx| request.accepts(cx, sent, fences)) != Some(false)
+        });
+        if !accepted {
+            return self.not_together(now, ids, OnServer::Perhaps);
+        }
+        for &id in ids {
+            let Some(fence) = fences.take() else { return };
+            let grant = Grant { fences: FenceRange::new(fence, 1), contended: false };
+            self.update(now, id, |request, cx| {
+                let written = TtlWrite { sent, ttl: request.params.ttl };
+                request.granted_by_reply(cx, written, grant);
+            });
+        }
+    }
+
+    /// Fails all requests of the group if one of them timed out before the reply. Returns whether
+    /// the request belongs to a group.
+    pub(crate) fn fail_group(&mut self, now: Timestamp, id: RequestId) -> bool {
+        let group = self.in_flight.values().find_map(|sent| match &sent.kind {
+            CommandKind::AcquireAll(ids) if ids.contains(&id) => Some(ids.clone()),
+            _ => None,
+        });
+        // A request that was granted is not part of it any more: its command is done.
+        if let Some(ids) = &group {
+            self.not_together(now, ids, OnServer::Perhaps);
+        }
+        group.is_some()
+    }
+
+    /// Reports the failure unless all requests were withdrawn, and undoes what is left on the
+    /// server. A withdrawn request is being undone already.
+    pub(crate) fn not_together(&mut self, now: Timestamp, ids: &[RequestId], left: OnServer) {
+        let mut wanted = false;
+        for &id in ids {
+            self.update(now, id, |request, cx| {
+                if request.is_wanted() {
+                    wanted = true;
+                    request.on_server = left;
+                    request.release(cx);
+                } else {
+                    request.on_server = request.on_server.max(left);
+                }
+            });
+        }
+        if wanted {
+            self.outputs.push_back(Output::NotTogether(ids.to_vec()));
         }
     }
 }

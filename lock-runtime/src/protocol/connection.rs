@@ -10,9 +10,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::protocol::Protocol;
-use crate::protocol::commands::{CommandError, CommandKind};
-use crate::protocol::request::{Failure, RequestState};
+use crate::protocol::commands::{Backlog, CommandKind};
+use crate::protocol::request::{CommandError, Failure};
+use crate::protocol::state::RequestState;
 use crate::protocol::timing::{RETRY, Timing};
+use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 use crate::wire::command::Command;
 use crate::wire::keyspace::{DataLossGrace, lease_step_for};
@@ -107,60 +109,55 @@ impl Protocol {
     /// A connection is established and its inbox subscribed. `max_lease`: the longest lease that
     /// its server knows of.
     pub fn connected(&mut self, now: Timestamp, max_lease: Duration) {
-        self.down_since = None;
-        self.unreachable = None;
+        self.server.down_since = None;
+        self.server.attempt_failed = false;
         self.reply_timeout.heard(now);
         self.max_lease_of_server(now, max_lease);
-        self.renew_all(now);
         let mut order: Vec<_> =
             self.requests.iter().map(|(&id, request)| (request.params.since, id)).collect();
         order.sort_unstable();
+        // Only holds: waiters acquire again, after all holds are renewed.
+        let is_held = |id: &RequestId| self.requests[id].is_held();
+        let held: Vec<_> = order.iter().map(|&(_, id)| id).filter(is_held).collect();
+        for id in held {
+            self.update(now, id, RequestState::renew_on_new_connection);
+        }
+        self.renew_due(now);
         for (_, id) in order {
-            self.resume(now, id);
-            self.rearm(id);
+            self.update(now, id, |request, cx| request.resume(cx));
         }
     }
 
     /// The connection is gone. Commands in flight may or may not have been executed.
     pub fn disconnected(&mut self, now: Timestamp, because: String) {
-        if self.down_since.is_some() {
+        if self.server.down_since.is_some() {
             return;
         }
-        self.down_since = Some(now);
-        self.down_because = because;
+        self.server.down_since = Some(now);
+        self.server.why = Failure::Unavailable(because);
+        self.backlog = Backlog::default();
         self.refreshes_in_flight = 0;
-        for id in self.backlog.clear() {
-            if let Some(request) = self.requests.get_mut(&id) {
-                request.in_backlog = false;
-            }
-        }
         for (_, sent) in std::mem::take(&mut self.in_flight) {
-            self.settled(&sent.kind);
-            self.no_reply(now, &sent.kind);
+            self.failed(now, &sent.kind, &CommandError::ConnectionLost);
         }
-        self.rearm_all();
+        for id in self.ids() {
+            self.update(now, id, |request, _| request.in_backlog = false);
+        }
     }
 
     /// An attempt to connect failed. Requests that try once, or whose outage timeout is zero, fail
     /// now. All requests do if the error is permanent.
     pub fn connect_failed(&mut self, now: Timestamp, because: String, kind: ConnectErrorKind) {
-        let hopeless = kind == ConnectErrorKind::Permanent;
         let failure = match kind {
-            ConnectErrorKind::Unreachable => Failure::Unavailable,
-            ConnectErrorKind::Unsuitable | ConnectErrorKind::Permanent => Failure::Refused,
+            ConnectErrorKind::Unreachable => Failure::Unavailable(because),
+            ConnectErrorKind::Unsuitable | ConnectErrorKind::Permanent => Failure::Refused(because),
         };
-        let failure = failure(because.clone());
-        let tries_once =
-            |request: &RequestState| !request.params.queue || self.timing.outage_timeout.is_zero();
-        let is_over =
-            |request: &RequestState| request.is_wanted() && (hopeless || tries_once(request));
-        let over = self.requests.iter().filter(|(_, request)| is_over(request));
-        let over: Vec<_> = over.map(|(&id, _)| id).collect();
-        for id in over {
-            self.fail(now, id, failure.clone());
+        let for_good = kind == ConnectErrorKind::Permanent;
+        for id in self.ids() {
+            self.update(now, id, |request, cx| request.connect_failed(cx, &failure, for_good));
         }
-        self.down_because = because;
-        self.unreachable = Some(failure);
+        self.server.why = failure;
+        self.server.attempt_failed = true;
     }
 
     /// When the connection counts as dead unless something arrives before.
@@ -201,7 +198,7 @@ impl Protocol {
     /// Announces the bound to the server and all processes, before anything else is sent.
     fn announce_max_lease(&mut self, now: Timestamp) {
         let MaxLease { known, announced, .. } = self.max_lease;
-        if known > announced && self.down_since.is_none() {
+        if known > announced && self.server.down_since.is_none() {
             self.max_lease.announced = known;
             self.send(now, CommandKind::RaiseMaxLease, Command::RaiseMaxLease(known));
         }
@@ -223,6 +220,6 @@ impl Protocol {
 
     /// When to announce again; never without a connection, as the next one does it.
     pub(crate) fn next_announcement(&self) -> Option<Timestamp> {
-        self.max_lease.retry_at.filter(|_| self.down_since.is_none())
+        self.max_lease.retry_at.filter(|_| self.server.down_since.is_none())
     }
 }

@@ -13,9 +13,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::protocol::Protocol;
-use crate::protocol::commands::CommandError;
 use crate::protocol::connection::ConnectErrorKind;
-use crate::protocol::request::{CommandId, Failure, GroupOutput, Loss, Output, RequestParams};
+use crate::protocol::request::{
+    CommandError, CommandId, Failure, Loss, Output, ReleaseOutcome, RequestParams,
+};
 use crate::protocol::timing::Timing;
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::OwnerInfo;
@@ -116,7 +117,7 @@ fn holding() -> Protocol {
 
 /// The request took up its hold: the machine need not check it.
 fn taken_up(protocol: &mut Protocol, bits: u128) {
-    protocol.check_claimed_at(RequestId::from_bits(bits), None);
+    protocol.check_claimed_at(at(1.0), RequestId::from_bits(bits), None);
 }
 
 /// A machine in which request id 1 waits since `at(1.0)`, behind a holder that has 30 s left.
@@ -259,7 +260,7 @@ fn a_renewal_that_finds_the_hold_gone_reports_the_loss_and_the_release_sends_not
     let request_id = RequestId::from_bits(1);
     assert_eq!(drain(&mut protocol), [Output::Lost(request_id, Loss::NotOnServer)]);
     protocol.release(at(12.7), request_id);
-    assert_eq!(drain(&mut protocol), [Output::Finished(request_id, Some(false))]);
+    assert_eq!(drain(&mut protocol), [Output::Finished(request_id, ReleaseOutcome::NotHeld)]);
     assert!(protocol.is_idle());
 }
 
@@ -652,12 +653,12 @@ fn a_grant_is_looked_at_when_its_claim_time_is_over() {
 #[test]
 fn a_hold_is_looked_at_once_after_its_claim_time() {
     let mut protocol = holding();
-    protocol.check_claimed_at(RequestId::from_bits(1), Some(at(3.0)));
+    protocol.check_claimed_at(at(2.5), RequestId::from_bits(1), Some(at(3.0)));
     protocol.tick(at(2.9));
     assert_eq!(drain(&mut protocol), []);
     protocol.tick(at(3.1));
     assert_eq!(drain(&mut protocol), [Output::CheckClaimed(RequestId::from_bits(1))]);
-    protocol.check_claimed_at(RequestId::from_bits(1), Some(at(3.5)));
+    protocol.check_claimed_at(at(3.0), RequestId::from_bits(1), Some(at(3.5)));
     protocol.tick(at(3.6));
     assert_eq!(drain(&mut protocol), [Output::CheckClaimed(RequestId::from_bits(1))]);
     protocol.tick(at(5.0));
@@ -1050,35 +1051,6 @@ proptest! {
             protocol.tick(now);
             prop_assert!(protocol.next_tick().is_none_or(|due| due > now), "{protocol:?} at \
                 {now:?}");
-            while let Some(signal) = protocol.poll_signal() {
-                match signal {
-                    GroupOutput::Probe(id) => {
-                        prop_assert!(up, "probed without a connection");
-                        let owner = request(serial).owner;
-                        protocol.send_probe(now, Probe {
-                            id,
-                            chain: vec![RequestId::from_bits(901)],
-                            target: WaitTarget::Key,
-                            key: "key".to_owned(),
-                            waited: Duration::ZERO,
-                            owner,
-                        });
-                    }
-                    GroupOutput::NotTogether(group) => {
-                        prop_assert!(groups.contains(&group), "a group that was asked for");
-                        let is_open = group.iter().any(|request_id| open.contains(request_id));
-                        prop_assert!(is_open, "reported twice");
-                        open.retain(|request_id| !group.contains(request_id));
-                    }
-                    GroupOutput::Deadlock(id, cycle) => {
-                        let id_of = |owner| RequestId::from_bits(500 + u128::from(owner));
-                        let owner = (0..4).find(|&owner: &u8| id_of(owner) == id);
-                        prop_assert!(owner.is_some_and(|owner| watched.remove(&owner)), "reported \
-                            twice");
-                        prop_assert!(cycle.iter().all(|member| member.refreshed_us > 1));
-                    }
-                }
-            }
             while let Some(output) = protocol.poll_output() {
                 match output {
                     Output::Send(id, call) => {
@@ -1098,6 +1070,31 @@ proptest! {
                     Output::Reconnect => {
                         up = false;
                         calls.clear();
+                    }
+                    Output::Probe(id) => {
+                        prop_assert!(up, "probed without a connection");
+                        let owner = request(serial).owner;
+                        protocol.send_probe(now, Probe {
+                            id,
+                            chain: vec![RequestId::from_bits(901)],
+                            target: WaitTarget::Key,
+                            key: "key".to_owned(),
+                            waited: Duration::ZERO,
+                            owner,
+                        });
+                    }
+                    Output::NotTogether(group) => {
+                        prop_assert!(groups.contains(&group), "a group that was asked for");
+                        let is_open = group.iter().any(|request_id| open.contains(request_id));
+                        prop_assert!(is_open, "reported twice");
+                        open.retain(|request_id| !group.contains(request_id));
+                    }
+                    Output::Deadlock(id, cycle) => {
+                        let id_of = |owner| RequestId::from_bits(500 + u128::from(owner));
+                        let owner = (0..4).find(|&owner: &u8| id_of(owner) == id);
+                        prop_assert!(owner.is_some_and(|owner| watched.remove(&owner)), "reported \
+                            twice");
+                        prop_assert!(cycle.iter().all(|member| member.refreshed_us > 1));
                     }
                     _ => {}
                 }

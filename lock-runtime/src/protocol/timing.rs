@@ -1,5 +1,6 @@
 //! All durations of the protocol.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::types::request_id::RequestId;
@@ -51,6 +52,45 @@ const LONG_WAIT: Duration = Duration::from_secs(10);
 pub(crate) struct TtlWrite {
     pub(crate) sent: Timestamp,
     pub(crate) ttl: Duration,
+}
+
+/// What is due when: at most one time for each request.
+#[derive(Debug, Default)]
+pub(crate) struct Timers(BTreeSet<(Timestamp, RequestId)>);
+
+impl Timers {
+    /// Moves the timer of a request from `armed` to `due`.
+    pub(crate) fn set(
+        &mut self,
+        id: RequestId,
+        armed: &mut Option<Timestamp>,
+        due: Option<Timestamp>,
+    ) {
+        if *armed != due {
+            if let Some(old) = armed.take() {
+                self.0.remove(&(old, id));
+            }
+            self.0.extend(due.map(|due| (due, id)));
+            *armed = due;
+        }
+    }
+
+    pub(crate) fn first(&self) -> Option<Timestamp> {
+        self.0.first().map(|&(due, _)| due)
+    }
+
+    pub(crate) fn first_due_by(&self, now: Timestamp) -> Option<RequestId> {
+        self.due_by(now).next()
+    }
+
+    /// The requests that are due by `horizon`, in this order.
+    pub(crate) fn due_by(&self, horizon: Timestamp) -> impl Iterator<Item = RequestId> {
+        self.0.iter().take_while(move |&&(due, _)| due <= horizon).map(|&(_, id)| id)
+    }
+}
+
+pub(crate) fn earliest<const N: usize>(times: [Option<Timestamp>; N]) -> Option<Timestamp> {
+    times.into_iter().flatten().min()
 }
 
 /// How long a caller may take to claim a grant.

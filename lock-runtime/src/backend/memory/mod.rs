@@ -13,8 +13,8 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::backend::memory::store::MemoryStore;
 use crate::backend::{ConnectError, ConnectParams, Push};
-use crate::protocol::commands::CommandError;
 use crate::protocol::connection::ConnectErrorKind;
+use crate::protocol::request::CommandError;
 use crate::types::time;
 use crate::wire::command::Command;
 use crate::wire::keyspace::EVERYONE;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use redis::{Cmd, RedisError, Value};
 
 use crate::backend::redis::errors::call_error;
-use crate::protocol::commands::CommandError;
+use crate::protocol::request::CommandError;
 use crate::wire::command::{Command, MAX_BATCH};
 use crate::wire::keyspace::{EVERYONE, Keyspace, SMALL_FENCE_RANGE, lease_steps};
 use crate::wire::reply::{RawReply, Reply};

@@ -5,8 +5,8 @@ use std::time::Duration;
 use redis::{Client, ConnectionAddr, ErrorKind, RedisError};
 
 use crate::backend::ConnectError;
-use crate::protocol::commands::CommandError;
 use crate::protocol::connection::ConnectErrorKind;
+use crate::protocol::request::CommandError;
 
 /// Why a connection was not opened.
 pub(crate) enum OpenError {

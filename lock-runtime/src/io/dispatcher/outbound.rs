@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::io::dispatcher::{Dispatcher, Extension, LogTopic, ReplyTo};
 use crate::io::observe;
 use crate::local::key_queue::Reclaim;
-use crate::protocol::request::{Failure, GroupOutput, Loss, Output, ReleaseOutcome};
+use crate::protocol::request::{Failure, Loss, Output, ReleaseOutcome};
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 use crate::wire::command::{Command, Probe};
@@ -15,7 +15,6 @@ use crate::wire::reply::{BusyReply, Grant};
 impl Dispatcher {
     /// Carries out the protocol's outputs. Commands collect in the batch.
     pub fn drain_outputs(&mut self, now: Timestamp) {
-        self.do_signals(now);
         while let Some(output) = self.protocol.poll_output() {
             match output {
                 Output::Send(id, call) => self.batch.push((ReplyTo::Protocol(id), call)),
@@ -62,11 +61,11 @@ impl Dispatcher {
                     queue.contended(now, id);
                 }
             }
-            Output::Finished(id, held) => {
+            Output::Finished(id, outcome) => {
                 for flush in &mut self.flushes {
                     flush.left.remove(&id);
                 }
-                self.confirm(id, held.into());
+                self.confirm(id, outcome);
             }
             Output::ReleaseUnconfirmed(id) => self.confirm(id, ReleaseOutcome::Unknown),
             Output::RenewalsRefused(ids, why) => self.renewals_refused(&ids, &why),
@@ -82,6 +81,19 @@ impl Dispatcher {
                     observe::still_waiting(&key, calls, waited, busy.as_ref());
                 }
             }
+            Output::Probe(id) => self.probe(now, id),
+            Output::Deadlock(id, cycle) => {
+                if let Some((_, sender)) = self.wait_registrations.remove(&id) {
+                    let _ = sender.send(cycle);
+                }
+            }
+            Output::NotTogether(ids) => {
+                for id in ids {
+                    if let Some(queue) = self.queues.remove(&id) {
+                        queue.failed(now, id, Failure::Busy(BusyReply::by_others()));
+                    }
+                }
+            }
             Output::Send(..) | Output::Reconnect => {}
         }
     }
@@ -92,7 +104,7 @@ impl Dispatcher {
         let Some(queue) = self.queues.get(&id) else { return };
         match queue.reclaim(now, id) {
             Reclaim::NotNeeded => {}
-            Reclaim::CheckAt(at) => self.protocol.check_claimed_at(id, Some(at)),
+            Reclaim::CheckAt(at) => self.protocol.check_claimed_at(now, id, Some(at)),
             Reclaim::Reclaimed => observe::not_taken_up(queue.key()),
         }
     }
@@ -153,26 +165,6 @@ impl Dispatcher {
         self.drop_extensions(id);
         if let Some(lease) = lease {
             observe::lost(&lease, loss);
-        }
-    }
-
-    pub(crate) fn do_signals(&mut self, now: Timestamp) {
-        while let Some(signal) = self.protocol.poll_signal() {
-            match signal {
-                GroupOutput::Probe(id) => self.probe(now, id),
-                GroupOutput::Deadlock(id, cycle) => {
-                    if let Some((_, sender)) = self.wait_registrations.remove(&id) {
-                        let _ = sender.send(cycle);
-                    }
-                }
-                GroupOutput::NotTogether(ids) => {
-                    for id in ids {
-                        if let Some(queue) = self.queues.remove(&id) {
-                            queue.failed(now, id, Failure::Busy(BusyReply::by_others()));
-                        }
-                    }
-                }
-            }
         }
     }
 

@@ -9,7 +9,7 @@ use crate::backend::endpoint::Connection;
 use crate::backend::{ConnectError, ConnectParams, Push};
 use crate::io::dispatcher::{LogTopic, ReplyTo};
 use crate::io::event_loop::EventLoop;
-use crate::protocol::commands::CommandError;
+use crate::protocol::request::CommandError;
 use crate::types::text::words;
 use crate::types::time::{self, Timestamp};
 use crate::user_code;

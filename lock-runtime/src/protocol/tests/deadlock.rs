@@ -2,8 +2,7 @@
 
 use super::*;
 use crate::protocol::Protocol;
-use crate::protocol::commands::CommandError;
-use crate::protocol::request::{CommandId, GroupOutput, Output};
+use crate::protocol::request::{CommandError, CommandId, Output};
 use crate::protocol::timing::Timing;
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
@@ -42,10 +41,6 @@ fn nothing(at_us: u64) -> ProbeReply {
     ProbeReply { at_us, cycle: Vec::new() }
 }
 
-fn signals(protocol: &mut Protocol) -> Vec<GroupOutput> {
-    std::iter::from_fn(|| protocol.poll_signal()).collect()
-}
-
 /// A watched wait and the time that goes by.
 struct Watched {
     protocol: Protocol,
@@ -65,21 +60,20 @@ impl Watched {
         let waited = due.since(self.now);
         self.now = due;
         self.protocol.tick(due);
-        assert_eq!(signals(&mut self.protocol), [GroupOutput::Probe(ID)]);
+        assert_eq!(drain(&mut self.protocol), [Output::Probe(ID)]);
         self.protocol.send_probe(due, probe(ID));
         let (id, call) = sent(&mut self.protocol);
         assert_eq!(call, Command::Probe(probe(ID)));
         (waited, id)
     }
 
-    fn answer(&mut self, reply: Result<ProbeReply, CommandError>) -> (Duration, Vec<GroupOutput>) {
+    fn answer(&mut self, reply: Result<ProbeReply, CommandError>) -> (Duration, Vec<Output>) {
         let (waited, id) = self.call();
         self.protocol.reply(self.now, id, reply.map(Reply::Probed));
-        assert_eq!(drain(&mut self.protocol), []);
-        (waited, signals(&mut self.protocol))
+        (waited, drain(&mut self.protocol))
     }
 
-    fn finds(&mut self, probe_reply: ProbeReply) -> Vec<GroupOutput> {
+    fn finds(&mut self, probe_reply: ProbeReply) -> Vec<Output> {
         self.answer(Ok(probe_reply)).1
     }
 }
@@ -105,7 +99,7 @@ fn a_cycle_whose_members_all_registered_anew_is_a_deadlock_and_is_told_once() {
     let mut watched = Watched::new();
     assert_eq!(watched.finds(cycle(20, [15, 16])), []);
     let again = cycle(30, [21, 22]);
-    assert_eq!(watched.finds(again.clone()), [GroupOutput::Deadlock(ID, again.cycle)]);
+    assert_eq!(watched.finds(again.clone()), [Output::Deadlock(ID, again.cycle)]);
     assert_eq!(watched.protocol.next_tick(), None);
 }
 
@@ -119,7 +113,7 @@ fn a_clock_that_was_set_back_makes_no_stale_member_fresh() {
     // Nor does it hide one that is real: seen at 1_200, before the clock went back.
     assert_eq!(watched.finds(cycle(500, [499, 498])), []);
     let again = cycle(600, [599, 598]);
-    assert_eq!(watched.finds(again.clone()), [GroupOutput::Deadlock(ID, again.cycle)]);
+    assert_eq!(watched.finds(again.clone()), [Output::Deadlock(ID, again.cycle)]);
 }
 
 #[test]
@@ -187,10 +181,10 @@ fn without_a_connection_nothing_is_probed() {
     watched.protocol.disconnected(at(1.0), "reset".to_owned());
     assert_eq!(watched.protocol.next_tick(), None);
     watched.protocol.tick(at(3.0));
-    assert_eq!(signals(&mut watched.protocol), []);
+    assert_eq!(drain(&mut watched.protocol), []);
     watched.protocol.connected(at(4.0), BOUND);
     watched.protocol.tick(at(4.0));
-    assert_eq!(signals(&mut watched.protocol), [GroupOutput::Probe(ID)]);
+    assert_eq!(drain(&mut watched.protocol), [Output::Probe(ID)]);
     watched.protocol.disconnected(at(4.0), "reset".to_owned());
     watched.protocol.send_probe(at(4.0), probe(ID));
     assert_eq!(drain(&mut watched.protocol), []);
@@ -212,7 +206,7 @@ fn a_probe_that_the_connection_took_along_is_sent_on_the_next_one() {
     let (_, new) = watched.call();
     watched.protocol.reply(watched.now, old, Ok(Reply::Probed(cycle(20, [15, 16]))));
     watched.protocol.reply(watched.now, new, Ok(Reply::Probed(cycle(30, [21, 21]))));
-    assert_eq!(signals(&mut watched.protocol), []);
+    assert_eq!(drain(&mut watched.protocol), []);
 }
 
 #[test]

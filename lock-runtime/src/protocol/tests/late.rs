@@ -2,8 +2,7 @@
 
 use super::*;
 use crate::protocol::Protocol;
-use crate::protocol::commands::CommandError;
-use crate::protocol::request::{Output, RequestParams};
+use crate::protocol::request::{CommandError, Output, RequestParams};
 use crate::protocol::timing::Timing;
 use crate::types::request_id::RequestId;
 use crate::wire::command::Command;

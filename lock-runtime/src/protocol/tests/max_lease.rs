@@ -2,8 +2,7 @@
 
 use super::*;
 use crate::protocol::Protocol;
-use crate::protocol::commands::CommandError;
-use crate::protocol::request::{Failure, Output, RequestParams};
+use crate::protocol::request::{CommandError, Failure, Output, RequestParams};
 use crate::protocol::timing::Timing;
 use crate::types::request_id::RequestId;
 use crate::wire::command::{Acquire, Command};

@@ -1,8 +1,7 @@
 //! Ends that go unanswered, and calls that the server refuses.
 
 use super::*;
-use crate::protocol::commands::CommandError;
-use crate::protocol::request::{Loss, Output, RequestParams};
+use crate::protocol::request::{CommandError, Loss, Output, RequestParams};
 use crate::types::request_id::RequestId;
 use crate::wire::command::Command;
 use crate::wire::reply::{Notification, RenewalReply, Reply};
@@ -11,8 +10,8 @@ fn refused(why: &str) -> Result<Reply, CommandError> {
     Err(CommandError::Refused(why.to_owned()))
 }
 
-fn ended_with(held: Option<bool>) -> Output {
-    Output::Finished(RequestId::from_bits(1), held)
+fn ended_with(outcome: ReleaseOutcome) -> Output {
+    Output::Finished(RequestId::from_bits(1), outcome)
 }
 
 #[test]
@@ -25,12 +24,12 @@ fn an_end_that_went_unanswered_and_then_finds_nothing_is_no_loss() {
     protocol.connected(at(2.2), BOUND);
     let (id, _) = sent(&mut protocol);
     protocol.reply(at(2.3), id, Ok(Reply::Released(false)));
-    assert_eq!(drain(&mut protocol), [ended_with(None)]);
+    assert_eq!(drain(&mut protocol), [ended_with(ReleaseOutcome::Unknown)]);
 }
 
 #[test]
 fn an_end_that_was_never_sent_before_says_what_it_found() {
-    for held in [true, false] {
+    for (held, outcome) in [(true, ReleaseOutcome::Held), (false, ReleaseOutcome::NotHeld)] {
         let mut protocol = holding();
         protocol.disconnected(at(1.9), "reset".to_owned());
         protocol.release(at(2.0), RequestId::from_bits(1));
@@ -38,7 +37,7 @@ fn an_end_that_was_never_sent_before_says_what_it_found() {
         protocol.connected(at(2.2), BOUND);
         let (id, _) = sent(&mut protocol);
         protocol.reply(at(2.3), id, Ok(Reply::Released(held)));
-        assert_eq!(drain(&mut protocol), [ended_with(Some(held))]);
+        assert_eq!(drain(&mut protocol), [ended_with(outcome)]);
     }
 }
 
@@ -57,7 +56,7 @@ fn an_end_that_is_refused_is_told_once_and_tried_again() {
     protocol.tick(at(2.4));
     let (id, _) = sent(&mut protocol);
     protocol.reply(at(2.5), id, Ok(Reply::Released(true)));
-    assert_eq!(drain(&mut protocol), [ended_with(Some(true))]);
+    assert_eq!(drain(&mut protocol), [ended_with(ReleaseOutcome::Held)]);
 }
 
 #[test]
@@ -154,7 +153,7 @@ fn a_longer_ttl_is_written_once_to_a_hold_without_renewals() {
     let (id, _) = sent(&mut protocol);
     protocol.reply(at(1.0), id, granted(10));
     drain(&mut protocol);
-    protocol.check_claimed_at(RequestId::from_bits(1), None);
+    protocol.check_claimed_at(at(1.0), RequestId::from_bits(1), None);
     protocol.raise_ttl(at(2.0), RequestId::from_bits(1), TTL * 2);
     protocol.tick(at(2.0));
     let (id, call) = sent(&mut protocol);

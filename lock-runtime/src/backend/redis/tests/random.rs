@@ -11,7 +11,7 @@ use redis::{ErrorKind, PushInfo, PushKind, RedisError, ServerError, Value, Verba
 
 use crate::backend::redis::command::{Batch, Ladder, plain, read};
 use crate::backend::redis::connection::{notice, pushed};
-use crate::protocol::commands::CommandError;
+use crate::protocol::request::CommandError;
 use crate::wire::command::Command;
 use crate::wire::keyspace::Keyspace;
 use crate::wire::reply::RawReply;

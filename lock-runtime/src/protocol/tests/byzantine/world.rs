@@ -10,8 +10,7 @@ use proptest::sample::Index;
 
 use crate::backend::memory::store::MemoryStore;
 use crate::protocol::Protocol;
-use crate::protocol::commands::CommandError;
-use crate::protocol::request::{CommandId, RequestParams};
+use crate::protocol::request::{CommandError, CommandId, RequestParams};
 use crate::protocol::tests::byzantine::steps::{RequestDraft, Step};
 use crate::protocol::tests::{at, request};
 use crate::protocol::timing::Timing;

@@ -1,7 +1,7 @@
 //! What the machine makes of it, and whether it may.
 
 use super::*;
-use crate::protocol::request::{GroupOutput, Output};
+use crate::protocol::request::Output;
 use crate::types::fence::FenceRange;
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
@@ -21,13 +21,10 @@ impl World {
     }
 
     pub(crate) fn outputs(&mut self) -> Checked {
-        loop {
-            while let Some(output) = self.protocol.poll_output() {
-                self.output(output)?;
-            }
-            let Some(signal) = self.protocol.poll_signal() else { return Ok(()) };
-            self.signal(&signal);
+        while let Some(output) = self.protocol.poll_output() {
+            self.output(output)?;
         }
+        Ok(())
     }
 
     pub(crate) fn output(&mut self, output: Output) -> Checked {
@@ -56,7 +53,20 @@ impl World {
                 self.up = false;
                 self.calls.clear();
             }
+            Output::Probe(id) => {
+                let probe = Probe {
+                    id,
+                    chain: vec![RequestId::from_bits(7)],
+                    target: WaitTarget::Key,
+                    key: "key 0".to_owned(),
+                    waited: Duration::ZERO,
+                    owner: owner_info(),
+                };
+                self.protocol.send_probe(self.now, probe);
+            }
+            Output::NotTogether(ids) => self.let_go(ids[0]),
             Output::Contended(_)
+            | Output::Deadlock(..)
             | Output::NoGrantBefore(..)
             | Output::Finished(..)
             | Output::RenewalsRefused(..)
@@ -98,24 +108,6 @@ impl World {
         prop_assert_eq!(known.stage, Stage::Wanted, "granted to one that does not wait");
         known.stage = Stage::Held;
         Ok(())
-    }
-
-    pub(crate) fn signal(&mut self, signal: &GroupOutput) {
-        match *signal {
-            GroupOutput::Probe(id) => {
-                let probe = Probe {
-                    id,
-                    chain: vec![RequestId::from_bits(7)],
-                    target: WaitTarget::Key,
-                    key: "key 0".to_owned(),
-                    waited: Duration::ZERO,
-                    owner: owner_info(),
-                };
-                self.protocol.send_probe(self.now, probe);
-            }
-            GroupOutput::NotTogether(ref ids) => self.let_go(ids[0]),
-            GroupOutput::Deadlock(..) => {}
-        }
     }
 
     /// Members of a group that was not granted as a whole release what they hold.

@@ -1,8 +1,7 @@
 //! What the server says: at times the truth, at times not.
 
 use super::*;
-use crate::protocol::commands::CommandError;
-use crate::protocol::request::CommandId;
+use crate::protocol::request::{CommandError, CommandId};
 use crate::protocol::tests::byzantine::steps::Said;
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::request_id::RequestId;

@@ -1,0 +1,872 @@
+//! The state of one request, from its acquire to its release.
+//!
+//! Everything that happens to a request is a method that changes its state, and puts into the
+//! [`Context`] what to report and what to do next. The protocol calls these methods by way of
+//! `Protocol::update`, which also updates the timer of the request.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::protocol::request::{
+    CommandError, Failure, Loss, Output, ReleaseOutcome, RequestParams,
+};
+use crate::protocol::timing::{
+    CONFIRM_DELAY, MIN_CLAIM_LEFT, Timing, TtlWrite, claim_ttl, earliest, warn_again_at, warn_at,
+};
+use crate::types::fence::{Fence, FenceRange};
+use crate::types::time::Timestamp;
+use crate::wire::command::{Enqueue, Renewal};
+use crate::wire::keyspace::WAITER_LEASE;
+use crate::wire::reply::{AcquireReply, BlockedBy, BusyReply, Grant, RenewalReply};
+
+/// A request fails after this many grants in a row that had expired when they arrived.
+const MAX_SLOW_REPLIES: u32 = 3;
+/// When a waiter is refreshed for which there was no room.
+const REFRESH_RETRY: Duration = Duration::from_millis(20);
+
+/// Whether the server can be reached.
+#[derive(Debug)]
+pub(crate) struct Reachability {
+    /// Since when there is no connection; `None` while there is one.
+    pub(crate) down_since: Option<Timestamp>,
+    /// Why there is none.
+    pub(crate) why: Failure,
+    /// The latest attempt to connect failed.
+    pub(crate) attempt_failed: bool,
+}
+
+impl Reachability {
+    /// The failure of requests that cannot wait for the next attempt to connect. Set while there is
+    /// no connection and the latest attempt failed.
+    pub(crate) fn failed_attempt(&self) -> Option<&Failure> {
+        self.attempt_failed.then_some(&self.why)
+    }
+
+    /// Until when something that began at `since` tolerates that there is no connection.
+    fn tolerated_until(&self, since: Timestamp, timing: &Timing) -> Option<Timestamp> {
+        Some(self.down_since?.max(since).plus(timing.outage_timeout))
+    }
+}
+
+/// What a decision about a request depends on besides its state, and what it leads to.
+pub(crate) struct Context<'a> {
+    pub(crate) now: Timestamp,
+    pub(crate) timing: &'a Timing,
+    pub(crate) server: &'a Reachability,
+    /// How often this process refreshes each of its waiters.
+    pub(crate) refresh_every: Duration,
+    /// What to report.
+    pub(crate) outputs: &'a mut VecDeque<Output>,
+    /// What to do.
+    pub(crate) next: Next,
+}
+
+impl Context<'_> {
+    fn report(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+
+    fn is_past(&self, at: impl Into<Option<Timestamp>>) -> bool {
+        at.into().is_some_and(|at| at <= self.now)
+    }
+
+    /// Whether this process has so many requests that waiters are refreshed less often. A waiter
+    /// whose holder's TTL ran out is then refreshed in a batch instead of sending its own acquire.
+    fn is_crowded(&self) -> bool {
+        self.refresh_every > Timing::refresh_every(0)
+    }
+}
+
+/// What the protocol has to do for a request.
+pub(crate) enum Next {
+    Nothing,
+    /// Send an acquire in turn.
+    Acquire,
+    /// Send a release in turn.
+    Release {
+        was_held: bool,
+    },
+    /// Forget the request.
+    Remove(ReleaseOutcome),
+}
+
+/// A request and what has become of it.
+#[derive(Debug)]
+pub(crate) struct RequestState {
+    pub(crate) params: RequestParams,
+    pub(crate) phase: Phase,
+    /// When to report a slow wait.
+    warn_at: Timestamp,
+    /// Report a slow wait with the next reply, which names the current holder.
+    warning: bool,
+    /// Why it waits, by the latest reply.
+    busy: Option<BusyReply>,
+    /// The queue position of the request that this one replaced.
+    inherited_ticket: Option<u64>,
+    /// Lower bound for when a pushed grant was issued: the send time of the last command that the
+    /// server answered with "queued", or of the first one. Kept when the request is sent again,
+    /// because an earlier command may have queued it. `None` if no command can have queued it.
+    queued_as_of: Option<Timestamp>,
+    pub(crate) on_server: OnServer,
+    /// Acquires that may queue the request although it was granted meanwhile: those in flight, and
+    /// those answered with "queued".
+    pub(crate) acquires_in_flight: u32,
+    /// Grants in a row that had expired when they arrived.
+    slow_replies: u32,
+    /// Other processes wait for this hold, as far as known.
+    pub(crate) contended: bool,
+    /// The highest token seen when this was first sent: a grant must be higher, or the server lost
+    /// data.
+    min_fence: Fence,
+    /// Since when the server answers but cannot grant, and why.
+    refusal: Option<(Timestamp, Failure)>,
+    /// How long the server keeps its queue entry without a refresh, as sent last.
+    lease: Duration,
+    /// It is in the backlog.
+    pub(crate) in_backlog: bool,
+    /// The next timer, mirrored in the timers of the protocol.
+    pub(crate) due: Option<Timestamp>,
+}
+
+/// What the server may have of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum OnServer {
+    /// Nothing: no acquire was sent, or the server said that it did nothing.
+    Nothing,
+    /// Perhaps a hold or a queue entry; what is sent next on this connection arrives after the
+    /// acquire.
+    Perhaps,
+    /// Perhaps a hold or a queue entry, and an acquire may still arrive from a dead connection.
+    MayArriveLate,
+}
+
+#[derive(Debug)]
+pub(crate) enum Phase {
+    /// Not sent yet; the next connection sends it.
+    Pending,
+    /// An acquire is in flight and nothing is known.
+    Acquiring,
+    /// Waits before the next attempt: the server could not grant.
+    BackingOff { until: Timestamp },
+    /// Queued on the server.
+    Queued(Queued),
+    /// The lock is held.
+    Held(Held),
+    /// The hold was lost and is not released yet.
+    Lost,
+    /// Being released or cancelled.
+    Releasing(Releasing),
+}
+
+#[derive(Debug)]
+pub(crate) struct Queued {
+    /// When to refresh the queue entry.
+    refresh_at: Timestamp,
+    /// When the holder's TTL runs out.
+    recheck_at: Option<Timestamp>,
+    /// A command about this request is in flight.
+    call_in_flight: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Held {
+    valid_until: Timestamp,
+    /// The end that no renewal moves.
+    ends_at: Option<Timestamp>,
+    /// When to renew; `None` when it is not to be.
+    renew_at: Option<Timestamp>,
+    /// A renewal is under way.
+    renewing: bool,
+    /// When to check that a caller took it.
+    check_claimed_at: Option<Timestamp>,
+    /// The text of the latest refusal to renew.
+    refused: Option<Arc<str>>,
+}
+
+impl Held {
+    fn end(&self) -> Timestamp {
+        self.ends_at.map_or(self.valid_until, |end| end.min(self.valid_until))
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Releasing {
+    /// When it was released.
+    since: Timestamp,
+    /// Whether callers that wait for the release were notified that the server is unreachable.
+    unconfirmed: bool,
+    /// It was sent before and may have been executed: the reply "not held" then proves nothing.
+    maybe_done: bool,
+    /// Whether the server has refused it.
+    refused: bool,
+    /// From then on the key has expired on the server.
+    give_up_at: Timestamp,
+    retry_at: Option<Timestamp>,
+}
+
+impl RequestState {
+    pub(crate) fn new(
+        min_fence: Fence,
+        params: RequestParams,
+        inherited_ticket: Option<u64>,
+    ) -> Self {
+        Self {
+            warn_at: warn_at(params.since),
+            // Known before the first reply.
+            busy: params.queued_locally.then(BusyReply::by_others),
+            params,
+            phase: Phase::Pending,
+            warning: false,
+            inherited_ticket,
+            queued_as_of: None,
+            on_server: OnServer::Nothing,
+            acquires_in_flight: 0,
+            slow_replies: 0,
+            contended: false,
+            min_fence,
+            refusal: None,
+            lease: WAITER_LEASE,
+            in_backlog: false,
+            due: None,
+        }
+    }
+
+    /// Whether the caller still waits for the lock.
+    pub(crate) fn is_wanted(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Pending | Phase::Acquiring | Phase::BackingOff { .. } | Phase::Queued(_)
+        )
+    }
+
+    pub(crate) fn is_held(&self) -> bool {
+        matches!(self.phase, Phase::Held(_))
+    }
+
+    pub(crate) fn ticket(&self) -> Option<u64> {
+        self.busy.as_ref().and_then(|busy| busy.ticket).or(self.inherited_ticket)
+    }
+
+    /// Whether it fails when an attempt to connect has failed.
+    fn needs_connection(&self, cx: &Context<'_>) -> bool {
+        !self.params.queue || cx.timing.outage_timeout.is_zero()
+    }
+
+    /// A new request.
+    pub(crate) fn start(&mut self, cx: &mut Context<'_>) {
+        match cx.server.failed_attempt() {
+            Some(failure) if self.needs_connection(cx) => self.fail(cx, failure.clone()),
+            // The next tick reports the timeout. Nothing was sent, so nothing has to be undone.
+            _ if cx.is_past(self.params.deadline) => {}
+            _ => cx.next = Next::Acquire,
+        }
+    }
+
+    /// It enters the backlog. Returns whether it is new to the server, or `None` if it is in the
+    /// backlog already. A request that was in flight when the connection broke counts as new, so
+    /// that it does not wait until all queued ones have been sent again.
+    pub(crate) fn enter_backlog(&mut self) -> Option<bool> {
+        if std::mem::replace(&mut self.in_backlog, true) {
+            return None;
+        }
+        if let Phase::BackingOff { .. } = self.phase {
+            self.phase = Phase::Pending;
+        }
+        Some(self.busy.as_ref().is_none_or(|busy| busy.ticket.is_none()))
+    }
+
+    /// Its acquire is being sent. Returns the queue entry that it asks for.
+    pub(crate) fn begin_acquire(&mut self, cx: &mut Context<'_>) -> Option<Enqueue> {
+        self.in_backlog = false;
+        match &mut self.phase {
+            Phase::Queued(queued) => queued.call_in_flight = true,
+            phase => *phase = Phase::Acquiring,
+        }
+        self.on_server = self.on_server.max(OnServer::Perhaps);
+        self.params.queue.then(|| {
+            self.acquires_in_flight += 1;
+            self.queued_as_of.get_or_insert(cx.now);
+            let lease = Timing::waiter_lease(cx.refresh_every);
+            self.lease = self.lease.max(lease);
+            Enqueue { ticket: self.ticket(), lease }
+        })
+    }
+
+    pub(crate) fn acquire_reply(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: TtlWrite,
+        reply: AcquireReply,
+    ) {
+        self.acquires_in_flight = self.acquires_in_flight.saturating_sub(1);
+        match reply {
+            AcquireReply::Granted(grant) => self.granted_by_reply(cx, written, grant),
+            AcquireReply::Busy(busy) => self.busy(cx, written.sent, busy),
+            AcquireReply::Cancelled if self.is_wanted() => {
+                let why = "the request was cancelled on the server".to_owned();
+                self.fail(cx, Failure::Refused(why));
+            }
+            AcquireReply::Cancelled => {}
+        }
+    }
+
+    /// The server granted by reply.
+    pub(crate) fn granted_by_reply(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: TtlWrite,
+        grant: Grant,
+    ) {
+        if let Phase::Held(_) = self.phase {
+            self.extend(cx, written);
+            return;
+        }
+        if !self.is_wanted() {
+            return;
+        }
+        if let Some(why) = self.stale(grant.fences) {
+            return self.fail(cx, why);
+        }
+        let valid_until = cx.timing.valid_until(written.sent, written.ttl);
+        if valid_until <= cx.now {
+            // The reply took longer than the ttl, so the hold was over when it arrived. Acquire
+            // again with the same request id: the next reply may be faster. If all replies are
+            // slow, give up; the server would otherwise keep the lock from everyone.
+            self.slow_replies += 1;
+            if self.slow_replies < MAX_SLOW_REPLIES {
+                self.phase = Phase::BackingOff { until: cx.now };
+                return;
+            }
+            let (ttl, round_trip) = (self.params.ttl, cx.now.since(written.sent));
+            return self.fail(cx, Failure::RepliesTooSlow { ttl, round_trip });
+        }
+        let renew_at = self.renew_at(written);
+        self.hold(cx, grant, valid_until, renew_at);
+    }
+
+    /// A grant that arrived as a notification.
+    pub(crate) fn granted_by_push(&mut self, cx: &mut Context<'_>, fences: FenceRange) {
+        if self.is_wanted()
+            && let Some(why) = self.stale(fences)
+        {
+            return self.fail(cx, why);
+        }
+        let (Phase::Queued(_) | Phase::Acquiring, Some(queued_as_of)) =
+            (&self.phase, self.queued_as_of)
+        else {
+            // The request was withdrawn: the cancel that is in flight undoes this grant.
+            return;
+        };
+        let ttl = self.params.ttl;
+        let own = cx.timing.valid_until(cx.now, ttl);
+        let valid_until = cx.timing.claim_until(queued_as_of, ttl).min(own);
+        if valid_until.since(cx.now) < MIN_CLAIM_LEFT.min(ttl / 2) && valid_until < own {
+            cx.next = Next::Acquire;
+            return;
+        }
+        // Also without automatic renewal: this one replaces the short claim by the full ttl.
+        let confirm_at = cx.now.plus(CONFIRM_DELAY.min(ttl / 3));
+        self.hold(cx, Grant { fences, contended: true }, valid_until, Some(confirm_at));
+    }
+
+    /// Why a grant is returned whose token is at or below one seen earlier: the server lost data
+    /// without noticing.
+    fn stale(&self, fences: FenceRange) -> Option<Failure> {
+        let (fence, seen) = (fences.first, self.min_fence);
+        (fence <= seen).then(|| {
+            Failure::Refused(format!(
+                "it issued fencing token {fence}, not above {seen} seen before: it lost data"
+            ))
+        })
+    }
+
+    /// Whether a grant together with others is usable: its token is higher than those seen before,
+    /// and it has not expired. A withdrawn request does not matter; its release is in flight.
+    pub(crate) fn accepts(&self, cx: &Context<'_>, sent: Timestamp, fences: FenceRange) -> bool {
+        let valid_until = cx.timing.valid_until(sent, self.params.ttl);
+        !self.is_wanted() || self.stale(fences).is_none() && !cx.is_past(valid_until)
+    }
+
+    fn hold(
+        &mut self,
+        cx: &mut Context<'_>,
+        grant: Grant,
+        valid_until: Timestamp,
+        renew_at: Option<Timestamp>,
+    ) {
+        let RequestParams { id, max_hold, ttl, .. } = self.params;
+        let held = Held {
+            valid_until,
+            ends_at: max_hold.map(|span| cx.now.plus(span)),
+            renew_at,
+            renewing: false,
+            check_claimed_at: Some(cx.now.plus(claim_ttl(ttl))),
+            refused: None,
+        };
+        let valid_until = held.end();
+        self.phase = Phase::Held(held);
+        self.contended |= grant.contended;
+        cx.report(Output::Granted { id, grant, valid_until });
+    }
+
+    fn busy(&mut self, cx: &mut Context<'_>, sent: Timestamp, busy: BusyReply) {
+        if !self.is_wanted() {
+            // The request was granted by a notification that overtook this reply.
+            self.acquires_in_flight += 1;
+            return;
+        }
+        // A hold can be released any time and a conflicting key deleted, but the data-loss grace
+        // period runs to its end.
+        let data_loss = busy.blocked_by == BlockedBy::DataLoss;
+        let nothing_before = busy.left.filter(|_| data_loss).map(|left| cx.now.plus(left));
+        let in_vain = nothing_before
+            .zip(self.params.deadline)
+            .is_some_and(|(until, deadline)| deadline < until);
+        if !self.params.queue || in_vain {
+            return self.fail(cx, Failure::Busy(busy));
+        }
+        self.queued(cx, sent, busy.left);
+        self.slow_replies = 0;
+        self.busy = Some(busy);
+        self.refusal = None;
+        if self.warning {
+            self.report_wait(cx);
+        }
+        if let Some(until) = nothing_before {
+            cx.report(Output::NoGrantBefore(self.params.id, until));
+        }
+    }
+
+    /// A command sent at `sent` was answered with "queued", behind a hold that ends in `left`.
+    fn queued(&mut self, cx: &Context<'_>, sent: Timestamp, left: Option<Duration>) {
+        let id = self.params.id;
+        self.queued_as_of = Some(sent);
+        self.phase = Phase::Queued(Queued {
+            refresh_at: Timing::refresh_at(cx.now, cx.refresh_every, id),
+            recheck_at: left.map(|left| Timing::recheck_at(cx.now, left, id)),
+            call_in_flight: false,
+        });
+    }
+
+    /// A waiter is now first in the queue, behind a hold that may end before its next refresh.
+    pub(crate) fn first_in_queue(&mut self, cx: &Context<'_>, left: Duration) {
+        if let Phase::Queued(queued) = &mut self.phase {
+            let over = Timing::recheck_at(cx.now, left, self.params.id);
+            queued.recheck_at = earliest([queued.recheck_at, Some(over)]);
+        }
+    }
+
+    pub(crate) fn acquire_failed(&mut self, cx: &mut Context<'_>, error: &CommandError) {
+        self.acquires_in_flight = self.acquires_in_flight.saturating_sub(1);
+        if *error == CommandError::ConnectionLost {
+            self.on_server = OnServer::MayArriveLate;
+        }
+        if !self.is_wanted() {
+            return;
+        }
+        match error {
+            CommandError::ScriptMissing | CommandError::NotBatchable => {
+                self.params.likely_free &= *error != CommandError::NotBatchable;
+                self.back_off(error.retry_at(cx.now));
+            }
+            CommandError::TryAgain(why)
+            | CommandError::Unhealthy(why)
+            | CommandError::NotPrimary(why) => {
+                let unhealthy = matches!(error, CommandError::Unhealthy(_));
+                let kind = if unhealthy { Failure::Refused } else { Failure::Unavailable };
+                let failure = kind(why.clone());
+                let since = self.refusal.as_ref().map_or(cx.now, |&(since, _)| since);
+                self.refusal = Some((since, failure.clone()));
+                if !self.params.queue || cx.is_past(since.plus(cx.timing.outage_timeout)) {
+                    return self.fail(cx, failure);
+                }
+                self.back_off(error.retry_at(cx.now));
+            }
+            CommandError::Refused(why) => {
+                self.nothing_was_done();
+                self.fail(cx, Failure::Refused(why.clone()));
+            }
+            CommandError::InvalidReply(why) => self.fail(cx, Failure::Refused(why.clone())),
+            CommandError::ConnectionLost => match &mut self.phase {
+                Phase::Queued(queued) => queued.call_in_flight = false,
+                phase => *phase = Phase::Pending,
+            },
+        }
+    }
+
+    fn back_off(&mut self, until: Timestamp) {
+        self.nothing_was_done();
+        self.phase = Phase::BackingOff { until };
+    }
+
+    /// The server did not execute an acquire: it has nothing of a request that was never queued.
+    fn nothing_was_done(&mut self) {
+        if self.on_server == OnServer::Perhaps && self.busy.is_none() {
+            self.on_server = OnServer::Nothing;
+        }
+    }
+
+    /// The server confirmed a command that wrote a ttl.
+    fn extend(&mut self, cx: &mut Context<'_>, written: TtlWrite) {
+        let renew_at = self.renew_at(written);
+        let Phase::Held(held) = &mut self.phase else { return };
+        held.renewing = false;
+        held.refused = None;
+        held.valid_until = held.valid_until.max(cx.timing.valid_until(written.sent, written.ttl));
+        held.renew_at = renew_at;
+        cx.report(Output::Extended(self.params.id, held.end()));
+    }
+
+    /// When to renew a hold next; at once if its ttl was raised meanwhile, also without automatic
+    /// renewal.
+    fn renew_at(&self, written: TtlWrite) -> Option<Timestamp> {
+        let RequestParams { ttl, id, renew, .. } = self.params;
+        if ttl > written.ttl {
+            return Some(written.sent);
+        }
+        renew.then(|| Timing::renew_at(written.sent, ttl, id))
+    }
+
+    /// Renews a hold or refreshes a waiter if that is due or soon will be, and if there is room for
+    /// waiters. Returns the span that the renewal writes.
+    pub(crate) fn begin_renewal(
+        &mut self,
+        cx: &Context<'_>,
+        has_room: bool,
+    ) -> Option<(Duration, Renewal)> {
+        let RequestParams { id, ttl, ref key, .. } = self.params;
+        let is_due = |at, ttl| at <= cx.now.plus(Timing::renewal_batch_window(ttl));
+        match &mut self.phase {
+            Phase::Held(held)
+                if !held.renewing && held.renew_at.is_some_and(|at| is_due(at, ttl)) =>
+            {
+                held.renewing = true;
+                let key = Arc::clone(key);
+                Some((ttl, Renewal::Hold { key, id, ttl: cx.timing.server_ttl(ttl) }))
+            }
+            Phase::Queued(queued) if !queued.call_in_flight && !self.in_backlog => {
+                let is_over = cx.is_past(queued.recheck_at) && cx.is_crowded();
+                if !is_over && !is_due(queued.refresh_at, self.lease) {
+                    return None;
+                }
+                if !has_room {
+                    let at = cx.now.plus(REFRESH_RETRY);
+                    queued.refresh_at = queued.refresh_at.max(at);
+                    queued.recheck_at = queued.recheck_at.map(|recheck_at| recheck_at.max(at));
+                    return None;
+                }
+                queued.call_in_flight = true;
+                let lease = Timing::waiter_lease(cx.refresh_every);
+                self.lease = self.lease.max(lease);
+                Some((lease, Renewal::Waiter { key: Arc::clone(key), id, lease }))
+            }
+            _ => None,
+        }
+    }
+
+    pub(crate) fn renewal_reply(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: TtlWrite,
+        reply: RenewalReply,
+    ) {
+        match (&mut self.phase, reply) {
+            (Phase::Held(_), RenewalReply::Renewed) => self.extend(cx, written),
+            (Phase::Held(_), RenewalReply::RenewedContended) => {
+                self.extend(cx, written);
+                self.contended(cx);
+            }
+            (Phase::Held(_), RenewalReply::NotHeld) => self.lost(cx, Loss::NotOnServer),
+            (Phase::Queued(_), RenewalReply::Waiting(left)) => {
+                self.queued(cx, written.sent, left);
+                if let Some(busy) = &mut self.busy {
+                    busy.left = left;
+                }
+            }
+            (Phase::Queued(queued), RenewalReply::AcquireAgain) => {
+                queued.call_in_flight = false;
+                cx.next = Next::Acquire;
+            }
+            // A waiter that was granted the lock meanwhile, or a hold that was released.
+            _ => {}
+        }
+    }
+
+    /// The renewal was not executed, or perhaps not. Returns whether the server refuses to renew
+    /// this hold for the first time since the last success.
+    pub(crate) fn renewal_failed(&mut self, cx: &Context<'_>, error: &CommandError) -> bool {
+        match &mut self.phase {
+            Phase::Held(held) => {
+                held.renewing = false;
+                held.renew_at = held.renew_at.map(|_| error.retry_at(cx.now));
+                let why = error.refusal().map(Arc::from);
+                why.is_some_and(|why| held.refused.replace(why).is_none())
+            }
+            Phase::Queued(queued) => {
+                queued.call_in_flight = false;
+                queued.refresh_at = error.retry_at(cx.now);
+                false
+            }
+            _ => false,
+        }
+    }
+
+    /// Renews a hold next, also one that is not renewed automatically. Returns until when it will
+    /// be valid if that succeeds.
+    pub(crate) fn renew_now(&mut self, cx: &Context<'_>) -> Option<Timestamp> {
+        let end = cx.timing.valid_until(cx.now, self.params.ttl);
+        let Phase::Held(held) = &mut self.phase else { return None };
+        held.renew_at = Some(cx.now);
+        Some(held.ends_at.map_or(end, |last| last.min(end)))
+    }
+
+    /// Renews a hold that is renewed automatically at once.
+    pub(crate) fn renew_on_new_connection(&mut self, cx: &mut Context<'_>) {
+        if let Phase::Held(Held { renew_at: Some(at), .. }) = &mut self.phase {
+            *at = cx.now;
+        }
+    }
+
+    /// Raises the ttl from the next renewal on. Returns the ttl until then.
+    pub(crate) fn raise_ttl(&mut self, cx: &Context<'_>, ttl: Duration) -> Option<Duration> {
+        if ttl <= self.params.ttl {
+            return None;
+        }
+        let shorter = std::mem::replace(&mut self.params.ttl, ttl);
+        self.renew_now(cx);
+        Some(shorter)
+    }
+
+    /// The hold was handed to another caller of this process: `max_hold` counts from now.
+    pub(crate) fn record_handoff(&mut self, cx: &mut Context<'_>) {
+        if let Phase::Held(held) = &mut self.phase {
+            held.ends_at = self.params.max_hold.map(|span| cx.now.plus(span));
+            cx.report(Output::Extended(self.params.id, held.end()));
+        }
+    }
+
+    /// Sets when to check that a caller took this hold; `None`: it was taken.
+    pub(crate) fn check_claimed_at(&mut self, at: Option<Timestamp>) {
+        if let Phase::Held(held) = &mut self.phase {
+            held.check_claimed_at = at;
+        }
+    }
+
+    /// Other processes wait for this hold.
+    pub(crate) fn contended(&mut self, cx: &mut Context<'_>) {
+        self.contended = true;
+        cx.report(Output::Contended(self.params.id));
+    }
+
+    fn lost(&mut self, cx: &mut Context<'_>, loss: Loss) {
+        self.phase = Phase::Lost;
+        let is_gone = loss == Loss::NotOnServer && self.acquires_in_flight == 0;
+        if is_gone && self.on_server == OnServer::Perhaps {
+            self.on_server = OnServer::Nothing;
+        }
+        cx.report(Output::Lost(self.params.id, loss));
+    }
+
+    /// Reports the failure and undoes what the server may have done.
+    pub(crate) fn fail(&mut self, cx: &mut Context<'_>, failure: Failure) {
+        cx.report(Output::Failed(self.params.id, failure));
+        self.release(cx);
+    }
+
+    /// An attempt to connect failed. `for_good`: the next ones fail too.
+    pub(crate) fn connect_failed(
+        &mut self,
+        cx: &mut Context<'_>,
+        failure: &Failure,
+        for_good: bool,
+    ) {
+        if self.is_wanted() && (for_good || self.needs_connection(cx)) {
+            self.fail(cx, failure.clone());
+        }
+    }
+
+    /// Releases the hold, or withdraws the request.
+    pub(crate) fn release(&mut self, cx: &mut Context<'_>) {
+        if self.on_server == OnServer::Nothing {
+            cx.next = Next::Remove(ReleaseOutcome::NotHeld);
+            return;
+        }
+        if let Phase::Releasing(_) = self.phase {
+            return;
+        }
+        let was_held = matches!(self.phase, Phase::Held(_) | Phase::Lost);
+        let lease = cx.timing.server_ttl(self.params.ttl).max(self.lease);
+        self.phase = Phase::Releasing(Releasing {
+            since: cx.now,
+            unconfirmed: false,
+            maybe_done: false,
+            refused: false,
+            give_up_at: cx.now.plus(lease),
+            retry_at: None,
+        });
+        cx.next = Next::Release { was_held };
+    }
+
+    /// The server executed a release.
+    pub(crate) fn release_reply(&self, cx: &mut Context<'_>, held: bool) {
+        let maybe_done = matches!(self.phase, Phase::Releasing(Releasing { maybe_done: true, .. }));
+        cx.next = Next::Remove(match held {
+            true => ReleaseOutcome::Held,
+            false if maybe_done => ReleaseOutcome::Unknown,
+            false => ReleaseOutcome::NotHeld,
+        });
+    }
+
+    pub(crate) fn release_failed(&mut self, cx: &mut Context<'_>, error: &CommandError) {
+        let Phase::Releasing(releasing) = &mut self.phase else { return };
+        // The next connection sends it again.
+        let lost = *error == CommandError::ConnectionLost;
+        releasing.retry_at = (!lost).then(|| error.retry_at(cx.now));
+        // The script may have been refused one of its commands after it executed others.
+        releasing.maybe_done |=
+            lost || matches!(error, CommandError::Refused(_) | CommandError::InvalidReply(_));
+        if let CommandError::Refused(why) = error
+            && !std::mem::replace(&mut releasing.refused, true)
+        {
+            let (id, key) = (self.params.id, Arc::clone(&self.params.key));
+            cx.report(Output::ReleaseRefused { id, key, why: why.as_str().into() });
+        }
+    }
+
+    /// Continues on a new connection.
+    pub(crate) fn resume(&self, cx: &mut Context<'_>) {
+        cx.next = match self.phase {
+            Phase::Pending | Phase::BackingOff { .. } | Phase::Queued(_) => Next::Acquire,
+            Phase::Releasing(_) => Next::Release { was_held: false },
+            Phase::Acquiring | Phase::Held(_) | Phase::Lost => Next::Nothing,
+        };
+    }
+
+    /// When there is something to do.
+    pub(crate) fn next_due(&self, cx: &Context<'_>) -> Option<Timestamp> {
+        let is_up = cx.server.down_since.is_none();
+        let own = match &self.phase {
+            Phase::Pending | Phase::Acquiring | Phase::Lost => None,
+            _ if self.in_backlog && self.is_wanted() => None,
+            Phase::BackingOff { until } => is_up.then_some(*until),
+            Phase::Queued(queued) if queued.call_in_flight || !is_up => None,
+            Phase::Queued(queued) => earliest([queued.recheck_at, Some(queued.refresh_at)]),
+            Phase::Held(held) => {
+                let renew_at = held.renew_at.filter(|_| !held.renewing && is_up);
+                earliest([Some(held.end()), renew_at, held.check_claimed_at])
+            }
+            Phase::Releasing(releasing) => {
+                let own = [Some(releasing.give_up_at), releasing.retry_at];
+                earliest([earliest(own), releasing.unconfirmed_at(cx)])
+            }
+        };
+        if !self.is_wanted() {
+            return own;
+        }
+        earliest([own, self.params.deadline, Some(self.warn_at), self.unreachable_at(cx)])
+    }
+
+    /// When a request fails because the server is unreachable. With an outage of zero, it ends with
+    /// the first attempt to connect that fails.
+    fn unreachable_at(&self, cx: &Context<'_>) -> Option<Timestamp> {
+        let tolerated = cx.server.tolerated_until(self.params.since, cx.timing);
+        tolerated.filter(|_| !cx.timing.outage_timeout.is_zero())
+    }
+
+    /// Does what is due.
+    pub(crate) fn due(&mut self, cx: &mut Context<'_>) {
+        if self.is_wanted() {
+            return self.waiter_due(cx);
+        }
+        let id = self.params.id;
+        match &mut self.phase {
+            Phase::Held(held) if cx.is_past(held.end()) => {
+                let loss = match held.refused.take() {
+                    _ if cx.is_past(held.ends_at) => Loss::MaxHold,
+                    Some(why) => Loss::Refused(why),
+                    None => Loss::Expired,
+                };
+                self.lost(cx, loss);
+            }
+            Phase::Held(held) if cx.is_past(held.check_claimed_at) => {
+                held.check_claimed_at = None;
+                cx.report(Output::CheckClaimed(id));
+            }
+            Phase::Releasing(releasing) if cx.is_past(releasing.give_up_at) => {
+                cx.next = Next::Remove(ReleaseOutcome::Unknown);
+            }
+            Phase::Releasing(releasing) if cx.is_past(releasing.retry_at) => {
+                releasing.retry_at = None;
+                cx.next = Next::Release { was_held: false };
+            }
+            Phase::Releasing(releasing) if cx.is_past(releasing.unconfirmed_at(cx)) => {
+                releasing.unconfirmed = true;
+                cx.report(Output::ReleaseUnconfirmed(id));
+            }
+            _ => {}
+        }
+    }
+
+    fn waiter_due(&mut self, cx: &mut Context<'_>) {
+        if let Some(failure) = self.timed_out(cx) {
+            return self.fail(cx, failure);
+        }
+        if cx.is_past(self.warn_at) {
+            // With a connection the next reply names the holder.
+            self.warn_at = warn_again_at(self.params.since, cx.now);
+            self.warning = true;
+            if cx.server.down_since.is_some() {
+                self.report_wait(cx);
+            }
+        }
+        let acquires = match &self.phase {
+            Phase::BackingOff { until } => cx.is_past(*until),
+            Phase::Queued(queued) => {
+                let is_over = cx.is_past(queued.recheck_at) && !cx.is_crowded();
+                !queued.call_in_flight && (self.warning || is_over)
+            }
+            _ => false,
+        };
+        if acquires {
+            cx.next = Next::Acquire;
+        }
+    }
+
+    fn report_wait(&mut self, cx: &mut Context<'_>) {
+        self.warning = false;
+        let waited = cx.now.since(self.params.since);
+        let (id, busy) = (self.params.id, self.busy.clone());
+        cx.report(Output::StillWaiting { id, waited, busy });
+    }
+
+    /// Whether a wait is over, and how it ended.
+    pub(crate) fn timed_out(&self, cx: &Context<'_>) -> Option<Failure> {
+        if cx.is_past(self.unreachable_at(cx)) {
+            return Some(cx.server.why.clone());
+        }
+        cx.is_past(self.params.deadline).then(|| self.blocked_by(cx.server))
+    }
+
+    /// Why this request is still waiting.
+    pub(crate) fn blocked_by(&self, server: &Reachability) -> Failure {
+        if let Some(failure) = server.failed_attempt() {
+            return failure.clone();
+        }
+        match (&self.refusal, &self.busy) {
+            (Some((_, failure)), _) => failure.clone(),
+            // Still the latest known state, also while reconnecting.
+            (None, Some(busy)) => Failure::Busy(busy.clone()),
+            (None, None) if server.down_since.is_some() => server.why.clone(),
+            (None, None) if self.on_server > OnServer::Nothing => Failure::NoReply,
+            (None, None) => Failure::Busy(BusyReply::by_others()),
+        }
+    }
+}
+
+impl Releasing {
+    /// When a caller that waits for the end is notified that the server cannot be reached.
+    fn unconfirmed_at(&self, cx: &Context<'_>) -> Option<Timestamp> {
+        cx.server.tolerated_until(self.since, cx.timing).filter(|_| !self.unconfirmed)
+    }
+}
