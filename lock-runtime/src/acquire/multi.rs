@@ -222,9 +222,9 @@ impl MultiAcquire {
 
     /// Whether `section` holds the key itself, not an ancestor.
     fn has(&self, section: Option<&Section>, around: &Arc<Frame>, key: &str) -> bool {
-        let stack = section.into_iter().flat_map(Section::stack);
+        let mut own = section.into_iter().flat_map(Section::frames);
         let found = around.find(self.core.id(), key);
-        found.is_some_and(|frame| stack.map(Section::frame).any(|own| Arc::ptr_eq(own, frame)))
+        found.is_some_and(|frame| own.any(|own| Arc::ptr_eq(own, frame)))
     }
 
     /// What is left of the wait, which all keys share.

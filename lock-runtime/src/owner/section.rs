@@ -17,8 +17,8 @@ use crate::types::owner_info::CallSite;
 pub struct Section {
     /// Taken when the section ends.
     frame: Option<Arc<Frame>>,
-    /// The section of the key before, if several are held together. It ends after this one.
-    outer: Option<Box<Section>>,
+    /// How many frames belong to it, from that one outwards: one for each key that it holds.
+    keys: usize,
 }
 
 impl Section {
@@ -38,7 +38,7 @@ impl Section {
             kind: FrameKind::Outermost,
             siblings: SiblingMutex::default(),
         };
-        Self { frame: Some(Arc::new(frame)), outer: None }
+        Self { frame: Some(Arc::new(frame)), keys: 1 }
     }
 
     /// A section within `here` that re-enters the lease of `ancestor`. `None` while a sibling runs.
@@ -62,12 +62,15 @@ impl Section {
         }
         let frame = here.child(ancestor, FrameKind::Reentrant);
         ancestor.siblings.set_holder(Arc::as_ptr(&frame).addr());
-        Some(Self { frame: Some(frame), outer: None })
+        Some(Self { frame: Some(frame), keys: 1 })
     }
 
-    /// The same section on top of one whose frame is around its own.
+    /// The same section on top of one whose frame is directly around its own. It ends both.
     pub fn stacked_on(mut self, outer: Option<Self>) -> Self {
-        self.outer = outer.map(Box::new);
+        if let Some(mut outer) = outer {
+            outer.frame = None;
+            self.keys += outer.keys;
+        }
         self
     }
 
@@ -79,22 +82,17 @@ impl Section {
         &self.frame().lease
     }
 
-    pub fn is_outermost(&self) -> bool {
-        !self.frame().is_reentrant()
-    }
-
-    /// This section and those that it is stacked on.
-    pub fn stack(&self) -> impl Iterator<Item = &Self> {
-        std::iter::successors(Some(self), |section| section.outer.as_deref())
+    /// The frame of each key that it holds, from inside out.
+    pub fn frames(&self) -> impl Iterator<Item = &Arc<Frame>> {
+        self.frame().ancestors().take(self.keys)
     }
 
     /// The first loss among its leases. An outermost section reads the clock; a re-entrant one
     /// leaves that to the section around it.
     pub fn loss(&self) -> Option<(&Arc<Lease>, Loss)> {
-        self.stack().find_map(|section| {
-            let lease = section.lease();
-            let outermost = section.is_outermost();
-            let loss = if outermost { lease.loss() } else { lease.reported_loss() };
+        self.frames().find_map(|frame| {
+            let Frame { lease, .. } = &**frame;
+            let loss = if frame.is_reentrant() { lease.reported_loss() } else { lease.loss() };
             Some((lease, loss?))
         })
     }
@@ -108,52 +106,42 @@ impl Section {
     /// What a loss does to the body, if it is a future. Only an outermost section cancels its body:
     /// the re-entrant ones inside are dropped with it.
     pub fn on_loss(&self, finish_when_lost: bool) -> OnLoss {
-        let outermost = self.stack().any(Self::is_outermost);
+        let outermost = self.frames().any(|frame| !frame.is_reentrant());
         if outermost && !finish_when_lost { self.cancel_on_loss() } else { OnLoss::Ignore }
     }
 
     /// The loss of any lease of an outermost section cancels the body.
     pub fn cancel_on_loss(&self) -> OnLoss {
-        let others = self.stack().skip(1).filter(|section| section.is_outermost());
-        OnLoss::Cancel(None, others.map(|section| (Arc::clone(section.lease()), None)).collect())
+        let others = self.frames().skip(1).filter(|frame| !frame.is_reentrant());
+        OnLoss::Cancel(None, others.map(|frame| (Arc::clone(&frame.lease), None)).collect())
     }
 
-    /// Ends the section and those that it is stacked on. For each lease that this releases, the
-    /// receiver gets the server's confirmation.
+    /// Ends the section. For each lease that this releases, the receiver gets the server's
+    /// confirmation.
     pub fn end_confirmed(mut self) -> Vec<(Arc<Lease>, oneshot::Receiver<ReleaseOutcome>)> {
         let mut released = Vec::new();
-        let mut next = Some(&mut self);
-        while let Some(section) = next {
-            if let Some(frame) = section.unlock_siblings() {
-                let confirmed = frame.lease.release_and_confirm();
-                released.extend(confirmed.map(|answer| (Arc::clone(&frame.lease), answer)));
-            }
-            next = section.outer.as_deref_mut();
-        }
+        self.end(|lease| {
+            let confirmed = lease.release_and_confirm();
+            released.extend(confirmed.map(|answer| (Arc::clone(lease), answer)));
+        });
         released
     }
 
-    /// The frame, whose lease is to be released next. `None` if the section has ended.
     #[inline]
-    fn unlock_siblings(&mut self) -> Option<Arc<Frame>> {
-        let frame = self.frame.take()?;
-        if frame.is_reentrant() {
-            frame.reentered().expect("a re-entrant section has an ancestor").siblings.unlock();
+    fn end(&mut self, mut release: impl FnMut(&Arc<Lease>)) {
+        let Some(innermost) = self.frame.take() else { return };
+        for frame in innermost.ancestors().take(self.keys) {
+            if frame.is_reentrant() {
+                frame.reentered().expect("a re-entrant section has an ancestor").siblings.unlock();
+            }
+            release(&frame.lease);
         }
-        Some(frame)
     }
 }
 
 impl Drop for Section {
     fn drop(&mut self) {
-        if let Some(frame) = self.unlock_siblings() {
-            frame.lease.release();
-        }
-        // Iteratively: the compiler's drop glue would recurse once per key.
-        let mut next = self.outer.take();
-        while let Some(mut section) = next {
-            next = section.outer.take();
-        }
+        self.end(|lease| lease.release());
     }
 }
 
