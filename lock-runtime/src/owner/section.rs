@@ -223,7 +223,7 @@ impl<S: FrameSlot> OwnerScope<S> {
     /// The leases whose loss cancels the body, each with the slot of its waker.
     fn watched(&mut self) -> impl Iterator<Item = (&Arc<Lease>, &mut LossWatchSlot)> {
         let (own, others) = match &mut self.on_loss {
-            OnLoss::Ignore => (None, Default::default()),
+            OnLoss::Ignore => (None, [].iter_mut()),
             OnLoss::Cancel(own, others) => (Some(own), others.iter_mut()),
         };
         let own = self.owner.frame_slot().as_ref().map(|frame| &frame.lease).zip(own);

@@ -214,7 +214,9 @@ impl Dispatcher {
                 }
             }
             Message::AcquireAll(requests) if self.shutdown_waiters.is_some() => {
-                requests.iter().for_each(|(_, queue)| queue.close(Loss::Shutdown));
+                for (_, queue) in requests {
+                    queue.close(Loss::Shutdown);
+                }
             }
             Message::AcquireAll(requests) => {
                 let queues =
