@@ -94,9 +94,10 @@ run() {
   folder=$(provide $1) || return
   local path=$folder:$PATH
   printf '\n== %s: %s\n' "${1%% *}" "$(PATH=$path redis-server --version)"
-  PATH=$path cargo test --quiet --no-fail-fast --test behaviour --test cluster --test exit ||
-    status=1
-  PATH=$path cargo test --quiet -p distlock-runtime --lib backend:: || status=1
+  # The whole workspace is selected, as in ./test.sh, so that nothing is built with other features.
+  PATH=$path cargo test --workspace --quiet --no-fail-fast --test behaviour --test cluster \
+    --test exit || status=1
+  PATH=$path cargo test --workspace --quiet --lib backend:: || status=1
   return "$status"
 }
 

@@ -20,7 +20,7 @@
 // Shows on docs.rs which items need a feature.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // Items that only the verification crates see are private in a normal build.
-#![cfg_attr(any(distlock_sim, distlock_shuttle, distlock_loom), allow(missing_docs))]
+#![cfg_attr(distlock_verification, allow(missing_docs))]
 
 mod acquire;
 mod api;
@@ -33,7 +33,7 @@ mod owner;
 mod protocol;
 mod types;
 mod user_code;
-#[cfg(any(distlock_sim, distlock_shuttle, distlock_loom))]
+#[cfg(distlock_verification)]
 #[doc(hidden)]
 pub mod verification;
 mod wire;

@@ -1,5 +1,6 @@
 //! What the verification crates use of the runtime. Not part of the API: the module exists only
-//! under a `distlock_*` cfg, which each of these crates sets for itself. No cargo feature sets one.
+//! under `cfg(distlock_verification)`, which only the workspace of these crates sets. No cargo
+//! feature sets it.
 
 use std::time::Duration;
 

@@ -45,8 +45,9 @@ impl ReservedPort {
     }
 
     /// Reserves a port that a server can listen on, also again after a restart. Servers set
-    /// `SO_REUSEADDR`, as this socket does, and Linux lets two such sockets share a port if only one
-    /// of them listens. Other systems do not, so there the port is free until the server takes it.
+    /// `SO_REUSEADDR`, as this socket does, and Linux lets two such sockets share a port if only
+    /// one of them listens. Other systems do not, so there the port is free until the server takes
+    /// it.
     ///
     /// # Errors
     ///

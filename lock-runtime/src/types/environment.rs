@@ -1,21 +1,22 @@
 //! What verification crates replace: random request ids, the running task, the process id, and the
 //! primitives that threads share. The clock is in `types::time`.
 //!
-//! A normal build takes them from the operating system, tokio and the standard library. Under a
-//! `distlock_*` cfg, which no cargo feature sets, a verification crate installs an `Environment`,
-//! and a model checker controls the schedule through primitives of its own.
+//! A normal build takes them from the operating system, tokio and the standard library. Under
+//! `cfg(distlock_verification)`, which no cargo feature sets, a verification crate installs an
+//! `Environment`, and with the feature `__shuttle` or `__loom` a model checker controls the
+//! schedule through primitives of its own.
 //!
 //! Only state that a model runs through uses the primitives of this module. Statics stay on the
 //! standard library: they outlive a schedule, and the primitives of the checkers have no
 //! `const fn new`.
 
-#[cfg(not(any(distlock_shuttle, distlock_loom)))]
+#[cfg(not(all(distlock_verification, any(feature = "__shuttle", feature = "__loom"))))]
 pub(crate) use std::{
     sync::{Mutex, MutexGuard, atomic, mpsc},
     thread, thread_local,
 };
 
-#[cfg(distlock_shuttle)]
+#[cfg(all(distlock_verification, feature = "__shuttle"))]
 pub(crate) use shuttle::{
     sync::{Mutex, MutexGuard, atomic, mpsc},
     thread, thread_local,
@@ -23,7 +24,7 @@ pub(crate) use shuttle::{
 
 // Loom's `thread_local!` takes no `const` initialiser and it has no `sync_channel`: none of its
 // models uses either.
-#[cfg(distlock_loom)]
+#[cfg(all(distlock_verification, feature = "__loom"))]
 pub(crate) use {
     loom::{
         sync::{Mutex, MutexGuard, atomic},
@@ -32,14 +33,14 @@ pub(crate) use {
     std::{sync::mpsc, thread_local},
 };
 
-#[cfg(not(any(distlock_sim, distlock_shuttle, distlock_loom)))]
+#[cfg(not(distlock_verification))]
 pub(crate) use self::system::{TaskId, current_task, new_request_id, process_id};
-#[cfg(any(distlock_sim, distlock_shuttle, distlock_loom))]
+#[cfg(distlock_verification)]
 pub use self::verified::{
     Environment, TaskId, current_task, install, new_request_id, now, process_id,
 };
 
-#[cfg(not(any(distlock_sim, distlock_shuttle, distlock_loom)))]
+#[cfg(not(distlock_verification))]
 mod system {
     pub(crate) use std::process::id as process_id;
 
@@ -53,7 +54,7 @@ mod system {
     }
 }
 
-#[cfg(any(distlock_sim, distlock_shuttle, distlock_loom))]
+#[cfg(distlock_verification)]
 mod verified {
     use std::sync::OnceLock;
 

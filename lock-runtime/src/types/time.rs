@@ -48,11 +48,11 @@ impl fmt::Debug for Timestamp {
     }
 }
 
-#[cfg(any(distlock_sim, distlock_shuttle, distlock_loom))]
+#[cfg(distlock_verification)]
 pub use crate::types::environment::now;
 
 /// The current instant.
-#[cfg(all(target_os = "linux", not(any(distlock_sim, distlock_shuttle, distlock_loom))))]
+#[cfg(all(target_os = "linux", not(distlock_verification)))]
 #[must_use]
 pub fn now() -> Timestamp {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
@@ -63,7 +63,7 @@ pub fn now() -> Timestamp {
 
 /// The current instant. Elsewhere than on Linux this is the monotonic clock of the standard
 /// library.
-#[cfg(not(any(target_os = "linux", distlock_sim, distlock_shuttle, distlock_loom)))]
+#[cfg(not(any(target_os = "linux", distlock_verification)))]
 #[must_use]
 pub fn now() -> Timestamp {
     static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
@@ -82,7 +82,7 @@ pub(crate) fn millis(span: Duration) -> u64 {
 
 /// An instant of this process by the wall clock, which only people read: in ms since 1970.
 pub(crate) fn unix_ms(instant: Timestamp) -> u64 {
-    let since_1970 = if cfg!(any(distlock_sim, distlock_shuttle, distlock_loom)) {
+    let since_1970 = if cfg!(distlock_verification) {
         now().since(Timestamp::ZERO)
     } else {
         SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()

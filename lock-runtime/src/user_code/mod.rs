@@ -98,7 +98,7 @@ pub(crate) fn register_harmless(kinds: impl FnOnce() -> Vec<&'static RawWakerVTa
 
 fn is_harmless(waker: &Waker) -> bool {
     // All wakers belong to the model checker, and wrapping them would only add schedules.
-    if cfg!(any(distlock_shuttle, distlock_loom)) {
+    if cfg!(all(distlock_verification, any(feature = "__shuttle", feature = "__loom"))) {
         return true;
     }
     let known = HARMLESS.get().into_iter().flatten();

@@ -61,12 +61,13 @@ impl Suite {
         }
     }
 
-    /// The folder in which cargo runs: some suites are workspaces of their own, which set a cfg.
+    /// The folder in which cargo runs: some suites are in a workspace of their own, which sets a
+    /// cfg.
     pub const fn workspace(self) -> &'static str {
         match self {
-            Self::Sim => "verification/sim",
-            Self::Shuttle => "verification/shuttle",
-            Self::Loom => "verification/loom",
+            Self::Sim => "verification/models/sim",
+            Self::Shuttle => "verification/models/shuttle",
+            Self::Loom => "verification/models/loom",
             Self::Parity | Self::Units | Self::Fuzz | Self::Chaos => ".",
         }
     }
@@ -127,10 +128,10 @@ impl Suite {
     /// The folders whose changes invalidate a result.
     pub const fn folders(self) -> &'static [&'static str] {
         match self {
-            Self::Sim => &["lock-runtime/src", "verification/checker", "verification/sim"],
+            Self::Sim => &["lock-runtime/src", "verification/checker", "verification/models/sim"],
             Self::Parity | Self::Units => &["lock-runtime", "testkit"],
-            Self::Shuttle => &["lock-runtime/src", "verification/shuttle"],
-            Self::Loom => &["lock-runtime/src", "verification/loom"],
+            Self::Shuttle => &["lock-runtime/src", "verification/models/shuttle"],
+            Self::Loom => &["lock-runtime/src", "verification/models/loom"],
             Self::Fuzz => &["lock-runtime", "lock-macros", "testkit"],
             Self::Chaos => &[
                 "src",

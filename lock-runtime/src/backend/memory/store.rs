@@ -210,7 +210,7 @@ impl MemoryStore {
 }
 
 /// Faults for tests and simulations, and checks that nothing is left.
-#[cfg(any(test, distlock_sim, feature = "test-util"))]
+#[cfg(any(test, distlock_verification, feature = "test-util"))]
 impl MemoryStore {
     /// Forgets all data, as FLUSHALL does.
     pub fn flush(&mut self) {
@@ -218,57 +218,57 @@ impl MemoryStore {
     }
 
     /// The bound on all leases, as last announced to the server.
-    #[cfg(any(test, distlock_sim))]
+    #[cfg(any(test, distlock_verification))]
     #[must_use]
     pub const fn max_lease(&self) -> std::time::Duration {
         self.max_lease
     }
 
     /// Forgets what it knew of the longest lease, as SCRIPT FLUSH does.
-    #[cfg(distlock_sim)]
+    #[cfg(distlock_verification)]
     pub fn forget_scripts(&mut self) {
         self.max_lease = std::time::Duration::ZERO;
     }
 
     /// A client that has just found out loads its scripts again.
-    #[cfg(distlock_sim)]
+    #[cfg(distlock_verification)]
     pub fn load_scripts(&mut self, max_lease: std::time::Duration) {
         self.max_lease = self.max_lease.max(max_lease);
     }
 
     /// Deletes the hold of a lock, no matter which process has it.
-    #[cfg(any(distlock_sim, feature = "test-util"))]
+    #[cfg(any(distlock_verification, feature = "test-util"))]
     pub fn delete_hold(&mut self, key: &str) {
         self.records.entry(key.into()).or_default().delete_hold();
     }
 
     /// Deletes the queue of a lock, with all who wait in it.
-    #[cfg(distlock_sim)]
+    #[cfg(distlock_verification)]
     pub fn delete_queue(&mut self, key: &str) {
         self.records.entry(key.into()).or_default().delete_queue();
     }
 
     /// Deletes the tombstones of a lock.
-    #[cfg(distlock_sim)]
+    #[cfg(distlock_verification)]
     pub fn delete_cancelled(&mut self, key: &str) {
         self.records.entry(key.into()).or_default().delete_cancelled();
     }
 
     /// Whether there is a fence counter, or the grace period after a data loss.
-    #[cfg(distlock_sim)]
+    #[cfg(distlock_verification)]
     #[must_use]
     pub const fn has_counter(&self) -> bool {
         !matches!(self.counter, FenceCounter::Missing)
     }
 
     /// Deletes the fence counter.
-    #[cfg(distlock_sim)]
+    #[cfg(distlock_verification)]
     pub fn delete_counter(&mut self) {
         self.counter = FenceCounter::default();
     }
 
     /// Puts a key that is not a lock under the name of this lock, for good.
-    #[cfg(any(test, distlock_sim))]
+    #[cfg(any(test, distlock_verification))]
     pub fn put_not_a_lock(&mut self, key: &str) {
         self.records.entry(key.into()).or_default().put_not_a_lock();
     }
@@ -281,7 +281,7 @@ impl MemoryStore {
     }
 
     /// Whether nothing is stored but the fence counter.
-    #[cfg(any(test, distlock_sim))]
+    #[cfg(any(test, distlock_verification))]
     #[must_use]
     pub fn is_empty(&self, now_us: u64) -> bool {
         let now = ServerTime::from_micros(now_us);
@@ -343,7 +343,7 @@ impl WaitGraph {
         ProbeReply { at_us, cycle: walk.way }
     }
 
-    #[cfg(any(test, distlock_sim))]
+    #[cfg(any(test, distlock_verification))]
     pub(crate) fn is_empty(&self, now: ServerTime) -> bool {
         self.sections.values().flat_map(BTreeMap::values).all(|entry| entry.is_over(now))
     }

@@ -274,7 +274,7 @@ impl KeyState {
         self.hold.insert(WithTtl::lasting(hold)).set_ttl(now, ttl);
     }
 
-    #[cfg(any(test, distlock_sim))]
+    #[cfg(any(test, distlock_verification))]
     pub(crate) fn put_not_a_lock(&mut self) {
         self.hold = Some(WithTtl::lasting(StoredHold::NotALock));
     }
@@ -284,12 +284,12 @@ impl KeyState {
         self.put_hold(now, StoredHold::OtherClientLock, ttl);
     }
 
-    #[cfg(distlock_sim)]
+    #[cfg(distlock_verification)]
     pub(crate) fn delete_queue(&mut self) {
         self.queue = None;
     }
 
-    #[cfg(distlock_sim)]
+    #[cfg(distlock_verification)]
     pub(crate) fn delete_cancelled(&mut self) {
         self.cancelled = None;
     }
@@ -462,7 +462,7 @@ pub(crate) enum StoredHold {
         contended: bool,
     },
     #[cfg_attr(
-        not(any(test, distlock_sim)),
+        not(any(test, distlock_verification)),
         expect(dead_code, reason = "only tests put one into the in-memory server")
     )]
     NotALock,

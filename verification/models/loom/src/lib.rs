@@ -1,15 +1,17 @@
 //! Loom models of the smallest parts that threads share: the references of a lease, and the mutex
 //! of siblings.
 //!
-//! `--cfg distlock_loom` makes the runtime use loom's primitives. Loom runs all schedules, and a
-//! load may see any value that its memory ordering allows. Not modelled: the insides of `Arc` and
-//! of tokio's `Notify`.
+//! `--cfg distlock_verification` and the feature `__loom` make the runtime use loom's primitives.
+//! Loom runs all schedules, and a load may see any value that its memory ordering allows. Not
+//! modelled: the insides of `Arc` and of tokio's `Notify`.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::missing_panics_doc, reason = "a model panics where the runtime is wrong")]
 
-#[cfg(not(distlock_loom))]
-compile_error!("run Cargo in verification/loom: its .cargo/config.toml sets `--cfg distlock_loom`");
+#[cfg(not(distlock_verification))]
+compile_error!(
+    "run Cargo in verification/models/loom, where it sets `--cfg distlock_verification`"
+);
 
 pub mod lease;
 pub mod sibling_mutex;

@@ -1,8 +1,9 @@
 //! Shuttle models of the parts of the runtime that threads share.
 //!
-//! `--cfg distlock_shuttle` makes the runtime use [shuttle]'s mutexes, atomics, threads and
-//! thread-locals. At each of them a scheduler decides which thread runs next: at random, with few
-//! preemptions at random places (PCT), or, for small models, exhaustively.
+//! `--cfg distlock_verification` and the feature `__shuttle` make the runtime use [shuttle]'s
+//! mutexes, atomics, threads and thread-locals. At each of them a scheduler decides which thread
+//! runs next: at random, with few preemptions at random places (PCT), or, for small models,
+//! exhaustively.
 //!
 //! [shuttle]: https://docs.rs/shuttle
 //!
@@ -14,13 +15,13 @@
 //!
 //! What these models do not cover:
 //!
-//! - Memory orderings: shuttle's atomics are sequentially consistent. `verification/loom` runs the
-//!   lease and the mutex of siblings under all orderings.
+//! - Memory orderings: shuttle's atomics are sequentially consistent. The loom models run the lease
+//!   and the mutex of siblings under all orderings.
 //! - The insides of `Arc` and of tokio's channels and `Notify`: each of their calls is one step.
-//! - The protocol and the wire format, which belong to one thread: `verification/sim` runs them.
+//! - The protocol and the wire format, which belong to one thread: the simulation runs them.
 //! - Time limits: the flush at exit waits until it is answered.
 //!
-//! Cargo has to run in this folder, whose `.cargo/config.toml` sets the cfg:
+//! Cargo has to run in this folder, because `verification/models/.cargo/config.toml` sets the cfg:
 //!
 //! ```text
 //! cargo test
@@ -53,9 +54,9 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::missing_panics_doc, reason = "a model panics where the runtime is wrong")]
 
-#[cfg(not(distlock_shuttle))]
+#[cfg(not(distlock_verification))]
 compile_error!(
-    "run Cargo in verification/shuttle: its .cargo/config.toml sets `--cfg distlock_shuttle`"
+    "run Cargo in verification/models/shuttle, where it sets `--cfg distlock_verification`"
 );
 
 mod counting_backend;
