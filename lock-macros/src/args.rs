@@ -1,6 +1,6 @@
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::Ident;
 use syn::ext::IdentExt as _;
-use syn::parse::{Parse, ParseStream, Parser as _};
+use syn::parse::ParseStream;
 use syn::token::Paren;
 use syn::{Lit, Result, Token};
 
@@ -15,14 +15,22 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    pub(crate) fn parse(tokens: TokenStream) -> Result<Self> {
-        <Self as Parse>::parse.parse2(tokens)
+    pub(crate) fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let mut args = Self { keys: KeySpec::parse(input)?, options: Options::default() };
+        while !input.is_empty() {
+            args.parse_comma(input)?;
+            if !input.is_empty() {
+                args.parse_next(input)?;
+            }
+        }
+        args.options.check(&args.keys)?;
+        Ok(args)
     }
 
     /// Refuses a key that names the value of an option, as in `"k:{ttl}", ttl = self.ttl`.
     pub(crate) fn check_names(&self, arguments: &[Ident]) -> Result<()> {
         for option in &self.options.given {
-            let name = Ident::new(option.info.name, option.span);
+            let name = Ident::new(option.name, option.span);
             if name == "crate" || !self.keys.mentions(&name) || arguments.contains(&name) {
                 continue;
             }
@@ -86,20 +94,6 @@ impl Args {
             }
         }
         comma(input)
-    }
-}
-
-impl Parse for Args {
-    fn parse(input: ParseStream<'_>) -> Result<Self> {
-        let mut args = Self { keys: KeySpec::parse(input)?, options: Options::default() };
-        while !input.is_empty() {
-            args.parse_comma(input)?;
-            if !input.is_empty() {
-                args.parse_next(input)?;
-            }
-        }
-        args.options.check(&args.keys)?;
-        Ok(args)
     }
 }
 

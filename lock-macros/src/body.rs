@@ -22,7 +22,7 @@ impl Expansion<'_> {
     // `|hold| -> R { body }`
     pub(crate) fn closure(
         &self,
-        hold: Option<&TokenStream>,
+        hold: Option<&TokenTree>,
         return_type: Option<&TokenStream>,
     ) -> TokenStream {
         let (function, here) = (self.function, Span::mixed_site());
@@ -55,11 +55,8 @@ impl Expansion<'_> {
     // from counting as superfluous.
     fn typed(&self) -> Option<TokenStream> {
         let name = match &self.output.value {
-            ReturnValue::Nothing(span) => {
-                quote_spanned!(Span::mixed_site().located_at(*span)=> ())
-            }
-            ReturnValue::Named(ty) => ty.to_token_stream(),
             ReturnValue::Never(_) | ReturnValue::Unnamed(_) => return None,
+            value => value.to_token_stream(),
         };
         let here = Span::mixed_site().located_at(name.span());
         let private = located_at(here, &self.private);
@@ -74,9 +71,9 @@ impl Expansion<'_> {
     pub(crate) fn return_type(&self) -> Option<TokenStream> {
         let here = Span::mixed_site();
         match &self.output.value {
-            ReturnValue::Nothing(span) => Some(quote_spanned!(here.located_at(*span)=> -> ())),
-            ReturnValue::Never(ty) | ReturnValue::Named(ty) => Some(quote_spanned!(here=> -> #ty)),
             ReturnValue::Unnamed(_) => None,
+            ReturnValue::Nothing(span) => Some(quote_spanned!(here.located_at(*span)=> -> ())),
+            value => Some(quote_spanned!(here=> -> #value)),
         }
     }
 
@@ -87,7 +84,7 @@ impl Expansion<'_> {
     pub(crate) fn future_check(&self) -> Option<TokenStream> {
         let ReturnValue::Named(ty) = &self.output.value else { return None };
         let is_bound =
-            self.options.skip_if_busy || matches!(self.options.on_error, OnError::Return);
+            self.options.have("if_busy") || matches!(self.options.on_error, OnError::Return);
         // The compiler does not know the type of a nested `impl Trait` yet where it is asked.
         let output = self.function.signature.output.to_token_stream();
         if is_bound || find_ident(output, "impl").is_some() {
@@ -99,13 +96,75 @@ impl Expansion<'_> {
         Some(quote_spanned!(here=> #private::return_probe::<#ty>().#is_not_a_future();))
     }
 
-    // What the handler of errors uses stays in the function.
-    fn reassignable_args(&self) -> ReassignableArgs<'_> {
+    // Variables of the body's own for arguments that are references and may be assigned to.
+    //
+    // A closure that borrows `mut s: &mut [u8]` cannot assign to it what it borrows from it, and no
+    // closure or async block can assign a borrow of its own locals to what it captured. A reference
+    // drops nothing, so the order of drops stays as it was. What the handler of errors uses, which
+    // runs after the body, stays in the function.
+    fn reassignable_args(&self) -> TokenStream {
+        let (private, here) = (&self.private, Span::mixed_site());
         let handler = match &self.options.on_error {
             OnError::Handle(handler) => handler.to_token_stream(),
             OnError::Return | OnError::Panic => TokenStream::new(),
         };
-        ReassignableArgs::of(&self.function.signature, &self.private, &handler)
+        let is_used = |name: &Ident| find_ident(handler.clone(), &name.to_string()).is_some();
+        let (mut tokens, mut bindings) = (TokenStream::new(), Vec::new());
+        for input in &self.function.signature.inputs {
+            match input {
+                FnArg::Typed(arg) => add_reassignable(&mut bindings, &arg.attrs, &arg.pat, &arg.ty),
+                FnArg::Receiver(Receiver { mutability: Some(_), self_token, kind, .. })
+                    if matches!(kind, ReceiverKind::Typed(_, ty) if is_reference(ty))
+                        && !is_used(&Ident::from(*self_token)) =>
+                {
+                    // No other variable can have this name; but a closure takes with it what it
+                    // moves.
+                    tokens.extend(quote_spanned!(here=>
+                        if false {
+                            let _moved = #self_token;
+                            return #private::never();
+                        }
+                    ));
+                }
+                FnArg::Receiver(_) => {}
+            }
+        }
+        bindings.retain(|(_, binding)| !is_used(&binding.ident));
+        // The argument's own `mut` is used here, so that the lint about a superfluous one refers to
+        // the body's variable.
+        for (attrs, PatIdent { mutability, ident, .. }) in bindings {
+            let cfg = attrs.iter().filter(|attr| attr.path().is_ident("cfg"));
+            tokens.extend(quote_spanned!(here=>
+                #(#cfg)*
+                let #mutability #ident = {
+                    let _ = &mut #ident;
+                    #ident
+                };
+            ));
+        }
+        tokens
+    }
+}
+
+fn add_reassignable<'a>(
+    bindings: &mut Vec<(&'a [Attribute], &'a PatIdent)>,
+    attrs: &'a [Attribute],
+    pat: &'a Pat,
+    ty: &'a Type,
+) {
+    match (pat, ungrouped(ty)) {
+        (Pat::Paren(paren), ty) => add_reassignable(bindings, attrs, &paren.pat, ty),
+        (Pat::Tuple(pats), Type::Tuple(types)) if pats.elems.len() == types.elems.len() => {
+            for (pat, ty) in pats.elems.iter().zip(&types.elems) {
+                add_reassignable(bindings, attrs, pat, ty);
+            }
+        }
+        (Pat::Ident(binding @ PatIdent { by_ref: None, subpat: None, .. }), ty)
+            if binding.mutability.is_some() && is_reference(ty) =>
+        {
+            bindings.push((attrs, binding));
+        }
+        _ => {}
     }
 }
 
@@ -145,87 +204,6 @@ fn future_alias(ty: &Type) -> Option<Span> {
             (!is_known).then(|| last.span())
         }
         _ => None,
-    }
-}
-
-/// Arguments that are references and may be assigned to.
-///
-/// A closure that borrows `mut s: &mut [u8]` cannot assign to it what it borrows from it, and no
-/// closure or async block can assign a borrow of its own locals to what it captured. So the body
-/// gets a variable of its own for each of them. A reference drops nothing, so the order of drops
-/// stays as it was.
-struct ReassignableArgs<'a> {
-    private: &'a TokenStream,
-    receiver: Option<&'a Receiver>,
-    bindings: Vec<(&'a [Attribute], &'a PatIdent)>,
-}
-
-impl<'a> ReassignableArgs<'a> {
-    // Those that `handler`, which runs after the body, does not mention.
-    fn of(signature: &'a Signature, private: &'a TokenStream, handler: &TokenStream) -> Self {
-        let mut args = Self { private, receiver: None, bindings: Vec::new() };
-        for input in &signature.inputs {
-            match input {
-                FnArg::Receiver(receiver) => {
-                    let is_reassignable = receiver.mutability.is_some()
-                        && matches!(&receiver.kind, ReceiverKind::Typed(_, ty) if is_reference(ty));
-                    args.receiver = is_reassignable.then_some(receiver);
-                }
-                FnArg::Typed(argument) => args.add(&argument.attrs, &argument.pat, &argument.ty),
-            }
-        }
-        let is_used = |name: &Ident| find_ident(handler.clone(), &name.to_string()).is_some();
-        args.bindings.retain(|(_, binding)| !is_used(&binding.ident));
-        args.receiver.take_if(|receiver| is_used(&Ident::from(receiver.self_token)));
-        args
-    }
-
-    fn is_empty(&self) -> bool {
-        self.receiver.is_none() && self.bindings.is_empty()
-    }
-
-    fn add(&mut self, attrs: &'a [Attribute], pat: &'a Pat, ty: &'a Type) {
-        match (pat, ungrouped(ty)) {
-            (Pat::Paren(paren), ty) => self.add(attrs, &paren.pat, ty),
-            (Pat::Tuple(pats), Type::Tuple(types)) if pats.elems.len() == types.elems.len() => {
-                for (pat, ty) in pats.elems.iter().zip(&types.elems) {
-                    self.add(attrs, pat, ty);
-                }
-            }
-            (Pat::Ident(binding @ PatIdent { by_ref: None, subpat: None, .. }), ty)
-                if binding.mutability.is_some() && is_reference(ty) =>
-            {
-                self.bindings.push((attrs, binding));
-            }
-            _ => {}
-        }
-    }
-}
-
-impl ToTokens for ReassignableArgs<'_> {
-    fn to_tokens(&self, tokens: &mut TokenStream) {
-        let (private, here) = (self.private, Span::mixed_site());
-        if let Some(Receiver { self_token, .. }) = self.receiver {
-            // No other variable can have this name; but a closure takes with it what it passes on.
-            tokens.extend(quote_spanned!(here=>
-                if false {
-                    let _moved = #self_token;
-                    return #private::never();
-                }
-            ));
-        }
-        // The argument's own `mut` is used here, so that the lint about a superfluous one refers to
-        // the body's variable.
-        for (attrs, PatIdent { mutability, ident, .. }) in &self.bindings {
-            let cfg = attrs.iter().filter(|attr| attr.path().is_ident("cfg"));
-            tokens.extend(quote_spanned!(here=>
-                #(#cfg)*
-                let #mutability #ident = {
-                    let _ = &mut #ident;
-                    #ident
-                };
-            ));
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use proc_macro2::{Ident, Literal, Span, TokenStream};
+use proc_macro2::{Ident, Literal, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
@@ -68,7 +68,7 @@ impl<'a> Expansion<'a> {
     fn sync(&self) -> TokenStream {
         let (check, preamble) = (self.future_check(), self.preamble());
         let (run, closure) =
-            (self.run("run"), self.closure(self.hold().as_ref(), self.return_type().as_ref()));
+            (self.run("run"), self.closure(self.hold(), self.return_type().as_ref()));
         // What the compiler says about the value as a whole, as about its lifetimes, it says about
         // the body.
         let at_body = Span::mixed_site().located_at(self.function.body.span());
@@ -140,22 +140,15 @@ impl<'a> Expansion<'a> {
     fn run(&self, plain: &str) -> Ident {
         let method = match self.options.hold {
             None => plain.to_owned(),
-            Some(HoldBinding::One(_)) => format!("{plain}_with_hold"),
-            Some(HoldBinding::Each(..)) => format!("{plain}_with_holds"),
+            Some(HoldBinding { listed: None, .. }) => format!("{plain}_with_hold"),
+            Some(HoldBinding { listed: Some(_), .. }) => format!("{plain}_with_holds"),
         };
         Ident::new(&method, Span::mixed_site())
     }
 
     // The pattern of the closure's argument.
-    fn hold(&self) -> Option<TokenStream> {
-        self.options.hold.as_ref().map(|hold| match hold {
-            HoldBinding::One(name) => name.to_token_stream(),
-            HoldBinding::Each(brackets, names) => {
-                let mut list = TokenStream::new();
-                brackets.surround(&mut list, |list| names.to_tokens(list));
-                list
-            }
-        })
+    fn hold(&self) -> Option<&TokenTree> {
+        self.options.hold.as_ref().map(|hold| &hold.pattern)
     }
 
     // `clippy::implicit_return` takes a macro's last expression for the user's. It ignores `()` and
@@ -203,7 +196,8 @@ impl<'a> Expansion<'a> {
     // The turbofish are the places where a return type without room for the error, or without a
     // value for a skipped call, is reported.
     fn call(&self) -> TokenStream {
-        let (private, here, value) = (&self.private, Span::mixed_site(), self.type_argument());
+        let (private, here, value) =
+            (&self.private, Span::mixed_site(), self.output.value.to_token_stream());
         let entry = match &self.options.on_error {
             OnError::Return => quote_spanned!(here=> call::<#value>),
             OnError::Panic => quote_spanned!(here=> call_or_panic),
@@ -212,11 +206,11 @@ impl<'a> Expansion<'a> {
         let entry = quote_spanned!(here=> #private::#entry);
         let mut call =
             if self.keys.is_list { self.call_of_list(&entry) } else { self.call_of_key(&entry) };
-        if self.options.skip_if_busy {
+        if self.options.have("if_busy") {
             let here = here.located_at(self.options.span("if_busy"));
             call = quote_spanned!(here=> #call.or_skip::<#value>());
         }
-        if self.options.wait_for_release {
+        if self.options.have("release") {
             call = quote_spanned!(here=> #call.wait_for_release());
         }
         call
@@ -271,15 +265,6 @@ impl<'a> Expansion<'a> {
         quote_spanned!(here=> match (#(&(#values),)*) { (#(#bindings,)*) => #call })
     }
 
-    // The type of the value between the angle brackets of a call.
-    fn type_argument(&self) -> TokenStream {
-        match &self.output.value {
-            ReturnValue::Nothing(span) => quote_spanned!(*span=> ()),
-            ReturnValue::Never(ty) | ReturnValue::Named(ty) => ty.to_token_stream(),
-            ReturnValue::Unnamed(span) => quote_spanned!(*span=> _),
-        }
-    }
-
     // Input:
     //     #[distributed_lock("k", wait = "5s", renew = false)]
     //
@@ -287,21 +272,21 @@ impl<'a> Expansion<'a> {
     //     Options { wait: milliseconds(5000), renew: false, ..Options::DEFAULT }
     fn constants(&self) -> TokenStream {
         let (options, private, here) = (self.options, &self.private, Span::mixed_site());
-        let holds_each = matches!(options.hold, Some(HoldBinding::Each(..)));
+        let holds_each = options.hold.as_ref().is_some_and(|hold| hold.listed.is_some());
         let durations = options.durations().map(|(name, duration)| match duration {
-            Some(DurationArg::Constant(duration)) => (name, Some(self.duration(*duration))),
-            Some(DurationArg::Computed(_)) | None => (name, None),
+            DurationArg::Constant(duration) => (*name, Some(self.duration(*duration))),
+            DurationArg::Computed(_) => (*name, None),
         });
         let some = |value: &LitBool| quote_spanned!(here=> ::core::option::Option::Some(#value));
         let on = |is_on: bool| is_on.then(|| quote_spanned!(here=> true));
         let switches = [
             ("renew", options.renew.as_ref().map(LitBool::to_token_stream)),
             ("reenter", options.reenter.as_ref().map(some)),
-            ("strict_fifo", on(options.strict_fifo)),
-            ("finish_when_lost", on(options.finish_on_loss)),
+            ("strict_fifo", on(options.have("fairness"))),
+            ("finish_when_lost", on(options.have("on_lost"))),
             ("hold_each", on(holds_each)),
         ];
-        let fields = durations.into_iter().chain(switches).filter_map(|(name, value)| {
+        let fields = durations.chain(switches).filter_map(|(name, value)| {
             let (name, value) = (Ident::new(name, here), value?);
             Some(quote_spanned!(here=> #name: #value,))
         });
@@ -321,9 +306,9 @@ impl<'a> Expansion<'a> {
             let here = here.located_at(manager.span());
             ("manager", quote_spanned!(here=> &(#manager)))
         });
-        let durations = options.durations().into_iter().filter_map(|(name, duration)| {
-            let Some(DurationArg::Computed(value)) = duration else { return None };
-            Some((name, value.to_token_stream()))
+        let durations = options.durations().filter_map(|(name, duration)| match duration {
+            DurationArg::Computed(value) => Some((*name, value.to_token_stream())),
+            DurationArg::Constant(_) => None,
         });
         let settings = manager.chain(durations).map(|(name, value)| {
             let here = here.located_at(options.span(name));
@@ -336,14 +321,14 @@ impl<'a> Expansion<'a> {
     // A constant expression of a function of ours: some teams forbid those of the standard library.
     fn duration(&self, duration: Duration) -> TokenStream {
         let private = &self.private;
-        if let Ok(millis) = u64::try_from(duration.as_millis())
-            && Duration::from_millis(millis) == duration
-        {
-            let millis = Literal::u64_unsuffixed(millis);
-            return quote!(#private::milliseconds(#millis));
+        let (seconds, nanoseconds) = (duration.as_secs(), duration.subsec_nanos());
+        match u64::try_from(duration.as_millis()).map(Literal::u64_unsuffixed) {
+            Ok(millis) if nanoseconds % 1_000_000 == 0 => quote!(#private::milliseconds(#millis)),
+            _ => {
+                let seconds = Literal::u64_unsuffixed(seconds);
+                let nanoseconds = Literal::u32_unsuffixed(nanoseconds);
+                quote!(#private::duration(#seconds, #nanoseconds))
+            }
         }
-        let secs = Literal::u64_unsuffixed(duration.as_secs());
-        let nanos = Literal::u32_unsuffixed(duration.subsec_nanos());
-        quote!(#private::duration(#secs, #nanos))
     }
 }

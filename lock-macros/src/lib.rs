@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 use proc_macro2::TokenStream;
+use syn::parse::Parser as _;
 
 mod args;
 mod body;
@@ -39,7 +40,7 @@ fn expand_or_error(args: TokenStream, item: TokenStream) -> TokenStream {
 
 fn try_expand(args: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
     let function = function::Function::parse(item)?;
-    let args = args::Args::parse(args)?;
+    let args = args::Args::parse.parse2(args)?;
     args.check_names(&function.argument_names())?;
     let output = output::Output::of(&function.signature)?;
     output.check(&args.options)?;

@@ -1,9 +1,8 @@
 use std::time::Duration;
 
-use proc_macro2::Span;
+use proc_macro2::{Span, TokenTree};
 use syn::ext::IdentExt as _;
 use syn::parse::{Parse as _, ParseStream};
-use syn::punctuated::Punctuated;
 use syn::spanned::Spanned as _;
 use syn::token::Bracket;
 use syn::{
@@ -13,26 +12,19 @@ use syn::{
 use crate::args::{comma, is_at_end};
 use crate::errors::{self, display};
 use crate::key::KeySpec;
-use crate::suggestions::{self, OptionInfo};
+use crate::suggestions;
 
-/// The options as they were written; one that was left out is `None` or `false`.
+/// The options as they were written; one that was left out is `None`.
 #[derive(Default)]
-#[expect(clippy::struct_excessive_bools, reason = "they do not depend on one another")]
 pub(crate) struct Options {
-    pub(crate) ttl: Option<DurationArg>,
-    pub(crate) wait: Option<DurationArg>,
-    pub(crate) max_hold: Option<DurationArg>,
-    pub(crate) linger: Option<DurationArg>,
+    durations: Vec<(&'static str, DurationArg)>,
     pub(crate) renew: Option<LitBool>,
     pub(crate) reenter: Option<LitBool>,
-    pub(crate) wait_for_release: bool,
-    pub(crate) strict_fifo: bool,
-    pub(crate) skip_if_busy: bool,
     pub(crate) on_error: OnError,
-    pub(crate) finish_on_loss: bool,
     pub(crate) hold: Option<HoldBinding>,
     pub(crate) manager: Option<Expr>,
     pub(crate) crate_path: Option<Path>,
+    /// All of them, also those that can have only one value.
     pub(crate) given: Vec<OptionName>,
 }
 
@@ -42,22 +34,24 @@ impl Options {
         !self.given.is_empty()
     }
 
-    /// Where the name of the option is written.
-    pub(crate) fn span(&self, name: &str) -> Span {
-        let option = self.given.iter().find(|option| option.info.name == name);
-        option.map_or_else(Span::mixed_site, |option| option.span)
+    fn find(&self, name: &str) -> Option<&OptionName> {
+        self.given.iter().find(|option| option.name == name)
     }
 
-    /// The options that are durations. With `if_busy = skip` a call tries once, unless the
-    /// attribute says how long to wait.
-    pub(crate) fn durations(&self) -> [(&'static str, Option<&DurationArg>); 4] {
-        const ONCE: &DurationArg = &DurationArg::Constant(Duration::ZERO);
-        [
-            ("ttl", self.ttl.as_ref()),
-            ("wait", self.wait.as_ref().or(self.skip_if_busy.then_some(ONCE))),
-            ("max_hold", self.max_hold.as_ref()),
-            ("linger", self.linger.as_ref()),
-        ]
+    /// Whether the option is given.
+    pub(crate) fn have(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
+    /// Where the name of the option is written.
+    pub(crate) fn span(&self, name: &str) -> Span {
+        self.find(name).map_or_else(Span::mixed_site, |option| option.span)
+    }
+
+    /// The options that are durations, in the order in which a call evaluates them.
+    pub(crate) fn durations(&self) -> impl Iterator<Item = &(&'static str, DurationArg)> {
+        let names = ["ttl", "wait", "max_hold", "linger"];
+        names.into_iter().filter_map(|name| self.durations.iter().find(|(given, _)| *given == name))
     }
 
     /// `name = value`
@@ -65,10 +59,10 @@ impl Options {
         let name = Ident::parse_any(input)?;
         let info = suggestions::option(&name.to_string())
             .ok_or_else(|| suggestions::not_an_option(&name, input))?;
-        if self.given.iter().any(|option| option.info.name == info.name) {
+        if self.have(info.name) {
             return Err(errors::repeated(&name, &name));
         }
-        let option = OptionName { info, span: name.span() };
+        let option = OptionName { name: info.name, example: info.example, span: name.span() };
         option.parse_equals(input)?;
         self.set(&option, input)?;
         self.given.push(option);
@@ -76,20 +70,19 @@ impl Options {
     }
 
     fn set(&mut self, option: &OptionName, input: ParseStream<'_>) -> Result<()> {
-        match option.info.name {
-            "ttl" => self.ttl = Some(DurationArg::parse_positive(option, input)?),
-            "wait" => self.wait = Some(DurationArg::parse(option, input)?),
-            "max_hold" => self.max_hold = Some(DurationArg::parse_positive(option, input)?),
-            "linger" => self.linger = Some(DurationArg::parse(option, input)?),
+        match option.name {
+            "ttl" | "wait" | "max_hold" | "linger" => {
+                self.durations.push((option.name, DurationArg::parse(option, input)?));
+            }
             "renew" => {
                 self.renew = Some(option.switch("to renew at a third of the ttl", input)?);
             }
             "reenter" => self.reenter = Some(option.switch("to re-enter", input)?),
-            "release" => self.wait_for_release = option.choice("confirmed", input)?,
-            "fairness" => self.strict_fifo = option.choice("strict", input)?,
-            "if_busy" => self.skip_if_busy = option.choice("skip", input)?,
+            "release" => option.choice("confirmed", input)?,
+            "fairness" => option.choice("strict", input)?,
+            "if_busy" => option.choice("skip", input)?,
+            "on_lost" => option.choice("finish", input)?,
             "on_error" => self.on_error = OnError::parse(option, input)?,
-            "on_lost" => self.finish_on_loss = option.choice("finish", input)?,
             "hold" => self.hold = Some(HoldBinding::parse(option, input)?),
             "manager" => self.manager = Some(option.manager(input)?),
             _ => self.crate_path = Some(option.path(input)?),
@@ -97,13 +90,17 @@ impl Options {
         Ok(())
     }
 
-    /// Refuses options that contradict each other or the keys.
-    pub(crate) fn check(&self, keys: &KeySpec) -> Result<()> {
+    /// Refuses options that contradict each other or the keys. A call that is skipped tries once,
+    /// unless the attribute says how long to wait.
+    pub(crate) fn check(&mut self, keys: &KeySpec) -> Result<()> {
         if let Some(hold) = &self.hold {
             hold.check(keys)?;
         }
-        if self.linger.is_some() && self.strict_fifo {
+        if self.have("linger") && self.have("fairness") {
             return Err(errors::linger_with_fairness(self.span("linger")));
+        }
+        if self.have("if_busy") && !self.have("wait") {
+            self.durations.push(("wait", DurationArg::Constant(Duration::ZERO)));
         }
         Ok(())
     }
@@ -111,31 +108,32 @@ impl Options {
 
 /// An option in the attribute: which one, and where.
 pub(crate) struct OptionName {
-    pub(crate) info: &'static OptionInfo,
+    pub(crate) name: &'static str,
+    example: &'static str,
     pub(crate) span: Span,
 }
 
 impl OptionName {
     // `=`, and something after it.
     fn parse_equals(&self, input: ParseStream<'_>) -> Result<()> {
-        let OptionInfo { name, example } = self.info;
         if input.peek(Token![=]) && !input.peek(Token![==]) {
             input.parse::<Token![=]>()?;
         } else if !is_at_end(input) {
-            return Err(errors::no_equals(self.span, name, example));
+            return Err(errors::no_equals(self.span, self.name, self.example));
         }
         if is_at_end(input) {
-            return Err(errors::no_value(self.span, name, example));
+            return Err(errors::no_value(self.span, self.name, self.example));
         }
         Ok(())
     }
 
     fn expr(&self, input: ParseStream<'_>) -> Result<Expr> {
-        let OptionInfo { name, example } = self.info;
         let ahead = input.fork();
         match Expr::parse(&ahead) {
             Ok(_) => input.parse().map(ungrouped),
-            Err(_) if ahead.is_empty() => Err(errors::unfinished_value(self.span, name, example)),
+            Err(_) if ahead.is_empty() => {
+                Err(errors::unfinished_value(self.span, self.name, self.example))
+            }
             Err(error) => Err(error),
         }
     }
@@ -143,7 +141,7 @@ impl OptionName {
     fn manager(&self, input: ParseStream<'_>) -> Result<Expr> {
         match self.expr(input)? {
             Expr::Lit(ExprLit { lit: Lit::Str(url), .. }) => {
-                Err(errors::url_as_manager(&url, url.token(), self.info.example))
+                Err(errors::url_as_manager(&url, url.token(), self.example))
             }
             manager => Ok(manager),
         }
@@ -151,25 +149,29 @@ impl OptionName {
 
     fn switch(&self, default: &str, input: ParseStream<'_>) -> Result<LitBool> {
         let at = input.span();
-        input.parse().map_err(|_| errors::not_a_switch(at, self.info.name, default))
+        input.parse().map_err(|_| errors::not_a_switch(at, self.name, default))
     }
 
-    fn choice(&self, choice: &str, input: ParseStream<'_>) -> Result<bool> {
-        let (OptionInfo { name, example }, at) = (self.info, input.span());
+    fn choice(&self, choice: &str, input: ParseStream<'_>) -> Result<()> {
+        let at = input.span();
         let chosen = input.call(Ident::parse_any).is_ok_and(|chosen| chosen == choice);
-        if chosen { Ok(true) } else { Err(errors::not_the_choice(at, name, choice, example)) }
+        if chosen {
+            Ok(())
+        } else {
+            Err(errors::not_the_choice(at, self.name, choice, self.example))
+        }
     }
 
     fn name(&self, input: ParseStream<'_>) -> Result<Ident> {
-        let (OptionInfo { name, example }, at) = (self.info, input.span());
-        input.parse().map_err(|_| errors::not_a_name(at, name, example))
+        let at = input.span();
+        input.parse().map_err(|_| errors::not_a_name(at, self.name, self.example))
     }
 
     fn path(&self, input: ParseStream<'_>) -> Result<Path> {
-        let (OptionInfo { name, example }, at) = (self.info, input.span());
+        let at = input.span();
         let hint = if input.peek(LitStr) { " without quotes" } else { "" };
         let path = input.call(Path::parse_mod_style);
-        path.map_err(|_| errors::not_a_path(at, name, hint, example))
+        path.map_err(|_| errors::not_a_path(at, self.name, hint, self.example))
     }
 }
 
@@ -200,34 +202,32 @@ impl DurationArg {
         }
     }
 
-    fn parse_positive(option: &OptionName, input: ParseStream<'_>) -> Result<Self> {
-        let (OptionInfo { name, example }, at) = (option.info, input.span());
-        match Self::parse(option, input)? {
-            Self::Constant(Duration::ZERO) => Err(errors::zero(at, name, example)),
-            duration => Ok(duration),
-        }
-    }
-
     fn parse_text(option: &OptionName, literal: &LitStr) -> Result<Self> {
         use humantime::DurationError::{NumberOverflow, UnknownUnit};
 
-        let OptionInfo { name, example } = option.info;
+        let OptionName { name, example, .. } = option;
         let text = literal.value();
         let text = text.trim();
         if is_endless(text) {
             return Err(endless(option, literal.span()));
         }
-        humantime::parse_duration(text).map(Self::Constant).map_err(|error| match error {
-            UnknownUnit { unit, .. } if unit.is_empty() => errors::no_unit(literal, name, text),
-            UnknownUnit { unit, .. } => errors::unknown_unit(literal, unit, example),
-            NumberOverflow => errors::overflow(literal, name, example),
-            _ => errors::unreadable_duration(literal, name, example),
+        Err(match humantime::parse_duration(text) {
+            Ok(Duration::ZERO) if matches!(*name, "ttl" | "max_hold") => {
+                errors::zero(literal, name, example)
+            }
+            Ok(duration) => return Ok(Self::Constant(duration)),
+            Err(UnknownUnit { unit, .. }) if unit.is_empty() => {
+                errors::no_unit(literal, name, text)
+            }
+            Err(UnknownUnit { unit, .. }) => errors::unknown_unit(literal, unit, example),
+            Err(NumberOverflow) => errors::overflow(literal, name, example),
+            Err(_) => errors::unreadable_duration(literal, name, example),
         })
     }
 }
 
 fn not_a_duration(option: &OptionName, literal: &Lit) -> Error {
-    let OptionInfo { name, example } = option.info;
+    let OptionName { name, example, .. } = option;
     let Lit::Int(number) = literal else {
         return errors::not_a_duration(literal, name, example);
     };
@@ -248,7 +248,7 @@ fn is_endless(text: &str) -> bool {
 
 // `wait = none` may mean "do not wait" or "without end".
 fn endless(option: &OptionName, at: Span) -> Error {
-    let OptionInfo { name, example } = option.info;
+    let OptionName { name, example, .. } = option;
     match *name {
         "wait" => errors::endless_wait(at),
         "linger" => errors::endless_linger(at),
@@ -326,49 +326,48 @@ fn last_segment(expr: &Expr) -> String {
     path.path.segments.last().map_or_else(String::new, |last| last.ident.to_string())
 }
 
-/// What `hold = …` binds in the body.
-pub(crate) enum HoldBinding {
-    /// The hold of the key, or of the last in order.
-    One(Ident),
-    /// A hold for each key of a list.
-    Each(Bracket, Punctuated<Ident, Token![,]>),
+/// What `hold = …` binds in the body: the hold of the key, or of the last in order; or in brackets
+/// a hold for each key of a list.
+pub(crate) struct HoldBinding {
+    /// A name, or names in brackets.
+    pub(crate) pattern: TokenTree,
+    /// How many names are in the brackets.
+    pub(crate) listed: Option<usize>,
 }
 
 impl HoldBinding {
     fn parse(option: &OptionName, input: ParseStream<'_>) -> Result<Self> {
+        let pattern = input.fork();
         if !input.peek(Bracket) {
-            return option.name(input).map(Self::One);
+            option.name(input)?;
+            return Ok(Self { pattern: pattern.parse()?, listed: None });
         }
         let list;
-        let brackets = bracketed!(list in input);
-        let mut names = Punctuated::new();
+        bracketed!(list in input);
+        let mut names = 0;
         while !list.is_empty() {
-            let is_ignored = list.peek(Token![_]);
-            names.push_value(if is_ignored {
-                Ident::parse_any(&list)
-            } else {
-                option.name(&list)
-            }?);
+            if list.parse::<Option<Token![_]>>()?.is_none() {
+                option.name(&list)?;
+            }
             if !list.is_empty() {
                 comma(&list)?;
-                names.push_punct(<Token![,]>::default());
             }
+            names += 1;
         }
-        Ok(Self::Each(brackets, names))
+        Ok(Self { pattern: pattern.parse()?, listed: Some(names) })
     }
 
     // As many names as there are keys.
     fn check(&self, keys: &KeySpec) -> Result<()> {
-        let Self::Each(brackets, names) = self else { return Ok(()) };
-        let (at, number_of_keys) = (brackets.span.join(), keys.patterns.len());
-        if !keys.is_list {
-            return Err(errors::holds_of_one_key(at));
+        let (at, number_of_keys) = (self.pattern.span(), keys.patterns.len());
+        match self.listed {
+            Some(_) if !keys.is_list => Err(errors::holds_of_one_key(at)),
+            Some(names) if names != number_of_keys => {
+                let (keys, holds) = (counted(number_of_keys, "key"), counted(names, "hold"));
+                Err(errors::number_of_holds(at, keys, holds))
+            }
+            _ => Ok(()),
         }
-        if number_of_keys != names.len() {
-            let (keys, holds) = (counted(number_of_keys, "key"), counted(names.len(), "hold"));
-            return Err(errors::number_of_holds(at, keys, holds));
-        }
-        Ok(())
     }
 }
 

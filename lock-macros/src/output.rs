@@ -1,5 +1,5 @@
 use proc_macro2::{Span, TokenStream, TokenTree};
-use quote::ToTokens;
+use quote::{ToTokens, quote_spanned};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned as _;
 use syn::visit_mut::{self, VisitMut};
@@ -53,9 +53,8 @@ impl Output {
             return Ok(Self { kind, value: ReturnValue::Nothing(signature.ident.span()) });
         };
         let declared = without_unbound_lifetimes(declared, signature);
-        let future = if is_async { None } else { FutureReturn::of(&declared)? };
-        let FutureReturn { kind, output } =
-            future.unwrap_or(FutureReturn { kind, output: declared });
+        let future = if is_async { None } else { future_return(&declared)? };
+        let (kind, output) = future.unwrap_or((kind, declared));
         Ok(Self { kind, value: ReturnValue::of(signature, &output) })
     }
 
@@ -63,7 +62,9 @@ impl Output {
     pub(crate) fn check(&self, options: &Options) -> Result<()> {
         let returns_error = matches!(options.on_error, OnError::Return);
         match &self.value {
-            ReturnValue::Never(never) if options.skip_if_busy => Err(errors::skipped_never(never)),
+            ReturnValue::Never(never) if options.have("if_busy") => {
+                Err(errors::skipped_never(never))
+            }
             ReturnValue::Never(never) if returns_error => {
                 Err(errors::no_room_for_error(never.span(), "`!`"))
             }
@@ -154,6 +155,17 @@ impl ReturnValue {
     }
 }
 
+// Prints the type, between angle brackets or after an arrow.
+impl ToTokens for ReturnValue {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        tokens.extend(match self {
+            Self::Nothing(span) => quote_spanned!(*span=> ()),
+            Self::Never(ty) | Self::Named(ty) => ty.to_token_stream(),
+            Self::Unnamed(span) => quote_spanned!(*span=> _),
+        });
+    }
+}
+
 // Such tokens have the span of the macro's call, not of parentheses.
 fn is_unit_of_macro(declared: &Type) -> bool {
     let Type::Tuple(tuple) = declared else { return false };
@@ -187,68 +199,60 @@ pub(crate) fn ungrouped(ty: &Type) -> &Type {
     }
 }
 
-/// A return type that is a future, and the type that it yields.
-struct FutureReturn {
-    kind: FnKind,
-    output: Type,
+/// A return type that is a future: how it is returned, and the type that it yields.
+type FutureReturn = (FnKind, Type);
+
+fn future_return(declared: &Type) -> Result<Option<FutureReturn>> {
+    let declared = ungrouped(declared);
+    if let Type::ImplTrait(unnamed) = declared {
+        return Ok(opaque_future(&unnamed.bounds));
+    }
+    let Type::Path(path) = declared else { return Ok(None) };
+    if is_associated_future(path) {
+        return Err(errors::hidden_future(declared));
+    }
+    let Some(last) = path.path.segments.last() else { return Ok(None) };
+    match last.ident.to_string().as_str() {
+        "BoxFuture" | "LocalBoxFuture" => {
+            let output = last_type(last).cloned().unwrap_or_else(|| parse_quote!(_));
+            Ok(Some((FnKind::Boxed(Box::new(declared.clone())), output)))
+        }
+        "Pin" => Ok(last_type(last).and_then(|pointer| future_in_box(pointer, declared))),
+        // The future would leave the function before its work is done, and with it the lock.
+        "Box" if future_in_box(declared, declared).is_some() => {
+            Err(errors::unpinned_future(declared))
+        }
+        _ => Ok(None),
+    }
 }
 
-impl FutureReturn {
-    fn of(declared: &Type) -> Result<Option<Self>> {
-        let declared = ungrouped(declared);
-        if let Type::ImplTrait(unnamed) = declared {
-            return Ok(Self::of_bounds(&unnamed.bounds));
-        }
-        let Type::Path(path) = declared else { return Ok(None) };
-        if is_associated_future(path) {
-            return Err(errors::hidden_future(declared));
-        }
-        let Some(last) = path.path.segments.last() else { return Ok(None) };
-        match last.ident.to_string().as_str() {
-            "BoxFuture" | "LocalBoxFuture" => {
-                let kind = FnKind::Boxed(Box::new(declared.clone()));
-                let output = last_type(last).cloned().unwrap_or_else(|| parse_quote!(_));
-                Ok(Some(Self { kind, output }))
-            }
-            "Pin" => Ok(last_type(last).and_then(|pointer| Self::in_box(pointer, declared))),
-            // The future would leave the function before its work is done, and with it the lock.
-            "Box" if Self::in_box(declared, declared).is_some() => {
-                Err(errors::unpinned_future(declared))
-            }
-            _ => Ok(None),
-        }
-    }
+fn opaque_future(bounds: &Bounds) -> Option<FutureReturn> {
+    let output = future_output(bounds)?;
+    let unpin = trait_segments(bounds).any(|segment| segment.ident == "Unpin");
+    let is_static = bounds.iter().any(
+        |bound| matches!(bound, TypeParamBound::Lifetime(lifetime) if lifetime.ident == "static"),
+    );
+    Some((FnKind::Opaque { unpin, is_static }, output))
+}
 
-    fn of_bounds(bounds: &Bounds) -> Option<Self> {
-        let output = future_output(bounds)?;
-        let unpin = trait_segments(bounds).any(|segment| segment.ident == "Unpin");
-        let is_static = bounds.iter().any(|bound| {
-            matches!(bound, TypeParamBound::Lifetime(lifetime) if lifetime.ident == "static")
-        });
-        Some(Self { kind: FnKind::Opaque { unpin, is_static }, output })
-    }
-
-    fn in_box(pointer: &Type, declared: &Type) -> Option<Self> {
-        let Type::Path(path) = pointer else { return None };
-        let pointer = path.path.segments.last().filter(|last| last.ident == "Box")?;
-        let boxed = || FnKind::Boxed(Box::new(declared.clone()));
-        let (kind, output) = match ungrouped(last_type(pointer)?) {
-            Type::TraitObject(object) => (boxed(), future_output(&object.bounds)?),
-            // `Box<Future<Output = T>>`, which editions before 2021 allow: only in a trait object
-            // is the `Output` named.
-            Type::Path(path) => {
-                let future = path.path.segments.last().filter(|last| last.ident == "Future")?;
-                (boxed(), named_output(future)?)
-            }
-            // Without a name that could be printed, but any box that can be moved will do.
-            Type::ImplTrait(unnamed) => {
-                let kind = FnKind::Opaque { unpin: true, is_static: false };
-                (kind, future_output(&unnamed.bounds)?)
-            }
-            _ => return None,
-        };
-        Some(Self { kind, output })
-    }
+fn future_in_box(pointer: &Type, declared: &Type) -> Option<FutureReturn> {
+    let Type::Path(path) = pointer else { return None };
+    let pointer = path.path.segments.last().filter(|last| last.ident == "Box")?;
+    let output = match ungrouped(last_type(pointer)?) {
+        Type::TraitObject(object) => future_output(&object.bounds)?,
+        // `Box<Future<Output = T>>`, which editions before 2021 allow: only in a trait object is
+        // the `Output` named.
+        Type::Path(path) => {
+            named_output(path.path.segments.last().filter(|last| last.ident == "Future")?)?
+        }
+        // Without a name that could be printed, but any box that can be moved will do.
+        Type::ImplTrait(unnamed) => {
+            let kind = FnKind::Opaque { unpin: true, is_static: false };
+            return Some((kind, future_output(&unnamed.bounds)?));
+        }
+        _ => return None,
+    };
+    Some((FnKind::Boxed(Box::new(declared.clone())), output))
 }
 
 type Bounds = Punctuated<TypeParamBound, Token![+]>;
