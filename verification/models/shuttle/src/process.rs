@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use distlock_runtime::verification::{
     AcquireOutcome, AcquireParams, CallSite, Lease, LeaseTerms, Mailbox, ProcessInfo, QueueContext,
-    QueueTable, Section,
+    QueueTable, ReleaseOutcome, Section,
 };
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::thread;
@@ -124,7 +124,8 @@ impl Process {
         for (lease, answer) in section.end_confirmed() {
             let held = block_on(answer).expect("the I/O thread answers");
             let lost = self.checker.requests().loss_is_pending(lease.request_id());
-            assert_eq!(held, Some(!lost).into(), "whether it was held to the end");
+            let expected = if lost { ReleaseOutcome::NotHeld } else { ReleaseOutcome::Held };
+            assert_eq!(held, expected, "whether it was held to the end");
         }
     }
 

@@ -6,8 +6,8 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use distlock_runtime::verification::{
-    Failure, FenceRange, Grant, KeyQueue, Loss, Mailbox, Message, PendingGrant, RequestId,
-    RequestParams, TimerTarget, Timestamp, fence,
+    Failure, FenceRange, Grant, KeyQueue, Loss, Mailbox, Message, PendingGrant, ReleaseOutcome,
+    RequestId, RequestParams, TimerTarget, Timestamp, fence,
 };
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::sync::mpsc::SyncSender;
@@ -133,7 +133,8 @@ impl Server {
             }
             Message::ReleaseAndConfirm(id, slot) => {
                 let held = self.end(id) == Fate::Held;
-                let _ = slot.send(Some(held).into());
+                let _ =
+                    slot.send(if held { ReleaseOutcome::Held } else { ReleaseOutcome::NotHeld });
             }
             Message::SetTimer(at, number, TimerTarget::Queue(queue)) => {
                 self.timers.insert((at, number), queue);
