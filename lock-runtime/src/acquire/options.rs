@@ -10,6 +10,7 @@ use crate::types::text::HumanDuration;
 ///
 /// The output of the attribute contains a constant of this type.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "they do not depend on one another")]
 pub struct Options {
     /// The ttl of the hold.
     pub ttl: Option<Duration>,

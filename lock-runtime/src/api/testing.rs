@@ -156,7 +156,7 @@ pub fn unavailable(key: &str, reason: &str) -> LockError {
 /// Creates [`LockError::NoReply`] of a request that waited for `waited`.
 #[must_use]
 pub fn no_reply(key: &str, waited: Duration) -> LockError {
-    LockError::NoReply(TimedOut::new(key, waited))
+    LockError::NoReply(TimedOut::new(key, waited).into())
 }
 
 /// Creates [`LockError::Refused`] with this error of the server.
@@ -168,7 +168,7 @@ pub fn refused(key: &str, reason: &str) -> LockError {
 /// Creates [`LockError::KeyConflict`] of a request that waited for `waited`.
 #[must_use]
 pub fn key_conflict(key: &str, waited: Duration) -> LockError {
-    LockError::KeyConflict(TimedOut::new(key, waited))
+    LockError::KeyConflict(TimedOut::new(key, waited).into())
 }
 
 /// Creates [`LockError::DataLoss`] with the time until locks are granted again, if known.

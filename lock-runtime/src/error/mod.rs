@@ -216,30 +216,30 @@ impl LockError {
             Loss::Refused(why) => format!("the server refused to renew it: {why}"),
             loss => loss.reason().to_owned(),
         };
-        Self::Lost(ErrorDetail::new(key, &reason, Cause::Lost(loss)))
+        Self::Lost(ErrorDetail::new(key, &reason, Cause::Lost(loss)).into())
     }
 
     pub(crate) fn released(key: &str) -> Self {
-        Self::Lost(ErrorDetail::new(key, "it was released", Cause::Released))
+        Self::Lost(ErrorDetail::new(key, "it was released", Cause::Released).into())
     }
 
     /// The server refused to release a hold that was valid until then.
     pub(crate) fn not_released(key: &str, why: &str) -> Self {
         let reason = format!("the server refused the release: {why}");
-        Self::Lost(ErrorDetail::new(key, &reason, Cause::NotReleased))
+        Self::Lost(ErrorDetail::new(key, &reason, Cause::NotReleased).into())
     }
 
     pub(crate) fn unconfirmed(key: &str) -> Self {
         let reason = "the server did not confirm the release";
-        Self::Lost(ErrorDetail::new(key, reason, Cause::Unconfirmed))
+        Self::Lost(ErrorDetail::new(key, reason, Cause::Unconfirmed).into())
     }
 
     pub(crate) fn unavailable(key: &str, reason: &str) -> Self {
-        Self::Unavailable(ErrorDetail::new(key, reason, Cause::Unavailable))
+        Self::Unavailable(ErrorDetail::new(key, reason, Cause::Unavailable).into())
     }
 
     pub(crate) fn refused(key: &str, reason: &str) -> Self {
-        Self::Refused(ErrorDetail::new(key, reason, Cause::Refused))
+        Self::Refused(ErrorDetail::new(key, reason, Cause::Refused).into())
     }
 
     pub(crate) fn closed(key: &str, reason: ClosedReason) -> Self {
@@ -248,7 +248,7 @@ impl LockError {
             ClosedReason::Panicked => "its I/O thread panicked",
             ClosedReason::Forked => "it was created before a fork",
         };
-        Self::Closed(ErrorDetail::new(key, text, Cause::Closed(reason)))
+        Self::Closed(ErrorDetail::new(key, text, Cause::Closed(reason)).into())
     }
 
     pub(crate) fn deadlock(key: &str, waited: Duration, cycle: Vec<BlockedRequest>) -> Self {
@@ -276,7 +276,7 @@ impl LockError {
             Failure::Unclaimed => Self::busy_here(key, waited),
             Failure::Unavailable(reason) => Self::unavailable(key, &reason),
             Failure::Refused(reason) => Self::refused(key, &reason),
-            Failure::NoReply => Self::NoReply(TimedOut::new(key, waited)),
+            Failure::NoReply => Self::NoReply(TimedOut::new(key, waited).into()),
             Failure::RepliesTooSlow { ttl, round_trip } => Self::config(format!(
                 "lock '{}' expired before its grant arrived: its ttl of {} is shorter than a round \
                  trip to the server ({}); set a longer ttl",
@@ -294,7 +294,7 @@ impl LockError {
                 let holder = holder.map(|holder| Holder::from(*holder));
                 Self::Busy(Box::new(Busy { key: key.into(), holder, ahead, waited, left }))
             }
-            BlockedBy::KeyConflict => Self::KeyConflict(TimedOut::new(key, waited)),
+            BlockedBy::KeyConflict => Self::KeyConflict(TimedOut::new(key, waited).into()),
             BlockedBy::DataLoss => Self::DataLoss(Box::new(DataLoss { key: key.into(), left })),
         }
     }
@@ -335,14 +335,14 @@ impl CycleMember {
 }
 
 impl ErrorDetail {
-    fn new(key: &str, reason: &str, cause: Cause) -> Box<Self> {
-        Box::new(Self { key: key.into(), reason: words(reason).into(), cause })
+    fn new(key: &str, reason: &str, cause: Cause) -> Self {
+        Self { key: key.into(), reason: words(reason).into(), cause }
     }
 }
 
 impl TimedOut {
-    pub(crate) fn new(key: &str, waited: Duration) -> Box<Self> {
-        Box::new(Self { key: key.into(), waited })
+    pub(crate) fn new(key: &str, waited: Duration) -> Self {
+        Self { key: key.into(), waited }
     }
 }
 

@@ -108,16 +108,16 @@ impl<R, O> ErrorPolicy<R, O> {
     }
 }
 
-impl<R> ErrorPolicy<R, R> {
+impl<T> ErrorPolicy<T, T> {
     /// The default: the function returns the error.
     pub(crate) fn propagate() -> Self
     where
-        R: FromLockError,
+        T: FromLockError,
     {
         Self::new(|ended| match ended {
             Ok(value) => value,
             Err((_, Some(failed))) if !failed.is_success() => failed,
-            Err((error, _)) => R::from_lock_error(error),
+            Err((error, _)) => T::from_lock_error(error),
         })
     }
 
