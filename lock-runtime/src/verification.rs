@@ -20,7 +20,7 @@ pub use crate::local::grant_channel::{
 };
 pub use crate::local::key_queue::{KeyQueue, QueueContext, QueueTable};
 pub use crate::local::lease::{Callback, Lease, LeaseBackend, LeaseRef};
-pub use crate::local::params::{AcquireParams, LeaseTerms};
+pub use crate::local::queue::{AcquireParams, LeaseTerms};
 pub use crate::owner::context::{ContextGuard, InContext, current};
 pub use crate::owner::frame::{Frame, SiblingMutex};
 pub use crate::owner::section::{OwnerScope, Section};

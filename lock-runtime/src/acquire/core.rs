@@ -8,11 +8,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use crate::acquire::lock_order;
 use crate::acquire::options::{Options, check_clock_margin, check_max_hold, check_ttl};
 use crate::error::{ClosedReason, LockError};
 use crate::io::mailbox::Mailbox;
 use crate::local::key_queue::{QueueContext, QueueTable};
-use crate::local::params::{AcquireParams, LeaseTerms};
+use crate::local::queue::{AcquireParams, LeaseTerms};
+use crate::owner::frame::Frame;
 use crate::types::owner_info::{CallSite, ProcessInfo};
 use crate::types::time::{self, Timestamp};
 
@@ -74,8 +76,16 @@ impl ManagerCore {
         &self.settings.defaults
     }
 
-    pub(crate) fn warns_lock_order(&self) -> bool {
-        self.settings.warn_lock_order
+    /// Warns if these keys are taken in another order somewhere else.
+    pub(crate) fn check_lock_order(
+        &self,
+        here: Option<&Arc<Frame>>,
+        call_site: CallSite,
+        keys: &[&str],
+    ) {
+        if let Some(here) = here.filter(|_| self.settings.warn_lock_order) {
+            lock_order::check(here.held_locks(), call_site, keys);
+        }
     }
 
     /// Whether it cannot serve this process: its I/O thread has panicked, or it was made before a
@@ -96,7 +106,7 @@ impl ManagerCore {
         LockError::closed(key, reason)
     }
 
-    pub(crate) fn lease_terms(&self, options: &Options) -> Result<LeaseTerms, LockError> {
+    fn lease_terms(&self, options: &Options) -> Result<LeaseTerms, LockError> {
         let defaults = self.defaults();
         let max_hold = options.max_hold.or(defaults.max_hold);
         check_max_hold(max_hold)?;
@@ -113,16 +123,16 @@ impl ManagerCore {
     pub(crate) fn acquire_params(
         &self,
         options: &Options,
-        terms: LeaseTerms,
         call_site: CallSite,
-    ) -> AcquireParams {
+    ) -> Result<AcquireParams, LockError> {
+        let terms = self.lease_terms(options)?;
         let since = time::now();
         let wait = options.effective_wait(self.defaults());
         let try_once = wait == Some(Duration::ZERO);
         let timeout = if try_once { Some(self.settings.try_once_timeout) } else { wait };
         let alone = options.is_strict_fifo(self.defaults());
         let linger = options.linger.filter(|_| !alone).unwrap_or_default();
-        AcquireParams {
+        Ok(AcquireParams {
             since,
             deadline: timeout.map(|timeout| since.plus(timeout)),
             queue: !try_once,
@@ -131,7 +141,7 @@ impl ManagerCore {
             linger,
             call_site,
             label: options.label,
-        }
+        })
     }
 
     /// The output of `future`, or `None` if `deadline` comes first.

@@ -17,35 +17,21 @@ use crate::types::time::{self, Timestamp};
 use crate::wire::command::{WaitState, WaitTarget};
 
 /// A wait: who waits, for what, and inside of which sections.
-pub(super) struct WaitInfo {
-    core: Arc<ManagerCore>,
-    key: Arc<str>,
-    since: Timestamp,
-    call_site: CallSite,
-    here: Arc<Frame>,
+pub(super) struct WaitInfo<'a> {
+    pub(super) core: &'a ManagerCore,
+    pub(super) key: &'a Arc<str>,
+    pub(super) since: Timestamp,
+    pub(super) call_site: CallSite,
+    /// The frame around the caller. A call that holds nothing is in no cycle.
+    pub(super) here: Option<&'a Arc<Frame>>,
     /// The frame whose sibling mutex it waits for, instead of the key.
-    sibling_of: Option<Arc<Frame>>,
+    pub(super) sibling_of: Option<&'a Arc<Frame>>,
 }
 
-impl WaitInfo {
-    pub(super) fn new(
-        core: &Arc<ManagerCore>,
-        key: &Arc<str>,
-        since: Timestamp,
-        call_site: CallSite,
-        here: &Arc<Frame>,
-    ) -> Self {
-        let (core, key, here) = (Arc::clone(core), Arc::clone(key), Arc::clone(here));
-        Self { core, key, since, call_site, here, sibling_of: None }
-    }
-
-    pub(super) fn for_sibling_of(self, ancestor: &Arc<Frame>) -> Self {
-        Self { sibling_of: Some(Arc::clone(ancestor)), ..self }
-    }
-
+impl WaitInfo<'_> {
     /// Registers the wait. The future yields the cycle that it is part of, once one is found.
-    fn register(self) -> DeadlockWatch {
-        let Self { core, key, since, call_site, here, sibling_of } = self;
+    fn register(&self) -> Option<DeadlockWatch> {
+        let (here, sibling_of) = (Arc::clone(self.here?), self.sibling_of.cloned());
         let wait_state = move || WaitState {
             chain: here.blocked_sections(),
             target: match &sibling_of {
@@ -56,40 +42,36 @@ impl WaitInfo {
                 }
             },
         };
-        // The ttl of a waiter is not used.
-        let owner = core.process().owner_info(Duration::ZERO, call_site, None, since);
-        let wait_state = Box::new(wait_state);
-        core.mailbox().register_wait(WaitRegistration {
+        Some(self.core.mailbox().register_wait(WaitRegistration {
             id: new_request_id(),
-            key,
-            since,
-            owner,
-            wait_state,
-        })
+            key: Arc::clone(self.key),
+            since: self.since,
+            // The ttl of a waiter is not used.
+            owner: self.core.process().owner_info(Duration::ZERO, self.call_site, None, self.since),
+            wait_state: Box::new(wait_state),
+        }))
     }
 }
 
 /// The output of a wait, or the deadlock that it is part of. The wait is registered only once it is
 /// pending.
 pub(super) async fn with_deadlock_detection<F: Future>(
-    info: WaitInfo,
+    info: WaitInfo<'_>,
     wait: F,
 ) -> Result<F::Output, Box<LockError>> {
-    let (key, since) = (Arc::clone(&info.key), info.since);
     let mut wait = pin!(wait);
-    let (mut info, mut watch) = (Some(info), None);
+    let mut watch = None;
     poll_fn(|context| {
         if let Poll::Ready(output) = wait.as_mut().poll(context) {
             return Poll::Ready(Ok(output));
         }
-        if let Some(info) = info.take() {
-            watch = Some(info.register());
-        }
-        let Some(watch) = &mut watch else { return Poll::Pending };
+        let Some(watch) = watch.get_or_insert_with(|| info.register()) else {
+            return Poll::Pending;
+        };
         match Pin::new(watch).poll(context) {
             Poll::Ready(Some(cycle)) => {
-                let waited = time::now().since(since);
-                Poll::Ready(Err(Box::new(LockError::deadlock(&key, waited, cycle))))
+                let waited = time::now().since(info.since);
+                Poll::Ready(Err(Box::new(LockError::deadlock(info.key, waited, cycle))))
             }
             // After a shutdown the wait itself ends too.
             Poll::Ready(None) | Poll::Pending => Poll::Pending,

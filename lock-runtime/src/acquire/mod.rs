@@ -27,7 +27,7 @@ use crate::error::{DeadlockKind, LockError};
 use crate::io::block_on::{block_on, block_on_with_spin};
 use crate::local::grant_channel::AcquireOutcome;
 use crate::local::key_queue::WaitForTurn;
-use crate::local::params::AcquireParams;
+use crate::local::queue::AcquireParams;
 use crate::owner::context::{current, find_on_stack, with_current};
 use crate::owner::frame::Frame;
 use crate::owner::section::Section;
@@ -180,17 +180,15 @@ impl SingleAcquire<'_> {
     /// Acquires a lease of its own: ways 2 and 3 of the list above.
     fn acquire_lease(self, here: Option<Arc<Frame>>) -> Acquiring {
         let Self { core, key, options, call_site } = self;
-        let terms = match core.lease_terms(options) {
-            Ok(terms) => terms,
+        let params = match core.acquire_params(options, call_site) {
+            Ok(params) => params,
             Err(error) => return Acquiring::failed(error),
         };
-        warn_lock_order(core, here.as_ref(), call_site, &[key]);
-        let params = core.acquire_params(options, terms, call_site);
+        core.check_lock_order(here.as_ref(), call_site, &[key]);
         // Only an optimisation: `join` finds a kept lease too.
         if !params.linger.is_zero()
             && let Some(share) = core.queues().take_idle(key, params)
         {
-            let share = share.with_ttl(params.terms.ttl);
             let section = Section::outermost(here, core.id(), share, call_site);
             return Acquiring::Ready(Some(Ok(section)));
         }
@@ -204,8 +202,16 @@ impl SingleAcquire<'_> {
         let wait = options.effective_wait(core.defaults());
         let reenter = Section::reenter(Arc::clone(here), Arc::clone(ancestor));
         let (core, key, since) = (Arc::clone(core), Arc::<str>::from(key), time::now());
-        let info = WaitInfo::new(&core, &key, since, call_site, here).for_sibling_of(ancestor);
+        let (here, ancestor) = (Arc::clone(here), Arc::clone(ancestor));
         Acquiring::Waiting(Box::pin(async move {
+            let info = WaitInfo {
+                core: &core,
+                key: &key,
+                since,
+                call_site,
+                here: Some(&here),
+                sibling_of: Some(&ancestor),
+            };
             let deadline = wait.map(|wait| since.plus(wait));
             let reenter = async { Some(core.until(deadline, reenter).await) };
             let section = with_deadlock_detection(info, core.unless_forked(reenter)).await?;
@@ -221,17 +227,6 @@ impl SingleAcquire<'_> {
     }
 }
 
-fn warn_lock_order(
-    core: &ManagerCore,
-    here: Option<&Arc<Frame>>,
-    call_site: CallSite,
-    keys: &[&str],
-) {
-    if let Some(here) = here.filter(|_| core.warns_lock_order()) {
-        lock_order::record_all(here.held_locks(), call_site, keys);
-    }
-}
-
 fn wait_for_grant(
     core: &Arc<ManagerCore>,
     key: Arc<str>,
@@ -241,22 +236,21 @@ fn wait_for_grant(
 ) -> Acquiring {
     let core = Arc::clone(core);
     let likely_soon = turn.is_likely_soon();
-    // A call that holds nothing is in no cycle.
-    let info =
-        here.as_ref().map(|here| WaitInfo::new(&core, &key, params.since, params.call_site, here));
+    let AcquireParams { since, call_site, .. } = params;
     let future = Box::pin(async move {
         let outcome = core.unless_forked(outcome(&core, &key, params, turn));
-        let outcome = match info {
-            Some(info) => with_deadlock_detection(info, outcome).await?,
-            None => outcome.await,
+        let info = WaitInfo {
+            core: &core,
+            key: &key,
+            since,
+            call_site,
+            here: here.as_ref(),
+            sibling_of: None,
         };
-        match outcome {
-            Some(Ok(share)) => {
-                let share = share.with_ttl(params.terms.ttl);
-                Ok(Section::outermost(here, core.id(), share, params.call_site))
-            }
+        match with_deadlock_detection(info, outcome).await? {
+            Some(Ok(share)) => Ok(Section::outermost(here, core.id(), share, call_site)),
             Some(Err(failure)) => {
-                let waited = time::now().since(params.since);
+                let waited = time::now().since(since);
                 Err(LockError::from_failure(&key, waited, failure).into())
             }
             None => Err(core.closed(&key).into()),

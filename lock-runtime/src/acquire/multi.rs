@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use crate::acquire::core::ManagerCore;
 use crate::acquire::options::Options;
-use crate::acquire::{AcquireResult, Acquiring, SingleAcquire, warn_lock_order};
+use crate::acquire::{AcquireResult, Acquiring, SingleAcquire};
 use crate::error::LockError;
 use crate::local::lease::LeaseRef;
-use crate::local::params::AcquireParams;
+use crate::local::queue::AcquireParams;
 use crate::owner::context::current;
 use crate::owner::frame::Frame;
 use crate::owner::section::Section;
@@ -199,10 +199,9 @@ impl MultiAcquire {
         if new.len() < 2 {
             return Ok(None);
         }
-        let terms = core.lease_terms(&self.options)?;
-        warn_lock_order(core, here.as_ref(), self.call_site, &new);
         let once = Options { wait: Some(Duration::ZERO), ..self.options };
-        let params = core.acquire_params(&once, terms, self.call_site);
+        let params = core.acquire_params(&once, self.call_site)?;
+        core.check_lock_order(here.as_ref(), self.call_site, &new);
         // Waits for an unresponsive server no longer than the caller waits for the lock.
         let own = self.time_left().filter(|left| !left.is_zero());
         let own = own.map(|left| params.since.plus(left));
@@ -213,7 +212,6 @@ impl MultiAcquire {
         for share in shares {
             let around = section.as_ref().map(|section| Arc::clone(section.frame()));
             let around = around.or_else(|| here.clone());
-            let share = share.with_ttl(params.terms.ttl);
             let next = Section::outermost(around, core.id(), share, self.call_site);
             section = Some(next.stacked_on(section));
         }

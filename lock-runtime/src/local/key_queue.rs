@@ -29,9 +29,8 @@ use crate::local::grant_channel::{
     AcquireOutcome, GrantReceiver, GrantSender, Nudge, PendingGrant, grant_channel,
 };
 use crate::local::lease::{Callback, Lease, LeaseBackend, LeaseRef};
-use crate::local::params::AcquireParams;
 use crate::local::queue::{
-    AcquireAction, LocalQueue, LongSection, RunningSection, TickReport, WaiterId,
+    AcquireAction, AcquireParams, LocalQueue, LongSection, RunningSection, TickReport, WaiterId,
 };
 use crate::protocol::request::{Failure, Loss, ReleaseOutcome, RequestParams};
 use crate::types::environment::{Mutex, MutexGuard, new_request_id};
@@ -555,10 +554,11 @@ impl KeyQueue {
 
     /// The lease of the section that has just started.
     fn create_lease(&self, state: &mut KeyQueueState) -> Option<LeaseRef> {
-        let &RunningSection { id, fence, .. } = state.queue.running()?;
+        let &RunningSection { id, fence, params, .. } = state.queue.running()?;
         let valid_until = state.queue.valid_until()?;
         let key = Arc::clone(&self.key);
         let (lease, lease_ref) = Lease::granted(key, fence, id, valid_until, self.me.upgrade()?);
+        lease.raise_ttl(params.terms.ttl);
         if state.queue.is_contended() {
             lease.start_contended();
         }

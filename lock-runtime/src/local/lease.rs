@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::protocol::request::{Loss, ReleaseOutcome};
-use crate::types::environment::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use crate::types::environment::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::types::environment::{Mutex, MutexGuard};
 use crate::types::fence::Fence;
 use crate::types::request_id::RequestId;
@@ -61,8 +61,8 @@ pub struct Lease {
     ttl: AtomicU64,
     /// Nanoseconds of a [`Timestamp`]. Only the I/O thread writes it.
     valid_until: AtomicU64,
-    /// 0, or a [`Loss`] encoded by [`loss_code`].
-    loss: AtomicU8,
+    /// Whether a loss was reported. Read more often than the watchers are locked.
+    lost: AtomicBool,
     watchers: Mutex<LossWatchers>,
     /// Whether others wait for the lock.
     contended: AtomicBool,
@@ -74,6 +74,8 @@ pub struct Lease {
 #[derive(Default)]
 struct LossWatchers {
     slots: Vec<Option<Waker>>,
+    /// The loss that was reported.
+    loss: Option<Loss>,
     /// Why the server refused a renewal, and the deadline at that time. A later renewal moves the
     /// deadline and makes it obsolete.
     refused: Option<(u64, Arc<str>)>,
@@ -99,7 +101,7 @@ impl Lease {
             refs: AtomicUsize::new(1),
             ttl: AtomicU64::new(0),
             valid_until: AtomicU64::new(valid_until.as_nanos()),
-            loss: AtomicU8::new(0),
+            lost: AtomicBool::new(false),
             watchers: Mutex::default(),
             contended: AtomicBool::new(false),
             contended_callbacks: Mutex::default(),
@@ -139,8 +141,8 @@ impl Lease {
         }
     }
 
-    /// Returns whether this is longer than the ttl so far.
-    fn raise_ttl(&self, ttl: Duration) -> bool {
+    /// Records the ttl that a section asked for. Returns whether it is longer than those before.
+    pub(super) fn raise_ttl(&self, ttl: Duration) -> bool {
         let nanos = u64::try_from(ttl.as_nanos()).unwrap_or(u64::MAX);
         // Most calls find it long enough, and a load is cheaper. It orders nothing else.
         self.ttl.load(Ordering::Relaxed) < nanos
@@ -230,10 +232,7 @@ impl Lease {
 
     /// The loss that the I/O thread has reported. Cheaper, and up to a millisecond late.
     pub fn reported_loss(&self) -> Option<Loss> {
-        match self.loss.load(Ordering::Acquire) {
-            0 => None,
-            loss_code => Some(loss_from_code(loss_code).unwrap_or_else(|| self.expired())),
-        }
+        if self.lost.load(Ordering::Acquire) { self.watchers().loss.clone() } else { None }
     }
 
     /// Why no renewal moved the deadline.
@@ -255,12 +254,11 @@ impl Lease {
     }
 
     pub fn mark_lost(&self, loss: Loss) {
-        let loss_code = loss_code(&loss);
-        if let Loss::Refused(why) = loss {
-            self.record_refusal(why);
-        }
-        self.loss.store(loss_code, Ordering::Release);
-        let woken = std::mem::take(&mut self.watchers().slots);
+        let mut watchers = self.watchers();
+        watchers.loss = Some(loss);
+        self.lost.store(true, Ordering::Release);
+        let woken = std::mem::take(&mut watchers.slots);
+        drop(watchers);
         woken.into_iter().flatten().for_each(Waker::wake);
     }
 
@@ -329,29 +327,6 @@ impl LossWatchers {
     }
 }
 
-const fn loss_code(loss: &Loss) -> u8 {
-    match loss {
-        Loss::Expired => 1,
-        Loss::NotOnServer => 2,
-        Loss::MaxHold => 3,
-        Loss::Shutdown => 4,
-        Loss::Panicked => 5,
-        Loss::Refused(_) => 6,
-    }
-}
-
-/// Of a loss without a reason.
-const fn loss_from_code(loss_code: u8) -> Option<Loss> {
-    match loss_code {
-        1 => Some(Loss::Expired),
-        2 => Some(Loss::NotOnServer),
-        3 => Some(Loss::MaxHold),
-        4 => Some(Loss::Shutdown),
-        5 => Some(Loss::Panicked),
-        _ => None,
-    }
-}
-
 impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Lease");
@@ -370,14 +345,6 @@ impl LeaseRef {
     /// Another reference, unless the lease was released.
     pub fn of(lease: &Arc<Lease>) -> Option<Self> {
         lease.add_ref().then(|| Self { lease: Some(Arc::clone(lease)) })
-    }
-
-    /// Records the ttl of its request.
-    pub fn with_ttl(self, ttl: Duration) -> Self {
-        if let Some(lease) = &self.lease {
-            lease.raise_ttl(ttl);
-        }
-        self
     }
 
     /// The lease. The caller has to [`Lease::release`] it.

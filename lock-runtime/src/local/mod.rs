@@ -7,5 +7,4 @@
 pub(crate) mod grant_channel;
 pub(crate) mod key_queue;
 pub(crate) mod lease;
-pub(crate) mod params;
 pub(crate) mod queue;

@@ -35,11 +35,10 @@ pub(super) mod tests;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::local::params::{AcquireParams, LeaseTerms};
 use crate::protocol::request::Failure;
 use crate::protocol::timing::{claim_ttl, warn_again_at, warn_at};
 use crate::types::fence::{Fence, FenceRange};
-use crate::types::owner_info::HolderInfo;
+use crate::types::owner_info::{CallSite, HolderInfo};
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 use crate::wire::keyspace::MAX_FENCE_RANGE;
@@ -62,6 +61,42 @@ const MIN_FENCE_COUNT: u32 = 4;
 const SHORT_SECTION: Duration = Duration::from_micros(50);
 /// How many waiters a grant nudges.
 const MAX_NUDGED: usize = 8;
+
+/// The parameters of one acquire. They are `Copy` and small: most requests never reach the server.
+#[derive(Clone, Copy, Debug)]
+pub struct AcquireParams {
+    /// When the caller asked.
+    pub since: Timestamp,
+    /// When to stop waiting; `None` waits without limit.
+    pub deadline: Option<Timestamp>,
+    /// Whether to wait behind others, or to try once.
+    pub queue: bool,
+    /// Whether the request goes to the server by itself, so that the server alone decides on the
+    /// order. Its lease is not handed to other callers.
+    pub alone: bool,
+    pub terms: LeaseTerms,
+    /// How long the lease is kept for the next caller after the section, if nobody else wants it.
+    pub linger: Duration,
+    pub call_site: CallSite,
+    /// The label of the request, if it has one of its own.
+    pub label: Option<&'static str>,
+}
+
+/// The terms of a lease. A handoff needs equal terms on both sides, so that no caller gets less
+/// than it asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaseTerms {
+    pub ttl: Duration,
+    pub renew: bool,
+    pub max_hold: Option<Duration>,
+}
+
+impl AcquireParams {
+    /// The same, alone. A lease that no other caller can take over does not linger.
+    pub(super) fn alone(self) -> Self {
+        Self { alone: true, linger: Duration::ZERO, ..self }
+    }
+}
 
 /// Identifies a waiter of one queue. Ids increase.
 pub(super) type WaiterId = u64;

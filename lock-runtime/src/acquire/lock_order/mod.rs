@@ -20,27 +20,22 @@ const MAX_EDGES: usize = 10_000;
 
 static GLOBAL: LazyLock<Mutex<LockOrder>> = LazyLock::new(Mutex::default);
 
-/// Notes that `inner` is taken while `outer` is held, and warns if somewhere else it is the other
-/// way round.
-fn record(outer: CallSite, outer_key: &str, inner: CallSite, inner_key: &str) {
-    let mut order = GLOBAL.lock().unwrap_or_else(PoisonError::into_inner);
-    let inversion = order.record(outer, outer_key, inner, inner_key);
-    // A subscriber may take locks of its own.
-    drop(order);
-    if let Some(inversion) = inversion {
-        user_code::event!(WARN, "{inversion}");
-    }
-}
-
-/// Notes that all of `keys` are taken at `inner` while the locks around it are held.
-pub(crate) fn record_all<'a>(
-    taken: impl Iterator<Item = (CallSite, &'a str)>,
+/// Notes that all of `keys` are taken at `inner` while the locks `held` are held. Warns if
+/// somewhere else it is the other way round.
+pub(crate) fn check<'a>(
+    held: impl Iterator<Item = (CallSite, &'a str)>,
     inner: CallSite,
     keys: &[&str],
 ) {
-    for (outer, held) in taken {
+    for (outer, held) in held {
         for key in keys {
-            record(outer, held, inner, key);
+            let mut order = GLOBAL.lock().unwrap_or_else(PoisonError::into_inner);
+            let inversion = order.record(outer, held, inner, key);
+            // A subscriber may take locks of its own.
+            drop(order);
+            if let Some(inversion) = inversion {
+                user_code::event!(WARN, "{inversion}");
+            }
         }
     }
 }
@@ -99,11 +94,9 @@ impl LockOrder {
             self.inside.entry(outer.key_pattern()).or_default().push(inner.key_pattern());
         }
         let back = self.path_back(direction)?;
-        let pair = (
-            outer.key_pattern().min(inner.key_pattern()),
-            outer.key_pattern().max(inner.key_pattern()),
-        );
-        self.reported.insert(pair).then(|| Inversion::new(edge, back, direction.keys))
+        let (outer, inner) = (direction.outer, direction.inner);
+        let pair = (outer.min(inner), outer.max(inner));
+        self.reported.insert(pair).then_some(Inversion { new: edge, back, keys: direction.keys })
     }
 
     /// The shortest way from the inner key pattern of a new edge to its outer one.
@@ -150,12 +143,6 @@ pub(crate) struct Inversion {
     /// How the outer key of the new order compares to the inner one, if both have the same key
     /// pattern.
     keys: Option<Ordering>,
-}
-
-impl Inversion {
-    const fn new(new: Edge, back: Vec<Edge>, keys: Option<Ordering>) -> Self {
-        Self { new, back, keys }
-    }
 }
 
 impl fmt::Display for Inversion {

@@ -11,7 +11,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use crate::io::dispatcher::Dispatcher;
 use crate::io::mailbox::{Mailbox, Message};
 use crate::local::key_queue::{QueueContext, QueueTable};
-use crate::local::params::{AcquireParams, LeaseTerms};
+use crate::local::queue::{AcquireParams, LeaseTerms};
 use crate::protocol::Protocol;
 use crate::protocol::timing::Timing;
 use crate::types::owner_info::{CallSite, ProcessInfo};

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::local::key_queue::{IoHandle, KeyQueue, QueueContext, QueueTable, WaitForTurn};
 use crate::local::lease::{Callback, LeaseRef};
-use crate::local::params::{AcquireParams, LeaseTerms};
+use crate::local::queue::{AcquireParams, LeaseTerms};
 use crate::protocol::request::{ReleaseOutcome, RequestParams};
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::{CallSite, ProcessInfo};

@@ -35,8 +35,8 @@ fn only_a_longer_ttl_is_sent() {
     let counts = Arc::new(Counts::default());
     let backend: Arc<dyn LeaseBackend> = Arc::<Counts>::clone(&counts);
     let (id, until) = (RequestId::from_bits(1), time::now().plus(Duration::from_secs(60)));
-    let (lease, lease_ref) = Lease::granted("key".into(), Fence::new(1), id, until, backend);
-    let _share = lease_ref.with_ttl(Duration::from_secs(30));
+    let (lease, _lease_ref) = Lease::granted("key".into(), Fence::new(1), id, until, backend);
+    lease.raise_ttl(Duration::from_secs(30));
     let mut asked = |seconds| {
         lease.ensure_ttl(Duration::from_secs(seconds));
         counts.raised.swap(0, Ordering::Relaxed)

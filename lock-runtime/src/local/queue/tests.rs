@@ -11,8 +11,9 @@ use std::cell::Cell;
 use std::panic::Location;
 use std::time::Duration;
 
-use crate::local::params::{AcquireParams, LeaseTerms};
-use crate::local::queue::{LocalQueue, RunningSection, SlowWait, WaiterId};
+use crate::local::queue::{
+    AcquireParams, LeaseTerms, LocalQueue, RunningSection, SlowWait, WaiterId,
+};
 use crate::protocol::request::Failure;
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::{CallSite, HolderInfo, OwnerInfo};

@@ -1,8 +1,7 @@
 //! Handoffs from one section to the next, and what prevents them.
 
 use super::*;
-use crate::local::params::{AcquireParams, LeaseTerms};
-use crate::local::queue::{MAX_LOCAL_STREAK, MAX_STREAK_CONTENDED};
+use crate::local::queue::{AcquireParams, LeaseTerms, MAX_LOCAL_STREAK, MAX_STREAK_CONTENDED};
 use crate::wire::keyspace::MAX_FENCE_RANGE;
 
 fn millis(span: Duration) -> u64 {

@@ -1,8 +1,7 @@
 //! A lease that lingers after its section.
 
 use super::*;
-use crate::local::params::{AcquireParams, LeaseTerms};
-use crate::local::queue::MAX_LOCAL_STREAK;
+use crate::local::queue::{AcquireParams, LeaseTerms, MAX_LOCAL_STREAK};
 
 fn lingering(since: u64) -> AcquireParams {
     AcquireParams { linger: ms(300), ..params(since) }

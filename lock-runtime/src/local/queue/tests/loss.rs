@@ -1,7 +1,7 @@
 //! Leases that are lost before their sections end.
 
 use super::*;
-use crate::local::params::AcquireParams;
+use crate::local::queue::AcquireParams;
 use crate::types::fence::Fence;
 
 #[test]

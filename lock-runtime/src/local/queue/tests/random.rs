@@ -6,8 +6,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::local::params::{AcquireParams, LeaseTerms};
 use crate::local::queue::tests::random::model::{Model, ModelSection};
+use crate::local::queue::{AcquireParams, LeaseTerms};
 
 /// A random event. An index picks from what there is at that time.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,7 @@
 //! Waiters: their order, deadlines and warnings.
 
 use super::*;
-use crate::local::params::AcquireParams;
+use crate::local::queue::AcquireParams;
 use crate::protocol::request::Failure;
 use crate::types::fence::{Fence, FenceRange};
 use crate::wire::reply::{BusyReply, Grant};

@@ -5,8 +5,7 @@ pub(crate) mod events;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::local::params::AcquireParams;
-use crate::local::queue::{Actions, LocalQueue, WaiterId};
+use crate::local::queue::{AcquireParams, Actions, LocalQueue, WaiterId};
 use crate::types::fence::Fence;
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;

@@ -1,7 +1,7 @@
 //! Applies each event to the queue and to the model.
 
 use super::*;
-use crate::local::params::AcquireParams;
+use crate::local::queue::AcquireParams;
 use crate::local::queue::tests::random::model::{Model, ModelSection};
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::request_id::RequestId;
