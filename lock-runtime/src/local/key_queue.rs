@@ -133,7 +133,9 @@ impl QueueTable {
         let (waits, requests): (_, Vec<_>) = joined.unzip();
         let requests = requests.into_iter().zip(queues.iter().cloned()).collect();
         if !self.context.io.acquire_all(requests) {
-            queues.iter().for_each(|queue| queue.close(Loss::Shutdown));
+            for queue in &queues {
+                queue.close(Loss::Shutdown);
+            }
         }
         waits
     }

@@ -562,13 +562,11 @@ impl<S> LocalQueue<S> {
         if self.waiters.values().skip(known).all(|waiter| now < waiter.due(no_grant_before)) {
             return report;
         }
-        let blocked_by = match self.pending_request {
-            Some(id) => blocked_by(id),
-            None => {
-                let holder = self.running().map(holder_of).map(Box::new);
-                let blocked_by = BlockedBy::Holder(holder);
-                Failure::Busy(BusyReply { blocked_by, left: None, ahead: 0, ticket: None })
-            }
+        let blocked_by = if let Some(id) = self.pending_request {
+            blocked_by(id)
+        } else {
+            let blocked_by = BlockedBy::Holder(self.running().map(holder_of).map(Box::new));
+            Failure::Busy(BusyReply { blocked_by, left: None, ahead: 0, ticket: None })
         };
         let mut timed_out = Vec::new();
         // The protocol watches the time of the request that the server knows.
@@ -578,10 +576,8 @@ impl<S> LocalQueue<S> {
                 timed_out.push((id, failure_behind(&blocked_by, ahead)));
             } else if waiter.warn_at <= now {
                 waiter.warn_at = warn_again_at(since, now);
-                let busy = match failure_behind(&blocked_by, ahead) {
-                    Failure::Busy(busy) => Some(busy),
-                    _ => None,
-                };
+                let failure = failure_behind(&blocked_by, ahead);
+                let busy = if let Failure::Busy(busy) = failure { Some(busy) } else { None };
                 report.slow_waits.push(SlowWait { waited: now.since(since), busy });
             }
         }
