@@ -50,7 +50,7 @@ fn main() {
     let mut connection = server.connection();
     let script = Script::new(COMPARE_AND_DELETE);
     let mut raw = || raw_pair(&mut connection, &script);
-    report("thread", &options, &mut raw, &mut || locked().expect("nobody else wants it"));
+    report("thread", &options, &mut raw, &mut || locked().expect("no other process wants it"));
 
     for (name, runtime) in
         [("task, current-thread", current_thread()), ("task, multi-thread", multi_thread())]
@@ -105,7 +105,7 @@ async fn task_rounds(
         raw.push(start.elapsed() / pairs);
         let start = Instant::now();
         for _ in 0..pairs {
-            locked_task().await.expect("nobody else wants it");
+            locked_task().await.expect("no other process wants it");
         }
         ours.push(start.elapsed() / pairs);
     }

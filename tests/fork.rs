@@ -110,7 +110,7 @@ fn in_a_fork<T>(before: impl Fn() -> T, child: impl Fn(T)) -> Option<i32> {
     }
 }
 
-/// Much less than the second that an exit waits for releases which nobody confirms, several times.
+/// Much less than the second that an exit waits for releases that are not confirmed.
 const LIMIT: Duration = Duration::from_secs(10);
 
 fn wait_for(child: libc::pid_t) -> Option<i32> {

@@ -111,7 +111,7 @@ fn what_a_dropped_future_drops_finds_the_manager_too() {
     }
     let server = server();
     let locks = connect(&server);
-    let (notify, hears) = std::sync::mpsc::channel();
+    let (notify, notified) = std::sync::mpsc::channel();
     let future = with_manager_async(&locks, async move {
         let _at_drop = AtDrop(notify);
         std::future::pending::<()>().await;
@@ -120,5 +120,5 @@ fn what_a_dropped_future_drops_finds_the_manager_too() {
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     assert!(future.as_mut().poll(&mut context).is_pending());
     drop(future);
-    hears.recv().unwrap().unwrap();
+    notified.recv().unwrap().unwrap();
 }

@@ -22,7 +22,7 @@ pub enum Ledger {
 }
 
 impl Ledger {
-    /// `run` keeps the accounts of several runs on one server apart.
+    /// `run` separates the accounts of several runs on one server.
     pub fn open(url: &str, run: u32, accounts: usize) -> anyhow::Result<Self> {
         if url.starts_with("memory://") {
             return Ok(Self::Memory((0..accounts).map(|_| AtomicI64::new(0)).collect()));

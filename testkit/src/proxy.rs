@@ -164,7 +164,7 @@ impl FaultProxy {
 impl Drop for FaultProxy {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::SeqCst);
-        // Wakes the listener; it is gone already if nobody is there.
+        // Wakes the listener; it has ended if the connection fails.
         let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
         if let Some(listener) = self.listener.take() {
             let _ = listener.join();

@@ -36,7 +36,7 @@ fn a_name_that_moves_to_the_new_primary_is_followed() {
     locks.mutex("key").acquire_blocking().unwrap().release_blocking().unwrap();
     fail_over(&one, &two);
     address.lead_to(&two);
-    // Nobody closes the connection to the old primary.
+    // The connection to the old primary stays open.
     let guard = locks.mutex("key").wait(LIMIT).acquire_blocking().unwrap();
     guard.release_blocking().unwrap();
 }

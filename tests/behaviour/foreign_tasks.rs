@@ -203,7 +203,7 @@ fn a_sync_call_that_waits_for_a_turn_of_its_own_stack_is_a_deadlock_at_once() {
     guard.enter(|| {
         let nested = || share.run(|| add_blocking(&locks));
         add_blocking_around(&locks, || assert_blocks_holder(nested())).unwrap();
-        nested().expect("nobody has the turn now");
+        nested().expect("the turn is free now");
     });
 }
 

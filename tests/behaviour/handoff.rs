@@ -92,7 +92,7 @@ fn global_fairness_asks_the_server_for_each() {
     }
 }
 
-/// Holds the lock until it is told to stop.
+/// Holds the lock until it is signalled to stop.
 #[distributed_lock("hot", manager = locks, hold = hold)]
 fn stay(locks: &LockManager, end: &AtomicBool) -> Result<Fence, LockError> {
     eventually(LIMIT, "the test lets it end", || end.load(Ordering::Relaxed));

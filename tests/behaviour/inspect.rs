@@ -55,7 +55,7 @@ fn waiters_are_seen_in_their_order() {
         until_waiting(&locks, "seen", 2);
         let third = scope.spawn(|| locks.mutex("seen").acquire_blocking().map(drop));
         until_waiting(&locks, "seen", 3);
-        assert_eq!(inspect(&others, "seen").waiting, 2, "the third waits for a hand-over");
+        assert_eq!(inspect(&others, "seen").waiting, 2, "the third waits for a handoff");
         let seen = inspect(&locks, "seen");
         let functions: Vec<_> =
             seen.waiters.iter().map(|waiter| waiter.function.as_str()).collect();
@@ -143,7 +143,7 @@ fn a_label_is_stored_with_the_lock_and_shown_to_those_who_wait() {
     std::thread::scope(|scope| {
         let waits = scope.spawn(|| {
             let guard = plain.mutex("label").label("waits").acquire_blocking().unwrap();
-            assert_eq!(label(&labelled).as_deref(), Some("waits"), "also after a hand-over");
+            assert_eq!(label(&labelled).as_deref(), Some("waits"), "also after a handoff");
             guard.release_blocking().unwrap();
         });
         until_waiting(&plain, "label", 1);

@@ -22,7 +22,7 @@ fn dump(server: &RedisServer) -> Value {
 
 /// The error names the key; the key is not modified, and when it is deleted the lock can be
 /// acquired.
-fn stands_in_the_way(server: &RedisServer) {
+fn occupies_the_key(server: &RedisServer) {
     let (locks, before) = (connect(server), dump(server));
     for wait in [Duration::ZERO, Duration::from_millis(300)] {
         let error = locks.mutex("foreign").wait(wait).acquire_blocking().unwrap_err();
@@ -48,14 +48,14 @@ fn stands_in_the_way(server: &RedisServer) {
 fn a_key_with_a_list_blocks_the_lock_and_is_not_modified() {
     let server = server();
     server.command(&["RPUSH", HOLD, "one", "two"]);
-    stands_in_the_way(&server);
+    occupies_the_key(&server);
 }
 
 #[test]
 fn a_key_with_another_string_blocks_the_lock_and_is_not_modified() {
     let server = server();
     server.command(&["SET", HOLD, "hello"]);
-    stands_in_the_way(&server);
+    occupies_the_key(&server);
 }
 
 #[test]

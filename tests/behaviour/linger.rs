@@ -52,7 +52,7 @@ fn calls_during_the_linger_send_nothing_and_have_new_tokens() {
 #[test]
 fn another_process_gets_a_lingering_lock_at_once() {
     // The best of some, as a machine that has other things to do may take its time; each where
-    // nobody has asked before.
+    // no other has asked before.
     let waits = (0..5).map(|_| {
         let (server, locks, others) = setting();
         let kept = append(&locks).unwrap();
@@ -153,7 +153,7 @@ fn a_loss_of_a_lingering_hold_is_detected() {
         server.command(&["DEL", "lock:{kept}"]);
         let guard = others.mutex("kept").wait(LIMIT).acquire_blocking().unwrap();
         let start = Instant::now();
-        // Until then it is as with every lock that somebody deletes: its process cannot know.
+        // Until then a deleted lock is like any other: its process cannot know.
         eventually(LIMIT, "the loss is noticed", || {
             locks.mutex("kept").try_acquire_blocking().unwrap().is_none()
         });

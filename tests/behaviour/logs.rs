@@ -64,7 +64,7 @@ fn until_logged(texts: &[&str]) -> String {
 
 /// In the process that records the events.
 fn keep(url: &str, run: fn(&str)) {
-    tracing::subscriber::set_global_default(Keeps).expect("nobody else sets one");
+    tracing::subscriber::set_global_default(Keeps).expect("no other code sets one");
     run(url);
 }
 

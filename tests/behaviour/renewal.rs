@@ -106,7 +106,7 @@ fn extend_of_a_hold_that_is_over_is_an_error() {
 }
 
 #[test]
-fn extend_waits_for_a_server_that_stands_still_until_the_hold_is_over() {
+fn extend_waits_for_a_stopped_server_until_the_hold_is_over() {
     let server = server();
     let locks = connect_with_ttl(&server, SECOND);
     let guard = locks.mutex("renewal").acquire_blocking().unwrap();
@@ -124,7 +124,7 @@ fn the_loss_callback_runs_on_its_own_thread() {
     let server = server();
     let locks = connect_with_ttl(&server, SECOND);
     let guard = locks.mutex("renewal").acquire_blocking().unwrap();
-    let (notify, hears) = channel();
+    let (notify, notified) = channel();
     let again = notify.clone();
     guard.hold().on_lost(|_| panic!("a bug in a callback: it ends there"));
     let nested = locks.clone();
@@ -134,14 +134,14 @@ fn the_loss_callback_runs_on_its_own_thread() {
         notify.send((error, lock, thread::current().id())).unwrap();
     });
     delete(&server);
-    let (error, lock, id) = hears.recv_timeout(LIMIT).unwrap();
+    let (error, lock, id) = notified.recv_timeout(LIMIT).unwrap();
     assert!(matches!(error, LockError::Lost(_)), "{error}");
     assert_eq!(error.key(), Some("renewal"));
     lock.unwrap();
     assert_ne!(id, thread::current().id());
     // It is lost already.
     guard.hold().on_lost(move |error| again.send((error, Ok(()), thread::current().id())).unwrap());
-    assert!(matches!(hears.recv_timeout(LIMIT).unwrap().0, LockError::Lost(_)));
+    assert!(matches!(notified.recv_timeout(LIMIT).unwrap().0, LockError::Lost(_)));
     assert!(guard.release_blocking().is_err());
     locks.mutex("other").acquire_blocking().unwrap().release_blocking().unwrap();
 }
@@ -150,7 +150,7 @@ fn the_loss_callback_runs_on_its_own_thread() {
 fn a_release_does_not_run_the_loss_callback() {
     let server = server();
     let locks = connect_with_ttl(&server, SECOND / 5);
-    let (notify, hears) = channel::<()>();
+    let (notify, notified) = channel::<()>();
     let (lost, contended) = (notify.clone(), notify);
     let guard = locks.mutex("renewal").acquire_blocking().unwrap();
     guard.hold().on_lost(move |_| lost.send(()).unwrap());
@@ -160,7 +160,7 @@ fn a_release_does_not_run_the_loss_callback() {
     locks.mutex("renewal").acquire_blocking().unwrap().release_blocking().unwrap();
     drop(hold);
     // Both are gone uncalled, with the hold.
-    assert_eq!(hears.recv_timeout(LIMIT), Err(RecvTimeoutError::Disconnected));
+    assert_eq!(notified.recv_timeout(LIMIT), Err(RecvTimeoutError::Disconnected));
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn a_holder_learns_of_waiters_in_its_own_and_in_other_processes() {
                 if global { request.strict_fifo() } else { request }
             };
             let guard = request(&locks).acquire_blocking().unwrap();
-            let (notify, hears) = channel();
+            let (notify, notified) = channel();
             let late = notify.clone();
             guard.hold().on_contended(move || notify.send(()).unwrap());
             assert!(
@@ -183,10 +183,10 @@ fn a_holder_learns_of_waiters_in_its_own_and_in_other_processes() {
             );
             thread::scope(|scope| {
                 let waits = scope.spawn(|| request(waiting).acquire_blocking().map(drop));
-                hears.recv_timeout(LIMIT).expect("the holder is notified");
+                notified.recv_timeout(LIMIT).expect("the holder is notified");
                 until_waiting(&locks, "renewal", 1);
                 guard.hold().on_contended(move || late.send(()).unwrap());
-                hears.recv_timeout(LIMIT).expect("one waits already");
+                notified.recv_timeout(LIMIT).expect("one waits already");
                 guard.release_blocking().unwrap();
                 waits.join().unwrap().unwrap();
             });
@@ -202,9 +202,9 @@ fn a_section_learns_of_waiters_that_existed_before_it() {
     thread::scope(|scope| {
         let second = scope.spawn(|| {
             let guard = locks.mutex("renewal").acquire_blocking().unwrap();
-            let (notify, hears) = channel();
+            let (notify, notified) = channel();
             guard.hold().on_contended(move || notify.send(()).unwrap());
-            hears.recv_timeout(LIMIT)
+            notified.recv_timeout(LIMIT)
         });
         until_waiting(&locks, "renewal", 1);
         let third = scope.spawn(|| locks.mutex("renewal").acquire_blocking().map(drop));

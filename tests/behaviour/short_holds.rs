@@ -50,7 +50,7 @@ fn a_process_that_dies_right_after_its_grant_is_followed_after_its_ttl() {
 }
 
 #[test]
-fn short_holds_that_nobody_releases_follow_one_another() {
+fn short_holds_that_are_not_released_follow_one_another() {
     let ttl = Duration::from_millis(500);
     let server = server();
     let looking = connect(&server);

@@ -90,7 +90,7 @@ fn with_subscriber(does: fn(), url: &str) {
     let locks = connect(url);
     let held = keep(&locks);
     let _lost = lose(&locks, url, "doomed");
-    eventually(LIMIT, "the subscriber hears of it", || WARNINGS.load(Ordering::SeqCst) > 0);
+    eventually(LIMIT, "the subscriber gets the warning", || WARNINGS.load(Ordering::SeqCst) > 0);
     all_is_well(&locks, &held);
 }
 

@@ -100,7 +100,7 @@ fn a_task_that_requests_a_key_twice_does_not_wait_for_itself() {
 }
 
 #[test]
-fn who_comes_for_the_lock_after_its_deadline_hears_that_it_was_busy() {
+fn a_call_polled_after_its_deadline_returns_that_the_lock_was_busy() {
     let server = server();
     let (ours, other) = (connect(&server), connect(&server));
     let held = ours.mutex("unpolled").acquire_blocking().unwrap();

@@ -46,7 +46,7 @@ fn calls_that_do_not_wait(locks: &LockManager) {
 }
 
 #[test]
-fn who_does_not_wait_hears_at_once_that_no_server_is_there() {
+fn a_call_without_wait_fails_at_once_when_there_is_no_server() {
     let port = ReservedPort::new().unwrap();
     let url = port.url();
     let locks = LockManager::connect(&url).unwrap();
@@ -58,7 +58,7 @@ fn who_does_not_wait_hears_at_once_that_no_server_is_there() {
 }
 
 #[test]
-fn who_does_not_wait_hears_at_once_that_the_server_has_gone() {
+fn a_call_without_wait_fails_at_once_when_the_server_has_gone() {
     let server = server();
     let builder = LockManager::builder().url(server.url()).data_loss_grace(false);
     let locks = builder.build().unwrap();

@@ -76,14 +76,14 @@ fn a_killed_holder_is_followed_within_its_ttl() {
 }
 
 #[test]
-fn a_killed_waiter_delays_nobody() {
+fn a_killed_waiter_delays_no_other() {
     if is_victim() {
         return;
     }
     let (_machine, server) = (beside_others(), server());
     let locks = connect(&server);
     let held = locks.mutex("crash").acquire_blocking().unwrap();
-    let mut victim = victim(a_killed_waiter_delays_nobody, &server);
+    let mut victim = victim(a_killed_waiter_delays_no_other, &server);
     until_waiting(&locks, "crash", 1);
     thread::scope(|scope| {
         let follower = follow(scope, &locks);
@@ -98,14 +98,15 @@ fn a_killed_waiter_delays_nobody() {
 }
 
 #[test]
-fn a_waiter_killed_right_after_its_grant_delays_nobody_for_long() {
+fn a_waiter_killed_right_after_its_grant_delays_the_next_only_briefly() {
     if is_victim() {
         return;
     }
     let (_machine, server) = (beside_others(), server());
     let locks = connect(&server);
     let held = locks.mutex("crash").acquire_blocking().unwrap();
-    let mut victim = victim(a_waiter_killed_right_after_its_grant_delays_nobody_for_long, &server);
+    let mut victim =
+        victim(a_waiter_killed_right_after_its_grant_delays_the_next_only_briefly, &server);
     until_waiting(&locks, "crash", 1);
     thread::scope(|scope| {
         let follower = follow(scope, &locks);

@@ -62,7 +62,7 @@ fn scripts(server: &RedisServer) -> Vec<i64> {
 }
 
 /// A holder releases while twenty thousand dead waiters are queued before a live one.
-fn undergo(lease: Duration, inbox: impl Fn(u64) -> String) {
+fn run_through(lease: Duration, inbox: impl Fn(u64) -> String) {
     let _machine = alone();
     let server = server();
     let (locks, others) = (connect(&server), connect(&server));
@@ -111,16 +111,16 @@ fn pass(
 }
 
 #[test]
-fn dead_waiters_are_removed_some_at_a_time_and_the_living_one_goes_on() {
-    undergo(Duration::ZERO, |_| "lock:inbox:gone".to_owned());
+fn dead_waiters_are_removed_some_at_a_time_and_the_living_one_gets_the_lock() {
+    run_through(Duration::ZERO, |_| "lock:inbox:gone".to_owned());
 }
 
 #[test]
 fn waiters_of_a_process_that_has_just_ended_are_removed_some_at_a_time() {
-    undergo(Duration::from_secs(30), |_| "lock:inbox:gone".to_owned());
+    run_through(Duration::from_secs(30), |_| "lock:inbox:gone".to_owned());
 }
 
 #[test]
 fn waiters_of_many_processes_that_have_just_ended_are_removed_some_at_a_time() {
-    undergo(Duration::from_secs(30), |number| format!("lock:inbox:gone:{}", number / 100));
+    run_through(Duration::from_secs(30), |number| format!("lock:inbox:gone:{}", number / 100));
 }

@@ -48,7 +48,7 @@ fn visit(locks: &LockManager, mut enough: impl FnMut(Instant) -> bool) -> Visit 
 }
 
 /// Lets the fault happen while the lock is held and six requests of three managers wait.
-fn undergo(server: &RedisServer, holder_keeps_it: bool, fault: impl FnOnce()) {
+fn run_through(server: &RedisServer, holder_keeps_it: bool, fault: impl FnOnce()) {
     let _machine = beside_others();
     let locks: Vec<_> = (0..MANAGERS).map(|_| connect_with_ttl(server, TTL)).collect();
     let enough = AtomicBool::new(false);
@@ -101,25 +101,25 @@ fn kill_all_connections(server: &RedisServer) {
 #[test]
 fn a_flush_is_detected_and_starts_the_grace_period() {
     let server = server();
-    undergo(&server, false, || drop(server.command(&["FLUSHALL"])));
+    run_through(&server, false, || drop(server.command(&["FLUSHALL"])));
 }
 
 #[test]
 fn a_flush_of_the_scripts_changes_nothing() {
     let server = server();
-    undergo(&server, true, || drop(server.command(&["SCRIPT", "FLUSH"])));
+    run_through(&server, true, || drop(server.command(&["SCRIPT", "FLUSH"])));
 }
 
 #[test]
 fn the_end_of_every_connection_changes_nothing() {
     let server = server();
-    undergo(&server, true, || kill_all_connections(&server));
+    run_through(&server, true, || kill_all_connections(&server));
 }
 
 #[test]
 fn connections_and_scripts_that_vanish_again_and_again_change_nothing() {
     let server = server();
-    undergo(&server, true, || {
+    run_through(&server, true, || {
         for _ in 0..20 {
             kill_all_connections(&server);
             server.command(&["SCRIPT", "FLUSH"]);
@@ -131,19 +131,19 @@ fn connections_and_scripts_that_vanish_again_and_again_change_nothing() {
 #[test]
 fn a_restart_without_data_is_detected_and_starts_the_grace_period() {
     let server = server();
-    undergo(&server, false, || server.restart().unwrap());
+    run_through(&server, false, || server.restart().unwrap());
 }
 
 #[test]
 fn a_restart_with_all_data_changes_nothing() {
     let server = RedisServer::builder().append_only(true).start().unwrap();
-    undergo(&server, true, || server.restart().unwrap());
+    run_through(&server, true, || server.restart().unwrap());
 }
 
 #[test]
 fn a_hold_ends_at_its_deadline_while_the_server_is_paused() {
     let server = server();
-    undergo(&server, false, || {
+    run_through(&server, false, || {
         server.pause();
         thread::sleep(TTL + TTL / 2);
         server.resume();

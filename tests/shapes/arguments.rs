@@ -160,7 +160,7 @@ async fn a_key_is_computed_from_arguments_without_being_in_the_futures_way() {
 // 159
 #[distributed_lock("arguments:documented")]
 async fn documented() -> Result<u32, Error> {
-    //! What stands here belongs to the function.
+    //! This text belongs to the function.
     #![expect(unused_variables, reason = "the lint must still come")]
     let unused = 1;
     tokio::task::yield_now().await;
@@ -168,7 +168,7 @@ async fn documented() -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn documentation_stands_inside_the_body() {
+async fn documentation_inside_the_body() {
     support();
     assert_eq!(documented().await.expect("free"), 3);
 }

@@ -112,7 +112,7 @@ fn arguments_drop_in_the_order_of_the_unlocked_function() {
 // 32
 #[distributed_lock("bodies:panic")]
 fn failing(fail: bool) -> Result<u32, Error> {
-    assert!(!fail, "told to");
+    assert!(!fail, "on purpose");
     Ok(line!())
 }
 
@@ -141,13 +141,13 @@ fn panic_line(fails: impl FnOnce()) -> u32 {
 
 // 30
 #[distributed_lock("bodies:dead")]
-#[expect(dead_code, reason = "a locked function that nobody calls is still reported")]
+#[expect(dead_code, reason = "a locked function that is not called is still reported")]
 fn never_called() -> Result<(), Error> {
     Ok(())
 }
 
 #[distributed_lock("bodies:dead", on_error = panic)]
-#[expect(dead_code, reason = "a locked function that nobody calls is still reported")]
+#[expect(dead_code, reason = "a locked function that is not called is still reported")]
 async fn never_called_async() {}
 
 // 33

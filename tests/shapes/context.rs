@@ -97,7 +97,7 @@ async fn a_cancelled_body_ends_under_its_hold_and_leaves_none() {
 #[distributed_lock("context:panic", wait = "5s")]
 async fn panicking(fail: bool) -> Result<(), Error> {
     tokio::task::yield_now().await;
-    assert!(!fail, "told to");
+    assert!(!fail, "on purpose");
     Ok(())
 }
 

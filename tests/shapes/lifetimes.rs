@@ -94,7 +94,7 @@ async fn behind(
 }
 
 #[tokio::test]
-async fn an_unnamed_type_stands_behind_references_and_pointers() {
+async fn an_unnamed_type_behind_references_and_pointers() {
     support();
     assert_eq!(behind(&1, std::ptr::null::<u8>()).await.expect("free"), "1true");
 }

@@ -42,7 +42,7 @@ fn named() -> BTreeMap<usize, BTreeSet<PathBuf>> {
         let lines: Vec<&str> = source.lines().collect();
         for (at, line) in lines.iter().enumerate() {
             for number in numbers(line) {
-                assert_stands_above_a_test(&lines[at + 1..], &path, number);
+                assert_is_above_a_test(&lines[at + 1..], &path, number);
                 named.entry(number).or_default().insert(path.clone());
             }
         }
@@ -57,10 +57,10 @@ fn numbers(line: &str) -> Vec<usize> {
 }
 
 // A case of `ui` is a test as a whole.
-fn assert_stands_above_a_test(below: &[&str], path: &Path, number: usize) {
+fn assert_is_above_a_test(below: &[&str], path: &Path, number: usize) {
     let place = format!("{}: {number}", path.display());
     let next = below.first().map_or("", |line| line.trim_start());
-    assert!(!next.is_empty() && !next.starts_with("// "), "{place} stands above nothing");
+    assert!(!next.is_empty() && !next.starts_with("// "), "{place} is above nothing");
     let is_test = |line: &&str| line.contains("#[test]") || line.contains("#[tokio::test");
     assert!(path.starts_with("tests/ui") || below.iter().any(is_test), "{place}: no test follows");
 }

@@ -33,7 +33,7 @@ typed!(text, &'a str => Result<String, Error>, BoxFuture<'a, Result<String, Erro
 typed!(number, u8 => Result<u32, Error>, BoxFuture<'a, Result<u32, Error>>);
 
 #[tokio::test]
-async fn types_come_out_of_a_macro_whole() {
+async fn types_made_by_a_macro() {
     support();
     assert_eq!((text::plain("a").ok(), number::plain(1).ok()), (Some("a".to_owned()), Some(1)));
     assert_eq!(text::future("a").await.expect("free"), "a");
@@ -163,7 +163,7 @@ impl Level {
 }
 
 #[test]
-fn a_method_comes_out_of_a_macro_with_self_from_outside() {
+fn a_method_made_by_a_macro_with_self_from_outside() {
     support();
     assert_eq!(Level(1).climb().expect("free"), 2);
 }

@@ -92,7 +92,7 @@ async fn parsed(
 }
 
 #[tokio::test]
-async fn an_opaque_value_stands_beside_an_error_that_is_known() {
+async fn an_opaque_value_next_to_a_known_error() {
     support();
     assert_eq!(parsed(&["1", "2"]).await.expect("free").collect::<Vec<_>>(), [2, 1]);
     assert!(parsed(&["x"]).await.is_err() && parsed(&[]).await.is_err());

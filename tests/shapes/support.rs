@@ -85,7 +85,7 @@ pub(super) fn current() -> Option<String> {
     distlock::current().map(|hold| hold.key().to_owned())
 }
 
-/// Whether somebody holds the key now.
+/// Whether the key is held now.
 pub(super) fn is_held(key: &str) -> bool {
     distlock::global()
         .and_then(|locks| locks.inspect_blocking(key))

@@ -1,7 +1,7 @@
 //! Counts lines of code by part and layer, next to the budget of ARCHITECTURE.md.
 //!
 //! A line of code is one that is neither blank nor only a comment; doc comments are comments. Code
-//! for tests is counted apart: files that only tests compile, and items after `#[cfg(test)]`.
+//! for tests is counted separately: files that only tests compile, and items after `#[cfg(test)]`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -23,7 +23,7 @@ fn each_line_of_a_string_is_code() {
 }
 
 #[test]
-fn items_for_tests_are_counted_apart() {
+fn items_for_tests_are_counted_separately() {
     counts("fn a() {}\n#[cfg(test)]\nmod tests {\n    fn b() {}\n}\nfn c() {}\n", 2, 4);
     counts("#[cfg(test)]\nmod tests;\nfn a() {}\n", 1, 2);
 }

@@ -29,7 +29,7 @@ impl Process {
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
             let lines = BufReader::new(out).lines().map_while(Result::ok);
-            // The receiver goes with the process, whose output nobody wants any more.
+            // The receiver goes with the process, whose output is not needed any more.
             lines.map(|line| sender.send(line)).take_while(Result::is_ok).for_each(drop);
         });
         Ok(Self { child, orders, lines })

@@ -7,7 +7,7 @@ use crate::table::Table;
 #[derive(Debug)]
 pub struct Report {
     pub title: String,
-    /// What the columns mean and what stands beside them.
+    /// What the columns mean and what is next to them.
     pub notes: Vec<String>,
     pub tables: Vec<Table>,
     pub chart: Option<Chart>,

@@ -356,7 +356,7 @@ fn a_long_wait_is_told_after_10_20_and_40_seconds_with_who_holds_the_lock_then()
 }
 
 #[test]
-fn whoever_tries_once_hears_at_once_and_a_deadline_ends_a_wait() {
+fn a_single_try_fails_at_once_and_a_deadline_ends_a_wait() {
     let mut protocol = connected();
     protocol.acquire(at(1.0), RequestParams { queue: false, ..request(1) });
     let (id, call) = sent(&mut protocol);
@@ -567,7 +567,7 @@ fn what_was_known_before_is_asked_again_in_slices_and_new_requests_come_between(
 }
 
 #[test]
-fn a_connection_is_dead_when_nothing_comes_and_not_when_much_is_to_come() {
+fn a_connection_is_dead_when_nothing_arrives_and_not_when_many_replies_are_due() {
     let mut protocol = connected();
     for bits in 1..=4 {
         protocol.acquire(at(1.0), request(bits));
@@ -670,7 +670,7 @@ fn once(bits: u128) -> RequestParams {
 }
 
 #[test]
-fn whoever_tries_once_waits_for_the_first_attempt_to_connect_and_for_no_other() {
+fn a_single_try_waits_for_the_first_attempt_to_connect_only() {
     let mut protocol = Protocol::new(at(0.0), Timing::default(), "inbox".to_owned(), TTL);
     protocol.acquire(at(1.0), once(1));
     protocol.tick(at(1.05));
@@ -725,7 +725,7 @@ fn an_outage_without_end_fails_no_request() {
 }
 
 #[test]
-fn who_waits_for_the_end_hears_that_the_server_cannot_be_reached() {
+fn a_wait_for_the_release_fails_when_the_server_cannot_be_reached() {
     let mut protocol = holding();
     protocol.disconnected(at(2.0), "reset".to_owned());
     protocol.release(at(3.0), RequestId::from_bits(1));
@@ -749,7 +749,7 @@ fn a_lock_that_was_busy_is_busy_at_the_deadline_also_while_the_connection_is_mad
 }
 
 #[test]
-fn a_request_that_comes_after_its_deadline_is_not_asked() {
+fn a_request_after_its_deadline_is_not_sent() {
     let mut protocol = connected();
     protocol.acquire(at(1.01), RequestParams { deadline: Some(at(1.001)), ..request(1) });
     protocol.tick(at(1.01));
@@ -837,7 +837,7 @@ fn a_longer_ttl_of_a_nested_call_is_written_soon_and_a_shorter_one_never() {
 }
 
 #[test]
-fn a_holder_that_others_wait_for_is_told_by_push_and_by_renewal() {
+fn a_holder_learns_of_waiters_by_push_and_by_renewal() {
     let mut protocol = holding();
     let request_id = RequestId::from_bits(1);
     protocol.notification(at(2.0), Notification::Contended(request_id));
@@ -851,7 +851,7 @@ fn a_holder_that_others_wait_for_is_told_by_push_and_by_renewal() {
 }
 
 #[test]
-fn whoever_takes_the_place_of_another_keeps_its_ticket() {
+fn a_request_that_takes_the_place_of_another_keeps_its_ticket() {
     let mut protocol = queued();
     protocol.replace(at(2.0), RequestId::from_bits(1), request(2));
     let calls: Vec<_> = drain(&mut protocol);
@@ -883,7 +883,7 @@ fn a_renewal_under_way_when_a_nested_call_wants_longer_lasts_only_as_long_as_it_
 }
 
 #[test]
-fn max_hold_counts_anew_for_whoever_is_handed_the_hold() {
+fn max_hold_starts_again_for_the_caller_that_gets_the_hold() {
     let mut protocol = connected();
     let max_hold = Some(Duration::from_secs(20));
     protocol.acquire(at(1.0), RequestParams { max_hold, ..request(1) });

@@ -109,7 +109,7 @@ proptest! {
     }
 
     #[test]
-    fn every_call_is_said_alike_each_time_and_has_the_keys_it_counts(call in any_call()) {
+    fn every_call_is_encoded_the_same_each_time_and_has_the_keys_it_counts(call in any_call()) {
         let invocation = call.encode(&Keyspace::new("lock:"));
         prop_assert!(invocation.as_ref().is_none_or(|one| one.keys() <= one.words().count()));
         prop_assert_eq!(invocation.is_none(), matches!(call, Command::RaiseMaxLease(_)));

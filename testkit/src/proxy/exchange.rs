@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_is_not_meant_leaves_the_cut_armed() {
+    fn a_request_that_does_not_match_leaves_the_cut_armed() {
         let mut exchange = Exchange::default();
         exchange.arm_at(Cut::BeforeApply, "key");
         assert_eq!(exchange.asked("GET a\r\n"), Verdict::Pass);
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_server_skips_is_no_request() {
+    fn input_that_the_server_skips_is_not_a_request() {
         let mut exchange = Exchange::default();
         exchange.arm(Cut::BeforeApply);
         for text in ["\r\n", "*0\r\n", "*-1\r\n"] {
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_push_is_no_reply() {
+    fn a_push_is_not_a_reply() {
         let mut exchange = Exchange::default();
         exchange.arm(Cut::MidFrame);
         assert_eq!(exchange.on_reply_bytes(">2\r\n+invalidate\r\n_\r\n"), Verdict::Drop);

@@ -8,7 +8,7 @@ use testkit::{Cut, Direction, eventually};
 use crate::{DELAY, LIMIT, connect, counter, incr, is, ping, raw, start};
 
 #[test]
-fn a_connection_cut_now_is_closed_and_the_next_one_is_whole() {
+fn a_connection_cut_now_is_closed_and_the_next_one_works() {
     let (_server, proxy) = start();
     let mut connection = connect(&proxy);
     proxy.cut(Cut::Now);

@@ -25,7 +25,7 @@ fn dropped_pushes_leave_confirmations_and_replies() {
 }
 
 #[test]
-fn messages_of_the_older_protocol_are_dropped_alike() {
+fn messages_of_the_older_protocol_are_dropped_too() {
     let (server, proxy) = start();
     let mut stream = raw(&proxy);
     proxy.drop_pushes(true);

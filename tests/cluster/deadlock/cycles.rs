@@ -67,7 +67,7 @@ fn assert_soon(mut delays: Vec<Duration>) {
     let at = |percent: usize| delays[(count * percent / 100).min(count - 1)];
     println!(
         "{count} cycles, {count} errors, one each; notified after {:?} (min), {:?} (median), \
-         {:?} (90 %), {:?} (99 %), {:?} at the most; {late} after more than {SOON:?}",
+         {:?} (90 %), {:?} (99 %), {:?} at most; {late} after more than {SOON:?}",
         at(0),
         at(50),
         at(90),

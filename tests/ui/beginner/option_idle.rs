@@ -1,4 +1,4 @@
-// The lock is to be kept for a while when nobody is inside.
+// The lock is to be kept for a while when no call is inside.
 
 use distlock::{LockError, distributed_lock};
 

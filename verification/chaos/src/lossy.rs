@@ -173,12 +173,12 @@ fn overlap(history: &[Event]) -> Duration {
         EventKind::Extended { until, .. } => Some(until),
         _ => None,
     });
-    let told = of(1).find_map(|event| match event.kind {
+    let reported = of(1).find_map(|event| match event.kind {
         EventKind::LossReported { .. } | EventKind::Released { .. } => Some(event.at),
         _ => None,
     });
     let (Some(entered), Some(until)) = (entered, until.max()) else { return Duration::ZERO };
-    let over = told.map_or(until, |told| told.min(until));
+    let over = reported.map_or(until, |reported| reported.min(until));
     Duration::from_nanos(over.saturating_sub(entered))
 }
 

@@ -150,15 +150,15 @@ fn a_counter_written_after_the_lease_expired_proves_nothing() {
 
 #[test]
 fn a_loss_that_is_reported_late_is_found() {
-    let told = |at| {
+    let reported = |at| {
         History::new()
             .requests(0, 101)
             .acquires_until(0, 101, 7, 30)
             .loss_reported(at, 101)
             .releases(90, 101)
     };
-    told(41).breaks(Property::LossReported);
-    told(40).passes();
+    reported(41).breaks(Property::LossReported);
+    reported(40).passes();
     let left = |at| History::new().requests(0, 101).acquires_until(0, 101, 7, 30).releases(at, 101);
     left(41).breaks(Property::LossReported);
     left(40).passes();
@@ -171,7 +171,7 @@ fn a_loss_that_is_never_reported_is_found() {
 
 #[test]
 fn a_paused_holder_may_be_notified_when_it_resumes() {
-    let told = |at| {
+    let reported = |at| {
         History::new()
             .requests(0, 101)
             .acquires_until(0, 101, 7, 30)
@@ -180,8 +180,8 @@ fn a_paused_holder_may_be_notified_when_it_resumes() {
             .loss_reported(at, 101)
             .releases(200, 101)
     };
-    told(111).breaks(Property::LossReported);
-    told(110).passes();
+    reported(111).breaks(Property::LossReported);
+    reported(110).passes();
     let crash = |at| History::new().requests(0, 101).acquires_until(0, 101, 7, 30).crashed(at, 1);
     crash(41).breaks(Property::LossReported);
     crash(40).passes();

@@ -224,9 +224,9 @@ proptest! {
     #[test]
     fn the_order_of_processes_in_a_legal_history_does_not_matter(steps in steps(0..60)) {
         let mut events = history(&steps);
-        let told = check(&events, &rules());
+        let findings = check(&events, &rules());
         events.sort_by_key(|event| event.process);
-        prop_assert_eq!(check(&events, &rules()), told);
+        prop_assert_eq!(check(&events, &rules()), findings);
     }
 
     #[test]

@@ -210,7 +210,7 @@ fn a_restarted_process_may_reuse_its_name() {
 }
 
 #[test]
-fn waiters_of_several_keys_are_counted_apart() {
+fn waiters_of_several_keys_are_counted_separately() {
     let mut both = bypasses(3, 2);
     both.0.extend(History::new().requests(600, 311).queued(601, 311).0);
     let passing =

@@ -32,7 +32,7 @@ struct Loader<'a> {
     crate_: &'a mut Crate,
 }
 
-/// Where a module stands in the tree.
+/// Where a module is in the tree.
 struct Place {
     parent: Option<ModuleId>,
     path: Vec<String>,

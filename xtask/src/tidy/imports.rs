@@ -120,7 +120,7 @@ impl Checker<'_> {
         None
     }
 
-    /// Whether an imported item stands at the beginning, so that its import was checked already.
+    /// Whether an imported item comes first, so that its import was checked already.
     fn starts_at_an_import(&self, from: ModuleId, reference: &Reference) -> bool {
         reference.kind == ReferenceKind::Inline
             && self.crate_.modules[from]

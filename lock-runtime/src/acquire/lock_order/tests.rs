@@ -35,7 +35,7 @@ fn one_order_is_fine_however_often_it_is_seen() {
 }
 
 #[test]
-fn two_templates_in_opposite_orders_are_told_once_with_all_places() {
+fn two_templates_in_opposite_orders_are_reported_once_with_all_places() {
     let mut order = LockOrder::default();
     let (a, b) = (place("a"), place("b"));
     let (other_a, other_b) = (place("a"), place("b"));
@@ -48,7 +48,7 @@ fn two_templates_in_opposite_orders_are_told_once_with_all_places() {
 }
 
 #[test]
-fn a_path_back_over_other_templates_is_told_with_each_step() {
+fn a_path_back_over_other_templates_is_reported_with_each_step() {
     let mut order = LockOrder::default();
     let (a, b, c, d) = (place("a"), place("b"), place("c"), place("d"));
     assert_eq!(order.see(&a, &b), None);
@@ -60,7 +60,7 @@ fn a_path_back_over_other_templates_is_told_with_each_step() {
 }
 
 #[test]
-fn a_pair_that_was_told_over_others_is_not_told_again_directly() {
+fn a_pair_that_was_reported_over_others_is_not_reported_again_directly() {
     let mut order = LockOrder::default();
     let (a, b, c) = (place("a"), place("b"), place("c"));
     order.see(&a, &b);

@@ -95,7 +95,7 @@ fn a_wait_is_probed_after_a_while_and_again_and_sooner_when_a_cycle_was_seen() {
 }
 
 #[test]
-fn a_cycle_whose_members_all_registered_anew_is_a_deadlock_and_is_told_once() {
+fn a_cycle_whose_members_all_registered_again_is_a_deadlock_and_is_reported_once() {
     let mut watched = Watched::new();
     assert_eq!(watched.finds(cycle(20, [15, 16])), []);
     let again = cycle(30, [21, 22]);

@@ -70,7 +70,7 @@ fn what_others_announce_and_what_the_server_knows_is_what_a_loss_is_waited_out_f
 }
 
 #[test]
-fn a_server_that_knows_of_less_than_this_process_is_told_when_it_is_connected() {
+fn a_server_that_knows_of_a_shorter_lease_gets_an_announcement_when_connected() {
     let mut protocol = connected();
     protocol.notification(at(1.0), Notification::MaxLease(LONG));
     protocol.disconnected(at(1.0), "gone".to_owned());
@@ -79,7 +79,7 @@ fn a_server_that_knows_of_less_than_this_process_is_told_when_it_is_connected() 
 }
 
 #[test]
-fn a_server_that_cannot_take_an_announcement_is_told_again() {
+fn an_announcement_that_the_server_cannot_take_is_repeated() {
     let mut protocol = connected();
     protocol.acquire(at(1.0), long_request(1));
     let Some(Output::Send(id, Command::RaiseMaxLease(max_lease))) = protocol.poll_output() else {

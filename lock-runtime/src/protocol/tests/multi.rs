@@ -180,7 +180,7 @@ fn a_request_that_its_caller_ended_meanwhile_is_undone_and_the_others_are_held()
 }
 
 #[test]
-fn whoever_ended_all_of_them_hears_nothing_and_leaves_nothing_behind() {
+fn a_caller_that_ended_all_of_them_gets_no_reply_and_leaves_nothing_behind() {
     let (mut protocol, _) = may_be_on_server();
     for id in NONCES {
         protocol.release(at(1.1), id);

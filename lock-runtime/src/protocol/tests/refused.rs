@@ -42,7 +42,7 @@ fn an_end_that_was_never_sent_before_says_what_it_found() {
 }
 
 #[test]
-fn an_end_that_is_refused_is_told_once_and_tried_again() {
+fn a_rejected_release_is_reported_once_and_tried_again() {
     let mut protocol = holding();
     protocol.release(at(2.0), RequestId::from_bits(1));
     let (id, _) = sent(&mut protocol);
@@ -60,7 +60,7 @@ fn an_end_that_is_refused_is_told_once_and_tried_again() {
 }
 
 #[test]
-fn a_hold_whose_renewals_are_refused_is_lost_for_that() {
+fn a_hold_whose_renewals_are_rejected_is_lost_with_that_error() {
     let mut protocol = holding();
     let (mut losses, mut end) = (0, None);
     while let Some(now) = protocol.next_tick().filter(|_| end.is_none()) {

@@ -39,7 +39,7 @@ fn only(mut scanner: Scanner, text: &str) -> Frame {
 }
 
 #[test]
-fn frames_that_arrive_together_are_told_apart() {
+fn frames_that_arrive_together_are_split() {
     let mut scanner = Scanner::of_replies();
     scanner.feed(REPLIES.concat().as_bytes());
     assert_eq!(texts(&frames(&mut scanner)), REPLIES);
@@ -47,7 +47,7 @@ fn frames_that_arrive_together_are_told_apart() {
 }
 
 #[test]
-fn frames_that_arrive_byte_by_byte_come_when_they_are_whole() {
+fn frames_that_arrive_byte_by_byte_are_returned_when_they_are_complete() {
     let mut scanner = Scanner::of_replies();
     for reply in REPLIES {
         let (last, others) = reply.as_bytes().split_last().unwrap();
@@ -76,14 +76,14 @@ fn the_word_is_the_first_string_behind_attributes() {
 }
 
 #[test]
-fn a_line_is_a_request_and_no_reply() {
+fn a_line_is_a_request_and_not_a_reply() {
     let frame = only(Scanner::of_requests(), "get  a\r\n");
     assert_eq!((frame.kind, frame.word.as_str(), frame.elements), (Kind::Inline, "GET", 2));
     assert_eq!(only(Scanner::of_replies(), "get a\r\n").kind, Kind::Raw);
 }
 
 #[test]
-fn what_is_no_resp_passes_unread_for_good() {
+fn bytes_that_are_not_resp_pass_unread_from_then_on() {
     for text in ["?\r\n", "*x\r\n", "*-2\r\n", "$1\r\nabc", "%18446744073709551615\r\n"] {
         assert_eq!(only(Scanner::of_replies(), text).bytes, text.as_bytes());
     }
@@ -102,7 +102,7 @@ fn a_line_without_an_end_is_not_waited_for() {
 }
 
 #[test]
-fn sizes_that_no_memory_holds_are_no_reason_to_panic() {
+fn sizes_beyond_memory_cause_no_panic() {
     for text in ["$18446744073709551615\r\n", "$9223372036854775807\r\n", "*4294967296\r\n"] {
         let mut scanner = Scanner::of_replies();
         scanner.feed(text.as_bytes());

@@ -18,7 +18,7 @@
 //! # fn main() {}
 //! ```
 //!
-//! The lock stands on the implementation, or on a function that the default method calls:
+//! The lock is on the implementation, or on a function that the default method calls:
 //!
 //! ```
 //! # mod store {

@@ -23,7 +23,7 @@ pub fn transfer(from: u64, (to, amount): (u64, u64), mut note: String, _: u8) ->
 }
 
 #[cfg_attr(feature = "locked", distributed_lock(["account:{from}", "account:{to}"], wait = "5s"))]
-/// The attribute stands above this line.
+/// The attribute is above this line.
 #[must_use = "the receipt is proof"]
 #[deprecated(since = "0.1.0", note = "use `transfer`")]
 pub async fn transfer_async<'a, T>(from: &'a T, to: impl Display + Send) -> Answer<&'a T>

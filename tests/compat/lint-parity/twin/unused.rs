@@ -1,4 +1,4 @@
-//! What nobody needs: bindings, values, statements, imports, whole functions.
+//! What is not needed: bindings, values, statements, imports, whole functions.
 
 use crate::Answer;
 #[cfg(feature = "locked")]

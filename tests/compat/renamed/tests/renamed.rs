@@ -22,7 +22,7 @@ fn future() -> impl Future<Output = bool> {
     async { lock::current().is_some() }
 }
 
-// The name it does not have may be somebody else's.
+// The name it does not have may belong to another crate.
 mod distlock {
     pub(super) const ANSWER: u32 = 42;
 }

@@ -21,7 +21,7 @@ fn a_deleted_hold_is_lost_and_its_lock_is_free() {
     let guard = locks.mutex("stock").acquire_blocking().unwrap();
     assert!(others.mutex("stock").try_acquire_blocking().unwrap().is_none());
     server.lose("stock");
-    let second = others.mutex("stock").try_acquire_blocking().unwrap().expect("nobody has it");
+    let second = others.mutex("stock").try_acquire_blocking().unwrap().expect("it is free");
     assert!(second.fence() > guard.fence());
     eventually(LIMIT, "the loss is noticed", || !guard.hold().is_valid());
     let lost = guard.release_blocking().unwrap_err();

@@ -84,7 +84,7 @@ fn secure(port: u16) -> LockManagerBuilder {
     LockManager::builder().url(format!("rediss://127.0.0.1:{port}/"))
 }
 
-/// The error of a call, which comes by its `wait`.
+/// The error of a call, which fails within its `wait`.
 #[track_caller]
 fn failure(builder: LockManagerBuilder) -> LockError {
     let locks = builder.build().unwrap();

@@ -1,4 +1,4 @@
-// Do not wait when somebody else has the lock.
+// Do not wait when the lock is held.
 
 use distlock::{LockError, distributed_lock};
 

@@ -1,4 +1,4 @@
-// Skip the body when somebody else runs it.
+// Skip the body when another process runs it.
 
 use distlock::{LockError, distributed_lock};
 

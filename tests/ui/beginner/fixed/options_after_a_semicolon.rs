@@ -1,4 +1,4 @@
-// The options set apart from the key.
+// The options separated from the key.
 
 use distlock::{LockError, distributed_lock};
 

@@ -73,10 +73,10 @@ impl Holder {
     /// Waits until the holder has noticed the loss or has released.
     pub(super) fn wait_until_notified(&self) {
         eventually(LIMIT, "the holder is notified", || {
-            let told = |event: &Event| {
+            let reported = |event: &Event| {
                 matches!(event.kind, EventKind::LossReported { .. } | EventKind::Released { .. })
             };
-            self.events().iter().any(told)
+            self.events().iter().any(reported)
         });
     }
 

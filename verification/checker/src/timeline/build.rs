@@ -158,7 +158,7 @@ impl<'a> Builder<'a> {
     fn extend(&mut self, event: &Event, request: Request, until: Nanos) {
         let Some(index) = self.in_phase(event, request, RequestPhase::Holding) else { return };
         let root = self.root(index);
-        if root.loss_reported.is_none_or(|told| told >= event.at) {
+        if root.loss_reported.is_none_or(|reported| reported >= event.at) {
             root.until = root.until.max(until);
         } else {
             self.run.extended_after_loss.push((event.at, index));

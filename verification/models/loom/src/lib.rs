@@ -18,7 +18,7 @@ pub mod sibling_mutex;
 
 use distlock_runtime::verification::{self, Environment, RequestId, Timestamp};
 
-/// Runs a model through every schedule. Its clock stands still: no model is about time.
+/// Runs a model through every schedule. Its clock does not move: no model is about time.
 fn explore(model: fn()) {
     verification::install(Environment {
         now: || Timestamp::ZERO,

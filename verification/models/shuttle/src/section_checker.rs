@@ -28,10 +28,10 @@ impl SectionChecker {
 
     /// A section starts.
     pub(crate) fn enter(&self, lease: &Arc<Lease>) {
-        let told = self.requests.loss_was_reported(lease.request_id());
+        let reported = self.requests.loss_was_reported(lease.request_id());
         let (others, highest) = self.note(lease);
         assert!(
-            !told || lease.reported_loss().is_some(),
+            !reported || lease.reported_loss().is_some(),
             "a hold was handed out after its loss was reported"
         );
         assert_ne!(highest, lease.fence(), "two sections have the same token");

@@ -10,7 +10,7 @@ use sim::trial::Trial;
 const SCHEDULES: u64 = 20_000;
 
 #[test]
-fn twenty_thousand_schedules_keep_every_promise() {
+fn twenty_thousand_schedules_violate_no_property() {
     let campaign = Campaign { seeds: 1..SCHEDULES + 1, jobs: 2, enough: 1 };
     let outcome = campaign.run(|_| {});
     assert!(outcome.findings.is_empty(), "{:?}", outcome.findings);
@@ -23,7 +23,7 @@ fn twenty_thousand_schedules_keep_every_promise() {
 }
 
 #[test]
-fn the_same_seed_brings_the_same_events() {
+fn the_same_seed_gives_the_same_events() {
     for seed in 1..200 {
         let plan = Plan::generate(seed);
         assert_eq!(Trial::of(&plan).events, Trial::of(&plan).events, "seed {seed}");
@@ -45,7 +45,7 @@ fn broken() -> (Plan, Trial) {
 }
 
 #[test]
-fn a_hold_that_is_deleted_is_seen_to_be_double_and_is_no_violation() {
+fn a_double_hold_after_a_deletion_is_counted_and_is_no_violation() {
     let (plan, trial) = broken();
     assert!(!plan.is_lossless() && !trial.lossless);
     assert!(trial.report.is_right(), "{:?}", trial.report.violations);

@@ -80,7 +80,7 @@ fn a_lost_push_is_made_good_by_asking_again() {
 }
 
 #[test]
-fn a_grant_that_nobody_takes_up_passes_to_the_next_who_asks() {
+fn a_grant_that_is_not_claimed_passes_to_the_next_request() {
     let mut both = Both::new();
     both.granted(once(request_id(1)));
     both.busy(queueing(request_id(2), LIVE[0]));
@@ -107,7 +107,7 @@ fn a_dead_waiter_is_skipped_at_release() {
 }
 
 #[test]
-fn a_waiter_that_nobody_can_tell_is_skipped_at_release() {
+fn a_waiter_that_cannot_be_notified_is_skipped_at_release() {
     let mut both = Both::new();
     both.granted(once(request_id(1)));
     both.busy(queueing(request_id(2), DEAD));
@@ -117,7 +117,7 @@ fn a_waiter_that_nobody_can_tell_is_skipped_at_release() {
 }
 
 #[test]
-fn a_free_lock_goes_to_the_request_when_nobody_before_it_can_be_told() {
+fn a_free_lock_goes_to_the_request_when_no_earlier_waiter_can_be_notified() {
     let mut both = Both::new();
     both.granted(Acquire { ttl: Duration::from_secs(1), ..once(request_id(1)) });
     both.busy(queueing(request_id(2), DEAD));
@@ -126,7 +126,7 @@ fn a_free_lock_goes_to_the_request_when_nobody_before_it_can_be_told() {
 }
 
 #[test]
-fn a_waiter_behind_others_gets_the_lock_without_being_told() {
+fn a_waiter_behind_others_gets_the_lock_without_a_notification() {
     let mut both = Both::new();
     both.granted(Acquire { ttl: Duration::from_secs(1), ..once(request_id(1)) });
     both.busy(queueing(request_id(2), DEAD));
@@ -205,7 +205,7 @@ fn a_text_that_expires_is_the_lock_of_another_kind_of_client() {
 const MANY: u32 = 201;
 
 #[test]
-fn one_script_removes_so_many_dead_waiters_and_the_next_goes_on() {
+fn one_script_removes_a_limited_number_of_dead_waiters_and_the_next_continues() {
     let mut both = Both::new();
     both.granted(once(request_id(1)));
     for number in 0..MANY {
@@ -261,7 +261,7 @@ fn after_the_work_of_one_script_a_free_lock_is_asked_for_again_at_once() {
 }
 
 #[test]
-fn an_inbox_that_nobody_listens_to_is_tried_once_and_few_of_them_by_one_script() {
+fn an_inbox_without_a_subscriber_is_tried_once_and_few_of_them_by_one_script() {
     let mut both = Both::new();
     both.granted(once(request_id(1)));
     for number in 0..30 {
@@ -340,7 +340,7 @@ fn a_counter_behind_what_a_client_has_seen_is_waited_out() {
 }
 
 #[test]
-fn a_client_that_does_not_wait_goes_on_at_once_and_all_others_wait() {
+fn a_client_without_a_grace_period_continues_at_once_and_all_others_wait() {
     let mut both = Both::new();
     let before = both.granted(once(request_id(1)));
     both.flush();
@@ -468,7 +468,7 @@ fn a_hold_has_a_block_of_tokens_and_the_next_one_is_above_all_of_them() {
 }
 
 #[test]
-fn a_holder_is_told_of_the_first_that_waits_and_of_no_other() {
+fn a_holder_is_notified_of_the_first_waiter_only() {
     let mut both = Both::new();
     both.granted(once(request_id(1)));
     both.busy(once(request_id(2)));
@@ -487,7 +487,7 @@ fn a_holder_is_told_of_the_first_that_waits_and_of_no_other() {
 }
 
 #[test]
-fn a_renewal_says_whether_somebody_waits() {
+fn a_renewal_reports_whether_another_process_waits() {
     let mut both = Both::new();
     both.granted(once(request_id(1)));
     assert_eq!(both.same(renew_hold(1, MINUTE)), Reply::Renewed(vec![RenewalReply::Renewed]));

@@ -93,7 +93,7 @@ fn a_full_server_refuses_new_holds_in_its_own_words_and_keeps_the_old_ones() {
 }
 
 #[test]
-fn a_publish_that_is_refused_leaves_no_hold_to_a_waiter_that_was_not_told() {
+fn a_rejected_publish_leaves_no_hold_to_a_waiter_that_was_not_notified() {
     let mut both = Both::new();
     both.granted(once(request_id(1)));
     both.busy(queueing(request_id(2), LIVE[0]));
@@ -124,7 +124,7 @@ fn a_right_that_is_missing_is_named_and_leaves_no_entry() {
 }
 
 #[test]
-fn a_waiter_whose_place_was_lost_is_told_to_ask() {
+fn a_waiter_whose_place_was_lost_is_notified_to_ask_again() {
     let mut both = Both::new();
     both.granted(once(request_id(1)));
     both.busy(queueing(request_id(2), LIVE[0]));

@@ -101,7 +101,7 @@ fn one_that_is_held_is_enough_for_none() {
 }
 
 #[test]
-fn nobody_who_queues_is_overtaken() {
+fn a_queued_request_is_not_overtaken() {
     let mut both = Both::new();
     both.granted(Acquire { ttl: Duration::from_secs(1), ..single(8, KEYS[0]) });
     both.busy(Acquire { request: single(9, KEYS[0]).request, ..queueing(request_id(9), DEAD) });

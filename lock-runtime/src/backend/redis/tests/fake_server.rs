@@ -83,7 +83,7 @@ fn check_alive(locks: &LockManager, server: &Server) {
 }
 
 #[test]
-fn a_server_that_grants_nothing_gives_nobody_a_lock_whatever_else_it_says() {
+fn a_server_that_grants_nothing_gives_no_lock_whatever_else_it_replies() {
     count_panics();
     for seed in 0..config(SERVERS).cases {
         let server = Server::start(seed, Mood::Mute);

@@ -47,7 +47,7 @@ fn hit_above(id: u32) -> Result<u32, Error> {
     if id > 0 { Ok(id) } else { Err(Error::Own("zero")) }
 }
 
-// Whichever stands nearer to the function is the outer one: the lock around the look-up, or the
+// The one nearer to the function is the outer one: the lock around the look-up, or the
 // look-up around the lock.
 #[test]
 fn a_hit_needs_the_lock_only_with_ours_below() {

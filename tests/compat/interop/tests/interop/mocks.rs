@@ -4,7 +4,7 @@ use mockall::automock;
 
 use super::support::{Error, assert_released, held, support};
 
-// `automock` copies attributes of methods to functions of its own, so ours stands in the
+// `automock` copies attributes of methods to functions of its own, so ours is in the
 // implementation.
 #[automock]
 trait Store {
@@ -56,7 +56,7 @@ fn the_implementation_of_a_mocked_trait_is_locked_and_its_mock_is_not() {
     mock.expect_load().returning(Ok);
     assert_eq!(twice(&mock, 3).expect("free").0, 6);
     mock.expect_twice().returning(|id| Ok((id, held())));
-    assert_eq!(mock.twice(2).expect("as told"), (2, None));
+    assert_eq!(mock.twice(2).expect("the mock returns what was set"), (2, None));
 }
 
 #[tokio::test]

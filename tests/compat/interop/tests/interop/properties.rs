@@ -25,7 +25,7 @@ proptest! {
         assert_released(&format!("proptest:sum:{left}"));
     }
 
-    // The attribute stands on the test that `proptest!` writes, around all its cases.
+    // The attribute is on the test that `proptest!` writes, around all its cases.
     #[test]
     #[distributed_lock("proptest:test", manager = locks(), on_error = panic)]
     fn a_property_test_runs_under_one_hold(number in 0_u32..9) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 use distlock::{LockError, LockManager};
 
 /// Points the process at the in-process store, once, and gives all threads a subscriber: a span
-/// whose place is first reached on a thread without one would be taken for one that nobody wants.
+/// whose place is first reached on a thread without one would be taken for one that is not wanted.
 pub(super) fn support() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -27,13 +27,13 @@ pub(super) fn held() -> Option<String> {
     distlock::current().map(|hold| hold.key().to_owned())
 }
 
-/// Fails if this code is inside a hold, or if somebody else has `key`.
+/// Fails if this code is inside a hold, or if another process has `key`.
 pub(super) fn assert_released(key: &str) {
     assert_eq!(held(), None);
     let request = locks().mutex(key).wait(Duration::from_secs(5));
     request
         .acquire_blocking()
-        .expect("nobody holds it any more")
+        .expect("it is not held any more")
         .release_blocking()
         .expect("not lost");
 }

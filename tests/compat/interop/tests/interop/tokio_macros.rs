@@ -60,10 +60,10 @@ async fn a_test_that_returns_a_result_needs_no_policy() -> Result<(), Error> {
 }
 
 #[tokio::test]
-#[should_panic(expected = "told to")]
+#[should_panic(expected = "on purpose")]
 #[distributed_lock("tokio:test:panic", manager = locks(), on_error = panic)]
 async fn should_panic_tests_still_have_to_panic() {
-    assert!(held().is_none(), "told to");
+    assert!(held().is_none(), "on purpose");
 }
 
 #[test]

@@ -15,7 +15,7 @@ type Reply = (u32, Option<String>);
 #[derive(Clone)]
 struct Doubler;
 
-// `Self::Future` would be refused; the type that it stands for says that it is a future.
+// `Self::Future` would be refused; the type behind it is known to be a future.
 impl Service<u32> for Doubler {
     type Response = Reply;
     type Error = Error;

@@ -12,14 +12,14 @@ use super::support::{Error, assert_released, locks, support};
 #[tracing::instrument(ret, err)]
 fn sync_below(id: u32, fail: bool) -> Result<u32, Error> {
     tracing::info!("inside");
-    if fail { Err(Error::Own("told to")) } else { Ok(id + 1) }
+    if fail { Err(Error::Own("on purpose")) } else { Ok(id + 1) }
 }
 
 #[tracing::instrument(ret, err)]
 #[distributed_lock("trace:below:{id}")]
 fn sync_above(id: u32, fail: bool) -> Result<u32, Error> {
     tracing::info!("inside");
-    if fail { Err(Error::Own("told to")) } else { Ok(id + 1) }
+    if fail { Err(Error::Own("on purpose")) } else { Ok(id + 1) }
 }
 
 #[test]
@@ -58,8 +58,8 @@ fn an_error_is_recorded_in_both_orders() {
     assert_eq!(
         errors,
         [
-            "event error=told to in sync_below | free",
-            "event error=told to in sync_above | held trace:below:2",
+            "event error=on purpose in sync_below | free",
+            "event error=on purpose in sync_above | held trace:below:2",
         ]
     );
 }

@@ -68,7 +68,7 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
     // The closure of a function that may return what a `&mut` argument borrows is not in the user's
     // name (see `lock-macros/src/body.rs`), and clippy passes over it.
     hidden("clippy::implicit_return", &["name_mut", "run_alone"]),
-    // A returned future stands at the end of the function without a `return`, where other
+    // A returned future is at the end of the function without a `return`, where other
     // attributes look for it.
     added("clippy::implicit_return", RETURNS_A_FUTURE),
     // Counted per scope: the body is one, the arguments are another.

@@ -10,7 +10,7 @@ pub(super) const LOCKED: &str = "twin,locked";
 /// taken.
 ///
 /// Only the example `expansion` may use what is unstable; all runs say so, because dependencies are
-/// built anew when it changes.
+/// built again when it changes.
 pub(super) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(workspace());

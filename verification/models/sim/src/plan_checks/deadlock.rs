@@ -10,11 +10,11 @@ use crate::context::TaskId;
 /// request counts as nested in everything that its task has acquired, including siblings' sections.
 /// So this check may see a cycle that is none, and never misses one.
 pub(super) fn false_deadlocks(events: &[Event]) -> Vec<Violation> {
-    let told = events.iter().enumerate().filter_map(|(place, event)| match event.kind {
+    let reported = events.iter().enumerate().filter_map(|(place, event)| match event.kind {
         EventKind::Refused { request, why: Refusal::Deadlock } => Some((place, request)),
         _ => None,
     });
-    told.filter_map(|(place, request)| false_deadlock(&events[..place], request)).collect()
+    reported.filter_map(|(place, request)| false_deadlock(&events[..place], request)).collect()
 }
 
 fn false_deadlock(before: &[Event], request: Request) -> Option<Violation> {
