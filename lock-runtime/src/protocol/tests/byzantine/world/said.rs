@@ -31,7 +31,7 @@ impl World {
                 garbled(call.decode(&spoken(&other, &truth)))
             }
             Said::Astray(_) => Err(CommandError::InvalidReply("nothing".to_owned())),
-            Said::Answer(answer) => garbled(call.decode(&answer)),
+            Said::Answer(answer) => garbled(call.decode(answer)),
             Said::Granted(above) => {
                 let first = (self.min_fence.get() + u64::from(*above)).saturating_sub(20);
                 garbled(call.decode(&RawReply::Int(first.try_into().expect("small"))))
