@@ -80,10 +80,13 @@ impl Script {
         let line = words.split_once("user_script:").and_then(|(_, rest)| {
             rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<usize>().ok()
         });
-        let command = line.and_then(|line| {
+        let command_of = |line: usize| {
             let line = self.text().lines().nth(line.checked_sub(1)?)?;
             line.split_once("call('")?.1.split('\'').next()
-        });
+        };
+        // An error that the script caught has no line.
+        let caught = (self == Self::Release).then_some("DEL");
+        let command = line.map_or(caught, command_of);
         match command {
             Some(command) if words.contains("can't run this command") => {
                 format!("NOPERM the user may not run '{command}' on the keys of a lock")
