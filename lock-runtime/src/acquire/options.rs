@@ -54,7 +54,7 @@ impl Options {
         self.wait.or(defaults.wait)
     }
 
-    /// Whether requests bypass the local queue, and leases are not handed off.
+    /// Whether each request asks the server itself, and leases are not handed off.
     pub(crate) fn is_strict_fifo(&self, defaults: &Self) -> bool {
         self.strict_fifo || defaults.strict_fifo
     }
