@@ -13,8 +13,8 @@ use crate::environment;
 use crate::explore::{block_on, explore, explore_all};
 use crate::process::join_all;
 
-/// Each reference keeps the hold. The last one that is dropped releases it, once, and no caller joins
-/// after that.
+/// Each reference keeps the hold. The last one that is dropped releases it, once, and no caller
+/// joins after that.
 pub fn the_last_reference_releases_the_hold() {
     explore_all(|| {
         let backend = Arc::<CountingBackend>::default();
