@@ -134,6 +134,8 @@ fn the_server_goes_and_comes(url: &str) {
     let locks = LockManager::connect(url).unwrap();
     let held = locks.mutex("held").acquire_blocking().unwrap();
     let others = LockManager::connect(url).unwrap();
+    // Connects, so that the short wait is for the lock.
+    drop(others.mutex("free").acquire_blocking().unwrap());
     let busy = others.mutex("held").wait(Duration::from_millis(50)).acquire_blocking();
     assert!(matches!(busy, Err(LockError::Busy(_))), "{busy:?}");
     until_logged(&["DEBUG", "gave up", "key=\"held\""]);
