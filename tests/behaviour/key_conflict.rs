@@ -65,6 +65,7 @@ fn a_lock_of_another_library_is_busy() {
     // The values that redis-py, node-redlock, rslock and a plain SET write.
     server.command(&["SET", HOLD, "0a1b2c", "NX", "PX", "60000"]);
     let before = dump(&server);
+    assert!(locks.mutex("foreign").try_acquire_blocking().unwrap().is_none());
     let error =
         locks.mutex("foreign").wait(Duration::from_millis(100)).acquire_blocking().unwrap_err();
     let LockError::Busy(busy) = &error else { panic!("{error:?}") };

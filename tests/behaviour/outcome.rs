@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use distlock::{LockError, LockManager, current, distributed_lock};
-use testkit::ReservedPort;
+use testkit::{ReservedPort, eventually};
 
 use crate::support::{LIMIT, connect, server, until_free, until_waiting};
 
@@ -122,7 +122,7 @@ fn in_anyhow(locks: &LockManager) -> anyhow::Result<u32> {
 fn a_function_of_io_yields_lock_errors_of_a_fitting_kind() {
     let server = server();
     let locks = connect(&server);
-    assert_eq!(in_io(&locks).unwrap(), 7);
+    eventually(LIMIT, "it is connected", || in_io(&locks).is_ok_and(|value| value == 7));
     let guard = locks.mutex("outcome").wait(LIMIT).acquire_blocking().unwrap();
     let error = in_io(&locks).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::WouldBlock);

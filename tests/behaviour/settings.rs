@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use distlock::{LockError, LockManager, distributed_lock};
-use testkit::RedisServer;
+use testkit::{RedisServer, eventually};
 
 use crate::support::{LIMIT, connect, server};
 
@@ -146,6 +146,7 @@ fn a_manager_brings_the_defaults_of_its_calls() {
     let (server, _, guard) = occupied();
     let builder = LockManager::builder().url(server.url()).wait(Duration::from_millis(50));
     let hasty = builder.build().unwrap();
+    eventually(LIMIT, "it is connected", || hasty.mutex("free").acquire_blocking().is_ok());
     let error = hasty.mutex("settings").acquire_blocking().unwrap_err();
     assert!(matches!(error, LockError::Busy { .. }), "{error:?}");
     drop(guard);
