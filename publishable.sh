@@ -60,6 +60,8 @@ workspace() {
   echo '[workspace]'
   echo 'resolver = "3"'
   echo 'members = ["user", "distlock-macros", "distlock-runtime", "distlock"]'
+  echo '[profile.dev]'
+  echo 'debug = false'
   echo '[patch.crates-io]'
   local crate
   for crate in "${CRATES[@]}"; do echo "$crate = { path = \"$crate\" }"; done
