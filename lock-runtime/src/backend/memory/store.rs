@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::backend::memory::store::fence_counter::{FenceCounter, ServerTime, count, micros};
-use crate::backend::memory::store::key_state::{KeyOp, KeyState, Publish, StoredHold};
+use crate::backend::memory::store::key_state::{KeyOp, KeyState, Publish, StoredHold, WORK};
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::{HolderInfo, OwnerInfo};
 use crate::types::request_id::RequestId;
@@ -30,7 +30,7 @@ use crate::wire::command::{
 };
 use crate::wire::keyspace::{EVERYONE, WAITER_LEASE};
 use crate::wire::reply::{
-    BlockedRequest, LockState, Notification, ProbeReply, RenewalReply, Reply, WaiterInfo,
+    BlockedRequest, LockState, Notification, ProbeReply, RenewalReply, Reply,
 };
 
 /// All locks of a server, in memory.
@@ -116,7 +116,10 @@ impl MemoryStore {
         let mut record = self.records.remove(&request.key).unwrap_or_default();
         record.expire(now);
         let counter = &mut self.counter;
-        let answer = act(KeyOp { now, counter, record: &mut record, request, publish });
+        let (work, unreachable) = (WORK, HashSet::new());
+        let record_ref = &mut record;
+        let answer =
+            act(KeyOp { now, counter, record: record_ref, request, publish, work, unreachable });
         if !record.is_empty(now) {
             self.records.insert(request.key.clone(), record);
         }
@@ -129,7 +132,7 @@ impl MemoryStore {
             "the script refuses it"
         );
         let free = acquires.iter().all(|acquire| {
-            self.live(now, &acquire.request.key).is_none_or(|record| record.is_untouched())
+            self.records.get(&acquire.request.key).is_none_or(|record| record.is_empty(now))
         });
         let min_fence =
             acquires.iter().map(|acquire| acquire.request.min_fence).fold(Fence::ZERO, Ord::max);
@@ -143,11 +146,8 @@ impl MemoryStore {
             let fences = FenceRange::new(fence, 1);
             let inbox = acquire.inbox.clone();
             let hold = StoredHold::Ours { holder, fences, inbox, contended: false };
-            self.records.entry(acquire.request.key.clone()).or_default().put_hold(
-                now,
-                hold,
-                acquire.ttl,
-            );
+            let record = self.records.entry(acquire.request.key.clone()).or_default();
+            record.put_hold(now, hold, acquire.ttl);
         }
         Some(fences)
     }
@@ -155,8 +155,12 @@ impl MemoryStore {
     fn renew(&mut self, now: ServerTime, entry: &Renewal) -> RenewalReply {
         match entry {
             Renewal::Hold { key, id, ttl } => {
-                let record = self.live(now, key);
-                record.map_or(RenewalReply::NotHeld, |record| record.renew_hold(now, *id, *ttl))
+                let record = self.live(now, key).filter(|_| ttl.as_millis() > 0);
+                match record.and_then(|record| record.extend_hold(now, *id, *ttl)) {
+                    Some(grant) if grant.contended => RenewalReply::RenewedContended,
+                    Some(_) => RenewalReply::Renewed,
+                    None => RenewalReply::NotHeld,
+                }
             }
             Renewal::Waiter { key, id, lease } => {
                 let record = self.live(now, key);
@@ -169,18 +173,14 @@ impl MemoryStore {
     fn inspect(&mut self, now: ServerTime, key: &str, limit: u32) -> LockState {
         let empty = KeyState::default();
         let record: &KeyState = self.live(now, key).map_or(&empty, |record| record);
-        let (waiting, live) = record.seen_waiters(now);
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let waiters = live.into_iter().take(limit);
+        let (waiting, mut waiters) = record.seen_waiters(now);
+        waiters.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         LockState {
             holder: record.holder().cloned(),
-            not_a_lock: matches!(
-                record.hold(),
-                Some(StoredHold::NotALock | StoredHold::OtherClientLock)
-            ),
+            not_a_lock: record.hold.is_some() && record.holder().is_none(),
             left: record.hold_left(now),
             waiting,
-            waiters: waiters.map(|(id, owner)| WaiterInfo { id, owner: owner.clone() }).collect(),
+            waiters,
         }
     }
 
@@ -220,38 +220,38 @@ impl MemoryStore {
     /// The bound on all leases, as last announced to the server.
     #[cfg(any(test, distlock_verification))]
     #[must_use]
-    pub const fn max_lease(&self) -> std::time::Duration {
+    pub const fn max_lease(&self) -> Duration {
         self.max_lease
     }
 
     /// Forgets what it knew of the longest lease, as SCRIPT FLUSH does.
     #[cfg(distlock_verification)]
     pub fn forget_scripts(&mut self) {
-        self.max_lease = std::time::Duration::ZERO;
+        self.max_lease = Duration::ZERO;
     }
 
     /// A client that has just found out loads its scripts again.
     #[cfg(distlock_verification)]
-    pub fn load_scripts(&mut self, max_lease: std::time::Duration) {
+    pub fn load_scripts(&mut self, max_lease: Duration) {
         self.max_lease = self.max_lease.max(max_lease);
     }
 
     /// Deletes the hold of a lock, no matter which process has it.
     #[cfg(any(distlock_verification, feature = "test-util"))]
     pub fn delete_hold(&mut self, key: &str) {
-        self.records.entry(key.into()).or_default().delete_hold();
+        self.records.entry(key.into()).or_default().hold = None;
     }
 
     /// Deletes the queue of a lock, with all who wait in it.
     #[cfg(distlock_verification)]
     pub fn delete_queue(&mut self, key: &str) {
-        self.records.entry(key.into()).or_default().delete_queue();
+        self.records.entry(key.into()).or_default().queue = None;
     }
 
     /// Deletes the tombstones of a lock.
     #[cfg(distlock_verification)]
     pub fn delete_cancelled(&mut self, key: &str) {
-        self.records.entry(key.into()).or_default().delete_cancelled();
+        self.records.entry(key.into()).or_default().cancelled = None;
     }
 
     /// Whether there is a fence counter, or the grace period after a data loss.
@@ -270,14 +270,15 @@ impl MemoryStore {
     /// Puts a key that is not a lock under the name of this lock, for good.
     #[cfg(any(test, distlock_verification))]
     pub fn put_not_a_lock(&mut self, key: &str) {
-        self.records.entry(key.into()).or_default().put_not_a_lock();
+        let record = self.records.entry(key.into()).or_default();
+        record.hold = Some(fence_counter::WithTtl::lasting(StoredHold::Foreign));
     }
 
     /// Puts the lock of another kind of client under the name of this lock.
     #[cfg(test)]
-    pub fn put_other_client_lock(&mut self, now_us: u64, key: &str, ttl: std::time::Duration) {
+    pub fn put_other_client_lock(&mut self, now_us: u64, key: &str, ttl: Duration) {
         let record = self.records.entry(key.into()).or_default();
-        record.put_other_client_lock(ServerTime::from_micros(now_us), ttl);
+        record.put_hold(ServerTime::from_micros(now_us), StoredHold::Foreign, ttl);
     }
 
     /// Whether nothing is stored but the fence counter.
