@@ -165,7 +165,7 @@ impl Command {
     pub fn decode(&self, answer: &RawReply) -> Result<Reply, String> {
         let reply = match self {
             Self::Acquire(acquire) => acquire_reply(acquire, answer).map(Reply::Acquire),
-            Self::AcquireAll(acquires) => acquired_all(acquires, answer).map(Reply::AcquiredAll),
+            Self::AcquireAll(acquires) => acquired_all(acquires, answer),
             Self::Release { .. } | Self::Cancel { .. } => ended(answer).map(Reply::Released),
             Self::Renew(entries) => renewed(entries, answer).map(Reply::Renewed),
             Self::RaiseMaxLease(_) => answer.text().map(|_| Reply::MaxLeaseRaised),
@@ -243,11 +243,12 @@ fn granted(words: &[RawReply]) -> Option<Grant> {
     Some(Grant { fences, contended: contended.int()? == 1 })
 }
 
-fn acquired_all(acquires: &[Acquire], answer: &RawReply) -> Option<Option<FenceRange>> {
-    match answer.count()? {
-        0 => Some(None),
-        first => fence_range(first, u32::try_from(acquires.len()).ok()?).map(Some),
-    }
+fn acquired_all(acquires: &[Acquire], answer: &RawReply) -> Option<Reply> {
+    let fences = match answer.count()? {
+        0 => None,
+        first => Some(fence_range(first, u32::try_from(acquires.len()).ok()?)?),
+    };
+    Some(Reply::AcquiredAll(fences))
 }
 
 fn ended(answer: &RawReply) -> Option<bool> {

@@ -130,7 +130,9 @@ impl<'a> Batch<'a> {
                         "unexpected reply to several calls together: {answer:?}"
                     )),
                 };
-                numbers.iter().for_each(|&number| replies[number] = Err(error.clone()));
+                for &number in numbers {
+                    replies[number] = Err(error.clone());
+                }
             }
         }
     }

@@ -26,30 +26,21 @@ impl From<RedisError> for OpenError {
     }
 }
 
-/// The class of an error code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ErrorClass {
-    /// It does not know the script.
-    ScriptMissing,
-    /// Temporarily impossible.
-    TryAgain,
-    /// Refused until the server is repaired or recovers, which may be soon: a replica that
-    /// restarts, a disk that gets space.
-    Unhealthy,
-    /// Not a primary, or not at present: the address may lead to another server by now.
-    NotPrimary,
-    /// No.
-    Refused,
-}
-
-fn class_of(code: &str) -> ErrorClass {
+/// What an error code means: for the command, and for an attempt to connect.
+fn meaning(code: &str) -> (fn(String) -> CommandError, ConnectErrorKind) {
     match code {
-        "NOSCRIPT" => ErrorClass::ScriptMissing,
-        "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" => ErrorClass::TryAgain,
-        "OOM" | "MISCONF" | "NOREPLICAS" => ErrorClass::Unhealthy,
-        // A server that loads its data although it was connected to before has become a replica.
-        "READONLY" | "MASTERDOWN" | "LOADING" => ErrorClass::NotPrimary,
-        _ => ErrorClass::Refused,
+        "NOSCRIPT" => (|_| CommandError::ScriptMissing, ConnectErrorKind::Unreachable),
+        "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" => {
+            (CommandError::TryAgain, ConnectErrorKind::Unreachable)
+        }
+        // Until the server is repaired or recovers, which may be soon: a replica that restarts, a
+        // disk that gets space.
+        "OOM" | "MISCONF" | "NOREPLICAS" => (CommandError::Unhealthy, ConnectErrorKind::Unsuitable),
+        // Not a primary, or not at present: the address may lead to another server by now. One that
+        // loads its data although it was connected to before has become a replica.
+        "READONLY" => (CommandError::NotPrimary, ConnectErrorKind::Unsuitable),
+        "MASTERDOWN" | "LOADING" => (CommandError::NotPrimary, ConnectErrorKind::Unreachable),
+        _ => (CommandError::Refused, ConnectErrorKind::Permanent),
     }
 }
 
@@ -72,14 +63,8 @@ pub(crate) fn call_error(error: &RedisError) -> CommandError {
     if matches!(error.kind(), ErrorKind::Io | ErrorKind::Parse) {
         return CommandError::ConnectionLost;
     }
-    let text = error.to_string();
-    match class_of(code(error)) {
-        ErrorClass::ScriptMissing => CommandError::ScriptMissing,
-        ErrorClass::TryAgain => CommandError::TryAgain(text),
-        ErrorClass::Unhealthy => CommandError::Unhealthy(text),
-        ErrorClass::NotPrimary => CommandError::NotPrimary(text),
-        ErrorClass::Refused => CommandError::Refused(text),
-    }
+    let (outcome, _) = meaning(code(error));
+    outcome(error.to_string())
 }
 
 /// The error of an attempt to connect. If the server's text does not say what to do, a hint follows
@@ -127,19 +112,61 @@ fn explain(address: &ConnectionAddr, error: &RedisError) -> (ConnectErrorKind, S
                 let text = format!("{text}; raise its maxclients, or close connections");
                 return (ConnectErrorKind::Unreachable, text);
             }
-            let kind = match class_of(code) {
-                ErrorClass::NotPrimary if code == "READONLY" => ConnectErrorKind::Unsuitable,
-                ErrorClass::ScriptMissing | ErrorClass::TryAgain | ErrorClass::NotPrimary => {
-                    ConnectErrorKind::Unreachable
-                }
-                ErrorClass::Unhealthy => ConnectErrorKind::Unsuitable,
-                ErrorClass::Refused => ConnectErrorKind::Permanent,
-            };
-            (kind, text)
+            (meaning(code).1, text)
         }
         _ => (ConnectErrorKind::Unreachable, text),
     }
 }
+
+/// What a TLS error means, and what to do: the first row of which the text has the first word, and
+/// one of the others if there are any.
+const TLS_ERRORS: [(&str, &[&str], &str, &str); 8] = [
+    (
+        BAD_CERTIFICATE,
+        &["UnknownIssuer", "CaUsedAsEndEntity", "BadSignature"],
+        "the server's certificate comes from an authority that is not trusted",
+        "pass the authority's certificate to `ca_certificate`",
+    ),
+    (
+        BAD_CERTIFICATE,
+        &["not valid for", "NotValidForName"],
+        "the server's certificate is for another name",
+        "connect with a host name of the certificate",
+    ),
+    (
+        BAD_CERTIFICATE,
+        &["not valid yet", "NotValidYet"],
+        "the server's certificate is not valid yet",
+        "check the clock of this machine",
+    ),
+    (
+        BAD_CERTIFICATE,
+        &["expired", "Expired"],
+        "the server's certificate has expired",
+        "renew it, or check the clock of this machine",
+    ),
+    (BAD_CERTIFICATE, &[], "the server's certificate is not accepted", "replace it"),
+    (
+        "CertificateRequired",
+        &[],
+        "the server asks for a certificate of the client",
+        "set `client_certificate`",
+    ),
+    (
+        "received fatal alert",
+        &["Certificate", "UnknownCA", "DecryptError"],
+        "the server does not accept the client's certificate",
+        "set `client_certificate` to one that its authority has issued",
+    ),
+    (
+        "received fatal alert",
+        &[],
+        "the server broke off the TLS handshake",
+        "compare the TLS versions and ciphers of both sides",
+    ),
+];
+
+const BAD_CERTIFICATE: &str = "invalid peer certificate";
 
 /// TLS errors arrive as transport errors; only their text distinguishes them.
 fn of_transport(
@@ -148,55 +175,22 @@ fn of_transport(
     text: String,
 ) -> (ConnectErrorKind, String) {
     let has = |word: &str| text.contains(word);
-    let (what, next) = if has("invalid peer certificate") {
-        of_certificate(&text)
-    } else if has("received corrupt message") {
+    if has("received corrupt message") {
         return (ConnectErrorKind::Permanent, WITHOUT_TLS.to_owned());
-    } else if has("CertificateRequired") {
-        ("the server asks for a certificate of the client", "set `client_certificate`")
-    } else if has("received fatal alert")
-        && (has("Certificate") || has("UnknownCA") || has("DecryptError"))
-    {
-        (
-            "the server does not accept the client's certificate",
-            "set `client_certificate` to one that its authority has issued",
-        )
-    } else if has("received fatal alert") {
-        (
-            "the server broke off the TLS handshake",
-            "compare the TLS versions and ciphers of both sides",
-        )
-    } else if matches!(address, ConnectionAddr::Tcp(..))
-        && error.is_connection_dropped()
-        && !error.is_connection_refusal()
-    {
+    }
+    let is_told = |(word, others, ..): &&(&str, &[&str], &str, &str)| {
+        has(word) && (others.is_empty() || others.iter().any(|&word| has(word)))
+    };
+    if let Some((.., what, next)) = TLS_ERRORS.iter().find(is_told) {
+        let text = format!("{what} ({}); {next}", text.replace(';', ","));
+        return (ConnectErrorKind::Permanent, text);
+    }
+    let is_dropped = error.is_connection_dropped() && !error.is_connection_refusal();
+    if matches!(address, ConnectionAddr::Tcp(..)) && is_dropped {
         let next = "check that a Redis server listens there, and write rediss:// if it expects TLS";
         return (ConnectErrorKind::Unreachable, format!("{text}; {next}"));
-    } else {
-        return (ConnectErrorKind::Unreachable, text);
-    };
-    (ConnectErrorKind::Permanent, format!("{what} ({}); {next}", text.replace(';', ",")))
-}
-
-fn of_certificate(text: &str) -> (&'static str, &'static str) {
-    let has = |word: &str| text.contains(word);
-    if has("UnknownIssuer") || has("CaUsedAsEndEntity") || has("BadSignature") {
-        (
-            "the server's certificate comes from an authority that is not trusted",
-            "pass the authority's certificate to `ca_certificate`",
-        )
-    } else if has("not valid for") || has("NotValidForName") {
-        (
-            "the server's certificate is for another name",
-            "connect with a host name of the certificate",
-        )
-    } else if has("not valid yet") || has("NotValidYet") {
-        ("the server's certificate is not valid yet", "check the clock of this machine")
-    } else if has("expired") || has("Expired") {
-        ("the server's certificate has expired", "renew it, or check the clock of this machine")
-    } else {
-        ("the server's certificate is not accepted", "replace it")
     }
+    (ConnectErrorKind::Unreachable, text)
 }
 
 #[cfg(test)]

@@ -148,8 +148,8 @@ impl KeyOp<'_, '_> {
     }
 
     /// Grants the lock to the first live waiter whose process can be notified. Returns false if the
-    /// request itself may have it, because no live waiter comes first; the error is the instant until
-    /// which no token is issued, in microseconds.
+    /// request itself may have it, because no live waiter comes first. The error is the instant
+    /// until which no token is issued, in microseconds.
     fn grant_next(&mut self) -> Result<bool, u64> {
         loop {
             let (id, fence_count) = match self.first_waiter() {
