@@ -9,8 +9,7 @@ for lock = 1, #KEYS - 1 do
   if not is_hold(value, ARGV[lock + 2]) then
     answers[lock] = 0
   elseif string.sub(value, 4, 4) == '-' then
-    -- Before Redis 7.2 only an error that is raised says which command was rejected.
-    answers[lock] = #KEYS == 2 and redis.call('DEL', KEYS[lock]) or redis.pcall('DEL', KEYS[lock])
+    answers[lock] = redis.pcall('DEL', KEYS[lock])
   else
     contended = contended or {}
     contended[lock] = value
