@@ -30,8 +30,9 @@ use crate::local::grant_channel::{
 };
 use crate::local::lease::{Callback, Lease, LeaseBackend, LeaseRef};
 use crate::local::queue::{
-    AcquireAction, AcquireParams, LocalQueue, LongSection, RunningSection, TickReport, WaiterId,
+    AcquireAction, AcquireParams, LocalQueue, LongSection, RunningSection, TickReport,
 };
+use crate::local::waiters::WaiterId;
 use crate::protocol::request::{Failure, Loss, ReleaseOutcome, RequestParams};
 use crate::types::environment::{Mutex, MutexGuard, new_request_id};
 use crate::types::fence::Fence;

@@ -32,9 +32,9 @@
 #[cfg(test)]
 pub(super) mod tests;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::local::waiters::{WaiterId, WaiterList};
 use crate::protocol::request::Failure;
 use crate::protocol::timing::{claim_ttl, warn_again_at, warn_at};
 use crate::types::fence::{Fence, FenceRange};
@@ -98,9 +98,6 @@ impl AcquireParams {
     }
 }
 
-/// Identifies a waiter of one queue. Ids increase.
-pub(super) type WaiterId = u64;
-
 /// `S` reports the outcome to a waiter.
 #[derive(Debug)]
 pub(super) struct LocalQueue<S> {
@@ -115,8 +112,7 @@ pub(super) struct LocalQueue<S> {
     /// Other processes wanted this lock recently. Until this instant the handoff limit applies from
     /// the start of a grant, not only after the server reports contention.
     contention_until: Timestamp,
-    /// In the order in which they came.
-    waiters: BTreeMap<WaiterId, LocalWaiter<S>>,
+    waiters: WaiterList<LocalWaiter<S>>,
     /// The server grants this key to nobody before, as far as it said.
     no_grant_before: Timestamp,
     next_waiter_id: WaiterId,
@@ -208,7 +204,7 @@ impl<S> LocalQueue<S> {
             pending_request: None,
             pending_contended: false,
             contention_until: Timestamp::ZERO,
-            waiters: BTreeMap::new(),
+            waiters: WaiterList::new(),
             no_grant_before: Timestamp::ZERO,
             next_waiter_id: 0,
             fence_count: MIN_FENCE_COUNT,
@@ -254,10 +250,10 @@ impl<S> LocalQueue<S> {
         let id = self.next_waiter_id;
         self.next_waiter_id += 1;
         let warn_at = warn_at(params.since);
-        self.waiters.insert(id, LocalWaiter { params, warn_at, queued_locally: false, sender });
+        self.waiters.push_back(id, LocalWaiter { params, warn_at, queued_locally: false, sender });
         self.advance(now);
         if self.waiters.len() > self.known()
-            && let Some(waiter) = self.waiters.get_mut(&id)
+            && let Some(waiter) = self.waiters.back_mut()
         {
             waiter.queued_locally = true;
         }
@@ -272,7 +268,7 @@ impl<S> LocalQueue<S> {
     /// The waiters to nudge.
     pub(super) fn next_waiters(&self) -> impl Iterator<Item = &S> {
         let few = if self.sections_are_short() { MAX_NUDGED } else { 0 };
-        self.waiters.values().take(few).map(|waiter| &waiter.sender)
+        self.waiters.iter().take(few).map(|waiter| &waiter.sender)
     }
 
     /// Whether a caller that joins now would be the first.
@@ -282,9 +278,9 @@ impl<S> LocalQueue<S> {
 
     /// The future of this waiter was dropped.
     pub(super) fn cancel(&mut self, id: WaiterId) {
-        let was_first = self.waiters.first_key_value().is_some_and(|(first, _)| *first == id);
-        self.waiters.remove(&id);
-        if was_first && let Some(withdrawn) = self.pending_request.take() {
+        if self.waiters.remove(id) == Some(true)
+            && let Some(withdrawn) = self.pending_request.take()
+        {
             self.acquire(Some(withdrawn));
         }
     }
@@ -329,7 +325,7 @@ impl<S> LocalQueue<S> {
         if self.pending_request.take_if(|pending| *pending == id).is_none() {
             return;
         }
-        if let Some((_, first)) = self.waiters.pop_first() {
+        if let Some(first) = self.waiters.pop_front() {
             self.actions.failed.push((first.sender, failure));
         }
         self.advance(now);
@@ -419,10 +415,10 @@ impl<S> LocalQueue<S> {
 
     /// Removes all waiters. Drop them with the queue unlocked: that wakes their tasks.
     #[must_use]
-    pub(super) fn clear(&mut self) -> BTreeMap<WaiterId, LocalWaiter<S>> {
+    pub(super) fn clear(&mut self) -> WaiterList<LocalWaiter<S>> {
         self.pending_request = None;
         self.lease = None;
-        std::mem::take(&mut self.waiters)
+        std::mem::replace(&mut self.waiters, WaiterList::new())
     }
 
     pub(super) fn waiter_count(&self) -> usize {
@@ -451,7 +447,7 @@ impl<S> LocalQueue<S> {
 
     /// The waiters that the server does not know.
     pub(super) fn unknown_waiters(&self) -> impl Iterator<Item = &AcquireParams> {
-        self.waiters.values().skip(self.known()).map(|waiter| &waiter.params)
+        self.waiters.iter().skip(self.known()).map(|waiter| &waiter.params)
     }
 
     /// When an unclaimed grant of this lease is taken back.
@@ -461,7 +457,7 @@ impl<S> LocalQueue<S> {
     }
 
     fn first(&self) -> Option<&LocalWaiter<S>> {
-        self.waiters.first_key_value().map(|(_, waiter)| waiter)
+        self.waiters.front()
     }
 
     /// How many waiters the server knows: the first, or none.
@@ -493,9 +489,7 @@ impl<S> LocalQueue<S> {
     /// Starts the section of the first waiter.
     fn start(&mut self, now: Timestamp) {
         let Some(lease) = &mut self.lease else { return };
-        let Some((_, LocalWaiter { params, sender, .. })) = self.waiters.pop_first() else {
-            return;
-        };
+        let Some(LocalWaiter { params, sender, .. }) = self.waiters.pop_front() else { return };
         lease.start(now, params);
         self.actions.start = Some(sender);
     }
@@ -559,7 +553,7 @@ impl<S> LocalQueue<S> {
         }
         let (known, no_grant_before) = (self.known(), self.no_grant_before);
         let mut report = TickReport::default();
-        if self.waiters.values().skip(known).all(|waiter| now < waiter.due(no_grant_before)) {
+        if self.waiters.iter().skip(known).all(|waiter| now < waiter.due(no_grant_before)) {
             return report;
         }
         let blocked_by = if let Some(id) = self.pending_request {
@@ -568,24 +562,28 @@ impl<S> LocalQueue<S> {
             let blocked_by = BlockedBy::Holder(self.running().map(holder_of).map(Box::new));
             Failure::Busy(BusyReply { blocked_by, left: None, ahead: 0, ticket: None })
         };
-        let mut timed_out = Vec::new();
-        // The protocol watches the time of the request that the server knows.
-        for (ahead, (&id, waiter)) in self.waiters.iter_mut().enumerate().skip(known) {
+        let mut failures = Vec::new();
+        let timed_out = self.waiters.remove_where(|ahead, waiter| {
+            // The protocol watches the time of the request that the server knows.
+            if ahead < known {
+                return false;
+            }
             let AcquireParams { since, deadline, .. } = waiter.params;
             if deadline.is_some_and(|deadline| deadline <= now || deadline < no_grant_before) {
-                timed_out.push((id, failure_behind(&blocked_by, ahead)));
-            } else if waiter.warn_at <= now {
+                failures.push(failure_behind(&blocked_by, ahead));
+                return true;
+            }
+            if waiter.warn_at <= now {
                 waiter.warn_at = warn_again_at(since, now);
                 let failure = failure_behind(&blocked_by, ahead);
                 let busy = if let Failure::Busy(busy) = failure { Some(busy) } else { None };
                 report.slow_waits.push(SlowWait { waited: now.since(since), busy });
             }
-        }
+            false
+        });
         report.timed_out = timed_out.len();
-        for (id, failure) in timed_out {
-            let waiter = self.waiters.remove(&id);
-            self.actions.failed.extend(waiter.map(|waiter| (waiter.sender, failure)));
-        }
+        let senders = timed_out.into_iter().map(|waiter| waiter.sender);
+        self.actions.failed.extend(senders.zip(failures));
         report
     }
 
@@ -598,8 +596,8 @@ impl<S> LocalQueue<S> {
         let due = |waiter: &LocalWaiter<S>| waiter.due(self.no_grant_before);
         // A tick that is set is early enough for all but perhaps the newest waiter.
         let due = match self.next_wake {
-            Some(_) => self.waiters.last_key_value().map(|(_, newest)| due(newest)),
-            None => self.waiters.values().skip(self.known()).map(due).min(),
+            Some(_) => self.waiters.back().map(due),
+            None => self.waiters.iter().skip(self.known()).map(due).min(),
         };
         let Some(due) = [self.idle_until(), due].into_iter().flatten().min() else { return };
         if self.next_wake.is_none_or(|next_wake| due < next_wake) {
