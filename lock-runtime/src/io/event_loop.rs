@@ -13,7 +13,7 @@ use std::mem;
 use std::panic::catch_unwind;
 use std::pin::{Pin, pin};
 use std::sync::{Mutex, Once};
-use std::task::{Context, Poll, RawWakerVTable};
+use std::task::{Context, Poll, RawWakerVTable, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -95,9 +95,21 @@ struct EventLoop {
 
 impl Drop for EventLoop {
     fn drop(&mut self) {
-        if thread::panicking() {
-            self.sender.mark_panicked();
-            self.dispatcher.lose_all(&Loss::Panicked);
+        if !thread::panicking() {
+            return;
+        }
+        self.sender.mark_panicked();
+        self.messages.close();
+        self.dispatcher.lose_all(&Loss::Panicked);
+        // Callers may have sent requests since. Their queues would wait for an answer forever.
+        let mut context = Context::from_waker(Waker::noop());
+        loop {
+            match self.messages.poll_recv(&mut context) {
+                Poll::Ready(Some(message)) => message.refuse(&Loss::Panicked),
+                Poll::Ready(None) => break,
+                // A caller is in the middle of a send.
+                Poll::Pending => thread::yield_now(),
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::local::key_queue::{IoHandle, KeyQueue};
 use crate::local::lease::Callback;
-use crate::protocol::request::{Failure, ReleaseOutcome, RequestParams};
+use crate::protocol::request::{Failure, Loss, ReleaseOutcome, RequestParams};
 use crate::types::environment::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::types::environment::mpsc::{Receiver, SyncSender, sync_channel};
 use crate::types::owner_info::OwnerInfo;
@@ -54,6 +54,20 @@ pub enum Message {
     /// Panic. For a test.
     #[cfg(test)]
     Panic,
+}
+
+impl Message {
+    /// Answers a request that comes when nothing is granted any more: its queue would wait for the
+    /// answer. Callers notice the end of the other messages' channels.
+    pub fn refuse(self, loss: &Loss) {
+        match self {
+            Self::Acquire(_, _, queue) => queue.close(loss.clone()),
+            Self::AcquireAll(requests) => {
+                requests.into_iter().for_each(|(_, queue)| queue.close(loss.clone()));
+            }
+            _ => {}
+        }
+    }
 }
 
 /// A wait of a caller that holds other locks.

@@ -29,3 +29,28 @@ fn a_dead_io_thread_is_said_and_the_global_manager_may_be_another() {
     global().unwrap().mutex("key").acquire_blocking().unwrap().release_blocking().unwrap();
     assert!(init(manager("global:third")).is_err());
 }
+
+#[test]
+fn requests_end_when_the_io_thread_panics_while_they_are_sent() {
+    for _ in 0..100 {
+        let locks = LockManager::connect("memory://").unwrap();
+        let (done, ended) = std::sync::mpsc::channel();
+        for key in ["one", "other"] {
+            let (locks, done) = (locks.clone(), done.clone());
+            std::thread::spawn(move || {
+                let error = loop {
+                    match locks.mutex(key).acquire_blocking() {
+                        Ok(guard) => drop(guard),
+                        Err(error) => break error,
+                    }
+                };
+                let _ = done.send(error);
+            });
+        }
+        locks.core().mailbox().panic();
+        for _ in 0..2 {
+            let error = ended.recv_timeout(Duration::from_secs(20)).expect("no request hangs");
+            assert!(matches!(error, LockError::Closed(_)), "{error:?}");
+        }
+    }
+}

@@ -200,8 +200,8 @@ impl Dispatcher {
     pub fn message(&mut self, now: Timestamp, message: Message) {
         self.recent_activity = true;
         match message {
-            Message::Acquire(_, _, queue) if self.shutdown_waiters.is_some() => {
-                queue.close(Loss::Shutdown);
+            Message::Acquire(..) | Message::AcquireAll(_) if self.shutdown_waiters.is_some() => {
+                message.refuse(&Loss::Shutdown);
             }
             Message::Acquire(request, replaces, queue) => {
                 self.queues.insert(request.id, queue);
@@ -211,11 +211,6 @@ impl Dispatcher {
                         self.protocol.replace(now, old, *request);
                     }
                     None => self.protocol.acquire(now, *request),
-                }
-            }
-            Message::AcquireAll(requests) if self.shutdown_waiters.is_some() => {
-                for (_, queue) in requests {
-                    queue.close(Loss::Shutdown);
                 }
             }
             Message::AcquireAll(requests) => {
