@@ -105,7 +105,7 @@ errors! {
     url_as_manager(url, example) = "`manager` takes a `LockManager`: make one once with \
         `LockManager::connect({url})` and name it here, for example `{example}`";
     linger_with_fairness() = "`linger` keeps the lock for this process, `fairness = strict` gives \
-        it to whoever asked first: remove one of them";
+        it to the call that asked first: remove one of them";
     holds_of_one_key() = "names in brackets go with a list of keys: write `hold = name`";
     number_of_holds(keys, holds) = "the list has {keys}, and this binds {holds}: write a name for \
         each key in the order of the list, and `_` for one that is not needed";
