@@ -63,7 +63,9 @@ impl Message {
         match self {
             Self::Acquire(_, _, queue) => queue.close(loss.clone()),
             Self::AcquireAll(requests) => {
-                requests.into_iter().for_each(|(_, queue)| queue.close(loss.clone()));
+                for (_, queue) in requests {
+                    queue.close(loss.clone());
+                }
             }
             _ => {}
         }
