@@ -118,7 +118,11 @@ impl QueueTable {
 
     pub fn join(&self, key: &Arc<str>, params: AcquireParams) -> WaitForTurn {
         loop {
-            let queue = if params.alone { self.queue_of_one(key) } else { self.queue(key) };
+            let queue = if params.alone {
+                KeyQueue::queue_of_one(key, &self.context)
+            } else {
+                self.queue(key)
+            };
             match queue.join(params) {
                 Some(wait) => return wait,
                 None => self.shard(key).remove(&queue),
@@ -129,7 +133,8 @@ impl QueueTable {
     /// Asks for several keys in one command. The server grants all or none.
     pub fn join_all(&self, keys: &[&str], params: AcquireParams) -> Vec<WaitForTurn> {
         let params = params.alone();
-        let queues: Vec<_> = keys.iter().map(|&key| self.queue_of_one(&key.into())).collect();
+        let queues: Vec<_> =
+            keys.iter().map(|&key| KeyQueue::queue_of_one(&key.into(), &self.context)).collect();
         let joined = queues.iter().map(|queue| queue.join_without_sending(params));
         let (waits, requests): (_, Vec<_>) = joined.unzip();
         let requests = requests.into_iter().zip(queues.iter().cloned()).collect();
@@ -159,11 +164,6 @@ impl QueueTable {
             KeyQueue::new(Arc::clone(key), Arc::downgrade(shard), Arc::clone(&self.context));
         queues.insert(Arc::clone(key), Arc::clone(&queue));
         queue
-    }
-
-    /// A queue that no other caller joins.
-    fn queue_of_one(&self, key: &Arc<str>) -> Arc<KeyQueue> {
-        KeyQueue::new(Arc::clone(key), Weak::new(), Arc::clone(&self.context))
     }
 
     fn shard(&self, key: &str) -> &Arc<Shard> {
@@ -281,6 +281,11 @@ impl KeyQueue {
         })
     }
 
+    /// A queue that no other caller joins.
+    fn queue_of_one(key: &Arc<str>, context: &Arc<QueueContext>) -> Arc<Self> {
+        Self::new(Arc::clone(key), Weak::new(), Arc::clone(context))
+    }
+
     pub fn key(&self) -> &Arc<str> {
         &self.key
     }
@@ -307,7 +312,7 @@ impl KeyQueue {
         if !params.queue && !is_next {
             // It must not wait here, and whether it would have to is for the server to say.
             drop(state);
-            let queue = Self::new(Arc::clone(&self.key), Weak::new(), Arc::clone(&self.context));
+            let queue = Self::queue_of_one(&self.key, &self.context);
             return queue.join(params.alone());
         }
         let wait = self.add_waiter(&mut state, params);

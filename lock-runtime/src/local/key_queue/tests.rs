@@ -54,9 +54,9 @@ impl IoHandle for FakeIo {
         oneshot::channel().1
     }
 
-    fn ensure_ttl(&self, _nonce: RequestId, _ttl: Duration) {}
+    fn ensure_ttl(&self, _id: RequestId, _ttl: Duration) {}
 
-    fn renew_now(&self, _nonce: RequestId, _ttl: Duration) -> oneshot::Receiver<Timestamp> {
+    fn renew_now(&self, _id: RequestId, _ttl: Duration) -> oneshot::Receiver<Timestamp> {
         oneshot::channel().1
     }
 
@@ -64,7 +64,7 @@ impl IoHandle for FakeIo {
         callback();
     }
 
-    fn reset_max_hold(&self, _nonce: RequestId, _at: Timestamp) {}
+    fn reset_max_hold(&self, _id: RequestId, _at: Timestamp) {}
 
     fn set_timer(&self, _at: Timestamp, _queue: Weak<KeyQueue>) -> u64 {
         0
@@ -81,7 +81,7 @@ impl FakeIo {
         let grant = Grant { fences, contended: false };
         let now = time::now();
         let pending = queue.granted(now, id, grant, now.plus(TTL));
-        pending.expect("somebody waits").deliver();
+        pending.expect("a caller waits").deliver();
         (id, queue)
     }
 }

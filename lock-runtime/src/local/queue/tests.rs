@@ -218,7 +218,7 @@ impl TestQueue {
 
     /// The latest section ends.
     fn released(&mut self, now: u64) -> Seen {
-        let (id, fence) = self.running.expect("somebody is inside");
+        let (id, fence) = self.running.expect("a section runs");
         self.queue.released(at(now), id, fence);
         self.see()
     }

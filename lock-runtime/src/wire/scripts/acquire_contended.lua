@@ -1,7 +1,7 @@
 -- The contended acquire: turns a request id into a hold or into a queue entry with its own short
 -- lease. It is also the waiter's question "is it my turn?", and asking again with the same request
 -- id changes nothing.
--- Answers {4, first fencing token, how many tokens, 1 if somebody may be queued else 0} for the
+-- Answers {4, first fencing token, how many tokens, 1 if a request may be queued else 0} for the
 -- hold, or {code, ms, position, ticket, holder}:
 --   0 waiting (or busy, when not queued), ms = what is left of the holder's TTL, -1 if it has none;
 --     0 without a holder: ask again at once. The holder is '' if that is another kind of client.

@@ -1,6 +1,6 @@
 -- What acquire_contended, release_contended and cancel share. All of them have
 -- KEYS: hold of each lock, then fence   ARGV: floor, grace ms, ...
---   hold       string 'dl1' + ('w' if somebody may be queued, else '-') + request id, fence, block,
+--   hold       string 'dl1' + ('w' if requests may wait, else '-') + request id, fence, block,
 --     inbox, description
 --   queue      sorted set of the waiters' request ids by ticket
 --   waiters    hash request id -> 'lease deadline in server us, claim ms, block, inbox,

@@ -1,6 +1,6 @@
 -- Prolongs many holds and waiters' leases in one call; what is not there is never made.
 -- KEYS: hold of the lock of each entry   ARGV: of each entry
---   'h', request id, ttl ms     a hold     answers 1 renewed, 2 and somebody may be queued, 0 not
+--   'h', request id, ttl ms     a hold     answers 1 renewed, 2 and a request may be queued, 0 not
 --     its any more
 --   'w', request id, lease ms   a waiter   answers the holder's PTTL, or -1: ask with acquire
 -- No entry may make the call fail for the others: companions of a foreign type count as absent, and

@@ -57,22 +57,22 @@ impl Work {
 }
 
 impl LeaseBackend for Work {
-    fn release(&self, _nonce: RequestId, _fence: Fence) {
+    fn release(&self, _id: RequestId, _fence: Fence) {
         let done = self.done.iter().map(|done| done.load(Ordering::Relaxed)).sum::<u32>();
         assert_eq!(done, 2, "the release overtook work under the hold");
     }
 
     fn release_and_confirm(
         &self,
-        _nonce: RequestId,
+        _id: RequestId,
         _fence: Fence,
     ) -> oneshot::Receiver<ReleaseOutcome> {
         oneshot::channel().1
     }
 
-    fn ensure_ttl(&self, _nonce: RequestId, _ttl: Duration) {}
+    fn ensure_ttl(&self, _id: RequestId, _ttl: Duration) {}
 
-    fn renew_now(&self, _nonce: RequestId, _ttl: Duration) -> oneshot::Receiver<Timestamp> {
+    fn renew_now(&self, _id: RequestId, _ttl: Duration) -> oneshot::Receiver<Timestamp> {
         oneshot::channel().1
     }
 

@@ -19,7 +19,7 @@ fn kept() -> TestQueue {
 fn the_next_section_starts_at_once_under_the_next_token() {
     let mut queue = kept();
     assert_eq!(queue.take_idle(lingering(309)), Some(FIRST + 1));
-    assert_eq!(queue.take_idle(lingering(309)), None, "somebody is inside");
+    assert_eq!(queue.take_idle(lingering(309)), None, "a section runs");
     assert_eq!(queue.released(310), nothing());
     assert_eq!(queue.take_idle(params(311)), Some(FIRST + 2));
     assert_eq!(queue.released(312), releases(1), "the latest section's linger counts");
@@ -46,7 +46,7 @@ fn a_tick_releases_it() {
 fn an_earlier_tick_does_not_release_it() {
     let mut queue = kept();
     queue.take_idle(lingering(100));
-    assert_eq!(queue.tick(310).0, nothing(), "somebody is inside");
+    assert_eq!(queue.tick(310).0, nothing(), "a section runs");
     queue.released(400);
     assert_eq!(queue.tick(699).0, nothing());
     assert_eq!(queue.tick(700).0, releases(1));
@@ -132,7 +132,7 @@ fn it_is_released_on_request() {
     assert_eq!(queue.see(), releases(1));
     let mut queue = TestQueue::held_with(lingering(0));
     queue.queue.release_idle();
-    assert_eq!(queue.see(), nothing(), "somebody is inside");
+    assert_eq!(queue.see(), nothing(), "a section runs");
 }
 
 #[test]
