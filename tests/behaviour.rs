@@ -33,6 +33,7 @@ mod behaviour {
     mod sharing;
     mod short_holds;
     mod siblings;
+    mod stalled_reader;
     mod subscribers;
     mod sync_in_task;
     mod thread_ends;

@@ -9,7 +9,7 @@
 //! 4. `protocol`: what to do on each reply, notification or timer. Pure; time is an argument.
 //! 5. `backend`: where commands are sent: a Redis server or the in-memory server.
 //! 6. `local`: the lease of this process and its local queue for each key.
-//! 7. `io`: the I/O thread that runs the protocol over a backend.
+//! 7. `link`: one connection and its protocol, driven by those who wait for it.
 //! 8. `owner`: the chain of holds around the running code. Independent of Redis.
 //! 9. `error`: errors and their messages.
 //! 10. `acquire`: acquiring and releasing, for guards and for the attribute.
@@ -26,7 +26,7 @@ mod acquire;
 mod api;
 mod backend;
 pub mod error;
-mod io;
+mod link;
 mod local;
 mod macro_support;
 mod owner;

@@ -2,24 +2,18 @@
 //! under `cfg(distlock_verification)`, which only the workspace of these crates sets. No cargo
 //! feature sets it.
 
-use std::time::Duration;
-
-use crate::acquire::core::CoreSettings;
-use crate::acquire::options::Options;
-use crate::api::manager::LockManager;
 use crate::types::fence::Fence;
 
 pub use crate::backend::memory::store::MemoryStore;
 pub use crate::backend::memory::store::key_state::Publish;
-pub use crate::io::block_on::{block_on, block_on_with_spin};
-pub use crate::io::dispatcher::{Dispatcher, ReplyTo};
-pub use crate::io::event_loop::connection::pause;
-pub use crate::io::mailbox::{Mailbox, Message, TimerTarget};
+pub use crate::link::keeper::pause;
+pub use crate::link::simulated::{ReplyTargets, SimulatedLink};
+pub use crate::link::wait::block_on;
 pub use crate::local::grant_channel::{
     AcquireOutcome, GrantReceiver, GrantSender, PendingGrant, grant_channel,
 };
-pub use crate::local::key_queue::{KeyQueue, QueueContext, QueueTable};
-pub use crate::local::lease::{Callback, Lease, LeaseBackend, LeaseRef};
+pub use crate::local::key_queue::{IoHandle, KeyQueue, QueueContext, QueueTable};
+pub use crate::local::lease::{Answer, Callback, Lease, LeaseBackend, LeaseRef};
 pub use crate::local::queue::{AcquireParams, LeaseTerms};
 pub use crate::owner::context::{ContextGuard, InContext, current};
 pub use crate::owner::frame::{Frame, SiblingMutex};
@@ -43,20 +37,4 @@ pub use crate::wire::reply::{AcquireReply, Grant, Notification, Reply};
 #[must_use]
 pub const fn fence(token: u64) -> Fence {
     Fence::new(token)
-}
-
-/// A manager without an I/O thread: what its users ask for arrives in `mailbox`, and the caller
-/// acts on it.
-#[must_use]
-pub fn manager(mailbox: Mailbox, timing: &Timing, ttl: Duration, max_handoffs: u32) -> LockManager {
-    let settings = CoreSettings {
-        defaults: Options { ttl: Some(ttl), ..Options::DEFAULT },
-        max_handoffs,
-        warn_lock_order: false,
-        try_once_timeout: timing.outage_timeout + timing.reply,
-        clock_margin: timing.clock_margin,
-        label: None,
-        server: "simulated".to_owned(),
-    };
-    LockManager::new(mailbox, settings)
 }

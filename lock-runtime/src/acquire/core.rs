@@ -11,7 +11,8 @@ use std::time::Duration;
 use crate::acquire::lock_order;
 use crate::acquire::options::{Options, check_clock_margin, check_max_hold, check_ttl};
 use crate::error::{ClosedReason, LockError};
-use crate::io::mailbox::Mailbox;
+use crate::link::handle::LinkHandle;
+use crate::link::wait::drive;
 use crate::local::key_queue::{QueueContext, QueueTable};
 use crate::local::queue::{AcquireParams, LeaseTerms};
 use crate::owner::frame::Frame;
@@ -21,7 +22,7 @@ use crate::types::time::{self, Timestamp};
 pub(crate) struct ManagerCore {
     /// Distinguishes the keys of this manager from those of others in a chain of owners.
     id: u64,
-    mailbox: Mailbox,
+    link: LinkHandle,
     queues: QueueTable,
     process: Arc<ProcessInfo>,
     settings: CoreSettings,
@@ -42,7 +43,7 @@ pub(crate) struct CoreSettings {
 }
 
 impl ManagerCore {
-    pub(crate) fn new(mailbox: Mailbox, mut settings: CoreSettings) -> Self {
+    pub(crate) fn new(link: LinkHandle, mut settings: CoreSettings) -> Self {
         static IDS: AtomicU64 = AtomicU64::new(0);
         let mut process = ProcessInfo::of_this_process();
         process.label = settings.label.take();
@@ -50,18 +51,18 @@ impl ManagerCore {
         let context = QueueContext {
             max_handoffs: settings.max_handoffs,
             process: Arc::clone(&process),
-            io: mailbox.io_handle(),
+            io: link.io_handle(),
         };
         let id = IDS.fetch_add(1, Ordering::Relaxed);
-        Self { id, queues: QueueTable::new(context), mailbox, process, settings }
+        Self { id, queues: QueueTable::new(context), link, process, settings }
     }
 
     pub(crate) fn id(&self) -> u64 {
         self.id
     }
 
-    pub(crate) fn mailbox(&self) -> &Mailbox {
-        &self.mailbox
+    pub(crate) fn link(&self) -> &LinkHandle {
+        &self.link
     }
 
     pub(crate) fn queues(&self) -> &QueueTable {
@@ -91,14 +92,14 @@ impl ManagerCore {
     /// Whether it cannot serve this process: its I/O thread has panicked, or it was made before a
     /// fork.
     pub(crate) fn is_unusable(&self) -> bool {
-        self.mailbox.has_panicked() || self.mailbox.is_forked()
+        self.link.has_panicked() || self.link.is_forked()
     }
 
     /// The error of a call after the I/O thread has ended.
     pub(crate) fn closed(&self, key: &str) -> LockError {
-        let reason = if self.mailbox.is_forked() {
+        let reason = if self.link.is_forked() {
             ClosedReason::Forked
-        } else if self.mailbox.has_panicked() {
+        } else if self.link.has_panicked() {
             ClosedReason::Panicked
         } else {
             ClosedReason::ShutDown
@@ -151,7 +152,7 @@ impl ManagerCore {
         future: F,
     ) -> Option<F::Output> {
         let mut future = pin!(future);
-        let mut alarm = pin!(self.mailbox.sleep_until(deadline));
+        let mut alarm = pin!(self.link.sleep_until(deadline));
         poll_fn(|context| {
             if let Poll::Ready(output) = future.as_mut().poll(context) {
                 return Poll::Ready(Some(output));
@@ -161,24 +162,10 @@ impl ManagerCore {
         .await
     }
 
-    /// The output of `wait`. In a forked process it is `None` at once: the thread that would end
-    /// the wait may not exist there.
-    pub(crate) async fn unless_forked<T>(
-        &self,
-        wait: impl Future<Output = Option<T>>,
-    ) -> Option<T> {
-        let (mut wait, mut checked) = (pin!(wait), false);
-        poll_fn(|context| {
-            let polled = wait.as_mut().poll(context);
-            if polled.is_pending() && !checked {
-                checked = true;
-                if self.mailbox.is_forked() {
-                    return Poll::Ready(None);
-                }
-            }
-            polled
-        })
-        .await
+    /// The output of `wait`, for which this caller reads the socket if nobody else does. In a
+    /// forked process it is `None` at once: the thread that would end the wait may not exist there.
+    pub(crate) async fn drive<T>(&self, wait: impl Future<Output = Option<T>>) -> Option<T> {
+        drive(self.link.link(), wait).await.flatten()
     }
 }
 

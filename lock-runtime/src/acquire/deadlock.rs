@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use crate::acquire::core::ManagerCore;
 use crate::error::LockError;
-use crate::io::mailbox::{DeadlockWatch, WaitRegistration};
+use crate::link::effect::WaitRegistration;
+use crate::link::handle::DeadlockWatch;
 use crate::owner::frame::Frame;
 use crate::types::environment::new_request_id;
 use crate::types::owner_info::CallSite;
@@ -42,7 +43,7 @@ impl WaitInfo<'_> {
                 }
             },
         };
-        Some(self.core.mailbox().register_wait(WaitRegistration {
+        Some(self.core.link().register_wait(WaitRegistration {
             id: new_request_id(),
             key: Arc::clone(self.key),
             since: self.since,

@@ -24,7 +24,7 @@ use crate::acquire::core::ManagerCore;
 use crate::acquire::deadlock::{WaitInfo, with_deadlock_detection};
 use crate::acquire::options::Options;
 use crate::error::{DeadlockKind, LockError};
-use crate::io::block_on::{block_on, block_on_with_spin};
+use crate::link::wait::block_on;
 use crate::local::grant_channel::AcquireOutcome;
 use crate::local::key_queue::WaitForTurn;
 use crate::local::queue::AcquireParams;
@@ -46,8 +46,6 @@ pub(crate) enum Acquiring {
     Ready(Option<AcquireResult>),
     /// Waits for the server, or for a sibling under the same lease.
     Waiting(BoxedAcquire),
-    /// Waits in this process for sections that have been short so far: worth a short spin.
-    LikelySoon(BoxedAcquire),
 }
 
 type BoxedAcquire = Pin<Box<dyn Future<Output = AcquireResult> + Send>>;
@@ -69,13 +67,12 @@ impl Acquiring {
             )
             .into()),
             Self::Waiting(future) => block_on(future),
-            Self::LikelySoon(future) => block_on_with_spin(future),
         }
     }
 
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<AcquireResult> {
         match self {
-            Self::Waiting(future) | Self::LikelySoon(future) => future.as_mut().poll(context),
+            Self::Waiting(future) => future.as_mut().poll(context),
             Self::Ready(result) => Poll::Ready(result.take().expect(COMPLETED)),
         }
     }
@@ -214,7 +211,7 @@ impl SingleAcquire<'_> {
             };
             let deadline = wait.map(|wait| since.plus(wait));
             let reenter = async { Some(core.until(deadline, reenter).await) };
-            let section = with_deadlock_detection(info, core.unless_forked(reenter)).await?;
+            let section = with_deadlock_detection(info, core.drive(reenter)).await?;
             let section = section.ok_or_else(|| core.closed(&key))?;
             let busy = || LockError::busy_here(&key, time::now().since(since));
             let section = section.ok_or_else(busy)?.ok_or_else(|| LockError::released(&key))?;
@@ -235,10 +232,9 @@ fn wait_for_grant(
     here: Option<Arc<Frame>>,
 ) -> Acquiring {
     let core = Arc::clone(core);
-    let likely_soon = turn.is_likely_soon();
     let AcquireParams { since, call_site, .. } = params;
-    let future = Box::pin(async move {
-        let outcome = core.unless_forked(outcome(&core, &key, params, turn));
+    Acquiring::Waiting(Box::pin(async move {
+        let outcome = core.drive(outcome(&core, &key, params, turn));
         let info = WaitInfo {
             core: &core,
             key: &key,
@@ -255,8 +251,7 @@ fn wait_for_grant(
             }
             None => Err(core.closed(&key).into()),
         }
-    });
-    if likely_soon { Acquiring::LikelySoon(future) } else { Acquiring::Waiting(future) }
+    }))
 }
 
 /// Waits for the turn. A grant that the caller was not polled for in time has gone to others: it
@@ -292,13 +287,12 @@ pub(crate) async fn release_and_wait(section: Section) -> Result<(), LockError> 
         outcome = Err(LockError::lost(lease.key(), loss));
     }
     for (lease, answer) in section.end_confirmed() {
-        let confirmed =
-            match user_code::with_guarded(answer).await.unwrap_or(ReleaseOutcome::Unknown) {
-                ReleaseOutcome::Held => Ok(()),
-                ReleaseOutcome::NotHeld => Err(LockError::lost(lease.key(), Loss::NotOnServer)),
-                ReleaseOutcome::Unknown => Err(LockError::unconfirmed(lease.key())),
-                ReleaseOutcome::Refused(why) => Err(LockError::not_released(lease.key(), &why)),
-            };
+        let confirmed = match answer.await.unwrap_or(ReleaseOutcome::Unknown) {
+            ReleaseOutcome::Held => Ok(()),
+            ReleaseOutcome::NotHeld => Err(LockError::lost(lease.key(), Loss::NotOnServer)),
+            ReleaseOutcome::Unknown => Err(LockError::unconfirmed(lease.key())),
+            ReleaseOutcome::Refused(why) => Err(LockError::not_released(lease.key(), &why)),
+        };
         outcome = outcome.and(confirmed);
     }
     outcome

@@ -11,11 +11,10 @@ use crate::acquire::options::{
     Options, check_clock_margin, check_max_hold, check_server_ttl_slack, check_ttl,
 };
 use crate::api::manager::LockManager;
-use crate::backend::endpoint::{Endpoint, Kind};
-use crate::backend::memory::MemoryEndpoint;
-use crate::backend::redis::{Certificates, RedisEndpoint, WITHOUT_TLS};
+use crate::backend::redis::{Certificates, RedisServer, WITHOUT_TLS};
+use crate::backend::server::Server;
 use crate::error::LockError;
-use crate::io::event_loop::{Setup, start};
+use crate::link::handle::{Setup, start};
 use crate::protocol::timing::Timing;
 use crate::types::text::printable;
 use crate::wire::keyspace::Keyspace;
@@ -279,7 +278,7 @@ impl LockManagerBuilder {
     ///
     /// [`LockError::Config`] if no server is set, the URL is invalid, a duration is out of range,
     /// or the I/O thread cannot be started.
-    pub fn build(self) -> Result<LockManager, LockError> {
+    pub fn build(mut self) -> Result<LockManager, LockError> {
         let ttl = self.options.ttl.unwrap_or(DEFAULT_TTL);
         check_ttl(ttl)?;
         check_max_hold(self.options.max_hold)?;
@@ -290,8 +289,8 @@ impl LockManagerBuilder {
                 "the prefix contains white space or braces; set one like shop:lock:",
             ));
         }
-        let (kind, server) = self.endpoint()?;
-        let space = Keyspace::new(self.prefix);
+        let space = Keyspace::new(self.prefix.clone());
+        let (server, address) = self.server(&space)?;
         let inbox = space.inbox(&Uuid::new_v4().simple().to_string());
         let settings = CoreSettings {
             defaults: self.options,
@@ -300,20 +299,19 @@ impl LockManagerBuilder {
             try_once_timeout: self.timing.outage_timeout.saturating_add(self.timing.reply),
             clock_margin: self.timing.clock_margin,
             label: self.label,
-            server,
+            server: address,
         };
-        let endpoint = Endpoint::new(kind, space);
-        let setup = Setup { endpoint, timing: self.timing, inbox, default_ttl: ttl };
-        let mailbox = start(setup).map_err(|error| {
+        let setup = Setup { server, timing: self.timing, inbox, default_ttl: ttl };
+        let link = start(setup).map_err(|error| {
             LockError::config(format!(
                 "the I/O thread cannot be started: {error}; allow the process another thread and a \
                  few more open files"
             ))
         })?;
-        Ok(LockManager::new(mailbox, settings))
+        Ok(LockManager::new(link, settings))
     }
 
-    fn endpoint(&self) -> Result<(Kind, String), LockError> {
+    fn server(&mut self, space: &Keyspace) -> Result<(Server, String), LockError> {
         let client = match &self.server {
             None => {
                 let reason = "no server is set; call `url` or `client` before `build`";
@@ -321,7 +319,7 @@ impl LockManagerBuilder {
             }
             Some(ServerAddress::Url(url)) => {
                 if let Some(name) = url.strip_prefix("memory://") {
-                    return Ok((Kind::Memory(MemoryEndpoint::named(name)), url.clone()));
+                    return Ok((Server::in_memory(name), url.clone()));
                 }
                 let has_tls = cfg!(feature = "tls-rustls");
                 if !has_tls && matches!(scheme(url), Some("rediss" | "valkeys")) {
@@ -333,9 +331,9 @@ impl LockManagerBuilder {
         };
         let server = address(&client)?;
         let name = self.client_name.clone();
-        let endpoint =
-            RedisEndpoint::new(client, name, &self.certificates).map_err(LockError::config)?;
-        Ok((Kind::Redis(Box::new(endpoint)), server))
+        let certificates = std::mem::take(&mut self.certificates);
+        let redis = RedisServer::new(&client, name, certificates, space.clone());
+        Ok((Server::Redis(Box::new(redis.map_err(LockError::config)?)), server))
     }
 }
 

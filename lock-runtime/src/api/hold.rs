@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::acquire::options::check_ttl;
 use crate::acquire::{release, release_and_wait};
 use crate::error::LockError;
-use crate::io::block_on::block_on;
+use crate::link::wait::block_on;
 use crate::local::lease::{Lease, LeaseRef, LossWatchSlot};
 use crate::owner::context::{
     ContextGuard, InContext, current as current_frame, frame_for_current_task,
@@ -226,7 +226,7 @@ impl Hold {
 
     async fn renewed(&self, ttl: Duration) -> Result<Duration, LockError> {
         self.check()?;
-        if self.lease().renew_now(ttl).await.is_err() {
+        if self.lease().renew_now(ttl).await.is_none() {
             self.check()?;
             return Err(LockError::released(self.key()));
         }

@@ -9,8 +9,9 @@ use crate::acquire::core::{CoreSettings, ManagerCore};
 use crate::acquire::multi::LockKeys;
 use crate::api::request::LockRequest;
 use crate::error::LockError;
-use crate::io::block_on::block_on;
-use crate::io::mailbox::{InspectAnswer, Mailbox};
+use crate::link::effect::InspectAnswer;
+use crate::link::handle::LinkHandle;
+use crate::link::wait::block_on;
 use crate::types::owner_info::{Holder, OwnerInfo, function_and_label, since};
 use crate::types::time;
 use crate::user_code;
@@ -57,8 +58,8 @@ pub struct LockManager {
 }
 
 impl LockManager {
-    pub(crate) fn new(mailbox: Mailbox, settings: CoreSettings) -> Self {
-        Self { core: Arc::new(ManagerCore::new(mailbox, settings)) }
+    pub(crate) fn new(link: LinkHandle, settings: CoreSettings) -> Self {
+        Self { core: Arc::new(ManagerCore::new(link, settings)) }
     }
 
     pub(crate) fn core(&self) -> &Arc<ManagerCore> {
@@ -119,8 +120,8 @@ impl LockManager {
     ///
     /// Cancel safe. Dropping the future has no effect on any lock.
     pub async fn inspect(&self, key: &str) -> Result<Inspection, LockError> {
-        let answer: Option<InspectAnswer> =
-            user_code::with_guarded(self.core.mailbox().inspect(key.to_owned())).await.ok();
+        let inspected = user_code::with_guarded(self.core.link().inspect(key.to_owned()));
+        let answer: Option<InspectAnswer> = self.core.drive(async { inspected.await.ok() }).await;
         match answer {
             Some(Ok(mut found)) => {
                 self.core.queues().add_local_view(key, &mut found);
@@ -178,8 +179,8 @@ impl LockManager {
     pub async fn shutdown_within(&self, limit: Duration) -> bool {
         let deadline = time::now().plus(limit);
         // If the I/O thread has ended already, nothing is left to release.
-        let done = user_code::with_guarded(self.core.mailbox().shutdown());
-        self.core.until(Some(deadline), done).await.is_some()
+        let done = user_code::with_guarded(self.core.link().shutdown());
+        self.core.drive(self.core.until(Some(deadline), done)).await.is_some()
     }
 }
 

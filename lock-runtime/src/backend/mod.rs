@@ -1,15 +1,15 @@
 //! Where commands are sent: a Redis server, or the in-memory store.
 
-pub(crate) mod endpoint;
 pub(crate) mod memory;
 pub(crate) mod redis;
-
-use std::pin::Pin;
+pub(crate) mod server;
+pub(crate) mod socket;
 
 use crate::protocol::connection::ConnectErrorKind;
+use crate::protocol::request::CommandError;
 use crate::types::fence::Fence;
 use crate::wire::keyspace::DataLossGrace;
-use crate::wire::reply::Notification;
+use crate::wire::reply::{Notification, Reply};
 
 /// What a client sends when it connects.
 pub(crate) struct ConnectParams {
@@ -23,13 +23,6 @@ pub(crate) struct ConnectParams {
     pub(crate) connected_before: bool,
 }
 
-/// A message from the server that is not a reply.
-pub(crate) enum Push {
-    Notification(Notification),
-    /// The connection with this number is gone.
-    Disconnected(u64),
-}
-
 /// Why there is no connection.
 #[derive(Clone, Debug)]
 pub(crate) struct ConnectError {
@@ -38,4 +31,8 @@ pub(crate) struct ConnectError {
     pub(crate) kind: ConnectErrorKind,
 }
 
-pub(crate) type Boxed<T> = Pin<Box<dyn Future<Output = T>>>;
+/// What arrives on a connection. `T` names who gets the reply.
+pub(crate) enum Incoming<T> {
+    Reply(T, Result<Reply, CommandError>),
+    Notification(Notification),
+}

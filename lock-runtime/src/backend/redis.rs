@@ -1,73 +1,52 @@
-//! One Redis server, through one multiplexed RESP3 connection for commands and notifications. TLS
-//! is by rustls; the `redis` crate leaves the choice of the cryptography to the application.
+//! One Redis server: its address, credentials and certificates, and how a connection to it is opened
+//! and prepared. TLS is by rustls.
+//!
+//! Opening blocks its thread, with a limit for each step.
 
 pub(crate) mod command;
-pub(crate) mod connection;
 pub(crate) mod errors;
+pub(crate) mod handshake;
+pub(crate) mod pipe;
 pub(crate) mod preflight;
+pub(crate) mod resp;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "tls-rustls")]
+pub(crate) mod tls;
+pub(crate) mod transport;
 
+use std::io::{self, ErrorKind};
+use std::net::{TcpStream, ToSocketAddrs};
+#[cfg(unix)]
+use std::os::unix::net::UnixStream;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use redis::io::tcp::socket2::TcpKeepalive;
-use redis::{Client, ConnectionAddr, ProtocolVersion};
-use tokio::sync::mpsc::UnboundedSender;
+use redis::io::tcp::TcpSettings;
+use redis::io::tcp::socket2::{SockRef, TcpKeepalive};
+use redis::{Client, ConnectionAddr, ConnectionInfo, Pipeline, ProtocolVersion, PushKind, Value};
 
-use crate::backend::redis::command::Ladder;
-use crate::backend::redis::connection::RedisConnection;
-use crate::backend::redis::errors::connect_error;
-use crate::backend::{Boxed, ConnectError, ConnectParams, Push};
+use crate::backend::redis::command::{Ladder, notice};
+use crate::backend::redis::errors::{OpenError, connect_error};
+use crate::backend::redis::handshake::{Handshake, Next};
+use crate::backend::redis::pipe::RedisPipe;
+use crate::backend::redis::resp::ReceiveBuffer;
+use crate::backend::redis::transport::Transport;
+use crate::backend::socket::{Interest, Signal, Stream, wait};
+use crate::backend::{ConnectError, ConnectParams};
+use crate::types::time::{self, Timestamp};
 use crate::wire::keyspace::Keyspace;
+use crate::wire::reply::Notification;
 
-/// A server by its address and credentials.
-pub(crate) struct RedisEndpoint {
-    client: Client,
-    client_name: Option<String>,
-    ladder: OnceLock<Arc<Ladder>>,
-}
+/// The longest that the name lookup, TCP, TLS and HELLO may take together: about five round trips.
+const GREETING: Duration = Duration::from_secs(3);
 
-impl RedisEndpoint {
-    /// Uses the client's address, credentials and TLS settings. Notifications need RESP3, small
-    /// commands need `TCP_NODELAY`, and keepalive finds a connection that the network silently
-    /// dropped.
-    pub(crate) fn new(
-        client: Client,
-        client_name: Option<String>,
-        certificates: &Certificates,
-    ) -> Result<Self, String> {
-        let client = prepare(client, certificates)?;
-        let info = client.get_connection_info().clone();
-        let redis = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        let mut tcp = info.tcp_settings().clone().set_nodelay(true);
-        if tcp.keepalive().is_none() {
-            tcp = tcp.set_keepalive(keepalive());
-        }
-        let info = info.set_redis_settings(redis).set_tcp_settings(tcp);
-        let client = Client::open(info).map_err(|error| error.to_string())?;
-        Ok(Self { client, client_name, ladder: OnceLock::new() })
-    }
+/// The longest that each of the round trips after HELLO may take.
+const STEP: Duration = Duration::from_secs(2);
 
-    pub(crate) fn connect(
-        &self,
-        number: u64,
-        space: Keyspace,
-        hello: ConnectParams,
-        pushes: UnboundedSender<Push>,
-    ) -> Boxed<Result<RedisConnection, ConnectError>> {
-        let client = self.client.clone();
-        let name = self.client_name.clone();
-        let database = client.get_connection_info().redis_settings().db();
-        let ladder = self.ladder.get_or_init(|| Arc::new(Ladder::new(&space, database)));
-        let ladder = Arc::clone(ladder);
-        Box::pin(async move {
-            connection::open(&client, number, space, ladder, name, hello, pushes)
-                .await
-                .map_err(|error| connect_error(&client, error))
-        })
-    }
-}
+/// A TLS handshake that has not ended by then may be one with a port that does not speak TLS.
+#[cfg(feature = "tls-rustls")]
+const SUSPICIOUS: Duration = Duration::from_secs(1);
 
 /// Certificates in PEM form that a manager was given.
 #[derive(Default)]
@@ -80,6 +59,134 @@ pub(crate) struct Certificates {
     pub(crate) client: Option<(Vec<u8>, Vec<u8>)>,
 }
 
+/// The error for a URL that needs TLS.
+pub(crate) const WITHOUT_TLS: &str = "the server's URL asks for TLS, which is not built in; \
+    enable the feature: distlock = { features = [\"tls-rustls\"] }";
+
+/// A server by its address and credentials.
+pub(crate) struct RedisServer {
+    /// Only for its address and settings.
+    client: Client,
+    #[cfg_attr(not(feature = "tls-rustls"), expect(dead_code, reason = "for TLS"))]
+    certificates: Certificates,
+    client_name: Option<String>,
+    space: Keyspace,
+    ladder: OnceLock<Arc<Ladder>>,
+}
+
+impl RedisServer {
+    /// Uses the client's address, credentials and settings. Notifications need RESP3, small
+    /// commands need `TCP_NODELAY`, and keepalive finds a connection that the network silently
+    /// dropped.
+    pub(crate) fn new(
+        client: &Client,
+        client_name: Option<String>,
+        certificates: Certificates,
+        space: Keyspace,
+    ) -> Result<Self, String> {
+        let info = client.get_connection_info().clone();
+        #[cfg(feature = "tls-rustls")]
+        tls::check(info.addr(), &certificates)?;
+        #[cfg(not(feature = "tls-rustls"))]
+        if matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
+            return Err(WITHOUT_TLS.to_owned());
+        }
+        let redis = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+        let mut tcp = info.tcp_settings().clone().set_nodelay(true);
+        if tcp.keepalive().is_none() {
+            tcp = tcp.set_keepalive(keepalive());
+        }
+        let info = info.set_redis_settings(redis).set_tcp_settings(tcp);
+        let client = Client::open(info).map_err(|error| error.to_string())?;
+        Ok(Self { client, certificates, client_name, space, ladder: OnceLock::new() })
+    }
+
+    fn info(&self) -> &ConnectionInfo {
+        self.client.get_connection_info()
+    }
+
+    /// Opens a connection. `stop` ends the attempt early.
+    pub(crate) fn connect<T>(
+        &self,
+        params: &ConnectParams,
+        stop: &Signal,
+    ) -> Result<RedisPipe<T>, ConnectError> {
+        self.open(params, stop).map_err(|error| connect_error(&self.client, error))
+    }
+
+    fn open<T>(&self, params: &ConnectParams, stop: &Signal) -> Result<RedisPipe<T>, OpenError> {
+        let database = self.info().redis_settings().db();
+        let new_ladder = || Arc::new(Ladder::new(&self.space, database));
+        let ladder = Arc::clone(self.ladder.get_or_init(new_ladder));
+        let mut limit = Limit { span: GREETING, until: time::now().plus(GREETING) };
+        let mut dialogue = Dialogue::new(self.transport(&limit)?, stop);
+        let name = self.client_name.as_deref();
+        let (mut handshake, mut commands) =
+            Handshake::start(self.info(), &self.space, &ladder, name, params);
+        loop {
+            let answers = self.ask(&mut dialogue, &commands, &limit)?;
+            limit = Limit { span: STEP, until: time::now().plus(STEP) };
+            match handshake.answered(answers)? {
+                Next::Send(next) => commands = next,
+                Next::Done { max_lease, announcement } => {
+                    let Dialogue { transport, received, heard, .. } = dialogue;
+                    let space = self.space.clone();
+                    let mut pipe = RedisPipe::new(transport, received, space, ladder, max_lease);
+                    pipe.begin(&announcement, heard);
+                    return Ok(pipe);
+                }
+            }
+        }
+    }
+
+    fn ask(
+        &self,
+        dialogue: &mut Dialogue<'_>,
+        commands: &Pipeline,
+        limit: &Limit,
+    ) -> Result<Vec<Value>, OpenError> {
+        #[cfg(feature = "tls-rustls")]
+        if dialogue.transport.is_handshaking()
+            && let ConnectionAddr::TcpTls { host, port, .. } = self.info().addr()
+        {
+            let suspicious = time::now().plus(SUSPICIOUS).min(limit.until);
+            let early = Limit { until: suspicious, ..*limit };
+            match dialogue.ask(Some(commands), commands.len(), &early) {
+                Err(OpenError::Slow(_)) if dialogue.transport.is_handshaking() => {
+                    if speaks_plainly(host, *port) {
+                        return Err(OpenError::WithoutTls);
+                    }
+                    return dialogue.ask(None, commands.len(), limit);
+                }
+                answers => return answers,
+            }
+        }
+        dialogue.ask(Some(commands), commands.len(), limit)
+    }
+
+    fn transport(&self, limit: &Limit) -> Result<Transport, OpenError> {
+        let info = self.info();
+        let tcp = |host: &str, port| connect_tcp(host, port, info.tcp_settings(), limit);
+        Ok(match info.addr() {
+            ConnectionAddr::Tcp(host, port) => Transport::plain(tcp(host, *port)?),
+            #[cfg(feature = "tls-rustls")]
+            ConnectionAddr::TcpTls { host, port, .. } => {
+                let session = tls::start(host, &self.certificates)?;
+                Transport::with_tls(tcp(host, *port)?, session)
+            }
+            #[cfg(unix)]
+            ConnectionAddr::Unix(path) => {
+                let unix = UnixStream::connect(path).map_err(redis::RedisError::from)?;
+                nonblocking(Stream::Unix(unix)).map(Transport::plain)?
+            }
+            _ => {
+                let error = (redis::ErrorKind::InvalidClientConfig, "the address is not supported");
+                return Err(OpenError::Server(error.into()));
+            }
+        })
+    }
+}
+
 /// The first probe after 15 s of silence; the connection counts as dead after 30 s.
 fn keepalive() -> TcpKeepalive {
     let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(15));
@@ -88,66 +195,145 @@ fn keepalive() -> TcpKeepalive {
     keepalive
 }
 
-/// The client as it has to be for its address, or what is wrong with the settings.
+/// When a step has to be done, and how long it was given.
+#[derive(Clone, Copy)]
+struct Limit {
+    span: Duration,
+    until: Timestamp,
+}
+
+/// Tries the addresses of the host in turn.
+fn connect_tcp(
+    host: &str,
+    port: u16,
+    settings: &TcpSettings,
+    limit: &Limit,
+) -> Result<Stream, OpenError> {
+    let addresses = (host, port).to_socket_addrs().map_err(redis::RedisError::from)?;
+    let no_address: redis::RedisError =
+        (redis::ErrorKind::InvalidClientConfig, "No address found for host").into();
+    let mut failed = OpenError::Server(no_address);
+    for address in addresses {
+        let left = limit.until.since(time::now());
+        if left.is_zero() {
+            return Err(OpenError::Slow(limit.span));
+        }
+        match TcpStream::connect_timeout(&address, left) {
+            Ok(tcp) => return with_settings(tcp, settings).map_err(from_io),
+            Err(error) if error.kind() == ErrorKind::TimedOut => {
+                failed = OpenError::Slow(limit.span);
+            }
+            Err(error) => failed = from_io(error),
+        }
+    }
+    Err(failed)
+}
+
+fn with_settings(tcp: TcpStream, settings: &TcpSettings) -> io::Result<Stream> {
+    tcp.set_nodelay(settings.nodelay())?;
+    if let Some(keepalive) = settings.keepalive() {
+        SockRef::from(&tcp).set_tcp_keepalive(keepalive)?;
+    }
+    #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+    SockRef::from(&tcp).set_tcp_user_timeout(settings.user_timeout())?;
+    let stream = Stream::Tcp(tcp);
+    stream.set_nonblocking()?;
+    Ok(stream)
+}
+
+fn nonblocking(stream: Stream) -> Result<Stream, OpenError> {
+    stream.set_nonblocking().map_err(from_io)?;
+    Ok(stream)
+}
+
+fn from_io(error: io::Error) -> OpenError {
+    OpenError::Server(error.into())
+}
+
+/// Whether the port answers a PING without TLS. Such a server takes the start of a TLS handshake
+/// for an incomplete command and waits for the rest.
 #[cfg(feature = "tls-rustls")]
-pub(crate) fn prepare(client: Client, certificates: &Certificates) -> Result<Client, String> {
-    let Certificates { ca, client: own } = certificates;
-    if !is_tls(&client) {
-        if ca.is_some() || own.is_some() {
-            return Err(
-                "certificates are set for a connection without TLS; write rediss:// in the URL"
-                    .to_owned(),
-            );
-        }
-        return Ok(client);
-    }
-    // Fails if another crate was faster, which is as good.
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    }
-    if ca.is_none() && own.is_none() {
-        return Ok(client);
-    }
-    let blocks = [("the CA certificate", "CERTIFICATE", ca.as_ref())]
-        .into_iter()
-        .chain([("the client certificate", "CERTIFICATE", own.as_ref().map(|(cert, _)| cert))])
-        .chain([("the client's key", "PRIVATE KEY", own.as_ref().map(|(_, key)| key))]);
-    for (what, label, pem) in blocks {
-        if pem.is_some_and(|pem| !has_block(pem, label)) {
-            return Err(format!(
-                "{what} has no PEM block `{label}`; pass the file's whole content"
-            ));
-        }
-    }
-    let certificates = redis::TlsCertificates {
-        client_tls: own
-            .clone()
-            .map(|(client_cert, client_key)| redis::ClientTlsConfig { client_cert, client_key }),
-        root_cert: ca.clone(),
+fn speaks_plainly(host: &str, port: u16) -> bool {
+    use std::io::{Read as _, Write as _};
+
+    let answer = || -> io::Result<u8> {
+        let addresses = (host, port).to_socket_addrs()?;
+        let address = addresses.into_iter().next().ok_or(ErrorKind::NotFound)?;
+        let mut stream = TcpStream::connect_timeout(&address, SUSPICIOUS)?;
+        stream.set_read_timeout(Some(SUSPICIOUS))?;
+        stream.write_all(b"PING\r\n")?;
+        let mut first = [0];
+        stream.read_exact(&mut first)?;
+        Ok(first[0])
     };
-    let info = client.get_connection_info().clone();
-    Client::build_with_tls(info, certificates)
-        .map_err(|error| format!("the certificates cannot be used: {error}; pass them in PEM form"))
+    // PONG, or an error because a password is missing.
+    matches!(answer(), Ok(b'+' | b'-'))
 }
 
-/// As above, where TLS is not built in.
-#[cfg(not(feature = "tls-rustls"))]
-pub(crate) fn prepare(client: Client, _: &Certificates) -> Result<Client, String> {
-    if is_tls(&client) { Err(WITHOUT_TLS.to_owned()) } else { Ok(client) }
+/// Round trips, one after the other.
+struct Dialogue<'a> {
+    transport: Transport,
+    received: ReceiveBuffer,
+    /// Notifications that came between the answers.
+    heard: Vec<Notification>,
+    stop: &'a Signal,
+    unsent: Vec<u8>,
 }
 
-/// The error for a URL that needs TLS.
-pub(crate) const WITHOUT_TLS: &str = "the server's URL asks for TLS, which is not built in; \
-    enable the feature: distlock = { features = [\"tls-rustls\"] }";
+impl<'a> Dialogue<'a> {
+    fn new(transport: Transport, stop: &'a Signal) -> Self {
+        let (received, heard, unsent) = (ReceiveBuffer::default(), Vec::new(), Vec::new());
+        Self { transport, received, heard, stop, unsent }
+    }
 
-fn is_tls(client: &Client) -> bool {
-    matches!(client.get_connection_info().addr(), ConnectionAddr::TcpTls { .. })
-}
+    /// Sends commands and waits for so many answers, or only waits.
+    fn ask(
+        &mut self,
+        commands: Option<&Pipeline>,
+        count: usize,
+        limit: &Limit,
+    ) -> Result<Vec<Value>, OpenError> {
+        if let Some(commands) = commands {
+            self.unsent.extend(commands.get_packed_pipeline());
+        }
+        let mut answers = Vec::with_capacity(count);
+        loop {
+            let written = self.transport.write(&self.unsent).map_err(from_io)?;
+            self.unsent.drain(..written);
+            let received = &mut self.received;
+            let read = self.transport.read(|bytes| received.extend(bytes));
+            while answers.len() < count
+                && let Some(value) = self.received.next()?
+            {
+                answers.extend(self.answer(value));
+            }
+            if answers.len() == count {
+                return Ok(answers);
+            }
+            read.map_err(from_io)?;
+            if time::now() >= limit.until || self.stop.is_closed() {
+                return Err(OpenError::Slow(limit.span));
+            }
+            let unsent = !self.unsent.is_empty() || self.transport.wants_write();
+            let interest = if unsent && !self.transport.is_handshaking() {
+                Interest::ReadableOrWritable
+            } else {
+                Interest::Readable
+            };
+            wait(Some((self.transport.stream(), interest)), self.stop, Some(limit.until));
+        }
+    }
 
-/// Whether there is a block with this label, or with one that ends in it as `RSA PRIVATE KEY` does.
-#[cfg(feature = "tls-rustls")]
-fn has_block(pem: &[u8], label: &str) -> bool {
-    let end = format!("{label}-----");
-    let text = String::from_utf8_lossy(pem);
-    text.lines().any(|line| line.starts_with("-----BEGIN ") && line.trim_end().ends_with(&end))
+    /// A subscription is answered by a push.
+    fn answer(&mut self, value: Value) -> Option<Value> {
+        let Value::Push { kind, data } = value else { return Some(value) };
+        match kind {
+            PushKind::Subscribe => Some(Value::Okay),
+            PushKind::Message => {
+                self.heard.extend(notice(&data));
+                None
+            }
+            _ => None,
+        }
+    }
 }

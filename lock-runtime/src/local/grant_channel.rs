@@ -1,10 +1,5 @@
-//! How a waiter learns that it has the lock: a channel for one value with two additions to the
-//! usual oneshot channel.
-//!
-//! - A [`Nudge`] wakes the receiver before the value is there. A waiter whose turn comes soon is
-//!   nudged, so that it is awake and spins when its grant arrives. It finds nothing and waits on.
-//! - A value that was sent and not received can be reclaimed. A grant whose future is kept but not
-//!   polled goes to the next waiter that way.
+//! How a waiter learns that it has the lock: a channel for one value that can be taken back until
+//! it is received. A grant whose future is kept but not polled goes to the next waiter that way.
 //!
 //! No waker is cloned, woken or dropped while the channel is locked: a waker may run foreign code.
 
@@ -28,23 +23,16 @@ pub type AcquireOutcome = Result<LeaseRef, Failure>;
 pub struct PendingGrant {
     lease_ref: LeaseRef,
     sender: GrantSender<AcquireOutcome>,
-    nudges: Vec<Nudge<AcquireOutcome>>,
 }
 
 impl PendingGrant {
     pub fn new(lease_ref: LeaseRef, sender: GrantSender<AcquireOutcome>) -> Self {
-        Self { lease_ref, sender, nudges: Vec::new() }
-    }
-
-    /// The waiters whose turns come soon after this one's.
-    pub(super) fn with_nudges(self, nudges: Vec<Nudge<AcquireOutcome>>) -> Self {
-        Self { nudges, ..self }
+        Self { lease_ref, sender }
     }
 
     /// Delivers it. If its caller is gone, dropping the lease hands the lock to the next waiter.
     pub fn deliver(self) {
         drop(self.sender.send(Ok(self.lease_ref)));
-        self.nudges.iter().for_each(Nudge::wake_early);
     }
 }
 
@@ -72,8 +60,9 @@ pub struct GrantSender<T>(Arc<Channel<T>>);
 #[derive(Debug)]
 pub struct GrantReceiver<T>(Arc<Channel<T>>);
 
+/// A value that was sent, or will be.
 #[derive(Debug)]
-pub struct Nudge<T>(Arc<Channel<T>>);
+pub struct Unclaimed<T>(Arc<Channel<T>>);
 
 impl<T> GrantSender<T> {
     /// Gives the value back if the receiver was closed.
@@ -89,8 +78,9 @@ impl<T> GrantSender<T> {
         Ok(())
     }
 
-    pub fn nudge(&self) -> Nudge<T> {
-        Nudge(Arc::clone(&self.0))
+    /// To take back what is sent.
+    pub fn unclaimed(&self) -> Unclaimed<T> {
+        Unclaimed(Arc::clone(&self.0))
     }
 }
 
@@ -106,16 +96,7 @@ impl<T> Drop for GrantSender<T> {
     }
 }
 
-impl<T> Nudge<T> {
-    /// Wakes the receiver before the value is there.
-    pub fn wake_early(&self) {
-        let waker = match &mut *self.0.state() {
-            ChannelState::Empty(waker) => waker.take(),
-            ChannelState::Sent(_) | ChannelState::Closed => None,
-        };
-        waker.into_iter().for_each(Waker::wake);
-    }
-
+impl<T> Unclaimed<T> {
     /// Takes back a value that was not received, and leaves `instead` in its place.
     pub fn reclaim(&self, instead: T) -> Option<T> {
         match &mut *self.0.state() {

@@ -23,12 +23,10 @@ use std::sync::{Arc, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-
 use crate::local::grant_channel::{
-    AcquireOutcome, GrantReceiver, GrantSender, Nudge, PendingGrant, grant_channel,
+    AcquireOutcome, GrantReceiver, GrantSender, PendingGrant, Unclaimed, grant_channel,
 };
-use crate::local::lease::{Callback, Lease, LeaseBackend, LeaseRef};
+use crate::local::lease::{Answer, Callback, Lease, LeaseBackend, LeaseRef};
 use crate::local::queue::{
     AcquireAction, AcquireParams, LocalQueue, LongSection, RunningSection, TickReport,
 };
@@ -66,14 +64,14 @@ pub trait IoHandle: Send + Sync {
     /// Releases a lease, or cancels a request.
     fn release(&self, id: RequestId);
 
-    /// Releases a lease. The receiver gets whether it was valid until then.
-    fn release_and_confirm(&self, id: RequestId) -> oneshot::Receiver<ReleaseOutcome>;
+    /// Releases a lease. The answer is whether it was valid until then.
+    fn release_and_confirm(&self, id: RequestId) -> Answer<ReleaseOutcome>;
 
     /// As [`LeaseBackend::ensure_ttl`].
     fn ensure_ttl(&self, id: RequestId, ttl: Duration);
 
     /// As [`LeaseBackend::renew_now`].
-    fn renew_now(&self, id: RequestId, ttl: Duration) -> oneshot::Receiver<Timestamp>;
+    fn renew_now(&self, id: RequestId, ttl: Duration) -> Answer<Timestamp>;
 
     /// As [`LeaseBackend::run_callback`].
     fn run_callback(&self, callback: Callback);
@@ -85,6 +83,9 @@ pub trait IoHandle: Send + Sync {
     fn set_timer(&self, at: Timestamp, queue: Weak<KeyQueue>) -> u64;
 
     fn cancel_timer(&self, at: Timestamp, timer: u64);
+
+    /// Sends what was asked for so far. Called with no queue locked, after anything was asked.
+    fn run(&self);
 }
 
 /// What the queues of a manager share.
@@ -209,7 +210,7 @@ struct KeyQueueState {
     /// The lease of the section that runs.
     lease: Option<Arc<Lease>>,
     /// Where that lease was sent. Its caller may not have received it yet.
-    unclaimed: Option<Nudge<AcquireOutcome>>,
+    unclaimed: Option<Unclaimed<AcquireOutcome>>,
     /// Whether it was removed from its table.
     closed: bool,
 }
@@ -229,14 +230,6 @@ pub struct WaitForTurn {
     waiter_id: WaiterId,
     /// Taken with the outcome.
     queue: Option<Arc<KeyQueue>>,
-    likely_soon: bool,
-}
-
-impl WaitForTurn {
-    /// Whether this process has the lock, and sections are so short that spinning pays.
-    pub fn is_likely_soon(&self) -> bool {
-        self.likely_soon
-    }
 }
 
 impl Future for WaitForTurn {
@@ -296,10 +289,16 @@ impl KeyQueue {
         if !state.queue.take_idle(params.since, params) {
             return None;
         }
-        if let Some(id) = state.queue.take_actions().reset_max_hold {
+        let reset = state.queue.take_actions().reset_max_hold;
+        if let Some(id) = reset {
             self.context.io.reset_max_hold(id, params.since);
         }
-        self.create_lease(&mut state)
+        let lease_ref = self.create_lease(&mut state);
+        drop(state);
+        if reset.is_some() {
+            self.context.io.run();
+        }
+        lease_ref
     }
 
     /// `None` if the queue was removed from its table.
@@ -336,9 +335,8 @@ impl KeyQueue {
 
     fn add_waiter(&self, state: &mut KeyQueueState, params: AcquireParams) -> WaitForTurn {
         let (sender, receiver) = grant_channel();
-        let likely_soon = state.queue.sections_are_short() && !state.queue.is_open();
         let waiter_id = state.queue.join(params.since, params, sender);
-        WaitForTurn { receiver, waiter_id, queue: self.me.upgrade(), likely_soon }
+        WaitForTurn { receiver, waiter_id, queue: self.me.upgrade() }
     }
 
     /// The server granted a request. The caller delivers the result.
@@ -352,8 +350,7 @@ impl KeyQueue {
     ) -> Option<PendingGrant> {
         let mut state = self.state();
         state.queue.granted(now, id, grant, valid_until);
-        let nudges = state.queue.next_waiters().map(GrantSender::nudge).collect();
-        self.apply(state).map(|pending| pending.with_nudges(nudges))
+        self.apply(state)
     }
 
     /// A request ended without a grant.
@@ -516,6 +513,10 @@ impl KeyQueue {
     /// Does what an event has led to, and unlocks the queue.
     fn apply(&self, mut state: MutexGuard<'_, KeyQueueState>) -> Option<PendingGrant> {
         let actions = state.queue.take_actions();
+        let mut asked = actions.wake_at.is_some()
+            || actions.reset_max_hold.is_some()
+            || actions.release.is_some()
+            || actions.acquire.is_some();
         if let Some(at) = actions.wake_at {
             self.set_timer(&mut state, at);
         }
@@ -533,11 +534,12 @@ impl KeyQueue {
         }
         let granted = actions.start.and_then(|sender| {
             let lease_ref = self.create_lease(&mut state)?;
-            state.unclaimed = Some(sender.nudge());
+            state.unclaimed = Some(sender.unclaimed());
             Some(PendingGrant::new(lease_ref, sender))
         });
         let vacant = state.queue.is_vacant() && !state.closed;
         state.closed |= vacant;
+        asked |= vacant && !state.timers.is_empty();
         if vacant {
             // Each would keep the memory of this queue until it fires.
             for (at, timer) in std::mem::take(&mut state.timers) {
@@ -551,6 +553,9 @@ impl KeyQueue {
         }
         for (sender, failure) in actions.failed {
             let _ = sender.send(Err(failure));
+        }
+        if asked {
+            self.context.io.run();
         }
         granted
     }
@@ -637,16 +642,13 @@ impl LeaseBackend for KeyQueue {
         self.apply_and_deliver(state);
     }
 
-    fn release_and_confirm(
-        &self,
-        id: RequestId,
-        fence: Fence,
-    ) -> oneshot::Receiver<ReleaseOutcome> {
+    fn release_and_confirm(&self, id: RequestId, fence: Fence) -> Answer<ReleaseOutcome> {
         let mut state = self.state();
         state.drop_lease(fence);
         let confirmation = self.context.io.release_and_confirm(id);
         state.queue.released_directly(id);
         self.apply_and_deliver(state);
+        self.context.io.run();
         confirmation
     }
 
@@ -655,7 +657,7 @@ impl LeaseBackend for KeyQueue {
         self.context.io.ensure_ttl(id, ttl);
     }
 
-    fn renew_now(&self, id: RequestId, ttl: Duration) -> oneshot::Receiver<Timestamp> {
+    fn renew_now(&self, id: RequestId, ttl: Duration) -> Answer<Timestamp> {
         self.state().queue.ttl_raised(id, ttl);
         self.context.io.renew_now(id, ttl)
     }

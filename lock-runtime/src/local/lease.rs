@@ -12,11 +12,10 @@
 mod tests;
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::{Arc, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
-
-use tokio::sync::oneshot;
 
 use crate::protocol::request::{Loss, ReleaseOutcome};
 use crate::types::environment::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -26,6 +25,9 @@ use crate::types::request_id::RequestId;
 use crate::types::time::{self, Timestamp};
 use crate::user_code;
 
+/// A future of the server's answer; nothing if there is none.
+pub type Answer<T> = Pin<Box<dyn Future<Output = Option<T>> + Send>>;
+
 /// A user's callback with its arguments bound.
 pub type Callback = Box<dyn FnOnce() + Send>;
 
@@ -34,17 +36,16 @@ pub trait LeaseBackend: Send + Sync {
     /// The section that ran under this fencing token has ended.
     fn release(&self, id: RequestId, fence: Fence);
 
-    /// Releases the lease. The receiver gets whether it was valid until then, or nothing if the
+    /// Releases the lease. The answer is whether it was valid until then, or nothing if the
     /// server did not answer.
-    fn release_and_confirm(&self, id: RequestId, fence: Fence)
-    -> oneshot::Receiver<ReleaseOutcome>;
+    fn release_and_confirm(&self, id: RequestId, fence: Fence) -> Answer<ReleaseOutcome>;
 
     /// Makes the ttl at least this long from the next renewal on.
     fn ensure_ttl(&self, id: RequestId, ttl: Duration);
 
-    /// Renews the lease now, with at least this ttl. The receiver gets its new deadline once the
+    /// Renews the lease now, with at least this ttl. The answer is its new deadline once the
     /// server has confirmed it, or nothing if the lease ends before.
-    fn renew_now(&self, id: RequestId, ttl: Duration) -> oneshot::Receiver<Timestamp>;
+    fn renew_now(&self, id: RequestId, ttl: Duration) -> Answer<Timestamp>;
 
     /// Runs a user's callback where it cannot block or panic the I/O thread.
     fn run_callback(&self, callback: Callback);
@@ -128,8 +129,8 @@ impl Lease {
         }
     }
 
-    /// The same. The last one gets a receiver of whether the lease was valid until then.
-    pub fn release_and_confirm(&self) -> Option<oneshot::Receiver<ReleaseOutcome>> {
+    /// The same. The last one gets the answer whether the lease was valid until then.
+    pub fn release_and_confirm(&self) -> Option<Answer<ReleaseOutcome>> {
         let last = self.refs.fetch_sub(1, Ordering::AcqRel) == 1;
         last.then(|| self.backend.release_and_confirm(self.id, self.fence))
     }
@@ -150,7 +151,7 @@ impl Lease {
     }
 
     /// As [`LeaseBackend::renew_now`].
-    pub fn renew_now(&self, ttl: Duration) -> oneshot::Receiver<Timestamp> {
+    pub fn renew_now(&self, ttl: Duration) -> Answer<Timestamp> {
         self.backend.renew_now(self.id, ttl)
     }
 

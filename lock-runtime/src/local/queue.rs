@@ -57,11 +57,6 @@ const SHORT_MAX_HOLD: Duration = Duration::from_secs(60 * 60);
 /// microseconds, and unused tokens must not make it overtake the clock.
 const MIN_FENCE_COUNT: u32 = 4;
 
-/// Shorter sections take less time than falling asleep and being woken.
-const SHORT_SECTION: Duration = Duration::from_micros(50);
-/// How many waiters a grant nudges.
-const MAX_NUDGED: usize = 8;
-
 /// The parameters of one acquire. They are `Copy` and small: most requests never reach the server.
 #[derive(Clone, Copy, Debug)]
 pub struct AcquireParams {
@@ -118,8 +113,6 @@ pub(super) struct LocalQueue<S> {
     next_waiter_id: WaiterId,
     /// How many tokens the next grant reserves.
     fence_count: u32,
-    /// Moving average of the length of a section.
-    avg_section: Duration,
     /// When the next tick is needed.
     next_wake: Option<Timestamp>,
     /// The ticks that were requested and have not come, the earliest last.
@@ -208,7 +201,6 @@ impl<S> LocalQueue<S> {
             no_grant_before: Timestamp::ZERO,
             next_waiter_id: 0,
             fence_count: MIN_FENCE_COUNT,
-            avg_section: Duration::ZERO,
             next_wake: None,
             scheduled_wakes: Vec::new(),
             actions: Actions::none(),
@@ -258,17 +250,6 @@ impl<S> LocalQueue<S> {
             waiter.queued_locally = true;
         }
         id
-    }
-
-    /// Whether spinning until one's turn is cheaper than sleeping.
-    pub(super) fn sections_are_short(&self) -> bool {
-        self.avg_section < SHORT_SECTION
-    }
-
-    /// The waiters to nudge.
-    pub(super) fn next_waiters(&self) -> impl Iterator<Item = &S> {
-        let few = if self.sections_are_short() { MAX_NUDGED } else { 0 };
-        self.waiters.iter().take(few).map(|waiter| &waiter.sender)
     }
 
     /// Whether a caller that joins now would be the first.
@@ -341,7 +322,6 @@ impl<S> LocalQueue<S> {
             return;
         };
         let linger = ended.params.linger;
-        self.avg_section = (self.avg_section * 3 + now.since(ended.since)) / 4;
         lease.idle_until = now.plus(linger).min(lease.handoff_until);
         if !self.waiters.is_empty() {
             return self.advance(now);

@@ -14,7 +14,7 @@ use crate::api::global::with_global;
 use crate::api::hold::{Hold, current};
 use crate::api::manager::LockManager;
 use crate::error::LockError;
-use crate::io::block_on::block_on;
+use crate::link::wait::block_on;
 use crate::macro_support::locked_future::{Confirmed, LockedCall, NotConfirmed, ReleaseMode};
 use crate::macro_support::return_value::{ErrorPolicy, FromLockError, SkipValue};
 use crate::owner::context::InContext;

@@ -4,9 +4,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tokio::sync::oneshot;
-
-use crate::local::lease::{Lease, LeaseRef, LossWatchSlot};
+use crate::local::lease::{Answer, Lease, LeaseRef, LossWatchSlot};
 use crate::owner::context::{BodyContext, ContextGuard, ErasedFuture};
 use crate::owner::frame::{Frame, FrameKind, ManagerId, SiblingMutex};
 use crate::protocol::request::{Loss, ReleaseOutcome};
@@ -116,9 +114,9 @@ impl Section {
         OnLoss::Cancel(None, others.map(|frame| (Arc::clone(&frame.lease), None)).collect())
     }
 
-    /// Ends the section. For each lease that this releases, the receiver gets the server's
-    /// confirmation.
-    pub fn end_confirmed(mut self) -> Vec<(Arc<Lease>, oneshot::Receiver<ReleaseOutcome>)> {
+    /// Ends the section. For each lease that this releases, with the answer whether it
+    /// was valid until then.
+    pub fn end_confirmed(mut self) -> Vec<(Arc<Lease>, Answer<ReleaseOutcome>)> {
         let mut released = Vec::new();
         self.end(|lease| {
             let confirmed = lease.release_and_confirm();

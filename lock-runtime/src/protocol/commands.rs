@@ -98,6 +98,12 @@ impl Protocol {
         }
     }
 
+    /// Whether a release waits to be sent.
+    pub(crate) fn has_unsent_release(&self) -> bool {
+        let is_down = self.server.down_since.is_some();
+        !self.backlog.ends.is_empty() || is_down && self.releasing().next().is_some()
+    }
+
     /// Sends as much of what waits as may be under way.
     pub(crate) fn send_backlog(&mut self, now: Timestamp) {
         while self.has_room(1) {

@@ -12,25 +12,24 @@
 
 #[cfg(not(all(distlock_verification, any(feature = "__shuttle", feature = "__loom"))))]
 pub(crate) use std::{
-    sync::{Mutex, MutexGuard, atomic, mpsc},
+    sync::{Mutex, MutexGuard, atomic},
     thread, thread_local,
 };
 
 #[cfg(all(distlock_verification, feature = "__shuttle"))]
 pub(crate) use shuttle::{
-    sync::{Mutex, MutexGuard, atomic, mpsc},
+    sync::{Mutex, MutexGuard, atomic},
     thread, thread_local,
 };
 
-// Loom's `thread_local!` takes no `const` initialiser and it has no `sync_channel`: none of its
-// models uses either.
+// Loom's `thread_local!` takes no `const` initialiser: none of its models uses it.
 #[cfg(all(distlock_verification, feature = "__loom"))]
 pub(crate) use {
     loom::{
         sync::{Mutex, MutexGuard, atomic},
         thread,
     },
-    std::{sync::mpsc, thread_local},
+    std::thread_local,
 };
 
 #[cfg(not(distlock_verification))]

@@ -2,8 +2,9 @@
 //!
 //! Such code may panic, block, take the library's locks or write to a full pipe. It must not stop
 //! the I/O thread, which renews every lease of the process. So the I/O thread has it called on
-//! helper threads, started on first use: one for events, one for wakers, one for callbacks. On any
-//! other thread it runs directly: that is the user's own thread. Panics are caught. (In a program
+//! helper threads, started on first use: one for events, one for wakers, one for callbacks. A caller
+//! that carries out what concerns others leaves such code to the I/O thread: see [`delegated`]. On
+//! any other thread it runs directly: that is the user's own thread. Panics are caught. (In a program
 //! built with `panic = "abort"` they end the program.)
 //!
 //! - Events: use [`event!`], not `tracing`'s macros. The queue of the helper thread is bounded.
@@ -14,13 +15,14 @@
 #[cfg(test)]
 mod tests;
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, RawWakerVTable, Wake, Waker};
 use std::{ptr, thread};
 
@@ -54,9 +56,7 @@ pub(crate) fn emit(event: impl FnOnce() + Send + 'static) {
 /// Runs a user's callback: on the helper thread for callbacks if this is an I/O thread, else here.
 /// Callbacks of one I/O thread run one at a time, in order.
 pub(crate) fn call(callback: impl FnOnce() + Send + 'static) {
-    off_this_thread(callback, |helpers, callback| {
-        post(&helpers.calls, "distlock-call", callback);
-    });
+    off_this_thread(callback, Helpers::call);
 }
 
 /// The waker to store instead of this one, which can be woken on any thread.
@@ -140,6 +140,51 @@ struct Helpers {
 thread_local! {
     /// Set on an I/O thread.
     static HELPERS: OnceCell<Rc<Helpers>> = const { OnceCell::new() };
+    /// Set while this thread carries out what concerns others.
+    static DELEGATED: RefCell<Option<Arc<Delegated>>> = const { RefCell::new(None) };
+}
+
+/// Gives a job to its helper thread.
+type Post = fn(&Helpers, Job);
+
+/// Code of users that came up on the thread of a caller while it carried out what concerns others.
+/// It waits for the I/O thread.
+#[derive(Default)]
+pub(crate) struct Delegated(Mutex<Vec<(Post, Job)>>);
+
+impl Delegated {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.jobs().is_empty()
+    }
+
+    /// Gives the jobs to the helper threads of this I/O thread.
+    pub(crate) fn run(&self) {
+        let jobs = mem::take(&mut *self.jobs());
+        if let Some(helpers) = helpers() {
+            jobs.into_iter().for_each(|(post, job)| post(&helpers, job));
+        }
+    }
+
+    fn jobs(&self) -> MutexGuard<'_, Vec<(Post, Job)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs our own code, with code of users that it calls delegated to the I/O thread.
+pub(crate) fn delegated<R>(to: &Arc<Delegated>, run: impl FnOnce() -> R) -> R {
+    // A model or simulation has no such thread.
+    if cfg!(distlock_verification) {
+        return run();
+    }
+    struct Restore(Option<Arc<Delegated>>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            let _ = DELEGATED.try_with(|delegated| *delegated.borrow_mut() = self.0.take());
+        }
+    }
+    let before = DELEGATED.try_with(|delegated| delegated.replace(Some(Arc::clone(to))));
+    let _restore = Restore(before.ok().flatten());
+    run()
 }
 
 /// Makes this an I/O thread, which runs code of users on helper threads.
@@ -159,9 +204,13 @@ fn helpers() -> Option<Rc<Helpers>> {
     HELPERS.try_with(|helpers| helpers.get().map(Rc::clone)).ok().flatten()
 }
 
-fn off_this_thread(code: impl FnOnce() + Send + 'static, post: impl FnOnce(&Helpers, Job)) {
-    match helpers() {
-        Some(helpers) => post(&helpers, Box::new(code)),
+fn off_this_thread(code: impl FnOnce() + Send + 'static, post: Post) {
+    if let Some(helpers) = helpers() {
+        return post(&helpers, Box::new(code));
+    }
+    let delegated = DELEGATED.try_with(|delegated| delegated.borrow().clone()).ok().flatten();
+    match delegated {
+        Some(delegated) => delegated.jobs().push((post, Box::new(code))),
         None => catch_panic(code),
     }
 }
@@ -184,6 +233,10 @@ impl Helpers {
     /// Not bounded: no wake-up may be lost, and there are no more of them than wakers.
     fn wake(&self, wake: Job) {
         post(&self.wakes, "distlock-wake", wake);
+    }
+
+    fn call(&self, callback: Job) {
+        post(&self.calls, "distlock-call", callback);
     }
 }
 

@@ -12,7 +12,7 @@ fn a_dead_io_thread_is_said_and_the_global_manager_may_be_another() {
     assert!(init(manager("global:second")).is_err());
 
     let (limit, wait) = (Duration::from_secs(20), Duration::from_millis(1));
-    first.core().mailbox().panic();
+    first.core().link().link().panic();
     let end = std::time::Instant::now() + limit;
     while guard.hold().is_valid() {
         assert!(std::time::Instant::now() < end, "its holds are lost at once");
@@ -47,7 +47,7 @@ fn requests_end_when_the_io_thread_panics_while_they_are_sent() {
                 let _ = done.send(error);
             });
         }
-        locks.core().mailbox().panic();
+        locks.core().link().link().panic();
         for _ in 0..2 {
             let error = ended.recv_timeout(Duration::from_secs(20)).expect("no request hangs");
             assert!(matches!(error, LockError::Closed(_)), "{error:?}");

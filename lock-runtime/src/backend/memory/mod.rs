@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::backend::memory::store::MemoryStore;
-use crate::backend::{ConnectError, ConnectParams, Push};
+use crate::backend::{ConnectError, ConnectParams};
 use crate::protocol::connection::ConnectErrorKind;
 use crate::protocol::request::CommandError;
 use crate::types::time;
@@ -31,15 +31,17 @@ struct Store {
     is_down: bool,
 }
 
-/// The inbox of a client, and of which of its connections.
-struct Inbox {
+/// What arrives at the inbox of a client.
+pub(crate) enum Push {
+    Notification(Notification),
     #[cfg_attr(
         not(feature = "test-util"),
         expect(dead_code, reason = "only a test ends a connection in memory")
     )]
-    connection: u64,
-    pushes: UnboundedSender<Push>,
+    Disconnected,
 }
+
+type Inbox = UnboundedSender<Push>;
 
 /// A store of this process, by name.
 #[derive(Clone)]
@@ -49,7 +51,7 @@ pub(crate) struct MemoryEndpoint(Arc<Mutex<Store>>);
 pub(crate) struct MemoryConnection {
     store: Arc<Mutex<Store>>,
     inbox: String,
-    pushes: UnboundedSender<Push>,
+    pushes: Inbox,
     max_lease: Duration,
 }
 
@@ -72,9 +74,8 @@ impl MemoryEndpoint {
 
     pub(crate) fn connect(
         &self,
-        number: u64,
         hello: ConnectParams,
-        pushes: UnboundedSender<Push>,
+        pushes: Inbox,
     ) -> Result<MemoryConnection, ConnectError> {
         let mut store = lock(&self.0);
         if store.is_down {
@@ -84,8 +85,7 @@ impl MemoryEndpoint {
             });
         }
         let ConnectParams { inbox, min_fence, data_loss_grace, connected_before } = hello;
-        let listener = Inbox { connection: number, pushes: pushes.clone() };
-        store.inboxes.insert(inbox.clone(), listener);
+        store.inboxes.insert(inbox.clone(), pushes.clone());
         let Store { memory, inboxes, .. } = &mut *store;
         let mut tell = |inbox: &str, notice| publish(inboxes, inbox, notice);
         let max_lease = memory.welcome(
@@ -118,9 +118,9 @@ impl MemoryEndpoint {
         let mut store = lock(&self.0);
         store.is_down = is_down;
         if is_down {
-            for (_, Inbox { connection, pushes }) in store.inboxes.drain() {
+            for (_, pushes) in store.inboxes.drain() {
                 // A client that has gone needs no message.
-                let _ = pushes.send(Push::Disconnected(connection));
+                let _ = pushes.send(Push::Disconnected);
             }
         }
     }
@@ -128,7 +128,7 @@ impl MemoryEndpoint {
 
 /// Sends a notification; returns whether it has a receiver.
 fn publish(inboxes: &HashMap<String, Inbox>, inbox: &str, notice: Notification) -> bool {
-    let delivered = |inbox: &Inbox| inbox.pushes.send(Push::Notification(notice)).is_ok();
+    let delivered = |inbox: &Inbox| inbox.send(Push::Notification(notice)).is_ok();
     if inbox == EVERYONE {
         return inboxes.values().filter(|inbox| delivered(inbox)).count() > 0;
     }
@@ -156,11 +156,7 @@ impl Drop for MemoryConnection {
     fn drop(&mut self) {
         let mut store = lock(&self.store);
         // The process may have connected again under the same name.
-        if store
-            .inboxes
-            .get(&self.inbox)
-            .is_some_and(|inbox| inbox.pushes.same_channel(&self.pushes))
-        {
+        if store.inboxes.get(&self.inbox).is_some_and(|inbox| inbox.same_channel(&self.pushes)) {
             store.inboxes.remove(&self.inbox);
         }
     }

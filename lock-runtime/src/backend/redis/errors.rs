@@ -17,6 +17,7 @@ pub(crate) enum OpenError {
     /// The server cannot keep locks.
     Unfit(ConnectErrorKind, String),
     /// The port does not speak TLS.
+    #[cfg_attr(not(feature = "tls-rustls"), expect(dead_code, reason = "only TLS can fail so"))]
     WithoutTls,
 }
 

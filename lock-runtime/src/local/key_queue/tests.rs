@@ -6,10 +6,8 @@ use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-
 use crate::local::key_queue::{IoHandle, KeyQueue, QueueContext, QueueTable, WaitForTurn};
-use crate::local::lease::{Callback, LeaseRef};
+use crate::local::lease::{Answer, Callback, LeaseRef};
 use crate::local::queue::{AcquireParams, LeaseTerms};
 use crate::protocol::request::{ReleaseOutcome, RequestParams};
 use crate::types::fence::{Fence, FenceRange};
@@ -49,15 +47,15 @@ impl IoHandle for FakeIo {
         self.ended.lock().unwrap().push(id);
     }
 
-    fn release_and_confirm(&self, id: RequestId) -> oneshot::Receiver<ReleaseOutcome> {
+    fn release_and_confirm(&self, id: RequestId) -> Answer<ReleaseOutcome> {
         self.release(id);
-        oneshot::channel().1
+        Box::pin(std::future::ready(None))
     }
 
     fn ensure_ttl(&self, _id: RequestId, _ttl: Duration) {}
 
-    fn renew_now(&self, _id: RequestId, _ttl: Duration) -> oneshot::Receiver<Timestamp> {
-        oneshot::channel().1
+    fn renew_now(&self, _id: RequestId, _ttl: Duration) -> Answer<Timestamp> {
+        Box::pin(std::future::ready(None))
     }
 
     fn run_callback(&self, callback: Callback) {
@@ -71,6 +69,8 @@ impl IoHandle for FakeIo {
     }
 
     fn cancel_timer(&self, _at: Timestamp, _alarm: u64) {}
+
+    fn run(&self) {}
 }
 
 impl FakeIo {

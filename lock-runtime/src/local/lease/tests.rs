@@ -11,16 +11,12 @@ struct Counts {
 impl LeaseBackend for Counts {
     fn release(&self, _nonce: RequestId, _fence: Fence) {}
 
-    fn release_and_confirm(
-        &self,
-        _nonce: RequestId,
-        _fence: Fence,
-    ) -> oneshot::Receiver<ReleaseOutcome> {
-        oneshot::channel().1
+    fn release_and_confirm(&self, _nonce: RequestId, _fence: Fence) -> Answer<ReleaseOutcome> {
+        Box::pin(std::future::ready(None))
     }
 
-    fn renew_now(&self, _nonce: RequestId, _ttl: Duration) -> oneshot::Receiver<Timestamp> {
-        oneshot::channel().1
+    fn renew_now(&self, _nonce: RequestId, _ttl: Duration) -> Answer<Timestamp> {
+        Box::pin(std::future::ready(None))
     }
 
     fn run_callback(&self, _callback: Callback) {}

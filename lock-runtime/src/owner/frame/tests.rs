@@ -3,7 +3,7 @@ use std::task::{Context, Waker};
 use std::thread;
 
 use super::*;
-use crate::io::block_on::block_on;
+use crate::link::wait::block_on;
 
 #[test]
 fn many_threads_hold_it_one_at_a_time() {

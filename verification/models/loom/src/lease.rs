@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use distlock_runtime::Fence;
 use distlock_runtime::verification::{
-    Callback, Lease, LeaseBackend, LeaseRef, Loss, ReleaseOutcome, RequestId, Timestamp, fence,
+    Answer, Callback, Lease, LeaseBackend, LeaseRef, Loss, ReleaseOutcome, RequestId, Timestamp,
+    fence,
 };
 use loom::future::block_on;
 use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread;
-use tokio::sync::oneshot;
 
 /// What any thread wrote while it referenced the hold is visible when the hold is released.
 pub fn the_release_happens_after_all_work_under_the_hold() {
@@ -62,18 +62,14 @@ impl LeaseBackend for Work {
         assert_eq!(done, 2, "the release overtook work under the hold");
     }
 
-    fn release_and_confirm(
-        &self,
-        _id: RequestId,
-        _fence: Fence,
-    ) -> oneshot::Receiver<ReleaseOutcome> {
-        oneshot::channel().1
+    fn release_and_confirm(&self, _id: RequestId, _fence: Fence) -> Answer<ReleaseOutcome> {
+        Box::pin(std::future::ready(None))
     }
 
     fn ensure_ttl(&self, _id: RequestId, _ttl: Duration) {}
 
-    fn renew_now(&self, _id: RequestId, _ttl: Duration) -> oneshot::Receiver<Timestamp> {
-        oneshot::channel().1
+    fn renew_now(&self, _id: RequestId, _ttl: Duration) -> Answer<Timestamp> {
+        Box::pin(std::future::ready(None))
     }
 
     fn run_callback(&self, callback: Callback) {

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use distlock_runtime::Fence;
 use distlock_runtime::verification::{
-    Callback, Lease, LeaseBackend, LeaseRef, ReleaseOutcome, RequestId, Timestamp, fence,
+    Answer, Callback, Lease, LeaseBackend, LeaseRef, ReleaseOutcome, RequestId, Timestamp, fence,
 };
-use tokio::sync::oneshot;
 
 use crate::environment;
 
@@ -27,21 +26,15 @@ impl LeaseBackend for CountingBackend {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) += 1;
     }
 
-    fn release_and_confirm(
-        &self,
-        id: RequestId,
-        fence: Fence,
-    ) -> oneshot::Receiver<ReleaseOutcome> {
+    fn release_and_confirm(&self, id: RequestId, fence: Fence) -> Answer<ReleaseOutcome> {
         self.release(id, fence);
-        let (slot, answer) = oneshot::channel();
-        let _ = slot.send(ReleaseOutcome::Held);
-        answer
+        Box::pin(std::future::ready(Some(ReleaseOutcome::Held)))
     }
 
     fn ensure_ttl(&self, _nonce: RequestId, _ttl: Duration) {}
 
-    fn renew_now(&self, _nonce: RequestId, _ttl: Duration) -> oneshot::Receiver<Timestamp> {
-        oneshot::channel().1
+    fn renew_now(&self, _nonce: RequestId, _ttl: Duration) -> Answer<Timestamp> {
+        Box::pin(std::future::ready(None))
     }
 
     fn run_callback(&self, callback: Callback) {

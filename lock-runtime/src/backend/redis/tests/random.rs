@@ -3,15 +3,19 @@
 //!
 //! `PROPTEST_CASES` sets how many values each test tries.
 
-use std::sync::LazyLock;
-use std::sync::atomic::AtomicU64;
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::prelude::*;
-use redis::{ErrorKind, PushInfo, PushKind, RedisError, ServerError, Value, VerbatimFormat};
+use redis::{PushKind, ServerError, Value, VerbatimFormat};
 
-use crate::backend::redis::command::{Batch, Ladder, plain, read};
-use crate::backend::redis::connection::{notice, pushed};
-use crate::protocol::request::CommandError;
+use crate::backend::Incoming;
+use crate::backend::redis::command::{Ladder, notice, plain, read};
+use crate::backend::redis::pipe::RedisPipe;
+use crate::backend::redis::resp::ReceiveBuffer;
+use crate::backend::redis::transport::Transport;
+use crate::backend::socket::Stream;
 use crate::wire::command::Command;
 use crate::wire::keyspace::Keyspace;
 use crate::wire::reply::RawReply;
@@ -26,9 +30,14 @@ fn space() -> Keyspace {
     Keyspace::new("lock:")
 }
 
-fn ladder() -> &'static Ladder {
-    static LADDER: LazyLock<Ladder> = LazyLock::new(|| Ladder::new(&space(), 0));
-    &LADDER
+/// A connection whose server never reads.
+fn pipe(listener: &TcpListener) -> RedisPipe<usize> {
+    let address = listener.local_addr().expect("a bound socket");
+    let stream = Stream::Tcp(TcpStream::connect(address).expect("a listener"));
+    drop(listener.accept().expect("a connection"));
+    let ladder = Arc::new(Ladder::new(&space(), 0));
+    let received = ReceiveBuffer::default();
+    RedisPipe::new(Transport::plain(stream), received, space(), ladder, Duration::ZERO)
 }
 
 fn error() -> impl Strategy<Value = ServerError> {
@@ -103,20 +112,10 @@ fn value_for(call: &Command) -> impl Strategy<Value = Value> + use<> {
     prop_oneof![any_value(), any_answer().prop_map(value), shaped(call).prop_map(value)]
 }
 
-/// Some calls and a value for each, or one more or less.
-fn batch() -> impl Strategy<Value = (Vec<Command>, Result<Vec<Value>, RedisError>)> {
-    prop::collection::vec(any_call(), 1..8).prop_flat_map(|calls| {
-        let commands = Batch::new(&calls).commands(&space(), ladder()).len();
-        let fitting = prop::collection::vec(prop_oneof![any_value(), together()], commands);
-        let counts = prop::collection::vec(any_value(), 0..commands + 2);
-        let answers = prop_oneof![
-            6 => fitting.prop_map(Ok),
-            1 => counts.prop_map(Ok),
-            1 => error().prop_map(|error| Err(RedisError::from(error))),
-            1 => Just(Err(RedisError::from((ErrorKind::Io, "gone")))),
-        ];
-        (Just(calls), answers)
-    })
+/// Some calls and more values than they have replies.
+fn batch() -> impl Strategy<Value = (Vec<Command>, Vec<Value>)> {
+    let calls = prop::collection::vec(any_call(), 1..8);
+    (calls, prop::collection::vec(prop_oneof![any_value(), together()], 32))
 }
 
 /// A list of small numbers, as calls that went together are answered by.
@@ -142,36 +141,14 @@ proptest! {
     }
 
     #[test]
-    fn each_call_of_a_batch_gets_one_reply_of_its_kind_whatever_comes((calls, answers) in batch()) {
-        let batch = Batch::new(&calls);
-        let commands = batch.commands(&space(), ladder()).len();
-        let short = answers.as_ref().is_ok_and(|answers| answers.len() != commands);
-        let ints = answers.as_ref().map_or(0, |answers| answers.iter().map(numbers).sum());
-        let replies = batch.replies(answers);
-        prop_assert_eq!(replies.len(), calls.len());
-        if short {
-            prop_assert!(replies.iter().all(|reply| *reply == Err(CommandError::ConnectionLost)));
-        }
-        let granted = replies.iter().flatten().filter(|reply| grants(reply)).count();
-        prop_assert!(granted <= ints, "{granted} grants out of {ints} numbers");
-    }
-
-    #[test]
     fn a_push_is_a_message_of_ours_or_nothing(
-        kind in kind(),
         data in prop::collection::vec(any_value(), 0..5),
     ) {
-        let info = PushInfo { kind, data };
         let words = [&b"granted "[..], b"asked ", b"first ", b"bound "];
         let is_ours = |bytes: &[u8]| words.iter().any(|word| bytes.starts_with(word));
-        let spelled =
-            matches!(info.data.last(), Some(Value::BulkString(bytes)) if is_ours(bytes));
-        let simple = matches!(info.data.last(), Some(Value::SimpleString(_)));
-        prop_assert!(notice(&info).is_none() || spelled || simple);
-        let (pushes, mut delivered) = tokio::sync::mpsc::unbounded_channel();
-        prop_assert!(pushed(&pushes, 1, &AtomicU64::new(0), &info).is_ok());
-        let heard = matches!(info.kind, PushKind::Message | PushKind::Disconnection);
-        prop_assert!(heard || delivered.try_recv().is_err(), "heard of {:?}", info.kind);
+        let spelled = matches!(data.last(), Some(Value::BulkString(bytes)) if is_ours(bytes));
+        let simple = matches!(data.last(), Some(Value::SimpleString(_)));
+        prop_assert!(notice(&data).is_none() || spelled || simple);
     }
 
     #[test]
@@ -192,6 +169,42 @@ fn field() -> impl Strategy<Value = String> {
             fields.into_iter().map(|(name, value)| format!("{name}:{value}\r\n")).collect();
         lines.concat()
     })
+}
+
+proptest! {
+    // Each has a socket of its own.
+    #![proptest_config(config(CASES / 10))]
+
+    #[test]
+    fn each_call_of_a_batch_gets_one_reply_of_its_kind_whatever_comes((calls, values) in batch()) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let mut pipe = pipe(&listener);
+        let count = calls.len();
+        pipe.send(calls.into_iter().enumerate().collect());
+        let (mut ints, mut granted, mut answered) = (0, 0, Vec::new());
+        for value in values {
+            ints += numbers(&value);
+            let is_push = matches!(value, Value::Push { .. });
+            if !is_push && pipe.in_flight_or_staged() == 0 {
+                prop_assert!(pipe.answer(value).is_err(), "a reply to no command");
+                break;
+            }
+            prop_assert!(pipe.answer(value).is_ok());
+            while let Some(incoming) = pipe.next() {
+                match incoming {
+                    Incoming::Reply(number, reply) => {
+                        answered.push(number);
+                        granted += usize::from(reply.is_ok_and(|reply| grants(&reply)));
+                    }
+                    Incoming::Notification(_) => prop_assert!(is_push),
+                }
+            }
+        }
+        prop_assert!(granted <= ints, "{granted} grants out of {ints} numbers");
+        answered.extend(pipe.into_unanswered());
+        answered.sort_unstable();
+        prop_assert_eq!(answered, Vec::from_iter(0..count), "one reply for each");
+    }
 }
 
 /// How many numbers above zero are in it, each of which may be a token.

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use distlock_runtime::verification::pause;
+use distlock_runtime::verification::{ReplyTargets, pause};
 
 use super::event_queue::SimEvent;
 use super::network::Connection;
 use super::process::Link;
 use super::{World, nanos};
 use crate::context;
-use crate::io_thread::{IoThread, ReplyTargets};
 
 /// The timeout of an attempt to connect.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -62,7 +61,7 @@ impl World<'_> {
         this.link = Link::Up(connection);
         this.failures = 0;
         this.connected_before = true;
-        self.with_io_thread(process, |io_thread, now| io_thread.connected(now, bound));
+        self.with_io_thread(process, |io_thread, _| io_thread.connected(bound));
         self.turn(process);
     }
 
@@ -75,7 +74,7 @@ impl World<'_> {
         }
         self.leave_connection(process);
         self.processes[process].failures += 1;
-        self.with_io_thread(process, IoThread::connect_failed);
+        self.with_io_thread(process, |io_thread, _| io_thread.connect_failed());
         let rest = pause(self.processes[process].failures - 1, self.chance.u8(..));
         self.event_queue.put(context::now() + nanos(rest), SimEvent::Connect(process));
         self.turn(process);
@@ -106,8 +105,8 @@ impl World<'_> {
     /// The client abandons its connection and opens another.
     pub(super) fn give_up_connection(&mut self, process: usize, because: &str) {
         let unanswered = self.leave_connection(process);
-        self.with_io_thread(process, |io_thread, now| {
-            io_thread.disconnected(now, because, unanswered);
+        self.with_io_thread(process, |io_thread, _| {
+            io_thread.disconnected(because, unanswered);
         });
         self.event_queue.put(context::now(), SimEvent::Connect(process));
     }

@@ -6,14 +6,14 @@ use std::time::Duration;
 use checker::Nanos;
 use distlock_runtime::Fence;
 use distlock_runtime::verification::{
-    AcquireReply, Command, CommandError, EVERYONE, Notification, Publish, Reply, RequestId,
+    AcquireReply, Command, CommandError, EVERYONE, Notification, Publish, Reply, ReplyTargets,
+    RequestId,
 };
 
 use super::event_queue::SimEvent;
 use super::server::Server;
 use super::{World, nanos};
 use crate::context;
-use crate::io_thread::ReplyTargets;
 
 /// A connection between a process and the server. It keeps the order in both directions.
 pub(super) struct Connection {
@@ -220,9 +220,9 @@ impl World<'_> {
         }
         let Some((_, reply_targets)) = link.under_way.pop_front() else { return };
         let process = link.process;
-        self.with_io_thread(process, |io_thread, now| {
+        self.with_io_thread(process, |io_thread, _| {
             answer.queued.into_iter().for_each(context::queued);
-            io_thread.replies(now, reply_targets, answer.replies);
+            io_thread.replies(reply_targets, answer.replies);
         });
         self.turn(process);
     }
@@ -235,7 +235,7 @@ impl World<'_> {
             return;
         }
         let process = self.connections[connection].process;
-        self.with_io_thread(process, |io_thread, now| io_thread.notice(now, notice));
+        self.with_io_thread(process, |io_thread, _| io_thread.notice(notice));
         self.turn(process);
     }
 

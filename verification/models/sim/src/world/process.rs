@@ -7,14 +7,14 @@ use std::task::Context;
 use std::time::Duration;
 
 use checker::{EventKind, Nanos};
-use distlock_runtime::verification::Timestamp;
+use distlock_runtime::verification::{SimulatedLink, Timestamp};
 use distlock_runtime::{Fence, LockManager};
 
 use super::event_queue::SimEvent;
 use super::{WAKE_UP, World, actor, nanos};
 use crate::clock::Clock;
 use crate::context::{self, TaskId};
-use crate::io_thread::{IoThread, Settings, start};
+use crate::io_thread::{Settings, has_stalled_release, start};
 use crate::plan::{Plan, ProcessPlan, Task};
 
 type Running = Pin<Box<dyn Future<Output = ()>>>;
@@ -40,7 +40,7 @@ pub(super) struct Process {
 }
 
 struct LiveProcess {
-    io_thread: IoThread,
+    io_thread: SimulatedLink,
     /// `None` after the shutdown.
     locks: Option<LockManager>,
     running: Vec<Option<Running>>,
@@ -165,7 +165,7 @@ impl World<'_> {
             this.next_turn_at = None;
         }
         context::enter(number(process), 0, this.clock);
-        let stalled = life.io_thread.turn(context::local_now());
+        let stalled = life.io_thread.turn();
         if stalled {
             self.give_up_connection(process, "no reply came");
         }
@@ -175,7 +175,6 @@ impl World<'_> {
             Link::Up(connection) => life.io_thread.take_batch().map(|batch| (connection, batch)),
             Link::None | Link::Connecting(_) => None,
         };
-        life.io_thread.deliver();
         if let Some((connection, (reply_targets, calls))) = batch {
             self.send(connection, reply_targets, calls);
         }
@@ -188,7 +187,7 @@ impl World<'_> {
         let this = &self.processes[process];
         let (Some(life), Link::Up(connection)) = (&this.life, this.link) else { return };
         if self.connections[connection].unanswered() == 0 {
-            self.stalled_release |= life.io_thread.has_stalled_release(context::local_now());
+            self.stalled_release |= has_stalled_release(&life.io_thread, context::local_now());
         }
     }
 
@@ -196,8 +195,7 @@ impl World<'_> {
     fn schedule_turn(&mut self, process: usize) {
         let this = &mut self.processes[process];
         let Some(life) = &this.life else { return };
-        let mail =
-            life.io_thread.has_messages().then(|| context::now() + self.chance.u64(..WAKE_UP));
+        let mail = life.io_thread.has_unsent().then(|| context::now() + self.chance.u64(..WAKE_UP));
         let due =
             life.io_thread.due().map(|due| this.clock.when(due.as_nanos()).max(context::now() + 1));
         let Some(at) = mail.into_iter().chain(due).min() else { return };
@@ -269,12 +267,12 @@ impl World<'_> {
     pub(super) fn with_io_thread(
         &mut self,
         process: usize,
-        act: impl FnOnce(&mut IoThread, Timestamp),
+        act: impl FnOnce(&SimulatedLink, Timestamp),
     ) {
         let this = &mut self.processes[process];
         let Some(life) = &mut this.life else { return };
         context::enter(number(process), 0, this.clock);
-        act(&mut life.io_thread, context::local_now());
+        act(&life.io_thread, context::local_now());
     }
 
     /// The handshake of its I/O thread.

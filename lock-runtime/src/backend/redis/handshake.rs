@@ -1,0 +1,293 @@
+//! Prepares a server, as a state machine without I/O: three round trips after the socket is open.
+//!
+//! 1. HELLO with the credentials, SELECT, and what the `redis` crate says of itself.
+//! 2. Looks at the server and subscribes the inbox.
+//! 3. Loads the scripts and makes the fence counter if there is none. A client that was slower than
+//!    another one looks again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::{
+    ConnectionInfo, ErrorKind, FromRedisValue, Pipeline, RedisConnectionInfo, RedisError, Value,
+    from_redis_value,
+};
+
+use crate::backend::ConnectParams;
+use crate::backend::redis::command::Ladder;
+use crate::backend::redis::command::load_scripts;
+use crate::backend::redis::command::sha;
+use crate::backend::redis::errors::OpenError;
+use crate::backend::redis::preflight::Denied;
+use crate::backend::redis::preflight::Facts;
+use crate::backend::redis::preflight::warn_of_hazards;
+use crate::protocol::connection::ConnectErrorKind;
+use crate::types::fence::Fence;
+use crate::types::request_id::RequestId;
+use crate::types::time::millis;
+use crate::wire::keyspace::Keyspace;
+use crate::wire::script::Script;
+
+/// Fencing tokens are microseconds of the server's clock, and one below this is taken for the sign
+/// of a loss of data.
+const YEAR_2001: i64 = 1_000_000_000;
+
+/// What the server is and knows before anything is changed in it.
+struct Look {
+    /// `None` if the user may not read it.
+    info: Option<String>,
+    /// The longest lease that the server knows of; zero if it has not granted locks of this key
+    /// space before.
+    max_lease: Duration,
+    /// The fence counter exists.
+    exists: bool,
+}
+
+pub(crate) struct Handshake<'a> {
+    address: &'a ConnectionInfo,
+    space: &'a Keyspace,
+    ladder: &'a Ladder,
+    name: Option<&'a str>,
+    params: &'a ConnectParams,
+    step: HandshakeStep,
+}
+
+/// What the commands in flight are for.
+enum HandshakeStep {
+    Hello,
+    Look,
+    Prepare(Look),
+}
+
+/// What to do next.
+pub(crate) enum Next {
+    /// Send these and pass on their answers.
+    Send(Pipeline),
+    /// The connection is ready. Send these first and ignore their answers.
+    Done { max_lease: Duration, announcement: Pipeline },
+}
+
+impl<'a> Handshake<'a> {
+    /// Returns the commands of the first round trip.
+    pub(crate) fn start(
+        address: &'a ConnectionInfo,
+        space: &'a Keyspace,
+        ladder: &'a Arc<Ladder>,
+        name: Option<&'a str>,
+        params: &'a ConnectParams,
+    ) -> (Self, Pipeline) {
+        let handshake = Self { address, space, ladder, name, params, step: HandshakeStep::Hello };
+        let commands = hello(address.redis_settings());
+        (handshake, commands)
+    }
+
+    /// Takes the answers to the latest commands, errors of the server among them.
+    pub(crate) fn answered(&mut self, answers: Vec<Value>) -> Result<Next, OpenError> {
+        match std::mem::replace(&mut self.step, HandshakeStep::Look) {
+            HandshakeStep::Hello => {
+                let greeted = check_hello(self.address.redis_settings(), answers);
+                greeted.map_err(|error| denied(self.user(), self.space, error))?;
+                Ok(Next::Send(self.look()))
+            }
+            HandshakeStep::Look => {
+                let look = self.read_look(answers)?;
+                let commands = self.prepare(&look);
+                self.step = HandshakeStep::Prepare(look);
+                Ok(Next::Send(commands))
+            }
+            HandshakeStep::Prepare(look) => {
+                let answers: Vec<Value> =
+                    answers.into_iter().map(Value::extract_error).collect::<Result<_, _>>()?;
+                if !look.exists && answers.last() == Some(&Value::Nil) {
+                    // Another client made the counter meanwhile.
+                    return Ok(Next::Send(self.look()));
+                }
+                warn_of_hazards(look.info.as_deref());
+                Ok(self.done(&look))
+            }
+        }
+    }
+
+    fn user(&self) -> &str {
+        self.address.redis_settings().username().unwrap_or("default")
+    }
+
+    fn known(&self, look: &Look) -> Duration {
+        self.params.data_loss_grace.max_lease.max(look.max_lease)
+    }
+
+    fn look(&self) -> Pipeline {
+        let Self { space, ladder, params: ConnectParams { inbox, .. }, .. } = self;
+        let mut commands = redis::pipe();
+        commands.cmd("HELLO").cmd("INFO");
+        // One channel a command: a command for several is answered several times. Ahead of the look
+        // at the bound: one that is raised after that is heard of.
+        commands.cmd("SUBSCRIBE").arg(inbox);
+        commands.cmd("SUBSCRIBE").arg(ladder.everyone());
+        commands.cmd("SCRIPT").arg("LOAD").arg(Script::Check.text());
+        check_rights(&mut commands, space, inbox);
+        commands.cmd("MULTI").cmd("EXEC");
+        commands.cmd("WATCH").arg(space.fence());
+        commands.add_command(ladder.look());
+        commands.cmd("EXISTS").arg(space.fence());
+        if let Some(name) = self.name {
+            commands.cmd("CLIENT").arg("SETNAME").arg(name);
+        }
+        commands
+    }
+
+    fn read_look(&self, answers: Vec<Value>) -> Result<Look, OpenError> {
+        let mut answers = answers.into_iter();
+        let said: Option<Value> = next(&mut answers).ok();
+        let info: Option<String> = next(&mut answers).ok();
+        Facts::new(said.as_ref(), info.as_deref()).check()?;
+        let answers: Vec<_> = answers.collect();
+        let seconds = read_rights(self.user(), self.space, &answers)?;
+        let before = STEPS.iter().take_while(|&&step| step != "script exists").count();
+        let mut answers = answers.into_iter().skip(before);
+        let loaded: Vec<bool> = next(&mut answers)?;
+        let exists = next(&mut answers)?;
+        if seconds < YEAR_2001 {
+            let text = "the server's clock is before 2001; set it, because fencing tokens are \
+                        derived from it";
+            return Err(OpenError::Unfit(ConnectErrorKind::Permanent, text.to_owned()));
+        }
+        Ok(Look { info, max_lease: Ladder::highest(&loaded), exists })
+    }
+
+    /// Loads the scripts, and makes the fence counter where there is none. A server that knows of
+    /// leases but not the counter, or that we were connected to before, has lost its data; see
+    /// `scripts/init_fence.lua`. Optimistic locking (WATCH in [`Self::look`]) makes one of several
+    /// clients that connect at the same time decide.
+    fn prepare(&self, look: &Look) -> Pipeline {
+        let ConnectParams { connected_before, min_fence, .. } = *self.params;
+        let lost = connected_before || min_fence > Fence::ZERO || !look.max_lease.is_zero();
+        let mut commands = load_scripts();
+        // Not the crate's own transactions, which panic where EXEC is allowed and MULTI is not. An
+        // empty one ends the watch.
+        commands.cmd("MULTI");
+        if !look.exists {
+            commands.cmd("EVALSHA").arg(sha(Script::InitFence)).arg(1).arg(self.space.fence());
+            commands.arg(min_fence.get()).arg(millis(self.known(look))).arg(u8::from(lost));
+        }
+        commands.cmd("EXEC");
+        commands
+    }
+
+    /// Announces a longer lease to all processes, then to the server, before any call on this
+    /// connection. Only once the counter is there: a server that refused to make it has no data to
+    /// lose.
+    fn done(&self, look: &Look) -> Next {
+        let max_lease = self.known(look);
+        let mut announcement = redis::pipe();
+        if max_lease > look.max_lease {
+            announcement.add_command(self.ladder.publish(max_lease));
+            announcement.add_command(self.ladder.load(max_lease));
+        }
+        Next::Done { max_lease, announcement }
+    }
+}
+
+fn hello(settings: &RedisConnectionInfo) -> Pipeline {
+    let mut commands = redis::pipe();
+    commands.cmd("HELLO").arg(3);
+    if let Some(password) = settings.password() {
+        let user = settings.username().unwrap_or("default");
+        commands.arg("AUTH").arg(user).arg(password);
+    }
+    if settings.db() != 0 {
+        commands.cmd("SELECT").arg(settings.db());
+    }
+    if !settings.skip_set_lib_name() {
+        let name = settings.lib_name().unwrap_or("distlock");
+        let version = settings.lib_ver().unwrap_or(env!("CARGO_PKG_VERSION"));
+        commands.cmd("CLIENT").arg("SETINFO").arg("LIB-NAME").arg(name);
+        commands.cmd("CLIENT").arg("SETINFO").arg("LIB-VER").arg(version);
+    }
+    commands
+}
+
+/// The answers to CLIENT SETINFO do not matter: servers before 7.2 do not know it.
+fn check_hello(settings: &RedisConnectionInfo, answers: Vec<Value>) -> Result<(), RedisError> {
+    let mut answers = answers.into_iter();
+    let greeted = answers.next().unwrap_or(Value::Nil).extract_error();
+    greeted.map_err(|error| {
+        let unknown = error.detail().is_some_and(|text| text.starts_with("unknown command"));
+        if unknown { (ErrorKind::RESP3NotSupported, "no HELLO").into() } else { error }
+    })?;
+    if settings.db() != 0 {
+        answers.next().unwrap_or(Value::Nil).extract_error()?;
+    }
+    Ok(())
+}
+
+/// The commands after HELLO and INFO, which may both be denied; the last one only with a client
+/// name.
+const STEPS: [&str; 10] = [
+    "subscribe",
+    "subscribe",
+    "script load",
+    "evalsha",
+    "multi",
+    "exec",
+    "watch",
+    "script exists",
+    "exists",
+    "client setname",
+];
+
+fn check_rights(commands: &mut Pipeline, space: &Keyspace, inbox: &str) {
+    // No other process has this name.
+    commands.cmd("EVALSHA").arg(sha(Script::Check)).arg(3);
+    commands.arg(space.hold(inbox)).arg(space.blocked(RequestId::from_bits(0))).arg(space.fence());
+    commands.arg(inbox);
+}
+
+/// An error of the greeting, whose SELECT may be denied.
+fn denied(user: &str, space: &Keyspace, error: RedisError) -> OpenError {
+    let mut denied = Denied::none(space);
+    let text = error.to_string();
+    if let Some((_, rest)) = text.split_once("no permissions to run the '")
+        && let Some((command, _)) = rest.split_once('\'')
+    {
+        denied.note(command, rest);
+    }
+    denied.check(user).err().unwrap_or(OpenError::Server(error))
+}
+
+/// The server's clock, if the user has all rights and nothing else was refused.
+fn read_rights(user: &str, space: &Keyspace, answers: &[Value]) -> Result<i64, OpenError> {
+    let mut denied = Denied::none(space);
+    for (step, answer) in STEPS.into_iter().zip(answers) {
+        denied.note_answer(step, answer);
+    }
+    // What is denied within scripts shows only where they can be run.
+    let checked: Vec<Value> = match answers.get(3) {
+        Some(Value::Array(checked)) => checked.clone(),
+        _ => Vec::new(),
+    };
+    let (clock, refusals) = checked.split_first().unwrap_or((&Value::Nil, &[]));
+    for refusal in refusals.chunks_exact(2) {
+        let [command, words]: [String; 2] = [read(refusal[0].clone())?, read(refusal[1].clone())?];
+        if words.contains("read only replica") {
+            // Regardless of the role it reports. Without this each call would find out, and connect
+            // again at once.
+            return Err(OpenError::Unfit(
+                ConnectErrorKind::Unsuitable,
+                format!("{words}; connect to the primary"),
+            ));
+        }
+        denied.note(&command, &words);
+    }
+    denied.check(user)?;
+    answers.iter().try_for_each(|answer| answer.clone().extract_error().map(drop))?;
+    Ok(read(clock.clone())?)
+}
+
+fn next<T: FromRedisValue>(answers: &mut impl Iterator<Item = Value>) -> Result<T, RedisError> {
+    read(answers.next().unwrap_or(Value::Nil))
+}
+
+fn read<T: FromRedisValue>(answer: Value) -> Result<T, RedisError> {
+    Ok(from_redis_value(answer.extract_error()?)?)
+}

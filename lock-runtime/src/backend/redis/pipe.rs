@@ -1,0 +1,332 @@
+//! A connection to a Redis server once it is prepared: commands in, replies and notifications out.
+//!
+//! No call blocks. [`RedisPipe::send`] encodes into a buffer, [`RedisPipe::flush`] writes what the
+//! socket takes, [`RedisPipe::receive`] reads what has arrived.
+//!
+//! Acquires and releases of unrelated locks that are sent at the same time go as one script call,
+//! which costs the server a fraction of separate calls. Releases go first, so that an acquire of
+//! the same key finds it free; acquires go last.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::{Cmd, Pipeline, PushKind, RedisError, Value};
+
+use crate::backend::Incoming;
+use crate::backend::redis::command::{Ladder, load_scripts, notice, read, script_error};
+use crate::backend::redis::resp::{ReceiveBuffer, encode};
+use crate::backend::redis::transport::Transport;
+use crate::backend::socket::Stream;
+use crate::protocol::request::CommandError;
+use crate::wire::command::{Command, MAX_BATCH};
+use crate::wire::keyspace::{Keyspace, SMALL_FENCE_RANGE};
+use crate::wire::reply::{Notification, Reply};
+
+type Outcome = Result<Reply, CommandError>;
+type Commands<T> = Vec<(T, Command)>;
+
+/// `T` names who gets the reply to a command.
+pub(crate) struct RedisPipe<T> {
+    transport: Transport,
+    space: Keyspace,
+    ladder: Arc<Ladder>,
+    /// The longest lease: a server that lost its scripts gets it again with them.
+    max_lease: Duration,
+    /// Encoded commands. The first `written` bytes are sent.
+    unsent: Vec<u8>,
+    written: usize,
+    /// The socket did not take everything.
+    blocked: bool,
+    /// How many of the unanswered commands were encoded after the last flush.
+    staged: usize,
+    received: ReceiveBuffer,
+    /// What was encoded and is not answered, in order.
+    unanswered: VecDeque<Sent<T>>,
+    incoming: VecDeque<Incoming<T>>,
+}
+
+/// What replies of the server are for.
+enum Sent<T> {
+    One(T, Command),
+    /// The first of two commands: the bound is announced to all processes, and then to the server,
+    /// where the next connection looks. An error of either says as much as one of both.
+    Raise(T, Command, Option<Value>),
+    /// Acquires, or releases, that went as one script call.
+    Several(Commands<T>),
+    /// Nobody waits for it.
+    Ignored,
+}
+
+impl<T> RedisPipe<T> {
+    pub(crate) fn new(
+        transport: Transport,
+        received: ReceiveBuffer,
+        space: Keyspace,
+        ladder: Arc<Ladder>,
+        max_lease: Duration,
+    ) -> Self {
+        Self {
+            transport,
+            space,
+            ladder,
+            max_lease,
+            unsent: Vec::new(),
+            written: 0,
+            blocked: false,
+            staged: 0,
+            received,
+            unanswered: VecDeque::new(),
+            incoming: VecDeque::new(),
+        }
+    }
+
+    /// The first commands of the connection, whose answers nobody waits for, and notifications
+    /// that came before them.
+    pub(crate) fn begin(&mut self, commands: &Pipeline, heard: Vec<Notification>) {
+        for command in commands.cmd_iter() {
+            command.write_packed_command(&mut self.unsent);
+            self.expect(Sent::Ignored);
+        }
+        for notification in heard {
+            self.notified(notification);
+        }
+    }
+
+    pub(crate) fn stream(&self) -> &Arc<Stream> {
+        self.transport.stream()
+    }
+
+    pub(crate) fn max_lease(&self) -> Duration {
+        self.max_lease
+    }
+
+    /// Whether commands wait to be written.
+    pub(crate) fn has_unsent(&self) -> bool {
+        self.written < self.unsent.len() || self.transport.wants_write()
+    }
+
+    /// Whether the socket did not take everything.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.blocked
+    }
+
+    /// How many replies to commands that were written are outstanding.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.unanswered.len().saturating_sub(self.staged)
+    }
+
+    /// The same, and those that were not written.
+    #[cfg(test)]
+    pub(crate) fn in_flight_or_staged(&self) -> usize {
+        self.unanswered.len()
+    }
+
+    fn expect(&mut self, sent: Sent<T>) {
+        self.unanswered.push_back(sent);
+        self.staged += 1;
+    }
+
+    /// Those that wait for a reply which will not come.
+    pub(crate) fn into_unanswered(self) -> impl Iterator<Item = T> {
+        let of_sent = |sent| match sent {
+            Sent::One(to, _) | Sent::Raise(to, ..) => vec![to],
+            Sent::Several(several) => several.into_iter().map(|(to, _)| to).collect(),
+            Sent::Ignored => Vec::new(),
+        };
+        self.unanswered.into_iter().flat_map(of_sent)
+    }
+
+    /// Encodes commands, which the next [`Self::flush`] writes.
+    pub(crate) fn send(&mut self, mut batch: Vec<(T, Command)>) {
+        if batch.len() == 1
+            && let Some((to, command)) = batch.pop()
+        {
+            return self.send_one(to, command);
+        }
+        let is_release =
+            |command: &Command| matches!(command, Command::Release { contended: false, .. });
+        let (releases, batch) = several(batch, is_release);
+        let (acquires, others) = likely_free(batch);
+        self.send_together(releases);
+        for (to, command) in others {
+            self.send_one(to, command);
+        }
+        self.send_together(acquires);
+    }
+
+    fn send_one(&mut self, to: T, command: Command) {
+        if let Command::RaiseMaxLease(max_lease) = command {
+            self.max_lease = self.max_lease.max(max_lease);
+            self.ladder.publish(max_lease).write_packed_command(&mut self.unsent);
+            self.ladder.load(max_lease).write_packed_command(&mut self.unsent);
+            self.expect(Sent::Raise(to, command, None));
+        } else if let Some(call) = command.encode(&self.space) {
+            encode(&call, &mut self.unsent);
+            self.expect(Sent::One(to, command));
+        }
+    }
+
+    fn send_together(&mut self, mut commands: Commands<T>) {
+        while commands.len() > 1 {
+            let rest = commands.split_off(commands.len().min(MAX_BATCH));
+            let call = Command::encode_batch(commands.iter().map(|(_, one)| one), &self.space);
+            encode(&call, &mut self.unsent);
+            self.expect(Sent::Several(std::mem::replace(&mut commands, rest)));
+        }
+        for (to, command) in commands {
+            self.send_one(to, command);
+        }
+    }
+
+    /// Writes as much as the socket takes.
+    pub(crate) fn flush(&mut self) -> Result<(), RedisError> {
+        while self.has_unsent() {
+            let written = self.transport.write(&self.unsent[self.written..])?;
+            self.written += written;
+            if written == 0 {
+                break;
+            }
+        }
+        if self.written == self.unsent.len() {
+            self.unsent.clear();
+            self.written = 0;
+        }
+        self.staged = 0;
+        self.blocked = self.has_unsent();
+        Ok(())
+    }
+
+    /// Takes in what has arrived.
+    pub(crate) fn receive(&mut self) -> Result<(), RedisError> {
+        let received = &mut self.received;
+        let read = self.transport.read(|bytes| received.extend(bytes));
+        while let Some(value) = self.received.next()? {
+            self.answer(value)?;
+        }
+        // What arrived before the end counts.
+        Ok(read?)
+    }
+
+    /// The next reply or notification that was taken in.
+    pub(crate) fn next(&mut self) -> Option<Incoming<T>> {
+        self.incoming.pop_front()
+    }
+
+    /// Takes in one value that the server has sent.
+    pub(crate) fn answer(&mut self, value: Value) -> Result<(), RedisError> {
+        if let Value::Push { kind, data } = value {
+            self.pushed(&kind, &data);
+            return Ok(());
+        }
+        let Some(sent) = self.unanswered.pop_front() else {
+            return Err((redis::ErrorKind::Parse, "a reply to no command").into());
+        };
+        match sent {
+            Sent::One(to, command) => {
+                let outcome = read(&command, value);
+                self.replied(to, outcome);
+            }
+            Sent::Raise(to, command, None) => {
+                self.unanswered.push_front(Sent::Raise(to, command, Some(value)));
+            }
+            Sent::Raise(to, command, Some(first)) => {
+                let failed = matches!(first, Value::ServerError(_));
+                let outcome = read(&command, if failed { first } else { value });
+                self.replied(to, outcome);
+            }
+            Sent::Several(commands) => self.answer_several(commands, value),
+            Sent::Ignored => {}
+        }
+        Ok(())
+    }
+
+    fn pushed(&mut self, kind: &PushKind, data: &[Value]) {
+        let is_message = *kind == PushKind::Message;
+        if let Some(notification) = notice(data).filter(|_| is_message) {
+            self.notified(notification);
+        }
+    }
+
+    fn notified(&mut self, notification: Notification) {
+        if let Notification::MaxLease(heard) = notification {
+            self.max_lease = self.max_lease.max(heard);
+        }
+        self.incoming.push_back(Incoming::Notification(notification));
+    }
+
+    fn replied(&mut self, to: T, outcome: Outcome) {
+        if matches!(outcome, Err(CommandError::ScriptMissing)) {
+            self.load_scripts();
+        }
+        self.incoming.push_back(Incoming::Reply(to, outcome));
+    }
+
+    /// Loads all scripts again. A failure shows in the commands that are sent again.
+    fn load_scripts(&mut self) {
+        let ladder = self.ladder.load(self.max_lease);
+        for command in load_scripts().cmd_iter().chain([&ladder]) {
+            Cmd::write_packed_command(command, &mut self.unsent);
+            self.expect(Sent::Ignored);
+        }
+    }
+
+    /// Gives each of these commands its outcome; on an error, all of them the error.
+    fn answer_several(&mut self, commands: Commands<T>, value: Value) {
+        let error = match value {
+            Value::Array(items) if items.len() == commands.len() => {
+                for ((to, command), item) in commands.into_iter().zip(items) {
+                    let outcome = match (&command, item) {
+                        (Command::Acquire(_), Value::Int(0)) => Err(CommandError::NotBatchable),
+                        (command, item) => read(command, item),
+                    };
+                    self.replied(to, outcome);
+                }
+                return;
+            }
+            Value::ServerError(error) => {
+                let script = commands.first().and_then(|(_, first)| first.script());
+                script_error(script, &RedisError::from(error))
+            }
+            value => CommandError::InvalidReply(format!(
+                "unexpected reply to several calls together: {value:?}"
+            )),
+        };
+        if error == CommandError::ScriptMissing {
+            self.load_scripts();
+        }
+        let replies = commands.into_iter().map(|(to, _)| Incoming::Reply(to, Err(error.clone())));
+        self.incoming.extend(replies);
+    }
+}
+
+/// Splits off such commands, if there are several: a single one is sent as it is.
+fn several<T>(batch: Commands<T>, such: impl Fn(&Command) -> bool) -> (Commands<T>, Commands<T>) {
+    if batch.iter().filter(|(_, command)| such(command)).count() < 2 {
+        return (Vec::new(), batch);
+    }
+    batch.into_iter().partition(|(_, command)| such(command))
+}
+
+/// Splits off the acquires of keys that are presumably free: not beside a cancel, which no acquire
+/// may overtake; only the first of each key; and none that wants a large range of tokens, which
+/// must not carry the counter far ahead of the clock.
+fn likely_free<T>(batch: Commands<T>) -> (Commands<T>, Commands<T>) {
+    let is_likely = |command: &Command| match command {
+        Command::Acquire(acquire) => {
+            acquire.likely_free && acquire.fence_count <= SMALL_FENCE_RANGE
+        }
+        _ => false,
+    };
+    let few = batch.iter().filter(|(_, command)| is_likely(command)).count() < 2;
+    if few || batch.iter().any(|(_, command)| matches!(command, Command::Cancel { .. })) {
+        return (Vec::new(), batch);
+    }
+    let mut keys = HashSet::new();
+    batch.into_iter().partition(|(_, command)| match command {
+        Command::Acquire(acquire) if is_likely(command) => {
+            keys.insert(Arc::clone(&acquire.request.key))
+        }
+        _ => false,
+    })
+}

@@ -1,0 +1,243 @@
+//! RESP3: encodes script calls into a send buffer, and takes values out of a receive buffer.
+//!
+//! The `redis` crate encodes and decodes everything that is rare: other commands, errors, and the
+//! types that the scripts never answer with. What every acquire and release needs is done here,
+//! straight into and out of the buffers.
+
+use redis::{PushKind, RedisError, Value, parse_redis_value};
+
+use crate::backend::redis::command::sha;
+use crate::wire::script::ScriptCall;
+
+/// A server nests its values far less deeply. Deeper ones would exhaust the stack.
+const MAX_DEPTH: usize = 32;
+
+/// Appends a script call as EVALSHA.
+pub(crate) fn encode(call: &ScriptCall, out: &mut Vec<u8>) {
+    array_header(call.words().count() + 3, out);
+    word(b"EVALSHA", out);
+    word(sha(call.script()).as_bytes(), out);
+    let keys = Digits::of(call.keys());
+    word(keys.as_bytes(), out);
+    call.words().for_each(|text| word(text.as_bytes(), out));
+}
+
+fn array_header(words: usize, out: &mut Vec<u8>) {
+    out.push(b'*');
+    out.extend_from_slice(Digits::of(words).as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+fn word(bytes: &[u8], out: &mut Vec<u8>) {
+    out.push(b'$');
+    out.extend_from_slice(Digits::of(bytes.len()).as_bytes());
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(bytes);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// A number in decimal. `format!` takes several times as long, and each word of a command needs one.
+struct Digits {
+    digits: [u8; 20],
+    start: usize,
+}
+
+impl Digits {
+    fn of(mut number: usize) -> Self {
+        let mut all = Self { digits: [b'0'; 20], start: 20 };
+        loop {
+            all.start -= 1;
+            all.digits[all.start] = b"0123456789"[number % 10];
+            number /= 10;
+            if number == 0 {
+                return all;
+            }
+        }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.digits[self.start..]
+    }
+}
+
+/// Bytes that have arrived and are not decoded yet.
+#[derive(Debug, Default)]
+pub(crate) struct ReceiveBuffer {
+    bytes: Vec<u8>,
+    /// How many of them are decoded.
+    start: usize,
+}
+
+impl ReceiveBuffer {
+    pub(crate) fn extend(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// The next value, if all of it has arrived.
+    pub(crate) fn next(&mut self) -> Result<Option<Value>, RedisError> {
+        let mut cursor = Cursor { bytes: &self.bytes, at: self.start };
+        match cursor.value(0) {
+            Ok(value) => {
+                self.start = cursor.at;
+                if self.start == self.bytes.len() {
+                    self.bytes.clear();
+                    self.start = 0;
+                }
+                Ok(Some(value))
+            }
+            Err(Stop::Incomplete) => {
+                self.bytes.drain(..self.start);
+                self.start = 0;
+                Ok(None)
+            }
+            Err(Stop::Invalid(error)) => Err(error),
+        }
+    }
+}
+
+/// Why there is no value.
+enum Stop {
+    Incomplete,
+    Invalid(RedisError),
+}
+
+fn invalid(what: &'static str) -> Stop {
+    Stop::Invalid((redis::ErrorKind::Parse, what).into())
+}
+
+struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    fn value(&mut self, depth: usize) -> Result<Value, Stop> {
+        if depth > MAX_DEPTH {
+            return Err(invalid("a value is nested too deeply"));
+        }
+        let start = self.at;
+        let kind = *self.bytes.get(start).ok_or(Stop::Incomplete)?;
+        self.at += 1;
+        match kind {
+            b':' => self.number().map(Value::Int),
+            b'+' => self.line().map(simple),
+            b'_' => self.line().map(|_| Value::Nil),
+            b'$' => match self.length()? {
+                None => Ok(Value::Nil),
+                Some(length) => self.blob(length).map(|bytes| Value::BulkString(bytes.to_vec())),
+            },
+            b'*' => match self.length()? {
+                None => Ok(Value::Nil),
+                Some(length) => self.items(length, depth).map(Value::Array),
+            },
+            b'%' => {
+                let length = self.length()?.unwrap_or(0);
+                let mut items = self.items(length.saturating_mul(2), depth)?.into_iter();
+                let pairs = std::iter::from_fn(|| items.next().zip(items.next()));
+                Ok(Value::Map(pairs.collect()))
+            }
+            b'>' => {
+                let length = self.length()?.unwrap_or(0);
+                self.items(length, depth).and_then(push)
+            }
+            // Errors, and types that the scripts do not use.
+            _ => {
+                self.skip(kind, depth)?;
+                parse_redis_value(&self.bytes[start..self.at]).map_err(Stop::Invalid)
+            }
+        }
+    }
+
+    /// Steps over a value of another type.
+    fn skip(&mut self, kind: u8, depth: usize) -> Result<(), Stop> {
+        match kind {
+            b'-' | b',' | b'#' | b'(' => self.line().map(drop),
+            b'!' | b'=' => {
+                let length = self.length()?.unwrap_or(0);
+                self.blob(length).map(drop)
+            }
+            b'~' => {
+                let length = self.length()?.unwrap_or(0);
+                self.items(length, depth).map(drop)
+            }
+            // An attribute precedes the value that it is about.
+            b'|' => {
+                let length = self.length()?.unwrap_or(0);
+                self.items(length.saturating_mul(2).saturating_add(1), depth).map(drop)
+            }
+            _ => Err(invalid("the server does not speak RESP")),
+        }
+    }
+
+    fn items(&mut self, length: usize, depth: usize) -> Result<Vec<Value>, Stop> {
+        // Each item takes three bytes at least: what the server announces is no reason to allocate.
+        let mut items = Vec::with_capacity(length.min((self.bytes.len() - self.at) / 3));
+        for _ in 0..length {
+            items.push(self.value(depth + 1)?);
+        }
+        Ok(items)
+    }
+
+    fn blob(&mut self, length: usize) -> Result<&'a [u8], Stop> {
+        let end = self.at.checked_add(length).ok_or_else(|| invalid("a length is too large"))?;
+        let after = self.bytes.get(end..end.saturating_add(2)).ok_or(Stop::Incomplete)?;
+        if after != b"\r\n" {
+            return Err(invalid("a string is longer than announced"));
+        }
+        let bytes = &self.bytes[self.at..end];
+        self.at = end + 2;
+        Ok(bytes)
+    }
+
+    /// `None` stands for nil in RESP2.
+    fn length(&mut self) -> Result<Option<usize>, Stop> {
+        match self.number()? {
+            -1 => Ok(None),
+            length => {
+                usize::try_from(length).map(Some).map_err(|_| invalid("a length is negative"))
+            }
+        }
+    }
+
+    fn number(&mut self) -> Result<i64, Stop> {
+        let line = self.line()?;
+        line.parse().map_err(|_| invalid("a number has other characters than digits"))
+    }
+
+    fn line(&mut self) -> Result<&'a str, Stop> {
+        let rest = &self.bytes[self.at..];
+        let length = rest.iter().position(|&byte| byte == b'\r').ok_or(Stop::Incomplete)?;
+        match rest.get(length + 1) {
+            None => return Err(Stop::Incomplete),
+            Some(b'\n') => {}
+            Some(_) => return Err(invalid("a line has a carriage return in it")),
+        }
+        self.at += length + 2;
+        std::str::from_utf8(&rest[..length]).map_err(|_| invalid("a line is not UTF-8"))
+    }
+}
+
+fn simple(line: &str) -> Value {
+    if line == "OK" { Value::Okay } else { Value::SimpleString(line.to_owned()) }
+}
+
+fn push(mut items: Vec<Value>) -> Result<Value, Stop> {
+    if items.is_empty() {
+        return Err(invalid("a push is empty"));
+    }
+    let data = items.split_off(1);
+    let kind = match items.pop() {
+        Some(Value::BulkString(kind)) => String::from_utf8_lossy(&kind).into_owned(),
+        Some(Value::SimpleString(kind)) => kind,
+        _ => return Err(invalid("the kind of a push is not a string")),
+    };
+    let kind = match &*kind {
+        "message" => PushKind::Message,
+        "subscribe" => PushKind::Subscribe,
+        _ => PushKind::Other(kind),
+    };
+    Ok(Value::Push { kind, data })
+}
+
+#[cfg(test)]
+mod tests;

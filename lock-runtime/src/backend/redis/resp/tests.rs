@@ -1,0 +1,67 @@
+//! The decoder against that of the `redis` crate, whole and byte by byte.
+
+use redis::parse_redis_value;
+
+use crate::backend::redis::command::sha;
+use crate::backend::redis::resp::{ReceiveBuffer, encode};
+use crate::wire::script::{Script, ScriptCall};
+
+const FRAMES: [&[u8]; 16] = [
+    b":12\r\n",
+    b":-3\r\n",
+    b"+OK\r\n",
+    b"+PONG\r\n",
+    b"_\r\n",
+    b"$-1\r\n",
+    b"$5\r\na\r\nbc\r\n",
+    b"*-1\r\n",
+    b"*0\r\n",
+    b"*3\r\n:1\r\n$1\r\nx\r\n*1\r\n_\r\n",
+    b"%1\r\n$3\r\nkey\r\n:7\r\n",
+    b">3\r\n$7\r\nmessage\r\n$5\r\ninbox\r\n$3\r\nhey\r\n",
+    b"-NOSCRIPT No matching script\r\n",
+    b"*2\r\n:1\r\n-ERR inside\r\n",
+    b"#t\r\n",
+    b",1.5\r\n",
+];
+
+#[test]
+fn decodes_as_the_redis_crate_does_however_the_bytes_arrive() {
+    for frame in FRAMES {
+        let expected = parse_redis_value(frame).expect("a frame");
+        let mut whole = ReceiveBuffer::default();
+        whole.extend(frame);
+        whole.extend(b":1");
+        assert_eq!(whole.next().expect("valid"), Some(expected.clone()));
+        assert_eq!(whole.next().expect("valid"), None);
+        let mut slow = ReceiveBuffer::default();
+        for (number, &byte) in frame.iter().enumerate() {
+            slow.extend(&[byte]);
+            let found = slow.next().expect("valid");
+            assert_eq!(found.is_some(), number + 1 == frame.len(), "{number} of {frame:?}");
+            assert!(found.is_none_or(|found| found == expected));
+        }
+    }
+}
+
+#[test]
+fn refuses_what_is_no_resp() {
+    let deep = b"*1\r\n".repeat(100);
+    let wrong: [&[u8]; 7] =
+        [b"HTTP/1.1", b":x\r\n", b"$2\r\nabc\r\n", b"$-2\r\n", b">0\r\n", b"+a\rb", &deep];
+    for bytes in wrong {
+        let mut buffer = ReceiveBuffer::default();
+        buffer.extend(bytes);
+        assert!(buffer.next().is_err(), "{:?}", String::from_utf8_lossy(bytes));
+    }
+}
+
+#[test]
+fn encodes_as_the_redis_crate_does() {
+    let call = ScriptCall::new(Script::Release).key("lock:{a}").key("q").arg(7).arg("b c");
+    let mut own = Vec::new();
+    encode(&call, &mut own);
+    let mut theirs = redis::cmd("EVALSHA");
+    theirs.arg(sha(Script::Release)).arg(2).arg("lock:{a}").arg("q").arg(7).arg("b c");
+    assert_eq!(String::from_utf8(own), String::from_utf8(theirs.get_packed_command()));
+}

@@ -1,0 +1,232 @@
+//! A server and a connection to it: Redis, or the in-memory server.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use crate::backend::memory::{MemoryConnection, MemoryEndpoint, Push};
+use crate::backend::redis::RedisServer;
+use crate::backend::redis::pipe::RedisPipe;
+use crate::backend::socket::{Signal, Stream};
+use crate::backend::{ConnectError, ConnectParams, Incoming};
+use crate::wire::command::Command;
+
+pub(crate) enum Server {
+    /// Boxed: it is much larger than the other.
+    Redis(Box<RedisServer>),
+    Memory(MemoryEndpoint),
+}
+
+/// A connection that never blocks. `T` names who gets the reply to a command.
+pub(crate) enum Connection<T> {
+    Redis(Box<RedisPipe<T>>),
+    Memory(MemoryPipe<T>),
+    #[cfg(distlock_verification)]
+    Simulated(SimulatedPipe<T>),
+}
+
+/// A connection to the in-memory server, which answers in place.
+pub(crate) struct MemoryPipe<T> {
+    connection: MemoryConnection,
+    pushes: UnboundedReceiver<Push>,
+    /// Wakes the party that takes in notifications.
+    bell: Waker,
+    answered: VecDeque<Incoming<T>>,
+}
+
+impl Server {
+    pub(crate) fn in_memory(name: &str) -> Self {
+        Self::Memory(MemoryEndpoint::named(name))
+    }
+
+    /// Whether [`Self::connect`] takes no time.
+    pub(crate) fn is_local(&self) -> bool {
+        matches!(self, Self::Memory(..))
+    }
+
+    /// Opens a connection. Blocks, unless the server is in memory. `stop` ends the attempt early;
+    /// `bell` is woken when a notification comes in another way than through a socket.
+    pub(crate) fn connect<T>(
+        &self,
+        params: ConnectParams,
+        stop: &Signal,
+        bell: Waker,
+    ) -> Result<Connection<T>, ConnectError> {
+        match self {
+            Self::Redis(redis) => {
+                redis.connect(&params, stop).map(|pipe| Connection::Redis(Box::new(pipe)))
+            }
+            Self::Memory(memory) => {
+                let (sender, pushes) = unbounded_channel();
+                let connection = memory.connect(params, sender)?;
+                let answered = VecDeque::new();
+                Ok(Connection::Memory(MemoryPipe { connection, pushes, bell, answered }))
+            }
+        }
+    }
+}
+
+impl<T> Connection<T> {
+    /// What the server knows of the longest lease of any process.
+    pub(crate) fn max_lease(&self) -> Duration {
+        match self {
+            Self::Redis(redis) => redis.max_lease(),
+            Self::Memory(memory) => memory.connection.max_lease(),
+            #[cfg(distlock_verification)]
+            Self::Simulated(pipe) => pipe.max_lease,
+        }
+    }
+
+    /// What a party that wants to read has to wait for.
+    pub(crate) fn stream(&self) -> Option<&Arc<Stream>> {
+        match self {
+            Self::Redis(redis) => Some(redis.stream()),
+            Self::Memory(_) => None,
+            #[cfg(distlock_verification)]
+            Self::Simulated(_) => None,
+        }
+    }
+
+    /// Accepts commands in their order. Each gets a reply, in any order.
+    pub(crate) fn send(&mut self, batch: Vec<(T, Command)>) {
+        match self {
+            Self::Redis(redis) => redis.send(batch),
+            Self::Memory(memory) => memory.send(batch),
+            #[cfg(distlock_verification)]
+            Self::Simulated(pipe) => pipe.unsent.extend(batch),
+        }
+    }
+
+    /// Writes what was accepted, as far as the socket takes it.
+    pub(crate) fn flush(&mut self) -> Result<(), String> {
+        match self {
+            Self::Redis(redis) => redis.flush().map_err(|error| error.to_string()),
+            Self::Memory(_) => Ok(()),
+            #[cfg(distlock_verification)]
+            Self::Simulated(_) => Ok(()),
+        }
+    }
+
+    /// Whether [`Self::flush`] has something to write.
+    pub(crate) fn has_unsent(&self) -> bool {
+        match self {
+            Self::Redis(redis) => redis.has_unsent(),
+            Self::Memory(_) => false,
+            // The simulation sends.
+            #[cfg(distlock_verification)]
+            Self::Simulated(_) => false,
+        }
+    }
+
+    /// Whether the socket did not take everything.
+    pub(crate) fn is_blocked(&self) -> bool {
+        match self {
+            Self::Redis(redis) => redis.is_blocked(),
+            Self::Memory(_) => false,
+            // The simulation sends.
+            #[cfg(distlock_verification)]
+            Self::Simulated(_) => false,
+        }
+    }
+
+    /// How many replies to commands that were written are outstanding.
+    pub(crate) fn in_flight(&self) -> usize {
+        match self {
+            Self::Redis(redis) => redis.in_flight(),
+            Self::Memory(_) => 0,
+            #[cfg(distlock_verification)]
+            Self::Simulated(_) => 0,
+        }
+    }
+
+    /// Takes in what has arrived. An error if the connection is lost.
+    pub(crate) fn receive(&mut self) -> Result<(), String> {
+        match self {
+            Self::Redis(redis) => redis.receive().map_err(|error| error.to_string()),
+            Self::Memory(memory) => memory.receive(),
+            #[cfg(distlock_verification)]
+            Self::Simulated(_) => Ok(()),
+        }
+    }
+
+    /// The next of what was taken in.
+    pub(crate) fn next(&mut self) -> Option<Incoming<T>> {
+        match self {
+            Self::Redis(redis) => redis.next(),
+            Self::Memory(memory) => memory.answered.pop_front(),
+            #[cfg(distlock_verification)]
+            Self::Simulated(pipe) => pipe.arrived.pop_front(),
+        }
+    }
+
+    /// Those that wait for a reply which will not come.
+    pub(crate) fn into_unanswered(self) -> Vec<T> {
+        match self {
+            Self::Redis(redis) => redis.into_unanswered().collect(),
+            Self::Memory(_) => Vec::new(),
+            #[cfg(distlock_verification)]
+            Self::Simulated(pipe) => pipe.unsent.into_iter().map(|(to, _)| to).collect(),
+        }
+    }
+}
+
+impl<T> MemoryPipe<T> {
+    fn send(&mut self, batch: Vec<(T, Command)>) {
+        let (askers, commands): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+        let replies = self.connection.send(&commands);
+        let answered = askers.into_iter().zip(replies);
+        self.answered.extend(answered.map(|(asker, reply)| Incoming::Reply(asker, reply)));
+    }
+
+    fn receive(&mut self) -> Result<(), String> {
+        let mut context = Context::from_waker(&self.bell);
+        loop {
+            // First without the budget that tokio gives each task, which `poll_recv` takes from.
+            let push = match self.pushes.try_recv() {
+                Ok(push) => Some(push),
+                Err(_) => match self.pushes.poll_recv(&mut context) {
+                    Poll::Pending => return Ok(()),
+                    Poll::Ready(push) => push,
+                },
+            };
+            match push {
+                Some(Push::Notification(notification)) => {
+                    self.answered.push_back(Incoming::Notification(notification));
+                }
+                Some(Push::Disconnected) | None => {
+                    return Err("the server closed the connection".to_owned());
+                }
+            }
+        }
+    }
+}
+
+/// A connection that a simulation carries.
+#[cfg(distlock_verification)]
+pub(crate) struct SimulatedPipe<T> {
+    max_lease: Duration,
+    unsent: Vec<(T, Command)>,
+    arrived: VecDeque<Incoming<T>>,
+}
+
+#[cfg(distlock_verification)]
+impl<T> SimulatedPipe<T> {
+    pub(crate) fn new(max_lease: Duration) -> Self {
+        Self { max_lease, unsent: Vec::new(), arrived: VecDeque::new() }
+    }
+
+    pub(crate) fn has_unsent(&self) -> bool {
+        !self.unsent.is_empty()
+    }
+
+    pub(crate) fn take_unsent(&mut self) -> Vec<(T, Command)> {
+        std::mem::take(&mut self.unsent)
+    }
+
+    pub(crate) fn arrive(&mut self, incoming: impl IntoIterator<Item = Incoming<T>>) {
+        self.arrived.extend(incoming);
+    }
+}

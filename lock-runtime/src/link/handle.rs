@@ -1,0 +1,243 @@
+//! What the layers above have of a link.
+
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::backend::server::Server;
+use crate::backend::socket::Signal;
+use crate::link::effect::{InspectAnswer, WaitRegistration};
+use crate::link::exit::flush_at_exit;
+use crate::link::router::{Router, TimerTarget};
+use crate::link::state::LinkState;
+use crate::link::wait::drive;
+use crate::link::{Link, OPEN, keeper};
+use crate::local::key_queue::{IoHandle, KeyQueue};
+use crate::local::lease::{Answer, Callback};
+use crate::protocol::Protocol;
+use crate::protocol::request::{ReleaseOutcome, RequestParams};
+use crate::protocol::timing::Timing;
+use crate::types::environment::atomic::{AtomicBool, AtomicU8};
+use crate::types::environment::{Mutex, process_id};
+use crate::types::request_id::RequestId;
+use crate::types::time::{self, Timestamp};
+use crate::user_code::{self, Delegated};
+use crate::wire::reply::BlockedRequest;
+
+pub(crate) struct Setup {
+    pub(crate) server: Server,
+    pub(crate) timing: Timing,
+    pub(crate) inbox: String,
+    pub(crate) default_ttl: Duration,
+}
+
+/// A caller's handle. When the last one is dropped the link releases everything and ends.
+#[derive(Clone)]
+pub(crate) struct LinkHandle(Arc<HandleInner>);
+
+struct HandleInner {
+    link: Arc<Link>,
+}
+
+impl Drop for HandleInner {
+    fn drop(&mut self) {
+        self.link.submit(|router, now| router.shutdown(now, None));
+    }
+}
+
+/// Makes a link and starts its keeper. It ends after a shutdown, or when the last handle is dropped
+/// and everything is released.
+pub(crate) fn start(setup: Setup) -> std::io::Result<LinkHandle> {
+    let Setup { server, timing, inbox, default_ttl } = setup;
+    let handle = LinkHandle::new(timing, inbox, default_ttl)?;
+    if server.is_local() {
+        keeper::connect_at_once(handle.link(), &server);
+    }
+    keeper::start(Arc::clone(handle.link()), server)?;
+    flush_at_exit(handle.link());
+    Ok(handle)
+}
+
+impl LinkHandle {
+    /// A link without a keeper.
+    pub(crate) fn new(
+        timing: Timing,
+        inbox: String,
+        default_ttl: Duration,
+    ) -> std::io::Result<Self> {
+        let (keeper_signal, stop) = (Arc::new(Signal::new()?), Signal::new()?);
+        let protocol = Protocol::new(time::now(), timing, inbox.clone(), default_ttl);
+        let link = Link {
+            process: process_id(),
+            forked: AtomicBool::new(false),
+            status: AtomicU8::new(OPEN),
+            state: Mutex::new(LinkState::new(Router::new(protocol), inbox)),
+            keeper_signal,
+            stop,
+            delegated: Arc::new(Delegated::default()),
+        };
+        Ok(Self(Arc::new(HandleInner { link: Arc::new(link) })))
+    }
+
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        &self.0.link
+    }
+
+    /// Whether this process is a fork of the one that has the locks.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.link().is_forked()
+    }
+
+    pub(crate) fn has_panicked(&self) -> bool {
+        self.link().has_panicked()
+    }
+
+    pub(crate) fn io_handle(&self) -> Arc<dyn IoHandle> {
+        Arc::clone(&self.0) as Arc<dyn IoHandle>
+    }
+
+    /// Watches a wait for deadlocks until the returned future is dropped.
+    pub(crate) fn register_wait(&self, wait: WaitRegistration) -> DeadlockWatch {
+        let (sender, receiver) = oneshot::channel();
+        let id = wait.id;
+        self.link().submit(|router, now| router.register_wait(now, wait, sender));
+        DeadlockWatch { receiver, id, link: self.clone() }
+    }
+
+    pub(crate) fn inspect(&self, key: String) -> oneshot::Receiver<InspectAnswer> {
+        let (sender, receiver) = oneshot::channel();
+        self.link().submit(|router, _| router.inspect(key, sender));
+        receiver
+    }
+
+    pub(crate) fn shutdown(&self) -> oneshot::Receiver<()> {
+        let (sender, done) = oneshot::channel();
+        self.link().submit(|router, now| router.shutdown(now, Some(sender)));
+        done
+    }
+
+    /// Ready at `at`, or never if that is `None`. Works in any runtime, or none.
+    pub(crate) async fn sleep_until(&self, at: Option<Timestamp>) {
+        let Some(at) = at else {
+            return std::future::pending().await;
+        };
+        let (sender, fired) = oneshot::channel();
+        let set = |router: &mut Router, _| router.set_timer(at, TimerTarget::Caller(sender));
+        let number = self.link().submit(set);
+        let mut timer = TimerGuard { link: self.link(), at, number };
+        // A closed channel completes at once: there is nothing to wait for.
+        let _ = user_code::with_guarded(fired).await;
+        timer.number = None;
+    }
+}
+
+/// Cancels its timer when the future is dropped.
+struct TimerGuard<'a> {
+    link: &'a Link,
+    at: Timestamp,
+    number: Option<u64>,
+}
+
+impl Drop for TimerGuard<'_> {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            self.link.submit(|router, _| router.cancel_timer(self.at, number));
+        }
+    }
+}
+
+impl HandleInner {
+    /// Waits for an answer, and reads the socket for it if nobody else does.
+    fn answer<T: Send + 'static>(&self, receiver: oneshot::Receiver<T>) -> Answer<T> {
+        let link = Arc::clone(&self.link);
+        Box::pin(async move {
+            drive(&link, user_code::with_guarded(receiver)).await.and_then(Result::ok)
+        })
+    }
+}
+
+/// A wait that deadlock detection watches until this is dropped.
+pub(crate) struct DeadlockWatch {
+    receiver: oneshot::Receiver<Vec<BlockedRequest>>,
+    id: RequestId,
+    link: LinkHandle,
+}
+
+impl Future for DeadlockWatch {
+    /// The cycle that this wait is part of. `None`: the manager was shut down.
+    type Output = Option<Vec<BlockedRequest>>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        user_code::poll_guarded(Pin::new(&mut self.receiver), context).map(Result::ok)
+    }
+}
+
+impl Drop for DeadlockWatch {
+    fn drop(&mut self) {
+        self.link.link().submit(|router, _| router.unregister_wait(self.id));
+    }
+}
+
+impl IoHandle for HandleInner {
+    fn acquire(
+        &self,
+        request: RequestParams,
+        replaces: Option<RequestId>,
+        queue: Arc<KeyQueue>,
+    ) -> bool {
+        let asked =
+            self.link.stage(move |router, now| router.acquire(now, request, replaces, queue));
+        asked.is_some()
+    }
+
+    fn acquire_all(&self, requests: Vec<(RequestParams, Arc<KeyQueue>)>) -> bool {
+        let asked = self.link.submit(move |router, now| router.acquire_all(now, requests));
+        asked.is_some()
+    }
+
+    fn release(&self, id: RequestId) {
+        self.link.stage(|router, now| router.release(now, id));
+    }
+
+    fn release_and_confirm(&self, id: RequestId) -> Answer<ReleaseOutcome> {
+        let (sender, receiver) = oneshot::channel();
+        self.link.stage(|router, now| router.release_and_confirm(now, id, sender));
+        self.answer(receiver)
+    }
+
+    fn reset_max_hold(&self, id: RequestId, at: Timestamp) {
+        self.link.stage(|router, _| router.reset_max_hold(id, at));
+    }
+
+    fn set_timer(&self, at: Timestamp, queue: Weak<KeyQueue>) -> u64 {
+        let set = |router: &mut Router, _| router.set_timer(at, TimerTarget::Queue(queue));
+        self.link.stage(set).unwrap_or(0)
+    }
+
+    fn cancel_timer(&self, at: Timestamp, timer: u64) {
+        self.link.stage(|router, _| router.cancel_timer(at, timer));
+    }
+
+    fn ensure_ttl(&self, id: RequestId, ttl: Duration) {
+        self.link.submit(|router, now| router.ensure_ttl(now, id, ttl));
+    }
+
+    fn renew_now(&self, id: RequestId, ttl: Duration) -> Answer<Timestamp> {
+        let (sender, receiver) = oneshot::channel();
+        self.link.submit(|router, now| router.renew_now(now, id, ttl, sender));
+        self.answer(receiver)
+    }
+
+    fn run_callback(&self, callback: Callback) {
+        // Never on the thread of the caller that happens to carry out the effect.
+        user_code::delegated(&self.link.delegated, || user_code::call(callback));
+        self.link.keeper_signal.notify();
+    }
+
+    fn run(&self) {
+        self.link.run();
+    }
+}

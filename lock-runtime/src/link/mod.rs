@@ -1,0 +1,330 @@
+//! One connection to one server, driven by those who wait for it.
+//!
+//! A [`Link`] is the state of the protocol, what is in flight and the buffers of the connection,
+//! behind one mutex. No thread waits, writes to a queue or runs code of users while it holds that
+//! mutex.
+//!
+//! - *Asking.* A caller passes its request to the [`router`] and encodes what results
+//!   ([`Link::stage`]). If the link is idle it writes to the socket itself ([`Link::run`]); if not,
+//!   the reader writes.
+//! - *Reading.* One party at a time waits for the socket: a blocked thread or a task that waits for
+//!   its own answer ([`wait`]), else the [`keeper`] thread. Who that is, is a policy of its own:
+//!   [`role`].
+//! - *Effects.* What replies and timers do to callers is carried out with the link unlocked, in
+//!   order, by one thread at a time ([`Link::run`]).
+//! - *Time.* The keeper does what is due: renewals, heartbeats, time-outs, reconnects.
+//!
+//! Locks are taken in this order: a local queue, then the link, which takes no other.
+
+pub(crate) mod effect;
+pub(crate) mod exit;
+pub(crate) mod handle;
+pub(crate) mod keeper;
+pub(crate) mod observe;
+pub(crate) mod role;
+pub(crate) mod router;
+#[cfg(distlock_verification)]
+pub(crate) mod simulated;
+pub(crate) mod state;
+pub(crate) mod wait;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, PoisonError};
+use std::task::Waker;
+
+use crate::backend::socket::{Interest, Signal, Stream};
+use crate::link::keeper::{Bell, KeeperPlan};
+use crate::link::role::{Claim, Left, PartyId, PartyKind};
+use crate::link::router::{LogTopic, Router};
+use crate::link::state::LinkState;
+use crate::protocol::request::{Failure, Loss};
+use crate::types::environment::atomic::{AtomicBool, AtomicU8, Ordering};
+use crate::types::environment::{Mutex, MutexGuard, process_id};
+use crate::types::request_id::RequestId;
+use crate::types::time::{self, Timestamp};
+use crate::user_code::{self, Delegated};
+
+const OPEN: u8 = 0;
+/// A shutdown is complete.
+const CLOSED: u8 = 1;
+/// A bug, which nobody is to wait behind.
+const PANICKED: u8 = 2;
+
+pub(crate) struct Link {
+    /// The process id. A fork has neither the keeper nor the right to use the socket.
+    process: u32,
+    /// That was noticed; asking for the process id is a system call.
+    forked: AtomicBool,
+    status: AtomicU8,
+    state: Mutex<LinkState>,
+    /// Ends the sleep of the keeper.
+    keeper_signal: Arc<Signal>,
+    /// Ends an attempt to connect.
+    stop: Signal,
+    /// Code of users for the helper threads of the keeper.
+    delegated: Arc<Delegated>,
+}
+
+/// What a party that waits does next.
+pub(crate) enum WaitPlan {
+    /// Wait for the socket, and make a pass when it is ready or the time is over.
+    Read { stream: Arc<Stream>, interest: Interest, until: Option<Timestamp> },
+    /// Let others run, then ask again.
+    Yield,
+    /// Wait to be woken. `look_again`: a task reads, which may stall.
+    Park { look_again: bool },
+}
+
+impl Link {
+    /// Asks for something, and sends it or leaves it to the reader. `None` if the link cannot be
+    /// used any more. Not with a queue locked: it may carry out effects.
+    pub(crate) fn submit<R>(&self, ask: impl FnOnce(&mut Router, Timestamp) -> R) -> Option<R> {
+        if self.is_forked() {
+            return None;
+        }
+        self.locked_then_effects(|state, now| {
+            let answer = state.ask(now, ask);
+            state.flush_unless_batched(now);
+            answer
+        })
+    }
+
+    /// Asks for something that the next [`Self::run`] sends. May be called with a queue locked.
+    pub(crate) fn stage<R>(&self, ask: impl FnOnce(&mut Router, Timestamp) -> R) -> Option<R> {
+        if self.is_forked() {
+            self.forked.store(true, Ordering::Relaxed);
+            return None;
+        }
+        self.locked(|state, now| state.ask(now, ask))
+    }
+
+    /// After [`Self::stage`]: sends what is not left to the reader, carries out effects, and wakes
+    /// the keeper if it is needed.
+    pub(crate) fn run(&self) {
+        if self.forked.load(Ordering::Relaxed) {
+            return;
+        }
+        self.locked_then_effects(LinkState::flush_unless_batched);
+    }
+
+    /// Whether this process is a fork of the one that the link belongs to.
+    pub(crate) fn is_forked(&self) -> bool {
+        process_id() != self.process
+    }
+
+    pub(crate) fn has_panicked(&self) -> bool {
+        self.status.load(Ordering::Acquire) == PANICKED
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.status.load(Ordering::Acquire) == OPEN
+    }
+
+    #[allow(clippy::unused_self, reason = "the clock is a property of the link in a simulation")]
+    pub(crate) fn now(&self) -> Timestamp {
+        time::now()
+    }
+
+    /// Why the server has not granted a request.
+    pub(crate) fn blocked_by(&self, id: RequestId) -> Failure {
+        let failure = self.locked(|state, _| state.router().blocked_by(id));
+        failure.unwrap_or(Failure::NoReply)
+    }
+
+    pub(crate) fn should_log(&self, topic: LogTopic) -> bool {
+        self.locked(|state, now| state.router().should_log(now, topic)).unwrap_or(false)
+    }
+
+    /// A party starts to wait. `None` if nobody has to read.
+    pub(crate) fn join(&self, kind: PartyKind) -> Option<PartyId> {
+        let join =
+            |state: &mut LinkState, _| (!state.answers_in_place()).then(|| state.role.join(kind));
+        self.locked(join).flatten()
+    }
+
+    /// What a waiting party does next.
+    pub(crate) fn plan(
+        &self,
+        party: PartyId,
+        kind: PartyKind,
+        waker: Waker,
+        may_yield: bool,
+    ) -> WaitPlan {
+        let mut old = None;
+        let plan = self.locked_then_effects(|state, now| {
+            let Some(stream) = state.stream() else { return WaitPlan::Park { look_again: false } };
+            match state.role.claim(now, party, kind) {
+                Claim::Reads => {
+                    if may_yield && state.has_unsent() && state.role.expects_others(now) {
+                        return WaitPlan::Yield;
+                    }
+                    if kind == PartyKind::Task || !state.role.expects_others(now) {
+                        state.flush(now);
+                    }
+                    let until = state.batch_ends_at(now);
+                    let interest = state.interest();
+                    WaitPlan::Read { stream, interest, until }
+                }
+                claim => {
+                    old = state.role.stand_by(party, waker);
+                    state.keeper.wanted |= claim == Claim::KeeperReads;
+                    WaitPlan::Park { look_again: state.role.is_with_task() }
+                }
+            }
+        });
+        drop(old);
+        plan.unwrap_or(WaitPlan::Park { look_again: false })
+    }
+
+    /// This party waits and cannot wait for sockets.
+    pub(crate) fn cannot_read(&self, party: PartyId, kind: PartyKind) {
+        self.locked_then_effects(|state, _| {
+            state.keeper.wanted |= state.role.cannot_read(party, kind);
+        });
+    }
+
+    /// A party takes in what has arrived.
+    pub(crate) fn pass(&self) {
+        self.locked_then_effects(|state, now| {
+            state.role.passed(now);
+            state.receive(now);
+            state.settle(now);
+            state.note_woken(now);
+            state.flush_as_reader(now);
+        });
+    }
+
+    /// A party has its answer, or was dropped.
+    pub(crate) fn leave(&self, party: PartyId, kind: PartyKind) {
+        if self.is_forked() {
+            return;
+        }
+        let left = self.locked_then_effects(|state, now| {
+            let (left, own) = state.role.leave(party, kind);
+            let keeper_reads = matches!(left, Left::KeeperReads);
+            state.keeper.wanted |= keeper_reads || state.keeper.sleeps_past(now);
+            state.flush_unless_batched(now);
+            (left, own)
+        });
+        if let Some((Left::Wake(waker), _)) = left {
+            waker.wake();
+        }
+    }
+
+    /// The socket for the reactor of a runtime, if one is kept.
+    pub(crate) fn spare(&self) -> Option<Stream> {
+        self.locked(|state, _| state.spare.take()).flatten()
+    }
+
+    /// Keeps a socket that [`Self::spare`] or a copy of it was.
+    pub(crate) fn keep_spare(&self, stream: Stream) {
+        // Dropped with the link unlocked if the connection is another one by now.
+        let _old = self.locked(|state, _| state.spare.replace(stream)).flatten();
+    }
+
+    /// Wakes the keeper when something comes in another way than through a socket.
+    fn bell(&self) -> Waker {
+        Waker::from(Arc::new(Bell(Arc::clone(&self.keeper_signal))))
+    }
+
+    /// The keeper's turn: does what is due. `None` once the link is closed.
+    fn keeper_turn(&self, readable: bool) -> Option<KeeperPlan> {
+        let plan = self.locked_then_effects(|state, now| state.keeper_turn(now, readable));
+        plan.filter(|_| self.is_open())
+    }
+
+    /// As [`Self::locked`], and then carries out effects and wakes the keeper if it is needed. Not
+    /// with a queue locked.
+    fn locked_then_effects<R>(
+        &self,
+        act: impl FnOnce(&mut LinkState, Timestamp) -> R,
+    ) -> Option<R> {
+        let mut state = self.lock();
+        let done = self.act(&mut state, act);
+        self.carry_out_effects(state);
+        done
+    }
+
+    /// Carries out effects and wakes the keeper if it is needed.
+    fn finish(&self) {
+        self.carry_out_effects(self.lock());
+    }
+
+    /// One thread at a time carries effects out, so that they happen in order. Another one leaves
+    /// its effects to it.
+    fn carry_out_effects<'a>(&'a self, mut state: MutexGuard<'a, LinkState>) {
+        let mut mine = false;
+        loop {
+            let others = state.carrying_out && !mine;
+            let effects = if others { Vec::new() } else { state.take_effects() };
+            if effects.is_empty() {
+                state.carrying_out &= !mine;
+                break;
+            }
+            mine = true;
+            state.carrying_out = true;
+            drop(state);
+            let carry_out = || effects.into_iter().for_each(|effect| effect.carry_out(self));
+            let delegating = || user_code::delegated(&self.delegated, carry_out);
+            let carried_out = catch_unwind(AssertUnwindSafe(delegating));
+            state = self.lock();
+            if carried_out.is_err() {
+                self.panicked(&mut state);
+            }
+        }
+        let due = state.due();
+        let wake = state.keeper.has_to_wake(due);
+        drop(state);
+        // Delegated code comes up while effects are carried out.
+        if wake || mine && !self.delegated.is_empty() {
+            self.keeper_signal.notify();
+        }
+    }
+
+    /// Runs something with the link locked. `None` if the link cannot be used any more.
+    fn locked<R>(&self, act: impl FnOnce(&mut LinkState, Timestamp) -> R) -> Option<R> {
+        self.act(&mut self.lock(), act)
+    }
+
+    /// A panic is a bug, or the memory is used up. It ends the link.
+    fn act<R>(
+        &self,
+        state: &mut LinkState,
+        act: impl FnOnce(&mut LinkState, Timestamp) -> R,
+    ) -> Option<R> {
+        if !self.is_open() {
+            return None;
+        }
+        let done = catch_unwind(AssertUnwindSafe(|| act(state, time::now()))).ok();
+        if done.is_none() {
+            // The keeper carries out what follows from it: here a queue may be locked.
+            self.panicked(state);
+        } else if state.is_closed() {
+            self.end(state, CLOSED);
+        }
+        done
+    }
+
+    fn panicked(&self, state: &mut LinkState) {
+        self.end(state, PANICKED);
+        let lose_all = || state.router().lose_all(&Loss::Panicked);
+        let _ = catch_unwind(AssertUnwindSafe(lose_all));
+    }
+
+    fn end(&self, state: &mut LinkState, status: u8) {
+        self.status.store(status, Ordering::Release);
+        state.close();
+        self.stop.close();
+        self.keeper_signal.notify();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LinkState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For a test: a bug.
+    #[cfg(test)]
+    pub(crate) fn panic(&self) {
+        self.submit(|_, _| panic!("asked for by a test"));
+    }
+}

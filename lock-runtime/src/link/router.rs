@@ -1,0 +1,571 @@
+//! Routes between the callers of one link and the protocol.
+//!
+//! No I/O, no locks and no clock: what callers ask, replies and notifications come in with the time.
+//! Commands collect in a batch, and everything that touches a caller collects as an [`Effect`],
+//! because it locks a queue, wakes a waker or runs code of users. The link lets go of its mutex
+//! before it carries effects out.
+
+use std::collections::{BTreeMap, HashMap};
+use std::mem;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::backend::Incoming;
+use crate::link::effect::{Effect, InspectAnswer, ReplyTo, WaitRegistration};
+use crate::link::{Link, observe};
+use crate::local::key_queue::{KeyQueue, Reclaim};
+use crate::protocol::Protocol;
+use crate::protocol::connection::ConnectErrorKind;
+use crate::protocol::request::{
+    CommandError, Failure, Loss, Output, ReleaseOutcome, RequestParams,
+};
+use crate::types::request_id::{RequestId, RequestMap};
+use crate::types::time::Timestamp;
+use crate::wire::command::{Command, Probe};
+use crate::wire::keyspace::MAX_LISTED_WAITERS;
+use crate::wire::reply::{AcquireReply, BlockedBy, BlockedRequest, BusyReply, Grant, Reply};
+
+/// A topic is logged at most this often.
+const QUIET: Duration = Duration::from_secs(10);
+/// Topics logged in that time.
+const MAX_LOG_TOPICS: usize = 1_000;
+
+/// Topics of rate-limited log lines.
+#[derive(PartialEq, Eq, Hash)]
+pub(crate) enum LogTopic {
+    Connection,
+    DataLoss,
+    SlowWait(Arc<str>),
+    LongSection(Arc<str>),
+}
+
+/// What a timer wakes.
+pub(crate) enum TimerTarget {
+    Caller(oneshot::Sender<()>),
+    Queue(Weak<KeyQueue>),
+}
+
+/// A renewal that a caller waits for.
+struct Extension {
+    id: RequestId,
+    ttl: Duration,
+    /// The lease has to be valid until then.
+    end: Timestamp,
+    sender: oneshot::Sender<Timestamp>,
+}
+
+type WatchedWait = (Arc<WaitRegistration>, oneshot::Sender<Vec<BlockedRequest>>);
+
+pub(crate) struct Router {
+    protocol: Protocol,
+    /// Who is notified about a request and its lease.
+    queues: RequestMap<Arc<KeyQueue>>,
+    wait_registrations: RequestMap<WatchedWait>,
+    confirmations: RequestMap<oneshot::Sender<ReleaseOutcome>>,
+    extensions: Vec<Extension>,
+    inspections: Vec<(String, oneshot::Sender<InspectAnswer>)>,
+    timers: BTreeMap<(Timestamp, u64), TimerTarget>,
+    /// How many timers were set.
+    timer_count: u64,
+    /// These topics are not logged before.
+    log_quiet_until: HashMap<LogTopic, Timestamp>,
+    /// Set by a shutdown. To be notified when it is complete.
+    shutdown_waiters: Option<Vec<oneshot::Sender<()>>>,
+    batch: Vec<(ReplyTo, Command)>,
+    effects: Vec<Effect>,
+    needs_reconnect: bool,
+}
+
+// What callers ask.
+impl Router {
+    pub(crate) fn new(protocol: Protocol) -> Self {
+        Self {
+            protocol,
+            queues: RequestMap::default(),
+            wait_registrations: RequestMap::default(),
+            confirmations: RequestMap::default(),
+            extensions: Vec::new(),
+            inspections: Vec::new(),
+            timers: BTreeMap::new(),
+            timer_count: 0,
+            log_quiet_until: HashMap::new(),
+            shutdown_waiters: None,
+            batch: Vec::new(),
+            effects: Vec::new(),
+            needs_reconnect: false,
+        }
+    }
+
+    pub(crate) const fn protocol(&self) -> &Protocol {
+        &self.protocol
+    }
+
+    /// A request for the first waiter of a queue. May replace a cancelled request.
+    pub(crate) fn acquire(
+        &mut self,
+        now: Timestamp,
+        params: RequestParams,
+        replaces: Option<RequestId>,
+        queue: Arc<KeyQueue>,
+    ) {
+        if self.shutdown_waiters.is_some() {
+            return self.after(move |_| queue.close(Loss::Shutdown));
+        }
+        self.queues.insert(params.id, queue);
+        match replaces {
+            Some(old) => {
+                self.forget(old);
+                self.protocol.replace(now, old, params);
+            }
+            None => self.protocol.acquire(now, params),
+        }
+    }
+
+    /// Requests of different keys, to be granted together or not at all.
+    pub(crate) fn acquire_all(
+        &mut self,
+        now: Timestamp,
+        requests: Vec<(RequestParams, Arc<KeyQueue>)>,
+    ) {
+        if self.shutdown_waiters.is_some() {
+            return self.after(move |_| {
+                for (_, queue) in requests {
+                    queue.close(Loss::Shutdown);
+                }
+            });
+        }
+        let queues = requests.iter().map(|(request, queue)| (request.id, Arc::clone(queue)));
+        self.queues.extend(queues);
+        let requests = requests.into_iter().map(|(request, _)| request);
+        self.protocol.acquire_all(now, requests.collect());
+    }
+
+    /// Releases a lease, or cancels a request.
+    pub(crate) fn release(&mut self, now: Timestamp, id: RequestId) {
+        self.forget(id);
+        self.protocol.release(now, id);
+    }
+
+    pub(crate) fn release_and_confirm(
+        &mut self,
+        now: Timestamp,
+        id: RequestId,
+        sender: oneshot::Sender<ReleaseOutcome>,
+    ) {
+        self.confirmations.insert(id, sender);
+        self.release(now, id);
+    }
+
+    pub(crate) fn reset_max_hold(&mut self, id: RequestId, at: Timestamp) {
+        self.protocol.record_handoff(at, id);
+    }
+
+    pub(crate) fn ensure_ttl(&mut self, now: Timestamp, id: RequestId, ttl: Duration) {
+        self.protocol.raise_ttl(now, id, ttl);
+    }
+
+    /// Renews now, with at least this ttl, and sends the new deadline once it is confirmed.
+    pub(crate) fn renew_now(
+        &mut self,
+        now: Timestamp,
+        id: RequestId,
+        ttl: Duration,
+        sender: oneshot::Sender<Timestamp>,
+    ) {
+        self.extend(now, Extension { id, ttl, end: now, sender });
+    }
+
+    /// Watches a wait for a deadlock.
+    pub(crate) fn register_wait(
+        &mut self,
+        now: Timestamp,
+        wait: WaitRegistration,
+        sender: oneshot::Sender<Vec<BlockedRequest>>,
+    ) {
+        self.protocol.start_probing(now, wait.id);
+        self.wait_registrations.insert(wait.id, (Arc::new(wait), sender));
+    }
+
+    pub(crate) fn unregister_wait(&mut self, id: RequestId) {
+        let wait = self.wait_registrations.remove(&id);
+        self.after(move |_| drop(wait));
+        self.protocol.stop_probing(id);
+    }
+
+    /// The answer to a probe that [`Self::probe`] has asked for.
+    fn send_probe(&mut self, now: Timestamp, probe: Probe) {
+        if self.wait_registrations.contains_key(&probe.id) {
+            self.protocol.send_probe(now, probe);
+        } else {
+            self.protocol.stop_probing(probe.id);
+        }
+    }
+
+    pub(crate) fn inspect(&mut self, key: String, sender: oneshot::Sender<InspectAnswer>) {
+        match self.protocol.unreachable().cloned() {
+            Some(failure) => self.answer(sender, Err(failure)),
+            None => self.inspections.push((key, sender)),
+        }
+    }
+
+    /// Returns the number of the timer, which distinguishes timers of one instant.
+    pub(crate) fn set_timer(&mut self, at: Timestamp, target: TimerTarget) -> u64 {
+        self.timer_count += 1;
+        self.timers.insert((at, self.timer_count), target);
+        self.timer_count
+    }
+
+    pub(crate) fn cancel_timer(&mut self, at: Timestamp, number: u64) {
+        match self.timers.remove(&(at, number)) {
+            // Its destructor may wake the caller.
+            Some(TimerTarget::Caller(sender)) => self.after(move |_| drop(sender)),
+            Some(TimerTarget::Queue(_)) | None => {}
+        }
+    }
+
+    /// Why the server has not granted a request.
+    pub(crate) fn blocked_by(&self, id: RequestId) -> Failure {
+        self.protocol.blocked_by(id)
+    }
+
+    /// The queues that have a request or lease.
+    pub(crate) fn queues(&self) -> Vec<Arc<KeyQueue>> {
+        self.queues.values().cloned().collect()
+    }
+
+    /// Releases all leases and cancels all requests.
+    pub(crate) fn shutdown(&mut self, now: Timestamp, done: Option<oneshot::Sender<()>>) {
+        self.shutdown_waiters.get_or_insert_default().extend(done);
+        self.lose_all(&Loss::Shutdown);
+        self.protocol.release_all(now);
+    }
+
+    /// Whether a shutdown is complete.
+    pub(crate) fn is_shut_down(&self) -> bool {
+        self.shutdown_waiters.is_some() && self.protocol.is_idle()
+    }
+
+    /// Answers the callers that wait for the shutdown.
+    pub(crate) fn confirm_shutdown(&mut self) {
+        for done in self.shutdown_waiters.take().into_iter().flatten() {
+            self.answer(done, ());
+        }
+    }
+
+    /// Ends all waits and reports all leases as lost.
+    pub(crate) fn lose_all(&mut self, loss: &Loss) {
+        for (_, queue) in mem::take(&mut self.queues) {
+            let loss = loss.clone();
+            self.after(move |_| queue.close(loss));
+        }
+        let extensions = mem::take(&mut self.extensions);
+        let waits = mem::take(&mut self.wait_registrations);
+        self.after(move |_| drop((extensions, waits)));
+    }
+}
+
+// The connection.
+impl Router {
+    pub(crate) fn connected(&mut self, now: Timestamp, max_lease: Duration) {
+        self.protocol.connected(now, max_lease);
+    }
+
+    pub(crate) fn connect_failed(&mut self, now: Timestamp, why: &str, kind: ConnectErrorKind) {
+        let unreachable = kind == ConnectErrorKind::Unreachable;
+        let failure = if unreachable { Failure::Unavailable } else { Failure::Refused };
+        for (_, sender) in mem::take(&mut self.inspections) {
+            self.answer(sender, Err(failure(why.to_owned())));
+        }
+        self.protocol.connect_failed(now, why.to_owned(), kind);
+    }
+
+    /// The connection is gone, with these commands unanswered, and those to be sent.
+    pub(crate) fn disconnected(
+        &mut self,
+        now: Timestamp,
+        because: String,
+        unanswered: Vec<ReplyTo>,
+    ) {
+        let unsent = mem::take(&mut self.batch).into_iter().map(|(to, _)| to);
+        for to in unsent.chain(unanswered) {
+            // The protocol retries by itself. An inspection would look like a shutdown.
+            if let ReplyTo::Inspect(sender) = to {
+                self.answer(sender, inspected(Err(CommandError::ConnectionLost)));
+            }
+        }
+        self.protocol.disconnected(now, because);
+    }
+
+    pub(crate) fn incoming(&mut self, now: Timestamp, incoming: Incoming<ReplyTo>) {
+        match incoming {
+            Incoming::Notification(notification) => self.protocol.notification(now, notification),
+            Incoming::Reply(ReplyTo::Protocol(id), reply) => {
+                if let Ok(Reply::Acquire(AcquireReply::Busy(busy))) = &reply
+                    && busy.blocked_by == BlockedBy::DataLoss
+                    && self.should_log(now, LogTopic::DataLoss)
+                {
+                    let left = busy.left;
+                    self.after(move |_| observe::data_lost(left));
+                }
+                self.protocol.reply(now, id, reply);
+            }
+            Incoming::Reply(ReplyTo::Inspect(sender), reply) => {
+                let found = inspected(reply).map(|found| self.protocol.owner_view(found));
+                self.answer(sender, found);
+            }
+        }
+    }
+
+    /// When [`Self::tick`] is needed.
+    pub(crate) fn due(&self) -> Option<Timestamp> {
+        let timer = self.timers.first_key_value().map(|(&(at, _), _)| at);
+        [self.protocol.next_tick(), timer].into_iter().flatten().min()
+    }
+
+    pub(crate) fn tick(&mut self, now: Timestamp) {
+        self.protocol.tick(now);
+        while let Some(entry) = self.timers.first_entry()
+            && entry.key().0 <= now
+        {
+            match entry.remove() {
+                TimerTarget::Caller(sender) => self.answer(sender, ()),
+                TimerTarget::Queue(queue) => self.effects.push(Effect::Tick(queue)),
+            }
+        }
+    }
+
+    /// Whether to log this topic now: at most once every [`QUIET`].
+    pub(crate) fn should_log(&mut self, now: Timestamp, of: LogTopic) -> bool {
+        if self.log_quiet_until.len() >= MAX_LOG_TOPICS {
+            self.log_quiet_until.retain(|_, until| *until > now);
+        }
+        let is_quiet = self.log_quiet_until.get(&of).is_some_and(|&until| until > now);
+        if is_quiet || self.log_quiet_until.len() >= MAX_LOG_TOPICS {
+            return false;
+        }
+        self.log_quiet_until.insert(of, now.plus(QUIET));
+        true
+    }
+}
+
+// What comes out.
+impl Router {
+    /// Carries out the protocol's outputs, as commands in the batch and as effects.
+    pub(crate) fn drain_outputs(&mut self, now: Timestamp) {
+        while let Some(output) = self.protocol.poll_output() {
+            self.output(now, output);
+        }
+    }
+
+    /// The commands to be sent, in order. Only while there is a connection: inspections wait for
+    /// one.
+    pub(crate) fn take_batch(&mut self) -> Vec<(ReplyTo, Command)> {
+        for (key, sender) in self.inspections.drain(..) {
+            let inspect = Command::Inspect { key: key.into(), limit: MAX_LISTED_WAITERS };
+            self.batch.push((ReplyTo::Inspect(sender), inspect));
+        }
+        mem::take(&mut self.batch)
+    }
+
+    pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
+        mem::take(&mut self.effects)
+    }
+
+    /// Whether the connection has to be dropped, since the last call of this.
+    pub(crate) fn take_needs_reconnect(&mut self) -> bool {
+        mem::take(&mut self.needs_reconnect)
+    }
+
+    pub(crate) fn after(&mut self, act: impl FnOnce(&Link) + Send + 'static) {
+        self.effects.push(Effect::Run(Box::new(act)));
+    }
+
+    /// Sends a caller its answer, which wakes it.
+    fn answer<T: Send + 'static>(&mut self, sender: oneshot::Sender<T>, answer: T) {
+        self.after(move |_| drop(sender.send(answer)));
+    }
+
+    /// Ends the subscription of a queue. The queue may end with it, and wake its waiters.
+    fn forget(&mut self, id: RequestId) {
+        if let Some(queue) = self.queues.remove(&id) {
+            self.effects.push(Effect::Drop(queue));
+        }
+    }
+
+    fn with_queue(&mut self, id: RequestId, act: impl FnOnce(&KeyQueue) + Send + 'static) {
+        if let Some(queue) = self.queues.get(&id).cloned() {
+            self.after(move |_| act(&queue));
+        }
+    }
+
+    fn output(&mut self, now: Timestamp, output: Output) {
+        match output {
+            Output::Send(id, command) => self.batch.push((ReplyTo::Protocol(id), command)),
+            Output::Reconnect => self.needs_reconnect = true,
+            Output::Granted { id, grant, valid_until } => {
+                self.granted(now, id, grant, valid_until);
+            }
+            Output::Failed(id, failure) => self.failed(id, failure),
+            Output::Extended(id, valid_until) => self.extended(now, id, valid_until),
+            Output::Lost(id, loss) => self.lost(id, loss),
+            Output::NoGrantBefore(id, until) => {
+                self.with_queue(id, move |queue| queue.no_grant_before(id, until));
+            }
+            Output::Contended(id) => self.with_queue(id, move |queue| queue.contended(now, id)),
+            Output::Finished(id, outcome) => self.confirm(id, outcome),
+            Output::ReleaseUnconfirmed(id) => self.confirm(id, ReleaseOutcome::Unknown),
+            Output::RenewalsRefused(ids, why) => self.renewals_refused(&ids, &why),
+            Output::ReleaseRefused { id, key, why } => {
+                let text = Arc::clone(&why);
+                self.after(move |_| observe::release_refused(&key, &text));
+                self.confirm(id, ReleaseOutcome::Refused(why));
+            }
+            Output::CheckClaimed(id) => self.reclaim_unclaimed(id),
+            Output::StillWaiting { id, waited, busy } => {
+                let Some(queue) = self.queues.get(&id).cloned() else { return };
+                if self.should_log(now, LogTopic::SlowWait(Arc::clone(queue.key()))) {
+                    self.after(move |_| {
+                        let calls = queue.waiter_count();
+                        observe::still_waiting(queue.key(), calls, waited, busy.as_ref());
+                    });
+                }
+            }
+            Output::Probe(id) => self.probe(now, id),
+            Output::Deadlock(id, cycle) => {
+                if let Some((_, sender)) = self.wait_registrations.remove(&id) {
+                    self.answer(sender, cycle);
+                }
+            }
+            Output::NotTogether(ids) => {
+                for id in ids {
+                    self.failed(id, Failure::Busy(BusyReply::by_others()));
+                }
+            }
+        }
+    }
+
+    fn failed(&mut self, id: RequestId, failure: Failure) {
+        let Some(queue) = self.queues.remove(&id) else { return };
+        self.after(move |link| {
+            if matches!(failure, Failure::Busy(_)) {
+                observe::timed_out(queue.key(), 1);
+            }
+            queue.failed(link.now(), id, failure);
+        });
+    }
+
+    /// Takes back a grant that its caller has not received. A future that is kept and not polled
+    /// would hold the lock for as long as it is renewed.
+    fn reclaim_unclaimed(&mut self, id: RequestId) {
+        let Some(queue) = self.queues.get(&id).cloned() else { return };
+        self.after(move |link| match queue.reclaim(link.now(), id) {
+            Reclaim::NotNeeded => {}
+            Reclaim::CheckAt(at) => {
+                link.submit(|router, now| router.protocol.check_claimed_at(now, id, Some(at)));
+            }
+            Reclaim::Reclaimed => observe::not_taken_up(queue.key()),
+        });
+    }
+
+    fn confirm(&mut self, id: RequestId, outcome: ReleaseOutcome) {
+        self.drop_extensions(id);
+        if let Some(sender) = self.confirmations.remove(&id) {
+            self.answer(sender, outcome);
+        }
+    }
+
+    fn renewals_refused(&mut self, ids: &[RequestId], why: &Arc<str>) {
+        let queues: Vec<_> =
+            ids.iter().filter_map(|&id| Some((id, self.queues.get(&id).cloned()?))).collect();
+        let (holds, why) = (ids.len(), Arc::clone(why));
+        self.after(move |_| {
+            if let Some((_, first)) = queues.first() {
+                observe::renewals_refused(first.key(), holds, &why);
+            }
+            queues.iter().for_each(|(id, queue)| queue.refused(*id, Arc::clone(&why)));
+        });
+    }
+
+    /// A lease was renewed. That ends an explicit renewal, unless it was sent before that one was
+    /// asked for.
+    fn extended(&mut self, now: Timestamp, id: RequestId, valid_until: Timestamp) {
+        self.with_queue(id, move |queue| queue.renewed(id, valid_until));
+        let about: Vec<_> = self.extensions.extract_if(.., |one| one.id == id).collect();
+        for extension in about {
+            if valid_until >= extension.end {
+                self.answer(extension.sender, valid_until);
+            } else {
+                self.extend(now, extension);
+            }
+        }
+    }
+
+    /// Renews a lease now. Its caller is also notified if the lease ends.
+    fn extend(&mut self, now: Timestamp, extension: Extension) {
+        match self.protocol.renew_now(now, extension.id, extension.ttl) {
+            Some(end) => self.extensions.push(Extension { end, ..extension }),
+            None => self.after(move |_| drop(extension)),
+        }
+    }
+
+    fn drop_extensions(&mut self, id: RequestId) {
+        let over: Vec<_> = self.extensions.extract_if(.., |one| one.id == id).collect();
+        if !over.is_empty() {
+            self.after(move |_| drop(over));
+        }
+    }
+
+    fn granted(&mut self, now: Timestamp, id: RequestId, grant: Grant, valid_until: Timestamp) {
+        match self.queues.get(&id).cloned() {
+            Some(queue) => self.effects.push(Effect::Granted { queue, id, grant, valid_until }),
+            None => self.protocol.release(now, id),
+        }
+    }
+
+    fn lost(&mut self, id: RequestId, loss: Loss) {
+        self.with_queue(id, move |queue| {
+            if let Some(lease) = queue.lost(id, loss.clone()) {
+                observe::lost(&lease, loss);
+            }
+        });
+        // Their callers find the loss in the lease.
+        self.drop_extensions(id);
+    }
+
+    /// Asks a waiting caller what it waits for now, which locks its queues and frames.
+    fn probe(&mut self, now: Timestamp, id: RequestId) {
+        match self.wait_registrations.get(&id) {
+            Some((wait, _)) => {
+                let wait = Arc::clone(wait);
+                self.after(move |link| {
+                    let probe = wait.probe(now);
+                    link.submit(|router, now| router.send_probe(now, probe));
+                });
+            }
+            None => self.protocol.stop_probing(id),
+        }
+    }
+}
+
+fn inspected(reply: Result<Reply, CommandError>) -> InspectAnswer {
+    match reply {
+        Ok(Reply::Inspection(inspection)) => Ok(inspection),
+        Ok(_) => Err(Failure::Refused("mixed up replies".to_owned())),
+        Err(
+            CommandError::Refused(why)
+            | CommandError::Unhealthy(why)
+            | CommandError::InvalidReply(why),
+        ) => Err(Failure::Refused(why)),
+        Err(CommandError::TryAgain(why) | CommandError::NotPrimary(why)) => {
+            Err(Failure::Unavailable(why))
+        }
+        Err(CommandError::ScriptMissing | CommandError::NotBatchable) => {
+            Err(Failure::Unavailable("the server lost its scripts".to_owned()))
+        }
+        Err(CommandError::ConnectionLost) => {
+            Err(Failure::Unavailable("the connection broke".to_owned()))
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! A link without threads and sockets: a simulation plays the keeper and the server. Callers come
+//! in through the same functions as always.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::acquire::core::CoreSettings;
+use crate::acquire::options::Options;
+use crate::api::manager::LockManager;
+use crate::backend::server::{Connection, SimulatedPipe};
+use crate::backend::{ConnectError, Incoming};
+use crate::link::Link;
+use crate::link::effect::ReplyTo;
+use crate::link::handle::LinkHandle;
+use crate::link::state::LinkState;
+use crate::protocol::connection::ConnectErrorKind;
+use crate::protocol::request::CommandError;
+use crate::protocol::timing::Timing;
+use crate::types::fence::Fence;
+use crate::types::time::Timestamp;
+use crate::wire::command::Command;
+use crate::wire::reply::{Notification, Reply};
+
+/// A link whose keeper and connection are simulated.
+pub struct SimulatedLink(Arc<Link>);
+
+/// Who receives the replies to the commands of one batch, in order.
+pub struct ReplyTargets(Vec<ReplyTo>);
+
+impl SimulatedLink {
+    /// A manager and its link.
+    #[must_use]
+    pub fn new(
+        timing: &Timing,
+        inbox: String,
+        ttl: Duration,
+        max_handoffs: u32,
+    ) -> (Self, LockManager) {
+        let handle = LinkHandle::new(timing.clone(), inbox, ttl);
+        let handle = handle.expect("two descriptors for signals");
+        let link = Arc::clone(handle.link());
+        // The simulation connects by itself.
+        link.locked(|state, _| state.keeper.falls_asleep(false, None));
+        let settings = CoreSettings {
+            defaults: Options { ttl: Some(ttl), ..Options::DEFAULT },
+            max_handoffs,
+            warn_lock_order: false,
+            try_once_timeout: timing.outage_timeout + timing.reply,
+            clock_margin: timing.clock_margin,
+            label: None,
+            server: "simulated".to_owned(),
+        };
+        (Self(link), LockManager::new(handle, settings))
+    }
+
+    fn with<R>(&self, act: impl FnOnce(&mut LinkState, Timestamp) -> R) -> Option<R> {
+        self.0.locked_then_effects(act)
+    }
+
+    /// A turn of the keeper. Returns whether it gives up the connection.
+    pub fn turn(&self) -> bool {
+        self.0.keeper_turn(false).is_some_and(|plan| plan.connect)
+    }
+
+    /// Whether there are commands to be sent.
+    pub fn has_unsent(&self) -> bool {
+        let has_unsent =
+            |state: &mut LinkState, _| state.simulated().is_some_and(|pipe| pipe.has_unsent());
+        self.with(has_unsent).unwrap_or(false)
+    }
+
+    /// The commands to be sent.
+    pub fn take_batch(&self) -> Option<(ReplyTargets, Vec<Command>)> {
+        let batch = self.with(|state, _| state.simulated().map(SimulatedPipe::take_unsent));
+        let (targets, commands): (Vec<_>, Vec<_>) = batch.flatten()?.into_iter().unzip();
+        (!commands.is_empty()).then_some((ReplyTargets(targets), commands))
+    }
+
+    /// When the keeper has something to do.
+    pub fn due(&self) -> Option<Timestamp> {
+        self.with(|state, _| state.due()).flatten()
+    }
+
+    /// There is a connection, and this is the longest lease that its server knows of.
+    pub fn connected(&self, max_lease: Duration) {
+        let connection = Connection::Simulated(SimulatedPipe::new(max_lease));
+        self.with(|state, now| state.connected(now, connection));
+    }
+
+    /// An attempt to connect has failed.
+    pub fn connect_failed(&self) {
+        let (text, kind) =
+            ("the server cannot be reached".to_owned(), ConnectErrorKind::Unreachable);
+        self.with(|state, now| state.connect_failed(now, &ConnectError { text, kind }));
+    }
+
+    /// The connection is closed or abandoned, with these commands unanswered.
+    pub fn disconnected(&self, because: &str, unanswered: impl IntoIterator<Item = ReplyTargets>) {
+        let unanswered = unanswered.into_iter().flat_map(|targets| targets.0).collect();
+        self.with(|state, now| {
+            state.lose_simulated(now, because.to_owned(), unanswered);
+        });
+    }
+
+    /// Replies arrive.
+    pub fn replies(&self, targets: ReplyTargets, replies: Vec<Result<Reply, CommandError>>) {
+        let replies = targets.0.into_iter().zip(replies);
+        self.arrive(replies.map(|(target, reply)| Incoming::Reply(target, reply)));
+    }
+
+    /// A notification arrives.
+    pub fn notice(&self, notification: Notification) {
+        self.arrive([Incoming::Notification(notification)]);
+    }
+
+    fn arrive(&self, incoming: impl IntoIterator<Item = Incoming<ReplyTo>>) {
+        self.with(|state, now| {
+            if let Some(pipe) = state.simulated() {
+                pipe.arrive(incoming);
+            }
+            state.receive(now);
+            state.settle(now);
+        });
+    }
+
+    /// What the handshake contains: the highest token seen, and the longest lease.
+    pub fn handshake(&self) -> (Fence, Duration) {
+        let params = self.0.locked(|state, _| state.connect_params().0);
+        params.map_or((Fence::ZERO, Duration::ZERO), |params| {
+            (params.min_fence, params.data_loss_grace.max_lease)
+        })
+    }
+
+    /// Whether a release is pending.
+    pub fn is_releasing(&self) -> bool {
+        let releasing =
+            |state: &mut LinkState, _| state.router().protocol().releasing().next().is_some();
+        self.0.locked(releasing).unwrap_or(false)
+    }
+
+    /// Whether nothing is held, requested or pending.
+    pub fn is_idle(&self) -> bool {
+        let idle = |state: &mut LinkState, _| state.router().protocol().is_idle();
+        self.0.locked(idle).unwrap_or(true) && !self.has_unsent()
+    }
+}

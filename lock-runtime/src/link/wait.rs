@@ -1,0 +1,415 @@
+//! Waiting for an answer of a link, by a blocked thread or a task, which reads the socket itself
+//! when that is its role.
+//!
+//! [`drive`] wraps a future that waits for a link. Polled by a task it reads through the reactor of
+//! the task's own runtime. Polled by [`block_on`] it leaves the reading to that function, which
+//! waits for the socket instead of parking the thread.
+
+#[cfg(test)]
+mod tests;
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, RawWakerVTable, Wake, Waker};
+
+use tokio::task::unconstrained;
+
+use crate::backend::socket::{Interest, Signal, Stream, wait};
+use crate::link::role::{PATIENCE, PartyId, PartyKind};
+use crate::link::{Link, WaitPlan};
+use crate::types::environment::atomic::{AtomicU8, Ordering};
+use crate::types::environment::thread::{self, Thread};
+use crate::types::environment::thread_local;
+use crate::types::time::{self, Timestamp};
+use crate::user_code;
+
+/// How often a parked thread looks whether a task that reads has stalled. After that the keeper
+/// does.
+const LOOKS: u32 = 3;
+
+/// Suspends its thread, in `poll` or parked, until it is woken.
+struct Parker {
+    thread: Thread,
+    state: AtomicU8,
+    /// Made when the thread waits for a socket for the first time.
+    signal: OnceLock<Signal>,
+}
+
+const RUNNING: u8 = 0;
+const PARKED: u8 = 1;
+/// Waits for a socket and for its signal.
+const POLLING: u8 = 2;
+const NOTIFIED: u8 = 3;
+
+impl Wake for Parker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        match self.state.swap(NOTIFIED, Ordering::AcqRel) {
+            PARKED => self.thread.unpark(),
+            POLLING => self.signal.get().into_iter().for_each(Signal::notify),
+            _ => {}
+        }
+    }
+}
+
+impl Parker {
+    /// Whether the thread may be suspended: nobody has woken it since it last ran.
+    fn begin(&self, state: u8) -> bool {
+        let begun =
+            self.state.compare_exchange(RUNNING, state, Ordering::AcqRel, Ordering::Acquire);
+        if begun.is_err() {
+            self.state.store(RUNNING, Ordering::Release);
+        }
+        begun.is_ok()
+    }
+
+    /// Whether the thread was woken.
+    fn end(&self) -> bool {
+        self.state.swap(RUNNING, Ordering::AcqRel) == NOTIFIED
+    }
+
+    fn park(&self, limit: Option<Timestamp>) {
+        if !self.begin(PARKED) {
+            return;
+        }
+        while self.state.load(Ordering::Acquire) != NOTIFIED {
+            match limit {
+                None => thread::park(),
+                Some(limit) => {
+                    let left = limit.since(time::now());
+                    if left.is_zero() {
+                        break;
+                    }
+                    park_timeout(left);
+                }
+            }
+        }
+        self.end();
+    }
+
+    fn signal(&self) -> Option<&Signal> {
+        if self.signal.get().is_none() {
+            let signal = Signal::new().ok()?;
+            return Some(self.signal.get_or_init(|| signal));
+        }
+        self.signal.get()
+    }
+
+    /// Waits for the socket. Returns whether it is ready or the time is over.
+    fn poll(&self, stream: &Stream, interest: Interest, until: Option<Timestamp>) -> bool {
+        let Some(signal) = self.signal() else {
+            // No descriptor is left.
+            self.park(Some(time::now().plus(PATIENCE)));
+            return true;
+        };
+        if !self.begin(POLLING) {
+            return false;
+        }
+        let ready = wait(Some((stream, interest)), signal, until);
+        let woken = self.end();
+        ready || !woken
+    }
+}
+
+#[cfg(not(all(distlock_verification, feature = "__loom")))]
+use thread::park_timeout;
+
+/// Loom has no time.
+#[cfg(all(distlock_verification, feature = "__loom"))]
+fn park_timeout(_: std::time::Duration) {
+    thread::park();
+}
+
+struct Blocking {
+    parker: Arc<Parker>,
+    waker: Waker,
+}
+
+impl Blocking {
+    /// Not inlined, so that all these wakers have one vtable. [`waker_kind`] identifies them by it.
+    #[inline(never)]
+    fn of_this_thread() -> Self {
+        let (state, signal) = (AtomicU8::new(RUNNING), OnceLock::new());
+        let parker = Arc::new(Parker { thread: thread::current(), state, signal });
+        Self { waker: Waker::from(Arc::clone(&parker)), parker }
+    }
+}
+
+thread_local! {
+    static BLOCKING: Blocking = Blocking::of_this_thread();
+    /// For whom this thread reads, if the future that blocks it has said so.
+    static READS_FOR: RefCell<Option<(Arc<Link>, PartyId)>> = const { RefCell::new(None) };
+}
+
+/// The vtable of the wakers of blocked threads.
+fn waker_kind() -> &'static RawWakerVTable {
+    static KIND: OnceLock<&'static RawWakerVTable> = OnceLock::new();
+    KIND.get_or_init(|| Blocking::of_this_thread().waker.vtable())
+}
+
+/// The vtables of wakers that never block: those of [`block_on`], and those of tokio's tasks and
+/// its `block_on`.
+pub(crate) fn register_harmless_wakers() {
+    user_code::register_harmless(|| {
+        let kind = || poll_fn(|context: &mut Context<'_>| Poll::Ready(context.waker().vtable()));
+        let mut kinds = vec![waker_kind()];
+        if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() {
+            kinds.extend(runtime.block_on(async { tokio::spawn(kind()).await.ok() }));
+            kinds.extend([runtime.block_on(kind()), runtime.handle().block_on(kind())]);
+        }
+        kinds
+    });
+}
+
+/// Runs a future to completion and blocks this thread meanwhile. Unlike `block_on` of a runtime it
+/// works on any thread. On a worker of a runtime it blocks that worker.
+///
+/// The future is polled outside of tokio's cooperative budget. With the budget used up, tokio's
+/// channels return `Pending` and leave the wake-up to a scheduler, which cannot run while this
+/// thread is blocked.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(unconstrained(future));
+    let own = BLOCKING
+        .try_with(|own| Blocking { parker: Arc::clone(&own.parker), waker: own.waker.clone() });
+    let Blocking { parker, waker } = own.unwrap_or_else(|_| Blocking::of_this_thread());
+    let mut context = Context::from_waker(&waker);
+    let mut looks = 0;
+    loop {
+        // A wake-up of an earlier wait says nothing about this one.
+        parker.state.store(RUNNING, Ordering::Release);
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+        let reads_for = READS_FOR.try_with(|reads_for| reads_for.borrow_mut().take());
+        let Some((link, party)) = reads_for.ok().flatten() else {
+            parker.park(None);
+            continue;
+        };
+        match link.plan(party, PartyKind::Thread, waker.clone(), false) {
+            WaitPlan::Read { stream, interest, until } => {
+                if parker.poll(&stream, interest, until) {
+                    link.pass();
+                }
+            }
+            WaitPlan::Yield => thread::yield_now(),
+            WaitPlan::Park { look_again } if look_again && looks < LOOKS => {
+                looks += 1;
+                parker.park(Some(time::now().plus(PATIENCE)));
+            }
+            WaitPlan::Park { .. } => parker.park(None),
+        }
+    }
+}
+
+/// Waits for a future that the link makes ready. In a fork it ends at once with `None`: the thread
+/// that would end the wait may not exist there.
+pub(crate) async fn drive<F: Future>(link: &Arc<Link>, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let mut party: Option<Party> = None;
+    poll_fn(|context| {
+        loop {
+            if let Poll::Ready(output) = future.as_mut().poll(context) {
+                // The role goes to another party before this one runs on.
+                party = None;
+                return Poll::Ready(Some(output));
+            }
+            if party.is_none() {
+                if link.is_forked() {
+                    return Poll::Ready(None);
+                }
+                party = Party::join(link, context);
+            }
+            // Others make the future ready.
+            let Some(party) = &mut party else { return Poll::Pending };
+            if party.poll(context).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await
+}
+
+/// One that waits for the link.
+struct Party {
+    link: Arc<Link>,
+    id: PartyId,
+    kind: PartyKind,
+    reactor: Reactor,
+    yielded: bool,
+}
+
+enum Reactor {
+    Unknown,
+    Registered(Box<Registration>),
+    /// The task does not run in a runtime that can wait for sockets.
+    Missing,
+}
+
+impl Drop for Party {
+    fn drop(&mut self) {
+        self.unregister();
+        self.link.leave(self.id, self.kind);
+    }
+}
+
+impl Party {
+    fn join(link: &Arc<Link>, context: &Context<'_>) -> Option<Self> {
+        let is_blocked = std::ptr::eq(context.waker().vtable(), waker_kind());
+        let kind = if is_blocked { PartyKind::Thread } else { PartyKind::Task };
+        let id = link.join(kind)?;
+        let (link, reactor) = (Arc::clone(link), Reactor::Unknown);
+        Some(Self { link, id, kind, reactor, yielded: false })
+    }
+
+    /// Reads if that is its role. Ready after a pass.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.kind == PartyKind::Thread {
+            let _ = READS_FOR.try_with(|reads_for| {
+                *reads_for.borrow_mut() = Some((Arc::clone(&self.link), self.id));
+            });
+            return Poll::Pending;
+        }
+        if matches!(self.reactor, Reactor::Missing) {
+            return Poll::Pending;
+        }
+        let waker = user_code::guarded_waker(context.waker());
+        match self.link.plan(self.id, self.kind, waker, !self.yielded) {
+            WaitPlan::Read { stream, until, .. } => {
+                self.yielded = false;
+                let Some(registration) = self.registration(&stream) else {
+                    self.reactor = Reactor::Missing;
+                    self.link.cannot_read(self.id, self.kind);
+                    return Poll::Pending;
+                };
+                if registration.poll_readable(context).is_pending() {
+                    // The rest of a batch that the socket did not take.
+                    if until.is_some() {
+                        context.waker().wake_by_ref();
+                    }
+                    return Poll::Pending;
+                }
+                self.link.pass();
+                Poll::Ready(())
+            }
+            WaitPlan::Yield => {
+                self.yielded = true;
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            WaitPlan::Park { .. } => {
+                self.unregister();
+                Poll::Pending
+            }
+        }
+    }
+
+    /// The registration with this socket in the runtime that polls.
+    fn registration(&mut self, stream: &Arc<Stream>) -> Option<&Registration> {
+        let is_current = match &self.reactor {
+            Reactor::Registered(known) => known.is_for(stream),
+            Reactor::Unknown | Reactor::Missing => false,
+        };
+        if !is_current {
+            self.unregister();
+            let spare = self.link.spare();
+            let registration = Registration::new(stream, spare)?;
+            self.reactor = Reactor::Registered(Box::new(registration));
+        }
+        match &self.reactor {
+            Reactor::Registered(registration) => Some(registration),
+            Reactor::Unknown | Reactor::Missing => None,
+        }
+    }
+
+    fn unregister(&mut self) {
+        if let Reactor::Registered(registration) =
+            std::mem::replace(&mut self.reactor, Reactor::Unknown)
+            && let Some(spare) = registration.end()
+        {
+            self.link.keep_spare(spare);
+        }
+    }
+}
+
+/// A socket in the reactor of a tokio runtime: another descriptor of it, so that several runtimes
+/// can wait for one socket.
+struct Registration {
+    of: Arc<Stream>,
+    socket: TokioStream,
+}
+
+enum TokioStream {
+    Tcp(tokio::net::TcpStream),
+    #[cfg(unix)]
+    Unix(tokio::net::UnixStream),
+}
+
+impl Registration {
+    /// `None` outside of a tokio runtime, and in one that cannot wait for sockets.
+    fn new(stream: &Arc<Stream>, spare: Option<Stream>) -> Option<Self> {
+        let runtime = tokio::runtime::Handle::try_current().ok()?;
+        let socket = match spare {
+            Some(spare) => spare,
+            None => stream.try_clone().ok()?,
+        };
+        let socket = register(&runtime, socket)?;
+        Some(Self { of: Arc::clone(stream), socket })
+    }
+
+    fn is_for(&self, stream: &Arc<Stream>) -> bool {
+        Arc::ptr_eq(&self.of, stream)
+    }
+
+    fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()> {
+        // Readiness counts once: a pass takes in everything.
+        let consumed = || -> std::io::Result<()> { Err(std::io::ErrorKind::WouldBlock.into()) };
+        let ready = match &self.socket {
+            TokioStream::Tcp(tcp) => tcp.poll_read_ready(context).map(|_| {
+                let _ = tcp.try_io(tokio::io::Interest::READABLE, consumed);
+            }),
+            #[cfg(unix)]
+            TokioStream::Unix(unix) => unix.poll_read_ready(context).map(|_| {
+                let _ = unix.try_io(tokio::io::Interest::READABLE, consumed);
+            }),
+        };
+        ready.map(drop)
+    }
+
+    /// Leaves the reactor.
+    fn end(self) -> Option<Stream> {
+        match self.socket {
+            TokioStream::Tcp(tcp) => tcp.into_std().ok().map(Stream::Tcp),
+            #[cfg(unix)]
+            TokioStream::Unix(unix) => unix.into_std().ok().map(Stream::Unix),
+        }
+    }
+}
+
+/// Runtimes whose I/O driver is off, by their ids. There is no other way to learn that than to try,
+/// and tokio panics then.
+static WITHOUT_IO: std::sync::Mutex<Vec<tokio::runtime::Id>> = std::sync::Mutex::new(Vec::new());
+
+fn register(runtime: &tokio::runtime::Handle, socket: Stream) -> Option<TokioStream> {
+    if cfg!(panic = "abort") {
+        return None;
+    }
+    let without_io = || WITHOUT_IO.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if without_io().contains(&runtime.id()) {
+        return None;
+    }
+    let registered = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| match socket {
+        Stream::Tcp(tcp) => tokio::net::TcpStream::from_std(tcp).map(TokioStream::Tcp),
+        #[cfg(unix)]
+        Stream::Unix(unix) => tokio::net::UnixStream::from_std(unix).map(TokioStream::Unix),
+    }));
+    if let Ok(registered) = registered {
+        return registered.ok();
+    }
+    without_io().push(runtime.id());
+    None
+}

@@ -1,0 +1,33 @@
+//! Blocking without a link.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use crate::link::wait::block_on;
+
+#[test]
+fn a_thread_is_woken_by_another_one() {
+    for _ in 0..100 {
+        let (sender, receiver) = oneshot::channel();
+        let waits = thread::spawn(move || block_on(receiver));
+        sender.send(7).expect("it waits");
+        assert_eq!(waits.join().expect("no panic"), Ok(7));
+    }
+}
+
+#[test]
+fn a_wake_up_of_an_earlier_wait_does_not_end_a_later_one_early() {
+    let start = Instant::now();
+    let (sender, receiver) = oneshot::channel::<()>();
+    drop(sender);
+    assert!(block_on(receiver).is_err());
+    let (sender, receiver) = oneshot::channel();
+    thread::spawn(move || {
+        thread::sleep(Duration::from_millis(20));
+        let _ = sender.send(());
+    });
+    assert!(block_on(receiver).is_ok());
+    assert!(start.elapsed() >= Duration::from_millis(20));
+}

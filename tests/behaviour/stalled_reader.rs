@@ -1,0 +1,72 @@
+//! A task that reads the socket for a manager, and whose runtime is then blocked by other code.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use distlock::LockManager;
+
+use crate::support::server;
+
+const TTL: Duration = Duration::from_millis(300);
+
+/// Blocks a current-thread runtime for ten ttls while a task of it waits for a lock, and so reads.
+/// Meanwhile `call` is made again and again; how long each took.
+fn while_stalled(locks: &LockManager, mut call: impl FnMut()) -> Vec<Duration> {
+    let waits = locks.clone();
+    let stalled = thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(async {
+            let waiting = tokio::spawn(async move {
+                drop(waits.mutex("busy").wait(TTL * 20).acquire().await);
+            });
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            thread::sleep(TTL * 10);
+            waiting.abort();
+        });
+    });
+    thread::sleep(Duration::from_millis(100));
+    let mut times = Vec::new();
+    while !stalled.is_finished() {
+        let start = Instant::now();
+        call();
+        times.push(start.elapsed());
+        thread::sleep(Duration::from_millis(5));
+    }
+    stalled.join().expect("no panic");
+    times.sort_unstable();
+    times
+}
+
+#[test]
+fn costs_nobody_a_hold_and_delays_no_other_caller() {
+    let server = server();
+    let others = LockManager::connect(&server.url()).unwrap();
+    let _busy = others.mutex("busy").acquire_blocking().unwrap();
+    let locks = LockManager::builder().url(server.url()).ttl(TTL).build().unwrap();
+    let held = locks.mutex("held").acquire_blocking().unwrap();
+    let request = locks.mutex("free");
+    let times = while_stalled(&locks, || drop(request.acquire_blocking().unwrap()));
+    let slow = times.len() * 9 / 10;
+    println!("{} calls, the slowest took {:?}", times.len(), times.last());
+    assert!(times[slow] < Duration::from_millis(10), "{times:?}");
+    held.hold().check().unwrap();
+    held.release_blocking().unwrap();
+}
+
+#[test]
+fn does_not_delay_tasks_that_cannot_read() {
+    let server = server();
+    let others = LockManager::connect(&server.url()).unwrap();
+    let _busy = others.mutex("busy").acquire_blocking().unwrap();
+    let locks = LockManager::builder().url(server.url()).ttl(TTL).build().unwrap();
+    let held = locks.mutex("held").acquire_blocking().unwrap();
+    let request = locks.mutex("free");
+    let times = while_stalled(&locks, || {
+        drop(smol::block_on(request.acquire()).unwrap());
+    });
+    let slow = times.len() * 9 / 10;
+    println!("{} calls, the slowest took {:?}", times.len(), times.last());
+    assert!(times[slow] < Duration::from_millis(15), "{times:?}");
+    held.hold().check().unwrap();
+    held.release_blocking().unwrap();
+}
