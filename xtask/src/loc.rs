@@ -72,6 +72,19 @@ pub fn table(root: &Path) -> Result<String> {
     Ok(table)
 }
 
+/// The lines of code of the library in these modules of the crate in `folder`, those for tests not
+/// counted. A module that does not exist has none.
+///
+/// # Errors
+///
+/// If a source file cannot be read or parsed.
+pub fn library_lines(root: &Path, folder: &str, modules: &[&str]) -> Result<usize> {
+    let layers = architecture::layers(root).unwrap_or_default();
+    let (library, _) = crate_size(root, folder, &layers)?;
+    let counted = library.iter().filter(|((_, module), _)| modules.contains(&module.as_str()));
+    Ok(counted.map(|(_, count)| count.lines).sum())
+}
+
 /// By layer and module; modules in no layer have the number 0 or, at the end, the largest.
 type Sizes = BTreeMap<(usize, String), Count>;
 

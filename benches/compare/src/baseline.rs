@@ -9,8 +9,8 @@ use testkit::RedisServer;
 
 use crate::latency::Latency;
 
-/// Long enough for all threads to sleep between two samples, as between two handoffs.
-const PAUSE: Duration = Duration::from_millis(1);
+/// All threads sleep between two samples, as long as between two handoffs.
+const PAUSE: Duration = Duration::from_millis(4);
 
 /// Sequential round trips of `PING` on one connection.
 pub fn ping(server: &RedisServer, time: Duration) -> anyhow::Result<Latency> {

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fmt;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use anyhow::{Context as _, anyhow, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use testkit::RedisServer;
 
+use crate::affinity;
 use crate::candidate::{Candidate, Library};
 use crate::child::{Handoff, READY, Throughput};
 use crate::clock;
@@ -37,6 +39,23 @@ pub struct Load<'a> {
     /// In all processes together.
     pub workers: usize,
     pub own_keys: bool,
+    /// The core that the processes stay on.
+    pub core: Option<usize>,
+    /// This program, as another commit has it.
+    pub program: Option<&'a Path>,
+}
+
+impl<'a> Load<'a> {
+    /// All workers want one key.
+    pub fn one_key(candidate: Candidate, url: &'a str, processes: usize, workers: usize) -> Self {
+        let (own_keys, core, program) = (false, None, None);
+        Self { candidate, url, processes, workers, own_keys, core, program }
+    }
+
+    /// In one process, each worker has its own key.
+    pub fn own_keys(candidate: Candidate, url: &'a str, workers: usize) -> Self {
+        Self { own_keys: true, ..Self::one_key(candidate, url, 1, workers) }
+    }
 }
 
 impl Bench {
@@ -60,10 +79,7 @@ impl Bench {
 
     /// A child that plays a role for this candidate, and is ready for orders.
     pub fn child(&self, candidate: Candidate, role: &[String]) -> anyhow::Result<Process> {
-        let mut process = self.unready_child(candidate, role)?;
-        let line = process.line(PATIENCE)?;
-        ensure!(line == READY, "not ready: {line}");
-        Ok(process)
+        ready(self.unready_child(candidate, role)?)
     }
 
     /// The same, with its line of readiness still to be read.
@@ -76,6 +92,19 @@ impl Bench {
         };
         command.args(role);
         Process::start(command)
+    }
+
+    /// A child with some of the workers of a load.
+    fn worker(&self, load: &Load<'_>, throughput: &Throughput) -> anyhow::Result<Process> {
+        let start = || match load.program {
+            Some(program) => {
+                let mut command = Command::new(program);
+                command.args(throughput.arguments());
+                ready(Process::start(command)?)
+            }
+            None => self.child(load.candidate, &throughput.arguments()),
+        };
+        load.core.map_or_else(start, |core| affinity::on_core(core, start))
     }
 
     pub fn handoff(&self, candidate: Candidate, url: &str, key: &str) -> anyhow::Result<Process> {
@@ -103,7 +132,7 @@ impl Bench {
                 process,
                 millis: u64::try_from(time.as_millis())?,
             };
-            children.push((self.child(load.candidate, &throughput.arguments())?, workers));
+            children.push((self.worker(load, &throughput)?, workers));
         }
         let start = clock::now() + clock::span(RUN_UP);
         for (child, _) in &mut children {
@@ -118,6 +147,12 @@ impl Bench {
         }
         Ok(History::new(Window { start, end: start + clock::span(time) }, cpu, logs))
     }
+}
+
+fn ready(mut process: Process) -> anyhow::Result<Process> {
+    let line = process.line(PATIENCE)?;
+    ensure!(line == READY, "not ready: {line}");
+    Ok(process)
 }
 
 /// A new server for each row, so that rows do not affect each other.

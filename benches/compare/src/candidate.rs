@@ -31,7 +31,10 @@ pub enum Tuning {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Workers {
     Threads,
+    /// Of a multi-thread runtime.
     Tasks,
+    /// Of a current-thread runtime.
+    CurrentThreadTasks,
 }
 
 #[derive(Args, Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +49,7 @@ pub struct Candidate {
 
 use Library::{Distlock, Raw, RedisPy, Rlock, Rslock};
 use Tuning::{Default, Linger, Spinning, Strict, Tuned};
-use Workers::{Tasks, Threads};
+use Workers::{CurrentThreadTasks, Tasks, Threads};
 
 impl Candidate {
     pub const RAW_THREADS: Self = Self::new(Raw, Default, Threads);
@@ -84,6 +87,11 @@ impl Candidate {
         Self { library, tuning, by }
     }
 
+    /// The same with other workers.
+    pub const fn by(self, workers: Workers) -> Self {
+        Self { by: workers, ..self }
+    }
+
     /// The command-line options of a child process.
     pub fn arguments(self) -> [String; 6] {
         let word = |value: Option<clap::builder::PossibleValue>| {
@@ -103,6 +111,7 @@ impl Candidate {
         match self.by {
             Threads => "threads",
             Tasks => "tasks",
+            CurrentThreadTasks => "tasks, current-thread",
         }
     }
 }

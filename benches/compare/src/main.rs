@@ -1,5 +1,6 @@
 //! Compares distlock with other Redis locks, in one run on one machine:
-//! `cargo run --release --manifest-path benches/compare/Cargo.toml`
+//! `cargo run --release --manifest-path benches/compare/Cargo.toml`. With the argument `targets` it
+//! prints which performance targets are met.
 //!
 //! Every measurement runs in child processes of this program (or of Python, for redis-py) against a
 //! private redis-server on 127.0.0.1. The order of owners comes from fencing tokens, or from clock
@@ -7,16 +8,18 @@
 
 #![forbid(unsafe_code)]
 
+mod affinity;
 mod baseline;
 mod bench;
 mod candidate;
 mod child;
 mod clock;
 mod history;
+mod kernel;
 mod latency;
 mod lock;
 mod log;
-mod memory;
+mod median;
 mod options;
 mod plot;
 mod process;
@@ -26,6 +29,7 @@ mod rounds;
 mod rows;
 mod setup;
 mod table;
+mod targets;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -35,13 +39,17 @@ use anyhow::Context as _;
 use clap::Parser as _;
 
 use bench::Bench;
-use options::Options;
+use options::{Command, Options};
 use report::Chart;
 
 fn main() -> anyhow::Result<()> {
-    let options = Options::parse();
-    match &options.role {
-        Some(role) => role.run(),
+    let mut options = Options::parse();
+    match options.command.take() {
+        Some(Command::Child(role)) => role.run(),
+        Some(Command::Targets(targets)) => {
+            targets.run(&Bench::new(options)?);
+            Ok(())
+        }
         None => compare(options),
     }
 }

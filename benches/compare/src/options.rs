@@ -1,9 +1,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::child::Role;
+use crate::targets::Targets;
 
 /// The repository's folder for documents.
 const PLOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/compare.svg");
@@ -15,7 +16,7 @@ const PLOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/compare.svg"
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Options {
     #[command(subcommand)]
-    pub role: Option<Role>,
+    pub command: Option<Command>,
     /// The rows to measure, separated by commas [default: all]
     #[arg(long, value_enum, value_delimiter = ',')]
     pub rows: Vec<Row>,
@@ -35,6 +36,13 @@ pub struct Options {
     /// only]
     #[arg(long)]
     pub svg: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    Targets(Targets),
+    #[command(flatten)]
+    Child(Role),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -35,6 +35,10 @@ impl Process {
         Ok(Self { child, orders, lines })
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn tell(&mut self, order: &str) -> anyhow::Result<()> {
         let orders = self.orders.as_mut().context("the process still takes orders")?;
         writeln!(orders, "{order}").with_context(|| format!("no order {order:?} is taken"))

@@ -1,27 +1,32 @@
 //! Several measurements of the same load, taken in turns with others so that all see the same
 //! weather.
 
+use std::time::Duration;
+
 use crate::bench::{Bench, Load};
 use crate::history::{History, count};
 use crate::latency::Latency;
-
-const ROUNDS: u32 = 3;
 
 #[derive(Debug, Default)]
 pub struct Rounds(Vec<History>);
 
 impl Rounds {
     /// Measures all loads, round by round. One that fails is left out from then on.
-    pub fn measure(bench: &Bench, loads: &[Load<'_>]) -> Vec<anyhow::Result<Self>> {
+    pub fn measure(
+        bench: &Bench,
+        loads: &[Load<'_>],
+        rounds: u32,
+        time: Duration,
+    ) -> Vec<anyhow::Result<Self>> {
         let mut all: Vec<_> = loads.iter().map(|_| Ok(Self::default())).collect();
-        for round in 1..=ROUNDS {
-            for (load, rounds) in loads.iter().zip(&mut all) {
+        for round in 1..=rounds {
+            for (load, measured) in loads.iter().zip(&mut all) {
                 let (candidate, by) = (load.candidate, load.candidate.workers());
-                bench.at(format_args!("own keys, round {round}: {candidate}, {by}"));
-                let Ok(Self(histories)) = rounds else { continue };
-                match bench.run_for(load, bench.options.time() / ROUNDS) {
+                bench.at(format_args!("round {round}: {candidate}, {by}"));
+                let Ok(Self(histories)) = measured else { continue };
+                match bench.run_for(load, time) {
                     Ok(history) => histories.push(history),
-                    Err(error) => *rounds = Err(error),
+                    Err(error) => *measured = Err(error),
                 }
             }
         }
@@ -43,6 +48,11 @@ impl Rounds {
     /// Microseconds of CPU time for each acquisition, the mean of the rounds.
     pub fn cpu_micros_each(&self) -> f64 {
         self.0.iter().map(History::cpu_micros_each).sum::<f64>() / count(self.0.len())
+    }
+
+    /// A figure of each round.
+    pub fn each(&self, figure: impl Fn(&History) -> f64) -> Vec<f64> {
+        self.0.iter().map(figure).collect()
     }
 
     pub fn errors(&self) -> u64 {

@@ -43,7 +43,7 @@ impl Handoff {
         match self.candidate.by {
             Workers::Threads => self.thread(),
             // On a worker of the runtime, like a request handler.
-            Workers::Tasks => runtime()?.block_on(async {
+            by => runtime(by)?.block_on(async {
                 let handoff = self.clone();
                 tokio::spawn(async move { handoff.task().await }).await?
             }),

@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, mpsc};
 use super::{READY, command, runtime, say};
 use crate::candidate::Candidate;
 use crate::lock::{HeldByTask, TaskLock};
-use crate::{clock, memory};
+use crate::{clock, kernel};
 
 /// How many requests run at a time while the locks are acquired.
 const AT_ONCE: usize = 64;
@@ -44,12 +44,12 @@ impl HeldLocks {
     /// Says how many bytes a hold takes; each order is a number of milliseconds, answered with the
     /// CPU time that the process took within them.
     pub fn run(&self) -> anyhow::Result<()> {
-        let runtime = runtime()?;
+        let runtime = runtime(self.candidate.by)?;
         let mut holders = runtime.block_on(Holders::open(self))?;
         runtime.block_on(holders.gather(0..FIRST))?;
-        let before = memory::resident()?;
+        let before = kernel::resident()?;
         runtime.block_on(holders.gather(FIRST..FIRST + self.holds))?;
-        let bytes = memory::resident()?.saturating_sub(before) / self.holds as u64;
+        let bytes = kernel::resident()?.saturating_sub(before) / self.holds as u64;
         say(&format!("{READY} {bytes}"))?;
         while let Some(line) = command()? {
             let (before, start) = (clock::cpu(), clock::now());

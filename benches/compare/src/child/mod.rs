@@ -3,6 +3,7 @@
 //! A child prints one line when it is ready, executes commands from its standard input, one per
 //! line, and ends at the end of input. Replies are lines too. `redis_py.py` uses the same protocol.
 
+mod busy;
 pub mod handoff;
 mod held_locks;
 mod reentry;
@@ -14,6 +15,9 @@ use anyhow::Context as _;
 use clap::Subcommand;
 use tokio::runtime::Runtime;
 
+use crate::candidate::Workers;
+
+pub use busy::Busy;
 pub use handoff::Handoff;
 pub use held_locks::HeldLocks;
 pub use reentry::Reentry;
@@ -36,6 +40,9 @@ pub enum Role {
     /// Re-enter a held lock
     #[command(hide = true)]
     Reentry(Reentry),
+    /// Use a core
+    #[command(hide = true)]
+    Busy(Busy),
 }
 
 impl Role {
@@ -45,13 +52,17 @@ impl Role {
             Self::Handoff(handoff) => handoff.run(),
             Self::HeldLocks(held) => held.run(),
             Self::Reentry(reentry) => reentry.run(),
+            Self::Busy(busy) => busy.run(),
         }
     }
 }
 
 /// The same runtime for all candidates.
-fn runtime() -> anyhow::Result<Runtime> {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
+fn runtime(workers: Workers) -> anyhow::Result<Runtime> {
+    let mut builder = match workers {
+        Workers::CurrentThreadTasks => tokio::runtime::Builder::new_current_thread(),
+        Workers::Threads | Workers::Tasks => tokio::runtime::Builder::new_multi_thread(),
+    };
     Ok(builder.worker_threads(2).enable_all().build()?)
 }
 

@@ -58,7 +58,7 @@ impl Throughput {
     pub fn run(&self) -> anyhow::Result<()> {
         let (logs, cpu) = match self.candidate.by {
             Workers::Threads => self.threads()?,
-            Workers::Tasks => runtime()?.block_on(self.tasks())?,
+            by => runtime(by)?.block_on(self.tasks())?,
         };
         say(&cpu.to_string())?;
         logs.iter().try_for_each(|log| say(&log.to_string()))
@@ -113,7 +113,9 @@ impl Throughput {
         }
         let window = self.window()?;
         let before = clock::cpu();
-        let work = |worker| tokio::spawn(task_loop(first.clone(), self.key_of(worker), window));
+        let work = |worker| {
+            tokio::spawn(task_loop(first.clone(), self.key_of(worker), self.own_keys, window))
+        };
         let workers: Vec<_> = (0..self.workers).map(work).collect();
         let mut logs = Vec::new();
         for worker in workers {
@@ -149,7 +151,8 @@ fn thread_section(lock: &mut ThreadLock, key: &str, asked: u64) -> anyhow::Resul
     Ok(Section { asked, entered, left: clock::now(), fence })
 }
 
-async fn task_loop(mut lock: TaskLock, key: String, window: Window) -> Log {
+/// A request for a key of its own waits for nobody, so it needs no timeout at the end.
+async fn task_loop(mut lock: TaskLock, key: String, own_key: bool, window: Window) -> Log {
     let mut log = Log::default();
     tokio::time::sleep(clock::until(window.start)).await;
     let end = tokio::time::Instant::now() + clock::until(window.end);
@@ -158,7 +161,12 @@ async fn task_loop(mut lock: TaskLock, key: String, window: Window) -> Log {
         if asked >= window.end {
             return log;
         }
-        let Ok(result) = tokio::time::timeout_at(end, lock.acquire(&key)).await else {
+        let acquire = lock.acquire(&key);
+        let result = if own_key {
+            acquire.await
+        } else if let Ok(result) = tokio::time::timeout_at(end, acquire).await {
+            result
+        } else {
             log.unserved = Some(asked);
             return log;
         };

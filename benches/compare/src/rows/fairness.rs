@@ -45,7 +45,7 @@ fn table(bench: &Bench, processes: usize, place: &str) -> anyhow::Result<Table> 
     for candidate in CONTENDERS {
         bench.at(format_args!("fairness, {place}: {candidate}"));
         let url = server.url();
-        let load = Load { candidate, url: &url, processes, workers: WORKERS, own_keys: false };
+        let load = Load::one_key(candidate, &url, processes, WORKERS);
         let cells = bench.run(&load).map(|history| {
             if default.is_nan() {
                 default = history.per_second();

@@ -12,6 +12,7 @@ use crate::child::handoff::{FREE, HOLD};
 use crate::clock;
 use crate::history::count;
 use crate::latency::Latency;
+use crate::process::Process;
 use crate::report::{Chart, Report};
 use crate::rows::{line, name};
 use crate::table::{Table, number};
@@ -91,6 +92,20 @@ fn measure(
     candidate: Candidate,
     time: Duration,
 ) -> anyhow::Result<(Latency, f64)> {
+    let (latency, mut waiter, _holder) = handoffs(bench, server, candidate, time)?;
+    waiter.tell(HOLD)?;
+    thread::sleep(SETTLE);
+    Ok((latency, commands_per_second(server)))
+}
+
+/// From the release in one process to the hold in another, and the processes: one that wants
+/// nothing, and one that holds.
+pub fn handoffs(
+    bench: &Bench,
+    server: &RedisServer,
+    candidate: Candidate,
+    time: Duration,
+) -> anyhow::Result<(Latency, Process, Process)> {
     let (url, key) = (server.url(), format!("handover:{}", clock::now()));
     let mut holder = bench.handoff(candidate, &url, &key)?;
     let mut waiter = bench.handoff(candidate, &url, &key)?;
@@ -106,9 +121,7 @@ fn measure(
         spans.push(entered.saturating_sub(released));
         std::mem::swap(&mut holder, &mut waiter);
     }
-    waiter.tell(HOLD)?;
-    thread::sleep(SETTLE);
-    Ok((spans.into_iter().collect(), commands_per_second(server)))
+    Ok((spans.into_iter().collect(), waiter, holder))
 }
 
 /// The commands of the server while one worker waits and another holds, including those in

@@ -10,6 +10,7 @@ use crate::candidate::Candidate;
 use crate::child::{HeldLocks, READY};
 use crate::history::count;
 use crate::lock::TTL;
+use crate::process::Process;
 use crate::report::Report;
 use crate::rows::{line, name};
 use crate::table::{Table, number};
@@ -40,20 +41,36 @@ pub fn run(bench: &Bench) -> anyhow::Result<Report> {
 fn measure(bench: &Bench, candidate: Candidate, holds: usize) -> anyhow::Result<Vec<String>> {
     let server = bench::server()?;
     let time = bench.options.watch_time();
-    let ttl_millis = u64::try_from(ttl(time).as_millis())?;
+    let (mut child, bytes) = holder(bench, &server, candidate, holds, ttl(time))?;
+    let before = script_calls(&server)?;
+    let share = share_of_a_core(&mut child, time)?;
+    let calls = script_calls(&server)? - before;
+    let rate = count(calls) / time.as_secs_f64();
+    Ok(vec![number(rate), format!("{share:.2}"), number(bytes)])
+}
+
+/// A process that holds these locks, and how many bytes each takes.
+pub fn holder(
+    bench: &Bench,
+    server: &RedisServer,
+    candidate: Candidate,
+    holds: usize,
+    ttl: Duration,
+) -> anyhow::Result<(Process, f64)> {
+    let ttl_millis = u64::try_from(ttl.as_millis())?;
     let held = HeldLocks { candidate, url: server.url(), holds, ttl_millis };
     let mut child = bench.unready_child(candidate, &held.arguments())?;
     let ready = child.line(PATIENCE)?;
-    let bytes = ready.strip_prefix(READY).context("not ready")?.trim().to_owned();
-    let bytes: f64 = bytes.parse().with_context(|| format!("not a number of bytes: {bytes}"))?;
+    let bytes = ready.strip_prefix(READY).context("not ready")?.trim();
+    let bytes = bytes.parse().with_context(|| format!("not a number of bytes: {bytes}"))?;
+    Ok((child, bytes))
+}
 
-    let before = script_calls(&server)?;
-    child.tell(&time.as_millis().to_string())?;
-    let [cpu, wall] = child.numbers::<u64, 2>(time + PATIENCE)?;
-    let calls = script_calls(&server)? - before;
-    let wall = Duration::from_nanos(wall).as_secs_f64();
-    let share = Duration::from_nanos(cpu).as_secs_f64() / wall * 100.0;
-    Ok(vec![number(count(calls) / wall), format!("{share:.2}"), number(bytes)])
+/// The CPU time that a [`holder`] uses, in percent.
+pub fn share_of_a_core(holder: &mut Process, time: Duration) -> anyhow::Result<f64> {
+    holder.tell(&time.as_millis().to_string())?;
+    let [cpu, wall] = holder.numbers(time + PATIENCE)?.map(Duration::from_nanos);
+    Ok(cpu.as_secs_f64() / wall.as_secs_f64() * 100.0)
 }
 
 /// The default, but at most the observed time, so that every hold is renewed.
@@ -61,7 +78,7 @@ fn ttl(watched: Duration) -> Duration {
     TTL.min(watched)
 }
 
-fn script_calls(server: &RedisServer) -> anyhow::Result<usize> {
+pub fn script_calls(server: &RedisServer) -> anyhow::Result<usize> {
     let info: String = redis::cmd("INFO").arg("commandstats").query(&mut server.connection())?;
     let calls = info.lines().filter_map(|line| {
         let rest = line

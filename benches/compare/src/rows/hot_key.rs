@@ -44,7 +44,7 @@ pub fn run(bench: &Bench) -> anyhow::Result<Report> {
             for candidate in OURS.into_iter().chain(Candidate::PEERS) {
                 bench.at(format_args!("hot key, {place}: {candidate}, {}", candidate.workers()));
                 let url = server.url();
-                let load = Load { candidate, url: &url, processes, workers, own_keys: false };
+                let load = Load::one_key(candidate, &url, processes, workers);
                 let history = bench.run(&load);
                 if let Ok(history) = &history
                     && candidate.library != Library::Raw

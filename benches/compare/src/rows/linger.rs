@@ -56,7 +56,7 @@ pub fn run(bench: &Bench) -> anyhow::Result<Report> {
 
 fn repeated(bench: &Bench, server: &RedisServer, candidate: Candidate) -> anyhow::Result<Latency> {
     let url = server.url();
-    let load = Load { candidate, url: &url, processes: 1, workers: 1, own_keys: true };
+    let load = Load::own_keys(candidate, &url, 1);
     Ok(bench.run(&load)?.pair())
 }
 

@@ -1,11 +1,11 @@
 //! The rows of the comparison.
 
 mod fairness;
-mod handoff;
-mod held;
+pub mod handoff;
+pub mod held;
 mod hot_key;
 mod linger;
-mod reentry;
+pub mod reentry;
 mod scaling;
 mod spread;
 mod uncontended;

@@ -74,7 +74,7 @@ fn beside_a_crowd(bench: &Bench, candidate: Candidate, holds: usize) -> anyhow::
     let ready = child.line(PATIENCE)?;
     ensure!(ready.starts_with(READY), "not ready: {ready}");
     let median = |candidate| {
-        let load = Load { candidate, url: &url, processes: 1, workers: 1, own_keys: true };
+        let load = Load::own_keys(candidate, &url, 1);
         anyhow::Ok(bench.run(&load)?.pair().median())
     };
     Ok((median(candidate)?, median(Candidate::RAW_TASKS)?))
@@ -90,7 +90,7 @@ fn waiters(bench: &Bench, processes: usize) -> anyhow::Result<Table> {
         let measure = |&workers: &usize| {
             bench.at(format_args!("{workers} waiters, {place}: {candidate}"));
             let url = server.url();
-            cell(bench.run(&Load { candidate, url: &url, processes, workers, own_keys: false }))
+            cell(bench.run(&Load::one_key(candidate, &url, processes, workers)))
         };
         table.add(line(name(candidate), Ok(WAITERS.iter().map(measure).collect())));
     }
@@ -108,7 +108,7 @@ fn processes(bench: &Bench) -> anyhow::Result<Table> {
         let measure = |&processes: &usize| {
             bench.at(format_args!("{processes} processes: {candidate}"));
             let (url, workers) = (server.url(), processes);
-            cell(bench.run(&Load { candidate, url: &url, processes, workers, own_keys: false }))
+            cell(bench.run(&Load::one_key(candidate, &url, processes, workers)))
         };
         table.add(line(name(candidate), Ok(PROCESSES.iter().map(measure).collect())));
     }

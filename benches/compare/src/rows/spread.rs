@@ -15,6 +15,7 @@ const CONTENDERS: [Candidate; 5] = [
     Candidate::RLOCK_TASKS_TUNED,
 ];
 const WORKERS: usize = 64;
+const ROUNDS: u32 = 3;
 
 pub fn run(bench: &Bench) -> anyhow::Result<Report> {
     let server = bench::server()?;
@@ -22,9 +23,8 @@ pub fn run(bench: &Bench) -> anyhow::Result<Report> {
     let mut table = Table::new(&head);
     let mut baseline = f64::NAN;
     let url = server.url();
-    let load =
-        |candidate| Load { candidate, url: &url, processes: 1, workers: WORKERS, own_keys: true };
-    let measured = Rounds::measure(bench, &CONTENDERS.map(load));
+    let loads = CONTENDERS.map(|candidate| Load::own_keys(candidate, &url, WORKERS));
+    let measured = Rounds::measure(bench, &loads, ROUNDS, bench.options.time() / ROUNDS);
     for (candidate, rounds) in CONTENDERS.into_iter().zip(measured) {
         let cells = rounds.map(|rounds| {
             let (rate, pair) = (rounds.per_second(), rounds.pair());
