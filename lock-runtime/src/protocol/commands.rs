@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::protocol::Protocol;
 use crate::protocol::request::{CommandError, CommandId, Output, RequestParams};
-use crate::protocol::state::{OnServer, RequestState};
+use crate::protocol::state::{BegunAcquire, OnServer, RequestState};
 use crate::protocol::timing::{TOMBSTONE, Timing, TtlWrite};
 use crate::types::fence::FenceRange;
 use crate::types::request_id::RequestId;
@@ -68,13 +68,8 @@ impl Protocol {
         self.outputs.push_back(Output::Send(id, call));
     }
 
-    fn request_ref(&self, key: &Arc<str>, id: RequestId) -> RequestRef {
-        RequestRef {
-            key: Arc::clone(key),
-            id,
-            min_fence: self.min_fence,
-            data_loss_grace: self.data_loss_grace(),
-        }
+    fn request_ref(&self, key: Arc<str>, id: RequestId) -> RequestRef {
+        RequestRef { key, id, min_fence: self.min_fence, data_loss_grace: self.data_loss_grace() }
     }
 
     /// Sends the acquire of a waiting request when it is its turn. Without a connection the next
@@ -139,19 +134,18 @@ impl Protocol {
         now: Timestamp,
         id: RequestId,
     ) -> Option<(Duration, Acquire)> {
-        self.requests.get(&id).filter(|request| request.is_wanted())?;
-        let enqueue = self.update(now, id, RequestState::begin_acquire)?;
-        let params = &self.requests.get(&id)?.params;
+        let begun = self.update(now, id, RequestState::begin_acquire)??;
+        let BegunAcquire { key, ttl, owner, fence_count, likely_free, enqueue } = begun;
         let acquire = Acquire {
-            request: self.request_ref(&params.key, id),
-            ttl: self.timing.server_ttl(params.ttl),
-            owner: params.owner.clone(),
+            request: self.request_ref(key, id),
+            ttl: self.timing.server_ttl(ttl),
+            owner,
             inbox: Arc::clone(&self.inbox),
-            fence_count: params.fence_count,
-            likely_free: params.likely_free,
+            fence_count,
+            likely_free,
             enqueue,
         };
-        Some((params.ttl, acquire))
+        Some((ttl, acquire))
     }
 
     /// Releases or cancels. A hold is released if none of its acquires can arrive later. Everything
@@ -160,7 +154,7 @@ impl Protocol {
     /// the pushed hold has expired.
     fn send_release(&mut self, now: Timestamp, id: RequestId, was_held: bool) {
         let Some(request) = self.requests.get(&id) else { return };
-        let request_ref = self.request_ref(&request.params.key, id);
+        let request_ref = self.request_ref(Arc::clone(&request.key), id);
         let is_hold_alone = was_held && request.acquires_in_flight == 0;
         let call = match (request.on_server, is_hold_alone) {
             (OnServer::MayArriveLate, _) => {
@@ -340,7 +334,7 @@ impl Protocol {
             let Some(fence) = fences.take() else { return };
             let grant = Grant { fences: FenceRange::new(fence, 1), contended: false };
             self.update(now, id, |request, cx| {
-                let written = TtlWrite { sent, ttl: request.params.ttl };
+                let written = TtlWrite { sent, ttl: request.ttl };
                 request.granted_by_reply(cx, written, grant);
             });
         }

@@ -114,7 +114,7 @@ impl Protocol {
         self.reply_timeout.heard(now);
         self.max_lease_of_server(now, max_lease);
         let mut order: Vec<_> =
-            self.requests.iter().map(|(&id, request)| (request.params.since, id)).collect();
+            self.requests.iter().map(|(&id, request)| (request.since, id)).collect();
         order.sort_unstable();
         // Only holds: waiters acquire again, after all holds are renewed.
         let is_held = |id: &RequestId| self.requests[id].is_held();

@@ -62,7 +62,7 @@ use crate::wire::reply::LockState;
 pub struct Protocol {
     pub(crate) timing: Timing,
     pub(crate) inbox: Arc<str>,
-    pub(crate) requests: RequestMap<RequestState>,
+    pub(crate) requests: RequestMap<Box<RequestState>>,
     pub(crate) timers: Timers,
     pub(crate) in_flight: BTreeMap<CommandId, InFlightCommand>,
     pub(crate) next_call: CommandId,
@@ -152,7 +152,7 @@ impl Protocol {
 
     /// A new request that takes over the queue position of `old`, which is released.
     pub fn replace(&mut self, now: Timestamp, old: RequestId, params: RequestParams) {
-        let ticket = self.requests.get(&old).and_then(RequestState::ticket);
+        let ticket = self.requests.get(&old).and_then(|old| old.ticket);
         self.insert(now, params, ticket);
         self.release(now, old);
     }
@@ -167,7 +167,9 @@ impl Protocol {
     pub(crate) fn track(&mut self, now: Timestamp, params: RequestParams, ticket: Option<u64>) {
         self.note_ttl(now, params.ttl);
         self.reply_timeout.begin(params.ttl);
-        self.requests.insert(params.id, RequestState::new(self.min_fence, params, ticket));
+        let id = params.id;
+        let request = RequestState::new(self.min_fence, params, ticket);
+        self.requests.insert(id, Box::new(request));
     }
 
     fn note_ttl(&mut self, now: Timestamp, ttl: Duration) {
@@ -258,9 +260,8 @@ impl Protocol {
     }
 
     fn request_due(&mut self, now: Timestamp, id: RequestId) {
-        let timed_out = self.update(now, id, |request, cx| {
-            request.is_wanted() && !request.params.queue && request.timed_out(cx).is_some()
-        });
+        let timed_out = self
+            .update(now, id, |request, cx| request.tries_once() && request.timed_out(cx).is_some());
         if timed_out != Some(true) || !self.fail_group(now, id) {
             self.update(now, id, RequestState::due);
         }
@@ -298,7 +299,7 @@ impl Protocol {
     fn remove(&mut self, id: RequestId, outcome: ReleaseOutcome) {
         if let Some(mut request) = self.requests.remove(&id) {
             self.timers.set(id, &mut request.due, None);
-            self.reply_timeout.end(request.params.ttl);
+            self.reply_timeout.end(request.ttl);
             self.outputs.push_back(Output::Finished(id, outcome));
         }
     }

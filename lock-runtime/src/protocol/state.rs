@@ -15,6 +15,8 @@ use crate::protocol::timing::{
     CONFIRM_DELAY, MIN_CLAIM_LEFT, Timing, TtlWrite, claim_ttl, earliest, warn_again_at, warn_at,
 };
 use crate::types::fence::{Fence, FenceRange};
+use crate::types::owner_info::OwnerInfo;
+use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 use crate::wire::command::{Enqueue, Renewal};
 use crate::wire::keyspace::WAITER_LEASE;
@@ -91,36 +93,26 @@ pub(crate) enum Next {
     Remove(ReleaseOutcome),
 }
 
-/// A request and what has become of it.
+/// A request and what has become of it. What only a wait needs is in [`Phase::Waiting`]: a process
+/// may have many holds, for a long time.
 #[derive(Debug)]
 pub(crate) struct RequestState {
-    pub(crate) params: RequestParams,
+    pub(crate) key: Arc<str>,
+    id: RequestId,
+    /// When the caller in this process asked for the lock.
+    pub(crate) since: Timestamp,
+    pub(crate) ttl: Duration,
+    renew: bool,
+    max_hold: Option<Duration>,
     pub(crate) phase: Phase,
-    /// When to report a slow wait.
-    warn_at: Timestamp,
-    /// Report a slow wait with the next reply, which names the current holder.
-    warning: bool,
-    /// Why it waits, by the latest reply.
-    busy: Option<BusyReply>,
-    /// The queue position of the request that this one replaced.
-    inherited_ticket: Option<u64>,
-    /// Lower bound for when a pushed grant was issued: the send time of the last command that the
-    /// server answered with "queued", or of the first one. Kept when the request is sent again,
-    /// because an earlier command may have queued it. `None` if no command can have queued it.
-    queued_as_of: Option<Timestamp>,
+    /// The position in the queue, by the latest reply, or of the request that this one replaced.
+    pub(crate) ticket: Option<u64>,
     pub(crate) on_server: OnServer,
     /// Acquires that may queue the request although it was granted meanwhile: those in flight, and
     /// those answered with "queued".
     pub(crate) acquires_in_flight: u32,
-    /// Grants in a row that had expired when they arrived.
-    slow_replies: u32,
     /// Other processes wait for this hold, as far as known.
     pub(crate) contended: bool,
-    /// The highest token seen when this was first sent: a grant must be higher, or the server lost
-    /// data.
-    min_fence: Fence,
-    /// Since when the server answers but cannot grant, and why.
-    refusal: Option<(Timestamp, Failure)>,
     /// How long the server keeps its queue entry without a refresh, as sent last.
     lease: Duration,
     /// It is in the backlog.
@@ -143,14 +135,8 @@ pub(crate) enum OnServer {
 
 #[derive(Debug)]
 pub(crate) enum Phase {
-    /// Not sent yet; the next connection sends it.
-    Pending,
-    /// An acquire is in flight and nothing is known.
-    Acquiring,
-    /// Waits before the next attempt: the server could not grant.
-    BackingOff { until: Timestamp },
-    /// Queued on the server.
-    Queued(Queued),
+    /// The caller still waits for the lock.
+    Waiting(Box<Waiting>),
     /// The lock is held.
     Held(Held),
     /// The hold was lost and is not released yet.
@@ -159,8 +145,63 @@ pub(crate) enum Phase {
     Releasing(Releasing),
 }
 
+/// A request that was not granted yet.
 #[derive(Debug)]
-pub(crate) struct Queued {
+pub(crate) struct Waiting {
+    progress: Progress,
+    /// When to stop waiting.
+    deadline: Option<Timestamp>,
+    /// Whether to queue behind others, or to try once.
+    queue: bool,
+    /// Whether the lock is expected to be free.
+    likely_free: bool,
+    fence_count: u32,
+    owner: OwnerInfo,
+    /// When to report a slow wait.
+    warn_at: Timestamp,
+    /// Report a slow wait with the next reply, which names the current holder.
+    warning: bool,
+    /// Why it waits, by the latest reply.
+    busy: Option<BusyReply>,
+    /// The queue position of the request that this one replaced.
+    inherited_ticket: Option<u64>,
+    /// Lower bound for when a pushed grant was issued: the send time of the last command that the
+    /// server answered with "queued", or of the first one. Kept when the request is sent again,
+    /// because an earlier command may have queued it. `None` if no command can have queued it.
+    queued_as_of: Option<Timestamp>,
+    /// Grants in a row that had expired when they arrived.
+    slow_replies: u32,
+    /// The highest token seen when this was first sent: a grant must be higher, or the server lost
+    /// data.
+    min_fence: Fence,
+    /// Since when the server answers but cannot grant, and why.
+    refusal: Option<(Timestamp, Failure)>,
+}
+
+#[derive(Debug)]
+enum Progress {
+    /// Not sent yet; the next connection sends it.
+    Pending,
+    /// An acquire is in flight and nothing is known.
+    Acquiring,
+    /// Waits before the next attempt: the server could not grant.
+    BackingOff { until: Timestamp },
+    /// Queued on the server.
+    Queued(Queued),
+}
+
+/// An acquire to send.
+pub(crate) struct BegunAcquire {
+    pub(crate) key: Arc<str>,
+    pub(crate) ttl: Duration,
+    pub(crate) owner: OwnerInfo,
+    pub(crate) fence_count: u32,
+    pub(crate) likely_free: bool,
+    pub(crate) enqueue: Option<Enqueue>,
+}
+
+#[derive(Debug)]
+struct Queued {
     /// When to refresh the queue entry.
     refresh_at: Timestamp,
     /// When the holder's TTL runs out.
@@ -211,54 +252,71 @@ impl RequestState {
         params: RequestParams,
         inherited_ticket: Option<u64>,
     ) -> Self {
-        Self {
-            warn_at: warn_at(params.since),
+        let RequestParams { key, id, since, ttl, renew, max_hold, .. } = params;
+        let waiting = Waiting {
+            progress: Progress::Pending,
+            deadline: params.deadline,
+            queue: params.queue,
+            likely_free: params.likely_free,
+            fence_count: params.fence_count,
+            owner: params.owner,
+            warn_at: warn_at(since),
+            warning: false,
             // Known before the first reply.
             busy: params.queued_locally.then(BusyReply::by_others),
-            params,
-            phase: Phase::Pending,
-            warning: false,
             inherited_ticket,
             queued_as_of: None,
-            on_server: OnServer::Nothing,
-            acquires_in_flight: 0,
             slow_replies: 0,
-            contended: false,
             min_fence,
             refusal: None,
+        };
+        Self {
+            key,
+            id,
+            since,
+            ttl,
+            renew,
+            max_hold,
+            phase: Phase::Waiting(Box::new(waiting)),
+            ticket: inherited_ticket,
+            on_server: OnServer::Nothing,
+            acquires_in_flight: 0,
+            contended: false,
             lease: WAITER_LEASE,
             in_backlog: false,
             due: None,
         }
     }
 
+    fn waiting(&self) -> Option<&Waiting> {
+        if let Phase::Waiting(waiting) = &self.phase { Some(waiting) } else { None }
+    }
+
+    fn waiting_mut(&mut self) -> Option<&mut Waiting> {
+        if let Phase::Waiting(waiting) = &mut self.phase { Some(waiting) } else { None }
+    }
+
     /// Whether the caller still waits for the lock.
     pub(crate) fn is_wanted(&self) -> bool {
-        matches!(
-            self.phase,
-            Phase::Pending | Phase::Acquiring | Phase::BackingOff { .. } | Phase::Queued(_)
-        )
+        matches!(self.phase, Phase::Waiting(_))
+    }
+
+    /// Whether it waits and does not queue.
+    pub(crate) fn tries_once(&self) -> bool {
+        self.waiting().is_some_and(|waiting| !waiting.queue)
     }
 
     pub(crate) fn is_held(&self) -> bool {
         matches!(self.phase, Phase::Held(_))
     }
 
-    pub(crate) fn ticket(&self) -> Option<u64> {
-        self.busy.as_ref().and_then(|busy| busy.ticket).or(self.inherited_ticket)
-    }
-
-    /// Whether it fails when an attempt to connect has failed.
-    fn needs_connection(&self, cx: &Context<'_>) -> bool {
-        !self.params.queue || cx.timing.outage_timeout.is_zero()
-    }
-
     /// A new request.
     pub(crate) fn start(&mut self, cx: &mut Context<'_>) {
+        let Some(waiting) = self.waiting() else { return };
         match cx.server.failed_attempt() {
-            Some(failure) if self.needs_connection(cx) => self.fail(cx, failure.clone()),
+            Some(failure) if waiting.needs_connection(cx) => self.fail(cx, failure.clone()),
             // The next tick reports the timeout. Nothing was sent, so nothing has to be undone.
-            _ if cx.is_past(self.params.deadline) => {}
+            _ if cx.is_past(waiting.deadline) => {}
             _ => cx.next = Next::Acquire,
         }
     }
@@ -270,26 +328,36 @@ impl RequestState {
         if std::mem::replace(&mut self.in_backlog, true) {
             return None;
         }
-        if let Phase::BackingOff { .. } = self.phase {
-            self.phase = Phase::Pending;
+        let waiting = self.waiting_mut()?;
+        if let Progress::BackingOff { .. } = waiting.progress {
+            waiting.progress = Progress::Pending;
         }
-        Some(self.busy.as_ref().is_none_or(|busy| busy.ticket.is_none()))
+        Some(waiting.busy.as_ref().is_none_or(|busy| busy.ticket.is_none()))
     }
 
-    /// Its acquire is being sent. Returns the queue entry that it asks for.
-    pub(crate) fn begin_acquire(&mut self, cx: &mut Context<'_>) -> Option<Enqueue> {
+    /// Its acquire is being sent, if it is still wanted.
+    pub(crate) fn begin_acquire(&mut self, cx: &mut Context<'_>) -> Option<BegunAcquire> {
+        let Phase::Waiting(waiting) = &mut self.phase else { return None };
         self.in_backlog = false;
-        match &mut self.phase {
-            Phase::Queued(queued) => queued.call_in_flight = true,
-            phase => *phase = Phase::Acquiring,
+        match &mut waiting.progress {
+            Progress::Queued(queued) => queued.call_in_flight = true,
+            progress => *progress = Progress::Acquiring,
         }
         self.on_server = self.on_server.max(OnServer::Perhaps);
-        self.params.queue.then(|| {
+        let enqueue = waiting.queue.then(|| {
             self.acquires_in_flight += 1;
-            self.queued_as_of.get_or_insert(cx.now);
+            waiting.queued_as_of.get_or_insert(cx.now);
             let lease = Timing::waiter_lease(cx.refresh_every);
             self.lease = self.lease.max(lease);
-            Enqueue { ticket: self.ticket(), lease }
+            Enqueue { ticket: self.ticket, lease }
+        });
+        Some(BegunAcquire {
+            key: Arc::clone(&self.key),
+            ttl: self.ttl,
+            owner: waiting.owner.clone(),
+            fence_count: waiting.fence_count,
+            likely_free: waiting.likely_free,
+            enqueue,
         })
     }
 
@@ -322,10 +390,8 @@ impl RequestState {
             self.extend(cx, written);
             return;
         }
-        if !self.is_wanted() {
-            return;
-        }
-        if let Some(why) = self.stale(grant.fences) {
+        let Phase::Waiting(waiting) = &mut self.phase else { return };
+        if let Some(why) = waiting.stale(grant.fences) {
             return self.fail(cx, why);
         }
         let valid_until = cx.timing.valid_until(written.sent, written.ttl);
@@ -333,12 +399,12 @@ impl RequestState {
             // The reply took longer than the ttl, so the hold was over when it arrived. Acquire
             // again with the same request id: the next reply may be faster. If all replies are
             // slow, give up; the server would otherwise keep the lock from everyone.
-            self.slow_replies += 1;
-            if self.slow_replies < MAX_SLOW_REPLIES {
-                self.phase = Phase::BackingOff { until: cx.now };
+            waiting.slow_replies += 1;
+            if waiting.slow_replies < MAX_SLOW_REPLIES {
+                waiting.progress = Progress::BackingOff { until: cx.now };
                 return;
             }
-            let (ttl, round_trip) = (self.params.ttl, cx.now.since(written.sent));
+            let (ttl, round_trip) = (self.ttl, cx.now.since(written.sent));
             return self.fail(cx, Failure::RepliesTooSlow { ttl, round_trip });
         }
         let renew_at = self.renew_at(written);
@@ -347,18 +413,17 @@ impl RequestState {
 
     /// A grant that arrived as a notification.
     pub(crate) fn granted_by_push(&mut self, cx: &mut Context<'_>, fences: FenceRange) {
-        if self.is_wanted()
-            && let Some(why) = self.stale(fences)
-        {
+        // A withdrawn request: the cancel that is in flight undoes this grant.
+        let Phase::Waiting(waiting) = &self.phase else { return };
+        if let Some(why) = waiting.stale(fences) {
             return self.fail(cx, why);
         }
-        let (Phase::Queued(_) | Phase::Acquiring, Some(queued_as_of)) =
-            (&self.phase, self.queued_as_of)
+        let (Progress::Queued(_) | Progress::Acquiring, Some(queued_as_of)) =
+            (&waiting.progress, waiting.queued_as_of)
         else {
-            // The request was withdrawn: the cancel that is in flight undoes this grant.
             return;
         };
-        let ttl = self.params.ttl;
+        let ttl = self.ttl;
         let own = cx.timing.valid_until(cx.now, ttl);
         let valid_until = cx.timing.claim_until(queued_as_of, ttl).min(own);
         if valid_until.since(cx.now) < MIN_CLAIM_LEFT.min(ttl / 2) && valid_until < own {
@@ -370,22 +435,12 @@ impl RequestState {
         self.hold(cx, Grant { fences, contended: true }, valid_until, Some(confirm_at));
     }
 
-    /// Why a grant is returned whose token is at or below one seen earlier: the server lost data
-    /// without noticing.
-    fn stale(&self, fences: FenceRange) -> Option<Failure> {
-        let (fence, seen) = (fences.first, self.min_fence);
-        (fence <= seen).then(|| {
-            Failure::Refused(format!(
-                "it issued fencing token {fence}, not above {seen} seen before: it lost data"
-            ))
-        })
-    }
-
     /// Whether a grant together with others is usable: its token is higher than those seen before,
     /// and it has not expired. A withdrawn request does not matter; its release is in flight.
     pub(crate) fn accepts(&self, cx: &Context<'_>, sent: Timestamp, fences: FenceRange) -> bool {
-        let valid_until = cx.timing.valid_until(sent, self.params.ttl);
-        !self.is_wanted() || self.stale(fences).is_none() && !cx.is_past(valid_until)
+        let valid_until = cx.timing.valid_until(sent, self.ttl);
+        let Some(waiting) = self.waiting() else { return true };
+        waiting.stale(fences).is_none() && !cx.is_past(valid_until)
     }
 
     fn hold(
@@ -395,7 +450,7 @@ impl RequestState {
         valid_until: Timestamp,
         renew_at: Option<Timestamp>,
     ) {
-        let RequestParams { id, max_hold, ttl, .. } = self.params;
+        let Self { id, max_hold, ttl, .. } = *self;
         let held = Held {
             valid_until,
             ends_at: max_hold.map(|span| cx.now.plus(span)),
@@ -411,48 +466,38 @@ impl RequestState {
     }
 
     fn busy(&mut self, cx: &mut Context<'_>, sent: Timestamp, busy: BusyReply) {
-        if !self.is_wanted() {
+        let Phase::Waiting(waiting) = &mut self.phase else {
             // The request was granted by a notification that overtook this reply.
             self.acquires_in_flight += 1;
             return;
-        }
+        };
         // A hold can be released any time and a conflicting key deleted, but the data-loss grace
         // period runs to its end.
         let data_loss = busy.blocked_by == BlockedBy::DataLoss;
         let nothing_before = busy.left.filter(|_| data_loss).map(|left| cx.now.plus(left));
-        let in_vain = nothing_before
-            .zip(self.params.deadline)
-            .is_some_and(|(until, deadline)| deadline < until);
-        if !self.params.queue || in_vain {
+        let in_vain =
+            nothing_before.zip(waiting.deadline).is_some_and(|(until, deadline)| deadline < until);
+        if !waiting.queue || in_vain {
             return self.fail(cx, Failure::Busy(busy));
         }
-        self.queued(cx, sent, busy.left);
-        self.slow_replies = 0;
-        self.busy = Some(busy);
-        self.refusal = None;
-        if self.warning {
+        waiting.queued(cx, self.id, sent, busy.left);
+        waiting.slow_replies = 0;
+        self.ticket = busy.ticket.or(waiting.inherited_ticket);
+        waiting.busy = Some(busy);
+        waiting.refusal = None;
+        if waiting.warning {
             self.report_wait(cx);
         }
         if let Some(until) = nothing_before {
-            cx.report(Output::NoGrantBefore(self.params.id, until));
+            cx.report(Output::NoGrantBefore(self.id, until));
         }
-    }
-
-    /// A command sent at `sent` was answered with "queued", behind a hold that ends in `left`.
-    fn queued(&mut self, cx: &Context<'_>, sent: Timestamp, left: Option<Duration>) {
-        let id = self.params.id;
-        self.queued_as_of = Some(sent);
-        self.phase = Phase::Queued(Queued {
-            refresh_at: Timing::refresh_at(cx.now, cx.refresh_every, id),
-            recheck_at: left.map(|left| Timing::recheck_at(cx.now, left, id)),
-            call_in_flight: false,
-        });
     }
 
     /// A waiter is now first in the queue, behind a hold that may end before its next refresh.
     pub(crate) fn first_in_queue(&mut self, cx: &Context<'_>, left: Duration) {
-        if let Phase::Queued(queued) = &mut self.phase {
-            let over = Timing::recheck_at(cx.now, left, self.params.id);
+        let id = self.id;
+        if let Some(Waiting { progress: Progress::Queued(queued), .. }) = self.waiting_mut() {
+            let over = Timing::recheck_at(cx.now, left, id);
             queued.recheck_at = earliest([queued.recheck_at, Some(over)]);
         }
     }
@@ -462,12 +507,10 @@ impl RequestState {
         if *error == CommandError::ConnectionLost {
             self.on_server = OnServer::MayArriveLate;
         }
-        if !self.is_wanted() {
-            return;
-        }
+        let Phase::Waiting(waiting) = &mut self.phase else { return };
         match error {
             CommandError::ScriptMissing | CommandError::NotBatchable => {
-                self.params.likely_free &= *error != CommandError::NotBatchable;
+                waiting.likely_free &= *error != CommandError::NotBatchable;
                 self.back_off(error.retry_at(cx.now));
             }
             CommandError::TryAgain(why)
@@ -476,9 +519,9 @@ impl RequestState {
                 let unhealthy = matches!(error, CommandError::Unhealthy(_));
                 let kind = if unhealthy { Failure::Refused } else { Failure::Unavailable };
                 let failure = kind(why.clone());
-                let since = self.refusal.as_ref().map_or(cx.now, |&(since, _)| since);
-                self.refusal = Some((since, failure.clone()));
-                if !self.params.queue || cx.is_past(since.plus(cx.timing.outage_timeout)) {
+                let since = waiting.refusal.as_ref().map_or(cx.now, |&(since, _)| since);
+                waiting.refusal = Some((since, failure.clone()));
+                if !waiting.queue || cx.is_past(since.plus(cx.timing.outage_timeout)) {
                     return self.fail(cx, failure);
                 }
                 self.back_off(error.retry_at(cx.now));
@@ -488,21 +531,24 @@ impl RequestState {
                 self.fail(cx, Failure::Refused(why.clone()));
             }
             CommandError::InvalidReply(why) => self.fail(cx, Failure::Refused(why.clone())),
-            CommandError::ConnectionLost => match &mut self.phase {
-                Phase::Queued(queued) => queued.call_in_flight = false,
-                phase => *phase = Phase::Pending,
+            CommandError::ConnectionLost => match &mut waiting.progress {
+                Progress::Queued(queued) => queued.call_in_flight = false,
+                progress => *progress = Progress::Pending,
             },
         }
     }
 
     fn back_off(&mut self, until: Timestamp) {
         self.nothing_was_done();
-        self.phase = Phase::BackingOff { until };
+        if let Some(waiting) = self.waiting_mut() {
+            waiting.progress = Progress::BackingOff { until };
+        }
     }
 
     /// The server did not execute an acquire: it has nothing of a request that was never queued.
     fn nothing_was_done(&mut self) {
-        if self.on_server == OnServer::Perhaps && self.busy.is_none() {
+        let was_queued = self.waiting().is_some_and(|waiting| waiting.busy.is_some());
+        if self.on_server == OnServer::Perhaps && !was_queued {
             self.on_server = OnServer::Nothing;
         }
     }
@@ -515,13 +561,13 @@ impl RequestState {
         held.refused = None;
         held.valid_until = held.valid_until.max(cx.timing.valid_until(written.sent, written.ttl));
         held.renew_at = renew_at;
-        cx.report(Output::Extended(self.params.id, held.end()));
+        cx.report(Output::Extended(self.id, held.end()));
     }
 
     /// When to renew a hold next; at once if its ttl was raised meanwhile, also without automatic
     /// renewal.
     fn renew_at(&self, written: TtlWrite) -> Option<Timestamp> {
-        let RequestParams { ttl, id, renew, .. } = self.params;
+        let Self { ttl, id, renew, .. } = *self;
         if ttl > written.ttl {
             return Some(written.sent);
         }
@@ -535,7 +581,7 @@ impl RequestState {
         cx: &Context<'_>,
         has_room: bool,
     ) -> Option<(Duration, Renewal)> {
-        let RequestParams { id, ttl, ref key, .. } = self.params;
+        let Self { id, ttl, ref key, .. } = *self;
         let is_due = |at, ttl| at <= cx.now.plus(Timing::renewal_batch_window(ttl));
         match &mut self.phase {
             Phase::Held(held)
@@ -545,7 +591,11 @@ impl RequestState {
                 let key = Arc::clone(key);
                 Some((ttl, Renewal::Hold { key, id, ttl: cx.timing.server_ttl(ttl) }))
             }
-            Phase::Queued(queued) if !queued.call_in_flight && !self.in_backlog => {
+            Phase::Waiting(waiting) if !self.in_backlog => {
+                let Progress::Queued(queued) = &mut waiting.progress else { return None };
+                if queued.call_in_flight {
+                    return None;
+                }
                 let is_over = cx.is_past(queued.recheck_at) && cx.is_crowded();
                 if !is_over && !is_due(queued.refresh_at, self.lease) {
                     return None;
@@ -578,15 +628,21 @@ impl RequestState {
                 self.contended(cx);
             }
             (Phase::Held(_), RenewalReply::NotHeld) => self.lost(cx, Loss::NotOnServer),
-            (Phase::Queued(_), RenewalReply::Waiting(left)) => {
-                self.queued(cx, written.sent, left);
-                if let Some(busy) = &mut self.busy {
-                    busy.left = left;
+            (Phase::Waiting(waiting), reply) => {
+                let Progress::Queued(queued) = &mut waiting.progress else { return };
+                match reply {
+                    RenewalReply::Waiting(left) => {
+                        waiting.queued(cx, self.id, written.sent, left);
+                        if let Some(busy) = &mut waiting.busy {
+                            busy.left = left;
+                        }
+                    }
+                    RenewalReply::AcquireAgain => {
+                        queued.call_in_flight = false;
+                        cx.next = Next::Acquire;
+                    }
+                    _ => {}
                 }
-            }
-            (Phase::Queued(queued), RenewalReply::AcquireAgain) => {
-                queued.call_in_flight = false;
-                cx.next = Next::Acquire;
             }
             // A waiter that was granted the lock meanwhile, or a hold that was released.
             _ => {}
@@ -603,19 +659,21 @@ impl RequestState {
                 let why = error.refusal().map(Arc::from);
                 why.is_some_and(|why| held.refused.replace(why).is_none())
             }
-            Phase::Queued(queued) => {
-                queued.call_in_flight = false;
-                queued.refresh_at = error.retry_at(cx.now);
+            Phase::Waiting(waiting) => {
+                if let Progress::Queued(queued) = &mut waiting.progress {
+                    queued.call_in_flight = false;
+                    queued.refresh_at = error.retry_at(cx.now);
+                }
                 false
             }
-            _ => false,
+            Phase::Lost | Phase::Releasing(_) => false,
         }
     }
 
     /// Renews a hold next, also one that is not renewed automatically. Returns until when it will
     /// be valid if that succeeds.
     pub(crate) fn renew_now(&mut self, cx: &Context<'_>) -> Option<Timestamp> {
-        let end = cx.timing.valid_until(cx.now, self.params.ttl);
+        let end = cx.timing.valid_until(cx.now, self.ttl);
         let Phase::Held(held) = &mut self.phase else { return None };
         held.renew_at = Some(cx.now);
         Some(held.ends_at.map_or(end, |last| last.min(end)))
@@ -630,10 +688,10 @@ impl RequestState {
 
     /// Raises the ttl from the next renewal on. Returns the ttl until then.
     pub(crate) fn raise_ttl(&mut self, cx: &Context<'_>, ttl: Duration) -> Option<Duration> {
-        if ttl <= self.params.ttl {
+        if ttl <= self.ttl {
             return None;
         }
-        let shorter = std::mem::replace(&mut self.params.ttl, ttl);
+        let shorter = std::mem::replace(&mut self.ttl, ttl);
         self.renew_now(cx);
         Some(shorter)
     }
@@ -641,8 +699,8 @@ impl RequestState {
     /// The hold was handed to another caller of this process: `max_hold` counts from now.
     pub(crate) fn record_handoff(&mut self, cx: &mut Context<'_>) {
         if let Phase::Held(held) = &mut self.phase {
-            held.ends_at = self.params.max_hold.map(|span| cx.now.plus(span));
-            cx.report(Output::Extended(self.params.id, held.end()));
+            held.ends_at = self.max_hold.map(|span| cx.now.plus(span));
+            cx.report(Output::Extended(self.id, held.end()));
         }
     }
 
@@ -656,7 +714,7 @@ impl RequestState {
     /// Other processes wait for this hold.
     pub(crate) fn contended(&mut self, cx: &mut Context<'_>) {
         self.contended = true;
-        cx.report(Output::Contended(self.params.id));
+        cx.report(Output::Contended(self.id));
     }
 
     fn lost(&mut self, cx: &mut Context<'_>, loss: Loss) {
@@ -665,12 +723,12 @@ impl RequestState {
         if is_gone && self.on_server == OnServer::Perhaps {
             self.on_server = OnServer::Nothing;
         }
-        cx.report(Output::Lost(self.params.id, loss));
+        cx.report(Output::Lost(self.id, loss));
     }
 
     /// Reports the failure and undoes what the server may have done.
     pub(crate) fn fail(&mut self, cx: &mut Context<'_>, failure: Failure) {
-        cx.report(Output::Failed(self.params.id, failure));
+        cx.report(Output::Failed(self.id, failure));
         self.release(cx);
     }
 
@@ -681,7 +739,7 @@ impl RequestState {
         failure: &Failure,
         for_good: bool,
     ) {
-        if self.is_wanted() && (for_good || self.needs_connection(cx)) {
+        if self.waiting().is_some_and(|waiting| for_good || waiting.needs_connection(cx)) {
             self.fail(cx, failure.clone());
         }
     }
@@ -696,7 +754,7 @@ impl RequestState {
             return;
         }
         let was_held = matches!(self.phase, Phase::Held(_) | Phase::Lost);
-        let lease = cx.timing.server_ttl(self.params.ttl).max(self.lease);
+        let lease = cx.timing.server_ttl(self.ttl).max(self.lease);
         self.phase = Phase::Releasing(Releasing {
             since: cx.now,
             unconfirmed: false,
@@ -729,29 +787,43 @@ impl RequestState {
         if let CommandError::Refused(why) = error
             && !std::mem::replace(&mut releasing.refused, true)
         {
-            let (id, key) = (self.params.id, Arc::clone(&self.params.key));
+            let (id, key) = (self.id, Arc::clone(&self.key));
             cx.report(Output::ReleaseRefused { id, key, why: why.as_str().into() });
         }
     }
 
     /// Continues on a new connection.
     pub(crate) fn resume(&self, cx: &mut Context<'_>) {
-        cx.next = match self.phase {
-            Phase::Pending | Phase::BackingOff { .. } | Phase::Queued(_) => Next::Acquire,
+        cx.next = match &self.phase {
+            Phase::Waiting(waiting) => match waiting.progress {
+                Progress::Pending | Progress::BackingOff { .. } | Progress::Queued(_) => {
+                    Next::Acquire
+                }
+                Progress::Acquiring => Next::Nothing,
+            },
             Phase::Releasing(_) => Next::Release { was_held: false },
-            Phase::Acquiring | Phase::Held(_) | Phase::Lost => Next::Nothing,
+            Phase::Held(_) | Phase::Lost => Next::Nothing,
         };
     }
 
     /// When there is something to do.
     pub(crate) fn next_due(&self, cx: &Context<'_>) -> Option<Timestamp> {
         let is_up = cx.server.down_since.is_none();
-        let own = match &self.phase {
-            Phase::Pending | Phase::Acquiring | Phase::Lost => None,
-            _ if self.in_backlog && self.is_wanted() => None,
-            Phase::BackingOff { until } => is_up.then_some(*until),
-            Phase::Queued(queued) if queued.call_in_flight || !is_up => None,
-            Phase::Queued(queued) => earliest([queued.recheck_at, Some(queued.refresh_at)]),
+        match &self.phase {
+            Phase::Lost => None,
+            Phase::Waiting(waiting) => {
+                let own = match &waiting.progress {
+                    _ if self.in_backlog || !is_up => None,
+                    Progress::Pending | Progress::Acquiring => None,
+                    Progress::BackingOff { until } => Some(*until),
+                    Progress::Queued(queued) if queued.call_in_flight => None,
+                    Progress::Queued(queued) => {
+                        earliest([queued.recheck_at, Some(queued.refresh_at)])
+                    }
+                };
+                let unreachable_at = self.unreachable_at(cx);
+                earliest([own, waiting.deadline, Some(waiting.warn_at), unreachable_at])
+            }
             Phase::Held(held) => {
                 let renew_at = held.renew_at.filter(|_| !held.renewing && is_up);
                 earliest([Some(held.end()), renew_at, held.check_claimed_at])
@@ -760,17 +832,13 @@ impl RequestState {
                 let own = [Some(releasing.give_up_at), releasing.retry_at];
                 earliest([earliest(own), releasing.unconfirmed_at(cx)])
             }
-        };
-        if !self.is_wanted() {
-            return own;
         }
-        earliest([own, self.params.deadline, Some(self.warn_at), self.unreachable_at(cx)])
     }
 
     /// When a request fails because the server is unreachable. With an outage of zero, it ends with
     /// the first attempt to connect that fails.
     fn unreachable_at(&self, cx: &Context<'_>) -> Option<Timestamp> {
-        let tolerated = cx.server.tolerated_until(self.params.since, cx.timing);
+        let tolerated = cx.server.tolerated_until(self.since, cx.timing);
         tolerated.filter(|_| !cx.timing.outage_timeout.is_zero())
     }
 
@@ -779,7 +847,7 @@ impl RequestState {
         if self.is_wanted() {
             return self.waiter_due(cx);
         }
-        let id = self.params.id;
+        let id = self.id;
         match &mut self.phase {
             Phase::Held(held) if cx.is_past(held.end()) => {
                 let loss = match held.refused.take() {
@@ -812,21 +880,24 @@ impl RequestState {
         if let Some(failure) = self.timed_out(cx) {
             return self.fail(cx, failure);
         }
-        if cx.is_past(self.warn_at) {
+        let since = self.since;
+        let Some(waiting) = self.waiting_mut() else { return };
+        if cx.is_past(waiting.warn_at) {
             // With a connection the next reply names the holder.
-            self.warn_at = warn_again_at(self.params.since, cx.now);
-            self.warning = true;
+            waiting.warn_at = warn_again_at(since, cx.now);
+            waiting.warning = true;
             if cx.server.down_since.is_some() {
                 self.report_wait(cx);
             }
         }
-        let acquires = match &self.phase {
-            Phase::BackingOff { until } => cx.is_past(*until),
-            Phase::Queued(queued) => {
+        let Some(waiting) = self.waiting() else { return };
+        let acquires = match &waiting.progress {
+            Progress::BackingOff { until } => cx.is_past(*until),
+            Progress::Queued(queued) => {
                 let is_over = cx.is_past(queued.recheck_at) && !cx.is_crowded();
-                !queued.call_in_flight && (self.warning || is_over)
+                !queued.call_in_flight && (waiting.warning || is_over)
             }
-            _ => false,
+            Progress::Pending | Progress::Acquiring => false,
         };
         if acquires {
             cx.next = Next::Acquire;
@@ -834,18 +905,20 @@ impl RequestState {
     }
 
     fn report_wait(&mut self, cx: &mut Context<'_>) {
-        self.warning = false;
-        let waited = cx.now.since(self.params.since);
-        let (id, busy) = (self.params.id, self.busy.clone());
+        let (id, waited) = (self.id, cx.now.since(self.since));
+        let Some(waiting) = self.waiting_mut() else { return };
+        waiting.warning = false;
+        let busy = waiting.busy.clone();
         cx.report(Output::StillWaiting { id, waited, busy });
     }
 
     /// Whether a wait is over, and how it ended.
     pub(crate) fn timed_out(&self, cx: &Context<'_>) -> Option<Failure> {
+        let waiting = self.waiting()?;
         if cx.is_past(self.unreachable_at(cx)) {
             return Some(cx.server.why.clone());
         }
-        cx.is_past(self.params.deadline).then(|| self.blocked_by(cx.server))
+        cx.is_past(waiting.deadline).then(|| self.blocked_by(cx.server))
     }
 
     /// Why this request is still waiting.
@@ -853,7 +926,9 @@ impl RequestState {
         if let Some(failure) = server.failed_attempt() {
             return failure.clone();
         }
-        match (&self.refusal, &self.busy) {
+        let waiting = self.waiting();
+        let refusal = waiting.and_then(|waiting| waiting.refusal.as_ref());
+        match (refusal, waiting.and_then(|waiting| waiting.busy.as_ref())) {
             (Some((_, failure)), _) => failure.clone(),
             // Still the latest known state, also while reconnecting.
             (None, Some(busy)) => Failure::Busy(busy.clone()),
@@ -861,6 +936,34 @@ impl RequestState {
             (None, None) if self.on_server > OnServer::Nothing => Failure::NoReply,
             (None, None) => Failure::Busy(BusyReply::by_others()),
         }
+    }
+}
+
+impl Waiting {
+    /// Whether it fails when an attempt to connect has failed.
+    fn needs_connection(&self, cx: &Context<'_>) -> bool {
+        !self.queue || cx.timing.outage_timeout.is_zero()
+    }
+
+    /// Why a grant is returned whose token is at or below one seen earlier: the server lost data
+    /// without noticing.
+    fn stale(&self, fences: FenceRange) -> Option<Failure> {
+        let (fence, seen) = (fences.first, self.min_fence);
+        (fence <= seen).then(|| {
+            Failure::Refused(format!(
+                "it issued fencing token {fence}, not above {seen} seen before: it lost data"
+            ))
+        })
+    }
+
+    /// A command sent at `sent` was answered with "queued", behind a hold that ends in `left`.
+    fn queued(&mut self, cx: &Context<'_>, id: RequestId, sent: Timestamp, left: Option<Duration>) {
+        self.queued_as_of = Some(sent);
+        self.progress = Progress::Queued(Queued {
+            refresh_at: Timing::refresh_at(cx.now, cx.refresh_every, id),
+            recheck_at: left.map(|left| Timing::recheck_at(cx.now, left, id)),
+            call_in_flight: false,
+        });
     }
 }
 

@@ -2,24 +2,30 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 /// A random 128-bit id of one request. Its owner alone can renew and release what was granted to
 /// it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RequestId(u128);
+///
+/// Bytes, because the alignment of a `u128` makes tables larger.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RequestId([u8; 16]);
 
 impl RequestId {
     /// From random bits that the caller provides: a v4 UUID in the library, a seed in simulations.
     #[must_use]
     pub const fn from_bits(bits: u128) -> Self {
-        Self(bits)
+        Self(bits.to_be_bytes())
+    }
+
+    const fn bits(self) -> u128 {
+        u128::from_be_bytes(self.0)
     }
 
     /// Some of the random bits, as a number in `0..256`: spreads the renewals of many holds.
     #[must_use]
     pub const fn jitter(self) -> u8 {
-        self.0.to_be_bytes()[0]
+        self.0[0]
     }
 
     /// Reads the 32 hexadecimal digits that `Display` writes.
@@ -27,7 +33,13 @@ impl RequestId {
     pub fn parse(text: &str) -> Option<Self> {
         // `from_str_radix` accepts a sign.
         let digits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if digits { u128::from_str_radix(text, 16).ok().map(Self) } else { None }
+        if digits { u128::from_str_radix(text, 16).ok().map(Self::from_bits) } else { None }
+    }
+}
+
+impl Hash for RequestId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u128(self.bits());
     }
 }
 
@@ -58,14 +70,14 @@ impl Hasher for IdentityHasher {
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
+        write!(f, "{:032x}", self.bits())
     }
 }
 
 impl fmt::Debug for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Enough to distinguish two in a log, too little to release another's lock.
-        write!(f, "RequestId({:08x}…)", self.0 >> 96)
+        write!(f, "RequestId({:08x}…)", self.bits() >> 96)
     }
 }
 

@@ -4,35 +4,41 @@
 mod tests;
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::time::{Duration, SystemTime};
 
 /// An instant, counted from the boot of the machine. Only differences mean something.
 ///
 /// `std::time::Instant` stops during suspend on Linux, where a lease must not: `CLOCK_BOOTTIME`
 /// does not (`clock_gettime(2)`).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Timestamp(u64);
+///
+/// Never zero, so that an `Option` of it takes no more memory.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(NonZeroU64);
 
 impl Timestamp {
     /// Before every other instant.
-    pub const ZERO: Self = Self(0);
+    pub const ZERO: Self = Self(NonZeroU64::MIN);
 
-    /// An instant so many nanoseconds after boot.
+    /// An instant so many nanoseconds after boot, at least one.
     #[must_use]
     pub const fn from_nanos(nanos: u64) -> Self {
-        Self(nanos)
+        match NonZeroU64::new(nanos) {
+            Some(nanos) => Self(nanos),
+            None => Self::ZERO,
+        }
     }
 
     /// Nanoseconds since boot.
     #[must_use]
     pub const fn as_nanos(self) -> u64 {
-        self.0
+        self.0.get()
     }
 
     /// How long after `earlier` this is; zero if it is not after.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
-        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+        Duration::from_nanos(self.0.get().saturating_sub(earlier.0.get()))
     }
 
     /// The instant `span` after this one, at the latest the end of the clock.
@@ -44,7 +50,7 @@ impl Timestamp {
 
 impl fmt::Debug for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} after boot", Duration::from_nanos(self.0))
+        write!(f, "{:?} after boot", Duration::from_nanos(self.0.get()))
     }
 }
 
@@ -58,7 +64,7 @@ pub fn now() -> Timestamp {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
-    Timestamp(seconds * 1_000_000_000 + nanos)
+    Timestamp::from_nanos(seconds * 1_000_000_000 + nanos)
 }
 
 /// The current instant. Elsewhere than on Linux this is the monotonic clock of the standard
@@ -68,8 +74,8 @@ pub fn now() -> Timestamp {
 pub fn now() -> Timestamp {
     static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
     let elapsed = START.get_or_init(std::time::Instant::now).elapsed();
-    // Not zero: zero is "before every other instant".
-    Timestamp(nanos(elapsed) + 1)
+    // Later than `Timestamp::ZERO`.
+    Timestamp::from_nanos(nanos(elapsed)).plus(Duration::from_nanos(1))
 }
 
 fn nanos(span: Duration) -> u64 {
@@ -83,7 +89,7 @@ pub(crate) fn millis(span: Duration) -> u64 {
 /// An instant of this process by the wall clock, which only people read: in ms since 1970.
 pub(crate) fn unix_ms(instant: Timestamp) -> u64 {
     let since_1970 = if cfg!(distlock_verification) {
-        now().since(Timestamp::ZERO)
+        Duration::from_nanos(now().as_nanos())
     } else {
         SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
     };
