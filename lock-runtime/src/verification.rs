@@ -2,12 +2,17 @@
 //! under `cfg(distlock_verification)`, which only the workspace of these crates sets. No cargo
 //! feature sets it.
 
+use std::time::Duration;
+
+use crate::acquire::core::CoreSettings;
+use crate::acquire::options::Options;
+use crate::api::manager::LockManager;
 use crate::types::fence::Fence;
 
 pub use crate::backend::memory::store::MemoryStore;
 pub use crate::backend::memory::store::key_state::Publish;
-pub use crate::link::keeper::pause;
 pub use crate::link::simulated::{ReplyTargets, SimulatedLink};
+pub use crate::link::threads::pause;
 pub use crate::link::wait::block_on;
 pub use crate::local::grant_channel::{
     AcquireOutcome, GrantReceiver, GrantSender, PendingGrant, grant_channel,
@@ -37,4 +42,25 @@ pub use crate::wire::reply::{AcquireReply, Grant, Notification, Reply};
 #[must_use]
 pub const fn fence(token: u64) -> Fence {
     Fence::new(token)
+}
+
+/// A manager whose connection and keeper are simulated.
+#[must_use]
+pub fn simulated(
+    timing: &Timing,
+    inbox: String,
+    ttl: Duration,
+    max_handoffs: u32,
+) -> (SimulatedLink, LockManager) {
+    let (link, handle) = SimulatedLink::new(timing, inbox, ttl);
+    let settings = CoreSettings {
+        defaults: Options { ttl: Some(ttl), ..Options::DEFAULT },
+        max_handoffs,
+        warn_lock_order: false,
+        try_once_timeout: timing.outage_timeout + timing.reply,
+        clock_margin: timing.clock_margin,
+        label: None,
+        server: "simulated".to_owned(),
+    };
+    (link, LockManager::new(handle, settings))
 }

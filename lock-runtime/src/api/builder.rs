@@ -11,7 +11,8 @@ use crate::acquire::options::{
     Options, check_clock_margin, check_max_hold, check_server_ttl_slack, check_ttl,
 };
 use crate::api::manager::LockManager;
-use crate::backend::redis::{Certificates, RedisServer, WITHOUT_TLS};
+use crate::backend::redis::RedisServer;
+use crate::backend::redis::tls::{Certificates, WITHOUT_TLS};
 use crate::backend::server::Server;
 use crate::error::LockError;
 use crate::link::handle::{Setup, start};

@@ -1,5 +1,5 @@
-//! One Redis server: its address, credentials and certificates, and how a connection to it is opened
-//! and prepared. TLS is by rustls.
+//! One Redis server: its address, credentials and certificates, and how a connection to it is
+//! opened and prepared. TLS is by rustls.
 //!
 //! Opening blocks its thread, with a limit for each step.
 
@@ -11,7 +11,6 @@ pub(crate) mod preflight;
 pub(crate) mod resp;
 #[cfg(test)]
 mod tests;
-#[cfg(feature = "tls-rustls")]
 pub(crate) mod tls;
 pub(crate) mod transport;
 
@@ -28,9 +27,10 @@ use redis::{Client, ConnectionAddr, ConnectionInfo, Pipeline, ProtocolVersion, P
 
 use crate::backend::redis::command::{Ladder, notice};
 use crate::backend::redis::errors::{OpenError, connect_error};
-use crate::backend::redis::handshake::{Handshake, Next};
+use crate::backend::redis::handshake::{Handshake, NextStep};
 use crate::backend::redis::pipe::RedisPipe;
 use crate::backend::redis::resp::ReceiveBuffer;
+use crate::backend::redis::tls::Certificates;
 use crate::backend::redis::transport::Transport;
 use crate::backend::socket::{Interest, Signal, Stream, wait};
 use crate::backend::{ConnectError, ConnectParams};
@@ -47,21 +47,6 @@ const STEP: Duration = Duration::from_secs(2);
 /// A TLS handshake that has not ended by then may be one with a port that does not speak TLS.
 #[cfg(feature = "tls-rustls")]
 const SUSPICIOUS: Duration = Duration::from_secs(1);
-
-/// Certificates in PEM form that a manager was given.
-#[derive(Default)]
-pub(crate) struct Certificates {
-    /// Trusted instead of the system's.
-    #[cfg(feature = "tls-rustls")]
-    pub(crate) ca: Option<Vec<u8>>,
-    /// What the client shows to the server, and its key.
-    #[cfg(feature = "tls-rustls")]
-    pub(crate) client: Option<(Vec<u8>, Vec<u8>)>,
-}
-
-/// The error for a URL that needs TLS.
-pub(crate) const WITHOUT_TLS: &str = "the server's URL asks for TLS, which is not built in; \
-    enable the feature: distlock = { features = [\"tls-rustls\"] }";
 
 /// A server by its address and credentials.
 pub(crate) struct RedisServer {
@@ -85,12 +70,7 @@ impl RedisServer {
         space: Keyspace,
     ) -> Result<Self, String> {
         let info = client.get_connection_info().clone();
-        #[cfg(feature = "tls-rustls")]
         tls::check(info.addr(), &certificates)?;
-        #[cfg(not(feature = "tls-rustls"))]
-        if matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
-            return Err(WITHOUT_TLS.to_owned());
-        }
         let redis = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         let mut tcp = info.tcp_settings().clone().set_nodelay(true);
         if tcp.keepalive().is_none() {
@@ -127,8 +107,8 @@ impl RedisServer {
             let answers = self.ask(&mut dialogue, &commands, &limit)?;
             limit = Limit { span: STEP, until: time::now().plus(STEP) };
             match handshake.answered(answers)? {
-                Next::Send(next) => commands = next,
-                Next::Done { max_lease, announcement } => {
+                NextStep::Send(next) => commands = next,
+                NextStep::Done { max_lease, announcement } => {
                     let Dialogue { transport, received, heard, .. } = dialogue;
                     let space = self.space.clone();
                     let mut pipe = RedisPipe::new(transport, received, space, ladder, max_lease);
@@ -139,6 +119,7 @@ impl RedisServer {
         }
     }
 
+    #[cfg_attr(not(feature = "tls-rustls"), expect(clippy::unused_self, reason = "for TLS"))]
     fn ask(
         &self,
         dialogue: &mut Dialogue<'_>,

@@ -8,10 +8,17 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 #[cfg(unix)]
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use self::signal::EventFd as Ends;
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+use self::signal::SocketPair as Ends;
+#[cfg(windows)]
+use self::signal::UdpPair as Ends;
 use crate::types::time::{self, Timestamp};
 
 /// A connected socket.
@@ -87,13 +94,13 @@ impl std::os::windows::io::AsSocket for Stream {
 /// once.
 #[derive(Debug)]
 pub(crate) struct Signal {
-    ends: signal::Ends,
+    ends: Ends,
     closed: AtomicBool,
 }
 
 impl Signal {
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self { ends: signal::Ends::new()?, closed: AtomicBool::new(false) })
+        Ok(Self { ends: Ends::new()?, closed: AtomicBool::new(false) })
     }
 
     pub(crate) fn notify(&self) {
@@ -117,6 +124,16 @@ impl Signal {
     }
 }
 
+impl std::task::Wake for Signal {
+    fn wake(self: Arc<Self>) {
+        self.notify();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.notify();
+    }
+}
+
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod signal {
     use std::io;
@@ -125,9 +142,9 @@ mod signal {
     use rustix::event::{EventfdFlags, eventfd};
 
     #[derive(Debug)]
-    pub(super) struct Ends(OwnedFd);
+    pub(super) struct EventFd(OwnedFd);
 
-    impl Ends {
+    impl EventFd {
         pub(super) fn new() -> io::Result<Self> {
             Ok(Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
         }
@@ -143,7 +160,7 @@ mod signal {
         }
     }
 
-    impl AsFd for Ends {
+    impl AsFd for EventFd {
         fn as_fd(&self) -> BorrowedFd<'_> {
             self.0.as_fd()
         }
@@ -157,9 +174,9 @@ mod signal {
     use std::os::unix::net::UnixStream;
 
     #[derive(Debug)]
-    pub(super) struct Ends(UnixStream, UnixStream);
+    pub(super) struct SocketPair(UnixStream, UnixStream);
 
-    impl Ends {
+    impl SocketPair {
         pub(super) fn new() -> io::Result<Self> {
             let (sender, receiver) = UnixStream::pair()?;
             sender.set_nonblocking(true)?;
@@ -176,7 +193,7 @@ mod signal {
         }
     }
 
-    impl AsFd for Ends {
+    impl AsFd for SocketPair {
         fn as_fd(&self) -> BorrowedFd<'_> {
             self.1.as_fd()
         }
@@ -190,9 +207,9 @@ mod signal {
     use std::os::windows::io::{AsSocket, BorrowedSocket};
 
     #[derive(Debug)]
-    pub(super) struct Ends(UdpSocket, UdpSocket);
+    pub(super) struct UdpPair(UdpSocket, UdpSocket);
 
-    impl Ends {
+    impl UdpPair {
         pub(super) fn new() -> io::Result<Self> {
             let bound = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0));
             let (sender, receiver) = (bound()?, bound()?);
@@ -213,7 +230,7 @@ mod signal {
         }
     }
 
-    impl AsSocket for Ends {
+    impl AsSocket for UdpPair {
         fn as_socket(&self) -> BorrowedSocket<'_> {
             self.1.as_socket()
         }

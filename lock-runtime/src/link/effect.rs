@@ -4,10 +4,7 @@ use std::sync::{Arc, Weak};
 
 use tokio::sync::oneshot;
 
-use crate::link::router::LogTopic;
-use crate::link::{Link, observe};
 use crate::local::key_queue::KeyQueue;
-use crate::local::queue::TickReport;
 use crate::protocol::request::{CommandId, Failure};
 use crate::types::owner_info::OwnerInfo;
 use crate::types::request_id::RequestId;
@@ -50,54 +47,27 @@ pub(crate) enum ReplyTo {
 /// What touches a caller. It may lock a queue, wake a waker, ask the link for something, or run
 /// code of users, so it is carried out with the link unlocked.
 pub(crate) enum Effect {
-    Granted { queue: Arc<KeyQueue>, id: RequestId, grant: Grant, valid_until: Timestamp },
+    Granted {
+        queue: Arc<KeyQueue>,
+        id: RequestId,
+        grant: Grant,
+        valid_until: Timestamp,
+    },
+    /// A timer of the queue has fired.
     Tick(Weak<KeyQueue>),
+    /// Take back a grant that its caller has not received. A future that is kept and not polled
+    /// would hold the lock for as long as it is renewed.
+    Reclaim(Arc<KeyQueue>, RequestId),
+    /// The subscription of a queue has ended, which may end the queue and wake its waiters.
     Drop(Arc<KeyQueue>),
-    Run(Box<dyn FnOnce(&Link) + Send>),
+    /// Ask a waiting caller what it waits for now.
+    Probe(Arc<WaitRegistration>),
+    Run(Box<dyn FnOnce() + Send>),
 }
 
 impl Effect {
     /// Whether it wakes a party that waits.
     pub(crate) const fn wakes(&self) -> bool {
         matches!(self, Self::Granted { .. })
-    }
-
-    pub(crate) fn carry_out(self, link: &Link) {
-        match self {
-            Self::Granted { queue, id, grant, valid_until } => {
-                if let Some(grant) = queue.granted(link.now(), id, grant, valid_until) {
-                    grant.deliver();
-                }
-            }
-            Self::Tick(queue) => {
-                if let Some(queue) = queue.upgrade() {
-                    tick(link, &queue);
-                }
-            }
-            Self::Drop(queue) => drop(queue),
-            Self::Run(act) => act(link),
-        }
-    }
-}
-
-fn tick(link: &Link, queue: &KeyQueue) {
-    let now = link.now();
-    let TickReport { slow_waits, long_section, timed_out } =
-        queue.tick(now, |id| link.blocked_by(id));
-    if timed_out > 0 {
-        observe::timed_out(queue.key(), timed_out);
-    }
-    let key = || Arc::clone(queue.key());
-    if let Some(held) = long_section
-        && link.should_log(LogTopic::LongSection(key()))
-    {
-        observe::long_section(queue.key(), &held);
-    }
-    // One log line for all of them, with the longest wait.
-    if let Some(longest) = slow_waits.into_iter().max_by_key(|long| long.waited)
-        && link.should_log(LogTopic::SlowWait(key()))
-    {
-        let calls = queue.waiter_count();
-        observe::still_waiting(queue.key(), calls, longest.waited, longest.busy.as_ref());
     }
 }

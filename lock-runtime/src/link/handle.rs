@@ -14,7 +14,7 @@ use crate::link::exit::flush_at_exit;
 use crate::link::router::{Router, TimerTarget};
 use crate::link::state::LinkState;
 use crate::link::wait::drive;
-use crate::link::{Link, OPEN, keeper};
+use crate::link::{Link, OPEN, threads};
 use crate::local::key_queue::{IoHandle, KeyQueue};
 use crate::local::lease::{Answer, Callback};
 use crate::protocol::Protocol;
@@ -54,9 +54,9 @@ pub(crate) fn start(setup: Setup) -> std::io::Result<LinkHandle> {
     let Setup { server, timing, inbox, default_ttl } = setup;
     let handle = LinkHandle::new(timing, inbox, default_ttl)?;
     if server.is_local() {
-        keeper::connect_at_once(handle.link(), &server);
+        threads::connect_at_once(handle.link(), &server);
     }
-    keeper::start(Arc::clone(handle.link()), server)?;
+    threads::start(Arc::clone(handle.link()), server)?;
     flush_at_exit(handle.link());
     Ok(handle)
 }

@@ -1,18 +1,15 @@
-//! The thread of a link that does what no caller waits for: renewals, heartbeats and everything
-//! else that is due, reconnects, and reading when no caller reads.
+//! When the keeper has to be woken, and what it does next, without I/O and clock.
+//!
+//! The keeper is a thread of the link that does what no caller waits for: renewals, heartbeats and
+//! everything else that is due, and reading when no caller reads. It sleeps with a timeout, so that
+//! callers pay no system call to wake it: only something that is due before it wakes by itself
+//! does.
 
 use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
 
-use crate::backend::server::{Connection, Server};
-use crate::backend::socket::{Interest, Signal, Stream, wait};
-use crate::link::Link;
-use crate::link::effect::ReplyTo;
+use crate::backend::socket::{Interest, Stream};
 use crate::link::role::GRACE;
-use crate::link::wait::register_harmless_wakers;
-use crate::types::time::{self, Timestamp};
-use crate::user_code;
+use crate::types::time::Timestamp;
 
 /// What the keeper does next.
 pub(crate) struct KeeperPlan {
@@ -127,100 +124,5 @@ impl KeeperState {
         if self.connecting == Connecting::UnderWay {
             self.connecting = Connecting::Wanted;
         }
-    }
-}
-
-/// Starts the keeper of a link. It ends once the link is closed.
-pub(crate) fn start(link: Arc<Link>, server: Server) -> std::io::Result<()> {
-    let server = Arc::new(server);
-    thread::Builder::new().name("distlock-io".to_owned()).spawn(move || {
-        user_code::mark_io_thread();
-        register_harmless_wakers();
-        keep(&link, &server);
-    })?;
-    Ok(())
-}
-
-fn keep(link: &Arc<Link>, server: &Arc<Server>) {
-    let mut readable = false;
-    while let Some(KeeperPlan { wait: of, until, connect }) = link.keeper_turn(readable) {
-        link.delegated.run();
-        if connect {
-            start_connecting(link, server);
-        }
-        let signal = &link.keeper_signal;
-        readable = match of {
-            KeeperWait::Signal => wait(None, signal, until),
-            KeeperWait::Socket(stream, interest) => wait(Some((&stream, interest)), signal, until),
-        };
-    }
-    // The last effects, of a shutdown or a panic.
-    link.finish();
-    link.delegated.run();
-}
-
-/// Connecting blocks: names are looked up, and a server may be slow. A thread of its own does it,
-/// and the keeper goes on with what is due.
-fn start_connecting(link: &Arc<Link>, server: &Arc<Server>) {
-    let (own_link, own_server) = (Arc::clone(link), Arc::clone(server));
-    let connecting = thread::Builder::new()
-        .name("distlock-connect".to_owned())
-        .spawn(move || connect_until_connected(&own_link, &own_server));
-    if connecting.is_err() {
-        // The next turn tries again.
-        link.locked(|state, _| state.keeper.could_not_connect());
-    }
-}
-
-fn connect_until_connected(link: &Arc<Link>, server: &Server) {
-    user_code::mark_io_thread();
-    while let Some((params, failures)) = link.locked(|state, _| state.connect_params()) {
-        if failures > 0 {
-            let random = uuid::Uuid::new_v4().as_bytes()[0];
-            let until = time::now().plus(pause(failures - 1, random));
-            wait(None, &link.stop, Some(until));
-        }
-        let attempt = server.connect(params, &link.stop, link.bell());
-        let connected = attempt.is_ok();
-        link.locked_then_effects(|state, now| match attempt {
-            Ok(connection) => state.connected(now, connection),
-            Err(error) => state.connect_failed(now, &error),
-        });
-        if connected {
-            return;
-        }
-    }
-}
-
-/// Connects to a server in memory, which takes no time.
-pub(crate) fn connect_at_once(link: &Link, server: &Server) {
-    let Some((params, _)) = link.locked(|state, _| state.connect_params()) else { return };
-    let attempt = server.connect(params, &link.stop, link.bell());
-    link.locked_then_effects(|state, now| {
-        if let Ok(connection) = attempt {
-            let connection: Connection<ReplyTo> = connection;
-            state.connected(now, connection);
-        }
-    });
-}
-
-/// The pause after this many failures: doubles from 20 ms to 2 s, of which half is random. Clients
-/// of a server that comes back do not all connect at once.
-pub fn pause(failures: u32, random: u8) -> Duration {
-    let full =
-        Duration::from_millis(20).saturating_mul(1 << failures.min(7)).min(Duration::from_secs(2));
-    full / 2 + full / 2 * u32::from(random) / 255
-}
-
-/// Wakes the keeper.
-pub(crate) struct Bell(pub(crate) Arc<Signal>);
-
-impl std::task::Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        self.0.notify();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.0.notify();
     }
 }

@@ -26,6 +26,7 @@ pub(crate) mod router;
 #[cfg(distlock_verification)]
 pub(crate) mod simulated;
 pub(crate) mod state;
+pub(crate) mod threads;
 pub(crate) mod wait;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -33,10 +34,13 @@ use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 
 use crate::backend::socket::{Interest, Signal, Stream};
-use crate::link::keeper::{Bell, KeeperPlan};
+use crate::link::effect::Effect;
+use crate::link::keeper::KeeperPlan;
 use crate::link::role::{Claim, Left, PartyId, PartyKind};
 use crate::link::router::{LogTopic, Router};
 use crate::link::state::LinkState;
+use crate::local::key_queue::{KeyQueue, Reclaim};
+use crate::local::queue::TickReport;
 use crate::protocol::request::{Failure, Loss};
 use crate::types::environment::atomic::{AtomicBool, AtomicU8, Ordering};
 use crate::types::environment::{Mutex, MutexGuard, process_id};
@@ -118,11 +122,6 @@ impl Link {
 
     pub(crate) fn is_open(&self) -> bool {
         self.status.load(Ordering::Acquire) == OPEN
-    }
-
-    #[allow(clippy::unused_self, reason = "the clock is a property of the link in a simulation")]
-    pub(crate) fn now(&self) -> Timestamp {
-        time::now()
     }
 
     /// Why the server has not granted a request.
@@ -224,7 +223,7 @@ impl Link {
 
     /// Wakes the keeper when something comes in another way than through a socket.
     fn bell(&self) -> Waker {
-        Waker::from(Arc::new(Bell(Arc::clone(&self.keeper_signal))))
+        Waker::from(Arc::clone(&self.keeper_signal))
     }
 
     /// The keeper's turn: does what is due. `None` once the link is closed.
@@ -264,7 +263,7 @@ impl Link {
             mine = true;
             state.carrying_out = true;
             drop(state);
-            let carry_out = || effects.into_iter().for_each(|effect| effect.carry_out(self));
+            let carry_out = || effects.into_iter().for_each(|effect| self.carry_out(effect));
             let delegating = || user_code::delegated(&self.delegated, carry_out);
             let carried_out = catch_unwind(AssertUnwindSafe(delegating));
             state = self.lock();
@@ -278,6 +277,55 @@ impl Link {
         // Delegated code comes up while effects are carried out.
         if wake || mine && !self.delegated.is_empty() {
             self.keeper_signal.notify();
+        }
+    }
+
+    fn carry_out(&self, effect: Effect) {
+        match effect {
+            Effect::Granted { queue, id, grant, valid_until } => {
+                if let Some(grant) = queue.granted(time::now(), id, grant, valid_until) {
+                    grant.deliver();
+                }
+            }
+            Effect::Tick(queue) => {
+                if let Some(queue) = queue.upgrade() {
+                    self.tick(&queue);
+                }
+            }
+            Effect::Reclaim(queue, id) => match queue.reclaim(time::now(), id) {
+                Reclaim::NotNeeded => {}
+                Reclaim::CheckAt(at) => {
+                    self.submit(|router, now| router.check_claimed_at(now, id, at));
+                }
+                Reclaim::Reclaimed => observe::not_taken_up(queue.key()),
+            },
+            Effect::Drop(queue) => drop(queue),
+            Effect::Probe(wait) => {
+                let probe = wait.probe(time::now());
+                self.submit(|router, now| router.send_probe(now, probe));
+            }
+            Effect::Run(act) => act(),
+        }
+    }
+
+    fn tick(&self, queue: &KeyQueue) {
+        let TickReport { slow_waits, long_section, timed_out } =
+            queue.tick(time::now(), |id| self.blocked_by(id));
+        if timed_out > 0 {
+            observe::timed_out(queue.key(), timed_out);
+        }
+        let key = || Arc::clone(queue.key());
+        if let Some(held) = long_section
+            && self.should_log(LogTopic::LongSection(key()))
+        {
+            observe::long_section(queue.key(), &held);
+        }
+        // One log line for all of them, with the longest wait.
+        if let Some(longest) = slow_waits.into_iter().max_by_key(|long| long.waited)
+            && self.should_log(LogTopic::SlowWait(key()))
+        {
+            let calls = queue.waiter_count();
+            observe::still_waiting(queue.key(), calls, longest.waited, longest.busy.as_ref());
         }
     }
 

@@ -45,7 +45,7 @@ pub(crate) enum PartyKind {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Holder {
+enum Reader {
     Vacant,
     Keeper,
     Party(PartyId, PartyKind),
@@ -75,7 +75,7 @@ pub(crate) enum Left<W> {
 /// `W` wakes a party that stands by.
 #[derive(Debug)]
 pub(crate) struct Role<W> {
-    holder: Holder,
+    reader: Reader,
     /// When the reader last took the role or made a pass.
     stamp: Timestamp,
     next_party: PartyId,
@@ -97,7 +97,7 @@ pub(crate) struct Role<W> {
 impl<W> Role<W> {
     pub(crate) fn new() -> Self {
         Self {
-            holder: Holder::Vacant,
+            reader: Reader::Vacant,
             stamp: Timestamp::ZERO,
             next_party: 0,
             waiting: 0,
@@ -121,23 +121,23 @@ impl<W> Role<W> {
     /// A waiting party asks whether it is to read.
     pub(crate) fn claim(&mut self, now: Timestamp, party: PartyId, kind: PartyKind) -> Claim {
         let crowded = kind == PartyKind::Thread && self.waiting_threads > FEW;
-        let may_take = match self.holder {
-            Holder::Party(holder, _) if holder == party => return Claim::Reads,
-            Holder::Vacant if crowded => {
+        let may_take = match self.reader {
+            Reader::Party(reader, _) if reader == party => return Claim::Reads,
+            Reader::Vacant if crowded => {
                 self.keeper_wanted = true;
                 return Claim::KeeperReads;
             }
-            Holder::Vacant => true,
-            Holder::Keeper => !crowded,
-            Holder::Party(_, PartyKind::Thread) => false,
-            Holder::Party(_, PartyKind::Task) => {
+            Reader::Vacant => true,
+            Reader::Keeper => !crowded,
+            Reader::Party(_, PartyKind::Thread) => false,
+            Reader::Party(_, PartyKind::Task) => {
                 kind == PartyKind::Thread && now.since(self.stamp) >= PATIENCE
             }
         };
         if !may_take {
             return Claim::Waits;
         }
-        self.holder = Holder::Party(party, kind);
+        self.reader = Reader::Party(party, kind);
         self.stamp = now;
         self.activity += 1;
         self.forget_stand_by(party);
@@ -182,10 +182,10 @@ impl<W> Role<W> {
         self.waiting_threads -= usize::from(kind == PartyKind::Thread);
         self.woken = self.woken.saturating_sub(1);
         let own = self.forget_stand_by(party);
-        if self.holder != Holder::Party(party, kind) {
+        if self.reader != Reader::Party(party, kind) {
             return (Left::Nothing, own);
         }
-        self.holder = Holder::Vacant;
+        self.reader = Reader::Vacant;
         let left = if self.waiting == 0 {
             Left::Nothing
         } else {
@@ -204,8 +204,8 @@ impl<W> Role<W> {
     /// This party waits and cannot wait for sockets. Returns whether the keeper has to be told to
     /// read.
     pub(crate) fn cannot_read(&mut self, party: PartyId, kind: PartyKind) -> bool {
-        if self.holder == Holder::Party(party, kind) {
-            self.holder = Holder::Vacant;
+        if self.reader == Reader::Party(party, kind) {
+            self.reader = Reader::Vacant;
         }
         self.ask_keeper()
     }
@@ -213,24 +213,24 @@ impl<W> Role<W> {
     /// The socket is gone. Its reader waits for something else now, and the keeper reads from the
     /// next socket until a party claims the role.
     pub(crate) fn vacate(&mut self) {
-        self.holder = Holder::Vacant;
+        self.reader = Reader::Vacant;
         self.keeper_wanted = true;
     }
 
     /// Somebody waits who cannot read. Returns whether the keeper has to be told to read.
     pub(crate) fn ask_keeper(&mut self) -> bool {
-        let vacant = self.holder == Holder::Vacant;
+        let vacant = self.reader == Reader::Vacant;
         self.keeper_wanted |= vacant;
         vacant
     }
 
     /// Whether what is asked now is left to the reader.
     pub(crate) fn batches(&self, now: Timestamp, in_flight: usize) -> bool {
-        match self.holder {
+        match self.reader {
             _ if self.expects_others(now) => true,
-            Holder::Vacant => false,
-            Holder::Keeper | Holder::Party(_, PartyKind::Thread) => in_flight > 0,
-            Holder::Party(_, PartyKind::Task) => in_flight > 0 && now.since(self.stamp) < GRACE,
+            Reader::Vacant => false,
+            Reader::Keeper | Reader::Party(_, PartyKind::Thread) => in_flight > 0,
+            Reader::Party(_, PartyKind::Task) => in_flight > 0 && now.since(self.stamp) < GRACE,
         }
     }
 
@@ -246,7 +246,7 @@ impl<W> Role<W> {
 
     /// Whether a task reads, which may stall.
     pub(crate) fn is_with_task(&self) -> bool {
-        matches!(self.holder, Holder::Party(_, PartyKind::Task))
+        matches!(self.reader, Reader::Party(_, PartyKind::Task))
     }
 
     /// The state that the keeper compares between two looks.
@@ -257,27 +257,27 @@ impl<W> Role<W> {
     /// The keeper looks. `idle`: nothing has happened for [`GRACE`].
     pub(crate) fn keeper(&mut self, idle: bool) -> Keeper {
         let wanted = std::mem::take(&mut self.keeper_wanted);
-        match self.holder {
-            // Those who ask are about to read themselves. It would only race with them for each reply.
-            Holder::Keeper if !idle && !wanted && self.waiting == 0 => {
-                self.holder = Holder::Vacant;
+        match self.reader {
+            // Those who ask are about to read themselves: it would race with them for each reply.
+            Reader::Keeper if !idle && !wanted && self.waiting == 0 => {
+                self.reader = Reader::Vacant;
                 Keeper::Looks
             }
-            Holder::Keeper => Keeper::Reads,
-            Holder::Vacant if wanted || idle => {
-                self.holder = Holder::Keeper;
+            Reader::Keeper => Keeper::Reads,
+            Reader::Vacant if wanted || idle => {
+                self.reader = Reader::Keeper;
                 Keeper::Reads
             }
             // A thread cannot stall.
-            Holder::Party(_, PartyKind::Thread) if idle => Keeper::Sleeps,
-            Holder::Party(_, PartyKind::Task) if idle => Keeper::Watches,
-            Holder::Vacant | Holder::Party(..) => Keeper::Looks,
+            Reader::Party(_, PartyKind::Thread) if idle => Keeper::Sleeps,
+            Reader::Party(_, PartyKind::Task) if idle => Keeper::Watches,
+            Reader::Vacant | Reader::Party(..) => Keeper::Looks,
         }
     }
 
     /// The reader has not come although something had arrived: the keeper takes the role.
     pub(crate) fn take_from_stalled(&mut self) {
-        self.holder = Holder::Keeper;
+        self.reader = Reader::Keeper;
     }
 }
 

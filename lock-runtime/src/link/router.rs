@@ -1,9 +1,9 @@
 //! Routes between the callers of one link and the protocol.
 //!
-//! No I/O, no locks and no clock: what callers ask, replies and notifications come in with the time.
-//! Commands collect in a batch, and everything that touches a caller collects as an [`Effect`],
-//! because it locks a queue, wakes a waker or runs code of users. The link lets go of its mutex
-//! before it carries effects out.
+//! No I/O, no locks and no clock: what callers ask, replies and notifications come in with the
+//! time. Commands collect in a batch, and everything that touches a caller collects as an
+//! [`Effect`], because it locks a queue, wakes a waker or runs code of users. The link lets go of
+//! its mutex before it carries effects out.
 
 use std::collections::{BTreeMap, HashMap};
 use std::mem;
@@ -14,8 +14,8 @@ use tokio::sync::oneshot;
 
 use crate::backend::Incoming;
 use crate::link::effect::{Effect, InspectAnswer, ReplyTo, WaitRegistration};
-use crate::link::{Link, observe};
-use crate::local::key_queue::{KeyQueue, Reclaim};
+use crate::link::observe;
+use crate::local::key_queue::KeyQueue;
 use crate::protocol::Protocol;
 use crate::protocol::connection::ConnectErrorKind;
 use crate::protocol::request::{
@@ -111,7 +111,7 @@ impl Router {
         queue: Arc<KeyQueue>,
     ) {
         if self.shutdown_waiters.is_some() {
-            return self.after(move |_| queue.close(Loss::Shutdown));
+            return self.after(move || queue.close(Loss::Shutdown));
         }
         self.queues.insert(params.id, queue);
         match replaces {
@@ -130,7 +130,7 @@ impl Router {
         requests: Vec<(RequestParams, Arc<KeyQueue>)>,
     ) {
         if self.shutdown_waiters.is_some() {
-            return self.after(move |_| {
+            return self.after(move || {
                 for (_, queue) in requests {
                     queue.close(Loss::Shutdown);
                 }
@@ -190,12 +190,12 @@ impl Router {
 
     pub(crate) fn unregister_wait(&mut self, id: RequestId) {
         let wait = self.wait_registrations.remove(&id);
-        self.after(move |_| drop(wait));
+        self.after(move || drop(wait));
         self.protocol.stop_probing(id);
     }
 
-    /// The answer to a probe that [`Self::probe`] has asked for.
-    fn send_probe(&mut self, now: Timestamp, probe: Probe) {
+    /// The answer to [`Effect::Probe`].
+    pub(crate) fn send_probe(&mut self, now: Timestamp, probe: Probe) {
         if self.wait_registrations.contains_key(&probe.id) {
             self.protocol.send_probe(now, probe);
         } else {
@@ -220,7 +220,7 @@ impl Router {
     pub(crate) fn cancel_timer(&mut self, at: Timestamp, number: u64) {
         match self.timers.remove(&(at, number)) {
             // Its destructor may wake the caller.
-            Some(TimerTarget::Caller(sender)) => self.after(move |_| drop(sender)),
+            Some(TimerTarget::Caller(sender)) => self.after(move || drop(sender)),
             Some(TimerTarget::Queue(_)) | None => {}
         }
     }
@@ -228,6 +228,10 @@ impl Router {
     /// Why the server has not granted a request.
     pub(crate) fn blocked_by(&self, id: RequestId) -> Failure {
         self.protocol.blocked_by(id)
+    }
+
+    pub(crate) fn check_claimed_at(&mut self, now: Timestamp, id: RequestId, at: Timestamp) {
+        self.protocol.check_claimed_at(now, id, Some(at));
     }
 
     /// The queues that have a request or lease.
@@ -258,11 +262,11 @@ impl Router {
     pub(crate) fn lose_all(&mut self, loss: &Loss) {
         for (_, queue) in mem::take(&mut self.queues) {
             let loss = loss.clone();
-            self.after(move |_| queue.close(loss));
+            self.after(move || queue.close(loss));
         }
         let extensions = mem::take(&mut self.extensions);
         let waits = mem::take(&mut self.wait_registrations);
-        self.after(move |_| drop((extensions, waits)));
+        self.after(move || drop((extensions, waits)));
     }
 }
 
@@ -307,7 +311,7 @@ impl Router {
                     && self.should_log(now, LogTopic::DataLoss)
                 {
                     let left = busy.left;
-                    self.after(move |_| observe::data_lost(left));
+                    self.after(move || observe::data_lost(left));
                 }
                 self.protocol.reply(now, id, reply);
             }
@@ -378,16 +382,16 @@ impl Router {
         mem::take(&mut self.needs_reconnect)
     }
 
-    pub(crate) fn after(&mut self, act: impl FnOnce(&Link) + Send + 'static) {
+    pub(crate) fn after(&mut self, act: impl FnOnce() + Send + 'static) {
         self.effects.push(Effect::Run(Box::new(act)));
     }
 
     /// Sends a caller its answer, which wakes it.
     fn answer<T: Send + 'static>(&mut self, sender: oneshot::Sender<T>, answer: T) {
-        self.after(move |_| drop(sender.send(answer)));
+        self.after(move || drop(sender.send(answer)));
     }
 
-    /// Ends the subscription of a queue. The queue may end with it, and wake its waiters.
+    /// Ends the subscription of a queue.
     fn forget(&mut self, id: RequestId) {
         if let Some(queue) = self.queues.remove(&id) {
             self.effects.push(Effect::Drop(queue));
@@ -396,7 +400,7 @@ impl Router {
 
     fn with_queue(&mut self, id: RequestId, act: impl FnOnce(&KeyQueue) + Send + 'static) {
         if let Some(queue) = self.queues.get(&id).cloned() {
-            self.after(move |_| act(&queue));
+            self.after(move || act(&queue));
         }
     }
 
@@ -407,7 +411,7 @@ impl Router {
             Output::Granted { id, grant, valid_until } => {
                 self.granted(now, id, grant, valid_until);
             }
-            Output::Failed(id, failure) => self.failed(id, failure),
+            Output::Failed(id, failure) => self.failed(now, id, failure),
             Output::Extended(id, valid_until) => self.extended(now, id, valid_until),
             Output::Lost(id, loss) => self.lost(id, loss),
             Output::NoGrantBefore(id, until) => {
@@ -419,20 +423,26 @@ impl Router {
             Output::RenewalsRefused(ids, why) => self.renewals_refused(&ids, &why),
             Output::ReleaseRefused { id, key, why } => {
                 let text = Arc::clone(&why);
-                self.after(move |_| observe::release_refused(&key, &text));
+                self.after(move || observe::release_refused(&key, &text));
                 self.confirm(id, ReleaseOutcome::Refused(why));
             }
-            Output::CheckClaimed(id) => self.reclaim_unclaimed(id),
+            Output::CheckClaimed(id) => {
+                let queue = self.queues.get(&id).cloned();
+                self.effects.extend(queue.map(|queue| Effect::Reclaim(queue, id)));
+            }
             Output::StillWaiting { id, waited, busy } => {
                 let Some(queue) = self.queues.get(&id).cloned() else { return };
                 if self.should_log(now, LogTopic::SlowWait(Arc::clone(queue.key()))) {
-                    self.after(move |_| {
+                    self.after(move || {
                         let calls = queue.waiter_count();
                         observe::still_waiting(queue.key(), calls, waited, busy.as_ref());
                     });
                 }
             }
-            Output::Probe(id) => self.probe(now, id),
+            Output::Probe(id) => match self.wait_registrations.get(&id) {
+                Some((wait, _)) => self.effects.push(Effect::Probe(Arc::clone(wait))),
+                None => self.protocol.stop_probing(id),
+            },
             Output::Deadlock(id, cycle) => {
                 if let Some((_, sender)) = self.wait_registrations.remove(&id) {
                     self.answer(sender, cycle);
@@ -440,32 +450,19 @@ impl Router {
             }
             Output::NotTogether(ids) => {
                 for id in ids {
-                    self.failed(id, Failure::Busy(BusyReply::by_others()));
+                    self.failed(now, id, Failure::Busy(BusyReply::by_others()));
                 }
             }
         }
     }
 
-    fn failed(&mut self, id: RequestId, failure: Failure) {
+    fn failed(&mut self, now: Timestamp, id: RequestId, failure: Failure) {
         let Some(queue) = self.queues.remove(&id) else { return };
-        self.after(move |link| {
+        self.after(move || {
             if matches!(failure, Failure::Busy(_)) {
                 observe::timed_out(queue.key(), 1);
             }
-            queue.failed(link.now(), id, failure);
-        });
-    }
-
-    /// Takes back a grant that its caller has not received. A future that is kept and not polled
-    /// would hold the lock for as long as it is renewed.
-    fn reclaim_unclaimed(&mut self, id: RequestId) {
-        let Some(queue) = self.queues.get(&id).cloned() else { return };
-        self.after(move |link| match queue.reclaim(link.now(), id) {
-            Reclaim::NotNeeded => {}
-            Reclaim::CheckAt(at) => {
-                link.submit(|router, now| router.protocol.check_claimed_at(now, id, Some(at)));
-            }
-            Reclaim::Reclaimed => observe::not_taken_up(queue.key()),
+            queue.failed(now, id, failure);
         });
     }
 
@@ -480,11 +477,13 @@ impl Router {
         let queues: Vec<_> =
             ids.iter().filter_map(|&id| Some((id, self.queues.get(&id).cloned()?))).collect();
         let (holds, why) = (ids.len(), Arc::clone(why));
-        self.after(move |_| {
+        self.after(move || {
             if let Some((_, first)) = queues.first() {
                 observe::renewals_refused(first.key(), holds, &why);
             }
-            queues.iter().for_each(|(id, queue)| queue.refused(*id, Arc::clone(&why)));
+            for (id, queue) in &queues {
+                queue.refused(*id, Arc::clone(&why));
+            }
         });
     }
 
@@ -506,14 +505,14 @@ impl Router {
     fn extend(&mut self, now: Timestamp, extension: Extension) {
         match self.protocol.renew_now(now, extension.id, extension.ttl) {
             Some(end) => self.extensions.push(Extension { end, ..extension }),
-            None => self.after(move |_| drop(extension)),
+            None => self.after(move || drop(extension)),
         }
     }
 
     fn drop_extensions(&mut self, id: RequestId) {
         let over: Vec<_> = self.extensions.extract_if(.., |one| one.id == id).collect();
         if !over.is_empty() {
-            self.after(move |_| drop(over));
+            self.after(move || drop(over));
         }
     }
 
@@ -532,20 +531,6 @@ impl Router {
         });
         // Their callers find the loss in the lease.
         self.drop_extensions(id);
-    }
-
-    /// Asks a waiting caller what it waits for now, which locks its queues and frames.
-    fn probe(&mut self, now: Timestamp, id: RequestId) {
-        match self.wait_registrations.get(&id) {
-            Some((wait, _)) => {
-                let wait = Arc::clone(wait);
-                self.after(move |link| {
-                    let probe = wait.probe(now);
-                    link.submit(|router, now| router.send_probe(now, probe));
-                });
-            }
-            None => self.protocol.stop_probing(id),
-        }
     }
 }
 

@@ -4,9 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::acquire::core::CoreSettings;
-use crate::acquire::options::Options;
-use crate::api::manager::LockManager;
 use crate::backend::server::{Connection, SimulatedPipe};
 use crate::backend::{ConnectError, Incoming};
 use crate::link::Link;
@@ -28,29 +25,14 @@ pub struct SimulatedLink(Arc<Link>);
 pub struct ReplyTargets(Vec<ReplyTo>);
 
 impl SimulatedLink {
-    /// A manager and its link.
-    #[must_use]
-    pub fn new(
-        timing: &Timing,
-        inbox: String,
-        ttl: Duration,
-        max_handoffs: u32,
-    ) -> (Self, LockManager) {
+    /// A link, and the handle for a manager.
+    pub(crate) fn new(timing: &Timing, inbox: String, ttl: Duration) -> (Self, LinkHandle) {
         let handle = LinkHandle::new(timing.clone(), inbox, ttl);
         let handle = handle.expect("two descriptors for signals");
         let link = Arc::clone(handle.link());
         // The simulation connects by itself.
         link.locked(|state, _| state.keeper.falls_asleep(false, None));
-        let settings = CoreSettings {
-            defaults: Options { ttl: Some(ttl), ..Options::DEFAULT },
-            max_handoffs,
-            warn_lock_order: false,
-            try_once_timeout: timing.outage_timeout + timing.reply,
-            clock_margin: timing.clock_margin,
-            label: None,
-            server: "simulated".to_owned(),
-        };
-        (Self(link), LockManager::new(handle, settings))
+        (Self(link), handle)
     }
 
     fn with<R>(&self, act: impl FnOnce(&mut LinkState, Timestamp) -> R) -> Option<R> {

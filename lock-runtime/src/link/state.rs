@@ -288,7 +288,7 @@ impl LinkState {
     }
 
     fn log(&mut self, event: impl FnOnce() + Send + 'static) {
-        self.router.after(move |_| event());
+        self.router.after(event);
     }
 
     /// The simulated connection.
@@ -342,19 +342,15 @@ impl LinkState {
         let due = self.due();
         let soon = now.plus(GRACE);
         let (wait, until) = match (does, self.stream()) {
-            (_, None) => (KeeperWait::Signal, due),
+            (_, None) | (Keeper::Sleeps, _) => (KeeperWait::Signal, due),
             (Keeper::Reads, Some(stream)) => {
                 let until = [due, self.batch_ends_at(now)].into_iter().flatten().min();
                 (KeeperWait::Socket(stream, self.interest()), until)
             }
-            (Keeper::Watches, Some(_)) if readable => {
-                (KeeperWait::Signal, Some(due.map_or(soon, |due| due.min(soon))))
-            }
-            (Keeper::Watches, Some(stream)) => {
+            (Keeper::Watches, Some(stream)) if !readable => {
                 (KeeperWait::Socket(stream, Interest::Readable), due)
             }
-            (Keeper::Sleeps, Some(_)) => (KeeperWait::Signal, due),
-            (Keeper::Looks, Some(_)) => {
+            (Keeper::Watches | Keeper::Looks, Some(_)) => {
                 (KeeperWait::Signal, Some(due.map_or(soon, |due| due.min(soon))))
             }
         };

@@ -1,11 +1,11 @@
 //! Calls code of users: `tracing` subscribers, wakers and callbacks. No other module does.
 //!
 //! Such code may panic, block, take the library's locks or write to a full pipe. It must not stop
-//! the I/O thread, which renews every lease of the process. So the I/O thread has it called on
-//! helper threads, started on first use: one for events, one for wakers, one for callbacks. A caller
-//! that carries out what concerns others leaves such code to the I/O thread: see [`delegated`]. On
-//! any other thread it runs directly: that is the user's own thread. Panics are caught. (In a program
-//! built with `panic = "abort"` they end the program.)
+//! the keeper of a link, which renews every lease of the process. So an I/O thread, as the keeper
+//! is one, has it called on helper threads, started on first use: one for events, one for wakers,
+//! one for callbacks. A caller that carries out what concerns others leaves such code to the
+//! keeper: see [`delegated`]. On any other thread it runs directly: that is the user's own thread.
+//! Panics are caught. (In a program built with `panic = "abort"` they end the program.)
 //!
 //! - Events: use [`event!`], not `tracing`'s macros. The queue of the helper thread is bounded.
 //!   Events that do not fit are dropped and counted, and a later event reports how many.
@@ -161,7 +161,9 @@ impl Delegated {
     pub(crate) fn run(&self) {
         let jobs = mem::take(&mut *self.jobs());
         if let Some(helpers) = helpers() {
-            jobs.into_iter().for_each(|(post, job)| post(&helpers, job));
+            for (post, job) in jobs {
+                post(&helpers, job);
+            }
         }
     }
 
@@ -176,15 +178,18 @@ pub(crate) fn delegated<R>(to: &Arc<Delegated>, run: impl FnOnce() -> R) -> R {
     if cfg!(distlock_verification) {
         return run();
     }
-    struct Restore(Option<Arc<Delegated>>);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            let _ = DELEGATED.try_with(|delegated| *delegated.borrow_mut() = self.0.take());
-        }
-    }
     let before = DELEGATED.try_with(|delegated| delegated.replace(Some(Arc::clone(to))));
     let _restore = Restore(before.ok().flatten());
     run()
+}
+
+/// What was delegated to before.
+struct Restore(Option<Arc<Delegated>>);
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        let _ = DELEGATED.try_with(|delegated| *delegated.borrow_mut() = self.0.take());
+    }
 }
 
 /// Makes this an I/O thread, which runs code of users on helper threads.

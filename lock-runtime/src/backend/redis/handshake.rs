@@ -60,7 +60,7 @@ enum HandshakeStep {
 }
 
 /// What to do next.
-pub(crate) enum Next {
+pub(crate) enum NextStep {
     /// Send these and pass on their answers.
     Send(Pipeline),
     /// The connection is ready. Send these first and ignore their answers.
@@ -82,25 +82,25 @@ impl<'a> Handshake<'a> {
     }
 
     /// Takes the answers to the latest commands, errors of the server among them.
-    pub(crate) fn answered(&mut self, answers: Vec<Value>) -> Result<Next, OpenError> {
+    pub(crate) fn answered(&mut self, answers: Vec<Value>) -> Result<NextStep, OpenError> {
         match std::mem::replace(&mut self.step, HandshakeStep::Look) {
             HandshakeStep::Hello => {
                 let greeted = check_hello(self.address.redis_settings(), answers);
                 greeted.map_err(|error| denied(self.user(), self.space, error))?;
-                Ok(Next::Send(self.look()))
+                Ok(NextStep::Send(self.look()))
             }
             HandshakeStep::Look => {
                 let look = self.read_look(answers)?;
                 let commands = self.prepare(&look);
                 self.step = HandshakeStep::Prepare(look);
-                Ok(Next::Send(commands))
+                Ok(NextStep::Send(commands))
             }
             HandshakeStep::Prepare(look) => {
                 let answers: Vec<Value> =
                     answers.into_iter().map(Value::extract_error).collect::<Result<_, _>>()?;
                 if !look.exists && answers.last() == Some(&Value::Nil) {
                     // Another client made the counter meanwhile.
-                    return Ok(Next::Send(self.look()));
+                    return Ok(NextStep::Send(self.look()));
                 }
                 warn_of_hazards(look.info.as_deref());
                 Ok(self.done(&look))
@@ -177,14 +177,14 @@ impl<'a> Handshake<'a> {
     /// Announces a longer lease to all processes, then to the server, before any call on this
     /// connection. Only once the counter is there: a server that refused to make it has no data to
     /// lose.
-    fn done(&self, look: &Look) -> Next {
+    fn done(&self, look: &Look) -> NextStep {
         let max_lease = self.known(look);
         let mut announcement = redis::pipe();
         if max_lease > look.max_lease {
             announcement.add_command(self.ladder.publish(max_lease));
             announcement.add_command(self.ladder.load(max_lease));
         }
-        Next::Done { max_lease, announcement }
+        NextStep::Done { max_lease, announcement }
     }
 }
 

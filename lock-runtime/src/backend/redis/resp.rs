@@ -36,7 +36,7 @@ fn word(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// A number in decimal. `format!` takes several times as long, and each word of a command needs one.
+/// A number in decimal. `format!` takes several times as long, and each word needs one.
 struct Digits {
     digits: [u8; 20],
     start: usize,

@@ -37,6 +37,7 @@ impl Transport {
     }
 
     /// Whether the TLS handshake is under way.
+    #[cfg_attr(not(feature = "tls-rustls"), expect(clippy::unused_self, reason = "for TLS"))]
     pub(crate) fn is_handshaking(&self) -> bool {
         #[cfg(feature = "tls-rustls")]
         if let Some(tls) = &self.tls {
@@ -70,6 +71,7 @@ impl Transport {
     }
 
     /// Whether bytes that were taken by [`Self::write`] wait for the socket.
+    #[cfg_attr(not(feature = "tls-rustls"), expect(clippy::unused_self, reason = "for TLS"))]
     pub(crate) fn wants_write(&self) -> bool {
         #[cfg(feature = "tls-rustls")]
         if let Some(tls) = &self.tls {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use distlock_runtime::LockManager;
-use distlock_runtime::verification::{SimulatedLink, Timestamp, Timing};
+use distlock_runtime::verification::{self, SimulatedLink, Timestamp, Timing};
 
 /// The settings of a manager that a plan chooses.
 #[derive(Clone, Debug)]
@@ -19,7 +19,7 @@ pub(crate) struct Settings {
 pub(crate) fn start(settings: Settings) -> (SimulatedLink, LockManager) {
     let Settings { inbox, ttl, max_handoffs, data_loss_grace } = settings;
     let timing = Timing { data_loss_grace, ..Timing::default() };
-    SimulatedLink::new(&timing, inbox, ttl, max_handoffs)
+    verification::simulated(&timing, inbox, ttl, max_handoffs)
 }
 
 /// Whether a release is pending and nothing is scheduled for it.

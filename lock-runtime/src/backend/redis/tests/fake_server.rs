@@ -14,7 +14,7 @@ use std::time::Duration;
 use testkit::eventually;
 
 use crate::api::manager::LockManager;
-use crate::backend::redis::tests::fake_server::server::{Mood, Server};
+use crate::backend::redis::tests::fake_server::server::{FakeServer, Mood};
 use crate::error::LockError;
 use crate::wire::tests::config;
 
@@ -37,7 +37,7 @@ fn count_panics() {
     });
 }
 
-fn manager(server: &Server) -> LockManager {
+fn manager(server: &FakeServer) -> LockManager {
     LockManager::connect(&server.url()).expect("a URL")
 }
 
@@ -71,7 +71,7 @@ fn acquire_from_threads(locks: &LockManager) -> Vec<u64> {
 }
 
 /// The manager has come through: it gets its lock as soon as the server is one.
-fn check_alive(locks: &LockManager, server: &Server) {
+fn check_alive(locks: &LockManager, server: &FakeServer) {
     server.set(Mood::Honest);
     eventually(Duration::from_secs(10), "the manager gets a lock again", || {
         let request = locks.mutex("later").wait(Duration::from_millis(200));
@@ -86,7 +86,7 @@ fn check_alive(locks: &LockManager, server: &Server) {
 fn a_server_that_grants_nothing_gives_no_lock_whatever_else_it_replies() {
     count_panics();
     for seed in 0..config(SERVERS).cases {
-        let server = Server::start(seed, Mood::Mute);
+        let server = FakeServer::start(seed, Mood::Mute);
         let locks = manager(&server);
         assert_eq!(acquire_from_threads(&locks), [0_u64; 0], "seed {seed}");
         assert!(server.calls() > CALLS, "seed {seed}: only {} calls", server.calls());
@@ -98,7 +98,7 @@ fn a_server_that_grants_nothing_gives_no_lock_whatever_else_it_replies() {
 fn a_server_that_says_anything_gives_no_token_that_it_has_not_said() {
     count_panics();
     for seed in 0..config(SERVERS).cases {
-        let server = Server::start(seed, Mood::Talkative);
+        let server = FakeServer::start(seed, Mood::Talkative);
         let locks = Arc::new(manager(&server));
         for token in acquire_from_threads(&locks) {
             assert!(server.has_said(token), "seed {seed}: nobody said {token}");

@@ -203,7 +203,8 @@ proptest! {
         prop_assert!(granted <= ints, "{granted} grants out of {ints} numbers");
         answered.extend(pipe.into_unanswered());
         answered.sort_unstable();
-        prop_assert_eq!(answered, Vec::from_iter(0..count), "one reply for each");
+        let once_each: Vec<_> = (0..count).collect();
+        prop_assert_eq!(answered, once_each);
     }
 }
 

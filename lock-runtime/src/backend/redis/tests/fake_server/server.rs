@@ -37,7 +37,7 @@ const NOISE: [&str; 9] = [
 ];
 
 /// Something that listens where a server is thought to be.
-pub(crate) struct Server {
+pub(crate) struct FakeServer {
     state: Arc<State>,
     port: u16,
 }
@@ -62,7 +62,7 @@ enum Said {
     LastWords(&'static [u8]),
 }
 
-impl Server {
+impl FakeServer {
     pub(crate) fn start(seed: u32, mood: Mood) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("bound").port();
@@ -107,7 +107,7 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for FakeServer {
     fn drop(&mut self) {
         self.state.stopped.store(true, Ordering::Relaxed);
         // Wakes the listener.
