@@ -4,6 +4,9 @@
 //! returns. What a busy link has left to its reader, a hook writes that runs at exit: after `main`
 //! has returned or panicked, and in `std::process::exit`. It also gives up leases that linger.
 
+#[cfg(test)]
+mod tests;
+
 use std::panic::catch_unwind;
 use std::sync::{Arc, Mutex, Once, PoisonError, Weak};
 use std::thread;
@@ -44,7 +47,10 @@ fn flush_all() {
             Err(_) => thread::yield_now(),
         }
     };
-    let links: Vec<_> = links.iter().filter_map(Weak::upgrade).collect();
+    flush(&links.iter().filter_map(Weak::upgrade).collect::<Vec<_>>(), end);
+}
+
+fn flush(links: &[Arc<Link>], end: Instant) {
     let links = || links.iter().filter(|link| !link.is_forked());
     for link in links() {
         let queues = link.locked(|state, _| state.router().queues()).unwrap_or_default();

@@ -5,6 +5,9 @@
 //! [`Effect`], because it locks a queue, wakes a waker or runs code of users. The link lets go of
 //! its mutex before it carries effects out.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashMap};
 use std::mem;
 use std::sync::{Arc, Weak};

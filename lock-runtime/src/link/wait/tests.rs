@@ -1,9 +1,11 @@
 //! Blocking without a link.
 
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
+use tokio::task::coop::{consume_budget, has_budget_remaining};
 
 use crate::link::wait::block_on;
 
@@ -30,4 +32,23 @@ fn a_wake_up_of_an_earlier_wait_does_not_end_a_later_one_early() {
     });
     assert!(block_on(receiver).is_ok());
     assert!(start.elapsed() >= Duration::from_millis(20));
+}
+
+#[test]
+fn an_answer_is_received_in_a_task_without_budget() {
+    let (done, ended) = mpsc::channel();
+    // Left alone if it hangs.
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let task = runtime.spawn(async move {
+            while has_budget_remaining() {
+                consume_budget().await;
+            }
+            let (sender, receiver) = oneshot::channel();
+            sender.send(7).expect("it waits");
+            block_on(receiver)
+        });
+        let _ = done.send(runtime.block_on(task).expect("no panic"));
+    });
+    assert_eq!(ended.recv_timeout(Duration::from_secs(20)), Ok(Ok(7)));
 }

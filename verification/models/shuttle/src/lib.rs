@@ -8,18 +8,16 @@
 //! [shuttle]: https://docs.rs/shuttle
 //!
 //! What runs is the runtime's own code: the queue of a key with its channels, the lease, the owner
-//! chain with its mutex of siblings and its scopes, the mailbox, the flush at exit, and `block_on`.
-//! What is modelled: the event loop of the I/O thread with the server behind it
-//! (`io_thread::server`), which grants the lock to one request at a time and injects failures,
-//! losses, renewals, other waiters, alarms and time; the clock; and the request ids.
+//! chain with its mutex of siblings and its scopes, and `block_on`. What is modelled: the link with
+//! the server behind it (`server`), which grants the lock to one request at a time and injects
+//! failures, losses, renewals, other waiters, timers and time; the clock; and the request ids.
 //!
 //! What these models do not cover:
 //!
 //! - Memory orderings: shuttle's atomics are sequentially consistent. The loom models run the lease
 //!   and the mutex of siblings under all orderings.
 //! - The insides of `Arc` and of tokio's channels and `Notify`: each of their calls is one step.
-//! - The protocol and the wire format, which belong to one thread: the simulation runs them.
-//! - Time limits: the flush at exit waits until it is answered.
+//! - The protocol and the wire format: the simulation runs them.
 //!
 //! Cargo has to run in this folder, because `verification/models/.cargo/config.toml` sets the cfg:
 //!
@@ -62,7 +60,7 @@ compile_error!(
 mod counting_backend;
 mod environment;
 mod explore;
-mod io_thread;
 pub mod model;
 mod process;
 mod section_checker;
+mod server;

@@ -1,20 +1,20 @@
-//! A process: threads that acquire one key, their queue, and the I/O thread.
+//! A process: threads that acquire one key, their queue, and the server.
 
 use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
 use distlock_runtime::verification::{
-    AcquireOutcome, AcquireParams, CallSite, Lease, LeaseTerms, Mailbox, ProcessInfo, QueueContext,
-    QueueTable, ReleaseOutcome, Section,
+    AcquireOutcome, AcquireParams, CallSite, IoHandle, Lease, LeaseTerms, ProcessInfo,
+    QueueContext, QueueTable, ReleaseOutcome, Section,
 };
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::thread;
 
 use crate::environment;
 use crate::explore::block_on;
-use crate::io_thread::{Event, RequestLog, Server, flush};
 use crate::section_checker::SectionChecker;
+use crate::server::{Event, Mailbox, RequestLog, Server};
 
 const TTL: Duration = Duration::from_secs(30);
 /// Fewer handoffs than a range has tokens, so that both limits are reached.
@@ -24,7 +24,7 @@ const MANAGER: u64 = 1;
 /// What its threads share.
 pub(crate) struct Process {
     queues: QueueTable,
-    mailbox: Mailbox,
+    mailbox: Arc<Mailbox>,
     key: Arc<str>,
     checker: SectionChecker,
 }
@@ -38,12 +38,11 @@ impl Process {
         let requests = Arc::default();
         let (process, server) = Self::start(&requests, events);
         process.run_all(callers);
-        // The exit waits until the I/O thread has done what was posted to it.
-        process.run_all(&[|process| flush(&process.mailbox)]);
+        let _ = block_on(process.mailbox.flush());
         requests.check_no_queue_left();
         requests.check_releases();
         drop(process);
-        server.join().expect("the I/O thread ends");
+        server.join().expect("the server ends");
     }
 
     /// The same, but the manager is shut down meanwhile.
@@ -51,7 +50,7 @@ impl Process {
         let requests = Arc::default();
         let (process, server) = Self::start(&requests, events);
         process.run_all(callers);
-        server.join().expect("the I/O thread ends");
+        server.join().expect("the server ends");
         requests.check_no_queue_left();
     }
 
@@ -64,7 +63,7 @@ impl Process {
         let queues = QueueTable::new(QueueContext {
             max_handoffs: MAX_HANDOFFS,
             process,
-            io: mailbox.io_handle(),
+            io: Arc::clone(&mailbox) as Arc<dyn IoHandle>,
         });
         let checker = SectionChecker::new(Arc::clone(requests));
         (Arc::new(Self { queues, mailbox, key: "key".into(), checker }), server)
@@ -122,7 +121,7 @@ impl Process {
     pub(crate) fn leave_confirmed(&self, section: Section) {
         self.checker.leave(section.lease());
         for (lease, answer) in section.end_confirmed() {
-            let held = block_on(answer).expect("the I/O thread answers");
+            let held = block_on(answer).expect("the server answers");
             let lost = self.checker.requests().loss_is_pending(lease.request_id());
             let expected = if lost { ReleaseOutcome::NotHeld } else { ReleaseOutcome::Held };
             assert_eq!(held, expected, "whether it was held to the end");
@@ -130,7 +129,7 @@ impl Process {
     }
 
     pub(crate) fn shut_down(&self) {
-        drop(self.mailbox.shutdown());
+        self.mailbox.shut_down();
     }
 }
 

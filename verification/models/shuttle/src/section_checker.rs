@@ -6,7 +6,7 @@ use distlock_runtime::Fence;
 use distlock_runtime::verification::{Lease, fence};
 
 use crate::environment;
-use crate::io_thread::RequestLog;
+use crate::server::RequestLog;
 
 /// The sections of one key. It uses a mutex of the standard library, on which no schedule depends:
 /// nothing waits while it is locked.

@@ -44,11 +44,9 @@ models! {
     loss:
         a_waiting_body_ends_when_its_hold_is_lost;
     block_on:
-        a_blocked_thread_is_woken_by_the_answer
-        a_thread_that_spins_first_is_woken_by_the_answer;
+        a_blocked_thread_is_woken_by_the_answer;
     grant_channel:
         a_sent_answer_is_received
         dropping_the_sender_wakes_the_receiver
-        a_nudge_loses_no_answer
         an_answer_to_a_closing_receiver_is_returned_or_dropped;
 }

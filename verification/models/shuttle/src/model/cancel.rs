@@ -4,8 +4,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use crate::explore::explore;
-use crate::io_thread::Event;
 use crate::process::{Process, params, yield_randomly};
+use crate::server::Event;
 
 const EVENTS: &[Event] = &[Event::Fail, Event::Lose, Event::Contend];
 

@@ -9,8 +9,8 @@ use distlock_runtime::verification::{TaskId, current};
 
 use crate::environment;
 use crate::explore::{block_on, explore};
-use crate::io_thread::Event;
 use crate::process::{Process, params};
+use crate::server::Event;
 
 const EVENTS: &[Event] = &[Event::Extend, Event::Contend, Event::Lose];
 const FOREIGN_TASK: TaskId = 7;

@@ -27,19 +27,6 @@ pub fn dropping_the_sender_wakes_the_receiver() {
     });
 }
 
-/// A nudge wakes the receiver early and loses no answer.
-pub fn a_nudge_loses_no_answer() {
-    explore_all(|| {
-        let (grant_sender, receiver) = grant_channel();
-        let nudge = grant_sender.nudge();
-        let rings = thread::spawn(move || nudge.wake_early());
-        let sends = thread::spawn(move || grant_sender.send(7));
-        assert_eq!(block_on(receiver), Some(7));
-        rings.join().expect("it rings");
-        assert_eq!(sends.join().expect("it sends"), Ok(()));
-    });
-}
-
 /// An answer sent to a closing receiver is returned to the sender or dropped, exactly once.
 pub fn an_answer_to_a_closing_receiver_is_returned_or_dropped() {
     explore_all(|| {

@@ -1,8 +1,8 @@
 //! A hold that lingers with no section: reused, reclaimed, lost, expired.
 
 use crate::explore::explore;
-use crate::io_thread::Event;
 use crate::process::{Process, lingering, params, yield_randomly};
+use crate::server::Event;
 
 const EVENTS: &[Event] =
     &[Event::ReclaimIdle, Event::Contend, Event::Lose, Event::FireTimer, Event::PassTime];

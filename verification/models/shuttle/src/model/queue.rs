@@ -3,8 +3,8 @@
 use std::future::poll_fn;
 
 use crate::explore::{block_on, explore};
-use crate::io_thread::Event;
 use crate::process::{Process, params, yield_randomly};
+use crate::server::Event;
 
 const EVENTS: &[Event] =
     &[Event::Fail, Event::Lose, Event::Contend, Event::Extend, Event::PassTime];

@@ -1,9 +1,9 @@
-//! A release on the thread of a caller races with notifications of the I/O thread about the same
+//! A release on the thread of a caller races with notifications of the server about the same
 //! hold.
 
 use crate::explore::explore;
-use crate::io_thread::Event;
 use crate::process::{Process, params};
+use crate::server::Event;
 
 const EVENTS: &[Event] = &[Event::Extend, Event::Extend, Event::Lose, Event::Contend];
 

@@ -6,8 +6,8 @@ use distlock_runtime::verification::{Lease, LeaseRef};
 use shuttle::thread;
 
 use crate::explore::explore;
-use crate::io_thread::Event;
 use crate::process::{Process, params};
+use crate::server::Event;
 
 const EVENTS: &[Event] = &[Event::Extend, Event::Contend, Event::Lose];
 

@@ -1,22 +1,28 @@
-//! A model of the I/O thread and its server: it grants the lock to one request at a time and
-//! injects events.
+//! A model of the link and its server behind the queues of a process: it grants the lock to one
+//! request at a time and injects events.
+
+mod mailbox;
+mod request_log;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use distlock_runtime::verification::{
-    Failure, FenceRange, Grant, KeyQueue, Loss, Mailbox, Message, PendingGrant, ReleaseOutcome,
-    RequestId, RequestParams, TimerTarget, Timestamp, fence,
+    Failure, FenceRange, Grant, KeyQueue, Loss, PendingGrant, ReleaseOutcome, RequestId,
+    RequestParams, Timestamp, fence,
 };
 use shuttle::rand::{Rng, thread_rng};
-use shuttle::sync::mpsc::SyncSender;
 use shuttle::thread::{self, JoinHandle};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::oneshot;
 
-use super::request_log::{Fate, RequestLog};
 use crate::environment;
 use crate::explore::block_on;
+pub(crate) use mailbox::Mailbox;
+use mailbox::Message;
+use request_log::Fate;
+pub(crate) use request_log::RequestLog;
 
 /// What can happen to requests and holds.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +62,7 @@ pub(crate) struct Server {
     next_fails: bool,
     grants: Vec<PendingGrant>,
     timers: BTreeMap<(Timestamp, u64), Weak<KeyQueue>>,
-    flushes: Vec<SyncSender<()>>,
+    flushes: Vec<oneshot::Sender<()>>,
     stopping: bool,
 }
 
@@ -65,7 +71,7 @@ impl Server {
     pub(crate) fn start(
         requests: Arc<RequestLog>,
         events: &'static [Event],
-    ) -> (Mailbox, JoinHandle<()>) {
+    ) -> (Arc<Mailbox>, JoinHandle<()>) {
         let (sender, messages) = unbounded_channel();
         let thread = thread::spawn(move || {
             Self::new(messages, requests, events).run();
@@ -95,7 +101,7 @@ impl Server {
         }
     }
 
-    /// As the event loop of the runtime: receive all messages, act on them, deliver, sleep.
+    /// Receives all messages, acts on them, delivers, sleeps.
     fn run(mut self) {
         loop {
             let mut busy = false;
@@ -126,7 +132,7 @@ impl Server {
         match message {
             Message::Acquire(_, _, queue) if self.stopping => queue.close(Loss::Shutdown),
             Message::Acquire(request, replaces, queue) => {
-                self.ask(*request, replaces, queue);
+                self.ask(request, replaces, queue);
             }
             Message::Release(id) => {
                 self.end(id);
@@ -136,7 +142,7 @@ impl Server {
                 let _ =
                     slot.send(if held { ReleaseOutcome::Held } else { ReleaseOutcome::NotHeld });
             }
-            Message::SetTimer(at, number, TimerTarget::Queue(queue)) => {
+            Message::SetTimer(at, number, queue) => {
                 self.timers.insert((at, number), queue);
             }
             Message::CancelTimer(at, number) => {
@@ -146,13 +152,8 @@ impl Server {
                 self.release_idle();
                 self.flushes.push(done);
             }
-            Message::Shutdown(done) => {
-                self.shut_down();
-                drop(done);
-            }
-            Message::ResetMaxHold(..) | Message::EnsureTtl(..) | Message::Renew(..) => {}
+            Message::Shutdown => self.shut_down(),
             Message::RunCallback(callback) => callback(),
-            _ => unreachable!("no model sends this"),
         }
     }
 
@@ -267,7 +268,7 @@ impl Server {
 
     fn answer_flushes(&mut self) {
         for done in self.flushes.drain(..) {
-            let _ = done.try_send(());
+            let _ = done.send(());
         }
     }
 

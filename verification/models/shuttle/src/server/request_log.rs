@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use distlock_runtime::verification::{KeyQueue, RequestId, Timestamp};
 
-/// Written by the model of the I/O thread and read by callers. It uses a mutex of the standard
+/// Written by the model of the server and read by callers. It uses a mutex of the standard
 /// library, on which no schedule depends: nothing waits while it is locked.
 #[derive(Default)]
 pub(crate) struct RequestLog(Mutex<Records>);
