@@ -20,8 +20,8 @@ use crate::local::lease::{Answer, Callback};
 use crate::protocol::Protocol;
 use crate::protocol::request::{ReleaseOutcome, RequestParams};
 use crate::protocol::timing::Timing;
-use crate::types::environment::atomic::{AtomicBool, AtomicU8};
-use crate::types::environment::{Mutex, process_id};
+use crate::types::environment::atomic::AtomicU8;
+use crate::types::environment::{ForkGuard, Mutex};
 use crate::types::request_id::RequestId;
 use crate::types::time::{self, Timestamp};
 use crate::user_code::{self, Delegated};
@@ -71,8 +71,7 @@ impl LinkHandle {
         let (keeper_signal, stop) = (Arc::new(Signal::new()?), Signal::new()?);
         let protocol = Protocol::new(time::now(), timing, inbox.clone(), default_ttl);
         let link = Link {
-            process: process_id(),
-            forked: AtomicBool::new(false),
+            fork_guard: ForkGuard::new(),
             status: AtomicU8::new(OPEN),
             state: Mutex::new(LinkState::new(Router::new(protocol), inbox)),
             keeper_signal,

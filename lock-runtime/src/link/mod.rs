@@ -42,8 +42,8 @@ use crate::link::state::LinkState;
 use crate::local::key_queue::{KeyQueue, Reclaim};
 use crate::local::queue::TickReport;
 use crate::protocol::request::{Failure, Loss};
-use crate::types::environment::atomic::{AtomicBool, AtomicU8, Ordering};
-use crate::types::environment::{Mutex, MutexGuard, process_id};
+use crate::types::environment::atomic::{AtomicU8, Ordering};
+use crate::types::environment::{ForkGuard, Mutex, MutexGuard};
 use crate::types::request_id::RequestId;
 use crate::types::time::{self, Timestamp};
 use crate::user_code::{self, Delegated};
@@ -55,10 +55,8 @@ const CLOSED: u8 = 1;
 const PANICKED: u8 = 2;
 
 pub(crate) struct Link {
-    /// The process id. A fork has neither the keeper nor the right to use the socket.
-    process: u32,
-    /// That was noticed; asking for the process id is a system call.
-    forked: AtomicBool,
+    /// A fork has neither the keeper nor the right to use the socket.
+    fork_guard: ForkGuard,
     status: AtomicU8,
     state: Mutex<LinkState>,
     /// Ends the sleep of the keeper.
@@ -96,7 +94,6 @@ impl Link {
     /// Asks for something that the next [`Self::run`] sends. May be called with a queue locked.
     pub(crate) fn stage<R>(&self, ask: impl FnOnce(&mut Router, Timestamp) -> R) -> Option<R> {
         if self.is_forked() {
-            self.forked.store(true, Ordering::Relaxed);
             return None;
         }
         self.locked(|state, now| state.ask(now, ask))
@@ -105,7 +102,7 @@ impl Link {
     /// After [`Self::stage`]: sends what is not left to the reader, carries out effects, and wakes
     /// the keeper if it is needed.
     pub(crate) fn run(&self) {
-        if self.forked.load(Ordering::Relaxed) {
+        if self.is_forked() {
             return;
         }
         self.locked_then_effects(LinkState::flush_unless_batched);
@@ -113,7 +110,7 @@ impl Link {
 
     /// Whether this process is a fork of the one that the link belongs to.
     pub(crate) fn is_forked(&self) -> bool {
-        process_id() != self.process
+        self.fork_guard.is_forked()
     }
 
     pub(crate) fn has_panicked(&self) -> bool {

@@ -4,15 +4,15 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
-/// A random 128-bit id of one request. Its owner alone can renew and release what was granted to
-/// it.
+/// The 128-bit id of one request, unique by chance: it is one of a sequence that starts at random.
+/// Its owner alone can renew and release what was granted to it.
 ///
 /// Bytes, because the alignment of a `u128` makes tables larger.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RequestId([u8; 16]);
 
 impl RequestId {
-    /// From random bits that the caller provides: a v4 UUID in the library, a seed in simulations.
+    /// From bits that the caller provides, spread as random ones are.
     #[must_use]
     pub const fn from_bits(bits: u128) -> Self {
         Self(bits.to_be_bytes())
@@ -22,7 +22,7 @@ impl RequestId {
         u128::from_be_bytes(self.0)
     }
 
-    /// Some of the random bits, as a number in `0..256`: spreads the renewals of many holds.
+    /// Some of the bits, as a number in `0..256`: spreads the renewals of many holds.
     #[must_use]
     pub const fn jitter(self) -> u8 {
         self.0[0]
@@ -46,7 +46,7 @@ impl Hash for RequestId {
 /// By request id.
 pub type RequestMap<V> = HashMap<RequestId, V, BuildHasherDefault<IdentityHasher>>;
 
-/// Uses the bits of a request id as the hash: they are random already.
+/// Uses the bits of a request id as the hash: they are spread already.
 #[derive(Debug, Default)]
 pub struct IdentityHasher(u64);
 
