@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The gate: format, lints, tests, documentation, packages and examples. Installs redis-server if it
-# is missing. Needs a Rust toolchain (rustup's default profile).
+# The gate: format, lints, tests, documentation, packages and examples. Installs redis-server, and
+# strace on Linux, if they are missing. Needs a Rust toolchain (rustup's default profile).
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -17,14 +17,14 @@ as_root() {
   fi
 }
 
-install_redis() {
+# A package by its name for apt, and its name for the others.
+install_package() {
   if command -v apt-get >/dev/null; then
-    as_root apt-get update &&
-      as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y redis-server
-  elif command -v dnf >/dev/null; then as_root dnf install -y redis
-  elif command -v apk >/dev/null; then as_root apk add redis
-  elif command -v pacman >/dev/null; then as_root pacman -S --noconfirm redis
-  elif command -v brew >/dev/null; then brew install redis
+    as_root apt-get update && as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y "$1"
+  elif command -v dnf >/dev/null; then as_root dnf install -y "$2"
+  elif command -v apk >/dev/null; then as_root apk add "$2"
+  elif command -v pacman >/dev/null; then as_root pacman -S --noconfirm "$2"
+  elif command -v brew >/dev/null; then brew install "$2"
   else return 1
   fi
 }
@@ -48,12 +48,18 @@ fail() { echo "$*" >&2; exit 1; }
 command -v cargo >/dev/null || fail "cargo is missing: install Rust from https://rustup.rs"
 if ! command -v redis-server >/dev/null; then
   say "installing redis-server"
-  install_redis >/dev/null || true
+  install_package redis-server redis >/dev/null || true
   command -v redis-server >/dev/null ||
     fail "redis-server could not be installed: put version 6.2 or later, or valkey-server under" \
       "that name, on the PATH"
 fi
 redis-server --version
+if [ "$(uname)" = Linux ] && ! command -v strace >/dev/null; then
+  say "installing strace"
+  install_package strace strace >/dev/null || true
+  command -v strace >/dev/null ||
+    fail "strace could not be installed: put it on the PATH, it counts system calls for a test"
+fi
 
 say "format"
 cargo fmt --all --check

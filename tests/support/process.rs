@@ -28,9 +28,14 @@ pub struct Process(Option<Child>);
 impl Process {
     /// Starts this binary with `test` alone, which finds its [`orders`].
     pub fn start<F: Fn()>(_test: F, url: &str, name: &str) -> Self {
-        let path = type_name::<F>();
-        let (_, path) = path.split_once("::").expect("a test's path begins with its crate");
-        Self::start_with(&["--exact", path, "--nocapture"], url, name)
+        Self::start_with(&["--exact", path::<F>(), "--nocapture"], url, name)
+    }
+
+    /// As [`Self::start`], as an argument of another program.
+    pub fn start_under<F: Fn()>(mut program: Command, _test: F, url: &str, name: &str) -> Self {
+        program.arg(env::current_exe().expect("a running program has a path"));
+        program.args(["--exact", path::<F>(), "--nocapture"]).env(URL, url).env(NAME, name);
+        Self::spawn(program)
     }
 
     /// Starts this binary with arguments for libtest.
@@ -130,6 +135,12 @@ impl Drop for Process {
             let _ = child.wait();
         }
     }
+}
+
+/// The path of a test within its binary.
+fn path<F>() -> &'static str {
+    let (_, path) = type_name::<F>().split_once("::").expect("a test's path begins with its crate");
+    path
 }
 
 /// The path of this program.

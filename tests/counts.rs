@@ -1,0 +1,472 @@
+//! What an uncontended acquire and release, and a handoff between processes, may cost at most:
+//! system calls, wake-ups, allocations, and bytes on the wire.
+//!
+//! The counts are those of a child process between two marks that it prints. Each case runs twice:
+//! under `strace`, which counts system calls, and without it, as it changes how often threads
+//! sleep. What belongs to the background thread of the manager is counted for itself, because that
+//! depends on time and not on the number of pairs.
+#![cfg(target_os = "linux")]
+
+mod support;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use distlock::LockManager;
+use redis::Connection;
+use testkit::RedisServer;
+
+use crate::support::process::{Process, orders};
+use crate::support::server;
+
+const BEGIN: &str = "counted from here";
+const END: &str = "counted to here";
+
+/// Pairs before the first mark: the connection is open, and buffers and tables have their sizes.
+const WARM: u32 = 200;
+const PAIRS: u32 = 2_000;
+
+/// The handoffs to each of the two processes, and before the first mark.
+const TURNS: u32 = 200;
+const WARM_TURNS: u32 = 20;
+/// Long enough for the other process to queue, short enough that a hold needs no renewal.
+const HELD: Duration = Duration::from_millis(4);
+
+/// The most that one pair, or one handoff, may cost.
+struct Budget {
+    /// By name, on the threads of the caller. Others must not occur.
+    system_calls: &'static [(&'static str, f64)],
+    /// Voluntary context switches of the threads of the caller.
+    wake_ups: f64,
+    /// Of all threads.
+    allocations: f64,
+    allocated_bytes: f64,
+    /// What the server receives and sends.
+    sent: f64,
+    received: f64,
+    /// Of the manager's thread. They depend on the time that a pair takes: the thread looks every
+    /// few milliseconds while the lock is in use. One that had to be woken for each pair would take
+    /// at least one wake-up and two system calls for it.
+    background_wake_ups: f64,
+    background_calls: f64,
+}
+
+/// How often a system call, a wake-up or an allocation more may occur for each pair: a contended
+/// mutex, a timer, a growing table, a machine with other work.
+const ALLOWANCE: f64 = 0.3;
+/// The same for bytes.
+const BYTES_ALLOWANCE: f64 = 1.02;
+
+/// A cost that has crept up exceeds the budget in each of these.
+const ATTEMPTS: u32 = 4;
+
+// One test at a time: they measure.
+static MACHINE: Mutex<()> = Mutex::new(());
+
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+static ALLOCATED: AtomicU64 = AtomicU64::new(0);
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[allow(unsafe_code, reason = "an allocator is unsafe to implement; this one counts and passes on")]
+// SAFETY: `System` does the work.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size());
+        // SAFETY: as for the caller.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: as for the caller.
+        unsafe { System.dealloc(block, layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count(size);
+        // SAFETY: as for the caller.
+        unsafe { System.realloc(block, layout, size) }
+    }
+}
+
+fn count(bytes: usize) {
+    ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+    ALLOCATED.fetch_add(bytes as u64, Ordering::Relaxed);
+}
+
+#[test]
+fn a_pair_of_a_thread_stays_within_its_budget() {
+    if let Some(orders) = orders() {
+        let locks = LockManager::connect(&orders.url).expect("the url is well formed");
+        let pairs = |count| (0..count).for_each(|_| pair(&locks));
+        pairs(WARM);
+        let counted = Counted::begin(&orders.url);
+        pairs(PAIRS);
+        return counted.end();
+    }
+    let budget = Budget {
+        system_calls: &[
+            ("getpid", 4.0),
+            ("getrandom", 1.0),
+            ("sendto", 2.0),
+            ("recvfrom", 1.0),
+            ("ppoll", 1.0),
+        ],
+        wake_ups: 1.0,
+        allocations: 28.0,
+        allocated_bytes: 8200.0,
+        sent: 526.0,
+        received: 23.0,
+        background_wake_ups: 0.5,
+        background_calls: 1.0,
+    };
+    check("thread", &budget, PAIRS, alone(a_pair_of_a_thread_stays_within_its_budget));
+}
+
+#[test]
+fn a_pair_of_a_task_of_a_current_thread_runtime_stays_within_its_budget() {
+    if let Some(orders) = orders() {
+        return in_task(&orders.url, tokio::runtime::Builder::new_current_thread());
+    }
+    let budget = Budget {
+        system_calls: &[
+            ("getpid", 4.0),
+            ("getrandom", 1.0),
+            ("sendto", 2.0),
+            ("recvfrom", 1.0),
+            ("epoll_ctl", 2.0),
+            ("epoll_wait", 1.0),
+            // Tokio checks the socket in debug builds.
+            ("fcntl", 1.0),
+        ],
+        wake_ups: 1.0,
+        allocations: 31.0,
+        allocated_bytes: 8500.0,
+        sent: 526.0,
+        received: 23.0,
+        background_wake_ups: 0.5,
+        background_calls: 1.0,
+    };
+    let test = a_pair_of_a_task_of_a_current_thread_runtime_stays_within_its_budget;
+    check("task, current-thread", &budget, PAIRS, alone(test));
+}
+
+#[test]
+fn a_pair_of_a_task_of_a_multi_thread_runtime_stays_within_its_budget() {
+    if let Some(orders) = orders() {
+        return in_task(&orders.url, tokio::runtime::Builder::new_multi_thread());
+    }
+    let budget = Budget {
+        system_calls: &[
+            ("getpid", 4.0),
+            ("getrandom", 1.0),
+            ("sendto", 2.0),
+            ("recvfrom", 1.0),
+            ("epoll_ctl", 2.0),
+            ("epoll_wait", 1.0),
+            ("fcntl", 1.0),
+        ],
+        wake_ups: 1.0,
+        allocations: 31.0,
+        allocated_bytes: 8500.0,
+        sent: 526.0,
+        received: 23.0,
+        background_wake_ups: 0.5,
+        background_calls: 1.0,
+    };
+    let test = a_pair_of_a_task_of_a_multi_thread_runtime_stays_within_its_budget;
+    check("task, multi-thread", &budget, PAIRS, alone(test));
+}
+
+/// Two processes in turns. Each acquires while the other holds the lock, and sleeps until it is
+/// granted.
+#[test]
+fn a_handoff_between_two_processes_stays_within_its_budget() {
+    if let Some(orders) = orders() {
+        return take_turns(&orders.url);
+    }
+    let budget = Budget {
+        system_calls: &[
+            ("clock_nanosleep", 1.0),
+            // The manager is told to read, and mutexes that its thread has.
+            ("futex", 0.5),
+            ("write", 0.5),
+            ("getpid", 4.0),
+            ("getrandom", 1.0),
+            ("ppoll", 2.0),
+            ("recvfrom", 2.0),
+            ("sendto", 2.0),
+        ],
+        wake_ups: 3.0,
+        allocations: 42.0,
+        allocated_bytes: 9600.0,
+        sent: 1053.0,
+        received: 723.0,
+        background_wake_ups: 4.0,
+        background_calls: 5.0,
+    };
+    let test = a_handoff_between_two_processes_stays_within_its_budget;
+    check("handoff", &budget, TURNS, |traced| {
+        let server = server();
+        let other = Process::start(test, &server.url(), "other");
+        let run = Run::of(traced, &server, test);
+        other.finish();
+        run
+    });
+}
+
+fn pair(locks: &LockManager) {
+    locks.mutex("counted").acquire_blocking().expect("it is free").release_blocking().unwrap();
+}
+
+fn in_task(url: &str, mut runtime: tokio::runtime::Builder) {
+    let runtime = runtime.enable_all().build().expect("a runtime");
+    let url = url.to_owned();
+    let task = runtime.spawn(async move {
+        let locks = LockManager::connect(&url).expect("the url is well formed");
+        let pairs = async |count| {
+            for _ in 0..count {
+                drop(locks.mutex("counted").acquire().await.expect("it is free"));
+            }
+        };
+        pairs(WARM).await;
+        let counted = Counted::begin(&url);
+        pairs(PAIRS).await;
+        counted.end();
+    });
+    runtime.block_on(task).expect("it does not panic");
+}
+
+fn take_turns(url: &str) {
+    let locks = LockManager::connect(url).expect("the url is well formed");
+    let mut redis = connection(url);
+    let turn = || {
+        let guard = locks.mutex("counted").acquire_blocking().expect("it is granted");
+        thread::sleep(HELD);
+        drop(guard);
+    };
+    both(&mut redis, "begin", || thread::sleep(Duration::from_millis(1)));
+    (0..WARM_TURNS).for_each(|_| turn());
+    let counted = Counted::begin(url);
+    (0..TURNS).for_each(|_| turn());
+    counted.end();
+    // The other one needs somebody to take turns with.
+    both(&mut redis, "end", turn);
+}
+
+/// Until both processes have come here.
+fn both(redis: &mut Connection, place: &str, meanwhile: impl Fn()) {
+    redis::cmd("INCR").arg(place).exec(redis).expect("the server answers");
+    while redis::cmd("GET").arg(place).query::<u32>(redis).expect("the server answers") < 2 {
+        meanwhile();
+    }
+}
+
+fn connection(url: &str) -> Connection {
+    redis::Client::open(url).and_then(|client| client.get_connection()).expect("it connects")
+}
+
+/// In the child: what has been counted up to the first mark.
+struct Counted {
+    redis: Connection,
+    traffic: [u64; 2],
+    /// The traffic of reading the traffic.
+    reading: [u64; 2],
+    wake_ups: [u64; 2],
+    allocations: [u64; 2],
+}
+
+impl Counted {
+    fn begin(url: &str) -> Self {
+        let mut redis = connection(url);
+        let [first, _, last] = [(); 3].map(|()| traffic(&mut redis));
+        let reading = [0, 1].map(|way| (last[way] - first[way]) / 2);
+        for (id, name) in threads() {
+            println!("thread {id} {name}");
+        }
+        let wake_ups = wake_ups();
+        println!("{BEGIN}");
+        let allocations = allocations();
+        Self { redis, traffic: last, reading, wake_ups, allocations }
+    }
+
+    fn end(mut self) {
+        let allocations = allocations();
+        println!("{END}");
+        let wake_ups = wake_ups();
+        let traffic = traffic(&mut self.redis);
+        let traffic = [0, 1].map(|way| traffic[way] - self.traffic[way] - self.reading[way]);
+        let since = |now: [u64; 2], then: [u64; 2]| [now[0] - then[0], now[1] - then[1]];
+        let [own, background] = since(wake_ups, self.wake_ups);
+        let [allocations, bytes] = since(allocations, self.allocations);
+        println!("figure wake_ups {own}\nfigure background_wake_ups {background}");
+        println!("figure allocations {allocations}\nfigure allocated_bytes {bytes}");
+        println!("figure sent {}\nfigure received {}", traffic[0], traffic[1]);
+    }
+}
+
+fn allocations() -> [u64; 2] {
+    [ALLOCATIONS.load(Ordering::Relaxed), ALLOCATED.load(Ordering::Relaxed)]
+}
+
+/// What the server has received and sent.
+fn traffic(redis: &mut Connection) -> [u64; 2] {
+    let info: String = redis::cmd("INFO").arg("stats").query(redis).expect("the server answers");
+    ["total_net_input_bytes:", "total_net_output_bytes:"].map(|name| {
+        let bytes = info.lines().find_map(|line| line.strip_prefix(name));
+        bytes.and_then(|bytes| bytes.trim().parse().ok()).expect("INFO tells the traffic")
+    })
+}
+
+/// The threads of this process by their ids.
+fn threads() -> Vec<(String, String)> {
+    let tasks = fs::read_dir("/proc/self/task").expect("this is Linux").filter_map(Result::ok);
+    let thread = |task: fs::DirEntry| {
+        let name = fs::read_to_string(task.path().join("comm")).ok()?;
+        Some((task.file_name().into_string().ok()?, name.trim().to_owned()))
+    };
+    tasks.filter_map(thread).collect()
+}
+
+fn is_background(name: &str) -> bool {
+    name.starts_with("distlock")
+}
+
+/// Of the threads of the caller, and of those of the manager.
+fn wake_ups() -> [u64; 2] {
+    let mut sum = [0, 0];
+    for (id, name) in threads() {
+        let status = fs::read_to_string(Path::new("/proc/self/task").join(id).join("status"));
+        let status = status.unwrap_or_default();
+        let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        let count = count.and_then(|count| count.trim().parse::<u64>().ok()).unwrap_or(0);
+        sum[usize::from(is_background(&name))] += count;
+    }
+    sum
+}
+
+/// What a child has counted, and its system calls if it was traced.
+struct Run {
+    figures: BTreeMap<String, f64>,
+    calls: BTreeMap<String, f64>,
+    background_calls: BTreeMap<String, f64>,
+}
+
+/// Measures with a server of its own, again if the budget is exceeded: what other work of the
+/// machine adds is not the same each time.
+fn check(what: &str, budget: &Budget, count: u32, run: impl Fn(bool) -> Run) {
+    let _machine = MACHINE.lock();
+    for attempt in 1..=ATTEMPTS {
+        let above = budget.exceeded_by(what, count, &run(false), &run(true));
+        if above.is_empty() {
+            return;
+        }
+        assert!(attempt < ATTEMPTS, "{what}: {}", above.join("; "));
+    }
+}
+
+fn alone<F: Fn() + Copy>(test: F) -> impl Fn(bool) -> Run {
+    move |traced| Run::of(traced, &server(), test)
+}
+
+/// Tracing a child of one's own needs no privileges, but a container may forbid it.
+fn check_strace() {
+    let tried = Command::new("strace").args(["-o", "/dev/null", "true"]).output();
+    let advice = match tried {
+        Ok(tried) if tried.status.success() => return,
+        Ok(tried) => format!(
+            "strace cannot trace a child ({}); allow ptrace here, for example with \
+             --cap-add=SYS_PTRACE",
+            String::from_utf8_lossy(&tried.stderr).trim()
+        ),
+        Err(error) => format!("strace cannot be run ({error}); install the package strace"),
+    };
+    panic!("system calls are counted with strace: {advice}");
+}
+
+impl Run {
+    fn of<F: Fn()>(traced: bool, server: &RedisServer, test: F) -> Self {
+        if !traced {
+            return Self::read(&Process::start(test, &server.url(), "counted").finish(), "");
+        }
+        check_strace();
+        let folder = tempfile::tempdir().expect("a folder");
+        let log = folder.path().join("calls");
+        let mut strace = Command::new("strace");
+        strace.args(["-f", "-qq", "-o"]).arg(&log);
+        let child = Process::start_under(strace, test, &server.url(), "counted");
+        let printed = child.finish();
+        let calls = fs::read_to_string(&log).expect("strace writes it");
+        Self::read(&printed, &calls)
+    }
+
+    fn read(printed: &str, log: &str) -> Self {
+        let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let lines: Vec<_> = printed.lines().map(words).collect();
+        let named = |name: &'static str| {
+            let lines = lines.iter().filter(move |line| line[0] == name && line.len() == 3);
+            lines.map(|line| (line[1].clone(), line[2].clone()))
+        };
+        let figures =
+            named("figure").map(|(name, value)| (name, value.parse().expect("a number"))).collect();
+        let threads: BTreeMap<_, _> = named("thread").collect();
+        let mut run = Self { figures, calls: BTreeMap::new(), background_calls: BTreeMap::new() };
+        let since = log.lines().skip_while(|line| !line.contains(BEGIN)).skip(1);
+        for line in since.take_while(|line| !line.contains(END)) {
+            let (id, call) = line.trim_start().split_once(' ').expect("a thread and its call");
+            // The end of a call, and signals, begin with another character.
+            let Some((name, _)) = call.trim_start().split_once('(') else { continue };
+            if name.contains(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_') {
+                continue;
+            }
+            let is_background = threads.get(id).is_some_and(|name| is_background(name));
+            let calls = if is_background { &mut run.background_calls } else { &mut run.calls };
+            *calls.entry(name.to_owned()).or_default() += 1.0;
+        }
+        run
+    }
+}
+
+impl Budget {
+    /// Prints the figures, and returns those that are too high.
+    fn exceeded_by(&self, what: &str, count: u32, plain: &Run, traced: &Run) -> Vec<String> {
+        let mut above = Vec::new();
+        let mut compare = |name: &str, sum: f64, most: f64| {
+            let each = sum / f64::from(count);
+            println!("{what}: {each:.2} {name}");
+            if each > most {
+                above.push(format!("{each:.2} {name} where {most:.2} are allowed"));
+            }
+        };
+        for (name, &sum) in &traced.calls {
+            let known = self.system_calls.iter().find(|(known, _)| known == name);
+            let most = known.map_or(0.0, |(_, most)| *most) + ALLOWANCE;
+            compare(name, sum, most);
+        }
+        let background = traced.background_calls.values().sum();
+        compare("system calls of the manager's thread", background, self.background_calls);
+        let woken = "wake-ups of the manager's thread";
+        let counts = [
+            ("wake_ups", "wake-ups", self.wake_ups + ALLOWANCE),
+            ("background_wake_ups", woken, self.background_wake_ups),
+            ("allocations", "allocations", self.allocations + ALLOWANCE),
+            ("allocated_bytes", "bytes allocated", self.allocated_bytes * BYTES_ALLOWANCE),
+            ("sent", "bytes to the server", self.sent * BYTES_ALLOWANCE),
+            ("received", "bytes from the server", self.received * BYTES_ALLOWANCE),
+        ];
+        for (name, words, most) in counts {
+            compare(words, plain.figures[name], most);
+        }
+        above
+    }
+}
