@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::acquire::core::ManagerCore;
@@ -60,23 +60,31 @@ pub(super) async fn with_deadlock_detection<F: Future>(
     info: WaitInfo<'_>,
     wait: F,
 ) -> Result<F::Output, Box<LockError>> {
-    let mut wait = pin!(wait);
-    let mut watch = None;
-    poll_fn(|context| {
-        if let Poll::Ready(output) = wait.as_mut().poll(context) {
-            return Poll::Ready(Ok(output));
-        }
-        let Some(watch) = watch.get_or_insert_with(|| info.register()) else {
-            return Poll::Pending;
-        };
-        match Pin::new(watch).poll(context) {
-            Poll::Ready(Some(cycle)) => {
-                let waited = time::now().since(info.since);
-                Poll::Ready(Err(Box::new(LockError::deadlock(info.key, waited, cycle))))
-            }
-            // After a shutdown the wait itself ends too.
-            Poll::Ready(None) | Poll::Pending => Poll::Pending,
-        }
+    let (mut wait, mut watch) = (pin!(wait), None);
+    poll_fn(|context| match wait.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Ok(output)),
+        Poll::Pending => poll_deadlock(&info, &mut watch, context).map(Err),
     })
     .await
+}
+
+/// The deadlock that a pending wait is part of. `watch` is `None` before the first call; most waits
+/// have none, so it is boxed.
+pub(super) fn poll_deadlock(
+    info: &WaitInfo<'_>,
+    watch: &mut Option<Box<DeadlockWatch>>,
+    context: &mut Context<'_>,
+) -> Poll<Box<LockError>> {
+    if watch.is_none() {
+        *watch = info.register().map(Box::new);
+    }
+    let Some(watch) = watch else { return Poll::Pending };
+    match Pin::new(&mut **watch).poll(context) {
+        Poll::Ready(Some(cycle)) => {
+            let waited = time::now().since(info.since);
+            Poll::Ready(Box::new(LockError::deadlock(info.key, waited, cycle)))
+        }
+        // After a shutdown the wait itself ends too.
+        Poll::Ready(None) | Poll::Pending => Poll::Pending,
+    }
 }

@@ -17,23 +17,24 @@ pub(crate) mod options;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use crate::acquire::core::ManagerCore;
-use crate::acquire::deadlock::{WaitInfo, with_deadlock_detection};
+use crate::acquire::deadlock::{WaitInfo, poll_deadlock, with_deadlock_detection};
 use crate::acquire::options::Options;
 use crate::error::{DeadlockKind, LockError};
-use crate::link::wait::block_on;
-use crate::local::grant_channel::AcquireOutcome;
+use crate::link::handle::DeadlockWatch;
+use crate::link::wait::{Driver, block_on};
+use crate::local::grant_channel::NotGranted;
 use crate::local::key_queue::WaitForTurn;
 use crate::local::queue::AcquireParams;
 use crate::owner::context::{current, find_on_stack, with_current};
 use crate::owner::frame::Frame;
 use crate::owner::section::Section;
-use crate::protocol::request::{Failure, Loss, ReleaseOutcome};
+use crate::protocol::request::{Loss, ReleaseOutcome};
 use crate::types::owner_info::CallSite;
-use crate::types::time;
+use crate::types::time::{self, Timestamp};
 use crate::user_code;
 
 /// The error is boxed because each level of nested async calls has room for it.
@@ -189,9 +190,17 @@ impl SingleAcquire<'_> {
             let section = Section::outermost(here, core.id(), share, call_site);
             return Acquiring::Ready(Some(Ok(section)));
         }
-        let key = key.into();
-        let turn = core.queues().join(&key, params);
-        wait_for_grant(core, key, params, turn, here)
+        let turn = core.queues().join(key, params);
+        let AcquireParams { since, call_site, .. } = params;
+        Acquiring::Waiting(Box::pin(WaitForGrant {
+            core: Arc::clone(core),
+            turn,
+            since,
+            call_site,
+            here,
+            driver: Driver::default(),
+            watch: None,
+        }))
     }
 
     fn wait_for_siblings(self, here: &Arc<Frame>, ancestor: &Arc<Frame>) -> Acquiring {
@@ -224,49 +233,54 @@ impl SingleAcquire<'_> {
     }
 }
 
-fn wait_for_grant(
-    core: &Arc<ManagerCore>,
-    key: Arc<str>,
-    params: AcquireParams,
+/// Waits until the lock is granted. Written by hand: an async block would keep several copies of
+/// its parts, and a process may have many of them.
+struct WaitForGrant {
+    watch: Option<Box<DeadlockWatch>>,
+    // Dropped before the request is cancelled: the role of the reader goes to another party.
+    driver: Driver,
     turn: WaitForTurn,
+    core: Arc<ManagerCore>,
+    since: Timestamp,
+    call_site: CallSite,
+    /// The frame around the caller.
     here: Option<Arc<Frame>>,
-) -> Acquiring {
-    let core = Arc::clone(core);
-    let AcquireParams { since, call_site, .. } = params;
-    Acquiring::Waiting(Box::pin(async move {
-        let outcome = core.drive(outcome(&core, &key, params, turn));
-        let info = WaitInfo {
-            core: &core,
-            key: &key,
-            since,
-            call_site,
-            here: here.as_ref(),
-            sibling_of: None,
-        };
-        match with_deadlock_detection(info, outcome).await? {
-            Some(Ok(share)) => Ok(Section::outermost(here, core.id(), share, call_site)),
-            Some(Err(failure)) => {
-                let waited = time::now().since(since);
-                Err(LockError::from_failure(&key, waited, failure).into())
-            }
-            None => Err(core.closed(&key).into()),
-        }
-    }))
 }
 
-/// Waits for the turn. A grant that the caller was not polled for in time has gone to others: it
-/// asks again.
-async fn outcome(
-    core: &ManagerCore,
-    key: &Arc<str>,
-    params: AcquireParams,
-    mut turn: WaitForTurn,
-) -> Option<AcquireOutcome> {
-    loop {
-        match turn.await {
-            Some(Err(Failure::Unclaimed)) => turn = core.queues().join(key, params),
-            outcome => return outcome,
-        }
+impl Future for WaitForGrant {
+    type Output = AcquireResult;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<AcquireResult> {
+        let Self { core, turn, since, call_site, here, driver, watch } = self.get_mut();
+        let (since, call_site) = (*since, *call_site);
+        let polled = driver.poll(core.link().link(), context, |context| {
+            loop {
+                match ready!(Pin::new(&mut *turn).poll(context)) {
+                    Some(Err(why)) => match *why {
+                        NotGranted::Failed(failure) => return Poll::Ready(Some(Err(failure))),
+                        NotGranted::Unclaimed(params) => {
+                            *turn = core.queues().join(turn.key(), params);
+                        }
+                    },
+                    Some(Ok(share)) => return Poll::Ready(Some(Ok(share))),
+                    None => return Poll::Ready(None),
+                }
+            }
+        });
+        let key = turn.key();
+        let Poll::Ready(outcome) = polled else {
+            let here = here.as_ref();
+            let info = WaitInfo { core, key, since, call_site, here, sibling_of: None };
+            return poll_deadlock(&info, watch, context).map(Err);
+        };
+        Poll::Ready(match outcome.flatten() {
+            Some(Ok(share)) => Ok(Section::outermost(here.take(), core.id(), share, call_site)),
+            Some(Err(failure)) => {
+                let waited = time::now().since(since);
+                Err(LockError::from_failure(key, waited, failure).into())
+            }
+            None => Err(core.closed(key).into()),
+        })
     }
 }
 

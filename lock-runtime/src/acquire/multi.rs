@@ -15,12 +15,12 @@ use crate::acquire::core::ManagerCore;
 use crate::acquire::options::Options;
 use crate::acquire::{AcquireResult, Acquiring, SingleAcquire};
 use crate::error::LockError;
+use crate::local::grant_channel::NotGranted;
 use crate::local::lease::LeaseRef;
 use crate::local::queue::AcquireParams;
 use crate::owner::context::current;
 use crate::owner::frame::Frame;
 use crate::owner::section::Section;
-use crate::protocol::request::Failure;
 use crate::types::owner_info::CallSite;
 use crate::types::time::{self, Timestamp};
 
@@ -254,7 +254,7 @@ async fn granted_together(
             match turn.await {
                 Some(Ok(share)) => shares.push(share),
                 // This future was not polled in time, and others got the locks.
-                Some(Err(Failure::Unclaimed)) => continue 'ask,
+                Some(Err(why)) if matches!(*why, NotGranted::Unclaimed(_)) => continue 'ask,
                 Some(Err(_)) | None => return Vec::new(),
             }
         }

@@ -273,7 +273,6 @@ impl LockError {
     pub(crate) fn from_failure(key: &str, waited: Duration, failure: Failure) -> Self {
         match failure {
             Failure::Busy(busy) => Self::from_busy(key, waited, busy),
-            Failure::Unclaimed => Self::busy_here(key, waited),
             Failure::Unavailable(reason) => Self::unavailable(key, &reason),
             Failure::Refused(reason) => Self::refused(key, &reason),
             Failure::NoReply => Self::NoReply(TimedOut::new(key, waited).into()),

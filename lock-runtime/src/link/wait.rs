@@ -209,29 +209,44 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 /// Waits for a future that the link makes ready. In a fork it ends at once with `None`: the thread
 /// that would end the wait may not exist there.
 pub(crate) async fn drive<F: Future>(link: &Arc<Link>, future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    let mut party: Option<Party> = None;
-    poll_fn(|context| {
+    let (mut future, mut driver) = (pin!(future), Driver::default());
+    poll_fn(|context| driver.poll(link, context, |context| future.as_mut().poll(context))).await
+}
+
+/// The state of [`drive`], for a future that is written by hand.
+#[derive(Default)]
+pub(crate) struct Driver {
+    /// `None` before it is pending.
+    party: Option<Party>,
+}
+
+impl Driver {
+    /// Polls a future that `poll` polls.
+    pub(crate) fn poll<T>(
+        &mut self,
+        link: &Arc<Link>,
+        context: &mut Context<'_>,
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<Option<T>> {
         loop {
-            if let Poll::Ready(output) = future.as_mut().poll(context) {
+            if let Poll::Ready(output) = poll(context) {
                 // The role goes to another party before this one runs on.
-                party = None;
+                self.party = None;
                 return Poll::Ready(Some(output));
             }
-            if party.is_none() {
+            if self.party.is_none() {
                 if link.is_forked() {
                     return Poll::Ready(None);
                 }
-                party = Party::join(link, context);
+                self.party = Party::join(link, context);
             }
             // Others make the future ready.
-            let Some(party) = &mut party else { return Poll::Pending };
+            let Some(party) = &mut self.party else { return Poll::Pending };
             if party.poll(context).is_pending() {
                 return Poll::Pending;
             }
         }
-    })
-    .await
+    }
 }
 
 /// One that waits for the link.

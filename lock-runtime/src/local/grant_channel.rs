@@ -12,12 +12,22 @@ use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use crate::local::lease::LeaseRef;
+use crate::local::queue::AcquireParams;
 use crate::protocol::request::Failure;
 use crate::types::environment::{Mutex, MutexGuard};
 use crate::user_code;
 
-/// The outcome of an acquire: a lease, or why there is none.
-pub type AcquireOutcome = Result<LeaseRef, Failure>;
+/// The outcome of an acquire: a lease, or why there is none. Boxed, because each waiting call has
+/// room for it.
+pub type AcquireOutcome = Result<LeaseRef, Box<NotGranted>>;
+
+/// Why a caller has no lease.
+#[derive(Debug)]
+pub enum NotGranted {
+    Failed(Failure),
+    /// It was granted the lock and did not take it up in time: it may ask again with these.
+    Unclaimed(AcquireParams),
+}
 
 /// A grant that is not delivered yet. The lock of the queue is not held while it is.
 pub struct PendingGrant {

@@ -24,7 +24,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::local::grant_channel::{
-    AcquireOutcome, GrantReceiver, GrantSender, PendingGrant, Unclaimed, grant_channel,
+    AcquireOutcome, GrantReceiver, GrantSender, NotGranted, PendingGrant, Unclaimed, grant_channel,
 };
 use crate::local::lease::{Answer, Callback, Lease, LeaseBackend, LeaseRef};
 use crate::local::queue::{
@@ -117,10 +117,10 @@ impl QueueTable {
         queue?.take_idle(params)
     }
 
-    pub fn join(&self, key: &Arc<str>, params: AcquireParams) -> WaitForTurn {
+    pub fn join(&self, key: &str, params: AcquireParams) -> WaitForTurn {
         loop {
             let queue = if params.alone {
-                KeyQueue::queue_of_one(key, &self.context)
+                KeyQueue::queue_of_one(&key.into(), &self.context)
             } else {
                 self.queue(key)
             };
@@ -155,15 +155,14 @@ impl QueueTable {
         }
     }
 
-    fn queue(&self, key: &Arc<str>) -> Arc<KeyQueue> {
+    fn queue(&self, key: &str) -> Arc<KeyQueue> {
         let shard = self.shard(key);
         let mut queues = shard.queues();
         if let Some(queue) = queues.get(key) {
             return Arc::clone(queue);
         }
-        let queue =
-            KeyQueue::new(Arc::clone(key), Arc::downgrade(shard), Arc::clone(&self.context));
-        queues.insert(Arc::clone(key), Arc::clone(&queue));
+        let queue = KeyQueue::new(key.into(), Arc::downgrade(shard), Arc::clone(&self.context));
+        queues.insert(Arc::clone(queue.key()), Arc::clone(&queue));
         queue
     }
 
@@ -228,8 +227,15 @@ pub enum Reclaim {
 pub struct WaitForTurn {
     receiver: GrantReceiver<AcquireOutcome>,
     waiter_id: WaiterId,
-    /// Taken with the outcome.
-    queue: Option<Arc<KeyQueue>>,
+    queue: Arc<KeyQueue>,
+    /// Whether it has returned the outcome.
+    is_over: bool,
+}
+
+impl WaitForTurn {
+    pub fn key(&self) -> &Arc<str> {
+        &self.queue.key
+    }
 }
 
 impl Future for WaitForTurn {
@@ -238,19 +244,17 @@ impl Future for WaitForTurn {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let outcome = Pin::new(&mut self.receiver).poll(context);
-        if outcome.is_ready() {
-            self.queue = None;
-        }
+        self.is_over = outcome.is_ready();
         outcome
     }
 }
 
 impl Drop for WaitForTurn {
     fn drop(&mut self) {
-        if let Some(queue) = self.queue.take() {
+        if !self.is_over {
             // First, so that its waker is not woken with the queue locked.
             self.receiver.close();
-            queue.cancel(self.waiter_id);
+            self.queue.cancel(self.waiter_id);
         }
     }
 }
@@ -302,7 +306,7 @@ impl KeyQueue {
     }
 
     /// `None` if the queue was removed from its table.
-    fn join(&self, params: AcquireParams) -> Option<WaitForTurn> {
+    fn join(self: &Arc<Self>, params: AcquireParams) -> Option<WaitForTurn> {
         let mut state = self.state();
         if state.closed {
             return None;
@@ -326,17 +330,24 @@ impl KeyQueue {
     }
 
     /// The first caller joins. The caller of this function sends its request.
-    fn join_without_sending(&self, params: AcquireParams) -> (WaitForTurn, RequestParams) {
+    fn join_without_sending(
+        self: &Arc<Self>,
+        params: AcquireParams,
+    ) -> (WaitForTurn, RequestParams) {
         let mut state = self.state();
         let wait = self.add_waiter(&mut state, params);
         let acquire = state.queue.take_actions().acquire;
         (wait, self.request(&acquire.expect("the first waiter of a queue has a request")))
     }
 
-    fn add_waiter(&self, state: &mut KeyQueueState, params: AcquireParams) -> WaitForTurn {
+    fn add_waiter(
+        self: &Arc<Self>,
+        state: &mut KeyQueueState,
+        params: AcquireParams,
+    ) -> WaitForTurn {
         let (sender, receiver) = grant_channel();
         let waiter_id = state.queue.join(params.since, params, sender);
-        WaitForTurn { receiver, waiter_id, queue: self.me.upgrade() }
+        WaitForTurn { receiver, waiter_id, queue: Arc::clone(self), is_over: false }
     }
 
     /// The server granted a request. The caller delivers the result.
@@ -385,7 +396,7 @@ impl KeyQueue {
     pub fn reclaim(&self, now: Timestamp, id: RequestId) -> Reclaim {
         let mut state = self.state();
         let deadline = state.queue.claim_deadline(id);
-        let Some(deadline) = deadline.filter(|_| state.unclaimed.is_some()) else {
+        let Some((deadline, params)) = deadline.filter(|_| state.unclaimed.is_some()) else {
             return Reclaim::NotNeeded;
         };
         if deadline > now {
@@ -393,7 +404,8 @@ impl KeyQueue {
         }
         let unclaimed = state.unclaimed.take();
         drop(state);
-        match unclaimed.and_then(|unclaimed| unclaimed.reclaim(Err(Failure::Unclaimed))) {
+        let instead = Err(Box::new(NotGranted::Unclaimed(params)));
+        match unclaimed.and_then(|unclaimed| unclaimed.reclaim(instead)) {
             // Dropping it, with the queue unlocked, ends its section.
             Some(_lease_ref) => Reclaim::Reclaimed,
             None => Reclaim::NotNeeded,
@@ -552,7 +564,7 @@ impl KeyQueue {
             self.remove_from_table();
         }
         for (sender, failure) in actions.failed {
-            let _ = sender.send(Err(failure));
+            let _ = sender.send(Err(Box::new(NotGranted::Failed(failure))));
         }
         if asked {
             self.context.io.run();

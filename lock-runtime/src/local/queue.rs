@@ -107,7 +107,8 @@ pub(super) struct LocalQueue<S> {
     /// Other processes wanted this lock recently. Until this instant the handoff limit applies from
     /// the start of a grant, not only after the server reports contention.
     contention_until: Timestamp,
-    waiters: WaiterList<LocalWaiter<S>>,
+    /// Boxed, because the list has room for twice as many as there are at times.
+    waiters: WaiterList<Box<LocalWaiter<S>>>,
     /// The server grants this key to nobody before, as far as it said.
     no_grant_before: Timestamp,
     next_waiter_id: WaiterId,
@@ -242,7 +243,8 @@ impl<S> LocalQueue<S> {
         let id = self.next_waiter_id;
         self.next_waiter_id += 1;
         let warn_at = warn_at(params.since);
-        self.waiters.push_back(id, LocalWaiter { params, warn_at, queued_locally: false, sender });
+        let waiter = LocalWaiter { params, warn_at, queued_locally: false, sender };
+        self.waiters.push_back(id, Box::new(waiter));
         self.advance(now);
         if self.waiters.len() > self.known()
             && let Some(waiter) = self.waiters.back_mut()
@@ -395,7 +397,7 @@ impl<S> LocalQueue<S> {
 
     /// Removes all waiters. Drop them with the queue unlocked: that wakes their tasks.
     #[must_use]
-    pub(super) fn clear(&mut self) -> WaiterList<LocalWaiter<S>> {
+    pub(super) fn clear(&mut self) -> WaiterList<Box<LocalWaiter<S>>> {
         self.pending_request = None;
         self.lease = None;
         std::mem::replace(&mut self.waiters, WaiterList::new())
@@ -430,14 +432,14 @@ impl<S> LocalQueue<S> {
         self.waiters.iter().skip(self.known()).map(|waiter| &waiter.params)
     }
 
-    /// When an unclaimed grant of this lease is taken back.
-    pub(super) fn claim_deadline(&self, id: RequestId) -> Option<Timestamp> {
+    /// When an unclaimed grant of this lease is taken back, and what its caller asked for.
+    pub(super) fn claim_deadline(&self, id: RequestId) -> Option<(Timestamp, AcquireParams)> {
         let running = self.running().filter(|running| running.id == id)?;
-        Some(running.since.plus(claim_ttl(running.params.terms.ttl)))
+        Some((running.since.plus(claim_ttl(running.params.terms.ttl)), running.params))
     }
 
     fn first(&self) -> Option<&LocalWaiter<S>> {
-        self.waiters.front()
+        self.waiters.front().map(Box::as_ref)
     }
 
     /// How many waiters the server knows: the first, or none.
@@ -469,9 +471,9 @@ impl<S> LocalQueue<S> {
     /// Starts the section of the first waiter.
     fn start(&mut self, now: Timestamp) {
         let Some(lease) = &mut self.lease else { return };
-        let Some(LocalWaiter { params, sender, .. }) = self.waiters.pop_front() else { return };
-        lease.start(now, params);
-        self.actions.start = Some(sender);
+        let Some(waiter) = self.waiters.pop_front() else { return };
+        lease.start(now, waiter.params);
+        self.actions.start = Some(waiter.sender);
     }
 
     /// Sends the first waiter's request, unless there is one. It replaces a cancelled one.
@@ -576,8 +578,8 @@ impl<S> LocalQueue<S> {
         let due = |waiter: &LocalWaiter<S>| waiter.due(self.no_grant_before);
         // A tick that is set is early enough for all but perhaps the newest waiter.
         let due = match self.next_wake {
-            Some(_) => self.waiters.back().map(due),
-            None => self.waiters.iter().skip(self.known()).map(due).min(),
+            Some(_) => self.waiters.back().map(Box::as_ref).map(due),
+            None => self.waiters.iter().skip(self.known()).map(Box::as_ref).map(due).min(),
         };
         let Some(due) = [self.idle_until(), due].into_iter().flatten().min() else { return };
         if self.next_wake.is_none_or(|next_wake| due < next_wake) {

@@ -96,7 +96,10 @@ impl<W> WaiterList<W> {
             self.slots.pop_back();
             self.gaps -= 1;
         }
-        if self.gaps > self.slots.len() / 2 {
+        if self.slots.is_empty() {
+            // A key that is held for long keeps no memory of those who have waited.
+            self.slots = VecDeque::new();
+        } else if self.gaps > self.slots.len() / 2 {
             self.slots.retain(|slot| slot.waiter.is_some());
             self.gaps = 0;
         }

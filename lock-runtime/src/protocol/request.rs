@@ -51,8 +51,6 @@ pub enum Failure {
     NoReply,
     /// The server refused the request.
     Refused(String),
-    /// It was granted the lock and no caller took it in time.
-    Unclaimed,
     /// The server granted the lock several times, and each reply took longer than the ttl.
     RepliesTooSlow {
         /// How long the hold was to last.

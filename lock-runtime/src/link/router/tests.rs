@@ -50,7 +50,7 @@ fn the_timers_of_a_queue_are_cancelled_with_it() {
         label: None,
     };
     for number in 0..100 {
-        let key = format!("key:{number}").into();
+        let key = format!("key:{number}");
         let waits: Vec<_> = (0..3).map(|_| queues.join(&key, params)).collect();
         assert!(timers(&link) > 0, "those behind the first wait");
         drop(waits);
