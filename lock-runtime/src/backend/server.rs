@@ -132,7 +132,7 @@ impl<T> Connection<T> {
         }
     }
 
-    /// How many replies to commands that were written are outstanding.
+    /// How many replies are outstanding.
     pub(crate) fn in_flight(&self) -> usize {
         match self {
             Self::Redis(redis) => redis.in_flight(),

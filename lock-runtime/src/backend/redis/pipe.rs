@@ -1,7 +1,7 @@
 //! A connection to a Redis server once it is prepared: commands in, replies and notifications out.
 //!
-//! No call blocks. [`RedisPipe::send`] encodes into a buffer, [`RedisPipe::flush`] writes what the
-//! socket takes, [`RedisPipe::receive`] reads what has arrived.
+//! No call blocks. [`RedisPipe::send`] takes commands, [`RedisPipe::flush`] encodes what has
+//! collected and writes what the socket takes, [`RedisPipe::receive`] reads what has arrived.
 //!
 //! Acquires and releases of unrelated locks that are sent at the same time go as one script call,
 //! which costs the server a fraction of separate calls. Releases go first, so that an acquire of
@@ -33,13 +33,13 @@ pub(crate) struct RedisPipe<T> {
     ladder: Arc<Ladder>,
     /// The longest lease: a server that lost its scripts gets it again with them.
     max_lease: Duration,
+    /// Commands that the next flush encodes: those that have come together go together.
+    collected: Commands<T>,
     /// Encoded commands. The first `written` bytes are sent.
     unsent: Vec<u8>,
     written: usize,
     /// The socket did not take everything.
     blocked: bool,
-    /// How many of the unanswered commands were encoded after the last flush.
-    staged: usize,
     received: ReceiveBuffer,
     /// What was encoded and is not answered, in order.
     unanswered: VecDeque<Sent<T>>,
@@ -71,10 +71,10 @@ impl<T> RedisPipe<T> {
             space,
             ladder,
             max_lease,
+            collected: Vec::new(),
             unsent: Vec::new(),
             written: 0,
             blocked: false,
-            staged: 0,
             received,
             unanswered: VecDeque::new(),
             incoming: VecDeque::new(),
@@ -86,7 +86,7 @@ impl<T> RedisPipe<T> {
     pub(crate) fn begin(&mut self, commands: &Pipeline, heard: Vec<Notification>) {
         for command in commands.cmd_iter() {
             command.write_packed_command(&mut self.unsent);
-            self.expect(Sent::Ignored);
+            self.unanswered.push_back(Sent::Ignored);
         }
         for notification in heard {
             self.notified(notification);
@@ -103,7 +103,8 @@ impl<T> RedisPipe<T> {
 
     /// Whether commands wait to be written.
     pub(crate) fn has_unsent(&self) -> bool {
-        self.written < self.unsent.len() || self.transport.wants_write()
+        let is_encoded = self.written < self.unsent.len() || self.transport.wants_write();
+        is_encoded || !self.collected.is_empty()
     }
 
     /// Whether the socket did not take everything.
@@ -111,20 +112,9 @@ impl<T> RedisPipe<T> {
         self.blocked
     }
 
-    /// How many replies to commands that were written are outstanding.
+    /// How many replies are outstanding.
     pub(crate) fn in_flight(&self) -> usize {
-        self.unanswered.len().saturating_sub(self.staged)
-    }
-
-    /// The same, and those that were not written.
-    #[cfg(test)]
-    pub(crate) fn in_flight_or_staged(&self) -> usize {
         self.unanswered.len()
-    }
-
-    fn expect(&mut self, sent: Sent<T>) {
-        self.unanswered.push_back(sent);
-        self.staged += 1;
     }
 
     /// Those that wait for a reply which will not come.
@@ -134,16 +124,23 @@ impl<T> RedisPipe<T> {
             Sent::Several(several) => several.into_iter().map(|(to, _)| to).collect(),
             Sent::Ignored => Vec::new(),
         };
-        self.unanswered.into_iter().flat_map(of_sent)
+        let collected = self.collected.into_iter().map(|(to, _)| to);
+        self.unanswered.into_iter().flat_map(of_sent).chain(collected)
     }
 
-    /// Encodes commands, which the next [`Self::flush`] writes.
-    pub(crate) fn send(&mut self, mut batch: Vec<(T, Command)>) {
-        if batch.len() == 1
-            && let Some((to, command)) = batch.pop()
-        {
-            return self.send_one(to, command);
+    /// Takes commands, which the next [`Self::flush`] writes.
+    pub(crate) fn send(&mut self, batch: Commands<T>) {
+        self.collected.extend(batch);
+    }
+
+    fn encode_collected(&mut self) {
+        if self.collected.len() < 2 {
+            if let Some((to, command)) = self.collected.pop() {
+                self.send_one(to, command);
+            }
+            return;
         }
+        let batch = std::mem::take(&mut self.collected);
         let is_release =
             |command: &Command| matches!(command, Command::Release { contended: false, .. });
         let (releases, batch) = several(batch, is_release);
@@ -160,10 +157,10 @@ impl<T> RedisPipe<T> {
             self.max_lease = self.max_lease.max(max_lease);
             self.ladder.publish(max_lease).write_packed_command(&mut self.unsent);
             self.ladder.load(max_lease).write_packed_command(&mut self.unsent);
-            self.expect(Sent::Raise(to, command, None));
+            self.unanswered.push_back(Sent::Raise(to, command, None));
         } else if let Some(call) = command.encode(&self.space) {
             encode(&call, &mut self.unsent);
-            self.expect(Sent::One(to, command));
+            self.unanswered.push_back(Sent::One(to, command));
         }
     }
 
@@ -172,7 +169,7 @@ impl<T> RedisPipe<T> {
             let rest = commands.split_off(commands.len().min(MAX_BATCH));
             let call = Command::encode_batch(commands.iter().map(|(_, one)| one), &self.space);
             encode(&call, &mut self.unsent);
-            self.expect(Sent::Several(std::mem::replace(&mut commands, rest)));
+            self.unanswered.push_back(Sent::Several(std::mem::replace(&mut commands, rest)));
         }
         for (to, command) in commands {
             self.send_one(to, command);
@@ -181,6 +178,7 @@ impl<T> RedisPipe<T> {
 
     /// Writes as much as the socket takes.
     pub(crate) fn flush(&mut self) -> Result<(), RedisError> {
+        self.encode_collected();
         while self.has_unsent() {
             let written = self.transport.write(&self.unsent[self.written..])?;
             self.written += written;
@@ -192,7 +190,6 @@ impl<T> RedisPipe<T> {
             self.unsent.clear();
             self.written = 0;
         }
-        self.staged = 0;
         self.blocked = self.has_unsent();
         Ok(())
     }
@@ -267,7 +264,7 @@ impl<T> RedisPipe<T> {
         let ladder = self.ladder.load(self.max_lease);
         for command in load_scripts().cmd_iter().chain([&ladder]) {
             Cmd::write_packed_command(command, &mut self.unsent);
-            self.expect(Sent::Ignored);
+            self.unanswered.push_back(Sent::Ignored);
         }
     }
 
