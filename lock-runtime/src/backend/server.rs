@@ -91,12 +91,13 @@ impl<T> Connection<T> {
     }
 
     /// Accepts commands in their order. Each gets a reply, in any order.
-    pub(crate) fn send(&mut self, batch: Vec<(T, Command)>) {
+    pub(crate) fn send(&mut self, batch: &mut Vec<(T, Command)>) {
         match self {
+            _ if batch.is_empty() => {}
             Self::Redis(redis) => redis.send(batch),
             Self::Memory(memory) => memory.send(batch),
             #[cfg(distlock_verification)]
-            Self::Simulated(pipe) => pipe.unsent.extend(batch),
+            Self::Simulated(pipe) => pipe.unsent.append(batch),
         }
     }
 
@@ -174,8 +175,8 @@ impl<T> Connection<T> {
 }
 
 impl<T> MemoryPipe<T> {
-    fn send(&mut self, batch: Vec<(T, Command)>) {
-        let (askers, commands): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+    fn send(&mut self, batch: &mut Vec<(T, Command)>) {
+        let (askers, commands): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
         let replies = self.connection.send(&commands);
         let answered = askers.into_iter().zip(replies);
         self.answered.extend(answered.map(|(asker, reply)| Incoming::Reply(asker, reply)));

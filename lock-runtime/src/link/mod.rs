@@ -250,20 +250,21 @@ impl Link {
     /// its effects to it.
     fn carry_out_effects<'a>(&'a self, mut state: MutexGuard<'a, LinkState>) {
         let mut mine = false;
-        loop {
-            let others = state.carrying_out && !mine;
-            let effects = if others { Vec::new() } else { state.take_effects() };
+        while mine || !state.carrying_out {
+            let mut effects = state.take_effects();
             if effects.is_empty() {
-                state.carrying_out &= !mine;
+                state.keep_capacity(effects);
+                state.carrying_out = false;
                 break;
             }
             mine = true;
             state.carrying_out = true;
             drop(state);
-            let carry_out = || effects.into_iter().for_each(|effect| self.carry_out(effect));
+            let carry_out = || effects.drain(..).for_each(|effect| self.carry_out(effect));
             let delegating = || user_code::delegated(&self.delegated, carry_out);
             let carried_out = catch_unwind(AssertUnwindSafe(delegating));
             state = self.lock();
+            state.keep_capacity(effects);
             if carried_out.is_err() {
                 self.panicked(&mut state);
             }

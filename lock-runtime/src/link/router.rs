@@ -368,16 +368,22 @@ impl Router {
 
     /// The commands to be sent, in order. Only while there is a connection: inspections wait for
     /// one.
-    pub(crate) fn take_batch(&mut self) -> Vec<(ReplyTo, Command)> {
+    pub(crate) fn batch(&mut self) -> &mut Vec<(ReplyTo, Command)> {
         for (key, sender) in self.inspections.drain(..) {
             let inspect = Command::Inspect { key: key.into(), limit: MAX_LISTED_WAITERS };
             self.batch.push((ReplyTo::Inspect(sender), inspect));
         }
-        mem::take(&mut self.batch)
+        &mut self.batch
     }
 
-    pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
-        mem::take(&mut self.effects)
+    /// What has collected, with an empty vector in its place.
+    pub(crate) fn take_effects(&mut self, empty: Vec<Effect>) -> Vec<Effect> {
+        mem::replace(&mut self.effects, empty)
+    }
+
+    /// How many parties the effects wake.
+    pub(crate) fn wake_count(&self) -> usize {
+        self.effects.iter().filter(|effect| effect.wakes()).count()
     }
 
     /// Whether the connection has to be dropped, since the last call of this.

@@ -24,7 +24,7 @@ pub(crate) struct LinkState {
     pub(crate) keeper: KeeperState,
     /// A thread carries effects out.
     pub(crate) carrying_out: bool,
-    effects: Vec<Effect>,
+    spare_effects: Vec<Effect>,
     /// Since when commands are left to the reader.
     deferred_since: Option<Timestamp>,
     inbox: String,
@@ -45,7 +45,7 @@ impl LinkState {
             role: Role::new(),
             keeper: KeeperState::new(),
             carrying_out: false,
-            effects: Vec::new(),
+            spare_effects: Vec::new(),
             deferred_since: None,
             inbox,
             failures: 0,
@@ -71,14 +71,14 @@ impl LinkState {
         answer
     }
 
+    /// What has collected. To be given back to [`Self::keep_capacity`] when it is carried out.
     pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
-        let later = self.router.take_effects();
-        if self.effects.is_empty() {
-            return later;
-        }
-        let mut effects = std::mem::take(&mut self.effects);
-        effects.extend(later);
-        effects
+        self.router.take_effects(std::mem::take(&mut self.spare_effects))
+    }
+
+    /// Saves an allocation for each answer.
+    pub(crate) fn keep_capacity(&mut self, effects: Vec<Effect>) {
+        self.spare_effects = effects;
     }
 
     /// A shutdown is complete.
@@ -127,10 +127,7 @@ impl LinkState {
                 self.drop_connection(now, "no reply".to_owned());
             }
             let Some(connection) = &mut self.connection else { break };
-            let batch = self.router.take_batch();
-            if !batch.is_empty() {
-                connection.send(batch);
-            }
+            connection.send(self.router.batch());
             if connection.stream().is_none()
                 && let Err(because) = connection.receive()
             {
@@ -219,9 +216,7 @@ impl LinkState {
 
     /// Counts the parties that the effects of a pass wake.
     pub(crate) fn note_woken(&mut self, now: Timestamp) {
-        self.effects.extend(self.router.take_effects());
-        let woken = self.effects.iter().filter(|effect| effect.wakes()).count();
-        self.role.woke(now, woken);
+        self.role.woke(now, self.router.wake_count());
     }
 
     // The connection.

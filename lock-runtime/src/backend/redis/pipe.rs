@@ -129,8 +129,8 @@ impl<T> RedisPipe<T> {
     }
 
     /// Takes commands, which the next [`Self::flush`] writes.
-    pub(crate) fn send(&mut self, batch: Commands<T>) {
-        self.collected.extend(batch);
+    pub(crate) fn send(&mut self, batch: &mut Commands<T>) {
+        self.collected.append(batch);
     }
 
     fn encode_collected(&mut self) {

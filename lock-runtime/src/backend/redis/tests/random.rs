@@ -180,7 +180,7 @@ proptest! {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let mut pipe = pipe(&listener);
         let count = calls.len();
-        pipe.send(calls.into_iter().enumerate().collect());
+        pipe.send(&mut calls.into_iter().enumerate().collect());
         // The server has gone, and may have reset the connection.
         let _ = pipe.flush();
         let (mut ints, mut granted, mut answered) = (0, 0, Vec::new());
