@@ -56,7 +56,7 @@ fn a_rejected_publish_leaves_no_waiter_behind_and_a_release_is_not_a_loss() {
 
 #[test]
 fn a_waiter_whose_entry_is_rejected_leaves_nothing_behind() {
-    for right in ["zadd", "hset", "setrange", "zrank", "pttl"] {
+    for right in ["zadd", "hset", "setrange", "zcount", "pttl"] {
         let server = server();
         let (locks, others) = (as_user(&server), connect(&server));
         without(&server, &[right]);
@@ -89,7 +89,8 @@ fn a_missing_read_permission_is_not_reported_as_a_key_conflict() {
 fn a_missing_permission_of_a_script_leaves_no_lock_behind() {
     let rights = [
         "get", "set", "setrange", "del", "exists", "incrby", "pttl", "pexpire", "time", "zadd",
-        "zrange", "zrank", "zrem", "zscore", "hset", "hmget", "hdel", "hget", "publish",
+        "zrange", "zcount", "zpopmin", "zrem", "zscore", "hset", "hmget", "hdel", "hget", "mget",
+        "publish",
     ];
     let server = server();
     let (locks, others) = (as_user(&server), connect(&server));

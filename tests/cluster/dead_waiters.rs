@@ -34,7 +34,7 @@ fn enqueue(server: &RedisServer, key: &str, lease: Duration, inbox: impl Fn(u64)
         for number in some {
             let nonce = format!("{:032x}", number + 1);
             places.arg(number + 1).arg(&nonce);
-            let entry = format!("{deadline} 2000 1 {} 30000 0 1 host a function", inbox(*number));
+            let entry = format!("{deadline} 2000 0 1 {} 30000 1 host a function", inbox(*number));
             entries.arg(&nonce).arg(entry);
         }
         places.exec(&mut connection).expect("a queue");

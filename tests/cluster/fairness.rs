@@ -55,7 +55,7 @@ pub struct Glimpse {
 
 pub fn glimpse(connection: &mut Connection, key: &str) -> Option<Glimpse> {
     let mut queue = redis::cmd("ZRANGE");
-    queue.arg(format!("lock:{{{key}}}:queue")).arg(0).arg(-1);
+    queue.arg(format!("lock:{{{key}}}:queue")).arg(0).arg("+inf").arg("BYSCORE");
     let queued: Vec<String> = queue.query(connection).unwrap();
     (!queued.is_empty()).then(|| Glimpse { at: wall_clock(), queued })
 }

@@ -133,7 +133,7 @@ pub struct OwnerInfo {
     pub ttl: Duration,
     /// Wall clock of its host when the request was made, in ms since 1970. For people to read;
     /// nothing is decided by it. If the request had to wait, a slash and the server's clock at the
-    /// grant follow in the stored text.
+    /// grant follow in the stored hold.
     pub since_unix_ms: u64,
     /// Operating system's id of the process.
     pub pid: u32,
@@ -144,15 +144,33 @@ pub struct OwnerInfo {
 }
 
 impl OwnerInfo {
+    /// Reads the text form: when it was made, then the rest.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let mut words = text.splitn(5, ' ');
+        let (since, rest) = text.split_once(' ')?;
+        Self::from_parts(since, rest)
+    }
+
+    pub(crate) fn from_parts(since: &str, rest: &str) -> Option<Self> {
+        let mut words = rest.splitn(4, ' ');
         Some(Self {
             ttl: Duration::from_millis(words.next()?.parse().ok()?),
-            since_unix_ms: words.next()?.split('/').next()?.parse().ok()?,
+            since_unix_ms: since.parse().ok()?,
             pid: words.next()?.parse().ok()?,
             host: words.next()?.into(),
             function: words.next()?.to_owned(),
         })
+    }
+
+    /// The text form without the time at which the request was made.
+    pub(crate) fn write_without_since(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ttl = self.ttl.as_millis();
+        write!(f, "{ttl} {} {} {}", self.pid, self.host, self.function)
+    }
+
+    /// Whether the other request differs only in when it was made.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        let Self { ttl, since_unix_ms: _, pid, host, function } = self;
+        (ttl, pid, host, function) == (&other.ttl, &other.pid, &other.host, &other.function)
     }
 
     /// The function that took the lock, and the label.
@@ -174,8 +192,8 @@ impl OwnerInfo {
 
 impl fmt::Display for OwnerInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ttl = self.ttl.as_millis();
-        write!(f, "{ttl} {} {} {} {}", self.since_unix_ms, self.pid, self.host, self.function)
+        write!(f, "{} ", self.since_unix_ms)?;
+        self.write_without_since(f)
     }
 }
 
@@ -194,18 +212,21 @@ pub struct HolderInfo {
 }
 
 impl HolderInfo {
-    /// Reads the value of a hold key: `dl1`, the queue flag, request id, fence, size of the block,
-    /// inbox and description.
+    /// Reads the value of a hold key: `dl1`, the queue flag, request id, when it was made and when
+    /// it was granted, fence, size of the block, inbox and description.
     #[must_use]
     pub fn parse(value: &str) -> Option<Self> {
         let body = value.strip_prefix("dl1-").or_else(|| value.strip_prefix("dl1w"))?;
-        let mut words = body.splitn(5, ' ');
+        let mut words = body.splitn(6, ' ');
         let id = RequestId::parse(words.next()?)?;
+        let times = words.next()?;
+        let (since, granted) = match times.split_once('/') {
+            Some((since, granted)) => (since, Some(granted.parse().ok()?)),
+            None => (times, None),
+        };
         let fence = Fence::new(words.next()?.parse().ok()?);
-        let description = words.nth(2)?;
-        let held = description.split(' ').nth(1)?.split_once('/').map(|(_, held)| held.parse());
-        let owner = OwnerInfo::parse(description)?;
-        Some(Self { id, fence, owner, held_unix_ms: held.transpose().ok()? })
+        let owner = OwnerInfo::from_parts(since, words.nth(2)?)?;
+        Some(Self { id, fence, owner, held_unix_ms: granted })
     }
 }
 

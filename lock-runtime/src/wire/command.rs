@@ -1,6 +1,7 @@
 //! The commands to the server, and the call of a script that each is sent as. Commands about
 //! unrelated locks may share one call: [`Command::encode_batch`].
 
+use std::fmt::{self, Display};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,8 +20,9 @@ pub const MAX_BATCH: usize = 100;
 pub enum Command {
     /// Acquire the lock or queue for it.
     Acquire(Acquire),
-    /// Acquire several locks, all or none. The keys differ, no request is queued, each gets one
-    /// token, and there are at most [`MAX_FENCE_RANGE`](super::keyspace::MAX_FENCE_RANGE).
+    /// Acquire several locks, all or none. The keys differ, no request is queued, all are made
+    /// alike, each gets one token, and there are at most
+    /// [`MAX_FENCE_RANGE`](super::keyspace::MAX_FENCE_RANGE).
     AcquireAll(Vec<Acquire>),
     /// Release the hold: grant it to the next waiter, or free the lock.
     Release {
@@ -165,7 +167,8 @@ impl Command {
     pub const fn script(&self) -> Option<Script> {
         Some(match self {
             Self::RaiseMaxLease(_) => return None,
-            Self::Acquire(_) | Self::AcquireAll(_) => Script::Acquire,
+            Self::Acquire(_) => Script::Acquire,
+            Self::AcquireAll(_) => Script::AcquireMany,
             Self::Release { .. } => Script::Release,
             Self::Cancel { .. } => Script::Cancel,
             Self::Renew(_) => Script::Renew,
@@ -178,15 +181,15 @@ impl Command {
     #[must_use]
     pub fn encode(&self, space: &Keyspace) -> Option<ScriptCall> {
         Some(match self {
-            Self::Acquire(acquire) => encode_acquires("one", &[acquire], space),
+            Self::Acquire(acquire) => acquire.encode(space),
             Self::AcquireAll(acquires) => {
                 encode_acquires("all", &acquires.iter().collect::<Vec<_>>(), space)
             }
-            Self::Release { request, .. } => encode_releases(&[request], space),
-            Self::Cancel { request, tombstone } => {
-                let words = start(Script::Cancel, std::iter::once(request), space);
-                words.arg(request.id).arg(tombstone.as_millis())
-            }
+            Self::Release { request, .. } => encode_releases(Script::Release, &[request], space),
+            Self::Cancel { request, tombstone } => ScriptCall::new(Script::Cancel)
+                .key(space.hold(&request.key))
+                .arg(request.id)
+                .arg(tombstone.as_millis()),
             Self::Renew(entries) => encode_renewals(entries, space),
             Self::Inspect { key, limit } => {
                 ScriptCall::new(Script::Inspect).key(space.hold(key)).arg(limit)
@@ -196,8 +199,19 @@ impl Command {
         })
     }
 
-    /// One script call for several commands: acquires of different keys that are presumably free,
-    /// or releases, of one process. It answers with a list of what the script answers to each.
+    /// Whether one script call is enough for both: two releases, or two acquires whose holds differ
+    /// only in the request and in when it was made.
+    #[must_use]
+    pub fn goes_with(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Release { .. }, Self::Release { .. }) => true,
+            (Self::Acquire(acquire), Self::Acquire(other)) => acquire.is_like(other),
+            _ => false,
+        }
+    }
+
+    /// One script call for several commands that [go together](Self::goes_with): releases, or
+    /// acquires of different keys that are presumably free.
     #[must_use]
     pub fn encode_batch<'a>(calls: impl Iterator<Item = &'a Self>, space: &Keyspace) -> ScriptCall {
         let (mut acquires, mut releases) = (Vec::new(), Vec::new());
@@ -209,48 +223,81 @@ impl Command {
             }
         }
         if acquires.is_empty() {
-            encode_releases(&releases, space)
+            encode_releases(Script::ReleaseMany, &releases, space)
         } else {
             encode_acquires("each", &acquires, space)
         }
     }
 }
 
-/// What every script starts with that may issue tokens, for requests of one process.
-fn start<'a>(
-    script: Script,
-    requests: impl Iterator<Item = &'a RequestRef> + Clone,
-    space: &Keyspace,
-) -> ScriptCall {
-    let min_fence = requests.clone().map(|request| request.min_fence).max();
-    let grace = requests.clone().map(|request| request.data_loss_grace).next();
-    let words = requests
-        .fold(ScriptCall::new(script), |words, request| words.key(space.hold(&request.key)))
-        .key(space.fence())
-        .arg(min_fence.unwrap_or(Fence::ZERO));
-    grace.into_iter().fold(words, ScriptCall::arg)
+impl Acquire {
+    fn is_like(&self, other: &Self) -> bool {
+        (self.ttl, self.fence_count, &self.inbox) == (other.ttl, other.fence_count, &other.inbox)
+            && self.owner.is_like(&other.owner)
+    }
+
+    fn encode(&self, space: &Keyspace) -> ScriptCall {
+        let RequestRef { key, min_fence, data_loss_grace, .. } = &self.request;
+        let (lease, claim, ticket) = match &self.enqueue {
+            Some(Enqueue { ticket, lease }) => (*lease, claim(self.ttl), ticket.unwrap_or(0)),
+            None => (Duration::ZERO, Duration::ZERO, 0),
+        };
+        let (lease, claim) = (lease.as_millis(), claim.as_millis());
+        ScriptCall::new(Script::Acquire)
+            .key(space.hold(key))
+            .key(space.fence())
+            .arg(min_fence)
+            .arg(self.fence_count)
+            .arg(self.ttl.as_millis())
+            .arg(Head(self))
+            .arg(Tail(self))
+            .arg(format_args!("{data_loss_grace} {lease} {claim} {ticket}"))
+    }
 }
 
+/// What the value of the hold begins with, up to its token.
+struct Head<'a>(&'a Acquire);
+
+impl Display for Head<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "dl1-{} {} ", self.0.request.id, self.0.owner.since_unix_ms)
+    }
+}
+
+/// The value of the hold from behind its token.
+struct Tail<'a>(&'a Acquire);
+
+impl Display for Tail<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, " {} {} ", self.0.fence_count, self.0.inbox)?;
+        self.0.owner.write_without_since(f)
+    }
+}
+
+/// Acquires that are alike, by one process.
 fn encode_acquires(mode: &str, acquires: &[&Acquire], space: &Keyspace) -> ScriptCall {
-    let requests = acquires.iter().map(|acquire| &acquire.request);
-    let words = start(Script::Acquire, requests, space).arg(mode);
+    let mut words = ScriptCall::new(Script::AcquireMany);
+    for acquire in acquires {
+        words = words.key(space.hold(&acquire.request.key));
+    }
+    let words = words.key(space.fence());
     let Some(first) = acquires.first() else { return words };
-    let words = words.arg(&first.inbox);
-    let words = match &first.enqueue {
-        Some(Enqueue { ticket, lease }) => {
-            let claim = claim(first.ttl).as_millis();
-            words.arg(lease.as_millis()).arg(claim).arg(ticket.unwrap_or(0))
-        }
-        None => words.arg(0).arg(0).arg(0),
-    };
-    acquires.iter().fold(words, |words, Acquire { request, ttl, fence_count, owner, .. }| {
-        words.arg(request.id).arg(ttl.as_millis()).arg(fence_count).arg(owner)
-    })
+    debug_assert!(acquires.iter().all(|acquire| acquire.is_like(first)), "they differ");
+    let min_fence = acquires.iter().map(|acquire| acquire.request.min_fence).max();
+    let words = words
+        .arg(min_fence.unwrap_or(Fence::ZERO))
+        .arg(mode)
+        .arg(first.fence_count)
+        .arg(first.ttl.as_millis())
+        .arg(Tail(first));
+    acquires.iter().fold(words, |words, acquire| words.arg(Head(acquire)))
 }
 
-fn encode_releases(requests: &[&RequestRef], space: &Keyspace) -> ScriptCall {
-    let words = start(Script::Release, requests.iter().copied(), space);
-    requests.iter().fold(words, |words, request| words.arg(request.id))
+fn encode_releases(script: Script, requests: &[&RequestRef], space: &Keyspace) -> ScriptCall {
+    let words = requests
+        .iter()
+        .fold(ScriptCall::new(script), |words, request| words.key(space.hold(&request.key)));
+    requests.iter().fold(words, |words, request| words.arg(format_args!("dl1-{}", request.id)))
 }
 
 fn encode_renewals(entries: &[Renewal], space: &Keyspace) -> ScriptCall {

@@ -33,15 +33,14 @@ impl Keyspace {
         &self.prefix
     }
 
-    /// The hold of a lock: who has it. The scripts append `:queue`, `:waiters` and `:cancelled` for
-    /// the other keys of the lock, which thus share the hash tag `{key}`, hence one slot of a
-    /// cluster.
+    /// The hold of a lock: who has it. The scripts append `:queue` and `:waiters` for the other
+    /// keys of the lock, which thus share the hash tag `{key}`, hence one slot of a cluster.
     #[must_use]
     pub fn hold(&self, key: &str) -> String {
         format!("{}{{{key}}}", self.prefix)
     }
 
-    /// The fencing counter of the server.
+    /// The fencing counter of the server. A release makes this name from that of an inbox.
     #[must_use]
     pub fn fence(&self) -> String {
         format!("{}fence", self.prefix)

@@ -175,6 +175,20 @@ impl Command {
         reply.ok_or_else(|| format!("unexpected reply to {}: {answer:?}", self.verb()))
     }
 
+    /// The replies to commands that were [sent together](Self::encode_batch), or a description of
+    /// what is wrong with the answer. `None` for one that was not done: it has to go alone.
+    ///
+    /// # Errors
+    ///
+    /// If the server cannot have answered that.
+    pub fn decode_batch(calls: &[&Self], answer: &RawReply) -> Result<Vec<Option<Reply>>, String> {
+        let replies = match calls.first() {
+            Some(Self::Acquire(first)) => acquired_each(calls.len(), first.fence_count, answer),
+            _ => released_each(calls.len(), answer),
+        };
+        replies.ok_or_else(|| format!("unexpected reply to several commands together: {answer:?}"))
+    }
+
     const fn verb(&self) -> &'static str {
         match self {
             Self::Acquire(_) => "acquire",
@@ -251,6 +265,40 @@ fn acquired_all(acquires: &[Acquire], answer: &RawReply) -> Option<Reply> {
     Some(Reply::AcquiredAll(fences))
 }
 
+/// The first token of a block for each lock, alone or before the numbers of those that are not
+/// free, in their order and counted from one.
+fn acquired_each(locks: usize, size: u32, answer: &RawReply) -> Option<Vec<Option<Reply>>> {
+    let (first, refused) = match answer {
+        RawReply::List(words) => words.split_first()?,
+        RawReply::Int(0) => return Some(vec![None; locks]),
+        first => (first, [].as_slice()),
+    };
+    let mut refused = refused.iter().peekable();
+    let mut fence = first.count()?;
+    let mut replies = Vec::with_capacity(locks);
+    for lock in 1..=locks {
+        let fences = fence_range(fence, size)?;
+        fence += u64::from(size);
+        let granted = refused.next_if(|number| number.is(lock)).is_none();
+        let grant = Grant { fences, contended: false };
+        replies.push(granted.then_some(Reply::Acquire(AcquireReply::Granted(grant))));
+    }
+    // One that is left over is out of order or no lock of these.
+    refused.next().is_none().then_some(replies)
+}
+
+/// One answer for all, or one for each.
+fn released_each(locks: usize, answer: &RawReply) -> Option<Vec<Option<Reply>>> {
+    match answer {
+        RawReply::Int(1) => Some(vec![Some(Reply::Released(true)); locks]),
+        RawReply::List(answers) if answers.len() == locks => answers
+            .iter()
+            .map(|answer| ended(answer).map(|held| Some(Reply::Released(held))))
+            .collect(),
+        _ => None,
+    }
+}
+
 fn ended(answer: &RawReply) -> Option<bool> {
     match answer.int()? {
         0 => Some(false),
@@ -293,9 +341,9 @@ fn inspection(answer: &RawReply) -> Option<LockState> {
 }
 
 fn waiter(id: &RawReply, entry: &RawReply) -> Option<WaiterInfo> {
-    let mut words = entry.text()?.splitn(5, ' ');
-    let description = words.nth(4)?;
-    Some(WaiterInfo { id: RequestId::parse(id.text()?)?, owner: OwnerInfo::parse(description)? })
+    let mut words = entry.text()?.splitn(6, ' ');
+    let owner = OwnerInfo::from_parts(words.nth(2)?, words.nth(2)?)?;
+    Some(WaiterInfo { id: RequestId::parse(id.text()?)?, owner })
 }
 
 impl Probe {
@@ -352,6 +400,10 @@ impl RawReply {
 
     pub(crate) fn count(&self) -> Option<u64> {
         self.int().and_then(|number| u64::try_from(number).ok())
+    }
+
+    fn is(&self, number: usize) -> bool {
+        self.count().is_some_and(|count| usize::try_from(count) == Ok(number))
     }
 
     pub(crate) fn text(&self) -> Option<&str> {

@@ -5,10 +5,14 @@ use std::fmt::{self, Display, Write as _};
 /// A Lua script of the library.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Script {
-    /// Acquire locks, or queue for one.
+    /// Acquire a lock, or queue for it.
     Acquire,
-    /// Release locks, and grant each to the next.
+    /// Acquire several locks.
+    AcquireMany,
+    /// Release a lock, and grant it to the next.
     Release,
+    /// Release several locks, and grant each to the next.
+    ReleaseMany,
     /// Leave the queue or give up the grant.
     Cancel,
     /// Prolong many holds and waiters.
@@ -25,9 +29,11 @@ pub enum Script {
 
 impl Script {
     /// All of them, to load at connect.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Acquire,
+        Self::AcquireMany,
         Self::Release,
+        Self::ReleaseMany,
         Self::Cancel,
         Self::Renew,
         Self::Inspect,
@@ -46,11 +52,18 @@ impl Script {
                 include_str!("scripts/grant.lua"),
                 include_str!("scripts/acquire_contended.lua"),
             ),
+            Self::AcquireMany => include_str!("scripts/acquire_many.lua"),
             Self::Release => concat!(
-                include_str!("scripts/lock.lua"),
                 include_str!("scripts/release.lua"),
+                include_str!("scripts/lock.lua"),
                 include_str!("scripts/grant.lua"),
                 include_str!("scripts/release_contended.lua"),
+            ),
+            Self::ReleaseMany => concat!(
+                include_str!("scripts/release_many.lua"),
+                include_str!("scripts/lock.lua"),
+                include_str!("scripts/grant.lua"),
+                include_str!("scripts/release_many_contended.lua"),
             ),
             Self::Cancel => concat!(
                 include_str!("scripts/lock.lua"),
@@ -84,10 +97,7 @@ impl Script {
             let line = self.text().lines().nth(line.checked_sub(1)?)?;
             line.split_once("call('")?.1.split('\'').next()
         };
-        // An error that the script caught has no line.
-        let caught = (self == Self::Release).then_some("DEL");
-        let command = line.map_or(caught, command_of);
-        match command {
+        match line.and_then(command_of) {
             Some(command) if words.contains("can't run this command") => {
                 format!("NOPERM the user may not run '{command}' on the keys of a lock")
             }

@@ -8,7 +8,7 @@
 //! together.
 //!
 //! Four simplifications, none of which shows in a reply: the queue and its entries are one map,
-//! because on the server they are written and expire together; the uncontended beginnings of
+//! because on the server they expire together; the uncontended and the usual beginnings of
 //! `acquire` and `release` are missing, because they only shorten what follows; a ttl below a
 //! millisecond, which the script refuses, is the caller's to refuse; and the TTL of a section's
 //! hash is missing, because none of its fields counts longer.
@@ -117,9 +117,10 @@ impl MemoryStore {
         record.expire(now);
         let counter = &mut self.counter;
         let (work, unreachable) = (WORK, HashSet::new());
-        let record_ref = &mut record;
-        let answer =
-            act(KeyOp { now, counter, record: record_ref, request, publish, work, unreachable });
+        let (record_ref, ended) = (&mut record, None);
+        let state =
+            KeyOp { now, counter, record: record_ref, request, ended, publish, work, unreachable };
+        let answer = act(state);
         if !record.is_empty(now) {
             self.records.insert(request.key.clone(), record);
         }
@@ -242,16 +243,10 @@ impl MemoryStore {
         self.records.entry(key.into()).or_default().hold = None;
     }
 
-    /// Deletes the queue of a lock, with all who wait in it.
+    /// Deletes the queue of a lock, with all who wait in it and all tombstones.
     #[cfg(distlock_verification)]
     pub fn delete_queue(&mut self, key: &str) {
         self.records.entry(key.into()).or_default().queue = None;
-    }
-
-    /// Deletes the tombstones of a lock.
-    #[cfg(distlock_verification)]
-    pub fn delete_cancelled(&mut self, key: &str) {
-        self.records.entry(key.into()).or_default().cancelled = None;
     }
 
     /// Whether there is a fence counter, or the grace period after a data loss.

@@ -22,6 +22,19 @@ pub(crate) fn read(call: &Command, answer: Value) -> Result<Reply, CommandError>
     call.decode(&plain(answer)).map_err(CommandError::InvalidReply)
 }
 
+/// The replies to commands that went together; `None` for one that was not done.
+pub(crate) fn read_batch(
+    calls: &[&Command],
+    answer: Value,
+) -> Result<Vec<Option<Reply>>, CommandError> {
+    if let Value::ServerError(error) = answer {
+        let is_acquire = matches!(calls.first(), Some(Command::Acquire(_)));
+        let script = if is_acquire { Script::AcquireMany } else { Script::ReleaseMany };
+        return Err(script_error(Some(script), &RedisError::from(error)));
+    }
+    Command::decode_batch(calls, &plain(answer)).map_err(CommandError::InvalidReply)
+}
+
 pub(crate) fn plain(value: Value) -> RawReply {
     match value {
         Value::Int(number) => RawReply::Int(number),

@@ -14,7 +14,7 @@ use std::time::Duration;
 use redis::{Cmd, Pipeline, PushKind, RedisError, Value};
 
 use crate::backend::Incoming;
-use crate::backend::redis::command::{Ladder, load_scripts, notice, read, script_error};
+use crate::backend::redis::command::{Ladder, load_scripts, notice, read, read_batch};
 use crate::backend::redis::resp::{ReceiveBuffer, encode};
 use crate::backend::redis::transport::Transport;
 use crate::backend::socket::Stream;
@@ -165,14 +165,18 @@ impl<T> RedisPipe<T> {
     }
 
     fn send_together(&mut self, mut commands: Commands<T>) {
-        while commands.len() > 1 {
-            let rest = commands.split_off(commands.len().min(MAX_BATCH));
-            let call = Command::encode_batch(commands.iter().map(|(_, one)| one), &self.space);
+        while !commands.is_empty() {
+            let (mut some, others) = alike(commands);
+            commands = others;
+            if let [_] = some[..]
+                && let Some((to, command)) = some.pop()
+            {
+                self.send_one(to, command);
+                continue;
+            }
+            let call = Command::encode_batch(some.iter().map(|(_, one)| one), &self.space);
             encode(&call, &mut self.unsent);
-            self.unanswered.push_back(Sent::Several(std::mem::replace(&mut commands, rest)));
-        }
-        for (to, command) in commands {
-            self.send_one(to, command);
+            self.unanswered.push_back(Sent::Several(some));
         }
     }
 
@@ -270,31 +274,35 @@ impl<T> RedisPipe<T> {
 
     /// Gives each of these commands its outcome; on an error, all of them the error.
     fn answer_several(&mut self, commands: Commands<T>, value: Value) {
-        let error = match value {
-            Value::Array(items) if items.len() == commands.len() => {
-                for ((to, command), item) in commands.into_iter().zip(items) {
-                    let outcome = match (&command, item) {
-                        (Command::Acquire(_), Value::Int(0)) => Err(CommandError::NotBatchable),
-                        (command, item) => read(command, item),
-                    };
-                    self.replied(to, outcome);
+        let calls: Vec<_> = commands.iter().map(|(_, command)| command).collect();
+        match read_batch(&calls, value) {
+            Ok(replies) => {
+                for ((to, _), reply) in commands.into_iter().zip(replies) {
+                    let outcome = reply.ok_or(CommandError::NotBatchable);
+                    self.incoming.push_back(Incoming::Reply(to, outcome));
                 }
-                return;
             }
-            Value::ServerError(error) => {
-                let script = commands.first().and_then(|(_, first)| first.script());
-                script_error(script, &RedisError::from(error))
+            Err(error) => {
+                if error == CommandError::ScriptMissing {
+                    self.load_scripts();
+                }
+                let reply = |(to, _)| Incoming::Reply(to, Err(error.clone()));
+                self.incoming.extend(commands.into_iter().map(reply));
             }
-            value => CommandError::InvalidReply(format!(
-                "unexpected reply to several calls together: {value:?}"
-            )),
-        };
-        if error == CommandError::ScriptMissing {
-            self.load_scripts();
         }
-        let replies = commands.into_iter().map(|(to, _)| Incoming::Reply(to, Err(error.clone())));
-        self.incoming.extend(replies);
     }
+}
+
+/// Splits off the first and those that go with it, as many as one script answers.
+fn alike<T>(commands: Commands<T>) -> (Commands<T>, Commands<T>) {
+    let (mut some, mut others): (Commands<T>, _) = (Vec::with_capacity(commands.len()), Vec::new());
+    for (to, command) in commands {
+        let goes = some
+            .first()
+            .is_none_or(|(_, first)| some.len() < MAX_BATCH && command.goes_with(first));
+        if goes { &mut some } else { &mut others }.push((to, command));
+    }
+    (some, others)
 }
 
 /// Splits off such commands, if there are several: a single one is sent as it is.

@@ -12,12 +12,14 @@ use crate::types::text::printable;
 use crate::user_code;
 use crate::wire::keyspace::Keyspace;
 
-/// Version, mode and role: from HELLO, which any user may, else from INFO.
+/// Version, mode and role: from HELLO, which any user may, else from INFO; the size of numbers from
+/// INFO.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Facts {
     version: Option<String>,
     mode: Option<String>,
     role: Option<String>,
+    arch_bits: Option<String>,
 }
 
 impl Facts {
@@ -30,6 +32,7 @@ impl Facts {
             version: fact("version", "redis_version"),
             mode: fact("mode", "redis_mode"),
             role: fact("role", "role"),
+            arch_bits: field(info.unwrap_or_default(), "arch_bits").map(str::to_owned),
         }
     }
 
@@ -57,6 +60,12 @@ impl Facts {
                 Some(version) if is_before_6_2(version) => (
                     ConnectErrorKind::Permanent,
                     format!("this is Redis {version}; locks need Redis 6.2 or later, or Valkey"),
+                ),
+                _ if self.arch_bits.as_deref() == Some("32") => (
+                    ConnectErrorKind::Permanent,
+                    "this is a 32-bit build of the server, whose scripts cannot count fencing \
+                     tokens; use a 64-bit build"
+                        .to_owned(),
                 ),
                 _ => return Ok(()),
             },
@@ -134,7 +143,7 @@ impl<'a> Denied<'a> {
 }
 
 /// The commands, as rules of an access list. `docs/server.md` shows them.
-pub(crate) const COMMANDS: [&str; 34] = [
+pub(crate) const COMMANDS: [&str; 35] = [
     // Of connections.
     "+hello",
     "+select",
@@ -152,6 +161,7 @@ pub(crate) const COMMANDS: [&str; 34] = [
     "+time",
     "+exists",
     "+get",
+    "+mget",
     "+set",
     "+setrange",
     "+del",
@@ -162,9 +172,9 @@ pub(crate) const COMMANDS: [&str; 34] = [
     "+pexpire",
     "+zadd",
     "+zrem",
+    "+zpopmin",
     "+zrange",
-    "+zrank",
-    "+zcard",
+    "+zcount",
     "+zscore",
     "+hset",
     "+hget",

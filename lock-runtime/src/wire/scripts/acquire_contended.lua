@@ -7,15 +7,24 @@
 --     0 without a holder: ask again at once. The holder is '' if that is another kind of client.
 --   1 the hold key can be no lock       2 this request was cancelled       3 waiting out a loss
 --     of data, ms left
-local lease, claim, ticket = tonumber(ARGV[5]), ARGV[6], ARGV[7]
-local ttl, count, description = tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11]
-select_lock(KEYS[1], ARGV[8])
+local ttl, tail = tonumber(ARGV[3]), ARGV[5]
+local lease, claim, ticket
+-- The rest: grace as in grant.lua, waiter lease ms (0: do not queue), claim ms, ticket or 0.
+grace, lease, claim, ticket = string.match(ARGV[6], '^(%S+) (%d+) (%d+) (%d+)$')
+FENCE, min_fence, grace, lease = KEYS[2], tonumber(ARGV[1]), tonumber(grace), tonumber(lease)
+select_lock(KEYS[1], string.sub(ARGV[4], 5, 36))
+local since = string.match(ARGV[4], ' (%d+) $')
 
 if not ttl or ttl <= 0 then
   return redis.error_reply('ERR distlock: the ttl must be above zero')
 end
-if is_cancelled(id) then
-  return {2, 0, 0, '0', ''}
+-- The place of this request, or below zero until when it is refused.
+local drawn = tonumber(redis.call('ZSCORE', QUEUE, id) or nil)
+if drawn and drawn < 0 then
+  if -drawn >= now then
+    return {2, 0, 0, '0', ''}
+  end
+  drawn = nil
 end
 
 -- Puts the request into the queue, and answers its place. Where a part of that is refused none is
@@ -27,11 +36,11 @@ local function enqueue(value)
     refusal = refusal or refused(command, reply)
     return reply
   end
-  local deadline = string.format('%.0f', now + lease * 1000)
+  local entry = string.format('%d %s %s', now + lease * 1000, claim, since) .. tail
   -- Never shorter: another process may have the longer leases of many waiters here.
   local keep = math.max(redis.call('PTTL', QUEUE), lease * 2)
   try('ZADD', QUEUE, ticket, id)
-  try('HSET', WAITERS, id, table.concat({deadline, claim, count, inbox, description}, ' '))
+  try('HSET', WAITERS, id, entry)
   try('PEXPIRE', QUEUE, keep)
   try('PEXPIRE', WAITERS, keep)
   -- The holder learns of the first who queues behind it: it hands the lock on within its process no
@@ -39,15 +48,15 @@ local function enqueue(value)
   -- says the same.
   if is_hold(value) and string.sub(value, 4, 4) == '-' then
     try('SETRANGE', HOLD, 3, 'w')
-    local holder, its_inbox = string.match(value, '^dl1.(%S+) %d+ %d+ (%S+) ')
+    local holder, its_inbox = string.match(value, '^dl1.(%S+) %S+ %d+ %d+ (%S+) ')
     publish(its_inbox, 'asked ' .. holder)
   end
-  local rank = try('ZRANK', QUEUE, id)
+  local before = try('ZCOUNT', QUEUE, 0, '(' .. ticket)
   if refusal then
     redis.pcall('ZREM', QUEUE, id)
     redis.pcall('HDEL', WAITERS, id)
   end
-  return rank, refusal
+  return before, refusal
 end
 
 local value, quarantined_until = read(HOLD), nil
@@ -57,13 +66,12 @@ if is_hold(value, id) then
   if redis.call('PTTL', HOLD) < ttl then
     redis.call('PEXPIRE', HOLD, ttl)
   end
-  local flag, fence, size = string.match(value, '^dl1(.)%S+ (%d+) (%d+) ')
+  local flag, fence, size = string.match(value, '^dl1(.)%S+ %S+ (%d+) (%d+) ')
   return {4, tonumber(fence), tonumber(size), flag == 'w' and 1 or 0}
 end
 -- A place drawn before is kept, even if the reply that named it was lost.
-local drawn = redis.call('ZSCORE', QUEUE, id)
 if drawn then
-  ticket = string.format('%.0f', tonumber(drawn))
+  ticket = string.format('%d', drawn)
 end
 if not value then
   local outcome, refusal
@@ -77,8 +85,9 @@ if not value then
     local fence, size
     fence, size, refusal = next_fences(count)
     if fence then
-      local waiting = redis.call('EXISTS', QUEUE)
-      put_hold(waiting == 1 and 'w' or '-', id, fence, size, inbox, description, ttl)
+      local waiting = math.min(redis.call('ZCOUNT', QUEUE, 0, '+inf'), 1)
+      local rest = string.match(tail, '^ %d+( .*)$')
+      put_hold(waiting == 1 and 'w' or '-', id, since, fence, size, rest, ttl)
       if waiting == 1 then
         announce(ttl)
       end
@@ -102,7 +111,7 @@ local position = 0
 if lease > 0 then
   if ticket == '0' then
     local number = redis.pcall('INCR', FENCE)
-    ticket = string.format('%.0f', type(number) == 'number' and number or now)
+    ticket = string.format('%d', type(number) == 'number' and number or now)
   end
   local refusal
   position, refusal = enqueue(value)
@@ -110,7 +119,7 @@ if lease > 0 then
     return refusal
   end
 else
-  position = redis.call('ZCARD', QUEUE)
+  position = redis.call('ZCOUNT', QUEUE, 0, '+inf')
 end
 
 if quarantined_until then

@@ -28,7 +28,7 @@ end
 local time = try('TIME')
 answer[1] = time and tonumber(time[1]) or -1
 local deletes = try('DEL', HOLD)
-for _, name in ipairs({HOLD, QUEUE, WAITERS, HOLD .. ':cancelled', KEYS[2], KEYS[3]}) do
+for _, name in ipairs({HOLD, QUEUE, WAITERS, KEYS[2], KEYS[3]}) do
   try('EXISTS', name)
   try('SETRANGE', name, 0, '')
 end
@@ -37,10 +37,10 @@ if deletes and try('INCR', HOLD) then
   redis.pcall('DEL', HOLD)
 end
 for _, command in ipairs({
-  {'GET', HOLD}, {'SET', HOLD, '', 'XX'}, {'PTTL', HOLD}, {'PEXPIRE', HOLD, 1},
+  {'GET', HOLD}, {'MGET', HOLD}, {'SET', HOLD, '', 'XX'}, {'PTTL', HOLD}, {'PEXPIRE', HOLD, 1},
   {'INCRBY', HOLD, 'no number'}, {'DECRBY', HOLD, 'no number'},
   {'ZADD', QUEUE, 'XX', 0, '-'}, {'ZREM', QUEUE, '-'}, {'ZRANGE', QUEUE, 0, 0},
-  {'ZRANK', QUEUE, '-'}, {'ZCARD', QUEUE}, {'ZSCORE', QUEUE, '-'},
+  {'ZPOPMIN', QUEUE, 0}, {'ZCOUNT', QUEUE, 0, 0}, {'ZSCORE', QUEUE, '-'},
   {'HSET', WAITERS, 'a field', 'its value', 'a field without one'}, {'HGET', WAITERS, '-'},
   {'HMGET', WAITERS, '-'}, {'HDEL', WAITERS, '-'}, {'HGETALL', WAITERS}, {'PUBLISH', ARGV[1], ''},
 }) do

@@ -1,25 +1,26 @@
--- What acquire_contended, release_contended and cancel share. All of them have
--- KEYS: hold of each lock, then fence   ARGV: floor, grace ms, ...
---   hold       string 'dl1' + ('w' if requests may wait, else '-') + request id, fence, block,
---     inbox, description
---   queue      sorted set of the waiters' request ids by ticket
---   waiters    hash request id -> 'lease deadline in server us, claim ms, block, inbox,
---     description'
---   cancelled  sorted set of request ids whose acquire may still arrive and must be refused, by the
---     server us until which
---   fence      the counter of this server; while a loss of data is waited out
+-- What acquire_contended, release_contended, release_many and cancel share.
+--   hold     string 'dl1' + ('w' if requests may wait, else '-') + request id, when it was made and
+--     '/' when it was granted unless that was at once, first fencing token, block, inbox,
+--     description
+--   queue    sorted set of request ids: by ticket those that wait; below zero, by the server us
+--     until which they are refused, those whose acquire may still arrive (tombstones)
+--   waiters  hash request id -> 'lease deadline in server us, claim ms, when it was made, block,
+--     inbox, description'; it expires together with the queue
+--   fence    the counter of this server; while a loss of data is waited out
 --              'wait:<when it was noticed, us>:<longest lease of before, ms>:<highest token known>'
---   grace      how long the longest lease may be that any process was granted, as far as the client
---     knows; below zero if the client does not wait until it is over
-local FENCE = KEYS[#KEYS]
-local min_fence, grace, now = tonumber(ARGV[1]), tonumber(ARGV[2]), clock()
+local now = clock()
 
 -- The keys of the lock, and the request, that everything below is about.
-local HOLD, QUEUE, WAITERS, CANCELLED, id
+local HOLD, QUEUE, WAITERS, id
 local function select_lock(key, request)
-  HOLD, QUEUE, WAITERS, CANCELLED = key, key .. ':queue', key .. ':waiters', key .. ':cancelled'
-  id = request
+  HOLD, QUEUE, WAITERS, id = key, key .. ':queue', key .. ':waiters', request
 end
+
+-- The fence counter; the highest token that the client knows of; and how long the longest lease may
+-- be that any process was granted, as far as the client knows, below zero if the client does not
+-- wait until it is over. A release has no such bound: it issues tokens above those of the hold that
+-- it ends, and leaves a counter alone that is not above them.
+local FENCE, min_fence, grace
 
 -- The error to answer if this is one; it names the command, which servers before 7.2 do not.
 local function refused(command, reply)
@@ -56,13 +57,19 @@ local function next_fences(wanted)
     if fence > min_fence and fence > 1e15 then
       return fence, count
     end
+    if not grace then
+      if redis.call('DECRBY', FENCE, count) == 0 then
+        redis.call('DEL', FENCE)
+      end
+      return nil
+    end
     loss, bound, issued = now, 0, fence - 1
   else
     local text = redis.pcall('GET', FENCE)
     if type(text) == 'string' then
       loss, bound, issued = string.match(text, '^wait:(%d+):(%d+):(%d+)$')
     end
-    if not loss then
+    if not loss or not grace then
       return nil, nil, last
     end
     -- A clock that was set back shows a loss that is yet to come.
@@ -76,19 +83,17 @@ local function next_fences(wanted)
     issued = fence + count - 1
   end
   -- A client that does not wait leaves it to the others to do so.
-  local wait = now < until_us and string.format('wait:%.0f:%.0f:', loss, bound) or ''
-  redis.call('SET', FENCE, wait .. string.format('%.0f', issued))
+  local wait = now < until_us and string.format('wait:%d:%d:', loss, bound) or ''
+  redis.call('SET', FENCE, wait .. string.format('%d', issued))
   if fence then
     return fence, count
   end
   return nil, until_us
 end
 
--- The second word of a description is when it was asked for; here it is added when it was granted.
-local function put_hold(flag, who, fence, count, inbox, description, ttl)
-  description = string.gsub(description, '^%d+ %d+', string.format('%%0/%.0f', now / 1000), 1)
-  local head = string.format('dl1%s%s %.0f %d %s ', flag, who, fence, count, inbox)
-  redis.call('SET', HOLD, head .. description, 'PX', ttl)
+local function put_hold(flag, who, since, fence, count, rest, ttl)
+  local value = string.format('dl1%s%s %s/%d %d %d', flag, who, since, now / 1000, fence, count)
+  redis.call('SET', HOLD, value .. rest, 'PX', ttl)
 end
 
 local function leave_queue(...)
@@ -99,25 +104,20 @@ end
 -- As many entries are read or removed by one command.
 local READ_AT_ONCE = 100
 
--- Whether an acquire of this request is to be refused.
-local function is_cancelled(who)
-  local until_us = redis.call('ZSCORE', CANCELLED, who)
-  return until_us and tonumber(until_us) >= now
-end
-
--- Has acquires of this request refused for so many ms. Tombstones that are over go, some at a
--- time: the key itself lives as long as requests add to it. The first PEXPIRE is there to be
--- refused before anything is written that would not expire.
-local function add_tombstone(who, ms)
-  redis.call('PEXPIRE', CANCELLED, ms)
-  local before = string.format('(%.0f', now)
-  local over =
-    redis.call('ZRANGE', CANCELLED, '-inf', before, 'BYSCORE', 'LIMIT', 0, READ_AT_ONCE)
+-- Has acquires of `id` refused for so many ms. Tombstones that are over go, some at a time: the key
+-- itself lives as long as requests add to it. The first PEXPIRE is there to be refused before
+-- anything is written that would not expire.
+local function add_tombstone(ms)
+  local keep = math.max(redis.call('PTTL', QUEUE), ms)
+  redis.call('PEXPIRE', QUEUE, keep)
+  local since = string.format('(-%d', now)
+  local over = redis.call('ZRANGE', QUEUE, since, '(0', 'BYSCORE', 'LIMIT', 0, READ_AT_ONCE)
   if #over > 0 then
-    redis.call('ZREM', CANCELLED, unpack(over))
+    redis.call('ZREM', QUEUE, unpack(over))
   end
-  redis.call('ZADD', CANCELLED, string.format('%.0f', now + ms * 1000), who)
-  redis.call('PEXPIRE', CANCELLED, ms)
+  redis.call('ZADD', QUEUE, string.format('-%d', now + ms * 1000), id)
+  redis.call('PEXPIRE', QUEUE, keep)
+  redis.call('PEXPIRE', WAITERS, keep)
 end
 
 -- How much one script removes from the queue: so many dead waiters, or a twentieth as many that
@@ -133,23 +133,23 @@ local unreachable = {}
 local function first_waiter()
   local many = 1
   while work > 0 do
-    local heads = redis.call('ZRANGE', QUEUE, 0, many - 1)
+    local heads = redis.call('ZRANGE', QUEUE, 0, '+inf', 'BYSCORE', 'LIMIT', 0, many)
     if #heads == 0 then
       return nil
     end
     local entries = redis.call('HMGET', WAITERS, unpack(heads))
     local dead = {}
     for i, head in ipairs(heads) do
-      local deadline, claim, count, inbox, description
+      local deadline, claim, since, count, rest, inbox
       if entries[i] then
-        deadline, claim, count, inbox, description =
-          string.match(entries[i], '^(%d+) (%d+) (%d+) (%S+) (.*)$')
+        deadline, claim, since, count, rest, inbox =
+          string.match(entries[i], '^(%d+) (%d+) (%d+) (%d+)( (%S+) .*)$')
       end
       if deadline and tonumber(deadline) >= now and (head == id or not unreachable[inbox]) then
         if #dead > 0 then
           leave_queue(unpack(dead))
         end
-        return head, claim, tonumber(count), inbox, description
+        return head, inbox, claim, since, tonumber(count), rest
       end
       dead[#dead + 1] = head
       work = work - 1
@@ -177,7 +177,7 @@ local function announce(ms)
     return
   end
   pcall(function()
-    local head, _, _, inbox = first_waiter()
+    local head, inbox = first_waiter()
     if head and head ~= id then
       publish(inbox, string.format('first %s %d', head, ms))
     end
@@ -193,7 +193,7 @@ end
 --   nil      no token could be drawn; the answer of next_fences follows
 local function grant_next()
   while true do
-    local head, claim, wanted, inbox, description = first_waiter()
+    local head, inbox, claim, since, wanted, rest = first_waiter()
     if head == false then
       return 'later'
     end
@@ -205,8 +205,8 @@ local function grant_next()
       return nil, count, refusal
     end
     leave_queue(head)
-    put_hold('w', head, fence, count, inbox, description, claim)
-    if publish(inbox, string.format('granted %s %.0f %d', head, fence, count)) then
+    put_hold('w', head, since, fence, count, rest, claim)
+    if publish(inbox, string.format('granted %s %d %d', head, fence, count)) then
       announce(claim)
       return 'away'
     end
@@ -218,11 +218,16 @@ end
 
 -- Ends the hold of `id`, whose value this is: to the next waiter, or free. The DEL comes first
 -- because a full server refuses INCR and SET unless the script has written before. What fails after
--- it is no failure of this release: the waiters ask for themselves, and hear why.
+-- it is no failure of this release: the waiters ask for themselves, and hear why. The counter is
+-- that of the inbox of the hold: both have the prefix of the lock.
 local function end_hold(value)
   redis.call('DEL', HOLD)
   if string.sub(value, 4, 4) == 'w' then
-    pcall(grant_next)
+    pcall(function()
+      local fence, count, prefix = string.match(value, '^%S+ %S+ (%d+) (%d+) (%S*)inbox:')
+      FENCE, min_fence = prefix .. 'fence', fence + count - 1
+      grant_next()
+    end)
   end
   return 1
 end

@@ -6,9 +6,9 @@ local min_fence, now = tonumber(ARGV[1]), clock()
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return 0
 end
-local value = string.format('%.0f', math.max(now, min_fence + 1))
+local value = string.format('%d', math.max(now, min_fence + 1))
 if ARGV[3] == '1' then
-  value = string.format('wait:%.0f:%.0f:%.0f', now, tonumber(ARGV[2]), min_fence)
+  value = string.format('wait:%d:%d:%d', now, ARGV[2], min_fence)
 end
 redis.call('SET', KEYS[1], value)
 return 1

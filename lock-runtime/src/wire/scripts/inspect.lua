@@ -9,8 +9,8 @@ local value, now = read(hold) or '', clock()
 if value ~= '' and not is_hold(value) then
   value = '?'
 end
-local answer = {value, redis.call('PTTL', hold), redis.call('ZCARD', queue)}
-local ids = redis.call('ZRANGE', queue, 0, LOOKED_AT - 1)
+local answer = {value, redis.call('PTTL', hold), redis.call('ZCOUNT', queue, 0, '+inf')}
+local ids = redis.call('ZRANGE', queue, 0, '+inf', 'BYSCORE', 'LIMIT', 0, LOOKED_AT)
 local entries = #ids > 0 and redis.call('HMGET', waiters, unpack(ids)) or {}
 for i, id in ipairs(ids) do
   local deadline = entries[i] and tonumber(string.match(entries[i], '^(%d+) '))

@@ -57,7 +57,7 @@ for _, name in ipairs(KEYS) do
   end
 end
 since = since or math.max(0, now - tonumber(ARGV[6]))
-local value = string.format('%.0f %.0f %s %d ', now, since, ARGV[7], #ARGV[8])
+local value = string.format('%d %d %s %d ', now, since, ARGV[7], #ARGV[8])
   .. ARGV[8] .. ' ' .. ARGV[9]
 for _, name in ipairs(KEYS) do
   if type(redis.pcall('HSET', name, id, value)) == 'number' then

@@ -1,20 +1,59 @@
--- Ends the holds of requests. One that nobody waits for takes two commands; for the others
--- release_contended.lua follows.
--- KEYS: hold of each lock, then fence   ARGV: floor, grace ms, then request id of each lock
--- Answers for each lock 1 if the hold was this request's, else 0, which changes nothing, or the
--- server's error. For a single lock it answers that without an array.
-local answers, contended = {}, nil
-for lock = 1, #KEYS - 1 do
-  local value = read(KEYS[lock])
-  if not is_hold(value, ARGV[lock + 2]) then
-    answers[lock] = 0
-  elseif string.sub(value, 4, 4) == '-' then
-    answers[lock] = redis.pcall('DEL', KEYS[lock])
-  else
-    contended = contended or {}
-    contended[lock] = value
-  end
+-- Ends the hold of a request. One that nobody waits for takes two commands and one comparison. One
+-- that others wait for goes to the first of them here, if that is alive and nothing is unusual;
+-- everything else is release_contended.lua.
+-- KEYS: hold   ARGV: 'dl1-' + request id, with which the value of an uncontended hold begins
+-- Answers 1 if the hold was this request's, else 0, which changes nothing.
+local HOLD, mine = KEYS[1], ARGV[1]
+local value = redis.pcall('GET', HOLD)
+if type(value) == 'string' and string.sub(value, 1, 36) == mine then
+  return redis.call('DEL', HOLD)
 end
-if not contended then
-  return answers[2] and answers or answers[1]
+
+-- An inbox that does not listen, whose waiter is out of the queue.
+local unheard
+local id = string.sub(mine, 5)
+if type(value) == 'string' and string.sub(value, 1, 36) == 'dl1w' .. id then
+  local try, QUEUE, WAITERS = redis.pcall, HOLD .. ':queue', HOLD .. ':waiters'
+  local first = try('ZPOPMIN', QUEUE)
+  local head, place = first[1], first[2]
+  if not head and not first.err then
+    return redis.call('DEL', HOLD)
+  end
+  local entry, time = head and try('HGET', WAITERS, head), try('TIME')
+  if type(entry) == 'string' and time[1] and head ~= id then
+    local now = time[1] * 1000000 + time[2]
+    local seen, block, prefix = string.match(value, '^%S+ %S+ (%d+) (%d+) (%S*)inbox:')
+    local deadline, claim, since, tail, count, inbox =
+      string.match(entry, '^(%d+) (%d+) (%d+)( (%d+) (%S+) .*)$')
+    if prefix and deadline and deadline + 0 >= now and claim + 0 >= 600 then
+      local FENCE = prefix .. 'fence'
+      local last = try('INCRBY', FENCE, count)
+      local fence = type(last) == 'number' and last - count + 1
+      if fence and fence > 1e15 and fence >= seen + block
+        and (count + 0 <= 16 or last <= now + 1000000) then
+        local token = string.format('%d', fence)
+        local granted = string.format('%d', now / 1000)
+        local next = 'dl1w' .. head .. ' ' .. since .. '/' .. granted .. ' ' .. token .. tail
+        if try('SET', HOLD, next, 'PX', claim).ok then
+          try('HDEL', WAITERS, head)
+          local heard =
+            try('PUBLISH', inbox, 'granted ' .. head .. ' ' .. token .. ' ' .. count)
+          if type(heard) == 'number' and heard > 0 then
+            return 1
+          end
+          unheard = inbox
+        end
+      end
+      if fence and not unheard and try('DECRBY', FENCE, count) == 0 then
+        try('DEL', FENCE)
+      end
+    end
+  end
+  if head and not unheard then
+    -- Alone in the queue it has taken the TTL along. No tombstone lasts longer than a minute.
+    try('ZADD', QUEUE, place, head)
+    if try('PTTL', QUEUE) == -1 then
+      try('PEXPIRE', QUEUE, place + 0 < 0 and 60000 or try('PTTL', WAITERS))
+    end
+  end
 end

@@ -1,6 +1,10 @@
--- Ends holds that others wait for: each straight to its first live waiter, in this same step.
-for lock, value in pairs(contended) do
-  select_lock(KEYS[lock], ARGV[lock + 2])
-  answers[lock] = end_hold(value)
+-- Ends a hold that others wait for, or answers that there is none of this request.
+select_lock(KEYS[1], string.sub(mine, 5))
+if unheard then
+  unreachable[unheard] = true
+  work = work - UNREACHABLE
+elseif type(value) == 'table' then
+  -- Raises any error but that the key has another type.
+  read(HOLD)
 end
-return answers[2] and answers or answers[1]
+return is_hold(value, id) and end_hold(value) or 0

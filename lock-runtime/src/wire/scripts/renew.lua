@@ -27,7 +27,7 @@ local function renew_waiter(hold, id, lease)
   local keep = math.max(redis.call('PTTL', queue), lease * 2)
   redis.call('PEXPIRE', queue, keep)
   redis.call('PEXPIRE', waiters, keep)
-  local deadline = string.format('%.0f', now + lease * 1000)
+  local deadline = string.format('%d', now + lease * 1000)
   local written = redis.pcall('HSET', waiters, id, deadline .. rest)
   return type(written) == 'number' and redis.call('PTTL', hold) or -1
 end

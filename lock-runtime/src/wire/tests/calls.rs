@@ -56,10 +56,12 @@ fn acquire() -> impl Strategy<Value = Acquire> {
     )
 }
 
-/// Acquires of keys that differ.
+/// Acquires that are alike, of keys that differ.
 fn acquires() -> impl Strategy<Value = Vec<Acquire>> {
     prop::collection::vec(acquire(), 1..4).prop_map(|mut acquires| {
+        let ttl = acquires[0].ttl;
         for (number, acquire) in acquires.iter_mut().enumerate() {
+            acquire.ttl = ttl;
             acquire.request.key = ["a", "b", "c", "d"][number].into();
             acquire.fence_count = 1;
             acquire.enqueue = None;

@@ -65,10 +65,10 @@ fn busy(busy: &BusyReply) -> RawReply {
 
 fn hold(holder: Option<&HolderInfo>) -> RawReply {
     let value = |HolderInfo { id, fence, owner, held_unix_ms }: &HolderInfo| {
-        let asked = format!("{} {}", owner.ttl.as_millis(), owner.since_unix_ms);
+        let text = owner.to_string();
+        let (since, rest) = text.split_once(' ').expect("several words");
         let held = held_unix_ms.map(|held| format!("/{held}")).unwrap_or_default();
-        let rest = owner.to_string().split_off(asked.len());
-        format!("dl1w{id} {fence} 1 inbox {asked}{held}{rest}")
+        format!("dl1w{id} {since}{held} {fence} 1 inbox {rest}")
     };
     text(holder.map(value).unwrap_or_default())
 }
@@ -87,7 +87,9 @@ fn inspection(seen: &LockState) -> RawReply {
     let holder = if seen.not_a_lock { text("?") } else { hold(seen.holder.as_ref()) };
     let mut words = vec![holder, pttl(seen.left), int(seen.waiting)];
     for waiter in &seen.waiters {
-        words.extend([text(waiter.id), text(format!("1 1 1 inbox {}", waiter.owner))]);
+        let owner = waiter.owner.to_string();
+        let (since, rest) = owner.split_once(' ').expect("several words");
+        words.extend([text(waiter.id), text(format!("1 1 {since} 1 inbox {rest}"))]);
     }
     RawReply::List(words)
 }

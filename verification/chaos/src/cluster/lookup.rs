@@ -13,7 +13,8 @@ impl Cluster {
     pub(super) fn first_waiter(&self, key: u32) -> Option<usize> {
         let name = hold_name(key);
         let queue = format!("{name}:queue");
-        let request_ids: Vec<String> = self.server.command(&["ZRANGE", &queue, "0", "0"]).ok()?;
+        let first = ["ZRANGE", &queue, "0", "+inf", "BYSCORE", "LIMIT", "0", "1"];
+        let request_ids: Vec<String> = self.server.command(&first).ok()?;
         let waiters = format!("{name}:waiters");
         let entry: Option<String> =
             self.server.command(&["HGET", &waiters, request_ids.first()?]).ok()?;

@@ -90,13 +90,17 @@ impl ServerState {
     }
 
     fn of(cluster: &Cluster) -> RedisResult<Self> {
-        let keys: Vec<String> = cluster.server.command(&["KEYS", "*"])?;
-        let (tombstones, keys): (Vec<_>, Vec<_>) =
-            keys.into_iter().filter(|key| key != "lock:fence").partition(|key| is_tombstone(key));
-        let mut without_ttl = 0;
-        for tombstone in tombstones {
-            let ttl: i64 = cluster.server.command(&["PTTL", &tombstone])?;
-            without_ttl += u64::from(ttl == -1);
+        let found: Vec<String> = cluster.server.command(&["KEYS", "*"])?;
+        let (mut keys, mut without_ttl) = (Vec::new(), 0);
+        for key in found.into_iter().filter(|key| key != "lock:fence") {
+            // A queue in which nobody waits has tombstones.
+            let is_queue = key.ends_with(":queue");
+            if is_queue && cluster.server.command::<i64>(&["ZCOUNT", &key, "0", "+inf"])? == 0 {
+                let ttl: i64 = cluster.server.command(&["PTTL", &key])?;
+                without_ttl += u64::from(ttl == -1);
+            } else {
+                keys.push(key);
+            }
         }
         let channels: Vec<String> = cluster.server.command(&["PUBSUB", "CHANNELS"])?;
         let clients: String = cluster.server.command(&["CLIENT", "LIST"])?;
@@ -113,8 +117,4 @@ impl ServerState {
             ("channels with subscribers".to_owned(), self.channels),
         ]
     }
-}
-
-fn is_tombstone(key: &str) -> bool {
-    key.ends_with(":cancelled")
 }

@@ -13,7 +13,7 @@ const PLAUSIBLE: u64 = 1_000_000_000_000_000;
 /// How far ahead of the clock larger blocks may carry the counter, in microseconds.
 const AHEAD: u64 = 1_000_000;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) enum FenceCounter {
     #[default]
     Missing,
@@ -74,6 +74,23 @@ impl FenceCounter {
         let issued = fences.last().get();
         *self = if over { Self::At(issued) } else { Self::Wait(DataLossWait { issued, ..wait }) };
         Ok(fences)
+    }
+
+    /// The next tokens if they are above this one and the counter is sound, else it stays as it is:
+    /// a release.
+    pub(crate) fn next_sound(
+        &mut self,
+        now: ServerTime,
+        wanted: u32,
+        above: Fence,
+    ) -> Option<FenceRange> {
+        let before = *self;
+        let drawn = self.draw(now.micros(), wanted);
+        let sound = drawn.filter(|drawn| drawn.first > above && drawn.first.get() > PLAUSIBLE);
+        if sound.is_none() {
+            *self = before;
+        }
+        sound
     }
 
     /// As many tokens as this if the counter is sound, else it stays as it is: several locks in

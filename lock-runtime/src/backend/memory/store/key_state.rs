@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::backend::memory::store::fence_counter::{
     FenceCounter, ServerTime, WithTtl, count, micros,
 };
-use crate::types::fence::FenceRange;
+use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::{HolderInfo, OwnerInfo};
 use crate::types::request_id::RequestId;
 use crate::wire::command::{Acquire, Enqueue, RequestRef};
@@ -23,6 +23,8 @@ pub(crate) struct KeyOp<'a, 'p> {
     pub(crate) counter: &'a mut FenceCounter,
     pub(crate) record: &'a mut KeyState,
     pub(crate) request: &'a RequestRef,
+    /// The highest token of the hold that this step has ended.
+    pub(crate) ended: Option<Fence>,
     pub(crate) publish: &'a mut Publish<'p>,
     /// What may still be removed from the queue, in dead waiters.
     pub(crate) work: u32,
@@ -88,7 +90,7 @@ impl KeyOp<'_, '_> {
         let id = self.request.id;
         self.record.leave(id);
         let fences = self.next_fences(acquire.fence_count)?;
-        let contended = self.record.queue.is_some();
+        let contended = self.record.waiters().next().is_some();
         let holder = self.holder(id, fences, acquire.owner.clone());
         let hold = StoredHold::Ours { holder, fences, inbox: acquire.inbox.clone(), contended };
         self.record.put_hold(self.now, hold, acquire.ttl);
@@ -114,13 +116,14 @@ impl KeyOp<'_, '_> {
             inbox: acquire.inbox.clone(),
             owner: acquire.owner.clone(),
         };
-        let queue = self.record.queue.get_or_insert_with(|| WithTtl::lasting(WaitQueue::new()));
-        queue.value.insert((ticket, id), entry);
+        let queue = self.record.queue.get_or_insert_with(|| WithTtl::lasting(WaitQueue::default()));
+        queue.value.cancelled.remove(&id);
+        queue.value.waiters.insert((ticket, id), entry);
         queue.extend_ttl(self.now, to.lease * 2);
         if let Some((holder, inbox)) = self.record.flag_contended() {
             (self.publish)(inbox, Notification::Contended(holder));
         }
-        let before = self.record.waiters().take_while(|((_, waiter), _)| *waiter != id);
+        let before = self.record.waiters().take_while(|((other, _), _)| *other < ticket);
         (count(before.count()), Some(ticket))
     }
 
@@ -141,8 +144,9 @@ impl KeyOp<'_, '_> {
 
     fn end_hold(&mut self) {
         let ended = self.record.hold.take().map(|hold| hold.value);
-        if matches!(ended, Some(StoredHold::Ours { contended: true, .. })) {
-            // In a grace period the waiters stay queued, and ask when it is over.
+        if let Some(StoredHold::Ours { contended: true, fences, .. }) = ended {
+            // Where the counter may have lost data the waiters stay queued, and ask for themselves.
+            self.ended = Some(fences.last());
             let _ = self.grant_next();
         }
     }
@@ -208,7 +212,11 @@ impl KeyOp<'_, '_> {
     }
 
     fn next_fences(&mut self, wanted: u32) -> Result<FenceRange, u64> {
-        self.counter.next(self.now, wanted, self.request.min_fence, self.request.data_loss_grace)
+        let RequestRef { min_fence, data_loss_grace, .. } = self.request;
+        match self.ended {
+            Some(ended) => self.counter.next_sound(self.now, wanted, ended).ok_or(u64::MAX),
+            None => self.counter.next(self.now, wanted, *min_fence, *data_loss_grace),
+        }
     }
 }
 
@@ -229,13 +237,11 @@ const UNHEARD: u32 = 20;
 /// As many entries of a queue does an inspection look at.
 const LOOKED_AT: usize = 100;
 
-/// One lock: its hold, its queue, its tombstones.
+/// One lock: its hold, and its queue with the tombstones.
 #[derive(Debug, Default)]
 pub(crate) struct KeyState {
     pub(crate) hold: Option<WithTtl<StoredHold>>,
     pub(crate) queue: Option<WithTtl<WaitQueue>>,
-    /// Until when each is refused, in microseconds.
-    pub(crate) cancelled: Option<WithTtl<HashMap<RequestId, u64>>>,
 }
 
 /// What is under the name of the lock itself.
@@ -267,21 +273,25 @@ pub(crate) struct QueueEntry {
     owner: OwnerInfo,
 }
 
-/// The waiters by their tickets.
-pub(crate) type WaitQueue = BTreeMap<(u64, RequestId), QueueEntry>;
+/// The requests that wait, and those that are refused.
+#[derive(Debug, Default)]
+pub(crate) struct WaitQueue {
+    /// By their tickets.
+    waiters: BTreeMap<(u64, RequestId), QueueEntry>,
+    /// Until when each is refused, in microseconds.
+    cancelled: HashMap<RequestId, u64>,
+}
 
 impl KeyState {
     pub(crate) fn expire(&mut self, now: ServerTime) {
         self.hold.take_if(|hold| hold.expired(now));
         self.queue.take_if(|queue| queue.expired(now));
-        self.cancelled.take_if(|cancelled| cancelled.expired(now));
     }
 
     /// Whether there is no hold, no waiter and no tombstone.
     pub(crate) fn is_empty(&self, now: ServerTime) -> bool {
         self.hold.as_ref().is_none_or(|hold| hold.expired(now))
             && self.queue.as_ref().is_none_or(|queue| queue.expired(now))
-            && self.cancelled.as_ref().is_none_or(|cancelled| cancelled.expired(now))
     }
 
     pub(crate) fn holder(&self) -> Option<&HolderInfo> {
@@ -334,18 +344,20 @@ impl KeyState {
     }
 
     fn waiters(&self) -> impl Iterator<Item = (&(u64, RequestId), &QueueEntry)> {
-        self.queue.iter().flat_map(|queue| &queue.value)
+        self.queue.iter().flat_map(|queue| &queue.value.waiters)
     }
 
     fn ticket_of(&self, id: RequestId) -> Option<u64> {
         self.waiters().find(|((_, waiter), _)| *waiter == id).map(|((ticket, _), _)| *ticket)
     }
 
-    /// Takes a waiter out of the queue; a queue without waiters is a key that is not there.
+    /// Takes a waiter out of the queue; an empty queue is a key that is not there.
     fn leave(&mut self, id: RequestId) -> Option<QueueEntry> {
         let place = (self.ticket_of(id)?, id);
-        let entry = self.queue.as_mut()?.value.remove(&place);
-        self.queue.take_if(|queue| queue.value.is_empty());
+        let entry = self.queue.as_mut()?.value.waiters.remove(&place);
+        self.queue.take_if(|WithTtl { value: queue, .. }| {
+            queue.waiters.is_empty() && queue.cancelled.is_empty()
+        });
         entry
     }
 
@@ -373,20 +385,22 @@ impl KeyState {
         self.holder().filter(|holder| holder.id != id)?;
         let place = (self.ticket_of(id)?, id);
         let queue = self.queue.as_mut()?;
-        queue.value.get_mut(&place)?.deadline_us = now.micros().saturating_add(micros(lease));
+        queue.value.waiters.get_mut(&place)?.deadline_us =
+            now.micros().saturating_add(micros(lease));
         queue.extend_ttl(now, lease * 2);
         Some(RenewalReply::Waiting(self.hold_left(now)))
     }
 
     fn is_cancelled(&self, now: ServerTime, id: RequestId) -> bool {
-        let until = self.cancelled.as_ref().and_then(|cancelled| cancelled.value.get(&id));
+        let until = self.queue.as_ref().and_then(|queue| queue.value.cancelled.get(&id));
         until.is_some_and(|&until| until >= now.micros())
     }
 
     fn add_tombstone(&mut self, now: ServerTime, id: RequestId, tombstone: Duration) {
-        let cancelled = self.cancelled.get_or_insert_with(|| WithTtl::lasting(HashMap::new()));
-        cancelled.value.retain(|_, until| *until >= now.micros());
-        cancelled.value.insert(id, now.micros().saturating_add(micros(tombstone)));
-        cancelled.set_ttl(now, tombstone);
+        let queue = self.queue.get_or_insert_with(|| WithTtl::lasting(WaitQueue::default()));
+        let cancelled = &mut queue.value.cancelled;
+        cancelled.retain(|_, until| *until >= now.micros());
+        cancelled.insert(id, now.micros().saturating_add(micros(tombstone)));
+        queue.extend_ttl(now, tombstone);
     }
 }

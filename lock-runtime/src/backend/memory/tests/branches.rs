@@ -10,7 +10,7 @@ use crate::types::fence::Fence;
 use crate::types::request_id::RequestId;
 use crate::wire::command::{Acquire, Command, Enqueue, Renewal, RequestRef};
 use crate::wire::keyspace::{DataLossGrace, WAITER_LEASE};
-use crate::wire::reply::{AcquireReply, BlockedBy, Notification, RenewalReply, Reply};
+use crate::wire::reply::{AcquireReply, BlockedBy, Notification, RawReply, RenewalReply, Reply};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -290,7 +290,7 @@ fn a_tombstone_that_is_over_refuses_nothing_though_newer_ones_keep_the_key() {
     assert_eq!(both.acquire(once(request_id(1))), AcquireReply::Cancelled);
     both.advance(Duration::from_secs(6));
     both.same(cancel(3, Duration::from_secs(10)));
-    assert_eq!(both.raw(&["ZCARD", "lock:{order:7}:cancelled"]), redis::Value::Int(2));
+    assert_eq!(both.raw(&["ZCARD", "lock:{order:7}:queue"]), redis::Value::Int(2));
     assert_eq!(both.acquire(once(request_id(2))), AcquireReply::Cancelled);
     both.granted(once(request_id(1)));
 }
@@ -399,13 +399,51 @@ fn a_release_during_the_quarantine_leaves_the_waiters_queued() {
     both.granted(once(request_id(1)));
     both.busy(queueing(request_id(2), LIVE[0]));
     let min_fence = Fence::new(START + 1_000);
-    assert_eq!(
-        both.same(release(RequestRef { min_fence, ..request(request_id(1)) })),
-        Reply::Released(true)
-    );
+    let elsewhere = RequestRef { min_fence, key: "other".into(), ..request(request_id(3)) };
+    let busy = both.busy(Acquire { request: elsewhere, ..once(request_id(3)) });
+    assert_eq!(busy.blocked_by, BlockedBy::DataLoss);
+    assert!(both.release(request_id(1)));
     assert_eq!(both.notified(), []);
     let Reply::Inspection(seen) = both.same(inspect()) else { panic!("not an inspection") };
     assert_eq!((seen.holder, seen.waiting), (None, 1));
+}
+
+#[test]
+fn a_release_grants_nothing_from_a_counter_that_lost_its_data_and_leaves_it_as_it_is() {
+    for counter in [None, Some("17"), Some("mine")] {
+        let mut both = Both::new();
+        both.granted(once(request_id(1)));
+        both.busy(queueing(request_id(2), LIVE[0]));
+        both.raw(&["DEL", "lock:fence"]);
+        if let Some(counter) = counter {
+            both.raw(&["SET", "lock:fence", counter]);
+        }
+        let released = both.ask(&release(request(request_id(1)))).expect("an answer");
+        assert_eq!(released, RawReply::Int(1), "{counter:?}");
+        let kept: Option<String> =
+            redis::from_redis_value(both.raw(&["GET", "lock:fence"])).expect("text");
+        assert_eq!(kept.as_deref(), counter);
+        assert_eq!(both.raw(&["EXISTS", "lock:{order:7}"]), redis::Value::Int(0));
+        assert_eq!(both.raw(&["ZCARD", "lock:{order:7}:queue"]), redis::Value::Int(1));
+        assert!(matches!(both.raw(&["PTTL", "lock:{order:7}:queue"]), redis::Value::Int(1..)));
+    }
+}
+
+#[test]
+fn a_tombstone_before_the_first_waiter_changes_no_handoff_and_is_kept() {
+    let mut both = Both::new();
+    both.granted(once(request_id(1)));
+    both.same(cancel(9, MINUTE));
+    assert_eq!(both.busy(queueing(request_id(2), LIVE[0])).ahead, 0);
+    assert_eq!(both.busy(queueing(request_id(3), LIVE[0])).ahead, 1);
+    assert!(both.release(request_id(1)));
+    assert!(both.release(request_id(2)));
+    assert_eq!(both.notified(), [request_id(2), request_id(3)]);
+    both.same(cancel(9, Duration::ZERO));
+    assert!(both.release(request_id(3)));
+    assert!(matches!(both.raw(&["PTTL", "lock:{order:7}:queue"]), redis::Value::Int(1..)));
+    assert_eq!(both.acquire(once(request_id(9))), AcquireReply::Cancelled);
+    assert!(!both.grant(once(request_id(4))).contended, "a tombstone is no waiter");
 }
 
 #[test]

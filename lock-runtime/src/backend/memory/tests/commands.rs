@@ -52,8 +52,8 @@ pub(crate) fn once(id: RequestId) -> Acquire {
 pub(crate) fn owner_info(id: RequestId) -> OwnerInfo {
     OwnerInfo {
         ttl: Duration::from_secs(15),
-        since_unix_ms: 1_700_000_000_000,
-        pid: u32::from(id.jitter()),
+        since_unix_ms: 1_700_000_000_000 + u64::from(id.jitter()),
+        pid: 4711,
         host: "somewhere".into(),
         function: "bank::withdraw (with spaces)".to_owned(),
     }

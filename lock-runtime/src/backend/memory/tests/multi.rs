@@ -151,7 +151,9 @@ fn a_counter_that_may_have_lost_data_gives_no_tokens_and_stays_as_it_is() {
 fn nothing_is_taken_with_a_ttl_of_zero_or_of_a_server_that_cannot_count() {
     let mut both = Both::new();
     let mut asks = three();
-    asks[2].ttl = Duration::ZERO;
+    for ask in &mut asks {
+        ask.ttl = Duration::ZERO;
+    }
     assert_eq!(both.ask(&Command::AcquireAll(asks)), Ok(RawReply::Int(0)));
     assert_eq!(both.raw(&["DBSIZE"]), redis::Value::Int(1));
     for words in [["CONFIG", "SET", "maxmemory", "1"].as_slice(), &["REPLICAOF", "127.0.0.1", "1"]]

@@ -42,9 +42,9 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
       redis.call('HSET', key, id, string.gsub(old, '%d+', earlier) .. string.sub(entry, #old + \
       1))
     end
-  elseif string.find(key, ':cancelled$') then
-    for _, id in ipairs(redis.call('ZRANGE', key, 0, -1)) do
-      redis.call('ZADD', key, earlier(redis.call('ZSCORE', key, id)), id)
+  elseif string.find(key, ':queue$') then
+    for _, id in ipairs(redis.call('ZRANGE', key, '-inf', '(0', 'BYSCORE')) do
+      redis.call('ZADD', key, '-' .. earlier(-redis.call('ZSCORE', key, id)), id)
     end
   end
 end

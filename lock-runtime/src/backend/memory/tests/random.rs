@@ -86,8 +86,8 @@ impl Run<'_> {
             Step::Acquire { owner, .. } | Step::Release { owner } | Step::Cancel { owner, .. } => {
                 owner.id = self.number(owner.key, owner.id);
             }
-            Step::AcquireAll(asks) => {
-                for (owner, _) in asks {
+            Step::AcquireAll(asks, _) => {
+                for owner in asks {
                     owner.id = self.number(owner.key, owner.id);
                 }
             }
@@ -133,8 +133,8 @@ impl Run<'_> {
                 likely_free: false,
                 enqueue: queue.map(|queue| self.enqueue(*owner, queue, ticket)),
             }),
-            Step::AcquireAll(asks) => {
-                let ask = |(owner, ttl): &(Who, Span)| Acquire {
+            Step::AcquireAll(asks, ttl) => {
+                let ask = |owner: &Who| Acquire {
                     likely_free: false,
                     request: request(owner),
                     ttl: ttl.duration(),

@@ -27,7 +27,7 @@ pub(crate) enum Step {
         fence_count: u32,
         queue: Option<Queue>,
     },
-    AcquireAll(Vec<(Who, Span)>),
+    AcquireAll(Vec<Who>, Span),
     Release {
         owner: Who,
     },
@@ -135,7 +135,7 @@ pub(crate) fn any_step() -> impl Strategy<Value = Step> {
             .prop_map(|(owner, ttl, fence_count, queue)| {
                 Step::Acquire { owner, ttl, fence_count, queue }
             }),
-        20 => any_group().prop_map(Step::AcquireAll),
+        20 => (any_group(), any_span()).prop_map(|(asks, ttl)| Step::AcquireAll(asks, ttl)),
         20 => (any_who(), any_releaser())
             .prop_map(|(owner, id)| Step::Release { owner: Who { id, ..owner } }),
         8 => (any_who(), prop::option::weighted(0.3, any_span()))
@@ -158,11 +158,11 @@ fn any_who() -> impl Strategy<Value = Who> {
 }
 
 /// Requests for one key or for both.
-fn any_group() -> impl Strategy<Value = Vec<(Who, Span)>> {
-    let asks = prop::collection::vec((any_who(), any_span()), 1..=2);
+fn any_group() -> impl Strategy<Value = Vec<Who>> {
+    let asks = prop::collection::vec(any_who(), 1..=2);
     (asks, any_key()).prop_map(|(asks, first)| {
         let keys = [first, 1 - first];
-        asks.into_iter().zip(keys).map(|((owner, ttl), key)| (Who { key, ..owner }, ttl)).collect()
+        asks.into_iter().zip(keys).map(|(owner, key)| Who { key, ..owner }).collect()
     })
 }
 

@@ -92,10 +92,8 @@ pub enum FaultKind {
 pub enum Part {
     /// The hold.
     Hold,
-    /// The queue and its waiters.
+    /// The queue with its waiters, and the tombstones.
     Queue,
-    /// The tombstones.
-    Cancelled,
     /// The fence counter, which all locks share.
     Fence,
 }
@@ -133,7 +131,7 @@ impl FaultKind {
         match self {
             Self::Flush
             | Self::RestartEmpty { .. }
-            | Self::Delete { part: Part::Cancelled, .. } => true,
+            | Self::Delete { part: Part::Queue, .. } => true,
             Self::Jump { millis } => *millis > 0,
             _ => false,
         }

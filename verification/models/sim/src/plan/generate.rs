@@ -354,7 +354,7 @@ impl PlanGenerator {
     }
 
     fn part(&mut self) -> Part {
-        const PARTS: [Part; 4] = [Part::Hold, Part::Queue, Part::Cancelled, Part::Fence];
+        const PARTS: [Part; 3] = [Part::Hold, Part::Queue, Part::Fence];
         PARTS[self.chance.usize(..PARTS.len())]
     }
 }

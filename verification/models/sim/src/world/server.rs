@@ -176,7 +176,6 @@ impl Server {
         match part {
             Part::Hold => self.memory.delete_hold(key),
             Part::Queue => self.memory.delete_queue(key),
-            Part::Cancelled => self.memory.delete_cancelled(key),
             Part::Fence => self.memory.delete_counter(),
         }
     }
