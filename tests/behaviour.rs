@@ -6,6 +6,7 @@ mod behaviour {
     mod bounds;
     mod cancel;
     mod connecting;
+    mod credentials;
     mod deadlock;
     mod depth;
     mod durations;

@@ -1,5 +1,6 @@
 //! The builder of a manager.
 
+use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::backend::server::Server;
 use crate::error::LockError;
 use crate::link::handle::{Setup, start};
 use crate::protocol::timing::Timing;
+use crate::types::credentials::{Credentials, CredentialsProvider};
 use crate::types::text::printable;
 use crate::wire::keyspace::Keyspace;
 
@@ -49,6 +51,7 @@ pub struct LockManagerBuilder {
     client_name: Option<String>,
     label: Option<Box<str>>,
     certificates: Certificates,
+    credentials: Option<CredentialsProvider>,
 }
 
 enum ServerAddress {
@@ -77,6 +80,7 @@ impl Default for LockManagerBuilder {
             client_name: None,
             label: None,
             certificates: Certificates::default(),
+            credentials: None,
         }
     }
 }
@@ -231,6 +235,47 @@ impl LockManagerBuilder {
         self
     }
 
+    /// Asks this function for user and password at each attempt to connect, for tokens that end and
+    /// passwords that are changed. What the URL or the client says of both is not used. Default:
+    /// the user and the password of the URL or the client.
+    ///
+    /// The function is called on a thread of the manager, once for the first connection and again
+    /// whenever the connection was lost. It may block: connecting waits for it without a limit, and
+    /// requests fail meanwhile when their `wait` or [`outage_timeout`](Self::outage_timeout) is
+    /// over. A hold that is not renewed in time because of that is lost. A shutdown does not wait
+    /// for the function. It must not acquire locks of the manager. To await something, call
+    /// `block_on` of a handle of your runtime in it. A connection is not authenticated again while
+    /// it lasts: a server that ends connections with old tokens makes the manager connect again.
+    ///
+    /// # Errors
+    ///
+    /// If the function fails or panics, or the server does not accept what it returned, the attempt
+    /// to connect has failed, and the next one asks again after a pause of 10 ms to 2 s. Requests
+    /// fail after `outage_timeout`: with [`LockError::Unavailable`], whose text has that of the
+    /// function's error, or with [`LockError::Refused`] if the server did not accept it.
+    ///
+    /// ```no_run
+    /// # use distlock_runtime as distlock;
+    /// use distlock::{Credentials, LockManager};
+    ///
+    /// let locks = LockManager::builder()
+    ///     .url("redis://redis.example.com/")
+    ///     // Written by an agent every few minutes.
+    ///     .credentials_provider(|| {
+    ///         let token = std::fs::read_to_string("/run/secrets/redis-token")?;
+    ///         Ok(Credentials::new("app", token.trim()))
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), distlock::LockError>(())
+    /// ```
+    pub fn credentials_provider<F>(mut self, provider: F) -> Self
+    where
+        F: Fn() -> Result<Credentials, Box<dyn Error + Send + Sync>> + Send + Sync + 'static,
+    {
+        self.credentials = Some(Box::new(provider));
+        self
+    }
+
     /// Trusts the certificates in this PEM file instead of the system's, for a `rediss://` server
     /// with a certificate from a private authority. Default: the system's certificates.
     ///
@@ -333,7 +378,8 @@ impl LockManagerBuilder {
         let server = address(&client)?;
         let name = self.client_name.clone();
         let certificates = std::mem::take(&mut self.certificates);
-        let redis = RedisServer::new(&client, name, certificates, space.clone());
+        let credentials = self.credentials.take();
+        let redis = RedisServer::new(&client, name, certificates, credentials, space.clone());
         Ok((Server::Redis(Box::new(redis.map_err(LockError::config)?)), server))
     }
 }

@@ -34,7 +34,10 @@ use crate::backend::redis::tls::Certificates;
 use crate::backend::redis::transport::Transport;
 use crate::backend::socket::{Interest, Signal, Stream, wait};
 use crate::backend::{ConnectError, ConnectParams};
+use crate::types::credentials::{Credentials, CredentialsProvider};
+use crate::types::text::words;
 use crate::types::time::{self, Timestamp};
+use crate::user_code;
 use crate::wire::keyspace::Keyspace;
 use crate::wire::reply::Notification;
 
@@ -54,6 +57,7 @@ pub(crate) struct RedisServer {
     client: Client,
     #[cfg_attr(not(feature = "tls-rustls"), expect(dead_code, reason = "for TLS"))]
     certificates: Certificates,
+    credentials: Option<CredentialsProvider>,
     client_name: Option<String>,
     space: Keyspace,
     ladder: OnceLock<Arc<Ladder>>,
@@ -67,6 +71,7 @@ impl RedisServer {
         client: &Client,
         client_name: Option<String>,
         certificates: Certificates,
+        credentials: Option<CredentialsProvider>,
         space: Keyspace,
     ) -> Result<Self, String> {
         let info = client.get_connection_info().clone();
@@ -78,11 +83,25 @@ impl RedisServer {
         }
         let info = info.set_redis_settings(redis).set_tcp_settings(tcp);
         let client = Client::open(info).map_err(|error| error.to_string())?;
-        Ok(Self { client, certificates, client_name, space, ladder: OnceLock::new() })
+        let ladder = OnceLock::new();
+        Ok(Self { client, certificates, credentials, client_name, space, ladder })
     }
 
     fn info(&self) -> &ConnectionInfo {
         self.client.get_connection_info()
+    }
+
+    /// With the user and the password of now.
+    fn info_with_credentials(&self) -> Result<ConnectionInfo, OpenError> {
+        let info = self.info().clone();
+        let Some(provider) = &self.credentials else { return Ok(info) };
+        // Its error is code of users too.
+        let asked = user_code::ask(|| provider().map_err(|error| words(&error.to_string())));
+        let failed = || Err("it panicked".to_owned());
+        let Credentials { user, password } =
+            asked.unwrap_or_else(failed).map_err(OpenError::NoCredentials)?;
+        let redis = info.redis_settings().clone().set_username(user).set_password(password);
+        Ok(info.set_redis_settings(redis))
     }
 
     /// Opens a connection. `stop` ends the attempt early.
@@ -91,18 +110,20 @@ impl RedisServer {
         params: &ConnectParams,
         stop: &Signal,
     ) -> Result<RedisPipe<T>, ConnectError> {
-        self.open(params, stop).map_err(|error| connect_error(&self.client, error))
+        let provided = self.credentials.is_some();
+        self.open(params, stop).map_err(|error| connect_error(&self.client, error, provided))
     }
 
     fn open<T>(&self, params: &ConnectParams, stop: &Signal) -> Result<RedisPipe<T>, OpenError> {
         let database = self.info().redis_settings().db();
         let new_ladder = || Arc::new(Ladder::new(&self.space, database));
         let ladder = Arc::clone(self.ladder.get_or_init(new_ladder));
+        let info = self.info_with_credentials()?;
         let mut limit = Limit { span: GREETING, until: time::now().plus(GREETING) };
         let mut dialogue = Dialogue::new(self.transport(&limit)?, stop);
         let name = self.client_name.as_deref();
         let (mut handshake, mut commands) =
-            Handshake::start(self.info(), &self.space, &ladder, name, params);
+            Handshake::start(&info, &self.space, &ladder, name, params);
         loop {
             let answers = self.ask(&mut dialogue, &commands, &limit)?;
             limit = Limit { span: STEP, until: time::now().plus(STEP) };

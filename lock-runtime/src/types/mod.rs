@@ -1,5 +1,6 @@
 //! Plain values that all layers share, and what verification crates replace.
 
+pub(crate) mod credentials;
 pub(crate) mod environment;
 pub(crate) mod fence;
 pub(crate) mod owner_info;

@@ -10,7 +10,7 @@
 //! - Events: use [`event!`], not `tracing`'s macros. The queue of the helper thread is bounded.
 //!   Events that do not fit are dropped and counted, and a later event reports how many.
 //! - Wakers: store [`guarded_waker`] of a waker, and drop it with nothing locked.
-//! - Callbacks: use [`call`].
+//! - Callbacks: use [`call`], or [`ask`] on a thread that may block.
 
 #[cfg(test)]
 mod tests;
@@ -57,6 +57,11 @@ pub(crate) fn emit(event: impl FnOnce() + Send + 'static) {
 /// Callbacks of one I/O thread run one at a time, in order.
 pub(crate) fn call(callback: impl FnOnce() + Send + 'static) {
     off_this_thread(callback, Helpers::call);
+}
+
+/// Asks a user's function for a value, on this thread. `None` if it panics.
+pub(crate) fn ask<R>(function: impl FnOnce() -> R) -> Option<R> {
+    catch_unwind(AssertUnwindSafe(function)).ok()
 }
 
 /// The waker to store instead of this one, which can be woken on any thread.

@@ -16,6 +16,8 @@ pub(crate) enum OpenError {
     Slow(Duration),
     /// The server cannot keep locks.
     Unfit(ConnectErrorKind, String),
+    /// The provider of the credentials failed.
+    NoCredentials(String),
     /// The port does not speak TLS.
     #[cfg_attr(not(feature = "tls-rustls"), expect(dead_code, reason = "only TLS can fail so"))]
     WithoutTls,
@@ -69,8 +71,8 @@ pub(crate) fn call_error(error: &RedisError) -> CommandError {
 }
 
 /// The error of an attempt to connect. If the server's text does not say what to do, a hint follows
-/// after a semicolon.
-pub(crate) fn connect_error(client: &Client, error: OpenError) -> ConnectError {
+/// after a semicolon. `provided`: the credentials come from a provider.
+pub(crate) fn connect_error(client: &Client, error: OpenError, provided: bool) -> ConnectError {
     let address = client.get_connection_info().addr();
     let (kind, text) = match error {
         OpenError::Slow(limit) => {
@@ -78,10 +80,30 @@ pub(crate) fn connect_error(client: &Client, error: OpenError) -> ConnectError {
             return ConnectError { text, kind: ConnectErrorKind::Unreachable };
         }
         OpenError::Unfit(kind, text) => (kind, text),
+        OpenError::NoCredentials(why) => {
+            let why = why.replace(';', ",");
+            let text = format!(
+                "the credentials provider failed ({why}); repair what it depends on, it is asked \
+                 again at each attempt to connect"
+            );
+            (ConnectErrorKind::Unreachable, text)
+        }
+        // The next ones may be right: a password that was changed, a token that has just ended.
+        OpenError::Server(error) if provided && is_wrong_password(&error) => (
+            ConnectErrorKind::Unsuitable,
+            format!(
+                "{error}; check the user and the password that the credentials provider returns"
+            ),
+        ),
         OpenError::WithoutTls => (ConnectErrorKind::Permanent, WITHOUT_TLS.to_owned()),
         OpenError::Server(error) => explain(address, &error),
     };
     ConnectError { text: format!("{address}: {text}"), kind }
+}
+
+fn is_wrong_password(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::AuthenticationFailed
+        || matches!(error.code(), Some("WRONGPASS" | "NOAUTH"))
 }
 
 const WITHOUT_TLS: &str =

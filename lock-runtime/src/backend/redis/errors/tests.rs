@@ -46,7 +46,7 @@ fn each_code_of_a_server_has_one_meaning_for_a_call_and_one_for_an_attempt_to_co
     for (line, call, kind) in rows {
         let error = said(line);
         assert_eq!(call_error(&error), call(error.to_string()), "{line}");
-        let connect = connect_error(&at("redis://host/"), OpenError::Server(error));
+        let connect = connect_error(&at("redis://host/"), OpenError::Server(error), false);
         assert_eq!(connect.kind, kind, "{line}: {}", connect.text);
     }
 }
@@ -78,7 +78,7 @@ fn a_connection_that_breaks_leaves_open_what_was_done() {
 
 #[test]
 fn a_server_without_resp3_is_named_and_a_full_one_is_tried_again() {
-    let connect = |line| connect_error(&at("redis://host/"), OpenError::Server(said(line)));
+    let connect = |line| connect_error(&at("redis://host/"), OpenError::Server(said(line)), false);
     let lines = [
         "ERR unknown command 'HELLO'",
         "ERR unknown command `HELLO`, with args beginning with: `3`, ",
