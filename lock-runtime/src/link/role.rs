@@ -244,6 +244,11 @@ impl<W> Role<W> {
         self.expects_others(now).then_some(self.burst_until)
     }
 
+    /// Whether a party waits.
+    pub(crate) fn has_waiting(&self) -> bool {
+        self.waiting > 0
+    }
+
     /// Whether a task reads, which may stall.
     pub(crate) fn is_with_task(&self) -> bool {
         matches!(self.reader, Reader::Party(_, PartyKind::Task))

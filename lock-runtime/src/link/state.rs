@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::task::Waker;
+use std::time::Duration;
 
 use crate::backend::server::Connection;
 use crate::backend::socket::{Interest, Stream};
@@ -14,6 +15,9 @@ use crate::protocol::request::CommandError;
 use crate::types::text::words;
 use crate::types::time::Timestamp;
 use crate::user_code;
+
+/// How long the keeper sleeps at most while parties wait: less than [`CONFIRM_DELAY`](crate::protocol::timing::CONFIRM_DELAY).
+const NAP: Duration = Duration::from_millis(40);
 
 pub(crate) struct LinkState {
     router: Router,
@@ -349,6 +353,10 @@ impl LinkState {
                 (KeeperWait::Signal, Some(due.map_or(soon, |due| due.min(soon))))
             }
         };
+        // A grant that is pushed to a waiting party has to be confirmed soon after. A keeper that
+        // is awake before that need not be woken for it, which would delay the party.
+        let nap = self.role.has_waiting().then(|| now.plus(NAP));
+        let until = [until, nap].into_iter().flatten().min();
         let connect = self.keeper.falls_asleep(does == Keeper::Sleeps, until);
         KeeperPlan { wait, until, connect: connect && !self.closed }
     }

@@ -159,6 +159,13 @@ impl<T> RedisPipe<T> {
             self.ladder.load(max_lease).write_packed_command(&mut self.unsent);
             self.unanswered.push_back(Sent::Raise(to, command, None));
         } else if let Some(call) = command.encode(&self.space) {
+            if matches!(command, Command::Release { contended: true, .. }) {
+                // Redis writes to its clients in the order in which they last had nothing to be
+                // sent, the latest first. With this reply due, the notification of the next holder
+                // goes out before the reply to the release.
+                self.unsent.extend_from_slice(b"*1\r\n$4\r\nPING\r\n");
+                self.unanswered.push_back(Sent::Ignored);
+            }
             encode(&call, &mut self.unsent);
             self.unanswered.push_back(Sent::One(to, command));
         }
