@@ -12,12 +12,13 @@ use crate::link::keeper::{KeeperPlan, KeeperState, KeeperWait};
 use crate::link::role::{GRACE, Keeper, Role};
 use crate::link::router::{LogTopic, Router};
 use crate::protocol::request::CommandError;
+use crate::protocol::timing::CONFIRM_DELAY;
 use crate::types::text::words;
 use crate::types::time::Timestamp;
 use crate::user_code;
 
-/// How long the keeper sleeps at most while parties wait: less than [`CONFIRM_DELAY`](crate::protocol::timing::CONFIRM_DELAY).
-const NAP: Duration = Duration::from_millis(40);
+/// How long the keeper sleeps at most while parties wait: less than [`CONFIRM_DELAY`].
+const NAP: Duration = CONFIRM_DELAY.saturating_sub(Duration::from_millis(10));
 
 pub(crate) struct LinkState {
     router: Router,

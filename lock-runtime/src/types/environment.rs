@@ -33,38 +33,47 @@ pub(crate) use {
 };
 
 #[cfg(not(distlock_verification))]
-pub(crate) use self::system::{ForkGuard, TaskId, current_task, new_request_id, process_id};
+pub(crate) use self::system::{TaskId, current_task, new_request_id, process_id};
 #[cfg(distlock_verification)]
 pub use self::verified::{
-    Environment, ForkGuard, TaskId, current_task, install, new_request_id, now, process_id,
+    Environment, TaskId, current_task, install, new_request_id, now, process_id,
 };
+
+/// Notices that this process is a fork of the one in which it was made. It makes no system call: a
+/// handler of the C library's `fork` counts.
+#[derive(Debug)]
+pub(crate) struct ForkGuard(
+    #[cfg(not(distlock_verification))] forkguard::Guard,
+    #[cfg(distlock_verification)] u32,
+);
+
+impl ForkGuard {
+    pub(crate) fn new() -> Self {
+        #[cfg(not(distlock_verification))]
+        return Self(forkguard::new());
+        #[cfg(distlock_verification)]
+        return Self(process_id());
+    }
+
+    pub(crate) fn is_forked(&self) -> bool {
+        // A guard reports each fork once, and its clone reports it again.
+        #[cfg(not(distlock_verification))]
+        return self.0.clone().detected_fork();
+        #[cfg(distlock_verification)]
+        return process_id() != self.0;
+    }
+}
 
 #[cfg(not(distlock_verification))]
 mod system {
     use std::cell::RefCell;
     pub(crate) use std::process::id as process_id;
 
-    use forkguard::Guard;
     pub(crate) use tokio::task::{Id as TaskId, try_id as current_task};
     use uuid::Uuid;
 
+    use crate::types::environment::ForkGuard;
     use crate::types::request_id::RequestId;
-
-    /// Notices that this process is a fork of the one in which it was made. It makes no system
-    /// call: a handler of the C library's `fork` counts.
-    #[derive(Debug)]
-    pub(crate) struct ForkGuard(Guard);
-
-    impl ForkGuard {
-        pub(crate) fn new() -> Self {
-            Self(forkguard::new())
-        }
-
-        pub(crate) fn is_forked(&self) -> bool {
-            // A guard reports each fork once, and its clone reports it again.
-            self.0.clone().detected_fork()
-        }
-    }
 
     /// 2^128 divided by the golden ratio. Its multiples spread evenly, also their high bits alone.
     const STEP: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
@@ -107,20 +116,6 @@ mod verified {
         pub current_task: fn() -> Option<TaskId>,
         /// The id of the process whose code runs.
         pub process_id: fn() -> u32,
-    }
-
-    /// Notices that the running process is not the one in which it was made.
-    #[derive(Debug)]
-    pub struct ForkGuard(u32);
-
-    impl ForkGuard {
-        pub fn new() -> Self {
-            Self(process_id())
-        }
-
-        pub fn is_forked(&self) -> bool {
-            process_id() != self.0
-        }
     }
 
     /// A task, as numbered by the verification crate.
