@@ -24,6 +24,7 @@ mod behaviour {
     mod multi_key;
     mod nesting;
     mod outcome;
+    mod paused_clock;
     mod permissions;
     mod preflight;
     mod reenter;
@@ -34,6 +35,8 @@ mod behaviour {
     mod sharing;
     mod short_holds;
     mod siblings;
+    #[cfg(unix)]
+    mod sockets;
     mod stalled_reader;
     mod subscribers;
     mod sync_in_task;

@@ -91,16 +91,25 @@ impl LockManagerBuilder {
     ///
     /// `memory://name` is a server inside this process, for tests, demos and single-process
     /// programs. All managers of the process with the same name contend, regardless of their
-    /// prefix; the name may be empty. Other processes are not excluded. It uses the real clock and
-    /// the manager's own thread, so it does not work under tokio's paused clock. The feature
-    /// `test-util` can inject faults into it.
+    /// prefix; the name may be empty. Other processes are not excluded. The feature `test-util` can
+    /// inject faults into it.
+    ///
+    /// A free lock in memory is granted at the first poll, without another thread, and callers of
+    /// one manager hand it to each other directly. So tests work under tokio's paused clock
+    /// (`start_paused`). Durations of the lock itself, as ttl and `wait`, are those of the real
+    /// clock. Only a grant from one manager to another comes from a background thread, for which a
+    /// timer of the paused clock does not wait.
     pub fn url(mut self, url: impl Into<String>) -> Self {
         self.server = Some(ServerAddress::Url(url.into()));
         self
     }
 
-    /// Sets a client instead of a URL. Its address, credentials and TLS settings are used, with
-    /// RESP3 as the protocol. No default.
+    /// Sets a client instead of a URL. Its address, user, password, database and settings of TCP
+    /// are used, with RESP3 as the protocol; none of its connections is. No default.
+    ///
+    /// A client for `rediss://` keeps its own certificates to itself: make it without them, and
+    /// pass them to `ca_certificate` and `client_certificate`. Otherwise
+    /// [`build`](Self::build) fails with [`LockError::Config`].
     ///
     /// The type is re-exported in [`distlock::redis`](crate::redis), so that you need not depend on
     /// a matching version of that crate.
@@ -323,7 +332,7 @@ impl LockManagerBuilder {
     /// # Errors
     ///
     /// [`LockError::Config`] if no server is set, the URL is invalid, a duration is out of range,
-    /// or the I/O thread cannot be started.
+    /// or the manager's thread cannot be started.
     pub fn build(mut self) -> Result<LockManager, LockError> {
         let ttl = self.options.ttl.unwrap_or(DEFAULT_TTL);
         check_ttl(ttl)?;
@@ -350,8 +359,8 @@ impl LockManagerBuilder {
         let setup = Setup { server, timing: self.timing, inbox, default_ttl: ttl };
         let link = start(setup).map_err(|error| {
             LockError::config(format!(
-                "the I/O thread cannot be started: {error}; allow the process another thread and a \
-                 few more open files"
+                "the manager's thread cannot be started: {error}; allow the process another thread \
+                 and a few more open files"
             ))
         })?;
         Ok(LockManager::new(link, settings))
@@ -419,11 +428,12 @@ impl LockManager {
     /// with the feature `tls-rustls`, `unix://`, or `memory://` for an in-process server.
     ///
     /// It does not block. The connection is opened in the background, and an unreachable server is
-    /// reported by the first request.
+    /// reported by the first request. `memory://` is ready at once: a free lock is granted at the
+    /// first poll, also under tokio's paused clock.
     ///
     /// # Errors
     ///
-    /// [`LockError::Config`] if the URL is invalid or the I/O thread cannot be started.
+    /// [`LockError::Config`] if the URL is invalid or the manager's thread cannot be started.
     pub fn connect(url: &str) -> Result<Self, LockError> {
         Self::builder().url(url).build()
     }

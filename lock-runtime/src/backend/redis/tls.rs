@@ -35,6 +35,7 @@ mod rustls_session {
     use std::sync::Arc;
 
     use redis::{ConnectionAddr, ErrorKind, RedisError};
+    use rustls::crypto::CryptoProvider;
     use rustls::pki_types::pem::PemObject as _;
     use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
     use rustls::{ClientConfig, ClientConnection, RootCertStore};
@@ -58,8 +59,8 @@ mod rustls_session {
             return Ok(());
         };
         if tls_params.is_some() {
-            return Err("the client keeps its certificates to itself; pass them to \
-                    `ca_certificate` and `client_certificate`"
+            return Err("the client keeps its certificates to itself; make it without them, and \
+                        pass them to `ca_certificate` and `client_certificate` of the builder"
                 .to_owned());
         }
         if *insecure {
@@ -117,7 +118,9 @@ mod rustls_session {
                 return Err(error.to_string());
             }
         }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let installed = CryptoProvider::get_default().map(Arc::clone);
+        let provider =
+            installed.unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()));
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use distlock::redis::{Client, TlsCertificates};
 use distlock::{LockError, LockManager, LockManagerBuilder, distributed_lock};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
@@ -224,6 +225,27 @@ fn a_port_that_never_answers_is_an_error_in_time() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let error = failure(secure(silent.local_addr().unwrap().port()));
     assert!(matches!(error, LockError::Unavailable(_)), "{error:?}");
+}
+
+/// A client cannot tell which certificates it was made with.
+#[test]
+fn a_client_with_certificates_of_its_own_is_refused_with_advice() {
+    let authority = Authority::new();
+    let (_server, tls) = authority.server(&here(), "no");
+    let url = format!("rediss://127.0.0.1:{}/", tls.number());
+    let own = TlsCertificates { client_tls: None, root_cert: Some(authority.pem().into_bytes()) };
+    let client = Client::build_with_tls(url.as_str(), own).unwrap();
+    let with_own = || LockManager::builder().client(client.clone());
+    for builder in [with_own(), with_own().ca_certificate(authority.pem())] {
+        let error = builder.build().unwrap_err();
+        assert!(matches!(error, LockError::Config(_)), "{error:?}");
+        let text = error.to_string();
+        let (what, next) = text.split_once("; ").expect("what is wrong and what to do");
+        assert_eq!(what, "the client keeps its certificates to itself");
+        assert!(next.contains("`ca_certificate` and `client_certificate`"), "{next}");
+    }
+    let client = Client::open(url).unwrap();
+    assert_locks(|| LockManager::builder().client(client.clone()).ca_certificate(authority.pem()));
 }
 
 #[test]
