@@ -254,15 +254,10 @@ struct Party {
     link: Arc<Link>,
     id: PartyId,
     kind: PartyKind,
-    reactor: Reactor,
-    yielded: bool,
-}
-
-enum Reactor {
-    Unknown,
-    Registered(Box<Registration>),
+    registration: Option<Box<Registration>>,
     /// The task does not run in a runtime that can wait for sockets.
-    Missing,
+    cannot_read: bool,
+    yielded: bool,
 }
 
 impl Drop for Party {
@@ -277,8 +272,8 @@ impl Party {
         let is_blocked = std::ptr::eq(context.waker().vtable(), waker_kind());
         let kind = if is_blocked { PartyKind::Thread } else { PartyKind::Task };
         let id = link.join(kind)?;
-        let (link, reactor) = (Arc::clone(link), Reactor::Unknown);
-        Some(Self { link, id, kind, reactor, yielded: false })
+        let link = Arc::clone(link);
+        Some(Self { link, id, kind, registration: None, cannot_read: false, yielded: false })
     }
 
     /// Reads if that is its role. Ready after a pass.
@@ -289,7 +284,7 @@ impl Party {
             });
             return Poll::Pending;
         }
-        if matches!(self.reactor, Reactor::Missing) {
+        if self.cannot_read {
             return Poll::Pending;
         }
         let waker = user_code::guarded_waker(context.waker());
@@ -297,7 +292,7 @@ impl Party {
             WaitPlan::Read { stream, until, .. } => {
                 self.yielded = false;
                 let Some(registration) = self.registration(&stream) else {
-                    self.reactor = Reactor::Missing;
+                    self.cannot_read = true;
                     self.link.cannot_read(self.id, self.kind);
                     return Poll::Pending;
                 };
@@ -325,25 +320,17 @@ impl Party {
 
     /// The registration with this socket in the runtime that polls.
     fn registration(&mut self, stream: &Arc<Stream>) -> Option<&Registration> {
-        let is_current = match &self.reactor {
-            Reactor::Registered(known) => known.is_for(stream),
-            Reactor::Unknown | Reactor::Missing => false,
-        };
+        let is_current = self.registration.as_ref().is_some_and(|known| known.is_for(stream));
         if !is_current {
             self.unregister();
             let spare = self.link.spare();
-            let registration = Registration::new(stream, spare)?;
-            self.reactor = Reactor::Registered(Box::new(registration));
+            self.registration = Some(Box::new(Registration::new(stream, spare)?));
         }
-        match &self.reactor {
-            Reactor::Registered(registration) => Some(registration),
-            Reactor::Unknown | Reactor::Missing => None,
-        }
+        self.registration.as_deref()
     }
 
     fn unregister(&mut self) {
-        if let Reactor::Registered(registration) =
-            std::mem::replace(&mut self.reactor, Reactor::Unknown)
+        if let Some(registration) = self.registration.take()
             && let Some(spare) = registration.end()
         {
             self.link.keep_spare(spare);

@@ -16,8 +16,9 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::borrow::Borrow;
+use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError, Weak};
 use std::task::{Context, Poll};
@@ -28,7 +29,7 @@ use crate::local::grant_channel::{
 };
 use crate::local::lease::{Answer, Callback, Lease, LeaseBackend, LeaseRef};
 use crate::local::queue::{
-    AcquireAction, AcquireParams, LocalQueue, LongSection, RunningSection, TickReport,
+    AcquireAction, AcquireParams, Actions, LocalQueue, LongSection, RunningSection, TickReport,
 };
 use crate::local::waiters::WaiterId;
 use crate::protocol::request::{Failure, Loss, ReleaseOutcome, RequestParams};
@@ -103,7 +104,30 @@ pub struct QueueTable {
 }
 
 #[derive(Default)]
-struct Shard(Mutex<HashMap<Arc<str>, Arc<KeyQueue>>>);
+struct Shard(Mutex<HashSet<ByKey>>);
+
+/// A queue in the table, found by its key.
+struct ByKey(Arc<KeyQueue>);
+
+impl Borrow<str> for ByKey {
+    fn borrow(&self) -> &str {
+        self.0.key()
+    }
+}
+
+impl Hash for ByKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.key().hash(state);
+    }
+}
+
+impl PartialEq for ByKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.key() == other.0.key()
+    }
+}
+
+impl Eq for ByKey {}
 
 impl QueueTable {
     pub fn new(context: QueueContext) -> Self {
@@ -113,8 +137,7 @@ impl QueueTable {
 
     /// Starts a section under a lease of this key that lingers, if its terms allow that.
     pub fn take_idle(&self, key: &str, params: AcquireParams) -> Option<LeaseRef> {
-        let queue = self.shard(key).queues().get(key).cloned();
-        queue?.take_idle(params)
+        self.shard(key).find(key)?.take_idle(params)
     }
 
     pub fn join(&self, key: &str, params: AcquireParams) -> WaitForTurn {
@@ -149,8 +172,7 @@ impl QueueTable {
 
     /// As [`KeyQueue::add_local_view`].
     pub fn add_local_view(&self, key: &str, found: &mut LockState) {
-        let queue = self.shard(key).queues().get(key).cloned();
-        if let Some(queue) = queue {
+        if let Some(queue) = self.shard(key).find(key) {
             queue.add_local_view(found);
         }
     }
@@ -158,11 +180,11 @@ impl QueueTable {
     fn queue(&self, key: &str) -> Arc<KeyQueue> {
         let shard = self.shard(key);
         let mut queues = shard.queues();
-        if let Some(queue) = queues.get(key) {
+        if let Some(ByKey(queue)) = queues.get(key) {
             return Arc::clone(queue);
         }
         let queue = KeyQueue::new(key.into(), Arc::downgrade(shard), Arc::clone(&self.context));
-        queues.insert(Arc::clone(queue.key()), Arc::clone(&queue));
+        queues.insert(ByKey(Arc::clone(&queue)));
         queue
     }
 
@@ -175,18 +197,21 @@ impl QueueTable {
 }
 
 impl Shard {
-    fn queues(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<KeyQueue>>> {
+    fn queues(&self) -> MutexGuard<'_, HashSet<ByKey>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find(&self, key: &str) -> Option<Arc<KeyQueue>> {
+        self.queues().get(key).map(|ByKey(queue)| Arc::clone(queue))
     }
 
     /// Drops this queue, which is vacant or closed.
     fn remove(&self, queue: &KeyQueue) {
         let mut queues = self.queues();
         // Its key may have another queue by now.
-        if let Entry::Occupied(entry) = queues.entry(Arc::clone(queue.key()))
-            && std::ptr::eq(&raw const **entry.get(), queue)
-        {
-            entry.remove();
+        let key = &**queue.key();
+        if queues.get(key).is_some_and(|ByKey(found)| std::ptr::eq(&raw const **found, queue)) {
+            queues.remove(key);
         }
     }
 }
@@ -289,11 +314,11 @@ impl KeyQueue {
 
     /// Starts a section under a lease that lingers.
     pub(super) fn take_idle(&self, params: AcquireParams) -> Option<LeaseRef> {
-        let mut state = self.state();
-        if !state.queue.take_idle(params.since, params) {
+        let (mut state, mut actions) = (self.state(), Actions::none());
+        if !state.queue.take_idle(params.since, params, &mut actions) {
             return None;
         }
-        let reset = state.queue.take_actions().reset_max_hold;
+        let reset = actions.reset_max_hold;
         if let Some(id) = reset {
             self.context.io.reset_max_hold(id, params.since);
         }
@@ -318,14 +343,15 @@ impl KeyQueue {
             let queue = Self::queue_of_one(&self.key, &self.context);
             return queue.join(params.alone());
         }
-        let wait = self.add_waiter(&mut state, params);
+        let mut actions = Actions::none();
+        let wait = self.add_waiter(&mut state, params, &mut actions);
         if let Some(lease) = &state.lease {
             lease.mark_contended();
         }
         if !is_next {
             self.schedule_section_check(&mut state, params.since);
         }
-        self.apply_and_deliver(state);
+        self.apply_and_deliver(state, actions);
         Some(wait)
     }
 
@@ -334,19 +360,19 @@ impl KeyQueue {
         self: &Arc<Self>,
         params: AcquireParams,
     ) -> (WaitForTurn, RequestParams) {
-        let mut state = self.state();
-        let wait = self.add_waiter(&mut state, params);
-        let acquire = state.queue.take_actions().acquire;
-        (wait, self.request(&acquire.expect("the first waiter of a queue has a request")))
+        let mut actions = Actions::none();
+        let wait = self.add_waiter(&mut self.state(), params, &mut actions);
+        (wait, self.request(&actions.acquire.expect("the first waiter of a queue has a request")))
     }
 
     fn add_waiter(
         self: &Arc<Self>,
         state: &mut KeyQueueState,
         params: AcquireParams,
+        actions: &mut Actions<Sender>,
     ) -> WaitForTurn {
         let (sender, receiver) = grant_channel();
-        let waiter_id = state.queue.join(params.since, params, sender);
+        let waiter_id = state.queue.join(params.since, params, sender, actions);
         WaitForTurn { receiver, waiter_id, queue: Arc::clone(self), is_over: false }
     }
 
@@ -359,16 +385,16 @@ impl KeyQueue {
         grant: Grant,
         valid_until: Timestamp,
     ) -> Option<PendingGrant> {
-        let mut state = self.state();
-        state.queue.granted(now, id, grant, valid_until);
-        self.apply(state)
+        let (mut state, mut actions) = (self.state(), Actions::none());
+        state.queue.granted(now, id, grant, valid_until, &mut actions);
+        self.apply(state, actions)
     }
 
     /// A request ended without a grant.
     pub fn failed(&self, now: Timestamp, id: RequestId, failure: Failure) {
-        let mut state = self.state();
-        state.queue.failed(now, id, failure);
-        self.apply_and_deliver(state);
+        let (mut state, mut actions) = (self.state(), Actions::none());
+        state.queue.failed(now, id, failure, &mut actions);
+        self.apply_and_deliver(state, actions);
     }
 
     pub fn renewed(&self, id: RequestId, valid_until: Timestamp) {
@@ -381,10 +407,10 @@ impl KeyQueue {
 
     /// A lease was lost. Returns that of the section which runs under it, if one does.
     pub fn lost(&self, id: RequestId, loss: Loss) -> Option<Arc<Lease>> {
-        let mut state = self.state();
-        state.queue.lost(id);
+        let (mut state, mut actions) = (self.state(), Actions::none());
+        state.queue.lost(id, &mut actions);
         let lease = state.lease_by_id(id).cloned();
-        self.apply_and_deliver(state);
+        self.apply_and_deliver(state, actions);
         if let Some(lease) = &lease {
             lease.mark_lost(loss);
         }
@@ -416,7 +442,7 @@ impl KeyQueue {
     pub fn no_grant_before(&self, id: RequestId, until: Timestamp) {
         let mut state = self.state();
         state.queue.no_grant_before(id, until);
-        self.apply_and_deliver(state);
+        self.apply_and_deliver(state, Actions::none());
     }
 
     /// The server refused to renew a lease.
@@ -429,19 +455,19 @@ impl KeyQueue {
 
     /// Another process waits for a lease or request of this queue.
     pub fn contended(&self, now: Timestamp, id: RequestId) {
-        let mut state = self.state();
-        state.queue.contended(now, id);
+        let (mut state, mut actions) = (self.state(), Actions::none());
+        state.queue.contended(now, id, &mut actions);
         if let Some(lease) = state.lease_by_id(id) {
             lease.mark_contended();
         }
-        self.apply_and_deliver(state);
+        self.apply_and_deliver(state, actions);
     }
 
     /// Releases a lease that lingers.
     pub fn release_idle(&self) {
-        let mut state = self.state();
-        state.queue.release_idle();
-        self.apply_and_deliver(state);
+        let (mut state, mut actions) = (self.state(), Actions::none());
+        state.queue.release_idle(&mut actions);
+        self.apply_and_deliver(state, actions);
     }
 
     /// Ends all waits and the running section: the I/O thread stops.
@@ -464,11 +490,12 @@ impl KeyQueue {
         now: Timestamp,
         blocked_by: impl FnOnce(RequestId) -> Failure,
     ) -> TickReport {
-        let mut state = self.state();
+        let (mut state, mut actions) = (self.state(), Actions::none());
         state.timers.retain(|&(at, _)| at > now);
         let long_section = self.check_long_section(&mut state, now);
-        let report = state.queue.tick(now, blocked_by, |running| self.holder(running));
-        self.apply_and_deliver(state);
+        let report =
+            state.queue.tick(now, blocked_by, |id, running| self.holder(id, running), &mut actions);
+        self.apply_and_deliver(state, actions);
         TickReport { long_section, ..report }
     }
 
@@ -496,9 +523,9 @@ impl KeyQueue {
     pub(super) fn add_local_view(&self, found: &mut LockState) {
         let state = self.state();
         if let (Some(running), Some(holder)) = (state.queue.running(), &mut found.holder)
-            && running.id == holder.id
+            && state.queue.lease_id() == Some(holder.id)
         {
-            *holder = self.holder(running);
+            *holder = self.holder(holder.id, running);
         }
         for params in state.queue.unknown_waiters() {
             found.waiting += 1;
@@ -511,20 +538,24 @@ impl KeyQueue {
     }
 
     fn cancel(&self, waiter_id: WaiterId) {
-        let mut state = self.state();
-        state.queue.cancel(waiter_id);
-        self.apply_and_deliver(state);
+        let (mut state, mut actions) = (self.state(), Actions::none());
+        state.queue.cancel(waiter_id, &mut actions);
+        self.apply_and_deliver(state, actions);
     }
 
-    fn apply_and_deliver(&self, state: MutexGuard<'_, KeyQueueState>) {
-        if let Some(pending) = self.apply(state) {
+    fn apply_and_deliver(&self, state: MutexGuard<'_, KeyQueueState>, actions: Actions<Sender>) {
+        if let Some(pending) = self.apply(state, actions) {
             pending.deliver();
         }
     }
 
     /// Does what an event has led to, and unlocks the queue.
-    fn apply(&self, mut state: MutexGuard<'_, KeyQueueState>) -> Option<PendingGrant> {
-        let actions = state.queue.take_actions();
+    fn apply(
+        &self,
+        mut state: MutexGuard<'_, KeyQueueState>,
+        mut actions: Actions<Sender>,
+    ) -> Option<PendingGrant> {
+        state.queue.arm(&mut actions);
         let mut asked = actions.wake_at.is_some()
             || actions.reset_max_hold.is_some()
             || actions.release.is_some()
@@ -579,7 +610,8 @@ impl KeyQueue {
 
     /// The lease of the section that has just started.
     fn create_lease(&self, state: &mut KeyQueueState) -> Option<LeaseRef> {
-        let &RunningSection { id, fence, params, .. } = state.queue.running()?;
+        let (id, &RunningSection { fence, params, .. }) =
+            (state.queue.lease_id()?, state.queue.running()?);
         let valid_until = state.queue.valid_until()?;
         let key = Arc::clone(&self.key);
         let (lease, lease_ref) = Lease::granted(key, fence, id, valid_until, self.me.upgrade()?);
@@ -615,8 +647,8 @@ impl KeyQueue {
         process.owner_info(params.terms.ttl, params.call_site, label, params.since)
     }
 
-    fn holder(&self, running: &RunningSection) -> HolderInfo {
-        let &RunningSection { id, fence, ref params, since } = running;
+    fn holder(&self, id: RequestId, running: &RunningSection) -> HolderInfo {
+        let &RunningSection { fence, ref params, since } = running;
         let held_unix_ms = Some(time::unix_ms(since));
         HolderInfo { id, fence, owner: self.owner_info(params), held_unix_ms }
     }
@@ -648,18 +680,18 @@ impl KeyQueueState {
 
 impl LeaseBackend for KeyQueue {
     fn release(&self, id: RequestId, fence: Fence) {
-        let mut state = self.state();
+        let (mut state, mut actions) = (self.state(), Actions::none());
         state.drop_lease(fence);
-        state.queue.released(time::now(), id, fence);
-        self.apply_and_deliver(state);
+        state.queue.released(time::now(), id, fence, &mut actions);
+        self.apply_and_deliver(state, actions);
     }
 
     fn release_and_confirm(&self, id: RequestId, fence: Fence) -> Answer<ReleaseOutcome> {
-        let mut state = self.state();
+        let (mut state, mut actions) = (self.state(), Actions::none());
         state.drop_lease(fence);
         let confirmation = self.context.io.release_and_confirm(id);
-        state.queue.released_directly(id);
-        self.apply_and_deliver(state);
+        state.queue.released_directly(id, &mut actions);
+        self.apply_and_deliver(state, actions);
         self.context.io.run();
         confirmation
     }

@@ -64,17 +64,23 @@ pub struct Lease {
     valid_until: AtomicU64,
     /// Whether a loss was reported. Read more often than the watchers are locked.
     lost: AtomicBool,
-    watchers: Mutex<LossWatchers>,
+    watchers: Mutex<Watchers>,
     /// Whether others wait for the lock.
     contended: AtomicBool,
-    /// Called when `contended` becomes true.
-    contended_callbacks: Mutex<Vec<Callback>>,
 }
 
-/// A slot is free again when its watcher is gone.
 #[derive(Default)]
-struct LossWatchers {
+struct Watchers {
+    /// Woken by a loss. A slot is free again when its watcher is gone.
     slots: Vec<Option<Waker>>,
+    /// Most leases have none of it, so it is boxed.
+    rare: Option<Box<Rare>>,
+}
+
+#[derive(Default)]
+struct Rare {
+    /// Called when the lease becomes contended.
+    contended_callbacks: Vec<Callback>,
     /// The loss that was reported.
     loss: Option<Loss>,
     /// Why the server refused a renewal, and the deadline at that time. A later renewal moves the
@@ -105,7 +111,6 @@ impl Lease {
             lost: AtomicBool::new(false),
             watchers: Mutex::default(),
             contended: AtomicBool::new(false),
-            contended_callbacks: Mutex::default(),
         });
         (Arc::clone(&lease), LeaseRef { lease: Some(lease) })
     }
@@ -178,28 +183,24 @@ impl Lease {
         if self.contended.load(Ordering::Acquire) {
             return;
         }
-        let mut callbacks = self.contended_callbacks();
+        let mut watchers = self.watchers();
         self.contended.store(true, Ordering::Release);
-        let due = std::mem::take(&mut *callbacks);
-        drop(callbacks);
-        for callback in due {
+        let due = watchers.rare.as_mut().map(|rare| std::mem::take(&mut rare.contended_callbacks));
+        drop(watchers);
+        for callback in due.into_iter().flatten() {
             self.backend.run_callback(callback);
         }
     }
 
     /// Calls `callback` once others wait for the lock, or now if they do.
     pub fn on_contended(&self, callback: Callback) {
-        let mut callbacks = self.contended_callbacks();
+        let mut watchers = self.watchers();
         if self.contended.load(Ordering::Acquire) {
-            drop(callbacks);
+            drop(watchers);
             self.backend.run_callback(callback);
         } else {
-            callbacks.push(callback);
+            watchers.rare().contended_callbacks.push(callback);
         }
-    }
-
-    fn contended_callbacks(&self) -> MutexGuard<'_, Vec<Callback>> {
-        self.contended_callbacks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn key(&self) -> &str {
@@ -233,21 +234,21 @@ impl Lease {
 
     /// The loss that the I/O thread has reported. Cheaper, and up to a millisecond late.
     pub fn reported_loss(&self) -> Option<Loss> {
-        if self.lost.load(Ordering::Acquire) { self.watchers().loss.clone() } else { None }
+        if self.lost.load(Ordering::Acquire) { self.watchers().rare().loss.clone() } else { None }
     }
 
     /// Why no renewal moved the deadline.
     #[cold]
     fn expired(&self) -> Loss {
         let until = self.valid_until.load(Ordering::Acquire);
-        let refused = self.watchers().refused.clone().filter(|(then, _)| *then == until);
+        let refused = self.watchers().rare().refused.clone().filter(|(then, _)| *then == until);
         refused.map_or(Loss::Expired, |(_, why)| Loss::Refused(why))
     }
 
     /// The server refused a renewal. The lease is not lost yet.
     pub fn record_refusal(&self, why: Arc<str>) {
         let until = self.valid_until.load(Ordering::Acquire);
-        self.watchers().refused = Some((until, why));
+        self.watchers().rare().refused = Some((until, why));
     }
 
     pub fn set_valid_until(&self, valid_until: Timestamp) {
@@ -256,7 +257,7 @@ impl Lease {
 
     pub fn mark_lost(&self, loss: Loss) {
         let mut watchers = self.watchers();
-        watchers.loss = Some(loss);
+        watchers.rare().loss = Some(loss);
         self.lost.store(true, Ordering::Release);
         let woken = std::mem::take(&mut watchers.slots);
         drop(watchers);
@@ -286,7 +287,7 @@ impl Lease {
         drop(old);
     }
 
-    fn watchers(&self) -> MutexGuard<'_, LossWatchers> {
+    fn watchers(&self) -> MutexGuard<'_, Watchers> {
         self.watchers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -309,7 +310,11 @@ impl Wake for LossCallback {
     }
 }
 
-impl LossWatchers {
+impl Watchers {
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
     fn contains(&self, slot: LossWatchSlot, waker: &Waker) -> bool {
         let known = slot.and_then(|index| self.slots.get(index)?.as_ref());
         known.is_some_and(|known| known.will_wake(waker))

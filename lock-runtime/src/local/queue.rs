@@ -1,6 +1,6 @@
 //! The callers of this process that wait for one key, and the lease they hand to each other.
 //!
-//! Pure: events come in with the time, and each returns [`Actions`] for its owner to carry out.
+//! Pure: events come in with the time, and each adds to the [`Actions`] that its owner carries out.
 //!
 //! # Handoff
 //!
@@ -118,8 +118,6 @@ pub(super) struct LocalQueue<S> {
     next_wake: Option<Timestamp>,
     /// The ticks that were requested and have not come, the earliest last.
     scheduled_wakes: Vec<Timestamp>,
-    /// What the events since [`Self::take_actions`] have led to.
-    actions: Actions<S>,
 }
 
 #[derive(Debug)]
@@ -204,14 +202,7 @@ impl<S> LocalQueue<S> {
             fence_count: MIN_FENCE_COUNT,
             next_wake: None,
             scheduled_wakes: Vec::new(),
-            actions: Actions::none(),
         }
-    }
-
-    /// What to do after an event.
-    pub(super) fn take_actions(&mut self) -> Actions<S> {
-        self.arm();
-        std::mem::replace(&mut self.actions, Actions::none())
     }
 
     /// Whether there is no lease, request or waiter.
@@ -225,7 +216,12 @@ impl<S> LocalQueue<S> {
     }
 
     /// Starts a section under a lease that lingers. Returns whether there is one.
-    pub(super) fn take_idle(&mut self, now: Timestamp, params: AcquireParams) -> bool {
+    pub(super) fn take_idle(
+        &mut self,
+        now: Timestamp,
+        params: AcquireParams,
+        actions: &mut Actions<S>,
+    ) -> bool {
         let Some(lease) = &mut self.lease else { return false };
         if !lease.is_idle()
             || !self.waiters.is_empty()
@@ -233,19 +229,25 @@ impl<S> LocalQueue<S> {
         {
             return false;
         }
-        self.actions.reset_max_hold = lease.record_handoff();
+        actions.reset_max_hold = lease.record_handoff();
         lease.start(now, params);
         true
     }
 
     /// Adds a waiter. One that tries once has to be the first: see [`Self::is_open`].
-    pub(super) fn join(&mut self, now: Timestamp, params: AcquireParams, sender: S) -> WaiterId {
+    pub(super) fn join(
+        &mut self,
+        now: Timestamp,
+        params: AcquireParams,
+        sender: S,
+        actions: &mut Actions<S>,
+    ) -> WaiterId {
         let id = self.next_waiter_id;
         self.next_waiter_id += 1;
         let warn_at = warn_at(params.since);
         let waiter = LocalWaiter { params, warn_at, queued_locally: false, sender };
         self.waiters.push_back(id, Box::new(waiter));
-        self.advance(now);
+        self.advance(now, actions);
         if self.waiters.len() > self.known()
             && let Some(waiter) = self.waiters.back_mut()
         {
@@ -260,11 +262,11 @@ impl<S> LocalQueue<S> {
     }
 
     /// The future of this waiter was dropped.
-    pub(super) fn cancel(&mut self, id: WaiterId) {
+    pub(super) fn cancel(&mut self, id: WaiterId, actions: &mut Actions<S>) {
         if self.waiters.remove(id) == Some(true)
             && let Some(withdrawn) = self.pending_request.take()
         {
-            self.acquire(Some(withdrawn));
+            self.acquire(Some(withdrawn), actions);
         }
     }
 
@@ -274,10 +276,11 @@ impl<S> LocalQueue<S> {
         id: RequestId,
         grant: Grant,
         valid_until: Timestamp,
+        actions: &mut Actions<S>,
     ) {
         let first = self.first().filter(|_| self.pending_request == Some(id));
         let Some(terms) = first.map(|waiter| waiter.params.terms) else {
-            self.actions.release = Some(id);
+            actions.release = Some(id);
             return;
         };
         self.pending_request = None;
@@ -300,65 +303,77 @@ impl<S> LocalQueue<S> {
             lease.limit_handoffs(now, self.max_handoffs);
         }
         self.lease = Some(lease);
-        self.start(now);
+        self.start(now, actions);
     }
 
     /// A request ended without a grant.
-    pub(super) fn failed(&mut self, now: Timestamp, id: RequestId, failure: Failure) {
+    pub(super) fn failed(
+        &mut self,
+        now: Timestamp,
+        id: RequestId,
+        failure: Failure,
+        actions: &mut Actions<S>,
+    ) {
         if self.pending_request.take_if(|pending| *pending == id).is_none() {
             return;
         }
         if let Some(first) = self.waiters.pop_front() {
-            self.actions.failed.push((first.sender, failure));
+            actions.failed.push((first.sender, failure));
         }
-        self.advance(now);
+        self.advance(now, actions);
     }
 
     /// The section that ran under this fencing token has ended.
-    pub(super) fn released(&mut self, now: Timestamp, id: RequestId, fence: Fence) {
+    pub(super) fn released(
+        &mut self,
+        now: Timestamp,
+        id: RequestId,
+        fence: Fence,
+        actions: &mut Actions<S>,
+    ) {
         let runs = |running: &mut RunningSection| running.fence == fence;
         let ended = self.lease.as_mut().and_then(|lease| lease.running.take_if(runs));
         let (Some(ended), Some(lease)) = (ended, &mut self.lease) else {
             // The lease was lost meanwhile, and is not this queue's any more.
-            self.actions.release = Some(id);
+            actions.release = Some(id);
             return;
         };
         let linger = ended.params.linger;
         lease.idle_until = now.plus(linger).min(lease.handoff_until);
         if !self.waiters.is_empty() {
-            return self.advance(now);
+            return self.advance(now, actions);
         }
         let keep =
             !linger.is_zero() && !lease.contended && lease.can_start_section(now, lease.terms);
         if !keep {
-            self.release();
+            self.release(actions);
         }
     }
 
     /// The section releases its lease itself, to wait for the confirmation.
-    pub(super) fn released_directly(&mut self, id: RequestId) {
+    pub(super) fn released_directly(&mut self, id: RequestId, actions: &mut Actions<S>) {
         if self.lease.take_if(|lease| lease.id == id).is_some() {
-            self.acquire(None);
+            self.acquire(None, actions);
         }
     }
 
     /// The lease was lost. The waiters need a new one.
-    pub(super) fn lost(&mut self, id: RequestId) {
+    pub(super) fn lost(&mut self, id: RequestId, actions: &mut Actions<S>) {
         let Some(lease) = self.lease.take_if(|lease| lease.id == id) else { return };
         if lease.is_idle() {
-            self.actions.release = Some(id);
+            actions.release = Some(id);
         }
-        self.acquire(None);
+        self.acquire(None, actions);
     }
 
     /// Another process waits for this lease or request.
-    pub(super) fn contended(&mut self, now: Timestamp, id: RequestId) {
+    pub(super) fn contended(&mut self, now: Timestamp, id: RequestId, actions: &mut Actions<S>) {
         self.pending_contended |= self.pending_request == Some(id);
         let max_handoffs = self.max_handoffs;
         if let Some(lease) = self.lease_by_id(id) {
             lease.mark_contended(now, max_handoffs);
             self.contention_until = now.plus(MAX_LOCAL_STREAK);
-            self.release_idle();
+            self.release_idle(actions);
         }
     }
 
@@ -389,9 +404,9 @@ impl<S> LocalQueue<S> {
     }
 
     /// Releases a lease that lingers.
-    pub(super) fn release_idle(&mut self) {
+    pub(super) fn release_idle(&mut self, actions: &mut Actions<S>) {
         if self.is_idle() {
-            self.release();
+            self.release(actions);
         }
     }
 
@@ -422,6 +437,10 @@ impl<S> LocalQueue<S> {
         self.lease.as_ref()?.running.as_ref()
     }
 
+    pub(super) fn lease_id(&self) -> Option<RequestId> {
+        self.lease.as_ref().map(|lease| lease.id)
+    }
+
     /// The deadline of the lease.
     pub(super) fn valid_until(&self) -> Option<Timestamp> {
         self.lease.as_ref().map(|lease| lease.valid_until)
@@ -434,7 +453,7 @@ impl<S> LocalQueue<S> {
 
     /// When an unclaimed grant of this lease is taken back, and what its caller asked for.
     pub(super) fn claim_deadline(&self, id: RequestId) -> Option<(Timestamp, AcquireParams)> {
-        let running = self.running().filter(|running| running.id == id)?;
+        let running = self.running().filter(|_| self.lease_id() == Some(id))?;
         Some((running.since.plus(claim_ttl(running.params.terms.ttl)), running.params))
     }
 
@@ -452,35 +471,35 @@ impl<S> LocalQueue<S> {
     }
 
     /// Hands the lock to the first waiter, or sends its request, if either can be done.
-    fn advance(&mut self, now: Timestamp) {
+    fn advance(&mut self, now: Timestamp, actions: &mut Actions<S>) {
         let Some(terms) = self.first().map(|first| first.params.terms) else { return };
         match &mut self.lease {
             Some(lease) if !lease.is_idle() => {}
             Some(lease) if lease.can_start_section(now, terms) => {
-                self.actions.reset_max_hold = lease.record_handoff();
-                self.start(now);
+                actions.reset_max_hold = lease.record_handoff();
+                self.start(now, actions);
             }
             Some(_) => {
-                self.release();
-                self.acquire(None);
+                self.release(actions);
+                self.acquire(None, actions);
             }
-            None => self.acquire(None),
+            None => self.acquire(None, actions),
         }
     }
 
     /// Starts the section of the first waiter.
-    fn start(&mut self, now: Timestamp) {
+    fn start(&mut self, now: Timestamp, actions: &mut Actions<S>) {
         let Some(lease) = &mut self.lease else { return };
         let Some(waiter) = self.waiters.pop_front() else { return };
         lease.start(now, waiter.params);
-        self.actions.start = Some(waiter.sender);
+        actions.start = Some(waiter.sender);
     }
 
     /// Sends the first waiter's request, unless there is one. It replaces a cancelled one.
-    fn acquire(&mut self, withdrawn: Option<RequestId>) {
+    fn acquire(&mut self, withdrawn: Option<RequestId>, actions: &mut Actions<S>) {
         let first = self.first().filter(|_| self.pending_request.is_none() && self.lease.is_none());
         let Some(&LocalWaiter { params, queued_locally, .. }) = first else {
-            self.actions.release = self.actions.release.or(withdrawn);
+            actions.release = actions.release.or(withdrawn);
             return;
         };
         let fence_count = match (params.alone || !params.terms.renew, params.linger.is_zero()) {
@@ -493,7 +512,7 @@ impl<S> LocalQueue<S> {
         self.pending_contended = false;
         // If several wait here, other processes may wait too.
         let likely_free = !params.alone && withdrawn.is_none() && self.waiters.len() == 1;
-        self.actions.acquire = Some(AcquireAction {
+        actions.acquire = Some(AcquireAction {
             id,
             params,
             queued_locally,
@@ -503,9 +522,9 @@ impl<S> LocalQueue<S> {
         });
     }
 
-    fn release(&mut self) {
+    fn release(&mut self, actions: &mut Actions<S>) {
         let Some(lease) = self.lease.take() else { return };
-        self.actions.release = Some(lease.id);
+        actions.release = Some(lease.id);
         if !lease.terms.renew {
             return;
         }
@@ -526,12 +545,13 @@ impl<S> LocalQueue<S> {
         &mut self,
         now: Timestamp,
         blocked_by: impl FnOnce(RequestId) -> Failure,
-        holder_of: impl FnOnce(&RunningSection) -> HolderInfo,
+        holder_of: impl FnOnce(RequestId, &RunningSection) -> HolderInfo,
+        actions: &mut Actions<S>,
     ) -> TickReport {
         self.next_wake = None;
         while self.scheduled_wakes.pop_if(|wake_at| *wake_at <= now).is_some() {}
         if self.idle_until().is_some_and(|until| until <= now) {
-            self.release();
+            self.release(actions);
         }
         let (known, no_grant_before) = (self.known(), self.no_grant_before);
         let mut report = TickReport::default();
@@ -541,7 +561,9 @@ impl<S> LocalQueue<S> {
         let blocked_by = if let Some(id) = self.pending_request {
             blocked_by(id)
         } else {
-            let blocked_by = BlockedBy::Holder(self.running().map(holder_of).map(Box::new));
+            let holder =
+                self.lease_id().zip(self.running()).map(|(id, running)| holder_of(id, running));
+            let blocked_by = BlockedBy::Holder(holder.map(Box::new));
             Failure::Busy(BusyReply { blocked_by, left: None, ahead: 0, ticket: None })
         };
         let mut failures = Vec::new();
@@ -565,7 +587,7 @@ impl<S> LocalQueue<S> {
         });
         report.timed_out = timed_out.len();
         let senders = timed_out.into_iter().map(|waiter| waiter.sender);
-        self.actions.failed.extend(senders.zip(failures));
+        actions.failed.extend(senders.zip(failures));
         report
     }
 
@@ -573,8 +595,8 @@ impl<S> LocalQueue<S> {
         self.lease.as_ref().filter(|lease| lease.is_idle()).map(|lease| lease.idle_until)
     }
 
-    /// Requests a tick for the next instant at which something is due.
-    fn arm(&mut self) {
+    /// Requests a tick for the next instant at which something is due. To be called after each event.
+    pub(super) fn arm(&mut self, actions: &mut Actions<S>) {
         let due = |waiter: &LocalWaiter<S>| waiter.due(self.no_grant_before);
         // A tick that is set is early enough for all but perhaps the newest waiter.
         let due = match self.next_wake {
@@ -587,7 +609,7 @@ impl<S> LocalQueue<S> {
             // An earlier tick does this one's work too.
             if self.scheduled_wakes.last().is_none_or(|&wake_at| due < wake_at) {
                 self.scheduled_wakes.push(due);
-                self.actions.wake_at = Some(due);
+                actions.wake_at = Some(due);
             }
         }
     }
@@ -618,7 +640,7 @@ impl<S> LocalWaiter<S> {
 }
 
 impl<S> Actions<S> {
-    const fn none() -> Self {
+    pub(super) const fn none() -> Self {
         Self {
             wake_at: None,
             reset_max_hold: None,
@@ -652,7 +674,6 @@ struct ProcessLease {
 /// What others see of the section that runs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RunningSection {
-    pub(super) id: RequestId,
     pub(super) fence: Fence,
     pub(super) params: AcquireParams,
     pub(super) since: Timestamp,
@@ -692,7 +713,7 @@ impl ProcessLease {
     /// Starts a section. There has to be a fencing token for it.
     fn start(&mut self, now: Timestamp, params: AcquireParams) {
         let fence = self.fences.take().expect("a lease that starts a section has a token for it");
-        self.running = Some(RunningSection { id: self.id, fence, params, since: now });
+        self.running = Some(RunningSection { fence, params, since: now });
     }
 
     /// Counts a handoff. Returns the id if `max_hold` restarts with it.

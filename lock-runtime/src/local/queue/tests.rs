@@ -1,5 +1,6 @@
 //! A local queue by itself: time is an argument, and the test plays the server.
 
+pub(crate) mod collected;
 pub(crate) mod handoff;
 pub(crate) mod linger;
 pub(crate) mod loss;
@@ -11,6 +12,7 @@ use std::cell::Cell;
 use std::panic::Location;
 use std::time::Duration;
 
+use crate::local::queue::tests::collected::CollectedQueue;
 use crate::local::queue::{
     AcquireParams, LeaseTerms, LocalQueue, RunningSection, SlowWait, WaiterId,
 };
@@ -44,12 +46,12 @@ thread_local! {
 }
 
 /// A queue whose requests have the ids 1, 2, 3, and so on.
-fn new_queue<S>(max_handoffs: u32) -> LocalQueue<S> {
+fn new_queue<S>(max_handoffs: u32) -> CollectedQueue<S> {
     REQUESTS.set(0);
-    LocalQueue::new(max_handoffs, || {
+    CollectedQueue::new(LocalQueue::new(max_handoffs, || {
         REQUESTS.set(REQUESTS.get() + 1);
         request_id(REQUESTS.get())
-    })
+    }))
 }
 
 fn request_id(waiter_id: u128) -> RequestId {
@@ -110,7 +112,7 @@ fn starts(who: &'static str, fence: u64) -> Seen {
 
 /// A queue and a server that numbers the requests 1, 2, 3, and so on.
 struct TestQueue {
-    queue: LocalQueue<&'static str>,
+    queue: CollectedQueue<&'static str>,
     requests: u128,
     /// How many tokens the latest request reserves.
     fence_count: u32,
@@ -170,7 +172,8 @@ impl TestQueue {
 
     /// Returns the token of the section that has just started.
     fn started(&mut self) -> u64 {
-        let &RunningSection { id, fence, .. } = self.queue.running().expect("it runs");
+        let &RunningSection { fence, .. } = self.queue.running().expect("it runs");
+        let id = self.queue.lease_id().expect("it runs under a lease");
         self.running = Some((id, fence));
         fence.get()
     }
@@ -244,7 +247,7 @@ impl TestQueue {
     }
 
     fn tick(&mut self, now: u64) -> (Seen, Ticked) {
-        let show = |running: &RunningSection| holder(running.id, running.fence);
+        let show = |id, running: &RunningSection| holder(id, running.fence);
         self.tick_with(now, elsewhere(), show)
     }
 
@@ -252,7 +255,7 @@ impl TestQueue {
         &mut self,
         now: u64,
         blocked_by: Failure,
-        show: impl FnOnce(&RunningSection) -> HolderInfo,
+        show: impl FnOnce(RequestId, &RunningSection) -> HolderInfo,
     ) -> (Seen, Ticked) {
         let report = self.queue.tick(at(now), |_| blocked_by, show);
         let seen = self.see();

@@ -5,7 +5,8 @@ pub(crate) mod events;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::local::queue::{AcquireParams, Actions, LocalQueue, WaiterId};
+use crate::local::queue::tests::collected::CollectedQueue;
+use crate::local::queue::{AcquireParams, Actions, WaiterId};
 use crate::types::fence::Fence;
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
@@ -38,7 +39,7 @@ struct ModelWaiter {
 
 #[derive(Debug)]
 pub(crate) struct Model {
-    pub(crate) queue: LocalQueue<Who>,
+    pub(crate) queue: CollectedQueue<Who>,
     pub(crate) now: u64,
     names: u128,
     people: Who,
@@ -106,7 +107,8 @@ impl Model {
     /// A section starts.
     fn start(&mut self) {
         let now = self.now();
-        let &RunningSection { id: name, fence, .. } = self.queue.running().expect("it runs");
+        let &RunningSection { fence, .. } = self.queue.running().expect("it runs");
+        let name = self.queue.lease_id().expect("it runs under a lease");
         let valid_until = self.queue.valid_until().unwrap();
         let lease = self.lease.as_mut().expect("no section without a lease");
         assert_eq!(lease.id, name, "under the current lease");

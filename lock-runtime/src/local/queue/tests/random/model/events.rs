@@ -21,7 +21,7 @@ impl Model {
             .filter(|(_, deadline)| deadline.is_some_and(|deadline| deadline <= now))
             .map(|(who, _)| who)
             .collect();
-        let show = |running: &RunningSection| holder(running.id, running.fence);
+        let show = |id, running: &RunningSection| holder(id, running.fence);
         let result = self.queue.tick(now, |_| elsewhere(), show);
         let mut actions = self.queue.take_actions();
         let heard: Vec<_> = actions.failed.drain(..).map(|(who, _)| who).collect();
