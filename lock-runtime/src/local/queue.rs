@@ -595,7 +595,8 @@ impl<S> LocalQueue<S> {
         self.lease.as_ref().filter(|lease| lease.is_idle()).map(|lease| lease.idle_until)
     }
 
-    /// Requests a tick for the next instant at which something is due. To be called after each event.
+    /// Requests a tick for the next instant at which something is due. To be called after each
+    /// event.
     pub(super) fn arm(&mut self, actions: &mut Actions<S>) {
         let due = |waiter: &LocalWaiter<S>| waiter.due(self.no_grant_before);
         // A tick that is set is early enough for all but perhaps the newest waiter.

@@ -136,7 +136,8 @@ fn waiters_behind_a_request_without_reply_are_busy() {
     let mut queue = TestQueue::new();
     queue.join("first", params(0));
     queue.join("second", params_until(1, 50));
-    let (_, result) = queue.tick_with(50, Failure::NoReply, |_| unreachable!("nobody is inside"));
+    let (_, result) =
+        queue.tick_with(50, Failure::NoReply, |_, _| unreachable!("nobody is inside"));
     let busy = Failure::Busy(BusyReply { ahead: 1, ..BusyReply::by_others() });
     assert_eq!(result.timed_out, [("second", busy)]);
 }
@@ -147,7 +148,7 @@ fn an_unreachable_server_is_reported_to_all_waiters() {
     queue.join("first", params(0));
     queue.join("second", params_until(1, 50));
     let gone = Failure::Unavailable("gone".to_owned());
-    let (_, result) = queue.tick_with(50, gone.clone(), |_| unreachable!("nobody is inside"));
+    let (_, result) = queue.tick_with(50, gone.clone(), |_, _| unreachable!("nobody is inside"));
     assert_eq!(result.timed_out, [("second", gone)]);
 }
 
