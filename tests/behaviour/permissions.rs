@@ -89,8 +89,7 @@ fn a_missing_read_permission_is_not_reported_as_a_key_conflict() {
 fn a_missing_permission_of_a_script_leaves_no_lock_behind() {
     let rights = [
         "get", "set", "setrange", "del", "exists", "incrby", "pttl", "pexpire", "time", "zadd",
-        "zrange", "zcount", "zpopmin", "zrem", "zscore", "hset", "hmget", "hdel", "hget", "mget",
-        "publish",
+        "zrange", "zcount", "zrem", "zscore", "hset", "hmget", "hdel", "hget", "mget", "publish",
     ];
     let server = server();
     let (locks, others) = (as_user(&server), connect(&server));

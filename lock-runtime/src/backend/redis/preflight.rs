@@ -143,7 +143,7 @@ impl<'a> Denied<'a> {
 }
 
 /// The commands, as rules of an access list. `docs/server.md` shows them.
-pub(crate) const COMMANDS: [&str; 35] = [
+pub(crate) const COMMANDS: [&str; 34] = [
     // Of connections.
     "+hello",
     "+select",
@@ -172,7 +172,6 @@ pub(crate) const COMMANDS: [&str; 35] = [
     "+pexpire",
     "+zadd",
     "+zrem",
-    "+zpopmin",
     "+zrange",
     "+zcount",
     "+zscore",

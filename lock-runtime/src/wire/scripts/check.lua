@@ -40,7 +40,7 @@ for _, command in ipairs({
   {'GET', HOLD}, {'MGET', HOLD}, {'SET', HOLD, '', 'XX'}, {'PTTL', HOLD}, {'PEXPIRE', HOLD, 1},
   {'INCRBY', HOLD, 'no number'}, {'DECRBY', HOLD, 'no number'},
   {'ZADD', QUEUE, 'XX', 0, '-'}, {'ZREM', QUEUE, '-'}, {'ZRANGE', QUEUE, 0, 0},
-  {'ZPOPMIN', QUEUE, 0}, {'ZCOUNT', QUEUE, 0, 0}, {'ZSCORE', QUEUE, '-'},
+  {'ZCOUNT', QUEUE, 0, 0}, {'ZSCORE', QUEUE, '-'},
   {'HSET', WAITERS, 'a field', 'its value', 'a field without one'}, {'HGET', WAITERS, '-'},
   {'HMGET', WAITERS, '-'}, {'HDEL', WAITERS, '-'}, {'HGETALL', WAITERS}, {'PUBLISH', ARGV[1], ''},
 }) do

@@ -14,13 +14,15 @@ local unheard
 local id = string.sub(mine, 5)
 if type(value) == 'string' and string.sub(value, 1, 36) == 'dl1w' .. id then
   local try, QUEUE, WAITERS = redis.pcall, HOLD .. ':queue', HOLD .. ':waiters'
-  local first = try('ZPOPMIN', QUEUE)
-  local head, place = first[1], first[2]
-  if not head and not first.err then
+  local heads = try('ZRANGE', QUEUE, 0, 0)
+  local head = heads[1]
+  if not head and not heads.err then
     return redis.call('DEL', HOLD)
   end
-  local entry, time = head and try('HGET', WAITERS, head), try('TIME')
-  if type(entry) == 'string' and time[1] and head ~= id then
+  -- A tombstone has no entry.
+  local entry = head and head ~= id and try('HGET', WAITERS, head)
+  local time = type(entry) == 'string' and try('TIME')
+  if time and time[1] then
     local now = time[1] * 1000000 + time[2]
     local seen, block, prefix = string.match(value, '^%S+ %S+ (%d+) (%d+) (%S*)inbox:')
     local deadline, claim, since, tail, count, inbox =
@@ -35,6 +37,7 @@ if type(value) == 'string' and string.sub(value, 1, 36) == 'dl1w' .. id then
         local granted = string.format('%d', now / 1000)
         local next = 'dl1w' .. head .. ' ' .. since .. '/' .. granted .. ' ' .. token .. tail
         if try('SET', HOLD, next, 'PX', claim).ok then
+          try('ZREM', QUEUE, head)
           try('HDEL', WAITERS, head)
           local heard =
             try('PUBLISH', inbox, 'granted ' .. head .. ' ' .. token .. ' ' .. count)
@@ -47,13 +50,6 @@ if type(value) == 'string' and string.sub(value, 1, 36) == 'dl1w' .. id then
       if fence and not unheard and try('DECRBY', FENCE, count) == 0 then
         try('DEL', FENCE)
       end
-    end
-  end
-  if head and not unheard then
-    -- Alone in the queue it has taken the TTL along. No tombstone lasts longer than a minute.
-    try('ZADD', QUEUE, place, head)
-    if try('PTTL', QUEUE) == -1 then
-      try('PEXPIRE', QUEUE, place + 0 < 0 and 60000 or try('PTTL', WAITERS))
     end
   end
 end
