@@ -161,12 +161,6 @@ impl OwnerInfo {
         })
     }
 
-    /// The text form without the time at which the request was made.
-    pub(crate) fn write_without_since(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ttl = self.ttl.as_millis();
-        write!(f, "{ttl} {} {} {}", self.pid, self.host, self.function)
-    }
-
     /// Whether the other request differs only in when it was made.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
         let Self { ttl, since_unix_ms: _, pid, host, function } = self;
@@ -192,8 +186,8 @@ impl OwnerInfo {
 
 impl fmt::Display for OwnerInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ", self.since_unix_ms)?;
-        self.write_without_since(f)
+        let Self { ttl, since_unix_ms, pid, host, function } = self;
+        write!(f, "{since_unix_ms} {} {pid} {host} {function}", ttl.as_millis())
     }
 }
 

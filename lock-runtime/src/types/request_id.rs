@@ -28,6 +28,16 @@ impl RequestId {
         self.0[0]
     }
 
+    /// The 32 hexadecimal digits that `Display` writes.
+    pub(crate) fn hex(self) -> [u8; 32] {
+        let mut digits = [0; 32];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(self.0) {
+            pair[0] = b"0123456789abcdef"[usize::from(byte >> 4)];
+            pair[1] = b"0123456789abcdef"[usize::from(byte & 15)];
+        }
+        digits
+    }
+
     /// Reads the 32 hexadecimal digits that `Display` writes.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

@@ -1,15 +1,15 @@
 //! The commands to the server, and the call of a script that each is sent as. Commands about
 //! unrelated locks may share one call: [`Command::encode_batch`].
 
-use std::fmt::{self, Display};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::types::fence::Fence;
 use crate::types::owner_info::OwnerInfo;
 use crate::types::request_id::RequestId;
+use crate::types::time::millis;
 use crate::wire::keyspace::{DataLossGrace, Keyspace, WAITER_LEASE, claim};
-use crate::wire::script::{Script, ScriptCall};
+use crate::wire::script::{Decimal, Script, ScriptCall};
 
 /// As many calls as one script answers: keeps the server's other clients waiting for well under a
 /// millisecond.
@@ -177,26 +177,32 @@ impl Command {
         })
     }
 
-    /// The script call for this command, if it has one.
-    #[must_use]
-    pub fn encode(&self, space: &Keyspace) -> Option<ScriptCall> {
-        Some(match self {
-            Self::Acquire(acquire) => acquire.encode(space),
+    /// Appends the script call for this command; returns whether it has one.
+    pub fn encode(&self, space: &Keyspace, out: &mut Vec<u8>) -> bool {
+        match self {
+            Self::Acquire(acquire) => acquire.encode(space, out),
             Self::AcquireAll(acquires) => {
-                encode_acquires("all", &acquires.iter().collect::<Vec<_>>(), space)
+                encode_acquires(b"all", &acquires.iter().collect::<Vec<_>>(), space, out);
             }
-            Self::Release { request, .. } => encode_releases(Script::Release, &[request], space),
-            Self::Cancel { request, tombstone } => ScriptCall::new(Script::Cancel)
-                .key(space.hold(&request.key))
-                .arg(request.id)
-                .arg(tombstone.as_millis()),
-            Self::Renew(entries) => encode_renewals(entries, space),
+            Self::Release { request, .. } => {
+                encode_releases(Script::Release, &[request], space, out);
+            }
+            Self::Cancel { request, tombstone } => {
+                let mut call = ScriptCall::begin(Script::Cancel, 1, 2, out);
+                call.word(&space.hold_parts(&request.key));
+                call.word(&[&request.id.hex()]);
+                call.number(millis(*tombstone));
+            }
+            Self::Renew(entries) => encode_renewals(entries, space, out),
             Self::Inspect { key, limit } => {
-                ScriptCall::new(Script::Inspect).key(space.hold(key)).arg(limit)
+                let mut call = ScriptCall::begin(Script::Inspect, 1, 1, out);
+                call.word(&space.hold_parts(key));
+                call.number((*limit).into());
             }
-            Self::RaiseMaxLease(_) => return None,
-            Self::Probe(probe) => probe.encode(space),
-        })
+            Self::RaiseMaxLease(_) => return false,
+            Self::Probe(probe) => probe.encode(space, out),
+        }
+        true
     }
 
     /// Whether one script call is enough for both: two releases, or two acquires whose holds differ
@@ -210,10 +216,13 @@ impl Command {
         }
     }
 
-    /// One script call for several commands that [go together](Self::goes_with): releases, or
-    /// acquires of different keys that are presumably free.
-    #[must_use]
-    pub fn encode_batch<'a>(calls: impl Iterator<Item = &'a Self>, space: &Keyspace) -> ScriptCall {
+    /// Appends one script call for several commands that [go together](Self::goes_with): releases,
+    /// or acquires of different keys that are presumably free.
+    pub fn encode_batch<'a>(
+        calls: impl Iterator<Item = &'a Self>,
+        space: &Keyspace,
+        out: &mut Vec<u8>,
+    ) {
         let (mut acquires, mut releases) = (Vec::new(), Vec::new());
         for call in calls {
             match call {
@@ -223,9 +232,9 @@ impl Command {
             }
         }
         if acquires.is_empty() {
-            encode_releases(Script::ReleaseMany, &releases, space)
+            encode_releases(Script::ReleaseMany, &releases, space, out);
         } else {
-            encode_acquires("each", &acquires, space)
+            encode_acquires(b"each", &acquires, space, out);
         }
     }
 }
@@ -236,98 +245,121 @@ impl Acquire {
             && self.owner.is_like(&other.owner)
     }
 
-    fn encode(&self, space: &Keyspace) -> ScriptCall {
+    fn encode(&self, space: &Keyspace, out: &mut Vec<u8>) {
         let RequestRef { key, min_fence, data_loss_grace, .. } = &self.request;
+        let mut call = ScriptCall::begin(Script::Acquire, 2, 6, out);
+        call.word(&space.hold_parts(key));
+        call.word(&space.fence_parts());
+        call.number(min_fence.get());
+        call.number(self.fence_count.into());
+        call.number(millis(self.ttl));
+        self.encode_head(&mut call);
+        self.encode_tail(&mut call);
         let (lease, claim, ticket) = match &self.enqueue {
             Some(Enqueue { ticket, lease }) => (*lease, claim(self.ttl), ticket.unwrap_or(0)),
             None => (Duration::ZERO, Duration::ZERO, 0),
         };
-        let (lease, claim) = (lease.as_millis(), claim.as_millis());
-        ScriptCall::new(Script::Acquire)
-            .key(space.hold(key))
-            .key(space.fence())
-            .arg(min_fence)
-            .arg(self.fence_count)
-            .arg(self.ttl.as_millis())
-            .arg(Head(self))
-            .arg(Tail(self))
-            .arg(format_args!("{data_loss_grace} {lease} {claim} {ticket}"))
+        let DataLossGrace { max_lease, waits } = *data_loss_grace;
+        let sign: &[u8] = if waits { b"" } else { b"-" };
+        let grace = Decimal::from(millis(max_lease));
+        let (lease, claim) = (Decimal::from(millis(lease)), Decimal::from(millis(claim)));
+        let (lease, claim, ticket) = (lease.digits(), claim.digits(), Decimal::from(ticket));
+        call.word(&[sign, grace.digits(), b" ", lease, b" ", claim, b" ", ticket.digits()]);
     }
-}
 
-/// What the value of the hold begins with, up to its token.
-struct Head<'a>(&'a Acquire);
-
-impl Display for Head<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "dl1-{} {} ", self.0.request.id, self.0.owner.since_unix_ms)
+    /// What the value of the hold begins with, up to its token.
+    fn encode_head(&self, call: &mut ScriptCall<'_>) {
+        let since = Decimal::from(self.owner.since_unix_ms);
+        call.word(&[b"dl1-", &self.request.id.hex(), b" ", since.digits(), b" "]);
     }
-}
 
-/// The value of the hold from behind its token.
-struct Tail<'a>(&'a Acquire);
-
-impl Display for Tail<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, " {} {} ", self.0.fence_count, self.0.inbox)?;
-        self.0.owner.write_without_since(f)
+    /// The value of the hold from behind its token.
+    fn encode_tail(&self, call: &mut ScriptCall<'_>) {
+        let count = Decimal::from(u64::from(self.fence_count));
+        let (ttl, pid) = (millis(self.owner.ttl), u64::from(self.owner.pid));
+        let (ttl, pid) = (Decimal::from(ttl), Decimal::from(pid));
+        call.word(&[
+            b" ",
+            count.digits(),
+            b" ",
+            self.inbox.as_bytes(),
+            b" ",
+            ttl.digits(),
+            b" ",
+            pid.digits(),
+            b" ",
+            self.owner.host.as_bytes(),
+            b" ",
+            self.owner.function.as_bytes(),
+        ]);
     }
 }
 
 /// Acquires that are alike, by one process.
-fn encode_acquires(mode: &str, acquires: &[&Acquire], space: &Keyspace) -> ScriptCall {
-    let mut words = ScriptCall::new(Script::AcquireMany);
-    for acquire in acquires {
-        words = words.key(space.hold(&acquire.request.key));
-    }
-    let words = words.key(space.fence());
-    let Some(first) = acquires.first() else { return words };
+fn encode_acquires(mode: &[u8], acquires: &[&Acquire], space: &Keyspace, out: &mut Vec<u8>) {
+    let Some(first) = acquires.first() else { return };
     debug_assert!(acquires.iter().all(|acquire| acquire.is_like(first)), "they differ");
+    let (keys, args) = (acquires.len() + 1, acquires.len() + 5);
+    let mut call = ScriptCall::begin(Script::AcquireMany, keys, args, out);
+    for acquire in acquires {
+        call.word(&space.hold_parts(&acquire.request.key));
+    }
+    call.word(&space.fence_parts());
     let min_fence = acquires.iter().map(|acquire| acquire.request.min_fence).max();
-    let words = words
-        .arg(min_fence.unwrap_or(Fence::ZERO))
-        .arg(mode)
-        .arg(first.fence_count)
-        .arg(first.ttl.as_millis())
-        .arg(Tail(first));
-    acquires.iter().fold(words, |words, acquire| words.arg(Head(acquire)))
+    call.number(min_fence.unwrap_or(Fence::ZERO).get());
+    call.word(&[mode]);
+    call.number(first.fence_count.into());
+    call.number(millis(first.ttl));
+    first.encode_tail(&mut call);
+    for acquire in acquires {
+        acquire.encode_head(&mut call);
+    }
 }
 
-fn encode_releases(script: Script, requests: &[&RequestRef], space: &Keyspace) -> ScriptCall {
-    let words = requests
-        .iter()
-        .fold(ScriptCall::new(script), |words, request| words.key(space.hold(&request.key)));
-    requests.iter().fold(words, |words, request| words.arg(format_args!("dl1-{}", request.id)))
+fn encode_releases(script: Script, requests: &[&RequestRef], space: &Keyspace, out: &mut Vec<u8>) {
+    let mut call = ScriptCall::begin(script, requests.len(), requests.len(), out);
+    for request in requests {
+        call.word(&space.hold_parts(&request.key));
+    }
+    for request in requests {
+        call.word(&[b"dl1-", &request.id.hex()]);
+    }
 }
 
-fn encode_renewals(entries: &[Renewal], space: &Keyspace) -> ScriptCall {
-    let words = entries.iter().fold(ScriptCall::new(Script::Renew), |words, entry| {
+fn encode_renewals(entries: &[Renewal], space: &Keyspace, out: &mut Vec<u8>) {
+    let mut call = ScriptCall::begin(Script::Renew, entries.len(), entries.len() * 3, out);
+    for entry in entries {
         let (Renewal::Hold { key, .. } | Renewal::Waiter { key, .. }) = entry;
-        words.key(space.hold(key))
-    });
-    entries.iter().fold(words, |words, entry| match entry {
-        Renewal::Hold { id, ttl, .. } => words.arg('h').arg(id).arg(ttl.as_millis()),
-        Renewal::Waiter { id, lease, .. } => words.arg('w').arg(id).arg(lease.as_millis()),
-    })
+        call.word(&space.hold_parts(key));
+    }
+    for entry in entries {
+        let (kind, id, lasts) = match entry {
+            Renewal::Hold { id, ttl, .. } => (b"h", id, ttl),
+            Renewal::Waiter { id, lease, .. } => (b"w", id, lease),
+        };
+        call.word(&[kind]);
+        call.word(&[&id.hex()]);
+        call.number(millis(*lasts));
+    }
 }
 
 impl Probe {
-    pub(crate) fn encode(&self, space: &Keyspace) -> ScriptCall {
-        let mut words = ScriptCall::new(Script::Probe);
+    fn encode(&self, space: &Keyspace, out: &mut Vec<u8>) {
+        let mut call = ScriptCall::begin(Script::Probe, self.chain.len(), 9, out);
         for &section in &self.chain {
-            words = words.key(space.blocked(section));
+            call.word(&[space.blocked(section).as_bytes()]);
         }
-        let words = words
-            .arg(self.id)
-            .arg(space.prefix())
-            .arg(WAITER_LEASE.as_millis())
-            .arg(PROBE_TTL.as_millis())
-            .arg(PROBE_LIMIT)
-            .arg(self.waited.as_micros());
-        let words = match self.target {
-            WaitTarget::Key => words.arg('-'),
-            WaitTarget::Section(section) => words.arg(section),
-        };
-        words.arg(&self.key).arg(&self.owner)
+        call.word(&[&self.id.hex()]);
+        call.word(&[space.prefix().as_bytes()]);
+        call.number(millis(WAITER_LEASE));
+        call.number(millis(PROBE_TTL));
+        call.number(PROBE_LIMIT.into());
+        call.number(u64::try_from(self.waited.as_micros()).unwrap_or(u64::MAX));
+        match self.target {
+            WaitTarget::Key => call.word(&[b"-"]),
+            WaitTarget::Section(section) => call.word(&[&section.hex()]),
+        }
+        call.word(&[self.key.as_bytes()]);
+        call.word(&[self.owner.to_string().as_bytes()]);
     }
 }

@@ -6,7 +6,6 @@
 //! does not clear, has one script for each step that was ever needed. There are few steps, so that
 //! one command can check them all.
 
-use std::fmt::{self, Display};
 use std::time::Duration;
 
 use crate::types::request_id::RequestId;
@@ -40,10 +39,20 @@ impl Keyspace {
         format!("{}{{{key}}}", self.prefix)
     }
 
+    /// The parts of the same name.
+    pub(crate) fn hold_parts<'a>(&'a self, key: &'a str) -> [&'a [u8]; 4] {
+        [self.prefix.as_bytes(), b"{", key.as_bytes(), b"}"]
+    }
+
     /// The fencing counter of the server. A release makes this name from that of an inbox.
     #[must_use]
     pub fn fence(&self) -> String {
         format!("{}fence", self.prefix)
+    }
+
+    /// The parts of the same name.
+    pub(crate) fn fence_parts(&self) -> [&[u8]; 2] {
+        [self.prefix.as_bytes(), b"fence"]
     }
 
     /// The requests that wait inside a section.
@@ -122,14 +131,6 @@ pub struct DataLossGrace {
     /// Whether the process waits until such a lease is over, or goes on at once. Others wait in
     /// either case.
     pub waits: bool,
-}
-
-/// As the scripts read it: milliseconds, below zero for a process that does not wait.
-impl Display for DataLossGrace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = if self.waits { "" } else { "-" };
-        write!(f, "{sign}{}", self.max_lease.as_millis())
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! The Lua scripts, and a call of one as a list of words.
+//! The Lua scripts, and a call of one as a RESP command.
 
-use std::fmt::{self, Display, Write as _};
+use std::sync::LazyLock;
 
 /// A Lua script of the library.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -28,7 +28,7 @@ pub enum Script {
 }
 
 impl Script {
-    /// All of them, to load at connect.
+    /// All of them in their order, to load at connect.
     pub const ALL: [Self; 10] = [
         Self::Acquire,
         Self::AcquireMany,
@@ -86,6 +86,13 @@ impl Script {
         }
     }
 
+    /// EVALSHA names a script by the SHA-1 of its text.
+    pub(crate) fn sha(self) -> &'static str {
+        static SHA: LazyLock<[String; Script::ALL.len()]> =
+            LazyLock::new(|| Script::ALL.map(|script| sha_of(script.text())));
+        &SHA[self as usize]
+    }
+
     /// An error of this script that names the command that the user may not run: servers before 7.2
     /// report only the line.
     #[must_use]
@@ -106,54 +113,89 @@ impl Script {
     }
 }
 
-/// One script call: its keys and arguments, one after the other in a single buffer.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ScriptCall {
-    script: Script,
-    keys: usize,
-    text: String,
-    ends: Vec<usize>,
+pub(crate) fn sha_of(text: &str) -> String {
+    sha1_smol::Sha1::from(text).digest().to_string()
 }
 
-impl ScriptCall {
-    pub(crate) fn new(script: Script) -> Self {
-        Self { script, keys: 0, text: String::with_capacity(320), ends: Vec::with_capacity(16) }
+/// A call of a script by EVALSHA, written into a send buffer word by word: first the keys, then the
+/// arguments.
+pub(crate) struct ScriptCall<'a> {
+    out: &'a mut Vec<u8>,
+    /// How many words are to follow.
+    left: usize,
+}
+
+impl<'a> ScriptCall<'a> {
+    /// Begins a call with so many keys and arguments.
+    pub(crate) fn begin(script: Script, keys: usize, args: usize, out: &'a mut Vec<u8>) -> Self {
+        out.push(b'*');
+        out.extend_from_slice(Decimal::of(3 + keys + args).digits());
+        out.extend_from_slice(&NAMES[script as usize]);
+        let mut call = Self { out, left: keys + args + 1 };
+        call.word(&[Decimal::of(keys).digits()]);
+        call
     }
 
-    pub(crate) fn key(mut self, key: impl Display) -> Self {
-        debug_assert_eq!(self.keys, self.ends.len(), "keys come before arguments");
-        self.keys += 1;
-        self.arg(key)
+    /// Adds one key or argument, which these parts are together.
+    pub(crate) fn word(&mut self, parts: &[&[u8]]) {
+        debug_assert!(self.left > 0, "more words than were announced");
+        self.left = self.left.saturating_sub(1);
+        let length = parts.iter().map(|part| part.len()).sum();
+        self.out.push(b'$');
+        self.out.extend_from_slice(Decimal::of(length).digits());
+        self.out.extend_from_slice(b"\r\n");
+        for part in parts {
+            self.out.extend_from_slice(part);
+        }
+        self.out.extend_from_slice(b"\r\n");
     }
 
-    pub(crate) fn arg(mut self, word: impl Display) -> Self {
-        write!(self.text, "{word}").expect("writing to a String cannot fail");
-        self.ends.push(self.text.len());
-        self
-    }
-
-    /// The script to call.
-    #[must_use]
-    pub const fn script(&self) -> Script {
-        self.script
-    }
-
-    /// The number of keys among the words.
-    #[must_use]
-    pub const fn keys(&self) -> usize {
-        self.keys
-    }
-
-    /// Keys, then arguments.
-    pub fn words(&self) -> impl Iterator<Item = &str> {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts.zip(&self.ends).map(|(start, &end)| &self.text[start..end])
+    /// Adds a number.
+    pub(crate) fn number(&mut self, number: u64) {
+        self.word(&[Decimal::from(number).digits()]);
     }
 }
 
-impl fmt::Debug for ScriptCall {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.script)?;
-        f.debug_list().entries(self.words()).finish()
+impl Drop for ScriptCall<'_> {
+    fn drop(&mut self) {
+        debug_assert_eq!(self.left, 0, "fewer words than were announced");
+    }
+}
+
+/// What each script's call has between the number of words and the number of keys.
+static NAMES: LazyLock<[Vec<u8>; Script::ALL.len()]> = LazyLock::new(|| {
+    Script::ALL.map(|script| {
+        let sha = script.sha();
+        format!("\r\n$7\r\nEVALSHA\r\n${}\r\n{sha}\r\n", sha.len()).into_bytes()
+    })
+});
+
+/// The digits of a number. `format!` takes several times as long, and each word needs one.
+pub(crate) struct Decimal {
+    digits: [u8; 20],
+    start: usize,
+}
+
+impl Decimal {
+    fn of(number: usize) -> Self {
+        Self::from(u64::try_from(number).unwrap_or(u64::MAX))
+    }
+
+    pub(crate) fn digits(&self) -> &[u8] {
+        &self.digits[self.start..]
+    }
+}
+
+impl From<u64> for Decimal {
+    fn from(mut number: u64) -> Self {
+        let mut all = Self { digits: [b'0'; 20], start: 20 };
+        loop {
+            all.start -= 1;
+            all.digits[all.start] = b"0123456789"[(number % 10) as usize];
+            number /= 10;
+            if number == 0 {
+                return all;
+            }
+        }
     }
 }

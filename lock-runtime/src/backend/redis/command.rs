@@ -3,7 +3,6 @@
 //! Every command is a call of its script by EVALSHA, except for the longest lease, which is kept in
 //! the server's script cache: see [`Ladder`].
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use redis::{Cmd, Pipeline, RedisError, Value};
@@ -13,7 +12,7 @@ use crate::protocol::request::CommandError;
 use crate::wire::command::Command;
 use crate::wire::keyspace::{EVERYONE, Keyspace, lease_steps};
 use crate::wire::reply::{Notification, RawReply, Reply, parse_notification};
-use crate::wire::script::Script;
+use crate::wire::script::{Script, sha_of};
 
 pub(crate) fn read(call: &Command, answer: Value) -> Result<Reply, CommandError> {
     if let Value::ServerError(error) = answer {
@@ -73,19 +72,6 @@ pub(crate) fn load_scripts() -> Pipeline {
         pipeline.cmd("SCRIPT").arg("LOAD").arg(script.text());
     }
     pipeline
-}
-
-/// EVALSHA names a script by the SHA-1 of its text.
-pub(crate) static SHA: LazyLock<[String; Script::ALL.len()]> =
-    LazyLock::new(|| Script::ALL.map(|script| sha_of(script.text())));
-
-pub(crate) fn sha_of(text: &str) -> String {
-    sha1_smol::Sha1::from(text).digest().to_string()
-}
-
-pub(crate) fn sha(script: Script) -> &'static str {
-    let index = Script::ALL.iter().position(|&other| other == script);
-    &SHA[index.expect("ALL lists every script")]
 }
 
 /// The longest lease, stored in the server's script cache, which a flush of the data does not

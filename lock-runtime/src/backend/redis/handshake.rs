@@ -16,7 +16,6 @@ use redis::{
 use crate::backend::ConnectParams;
 use crate::backend::redis::command::Ladder;
 use crate::backend::redis::command::load_scripts;
-use crate::backend::redis::command::sha;
 use crate::backend::redis::errors::OpenError;
 use crate::backend::redis::preflight::Denied;
 use crate::backend::redis::preflight::Facts;
@@ -167,7 +166,7 @@ impl<'a> Handshake<'a> {
         // empty one ends the watch.
         commands.cmd("MULTI");
         if !look.exists {
-            commands.cmd("EVALSHA").arg(sha(Script::InitFence)).arg(1).arg(self.space.fence());
+            commands.cmd("EVALSHA").arg(Script::InitFence.sha()).arg(1).arg(self.space.fence());
             commands.arg(min_fence.get()).arg(millis(self.known(look))).arg(u8::from(lost));
         }
         commands.cmd("EXEC");
@@ -238,7 +237,7 @@ const STEPS: [&str; 10] = [
 
 fn check_rights(commands: &mut Pipeline, space: &Keyspace, inbox: &str) {
     // No other process has this name.
-    commands.cmd("EVALSHA").arg(sha(Script::Check)).arg(3);
+    commands.cmd("EVALSHA").arg(Script::Check.sha()).arg(3);
     commands.arg(space.hold(inbox)).arg(space.blocked(RequestId::from_bits(0))).arg(space.fence());
     commands.arg(inbox);
 }

@@ -15,7 +15,7 @@ use redis::{Cmd, Pipeline, PushKind, RedisError, Value};
 
 use crate::backend::Incoming;
 use crate::backend::redis::command::{Ladder, load_scripts, notice, read, read_batch};
-use crate::backend::redis::resp::{ReceiveBuffer, encode};
+use crate::backend::redis::resp::ReceiveBuffer;
 use crate::backend::redis::transport::Transport;
 use crate::backend::socket::Stream;
 use crate::protocol::request::CommandError;
@@ -153,20 +153,23 @@ impl<T> RedisPipe<T> {
     }
 
     fn send_one(&mut self, to: T, command: Command) {
-        if let Command::RaiseMaxLease(max_lease) = command {
-            self.max_lease = self.max_lease.max(max_lease);
-            self.ladder.publish(max_lease).write_packed_command(&mut self.unsent);
-            self.ladder.load(max_lease).write_packed_command(&mut self.unsent);
-            self.unanswered.push_back(Sent::Raise(to, command, None));
-        } else if let Some(call) = command.encode(&self.space) {
-            if matches!(command, Command::Release { contended: true, .. }) {
+        match command {
+            Command::RaiseMaxLease(max_lease) => {
+                self.max_lease = self.max_lease.max(max_lease);
+                self.ladder.publish(max_lease).write_packed_command(&mut self.unsent);
+                self.ladder.load(max_lease).write_packed_command(&mut self.unsent);
+                return self.unanswered.push_back(Sent::Raise(to, command, None));
+            }
+            Command::Release { contended: true, .. } => {
                 // Redis writes to its clients in the order in which they last had nothing to be
                 // sent, the latest first. With this reply due, the notification of the next holder
                 // goes out before the reply to the release.
                 self.unsent.extend_from_slice(b"*1\r\n$4\r\nPING\r\n");
                 self.unanswered.push_back(Sent::Ignored);
             }
-            encode(&call, &mut self.unsent);
+            _ => {}
+        }
+        if command.encode(&self.space, &mut self.unsent) {
             self.unanswered.push_back(Sent::One(to, command));
         }
     }
@@ -181,8 +184,8 @@ impl<T> RedisPipe<T> {
                 self.send_one(to, command);
                 continue;
             }
-            let call = Command::encode_batch(some.iter().map(|(_, one)| one), &self.space);
-            encode(&call, &mut self.unsent);
+            let calls = some.iter().map(|(_, one)| one);
+            Command::encode_batch(calls, &self.space, &mut self.unsent);
             self.unanswered.push_back(Sent::Several(some));
         }
     }

@@ -1,64 +1,12 @@
-//! RESP3: encodes script calls into a send buffer, and takes values out of a receive buffer.
+//! RESP3: takes values out of a receive buffer.
 //!
-//! The `redis` crate encodes and decodes everything that is rare: other commands, errors, and the
-//! types that the scripts never answer with. What every acquire and release needs is done here,
-//! straight into and out of the buffers.
+//! The `redis` crate decodes what is rare: errors, and the types that the scripts never answer
+//! with. What every acquire and release needs is done here, straight out of the buffer.
 
 use redis::{PushKind, RedisError, Value, parse_redis_value};
 
-use crate::backend::redis::command::sha;
-use crate::wire::script::ScriptCall;
-
 /// A server nests its values far less deeply. Deeper ones would exhaust the stack.
 const MAX_DEPTH: usize = 32;
-
-/// Appends a script call as EVALSHA.
-pub(crate) fn encode(call: &ScriptCall, out: &mut Vec<u8>) {
-    array_header(call.words().count() + 3, out);
-    word(b"EVALSHA", out);
-    word(sha(call.script()).as_bytes(), out);
-    let keys = Digits::of(call.keys());
-    word(keys.as_bytes(), out);
-    call.words().for_each(|text| word(text.as_bytes(), out));
-}
-
-fn array_header(words: usize, out: &mut Vec<u8>) {
-    out.push(b'*');
-    out.extend_from_slice(Digits::of(words).as_bytes());
-    out.extend_from_slice(b"\r\n");
-}
-
-fn word(bytes: &[u8], out: &mut Vec<u8>) {
-    out.push(b'$');
-    out.extend_from_slice(Digits::of(bytes.len()).as_bytes());
-    out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(bytes);
-    out.extend_from_slice(b"\r\n");
-}
-
-/// A number in decimal. `format!` takes several times as long, and each word needs one.
-struct Digits {
-    digits: [u8; 20],
-    start: usize,
-}
-
-impl Digits {
-    fn of(mut number: usize) -> Self {
-        let mut all = Self { digits: [b'0'; 20], start: 20 };
-        loop {
-            all.start -= 1;
-            all.digits[all.start] = b"0123456789"[number % 10];
-            number /= 10;
-            if number == 0 {
-                return all;
-            }
-        }
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        &self.digits[self.start..]
-    }
-}
 
 /// Bytes that have arrived and are not decoded yet.
 #[derive(Debug, Default)]

@@ -23,8 +23,9 @@ fn three() -> Vec<Acquire> {
 impl Both {
     /// What each of these calls is answered; `None` where it was not done.
     fn batch(&mut self, calls: &[Command]) -> Vec<Option<Reply>> {
-        let words = Command::encode_batch(calls.iter(), &self.space);
-        let answer = self.invoke(&words).expect("an answer");
+        let mut bytes = Vec::new();
+        Command::encode_batch(calls.iter(), &self.space, &mut bytes);
+        let answer = self.invoke(&bytes).expect("an answer");
         Command::decode_batch(&calls.iter().collect::<Vec<_>>(), &answer).expect("a reply to each")
     }
 

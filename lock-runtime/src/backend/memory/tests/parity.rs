@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use redis::{Connection, RedisResult, Value};
+use redis::{Connection, ConnectionLike as _, RedisResult, Value};
 use testkit::RedisServer;
 
 use crate::backend::memory::store::MemoryStore;
@@ -11,7 +11,7 @@ use crate::types::fence::{Fence, FenceRange};
 use crate::wire::command::Command;
 use crate::wire::keyspace::Keyspace;
 use crate::wire::reply::{AcquireReply, RawReply, Reply, parse_notification};
-use crate::wire::script::{Script, ScriptCall};
+use crate::wire::script::Script;
 
 /// Inboxes with a subscriber.
 pub(crate) const LIVE: [&str; 2] = ["lock:inbox:first", "lock:inbox:second"];
@@ -103,6 +103,9 @@ impl Both {
             seen: Pair { server: Fence::ZERO, memory: Fence::ZERO },
             messages: Vec::new(),
         };
+        for script in Script::ALL {
+            both.raw(&["SCRIPT", "LOAD", script.text()]);
+        }
         both.reset();
         both
     }
@@ -209,13 +212,14 @@ impl Both {
 
     /// What the server says to a call, undecoded.
     pub(crate) fn ask(&mut self, call: &Command) -> RedisResult<RawReply> {
-        self.invoke(&call.encode(&self.space).expect("a script call"))
+        let mut bytes = Vec::new();
+        assert!(call.encode(&self.space, &mut bytes), "no script call");
+        self.invoke(&bytes)
     }
 
-    /// What the server says to a script, undecoded.
-    pub(crate) fn invoke(&mut self, words: &ScriptCall) -> RedisResult<RawReply> {
-        let reply: Value = eval(words).query(&mut self.connection)?;
-        Ok(answer(reply))
+    /// What the server says to a command, undecoded.
+    pub(crate) fn invoke(&mut self, command: &[u8]) -> RedisResult<RawReply> {
+        self.connection.req_packed_command(command)?.extract_error().map(answer)
     }
 
     /// The messages since the last time; a message to ourselves marks their end.
@@ -253,12 +257,6 @@ impl Both {
             *seen = notified.chain(granted).map(FenceRange::last).fold(*seen, Ord::max);
         }
     }
-}
-
-fn eval(words: &ScriptCall) -> redis::Cmd {
-    let mut eval = redis::cmd("EVAL");
-    eval.arg(words.script().text()).arg(words.keys()).arg(words.words().collect::<Vec<_>>());
-    eval
 }
 
 fn answer(value: Value) -> RawReply {

@@ -2,9 +2,7 @@
 
 use redis::parse_redis_value;
 
-use crate::backend::redis::command::sha;
-use crate::backend::redis::resp::{ReceiveBuffer, encode};
-use crate::wire::script::{Script, ScriptCall};
+use crate::backend::redis::resp::ReceiveBuffer;
 
 const FRAMES: [&[u8]; 16] = [
     b":12\r\n",
@@ -54,14 +52,4 @@ fn refuses_what_is_no_resp() {
         buffer.extend(bytes);
         assert!(buffer.next().is_err(), "{:?}", String::from_utf8_lossy(bytes));
     }
-}
-
-#[test]
-fn encodes_as_the_redis_crate_does() {
-    let call = ScriptCall::new(Script::Release).key("lock:{a}").key("q").arg(7).arg("b c");
-    let mut own = Vec::new();
-    encode(&call, &mut own);
-    let mut theirs = redis::cmd("EVALSHA");
-    theirs.arg(sha(Script::Release)).arg(2).arg("lock:{a}").arg("q").arg(7).arg("b c");
-    assert_eq!(String::from_utf8(own), String::from_utf8(theirs.get_packed_command()));
 }
