@@ -7,10 +7,15 @@ use std::time::Duration;
 use crate::acquire::core::CoreSettings;
 use crate::acquire::options::Options;
 use crate::api::manager::LockManager;
+use crate::link::handle::LinkHandle;
 use crate::types::fence::Fence;
 
 pub use crate::backend::memory::store::MemoryStore;
 pub use crate::backend::memory::store::key_state::Publish;
+#[cfg(feature = "__shuttle")]
+pub use crate::backend::modelled::{Accept, ModelledConnection};
+#[cfg(feature = "__shuttle")]
+pub use crate::link::modelled::ModelledLink;
 pub use crate::link::simulated::{ReplyTargets, SimulatedLink};
 pub use crate::link::threads::pause;
 pub use crate::link::wait::block_on;
@@ -53,6 +58,23 @@ pub fn simulated(
     max_handoffs: u32,
 ) -> (SimulatedLink, LockManager) {
     let (link, handle) = SimulatedLink::new(timing, inbox, ttl);
+    (link, manager(timing, ttl, max_handoffs, handle))
+}
+
+/// A manager and its link, which runs with its threads under shuttle. `accept` runs the server.
+#[cfg(feature = "__shuttle")]
+pub fn modelled(
+    timing: &Timing,
+    inbox: String,
+    ttl: Duration,
+    max_handoffs: u32,
+    accept: Accept,
+) -> (ModelledLink, LockManager) {
+    let (link, handle) = ModelledLink::start(timing, inbox, ttl, accept);
+    (link, manager(timing, ttl, max_handoffs, handle))
+}
+
+fn manager(timing: &Timing, ttl: Duration, max_handoffs: u32, handle: LinkHandle) -> LockManager {
     let settings = CoreSettings {
         defaults: Options { ttl: Some(ttl), ..Options::DEFAULT },
         max_handoffs,
@@ -62,5 +84,5 @@ pub fn simulated(
         label: None,
         server: "simulated".to_owned(),
     };
-    (link, LockManager::new(handle, settings))
+    LockManager::new(handle, settings)
 }

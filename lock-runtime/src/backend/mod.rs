@@ -1,6 +1,8 @@
 //! Where commands are sent: a Redis server, or the in-memory store.
 
 pub(crate) mod memory;
+#[cfg(all(distlock_verification, feature = "__shuttle"))]
+pub(crate) mod modelled;
 pub(crate) mod redis;
 pub(crate) mod server;
 pub(crate) mod socket;

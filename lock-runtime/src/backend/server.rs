@@ -8,6 +8,8 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::backend::memory::{MemoryConnection, MemoryEndpoint, Push};
+#[cfg(all(distlock_verification, feature = "__shuttle"))]
+use crate::backend::modelled::{Accept, ModelledPipe};
 use crate::backend::redis::RedisServer;
 use crate::backend::redis::pipe::RedisPipe;
 use crate::backend::socket::{Signal, Stream};
@@ -18,6 +20,8 @@ pub(crate) enum Server {
     /// Boxed: it is much larger than the other.
     Redis(Box<RedisServer>),
     Memory(MemoryEndpoint),
+    #[cfg(all(distlock_verification, feature = "__shuttle"))]
+    Modelled(Accept),
 }
 
 /// A connection that never blocks. `T` names who gets the reply to a command.
@@ -26,6 +30,8 @@ pub(crate) enum Connection<T> {
     Memory(MemoryPipe<T>),
     #[cfg(distlock_verification)]
     Simulated(SimulatedPipe<T>),
+    #[cfg(all(distlock_verification, feature = "__shuttle"))]
+    Modelled(ModelledPipe<T>),
 }
 
 /// A connection to the in-memory server, which answers in place.
@@ -65,6 +71,10 @@ impl Server {
                 let answered = VecDeque::new();
                 Ok(Connection::Memory(MemoryPipe { connection, pushes, bell, answered }))
             }
+            #[cfg(all(distlock_verification, feature = "__shuttle"))]
+            Self::Modelled(accept) => {
+                Ok(Connection::Modelled(ModelledPipe::connect(params, accept)))
+            }
         }
     }
 }
@@ -77,6 +87,8 @@ impl<T> Connection<T> {
             Self::Memory(memory) => memory.connection.max_lease(),
             #[cfg(distlock_verification)]
             Self::Simulated(pipe) => pipe.max_lease,
+            #[cfg(all(distlock_verification, feature = "__shuttle"))]
+            Self::Modelled(pipe) => pipe.max_lease(),
         }
     }
 
@@ -87,6 +99,8 @@ impl<T> Connection<T> {
             Self::Memory(_) => None,
             #[cfg(distlock_verification)]
             Self::Simulated(_) => None,
+            #[cfg(all(distlock_verification, feature = "__shuttle"))]
+            Self::Modelled(pipe) => Some(pipe.stream()),
         }
     }
 
@@ -98,6 +112,8 @@ impl<T> Connection<T> {
             Self::Memory(memory) => memory.send(batch),
             #[cfg(distlock_verification)]
             Self::Simulated(pipe) => pipe.unsent.append(batch),
+            #[cfg(all(distlock_verification, feature = "__shuttle"))]
+            Self::Modelled(pipe) => pipe.send(batch),
         }
     }
 
@@ -108,6 +124,8 @@ impl<T> Connection<T> {
             Self::Memory(_) => Ok(()),
             #[cfg(distlock_verification)]
             Self::Simulated(_) => Ok(()),
+            #[cfg(all(distlock_verification, feature = "__shuttle"))]
+            Self::Modelled(pipe) => pipe.flush(),
         }
     }
 
@@ -119,6 +137,8 @@ impl<T> Connection<T> {
             // The simulation sends.
             #[cfg(distlock_verification)]
             Self::Simulated(_) => false,
+            #[cfg(all(distlock_verification, feature = "__shuttle"))]
+            Self::Modelled(pipe) => pipe.has_unsent(),
         }
     }
 
@@ -130,6 +150,8 @@ impl<T> Connection<T> {
             // The simulation sends.
             #[cfg(distlock_verification)]
             Self::Simulated(_) => false,
+            #[cfg(all(distlock_verification, feature = "__shuttle"))]
+            Self::Modelled(_) => false,
         }
     }
 
@@ -140,6 +162,8 @@ impl<T> Connection<T> {
             Self::Memory(_) => 0,
             #[cfg(distlock_verification)]
             Self::Simulated(_) => 0,
+            #[cfg(all(distlock_verification, feature = "__shuttle"))]
+            Self::Modelled(pipe) => pipe.in_flight(),
         }
     }
 
@@ -150,6 +174,8 @@ impl<T> Connection<T> {
             Self::Memory(memory) => memory.receive(),
             #[cfg(distlock_verification)]
             Self::Simulated(_) => Ok(()),
+            #[cfg(all(distlock_verification, feature = "__shuttle"))]
+            Self::Modelled(pipe) => pipe.receive(),
         }
     }
 
@@ -160,6 +186,8 @@ impl<T> Connection<T> {
             Self::Memory(memory) => memory.answered.pop_front(),
             #[cfg(distlock_verification)]
             Self::Simulated(pipe) => pipe.arrived.pop_front(),
+            #[cfg(all(distlock_verification, feature = "__shuttle"))]
+            Self::Modelled(pipe) => pipe.next(),
         }
     }
 
@@ -170,6 +198,8 @@ impl<T> Connection<T> {
             Self::Memory(_) => Vec::new(),
             #[cfg(distlock_verification)]
             Self::Simulated(pipe) => pipe.unsent.into_iter().map(|(to, _)| to).collect(),
+            #[cfg(all(distlock_verification, feature = "__shuttle"))]
+            Self::Modelled(mut pipe) => pipe.take_unanswered(),
         }
     }
 }

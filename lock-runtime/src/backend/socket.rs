@@ -11,15 +11,23 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+#[cfg(not(all(distlock_verification, feature = "__shuttle")))]
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(all(
+    any(target_os = "linux", target_os = "android"),
+    not(all(distlock_verification, feature = "__shuttle")),
+))]
 use self::signal::EventFd as Ends;
 #[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
 use self::signal::SocketPair as Ends;
 #[cfg(windows)]
 use self::signal::UdpPair as Ends;
-use crate::types::time::{self, Timestamp};
+#[cfg(all(distlock_verification, feature = "__shuttle"))]
+use crate::backend::modelled::{ModelledSignal as Ends, Readiness};
+#[cfg(not(all(distlock_verification, feature = "__shuttle")))]
+use crate::types::time;
+use crate::types::time::Timestamp;
 
 /// A connected socket.
 #[derive(Debug)]
@@ -27,6 +35,8 @@ pub(crate) enum Stream {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
+    #[cfg(all(distlock_verification, feature = "__shuttle"))]
+    Modelled(Readiness),
 }
 
 impl Stream {
@@ -36,6 +46,8 @@ impl Stream {
             Self::Tcp(tcp) => tcp.try_clone().map(Self::Tcp),
             #[cfg(unix)]
             Self::Unix(unix) => unix.try_clone().map(Self::Unix),
+            #[cfg(all(distlock_verification, feature = "__shuttle"))]
+            Self::Modelled(socket) => Ok(Self::Modelled(socket.clone())),
         }
     }
 
@@ -44,6 +56,8 @@ impl Stream {
             Self::Tcp(tcp) => tcp.set_nonblocking(true),
             #[cfg(unix)]
             Self::Unix(unix) => unix.set_nonblocking(true),
+            #[cfg(all(distlock_verification, feature = "__shuttle"))]
+            Self::Modelled(_) => Ok(()),
         }
     }
 }
@@ -54,6 +68,8 @@ impl Read for &Stream {
             Stream::Tcp(tcp) => (&mut &*tcp).read(buffer),
             #[cfg(unix)]
             Stream::Unix(unix) => (&mut &*unix).read(buffer),
+            #[cfg(all(distlock_verification, feature = "__shuttle"))]
+            Stream::Modelled(_) => unreachable!("no bytes go through it"),
         }
     }
 }
@@ -64,6 +80,8 @@ impl Write for &Stream {
             Stream::Tcp(tcp) => (&mut &*tcp).write(bytes),
             #[cfg(unix)]
             Stream::Unix(unix) => (&mut &*unix).write(bytes),
+            #[cfg(all(distlock_verification, feature = "__shuttle"))]
+            Stream::Modelled(_) => unreachable!("no bytes go through it"),
         }
     }
 
@@ -78,6 +96,8 @@ impl std::os::fd::AsFd for Stream {
         match self {
             Self::Tcp(tcp) => tcp.as_fd(),
             Self::Unix(unix) => unix.as_fd(),
+            #[cfg(all(distlock_verification, feature = "__shuttle"))]
+            Self::Modelled(_) => unreachable!("it has no descriptor"),
         }
     }
 }
@@ -135,6 +155,7 @@ impl std::task::Wake for Signal {
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg_attr(all(distlock_verification, feature = "__shuttle"), allow(dead_code))]
 mod signal {
     use std::io;
     use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -245,8 +266,27 @@ pub(crate) enum Interest {
     ReadableOrWritable,
 }
 
+/// The same under a model checker.
+#[cfg(all(distlock_verification, feature = "__shuttle"))]
+pub(crate) fn wait(
+    stream: Option<(&Stream, Interest)>,
+    signal: &Signal,
+    until: Option<Timestamp>,
+) -> bool {
+    let socket = stream.map(|(stream, _)| match stream {
+        Stream::Modelled(socket) => socket,
+        _ => unreachable!("a model has no other sockets"),
+    });
+    let (ready, signalled) = crate::backend::modelled::wait(socket, &signal.ends, until);
+    if signalled {
+        signal.take();
+    }
+    ready
+}
+
 /// Blocks this thread until the socket is ready or has failed, a signal comes, or the time is over.
 /// Returns whether the socket is ready. It may return early.
+#[cfg(not(all(distlock_verification, feature = "__shuttle")))]
 pub(crate) fn wait(
     stream: Option<(&Stream, Interest)>,
     signal: &Signal,

@@ -20,6 +20,8 @@ pub(crate) mod effect;
 pub(crate) mod exit;
 pub(crate) mod handle;
 pub(crate) mod keeper;
+#[cfg(all(distlock_verification, feature = "__shuttle"))]
+pub(crate) mod modelled;
 pub(crate) mod observe;
 pub(crate) mod role;
 pub(crate) mod router;
@@ -146,10 +148,13 @@ impl Link {
         waker: Waker,
         may_yield: bool,
     ) -> WaitPlan {
-        let mut old = None;
+        // What is left of these is dropped with the link unlocked.
+        let (mut waker, mut old) = (Some(waker), None);
         let plan = self.locked_then_effects(|state, now| {
             let Some(stream) = state.stream() else { return WaitPlan::Park { look_again: false } };
-            match state.role.claim(now, party, kind) {
+            let (claim, own) = state.role.claim(now, party, kind);
+            old = own;
+            match claim {
                 Claim::Reads => {
                     if may_yield && state.has_unsent() && state.role.expects_others(now) {
                         return WaitPlan::Yield;
@@ -162,13 +167,13 @@ impl Link {
                     WaitPlan::Read { stream, interest, until }
                 }
                 claim => {
-                    old = state.role.stand_by(party, waker);
+                    old = waker.take().and_then(|waker| state.role.stand_by(party, waker));
                     state.keeper.wanted |= claim == Claim::KeeperReads;
                     WaitPlan::Park { look_again: state.role.is_with_task() }
                 }
             }
         });
-        drop(old);
+        drop((old, waker));
         plan.unwrap_or(WaitPlan::Park { look_again: false })
     }
 
@@ -369,7 +374,7 @@ impl Link {
     }
 
     /// For a test: a bug.
-    #[cfg(test)]
+    #[cfg(any(test, all(distlock_verification, feature = "__shuttle")))]
     pub(crate) fn panic(&self) {
         self.submit(|_, _| panic!("asked for by a test"));
     }

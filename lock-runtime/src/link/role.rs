@@ -84,6 +84,8 @@ pub(crate) struct Role<W> {
     waiting_threads: usize,
     /// The party that takes the role next.
     stands_by: Option<(PartyId, W)>,
+    /// The party that was woken to take a vacant role.
+    heir: Option<PartyId>,
     /// The parties that the last pass woke and that have not run since.
     woken: usize,
     /// Until when they are expected.
@@ -103,6 +105,7 @@ impl<W> Role<W> {
             waiting: 0,
             waiting_threads: 0,
             stands_by: None,
+            heir: None,
             woken: 0,
             burst_until: Timestamp::ZERO,
             keeper_wanted: false,
@@ -118,14 +121,20 @@ impl<W> Role<W> {
         self.next_party
     }
 
-    /// A waiting party asks whether it is to read.
-    pub(crate) fn claim(&mut self, now: Timestamp, party: PartyId, kind: PartyKind) -> Claim {
+    /// A waiting party asks whether it is to read. Also returns the waker with which it stood by,
+    /// to be dropped with nothing locked.
+    pub(crate) fn claim(
+        &mut self,
+        now: Timestamp,
+        party: PartyId,
+        kind: PartyKind,
+    ) -> (Claim, Option<W>) {
         let crowded = kind == PartyKind::Thread && self.waiting_threads > FEW;
         let may_take = match self.reader {
-            Reader::Party(reader, _) if reader == party => return Claim::Reads,
+            Reader::Party(reader, _) if reader == party => return (Claim::Reads, None),
             Reader::Vacant if crowded => {
                 self.keeper_wanted = true;
-                return Claim::KeeperReads;
+                return (Claim::KeeperReads, None);
             }
             Reader::Vacant => true,
             Reader::Keeper => !crowded,
@@ -135,13 +144,12 @@ impl<W> Role<W> {
             }
         };
         if !may_take {
-            return Claim::Waits;
+            return (Claim::Waits, None);
         }
         self.reader = Reader::Party(party, kind);
         self.stamp = now;
         self.activity += 1;
-        self.forget_stand_by(party);
-        Claim::Reads
+        (Claim::Reads, self.forget_stand_by(party))
     }
 
     /// A party that does not read can be woken to take the role. Returns what stood by before.
@@ -182,7 +190,9 @@ impl<W> Role<W> {
         self.waiting_threads -= usize::from(kind == PartyKind::Thread);
         self.woken = self.woken.saturating_sub(1);
         let own = self.forget_stand_by(party);
-        if self.reader != Reader::Party(party, kind) {
+        // One that was woken to take the role may have its answer by now, too.
+        let is_heir = self.reader == Reader::Vacant && self.heir == Some(party);
+        if self.reader != Reader::Party(party, kind) && !is_heir {
             return (Left::Nothing, own);
         }
         self.reader = Reader::Vacant;
@@ -190,7 +200,10 @@ impl<W> Role<W> {
             Left::Nothing
         } else {
             match self.stands_by.take() {
-                Some((_, waker)) if self.waiting_threads <= FEW => Left::Wake(waker),
+                Some((party, waker)) if self.waiting_threads <= FEW => {
+                    self.heir = Some(party);
+                    Left::Wake(waker)
+                }
                 stands_by => {
                     self.stands_by = stands_by;
                     self.keeper_wanted = true;

@@ -1,7 +1,6 @@
 //! The threads of a link: its keeper, and one for each time it connects.
 
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use crate::backend::server::{Connection, Server};
@@ -10,6 +9,7 @@ use crate::link::Link;
 use crate::link::effect::ReplyTo;
 use crate::link::keeper::{KeeperPlan, KeeperWait};
 use crate::link::wait::register_harmless_wakers;
+use crate::types::environment::thread;
 use crate::types::time;
 use crate::user_code;
 

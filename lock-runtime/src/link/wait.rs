@@ -116,8 +116,23 @@ impl Parker {
     }
 }
 
-#[cfg(not(all(distlock_verification, feature = "__loom")))]
+#[cfg(not(all(distlock_verification, any(feature = "__shuttle", feature = "__loom"))))]
 use thread::park_timeout;
+
+/// Shuttle has no time of its own.
+#[cfg(all(distlock_verification, feature = "__shuttle"))]
+fn park_timeout(limit: std::time::Duration) {
+    use crate::types::environment::wake_at;
+
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    wake_at(time::now().plus(limit), Waker::from(Arc::new(Unpark(thread::current()))));
+    thread::park();
+}
 
 /// Loom has no time.
 #[cfg(all(distlock_verification, feature = "__loom"))]
@@ -349,11 +364,19 @@ enum TokioStream {
     Tcp(tokio::net::TcpStream),
     #[cfg(unix)]
     Unix(tokio::net::UnixStream),
+    #[cfg(all(distlock_verification, feature = "__shuttle"))]
+    Modelled(crate::backend::modelled::Watch),
 }
 
 impl Registration {
     /// `None` outside of a tokio runtime, and in one that cannot wait for sockets.
     fn new(stream: &Arc<Stream>, spare: Option<Stream>) -> Option<Self> {
+        #[cfg(all(distlock_verification, feature = "__shuttle"))]
+        if let Stream::Modelled(socket) = &**stream {
+            let socket = TokioStream::Modelled(socket.watch());
+            let registration = Self { of: Arc::clone(stream), socket };
+            return crate::types::environment::has_reactor().then_some(registration);
+        }
         let runtime = tokio::runtime::Handle::try_current().ok()?;
         let socket = match spare {
             Some(spare) => spare,
@@ -378,6 +401,14 @@ impl Registration {
             TokioStream::Unix(unix) => unix.poll_read_ready(context).map(|_| {
                 let _ = unix.try_io(tokio::io::Interest::READABLE, consumed);
             }),
+            #[cfg(all(distlock_verification, feature = "__shuttle"))]
+            TokioStream::Modelled(socket) => {
+                if socket.is_ready(context) {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                }
+            }
         };
         ready.map(drop)
     }
@@ -388,6 +419,8 @@ impl Registration {
             TokioStream::Tcp(tcp) => tcp.into_std().ok().map(Stream::Tcp),
             #[cfg(unix)]
             TokioStream::Unix(unix) => unix.into_std().ok().map(Stream::Unix),
+            #[cfg(all(distlock_verification, feature = "__shuttle"))]
+            TokioStream::Modelled(socket) => Some(Stream::Modelled(socket.end())),
         }
     }
 }
@@ -408,6 +441,8 @@ fn register(runtime: &tokio::runtime::Handle, socket: Stream) -> Option<TokioStr
         Stream::Tcp(tcp) => tokio::net::TcpStream::from_std(tcp).map(TokioStream::Tcp),
         #[cfg(unix)]
         Stream::Unix(unix) => tokio::net::UnixStream::from_std(unix).map(TokioStream::Unix),
+        #[cfg(all(distlock_verification, feature = "__shuttle"))]
+        Stream::Modelled(_) => unreachable!("registered by the model"),
     }));
     if let Ok(registered) = registered {
         return registered.ok();

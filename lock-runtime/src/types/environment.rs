@@ -39,6 +39,9 @@ pub use self::verified::{
     Environment, TaskId, current_task, install, new_request_id, now, process_id,
 };
 
+#[cfg(all(distlock_verification, feature = "__shuttle"))]
+pub(crate) use self::verified::{has_reactor, wake_at};
+
 /// Notices that this process is a fork of the one in which it was made. It makes no system call: a
 /// handler of the C library's `fork` counts.
 #[derive(Debug)]
@@ -100,6 +103,8 @@ mod system {
 #[cfg(distlock_verification)]
 mod verified {
     use std::sync::OnceLock;
+    #[cfg(feature = "__shuttle")]
+    use std::task::Waker;
 
     use crate::types::request_id::RequestId;
     use crate::types::time::Timestamp;
@@ -116,6 +121,12 @@ mod verified {
         pub current_task: fn() -> Option<TaskId>,
         /// The id of the process whose code runs.
         pub process_id: fn() -> u32,
+        /// Wakes this waker at that instant.
+        #[cfg(feature = "__shuttle")]
+        pub wake_at: fn(Timestamp, Waker),
+        /// Whether the running task can wait for sockets.
+        #[cfg(feature = "__shuttle")]
+        pub has_reactor: fn() -> bool,
     }
 
     /// A task, as numbered by the verification crate.
@@ -147,5 +158,15 @@ mod verified {
 
     pub fn process_id() -> u32 {
         (get().process_id)()
+    }
+
+    #[cfg(feature = "__shuttle")]
+    pub fn wake_at(at: Timestamp, waker: Waker) {
+        (get().wake_at)(at, waker);
+    }
+
+    #[cfg(feature = "__shuttle")]
+    pub fn has_reactor() -> bool {
+        (get().has_reactor)()
     }
 }

@@ -13,11 +13,11 @@ fn the_first_party_reads_and_the_second_takes_over_when_it_leaves() {
     let mut role = role();
     let first = role.join(PartyKind::Thread);
     let second = role.join(PartyKind::Task);
-    assert_eq!(role.claim(START, first, PartyKind::Thread), Claim::Reads);
-    assert_eq!(role.claim(START, second, PartyKind::Task), Claim::Waits);
+    assert_eq!(role.claim(START, first, PartyKind::Thread).0, Claim::Reads);
+    assert_eq!(role.claim(START, second, PartyKind::Task).0, Claim::Waits);
     assert_eq!(role.stand_by(second, "second"), None);
     assert_eq!(role.leave(first, PartyKind::Thread).0, Left::Wake("second"));
-    assert_eq!(role.claim(START, second, PartyKind::Task), Claim::Reads);
+    assert_eq!(role.claim(START, second, PartyKind::Task).0, Claim::Reads);
     assert_eq!(role.leave(second, PartyKind::Task), (Left::Nothing, None));
 }
 
@@ -27,7 +27,7 @@ fn a_party_that_leaves_is_not_woken_to_read() {
     let first = role.join(PartyKind::Task);
     let second = role.join(PartyKind::Task);
     let third = role.join(PartyKind::Task);
-    assert_eq!(role.claim(START, first, PartyKind::Task), Claim::Reads);
+    assert_eq!(role.claim(START, first, PartyKind::Task).0, Claim::Reads);
     assert_eq!(role.stand_by(second, "second"), None);
     assert_eq!(role.stand_by(third, "third"), Some("second"));
     assert_eq!(role.leave(third, PartyKind::Task), (Left::Nothing, Some("third")));
@@ -40,12 +40,12 @@ fn a_thread_takes_the_role_from_a_task_that_stalls_and_no_sooner() {
     let mut role = role();
     let task = role.join(PartyKind::Task);
     let thread = role.join(PartyKind::Thread);
-    assert_eq!(role.claim(START, task, PartyKind::Task), Claim::Reads);
+    assert_eq!(role.claim(START, task, PartyKind::Task).0, Claim::Reads);
     let soon = START.plus(PATIENCE / 2);
-    assert_eq!(role.claim(soon, thread, PartyKind::Thread), Claim::Waits);
+    assert_eq!(role.claim(soon, thread, PartyKind::Thread).0, Claim::Waits);
     let late = START.plus(PATIENCE);
-    assert_eq!(role.claim(late, thread, PartyKind::Thread), Claim::Reads);
-    assert_eq!(role.claim(late, task, PartyKind::Task), Claim::Waits, "a thread never stalls");
+    assert_eq!(role.claim(late, thread, PartyKind::Thread).0, Claim::Reads);
+    assert_eq!(role.claim(late, task, PartyKind::Task).0, Claim::Waits, "a thread never stalls");
 }
 
 #[test]
@@ -53,11 +53,11 @@ fn many_threads_leave_the_reading_to_the_keeper() {
     let mut role = role();
     let parties: Vec<_> = (0..FEW + 2).map(|_| role.join(PartyKind::Thread)).collect();
     for &party in &parties {
-        assert_eq!(role.claim(START, party, PartyKind::Thread), Claim::KeeperReads);
+        assert_eq!(role.claim(START, party, PartyKind::Thread).0, Claim::KeeperReads);
     }
     assert_eq!(role.keeper(false), Keeper::Reads);
     for &party in &parties {
-        assert_eq!(role.claim(START, party, PartyKind::Thread), Claim::Waits);
+        assert_eq!(role.claim(START, party, PartyKind::Thread).0, Claim::Waits);
     }
 }
 
@@ -67,7 +67,7 @@ fn the_keeper_takes_a_vacant_role_when_nothing_happens() {
     assert_eq!(role.keeper(false), Keeper::Looks);
     assert_eq!(role.keeper(true), Keeper::Reads);
     let party = role.join(PartyKind::Thread);
-    assert_eq!(role.claim(START, party, PartyKind::Thread), Claim::Reads, "it gives way");
+    assert_eq!(role.claim(START, party, PartyKind::Thread).0, Claim::Reads, "it gives way");
     assert_eq!(role.keeper(false), Keeper::Looks);
     assert_eq!(role.keeper(true), Keeper::Sleeps);
 }
@@ -78,7 +78,7 @@ fn an_idle_link_writes_at_once_and_a_busy_one_in_batches() {
     assert!(!role.batches(START, 0));
     assert!(!role.batches(START, 3), "nobody reads");
     let party = role.join(PartyKind::Thread);
-    assert_eq!(role.claim(START, party, PartyKind::Thread), Claim::Reads);
+    assert_eq!(role.claim(START, party, PartyKind::Thread).0, Claim::Reads);
     assert!(!role.batches(START, 0), "no reply will come soon");
     assert!(role.batches(START, 1));
     assert_eq!(role.leave(party, PartyKind::Thread).0, Left::Nothing);
@@ -90,4 +90,16 @@ fn an_idle_link_writes_at_once_and_a_busy_one_in_batches() {
         assert_eq!(role.leave(party, PartyKind::Task), (Left::Nothing, None));
     }
     assert!(!role.batches(START, 0), "all of them have come");
+}
+
+#[test]
+fn a_party_that_is_woken_to_read_and_has_its_answer_passes_the_role_on() {
+    let mut role = role();
+    let parties: Vec<_> = (0..3).map(|_| role.join(PartyKind::Task)).collect();
+    assert_eq!(role.claim(START, parties[0], PartyKind::Task).0, Claim::Reads);
+    assert_eq!(role.stand_by(parties[1], "first"), None);
+    assert_eq!(role.stand_by(parties[2], "second"), Some("first"));
+    assert_eq!(role.leave(parties[0], PartyKind::Task).0, Left::Wake("second"));
+    assert_eq!(role.leave(parties[2], PartyKind::Task).0, Left::KeeperReads, "one still waits");
+    assert_eq!(role.keeper(false), Keeper::Reads);
 }

@@ -8,9 +8,16 @@
 //! [shuttle]: https://docs.rs/shuttle
 //!
 //! What runs is the runtime's own code: the queue of a key with its channels, the lease, the owner
-//! chain with its mutex of siblings and its scopes, and `block_on`. What is modelled: the link with
-//! the server behind it (`server`), which grants the lock to one request at a time and injects
-//! failures, losses, renewals, other waiters, timers and time; the clock; and the request ids.
+//! chain with its mutex of siblings and its scopes, `block_on`, and, in `model::link`, whole
+//! managers with their links and keepers. What is modelled:
+//!
+//! - For the models of the queue: the link with the server behind it (`server`), which grants the
+//!   lock to one request at a time and injects failures, losses, renewals, other waiters, timers
+//!   and time.
+//! - For the models of the link (`engine`): sockets, signals, and a server that executes commands
+//!   as Redis does and answers them some time later. Time passes only while all threads wait, so
+//!   that a wait that only a timer ends shows.
+//! - The clock and the request ids.
 //!
 //! What these models do not cover:
 //!
@@ -58,6 +65,7 @@ compile_error!(
 );
 
 mod counting_backend;
+mod engine;
 mod environment;
 mod explore;
 pub mod model;

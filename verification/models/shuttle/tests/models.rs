@@ -1,7 +1,7 @@
 //! Each model under many schedules.
 
 use shuttle_models::model::{
-    block_on, cancel, foreign_task, grant_channel, lease, linger, loss, queue, renewal,
+    block_on, cancel, foreign_task, grant_channel, lease, linger, link, loss, queue, renewal,
     shared_hold, sibling_mutex,
 };
 
@@ -26,6 +26,11 @@ models! {
         a_cancellation_races_with_the_grant;
     linger:
         an_idle_hold_is_reused_or_released;
+    link:
+        threads_are_answered_at_once
+        many_threads_are_answered_at_once
+        tasks_are_answered_at_once
+        all_kinds_of_callers_are_answered_at_once;
     renewal:
         a_release_races_with_renewals_and_losses
         a_confirmed_release_races_with_losses;

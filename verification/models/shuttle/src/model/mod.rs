@@ -6,6 +6,7 @@ pub mod foreign_task;
 pub mod grant_channel;
 pub mod lease;
 pub mod linger;
+pub mod link;
 pub mod loss;
 pub mod queue;
 pub mod renewal;
