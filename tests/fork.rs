@@ -1,4 +1,4 @@
-//! A process that forks: the child has the manager of its parent, but not the I/O thread.
+//! A process that forks: the child has the manager of its parent, but not its background thread.
 //!
 //! Without libtest, whose threads would be missing in the child too.
 #![cfg(unix)]

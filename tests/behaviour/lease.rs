@@ -74,7 +74,7 @@ fn outlive_the_longest_hold(locks: &LockManager) -> Result<(), LockError> {
     let start = Instant::now();
     until_over(&hold);
     assert!(start.elapsed() > SHORT * 3 / 2, "it was renewed before: {:?}", start.elapsed());
-    // The clock tells of the end at once; why it ended is known when the I/O thread has said so.
+    // The clock tells of the end at once; why it ended is known when the server has said so.
     thread::sleep(Duration::from_millis(50));
     Ok(())
 }

@@ -40,7 +40,7 @@ fn finish(mut task: Task<'_>, waker: &Waker) {
     eventually(LIMIT, "the task ends", || task.as_mut().poll(&mut context).is_ready());
 }
 
-/// Every kind of wait that the I/O thread ends, with this waker; then all is as it should be.
+/// Every kind of wait that the manager ends, with this waker; then all is as it should be.
 fn waits_with(waker: &Waker) {
     let server = server();
     let (locks, others) = (connect_with_ttl(&server, TTL), connect(&server));
@@ -75,7 +75,7 @@ fn waits_with(waker: &Waker) {
 
     locks.mutex("other").wait(LIMIT).acquire_blocking().unwrap().release_blocking().unwrap();
     thread::sleep(TTL + TTL / 2);
-    assert!(kept.hold().is_valid(), "a hold was lost: the I/O thread stood still");
+    assert!(kept.hold().is_valid(), "a hold was lost: the keeper stood still");
     finish(Box::pin(async { locks.shutdown().await }), waker);
 }
 

@@ -46,8 +46,8 @@ fn many_holds_are_renewed_with_few_calls() {
         let (calls, share) = (now.calls - before.calls, now.share_of_a_core(&before));
         println!("{calls} calls in {:?}, {:.2} % of a core", now.at - before.at, share * 100.0);
         assert!(calls <= allowed, "{calls} calls where {allowed} are allowed");
-        // Where no other tests run, whose I/O threads count too.
-        assert!(!measured || share < SHARE, "the I/O thread took {share} of a core");
+        // Where no other tests run, whose keepers count too.
+        assert!(!measured || share < SHARE, "the keeper took {share} of a core");
         before = now;
     }
     assert_eq!(traces(&server).len() as u64, holds);
@@ -68,7 +68,7 @@ struct Cost {
     at: Instant,
     /// Calls of scripts.
     calls: u64,
-    /// Hundredths of a second that the I/O threads of this process ran.
+    /// Hundredths of a second that the keepers of this process ran.
     ticks: u64,
 }
 
@@ -78,7 +78,7 @@ impl Cost {
     }
 
     fn share_of_a_core(&self, before: &Self) -> f64 {
-        // I/O threads of other tests, which have ended since, are missing from the later sum.
+        // Keepers of other tests, which have ended since, are missing from the later sum.
         let ran = Duration::from_millis(10 * self.ticks.saturating_sub(before.ticks));
         ran.as_secs_f64() / (self.at - before.at).as_secs_f64()
     }
@@ -113,7 +113,7 @@ fn resident() -> u64 {
     kilobytes * 1024
 }
 
-/// The time in user and kernel of all I/O threads of this process, which other tests have too.
+/// The time in user and kernel of all keepers of this process, which other tests have too.
 fn ticks() -> u64 {
     let threads = fs::read_dir("/proc/self/task").unwrap();
     let stats = threads.filter_map(|thread| {

@@ -89,13 +89,13 @@ impl ManagerCore {
         }
     }
 
-    /// Whether it cannot serve this process: its I/O thread has panicked, or it was made before a
+    /// Whether it cannot serve this process: its link has panicked, or it was made before a
     /// fork.
     pub(crate) fn is_unusable(&self) -> bool {
         self.link.has_panicked() || self.link.is_forked()
     }
 
-    /// The error of a call after the I/O thread has ended.
+    /// The error of a call after the link has ended.
     pub(crate) fn closed(&self, key: &str) -> LockError {
         let reason = if self.link.is_forked() {
             ClosedReason::Forked

@@ -63,7 +63,7 @@ impl Acquiring {
         match self {
             Self::Ready(result) => result.expect(COMPLETED),
             _ if user_code::is_io_thread() => Err(LockError::config(
-                "a lock was acquired on the I/O thread of a lock manager, which would wait for \
+                "a lock was acquired on a thread of a lock manager, which would wait for \
                  itself; acquire it on another thread",
             )
             .into()),

@@ -37,8 +37,8 @@ impl GlobalManager {
 /// Sets the manager that annotated functions use by default. Call it once, before the first of
 /// them.
 ///
-/// A manager that cannot be used any more may be replaced: after a fork, or after its I/O thread
-/// has panicked.
+/// A manager that cannot be used any more may be replaced: after a fork, or if it has stopped
+/// after a panic.
 ///
 /// ```
 /// # use distlock_runtime as distlock;
@@ -63,7 +63,7 @@ pub fn init(manager: LockManager) -> Result<(), LockError> {
 /// [`with_manager`](crate::with_manager) around the running code, else that of [`init`], else one
 /// for the URL in `DISTLOCK_URL`, else in `REDIS_URL`. An empty variable counts as not set.
 ///
-/// If the I/O thread of a manager made from the environment has panicked, another one is created.
+/// If a manager made from the environment has stopped after a panic, another one is created.
 /// After a fork such a manager is kept, and its calls fail: call [`init`] in the child.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! The lock manager: one connection, one I/O thread, any number of locks.
+//! The lock manager: one connection, any number of locks.
 
 use std::fmt;
 use std::panic::Location;
@@ -22,7 +22,9 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
 
 /// The locks of one server.
 ///
-/// A manager owns one I/O thread and one connection. Cloning is cheap, and clones share both. They
+/// A manager owns one connection and one background thread. Callers send their requests and read
+/// the replies themselves, on their own thread or in the reactor of their tokio runtime; the
+/// background thread renews holds and connects again. Cloning is cheap, and clones share both. They
 /// exist until [`shutdown`](Self::shutdown), or until the last clone and the last hold have been
 /// dropped.
 ///
@@ -41,13 +43,16 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
 /// # Process exit
 ///
 /// A call that has returned leaves no lock behind when the process ends by a return from `main`, by
-/// `std::process::exit` on any thread, or by a panic in `main`: an exit hook waits for up to one
-/// second until the releases are confirmed. A process that is aborted or killed leaves its locks to
-/// their ttl. The end of a thread does not wait.
+/// `std::process::exit` on any thread, or by a panic in `main`. A release is written before the call
+/// that released returns, or left to the caller that reads for all of the process; an exit hook
+/// writes what is left, for up to one second if the connection takes no more. Nothing waits for
+/// replies. A process that is aborted or killed leaves its locks to their ttl. The end of a thread
+/// does not wait.
 ///
 /// # Fork
 ///
-/// A child process has neither the I/O thread nor the locks of its parent. Create the manager after
+/// A child process has neither the background thread nor the locks of its parent, and never uses
+/// the parent's connection. Create the manager after
 /// the fork: in a daemon after it has detached, in each worker of a prefork server. In the child,
 /// every call of a manager from before the fork fails with [`LockError::Closed`] at once, guards
 /// release nothing, and [`init`](crate::init) accepts another global manager. As with any fork of a
@@ -178,7 +183,7 @@ impl LockManager {
     /// Once the future has been polled, the shutdown continues even if the future is dropped.
     pub async fn shutdown_within(&self, limit: Duration) -> bool {
         let deadline = time::now().plus(limit);
-        // If the I/O thread has ended already, nothing is left to release.
+        // If the link has ended already, nothing is left to release.
         let done = user_code::with_guarded(self.core.link().shutdown());
         self.core.drive(self.core.until(Some(deadline), done)).await.is_some()
     }

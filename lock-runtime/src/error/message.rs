@@ -78,8 +78,8 @@ fn what_and_advice(cause: &Cause, reason: &str) -> (&'static str, &'static str) 
             ("was requested from a manager that was shut down", "create a new manager")
         }
         Cause::Closed(ClosedReason::Panicked) => (
-            "was requested from a manager whose I/O thread panicked",
-            "create a new manager, and report the panic message of that thread",
+            "was requested from a manager that has stopped after a panic",
+            "create a new manager, and report the panic message",
         ),
         Cause::Closed(ClosedReason::Forked) => {
             ("was requested from a manager created before a fork", "create one in the child")

@@ -58,7 +58,7 @@ pub enum LockError {
     Deadlock(Box<Deadlock>),
     /// A setting is missing or invalid. The text says what to write.
     Config(Box<str>),
-    /// The manager cannot be used any more: it was shut down, its I/O thread has panicked, or it
+    /// The manager cannot be used any more: it was shut down, it has stopped after a panic, or it
     /// was created before a fork. The reason says which. Create a new one.
     Closed(Box<ErrorDetail>),
 }
@@ -245,7 +245,7 @@ impl LockError {
     pub(crate) fn closed(key: &str, reason: ClosedReason) -> Self {
         let text = match reason {
             ClosedReason::ShutDown => "it was shut down",
-            ClosedReason::Panicked => "its I/O thread panicked",
+            ClosedReason::Panicked => "it has stopped after a panic",
             ClosedReason::Forked => "it was created before a fork",
         };
         Self::Closed(ErrorDetail::new(key, text, Cause::Closed(reason)).into())

@@ -1,4 +1,4 @@
-//! Log events of the I/O thread.
+//! Log events of a link.
 
 use std::time::Duration;
 

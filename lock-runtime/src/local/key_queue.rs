@@ -1,9 +1,9 @@
-//! The queues of a manager, one for each key, shared by their callers and the I/O thread.
+//! The queues of a manager, one for each key, shared by their callers and the link.
 //!
 //! A [`LocalQueue`] decides for one key; its [`KeyQueue`] locks it, and does what it decides. Three
 //! rules:
 //!
-//! - Messages to the I/O thread are sent with the queue locked, so that they arrive in the order of
+//! - Messages to the link are sent with the queue locked, so that they arrive in the order of
 //!   the events. A cancellation never overtakes its acquire.
 //! - Callers are woken, and leases dropped, with the queue unlocked: both may run foreign code or
 //!   come back to this queue.
@@ -48,7 +48,7 @@ const LONG_SECTION: Duration = Duration::from_secs(1);
 /// Callers of different keys rarely contend for one mutex.
 const SHARDS: usize = 16;
 
-/// What a queue asks of the I/O thread.
+/// What a queue asks of the link.
 pub trait IoHandle: Send + Sync {
     /// Sends a request, which may take over the position of a cancelled one. Returns false if the
     /// manager was shut down.
@@ -470,7 +470,7 @@ impl KeyQueue {
         self.apply_and_deliver(state, actions);
     }
 
-    /// Ends all waits and the running section: the I/O thread stops.
+    /// Ends all waits and the running section: the link stops.
     pub fn close(&self, loss: Loss) {
         let mut state = self.state();
         let waiters = state.queue.clear();

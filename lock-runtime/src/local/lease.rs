@@ -4,7 +4,7 @@
 //! Each has a counted reference. The last one to be given back releases the lock; that happens
 //! once, and no reference can be added after it. An `Arc<Lease>` is not counted: it only observes.
 //!
-//! The I/O thread moves the deadline with each renewal and reports a loss. A lease is lost when
+//! The link moves the deadline with each renewal and reports a loss. A lease is lost when
 //! that is reported, or when its deadline has passed unreported. A released lease is never lost.
 //! Code that runs under it can poll for the loss or register a callback.
 
@@ -31,7 +31,7 @@ pub type Answer<T> = Pin<Box<dyn Future<Output = Option<T>> + Send>>;
 /// A user's callback with its arguments bound.
 pub type Callback = Box<dyn FnOnce() + Send>;
 
-/// Carries out what is done with a lease: the I/O thread, or the local queue in front of it.
+/// Carries out what is done with a lease: the link, or the local queue in front of it.
 pub trait LeaseBackend: Send + Sync {
     /// The section that ran under this fencing token has ended.
     fn release(&self, id: RequestId, fence: Fence);
@@ -47,7 +47,7 @@ pub trait LeaseBackend: Send + Sync {
     /// server has confirmed it, or nothing if the lease ends before.
     fn renew_now(&self, id: RequestId, ttl: Duration) -> Answer<Timestamp>;
 
-    /// Runs a user's callback where it cannot block or panic the I/O thread.
+    /// Runs a user's callback where it cannot block or panic the link.
     fn run_callback(&self, callback: Callback);
 }
 
@@ -60,7 +60,7 @@ pub struct Lease {
     refs: AtomicUsize,
     /// The longest ttl that a section asked for, in nanoseconds.
     ttl: AtomicU64,
-    /// Nanoseconds of a [`Timestamp`]. Only the I/O thread writes it.
+    /// Nanoseconds of a [`Timestamp`]. Only the link writes it.
     valid_until: AtomicU64,
     /// Whether a loss was reported. Read more often than the watchers are locked.
     lost: AtomicBool,
@@ -232,7 +232,7 @@ impl Lease {
         self.reported_loss().or_else(|| expired().then(|| self.expired()))
     }
 
-    /// The loss that the I/O thread has reported. Cheaper, and up to a millisecond late.
+    /// The loss that the link has reported. Cheaper, and up to a millisecond late.
     pub fn reported_loss(&self) -> Option<Loss> {
         if self.lost.load(Ordering::Acquire) { self.watchers().rare().loss.clone() } else { None }
     }
@@ -264,7 +264,7 @@ impl Lease {
         woken.into_iter().flatten().for_each(Waker::wake);
     }
 
-    /// Ready when the lease is lost. Otherwise the task is woken when the I/O thread reports a
+    /// Ready when the lease is lost. Otherwise the task is woken when the link reports a
     /// loss.
     pub fn poll_lost(&self, slot: &mut LossWatchSlot, context: &Context<'_>) -> Poll<Loss> {
         if let Some(loss) = self.loss() {

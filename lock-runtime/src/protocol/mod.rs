@@ -4,7 +4,7 @@
 //! Inputs are method calls that carry the current time:
 //! [`Protocol::acquire`], replies, notifications, ticks and connection
 //! events. Results come out as [`Output`](request::Output)s: commands to send and events for the
-//! owners of requests. The I/O thread drives it with a real connection; the simulation and the unit
+//! owners of requests. The link drives it with a real connection; the simulation and the unit
 //! tests drive it with a simulated one.
 //!
 //! # A request

@@ -71,7 +71,7 @@ pub enum Loss {
     MaxHold,
     /// The manager was shut down.
     Shutdown,
-    /// The I/O thread ended by a panic.
+    /// The link ended by a panic.
     Panicked,
     /// The server refused all renewals until the deadline; the text of the latest refusal.
     Refused(Arc<str>),
@@ -84,7 +84,7 @@ impl Loss {
             Self::NotOnServer => "the server does not know the hold any more",
             Self::MaxHold => "it reached its max_hold",
             Self::Shutdown => "the lock manager was shut down",
-            Self::Panicked => "the lock manager's I/O thread panicked",
+            Self::Panicked => "the lock manager has stopped after a panic",
             Self::Refused(words) => words,
         }
     }

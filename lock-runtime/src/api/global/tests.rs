@@ -19,10 +19,10 @@ fn a_dead_io_thread_is_said_and_the_global_manager_may_be_another() {
         std::thread::sleep(wait);
     }
     let lost = guard.release_blocking().unwrap_err().to_string();
-    assert!(lost.contains("the lock manager's I/O thread panicked"), "{lost}");
+    assert!(lost.contains("the lock manager has stopped after a panic"), "{lost}");
     let error = first.mutex("key").acquire_blocking().unwrap_err();
     assert!(matches!(error, LockError::Closed(_)), "{error:?}");
-    assert!(error.to_string().contains("whose I/O thread panicked"), "{error}");
+    assert!(error.to_string().contains("that has stopped after a panic"), "{error}");
     first.shutdown_blocking();
 
     init(manager("global:second")).unwrap();

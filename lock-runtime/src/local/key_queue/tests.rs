@@ -1,4 +1,4 @@
-//! A queue and its callers. The test plays the I/O thread.
+//! A queue and its callers. The test plays the link.
 
 use std::panic::Location;
 use std::pin::Pin;
@@ -74,7 +74,7 @@ impl IoHandle for FakeIo {
 }
 
 impl FakeIo {
-    /// Grants the latest request, as the I/O thread would.
+    /// Grants the latest request, as the link would.
     fn grant(&self) -> (RequestId, Arc<KeyQueue>) {
         let (id, queue) = self.requests.lock().unwrap().pop().expect("the server was asked");
         let fences = FenceRange::new(Fence::new(100), 4);

@@ -40,7 +40,7 @@ fn a_shorter_deadline_requests_an_earlier_tick() {
     assert_eq!(queue.wakes, [at(500), at(50), at(400)]);
 }
 
-/// Ticks when it is due, as the I/O thread does.
+/// Ticks when it is due, as the link does.
 fn fire_timers(queue: &mut TestQueue, now: u64) {
     while let Some(index) = queue.wakes.iter().position(|&wake| wake <= at(now)) {
         queue.wakes.remove(index);
