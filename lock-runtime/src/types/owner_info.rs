@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 use crate::types::environment::process_id;
 use crate::types::fence::Fence;
 use crate::types::request_id::RequestId;
-use crate::types::text::printable;
+use crate::types::text::{Decimal, printable};
 use crate::types::time::{self, Timestamp};
 
 /// What is known of an annotated function when it is compiled.
@@ -56,8 +56,12 @@ impl CallSite {
     /// Who takes it, shown to others that wait.
     pub fn name(self) -> String {
         match self {
-            Self::Function(label) => format!("{}::{}", label.module, label.function),
-            Self::Line(location) => location.to_string(),
+            Self::Function(label) => [label.module, "::", label.function].concat(),
+            Self::Line(at) => {
+                let [line, column] =
+                    [at.line(), at.column()].map(|number| Decimal::new(number.into(), ""));
+                [at.file(), ":", line.text(), ":", column.text()].concat()
+            }
         }
     }
 }

@@ -84,3 +84,41 @@ fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
+
+/// The digits of a number, and what stands around them. `format!` takes several times as long.
+pub(crate) struct Decimal {
+    /// Twenty digits, a prefix and a suffix.
+    text: [u8; 24],
+    start: usize,
+}
+
+impl Decimal {
+    /// A number, with at most two bytes after it.
+    pub(crate) fn new(mut number: u64, suffix: &str) -> Self {
+        let mut all = Self { text: [b'0'; 24], start: 24 - suffix.len() };
+        all.text[all.start..].copy_from_slice(suffix.as_bytes());
+        loop {
+            all.start -= 1;
+            all.text[all.start] = b"0123456789"[(number % 10) as usize];
+            number /= 10;
+            if number == 0 {
+                return all;
+            }
+        }
+    }
+
+    /// With this before it; once.
+    pub(crate) const fn prefixed(mut self, byte: u8) -> Self {
+        self.start -= 1;
+        self.text[self.start] = byte;
+        self
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.text[self.start..]
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(self.bytes()).unwrap_or_default()
+    }
+}

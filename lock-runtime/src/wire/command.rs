@@ -7,9 +7,10 @@ use std::time::Duration;
 use crate::types::fence::Fence;
 use crate::types::owner_info::OwnerInfo;
 use crate::types::request_id::RequestId;
+use crate::types::text::Decimal;
 use crate::types::time::millis;
 use crate::wire::keyspace::{DataLossGrace, Keyspace, WAITER_LEASE, claim};
-use crate::wire::script::{Decimal, Script, ScriptCall};
+use crate::wire::script::{Script, ScriptCall};
 
 /// As many calls as one script answers: keeps the server's other clients waiting for well under a
 /// millisecond.
@@ -260,39 +261,39 @@ impl Acquire {
             None => (Duration::ZERO, Duration::ZERO, 0),
         };
         let DataLossGrace { max_lease, waits } = *data_loss_grace;
-        let sign: &[u8] = if waits { b"" } else { b"-" };
-        let grace = Decimal::from(millis(max_lease));
-        let (lease, claim) = (Decimal::from(millis(lease)), Decimal::from(millis(claim)));
-        let (lease, claim, ticket) = (lease.digits(), claim.digits(), Decimal::from(ticket));
-        call.word(&[sign, grace.digits(), b" ", lease, b" ", claim, b" ", ticket.digits()]);
+        let grace = Decimal::new(millis(max_lease), " ");
+        let grace = if waits { grace } else { grace.prefixed(b'-') };
+        let (lease, claim) = (spaced(millis(lease)), spaced(millis(claim)));
+        let ticket = Decimal::new(ticket, "");
+        call.word(&[grace.bytes(), lease.bytes(), claim.bytes(), ticket.bytes()]);
     }
 
     /// What the value of the hold begins with, up to its token.
     fn encode_head(&self, call: &mut ScriptCall<'_>) {
-        let since = Decimal::from(self.owner.since_unix_ms);
-        call.word(&[b"dl1-", &self.request.id.hex(), b" ", since.digits(), b" "]);
+        let since = spaced(self.owner.since_unix_ms).prefixed(b' ');
+        call.word(&[b"dl1-", &self.request.id.hex(), since.bytes()]);
     }
 
     /// The value of the hold from behind its token.
     fn encode_tail(&self, call: &mut ScriptCall<'_>) {
-        let count = Decimal::from(u64::from(self.fence_count));
-        let (ttl, pid) = (millis(self.owner.ttl), u64::from(self.owner.pid));
-        let (ttl, pid) = (Decimal::from(ttl), Decimal::from(pid));
+        let OwnerInfo { ttl, pid, host, function, .. } = &self.owner;
+        let count = spaced(self.fence_count.into()).prefixed(b' ');
+        let (ttl, pid) = (spaced(millis(*ttl)).prefixed(b' '), spaced((*pid).into()));
         call.word(&[
-            b" ",
-            count.digits(),
-            b" ",
+            count.bytes(),
             self.inbox.as_bytes(),
+            ttl.bytes(),
+            pid.bytes(),
+            host.as_bytes(),
             b" ",
-            ttl.digits(),
-            b" ",
-            pid.digits(),
-            b" ",
-            self.owner.host.as_bytes(),
-            b" ",
-            self.owner.function.as_bytes(),
+            function.as_bytes(),
         ]);
     }
+}
+
+/// A number and a space.
+fn spaced(number: u64) -> Decimal {
+    Decimal::new(number, " ")
 }
 
 /// Acquires that are alike, by one process.

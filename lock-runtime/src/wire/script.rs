@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use crate::types::text::Decimal;
+
 /// A Lua script of the library.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Script {
@@ -128,11 +130,10 @@ pub(crate) struct ScriptCall<'a> {
 impl<'a> ScriptCall<'a> {
     /// Begins a call with so many keys and arguments.
     pub(crate) fn begin(script: Script, keys: usize, args: usize, out: &'a mut Vec<u8>) -> Self {
-        out.push(b'*');
-        out.extend_from_slice(Decimal::of(3 + keys + args).digits());
+        out.extend_from_slice(length(3 + keys + args, "").prefixed(b'*').bytes());
         out.extend_from_slice(&NAMES[script as usize]);
         let mut call = Self { out, left: keys + args + 1 };
-        call.word(&[Decimal::of(keys).digits()]);
+        call.word(&[length(keys, "").bytes()]);
         call
     }
 
@@ -140,10 +141,8 @@ impl<'a> ScriptCall<'a> {
     pub(crate) fn word(&mut self, parts: &[&[u8]]) {
         debug_assert!(self.left > 0, "more words than were announced");
         self.left = self.left.saturating_sub(1);
-        let length = parts.iter().map(|part| part.len()).sum();
-        self.out.push(b'$');
-        self.out.extend_from_slice(Decimal::of(length).digits());
-        self.out.extend_from_slice(b"\r\n");
+        let bytes = parts.iter().map(|part| part.len()).sum();
+        self.out.extend_from_slice(length(bytes, "\r\n").prefixed(b'$').bytes());
         for part in parts {
             self.out.extend_from_slice(part);
         }
@@ -152,8 +151,12 @@ impl<'a> ScriptCall<'a> {
 
     /// Adds a number.
     pub(crate) fn number(&mut self, number: u64) {
-        self.word(&[Decimal::from(number).digits()]);
+        self.word(&[Decimal::new(number, "").bytes()]);
     }
+}
+
+fn length(number: usize, suffix: &str) -> Decimal {
+    Decimal::new(u64::try_from(number).unwrap_or(u64::MAX), suffix)
 }
 
 impl Drop for ScriptCall<'_> {
@@ -169,33 +172,3 @@ static NAMES: LazyLock<[Vec<u8>; Script::ALL.len()]> = LazyLock::new(|| {
         format!("\r\n$7\r\nEVALSHA\r\n${}\r\n{sha}\r\n", sha.len()).into_bytes()
     })
 });
-
-/// The digits of a number. `format!` takes several times as long, and each word needs one.
-pub(crate) struct Decimal {
-    digits: [u8; 20],
-    start: usize,
-}
-
-impl Decimal {
-    fn of(number: usize) -> Self {
-        Self::from(u64::try_from(number).unwrap_or(u64::MAX))
-    }
-
-    pub(crate) fn digits(&self) -> &[u8] {
-        &self.digits[self.start..]
-    }
-}
-
-impl From<u64> for Decimal {
-    fn from(mut number: u64) -> Self {
-        let mut all = Self { digits: [b'0'; 20], start: 20 };
-        loop {
-            all.start -= 1;
-            all.digits[all.start] = b"0123456789"[(number % 10) as usize];
-            number /= 10;
-            if number == 0 {
-                return all;
-            }
-        }
-    }
-}

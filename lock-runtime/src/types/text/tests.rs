@@ -53,3 +53,12 @@ fn a_length_has_the_units_that_matter() {
     assert_eq!(shown(30 * 86_400 * second), "30d");
     assert_eq!(shown(30 * 86_400 * second + 7200 * second), "30d 2h");
 }
+
+#[test]
+fn a_decimal_has_the_digits_of_its_number() {
+    for number in [0, 7, 10, 1_795_749_909_920_734, u64::MAX] {
+        assert_eq!(Decimal::new(number, "").text(), number.to_string());
+        let framed = Decimal::new(number, "\r\n").prefixed(b'$');
+        assert_eq!(framed.text(), format!("${number}\r\n"));
+    }
+}
