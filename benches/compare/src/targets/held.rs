@@ -1,7 +1,9 @@
 //! What holds and managers cost while nothing happens.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
 
 use super::Run;
 use super::target::{Bound, Side, Target};
@@ -17,8 +19,9 @@ use crate::rows::held::{holder, script_calls, share_of_a_core};
 const HOLDS: usize = 10_000;
 /// Of a round: each hold is renewed once.
 const WATCH: Duration = TTL.checked_div(3).expect("three is not zero");
-/// After the last request, until the connection has come to rest.
+/// After a request or a renewal, until the connection has come to rest.
 const REST: Duration = Duration::from_secs(2);
+const POLL: Duration = Duration::from_millis(100);
 /// The thread sleeps until the renewal is due, and until its reply arrives.
 const WAKE_UPS: f64 = 2.0;
 
@@ -33,6 +36,14 @@ pub fn measure(run: &Run<'_>) -> anyhow::Result<Vec<Target>> {
     let mut one = bench.handoff(Candidate::DISTLOCK_THREADS, &url, "one")?;
     one.tell(HOLD)?;
     one.line(PATIENCE)?;
+    thread::sleep(REST);
+    // Each round then lasts from the middle between two renewals to the next such time.
+    let at_first = renewals(&servers[1])?;
+    let start = Instant::now();
+    while renewals(&servers[1])? <= at_first {
+        ensure!(start.elapsed() < TTL, "the hold is not renewed");
+        thread::sleep(POLL);
+    }
     thread::sleep(REST);
 
     let (mut shares, mut idle_rates) = (Vec::new(), Vec::new());

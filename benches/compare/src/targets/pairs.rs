@@ -70,7 +70,7 @@ fn beside_raw(
         Rounds::measure(run.bench, loads.as_flattened(), run.rounds, run.time).into_iter();
     let mut side = || {
         let rounds = measured.next().expect("two for each kind")?;
-        anyhow::Ok(Side::new(&rounds, |history: &History| history.pair().median()))
+        anyhow::Ok(Side::new(&rounds, median_pair))
     };
     let mut targets = Vec::new();
     for (kind, by) in KINDS {
@@ -80,6 +80,12 @@ fn beside_raw(
         targets.push(Target::beside(measure, &ours, ("raw", &raw), bound));
     }
     Ok(targets)
+}
+
+/// In microseconds; not a number without any pair.
+fn median_pair(history: &History) -> f64 {
+    let pair = history.pair();
+    if pair.samples() == 0 { f64::NAN } else { pair.median() }
 }
 
 /// A loop at the lowest priority on every core.

@@ -153,9 +153,11 @@ impl Target {
     }
 }
 
-/// Round by round, because both sides of a round saw the machine in the same state.
+/// Round by round, because both sides of a round saw the machine in the same state. A round in which
+/// the reference got nothing done has no ratio.
 fn ratios(ours: &[f64], reference: &[f64]) -> Vec<f64> {
-    ours.iter().zip(reference).map(|(ours, reference)| ours / reference).collect()
+    let ratios = ours.iter().zip(reference).map(|(ours, reference)| ours / reference);
+    ratios.filter(|ratio| ratio.is_finite()).collect()
 }
 
 fn with_spread(ratios: Vec<f64>) -> String {
