@@ -12,8 +12,9 @@ use testkit::{RedisServer, eventually};
 
 use crate::support::{LIMIT, connect, connect_with_ttl, scripts_run, server};
 
-const TTL: Duration = Duration::from_millis(300);
-const RENEWALS: u64 = 10;
+/// A loaded machine renews it in time.
+const TTL: Duration = Duration::from_secs(1);
+const RENEWALS: u64 = 6;
 
 /// The threads of managers in this process.
 fn threads() -> BTreeSet<String> {

@@ -65,7 +65,7 @@ fn a_hold_takes_1200_bytes_and_a_waiting_call_500() {
     let before = ALLOCATED.load(Ordering::Relaxed);
     let mut guards = Vec::with_capacity(HOLDS);
     for number in 0..HOLDS {
-        guards.push(locks.mutex(&format!("own:{number}")).acquire_blocking().unwrap());
+        guards.push(locks.mutex(format!("own:{number}")).acquire_blocking().unwrap());
     }
     let per_hold = each(before, HOLDS);
     drop(guards);
