@@ -27,6 +27,7 @@ pub use crate::local::lease::{Answer, Callback, Lease, LeaseBackend, LeaseRef};
 pub use crate::local::queue::{AcquireParams, LeaseTerms};
 pub use crate::owner::context::{ContextGuard, InContext, current};
 pub use crate::owner::frame::{Frame, SiblingMutex};
+pub use crate::owner::frameless::FramelessSection;
 pub use crate::owner::section::{OwnerScope, Section};
 pub use crate::protocol::Protocol;
 pub use crate::protocol::connection::ConnectErrorKind;

@@ -31,6 +31,7 @@ use crate::local::key_queue::WaitForTurn;
 use crate::local::queue::AcquireParams;
 use crate::owner::context::{current, find_on_stack, with_current};
 use crate::owner::frame::Frame;
+use crate::owner::frameless::FramelessSection;
 use crate::owner::section::Section;
 use crate::protocol::request::{Loss, ReleaseOutcome};
 use crate::types::owner_info::CallSite;
@@ -93,6 +94,17 @@ pub(crate) struct SingleAcquire<'a> {
 }
 
 impl SingleAcquire<'_> {
+    /// Re-enters the innermost hold of this thread, if it is that of the key and nothing stands in
+    /// the way. Most nested calls take this short form of the first way.
+    #[inline]
+    pub(crate) fn reenter_innermost(self) -> Option<FramelessSection> {
+        let Self { core, key, options, .. } = self;
+        if options.ttl.is_some() || !options.may_reenter(core.defaults()) {
+            return None;
+        }
+        FramelessSection::try_enter(core.id(), key)
+    }
+
     pub(crate) fn start(self) -> Acquiring {
         let reentered = with_current(|here| self.reenter(here?));
         reentered.unwrap_or_else(|| self.acquire_lease(current()))
@@ -288,6 +300,15 @@ impl Future for WaitForGrant {
 #[expect(clippy::needless_pass_by_value, reason = "the section ends here")]
 pub(crate) fn release(section: Section) -> Result<(), LockError> {
     match section.loss() {
+        Some((lease, loss)) => Err(LockError::lost(lease.key(), loss)),
+        None => Ok(()),
+    }
+}
+
+/// The same of a section without a frame.
+#[inline]
+pub(crate) fn release_frameless(section: FramelessSection) -> Result<(), LockError> {
+    match section.end() {
         Some((lease, loss)) => Err(LockError::lost(lease.key(), loss)),
         None => Ok(()),
     }

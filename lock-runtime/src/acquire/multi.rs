@@ -33,7 +33,7 @@ const FINAL_ATTEMPT: Duration = Duration::from_millis(1);
 pub(crate) enum LockKeys {
     Single(Cow<'static, str>),
     /// Sorted and distinct, so that all callers acquire them in the same order.
-    Multiple(Vec<String>),
+    Multiple(Box<[String]>),
     /// For a body that gets a hold for each key of its list. Boxed because it is rare.
     Listed(Box<ListedKeys>),
 }
@@ -47,6 +47,7 @@ pub(crate) struct ListedKeys {
 
 impl LockKeys {
     /// Renders a key. A constant one is borrowed.
+    #[inline]
     pub(crate) fn single(key: fmt::Arguments<'_>) -> Self {
         Self::Single(match key.as_str() {
             Some(constant) => Cow::Borrowed(constant),
@@ -59,15 +60,20 @@ impl LockKeys {
         keys.dedup();
         match <[String; 1]>::try_from(keys) {
             Ok([key]) => Self::Single(Cow::Owned(key)),
-            Err(keys) => Self::Multiple(keys),
+            Err(keys) => Self::Multiple(keys.into()),
         }
     }
 
     /// Renders the keys of a list. Equal ones are one key.
+    #[inline]
     pub(crate) fn from_list(keys: &[fmt::Arguments<'_>]) -> Self {
-        if let [key] = keys {
-            return Self::single(*key);
+        match keys {
+            [key] => Self::single(*key),
+            keys => Self::rendered(keys),
         }
+    }
+
+    fn rendered(keys: &[fmt::Arguments<'_>]) -> Self {
         Self::multiple(keys.iter().map(ToString::to_string).collect())
     }
 

@@ -88,8 +88,8 @@ struct Rare {
     refused: Option<(u64, Arc<str>)>,
 }
 
-/// A slot among the watchers; `None` before the first poll.
-pub type LossWatchSlot = Option<usize>;
+/// A slot among the watchers; `None` before the first poll. Small, as each async call contains one.
+pub type LossWatchSlot = Option<u32>;
 
 impl Lease {
     /// A new lease and the first reference to it.
@@ -115,6 +115,7 @@ impl Lease {
         (Arc::clone(&lease), LeaseRef { lease: Some(lease) })
     }
 
+    #[inline]
     pub fn is_released(&self) -> bool {
         self.refs.load(Ordering::Acquire) == 0
     }
@@ -203,6 +204,7 @@ impl Lease {
         }
     }
 
+    #[inline]
     pub fn key(&self) -> &str {
         &self.key
     }
@@ -233,6 +235,7 @@ impl Lease {
     }
 
     /// The loss that the link has reported. Cheaper, and up to a millisecond late.
+    #[inline]
     pub fn reported_loss(&self) -> Option<Loss> {
         if self.lost.load(Ordering::Acquire) { self.watchers().rare().loss.clone() } else { None }
     }
@@ -283,7 +286,7 @@ impl Lease {
 
     pub fn stop_watching(&self, slot: LossWatchSlot) {
         let Some(index) = slot else { return };
-        let old = self.watchers().slots.get_mut(index).and_then(Option::take);
+        let old = self.watchers().slots.get_mut(index as usize).and_then(Option::take);
         drop(old);
     }
 
@@ -316,7 +319,7 @@ impl Watchers {
     }
 
     fn contains(&self, slot: LossWatchSlot, waker: &Waker) -> bool {
-        let known = slot.and_then(|index| self.slots.get(index)?.as_ref());
+        let known = slot.and_then(|index| self.slots.get(index as usize)?.as_ref());
         known.is_some_and(|known| known.will_wake(waker))
     }
 
@@ -324,8 +327,8 @@ impl Watchers {
     fn insert(&mut self, slot: &mut LossWatchSlot, waker: Waker) -> Option<Waker> {
         let index = *slot.get_or_insert_with(|| {
             let free = self.slots.iter().position(Option::is_none);
-            free.unwrap_or(self.slots.len())
-        });
+            u32::try_from(free.unwrap_or(self.slots.len())).expect("fewer watchers than that")
+        }) as usize;
         if index >= self.slots.len() {
             self.slots.resize(index + 1, None);
         }

@@ -3,45 +3,19 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
-use std::panic::Location;
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::acquire::multi::LockKeys;
-use crate::acquire::options::Options;
-use crate::acquire::{AcquireResult, Acquiring, release, release_and_wait};
-use crate::api::global::with_global;
+use crate::acquire::{release, release_and_wait, release_frameless};
 use crate::api::hold::{Hold, current};
 use crate::api::manager::LockManager;
 use crate::error::LockError;
 use crate::link::wait::block_on;
+use crate::macro_support::call_setup::{CallSetup, LockedFn};
 use crate::macro_support::locked_future::{Confirmed, LockedCall, NotConfirmed, ReleaseMode};
 use crate::macro_support::return_value::{ErrorPolicy, FromLockError, SkipValue};
 use crate::owner::context::InContext;
 use crate::owner::section::Section;
-use crate::types::owner_info::{CallSite, FunctionInfo};
-
-/// The compile-time data of an annotated function. The expansion contains one as a `static`.
-#[derive(Debug)]
-pub struct LockedFn {
-    info: FunctionInfo,
-    options: Options,
-}
-
-impl LockedFn {
-    /// The location is that of the caller.
-    #[must_use]
-    #[track_caller]
-    pub const fn new(
-        module: &'static str,
-        function: &'static str,
-        key_pattern: &'static str,
-        options: Options,
-    ) -> Self {
-        let location = Location::caller();
-        Self { info: FunctionInfo { module, function, key_pattern, location }, options }
-    }
-}
 
 /// `ttl = "5s"` and the like.
 #[must_use]
@@ -136,7 +110,7 @@ impl<R, O, M: ReleaseMode> Call<R, O, M> {
     /// Runs the body of a synchronous function.
     pub fn run(self, body: impl FnOnce() -> R) -> O {
         let mut body = Some(body);
-        self.run_once(&mut || body.take().map(|body| body()))
+        self.run_once(&mut || take_and_run(&mut body))
     }
 
     /// Runs the body of a synchronous function, with its hold.
@@ -150,8 +124,7 @@ impl<R, O, M: ReleaseMode> Call<R, O, M> {
         self.run(|| body(inside_each(&listed)))
     }
 
-    /// Runs the body of an async function. The lock is asked for when this is called, which the
-    /// attribute's output does at its first poll.
+    /// Runs the body of an async function. The lock is asked for at the first poll.
     ///
     /// It takes what makes the body's future, not the future: a caller that hands one over has room
     /// for it twice, and twice again at each level of nesting.
@@ -159,7 +132,7 @@ impl<R, O, M: ReleaseMode> Call<R, O, M> {
     where
         F: Future<Output = R>,
     {
-        InContext::new(self.locked(), make())
+        InContext::new(LockedCall::<R, O, M>::new(self.setup, self.policy), make())
     }
 
     /// Runs the body of an async function, with its hold.
@@ -182,16 +155,16 @@ impl<R, O, M: ReleaseMode> Call<R, O, M> {
         self.run_async(|| async move { make(inside_each(&listed)).await })
     }
 
-    fn locked(self) -> LockedCall<R, O, M> {
-        let acquiring = self.setup.acquire();
-        LockedCall::new(acquiring, self.policy, self.setup.options().finish_when_lost)
-    }
-
     // Without the body's own type, so that it is compiled once for each type of value.
-    fn run_once(self, body: &mut dyn FnMut() -> Option<R>) -> O {
+    fn run_once(self, body: &mut dyn FnMut() -> R) -> O {
+        if let Some(section) = self.setup.reenter_innermost() {
+            let value = body();
+            let released = release_frameless(section);
+            return self.policy.completed(value, released.err());
+        }
         match self.setup.acquire_blocking() {
             Ok(mut section) => {
-                let value = section.run(body).expect("a body runs once");
+                let value = section.run(body);
                 self.release(section, value)
             }
             Err(error) => self.policy.failed(*error),
@@ -209,58 +182,8 @@ impl<R, O, M: ReleaseMode> Call<R, O, M> {
     }
 }
 
-/// A call without its types. Not generic, so that it is not compiled again in each crate that has
-/// annotated functions.
-#[derive(Debug)]
-struct CallSetup {
-    site: &'static LockedFn,
-    keys: LockKeys,
-    manager: Option<LockManager>,
-    /// The options of this call, if it sets any itself. Boxed because few calls do.
-    overrides: Option<std::boxed::Box<Options>>,
-}
-
-impl CallSetup {
-    fn new(site: &'static LockedFn, keys: &[fmt::Arguments<'_>]) -> Self {
-        let in_order = site.options.hold_each;
-        let keys = if in_order { LockKeys::listed(keys) } else { LockKeys::from_list(keys) };
-        Self { site, keys, manager: None, overrides: None }
-    }
-
-    fn overrides(&mut self) -> &mut Options {
-        let site = self.site;
-        self.overrides.get_or_insert_with(|| std::boxed::Box::new(site.options))
-    }
-
-    fn options(&self) -> &Options {
-        self.overrides.as_deref().unwrap_or(&self.site.options)
-    }
-
-    fn call_site(&self) -> CallSite {
-        CallSite::Function(&self.site.info)
-    }
-
-    fn acquire(&self) -> Acquiring {
-        let acquire = |manager: &LockManager| {
-            self.keys.acquire(manager.core(), self.options(), self.call_site())
-        };
-        self.with_manager(acquire).unwrap_or_else(Acquiring::failed)
-    }
-
-    /// Blocks this thread.
-    fn acquire_blocking(&self) -> AcquireResult {
-        let acquire = |manager: &LockManager| {
-            self.keys.acquire_blocking(manager.core(), self.options(), self.call_site())
-        };
-        self.with_manager(acquire)?
-    }
-
-    fn with_manager<R>(&self, with: impl FnOnce(&LockManager) -> R) -> Result<R, LockError> {
-        match &self.manager {
-            Some(manager) => Ok(with(manager)),
-            None => with_global(with),
-        }
-    }
+fn take_and_run<R>(body: &mut Option<impl FnOnce() -> R>) -> R {
+    body.take().expect("a body runs once")()
 }
 
 /// The hold of the body that is about to run.

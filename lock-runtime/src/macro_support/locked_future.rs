@@ -8,11 +8,13 @@ use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use crate::acquire::{Acquiring, release, release_and_wait};
+use crate::acquire::{Acquiring, release, release_and_wait, release_frameless};
 use crate::error::LockError;
+use crate::macro_support::call_setup::CallSetup;
 use crate::macro_support::return_value::ErrorPolicy;
 use crate::owner::context::{BodyContext, ErasedFuture};
-use crate::owner::section::{OwnerScope, Section};
+use crate::owner::frameless::FramelessSection;
+use crate::owner::section::{OnLoss, OwnerScope, Section};
 use crate::protocol::request::Loss;
 
 /// What is around the body of a locked call.
@@ -22,10 +24,27 @@ pub(crate) struct LockedCall<R, O, M: ReleaseMode> {
 }
 
 enum CallState<K> {
+    NotPolled(CallSetup),
     Acquiring { acquiring: Acquiring, finish_when_lost: bool },
     Running(OwnerScope<Section>),
     Releasing(Box<PendingRelease<K>>),
     Done,
+}
+
+/// A section during the first poll of its body. Unless the body completes, it becomes one that
+/// outlasts the poll, also if the body panics.
+struct FirstPoll<'a, K> {
+    section: Option<FramelessSection>,
+    state: &'a mut CallState<K>,
+}
+
+impl<K> Drop for FirstPoll<'_, K> {
+    fn drop(&mut self) {
+        if let Some(section) = self.section.take() {
+            let scope = OwnerScope::new(section.into_section(), OnLoss::Ignore);
+            *self.state = CallState::Running(scope);
+        }
+    }
 }
 
 /// The value of a body that has run, until the server confirms the release.
@@ -37,12 +56,39 @@ struct PendingRelease<K> {
 const COMPLETED: &str = "a locked call is not polled after completion";
 
 impl<R, O, M: ReleaseMode> LockedCall<R, O, M> {
-    pub(crate) const fn new(
-        acquiring: Acquiring,
-        policy: ErrorPolicy<R, O>,
-        finish_when_lost: bool,
-    ) -> Self {
-        Self { policy, state: CallState::Acquiring { acquiring, finish_when_lost } }
+    pub(crate) const fn new(setup: CallSetup, policy: ErrorPolicy<R, O>) -> Self {
+        Self { policy, state: CallState::NotPolled(setup) }
+    }
+
+    /// Asks for the lock at the first poll. A nested call that re-enters at once, as most do, gets
+    /// its section here, and no state.
+    fn start(&mut self) -> Option<FramelessSection> {
+        let CallState::NotPolled(setup) = &self.state else { return None };
+        let section = setup.reenter_innermost();
+        if section.is_some() {
+            self.state = CallState::Done;
+        } else {
+            let finish_when_lost = setup.options().finish_when_lost;
+            self.state = CallState::Acquiring { acquiring: setup.acquire(), finish_when_lost };
+        }
+        section
+    }
+
+    /// The first poll of a body in a section without a frame.
+    fn poll_frameless(
+        &mut self,
+        section: FramelessSection,
+        body: &mut dyn ErasedFuture<Value = R>,
+        context: &mut Context<'_>,
+    ) -> Poll<O> {
+        let mut first = FirstPoll { section: Some(section), state: &mut self.state };
+        let polled = body.poll(context);
+        if polled.is_pending() {
+            return Poll::Pending;
+        }
+        body.drop_future();
+        let released = first.section.take().map_or(Ok(()), release_frameless);
+        polled.map(|value| self.policy.completed(value, released.err()))
     }
 
     /// Polls the states other than `Running`. `None` if the call is in that one afterwards.
@@ -58,7 +104,7 @@ impl<R, O, M: ReleaseMode> LockedCall<R, O, M> {
                 Poll::Ready(Err(error)) => Some(self.fail(*error)),
             },
             CallState::Releasing(_) => Some(self.poll_release(context)),
-            CallState::Running(_) | CallState::Done => None,
+            CallState::NotPolled(_) | CallState::Running(_) | CallState::Done => None,
         }
     }
 
@@ -116,6 +162,9 @@ impl<R, O, M: ReleaseMode> BodyContext<R> for LockedCall<R, O, M> {
         body: &mut dyn ErasedFuture<Value = R>,
         context: &mut Context<'_>,
     ) -> Poll<O> {
+        if let Some(section) = self.start() {
+            return self.poll_frameless(section, body, context);
+        }
         if let Some(polled) = self.poll_around(context) {
             return polled;
         }

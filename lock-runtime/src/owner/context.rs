@@ -15,7 +15,9 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use crate::owner::frame::{Frame, FrameKind};
+use crate::local::lease::Lease;
+use crate::owner::frame::{Frame, FrameKind, ManagerId};
+use crate::protocol::request::Loss;
 use crate::types::environment::{TaskId, current_task, thread_local};
 
 thread_local! {
@@ -24,13 +26,22 @@ thread_local! {
     static CONTEXT: ThreadContext = const {
         ThreadContext {
             innermost: Cell::new(None),
+            task: Cell::new(None),
+            frameless: Cell::new(0),
             suspended: Cell::new(ManuallyDrop::new(Vec::new())),
         }
     };
 }
 
-struct ThreadContext {
-    innermost: Cell<Option<ManuallyDrop<Entered>>>,
+/// Each field that a nested call reads or writes is a cell of its own: what is written in parts and
+/// read as a whole right after that is slow.
+pub(super) struct ThreadContext {
+    innermost: Cell<Option<ManuallyDrop<Arc<Frame>>>>,
+    /// The task that entered the innermost frame.
+    task: Cell<Option<TaskId>>,
+    /// How many sections run inside the innermost frame that have no frame yet, one within the
+    /// other. See `frameless.rs`.
+    frameless: Cell<u32>,
     /// The frames further down on the stack that the innermost one is not nested in: their code
     /// does not run while unrelated code runs on top of its stack. The topmost is the last.
     suspended: Cell<ManuallyDrop<Vec<Entered>>>,
@@ -46,11 +57,92 @@ struct Entered {
 
 impl ThreadContext {
     fn put(&self, entered: Option<Entered>) {
-        self.innermost.set(entered.map(ManuallyDrop::new));
+        self.task.set(entered.as_ref().and_then(|entered| entered.task));
+        self.innermost.set(entered.map(|entered| ManuallyDrop::new(entered.frame)));
     }
 
+    /// Takes the innermost frame, after each section has got its own.
     fn take(&self) -> Option<Entered> {
-        self.innermost.take().map(ManuallyDrop::into_inner)
+        let mut frame = ManuallyDrop::into_inner(self.innermost.take()?);
+        if self.frameless.get() > 0 {
+            frame = self.make_frames(frame);
+        }
+        Some(Entered { frame, task: self.task.get() })
+    }
+
+    #[cold]
+    fn make_frames(&self, mut frame: Arc<Frame>) -> Arc<Frame> {
+        for level in 0..self.frameless.take() {
+            // The outermost section has locked the first. Nobody else knows the others.
+            let locked = level == 0 || frame.siblings.try_lock();
+            debug_assert!(locked, "a new frame has no other child");
+            frame = frame.reentrant_child(&frame);
+        }
+        frame
+    }
+
+    /// Looks at the innermost frame without making others. It is out of its cell meanwhile, so
+    /// `look` must not run code of users.
+    #[inline]
+    fn peek<R>(&self, look: impl FnOnce(&Arc<Frame>) -> R) -> Option<R> {
+        let frame = self.innermost.take()?;
+        let seen = look(&frame);
+        self.innermost.set(Some(frame));
+        Some(seen)
+    }
+
+    /// Begins a section without a frame. False if the innermost frame is not that of the running
+    /// task and of the key, if its lease is lost, or if a sibling runs.
+    #[inline]
+    pub(super) fn try_begin_frameless(&self, manager: ManagerId, key: &str) -> bool {
+        let outer = self.frameless.get();
+        let may_begin = |frame: &Arc<Frame>| {
+            frame.is_section_of(manager, key)
+                && self.task.get() == current_task()
+                && frame.lease.reported_loss().is_none()
+                && (outer > 0 || frame.siblings.try_lock())
+        };
+        let begins = self.peek(may_begin) == Some(true);
+        if begins {
+            self.frameless.set(outer + 1);
+        }
+        begins
+    }
+
+    /// Ends the innermost section without a frame. False if it has to end with one: it has got it
+    /// by now, or a sibling waits.
+    #[inline]
+    pub(super) fn try_end_frameless(&self) -> bool {
+        let sections = self.frameless.get();
+        let ends = match sections {
+            0 => false,
+            1 => self.peek(|frame| frame.siblings.unlock_uncontended()) == Some(true),
+            _ => true,
+        };
+        if ends {
+            self.frameless.set(sections - 1);
+        }
+        ends
+    }
+
+    /// Why the lease of the innermost frame is lost, if that was reported.
+    #[inline]
+    pub(super) fn reported_loss(&self) -> Option<(Arc<Lease>, Loss)> {
+        let loss = |frame: &Arc<Frame>| {
+            let loss = frame.lease.reported_loss()?;
+            Some((Arc::clone(&frame.lease), loss))
+        };
+        self.peek(loss).flatten()
+    }
+
+    /// Takes the frame of the innermost section, which is nested in another one of its lease. That
+    /// one is innermost then.
+    pub(super) fn pop_reentrant(&self) -> Option<Arc<Frame>> {
+        let mut entered = self.take()?;
+        let popped =
+            entered.frame.parent.clone().map(|parent| mem::replace(&mut entered.frame, parent));
+        self.put(Some(entered));
+        popped
     }
 
     fn with_suspended<R>(&self, change: impl FnOnce(&mut Vec<Entered>) -> R) -> R {
@@ -79,6 +171,13 @@ pub fn with_current<R>(look: impl FnOnce(Option<&Arc<Frame>>) -> R) -> R {
 /// The innermost frame around the running code.
 pub fn current() -> Option<Arc<Frame>> {
     with_current(|frame| frame.map(Arc::clone))
+}
+
+/// Calls `with` with the context of this thread. `None` only on platforms without native
+/// thread-locals, while a thread ends.
+#[inline]
+pub(super) fn with_context<R>(with: impl FnOnce(&ThreadContext) -> R) -> Option<R> {
+    CONTEXT.try_with(with).ok()
 }
 
 /// The frame for code that runs here under the lease of `frame`: the frame itself, if that code is
@@ -210,6 +309,8 @@ impl<F: Future> ErasedFuture for Pin<&mut Option<F>> {
 
 pin_project! {
     /// A future that runs, and is dropped, inside a context.
+    // In this order, so that the context is at a multiple of its alignment, and moved by the word.
+    #[repr(C)]
     pub struct InContext<C: BodyContext<F::Output>, F: Future> {
         around: C,
         #[pin]

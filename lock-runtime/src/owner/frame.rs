@@ -78,12 +78,29 @@ impl Frame {
         self.ancestors().filter(|frame| frame.kind != FrameKind::Shared)
     }
 
+    /// Whether a section of this key that is called here re-enters this frame's lease, and not that
+    /// of a frame around it.
+    #[inline]
+    pub(super) fn is_section_of(&self, manager: ManagerId, key: &str) -> bool {
+        self.kind != FrameKind::Shared && self.holds(manager, key)
+    }
+
+    /// The frame of a section nested in `self`, which re-enters the lease of `ancestor` and has
+    /// locked its sibling mutex.
+    #[inline]
+    pub(super) fn reentrant_child(self: &Arc<Self>, ancestor: &Self) -> Arc<Self> {
+        let frame = self.child(ancestor, FrameKind::Reentrant);
+        ancestor.siblings.set_holder(Arc::as_ptr(&frame).addr());
+        frame
+    }
+
     /// The innermost section that owns this key, from `self` outwards.
     pub fn find(self: &Arc<Self>, manager: ManagerId, key: &str) -> Option<&Arc<Self>> {
         self.sections().find(|frame| frame.holds(manager, key))
     }
 
     /// Whether its lease is for this key and has not ended.
+    #[inline]
     pub fn holds(&self, manager: ManagerId, key: &str) -> bool {
         self.manager == manager && self.lease.key() == key && !self.lease.is_released()
     }
@@ -164,7 +181,8 @@ impl Drop for Frame {
 #[derive(Debug, Default)]
 pub struct SiblingMutex {
     state: AtomicU8,
-    /// The address of the frame that locked it last, or zero.
+    /// The address of the frame whose section holds it, or zero. A section without a frame does not
+    /// set it.
     holder: AtomicUsize,
     waiters: Notify,
 }
@@ -180,13 +198,13 @@ impl SiblingMutex {
         self.holder.store(frame, Ordering::Relaxed);
     }
 
-    /// The address of the frame that locked it, as far as known.
+    /// The address of the frame that holds it, as far as known.
     pub fn holder(&self) -> Option<usize> {
-        let holder = self.holder.load(Ordering::Relaxed);
-        (self.state.load(Ordering::Relaxed) != UNLOCKED && holder != 0).then_some(holder)
+        Some(self.holder.load(Ordering::Relaxed)).filter(|&holder| holder != 0)
     }
 
     #[must_use]
+    #[inline]
     pub fn try_lock(&self) -> bool {
         self.state.compare_exchange(UNLOCKED, LOCKED, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
@@ -204,8 +222,17 @@ impl SiblingMutex {
         }
     }
 
+    /// Unlocks it unless another section may wait. For a holder that has not called
+    /// [`Self::set_holder`].
+    #[must_use]
+    #[inline]
+    pub fn unlock_uncontended(&self) -> bool {
+        self.state.compare_exchange(LOCKED, UNLOCKED, Ordering::Release, Ordering::Relaxed).is_ok()
+    }
+
     /// Wakes the longest waiter. Another caller may lock it before that one runs.
     pub fn unlock(&self) {
+        self.set_holder(0);
         if self.state.swap(UNLOCKED, Ordering::Release) == CONTENDED {
             self.waiters.notify_one();
         }

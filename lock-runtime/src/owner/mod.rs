@@ -11,4 +11,5 @@
 
 pub(crate) mod context;
 pub(crate) mod frame;
+pub(crate) mod frameless;
 pub(crate) mod section;

@@ -58,9 +58,15 @@ impl Section {
             ancestor.siblings.unlock();
             return None;
         }
-        let frame = here.child(ancestor, FrameKind::Reentrant);
-        ancestor.siblings.set_holder(Arc::as_ptr(&frame).addr());
+        let frame = here.reentrant_child(ancestor);
         Some(Self { frame: Some(frame), keys: 1 })
+    }
+
+    /// A re-entrant section whose frame was made after it began. The section around it is on the
+    /// stack and has a reference to the lease.
+    pub(super) fn of_made_frame(frame: Arc<Frame>) -> Self {
+        assert!(frame.lease.add_ref(), "the section around it has a reference");
+        Self { frame: Some(frame), keys: 1 }
     }
 
     /// The same section on top of one whose frame is directly around its own. It ends both.
@@ -211,10 +217,9 @@ impl<S: FrameSlot> OwnerScope<S> {
         Self { owner, on_loss }
     }
 
-    /// Ends the scope after its body has completed. The body is dropped outside of the frame.
+    /// Ends the scope after its body has completed.
     pub fn finish<V>(mut self, body: &mut dyn ErasedFuture<Value = V>) -> S {
-        body.drop_future();
-        self.unwatch();
+        self.drop_body(body);
         self.owner
     }
 

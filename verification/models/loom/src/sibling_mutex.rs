@@ -36,6 +36,20 @@ pub fn try_acquire_of_the_sibling_mutex_orders_sections() {
     });
 }
 
+/// The same where a section without a frame, which unlocks it in its own way, comes before another.
+pub fn a_section_without_a_frame_orders_the_next() {
+    crate::explore(|| {
+        let family = Arc::new(Family { turn: SiblingMutex::default(), sum: AtomicU32::new(0) });
+        let sibling = {
+            let family = Arc::clone(&family);
+            thread::spawn(move || family.waits())
+        };
+        let mine = family.tries_without_a_frame();
+        sibling.join().expect("it acquires the mutex");
+        assert_eq!(family.sum.load(Ordering::Relaxed), mine + 1);
+    });
+}
+
 struct Family {
     turn: SiblingMutex,
     sum: AtomicU32,
@@ -56,10 +70,25 @@ impl Family {
         free.into()
     }
 
-    /// Reads and writes in two steps, which only the mutex makes atomic.
+    fn tries_without_a_frame(&self) -> u32 {
+        let free = self.turn.try_lock();
+        if free {
+            self.add();
+            if !self.turn.unlock_uncontended() {
+                self.turn.unlock();
+            }
+        }
+        free.into()
+    }
+
     fn adds(&self) {
+        self.add();
+        self.turn.unlock();
+    }
+
+    /// Reads and writes in two steps, which only the mutex makes atomic.
+    fn add(&self) {
         let sum = self.sum.load(Ordering::Relaxed);
         self.sum.store(sum + 1, Ordering::Relaxed);
-        self.turn.unlock();
     }
 }

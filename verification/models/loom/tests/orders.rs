@@ -21,3 +21,8 @@ fn the_sibling_mutex_orders_sections() {
 fn try_acquire_of_the_sibling_mutex_orders_sections() {
     sibling_mutex::try_acquire_of_the_sibling_mutex_orders_sections();
 }
+
+#[test]
+fn a_section_without_a_frame_orders_the_next() {
+    sibling_mutex::a_section_without_a_frame_orders_the_next();
+}

@@ -1,8 +1,8 @@
 //! Each model under many schedules.
 
 use shuttle_models::model::{
-    block_on, cancel, foreign_task, grant_channel, lease, linger, link, loss, queue, renewal,
-    shared_hold, sibling_mutex,
+    block_on, cancel, foreign_task, frameless, grant_channel, lease, linger, link, loss, queue,
+    renewal, shared_hold, sibling_mutex,
 };
 
 macro_rules! models {
@@ -42,6 +42,10 @@ models! {
     sibling_mutex:
         siblings_take_turns
         siblings_outlive_the_enclosing_section;
+    frameless:
+        sections_without_a_frame_take_turns
+        a_section_gets_its_frame_once
+        a_section_outlasts_the_poll_that_it_began_in;
     shared_hold:
         a_release_waits_for_the_last_sharer;
     foreign_task:

@@ -3,6 +3,7 @@
 pub mod block_on;
 pub mod cancel;
 pub mod foreign_task;
+pub mod frameless;
 pub mod grant_channel;
 pub mod lease;
 pub mod linger;

@@ -12,12 +12,12 @@ use crate::counting_backend::{CountingBackend, hold};
 use crate::explore::{block_on, explore};
 use crate::process::{call_site, join_all, yield_randomly};
 
-const MANAGER: u64 = 1;
+pub(super) const MANAGER: u64 = 1;
 
 /// What siblings share: the enclosing section, and how many of them run.
-struct Family {
-    frame: Arc<Frame>,
-    inside: AtomicU32,
+pub(super) struct Family {
+    pub(super) frame: Arc<Frame>,
+    pub(super) inside: AtomicU32,
 }
 
 /// They never overlap. A sibling that is cancelled while it waits passes the wake-up on.
@@ -31,13 +31,15 @@ pub fn siblings_outlive_the_enclosing_section() {
     explore(|| ends_before_its_siblings(&[sibling, sibling, cancels]), 800);
 }
 
-fn outlives_its_siblings(siblings: &[fn(&Family)]) {
+pub(super) fn outlives_its_siblings(siblings: &[fn(&Family)]) {
     let backend = Arc::default();
     let (section, family) = family(&backend);
     let threads = spawn(&family, siblings);
     join_all(threads);
     assert_eq!(backend.releases(), 0, "released inside the section");
-    drop(section);
+    let free = Section::try_reenter(&family.frame, &family.frame);
+    assert!(free.is_some(), "a section has left the mutex locked");
+    drop((free, section));
     assert_eq!(backend.releases(), 1);
 }
 
@@ -66,7 +68,7 @@ fn spawn(family: &Arc<Family>, siblings: &[fn(&Family)]) -> Vec<thread::JoinHand
 }
 
 /// Runs a nested section, and another one inside it.
-fn sibling(family: &Family) {
+pub(super) fn sibling(family: &Family) {
     let mut frame = Some(Arc::clone(&family.frame));
     let inside = ContextGuard::enter(&mut frame);
     if let Some(section) = enter(&family.frame) {
@@ -90,14 +92,14 @@ impl Family {
 }
 
 /// Re-enters as a call does. `None` if no ancestor has the hold any more.
-fn enter(here: &Arc<Frame>) -> Option<Section> {
+pub(super) fn enter(here: &Arc<Frame>) -> Option<Section> {
     let ancestor = here.find(MANAGER, "key")?;
     let section = Section::try_reenter(here, ancestor);
     section.or_else(|| block_on(Section::reenter(Arc::clone(here), Arc::clone(ancestor))))
 }
 
 /// Waits for the mutex, and is cancelled.
-fn cancels(family: &Family) {
+pub(super) fn cancels(family: &Family) {
     let Some(ancestor) = family.frame.find(MANAGER, "key") else { return };
     let mut waits = pin!(Section::reenter(Arc::clone(&family.frame), Arc::clone(ancestor)));
     let mut context = Context::from_waker(Waker::noop());

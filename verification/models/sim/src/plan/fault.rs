@@ -129,9 +129,9 @@ impl FaultKind {
 
     pub(super) const fn forgets_requests(&self) -> bool {
         match self {
-            Self::Flush
-            | Self::RestartEmpty { .. }
-            | Self::Delete { part: Part::Queue, .. } => true,
+            Self::Flush | Self::RestartEmpty { .. } | Self::Delete { part: Part::Queue, .. } => {
+                true
+            }
             Self::Jump { millis } => *millis > 0,
             _ => false,
         }
