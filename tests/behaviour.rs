@@ -41,6 +41,7 @@ mod behaviour {
     mod subscribers;
     mod sync_in_task;
     mod thread_ends;
+    mod tokio_runtimes;
     mod unpolled;
     mod unreachable;
     mod visible;

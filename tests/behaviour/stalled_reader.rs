@@ -1,9 +1,12 @@
 //! A task that reads the socket for a manager, and whose runtime is then blocked by other code.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use distlock::LockManager;
+use futures::FutureExt;
 
 use crate::support::server;
 
@@ -69,4 +72,30 @@ fn does_not_delay_tasks_that_cannot_read() {
     assert!(times[slow] < Duration::from_millis(15), "{times:?}");
     held.hold().check().unwrap();
     held.release_blocking().unwrap();
+}
+
+/// What others ask meanwhile does not hide that nobody reads.
+#[test]
+fn delays_no_caller_while_others_ask_all_the_time() {
+    let server = server();
+    let others = LockManager::connect(&server.url()).unwrap();
+    let _busy = others.mutex("busy").acquire_blocking().unwrap();
+    let locks = LockManager::builder().url(server.url()).ttl(TTL).build().unwrap();
+    let request = locks.mutex("free");
+    let (asks, over) = (locks.clone(), Arc::new(AtomicBool::new(false)));
+    let until = Arc::clone(&over);
+    let asking = thread::spawn(move || {
+        while !until.load(Ordering::Relaxed) {
+            // Asks, and does not wait for the answer.
+            let _ = asks.inspect("asked").now_or_never();
+            thread::sleep(Duration::from_millis(1));
+        }
+    });
+    let times = while_stalled(&locks, || {
+        drop(smol::block_on(request.acquire()).unwrap());
+    });
+    over.store(true, Ordering::Relaxed);
+    asking.join().expect("no panic");
+    println!("{} calls, the slowest took {:?}", times.len(), times.last());
+    assert!(times[times.len() / 2] < Duration::from_millis(15), "{times:?}");
 }

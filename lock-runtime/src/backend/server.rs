@@ -167,15 +167,16 @@ impl<T> Connection<T> {
         }
     }
 
-    /// Takes in what has arrived. An error if the connection is lost.
-    pub(crate) fn receive(&mut self) -> Result<(), String> {
+    /// Takes in what has arrived, up to a limit. Returns whether more may be left. An error if the
+    /// connection is lost.
+    pub(crate) fn receive(&mut self) -> Result<bool, String> {
         match self {
             Self::Redis(redis) => redis.receive().map_err(|error| error.to_string()),
-            Self::Memory(memory) => memory.receive(),
+            Self::Memory(memory) => memory.receive().map(|()| false),
             #[cfg(distlock_verification)]
-            Self::Simulated(_) => Ok(()),
+            Self::Simulated(_) => Ok(false),
             #[cfg(all(distlock_verification, feature = "__shuttle"))]
-            Self::Modelled(pipe) => pipe.receive(),
+            Self::Modelled(pipe) => pipe.receive().map(|()| false),
         }
     }
 

@@ -32,7 +32,7 @@ pub(crate) struct KeeperState {
     wakes_at: Timestamp,
     /// It waits neither for the socket nor for a moment.
     sleeps: bool,
-    /// The activity of the link when it last looked, and since when that has not changed.
+    /// The activity of the role when it last looked, and since when that has not changed.
     seen: u64,
     unchanged_since: Timestamp,
     /// The activity at which it found the socket readable although a task reads.
@@ -80,7 +80,7 @@ impl KeeperState {
         self.sleeps && self.wakes_at > now.plus(GRACE)
     }
 
-    /// It looks. Returns whether nothing has happened for some time.
+    /// It looks. Returns whether no party has read for some time.
     pub(crate) fn looks(&mut self, now: Timestamp, activity: u64) -> bool {
         if self.seen != activity {
             self.seen = activity;

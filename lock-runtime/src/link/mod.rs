@@ -40,7 +40,7 @@ use crate::link::effect::Effect;
 use crate::link::keeper::KeeperPlan;
 use crate::link::role::{Claim, Left, PartyId, PartyKind};
 use crate::link::router::{LogTopic, Router};
-use crate::link::state::LinkState;
+use crate::link::state::{LinkState, SOME_EFFECTS};
 use crate::local::key_queue::{KeyQueue, Reclaim};
 use crate::local::queue::TickReport;
 use crate::protocol::request::{Failure, Loss};
@@ -184,22 +184,21 @@ impl Link {
         });
     }
 
-    /// A party takes in what has arrived.
-    pub(crate) fn pass(&self) {
-        self.locked_then_effects(|state, now| {
+    /// A party takes in what has arrived, up to a limit. Returns whether more may be left.
+    pub(crate) fn pass(&self) -> bool {
+        let more_left = self.locked_then_effects(|state, now| {
             state.role.passed(now);
-            state.receive(now);
+            let more_left = state.receive(now);
             state.settle(now);
             state.note_woken(now);
             state.flush_as_reader(now);
+            more_left
         });
+        more_left.unwrap_or(false)
     }
 
     /// A party has its answer, or was dropped.
     pub(crate) fn leave(&self, party: PartyId, kind: PartyKind) {
-        if self.is_forked() {
-            return;
-        }
         let left = self.locked_then_effects(|state, now| {
             let (left, own) = state.role.leave(party, kind);
             let keeper_reads = matches!(left, Left::KeeperReads);
@@ -208,7 +207,7 @@ impl Link {
             (left, own)
         });
         if let Some((Left::Wake(waker), _)) = left {
-            waker.wake();
+            self.delegating(|| waker.wake());
         }
     }
 
@@ -252,11 +251,14 @@ impl Link {
     }
 
     /// One thread at a time carries effects out, so that they happen in order. Another one leaves
-    /// its effects to it.
+    /// its effects to it. After [`SOME_EFFECTS`] it leaves the rest to the keeper: a caller has its
+    /// own work, and the keeper first does what is due.
     fn carry_out_effects<'a>(&'a self, mut state: MutexGuard<'a, LinkState>) {
-        let mut mine = false;
+        let (mut mine, mut carried_out) = (false, 0);
         while mine || !state.carrying_out {
-            let mut effects = state.take_effects();
+            let enough = carried_out >= SOME_EFFECTS && self.is_open();
+            state.keeper.wanted |= enough;
+            let mut effects = if enough { Vec::new() } else { state.take_effects() };
             if effects.is_empty() {
                 state.keep_capacity(effects);
                 state.carrying_out = false;
@@ -265,20 +267,27 @@ impl Link {
             mine = true;
             state.carrying_out = true;
             drop(state);
+            carried_out += effects.len();
             let carry_out = || effects.drain(..).for_each(|effect| self.carry_out(effect));
-            let delegating = || user_code::delegated(&self.delegated, carry_out);
-            let carried_out = catch_unwind(AssertUnwindSafe(delegating));
+            let done = catch_unwind(AssertUnwindSafe(|| self.delegating(carry_out)));
             state = self.lock();
             state.keep_capacity(effects);
-            if carried_out.is_err() {
+            if done.is_err() {
                 self.panicked(&mut state);
             }
         }
         let due = state.due();
         let wake = state.keeper.has_to_wake(due);
         drop(state);
-        // Delegated code comes up while effects are carried out.
-        if wake || mine && !self.delegated.is_empty() {
+        if wake {
+            self.keeper_signal.notify();
+        }
+    }
+
+    /// Runs what concerns other callers. The keeper runs the code of users that comes up.
+    fn delegating(&self, run: impl FnOnce()) {
+        user_code::delegated(&self.delegated, run);
+        if !self.delegated.is_empty() {
             self.keeper_signal.notify();
         }
     }
@@ -357,9 +366,9 @@ impl Link {
     }
 
     fn panicked(&self, state: &mut LinkState) {
-        self.end(state, PANICKED);
         let lose_all = || state.router().lose_all(&Loss::Panicked);
         let _ = catch_unwind(AssertUnwindSafe(lose_all));
+        self.end(state, PANICKED);
     }
 
     fn end(&self, state: &mut LinkState, status: u8) {

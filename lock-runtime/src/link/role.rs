@@ -17,7 +17,8 @@
 //!
 //! What is asked of an idle link is written at once. While a reader is active and replies are
 //! outstanding, it is left to the reader, which writes everything as one batch. After a pass that
-//! woke several parties, the batch waits until they have run, at most [`BURST`] for each.
+//! woke several parties, the batch waits until they have run, at most [`BURST`] for each and
+//! [`LONGEST_BURST`] for all.
 
 use std::time::Duration;
 
@@ -31,6 +32,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_millis(1);
 
 /// How long a batch waits for each of the parties that a pass has woken.
 const BURST: Duration = Duration::from_micros(20);
+
+/// How long it waits for all of them. A renewal may be in it.
+const LONGEST_BURST: Duration = Duration::from_millis(2);
 
 /// With more waiting threads than this the keeper reads.
 const FEW: usize = 2;
@@ -92,7 +96,7 @@ pub(crate) struct Role<W> {
     burst_until: Timestamp,
     /// The keeper was told to read.
     keeper_wanted: bool,
-    /// Counts what shows that the link is in use.
+    /// Counts what shows that parties read.
     activity: u64,
 }
 
@@ -158,6 +162,8 @@ impl<W> Role<W> {
         self.stands_by.replace((party, waker)).map(|(_, waker)| waker)
     }
 
+    /// This party need not be woken to take the role. Returns its waker, to be dropped with nothing
+    /// locked.
     fn forget_stand_by(&mut self, party: PartyId) -> Option<W> {
         self.stands_by.take_if(|(known, _)| *known == party).map(|(_, waker)| waker)
     }
@@ -174,13 +180,9 @@ impl<W> Role<W> {
         let woken = woken.min(self.waiting);
         if woken > 0 {
             self.woken = woken;
-            self.burst_until = now.plus(BURST * u32::try_from(woken).unwrap_or(u32::MAX));
+            let for_all = BURST * u32::try_from(woken).unwrap_or(u32::MAX);
+            self.burst_until = now.plus(for_all.min(LONGEST_BURST));
         }
-    }
-
-    /// Something was asked of the link.
-    pub(crate) fn asked(&mut self) {
-        self.activity += 1;
     }
 
     /// A party has its answer, or was dropped. Also returns its own waker, to be dropped with
@@ -272,7 +274,7 @@ impl<W> Role<W> {
         self.activity
     }
 
-    /// The keeper looks. `idle`: nothing has happened for [`GRACE`].
+    /// The keeper looks. `idle`: no party has read for [`GRACE`].
     pub(crate) fn keeper(&mut self, idle: bool) -> Keeper {
         let wanted = std::mem::take(&mut self.keeper_wanted);
         match self.reader {

@@ -261,6 +261,20 @@ impl Router {
         }
     }
 
+    /// Answers of the link will not come any more: the senders are dropped.
+    pub(crate) fn let_callers_go(&mut self) {
+        let senders = (
+            mem::take(&mut self.confirmations),
+            mem::take(&mut self.extensions),
+            mem::take(&mut self.inspections),
+            mem::take(&mut self.timers),
+            mem::take(&mut self.wait_registrations),
+            mem::take(&mut self.shutdown_waiters),
+            mem::take(&mut self.batch),
+        );
+        self.after(move || drop(senders));
+    }
+
     /// Ends all waits and reports all leases as lost.
     pub(crate) fn lose_all(&mut self, loss: &Loss) {
         for (_, queue) in mem::take(&mut self.queues) {

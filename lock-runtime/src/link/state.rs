@@ -20,6 +20,9 @@ use crate::user_code;
 /// How long the keeper sleeps at most while parties wait: less than [`CONFIRM_DELAY`].
 const NAP: Duration = CONFIRM_DELAY.saturating_sub(Duration::from_millis(10));
 
+/// How many effects a thread carries out before it looks what else is to be done.
+pub(crate) const SOME_EFFECTS: usize = 256;
+
 pub(crate) struct LinkState {
     router: Router,
     connection: Option<Connection<ReplyTo>>,
@@ -72,18 +75,24 @@ impl LinkState {
     ) -> R {
         let answer = ask(&mut self.router, now);
         self.settle(now);
-        self.role.asked();
         answer
     }
 
-    /// What has collected. To be given back to [`Self::keep_capacity`] when it is carried out.
+    /// The next effects, at most [`SOME_EFFECTS`]. To be given back to [`Self::keep_capacity`] when
+    /// they are carried out.
     pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
-        self.router.take_effects(std::mem::take(&mut self.spare_effects))
+        let mut effects = self.router.take_effects(std::mem::take(&mut self.spare_effects));
+        if effects.len() > SOME_EFFECTS {
+            self.router.take_effects(effects.split_off(SOME_EFFECTS));
+        }
+        effects
     }
 
     /// Saves an allocation for each answer.
     pub(crate) fn keep_capacity(&mut self, effects: Vec<Effect>) {
-        self.spare_effects = effects;
+        if effects.capacity() <= 2 * SOME_EFFECTS {
+            self.spare_effects = effects;
+        }
     }
 
     /// A shutdown is complete.
@@ -91,11 +100,13 @@ impl LinkState {
         self.closed
     }
 
-    /// Lets go of the connection.
+    /// Lets go of the connection and of callers that wait for an answer. Their destructors wake
+    /// callers, so they run as an effect.
     pub(crate) fn close(&mut self) {
         self.closed = true;
-        self.connection = None;
-        self.spare = None;
+        let connection = (self.connection.take(), self.spare.take());
+        self.router.after(move || drop(connection));
+        self.router.let_callers_go();
     }
 
     /// When the keeper has something to do: what is due, and what a reader has left unsent.
@@ -169,14 +180,15 @@ impl LinkState {
         any
     }
 
-    /// Takes in what has arrived.
-    pub(crate) fn receive(&mut self, now: Timestamp) {
-        let Some(connection) = &mut self.connection else { return };
+    /// Takes in what has arrived, up to a limit. Returns whether more may be left.
+    pub(crate) fn receive(&mut self, now: Timestamp) -> bool {
+        let Some(connection) = &mut self.connection else { return false };
         let received = connection.receive();
         self.take_incoming(now);
-        if let Err(because) = received {
+        received.unwrap_or_else(|because| {
             self.disconnect(now, because);
-        }
+            false
+        })
     }
 
     /// Writes what was encoded, as far as the socket takes it.
@@ -186,6 +198,9 @@ impl LinkState {
         if let Err(because) = connection.flush() {
             self.disconnect(now, because);
             self.settle(now);
+        } else if connection.is_blocked() {
+            // The reader may not wait for room in the socket: the keeper tries again.
+            self.deferred_since = Some(now);
         }
     }
 
@@ -246,6 +261,8 @@ impl LinkState {
         self.connected_before = true;
         self.router.connected(now, connection.max_lease());
         self.connection = Some(connection);
+        // Those who wait already have not asked who reads.
+        self.role.ask_keeper();
         self.keeper.connected();
         self.settle(now);
         self.flush(now);

@@ -13,6 +13,9 @@ use crate::types::environment::thread;
 use crate::types::time;
 use crate::user_code;
 
+/// How soon the keeper tries again to start a thread that connects.
+const RETRY: Duration = Duration::from_millis(50);
+
 /// Starts the keeper of a link. It ends once the link is closed.
 pub(crate) fn start(link: Arc<Link>, server: Server) -> std::io::Result<()> {
     let server = Arc::new(server);
@@ -28,9 +31,9 @@ fn keep(link: &Arc<Link>, server: &Arc<Server>) {
     let mut readable = false;
     while let Some(KeeperPlan { wait: of, until, connect }) = link.keeper_turn(readable) {
         link.delegated.run();
-        if connect {
-            start_connecting(link, server);
-        }
+        let failed = connect && !start_connecting(link, server);
+        let retry = failed.then(|| time::now().plus(RETRY));
+        let until = [until, retry].into_iter().flatten().min();
         let signal = &link.keeper_signal;
         readable = match of {
             KeeperWait::Signal => wait(None, signal, until),
@@ -43,8 +46,8 @@ fn keep(link: &Arc<Link>, server: &Arc<Server>) {
 }
 
 /// Connecting blocks: names are looked up, and a server may be slow. A thread of its own does it,
-/// and the keeper goes on with what is due.
-fn start_connecting(link: &Arc<Link>, server: &Arc<Server>) {
+/// and the keeper goes on with what is due. Returns whether that thread could be started.
+fn start_connecting(link: &Arc<Link>, server: &Arc<Server>) -> bool {
     let (own_link, own_server) = (Arc::clone(link), Arc::clone(server));
     let connecting = thread::Builder::new()
         .name("distlock-connect".to_owned())
@@ -53,6 +56,7 @@ fn start_connecting(link: &Arc<Link>, server: &Arc<Server>) {
         // The next turn tries again.
         link.locked(|state, _| state.keeper.could_not_connect());
     }
+    connecting.is_ok()
 }
 
 fn connect_until_connected(link: &Arc<Link>, server: &Server) {

@@ -13,6 +13,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, RawWakerVTable, Wake, Waker};
+use std::{io, mem};
 
 use tokio::task::unconstrained;
 
@@ -140,6 +141,8 @@ fn park_timeout(_: std::time::Duration) {
     thread::park();
 }
 
+type ReadsFor = RefCell<Option<(Arc<Link>, PartyId)>>;
+
 struct Blocking {
     parker: Arc<Parker>,
     waker: Waker,
@@ -158,7 +161,7 @@ impl Blocking {
 thread_local! {
     static BLOCKING: Blocking = Blocking::of_this_thread();
     /// For whom this thread reads, if the future that blocks it has said so.
-    static READS_FOR: RefCell<Option<(Arc<Link>, PartyId)>> = const { RefCell::new(None) };
+    static READS_FOR: ReadsFor = const { RefCell::new(None) };
 }
 
 /// The vtable of the wakers of blocked threads.
@@ -198,6 +201,8 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
         // A wake-up of an earlier wait says nothing about this one.
         parker.state.store(RUNNING, Ordering::Release);
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            // A `block_on` around this one has to look again: its wake-ups came to the same parker.
+            parker.state.store(NOTIFIED, Ordering::Release);
             return output;
         }
         let reads_for = READS_FOR.try_with(|reads_for| reads_for.borrow_mut().take());
@@ -208,6 +213,7 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
         match link.plan(party, PartyKind::Thread, waker.clone(), false) {
             WaitPlan::Read { stream, interest, until } => {
                 if parker.poll(&stream, interest, until) {
+                    // The socket stays readable while something is left.
                     link.pass();
                 }
             }
@@ -249,10 +255,10 @@ impl Driver {
                 self.party = None;
                 return Poll::Ready(Some(output));
             }
+            if link.is_forked() {
+                return Poll::Ready(None);
+            }
             if self.party.is_none() {
-                if link.is_forked() {
-                    return Poll::Ready(None);
-                }
                 self.party = Party::join(link, context);
             }
             // Others make the future ready.
@@ -277,6 +283,18 @@ struct Party {
 
 impl Drop for Party {
     fn drop(&mut self) {
+        if self.link.is_forked() {
+            // The reactor is shared with the parent, whose registration this would end.
+            mem::forget(self.registration.take());
+            return;
+        }
+        if self.kind == PartyKind::Thread {
+            let _ = READS_FOR.try_with(|reads_for| {
+                reads_for
+                    .borrow_mut()
+                    .take_if(|(link, id)| *id == self.id && Arc::ptr_eq(link, &self.link))
+            });
+        }
         self.unregister();
         self.link.leave(self.id, self.kind);
     }
@@ -306,20 +324,31 @@ impl Party {
         match self.link.plan(self.id, self.kind, waker, !self.yielded) {
             WaitPlan::Read { stream, until, .. } => {
                 self.yielded = false;
-                let Some(registration) = self.registration(&stream) else {
-                    self.cannot_read = true;
-                    self.link.cannot_read(self.id, self.kind);
-                    return Poll::Pending;
-                };
-                if registration.poll_readable(context).is_pending() {
-                    // The rest of a batch that the socket did not take.
-                    if until.is_some() {
-                        context.waker().wake_by_ref();
+                let registration = self.registration(&stream);
+                match registration.map(|registration| registration.poll_readable(context)) {
+                    Some(Poll::Ready(Ok(()))) => {
+                        if self.link.pass() {
+                            // Readiness was used up. A new registration finds what is left, after
+                            // other tasks have run.
+                            self.unregister();
+                        }
+                        Poll::Ready(())
                     }
-                    return Poll::Pending;
+                    Some(Poll::Pending) => {
+                        // A batch has to be sent soon.
+                        if until.is_some() {
+                            context.waker().wake_by_ref();
+                        }
+                        Poll::Pending
+                    }
+                    // Its runtime cannot wait for sockets, or is shutting down.
+                    None | Some(Poll::Ready(Err(_))) => {
+                        self.unregister();
+                        self.cannot_read = true;
+                        self.link.cannot_read(self.id, self.kind);
+                        Poll::Pending
+                    }
                 }
-                self.link.pass();
-                Poll::Ready(())
             }
             WaitPlan::Yield => {
                 self.yielded = true;
@@ -390,27 +419,27 @@ impl Registration {
         Arc::ptr_eq(&self.of, stream)
     }
 
-    fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()> {
-        // Readiness counts once: a pass takes in everything.
-        let consumed = || -> std::io::Result<()> { Err(std::io::ErrorKind::WouldBlock.into()) };
-        let ready = match &self.socket {
-            TokioStream::Tcp(tcp) => tcp.poll_read_ready(context).map(|_| {
+    /// An error if the runtime is shutting down.
+    fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Readiness counts once.
+        let consumed = || -> io::Result<()> { Err(io::ErrorKind::WouldBlock.into()) };
+        match &self.socket {
+            TokioStream::Tcp(tcp) => tcp.poll_read_ready(context).map_ok(|()| {
                 let _ = tcp.try_io(tokio::io::Interest::READABLE, consumed);
             }),
             #[cfg(unix)]
-            TokioStream::Unix(unix) => unix.poll_read_ready(context).map(|_| {
+            TokioStream::Unix(unix) => unix.poll_read_ready(context).map_ok(|()| {
                 let _ = unix.try_io(tokio::io::Interest::READABLE, consumed);
             }),
             #[cfg(all(distlock_verification, feature = "__shuttle"))]
             TokioStream::Modelled(socket) => {
                 if socket.is_ready(context) {
-                    Poll::Ready(())
+                    Poll::Ready(Ok(()))
                 } else {
                     Poll::Pending
                 }
             }
-        };
-        ready.map(drop)
+        }
     }
 
     /// Leaves the reactor.

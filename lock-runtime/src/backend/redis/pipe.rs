@@ -208,8 +208,8 @@ impl<T> RedisPipe<T> {
         Ok(())
     }
 
-    /// Takes in what has arrived.
-    pub(crate) fn receive(&mut self) -> Result<(), RedisError> {
+    /// Takes in what has arrived, up to a limit. Returns whether more may be left.
+    pub(crate) fn receive(&mut self) -> Result<bool, RedisError> {
         let received = &mut self.received;
         let read = self.transport.read(|bytes| received.extend(bytes));
         while let Some(value) = self.received.next()? {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::backend::socket::Stream;
 
-/// How much is read at once.
+/// How much is read before it is processed: hundreds of replies.
 const CHUNK: usize = 16 * 1024;
 
 #[derive(Debug)]
@@ -80,12 +80,14 @@ impl Transport {
         false
     }
 
-    /// Passes on everything that has arrived. An error if the other side has closed the connection.
-    pub(crate) fn read(&mut self, mut sink: impl FnMut(&[u8])) -> io::Result<()> {
+    /// Passes on what has arrived, up to about [`CHUNK`]. Returns whether more may be left. An
+    /// error if the other side has closed the connection.
+    pub(crate) fn read(&mut self, mut sink: impl FnMut(&[u8])) -> io::Result<bool> {
         let Self { stream, chunk, .. } = self;
         #[cfg(feature = "tls-rustls")]
         if let Some(tls) = &mut self.tls {
-            loop {
+            let mut total = 0;
+            while total < CHUNK {
                 let read = not_now(tls.read_tls(&mut &**stream))?;
                 let error = |error| io::Error::new(ErrorKind::InvalidData, error);
                 let state = tls.process_new_packets().map_err(error);
@@ -100,23 +102,21 @@ impl Transport {
                     left = left.saturating_sub(read.max(1));
                 }
                 match read {
-                    None => return Ok(()),
+                    None => return Ok(false),
                     Some(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                    Some(_) => {}
+                    Some(read) => total += read,
                 }
             }
+            return Ok(true);
         }
-        loop {
-            match not_now((&**stream).read(chunk))? {
-                None => return Ok(()),
-                Some(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Some(read) => {
-                    sink(&chunk[..read]);
-                    // The socket is empty, as far as one can tell without another system call.
-                    if read < CHUNK {
-                        return Ok(());
-                    }
-                }
+        match not_now((&**stream).read(chunk))? {
+            None => Ok(false),
+            Some(0) => Err(ErrorKind::UnexpectedEof.into()),
+            Some(read) => {
+                sink(&chunk[..read]);
+                // After a short read the socket is empty, as far as one can tell without another
+                // system call.
+                Ok(read == CHUNK)
             }
         }
     }

@@ -103,3 +103,15 @@ fn a_party_that_is_woken_to_read_and_has_its_answer_passes_the_role_on() {
     assert_eq!(role.leave(parties[2], PartyKind::Task).0, Left::KeeperReads, "one still waits");
     assert_eq!(role.keeper(false), Keeper::Reads);
 }
+
+#[test]
+fn a_batch_waits_only_briefly_for_many_parties() {
+    let mut role = role();
+    for _ in 0..10_000 {
+        role.join(PartyKind::Task);
+    }
+    role.woke(START, 10_000);
+    assert!(role.batches(START, 0));
+    assert!(!role.batches(START.plus(LONGEST_BURST), 0));
+    assert!(LONGEST_BURST < GRACE, "the keeper would ask again and again whether to send");
+}

@@ -1,6 +1,8 @@
 //! Blocking without a link.
 
+use std::future::poll_fn;
 use std::sync::mpsc;
+use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -51,4 +53,24 @@ fn an_answer_is_received_in_a_task_without_budget() {
         let _ = done.send(runtime.block_on(task).expect("no panic"));
     });
     assert_eq!(ended.recv_timeout(Duration::from_secs(20)), Ok(Ok(7)));
+}
+
+#[test]
+fn a_wait_inside_another_one_does_not_take_its_wake_up() {
+    let (done, ended) = mpsc::channel();
+    // Left alone if it hangs.
+    thread::spawn(move || {
+        let mut polls = 0;
+        block_on(poll_fn(|context| {
+            polls += 1;
+            if polls > 1 {
+                return Poll::Ready(());
+            }
+            context.waker().wake_by_ref();
+            block_on(async {});
+            Poll::Pending
+        }));
+        let _ = done.send(());
+    });
+    assert_eq!(ended.recv_timeout(Duration::from_secs(20)), Ok(()));
 }
