@@ -67,7 +67,7 @@ fn flush(links: &[Arc<Link>], end: Instant) {
 
 impl Link {
     /// Writes what is left. Returns whether that was all.
-    fn flush_for_exit(&self) -> bool {
+    pub(super) fn flush_for_exit(&self) -> bool {
         let flushed = self.locked(|state, now| {
             state.receive(now);
             state.settle(now);

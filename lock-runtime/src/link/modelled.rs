@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crate::backend::modelled::Accept;
 use crate::backend::server::Server;
-use crate::link::Link;
 use crate::link::handle::LinkHandle;
 use crate::link::threads;
+use crate::link::Link;
 use crate::protocol::timing::Timing;
 
 /// A link whose server is modelled.
@@ -41,5 +41,20 @@ impl ModelledLink {
     /// A bug.
     pub fn panic(&self) {
         self.0.panic();
+    }
+
+    /// A bug in what is done for callers.
+    pub fn panic_in_an_effect(&self) {
+        self.0.submit(|router, _| router.after(|| panic!("asked for by a model")));
+    }
+
+    /// Does something for callers, after what was asked for before. `ask` runs with the link locked.
+    pub fn after<A: FnOnce() + Send + 'static>(&self, ask: impl FnOnce() -> A) {
+        self.0.submit(|router, _| router.after(ask()));
+    }
+
+    /// What the exit of the process does. Returns whether nothing is left unsent.
+    pub fn exit(&self) -> bool {
+        self.0.flush_for_exit()
     }
 }

@@ -85,6 +85,7 @@ fn an_idle_link_writes_at_once_and_a_busy_one_in_batches() {
     let woken = [role.join(PartyKind::Task), role.join(PartyKind::Task)];
     role.woke(START, 2);
     assert!(role.batches(START, 0), "the others come soon");
+    assert_eq!(role.batch_ends_at(START), Some(START.plus(BURST * 2)));
     assert!(!role.batches(START.plus(BURST * 2), 0));
     for party in woken {
         assert_eq!(role.leave(party, PartyKind::Task), (Left::Nothing, None));

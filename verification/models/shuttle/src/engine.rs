@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use distlock_runtime::LockManager;
 use distlock_runtime::verification::{
-    self, MemoryStore, ModelledConnection, ModelledLink, Notification, Timestamp, Timing,
+    self, Command, MemoryStore, ModelledConnection, ModelledLink, Notification, Timestamp, Timing,
 };
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::thread::{self, JoinHandle};
@@ -46,6 +46,8 @@ struct Server {
     store: Mutex<MemoryStore>,
     connections: Mutex<Vec<Arc<ModelledConnection>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// The keys of requests.
+    keys: Mutex<Vec<String>>,
 }
 
 impl Engine {
@@ -67,6 +69,14 @@ impl Engine {
 
     /// Shuts these down and checks that nothing is left.
     pub(crate) fn end(self, processes: impl IntoIterator<Item = Process>) {
+        let server = Arc::clone(&self.server);
+        self.stop(processes);
+        let now = server_time(environment::now());
+        assert!(lock(&server.store).is_empty(now), "a lock is left on the server");
+    }
+
+    /// Shuts these down.
+    pub(crate) fn stop(self, processes: impl IntoIterator<Item = Process>) {
         for Process { locks, link } in processes {
             locks.shutdown_blocking();
             assert!(!link.is_open());
@@ -76,8 +86,6 @@ impl Engine {
         for thread in threads {
             thread.join().expect("the server does not panic");
         }
-        let now = server_time(environment::now());
-        assert!(lock(&self.server.store).is_empty(now), "a lock is left on the server");
         STOPPED.set(true);
         self.clock.join().expect("the clock does not panic");
     }
@@ -88,10 +96,10 @@ impl Engine {
         open.iter().filter(|connection| connection.inbox == inbox).for_each(|open| open.close());
     }
 
-    /// How many commands have come, of which none was taken.
-    pub(crate) fn untaken(&self) -> usize {
-        let open = lock(&self.server.connections).clone();
-        open.iter().map(|connection| connection.waiting()).sum()
+    /// Whether a command has named this key.
+    pub(crate) fn has_seen(&self, key: &str) -> bool {
+        let keys = lock(&self.server.keys);
+        keys.iter().any(|seen| seen == key)
     }
 }
 
@@ -135,6 +143,9 @@ impl Server {
                     notifications.push((inbox.to_owned(), notification));
                     true
                 };
+                if let Command::Acquire(acquire) = &command {
+                    lock(&self.keys).push(acquire.request.key.to_string());
+                }
                 let reply = lock(&self.store).call(now, &command, &mut publish);
                 self.notify(notifications);
                 replies.push((number, Ok(reply)));

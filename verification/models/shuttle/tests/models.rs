@@ -30,7 +30,15 @@ models! {
         threads_are_answered_at_once
         many_threads_are_answered_at_once
         tasks_are_answered_at_once
-        all_kinds_of_callers_are_answered_at_once;
+        all_kinds_of_callers_are_answered_at_once
+        a_reader_that_is_dropped_passes_the_role_on
+        a_reader_that_stalls_delays_nobody
+        a_pushed_grant_is_read_at_once
+        a_lost_connection_ends_no_wait
+        effects_happen_in_order
+        a_panic_ends_all_waits
+        a_fork_sends_nothing
+        an_exit_leaves_nothing_unsent;
     renewal:
         a_release_races_with_renewals_and_losses
         a_confirmed_release_races_with_losses;
