@@ -40,6 +40,13 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
 /// # Ok::<(), distlock::LockError>(())
 /// ```
 ///
+/// # Tokio runtimes without I/O
+///
+/// In a tokio runtime that was built without `enable_io`, the background thread reads for the tasks.
+/// Tokio has no way to ask for that, so the manager tries, once for each runtime: tokio's panic is
+/// caught, but the panic hook prints it, or ends the process if it does so for every panic. Enable
+/// I/O in such a program.
+///
 /// # Process exit
 ///
 /// A call that has returned leaves no lock behind when the process ends by a return from `main`, by
