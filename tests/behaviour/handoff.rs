@@ -1,8 +1,8 @@
 //! One hot key within a process: the lock is handed off without the server.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Barrier, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -60,10 +60,14 @@ const THREADS: usize = 4;
 fn crowd(server: &RedisServer, locks: &LockManager, visit: Visit, times: usize) -> u64 {
     let entries = Entries::default();
     let before = scripts_run(server);
+    // They take from one number, so that none is left alone with what it has not done yet.
+    let (start, left) = (Barrier::new(THREADS), AtomicUsize::new(THREADS * times));
     thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
-                for _ in 0..times {
+                start.wait();
+                let take = |left: usize| left.checked_sub(1);
+                while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok() {
                     visit(locks, &entries).unwrap();
                 }
             });

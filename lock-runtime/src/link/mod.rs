@@ -189,6 +189,7 @@ impl Link {
         let more_left = self.locked_then_effects(|state, now| {
             state.role.passed(now);
             let more_left = state.receive(now);
+            state.tick(now);
             state.settle(now);
             state.note_woken(now);
             state.flush_as_reader(now);

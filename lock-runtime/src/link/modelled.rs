@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crate::backend::modelled::Accept;
 use crate::backend::server::Server;
+use crate::link::Link;
 use crate::link::handle::LinkHandle;
 use crate::link::threads;
-use crate::link::Link;
 use crate::protocol::timing::Timing;
 
 /// A link whose server is modelled.

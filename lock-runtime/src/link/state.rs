@@ -229,6 +229,13 @@ impl LinkState {
         }
     }
 
+    /// Does what is due. A reader does it with each pass: under load the keeper is late.
+    pub(crate) fn tick(&mut self, now: Timestamp) {
+        if self.router.due().is_some_and(|due| due <= now) {
+            self.router.tick(now);
+        }
+    }
+
     /// When the reader has to send, unless something arrives before.
     pub(crate) fn batch_ends_at(&self, now: Timestamp) -> Option<Timestamp> {
         self.role.batch_ends_at(now)
@@ -346,9 +353,7 @@ impl LinkState {
         if does == Keeper::Reads {
             self.receive(now);
         }
-        if self.due().is_some_and(|due| due <= now) {
-            self.router.tick(now);
-        }
+        self.tick(now);
         self.settle(now);
         self.note_woken(now);
         if does == Keeper::Reads {

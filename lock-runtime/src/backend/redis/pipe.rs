@@ -40,6 +40,8 @@ pub(crate) struct RedisPipe<T> {
     written: usize,
     /// The socket did not take everything.
     blocked: bool,
+    /// A command that every user of locks may run.
+    ahead_of_release: Vec<u8>,
     received: ReceiveBuffer,
     /// What was encoded and is not answered, in order.
     unanswered: VecDeque<Sent<T>>,
@@ -66,7 +68,10 @@ impl<T> RedisPipe<T> {
         ladder: Arc<Ladder>,
         max_lease: Duration,
     ) -> Self {
+        let mut ahead_of_release = redis::cmd("EXISTS");
+        ahead_of_release.arg(space.fence());
         Self {
+            ahead_of_release: ahead_of_release.get_packed_command(),
             transport,
             space,
             ladder,
@@ -162,9 +167,9 @@ impl<T> RedisPipe<T> {
             }
             Command::Release { contended: true, .. } => {
                 // Redis writes to its clients in the order in which they last had nothing to be
-                // sent, the latest first. With this reply due, the notification of the next holder
-                // goes out before the reply to the release.
-                self.unsent.extend_from_slice(b"*1\r\n$4\r\nPING\r\n");
+                // sent, the latest first. With the reply to some other command due, the
+                // notification of the next holder goes out before the reply to the release.
+                self.unsent.extend_from_slice(&self.ahead_of_release);
                 self.unanswered.push_back(Sent::Ignored);
             }
             _ => {}

@@ -116,3 +116,12 @@ fn a_batch_waits_only_briefly_for_many_parties() {
     assert!(!role.batches(START.plus(LONGEST_BURST), 0));
     assert!(LONGEST_BURST < GRACE, "the keeper would ask again and again whether to send");
 }
+
+#[test]
+fn a_task_does_not_take_the_role_from_another_one() {
+    let mut role = role();
+    let first = role.join(PartyKind::Task);
+    let second = role.join(PartyKind::Task);
+    assert_eq!(role.claim(START, first, PartyKind::Task).0, Claim::Reads);
+    assert_eq!(role.claim(START, second, PartyKind::Task).0, Claim::Waits);
+}
