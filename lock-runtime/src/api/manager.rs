@@ -42,7 +42,7 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
 ///
 /// # Tokio runtimes without I/O
 ///
-/// In a tokio runtime that was built without `enable_io`, the background thread reads for the tasks.
+/// In a tokio runtime that was built without `enable_io`, the background thread reads for tasks.
 /// Tokio has no way to ask for that, so the manager tries, once for each runtime: tokio's panic is
 /// caught, but the panic hook prints it, or ends the process if it does so for every panic. Enable
 /// I/O in such a program.
@@ -50,7 +50,7 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
 /// # Process exit
 ///
 /// A call that has returned leaves no lock behind when the process ends by a return from `main`, by
-/// `std::process::exit` on any thread, or by a panic in `main`. A release is written before the call
+/// `std::process::exit` on any thread, or by a panic in `main`. A release is written before a call
 /// that released returns, or left to the caller that reads for all of the process; an exit hook
 /// writes what is left, for up to one second if the connection takes no more. Nothing waits for
 /// replies. A process that is aborted or killed leaves its locks to their ttl. The end of a thread

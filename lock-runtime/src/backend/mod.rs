@@ -3,6 +3,8 @@
 pub(crate) mod memory;
 #[cfg(all(distlock_verification, feature = "__shuttle"))]
 pub(crate) mod modelled;
+#[cfg(all(distlock_verification, feature = "__shuttle"))]
+pub(crate) mod readiness;
 pub(crate) mod redis;
 pub(crate) mod server;
 pub(crate) mod socket;

@@ -24,7 +24,7 @@ use self::signal::SocketPair as Ends;
 #[cfg(windows)]
 use self::signal::UdpPair as Ends;
 #[cfg(all(distlock_verification, feature = "__shuttle"))]
-use crate::backend::modelled::{ModelledSignal as Ends, Readiness};
+use crate::backend::readiness::{ModelledSignal as Ends, Readiness};
 #[cfg(not(all(distlock_verification, feature = "__shuttle")))]
 use crate::types::time;
 use crate::types::time::Timestamp;
@@ -277,7 +277,7 @@ pub(crate) fn wait(
         Stream::Modelled(socket) => socket,
         _ => unreachable!("a model has no other sockets"),
     });
-    let (ready, signalled) = crate::backend::modelled::wait(socket, &signal.ends, until);
+    let (ready, signalled) = crate::backend::readiness::wait(socket, &signal.ends, until);
     if signalled {
         signal.take();
     }

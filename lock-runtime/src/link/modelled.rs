@@ -48,7 +48,7 @@ impl ModelledLink {
         self.0.submit(|router, _| router.after(|| panic!("asked for by a model")));
     }
 
-    /// Does something for callers, after what was asked for before. `ask` runs with the link locked.
+    /// Does something for callers, after what was asked before. `ask` runs with the link locked.
     pub fn after<A: FnOnce() + Send + 'static>(&self, ask: impl FnOnce() -> A) {
         self.0.submit(|router, _| router.after(ask()));
     }

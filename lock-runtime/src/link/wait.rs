@@ -394,7 +394,7 @@ enum TokioStream {
     #[cfg(unix)]
     Unix(tokio::net::UnixStream),
     #[cfg(all(distlock_verification, feature = "__shuttle"))]
-    Modelled(crate::backend::modelled::Watch),
+    Modelled(crate::backend::readiness::Watch),
 }
 
 impl Registration {

@@ -153,7 +153,7 @@ impl Target {
     }
 }
 
-/// Round by round, because both sides of a round saw the machine in the same state. A round in which
+/// Round by round, because both sides of a round saw the machine in one state. A round in which
 /// the reference got nothing done has no ratio.
 fn ratios(ours: &[f64], reference: &[f64]) -> Vec<f64> {
     let ratios = ours.iter().zip(reference).map(|(ours, reference)| ours / reference);

@@ -28,13 +28,13 @@ thread_local! {
 
 /// A server, and the clock that moves while nothing else can run.
 pub(crate) struct Engine {
-    server: Arc<Server>,
+    server: Arc<ModelServer>,
     clock: JoinHandle<()>,
 }
 
 /// A manager of one process.
 #[derive(Clone)]
-pub(crate) struct Process {
+pub(crate) struct LinkedProcess {
     pub(crate) locks: LockManager,
     pub(crate) link: ModelledLink,
 }
@@ -42,7 +42,7 @@ pub(crate) struct Process {
 /// It uses mutexes of the standard library, on which no schedule depends: nothing waits while they
 /// are locked.
 #[derive(Default)]
-struct Server {
+struct ModelServer {
     store: Mutex<MemoryStore>,
     connections: Mutex<Vec<Arc<ModelledConnection>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -59,16 +59,16 @@ impl Engine {
         Self { server: Arc::default(), clock }
     }
 
-    pub(crate) fn process(&self, inbox: &str) -> Process {
+    pub(crate) fn process(&self, inbox: &str) -> LinkedProcess {
         let server = Arc::clone(&self.server);
         let accept = Box::new(move |connection| server.accept(connection));
         let (link, locks) =
             verification::modelled(&Timing::default(), inbox.to_owned(), TTL, MAX_HANDOFFS, accept);
-        Process { locks, link }
+        LinkedProcess { locks, link }
     }
 
     /// Shuts these down and checks that nothing is left.
-    pub(crate) fn end(self, processes: impl IntoIterator<Item = Process>) {
+    pub(crate) fn end(self, processes: impl IntoIterator<Item = LinkedProcess>) {
         let server = Arc::clone(&self.server);
         self.stop(processes);
         let now = server_time(environment::now());
@@ -76,8 +76,8 @@ impl Engine {
     }
 
     /// Shuts these down.
-    pub(crate) fn stop(self, processes: impl IntoIterator<Item = Process>) {
-        for Process { locks, link } in processes {
+    pub(crate) fn stop(self, processes: impl IntoIterator<Item = LinkedProcess>) {
+        for LinkedProcess { locks, link } in processes {
             locks.shutdown_blocking();
             assert!(!link.is_open());
         }
@@ -117,7 +117,7 @@ fn run_clock() {
     }
 }
 
-impl Server {
+impl ModelServer {
     fn accept(self: &Arc<Self>, connection: ModelledConnection) -> Duration {
         let connection = Arc::new(connection);
         lock(&self.connections).push(Arc::clone(&connection));

@@ -9,7 +9,7 @@ use std::time::Duration;
 use distlock_runtime::verification::ModelledLink;
 use shuttle::thread;
 
-use crate::engine::{Engine, Process, poll_as_task, run_task, take_longest_wait};
+use crate::engine::{Engine, LinkedProcess, poll_as_task, run_task, take_longest_wait};
 use crate::environment;
 use crate::explore::explore_with_clock;
 use crate::process::{join_all, yield_randomly};
@@ -48,7 +48,7 @@ pub fn a_reader_that_stalls_delays_nobody() {
     explore_with_clock(|| beside_a_stalled_reader(awaits_without_reactor), 200);
 }
 
-fn beside_a_stalled_reader(caller: Caller) {
+fn beside_a_stalled_reader(caller: LinkedCaller) {
     let engine = Engine::start();
     let (process, others) = (engine.process("inbox"), engine.process("others"));
     let busy = others.locks.mutex("busy").acquire_blocking().expect("it is free");
@@ -87,11 +87,11 @@ pub fn a_pushed_grant_is_read_at_once() {
                 drop(process.locks.mutex("key").acquire_blocking().expect("it is free"));
             }
             take_longest_wait();
-            let run = |(process, caller): (&Process, Caller)| {
+            let run = |(process, caller): (&LinkedProcess, LinkedCaller)| {
                 let process = process.clone();
                 thread::spawn(move || caller(&process, "key"))
             };
-            let callers: [Caller; 2] = [blocks, awaits];
+            let callers: [LinkedCaller; 2] = [blocks, awaits];
             join_all(processes.iter().zip(callers).map(run).collect::<Vec<_>>());
             assert!(take_longest_wait() < PROMPT, "somebody waited for a timer");
             engine.end(processes);
@@ -161,7 +161,7 @@ fn ends_all_waits(panics: fn(&ModelledLink)) {
     let engine = Engine::start();
     let (process, others) = (engine.process("inbox"), engine.process("others"));
     let busy = others.locks.mutex("busy").acquire_blocking().expect("it is free");
-    let waits = |caller: fn(&Process)| {
+    let waits = |caller: fn(&LinkedProcess)| {
         let process = process.clone();
         thread::spawn(move || caller(&process))
     };
@@ -224,9 +224,9 @@ pub fn an_exit_leaves_nothing_unsent() {
 }
 
 /// What a caller does with the key of its number.
-type Caller = fn(&Process, &str);
+type LinkedCaller = fn(&LinkedProcess, &str);
 
-fn at_once(callers: &[Caller]) {
+fn at_once(callers: &[LinkedCaller]) {
     let engine = Engine::start();
     let process = engine.process("inbox");
     // The first call waits for the connection.
@@ -237,15 +237,15 @@ fn at_once(callers: &[Caller]) {
     engine.end([process]);
 }
 
-fn run_all(process: &Process, callers: &[Caller]) {
-    let run = |(number, &caller): (usize, &Caller)| {
+fn run_all(process: &LinkedProcess, callers: &[LinkedCaller]) {
+    let run = |(number, &caller): (usize, &LinkedCaller)| {
         let process = process.clone();
         thread::spawn(move || caller(&process, &format!("key:{number}")))
     };
     join_all(callers.iter().enumerate().map(run).collect::<Vec<_>>());
 }
 
-fn blocks(process: &Process, key: &str) {
+fn blocks(process: &LinkedProcess, key: &str) {
     for _ in 0..2 {
         let guard = process.locks.mutex(key).acquire_blocking().expect("it is free");
         yield_randomly();
@@ -253,7 +253,7 @@ fn blocks(process: &Process, key: &str) {
     }
 }
 
-fn awaits(process: &Process, key: &str) {
+fn awaits(process: &LinkedProcess, key: &str) {
     run_task(&process.link, async {
         for _ in 0..2 {
             let guard = process.locks.mutex(key).acquire().await.expect("it is free");
@@ -264,7 +264,7 @@ fn awaits(process: &Process, key: &str) {
 }
 
 /// Polls a call as a task does, and drops it.
-fn gives_up(process: &Process, key: &str) {
+fn gives_up(process: &LinkedProcess, key: &str) {
     environment::set_reactor();
     for _ in 0..2 {
         let request = process.locks.mutex(key);
@@ -275,7 +275,7 @@ fn gives_up(process: &Process, key: &str) {
     }
 }
 
-fn awaits_without_reactor(process: &Process, key: &str) {
+fn awaits_without_reactor(process: &LinkedProcess, key: &str) {
     let guard = crate::explore::block_on(process.locks.mutex(key).acquire());
     drop(guard.expect("it is free"));
 }
