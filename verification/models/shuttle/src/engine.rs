@@ -162,7 +162,7 @@ impl ModelServer {
         for (inbox, notification) in notifications {
             for connection in &connections {
                 if connection.inbox == inbox || inbox == verification::EVERYONE {
-                    connection.notify(notification.clone());
+                    connection.notify(notification);
                 }
             }
         }

@@ -68,16 +68,15 @@ fn outlasts(family: &Family) {
 
 /// Runs code in a nested section, as a call does.
 fn nested(family: &Family, body: impl FnOnce()) {
-    inside(family, || match FramelessSection::try_enter(MANAGER, "key") {
-        Some(_section) => {
+    inside(family, || {
+        if let Some(_section) = FramelessSection::try_enter(MANAGER, "key") {
             alone(family, || ());
             environment::run_as(FOREIGN_TASK, || {
                 let foreign = FramelessSection::try_enter(MANAGER, "key");
                 assert!(foreign.is_none(), "a task that the section did not call enters it");
             });
             alone(family, body);
-        }
-        None => {
+        } else {
             let here = current().expect("the section around it");
             let mut section = enter(&here).expect("the section around it has the hold");
             section.run(|| alone(family, body));
