@@ -252,7 +252,7 @@ fn take_turns(url: &str) {
     let counted = Counted::begin(url);
     (0..TURNS).for_each(|_| turn());
     counted.end();
-    // The other one needs somebody to take turns with.
+    // The other one needs a process to take turns with.
     both(&mut redis, "end", turn);
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use distlock::LockManager;
+use distlock::{LockManager, LockRequest};
 use futures::FutureExt;
 
 use crate::support::server;
@@ -40,38 +40,30 @@ fn while_stalled(locks: &LockManager, mut call: impl FnMut()) -> Vec<Duration> {
     times
 }
 
-#[test]
-fn costs_nobody_a_hold_and_delays_no_other_caller() {
+/// Nine calls of ten take less than `limit` beside a stalled reader, and the hold stays valid.
+fn check(limit: Duration, acquire: impl Fn(&LockRequest)) {
     let server = server();
     let others = LockManager::connect(&server.url()).unwrap();
     let _busy = others.mutex("busy").acquire_blocking().unwrap();
     let locks = LockManager::builder().url(server.url()).ttl(TTL).build().unwrap();
     let held = locks.mutex("held").acquire_blocking().unwrap();
     let request = locks.mutex("free");
-    let times = while_stalled(&locks, || drop(request.acquire_blocking().unwrap()));
+    let times = while_stalled(&locks, || acquire(&request));
     let slow = times.len() * 9 / 10;
     println!("{} calls, the slowest took {:?}", times.len(), times.last());
-    assert!(times[slow] < Duration::from_millis(10), "{times:?}");
+    assert!(times[slow] < limit, "{times:?}");
     held.hold().check().unwrap();
     held.release_blocking().unwrap();
 }
 
 #[test]
+fn costs_nobody_a_hold_and_delays_no_other_caller() {
+    check(Duration::from_millis(10), |request| drop(request.acquire_blocking().unwrap()));
+}
+
+#[test]
 fn does_not_delay_tasks_that_cannot_read() {
-    let server = server();
-    let others = LockManager::connect(&server.url()).unwrap();
-    let _busy = others.mutex("busy").acquire_blocking().unwrap();
-    let locks = LockManager::builder().url(server.url()).ttl(TTL).build().unwrap();
-    let held = locks.mutex("held").acquire_blocking().unwrap();
-    let request = locks.mutex("free");
-    let times = while_stalled(&locks, || {
-        drop(smol::block_on(request.acquire()).unwrap());
-    });
-    let slow = times.len() * 9 / 10;
-    println!("{} calls, the slowest took {:?}", times.len(), times.last());
-    assert!(times[slow] < Duration::from_millis(15), "{times:?}");
-    held.hold().check().unwrap();
-    held.release_blocking().unwrap();
+    check(Duration::from_millis(15), |request| drop(smol::block_on(request.acquire()).unwrap()));
 }
 
 /// What others ask meanwhile does not hide that nobody reads.

@@ -1,4 +1,4 @@
-//! Tokio runtimes that cannot wait for sockets, and managers that end while somebody waits.
+//! Tokio runtimes that cannot wait for sockets, and managers that end while a call waits.
 
 use std::net::TcpListener;
 use std::sync::mpsc;

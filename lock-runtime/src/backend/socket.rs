@@ -128,7 +128,7 @@ impl Signal {
         let _ = self.ends.put();
     }
 
-    /// Notifies for good: whoever waits is to give up.
+    /// Notifies for good: all that wait are to give up.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
         self.notify();

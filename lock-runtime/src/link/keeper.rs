@@ -26,7 +26,7 @@ pub(crate) enum KeeperWait {
 
 /// What the link knows of its keeper.
 pub(crate) struct KeeperState {
-    /// Somebody needs it now.
+    /// A party or the connection needs it now.
     pub(crate) wanted: bool,
     /// When it wakes up by itself; zero while it is awake.
     wakes_at: Timestamp,

@@ -60,7 +60,7 @@ enum Reader {
 pub(crate) enum Claim {
     /// It is the reader.
     Reads,
-    /// Somebody else reads.
+    /// Another party or the keeper reads.
     Waits,
     /// As above, and the keeper has to be told to read.
     KeeperReads,
@@ -232,7 +232,7 @@ impl<W> Role<W> {
         self.keeper_wanted = true;
     }
 
-    /// Somebody waits who cannot read. Returns whether the keeper has to be told to read.
+    /// A party waits that cannot read. Returns whether the keeper has to be told to read.
     pub(crate) fn ask_keeper(&mut self) -> bool {
         let vacant = self.reader == Reader::Vacant;
         self.keeper_wanted |= vacant;

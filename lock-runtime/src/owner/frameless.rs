@@ -1,4 +1,4 @@
-//! Nested sections of the innermost hold, which have no frame until somebody looks.
+//! Nested sections of the innermost hold, which have no frame until code looks.
 //!
 //! Most nested calls of a key end before anybody asks for the chain of owners. Their sections are
 //! only a number in the context of their thread: how many run inside the innermost frame, one
@@ -11,8 +11,8 @@
 //! - They belong to the task that entered the innermost frame. Code of another task on top of the
 //!   same stack finds its task id there, and does not enter.
 //!
-//! Whoever takes the innermost frame out of the context, to look at it or to put another one in its
-//! place, gets it from `ThreadContext::take`, which first makes the missing frames and sets the
+//! Code that takes the innermost frame out of the context, to look at it or to put another one in
+//! its place, gets it from `ThreadContext::take`, which first makes the missing frames and sets the
 //! number to zero. That is the case for `current()`, a nested call of another key, a call that
 //! waits, and a future or guard that is entered. The chain is then as if each section had had its
 //! frame from the beginning: each has locked the mutex of the one around it. So nobody sees the

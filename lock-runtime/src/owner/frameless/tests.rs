@@ -1,4 +1,4 @@
-//! Nested calls of one key, whose sections have no frame until somebody looks.
+//! Nested calls of one key, whose sections have no frame until code looks.
 
 use std::future::{pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -104,7 +104,7 @@ fn taken(seen: &Mutex<Vec<usize>>) -> Vec<usize> {
 }
 
 #[test]
-fn whoever_looks_sees_a_frame_for_each_section() {
+fn a_look_sees_a_frame_for_each_section() {
     let locks = manager();
     nested(&locks, || {
         let outermost = frame();

@@ -111,7 +111,7 @@ pub(crate) fn take_longest_wait() -> Duration {
 fn run_clock() {
     while !STOPPED.get() {
         // Only if it is the only thread that can run: a wait that nobody will end.
-        let passed = environment::pass_to_next_alarm().expect("somebody waits for ever");
+        let passed = environment::pass_to_next_alarm().expect("a thread waits forever");
         LONGEST.set(LONGEST.get().max(passed));
         thread::yield_now();
     }

@@ -93,7 +93,7 @@ pub fn a_pushed_grant_is_read_at_once() {
             };
             let callers: [LinkedCaller; 2] = [blocks, awaits];
             join_all(processes.iter().zip(callers).map(run).collect::<Vec<_>>());
-            assert!(take_longest_wait() < PROMPT, "somebody waited for a timer");
+            assert!(take_longest_wait() < PROMPT, "a call waited for a timer");
             engine.end(processes);
         },
         300,
@@ -233,7 +233,7 @@ fn at_once(callers: &[LinkedCaller]) {
     drop(process.locks.mutex("first").acquire_blocking().expect("it is free"));
     take_longest_wait();
     run_all(&process, callers);
-    assert!(take_longest_wait() < PROMPT, "somebody waited for a timer");
+    assert!(take_longest_wait() < PROMPT, "a call waited for a timer");
     engine.end([process]);
 }
 
