@@ -180,9 +180,11 @@ impl Deadlock {
 
 fn connection_advice(reason: &str) -> &'static str {
     const ADVICE: &[(&str, &str)] = &[
-        ("ReadOnly MasterDown", PRIMARY),
-        ("BusyLoading", "try again when the server has loaded its data"),
-        ("\"BUSY\"", "stop the script that blocks the server, with SCRIPT KILL"),
+        ("READONLY MASTERDOWN UNBLOCKED", PRIMARY),
+        ("LOADING", "try again when the server has loaded its data"),
+        ("BUSY", "stop the script that blocks the server, with SCRIPT KILL"),
+        ("NOSCRIPT", "let the server keep scripts, and do not call SCRIPT FLUSH"),
+        ("CLUSTERDOWN TRYAGAIN", CLUSTER),
     ];
     advice(ADVICE, reason).unwrap_or("check that the Redis server runs and can be reached")
 }
@@ -194,8 +196,9 @@ fn server_advice(reason: &str) -> &'static str {
         "fix the server's persistence or replication, without which it accepts no writes";
     const ADVICE: &[(&str, &str)] = &[
         ("OOM", "free memory on the server or raise its maxmemory"),
-        ("READONLY ReadOnly", PRIMARY),
-        ("NOPERM NoPerm", RIGHTS),
+        ("MOVED ASK CROSSSLOT", CLUSTER),
+        ("READONLY", PRIMARY),
+        ("NOPERM", RIGHTS),
         ("WRONGPASS AUTH Auth", "check user and password in the URL"),
         ("MISCONF NOREPLICAS", HEALTH),
     ];
@@ -203,6 +206,9 @@ fn server_advice(reason: &str) -> &'static str {
 }
 
 const PRIMARY: &str = "connect to the primary, not to a replica";
+
+const CLUSTER: &str =
+    "connect to one primary with cluster-enabled no; a Redis Cluster is not supported yet";
 
 /// The advice for the first of these error codes, separated by spaces, that the text contains.
 fn advice(table: &[(&str, &'static str)], text: &str) -> Option<&'static str> {

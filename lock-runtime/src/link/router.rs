@@ -561,19 +561,6 @@ fn inspected(reply: Result<Reply, CommandError>) -> InspectAnswer {
     match reply {
         Ok(Reply::Inspection(inspection)) => Ok(inspection),
         Ok(_) => Err(Failure::Refused("mixed up replies".to_owned())),
-        Err(
-            CommandError::Refused(why)
-            | CommandError::Unhealthy(why)
-            | CommandError::InvalidReply(why),
-        ) => Err(Failure::Refused(why)),
-        Err(CommandError::TryAgain(why) | CommandError::NotPrimary(why)) => {
-            Err(Failure::Unavailable(why))
-        }
-        Err(CommandError::ScriptMissing | CommandError::NotBatchable) => {
-            Err(Failure::Unavailable("the server lost its scripts".to_owned()))
-        }
-        Err(CommandError::ConnectionLost) => {
-            Err(Failure::Unavailable("the connection broke".to_owned()))
-        }
+        Err(error) => Err(error.failure()),
     }
 }

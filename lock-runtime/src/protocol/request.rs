@@ -143,6 +143,20 @@ impl CommandError {
         }
     }
 
+    /// Why a request ends if this is the last that the server said.
+    pub(crate) fn failure(&self) -> Failure {
+        match self {
+            Self::Refused(why) | Self::Unhealthy(why) | Self::InvalidReply(why) => {
+                Failure::Refused(why.clone())
+            }
+            Self::TryAgain(why) | Self::NotPrimary(why) => Failure::Unavailable(why.clone()),
+            Self::ScriptMissing | Self::NotBatchable => {
+                Failure::Unavailable("NOSCRIPT: the server lost its scripts".to_owned())
+            }
+            Self::ConnectionLost => Failure::Unavailable("the connection broke".to_owned()),
+        }
+    }
+
     /// Why the server refuses a command, and will until something is changed.
     pub(crate) fn refusal(&self) -> Option<&str> {
         match self {

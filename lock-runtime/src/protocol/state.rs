@@ -12,7 +12,8 @@ use crate::protocol::request::{
     CommandError, Failure, Loss, Output, ReleaseOutcome, RequestParams,
 };
 use crate::protocol::timing::{
-    CONFIRM_DELAY, MIN_CLAIM_LEFT, Timing, TtlWrite, claim_ttl, earliest, warn_again_at, warn_at,
+    CONFIRM_DELAY, MIN_CLAIM_LEFT, RETRY, Timing, TtlWrite, claim_ttl, earliest, warn_again_at,
+    warn_at,
 };
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::OwnerInfo;
@@ -509,28 +510,32 @@ impl RequestState {
         }
         let Phase::Waiting(waiting) = &mut self.phase else { return };
         match error {
-            CommandError::ScriptMissing | CommandError::NotBatchable => {
-                waiting.likely_free &= *error != CommandError::NotBatchable;
-                self.back_off(error.retry_at(cx.now));
+            CommandError::NotBatchable => {
+                waiting.likely_free = false;
+                self.back_off(cx.now);
             }
-            CommandError::TryAgain(why)
-            | CommandError::Unhealthy(why)
-            | CommandError::NotPrimary(why) => {
-                let unhealthy = matches!(error, CommandError::Unhealthy(_));
-                let kind = if unhealthy { Failure::Refused } else { Failure::Unavailable };
-                let failure = kind(why.clone());
+            // Once is usual: the scripts are loaded, and the call is sent again behind them.
+            CommandError::ScriptMissing if waiting.refusal.is_none() => {
+                waiting.refusal = Some((cx.now, error.failure()));
+                self.back_off(cx.now);
+            }
+            CommandError::ScriptMissing
+            | CommandError::TryAgain(_)
+            | CommandError::Unhealthy(_)
+            | CommandError::NotPrimary(_) => {
+                let failure = error.failure();
                 let since = waiting.refusal.as_ref().map_or(cx.now, |&(since, _)| since);
                 waiting.refusal = Some((since, failure.clone()));
                 if !waiting.queue || cx.is_past(since.plus(cx.timing.outage_timeout)) {
                     return self.fail(cx, failure);
                 }
-                self.back_off(error.retry_at(cx.now));
+                self.back_off(cx.now.plus(RETRY));
             }
-            CommandError::Refused(why) => {
+            CommandError::Refused(_) => {
                 self.nothing_was_done();
-                self.fail(cx, Failure::Refused(why.clone()));
+                self.fail(cx, error.failure());
             }
-            CommandError::InvalidReply(why) => self.fail(cx, Failure::Refused(why.clone())),
+            CommandError::InvalidReply(_) => self.fail(cx, error.failure()),
             CommandError::ConnectionLost => match &mut waiting.progress {
                 Progress::Queued(queued) => queued.call_in_flight = false,
                 progress => *progress = Progress::Pending,

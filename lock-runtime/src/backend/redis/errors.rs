@@ -29,20 +29,26 @@ impl From<RedisError> for OpenError {
     }
 }
 
-/// What an error code means: for the command, and for an attempt to connect.
+/// What an error code means: for the command, and for an attempt to connect. Every error reply of a
+/// server is judged here.
 fn meaning(code: &str) -> (fn(String) -> CommandError, ConnectErrorKind) {
     match code {
+        // Not done: ask again.
         "NOSCRIPT" => (|_| CommandError::ScriptMissing, ConnectErrorKind::Unreachable),
+        // Not done: ask again later.
         "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" => {
             (CommandError::TryAgain, ConnectErrorKind::Unreachable)
         }
-        // Until the server is repaired or recovers, which may be soon: a replica that restarts, a
-        // disk that gets space.
+        // Not done, until the server is repaired or recovers, which may be soon: a replica that
+        // restarts, a disk that gets space.
         "OOM" | "MISCONF" | "NOREPLICAS" => (CommandError::Unhealthy, ConnectErrorKind::Unsuitable),
-        // Not a primary, or not at present: the address may lead to another server by now. One that
-        // loads its data although it was connected to before has become a replica.
-        "READONLY" => (CommandError::NotPrimary, ConnectErrorKind::Unsuitable),
+        // Not done. The server is not the primary, or not at present: the address may lead to
+        // another one by now. One that loads its data although it was connected to before has
+        // become a replica. One that unblocks a WAIT with an error has too.
+        "READONLY" | "UNBLOCKED" => (CommandError::NotPrimary, ConnectErrorKind::Unsuitable),
         "MASTERDOWN" | "LOADING" => (CommandError::NotPrimary, ConnectErrorKind::Unreachable),
+        // Refused, also later. MOVED and ASK are among them: they name another node of a cluster,
+        // which a connection to one server does not follow.
         _ => (CommandError::Refused, ConnectErrorKind::Permanent),
     }
 }
@@ -61,13 +67,23 @@ fn code(error: &RedisError) -> &str {
     in_script.and_then(|(_, words)| words.split_whitespace().next()).unwrap_or(code)
 }
 
+/// The words of the server, as it sent them; of another error its text.
+fn words_of(error: &RedisError) -> String {
+    match (error.kind(), error.code()) {
+        (ErrorKind::Server(_) | ErrorKind::Extension, Some(code)) => {
+            format!("{code} {}", error.detail().unwrap_or_default()).trim_end().to_owned()
+        }
+        _ => error.to_string(),
+    }
+}
+
 /// The error of a command.
 pub(crate) fn call_error(error: &RedisError) -> CommandError {
     if matches!(error.kind(), ErrorKind::Io | ErrorKind::Parse) {
         return CommandError::ConnectionLost;
     }
     let (outcome, _) = meaning(code(error));
-    outcome(error.to_string())
+    outcome(words_of(error))
 }
 
 /// The error of an attempt to connect. If the server's text does not say what to do, a hint follows
@@ -113,7 +129,7 @@ const WITHOUT_RESP3: &str = "it does not speak RESP3 (HELLO); locks need Redis 6
     no proxy such as twemproxy or Envoy before it";
 
 fn explain(address: &ConnectionAddr, error: &RedisError) -> (ConnectErrorKind, String) {
-    let text = error.to_string();
+    let text = words_of(error);
     let own = |sentence: &str| format!("{sentence} ({})", text.replace(';', ","));
     match error.kind() {
         ErrorKind::RESP3NotSupported => (ConnectErrorKind::Permanent, WITHOUT_RESP3.to_owned()),

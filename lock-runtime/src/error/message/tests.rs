@@ -5,7 +5,10 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 use std::{env, fs};
 
+use redis::RedisError;
+
 use crate::api::manager::LockManager;
+use crate::backend::redis::errors::call_error;
 use crate::error::{ClosedReason, DeadlockKind, LockError};
 use crate::protocol::request::{Failure, Loss};
 use crate::types::fence::Fence;
@@ -42,7 +45,7 @@ fn an_error_is_one_line_that_names_the_key_and_a_next_step() {
 
 fn cases() -> impl Iterator<Item = (&'static str, LockError)> {
     let of_others = busy().into_iter().chain(deadlocks()).chain(lost());
-    of_others.chain(of_the_server()).chain(refused()).chain(config())
+    of_others.chain(of_the_server()).chain(replies()).chain(config())
 }
 
 fn failed(failure: Failure) -> LockError {
@@ -146,11 +149,6 @@ fn of_the_server() -> Vec<(&'static str, LockError)> {
     vec![
         ("unavailable", unavailable("127.0.0.1:6379: Connection refused (os error 111)")),
         ("unavailable, broken", unavailable("the connection broke")),
-        (
-            "unavailable, loading",
-            unavailable("BusyLoading: Redis is loading the dataset in memory"),
-        ),
-        ("unavailable, script", unavailable("\"BUSY\": Redis is busy running a script.")),
         ("no reply", failed(Failure::NoReply)),
         ("closed", LockError::closed("account:7", ClosedReason::ShutDown)),
         ("closed, died", LockError::closed("account:7", ClosedReason::Panicked)),
@@ -158,18 +156,36 @@ fn of_the_server() -> Vec<(&'static str, LockError)> {
     ]
 }
 
-fn refused() -> Vec<(&'static str, LockError)> {
-    let refused = |reason: &str| failed(Failure::Refused(reason.to_owned()));
-    vec![
-        ("refused, OOM", refused("\"OOM\": command not allowed when used memory > 'maxmemory'.")),
-        ("refused, READONLY", refused("ReadOnly: You can't write against a read only replica.")),
-        ("refused, NOPERM", refused("NoPerm: this user has no permissions to run 'evalsha'")),
-        ("refused, WRONGPASS", refused("\"WRONGPASS\": invalid username-password pair")),
-        ("refused, NOAUTH", refused("\"NOAUTH\": Authentication required.")),
-        ("refused, MISCONF", refused("\"MISCONF\": errors writing to the AOF file")),
-        ("refused, NOREPLICAS", refused("\"NOREPLICAS\": not enough good replicas to write.")),
-        ("refused, another code", refused("\"ERR\": two\nlines.\n")),
-    ]
+/// Replies of a server to a command, by what they end a wait with.
+fn replies() -> Vec<(&'static str, LockError)> {
+    let lines = [
+        "NOSCRIPT No matching script. Please use EVAL.",
+        "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
+        "TRYAGAIN Multiple keys request during rehashing of slot",
+        "CLUSTERDOWN The cluster is down",
+        "LOADING Redis is loading the dataset in memory",
+        "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+        "READONLY You can't write against a read only replica.",
+        "UNBLOCKED force unblock from blocking operation, instance state changed",
+        "NOREPLICAS Not enough good replicas to write.",
+        "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist",
+        "OOM command not allowed when used memory > 'maxmemory'.",
+        "MOVED 3999 127.0.0.1:6381",
+        "ASK 3999 127.0.0.1:6381",
+        "CROSSSLOT Keys in request don't hash to the same slot",
+        "NOPERM this user has no permissions to run the 'evalsha' command",
+        "WRONGPASS invalid username-password pair or user is disabled.",
+        "NOAUTH Authentication required.",
+        "ERR two lines.",
+    ];
+    let code = |line: &'static str| line.split(' ').next().unwrap_or(line);
+    let error = |line| failed(call_error(&server_error(line)).failure());
+    lines.map(|line| (code(line), error(line))).into()
+}
+
+fn server_error(line: &str) -> RedisError {
+    let value = redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).expect("a reply");
+    value.extract_error().expect_err("an error")
 }
 
 fn config() -> Vec<(&'static str, LockError)> {

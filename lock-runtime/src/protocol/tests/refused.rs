@@ -172,3 +172,25 @@ fn a_longer_ttl_is_written_once_to_a_hold_without_renewals() {
     protocol.tick(until);
     assert_eq!(drain(&mut protocol), [Output::Lost(RequestId::from_bits(1), Loss::Expired)]);
 }
+
+#[test]
+fn a_server_that_never_has_the_script_is_named_when_the_outage_timeout_is_over() {
+    let mut protocol = connected();
+    protocol.acquire(at(1.0), request(1));
+    let (mut now, mut asked) = (at(1.0), 0);
+    let failure = loop {
+        match drain(&mut protocol)[..] {
+            [Output::Send(id, Command::Acquire(_))] => {
+                asked += 1;
+                protocol.reply(now, id, Err(CommandError::ScriptMissing));
+            }
+            [Output::Failed(_, ref failure), ..] => break failure.clone(),
+            ref others => assert!(others.is_empty(), "{others:?}"),
+        }
+        now = protocol.next_tick().expect("it is asked again");
+        protocol.tick(now);
+    };
+    assert!(matches!(&failure, Failure::Unavailable(why) if why.contains("NOSCRIPT")));
+    // The second time at once, then every 50 ms for 5 s.
+    assert!((90..=110).contains(&asked), "{asked}");
+}

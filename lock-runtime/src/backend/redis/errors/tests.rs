@@ -21,7 +21,7 @@ fn each_code_of_a_server_has_one_meaning_for_a_call_and_one_for_an_attempt_to_co
     use CommandError as Outcome;
     use ConnectErrorKind::{Permanent, Unreachable, Unsuitable};
     type Made = fn(String) -> CommandError;
-    let rows: [(&str, Made, ConnectErrorKind); 20] = [
+    let rows: [(&str, Made, ConnectErrorKind); 21] = [
         ("NOSCRIPT No matching script.", |_| Outcome::ScriptMissing, Unreachable),
         ("BUSY Redis is busy running a script.", Outcome::TryAgain, Unreachable),
         ("TRYAGAIN Multiple keys request during rehashing", Outcome::TryAgain, Unreachable),
@@ -30,6 +30,7 @@ fn each_code_of_a_server_has_one_meaning_for_a_call_and_one_for_an_attempt_to_co
         ("MISCONF Redis is configured to save RDB snapshots", Outcome::Unhealthy, Unsuitable),
         ("NOREPLICAS Not enough good replicas to write.", Outcome::Unhealthy, Unsuitable),
         ("READONLY You can't write against a read only replica.", Outcome::NotPrimary, Unsuitable),
+        ("UNBLOCKED force unblock from blocking", Outcome::NotPrimary, Unsuitable),
         ("MASTERDOWN Link with MASTER is down", Outcome::NotPrimary, Unreachable),
         ("LOADING Redis is loading the dataset in memory", Outcome::NotPrimary, Unreachable),
         ("NOPERM this user has no permissions", Outcome::Refused, Permanent),
@@ -45,7 +46,7 @@ fn each_code_of_a_server_has_one_meaning_for_a_call_and_one_for_an_attempt_to_co
     ];
     for (line, call, kind) in rows {
         let error = said(line);
-        assert_eq!(call_error(&error), call(error.to_string()), "{line}");
+        assert_eq!(call_error(&error), call(line.to_owned()), "{line}");
         let connect = connect_error(&at("redis://host/"), OpenError::Server(error), false);
         assert_eq!(connect.kind, kind, "{line}: {}", connect.text);
     }
@@ -62,7 +63,7 @@ fn the_code_of_a_command_in_a_script_is_found_behind_its_place_on_servers_before
     for line in lines {
         let error = said(line);
         assert_eq!(code(&error), "READONLY", "{line}");
-        assert_eq!(call_error(&error), CommandError::NotPrimary(error.to_string()), "{line}");
+        assert_eq!(call_error(&error), CommandError::NotPrimary(line.to_owned()), "{line}");
     }
     let line = "ERR Error running script (call to f_521e): @user_script:30: @user_script: 30: \
         Wrong number";
