@@ -1,5 +1,9 @@
 //! The statistics of a server (`INFO`).
 
+use std::time::Duration;
+
+use redis::FromRedisValue;
+
 use crate::RedisServer;
 
 impl RedisServer {
@@ -29,6 +33,23 @@ impl RedisServer {
         count.expect("INFO tells the number of clients") - 1
     }
 
+    /// Whether INFO says this of the replication, for example `role:master`. `false` without a
+    /// reply: a Sentinel that changes the role of a server closes its connections.
+    #[must_use]
+    pub fn replication_says(&self, line: &str) -> bool {
+        let info: Option<String> = self.ask(&["INFO", "replication"]);
+        info.is_some_and(|info| info.lines().any(|said| said.trim() == line))
+    }
+
+    /// The answer to a command; `None` if the server refuses it, or does not run or answer.
+    pub(crate) fn ask<T: FromRedisValue>(&self, words: &[&str]) -> Option<T> {
+        let client = redis::Client::open(self.url()).ok()?;
+        let limit = Duration::from_millis(500);
+        let mut connection = client.get_connection_with_timeout(limit).ok()?;
+        connection.set_read_timeout(Some(limit)).ok()?;
+        redis::cmd(words[0]).arg(&words[1..]).query(&mut connection).ok()
+    }
+
     fn info(&self, section: &str) -> String {
         let mut info = redis::cmd("INFO");
         info.arg(section).query(&mut self.connection()).expect("the server answers")
@@ -46,8 +67,6 @@ fn calls(line: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::eventually;
 

@@ -89,6 +89,7 @@ pub(crate) fn url(port: u16) -> String {
 pub struct Builder {
     settings: Vec<(String, String)>,
     append_only: bool,
+    sentinel: bool,
     #[cfg(target_os = "linux")]
     clock: bool,
 }
@@ -114,6 +115,13 @@ impl Builder {
     #[must_use]
     pub fn with_clock(mut self) -> Self {
         self.clock = true;
+        self
+    }
+
+    /// Runs it as a Sentinel, which watches nothing at first and writes what it learns to a file in
+    /// its directory.
+    pub(crate) fn sentinel(mut self) -> Self {
+        self.sentinel = true;
         self
     }
 
@@ -153,6 +161,14 @@ impl Builder {
         #[cfg(target_os = "linux")]
         if self.clock {
             ServerClock::attach(&mut command, dir);
+        }
+        if self.sentinel {
+            let file = dir.join("sentinel.conf");
+            if !file.exists() {
+                fs::write(&file, format!("bind 127.0.0.1\nport {port}\ndir {}\n", dir.display()))?;
+            }
+            command.arg(file).arg("--sentinel");
+            return Ok(command);
         }
         command.args(["--bind", "127.0.0.1", "--port", &port.to_string()]);
         command.args(["--daemonize", "no", "--save", ""]).arg("--dir").arg(dir);

@@ -31,6 +31,9 @@
 //! # }
 //! ```
 //!
+//! [`Sentinels`] is a primary with replicas and Sentinels that promote them, and [`Replicated`] a
+//! primary with replicas behind one address.
+//!
 //! On Linux, a server can have its own wall clock (`Builder::with_clock`, `RedisServer::clock`),
 //! and `Resources` counts threads and file descriptors of a process.
 
@@ -41,8 +44,10 @@ mod info;
 mod launch;
 mod process;
 mod proxy;
+mod replicated;
 #[cfg(target_os = "linux")]
 mod resources;
+mod sentinels;
 mod server;
 
 #[cfg(target_os = "linux")]
@@ -50,6 +55,8 @@ pub use clock::ServerClock;
 pub use eventually::{eventually, eventually_async};
 pub use launch::{Builder, ReservedPort};
 pub use proxy::{Cut, Direction, FaultProxy};
+pub use replicated::Replicated;
 #[cfg(target_os = "linux")]
 pub use resources::Resources;
+pub use sentinels::Sentinels;
 pub use server::RedisServer;

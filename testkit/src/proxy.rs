@@ -7,6 +7,8 @@ mod faults;
 mod frame;
 mod gate;
 mod partial;
+#[cfg(target_os = "linux")]
+mod process;
 mod tally;
 
 use std::io;
@@ -51,16 +53,24 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Open {
     black_hole: bool,
+    /// The processes whose connections lead into a black hole.
+    isolated: Vec<u32>,
     connections: Vec<(Arc<Connection>, JoinHandle<()>)>,
 }
 
 impl FaultProxy {
     /// A proxy without faults.
     pub fn start(server: &RedisServer) -> io::Result<Self> {
+        Self::before(server.port())
+    }
+
+    /// A proxy before this port, or before no server yet if it is zero.
+    pub(crate) fn before(port: u16) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let server = port;
         let port = listener.local_addr()?.port();
         let shared = Arc::new(Shared {
-            server: AtomicU16::new(server.port()),
+            server: AtomicU16::new(server),
             faults: Arc::default(),
             tally: Arc::default(),
             open: Mutex::default(),
@@ -109,6 +119,17 @@ impl FaultProxy {
         open.each(|connection| connection.set_hole(on));
     }
 
+    /// [`black_hole`](Self::black_hole) for the connections of these processes, and of no others.
+    #[cfg(target_os = "linux")]
+    pub fn isolate(&self, processes: &[u32]) {
+        let mut open = self.shared.open();
+        open.isolated = processes.to_vec();
+        let hole = open.black_hole;
+        open.each(|connection| {
+            connection.set_hole(hole || process::is_client(connection.client(), processes));
+        });
+    }
+
     /// Closes connections, at once or at their next request or reply. See [`Cut`]. At once, a
     /// frozen connection is closed for its client only: what is held of its requests still arrives
     /// on thaw.
@@ -135,6 +156,7 @@ impl FaultProxy {
         self.delay(Direction::ToClient, Duration::ZERO);
         self.drop_pushes(false);
         self.shared.open().each(Connection::disarm);
+        self.shared.open().isolated.clear();
         self.black_hole(false);
         self.freeze(false);
     }
@@ -193,7 +215,7 @@ impl Shared {
         let mut open = self.open();
         open.forget_the_ended();
         client.set_nodelay(true)?;
-        let server = if open.black_hole { None } else { Some(self.connect()?) };
+        let server = if open.swallows(&client) { None } else { Some(self.connect()?) };
         let (faults, tally) = (Arc::clone(&self.faults), Arc::clone(&self.tally));
         let connection = Arc::new(Connection::new(client, server, faults, tally));
         let serving = Arc::clone(&connection);
@@ -215,6 +237,14 @@ impl Shared {
 }
 
 impl Open {
+    fn swallows(&self, client: &TcpStream) -> bool {
+        #[cfg(target_os = "linux")]
+        if process::is_client(client, &self.isolated) {
+            return true;
+        }
+        self.black_hole
+    }
+
     fn forget_the_ended(&mut self) {
         self.connections.retain(|(_, thread)| !thread.is_finished());
     }

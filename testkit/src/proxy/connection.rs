@@ -114,6 +114,11 @@ impl Connection {
         }
     }
 
+    #[cfg(target_os = "linux")]
+    pub(crate) const fn client(&self) -> &TcpStream {
+        &self.client
+    }
+
     pub(crate) fn is_open(&self) -> bool {
         !self.client_gone.load(Ordering::SeqCst)
     }
