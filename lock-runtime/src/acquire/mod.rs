@@ -28,12 +28,13 @@ use crate::link::handle::DeadlockWatch;
 use crate::link::wait::{Driver, block_on};
 use crate::local::grant_channel::NotGranted;
 use crate::local::key_queue::WaitForTurn;
+use crate::local::lease::LeaseRef;
 use crate::local::queue::AcquireParams;
 use crate::owner::context::{current, find_on_stack, with_current};
 use crate::owner::frame::Frame;
 use crate::owner::frameless::FramelessSection;
 use crate::owner::section::Section;
-use crate::protocol::request::{Loss, ReleaseOutcome};
+use crate::protocol::request::{Failure, Loss, ReleaseOutcome};
 use crate::types::owner_info::CallSite;
 use crate::types::time::{self, Timestamp};
 use crate::user_code;
@@ -265,20 +266,13 @@ impl Future for WaitForGrant {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<AcquireResult> {
         let Self { core, turn, since, call_site, here, driver, watch } = self.get_mut();
         let (since, call_site) = (*since, *call_site);
-        let polled = driver.poll(core.link().link(), context, |context| {
-            loop {
-                match ready!(Pin::new(&mut *turn).poll(context)) {
-                    Some(Err(why)) => match *why {
-                        NotGranted::Failed(failure) => return Poll::Ready(Some(Err(failure))),
-                        NotGranted::Unclaimed(params) => {
-                            *turn = core.queues().join(turn.key(), params);
-                        }
-                    },
-                    Some(Ok(share)) => return Poll::Ready(Some(Ok(share))),
-                    None => return Poll::Ready(None),
-                }
-            }
-        });
+        let link = core.link().link();
+        let mut polled = poll_turn(core, turn, context).map(Some);
+        if polled.is_pending() && link.is_forked() {
+            polled = Poll::Ready(None);
+        } else if polled.is_pending() && turn.is_asked() {
+            polled = driver.poll(link, context, |context| poll_turn(core, turn, context));
+        }
         let key = turn.key();
         let Poll::Ready(outcome) = polled else {
             let here = here.as_ref();
@@ -293,6 +287,25 @@ impl Future for WaitForGrant {
             }
             None => Err(core.closed(key).into()),
         })
+    }
+}
+
+/// The outcome of an acquire. `None` if the manager was shut down.
+fn poll_turn(
+    core: &ManagerCore,
+    turn: &mut WaitForTurn,
+    context: &mut Context<'_>,
+) -> Poll<Option<Result<LeaseRef, Failure>>> {
+    loop {
+        match ready!(Pin::new(&mut *turn).poll(context)).map(|outcome| outcome.map_err(|why| *why))
+        {
+            Some(Err(NotGranted::Unclaimed(params))) => {
+                *turn = core.queues().join(turn.key(), params);
+            }
+            Some(Err(NotGranted::Failed(failure))) => return Poll::Ready(Some(Err(failure))),
+            Some(Ok(lease_ref)) => return Poll::Ready(Some(Ok(lease_ref))),
+            None => return Poll::Ready(None),
+        }
     }
 }
 

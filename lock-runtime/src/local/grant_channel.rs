@@ -1,5 +1,7 @@
 //! How a waiter learns that it has the lock: a channel for one value that can be taken back until
 //! it is received. A grant whose future is kept but not polled goes to the next waiter that way.
+//! The channel also says whether the server was asked: only then does its waiter have a reason to
+//! read the socket.
 //!
 //! No waker is cloned, woken or dropped while the channel is locked: a waker may run foreign code.
 
@@ -14,6 +16,7 @@ use std::task::{Context, Poll, Waker};
 use crate::local::lease::LeaseRef;
 use crate::local::queue::AcquireParams;
 use crate::protocol::request::Failure;
+use crate::types::environment::atomic::{AtomicBool, Ordering};
 use crate::types::environment::{Mutex, MutexGuard};
 use crate::user_code;
 
@@ -47,12 +50,17 @@ impl PendingGrant {
 }
 
 pub fn grant_channel<T>() -> (GrantSender<T>, GrantReceiver<T>) {
-    let channel = Arc::new(Channel(Mutex::new(ChannelState::Empty(None))));
+    let state = Mutex::new(ChannelState::Empty(None));
+    let channel = Arc::new(Channel { state, asked: AtomicBool::new(false) });
     (GrantSender(Arc::clone(&channel)), GrantReceiver(channel))
 }
 
 #[derive(Debug)]
-struct Channel<T>(Mutex<ChannelState<T>>);
+struct Channel<T> {
+    state: Mutex<ChannelState<T>>,
+    /// Whether the request of the waiter was sent to the server.
+    asked: AtomicBool,
+}
 
 #[derive(Debug)]
 enum ChannelState<T> {
@@ -86,6 +94,17 @@ impl<T> GrantSender<T> {
         drop(state);
         waker.into_iter().for_each(Waker::wake);
         Ok(())
+    }
+
+    /// The request of the receiver goes to the server. Returns the receiver's waker, to be woken
+    /// with nothing locked: it may have to read the answer itself.
+    #[must_use]
+    pub fn ask(&self) -> Option<Waker> {
+        self.0.asked.store(true, Ordering::Release);
+        match &mut *self.0.state() {
+            ChannelState::Empty(waker) => waker.take(),
+            ChannelState::Sent(_) | ChannelState::Closed => None,
+        }
     }
 
     /// To take back what is sent.
@@ -148,6 +167,11 @@ impl<T> Future for GrantReceiver<T> {
 }
 
 impl<T> GrantReceiver<T> {
+    /// Whether the answer comes from the server, and not from a section of this process.
+    pub fn is_asked(&self) -> bool {
+        self.0.asked.load(Ordering::Acquire)
+    }
+
     pub fn close(&self) {
         let left = mem::replace(&mut *self.0.state(), ChannelState::Closed);
         // A value that was not received is dropped here, with the channel unlocked.
@@ -163,6 +187,6 @@ impl<T> Drop for GrantReceiver<T> {
 
 impl<T> Channel<T> {
     fn state(&self) -> MutexGuard<'_, ChannelState<T>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

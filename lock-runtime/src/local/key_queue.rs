@@ -21,7 +21,7 @@ use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError, Weak};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::local::grant_channel::{
@@ -261,6 +261,11 @@ impl WaitForTurn {
     pub fn key(&self) -> &Arc<str> {
         &self.queue.key
     }
+
+    /// Whether the answer comes from the server, and not from a section of this process.
+    pub fn is_asked(&self) -> bool {
+        self.receiver.is_asked()
+    }
 }
 
 impl Future for WaitForTurn {
@@ -361,7 +366,11 @@ impl KeyQueue {
         params: AcquireParams,
     ) -> (WaitForTurn, RequestParams) {
         let mut actions = Actions::none();
-        let wait = self.add_waiter(&mut self.state(), params, &mut actions);
+        let mut state = self.state();
+        let wait = self.add_waiter(&mut state, params, &mut actions);
+        // It has no waker yet.
+        let _ = state.queue.first_sender().and_then(GrantSender::ask);
+        drop(state);
         (wait, self.request(&actions.acquire.expect("the first waiter of a queue has a request")))
     }
 
@@ -569,11 +578,13 @@ impl KeyQueue {
         if let Some(id) = actions.release {
             self.context.io.release(id);
         }
-        let mut dropped = None;
-        if let (Some(acquire), Some(me)) = (actions.acquire, self.me.upgrade())
-            && !self.context.io.acquire(self.request(&acquire), acquire.replaces, me)
-        {
-            dropped = Some(state.queue.clear());
+        let (mut dropped, mut reader) = (None, None);
+        if let (Some(acquire), Some(me)) = (actions.acquire, self.me.upgrade()) {
+            if self.context.io.acquire(self.request(&acquire), acquire.replaces, me) {
+                reader = state.queue.first_sender().and_then(GrantSender::ask);
+            } else {
+                dropped = Some(state.queue.clear());
+            }
         }
         let granted = actions.start.and_then(|sender| {
             let lease_ref = self.create_lease(&mut state)?;
@@ -591,6 +602,7 @@ impl KeyQueue {
         }
         drop(state);
         drop(dropped);
+        reader.into_iter().for_each(Waker::wake);
         if vacant {
             self.remove_from_table();
         }

@@ -457,6 +457,10 @@ impl<S> LocalQueue<S> {
         Some((running.since.plus(claim_ttl(running.params.terms.ttl)), running.params))
     }
 
+    pub(super) fn first_sender(&self) -> Option<&S> {
+        self.first().map(|waiter| &waiter.sender)
+    }
+
     fn first(&self) -> Option<&LocalWaiter<S>> {
         self.waiters.front().map(Box::as_ref)
     }

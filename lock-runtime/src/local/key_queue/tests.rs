@@ -2,14 +2,15 @@
 
 use std::panic::Location;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use crate::local::key_queue::{IoHandle, KeyQueue, QueueContext, QueueTable, WaitForTurn};
 use crate::local::lease::{Answer, Callback, LeaseRef};
 use crate::local::queue::{AcquireParams, LeaseTerms};
-use crate::protocol::request::{ReleaseOutcome, RequestParams};
+use crate::protocol::request::{Loss, ReleaseOutcome, RequestParams};
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::{CallSite, ProcessInfo};
 use crate::types::request_id::RequestId;
@@ -191,4 +192,34 @@ fn keys_that_are_asked_for_together_are_sent_in_one_message() {
         let polled = Pin::new(&mut wait).poll(&mut Context::from_waker(Waker::noop()));
         assert!(matches!(polled, Poll::Ready(None)));
     }
+}
+
+#[test]
+fn a_waiter_is_woken_to_read_when_its_request_is_sent() {
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    let letters = Arc::new(FakeIo::default());
+    let (queues, key) = (QueueTable::new(context(&letters)), Arc::from("key"));
+    let mut first = join(&queues, &key);
+    let mut second = join(&queues, &key);
+    assert!(first.is_asked(), "its request was sent at once");
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let polled = Pin::new(&mut second).poll(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending() && !second.is_asked(), "it waits for a section of this process");
+    let (id, queue) = letters.grant();
+    let lease_ref = answer(&mut first).expect("its turn");
+    assert!(!woken.0.load(Ordering::Relaxed), "nothing changed for it");
+    queue.lost(id, Loss::NotOnServer);
+    assert!(second.is_asked(), "its request was sent when the lease was lost");
+    assert!(woken.0.load(Ordering::Relaxed), "it may have to read the answer");
+    drop((lease_ref, queue));
+    letters.grant();
+    assert!(answer(&mut second).is_some());
+    assert!(queues.join_all(&["a", "b"], params()).iter().all(WaitForTurn::is_asked));
 }
