@@ -118,7 +118,7 @@ pub use distlock_runtime::redis;
 #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
 pub use distlock_runtime::testing;
 pub use distlock_runtime::{
-    Credentials, Fence, FenceGate, Hold, Holder, Inspection, LockError, LockGuard, LockManager,
-    LockManagerBuilder, LockRequest, SharedHold, StaleFence, Waiter, current, error, global, init,
-    with_manager, with_manager_async,
+    AfterFailover, Credentials, Fence, FenceGate, Hold, Holder, Inspection, LockError, LockGuard,
+    LockManager, LockManagerBuilder, LockRequest, SharedHold, StaleFence, Waiter, current, error,
+    global, init, with_manager, with_manager_async,
 };

@@ -47,6 +47,7 @@ pub use crate::api::request::LockRequest;
 #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
 pub use crate::api::testing;
 pub use crate::error::LockError;
+pub use crate::protocol::timing::AfterFailover;
 pub use crate::types::credentials::Credentials;
 pub use crate::types::fence::{Fence, FenceGate, StaleFence};
 pub use crate::types::owner_info::Holder;

@@ -104,9 +104,9 @@ fn a_release_does_not_delete_a_key_that_is_not_a_lock() {
 #[test]
 fn a_fence_counter_that_is_not_ours_is_rejected_and_not_modified() {
     let server = server();
-    server.command(&["RPUSH", "lock:fence", "one"]);
+    server.command(&["RPUSH", "lock:tokens", "one"]);
     let error = connect(&server).mutex("foreign").wait(LIMIT).acquire_blocking().unwrap_err();
     assert!(matches!(error, LockError::Refused { .. }), "{error:?}");
     assert!(error.to_string().contains("the fence key holds a foreign value"), "{error}");
-    assert_eq!(server.command(&["LLEN", "lock:fence"]), Value::Int(1));
+    assert_eq!(server.command(&["LLEN", "lock:tokens"]), Value::Int(1));
 }

@@ -171,7 +171,8 @@ fn a_loss_of_a_lingering_hold_is_detected() {
 /// when its data is lost.
 fn tokens_ahead(server: &RedisServer) -> Duration {
     let mut connection = server.connection();
-    let last: i128 = redis::cmd("GET").arg("lock:fence").query(&mut connection).unwrap();
+    let drawn: Vec<i128> = redis::cmd("HVALS").arg("lock:tokens").query(&mut connection).unwrap();
+    let [last] = drawn[..] else { panic!("{drawn:?}") };
     let (seconds, micros): (i128, i128) = redis::cmd("TIME").query(&mut connection).unwrap();
     let ahead = last - (seconds * 1_000_000 + micros);
     Duration::from_micros(u64::try_from(ahead).unwrap_or(0))

@@ -221,7 +221,7 @@ fn connecting_leaves_nothing_but_the_counter() {
     connect(&server).mutex("key").acquire_blocking().unwrap().release_blocking().unwrap();
     eventually(LIMIT, "the counter alone is left", || {
         server.command(&["KEYS", "*"])
-            == redis::Value::Array(vec![redis::Value::BulkString(b"lock:fence".to_vec())])
+            == redis::Value::Array(vec![redis::Value::BulkString(b"lock:tokens".to_vec())])
     });
 }
 

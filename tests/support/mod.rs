@@ -33,7 +33,7 @@ pub fn traces(server: &RedisServer) -> Vec<String> {
     let mut keys = redis::cmd("KEYS");
     let keys: Vec<String> =
         keys.arg("*").query(&mut server.connection()).expect("the server answers");
-    keys.into_iter().filter(|key| key != "lock:fence").collect()
+    keys.into_iter().filter(|key| key != "lock:tokens").collect()
 }
 
 /// Waits until the server knows this many waiters of `key`.

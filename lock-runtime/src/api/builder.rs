@@ -17,7 +17,7 @@ use crate::backend::redis::tls::{Certificates, WITHOUT_TLS};
 use crate::backend::server::Server;
 use crate::error::LockError;
 use crate::link::handle::{Setup, start};
-use crate::protocol::timing::Timing;
+use crate::protocol::timing::{AfterFailover, Timing};
 use crate::types::credentials::{Credentials, CredentialsProvider};
 use crate::types::text::printable;
 use crate::wire::keyspace::Keyspace;
@@ -187,6 +187,24 @@ impl LockManagerBuilder {
     /// case.
     pub fn data_loss_grace(mut self, wait: bool) -> Self {
         self.timing.data_loss_grace = wait;
+        self
+    }
+
+    /// Sets how long the server grants no locks after it has become the primary, or has restarted
+    /// with its data. Holders that reach it meanwhile put back the holds that it does not know,
+    /// under their old tokens. The longest setting of all processes that connect counts. Default:
+    /// [`AfterFailover::Grace`] of 2 s.
+    ///
+    /// ```
+    /// # use distlock_runtime as distlock;
+    /// use distlock::{AfterFailover, LockManager};
+    ///
+    /// let locks =
+    ///     LockManager::builder().url("memory://").after_failover(AfterFailover::WholeTtl).build()?;
+    /// # Ok::<(), distlock::LockError>(())
+    /// ```
+    pub fn after_failover(mut self, wait: AfterFailover) -> Self {
+        self.timing.after_failover = wait;
         self
     }
 

@@ -9,6 +9,8 @@ pub(crate) mod redis;
 pub(crate) mod server;
 pub(crate) mod socket;
 
+use std::time::Duration;
+
 use crate::protocol::connection::ConnectErrorKind;
 use crate::protocol::request::CommandError;
 use crate::types::fence::Fence;
@@ -23,6 +25,8 @@ pub(crate) struct ConnectParams {
     pub(crate) min_fence: Fence,
     /// What to do if the server turns out to have lost its data.
     pub(crate) data_loss_grace: DataLossGrace,
+    /// How long a failover is waited out at least.
+    pub(crate) failover_grace: Duration,
     /// Whether it was connected before: a server without a fence counter has then lost its data.
     pub(crate) connected_before: bool,
 }

@@ -129,11 +129,11 @@ impl RedisServer {
             limit = Limit { span: STEP, until: time::now().plus(STEP) };
             match handshake.answered(answers)? {
                 NextStep::Send(next) => commands = next,
-                NextStep::Done { max_lease, announcement } => {
+                NextStep::Done(ready) => {
                     let Dialogue { transport, received, heard, .. } = dialogue;
                     let space = self.space.clone();
-                    let mut pipe = RedisPipe::new(transport, received, space, ladder, max_lease);
-                    pipe.begin(&announcement, heard);
+                    let mut pipe = RedisPipe::new(transport, received, space, ladder, &ready);
+                    pipe.begin(&ready.announcement, heard);
                     return Ok(pipe);
                 }
             }

@@ -35,7 +35,8 @@ pub enum LockError {
     /// raced with another holder, unless the storage compares fencing tokens. Do not report
     /// success.
     Lost(Box<ErrorDetail>),
-    /// The server could not be reached. Nothing is held.
+    /// The server could not be reached, or has just failed over and grants no locks yet. Nothing is
+    /// held.
     Unavailable(Box<ErrorDetail>),
     /// The request was sent, but no reply arrived in time. If the lock was granted, it is released
     /// in the background. The protected code did not run.
@@ -295,6 +296,15 @@ impl LockError {
             }
             BlockedBy::KeyConflict => Self::KeyConflict(TimedOut::new(key, waited).into()),
             BlockedBy::DataLoss => Self::DataLoss(Box::new(DataLoss { key: key.into(), left })),
+            BlockedBy::Failover => {
+                let left = left.unwrap_or_default();
+                let reason = format!(
+                    "the server has just failed over or restarted and grants no locks yet; try \
+                     again in {}",
+                    HumanDuration(left)
+                );
+                Self::unavailable(key, &reason)
+            }
         }
     }
 

@@ -33,6 +33,15 @@ pub(crate) fn data_lost(left: Option<Duration>) {
     );
 }
 
+pub(crate) fn failed_over(left: Option<Duration>) {
+    let left = left.map_or("unknown".to_owned(), |left| format!("{left:.1?}"));
+    user_code::event!(
+        WARN,
+        left,
+        "the server has failed over or restarted; it grants no locks until its grace period is over"
+    );
+}
+
 /// This many calls timed out waiting.
 pub(crate) fn timed_out(key: &str, calls: usize) {
     if user_code::is_wanted(tracing::Level::DEBUG) {
@@ -120,6 +129,14 @@ pub(crate) fn still_waiting(key: &str, calls: usize, waited: Duration, busy: Opt
             ahead,
             "still waiting: the server lost its data, \
              and leases from before may still be valid in their processes"
+        ),
+        Some(BlockedBy::Failover) => user_code::event!(
+            WARN,
+            key,
+            calls,
+            waited,
+            ahead,
+            "still waiting: the server has failed over, and holders put back what it has lost"
         ),
         Some(BlockedBy::Holder(None)) => {
             user_code::event!(

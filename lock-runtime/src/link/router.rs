@@ -40,6 +40,7 @@ const MAX_LOG_TOPICS: usize = 1_000;
 pub(crate) enum LogTopic {
     Connection,
     DataLoss,
+    Failover,
     SlowWait(Arc<str>),
     LongSection(Arc<str>),
 }
@@ -323,12 +324,8 @@ impl Router {
         match incoming {
             Incoming::Notification(notification) => self.protocol.notification(now, notification),
             Incoming::Reply(ReplyTo::Protocol(id), reply) => {
-                if let Ok(Reply::Acquire(AcquireReply::Busy(busy))) = &reply
-                    && busy.blocked_by == BlockedBy::DataLoss
-                    && self.should_log(now, LogTopic::DataLoss)
-                {
-                    let left = busy.left;
-                    self.after(move || observe::data_lost(left));
+                if let Ok(Reply::Acquire(AcquireReply::Busy(busy))) = &reply {
+                    self.note_grace(now, &busy.blocked_by, busy.left);
                 }
                 self.protocol.reply(now, id, reply);
             }
@@ -336,6 +333,18 @@ impl Router {
                 let found = inspected(reply).map(|found| self.protocol.owner_view(found));
                 self.answer(sender, found);
             }
+        }
+    }
+
+    /// Logs why the server grants nothing to anybody.
+    fn note_grace(&mut self, now: Timestamp, why: &BlockedBy, left: Option<Duration>) {
+        let (topic, event): (_, fn(_)) = match why {
+            BlockedBy::DataLoss => (LogTopic::DataLoss, observe::data_lost),
+            BlockedBy::Failover => (LogTopic::Failover, observe::failed_over),
+            BlockedBy::Holder(_) | BlockedBy::KeyConflict => return,
+        };
+        if self.should_log(now, topic) {
+            self.after(move || event(left));
         }
     }
 

@@ -254,6 +254,7 @@ impl LinkState {
             inbox: self.inbox.clone(),
             min_fence: self.router.protocol().min_fence(),
             data_loss_grace: self.router.protocol().data_loss_grace(),
+            failover_grace: self.router.protocol().failover_grace(),
             connected_before: self.connected_before,
         };
         (params, self.failures)

@@ -13,7 +13,7 @@ use crate::protocol::Protocol;
 use crate::protocol::commands::{Backlog, CommandKind};
 use crate::protocol::request::{CommandError, Failure};
 use crate::protocol::state::RequestState;
-use crate::protocol::timing::{RETRY, Timing};
+use crate::protocol::timing::{AfterFailover, RETRY, Timing};
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 use crate::wire::command::Command;
@@ -171,6 +171,16 @@ impl Protocol {
     #[must_use]
     pub const fn data_loss_grace(&self) -> DataLossGrace {
         DataLossGrace { max_lease: self.max_lease.known, waits: self.timing.data_loss_grace }
+    }
+
+    /// How long a failover is waited out at least.
+    #[must_use]
+    pub fn failover_grace(&self) -> Duration {
+        match self.timing.after_failover {
+            AfterFailover::AtOnce => Duration::ZERO,
+            AfterFailover::Grace(grace) => grace,
+            AfterFailover::WholeTtl => self.max_lease.known,
+        }
     }
 
     /// Call before a command that writes this ttl: a longer lease than all before is announced

@@ -472,10 +472,10 @@ impl RequestState {
             self.acquires_in_flight += 1;
             return;
         };
-        // A hold can be released any time and a conflicting key deleted, but the data-loss grace
-        // period runs to its end.
-        let data_loss = busy.blocked_by == BlockedBy::DataLoss;
-        let nothing_before = busy.left.filter(|_| data_loss).map(|left| cx.now.plus(left));
+        // A hold can be released any time and a conflicting key deleted, but a grace period runs to
+        // its end.
+        let is_grace = matches!(busy.blocked_by, BlockedBy::DataLoss | BlockedBy::Failover);
+        let nothing_before = busy.left.filter(|_| is_grace).map(|left| cx.now.plus(left));
         let in_vain =
             nothing_before.zip(waiting.deadline).is_some_and(|(until, deadline)| deadline < until);
         if !waiting.queue || in_vain {

@@ -22,6 +22,30 @@ pub struct Timing {
     pub max_in_flight: usize,
     /// Whether nothing is granted after a data loss until the longest lease is over.
     pub data_loss_grace: bool,
+    /// How long nothing is granted after a failover.
+    pub after_failover: AfterFailover,
+}
+
+/// How long a server grants no locks after it has become the primary, or has restarted with its
+/// data. Holders put back meanwhile what the failover lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AfterFailover {
+    /// It grants locks at once. A hold that the failover lost is lost.
+    AtOnce,
+    /// It waits for so long. A holder that does not reach it meanwhile may overlap with the next
+    /// one until its ttl has ended.
+    Grace(Duration),
+    /// It waits until the longest lease of before has ended, also that of a holder that does not
+    /// reach it.
+    WholeTtl,
+}
+
+impl Default for AfterFailover {
+    /// Two seconds.
+    fn default() -> Self {
+        Self::Grace(Duration::from_secs(2))
+    }
 }
 
 /// A waiter is refreshed about three times within its lease.
@@ -205,6 +229,7 @@ impl Default for Timing {
             reply: Duration::from_secs(2),
             max_in_flight: 2048,
             data_loss_grace: true,
+            after_failover: AfterFailover::default(),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::types::owner_info::OwnerInfo;
 use crate::types::request_id::RequestId;
 use crate::types::text::Decimal;
 use crate::types::time::millis;
-use crate::wire::keyspace::{DataLossGrace, Keyspace, WAITER_LEASE, claim};
+use crate::wire::keyspace::{DataLossGrace, Keyspace, Mark, WAITER_LEASE, claim};
 use crate::wire::script::{Script, ScriptCall};
 
 /// As many calls as one script answers: keeps the server's other clients waiting for well under a
@@ -178,21 +178,23 @@ impl Command {
         })
     }
 
-    /// Appends the script call for this command; returns whether it has one.
-    pub fn encode(&self, space: &Keyspace, out: &mut Vec<u8>) -> bool {
+    /// Appends the script call for this command to a server with this mark; returns whether it has
+    /// one.
+    pub fn encode(&self, space: &Keyspace, mark: Mark, out: &mut Vec<u8>) -> bool {
         match self {
-            Self::Acquire(acquire) => acquire.encode(space, out),
+            Self::Acquire(acquire) => acquire.encode(space, mark, out),
             Self::AcquireAll(acquires) => {
-                encode_acquires(b"all", &acquires.iter().collect::<Vec<_>>(), space, out);
+                encode_acquires(b"all", &acquires.iter().collect::<Vec<_>>(), space, mark, out);
             }
             Self::Release { request, .. } => {
-                encode_releases(Script::Release, &[request], space, out);
+                encode_releases(Script::Release, &[request], space, mark, out);
             }
             Self::Cancel { request, tombstone } => {
-                let mut call = ScriptCall::begin(Script::Cancel, 1, 2, out);
+                let mut call = ScriptCall::begin(Script::Cancel, 1, 3, out);
                 call.word(&space.hold_parts(&request.key));
                 call.word(&[&request.id.hex()]);
                 call.number(millis(*tombstone));
+                call.word(&[&mark.text()]);
             }
             Self::Renew(entries) => encode_renewals(entries, space, out),
             Self::Inspect { key, limit } => {
@@ -222,6 +224,7 @@ impl Command {
     pub fn encode_batch<'a>(
         calls: impl Iterator<Item = &'a Self>,
         space: &Keyspace,
+        mark: Mark,
         out: &mut Vec<u8>,
     ) {
         let (mut acquires, mut releases) = (Vec::new(), Vec::new());
@@ -233,9 +236,9 @@ impl Command {
             }
         }
         if acquires.is_empty() {
-            encode_releases(Script::ReleaseMany, &releases, space, out);
+            encode_releases(Script::ReleaseMany, &releases, space, mark, out);
         } else {
-            encode_acquires(b"each", &acquires, space, out);
+            encode_acquires(b"each", &acquires, space, mark, out);
         }
     }
 }
@@ -246,11 +249,11 @@ impl Acquire {
             && self.owner.is_like(&other.owner)
     }
 
-    fn encode(&self, space: &Keyspace, out: &mut Vec<u8>) {
+    fn encode(&self, space: &Keyspace, mark: Mark, out: &mut Vec<u8>) {
         let RequestRef { key, min_fence, data_loss_grace, .. } = &self.request;
-        let mut call = ScriptCall::begin(Script::Acquire, 2, 6, out);
+        let mut call = ScriptCall::begin(Script::Acquire, 2, 7, out);
         call.word(&space.hold_parts(key));
-        call.word(&space.fence_parts());
+        call.word(&space.tokens_parts());
         call.number(min_fence.get());
         call.number(self.fence_count.into());
         call.number(millis(self.ttl));
@@ -266,6 +269,7 @@ impl Acquire {
         let (lease, claim) = (spaced(millis(lease)), spaced(millis(claim)));
         let ticket = Decimal::new(ticket, "");
         call.word(&[grace.bytes(), lease.bytes(), claim.bytes(), ticket.bytes()]);
+        call.word(&[&mark.text()]);
     }
 
     /// What the value of the hold begins with, up to its token.
@@ -297,34 +301,48 @@ fn spaced(number: u64) -> Decimal {
 }
 
 /// Acquires that are alike, by one process.
-fn encode_acquires(mode: &[u8], acquires: &[&Acquire], space: &Keyspace, out: &mut Vec<u8>) {
+fn encode_acquires(
+    mode: &[u8],
+    acquires: &[&Acquire],
+    space: &Keyspace,
+    mark: Mark,
+    out: &mut Vec<u8>,
+) {
     let Some(first) = acquires.first() else { return };
     debug_assert!(acquires.iter().all(|acquire| acquire.is_like(first)), "they differ");
-    let (keys, args) = (acquires.len() + 1, acquires.len() + 5);
+    let (keys, args) = (acquires.len() + 1, acquires.len() + 6);
     let mut call = ScriptCall::begin(Script::AcquireMany, keys, args, out);
     for acquire in acquires {
         call.word(&space.hold_parts(&acquire.request.key));
     }
-    call.word(&space.fence_parts());
+    call.word(&space.tokens_parts());
     let min_fence = acquires.iter().map(|acquire| acquire.request.min_fence).max();
     call.number(min_fence.unwrap_or(Fence::ZERO).get());
     call.word(&[mode]);
     call.number(first.fence_count.into());
     call.number(millis(first.ttl));
     first.encode_tail(&mut call);
+    call.word(&[&mark.text()]);
     for acquire in acquires {
         acquire.encode_head(&mut call);
     }
 }
 
-fn encode_releases(script: Script, requests: &[&RequestRef], space: &Keyspace, out: &mut Vec<u8>) {
-    let mut call = ScriptCall::begin(script, requests.len(), requests.len(), out);
+fn encode_releases(
+    script: Script,
+    requests: &[&RequestRef],
+    space: &Keyspace,
+    mark: Mark,
+    out: &mut Vec<u8>,
+) {
+    let mut call = ScriptCall::begin(script, requests.len(), requests.len() + 1, out);
     for request in requests {
         call.word(&space.hold_parts(&request.key));
     }
     for request in requests {
         call.word(&[b"dl1-", &request.id.hex()]);
     }
+    call.word(&[&mark.text()]);
 }
 
 fn encode_renewals(entries: &[Renewal], space: &Keyspace, out: &mut Vec<u8>) {

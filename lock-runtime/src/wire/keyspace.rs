@@ -44,15 +44,15 @@ impl Keyspace {
         [self.prefix.as_bytes(), b"{", key.as_bytes(), b"}"]
     }
 
-    /// The fencing counter of the server. A release makes this name from that of an inbox.
+    /// The counter of fencing tokens. A release makes this name from that of an inbox.
     #[must_use]
-    pub fn fence(&self) -> String {
-        format!("{}fence", self.prefix)
+    pub fn tokens(&self) -> String {
+        format!("{}tokens", self.prefix)
     }
 
     /// The parts of the same name.
-    pub(crate) fn fence_parts(&self) -> [&[u8]; 2] {
-        [self.prefix.as_bytes(), b"fence"]
+    pub(crate) fn tokens_parts(&self) -> [&[u8]; 2] {
+        [self.prefix.as_bytes(), b"tokens"]
     }
 
     /// The requests that wait inside a section.
@@ -122,6 +122,46 @@ const LOWEST_US: u64 = 2_000_000;
 
 /// Twenty doublings and a half: the highest step, 31 days, is above the longest ttl with its guard.
 const STEPS: usize = 164;
+
+/// Names a server for as long as it is the master without interruption: a promotion and a restart
+/// make a new one. It is the field of the tokens from which this master draws.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark(u32);
+
+impl Mark {
+    /// From what INFO says: the first eight digits of `master_replid`, else of `run_id`.
+    #[must_use]
+    pub fn from_info(info: &str) -> Option<Self> {
+        let field = |name: &str| {
+            info.lines().find_map(|line| line.trim_end().strip_prefix(name)?.strip_prefix(':'))
+        };
+        let digits = |text: &str| u32::from_str_radix(text.get(..8)?, 16).ok();
+        ["master_replid", "run_id"].into_iter().find_map(|name| digits(field(name)?)).map(Self)
+    }
+
+    /// From a field of the tokens, or the beginning of what they wait for.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix('m').filter(|digits| digits.len() == 8)?;
+        u32::from_str_radix(digits, 16).ok().map(Self)
+    }
+
+    /// As it is written.
+    pub(crate) fn text(self) -> [u8; 9] {
+        let mut text = *b"m00000000";
+        for (place, digit) in text[1..].iter_mut().enumerate() {
+            let nibble = self.0 >> (28 - 4 * place) & 0xf;
+            *digit = b"0123456789abcdef"[nibble as usize];
+        }
+        text
+    }
+}
+
+impl From<u32> for Mark {
+    fn from(number: u32) -> Self {
+        Self(number)
+    }
+}
 
 /// What to do if the server turns out to have lost its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -93,6 +93,8 @@ pub enum BlockedBy {
     KeyConflict,
     /// The server lost its data; holds granted before may still be valid in their processes.
     DataLoss,
+    /// The server has failed over or restarted; holds that it lost thereby are put back first.
+    Failover,
 }
 
 /// The outcome of one entry of a renewal.
@@ -244,6 +246,7 @@ fn acquire_reply(acquire: &Acquire, answer: &RawReply) -> Option<AcquireReply> {
         1 => BlockedBy::KeyConflict,
         2 => return Some(AcquireReply::Cancelled),
         3 => BlockedBy::DataLoss,
+        5 => BlockedBy::Failover,
         _ => return None,
     };
     let ticket = ticket.text()?.parse().ok().filter(|&ticket: &u64| ticket > 0);

@@ -23,8 +23,8 @@ pub enum Script {
     Inspect,
     /// Register a request that waits, and look for a cycle.
     Probe,
-    /// Make the fence counter of a server that has none.
-    InitFence,
+    /// Open the tokens on a server that may be new, have lost data or failed over.
+    Open,
     /// Find out which rights are missing.
     Check,
 }
@@ -40,7 +40,7 @@ impl Script {
         Self::Renew,
         Self::Inspect,
         Self::Probe,
-        Self::InitFence,
+        Self::Open,
         Self::Check,
     ];
 
@@ -51,6 +51,7 @@ impl Script {
             Self::Acquire => concat!(
                 include_str!("scripts/acquire.lua"),
                 include_str!("scripts/lock.lua"),
+                include_str!("scripts/tokens.lua"),
                 include_str!("scripts/grant.lua"),
                 include_str!("scripts/acquire_contended.lua"),
             ),
@@ -58,17 +59,20 @@ impl Script {
             Self::Release => concat!(
                 include_str!("scripts/release.lua"),
                 include_str!("scripts/lock.lua"),
+                include_str!("scripts/tokens.lua"),
                 include_str!("scripts/grant.lua"),
                 include_str!("scripts/release_contended.lua"),
             ),
             Self::ReleaseMany => concat!(
                 include_str!("scripts/release_many.lua"),
                 include_str!("scripts/lock.lua"),
+                include_str!("scripts/tokens.lua"),
                 include_str!("scripts/grant.lua"),
                 include_str!("scripts/release_many_contended.lua"),
             ),
             Self::Cancel => concat!(
                 include_str!("scripts/lock.lua"),
+                include_str!("scripts/tokens.lua"),
                 include_str!("scripts/grant.lua"),
                 include_str!("scripts/cancel.lua"),
             ),
@@ -81,9 +85,11 @@ impl Script {
             Self::Probe => {
                 concat!(include_str!("scripts/lock.lua"), include_str!("scripts/probe.lua"))
             }
-            Self::InitFence => {
-                concat!(include_str!("scripts/lock.lua"), include_str!("scripts/init_fence.lua"))
-            }
+            Self::Open => concat!(
+                include_str!("scripts/lock.lua"),
+                include_str!("scripts/tokens.lua"),
+                include_str!("scripts/open.lua"),
+            ),
             Self::Check => include_str!("scripts/check.lua"),
         }
     }

@@ -17,7 +17,7 @@ use crate::types::fence::Fence;
 use crate::types::owner_info::HolderInfo;
 use crate::types::request_id::RequestId;
 use crate::wire::command::{Acquire, Command, Enqueue, RequestRef};
-use crate::wire::keyspace::{DataLossGrace, Keyspace, WAITER_LEASE, lease_steps};
+use crate::wire::keyspace::{DataLossGrace, Keyspace, Mark, WAITER_LEASE, lease_steps};
 use crate::wire::reply::{Notification, Reply, parse_notification};
 use crate::wire::tests::answers::{any_answer, any_text, shaped};
 use crate::wire::tests::calls::any_call;
@@ -37,7 +37,7 @@ const CASES: u32 = 2000;
 /// The replies of a server to these calls, a fifth of a second apart.
 fn replies(calls: &[Command]) -> Vec<Reply> {
     let mut memory = MemoryStore::default();
-    memory.open(0, Fence::ZERO, Duration::ZERO, false);
+    memory.welcome(0, Fence::ZERO, Duration::ZERO, Duration::ZERO, false, &mut |_, _| true);
     let answered = (1..).zip(calls);
     answered.map(|(number, call)| memory.call(number * 200_000, call, &mut |_, _| true)).collect()
 }
@@ -112,7 +112,7 @@ proptest! {
     #[test]
     fn every_call_is_encoded_as_one_command_with_the_keys_it_counts(call in any_call()) {
         let mut bytes = Vec::new();
-        let is_call = call.encode(&Keyspace::new("lock:"), &mut bytes);
+        let is_call = call.encode(&Keyspace::new("lock:"), Mark::default(), &mut bytes);
         prop_assert_eq!(is_call, !matches!(call, Command::RaiseMaxLease(_)));
         if let Some(script) = call.script() {
             let words = words(&bytes);
@@ -142,9 +142,9 @@ fn the_hold_of_an_acquire_is_sent_as_it_is_read_back() {
         enqueue: Some(Enqueue { ticket: Some(5), lease: WAITER_LEASE }),
     };
     let mut bytes = Vec::new();
-    Command::Acquire(acquire.clone()).encode(&Keyspace::new("lock:"), &mut bytes);
+    Command::Acquire(acquire.clone()).encode(&Keyspace::new("lock:"), Mark::default(), &mut bytes);
     let words = words(&bytes);
-    assert_eq!(words[2..8], ["2", "lock:{größe {x}}", "lock:fence", "17", "4", "9000"]);
+    assert_eq!(words[2..8], ["2", "lock:{größe {x}}", "lock:tokens", "17", "4", "9000"]);
     assert_eq!(words[10], "-2000 2000 2000 5");
     let holder = HolderInfo::parse(&format!("{}99{}", words[8], words[9])).expect("a hold");
     let Acquire { request: RequestRef { id, .. }, owner, .. } = acquire;

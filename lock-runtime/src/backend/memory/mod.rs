@@ -84,7 +84,8 @@ impl MemoryEndpoint {
                 kind: ConnectErrorKind::Unreachable,
             });
         }
-        let ConnectParams { inbox, min_fence, data_loss_grace, connected_before } = hello;
+        let ConnectParams { inbox, min_fence, data_loss_grace, failover_grace, connected_before } =
+            hello;
         store.inboxes.insert(inbox.clone(), pushes.clone());
         let Store { memory, inboxes, .. } = &mut *store;
         let mut tell = |inbox: &str, notice| publish(inboxes, inbox, notice);
@@ -92,6 +93,7 @@ impl MemoryEndpoint {
             now_us(),
             min_fence,
             data_loss_grace.max_lease,
+            failover_grace,
             connected_before,
             &mut tell,
         );

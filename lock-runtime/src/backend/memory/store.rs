@@ -1,6 +1,6 @@
 //! The in-memory equivalent of the Lua scripts: the same decisions over a map instead of a server.
 //!
-//! It mirrors `acquire`, `release`, `cancel`, `renew`, `inspect`, `probe` and `init_fence` of
+//! It mirrors `acquire`, `release`, `cancel`, `renew`, `inspect`, `probe` and `open` of
 //! `wire/scripts` step by step, and what the Redis backend does at connect: keys with expiry, the
 //! queue, tombstones, the fence counter with its data-loss grace period, and the wait-for graph.
 //! Time is an argument, nothing is random. A parity test sends random commands to this and to a
@@ -20,7 +20,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backend::memory::store::fence_counter::{FenceCounter, ServerTime, count, micros};
+use crate::backend::memory::store::fence_counter::{
+    FenceCounter, Opening, ServerTime, WaitKind, count, micros,
+};
 use crate::backend::memory::store::key_state::{KeyOp, KeyState, Publish, StoredHold, WORK};
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::{HolderInfo, OwnerInfo};
@@ -77,9 +79,9 @@ impl MemoryStore {
         }
     }
 
-    /// Makes the fence counter if there is none, as `init_fence.lua` does; whether it did.
-    pub fn open(&mut self, now_us: u64, min_fence: Fence, longest: Duration, lost: bool) -> bool {
-        self.counter.open(ServerTime::from_micros(now_us), min_fence, longest, lost)
+    /// Opens the tokens, as `open.lua` does. Returns what is waited for.
+    pub(crate) fn open(&mut self, now_us: u64, opening: Opening) -> Option<WaitKind> {
+        self.counter.open(ServerTime::from_micros(now_us), opening)
     }
 
     /// A client connects, as with Redis. `connected_before`: it was connected earlier. Returns the
@@ -89,12 +91,13 @@ impl MemoryStore {
         now_us: u64,
         min_fence: Fence,
         max_lease: Duration,
+        failover_grace: Duration,
         connected_before: bool,
         publish: &mut Publish<'_>,
     ) -> Duration {
         let lost = connected_before || min_fence > Fence::ZERO || !self.max_lease.is_zero();
         let known = max_lease.max(self.max_lease);
-        self.open(now_us, min_fence, known, lost);
+        self.open(now_us, Opening { min_fence, lease: known, failover_grace, lost });
         if known > self.max_lease {
             self.raise(known, publish);
         }
@@ -215,7 +218,8 @@ impl MemoryStore {
 impl MemoryStore {
     /// Forgets all data, as FLUSHALL does.
     pub fn flush(&mut self) {
-        *self = Self { max_lease: self.max_lease, ..Self::default() };
+        let (counter, max_lease) = (self.counter.emptied(), self.max_lease);
+        *self = Self { counter, max_lease, ..Self::default() };
     }
 
     /// The bound on all leases, as last announced to the server.
@@ -253,13 +257,20 @@ impl MemoryStore {
     #[cfg(distlock_verification)]
     #[must_use]
     pub const fn has_counter(&self) -> bool {
-        !matches!(self.counter, FenceCounter::Missing)
+        !self.counter.is_missing()
     }
 
     /// Deletes the fence counter.
     #[cfg(distlock_verification)]
     pub fn delete_counter(&mut self) {
-        self.counter = FenceCounter::default();
+        self.counter = self.counter.emptied();
+    }
+
+    /// Another server, which has the same data, is the master from now on. A client has to connect
+    /// to it before it sends anything else.
+    #[cfg(any(test, distlock_verification))]
+    pub fn promote(&mut self, mark: u32) {
+        self.counter.promote(mark.into());
     }
 
     /// Puts a key that is not a lock under the name of this lock, for good.

@@ -90,7 +90,7 @@ pub(crate) struct Ladder {
 
 impl Ladder {
     pub(crate) fn new(space: &Keyspace, database: i64) -> Self {
-        let tenant = sha_of(&format!("{} in database {database}", space.fence()));
+        let tenant = sha_of(&format!("{} in database {database}", space.tokens()));
         let shas = lease_steps().map(|step| sha_of(&text(&tenant, step))).collect();
         Self { tenant, everyone: space.inbox(EVERYONE), shas }
     }

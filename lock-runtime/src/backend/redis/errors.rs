@@ -44,8 +44,11 @@ fn meaning(code: &str) -> (fn(String) -> CommandError, ConnectErrorKind) {
         "OOM" | "MISCONF" | "NOREPLICAS" => (CommandError::Unhealthy, ConnectErrorKind::Unsuitable),
         // Not done. The server is not the primary, or not at present: the address may lead to
         // another one by now. One that loads its data although it was connected to before has
-        // become a replica. One that unblocks a WAIT with an error has too.
-        "READONLY" | "UNBLOCKED" => (CommandError::NotPrimary, ConnectErrorKind::Unsuitable),
+        // become a replica. One that unblocks a WAIT with an error has too. UNOPENED is an error of
+        // `grant.lua`: the server has become the primary after this connection was made.
+        "READONLY" | "UNBLOCKED" | "UNOPENED" => {
+            (CommandError::NotPrimary, ConnectErrorKind::Unsuitable)
+        }
         "MASTERDOWN" | "LOADING" => (CommandError::NotPrimary, ConnectErrorKind::Unreachable),
         // Refused, also later. MOVED and ASK are among them: they name another node of a cluster,
         // which a connection to one server does not follow.

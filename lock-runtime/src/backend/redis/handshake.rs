@@ -2,9 +2,10 @@
 //!
 //! 1. HELLO with the credentials, SELECT, and what the `redis` crate says of itself.
 //! 2. Looks at the server and subscribes the inbox.
-//! 3. Loads the scripts and makes the fence counter if there is none. A client that was slower than
-//!    another one looks again.
+//! 3. Loads the scripts and opens the tokens for this master, unless that is done. A client that
+//!    was slower than another one looks again.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use crate::protocol::connection::ConnectErrorKind;
 use crate::types::fence::Fence;
 use crate::types::request_id::RequestId;
 use crate::types::time::millis;
-use crate::wire::keyspace::Keyspace;
+use crate::wire::keyspace::{Keyspace, Mark};
 use crate::wire::script::Script;
 
 /// Fencing tokens are microseconds of the server's clock, and one below this is taken for the sign
@@ -38,8 +39,18 @@ struct Look {
     /// The longest lease that the server knows of; zero if it has not granted locks of this key
     /// space before.
     max_lease: Duration,
-    /// The fence counter exists.
-    exists: bool,
+    mark: Mark,
+    /// The tokens are open on this master, or under a name of another kind of value, of which an
+    /// acquire complains.
+    is_open: bool,
+}
+
+/// A connection that is ready.
+pub(crate) struct Prepared {
+    pub(crate) mark: Mark,
+    pub(crate) max_lease: Duration,
+    /// To be sent first; nobody waits for the answers.
+    pub(crate) announcement: Pipeline,
 }
 
 pub(crate) struct Handshake<'a> {
@@ -62,8 +73,7 @@ enum HandshakeStep {
 pub(crate) enum NextStep {
     /// Send these and pass on their answers.
     Send(Pipeline),
-    /// The connection is ready. Send these first and ignore their answers.
-    Done { max_lease: Duration, announcement: Pipeline },
+    Done(Prepared),
 }
 
 impl<'a> Handshake<'a> {
@@ -97,8 +107,8 @@ impl<'a> Handshake<'a> {
             HandshakeStep::Prepare(look) => {
                 let answers: Vec<Value> =
                     answers.into_iter().map(Value::extract_error).collect::<Result<_, _>>()?;
-                if !look.exists && answers.last() == Some(&Value::Nil) {
-                    // Another client made the counter meanwhile.
+                if !look.is_open && answers.last() == Some(&Value::Nil) {
+                    // Another client opened the tokens meanwhile.
                     return Ok(NextStep::Send(self.look()));
                 }
                 warn_of_hazards(look.info.as_deref());
@@ -126,9 +136,9 @@ impl<'a> Handshake<'a> {
         commands.cmd("SCRIPT").arg("LOAD").arg(Script::Check.text());
         check_rights(&mut commands, space, inbox);
         commands.cmd("MULTI").cmd("EXEC");
-        commands.cmd("WATCH").arg(space.fence());
+        commands.cmd("WATCH").arg(space.tokens());
         commands.add_command(ladder.look());
-        commands.cmd("EXISTS").arg(space.fence());
+        commands.cmd("HGETALL").arg(space.tokens());
         if let Some(name) = self.name {
             commands.cmd("CLIENT").arg("SETNAME").arg(name);
         }
@@ -145,29 +155,35 @@ impl<'a> Handshake<'a> {
         let before = STEPS.iter().take_while(|&&step| step != "script exists").count();
         let mut answers = answers.into_iter().skip(before);
         let loaded: Vec<bool> = next(&mut answers)?;
-        let exists = next(&mut answers)?;
+        // An acquire complains of a value of another kind.
+        let tokens: Option<BTreeMap<String, String>> = next(&mut answers).ok();
+        let known = info.as_deref().and_then(Mark::from_info);
+        let mark = known.or_else(|| tokens.as_ref().and_then(mark_of)).unwrap_or_default();
+        let field = String::from_utf8_lossy(&mark.text()).into_owned();
+        let is_open = tokens.is_none_or(|tokens| tokens.contains_key(&field));
         if seconds < YEAR_2001 {
             let text = "the server's clock is before 2001; set it, because fencing tokens are \
                         derived from it";
             return Err(OpenError::Unfit(ConnectErrorKind::Permanent, text.to_owned()));
         }
-        Ok(Look { info, max_lease: Ladder::highest(&loaded), exists })
+        Ok(Look { info, max_lease: Ladder::highest(&loaded), mark, is_open })
     }
 
-    /// Loads the scripts, and makes the fence counter where there is none. A server that knows of
-    /// leases but not the counter, or that we were connected to before, has lost its data; see
-    /// `scripts/init_fence.lua`. Optimistic locking (WATCH in [`Self::look`]) makes one of several
-    /// clients that connect at the same time decide.
+    /// Loads the scripts, and opens the tokens unless this master has drawn some. A server that
+    /// knows of leases but of no tokens, or that we were connected to before, has lost its data;
+    /// see `scripts/open.lua`. Optimistic locking (WATCH in [`Self::look`]) finds data that is lost
+    /// between the look and this.
     fn prepare(&self, look: &Look) -> Pipeline {
-        let ConnectParams { connected_before, min_fence, .. } = *self.params;
+        let ConnectParams { connected_before, min_fence, failover_grace, .. } = *self.params;
         let lost = connected_before || min_fence > Fence::ZERO || !look.max_lease.is_zero();
         let mut commands = load_scripts();
         // Not the crate's own transactions, which panic where EXEC is allowed and MULTI is not. An
         // empty one ends the watch.
         commands.cmd("MULTI");
-        if !look.exists {
-            commands.cmd("EVALSHA").arg(Script::InitFence.sha()).arg(1).arg(self.space.fence());
-            commands.arg(min_fence.get()).arg(millis(self.known(look))).arg(u8::from(lost));
+        if !look.is_open {
+            commands.cmd("EVALSHA").arg(Script::Open.sha()).arg(1).arg(self.space.tokens());
+            commands.arg(&look.mark.text()).arg(min_fence.get()).arg(millis(self.known(look)));
+            commands.arg(millis(failover_grace)).arg(u8::from(lost));
         }
         commands.cmd("EXEC");
         commands
@@ -183,8 +199,15 @@ impl<'a> Handshake<'a> {
             announcement.add_command(self.ladder.publish(max_lease));
             announcement.add_command(self.ladder.load(max_lease));
         }
-        NextStep::Done { max_lease, announcement }
+        NextStep::Done(Prepared { mark: look.mark, max_lease, announcement })
     }
+}
+
+/// The mark that the tokens have: for a user who may not read INFO. Of two clients whose marks
+/// differ each would make the other one connect again.
+fn mark_of(tokens: &BTreeMap<String, String>) -> Option<Mark> {
+    let waiting = tokens.get("w").and_then(|waits| Mark::parse(waits.split(' ').next()?));
+    waiting.or_else(|| tokens.keys().find_map(|field| Mark::parse(field)))
 }
 
 fn hello(settings: &RedisConnectionInfo) -> Pipeline {
@@ -231,14 +254,14 @@ const STEPS: [&str; 10] = [
     "exec",
     "watch",
     "script exists",
-    "exists",
+    "hgetall",
     "client setname",
 ];
 
 fn check_rights(commands: &mut Pipeline, space: &Keyspace, inbox: &str) {
     // No other process has this name.
     commands.cmd("EVALSHA").arg(Script::Check.sha()).arg(3);
-    commands.arg(space.hold(inbox)).arg(space.blocked(RequestId::from_bits(0))).arg(space.fence());
+    commands.arg(space.hold(inbox)).arg(space.blocked(RequestId::from_bits(0))).arg(space.tokens());
     commands.arg(inbox);
 }
 
@@ -279,7 +302,8 @@ fn read_rights(user: &str, space: &Keyspace, answers: &[Value]) -> Result<i64, O
         denied.note(&command, &words);
     }
     denied.check(user)?;
-    answers.iter().try_for_each(|answer| answer.clone().extract_error().map(drop))?;
+    let mut said = STEPS.into_iter().zip(answers).filter(|(step, _)| *step != "hgetall");
+    said.try_for_each(|(_, answer)| answer.clone().extract_error().map(drop))?;
     Ok(read(clock.clone())?)
 }
 

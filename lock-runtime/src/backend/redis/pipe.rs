@@ -15,12 +15,13 @@ use redis::{Cmd, Pipeline, PushKind, RedisError, Value};
 
 use crate::backend::Incoming;
 use crate::backend::redis::command::{Ladder, load_scripts, notice, read, read_batch};
+use crate::backend::redis::handshake::Prepared;
 use crate::backend::redis::resp::ReceiveBuffer;
 use crate::backend::redis::transport::Transport;
 use crate::backend::socket::Stream;
 use crate::protocol::request::CommandError;
 use crate::wire::command::{Command, MAX_BATCH};
-use crate::wire::keyspace::{Keyspace, SMALL_FENCE_RANGE};
+use crate::wire::keyspace::{Keyspace, Mark, SMALL_FENCE_RANGE};
 use crate::wire::reply::{Notification, Reply};
 
 type Outcome = Result<Reply, CommandError>;
@@ -30,6 +31,7 @@ type Commands<T> = Vec<(T, Command)>;
 pub(crate) struct RedisPipe<T> {
     transport: Transport,
     space: Keyspace,
+    mark: Mark,
     ladder: Arc<Ladder>,
     /// The longest lease: a server that lost its scripts gets it again with them.
     max_lease: Duration,
@@ -66,14 +68,16 @@ impl<T> RedisPipe<T> {
         received: ReceiveBuffer,
         space: Keyspace,
         ladder: Arc<Ladder>,
-        max_lease: Duration,
+        Prepared { mark, max_lease, .. }: &Prepared,
     ) -> Self {
+        let (mark, max_lease) = (*mark, *max_lease);
         let mut ahead_of_release = redis::cmd("EXISTS");
-        ahead_of_release.arg(space.fence());
+        ahead_of_release.arg(space.tokens());
         Self {
             ahead_of_release: ahead_of_release.get_packed_command(),
             transport,
             space,
+            mark,
             ladder,
             max_lease,
             collected: Vec::new(),
@@ -174,7 +178,7 @@ impl<T> RedisPipe<T> {
             }
             _ => {}
         }
-        if command.encode(&self.space, &mut self.unsent) {
+        if command.encode(&self.space, self.mark, &mut self.unsent) {
             self.unanswered.push_back(Sent::One(to, command));
         }
     }
@@ -190,7 +194,7 @@ impl<T> RedisPipe<T> {
                 continue;
             }
             let calls = some.iter().map(|(_, one)| one);
-            Command::encode_batch(calls, &self.space, &mut self.unsent);
+            Command::encode_batch(calls, &self.space, self.mark, &mut self.unsent);
             self.unanswered.push_back(Sent::Several(some));
         }
     }

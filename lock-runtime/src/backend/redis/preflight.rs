@@ -143,7 +143,7 @@ impl<'a> Denied<'a> {
 }
 
 /// The commands, as rules of an access list. `docs/server.md` shows them.
-pub(crate) const COMMANDS: [&str; 34] = [
+pub(crate) const COMMANDS: [&str; 32] = [
     // Of connections.
     "+hello",
     "+select",
@@ -165,9 +165,6 @@ pub(crate) const COMMANDS: [&str; 34] = [
     "+set",
     "+setrange",
     "+del",
-    "+incr",
-    "+incrby",
-    "+decrby",
     "+pttl",
     "+pexpire",
     "+zadd",
@@ -180,6 +177,7 @@ pub(crate) const COMMANDS: [&str; 34] = [
     "+hmget",
     "+hdel",
     "+hgetall",
+    "+hincrby",
 ];
 
 /// The rules that are enough for locks under this prefix, to be appended to `ACL SETUSER name`.
@@ -204,8 +202,8 @@ fn literal(text: &str) -> String {
 /// Warnings that were logged, so that a reconnect does not repeat them.
 static WARNED: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
 
-const UNREADABLE: &str = "cannot tell whether the server may evict locks: the user has no right \
-    to run INFO; grant +info, or make sure that maxmemory-policy is noeviction";
+const UNREADABLE: &str = "cannot tell whether the server may evict locks or has failed over: the \
+    user has no right to run INFO; grant +info, or make sure that maxmemory-policy is noeviction";
 
 /// Logs each warning about INFO once, or that INFO cannot be read.
 pub(crate) fn warn_of_hazards(info: Option<&str>) {

@@ -6,12 +6,13 @@
 --   0 waiting (or busy, when not queued), ms = what is left of the holder's TTL, -1 if it has none;
 --     0 without a holder: ask again at once. The holder is '' if that is another kind of client.
 --   1 the hold key can be no lock       2 this request was cancelled       3 waiting out a loss
---     of data, ms left
+--     of data, ms left                  5 waiting out a failover, ms left
 local ttl, tail = tonumber(ARGV[3]), ARGV[5]
 local lease, claim, ticket
 -- The rest: grace as in grant.lua, waiter lease ms (0: do not queue), claim ms, ticket or 0.
 grace, lease, claim, ticket = string.match(ARGV[6], '^(%S+) (%d+) (%d+) (%d+)$')
-FENCE, min_fence, grace, lease = KEYS[2], tonumber(ARGV[1]), tonumber(grace), tonumber(lease)
+FENCE, MARK, min_fence = KEYS[2], ARGV[7], tonumber(ARGV[1])
+grace, lease = tonumber(grace), tonumber(lease)
 select_lock(KEYS[1], string.sub(ARGV[4], 5, 36))
 local since = string.match(ARGV[4], ' (%d+) $')
 
@@ -59,7 +60,7 @@ local function enqueue(value)
   return before, refusal
 end
 
-local value, quarantined_until = read(HOLD), nil
+local value, waits_until, reason = read(HOLD), nil, nil
 if is_hold(value, id) then
   -- Never shorter: a late duplicate may carry a ttl from before a nested call asked for a longer
   -- one.
@@ -74,8 +75,8 @@ if drawn then
   ticket = string.format('%d', drawn)
 end
 if not value then
-  local outcome, refusal
-  outcome, quarantined_until, refusal = grant_next()
+  local outcome
+  outcome, waits_until, reason = grant_next()
   if outcome == 'away' then
     value = read(HOLD)
   elseif outcome == 'first' then
@@ -83,7 +84,7 @@ if not value then
       leave_queue(id)
     end
     local fence, size
-    fence, size, refusal = next_fences(count)
+    fence, size, reason = next_fences(count)
     if fence then
       local waiting = math.min(redis.call('ZCOUNT', QUEUE, 0, '+inf'), 1)
       local rest = string.match(tail, '^ %d+( .*)$')
@@ -93,15 +94,15 @@ if not value then
       end
       return {4, fence, size, waiting}
     end
-    quarantined_until = size
+    waits_until = size
   end
   -- Why no token could be drawn: the server's text (OOM, READONLY, ...) unless the key is not a
   -- counter.
-  if refusal then
-    if string.find(refusal.err, 'WRONGTYPE') or string.find(refusal.err, 'not an integer') then
+  if type(reason) == 'table' then
+    if string.find(reason.err, 'WRONGTYPE') or string.find(reason.err, 'not an integer') then
       return redis.error_reply('ERR distlock: the fence key holds a foreign value')
     end
-    return refused('INCRBY', refusal)
+    return refused('HINCRBY', reason)
   end
 end
 
@@ -110,8 +111,12 @@ local left = value and redis.call('PTTL', HOLD) or 0
 local position = 0
 if lease > 0 then
   if ticket == '0' then
-    local number = redis.pcall('INCR', FENCE)
-    ticket = string.format('%d', type(number) == 'number' and number or now)
+    local last, drawn_count = draw(1)
+    local sound = type(last) == 'number' and last > 1e15
+    if not sound and type(last) == 'number' then
+      undo(drawn_count)
+    end
+    ticket = string.format('%d', sound and last or now)
   end
   local refusal
   position, refusal = enqueue(value)
@@ -122,8 +127,9 @@ else
   position = redis.call('ZCOUNT', QUEUE, 0, '+inf')
 end
 
-if quarantined_until then
-  return {3, math.ceil((quarantined_until - now) / 1000), position, ticket, ''}
+if waits_until then
+  local code = reason == FAILOVER and 5 or 3
+  return {code, math.ceil((waits_until - now) / 1000), position, ticket, ''}
 end
 if value and not is_hold(value) then
   -- A text that expires is the lock of another kind of client.

@@ -1,9 +1,10 @@
 -- Turns whatever this request has become into nothing: out of the queue, and out of the hold if
 -- the grant came meanwhile. With a tombstone above 0 ms, an acquire of this request that is still
 -- under way on another connection is refused when it arrives.
--- KEYS: hold   ARGV: request id, tombstone ms
+-- KEYS: hold   ARGV: request id, tombstone ms, mark
 -- Answers 1 if the request held the lock, else 0.
 -- A part that the server refuses keeps the others from nothing, and is answered when they are done.
+MARK = ARGV[3]
 select_lock(KEYS[1], ARGV[1])
 local tombstone, place, entry = tonumber(ARGV[2]), nil, nil
 -- A tombstone of before stays.

@@ -1,7 +1,7 @@
 -- Tries each command that the other scripts run, and each kind of key, so that a right which is
 -- missing shows at connect and not under contention. It leaves nothing behind: a command that would
 -- write has arguments with which it does nothing.
--- KEYS: hold of a lock that nobody uses, a section's hash, fence   ARGV: inbox
+-- KEYS: hold of a lock that nobody uses, a section's hash, tokens   ARGV: inbox
 -- Answers {the server's clock in seconds, and for each refusal the command and the server's words}.
 -- A refusal for want of memory or of replicas is none: it may be over by the time of a lock, and
 -- holds can be ended meanwhile.
@@ -27,18 +27,14 @@ end
 
 local time = try('TIME')
 answer[1] = time and tonumber(time[1]) or -1
-local deletes = try('DEL', HOLD)
+try('DEL', HOLD)
 for _, name in ipairs({HOLD, QUEUE, WAITERS, KEYS[2], KEYS[3]}) do
   try('EXISTS', name)
   try('SETRANGE', name, 0, '')
 end
--- The only one that cannot do without a key.
-if deletes and try('INCR', HOLD) then
-  redis.pcall('DEL', HOLD)
-end
 for _, command in ipairs({
   {'GET', HOLD}, {'MGET', HOLD}, {'SET', HOLD, '', 'XX'}, {'PTTL', HOLD}, {'PEXPIRE', HOLD, 1},
-  {'INCRBY', HOLD, 'no number'}, {'DECRBY', HOLD, 'no number'},
+  {'HINCRBY', WAITERS, '-', 'no number'},
   {'ZADD', QUEUE, 'XX', 0, '-'}, {'ZREM', QUEUE, '-'}, {'ZRANGE', QUEUE, 0, 0},
   {'ZCOUNT', QUEUE, 0, 0}, {'ZSCORE', QUEUE, '-'},
   {'HSET', WAITERS, 'a field', 'its value', 'a field without one'}, {'HGET', WAITERS, '-'},

@@ -6,8 +6,14 @@
 --     until which they are refused, those whose acquire may still arrive (tombstones)
 --   waiters  hash request id -> 'lease deadline in server us, claim ms, when it was made, block,
 --     inbox, description'; it expires together with the queue
---   fence    the counter of this server; while a loss of data is waited out
---              'wait:<when it was noticed, us>:<longest lease of before, ms>:<highest token known>'
+--   tokens   hash that counts fencing tokens. A field is named after the master that draws from it,
+--     by its mark: each promotion and each restart of a server makes a new one, so the first draw
+--     on such a server finds that its field is missing. The hash has one of two states:
+--       open     <mark>: the last token drawn
+--       waiting  w: '<mark> <kind> <since when, us> <how long, ms>', c: the highest token known
+--     Nothing is drawn while it waits. The kind says what for: FAILOVER, in which holders may put
+--     back holds that the new master does not know (reclaim.lua), or LOSS of data, in which the
+--     longest lease of before may last for so long.
 local now = clock()
 
 -- The keys of the lock, and the request, that everything below is about.
@@ -16,11 +22,11 @@ local function select_lock(key, request)
   HOLD, QUEUE, WAITERS, id = key, key .. ':queue', key .. ':waiters', request
 end
 
--- The fence counter; the highest token that the client knows of; and how long the longest lease may
--- be that any process was granted, as far as the client knows, below zero if the client does not
--- wait until it is over. A release has no such bound: it issues tokens above those of the hold that
--- it ends, and leaves a counter alone that is not above them.
-local FENCE, min_fence, grace
+-- The counter of tokens; the mark of this master; the highest token that the client knows of; and
+-- how long the longest lease may be that any process was granted, as far as the client knows, below
+-- zero if the client does not wait until it is over. A release has no such bound: it issues tokens
+-- above those of the hold that it ends, and leaves a counter alone that is not above them.
+local FENCE, MARK, min_fence, grace
 
 -- The error to answer if this is one; it names the command, which servers before 7.2 do not.
 local function refused(command, reply)
@@ -37,58 +43,71 @@ end
 -- after a loss of data.
 local SMALL_RANGE, AHEAD_US = 16, 1000000
 local function draw(count)
-  local last = redis.pcall('INCRBY', FENCE, count)
+  local last = redis.pcall('HINCRBY', FENCE, MARK, count)
   if type(last) == 'number' and count > SMALL_RANGE and last > now + AHEAD_US then
-    last, count = redis.call('DECRBY', FENCE, count - SMALL_RANGE), SMALL_RANGE
+    last, count = redis.call('HINCRBY', FENCE, MARK, SMALL_RANGE - count), SMALL_RANGE
   end
   return last, count
 end
 
--- The first of the next fencing tokens and how many they are; or nil and the instant until which
--- none is issued; or nil, nil and the server's error. A counter that is missing or behind what a
--- client has seen means that the server lost data, and with it holds that are still valid in their
+-- Takes so many tokens back. A field that was not there is none again.
+local function undo(count)
+  if redis.call('HINCRBY', FENCE, MARK, -count) == 0 then
+    redis.call('HDEL', FENCE, MARK)
+  end
+end
+
+-- The first of the next fencing tokens and how many they are; or nil, the instant until which none
+-- is issued, and why; or nil, nil and the error. A counter that is missing or behind what a client
+-- has seen means that the server lost data, and with it holds that are still valid in their
 -- processes: no token is issued until the longest of those is over (Redlock's delayed restart). How
--- long that takes is the largest bound that any client brings before that.
+-- long that takes is the largest bound that any client brings before that. How long a failover is
+-- waited out is up to those who connect, by open.lua.
 local function next_fences(wanted)
   local last, count = draw(wanted)
-  local loss, bound, issued
-  if type(last) == 'number' then
-    local fence = last - count + 1
-    if fence > min_fence and fence > 1e15 then
-      return fence, count
-    end
-    if not grace then
-      if redis.call('DECRBY', FENCE, count) == 0 then
-        redis.call('DEL', FENCE)
-      end
-      return nil
-    end
-    loss, bound, issued = now, 0, fence - 1
-  else
-    local text = redis.pcall('GET', FENCE)
-    if type(text) == 'string' then
-      loss, bound, issued = string.match(text, '^wait:(%d+):(%d+):(%d+)$')
-    end
-    if not loss or not grace then
-      return nil, nil, last
-    end
-    -- A clock that was set back shows a loss that is yet to come.
-    loss, bound, issued = math.min(tonumber(loss), now), tonumber(bound), tonumber(issued)
+  if type(last) ~= 'number' then
+    return nil, nil, last
   end
-  bound, issued = math.max(bound, math.abs(grace)), math.max(issued, min_fence)
-  local until_us, fence = loss + bound * 1000, nil
-  if now >= until_us or grace < 0 then
+  local fence = last - count + 1
+  if fence > min_fence and fence > 1e15 then
+    return fence, count
+  end
+  undo(count)
+  if not grace then
+    return nil
+  end
+  local behind, waits, issued = unpack(redis.call('HMGET', FENCE, MARK, 'w', 'c'))
+  local kind, since, bound = LOSS, now, 0
+  if behind then
+    issued = behind
+  elseif redis.call('EXISTS', FENCE) == 1 then
+    kind, since, bound = waits_for(waits, MARK)
+    if not kind then
+      return nil, nil, redis.error_reply('UNOPENED this connection was made to another primary')
+    end
+  end
+  -- A clock that was set back shows a loss that is yet to come.
+  since, issued = math.min(since, now), math.max(tonumber(issued or 0), min_fence)
+  bound = kind == LOSS and math.max(bound, math.abs(grace)) or bound
+  local until_us, over = since + bound * 1000, nil
+  over, fence = now >= until_us, nil
+  if over or kind == LOSS and grace < 0 then
     count = math.min(wanted, SMALL_RANGE)
     fence = math.max(now, issued + 1)
     issued = fence + count - 1
   end
-  -- A client that does not wait leaves it to the others to do so.
-  local wait = now < until_us and string.format('wait:%d:%d:', loss, bound) or ''
-  redis.call('SET', FENCE, wait .. string.format('%d', issued))
+  redis.call('DEL', FENCE)
+  if over then
+    redis.call('HSET', FENCE, MARK, string.format('%d', issued))
+  else
+    -- A client that does not wait leaves it to the others to do so.
+    redis.call('HSET', FENCE, 'w', string.format('%s %s %d %d', MARK, kind, since, bound),
+      'c', string.format('%d', issued))
+  end
   if fence then
     return fence, count
   end
-  return nil, until_us
+  return nil, until_us, kind
 end
 
 local function put_hold(flag, who, since, fence, count, rest, ttl)
@@ -200,9 +219,9 @@ local function grant_next()
     if not head or head == id then
       return 'first'
     end
-    local fence, count, refusal = next_fences(wanted)
+    local fence, count, reason = next_fences(wanted)
     if not fence then
-      return nil, count, refusal
+      return nil, count, reason
     end
     leave_queue(head)
     put_hold('w', head, since, fence, count, rest, claim)
@@ -225,7 +244,7 @@ local function end_hold(value)
   if string.sub(value, 4, 4) == 'w' then
     pcall(function()
       local fence, count, prefix = string.match(value, '^%S+ %S+ (%d+) (%d+) (%S*)inbox:')
-      FENCE, min_fence = prefix .. 'fence', fence + count - 1
+      FENCE, min_fence = prefix .. 'tokens', fence + count - 1
       grant_next()
     end)
   end

@@ -1,7 +1,7 @@
 -- Ends the hold of a request. One that nobody waits for takes two commands and one comparison. One
 -- that others wait for goes to the first of them here, if that is alive and nothing is unusual;
 -- everything else is release_contended.lua.
--- KEYS: hold   ARGV: 'dl1-' + request id, with which the value of an uncontended hold begins
+-- KEYS: hold   ARGV: 'dl1-' + request id, with which the value of an uncontended hold begins; mark
 -- Answers 1 if the hold was this request's, else 0, which changes nothing.
 local HOLD, mine = KEYS[1], ARGV[1]
 local value = redis.pcall('GET', HOLD)
@@ -28,8 +28,8 @@ if type(value) == 'string' and string.sub(value, 1, 36) == 'dl1w' .. id then
     local deadline, claim, since, tail, count, inbox =
       string.match(entry, '^(%d+) (%d+) (%d+)( (%d+) (%S+) .*)$')
     if prefix and deadline and deadline + 0 >= now and claim + 0 >= 600 then
-      local FENCE = prefix .. 'fence'
-      local last = try('INCRBY', FENCE, count)
+      local FENCE = prefix .. 'tokens'
+      local last = try('HINCRBY', FENCE, ARGV[2], count)
       local fence = type(last) == 'number' and last - count + 1
       if fence and fence > 1e15 and fence >= seen + block
         and (count + 0 <= 16 or last <= now + 1000000) then
@@ -47,8 +47,8 @@ if type(value) == 'string' and string.sub(value, 1, 36) == 'dl1w' .. id then
           unheard = inbox
         end
       end
-      if fence and not unheard and try('DECRBY', FENCE, count) == 0 then
-        try('DEL', FENCE)
+      if fence and not unheard and try('HINCRBY', FENCE, ARGV[2], -count) == 0 then
+        try('HDEL', FENCE, ARGV[2])
       end
     end
   end

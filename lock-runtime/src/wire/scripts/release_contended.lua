@@ -1,4 +1,5 @@
 -- Ends a hold that others wait for, or answers that there is none of this request.
+MARK = ARGV[2]
 select_lock(KEYS[1], string.sub(mine, 5))
 if unheard then
   unreachable[unheard] = true

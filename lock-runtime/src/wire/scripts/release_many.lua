@@ -1,5 +1,5 @@
 -- Ends the holds of requests: those that nobody waits for by one command.
--- KEYS: hold of each lock   ARGV: for each as in release.lua
+-- KEYS: hold of each lock   ARGV: for each the first one of release.lua, then mark
 -- Answers 1 if all holds were these requests', else an array with 1 or 0 for each, as release.lua.
 local values, free, others = redis.call('MGET', unpack(KEYS)), {}, nil
 for lock, hold in ipairs(KEYS) do

@@ -1,5 +1,6 @@
 -- Ends holds that others wait for: each straight to its first live waiter, in this same step.
 local answers = {}
+MARK = ARGV[#ARGV]
 for lock in ipairs(KEYS) do
   answers[lock] = 1
 end

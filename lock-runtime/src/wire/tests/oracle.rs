@@ -59,7 +59,7 @@ fn fits_acquire(acquire: &Acquire, answer: &RawReply, reply: &AcquireReply) -> b
             is_issuable(grant.fences) && (alone || in_words)
         }
         AcquireReply::Cancelled => first_word(2),
-        AcquireReply::Busy(_) => [0, 1, 3].into_iter().any(first_word),
+        AcquireReply::Busy(_) => [0, 1, 3, 5].into_iter().any(first_word),
     }
 }
 

@@ -58,6 +58,7 @@ fn busy(busy: &BusyReply) -> RawReply {
         BlockedBy::Holder(holder) => (0, holder.as_deref()),
         BlockedBy::KeyConflict => (1, None),
         BlockedBy::DataLoss => (3, None),
+        BlockedBy::Failover => (5, None),
     };
     let ticket = text(busy.ticket.unwrap_or(0));
     RawReply::List(vec![int(code), pttl(busy.left), int(busy.ahead), ticket, hold(holder)])

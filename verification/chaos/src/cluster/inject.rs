@@ -64,7 +64,7 @@ impl Cluster {
             FaultKind::DeleteQueue => self.send(&["DEL", &part("queue")]),
             FaultKind::DeleteWaiters => self.send(&["DEL", &part("waiters")]),
             FaultKind::DeleteCancelled => self.send(&["DEL", &part("cancelled")]),
-            FaultKind::DeleteFence => self.send(&["DEL", "lock:fence"]),
+            FaultKind::DeleteFence => self.send(&["DEL", "lock:tokens"]),
             other => unreachable!("{other} is not a command"),
         }
     }

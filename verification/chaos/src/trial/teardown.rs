@@ -92,7 +92,7 @@ impl ServerState {
     fn of(cluster: &Cluster) -> RedisResult<Self> {
         let found: Vec<String> = cluster.server.command(&["KEYS", "*"])?;
         let (mut keys, mut without_ttl) = (Vec::new(), 0);
-        for key in found.into_iter().filter(|key| key != "lock:fence") {
+        for key in found.into_iter().filter(|key| key != "lock:tokens") {
             // A queue in which nobody waits has tombstones.
             let is_queue = key.ends_with(":queue");
             if is_queue && cluster.server.command::<i64>(&["ZCOUNT", &key, "0", "+inf"])? == 0 {

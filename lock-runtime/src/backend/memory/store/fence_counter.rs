@@ -1,11 +1,11 @@
 //! The clock of the in-memory server, values with a TTL, and the fence counter with its quarantine:
-//! `next_fences` of `grant.lua`, and `init_fence.lua`.
+//! `next_fences` of `grant.lua`, and `open.lua`.
 
 use std::time::Duration;
 
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::time::millis;
-use crate::wire::keyspace::{DataLossGrace, SMALL_FENCE_RANGE};
+use crate::wire::keyspace::{DataLossGrace, Mark, SMALL_FENCE_RANGE};
 
 /// Below this a counter cannot have been seeded from a clock.
 const PLAUSIBLE: u64 = 1_000_000_000_000_000;
@@ -13,66 +13,88 @@ const PLAUSIBLE: u64 = 1_000_000_000_000_000;
 /// How far ahead of the clock larger blocks may carry the counter, in microseconds.
 const AHEAD: u64 = 1_000_000;
 
+/// The tokens of a server.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) enum FenceCounter {
-    #[default]
-    Missing,
-    At(u64),
-    Wait(DataLossWait),
+pub(crate) struct FenceCounter {
+    /// Of this server.
+    mark: Mark,
+    tokens: Tokens,
 }
 
-/// A loss of data that is waited out.
+#[derive(Clone, Copy, Debug, Default)]
+enum Tokens {
+    #[default]
+    Missing,
+    /// The last token that the master with this mark has drawn.
+    Open(Mark, u64),
+    Waiting(TokenWait),
+}
+
+/// A failover or a loss of data that is waited out.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct DataLossWait {
+struct TokenWait {
+    mark: Mark,
+    kind: WaitKind,
     /// When it was noticed, in microseconds.
-    loss: u64,
-    /// The longest lease of before, in microseconds.
-    max_lease: u64,
+    since: u64,
+    /// How long it is waited out, in microseconds.
+    bound: u64,
     /// The highest token known.
     issued: u64,
 }
 
-impl DataLossWait {
-    const fn until(self) -> u64 {
-        self.loss.saturating_add(self.max_lease)
-    }
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WaitKind {
+    Failover,
+    Loss,
+}
+
+/// No tokens are issued until then, in microseconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NoTokens {
+    pub(crate) until_us: u64,
+    pub(crate) kind: WaitKind,
 }
 
 impl FenceCounter {
-    /// The next tokens, or the instant until which none are issued, in microseconds.
+    /// The next tokens, or why and until when none are issued.
     pub(crate) fn next(
         &mut self,
         now: ServerTime,
         wanted: u32,
         min_fence: Fence,
         data_loss_grace: DataLossGrace,
-    ) -> Result<FenceRange, u64> {
+    ) -> Result<FenceRange, NoTokens> {
         let now = now.micros();
-        let known = match self.draw(now, wanted) {
-            Some(fences) if fences.first > min_fence && fences.first.get() > PLAUSIBLE => {
+        let known = match (self.draw(now, wanted), self.tokens) {
+            (Some(fences), _) if fences.first > min_fence && fences.first.get() > PLAUSIBLE => {
                 return Ok(fences);
             }
-            Some(fences) => DataLossWait {
-                loss: now,
-                max_lease: 0,
-                issued: fences.first.get().saturating_sub(1),
-            },
-            None => self.waited_out(now),
+            (Some(fences), _) => self.loss(now, fences.first.get().saturating_sub(1)),
+            (None, Tokens::Missing) => self.loss(now, 0),
+            (None, Tokens::Waiting(waiting)) if waiting.mark == self.mark => waiting,
+            // The connection is older than the promotion. Its client connects again.
+            (None, _) => return Err(NoTokens { until_us: now, kind: WaitKind::Failover }),
         };
-        let wait = DataLossWait {
-            loss: known.loss.min(now),
-            max_lease: known.max_lease.max(micros(data_loss_grace.max_lease)),
-            issued: known.issued.max(min_fence.get()),
-        };
-        let over = now >= wait.until();
-        if !over && data_loss_grace.waits {
-            *self = Self::Wait(wait);
-            return Err(wait.until());
+        let is_loss = known.kind == WaitKind::Loss;
+        let lease = if is_loss { micros(data_loss_grace.max_lease) } else { 0 };
+        let (since, bound) = (known.since.min(now), known.bound.max(lease));
+        let issued = known.issued.max(min_fence.get());
+        let wait = TokenWait { since, bound, issued, ..known };
+        let until_us = since.saturating_add(bound);
+        let over = now >= until_us;
+        if !over && (!is_loss || data_loss_grace.waits) {
+            self.tokens = Tokens::Waiting(wait);
+            return Err(NoTokens { until_us, kind: known.kind });
         }
-        let first = Fence::new(now.max(wait.issued.saturating_add(1)));
+        let first = Fence::new(now.max(issued.saturating_add(1)));
         let fences = FenceRange::new(first, wanted.min(SMALL_FENCE_RANGE));
         let issued = fences.last().get();
-        *self = if over { Self::At(issued) } else { Self::Wait(DataLossWait { issued, ..wait }) };
+        self.tokens = if over {
+            Tokens::Open(self.mark, issued)
+        } else {
+            Tokens::Waiting(TokenWait { issued, ..wait })
+        };
         Ok(fences)
     }
 
@@ -96,10 +118,10 @@ impl FenceCounter {
     /// As many tokens as this if the counter is sound, else it stays as it is: several locks in
     /// `acquire.lua`.
     pub(crate) fn take_all(&mut self, size: u32, min_fence: Fence) -> Option<FenceRange> {
-        let Self::At(last) = self else { return None };
+        let Tokens::Open(mark, last) = &mut self.tokens else { return None };
         let fences = FenceRange::new(Fence::new(last.saturating_add(1)), size);
         let sound = fences.first > min_fence && fences.first.get() > PLAUSIBLE;
-        sound.then(|| {
+        (sound && *mark == self.mark).then(|| {
             *last = fences.last().get();
             fences
         })
@@ -108,48 +130,95 @@ impl FenceCounter {
     /// A block of this size, or a small one where a large one would carry the counter far ahead of
     /// the clock.
     fn draw(&mut self, now: u64, wanted: u32) -> Option<FenceRange> {
-        let before = match self {
-            Self::Missing => 0,
-            Self::At(number) => *number,
-            Self::Wait(_) => return None,
-        };
-        let far = before.saturating_add(wanted.into()) > now.saturating_add(AHEAD);
+        let Tokens::Open(mark, last) = &mut self.tokens else { return None };
+        if *mark != self.mark {
+            return None;
+        }
+        let far = last.saturating_add(wanted.into()) > now.saturating_add(AHEAD);
         let size = if far { wanted.min(SMALL_FENCE_RANGE) } else { wanted };
-        *self = Self::At(before.saturating_add(size.into()));
-        Some(FenceRange::new(Fence::new(before.saturating_add(1)), size))
+        let first = Fence::new(last.saturating_add(1));
+        *last = last.saturating_add(size.into());
+        Some(FenceRange::new(first, size))
     }
 
     /// A place in a queue: from the counter, or from the clock while that is not one.
     pub(crate) fn ticket(&mut self, now: ServerTime) -> u64 {
-        self.draw(now.micros(), 1).map_or(now.micros(), |ticket| ticket.first.get())
+        let before = *self;
+        let drawn = self.draw(now.micros(), 1).map(|ticket| ticket.first.get());
+        drawn.filter(|&ticket| ticket > PLAUSIBLE).unwrap_or_else(|| {
+            *self = before;
+            now.micros()
+        })
     }
 
-    /// Whether there was none.
-    pub(crate) fn open(
-        &mut self,
-        now: ServerTime,
-        min_fence: Fence,
-        longest: Duration,
-        lost: bool,
-    ) -> bool {
-        if !matches!(self, Self::Missing) {
-            return false;
-        }
-        let (now, min_fence) = (now.micros(), min_fence.get());
-        *self = if lost {
-            Self::Wait(DataLossWait { loss: now, max_lease: micros(longest), issued: min_fence })
-        } else {
-            Self::At(now.max(min_fence.saturating_add(1)))
+    /// As `open.lua`. Returns what is waited for.
+    pub(crate) fn open(&mut self, now: ServerTime, open: Opening) -> Option<WaitKind> {
+        let Opening { min_fence, lease, failover_grace, lost } = open;
+        let (mark, now, min_fence) = (self.mark, now.micros(), min_fence.get());
+        let top = |issued: u64| issued.max(min_fence).max(now.saturating_add(AHEAD));
+        let failover =
+            TokenWait { mark, kind: WaitKind::Failover, since: now, bound: 0, issued: min_fence };
+        let wait = match self.tokens {
+            Tokens::Open(of, _) if of == mark => return None,
+            Tokens::Open(_, last) => TokenWait { issued: top(last), ..failover },
+            Tokens::Waiting(known) if known.mark == mark => TokenWait {
+                since: known.since.min(now),
+                issued: known.issued.max(min_fence),
+                ..known
+            },
+            Tokens::Waiting(known) if known.kind == WaitKind::Loss => {
+                TokenWait { mark, since: now, issued: top(known.issued), ..known }
+            }
+            Tokens::Waiting(known) => TokenWait { issued: top(known.issued), ..failover },
+            Tokens::Missing if lost => self.loss(now, min_fence),
+            Tokens::Missing => {
+                self.tokens = Tokens::Open(mark, now.max(min_fence.saturating_add(1)));
+                return None;
+            }
         };
-        true
+        let bound = if wait.kind == WaitKind::Loss { lease } else { failover_grace };
+        let wait = TokenWait { bound: wait.bound.max(micros(bound)), ..wait };
+        if wait.bound == 0 {
+            self.tokens = Tokens::Open(mark, wait.issued);
+            return None;
+        }
+        self.tokens = Tokens::Waiting(wait);
+        Some(wait.kind)
     }
 
-    const fn waited_out(&self, now: u64) -> DataLossWait {
-        match self {
-            Self::Wait(wait) => *wait,
-            Self::Missing | Self::At(_) => DataLossWait { loss: now, max_lease: 0, issued: 0 },
-        }
+    const fn loss(&self, now: u64, issued: u64) -> TokenWait {
+        TokenWait { mark: self.mark, kind: WaitKind::Loss, since: now, bound: 0, issued }
     }
+
+    /// All tokens are lost, the server stays.
+    #[cfg(any(test, distlock_verification, feature = "test-util"))]
+    pub(crate) const fn emptied(self) -> Self {
+        Self { mark: self.mark, tokens: Tokens::Missing }
+    }
+
+    /// Another server has the same tokens from now on.
+    #[cfg(any(test, distlock_verification))]
+    pub(crate) const fn promote(&mut self, mark: Mark) {
+        self.mark = mark;
+    }
+
+    #[cfg(distlock_verification)]
+    pub(crate) const fn is_missing(&self) -> bool {
+        matches!(self.tokens, Tokens::Missing)
+    }
+}
+
+/// What a client that connects knows of the past.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Opening {
+    /// The highest token that it has seen.
+    pub(crate) min_fence: Fence,
+    /// The longest lease.
+    pub(crate) lease: Duration,
+    /// How long it has a failover waited out.
+    pub(crate) failover_grace: Duration,
+    /// Whether the server has had data.
+    pub(crate) lost: bool,
 }
 
 /// An instant of the server's clock. TTLs count its milliseconds, waiters' leases its microseconds.

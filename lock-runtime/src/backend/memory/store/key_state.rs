@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::backend::memory::store::fence_counter::{
-    FenceCounter, ServerTime, WithTtl, count, micros,
+    FenceCounter, NoTokens, ServerTime, WaitKind, WithTtl, count, micros,
 };
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::{HolderInfo, OwnerInfo};
@@ -46,16 +46,16 @@ impl KeyOp<'_, '_> {
             return AcquireReply::Granted(grant);
         }
         let place = self.record.ticket_of(id);
-        let quarantined = match self.take_if_free(acquire) {
+        let no_tokens = match self.take_if_free(acquire) {
             Ok(Some(grant)) => return AcquireReply::Granted(grant),
             Ok(None) => None,
-            Err(until_us) => Some(until_us),
+            Err(no_tokens) => Some(no_tokens),
         };
         let (ahead, ticket) = match &acquire.enqueue {
             Some(enqueue) => self.enqueue(acquire, enqueue, place),
             None => (count(self.record.waiters().count()), place),
         };
-        let (blocked_by, left) = self.blocked_by(quarantined);
+        let (blocked_by, left) = self.blocked_by(no_tokens);
         AcquireReply::Busy(BusyReply { blocked_by, left, ahead, ticket })
     }
 
@@ -77,16 +77,15 @@ impl KeyOp<'_, '_> {
         held
     }
 
-    /// Grants a free lock to the first waiter, perhaps to this request. The error is the end of the
-    /// data-loss grace period.
-    fn take_if_free(&mut self, acquire: &Acquire) -> Result<Option<Grant>, u64> {
+    /// Grants a free lock to the first waiter, perhaps to this request.
+    fn take_if_free(&mut self, acquire: &Acquire) -> Result<Option<Grant>, NoTokens> {
         if self.record.hold.is_some() || self.grant_next()? {
             return Ok(None);
         }
         self.grant_here(acquire).map(Some)
     }
 
-    fn grant_here(&mut self, acquire: &Acquire) -> Result<Grant, u64> {
+    fn grant_here(&mut self, acquire: &Acquire) -> Result<Grant, NoTokens> {
         let id = self.request.id;
         self.record.leave(id);
         let fences = self.next_fences(acquire.fence_count)?;
@@ -127,10 +126,14 @@ impl KeyOp<'_, '_> {
         (count(before.count()), Some(ticket))
     }
 
-    fn blocked_by(&self, quarantined: Option<u64>) -> (BlockedBy, Option<Duration>) {
-        if let Some(until_us) = quarantined {
+    fn blocked_by(&self, no_tokens: Option<NoTokens>) -> (BlockedBy, Option<Duration>) {
+        if let Some(NoTokens { until_us, kind }) = no_tokens {
             let left = until_us.saturating_sub(self.now.micros()).div_ceil(1_000);
-            return (BlockedBy::DataLoss, Some(Duration::from_millis(left)));
+            let blocked_by = match kind {
+                WaitKind::Failover => BlockedBy::Failover,
+                WaitKind::Loss => BlockedBy::DataLoss,
+            };
+            return (blocked_by, Some(Duration::from_millis(left)));
         }
         let left = self.record.hold_left(self.now);
         match &self.record.hold {
@@ -152,9 +155,8 @@ impl KeyOp<'_, '_> {
     }
 
     /// Grants the lock to the first live waiter whose process can be notified. Returns false if the
-    /// request itself may have it, because no live waiter comes first. The error is the instant
-    /// until which no token is issued, in microseconds.
-    fn grant_next(&mut self) -> Result<bool, u64> {
+    /// request itself may have it, because no live waiter comes first.
+    fn grant_next(&mut self) -> Result<bool, NoTokens> {
         loop {
             let (id, fence_count) = match self.first_waiter() {
                 FirstWaiter::Waiter(id, fence_count, _) if id != self.request.id => {
@@ -211,10 +213,13 @@ impl KeyOp<'_, '_> {
         HolderInfo { id, fence: fences.first, owner, held_unix_ms }
     }
 
-    fn next_fences(&mut self, wanted: u32) -> Result<FenceRange, u64> {
+    fn next_fences(&mut self, wanted: u32) -> Result<FenceRange, NoTokens> {
         let RequestRef { min_fence, data_loss_grace, .. } = self.request;
         match self.ended {
-            Some(ended) => self.counter.next_sound(self.now, wanted, ended).ok_or(u64::MAX),
+            Some(ended) => {
+                let none = NoTokens { until_us: u64::MAX, kind: WaitKind::Loss };
+                self.counter.next_sound(self.now, wanted, ended).ok_or(none)
+            }
             None => self.counter.next(self.now, wanted, *min_fence, *data_loss_grace),
         }
     }

@@ -24,7 +24,7 @@ impl Both {
     /// What each of these calls is answered; `None` where it was not done.
     fn batch(&mut self, calls: &[Command]) -> Vec<Option<Reply>> {
         let mut bytes = Vec::new();
-        Command::encode_batch(calls.iter(), &self.space, &mut bytes);
+        Command::encode_batch(calls.iter(), &self.space, self.mark, &mut bytes);
         let answer = self.invoke(&bytes).expect("an answer");
         Command::decode_batch(&calls.iter().collect::<Vec<_>>(), &answer).expect("a reply to each")
     }

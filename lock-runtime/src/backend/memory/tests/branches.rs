@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::backend::memory::store::fence_counter::WaitKind;
 use crate::backend::memory::tests::commands::{
     BLOCK, BOUND, KEY, QUARANTINE, once, owner_info, queueing, release, request, request_id,
 };
@@ -386,7 +387,9 @@ fn a_loss_is_waited_out_for_the_longest_lease_that_anybody_knows_of_in_that_time
 #[test]
 fn a_loss_that_a_clock_shows_in_the_future_is_waited_out_from_now() {
     let mut both = Both::new();
-    both.raw(&["SET", "lock:fence", "wait:9000000000000000:1:0"]);
+    both.raw(&["DEL", "lock:tokens"]);
+    let waits = "m00000000 l 9000000000000000 1";
+    both.raw(&["HSET", "lock:tokens", "w", waits, "c", "0"]);
     let answer = both.ask(&Command::Acquire(once(request_id(1)))).unwrap();
     let reply = Command::Acquire(once(request_id(1))).decode(&answer).unwrap();
     let Reply::Acquire(AcquireReply::Busy(busy)) = reply else { panic!("{reply:?}") };
@@ -414,14 +417,14 @@ fn a_release_grants_nothing_from_a_counter_that_lost_its_data_and_leaves_it_as_i
         let mut both = Both::new();
         both.granted(once(request_id(1)));
         both.busy(queueing(request_id(2), LIVE[0]));
-        both.raw(&["DEL", "lock:fence"]);
+        both.raw(&["DEL", "lock:tokens"]);
         if let Some(counter) = counter {
-            both.raw(&["SET", "lock:fence", counter]);
+            both.raw(&["HSET", "lock:tokens", "m00000000", counter]);
         }
         let released = both.ask(&release(request(request_id(1)))).expect("an answer");
         assert_eq!(released, RawReply::Int(1), "{counter:?}");
         let kept: Option<String> =
-            redis::from_redis_value(both.raw(&["GET", "lock:fence"])).expect("text");
+            redis::from_redis_value(both.raw(&["HGET", "lock:tokens", "m00000000"])).expect("text");
         assert_eq!(kept.as_deref(), counter);
         assert_eq!(both.raw(&["EXISTS", "lock:{order:7}"]), redis::Value::Int(0));
         assert_eq!(both.raw(&["ZCARD", "lock:{order:7}:queue"]), redis::Value::Int(1));
@@ -450,12 +453,13 @@ fn a_tombstone_before_the_first_waiter_changes_no_handoff_and_is_kept() {
 fn only_a_missing_counter_is_opened() {
     let mut both = Both::new();
     let min_fence = Pair { server: Fence::ZERO, memory: Fence::ZERO };
-    assert!(!both.open(min_fence, BOUND, true).unwrap());
+    assert_eq!(both.open(min_fence, BOUND, true), Ok(None));
+    both.granted(once(request_id(9)));
     both.flush();
-    assert!(both.open(min_fence, BOUND, true).unwrap());
+    assert_eq!(both.open(min_fence, BOUND, true), Ok(Some(WaitKind::Loss)));
     assert_eq!(both.busy(once(request_id(1))).blocked_by, BlockedBy::DataLoss);
     both.flush();
-    assert!(both.open(min_fence, BOUND, false).unwrap());
+    assert_eq!(both.open(min_fence, BOUND, false), Ok(None));
     both.granted(once(request_id(1)));
 }
 
@@ -493,7 +497,7 @@ fn nothing_is_left_of_a_lock_when_everything_is_over() {
     both.advance(MINUTE);
     assert!(both.memory.is_empty(both.now_us()));
     let keys: Vec<String> = redis::from_redis_value(both.raw(&["KEYS", "*"])).unwrap();
-    assert_eq!(keys, ["lock:fence"]);
+    assert_eq!(keys, ["lock:tokens"]);
 }
 
 #[test]
@@ -548,10 +552,76 @@ fn a_late_renewal_with_a_shorter_ttl_shortens_nothing() {
 #[test]
 fn a_large_block_never_carries_the_counter_far_ahead_of_the_clock() {
     let mut both = Both::new();
-    both.raw(&["SET", "lock:fence", "2100000000000000"]);
+    both.raw(&["HSET", "lock:tokens", "m00000000", "2100000000000000"]);
     let ask = Acquire { fence_count: 400, ..once(request_id(1)) };
     let answer = both.ask(&Command::Acquire(ask.clone())).expect("a grant");
     let reply = Command::Acquire(ask).decode(&answer).expect("a grant");
     let Reply::Acquire(AcquireReply::Granted(grant)) = reply else { panic!("{reply:?}") };
     assert_eq!((grant.fences.size, grant.fences.first.get()), (16, 2_100_000_000_000_001));
+}
+
+const NOTHING_SEEN: Pair<Fence> = Pair { server: Fence::ZERO, memory: Fence::ZERO };
+const GRACE: Duration = Duration::from_secs(60);
+
+#[test]
+fn a_promoted_server_grants_nothing_before_its_grace_is_over_and_then_higher_tokens() {
+    let mut both = Both::new();
+    let before = both.granted(once(request_id(1)));
+    assert!(both.release(request_id(1)));
+    both.promote(7);
+    let open = |both: &mut Both, grace| both.open_with_grace(NOTHING_SEEN, BOUND, grace, true);
+    assert_eq!(open(&mut both, GRACE / 2), Ok(Some(WaitKind::Failover)));
+    assert_eq!(open(&mut both, GRACE), Ok(Some(WaitKind::Failover)), "the longest one counts");
+    assert_eq!(open(&mut both, Duration::ZERO), Ok(Some(WaitKind::Failover)));
+    let careless = DataLossGrace { max_lease: BOUND, waits: false };
+    let request = RequestRef { data_loss_grace: careless, ..request(request_id(2)) };
+    for ask in [once(request_id(1)), Acquire { request, ..once(request_id(2)) }] {
+        let busy = both.busy(ask);
+        assert_eq!(busy.blocked_by, BlockedBy::Failover);
+        assert!(busy.left.is_some_and(|left| left > GRACE * 9 / 10 && left <= GRACE));
+    }
+    both.advance(GRACE);
+    assert!(both.granted(once(request_id(1))).get() > before.get() + 1_000_000);
+    assert_eq!(open(&mut both, GRACE), Ok(None), "it is open for good");
+}
+
+#[test]
+fn a_promotion_in_the_middle_of_another_wait_keeps_what_was_lost() {
+    let mut both = Both::new();
+    both.granted(once(request_id(1)));
+    both.flush();
+    assert_eq!(both.open(NOTHING_SEEN, BOUND * 3, true), Ok(Some(WaitKind::Loss)));
+    both.promote(8);
+    let opened = both.open_with_grace(NOTHING_SEEN, BOUND, GRACE, true);
+    assert_eq!(opened, Ok(Some(WaitKind::Loss)));
+    both.advance(BOUND * 2);
+    assert_eq!(both.busy(once(request_id(1))).blocked_by, BlockedBy::DataLoss);
+    both.advance(BOUND * 2);
+    both.granted(once(request_id(1)));
+}
+
+#[test]
+fn without_a_grace_a_promoted_server_grants_at_once_and_higher_tokens() {
+    let mut both = Both::new();
+    let before = both.granted(once(request_id(1)));
+    both.promote(9);
+    let opened = both.open_with_grace(NOTHING_SEEN, BOUND, Duration::ZERO, true);
+    assert_eq!(opened, Ok(None));
+    assert!(both.release(request_id(1)));
+    assert!(both.granted(once(request_id(2))).get() > before.get() + 1_000_000);
+}
+
+#[test]
+fn a_connection_to_another_primary_draws_nothing_and_is_told_so() {
+    let mut both = Both::new();
+    both.granted(once(request_id(1)));
+    both.busy(queueing(request_id(2), LIVE[0]));
+    both.mark = 5.into();
+    let released = both.ask(&release(request(request_id(1)))).expect("an answer");
+    assert_eq!(released, RawReply::Int(1));
+    let error = both.ask(&Command::Acquire(once(request_id(3)))).expect_err("not its tokens");
+    assert_eq!(error.code(), Some("UNOPENED"));
+    let fields = both.raw(&["HKEYS", "lock:tokens"]);
+    assert_eq!(redis::from_redis_value::<Vec<String>>(fields).unwrap(), ["m00000000"]);
+    assert_eq!(both.raw(&["ZCARD", "lock:{order:7}:queue"]), redis::Value::Int(1));
 }

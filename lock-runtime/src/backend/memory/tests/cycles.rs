@@ -231,5 +231,5 @@ fn nothing_is_left_after_two_seconds() {
     both.advance(Duration::from_millis(2_100));
     assert!(both.memory.is_empty(both.now_us()));
     let keys: Vec<String> = redis::from_redis_value(both.raw(&["KEYS", "*"])).unwrap();
-    assert_eq!(keys, ["lock:fence"]);
+    assert_eq!(keys, ["lock:tokens"]);
 }

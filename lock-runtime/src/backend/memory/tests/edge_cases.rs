@@ -52,9 +52,11 @@ fn a_ttl_of_zero_is_refused() {
 #[test]
 fn a_foreign_value_under_the_counters_name_is_named_and_kept() {
     let mut both = Both::new();
-    for words in [["SET", "lock:fence", "mine"], ["LPUSH", "lock:fence", "mine"]] {
-        both.raw(&["DEL", "lock:fence"]);
-        both.raw(&words);
+    for words in
+        [["HSET", "lock:tokens", "m00000000", "mine"].as_slice(), &["LPUSH", "lock:tokens", "mine"]]
+    {
+        both.raw(&["DEL", "lock:tokens"]);
+        both.raw(words);
         let ask = Command::Acquire(queueing(request_id(1), LIVE[0]));
         assert!(refusal(both.ask(&ask)).contains("the fence key holds a foreign value"));
     }

@@ -43,7 +43,7 @@ impl Both {
 
     /// Asks for all three in vain: no lock and no counter is touched.
     fn none(&mut self) {
-        let (holders, counter) = (self.holders(), self.raw(&["GET", "lock:fence"]));
+        let (holders, counter) = (self.holders(), self.raw(&["HGETALL", "lock:tokens"]));
         let keys = |both: &mut Self| {
             let mut keys: Vec<String> =
                 redis::from_redis_value(both.raw(&["KEYS", "*"])).expect("names");
@@ -53,7 +53,7 @@ impl Both {
         let before = keys(self);
         assert_eq!(self.all(three()), None);
         assert_eq!((self.holders(), keys(self)), (holders, before));
-        assert_eq!(self.raw(&["GET", "lock:fence"]), counter);
+        assert_eq!(self.raw(&["HGETALL", "lock:tokens"]), counter);
     }
 }
 
@@ -135,7 +135,7 @@ fn a_counter_that_may_have_lost_data_gives_no_tokens_and_stays_as_it_is() {
         asks[1].request.min_fence = min_fence;
         assert_eq!(both.all(asks), None, "{behind} behind");
         assert_eq!(
-            both.raw(&["GET", "lock:fence"]),
+            both.raw(&["HGET", "lock:tokens", "m00000000"]),
             redis::Value::BulkString(START.to_string().into())
         );
     }

@@ -6,10 +6,11 @@ use redis::{Connection, ConnectionLike as _, RedisResult, Value};
 use testkit::RedisServer;
 
 use crate::backend::memory::store::MemoryStore;
+use crate::backend::memory::store::fence_counter::{Opening, WaitKind};
 use crate::backend::memory::tests::compare::{Numbers, PubSubMessage};
 use crate::types::fence::{Fence, FenceRange};
 use crate::wire::command::Command;
-use crate::wire::keyspace::Keyspace;
+use crate::wire::keyspace::{Keyspace, Mark};
 use crate::wire::reply::{AcquireReply, RawReply, Reply, parse_notification};
 use crate::wire::script::Script;
 
@@ -19,6 +20,13 @@ pub(crate) const LIVE: [&str; 2] = ["lock:inbox:first", "lock:inbox:second"];
 pub(crate) const DEAD: &str = "lock:inbox:dead";
 /// Where both counters start; in the past, so that a counter seeded from the clock is above it.
 pub(crate) const START: u64 = 1_700_000_000_000_000;
+
+const FRESH: Opening = Opening {
+    min_fence: Fence::ZERO,
+    lease: Duration::ZERO,
+    failover_grace: Duration::ZERO,
+    lost: false,
+};
 
 const MARKER: &str = "end of this call";
 
@@ -34,7 +42,7 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
   elseif left >= 0 then
     redis.call('PEXPIRE', key, left - ms)
   end
-  if redis.call('TYPE', key).ok == 'hash' then
+  if redis.call('TYPE', key).ok == 'hash' and key ~= KEYS[1] then
     for _, id in ipairs(redis.call('HKEYS', key)) do
       local entry = redis.call('HGET', key, id)
       local times = string.find(key, '^lock:blocked:') and '^%d+ %d+' or '^%d+'
@@ -48,8 +56,9 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
     end
   end
 end
-local loss, rest = string.match(redis.call('GET', KEYS[1]) or '', '^wait:(%d+)(.*)$')
-if loss then redis.call('SET', KEYS[1], 'wait:' .. earlier(loss) .. rest) end";
+local waits = redis.call('HGET', KEYS[1], 'w') or ''
+local who, since, rest = string.match(waits, '^(%S+ %S+ )(%d+)(.*)$')
+if who then redis.call('HSET', KEYS[1], 'w', who .. earlier(since) .. rest) end";
 
 /// One number on each side.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +75,7 @@ pub(crate) struct Both {
     inboxes: Connection,
     pub(crate) memory: MemoryStore,
     pub(crate) space: Keyspace,
+    pub(crate) mark: Mark,
     start: Instant,
     start_us: u64,
     advanced: Duration,
@@ -96,6 +106,7 @@ impl Both {
             _server: server,
             memory: MemoryStore::default(),
             space: Keyspace::new("lock:"),
+            mark: Mark::default(),
             start: Instant::now(),
             start_us: 0,
             advanced: Duration::ZERO,
@@ -125,9 +136,9 @@ impl Both {
 
     /// Sets the server's counter; the memory's has to be missing.
     fn set_counter(&mut self, number: u64) {
-        self.raw(&["SET", &self.space.fence(), &number.to_string()]);
-        let made = self.memory.open(number, Fence::ZERO, Duration::ZERO, false);
-        assert!(made, "the memory has a counter");
+        let mark = String::from_utf8(self.mark.text().to_vec()).expect("digits");
+        self.raw(&["HSET", &self.space.tokens(), &mark, &number.to_string()]);
+        assert_eq!(self.memory.open(number, FRESH), None);
     }
 
     /// How long this has been running in real time.
@@ -143,13 +154,19 @@ impl Both {
     pub(crate) fn advance(&mut self, by: Duration) {
         self.advanced += by;
         let mut age = redis::cmd("EVAL");
-        age.arg(AGE).arg(1).arg(self.space.fence()).arg(millis(by));
+        age.arg(AGE).arg(1).arg(self.space.tokens()).arg(millis(by));
         age.exec(&mut self.connection).expect("the ageing script");
     }
 
     pub(crate) fn flush(&mut self) {
         self.raw(&["FLUSHALL"]);
         self.memory.flush();
+    }
+
+    /// Another server with the same data is the master from now on.
+    pub(crate) fn promote(&mut self, mark: u32) {
+        self.mark = mark.into();
+        self.memory.promote(mark);
     }
 
     pub(crate) fn put_not_a_lock(&mut self, key: &str) {
@@ -179,14 +196,31 @@ impl Both {
         min_fence: Pair<Fence>,
         longest: Duration,
         lost: bool,
-    ) -> Result<bool, String> {
+    ) -> Result<Option<WaitKind>, String> {
+        self.open_with_grace(min_fence, longest, Duration::ZERO, lost)
+    }
+
+    pub(crate) fn open_with_grace(
+        &mut self,
+        min_fence: Pair<Fence>,
+        lease: Duration,
+        failover_grace: Duration,
+        lost: bool,
+    ) -> Result<Option<WaitKind>, String> {
         let mut open = redis::cmd("EVAL");
-        open.arg(Script::InitFence.text()).arg(1).arg(self.space.fence());
-        open.arg(min_fence.server.get()).arg(millis(longest)).arg(u8::from(lost));
+        open.arg(Script::Open.text()).arg(1).arg(self.space.tokens());
+        open.arg(&self.mark.text()).arg(min_fence.server.get()).arg(millis(lease));
+        open.arg(millis(failover_grace)).arg(u8::from(lost));
         let now_us = self.now_us();
-        let server: bool = open.query(&mut self.connection).map_err(|error| error.to_string())?;
-        let memory = self.memory.open(now_us, min_fence.memory, longest, lost);
-        if server == memory { Ok(server) } else { Err(format!("open: {server} and {memory}")) }
+        let server: String = open.query(&mut self.connection).map_err(|error| error.to_string())?;
+        let server = match server.as_str() {
+            "p" => Some(WaitKind::Failover),
+            "l" => Some(WaitKind::Loss),
+            _ => None,
+        };
+        let min_fence = min_fence.memory;
+        let memory = self.memory.open(now_us, Opening { min_fence, lease, failover_grace, lost });
+        if server == memory { Ok(server) } else { Err(format!("open: {server:?} and {memory:?}")) }
     }
 
     /// The answer both give, in the server's numbers; an error where they differ.
@@ -213,7 +247,7 @@ impl Both {
     /// What the server says to a call, undecoded.
     pub(crate) fn ask(&mut self, call: &Command) -> RedisResult<RawReply> {
         let mut bytes = Vec::new();
-        assert!(call.encode(&self.space, &mut bytes), "no script call");
+        assert!(call.encode(&self.space, self.mark, &mut bytes), "no script call");
         self.invoke(&bytes)
     }
 

@@ -239,6 +239,7 @@ fn kind(reply: &Reply) -> &'static str {
             BlockedBy::Holder(_) => "held",
             BlockedBy::KeyConflict => "foreign key",
             BlockedBy::DataLoss => "data loss",
+            BlockedBy::Failover => "failover",
         },
         Reply::AcquiredAll(Some(fences)) if fences.size > 1 => "acquired several",
         Reply::AcquiredAll(Some(_)) => "acquired all",

@@ -12,12 +12,13 @@ use redis::{PushKind, ServerError, Value, VerbatimFormat};
 
 use crate::backend::Incoming;
 use crate::backend::redis::command::{Ladder, notice, plain, read};
+use crate::backend::redis::handshake::Prepared;
 use crate::backend::redis::pipe::RedisPipe;
 use crate::backend::redis::resp::ReceiveBuffer;
 use crate::backend::redis::transport::Transport;
 use crate::backend::socket::Stream;
 use crate::wire::command::Command;
-use crate::wire::keyspace::Keyspace;
+use crate::wire::keyspace::{Keyspace, Mark};
 use crate::wire::reply::RawReply;
 use crate::wire::tests::answers::{any_answer, any_text, shaped};
 use crate::wire::tests::calls::any_call;
@@ -37,7 +38,9 @@ fn pipe(listener: &TcpListener) -> RedisPipe<usize> {
     drop(listener.accept().expect("a connection"));
     let ladder = Arc::new(Ladder::new(&space(), 0));
     let received = ReceiveBuffer::default();
-    RedisPipe::new(Transport::plain(stream), received, space(), ladder, Duration::ZERO)
+    let announcement = redis::pipe();
+    let ready = Prepared { mark: Mark::default(), max_lease: Duration::ZERO, announcement };
+    RedisPipe::new(Transport::plain(stream), received, space(), ladder, &ready)
 }
 
 fn error() -> impl Strategy<Value = ServerError> {

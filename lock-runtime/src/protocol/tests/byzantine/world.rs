@@ -76,7 +76,7 @@ impl World {
     pub(crate) fn new() -> Self {
         let inbox = "inbox".to_owned();
         let mut memory = MemoryStore::default();
-        memory.open(0, Fence::ZERO, Duration::ZERO, false);
+        memory.welcome(0, Fence::ZERO, Duration::ZERO, Duration::ZERO, false, &mut |_, _| true);
         Self {
             protocol: Protocol::new(at(0.0), Timing::default(), inbox, Duration::from_secs(30)),
             memory,

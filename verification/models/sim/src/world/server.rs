@@ -44,6 +44,9 @@ struct Past {
 /// Its clock at the start. Tokens derive from it, and small ones would be implausible.
 const EPOCH_US: u64 = 1_700_000_000_000_000;
 
+/// How long a failover is waited out.
+const GRACE: Duration = Duration::from_secs(2);
+
 impl Server {
     pub(super) fn new(ppm: i64) -> Self {
         Self {
@@ -76,7 +79,8 @@ impl Server {
         let fresh = !connected_before && min_fence.get() == 0 && self.memory.max_lease().is_zero();
         self.past.undetected_data_loss |= fresh && self.past.emptied && !self.memory.has_counter();
         self.forgot_scripts = false;
-        self.memory.welcome(self.now_us(now), min_fence, bound, connected_before, publish)
+        let now_us = self.now_us(now);
+        self.memory.welcome(now_us, min_fence, bound, GRACE, connected_before, publish)
     }
 
     /// Executes calls in order.
