@@ -33,7 +33,7 @@ install_package() {
 # of features of the runtime.
 in_models() {
   local folder
-  for folder in loom shuttle sim; do (cd "verification/models/$folder" && "$@"); done
+  for folder in loom promotion shuttle sim; do (cd "verification/models/$folder" && "$@"); done
 }
 
 # Shares the dependencies that both workspaces build alike.
