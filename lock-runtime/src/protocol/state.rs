@@ -213,6 +213,8 @@ struct Queued {
 
 #[derive(Debug)]
 pub(crate) struct Held {
+    /// Its first token.
+    fence: Fence,
     valid_until: Timestamp,
     /// The end that no renewal moves.
     ends_at: Option<Timestamp>,
@@ -414,8 +416,10 @@ impl RequestState {
 
     /// A grant that arrived as a notification.
     pub(crate) fn granted_by_push(&mut self, cx: &mut Context<'_>, fences: FenceRange) {
-        // A withdrawn request: the cancel that is in flight undoes this grant.
-        let Phase::Waiting(waiting) = &self.phase else { return };
+        let Phase::Waiting(waiting) = &self.phase else {
+            // If it was withdrawn, the cancel that is in flight undoes this grant.
+            return self.newer_grant(cx, fences.first);
+        };
         if let Some(why) = waiting.stale(fences) {
             return self.fail(cx, why);
         }
@@ -436,6 +440,19 @@ impl RequestState {
         self.hold(cx, Grant { fences, contended: true }, valid_until, Some(confirm_at));
     }
 
+    /// The server has granted the key under this token. If that is newer than the token of this
+    /// hold, this hold was over by then. The request may be queued again or hold the key under the
+    /// newer token, so a renewal, which compares request ids only, would not report the loss.
+    fn newer_grant(&mut self, cx: &mut Context<'_>, fence: Fence) {
+        if let Phase::Held(held) = &self.phase
+            && held.fence < fence
+        {
+            // What the server has of it has to be cancelled.
+            self.acquires_in_flight += 1;
+            self.lost(cx, Loss::NotOnServer);
+        }
+    }
+
     /// Whether a grant together with others is usable: its token is higher than those seen before,
     /// and it has not expired. A withdrawn request does not matter; its release is in flight.
     pub(crate) fn accepts(&self, cx: &Context<'_>, sent: Timestamp, fences: FenceRange) -> bool {
@@ -453,6 +470,7 @@ impl RequestState {
     ) {
         let Self { id, max_hold, ttl, .. } = *self;
         let held = Held {
+            fence: grant.fences.first,
             valid_until,
             ends_at: max_hold.map(|span| cx.now.plus(span)),
             renew_at,
@@ -468,8 +486,11 @@ impl RequestState {
 
     fn busy(&mut self, cx: &mut Context<'_>, sent: Timestamp, busy: BusyReply) {
         let Phase::Waiting(waiting) = &mut self.phase else {
-            // The request was granted by a notification that overtook this reply.
+            // A notification granted the request before this reply arrived.
             self.acquires_in_flight += 1;
+            if let BlockedBy::Holder(Some(holder)) = &busy.blocked_by {
+                self.newer_grant(cx, holder.fence);
+            }
             return;
         };
         // A hold can be released any time and a conflicting key deleted, but a grace period runs to

@@ -62,8 +62,10 @@ const SLOWER: u32 = 4;
 /// the full ttl.
 pub(crate) const CONFIRM_DELAY: Duration = Duration::from_millis(50);
 /// With less than this left, or less than half its ttl, a pushed grant is confirmed before its
-/// section starts.
-pub(crate) const MIN_CLAIM_LEFT: Duration = Duration::from_millis(250);
+/// section starts. In a process with thousands of waiters, which are refreshed seldom, a renewal
+/// may take several 100 ms on a busy machine. Fewer waiters are refreshed often enough to have more
+/// left.
+pub(crate) const MIN_CLAIM_LEFT: Duration = Duration::from_secs(1);
 /// How long a tombstone refuses a late acquire from a dead connection.
 pub(crate) const TOMBSTONE: Duration = Duration::from_secs(60);
 /// How soon a command is retried that the server could not execute.

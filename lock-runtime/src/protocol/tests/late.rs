@@ -4,6 +4,7 @@ use super::*;
 use crate::protocol::Protocol;
 use crate::protocol::request::{CommandError, Output, RequestParams};
 use crate::protocol::timing::Timing;
+use crate::types::owner_info::HolderInfo;
 use crate::types::request_id::RequestId;
 use crate::wire::command::Command;
 use crate::wire::keyspace::WAITER_LEASE;
@@ -49,16 +50,6 @@ fn a_loss_of_data_is_waited_out_for_as_long_as_a_pushed_grant_may_be_valid() {
 
 #[test]
 fn a_hold_whose_push_overtook_an_acquire_is_cancelled_so_that_it_is_not_queued_again() {
-    let pushed_while_asking = || {
-        let mut protocol = queued();
-        protocol.tick(at(1.7));
-        let (id, _) = sent(&mut protocol);
-        protocol.reply(at(1.7), id, Ok(Reply::Renewed(vec![RenewalReply::AcquireAgain])));
-        let (id, _) = sent(&mut protocol);
-        protocol.notification(at(1.71), granted_by_push(11));
-        assert!(matches!(drain(&mut protocol)[..], [Output::Granted { .. }]));
-        (protocol, id)
-    };
     let (mut protocol, _) = pushed_while_asking();
     protocol.release(at(1.72), RequestId::from_bits(1));
     let (_, call) = sent(&mut protocol);
@@ -76,4 +67,58 @@ fn a_hold_whose_push_overtook_an_acquire_is_cancelled_so_that_it_is_not_queued_a
     protocol.release(at(1.73), RequestId::from_bits(1));
     let (_, call) = sent(&mut protocol);
     assert!(matches!(call, Command::Release { .. }), "it had the hold: {call:?}");
+}
+
+/// A request that was granted token 11 by a push while it asked again, and the call in flight.
+fn pushed_while_asking() -> (Protocol, CommandId) {
+    let mut protocol = queued();
+    protocol.tick(at(1.7));
+    let (id, _) = sent(&mut protocol);
+    protocol.reply(at(1.7), id, Ok(Reply::Renewed(vec![RenewalReply::AcquireAgain])));
+    let (id, _) = sent(&mut protocol);
+    protocol.notification(at(1.71), granted_by_push(11));
+    assert!(matches!(drain(&mut protocol)[..], [Output::Granted { .. }]));
+    (protocol, id)
+}
+
+fn busy_with(fence: u64) -> Reply {
+    let RequestParams { owner, .. } = request(2);
+    let (id, fence) = (RequestId::from_bits(2), Fence::new(fence));
+    let holder = HolderInfo { id, fence, owner, held_unix_ms: None };
+    let blocked_by = BlockedBy::Holder(Some(Box::new(holder)));
+    let busy = BusyReply { blocked_by, left: Some(TTL), ahead: 0, ticket: Some(7) };
+    Reply::Acquire(AcquireReply::Busy(busy))
+}
+
+#[test]
+fn a_hold_is_lost_when_another_is_granted_although_its_request_may_get_the_lock_again() {
+    let is_lost = |protocol: &mut Protocol| {
+        let outputs = drain(protocol);
+        matches!(outputs[..], [Output::Lost(_, Loss::NotOnServer)])
+    };
+    let cancels = |mut protocol: Protocol| {
+        protocol.release(at(1.8), RequestId::from_bits(1));
+        let (_, call) = sent(&mut protocol);
+        assert!(matches!(call, Command::Cancel { .. }), "{call:?}");
+    };
+
+    // The reply is of before the grant.
+    let (mut protocol, id) = pushed_while_asking();
+    protocol.reply(at(1.72), id, Ok(busy_with(10)));
+    assert_eq!(drain(&mut protocol), []);
+    cancels(protocol);
+
+    // The key was deleted, another request holds it, and this one is in the queue again.
+    let (mut protocol, id) = pushed_while_asking();
+    protocol.reply(at(1.72), id, Ok(busy_with(12)));
+    assert!(is_lost(&mut protocol));
+    cancels(protocol);
+
+    // This one even got it after the other.
+    let (mut protocol, _) = pushed_while_asking();
+    protocol.notification(at(1.72), granted_by_push(11));
+    assert_eq!(drain(&mut protocol), [], "the same grant");
+    protocol.notification(at(1.73), granted_by_push(13));
+    assert!(is_lost(&mut protocol));
+    cancels(protocol);
 }
