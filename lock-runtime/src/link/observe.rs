@@ -136,7 +136,7 @@ pub(crate) fn still_waiting(key: &str, calls: usize, waited: Duration, busy: Opt
             calls,
             waited,
             ahead,
-            "still waiting: the server has failed over, and holders put back what it has lost"
+            "still waiting: the server has failed over, and its grace period is not over"
         ),
         Some(BlockedBy::Holder(None)) => {
             user_code::event!(

@@ -93,7 +93,7 @@ pub enum BlockedBy {
     KeyConflict,
     /// The server lost its data; holds granted before may still be valid in their processes.
     DataLoss,
-    /// The server has failed over or restarted; holds that it lost thereby are put back first.
+    /// The server has failed over or restarted; holds that it lost thereby may still be valid.
     Failover,
 }
 
