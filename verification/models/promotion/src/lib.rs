@@ -56,8 +56,6 @@ pub enum Variant {
     ReleasesNotRepeated,
     /// A release whose connection was lost counts as done.
     ReleaseOfOldConnection,
-    /// A client that was connected to a promoted master connects to the old one again.
-    ReturnsToOldMaster,
     /// A hold is valid from the reply to its renewal on, not from when that was sent.
     ValidityFromReply,
 }
@@ -407,9 +405,8 @@ impl Promotion {
                 actions.push(Action::Connect(number, state.current));
                 let runs = |&old: &Mark| state.masters[usize::from(old)].runs;
                 // It never returns to a master that it left for another.
-                let returns = self.variant == Variant::ReturnsToOldMaster;
-                let from = if returns { 0 } else { client.before };
-                let old = (from..state.current).filter(runs).filter(|_| client.mishaps > 0);
+                let old =
+                    (client.before..state.current).filter(runs).filter(|_| client.mishaps > 0);
                 actions.extend(old.map(|old| Action::Connect(number, old)));
             }
         }
