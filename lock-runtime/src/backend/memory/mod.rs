@@ -128,9 +128,12 @@ impl MemoryEndpoint {
     }
 }
 
-/// Sends a notification; returns whether it has a receiver.
-fn publish(inboxes: &HashMap<String, Inbox>, inbox: &str, notice: Notification) -> bool {
-    let delivered = |inbox: &Inbox| inbox.send(Push::Notification(notice)).is_ok();
+/// Sends a notification, or only asks; returns whether the inbox has a receiver.
+fn publish(inboxes: &HashMap<String, Inbox>, inbox: &str, notice: Option<Notification>) -> bool {
+    let delivered = |inbox: &Inbox| match notice {
+        Some(notice) => inbox.send(Push::Notification(notice)).is_ok(),
+        None => !inbox.is_closed(),
+    };
     if inbox == EVERYONE {
         return inboxes.values().filter(|inbox| delivered(inbox)).count() > 0;
     }

@@ -105,7 +105,7 @@ impl MemoryStore {
     }
 
     fn raise(&mut self, max_lease: Duration, publish: &mut Publish<'_>) {
-        publish(EVERYONE, Notification::MaxLease(max_lease));
+        publish(EVERYONE, Some(Notification::MaxLease(max_lease)));
         self.max_lease = self.max_lease.max(max_lease);
     }
 

@@ -143,7 +143,7 @@ impl<'a> Denied<'a> {
 }
 
 /// The commands, as rules of an access list. `docs/server.md` shows them.
-pub(crate) const COMMANDS: [&str; 32] = [
+pub(crate) const COMMANDS: [&str; 33] = [
     // Of connections.
     "+hello",
     "+select",
@@ -158,6 +158,7 @@ pub(crate) const COMMANDS: [&str; 32] = [
     "+script|exists",
     // In scripts.
     "+publish",
+    "+pubsub|numsub",
     "+time",
     "+exists",
     "+get",

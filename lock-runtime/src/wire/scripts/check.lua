@@ -17,7 +17,7 @@ local function try(command, ...)
   local words = type(reply) == 'table' and reply.err or ''
   for _, refusal in ipairs(REFUSALS) do
     if string.find(words, refusal) then
-      answer[#answer + 1] = command
+      answer[#answer + 1] = command == 'PUBSUB' and 'PUBSUB NUMSUB' or command
       answer[#answer + 1] = words
       return nil
     end
@@ -39,6 +39,7 @@ for _, command in ipairs({
   {'ZCOUNT', QUEUE, 0, 0}, {'ZSCORE', QUEUE, '-'},
   {'HSET', WAITERS, 'a field', 'its value', 'a field without one'}, {'HGET', WAITERS, '-'},
   {'HMGET', WAITERS, '-'}, {'HDEL', WAITERS, '-'}, {'HGETALL', WAITERS}, {'PUBLISH', ARGV[1], ''},
+  {'PUBSUB', 'NUMSUB', ARGV[1]},
 }) do
   try(unpack(command))
 end

@@ -179,11 +179,18 @@ local function first_waiter()
   return false
 end
 
--- Whether a subscriber received this. A missing right means only that no process can be notified:
--- by then the script has written what must not be left half-done.
+-- Whether a process listens to this inbox. Asked before a grant is published: what PUBLISH counts
+-- proves nothing, as a subscriber of a replica gets the message and is not counted. A missing right
+-- means only that no process can be notified.
+local function listens(inbox)
+  return (redis.pcall('PUBSUB', 'NUMSUB', inbox)[2] or 0) > 0
+end
+
+-- Sends a message; whether the server does that. A missing right fails nothing else: by then the
+-- script has written what must not be left half-done.
 local function publish(inbox, text)
   local heard = redis.pcall('PUBLISH', inbox, text)
-  return type(heard) == 'number' and heard > 0
+  return type(heard) == 'number'
 end
 
 -- A hold that lasts shorter than this is over before those behind it next hear of it.
@@ -219,17 +226,21 @@ local function grant_next()
     if not head or head == id then
       return 'first'
     end
-    local fence, count, reason = next_fences(wanted)
-    if not fence then
-      return nil, count, reason
+    if listens(inbox) then
+      local fence, count, reason = next_fences(wanted)
+      if not fence then
+        return nil, count, reason
+      end
+      leave_queue(head)
+      put_hold('w', head, since, fence, count, rest, claim)
+      if publish(inbox, string.format('granted %s %d %d', head, fence, count)) then
+        announce(claim)
+        return 'away'
+      end
+      redis.call('DEL', HOLD)
+    else
+      leave_queue(head)
     end
-    leave_queue(head)
-    put_hold('w', head, since, fence, count, rest, claim)
-    if publish(inbox, string.format('granted %s %d %d', head, fence, count)) then
-      announce(claim)
-      return 'away'
-    end
-    redis.call('DEL', HOLD)
     unreachable[inbox] = true
     work = work - UNREACHABLE
   end

@@ -27,7 +27,8 @@ if type(value) == 'string' and string.sub(value, 1, 36) == 'dl1w' .. id then
     local seen, block, prefix = string.match(value, '^%S+ %S+ (%d+) (%d+) (%S*)inbox:')
     local deadline, claim, since, tail, count, inbox =
       string.match(entry, '^(%d+) (%d+) (%d+)( (%d+) (%S+) .*)$')
-    if prefix and deadline and deadline + 0 >= now and claim + 0 >= 600 then
+    local usual = prefix and deadline and deadline + 0 >= now and claim + 0 >= 600
+    if usual and (try('PUBSUB', 'NUMSUB', inbox)[2] or 0) > 0 then
       local FENCE = prefix .. 'tokens'
       local last = try('HINCRBY', FENCE, ARGV[2], count)
       local fence = type(last) == 'number' and last - count + 1
@@ -41,7 +42,7 @@ if type(value) == 'string' and string.sub(value, 1, 36) == 'dl1w' .. id then
           try('HDEL', WAITERS, head)
           local heard =
             try('PUBLISH', inbox, 'granted ' .. head .. ' ' .. token .. ' ' .. count)
-          if type(heard) == 'number' and heard > 0 then
+          if type(heard) == 'number' then
             return 1
           end
           unheard = inbox

@@ -139,8 +139,8 @@ impl ModelServer {
             for (number, command) in commands {
                 let mut notifications = Vec::new();
                 let now = server_time(environment::now());
-                let mut publish = |inbox: &str, notification: Notification| {
-                    notifications.push((inbox.to_owned(), notification));
+                let mut publish = |inbox: &str, notification: Option<Notification>| {
+                    notifications.extend(notification.map(|it| (inbox.to_owned(), it)));
                     true
                 };
                 if let Command::Acquire(acquire) = &command {

@@ -32,8 +32,10 @@ pub(crate) struct KeyOp<'a, 'p> {
     pub(crate) unreachable: HashSet<Arc<str>>,
 }
 
-/// Publishes a notification to an inbox; returns whether it has a subscriber.
-pub type Publish<'a> = dyn FnMut(&str, Notification) -> bool + 'a;
+/// Publishes a notification to an inbox, or with `None` only asks. Returns whether the inbox has a
+/// subscriber as far as the server knows; one of a replica is not counted and is sent the
+/// notification all the same.
+pub type Publish<'a> = dyn FnMut(&str, Option<Notification>) -> bool + 'a;
 
 impl KeyOp<'_, '_> {
     pub(crate) fn acquire(&mut self, acquire: &Acquire) -> AcquireReply {
@@ -120,7 +122,7 @@ impl KeyOp<'_, '_> {
         queue.value.waiters.insert((ticket, id), entry);
         queue.extend_ttl(self.now, to.lease * 2);
         if let Some((holder, inbox)) = self.record.flag_contended() {
-            (self.publish)(inbox, Notification::Contended(holder));
+            (self.publish)(inbox, Some(Notification::Contended(holder)));
         }
         let before = self.record.waiters().take_while(|((other, _), _)| *other < ticket);
         (count(before.count()), Some(ticket))
@@ -158,25 +160,28 @@ impl KeyOp<'_, '_> {
     /// request itself may have it, because no live waiter comes first.
     fn grant_next(&mut self) -> Result<bool, NoTokens> {
         loop {
-            let (id, fence_count) = match self.first_waiter() {
-                FirstWaiter::Waiter(id, fence_count, _) if id != self.request.id => {
-                    (id, fence_count)
+            let (id, fence_count, inbox) = match self.first_waiter() {
+                FirstWaiter::Waiter(id, fence_count, inbox) if id != self.request.id => {
+                    (id, fence_count, inbox)
                 }
                 FirstWaiter::Waiter(..) | FirstWaiter::Nobody => return Ok(false),
                 FirstWaiter::Unknown => return Ok(true),
             };
-            let fences = self.next_fences(fence_count)?;
-            let QueueEntry { owner, inbox, claim, .. } =
-                self.record.leave(id).expect("the first waiter is in the queue");
-            if (self.publish)(&inbox, Notification::Granted(id, fences)) {
-                let holder = self.holder(id, fences, owner);
-                let hold = StoredHold::Ours { holder, fences, inbox, contended: true };
-                self.record.put_hold(self.now, hold, claim);
-                self.announce(claim);
-                return Ok(true);
+            if !(self.publish)(&inbox, None) {
+                self.record.leave(id);
+                self.work = self.work.saturating_sub(UNHEARD);
+                self.unreachable.insert(inbox);
+                continue;
             }
-            self.work = self.work.saturating_sub(UNHEARD);
-            self.unreachable.insert(inbox);
+            let fences = self.next_fences(fence_count)?;
+            let QueueEntry { owner, claim, .. } =
+                self.record.leave(id).expect("the first waiter is in the queue");
+            (self.publish)(&inbox, Some(Notification::Granted(id, fences)));
+            let holder = self.holder(id, fences, owner);
+            let hold = StoredHold::Ours { holder, fences, inbox, contended: true };
+            self.record.put_hold(self.now, hold, claim);
+            self.announce(claim);
+            return Ok(true);
         }
     }
 
@@ -186,7 +191,7 @@ impl KeyOp<'_, '_> {
             && let FirstWaiter::Waiter(next, _, inbox) = self.first_waiter()
             && next != self.request.id
         {
-            (self.publish)(&inbox, Notification::FirstInQueue(next, lasts));
+            (self.publish)(&inbox, Some(Notification::FirstInQueue(next, lasts)));
         }
     }
 

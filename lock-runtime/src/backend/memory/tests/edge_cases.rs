@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::backend::memory::tests::commands::{
     KEY, once, owner_info, queueing, refusal, release, request, request_id,
 };
-use crate::backend::memory::tests::parity::{Both, LIVE};
+use crate::backend::memory::tests::parity::{Both, DEAD, LIVE};
 use crate::types::request_id::RequestId;
 use crate::wire::command::{Acquire, Command, Probe, Renewal, WaitTarget};
 use crate::wire::keyspace::WAITER_LEASE;
@@ -109,6 +109,30 @@ fn a_rejected_publish_leaves_no_hold_to_a_waiter_that_was_not_notified() {
     ));
     let answer = both.ask(&Command::Renew(vec![renew(3, Duration::from_secs(9))])).unwrap();
     assert_eq!(ints(answer), [2], "a request waits, though the holder could not be notified");
+}
+
+#[test]
+fn a_grant_is_published_only_to_an_inbox_that_listens() {
+    let published = |both: &mut Both| {
+        let stats = both.raw(&["INFO", "commandstats"]);
+        let stats: String = redis::from_redis_value(stats).expect("text");
+        let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_publish:calls="));
+        line.and_then(|line| line.split(',').next()?.parse::<u32>().ok()).unwrap_or(0)
+    };
+    // A release that finds the waiter in its usual beginning, and one that finds it later.
+    for ahead in [0, 1] {
+        let mut both = Both::new();
+        both.granted(once(request_id(1)));
+        for number in 0..=ahead {
+            both.busy(queueing(request_id(2 + number), DEAD));
+        }
+        let before = published(&mut both);
+        assert_eq!(both.ask(&release(request(request_id(1)))).unwrap(), RawReply::Int(1));
+        assert_eq!(published(&mut both), before, "a replica may have delivered it");
+        assert_eq!(both.raw(&["EXISTS", "lock:{order:7}"]), redis::Value::Int(0));
+        let ticket = both.raw(&["ZCARD", "lock:{order:7}:queue"]);
+        assert_eq!(ticket, redis::Value::Int(0), "nobody waits any more");
+    }
 }
 
 #[test]

@@ -231,10 +231,12 @@ impl Both {
         let mut notified = Vec::new();
         let memory = self.memory.call(now_us, &call.memory, &mut |inbox, notice| {
             let live = LIVE.contains(&inbox);
+            let Some(notice) = notice else { return live };
             if live {
                 notified.push(PubSubMessage { inbox: inbox.into(), notice });
             }
-            live
+            // Not counted, as if each were subscribed to a replica.
+            false
         });
         let sent = self.sent();
         self.numbers.reply(&server, &memory)?;

@@ -185,7 +185,7 @@ impl World<'_> {
         let mut pushes = Vec::new();
         let done = {
             let Self { server, connections, .. } = self;
-            let mut publish = |inbox: &str, notice: Notification| {
+            let mut publish = |inbox: &str, notice: Option<Notification>| {
                 publish(connections, inbox, notice, &mut pushes)
             };
             act(server, &mut publish)
@@ -257,19 +257,19 @@ fn in_queue(call: &Command, reply: &Result<Reply, CommandError>) -> Option<Reque
     }
 }
 
-/// Sends a notification to all subscribers of this inbox, dead or alive. Returns whether there are
-/// any.
+/// Sends a notification to all subscribers of this inbox, dead or alive, and counts none of them,
+/// as if each were subscribed to a replica. `None` asks whether there are any.
 fn publish(
     connections: &[Connection],
     inbox: &str,
-    notice: Notification,
+    notice: Option<Notification>,
     pushes: &mut Vec<(usize, Notification)>,
 ) -> bool {
     let process = (inbox != EVERYONE)
         .then(|| inbox.parse::<usize>().expect("an inbox is named after its process"));
-    let before = pushes.len();
     let listeners = connections.iter().enumerate().filter(|(_, link)| link.open_at_server);
-    let listeners = listeners.filter(|(_, link)| process.is_none_or(|it| link.process == it));
+    let mut listeners = listeners.filter(|(_, link)| process.is_none_or(|it| link.process == it));
+    let Some(notice) = notice else { return listeners.next().is_some() };
     pushes.extend(listeners.map(|(number, _)| (number, notice)));
-    pushes.len() > before
+    false
 }

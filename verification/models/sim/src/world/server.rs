@@ -118,8 +118,8 @@ impl Server {
             return Err(CommandError::NotBatchable);
         }
         let released = &mut self.released;
-        let mut publish_and_note = |inbox: &str, notice: Notification| {
-            if let Notification::Granted(id, _) = notice {
+        let mut publish_and_note = |inbox: &str, notice: Option<Notification>| {
+            if let Some(Notification::Granted(id, _)) = notice {
                 released.grant(id);
             }
             publish(inbox, notice)

@@ -56,8 +56,8 @@ impl World {
     /// What a correct server does and answers.
     pub(crate) fn truth(&mut self, call: &Command) -> Reply {
         let granted_by_push = &mut self.granted_by_push;
-        let mut publish = |_: &str, notice| {
-            granted_by_push.push(notice);
+        let mut publish = |_: &str, notice: Option<_>| {
+            granted_by_push.extend(notice);
             true
         };
         self.memory.call(self.now.as_nanos() / 1000, call, &mut publish)
