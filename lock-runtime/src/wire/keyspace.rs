@@ -33,15 +33,22 @@ impl Keyspace {
     }
 
     /// The hold of a lock: who has it. The scripts append `:queue` and `:waiters` for the other
-    /// keys of the lock, which thus share the hash tag `{key}`, hence one slot of a cluster.
+    /// keys of the lock, which thus share its hash tag, hence one slot of a cluster.
+    ///
+    /// The tag is the key: `prefix{key}`. A key that has a hash tag of its own keeps it, so that
+    /// the lock is in the slot of the data: `prefix{tag}key}`. An empty key and one that begins
+    /// with a brace would leave the tag empty, with which each name has its own slot:
+    /// `prefixodd{~}key}`. Different keys have different names, and no other name ends in a brace.
     #[must_use]
     pub fn hold(&self, key: &str) -> String {
-        format!("{}{{{key}}}", self.prefix)
+        let parts = [&[self.prefix.as_str()], &tagged(key)[..]].concat();
+        parts.concat()
     }
 
     /// The parts of the same name.
-    pub(crate) fn hold_parts<'a>(&'a self, key: &'a str) -> [&'a [u8]; 4] {
-        [self.prefix.as_bytes(), b"{", key.as_bytes(), b"}"]
+    pub(crate) fn hold_parts<'a>(&'a self, key: &'a str) -> [&'a [u8]; 6] {
+        let [open, tag, close, rest, end] = tagged(key);
+        [&self.prefix, open, tag, close, rest, end].map(str::as_bytes)
     }
 
     /// The counter of fencing tokens. A release makes this name from that of an inbox.
@@ -66,6 +73,23 @@ impl Keyspace {
     pub fn inbox(&self, process: &str) -> String {
         format!("{}inbox:{process}", self.prefix)
     }
+}
+
+/// The name of a hold from behind the prefix.
+fn tagged(key: &str) -> [&str; 5] {
+    match hash_tag(key) {
+        Some(tag) => ["{", tag, "}", key, "}"],
+        None if key.is_empty() || key.starts_with('}') => ["odd{", "~", "}", key, "}"],
+        None => ["{", key, "}", "", ""],
+    }
+}
+
+/// What Redis Cluster hashes in place of the whole key: what is between the first `{` and the first
+/// `}` after it, if that is not empty.
+fn hash_tag(key: &str) -> Option<&str> {
+    let (_, rest) = key.split_once('{')?;
+    let (tag, _) = rest.split_once('}')?;
+    Some(tag).filter(|tag| !tag.is_empty())
 }
 
 /// How long a queue entry is kept without a refresh, unless its process has very many waiters; and

@@ -144,7 +144,7 @@ fn the_hold_of_an_acquire_is_sent_as_it_is_read_back() {
     let mut bytes = Vec::new();
     Command::Acquire(acquire.clone()).encode(&Keyspace::new("lock:"), Mark::default(), &mut bytes);
     let words = words(&bytes);
-    assert_eq!(words[2..8], ["2", "lock:{größe {x}}", "lock:tokens", "17", "4", "9000"]);
+    assert_eq!(words[2..8], ["2", "lock:{x}größe {x}}", "lock:tokens", "17", "4", "9000"]);
     assert_eq!(words[10], "-2000 2000 2000 5");
     let holder = HolderInfo::parse(&format!("{}99{}", words[8], words[9])).expect("a hold");
     let Acquire { request: RequestRef { id, .. }, owner, .. } = acquire;

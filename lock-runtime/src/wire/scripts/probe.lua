@@ -65,12 +65,23 @@ for _, name in ipairs(KEYS) do
   end
 end
 
+-- The name of the hold of a key, as in `Keyspace::hold`.
+local function hold_of(key)
+  local tag = string.match(key, '^[^{]*{([^}]+)}')
+  if tag then
+    return prefix .. '{' .. tag .. '}' .. key .. '}'
+  elseif key == '' or string.sub(key, 1, 1) == '}' then
+    return prefix .. 'odd{~}' .. key .. '}'
+  end
+  return prefix .. '{' .. key .. '}'
+end
+
 -- The section that has what this request waits for. Who holds it itself waits no more.
 local function obstacle(entry)
   if entry.section ~= '-' then
     return entry.section
   end
-  local hold = redis.pcall('GET', prefix .. '{' .. entry.key .. '}')
+  local hold = redis.pcall('GET', hold_of(entry.key))
   if is_hold(hold) and not is_hold(hold, entry.id) then
     return string.sub(hold, 5, 36)
   end

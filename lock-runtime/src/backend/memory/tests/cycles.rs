@@ -12,7 +12,7 @@ use crate::wire::reply::{ProbeReply, Reply};
 
 const FIRST: &str = "first key";
 const SECOND: &str = "second {key}\nof two lines";
-const THIRD: &str = "third key";
+const THIRD: &str = "}third key";
 
 /// A request made inside the section of request id `inside`, with a number above those of the
 /// sections.
