@@ -30,6 +30,7 @@ mod behaviour {
     mod reenter;
     mod released;
     mod renewal;
+    mod sentinel;
     mod servers;
     mod settings;
     mod sharing;

@@ -13,6 +13,7 @@ use crate::acquire::options::{
 };
 use crate::api::manager::LockManager;
 use crate::backend::redis::RedisServer;
+use crate::backend::redis::sentinel::Sentinels;
 use crate::backend::redis::tls::{Certificates, WITHOUT_TLS};
 use crate::backend::server::Server;
 use crate::error::LockError;
@@ -52,10 +53,13 @@ pub struct LockManagerBuilder {
     label: Option<Box<str>>,
     certificates: Certificates,
     credentials: Option<CredentialsProvider>,
+    sentinel_credentials: Option<Credentials>,
 }
 
 enum ServerAddress {
     Url(String),
+    /// The name of the primary, and the Sentinels.
+    Sentinel(String, Vec<String>),
     /// Boxed because it is ten times as large as a URL with TLS.
     Client(Box<Client>),
 }
@@ -81,6 +85,7 @@ impl Default for LockManagerBuilder {
             label: None,
             certificates: Certificates::default(),
             credentials: None,
+            sentinel_credentials: None,
         }
     }
 }
@@ -88,6 +93,14 @@ impl Default for LockManagerBuilder {
 impl LockManagerBuilder {
     /// Sets the URL of the server: `redis://user:password@host:port/database`, `rediss://` with the
     /// feature `tls-rustls`, `unix:///path`, or `memory://name`. No default.
+    ///
+    /// `redis-sentinel://user:password@host:port,host:port/name/database` asks Sentinels for the
+    /// primary that they call `name`, and follows it after a failover. User, password and database
+    /// are those of the primary; [`sentinel_credentials`](Self::sentinel_credentials) are those of
+    /// the Sentinels. The port of a Sentinel is 26379 if there is none. With `rediss-sentinel://`
+    /// the connections to the Sentinels and to the primary use TLS, with the same certificates. An
+    /// address counts if a majority of the Sentinels names it: of those that are listed, or that
+    /// they know. When they name another one, the connection to the old primary is closed at once.
     ///
     /// `memory://name` is a server inside this process, for tests, demos and single-process
     /// programs. All managers of the process with the same name contend, regardless of their
@@ -101,6 +114,37 @@ impl LockManagerBuilder {
     /// timer of the paused clock does not wait.
     pub fn url(mut self, url: impl Into<String>) -> Self {
         self.server = Some(ServerAddress::Url(url.into()));
+        self
+    }
+
+    /// Sets the Sentinels to ask for the primary, by `host:port`, and the name that they have for
+    /// it. The same as a `redis-sentinel://` [`url`](Self::url), which can also have a database and
+    /// ask for TLS. No default.
+    ///
+    /// ```no_run
+    /// # use distlock_runtime as distlock;
+    /// use distlock::{Credentials, LockManager};
+    ///
+    /// let locks = LockManager::builder()
+    ///     .sentinel("mymaster", ["sentinel-1:26379", "sentinel-2:26379", "sentinel-3:26379"])
+    ///     .sentinel_credentials(Credentials::new("default", "the password of the Sentinels"))
+    ///     .credentials_provider(|| Ok(Credentials::new("app", "the password of the server")))
+    ///     .build()?;
+    /// # Ok::<(), distlock::LockError>(())
+    /// ```
+    pub fn sentinel(
+        mut self,
+        name: impl Into<String>,
+        addresses: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        let addresses = addresses.into_iter().map(Into::into).collect();
+        self.server = Some(ServerAddress::Sentinel(name.into(), addresses));
+        self
+    }
+
+    /// Sets user and password of the Sentinels, which are not those of the server. Default: none.
+    pub fn sentinel_credentials(mut self, credentials: Credentials) -> Self {
+        self.sentinel_credentials = Some(credentials);
         self
     }
 
@@ -385,28 +429,54 @@ impl LockManagerBuilder {
     }
 
     fn server(&mut self, space: &Keyspace) -> Result<(Server, String), LockError> {
+        let mut sentinels = None;
         let client = match &self.server {
             None => {
-                let reason = "no server is set; call `url` or `client` before `build`";
+                let reason = "no server is set; call `url`, `sentinel` or `client` before `build`";
                 return Err(LockError::config(reason));
             }
             Some(ServerAddress::Url(url)) => {
                 if let Some(name) = url.strip_prefix("memory://") {
                     return Ok((Server::in_memory(name), url.clone()));
                 }
+                let parsed =
+                    Sentinels::parse(url).transpose().map_err(|why| wrong_sentinels(&why))?;
+                let url = match parsed {
+                    Some((found, url)) => {
+                        sentinels = Some(found);
+                        url
+                    }
+                    None => url.clone(),
+                };
                 let has_tls = cfg!(feature = "tls-rustls");
-                if !has_tls && matches!(scheme(url), Some("rediss" | "valkeys")) {
+                if !has_tls && matches!(scheme(&url), Some("rediss" | "valkeys")) {
                     return Err(LockError::config(WITHOUT_TLS));
                 }
-                Client::open(url.as_str()).map_err(|error| wrong_url(url, &error))?
+                Client::open(url.as_str()).map_err(|error| match sentinels {
+                    Some(_) => wrong_sentinels(&error.to_string()),
+                    None => wrong_url(&url, &error),
+                })?
+            }
+            Some(ServerAddress::Sentinel(name, addresses)) => {
+                let parsed = Sentinels::of(name, addresses);
+                let (found, url) = parsed.map_err(|why| wrong_sentinels(&why))?;
+                sentinels = Some(found);
+                Client::open(url).map_err(|error| wrong_sentinels(&error.to_string()))?
             }
             Some(ServerAddress::Client(client)) => Client::clone(client),
         };
-        let server = address(&client)?;
+        let server = match &sentinels {
+            Some(sentinels) => sentinels.to_string(),
+            None => address(&client)?,
+        };
+        if let Some(sentinels) = &mut sentinels {
+            sentinels.credentials = self.sentinel_credentials.take();
+        }
         let name = self.client_name.clone();
         let certificates = std::mem::take(&mut self.certificates);
         let credentials = self.credentials.take();
-        let redis = RedisServer::new(&client, name, certificates, credentials, space.clone());
+        let redis =
+            RedisServer::new(&client, sentinels, name, certificates, credentials, space.clone());
         Ok((Server::Redis(Box::new(redis.map_err(LockError::config)?)), server))
     }
 }
@@ -441,9 +511,16 @@ fn wrong_url(url: &str, error: &redis::RedisError) -> LockError {
     ))
 }
 
+fn wrong_sentinels(why: &str) -> LockError {
+    LockError::config(format!(
+        "the Sentinels cannot be used: {why}; write redis-sentinel://host:port,host:port/name, with \
+         the name that the Sentinels have for the primary"
+    ))
+}
+
 impl LockManager {
     /// Creates a manager with the default settings for the server at `url`: `redis://`, `rediss://`
-    /// with the feature `tls-rustls`, `unix://`, or `memory://` for an in-process server.
+    /// with the feature `tls-rustls`, `redis-sentinel://`, `unix://`, or `memory://` for an in-process server.
     ///
     /// It does not block. The connection is opened in the background, and an unreachable server is
     /// reported by the first request. `memory://` is ready at once: a free lock is granted at the

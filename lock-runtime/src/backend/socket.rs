@@ -5,7 +5,7 @@
 //! descriptor that has become another file.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 #[cfg(unix)]
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -49,6 +49,18 @@ impl Stream {
             #[cfg(all(distlock_verification, feature = "__shuttle"))]
             Self::Modelled(socket) => Ok(Self::Modelled(socket.clone())),
         }
+    }
+
+    /// Ends the connection for all that read or write it.
+    pub(crate) fn shut_down(&self) {
+        // It fails if the other side has ended it already.
+        let _ = match self {
+            Self::Tcp(tcp) => tcp.shutdown(Shutdown::Both),
+            #[cfg(unix)]
+            Self::Unix(unix) => unix.shutdown(Shutdown::Both),
+            #[cfg(all(distlock_verification, feature = "__shuttle"))]
+            Self::Modelled(_) => Ok(()),
+        };
     }
 
     pub(crate) fn set_nonblocking(&self) -> io::Result<()> {

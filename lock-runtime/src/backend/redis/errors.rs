@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use redis::{Client, ConnectionAddr, ErrorKind, RedisError};
+use redis::{ConnectionAddr, ErrorKind, RedisError};
 
 use crate::backend::ConnectError;
 use crate::protocol::connection::ConnectErrorKind;
@@ -91,8 +91,11 @@ pub(crate) fn call_error(error: &RedisError) -> CommandError {
 
 /// The error of an attempt to connect. If the server's text does not say what to do, a hint follows
 /// after a semicolon. `provided`: the credentials come from a provider.
-pub(crate) fn connect_error(client: &Client, error: OpenError, provided: bool) -> ConnectError {
-    let address = client.get_connection_info().addr();
+pub(crate) fn connect_error(
+    address: &ConnectionAddr,
+    error: OpenError,
+    provided: bool,
+) -> ConnectError {
     let (kind, text) = match error {
         OpenError::Slow(limit) => {
             let text = format!("{address} did not answer within {limit:?}");
@@ -120,7 +123,7 @@ pub(crate) fn connect_error(client: &Client, error: OpenError, provided: bool) -
     ConnectError { text: format!("{address}: {text}"), kind }
 }
 
-fn is_wrong_password(error: &RedisError) -> bool {
+pub(crate) fn is_wrong_password(error: &RedisError) -> bool {
     error.kind() == ErrorKind::AuthenticationFailed
         || matches!(error.code(), Some("WRONGPASS" | "NOAUTH"))
 }

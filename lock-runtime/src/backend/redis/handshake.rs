@@ -210,7 +210,7 @@ fn mark_of(tokens: &BTreeMap<String, String>) -> Option<Mark> {
     waiting.or_else(|| tokens.keys().find_map(|field| Mark::parse(field)))
 }
 
-fn hello(settings: &RedisConnectionInfo) -> Pipeline {
+pub(crate) fn hello(settings: &RedisConnectionInfo) -> Pipeline {
     let mut commands = redis::pipe();
     commands.cmd("HELLO").arg(3);
     if let Some(password) = settings.password() {
@@ -230,7 +230,10 @@ fn hello(settings: &RedisConnectionInfo) -> Pipeline {
 }
 
 /// The answers to CLIENT SETINFO do not matter: servers before 7.2 do not know it.
-fn check_hello(settings: &RedisConnectionInfo, answers: Vec<Value>) -> Result<(), RedisError> {
+pub(crate) fn check_hello(
+    settings: &RedisConnectionInfo,
+    answers: Vec<Value>,
+) -> Result<(), RedisError> {
     let mut answers = answers.into_iter();
     let greeted = answers.next().unwrap_or(Value::Nil).extract_error();
     greeted.map_err(|error| {

@@ -41,8 +41,8 @@ impl Facts {
         let (kind, text) = match (self.mode.as_deref(), self.role.as_deref()) {
             (Some("sentinel"), _) => (
                 ConnectErrorKind::Permanent,
-                "this is a Sentinel, which is not supported yet; connect to the primary that it \
-                 watches"
+                "this is a Sentinel; write redis-sentinel://host:port/name, with the name of the \
+                 primary that it watches"
                     .to_owned(),
             ),
             (Some("cluster"), _) => (

@@ -3,11 +3,13 @@
 mod fake_server;
 mod random;
 
+use std::io::ErrorKind;
 use std::net::TcpListener;
 
 use redis::io::tcp::socket2::SockRef;
 
 use super::*;
+use crate::backend::socket::Stream;
 
 #[test]
 fn a_tcp_socket_sends_small_commands_at_once_and_notices_a_dead_network() {
@@ -15,9 +17,12 @@ fn a_tcp_socket_sends_small_commands_at_once_and_notices_a_dead_network() {
     let address = format!("redis://{}/", listener.local_addr().unwrap());
     let client = Client::open(address).unwrap();
     let space = Keyspace::new("lock:".to_owned());
-    let server = RedisServer::new(&client, None, Certificates::default(), None, space).unwrap();
+    let server =
+        RedisServer::new(&client, None, None, Certificates::default(), None, space).unwrap();
     let limit = Limit { span: GREETING, until: time::now().plus(GREETING) };
-    let transport = server.transport(&limit).map_err(drop).unwrap();
+    let stop = Signal::new().unwrap();
+    let dialogue = Dialogue::open(&server.info, &server.certificates, &limit, &stop);
+    let transport = dialogue.map_err(drop).unwrap().transport;
     let Stream::Tcp(tcp) = &**transport.stream() else { panic!("it is TCP") };
     assert!(tcp.nodelay().unwrap());
     let socket = SockRef::from(tcp);

@@ -1,6 +1,6 @@
 use std::io;
 
-use redis::{ServerError, Value};
+use redis::{Client, ServerError, Value};
 
 use super::*;
 
@@ -12,8 +12,8 @@ fn said(line: &str) -> RedisError {
     }
 }
 
-fn at(url: &str) -> Client {
-    Client::open(url).expect("a URL")
+fn at(url: &str) -> ConnectionAddr {
+    Client::open(url).expect("a URL").get_connection_info().addr().clone()
 }
 
 #[test]

@@ -1,0 +1,506 @@
+//! Sentinels, which name the primary of a server and its replicas, and promote one of those when it
+//! is gone.
+//!
+//! A thread for each Sentinel asks it each second, and at once when it announces a switch. The
+//! sockets to a server that is the primary no longer are shut down, which is how a link hears of
+//! it. The threads start with the first attempt to connect, and end with the manager.
+
+pub(crate) mod election;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use redis::{ConnectionAddr, ConnectionInfo, FromRedisValue, Value, from_redis_value};
+
+use crate::backend::ConnectError;
+use crate::backend::redis::dialogue::{Dialogue, Limit};
+use crate::backend::redis::errors::{OpenError, connect_error, is_wrong_password};
+use crate::backend::redis::handshake::{check_hello, hello};
+use crate::backend::redis::sentinel::election::{Election, Named, Report};
+use crate::backend::redis::tls::Certificates;
+use crate::backend::socket::{Signal, Stream, wait};
+use crate::protocol::connection::ConnectErrorKind;
+use crate::types::credentials::Credentials;
+use crate::types::environment::thread;
+use crate::types::text::{printable, words};
+use crate::types::time::{self, Timestamp};
+use crate::user_code;
+
+/// The port of a Sentinel whose address has none.
+const PORT: &str = "26379";
+/// How often each of them is asked.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// The longest that connecting, and an answer, may take.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How soon a Sentinel that did not answer is asked again.
+const PAUSE: Duration = Duration::from_millis(500);
+/// How often a thread that waits for a primary looks whether it is to stop.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Where Sentinels are, and what they call the primary.
+pub(crate) struct Sentinels {
+    pub(crate) name: String,
+    /// `host:port`.
+    pub(crate) addresses: Vec<String>,
+    pub(crate) credentials: Option<Credentials>,
+}
+
+impl Sentinels {
+    /// Reads `redis-sentinel://user:password@host:port,host:port/name/database`, or the same with
+    /// `rediss-sentinel://`; `None` if that is not its scheme. Also returns the URL of a server with
+    /// that user, password and database, whose address is that of a Sentinel.
+    pub(crate) fn parse(url: &str) -> Option<Result<(Self, String), String>> {
+        let (tls, rest) = match url.strip_prefix("redis-sentinel://") {
+            Some(rest) => ("", rest),
+            None => ("s", url.strip_prefix("rediss-sentinel://")?),
+        };
+        Some(parse(tls, rest))
+    }
+
+    /// The same from its parts.
+    pub(crate) fn of(name: &str, addresses: &[String]) -> Result<(Self, String), String> {
+        let addresses: Vec<_> = addresses.iter().map(|address| with_port(address)).collect();
+        let first = addresses.first().ok_or("there is none")?;
+        let server = format!("redis://{first}/");
+        check(name, &addresses)?;
+        Ok((Self { name: name.to_owned(), addresses, credentials: None }, server))
+    }
+}
+
+impl fmt::Display for Sentinels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.name, self.addresses.join(","))
+    }
+}
+
+fn check(name: &str, addresses: &[String]) -> Result<(), String> {
+    if name.is_empty() {
+        return Err("the primary has no name".to_owned());
+    }
+    let is_wrong = |address: &&String| split(address).is_none_or(|(host, _)| host.is_empty());
+    match addresses.iter().find(is_wrong) {
+        Some(wrong) => Err(format!("{} is no address", printable(wrong))),
+        None => Ok(()),
+    }
+}
+
+fn parse(tls: &str, rest: &str) -> Result<(Sentinels, String), String> {
+    let (rest, query) =
+        rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
+    let mut parts = rest.split('/');
+    let hosts = parts.next().unwrap_or_default();
+    let name = parts.next().unwrap_or_default();
+    let database = parts.next().unwrap_or_default();
+    if parts.next().is_some() {
+        return Err("the URL goes on after the database".to_owned());
+    }
+    let (user, hosts) = hosts
+        .rsplit_once('@')
+        .map_or(("", hosts), |(_, rest)| (&hosts[..hosts.len() - rest.len()], rest));
+    let addresses: Vec<_> = hosts.split(',').map(with_port).collect();
+    let first = addresses.first().ok_or("there is none")?;
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    let server = format!("redis{tls}://{user}{first}/{database}{query}");
+    check(name, &addresses)?;
+    Ok((Sentinels { name: name.to_owned(), addresses, credentials: None }, server))
+}
+
+fn with_port(address: &str) -> String {
+    let host_end = address.rfind(']').unwrap_or(0);
+    if address[host_end..].contains(':') { address.to_owned() } else { format!("{address}:{PORT}") }
+}
+
+/// The threads that ask the Sentinels, and what they have found out.
+pub(crate) struct SentinelWatch {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    name: String,
+    /// An address with the TLS settings of all, and the settings of connections to Sentinels.
+    info: ConnectionInfo,
+    certificates: Arc<Certificates>,
+    state: Mutex<Findings>,
+    changed: Condvar,
+}
+
+struct Findings {
+    election: Election,
+    sentinels: BTreeMap<String, Sentinel>,
+    /// Connections to the primary.
+    streams: Vec<Weak<Stream>>,
+    started: bool,
+}
+
+struct Sentinel {
+    /// By the user.
+    listed: bool,
+    signal: Arc<Signal>,
+    standing: Standing,
+    id: Option<String>,
+}
+
+enum Standing {
+    Pending,
+    Answered,
+    UnknownName,
+    Refused(String),
+    Silent(String),
+    /// Another address leads to the same one.
+    Double,
+}
+
+impl SentinelWatch {
+    /// `info`: of the primary, whose credentials are not those of the Sentinels.
+    pub(crate) fn new(
+        sentinels: Sentinels,
+        info: &ConnectionInfo,
+        certificates: &Arc<Certificates>,
+    ) -> Self {
+        let Sentinels { name, mut addresses, credentials } = sentinels;
+        addresses.sort_unstable();
+        addresses.dedup();
+        let mut settings = redis::RedisConnectionInfo::default();
+        if let Some(Credentials { user, password }) = credentials {
+            settings = settings.set_username(user).set_password(password);
+        }
+        let state = Findings {
+            election: Election::new(addresses.len()),
+            sentinels: BTreeMap::new(),
+            streams: Vec::new(),
+            started: false,
+        };
+        let shared = Shared {
+            name,
+            info: info.clone().set_redis_settings(settings),
+            certificates: Arc::clone(certificates),
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        };
+        let shared = Arc::new(shared);
+        for address in addresses {
+            shared.lock().add(address, true);
+        }
+        Self { shared }
+    }
+
+    /// The address of the primary. Waits for it, if no majority of the Sentinels has named one yet.
+    pub(crate) fn primary(
+        &self,
+        until: Timestamp,
+        stop: &Signal,
+    ) -> Result<ConnectionAddr, ConnectError> {
+        let mut state = self.shared.lock();
+        if !std::mem::replace(&mut state.started, true) {
+            let listed: Vec<_> = state.sentinels.keys().cloned().collect();
+            for address in listed {
+                self.shared.start(&mut state, address);
+            }
+        }
+        loop {
+            if let Some(named) = state.election.primary() {
+                return Ok(self.shared.address(&named.host, named.port));
+            }
+            if stop.is_closed() || time::now() >= until || !state.has_pending() {
+                return Err(state.why_there_is_none(&self.shared.name));
+            }
+            let waited = self.shared.changed.wait_timeout(state, LOOK);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// A connection to this address was opened. It is shut down when another server becomes the
+    /// primary.
+    pub(crate) fn admit(
+        &self,
+        stream: &Arc<Stream>,
+        address: &ConnectionAddr,
+    ) -> Result<(), OpenError> {
+        let mut state = self.shared.lock();
+        let primary = state.election.primary();
+        let is_current =
+            primary.is_some_and(|named| self.shared.address(&named.host, named.port) == *address);
+        if !is_current {
+            let text = "the Sentinels have just named another primary; it is connected to next";
+            return Err(OpenError::Unfit(ConnectErrorKind::Unreachable, text.to_owned()));
+        }
+        state.streams.retain(|stream| stream.strong_count() > 0);
+        state.streams.push(Arc::downgrade(stream));
+        Ok(())
+    }
+}
+
+impl Drop for SentinelWatch {
+    fn drop(&mut self) {
+        for sentinel in self.shared.lock().sentinels.values() {
+            sentinel.signal.close();
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Findings> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn address(&self, host: &str, port: u16) -> ConnectionAddr {
+        match self.info.addr() {
+            ConnectionAddr::TcpTls { insecure, tls_params, .. } => ConnectionAddr::TcpTls {
+                host: host.to_owned(),
+                port,
+                insecure: *insecure,
+                tls_params: tls_params.clone(),
+            },
+            _ => ConnectionAddr::Tcp(host.to_owned(), port),
+        }
+    }
+
+    /// Starts the thread that asks one of them.
+    fn start(self: &Arc<Self>, state: &mut Findings, address: String) {
+        let Some(sentinel) = state.sentinels.get_mut(&address) else { return };
+        let (shared, signal) = (Arc::clone(self), Arc::clone(&sentinel.signal));
+        let asking = thread::Builder::new().name("distlock-sentinel".to_owned()).spawn(move || {
+            user_code::mark_io_thread();
+            shared.watch(&address, &signal);
+        });
+        if let Err(error) = asking {
+            sentinel.standing = Standing::Silent(format!("no thread for it: {error}"));
+        }
+    }
+
+    fn watch(self: &Arc<Self>, address: &str, signal: &Signal) {
+        while !signal.is_closed() {
+            let Err(standing) = self.converse(address, signal) else { return };
+            let mut state = self.lock();
+            let goes_on = state.failed(address, standing);
+            drop(state);
+            self.changed.notify_all();
+            if !goes_on {
+                return;
+            }
+            wait(None, signal, Some(time::now().plus(PAUSE)));
+        }
+    }
+
+    /// Connects and asks until that fails, or the manager ends.
+    fn converse(self: &Arc<Self>, address: &str, signal: &Signal) -> Result<(), Standing> {
+        let limit = || Limit { span: PATIENCE, until: time::now().plus(PATIENCE) };
+        let (host, port) = split(address).ok_or_else(|| silent("it is no address"))?;
+        let info = self.info.clone().set_addr(self.address(host, port));
+        let failed = |error| of_error(info.addr(), error);
+        let mut dialogue =
+            Dialogue::open(&info, &self.certificates, &limit(), signal).map_err(failed)?;
+        let settings = info.redis_settings();
+        let answers = dialogue.ask(info.addr(), &hello(settings), &limit()).map_err(failed)?;
+        check_hello(settings, answers).map_err(|error| failed(error.into()))?;
+        let mut first = redis::pipe();
+        first.cmd("SENTINEL").arg("MYID").cmd("SUBSCRIBE").arg("+switch-master");
+        let answers = dialogue.ask(info.addr(), &first, &limit()).map_err(failed)?;
+        let id: String = read(answers.into_iter().next()).map_err(failed)?;
+        if !self.lock().identified(address, &id) {
+            return Err(Standing::Double);
+        }
+        let mut question = redis::pipe();
+        question.cmd("SENTINEL").arg("MASTER").arg(&self.name);
+        question.cmd("SENTINEL").arg("SENTINELS").arg(&self.name);
+        while !signal.is_closed() {
+            let asked = time::now();
+            let mut answers =
+                dialogue.ask(info.addr(), &question, &limit()).map_err(failed)?.into_iter();
+            let primary = read(answers.next()).map_err(failed)?;
+            let others: Vec<_> = read(answers.next()).map_err(failed)?;
+            self.reported(address, &id, asked, primary, &others)?;
+            dialogue.listen(asked.plus(INTERVAL)).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    fn reported(
+        self: &Arc<Self>,
+        address: &str,
+        id: &str,
+        at: Timestamp,
+        mut primary: HashMap<String, String>,
+        others: &[HashMap<String, String>],
+    ) -> Result<(), Standing> {
+        let number = |text: Option<&String>| text.and_then(|text| text.parse::<u64>().ok());
+        let epoch = number(primary.get("config-epoch")).unwrap_or(0);
+        let port = number(primary.get("port")).and_then(|port| u16::try_from(port).ok());
+        let (Some(host), Some(port @ 1..)) = (primary.remove("ip"), port) else {
+            return Err(silent("it names no address of the primary"));
+        };
+        let known: Vec<_> = others.iter().filter_map(Other::new).collect();
+        let ids = known.iter().map(|other| other.id.to_owned()).collect();
+        let report = Report { primary: Named { host, port, epoch }, others: ids, at };
+        let mut state = self.lock();
+        if let Some(sentinel) = state.sentinels.get_mut(address) {
+            sentinel.standing = Standing::Answered;
+        }
+        for Other { address, id } in known {
+            if state.is_new(&address, id) {
+                state.add(address.clone(), false);
+                self.start(&mut state, address);
+            }
+        }
+        let moved = state.election.reported(time::now(), id.to_owned(), report);
+        let left = if moved { std::mem::take(&mut state.streams) } else { Vec::new() };
+        drop(state);
+        self.changed.notify_all();
+        let left: Vec<_> = left.iter().filter_map(Weak::upgrade).collect();
+        for stream in &left {
+            stream.shut_down();
+        }
+        if !left.is_empty() {
+            let name = words(&self.name);
+            user_code::event!(WARN, name, "the Sentinels name another primary");
+        }
+        Ok(())
+    }
+}
+
+/// Another Sentinel, as one says.
+struct Other<'a> {
+    id: &'a str,
+    address: String,
+}
+
+impl<'a> Other<'a> {
+    fn new(said: &'a HashMap<String, String>) -> Option<Self> {
+        let id = said.get("runid").filter(|id| !id.is_empty())?;
+        let (host, port) = (said.get("ip")?, said.get("port")?);
+        let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+        Some(Self { id, address: format!("{host}:{port}") })
+    }
+}
+
+fn split(address: &str) -> Option<(&str, u16)> {
+    let (host, port) = address.rsplit_once(':')?;
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    Some((host, port.parse().ok()?))
+}
+
+impl Findings {
+    fn add(&mut self, address: String, listed: bool) {
+        // Without a signal it is not asked: the process has no file descriptors left.
+        let Ok(signal) = Signal::new() else { return };
+        let signal = Arc::new(signal);
+        let sentinel = Sentinel { listed, signal, standing: Standing::Pending, id: None };
+        self.sentinels.insert(address, sentinel);
+    }
+
+    /// Whether nobody asks the Sentinel with this id and this address yet.
+    fn is_new(&self, address: &str, id: &str) -> bool {
+        !self.sentinels.contains_key(address)
+            && !self.sentinels.values().any(|sentinel| sentinel.id.as_deref() == Some(id))
+    }
+
+    /// The Sentinel at this address has this id. Returns `false` if it is asked at another one.
+    fn identified(&mut self, address: &str, id: &str) -> bool {
+        let is_double = self
+            .sentinels
+            .iter()
+            .any(|(other, sentinel)| other != address && sentinel.id.as_deref() == Some(id));
+        if let Some(sentinel) = self.sentinels.get_mut(address) {
+            sentinel.id = (!is_double).then(|| id.to_owned());
+            if is_double && sentinel.listed {
+                sentinel.listed = false;
+                self.election.is_listed_twice();
+            }
+        }
+        !is_double
+    }
+
+    /// Returns whether it is to be asked again.
+    fn failed(&mut self, address: &str, standing: Standing) -> bool {
+        let Some(sentinel) = self.sentinels.get_mut(address) else { return false };
+        if let Some(id) = sentinel.id.take() {
+            self.election.is_silent(&id);
+        }
+        let is_double = matches!(standing, Standing::Double);
+        sentinel.standing = standing;
+        !is_double
+    }
+
+    fn has_pending(&self) -> bool {
+        self.sentinels.values().any(|sentinel| matches!(sentinel.standing, Standing::Pending))
+    }
+
+    fn why_there_is_none(&self, name: &str) -> ConnectError {
+        use ConnectErrorKind::{Permanent, Unreachable};
+
+        let any = |is: fn(&Standing) -> bool| self.sentinels.values().any(|one| is(&one.standing));
+        let why: Vec<_> = self.sentinels.iter().filter_map(|(at, one)| one.problem(at)).collect();
+        let why = why.join(", ").replace(';', ",");
+        let name = printable(name);
+        let (kind, text) = if any(|standing| matches!(standing, Standing::Answered)) {
+            let agreement = self.election.agreement(time::now());
+            let known = agreement.known;
+            let agree = agreement.most.map_or(0, |(_, count)| count);
+            let why = if why.is_empty() { why } else { format!(" ({why})") };
+            let text = format!(
+                "no majority of the Sentinels names a primary '{name}', only {agree} of {known} \
+                 agree{why}; check that the others run and can be reached"
+            );
+            (Unreachable, text)
+        } else if any(|standing| matches!(standing, Standing::UnknownName)) {
+            let text = format!(
+                "the Sentinels watch no primary '{name}'; name it in the URL as `sentinel monitor` \
+                 does in their configuration"
+            );
+            (Permanent, text)
+        } else if any(|standing| matches!(standing, Standing::Refused(_))) {
+            let text = format!(
+                "the Sentinels refuse the user or the password ({why}); set \
+                 `sentinel_credentials`, which are not those of the server"
+            );
+            (Permanent, text)
+        } else {
+            let text =
+                format!("no Sentinel answers ({why}); check their addresses and that they run");
+            (Unreachable, text)
+        };
+        ConnectError { text, kind }
+    }
+}
+
+impl Sentinel {
+    /// Why it names no primary.
+    fn problem(&self, address: &str) -> Option<String> {
+        match &self.standing {
+            Standing::Answered | Standing::Double => None,
+            Standing::Pending => Some(format!("{address} has not answered")),
+            Standing::UnknownName => Some(format!("{address} does not know it")),
+            Standing::Silent(why) | Standing::Refused(why) if why.starts_with(address) => {
+                Some(why.clone())
+            }
+            Standing::Silent(why) | Standing::Refused(why) => Some(format!("{address}: {why}")),
+        }
+    }
+}
+
+fn silent(why: &str) -> Standing {
+    Standing::Silent(why.to_owned())
+}
+
+fn of_error(address: &ConnectionAddr, error: OpenError) -> Standing {
+    if let OpenError::Server(error) = &error {
+        let text = error.to_string();
+        if text.contains("No such master") {
+            return Standing::UnknownName;
+        }
+        if is_wrong_password(error) || error.code() == Some("NOPERM") {
+            return Standing::Refused(text);
+        }
+    }
+    Standing::Silent(connect_error(address, error, false).text)
+}
+
+fn read<T: FromRedisValue>(answer: Option<Value>) -> Result<T, OpenError> {
+    let answer = answer.unwrap_or(Value::Nil).extract_error()?;
+    Ok(from_redis_value(answer).map_err(redis::RedisError::from)?)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,192 @@
+//! Sentinels that name the primary, and promote a replica when it is gone.
+
+use std::time::{Duration, Instant};
+
+use distlock::{Credentials, LockManager};
+use redis::Value;
+use testkit::{ReservedPort, Sentinels, eventually};
+
+use crate::support::LIMIT;
+
+/// How the connections of the manager are called.
+const NAME: &str = "locks-of-this-test";
+
+fn manager(url: impl Into<String>) -> LockManager {
+    LockManager::builder().url(url).client_name(NAME).build().unwrap()
+}
+
+#[track_caller]
+fn assert_locks(locks: &LockManager) {
+    locks.mutex("key").wait(LIMIT).acquire_blocking().unwrap().release_blocking().unwrap();
+}
+
+/// How many connections of the manager this server has.
+fn connections(all: &Sentinels, server: usize) -> usize {
+    match all.server(server).command(&["CLIENT", "LIST"]) {
+        Value::BulkString(text) => String::from_utf8_lossy(&text).matches(NAME).count(),
+        Value::VerbatimString { text, .. } => text.matches(NAME).count(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn why(locks: &LockManager) -> String {
+    locks.mutex("key").try_acquire_blocking().map(drop).unwrap_err().to_string()
+}
+
+#[test]
+fn a_manager_follows_failovers_and_crashes() {
+    let all = Sentinels::start().unwrap();
+    // One is listed, and it names the others.
+    let locks = LockManager::builder()
+        .sentinel(Sentinels::NAME, [all.addresses()[1].clone()])
+        .client_name(NAME)
+        .build()
+        .unwrap();
+    assert_locks(&locks);
+    assert_eq!(connections(&all, all.primary()), 1);
+    all.fail_over();
+    assert_locks(&locks);
+    assert_eq!(connections(&all, all.primary()), 1);
+    // Without the one that is listed, two of three are left.
+    all.sentinel(1).kill();
+    let old = all.primary();
+    all.server(old).kill();
+    all.wait_for_another_primary(old);
+    assert_locks(&locks);
+    assert_eq!(connections(&all, all.primary()), 1);
+}
+
+#[test]
+fn all_leave_an_old_primary_that_is_still_alive() {
+    let all = Sentinels::start().unwrap();
+    let managers = [manager(all.url()), manager(all.url()), manager(all.url())];
+    managers.iter().for_each(assert_locks);
+    let old = all.primary();
+    all.server(old).pause();
+    all.wait_for_another_primary(old);
+    let switched = Instant::now();
+    all.server(old).resume();
+    let new = all.primary();
+    eventually(Duration::from_secs(2), "all have moved", || connections(&all, new) == 3);
+    assert!(switched.elapsed() < Duration::from_secs(2));
+    managers.iter().for_each(assert_locks);
+}
+
+#[test]
+fn a_new_primary_is_not_followed_without_a_majority() {
+    let all = Sentinels::start().unwrap();
+    let locks = manager(all.url());
+    assert_locks(&locks);
+    let old = all.primary();
+    let others = [all.sentinel(1), all.sentinel(2)];
+    for sentinel in others {
+        sentinel.pause();
+    }
+    // One alone promotes a replica if it is told to.
+    all.sentinel(0).command(&["SENTINEL", "FAILOVER", Sentinels::NAME]);
+    let is_promoted =
+        |server: &usize| *server != old && all.server(*server).replication_says("role:master");
+    eventually(LIMIT, "a replica is promoted", || (0..3).any(|server| is_promoted(&server)));
+    let new = (0..3).find(is_promoted).unwrap();
+    let asked = all.sentinel_proxy(0).commands("SENTINEL");
+    eventually(LIMIT, "it was asked again", || {
+        all.sentinel_proxy(0).commands("SENTINEL") >= asked + 6
+    });
+    assert_locks(&locks);
+    assert_eq!(connections(&all, old), 1);
+    assert_eq!(connections(&all, new), 0);
+    for sentinel in others {
+        sentinel.resume();
+    }
+    assert_locks(&locks);
+    eventually(LIMIT, "it is connected to the new one", || connections(&all, new) == 1);
+}
+
+#[test]
+fn one_sentinel_that_names_another_server_is_ignored() {
+    let all = Sentinels::start().unwrap();
+    let locks = manager(all.url());
+    let held = locks.mutex("held").wait(LIMIT).acquire_blocking().unwrap();
+    let primary = all.primary();
+    let wrong = all.server_proxy((primary + 1) % 3).port().to_string();
+    all.sentinel(0).command(&["SENTINEL", "REMOVE", Sentinels::NAME]);
+    all.sentinel(0).command(&["SENTINEL", "MONITOR", Sentinels::NAME, "127.0.0.1", &wrong, "2"]);
+    let asked = all.sentinel_proxy(0).commands("SENTINEL");
+    eventually(LIMIT, "it was asked again", || {
+        all.sentinel_proxy(0).commands("SENTINEL") >= asked + 6
+    });
+    assert!(held.hold().is_valid());
+    assert_eq!(connections(&all, primary), 1);
+    assert_locks(&locks);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_minority_is_not_followed_and_left_when_the_partition_ends() {
+    let all = Sentinels::start().unwrap();
+    let locks = manager(all.url());
+    assert_locks(&locks);
+    let old = all.partition(&[std::process::id()], &[]);
+    all.wait_for_another_primary(old);
+    let new = all.primary();
+    assert_eq!(connections(&all, new), 0);
+    all.heal();
+    eventually(LIMIT, "it has moved", || connections(&all, new) == 1);
+    assert_locks(&locks);
+}
+
+#[test]
+fn sentinels_have_a_password_of_their_own() {
+    let all = Sentinels::start().unwrap();
+    for sentinel in 0..3 {
+        all.sentinel(sentinel).command(&[
+            "ACL",
+            "SETUSER",
+            "watch",
+            "on",
+            ">of-sentinels",
+            "+@all",
+        ]);
+    }
+    let primary = all.primary();
+    all.server(primary).command(&["ACL", "SETUSER", "app", "on", ">of-it", "~*", "&*", "+@all"]);
+    let url = all.url().replace("://", "://app:of-it@");
+    let with = |password: &str| {
+        LockManager::builder()
+            .url(&*url)
+            .sentinel_credentials(Credentials::new("watch", password))
+            .build()
+            .unwrap()
+    };
+    assert_locks(&with("of-sentinels"));
+    let refused = why(&with("wrong"));
+    assert!(refused.contains("the Sentinels refuse the user or the password"), "{refused}");
+    assert!(!refused.contains("wrong"), "{refused}");
+    let unknown = why(&manager(all.url().replace("/locks/", "/other/")));
+    assert!(unknown.contains("watch no primary 'other'"), "{unknown}");
+    all.sentinel(1).kill();
+    all.sentinel(2).kill();
+    let alone = why(&manager(all.url()));
+    assert!(alone.contains("only 1 of 3 agree"), "{alone}");
+}
+
+#[test]
+fn sentinels_that_do_not_answer_are_named() {
+    let port = ReservedPort::new().unwrap().number();
+    let error = why(&manager(format!("redis-sentinel://127.0.0.1:{port}/locks")));
+    assert!(error.contains(&format!("no Sentinel answers (127.0.0.1:{port}")), "{error}");
+}
+
+#[test]
+fn a_manager_that_ends_leaves_no_connection_to_a_sentinel() {
+    let all = Sentinels::start().unwrap();
+    let locks = manager(all.url());
+    assert_locks(&locks);
+    drop(locks);
+    // The other Sentinels keep theirs, as many as each other Sentinel has.
+    let named = |sentinel: usize| match all.sentinel(sentinel).command(&["CLIENT", "LIST"]) {
+        Value::BulkString(text) => String::from_utf8_lossy(&text).matches("sub=1").count(),
+        other => panic!("{other:?}"),
+    };
+    eventually(LIMIT, "nobody listens", || (0..3).all(|sentinel| named(sentinel) == 0));
+}
