@@ -120,7 +120,8 @@ impl Builder {
 
     /// Runs it as a Sentinel, which watches nothing at first and writes what it learns to a file in
     /// its directory.
-    pub(crate) fn sentinel(mut self) -> Self {
+    #[must_use]
+    pub fn sentinel(mut self) -> Self {
         self.sentinel = true;
         self
     }
@@ -165,7 +166,10 @@ impl Builder {
         if self.sentinel {
             let file = dir.join("sentinel.conf");
             if !file.exists() {
-                fs::write(&file, format!("bind 127.0.0.1\nport {port}\ndir {}\n", dir.display()))?;
+                let settings =
+                    self.settings.iter().map(|(flag, value)| format!("{flag} {value}\n"));
+                let text = format!("bind 127.0.0.1\nport {port}\ndir {}\n", dir.display());
+                fs::write(&file, settings.fold(text, |text, line| text + &line))?;
             }
             command.arg(file).arg("--sentinel");
             return Ok(command);

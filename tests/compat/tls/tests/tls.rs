@@ -57,10 +57,19 @@ impl Authority {
 
     /// A server with such a certificate, and its port for TLS.
     fn server(&self, params: &CertificateParams, clients: &str) -> (RedisServer, ReservedPort) {
+        self.start(RedisServer::builder(), params, clients)
+    }
+
+    fn start(
+        &self,
+        builder: testkit::Builder,
+        params: &CertificateParams,
+        clients: &str,
+    ) -> (RedisServer, ReservedPort) {
         let issued = self.issue(params);
         let port = ReservedPort::for_server().unwrap();
         let path = |name, content: &str| self.file(name, content).to_str().unwrap().to_owned();
-        let server = RedisServer::builder()
+        let server = builder
             .arg("tls-port", port.number().to_string())
             .arg("tls-cert-file", path("server.pem", &issued.certificate))
             .arg("tls-key-file", path("server-key.pem", &issued.key))
@@ -277,4 +286,18 @@ fn certificates_that_cannot_be_used_are_configuration_errors() {
         assert!(error.to_string().contains(what), "{error}");
         assert!(!format!("{shown} {error} {error:?}").contains("PRIVATE KEY-"), "{error}");
     }
+}
+
+#[test]
+fn sentinels_and_the_primary_that_they_name_are_asked_with_tls() {
+    let authority = Authority::new();
+    let (_primary, port) = authority.server(&here(), "no");
+    let watching = RedisServer::builder().sentinel().arg("tls-replication", "yes");
+    let (sentinel, at) = authority.start(watching, &here(), "no");
+    let (at, port) = (at.number(), port.number().to_string());
+    sentinel.command(&["SENTINEL", "MONITOR", "locks", "127.0.0.1", &port, "1"]);
+    let url = format!("rediss-sentinel://127.0.0.1:{at}/locks");
+    assert_locks(|| LockManager::builder().url(&*url).ca_certificate(authority.pem()));
+    let error = failure(LockManager::builder().url(&*url)).to_string();
+    assert!(error.contains("no Sentinel answers") && error.contains("ca_certificate"), "{error}");
 }
