@@ -272,6 +272,10 @@ impl Future for WaitForGrant {
             polled = Poll::Ready(None);
         } else if polled.is_pending() && turn.is_asked() {
             polled = driver.poll(link, context, |context| poll_turn(core, turn, context));
+        } else {
+            // A caller that did not take its grant up in time waits for a section of this process
+            // again. It must not keep the role of the reader meanwhile.
+            *driver = Driver::default();
         }
         let key = turn.key();
         let Poll::Ready(outcome) = polled else {
