@@ -147,6 +147,14 @@ local work = WORK
 -- Inboxes that nobody listens to, as far as this script knows. Their waiters count as dead.
 local unreachable = {}
 
+-- Deletes the entries of those who lost their places because the queue was deleted or evicted: a
+-- tombstone would keep them for as long as itself. A value of another type is not ours.
+local function forget_waiters()
+  if redis.call('EXISTS', WAITERS) == 1 and not redis.pcall('HGET', WAITERS, '-') then
+    redis.call('DEL', WAITERS)
+  end
+end
+
 -- The first waiter whose lease is live, with its entry; dead ones before it are removed. nil if
 -- there is none, false if the work of this script is done before one was found.
 local function first_waiter()
@@ -154,6 +162,7 @@ local function first_waiter()
   while work > 0 do
     local heads = redis.call('ZRANGE', QUEUE, 0, '+inf', 'BYSCORE', 'LIMIT', 0, many)
     if #heads == 0 then
+      forget_waiters()
       return nil
     end
     local entries = redis.call('HMGET', WAITERS, unpack(heads))

@@ -6,6 +6,7 @@ use crate::backend::memory::tests::commands::{
     KEY, once, owner_info, queueing, refusal, release, request, request_id,
 };
 use crate::backend::memory::tests::parity::{Both, DEAD, LIVE};
+use crate::protocol::timing::TOMBSTONE;
 use crate::types::request_id::RequestId;
 use crate::wire::command::{Acquire, Command, Probe, Renewal, WaitTarget};
 use crate::wire::keyspace::WAITER_LEASE;
@@ -156,6 +157,26 @@ fn a_waiter_whose_place_was_lost_is_notified_to_ask_again() {
     both.busy(queueing(request_id(2), LIVE[0]));
     both.raw(&["DEL", "lock:{order:7}:queue"]);
     assert_eq!(ints(both.ask(&Command::Renew(vec![renew_waiter(2)])).unwrap()), [-1]);
+}
+
+#[test]
+fn an_entry_whose_place_was_lost_does_not_live_as_long_as_a_tombstone() {
+    let waiters = "lock:{order:7}:waiters";
+    let cancel = Command::Cancel { request: request(request_id(3)), tombstone: TOMBSTONE };
+    let mut both = Both::new();
+    both.granted(once(request_id(1)));
+    both.busy(queueing(request_id(2), DEAD));
+    both.raw(&["DEL", "lock:{order:7}:queue"]);
+    assert_eq!(both.ask(&cancel).unwrap(), RawReply::Int(0));
+    assert_eq!(both.raw(&["HLEN", waiters]), redis::Value::Int(1));
+    assert_eq!(both.ask(&release(request(request_id(1)))).unwrap(), RawReply::Int(1));
+    assert_eq!(both.raw(&["EXISTS", waiters]), redis::Value::Int(0));
+
+    both.raw(&["SET", waiters, "mine"]);
+    let answer = ints(both.ask(&Command::Acquire(once(request_id(4)))).unwrap());
+    assert_eq!((answer[0], answer[3]), (4, 0), "granted, and nobody waits");
+    assert_eq!(both.ask(&release(request(request_id(4)))).unwrap(), RawReply::Int(1));
+    assert_eq!(both.raw(&["STRLEN", waiters]), redis::Value::Int(4), "it is none of ours");
 }
 
 #[test]
