@@ -154,3 +154,57 @@ fn a_read_only_server_is_reported_when_the_wait_ends() {
         set(&server, obstacle.lift);
     }
 }
+
+/// A primary whose replica has not heard of what comes next, and the address of the primary.
+fn pair_with_lag(first: impl FnOnce(&LockManager)) -> (RedisServer, RedisServer, FaultProxy) {
+    let (one, two, address) = pair();
+    let locks = LockManager::connect(&address.url()).unwrap();
+    eventually(LIMIT, "the replica follows", || info(&two, "replication").contains("status:up"));
+    first(&locks);
+    eventually(LIMIT, "the replica has the data", || {
+        one.command(&["DBSIZE"]) == two.command(&["DBSIZE"])
+    });
+    two.command(&["REPLICAOF", "NO", "ONE"]);
+    (one, two, address)
+}
+
+#[test]
+fn a_hold_that_a_failover_loses_is_put_back_and_those_who_wait_get_higher_tokens() {
+    let (_one, two, address) = pair_with_lag(|locks| {
+        locks.mutex("key").acquire_blocking().unwrap().release_blocking().unwrap();
+    });
+    let locks = LockManager::connect(&address.url()).unwrap();
+    let held = locks.mutex("key").acquire_blocking().unwrap();
+    address.lead_to(&two);
+    address.cut(testkit::Cut::Now);
+    let other = LockManager::connect(&two.url()).unwrap();
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| other.mutex("key").acquire_blocking().unwrap().fence());
+        eventually(LIMIT, "the new primary knows the hold", || {
+            two.command(&["EXISTS", "lock:{key}"]) == redis::Value::Int(1)
+        });
+        held.hold().check().unwrap();
+        let fence = held.fence();
+        held.release_blocking().unwrap();
+        assert!(waiter.join().unwrap() > fence);
+    });
+}
+
+#[test]
+fn a_release_that_a_failover_loses_is_repeated() {
+    let (one, two, address) = pair();
+    let locks = LockManager::builder().url(address.url()).build().unwrap();
+    eventually(LIMIT, "the replica follows", || info(&two, "replication").contains("status:up"));
+    let held = locks.mutex("key").acquire_blocking().unwrap();
+    eventually(LIMIT, "the replica has the data", || {
+        one.command(&["DBSIZE"]) == two.command(&["DBSIZE"])
+    });
+    two.command(&["REPLICAOF", "NO", "ONE"]);
+    held.release_blocking().unwrap();
+    assert_eq!(two.command(&["EXISTS", "lock:{key}"]), redis::Value::Int(1));
+    address.lead_to(&two);
+    address.cut(testkit::Cut::Now);
+    eventually(LIMIT, "it is free", || {
+        two.command(&["EXISTS", "lock:{key}"]) == redis::Value::Int(0)
+    });
+}

@@ -235,8 +235,8 @@ impl LockManagerBuilder {
     }
 
     /// Sets how long the server grants no locks after it has become the primary, or has restarted
-    /// with its data. A hold that the failover lost is found to be lost meanwhile, if its process
-    /// reaches the server. The longest setting of all processes that connect counts. Default:
+    /// with its data. Holders that reach it meanwhile put back the holds that it does not know,
+    /// under their old tokens. The longest setting of all processes that connect counts. Default:
     /// [`AfterFailover::Grace`] of 2 s.
     ///
     /// ```

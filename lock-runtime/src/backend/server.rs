@@ -15,6 +15,7 @@ use crate::backend::redis::pipe::RedisPipe;
 use crate::backend::socket::{Signal, Stream};
 use crate::backend::{ConnectError, ConnectParams, Incoming};
 use crate::wire::command::Command;
+use crate::wire::keyspace::Mark;
 
 pub(crate) enum Server {
     /// Boxed: it is much larger than the other.
@@ -89,6 +90,18 @@ impl<T> Connection<T> {
             Self::Simulated(pipe) => pipe.max_lease,
             #[cfg(all(distlock_verification, feature = "__shuttle"))]
             Self::Modelled(pipe) => pipe.max_lease(),
+        }
+    }
+
+    /// The mark of the server.
+    pub(crate) fn mark(&self) -> Mark {
+        match self {
+            Self::Redis(redis) => redis.mark(),
+            Self::Memory(_) => Mark::default(),
+            #[cfg(distlock_verification)]
+            Self::Simulated(pipe) => pipe.mark,
+            #[cfg(all(distlock_verification, feature = "__shuttle"))]
+            Self::Modelled(_) => Mark::default(),
         }
     }
 
@@ -240,14 +253,15 @@ impl<T> MemoryPipe<T> {
 #[cfg(distlock_verification)]
 pub(crate) struct SimulatedPipe<T> {
     max_lease: Duration,
+    mark: Mark,
     unsent: Vec<(T, Command)>,
     arrived: VecDeque<Incoming<T>>,
 }
 
 #[cfg(distlock_verification)]
 impl<T> SimulatedPipe<T> {
-    pub(crate) fn new(max_lease: Duration) -> Self {
-        Self { max_lease, unsent: Vec::new(), arrived: VecDeque::new() }
+    pub(crate) fn new(max_lease: Duration, mark: Mark) -> Self {
+        Self { max_lease, mark, unsent: Vec::new(), arrived: VecDeque::new() }
     }
 
     pub(crate) fn has_unsent(&self) -> bool {

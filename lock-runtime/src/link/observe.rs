@@ -15,6 +15,11 @@ pub(crate) fn lost(lease: &Lease, loss: Loss) {
     user_code::event!(WARN, key, fence, reason = %loss, "lock lost while it was held");
 }
 
+pub(crate) fn reclaimed(key: &str) {
+    let key = printable(key).into_owned();
+    user_code::event!(INFO, key, "a failover had lost this lock; its holder has put it back");
+}
+
 pub(crate) fn not_taken_up(key: &str) {
     let key = printable(key).into_owned();
     user_code::event!(

@@ -27,7 +27,7 @@ use crate::protocol::request::{
 use crate::types::request_id::{RequestId, RequestMap};
 use crate::types::time::Timestamp;
 use crate::wire::command::{Command, Probe};
-use crate::wire::keyspace::MAX_LISTED_WAITERS;
+use crate::wire::keyspace::{MAX_LISTED_WAITERS, Mark};
 use crate::wire::reply::{AcquireReply, BlockedBy, BlockedRequest, BusyReply, Grant, Reply};
 
 /// A topic is logged at most this often.
@@ -290,7 +290,8 @@ impl Router {
 
 // The connection.
 impl Router {
-    pub(crate) fn connected(&mut self, now: Timestamp, max_lease: Duration) {
+    pub(crate) fn connected(&mut self, now: Timestamp, max_lease: Duration, mark: Mark) {
+        self.protocol.set_mark(mark);
         self.protocol.connected(now, max_lease);
     }
 
@@ -445,6 +446,7 @@ impl Router {
             }
             Output::Failed(id, failure) => self.failed(now, id, failure),
             Output::Extended(id, valid_until) => self.extended(now, id, valid_until),
+            Output::Reclaimed(id) => self.with_queue(id, |queue| observe::reclaimed(queue.key())),
             Output::Lost(id, loss) => self.lost(id, loss),
             Output::NoGrantBefore(id, until) => {
                 self.with_queue(id, move |queue| queue.no_grant_before(id, until));

@@ -63,9 +63,10 @@ impl SimulatedLink {
         self.with(|state, _| state.due()).flatten()
     }
 
-    /// There is a connection, and this is the longest lease that its server knows of.
-    pub fn connected(&self, max_lease: Duration) {
-        let connection = Connection::Simulated(SimulatedPipe::new(max_lease));
+    /// There is a connection to the server with this mark, and this is the longest lease that it
+    /// knows of.
+    pub fn connected(&self, max_lease: Duration, mark: u32) {
+        let connection = Connection::Simulated(SimulatedPipe::new(max_lease, mark.into()));
         self.with(|state, now| state.connected(now, connection));
     }
 

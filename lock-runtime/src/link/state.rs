@@ -267,7 +267,7 @@ impl LinkState {
         }
         self.failures = 0;
         self.connected_before = true;
-        self.router.connected(now, connection.max_lease());
+        self.router.connected(now, connection.max_lease(), connection.mark());
         self.connection = Some(connection);
         // Those who wait already have not asked who reads.
         self.role.ask_keeper();

@@ -45,6 +45,8 @@ pub(crate) enum CommandKind {
         /// How many of them are waiters.
         refreshes: usize,
     },
+    /// As for an acquire.
+    Reclaim(RequestId, Duration),
     Probe(RequestId),
     RaiseMaxLease,
 }
@@ -68,7 +70,7 @@ impl Protocol {
         self.outputs.push_back(Output::Send(id, call));
     }
 
-    fn request_ref(&self, key: Arc<str>, id: RequestId) -> RequestRef {
+    pub(crate) fn request_ref(&self, key: Arc<str>, id: RequestId) -> RequestRef {
         RequestRef { key, id, min_fence: self.min_fence, data_loss_grace: self.data_loss_grace() }
     }
 
@@ -198,6 +200,25 @@ impl Protocol {
         Some(((id, span), entry))
     }
 
+    /// Has a hold put back that the server does not know.
+    pub(crate) fn send_reclaim(&mut self, now: Timestamp, id: RequestId) {
+        let Some(request) = self.requests.get(&id) else { return };
+        let (key, ttl) = (Arc::clone(&request.key), request.ttl);
+        let Some((owner, fences)) = request.held_as() else { return };
+        let lease = self.timing.server_ttl(ttl);
+        let known = Acquire {
+            request: self.request_ref(key, id),
+            ttl: lease,
+            owner: owner.clone(),
+            inbox: Arc::clone(&self.inbox),
+            fence_count: fences.size,
+            likely_free: false,
+            enqueue: None,
+        };
+        let reclaim = Command::Reclaim(known, fences.first);
+        self.send(now, CommandKind::Reclaim(id, ttl), reclaim);
+    }
+
     /// Acquires several different keys in one command. If any of them is not free, none is
     /// acquired, and one [`Output::NotTogether`] reports it.
     pub fn acquire_all(&mut self, now: Timestamp, requests: Vec<RequestParams>) {
@@ -248,6 +269,9 @@ impl Protocol {
                     });
                 }
             }
+            (CommandKind::Reclaim(id, ttl), Ok(Reply::Reclaimed(done))) => {
+                self.update(now, id, |request, cx| request.reclaim_reply(cx, written(ttl), done));
+            }
             (CommandKind::Probe(id), Ok(Reply::Probed(probe_reply))) => {
                 self.probe_reply(now, id, probe_reply);
             }
@@ -288,6 +312,9 @@ impl Protocol {
                 if let Some(why) = error.refusal().filter(|_| !news.is_empty()) {
                     self.outputs.push_back(Output::RenewalsRefused(news, why.into()));
                 }
+            }
+            CommandKind::Reclaim(id, _) => {
+                self.update(now, *id, |request, cx| request.reclaim_failed(cx, error));
             }
             CommandKind::Probe(id) => self.probe_failed(now, *id),
             CommandKind::RaiseMaxLease => self.announcement_failed(now, error),

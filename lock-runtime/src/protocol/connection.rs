@@ -6,7 +6,8 @@
 //! The server stores the longest lease that any process may be granted: after a data loss nothing
 //! is granted for that long.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::protocol::Protocol;
@@ -17,7 +18,7 @@ use crate::protocol::timing::{AfterFailover, RETRY, Timing};
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 use crate::wire::command::Command;
-use crate::wire::keyspace::{DataLossGrace, lease_step_for};
+use crate::wire::keyspace::{DataLossGrace, Mark, lease_step_for};
 
 /// Why an attempt to connect failed, by what the next one can achieve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,10 @@ pub enum ConnectErrorKind {
 
 /// How soon it is the longest lease is announced again to a server that refused it.
 const RETRY_REFUSED: Duration = Duration::from_secs(1);
+/// How long before an outage a release may have been lost for the server that comes after it.
+const LOST_RELEASES: Duration = Duration::from_secs(5);
+/// So many of them are remembered.
+const MAX_ENDED: usize = 1_024;
 /// For a longer ttl, a third of it exceeds the manager's reply timeout anyway.
 const SHORT: Duration = Duration::from_secs(10);
 
@@ -88,6 +93,25 @@ impl ReplyTimeout {
     }
 }
 
+/// Which server is the primary, and what it may not know after a failover.
+#[derive(Debug, Default)]
+pub(crate) struct Primary {
+    pub(crate) mark: Mark,
+    /// The latest requests that have ended on it, and when.
+    ended: VecDeque<(Timestamp, Arc<str>, RequestId)>,
+    /// It is another one than before.
+    changed: bool,
+}
+
+impl Primary {
+    pub(crate) fn note_ended(&mut self, now: Timestamp, key: Arc<str>, id: RequestId) {
+        self.ended.push_back((now, key, id));
+        if self.ended.len() > MAX_ENDED {
+            self.ended.pop_front();
+        }
+    }
+}
+
 /// What is known of the longest lease that any process may be granted.
 #[derive(Debug)]
 pub(crate) struct MaxLease {
@@ -106,13 +130,36 @@ impl MaxLease {
 }
 
 impl Protocol {
+    /// The next connection is to the server with this mark.
+    pub fn set_mark(&mut self, mark: Mark) {
+        self.primary.changed = mark != self.primary.mark;
+        self.primary.mark = mark;
+    }
+
+    /// Ends again what has ended shortly before the connection was lost. A server that has just
+    /// become the primary, or has restarted, may not have heard of it, and would keep a lock that
+    /// nobody has.
+    fn repeat_releases(&mut self, now: Timestamp, down_since: Timestamp) {
+        if !std::mem::take(&mut self.primary.changed) {
+            return;
+        }
+        for (ended, key, id) in std::mem::take(&mut self.primary.ended) {
+            if ended.plus(LOST_RELEASES) >= down_since {
+                let request = self.request_ref(key, id);
+                let cancel = Command::Cancel { request, tombstone: Duration::ZERO };
+                self.send(now, CommandKind::Release(id), cancel);
+            }
+        }
+    }
+
     /// A connection is established and its inbox subscribed. `max_lease`: the longest lease that
     /// its server knows of.
     pub fn connected(&mut self, now: Timestamp, max_lease: Duration) {
-        self.server.down_since = None;
+        let down_since = self.server.down_since.take().unwrap_or(now);
         self.server.attempt_failed = false;
         self.reply_timeout.heard(now);
         self.max_lease_of_server(now, max_lease);
+        self.repeat_releases(now, down_since);
         let mut order: Vec<_> =
             self.requests.iter().map(|(&id, request)| (request.since, id)).collect();
         order.sort_unstable();

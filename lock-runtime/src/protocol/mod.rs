@@ -47,10 +47,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::protocol::commands::{Backlog, InFlightCommand};
-use crate::protocol::connection::{MaxLease, ReplyTimeout};
+use crate::protocol::connection::{MaxLease, Primary, ReplyTimeout};
 use crate::protocol::deadlock::Probes;
 use crate::protocol::request::{CommandId, Failure, Output, ReleaseOutcome, RequestParams};
-use crate::protocol::state::{Context, Next, Phase, Reachability, RequestState};
+use crate::protocol::state::{Context, Next, OnServer, Phase, Reachability, RequestState};
 use crate::protocol::timing::{Timers, Timing, earliest};
 use crate::types::fence::Fence;
 use crate::types::request_id::{RequestId, RequestMap};
@@ -71,6 +71,7 @@ pub struct Protocol {
     pub(crate) refreshes_in_flight: usize,
     pub(crate) reply_timeout: ReplyTimeout,
     pub(crate) server: Reachability,
+    pub(crate) primary: Primary,
     pub(crate) min_fence: Fence,
     /// Of this process.
     pub(crate) longest_ttl: Duration,
@@ -100,6 +101,7 @@ impl Protocol {
                 why: Failure::Unavailable("no connection yet".to_owned()),
                 attempt_failed: false,
             },
+            primary: Primary::default(),
             min_fence: Fence::ZERO,
             longest_ttl,
             max_lease: MaxLease::new(longest_ttl),
@@ -279,6 +281,7 @@ impl Protocol {
             now,
             timing: &self.timing,
             server: &self.server,
+            mark: self.primary.mark,
             refresh_every: Timing::refresh_every(self.requests.len()),
             outputs: &mut self.outputs,
             next: Next::Nothing,
@@ -291,15 +294,19 @@ impl Protocol {
             Next::Nothing => {}
             Next::Acquire => self.acquire_in_turn(now, id),
             Next::Release { was_held } => self.release_in_turn(now, id, was_held),
-            Next::Remove(outcome) => self.remove(id, outcome),
+            Next::Reclaim => self.send_reclaim(now, id),
+            Next::Remove(outcome) => self.remove(now, id, outcome),
         }
         Some(result)
     }
 
-    fn remove(&mut self, id: RequestId, outcome: ReleaseOutcome) {
+    fn remove(&mut self, now: Timestamp, id: RequestId, outcome: ReleaseOutcome) {
         if let Some(mut request) = self.requests.remove(&id) {
             self.timers.set(id, &mut request.due, None);
             self.reply_timeout.end(request.ttl);
+            if request.on_server > OnServer::Nothing {
+                self.primary.note_ended(now, request.key, id);
+            }
             self.outputs.push_back(Output::Finished(id, outcome));
         }
     }

@@ -188,6 +188,8 @@ pub enum Output {
     Failed(RequestId, Failure),
     /// A renewal moved the end of a hold.
     Extended(RequestId, Timestamp),
+    /// The server had lost this hold by a failover, and has it again.
+    Reclaimed(RequestId),
     /// A hold ended before it was released.
     Lost(RequestId, Loss),
     /// The request is gone from the server.

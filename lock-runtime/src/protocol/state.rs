@@ -20,13 +20,16 @@ use crate::types::owner_info::OwnerInfo;
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 use crate::wire::command::{Enqueue, Renewal};
-use crate::wire::keyspace::WAITER_LEASE;
+use crate::wire::keyspace::{Mark, WAITER_LEASE};
 use crate::wire::reply::{AcquireReply, BlockedBy, BusyReply, Grant, RenewalReply};
 
 /// A request fails after this many grants in a row that had expired when they arrived.
 const MAX_SLOW_REPLIES: u32 = 3;
 /// When a waiter is refreshed for which there was no room.
 const REFRESH_RETRY: Duration = Duration::from_millis(20);
+
+/// A hold with less left than this is not put back: the answer would come too late.
+const MIN_LEFT_TO_RECLAIM: Duration = Duration::from_millis(250);
 
 /// Whether the server can be reached.
 #[derive(Debug)]
@@ -57,6 +60,8 @@ pub(crate) struct Context<'a> {
     pub(crate) now: Timestamp,
     pub(crate) timing: &'a Timing,
     pub(crate) server: &'a Reachability,
+    /// Of the server.
+    pub(crate) mark: Mark,
     /// How often this process refreshes each of its waiters.
     pub(crate) refresh_every: Duration,
     /// What to report.
@@ -90,6 +95,8 @@ pub(crate) enum Next {
     Release {
         was_held: bool,
     },
+    /// Have its hold put back.
+    Reclaim,
     /// Forget the request.
     Remove(ReleaseOutcome),
 }
@@ -216,6 +223,10 @@ pub(crate) struct Held {
     /// Its first token.
     fence: Fence,
     valid_until: Timestamp,
+    /// Of the server that has last confirmed it.
+    mark: Mark,
+    fences: FenceRange,
+    owner: OwnerInfo,
     /// The end that no renewal moves.
     ends_at: Option<Timestamp>,
     /// When to renew; `None` when it is not to be.
@@ -469,9 +480,15 @@ impl RequestState {
         renew_at: Option<Timestamp>,
     ) {
         let Self { id, max_hold, ttl, .. } = *self;
+        let Phase::Waiting(waiting) = std::mem::replace(&mut self.phase, Phase::Lost) else {
+            return;
+        };
         let held = Held {
             fence: grant.fences.first,
             valid_until,
+            mark: cx.mark,
+            fences: grant.fences,
+            owner: waiting.owner,
             ends_at: max_hold.map(|span| cx.now.plus(span)),
             renew_at,
             renewing: false,
@@ -585,6 +602,7 @@ impl RequestState {
         let Phase::Held(held) = &mut self.phase else { return };
         held.renewing = false;
         held.refused = None;
+        held.mark = cx.mark;
         held.valid_until = held.valid_until.max(cx.timing.valid_until(written.sent, written.ttl));
         held.renew_at = renew_at;
         cx.report(Output::Extended(self.id, held.end()));
@@ -653,6 +671,13 @@ impl RequestState {
                 self.extend(cx, written);
                 self.contended(cx);
             }
+            // Another server than the one that granted or renewed it may have missed it.
+            (Phase::Held(held), RenewalReply::NotHeld)
+                if held.mark != cx.mark && held.end().since(cx.now) > MIN_LEFT_TO_RECLAIM =>
+            {
+                held.renewing = true;
+                cx.next = Next::Reclaim;
+            }
             (Phase::Held(_), RenewalReply::NotHeld) => self.lost(cx, Loss::NotOnServer),
             (Phase::Waiting(waiting), reply) => {
                 let Progress::Queued(queued) = &mut waiting.progress else { return };
@@ -673,6 +698,35 @@ impl RequestState {
             // A waiter that was granted the lock meanwhile, or a hold that was released.
             _ => {}
         }
+    }
+
+    /// The owner and the tokens of a hold.
+    pub(crate) fn held_as(&self) -> Option<(&OwnerInfo, FenceRange)> {
+        match &self.phase {
+            Phase::Held(held) => Some((&held.owner, held.fences)),
+            _ => None,
+        }
+    }
+
+    /// The server has put the hold back, or not.
+    pub(crate) fn reclaim_reply(&mut self, cx: &mut Context<'_>, written: TtlWrite, done: bool) {
+        if !self.is_held() {
+            return;
+        }
+        if done {
+            self.extend(cx, written);
+            cx.report(Output::Reclaimed(self.id));
+        } else {
+            self.lost(cx, Loss::NotOnServer);
+        }
+    }
+
+    pub(crate) fn reclaim_failed(&mut self, cx: &Context<'_>, error: &CommandError) {
+        if *error == CommandError::ConnectionLost {
+            // It may still arrive, and is undone then.
+            self.on_server = self.on_server.max(OnServer::MayArriveLate);
+        }
+        self.renewal_failed(cx, error);
     }
 
     /// The renewal was not executed, or perhaps not. Returns whether the server refuses to renew

@@ -27,11 +27,11 @@ pub struct Timing {
 }
 
 /// How long a server grants no locks after it has become the primary, or has restarted with its
-/// data. Holders whose hold the failover lost find that out meanwhile.
+/// data. Holders put back meanwhile what the failover lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AfterFailover {
-    /// It grants locks at once.
+    /// It grants locks at once. A hold that the failover lost is lost.
     AtOnce,
     /// It waits for so long. A holder that does not reach it meanwhile may overlap with the next
     /// one until its ttl has ended.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::types::fence::Fence;
+use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::OwnerInfo;
 use crate::types::request_id::RequestId;
 use crate::types::text::Decimal;
@@ -41,6 +41,8 @@ pub enum Command {
     },
     /// Renew holds and refresh waiters.
     Renew(Vec<Renewal>),
+    /// Put back a hold with this first token, which the server has lost by a failover.
+    Reclaim(Acquire, Fence),
     /// Announce a longer lease to the server, for after a data loss, and to all processes. Always
     /// one of [`lease_steps`](super::keyspace::lease_steps), sent before the first command that
     /// writes such a ttl.
@@ -173,6 +175,7 @@ impl Command {
             Self::Release { .. } => Script::Release,
             Self::Cancel { .. } => Script::Cancel,
             Self::Renew(_) => Script::Renew,
+            Self::Reclaim(..) => Script::Reclaim,
             Self::Inspect { .. } => Script::Inspect,
             Self::Probe(_) => Script::Probe,
         })
@@ -197,6 +200,7 @@ impl Command {
                 call.word(&[&mark.text()]);
             }
             Self::Renew(entries) => encode_renewals(entries, space, out),
+            Self::Reclaim(acquire, first) => acquire.encode_reclaim(*first, space, mark, out),
             Self::Inspect { key, limit } => {
                 let mut call = ScriptCall::begin(Script::Inspect, 1, 1, out);
                 call.word(&space.hold_parts(key));
@@ -270,6 +274,18 @@ impl Acquire {
         let ticket = Decimal::new(ticket, "");
         call.word(&[grace.bytes(), lease.bytes(), claim.bytes(), ticket.bytes()]);
         call.word(&[&mark.text()]);
+    }
+
+    fn encode_reclaim(&self, first: Fence, space: &Keyspace, mark: Mark, out: &mut Vec<u8>) {
+        let mut call = ScriptCall::begin(Script::Reclaim, 2, 6, out);
+        call.word(&space.hold_parts(&self.request.key));
+        call.word(&space.tokens_parts());
+        call.word(&[&mark.text()]);
+        self.encode_head(&mut call);
+        call.number(first.get());
+        self.encode_tail(&mut call);
+        call.number(millis(self.ttl));
+        call.number(FenceRange::new(first, self.fence_count).last().get());
     }
 
     /// What the value of the hold begins with, up to its token.

@@ -21,6 +21,8 @@ pub enum Reply {
     Released(bool),
     /// To [`Command::Renew`], an answer for each entry.
     Renewed(Vec<RenewalReply>),
+    /// To [`Command::Reclaim`]: whether the server has the hold.
+    Reclaimed(bool),
     /// To [`Command::RaiseMaxLease`].
     MaxLeaseRaised,
     /// To [`Command::Inspect`].
@@ -170,6 +172,7 @@ impl Command {
             Self::AcquireAll(acquires) => acquired_all(acquires, answer),
             Self::Release { .. } | Self::Cancel { .. } => ended(answer).map(Reply::Released),
             Self::Renew(entries) => renewed(entries, answer).map(Reply::Renewed),
+            Self::Reclaim(..) => ended(answer).map(Reply::Reclaimed),
             Self::RaiseMaxLease(_) => answer.text().map(|_| Reply::MaxLeaseRaised),
             Self::Inspect { .. } => inspection(answer).map(Reply::Inspection),
             Self::Probe(probe) => probe.decode(answer).map(Reply::Probed),
@@ -198,6 +201,7 @@ impl Command {
             Self::Release { .. } => "release",
             Self::Cancel { .. } => "cancel",
             Self::Renew(_) => "renew",
+            Self::Reclaim(..) => "reclaim",
             Self::RaiseMaxLease(_) => "raise",
             Self::Inspect { .. } => "inspect",
             Self::Probe(_) => "probe",

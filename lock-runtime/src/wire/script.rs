@@ -19,6 +19,8 @@ pub enum Script {
     Cancel,
     /// Prolong many holds and waiters.
     Renew,
+    /// Put back a hold that a failover has lost.
+    Reclaim,
     /// Read one lock.
     Inspect,
     /// Register a request that waits, and look for a cycle.
@@ -31,13 +33,14 @@ pub enum Script {
 
 impl Script {
     /// All of them in their order, to load at connect.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Acquire,
         Self::AcquireMany,
         Self::Release,
         Self::ReleaseMany,
         Self::Cancel,
         Self::Renew,
+        Self::Reclaim,
         Self::Inspect,
         Self::Probe,
         Self::Open,
@@ -79,6 +82,11 @@ impl Script {
             Self::Renew => {
                 concat!(include_str!("scripts/lock.lua"), include_str!("scripts/renew.lua"))
             }
+            Self::Reclaim => concat!(
+                include_str!("scripts/lock.lua"),
+                include_str!("scripts/tokens.lua"),
+                include_str!("scripts/reclaim.lua"),
+            ),
             Self::Inspect => {
                 concat!(include_str!("scripts/lock.lua"), include_str!("scripts/inspect.lua"))
             }

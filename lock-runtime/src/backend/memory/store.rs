@@ -1,6 +1,6 @@
 //! The in-memory equivalent of the Lua scripts: the same decisions over a map instead of a server.
 //!
-//! It mirrors `acquire`, `release`, `cancel`, `renew`, `inspect`, `probe` and `open` of
+//! It mirrors `acquire`, `release`, `cancel`, `renew`, `reclaim`, `inspect`, `probe` and `open` of
 //! `wire/scripts` step by step, and what the Redis backend does at connect: keys with expiry, the
 //! queue, tombstones, the fence counter with its data-loss grace period, and the wait-for graph.
 //! Time is an argument, nothing is random. A parity test sends random commands to this and to a
@@ -70,6 +70,12 @@ impl MemoryStore {
             Command::Renew(entries) => {
                 Reply::Renewed(entries.iter().map(|entry| self.renew(now, entry)).collect())
             }
+            Command::Reclaim(acquire, first) => Reply::Reclaimed(self.step(
+                now,
+                &acquire.request,
+                publish,
+                |mut step| step.reclaim(acquire, *first),
+            )),
             Command::RaiseMaxLease(max_lease) => {
                 self.raise(*max_lease, publish);
                 Reply::MaxLeaseRaised
@@ -242,7 +248,7 @@ impl MemoryStore {
     }
 
     /// Deletes the hold of a lock, no matter which process has it.
-    #[cfg(any(distlock_verification, feature = "test-util"))]
+    #[cfg(any(test, distlock_verification, feature = "test-util"))]
     pub fn delete_hold(&mut self, key: &str) {
         self.records.entry(key.into()).or_default().hold = None;
     }

@@ -106,6 +106,10 @@ impl<T> RedisPipe<T> {
         self.transport.stream()
     }
 
+    pub(crate) fn mark(&self) -> Mark {
+        self.mark
+    }
+
     pub(crate) fn max_lease(&self) -> Duration {
         self.max_lease
     }

@@ -11,9 +11,9 @@
 --     on such a server finds that its field is missing. The hash has one of two states:
 --       open     <mark>: the last token drawn
 --       waiting  w: '<mark> <kind> <since when, us> <how long, ms>', c: the highest token known
---     Nothing is drawn while it waits. The kind says what for: FAILOVER, in which holders find out
---     that the new master does not know their holds, or LOSS of data, in which the longest lease of
---     before may last for so long.
+--     Nothing is drawn while it waits. The kind says what for: FAILOVER, in which holders may put
+--     back holds that the new master does not know (reclaim.lua), or LOSS of data, in which the
+--     longest lease of before may last for so long.
 local now = clock()
 
 -- The keys of the lock, and the request, that everything below is about.

@@ -17,7 +17,7 @@ pub fn spoken(call: &Command, reply: &Reply) -> RawReply {
             RawReply::List(vec![int(2), int(0), int(0), text("0"), text("")])
         }
         Reply::AcquiredAll(fences) => int(fences.map_or(0, |fences| fences.first.get())),
-        Reply::Released(held) => int(u64::from(*held)),
+        Reply::Released(yes) | Reply::Reclaimed(yes) => int(u64::from(*yes)),
         Reply::Renewed(replies) => RawReply::List(replies.iter().map(renewal).collect()),
         Reply::MaxLeaseRaised => text("0000000000000000000000000000000000000000"),
         Reply::Inspection(seen) => inspection(seen),

@@ -186,6 +186,19 @@ impl FenceCounter {
         Some(wait.kind)
     }
 
+    /// Whether a hold with tokens up to this one may be put back, as in `reclaim.lua`.
+    pub(crate) fn reclaim(&mut self, last: Fence) -> bool {
+        match &mut self.tokens {
+            Tokens::Waiting(waiting)
+                if waiting.mark == self.mark && waiting.kind == WaitKind::Failover =>
+            {
+                waiting.issued = waiting.issued.max(last.get());
+                true
+            }
+            _ => false,
+        }
+    }
+
     const fn loss(&self, now: u64, issued: u64) -> TokenWait {
         TokenWait { mark: self.mark, kind: WaitKind::Loss, since: now, bound: 0, issued }
     }

@@ -79,6 +79,26 @@ impl KeyOp<'_, '_> {
         held
     }
 
+    pub(crate) fn reclaim(&mut self, acquire: &Acquire, first: Fence) -> bool {
+        let (id, ttl) = (self.request.id, acquire.ttl);
+        if self.record.held_by(id) {
+            self.record.extend_hold(self.now, id, ttl);
+            return true;
+        }
+        let fences = FenceRange::new(first, acquire.fence_count);
+        let is_taken = self.record.hold.is_some() || self.record.is_cancelled(self.now, id);
+        if is_taken || !self.counter.reclaim(fences.last()) {
+            return false;
+        }
+        self.record.leave(id);
+        let contended = self.record.waiters().next().is_some();
+        let owner = acquire.owner.clone();
+        let holder = HolderInfo { id, fence: first, owner, held_unix_ms: None };
+        let hold = StoredHold::Ours { holder, fences, inbox: acquire.inbox.clone(), contended };
+        self.record.put_hold(self.now, hold, ttl);
+        true
+    }
+
     /// Grants a free lock to the first waiter, perhaps to this request.
     fn take_if_free(&mut self, acquire: &Acquire) -> Result<Option<Grant>, NoTokens> {
         if self.record.hold.is_some() || self.grant_next()? {

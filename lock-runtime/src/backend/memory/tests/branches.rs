@@ -625,3 +625,24 @@ fn a_connection_to_another_primary_draws_nothing_and_is_told_so() {
     assert_eq!(redis::from_redis_value::<Vec<String>>(fields).unwrap(), ["m00000000"]);
     assert_eq!(both.raw(&["ZCARD", "lock:{order:7}:queue"]), redis::Value::Int(1));
 }
+
+#[test]
+fn a_lost_hold_is_put_back_while_a_failover_is_waited_out_and_never_else() {
+    let mut both = Both::new();
+    let first = both.granted(once(request_id(1)));
+    let reclaim = |id| Command::Reclaim(once(request_id(id)), first);
+    let put_back = |both: &mut Both, id| both.same(reclaim(id)) == Reply::Reclaimed(true);
+    assert!(put_back(&mut both, 1), "it is there");
+    both.raw(&["DEL", "lock:{order:7}"]);
+    both.memory.delete_hold("order:7");
+    assert!(!put_back(&mut both, 1), "not on a server that has granted it");
+    both.promote(7);
+    let opened = both.open_with_grace(NOTHING_SEEN, BOUND, GRACE, true);
+    assert_eq!(opened, Ok(Some(WaitKind::Failover)));
+    assert!(put_back(&mut both, 1) && put_back(&mut both, 1));
+    assert!(!put_back(&mut both, 2), "it is held");
+    assert!(both.release(request_id(1)));
+    both.advance(GRACE);
+    assert!(both.granted(once(request_id(2))) > first);
+    assert!(!put_back(&mut both, 1));
+}

@@ -252,6 +252,7 @@ fn kind(reply: &Reply) -> &'static str {
         }
         Reply::Renewed(answers) if answers.iter().any(is_waiting) => "waiter renewed",
         Reply::Renewed(_) => "nothing renewed",
+        Reply::Reclaimed(_) => "reclaimed",
         Reply::MaxLeaseRaised => "raised",
         Reply::Inspection(seen) if seen.waiting > 0 => "inspected with waiters",
         Reply::Inspection(_) => "inspected",

@@ -61,7 +61,7 @@ impl World<'_> {
         this.link = Link::Up(connection);
         this.failures = 0;
         this.connected_before = true;
-        self.with_io_thread(process, |io_thread, _| io_thread.connected(bound));
+        self.with_io_thread(process, |io_thread, _| io_thread.connected(bound, 0));
         self.turn(process);
     }
 

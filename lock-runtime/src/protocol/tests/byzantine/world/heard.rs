@@ -66,6 +66,7 @@ impl World {
             }
             Output::NotTogether(ids) => self.let_go(ids[0]),
             Output::Contended(_)
+            | Output::Reclaimed(_)
             | Output::Deadlock(..)
             | Output::NoGrantBefore(..)
             | Output::Finished(..)

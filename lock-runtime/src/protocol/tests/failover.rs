@@ -1,0 +1,98 @@
+//! A server that was promoted or restarted: holds that it does not know, and releases that it may
+//! have missed.
+
+use crate::protocol::Protocol;
+use crate::protocol::request::{CommandError, Loss, Output};
+use crate::protocol::tests::{BOUND, at, drain, holding, sent};
+use crate::types::fence::Fence;
+use crate::types::request_id::RequestId;
+use crate::wire::command::Command;
+use crate::wire::reply::{RenewalReply, Reply};
+
+const ID: RequestId = RequestId::from_bits(1);
+
+/// The connection breaks at 2.0, and there is one to the server with this mark at 2.5. Answers the
+/// renewal.
+fn reconnected(protocol: &mut Protocol, mark: u32, answer: RenewalReply) {
+    protocol.disconnected(at(2.0), "reset".to_owned());
+    protocol.set_mark(mark.into());
+    protocol.connected(at(2.5), BOUND);
+    let sent = drain(protocol).into_iter().find_map(|output| match output {
+        Output::Send(id, Command::Renew(_)) => Some(id),
+        _ => None,
+    });
+    protocol.reply(at(2.6), sent.expect("a renewal"), Ok(Reply::Renewed(vec![answer])));
+}
+
+#[test]
+fn a_hold_that_a_promoted_server_does_not_know_is_put_back_under_its_token() {
+    let mut protocol = holding();
+    reconnected(&mut protocol, 7, RenewalReply::NotHeld);
+    let (id, call) = sent(&mut protocol);
+    let Command::Reclaim(acquire, first) = call else { panic!("{call:?}") };
+    assert_eq!((acquire.request.id, first), (ID, Fence::new(10)));
+    protocol.reply(at(2.7), id, Ok(Reply::Reclaimed(true)));
+    let outputs = drain(&mut protocol);
+    assert!(matches!(outputs[..], [Output::Extended(ID, _), Output::Reclaimed(ID)]), "{outputs:?}");
+}
+
+#[test]
+fn a_hold_that_cannot_be_put_back_is_lost() {
+    let mut protocol = holding();
+    reconnected(&mut protocol, 7, RenewalReply::NotHeld);
+    let (id, _) = sent(&mut protocol);
+    protocol.reply(at(2.7), id, Ok(Reply::Reclaimed(false)));
+    assert_eq!(drain(&mut protocol), [Output::Lost(ID, Loss::NotOnServer)]);
+}
+
+#[test]
+fn a_hold_that_the_same_server_does_not_know_is_lost() {
+    let mut protocol = holding();
+    reconnected(&mut protocol, 0, RenewalReply::NotHeld);
+    assert_eq!(drain(&mut protocol), [Output::Lost(ID, Loss::NotOnServer)]);
+}
+
+#[test]
+fn a_hold_that_a_promoted_server_has_confirmed_is_lost_when_it_is_gone() {
+    let mut protocol = holding();
+    reconnected(&mut protocol, 7, RenewalReply::Renewed);
+    drain(&mut protocol);
+    protocol.renew_now(at(3.0), ID, crate::protocol::tests::TTL);
+    protocol.tick(at(3.0));
+    let (id, _) = sent(&mut protocol);
+    let gone = Reply::Renewed(vec![RenewalReply::NotHeld]);
+    protocol.reply(at(3.1), id, Ok(gone));
+    assert_eq!(drain(&mut protocol), [Output::Lost(ID, Loss::NotOnServer)]);
+}
+
+#[test]
+fn a_refused_attempt_to_put_a_hold_back_is_repeated() {
+    let mut protocol = holding();
+    reconnected(&mut protocol, 7, RenewalReply::NotHeld);
+    let (id, _) = sent(&mut protocol);
+    protocol.reply(at(2.7), id, Err(CommandError::TryAgain("busy".to_owned())));
+    protocol.tick(at(2.8));
+    let (id, call) = sent(&mut protocol);
+    assert!(matches!(call, Command::Renew(_)), "{call:?}");
+    protocol.reply(at(2.9), id, Ok(Reply::Renewed(vec![RenewalReply::NotHeld])));
+    assert!(matches!(sent(&mut protocol).1, Command::Reclaim(..)));
+}
+
+#[test]
+fn what_has_just_ended_is_cancelled_on_a_promoted_server_once() {
+    for (mark, lost_at, repeated) in [(7, 3.0, true), (7, 30.0, false), (0, 3.0, false)] {
+        let mut protocol = holding();
+        protocol.release(at(1.5), ID);
+        let (id, _) = sent(&mut protocol);
+        protocol.reply(at(1.6), id, Ok(Reply::Released(true)));
+        drain(&mut protocol);
+        protocol.disconnected(at(lost_at), "reset".to_owned());
+        protocol.set_mark(mark.into());
+        protocol.connected(at(lost_at + 20.0), BOUND);
+        let is_cancel = |output: &Output| match output {
+            Output::Send(_, Command::Cancel { request, .. }) => request.id == ID,
+            _ => false,
+        };
+        assert_eq!(drain(&mut protocol).iter().any(is_cancel), repeated, "{mark} {lost_at}");
+    }
+}

@@ -1,0 +1,25 @@
+-- Puts a hold back that a failover or a restart has lost: its process still has it, and the server
+-- does not know it. Only while the server waits for that, which it does by grant.lua before it has
+-- granted anything: no other process can have the lock.
+-- KEYS: hold, tokens   ARGV: mark, head, first token, tail, ttl ms, last token; as in acquire.lua
+-- Answers 1 if the hold is there, else 0, which changes nothing.
+local HOLD, FENCE, MARK, ttl = KEYS[1], KEYS[2], ARGV[1], tonumber(ARGV[5])
+local QUEUE, WAITERS, id = HOLD .. ':queue', HOLD .. ':waiters', string.sub(ARGV[2], 5, 36)
+local value = read(HOLD)
+if is_hold(value, id) then
+  redis.call('PEXPIRE', HOLD, math.max(ttl, redis.call('PTTL', HOLD)))
+  return 1
+end
+-- Below zero, until when the request is refused.
+local place = tonumber(redis.call('ZSCORE', QUEUE, id) or 0)
+local waits, issued = unpack(redis.call('HMGET', FENCE, 'w', 'c'))
+if value or -place >= clock() or waits_for(waits, MARK) ~= FAILOVER then
+  return 0
+end
+-- First, so that no refusal leaves a hold whose token is above what is known.
+redis.call('HSET', FENCE, 'c', string.format('%d', math.max(issued, ARGV[6])))
+redis.call('ZREM', QUEUE, id)
+redis.call('HDEL', WAITERS, id)
+local flag = redis.call('ZCOUNT', QUEUE, 0, '+inf') > 0 and 'dl1w' or 'dl1-'
+redis.call('SET', HOLD, flag .. string.sub(ARGV[2], 5) .. ARGV[3] .. ARGV[4], 'PX', ttl)
+return 1
