@@ -99,6 +99,7 @@ say "examples"
 "$TARGET/debug/examples/bank" --seconds 2 --no-lock
 "$TARGET/debug/examples/reentrant_tasks"
 "$TARGET/debug/examples/fenced_write"
+"$TARGET/debug/examples/cron"
 "$TARGET/debug/examples/transfer"
 
 say "passed"

@@ -21,6 +21,7 @@ mod behaviour {
     mod logs;
     mod loss;
     mod messages;
+    mod min_hold;
     mod multi_key;
     mod nesting;
     mod outcome;

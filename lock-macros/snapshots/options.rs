@@ -5,6 +5,7 @@
     ttl = "30s",
     wait = self.patience,
     max_hold = "1m 500us",
+    min_hold = "10s",
     renew = false,
     release = confirmed,
     on_lost = finish,
@@ -30,6 +31,7 @@ fn sell(&mut self) {
             app::lock::__private::Options {
                 ttl: app::lock::__private::milliseconds(30000),
                 max_hold: app::lock::__private::duration(60, 500000),
+                min_hold: app::lock::__private::milliseconds(10000),
                 renew: false,
                 finish_when_lost: true,
                 ..app::lock::__private::Options::DEFAULT

@@ -91,7 +91,6 @@ errors! {
     semicolon() = "write `,` in place of `;`";
     missing_comma() = "a comma is missing: write `,` before this";
     repeated(name) = "`{name}` is given twice: remove one of them";
-    unavailable(name) = "`{name}` is not available yet: remove it";
     no_equals(name, example) = "`{name}` takes its value after `=`: write for example `{example}`";
     no_value(name, example) = "`{name}` needs a value: write for example `{example}`";
     unfinished_value(name, example) = "the value of `{name}` is unfinished: write for example \
@@ -106,6 +105,10 @@ errors! {
         `LockManager::connect({url})` and name it here, for example `{example}`";
     linger_with_fairness() = "`linger` keeps the lock for this process, `fairness = strict` gives \
         it to the call that asked first: remove one of them";
+    linger_with_min_hold() = "`linger` keeps the lock for this process, `min_hold` keeps it from \
+        everybody: remove one of them";
+    max_hold_below_min_hold() = "`max_hold` is shorter than `min_hold`, and a hold cannot end \
+        before its key may be taken again: raise it, or shorten `min_hold`";
     holds_of_one_key() = "names in brackets go with a list of keys: write `hold = name`";
     number_of_holds(keys, holds) = "the list has {keys}, and this binds {holds}: write a name for \
         each key in the order of the list, and `_` for one that is not needed";

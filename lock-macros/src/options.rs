@@ -50,8 +50,16 @@ impl Options {
 
     /// The options that are durations, in the order in which a call evaluates them.
     pub(crate) fn durations(&self) -> impl Iterator<Item = &(&'static str, DurationArg)> {
-        let names = ["ttl", "wait", "max_hold", "linger"];
+        let names = ["ttl", "wait", "max_hold", "min_hold", "linger"];
         names.into_iter().filter_map(|name| self.durations.iter().find(|(given, _)| *given == name))
+    }
+
+    // A duration that is known at compile time.
+    fn constant(&self, name: &str) -> Option<Duration> {
+        match self.durations.iter().find(|(given, _)| *given == name)? {
+            (_, DurationArg::Constant(duration)) => Some(*duration),
+            (_, DurationArg::Computed(_)) => None,
+        }
     }
 
     /// `name = value`
@@ -71,7 +79,7 @@ impl Options {
 
     fn set(&mut self, option: &OptionName, input: ParseStream<'_>) -> Result<()> {
         match option.name {
-            "ttl" | "wait" | "max_hold" | "linger" => {
+            "ttl" | "wait" | "max_hold" | "min_hold" | "linger" => {
                 self.durations.push((option.name, DurationArg::parse(option, input)?));
             }
             "renew" => {
@@ -98,6 +106,15 @@ impl Options {
         }
         if self.have("linger") && self.have("fairness") {
             return Err(errors::linger_with_fairness(self.span("linger")));
+        }
+        if self.have("linger") && self.have("min_hold") {
+            return Err(errors::linger_with_min_hold(self.span("linger")));
+        }
+        if let (Some(min_hold), Some(max_hold)) =
+            (self.constant("min_hold"), self.constant("max_hold"))
+            && max_hold < min_hold
+        {
+            return Err(errors::max_hold_below_min_hold(self.span("max_hold")));
         }
         if self.have("if_busy") && !self.have("wait") {
             self.durations.push(("wait", DurationArg::Constant(Duration::ZERO)));

@@ -17,10 +17,11 @@ pub(crate) struct OptionInfo {
 }
 
 #[rustfmt::skip]
-const OPTIONS: [OptionInfo; 14] = [
+const OPTIONS: [OptionInfo; 15] = [
     OptionInfo { name: "ttl", example: "ttl = \"30s\"" },
     OptionInfo { name: "wait", example: "wait = \"5s\"" },
     OptionInfo { name: "max_hold", example: "max_hold = \"5m\"" },
+    OptionInfo { name: "min_hold", example: "min_hold = \"30s\"" },
     OptionInfo { name: "linger", example: "linger = \"50ms\"" },
     OptionInfo { name: "renew", example: "renew = false" },
     OptionInfo { name: "reenter", example: "reenter = false" },
@@ -34,15 +35,12 @@ const OPTIONS: [OptionInfo; 14] = [
     OptionInfo { name: "crate", example: "crate = my_crate::distlock" },
 ];
 
-/// Options that may come later; until then no argument of a key is called like them.
-const RESERVED: [&str; 1] = ["min_hold"];
-
 /// What was meant, and the words for it, separated by spaces.
 type Table<const N: usize> = [(&'static str, &'static str); N];
 
 /// An option, and the words for it in other lock libraries and in plain language.
 #[rustfmt::skip]
-const SYNONYMS: Table<12> = [
+const SYNONYMS: Table<13> = [
     ("ttl", "at_most duration ex expiration expire expire_in expire_time expires expires_after \
              expires_in expiry lease lease_duration lease_time lease_timeout lifetime \
              lock_at_most lock_at_most_for lock_lease lock_ttl px time_to_live"),
@@ -50,6 +48,8 @@ const SYNONYMS: Table<12> = [
               max_retries max_wait max_wait_time retries retry retry_count retry_times timeout \
               tries wait_for wait_time wait_timeout wait_up_to"),
     ("max_hold", "limit max_duration max_lease max_lifetime max_ttl"),
+    ("min_hold", "at_least keep_at_least lock_at_least lock_at_least_for min_duration min_lock \
+                  min_lock_time"),
     ("linger", "cache cached cooldown grace grace_period idle idle_timeout keep_for sticky"),
     ("renew", "auto_extend auto_renew auto_renewal extend heartbeat refresh renewal watch_dog \
                watchdog"),
@@ -67,7 +67,7 @@ const KEY: &str = "id key keys lock lock_key lock_name name resource";
 
 /// What to write in place of words that mean no option.
 #[rustfmt::skip]
-const ADVICE: Table<11> = [
+const ADVICE: Table<10> = [
     ("write `on_error = |_| value` to return a value when the lock is not had",
      "default fallback or or_default or_else otherwise"),
     ("write `wait = \"0s\"` to try once, or `if_busy = skip` to skip the body",
@@ -84,9 +84,6 @@ const ADVICE: Table<11> = [
     ("all locks are exclusive: remove it",
      "exclusive flavor flavour kind lock_kind lock_mode lock_type mode read read_lock rw shared \
       type write write_lock"),
-    ("no option keeps a lock for a shortest time yet: remove it",
-     "at_least keep_at_least lock_at_least lock_at_least_for min_duration min_lock \
-      min_lock_time"),
     ("the server wakes who is next, so nothing is tried again: remove it, and write \
       `wait = \"5s\"` for how long to wait",
      "backoff backoff_factor delay drift_factor interval jitter poll poll_interval retry_delay \
@@ -104,11 +101,7 @@ pub(crate) fn option(name: &str) -> Option<&'static OptionInfo> {
 }
 
 pub(crate) fn is_reserved(name: &Ident) -> bool {
-    option(&name.to_string()).is_some() || is_unavailable(name)
-}
-
-fn is_unavailable(name: &Ident) -> bool {
-    RESERVED.iter().any(|reserved| name == reserved)
+    option(&name.to_string()).is_some()
 }
 
 /// Whether it is an option, or was meant to be one.
@@ -122,7 +115,6 @@ pub(crate) fn not_an_option(name: &Ident, rest: ParseStream<'_>) -> Error {
     let is_closure = rest.peek2(Token![|]) || rest.peek2(Token![||]) || rest.peek2(Token![move]);
     let suggestion = Suggestion::of(&name.unraw().to_string());
     match suggestion {
-        _ if is_unavailable(name) => errors::unavailable(name, name),
         Some(Suggestion::Option(OptionInfo { name: "if_busy", .. })) if is_closure => {
             errors::did_you_mean(name, name, "on_error", "on_error = |err| Err(err.into())")
         }

@@ -9,7 +9,7 @@ use super::support::{Error, support};
     ttl = "30s",
     wait = "0s",
     max_hold = "1m 30s",
-    linger = "0s",
+    min_hold = "10ms",
     renew = false,
     release = confirmed,
     on_lost = finish
@@ -42,7 +42,7 @@ fn computed(millis: u64) -> Result<(), Error> {
     ttl = TTL,
     wait = Duration::from_millis(millis),
     max_hold = TTL * 3,
-    linger = TTL / 4
+    min_hold = TTL / 1000
 )]
 async fn computed_async(millis: u64) -> Result<(), Error> {
     tokio::task::yield_now().await;

@@ -26,7 +26,7 @@ fn the_error_for_a_name_of_another_library_suggests_ours() {
         ),
         ("waitTime acquireTimeout blocking_timeout retryTimes maxRetries", "did you mean `wait`?"),
         ("try_lock tryLock tryAcquire blocking", "write `wait = \"0s\"` to try once"),
-        ("lock_at_least_for lockAtLeastFor", "no option keeps a lock for a shortest time yet"),
+        ("lock_at_least_for lockAtLeastFor", "did you mean `min_hold`?"),
         ("mode flavor lockType exclusive", "all locks are exclusive"),
         ("retryDelay retry_interval driftFactor", "nothing is tried again"),
         ("autoRenewal watchDog", "did you mean `renew`?"),
@@ -82,6 +82,20 @@ fn a_list_of_holds_has_as_many_names_as_the_list_has_keys() {
         ("[\"a\", \"b\"], hold = [a b]", "a comma is missing"),
         ("[\"a\", \"b\"], hold = [_, b]", "nothing"),
         ("[\"a\"], hold = [a,]", "nothing"),
+    ] {
+        assert_says(args, FUNCTION, expected);
+    }
+}
+
+#[test]
+fn a_minimum_hold_goes_with_a_longer_maximum_and_without_linger() {
+    for (args, expected) in [
+        ("\"key\", min_hold = \"2s\", max_hold = \"1s\"", "`max_hold` is shorter than `min_hold`"),
+        ("\"key\", min_hold = \"2s\", max_hold = \"2s\"", "nothing"),
+        ("\"key\", min_hold = \"2s\", max_hold = self.max", "nothing"),
+        ("\"key\", min_hold = \"2s\", linger = \"1s\"", "keeps it from everybody: remove one"),
+        ("\"key\", min_hold = 2", "`min_hold = \"2s\"`"),
+        ("\"key\", min_hold = \"2\"", "`min_hold = \"2s\"`"),
     ] {
         assert_says(args, FUNCTION, expected);
     }

@@ -9,13 +9,16 @@ use std::task::Poll;
 use std::time::Duration;
 
 use crate::acquire::lock_order;
-use crate::acquire::options::{Options, check_clock_margin, check_max_hold, check_ttl};
+use crate::acquire::options::{
+    Options, check_clock_margin, check_max_hold, check_min_hold, check_ttl,
+};
 use crate::error::{ClosedReason, LockError};
 use crate::link::handle::LinkHandle;
 use crate::link::wait::drive;
 use crate::local::key_queue::{QueueContext, QueueTable};
 use crate::local::queue::{AcquireParams, LeaseTerms};
 use crate::owner::frame::Frame;
+use crate::protocol::timing::whole_millis;
 use crate::types::owner_info::{CallSite, ProcessInfo};
 use crate::types::time::{self, Timestamp};
 
@@ -113,7 +116,13 @@ impl ManagerCore {
         check_max_hold(max_hold)?;
         let ttl = options.ttl.or(defaults.ttl).expect("a manager has a default ttl");
         self.check_ttl(ttl)?;
-        Ok(LeaseTerms { ttl, renew: options.renew, max_hold })
+        let min_hold = options.effective_min_hold(defaults);
+        check_min_hold(min_hold, max_hold)?;
+        // After a crash the key is free when the ttl has ended.
+        let ttl = ttl.max(min_hold.unwrap_or_default());
+        let min_hold_ms = min_hold.map_or(0, |min_hold| whole_millis(min_hold).as_millis());
+        let min_hold_ms = u32::try_from(min_hold_ms).expect("30 days are less");
+        Ok(LeaseTerms { ttl, renew: options.renew, max_hold, min_hold_ms })
     }
 
     pub(crate) fn check_ttl(&self, ttl: Duration) -> Result<(), LockError> {
@@ -132,7 +141,8 @@ impl ManagerCore {
         let try_once = wait == Some(Duration::ZERO);
         let timeout = if try_once { Some(self.settings.try_once_timeout) } else { wait };
         let alone = options.is_strict_fifo(self.defaults());
-        let linger = options.linger.filter(|_| !alone).unwrap_or_default();
+        let lingers = !alone && terms.min_hold_ms == 0;
+        let linger = options.linger.filter(|_| lingers).unwrap_or_default();
         Ok(AcquireParams {
             since,
             deadline: timeout.map(|timeout| since.plus(timeout)),

@@ -18,6 +18,8 @@ pub struct Options {
     pub wait: Option<Duration>,
     /// The longest duration of the hold, including renewals.
     pub max_hold: Option<Duration>,
+    /// How long the key stays taken at least. Zero if it does not.
+    pub min_hold: Option<Duration>,
     /// How long the process keeps the hold after its last section.
     pub linger: Option<Duration>,
     /// A text for others to read.
@@ -40,6 +42,7 @@ impl Options {
         ttl: None,
         wait: None,
         max_hold: None,
+        min_hold: None,
         linger: None,
         label: None,
         renew: true,
@@ -52,6 +55,11 @@ impl Options {
     /// How long to wait. `None` waits without a limit.
     pub(crate) fn effective_wait(&self, defaults: &Self) -> Option<Duration> {
         self.wait.or(defaults.wait)
+    }
+
+    /// How long the key stays taken at least, if it does.
+    pub(crate) fn effective_min_hold(&self, defaults: &Self) -> Option<Duration> {
+        self.min_hold.or(defaults.min_hold).filter(|min_hold| !min_hold.is_zero())
     }
 
     /// Whether each request asks the server itself, and leases are not handed off.
@@ -81,6 +89,26 @@ pub(crate) fn check_ttl(ttl: Duration) -> Result<(), LockError> {
 
 pub(crate) fn check_max_hold(max_hold: Option<Duration>) -> Result<(), LockError> {
     max_hold.map_or(Ok(()), |max_hold| check_shortest("max_hold", max_hold))
+}
+
+/// A hold that ends before its key may be taken again would be no hold.
+pub(crate) fn check_min_hold(
+    min_hold: Option<Duration>,
+    max_hold: Option<Duration>,
+) -> Result<(), LockError> {
+    let Some(min_hold) = min_hold else { return Ok(()) };
+    if min_hold > MAX_TTL {
+        return refused(format!(
+            "a min_hold of {} is too long; set at most 30 days",
+            HumanDuration(min_hold)
+        ));
+    }
+    let Some(max_hold) = max_hold.filter(|&max_hold| max_hold < min_hold) else { return Ok(()) };
+    let [min_hold, max_hold] = [min_hold, max_hold].map(HumanDuration);
+    refused(format!(
+        "the min_hold of {min_hold} is longer than the max_hold of {max_hold}; set a longer \
+         max_hold, or a shorter min_hold"
+    ))
 }
 
 fn check_shortest(what: &str, duration: Duration) -> Result<(), LockError> {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::acquire::core::CoreSettings;
 use crate::acquire::options::{
-    Options, check_clock_margin, check_max_hold, check_server_ttl_slack, check_ttl,
+    Options, check_clock_margin, check_max_hold, check_min_hold, check_server_ttl_slack, check_ttl,
 };
 use crate::api::manager::LockManager;
 use crate::backend::redis::RedisServer;
@@ -25,8 +25,8 @@ use crate::wire::keyspace::Keyspace;
 
 /// Builds a [`LockManager`].
 ///
-/// The settings `ttl`, `wait`, `max_hold`, `reenter` and `label` are defaults that a request or an
-/// annotated function can override.
+/// The settings `ttl`, `wait`, `max_hold`, `min_hold`, `reenter` and `label` are defaults that a
+/// request or an annotated function can override.
 ///
 /// ```
 /// # use distlock_runtime as distlock;
@@ -195,6 +195,14 @@ impl LockManagerBuilder {
     /// least 10 ms. Default: 24 h, so that a leaked hold ends.
     pub fn max_hold(mut self, max_hold: Duration) -> Self {
         self.options.max_hold = Some(max_hold);
+        self
+    }
+
+    /// Sets how long a key stays taken at least, counted from the grant, also if the hold is
+    /// released before: see [`LockRequest::min_hold`](crate::LockRequest::min_hold). At most
+    /// `max_hold`, and 30 days. Default: zero, so that a released lock is free.
+    pub fn min_hold(mut self, min_hold: Duration) -> Self {
+        self.options.min_hold = Some(min_hold);
         self
     }
 
@@ -399,6 +407,7 @@ impl LockManagerBuilder {
         let ttl = self.options.ttl.unwrap_or(DEFAULT_TTL);
         check_ttl(ttl)?;
         check_max_hold(self.options.max_hold)?;
+        check_min_hold(self.options.min_hold, self.options.max_hold)?;
         check_clock_margin(self.timing.clock_margin, ttl)?;
         check_server_ttl_slack(self.timing.server_ttl_slack)?;
         if self.prefix.contains(|c: char| c.is_whitespace() || c == '{' || c == '}') {

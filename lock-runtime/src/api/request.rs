@@ -74,6 +74,34 @@ impl LockRequest {
         self
     }
 
+    /// Sets how long the key stays taken at least, counted from the grant. If the hold is released
+    /// before, nobody else gets the lock until it is that old. So a job that takes 5 ms runs once
+    /// per tick although the clocks of its hosts differ. The body may also have failed or panicked:
+    /// its key is kept all the same.
+    ///
+    /// The ttl is at least as long, so that a crash does not free the key earlier. Such a hold is
+    /// neither handed off within the process nor kept by `linger`. A request that re-enters a hold
+    /// does not change for how long its key is kept. A request whose `max_hold` is shorter fails
+    /// with [`LockError::Config`]. At most 30 days. Default: the manager's, zero.
+    ///
+    /// ```
+    /// # use distlock_runtime as distlock;
+    /// use std::time::Duration;
+    /// use distlock::{LockError, LockManager};
+    ///
+    /// let locks = LockManager::connect("memory://")?;
+    /// let tick = locks.mutex("report").min_hold(Duration::from_secs(30)).wait(Duration::ZERO);
+    /// tick.acquire_blocking()?.release_blocking()?;
+    ///
+    /// let Err(LockError::Busy(busy)) = tick.acquire_blocking() else { panic!("it ran already") };
+    /// assert!(busy.holder.is_some_and(|holder| holder.kept));
+    /// # Ok::<(), LockError>(())
+    /// ```
+    pub fn min_hold(mut self, min_hold: Duration) -> Self {
+        self.options.min_hold = Some(min_hold);
+        self
+    }
+
     /// Sets a text that is stored with the lock. Waiters and
     /// [`LockManager::inspect`](crate::LockManager::inspect) show it; see
     /// [`Holder::label`](crate::Holder::label). Default: the manager's, none.
@@ -216,6 +244,7 @@ impl LockRequest {
 
     fn guard(&self, acquired: AcquireResult) -> Result<LockGuard, LockError> {
         let section = acquired.map_err(|error| *error)?;
+        section.begin();
         Ok(LockGuard::new(section, self.wait_for_release))
     }
 }

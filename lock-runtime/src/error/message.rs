@@ -103,6 +103,13 @@ impl Display for Busy {
             write!(f, " after {}", HumanDuration(self.waited))?;
         }
         match &self.holder {
+            Some(holder) if holder.kept => {
+                f.write_str(": kept until its min_hold is over")?;
+                if let Some(left) = self.left {
+                    write!(f, " in {}", HumanDuration(left))?;
+                }
+                write!(f, ", released by {holder}")?;
+            }
             Some(holder) => write!(f, ": held by {holder}")?,
             None => f.write_str(": another call holds it or is ahead in the queue")?,
         }

@@ -29,7 +29,8 @@ pub(crate) mod message;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum LockError {
-    /// The lock was still held by someone else when the wait timed out. Try again later.
+    /// The lock was still held by someone else when the wait timed out, or its key was still
+    /// [kept](crate::Holder::kept). Try again later.
     Busy(Box<Busy>),
     /// The lock was acquired, but was lost while the code still ran. What the code wrote may have
     /// raced with another holder, unless the storage compares fencing tokens. Do not report
@@ -84,7 +85,8 @@ impl Busy {
     /// Returns the rest of the holder's lease as last reported by the server, if known. If the
     /// holder has crashed, the lock is free after this time at the latest.
     ///
-    /// A living holder renews its lease, and may release it at any time.
+    /// A living holder renews its lease, and may release it at any time. A key that is
+    /// [kept](crate::Holder::kept) after its release is free when this time is over.
     ///
     /// ```
     /// # use distlock_runtime as distlock;

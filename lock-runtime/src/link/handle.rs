@@ -207,6 +207,10 @@ impl IoHandle for HandleInner {
         self.answer(receiver)
     }
 
+    fn keep_until(&self, id: RequestId, until: Timestamp) {
+        self.link.stage(|router, now| router.keep_until(now, id, until));
+    }
+
     fn reset_max_hold(&self, id: RequestId, at: Timestamp) {
         self.link.stage(|router, _| router.reset_max_hold(id, at));
     }

@@ -162,6 +162,10 @@ impl Router {
         self.release(now, id);
     }
 
+    pub(crate) fn keep_until(&mut self, now: Timestamp, id: RequestId, until: Timestamp) {
+        self.protocol.keep_until(now, id, until);
+    }
+
     pub(crate) fn reset_max_hold(&mut self, id: RequestId, at: Timestamp) {
         self.protocol.record_handoff(at, id);
     }

@@ -68,6 +68,9 @@ pub trait IoHandle: Send + Sync {
     /// Releases a lease. The answer is whether it was valid until then.
     fn release_and_confirm(&self, id: RequestId) -> Answer<ReleaseOutcome>;
 
+    /// As [`LeaseBackend::keep_until`].
+    fn keep_until(&self, id: RequestId, until: Timestamp);
+
     /// As [`LeaseBackend::ensure_ttl`].
     fn ensure_ttl(&self, id: RequestId, ttl: Duration);
 
@@ -622,11 +625,14 @@ impl KeyQueue {
 
     /// The lease of the section that has just started.
     fn create_lease(&self, state: &mut KeyQueueState) -> Option<LeaseRef> {
-        let (id, &RunningSection { fence, params, .. }) =
+        let (id, &RunningSection { fence, params, since }) =
             (state.queue.lease_id()?, state.queue.running()?);
         let valid_until = state.queue.valid_until()?;
         let key = Arc::clone(&self.key);
-        let (lease, lease_ref) = Lease::granted(key, fence, id, valid_until, self.me.upgrade()?);
+        let min_hold = Duration::from_millis(params.terms.min_hold_ms.into());
+        let keep_until = (!min_hold.is_zero()).then(|| since.plus(min_hold));
+        let me = self.me.upgrade()?;
+        let (lease, lease_ref) = Lease::granted(key, fence, id, valid_until, keep_until, me);
         lease.raise_ttl(params.terms.ttl);
         if state.queue.is_contended() {
             lease.start_contended();
@@ -706,6 +712,10 @@ impl LeaseBackend for KeyQueue {
         self.apply_and_deliver(state, actions);
         self.context.io.run();
         confirmation
+    }
+
+    fn keep_until(&self, id: RequestId, until: Timestamp) {
+        self.context.io.keep_until(id, until);
     }
 
     fn ensure_ttl(&self, id: RequestId, ttl: Duration) {

@@ -40,6 +40,9 @@ pub trait LeaseBackend: Send + Sync {
     /// server did not answer.
     fn release_and_confirm(&self, id: RequestId, fence: Fence) -> Answer<ReleaseOutcome>;
 
+    /// Has the key stay taken until then, also after a release.
+    fn keep_until(&self, id: RequestId, until: Timestamp);
+
     /// Makes the ttl at least this long from the next renewal on.
     fn ensure_ttl(&self, id: RequestId, ttl: Duration);
 
@@ -60,6 +63,8 @@ pub struct Lease {
     refs: AtomicUsize,
     /// The longest ttl that a section asked for, in nanoseconds.
     ttl: AtomicU64,
+    /// Until when the key stays taken once a section has begun.
+    keep_until: Option<Timestamp>,
     /// Nanoseconds of a [`Timestamp`]. Only the link writes it.
     valid_until: AtomicU64,
     /// Whether a loss was reported. Read more often than the watchers are locked.
@@ -98,6 +103,7 @@ impl Lease {
         fence: Fence,
         id: RequestId,
         valid_until: Timestamp,
+        keep_until: Option<Timestamp>,
         backend: Arc<dyn LeaseBackend>,
     ) -> (Arc<Self>, LeaseRef) {
         let lease = Arc::new(Self {
@@ -107,6 +113,7 @@ impl Lease {
             backend,
             refs: AtomicUsize::new(1),
             ttl: AtomicU64::new(0),
+            keep_until,
             valid_until: AtomicU64::new(valid_until.as_nanos()),
             lost: AtomicBool::new(false),
             watchers: Mutex::default(),
@@ -139,6 +146,13 @@ impl Lease {
     pub fn release_and_confirm(&self) -> Option<Answer<ReleaseOutcome>> {
         let last = self.refs.fetch_sub(1, Ordering::AcqRel) == 1;
         last.then(|| self.backend.release_and_confirm(self.id, self.fence))
+    }
+
+    /// The section begins: from now on its key is kept for `min_hold`.
+    pub fn begin(&self) {
+        if let Some(until) = self.keep_until {
+            self.backend.keep_until(self.id, until);
+        }
     }
 
     /// Makes the ttl at least this long from the next renewal on. Sends nothing if it is.

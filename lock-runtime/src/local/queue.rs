@@ -11,7 +11,7 @@
 //! first token. When it ends, the next waiter's section starts under the next token, without a
 //! round trip (lock cohorting: Dice, Marathe and Shavit, `PPoPP` 2012). A handoff needs all of:
 //!
-//! - equal terms (ttl, renewal, `max_hold`), and renewal switched on;
+//! - equal terms (ttl, renewal, `max_hold`), renewal switched on, and no `min_hold`;
 //! - a fencing token that is left;
 //! - enough validity: 250 ms, or half of the ttl if that is less;
 //! - less than 1 s since the grant. Once another process is known to wait: at most `max_handoffs`
@@ -84,6 +84,9 @@ pub struct LeaseTerms {
     pub ttl: Duration,
     pub renew: bool,
     pub max_hold: Option<Duration>,
+    /// For how many milliseconds the key stays taken at least. A number, because each lease and
+    /// each waiter has room for it.
+    pub min_hold_ms: u32,
 }
 
 impl AcquireParams {
@@ -506,7 +509,9 @@ impl<S> LocalQueue<S> {
             actions.release = actions.release.or(withdrawn);
             return;
         };
-        let fence_count = match (params.alone || !params.terms.renew, params.linger.is_zero()) {
+        let LeaseTerms { renew, min_hold_ms, .. } = params.terms;
+        let is_single = params.alone || !renew || min_hold_ms > 0;
+        let fence_count = match (is_single, params.linger.is_zero()) {
             (true, _) => 1,
             (false, true) => self.fence_count,
             (false, false) => MAX_FENCE_RANGE,
@@ -529,7 +534,7 @@ impl<S> LocalQueue<S> {
     fn release(&mut self, actions: &mut Actions<S>) {
         let Some(lease) = self.lease.take() else { return };
         actions.release = Some(lease.id);
-        if !lease.terms.renew {
+        if !lease.terms.renew || lease.terms.min_hold_ms > 0 {
             return;
         }
         let left = lease.fences.size;
@@ -709,6 +714,8 @@ impl ProcessLease {
         self.terms == terms
             // Without renewals each section is entitled to a ttl of its own.
             && terms.renew
+            // Its key stays taken after each section.
+            && terms.min_hold_ms == 0
             && self.handoffs_left != Some(0)
             && self.fences.size > 0
             && now < self.handoff_until

@@ -102,6 +102,11 @@ impl<R, O, M: ReleaseMode> Call<R, O, M> {
         self.setup.overrides().max_hold = Some(max_hold);
     }
 
+    /// `min_hold = self.min_hold`
+    pub fn min_hold(&mut self, min_hold: Duration) {
+        self.setup.overrides().min_hold = Some(min_hold);
+    }
+
     /// `linger = self.linger`
     pub fn linger(&mut self, linger: Duration) {
         self.setup.overrides().linger = Some(linger);
@@ -164,6 +169,7 @@ impl<R, O, M: ReleaseMode> Call<R, O, M> {
         }
         match self.setup.acquire_blocking() {
             Ok(mut section) => {
+                section.begin();
                 let value = section.run(body);
                 self.release(section, value)
             }

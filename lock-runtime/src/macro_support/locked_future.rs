@@ -97,6 +97,7 @@ impl<R, O, M: ReleaseMode> LockedCall<R, O, M> {
             CallState::Acquiring { acquiring, finish_when_lost } => match acquiring.poll(context) {
                 Poll::Pending => Some(Poll::Pending),
                 Poll::Ready(Ok(section)) => {
+                    section.begin();
                     let on_loss = section.on_loss(*finish_when_lost);
                     self.state = CallState::Running(OwnerScope::new(section, on_loss));
                     None

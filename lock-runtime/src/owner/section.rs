@@ -101,6 +101,15 @@ impl Section {
         })
     }
 
+    /// The caller has the section, with all its keys: what it holds is kept for `min_hold`. A lock
+    /// that was acquired and given up before is not.
+    #[inline]
+    pub fn begin(&self) {
+        for frame in self.frames().filter(|frame| !frame.is_reentrant()) {
+            frame.lease.begin();
+        }
+    }
+
     /// Runs a closure inside the section.
     pub fn run<R>(&mut self, body: impl FnOnce() -> R) -> R {
         let _guard = ContextGuard::enter(&mut self.frame);

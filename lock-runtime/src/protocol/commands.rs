@@ -157,13 +157,16 @@ impl Protocol {
     fn send_release(&mut self, now: Timestamp, id: RequestId, was_held: bool) {
         let Some(request) = self.requests.get(&id) else { return };
         let request_ref = self.request_ref(Arc::clone(&request.key), id);
+        let keep = request.keep(now, &self.timing);
         let is_hold_alone = was_held && request.acquires_in_flight == 0;
         let call = match (request.on_server, is_hold_alone) {
             (OnServer::MayArriveLate, _) => {
-                Command::Cancel { request: request_ref, tombstone: TOMBSTONE }
+                Command::Cancel { request: request_ref, tombstone: TOMBSTONE, keep }
             }
-            (_, false) => Command::Cancel { request: request_ref, tombstone: Duration::ZERO },
-            (_, true) => Command::Release { request: request_ref, contended: request.contended },
+            (_, false) => Command::Cancel { request: request_ref, tombstone: Duration::ZERO, keep },
+            (_, true) => {
+                Command::Release { request: request_ref, contended: request.contended, keep }
+            }
         };
         self.send(now, CommandKind::Release(id), call);
     }

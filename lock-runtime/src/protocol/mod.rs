@@ -129,7 +129,8 @@ impl Protocol {
     /// The state of a lock as its owner sees it: a hold ends for its owner before its key expires.
     #[must_use]
     pub fn owner_view(&self, found: LockState) -> LockState {
-        let ttl = found.holder.as_ref().map(|holder| holder.owner.ttl);
+        let holder = found.holder.as_ref().filter(|holder| !holder.is_kept());
+        let ttl = holder.map(|holder| holder.owner.ttl);
         let left =
             found.left.map(|left| ttl.map_or(left, |ttl| self.timing.owner_time_left(left, ttl)));
         LockState { left, ..found }
@@ -203,6 +204,11 @@ impl Protocol {
         self.raise_ttl(now, id, ttl);
         // Explicitly requested, so it applies without automatic renewal too.
         self.update(now, id, |request, cx| request.renew_now(cx))?
+    }
+
+    /// A section runs under this hold: its key stays taken until then, also after a release.
+    pub fn keep_until(&mut self, now: Timestamp, id: RequestId, until: Timestamp) {
+        self.update(now, id, |request, _| request.keep_until(until));
     }
 
     /// Sets when to check that a caller took this hold; `None`: it was taken.

@@ -13,7 +13,7 @@ use crate::protocol::request::{
 };
 use crate::protocol::timing::{
     CONFIRM_DELAY, MIN_CLAIM_LEFT, RETRY, Timing, TtlWrite, claim_ttl, earliest, warn_again_at,
-    warn_at,
+    warn_at, whole_millis,
 };
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::OwnerInfo;
@@ -112,6 +112,8 @@ pub(crate) struct RequestState {
     pub(crate) ttl: Duration,
     renew: bool,
     max_hold: Option<Duration>,
+    /// Until when the key stays taken, also after a release.
+    keep_until: Option<Timestamp>,
     pub(crate) phase: Phase,
     /// The position in the queue, by the latest reply, or of the request that this one replaced.
     pub(crate) ticket: Option<u64>,
@@ -291,6 +293,7 @@ impl RequestState {
             ttl,
             renew,
             max_hold,
+            keep_until: None,
             phase: Phase::Waiting(Box::new(waiting)),
             ticket: inherited_ticket,
             on_server: OnServer::Nothing,
@@ -782,6 +785,18 @@ impl RequestState {
             held.ends_at = self.max_hold.map(|span| cx.now.plus(span));
             cx.report(Output::Extended(self.id, held.end()));
         }
+    }
+
+    /// A section runs under this hold: its key stays taken until then, also after a release.
+    pub(crate) fn keep_until(&mut self, until: Timestamp) {
+        self.keep_until = Some(until);
+    }
+
+    /// How long the key is to stay taken if the hold is released now: as on the server, with the
+    /// slack of a ttl, and in whole milliseconds that are not less.
+    pub(crate) fn keep(&self, now: Timestamp, timing: &Timing) -> Duration {
+        let left = self.keep_until.map_or(Duration::ZERO, |until| until.since(now));
+        if left.is_zero() { left } else { whole_millis(timing.server_ttl(left)) }
     }
 
     /// Sets when to check that a caller took this hold; `None`: it was taken.

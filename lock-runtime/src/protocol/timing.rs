@@ -125,6 +125,12 @@ pub fn claim_ttl(ttl: Duration) -> Duration {
     WAITER_LEASE.min(ttl)
 }
 
+/// In whole milliseconds, rounded up.
+pub(crate) fn whole_millis(span: Duration) -> Duration {
+    let millis = u64::try_from(span.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+    Duration::from_millis(millis)
+}
+
 /// When a wait is reported first.
 #[must_use]
 pub fn warn_at(since: Timestamp) -> Timestamp {

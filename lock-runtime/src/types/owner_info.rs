@@ -198,7 +198,7 @@ impl fmt::Display for OwnerInfo {
 /// The holder of a lock, as stored on the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HolderInfo {
-    /// The name of its request.
+    /// The name of its request; none if it [has released](Self::is_kept) the lock.
     pub id: RequestId,
     /// Its fencing token.
     pub fence: Fence,
@@ -210,6 +210,13 @@ pub struct HolderInfo {
 }
 
 impl HolderInfo {
+    /// Whether it has released the lock, whose key stays taken until the hold is as old as its
+    /// `min_hold`.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        self.id == RequestId::NONE
+    }
+
     /// Reads the value of a hold key: `dl1`, the queue flag, request id, when it was made and when
     /// it was granted, fence, size of the block, inbox and description.
     #[must_use]
@@ -254,15 +261,20 @@ pub struct Holder {
         serde(rename = "held_since_unix_ms", with = "time::serde_unix_ms")
     )]
     pub held_since: SystemTime,
+    /// Whether it has released the lock, whose key stays taken until the hold is as old as its
+    /// [`min_hold`](crate::LockRequest::min_hold).
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "std::ops::Not::not"))]
+    pub kept: bool,
 }
 
 impl From<HolderInfo> for Holder {
     fn from(holder: HolderInfo) -> Self {
+        let kept = holder.is_kept();
         let since = since(&holder.owner);
         let held_since = holder.held_unix_ms.map_or(since, instant);
         let (function, label) = function_and_label(&holder.owner);
         let (fence, host, pid) = (holder.fence, holder.owner.host.to_string(), holder.owner.pid);
-        Self { fence, host, pid, function, label, since, held_since }
+        Self { fence, host, pid, function, label, since, held_since, kept }
     }
 }
 

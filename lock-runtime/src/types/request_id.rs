@@ -12,6 +12,9 @@ use std::hash::{BuildHasherDefault, Hash, Hasher};
 pub struct RequestId([u8; 16]);
 
 impl RequestId {
+    /// The id of no request.
+    pub const NONE: Self = Self([0; 16]);
+
     /// From bits that the caller provides, spread as random ones are.
     #[must_use]
     pub const fn from_bits(bits: u128) -> Self {

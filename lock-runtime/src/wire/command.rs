@@ -31,6 +31,8 @@ pub enum Command {
         request: RequestRef,
         /// Whether others are known to wait; if not, this may be batched.
         contended: bool,
+        /// How long the key stays taken; zero if it does not.
+        keep: Duration,
     },
     /// Undo what this request did; with a tombstone if its acquire may still arrive.
     Cancel {
@@ -38,6 +40,8 @@ pub enum Command {
         request: RequestRef,
         /// How long a late acquire is refused; zero if none can be in flight.
         tombstone: Duration,
+        /// How long the key of its hold stays taken; zero if it does not.
+        keep: Duration,
     },
     /// Renew holds and refresh waiters.
     Renew(Vec<Renewal>),
@@ -189,15 +193,26 @@ impl Command {
             Self::AcquireAll(acquires) => {
                 encode_acquires(b"all", &acquires.iter().collect::<Vec<_>>(), space, mark, out);
             }
-            Self::Release { request, .. } => {
+            Self::Release { request, keep: Duration::ZERO, .. } => {
                 encode_releases(Script::Release, &[request], space, mark, out);
             }
-            Self::Cancel { request, tombstone } => {
-                let mut call = ScriptCall::begin(Script::Cancel, 1, 3, out);
+            Self::Release { request, keep, .. } => {
+                let mut call = ScriptCall::begin(Script::Release, 1, 3, out);
+                call.word(&space.hold_parts(&request.key));
+                call.word(&[b"keep", &request.id.hex()]);
+                call.word(&[&mark.text()]);
+                call.number(millis(*keep));
+            }
+            Self::Cancel { request, tombstone, keep } => {
+                let args = if keep.is_zero() { 3 } else { 4 };
+                let mut call = ScriptCall::begin(Script::Cancel, 1, args, out);
                 call.word(&space.hold_parts(&request.key));
                 call.word(&[&request.id.hex()]);
                 call.number(millis(*tombstone));
                 call.word(&[&mark.text()]);
+                if !keep.is_zero() {
+                    call.number(millis(*keep));
+                }
             }
             Self::Renew(entries) => encode_renewals(entries, space, out),
             Self::Reclaim(acquire, first) => acquire.encode_reclaim(*first, space, mark, out),
@@ -212,12 +227,14 @@ impl Command {
         true
     }
 
-    /// Whether one script call is enough for both: two releases, or two acquires whose holds differ
-    /// only in the request and in when it was made.
+    /// Whether one script call is enough for both: two releases after which the key is free, or two
+    /// acquires whose holds differ only in the request and in when it was made.
     #[must_use]
     pub fn goes_with(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Release { .. }, Self::Release { .. }) => true,
+            (Self::Release { keep, .. }, Self::Release { keep: other, .. }) => {
+                keep.is_zero() && other.is_zero()
+            }
             (Self::Acquire(acquire), Self::Acquire(other)) => acquire.is_like(other),
             _ => false,
         }

@@ -10,7 +10,10 @@ pub(super) fn options() -> impl Strategy<Value = String> {
     let words = (
         perhaps(one_of(&["renew = true", "renew = false"])),
         perhaps(one_of(&["release = confirmed"])),
-        perhaps(prop_oneof![some_length("linger"), one_of(&["fairness = strict"])]),
+        perhaps(prop_oneof![
+            some_length("linger"),
+            one_of(&["fairness = strict", "min_hold = \"1ns\"", "min_hold = self.ttl"]),
+        ]),
         perhaps(one_of(&["if_busy = skip"])),
         perhaps(one_of(&[
             "on_error = panic",

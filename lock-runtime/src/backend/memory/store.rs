@@ -59,12 +59,12 @@ impl MemoryStore {
                 )
             }
             Command::AcquireAll(acquires) => Reply::AcquiredAll(self.acquire_all(now, acquires)),
-            Command::Release { request, .. } => {
-                Reply::Released(self.step(now, request, publish, |mut step| step.release()))
+            Command::Release { request, keep, .. } => {
+                Reply::Released(self.step(now, request, publish, |mut step| step.release(*keep)))
             }
-            Command::Cancel { request, tombstone } => {
+            Command::Cancel { request, tombstone, keep } => {
                 Reply::Released(
-                    self.step(now, request, publish, |mut step| step.cancel(*tombstone)),
+                    self.step(now, request, publish, |mut step| step.cancel(*tombstone, *keep)),
                 )
             }
             Command::Renew(entries) => {

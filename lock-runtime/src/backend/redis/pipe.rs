@@ -154,8 +154,9 @@ impl<T> RedisPipe<T> {
             return;
         }
         let batch = std::mem::take(&mut self.collected);
-        let is_release =
-            |command: &Command| matches!(command, Command::Release { contended: false, .. });
+        let is_release = |command: &Command| {
+            matches!(command, Command::Release { contended: false, keep: Duration::ZERO, .. })
+        };
         let (releases, batch) = several(batch, is_release);
         let (acquires, others) = likely_free(batch);
         self.send_together(releases);

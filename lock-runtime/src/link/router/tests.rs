@@ -44,7 +44,7 @@ fn the_timers_of_a_queue_are_cancelled_with_it() {
         deadline: None,
         queue: true,
         alone: false,
-        terms: LeaseTerms { ttl: TTL, renew: true, max_hold: None },
+        terms: LeaseTerms { ttl: TTL, renew: true, max_hold: None, min_hold_ms: 0 },
         linger: Duration::ZERO,
         call_site: CallSite::Line(Location::caller()),
         label: None,

@@ -53,6 +53,8 @@ impl IoHandle for FakeIo {
         Box::pin(std::future::ready(None))
     }
 
+    fn keep_until(&self, _: RequestId, _: Timestamp) {}
+
     fn ensure_ttl(&self, _id: RequestId, _ttl: Duration) {}
 
     fn renew_now(&self, _id: RequestId, _ttl: Duration) -> Answer<Timestamp> {
@@ -99,7 +101,7 @@ fn join(queues: &QueueTable, key: &Arc<str>) -> WaitForTurn {
 
 #[track_caller]
 fn params() -> AcquireParams {
-    let terms = LeaseTerms { ttl: TTL, renew: true, max_hold: None };
+    let terms = LeaseTerms { ttl: TTL, renew: true, max_hold: None, min_hold_ms: 0 };
     let call_site = CallSite::Line(Location::caller());
     let (since, linger) = (time::now(), Duration::ZERO);
     AcquireParams {

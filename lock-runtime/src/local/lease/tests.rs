@@ -21,6 +21,8 @@ impl LeaseBackend for Counts {
 
     fn run_callback(&self, _callback: Callback) {}
 
+    fn keep_until(&self, _: RequestId, _: Timestamp) {}
+
     fn ensure_ttl(&self, _nonce: RequestId, _ttl: Duration) {
         self.raised.fetch_add(1, Ordering::Relaxed);
     }
@@ -31,7 +33,7 @@ fn only_a_longer_ttl_is_sent() {
     let counts = Arc::new(Counts::default());
     let backend: Arc<dyn LeaseBackend> = Arc::<Counts>::clone(&counts);
     let (id, until) = (RequestId::from_bits(1), time::now().plus(Duration::from_secs(60)));
-    let (lease, _lease_ref) = Lease::granted("key".into(), Fence::new(1), id, until, backend);
+    let (lease, _lease_ref) = Lease::granted("key".into(), Fence::new(1), id, until, None, backend);
     lease.raise_ttl(Duration::from_secs(30));
     let mut asked = |seconds| {
         lease.ensure_ttl(Duration::from_secs(seconds));

@@ -26,7 +26,7 @@ use crate::wire::reply::{BlockedBy, BusyReply, Grant};
 const MAX_HANDOFFS: u32 = 8;
 const TTL: Duration = Duration::from_secs(30);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-const TERMS: LeaseTerms = LeaseTerms { ttl: TTL, renew: true, max_hold: Some(DAY) };
+const TERMS: LeaseTerms = LeaseTerms { ttl: TTL, renew: true, max_hold: Some(DAY), min_hold_ms: 0 };
 /// The first token that the server issues.
 const FIRST: u64 = 100;
 /// A range of tokens that no test uses up.

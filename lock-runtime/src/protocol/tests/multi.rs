@@ -54,7 +54,7 @@ fn not_together(protocol: &mut Protocol) -> bool {
 /// Which requests are being undone, and by which tombstone.
 fn cancels(outputs: &[Output]) -> Vec<(RequestId, bool)> {
     let cancel = |output: &Output| match output {
-        Output::Send(_, Command::Cancel { request, tombstone }) => {
+        Output::Send(_, Command::Cancel { request, tombstone, .. }) => {
             (request.id, !tombstone.is_zero())
         }
         other => panic!("expected a cancel, got {other:?}"),

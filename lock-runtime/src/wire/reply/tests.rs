@@ -46,7 +46,11 @@ fn releases(count: u32) -> Vec<Command> {
         data_loss_grace: DataLossGrace { max_lease: Duration::ZERO, waits: true },
     };
     (0..count)
-        .map(|number| Command::Release { request: request(number), contended: false })
+        .map(|number| Command::Release {
+            request: request(number),
+            contended: false,
+            keep: Duration::ZERO,
+        })
         .collect()
 }
 

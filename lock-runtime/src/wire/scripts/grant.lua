@@ -1,7 +1,7 @@
 -- What acquire_contended, release_contended, release_many and cancel share.
 --   hold     string 'dl1' + ('w' if requests may wait, else '-') + request id, when it was made and
 --     '/' when it was granted unless that was at once, first fencing token, block, inbox,
---     description
+--     description; with zeros for the request id it was released, and its key stays taken
 --   queue    sorted set of request ids: by ticket those that wait; below zero, by the server us
 --     until which they are refused, those whose acquire may still arrive (tombstones)
 --   waiters  hash request id -> 'lease deadline in server us, claim ms, when it was made, block,
@@ -255,11 +255,26 @@ local function grant_next()
   end
 end
 
--- Ends the hold of `id`, whose value this is: to the next waiter, or free. The DEL comes first
--- because a full server refuses INCR and SET unless the script has written before. What fails after
--- it is no failure of this release: the waiters ask for themselves, and hear why. The counter is
--- that of the inbox of the hold: both have the prefix of the lock.
-local function end_hold(value)
+-- Has the key stay taken for so many ms although its hold was released. It is no request's any
+-- more, so that nobody renews or releases it. Those that wait hear of its end as of that of a hold.
+-- The PEXPIRE comes first because a full server refuses SETRANGE unless the script has written
+-- before.
+local function keep_hold(ms)
+  redis.call('PEXPIRE', HOLD, ms)
+  redis.call('SETRANGE', HOLD, 4, string.rep('0', 32))
+  announce(ms)
+  return 1
+end
+
+-- Ends the hold of `id`, whose value this is: to the next waiter, or free; or if its key stays
+-- taken for some time, when that is over. The DEL comes first because a full server refuses INCR
+-- and SET unless the script has written before. What fails after it is no failure of this release:
+-- the waiters ask for themselves, and hear why. The counter is that of the inbox of the hold: both
+-- have the prefix of the lock.
+local function end_hold(value, keep)
+  if keep then
+    return keep_hold(keep)
+  end
   redis.call('DEL', HOLD)
   if string.sub(value, 4, 4) == 'w' then
     pcall(function()

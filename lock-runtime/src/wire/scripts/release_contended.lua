@@ -1,4 +1,5 @@
--- Ends a hold that others wait for, or answers that there is none of this request.
+-- Ends a hold that others wait for or whose key stays taken, or answers that there is none of this
+-- request.
 MARK = ARGV[2]
 select_lock(KEYS[1], string.sub(mine, 5))
 if unheard then
@@ -8,4 +9,4 @@ elseif type(value) == 'table' then
   -- Raises any error but that the key has another type.
   read(HOLD)
 end
-return is_hold(value, id) and end_hold(value) or 0
+return is_hold(value, id) and end_hold(value, ARGV[3]) or 0

@@ -93,14 +93,16 @@ fn probe() -> impl Strategy<Value = Probe> {
 
 /// Any call.
 pub fn any_call() -> impl Strategy<Value = Command> {
-    let tombstone = (0..3_u64).prop_map(Duration::from_secs);
+    let seconds = || (0..3_u64).prop_map(Duration::from_secs);
     prop_oneof![
         4 => acquire().prop_map(Command::Acquire),
         2 => acquires().prop_map(Command::AcquireAll),
-        2 => (request(), any::<bool>())
-            .prop_map(|(request, contended)| Command::Release { request, contended }),
-        1 => (request(), tombstone)
-            .prop_map(|(request, tombstone)| Command::Cancel { request, tombstone }),
+        2 => (request(), any::<bool>(), seconds()).prop_map(|(request, contended, keep)| {
+            Command::Release { request, contended, keep }
+        }),
+        1 => (request(), seconds(), seconds()).prop_map(|(request, tombstone, keep)| {
+            Command::Cancel { request, tombstone, keep }
+        }),
         2 => prop::collection::vec(renewal(), 0..4).prop_map(Command::Renew),
         1 => (key(), 0..5_u32).prop_map(|(key, limit)| Command::Inspect { key: key.into(), limit }),
         2 => probe().prop_map(Command::Probe),

@@ -66,6 +66,8 @@ impl LeaseBackend for Work {
         Box::pin(std::future::ready(None))
     }
 
+    fn keep_until(&self, _id: RequestId, _until: Timestamp) {}
+
     fn ensure_ttl(&self, _id: RequestId, _ttl: Duration) {}
 
     fn renew_now(&self, _id: RequestId, _ttl: Duration) -> Answer<Timestamp> {
@@ -79,5 +81,5 @@ impl LeaseBackend for Work {
 
 fn hold(keeper: Arc<dyn LeaseBackend>) -> (Arc<Lease>, LeaseRef) {
     let until = Timestamp::ZERO.plus(Duration::from_secs(30));
-    Lease::granted("key".into(), fence(1), RequestId::from_bits(1), until, keeper)
+    Lease::granted("key".into(), fence(1), RequestId::from_bits(1), until, None, keeper)
 }

@@ -31,6 +31,8 @@ impl LeaseBackend for CountingBackend {
         Box::pin(std::future::ready(Some(ReleaseOutcome::Held)))
     }
 
+    fn keep_until(&self, _id: RequestId, _until: Timestamp) {}
+
     fn ensure_ttl(&self, _nonce: RequestId, _ttl: Duration) {}
 
     fn renew_now(&self, _nonce: RequestId, _ttl: Duration) -> Answer<Timestamp> {
@@ -46,5 +48,5 @@ impl LeaseBackend for CountingBackend {
 pub(crate) fn hold(backend: &Arc<CountingBackend>) -> (Arc<Lease>, LeaseRef) {
     let until = environment::now().plus(Duration::from_secs(30));
     let backend = Arc::clone(backend) as Arc<dyn LeaseBackend>;
-    Lease::granted("key".into(), fence(1), RequestId::from_bits(1), until, backend)
+    Lease::granted("key".into(), fence(1), RequestId::from_bits(1), until, None, backend)
 }

@@ -135,7 +135,7 @@ impl Process {
 
 /// Parameters of a request that waits and whose hold does not linger.
 pub(crate) fn params() -> AcquireParams {
-    let terms = LeaseTerms { ttl: TTL, renew: true, max_hold: None };
+    let terms = LeaseTerms { ttl: TTL, renew: true, max_hold: None, min_hold_ms: 0 };
     let (since, linger) = (environment::now(), Duration::ZERO);
     AcquireParams {
         since,

@@ -61,18 +61,21 @@ impl KeyOp<'_, '_> {
         AcquireReply::Busy(BusyReply { blocked_by, left, ahead, ticket })
     }
 
-    pub(crate) fn release(&mut self) -> bool {
+    pub(crate) fn release(&mut self, keep: Duration) -> bool {
         let held = self.record.held_by(self.request.id);
-        if held {
+        if held && !keep.is_zero() {
+            self.record.keep_hold(self.now, keep);
+            self.announce(keep);
+        } else if held {
             self.end_hold();
         }
         held
     }
 
-    pub(crate) fn cancel(&mut self, tombstone: Duration) -> bool {
+    pub(crate) fn cancel(&mut self, tombstone: Duration, keep: Duration) -> bool {
         let id = self.request.id;
         self.record.leave(id);
-        let held = self.release();
+        let held = self.release(keep);
         if tombstone.as_millis() > 0 {
             self.record.add_tombstone(self.now, id, tombstone);
         }
@@ -341,6 +344,16 @@ impl KeyState {
 
     pub(crate) fn put_hold(&mut self, now: ServerTime, hold: StoredHold, ttl: Duration) {
         self.hold.insert(WithTtl::lasting(hold)).set_ttl(now, ttl);
+    }
+
+    /// The hold was released, and its key stays taken for so long: it is no request's any more.
+    fn keep_hold(&mut self, now: ServerTime, keep: Duration) {
+        if let Some(hold) = &mut self.hold
+            && let StoredHold::Ours { holder, .. } = &mut hold.value
+        {
+            holder.id = RequestId::NONE;
+            hold.set_ttl(now, keep);
+        }
     }
 
     /// A repeated request for what it holds, or a renewal: the TTL gets no shorter. Returns the

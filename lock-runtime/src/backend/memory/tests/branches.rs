@@ -16,7 +16,7 @@ use crate::wire::reply::{AcquireReply, BlockedBy, Notification, RawReply, Renewa
 const MINUTE: Duration = Duration::from_mins(1);
 
 fn cancel(number: u8, tombstone: Duration) -> Command {
-    Command::Cancel { request: request(request_id(number)), tombstone }
+    Command::Cancel { request: request(request_id(number)), tombstone, keep: Duration::ZERO }
 }
 
 fn renew_waiter(number: u8) -> Command {

@@ -121,5 +121,5 @@ pub(crate) fn refusal(reply: RedisResult<RawReply>) -> String {
 
 /// A release of what nobody is known to wait for.
 pub(crate) fn release(request: RequestRef) -> Command {
-    Command::Release { request, contended: false }
+    Command::Release { request, contended: false, keep: Duration::ZERO }
 }

@@ -113,7 +113,11 @@ fn a_queued_request_is_not_overtaken() {
 fn a_tombstone_of_whichever_request_is_enough_for_none() {
     let mut both = Both::new();
     let tombstone = Duration::from_secs(3);
-    both.same(Command::Cancel { request: single(2, KEYS[1]).request, tombstone });
+    both.same(Command::Cancel {
+        request: single(2, KEYS[1]).request,
+        tombstone,
+        keep: Duration::ZERO,
+    });
     both.none();
     both.advance(tombstone * 2);
     assert!(both.all(three()).is_some());

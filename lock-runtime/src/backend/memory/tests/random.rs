@@ -7,12 +7,13 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestError, TestRunner};
 
-use crate::backend::memory::tests::commands::{owner_info, release, request_id};
+use crate::backend::memory::tests::commands::{owner_info, request_id};
 use crate::backend::memory::tests::parity::{Both, LIVE, Pair};
 use crate::backend::memory::tests::steps::{
     Asking, Entry, Floor, HOLDER, NONCES, Queue, Span, Step, UNIT, Who, any_step,
 };
 use crate::types::fence::Fence;
+use crate::types::owner_info::HolderInfo;
 use crate::wire::command::{Acquire, Command, Enqueue, Probe, Renewal, RequestRef, WaitTarget};
 use crate::wire::keyspace::{DataLossGrace, WAITER_LEASE};
 use crate::wire::reply::{AcquireReply, BlockedBy, LockState, RenewalReply, Reply};
@@ -83,7 +84,9 @@ impl Run<'_> {
     /// Puts the number of the request that holds the key in the place of [`HOLDER`].
     fn resolve(&mut self, mut step: Step) -> Step {
         match &mut step {
-            Step::Acquire { owner, .. } | Step::Release { owner } | Step::Cancel { owner, .. } => {
+            Step::Acquire { owner, .. }
+            | Step::Release { owner, .. }
+            | Step::Cancel { owner, .. } => {
                 owner.id = self.number(owner.key, owner.id);
             }
             Step::AcquireAll(asks, _) => {
@@ -145,10 +148,14 @@ impl Run<'_> {
                 };
                 Command::AcquireAll(asks.iter().map(ask).collect())
             }
-            Step::Release { owner } => release(request(owner)),
-            Step::Cancel { owner, tombstone } => {
-                let tombstone = tombstone.map_or(Duration::ZERO, Span::duration);
-                Command::Cancel { request: request(owner), tombstone }
+            Step::Release { owner, keep } => {
+                let keep = keep.map_or(Duration::ZERO, Span::duration);
+                Command::Release { request: request(owner), contended: false, keep }
+            }
+            Step::Cancel { owner, tombstone, keep } => {
+                let [tombstone, keep] =
+                    [tombstone, keep].map(|span| span.map_or(Duration::ZERO, Span::duration));
+                Command::Cancel { request: request(owner), tombstone, keep }
             }
             Step::Renew(entries) => Command::Renew(entries.iter().copied().map(renewal).collect()),
             Step::Inspect { key, limit } => {
@@ -254,6 +261,9 @@ fn kind(reply: &Reply) -> &'static str {
         Reply::Renewed(_) => "nothing renewed",
         Reply::Reclaimed(_) => "reclaimed",
         Reply::MaxLeaseRaised => "raised",
+        Reply::Inspection(seen) if seen.holder.as_ref().is_some_and(HolderInfo::is_kept) => {
+            "inspected while kept"
+        }
         Reply::Inspection(seen) if seen.waiting > 0 => "inspected with waiters",
         Reply::Inspection(_) => "inspected",
         Reply::Probed(seen) => match seen.cycle.len() {
@@ -302,6 +312,7 @@ fn the_memory_server_answers_random_sequences_as_redis_does() {
         "renewed with waiters",
         "waiter renewed",
         "inspected with waiters",
+        "inspected while kept",
         "acquired several",
         "not all at once",
         "no cycle found",

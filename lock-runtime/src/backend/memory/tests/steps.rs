@@ -30,10 +30,12 @@ pub(crate) enum Step {
     AcquireAll(Vec<Who>, Span),
     Release {
         owner: Who,
+        keep: Option<Span>,
     },
     Cancel {
         owner: Who,
         tombstone: Option<Span>,
+        keep: Option<Span>,
     },
     Renew(Vec<Entry>),
     Inspect {
@@ -136,10 +138,10 @@ pub(crate) fn any_step() -> impl Strategy<Value = Step> {
                 Step::Acquire { owner, ttl, fence_count, queue }
             }),
         20 => (any_group(), any_span()).prop_map(|(asks, ttl)| Step::AcquireAll(asks, ttl)),
-        20 => (any_who(), any_releaser())
-            .prop_map(|(owner, id)| Step::Release { owner: Who { id, ..owner } }),
-        8 => (any_who(), prop::option::weighted(0.3, any_span()))
-            .prop_map(|(owner, tombstone)| Step::Cancel { owner, tombstone }),
+        20 => (any_who(), any_releaser(), perhaps_span())
+            .prop_map(|(owner, id, keep)| Step::Release { owner: Who { id, ..owner }, keep }),
+        8 => (any_who(), perhaps_span(), perhaps_span())
+            .prop_map(|(owner, tombstone, keep)| Step::Cancel { owner, tombstone, keep }),
         20 => prop::collection::vec(any_entry(), 0..5).prop_map(Step::Renew),
         8 => (any_key(), 0..4_u32).prop_map(|(key, limit)| Step::Inspect { key, limit }),
         20 => prop::collection::vec(any_asking(), 1..7).prop_map(Step::Probe),
@@ -184,6 +186,10 @@ fn any_floor() -> impl Strategy<Value = Floor> {
 
 fn any_span() -> impl Strategy<Value = Span> {
     prop_oneof![Just(Span::Short), Just(Span::Middle), Just(Span::Long)]
+}
+
+fn perhaps_span() -> impl Strategy<Value = Option<Span>> {
+    prop::option::weighted(0.3, any_span())
 }
 
 fn any_block() -> impl Strategy<Value = u32> {

@@ -94,6 +94,8 @@ impl IoHandle for Mailbox {
         self.send(Message::RunCallback(callback));
     }
 
+    fn keep_until(&self, _id: RequestId, _until: Timestamp) {}
+
     fn reset_max_hold(&self, _id: RequestId, _at: Timestamp) {}
 
     fn set_timer(&self, at: Timestamp, queue: Weak<KeyQueue>) -> u64 {
