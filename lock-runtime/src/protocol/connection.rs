@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::protocol::Protocol;
 use crate::protocol::commands::{Backlog, CommandKind};
 use crate::protocol::request::{CommandError, Failure};
-use crate::protocol::state::RequestState;
+use crate::protocol::state::{RequestState, time_to_keep};
 use crate::protocol::timing::{AfterFailover, RETRY, Timing};
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
@@ -93,19 +93,28 @@ impl ReplyTimeout {
     }
 }
 
+#[derive(Debug)]
+pub(super) struct EndedRequest {
+    pub(super) at: Timestamp,
+    pub(super) key: Arc<str>,
+    pub(super) id: RequestId,
+    /// Until when its key stays taken.
+    pub(super) keep_until: Option<Timestamp>,
+}
+
 /// Which server is the primary, and what it may not know after a failover.
 #[derive(Debug, Default)]
 pub(crate) struct Primary {
     pub(crate) mark: Mark,
-    /// The latest requests that have ended on it, and when.
-    ended: VecDeque<(Timestamp, Arc<str>, RequestId)>,
+    /// The latest requests that have ended on it.
+    ended: VecDeque<EndedRequest>,
     /// It is another one than before.
     changed: bool,
 }
 
 impl Primary {
-    pub(crate) fn note_ended(&mut self, now: Timestamp, key: Arc<str>, id: RequestId) {
-        self.ended.push_back((now, key, id));
+    pub(super) fn note_ended(&mut self, ended: EndedRequest) {
+        self.ended.push_back(ended);
         if self.ended.len() > MAX_ENDED {
             self.ended.pop_front();
         }
@@ -143,10 +152,12 @@ impl Protocol {
         if !std::mem::take(&mut self.primary.changed) {
             return;
         }
-        for (ended, key, id) in std::mem::take(&mut self.primary.ended) {
-            if ended.plus(LOST_RELEASES) >= down_since {
+        for EndedRequest { at, key, id, keep_until } in std::mem::take(&mut self.primary.ended) {
+            if at.plus(LOST_RELEASES) >= down_since {
                 let request = self.request_ref(key, id);
-                let cancel = Command::Cancel { request, tombstone: Duration::ZERO };
+                let keep = |until| time_to_keep(until, now, &self.timing);
+                let keep = keep_until.map_or(Duration::ZERO, keep);
+                let cancel = Command::Cancel { request, tombstone: Duration::ZERO, keep };
                 self.send(now, CommandKind::Release(id), cancel);
             }
         }

@@ -47,7 +47,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::protocol::commands::{Backlog, InFlightCommand};
-use crate::protocol::connection::{MaxLease, Primary, ReplyTimeout};
+use crate::protocol::connection::{EndedRequest, MaxLease, Primary, ReplyTimeout};
 use crate::protocol::deadlock::Probes;
 use crate::protocol::request::{CommandId, Failure, Output, ReleaseOutcome, RequestParams};
 use crate::protocol::state::{Context, Next, OnServer, Phase, Reachability, RequestState};
@@ -311,7 +311,8 @@ impl Protocol {
             self.timers.set(id, &mut request.due, None);
             self.reply_timeout.end(request.ttl);
             if request.on_server > OnServer::Nothing {
-                self.primary.note_ended(now, request.key, id);
+                let RequestState { key, keep_until, .. } = *request;
+                self.primary.note_ended(EndedRequest { at: now, key, id, keep_until });
             }
             self.outputs.push_back(Output::Finished(id, outcome));
         }

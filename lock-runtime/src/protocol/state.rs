@@ -113,7 +113,7 @@ pub(crate) struct RequestState {
     renew: bool,
     max_hold: Option<Duration>,
     /// Until when the key stays taken, also after a release.
-    keep_until: Option<Timestamp>,
+    pub(super) keep_until: Option<Timestamp>,
     pub(crate) phase: Phase,
     /// The position in the queue, by the latest reply, or of the request that this one replaced.
     pub(crate) ticket: Option<u64>,
@@ -260,6 +260,13 @@ pub(crate) struct Releasing {
     /// From then on the key has expired on the server.
     give_up_at: Timestamp,
     retry_at: Option<Timestamp>,
+}
+
+/// How long a key is to stay taken until this instant: as on the server, with the slack of a ttl, and
+/// in whole milliseconds that are not less.
+pub(super) fn time_to_keep(until: Timestamp, now: Timestamp, timing: &Timing) -> Duration {
+    let left = until.since(now);
+    if left.is_zero() { left } else { whole_millis(timing.server_ttl(left)) }
 }
 
 impl RequestState {
@@ -792,11 +799,9 @@ impl RequestState {
         self.keep_until = Some(until);
     }
 
-    /// How long the key is to stay taken if the hold is released now: as on the server, with the
-    /// slack of a ttl, and in whole milliseconds that are not less.
+    /// How long the key is to stay taken if the hold is released now.
     pub(crate) fn keep(&self, now: Timestamp, timing: &Timing) -> Duration {
-        let left = self.keep_until.map_or(Duration::ZERO, |until| until.since(now));
-        if left.is_zero() { left } else { whole_millis(timing.server_ttl(left)) }
+        self.keep_until.map_or(Duration::ZERO, |until| time_to_keep(until, now, timing))
     }
 
     /// Sets when to check that a caller took this hold; `None`: it was taken.

@@ -162,7 +162,8 @@ fn a_waiter_whose_place_was_lost_is_notified_to_ask_again() {
 #[test]
 fn an_entry_whose_place_was_lost_does_not_live_as_long_as_a_tombstone() {
     let waiters = "lock:{order:7}:waiters";
-    let cancel = Command::Cancel { request: request(request_id(3)), tombstone: TOMBSTONE };
+    let (ended, keep) = (request(request_id(3)), Duration::ZERO);
+    let cancel = Command::Cancel { request: ended, tombstone: TOMBSTONE, keep };
     let mut both = Both::new();
     both.granted(once(request_id(1)));
     both.busy(queueing(request_id(2), DEAD));
