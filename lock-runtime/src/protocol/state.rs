@@ -262,8 +262,8 @@ pub(crate) struct Releasing {
     retry_at: Option<Timestamp>,
 }
 
-/// How long a key is to stay taken until this instant: as on the server, with the slack of a ttl, and
-/// in whole milliseconds that are not less.
+/// How long a key is to stay taken until this instant: as on the server, with the slack of a ttl,
+/// and in whole milliseconds that are not less.
 pub(super) fn time_to_keep(until: Timestamp, now: Timestamp, timing: &Timing) -> Duration {
     let left = until.since(now);
     if left.is_zero() { left } else { whole_millis(timing.server_ttl(left)) }
