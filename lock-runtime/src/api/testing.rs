@@ -129,6 +129,7 @@ pub fn holder(function: impl Into<String>) -> Holder {
         label: None,
         since: now,
         held_since: now,
+        kept: false,
     }
 }
 
