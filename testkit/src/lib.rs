@@ -54,6 +54,7 @@ mod server;
 pub use clock::ServerClock;
 pub use eventually::{eventually, eventually_async};
 pub use launch::{Builder, ReservedPort};
+pub use process::{pause_child, resume_child};
 pub use proxy::{Cut, Direction, FaultProxy};
 pub use replicated::Replicated;
 #[cfg(target_os = "linux")]

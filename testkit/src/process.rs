@@ -4,6 +4,8 @@ use std::io;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+
 /// Waits for the end of a pipe that only the test process holds open, and so for the end of that
 /// process, even if it is killed, aborts, or keeps its server in a static that is never dropped.
 const WATCH: &str = r#"trap "" INT TERM HUP; read -r _; kill -9 "$1"; rm -rf "$2""#;
@@ -44,6 +46,36 @@ impl Drop for Process {
         end(&mut self.watchdog);
         end(&mut self.child);
     }
+}
+
+/// Pauses a child of this process (SIGSTOP). Returns when all its threads have stopped: the signal
+/// alone lets it run on for a moment, longer on a busy machine.
+///
+/// # Panics
+///
+/// If this process has no such child.
+pub fn pause_child(id: u32) {
+    signal(id, Signal::STOP);
+    // Left as it is, so that a second pause returns too.
+    let stopped = waitid(WaitId::Pid(pid(id)), WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT);
+    stopped.expect("a child can be waited for");
+}
+
+/// Resumes a child of this process (SIGCONT).
+///
+/// # Panics
+///
+/// If there is no such process.
+pub fn resume_child(id: u32) {
+    signal(id, Signal::CONT);
+}
+
+fn signal(id: u32, signal: Signal) {
+    kill_process(pid(id), signal).expect("a child that was not waited for can be signalled");
+}
+
+fn pid(id: u32) -> Pid {
+    i32::try_from(id).ok().and_then(Pid::from_raw).expect("a process id is positive and fits")
 }
 
 fn watch(id: u32, dir: &Path) -> io::Result<Child> {

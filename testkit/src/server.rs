@@ -4,14 +4,13 @@ use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::Builder;
 #[cfg(target_os = "linux")]
 use crate::ServerClock;
 use crate::launch::ReservedPort;
-use crate::process::Process;
+use crate::process::{Process, pause_child, resume_child};
 
 /// The timeout of commands, so that a test fails instead of hanging.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -137,18 +136,12 @@ impl RedisServer {
 
     /// Pauses the server (SIGSTOP): connections stay open and get no replies.
     pub fn pause(&self) {
-        self.signal(Signal::STOP);
+        pause_child(self.pid());
     }
 
     /// Resumes a paused server (SIGCONT).
     pub fn resume(&self) {
-        self.signal(Signal::CONT);
-    }
-
-    fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw);
-        let pid = pid.expect("a process id is positive and fits");
-        kill_process(pid, signal).expect("a child that was not waited for can be signalled");
+        resume_child(self.pid());
     }
 
     fn process(&self) -> MutexGuard<'_, Option<Process>> {

@@ -67,20 +67,13 @@ impl Process {
         self.child().kill().expect("a child can be killed");
     }
 
-    /// SIGSTOP.
+    /// Returns when it has stopped.
     pub fn pause(&mut self) {
-        self.signal("-STOP");
+        testkit::pause_child(self.id());
     }
 
-    /// SIGCONT.
     pub fn resume(&mut self) {
-        self.signal("-CONT");
-    }
-
-    fn signal(&mut self, signal: &str) {
-        let id = self.id().to_string();
-        let sent = Command::new("kill").args([signal, &id]).status();
-        assert!(sent.expect("there is a kill command").success());
+        testkit::resume_child(self.id());
     }
 
     /// Waits until it has printed this text.
