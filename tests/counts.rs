@@ -118,7 +118,7 @@ fn a_pair_of_a_thread_stays_within_its_budget() {
         system_calls: &[("sendto", 2.0), ("recvfrom", 1.0), ("ppoll", 1.0)],
         wake_ups: 1.0,
         allocations: 14.0,
-        allocated_bytes: 1812.0,
+        allocated_bytes: 1849.0,
         sent: 489.0,
         received: 23.0,
         background_wake_ups: 0.5,
