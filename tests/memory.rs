@@ -39,8 +39,8 @@ unsafe impl GlobalAlloc for CountingAllocator {
 const HOLDS: usize = 10_000;
 const WAITERS: usize = 10_000;
 
-/// With its guard. The target is 1,200. To be put back after a failover, a hold keeps its tokens and
-/// what describes its owner: 132 bytes.
+/// With its guard. The target is 1,200. To be put back after a failover, a hold keeps its tokens
+/// and what describes its owner: 132 bytes.
 const BYTES_PER_HOLD: usize = 1_320;
 /// With its future.
 const BYTES_PER_WAITER: usize = 500;
