@@ -88,7 +88,7 @@ impl Election {
     }
 
     /// Without a majority the primary stays. A majority for an older epoch than that of the primary
-    /// has not heard of the last failover; only if all agree, their history has begun anew.
+    /// has not heard of the last failover; only if all agree, their history has started again.
     fn decide(&mut self, now: Timestamp) -> bool {
         let agreement = self.agreement(now);
         let Some(named) = agreement.majority() else { return false };

@@ -59,7 +59,7 @@ fn a_majority_that_has_not_heard_of_the_last_failover_is_not_followed() {
     assert!(!says(&mut election, 1, 0, 1, 4));
     assert!(!says(&mut election, 1, 1, 1, 4));
     assert_eq!(port(&election), Some(2));
-    assert!(says(&mut election, 1, 2, 1, 4), "all agree: they were set up anew");
+    assert!(says(&mut election, 1, 2, 1, 4), "all agree: they were set up again");
     assert_eq!(port(&election), Some(1));
 }
 
