@@ -200,7 +200,7 @@ impl Sentinels {
     pub fn wait_until_settled(&self) {
         for sentinel in self.running_sentinels() {
             eventually(LIMIT, "the Sentinel knows all others and the replicas", || {
-                let told = |name: &str| primary_as_told_by(sentinel)?.remove(name);
+                let told = |name: &str| primary_known_to(sentinel)?.remove(name);
                 let well = |what: &str| {
                     let listed: Option<Vec<HashMap<String, String>>> =
                         sentinel.ask(&["SENTINEL", what, Self::NAME]);
@@ -226,7 +226,7 @@ impl Sentinels {
         let named: Vec<_> = self
             .running_sentinels()
             .filter_map(|sentinel| {
-                let told = primary_as_told_by(sentinel)?;
+                let told = primary_known_to(sentinel)?;
                 let port = told.get("port")?.parse::<u16>().ok()?;
                 self.servers.iter().position(|node| node.proxy.port() == port)
             })
@@ -271,7 +271,7 @@ impl Node {
     }
 }
 
-fn primary_as_told_by(sentinel: &RedisServer) -> Option<HashMap<String, String>> {
+fn primary_known_to(sentinel: &RedisServer) -> Option<HashMap<String, String>> {
     sentinel.ask(&["SENTINEL", "MASTER", Sentinels::NAME])
 }
 

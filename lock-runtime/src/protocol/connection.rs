@@ -155,8 +155,7 @@ impl Protocol {
         for EndedRequest { at, key, id, keep_until } in std::mem::take(&mut self.primary.ended) {
             if at.plus(LOST_RELEASES) >= down_since {
                 let request = self.request_ref(key, id);
-                let keep = |until| time_to_keep(until, now, &self.timing);
-                let keep = keep_until.map_or(Duration::ZERO, keep);
+                let keep = time_to_keep(keep_until, now, &self.timing);
                 let cancel = Command::Cancel { request, tombstone: Duration::ZERO, keep };
                 self.send(now, CommandKind::Release(id), cancel);
             }

@@ -264,8 +264,8 @@ pub(crate) struct Releasing {
 
 /// How long a key is to stay taken until this instant: as on the server, with the slack of a ttl,
 /// and in whole milliseconds that are not less.
-pub(super) fn time_to_keep(until: Timestamp, now: Timestamp, timing: &Timing) -> Duration {
-    let left = until.since(now);
+pub(super) fn time_to_keep(until: Option<Timestamp>, now: Timestamp, timing: &Timing) -> Duration {
+    let left = until.map_or(Duration::ZERO, |until| until.since(now));
     if left.is_zero() { left } else { whole_millis(timing.server_ttl(left)) }
 }
 
@@ -801,7 +801,7 @@ impl RequestState {
 
     /// How long the key is to stay taken if the hold is released now.
     pub(crate) fn keep(&self, now: Timestamp, timing: &Timing) -> Duration {
-        self.keep_until.map_or(Duration::ZERO, |until| time_to_keep(until, now, timing))
+        time_to_keep(self.keep_until, now, timing)
     }
 
     /// Sets when to check that a caller took this hold; `None`: it was taken.
