@@ -97,6 +97,7 @@ say "examples"
 # features than in the whole workspace, and would build them again.
 "$TARGET/debug/examples/bank" --seconds 2
 "$TARGET/debug/examples/bank" --seconds 2 --no-lock
+"$TARGET/debug/examples/bank" --seconds 2 --sentinel
 "$TARGET/debug/examples/reentrant_tasks"
 "$TARGET/debug/examples/fenced_write"
 "$TARGET/debug/examples/cron"

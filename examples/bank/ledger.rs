@@ -1,35 +1,79 @@
-//! The balances of the accounts, without any protection against concurrent updates.
+//! The balances of the accounts, in storage that compares fencing tokens.
+//!
+//! The storage refuses a token below one that it has seen, for reads too: a transfer that reads
+//! under a token makes sure that no earlier one writes after it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
 
+use distlock::Fence;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncCommands as _, AsyncConnectionConfig, Client, Commands as _, Connection};
+use redis::{AsyncConnectionConfig, Client, Cmd, Commands as _, Connection};
+
+use crate::options::Options;
+use crate::worker::Account;
 
 const OPENING_BALANCE: i64 = 1_000;
 /// The default of the redis crate, 500 ms, is short for a busy machine.
 const REPLY_LIMIT: Duration = Duration::from_secs(10);
 
+/// The balance of account ARGV[2], unless a token higher than ARGV[1] was seen before.
+const READ: &str = "
+    local highest = tonumber(redis.call('HGET', KEYS[1], 'fence') or '0')
+    if tonumber(ARGV[1]) < highest then return false end
+    redis.call('HSET', KEYS[1], 'fence', ARGV[1])
+    return redis.call('HGET', KEYS[1], ARGV[2])";
+
+/// Writes accounts and balances from ARGV[2] on, unless a token higher than ARGV[1] was seen
+/// before. Returns whether it wrote.
+const WRITE: &str = "
+    local highest = tonumber(redis.call('HGET', KEYS[1], 'fence') or '0')
+    if tonumber(ARGV[1]) < highest then return false end
+    redis.call('HSET', KEYS[1], 'fence', unpack(ARGV))
+    return true";
+
+/// The storage has seen a higher token.
+#[derive(Debug, thiserror::Error)]
+#[error("the lock was lost, and its next holder came first")]
+pub struct Late;
+
+/// A balance that is to be written.
+pub type Change = (Account, i64);
+
 #[derive(Clone)]
 pub enum Ledger {
     /// Boxed, because a client with TLS is large.
-    Redis {
-        client: Box<Client>,
-        keys: Arc<[String]>,
-    },
-    Memory(Arc<[AtomicI64]>),
+    Redis { client: Box<Client>, branches: Branches },
+    /// Compares no tokens: a lock in the memory of this process is not lost.
+    Memory(Memory),
+}
+
+/// The key of each branch.
+#[derive(Clone)]
+pub struct Branches {
+    keys: Arc<[String]>,
+    accounts: usize,
+}
+
+#[derive(Clone)]
+pub struct Memory {
+    balances: Arc<[AtomicI64]>,
+    accounts: usize,
 }
 
 impl Ledger {
     /// `run` separates the accounts of several runs on one server.
-    pub fn open(url: &str, run: u32, accounts: usize) -> anyhow::Result<Self> {
+    pub fn open(url: &str, run: u32, options: &Options) -> anyhow::Result<Self> {
+        let accounts = options.accounts_of_branch();
         if url.starts_with("memory://") {
-            return Ok(Self::Memory((0..accounts).map(|_| AtomicI64::new(0)).collect()));
+            let count = options.branches * accounts;
+            let balances = (0..count).map(|_| AtomicI64::new(OPENING_BALANCE)).collect();
+            return Ok(Self::Memory(Memory { balances, accounts }));
         }
         let client = Box::new(Client::open(url)?);
-        let keys = (0..accounts).map(|account| format!("bank:{run}:account:{account}")).collect();
-        Ok(Self::Redis { client, keys })
+        let keys = (0..options.branches).map(|branch| format!("bank:{run}:{branch}")).collect();
+        Ok(Self::Redis { client, branches: Branches { keys, accounts } })
     }
 
     pub fn is_shared_by_processes(&self) -> bool {
@@ -37,18 +81,35 @@ impl Ledger {
     }
 
     pub fn fill(&self) -> anyhow::Result<()> {
-        let mut balances = self.balances()?;
-        (0..self.accounts()).try_for_each(|account| balances.write(account, OPENING_BALANCE))
+        if let Self::Redis { client, branches: Branches { keys, accounts } } = self {
+            let mut connection = client.get_connection()?;
+            let balances: Vec<_> = (0..*accounts).map(|number| (number, OPENING_BALANCE)).collect();
+            for key in &keys[..] {
+                let () = connection.hset_multiple(key, &balances)?;
+            }
+        }
+        Ok(())
     }
 
     pub fn total(&self) -> anyhow::Result<i64> {
-        let mut balances = self.balances()?;
-        (0..self.accounts()).map(|account| balances.read(account)).sum()
+        match self {
+            Self::Redis { client, branches: Branches { keys, accounts } } => {
+                let mut connection = client.get_connection()?;
+                let numbers: Vec<_> = (0..*accounts).collect();
+                keys.iter().try_fold(0, |total, key| {
+                    let balances: Vec<i64> = connection.hmget(key, &numbers)?;
+                    Ok(total + balances.iter().sum::<i64>())
+                })
+            }
+            Self::Memory(memory) => {
+                Ok(memory.balances.iter().map(|balance| balance.load(Relaxed)).sum())
+            }
+        }
     }
 
     pub fn remove(&self) -> anyhow::Result<()> {
-        if let Self::Redis { client, keys } = self {
-            let () = client.get_connection()?.del(&keys[..])?;
+        if let Self::Redis { client, branches } = self {
+            let () = client.get_connection()?.del(&branches.keys[..])?;
         }
         Ok(())
     }
@@ -56,50 +117,85 @@ impl Ledger {
     /// The connection of a thread.
     pub fn balances(&self) -> anyhow::Result<Balances> {
         Ok(match self {
-            Self::Redis { client, keys } => {
-                Balances::Redis { connection: client.get_connection()?, keys: Arc::clone(keys) }
+            Self::Redis { client, branches } => {
+                Balances::Redis(client.get_connection()?, branches.clone())
             }
-            Self::Memory(balances) => Balances::Memory(Arc::clone(balances)),
+            Self::Memory(memory) => Balances::Memory(memory.clone()),
         })
     }
 
     /// The connection of all tasks; clones share it.
     pub async fn async_balances(&self) -> anyhow::Result<AsyncBalances> {
         Ok(match self {
-            Self::Redis { client, keys } => {
+            Self::Redis { client, branches } => {
                 let config = AsyncConnectionConfig::new().set_response_timeout(Some(REPLY_LIMIT));
                 let connection = client.get_multiplexed_async_connection_with_config(&config);
-                AsyncBalances::Redis { connection: connection.await?, keys: Arc::clone(keys) }
+                AsyncBalances::Redis(connection.await?, branches.clone())
             }
-            Self::Memory(balances) => AsyncBalances::Memory(Arc::clone(balances)),
+            Self::Memory(memory) => AsyncBalances::Memory(memory.clone()),
         })
     }
+}
 
-    fn accounts(&self) -> usize {
-        match self {
-            Self::Redis { keys, .. } => keys.len(),
-            Self::Memory(balances) => balances.len(),
+impl Branches {
+    /// A call of a script. Without a lock there is no token, and the storage refuses nothing.
+    fn call(&self, script: &str, branch: usize, token: Option<Fence>) -> Cmd {
+        let mut call = redis::cmd("EVAL");
+        call.arg(script).arg(1).arg(&self.keys[branch]).arg(token.map_or(0, Fence::get));
+        call
+    }
+
+    fn read(&self, token: Option<Fence>, account: Account) -> Cmd {
+        let mut call = self.call(READ, account.branch, token);
+        call.arg(account.number);
+        call
+    }
+
+    /// Both accounts are of one branch.
+    fn write(&self, token: Option<Fence>, changes: [Change; 2]) -> Cmd {
+        let mut call = self.call(WRITE, changes[0].0.branch, token);
+        for (account, balance) in changes {
+            call.arg(account.number).arg(balance);
+        }
+        call
+    }
+}
+
+impl Memory {
+    fn balance(&self, account: Account) -> &AtomicI64 {
+        &self.balances[account.branch * self.accounts + account.number]
+    }
+
+    fn write(&self, changes: [Change; 2]) {
+        for (account, balance) in changes {
+            self.balance(account).store(balance, Relaxed);
         }
     }
 }
 
 pub enum Balances {
-    Redis { connection: Connection, keys: Arc<[String]> },
-    Memory(Arc<[AtomicI64]>),
+    Redis(Connection, Branches),
+    Memory(Memory),
 }
 
 impl Balances {
-    pub fn read(&mut self, account: usize) -> anyhow::Result<i64> {
+    pub fn read(&mut self, token: Option<Fence>, account: Account) -> anyhow::Result<i64> {
         Ok(match self {
-            Self::Redis { connection, keys } => connection.get(&keys[account])?,
-            Self::Memory(balances) => balances[account].load(Relaxed),
+            Self::Redis(connection, branches) => {
+                let read: Option<i64> = branches.read(token, account).query(connection)?;
+                read.ok_or(Late)?
+            }
+            Self::Memory(memory) => memory.balance(account).load(Relaxed),
         })
     }
 
-    pub fn write(&mut self, account: usize, balance: i64) -> anyhow::Result<()> {
+    pub fn write(&mut self, token: Option<Fence>, changes: [Change; 2]) -> anyhow::Result<()> {
         match self {
-            Self::Redis { connection, keys } => connection.set(&keys[account], balance)?,
-            Self::Memory(balances) => balances[account].store(balance, Relaxed),
+            Self::Redis(connection, branches) => {
+                let written: bool = branches.write(token, changes).query(connection)?;
+                written.then_some(()).ok_or(Late)?;
+            }
+            Self::Memory(memory) => memory.write(changes),
         }
         Ok(())
     }
@@ -107,22 +203,33 @@ impl Balances {
 
 #[derive(Clone)]
 pub enum AsyncBalances {
-    Redis { connection: MultiplexedConnection, keys: Arc<[String]> },
-    Memory(Arc<[AtomicI64]>),
+    Redis(MultiplexedConnection, Branches),
+    Memory(Memory),
 }
 
 impl AsyncBalances {
-    pub async fn read(&mut self, account: usize) -> anyhow::Result<i64> {
+    pub async fn read(&mut self, token: Option<Fence>, account: Account) -> anyhow::Result<i64> {
         Ok(match self {
-            Self::Redis { connection, keys } => connection.get(&keys[account]).await?,
-            Self::Memory(balances) => balances[account].load(Relaxed),
+            Self::Redis(connection, branches) => {
+                let read: Option<i64> =
+                    branches.read(token, account).query_async(connection).await?;
+                read.ok_or(Late)?
+            }
+            Self::Memory(memory) => memory.balance(account).load(Relaxed),
         })
     }
 
-    pub async fn write(&mut self, account: usize, balance: i64) -> anyhow::Result<()> {
+    pub async fn write(
+        &mut self,
+        token: Option<Fence>,
+        changes: [Change; 2],
+    ) -> anyhow::Result<()> {
         match self {
-            Self::Redis { connection, keys } => connection.set(&keys[account], balance).await?,
-            Self::Memory(balances) => balances[account].store(balance, Relaxed),
+            Self::Redis(connection, branches) => {
+                let written: bool = branches.write(token, changes).query_async(connection).await?;
+                written.then_some(()).ok_or(Late)?;
+            }
+            Self::Memory(memory) => memory.write(changes),
         }
         Ok(())
     }

@@ -2,13 +2,16 @@
 //!
 //! Four processes with eight workers each read balances from Redis, pause, and write them back. The
 //! annotated functions in `threads` exclude each other, so no money is lost. `--no-lock` shows what
-//! happens without them; `--tasks` runs the workers as tokio tasks. The first process only fills
+//! happens without them; `--tasks` runs the workers as tokio tasks. `--sentinel` takes the locks on
+//! servers of their own, whose primary freezes half way: a lock may then have two holders for a
+//! moment, and the storage accepts only the one with the higher token. The first process only fills
 //! the accounts, starts the others, and adds up the balances at the end.
 
 mod ledger;
 mod options;
 mod processes;
 mod report;
+mod servers;
 #[path = "../support/mod.rs"]
 mod support;
 mod tally;
@@ -17,7 +20,7 @@ mod threads;
 mod worker;
 
 use std::process::ExitCode;
-use std::{env, io, io::Write as _};
+use std::{env, io, io::Write as _, thread};
 
 use anyhow::Context as _;
 use clap::Parser as _;
@@ -25,8 +28,9 @@ use distlock::LockManager;
 
 use ledger::Ledger;
 use options::Options;
+use processes::ACCOUNTS_VARIABLE;
 use report::Report;
-use support::{Server, URL_VARIABLE};
+use servers::Servers;
 
 fn main() -> anyhow::Result<ExitCode> {
     let options = Options::parse();
@@ -38,16 +42,12 @@ fn main() -> anyhow::Result<ExitCode> {
 }
 
 fn parent(options: &Options) -> anyhow::Result<ExitCode> {
-    let server = Server::find()?;
-    let ledger = Ledger::open(server.url(), std::process::id(), options.accounts)?;
-    if ledger.is_shared_by_processes() {
-        println!("server: {server}");
-    } else {
-        println!("server: {server}; groups of threads replace the processes");
-    }
+    let servers = Servers::start(options)?;
+    let ledger = Ledger::open(servers.accounts_url(), std::process::id(), options)?;
+    println!("{servers}");
     println!("{options}");
-    distlock::init(LockManager::connect(server.url())?)?;
-    let report = transfer(options, &ledger, server.url());
+    distlock::init(LockManager::connect(&servers.locks_url())?)?;
+    let report = transfer(options, &ledger, &servers);
     // Also after an error, because the server may outlive this process.
     let removed = ledger.remove();
     let report = report?;
@@ -56,18 +56,27 @@ fn parent(options: &Options) -> anyhow::Result<ExitCode> {
     Ok(report.exit_code())
 }
 
-fn transfer<'a>(options: &'a Options, ledger: &Ledger, url: &str) -> anyhow::Result<Report<'a>> {
+fn transfer<'a>(
+    options: &'a Options,
+    ledger: &Ledger,
+    servers: &Servers,
+) -> anyhow::Result<Report<'a>> {
     ledger.fill()?;
     let before = ledger.total()?;
-    let (counts, elapsed) = processes::run(options, ledger, url)?;
+    let (counts, elapsed) = processes::run(options, ledger, servers)?;
     let after = ledger.total()?;
     Ok(Report { options, before, after, counts, elapsed })
 }
 
-/// Configures nothing: the first locked call reads the URL from the environment.
+/// Configures nothing: the first locked call reads the URL of the server from the environment.
 fn child(options: &Options, parent: u32) -> anyhow::Result<()> {
-    let url = env::var(URL_VARIABLE).context("the parent process sets the URL")?;
-    let ledger = Ledger::open(&url, parent, options.accounts)?;
+    let url = env::var(ACCOUNTS_VARIABLE).context("the parent process sets the URL")?;
+    let ledger = Ledger::open(&url, parent, options)?;
+    // The parent closes it at the end of the run, and when it is killed.
+    thread::spawn(|| {
+        let _ = io::copy(&mut io::stdin(), &mut io::sink());
+        worker::stop();
+    });
     worker::run(options, &ledger, |counts| {
         writeln!(io::stdout(), "{counts}").context("the parent process has ended")
     })

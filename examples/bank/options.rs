@@ -27,6 +27,9 @@ pub struct Options {
     /// Transfer without locks
     #[arg(long)]
     pub no_lock: bool,
+    /// Take the locks on servers that Sentinels watch, and freeze their primary half way
+    #[arg(long, conflicts_with = "no_lock")]
+    pub sentinel: bool,
     /// The process that started this one
     #[arg(long, hide = true)]
     pub child_of: Option<u32>,
@@ -40,6 +43,11 @@ impl Options {
             "a transfer needs two accounts: set --accounts to at least twice --branches"
         );
         Ok(())
+    }
+
+    /// What does not divide by the number of branches is left out.
+    pub fn accounts_of_branch(&self) -> usize {
+        self.accounts / self.branches
     }
 
     pub fn duration(&self) -> Duration {

@@ -12,20 +12,28 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::ledger::Ledger;
 use crate::options::Options;
+use crate::servers::Servers;
 use crate::support::URL_VARIABLE;
 use crate::tally::Counts;
 use crate::worker;
 
-const REFRESH_INTERVAL: Duration = Duration::from_millis(100);
+/// Where a process that was started finds the accounts.
+pub const ACCOUNTS_VARIABLE: &str = "BANK_ACCOUNTS_URL";
 
-/// Runs all processes, and returns their counts and the elapsed time. If the balances are in the
-/// memory of this process, groups of threads replace the processes.
+const REFRESH_INTERVAL: Duration = Duration::from_millis(100);
+/// The longest that a process may transfer nothing. A failover costs a few seconds.
+const STANDSTILL_LIMIT: Duration = Duration::from_secs(60);
+
+/// Runs all processes, with a failover half way if there are Sentinels. Returns their counts and
+/// the elapsed time. If the balances are in the memory of this process, groups of threads replace
+/// the processes.
 pub fn run(
     options: &Options,
     ledger: &Ledger,
-    url: &str,
+    servers: &Servers,
 ) -> anyhow::Result<(Vec<Counts>, Duration)> {
     let counts_by_process = CountsByProcess::new(options.processes);
+    let progress = progress_line(options)?;
     let start = Instant::now();
     thread::scope(|scope| {
         let monitor = |index| {
@@ -33,22 +41,49 @@ pub fn run(
             let show = move |counts| counts_by_process.show(index, counts);
             scope.spawn(move || {
                 if ledger.is_shared_by_processes() {
-                    Process::start(options, url)?.monitor(show)
+                    Process::start(options, servers)?.monitor(show)
                 } else {
                     worker::run(options, ledger, show)
                 }
             })
         };
         let monitors: Vec<_> = (0..options.processes).map(monitor).collect();
-        let progress = progress_line(options)?;
-        while !monitors.iter().all(thread::ScopedJoinHandle::is_finished) {
-            thread::sleep(REFRESH_INTERVAL);
-            refresh(&progress, counts_by_process.total());
+        // Until then, or the limit, or until a process has ended with an error.
+        let wait = |limit, is_done: &dyn Fn() -> bool| {
+            let from = Instant::now();
+            while from.elapsed() < limit
+                && !is_done()
+                && !monitors.iter().any(thread::ScopedJoinHandle::is_finished)
+            {
+                thread::sleep(REFRESH_INTERVAL);
+                refresh(&progress, counts_by_process.total());
+            }
+            is_done()
+        };
+        let half = options.duration() / 2;
+        wait(half, &|| false);
+        let mut all_go_on = true;
+        if options.sentinel {
+            let mut go_on = || {
+                let before = counts_by_process.counts().clone();
+                all_go_on &= wait(STANDSTILL_LIMIT, &|| counts_by_process.all_exceed(&before));
+            };
+            go_on();
+            // Panics if there is no new primary.
+            let failover = scope.spawn(|| progress.suspend(|| servers.fail_over()));
+            if failover.join().is_ok() {
+                go_on();
+            } else {
+                all_go_on = false;
+            }
         }
+        wait(half, &|| false);
+        worker::stop();
         progress.finish_and_clear();
         for monitor in monitors {
             monitor.join().map_err(|_| anyhow!("a thread panicked"))??;
         }
+        ensure!(all_go_on, "not each process transferred before and after the failover");
         let counts = counts_by_process.counts().clone();
         Ok((counts, start.elapsed()))
     })
@@ -58,21 +93,27 @@ struct Process(Child);
 
 impl Process {
     /// Starts this program again, with the same options.
-    fn start(options: &Options, url: &str) -> anyhow::Result<Self> {
+    fn start(options: &Options, servers: &Servers) -> anyhow::Result<Self> {
         let mut command = Command::new(env::current_exe()?);
         command.args(env::args_os().skip(1));
         command.arg("--child-of").arg(std::process::id().to_string());
-        command.env(URL_VARIABLE, url).stdout(Stdio::piped());
+        command.env(URL_VARIABLE, servers.locks_url());
+        command.env(ACCOUNTS_VARIABLE, servers.accounts_url());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let child =
             command.spawn().with_context(|| format!("could not start a process for {options}"))?;
         Ok(Self(child))
     }
 
-    /// Forwards the counts that the process prints, until it ends.
+    /// Forwards the counts that the process prints, until it ends. It stops at the end of its
+    /// input.
     fn monitor(mut self, show: impl Fn(Counts) -> anyhow::Result<()>) -> anyhow::Result<()> {
         let output = self.0.stdout.take().context("the output is a pipe")?;
         for line in BufReader::new(output).lines() {
             show(line?.parse()?)?;
+            if worker::is_over() {
+                drop(self.0.stdin.take());
+            }
         }
         let status = self.0.wait()?;
         ensure!(status.success(), "a process ended with {status}");
@@ -107,6 +148,12 @@ impl CountsByProcess {
 
     fn total(&self) -> Counts {
         self.counts().iter().copied().sum()
+    }
+
+    /// Whether each process has made transfers since.
+    fn all_exceed(&self, before: &[Counts]) -> bool {
+        let counts = self.counts();
+        counts.iter().zip(before).all(|(now, before)| now.transfers > before.transfers)
     }
 
     fn counts(&self) -> MutexGuard<'_, Vec<Counts>> {

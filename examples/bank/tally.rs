@@ -6,11 +6,15 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use anyhow::Context as _;
-use distlock::Hold;
+use distlock::{Hold, LockError};
+
+use crate::ledger::Late;
+use crate::options::Options;
 
 /// The counters that the workers of one process share.
 pub struct Tally {
     transfers: AtomicU64,
+    interrupted: AtomicU64,
     acquired: AtomicU64,
     reentered: AtomicU64,
     out_of_order: AtomicU64,
@@ -22,6 +26,7 @@ impl Tally {
     pub fn new(branches: usize) -> Self {
         Self {
             transfers: AtomicU64::new(0),
+            interrupted: AtomicU64::new(0),
             acquired: AtomicU64::new(0),
             reentered: AtomicU64::new(0),
             out_of_order: AtomicU64::new(0),
@@ -29,8 +34,17 @@ impl Tally {
         }
     }
 
-    pub fn transferred(&self) {
-        self.transfers.fetch_add(1, Relaxed);
+    /// Counts a transfer by its result. A failover may cost a call its lock, or make it wait for a
+    /// server for too long: such a transfer has not taken place, and the worker goes on.
+    pub fn transferred(&self, result: anyhow::Result<()>, options: &Options) -> anyhow::Result<()> {
+        match result {
+            Ok(()) => self.transfers.fetch_add(1, Relaxed),
+            Err(error) if options.sentinel && is_without_lock(&error) => {
+                self.interrupted.fetch_add(1, Relaxed)
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(())
     }
 
     /// Counts a locked call. Each new hold has a higher token than all before; a re-entry has the
@@ -49,6 +63,7 @@ impl Tally {
     pub fn counts(&self) -> Counts {
         Counts {
             transfers: self.transfers.load(Relaxed),
+            interrupted: self.interrupted.load(Relaxed),
             acquired: self.acquired.load(Relaxed),
             reentered: self.reentered.load(Relaxed),
             out_of_order: self.out_of_order.load(Relaxed),
@@ -56,22 +71,33 @@ impl Tally {
     }
 }
 
+fn is_without_lock(error: &anyhow::Error) -> bool {
+    use LockError::{Lost, NoReply, Refused, Unavailable};
+
+    let lock_error = error.downcast_ref();
+    error.is::<Late>()
+        || matches!(lock_error, Some(Lost(_) | NoReply(_) | Refused(_) | Unavailable(_)))
+}
+
 /// A snapshot of the counters. The text form is a line that a child sends to its parent.
 #[derive(Clone, Copy, Default)]
 pub struct Counts {
     pub transfers: u64,
+    /// Transfers that have lost their lock, or have not got it.
+    pub interrupted: u64,
     /// Calls that acquired the lock.
     pub acquired: u64,
     /// Calls that re-entered it.
     pub reentered: u64,
-    /// Calls with a lower token than an earlier call, which must not happen.
+    /// Calls with a lower token than an earlier call, which must not happen. After a failover they
+    /// may, and the storage refuses their writes.
     pub out_of_order: u64,
 }
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { transfers, acquired, reentered, out_of_order } = self;
-        write!(f, "{transfers} {acquired} {reentered} {out_of_order}")
+        let Self { transfers, interrupted, acquired, reentered, out_of_order } = self;
+        write!(f, "{transfers} {interrupted} {acquired} {reentered} {out_of_order}")
     }
 }
 
@@ -85,6 +111,7 @@ impl FromStr for Counts {
         };
         Ok(Self {
             transfers: next()?,
+            interrupted: next()?,
             acquired: next()?,
             reentered: next()?,
             out_of_order: next()?,
@@ -96,6 +123,7 @@ impl Sum for Counts {
     fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
         all.fold(Self::default(), |sum, counts| Self {
             transfers: sum.transfers + counts.transfers,
+            interrupted: sum.interrupted + counts.interrupted,
             acquired: sum.acquired + counts.acquired,
             reentered: sum.reentered + counts.reentered,
             out_of_order: sum.out_of_order + counts.out_of_order,

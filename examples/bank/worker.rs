@@ -2,8 +2,9 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::anyhow;
 
@@ -14,6 +15,17 @@ use crate::{tasks, threads};
 
 const REPORT_INTERVAL: Duration = Duration::from_millis(100);
 
+static OVER: AtomicBool = AtomicBool::new(false);
+
+/// Ends the workers of this process after their current transfers.
+pub fn stop() {
+    OVER.store(true, Relaxed);
+}
+
+pub fn is_over() -> bool {
+    OVER.load(Relaxed)
+}
+
 /// Runs the workers, and reports the counts regularly and at the end.
 pub fn run(
     options: &Options,
@@ -21,13 +33,12 @@ pub fn run(
     mut report: impl FnMut(Counts) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let tally = Arc::new(Tally::new(options.branches));
-    let end = Instant::now() + options.duration();
     thread::scope(|scope| {
         let work = scope.spawn(|| {
             if options.tasks {
-                tasks::run(options, ledger, &tally, end)
+                tasks::run(options, ledger, &tally)
             } else {
-                threads::run(options, ledger, &tally, end)
+                threads::run(options, ledger, &tally)
             }
         });
         while !work.is_finished() {
@@ -42,6 +53,7 @@ pub fn run(
 #[derive(Clone, Copy)]
 pub struct Account {
     pub branch: usize,
+    /// In its branch.
     pub number: usize,
 }
 
@@ -56,10 +68,10 @@ pub struct Transfer {
 impl Transfer {
     pub fn random(options: &Options) -> Self {
         let branch = below(options.branches);
-        let in_branch = options.accounts / options.branches;
+        let in_branch = options.accounts_of_branch();
         let from = below(in_branch);
         let to = (from + 1 + below(in_branch - 1)) % in_branch;
-        let account = |index| Account { branch, number: branch * in_branch + index };
+        let account = |number| Account { branch, number };
         Self { from: account(from), to: account(to), amount: 1 + i64::from(random() % 100) }
     }
 }
