@@ -29,6 +29,7 @@ mod behaviour {
     mod permissions;
     mod preflight;
     mod reenter;
+    mod refusals;
     mod released;
     mod renewal;
     mod sentinel;

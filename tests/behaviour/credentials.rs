@@ -99,7 +99,7 @@ fn the_error_says_why_there_are_no_credentials_and_what_to_do() {
     let (panicked, _) = text(|_| panic!("a bug in the provider"));
     assert!(panicked.contains("the credentials provider failed (it panicked)"), "{panicked}");
     let (denied, error) = text(|_| Ok("wrong-secret"));
-    assert!(matches!(error, LockError::Refused(_)), "{error:?}");
+    assert!(matches!(error, LockError::Unavailable(_)), "{error:?}");
     assert!(denied.contains("WRONGPASS"), "{denied}");
     let next = "; check the user and the password that the credentials provider returns";
     assert!(denied.ends_with(next) && !denied.contains("wrong-secret"), "{denied}");

@@ -175,12 +175,14 @@ fn a_node_of_a_cluster_is_refused_and_nothing_is_left_in_it() {
 }
 
 #[test]
-fn a_writable_replica_is_refused_and_nothing_is_left_in_it() {
+fn a_writable_replica_grants_nothing_and_nothing_is_left_in_it() {
     let (primary, replica) = (server(), server());
     replica.command(&["CONFIG", "SET", "replica-read-only", "no"]);
     replica.command(&["REPLICAOF", "127.0.0.1", &primary.port().to_string()]);
-    let error = refusal(at(&replica));
-    assert!(error.contains("this is a replica"), "{error}");
+    let locks = at(&replica).outage_timeout(OUTAGE).build().unwrap();
+    let error = locks.mutex("key").wait(LIMIT).acquire_blocking().unwrap_err();
+    assert!(matches!(error, LockError::Unavailable(_)), "{error:?}");
+    assert!(error.to_string().contains("this is a replica"), "{error}");
     assert_empty(&replica);
     assert_empty(&primary);
 }

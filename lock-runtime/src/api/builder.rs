@@ -222,10 +222,10 @@ impl LockManagerBuilder {
         self
     }
 
-    /// Sets how long requests tolerate an unreachable server before they fail with
-    /// [`LockError::Unavailable`]. It applies even if `wait` is unlimited. With zero, requests fail
-    /// after one failed attempt to connect, as those that try once do. With [`Duration::MAX`], only
-    /// `wait` limits them. Default: 5 s.
+    /// Sets how long requests tolerate a server that is unreachable, or that grants no locks at
+    /// present, before they fail with [`LockError::Unavailable`]. It applies even if `wait` is
+    /// unlimited. With zero, requests fail after one failed attempt, as those that try once do.
+    /// With [`Duration::MAX`], only `wait` limits them. Default: 5 s.
     pub fn outage_timeout(mut self, timeout: Duration) -> Self {
         self.timing.outage_timeout = timeout;
         self
@@ -330,8 +330,8 @@ impl LockManagerBuilder {
     ///
     /// If the function fails or panics, or the server does not accept what it returned, the attempt
     /// to connect has failed, and the next one asks again after a pause of 10 ms to 2 s. Requests
-    /// fail after `outage_timeout`: with [`LockError::Unavailable`], whose text has that of the
-    /// function's error, or with [`LockError::Refused`] if the server did not accept it.
+    /// fail after `outage_timeout` with [`LockError::Unavailable`], whose text has that of the
+    /// function's or the server's error.
     ///
     /// ```no_run
     /// # use distlock_runtime as distlock;

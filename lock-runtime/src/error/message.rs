@@ -188,6 +188,9 @@ impl Deadlock {
 fn connection_advice(reason: &str) -> &'static str {
     const ADVICE: &[(&str, &str)] = &[
         ("READONLY MASTERDOWN UNBLOCKED", PRIMARY),
+        ("OOM", MEMORY),
+        ("MISCONF", DISK),
+        ("NOREPLICAS", REPLICAS),
         ("LOADING", "try again when the server has loaded its data"),
         ("BUSY", "stop the script that blocks the server, with SCRIPT KILL"),
         ("NOSCRIPT", "let the server keep scripts, and do not call SCRIPT FLUSH"),
@@ -199,20 +202,25 @@ fn connection_advice(reason: &str) -> &'static str {
 fn server_advice(reason: &str) -> &'static str {
     const RIGHTS: &str =
         "grant the user the rights to run scripts and to publish and subscribe under the prefix";
-    const HEALTH: &str =
-        "fix the server's persistence or replication, without which it accepts no writes";
     const ADVICE: &[(&str, &str)] = &[
-        ("OOM", "free memory on the server or raise its maxmemory"),
+        ("OOM", MEMORY),
         ("MOVED ASK CROSSSLOT", CLUSTER),
         ("READONLY", PRIMARY),
         ("NOPERM", RIGHTS),
         ("WRONGPASS AUTH Auth", "check user and password in the URL"),
-        ("MISCONF NOREPLICAS", HEALTH),
+        ("MISCONF", DISK),
+        ("NOREPLICAS", REPLICAS),
     ];
     advice(ADVICE, reason).unwrap_or("see the server's message")
 }
 
 const PRIMARY: &str = "connect to the primary, not to a replica";
+
+const MEMORY: &str = "free memory on the server or raise its maxmemory";
+
+const DISK: &str = "see in the server's log why it cannot save its data, usually a full disk";
+
+const REPLICAS: &str = "bring the server's replicas back, or lower its min-replicas-to-write";
 
 const CLUSTER: &str =
     "connect to one primary with cluster-enabled no; a Redis Cluster is not supported yet";

@@ -36,14 +36,17 @@ pub enum LockError {
     /// raced with another holder, unless the storage compares fencing tokens. Do not report
     /// success.
     Lost(Box<ErrorDetail>),
-    /// The server could not be reached, or has just failed over and grants no locks yet. Nothing is
-    /// held.
+    /// The server could not be reached, or grants no locks at present: it is a replica, loads its
+    /// data, has just failed over, or cannot write for lack of memory, disk space or replicas. The
+    /// call has asked again until its wait or the manager's
+    /// [`outage_timeout`](crate::LockManagerBuilder::outage_timeout) was over. Nothing is held. Try
+    /// again later; the reason is the server's last answer.
     Unavailable(Box<ErrorDetail>),
     /// The request was sent, but no reply arrived in time. If the lock was granted, it is released
     /// in the background. The protected code did not run.
     NoReply(Box<TimedOut>),
-    /// The server refused the request: wrong password, missing ACL right, out of memory, a
-    /// read-only replica. Someone has to fix the server or its configuration.
+    /// The server refused the request: wrong password, missing ACL right, a version or a mode that
+    /// is not supported. Trying again is useless until someone changes the configuration.
     Refused(Box<ErrorDetail>),
     /// The Redis key of the lock exists but is not a lock: a list, a hash, or a string without a
     /// TTL. It was not modified. A string with a TTL counts as the lock of another client library,

@@ -23,10 +23,8 @@ use crate::wire::keyspace::{DataLossGrace, Mark, lease_step_for};
 /// Why an attempt to connect failed, by what the next one can achieve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectErrorKind {
-    /// The server may be reached any moment.
+    /// The server cannot be reached, or grants no locks at present. The next attempt may succeed.
     Unreachable,
-    /// The server was reached but cannot grant locks at present.
-    Unsuitable,
     /// Retrying fails until the configuration is fixed.
     Permanent,
 }
@@ -207,7 +205,7 @@ impl Protocol {
     pub fn connect_failed(&mut self, now: Timestamp, because: String, kind: ConnectErrorKind) {
         let failure = match kind {
             ConnectErrorKind::Unreachable => Failure::Unavailable(because),
-            ConnectErrorKind::Unsuitable | ConnectErrorKind::Permanent => Failure::Refused(because),
+            ConnectErrorKind::Permanent => Failure::Refused(because),
         };
         let for_good = kind == ConnectErrorKind::Permanent;
         for id in self.ids() {

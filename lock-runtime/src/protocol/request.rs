@@ -45,11 +45,11 @@ pub struct RequestParams {
 pub enum Failure {
     /// The lock was not available until the deadline.
     Busy(BusyReply),
-    /// The server could not be reached.
+    /// The server could not be reached, or grants no locks at present.
     Unavailable(String),
     /// No reply came by the deadline. What the request may have done is being undone.
     NoReply,
-    /// The server refused the request.
+    /// The server refused the request, and will until its configuration is changed.
     Refused(String),
     /// The server granted the lock several times, and each reply took longer than the ttl.
     RepliesTooSlow {
@@ -146,10 +146,10 @@ impl CommandError {
     /// Why a request ends if this is the last that the server said.
     pub(crate) fn failure(&self) -> Failure {
         match self {
-            Self::Refused(why) | Self::Unhealthy(why) | Self::InvalidReply(why) => {
-                Failure::Refused(why.clone())
+            Self::Refused(why) | Self::InvalidReply(why) => Failure::Refused(why.clone()),
+            Self::TryAgain(why) | Self::Unhealthy(why) | Self::NotPrimary(why) => {
+                Failure::Unavailable(why.clone())
             }
-            Self::TryAgain(why) | Self::NotPrimary(why) => Failure::Unavailable(why.clone()),
             Self::ScriptMissing | Self::NotBatchable => {
                 Failure::Unavailable("NOSCRIPT: the server lost its scripts".to_owned())
             }

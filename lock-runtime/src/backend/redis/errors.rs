@@ -41,15 +41,16 @@ fn meaning(code: &str) -> (fn(String) -> CommandError, ConnectErrorKind) {
         }
         // Not done, until the server is repaired or recovers, which may be soon: a replica that
         // restarts, a disk that gets space.
-        "OOM" | "MISCONF" | "NOREPLICAS" => (CommandError::Unhealthy, ConnectErrorKind::Unsuitable),
+        "OOM" | "MISCONF" | "NOREPLICAS" => {
+            (CommandError::Unhealthy, ConnectErrorKind::Unreachable)
+        }
         // Not done. The server is not the primary, or not at present: the address may lead to
         // another one by now. One that loads its data although it was connected to before has
         // become a replica. One that unblocks a WAIT with an error has too. UNOPENED is an error of
         // `grant.lua`: the server has become the primary after this connection was made.
-        "READONLY" | "UNBLOCKED" | "UNOPENED" => {
-            (CommandError::NotPrimary, ConnectErrorKind::Unsuitable)
+        "READONLY" | "UNBLOCKED" | "UNOPENED" | "MASTERDOWN" | "LOADING" => {
+            (CommandError::NotPrimary, ConnectErrorKind::Unreachable)
         }
-        "MASTERDOWN" | "LOADING" => (CommandError::NotPrimary, ConnectErrorKind::Unreachable),
         // Refused, also later. MOVED and ASK are among them: they name another node of a cluster,
         // which a connection to one server does not follow.
         _ => (CommandError::Refused, ConnectErrorKind::Permanent),
@@ -112,7 +113,7 @@ pub(crate) fn connect_error(
         }
         // The next ones may be right: a password that was changed, a token that has just ended.
         OpenError::Server(error) if provided && is_wrong_password(&error) => (
-            ConnectErrorKind::Unsuitable,
+            ConnectErrorKind::Unreachable,
             format!(
                 "{error}; check the user and the password that the credentials provider returns"
             ),

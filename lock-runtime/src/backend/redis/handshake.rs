@@ -298,7 +298,7 @@ fn read_rights(user: &str, space: &Keyspace, answers: &[Value]) -> Result<i64, O
             // Regardless of the role it reports. Without this each call would find out, and connect
             // again at once.
             return Err(OpenError::Unfit(
-                ConnectErrorKind::Unsuitable,
+                ConnectErrorKind::Unreachable,
                 format!("{words}; connect to the primary"),
             ));
         }

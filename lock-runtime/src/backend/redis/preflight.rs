@@ -52,7 +52,7 @@ impl Facts {
                     .to_owned(),
             ),
             (_, Some("slave" | "replica")) => (
-                ConnectErrorKind::Unsuitable,
+                ConnectErrorKind::Unreachable,
                 "this is a replica, which grants no locks; connect to the primary, not to a replica"
                     .to_owned(),
             ),

@@ -19,18 +19,18 @@ fn at(url: &str) -> ConnectionAddr {
 #[test]
 fn each_code_of_a_server_has_one_meaning_for_a_call_and_one_for_an_attempt_to_connect() {
     use CommandError as Outcome;
-    use ConnectErrorKind::{Permanent, Unreachable, Unsuitable};
+    use ConnectErrorKind::{Permanent, Unreachable};
     type Made = fn(String) -> CommandError;
     let rows: [(&str, Made, ConnectErrorKind); 21] = [
         ("NOSCRIPT No matching script.", |_| Outcome::ScriptMissing, Unreachable),
         ("BUSY Redis is busy running a script.", Outcome::TryAgain, Unreachable),
         ("TRYAGAIN Multiple keys request during rehashing", Outcome::TryAgain, Unreachable),
         ("CLUSTERDOWN Hash slot not served", Outcome::TryAgain, Unreachable),
-        ("OOM command not allowed", Outcome::Unhealthy, Unsuitable),
-        ("MISCONF Redis is configured to save RDB snapshots", Outcome::Unhealthy, Unsuitable),
-        ("NOREPLICAS Not enough good replicas to write.", Outcome::Unhealthy, Unsuitable),
-        ("READONLY You can't write against a read only replica.", Outcome::NotPrimary, Unsuitable),
-        ("UNBLOCKED force unblock from blocking", Outcome::NotPrimary, Unsuitable),
+        ("OOM command not allowed", Outcome::Unhealthy, Unreachable),
+        ("MISCONF Redis is configured to save RDB snapshots", Outcome::Unhealthy, Unreachable),
+        ("NOREPLICAS Not enough good replicas to write.", Outcome::Unhealthy, Unreachable),
+        ("READONLY You can't write against a read only replica.", Outcome::NotPrimary, Unreachable),
+        ("UNBLOCKED force unblock from blocking", Outcome::NotPrimary, Unreachable),
         ("MASTERDOWN Link with MASTER is down", Outcome::NotPrimary, Unreachable),
         ("LOADING Redis is loading the dataset in memory", Outcome::NotPrimary, Unreachable),
         ("NOPERM this user has no permissions", Outcome::Refused, Permanent),

@@ -120,7 +120,6 @@ pub(crate) fn any_step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Disconnect),
         1 => select(vec![
             ConnectErrorKind::Unreachable,
-            ConnectErrorKind::Unsuitable,
             ConnectErrorKind::Permanent,
         ])
         .prop_map(Step::ConnectFailed),

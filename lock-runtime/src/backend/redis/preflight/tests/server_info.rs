@@ -17,7 +17,7 @@ fn each_kind_of_server_that_keeps_no_locks_gets_a_sentence_of_its_own() {
     let rows = [
         ("redis_mode:sentinel\r\n", ConnectErrorKind::Permanent, "a Sentinel"),
         ("redis_mode:cluster\r\nrole:slave\r\n", ConnectErrorKind::Permanent, "a Redis Cluster"),
-        ("redis_mode:standalone\r\nrole:slave\r\n", ConnectErrorKind::Unsuitable, "a replica"),
+        ("redis_mode:standalone\r\nrole:slave\r\n", ConnectErrorKind::Unreachable, "a replica"),
         ("redis_version:6.0.16\r\nrole:master\r\n", ConnectErrorKind::Permanent, "Redis 6.0.16"),
         ("role:master\r\narch_bits:32\r\n", ConnectErrorKind::Permanent, "a 32-bit build"),
     ];
