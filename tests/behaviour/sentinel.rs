@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use distlock::{Credentials, LockManager};
 use redis::Value;
-use testkit::{ReservedPort, Sentinels, eventually};
+use testkit::{RedisServer, ReservedPort, Sentinels, eventually};
 
 use crate::support::LIMIT;
 
@@ -177,6 +177,26 @@ fn sentinels_that_do_not_answer_are_named() {
     let port = ReservedPort::new().unwrap().number();
     let error = why(&manager(format!("redis-sentinel://127.0.0.1:{port}/locks")));
     assert!(error.contains(&format!("no Sentinel answers (127.0.0.1:{port}")), "{error}");
+}
+
+#[test]
+fn servers_in_the_place_of_sentinels_are_an_error_at_once() {
+    let server = RedisServer::start().unwrap();
+    let url = format!("redis-sentinel://127.0.0.1:{}/locks", server.port());
+    let asked = manager(url).mutex("key").acquire_blocking().map(drop);
+    let error = asked.unwrap_err().to_string();
+    assert!(error.contains("there are servers where Sentinels should be"), "{error}");
+}
+
+#[test]
+fn the_builder_names_the_database_of_the_primary() {
+    let all = Sentinels::start().unwrap();
+    let builder = LockManager::builder().sentinel(Sentinels::NAME, all.addresses());
+    let locks = builder.database(3).build().unwrap();
+    assert_locks(&locks);
+    let _held = locks.mutex("key").acquire_blocking().unwrap();
+    let keys = all.server(all.primary()).command(&["INFO", "keyspace"]);
+    assert!(format!("{keys:?}").contains("db3:"), "{keys:?}");
 }
 
 #[test]

@@ -54,6 +54,7 @@ pub struct LockManagerBuilder {
     certificates: Certificates,
     credentials: Option<CredentialsProvider>,
     sentinel_credentials: Option<Credentials>,
+    database: Option<u32>,
 }
 
 enum ServerAddress {
@@ -86,6 +87,7 @@ impl Default for LockManagerBuilder {
             certificates: Certificates::default(),
             credentials: None,
             sentinel_credentials: None,
+            database: None,
         }
     }
 }
@@ -118,8 +120,7 @@ impl LockManagerBuilder {
     }
 
     /// Sets the Sentinels to ask for the primary, by `host:port`, and the name that they have for
-    /// it. The same as a `redis-sentinel://` [`url`](Self::url), which can also have a database and
-    /// ask for TLS. No default.
+    /// it. The same as a `redis-sentinel://` [`url`](Self::url). No default.
     ///
     /// ```no_run
     /// # use distlock_runtime as distlock;
@@ -129,6 +130,7 @@ impl LockManagerBuilder {
     ///     .sentinel("mymaster", ["sentinel-1:26379", "sentinel-2:26379", "sentinel-3:26379"])
     ///     .sentinel_credentials(Credentials::new("default", "the password of the Sentinels"))
     ///     .credentials_provider(|| Ok(Credentials::new("app", "the password of the server")))
+    ///     .database(2)
     ///     .build()?;
     /// # Ok::<(), distlock::LockError>(())
     /// ```
@@ -142,9 +144,43 @@ impl LockManagerBuilder {
         self
     }
 
-    /// Sets user and password of the Sentinels, which are not those of the server. Default: none.
+    /// Sets user and password of the Sentinels, which are not those of the server and have no place
+    /// in a URL. Default: none.
     pub fn sentinel_credentials(mut self, credentials: Credentials) -> Self {
         self.sentinel_credentials = Some(credentials);
+        self
+    }
+
+    /// Sets the number of the server's database. `memory://` has only one. Default: that of the URL
+    /// or the client, or 0.
+    ///
+    /// ```
+    /// # use distlock_runtime as distlock;
+    /// use distlock::LockManager;
+    ///
+    /// let locks = LockManager::builder().url("redis://127.0.0.1/").database(2).build()?;
+    /// # Ok::<(), distlock::LockError>(())
+    /// ```
+    pub fn database(mut self, number: u32) -> Self {
+        self.database = Some(number);
+        self
+    }
+
+    /// Uses TLS for all connections of the manager, as `rediss://` and `rediss-sentinel://` do:
+    /// with [`sentinel`](Self::sentinel) for those to the Sentinels and to the primary. A Unix
+    /// socket has none. Default: as the scheme of the URL says.
+    ///
+    /// ```
+    /// # use distlock_runtime as distlock;
+    /// use distlock::LockManager;
+    ///
+    /// let locks = LockManager::builder().sentinel("mymaster", ["sentinel-1"]).tls().build()?;
+    /// # Ok::<(), distlock::LockError>(())
+    /// ```
+    #[cfg(feature = "tls-rustls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls-rustls")))]
+    pub fn tls(mut self) -> Self {
+        self.certificates.wanted = true;
         self
     }
 
@@ -481,11 +517,16 @@ impl LockManagerBuilder {
         if let Some(sentinels) = &mut sentinels {
             sentinels.credentials = self.sentinel_credentials.take();
         }
+        let mut info = client.get_connection_info().clone();
+        if let Some(number) = self.database {
+            let redis = info.redis_settings().clone().set_db(i64::from(number));
+            info = info.set_redis_settings(redis);
+        }
         let name = self.client_name.clone();
         let certificates = std::mem::take(&mut self.certificates);
         let credentials = self.credentials.take();
         let redis =
-            RedisServer::new(&client, sentinels, name, certificates, credentials, space.clone());
+            RedisServer::new(info, sentinels, name, certificates, credentials, space.clone());
         Ok((Server::Redis(Box::new(redis.map_err(LockError::config)?)), server))
     }
 }

@@ -19,7 +19,7 @@ pub(crate) mod transport;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use redis::{Client, ConnectionInfo, ProtocolVersion};
+use redis::{ConnectionInfo, ProtocolVersion};
 
 use crate::backend::redis::command::Ladder;
 use crate::backend::redis::dialogue::{Dialogue, Limit, keepalive};
@@ -55,18 +55,17 @@ pub(crate) struct RedisServer {
 }
 
 impl RedisServer {
-    /// Uses the client's address, credentials and settings. Notifications need RESP3, small
-    /// commands need `TCP_NODELAY`, and keepalive finds a connection that the network silently
-    /// dropped.
+    /// Notifications need RESP3, small commands need `TCP_NODELAY`, and keepalive finds a
+    /// connection that the network silently dropped.
     pub(crate) fn new(
-        client: &Client,
+        info: ConnectionInfo,
         sentinels: Option<Sentinels>,
         client_name: Option<String>,
         certificates: Certificates,
         credentials: Option<CredentialsProvider>,
         space: Keyspace,
     ) -> Result<Self, String> {
-        let info = client.get_connection_info().clone();
+        let info = tls::encrypted(info, &certificates);
         tls::check(info.addr(), &certificates)?;
         let redis = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         let mut tcp = info.tcp_settings().clone().set_nodelay(true);

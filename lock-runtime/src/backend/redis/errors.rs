@@ -72,7 +72,7 @@ fn code(error: &RedisError) -> &str {
 }
 
 /// The words of the server, as it sent them; of another error its text.
-fn words_of(error: &RedisError) -> String {
+pub(crate) fn words_of(error: &RedisError) -> String {
     match (error.kind(), error.code()) {
         (ErrorKind::Server(_) | ErrorKind::Extension, Some(code)) => {
             format!("{code} {}", error.detail().unwrap_or_default()).trim_end().to_owned()

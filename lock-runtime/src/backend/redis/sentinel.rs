@@ -16,7 +16,7 @@ use redis::{ConnectionAddr, ConnectionInfo, FromRedisValue, Value, from_redis_va
 
 use crate::backend::ConnectError;
 use crate::backend::redis::dialogue::{Dialogue, Limit};
-use crate::backend::redis::errors::{OpenError, connect_error, is_wrong_password};
+use crate::backend::redis::errors::{OpenError, connect_error, is_wrong_password, words_of};
 use crate::backend::redis::handshake::{check_hello, hello};
 use crate::backend::redis::sentinel::election::{Election, Named, Report};
 use crate::backend::redis::tls::Certificates;
@@ -146,6 +146,8 @@ enum Standing {
     Pending,
     Answered,
     UnknownName,
+    /// It is a server.
+    NoSentinel,
     Refused(String),
     Silent(String),
     /// Another address leads to the same one.
@@ -456,6 +458,12 @@ impl Findings {
                  `sentinel_credentials`, which are not those of the server"
             );
             (Permanent, text)
+        } else if any(|standing| matches!(standing, Standing::NoSentinel)) {
+            let text = format!(
+                "there are servers where Sentinels should be ({why}); name the Sentinels, or write \
+                 redis:// for a server"
+            );
+            (Permanent, text)
         } else {
             let text =
                 format!("no Sentinel answers ({why}); check their addresses and that they run");
@@ -472,6 +480,7 @@ impl Sentinel {
             Standing::Answered | Standing::Double => None,
             Standing::Pending => Some(format!("{address} has not answered")),
             Standing::UnknownName => Some(format!("{address} does not know it")),
+            Standing::NoSentinel => Some(format!("{address} is a server")),
             Standing::Silent(why) | Standing::Refused(why) if why.starts_with(address) => {
                 Some(why.clone())
             }
@@ -490,8 +499,11 @@ fn of_error(address: &ConnectionAddr, error: OpenError) -> Standing {
         if text.contains("No such master") {
             return Standing::UnknownName;
         }
+        if text.to_lowercase().contains("unknown command 'sentinel'") {
+            return Standing::NoSentinel;
+        }
         if is_wrong_password(error) || error.code() == Some("NOPERM") {
-            return Standing::Refused(text);
+            return Standing::Refused(words_of(error).trim_end_matches('.').to_owned());
         }
     }
     Standing::Silent(connect_error(address, error, false).text)
@@ -503,4 +515,4 @@ fn read<T: FromRedisValue>(answer: Option<Value>) -> Result<T, OpenError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

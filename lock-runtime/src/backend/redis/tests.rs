@@ -6,6 +6,7 @@ mod random;
 use std::io::ErrorKind;
 use std::net::TcpListener;
 
+use redis::Client;
 use redis::io::tcp::socket2::SockRef;
 
 use super::*;
@@ -15,10 +16,9 @@ use crate::backend::socket::Stream;
 fn a_tcp_socket_sends_small_commands_at_once_and_notices_a_dead_network() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("redis://{}/", listener.local_addr().unwrap());
-    let client = Client::open(address).unwrap();
+    let info = Client::open(address).unwrap().get_connection_info().clone();
     let space = Keyspace::new("lock:".to_owned());
-    let server =
-        RedisServer::new(&client, None, None, Certificates::default(), None, space).unwrap();
+    let server = RedisServer::new(info, None, None, Certificates::default(), None, space).unwrap();
     let limit = Limit { span: GREETING, until: time::now().plus(GREETING) };
     let stop = Signal::new().unwrap();
     let dialogue = Dialogue::open(&server.info, &server.certificates, &limit, &stop);

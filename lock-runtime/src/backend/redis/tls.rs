@@ -1,7 +1,6 @@
 //! TLS by rustls: whose certificates count.
 
-#[cfg(not(feature = "tls-rustls"))]
-use redis::ConnectionAddr;
+use redis::{ConnectionAddr, ConnectionInfo};
 
 #[cfg(feature = "tls-rustls")]
 pub(crate) use self::rustls_session::{check, start};
@@ -9,12 +8,26 @@ pub(crate) use self::rustls_session::{check, start};
 /// Certificates in PEM form that a manager was given.
 #[derive(Default)]
 pub(crate) struct Certificates {
+    /// TLS is used, also if the address does not say so.
+    pub(crate) wanted: bool,
     /// Trusted instead of the system's.
     #[cfg(feature = "tls-rustls")]
     pub(crate) ca: Option<Vec<u8>>,
     /// What the client shows to the server, and its key.
     #[cfg(feature = "tls-rustls")]
     pub(crate) client: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+/// The same connection, with TLS if it is wanted and possible.
+pub(crate) fn encrypted(info: ConnectionInfo, certificates: &Certificates) -> ConnectionInfo {
+    match info.addr() {
+        ConnectionAddr::Tcp(host, port) if certificates.wanted => {
+            let (host, port) = (host.clone(), *port);
+            let addr = ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None };
+            info.set_addr(addr)
+        }
+        _ => info,
+    }
 }
 
 /// The error for a URL that needs TLS.
@@ -48,11 +61,12 @@ mod rustls_session {
         address: &ConnectionAddr,
         certificates: &Certificates,
     ) -> Result<(), String> {
-        let Certificates { ca, client } = certificates;
+        let Certificates { ca, client, .. } = certificates;
         let ConnectionAddr::TcpTls { tls_params, insecure, .. } = address else {
             if ca.is_some() || client.is_some() {
                 return Err(
-                    "certificates are set for a connection without TLS; write rediss:// in the URL"
+                    "certificates are set for a connection without TLS; write rediss:// in \
+                            the URL, or call `tls`"
                         .to_owned(),
                 );
             }

@@ -9,7 +9,9 @@ use redis::RedisError;
 
 use crate::api::manager::LockManager;
 use crate::backend::redis::errors::call_error;
+use crate::backend::redis::sentinel;
 use crate::error::{ClosedReason, DeadlockKind, LockError};
+use crate::protocol::connection::ConnectErrorKind;
 use crate::protocol::request::{Failure, Loss};
 use crate::types::fence::Fence;
 use crate::types::owner_info::{HolderInfo, OwnerInfo};
@@ -45,7 +47,7 @@ fn an_error_is_one_line_that_names_the_key_and_a_next_step() {
 
 fn cases() -> impl Iterator<Item = (&'static str, LockError)> {
     let of_others = busy().into_iter().chain(deadlocks()).chain(lost());
-    of_others.chain(of_the_server()).chain(replies()).chain(config())
+    of_others.chain(of_the_server()).chain(of_sentinels()).chain(replies()).chain(config())
 }
 
 fn failed(failure: Failure) -> LockError {
@@ -156,6 +158,16 @@ fn of_the_server() -> Vec<(&'static str, LockError)> {
     ]
 }
 
+fn of_sentinels() -> impl Iterator<Item = (&'static str, LockError)> {
+    sentinel::tests::errors().into_iter().map(|(name, error)| {
+        let failure = match error.kind {
+            ConnectErrorKind::Unreachable => Failure::Unavailable,
+            ConnectErrorKind::Permanent => Failure::Refused,
+        };
+        (name, failed(failure(error.text)))
+    })
+}
+
 /// Replies of a server to a command, by what they end a wait with.
 fn replies() -> Vec<(&'static str, LockError)> {
     let lines = [
@@ -192,11 +204,17 @@ fn config() -> Vec<(&'static str, LockError)> {
     let url = |url: &str| LockManager::connect(url).map(drop);
     let memory = || LockManager::builder().url("memory://");
     let ttl = |ttl| memory().ttl(ttl).build().map(drop);
+    let sentinel = |name, addresses: &[&'static str]| {
+        LockManager::builder().sentinel(name, addresses.iter().copied()).build().map(drop)
+    };
     let second = Duration::from_secs(1);
     let refused = [
         ("config, no server", LockManager::builder().build().map(drop)),
         ("config, scheme", url("http://me:a-secret@host/")),
         ("config, no scheme", url("localhost")),
+        ("config, no Sentinel", sentinel("locks", &[])),
+        ("config, no name", url("redis-sentinel://sentinel-1/")),
+        ("config, no address", sentinel("locks", &["sentinel-1:x"])),
         ("config, ttl of zero", ttl(Duration::ZERO)),
         ("config, short ttl", ttl(Duration::from_micros(9500))),
         ("config, long ttl", ttl(31 * 24 * 3600 * second)),

@@ -298,6 +298,10 @@ fn sentinels_and_the_primary_that_they_name_are_asked_with_tls() {
     sentinel.command(&["SENTINEL", "MONITOR", "locks", "127.0.0.1", &port, "1"]);
     let url = format!("rediss-sentinel://127.0.0.1:{at}/locks");
     assert_locks(|| LockManager::builder().url(&*url).ca_certificate(authority.pem()));
+    assert_locks(|| {
+        let listed = LockManager::builder().sentinel("locks", [format!("127.0.0.1:{at}")]);
+        listed.tls().ca_certificate(authority.pem())
+    });
     let error = failure(LockManager::builder().url(&*url)).to_string();
     assert!(error.contains("no Sentinel answers") && error.contains("ca_certificate"), "{error}");
 }

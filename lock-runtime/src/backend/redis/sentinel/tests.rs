@@ -28,3 +28,48 @@ fn an_address_has_a_host_and_a_port() {
     assert_eq!(split("[::1]:7"), Some(("::1", 7)));
     assert_eq!(split("s1"), None);
 }
+
+/// What three Sentinels lead to, by what became of asking them.
+fn text(standing: impl Fn(usize) -> Standing) -> ConnectError {
+    let mut findings = Findings {
+        election: Election::new(3),
+        sentinels: BTreeMap::new(),
+        streams: Vec::new(),
+        started: true,
+    };
+    for number in 0..3 {
+        let address = format!("sentinel-{}:26379", number + 1);
+        findings.add(address.clone(), true);
+        let standing = standing(number);
+        if let Standing::Answered = standing {
+            let primary = Named { host: "10.0.0.1".to_owned(), port: 6379, epoch: 0 };
+            let report = Report { primary, others: Vec::new(), at: time::now() };
+            findings.election.reported(time::now(), number.to_string(), report);
+        }
+        findings.sentinels.get_mut(&address).expect("it was added").standing = standing;
+    }
+    findings.why_there_is_none("mymaster")
+}
+
+/// The error of an answer.
+fn answered(line: &str) -> Standing {
+    let answer = redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).expect("a reply");
+    let address = ConnectionAddr::Tcp("sentinel-1".to_owned(), 26379);
+    of_error(&address, answer.extract_error().expect_err("an error").into())
+}
+
+/// The text of each reason why there is no primary.
+pub(crate) fn errors() -> [(&'static str, ConnectError); 6] {
+    let refused = |_| silent("Connection refused (os error 111)");
+    let one_of_three = |number| if number == 0 { Standing::Answered } else { refused(number) };
+    let not_a_sentinel = "ERR unknown command 'SENTINEL', with args beginning with: 'MYID'";
+    let wrong_password = "WRONGPASS invalid username-password pair or user is disabled.";
+    [
+        ("Sentinels, no majority", text(one_of_three)),
+        ("Sentinels, unknown name", text(|_| answered("ERR No such master with that name"))),
+        ("Sentinels, servers instead", text(|_| answered(not_a_sentinel))),
+        ("Sentinels, wrong password", text(|_| answered(wrong_password))),
+        ("Sentinels, unreachable", text(refused)),
+        ("Sentinels, slow", text(|_| Standing::Pending)),
+    ]
+}
