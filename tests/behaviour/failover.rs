@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use distlock::{LockError, LockManager};
-use testkit::{FaultProxy, RedisServer, eventually};
+use distlock::{AfterFailover, LockError, LockManager};
+use testkit::{FaultProxy, RedisServer, Replicated, eventually};
 
-use crate::support::{LIMIT, server};
+use crate::support::{LIMIT, server, until_waiting};
 
 const OUTAGE: Duration = Duration::from_secs(1);
 
@@ -140,5 +140,43 @@ fn a_release_that_a_failover_loses_is_repeated() {
     address.cut(testkit::Cut::Now);
     eventually(LIMIT, "it is free", || {
         two.command(&["EXISTS", "lock:{key}"]) == redis::Value::Int(0)
+    });
+}
+
+/// A server that goes on after it stood still first executes what lies in its sockets.
+#[test]
+fn a_grant_of_a_primary_that_was_replaced_while_it_stood_still_is_not_shown() {
+    let servers = Replicated::start(1).unwrap();
+    let connect = |url| {
+        LockManager::builder().url(url).after_failover(AfterFailover::AtOnce).build().unwrap()
+    };
+    let (address, old) = (servers.address(), servers.primary());
+    let locks = connect(servers.url());
+    locks.mutex("key").acquire_blocking().unwrap().release_blocking().unwrap();
+    // A connection that is younger than 2 s has just found the primary.
+    std::thread::sleep(Duration::from_millis(2_100));
+    let sent = address.commands("EVALSHA");
+    old.pause();
+    std::thread::scope(|scope| {
+        let call = scope.spawn(|| {
+            let guard = locks.mutex("key").wait(LIMIT).acquire_blocking().unwrap();
+            (guard.fence(), Instant::now())
+        });
+        eventually(LIMIT, "it was asked", || address.commands("EVALSHA") > sent);
+        let asked = Instant::now();
+        servers.promote();
+        let other = connect(servers.primary().url());
+        let held = other.mutex("key").acquire_blocking().unwrap();
+        // Late, and before the connection is given up.
+        std::thread::sleep(Duration::from_millis(700).saturating_sub(asked.elapsed()));
+        old.resume();
+        eventually(LIMIT, "the old primary grants the lock", || {
+            old.command(&["EXISTS", "lock:{key}"]) == redis::Value::Int(1)
+        });
+        until_waiting(&other, "key", 1);
+        let (fence, released) = (held.fence(), Instant::now());
+        held.release_blocking().unwrap();
+        let (next, granted) = call.join().unwrap();
+        assert!(next > fence && granted > released);
     });
 }

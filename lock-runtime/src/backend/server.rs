@@ -105,6 +105,18 @@ impl<T> Connection<T> {
         }
     }
 
+    /// How many replicas of the server are online.
+    pub(crate) fn online_replicas(&self) -> u32 {
+        match self {
+            Self::Redis(redis) => redis.online_replicas(),
+            Self::Memory(_) => 0,
+            #[cfg(distlock_verification)]
+            Self::Simulated(_) => 0,
+            #[cfg(all(distlock_verification, feature = "__shuttle"))]
+            Self::Modelled(_) => 0,
+        }
+    }
+
     /// What a party that wants to read has to wait for.
     pub(crate) fn stream(&self) -> Option<&Arc<Stream>> {
         match self {

@@ -299,6 +299,11 @@ impl Router {
         self.protocol.connected(now, max_lease);
     }
 
+    /// So many replicas of the server are online.
+    pub(crate) fn online_replicas(&mut self, online: u32) {
+        self.protocol.set_online_replicas(online);
+    }
+
     pub(crate) fn connect_failed(&mut self, now: Timestamp, why: &str, kind: ConnectErrorKind) {
         let unreachable = kind == ConnectErrorKind::Unreachable;
         let failure = if unreachable { Failure::Unavailable } else { Failure::Refused };

@@ -267,6 +267,7 @@ impl LinkState {
         }
         self.failures = 0;
         self.connected_before = true;
+        self.router.online_replicas(connection.online_replicas());
         self.router.connected(now, connection.max_lease(), connection.mark());
         self.connection = Some(connection);
         // Those who wait already have not asked who reads.

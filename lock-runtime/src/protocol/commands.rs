@@ -244,6 +244,12 @@ impl Protocol {
     /// The reply to a command, or its error. Replies to commands of an earlier connection are
     /// ignored.
     pub fn reply(&mut self, now: Timestamp, id: CommandId, reply: Result<Reply, CommandError>) {
+        let sent = self.in_flight.get(&id).map(|sent| sent.at);
+        if reply.as_ref().is_ok_and(Reply::is_grant)
+            && sent.is_some_and(|sent| self.is_grant_doubtful(now, sent))
+        {
+            return self.ask_primary_again(now);
+        }
         let Some(sent) = self.in_flight.remove(&id) else {
             return;
         };
@@ -328,6 +334,14 @@ impl Protocol {
     pub fn notification(&mut self, now: Timestamp, notice: Notification) {
         self.reply_timeout.heard(now);
         match notice {
+            Notification::Granted(id, _)
+                if self.requests.get(&id).is_some_and(|request| request.is_wanted())
+                    && self
+                        .oldest_in_flight()
+                        .is_some_and(|at| self.is_grant_doubtful(now, at)) =>
+            {
+                self.ask_primary_again(now);
+            }
             Notification::Granted(id, fences) => {
                 self.min_fence = self.min_fence.max(fences.last());
                 self.update(now, id, |request, cx| request.granted_by_push(cx, fences));

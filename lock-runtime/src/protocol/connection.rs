@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use crate::protocol::Protocol;
 use crate::protocol::commands::{Backlog, CommandKind};
-use crate::protocol::request::{CommandError, Failure};
+use crate::protocol::request::{CommandError, Failure, Output};
 use crate::protocol::state::{RequestState, time_to_keep};
-use crate::protocol::timing::{AfterFailover, RETRY, Timing};
+use crate::protocol::timing::{AfterFailover, LATE, RETRY, SLOWER, TRUSTED, Timing};
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 use crate::wire::command::Command;
@@ -84,6 +84,11 @@ impl ReplyTimeout {
         self.slowest = now.since(sent).max(self.slowest / 16 * 15);
     }
 
+    /// Whether a reply to a command of then comes late, also for a slow network.
+    fn is_late(&self, now: Timestamp, sent: Timestamp) -> bool {
+        now.since(sent) > LATE.max(self.slowest * SLOWER)
+    }
+
     /// How long the connection may be silent.
     pub(crate) fn limit(&self, timing: &Timing) -> Duration {
         let shortest = self.ttls.first_key_value().map(|(&ttl, _)| ttl);
@@ -101,16 +106,30 @@ pub(super) struct EndedRequest {
 }
 
 /// Which server is the primary, and what it may not know after a failover.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Primary {
     pub(crate) mark: Mark,
     /// The latest requests that have ended on it.
     ended: VecDeque<EndedRequest>,
     /// It is another one than before.
     changed: bool,
+    /// It has replicas, one of which may become the primary.
+    replicated: bool,
+    /// When it was connected to.
+    since: Timestamp,
 }
 
 impl Primary {
+    pub(crate) fn new(now: Timestamp) -> Self {
+        Self {
+            mark: Mark::default(),
+            ended: VecDeque::new(),
+            changed: false,
+            replicated: false,
+            since: now,
+        }
+    }
+
     pub(super) fn note_ended(&mut self, ended: EndedRequest) {
         self.ended.push_back(ended);
         if self.ended.len() > MAX_ENDED {
@@ -143,6 +162,26 @@ impl Protocol {
         self.primary.mark = mark;
     }
 
+    /// So many replicas of that server are online.
+    pub fn set_online_replicas(&mut self, online: u32) {
+        self.primary.replicated = online > 0;
+    }
+
+    /// Whether a grant has to be asked for again where the address leads by now: the server has
+    /// been silent since this command was sent, and may have been replaced meanwhile. One that was
+    /// stopped and goes on executes first what lies in its sockets.
+    pub(crate) fn is_grant_doubtful(&self, now: Timestamp, sent: Timestamp) -> bool {
+        self.primary.replicated
+            && sent.since(self.primary.since) > TRUSTED
+            && self.reply_timeout.is_late(now, sent)
+    }
+
+    /// Connects again, and asks there for all that was not answered.
+    pub(crate) fn ask_primary_again(&mut self, now: Timestamp) {
+        self.outputs.push_back(Output::Reconnect);
+        self.disconnected(now, "a late grant is asked for again".to_owned());
+    }
+
     /// Ends again what has ended shortly before the connection was lost. A server that has just
     /// become the primary, or has restarted, may not have heard of it, and would keep a lock that
     /// nobody has.
@@ -165,6 +204,7 @@ impl Protocol {
     pub fn connected(&mut self, now: Timestamp, max_lease: Duration) {
         let down_since = self.server.down_since.take().unwrap_or(now);
         self.server.attempt_failed = false;
+        self.primary.since = now;
         self.reply_timeout.heard(now);
         self.max_lease_of_server(now, max_lease);
         self.repeat_releases(now, down_since);
@@ -215,10 +255,15 @@ impl Protocol {
         self.server.attempt_failed = true;
     }
 
+    /// When the oldest command was sent that is not answered.
+    pub(crate) fn oldest_in_flight(&self) -> Option<Timestamp> {
+        self.in_flight.values().next().map(|sent| sent.at)
+    }
+
     /// When the connection counts as dead unless something arrives before.
     pub(crate) fn reply_due_at(&self) -> Option<Timestamp> {
-        let oldest = self.in_flight.values().next()?;
-        Some(oldest.at.max(self.reply_timeout.heard).plus(self.reply_timeout.limit(&self.timing)))
+        let oldest = self.oldest_in_flight()?;
+        Some(oldest.max(self.reply_timeout.heard).plus(self.reply_timeout.limit(&self.timing)))
     }
 
     /// What to do after a data loss. When the longest lease is over no hold from before is valid,

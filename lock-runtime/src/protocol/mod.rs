@@ -101,7 +101,7 @@ impl Protocol {
                 why: Failure::Unavailable("no connection yet".to_owned()),
                 attempt_failed: false,
             },
-            primary: Primary::default(),
+            primary: Primary::new(now),
             min_fence: Fence::ZERO,
             longest_ttl,
             max_lease: MaxLease::new(longest_ttl),

@@ -2,6 +2,7 @@
 
 pub(crate) mod byzantine;
 pub(crate) mod deadlock;
+pub(crate) mod doubt;
 pub(crate) mod failover;
 pub(crate) mod late;
 pub(crate) mod max_lease;

@@ -57,7 +57,7 @@ const LONGEST_REFRESH: Duration = Duration::from_secs(30);
 /// The shortest reply timeout that a short ttl can lead to: a server may take a moment.
 const SHORTEST_REPLY: Duration = Duration::from_millis(100);
 /// How much longer than the slowest round trip of late a reply may take.
-const SLOWER: u32 = 4;
+pub(crate) const SLOWER: u32 = 4;
 /// A pushed grant starts with what is left of its claim. A section that is longer than this gets
 /// the full ttl.
 pub(crate) const CONFIRM_DELAY: Duration = Duration::from_millis(50);
@@ -66,6 +66,11 @@ pub(crate) const CONFIRM_DELAY: Duration = Duration::from_millis(50);
 /// may take several 100 ms on a busy machine. Fewer waiters are refreshed often enough to have more
 /// left.
 pub(crate) const MIN_CLAIM_LEFT: Duration = Duration::from_secs(1);
+/// A server that answers later than this may have stood still, and another one may have become the
+/// primary meanwhile.
+pub(crate) const LATE: Duration = Duration::from_millis(500);
+/// A connection that is younger than this leads to the primary.
+pub(crate) const TRUSTED: Duration = Duration::from_secs(2);
 /// How long a tombstone refuses a late acquire from a dead connection.
 pub(crate) const TOMBSTONE: Duration = Duration::from_secs(60);
 /// How soon a command is retried that the server could not execute.

@@ -160,6 +160,13 @@ pub struct BlockedRequest {
     pub owner: OwnerInfo,
 }
 
+impl Reply {
+    /// Whether it grants a lock.
+    pub(crate) const fn is_grant(&self) -> bool {
+        matches!(self, Self::Acquire(AcquireReply::Granted(_)) | Self::AcquiredAll(Some(_)))
+    }
+}
+
 impl Command {
     /// The reply that the answer is to this command, or a description of what is wrong with it.
     ///
@@ -207,6 +214,17 @@ impl Command {
             Self::Probe(_) => "probe",
         }
     }
+}
+
+/// How many replicas are online, by the text of INFO: `slave0:ip=…,port=…,state=online,…`.
+pub(crate) fn online_replicas(info: &str) -> u32 {
+    let is_online = |line: &&str| {
+        let fields = line.strip_prefix("slave").and_then(|rest| rest.split_once(':'));
+        fields.is_some_and(|(number, fields)| {
+            number.parse::<u32>().is_ok() && fields.split(',').any(|field| field == "state=online")
+        })
+    };
+    u32::try_from(info.lines().filter(is_online).count()).unwrap_or(u32::MAX)
 }
 
 /// Decodes a pub/sub message. To one process: `granted`, request id, first token and number of

@@ -26,6 +26,7 @@ use crate::types::fence::Fence;
 use crate::types::request_id::RequestId;
 use crate::types::time::millis;
 use crate::wire::keyspace::{Keyspace, Mark};
+use crate::wire::reply::online_replicas;
 use crate::wire::script::Script;
 
 /// Fencing tokens are microseconds of the server's clock, and one below this is taken for the sign
@@ -40,6 +41,7 @@ struct Look {
     /// space before.
     max_lease: Duration,
     mark: Mark,
+    online_replicas: u32,
     /// The tokens are open on this master, or under a name of another kind of value, of which an
     /// acquire complains.
     is_open: bool,
@@ -49,6 +51,8 @@ struct Look {
 pub(crate) struct Prepared {
     pub(crate) mark: Mark,
     pub(crate) max_lease: Duration,
+    /// How many replicas of the server are online.
+    pub(crate) online_replicas: u32,
     /// To be sent first; nobody waits for the answers.
     pub(crate) announcement: Pipeline,
 }
@@ -166,7 +170,9 @@ impl<'a> Handshake<'a> {
                         derived from it";
             return Err(OpenError::Unfit(ConnectErrorKind::Permanent, text.to_owned()));
         }
-        Ok(Look { info, max_lease: Ladder::highest(&loaded), mark, is_open })
+        let online_replicas = info.as_deref().map_or(0, online_replicas);
+        let max_lease = Ladder::highest(&loaded);
+        Ok(Look { info, max_lease, mark, online_replicas, is_open })
     }
 
     /// Loads the scripts, and opens the tokens unless this master has drawn some. A server that
@@ -199,7 +205,8 @@ impl<'a> Handshake<'a> {
             announcement.add_command(self.ladder.publish(max_lease));
             announcement.add_command(self.ladder.load(max_lease));
         }
-        NextStep::Done(Prepared { mark: look.mark, max_lease, announcement })
+        let Look { mark, online_replicas, .. } = *look;
+        NextStep::Done(Prepared { mark, max_lease, online_replicas, announcement })
     }
 }
 

@@ -35,6 +35,7 @@ pub(crate) struct RedisPipe<T> {
     ladder: Arc<Ladder>,
     /// The longest lease: a server that lost its scripts gets it again with them.
     max_lease: Duration,
+    online_replicas: u32,
     /// Commands that the next flush encodes: those that have come together go together.
     collected: Commands<T>,
     /// Encoded commands. The first `written` bytes are sent.
@@ -68,9 +69,8 @@ impl<T> RedisPipe<T> {
         received: ReceiveBuffer,
         space: Keyspace,
         ladder: Arc<Ladder>,
-        Prepared { mark, max_lease, .. }: &Prepared,
+        &Prepared { mark, max_lease, online_replicas, .. }: &Prepared,
     ) -> Self {
-        let (mark, max_lease) = (*mark, *max_lease);
         let mut ahead_of_release = redis::cmd("EXISTS");
         ahead_of_release.arg(space.tokens());
         Self {
@@ -80,6 +80,7 @@ impl<T> RedisPipe<T> {
             mark,
             ladder,
             max_lease,
+            online_replicas,
             collected: Vec::new(),
             unsent: Vec::new(),
             written: 0,
@@ -112,6 +113,11 @@ impl<T> RedisPipe<T> {
 
     pub(crate) fn max_lease(&self) -> Duration {
         self.max_lease
+    }
+
+    /// How many replicas were online when it was opened.
+    pub(crate) fn online_replicas(&self) -> u32 {
+        self.online_replicas
     }
 
     /// Whether commands wait to be written.

@@ -39,7 +39,8 @@ fn pipe(listener: &TcpListener) -> RedisPipe<usize> {
     let ladder = Arc::new(Ladder::new(&space(), 0));
     let received = ReceiveBuffer::default();
     let announcement = redis::pipe();
-    let ready = Prepared { mark: Mark::default(), max_lease: Duration::ZERO, announcement };
+    let (mark, max_lease) = (Mark::default(), Duration::ZERO);
+    let ready = Prepared { mark, max_lease, online_replicas: 0, announcement };
     RedisPipe::new(Transport::plain(stream), received, space(), ladder, &ready)
 }
 
