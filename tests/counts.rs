@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use distlock::LockManager;
 use redis::Connection;
-use testkit::RedisServer;
+use testkit::Sentinels;
 
 use crate::support::process::{Process, orders};
 use crate::support::server;
@@ -114,17 +114,40 @@ fn a_pair_of_a_thread_stays_within_its_budget() {
         pairs(PAIRS);
         return counted.end();
     }
-    let budget = Budget {
-        system_calls: &[("sendto", 2.0), ("recvfrom", 1.0), ("ppoll", 1.0)],
-        wake_ups: 1.0,
-        allocations: 14.0,
-        allocated_bytes: 1849.0,
-        sent: 489.0,
-        received: 23.0,
-        background_wake_ups: 0.5,
-        background_calls: 1.0,
-    };
-    check("thread", &budget, PAIRS, alone(a_pair_of_a_thread_stays_within_its_budget));
+    check("thread", &THREAD, PAIRS, alone(a_pair_of_a_thread_stays_within_its_budget));
+}
+
+const THREAD: Budget = Budget {
+    system_calls: &[("sendto", 2.0), ("recvfrom", 1.0), ("ppoll", 1.0)],
+    wake_ups: 1.0,
+    allocations: 14.0,
+    allocated_bytes: 1849.0,
+    sent: 489.0,
+    received: 23.0,
+    background_wake_ups: 0.5,
+    background_calls: 1.0,
+};
+
+/// The threads that ask Sentinels do so each second, however many pairs there are. The Sentinels
+/// ask the server too.
+#[test]
+fn sentinels_add_nothing_to_a_pair() {
+    if let Some(orders) = orders() {
+        let locks = LockManager::connect(&orders.url).expect("the url is well formed");
+        let pairs = |count| (0..count).for_each(|_| pair(&locks));
+        pairs(WARM);
+        // The name is the URL of the server.
+        let counted = Counted::begin(&orders.name);
+        pairs(PAIRS);
+        return counted.end();
+    }
+    let budget = Budget { allocations: 15.0, allocated_bytes: 1950.0, received: 27.0, ..THREAD };
+    let test = sentinels_add_nothing_to_a_pair;
+    check("with Sentinels", &budget, PAIRS, |traced| {
+        let server = server();
+        let (_sentinels, url) = Sentinels::watching(&server).expect("they start");
+        Run::of(traced, &url, &server.url(), test)
+    });
 }
 
 #[test]
@@ -211,7 +234,7 @@ fn a_handoff_between_two_processes_stays_within_its_budget() {
     check("handoff", &budget, TURNS, |traced| {
         let server = server();
         let other = Process::start(test, &server.url(), "other");
-        let run = Run::of(traced, &server, test);
+        let run = Run::of(traced, &server.url(), "counted", test);
         other.finish();
         run
     });
@@ -368,7 +391,10 @@ fn check(what: &str, budget: &Budget, count: u32, run: impl Fn(bool) -> Run) {
 }
 
 fn alone<F: Fn() + Copy>(test: F) -> impl Fn(bool) -> Run {
-    move |traced| Run::of(traced, &server(), test)
+    move |traced| {
+        let server = server();
+        Run::of(traced, &server.url(), "counted", test)
+    }
 }
 
 /// Tracing a child of one's own needs no privileges, but a container may forbid it.
@@ -387,16 +413,16 @@ fn check_strace() {
 }
 
 impl Run {
-    fn of<F: Fn()>(traced: bool, server: &RedisServer, test: F) -> Self {
+    fn of<F: Fn()>(traced: bool, url: &str, name: &str, test: F) -> Self {
         if !traced {
-            return Self::read(&Process::start(test, &server.url(), "counted").finish(), "");
+            return Self::read(&Process::start(test, url, name).finish(), "");
         }
         check_strace();
         let folder = tempfile::tempdir().expect("a folder");
         let log = folder.path().join("calls");
         let mut strace = Command::new("strace");
         strace.args(["-f", "-qq", "-o"]).arg(&log);
-        let child = Process::start_under(strace, test, &server.url(), "counted");
+        let child = Process::start_under(strace, test, url, name);
         let printed = child.finish();
         let calls = fs::read_to_string(&log).expect("strace writes it");
         Self::read(&printed, &calls)

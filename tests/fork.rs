@@ -7,13 +7,14 @@
 mod support;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::{ExitCode, exit};
-use std::thread;
+use std::process::{Command, ExitCode, exit};
 use std::time::{Duration, Instant};
+use std::{env, thread};
 
 use distlock::{LockError, LockGuard, LockManager, distributed_lock, init};
+use testkit::Sentinels;
 
-use crate::support::{connect, inspect, server, until_free};
+use crate::support::{inspect, server, until_free};
 
 /// What a child does with the manager of its parent, a guard of the parent's, and the server's URL.
 type Role = fn(&LockManager, LockGuard, &str);
@@ -65,9 +66,25 @@ fn refused<T>(ended: &Result<T, LockError>) {
     assert!(text.contains("created before a fork; create one in the child"), "{text}");
 }
 
+/// The URL of a server, or of Sentinels, in a process that was started for it.
+const URL: &str = "DISTLOCK_TEST_FORK_URL";
+
 fn main() -> ExitCode {
+    if let Ok(url) = env::var(URL) {
+        return with_roles(&url);
+    }
     let server = server();
-    let locks = connect(&server);
+    let (_sentinels, watched) = Sentinels::watching(&server).expect("they start");
+    let program = env::current_exe().expect("a running program has a path");
+    let all_passed = [("a server", server.url()), ("Sentinels", watched)].map(|(what, url)| {
+        println!("with {what}");
+        Command::new(&program).env(URL, url).status().expect("it starts again").success()
+    });
+    if all_passed == [true; 2] { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn with_roles(url: &str) -> ExitCode {
+    let locks = LockManager::connect(url).expect("the url is well formed");
     init(locks.clone()).expect("it is the first");
     annotated().expect("the lock is had");
     let held = locks.mutex("held").acquire_blocking().expect("the lock is free");
@@ -78,7 +95,7 @@ fn main() -> ExitCode {
                 let guard = locks.mutex("guarded").wait_for_release().acquire_blocking();
                 guard.expect("the lock is free")
             },
-            |guard| role(&locks, guard, &server.url()),
+            |guard| role(&locks, guard, url),
         );
         let parent_goes_on =
             held.hold().is_valid() && locks.mutex("free").acquire_blocking().is_ok();

@@ -192,6 +192,24 @@ impl Sentinels {
         self.servers.iter().chain(&self.sentinels).for_each(|node| node.proxy.heal());
     }
 
+    /// Three Sentinels that watch a server without replicas, and the URL by which they are asked.
+    /// There is no proxy before any of them, so nothing is added to what clients and the server do.
+    ///
+    /// # Errors
+    ///
+    /// If a process cannot be started.
+    pub fn watching(server: &RedisServer) -> io::Result<(Vec<RedisServer>, String)> {
+        let start = || RedisServer::builder().sentinel().start();
+        let sentinels: Vec<_> = (0..COUNT).map(|_| start()).collect::<Result<_, _>>()?;
+        for sentinel in &sentinels {
+            let port = server.port().to_string();
+            sentinel.command(&["SENTINEL", "MONITOR", Self::NAME, "127.0.0.1", &port, "2"]);
+        }
+        let address = |sentinel: &RedisServer| format!("127.0.0.1:{}", sentinel.port());
+        let addresses: Vec<_> = sentinels.iter().map(address).collect();
+        Ok((sentinels, format!("redis-sentinel://{}/{}", addresses.join(","), Self::NAME)))
+    }
+
     /// Waits until each Sentinel that runs knows the others and two replicas that are well.
     ///
     /// # Panics

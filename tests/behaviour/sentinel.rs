@@ -4,9 +4,12 @@ use std::time::{Duration, Instant};
 
 use distlock::{Credentials, LockManager};
 use redis::Value;
+#[cfg(target_os = "linux")]
+use testkit::Resources;
 use testkit::{RedisServer, ReservedPort, Sentinels, eventually};
 
 use crate::support::LIMIT;
+use crate::support::process::{Process, orders};
 
 /// How the connections of the manager are called.
 const NAME: &str = "locks-of-this-test";
@@ -56,11 +59,25 @@ fn a_manager_follows_failovers_and_crashes() {
     assert_eq!(connections(&all, all.primary()), 1);
 }
 
+/// In processes of their own, which take locks all the time.
 #[test]
-fn all_leave_an_old_primary_that_is_still_alive() {
+fn all_processes_leave_an_old_primary_that_is_still_alive() {
+    if let Some(orders) = orders() {
+        let builder = LockManager::builder().url(&*orders.url).client_name(NAME);
+        // The test is about where they go, not about how long a busy machine takes.
+        let locks = builder.outage_timeout(LIMIT).build().unwrap();
+        assert_locks(&locks);
+        println!("ready");
+        // An inspection fails while there is no connection.
+        while !locks.inspect_blocking("over").is_ok_and(|found| found.holder.is_some()) {
+            assert_locks(&locks);
+        }
+        return;
+    }
     let all = Sentinels::start().unwrap();
-    let managers = [manager(all.url()), manager(all.url()), manager(all.url())];
-    managers.iter().for_each(assert_locks);
+    let test = all_processes_leave_an_old_primary_that_is_still_alive;
+    let mut processes = ["1", "2", "3"].map(|name| Process::start(test, &all.url(), name));
+    processes.iter_mut().for_each(|process| process.until_printed("ready"));
     let old = all.primary();
     all.server(old).pause();
     all.wait_for_another_primary(old);
@@ -69,7 +86,9 @@ fn all_leave_an_old_primary_that_is_still_alive() {
     let new = all.primary();
     eventually(Duration::from_secs(2), "all have moved", || connections(&all, new) == 3);
     assert!(switched.elapsed() < Duration::from_secs(2));
-    managers.iter().for_each(assert_locks);
+    let locks = LockManager::connect(&all.url()).unwrap();
+    let _over = locks.mutex("over").wait(LIMIT).acquire_blocking().unwrap();
+    processes.into_iter().for_each(|process| drop(process.finish()));
 }
 
 #[test]
@@ -197,6 +216,27 @@ fn the_builder_names_the_database_of_the_primary() {
     let _held = locks.mutex("key").acquire_blocking().unwrap();
     let keys = all.server(all.primary()).command(&["INFO", "keyspace"]);
     assert!(format!("{keys:?}").contains("db3:"), "{keys:?}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn no_thread_and_no_socket_is_left_of_a_manager() {
+    if let Some(orders) = orders() {
+        let used = || Resources::of(std::process::id()).unwrap();
+        let before = used();
+        let locks = manager(orders.url);
+        assert_locks(&locks);
+        let runs = || used().threads == before.threads + 4;
+        eventually(LIMIT, "the keeper and one thread for each Sentinel run", runs);
+        drop(locks);
+        eventually(LIMIT, "all is as before", || {
+            let after = used();
+            (after.threads, after.sockets) == (before.threads, before.sockets)
+        });
+        return;
+    }
+    let all = Sentinels::start().unwrap();
+    Process::start(no_thread_and_no_socket_is_left_of_a_manager, &all.url(), "alone").finish();
 }
 
 #[test]

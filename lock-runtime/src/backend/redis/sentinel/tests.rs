@@ -1,3 +1,6 @@
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+
 use super::*;
 
 #[test]
@@ -27,6 +30,42 @@ fn an_address_has_a_host_and_a_port() {
     assert_eq!(split("s1:7"), Some(("s1", 7)));
     assert_eq!(split("[::1]:7"), Some(("::1", 7)));
     assert_eq!(split("s1"), None);
+}
+
+/// One of three Sentinels names this port of this machine.
+fn names(watch: &SentinelWatch, sentinel: &str, port: u16, epoch: u64) {
+    let said =
+        [("ip", "127.0.0.1"), ("port", &port.to_string()), ("config-epoch", &epoch.to_string())]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let said = HashMap::from(said);
+    let reported = watch.shared.reported(sentinel, sentinel, time::now(), said, &[]);
+    assert!(reported.is_ok());
+}
+
+#[test]
+fn the_connection_to_a_primary_ends_when_another_one_is_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let info = redis::Client::open(format!("redis://127.0.0.1:{port}/")).unwrap();
+    let info = info.get_connection_info().clone();
+    let addresses = ["s1", "s2", "s3"].map(with_port).to_vec();
+    let sentinels = Sentinels { name: "locks".to_owned(), addresses, credentials: None };
+    let watch = SentinelWatch::new(sentinels, &info, &Arc::default());
+    names(&watch, "s1:26379", port, 1);
+    names(&watch, "s2:26379", port, 1);
+    let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let stream = Arc::new(Stream::Tcp(stream));
+    assert!(watch.admit(&stream, info.addr()).is_ok());
+    let (mut server, _) = listener.accept().unwrap();
+    server.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    names(&watch, "s1:26379", port + 1, 2);
+    let mut byte = [0];
+    (&*stream).write_all(&byte).unwrap();
+    assert_eq!(server.read(&mut byte).unwrap(), 1, "one of three decides nothing");
+    names(&watch, "s2:26379", port + 1, 2);
+    assert_eq!(server.read(&mut byte).unwrap(), 0, "it is shut down");
+    let late = watch.admit(&stream, info.addr());
+    assert!(late.is_err(), "one that was under way is not used");
 }
 
 /// What three Sentinels lead to, by what became of asking them.
