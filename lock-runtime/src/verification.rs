@@ -18,7 +18,7 @@ pub use crate::backend::modelled::{Accept, ModelledConnection};
 pub use crate::link::modelled::ModelledLink;
 pub use crate::link::simulated::{ReplyTargets, SimulatedLink};
 pub use crate::link::threads::pause;
-pub use crate::link::wait::block_on;
+pub use crate::link::wait::{block_on, block_on_with_spin};
 pub use crate::local::grant_channel::{
     AcquireOutcome, GrantReceiver, GrantSender, PendingGrant, grant_channel,
 };

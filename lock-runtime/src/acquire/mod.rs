@@ -25,7 +25,7 @@ use crate::acquire::deadlock::{WaitInfo, poll_deadlock, with_deadlock_detection}
 use crate::acquire::options::Options;
 use crate::error::{DeadlockKind, LockError};
 use crate::link::handle::DeadlockWatch;
-use crate::link::wait::{Driver, block_on};
+use crate::link::wait::{Driver, block_on, block_on_with_spin};
 use crate::local::grant_channel::NotGranted;
 use crate::local::key_queue::WaitForTurn;
 use crate::local::lease::LeaseRef;
@@ -47,8 +47,10 @@ pub(crate) type AcquireResult = Result<Section, Box<LockError>>;
 pub(crate) enum Acquiring {
     /// Succeeded or failed without waiting.
     Ready(Option<AcquireResult>),
-    /// Waits for the server, or for a sibling under the same lease.
+    /// Waits for the server, for several keys, or for a sibling under the same lease.
     Waiting(BoxedAcquire),
+    /// Waits in the queue of a key.
+    Queued(Pin<Box<WaitForGrant>>),
 }
 
 type BoxedAcquire = Pin<Box<dyn Future<Output = AcquireResult> + Send>>;
@@ -70,12 +72,17 @@ impl Acquiring {
             )
             .into()),
             Self::Waiting(future) => block_on(future),
+            Self::Queued(future) => {
+                let spin = future.turn.spin_time();
+                block_on_with_spin(future, spin)
+            }
         }
     }
 
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<AcquireResult> {
         match self {
             Self::Waiting(future) => future.as_mut().poll(context),
+            Self::Queued(future) => future.as_mut().poll(context),
             Self::Ready(result) => Poll::Ready(result.take().expect(COMPLETED)),
         }
     }
@@ -205,7 +212,7 @@ impl SingleAcquire<'_> {
         }
         let turn = core.queues().join(key, params);
         let AcquireParams { since, call_site, .. } = params;
-        Acquiring::Waiting(Box::pin(WaitForGrant {
+        Acquiring::Queued(Box::pin(WaitForGrant {
             core: Arc::clone(core),
             turn,
             since,
@@ -248,7 +255,7 @@ impl SingleAcquire<'_> {
 
 /// Waits until the lock is granted. Written by hand: an async block would keep several copies of
 /// its parts, and a process may have many of them.
-struct WaitForGrant {
+pub(crate) struct WaitForGrant {
     watch: Option<Box<DeadlockWatch>>,
     // Dropped before the request is cancelled: the role of the reader goes to another party.
     driver: Driver,

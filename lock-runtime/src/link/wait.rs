@@ -13,6 +13,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, RawWakerVTable, Wake, Waker};
+use std::time::Duration;
 use std::{io, mem};
 
 use tokio::task::unconstrained;
@@ -29,6 +30,9 @@ use crate::user_code;
 /// How often a parked thread looks whether a task that reads has stalled. After that the keeper
 /// does.
 const LOOKS: u32 = 3;
+
+/// The clock of a model stands still while its threads run.
+const MAX_YIELDS: u32 = if cfg!(distlock_verification) { 2 } else { u32::MAX };
 
 /// Suspends its thread, in `poll` or parked, until it is woken.
 struct Parker {
@@ -72,6 +76,17 @@ impl Parker {
     /// Whether the thread was woken.
     fn end(&self) -> bool {
         self.state.swap(RUNNING, Ordering::AcqRel) == NOTIFIED
+    }
+
+    /// Stays awake for this long, unless it is woken.
+    fn spin(&self, time: Duration) {
+        let until = time::now().plus(time);
+        for _ in 0..MAX_YIELDS {
+            if self.state.load(Ordering::Acquire) == NOTIFIED || time::now() >= until {
+                return;
+            }
+            thread::yield_now();
+        }
     }
 
     fn park(&self, limit: Option<Timestamp>) {
@@ -191,6 +206,12 @@ pub(crate) fn register_harmless_wakers() {
 /// channels return `Pending` and leave the wake-up to a scheduler, which cannot run while this
 /// thread is blocked.
 pub fn block_on<F: Future>(future: F) -> F::Output {
+    block_on_with_spin(future, Duration::ZERO)
+}
+
+/// The same, but stays awake for this long before each sleep, unless the sleep waits for the
+/// socket. Not longer: the thread may be wrong about how soon it is woken.
+pub fn block_on_with_spin<F: Future>(future: F, spin: Duration) -> F::Output {
     let mut future = pin!(unconstrained(future));
     let own = BLOCKING
         .try_with(|own| Blocking { parker: Arc::clone(&own.parker), waker: own.waker.clone() });
@@ -207,6 +228,7 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
         }
         let reads_for = READS_FOR.try_with(|reads_for| reads_for.borrow_mut().take());
         let Some((link, party)) = reads_for.ok().flatten() else {
+            parker.spin(spin);
             parker.park(None);
             continue;
         };

@@ -1,7 +1,7 @@
 //! How a waiter learns that it has the lock: a channel for one value that can be taken back until
 //! it is received. A grant whose future is kept but not polled goes to the next waiter that way.
 //! The channel also says whether the server was asked: only then does its waiter have a reason to
-//! read the socket.
+//! read the socket. And it says whether the waiter wants notice when its turn is the next.
 //!
 //! No waker is cloned, woken or dropped while the channel is locked: a waker may run foreign code.
 
@@ -51,7 +51,8 @@ impl PendingGrant {
 
 pub fn grant_channel<T>() -> (GrantSender<T>, GrantReceiver<T>) {
     let state = Mutex::new(ChannelState::Empty(None));
-    let channel = Arc::new(Channel { state, asked: AtomicBool::new(false) });
+    let (asked, wants_notice) = (AtomicBool::new(false), AtomicBool::new(false));
+    let channel = Arc::new(Channel { state, asked, wants_notice });
     (GrantSender(Arc::clone(&channel)), GrantReceiver(channel))
 }
 
@@ -60,6 +61,8 @@ struct Channel<T> {
     state: Mutex<ChannelState<T>>,
     /// Whether the request of the waiter was sent to the server.
     asked: AtomicBool,
+    /// Whether the waiter is woken when its turn is the next.
+    wants_notice: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -101,10 +104,14 @@ impl<T> GrantSender<T> {
     #[must_use]
     pub fn ask(&self) -> Option<Waker> {
         self.0.asked.store(true, Ordering::Release);
-        match &mut *self.0.state() {
-            ChannelState::Empty(waker) => waker.take(),
-            ChannelState::Sent(_) | ChannelState::Closed => None,
-        }
+        self.0.take_waker()
+    }
+
+    /// The receiver's turn is the next. Returns its waker if it has requested notice, to be woken
+    /// with nothing locked.
+    #[must_use]
+    pub fn give_notice(&self) -> Option<Waker> {
+        if self.0.wants_notice.load(Ordering::Relaxed) { self.0.take_waker() } else { None }
     }
 
     /// To take back what is sent.
@@ -172,6 +179,11 @@ impl<T> GrantReceiver<T> {
         self.0.asked.load(Ordering::Acquire)
     }
 
+    /// Has the receiver woken when its turn is the next.
+    pub fn request_notice(&self) {
+        self.0.wants_notice.store(true, Ordering::Relaxed);
+    }
+
     pub fn close(&self) {
         let left = mem::replace(&mut *self.0.state(), ChannelState::Closed);
         // A value that was not received is dropped here, with the channel unlocked.
@@ -186,6 +198,13 @@ impl<T> Drop for GrantReceiver<T> {
 }
 
 impl<T> Channel<T> {
+    fn take_waker(&self) -> Option<Waker> {
+        match &mut *self.state() {
+            ChannelState::Empty(waker) => waker.take(),
+            ChannelState::Sent(_) | ChannelState::Closed => None,
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, ChannelState<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

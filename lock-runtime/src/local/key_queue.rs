@@ -29,7 +29,8 @@ use crate::local::grant_channel::{
 };
 use crate::local::lease::{Answer, Callback, Lease, LeaseBackend, LeaseRef};
 use crate::local::queue::{
-    AcquireAction, AcquireParams, Actions, LocalQueue, LongSection, RunningSection, TickReport,
+    AcquireAction, AcquireParams, Actions, LocalQueue, LongSection, RunningSection, SHORT_SECTION,
+    TickReport,
 };
 use crate::local::waiters::WaiterId;
 use crate::protocol::request::{Failure, Loss, ReleaseOutcome, RequestParams};
@@ -256,6 +257,8 @@ pub struct WaitForTurn {
     receiver: GrantReceiver<AcquireOutcome>,
     waiter_id: WaiterId,
     queue: Arc<KeyQueue>,
+    /// Whether the sections of the key were short when it joined.
+    sections_are_short: bool,
     /// Whether it has returned the outcome.
     is_over: bool,
 }
@@ -268,6 +271,17 @@ impl WaitForTurn {
     /// Whether the answer comes from the server, and not from a section of this process.
     pub fn is_asked(&self) -> bool {
         self.receiver.is_asked()
+    }
+
+    /// For how long a thread that waits stays awake before it sleeps. If it does, it is woken when
+    /// its turn is the next, and then stays awake again.
+    pub fn spin_time(&self) -> Duration {
+        if self.sections_are_short && !self.is_asked() {
+            self.receiver.request_notice();
+            SHORT_SECTION
+        } else {
+            Duration::ZERO
+        }
     }
 }
 
@@ -385,7 +399,9 @@ impl KeyQueue {
     ) -> WaitForTurn {
         let (sender, receiver) = grant_channel();
         let waiter_id = state.queue.join(params.since, params, sender, actions);
-        WaitForTurn { receiver, waiter_id, queue: Arc::clone(self), is_over: false }
+        let sections_are_short = state.queue.has_short_sections();
+        let queue = Arc::clone(self);
+        WaitForTurn { receiver, waiter_id, queue, sections_are_short, is_over: false }
     }
 
     /// The server granted a request. The caller delivers the result.
@@ -581,10 +597,10 @@ impl KeyQueue {
         if let Some(id) = actions.release {
             self.context.io.release(id);
         }
-        let (mut dropped, mut reader) = (None, None);
+        let (mut dropped, mut woken) = (None, None);
         if let (Some(acquire), Some(me)) = (actions.acquire, self.me.upgrade()) {
             if self.context.io.acquire(self.request(&acquire), acquire.replaces, me) {
-                reader = state.queue.first_sender().and_then(GrantSender::ask);
+                woken = state.queue.first_sender().and_then(GrantSender::ask);
             } else {
                 dropped = Some(state.queue.clear());
             }
@@ -592,6 +608,9 @@ impl KeyQueue {
         let granted = actions.start.and_then(|sender| {
             let lease_ref = self.create_lease(&mut state)?;
             state.unclaimed = Some(sender.unclaimed());
+            if state.queue.has_short_sections() {
+                woken = woken.take().or_else(|| state.queue.first_sender()?.give_notice());
+            }
             Some(PendingGrant::new(lease_ref, sender))
         });
         let vacant = state.queue.is_vacant() && !state.closed;
@@ -605,7 +624,7 @@ impl KeyQueue {
         }
         drop(state);
         drop(dropped);
-        reader.into_iter().for_each(Waker::wake);
+        woken.into_iter().for_each(Waker::wake);
         if vacant {
             self.remove_from_table();
         }

@@ -1,15 +1,18 @@
 //! Blocking without a link.
 
 use std::future::poll_fn;
-use std::sync::mpsc;
-use std::task::Poll;
+use std::sync::{Arc, mpsc};
+use std::task::{Poll, Wake};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use tokio::task::coop::{consume_budget, has_budget_remaining};
 
-use crate::link::wait::block_on;
+use crate::link::wait::{BLOCKING, PARKED, Parker, block_on, block_on_with_spin};
+use crate::types::environment::atomic::Ordering;
+
+const SECONDS: Duration = Duration::from_secs(20);
 
 #[test]
 fn a_thread_is_woken_by_another_one() {
@@ -73,4 +76,40 @@ fn a_wait_inside_another_one_does_not_take_its_wake_up() {
         let _ = done.send(());
     });
     assert_eq!(ended.recv_timeout(Duration::from_secs(20)), Ok(()));
+}
+
+#[test]
+fn a_thread_that_stays_awake_is_woken_by_the_outcome() {
+    for outcome in [Ok(7), Err(())] {
+        let (sender, receiver) = oneshot::channel();
+        let (done, ended) = mpsc::channel();
+        // Left alone if it hangs.
+        thread::spawn(move || done.send(block_on_with_spin(receiver, SECONDS * 1000)));
+        match outcome {
+            Ok(value) => sender.send(value).expect("it waits"),
+            Err(()) => drop(sender),
+        }
+        assert_eq!(ended.recv_timeout(SECONDS).expect("no hang").map_err(drop), outcome);
+    }
+}
+
+#[test]
+fn a_thread_stays_awake_for_a_limited_time_and_sleeps_again_after_a_wake_up_for_nothing() {
+    let (sender, receiver) = oneshot::channel();
+    let (tell, told) = mpsc::channel();
+    let waits = thread::spawn(move || {
+        let _ = tell.send(BLOCKING.with(|own| Arc::clone(&own.parker)));
+        block_on_with_spin(receiver, Duration::from_millis(1))
+    });
+    let parker: Arc<Parker> = told.recv().expect("it runs");
+    let start = Instant::now();
+    for _ in 0..3 {
+        while parker.state.load(Ordering::Acquire) != PARKED {
+            assert!(start.elapsed() < SECONDS, "it does not sleep");
+            thread::yield_now();
+        }
+        parker.wake_by_ref();
+    }
+    sender.send(7).expect("it waits");
+    assert_eq!(waits.join().expect("no panic"), Ok(7));
 }

@@ -55,3 +55,18 @@ fn a_value_for_a_dropped_receiver_comes_back() {
     drop(receiver);
     assert_eq!(sender.send(7), Err(7));
 }
+
+#[test]
+fn a_receiver_gets_notice_if_it_has_requested_that() {
+    let (count, (sender, mut receiver)) = (Arc::<Count>::default(), grant_channel());
+    assert_eq!(poll(&mut receiver, &count), Poll::Pending);
+    assert!(sender.give_notice().is_none());
+    receiver.request_notice();
+    sender.give_notice().expect("it waits").wake();
+    assert_eq!(count.0.load(Ordering::Relaxed), 1);
+    assert!(sender.give_notice().is_none(), "it was woken and has not been polled");
+    assert_eq!(poll(&mut receiver, &count), Poll::Pending);
+    assert_eq!(sender.send(7), Ok(()));
+    assert_eq!(count.0.load(Ordering::Relaxed), 2);
+    assert_eq!(poll(&mut receiver, &count), Poll::Ready(Some(7)));
+}

@@ -5,11 +5,12 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
 use std::time::Duration;
 
 use crate::local::key_queue::{IoHandle, KeyQueue, QueueContext, QueueTable, WaitForTurn};
 use crate::local::lease::{Answer, Callback, LeaseRef};
-use crate::local::queue::{AcquireParams, LeaseTerms};
+use crate::local::queue::{AcquireParams, LeaseTerms, SHORT_SECTION};
 use crate::protocol::request::{Loss, ReleaseOutcome, RequestParams};
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::{CallSite, ProcessInfo};
@@ -196,32 +197,80 @@ fn keys_that_are_asked_for_together_are_sent_in_one_message() {
     }
 }
 
+/// Whether a waiter was woken.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Woken {
+    /// Of a waiter that waits.
+    fn by(wait: &mut WaitForTurn) -> Arc<Self> {
+        let woken = Arc::<Self>::default();
+        let waker = Waker::from(Arc::clone(&woken));
+        assert!(Pin::new(wait).poll(&mut Context::from_waker(&waker)).is_pending());
+        woken
+    }
+
+    fn is(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 #[test]
 fn a_waiter_is_woken_to_read_when_its_request_is_sent() {
-    #[derive(Default)]
-    struct Woken(AtomicBool);
-    impl Wake for Woken {
-        fn wake(self: Arc<Self>) {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
     let letters = Arc::new(FakeIo::default());
     let (queues, key) = (QueueTable::new(context(&letters)), Arc::from("key"));
     let mut first = join(&queues, &key);
     let mut second = join(&queues, &key);
     assert!(first.is_asked(), "its request was sent at once");
-    let woken = Arc::new(Woken::default());
-    let waker = Waker::from(Arc::clone(&woken));
-    let polled = Pin::new(&mut second).poll(&mut Context::from_waker(&waker));
-    assert!(polled.is_pending() && !second.is_asked(), "it waits for a section of this process");
+    let woken = Woken::by(&mut second);
+    assert!(!second.is_asked(), "it waits for a section of this process");
     let (id, queue) = letters.grant();
     let lease_ref = answer(&mut first).expect("its turn");
-    assert!(!woken.0.load(Ordering::Relaxed), "nothing changed for it");
+    assert!(!woken.is(), "nothing changed for it");
     queue.lost(id, Loss::NotOnServer);
     assert!(second.is_asked(), "its request was sent when the lease was lost");
-    assert!(woken.0.load(Ordering::Relaxed), "it may have to read the answer");
+    assert!(woken.is(), "it may have to read the answer");
     drop((lease_ref, queue));
     letters.grant();
     assert!(answer(&mut second).is_some());
     assert!(queues.join_all(&["a", "b"], params()).iter().all(WaitForTurn::is_asked));
+}
+
+#[test]
+fn a_thread_that_stays_awake_is_woken_when_its_turn_is_the_next() {
+    let letters = Arc::new(FakeIo::default());
+    let (queues, key) = (QueueTable::new(context(&letters)), Arc::from("key"));
+    let mut first = join(&queues, &key);
+    let mut waits = [join(&queues, &key), join(&queues, &key)];
+    assert_eq!(first.spin_time(), Duration::ZERO, "it waits for the server");
+    assert_eq!(waits.each_ref().map(WaitForTurn::spin_time), [SHORT_SECTION; 2]);
+    let woken = waits.each_mut().map(Woken::by);
+    letters.grant();
+    assert_eq!(woken.each_ref().map(|woken| woken.is()), [true, false]);
+    let woken = waits.each_mut().map(Woken::by);
+    drop(answer(&mut first).expect("its turn"));
+    assert!(woken[0].is(), "it was handed off");
+}
+
+#[test]
+fn no_thread_stays_awake_after_a_long_section() {
+    let letters = Arc::new(FakeIo::default());
+    let (queues, key) = (QueueTable::new(context(&letters)), Arc::from("key"));
+    let mut first = join(&queues, &key);
+    let (mut second, mut third) = (join(&queues, &key), join(&queues, &key));
+    assert_eq!(third.spin_time(), SHORT_SECTION, "no section has ended");
+    let woken = Woken::by(&mut third);
+    letters.grant();
+    let lease_ref = answer(&mut first).expect("its turn");
+    thread::sleep(SHORT_SECTION * 10);
+    drop(lease_ref);
+    let _lease_ref = answer(&mut second).expect("it was handed off");
+    assert!(!woken.is(), "its turn is the next");
+    assert_eq!(join(&queues, &key).spin_time(), Duration::ZERO);
 }

@@ -61,7 +61,8 @@ models! {
     loss:
         a_waiting_body_ends_when_its_hold_is_lost;
     block_on:
-        a_blocked_thread_is_woken_by_the_answer;
+        a_blocked_thread_is_woken_by_the_answer
+        a_thread_that_stays_awake_is_woken_by_the_answer;
     grant_channel:
         a_sent_answer_is_received
         dropping_the_sender_wakes_the_receiver

@@ -261,3 +261,24 @@ fn a_lease_without_renewal_does_not_change_the_fence_count() {
     queue.join("renewed", params(30));
     assert_eq!(queue.fence_count, 4);
 }
+
+#[test]
+fn sections_are_short_while_their_average_is() {
+    let mut queue = TestQueue::held();
+    assert!(queue.queue.has_short_sections(), "none has ended");
+    let mut run = |length: u64, count: usize| {
+        for _ in 0..count {
+            let (id, fence) = queue.running.expect("a section runs");
+            let since = queue.queue.running().expect("it runs").since;
+            queue.join("next", AcquireParams { since, ..params(0) });
+            let end = since.plus(Duration::from_micros(length));
+            queue.queue.released(end, id, fence);
+            queue.see();
+        }
+        queue.queue.has_short_sections()
+    };
+    assert!(run(49, 20));
+    assert!(!run(200, 1), "one long section is enough");
+    assert!(run(1, 10), "and ten short ones");
+    assert!(!run(51, 20));
+}
