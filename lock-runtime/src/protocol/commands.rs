@@ -150,23 +150,23 @@ impl Protocol {
         Some((ttl, acquire))
     }
 
-    /// Releases or cancels. A hold is released if none of its acquires can arrive later. Everything
-    /// else is cancelled, with a tombstone if an acquire may arrive from a dead connection. An
-    /// acquire that is in flight on this connection arrives before the cancel, and may find that
-    /// the pushed hold has expired.
+    /// Releases or cancels. A hold is released if none of its acquires can arrive later: then its
+    /// request cannot have been granted the lock anew, and a release need not compare tokens.
+    /// Everything else is cancelled, with a tombstone if an acquire may arrive from a dead
+    /// connection. An acquire that is in flight on this connection arrives before the cancel, and
+    /// may find that the pushed hold has expired.
     fn send_release(&mut self, now: Timestamp, id: RequestId, was_held: bool) {
         let Some(request) = self.requests.get(&id) else { return };
         let request_ref = self.request_ref(Arc::clone(&request.key), id);
         let keep = request.keep(now, &self.timing);
         let is_hold_alone = was_held && request.acquires_in_flight == 0;
-        let call = match (request.on_server, is_hold_alone) {
-            (OnServer::MayArriveLate, _) => {
-                Command::Cancel { request: request_ref, tombstone: TOMBSTONE, keep }
-            }
-            (_, false) => Command::Cancel { request: request_ref, tombstone: Duration::ZERO, keep },
-            (_, true) => {
-                Command::Release { request: request_ref, contended: request.contended, keep }
-            }
+        let call = if is_hold_alone && request.on_server == OnServer::Perhaps {
+            Command::Release { request: request_ref, contended: request.contended, keep }
+        } else {
+            let may_arrive_late = request.on_server == OnServer::MayArriveLate;
+            let tombstone = if may_arrive_late { TOMBSTONE } else { Duration::ZERO };
+            let fence = request.released_fence();
+            Command::Cancel { request: request_ref, fence, tombstone, keep }
         };
         self.send(now, CommandKind::Release(id), call);
     }

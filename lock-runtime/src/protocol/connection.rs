@@ -15,6 +15,7 @@ use crate::protocol::commands::{Backlog, CommandKind};
 use crate::protocol::request::{CommandError, Failure, Output};
 use crate::protocol::state::{RequestState, time_to_keep};
 use crate::protocol::timing::{AfterFailover, LATE, RETRY, SLOWER, TRUSTED, Timing};
+use crate::types::fence::Fence;
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 use crate::wire::command::Command;
@@ -193,7 +194,8 @@ impl Protocol {
             if at.plus(LOST_RELEASES) >= down_since {
                 let request = self.request_ref(key, id);
                 let keep = time_to_keep(keep_until, now, &self.timing);
-                let cancel = Command::Cancel { request, tombstone: Duration::ZERO, keep };
+                let (fence, tombstone) = (Fence::ZERO, Duration::ZERO);
+                let cancel = Command::Cancel { request, fence, tombstone, keep };
                 self.send(now, CommandKind::Release(id), cancel);
             }
         }

@@ -222,8 +222,6 @@ struct Queued {
 
 #[derive(Debug)]
 pub(crate) struct Held {
-    /// Its first token.
-    fence: Fence,
     valid_until: Timestamp,
     /// Of the server that has last confirmed it.
     mark: Mark,
@@ -251,6 +249,8 @@ impl Held {
 pub(crate) struct Releasing {
     /// When it was released.
     since: Timestamp,
+    /// The first token of the hold, or zero.
+    fence: Fence,
     /// Whether callers that wait for the release were notified that the server is unreachable.
     unconfirmed: bool,
     /// It was sent before and may have been executed: the reply "not held" then proves nothing.
@@ -410,9 +410,13 @@ impl RequestState {
         written: TtlWrite,
         grant: Grant,
     ) {
-        if let Phase::Held(_) = self.phase {
-            self.extend(cx, written);
-            return;
+        if let Some(first) = self.first_fence() {
+            // A repeated acquire found the hold, or was granted a newer one.
+            return if grant.fences.first == first {
+                self.extend(cx, written);
+            } else {
+                self.newer_grant(cx, grant.fences.first);
+            };
         }
         let Phase::Waiting(waiting) = &mut self.phase else { return };
         if let Some(why) = waiting.stale(grant.fences) {
@@ -462,12 +466,10 @@ impl RequestState {
     }
 
     /// The server has granted the key under this token. If that is newer than the token of this
-    /// hold, this hold was over by then. The request may be queued again or hold the key under the
-    /// newer token, so a renewal, which compares request ids only, would not report the loss.
+    /// hold, this hold was over by then, although the request may be queued again or hold the key
+    /// under the newer token.
     fn newer_grant(&mut self, cx: &mut Context<'_>, fence: Fence) {
-        if let Phase::Held(held) = &self.phase
-            && held.fence < fence
-        {
+        if self.first_fence().is_some_and(|first| first < fence) {
             // What the server has of it has to be cancelled.
             self.acquires_in_flight += 1;
             self.lost(cx, Loss::NotOnServer);
@@ -494,7 +496,6 @@ impl RequestState {
             return;
         };
         let held = Held {
-            fence: grant.fences.first,
             valid_until,
             mark: cx.mark,
             fences: grant.fences,
@@ -642,8 +643,8 @@ impl RequestState {
                 if !held.renewing && held.renew_at.is_some_and(|at| is_due(at, ttl)) =>
             {
                 held.renewing = true;
-                let key = Arc::clone(key);
-                Some((ttl, Renewal::Hold { key, id, ttl: cx.timing.server_ttl(ttl) }))
+                let (key, fence) = (Arc::clone(key), held.fences.first);
+                Some((ttl, Renewal::Hold { key, id, fence, ttl: cx.timing.server_ttl(ttl) }))
             }
             Phase::Waiting(waiting) if !self.in_backlog => {
                 let Progress::Queued(queued) = &mut waiting.progress else { return None };
@@ -707,6 +708,22 @@ impl RequestState {
             }
             // A waiter that was granted the lock meanwhile, or a hold that was released.
             _ => {}
+        }
+    }
+
+    /// The first token of a hold.
+    fn first_fence(&self) -> Option<Fence> {
+        match &self.phase {
+            Phase::Held(held) => Some(held.fences.first),
+            _ => None,
+        }
+    }
+
+    /// The first token of a hold that is being released, unless its loss was reported; else zero.
+    pub(crate) fn released_fence(&self) -> Fence {
+        match &self.phase {
+            Phase::Releasing(releasing) => releasing.fence,
+            _ => Fence::ZERO,
         }
     }
 
@@ -857,6 +874,7 @@ impl RequestState {
         let lease = cx.timing.server_ttl(self.ttl).max(self.lease);
         self.phase = Phase::Releasing(Releasing {
             since: cx.now,
+            fence: self.first_fence().unwrap_or(Fence::ZERO),
             unconfirmed: false,
             maybe_done: false,
             refused: false,

@@ -38,6 +38,9 @@ pub enum Command {
     Cancel {
         /// The request.
         request: RequestRef,
+        /// The first token of the hold that it is about, of which the reply tells whether it was
+        /// still there; zero for none. One of the same request under another token ends as well.
+        fence: Fence,
         /// How long a late acquire is refused; zero if none can be in flight.
         tombstone: Duration,
         /// How long the key of its hold stays taken; zero if it does not.
@@ -112,6 +115,8 @@ pub enum Renewal {
         key: Arc<str>,
         /// The hold's request.
         id: RequestId,
+        /// Its first token. The request may have been granted the lock anew under another one.
+        fence: Fence,
         /// Its new TTL in the server.
         ttl: Duration,
     },
@@ -203,13 +208,14 @@ impl Command {
                 call.word(&[&mark.text()]);
                 call.number(millis(*keep));
             }
-            Self::Cancel { request, tombstone, keep } => {
-                let args = if keep.is_zero() { 3 } else { 4 };
+            Self::Cancel { request, fence, tombstone, keep } => {
+                let args = if keep.is_zero() { 4 } else { 5 };
                 let mut call = ScriptCall::begin(Script::Cancel, 1, args, out);
                 call.word(&space.hold_parts(&request.key));
                 call.word(&[&request.id.hex()]);
                 call.number(millis(*tombstone));
                 call.word(&[&mark.text()]);
+                call.number(fence.get());
                 if !keep.is_zero() {
                     call.number(millis(*keep));
                 }
@@ -385,11 +391,16 @@ fn encode_renewals(entries: &[Renewal], space: &Keyspace, out: &mut Vec<u8>) {
         call.word(&space.hold_parts(key));
     }
     for entry in entries {
-        let (kind, id, lasts) = match entry {
-            Renewal::Hold { id, ttl, .. } => (b"h", id, ttl),
-            Renewal::Waiter { id, lease, .. } => (b"w", id, lease),
+        let (id, lasts) = match entry {
+            Renewal::Hold { id, fence, ttl, .. } => {
+                call.number(fence.get());
+                (id, ttl)
+            }
+            Renewal::Waiter { id, lease, .. } => {
+                call.word(&[b"w"]);
+                (id, lease)
+            }
         };
-        call.word(&[kind]);
         call.word(&[&id.hex()]);
         call.number(millis(*lasts));
     }

@@ -17,7 +17,8 @@ pub enum Reply {
     /// To [`Command::AcquireAll`]: a token for each in their order; `None`: not all at once, and
     /// nothing was done.
     AcquiredAll(Option<FenceRange>),
-    /// To [`Command::Release`] and [`Command::Cancel`]: whether the request held the lock.
+    /// To [`Command::Release`]: whether the request held the lock. To [`Command::Cancel`]: whether
+    /// it did under the token of the command.
     Released(bool),
     /// To [`Command::Renew`], an answer for each entry.
     Renewed(Vec<RenewalReply>),
@@ -106,7 +107,7 @@ pub enum RenewalReply {
     Renewed,
     /// Renewed, and other requests may wait for it.
     RenewedContended,
-    /// The request does not hold the lock any more.
+    /// The request does not hold the lock any more, or does under another token.
     NotHeld,
     /// The waiter is still queued; the holder's TTL, if it has one.
     Waiting(Option<Duration>),

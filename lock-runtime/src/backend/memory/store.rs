@@ -8,10 +8,10 @@
 //! together.
 //!
 //! Four simplifications, none of which shows in a reply: the queue and its entries are one map,
-//! because on the server they expire together; the uncontended and the usual beginnings of
-//! `acquire` and `release` are missing, because they only shorten what follows; a ttl below a
-//! millisecond, which the script refuses, is the caller's to refuse; and the TTL of a section's
-//! hash is missing, because none of its fields counts longer.
+//! because on the server they expire together; the
+//! uncontended and the usual beginnings of `acquire` and `release` are missing, because they only
+//! shorten what follows; a ttl below a millisecond, which the script refuses, is the caller's to
+//! refuse; and the TTL of a section's hash is missing, because none of its fields counts longer.
 
 pub(crate) mod fence_counter;
 pub(crate) mod key_state;
@@ -62,11 +62,12 @@ impl MemoryStore {
             Command::Release { request, keep, .. } => {
                 Reply::Released(self.step(now, request, publish, |mut step| step.release(*keep)))
             }
-            Command::Cancel { request, tombstone, keep } => {
-                Reply::Released(
-                    self.step(now, request, publish, |mut step| step.cancel(*tombstone, *keep)),
-                )
-            }
+            Command::Cancel { request, fence, tombstone, keep } => Reply::Released(self.step(
+                now,
+                request,
+                publish,
+                |mut step| step.cancel(*fence, *tombstone, *keep),
+            )),
             Command::Renew(entries) => {
                 Reply::Renewed(entries.iter().map(|entry| self.renew(now, entry)).collect())
             }
@@ -164,9 +165,10 @@ impl MemoryStore {
 
     fn renew(&mut self, now: ServerTime, entry: &Renewal) -> RenewalReply {
         match entry {
-            Renewal::Hold { key, id, ttl } => {
+            Renewal::Hold { key, id, fence, ttl } => {
                 let record = self.live(now, key).filter(|_| ttl.as_millis() > 0);
-                match record.and_then(|record| record.extend_hold(now, *id, *ttl)) {
+                let mine = record.filter(|record| record.held_with(*id, *fence));
+                match mine.and_then(|record| record.extend_hold(now, *ttl)) {
                     Some(grant) if grant.contended => RenewalReply::RenewedContended,
                     Some(_) => RenewalReply::Renewed,
                     None => RenewalReply::NotHeld,

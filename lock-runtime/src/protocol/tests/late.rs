@@ -6,7 +6,7 @@ use crate::protocol::request::{CommandError, Output, RequestParams};
 use crate::protocol::timing::Timing;
 use crate::types::owner_info::HolderInfo;
 use crate::types::request_id::RequestId;
-use crate::wire::command::Command;
+use crate::wire::command::{Command, Renewal};
 use crate::wire::keyspace::WAITER_LEASE;
 use crate::wire::reply::{RenewalReply, Reply};
 
@@ -114,11 +114,58 @@ fn a_hold_is_lost_when_another_is_granted_although_its_request_may_get_the_lock_
     assert!(is_lost(&mut protocol));
     cancels(protocol);
 
-    // This one even got it after the other.
+    // This one got it after the other, by the acquire that was under way.
+    let (mut protocol, id) = pushed_while_asking();
+    protocol.reply(at(1.72), id, granted(13));
+    assert!(is_lost(&mut protocol));
+    cancels(protocol);
+
+    // By a push.
     let (mut protocol, _) = pushed_while_asking();
     protocol.notification(at(1.72), granted_by_push(11));
     assert_eq!(drain(&mut protocol), [], "the same grant");
     protocol.notification(at(1.73), granted_by_push(13));
     assert!(is_lost(&mut protocol));
     cancels(protocol);
+}
+
+#[test]
+fn a_renewal_and_a_cancel_name_the_token_of_the_hold() {
+    let (mut protocol, _) = pushed_while_asking();
+    protocol.tick(at(1.76));
+    let (_, call) = sent(&mut protocol);
+    let Command::Renew(entries) = call else { panic!("{call:?}") };
+    assert!(
+        matches!(entries[..], [Renewal::Hold { fence, .. }] if fence == Fence::new(11)),
+        "{entries:?}"
+    );
+    protocol.release(at(1.8), RequestId::from_bits(1));
+    let (_, call) = sent(&mut protocol);
+    assert!(
+        matches!(call, Command::Cancel { fence, .. } if fence == Fence::new(11)),
+        "the reply tells whether that hold was still there: {call:?}"
+    );
+}
+
+#[test]
+fn a_lost_hold_is_cancelled_if_its_acquire_may_still_arrive() {
+    let mut protocol = connected();
+    protocol.acquire(at(1.0), request(1));
+    sent(&mut protocol);
+    protocol.disconnected(at(1.1), "reset".to_owned());
+    protocol.connected(at(1.2), BOUND);
+    let (id, _) = sent(&mut protocol);
+    protocol.reply(at(1.3), id, granted(11));
+    drain(&mut protocol);
+    taken_up(&mut protocol, 1);
+    // The acquire of the first connection has arrived, and the hold has another token.
+    protocol.renew_now(at(2.0), RequestId::from_bits(1), TTL);
+    protocol.tick(at(2.0));
+    let (id, _) = sent(&mut protocol);
+    protocol.reply(at(2.1), id, Ok(Reply::Renewed(vec![RenewalReply::NotHeld])));
+    let lost = Output::Lost(RequestId::from_bits(1), Loss::NotOnServer);
+    assert_eq!(drain(&mut protocol), [lost]);
+    protocol.release(at(2.2), RequestId::from_bits(1));
+    let (_, call) = sent(&mut protocol);
+    assert!(matches!(call, Command::Cancel { tombstone, .. } if !tombstone.is_zero()), "{call:?}");
 }

@@ -8,11 +8,14 @@ local function read(key)
   return value or nil
 end
 
--- Whether this value is a hold, and if a request is given, of that request. A value or a type of
--- another kind of client is none.
-local function is_hold(value, request)
+-- Whether this value is a hold; if a request is given, of that request; and if a token is given,
+-- with that first token. A hold that is gone may have been granted anew to the same request by an
+-- acquire that arrived late: only the token tells them apart. A value or a type of another kind of
+-- client is no hold.
+local function is_hold(value, request, token)
   return type(value) == 'string' and string.sub(value, 1, 3) == 'dl1'
     and (not request or string.sub(value, 5, 36) == request)
+    and (not token or string.match(value, '^%S+ %S+ (%d+) ') == token)
 end
 
 -- The server's clock in microseconds.

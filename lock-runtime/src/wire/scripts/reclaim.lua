@@ -6,7 +6,7 @@
 local HOLD, FENCE, MARK, ttl = KEYS[1], KEYS[2], ARGV[1], tonumber(ARGV[5])
 local QUEUE, WAITERS, id = HOLD .. ':queue', HOLD .. ':waiters', string.sub(ARGV[2], 5, 36)
 local value = read(HOLD)
-if is_hold(value, id) then
+if is_hold(value, id, ARGV[3]) then
   redis.call('PEXPIRE', HOLD, math.max(ttl, redis.call('PTTL', HOLD)))
   return 1
 end

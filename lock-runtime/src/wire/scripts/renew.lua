@@ -1,8 +1,8 @@
 -- Prolongs many holds and waiters' leases in one call; what is not there is never made.
 -- KEYS: hold of the lock of each entry   ARGV: of each entry
---   'h', request id, ttl ms     a hold     answers 1 renewed, 2 and a request may be queued, 0 not
---     its any more
---   'w', request id, lease ms   a waiter   answers the holder's PTTL, or -1: ask with acquire
+--   first token, request id, ttl ms   a hold     answers 1 renewed, 2 and a request may be queued,
+--     0 gone, also if the request has a newer one
+--   'w', request id, lease ms         a waiter   answers the holder's PTTL, or -1: ask with acquire
 -- No entry may make the call fail for the others: companions of a foreign type count as absent, and
 -- PEXPIRE comes before HSET because a full server refuses HSET unless the script has written
 -- before.
@@ -33,13 +33,14 @@ local function renew_waiter(hold, id, lease)
 end
 
 for entry, hold in ipairs(KEYS) do
-  local kind, id, ms = ARGV[entry * 3 - 2], ARGV[entry * 3 - 1], tonumber(ARGV[entry * 3])
+  local token, id, ms = ARGV[entry * 3 - 2], ARGV[entry * 3 - 1], tonumber(ARGV[entry * 3])
   local value = read(hold)
-  local mine = is_hold(value, id)
-  if kind == 'h' then
-    answers[entry] = mine and ms > 0 and renew_hold(hold, value, ms) or 0
+  if token == 'w' then
+    local others = is_hold(value) and not is_hold(value, id)
+    answers[entry] = others and renew_waiter(hold, id, ms) or -1
   else
-    answers[entry] = not mine and is_hold(value) and renew_waiter(hold, id, ms) or -1
+    local mine = is_hold(value, id, token)
+    answers[entry] = mine and ms > 0 and renew_hold(hold, value, ms) or 0
   end
 end
 return answers

@@ -72,7 +72,12 @@ fn acquires() -> impl Strategy<Value = Vec<Acquire>> {
 
 fn renewal() -> impl Strategy<Value = Renewal> {
     (key(), name(), prop::option::of(1..40_000_u64)).prop_map(|(key, id, ttl)| match ttl {
-        Some(ttl) => Renewal::Hold { key: key.into(), id, ttl: Duration::from_millis(ttl) },
+        Some(ttl) => Renewal::Hold {
+            key: key.into(),
+            id,
+            fence: Fence::new(ttl),
+            ttl: Duration::from_millis(ttl),
+        },
         None => Renewal::Waiter { key: key.into(), id, lease: WAITER_LEASE },
     })
 }
@@ -100,9 +105,11 @@ pub fn any_call() -> impl Strategy<Value = Command> {
         2 => (request(), any::<bool>(), seconds()).prop_map(|(request, contended, keep)| {
             Command::Release { request, contended, keep }
         }),
-        1 => (request(), seconds(), seconds()).prop_map(|(request, tombstone, keep)| {
-            Command::Cancel { request, tombstone, keep }
-        }),
+        1 => (request(), 0..9_u64, seconds(), seconds()).prop_map(
+            |(request, fence, tombstone, keep)| {
+                Command::Cancel { request, fence: Fence::new(fence), tombstone, keep }
+            },
+        ),
         2 => prop::collection::vec(renewal(), 0..4).prop_map(Command::Renew),
         1 => (key(), 0..5_u32).prop_map(|(key, limit)| Command::Inspect { key: key.into(), limit }),
         2 => probe().prop_map(Command::Probe),

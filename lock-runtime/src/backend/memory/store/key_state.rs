@@ -44,7 +44,9 @@ impl KeyOp<'_, '_> {
         if self.record.is_cancelled(self.now, id) {
             return AcquireReply::Cancelled;
         }
-        if let Some(grant) = self.record.extend_hold(self.now, id, acquire.ttl) {
+        if self.record.held_by(id)
+            && let Some(grant) = self.record.extend_hold(self.now, acquire.ttl)
+        {
             return AcquireReply::Granted(grant);
         }
         let place = self.record.ticket_of(id);
@@ -72,10 +74,11 @@ impl KeyOp<'_, '_> {
         held
     }
 
-    pub(crate) fn cancel(&mut self, tombstone: Duration, keep: Duration) -> bool {
+    pub(crate) fn cancel(&mut self, fence: Fence, tombstone: Duration, keep: Duration) -> bool {
         let id = self.request.id;
         self.record.leave(id);
-        let held = self.release(keep);
+        let held = self.record.held_with(id, fence);
+        self.release(keep);
         if tombstone.as_millis() > 0 {
             self.record.add_tombstone(self.now, id, tombstone);
         }
@@ -84,8 +87,8 @@ impl KeyOp<'_, '_> {
 
     pub(crate) fn reclaim(&mut self, acquire: &Acquire, first: Fence) -> bool {
         let (id, ttl) = (self.request.id, acquire.ttl);
-        if self.record.held_by(id) {
-            self.record.extend_hold(self.now, id, ttl);
+        if self.record.held_with(id, first) {
+            self.record.extend_hold(self.now, ttl);
             return true;
         }
         let fences = FenceRange::new(first, acquire.fence_count);
@@ -338,6 +341,11 @@ impl KeyState {
         self.holder().is_some_and(|holder| holder.id == id)
     }
 
+    /// Whether the request has this very hold, not one that it was granted anew.
+    pub(crate) fn held_with(&self, id: RequestId, first: Fence) -> bool {
+        self.holder().is_some_and(|holder| (holder.id, holder.fence) == (id, first))
+    }
+
     pub(crate) fn hold_left(&self, now: ServerTime) -> Option<Duration> {
         self.hold.as_ref()?.left(now)
     }
@@ -358,21 +366,11 @@ impl KeyState {
 
     /// A repeated request for what it holds, or a renewal: the TTL gets no shorter. Returns the
     /// grant.
-    pub(crate) fn extend_hold(
-        &mut self,
-        now: ServerTime,
-        id: RequestId,
-        ttl: Duration,
-    ) -> Option<Grant> {
+    pub(crate) fn extend_hold(&mut self, now: ServerTime, ttl: Duration) -> Option<Grant> {
         let hold = self.hold.as_mut()?;
-        let grant = match &hold.value {
-            StoredHold::Ours { holder, fences, contended, .. } if holder.id == id => {
-                Grant { fences: *fences, contended: *contended }
-            }
-            _ => return None,
-        };
+        let StoredHold::Ours { fences, contended, .. } = hold.value else { return None };
         hold.extend_ttl(now, ttl);
-        Some(grant)
+        Some(Grant { fences, contended })
     }
 
     /// Sets the flag that other requests wait. Returns the holder and its inbox if it was not set.

@@ -16,7 +16,12 @@ use crate::wire::reply::{AcquireReply, BlockedBy, Notification, RawReply, Renewa
 const MINUTE: Duration = Duration::from_mins(1);
 
 fn cancel(number: u8, tombstone: Duration) -> Command {
-    Command::Cancel { request: request(request_id(number)), tombstone, keep: Duration::ZERO }
+    cancel_hold(number, Fence::ZERO, tombstone)
+}
+
+fn cancel_hold(number: u8, fence: Fence, tombstone: Duration) -> Command {
+    let (request, keep) = (request(request_id(number)), Duration::ZERO);
+    Command::Cancel { request, fence, tombstone, keep }
 }
 
 fn renew_waiter(number: u8) -> Command {
@@ -27,8 +32,10 @@ fn renew_waiter(number: u8) -> Command {
     }])
 }
 
-fn renew_hold(number: u8, ttl: Duration) -> Command {
-    Command::Renew(vec![Renewal::Hold { key: KEY.into(), id: request_id(number), ttl }])
+/// A renewal of the hold that is there.
+fn renew_hold(both: &mut Both, number: u8, ttl: Duration) -> Reply {
+    let renewal = both.renewal(number, ttl);
+    both.same(Command::Renew(vec![renewal]))
 }
 
 fn inspect() -> Command {
@@ -51,17 +58,17 @@ fn a_tombstone_refuses_the_late_acquire_until_it_is_over() {
 #[test]
 fn a_cancel_without_tombstone_lets_the_same_request_ask_again() {
     let mut both = Both::new();
-    both.granted(once(request_id(1)));
-    assert_eq!(both.same(cancel(1, Duration::ZERO)), Reply::Released(true));
+    let fence = both.granted(once(request_id(1)));
+    assert_eq!(both.same(cancel_hold(1, fence, Duration::ZERO)), Reply::Released(true));
     both.granted(once(request_id(1)));
 }
 
 #[test]
 fn a_cancel_of_a_hold_grants_to_the_next() {
     let mut both = Both::new();
-    both.granted(once(request_id(1)));
+    let fence = both.granted(once(request_id(1)));
     both.busy(queueing(request_id(2), LIVE[0]));
-    assert_eq!(both.same(cancel(1, MINUTE)), Reply::Released(true));
+    assert_eq!(both.same(cancel_hold(1, fence, MINUTE)), Reply::Released(true));
     assert_eq!(both.notified().last(), Some(&request_id(2)));
 }
 
@@ -90,7 +97,7 @@ fn a_grant_that_is_not_claimed_passes_to_the_next_request() {
     both.advance(Duration::from_millis(2_500));
     let fence = both.granted(once(request_id(3)));
     assert!(both.grants().all(|(_, fences)| fence > fences.last()));
-    assert_eq!(both.same(renew_hold(2, MINUTE)), Reply::Renewed(vec![RenewalReply::NotHeld]));
+    assert_eq!(renew_hold(&mut both, 2, MINUTE), Reply::Renewed(vec![RenewalReply::NotHeld]));
 }
 
 #[test]
@@ -179,7 +186,7 @@ fn a_foreign_key_counts_as_busy_and_is_never_touched() {
     assert!(!both.release(request_id(1)));
     assert_eq!(both.same(cancel(1, MINUTE)), Reply::Released(false));
     assert_eq!(both.same(renew_waiter(1)), Reply::Renewed(vec![RenewalReply::AcquireAgain]));
-    assert_eq!(both.same(renew_hold(1, MINUTE)), Reply::Renewed(vec![RenewalReply::NotHeld]));
+    assert_eq!(renew_hold(&mut both, 1, MINUTE), Reply::Renewed(vec![RenewalReply::NotHeld]));
     let Reply::Inspection(seen) = both.same(inspect()) else { panic!("not an inspection") };
     assert!(seen.not_a_lock && seen.holder.is_none());
     let kept: Vec<String> =
@@ -532,19 +539,19 @@ fn a_holder_is_notified_of_the_first_waiter_only() {
 fn a_renewal_reports_whether_another_process_waits() {
     let mut both = Both::new();
     both.granted(once(request_id(1)));
-    assert_eq!(both.same(renew_hold(1, MINUTE)), Reply::Renewed(vec![RenewalReply::Renewed]));
+    assert_eq!(renew_hold(&mut both, 1, MINUTE), Reply::Renewed(vec![RenewalReply::Renewed]));
     both.busy(queueing(request_id(2), LIVE[0]));
     let contended = vec![RenewalReply::RenewedContended];
-    assert_eq!(both.same(renew_hold(1, MINUTE)), Reply::Renewed(contended));
+    assert_eq!(renew_hold(&mut both, 1, MINUTE), Reply::Renewed(contended));
 }
 
 #[test]
 fn a_late_renewal_with_a_shorter_ttl_shortens_nothing() {
     let mut both = Both::new();
     both.granted(once(request_id(1)));
-    both.same(renew_hold(1, MINUTE));
+    renew_hold(&mut both, 1, MINUTE);
     let renewed = Reply::Renewed(vec![RenewalReply::Renewed]);
-    assert_eq!(both.same(renew_hold(1, Duration::from_millis(300))), renewed);
+    assert_eq!(renew_hold(&mut both, 1, Duration::from_millis(300)), renewed);
     let Reply::Inspection(found) = both.same(inspect()) else { panic!("not an inspection") };
     assert!(found.left > Some(MINUTE / 2), "{found:?}");
 }
@@ -645,4 +652,36 @@ fn a_lost_hold_is_put_back_while_a_failover_is_waited_out_and_never_else() {
     both.advance(GRACE);
     assert!(both.granted(once(request_id(2))) > first);
     assert!(!put_back(&mut both, 1));
+}
+
+#[test]
+fn a_hold_that_its_request_was_granted_anew_is_not_the_one_of_before() {
+    let mut both = Both::new();
+    let first = both.granted(once(request_id(1)));
+    both.raw(&["DEL", "lock:{order:7}"]);
+    both.memory.delete_hold(KEY);
+    both.granted(once(request_id(2)));
+    assert!(both.release(request_id(2)));
+    let second = both.granted(once(request_id(1)));
+    assert!(second > first);
+
+    let renew = |fence| {
+        Command::Renew(vec![Renewal::Hold {
+            key: KEY.into(),
+            id: request_id(1),
+            fence,
+            ttl: MINUTE,
+        }])
+    };
+    assert_eq!(both.same(renew(first)), Reply::Renewed(vec![RenewalReply::NotHeld]));
+    assert_eq!(both.same(renew(second)), Reply::Renewed(vec![RenewalReply::Renewed]));
+    both.promote(7);
+    let opened = both.open_with_grace(NOTHING_SEEN, BOUND, GRACE, true);
+    assert_eq!(opened, Ok(Some(WaitKind::Failover)));
+    let reclaim = |fence| Command::Reclaim(once(request_id(1)), fence);
+    assert_eq!(both.same(reclaim(first)), Reply::Reclaimed(false));
+    assert_eq!(both.same(reclaim(second)), Reply::Reclaimed(true));
+    let ended = both.same(cancel_hold(1, first, Duration::ZERO));
+    assert_eq!(ended, Reply::Released(false), "the caller has lost it");
+    assert_eq!(both.raw(&["EXISTS", "lock:{order:7}"]), redis::Value::Int(0), "and nobody has it");
 }

@@ -9,7 +9,7 @@ use crate::backend::memory::tests::parity::{Both, LIVE, Pair};
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::OwnerInfo;
 use crate::types::request_id::RequestId;
-use crate::wire::command::{Acquire, Command, Enqueue, RequestRef};
+use crate::wire::command::{Acquire, Command, Enqueue, Renewal, RequestRef};
 use crate::wire::keyspace::{DataLossGrace, WAITER_LEASE};
 use crate::wire::reply::{AcquireReply, BusyReply, Grant, RawReply, Reply};
 
@@ -94,6 +94,22 @@ impl Both {
 
     pub(crate) fn release(&mut self, id: RequestId) -> bool {
         self.same(release(request(id))) == Reply::Released(true)
+    }
+
+    /// The first token of the hold that the server has; zero without one.
+    pub(crate) fn held_fence(&mut self) -> Fence {
+        let look = Command::Inspect { key: KEY.into(), limit: 0 };
+        let answer = self.ask(&look).expect("an answer");
+        match look.decode(&answer) {
+            Ok(Reply::Inspection(seen)) => seen.holder.map_or(Fence::ZERO, |holder| holder.fence),
+            other => panic!("an inspection was answered by {other:?}"),
+        }
+    }
+
+    /// The renewal by this request of the hold that the server has.
+    pub(crate) fn renewal(&mut self, number: u8, ttl: Duration) -> Renewal {
+        let fence = self.held_fence();
+        Renewal::Hold { key: KEY.into(), id: request_id(number), fence, ttl }
     }
 
     /// The grants that waiters were notified of.

@@ -35,6 +35,12 @@ impl Numbers {
         })
     }
 
+    /// The token of the server that stands for this one of the memory.
+    pub(crate) fn on_server(&self, memory: Fence) -> Fence {
+        let pair = self.0.iter().find(|&(_, &other)| other == memory.get());
+        pair.map_or(Fence::ZERO, |(&server, _)| Fence::new(server))
+    }
+
     pub(crate) fn fence(&mut self, server: Fence, memory: Fence) -> Same {
         self.pair("fence", server.get(), memory.get())
     }

@@ -6,15 +6,10 @@ use crate::backend::memory::tests::commands::{
     KEY, once, owner_info, queueing, refusal, release, request, request_id,
 };
 use crate::backend::memory::tests::parity::{Both, DEAD, LIVE};
-use crate::protocol::timing::TOMBSTONE;
 use crate::types::request_id::RequestId;
 use crate::wire::command::{Acquire, Command, Probe, Renewal, WaitTarget};
 use crate::wire::keyspace::WAITER_LEASE;
 use crate::wire::reply::RawReply;
-
-fn renew(number: u8, ttl: Duration) -> Renewal {
-    Renewal::Hold { key: KEY.into(), id: request_id(number), ttl }
-}
 
 fn renew_waiter(number: u8) -> Renewal {
     Renewal::Waiter { key: KEY.into(), id: request_id(number), lease: WAITER_LEASE }
@@ -46,7 +41,8 @@ fn a_ttl_of_zero_is_refused() {
     assert!(refusal(both.ask(&ask)).contains("the ttl must be above zero"));
     both.granted(once(request_id(1)));
     assert!(refusal(both.ask(&ask)).contains("the ttl must be above zero"));
-    assert_eq!(ints(both.ask(&Command::Renew(vec![renew(1, Duration::ZERO)])).unwrap()), [0]);
+    let renewal = both.renewal(1, Duration::ZERO);
+    assert_eq!(ints(both.ask(&Command::Renew(vec![renewal])).unwrap()), [0]);
     both.granted(once(request_id(1)));
 }
 
@@ -85,14 +81,12 @@ fn a_full_server_refuses_new_holds_in_its_own_words_and_keeps_the_old_ones() {
     assert!(text.contains("used memory > 'maxmemory'"), "{text}");
     // A waiter's entry comes first, where a HSET alone would be refused and take the hold's entry
     // along.
-    let batch = Command::Renew(vec![renew_waiter(2), renew(1, Duration::from_secs(9))]);
+    let batch = Command::Renew(vec![renew_waiter(2), both.renewal(1, Duration::from_secs(9))]);
     let answers = ints(both.ask(&batch).unwrap());
     assert!(answers[0] > 0 && answers[1] == 2, "{answers:?}");
     assert_eq!(both.ask(&release(request(request_id(1)))).unwrap(), RawReply::Int(1));
-    assert_eq!(
-        ints(both.ask(&Command::Renew(vec![renew(2, Duration::from_secs(9))])).unwrap()),
-        [2]
-    );
+    let renewal = both.renewal(2, Duration::from_secs(9));
+    assert_eq!(ints(both.ask(&Command::Renew(vec![renewal])).unwrap()), [2]);
 }
 
 #[test]
@@ -108,7 +102,8 @@ fn a_rejected_publish_leaves_no_hold_to_a_waiter_that_was_not_notified() {
         both.ask(&Command::Acquire(queueing(request_id(4), LIVE[0]))),
         Ok(RawReply::List(_))
     ));
-    let answer = both.ask(&Command::Renew(vec![renew(3, Duration::from_secs(9))])).unwrap();
+    let renewal = both.renewal(3, Duration::from_secs(9));
+    let answer = both.ask(&Command::Renew(vec![renewal])).unwrap();
     assert_eq!(ints(answer), [2], "a request waits, though the holder could not be notified");
 }
 
@@ -160,32 +155,11 @@ fn a_waiter_whose_place_was_lost_is_notified_to_ask_again() {
 }
 
 #[test]
-fn an_entry_whose_place_was_lost_does_not_live_as_long_as_a_tombstone() {
-    let waiters = "lock:{order:7}:waiters";
-    let (ended, keep) = (request(request_id(3)), Duration::ZERO);
-    let cancel = Command::Cancel { request: ended, tombstone: TOMBSTONE, keep };
-    let mut both = Both::new();
-    both.granted(once(request_id(1)));
-    both.busy(queueing(request_id(2), DEAD));
-    both.raw(&["DEL", "lock:{order:7}:queue"]);
-    assert_eq!(both.ask(&cancel).unwrap(), RawReply::Int(0));
-    assert_eq!(both.raw(&["HLEN", waiters]), redis::Value::Int(1));
-    assert_eq!(both.ask(&release(request(request_id(1)))).unwrap(), RawReply::Int(1));
-    assert_eq!(both.raw(&["EXISTS", waiters]), redis::Value::Int(0));
-
-    both.raw(&["SET", waiters, "mine"]);
-    let answer = ints(both.ask(&Command::Acquire(once(request_id(4)))).unwrap());
-    assert_eq!((answer[0], answer[3]), (4, 0), "granted, and nobody waits");
-    assert_eq!(both.ask(&release(request(request_id(4)))).unwrap(), RawReply::Int(1));
-    assert_eq!(both.raw(&["STRLEN", waiters]), redis::Value::Int(4), "it is none of ours");
-}
-
-#[test]
 fn a_companion_of_a_foreign_type_spares_the_other_entries_of_a_renewal() {
     let mut both = Both::new();
     both.granted(once(request_id(1)));
     both.raw(&["SET", "lock:{order:7}:waiters", "mine"]);
-    let batch = Command::Renew(vec![renew_waiter(2), renew(1, Duration::from_secs(9))]);
+    let batch = Command::Renew(vec![renew_waiter(2), both.renewal(1, Duration::from_secs(9))]);
     assert_eq!(ints(both.ask(&batch).unwrap()), [-1, 1]);
 }
 

@@ -79,6 +79,7 @@ fn what_was_taken_at_once_is_a_hold_like_any_other() {
     let renewal = |number: u8, key: &str| Renewal::Hold {
         key: key.into(),
         id: request_id(number),
+        fence: Fence::new(fences.first.get() + u64::from(number) - 1),
         ttl: Duration::from_secs(30),
     };
     let renewals = (1..).zip(KEYS).map(|(number, key)| renewal(number, key)).collect();
@@ -115,6 +116,7 @@ fn a_tombstone_of_whichever_request_is_enough_for_none() {
     let tombstone = Duration::from_secs(3);
     both.same(Command::Cancel {
         request: single(2, KEYS[1]).request,
+        fence: Fence::ZERO,
         tombstone,
         keep: Duration::ZERO,
     });

@@ -11,7 +11,7 @@ use crate::backend::memory::tests::compare::{Numbers, PubSubMessage};
 use crate::types::fence::{Fence, FenceRange};
 use crate::wire::command::Command;
 use crate::wire::keyspace::{Keyspace, Mark};
-use crate::wire::reply::{AcquireReply, RawReply, Reply, parse_notification};
+use crate::wire::reply::{AcquireReply, LockState, RawReply, Reply, parse_notification};
 use crate::wire::script::Script;
 
 /// Inboxes with a subscriber.
@@ -149,6 +149,17 @@ impl Both {
     pub(crate) fn now_us(&self) -> u64 {
         let passed = self.start.elapsed() + self.advanced;
         self.start_us + u64::try_from(passed.as_micros()).expect("fits")
+    }
+
+    /// The first token of the hold of a key; zero without one.
+    pub(crate) fn held_fences(&mut self, key: &str) -> Pair<Fence> {
+        let look = Command::Inspect { key: key.into(), limit: 0 };
+        let seen = self.memory.call(self.now_us(), &look, &mut |_, _| false);
+        let memory = match seen {
+            Reply::Inspection(LockState { holder: Some(holder), .. }) => holder.fence,
+            _ => Fence::ZERO,
+        };
+        Pair { server: self.numbers.on_server(memory), memory }
     }
 
     pub(crate) fn advance(&mut self, by: Duration) {

@@ -32,6 +32,8 @@ type Reached = BTreeMap<&'static str, u32>;
 struct Run<'a> {
     both: &'a mut Both,
     tickets: HashMap<(u8, u8), Pair<u64>>,
+    /// The first token of the hold of each key.
+    held: [Pair<Fence>; 2],
     reached: &'a mut Reached,
 }
 
@@ -72,6 +74,7 @@ impl Run<'_> {
             }
             step => {
                 let step = &self.resolve(step.clone());
+                self.held = [0, 1].map(|key| self.both.held_fences(&name(key)));
                 let server = self.call(step, |pair| pair.server, |pair| pair.server);
                 let memory = self.call(step, |pair| pair.memory, |pair| pair.memory);
                 let replies = self.both.call(&Pair { server, memory })?;
@@ -152,12 +155,20 @@ impl Run<'_> {
                 let keep = keep.map_or(Duration::ZERO, Span::duration);
                 Command::Release { request: request(owner), contended: false, keep }
             }
-            Step::Cancel { owner, tombstone, keep } => {
+            Step::Cancel { owner, knows_fence, tombstone, keep } => {
+                let held = if *knows_fence {
+                    fence(self.held[usize::from(owner.key)])
+                } else {
+                    Fence::ZERO
+                };
                 let [tombstone, keep] =
                     [tombstone, keep].map(|span| span.map_or(Duration::ZERO, Span::duration));
-                Command::Cancel { request: request(owner), tombstone, keep }
+                Command::Cancel { request: request(owner), fence: held, tombstone, keep }
             }
-            Step::Renew(entries) => Command::Renew(entries.iter().copied().map(renewal).collect()),
+            Step::Renew(entries) => {
+                let held = self.held.map(fence);
+                Command::Renew(entries.iter().map(|&entry| renewal(entry, held)).collect())
+            }
             Step::Inspect { key, limit } => {
                 Command::Inspect { key: name(*key).into(), limit: *limit }
             }
@@ -205,11 +216,14 @@ fn lease(id: u8) -> Duration {
     if id.is_multiple_of(2) { WAITER_LEASE } else { WAITER_LEASE * 4 }
 }
 
-fn renewal(entry: Entry) -> Renewal {
+fn renewal(entry: Entry, held: [Fence; 2]) -> Renewal {
     match entry {
-        Entry::Hold { key, id: owner, ttl } => {
-            Renewal::Hold { key: name(key).into(), id: request_id(owner), ttl: ttl.duration() }
-        }
+        Entry::Hold { key, id: owner, ttl, knows_fence } => Renewal::Hold {
+            key: name(key).into(),
+            id: request_id(owner),
+            fence: if knows_fence { held[usize::from(key)] } else { Fence::ZERO },
+            ttl: ttl.duration(),
+        },
         Entry::Waiter { key, id: owner } => {
             Renewal::Waiter { key: name(key).into(), id: request_id(owner), lease: lease(owner) }
         }
@@ -286,7 +300,8 @@ fn the_memory_server_answers_random_sequences_as_redis_does() {
     let outcome =
         TestRunner::new(config).run(&prop::collection::vec(any_step(), 1..=STEPS), |steps| {
             let (both, reached) = &mut *shared.borrow_mut();
-            let mut run = Run { both, tickets: HashMap::new(), reached };
+            let none = Pair { server: Fence::ZERO, memory: Fence::ZERO };
+            let mut run = Run { both, tickets: HashMap::new(), held: [none; 2], reached };
             run.all(&steps).map_err(TestCaseError::fail)
         });
     match outcome {

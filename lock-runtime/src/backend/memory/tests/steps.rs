@@ -34,6 +34,8 @@ pub(crate) enum Step {
     },
     Cancel {
         owner: Who,
+        /// Under the token that the key is held with.
+        knows_fence: bool,
         tombstone: Option<Span>,
         keep: Option<Span>,
     },
@@ -107,8 +109,17 @@ pub(crate) struct Asking {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Entry {
-    Hold { key: u8, id: u8, ttl: Span },
-    Waiter { key: u8, id: u8 },
+    /// Under the token that the key is held with, if that is known.
+    Hold {
+        key: u8,
+        id: u8,
+        ttl: Span,
+        knows_fence: bool,
+    },
+    Waiter {
+        key: u8,
+        id: u8,
+    },
 }
 
 impl Span {
@@ -140,8 +151,10 @@ pub(crate) fn any_step() -> impl Strategy<Value = Step> {
         20 => (any_group(), any_span()).prop_map(|(asks, ttl)| Step::AcquireAll(asks, ttl)),
         20 => (any_who(), any_releaser(), perhaps_span())
             .prop_map(|(owner, id, keep)| Step::Release { owner: Who { id, ..owner }, keep }),
-        8 => (any_who(), perhaps_span(), perhaps_span())
-            .prop_map(|(owner, tombstone, keep)| Step::Cancel { owner, tombstone, keep }),
+        8 => (any_who(), any::<bool>(), perhaps_span(), perhaps_span())
+            .prop_map(|(owner, knows_fence, tombstone, keep)| {
+                Step::Cancel { owner, knows_fence, tombstone, keep }
+            }),
         20 => prop::collection::vec(any_entry(), 0..5).prop_map(Step::Renew),
         8 => (any_key(), 0..4_u32).prop_map(|(key, limit)| Step::Inspect { key, limit }),
         20 => prop::collection::vec(any_asking(), 1..7).prop_map(Step::Probe),
@@ -212,11 +225,8 @@ fn any_asking() -> impl Strategy<Value = Asking> {
 
 fn any_entry() -> impl Strategy<Value = Entry> {
     prop_oneof![
-        (any_key(), any_nonce(), any_span()).prop_map(|(key, id, ttl)| Entry::Hold {
-            key,
-            id,
-            ttl
-        }),
+        (any_key(), any_nonce(), any_span(), prop::bool::weighted(0.8))
+            .prop_map(|(key, id, ttl, knows_fence)| Entry::Hold { key, id, ttl, knows_fence }),
         (any_key(), 0..NONCES).prop_map(|(key, id)| Entry::Waiter { key, id }),
     ]
 }
