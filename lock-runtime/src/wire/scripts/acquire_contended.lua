@@ -39,11 +39,12 @@ local function enqueue(value)
   end
   local entry = string.format('%d %s %s', now + lease * 1000, claim, since) .. tail
   -- Never shorter: another process may have the longer leases of many waiters here.
-  local keep = math.max(redis.call('PTTL', QUEUE), lease * 2)
+  local keep_queue = math.max(redis.call('PTTL', QUEUE), lease * 2)
+  local keep_entries = math.max(redis.call('PTTL', WAITERS), lease * 2)
   try('ZADD', QUEUE, ticket, id)
   try('HSET', WAITERS, id, entry)
-  try('PEXPIRE', QUEUE, keep)
-  try('PEXPIRE', WAITERS, keep)
+  try('PEXPIRE', QUEUE, keep_queue)
+  try('PEXPIRE', WAITERS, keep_entries)
   -- The holder learns of the first who queues behind it: it hands the lock on within its process no
   -- longer than it may, and gives up one that it keeps for later. A push may be lost; a renewal
   -- says the same.

@@ -5,7 +5,8 @@
 --   queue    sorted set of request ids: by ticket those that wait; below zero, by the server us
 --     until which they are refused, those whose acquire may still arrive (tombstones)
 --   waiters  hash request id -> 'lease deadline in server us, claim ms, when it was made, block,
---     inbox, description'; it expires together with the queue
+--     inbox, description'; its TTL is that of the leases alone, so that it expires soon where the
+--     queue was deleted or evicted
 --   tokens   hash that counts fencing tokens. A field is named after the master that draws from it,
 --     by its mark: each promotion and each restart of a server makes a new one, so the first draw
 --     on such a server finds that its field is missing. The hash has one of two states:
@@ -136,7 +137,6 @@ local function add_tombstone(ms)
   end
   redis.call('ZADD', QUEUE, string.format('-%d', now + ms * 1000), id)
   redis.call('PEXPIRE', QUEUE, keep)
-  redis.call('PEXPIRE', WAITERS, keep)
 end
 
 -- How much one script removes from the queue: so many dead waiters, or a twentieth as many that
@@ -147,14 +147,6 @@ local work = WORK
 -- Inboxes that nobody listens to, as far as this script knows. Their waiters count as dead.
 local unreachable = {}
 
--- Deletes the entries of those who lost their places because the queue was deleted or evicted: a
--- tombstone would keep them for as long as itself. A value of another type is not ours.
-local function forget_waiters()
-  if redis.call('EXISTS', WAITERS) == 1 and not redis.pcall('HGET', WAITERS, '-') then
-    redis.call('DEL', WAITERS)
-  end
-end
-
 -- The first waiter whose lease is live, with its entry; dead ones before it are removed. nil if
 -- there is none, false if the work of this script is done before one was found.
 local function first_waiter()
@@ -162,7 +154,6 @@ local function first_waiter()
   while work > 0 do
     local heads = redis.call('ZRANGE', QUEUE, 0, '+inf', 'BYSCORE', 'LIMIT', 0, many)
     if #heads == 0 then
-      forget_waiters()
       return nil
     end
     local entries = redis.call('HMGET', WAITERS, unpack(heads))

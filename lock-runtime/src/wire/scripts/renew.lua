@@ -23,10 +23,10 @@ local function renew_waiter(hold, id, lease)
     return -1
   end
   now = now or clock()
-  -- Never shorter: another process may have the longer leases of many waiters here.
-  local keep = math.max(redis.call('PTTL', queue), lease * 2)
-  redis.call('PEXPIRE', queue, keep)
-  redis.call('PEXPIRE', waiters, keep)
+  for _, name in ipairs({queue, waiters}) do
+    -- Never shorter: another process may have the longer leases of many waiters here.
+    redis.call('PEXPIRE', name, math.max(redis.call('PTTL', name), lease * 2))
+  end
   local deadline = string.format('%d', now + lease * 1000)
   local written = redis.pcall('HSET', waiters, id, deadline .. rest)
   return type(written) == 'number' and redis.call('PTTL', hold) or -1

@@ -6,6 +6,8 @@ use crate::backend::memory::tests::commands::{
     KEY, once, owner_info, queueing, refusal, release, request, request_id,
 };
 use crate::backend::memory::tests::parity::{Both, DEAD, LIVE};
+use crate::protocol::timing::TOMBSTONE;
+use crate::types::fence::Fence;
 use crate::types::request_id::RequestId;
 use crate::wire::command::{Acquire, Command, Probe, Renewal, WaitTarget};
 use crate::wire::keyspace::WAITER_LEASE;
@@ -152,6 +154,26 @@ fn a_waiter_whose_place_was_lost_is_notified_to_ask_again() {
     both.busy(queueing(request_id(2), LIVE[0]));
     both.raw(&["DEL", "lock:{order:7}:queue"]);
     assert_eq!(ints(both.ask(&Command::Renew(vec![renew_waiter(2)])).unwrap()), [-1]);
+}
+
+#[test]
+fn an_entry_whose_place_was_lost_does_not_live_as_long_as_a_tombstone() {
+    let mut both = Both::new();
+    let (fence, keep) = (Fence::ZERO, Duration::ZERO);
+    let request = request(request_id(3));
+    let cancel = Command::Cancel { request, fence, tombstone: TOMBSTONE, keep };
+    let wait = Command::Acquire(queueing(request_id(2), LIVE[0]));
+    let refresh = Command::Renew(vec![renew_waiter(2)]);
+    both.granted(once(request_id(1)));
+    let left = |both: &mut Both, name| {
+        redis::from_redis_value::<i64>(both.raw(&["PTTL", name])).expect("a number")
+    };
+    for call in [&wait, &cancel, &wait, &refresh, &cancel] {
+        both.ask(call).expect("an answer");
+        let lasts = left(&mut both, "lock:{order:7}:waiters");
+        assert!((1..=4_000).contains(&lasts), "{lasts} ms after {call:?}");
+    }
+    assert!(left(&mut both, "lock:{order:7}:queue") > 50_000, "it has the tombstone");
 }
 
 #[test]
