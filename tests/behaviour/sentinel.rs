@@ -8,8 +8,8 @@ use redis::Value;
 use testkit::Resources;
 use testkit::{RedisServer, ReservedPort, Sentinels, eventually};
 
-use crate::support::LIMIT;
 use crate::support::process::{Process, orders};
+use crate::support::{LIMIT, scripts_run};
 
 /// How the connections of the manager are called.
 const NAME: &str = "locks-of-this-test";
@@ -89,6 +89,24 @@ fn all_processes_leave_an_old_primary_that_is_still_alive() {
     let locks = LockManager::connect(&all.url()).unwrap();
     let _over = locks.mutex("over").wait(LIMIT).acquire_blocking().unwrap();
     processes.into_iter().for_each(|process| drop(process.finish()));
+}
+
+#[test]
+fn a_primary_that_no_majority_confirms_is_asked_twice_for_each_lock() {
+    let all = Sentinels::start().unwrap();
+    let locks = manager(all.url());
+    assert_locks(&locks);
+    let primary = all.server(all.primary());
+    let scripts_of_a_pair = || {
+        let before = scripts_run(primary);
+        assert_locks(&locks);
+        scripts_run(primary) - before
+    };
+    assert_eq!(scripts_of_a_pair(), 2);
+    [1, 2].iter().for_each(|&index| all.sentinel(index).pause());
+    eventually(LIMIT, "each grant is confirmed", || scripts_of_a_pair() == 3);
+    [1, 2].iter().for_each(|&index| all.sentinel(index).resume());
+    eventually(LIMIT, "grants are shown at once again", || scripts_of_a_pair() == 2);
 }
 
 #[test]

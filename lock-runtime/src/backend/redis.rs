@@ -138,7 +138,9 @@ impl RedisServer {
                 NextStep::Done(ready) => {
                     let Dialogue { transport, received, heard, .. } = dialogue;
                     let space = self.space.clone();
-                    let mut pipe = RedisPipe::new(transport, received, space, ladder, &ready);
+                    let confirmation = self.sentinels.as_ref().map(SentinelWatch::confirmation);
+                    let mut pipe =
+                        RedisPipe::new(transport, received, space, ladder, &ready, confirmation);
                     pipe.begin(&ready.announcement, heard);
                     return Ok(pipe);
                 }

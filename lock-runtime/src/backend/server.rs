@@ -14,6 +14,7 @@ use crate::backend::redis::RedisServer;
 use crate::backend::redis::pipe::RedisPipe;
 use crate::backend::socket::{Signal, Stream};
 use crate::backend::{ConnectError, ConnectParams, Incoming};
+use crate::types::time::Timestamp;
 use crate::wire::command::Command;
 use crate::wire::keyspace::Mark;
 
@@ -115,6 +116,11 @@ impl<T> Connection<T> {
             #[cfg(all(distlock_verification, feature = "__shuttle"))]
             Self::Modelled(_) => 0,
         }
+    }
+
+    /// Whether nobody confirms that the server is the primary.
+    pub(crate) fn is_in_doubt(&self, now: Timestamp) -> bool {
+        if let Self::Redis(redis) = self { redis.is_in_doubt(now) } else { false }
     }
 
     /// What a party that wants to read has to wait for.

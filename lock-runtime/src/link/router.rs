@@ -304,6 +304,11 @@ impl Router {
         self.protocol.set_online_replicas(online);
     }
 
+    /// Whether nobody confirms that the server is the primary. Returns whether that is news.
+    pub(crate) fn set_in_doubt(&mut self, in_doubt: bool) -> bool {
+        self.protocol.set_in_doubt(in_doubt)
+    }
+
     pub(crate) fn connect_failed(&mut self, now: Timestamp, why: &str, kind: ConnectErrorKind) {
         let unreachable = kind == ConnectErrorKind::Unreachable;
         let failure = if unreachable { Failure::Unavailable } else { Failure::Refused };

@@ -163,6 +163,17 @@ impl LinkState {
     /// Passes on what was taken in. Returns whether there was anything.
     fn take_incoming(&mut self, now: Timestamp) -> bool {
         let (mut any, mut end) = (false, None);
+        let in_doubt =
+            self.connection.as_ref().is_some_and(|connection| connection.is_in_doubt(now));
+        if self.router.set_in_doubt(in_doubt) && in_doubt {
+            self.log(|| {
+                user_code::event!(
+                    WARN,
+                    "no majority of the Sentinels confirms the primary; it is asked twice for \
+                     each lock; check that the Sentinels can be reached"
+                );
+            });
+        }
         while let Some(incoming) = self.connection.as_mut().and_then(Connection::next) {
             any = true;
             if let Incoming::Reply(_, Err(error)) = &incoming {

@@ -368,9 +368,11 @@ impl Protocol {
             return self.not_together(now, ids, OnServer::Nothing);
         };
         self.min_fence = self.min_fence.max(fences.last());
-        let accepted = ids.iter().all(|&id| {
-            self.update(now, id, |request, cx| request.accepts(cx, sent, fences)) != Some(false)
-        });
+        // What has to be confirmed is asked for one by one.
+        let accepted = !self.primary.in_doubt
+            && ids.iter().all(|&id| {
+                self.update(now, id, |request, cx| request.accepts(cx, sent, fences)) != Some(false)
+            });
         if !accepted {
             return self.not_together(now, ids, OnServer::Perhaps);
         }

@@ -118,6 +118,8 @@ pub(crate) struct Primary {
     replicated: bool,
     /// When it was connected to.
     since: Timestamp,
+    /// Nobody confirms that it is the primary.
+    pub(crate) in_doubt: bool,
 }
 
 impl Primary {
@@ -128,6 +130,7 @@ impl Primary {
             changed: false,
             replicated: false,
             since: now,
+            in_doubt: false,
         }
     }
 
@@ -166,6 +169,12 @@ impl Protocol {
     /// So many replicas of that server are online.
     pub fn set_online_replicas(&mut self, online: u32) {
         self.primary.replicated = online > 0;
+    }
+
+    /// Whether nobody confirms that the server is the primary. It is then asked twice for each
+    /// grant: one that has been replaced will hear of it. Returns whether that has changed.
+    pub fn set_in_doubt(&mut self, in_doubt: bool) -> bool {
+        std::mem::replace(&mut self.primary.in_doubt, in_doubt) != in_doubt
     }
 
     /// Whether a grant has to be asked for again where the address leads by now: the server has

@@ -288,6 +288,7 @@ impl Protocol {
             timing: &self.timing,
             server: &self.server,
             mark: self.primary.mark,
+            in_doubt: self.primary.in_doubt,
             refresh_every: Timing::refresh_every(self.requests.len()),
             outputs: &mut self.outputs,
             next: Next::Nothing,

@@ -62,6 +62,8 @@ pub(crate) struct Context<'a> {
     pub(crate) server: &'a Reachability,
     /// Of the server.
     pub(crate) mark: Mark,
+    /// Whether nobody confirms that it is the primary.
+    pub(crate) in_doubt: bool,
     /// How often this process refreshes each of its waiters.
     pub(crate) refresh_every: Duration,
     /// What to report.
@@ -157,6 +159,7 @@ pub(crate) enum Phase {
 
 /// A request that was not granted yet.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the wait")]
 pub(crate) struct Waiting {
     progress: Progress,
     /// When to stop waiting.
@@ -186,6 +189,8 @@ pub(crate) struct Waiting {
     min_fence: Fence,
     /// Since when the server answers but cannot grant, and why.
     refusal: Option<(Timestamp, Failure)>,
+    /// A server in doubt has granted it, and is asked again.
+    confirming: bool,
 }
 
 #[derive(Debug)]
@@ -292,6 +297,7 @@ impl RequestState {
             slow_replies: 0,
             min_fence,
             refusal: None,
+            confirming: false,
         };
         Self {
             key,
@@ -422,6 +428,10 @@ impl RequestState {
         if let Some(why) = waiting.stale(grant.fences) {
             return self.fail(cx, why);
         }
+        if cx.in_doubt && !std::mem::replace(&mut waiting.confirming, true) {
+            cx.next = Next::Acquire;
+            return;
+        }
         let valid_until = cx.timing.valid_until(written.sent, written.ttl);
         if valid_until <= cx.now {
             // The reply took longer than the ttl, so the hold was over when it arrived. Acquire
@@ -441,7 +451,7 @@ impl RequestState {
 
     /// A grant that arrived as a notification.
     pub(crate) fn granted_by_push(&mut self, cx: &mut Context<'_>, fences: FenceRange) {
-        let Phase::Waiting(waiting) = &self.phase else {
+        let Phase::Waiting(waiting) = &mut self.phase else {
             // If it was withdrawn, the cancel that is in flight undoes this grant.
             return self.newer_grant(cx, fences.first);
         };
@@ -456,7 +466,9 @@ impl RequestState {
         let ttl = self.ttl;
         let own = cx.timing.valid_until(cx.now, ttl);
         let valid_until = cx.timing.claim_until(queued_as_of, ttl).min(own);
-        if valid_until.since(cx.now) < MIN_CLAIM_LEFT.min(ttl / 2) && valid_until < own {
+        let is_short = valid_until.since(cx.now) < MIN_CLAIM_LEFT.min(ttl / 2);
+        if cx.in_doubt || is_short && valid_until < own {
+            waiting.confirming = true;
             cx.next = Next::Acquire;
             return;
         }
@@ -1077,6 +1089,7 @@ impl Waiting {
     /// A command sent at `sent` was answered with "queued", behind a hold that ends in `left`.
     fn queued(&mut self, cx: &Context<'_>, id: RequestId, sent: Timestamp, left: Option<Duration>) {
         self.queued_as_of = Some(sent);
+        self.confirming = false;
         self.progress = Progress::Queued(Queued {
             refresh_at: Timing::refresh_at(cx.now, cx.refresh_every, id),
             recheck_at: left.map(|left| Timing::recheck_at(cx.now, left, id)),

@@ -17,9 +17,11 @@ use crate::backend::Incoming;
 use crate::backend::redis::command::{Ladder, load_scripts, notice, read, read_batch};
 use crate::backend::redis::handshake::Prepared;
 use crate::backend::redis::resp::ReceiveBuffer;
+use crate::backend::redis::sentinel::Confirmation;
 use crate::backend::redis::transport::Transport;
 use crate::backend::socket::Stream;
 use crate::protocol::request::CommandError;
+use crate::types::time::Timestamp;
 use crate::wire::command::{Command, MAX_BATCH};
 use crate::wire::keyspace::{Keyspace, Mark, SMALL_FENCE_RANGE};
 use crate::wire::reply::{Notification, Reply};
@@ -36,6 +38,8 @@ pub(crate) struct RedisPipe<T> {
     /// The longest lease: a server that lost its scripts gets it again with them.
     max_lease: Duration,
     online_replicas: u32,
+    /// Of the server as the primary, by its Sentinels.
+    confirmation: Option<Arc<Confirmation>>,
     /// Commands that the next flush encodes: those that have come together go together.
     collected: Commands<T>,
     /// Encoded commands. The first `written` bytes are sent.
@@ -70,6 +74,7 @@ impl<T> RedisPipe<T> {
         space: Keyspace,
         ladder: Arc<Ladder>,
         &Prepared { mark, max_lease, online_replicas, .. }: &Prepared,
+        confirmation: Option<Arc<Confirmation>>,
     ) -> Self {
         let mut ahead_of_release = redis::cmd("EXISTS");
         ahead_of_release.arg(space.tokens());
@@ -81,6 +86,7 @@ impl<T> RedisPipe<T> {
             ladder,
             max_lease,
             online_replicas,
+            confirmation,
             collected: Vec::new(),
             unsent: Vec::new(),
             written: 0,
@@ -118,6 +124,11 @@ impl<T> RedisPipe<T> {
     /// How many replicas were online when it was opened.
     pub(crate) fn online_replicas(&self) -> u32 {
         self.online_replicas
+    }
+
+    /// Whether its Sentinels do not confirm that the server is the primary.
+    pub(crate) fn is_in_doubt(&self, now: Timestamp) -> bool {
+        self.confirmation.as_ref().is_some_and(|confirmation| confirmation.is_old(now))
     }
 
     /// Whether commands wait to be written.

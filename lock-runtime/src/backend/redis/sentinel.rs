@@ -9,6 +9,7 @@ pub(crate) mod election;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How soon a Sentinel that did not answer is asked again.
 const PAUSE: Duration = Duration::from_millis(500);
+/// After this time without a majority for the primary, grants are confirmed.
+const UNCONFIRMED: Duration = Duration::from_secs(3);
 /// How often a thread that waits for a primary looks whether it is to stop.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -124,6 +127,18 @@ struct Shared {
     certificates: Arc<Certificates>,
     state: Mutex<Findings>,
     changed: Condvar,
+    confirmation: Arc<Confirmation>,
+}
+
+/// When a majority of the Sentinels last named the primary.
+#[derive(Default)]
+pub(crate) struct Confirmation(AtomicU64);
+
+impl Confirmation {
+    /// Whether that is too long ago.
+    pub(crate) fn is_old(&self, now: Timestamp) -> bool {
+        now.since(Timestamp::from_nanos(self.0.load(Ordering::Relaxed))) > UNCONFIRMED
+    }
 }
 
 struct Findings {
@@ -180,12 +195,17 @@ impl SentinelWatch {
             certificates: Arc::clone(certificates),
             state: Mutex::new(state),
             changed: Condvar::new(),
+            confirmation: Arc::default(),
         };
         let shared = Arc::new(shared);
         for address in addresses {
             shared.lock().add(address, true);
         }
         Self { shared }
+    }
+
+    pub(crate) fn confirmation(&self) -> Arc<Confirmation> {
+        Arc::clone(&self.shared.confirmation)
     }
 
     /// The address of the primary. Waits for it, if no majority of the Sentinels has named one yet.
@@ -347,6 +367,8 @@ impl Shared {
             }
         }
         let moved = state.election.reported(time::now(), id.to_owned(), report);
+        let confirmed = state.election.confirmed().as_nanos();
+        self.confirmation.0.store(confirmed, Ordering::Relaxed);
         let left = if moved { std::mem::take(&mut state.streams) } else { Vec::new() };
         drop(state);
         self.changed.notify_all();

@@ -97,6 +97,55 @@ fn a_push_of_a_server_that_was_silent_is_asked_for_again() {
 }
 
 #[test]
+fn a_server_in_doubt_is_asked_twice_for_each_grant() {
+    let mut protocol = replicated();
+    protocol.set_in_doubt(true);
+    protocol.acquire(at(10.0), request(1));
+    let (id, _) = sent(&mut protocol);
+    protocol.reply(at(10.001), id, granted(10));
+    let (id, call) = sent(&mut protocol);
+    assert!(matches!(call, Command::Acquire(_)), "{call:?}");
+    protocol.reply(at(10.002), id, granted(10));
+    assert!(is_granted(&mut protocol));
+
+    let mut protocol = replicated();
+    protocol.acquire(at(10.0), request(1));
+    let (id, _) = sent(&mut protocol);
+    protocol.reply(at(10.001), id, busy(Some(TTL)));
+    protocol.set_in_doubt(true);
+    protocol.notification(at(10.1), granted_by_push(11));
+    let (id, _) = sent(&mut protocol);
+    protocol.reply(at(10.101), id, granted(11));
+    assert!(is_granted(&mut protocol), "the push was the first answer");
+
+    let mut protocol = replicated();
+    protocol.set_in_doubt(true);
+    protocol.acquire_all(at(10.0), vec![request(1), request(2)]);
+    let (id, _) = sent(&mut protocol);
+    protocol.reply(at(10.001), id, Ok(Reply::AcquiredAll(Some(FenceRange::new(Fence::new(9), 2)))));
+    let outputs = drain(&mut protocol);
+    assert!(outputs.iter().any(|output| matches!(output, Output::NotTogether(_))), "{outputs:?}");
+    assert!(!outputs.iter().any(|output| matches!(output, Output::Granted { .. })), "{outputs:?}");
+}
+
+#[test]
+fn a_grant_that_a_server_in_doubt_takes_back_is_not_shown() {
+    let mut protocol = replicated();
+    protocol.set_in_doubt(true);
+    protocol.acquire(at(10.0), request(1));
+    let (id, _) = sent(&mut protocol);
+    protocol.reply(at(10.001), id, granted(10));
+    let (id, _) = sent(&mut protocol);
+    protocol.reply(at(10.002), id, busy(Some(TTL)));
+    assert_eq!(drain(&mut protocol), []);
+    // The next grant is the first answer again.
+    protocol.notification(at(10.1), granted_by_push(11));
+    let (id, _) = sent(&mut protocol);
+    protocol.reply(at(10.101), id, granted(11));
+    assert!(is_granted(&mut protocol));
+}
+
+#[test]
 fn a_request_that_tries_once_is_asked_for_again_too() {
     let mut protocol = replicated();
     protocol.acquire(at(10.0), RequestParams { queue: false, ..request(1) });

@@ -60,15 +60,22 @@ pub(crate) struct Election {
     /// How many Sentinels the user has listed.
     listed: usize,
     primary: Option<Named>,
+    /// Since when a majority has not named it again.
+    confirmed: Timestamp,
 }
 
 impl Election {
     pub(crate) const fn new(listed: usize) -> Self {
-        Self { reports: BTreeMap::new(), listed, primary: None }
+        Self { reports: BTreeMap::new(), listed, primary: None, confirmed: Timestamp::ZERO }
     }
 
     pub(crate) const fn primary(&self) -> Option<&Named> {
         self.primary.as_ref()
+    }
+
+    /// When a majority last named the primary.
+    pub(crate) const fn confirmed(&self) -> Timestamp {
+        self.confirmed
     }
 
     /// The user has listed one of them twice.
@@ -97,6 +104,15 @@ impl Election {
             return false;
         }
         let moved = self.primary.as_ref().is_none_or(|primary| !primary.is_at(named));
+        let mut named_at: Vec<_> = self
+            .reports
+            .values()
+            .filter(|report| report.primary.is_at(named))
+            .map(|report| report.at)
+            .collect();
+        named_at.sort_unstable();
+        let least = named_at.iter().nth_back(agreement.known / 2);
+        self.confirmed = least.map_or(self.confirmed, |&at| self.confirmed.max(at));
         self.primary = Some(named.clone());
         moved
     }

@@ -41,7 +41,7 @@ fn pipe(listener: &TcpListener) -> RedisPipe<usize> {
     let announcement = redis::pipe();
     let (mark, max_lease) = (Mark::default(), Duration::ZERO);
     let ready = Prepared { mark, max_lease, online_replicas: 0, announcement };
-    RedisPipe::new(Transport::plain(stream), received, space(), ladder, &ready)
+    RedisPipe::new(Transport::plain(stream), received, space(), ladder, &ready, None)
 }
 
 fn error() -> impl Strategy<Value = ServerError> {

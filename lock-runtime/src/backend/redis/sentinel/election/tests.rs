@@ -38,6 +38,21 @@ fn those_that_are_listed_count_before_they_are_reached() {
 }
 
 #[test]
+fn the_primary_is_confirmed_when_the_last_of_a_majority_names_it() {
+    let mut election = Election::new(3);
+    says(&mut election, 1, 0, 1, 0);
+    assert_eq!(election.confirmed(), Timestamp::ZERO);
+    says(&mut election, 2, 1, 1, 0);
+    assert_eq!(election.confirmed(), at(1));
+    says(&mut election, 3, 1, 1, 0);
+    assert_eq!(election.confirmed(), at(1), "one alone confirms nothing");
+    says(&mut election, 4, 2, 1, 0);
+    assert_eq!(election.confirmed(), at(3));
+    says(&mut election, 5, 0, 2, 1);
+    assert_eq!(election.confirmed(), at(3), "it names another one");
+}
+
+#[test]
 fn a_switch_is_followed_when_two_of_three_name_it() {
     let mut election = Election::new(3);
     for who in 0..3 {
