@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use distlock::{AfterFailover, LockError, LockManager};
 use testkit::{FaultProxy, RedisServer, Replicated, eventually};
 
-use crate::support::{LIMIT, server, until_waiting};
+use crate::support::{LIMIT, alone, server, until_waiting};
 
 const OUTAGE: Duration = Duration::from_secs(1);
 
@@ -178,5 +178,31 @@ fn a_grant_of_a_primary_that_was_replaced_while_it_stood_still_is_not_shown() {
         held.release_blocking().unwrap();
         let (next, granted) = call.join().unwrap();
         assert!(next > fence && granted > released);
+    });
+}
+
+/// The server dies, and another one is the primary after a while.
+#[test]
+fn locks_are_granted_again_200_ms_after_the_grace_at_the_latest() {
+    const GRACE: Duration = Duration::from_millis(500);
+    let _alone = alone();
+    let servers = Replicated::start(1).unwrap();
+    let grace = AfterFailover::Grace(GRACE);
+    let locks = LockManager::builder().url(servers.url()).after_failover(grace).build().unwrap();
+    locks.mutex("key").acquire_blocking().unwrap().release_blocking().unwrap();
+    servers.primary().kill();
+    std::thread::scope(|scope| {
+        let call = scope.spawn(|| {
+            let guard = locks.mutex("key").wait(LIMIT).acquire_blocking().unwrap();
+            (Instant::now(), guard)
+        });
+        // Many attempts to connect fail before another one is the primary.
+        std::thread::sleep(Duration::from_secs(3));
+        servers.promote();
+        let writes = Instant::now();
+        let (granted, _guard) = call.join().unwrap();
+        let took = granted - writes;
+        assert!(took >= GRACE, "{took:?}");
+        assert!(took <= GRACE + Duration::from_millis(200), "{took:?}");
     });
 }

@@ -77,7 +77,9 @@ fn all_processes_leave_an_old_primary_that_is_still_alive() {
     let all = Sentinels::start().unwrap();
     let test = all_processes_leave_an_old_primary_that_is_still_alive;
     let mut processes = ["1", "2", "3"].map(|name| Process::start(test, &all.url(), name));
-    processes.iter_mut().for_each(|process| process.until_printed("ready"));
+    for process in &mut processes {
+        process.until_printed("ready");
+    }
     let old = all.primary();
     all.server(old).pause();
     all.wait_for_another_primary(old);
@@ -88,7 +90,9 @@ fn all_processes_leave_an_old_primary_that_is_still_alive() {
     assert!(switched.elapsed() < Duration::from_secs(2));
     let locks = LockManager::connect(&all.url()).unwrap();
     let _over = locks.mutex("over").wait(LIMIT).acquire_blocking().unwrap();
-    processes.into_iter().for_each(|process| drop(process.finish()));
+    for process in processes {
+        process.finish();
+    }
 }
 
 #[test]
@@ -103,9 +107,13 @@ fn a_primary_that_no_majority_confirms_is_asked_twice_for_each_lock() {
         scripts_run(primary) - before
     };
     assert_eq!(scripts_of_a_pair(), 2);
-    [1, 2].iter().for_each(|&index| all.sentinel(index).pause());
+    for index in [1, 2] {
+        all.sentinel(index).pause();
+    }
     eventually(LIMIT, "each grant is confirmed", || scripts_of_a_pair() == 3);
-    [1, 2].iter().for_each(|&index| all.sentinel(index).resume());
+    for index in [1, 2] {
+        all.sentinel(index).resume();
+    }
     eventually(LIMIT, "grants are shown at once again", || scripts_of_a_pair() == 2);
 }
 

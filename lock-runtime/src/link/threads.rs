@@ -91,10 +91,17 @@ pub(crate) fn connect_at_once(link: &Link, server: &Server) {
     });
 }
 
-/// The pause after this many failures: doubles from 20 ms to 2 s, of which half is random. Clients
-/// of a server that comes back do not all connect at once.
+/// For so many attempts a failover may be under way: half a minute.
+const FAILOVER: u32 = 400;
+
+/// The pause after this many failures, of which half is random, so that clients of a server that
+/// comes back do not all connect at once: doubles from 20 ms to 100 ms, which it stays while a
+/// failover may be under way. Then it doubles to 2 s.
 pub fn pause(failures: u32, random: u8) -> Duration {
-    let full =
-        Duration::from_millis(20).saturating_mul(1 << failures.min(7)).min(Duration::from_secs(2));
+    let (first, longest, doublings) = match failures.checked_sub(FAILOVER) {
+        None => (20, 100, failures),
+        Some(more) => (100, 2_000, more),
+    };
+    let full = Duration::from_millis((first << doublings.min(7)).min(longest));
     full / 2 + full / 2 * u32::from(random) / 255
 }
