@@ -229,6 +229,17 @@ pub(crate) fn hazards(info: &str) -> Vec<String> {
             printable(policy)
         ));
     }
+    if field(info, "master_replid").is_none() {
+        let unnoticed = match field(info, "run_id") {
+            Some(_) => "a failover back to an earlier primary goes",
+            None => "failovers go",
+        };
+        found.push(format!(
+            "INFO does not show master_replid, so {unnoticed} unnoticed: a hold that it loses is \
+             lost, its key is granted to others at once, and fencing tokens may repeat; let INFO \
+             show the section `replication`, or use a service that does"
+        ));
+    }
     found
 }
 
