@@ -324,3 +324,6 @@ fn next<T: FromRedisValue>(answers: &mut impl Iterator<Item = Value>) -> Result<
 fn read<T: FromRedisValue>(answer: Value) -> Result<T, RedisError> {
     Ok(from_redis_value(answer.extract_error()?)?)
 }
+
+#[cfg(test)]
+mod tests;
