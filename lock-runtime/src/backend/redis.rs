@@ -28,11 +28,11 @@ use crate::backend::redis::handshake::{Handshake, NextStep};
 use crate::backend::redis::pipe::RedisPipe;
 use crate::backend::redis::sentinel::{SentinelWatch, Sentinels};
 use crate::backend::redis::tls::Certificates;
-use crate::backend::socket::Signal;
+use crate::backend::socket::{Signal, wait};
 use crate::backend::{ConnectError, ConnectParams};
 use crate::types::credentials::{Credentials, CredentialsProvider};
 use crate::types::text::words;
-use crate::types::time;
+use crate::types::time::{self, Timestamp};
 use crate::user_code;
 use crate::wire::keyspace::Keyspace;
 
@@ -110,6 +110,14 @@ impl RedisServer {
         let address = info.addr().clone();
         self.open(info, params, limit, stop)
             .map_err(|error| connect_error(&address, error, provided))
+    }
+
+    /// Waits until then, or until the Sentinels name another primary.
+    pub(crate) fn pause(&self, until: Timestamp, stop: &Signal) {
+        match &self.sentinels {
+            None => drop(wait(None, stop, Some(until))),
+            Some(watch) => watch.pause(until, stop),
+        }
     }
 
     fn open<T>(

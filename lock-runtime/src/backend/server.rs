@@ -12,7 +12,7 @@ use crate::backend::memory::{MemoryConnection, MemoryEndpoint, Push};
 use crate::backend::modelled::{Accept, ModelledPipe};
 use crate::backend::redis::RedisServer;
 use crate::backend::redis::pipe::RedisPipe;
-use crate::backend::socket::{Signal, Stream};
+use crate::backend::socket::{Signal, Stream, wait};
 use crate::backend::{ConnectError, ConnectParams, Incoming};
 use crate::types::time::Timestamp;
 use crate::wire::command::Command;
@@ -77,6 +77,17 @@ impl Server {
             Self::Modelled(accept) => {
                 Ok(Connection::Modelled(ModelledPipe::connect(params, accept)))
             }
+        }
+    }
+
+    /// Waits until it is worth while to connect again: then at the latest, and at once if another
+    /// server has become the primary.
+    pub(crate) fn pause(&self, until: Timestamp, stop: &Signal) {
+        match self {
+            Self::Redis(redis) => redis.pause(until, stop),
+            Self::Memory(_) => drop(wait(None, stop, Some(until))),
+            #[cfg(all(distlock_verification, feature = "__shuttle"))]
+            Self::Modelled(_) => drop(wait(None, stop, Some(until))),
         }
     }
 }

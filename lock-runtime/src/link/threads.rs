@@ -64,8 +64,7 @@ fn connect_until_connected(link: &Arc<Link>, server: &Server) {
     while let Some((params, failures)) = link.locked(|state, _| state.connect_params()) {
         if failures > 0 {
             let random = uuid::Uuid::new_v4().as_bytes()[0];
-            let until = time::now().plus(pause(failures - 1, random));
-            wait(None, &link.stop, Some(until));
+            server.pause(time::now().plus(pause(failures - 1, random)), &link.stop);
         }
         let attempt = server.connect(params, &link.stop, link.bell());
         let connected = attempt.is_ok();

@@ -143,6 +143,8 @@ impl Confirmation {
 
 struct Findings {
     election: Election,
+    /// The primary of the last attempt to connect.
+    tried: Option<Named>,
     sentinels: BTreeMap<String, Sentinel>,
     /// Connections to the primary.
     streams: Vec<Weak<Stream>>,
@@ -185,6 +187,7 @@ impl SentinelWatch {
         }
         let state = Findings {
             election: Election::new(addresses.len()),
+            tried: None,
             sentinels: BTreeMap::new(),
             streams: Vec::new(),
             started: false,
@@ -223,12 +226,27 @@ impl SentinelWatch {
         }
         loop {
             if let Some(named) = state.election.primary() {
-                return Ok(self.shared.address(&named.host, named.port));
+                let address = self.shared.address(&named.host, named.port);
+                state.tried = Some(named.clone());
+                return Ok(address);
             }
             if stop.is_closed() || time::now() >= until || !state.has_pending() {
                 return Err(state.why_there_is_none(&self.shared.name));
             }
             let waited = self.shared.changed.wait_timeout(state, LOOK);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Waits until then, or until another server is the primary than at the last attempt.
+    pub(crate) fn pause(&self, until: Timestamp, stop: &Signal) {
+        let mut state = self.shared.lock();
+        while state.election.primary() == state.tried.as_ref() && !stop.is_closed() {
+            let left = until.since(time::now());
+            if left.is_zero() {
+                return;
+            }
+            let waited = self.shared.changed.wait_timeout(state, left.min(LOOK));
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }

@@ -72,6 +72,7 @@ fn the_connection_to_a_primary_ends_when_another_one_is_named() {
 fn text(standing: impl Fn(usize) -> Standing) -> ConnectError {
     let mut findings = Findings {
         election: Election::new(3),
+        tried: None,
         sentinels: BTreeMap::new(),
         streams: Vec::new(),
         started: true,
@@ -111,4 +112,28 @@ pub(crate) fn errors() -> [(&'static str, ConnectError); 6] {
         ("Sentinels, unreachable", text(refused)),
         ("Sentinels, slow", text(|_| Standing::Pending)),
     ]
+}
+
+#[test]
+fn a_pause_ends_when_another_primary_is_named() {
+    let (sentinels, url) = Sentinels::of("locks", &["s1".to_owned()]).unwrap();
+    let client = redis::Client::open(url).unwrap();
+    let watch = SentinelWatch::new(sentinels, client.get_connection_info(), &Arc::default());
+    // Nobody is asked; the test answers.
+    watch.shared.lock().started = true;
+    let name = |port: &str| {
+        let primary = [("ip", "127.0.0.1"), ("port", port), ("config-epoch", port)];
+        let primary = primary.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        assert!(watch.shared.reported("s1:26379", "id", time::now(), primary, &[]).is_ok());
+    };
+    let (stop, later) = (Signal::new().unwrap(), |ms| time::now().plus(Duration::from_millis(ms)));
+    name("1");
+    watch.primary(later(60_000), &stop).unwrap();
+    let until = later(20);
+    watch.pause(until, &stop);
+    assert!(time::now() >= until);
+    name("2");
+    let until = later(60_000);
+    watch.pause(until, &stop);
+    assert!(time::now() < until);
 }
