@@ -114,7 +114,7 @@ impl Campaign<'_> {
     }
 }
 
-fn write_history(path: &Path, history: &[Event]) -> io::Result<()> {
+pub(crate) fn write_history(path: &Path, history: &[Event]) -> io::Result<()> {
     let mut out = BufWriter::new(File::create(path)?);
     history.iter().try_for_each(|event| lines::write(&mut out, event))?;
     out.flush()

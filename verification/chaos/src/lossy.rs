@@ -14,7 +14,7 @@ use indicatif::ProgressBar;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use crate::settings::Settings;
+use crate::settings::{FailoverPause, Settings};
 
 pub use loss::LossKind;
 use loss::TestBed;
@@ -97,6 +97,7 @@ fn settings(kind: LossKind) -> Settings {
         strict_fifo: false,
         wait_for_release: false,
         data_loss_grace: !kind.without_grace(),
+        after_failover: FailoverPause::default(),
     }
 }
 

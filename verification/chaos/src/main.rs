@@ -5,9 +5,9 @@ use std::io;
 use std::process::ExitCode;
 
 use chaos::campaign::Campaign;
-use chaos::options::{Command, Lossy, Many, One, Options};
+use chaos::options::{Command, Failover, Lossy, Many, One, Options};
 use chaos::schedule::{Overrides, Schedule};
-use chaos::{lossy, trial, verdict};
+use chaos::{failover, lossy, trial, verdict};
 use clap::Parser as _;
 
 fn main() -> io::Result<ExitCode> {
@@ -17,6 +17,7 @@ fn main() -> io::Result<ExitCode> {
         Some(Command::Run(many)) => run(&many),
         Some(Command::Soak(soak)) => chaos::soak::soak(&soak).map(code),
         Some(Command::Lossy(lossy)) => measure(&lossy),
+        Some(Command::Failover(failover)) => promote(&failover),
         Some(Command::Worker) => chaos::work().map(|()| ExitCode::SUCCESS),
     }
 }
@@ -50,6 +51,13 @@ fn measure(options: &Lossy) -> io::Result<ExitCode> {
     let losses = lossy::measure(options.rounds, options.seed)?;
     print!("{}", lossy::Table(&losses));
     Ok(code(losses.iter().all(lossy::Losses::is_right)))
+}
+
+/// Fails if a trial violated what has to hold.
+fn promote(options: &Failover) -> io::Result<ExitCode> {
+    let rows = failover::measure(options, &env::current_exe()?)?;
+    print!("{}", failover::FailoverTable(&rows));
+    Ok(code(rows.iter().all(failover::Row::is_right)))
 }
 
 fn code(is_right: bool) -> ExitCode {

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::failover::FailoverKind;
 use crate::fault::FaultKind;
 use crate::schedule::Overrides;
+use crate::settings::FailoverPause;
 use crate::workload::Workload;
 
 /// Chaos tests of the lock, with real servers and processes
@@ -56,6 +58,8 @@ pub enum Command {
     Soak(Soak),
     /// Measure how often two holds are valid at once when the server loses one
     Lossy(Lossy),
+    /// Promote replicas under load, check what has to hold, and measure the rest
+    Failover(Failover),
 }
 
 #[derive(Debug, Args)]
@@ -93,6 +97,31 @@ pub struct Lossy {
     /// The seed that decides when a hold is lost
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub struct Failover {
+    /// Trials for each kind of failover and each pause
+    #[arg(long, default_value_t = 20)]
+    pub trials: u64,
+    /// The first seed
+    #[arg(long, default_value_t = 1)]
+    pub from: u64,
+    /// How many trials run at a time
+    #[arg(long, default_value_t = 2)]
+    pub jobs: usize,
+    /// A kind of failover, instead of all; may be repeated
+    #[arg(long = "kind")]
+    pub kinds: Vec<FailoverKind>,
+    /// A pause after the failover, instead of all that make a difference; may be repeated
+    #[arg(long = "pause")]
+    pub pauses: Vec<FailoverPause>,
+    /// How soon after the pause the new primary has to grant a lock
+    #[arg(long, default_value = "200ms")]
+    pub resumption: humantime::Duration,
+    /// A directory for the histories of trials with violations
+    #[arg(long)]
+    pub keep: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

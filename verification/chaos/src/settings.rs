@@ -1,6 +1,7 @@
+use std::fmt;
 use std::time::Duration;
 
-use distlock::{LockError, LockManager};
+use distlock::{AfterFailover, LockError, LockManager};
 use rand::Rng;
 use rand::seq::IndexedRandom as _;
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,34 @@ pub struct Settings {
     pub strict_fifo: bool,
     pub wait_for_release: bool,
     pub data_loss_grace: bool,
+    pub after_failover: FailoverPause,
+}
+
+/// How long nothing is granted after a failover.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+pub enum FailoverPause {
+    AtOnce,
+    /// For the default, two seconds.
+    #[default]
+    Grace,
+    WholeTtl,
+}
+
+impl fmt::Display for FailoverPause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = clap::ValueEnum::to_possible_value(self).expect("none is skipped");
+        f.pad(value.get_name())
+    }
+}
+
+impl From<FailoverPause> for AfterFailover {
+    fn from(pause: FailoverPause) -> Self {
+        match pause {
+            FailoverPause::AtOnce => Self::AtOnce,
+            FailoverPause::Grace => Self::default(),
+            FailoverPause::WholeTtl => Self::WholeTtl,
+        }
+    }
 }
 
 const TTLS_MS: [u64; 5] = [300, 500, 800, 1_200, 2_000];
@@ -36,6 +65,7 @@ impl Settings {
             strict_fifo,
             wait_for_release: rng.random_bool(0.2),
             data_loss_grace: true,
+            after_failover: FailoverPause::default(),
         }
     }
 
@@ -45,6 +75,7 @@ impl Settings {
         Duration::from_millis(2).max(ttl / 100)
     }
 
+    /// A manager of this server, or of the primary that these Sentinels name.
     pub fn manager(&self, url: &str) -> Result<LockManager, LockError> {
         LockManager::builder()
             .url(url)
@@ -53,6 +84,7 @@ impl Settings {
             .outage_timeout(self.outage_timeout)
             .max_handoffs(self.max_handoffs)
             .data_loss_grace(self.data_loss_grace)
+            .after_failover(self.after_failover.into())
             .warn_lock_order(false)
             .build()
     }

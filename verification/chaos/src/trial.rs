@@ -34,7 +34,7 @@ pub struct Outcome {
 pub fn run(schedule: Schedule, program: &Path) -> io::Result<Outcome> {
     let mut cluster = Cluster::start(&schedule, program)?;
     let start = clock::now();
-    cluster.begin(start + clock::nanos(schedule.length))?;
+    cluster.workers.begin(start + clock::nanos(schedule.length))?;
     let mut faults = Vec::new();
     for (at, step) in steps(&schedule) {
         clock::sleep_until(start + clock::nanos(at));
@@ -48,9 +48,9 @@ pub fn run(schedule: Schedule, program: &Path) -> io::Result<Outcome> {
     }
     clock::sleep_until(start + clock::nanos(schedule.length));
     cluster.heal();
-    cluster.end();
+    cluster.workers.end();
     teardown::check(&mut cluster, &schedule);
-    Ok(Outcome::of(schedule, faults, cluster.history()?))
+    Ok(Outcome::of(schedule, faults, cluster.workers.history()?))
 }
 
 #[derive(Clone, Copy)]

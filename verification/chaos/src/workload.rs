@@ -1,6 +1,7 @@
 //! The workloads.
 
 mod cancel_storm;
+mod failover;
 mod lock_order;
 mod long_holds;
 mod multi_key;
@@ -35,6 +36,8 @@ pub enum Workload {
     LockOrder,
     /// Several keys at once.
     MultiKey,
+    /// Holds that last longer than a failover, and short ones of other keys. No seed chooses it.
+    Failover,
 }
 
 impl Workload {
@@ -57,7 +60,7 @@ impl Workload {
             Self::Register | Self::Counter => 2,
             Self::CancelStorm | Self::LockOrder => 3,
             Self::LongHolds => 4,
-            Self::Nesting | Self::MultiKey => 6,
+            Self::Nesting | Self::MultiKey | Self::Failover => 6,
             Self::ManyKeys => 32,
         }
     }
@@ -99,6 +102,7 @@ impl Workload {
             Self::LongHolds => long_holds::round(agent),
             Self::LockOrder => lock_order::round(agent),
             Self::MultiKey => multi_key::round(agent),
+            Self::Failover => failover::round(agent),
         }
     }
 
@@ -112,6 +116,7 @@ impl Workload {
             Self::LongHolds => long_holds::round_async(agent).await,
             Self::LockOrder => lock_order::round_async(agent).await,
             Self::MultiKey => multi_key::round_async(agent).await,
+            Self::Failover => failover::round_async(agent).await,
         }
     }
 }

@@ -2,12 +2,15 @@
 
 use std::path::Path;
 use std::thread;
+use std::time::Duration;
 
+use chaos::failover::FailoverKind;
 use chaos::fault::FaultKind;
+use chaos::options::Failover;
 use chaos::schedule::{Overrides, Schedule};
 use chaos::verdict::Verdict;
 use chaos::workload::Workload;
-use chaos::{lossy, trial};
+use chaos::{FailoverPause, failover, lossy, trial};
 
 fn run_schedule(seed: u64, workload: Workload, faults: &[FaultKind]) {
     let overrides = Overrides { workload: Some(workload), faults: faults.to_vec() };
@@ -56,4 +59,23 @@ fn the_register_rejects_late_writes_after_every_kind_of_loss() {
     let losses = lossy::measure(1, 7).expect("servers start");
     assert!(losses.iter().all(lossy::Losses::is_right), "{}", lossy::Table(&losses));
     assert!(losses.iter().any(|losses| losses.late > 0), "{}", lossy::Table(&losses));
+}
+
+#[test]
+fn locks_keep_their_guarantees_across_failovers() {
+    let failover = Failover {
+        trials: 1,
+        from: 300,
+        jobs: 2,
+        kinds: vec![FailoverKind::Crash, FailoverKind::Thaw, FailoverKind::LossyName],
+        pauses: vec![FailoverPause::Grace],
+        // Other tests run at the same time.
+        resumption: Duration::from_secs(1).into(),
+        keep: None,
+    };
+    let program = Path::new(env!("CARGO_BIN_EXE_chaos"));
+    let rows = failover::measure(&failover, program).expect("servers start");
+    let wrong: Vec<_> = rows.iter().flat_map(|row| row.wrong.values()).collect();
+    assert!(wrong.is_empty(), "{}{wrong:#?}", failover::FailoverTable(&rows));
+    assert!(rows.iter().all(|row| row.pairs > 0), "{}", failover::FailoverTable(&rows));
 }

@@ -15,9 +15,9 @@ impl Cluster {
     pub fn inject(&mut self, fault: &Fault) -> bool {
         let text = fault.to_string();
         // Recorded before and after, because the effect is in between.
-        self.fault(text.clone());
+        self.workers.fault(text.clone());
         let done = self.apply(fault);
-        self.fault(match &done {
+        self.workers.fault(match &done {
             Ok(()) => format!("done: {text}"),
             Err(why) => format!("without effect: {text}: {why}"),
         });
@@ -104,7 +104,7 @@ impl Cluster {
             }
             _ => {}
         }
-        self.fault(format!("ended: {fault}"));
+        self.workers.fault(format!("ended: {fault}"));
     }
 
     /// Ends all faults.
@@ -116,7 +116,7 @@ impl Cluster {
         // The server may not be paused.
         let _ = self.send(&["CLIENT", "UNPAUSE"]);
         self.free_memory();
-        self.fault("all faults ended");
+        self.workers.fault("all faults ended");
     }
 }
 

@@ -24,7 +24,7 @@ impl Cluster {
     /// The entries of holds and waiters have the process in the same field.
     fn worker_of(&self, entry: &str) -> Option<usize> {
         let pid: u32 = entry.split(' ').nth(6)?.parse().ok()?;
-        self.workers.iter().position(|worker| worker.pid() == pid && !worker.killed)
+        self.workers.processes.iter().position(|worker| worker.pid() == pid && !worker.killed)
     }
 }
 

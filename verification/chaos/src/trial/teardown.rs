@@ -3,16 +3,13 @@
 use std::thread;
 use std::time::Duration;
 
-use checker::{Event, EventKind, Nanos};
-use distlock::LockManager;
+use checker::Nanos;
 use redis::RedisResult;
 
 use crate::clock;
-use crate::cluster::{Cluster, LEADER};
+use crate::cluster::Cluster;
 use crate::fault::FaultKind;
 use crate::schedule::Schedule;
-use crate::worker::refusal;
-use crate::workload::key_name;
 
 /// The ttl of the keys beside a hold: twice the lease of a waiter, and some slack.
 const SUBKEY_TTL: Duration = Duration::from_secs(5);
@@ -24,18 +21,11 @@ const POLL: Duration = Duration::from_millis(10);
 pub(super) fn check(cluster: &mut Cluster, schedule: &Schedule) {
     set_the_clock(cluster, schedule);
     let within = schedule.release_limit() + SLACK;
-    match schedule.settings.manager(&cluster.url()) {
-        Ok(locks) => {
-            let until = clock::now() + clock::nanos(within);
-            let events = (0..schedule.workload.keys()).flat_map(|key| acquire(&locks, key, until));
-            let events = events.collect();
-            cluster.take_note_of(events);
-        }
-        Err(error) => cluster.report_leak(format!("managers that cannot be built: {error}"), 1),
-    }
+    let url = cluster.url();
+    cluster.workers.acquire_all(&url, within);
     let limit = clock::now() + clock::nanos(within.max(SUBKEY_TTL) + SLACK);
     for (kind, count) in ServerState::wait_until_empty(cluster, limit).counts() {
-        cluster.report_leak(kind, count);
+        cluster.workers.report_leak(kind, count);
     }
 }
 
@@ -43,30 +33,6 @@ pub(super) fn check(cluster: &mut Cluster, schedule: &Schedule) {
 fn set_the_clock(cluster: &Cluster, schedule: &Schedule) {
     let back = schedule.faults.iter().filter(|fault| fault.kind == FaultKind::ClockBack);
     cluster.jump_ahead(back.map(|fault| fault.jump).sum());
-}
-
-/// Acquires a lock that has to be available by then.
-fn acquire(locks: &LockManager, key: u32, until: Nanos) -> Vec<Event> {
-    let request = u64::from(key) + 1;
-    let event = |at, kind| Event { at, process: LEADER, task: 0, kind };
-    let at = clock::now();
-    let deadline = Some(until.max(at));
-    let requested = event(at, EventKind::Requested { request, key, deadline, must_succeed: true });
-    let guard = locks.mutex(key_name(key)).wait(clock::left(until)).acquire_blocking();
-    let at = clock::now();
-    match guard {
-        Ok(guard) => {
-            let valid_until = at + clock::nanos(guard.hold().remaining());
-            let fence = guard.fence().get();
-            let acquired = EventKind::Acquired { request, fence, valid_until, outer: None };
-            let released = event(clock::now(), EventKind::Released { request });
-            drop(guard);
-            vec![requested, event(at, acquired), released]
-        }
-        Err(error) => {
-            vec![requested, event(at, EventKind::Refused { request, why: refusal(&error) })]
-        }
-    }
 }
 
 #[derive(Debug, Default)]

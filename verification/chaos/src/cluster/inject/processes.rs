@@ -23,7 +23,7 @@ impl Cluster {
     pub(super) fn kill_one(&mut self, fault: &Fault) -> Result<(), String> {
         let number = self.victim(fault)?;
         self.check_not_last()?;
-        self.kill(number);
+        self.workers.kill(number);
         Ok(())
     }
 
@@ -38,7 +38,7 @@ impl Cluster {
             thread::sleep(POLL);
         }
         let granted = self.holder(key) == Some(number);
-        self.kill(number);
+        self.workers.kill(number);
         if granted { Ok(()) } else { Err("killed before the grant".to_owned()) }
     }
 
@@ -52,47 +52,43 @@ impl Cluster {
             }
             _ => fault.worker.map(|worker| worker as usize),
         };
-        found.filter(|number| !self.workers[*number].killed).ok_or("no such process".to_owned())
+        found
+            .filter(|number| !self.workers.processes[*number].killed)
+            .ok_or("no such process".to_owned())
     }
 
     /// All keys, beginning with this one, in case it has no holder or waiter.
     fn keys_from(&self, key: u32) -> impl Iterator<Item = u32> + use<> {
-        let keys = self.keys;
+        let keys = self.workers.keys();
         (0..keys).map(move |step| (key + step) % keys)
     }
 
     fn check_not_last(&self) -> Result<(), String> {
-        let alive = self.workers.iter().filter(|worker| !worker.killed).count();
+        let alive = self.workers.processes.iter().filter(|worker| !worker.killed).count();
         if alive > 1 { Ok(()) } else { Err("it is the last worker".to_owned()) }
     }
 
     fn pause(&mut self, number: usize) {
-        if self.workers[number].stands_still || !self.workers[number].is_running() {
+        if self.workers.processes[number].stands_still
+            || !self.workers.processes[number].is_running()
+        {
             return;
         }
-        self.workers[number].stands_still = true;
-        self.note(self.workers[number].process, EventKind::Paused(true));
-        self.workers[number].signal(Signal::STOP);
+        self.workers.processes[number].stands_still = true;
+        let process = self.workers.processes[number].process;
+        self.workers.note(process, EventKind::Paused(true));
+        self.workers.processes[number].signal(Signal::STOP);
     }
 
     pub(super) fn resume_all(&mut self) {
-        for number in 0..self.workers.len() {
-            let worker = &mut self.workers[number];
+        for number in 0..self.workers.processes.len() {
+            let worker = &mut self.workers.processes[number];
             if worker.stands_still && !worker.killed {
                 worker.stands_still = false;
                 worker.signal(Signal::CONT);
                 let process = worker.process;
-                self.note(process, EventKind::Paused(false));
+                self.workers.note(process, EventKind::Paused(false));
             }
         }
-    }
-
-    pub(in crate::cluster) fn kill(&mut self, number: usize) {
-        self.workers[number].kill();
-        let process = self.workers[number].process;
-        while !self.register.has_processed_all_of(process) {
-            thread::sleep(POLL);
-        }
-        self.note(process, EventKind::Crashed);
     }
 }

@@ -10,17 +10,17 @@ use crate::worker_config::WorkerConfig;
 
 /// A worker process; killed when dropped.
 #[derive(Debug)]
-pub(super) struct WorkerProcess {
-    pub(super) process: u32,
+pub struct WorkerProcess {
+    pub(crate) process: u32,
     child: Child,
     input: ChildStdin,
     errors: PathBuf,
-    pub(super) stands_still: bool,
-    pub(super) killed: bool,
+    pub(crate) stands_still: bool,
+    pub(crate) killed: bool,
 }
 
 impl WorkerProcess {
-    pub(super) fn start(program: &Path, config: &WorkerConfig) -> io::Result<Self> {
+    pub(crate) fn start(program: &Path, config: &WorkerConfig) -> io::Result<Self> {
         let errors = config.journal.with_extension("errors");
         let mut command = Command::new(program);
         command.arg("worker").stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -32,7 +32,7 @@ impl WorkerProcess {
         Ok(Self { process, child, input, errors, stands_still: false, killed: false })
     }
 
-    pub(super) fn wait_until_ready(&mut self) -> io::Result<()> {
+    pub(crate) fn wait_until_ready(&mut self) -> io::Result<()> {
         let mut line = String::new();
         let out = self.child.stdout.as_mut().expect("it is piped");
         BufReader::new(out).read_line(&mut line)?;
@@ -43,20 +43,20 @@ impl WorkerProcess {
         Err(io::Error::other(format!("a worker did not start: {text}")))
     }
 
-    pub(super) fn begin(&mut self, stop: Nanos) -> io::Result<()> {
+    pub(crate) fn begin(&mut self, stop: Nanos) -> io::Result<()> {
         writeln!(self.input, "{stop}")
     }
 
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    pub(super) fn is_running(&mut self) -> bool {
+    pub(crate) fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
 
     /// The exit status and standard error of a worker that failed.
-    pub(super) fn failure(&mut self) -> Option<String> {
+    pub(crate) fn failure(&mut self) -> Option<String> {
         let status = self.child.wait().ok()?;
         if self.killed || status.success() {
             return None;
@@ -65,14 +65,14 @@ impl WorkerProcess {
         Some(format!("{status}, {}", text.replace('\n', " ")))
     }
 
-    pub(super) fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw);
         let pid = pid.expect("a process id is positive and fits");
         kill_process(pid, signal).expect("a child that was not waited for can be signalled");
     }
 
     /// Kills the process, even if it is paused, and waits for it.
-    pub(super) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.killed = true;
         // It may have ended already.
         let _ = self.child.kill();

@@ -1,0 +1,53 @@
+use std::fmt;
+
+use clap::ValueEnum;
+
+use crate::settings::FailoverPause;
+
+/// How a replica becomes the primary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum)]
+pub enum FailoverKind {
+    /// `SENTINEL FAILOVER` after `CLIENT PAUSE WRITE`: nothing is lost.
+    Manual,
+    /// `SENTINEL FAILOVER` alone: the old primary takes writes until it is demoted.
+    ManualLive,
+    /// The primary is killed; its replicas have all that clients have heard of.
+    Crash,
+    /// The primary is killed, and what it did for a moment before that reached no replica.
+    LossyCrash,
+    /// The primary is paused until another one is named, and goes on before it is demoted.
+    Thaw,
+    /// The primary, a Sentinel and a worker are cut off from all others for some time.
+    Partition,
+    /// Without Sentinels: a name leads to the promoted replica, and nothing is lost.
+    Name,
+    /// The same, and what the old primary did for a moment before that reached no replica.
+    LossyName,
+}
+
+impl FailoverKind {
+    /// Whether the new primary has all that the old one has answered.
+    #[must_use]
+    pub fn is_lossless(self) -> bool {
+        matches!(self, Self::Manual | Self::Crash | Self::Name)
+    }
+
+    pub(super) fn has_sentinels(self) -> bool {
+        !matches!(self, Self::Name | Self::LossyName)
+    }
+
+    /// The pauses after it that make a difference.
+    pub(super) fn pauses(self) -> Vec<FailoverPause> {
+        if self.is_lossless() {
+            return vec![FailoverPause::default()];
+        }
+        FailoverPause::value_variants().to_vec()
+    }
+}
+
+impl fmt::Display for FailoverKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.to_possible_value().expect("none is skipped");
+        f.pad(value.get_name())
+    }
+}

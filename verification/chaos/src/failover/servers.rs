@@ -1,0 +1,164 @@
+//! The servers of a trial, and how another one becomes the primary.
+
+use std::io;
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use checker::Nanos;
+use rand::Rng as _;
+use rand_chacha::ChaCha8Rng;
+use testkit::{RedisServer, Replicated, Sentinels, eventually};
+
+use super::FailoverKind;
+use crate::clock;
+
+/// How long a command may take that waits for something else.
+const LIMIT: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(2);
+const SERVERS: usize = 3;
+
+#[derive(Debug)]
+pub(super) enum Servers {
+    Watched(Sentinels),
+    Named(Replicated),
+}
+
+/// When it happened.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Switch {
+    /// Just before something was done to the primary.
+    pub(super) fault: Nanos,
+    /// The new primary has accepted writes for at most a poll.
+    pub(super) accepts: Nanos,
+    /// A majority of the Sentinels names it, or the name leads to it.
+    pub(super) named: Nanos,
+    /// The wall clock when it accepted writes, in microseconds. The tokens that it draws are
+    /// higher, and those of the old primary are lower.
+    pub(super) clock_us: u64,
+}
+
+impl Servers {
+    pub(super) fn start(kind: FailoverKind) -> io::Result<Self> {
+        if kind.has_sentinels() {
+            return Ok(Self::Watched(Sentinels::start()?));
+        }
+        Ok(Self::Named(Replicated::start(SERVERS - 1)?))
+    }
+
+    pub(super) fn url(&self) -> String {
+        match self {
+            Self::Watched(all) => all.url(),
+            Self::Named(all) => all.url(),
+        }
+    }
+
+    /// Has another server become the primary while these workers run. Returns when all is well
+    /// again, but that a killed server stays dead.
+    pub(super) fn fail_over(
+        &self,
+        kind: FailoverKind,
+        workers: &[u32],
+        rng: &mut ChaCha8Rng,
+    ) -> Switch {
+        // How long writes are lost, or a partition lasts on.
+        let span = Duration::from_millis(rng.random_range(50..500));
+        match self {
+            Self::Watched(all) => watched(all, kind, workers, span),
+            Self::Named(all) => named(all, kind, span),
+        }
+    }
+}
+
+fn watched(all: &Sentinels, kind: FailoverKind, workers: &[u32], span: Duration) -> Switch {
+    let old = all.primary();
+    let primary = all.server(old);
+    let fault = clock::now();
+    let others: Vec<_> = (0..SERVERS).filter(|&other| other != old).collect();
+    let (accepts, clock_us) = thread::scope(|scope| {
+        let watch = scope.spawn(|| {
+            while !others.iter().any(|&other| all.server(other).replication_says("role:master")) {
+                thread::sleep(POLL);
+            }
+            (clock::now(), wall_clock_us())
+        });
+        match kind {
+            FailoverKind::Manual => {
+                primary.command(&["CLIENT", "PAUSE", "60000", "WRITE"]);
+                wait_for_copies(primary, others.iter().map(|&other| all.server(other)));
+                all.fail_over();
+            }
+            FailoverKind::ManualLive => all.fail_over(),
+            FailoverKind::LossyCrash => {
+                all.crash_with_loss(|_| thread::sleep(span));
+                all.wait_for_another_primary(old);
+            }
+            FailoverKind::Thaw => {
+                primary.pause();
+                all.wait_for_another_primary(old);
+            }
+            FailoverKind::Partition => {
+                all.partition(&workers[..1], &workers[1..]);
+                all.wait_for_another_primary(old);
+            }
+            _ => {
+                primary.kill();
+                all.wait_for_another_primary(old);
+            }
+        }
+        watch.join().expect("the servers answer")
+    });
+    let named = clock::now();
+    match kind {
+        FailoverKind::Manual => drop(primary.command(&["CLIENT", "UNPAUSE"])),
+        FailoverKind::Thaw => primary.resume(),
+        FailoverKind::Partition => {
+            thread::sleep(span * 4);
+            all.heal();
+        }
+        _ => {}
+    }
+    Switch { fault, accepts, named, clock_us }
+}
+
+fn named(all: &Replicated, kind: FailoverKind, span: Duration) -> Switch {
+    let fault = clock::now();
+    let clock_us;
+    if kind == FailoverKind::LossyName {
+        let next = all.replicas().next().expect("there are two");
+        next.command(&["REPLICAOF", "NO", "ONE"]);
+        clock_us = wall_clock_us();
+        thread::sleep(span);
+        all.primary().kill();
+        all.promote();
+    } else {
+        all.primary().command(&["CLIENT", "PAUSE", "60000", "WRITE"]);
+        wait_for_copies(all.primary(), all.replicas());
+        let old = all.primary();
+        all.promote();
+        clock_us = wall_clock_us();
+        // What managed services do, or kill it.
+        old.command(&["REPLICAOF", "127.0.0.1", &all.primary().port().to_string()]);
+        old.command(&["CLIENT", "UNPAUSE"]);
+    }
+    let accepts = clock::now();
+    Switch { fault, accepts, named: accepts, clock_us }
+}
+
+/// Waits until the others have all that the paused primary has done.
+fn wait_for_copies<'a>(primary: &RedisServer, others: impl Iterator<Item = &'a RedisServer>) {
+    for other in others {
+        eventually(LIMIT, "the replica has all data", || offset(other) == offset(primary));
+    }
+}
+
+fn offset(server: &RedisServer) -> Option<String> {
+    let text: String = redis::from_redis_value(server.command(&["INFO", "replication"])).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("master_repl_offset:"));
+    line.map(str::to_owned)
+}
+
+fn wall_clock_us() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let since = since.expect("the clock is after 1970").as_micros();
+    u64::try_from(since).expect("microseconds fit for 500,000 years")
+}

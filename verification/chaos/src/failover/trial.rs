@@ -1,0 +1,110 @@
+//! One failover under load.
+
+use std::io;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use checker::{Event, Property, Report, Rules, Violation};
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+use super::FailoverKind;
+use super::findings::Findings;
+use super::servers::Servers;
+use crate::clock;
+use crate::settings::{FailoverPause, Settings};
+use crate::workers::{Orders, WorkerProcess, Workers};
+use crate::workload::Workload;
+
+/// Long enough for a hold to outlive the failover without a renewal.
+const TTL: Duration = Duration::from_secs(4);
+const PROCESSES: usize = 3;
+/// How much later than its wait a call may end, and than its lease a loss may be reported.
+const MARGIN: Duration = Duration::from_millis(500);
+
+#[derive(Debug)]
+pub(super) struct FailoverOutcome {
+    pub(super) seed: u64,
+    pub(super) report: Report,
+    pub(super) findings: Findings,
+    pub(super) history: Vec<Event>,
+}
+
+pub(super) fn run(
+    kind: FailoverKind,
+    pause: FailoverPause,
+    seed: u64,
+    resumption: Duration,
+    program: &Path,
+) -> io::Result<FailoverOutcome> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let servers = Servers::start(kind)?;
+    let orders = Orders { seed, workload: Workload::Failover, settings: settings(pause) };
+    let mut workers = Workers::start(orders, &vec![servers.url(); PROCESSES], program)?;
+    let start = clock::now();
+    let stop = start + clock::nanos(length(kind, pause));
+    workers.begin(stop)?;
+    thread::sleep(Duration::from_millis(rng.random_range(700..1_500)));
+    let pids: Vec<_> = workers.processes.iter().map(WorkerProcess::pid).collect();
+    let switch = servers.fail_over(kind, &pids, &mut rng);
+    clock::sleep_until(stop);
+    workers.end();
+    workers.acquire_all(&servers.url(), TTL * 2);
+    let history = workers.history()?;
+    let findings = Findings::of(kind, longest_pause(pause) + resumption, &switch, &history);
+    Ok(FailoverOutcome::of(kind, seed, findings, history))
+}
+
+fn settings(pause: FailoverPause) -> Settings {
+    Settings {
+        ttl: TTL,
+        server_ttl_slack: Settings::default_server_ttl_slack(TTL),
+        outage_timeout: Duration::from_secs(5),
+        max_handoffs: 8,
+        linger: Duration::ZERO,
+        strict_fifo: false,
+        wait_for_release: false,
+        data_loss_grace: true,
+        after_failover: pause,
+    }
+}
+
+/// The time before the failover, that of the failover, the pause, and some more.
+fn length(kind: FailoverKind, pause: FailoverPause) -> Duration {
+    let partition = if kind == FailoverKind::Partition { 2_000 } else { 0 };
+    let longer = if pause == FailoverPause::WholeTtl { 2_500 } else { 0 };
+    Duration::from_millis(7_500 + partition + longer)
+}
+
+fn longest_pause(pause: FailoverPause) -> Duration {
+    match pause {
+        FailoverPause::AtOnce => Duration::ZERO,
+        FailoverPause::Grace => Duration::from_secs(2),
+        // Leases are known in steps of a tenth.
+        FailoverPause::WholeTtl => TTL * 11 / 10,
+    }
+}
+
+impl FailoverOutcome {
+    fn of(kind: FailoverKind, seed: u64, findings: Findings, history: Vec<Event>) -> Self {
+        let slack = clock::nanos(MARGIN);
+        let rules = Rules { lossless: kind.is_lossless(), slack, max_bypass: None, takeover: None };
+        let mut report = checker::check(&history, &rules);
+        // The old primary may go on to grant: below the tokens of the new one, and so refused.
+        let is_known = |violation: &Violation| {
+            let later = violation.requests.last();
+            violation.property == Property::TokensRise
+                && later.is_some_and(|later| findings.is_stale(*later))
+        };
+        if !kind.is_lossless() {
+            report.violations.retain(|violation| !is_known(violation));
+        }
+        Self { seed, report, findings, history }
+    }
+
+    /// Whether nothing was violated that has to hold.
+    pub(super) fn is_right(&self) -> bool {
+        self.report.is_right() && self.findings.wrong.is_empty()
+    }
+}

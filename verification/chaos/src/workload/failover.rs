@@ -1,0 +1,32 @@
+//! Holds that last longer than a failover, and short ones of other keys.
+
+use std::time::Duration;
+
+use rand::Rng as _;
+
+use super::Workload;
+use crate::worker::{Agent, Ops};
+
+/// The keys of the long holds; the other keys have short ones.
+const LONG: u32 = 4;
+
+pub(super) fn round(agent: &mut Agent) -> bool {
+    let (key, wait, ops) = plan(agent);
+    agent.run_section(key, wait, &ops)
+}
+
+pub(super) async fn round_async(agent: &mut Agent) -> bool {
+    let (key, wait, ops) = plan(agent);
+    agent.run_section_async(key, wait, &ops).await
+}
+
+/// A thread and a task of each process have long holds.
+fn plan(agent: &mut Agent) -> (u32, Duration, Ops) {
+    let (keys, stay) = if agent.task < 2 {
+        (0..LONG, Duration::from_secs(1) + agent.up_to(Duration::from_secs(3)))
+    } else {
+        (LONG..Workload::Failover.keys(), agent.up_to(Duration::from_millis(4)))
+    };
+    let key = agent.rng.random_range(keys);
+    (key, agent.any_wait(), Ops { writes: true, ..Ops::count(stay) })
+}
