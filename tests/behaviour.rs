@@ -32,6 +32,7 @@ mod behaviour {
     mod refusals;
     mod released;
     mod renewal;
+    mod replicas;
     mod sentinel;
     mod servers;
     mod settings;

@@ -36,6 +36,7 @@ pub use crate::protocol::timing::Timing;
 pub use crate::types::environment::{Environment, TaskId, install};
 pub use crate::types::fence::FenceRange;
 pub use crate::types::owner_info::{CallSite, ProcessInfo};
+pub use crate::types::replicas::Replicas;
 pub use crate::types::request_id::RequestId;
 pub use crate::types::time::Timestamp;
 pub use crate::wire::command::{Command, RequestRef};
@@ -85,5 +86,5 @@ fn manager(timing: &Timing, ttl: Duration, max_handoffs: u32, handle: LinkHandle
         label: None,
         server: "simulated".to_owned(),
     };
-    LockManager::new(handle, settings)
+    LockManager::new(handle, settings, None)
 }

@@ -4,6 +4,8 @@ use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use redis::Value;
+
 use crate::{FaultProxy, RedisServer, eventually};
 
 /// A replica that has to copy everything from its primary first takes less.
@@ -76,7 +78,7 @@ impl Replicated {
     }
 
     /// Makes all servers replicas of the primary, also an old one that was started again, and waits
-    /// until they have copied it.
+    /// until they have copied and acknowledged it.
     ///
     /// # Panics
     ///
@@ -89,6 +91,14 @@ impl Replicated {
             let copied = || self.servers[server].replication_says("master_link_status:up");
             eventually(LIMIT, "the replica has copied its primary", copied);
         }
+        // They acknowledge it for the first time up to a second later.
+        let count = self.servers.len() - 1;
+        let wait = ["WAIT", &count.to_string(), "100"];
+        let acknowledged = || match self.primary().command(&wait) {
+            Value::Int(acknowledged) => usize::try_from(acknowledged) == Ok(count),
+            other => panic!("{other:?}"),
+        };
+        eventually(LIMIT, "the replicas have acknowledged that", acknowledged);
     }
 
     fn follow(&self, server: usize, primary: usize) {
@@ -99,8 +109,6 @@ impl Replicated {
 
 #[cfg(test)]
 mod tests {
-    use redis::Value;
-
     use super::*;
 
     #[test]

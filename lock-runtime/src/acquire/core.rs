@@ -8,25 +8,28 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use crate::acquire::lanes::{Lane, Lanes};
 use crate::acquire::lock_order;
 use crate::acquire::options::{
-    Options, check_clock_margin, check_max_hold, check_min_hold, check_ttl,
+    Options, check_clock_margin, check_confirm, check_max_hold, check_min_hold, check_ttl,
 };
 use crate::error::{ClosedReason, LockError};
-use crate::link::handle::LinkHandle;
+use crate::link::handle::{LinkHandle, Setup};
 use crate::link::wait::drive;
 use crate::local::key_queue::{QueueContext, QueueTable};
 use crate::local::queue::{AcquireParams, LeaseTerms};
 use crate::owner::frame::Frame;
 use crate::protocol::timing::whole_millis;
 use crate::types::owner_info::{CallSite, ProcessInfo};
+use crate::types::replicas::Replicas;
 use crate::types::time::{self, Timestamp};
+use crate::user_code;
+use crate::wire::reply::LockState;
 
 pub(crate) struct ManagerCore {
     /// Distinguishes the keys of this manager from those of others in a chain of owners.
     id: u64,
-    link: LinkHandle,
-    queues: QueueTable,
+    lanes: Lanes,
     process: Arc<ProcessInfo>,
     settings: CoreSettings,
 }
@@ -46,30 +49,53 @@ pub(crate) struct CoreSettings {
 }
 
 impl ManagerCore {
-    pub(crate) fn new(link: LinkHandle, mut settings: CoreSettings) -> Self {
+    /// `second`: for a link whose holds replicas confirm.
+    pub(crate) fn new(link: LinkHandle, mut settings: CoreSettings, second: Option<Setup>) -> Self {
         static IDS: AtomicU64 = AtomicU64::new(0);
         let mut process = ProcessInfo::of_this_process();
         process.label = settings.label.take();
         let process = Arc::new(process);
-        let context = QueueContext {
-            max_handoffs: settings.max_handoffs,
-            process: Arc::clone(&process),
-            io: link.io_handle(),
-        };
+        let context = queue_context(&settings, &process, Replicas::None, &link);
+        let lanes = Lanes::new(Lane { queues: QueueTable::new(context), link }, second);
         let id = IDS.fetch_add(1, Ordering::Relaxed);
-        Self { id, queues: QueueTable::new(context), link, process, settings }
+        Self { id, lanes, process, settings }
     }
 
     pub(crate) fn id(&self) -> u64 {
         self.id
     }
 
+    /// The link for all that needs no confirmation.
     pub(crate) fn link(&self) -> &LinkHandle {
-        &self.link
+        &self.lanes.plain().link
     }
 
-    pub(crate) fn queues(&self) -> &QueueTable {
-        &self.queues
+    /// The lane of a call with this key, whose grant these replicas have to confirm. An error after
+    /// a shutdown.
+    pub(crate) fn lane(&self, replicas: Replicas, key: &str) -> Result<&Lane, LockError> {
+        if replicas != Replicas::None && self.is_unusable() {
+            return Err(self.closed(key));
+        }
+        let context =
+            |link: &LinkHandle| queue_context(&self.settings, &self.process, replicas, link);
+        self.lanes.of(replicas, context)?.ok_or_else(|| self.closed(key))
+    }
+
+    /// Adds to an inspection what the server does not know.
+    pub(crate) fn add_local_view(&self, key: &str, found: &mut LockState) {
+        self.lanes.all().for_each(|lane| lane.queues.add_local_view(key, found));
+    }
+
+    /// Shuts the links down. Returns whether they have released everything by then.
+    pub(crate) async fn shutdown(&self, deadline: Timestamp) -> bool {
+        let links: Vec<_> = self.lanes.close().map(|link| (link, link.shutdown())).collect();
+        let mut all = true;
+        for (link, done) in links {
+            // If a link has ended already, nothing is left to release. Its timers end with it.
+            let done = until(link, Some(deadline), user_code::with_guarded(done));
+            all &= drive(link.link(), done).await.flatten().is_some();
+        }
+        all
     }
 
     pub(crate) fn process(&self) -> &ProcessInfo {
@@ -95,14 +121,19 @@ impl ManagerCore {
     /// Whether it cannot serve this process: its link has panicked, or it was made before a
     /// fork.
     pub(crate) fn is_unusable(&self) -> bool {
-        self.link.has_panicked() || self.link.is_forked()
+        self.has_panicked() || self.link().is_forked()
+    }
+
+    pub(crate) fn has_panicked(&self) -> bool {
+        let panicked = |link: &LinkHandle| link.has_panicked();
+        panicked(self.link()) || self.lanes.second().is_some_and(panicked)
     }
 
     /// The error of a call after the link has ended.
     pub(crate) fn closed(&self, key: &str) -> LockError {
-        let reason = if self.link.is_forked() {
+        let reason = if self.link().is_forked() {
             ClosedReason::Forked
-        } else if self.link.has_panicked() {
+        } else if self.has_panicked() {
             ClosedReason::Panicked
         } else {
             ClosedReason::ShutDown
@@ -140,6 +171,8 @@ impl ManagerCore {
         let wait = options.effective_wait(self.defaults());
         let try_once = wait == Some(Duration::ZERO);
         let timeout = if try_once { Some(self.settings.try_once_timeout) } else { wait };
+        let confirm = options.effective_confirm(self.defaults());
+        check_confirm(confirm)?;
         let alone = options.is_strict_fifo(self.defaults());
         let lingers = !alone && terms.min_hold_ms == 0;
         let linger = options.linger.filter(|_| lingers).unwrap_or_default();
@@ -148,6 +181,7 @@ impl ManagerCore {
             deadline: timeout.map(|timeout| since.plus(timeout)),
             queue: !try_once,
             alone,
+            confirm_ms: u32::try_from(whole_millis(confirm).as_millis()).unwrap_or(u32::MAX),
             terms,
             linger,
             call_site,
@@ -161,21 +195,43 @@ impl ManagerCore {
         deadline: Option<Timestamp>,
         future: F,
     ) -> Option<F::Output> {
-        let mut future = pin!(future);
-        let mut alarm = pin!(self.link.sleep_until(deadline));
-        poll_fn(|context| {
-            if let Poll::Ready(output) = future.as_mut().poll(context) {
-                return Poll::Ready(Some(output));
-            }
-            alarm.as_mut().poll(context).map(|()| None)
-        })
-        .await
+        until(self.link(), deadline, future).await
     }
 
     /// The output of `wait`, for which this caller reads the socket if nobody else does. In a
     /// forked process it is `None` at once: the thread that would end the wait may not exist there.
     pub(crate) async fn drive<T>(&self, wait: impl Future<Output = Option<T>>) -> Option<T> {
-        drive(self.link.link(), wait).await.flatten()
+        drive(self.link().link(), wait).await.flatten()
+    }
+}
+
+async fn until<F: Future>(
+    link: &LinkHandle,
+    deadline: Option<Timestamp>,
+    future: F,
+) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let mut alarm = pin!(link.sleep_until(deadline));
+    poll_fn(|context| {
+        if let Poll::Ready(output) = future.as_mut().poll(context) {
+            return Poll::Ready(Some(output));
+        }
+        alarm.as_mut().poll(context).map(|()| None)
+    })
+    .await
+}
+
+fn queue_context(
+    settings: &CoreSettings,
+    process: &Arc<ProcessInfo>,
+    replicas: Replicas,
+    link: &LinkHandle,
+) -> QueueContext {
+    QueueContext {
+        max_handoffs: settings.max_handoffs,
+        process: Arc::clone(process),
+        replicas,
+        io: link.io_handle(),
     }
 }
 

@@ -10,6 +10,7 @@
 
 pub(crate) mod core;
 pub(crate) mod deadlock;
+pub(crate) mod lanes;
 pub(crate) mod lock_order;
 pub(crate) mod multi;
 pub(crate) mod options;
@@ -36,6 +37,7 @@ use crate::owner::frameless::FramelessSection;
 use crate::owner::section::Section;
 use crate::protocol::request::{Failure, Loss, ReleaseOutcome};
 use crate::types::owner_info::CallSite;
+use crate::types::replicas::Replicas;
 use crate::types::time::{self, Timestamp};
 use crate::user_code;
 
@@ -107,7 +109,8 @@ impl SingleAcquire<'_> {
     #[inline]
     pub(crate) fn reenter_innermost(self) -> Option<FramelessSection> {
         let Self { core, key, options, .. } = self;
-        if options.ttl.is_some() || !options.may_reenter(core.defaults()) {
+        let is_confirmed = options.effective_replicas(core.defaults()) != Replicas::None;
+        if options.ttl.is_some() || is_confirmed || !options.may_reenter(core.defaults()) {
             return None;
         }
         FramelessSection::try_enter(core.id(), key)
@@ -168,6 +171,10 @@ impl SingleAcquire<'_> {
         if let Some(loss) = ancestor.lease.reported_loss() {
             return Some(Acquiring::failed(LockError::lost(key, loss)));
         }
+        let replicas = options.effective_replicas(core.defaults());
+        if !replicas.are_among(ancestor.lease.replicas()) {
+            return Some(Acquiring::failed(self.not_confirmed(ancestor)));
+        }
         if let Some(ttl) = options.ttl {
             if let Err(error) = core.check_ttl(ttl) {
                 return Some(Acquiring::failed(error));
@@ -189,6 +196,11 @@ impl SingleAcquire<'_> {
     }
 
     #[cold]
+    fn not_confirmed(self, ancestor: &Arc<Frame>) -> LockError {
+        LockError::not_confirmed(self.key, &ancestor.call_site.to_string())
+    }
+
+    #[cold]
     fn deadlock(self, kind: DeadlockKind) -> LockError {
         let process = self.core.process();
         let caller = process.owner_info(Duration::ZERO, self.call_site, None, time::now());
@@ -202,15 +214,19 @@ impl SingleAcquire<'_> {
             Ok(params) => params,
             Err(error) => return Acquiring::failed(error),
         };
+        let lane = match core.lane(options.effective_replicas(core.defaults()), key) {
+            Ok(lane) => lane,
+            Err(error) => return Acquiring::failed(error),
+        };
         core.check_lock_order(here.as_ref(), call_site, &[key]);
         // Only an optimisation: `join` finds a kept lease too.
         if !params.linger.is_zero()
-            && let Some(share) = core.queues().take_idle(key, params)
+            && let Some(share) = lane.queues.take_idle(key, params)
         {
             let section = Section::outermost(here, core.id(), share, call_site);
             return Acquiring::Ready(Some(Ok(section)));
         }
-        let turn = core.queues().join(key, params);
+        let turn = lane.queues.join(key, params);
         let AcquireParams { since, call_site, .. } = params;
         Acquiring::Queued(Box::pin(WaitForGrant {
             core: Arc::clone(core),
@@ -273,7 +289,10 @@ impl Future for WaitForGrant {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<AcquireResult> {
         let Self { core, turn, since, call_site, here, driver, watch } = self.get_mut();
         let (since, call_site) = (*since, *call_site);
-        let link = core.link().link();
+        let link = match core.lane(turn.replicas(), turn.key()) {
+            Ok(lane) => lane.link.link(),
+            Err(error) => return Poll::Ready(Err(error.into())),
+        };
         let mut polled = poll_turn(core, turn, context).map(Some);
         if polled.is_pending() && link.is_forked() {
             polled = Poll::Ready(None);
@@ -311,7 +330,10 @@ fn poll_turn(
         match ready!(Pin::new(&mut *turn).poll(context)).map(|outcome| outcome.map_err(|why| *why))
         {
             Some(Err(NotGranted::Unclaimed(params))) => {
-                *turn = core.queues().join(turn.key(), params);
+                let Ok(lane) = core.lane(turn.replicas(), turn.key()) else {
+                    return Poll::Ready(None);
+                };
+                *turn = lane.queues.join(turn.key(), params);
             }
             Some(Err(NotGranted::Failed(failure))) => return Poll::Ready(Some(Err(failure))),
             Some(Ok(lease_ref)) => return Poll::Ready(Some(Ok(lease_ref))),

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::acquire::core::ManagerCore;
+use crate::acquire::lanes::Lane;
 use crate::acquire::options::Options;
 use crate::acquire::{AcquireResult, Acquiring, SingleAcquire};
 use crate::error::LockError;
@@ -213,7 +214,10 @@ impl MultiAcquire {
         let own = own.map(|left| params.since.plus(left));
         let deadline = own.into_iter().chain(params.deadline).min();
         let params = AcquireParams { deadline, ..params };
-        let shares = granted_together(core, &new, params).await;
+        // A key has an error to report only if it is asked for alone.
+        let replicas = self.options.effective_replicas(core.defaults());
+        let lane = core.lane(replicas, new[0])?;
+        let shares = granted_together(lane, &new, params).await;
         let mut section: Option<Section> = None;
         for share in shares {
             let around = section.as_ref().map(|section| Arc::clone(section.frame()));
@@ -249,14 +253,10 @@ impl MultiAcquire {
 }
 
 /// The leases of all these keys, or none.
-async fn granted_together(
-    core: &ManagerCore,
-    keys: &[&str],
-    params: AcquireParams,
-) -> Vec<LeaseRef> {
+async fn granted_together(lane: &Lane, keys: &[&str], params: AcquireParams) -> Vec<LeaseRef> {
     'ask: loop {
         let mut shares = Vec::with_capacity(keys.len());
-        for turn in core.queues().join_all(keys, params) {
+        for turn in lane.queues.join_all(keys, params) {
             match turn.await {
                 Some(Ok(share)) => shares.push(share),
                 // This future was not polled in time, and others got the locks.

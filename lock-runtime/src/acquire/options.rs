@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::error::LockError;
+use crate::types::replicas::Replicas;
 use crate::types::text::HumanDuration;
 
 /// The options of one call, as the attribute and [`LockRequest`](crate::LockRequest) describe them.
@@ -20,6 +21,10 @@ pub struct Options {
     pub max_hold: Option<Duration>,
     /// How long the key stays taken at least. Zero if it does not.
     pub min_hold: Option<Duration>,
+    /// Which replicas have to confirm the grant.
+    pub replicas: Option<Replicas>,
+    /// How long a grant waits for them.
+    pub confirm: Option<Duration>,
     /// How long the process keeps the hold after its last section.
     pub linger: Option<Duration>,
     /// A text for others to read.
@@ -43,6 +48,8 @@ impl Options {
         wait: None,
         max_hold: None,
         min_hold: None,
+        replicas: None,
+        confirm: None,
         linger: None,
         label: None,
         renew: true,
@@ -62,6 +69,16 @@ impl Options {
         self.min_hold.or(defaults.min_hold).filter(|min_hold| !min_hold.is_zero())
     }
 
+    /// Which replicas have to confirm the grant.
+    pub(crate) fn effective_replicas(&self, defaults: &Self) -> Replicas {
+        self.replicas.or(defaults.replicas).unwrap_or(Replicas::None)
+    }
+
+    /// How long a grant waits for replicas.
+    pub(crate) fn effective_confirm(&self, defaults: &Self) -> Duration {
+        self.confirm.or(defaults.confirm).unwrap_or(DEFAULT_CONFIRM)
+    }
+
     /// Whether each request asks the server itself, and leases are not handed off.
     pub(crate) fn is_strict_fifo(&self, defaults: &Self) -> bool {
         self.strict_fifo || defaults.strict_fifo
@@ -72,6 +89,9 @@ impl Options {
         self.reenter.or(defaults.reenter).unwrap_or(true)
     }
 }
+
+/// Enough for replicas that are connected, and short for callers if one has just gone.
+const DEFAULT_CONFIRM: Duration = Duration::from_secs(1);
 
 /// A shorter ttl would be used up by the clock margin and one round trip.
 pub(crate) const MIN_TTL: Duration = Duration::from_millis(10);
@@ -109,6 +129,15 @@ pub(crate) fn check_min_hold(
         "the min_hold of {min_hold} is longer than the max_hold of {max_hold}; set a longer \
          max_hold, or a shorter min_hold"
     ))
+}
+
+pub(crate) fn check_confirm(confirm: Duration) -> Result<(), LockError> {
+    if confirm < Duration::from_millis(1) {
+        return refused(
+            "no replica can confirm within less than 1ms; set a longer confirm".to_owned(),
+        );
+    }
+    Ok(())
 }
 
 fn check_shortest(what: &str, duration: Duration) -> Result<(), LockError> {

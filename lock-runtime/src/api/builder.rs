@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::Client;
@@ -9,7 +10,8 @@ use uuid::Uuid;
 
 use crate::acquire::core::CoreSettings;
 use crate::acquire::options::{
-    Options, check_clock_margin, check_max_hold, check_min_hold, check_server_ttl_slack, check_ttl,
+    Options, check_clock_margin, check_confirm, check_max_hold, check_min_hold,
+    check_server_ttl_slack, check_ttl,
 };
 use crate::api::manager::LockManager;
 use crate::backend::redis::RedisServer;
@@ -20,13 +22,14 @@ use crate::error::LockError;
 use crate::link::handle::{Setup, start};
 use crate::protocol::timing::{AfterFailover, Timing};
 use crate::types::credentials::{Credentials, CredentialsProvider};
+use crate::types::replicas::Replicas;
 use crate::types::text::printable;
 use crate::wire::keyspace::Keyspace;
 
 /// Builds a [`LockManager`].
 ///
-/// The settings `ttl`, `wait`, `max_hold`, `min_hold`, `reenter` and `label` are defaults that a
-/// request or an annotated function can override.
+/// The settings `ttl`, `wait`, `max_hold`, `min_hold`, `replicas`, `confirm`, `reenter` and `label`
+/// are defaults that a request or an annotated function can override.
 ///
 /// ```
 /// # use distlock_runtime as distlock;
@@ -242,6 +245,20 @@ impl LockManagerBuilder {
         self
     }
 
+    /// Sets how many replicas of the server have to have a grant before it counts: see
+    /// [`LockRequest::replicas`](crate::LockRequest::replicas). Default: none.
+    pub fn replicas(mut self, replicas: impl Into<Replicas>) -> Self {
+        self.options.replicas = Some(replicas.into());
+        self
+    }
+
+    /// Sets how long a grant waits for the replicas that have to confirm it. At least 1 ms.
+    /// Default: 1 s.
+    pub fn confirm(mut self, confirm: Duration) -> Self {
+        self.options.confirm = Some(confirm);
+        self
+    }
+
     /// Sets how much earlier than its ttl a hold ends for its owner. This allows for clocks that
     /// run at different rates. A request whose ttl is not longer than the margin fails with
     /// [`LockError::Config`]. Default: 1 % of the ttl, at least 2 ms.
@@ -444,6 +461,7 @@ impl LockManagerBuilder {
         check_ttl(ttl)?;
         check_max_hold(self.options.max_hold)?;
         check_min_hold(self.options.min_hold, self.options.max_hold)?;
+        check_confirm(self.options.effective_confirm(&Options::DEFAULT))?;
         check_clock_margin(self.timing.clock_margin, ttl)?;
         check_server_ttl_slack(self.timing.server_ttl_slack)?;
         if self.prefix.contains(|c: char| c.is_whitespace() || c == '{' || c == '}') {
@@ -453,7 +471,7 @@ impl LockManagerBuilder {
         }
         let space = Keyspace::new(self.prefix.clone());
         let (server, address) = self.server(&space)?;
-        let inbox = space.inbox(&Uuid::new_v4().simple().to_string());
+        let inbox = || space.inbox(&Uuid::new_v4().simple().to_string());
         let settings = CoreSettings {
             defaults: self.options,
             max_handoffs: self.max_handoffs,
@@ -463,14 +481,11 @@ impl LockManagerBuilder {
             label: self.label,
             server: address,
         };
-        let setup = Setup { server, timing: self.timing, inbox, default_ttl: ttl };
-        let link = start(setup).map_err(|error| {
-            LockError::config(format!(
-                "the manager's thread cannot be started: {error}; allow the process another thread \
-                 and a few more open files"
-            ))
-        })?;
-        Ok(LockManager::new(link, settings))
+        let (server, timing) = (Arc::new(server), self.timing);
+        let setup = Setup { server, timing, inbox: inbox(), default_ttl: ttl, confirms: false };
+        let second = Setup { inbox: inbox(), confirms: true, ..setup.clone() };
+        let link = start(setup).map_err(|error| LockError::no_thread(&error))?;
+        Ok(LockManager::new(link, settings, Some(second)))
     }
 
     fn server(&mut self, space: &Keyspace) -> Result<(Server, String), LockError> {

@@ -85,7 +85,7 @@ pub(crate) fn with_global<R>(with: impl FnOnce(&LockManager) -> R) -> Result<R, 
 fn of_the_process() -> Result<&'static LockManager, LockError> {
     let slot = first_slot_after(|global| {
         let replaced = global.next.get().is_some();
-        let rebuild = global.from_environment && global.manager.core().link().has_panicked();
+        let rebuild = global.from_environment && global.manager.core().has_panicked();
         replaced || rebuild
     });
     let global =

@@ -10,7 +10,7 @@ use crate::acquire::multi::LockKeys;
 use crate::api::request::LockRequest;
 use crate::error::LockError;
 use crate::link::effect::InspectAnswer;
-use crate::link::handle::LinkHandle;
+use crate::link::handle::{LinkHandle, Setup};
 use crate::link::wait::block_on;
 use crate::types::owner_info::{Holder, OwnerInfo, function_and_label, since};
 use crate::types::time;
@@ -70,8 +70,9 @@ pub struct LockManager {
 }
 
 impl LockManager {
-    pub(crate) fn new(link: LinkHandle, settings: CoreSettings) -> Self {
-        Self { core: Arc::new(ManagerCore::new(link, settings)) }
+    /// `second`: for a link whose holds replicas confirm.
+    pub(crate) fn new(link: LinkHandle, settings: CoreSettings, second: Option<Setup>) -> Self {
+        Self { core: Arc::new(ManagerCore::new(link, settings, second)) }
     }
 
     pub(crate) fn core(&self) -> &Arc<ManagerCore> {
@@ -136,7 +137,7 @@ impl LockManager {
         let answer: Option<InspectAnswer> = self.core.drive(async { inspected.await.ok() }).await;
         match answer {
             Some(Ok(mut found)) => {
-                self.core.queues().add_local_view(key, &mut found);
+                self.core.add_local_view(key, &mut found);
                 Ok(found.into())
             }
             Some(Err(failure)) => Err(LockError::from_failure(key, Duration::ZERO, failure)),
@@ -191,8 +192,7 @@ impl LockManager {
     pub async fn shutdown_within(&self, limit: Duration) -> bool {
         let deadline = time::now().plus(limit);
         // If the link has ended already, nothing is left to release.
-        let done = user_code::with_guarded(self.core.link().shutdown());
-        self.core.drive(self.core.until(Some(deadline), done)).await.is_some()
+        self.core.shutdown(deadline).await
     }
 }
 

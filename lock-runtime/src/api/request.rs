@@ -11,6 +11,7 @@ use crate::acquire::{AcquireResult, Acquiring};
 use crate::api::hold::LockGuard;
 use crate::error::LockError;
 use crate::types::owner_info::CallSite;
+use crate::types::replicas::Replicas;
 
 /// A request for one or several locks, from [`LockManager::mutex`](crate::LockManager::mutex) or
 /// [`LockManager::mutex_many`](crate::LockManager::mutex_many).
@@ -99,6 +100,35 @@ impl LockRequest {
     /// ```
     pub fn min_hold(mut self, min_hold: Duration) -> Self {
         self.options.min_hold = Some(min_hold);
+        self
+    }
+
+    /// Sets how many replicas of the server have to have the grant before it counts: a number, or
+    /// [`Replicas::All`] for all that are online. The same holds for each renewal. One that they do
+    /// not confirm extends nothing.
+    ///
+    /// With all replicas, a grant that a caller has seen is on every server that can be promoted. A
+    /// failover loses it only if the new primary has lost its data, or joined after the grant. With
+    /// fewer, it depends on which replica is promoted. A primary that was frozen or cut off while
+    /// another one was promoted can grant nothing that its replicas do not confirm.
+    ///
+    /// A grant takes one round trip to the replicas longer, and none is had while too few of them
+    /// answer: the request then fails with [`LockError::Unavailable`] after
+    /// [`confirm`](Self::confirm), and what the server granted is released. Such requests use a
+    /// connection of their own, which the first of them opens. The server must allow the commands
+    /// WAIT and INFO. In memory as many replicas confirm as are asked for.
+    ///
+    /// A request that would re-enter a hold that fewer replicas confirm fails with
+    /// [`LockError::Config`]. Default: the manager's, none.
+    pub fn replicas(mut self, replicas: impl Into<Replicas>) -> Self {
+        self.options.replicas = Some(replicas.into());
+        self
+    }
+
+    /// Sets how long a grant waits for the [`replicas`](Self::replicas) that have to confirm it, at
+    /// most until [`wait`](Self::wait) is over. At least 1 ms. Default: the manager's, 1 s.
+    pub fn confirm(mut self, confirm: Duration) -> Self {
+        self.options.confirm = Some(confirm);
         self
     }
 

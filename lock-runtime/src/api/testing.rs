@@ -97,6 +97,28 @@ impl MemoryServer {
         self.store.flush();
     }
 
+    /// Only so many replicas confirm grants and renewals from now on, for requests that ask for
+    /// [`replicas`](crate::LockRequest::replicas). Until it is called, as many confirm as are asked
+    /// for.
+    ///
+    /// ```
+    /// # use distlock_runtime as distlock;
+    /// use std::time::Duration;
+    /// use distlock::testing::MemoryServer;
+    /// use distlock::{LockError, LockManager};
+    ///
+    /// let server = MemoryServer::named("replicas of the documentation");
+    /// let locks = LockManager::connect(&server.url())?;
+    /// let payout = locks.mutex("payout").replicas(2).confirm(Duration::from_millis(20));
+    /// payout.acquire_blocking()?.release_blocking()?;
+    /// server.set_replicas(1);
+    /// assert!(matches!(payout.acquire_blocking(), Err(LockError::Unavailable(_))));
+    /// # Ok::<(), LockError>(())
+    /// ```
+    pub fn set_replicas(&self, replicas: u8) {
+        self.store.set_replicas(replicas);
+    }
+
     /// Closes all connections and refuses new ones. Data is kept. Holds are lost at their
     /// deadlines. Requests fail with [`LockError::Unavailable`] after the manager's
     /// [`outage_timeout`](crate::LockManagerBuilder::outage_timeout).

@@ -29,6 +29,8 @@ pub(crate) struct ConnectParams {
     pub(crate) failover_grace: Duration,
     /// Whether it was connected before: a server without a fence counter has then lost its data.
     pub(crate) connected_before: bool,
+    /// Whether replicas have to confirm what is done.
+    pub(crate) confirms: bool,
 }
 
 /// Why there is no connection.

@@ -121,7 +121,7 @@ impl<T> Connection<T> {
     pub(crate) fn online_replicas(&self) -> u32 {
         match self {
             Self::Redis(redis) => redis.online_replicas(),
-            Self::Memory(_) => 0,
+            Self::Memory(memory) => memory.connection.online_replicas(),
             #[cfg(distlock_verification)]
             Self::Simulated(_) => 0,
             #[cfg(all(distlock_verification, feature = "__shuttle"))]

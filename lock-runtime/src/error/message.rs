@@ -210,6 +210,7 @@ fn server_advice(reason: &str) -> &'static str {
         ("WRONGPASS AUTH Auth", "check user and password in the URL"),
         ("MISCONF", DISK),
         ("NOREPLICAS", REPLICAS),
+        ("confirmed", "check that the replicas run and keep up, or ask for fewer"),
     ];
     advice(ADVICE, reason).unwrap_or("see the server's message")
 }

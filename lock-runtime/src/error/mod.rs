@@ -217,6 +217,23 @@ impl LockError {
         Self::Config(reason.into())
     }
 
+    /// The threads of a manager cannot be started.
+    pub(crate) fn no_thread(error: &std::io::Error) -> Self {
+        Self::config(format!(
+            "the manager's thread cannot be started: {error}; allow the process another thread and \
+             a few more open files"
+        ))
+    }
+
+    /// A call would share a hold that fewer replicas confirm than it asks for.
+    pub(crate) fn not_confirmed(key: &str, holder: &str) -> Self {
+        let (key, holder) = (printable(key), printable(holder));
+        Self::config(format!(
+            "lock '{key}' would be re-entered inside of {holder}, whose hold fewer replicas \
+             confirm; set `replicas` there too, or call it outside"
+        ))
+    }
+
     pub(crate) fn lost(key: &str, loss: Loss) -> Self {
         let reason = match &loss {
             Loss::Refused(why) => format!("the server refused to renew it: {why}"),

@@ -27,11 +27,14 @@ use crate::types::time::{self, Timestamp};
 use crate::user_code::{self, Delegated};
 use crate::wire::reply::BlockedRequest;
 
+#[derive(Clone)]
 pub(crate) struct Setup {
-    pub(crate) server: Server,
+    pub(crate) server: Arc<Server>,
     pub(crate) timing: Timing,
     pub(crate) inbox: String,
     pub(crate) default_ttl: Duration,
+    /// Whether replicas have to confirm all holds.
+    pub(crate) confirms: bool,
 }
 
 /// A caller's handle. When the last one is dropped the link releases everything and ends.
@@ -51,8 +54,8 @@ impl Drop for HandleInner {
 /// Makes a link and starts its keeper. It ends after a shutdown, or when the last handle is dropped
 /// and everything is released.
 pub(crate) fn start(setup: Setup) -> std::io::Result<LinkHandle> {
-    let Setup { server, timing, inbox, default_ttl } = setup;
-    let handle = LinkHandle::new(timing, inbox, default_ttl)?;
+    let Setup { server, timing, inbox, default_ttl, confirms } = setup;
+    let handle = LinkHandle::of(timing, inbox, default_ttl, confirms)?;
     if server.is_local() {
         threads::connect_at_once(handle.link(), &server);
     }
@@ -62,14 +65,26 @@ pub(crate) fn start(setup: Setup) -> std::io::Result<LinkHandle> {
 }
 
 impl LinkHandle {
-    /// A link without a keeper.
+    /// A link without a keeper, for holds that no replica confirms.
+    #[cfg(any(test, distlock_verification))]
     pub(crate) fn new(
         timing: Timing,
         inbox: String,
         default_ttl: Duration,
     ) -> std::io::Result<Self> {
+        Self::of(timing, inbox, default_ttl, false)
+    }
+
+    fn of(
+        timing: Timing,
+        inbox: String,
+        default_ttl: Duration,
+        confirms: bool,
+    ) -> std::io::Result<Self> {
         let (keeper_signal, stop) = (Arc::new(Signal::new()?), Signal::new()?);
-        let protocol = Protocol::new(time::now(), timing, inbox.clone(), default_ttl);
+        let now = time::now();
+        let protocol = Protocol::new(now, timing, inbox.clone(), default_ttl);
+        let protocol = if confirms { protocol.confirming(now) } else { protocol };
         let link = Link {
             fork_guard: ForkGuard::new(),
             status: AtomicU8::new(OPEN),

@@ -24,7 +24,8 @@ impl ModelledLink {
     ) -> (Self, LinkHandle) {
         let handle = LinkHandle::new(timing.clone(), inbox, ttl).expect("signals are modelled");
         let link = Arc::clone(handle.link());
-        threads::start(Arc::clone(&link), Server::Modelled(accept)).expect("threads are modelled");
+        threads::start(Arc::clone(&link), Arc::new(Server::Modelled(accept)))
+            .expect("threads are modelled");
         (Self(link), handle)
     }
 

@@ -300,8 +300,8 @@ impl Router {
     }
 
     /// So many replicas of the server are online.
-    pub(crate) fn online_replicas(&mut self, online: u32) {
-        self.protocol.set_online_replicas(online);
+    pub(crate) fn online_replicas(&mut self, now: Timestamp, online: u32) {
+        self.protocol.set_online_replicas(now, online);
     }
 
     /// Whether nobody confirms that the server is the primary. Returns whether that is news.
@@ -399,8 +399,13 @@ impl Router {
 impl Router {
     /// Carries out the protocol's outputs, as commands in the batch and as effects.
     pub(crate) fn drain_outputs(&mut self, now: Timestamp) {
-        while let Some(output) = self.protocol.poll_output() {
-            self.output(now, output);
+        loop {
+            while let Some(output) = self.protocol.poll_output() {
+                self.output(now, output);
+            }
+            if !self.protocol.confirm_sent(now) {
+                return;
+            }
         }
     }
 

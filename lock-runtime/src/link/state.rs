@@ -267,6 +267,7 @@ impl LinkState {
             data_loss_grace: self.router.protocol().data_loss_grace(),
             failover_grace: self.router.protocol().failover_grace(),
             connected_before: self.connected_before,
+            confirms: self.router.protocol().confirms(),
         };
         (params, self.failures)
     }
@@ -278,7 +279,7 @@ impl LinkState {
         }
         self.failures = 0;
         self.connected_before = true;
-        self.router.online_replicas(connection.online_replicas());
+        self.router.online_replicas(now, connection.online_replicas());
         self.router.connected(now, connection.max_lease(), connection.mark());
         self.connection = Some(connection);
         // Those who wait already have not asked who reads.

@@ -17,8 +17,7 @@ use crate::user_code;
 const RETRY: Duration = Duration::from_millis(50);
 
 /// Starts the keeper of a link. It ends once the link is closed.
-pub(crate) fn start(link: Arc<Link>, server: Server) -> std::io::Result<()> {
-    let server = Arc::new(server);
+pub(crate) fn start(link: Arc<Link>, server: Arc<Server>) -> std::io::Result<()> {
     thread::Builder::new().name("distlock-io".to_owned()).spawn(move || {
         user_code::mark_io_thread();
         register_harmless_wakers();

@@ -37,6 +37,7 @@ use crate::protocol::request::{Failure, Loss, ReleaseOutcome, RequestParams};
 use crate::types::environment::{Mutex, MutexGuard, new_request_id};
 use crate::types::fence::Fence;
 use crate::types::owner_info::{HolderInfo, OwnerInfo, ProcessInfo};
+use crate::types::replicas::{Confirm, Replicas};
 use crate::types::request_id::RequestId;
 use crate::types::time::{self, Timestamp};
 use crate::wire::keyspace::MAX_LISTED_WAITERS;
@@ -98,6 +99,8 @@ pub struct QueueContext {
     /// How often a lease is handed off while another process waits.
     pub max_handoffs: u32,
     pub process: Arc<ProcessInfo>,
+    /// What confirms the leases.
+    pub replicas: Replicas,
     pub io: Arc<dyn IoHandle>,
 }
 
@@ -266,6 +269,11 @@ pub struct WaitForTurn {
 impl WaitForTurn {
     pub fn key(&self) -> &Arc<str> {
         &self.queue.key
+    }
+
+    /// What confirms its lease.
+    pub fn replicas(&self) -> Replicas {
+        self.queue.context.replicas
     }
 
     /// Whether the answer comes from the server, and not from a section of this process.
@@ -674,8 +682,14 @@ impl KeyQueue {
             queued_locally,
             likely_free,
             fence_count,
+            confirm: self.confirm(&params),
             owner: self.owner_info(&params),
         }
+    }
+
+    fn confirm(&self, params: &AcquireParams) -> Option<Confirm> {
+        let within = Duration::from_millis(params.confirm_ms.into());
+        Confirm::new(self.context.replicas, within)
     }
 
     fn owner_info(&self, params: &AcquireParams) -> OwnerInfo {
@@ -749,5 +763,9 @@ impl LeaseBackend for KeyQueue {
 
     fn run_callback(&self, callback: Callback) {
         self.context.io.run_callback(callback);
+    }
+
+    fn replicas(&self) -> Replicas {
+        self.context.replicas
     }
 }

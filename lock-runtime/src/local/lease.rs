@@ -21,6 +21,7 @@ use crate::protocol::request::{Loss, ReleaseOutcome};
 use crate::types::environment::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::types::environment::{Mutex, MutexGuard};
 use crate::types::fence::Fence;
+use crate::types::replicas::Replicas;
 use crate::types::request_id::RequestId;
 use crate::types::time::{self, Timestamp};
 use crate::user_code;
@@ -52,6 +53,11 @@ pub trait LeaseBackend: Send + Sync {
 
     /// Runs a user's callback where it cannot block or panic the link.
     fn run_callback(&self, callback: Callback);
+
+    /// Which replicas confirm the lease and its renewals.
+    fn replicas(&self) -> Replicas {
+        Replicas::None
+    }
 }
 
 pub struct Lease {
@@ -229,6 +235,11 @@ impl Lease {
 
     pub fn request_id(&self) -> RequestId {
         self.id
+    }
+
+    /// Which replicas confirm it and its renewals.
+    pub fn replicas(&self) -> Replicas {
+        self.backend.replicas()
     }
 
     pub fn remaining(&self) -> Duration {

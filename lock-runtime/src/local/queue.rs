@@ -79,6 +79,8 @@ pub struct AcquireParams {
     /// Whether the request goes to the server by itself, so that the server alone decides on the
     /// order. Its lease is not handed to other callers.
     pub alone: bool,
+    /// For how many milliseconds a grant waits for replicas, in a queue of such calls.
+    pub confirm_ms: u32,
     pub terms: LeaseTerms,
     /// How long the lease is kept for the next caller after the section, if nobody else wants it.
     pub linger: Duration,

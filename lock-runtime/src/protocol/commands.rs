@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::protocol::Protocol;
+use crate::protocol::replicas::{NextWait, Unconfirmed, has_hold, is_renewed};
 use crate::protocol::request::{CommandError, CommandId, Output, RequestParams};
-use crate::protocol::state::{BegunAcquire, OnServer, RequestState};
+use crate::protocol::state::{BegunAcquire, Context, OnServer, RequestState};
 use crate::protocol::timing::{TOMBSTONE, Timing, TtlWrite};
 use crate::types::fence::FenceRange;
 use crate::types::request_id::RequestId;
@@ -49,6 +50,9 @@ pub(crate) enum CommandKind {
     Reclaim(RequestId, Duration),
     Probe(RequestId),
     RaiseMaxLease,
+    CountReplicas,
+    /// For so many replicas.
+    Wait(u32),
 }
 
 /// Requests that wait to be sent, each kind in its order.
@@ -67,7 +71,48 @@ impl Protocol {
         let id: CommandId = self.next_call;
         self.next_call += 1;
         self.in_flight.insert(id, InFlightCommand { at, kind });
+        if self.confirmations.is_some() {
+            self.note_unconfirmed(&call);
+        }
         self.outputs.push_back(Output::Send(id, call));
+    }
+
+    /// What is sent has to be confirmed, if it makes or renews holds.
+    fn note_unconfirmed(&mut self, call: &Command) {
+        let Some(confirmations) = &mut self.confirmations else { return };
+        let mut sent = |id| {
+            let request = self.requests.get(&id);
+            confirmations.sent(id, request.and_then(|request| request.deadline()));
+        };
+        match call {
+            Command::Acquire(acquire) | Command::Reclaim(acquire, _) => sent(acquire.request.id),
+            Command::AcquireAll(acquires) => {
+                for acquire in acquires {
+                    sent(acquire.request.id);
+                }
+            }
+            Command::Renew(entries) => entries.iter().for_each(|entry| {
+                if let Renewal::Hold { id, .. } = entry {
+                    sent(*id);
+                }
+            }),
+            _ => {}
+        }
+    }
+
+    /// Has the replicas confirm what was sent, unless they are still asked about what was sent
+    /// before. Call it when all outputs are taken. Returns whether there are new ones.
+    pub fn confirm_sent(&mut self, now: Timestamp) -> bool {
+        let Some(confirmations) = &mut self.confirmations else { return false };
+        let Some(plan) = confirmations.next_wait(now, self.reply_timeout.shortest_ttl()) else {
+            return false;
+        };
+        let NextWait { counts, replicas, limit } = plan;
+        if counts {
+            self.send(now, CommandKind::CountReplicas, Command::CountReplicas);
+        }
+        self.send(now, CommandKind::Wait(replicas), Command::Wait { replicas, limit });
+        true
     }
 
     pub(crate) fn request_ref(&self, key: Arc<str>, id: RequestId) -> RequestRef {
@@ -245,11 +290,52 @@ impl Protocol {
     /// ignored.
     pub fn reply(&mut self, now: Timestamp, id: CommandId, reply: Result<Reply, CommandError>) {
         let sent = self.in_flight.get(&id).map(|sent| sent.at);
-        if reply.as_ref().is_ok_and(Reply::is_grant)
-            && sent.is_some_and(|sent| self.is_grant_doubtful(now, sent))
-        {
-            return self.ask_primary_again(now);
+        let is_doubtful = |sent| self.is_grant_doubtful(now, sent);
+        match reply {
+            Ok(reply) if reply.is_grant() && sent.is_some_and(is_doubtful) => {
+                self.ask_primary_again(now);
+            }
+            Ok(reply) if self.confirmations.is_some() && has_hold(&reply) => {
+                self.hold_back(now, id, reply);
+            }
+            reply => self.answered(now, id, reply, None),
         }
+    }
+
+    /// Holds back a reply until replicas have confirmed it.
+    fn hold_back(&mut self, now: Timestamp, id: CommandId, reply: Reply) {
+        self.reply_timeout.heard(now);
+        if let (Some(confirmations), Some(sent)) =
+            (&mut self.confirmations, self.in_flight.get(&id))
+        {
+            let acquired: &[RequestId] = match &sent.kind {
+                CommandKind::Acquire(id, _) => std::slice::from_ref(id),
+                CommandKind::AcquireAll(ids) => ids,
+                _ => &[],
+            };
+            confirmations.hold_back(id, acquired, sent.at, reply);
+        }
+    }
+
+    /// What is missing if so many replicas have acknowledged something about this request; `None`
+    /// if nobody asked them.
+    fn unconfirmed(
+        &self,
+        now: Timestamp,
+        id: RequestId,
+        acknowledged: Option<u32>,
+    ) -> Option<Unconfirmed> {
+        self.confirmations.as_ref()?.unconfirmed(now, id, acknowledged?)
+    }
+
+    /// A reply that counts. `acknowledged`: by so many replicas, if they were asked.
+    fn answered(
+        &mut self,
+        now: Timestamp,
+        id: CommandId,
+        reply: Result<Reply, CommandError>,
+        acknowledged: Option<u32>,
+    ) {
         let Some(sent) = self.in_flight.remove(&id) else {
             return;
         };
@@ -260,12 +346,28 @@ impl Protocol {
         let written = |ttl| TtlWrite { sent: sent.at, ttl };
         match (sent.kind, reply) {
             (CommandKind::Acquire(id, ttl), Ok(Reply::Acquire(reply))) => {
+                if let Some(unconfirmed) = self.unconfirmed(now, id, acknowledged) {
+                    let update = |request: &mut RequestState, cx: &mut Context<'_>| {
+                        request.acquire_unconfirmed(cx, sent.at, &unconfirmed);
+                    };
+                    self.update(now, id, update);
+                    return self.send_backlog(now);
+                }
+                self.settled(id);
                 if let AcquireReply::Granted(grant) = &reply {
                     self.min_fence = self.min_fence.max(grant.fences.last());
                 }
                 self.update(now, id, |request, cx| request.acquire_reply(cx, written(ttl), reply));
             }
+            (CommandKind::AcquireAll(ids), Ok(Reply::AcquiredAll(_)))
+                if ids.iter().any(|&id| self.unconfirmed(now, id, acknowledged).is_some()) =>
+            {
+                self.not_together(now, &ids, OnServer::Perhaps);
+            }
             (CommandKind::AcquireAll(ids), Ok(Reply::AcquiredAll(fences))) => {
+                for &id in &ids {
+                    self.settled(id);
+                }
                 self.acquired_all(now, sent.at, &ids, fences);
             }
             (CommandKind::Release(id), Ok(Reply::Released(held))) => {
@@ -273,24 +375,72 @@ impl Protocol {
             }
             (CommandKind::Renew { renewals, .. }, Ok(Reply::Renewed(replies))) => {
                 for ((id, ttl), reply) in renewals.into_iter().zip(replies) {
+                    let unconfirmed = self.unconfirmed(now, id, acknowledged);
+                    if let Some(unconfirmed) = unconfirmed.filter(|_| is_renewed(&reply)) {
+                        let error = CommandError::Unhealthy(unconfirmed.refusal());
+                        self.renewal_failed(now, [id], &error);
+                        continue;
+                    }
                     self.update(now, id, |request, cx| {
                         request.renewal_reply(cx, written(ttl), reply);
                     });
                 }
             }
             (CommandKind::Reclaim(id, ttl), Ok(Reply::Reclaimed(done))) => {
+                if let Some(unconfirmed) = self.unconfirmed(now, id, acknowledged) {
+                    let error = CommandError::Unhealthy(unconfirmed.refusal());
+                    self.update(now, id, |request, cx| request.reclaim_failed(cx, &error));
+                    return self.send_backlog(now);
+                }
                 self.update(now, id, |request, cx| request.reclaim_reply(cx, written(ttl), done));
             }
             (CommandKind::Probe(id), Ok(Reply::Probed(probe_reply))) => {
                 self.probe_reply(now, id, probe_reply);
             }
             (CommandKind::RaiseMaxLease, Ok(Reply::MaxLeaseRaised)) => {}
+            (CommandKind::CountReplicas, Ok(Reply::OnlineReplicas(online))) => {
+                self.set_online_replicas(now, online);
+            }
+            (CommandKind::Wait(replicas), Ok(Reply::Acknowledged(acknowledged))) => {
+                self.waited(now, id, replicas, acknowledged);
+            }
             (kind, Ok(_)) => {
                 self.failed(now, &kind, &CommandError::InvalidReply("mixed up".into()));
             }
             (kind, Err(error)) => self.failed(now, &kind, &error),
         }
         self.send_backlog(now);
+    }
+
+    /// The replies to what was sent before this WAIT count now.
+    fn waited(&mut self, now: Timestamp, wait: CommandId, replicas: u32, acknowledged: u32) {
+        let Some(confirmations) = &mut self.confirmations else { return };
+        for (id, reply) in confirmations.waited(wait, replicas, acknowledged) {
+            self.answered(now, id, Ok(reply), Some(acknowledged));
+        }
+    }
+
+    /// The grant of this request was confirmed, or there is none.
+    fn settled(&mut self, id: RequestId) {
+        if let Some(confirmations) = &mut self.confirmations {
+            confirmations.settled(id);
+        }
+    }
+
+    /// Holds or waiters were not renewed.
+    fn renewal_failed(
+        &mut self,
+        now: Timestamp,
+        ids: impl IntoIterator<Item = RequestId>,
+        error: &CommandError,
+    ) {
+        let mut news: Vec<_> = ids.into_iter().collect();
+        news.retain(|&id| {
+            self.update(now, id, |request, cx| request.renewal_failed(cx, error)) == Some(true)
+        });
+        if let Some(why) = error.refusal().filter(|_| !news.is_empty()) {
+            self.outputs.push_back(Output::RenewalsRefused(news, why.into()));
+        }
     }
 
     /// A command has no reply of its kind. A command of a lost connection was executed, or not, or
@@ -313,20 +463,20 @@ impl Protocol {
                 self.update(now, *id, |request, cx| request.release_failed(cx, error));
             }
             CommandKind::Renew { renewals, .. } => {
-                let mut news: Vec<_> = renewals.iter().map(|&(id, _)| id).collect();
-                news.retain(|&id| {
-                    self.update(now, id, |request, cx| request.renewal_failed(cx, error))
-                        == Some(true)
-                });
-                if let Some(why) = error.refusal().filter(|_| !news.is_empty()) {
-                    self.outputs.push_back(Output::RenewalsRefused(news, why.into()));
-                }
+                self.renewal_failed(now, renewals.iter().map(|&(id, _)| id), error);
             }
             CommandKind::Reclaim(id, _) => {
                 self.update(now, *id, |request, cx| request.reclaim_failed(cx, error));
             }
             CommandKind::Probe(id) => self.probe_failed(now, *id),
             CommandKind::RaiseMaxLease => self.announcement_failed(now, error),
+            // Without an answer nothing can be confirmed on this connection.
+            CommandKind::Wait(_) | CommandKind::CountReplicas => {
+                if *error != CommandError::ConnectionLost {
+                    self.outputs.push_back(Output::Reconnect);
+                    self.disconnected(now, error.why());
+                }
+            }
         }
     }
 

@@ -90,10 +90,14 @@ impl ReplyTimeout {
         now.since(sent) > LATE.max(self.slowest * SLOWER)
     }
 
+    /// The shortest ttl, if it is short.
+    pub(crate) fn shortest_ttl(&self) -> Option<Duration> {
+        self.ttls.first_key_value().map(|(&ttl, _)| ttl)
+    }
+
     /// How long the connection may be silent.
     pub(crate) fn limit(&self, timing: &Timing) -> Duration {
-        let shortest = self.ttls.first_key_value().map(|(&ttl, _)| ttl);
-        timing.reply_timeout(shortest, self.slowest)
+        timing.reply_timeout(self.shortest_ttl(), self.slowest)
     }
 }
 
@@ -167,8 +171,11 @@ impl Protocol {
     }
 
     /// So many replicas of that server are online.
-    pub fn set_online_replicas(&mut self, online: u32) {
+    pub fn set_online_replicas(&mut self, now: Timestamp, online: u32) {
         self.primary.replicated = online > 0;
+        if let Some(confirmations) = &mut self.confirmations {
+            confirmations.counted(now, online);
+        }
     }
 
     /// Whether nobody confirms that the server is the primary. It is then asked twice for each
@@ -179,9 +186,11 @@ impl Protocol {
 
     /// Whether a grant has to be asked for again where the address leads by now: the server has
     /// been silent since this command was sent, and may have been replaced meanwhile. One that was
-    /// stopped and goes on executes first what lies in its sockets.
+    /// stopped and goes on executes first what lies in its sockets. Where replicas confirm grants,
+    /// one that was replaced has none.
     pub(crate) fn is_grant_doubtful(&self, now: Timestamp, sent: Timestamp) -> bool {
         self.primary.replicated
+            && self.confirmations.is_none()
             && sent.since(self.primary.since) > TRUSTED
             && self.reply_timeout.is_late(now, sent)
     }
@@ -243,6 +252,9 @@ impl Protocol {
         self.server.why = Failure::Unavailable(because);
         self.backlog = Backlog::default();
         self.refreshes_in_flight = 0;
+        if let Some(confirmations) = &mut self.confirmations {
+            confirmations.disconnected();
+        }
         for (_, sent) in std::mem::take(&mut self.in_flight) {
             self.failed(now, &sent.kind, &CommandError::ConnectionLost);
         }
@@ -274,7 +286,9 @@ impl Protocol {
     /// When the connection counts as dead unless something arrives before.
     pub(crate) fn reply_due_at(&self) -> Option<Timestamp> {
         let oldest = self.oldest_in_flight()?;
-        Some(oldest.max(self.reply_timeout.heard).plus(self.reply_timeout.limit(&self.timing)))
+        let limit = self.reply_timeout.limit(&self.timing);
+        let delay = self.confirmations.as_ref().map_or(Duration::ZERO, |waits| waits.delay());
+        Some(oldest.max(self.reply_timeout.heard).plus(limit + delay))
     }
 
     /// What to do after a data loss. When the longest lease is over no hold from before is valid,

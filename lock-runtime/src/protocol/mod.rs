@@ -31,11 +31,13 @@
 //! This file has the inputs, the table of requests and the timers. `request` says what a request
 //! is and what is reported of it, and `state` decides what becomes of it. `commands` has what is
 //! sent, when, and which request its reply goes to; `connection` what concerns all requests.
-//! `deadlock` probes for cycles, and `timing` has all durations.
+//! `deadlock` probes for cycles, `replicas` decides what replicas have confirmed, and `timing` has
+//! all durations.
 
 pub(crate) mod commands;
 pub(crate) mod connection;
 pub(crate) mod deadlock;
+pub(crate) mod replicas;
 pub(crate) mod request;
 pub(crate) mod state;
 #[cfg(test)]
@@ -49,6 +51,7 @@ use std::time::Duration;
 use crate::protocol::commands::{Backlog, InFlightCommand};
 use crate::protocol::connection::{EndedRequest, MaxLease, Primary, ReplyTimeout};
 use crate::protocol::deadlock::Probes;
+use crate::protocol::replicas::Confirmations;
 use crate::protocol::request::{CommandId, Failure, Output, ReleaseOutcome, RequestParams};
 use crate::protocol::state::{Context, Next, OnServer, Phase, Reachability, RequestState};
 use crate::protocol::timing::{Timers, Timing, earliest};
@@ -78,6 +81,8 @@ pub struct Protocol {
     pub(crate) max_lease: MaxLease,
     pub(crate) outputs: VecDeque<Output>,
     pub(crate) probes: Probes,
+    /// Where replicas have to confirm all holds.
+    pub(crate) confirmations: Option<Box<Confirmations>>,
 }
 
 impl Protocol {
@@ -107,7 +112,20 @@ impl Protocol {
             max_lease: MaxLease::new(longest_ttl),
             outputs: VecDeque::new(),
             probes: Probes::default(),
+            confirmations: None,
         }
+    }
+
+    /// The same, for requests whose holds count only once replicas have them.
+    #[must_use]
+    pub fn confirming(self, now: Timestamp) -> Self {
+        Self { confirmations: Some(Box::new(Confirmations::new(now))), ..self }
+    }
+
+    /// Whether replicas have to confirm all holds.
+    #[must_use]
+    pub const fn confirms(&self) -> bool {
+        self.confirmations.is_some()
     }
 
     /// The next output, in order.
@@ -171,6 +189,9 @@ impl Protocol {
         self.note_ttl(now, params.ttl);
         self.reply_timeout.begin(params.ttl);
         let id = params.id;
+        if let (Some(confirmations), Some(confirm)) = (&mut self.confirmations, params.confirm) {
+            confirmations.begin(id, confirm);
+        }
         let request = RequestState::new(self.min_fence, params, ticket);
         self.requests.insert(id, Box::new(request));
     }
@@ -268,6 +289,11 @@ impl Protocol {
     }
 
     fn request_due(&mut self, now: Timestamp, id: RequestId) {
+        if let Some(confirmations) = &self.confirmations
+            && let Some(why) = confirmations.why_not_granted(now, id)
+        {
+            self.update(now, id, |request, cx| request.not_granted(cx, why));
+        }
         let timed_out = self
             .update(now, id, |request, cx| request.tries_once() && request.timed_out(cx).is_some());
         if timed_out != Some(true) || !self.fail_group(now, id) {
@@ -289,6 +315,7 @@ impl Protocol {
             server: &self.server,
             mark: self.primary.mark,
             in_doubt: self.primary.in_doubt,
+            confirms: self.confirmations.is_some(),
             refresh_every: Timing::refresh_every(self.requests.len()),
             outputs: &mut self.outputs,
             next: Next::Nothing,
@@ -311,6 +338,9 @@ impl Protocol {
         if let Some(mut request) = self.requests.remove(&id) {
             self.timers.set(id, &mut request.due, None);
             self.reply_timeout.end(request.ttl);
+            if let Some(confirmations) = &mut self.confirmations {
+                confirmations.end(id);
+            }
             if request.on_server > OnServer::Nothing {
                 let RequestState { key, keep_until, .. } = *request;
                 self.primary.note_ended(EndedRequest { at: now, key, id, keep_until });

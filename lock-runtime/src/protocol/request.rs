@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::protocol::timing::RETRY;
 use crate::types::owner_info::OwnerInfo;
+use crate::types::replicas::Confirm;
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 use crate::wire::command::Command;
@@ -36,6 +37,8 @@ pub struct RequestParams {
     pub likely_free: bool,
     /// How many fencing tokens to reserve, at least one.
     pub fence_count: u32,
+    /// What confirms its holds, on a connection for that.
+    pub confirm: Option<Confirm>,
     /// For others to read.
     pub owner: OwnerInfo,
 }
@@ -146,14 +149,23 @@ impl CommandError {
     /// Why a request ends if this is the last that the server said.
     pub(crate) fn failure(&self) -> Failure {
         match self {
-            Self::Refused(why) | Self::InvalidReply(why) => Failure::Refused(why.clone()),
-            Self::TryAgain(why) | Self::Unhealthy(why) | Self::NotPrimary(why) => {
-                Failure::Unavailable(why.clone())
-            }
+            Self::Refused(_) | Self::InvalidReply(_) => Failure::Refused(self.why()),
+            _ => Failure::Unavailable(self.why()),
+        }
+    }
+
+    /// What the server said, or what is wrong.
+    pub(crate) fn why(&self) -> String {
+        match self {
+            Self::Refused(why)
+            | Self::Unhealthy(why)
+            | Self::InvalidReply(why)
+            | Self::TryAgain(why)
+            | Self::NotPrimary(why) => why.clone(),
             Self::ScriptMissing | Self::NotBatchable => {
-                Failure::Unavailable("NOSCRIPT: the server lost its scripts".to_owned())
+                "NOSCRIPT: the server lost its scripts".to_owned()
             }
-            Self::ConnectionLost => Failure::Unavailable("the connection broke".to_owned()),
+            Self::ConnectionLost => "the connection broke".to_owned(),
         }
     }
 

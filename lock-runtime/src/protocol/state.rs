@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::protocol::replicas::{Unconfirmed, ask_again_at};
 use crate::protocol::request::{
     CommandError, Failure, Loss, Output, ReleaseOutcome, RequestParams,
 };
@@ -64,6 +65,8 @@ pub(crate) struct Context<'a> {
     pub(crate) mark: Mark,
     /// Whether nobody confirms that it is the primary.
     pub(crate) in_doubt: bool,
+    /// Whether replicas have to confirm a hold.
+    pub(crate) confirms: bool,
     /// How often this process refreshes each of its waiters.
     pub(crate) refresh_every: Duration,
     /// What to report.
@@ -326,6 +329,11 @@ impl RequestState {
         if let Phase::Waiting(waiting) = &mut self.phase { Some(waiting) } else { None }
     }
 
+    /// When its caller stops waiting.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        self.waiting()?.deadline
+    }
+
     /// Whether the caller still waits for the lock.
     pub(crate) fn is_wanted(&self) -> bool {
         matches!(self.phase, Phase::Waiting(_))
@@ -467,7 +475,7 @@ impl RequestState {
         let own = cx.timing.valid_until(cx.now, ttl);
         let valid_until = cx.timing.claim_until(queued_as_of, ttl).min(own);
         let is_short = valid_until.since(cx.now) < MIN_CLAIM_LEFT.min(ttl / 2);
-        if cx.in_doubt || is_short && valid_until < own {
+        if cx.confirms || cx.in_doubt || is_short && valid_until < own {
             waiting.confirming = true;
             cx.next = Next::Acquire;
             return;
@@ -601,6 +609,29 @@ impl RequestState {
                 Progress::Queued(queued) => queued.call_in_flight = false,
                 progress => *progress = Progress::Pending,
             },
+        }
+    }
+
+    /// The server granted an acquire, but too few replicas have it. Asking again yields the same
+    /// grant.
+    pub(crate) fn acquire_unconfirmed(
+        &mut self,
+        cx: &mut Context<'_>,
+        sent: Timestamp,
+        unconfirmed: &Unconfirmed,
+    ) {
+        self.acquires_in_flight = self.acquires_in_flight.saturating_sub(1);
+        let Phase::Waiting(waiting) = &mut self.phase else { return };
+        if unconfirmed.is_over {
+            return self.fail(cx, unconfirmed.failure());
+        }
+        waiting.progress = Progress::BackingOff { until: ask_again_at(cx.now, sent) };
+    }
+
+    /// Why it is not granted if its time is over.
+    pub(crate) fn not_granted(&mut self, cx: &Context<'_>, why: Failure) {
+        if let Some(waiting) = self.waiting_mut() {
+            waiting.refusal = Some((cx.now, why));
         }
     }
 

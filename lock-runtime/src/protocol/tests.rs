@@ -8,6 +8,7 @@ pub(crate) mod late;
 pub(crate) mod max_lease;
 pub(crate) mod multi;
 pub(crate) mod refused;
+pub(crate) mod replicas;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +60,7 @@ fn request(bits: u128) -> RequestParams {
         queued_locally: false,
         likely_free: false,
         fence_count: 1,
+        confirm: None,
         owner: OwnerInfo {
             ttl: TTL,
             since_unix_ms: 0,

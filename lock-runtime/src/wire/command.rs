@@ -54,6 +54,15 @@ pub enum Command {
     /// one of [`lease_steps`](super::keyspace::lease_steps), sent before the first command that
     /// writes such a ttl.
     RaiseMaxLease(Duration),
+    /// Wait until so many replicas have what the server executed for this connection before.
+    Wait {
+        /// How many.
+        replicas: u32,
+        /// How long at most.
+        limit: Duration,
+    },
+    /// Count the replicas that are online.
+    CountReplicas,
     /// Read one lock.
     Inspect {
         /// The user's key.
@@ -174,11 +183,11 @@ pub enum WaitTarget {
 }
 
 impl Command {
-    /// The script that executes it; none for [`Command::RaiseMaxLease`].
+    /// The script that executes it; none for those that are commands of the server.
     #[must_use]
     pub const fn script(&self) -> Option<Script> {
         Some(match self {
-            Self::RaiseMaxLease(_) => return None,
+            Self::RaiseMaxLease(_) | Self::Wait { .. } | Self::CountReplicas => return None,
             Self::Acquire(_) => Script::Acquire,
             Self::AcquireAll(_) => Script::AcquireMany,
             Self::Release { .. } => Script::Release,
@@ -227,7 +236,7 @@ impl Command {
                 call.word(&space.hold_parts(key));
                 call.number((*limit).into());
             }
-            Self::RaiseMaxLease(_) => return false,
+            Self::RaiseMaxLease(_) | Self::Wait { .. } | Self::CountReplicas => return false,
             Self::Probe(probe) => probe.encode(space, out),
         }
         true

@@ -26,6 +26,10 @@ pub enum Reply {
     Reclaimed(bool),
     /// To [`Command::RaiseMaxLease`].
     MaxLeaseRaised,
+    /// To [`Command::Wait`]: how many replicas have it.
+    Acknowledged(u32),
+    /// To [`Command::CountReplicas`].
+    OnlineReplicas(u32),
     /// To [`Command::Inspect`].
     Inspection(LockState),
     /// To [`Command::Probe`].
@@ -182,6 +186,10 @@ impl Command {
             Self::Renew(entries) => renewed(entries, answer).map(Reply::Renewed),
             Self::Reclaim(..) => ended(answer).map(Reply::Reclaimed),
             Self::RaiseMaxLease(_) => answer.text().map(|_| Reply::MaxLeaseRaised),
+            Self::Wait { .. } => {
+                answer.count().and_then(|count| u32::try_from(count).ok()).map(Reply::Acknowledged)
+            }
+            Self::CountReplicas => answer.text().map(online_replicas).map(Reply::OnlineReplicas),
             Self::Inspect { .. } => inspection(answer).map(Reply::Inspection),
             Self::Probe(probe) => probe.decode(answer).map(Reply::Probed),
         };
@@ -211,6 +219,8 @@ impl Command {
             Self::Renew(_) => "renew",
             Self::Reclaim(..) => "reclaim",
             Self::RaiseMaxLease(_) => "raise",
+            Self::Wait { .. } => "wait",
+            Self::CountReplicas => "info replication",
             Self::Inspect { .. } => "inspect",
             Self::Probe(_) => "probe",
         }

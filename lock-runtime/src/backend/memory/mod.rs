@@ -84,8 +84,14 @@ impl MemoryEndpoint {
                 kind: ConnectErrorKind::Unreachable,
             });
         }
-        let ConnectParams { inbox, min_fence, data_loss_grace, failover_grace, connected_before } =
-            hello;
+        let ConnectParams {
+            inbox,
+            min_fence,
+            data_loss_grace,
+            failover_grace,
+            connected_before,
+            ..
+        } = hello;
         store.inboxes.insert(inbox.clone(), pushes.clone());
         let Store { memory, inboxes, .. } = &mut *store;
         let mut tell = |inbox: &str, notice| publish(inboxes, inbox, notice);
@@ -113,6 +119,11 @@ impl MemoryEndpoint {
     /// Forgets all data.
     pub(crate) fn flush(&self) {
         lock(&self.0).memory.flush();
+    }
+
+    /// Only so many replicas confirm from now on.
+    pub(crate) fn set_replicas(&self, replicas: u8) {
+        lock(&self.0).memory.set_replicas(replicas.into());
     }
 
     /// Ends all connections and refuses new ones, or accepts them again.
@@ -149,6 +160,11 @@ impl MemoryConnection {
         let Store { memory, inboxes, .. } = &mut *store;
         let mut publish = |inbox: &str, notice| publish(inboxes, inbox, notice);
         calls.iter().map(|call| Ok(memory.call(now_us(), call, &mut publish))).collect()
+    }
+
+    /// How many replicas it says that it has.
+    pub(crate) fn online_replicas(&self) -> u32 {
+        lock(&self.store).memory.online_replicas()
     }
 
     /// The longest lease of the store, as far as it was known when this was made.

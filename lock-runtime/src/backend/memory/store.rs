@@ -44,6 +44,8 @@ pub struct MemoryStore {
     sweep_at: usize,
     /// The longest lease, which outlives the data.
     max_lease: Duration,
+    /// How many replicas confirm what is done; `None`: as many as are asked for.
+    replicas: Option<u32>,
 }
 
 impl MemoryStore {
@@ -81,9 +83,25 @@ impl MemoryStore {
                 self.raise(*max_lease, publish);
                 Reply::MaxLeaseRaised
             }
+            Command::Wait { replicas, .. } => {
+                Reply::Acknowledged(self.replicas.unwrap_or(*replicas))
+            }
+            Command::CountReplicas => Reply::OnlineReplicas(self.online_replicas()),
             Command::Inspect { key, limit } => Reply::Inspection(self.inspect(now, key, *limit)),
             Command::Probe(probe) => Reply::Probed(self.probe(now, probe)),
         }
+    }
+
+    /// How many replicas confirm. It has none, but as many as are asked for confirm unless a test
+    /// says otherwise: what is in memory is lost with all who use it.
+    pub(crate) fn online_replicas(&self) -> u32 {
+        self.replicas.unwrap_or(1)
+    }
+
+    /// Only so many replicas confirm from now on.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn set_replicas(&mut self, replicas: u32) {
+        self.replicas = Some(replicas);
     }
 
     /// Opens the tokens, as `open.lua` does. Returns what is waited for.

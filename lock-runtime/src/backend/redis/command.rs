@@ -40,7 +40,7 @@ pub(crate) fn plain(value: Value) -> RawReply {
         Value::BulkString(bytes) => {
             String::from_utf8(bytes).map_or(RawReply::Other, RawReply::Text)
         }
-        Value::SimpleString(text) => RawReply::Text(text),
+        Value::SimpleString(text) | Value::VerbatimString { text, .. } => RawReply::Text(text),
         Value::Array(items) => RawReply::List(items.into_iter().map(plain).collect()),
         _ => RawReply::Other,
     }

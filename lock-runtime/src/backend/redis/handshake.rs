@@ -130,9 +130,12 @@ impl<'a> Handshake<'a> {
     }
 
     fn look(&self) -> Pipeline {
-        let Self { space, ladder, params: ConnectParams { inbox, .. }, .. } = self;
+        let Self { space, ladder, params: ConnectParams { inbox, confirms, .. }, .. } = self;
         let mut commands = redis::pipe();
         commands.cmd("HELLO").cmd("INFO");
+        if *confirms {
+            commands.cmd("WAIT").arg(0).arg(1);
+        }
         // One channel a command: a command for several is answered several times. Ahead of the look
         // at the bound: one that is raised after that is heard of.
         commands.cmd("SUBSCRIBE").arg(inbox);
@@ -154,6 +157,10 @@ impl<'a> Handshake<'a> {
         let said: Option<Value> = next(&mut answers).ok();
         let info: Option<String> = next(&mut answers).ok();
         Facts::new(said.as_ref(), info.as_deref()).check()?;
+        if self.params.confirms {
+            let waited = answers.next().unwrap_or(Value::Nil);
+            check_confirms(self.user(), info.as_deref(), waited)?;
+        }
         let answers: Vec<_> = answers.collect();
         let seconds = read_rights(self.user(), self.space, &answers)?;
         let before = STEPS.iter().take_while(|&&step| step != "script exists").count();
@@ -208,6 +215,21 @@ impl<'a> Handshake<'a> {
         let Look { mark, online_replicas, .. } = *look;
         NextStep::Done(Prepared { mark, max_lease, online_replicas, announcement })
     }
+}
+
+/// An error if the server cannot say what its replicas have confirmed.
+fn check_confirms(user: &str, info: Option<&str>, waited: Value) -> Result<(), OpenError> {
+    let missing = match (info, waited.extract_error()) {
+        (Some(_), Ok(_)) => return Ok(()),
+        (None, _) => format!("the user '{user}' may not run INFO"),
+        (_, Err(error)) => {
+            format!("it does not run WAIT ({})", error.to_string().replace(';', ","))
+        }
+    };
+    let text = format!(
+        "{missing}, which replicas need to confirm locks; allow it, or leave out `replicas`"
+    );
+    Err(OpenError::Unfit(ConnectErrorKind::Permanent, text))
 }
 
 /// The mark that the tokens have: for a user who may not read INFO. Of two clients whose marks

@@ -21,7 +21,7 @@ use crate::backend::redis::sentinel::Confirmation;
 use crate::backend::redis::transport::Transport;
 use crate::backend::socket::Stream;
 use crate::protocol::request::CommandError;
-use crate::types::time::Timestamp;
+use crate::types::time::{Timestamp, millis};
 use crate::wire::command::{Command, MAX_BATCH};
 use crate::wire::keyspace::{Keyspace, Mark, SMALL_FENCE_RANGE};
 use crate::wire::reply::{Notification, Reply};
@@ -164,6 +164,21 @@ impl<T> RedisPipe<T> {
     }
 
     fn encode_collected(&mut self) {
+        // A WAIT stays behind all that came before it.
+        let is_wait = |(_, command): &(T, Command)| matches!(command, Command::Wait { .. });
+        while let Some(at) = self.collected.iter().position(is_wait) {
+            let behind = self.collected.split_off(at + 1);
+            let wait = self.collected.pop();
+            self.encode_batch();
+            if let Some((to, wait)) = wait {
+                self.send_one(to, wait);
+            }
+            self.collected = behind;
+        }
+        self.encode_batch();
+    }
+
+    fn encode_batch(&mut self) {
         if self.collected.len() < 2 {
             if let Some((to, command)) = self.collected.pop() {
                 self.send_one(to, command);
@@ -190,6 +205,15 @@ impl<T> RedisPipe<T> {
                 self.ladder.publish(max_lease).write_packed_command(&mut self.unsent);
                 self.ladder.load(max_lease).write_packed_command(&mut self.unsent);
                 return self.unanswered.push_back(Sent::Raise(to, command, None));
+            }
+            Command::Wait { replicas, limit } => {
+                let mut wait = redis::cmd("WAIT");
+                wait.arg(replicas).arg(millis(limit)).write_packed_command(&mut self.unsent);
+                return self.unanswered.push_back(Sent::One(to, command));
+            }
+            Command::CountReplicas => {
+                redis::cmd("INFO").arg("replication").write_packed_command(&mut self.unsent);
+                return self.unanswered.push_back(Sent::One(to, command));
             }
             Command::Release { contended: true, .. } => {
                 // Redis writes to its clients in the order in which they last had nothing to be

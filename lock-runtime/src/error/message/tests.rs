@@ -12,11 +12,14 @@ use crate::backend::redis::errors::call_error;
 use crate::backend::redis::sentinel;
 use crate::error::{ClosedReason, DeadlockKind, LockError};
 use crate::protocol::connection::ConnectErrorKind;
+use crate::protocol::replicas::Confirmations;
 use crate::protocol::request::{Failure, Loss};
 use crate::types::fence::Fence;
 use crate::types::owner_info::{HolderInfo, OwnerInfo};
+use crate::types::replicas::{Confirm, Replicas};
 use crate::types::request_id::RequestId;
-use crate::wire::reply::{BlockedBy, BlockedRequest};
+use crate::types::time;
+use crate::wire::reply::{BlockedBy, BlockedRequest, Reply};
 
 const WAITED: Duration = Duration::from_millis(1500);
 
@@ -47,7 +50,12 @@ fn an_error_is_one_line_that_names_the_key_and_a_next_step() {
 
 fn cases() -> impl Iterator<Item = (&'static str, LockError)> {
     let of_others = busy().into_iter().chain(deadlocks()).chain(lost());
-    of_others.chain(of_the_server()).chain(of_sentinels()).chain(replies()).chain(config())
+    of_others
+        .chain(of_replicas())
+        .chain(of_the_server())
+        .chain(of_sentinels())
+        .chain(replies())
+        .chain(config())
 }
 
 fn failed(failure: Failure) -> LockError {
@@ -113,6 +121,25 @@ fn in_a_circle(others: &[&str]) -> LockError {
     };
     let keys = [&["account:7"], others].concat();
     LockError::deadlock("account:7", WAITED, keys.iter().enumerate().map(member).collect())
+}
+
+fn of_replicas() -> Vec<(&'static str, LockError)> {
+    let (id, now) = (RequestId::from_bits(0x005e_c4e7), time::now());
+    let mut confirmations = Confirmations::new(now);
+    let confirm = Confirm::new(Replicas::All, Duration::from_secs(1)).expect("all of them");
+    confirmations.begin(id, confirm);
+    confirmations.counted(now, 2);
+    let had = now.plus(Duration::from_millis(300));
+    let reply = Reply::Released(true);
+    confirmations.hold_back(0, &[id], now, reply);
+    let unconfirmed = confirmations.unconfirmed(had, id, 1).expect("one is missing");
+    let refused = Loss::Refused(unconfirmed.refusal().into());
+    vec![
+        ("replicas, one of two", failed(unconfirmed.failure())),
+        ("replicas, unknown", failed(confirmations.why_not_granted(had, id).expect("unknown"))),
+        ("replicas, renewal", LockError::lost("account:7", refused)),
+        ("replicas, nested", LockError::not_confirmed("account:7", "bank::withdraw")),
+    ]
 }
 
 fn deadlocks() -> Vec<(&'static str, LockError)> {

@@ -9,6 +9,7 @@ use crate::local::key_queue::{QueueContext, QueueTable};
 use crate::local::queue::{AcquireParams, LeaseTerms};
 use crate::protocol::timing::Timing;
 use crate::types::owner_info::{CallSite, ProcessInfo};
+use crate::types::replicas::Replicas;
 use crate::types::time;
 
 const TTL: Duration = Duration::from_secs(30);
@@ -38,12 +39,18 @@ fn dropping_the_future_cancels_its_timer() {
 fn the_timers_of_a_queue_are_cancelled_with_it() {
     let link = link();
     let process = Arc::new(ProcessInfo::of_this_process());
-    let queues = QueueTable::new(QueueContext { max_handoffs: 8, process, io: link.io_handle() });
+    let queues = QueueTable::new(QueueContext {
+        max_handoffs: 8,
+        process,
+        replicas: Replicas::None,
+        io: link.io_handle(),
+    });
     let params = AcquireParams {
         since: time::now(),
         deadline: None,
         queue: true,
         alone: false,
+        confirm_ms: 0,
         terms: LeaseTerms { ttl: TTL, renew: true, max_hold: None, min_hold_ms: 0 },
         linger: Duration::ZERO,
         call_site: CallSite::Line(Location::caller()),

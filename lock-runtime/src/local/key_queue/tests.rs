@@ -14,6 +14,7 @@ use crate::local::queue::{AcquireParams, LeaseTerms, SHORT_SECTION};
 use crate::protocol::request::{Loss, ReleaseOutcome, RequestParams};
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::{CallSite, ProcessInfo};
+use crate::types::replicas::Replicas;
 use crate::types::request_id::RequestId;
 use crate::types::time::{self, Timestamp};
 use crate::wire::reply::Grant;
@@ -92,7 +93,8 @@ impl FakeIo {
 
 fn context(letters: &Arc<FakeIo>) -> QueueContext {
     let io = Arc::clone(letters) as Arc<dyn IoHandle>;
-    QueueContext { max_handoffs: 8, process: Arc::new(ProcessInfo::of_this_process()), io }
+    let process = Arc::new(ProcessInfo::of_this_process());
+    QueueContext { max_handoffs: 8, process, replicas: Replicas::None, io }
 }
 
 #[track_caller]
@@ -110,6 +112,7 @@ fn params() -> AcquireParams {
         deadline: None,
         queue: true,
         alone: false,
+        confirm_ms: 0,
         terms,
         linger,
         call_site,

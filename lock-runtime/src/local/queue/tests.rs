@@ -67,6 +67,7 @@ pub(crate) fn params(since: u64) -> AcquireParams {
         deadline: None,
         queue: true,
         alone: false,
+        confirm_ms: 0,
         terms: TERMS,
         linger,
         call_site,

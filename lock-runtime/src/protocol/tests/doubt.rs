@@ -13,7 +13,7 @@ use crate::wire::reply::{RenewalReply, Reply};
 /// Connected at 0.0 to a primary with a replica.
 fn replicated() -> Protocol {
     let mut protocol = Protocol::new(at(0.0), Timing::default(), "inbox".to_owned(), TTL);
-    protocol.set_online_replicas(1);
+    protocol.set_online_replicas(at(0.0), 1);
     protocol.connected(at(0.0), BOUND);
     protocol
 }

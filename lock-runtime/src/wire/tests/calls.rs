@@ -114,5 +114,7 @@ pub fn any_call() -> impl Strategy<Value = Command> {
         1 => (key(), 0..5_u32).prop_map(|(key, limit)| Command::Inspect { key: key.into(), limit }),
         2 => probe().prop_map(Command::Probe),
         1 => (2..40_u64).prop_map(|seconds| Command::RaiseMaxLease(Duration::from_secs(seconds))),
+        1 => (1..4_u32).prop_map(|replicas| Command::Wait { replicas, limit: WAITER_LEASE }),
+        1 => Just(Command::CountReplicas),
     ]
 }

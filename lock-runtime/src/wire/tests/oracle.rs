@@ -31,7 +31,9 @@ pub fn fits(call: &Command, answer: &RawReply, reply: &Reply) -> bool {
         (Command::Renew(entries), Reply::Renewed(replies)) => {
             replies.len() == entries.len() && entries.iter().zip(replies).all(fits_renewal)
         }
-        (Command::RaiseMaxLease(_), Reply::MaxLeaseRaised) => matches!(answer, RawReply::Text(_)),
+        (Command::RaiseMaxLease(_), Reply::MaxLeaseRaised)
+        | (Command::CountReplicas, Reply::OnlineReplicas(_)) => matches!(answer, RawReply::Text(_)),
+        (Command::Wait { .. }, Reply::Acknowledged(count)) => is_number(answer, (*count).into()),
         (Command::Inspect { .. }, Reply::Inspection(seen)) => {
             length(answer) == Some(3 + 2 * seen.waiters.len())
         }

@@ -20,6 +20,11 @@ pub fn spoken(call: &Command, reply: &Reply) -> RawReply {
         Reply::Released(yes) | Reply::Reclaimed(yes) => int(u64::from(*yes)),
         Reply::Renewed(replies) => RawReply::List(replies.iter().map(renewal).collect()),
         Reply::MaxLeaseRaised => text("0000000000000000000000000000000000000000"),
+        Reply::Acknowledged(count) => int((*count).into()),
+        Reply::OnlineReplicas(count) => {
+            let line = |number| format!("slave{number}:ip=::1,port=1,state=online,lag=0\r\n");
+            text((0..*count).map(line).collect::<String>())
+        }
         Reply::Inspection(seen) => inspection(seen),
         Reply::Probed(probed) => self::probed(probed),
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use distlock_runtime::verification::{
     AcquireOutcome, AcquireParams, CallSite, IoHandle, Lease, LeaseTerms, ProcessInfo,
-    QueueContext, QueueTable, ReleaseOutcome, Section,
+    QueueContext, QueueTable, ReleaseOutcome, Replicas, Section,
 };
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::thread;
@@ -63,6 +63,7 @@ impl Process {
         let queues = QueueTable::new(QueueContext {
             max_handoffs: MAX_HANDOFFS,
             process,
+            replicas: Replicas::None,
             io: Arc::clone(&mailbox) as Arc<dyn IoHandle>,
         });
         let checker = SectionChecker::new(Arc::clone(requests));
@@ -142,6 +143,7 @@ pub(crate) fn params() -> AcquireParams {
         deadline: None,
         queue: true,
         alone: false,
+        confirm_ms: 0,
         terms,
         linger,
         call_site: call_site(),

@@ -273,6 +273,8 @@ fn kind(reply: &Reply) -> &'static str {
         }
         Reply::Renewed(answers) if answers.iter().any(is_waiting) => "waiter renewed",
         Reply::Renewed(_) => "nothing renewed",
+        Reply::Acknowledged(_) => "acknowledged",
+        Reply::OnlineReplicas(_) => "replicas counted",
         Reply::Reclaimed(_) => "reclaimed",
         Reply::MaxLeaseRaised => "raised",
         Reply::Inspection(seen) if seen.holder.as_ref().is_some_and(HolderInfo::is_kept) => {

@@ -14,6 +14,7 @@ fn prepares(connected_before: bool, mark: &str, tokens: &[(&str, &str)]) -> Vec<
         data_loss_grace: DataLossGrace { max_lease: Duration::from_secs(30), waits: true },
         failover_grace: Duration::from_secs(2),
         connected_before,
+        confirms: false,
     };
     let address = client.get_connection_info();
     let (mut handshake, _) = Handshake::start(address, &space, &ladder, None, &params);
