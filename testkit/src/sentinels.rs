@@ -58,10 +58,7 @@ impl Sentinels {
         for Node { server, .. } in &all.servers[1..] {
             server.command(&["REPLICAOF", "127.0.0.1", &port]);
         }
-        for Node { server, .. } in &all.servers[1..] {
-            let copied = || server.replication_says("master_link_status:up");
-            eventually(LIMIT, "the replica has copied the primary", copied);
-        }
+        all.wait_until_copied();
         for node in &all.sentinels {
             node.watch(&port);
         }
@@ -208,6 +205,18 @@ impl Sentinels {
         let address = |sentinel: &RedisServer| format!("127.0.0.1:{}", sentinel.port());
         let addresses: Vec<_> = sentinels.iter().map(address).collect();
         Ok((sentinels, format!("redis-sentinel://{}/{}", addresses.join(","), Self::NAME)))
+    }
+
+    /// Waits until two servers, of three that run, have copied the third.
+    ///
+    /// # Panics
+    ///
+    /// If that takes too long.
+    pub fn wait_until_copied(&self) {
+        eventually(LIMIT, "the replicas have copied the primary", || {
+            let has_copied = |node: &&Node| node.server.replication_says("master_link_status:up");
+            self.servers.iter().filter(has_copied).count() == COUNT - 1
+        });
     }
 
     /// Waits until each Sentinel that runs knows the others and two replicas that are well.

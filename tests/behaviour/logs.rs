@@ -51,7 +51,7 @@ impl Subscriber for Keeps {
     fn exit(&self, _span: &Id) {}
 }
 
-fn lines_with(texts: &[&str]) -> Vec<String> {
+pub fn lines_with(texts: &[&str]) -> Vec<String> {
     let lines = LINES.lock().unwrap();
     lines.iter().filter(|line| texts.iter().all(|text| line.contains(text))).cloned().collect()
 }
@@ -63,7 +63,7 @@ fn until_logged(texts: &[&str]) -> String {
 }
 
 /// In the process that records the events.
-fn keep(url: &str, run: fn(&str)) {
+pub fn keep(url: &str, run: fn(&str)) {
     tracing::subscriber::set_global_default(Keeps).expect("no other code sets one");
     run(url);
 }

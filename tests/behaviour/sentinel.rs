@@ -8,6 +8,7 @@ use redis::Value;
 use testkit::Resources;
 use testkit::{RedisServer, ReservedPort, Sentinels, eventually};
 
+use super::logs::{keep, lines_with};
 use crate::support::process::{Process, orders};
 use crate::support::{LIMIT, scripts_run};
 
@@ -50,6 +51,7 @@ fn a_manager_follows_failovers_and_crashes() {
     all.fail_over();
     assert_locks(&locks);
     assert_eq!(connections(&all, all.primary()), 1);
+    all.wait_until_copied();
     // Without the one that is listed, two of three are left.
     all.sentinel(1).kill();
     let old = all.primary();
@@ -95,26 +97,44 @@ fn all_processes_leave_an_old_primary_that_is_still_alive() {
     }
 }
 
+/// In a process of its own, as it reads what is logged.
 #[test]
 fn a_primary_that_no_majority_confirms_is_asked_twice_for_each_lock() {
+    match orders() {
+        Some(orders) => keep(&orders.url, grants_while_sentinels_are_silent),
+        None => {
+            let test = a_primary_that_no_majority_confirms_is_asked_twice_for_each_lock;
+            Process::start(test, "of Sentinels that it starts", "alone").finish();
+        }
+    }
+}
+
+fn grants_while_sentinels_are_silent(_: &str) {
     let all = Sentinels::start().unwrap();
     let locks = manager(all.url());
-    assert_locks(&locks);
     let primary = all.server(all.primary());
-    let scripts_of_a_pair = || {
-        let before = scripts_run(primary);
-        assert_locks(&locks);
-        scripts_run(primary) - before
+    let until_a_pair_is = |scripts: u64| {
+        eventually(LIMIT, &format!("a pair is {scripts} scripts"), || {
+            let before = scripts_run(primary);
+            let guard = locks.mutex("key").wait_for_release().wait(LIMIT).acquire_blocking();
+            guard.unwrap().release_blocking().unwrap();
+            scripts_run(primary) == before + scripts
+        });
     };
-    assert_eq!(scripts_of_a_pair(), 2);
-    for index in [1, 2] {
-        all.sentinel(index).pause();
+    until_a_pair_is(2);
+    for episode in 1..=2 {
+        for sentinel in [1, 2] {
+            all.sentinel(sentinel).pause();
+        }
+        until_a_pair_is(3);
+        let warnings = || lines_with(&["WARN", "no majority of the Sentinels"]).len();
+        eventually(LIMIT, "it is logged", || warnings() == episode);
+        for sentinel in [1, 2] {
+            all.sentinel(sentinel).resume();
+        }
+        until_a_pair_is(2);
+        assert_eq!(warnings(), episode);
     }
-    eventually(LIMIT, "each grant is confirmed", || scripts_of_a_pair() == 3);
-    for index in [1, 2] {
-        all.sentinel(index).resume();
-    }
-    eventually(LIMIT, "grants are shown at once again", || scripts_of_a_pair() == 2);
 }
 
 #[test]
@@ -174,9 +194,11 @@ fn a_minority_is_not_followed_and_left_when_the_partition_ends() {
     let locks = manager(all.url());
     assert_locks(&locks);
     let old = all.partition(&[std::process::id()], &[]);
+    // Left of a failover before, which a busy machine causes.
+    let before = [0, 1, 2].map(|server| connections(&all, server));
     all.wait_for_another_primary(old);
     let new = all.primary();
-    assert_eq!(connections(&all, new), 0);
+    assert_eq!(connections(&all, new), before[new]);
     all.heal();
     eventually(LIMIT, "it has moved", || connections(&all, new) == 1);
     assert_locks(&locks);
@@ -185,15 +207,12 @@ fn a_minority_is_not_followed_and_left_when_the_partition_ends() {
 #[test]
 fn sentinels_have_a_password_of_their_own() {
     let all = Sentinels::start().unwrap();
+    // As in `docs/server.md`.
+    let rules = "on >of-sentinels resetchannels &+switch-master +hello +subscribe +sentinel|myid \
+                 +sentinel|master +sentinel|sentinels";
+    let words: Vec<_> = ["ACL", "SETUSER", "watch"].into_iter().chain(rules.split(' ')).collect();
     for sentinel in 0..3 {
-        all.sentinel(sentinel).command(&[
-            "ACL",
-            "SETUSER",
-            "watch",
-            "on",
-            ">of-sentinels",
-            "+@all",
-        ]);
+        all.sentinel(sentinel).command(&words);
     }
     let primary = all.primary();
     all.server(primary).command(&["ACL", "SETUSER", "app", "on", ">of-it", "~*", "&*", "+@all"]);
@@ -252,7 +271,7 @@ fn no_thread_and_no_socket_is_left_of_a_manager() {
         let before = used();
         let locks = manager(orders.url);
         assert_locks(&locks);
-        let runs = || used().threads == before.threads + 4;
+        let runs = || used().threads >= before.threads + 4;
         eventually(LIMIT, "the keeper and one thread for each Sentinel run", runs);
         drop(locks);
         eventually(LIMIT, "all is as before", || {
