@@ -32,7 +32,7 @@ pub use crate::owner::section::{OwnerScope, Section};
 pub use crate::protocol::Protocol;
 pub use crate::protocol::connection::ConnectErrorKind;
 pub use crate::protocol::request::{CommandError, Failure, Loss, ReleaseOutcome, RequestParams};
-pub use crate::protocol::timing::Timing;
+pub use crate::protocol::timing::{AfterFailover, Timing};
 pub use crate::types::environment::{Environment, TaskId, install};
 pub use crate::types::fence::FenceRange;
 pub use crate::types::owner_info::{CallSite, ProcessInfo};

@@ -106,11 +106,12 @@ impl SimulatedLink {
         });
     }
 
-    /// What the handshake contains: the highest token seen, and the longest lease.
-    pub fn handshake(&self) -> (Fence, Duration) {
+    /// What the handshake contains: the highest token seen, the longest lease, and how long a
+    /// failover is waited out.
+    pub fn handshake(&self) -> (Fence, Duration, Duration) {
         let params = self.0.locked(|state, _| state.connect_params().0);
-        params.map_or((Fence::ZERO, Duration::ZERO), |params| {
-            (params.min_fence, params.data_loss_grace.max_lease)
+        params.map_or((Fence::ZERO, Duration::ZERO, Duration::ZERO), |params| {
+            (params.min_fence, params.data_loss_grace.max_lease, params.failover_grace)
         })
     }
 

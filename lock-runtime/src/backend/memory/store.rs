@@ -36,7 +36,7 @@ use crate::wire::reply::{
 };
 
 /// All locks of a server, in memory.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct MemoryStore {
     counter: FenceCounter,
     records: HashMap<Arc<str>, KeyState>,
@@ -323,7 +323,7 @@ impl MemoryStore {
 }
 
 /// The requests that wait inside sections, and the search for a cycle among them: `probe.lua`.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct WaitGraph {
     sections: HashMap<RequestId, BTreeMap<RequestId, WaitEntry>>,
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use distlock_runtime::LockManager;
-use distlock_runtime::verification::{self, SimulatedLink, Timestamp, Timing};
+use distlock_runtime::verification::{self, AfterFailover, SimulatedLink, Timestamp, Timing};
 
 /// The settings of a manager that a plan chooses.
 #[derive(Clone, Debug)]
@@ -13,12 +13,13 @@ pub(crate) struct Settings {
     pub(crate) ttl: Duration,
     pub(crate) max_handoffs: u32,
     pub(crate) data_loss_grace: bool,
+    pub(crate) after_failover: AfterFailover,
 }
 
 /// Makes a manager and its link in the running process.
 pub(crate) fn start(settings: Settings) -> (SimulatedLink, LockManager) {
-    let Settings { inbox, ttl, max_handoffs, data_loss_grace } = settings;
-    let timing = Timing { data_loss_grace, ..Timing::default() };
+    let Settings { inbox, ttl, max_handoffs, data_loss_grace, after_failover } = settings;
+    let timing = Timing { data_loss_grace, after_failover, ..Timing::default() };
     verification::simulated(&timing, inbox, ttl, max_handoffs)
 }
 

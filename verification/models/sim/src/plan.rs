@@ -7,6 +7,8 @@ mod guarantees;
 use std::fmt;
 use std::time::Duration;
 
+use distlock_runtime::verification::AfterFailover;
+
 pub use fault::{Fault, FaultKind, Part};
 
 /// A schedule.
@@ -22,6 +24,8 @@ pub struct Plan {
     pub network: NetworkProfile,
     /// The drift of the server's clock, in parts per million.
     pub server_ppm: i64,
+    /// How long nothing is granted after a failover.
+    pub after_failover: AfterFailover,
     /// The processes.
     pub processes: Vec<ProcessPlan>,
     /// The faults.
@@ -200,6 +204,9 @@ impl fmt::Display for Plan {
                  clock {ppm:+} ppm, sections {}",
                 steps.join(" + ")
             )?;
+        }
+        if self.faults.iter().any(|fault| matches!(fault.what, FaultKind::Failover { .. })) {
+            writeln!(f, "  after a failover: {:?}", self.after_failover)?;
         }
         for fault in &self.faults {
             writeln!(f, "  at {:?}: {}", fault.at, fault.what)?;

@@ -3,6 +3,7 @@
 mod actor;
 mod connect;
 mod event_queue;
+mod failover;
 mod faults;
 mod network;
 mod process;
@@ -10,6 +11,7 @@ mod released;
 mod server;
 
 use std::any::Any;
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -20,7 +22,7 @@ use self::network::Connection;
 use self::process::Process;
 use self::server::Server;
 use crate::context::{self, TaskId};
-use crate::plan::{NetworkProfile, Plan};
+use crate::plan::{FaultKind, NetworkProfile, Plan};
 
 /// The state of the cluster.
 pub(crate) struct World<'p> {
@@ -28,9 +30,12 @@ pub(crate) struct World<'p> {
     event_queue: EventQueue,
     chance: fastrand::Rng,
     network: NetworkProfile,
-    server: Server,
+    /// The last one is the primary. Those before were, and may go on for a while.
+    servers: Vec<Server>,
     processes: Vec<Process>,
     connections: Vec<Connection>,
+    /// What replicas have, that will be promoted by these faults.
+    copies: HashMap<usize, Server>,
     /// A lock was released and no release is sent.
     stalled_release: bool,
     /// Reused buffers.
@@ -63,7 +68,7 @@ pub(crate) fn run(plan: &Plan) -> RunResult {
         world.check_liveness();
         world.end();
     }));
-    let undetected_data_loss = world.server.has_undetected_data_loss();
+    let undetected_data_loss = world.servers.iter().any(Server::has_undetected_data_loss);
     drop(world);
     let panic = lived.err().map(|panic| text_of(&*panic));
     RunResult { events: context::take_history(), undetected_data_loss, panic }
@@ -87,9 +92,10 @@ impl<'p> World<'p> {
             event_queue: EventQueue::default(),
             chance: fastrand::Rng::with_seed(plan.seed ^ 0x5eed),
             network: plan.network,
-            server: Server::new(plan.server_ppm),
+            servers: vec![Server::first(plan.server_ppm)],
             processes,
             connections: Vec::new(),
+            copies: HashMap::new(),
             stalled_release: false,
             woken: Vec::new(),
             sleepers: Vec::new(),
@@ -98,9 +104,17 @@ impl<'p> World<'p> {
             world.event_queue.put(nanos(member.starts_at), SimEvent::Start(number));
         }
         for (number, fault) in plan.faults.iter().enumerate() {
+            if let FaultKind::Failover { lag, .. } = fault.what {
+                let at = nanos(fault.at.saturating_sub(lag));
+                world.event_queue.put(at, SimEvent::Copied(number));
+            }
             world.event_queue.put(nanos(fault.at), SimEvent::Fault(number));
         }
         world
+    }
+
+    fn primary(&mut self) -> &mut Server {
+        self.servers.last_mut().expect("there is one from the beginning")
     }
 
     /// Runs until all tasks have ended or the limit is reached.
@@ -121,7 +135,7 @@ impl<'p> World<'p> {
         self.network =
             NetworkProfile { slow_one_in: u32::MAX, lost_push_one_in: u32::MAX, ..self.network };
         let number = self.processes.len();
-        self.processes.push(Process::liveness_probe(self.plan));
+        self.processes.push(Process::liveness_probe(self.plan, self.servers.len() - 1));
         self.event_queue.put(context::now(), SimEvent::Start(number));
         let limit = context::now() + nanos(MAX_RUN);
         self.run_until(limit, |world| {
@@ -150,12 +164,12 @@ impl<'p> World<'p> {
         leftover("processes with pending work", busy as u64);
         leftover("releases that are not sent", u64::from(self.stalled_release));
         if self.plan.faults.is_empty() {
-            leftover("grants that were not released", self.server.released.kept());
+            leftover("grants that were not released", self.primary().released.kept());
         }
         if self.plan.keeps_requests() {
-            leftover("grants to released requests", self.server.released.granted);
+            leftover("grants to released requests", self.primary().released.granted);
         }
-        leftover("keys in the server", u64::from(!self.server.is_empty(limit)));
+        leftover("keys in the server", u64::from(!self.primary().is_empty(limit)));
     }
 
     /// Dispatches events in order until `enough` or the limit.
@@ -176,7 +190,10 @@ impl<'p> World<'p> {
             SimEvent::Fault(number) => self.fault(number),
             SimEvent::FaultOver(number) => self.fault_over(number),
             SimEvent::Resumed(process) => self.resumed(process),
-            SimEvent::ServerBack => self.server_back(),
+            SimEvent::ServerBack(server) => self.server_back(server),
+            SimEvent::Copied(number) => self.copied(number),
+            SimEvent::Moved(process, server) => self.moved(process, server),
+            SimEvent::Demoted(server) => self.demoted(server),
             SimEvent::Connect(process) => self.connect(process),
             SimEvent::ConnectRequest(connection) => self.connect_request(connection),
             SimEvent::ConnectReply(connection, bound) => self.connect_reply(connection, bound),

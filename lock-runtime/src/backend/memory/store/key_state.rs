@@ -274,14 +274,14 @@ const UNHEARD: u32 = 20;
 const LOOKED_AT: usize = 100;
 
 /// One lock: its hold, and its queue with the tombstones.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct KeyState {
     pub(crate) hold: Option<WithTtl<StoredHold>>,
     pub(crate) queue: Option<WithTtl<WaitQueue>>,
 }
 
 /// What is under the name of the lock itself.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum StoredHold {
     Ours {
         holder: HolderInfo,
@@ -300,7 +300,7 @@ pub(crate) enum StoredHold {
     Foreign,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct QueueEntry {
     deadline_us: u64,
     claim: Duration,
@@ -310,7 +310,7 @@ pub(crate) struct QueueEntry {
 }
 
 /// The requests that wait, and those that are refused.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct WaitQueue {
     /// By their tickets.
     waiters: BTreeMap<(u64, RequestId), QueueEntry>,

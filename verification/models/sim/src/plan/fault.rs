@@ -85,6 +85,13 @@ pub enum FaultKind {
         /// Negative values set the clock back.
         millis: i64,
     },
+    /// A replica becomes the primary. Each process is connected to it at a moment of its own.
+    Failover {
+        /// What the old primary did for so long before reached no replica.
+        lag: Duration,
+        /// How long the old primary goes on as if nothing had happened.
+        span: Duration,
+    },
 }
 
 /// A key of a lock.
@@ -106,14 +113,24 @@ impl FaultKind {
     /// Whether it can make the server forget a valid hold. The loss of the counter is detected and
     /// waited out.
     #[must_use]
-    pub fn is_lossy(&self) -> bool {
+    pub const fn is_lossy(&self) -> bool {
         match self {
-            Self::Delete { part, .. } => *part == Part::Hold,
+            Self::Delete { part, .. } => matches!(part, Part::Hold),
             // A clock that jumps ahead expires everything, including the grace period after a data
             // loss.
             Self::Jump { millis } => *millis > 0,
+            Self::Failover { lag, span } => !lag.is_zero() || !span.is_zero(),
             _ => false,
         }
+    }
+
+    /// Whether it is a failover after which no process talks to the old primary.
+    pub(super) const fn replaces_the_primary(&self) -> bool {
+        matches!(self, Self::Failover { span, .. } if span.is_zero())
+    }
+
+    pub(super) const fn leaves_two_primaries(&self) -> bool {
+        matches!(self, Self::Failover { span, .. } if !span.is_zero())
     }
 
     pub(super) const fn sets_clock_back(&self) -> bool {
@@ -133,6 +150,7 @@ impl FaultKind {
                 true
             }
             Self::Jump { millis } => *millis > 0,
+            Self::Failover { .. } => self.is_lossy(),
             _ => false,
         }
     }
@@ -156,7 +174,8 @@ impl FaultKind {
             | Self::Restart { span }
             | Self::RestartEmpty { span }
             | Self::Unable { span }
-            | Self::Full { span } => *span,
+            | Self::Full { span }
+            | Self::Failover { span, .. } => *span,
             Self::Crash { .. }
             | Self::Flush
             | Self::ForgetScripts
@@ -194,6 +213,11 @@ impl fmt::Display for FaultKind {
             Self::Full { span } => write!(f, "the server is out of memory for {span:?}"),
             Self::Delete { key, part } => write!(f, "the {part:?} of lock {key} is deleted"),
             Self::Jump { millis } => write!(f, "the server's clock jumps by {millis:+} ms"),
+            Self::Failover { lag, span } => write!(
+                f,
+                "a replica becomes the primary without the last {lag:?}, and the old primary goes \
+                 on for {span:?}"
+            ),
         }
     }
 }

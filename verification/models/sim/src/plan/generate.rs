@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use distlock_runtime::verification::AfterFailover;
 use fastrand::Rng;
 
 use super::{
@@ -40,6 +41,8 @@ struct PlanGenerator {
     /// Draws the foreign tasks, which no task calls. Separate from `chance`, so that it changes
     /// nothing else of a plan.
     foreign_chance: Rng,
+    /// Draws the failovers, for the same reason.
+    failover_chance: Rng,
     seed: u64,
     theme: Theme,
     keys: u32,
@@ -57,6 +60,10 @@ const MANY_WAITERS_ONE_IN: u32 = 20;
 const FOREIGN_ONE_IN: u32 = 3;
 /// Makes another seed of a plan's.
 const FOREIGN_SEED: u64 = 0x5354_5241_4e47_4552;
+/// One plan in so many has failovers.
+const FAILOVERS_ONE_IN: u32 = 4;
+/// Makes another seed of a plan's.
+const FAILOVER_SEED: u64 = 0x4641_494c_4f56_4552;
 /// In milliseconds.
 const TTLS: [u64; 5] = [120, 300, 600, 1_500, 4_000];
 /// Of what lasts longer than most, in milliseconds.
@@ -78,7 +85,8 @@ impl PlanGenerator {
         let ttl = Duration::from_millis(TTLS[chance.usize(..TTLS.len())]);
         let lists = keys > 1 && chance.bool();
         let foreign_chance = Rng::with_seed(seed ^ FOREIGN_SEED);
-        Self { chance, foreign_chance, seed, theme, keys, lists, ttl }
+        let failover_chance = Rng::with_seed(seed ^ FAILOVER_SEED);
+        Self { chance, foreign_chance, failover_chance, seed, theme, keys, lists, ttl }
     }
 
     fn plan(mut self) -> Plan {
@@ -87,13 +95,15 @@ impl PlanGenerator {
             processes.push(self.unprotected_process());
             self.keys += 1;
         }
-        let faults = self.faults(processes.len());
+        let mut faults = self.faults(processes.len());
+        let after_failover = self.add_failovers(&mut faults);
         Plan {
             seed: self.seed,
             keys: self.keys,
             max_handoffs: if self.one_in(4) { 0 } else { 8 },
             network: self.network(),
             server_ppm: self.chance.i64(-2_000..=2_000),
+            after_failover,
             processes,
             faults,
             checks_liveness: !self.one_in(4),
@@ -309,6 +319,31 @@ impl PlanGenerator {
         let mut faults: Vec<_> = (0..count).map(|_| self.fault(processes)).collect();
         faults.sort_by_key(|fault| fault.at);
         faults
+    }
+
+    /// Adds failovers to some plans, half of them without any other fault.
+    fn add_failovers(&mut self, faults: &mut Vec<Fault>) -> AfterFailover {
+        let chance = &mut self.failover_chance;
+        if chance.u32(..FAILOVERS_ONE_IN) > 0 || self.theme == Theme::ManyWaiters {
+            return AfterFailover::default();
+        }
+        if chance.bool() {
+            faults.clear();
+        }
+        for _ in 0..chance.u32(1..=2) {
+            let mut millis = |most: u64| {
+                let share = chance.f64();
+                Duration::from_millis(if share < 0.3 { 0 } else { chance.u64(..most) })
+            };
+            let (at, lag, span) = (millis(3_000), millis(500), millis(800));
+            faults.push(Fault { at, what: FaultKind::Failover { lag: lag.min(at), span } });
+        }
+        faults.sort_by_key(|fault| fault.at);
+        match chance.u32(..5) {
+            0 => AfterFailover::AtOnce,
+            1 => AfterFailover::WholeTtl,
+            _ => AfterFailover::default(),
+        }
     }
 
     fn fault(&mut self, processes: usize) -> Fault {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use distlock_runtime::verification::lease_step_for;
+use distlock_runtime::verification::{AfterFailover, lease_step_for};
 
 use super::{Fault, FaultKind, NetworkProfile, Plan, Step};
 
@@ -10,12 +10,30 @@ use super::{Fault, FaultKind, NetworkProfile, Plan, Step};
 /// two wake-ups take a few milliseconds.
 const PROMPTLY: Duration = Duration::from_millis(50);
 
+/// A network that is slower may keep a holder from the new primary for a grace period.
+const SLOW: Duration = Duration::from_millis(100);
+
 impl Plan {
-    /// Whether no fault makes the server forget a valid hold. Then no two holds may be valid at
-    /// once.
+    /// Whether no fault makes the server forget a valid hold for good. Then no two holds may be
+    /// valid at once.
     #[must_use]
     pub fn is_lossless(&self) -> bool {
-        !self.faults.iter().any(|fault| fault.what.is_lossy())
+        !self.faults.iter().any(|fault| fault.what.is_lossy()) || self.puts_holds_back()
+    }
+
+    /// Whether every holder reaches the new primary within the grace period, and so puts back what
+    /// a failover lost.
+    fn puts_holds_back(&self) -> bool {
+        let only_failovers = self.faults.iter().all(|fault| fault.what.replaces_the_primary());
+        let waits = self.after_failover == AfterFailover::default();
+        only_failovers && waits && self.network.slow < SLOW
+    }
+
+    /// Whether an old primary goes on after a replica has become one. It may grant what the new one
+    /// has granted.
+    #[must_use]
+    pub fn has_two_primaries(&self) -> bool {
+        self.faults.iter().any(|fault| fault.what.leaves_two_primaries())
     }
 
     /// Whether all tokens rise. They do not if the clock of the server was set back and its counter

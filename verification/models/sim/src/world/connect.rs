@@ -5,6 +5,7 @@ use std::time::Duration;
 use distlock_runtime::verification::{ReplyTargets, pause};
 
 use super::event_queue::SimEvent;
+use super::failover::mark;
 use super::network::Connection;
 use super::process::Link;
 use super::{World, nanos};
@@ -22,7 +23,8 @@ impl World<'_> {
         let Some(handshake) = self.handshake(process) else { return };
         let connection = self.connections.len();
         let stuck_until = self.processes[process].stuck_until;
-        self.connections.push(Connection::new(process, stuck_until, handshake));
+        let server = self.processes[process].server;
+        self.connections.push(Connection::new((process, server), stuck_until, handshake));
         self.processes[process].link = Link::Connecting(connection);
         let at = self.arrival_up(connection);
         self.event_queue.put(at, SimEvent::ConnectRequest(connection));
@@ -32,19 +34,19 @@ impl World<'_> {
 
     /// An attempt arrives at the server.
     pub(super) fn connect_request(&mut self, connection: usize) {
-        let process = self.connections[connection].process;
-        if self.server.down || self.server.is_unable(context::now()) {
+        let Connection { process, server: number, handshake, .. } = self.connections[connection];
+        let server = &self.servers[number];
+        if server.down || server.is_unable(context::now()) {
             let at = self.arrival_down(connection);
             return self.event_queue.put(at, SimEvent::ConnectFailed(process, connection));
         }
-        if context::now() < self.server.away_until {
-            let at = self.server.away_until;
+        if context::now() < server.away_until {
+            let at = server.away_until;
             return self.event_queue.put(at, SimEvent::ConnectRequest(connection));
         }
         self.connections[connection].open_at_server = true;
-        let handshake = self.connections[connection].handshake;
-        let bound =
-            self.publishing(|server, publish| server.open(context::now(), handshake, publish));
+        let bound = self
+            .publishing(number, |server, publish| server.open(context::now(), handshake, publish));
         let at = self.arrival_down(connection);
         self.event_queue.put(at, SimEvent::ConnectReply(connection, bound));
     }
@@ -61,7 +63,8 @@ impl World<'_> {
         this.link = Link::Up(connection);
         this.failures = 0;
         this.connected_before = true;
-        self.with_io_thread(process, |io_thread, _| io_thread.connected(bound, 0));
+        let mark = mark(self.connections[connection].server);
+        self.with_io_thread(process, |io_thread, _| io_thread.connected(bound, mark));
         self.turn(process);
     }
 

@@ -24,8 +24,14 @@ pub(super) enum SimEvent {
     FaultOver(usize),
     /// A paused process resumes.
     Resumed(usize),
-    /// The server is back or resumes.
-    ServerBack,
+    /// This server is back or resumes.
+    ServerBack(usize),
+    /// A replica has copied all that the primary had then, and nothing since. For a fault.
+    Copied(usize),
+    /// A process finds this server under the address.
+    Moved(usize, usize),
+    /// This server is the primary no more, for all processes.
+    Demoted(usize),
     /// A process tries to connect.
     Connect(usize),
     /// The attempt arrives at the server.

@@ -24,15 +24,16 @@ impl World<'_> {
             FaultKind::Freeze { span } => self.freeze(span),
             FaultKind::Restart { span } => self.restart(span),
             FaultKind::RestartEmpty { span } => {
-                self.server.flush();
+                self.primary().flush();
                 self.restart(span);
             }
-            FaultKind::Flush => self.server.flush(),
-            FaultKind::ForgetScripts => self.server.forget_scripts(),
-            FaultKind::Unable { span } => self.server.refuse_all(now + nanos(span)),
-            FaultKind::Full { span } => self.server.refuse_new(now + nanos(span)),
-            FaultKind::Delete { key, part } => self.server.delete(&name(key), part),
-            FaultKind::Jump { millis } => self.server.jump(millis),
+            FaultKind::Flush => self.primary().flush(),
+            FaultKind::ForgetScripts => self.primary().forget_scripts(),
+            FaultKind::Unable { span } => self.primary().refuse_all(now + nanos(span)),
+            FaultKind::Full { span } => self.primary().refuse_new(now + nanos(span)),
+            FaultKind::Delete { key, part } => self.primary().delete(&name(key), part),
+            FaultKind::Jump { millis } => self.primary().jump(millis),
+            FaultKind::Failover { span, .. } => self.fail_over(number, span),
         }
     }
 
@@ -44,7 +45,7 @@ impl World<'_> {
         }
     }
 
-    fn cut(&mut self, process: usize, late: Duration, unnoticed: Duration) {
+    pub(super) fn cut(&mut self, process: usize, late: Duration, unnoticed: Duration) {
         let Link::Up(connection) = self.processes[process].link else { return };
         let lost = self.chance.u64(..=self.connections[connection].unanswered());
         self.connections[connection].break_off(lost, nanos(late));
@@ -64,29 +65,37 @@ impl World<'_> {
 
     fn freeze(&mut self, span: Duration) {
         let until = context::now() + nanos(span);
-        self.server.away_until = self.server.away_until.max(until);
+        let server = self.primary();
+        server.away_until = server.away_until.max(until);
     }
 
     fn restart(&mut self, span: Duration) {
-        let until = context::now() + nanos(span);
-        self.server.die(until);
+        self.primary().die(context::now() + nanos(span));
+        let server = self.servers.len() - 1;
+        self.close_all(server);
+        self.event_queue.put(self.servers[server].away_until, SimEvent::ServerBack(server));
+    }
+
+    /// This server closes all connections.
+    pub(super) fn close_all(&mut self, server: usize) {
         for connection in 0..self.connections.len() {
             let link = &mut self.connections[connection];
-            if link.open_at_server {
+            if link.open_at_server && link.server == server {
                 link.open_at_server = false;
                 link.break_off(u64::MAX, 0);
                 let at = self.arrival_down(connection);
                 self.event_queue.put(at, SimEvent::ClientNotices(connection));
             }
         }
-        self.event_queue.put(self.server.away_until, SimEvent::ServerBack);
     }
 
-    pub(super) fn server_back(&mut self) {
-        if context::now() < self.server.away_until {
-            return self.event_queue.put(self.server.away_until, SimEvent::ServerBack);
+    pub(super) fn server_back(&mut self, number: usize) {
+        let server = &mut self.servers[number];
+        if context::now() < server.away_until {
+            let at = server.away_until;
+            return self.event_queue.put(at, SimEvent::ServerBack(number));
         }
-        self.server.down = false;
+        server.down = server.demoted;
     }
 }
 

@@ -4,20 +4,21 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use checker::Nanos;
-use distlock_runtime::Fence;
 use distlock_runtime::verification::{
     AcquireReply, Command, CommandError, EVERYONE, Notification, Publish, Reply, ReplyTargets,
     RequestId,
 };
 
 use super::event_queue::SimEvent;
-use super::server::Server;
+use super::server::{Handshake, Server};
 use super::{World, nanos};
 use crate::context;
 
 /// A connection between a process and the server. It keeps the order in both directions.
 pub(super) struct Connection {
     pub(super) process: usize,
+    /// The server at its other end.
+    pub(super) server: usize,
     /// Whether the client uses it.
     pub(super) open_at_client: bool,
     /// Whether the server publishes to it.
@@ -30,7 +31,7 @@ pub(super) struct Connection {
     /// It is broken: no reply arrives any more.
     pub(super) cut: bool,
     /// The handshake of the client.
-    pub(super) handshake: (Fence, Duration, bool),
+    pub(super) handshake: Handshake,
     /// How many batches still arrive.
     pub(super) arrive: u64,
     /// The extra delay of those batches.
@@ -59,12 +60,13 @@ pub(super) struct Answer {
 
 impl Connection {
     pub(super) fn new(
-        process: usize,
+        (process, server): (usize, usize),
         stuck_until: Nanos,
-        handshake: (Fence, Duration, bool),
+        handshake: Handshake,
     ) -> Self {
         Self {
             process,
+            server,
             open_at_client: true,
             open_at_server: false,
             latest_up: 0,
@@ -153,7 +155,8 @@ impl World<'_> {
 
     pub(super) fn request(&mut self, connection: usize, request: Request) {
         let link = &self.connections[connection];
-        if !link.open_at_server || request.number >= link.arrive || self.server.down {
+        let server = &self.servers[link.server];
+        if !link.open_at_server || request.number >= link.arrive || server.down {
             return;
         }
         if link.late > 0 && !request.delayed {
@@ -161,13 +164,13 @@ impl World<'_> {
             let at = context::now() + link.late;
             return self.event_queue.put(at, SimEvent::Request(connection, late));
         }
-        if context::now() < self.server.away_until {
-            let at = self.server.away_until + request.number;
+        if context::now() < server.away_until {
+            let at = server.away_until + request.number;
             return self.event_queue.put(at, SimEvent::Request(connection, request));
         }
         // A process that receives no reply loads no scripts.
         let bound = if link.cut { Duration::ZERO } else { self.bound(link.process) };
-        let replies = self.publishing(|server, publish| {
+        let replies = self.publishing(link.server, |server, publish| {
             server.call(context::now(), &request.calls, bound, publish)
         });
         let at = self.arrival_down(connection);
@@ -177,18 +180,19 @@ impl World<'_> {
         self.event_queue.put(at, SimEvent::Answer(connection, answer));
     }
 
-    /// Runs code of the server, and sends what it publishes.
+    /// Runs code of this server, and sends what it publishes.
     pub(super) fn publishing<T>(
         &mut self,
+        at: usize,
         act: impl FnOnce(&mut Server, &mut Publish<'_>) -> T,
     ) -> T {
         let mut pushes = Vec::new();
         let done = {
-            let Self { server, connections, .. } = self;
+            let Self { servers, connections, .. } = self;
             let mut publish = |inbox: &str, notice: Option<Notification>| {
-                publish(connections, inbox, notice, &mut pushes)
+                publish((at, connections), inbox, notice, &mut pushes)
             };
-            act(server, &mut publish)
+            act(&mut servers[at], &mut publish)
         };
         for (listener, notice) in pushes {
             // No later message replaces a lost `Bound`: a process loses one only with its
@@ -257,17 +261,18 @@ fn in_queue(call: &Command, reply: &Result<Reply, CommandError>) -> Option<Reque
     }
 }
 
-/// Sends a notification to all subscribers of this inbox, dead or alive, and counts none of them,
-/// as if each were subscribed to a replica. `None` asks whether there are any.
+/// Sends a notification of a server to all subscribers of this inbox, dead or alive, and counts
+/// none of them, as if each were subscribed to a replica. `None` asks whether there are any.
 fn publish(
-    connections: &[Connection],
+    (server, connections): (usize, &[Connection]),
     inbox: &str,
     notice: Option<Notification>,
     pushes: &mut Vec<(usize, Notification)>,
 ) -> bool {
     let process = (inbox != EVERYONE)
         .then(|| inbox.parse::<usize>().expect("an inbox is named after its process"));
-    let listeners = connections.iter().enumerate().filter(|(_, link)| link.open_at_server);
+    let listens = |link: &Connection| link.open_at_server && link.server == server;
+    let listeners = connections.iter().enumerate().filter(|(_, link)| listens(link));
     let mut listeners = listeners.filter(|(_, link)| process.is_none_or(|it| link.process == it));
     let Some(notice) = notice else { return listeners.next().is_some() };
     pushes.extend(listeners.map(|(number, _)| (number, notice)));

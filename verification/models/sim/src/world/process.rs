@@ -7,10 +7,11 @@ use std::task::Context;
 use std::time::Duration;
 
 use checker::{EventKind, Nanos};
+use distlock_runtime::LockManager;
 use distlock_runtime::verification::{SimulatedLink, Timestamp};
-use distlock_runtime::{Fence, LockManager};
 
 use super::event_queue::SimEvent;
+use super::server::Handshake;
 use super::{WAKE_UP, World, actor, nanos};
 use crate::clock::Clock;
 use crate::context::{self, TaskId};
@@ -29,6 +30,8 @@ pub(super) struct Process {
     life: Option<LiveProcess>,
     dead: bool,
     pub(super) link: Link,
+    /// The server that it finds under the address.
+    pub(super) server: usize,
     /// Failed attempts to connect since the last successful one.
     pub(super) failures: u32,
     pub(super) connected_before: bool,
@@ -68,6 +71,7 @@ impl Process {
             life: None,
             dead: false,
             link: Link::None,
+            server: 0,
             failures: 0,
             connected_before: false,
             stuck_until: 0,
@@ -77,12 +81,13 @@ impl Process {
     }
 
     /// A process that acquires every lock once, after all others are done.
-    pub(super) fn liveness_probe(plan: &Plan) -> Self {
+    pub(super) fn liveness_probe(plan: &Plan, server: usize) -> Self {
         let tasks = vec![actor::liveness_task(plan)];
         let offset = Duration::from_secs(1);
         let ttl = plan.shortest_ttl();
         let (starts_at, ppm, data_loss_grace) = (Duration::ZERO, 0, true);
-        Self::new(&ProcessPlan { starts_at, ttl, data_loss_grace, ppm, offset, tasks })
+        let member = ProcessPlan { starts_at, ttl, data_loss_grace, ppm, offset, tasks };
+        Self { server, ..Self::new(&member) }
     }
 
     pub(super) const fn is_alive(&self) -> bool {
@@ -124,6 +129,7 @@ impl World<'_> {
             ttl,
             max_handoffs: self.plan.max_handoffs,
             data_loss_grace,
+            after_failover: self.plan.after_failover,
         });
         let check_interval = self.plan.shortest_ttl() / 4;
         let this = &mut self.processes[process];
@@ -276,14 +282,14 @@ impl World<'_> {
     }
 
     /// The handshake of its I/O thread.
-    pub(super) fn handshake(&self, process: usize) -> Option<(Fence, Duration, bool)> {
+    pub(super) fn handshake(&self, process: usize) -> Option<Handshake> {
         let this = &self.processes[process];
-        let (min_fence, bound) = this.life.as_ref()?.io_thread.handshake();
-        Some((min_fence, bound, this.connected_before))
+        let (min_fence, bound, grace) = this.life.as_ref()?.io_thread.handshake();
+        Some(Handshake { min_fence, bound, grace, connected_before: this.connected_before })
     }
 
     /// The longest lease of all processes, as far as it knows.
     pub(super) fn bound(&self, process: usize) -> Duration {
-        self.handshake(process).map_or(Duration::ZERO, |(_, bound, _)| bound)
+        self.handshake(process).map_or(Duration::ZERO, |handshake| handshake.bound)
     }
 }

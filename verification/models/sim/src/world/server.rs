@@ -10,6 +10,7 @@ use distlock_runtime::verification::{
     SMALL_FENCE_RANGE,
 };
 
+use super::failover::mark;
 use super::released::ReleasedRequests;
 use crate::plan::Part;
 
@@ -25,6 +26,8 @@ pub(super) struct Server {
     pub(super) away_until: Nanos,
     /// Whether it is down, with all connections closed.
     pub(super) down: bool,
+    /// Whether another server has taken its place for all processes. It is down for good.
+    pub(super) demoted: bool,
     unable_until: Nanos,
     full_until: Nanos,
     past: Past,
@@ -32,8 +35,20 @@ pub(super) struct Server {
     pub(super) released: ReleasedRequests,
 }
 
+/// What a process brings when it connects.
+#[derive(Clone, Copy)]
+pub(super) struct Handshake {
+    /// The highest token that it has seen.
+    pub(super) min_fence: Fence,
+    /// The longest lease that it knows of.
+    pub(super) bound: Duration,
+    /// How long it has a failover waited out.
+    pub(super) grace: Duration,
+    pub(super) connected_before: bool,
+}
+
 /// What is known about lost data.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Past {
     /// Its data was lost.
     emptied: bool,
@@ -44,11 +59,15 @@ struct Past {
 /// Its clock at the start. Tokens derive from it, and small ones would be implausible.
 const EPOCH_US: u64 = 1_700_000_000_000_000;
 
-/// How long a failover is waited out.
-const GRACE: Duration = Duration::from_secs(2);
-
 impl Server {
-    pub(super) fn new(ppm: i64) -> Self {
+    /// The primary at the start.
+    pub(super) fn first(ppm: i64) -> Self {
+        let mut server = Self::new(ppm);
+        server.promote(mark(0));
+        server
+    }
+
+    fn new(ppm: i64) -> Self {
         Self {
             memory: MemoryStore::default(),
             ppm,
@@ -56,11 +75,26 @@ impl Server {
             forgot_scripts: false,
             away_until: 0,
             down: false,
+            demoted: false,
             unable_until: 0,
             full_until: 0,
             past: Past::default(),
             released: ReleasedRequests::default(),
         }
+    }
+
+    /// A replica that has all data of now. It does not know the scripts, nor what their cache
+    /// knows.
+    pub(super) fn copy(&self) -> Self {
+        let mut memory = self.memory.clone();
+        memory.forget_scripts();
+        let past = Past { undetected_data_loss: false, ..self.past };
+        Self { memory, set_by_us: self.set_by_us, past, ..Self::new(self.ppm) }
+    }
+
+    /// This replica becomes the primary.
+    pub(super) fn promote(&mut self, mark: u32) {
+        self.memory.promote(mark);
     }
 
     fn now_us(&self, now: Nanos) -> u64 {
@@ -73,14 +107,14 @@ impl Server {
     pub(super) fn open(
         &mut self,
         now: Nanos,
-        (min_fence, bound, connected_before): (Fence, Duration, bool),
+        Handshake { min_fence, bound, grace, connected_before }: Handshake,
         publish: &mut Publish<'_>,
     ) -> Duration {
         let fresh = !connected_before && min_fence.get() == 0 && self.memory.max_lease().is_zero();
         self.past.undetected_data_loss |= fresh && self.past.emptied && !self.memory.has_counter();
         self.forgot_scripts = false;
         let now_us = self.now_us(now);
-        self.memory.welcome(now_us, min_fence, bound, GRACE, connected_before, publish)
+        self.memory.welcome(now_us, min_fence, bound, grace, connected_before, publish)
     }
 
     /// Executes calls in order.

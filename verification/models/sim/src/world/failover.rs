@@ -1,0 +1,58 @@
+//! A replica becomes the primary, with the data of some time ago.
+
+use std::time::Duration;
+
+use super::event_queue::SimEvent;
+use super::process::Link;
+use super::{World, nanos};
+use crate::context;
+
+impl World<'_> {
+    /// What the primary does from now on does not reach the replica of this fault.
+    pub(super) fn copied(&mut self, fault: usize) {
+        let copy = self.primary().copy();
+        self.copies.insert(fault, copy);
+    }
+
+    /// The replica becomes the primary. The old one goes on for `span`, in which the processes move
+    /// one by one.
+    pub(super) fn fail_over(&mut self, fault: usize, span: Duration) {
+        let Some(mut replica) = self.copies.remove(&fault) else { return };
+        let new = self.servers.len();
+        replica.promote(mark(new));
+        self.servers.push(replica);
+        for process in 0..self.processes.len() {
+            let at = context::now() + self.chance.u64(..=nanos(span));
+            self.event_queue.put(at, SimEvent::Moved(process, new));
+        }
+        self.event_queue.put(context::now() + nanos(span), SimEvent::Demoted(new - 1));
+    }
+
+    /// The process connects to this server next. It hears that it has to.
+    pub(super) fn moved(&mut self, process: usize, server: usize) {
+        if self.processes[process].server >= server {
+            return;
+        }
+        self.processes[process].server = server;
+        match self.processes[process].link {
+            Link::Up(_) => self.cut(process, Duration::ZERO, Duration::ZERO),
+            Link::Connecting(connection) => self.connect_failed(process, connection),
+            Link::None => {}
+        }
+    }
+
+    /// This server is no primary any more, and whoever has not moved yet does.
+    pub(super) fn demoted(&mut self, server: usize) {
+        self.servers[server].demoted = true;
+        self.servers[server].down = true;
+        for process in 0..self.processes.len() {
+            self.moved(process, server + 1);
+        }
+        self.close_all(server);
+    }
+}
+
+/// The mark of a server.
+pub(super) fn mark(server: usize) -> u32 {
+    u32::try_from(server).expect("few servers") + 1
+}
