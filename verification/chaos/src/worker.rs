@@ -37,7 +37,7 @@ pub struct Worker {
     register: RegisterClient,
     counters: Counters,
     requests: AtomicU64,
-    stop: Nanos,
+    stop: Arc<AtomicU64>,
 }
 
 /// The number of the process is above these bits in the number of a request.
@@ -53,6 +53,11 @@ impl Worker {
     pub fn report_leak(&self, kind: &str) {
         let kind = kind.to_owned();
         self.journal.write(0, EventKind::Leak { resource: kind, count: 1 });
+    }
+
+    /// When it has to stop, as far as it knows now.
+    pub(crate) fn stop(&self) -> Nanos {
+        self.stop.load(Ordering::Relaxed)
     }
 
     pub(crate) fn config(&self) -> &WorkerConfig {
@@ -83,7 +88,16 @@ pub fn work() -> io::Result<()> {
     let locks = config.settings.manager(&config.url).expect("the settings are valid");
     connect(&locks).map_err(io::Error::from)?;
     say("ready")?;
-    let stop = line()?.parse().map_err(io::Error::other)?;
+    let stop: Nanos = line()?.parse().map_err(io::Error::other)?;
+    drop(lines);
+    let stop = Arc::new(AtomicU64::new(stop));
+    let changed = Arc::clone(&stop);
+    thread::spawn(move || {
+        // The instants are this program's own.
+        for line in io::stdin().lines().map_while(Result::ok) {
+            changed.store(line.parse().expect("an instant"), Ordering::Relaxed);
+        }
+    });
     let requests = AtomicU64::new(1);
     let worker = Worker { config, locks, journal, register, counters, requests, stop };
     let worker = Arc::new(worker);
@@ -136,5 +150,5 @@ fn run_tasks(worker: &Arc<Worker>, runtime: &Runtime) {
     for task in tasks {
         runtime.block_on(task).expect("an agent does not panic");
     }
-    assert!(clock::now() >= worker.stop, "agents run until the end");
+    assert!(clock::now() >= worker.stop(), "agents run until the end");
 }

@@ -6,7 +6,7 @@ use crate::settings::Settings;
 use crate::workload::Workload;
 
 /// The configuration of a worker process: one line of JSON on its standard input. A second line, an
-/// instant, starts the worker and says when it has to stop.
+/// instant, starts the worker and says when it has to stop. Each further line replaces that.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WorkerConfig {
     pub process: u32,

@@ -86,7 +86,7 @@ impl Workers {
         self.dir.path().join(format!("journal-{number}"))
     }
 
-    /// Starts the workers, which run until `stop`.
+    /// Starts the workers, which run until `stop`, or has those that run stop at another time.
     pub fn begin(&mut self, stop: Nanos) -> io::Result<()> {
         self.processes.iter_mut().try_for_each(|worker| worker.begin(stop))
     }

@@ -31,6 +31,9 @@ pub(super) struct Findings {
     stale: HashSet<Request>,
 }
 
+/// The tokens of two primaries are further apart: each starts at least a second ahead of its clock.
+const APART_US: u64 = 500_000;
+
 struct Call {
     process: u32,
     key: u32,
@@ -59,7 +62,7 @@ impl Findings {
         found
     }
 
-    /// Whether the old primary granted it after the new one had accepted writes.
+    /// Whether an old primary granted it after the new one had granted the same lock.
     pub(super) fn is_stale(&self, request: Request) -> bool {
         self.stale.contains(&request)
     }
@@ -104,14 +107,18 @@ impl Findings {
     }
 
     fn holds(&mut self, kind: FailoverKind, switch: &Switch, calls: &HashMap<Request, Call>) {
+        let mut acquired: Vec<_> = calls.values().filter(|call| call.acquired.is_some()).collect();
+        acquired.sort_by_key(|call| call.acquired);
         for (&request, call) in calls {
-            let Some(acquired) = call.acquired else { continue };
-            if acquired > switch.accepts && call.fence < switch.clock_us {
+            let Some(at) = call.acquired else { continue };
+            let before = acquired.partition_point(|other| other.acquired < Some(call.requested));
+            let of_key = acquired[..before].iter().filter(|other| other.key == call.key);
+            if of_key.map(|other| other.fence).max() > Some(call.fence + APART_US) {
                 self.stale.insert(request);
             }
             let is_cut_off = kind == FailoverKind::Partition && call.process == 1;
-            let is_across = acquired < switch.fault
-                && call.released.is_none_or(|released| released > switch.named);
+            let is_across =
+                at < switch.fault && call.released.is_none_or(|released| released > switch.named);
             if is_across && !is_cut_off {
                 self.across += 1;
                 self.lost += u64::from(call.lost);

@@ -20,6 +20,10 @@ use crate::workload::Workload;
 /// Long enough for a hold to outlive the failover without a renewal.
 const TTL: Duration = Duration::from_secs(4);
 const PROCESSES: usize = 3;
+/// The longest that a failover may take.
+const LONGEST: Duration = Duration::from_secs(60);
+/// How long the workers go on after the pause.
+const AFTERWARDS: Duration = Duration::from_secs(2);
 /// How much later than its wait a call may end, and than its lease a loss may be reported.
 const MARGIN: Duration = Duration::from_millis(500);
 
@@ -43,11 +47,12 @@ pub(super) fn run(
     let orders = Orders { seed, workload: Workload::Failover, settings: settings(pause) };
     let mut workers = Workers::start(orders, &vec![servers.url(); PROCESSES], program)?;
     let start = clock::now();
-    let stop = start + clock::nanos(length(kind, pause));
-    workers.begin(stop)?;
+    workers.begin(start + clock::nanos(LONGEST))?;
     thread::sleep(Duration::from_millis(rng.random_range(700..1_500)));
     let pids: Vec<_> = workers.processes.iter().map(WorkerProcess::pid).collect();
     let switch = servers.fail_over(kind, &pids, &mut rng);
+    let stop = switch.named.max(clock::now()) + clock::nanos(longest_pause(pause) + AFTERWARDS);
+    workers.begin(stop)?;
     clock::sleep_until(stop);
     workers.end();
     workers.acquire_all(&servers.url(), TTL * 2);
@@ -68,13 +73,6 @@ fn settings(pause: FailoverPause) -> Settings {
         data_loss_grace: true,
         after_failover: pause,
     }
-}
-
-/// The time before the failover, that of the failover, the pause, and some more.
-fn length(kind: FailoverKind, pause: FailoverPause) -> Duration {
-    let partition = if kind == FailoverKind::Partition { 2_000 } else { 0 };
-    let longer = if pause == FailoverPause::WholeTtl { 2_500 } else { 0 };
-    Duration::from_millis(7_500 + partition + longer)
 }
 
 fn longest_pause(pause: FailoverPause) -> Duration {

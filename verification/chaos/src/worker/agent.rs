@@ -46,7 +46,7 @@ impl Agent {
     }
 
     fn is_over(&self) -> bool {
-        clock::now() >= self.worker.stop
+        clock::now() >= self.worker.stop()
     }
 
     fn pause(&mut self, had: bool) -> Duration {
@@ -76,7 +76,7 @@ impl Agent {
     /// A wait that ends shortly after the run.
     #[must_use]
     pub fn long_wait(&self) -> Duration {
-        let rest = clock::left(self.worker.stop) + MAX_OVERRUN;
+        let rest = clock::left(self.worker.stop()) + MAX_OVERRUN;
         rest.min(Duration::from_secs(3))
     }
 
