@@ -60,6 +60,8 @@ pub(crate) enum Effect {
     Reclaim(Arc<KeyQueue>, RequestId),
     /// The subscription of a queue has ended, which may end the queue and wake its waiters.
     Drop(Arc<KeyQueue>),
+    /// Describe the section that runs under this hold, so that the server can have it back.
+    PutBack(Arc<KeyQueue>, RequestId),
     /// Ask a waiting caller what it waits for now.
     Probe(Arc<WaitRegistration>),
     Run(Box<dyn FnOnce() + Send>),

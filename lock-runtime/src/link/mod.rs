@@ -312,6 +312,10 @@ impl Link {
                 }
                 Reclaim::Reclaimed => observe::not_taken_up(queue.key()),
             },
+            Effect::PutBack(queue, id) => {
+                let owner = queue.running_owner(id);
+                self.submit(|router, now| router.put_back(now, id, owner));
+            }
             Effect::Drop(queue) => drop(queue),
             Effect::Probe(wait) => {
                 let probe = wait.probe(time::now());

@@ -24,6 +24,7 @@ use crate::protocol::connection::ConnectErrorKind;
 use crate::protocol::request::{
     CommandError, Failure, Loss, Output, ReleaseOutcome, RequestParams,
 };
+use crate::types::owner_info::OwnerInfo;
 use crate::types::request_id::{RequestId, RequestMap};
 use crate::types::time::Timestamp;
 use crate::wire::command::{Command, Probe};
@@ -200,6 +201,11 @@ impl Router {
         let wait = self.wait_registrations.remove(&id);
         self.after(move || drop(wait));
         self.protocol.stop_probing(id);
+    }
+
+    /// The answer to [`Effect::PutBack`].
+    pub(crate) fn put_back(&mut self, now: Timestamp, id: RequestId, owner: Option<OwnerInfo>) {
+        self.protocol.put_back(now, id, owner);
     }
 
     /// The answer to [`Effect::Probe`].
@@ -465,6 +471,10 @@ impl Router {
             }
             Output::Failed(id, failure) => self.failed(now, id, failure),
             Output::Extended(id, valid_until) => self.extended(now, id, valid_until),
+            Output::PutBack(id) => match self.queues.get(&id).cloned() {
+                Some(queue) => self.effects.push(Effect::PutBack(queue, id)),
+                None => self.protocol.put_back(now, id, None),
+            },
             Output::Reclaimed(id) => self.with_queue(id, |queue| observe::reclaimed(queue.key())),
             Output::Lost(id, loss) => self.lost(id, loss),
             Output::NoGrantBefore(id, until) => {

@@ -474,6 +474,13 @@ impl KeyQueue {
         }
     }
 
+    /// Describes the section that runs under this lease.
+    pub fn running_owner(&self, id: RequestId) -> Option<OwnerInfo> {
+        let state = self.state();
+        let running = state.queue.running().filter(|_| state.queue.lease_id() == Some(id))?;
+        Some(self.owner_info(&running.params))
+    }
+
     /// The server grants the key to nobody before `until`.
     pub fn no_grant_before(&self, id: RequestId, until: Timestamp) {
         let mut state = self.state();

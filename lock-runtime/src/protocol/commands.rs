@@ -13,6 +13,7 @@ use crate::protocol::request::{CommandError, CommandId, Output, RequestParams};
 use crate::protocol::state::{BegunAcquire, Context, OnServer, RequestState};
 use crate::protocol::timing::{TOMBSTONE, Timing, TtlWrite};
 use crate::types::fence::FenceRange;
+use crate::types::owner_info::OwnerInfo;
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 use crate::wire::command::{Acquire, Command, Renewal, RequestRef};
@@ -248,16 +249,18 @@ impl Protocol {
         Some(((id, span), entry))
     }
 
-    /// Has a hold put back that the server does not know.
-    pub(crate) fn send_reclaim(&mut self, now: Timestamp, id: RequestId) {
+    /// The answer to [`Output::PutBack`]: the owner of the section that runs under the hold; `None`
+    /// if none does. The hold is lost then.
+    pub fn put_back(&mut self, now: Timestamp, id: RequestId, owner: Option<OwnerInfo>) {
+        let begun = self.update(now, id, |request, cx| request.begin_put_back(cx, owner.is_some()));
+        let (Some(fences), Some(owner)) = (begun.flatten(), owner) else { return };
         let Some(request) = self.requests.get(&id) else { return };
         let (key, ttl) = (Arc::clone(&request.key), request.ttl);
-        let Some((owner, fences)) = request.held_as() else { return };
         let lease = self.timing.server_ttl(ttl);
         let known = Acquire {
             request: self.request_ref(key, id),
             ttl: lease,
-            owner: owner.clone(),
+            owner,
             inbox: Arc::clone(&self.inbox),
             fence_count: fences.size,
             likely_free: false,

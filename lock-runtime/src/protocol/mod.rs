@@ -328,7 +328,6 @@ impl Protocol {
             Next::Nothing => {}
             Next::Acquire => self.acquire_in_turn(now, id),
             Next::Release { was_held } => self.release_in_turn(now, id, was_held),
-            Next::Reclaim => self.send_reclaim(now, id),
             Next::Remove(outcome) => self.remove(now, id, outcome),
         }
         Some(result)

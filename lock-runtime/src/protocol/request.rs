@@ -200,6 +200,10 @@ pub enum Output {
     Failed(RequestId, Failure),
     /// A renewal moved the end of a hold.
     Extended(RequestId, Timestamp),
+    /// The server has lost this hold, perhaps by a failover: describe its owner with
+    /// [`Protocol::put_back`](super::Protocol::put_back). Not kept here: a process may have many
+    /// holds.
+    PutBack(RequestId),
     /// The server had lost this hold by a failover, and has it again.
     Reclaimed(RequestId),
     /// A hold ended before it was released.

@@ -100,8 +100,6 @@ pub(crate) enum Next {
     Release {
         was_held: bool,
     },
-    /// Have its hold put back.
-    Reclaim,
     /// Forget the request.
     Remove(ReleaseOutcome),
 }
@@ -234,7 +232,6 @@ pub(crate) struct Held {
     /// Of the server that has last confirmed it.
     mark: Mark,
     fences: FenceRange,
-    owner: OwnerInfo,
     /// The end that no renewal moves.
     ends_at: Option<Timestamp>,
     /// When to renew; `None` when it is not to be.
@@ -512,14 +509,10 @@ impl RequestState {
         renew_at: Option<Timestamp>,
     ) {
         let Self { id, max_hold, ttl, .. } = *self;
-        let Phase::Waiting(waiting) = std::mem::replace(&mut self.phase, Phase::Lost) else {
-            return;
-        };
         let held = Held {
             valid_until,
             mark: cx.mark,
             fences: grant.fences,
-            owner: waiting.owner,
             ends_at: max_hold.map(|span| cx.now.plus(span)),
             renew_at,
             renewing: false,
@@ -730,7 +723,7 @@ impl RequestState {
                 if held.mark != cx.mark && held.end().since(cx.now) > MIN_LEFT_TO_RECLAIM =>
             {
                 held.renewing = true;
-                cx.next = Next::Reclaim;
+                cx.report(Output::PutBack(self.id));
             }
             (Phase::Held(_), RenewalReply::NotHeld) => self.lost(cx, Loss::NotOnServer),
             (Phase::Waiting(waiting), reply) => {
@@ -770,12 +763,23 @@ impl RequestState {
         }
     }
 
-    /// The owner and the tokens of a hold.
-    pub(crate) fn held_as(&self) -> Option<(&OwnerInfo, FenceRange)> {
-        match &self.phase {
-            Phase::Held(held) => Some((&held.owner, held.fences)),
-            _ => None,
+    /// Returns the tokens of a hold that is being put back. Nobody uses it without a section.
+    pub(crate) fn begin_put_back(
+        &mut self,
+        cx: &mut Context<'_>,
+        has_section: bool,
+    ) -> Option<FenceRange> {
+        let Phase::Held(held) = &mut self.phase else { return None };
+        // The next connection renews it.
+        held.renewing = cx.server.down_since.is_none();
+        if !held.renewing {
+            return None;
         }
+        let fences = held.fences;
+        if !has_section {
+            self.lost(cx, Loss::NotOnServer);
+        }
+        has_section.then_some(fences)
     }
 
     /// The server has put the hold back, or not.

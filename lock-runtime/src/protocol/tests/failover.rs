@@ -3,13 +3,19 @@
 
 use crate::protocol::Protocol;
 use crate::protocol::request::{CommandError, Loss, Output};
-use crate::protocol::tests::{BOUND, at, drain, holding, sent};
+use crate::protocol::tests::{BOUND, at, drain, holding, request, sent};
 use crate::types::fence::Fence;
 use crate::types::request_id::RequestId;
 use crate::wire::command::Command;
 use crate::wire::reply::{RenewalReply, Reply};
 
 const ID: RequestId = RequestId::from_bits(1);
+
+/// The protocol asks for the description of its hold, and gets it.
+fn put_back(protocol: &mut Protocol, now: f64) {
+    assert_eq!(drain(protocol), [Output::PutBack(ID)]);
+    protocol.put_back(at(now), ID, Some(request(1).owner));
+}
 
 /// The connection breaks at 2.0, and there is one to the server with this mark at 2.5. Answers the
 /// renewal.
@@ -28,6 +34,7 @@ fn reconnected(protocol: &mut Protocol, mark: u32, answer: RenewalReply) {
 fn a_hold_that_a_promoted_server_does_not_know_is_put_back_under_its_token() {
     let mut protocol = holding();
     reconnected(&mut protocol, 7, RenewalReply::NotHeld);
+    put_back(&mut protocol, 2.6);
     let (id, call) = sent(&mut protocol);
     let Command::Reclaim(acquire, first) = call else { panic!("{call:?}") };
     assert_eq!((acquire.request.id, first), (ID, Fence::new(10)));
@@ -40,9 +47,30 @@ fn a_hold_that_a_promoted_server_does_not_know_is_put_back_under_its_token() {
 fn a_hold_that_cannot_be_put_back_is_lost() {
     let mut protocol = holding();
     reconnected(&mut protocol, 7, RenewalReply::NotHeld);
+    put_back(&mut protocol, 2.6);
     let (id, _) = sent(&mut protocol);
     protocol.reply(at(2.7), id, Ok(Reply::Reclaimed(false)));
     assert_eq!(drain(&mut protocol), [Output::Lost(ID, Loss::NotOnServer)]);
+}
+
+#[test]
+fn a_hold_without_a_section_is_not_put_back() {
+    let mut protocol = holding();
+    reconnected(&mut protocol, 7, RenewalReply::NotHeld);
+    assert_eq!(drain(&mut protocol), [Output::PutBack(ID)]);
+    protocol.put_back(at(2.6), ID, None);
+    assert_eq!(drain(&mut protocol), [Output::Lost(ID, Loss::NotOnServer)]);
+}
+
+#[test]
+fn a_hold_that_is_described_without_a_connection_is_renewed_by_the_next_one() {
+    let mut protocol = holding();
+    reconnected(&mut protocol, 7, RenewalReply::NotHeld);
+    protocol.disconnected(at(2.7), "reset".to_owned());
+    put_back(&mut protocol, 2.8);
+    assert_eq!(drain(&mut protocol), []);
+    protocol.connected(at(2.9), BOUND);
+    assert!(matches!(sent(&mut protocol).1, Command::Renew(_)));
 }
 
 #[test]
@@ -69,12 +97,14 @@ fn a_hold_that_a_promoted_server_has_confirmed_is_lost_when_it_is_gone() {
 fn a_refused_attempt_to_put_a_hold_back_is_repeated() {
     let mut protocol = holding();
     reconnected(&mut protocol, 7, RenewalReply::NotHeld);
+    put_back(&mut protocol, 2.6);
     let (id, _) = sent(&mut protocol);
     protocol.reply(at(2.7), id, Err(CommandError::TryAgain("busy".to_owned())));
     protocol.tick(at(2.8));
     let (id, call) = sent(&mut protocol);
     assert!(matches!(call, Command::Renew(_)), "{call:?}");
     protocol.reply(at(2.9), id, Ok(Reply::Renewed(vec![RenewalReply::NotHeld])));
+    put_back(&mut protocol, 2.9);
     assert!(matches!(sent(&mut protocol).1, Command::Reclaim(..)));
 }
 

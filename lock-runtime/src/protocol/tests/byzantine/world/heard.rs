@@ -64,6 +64,7 @@ impl World {
                 };
                 self.protocol.send_probe(self.now, probe);
             }
+            Output::PutBack(id) => self.protocol.put_back(self.now, id, Some(owner_info())),
             Output::NotTogether(ids) => self.let_go(ids[0]),
             Output::Contended(_)
             | Output::Reclaimed(_)
