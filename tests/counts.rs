@@ -299,11 +299,13 @@ struct Counted {
     reading: [u64; 2],
     wake_ups: [u64; 2],
     allocations: [u64; 2],
+    script_us: u64,
 }
 
 impl Counted {
     fn begin(url: &str) -> Self {
         let mut redis = connection(url);
+        let script_us = script_us(&mut redis);
         let [first, _, last] = [(); 3].map(|()| traffic(&mut redis));
         let reading = [0, 1].map(|way| (last[way] - first[way]) / 2);
         for (id, name) in threads() {
@@ -312,7 +314,7 @@ impl Counted {
         let wake_ups = wake_ups();
         println!("{BEGIN}");
         let allocations = allocations();
-        Self { redis, traffic: last, reading, wake_ups, allocations }
+        Self { redis, traffic: last, reading, wake_ups, allocations, script_us }
     }
 
     fn end(mut self) {
@@ -327,11 +329,20 @@ impl Counted {
         println!("figure wake_ups {own}\nfigure background_wake_ups {background}");
         println!("figure allocations {allocations}\nfigure allocated_bytes {bytes}");
         println!("figure sent {}\nfigure received {}", traffic[0], traffic[1]);
+        println!("figure script_us {}", script_us(&mut self.redis) - self.script_us);
     }
 }
 
 fn allocations() -> [u64; 2] {
     [ALLOCATIONS.load(Ordering::Relaxed), ALLOCATED.load(Ordering::Relaxed)]
+}
+
+/// How long the server has run scripts.
+fn script_us(redis: &mut Connection) -> u64 {
+    let info: String = redis::cmd("INFO").arg("commandstats").query(redis).expect("it answers");
+    let scripts = info.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:"));
+    let span = scripts.and_then(|line| line.split(',').find_map(|it| it.strip_prefix("usec=")));
+    span.and_then(|span| span.parse().ok()).expect("it has run some")
 }
 
 /// What the server has received and sent.
@@ -481,6 +492,8 @@ impl Budget {
             ("allocated_bytes", "bytes allocated", self.allocated_bytes * BYTES_ALLOWANCE),
             ("sent", "bytes to the server", self.sent * BYTES_ALLOWANCE),
             ("received", "bytes from the server", self.received * BYTES_ALLOWANCE),
+            // A time, which depends on the machine.
+            ("script_us", "µs of the server in scripts", f64::INFINITY),
         ];
         for (name, words, most) in counts {
             compare(words, plain.figures[name], most);

@@ -208,15 +208,18 @@ impl Protocol {
         if !std::mem::take(&mut self.primary.changed) {
             return;
         }
-        for EndedRequest { at, key, id, keep_until } in std::mem::take(&mut self.primary.ended) {
-            if at.plus(LOST_RELEASES) >= down_since {
-                let request = self.request_ref(key, id);
-                let keep = time_to_keep(keep_until, now, &self.timing);
-                let (fence, tombstone) = (Fence::ZERO, Duration::ZERO);
-                let cancel = Command::Cancel { request, fence, tombstone, keep };
-                self.send(now, CommandKind::Release(id), cancel);
-            }
+        let mut recent = std::mem::take(&mut self.primary.ended);
+        recent.retain(|ended| ended.at.plus(LOST_RELEASES) >= down_since);
+        for EndedRequest { at, key, id, keep_until } in &mut recent {
+            let request = self.request_ref(Arc::clone(key), *id);
+            let keep = time_to_keep(*keep_until, now, &self.timing);
+            let (fence, tombstone) = (Fence::ZERO, Duration::ZERO);
+            let cancel = Command::Cancel { request, fence, tombstone, keep };
+            self.send(now, CommandKind::Release(*id), cancel);
+            // The next failover may lose this too.
+            *at = now;
         }
+        self.primary.ended = recent;
     }
 
     /// A connection is established and its inbox subscribed. `max_lease`: the longest lease that

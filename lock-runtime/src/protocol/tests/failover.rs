@@ -109,7 +109,7 @@ fn a_refused_attempt_to_put_a_hold_back_is_repeated() {
 }
 
 #[test]
-fn what_has_just_ended_is_cancelled_on_a_promoted_server_once() {
+fn what_has_just_ended_is_cancelled_on_each_promoted_server() {
     for (mark, lost_at, repeated) in [(7, 3.0, true), (7, 30.0, false), (0, 3.0, false)] {
         let mut protocol = holding();
         protocol.release(at(1.5), ID);
@@ -124,5 +124,12 @@ fn what_has_just_ended_is_cancelled_on_a_promoted_server_once() {
             _ => false,
         };
         assert_eq!(drain(&mut protocol).iter().any(is_cancel), repeated, "{mark} {lost_at}");
+        // The next failover may lose the repeated one, but not one that is 20 s old.
+        for (after, again) in [(21.0, repeated), (50.0, false)] {
+            protocol.disconnected(at(lost_at + after), "reset".to_owned());
+            protocol.set_mark((mark + 1 + u32::from(again)).into());
+            protocol.connected(at(lost_at + after), BOUND);
+            assert_eq!(drain(&mut protocol).iter().any(is_cancel), again, "{mark} {lost_at}");
+        }
     }
 }

@@ -204,15 +204,20 @@ impl Client {
         }
     }
 
-    /// Receives the first reply.
-    pub(crate) fn receive(&mut self, variant: Variant) {
+    /// Receives the first reply. `asks_again`: for a grant that took a tick or more, on another
+    /// connection.
+    pub(crate) fn receive(&mut self, variant: Variant, asks_again: bool) {
         let Item::Reply(of, reply) = self.wire.remove(0) else { return };
         let Some(to) = self.to else { return };
         match reply {
             Reply::Opened => self.opened(variant, to),
             Reply::Outdated => self.disconnect(variant),
             Reply::Busy | Reply::Cancelled => {}
-            Reply::Granted { token, left, confirmed } => {
+            Reply::Granted { left, .. } if asks_again && left < TTL => {
+                self.may_arrive_late |= bit(of);
+                self.disconnect(variant);
+            }
+            Reply::Granted { token, left, confirmed, .. } => {
                 self.floor = self.floor.max(token);
                 if self.phase == Phase::Waiting(of) && left > 0 && confirmed {
                     self.phase = Phase::Held { request: of, token, valid: left, by: to };

@@ -58,6 +58,8 @@ pub enum Variant {
     ReleaseOfOldConnection,
     /// A hold is valid from the reply to its renewal on, not from when that was sent.
     ValidityFromReply,
+    /// A grant that comes late is shown, although its master may have been replaced.
+    LateGrantShown,
 }
 
 /// What is explored.
@@ -86,6 +88,9 @@ pub struct Promotion {
     pub empty: bool,
     /// Whether the old master goes on.
     pub stale: bool,
+    /// Whether the old master stands still for a tick, goes on with what lies in its sockets, and
+    /// hears nothing more. Clients ask again for a grant that took as long.
+    pub stands_still: bool,
     /// Whether a grant and a renewal count only if the replica has them.
     pub confirm: bool,
     /// Whether to check exclusion also where it is not promised.
@@ -108,6 +113,7 @@ impl Promotion {
         lossy: true,
         empty: false,
         stale: false,
+        stands_still: false,
         confirm: false,
         promise_all: false,
         clock_behind: false,
@@ -134,10 +140,18 @@ pub struct Master {
     pub store: Store,
     /// Whether it executes commands.
     pub runs: bool,
+    /// Whether it does so after the next tick.
+    pub wakes: bool,
     /// The lowest token that it drew for a grant; zero: none yet.
     pub lowest: Token,
     /// The highest token that it drew, was shown in a re-claim, or had when it was promoted.
     pub highest: Token,
+}
+
+impl Master {
+    const fn goes_on(&self) -> bool {
+        self.runs || self.wakes
+    }
 }
 
 /// What must not happen, noticed while a script ran.
@@ -149,6 +163,8 @@ pub struct Wrongs {
     pub reclaim: bool,
     /// A client was shown a grant that the old master issued after the promotion.
     pub shown: bool,
+    /// The same, of an old master that had stood still.
+    pub late: bool,
 }
 
 /// A state of the whole.
@@ -195,7 +211,7 @@ impl Model for Promotion {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        let first = Master { store: Store::NEW, runs: true, lowest: 0, highest: 1 };
+        let first = Master { store: Store::NEW, runs: true, wakes: false, lowest: 0, highest: 1 };
         let masters = (0..self.masters).map(|_| first).collect();
         let client = |number: u8| {
             let mishaps = if number == 0 { self.mishaps } else { 0 };
@@ -253,7 +269,7 @@ impl Model for Promotion {
                 // Only a delay of these matters, or one of the next command.
                 let granted = matches!(reply, Reply::Granted { .. } | Reply::Renewed { .. });
                 if at == 0 && !granted {
-                    client.receive(self.variant);
+                    client.receive(self.variant, false);
                 }
             }
             Action::ExecuteLate(number) => {
@@ -263,8 +279,14 @@ impl Model for Promotion {
             Action::Receive(number) => {
                 let client = &mut state.clients[usize::from(number)];
                 let held = client.holds_by().is_some();
-                client.receive(self.variant);
+                let of_old = matches!(
+                    client.wire.first(),
+                    Some(Item::Reply(_, Reply::Granted { of_old: true, .. }))
+                );
+                let asks_again = self.stands_still && self.variant != Variant::LateGrantShown;
+                client.receive(self.variant, asks_again);
                 let shown = !held && client.holds_by().is_some();
+                state.wrongs.late |= shown && of_old;
                 state.wrongs.shown |= shown && client.to != Some(state.current) && {
                     let known = state.masters[usize::from(state.current)].store.hold;
                     known.map(|hold| hold.request) != client.request()
@@ -274,7 +296,7 @@ impl Model for Promotion {
                 let client = &mut state.clients[usize::from(number)];
                 client.mishaps -= u8::from(client.to == Some(state.current));
                 client.disconnect(self.variant);
-                client.late.retain(|&(to, _)| state.masters[usize::from(to)].runs);
+                client.late.retain(|&(to, _)| state.masters[usize::from(to)].goes_on());
             }
             Action::Connect(number, to) => {
                 let client = &mut state.clients[usize::from(number)];
@@ -289,6 +311,7 @@ impl Model for Promotion {
             Action::Tick => {
                 for master in &mut state.masters {
                     master.store.tick();
+                    master.runs |= std::mem::take(&mut master.wakes);
                 }
                 for client in &mut state.clients {
                     client.tick();
@@ -346,6 +369,11 @@ impl Model for Promotion {
                 state.clients.iter().filter(|client| client.holds_by().is_some()).count() <= 1
             }));
         }
+        if self.stands_still {
+            properties.push(Property::always("no late grant is shown", |_, state: &State| {
+                !state.wrongs.late
+            }));
+        }
         if self.confirm {
             properties.push(Property::always("no stale grant is shown", |_, state: &State| {
                 !state.wrongs.shown
@@ -364,9 +392,10 @@ impl Promotion {
         actions: &mut Vec<Action>,
     ) {
         let last = (number + 1) * self.requests;
-        let asks_again = client.wire.is_empty();
+        let hears = !self.stands_still || client.to == Some(state.current);
+        let asks_again = client.wire.is_empty() && hears;
         match client.phase {
-            Phase::Idle if client.next < last && client.can_send() => {
+            Phase::Idle if client.next < last && client.can_send() && hears => {
                 actions.push(Action::Ask(number));
             }
             Phase::Idle => {}
@@ -403,7 +432,7 @@ impl Promotion {
             Some(_) => {}
             None => {
                 actions.push(Action::Connect(number, state.current));
-                let runs = |&old: &Mark| state.masters[usize::from(old)].runs;
+                let runs = |&old: &Mark| state.masters[usize::from(old)].runs && !self.stands_still;
                 // It never returns to a master that it left for another.
                 let old =
                     (client.before..state.current).filter(runs).filter(|_| client.mishaps > 0);
@@ -443,6 +472,9 @@ impl Promotion {
                 master.highest = master.highest.max(token);
             }
         }
+        if let Reply::Granted { of_old, .. } = &mut reply {
+            *of_old = self.stands_still && to != state.current;
+        }
         if let Reply::Granted { confirmed, .. } | Reply::Renewed { confirmed, .. } = &mut reply {
             *confirmed = !self.confirm || to == state.current;
             if self.confirm && *confirmed && to + 1 < self.masters {
@@ -457,7 +489,8 @@ impl Promotion {
         let old = usize::from(state.current);
         let store = state.masters[old].store;
         state.masters[old].runs = self.stale;
-        if !self.stale {
+        state.masters[old].wakes = self.stands_still;
+        if !self.stale && !self.stands_still {
             state.masters[old].store = Store::EMPTY;
         }
         state.current += 1;
@@ -473,7 +506,7 @@ impl Promotion {
             replica.store = store;
         }
         for client in &mut state.clients {
-            client.late.retain(|&(to, _)| state.masters[usize::from(to)].runs);
+            client.late.retain(|&(to, _)| state.masters[usize::from(to)].goes_on());
         }
     }
 }

@@ -119,6 +119,8 @@ pub enum Reply {
         left: u8,
         /// Whether the replicas have it.
         confirmed: bool,
+        /// Whether another master had replaced this one when it issued it.
+        of_old: bool,
     },
     /// Ask again later.
     Busy,
@@ -265,7 +267,7 @@ impl Store {
         request: Request,
         left: u8,
     ) -> (Reply, Effect) {
-        let granted = |token| Reply::Granted { token, left, confirmed: false };
+        let granted = |token| Reply::Granted { token, left, confirmed: false, of_old: false };
         if self.tombstones & 1 << request != 0 {
             return (Reply::Busy, Effect::None);
         }

@@ -52,6 +52,12 @@ fn an_empty_replica_waits_for_the_longest_lease() {
 }
 
 #[test]
+#[ignore = "takes a minute"]
+fn what_a_master_grants_that_stood_still_is_not_shown() {
+    holds("old master stands still", Promotion { stands_still: true, ..SMALL });
+}
+
+#[test]
 fn tokens_that_are_known_are_exceeded_without_a_clock() {
     holds("clock behind", Promotion { clock_behind: true, ..SMALL });
 }
@@ -110,6 +116,8 @@ mutants! {
     releases_not_repeated: ReleasesNotRepeated, "ended holds do not come back", SMALL;
     release_of_old_connection: ReleaseOfOldConnection, "ended holds do not come back",
         Promotion { mishaps: 1, ..SMALL };
+    late_grant_shown: LateGrantShown, "no late grant is shown",
+        Promotion { stands_still: true, ..SMALL };
     validity_from_reply: ValidityFromReply, "holders exclude each other",
         Promotion { lossy: false, ..SMALL };
 }
