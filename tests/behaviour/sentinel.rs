@@ -100,13 +100,11 @@ fn all_processes_leave_an_old_primary_that_is_still_alive() {
 /// In a process of its own, as it reads what is logged.
 #[test]
 fn a_primary_that_no_majority_confirms_is_asked_twice_for_each_lock() {
-    match orders() {
-        Some(orders) => keep(&orders.url, grants_while_sentinels_are_silent),
-        None => {
-            let test = a_primary_that_no_majority_confirms_is_asked_twice_for_each_lock;
-            Process::start(test, "of Sentinels that it starts", "alone").finish();
-        }
+    if let Some(orders) = orders() {
+        return keep(&orders.url, grants_while_sentinels_are_silent);
     }
+    let test = a_primary_that_no_majority_confirms_is_asked_twice_for_each_lock;
+    Process::start(test, "of Sentinels that it starts", "alone").finish();
 }
 
 fn grants_while_sentinels_are_silent(_: &str) {
