@@ -6,6 +6,8 @@
     wait = self.patience,
     max_hold = "1m 500us",
     min_hold = "10s",
+    replicas = 2,
+    confirm = "500ms",
     renew = false,
     release = confirmed,
     on_lost = finish,
@@ -32,7 +34,9 @@ fn sell(&mut self) {
                 ttl: app::lock::__private::milliseconds(30000),
                 max_hold: app::lock::__private::duration(60, 500000),
                 min_hold: app::lock::__private::milliseconds(10000),
+                confirm: app::lock::__private::milliseconds(500),
                 renew: false,
+                replicas: app::lock::__private::replicas(2),
                 finish_when_lost: true,
                 ..app::lock::__private::Options::DEFAULT
             },

@@ -131,6 +131,10 @@ errors! {
     endless(name, example) = "`{name}` is a length of time: leave it out for the manager's own, or \
         write for example `{example}`";
 
+    // Replicas.
+    not_replicas() = "`replicas` is a number of replicas up to 255, or `\"all\"`: write for \
+        example `replicas = 1`, or an expression of type `Replicas` or `u8`";
+
     // The handler of errors.
     not_a_handler(handler) = "`on_error` takes what to do with the error, not a value: write \
         `{handler}`";

@@ -9,7 +9,7 @@ use syn::{Expr, LitBool, LitStr};
 use crate::args::Args;
 use crate::function::{Function, braces_at};
 use crate::key::{KeyArg, KeyPattern, KeySpec};
-use crate::options::{DurationArg, HoldBinding, OnError, Options};
+use crate::options::{DurationArg, HoldBinding, OnError, Options, ReplicasArg};
 use crate::output::{FnKind, Output, ReturnValue};
 
 /// Prints the function with its body moved into a closure that runs under the lock.
@@ -281,6 +281,7 @@ impl<'a> Expansion<'a> {
         let on = |is_on: bool| is_on.then(|| quote_spanned!(here=> true));
         let switches = [
             ("renew", options.renew.as_ref().map(LitBool::to_token_stream)),
+            ("replicas", options.replicas.as_ref().and_then(|replicas| self.replicas(replicas))),
             ("reenter", options.reenter.as_ref().map(some)),
             ("strict_fifo", on(options.have("fairness"))),
             ("finish_when_lost", on(options.have("on_lost"))),
@@ -310,12 +311,29 @@ impl<'a> Expansion<'a> {
             DurationArg::Computed(value) => Some((*name, value.to_token_stream())),
             DurationArg::Constant(_) => None,
         });
-        let settings = manager.chain(durations).map(|(name, value)| {
+        let replicas = options.replicas.iter().filter_map(|replicas| match replicas {
+            ReplicasArg::Computed(value) => Some(("replicas", value.to_token_stream())),
+            ReplicasArg::Count(_) | ReplicasArg::All => None,
+        });
+        let settings = manager.chain(durations).chain(replicas).map(|(name, value)| {
             let here = here.located_at(options.span(name));
             let method = Ident::new(name, here);
             quote_spanned!(here=> distlock_call.#method(#value);)
         });
         settings.collect()
+    }
+
+    // A constant expression of a function of ours, as for a duration.
+    fn replicas(&self, replicas: &ReplicasArg) -> Option<TokenStream> {
+        let private = &self.private;
+        match replicas {
+            ReplicasArg::Count(count) => {
+                let count = Literal::u8_unsuffixed(*count);
+                Some(quote!(#private::replicas(#count)))
+            }
+            ReplicasArg::All => Some(quote!(#private::all_replicas())),
+            ReplicasArg::Computed(_) => None,
+        }
     }
 
     // A constant expression of a function of ours: some teams forbid those of the standard library.

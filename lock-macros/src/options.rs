@@ -1,12 +1,14 @@
 use std::time::Duration;
 
 use proc_macro2::{Span, TokenTree};
+use quote::ToTokens;
 use syn::ext::IdentExt as _;
 use syn::parse::{Parse as _, ParseStream};
 use syn::spanned::Spanned as _;
 use syn::token::Bracket;
 use syn::{
-    Error, Expr, ExprClosure, ExprLit, Ident, Lit, LitBool, LitStr, Path, Result, Token, bracketed,
+    Error, Expr, ExprClosure, ExprLit, ExprUnary, Ident, Lit, LitBool, LitStr, Path, Result, Token,
+    UnOp, bracketed,
 };
 
 use crate::args::{comma, is_at_end};
@@ -18,6 +20,7 @@ use crate::suggestions;
 #[derive(Default)]
 pub(crate) struct Options {
     durations: Vec<(&'static str, DurationArg)>,
+    pub(crate) replicas: Option<ReplicasArg>,
     pub(crate) renew: Option<LitBool>,
     pub(crate) reenter: Option<LitBool>,
     pub(crate) on_error: OnError,
@@ -50,7 +53,7 @@ impl Options {
 
     /// The options that are durations, in the order in which a call evaluates them.
     pub(crate) fn durations(&self) -> impl Iterator<Item = &(&'static str, DurationArg)> {
-        let names = ["ttl", "wait", "max_hold", "min_hold", "linger"];
+        let names = ["ttl", "wait", "max_hold", "min_hold", "confirm", "linger"];
         names.into_iter().filter_map(|name| self.durations.iter().find(|(given, _)| *given == name))
     }
 
@@ -79,9 +82,10 @@ impl Options {
 
     fn set(&mut self, option: &OptionName, input: ParseStream<'_>) -> Result<()> {
         match option.name {
-            "ttl" | "wait" | "max_hold" | "min_hold" | "linger" => {
+            "ttl" | "wait" | "max_hold" | "min_hold" | "confirm" | "linger" => {
                 self.durations.push((option.name, DurationArg::parse(option, input)?));
             }
+            "replicas" => self.replicas = Some(ReplicasArg::parse(option, input)?),
             "renew" => {
                 self.renew = Some(option.switch("to renew at a third of the ttl", input)?);
             }
@@ -229,7 +233,7 @@ impl DurationArg {
             return Err(endless(option, literal.span()));
         }
         Err(match humantime::parse_duration(text) {
-            Ok(Duration::ZERO) if matches!(*name, "ttl" | "max_hold") => {
+            Ok(Duration::ZERO) if matches!(*name, "ttl" | "max_hold" | "confirm") => {
                 errors::zero(literal, name, example)
             }
             Ok(duration) => return Ok(Self::Constant(duration)),
@@ -270,6 +274,33 @@ fn endless(option: &OptionName, at: Span) -> Error {
         "wait" => errors::endless_wait(at),
         "linger" => errors::endless_linger(at),
         _ => errors::endless(at, name, example),
+    }
+}
+
+/// How many replicas confirm: known at compile time, or computed by each call of the function.
+pub(crate) enum ReplicasArg {
+    Count(u8),
+    All,
+    Computed(Box<Expr>),
+}
+
+impl ReplicasArg {
+    fn parse(option: &OptionName, input: ParseStream<'_>) -> Result<Self> {
+        let refused = |at: &dyn ToTokens| Err(errors::not_replicas(&at.to_token_stream()));
+        match option.expr(input)? {
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) if text.value().trim() == "all" => {
+                Ok(Self::All)
+            }
+            Expr::Lit(ExprLit { lit: Lit::Int(count), .. }) if count.suffix().is_empty() => {
+                count.base10_parse().map(Self::Count).or_else(|_| refused(&count))
+            }
+            expr @ (Expr::Lit(_) | Expr::Unary(ExprUnary { op: UnOp::Neg(_), .. })) => {
+                refused(&expr)
+            }
+            // A word without quotes is a variable, unless it is meant for the text.
+            Expr::Path(path) if path.path.is_ident("all") => refused(&path),
+            computed => Ok(Self::Computed(Box::new(computed))),
+        }
     }
 }
 

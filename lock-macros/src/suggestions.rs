@@ -17,11 +17,13 @@ pub(crate) struct OptionInfo {
 }
 
 #[rustfmt::skip]
-const OPTIONS: [OptionInfo; 15] = [
+const OPTIONS: [OptionInfo; 17] = [
     OptionInfo { name: "ttl", example: "ttl = \"30s\"" },
     OptionInfo { name: "wait", example: "wait = \"5s\"" },
     OptionInfo { name: "max_hold", example: "max_hold = \"5m\"" },
     OptionInfo { name: "min_hold", example: "min_hold = \"30s\"" },
+    OptionInfo { name: "replicas", example: "replicas = 1" },
+    OptionInfo { name: "confirm", example: "confirm = \"1s\"" },
     OptionInfo { name: "linger", example: "linger = \"50ms\"" },
     OptionInfo { name: "renew", example: "renew = false" },
     OptionInfo { name: "reenter", example: "reenter = false" },
@@ -40,7 +42,7 @@ type Table<const N: usize> = [(&'static str, &'static str); N];
 
 /// An option, and the words for it in other lock libraries and in plain language.
 #[rustfmt::skip]
-const SYNONYMS: Table<13> = [
+const SYNONYMS: Table<15> = [
     ("ttl", "at_most duration ex expiration expire expire_in expire_time expires expires_after \
              expires_in expiry lease lease_duration lease_time lease_timeout lifetime \
              lock_at_most lock_at_most_for lock_lease lock_ttl px time_to_live"),
@@ -53,7 +55,9 @@ const SYNONYMS: Table<13> = [
     ("linger", "cache cached cooldown grace grace_period idle idle_timeout keep_for sticky"),
     ("renew", "auto_extend auto_renew auto_renewal extend heartbeat refresh renewal watch_dog \
                watchdog"),
-    ("release", "confirm confirmed release_confirmed unlock wait_for_release"),
+    ("replicas", "acks min_replicas n_replicas num_replicas replica replication sync_replicas"),
+    ("confirm", "ack_timeout confirm_timeout replica_timeout replication_timeout sync_timeout"),
+    ("release", "confirmed release_confirmed unlock wait_for_release"),
     ("fairness", "cohort fair fair_lock fairness_global fifo strict strict_fifo unfair"),
     ("if_busy", "if_held if_locked on_busy skip skip_if_busy skip_if_locked"),
     ("on_error", "catch err error map_err on_err on_fail on_failure panic"),

@@ -72,8 +72,8 @@ pub mod redis {
 pub mod __private {
     pub use crate::acquire::options::Options;
     pub use crate::macro_support::call::{
-        AsManager, Box, Call, call, call_or_panic, duration, handle, make, milliseconds, never,
-        try_call,
+        AsManager, Box, Call, all_replicas, call, call_or_panic, duration, handle, make,
+        milliseconds, never, replicas, try_call,
     };
     pub use crate::macro_support::call_setup::LockedFn;
     pub use crate::macro_support::return_value::{

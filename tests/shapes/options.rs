@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use distlock::{LockError, LockManager, distributed_lock};
+use distlock::{LockError, LockManager, Replicas, distributed_lock};
 
 use super::support::{Error, support};
 
@@ -10,6 +10,8 @@ use super::support::{Error, support};
     wait = "0s",
     max_hold = "1m 30s",
     min_hold = "10ms",
+    replicas = 1,
+    confirm = "5s",
     renew = false,
     release = confirmed,
     on_lost = finish
@@ -31,6 +33,7 @@ const TTL: Duration = Duration::from_secs(20);
     wait = Duration::from_millis(millis),
     max_hold = TTL * 3,
     linger = TTL / 4,
+    replicas = "all",
     renew = true
 )]
 fn computed(millis: u64) -> Result<(), Error> {
@@ -42,7 +45,9 @@ fn computed(millis: u64) -> Result<(), Error> {
     ttl = TTL,
     wait = Duration::from_millis(millis),
     max_hold = TTL * 3,
-    min_hold = TTL / 1000
+    min_hold = TTL / 1000,
+    replicas = Replicas::All,
+    confirm = TTL
 )]
 async fn computed_async(millis: u64) -> Result<(), Error> {
     tokio::task::yield_now().await;

@@ -102,6 +102,28 @@ fn a_minimum_hold_goes_with_a_longer_maximum_and_without_linger() {
 }
 
 #[test]
+fn replicas_are_a_number_or_all() {
+    for (args, expected) in [
+        ("\"key\", replicas = 1", "nothing"),
+        ("\"key\", replicas = 0, confirm = \"1ms\"", "nothing"),
+        ("\"key\", replicas = \"all\"", "nothing"),
+        ("\"key\", replicas = self.replicas", "nothing"),
+        ("\"key\", replicas = all", "or `\"all\"`"),
+        ("\"key\", replicas = \"two\"", "`replicas` is a number of replicas up to 255"),
+        ("\"key\", replicas = 256", "`replicas` is a number of replicas up to 255"),
+        ("\"key\", replicas = -1", "`replicas` is a number of replicas up to 255"),
+        ("\"key\", replicas = 1.5", "`replicas` is a number of replicas up to 255"),
+        ("\"key\", replicas = true", "`replicas` is a number of replicas up to 255"),
+        ("\"key\", replicas", "write for example `replicas = 1`"),
+        ("\"key\", confirm = \"0s\"", "`confirm` must be longer than zero"),
+        ("\"key\", confirm = 1", "`confirm = \"1s\"`"),
+        ("\"key\", min_replicas = 1", "did you mean `replicas`?"),
+    ] {
+        assert_says(args, FUNCTION, expected);
+    }
+}
+
+#[test]
 fn a_switch_is_true_or_false() {
     assert_says("\"key\", reenter = never", FUNCTION, "or leave it out to re-enter");
     assert_says(

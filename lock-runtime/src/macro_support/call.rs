@@ -16,6 +16,7 @@ use crate::macro_support::locked_future::{Confirmed, LockedCall, NotConfirmed, R
 use crate::macro_support::return_value::{ErrorPolicy, FromLockError, SkipValue};
 use crate::owner::context::InContext;
 use crate::owner::section::Section;
+use crate::types::replicas::Replicas;
 
 /// `ttl = "5s"` and the like.
 #[must_use]
@@ -27,6 +28,18 @@ pub const fn milliseconds(milliseconds: u64) -> Option<Duration> {
 #[must_use]
 pub const fn duration(seconds: u64, nanoseconds: u32) -> Option<Duration> {
     Some(Duration::new(seconds, nanoseconds))
+}
+
+/// `replicas = 1`
+#[must_use]
+pub const fn replicas(count: u8) -> Option<Replicas> {
+    Some(Replicas::count(count))
+}
+
+/// `replicas = "all"`
+#[must_use]
+pub const fn all_replicas() -> Option<Replicas> {
+    Some(Replicas::All)
 }
 
 /// A call that returns its errors in the function's own return type.
@@ -105,6 +118,16 @@ impl<R, O, M: ReleaseMode> Call<R, O, M> {
     /// `min_hold = self.min_hold`
     pub fn min_hold(&mut self, min_hold: Duration) {
         self.setup.overrides().min_hold = Some(min_hold);
+    }
+
+    /// `replicas = self.replicas`
+    pub fn replicas(&mut self, replicas: impl Into<Replicas>) {
+        self.setup.overrides().replicas = Some(replicas.into());
+    }
+
+    /// `confirm = self.confirm`
+    pub fn confirm(&mut self, confirm: Duration) {
+        self.setup.overrides().confirm = Some(confirm);
     }
 
     /// `linger = self.linger`

@@ -25,6 +25,13 @@ pub enum Replicas {
 }
 
 impl Replicas {
+    pub(crate) const fn count(count: u8) -> Self {
+        match NonZeroU8::new(count) {
+            Some(count) => Self::Count(count),
+            None => Self::None,
+        }
+    }
+
     /// Whether a hold that was confirmed by `others` is confirmed by these too.
     pub(crate) fn are_among(self, others: Self) -> bool {
         match (self, others) {
@@ -37,7 +44,7 @@ impl Replicas {
 
 impl From<u8> for Replicas {
     fn from(count: u8) -> Self {
-        NonZeroU8::new(count).map_or(Self::None, Self::Count)
+        Self::count(count)
     }
 }
 

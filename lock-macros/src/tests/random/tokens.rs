@@ -11,6 +11,8 @@ pub(super) const WORDS: &[&str] = &[
     "wait",
     "max_hold",
     "min_hold",
+    "replicas",
+    "confirm",
     "linger",
     "renew",
     "release",

@@ -9,7 +9,13 @@ pub(super) fn options() -> impl Strategy<Value = String> {
     let lengths = (length("ttl"), length("wait"), length("max_hold"));
     let words = (
         perhaps(one_of(&["renew = true", "renew = false"])),
-        perhaps(one_of(&["release = confirmed"])),
+        perhaps(one_of(&[
+            "release = confirmed",
+            "replicas = 1",
+            "replicas = \"all\"",
+            "replicas = self.replicas",
+            "confirm = \"1s\"",
+        ])),
         perhaps(prop_oneof![
             some_length("linger"),
             one_of(&["fairness = strict", "min_hold = \"1ns\"", "min_hold = self.ttl"]),
