@@ -38,7 +38,7 @@ pub use crate::types::fence::FenceRange;
 pub use crate::types::owner_info::{CallSite, ProcessInfo};
 pub use crate::types::replicas::Replicas;
 pub use crate::types::request_id::RequestId;
-pub use crate::types::time::Timestamp;
+pub use crate::types::time::{Nanos, Timestamp};
 pub use crate::wire::command::{Command, RequestRef};
 pub use crate::wire::keyspace::{
     EVERYONE, MAX_LISTED_WAITERS, SMALL_FENCE_RANGE, WAITER_LEASE, lease_step_for,

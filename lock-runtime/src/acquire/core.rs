@@ -22,7 +22,7 @@ use crate::owner::frame::Frame;
 use crate::protocol::timing::whole_millis;
 use crate::types::owner_info::{CallSite, ProcessInfo};
 use crate::types::replicas::Replicas;
-use crate::types::time::{self, Timestamp};
+use crate::types::time::{self, Nanos, Timestamp};
 use crate::user_code;
 use crate::wire::reply::LockState;
 
@@ -153,6 +153,7 @@ impl ManagerCore {
         let ttl = ttl.max(min_hold.unwrap_or_default());
         let min_hold_ms = min_hold.map_or(0, |min_hold| whole_millis(min_hold).as_millis());
         let min_hold_ms = u32::try_from(min_hold_ms).expect("30 days are less");
+        let (ttl, max_hold) = (Nanos::of(ttl), max_hold.map(Nanos::of));
         Ok(LeaseTerms { ttl, renew: options.renew, max_hold, min_hold_ms })
     }
 
@@ -175,7 +176,7 @@ impl ManagerCore {
         check_confirm(confirm)?;
         let alone = options.is_strict_fifo(self.defaults());
         let lingers = !alone && terms.min_hold_ms == 0;
-        let linger = options.linger.filter(|_| lingers).unwrap_or_default();
+        let linger = options.linger.filter(|_| lingers).map_or(Nanos::ZERO, Nanos::of);
         Ok(AcquireParams {
             since,
             deadline: timeout.map(|timeout| since.plus(timeout)),

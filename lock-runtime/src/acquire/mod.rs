@@ -38,7 +38,7 @@ use crate::owner::section::Section;
 use crate::protocol::request::{Failure, Loss, ReleaseOutcome};
 use crate::types::owner_info::CallSite;
 use crate::types::replicas::Replicas;
-use crate::types::time::{self, Timestamp};
+use crate::types::time::{self, Nanos, Timestamp};
 use crate::user_code;
 
 /// The error is boxed because each level of nested async calls has room for it.
@@ -220,7 +220,7 @@ impl SingleAcquire<'_> {
         };
         core.check_lock_order(here.as_ref(), call_site, &[key]);
         // Only an optimisation: `join` finds a kept lease too.
-        if !params.linger.is_zero()
+        if params.linger != Nanos::ZERO
             && let Some(share) = lane.queues.take_idle(key, params)
         {
             let section = Section::outermost(here, core.id(), share, call_site);

@@ -39,7 +39,7 @@ use crate::types::fence::Fence;
 use crate::types::owner_info::{HolderInfo, OwnerInfo, ProcessInfo};
 use crate::types::replicas::{Confirm, Replicas};
 use crate::types::request_id::RequestId;
-use crate::types::time::{self, Timestamp};
+use crate::types::time::{self, Nanos, Timestamp};
 use crate::wire::keyspace::MAX_LISTED_WAITERS;
 use crate::wire::reply::{Grant, LockState, WaiterInfo};
 
@@ -667,7 +667,7 @@ impl KeyQueue {
         let keep_until = (!min_hold.is_zero()).then(|| since.plus(min_hold));
         let me = self.me.upgrade()?;
         let (lease, lease_ref) = Lease::granted(key, fence, id, valid_until, keep_until, me);
-        lease.raise_ttl(params.terms.ttl);
+        lease.raise_ttl(params.terms.ttl.get());
         if state.queue.is_contended() {
             lease.start_contended();
         }
@@ -681,11 +681,11 @@ impl KeyQueue {
             key: Arc::clone(&self.key),
             id,
             since: params.since,
-            ttl: params.terms.ttl,
+            ttl: params.terms.ttl.get(),
             deadline: params.deadline,
             queue: params.queue,
             renew: params.terms.renew,
-            max_hold: params.terms.max_hold,
+            max_hold: params.terms.max_hold.map(Nanos::get),
             queued_locally,
             likely_free,
             fence_count,
@@ -702,7 +702,7 @@ impl KeyQueue {
     fn owner_info(&self, params: &AcquireParams) -> OwnerInfo {
         let process = &self.context.process;
         let label = params.label.or(process.label.as_deref());
-        process.owner_info(params.terms.ttl, params.call_site, label, params.since)
+        process.owner_info(params.terms.ttl.get(), params.call_site, label, params.since)
     }
 
     fn holder(&self, id: RequestId, running: &RunningSection) -> HolderInfo {

@@ -48,7 +48,7 @@ use crate::protocol::timing::{claim_ttl, warn_again_at, warn_at};
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::{CallSite, HolderInfo};
 use crate::types::request_id::RequestId;
-use crate::types::time::Timestamp;
+use crate::types::time::{Nanos, Timestamp};
 use crate::wire::keyspace::MAX_FENCE_RANGE;
 use crate::wire::reply::{BlockedBy, BusyReply, Grant};
 
@@ -83,7 +83,7 @@ pub struct AcquireParams {
     pub confirm_ms: u32,
     pub terms: LeaseTerms,
     /// How long the lease is kept for the next caller after the section, if nobody else wants it.
-    pub linger: Duration,
+    pub linger: Nanos,
     pub call_site: CallSite,
     /// The label of the request, if it has one of its own.
     pub label: Option<&'static str>,
@@ -93,9 +93,9 @@ pub struct AcquireParams {
 /// than it asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeaseTerms {
-    pub ttl: Duration,
+    pub ttl: Nanos,
     pub renew: bool,
-    pub max_hold: Option<Duration>,
+    pub max_hold: Option<Nanos>,
     /// For how many milliseconds the key stays taken at least. A number, because each lease and
     /// each waiter has room for it.
     pub min_hold_ms: u32,
@@ -104,7 +104,7 @@ pub struct LeaseTerms {
 impl AcquireParams {
     /// The same, alone. A lease that no other caller can take over does not linger.
     pub(super) fn alone(self) -> Self {
-        Self { alone: true, linger: Duration::ZERO, ..self }
+        Self { alone: true, linger: Nanos::ZERO, ..self }
     }
 }
 
@@ -359,7 +359,7 @@ impl<S> LocalQueue<S> {
         };
         let nanos = u32::try_from(now.since(ended.since).as_nanos()).unwrap_or(u32::MAX);
         self.section_nanos = self.section_nanos - self.section_nanos / 4 + nanos / 4;
-        let linger = ended.params.linger;
+        let linger = ended.params.linger.get();
         lease.idle_until = now.plus(linger).min(lease.handoff_until);
         if !self.waiters.is_empty() {
             return self.advance(now, actions);
@@ -420,7 +420,7 @@ impl<S> LocalQueue<S> {
     /// A nested call needs a longer ttl.
     pub(super) fn ttl_raised(&mut self, id: RequestId, ttl: Duration) {
         if let Some(lease) = self.lease_by_id(id) {
-            lease.terms.ttl = lease.terms.ttl.max(ttl);
+            lease.terms.ttl = lease.terms.ttl.max(Nanos::of(ttl));
         }
     }
 
@@ -475,7 +475,7 @@ impl<S> LocalQueue<S> {
     /// When an unclaimed grant of this lease is taken back, and what its caller asked for.
     pub(super) fn claim_deadline(&self, id: RequestId) -> Option<(Timestamp, AcquireParams)> {
         let running = self.running().filter(|_| self.lease_id() == Some(id))?;
-        Some((running.since.plus(claim_ttl(running.params.terms.ttl)), running.params))
+        Some((running.since.plus(claim_ttl(running.params.terms.ttl.get())), running.params))
     }
 
     /// Whether a thread should stay awake for the end of a section.
@@ -534,7 +534,7 @@ impl<S> LocalQueue<S> {
         };
         let LeaseTerms { renew, min_hold_ms, .. } = params.terms;
         let is_single = params.alone || !renew || min_hold_ms > 0;
-        let fence_count = match (is_single, params.linger.is_zero()) {
+        let fence_count = match (is_single, params.linger == Nanos::ZERO) {
             (true, _) => 1,
             (false, true) => self.fence_count,
             (false, false) => MAX_FENCE_RANGE,
@@ -733,7 +733,7 @@ impl ProcessLease {
 
     /// Whether another section with these terms may run under this lease.
     fn can_start_section(&self, now: Timestamp, terms: LeaseTerms) -> bool {
-        let enough = MIN_VALIDITY_FOR_HANDOFF.min(self.terms.ttl / 2);
+        let enough = MIN_VALIDITY_FOR_HANDOFF.min(self.terms.ttl.get() / 2);
         self.terms == terms
             // Without renewals each section is entitled to a ttl of its own.
             && terms.renew
@@ -754,7 +754,7 @@ impl ProcessLease {
     /// Counts a handoff. Returns the id if `max_hold` restarts with it.
     fn record_handoff(&mut self) -> Option<RequestId> {
         self.handoffs_left = self.handoffs_left.map(|left| left.saturating_sub(1));
-        let max_hold = self.terms.max_hold.filter(|&max_hold| max_hold < SHORT_MAX_HOLD);
+        let max_hold = self.terms.max_hold.filter(|max_hold| max_hold.get() < SHORT_MAX_HOLD);
         max_hold.map(|_| self.id)
     }
 }

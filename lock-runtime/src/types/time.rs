@@ -48,6 +48,33 @@ impl Timestamp {
     }
 }
 
+/// A length of time in half the memory of a [`Duration`]: whole nanoseconds, at most 584 years. An
+/// `Option` of it takes no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Nanos(
+    /// One more than the nanoseconds.
+    NonZeroU64,
+);
+
+impl Nanos {
+    pub const ZERO: Self = Self(NonZeroU64::MIN);
+
+    #[must_use]
+    pub const fn of(length: Duration) -> Self {
+        let seconds = length.as_secs().saturating_mul(1_000_000_000);
+        let nanos = seconds.saturating_add(length.subsec_nanos() as u64);
+        match NonZeroU64::new(nanos.saturating_add(1)) {
+            Some(more) => Self(more),
+            None => Self::ZERO,
+        }
+    }
+
+    #[must_use]
+    pub const fn get(self) -> Duration {
+        Duration::from_nanos(self.0.get() - 1)
+    }
+}
+
 impl fmt::Debug for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} after boot", Duration::from_nanos(self.0.get()))

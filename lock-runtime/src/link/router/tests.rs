@@ -10,7 +10,7 @@ use crate::local::queue::{AcquireParams, LeaseTerms};
 use crate::protocol::timing::Timing;
 use crate::types::owner_info::{CallSite, ProcessInfo};
 use crate::types::replicas::Replicas;
-use crate::types::time;
+use crate::types::time::{self, Nanos};
 
 const TTL: Duration = Duration::from_secs(30);
 
@@ -51,8 +51,8 @@ fn the_timers_of_a_queue_are_cancelled_with_it() {
         queue: true,
         alone: false,
         confirm_ms: 0,
-        terms: LeaseTerms { ttl: TTL, renew: true, max_hold: None, min_hold_ms: 0 },
-        linger: Duration::ZERO,
+        terms: LeaseTerms { ttl: Nanos::of(TTL), renew: true, max_hold: None, min_hold_ms: 0 },
+        linger: Nanos::ZERO,
         call_site: CallSite::Line(Location::caller()),
         label: None,
     };

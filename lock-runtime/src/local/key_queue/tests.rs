@@ -16,7 +16,7 @@ use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::{CallSite, ProcessInfo};
 use crate::types::replicas::Replicas;
 use crate::types::request_id::RequestId;
-use crate::types::time::{self, Timestamp};
+use crate::types::time::{self, Nanos, Timestamp};
 use crate::wire::reply::Grant;
 
 const TTL: Duration = Duration::from_secs(30);
@@ -104,9 +104,9 @@ fn join(queues: &QueueTable, key: &Arc<str>) -> WaitForTurn {
 
 #[track_caller]
 fn params() -> AcquireParams {
-    let terms = LeaseTerms { ttl: TTL, renew: true, max_hold: None, min_hold_ms: 0 };
+    let terms = LeaseTerms { ttl: Nanos::of(TTL), renew: true, max_hold: None, min_hold_ms: 0 };
     let call_site = CallSite::Line(Location::caller());
-    let (since, linger) = (time::now(), Duration::ZERO);
+    let (since, linger) = (time::now(), Nanos::ZERO);
     AcquireParams {
         since,
         deadline: None,

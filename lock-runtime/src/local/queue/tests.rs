@@ -20,13 +20,14 @@ use crate::protocol::request::Failure;
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::{CallSite, HolderInfo, OwnerInfo};
 use crate::types::request_id::RequestId;
-use crate::types::time::Timestamp;
+use crate::types::time::{Nanos, Timestamp};
 use crate::wire::reply::{BlockedBy, BusyReply, Grant};
 
 const MAX_HANDOFFS: u32 = 8;
 const TTL: Duration = Duration::from_secs(30);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-const TERMS: LeaseTerms = LeaseTerms { ttl: TTL, renew: true, max_hold: Some(DAY), min_hold_ms: 0 };
+const TERMS: LeaseTerms =
+    LeaseTerms { ttl: Nanos::of(TTL), renew: true, max_hold: Some(Nanos::of(DAY)), min_hold_ms: 0 };
 /// The first token that the server issues.
 const FIRST: u64 = 100;
 /// A range of tokens that no test uses up.
@@ -61,7 +62,7 @@ fn request_id(waiter_id: u128) -> RequestId {
 #[track_caller]
 pub(crate) fn params(since: u64) -> AcquireParams {
     let call_site = CallSite::Line(Location::caller());
-    let linger = Duration::ZERO;
+    let linger = Nanos::ZERO;
     AcquireParams {
         since: at(since),
         deadline: None,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use distlock_runtime::verification::{
-    AcquireOutcome, AcquireParams, CallSite, IoHandle, Lease, LeaseTerms, ProcessInfo,
+    AcquireOutcome, AcquireParams, CallSite, IoHandle, Lease, LeaseTerms, Nanos, ProcessInfo,
     QueueContext, QueueTable, ReleaseOutcome, Replicas, Section,
 };
 use shuttle::rand::{Rng, thread_rng};
@@ -136,8 +136,8 @@ impl Process {
 
 /// Parameters of a request that waits and whose hold does not linger.
 pub(crate) fn params() -> AcquireParams {
-    let terms = LeaseTerms { ttl: TTL, renew: true, max_hold: None, min_hold_ms: 0 };
-    let (since, linger) = (environment::now(), Duration::ZERO);
+    let terms = LeaseTerms { ttl: Nanos::of(TTL), renew: true, max_hold: None, min_hold_ms: 0 };
+    let (since, linger) = (environment::now(), Nanos::ZERO);
     AcquireParams {
         since,
         deadline: None,
@@ -153,7 +153,7 @@ pub(crate) fn params() -> AcquireParams {
 
 /// The same, but the hold lingers for the next call.
 pub(crate) fn lingering() -> AcquireParams {
-    AcquireParams { linger: Duration::from_millis(500), ..params() }
+    AcquireParams { linger: Nanos::of(Duration::from_millis(500)), ..params() }
 }
 
 pub(crate) fn call_site() -> CallSite {

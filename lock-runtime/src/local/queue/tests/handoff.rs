@@ -126,7 +126,7 @@ fn handoffs_end_50_ms_after_contention() {
 
 #[test]
 fn no_handoff_with_little_validity_left() {
-    let (long, short) = (TERMS, LeaseTerms { ttl: ms(100), ..TERMS });
+    let (long, short) = (TERMS, LeaseTerms { ttl: Nanos::of(ms(100)), ..TERMS });
     for (terms, left, goes_on) in
         [(long, 250, true), (long, 249, false), (short, 50, true), (short, 49, false)]
     {
@@ -159,10 +159,10 @@ fn a_renewal_allows_handoffs_again_and_the_next_section_sees_it() {
 #[test]
 fn a_waiter_with_other_terms_asks_the_server() {
     for terms in [
-        LeaseTerms { ttl: TTL * 2, ..TERMS },
+        LeaseTerms { ttl: Nanos::of(TTL * 2), ..TERMS },
         LeaseTerms { renew: false, ..TERMS },
         LeaseTerms { max_hold: None, ..TERMS },
-        LeaseTerms { max_hold: Some(DAY / 2), ..TERMS },
+        LeaseTerms { max_hold: Some(Nanos::of(DAY / 2)), ..TERMS },
     ] {
         let mut queue = TestQueue::held();
         queue.join("same", params(1));
@@ -178,7 +178,10 @@ fn a_waiter_with_other_terms_asks_the_server() {
 
 #[test]
 fn a_lease_with_a_raised_ttl_is_handed_to_waiters_with_that_ttl() {
-    let longer = |now| AcquireParams { terms: LeaseTerms { ttl: TTL * 2, ..TERMS }, ..params(now) };
+    let longer = |now| AcquireParams {
+        terms: LeaseTerms { ttl: Nanos::of(TTL * 2), ..TERMS },
+        ..params(now)
+    };
     for (next, goes_on) in [(params(1), false), (longer(1), true)] {
         let mut queue = TestQueue::held();
         queue.queue.ttl_raised(request_id(1), TTL / 2);
@@ -203,7 +206,7 @@ fn a_lease_without_renewal_is_never_handed_off() {
 fn a_max_hold_restarts_with_each_handoff() {
     for (max_hold, restarts) in [(ms(2000), true), (DAY, false)] {
         let params = |now| AcquireParams {
-            terms: LeaseTerms { max_hold: Some(max_hold), ..TERMS },
+            terms: LeaseTerms { max_hold: Some(Nanos::of(max_hold)), ..TERMS },
             ..params(now)
         };
         let mut queue = TestQueue::held_with(params(0));

@@ -4,7 +4,7 @@ use super::*;
 use crate::local::queue::{AcquireParams, LeaseTerms, MAX_LOCAL_STREAK};
 
 fn lingering(since: u64) -> AcquireParams {
-    AcquireParams { linger: ms(300), ..params(since) }
+    AcquireParams { linger: Nanos::of(ms(300)), ..params(since) }
 }
 
 /// A section that ends at 10; its lease lingers until 310.
@@ -101,7 +101,7 @@ fn it_does_not_linger_with_little_validity_left() {
 
 #[test]
 fn other_terms_do_not_reuse_it() {
-    let terms = LeaseTerms { ttl: TTL * 2, ..TERMS };
+    let terms = LeaseTerms { ttl: Nanos::of(TTL * 2), ..TERMS };
     let other = AcquireParams { terms, ..params(20) };
     let mut queue = kept();
     assert_eq!(queue.take_idle(other), None);
@@ -137,7 +137,7 @@ fn it_is_released_on_request() {
 
 #[test]
 fn it_lingers_no_longer_than_it_may_be_handed_off() {
-    let long = |now| AcquireParams { linger: ms(30_000), ..params(now) };
+    let long = |now| AcquireParams { linger: Nanos::of(ms(30_000)), ..params(now) };
     let release = u64::try_from(MAX_LOCAL_STREAK.as_millis()).unwrap();
     let mut queue = TestQueue::held_with(long(0));
     assert_eq!(queue.released(10), nothing());
@@ -154,7 +154,7 @@ fn it_lingers_no_longer_than_it_may_be_handed_off() {
 #[test]
 fn a_max_hold_restarts_with_each_lingering_section() {
     for (max_hold, restarts) in [(ms(2000), true), (DAY, false)] {
-        let terms = LeaseTerms { max_hold: Some(max_hold), ..TERMS };
+        let terms = LeaseTerms { max_hold: Some(Nanos::of(max_hold)), ..TERMS };
         let params = |now| AcquireParams { terms, ..lingering(now) };
         let mut queue = TestQueue::held_with(params(0));
         assert_eq!(queue.released(10), nothing());

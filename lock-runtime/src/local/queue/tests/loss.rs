@@ -43,7 +43,7 @@ fn a_loss_without_waiters_leaves_the_queue_vacant() {
 
 #[test]
 fn the_loss_of_an_idle_lease_releases_it() {
-    let mut queue = TestQueue::held_with(AcquireParams { linger: ms(500), ..params(0) });
+    let mut queue = TestQueue::held_with(AcquireParams { linger: Nanos::of(ms(500)), ..params(0) });
     assert_eq!(queue.released(1), nothing());
     assert_eq!(queue.lost(1), releases(1));
     assert!(queue.queue.is_vacant());

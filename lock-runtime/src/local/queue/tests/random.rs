@@ -47,8 +47,8 @@ fn want() -> impl Strategy<Value = Want> {
     let terms = prop_oneof![
         8 => Just(TERMS),
         1 => Just(LeaseTerms { renew: false, ..TERMS }),
-        1 => Just(LeaseTerms { ttl: ms(400), ..TERMS }),
-        1 => Just(LeaseTerms { max_hold: Some(ms(900)), ..TERMS }),
+        1 => Just(LeaseTerms { ttl: Nanos::of(ms(400)), ..TERMS }),
+        1 => Just(LeaseTerms { max_hold: Some(Nanos::of(ms(900))), ..TERMS }),
     ];
     let wait = prop_oneof![
         2 => Just(None),
@@ -97,7 +97,7 @@ impl Want {
             queue: !self.once,
             alone: false,
             terms: self.terms,
-            linger: ms(self.linger),
+            linger: Nanos::of(ms(self.linger)),
             ..params(now)
         }
     }

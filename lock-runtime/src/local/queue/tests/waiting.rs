@@ -88,7 +88,7 @@ fn the_failure_of_a_replaced_request_is_ignored() {
 fn is_open_if_a_new_caller_would_be_the_first() {
     let mut queue = TestQueue::new();
     assert!(queue.queue.is_open());
-    queue.join("first", AcquireParams { linger: ms(300), ..params(0) });
+    queue.join("first", AcquireParams { linger: Nanos::of(ms(300)), ..params(0) });
     assert!(!queue.queue.is_open(), "one is before it");
     queue.granted(1, PLENTY, false);
     assert!(!queue.queue.is_open(), "one is inside");
