@@ -50,6 +50,8 @@ enum Group {
     Uncontended,
     /// The same with a slow network
     Delay,
+    /// The same on a server that Sentinels name, beside one that the URL names
+    Sentinel,
     /// From the release in one process to the hold in another
     Handoff,
     /// 64 workers, each with its own key
@@ -79,9 +81,10 @@ struct Run<'a> {
 
 type MeasureGroup = fn(&Run<'_>) -> anyhow::Result<Vec<Target>>;
 
-const ALL: [(Group, MeasureGroup); 10] = [
+const ALL: [(Group, MeasureGroup); 11] = [
     (Group::Uncontended, pairs::uncontended),
     (Group::Delay, pairs::delayed),
+    (Group::Sentinel, pairs::with_sentinels),
     (Group::Handoff, handoff::measure),
     (Group::OwnKeys, own_keys::measure),
     (Group::HotKey, one_key::beside_peers),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use testkit::{Direction, FaultProxy};
+use testkit::{Direction, FaultProxy, Sentinels};
 
 use super::Run;
 use super::target::{Bound, Side, Target};
@@ -20,6 +20,8 @@ const KINDS: [(&str, Workers); 3] = [
     ("task, multi-thread", Workers::Tasks),
 ];
 const CPU_BOUND: f64 = 1.2;
+/// Sentinels add nothing; this is the spread of the measurement.
+const SENTINEL_BOUND: f64 = 1.05;
 /// What the network adds in each direction, and the bound with it.
 const DELAYS: [(Duration, f64); 2] =
     [(Duration::from_micros(200), 0.6), (Duration::from_millis(1), 0.52)];
@@ -53,6 +55,26 @@ pub fn delayed(run: &Run<'_>) -> anyhow::Result<Vec<Target>> {
             target.bound = Bound::AtMost(bound);
             targets.push(target);
         }
+    }
+    Ok(targets)
+}
+
+/// The same server, named by its URL and by three Sentinels, in each placement.
+pub fn with_sentinels(run: &Run<'_>) -> anyhow::Result<Vec<Target>> {
+    let mut targets = Vec::new();
+    for placement in Placement::all()? {
+        let server = affinity::on_core(placement.server, bench::server)?;
+        let (_sentinels, watched) = Sentinels::watching(&server)?;
+        let core = Some(placement.client);
+        let urls = [server.url(), watched];
+        let load = |url| Load { core, ..Load::own_keys(Candidate::DISTLOCK_THREADS, url, 1) };
+        let loads = urls.each_ref().map(|url| load(url.as_str()));
+        let measured = Rounds::measure(run.bench, &loads, run.rounds, run.time);
+        let sides = measured.into_iter().map(|rounds| Ok(Side::new(&rounds?, median_pair)));
+        let sides = sides.collect::<anyhow::Result<Vec<_>>>()?;
+        let measure = format!("pair with Sentinels, thread, {}, µs", placement.name);
+        let plain = ("without", &sides[0]);
+        targets.push(Target::beside(measure, &sides[1], plain, Bound::AtMost(SENTINEL_BOUND)));
     }
     Ok(targets)
 }
