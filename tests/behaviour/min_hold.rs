@@ -1,7 +1,7 @@
 //! Keys that stay taken after a release: `min_hold`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Barrier;
+use std::sync::{Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use distlock::error::Busy;
 use distlock::{LockError, LockManager, distributed_lock};
 use testkit::eventually;
 
+use crate::support::process::{Process, orders};
 use crate::support::{LIMIT, connect, inspect, server, until_waiting};
 
 const MIN: Duration = Duration::from_millis(900);
@@ -195,4 +196,72 @@ fn ten_ticks_of_two_schedulers_are_ten_runs() {
         threads.map(|thread| thread.join().unwrap()).iter().sum()
     });
     assert_eq!(runs, TICKS);
+}
+
+#[test]
+fn the_lease_of_a_process_that_dies_ends_its_hold_as_usual() {
+    const TTL: Duration = Duration::from_secs(2);
+    if let Some(orders) = orders() {
+        let locks = LockManager::connect(&orders.url).unwrap();
+        let _held = locks.mutex("dies").ttl(TTL).min_hold(MIN).acquire_blocking().unwrap();
+        loop {
+            thread::park();
+        }
+    }
+    let server = server();
+    let locks = connect(&server);
+    let test = the_lease_of_a_process_that_dies_ends_its_hold_as_usual;
+    let mut child = Process::start(test, &server.url(), "child");
+    let pid = child.id();
+    eventually(LIMIT, "the other process holds it", || {
+        inspect(&locks, "dies").holder.is_some_and(|holder| holder.pid == pid)
+    });
+    child.kill();
+    let died = Instant::now();
+    let guard = locks.mutex("dies").wait(LIMIT).acquire_blocking().unwrap();
+    assert!(died.elapsed() < TTL + LIMIT, "{:?}", died.elapsed());
+    guard.release_blocking().unwrap();
+}
+
+#[test]
+fn the_key_of_a_process_that_ends_right_after_its_call_is_kept() {
+    if let Some(orders) = orders() {
+        let locks = LockManager::connect(&orders.url).unwrap();
+        drop(locks.mutex("ends").min_hold(LONG).acquire_blocking().unwrap());
+        std::process::exit(0);
+    }
+    let server = server();
+    let locks = connect(&server);
+    let test = the_key_of_a_process_that_ends_right_after_its_call_is_kept;
+    let mut child = Process::start(test, &server.url(), "child");
+    assert_eq!(child.exit_code(), Some(0), "{}", child.errors());
+    eventually(LIMIT, "it is kept", || is_kept(&locks, "ends"));
+    assert_eq!(inspect(&locks, "ends").holder.map(|holder| holder.pid), Some(child.id()));
+}
+
+#[test]
+fn requests_in_strict_order_have_a_kept_key_in_their_order() {
+    let server = server();
+    let processes = [(); 3].map(|()| connect(&server));
+    let [first, ..] = &processes;
+    let begun = Instant::now();
+    let held = first.mutex("strict").min_hold(MIN).strict_fifo().acquire_blocking().unwrap();
+    let order = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        // The last process asks first, and the one that has the lock last.
+        for (number, locks) in processes.iter().rev().enumerate() {
+            let order = &order;
+            scope.spawn(move || {
+                let request = locks.mutex("strict").wait(LIMIT).strict_fifo();
+                let guard = request.acquire_blocking().unwrap();
+                order.lock().unwrap().push((number, begun.elapsed()));
+                guard.release_blocking().unwrap();
+            });
+            until_waiting(first, "strict", number as u64 + 1);
+        }
+        held.release_blocking().unwrap();
+    });
+    let order = order.into_inner().unwrap();
+    assert!(order.iter().map(|&(number, _)| number).eq(0..3), "{order:?}");
+    assert!(order.iter().all(|&(_, had)| had >= MIN), "{order:?}");
 }

@@ -5,6 +5,7 @@ mod counter;
 mod deadlines;
 mod exclusion;
 mod fenwick;
+mod kept;
 mod leaks;
 mod loss;
 mod reentry;
@@ -34,6 +35,7 @@ pub fn check(events: &[Event], rules: &Rules) -> Report {
     counter::check(&mut findings);
     deadlines::check(&mut findings);
     loss::check(&mut findings);
+    kept::check(&mut findings);
     takeover::check(&mut findings);
     bypass::check(&mut findings);
     leaks::check(&mut findings);

@@ -64,6 +64,13 @@ pub enum EventKind {
         /// For a re-entry: the innermost enclosing request that holds this key.
         outer: Option<Request>,
     },
+    /// The key of an outermost hold stays taken until this instant, also if it is released before.
+    Kept {
+        /// The request.
+        request: Request,
+        /// Until when at least.
+        until: Nanos,
+    },
     /// The lease is now known to be valid until a later instant.
     Extended {
         /// The request.
@@ -154,6 +161,7 @@ impl EventKind {
             Self::Requested { request, .. }
             | Self::Queued { request }
             | Self::Acquired { request, .. }
+            | Self::Kept { request, .. }
             | Self::Extended { request, .. }
             | Self::LossReported { request }
             | Self::Released { request }

@@ -16,6 +16,7 @@ pub enum Property {
     Deadline,
     MustSucceed,
     LossReported,
+    KeptKey,
     Takeover,
     BoundedBypass,
     NoLeak,
@@ -24,7 +25,7 @@ pub enum Property {
 
 impl Property {
     /// All properties.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::TokensRise,
         Self::TokensDistinct,
         Self::Reentry,
@@ -35,6 +36,7 @@ impl Property {
         Self::Deadline,
         Self::MustSucceed,
         Self::LossReported,
+        Self::KeptKey,
         Self::Takeover,
         Self::BoundedBypass,
         Self::NoLeak,
@@ -55,6 +57,7 @@ impl Property {
             Self::Deadline => "deadline",
             Self::MustSucceed => "must succeed",
             Self::LossReported => "loss reported",
+            Self::KeptKey => "kept key",
             Self::Takeover => "takeover",
             Self::BoundedBypass => "bounded bypass",
             Self::NoLeak => "no leak",
@@ -80,6 +83,7 @@ impl Property {
             Self::Deadline => "every acquire ends by its deadline plus slack",
             Self::MustSucceed => "a lock that is certain to be available is acquired",
             Self::LossReported => "a loss is reported before the lease expires, and is permanent",
+            Self::KeptKey => "a key that stays taken after its release is granted to nobody before",
             Self::Takeover => "a waiter gets a key without a live holder within ttl and slack",
             Self::BoundedBypass => "later requests bypass a waiter at most as often as the bound",
             Self::NoLeak => "no key, connection, thread or descriptor is left after the run",

@@ -82,6 +82,9 @@ impl<'a> Trace<'a> {
                 format!("{verb} with token {fence}, valid until {}", self.time(*valid_until))
             }
             EventKind::Queued { request } => format!("is queued for {}", self.name(*request)),
+            EventKind::Kept { request, until } => {
+                format!("keeps {} until {}", self.name(*request), self.time(*until))
+            }
             EventKind::Extended { request, until } => {
                 format!("extends {}, valid until {}", self.name(*request), self.time(*until))
             }

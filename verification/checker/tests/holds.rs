@@ -231,3 +231,15 @@ fn an_extension_and_a_loss_may_have_the_same_timestamp() {
     valid(20).passes();
     valid(21).breaks(Property::LossReported);
 }
+
+#[test]
+fn a_key_that_stays_taken_is_granted_to_nobody_before() {
+    let kept = |valid_until, next| {
+        let first = History::new().requests(0, 101).acquires_until(0, 101, 7, valid_until);
+        first.keeps(0, 101, 500).releases(20, 101).section(next, next + 20, 202, 8)
+    };
+    kept(600, 480).breaks(Property::KeptKey);
+    kept(600, 500).passes();
+    // The server may not have heard of it.
+    kept(400, 480).passes();
+}

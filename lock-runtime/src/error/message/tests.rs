@@ -69,6 +69,10 @@ fn blocked(waited: Duration, blocked_by: BlockedBy, ahead: u64, left: Option<u64
 }
 
 fn held() -> BlockedBy {
+    held_by(RequestId::from_bits(0x005e_c4e7))
+}
+
+fn held_by(id: RequestId) -> BlockedBy {
     let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_millis();
     let owner = OwnerInfo {
         ttl: Duration::from_secs(30),
@@ -79,7 +83,7 @@ fn held() -> BlockedBy {
     };
     BlockedBy::Holder(Some(Box::new(HolderInfo {
         fence: Fence::new(42),
-        id: RequestId::from_bits(0x005e_c4e7),
+        id,
         owner,
         held_unix_ms: None,
     })))
@@ -92,6 +96,7 @@ fn busy() -> Vec<(&'static str, LockError)> {
         ("busy, one ahead", blocked(WAITED, held(), 1, None)),
         ("busy, three ahead", blocked(WAITED, held(), 3, None)),
         ("busy, holder unknown", blocked(WAITED, BlockedBy::Holder(None), 0, None)),
+        ("busy, kept", blocked(Duration::ZERO, held_by(RequestId::NONE), 0, Some(12))),
         ("busy, in this process", LockError::busy_here("account:7", WAITED)),
         ("key conflict, tried once", blocked(Duration::ZERO, BlockedBy::KeyConflict, 0, None)),
         ("key conflict", blocked(WAITED, BlockedBy::KeyConflict, 0, None)),

@@ -1,7 +1,7 @@
 //! Builds a timeline from events, and reports events that cannot happen.
 //!
 //! Every event about a request comes from its process, after `Requested` and before the process
-//! crashes. A request ends its wait once, and `Queued` comes before that. `Extended`,
+//! crashes. A request ends its wait once, and `Queued` comes before that. `Kept`, `Extended`,
 //! `LossReported`, `RegisterWrite` and `CounterUpdate` come between `Acquired` and `Released`.
 
 use rustc_hash::FxHashMap;
@@ -60,6 +60,11 @@ impl<'a> Builder<'a> {
             }
             EventKind::Refused { request, .. } => self.fail(event, *request, false),
             EventKind::Cancelled { request } => self.fail(event, *request, true),
+            EventKind::Kept { request, until } => {
+                if let Some(index) = self.in_phase(event, *request, RequestPhase::Holding) {
+                    self.root(index).kept_until = Some(*until);
+                }
+            }
             EventKind::Extended { request, until } => self.extend(event, *request, *until),
             EventKind::LossReported { request } => {
                 if let Some(index) = self.in_phase(event, *request, RequestPhase::Holding) {
@@ -132,6 +137,7 @@ impl<'a> Builder<'a> {
             root,
             released: None,
             until: valid_until,
+            kept_until: None,
             loss_reported: None,
             inside: 0,
             last_release: 0,

@@ -38,6 +38,8 @@ pub(crate) struct Hold {
     pub(crate) released: Option<Nanos>,
     /// For an outermost hold: the latest known expiry of its lease.
     pub(crate) until: Nanos,
+    /// For an outermost hold: until when its key stays taken, if longer than the hold.
+    pub(crate) kept_until: Option<Nanos>,
     /// For an outermost hold: when its loss was first reported.
     pub(crate) loss_reported: Option<Nanos>,
     /// For an outermost hold: how many sections run inside it, including its own.

@@ -82,6 +82,10 @@ impl History {
         )
     }
 
+    pub fn keeps(self, ms: u64, request: Request, until: u64) -> Self {
+        self.of(ms, request, EventKind::Kept { request, until: until * MS })
+    }
+
     pub fn extends(self, ms: u64, request: Request, until: u64) -> Self {
         self.of(ms, request, EventKind::Extended { request, until: until * MS })
     }

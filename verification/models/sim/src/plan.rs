@@ -114,6 +114,8 @@ pub struct RequestPlan {
     pub renew: bool,
     /// The maximum hold time.
     pub max_hold: Option<Duration>,
+    /// How long the lock stays taken at least.
+    pub min_hold: Option<Duration>,
     /// Whether it must succeed.
     pub must_succeed: bool,
 }
@@ -149,16 +151,17 @@ impl RequestPlan {
             strict_fifo: false,
             renew: true,
             max_hold: None,
+            min_hold: None,
             must_succeed: false,
         }
     }
 }
 
 impl Step {
-    /// Whether its hold lasts until it is released.
+    /// Whether its hold lasts until it is released, and no longer.
     fn is_plain(&self) -> bool {
-        let RequestPlan { keys, renew, max_hold, .. } = &self.ask;
-        let plain = keys.len() == 1 && *renew && max_hold.is_none();
+        let RequestPlan { keys, renew, max_hold, min_hold, .. } = &self.ask;
+        let plain = keys.len() == 1 && *renew && max_hold.is_none() && min_hold.is_none();
         plain && self.nested.is_empty()
     }
 
@@ -169,6 +172,11 @@ impl Step {
     fn ttls(&self) -> Vec<Duration> {
         let nested = self.nested.iter().flat_map(Self::ttls);
         nested.chain(self.ask.ttl).collect()
+    }
+
+    fn min_holds(&self) -> Vec<Duration> {
+        let nested = self.nested.iter().flat_map(Self::min_holds);
+        nested.chain(self.ask.min_hold).collect()
     }
 
     /// The number of its sections, including nested ones.

@@ -60,7 +60,7 @@ fn is_about(events: &[Event], violation: &Violation, key: u32) -> bool {
 /// Whether this property is guaranteed under the plan.
 fn is_promised(plan: &Plan, lossless: bool, events: &[Event], violation: &Violation) -> bool {
     match violation.property {
-        Property::MutualExclusion | Property::TokensRise
+        Property::MutualExclusion | Property::KeptKey | Property::TokensRise
             if plan.unprotected_key().is_some_and(|key| is_about(events, violation, key)) =>
         {
             false

@@ -43,6 +43,8 @@ struct PlanGenerator {
     foreign_chance: Rng,
     /// Draws the failovers, for the same reason.
     failover_chance: Rng,
+    /// Draws which locks stay taken after a release; separate for the same reason.
+    kept_chance: Rng,
     seed: u64,
     theme: Theme,
     keys: u32,
@@ -64,6 +66,10 @@ const FOREIGN_SEED: u64 = 0x5354_5241_4e47_4552;
 const FAILOVERS_ONE_IN: u32 = 4;
 /// Makes another seed of a plan's.
 const FAILOVER_SEED: u64 = 0x4641_494c_4f56_4552;
+/// The lock of one section in so many stays taken after its release.
+const KEPT_ONE_IN: u32 = 12;
+/// Makes another seed of a plan's.
+const KEPT_SEED: u64 = 0x4b45_5054_4b45_5953;
 /// In milliseconds.
 const TTLS: [u64; 5] = [120, 300, 600, 1_500, 4_000];
 /// Of what lasts longer than most, in milliseconds.
@@ -86,7 +92,8 @@ impl PlanGenerator {
         let lists = keys > 1 && chance.bool();
         let foreign_chance = Rng::with_seed(seed ^ FOREIGN_SEED);
         let failover_chance = Rng::with_seed(seed ^ FAILOVER_SEED);
-        Self { chance, foreign_chance, failover_chance, seed, theme, keys, lists, ttl }
+        let kept_chance = Rng::with_seed(seed ^ KEPT_SEED);
+        Self { chance, foreign_chance, failover_chance, kept_chance, seed, theme, keys, lists, ttl }
     }
 
     fn plan(mut self) -> Plan {
@@ -281,7 +288,8 @@ impl PlanGenerator {
             return RequestPlan { linger, strict_fifo, ..RequestPlan::for_key(0) };
         }
         if self.theme == Theme::Queue {
-            return RequestPlan { strict_fifo: true, ..RequestPlan::for_key(0) };
+            let min_hold = self.min_hold(None);
+            return RequestPlan { strict_fifo: true, min_hold, ..RequestPlan::for_key(0) };
         }
         let keys = if self.lists && self.one_in(6) {
             (0..self.keys).collect()
@@ -296,20 +304,31 @@ impl PlanGenerator {
             _ => None,
         };
         let strict_fifo = self.one_in(6);
+        let ttl = self.ask_ttl();
+        let linger =
+            if !strict_fifo && self.one_in(5) { self.millis(1_000) } else { Duration::ZERO };
+        let renew = !self.one_in(8);
+        let max_hold = self.one_in(12).then(|| self.up_to(self.ttl * 3).max(self.ttl / 2));
         RequestPlan {
             keys,
             wait,
-            ttl: self.ask_ttl(),
-            linger: if !strict_fifo && self.one_in(5) {
-                self.millis(1_000)
-            } else {
-                Duration::ZERO
-            },
+            ttl,
+            linger,
             strict_fifo,
-            renew: !self.one_in(8),
-            max_hold: self.one_in(12).then(|| self.up_to(self.ttl * 3).max(self.ttl / 2)),
+            renew,
+            max_hold,
+            min_hold: self.min_hold(max_hold),
             must_succeed: false,
         }
+    }
+
+    /// Not longer than the maximum, which the library refuses.
+    fn min_hold(&mut self, max_hold: Option<Duration>) -> Option<Duration> {
+        if self.kept_chance.u32(..KEPT_ONE_IN) > 0 {
+            return None;
+        }
+        let min_hold = (self.ttl * 2).mul_f64(self.kept_chance.f64());
+        Some(max_hold.map_or(min_hold, |max_hold| max_hold.min(min_hold)))
     }
 
     fn faults(&mut self, processes: usize) -> Vec<Fault> {

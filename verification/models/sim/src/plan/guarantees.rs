@@ -59,10 +59,10 @@ impl Plan {
         self.ttls().min().unwrap_or_default()
     }
 
-    /// The longest.
+    /// The longest. A ttl is raised to the time that its key stays taken.
     #[must_use]
     pub fn longest_ttl(&self) -> Duration {
-        self.ttls().max().unwrap_or_default()
+        self.ttls().chain(self.steps().flat_map(Step::min_holds)).max().unwrap_or_default()
     }
 
     fn ttls(&self) -> impl Iterator<Item = Duration> {

@@ -126,7 +126,7 @@ impl Actor {
             Ok(guard) => guard,
             Err(why) => return pending.refused(why),
         };
-        let mut entered = pending.entered(guard.hold(), enclosing, step.ask.max_hold);
+        let mut entered = pending.entered(guard.hold(), enclosing, &step.ask);
         let sections = entered.0.clone();
         let here = Enclosing(Some((&sections, &enclosing)));
         let body = self.body(step, guard.hold(), &sections, here);
@@ -157,6 +157,9 @@ impl Actor {
         }
         if let Some(max_hold) = ask.max_hold {
             request = request.max_hold(max_hold);
+        }
+        if let Some(min_hold) = ask.min_hold {
+            request = request.min_hold(min_hold);
         }
         if ask.strict_fifo {
             request = request.strict_fifo();
@@ -322,23 +325,24 @@ impl PendingSections {
         }
     }
 
-    fn entered(
-        mut self,
-        hold: &Hold,
-        enclosing: Enclosing<'_>,
-        max_hold: Option<Duration>,
-    ) -> Entered {
+    fn entered(mut self, hold: &Hold, enclosing: Enclosing<'_>, ask: &RequestPlan) -> Entered {
         let mut sections = std::mem::take(&mut self.0);
         for section in &mut sections {
             let hold = hold_of(hold, section.key);
             let outer = enclosing.find(section.key);
-            section.max_until = max_hold.filter(|_| outer.is_none()).map(context::after);
+            section.max_until = ask.max_hold.filter(|_| outer.is_none()).map(context::after);
             context::record(EventKind::Acquired {
                 request: section.request,
                 fence: hold.fence().get(),
                 valid_until: section.until(&hold),
                 outer,
             });
+            // Of a list, the first keys may have been granted long before the last one.
+            if let Some(min_hold) = ask.min_hold.filter(|_| outer.is_none() && ask.keys.len() == 1)
+            {
+                let (request, until) = (section.request, context::after(min_hold));
+                context::record(EventKind::Kept { request, until });
+            }
         }
         Entered(sections)
     }
