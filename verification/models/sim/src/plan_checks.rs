@@ -19,7 +19,11 @@ pub(crate) fn violations(plan: &Plan, events: &[Event]) -> Vec<Violation> {
     if plan.keeps_requests() {
         found.extend(expired_at_start(events));
     }
-    if plan.keeps_token_order() && !plan.is_lossless() && !plan.has_two_primaries() {
+    if plan.keeps_token_order()
+        && !plan.is_lossless()
+        && !plan.has_two_primaries()
+        && !plan.may_put_back_what_was_lost()
+    {
         found.extend(renewed_after_loss(plan, events));
     }
     found

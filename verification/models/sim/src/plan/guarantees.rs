@@ -110,6 +110,15 @@ impl Plan {
             && self.steps().all(|step| waits(step) && step.nested.is_empty())
     }
 
+    /// Whether a hold that was lost for another reason may be put back after a failover: a process
+    /// that has not noticed the loss yet cannot tell one from the other.
+    pub(crate) fn may_put_back_what_was_lost(&self) -> bool {
+        let is_failover = |fault: &Fault| matches!(fault.what, FaultKind::Failover { .. });
+        let loses = |fault: &Fault| fault.what.is_lossy() || fault.what.forgets_tokens();
+        self.faults.iter().any(is_failover)
+            && self.faults.iter().any(|fault| !is_failover(fault) && loses(fault))
+    }
+
     fn is_undisturbed(&self) -> bool {
         self.faults.is_empty() && self.network == NetworkProfile::GOOD
     }
