@@ -79,7 +79,11 @@ impl Plan {
     #[must_use]
     pub fn unprotected_key(&self) -> Option<u32> {
         let unprotected_process = self.processes.iter().any(|member| !member.data_loss_grace);
-        let forgets = self.faults.iter().any(|fault| fault.what.forgets_tokens());
+        // A replica that has received nothing yet looks like a server that lost its data.
+        let is_empty =
+            |what: &FaultKind| matches!(what, FaultKind::Failover { lag, .. } if !lag.is_zero());
+        let forgets =
+            self.faults.iter().any(|fault| fault.what.forgets_tokens() || is_empty(&fault.what));
         (unprotected_process && forgets).then(|| self.keys - 1)
     }
 
