@@ -295,3 +295,18 @@ fn a_manager_that_ends_leaves_no_connection_to_a_sentinel() {
     };
     eventually(LIMIT, "nobody listens", || (0..3).all(|sentinel| named(sentinel) == 0));
 }
+
+#[test]
+fn scripts_that_are_flushed_around_a_failover_are_sent_again() {
+    let all = Sentinels::start().unwrap();
+    let locks = manager(all.url());
+    let held = locks.mutex("held").wait(LIMIT).acquire_blocking().unwrap();
+    all.server(all.primary()).command(&["SCRIPT", "FLUSH"]);
+    assert_locks(&locks);
+    all.fail_over();
+    assert_locks(&locks);
+    all.server(all.primary()).command(&["SCRIPT", "FLUSH"]);
+    assert_locks(&locks);
+    held.hold().check().unwrap();
+    held.release_blocking().unwrap();
+}
