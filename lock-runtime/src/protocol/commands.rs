@@ -255,7 +255,7 @@ impl Protocol {
         let begun = self.update(now, id, |request, cx| request.begin_put_back(cx, owner.is_some()));
         let (Some(fences), Some(owner)) = (begun.flatten(), owner) else { return };
         let Some(request) = self.requests.get(&id) else { return };
-        let (key, ttl) = (Arc::clone(&request.key), request.ttl);
+        let (key, ttl) = (Arc::clone(&request.key), request.ttl_to_reclaim(now));
         let lease = self.timing.server_ttl(ttl);
         let known = Acquire {
             request: self.request_ref(key, id),

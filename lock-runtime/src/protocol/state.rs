@@ -788,7 +788,14 @@ impl RequestState {
             return;
         }
         if done {
-            self.extend(cx, written);
+            match &mut self.phase {
+                // Put back as it was, without renewing it.
+                Phase::Held(held) if written.ttl < self.ttl && !self.renew => {
+                    held.renewing = false;
+                    held.mark = cx.mark;
+                }
+                _ => self.extend(cx, written),
+            }
             cx.report(Output::Reclaimed(self.id));
         } else {
             self.lost(cx, Loss::NotOnServer);
@@ -833,10 +840,23 @@ impl RequestState {
         Some(held.ends_at.map_or(end, |last| last.min(end)))
     }
 
-    /// Renews a hold that is renewed automatically at once.
+    /// Renews a hold that is renewed automatically at once. Any other is put back, for what is left
+    /// of its lease, on a server that may have missed it.
     pub(crate) fn renew_on_new_connection(&mut self, cx: &mut Context<'_>) {
-        if let Phase::Held(Held { renew_at: Some(at), .. }) = &mut self.phase {
+        let Phase::Held(held) = &mut self.phase else { return };
+        if let Some(at) = &mut held.renew_at {
             *at = cx.now;
+        } else if held.end().since(cx.now) > MIN_LEFT_TO_RECLAIM && held.mark != cx.mark {
+            held.renewing = true;
+            cx.report(Output::PutBack(self.id));
+        }
+    }
+
+    /// The ttl under which a hold is put back.
+    pub(crate) fn ttl_to_reclaim(&self, now: Timestamp) -> Duration {
+        match &self.phase {
+            Phase::Held(held) if held.renew_at.is_none() => held.end().since(now).min(self.ttl),
+            _ => self.ttl,
         }
     }
 

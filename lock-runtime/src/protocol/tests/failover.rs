@@ -1,9 +1,13 @@
 //! A server that was promoted or restarted: holds that it does not know, and releases that it may
 //! have missed.
 
+use std::time::Duration;
+
 use crate::protocol::Protocol;
-use crate::protocol::request::{CommandError, Loss, Output};
-use crate::protocol::tests::{BOUND, at, drain, holding, request, sent};
+use crate::protocol::request::{CommandError, Loss, Output, RequestParams};
+use crate::protocol::tests::{
+    BOUND, TTL, at, connected, drain, granted, holding, request, sent, taken_up,
+};
 use crate::types::fence::Fence;
 use crate::types::request_id::RequestId;
 use crate::wire::command::Command;
@@ -132,4 +136,32 @@ fn what_has_just_ended_is_cancelled_on_each_promoted_server() {
             assert_eq!(drain(&mut protocol).iter().any(is_cancel), again, "{mark} {lost_at}");
         }
     }
+}
+
+#[test]
+fn a_hold_without_renewal_is_put_back_for_what_is_left_of_it() {
+    let mut protocol = connected();
+    protocol.acquire(at(1.0), RequestParams { renew: false, ..request(1) });
+    let (id, _) = sent(&mut protocol);
+    protocol.reply(at(1.001), id, granted(10));
+    drain(&mut protocol);
+    taken_up(&mut protocol, 1);
+    protocol.disconnected(at(2.0), "reset".to_owned());
+    protocol.set_mark(7.into());
+    protocol.connected(at(11.0), BOUND);
+    put_back(&mut protocol, 11.0);
+    let reclaim = drain(&mut protocol).into_iter().find_map(|output| match output {
+        Output::Send(id, Command::Reclaim(acquire, _)) => Some((id, acquire.ttl)),
+        _ => None,
+    });
+    let (id, ttl) = reclaim.expect("the server may not know it");
+    let left = Duration::from_secs(19)..Duration::from_secs(21);
+    assert!(left.contains(&ttl), "{ttl:?} of {TTL:?}");
+    protocol.reply(at(11.1), id, Ok(Reply::Reclaimed(true)));
+    assert_eq!(drain(&mut protocol), [Output::Reclaimed(ID)]);
+    // The server knows it now.
+    protocol.disconnected(at(12.0), "reset".to_owned());
+    protocol.connected(at(12.5), BOUND);
+    let is_sent = |output: &Output| matches!(output, Output::Send(_, Command::Reclaim(..)));
+    assert!(!drain(&mut protocol).iter().any(is_sent));
 }
