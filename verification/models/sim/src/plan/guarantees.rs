@@ -23,10 +23,13 @@ impl Plan {
 
     /// Whether every holder reaches the new primary within the grace period, and so puts back what
     /// a failover lost.
-    fn puts_holds_back(&self) -> bool {
+    #[must_use]
+    pub fn puts_holds_back(&self) -> bool {
         let only_failovers = self.faults.iter().all(|fault| fault.what.replaces_the_primary());
         let waits = self.after_failover == AfterFailover::default();
-        only_failovers && waits && self.network.slow < SLOW
+        // A replica without any tokens is a loss of data.
+        let wait = self.processes.iter().all(|member| member.data_loss_grace);
+        only_failovers && waits && wait && self.network.slow < SLOW
     }
 
     /// Whether an old primary goes on after a replica has become one. It may grant what the new one
