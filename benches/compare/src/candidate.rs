@@ -26,6 +26,8 @@ pub enum Tuning {
     Strict,
     /// distlock with `linger`.
     Linger,
+    /// distlock with grants that a replica confirms.
+    Replicas,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -48,7 +50,7 @@ pub struct Candidate {
 }
 
 use Library::{Distlock, Raw, RedisPy, Rlock, Rslock};
-use Tuning::{Default, Linger, Spinning, Strict, Tuned};
+use Tuning::{Default, Linger, Replicas, Spinning, Strict, Tuned};
 use Workers::{CurrentThreadTasks, Tasks, Threads};
 
 impl Candidate {
@@ -60,6 +62,8 @@ impl Candidate {
     pub const STRICT_TASKS: Self = Self::new(Distlock, Strict, Tasks);
     pub const LINGER_THREADS: Self = Self::new(Distlock, Linger, Threads);
     pub const LINGER_TASKS: Self = Self::new(Distlock, Linger, Tasks);
+    pub const REPLICAS_THREADS: Self = Self::new(Distlock, Replicas, Threads);
+    pub const REPLICAS_TASKS: Self = Self::new(Distlock, Replicas, Tasks);
     pub const RSLOCK: Self = Self::new(Rslock, Default, Tasks);
     pub const RSLOCK_TUNED: Self = Self::new(Rslock, Tuned, Tasks);
     pub const RSLOCK_SPINNING: Self = Self::new(Rslock, Spinning, Tasks);
@@ -131,6 +135,7 @@ impl fmt::Display for Candidate {
             Spinning => ", spinning",
             Strict => ", strict",
             Linger => ", linger",
+            Replicas => ", replicas = 1",
         };
         write!(f, "{library}{tuning}")
     }

@@ -26,7 +26,7 @@ pub fn rslock(candidate: Candidate, url: &str) -> rslock::LockManager {
     match candidate.tuning {
         Tuning::Tuned => manager.set_retry(RSLOCK_RETRIES, RSLOCK_RETRY),
         Tuning::Spinning => manager.set_retry(RSLOCK_RETRIES, RSLOCK_NO_PAUSE),
-        Tuning::Default | Tuning::Strict | Tuning::Linger => {}
+        Tuning::Default | Tuning::Strict | Tuning::Linger | Tuning::Replicas => {}
     }
     manager
 }
@@ -50,5 +50,6 @@ pub fn distlock(candidate: Candidate, manager: &LockManager, key: &str) -> LockR
         Tuning::Default | Tuning::Tuned | Tuning::Spinning => request,
         Tuning::Strict => request.strict_fifo(),
         Tuning::Linger => request.linger(LINGER),
+        Tuning::Replicas => request.replicas(1),
     }
 }

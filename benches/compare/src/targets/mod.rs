@@ -9,6 +9,7 @@ mod one_key;
 mod own_keys;
 mod pairs;
 mod reentry;
+mod replicas;
 mod size;
 mod target;
 
@@ -52,6 +53,8 @@ enum Group {
     Delay,
     /// The same on a server that Sentinels name, beside one that the URL names
     Sentinel,
+    /// Grants that a replica confirms, beside those that none does
+    Replicas,
     /// From the release in one process to the hold in another
     Handoff,
     /// 64 workers, each with its own key
@@ -81,10 +84,11 @@ struct Run<'a> {
 
 type MeasureGroup = fn(&Run<'_>) -> anyhow::Result<Vec<Target>>;
 
-const ALL: [(Group, MeasureGroup); 11] = [
+const ALL: [(Group, MeasureGroup); 12] = [
     (Group::Uncontended, pairs::uncontended),
     (Group::Delay, pairs::delayed),
     (Group::Sentinel, pairs::with_sentinels),
+    (Group::Replicas, replicas::measure),
     (Group::Handoff, handoff::measure),
     (Group::OwnKeys, own_keys::measure),
     (Group::HotKey, one_key::beside_peers),

@@ -105,7 +105,7 @@ fn beside_raw(
 }
 
 /// In microseconds; not a number without any pair.
-fn median_pair(history: &History) -> f64 {
+pub fn median_pair(history: &History) -> f64 {
     let pair = history.pair();
     if pair.samples() == 0 { f64::NAN } else { pair.median() }
 }

@@ -155,6 +155,7 @@ impl Master {
 }
 
 /// What must not happen, noticed while a script ran.
+#[expect(clippy::struct_excessive_bools, reason = "each is a property of its own")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Wrongs {
     /// A master drew a token that is not above all before.

@@ -40,12 +40,14 @@ impl Plan {
     }
 
     /// Whether all tokens rise. They do not if the clock of the server was set back and its counter
-    /// was lost.
+    /// was lost, or was behind on a new primary.
     #[must_use]
     pub fn keeps_token_order(&self) -> bool {
         let back = self.faults.iter().any(|fault| fault.what.sets_clock_back());
-        let forgets = self.faults.iter().any(|fault| fault.what.forgets_tokens());
-        !(back && forgets)
+        let loses = |what: &FaultKind| {
+            what.forgets_tokens() || matches!(what, FaultKind::Failover { .. }) && what.is_lossy()
+        };
+        !(back && self.faults.iter().any(|fault| loses(&fault.what)))
     }
 
     /// When the last fault has ended and the last process has started.
