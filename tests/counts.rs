@@ -214,7 +214,7 @@ fn a_handoff_between_two_processes_stays_within_its_budget() {
     let budget = Budget {
         system_calls: &[
             ("clock_nanosleep", 1.0),
-            // The manager is told to read, and mutexes that its thread has.
+            // The manager has to read, and mutexes that its thread has.
             ("futex", 1.0),
             ("write", 0.5),
             ("ppoll", 2.0),

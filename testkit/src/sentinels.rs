@@ -227,7 +227,7 @@ impl Sentinels {
     pub fn wait_until_settled(&self) {
         for sentinel in self.running_sentinels() {
             eventually(LIMIT, "the Sentinel knows all others and the replicas", || {
-                let told = |name: &str| primary_known_to(sentinel)?.remove(name);
+                let reported = |name: &str| primary_known_to(sentinel)?.remove(name);
                 let well = |what: &str| {
                     let listed: Option<Vec<HashMap<String, String>>> =
                         sentinel.ask(&["SENTINEL", what, Self::NAME]);
@@ -237,8 +237,8 @@ impl Sentinels {
                         })
                     })
                 };
-                told("num-other-sentinels").as_deref() == Some("2")
-                    && told("num-slaves").as_deref() == Some("2")
+                reported("num-other-sentinels").as_deref() == Some("2")
+                    && reported("num-slaves").as_deref() == Some("2")
                     && well("REPLICAS")
                     && well("SENTINELS")
             });
@@ -253,8 +253,8 @@ impl Sentinels {
         let named: Vec<_> = self
             .running_sentinels()
             .filter_map(|sentinel| {
-                let told = primary_known_to(sentinel)?;
-                let port = told.get("port")?.parse::<u16>().ok()?;
+                let reported = primary_known_to(sentinel)?;
+                let port = reported.get("port")?.parse::<u16>().ok()?;
                 self.servers.iter().position(|node| node.proxy.port() == port)
             })
             .collect();

@@ -145,7 +145,7 @@ fn a_new_primary_is_not_followed_without_a_majority() {
     for sentinel in others {
         sentinel.pause();
     }
-    // One alone promotes a replica if it is told to.
+    // One alone promotes a replica when it is asked to.
     all.sentinel(0).command(&["SENTINEL", "FAILOVER", Sentinels::NAME]);
     let is_promoted =
         |server: &usize| *server != old && all.server(*server).replication_says("role:master");

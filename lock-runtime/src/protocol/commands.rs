@@ -197,7 +197,7 @@ impl Protocol {
     }
 
     /// Releases or cancels. A hold is released if none of its acquires can arrive later: then its
-    /// request cannot have been granted the lock anew, and a release need not compare tokens.
+    /// request cannot have been granted the lock again, and a release need not compare tokens.
     /// Everything else is cancelled, with a tombstone if an acquire may arrive from a dead
     /// connection. An acquire that is in flight on this connection arrives before the cancel, and
     /// may find that the pushed hold has expired.

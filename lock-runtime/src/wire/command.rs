@@ -124,7 +124,7 @@ pub enum Renewal {
         key: Arc<str>,
         /// The hold's request.
         id: RequestId,
-        /// Its first token. The request may have been granted the lock anew under another one.
+        /// Its first token. The request may have been granted the lock again under another one.
         fence: Fence,
         /// Its new TTL in the server.
         ttl: Duration,

@@ -100,7 +100,7 @@ pub enum BlockedBy {
     KeyConflict,
     /// The server lost its data; holds granted before may still be valid in their processes.
     DataLoss,
-    /// The server has failed over or restarted; holds that it lost thereby may still be valid.
+    /// The server has failed over or restarted; holds that it lost by that may still be valid.
     Failover,
 }
 

@@ -42,7 +42,7 @@ pub struct Row {
     pub lost: u64,
     /// Completed pairs of acquire and release.
     pub pairs: u64,
-    /// Holders that were told of a loss.
+    /// Losses that were reported to their holders.
     pub losses: u64,
     pub with_double_holds: u64,
     pub double_holds: u64,
@@ -62,7 +62,7 @@ pub struct Row {
 /// Runs each kind of failover this often.
 ///
 /// # Panics
-/// If a server does not do what it is told.
+/// If a server does not follow an order.
 pub fn measure(options: &Failover, program: &Path) -> io::Result<Vec<Row>> {
     let mut kinds = options.kinds.clone();
     if kinds.is_empty() {
@@ -76,14 +76,13 @@ pub fn measure(options: &Failover, program: &Path) -> io::Result<Vec<Row>> {
     let rows: Vec<_> = rows.map(Mutex::new).collect();
     let each = usize::try_from(options.trials).expect("it fits");
     let (next, bar) = (AtomicUsize::new(0), ProgressBar::new((rows.len() * each) as u64));
-    let within = *options.resumption;
     let work = || -> io::Result<()> {
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
             let Some(row) = rows.get(number / each.max(1)) else { return Ok(()) };
             let (kind, pause) = row.lock().map(|row| (row.kind, row.pause)).expect("no panic");
             let seed = options.from + (number % each) as u64;
-            let outcome = trial::run(kind, pause, seed, within, program)?;
+            let outcome = trial::run(kind, pause, seed, options, program)?;
             if let Some(dir) = options.keep.as_ref().filter(|_| !outcome.is_right()) {
                 fs::create_dir_all(dir)?;
                 let name = format!("{kind}-{pause}-{seed}.jsonl");

@@ -98,6 +98,7 @@ fn settings(kind: LossKind) -> Settings {
         wait_for_release: false,
         data_loss_grace: !kind.without_grace(),
         after_failover: FailoverPause::default(),
+        replicas: 0,
     }
 }
 

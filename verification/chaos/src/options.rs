@@ -116,6 +116,9 @@ pub struct Failover {
     /// A pause after the failover, instead of all that make a difference; may be repeated
     #[arg(long = "pause")]
     pub pauses: Vec<FailoverPause>,
+    /// How many replicas confirm each grant
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(..=2))]
+    pub replicas: u8,
     /// How soon after the pause the new primary has to grant a lock
     #[arg(long, default_value = "200ms")]
     pub resumption: humantime::Duration,

@@ -18,6 +18,8 @@ pub struct Settings {
     pub wait_for_release: bool,
     pub data_loss_grace: bool,
     pub after_failover: FailoverPause,
+    /// How many replicas confirm each grant.
+    pub replicas: u8,
 }
 
 /// How long nothing is granted after a failover.
@@ -66,6 +68,7 @@ impl Settings {
             wait_for_release: rng.random_bool(0.2),
             data_loss_grace: true,
             after_failover: FailoverPause::default(),
+            replicas: 0,
         }
     }
 
@@ -85,6 +88,7 @@ impl Settings {
             .max_handoffs(self.max_handoffs)
             .data_loss_grace(self.data_loss_grace)
             .after_failover(self.after_failover.into())
+            .replicas(self.replicas)
             .warn_lock_order(false)
             .build()
     }

@@ -96,12 +96,12 @@ fn a_thread_that_stays_awake_is_woken_by_the_outcome() {
 #[test]
 fn a_thread_stays_awake_for_a_limited_time_and_sleeps_again_after_a_wake_up_for_nothing() {
     let (sender, receiver) = oneshot::channel();
-    let (tell, told) = mpsc::channel();
+    let (started, starts) = mpsc::channel();
     let waits = thread::spawn(move || {
-        let _ = tell.send(BLOCKING.with(|own| Arc::clone(&own.parker)));
+        let _ = started.send(BLOCKING.with(|own| Arc::clone(&own.parker)));
         block_on_with_spin(receiver, Duration::from_millis(1))
     });
-    let parker: Arc<Parker> = told.recv().expect("it runs");
+    let parker: Arc<Parker> = starts.recv().expect("it runs");
     let start = Instant::now();
     for _ in 0..3 {
         while parker.state.load(Ordering::Acquire) != PARKED {

@@ -9,7 +9,7 @@ local function read(key)
 end
 
 -- Whether this value is a hold; if a request is given, of that request; and if a token is given,
--- with that first token. A hold that is gone may have been granted anew to the same request by an
+-- with that first token. A hold that is gone may have been granted again to the same request by an
 -- acquire that arrived late: only the token tells them apart. A value or a type of another kind of
 -- client is no hold.
 local function is_hold(value, request, token)

@@ -13,6 +13,7 @@ use super::FailoverKind;
 use super::findings::Findings;
 use super::servers::Servers;
 use crate::clock;
+use crate::options::Failover;
 use crate::settings::{FailoverPause, Settings};
 use crate::workers::{Orders, WorkerProcess, Workers};
 use crate::workload::Workload;
@@ -39,12 +40,13 @@ pub(super) fn run(
     kind: FailoverKind,
     pause: FailoverPause,
     seed: u64,
-    resumption: Duration,
+    options: &Failover,
     program: &Path,
 ) -> io::Result<FailoverOutcome> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let servers = Servers::start(kind)?;
-    let orders = Orders { seed, workload: Workload::Failover, settings: settings(pause) };
+    let settings = settings(pause, options.replicas);
+    let orders = Orders { seed, workload: Workload::Failover, settings };
     let mut workers = Workers::start(orders, &vec![servers.url(); PROCESSES], program)?;
     let start = clock::now();
     workers.begin(start + clock::nanos(LONGEST))?;
@@ -57,11 +59,12 @@ pub(super) fn run(
     workers.end();
     workers.acquire_all(&servers.url(), TTL * 2);
     let history = workers.history()?;
-    let findings = Findings::of(kind, longest_pause(pause) + resumption, &switch, &history);
+    let resumes_within = longest_pause(pause) + *options.resumption;
+    let findings = Findings::of(kind, resumes_within, &switch, &history);
     Ok(FailoverOutcome::of(kind, seed, findings, history))
 }
 
-fn settings(pause: FailoverPause) -> Settings {
+fn settings(pause: FailoverPause, replicas: u8) -> Settings {
     Settings {
         ttl: TTL,
         server_ttl_slack: Settings::default_server_ttl_slack(TTL),
@@ -72,6 +75,7 @@ fn settings(pause: FailoverPause) -> Settings {
         wait_for_release: false,
         data_loss_grace: true,
         after_failover: pause,
+        replicas,
     }
 }
 

@@ -341,7 +341,7 @@ impl KeyState {
         self.holder().is_some_and(|holder| holder.id == id)
     }
 
-    /// Whether the request has this very hold, not one that it was granted anew.
+    /// Whether the request has this very hold, not one that it was granted later.
     pub(crate) fn held_with(&self, id: RequestId, first: Fence) -> bool {
         self.holder().is_some_and(|holder| (holder.id, holder.fence) == (id, first))
     }

@@ -41,7 +41,7 @@ impl World<'_> {
         }
     }
 
-    /// This server is no primary any more, and whoever has not moved yet does.
+    /// This server is no primary any more, and a process that has not moved yet does.
     pub(super) fn demoted(&mut self, server: usize) {
         self.servers[server].demoted = true;
         self.servers[server].down = true;
