@@ -2,7 +2,8 @@
 //!
 //! The promise needs a server that has heard of it. So it counts for holds that were once known to
 //! be valid for as long: the server keeps the key of such a hold even if no release arrives. Of a
-//! process that was paused before its section began it is not known when the grant arrived.
+//! process that was paused before its section began it is not known when the grant arrived. A grant
+//! that was over when its process learned of it is none.
 
 use super::Findings;
 use crate::event::Nanos;
@@ -20,6 +21,7 @@ pub(super) fn check(findings: &mut Findings<'_>) {
             let hold = run.hold(index);
             if let Some((by, until)) = kept
                 && hold.at.saturating_add(findings.rules.slack) < until
+                && hold.at < hold.until
             {
                 let text = format!(
                     "key {} stays taken until {} for {}, and {} acquires it at {}",

@@ -65,6 +65,8 @@ fn is_promised(plan: &Plan, lossless: bool, events: &[Event], violation: &Violat
         {
             false
         }
+        // A hold is put back after a failover, a release that left the key taken is not.
+        Property::KeptKey => !plan.loses_writes(),
         Property::TokensRise => lossless && plan.keeps_token_order(),
         // A server whose clock was set back and whose counter is lost cannot know how high its
         // tokens were.

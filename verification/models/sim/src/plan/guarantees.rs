@@ -39,15 +39,20 @@ impl Plan {
         self.faults.iter().any(|fault| fault.what.leaves_two_primaries())
     }
 
+    /// Whether a new primary may not have heard of what the old one did last.
+    pub(crate) fn loses_writes(&self) -> bool {
+        self.faults
+            .iter()
+            .any(|fault| matches!(fault.what, FaultKind::Failover { .. }) && fault.what.is_lossy())
+    }
+
     /// Whether all tokens rise. They do not if the clock of the server was set back and its counter
     /// was lost, or was behind on a new primary.
     #[must_use]
     pub fn keeps_token_order(&self) -> bool {
         let back = self.faults.iter().any(|fault| fault.what.sets_clock_back());
-        let loses = |what: &FaultKind| {
-            what.forgets_tokens() || matches!(what, FaultKind::Failover { .. }) && what.is_lossy()
-        };
-        !(back && self.faults.iter().any(|fault| loses(&fault.what)))
+        let forgets = self.faults.iter().any(|fault| fault.what.forgets_tokens());
+        !(back && (forgets || self.loses_writes()))
     }
 
     /// When the last fault has ended and the last process has started.
