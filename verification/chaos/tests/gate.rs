@@ -68,6 +68,7 @@ fn locks_keep_their_guarantees_across_failovers() {
         from: 300,
         jobs: 2,
         kinds: vec![FailoverKind::Crash, FailoverKind::Thaw, FailoverKind::LossyName],
+        replicas: 0,
         pauses: vec![FailoverPause::Grace],
         // Other tests run at the same time.
         resumption: Duration::from_secs(1).into(),
