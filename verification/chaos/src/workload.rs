@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::worker::Agent;
+use crate::worker::{Agent, Ops};
 
 /// What the agents of all workers repeat until the run ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
@@ -91,32 +91,49 @@ impl Workload {
         })
     }
 
+    /// The key, the wait and the section of a round that has one section.
+    fn section(self, agent: &mut Agent) -> (u32, Duration, Ops) {
+        match self {
+            Self::LongHolds => long_holds::plan(agent),
+            Self::Failover => failover::plan(agent),
+            _ => simple::plan(self, agent),
+        }
+    }
+
     /// One round of a thread. Returns whether all requests succeeded.
     pub(crate) fn round(self, agent: &mut Agent) -> bool {
         match self {
-            Self::Register | Self::Counter | Self::ManyKeys | Self::HotKey => {
-                simple::round(self, agent)
+            Self::Register
+            | Self::Counter
+            | Self::ManyKeys
+            | Self::HotKey
+            | Self::LongHolds
+            | Self::Failover => {
+                let (key, wait, ops) = self.section(agent);
+                agent.run_section(key, wait, &ops)
             }
             Self::Nesting => nesting::round(agent),
             Self::CancelStorm => cancel_storm::round(agent),
-            Self::LongHolds => long_holds::round(agent),
             Self::LockOrder => lock_order::round(agent),
             Self::MultiKey => multi_key::round(agent),
-            Self::Failover => failover::round(agent),
         }
     }
 
     pub(crate) async fn round_async(self, agent: &mut Agent) -> bool {
         match self {
-            Self::Register | Self::Counter | Self::ManyKeys | Self::HotKey => {
-                simple::round_async(self, agent).await
+            Self::Register
+            | Self::Counter
+            | Self::ManyKeys
+            | Self::HotKey
+            | Self::LongHolds
+            | Self::Failover => {
+                let (key, wait, ops) = self.section(agent);
+                agent.run_section_async(key, wait, &ops).await
             }
             Self::Nesting => nesting::round_async(agent).await,
             Self::CancelStorm => cancel_storm::round_async(agent).await,
-            Self::LongHolds => long_holds::round_async(agent).await,
             Self::LockOrder => lock_order::round_async(agent).await,
             Self::MultiKey => multi_key::round_async(agent).await,
-            Self::Failover => failover::round_async(agent).await,
         }
     }
 }

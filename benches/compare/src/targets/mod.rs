@@ -17,9 +17,11 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 
-use crate::bench::Bench;
+use crate::bench::{Bench, Load};
+use crate::history::History;
+use crate::rounds::Rounds;
 use crate::table::Table;
-use target::Target;
+use target::{Side, Target};
 
 /// The last commit at which a thread of the library did the I/O of all callers.
 const BASELINE: &str = "b7a491c1";
@@ -80,6 +82,20 @@ struct Run<'a> {
     /// Of one measurement.
     time: Duration,
     baseline: &'a str,
+}
+
+impl Run<'_> {
+    /// Measures all loads, round by round, and this figure of each.
+    fn sides<const N: usize>(
+        &self,
+        loads: &[Load<'_>; N],
+        figure: fn(&History) -> f64,
+    ) -> anyhow::Result<[Side; N]> {
+        let measured = Rounds::measure(self.bench, loads, self.rounds, self.time);
+        let sides = measured.into_iter().map(|rounds| Ok(Side::new(&rounds?, figure)));
+        let sides: Vec<_> = sides.collect::<anyhow::Result<_>>()?;
+        Ok(sides.try_into().expect("one for each load"))
+    }
 }
 
 type MeasureGroup = fn(&Run<'_>) -> anyhow::Result<Vec<Target>>;

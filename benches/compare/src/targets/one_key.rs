@@ -22,7 +22,9 @@ pub fn beside_peers(run: &Run<'_>) -> anyhow::Result<Vec<Target>> {
     let mut sides = Vec::new();
     for (candidate, rounds) in candidates.into_iter().zip(measured) {
         match rounds {
-            Ok(rounds) => sides.push((candidate, changes(&rounds))),
+            Ok(rounds) => {
+                sides.push((candidate, Side::new(&rounds, History::changes_per_second)));
+            }
             Err(error) if OURS.contains(&candidate) => return Err(error),
             Err(error) => eprintln!("{candidate} is not measured: {error:#}"),
         }
@@ -49,9 +51,7 @@ pub fn beside_baseline(run: &Run<'_>) -> anyhow::Result<Vec<Target>> {
         for candidate in OURS {
             let new = Load::one_key(candidate, &url, processes, workers);
             let old = Load { program: Some(&baseline), ..new };
-            let mut measured = Rounds::measure(run.bench, &[old, new], run.rounds, run.time);
-            let new = changes(&measured.pop().expect("two loads")?);
-            let old = changes(&measured.pop().expect("two loads")?);
+            let [old, new] = run.sides(&[old, new], History::changes_per_second)?;
             let by = candidate.workers();
             let place = match processes {
                 1 => format!("{workers} {by} in one process"),
@@ -62,8 +62,4 @@ pub fn beside_baseline(run: &Run<'_>) -> anyhow::Result<Vec<Target>> {
         }
     }
     Ok(targets)
-}
-
-fn changes(rounds: &Rounds) -> Side {
-    Side::new(rounds, History::changes_per_second)
 }

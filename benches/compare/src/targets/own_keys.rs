@@ -5,7 +5,6 @@ use super::target::{Bound, Side, Target};
 use crate::bench::{self, Load};
 use crate::candidate::{Candidate, Workers};
 use crate::history::History;
-use crate::rounds::Rounds;
 
 const WORKERS: usize = 64;
 
@@ -32,8 +31,5 @@ fn rates<const N: usize>(run: &Run<'_>, candidates: [Candidate; N]) -> anyhow::R
     let server = bench::server()?;
     let url = server.url();
     let loads = candidates.map(|candidate| Load::own_keys(candidate, &url, WORKERS));
-    let measured = Rounds::measure(run.bench, &loads, run.rounds, run.time);
-    let sides = measured.into_iter().map(|rounds| Ok(Side::new(&rounds?, History::per_second)));
-    let sides: Vec<_> = sides.collect::<anyhow::Result<_>>()?;
-    Ok(sides.try_into().expect("one for each candidate"))
+    run.sides(&loads, History::per_second)
 }

@@ -69,12 +69,10 @@ pub fn with_sentinels(run: &Run<'_>) -> anyhow::Result<Vec<Target>> {
         let urls = [server.url(), watched];
         let load = |url| Load { core, ..Load::own_keys(Candidate::DISTLOCK_THREADS, url, 1) };
         let loads = urls.each_ref().map(|url| load(url.as_str()));
-        let measured = Rounds::measure(run.bench, &loads, run.rounds, run.time);
-        let sides = measured.into_iter().map(|rounds| Ok(Side::new(&rounds?, median_pair)));
-        let sides = sides.collect::<anyhow::Result<Vec<_>>>()?;
+        let [plain, watched] = run.sides(&loads, median_pair)?;
         let measure = format!("pair with Sentinels, thread, {}, µs", placement.name);
-        let plain = ("without", &sides[0]);
-        targets.push(Target::beside(measure, &sides[1], plain, Bound::AtMost(SENTINEL_BOUND)));
+        let plain = ("without", &plain);
+        targets.push(Target::beside(measure, &watched, plain, Bound::AtMost(SENTINEL_BOUND)));
     }
     Ok(targets)
 }

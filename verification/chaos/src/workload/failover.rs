@@ -10,18 +10,8 @@ use crate::worker::{Agent, Ops};
 /// The keys of the long holds; the other keys have short ones.
 const LONG: u32 = 4;
 
-pub(super) fn round(agent: &mut Agent) -> bool {
-    let (key, wait, ops) = plan(agent);
-    agent.run_section(key, wait, &ops)
-}
-
-pub(super) async fn round_async(agent: &mut Agent) -> bool {
-    let (key, wait, ops) = plan(agent);
-    agent.run_section_async(key, wait, &ops).await
-}
-
 /// A thread and a task of each process have long holds.
-fn plan(agent: &mut Agent) -> (u32, Duration, Ops) {
+pub(super) fn plan(agent: &mut Agent) -> (u32, Duration, Ops) {
     let (keys, stay) = if agent.task < 2 {
         (0..LONG, Duration::from_secs(1) + agent.up_to(Duration::from_secs(3)))
     } else {

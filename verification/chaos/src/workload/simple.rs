@@ -7,17 +7,7 @@ use rand::Rng as _;
 use super::Workload;
 use crate::worker::{Agent, Ops};
 
-pub(super) fn round(workload: Workload, agent: &mut Agent) -> bool {
-    let (key, wait, ops) = plan(workload, agent);
-    agent.run_section(key, wait, &ops)
-}
-
-pub(super) async fn round_async(workload: Workload, agent: &mut Agent) -> bool {
-    let (key, wait, ops) = plan(workload, agent);
-    agent.run_section_async(key, wait, &ops).await
-}
-
-fn plan(workload: Workload, agent: &mut Agent) -> (u32, Duration, Ops) {
+pub(super) fn plan(workload: Workload, agent: &mut Agent) -> (u32, Duration, Ops) {
     let key = agent.any_key();
     match workload {
         Workload::Register => {
