@@ -41,7 +41,14 @@ fn has(server: &RedisServer, key: &str) -> bool {
 
 /// Opens the connection, however busy the machine is.
 fn warm(request: &LockRequest) {
-    request.clone().confirm(LIMIT).acquire_blocking().unwrap().release_blocking().unwrap();
+    request
+        .clone()
+        .wait(LIMIT)
+        .confirm(LIMIT)
+        .acquire_blocking()
+        .unwrap()
+        .release_blocking()
+        .unwrap();
 }
 
 #[track_caller]
