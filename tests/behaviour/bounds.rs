@@ -76,6 +76,16 @@ fn a_new_process_after_a_flush_waits_for_the_longest_lease() {
 }
 
 #[test]
+fn a_new_process_learns_of_the_longest_lease_although_the_scripts_were_flushed() {
+    let server = server();
+    let held = hold(&acquainted(&server, SHORT), LONG);
+    server.command(&["SCRIPT", "FLUSH"]);
+    let newcomer = acquainted(&server, SHORT);
+    server.command(&["FLUSHALL"]);
+    assert_waited_out(&held, &newcomer, &newcomer);
+}
+
+#[test]
 fn a_hold_that_a_nested_call_lengthens_counts_with_its_new_ttl() {
     let server = server();
     let short = acquainted(&server, SHORT);

@@ -28,12 +28,15 @@ pub fn connect_with_ttl(server: &RedisServer, ttl: Duration) -> LockManager {
     builder.build().expect("the url is well formed")
 }
 
-/// The keys of the library on the server, except the fence counter.
+/// The keys that stay.
+pub const LASTING: [&str; 2] = ["lock:max_lease", "lock:tokens"];
+
+/// The keys of the library on the server, except the fence counter and the longest lease.
 pub fn traces(server: &RedisServer) -> Vec<String> {
     let mut keys = redis::cmd("KEYS");
     let keys: Vec<String> =
         keys.arg("*").query(&mut server.connection()).expect("the server answers");
-    keys.into_iter().filter(|key| key != "lock:tokens").collect()
+    keys.into_iter().filter(|key| !LASTING.contains(&key.as_str())).collect()
 }
 
 /// Waits until the server knows this many waiters of `key`.

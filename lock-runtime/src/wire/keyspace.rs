@@ -2,9 +2,10 @@
 //! lease.
 //!
 //! A server that lost its data does not know what it had granted. The longest lease is therefore
-//! kept outside of the data: every process knows it, and the server's script cache, which a flush
-//! does not clear, has one script for each step that was ever needed. There are few steps, so that
-//! one command can check them all.
+//! kept in three places: every process knows it; the server's script cache, which a flush does not
+//! clear, has one script for each step that was ever needed; and a key of its own outlasts a
+//! restart or a failover, which clear that cache. There are few steps, so that one command can
+//! check them all.
 
 use std::time::Duration;
 
@@ -60,6 +61,12 @@ impl Keyspace {
     /// The parts of the same name.
     pub(crate) fn tokens_parts(&self) -> [&[u8]; 2] {
         [self.prefix.as_bytes(), b"tokens"]
+    }
+
+    /// The longest lease, as the score of the one member of a sorted set.
+    #[must_use]
+    pub fn max_lease(&self) -> String {
+        format!("{}max_lease", self.prefix)
     }
 
     /// The requests that wait inside a section.

@@ -42,8 +42,10 @@ pub struct MemoryStore {
     records: HashMap<Arc<str>, KeyState>,
     blocked: WaitGraph,
     sweep_at: usize,
-    /// The longest lease, which outlives the data.
+    /// The longest lease by what outlives a flush, as the script cache does.
     max_lease: Duration,
+    /// The longest lease by the data, which outlives a restart.
+    stored_max_lease: Duration,
     /// How many replicas confirm what is done; `None`: as many as are asked for.
     replicas: Option<u32>,
 }
@@ -120,10 +122,11 @@ impl MemoryStore {
         connected_before: bool,
         publish: &mut Publish<'_>,
     ) -> Duration {
-        let lost = connected_before || min_fence > Fence::ZERO || !self.max_lease.is_zero();
-        let known = max_lease.max(self.max_lease);
+        let announced = self.max_lease.max(self.stored_max_lease);
+        let lost = connected_before || min_fence > Fence::ZERO || !announced.is_zero();
+        let known = max_lease.max(announced);
         self.open(now_us, Opening { min_fence, lease: known, failover_grace, lost });
-        if known > self.max_lease {
+        if known > self.max_lease.min(self.stored_max_lease) {
             self.raise(known, publish);
         }
         known
@@ -132,6 +135,7 @@ impl MemoryStore {
     fn raise(&mut self, max_lease: Duration, publish: &mut Publish<'_>) {
         publish(EVERYONE, Some(Notification::MaxLease(max_lease)));
         self.max_lease = self.max_lease.max(max_lease);
+        self.stored_max_lease = self.stored_max_lease.max(max_lease);
     }
 
     fn step<T>(
@@ -248,11 +252,11 @@ impl MemoryStore {
         *self = Self { counter, max_lease, ..Self::default() };
     }
 
-    /// The bound on all leases, as last announced to the server.
+    /// The bound on all leases, as far as the server knows.
     #[cfg(any(test, distlock_verification))]
     #[must_use]
-    pub const fn max_lease(&self) -> Duration {
-        self.max_lease
+    pub fn max_lease(&self) -> Duration {
+        self.max_lease.max(self.stored_max_lease)
     }
 
     /// Forgets what it knew of the longest lease, as SCRIPT FLUSH does.

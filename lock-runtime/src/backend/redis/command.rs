@@ -1,7 +1,7 @@
 //! What each command is on the wire of Redis, and the replies to it.
 //!
 //! Every command is a call of its script by EVALSHA, except for the longest lease, which is kept in
-//! the server's script cache: see [`Ladder`].
+//! the server's script cache and under a key of its own: see [`Ladder`].
 
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use redis::{Cmd, Pipeline, RedisError, Value};
 
 use crate::backend::redis::errors::call_error;
 use crate::protocol::request::CommandError;
+use crate::types::time::millis;
 use crate::wire::command::Command;
 use crate::wire::keyspace::{EVERYONE, Keyspace, lease_steps};
 use crate::wire::reply::{Notification, RawReply, Reply, parse_notification};
@@ -75,13 +76,15 @@ pub(crate) fn load_scripts() -> Pipeline {
 }
 
 /// The longest lease, stored in the server's script cache, which a flush of the data does not
-/// clear.
+/// clear, and as data, which a restart or a failover keeps while it clears that cache.
 ///
 /// Each step has a script that is never run; the highest one that is loaded is the longest lease. A
 /// server that knows any of them has granted locks of this key space in this database. Other
 /// tenants of the server have their own scripts.
 pub(crate) struct Ladder {
     tenant: String,
+    /// The key of the longest lease.
+    key: String,
     /// The channel on which all processes receive a new bound.
     everyone: String,
     /// The SHA-1 of each step, in order.
@@ -92,7 +95,7 @@ impl Ladder {
     pub(crate) fn new(space: &Keyspace, database: i64) -> Self {
         let tenant = sha_of(&format!("{} in database {database}", space.tokens()));
         let shas = lease_steps().map(|step| sha_of(&text(&tenant, step))).collect();
-        Self { tenant, everyone: space.inbox(EVERYONE), shas }
+        Self { tenant, key: space.max_lease(), everyone: space.inbox(EVERYONE), shas }
     }
 
     pub(crate) fn everyone(&self) -> &str {
@@ -112,20 +115,36 @@ impl Ladder {
         steps.find(|&(_, &loaded)| loaded).map(|(step, _)| step).unwrap_or_default()
     }
 
+    /// The longest lease in the data.
+    pub(crate) fn read(&self) -> Cmd {
+        let mut command = redis::cmd("ZSCORE");
+        command.arg(&self.key).arg(LONGEST);
+        command
+    }
+
+    /// Has all processes and the server learn of a longer lease.
+    pub(crate) fn raise(&self, step: Duration) -> [Cmd; RAISE_COMMANDS] {
+        let mut publish = redis::cmd("PUBLISH");
+        publish.arg(&self.everyone).arg(format!("bound {}", step.as_millis()));
+        // Of several processes the one with the longest lease is right.
+        let mut write = redis::cmd("ZADD");
+        write.arg(&self.key).arg("GT").arg(millis(step)).arg(LONGEST);
+        [publish, write, self.load(step)]
+    }
+
     /// Loads a step.
     pub(crate) fn load(&self, step: Duration) -> Cmd {
         let mut command = redis::cmd("SCRIPT");
         command.arg("LOAD").arg(text(&self.tenant, step));
         command
     }
-
-    /// Announces it to all processes.
-    pub(crate) fn publish(&self, step: Duration) -> Cmd {
-        let mut command = redis::cmd("PUBLISH");
-        command.arg(&self.everyone).arg(format!("bound {}", step.as_millis()));
-        command
-    }
 }
+
+/// How many commands [`Ladder::raise`] takes.
+pub(crate) const RAISE_COMMANDS: usize = 3;
+
+/// The member of the sorted set.
+const LONGEST: &str = "longest";
 
 fn text(tenant: &str, step: Duration) -> String {
     format!("return '{tenant} {}'", step.as_millis())

@@ -37,9 +37,9 @@ const YEAR_2001: i64 = 1_000_000_000;
 struct Look {
     /// `None` if the user may not read it.
     info: Option<String>,
-    /// The longest lease that the server knows of; zero if it has not granted locks of this key
-    /// space before.
-    max_lease: Duration,
+    /// The longest lease by the script cache, and by the data; zero if the server has not granted
+    /// locks of this key space before.
+    max_leases: [Duration; 2],
     mark: Mark,
     online_replicas: u32,
     /// The tokens are open on this master, or under a name of another kind of value, of which an
@@ -126,7 +126,8 @@ impl<'a> Handshake<'a> {
     }
 
     fn known(&self, look: &Look) -> Duration {
-        self.params.data_loss_grace.max_lease.max(look.max_lease)
+        let [cached, stored] = look.max_leases;
+        self.params.data_loss_grace.max_lease.max(cached).max(stored)
     }
 
     fn look(&self) -> Pipeline {
@@ -146,6 +147,7 @@ impl<'a> Handshake<'a> {
         commands.cmd("WATCH").arg(space.tokens());
         commands.add_command(ladder.look());
         commands.cmd("HGETALL").arg(space.tokens());
+        commands.add_command(ladder.read());
         if let Some(name) = self.name {
             commands.cmd("CLIENT").arg("SETNAME").arg(name);
         }
@@ -168,6 +170,7 @@ impl<'a> Handshake<'a> {
         let loaded: Vec<bool> = next(&mut answers)?;
         // An acquire complains of a value of another kind.
         let tokens: Option<BTreeMap<String, String>> = next(&mut answers).ok();
+        let stored: Option<u64> = next(&mut answers).ok().flatten();
         let known = info.as_deref().and_then(Mark::from_info);
         let mark = known.or_else(|| tokens.as_ref().and_then(mark_of)).unwrap_or_default();
         let field = String::from_utf8_lossy(&mark.text()).into_owned();
@@ -178,8 +181,9 @@ impl<'a> Handshake<'a> {
             return Err(OpenError::Unfit(ConnectErrorKind::Permanent, text.to_owned()));
         }
         let online_replicas = info.as_deref().map_or(0, online_replicas);
-        let max_lease = Ladder::highest(&loaded);
-        Ok(Look { info, max_lease, mark, online_replicas, is_open })
+        let max_leases =
+            [Ladder::highest(&loaded), Duration::from_millis(stored.unwrap_or_default())];
+        Ok(Look { info, max_leases, mark, online_replicas, is_open })
     }
 
     /// Loads the scripts, and opens the tokens unless this master has drawn some. A server that
@@ -188,7 +192,8 @@ impl<'a> Handshake<'a> {
     /// between the look and this.
     fn prepare(&self, look: &Look) -> Pipeline {
         let ConnectParams { connected_before, min_fence, failover_grace, .. } = *self.params;
-        let lost = connected_before || min_fence > Fence::ZERO || !look.max_lease.is_zero();
+        let is_known = look.max_leases.iter().any(|lease| !lease.is_zero());
+        let lost = connected_before || min_fence > Fence::ZERO || is_known;
         let mut commands = load_scripts();
         // Not the crate's own transactions, which panic where EXEC is allowed and MULTI is not. An
         // empty one ends the watch.
@@ -208,9 +213,10 @@ impl<'a> Handshake<'a> {
     fn done(&self, look: &Look) -> NextStep {
         let max_lease = self.known(look);
         let mut announcement = redis::pipe();
-        if max_lease > look.max_lease {
-            announcement.add_command(self.ladder.publish(max_lease));
-            announcement.add_command(self.ladder.load(max_lease));
+        if look.max_leases.iter().any(|&lease| lease < max_lease) {
+            self.ladder.raise(max_lease).into_iter().for_each(|part| {
+                announcement.add_command(part);
+            });
         }
         let Look { mark, online_replicas, .. } = *look;
         NextStep::Done(Prepared { mark, max_lease, online_replicas, announcement })
@@ -277,7 +283,7 @@ pub(crate) fn check_hello(
 
 /// The commands after HELLO and INFO, which may both be denied; the last one only with a client
 /// name.
-const STEPS: [&str; 10] = [
+const STEPS: [&str; 11] = [
     "subscribe",
     "subscribe",
     "script load",
@@ -287,6 +293,7 @@ const STEPS: [&str; 10] = [
     "watch",
     "script exists",
     "hgetall",
+    "zscore",
     "client setname",
 ];
 
@@ -334,7 +341,9 @@ fn read_rights(user: &str, space: &Keyspace, answers: &[Value]) -> Result<i64, O
         denied.note(&command, &words);
     }
     denied.check(user)?;
-    let mut said = STEPS.into_iter().zip(answers).filter(|(step, _)| *step != "hgetall");
+    // A key may have a value of another kind.
+    let reads = ["hgetall", "zscore"];
+    let mut said = STEPS.into_iter().zip(answers).filter(|(step, _)| !reads.contains(step));
     said.try_for_each(|(_, answer)| answer.clone().extract_error().map(drop))?;
     Ok(read(clock.clone())?)
 }

@@ -14,7 +14,9 @@ use std::time::Duration;
 use redis::{Cmd, Pipeline, PushKind, RedisError, Value};
 
 use crate::backend::Incoming;
-use crate::backend::redis::command::{Ladder, load_scripts, notice, read, read_batch};
+use crate::backend::redis::command::{
+    Ladder, RAISE_COMMANDS, load_scripts, notice, read, read_batch,
+};
 use crate::backend::redis::handshake::Prepared;
 use crate::backend::redis::resp::ReceiveBuffer;
 use crate::backend::redis::sentinel::Confirmation;
@@ -58,9 +60,9 @@ pub(crate) struct RedisPipe<T> {
 /// What replies of the server are for.
 enum Sent<T> {
     One(T, Command),
-    /// The first of two commands: the bound is announced to all processes, and then to the server,
-    /// where the next connection looks. An error of either says as much as one of both.
-    Raise(T, Command, Option<Value>),
+    /// The commands of [`Ladder::raise`], with the answers to the first ones. An error of one says
+    /// as much as one of all.
+    Raise(T, Command, Vec<Value>),
     /// Acquires, or releases, that went as one script call.
     Several(Commands<T>),
     /// Nobody waits for it.
@@ -202,9 +204,10 @@ impl<T> RedisPipe<T> {
         match command {
             Command::RaiseMaxLease(max_lease) => {
                 self.max_lease = self.max_lease.max(max_lease);
-                self.ladder.publish(max_lease).write_packed_command(&mut self.unsent);
-                self.ladder.load(max_lease).write_packed_command(&mut self.unsent);
-                return self.unanswered.push_back(Sent::Raise(to, command, None));
+                for part in self.ladder.raise(max_lease) {
+                    part.write_packed_command(&mut self.unsent);
+                }
+                return self.unanswered.push_back(Sent::Raise(to, command, Vec::new()));
             }
             Command::Wait { replicas, limit } => {
                 let mut wait = redis::cmd("WAIT");
@@ -293,12 +296,15 @@ impl<T> RedisPipe<T> {
                 let outcome = read(&command, value);
                 self.replied(to, outcome);
             }
-            Sent::Raise(to, command, None) => {
-                self.unanswered.push_front(Sent::Raise(to, command, Some(value)));
-            }
-            Sent::Raise(to, command, Some(first)) => {
-                let failed = matches!(first, Value::ServerError(_));
-                let outcome = read(&command, if failed { first } else { value });
+            Sent::Raise(to, command, mut answers) => {
+                answers.push(value);
+                if answers.len() < RAISE_COMMANDS {
+                    self.unanswered.push_front(Sent::Raise(to, command, answers));
+                    return Ok(());
+                }
+                let failed = answers.iter().position(|it| matches!(it, Value::ServerError(_)));
+                let outcome =
+                    read(&command, answers.swap_remove(failed.unwrap_or(answers.len() - 1)));
                 self.replied(to, outcome);
             }
             Sent::Several(commands) => self.answer_several(commands, value),

@@ -14,10 +14,12 @@ use crate::schedule::Schedule;
 /// The ttl of the keys beside a hold: twice the lease of a waiter, and some slack.
 const SUBKEY_TTL: Duration = Duration::from_secs(5);
 const SLACK: Duration = Duration::from_secs(2);
+/// The keys that stay.
+const LASTING: [&str; 2] = ["lock:max_lease", "lock:tokens"];
 const POLL: Duration = Duration::from_millis(10);
 
 /// Checks that every key can be acquired in time, and that afterwards the server has no keys but
-/// the counter of tokens.
+/// those that stay: the counter of tokens and the longest lease.
 pub(super) fn check(cluster: &mut Cluster, schedule: &Schedule) {
     set_the_clock(cluster, schedule);
     let within = schedule.release_limit() + SLACK;
@@ -58,7 +60,7 @@ impl ServerState {
     fn of(cluster: &Cluster) -> RedisResult<Self> {
         let found: Vec<String> = cluster.server.command(&["KEYS", "*"])?;
         let (mut keys, mut without_ttl) = (Vec::new(), 0);
-        for key in found.into_iter().filter(|key| key != "lock:tokens") {
+        for key in found.into_iter().filter(|key| !LASTING.contains(&key.as_str())) {
             // A queue in which nobody waits has tombstones.
             let is_queue = key.ends_with(":queue");
             if is_queue && cluster.server.command::<i64>(&["ZCOUNT", &key, "0", "+inf"])? == 0 {

@@ -5,6 +5,18 @@ use crate::wire::keyspace::DataLossGrace;
 
 /// The commands of the last round trip, for a server with this mark and these tokens.
 fn prepares(connected_before: bool, mark: &str, tokens: &[(&str, &str)]) -> Vec<u8> {
+    let [prepares, _] = steps(connected_before, mark, tokens, Value::Nil);
+    prepares
+}
+
+/// The commands of the last round trip, and what is announced then, for a server whose data has
+/// this longest lease.
+fn steps(
+    connected_before: bool,
+    mark: &str,
+    tokens: &[(&str, &str)],
+    max_lease: Value,
+) -> [Vec<u8>; 2] {
     let client = Client::open("redis://host/").expect("a URL");
     let space = Keyspace::new("lock:");
     let ladder = Arc::new(Ladder::new(&space, 0));
@@ -37,11 +49,28 @@ fn prepares(connected_before: bool, mark: &str, tokens: &[(&str, &str)]) -> Vec<
         Value::Okay,
         Value::Array(vec![Value::Int(0)]),
         Value::Map(fields.collect()),
+        max_lease,
     ]);
-    match looked {
-        Ok(NextStep::Send(commands)) => commands.get_packed_pipeline(),
-        _ => panic!("it goes on"),
+    let Ok(NextStep::Send(commands)) = looked else { panic!("it goes on") };
+    let Ok(NextStep::Done(prepared)) = handshake.answered(vec![Value::Okay]) else {
+        panic!("it is ready")
+    };
+    [commands, prepared.announcement].map(|commands| commands.get_packed_pipeline())
+}
+
+#[test]
+fn the_longest_lease_in_the_data_counts_and_is_announced_to_a_script_cache_without_it() {
+    let words = |commands: &[u8]| String::from_utf8_lossy(commands).replace("\r\n", " ");
+    for max_lease in [Value::Double(90_000.0), Value::BulkString(b"90000".to_vec())] {
+        let [opens, announces] = steps(false, "00000007", &[], max_lease);
+        let (opens, announces) = (words(&opens), words(&announces));
+        assert!(opens.contains("$5 90000 $4 2000 $1 1 "), "known to have had data: {opens}");
+        assert!(announces.contains("$11 bound 90000 "), "{announces}");
+        assert!(announces.contains("$4 ZADD $14 lock:max_lease $2 GT $5 90000 "), "{announces}");
     }
+    let [opens, announces] = steps(false, "00000007", &[], Value::Nil);
+    assert!(words(&opens).contains("$5 30000 $4 2000 $1 0 "), "a new server");
+    assert!(words(&announces).contains("$11 bound 30000 "), "its own is announced");
 }
 
 #[test]
