@@ -18,13 +18,13 @@ fn manager(server: &RedisServer, ttl: Duration, waits: bool) -> LockManager {
 }
 
 /// Connects the manager.
-fn acquaint(locks: &LockManager) {
-    locks.mutex("acquainted").wait(LIMIT).acquire_blocking().unwrap().release_blocking().unwrap();
+fn connect(locks: &LockManager) {
+    locks.mutex("connected").wait(LIMIT).acquire_blocking().unwrap().release_blocking().unwrap();
 }
 
-fn acquainted(server: &RedisServer, ttl: Duration) -> LockManager {
+fn connected(server: &RedisServer, ttl: Duration) -> LockManager {
     let locks = manager(server, ttl, true);
-    acquaint(&locks);
+    connect(&locks);
     locks
 }
 
@@ -50,8 +50,8 @@ fn hold(locks: &LockManager, ttl: Duration) -> LockGuard {
 #[test]
 fn the_first_request_after_a_flush_waits_for_the_longest_lease() {
     let server = server();
-    let (short, third) = (acquainted(&server, SHORT), acquainted(&server, SHORT));
-    let held = hold(&acquainted(&server, LONG), LONG);
+    let (short, third) = (connected(&server, SHORT), connected(&server, SHORT));
+    let held = hold(&connected(&server, LONG), LONG);
     server.command(&["FLUSHALL"]);
     assert_waited_out(&held, &short, &third);
 }
@@ -59,8 +59,8 @@ fn the_first_request_after_a_flush_waits_for_the_longest_lease() {
 #[test]
 fn a_lease_of_a_single_call_counts_too() {
     let server = server();
-    let short = acquainted(&server, SHORT);
-    let other = acquainted(&server, SHORT);
+    let short = connected(&server, SHORT);
+    let other = connected(&server, SHORT);
     let held = hold(&other, LONG);
     server.command(&["FLUSHALL"]);
     assert_waited_out(&held, &short, &other);
@@ -69,7 +69,7 @@ fn a_lease_of_a_single_call_counts_too() {
 #[test]
 fn a_new_process_after_a_flush_waits_for_the_longest_lease() {
     let server = server();
-    let held = hold(&acquainted(&server, SHORT), LONG);
+    let held = hold(&connected(&server, SHORT), LONG);
     server.command(&["FLUSHALL"]);
     let newcomer = manager(&server, SHORT, true);
     assert_waited_out(&held, &newcomer, &newcomer);
@@ -78,9 +78,9 @@ fn a_new_process_after_a_flush_waits_for_the_longest_lease() {
 #[test]
 fn a_new_process_learns_of_the_longest_lease_although_the_scripts_were_flushed() {
     let server = server();
-    let held = hold(&acquainted(&server, SHORT), LONG);
+    let held = hold(&connected(&server, SHORT), LONG);
     server.command(&["SCRIPT", "FLUSH"]);
-    let newcomer = acquainted(&server, SHORT);
+    let newcomer = connected(&server, SHORT);
     server.command(&["FLUSHALL"]);
     assert_waited_out(&held, &newcomer, &newcomer);
 }
@@ -88,8 +88,8 @@ fn a_new_process_learns_of_the_longest_lease_although_the_scripts_were_flushed()
 #[test]
 fn a_hold_that_a_nested_call_lengthens_counts_with_its_new_ttl() {
     let server = server();
-    let short = acquainted(&server, SHORT);
-    let other = acquainted(&server, SHORT);
+    let short = connected(&server, SHORT);
+    let other = connected(&server, SHORT);
     let guard = other.mutex("bounds").wait(LIMIT).acquire_blocking().unwrap();
     guard.enter(|| {
         let nested = other.mutex("bounds").ttl(LONG).acquire_blocking().unwrap();
@@ -104,10 +104,10 @@ fn a_hold_that_a_nested_call_lengthens_counts_with_its_new_ttl() {
 #[test]
 fn a_process_without_the_grace_period_does_not_shorten_it_for_others() {
     let server = server();
-    let third = acquainted(&server, SHORT);
+    let third = connected(&server, SHORT);
     let careless = manager(&server, SHORT, false);
-    acquaint(&careless);
-    let held = hold(&acquainted(&server, LONG), LONG);
+    connect(&careless);
+    let held = hold(&connected(&server, LONG), LONG);
     server.command(&["FLUSHALL"]);
     let tokens: Vec<_> = ["one", "two", "three"]
         .map(|key| {
@@ -121,8 +121,8 @@ fn a_process_without_the_grace_period_does_not_shorten_it_for_others() {
 #[test]
 fn after_a_restart_without_data_processes_that_were_connected_know_how_long_to_wait() {
     let server = server();
-    let (short, third) = (acquainted(&server, SHORT), acquainted(&server, SHORT));
-    let held = hold(&acquainted(&server, LONG), LONG);
+    let (short, third) = (connected(&server, SHORT), connected(&server, SHORT));
+    let held = hold(&connected(&server, LONG), LONG);
     server.restart().unwrap();
     assert_waited_out(&held, &short, &third);
 }
@@ -130,10 +130,10 @@ fn after_a_restart_without_data_processes_that_were_connected_know_how_long_to_w
 #[test]
 fn a_flush_of_the_scripts_before_one_of_the_data_hides_no_lease() {
     let server = server();
-    let (short, third) = (acquainted(&server, SHORT), acquainted(&server, SHORT));
-    let held = hold(&acquainted(&server, LONG), LONG);
+    let (short, third) = (connected(&server, SHORT), connected(&server, SHORT));
+    let held = hold(&connected(&server, LONG), LONG);
     server.command(&["SCRIPT", "FLUSH"]);
-    acquaint(&short);
+    connect(&short);
     // The scripts that it has loaded again show the bound to a new process.
     let newcomer = manager(&server, SHORT, true);
     server.command(&["FLUSHALL"]);
@@ -143,7 +143,7 @@ fn a_flush_of_the_scripts_before_one_of_the_data_hides_no_lease() {
 #[test]
 fn a_call_whose_wait_ends_before_the_grace_period_fails_at_once() {
     let server = server();
-    let locks = acquainted(&server, LONG);
+    let locks = connected(&server, LONG);
     server.command(&["FLUSHALL"]);
     let start = Instant::now();
     let wait = LONG / 2;

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use redis::{ConnectionInfo, ProtocolVersion};
 
-use crate::backend::redis::command::Ladder;
+use crate::backend::redis::command::LeaseStore;
 use crate::backend::redis::dialogue::{Dialogue, Limit, keepalive};
 use crate::backend::redis::errors::{OpenError, connect_error};
 use crate::backend::redis::handshake::{Handshake, NextStep};
@@ -51,7 +51,7 @@ pub(crate) struct RedisServer {
     credentials: Option<CredentialsProvider>,
     client_name: Option<String>,
     space: Keyspace,
-    ladder: OnceLock<Arc<Ladder>>,
+    lease_store: OnceLock<Arc<LeaseStore>>,
 }
 
 impl RedisServer {
@@ -76,8 +76,8 @@ impl RedisServer {
         let certificates = Arc::new(certificates);
         let sentinels =
             sentinels.map(|sentinels| SentinelWatch::new(sentinels, &info, &certificates));
-        let ladder = OnceLock::new();
-        Ok(Self { info, sentinels, certificates, credentials, client_name, space, ladder })
+        let lease_store = OnceLock::new();
+        Ok(Self { info, sentinels, certificates, credentials, client_name, space, lease_store })
     }
 
     /// With the user and the password of now.
@@ -128,8 +128,8 @@ impl RedisServer {
         stop: &Signal,
     ) -> Result<RedisPipe<T>, OpenError> {
         let database = info.redis_settings().db();
-        let new_ladder = || Arc::new(Ladder::new(&self.space, database));
-        let ladder = Arc::clone(self.ladder.get_or_init(new_ladder));
+        let new_store = || Arc::new(LeaseStore::new(&self.space, database));
+        let lease_store = Arc::clone(self.lease_store.get_or_init(new_store));
         let info = self.with_credentials(info)?;
         let mut dialogue = Dialogue::open(&info, &self.certificates, &limit, stop)?;
         if let Some(watch) = &self.sentinels {
@@ -137,7 +137,7 @@ impl RedisServer {
         }
         let name = self.client_name.as_deref();
         let (mut handshake, mut commands) =
-            Handshake::start(&info, &self.space, &ladder, name, params);
+            Handshake::start(&info, &self.space, &lease_store, name, params);
         loop {
             let answers = dialogue.ask(info.addr(), &commands, &limit)?;
             limit = Limit { span: STEP, until: time::now().plus(STEP) };
@@ -147,8 +147,14 @@ impl RedisServer {
                     let Dialogue { transport, received, heard, .. } = dialogue;
                     let space = self.space.clone();
                     let confirmation = self.sentinels.as_ref().map(SentinelWatch::confirmation);
-                    let mut pipe =
-                        RedisPipe::new(transport, received, space, ladder, &ready, confirmation);
+                    let mut pipe = RedisPipe::new(
+                        transport,
+                        received,
+                        space,
+                        lease_store,
+                        &ready,
+                        confirmation,
+                    );
                     pipe.begin(&ready.announcement, heard);
                     return Ok(pipe);
                 }

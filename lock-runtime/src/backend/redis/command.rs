@@ -1,7 +1,7 @@
 //! What each command is on the wire of Redis, and the replies to it.
 //!
 //! Every command is a call of its script by EVALSHA, except for the longest lease, which is kept in
-//! the server's script cache and under a key of its own: see [`Ladder`].
+//! the server's script cache and under a key of its own: see [`LeaseStore`].
 
 use std::time::Duration;
 
@@ -81,7 +81,7 @@ pub(crate) fn load_scripts() -> Pipeline {
 /// Each step has a script that is never run; the highest one that is loaded is the longest lease. A
 /// server that knows any of them has granted locks of this key space in this database. Other
 /// tenants of the server have their own scripts.
-pub(crate) struct Ladder {
+pub(crate) struct LeaseStore {
     tenant: String,
     /// The key of the longest lease.
     key: String,
@@ -91,7 +91,7 @@ pub(crate) struct Ladder {
     shas: Vec<String>,
 }
 
-impl Ladder {
+impl LeaseStore {
     pub(crate) fn new(space: &Keyspace, database: i64) -> Self {
         let tenant = sha_of(&format!("{} in database {database}", space.tokens()));
         let shas = lease_steps().map(|step| sha_of(&text(&tenant, step))).collect();
@@ -103,20 +103,20 @@ impl Ladder {
     }
 
     /// Checks which steps are loaded.
-    pub(crate) fn look(&self) -> Cmd {
+    pub(crate) fn loaded_steps(&self) -> Cmd {
         let mut command = redis::cmd("SCRIPT");
         command.arg("EXISTS").arg(&self.shas);
         command
     }
 
-    /// The longest lease, from the reply to [`Self::look`]; zero if no step is loaded.
+    /// The longest lease, from the reply to [`Self::loaded_steps`]; zero if no step is loaded.
     pub(crate) fn highest(loaded: &[bool]) -> Duration {
         let mut steps = lease_steps().zip(loaded).rev();
         steps.find(|&(_, &loaded)| loaded).map(|(step, _)| step).unwrap_or_default()
     }
 
     /// The longest lease in the data.
-    pub(crate) fn read(&self) -> Cmd {
+    pub(crate) fn stored(&self) -> Cmd {
         let mut command = redis::cmd("ZSCORE");
         command.arg(&self.key).arg(LONGEST);
         command
@@ -140,7 +140,7 @@ impl Ladder {
     }
 }
 
-/// How many commands [`Ladder::raise`] takes.
+/// How many commands [`LeaseStore::raise`] takes.
 pub(crate) const RAISE_COMMANDS: usize = 3;
 
 /// The member of the sorted set.

@@ -15,7 +15,7 @@ use redis::{
 };
 
 use crate::backend::ConnectParams;
-use crate::backend::redis::command::Ladder;
+use crate::backend::redis::command::LeaseStore;
 use crate::backend::redis::command::load_scripts;
 use crate::backend::redis::errors::OpenError;
 use crate::backend::redis::preflight::Denied;
@@ -60,7 +60,7 @@ pub(crate) struct Prepared {
 pub(crate) struct Handshake<'a> {
     address: &'a ConnectionInfo,
     space: &'a Keyspace,
-    ladder: &'a Ladder,
+    lease_store: &'a LeaseStore,
     name: Option<&'a str>,
     params: &'a ConnectParams,
     step: HandshakeStep,
@@ -85,11 +85,12 @@ impl<'a> Handshake<'a> {
     pub(crate) fn start(
         address: &'a ConnectionInfo,
         space: &'a Keyspace,
-        ladder: &'a Arc<Ladder>,
+        lease_store: &'a Arc<LeaseStore>,
         name: Option<&'a str>,
         params: &'a ConnectParams,
     ) -> (Self, Pipeline) {
-        let handshake = Self { address, space, ladder, name, params, step: HandshakeStep::Hello };
+        let handshake =
+            Self { address, space, lease_store, name, params, step: HandshakeStep::Hello };
         let commands = hello(address.redis_settings());
         (handshake, commands)
     }
@@ -131,7 +132,7 @@ impl<'a> Handshake<'a> {
     }
 
     fn look(&self) -> Pipeline {
-        let Self { space, ladder, params: ConnectParams { inbox, confirms, .. }, .. } = self;
+        let Self { space, lease_store, params: ConnectParams { inbox, confirms, .. }, .. } = self;
         let mut commands = redis::pipe();
         commands.cmd("HELLO").cmd("INFO");
         if *confirms {
@@ -140,14 +141,14 @@ impl<'a> Handshake<'a> {
         // One channel a command: a command for several is answered several times. Ahead of the look
         // at the bound: one that is raised after that is heard of.
         commands.cmd("SUBSCRIBE").arg(inbox);
-        commands.cmd("SUBSCRIBE").arg(ladder.everyone());
+        commands.cmd("SUBSCRIBE").arg(lease_store.everyone());
         commands.cmd("SCRIPT").arg("LOAD").arg(Script::Check.text());
         check_rights(&mut commands, space, inbox);
         commands.cmd("MULTI").cmd("EXEC");
         commands.cmd("WATCH").arg(space.tokens());
-        commands.add_command(ladder.look());
+        commands.add_command(lease_store.loaded_steps());
         commands.cmd("HGETALL").arg(space.tokens());
-        commands.add_command(ladder.read());
+        commands.add_command(lease_store.stored());
         if let Some(name) = self.name {
             commands.cmd("CLIENT").arg("SETNAME").arg(name);
         }
@@ -182,7 +183,7 @@ impl<'a> Handshake<'a> {
         }
         let online_replicas = info.as_deref().map_or(0, online_replicas);
         let max_leases =
-            [Ladder::highest(&loaded), Duration::from_millis(stored.unwrap_or_default())];
+            [LeaseStore::highest(&loaded), Duration::from_millis(stored.unwrap_or_default())];
         Ok(Look { info, max_leases, mark, online_replicas, is_open })
     }
 
@@ -214,7 +215,7 @@ impl<'a> Handshake<'a> {
         let max_lease = self.known(look);
         let mut announcement = redis::pipe();
         if look.max_leases.iter().any(|&lease| lease < max_lease) {
-            self.ladder.raise(max_lease).into_iter().for_each(|part| {
+            self.lease_store.raise(max_lease).into_iter().for_each(|part| {
                 announcement.add_command(part);
             });
         }

@@ -15,7 +15,7 @@ use redis::{Cmd, Pipeline, PushKind, RedisError, Value};
 
 use crate::backend::Incoming;
 use crate::backend::redis::command::{
-    Ladder, RAISE_COMMANDS, load_scripts, notice, read, read_batch,
+    LeaseStore, RAISE_COMMANDS, load_scripts, notice, read, read_batch,
 };
 use crate::backend::redis::handshake::Prepared;
 use crate::backend::redis::resp::ReceiveBuffer;
@@ -36,7 +36,7 @@ pub(crate) struct RedisPipe<T> {
     transport: Transport,
     space: Keyspace,
     mark: Mark,
-    ladder: Arc<Ladder>,
+    lease_store: Arc<LeaseStore>,
     /// The longest lease: a server that lost its scripts gets it again with them.
     max_lease: Duration,
     online_replicas: u32,
@@ -60,8 +60,8 @@ pub(crate) struct RedisPipe<T> {
 /// What replies of the server are for.
 enum Sent<T> {
     One(T, Command),
-    /// The commands of [`Ladder::raise`], with the answers to the first ones. An error of one says
-    /// as much as one of all.
+    /// The commands of [`LeaseStore::raise`], with the answers to the first ones. An error of one
+    /// says as much as one of all.
     Raise(T, Command, Vec<Value>),
     /// Acquires, or releases, that went as one script call.
     Several(Commands<T>),
@@ -74,7 +74,7 @@ impl<T> RedisPipe<T> {
         transport: Transport,
         received: ReceiveBuffer,
         space: Keyspace,
-        ladder: Arc<Ladder>,
+        lease_store: Arc<LeaseStore>,
         &Prepared { mark, max_lease, online_replicas, .. }: &Prepared,
         confirmation: Option<Arc<Confirmation>>,
     ) -> Self {
@@ -85,7 +85,7 @@ impl<T> RedisPipe<T> {
             transport,
             space,
             mark,
-            ladder,
+            lease_store,
             max_lease,
             online_replicas,
             confirmation,
@@ -204,7 +204,7 @@ impl<T> RedisPipe<T> {
         match command {
             Command::RaiseMaxLease(max_lease) => {
                 self.max_lease = self.max_lease.max(max_lease);
-                for part in self.ladder.raise(max_lease) {
+                for part in self.lease_store.raise(max_lease) {
                     part.write_packed_command(&mut self.unsent);
                 }
                 return self.unanswered.push_back(Sent::Raise(to, command, Vec::new()));
@@ -336,8 +336,8 @@ impl<T> RedisPipe<T> {
 
     /// Loads all scripts again. A failure shows in the commands that are sent again.
     fn load_scripts(&mut self) {
-        let ladder = self.ladder.load(self.max_lease);
-        for command in load_scripts().cmd_iter().chain([&ladder]) {
+        let max_lease = self.lease_store.load(self.max_lease);
+        for command in load_scripts().cmd_iter().chain([&max_lease]) {
             Cmd::write_packed_command(command, &mut self.unsent);
             self.unanswered.push_back(Sent::Ignored);
         }

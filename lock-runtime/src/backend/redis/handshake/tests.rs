@@ -19,7 +19,7 @@ fn steps(
 ) -> [Vec<u8>; 2] {
     let client = Client::open("redis://host/").expect("a URL");
     let space = Keyspace::new("lock:");
-    let ladder = Arc::new(Ladder::new(&space, 0));
+    let lease_store = Arc::new(LeaseStore::new(&space, 0));
     let params = ConnectParams {
         inbox: space.inbox("process"),
         min_fence: Fence::ZERO,
@@ -29,7 +29,7 @@ fn steps(
         confirms: false,
     };
     let address = client.get_connection_info();
-    let (mut handshake, _) = Handshake::start(address, &space, &ladder, None, &params);
+    let (mut handshake, _) = Handshake::start(address, &space, &lease_store, None, &params);
     let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
     let hello = [("version", "7.0.15"), ("mode", "standalone"), ("role", "master")];
     let hello = Value::Map(hello.map(|(name, value)| (text(name), text(value))).into());

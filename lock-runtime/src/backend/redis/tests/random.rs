@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use redis::{PushKind, ServerError, Value, VerbatimFormat};
 
 use crate::backend::Incoming;
-use crate::backend::redis::command::{Ladder, notice, plain, read};
+use crate::backend::redis::command::{LeaseStore, notice, plain, read};
 use crate::backend::redis::handshake::Prepared;
 use crate::backend::redis::pipe::RedisPipe;
 use crate::backend::redis::resp::ReceiveBuffer;
@@ -36,12 +36,12 @@ fn pipe(listener: &TcpListener) -> RedisPipe<usize> {
     let address = listener.local_addr().expect("a bound socket");
     let stream = Stream::Tcp(TcpStream::connect(address).expect("a listener"));
     drop(listener.accept().expect("a connection"));
-    let ladder = Arc::new(Ladder::new(&space(), 0));
+    let lease_store = Arc::new(LeaseStore::new(&space(), 0));
     let received = ReceiveBuffer::default();
     let announcement = redis::pipe();
     let (mark, max_lease) = (Mark::default(), Duration::ZERO);
     let ready = Prepared { mark, max_lease, online_replicas: 0, announcement };
-    RedisPipe::new(Transport::plain(stream), received, space(), ladder, &ready, None)
+    RedisPipe::new(Transport::plain(stream), received, space(), lease_store, &ready, None)
 }
 
 fn error() -> impl Strategy<Value = ServerError> {
