@@ -7,8 +7,8 @@
 //! real server and compares every reply and notification. Change a script and its equivalent
 //! together.
 //!
-//! Four simplifications, none of which shows in a reply: the queue and its entries are one map,
-//! because on the server an entry without a place, or a place without an entry, counts as none; the
+//! Four simplifications, none of which shows in a reply: the queue and its entries are one map with
+//! two TTLs, because on the server an entry without a place counts as none; the
 //! uncontended and the usual beginnings of `acquire` and `release` are missing, because they only
 //! shorten what follows; a ttl below a millisecond, which the script refuses, is the caller's to
 //! refuse; and the TTL of a section's hash is missing, because none of its fields counts longer.

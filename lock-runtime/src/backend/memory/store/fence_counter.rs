@@ -255,7 +255,7 @@ impl ServerTime {
 }
 
 /// A key of the server: a value that is gone when its time is over.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct WithTtl<T> {
     pub(crate) value: T,
     /// The last millisecond at which the value is there; `None` is for ever.

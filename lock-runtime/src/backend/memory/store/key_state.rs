@@ -145,7 +145,7 @@ impl KeyOp<'_, '_> {
         };
         let queue = self.record.queue.get_or_insert_with(|| WithTtl::lasting(WaitQueue::default()));
         queue.value.cancelled.remove(&id);
-        queue.value.waiters.insert((ticket, id), entry);
+        queue.value.add(self.now, (ticket, id), entry, to.lease);
         queue.extend_ttl(self.now, to.lease * 2);
         if let Some((holder, inbox)) = self.record.flag_contended() {
             (self.publish)(inbox, Some(Notification::Contended(holder)));
@@ -302,6 +302,7 @@ pub(crate) enum StoredHold {
 
 #[derive(Clone, Debug)]
 pub(crate) struct QueueEntry {
+    /// Zero once the entries have expired: the waiter has only its place.
     deadline_us: u64,
     claim: Duration,
     fence_count: u32,
@@ -314,14 +315,45 @@ pub(crate) struct QueueEntry {
 pub(crate) struct WaitQueue {
     /// By their tickets.
     waiters: BTreeMap<(u64, RequestId), QueueEntry>,
+    /// The TTL of the entries: a tombstone prolongs only that of the queue.
+    entries: WithTtl<()>,
     /// Until when each is refused, in microseconds.
     cancelled: HashMap<RequestId, u64>,
+}
+
+impl WaitQueue {
+    /// Adds a waiter. Entries that are the first ones have no TTL from before.
+    fn add(
+        &mut self,
+        now: ServerTime,
+        place: (u64, RequestId),
+        entry: QueueEntry,
+        lease: Duration,
+    ) {
+        if self.waiters.values().all(|entry| entry.deadline_us == 0) {
+            self.entries = WithTtl::lasting(());
+        }
+        self.waiters.insert(place, entry);
+        self.entries.extend_ttl(now, lease * 2);
+    }
+
+    fn expire_entries(&mut self, now: ServerTime) {
+        if self.entries.expired(now) {
+            self.entries = WithTtl::lasting(());
+            for entry in self.waiters.values_mut() {
+                entry.deadline_us = 0;
+            }
+        }
+    }
 }
 
 impl KeyState {
     pub(crate) fn expire(&mut self, now: ServerTime) {
         self.hold.take_if(|hold| hold.expired(now));
         self.queue.take_if(|queue| queue.expired(now));
+        if let Some(queue) = &mut self.queue {
+            queue.value.expire_entries(now);
+        }
     }
 
     /// Whether there is no hold, no waiter and no tombstone.
@@ -426,8 +458,9 @@ impl KeyState {
         self.holder().filter(|holder| holder.id != id)?;
         let place = (self.ticket_of(id)?, id);
         let queue = self.queue.as_mut()?;
-        queue.value.waiters.get_mut(&place)?.deadline_us =
-            now.micros().saturating_add(micros(lease));
+        let entry = queue.value.waiters.get_mut(&place).filter(|entry| entry.deadline_us > 0)?;
+        entry.deadline_us = now.micros().saturating_add(micros(lease));
+        queue.value.entries.extend_ttl(now, lease * 2);
         queue.extend_ttl(now, lease * 2);
         Some(RenewalReply::Waiting(self.hold_left(now)))
     }

@@ -11,7 +11,7 @@ use crate::types::fence::Fence;
 use crate::types::request_id::RequestId;
 use crate::wire::command::{Acquire, Command, Probe, Renewal, WaitTarget};
 use crate::wire::keyspace::WAITER_LEASE;
-use crate::wire::reply::RawReply;
+use crate::wire::reply::{RawReply, RenewalReply, Reply};
 
 fn renew_waiter(number: u8) -> Renewal {
     Renewal::Waiter { key: KEY.into(), id: request_id(number), lease: WAITER_LEASE }
@@ -174,6 +174,26 @@ fn an_entry_whose_place_was_lost_does_not_live_as_long_as_a_tombstone() {
         assert!((1..=4_000).contains(&lasts), "{lasts} ms after {call:?}");
     }
     assert!(left(&mut both, "lock:{order:7}:queue") > 50_000, "it has the tombstone");
+}
+
+#[test]
+fn a_waiter_whose_entry_expired_before_its_place_asks_again() {
+    let mut both = Both::new();
+    let (fence, keep) = (Fence::ZERO, Duration::ZERO);
+    let cancelled = request(request_id(3));
+    let refresh = || Command::Renew(vec![renew_waiter(2)]);
+    both.granted(once(request_id(1)));
+    both.same(Command::Cancel { request: cancelled, fence, tombstone: TOMBSTONE, keep });
+    both.busy(queueing(request_id(2), LIVE[0]));
+    // The lease is over, but not the TTL of the entries, which is twice as long.
+    both.advance(WAITER_LEASE * 3 / 2);
+    let answers = both.same(refresh());
+    assert!(matches!(answers, Reply::Renewed(answers) if answers != [RenewalReply::AcquireAgain]));
+    both.advance(WAITER_LEASE * 5 / 2);
+    assert_eq!(both.same(refresh()), Reply::Renewed(vec![RenewalReply::AcquireAgain]));
+    // Entries that are made later do not bring back those that have expired.
+    both.busy(queueing(request_id(4), LIVE[0]));
+    assert_eq!(both.same(refresh()), Reply::Renewed(vec![RenewalReply::AcquireAgain]));
 }
 
 #[test]
