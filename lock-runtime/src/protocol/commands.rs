@@ -389,13 +389,13 @@ impl Protocol {
                     });
                 }
             }
-            (CommandKind::Reclaim(id, ttl), Ok(Reply::Reclaimed(done))) => {
+            (CommandKind::Reclaim(id, ttl), Ok(Reply::Reclaimed(reply))) => {
                 if let Some(unconfirmed) = self.unconfirmed(now, id, acknowledged) {
                     let error = CommandError::Unhealthy(unconfirmed.refusal());
                     self.update(now, id, |request, cx| request.reclaim_failed(cx, &error));
                     return self.send_backlog(now);
                 }
-                self.update(now, id, |request, cx| request.reclaim_reply(cx, written(ttl), done));
+                self.update(now, id, |request, cx| request.reclaim_reply(cx, written(ttl), reply));
             }
             (CommandKind::Probe(id), Ok(Reply::Probed(probe_reply))) => {
                 self.probe_reply(now, id, probe_reply);

@@ -18,7 +18,7 @@ use crate::types::replicas::Confirm;
 use crate::types::request_id::{RequestId, RequestMap};
 use crate::types::text::HumanDuration;
 use crate::types::time::Timestamp;
-use crate::wire::reply::{RenewalReply, Reply};
+use crate::wire::reply::{ReclaimReply, RenewalReply, Reply};
 
 /// How soon the replicas that are online are counted again, if all of them have to confirm.
 const COUNT_AGAIN: Duration = Duration::from_secs(10);
@@ -259,7 +259,7 @@ pub(crate) fn ask_again_at(now: Timestamp, sent: Timestamp) -> Timestamp {
 /// Whether the reply says that a hold is there, which replicas may not have.
 pub(crate) fn has_hold(reply: &Reply) -> bool {
     match reply {
-        Reply::Reclaimed(true) => true,
+        Reply::Reclaimed(ReclaimReply::Held) => true,
         Reply::Renewed(replies) => replies.iter().any(is_renewed),
         other => other.is_grant(),
     }

@@ -22,7 +22,7 @@ use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 use crate::wire::command::{Enqueue, Renewal};
 use crate::wire::keyspace::{Mark, WAITER_LEASE};
-use crate::wire::reply::{AcquireReply, BlockedBy, BusyReply, Grant, RenewalReply};
+use crate::wire::reply::{AcquireReply, BlockedBy, BusyReply, Grant, ReclaimReply, RenewalReply};
 
 /// A request fails after this many grants in a row that had expired when they arrived.
 const MAX_SLOW_REPLIES: u32 = 3;
@@ -236,8 +236,10 @@ pub(crate) struct Held {
     ends_at: Option<Timestamp>,
     /// When to renew; `None` when it is not to be.
     renew_at: Option<Timestamp>,
-    /// A renewal is under way.
+    /// A renewal or an attempt to put it back is under way.
     renewing: bool,
+    /// When to try again to put it back.
+    put_back_at: Option<Timestamp>,
     /// When to check that a caller took it.
     check_claimed_at: Option<Timestamp>,
     /// The text of the latest refusal to renew.
@@ -516,6 +518,7 @@ impl RequestState {
             ends_at: max_hold.map(|span| cx.now.plus(span)),
             renew_at,
             renewing: false,
+            put_back_at: None,
             check_claimed_at: Some(cx.now.plus(claim_ttl(ttl))),
             refused: None,
         };
@@ -648,6 +651,7 @@ impl RequestState {
         let renew_at = self.renew_at(written);
         let Phase::Held(held) = &mut self.phase else { return };
         held.renewing = false;
+        held.put_back_at = None;
         held.refused = None;
         held.mark = cx.mark;
         held.valid_until = held.valid_until.max(cx.timing.valid_until(written.sent, written.ttl));
@@ -783,22 +787,29 @@ impl RequestState {
     }
 
     /// The server has put the hold back, or not.
-    pub(crate) fn reclaim_reply(&mut self, cx: &mut Context<'_>, written: TtlWrite, done: bool) {
-        if !self.is_held() {
-            return;
-        }
-        if done {
-            match &mut self.phase {
-                // Put back as it was, without renewing it.
-                Phase::Held(held) if written.ttl < self.ttl && !self.renew => {
+    pub(crate) fn reclaim_reply(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: TtlWrite,
+        reply: ReclaimReply,
+    ) {
+        let Phase::Held(held) = &mut self.phase else { return };
+        match reply {
+            ReclaimReply::Held => {
+                if written.ttl < self.ttl && !self.renew {
+                    // Put back as it was, without renewing it.
                     held.renewing = false;
                     held.mark = cx.mark;
+                } else {
+                    self.extend(cx, written);
                 }
-                _ => self.extend(cx, written),
+                cx.report(Output::Reclaimed(self.id));
             }
-            cx.report(Output::Reclaimed(self.id));
-        } else {
-            self.lost(cx, Loss::NotOnServer);
+            // The process that had it repeats its release when it has connected.
+            ReclaimReply::OlderHold if held.end().since(cx.now) > MIN_LEFT_TO_RECLAIM => {
+                held.put_back_at = Some(cx.now.plus(RETRY));
+            }
+            ReclaimReply::OlderHold | ReclaimReply::Refused => self.lost(cx, Loss::NotOnServer),
         }
     }
 
@@ -808,6 +819,12 @@ impl RequestState {
             self.on_server = self.on_server.max(OnServer::MayArriveLate);
         }
         self.renewal_failed(cx, error);
+        if let Phase::Held(held) = &mut self.phase
+            && held.renew_at.is_none()
+            && *error != CommandError::ConnectionLost
+        {
+            held.put_back_at = Some(error.retry_at(cx.now));
+        }
     }
 
     /// The renewal was not executed, or perhaps not. Returns whether the server refuses to renew
@@ -844,6 +861,9 @@ impl RequestState {
     /// of its lease, on a server that may have missed it.
     pub(crate) fn renew_on_new_connection(&mut self, cx: &mut Context<'_>) {
         let Phase::Held(held) = &mut self.phase else { return };
+        if held.put_back_at.take().is_some() {
+            held.renewing = false;
+        }
         if let Some(at) = &mut held.renew_at {
             *at = cx.now;
         } else if held.end().since(cx.now) > MIN_LEFT_TO_RECLAIM && held.mark != cx.mark {
@@ -1011,7 +1031,8 @@ impl RequestState {
             }
             Phase::Held(held) => {
                 let renew_at = held.renew_at.filter(|_| !held.renewing && is_up);
-                earliest([Some(held.end()), renew_at, held.check_claimed_at])
+                let put_back_at = held.put_back_at.filter(|_| is_up);
+                earliest([Some(held.end()), renew_at, put_back_at, held.check_claimed_at])
             }
             Phase::Releasing(releasing) => {
                 let own = [Some(releasing.give_up_at), releasing.retry_at];
@@ -1045,6 +1066,10 @@ impl RequestState {
             Phase::Held(held) if cx.is_past(held.check_claimed_at) => {
                 held.check_claimed_at = None;
                 cx.report(Output::CheckClaimed(id));
+            }
+            Phase::Held(held) if cx.is_past(held.put_back_at) && cx.server.down_since.is_none() => {
+                held.put_back_at = None;
+                cx.report(Output::PutBack(id));
             }
             Phase::Releasing(releasing) if cx.is_past(releasing.give_up_at) => {
                 cx.next = Next::Remove(ReleaseOutcome::Unknown);

@@ -22,8 +22,8 @@ pub enum Reply {
     Released(bool),
     /// To [`Command::Renew`], an answer for each entry.
     Renewed(Vec<RenewalReply>),
-    /// To [`Command::Reclaim`]: whether the server has the hold.
-    Reclaimed(bool),
+    /// To [`Command::Reclaim`].
+    Reclaimed(ReclaimReply),
     /// To [`Command::RaiseMaxLease`].
     MaxLeaseRaised,
     /// To [`Command::Wait`]: how many replicas have it.
@@ -119,6 +119,17 @@ pub enum RenewalReply {
     AcquireAgain,
 }
 
+/// The outcome of putting a hold back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReclaimReply {
+    /// The server has it.
+    Held,
+    /// The server does not have it, and never will.
+    Refused,
+    /// The key has an older hold, which has ended and whose release a failover has lost. Try again.
+    OlderHold,
+}
+
 /// The state of one lock at one instant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LockState {
@@ -184,7 +195,7 @@ impl Command {
             Self::AcquireAll(acquires) => acquired_all(acquires, answer),
             Self::Release { .. } | Self::Cancel { .. } => ended(answer).map(Reply::Released),
             Self::Renew(entries) => renewed(entries, answer).map(Reply::Renewed),
-            Self::Reclaim(..) => ended(answer).map(Reply::Reclaimed),
+            Self::Reclaim(..) => reclaimed(answer).map(Reply::Reclaimed),
             Self::RaiseMaxLease(_) => answer.text().map(|_| Reply::MaxLeaseRaised),
             Self::Wait { .. } => {
                 answer.count().and_then(|count| u32::try_from(count).ok()).map(Reply::Acknowledged)
@@ -339,6 +350,15 @@ fn ended(answer: &RawReply) -> Option<bool> {
     match answer.int()? {
         0 => Some(false),
         1 => Some(true),
+        _ => None,
+    }
+}
+
+fn reclaimed(answer: &RawReply) -> Option<ReclaimReply> {
+    match answer.int()? {
+        0 => Some(ReclaimReply::Refused),
+        1 => Some(ReclaimReply::Held),
+        2 => Some(ReclaimReply::OlderHold),
         _ => None,
     }
 }

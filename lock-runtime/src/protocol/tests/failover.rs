@@ -11,7 +11,7 @@ use crate::protocol::tests::{
 use crate::types::fence::Fence;
 use crate::types::request_id::RequestId;
 use crate::wire::command::Command;
-use crate::wire::reply::{RenewalReply, Reply};
+use crate::wire::reply::{ReclaimReply, RenewalReply, Reply};
 
 const ID: RequestId = RequestId::from_bits(1);
 
@@ -42,7 +42,7 @@ fn a_hold_that_a_promoted_server_does_not_know_is_put_back_under_its_token() {
     let (id, call) = sent(&mut protocol);
     let Command::Reclaim(acquire, first) = call else { panic!("{call:?}") };
     assert_eq!((acquire.request.id, first), (ID, Fence::new(10)));
-    protocol.reply(at(2.7), id, Ok(Reply::Reclaimed(true)));
+    protocol.reply(at(2.7), id, Ok(Reply::Reclaimed(ReclaimReply::Held)));
     let outputs = drain(&mut protocol);
     assert!(matches!(outputs[..], [Output::Extended(ID, _), Output::Reclaimed(ID)]), "{outputs:?}");
 }
@@ -53,7 +53,7 @@ fn a_hold_that_cannot_be_put_back_is_lost() {
     reconnected(&mut protocol, 7, RenewalReply::NotHeld);
     put_back(&mut protocol, 2.6);
     let (id, _) = sent(&mut protocol);
-    protocol.reply(at(2.7), id, Ok(Reply::Reclaimed(false)));
+    protocol.reply(at(2.7), id, Ok(Reply::Reclaimed(ReclaimReply::Refused)));
     assert_eq!(drain(&mut protocol), [Output::Lost(ID, Loss::NotOnServer)]);
 }
 
@@ -112,6 +112,55 @@ fn a_refused_attempt_to_put_a_hold_back_is_repeated() {
     assert!(matches!(sent(&mut protocol).1, Command::Reclaim(..)));
 }
 
+/// The reply to the attempt to put the hold back, and the next attempt some time later.
+fn older_hold_is_there(protocol: &mut Protocol) {
+    let (id, call) = sent(protocol);
+    assert!(matches!(call, Command::Reclaim(..)), "{call:?}");
+    protocol.reply(at(2.7), id, Ok(Reply::Reclaimed(ReclaimReply::OlderHold)));
+    assert_eq!(drain(protocol), []);
+    assert_eq!(protocol.next_tick(), Some(at(2.75)));
+}
+
+#[test]
+fn a_hold_is_put_back_once_an_older_one_is_gone() {
+    let mut protocol = holding();
+    reconnected(&mut protocol, 7, RenewalReply::NotHeld);
+    put_back(&mut protocol, 2.6);
+    older_hold_is_there(&mut protocol);
+    protocol.tick(at(2.75));
+    put_back(&mut protocol, 2.75);
+    let (id, _) = sent(&mut protocol);
+    protocol.reply(at(2.8), id, Ok(Reply::Reclaimed(ReclaimReply::Held)));
+    let outputs = drain(&mut protocol);
+    assert!(matches!(outputs[..], [Output::Extended(ID, _), Output::Reclaimed(ID)]), "{outputs:?}");
+}
+
+#[test]
+fn a_hold_is_lost_if_an_older_one_stays_until_its_end() {
+    let mut protocol = holding();
+    reconnected(&mut protocol, 7, RenewalReply::NotHeld);
+    put_back(&mut protocol, 2.6);
+    let (id, _) = sent(&mut protocol);
+    let reply = Ok(Reply::Reclaimed(ReclaimReply::OlderHold));
+    protocol.reply(at(1.0).plus(TTL.mul_f64(0.983)), id, reply);
+    assert_eq!(drain(&mut protocol), [Output::Lost(ID, Loss::NotOnServer)]);
+}
+
+#[test]
+fn the_next_connection_begins_again_with_a_renewal_instead_of_an_older_hold() {
+    let mut protocol = holding();
+    reconnected(&mut protocol, 7, RenewalReply::NotHeld);
+    put_back(&mut protocol, 2.6);
+    older_hold_is_there(&mut protocol);
+    protocol.disconnected(at(2.71), "reset".to_owned());
+    protocol.tick(at(2.8));
+    assert_eq!(drain(&mut protocol), []);
+    protocol.connected(at(2.9), BOUND);
+    assert!(matches!(sent(&mut protocol).1, Command::Renew(_)));
+    protocol.tick(at(3.0));
+    assert_eq!(drain(&mut protocol), [], "the renewal is under way");
+}
+
 #[test]
 fn what_has_just_ended_is_cancelled_on_each_promoted_server() {
     for (mark, lost_at, repeated) in [(7, 3.0, true), (7, 30.0, false), (0, 3.0, false)] {
@@ -150,14 +199,21 @@ fn a_hold_without_renewal_is_put_back_for_what_is_left_of_it() {
     protocol.set_mark(7.into());
     protocol.connected(at(11.0), BOUND);
     put_back(&mut protocol, 11.0);
-    let reclaim = drain(&mut protocol).into_iter().find_map(|output| match output {
-        Output::Send(id, Command::Reclaim(acquire, _)) => Some((id, acquire.ttl)),
-        _ => None,
-    });
-    let (id, ttl) = reclaim.expect("the server may not know it");
+    let reclaim = |protocol: &mut Protocol| {
+        let sent = drain(protocol).into_iter().find_map(|output| match output {
+            Output::Send(id, Command::Reclaim(acquire, _)) => Some((id, acquire.ttl)),
+            _ => None,
+        });
+        sent.expect("the server may not know it")
+    };
+    let (id, _) = reclaim(&mut protocol);
+    protocol.reply(at(11.05), id, Err(CommandError::TryAgain("busy".to_owned())));
+    protocol.tick(protocol.next_tick().expect("the next attempt"));
+    put_back(&mut protocol, 11.1);
+    let (id, ttl) = reclaim(&mut protocol);
     let left = Duration::from_secs(19)..Duration::from_secs(21);
     assert!(left.contains(&ttl), "{ttl:?} of {TTL:?}");
-    protocol.reply(at(11.1), id, Ok(Reply::Reclaimed(true)));
+    protocol.reply(at(11.1), id, Ok(Reply::Reclaimed(ReclaimReply::Held)));
     assert_eq!(drain(&mut protocol), [Output::Reclaimed(ID)]);
     // The server knows it now.
     protocol.disconnected(at(12.0), "reset".to_owned());

@@ -2,7 +2,10 @@
 -- does not know it. Only while the server waits for that, which it does by grant.lua before it has
 -- granted anything: no other process can have the lock.
 -- KEYS: hold, tokens   ARGV: mark, head, first token, tail, ttl ms, last token; as in acquire.lua
--- Answers 1 if the hold is there, else 0, which changes nothing.
+-- Answers 1 if the hold is there. Else nothing is changed: 2 if an older hold is in its place while
+-- the server waits, else 0. The older one had ended before the other master drew the token of this
+-- one, and the failover has lost its end as well: its process repeats the release. It is not
+-- replaced: if the other master goes on, its holder may have renewed it here meanwhile.
 local HOLD, FENCE, MARK, ttl = KEYS[1], KEYS[2], ARGV[1], tonumber(ARGV[5])
 local QUEUE, WAITERS, id = HOLD .. ':queue', HOLD .. ':waiters', string.sub(ARGV[2], 5, 36)
 local value = read(HOLD)
@@ -13,8 +16,11 @@ end
 -- Below zero, until when the request is refused.
 local place = tonumber(redis.call('ZSCORE', QUEUE, id) or 0)
 local waits, issued = unpack(redis.call('HMGET', FENCE, 'w', 'c'))
-if value or -place >= clock() or waits_for(waits, MARK) ~= FAILOVER then
+if -place >= clock() or waits_for(waits, MARK) ~= FAILOVER then
   return 0
+elseif value then
+  local other = is_hold(value) and string.match(value, '^%S+ %S+ (%d+) ')
+  return other and tonumber(other) < tonumber(ARGV[3]) and 2 or 0
 end
 -- First, so that no refusal leaves a hold whose token is above what is known.
 redis.call('HSET', FENCE, 'c', string.format('%d', math.max(issued, ARGV[6])))

@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::types::owner_info::HolderInfo;
 use crate::wire::command::Command;
 use crate::wire::reply::{
-    AcquireReply, BlockedBy, BusyReply, Grant, LockState, ProbeReply, RawReply, RenewalReply, Reply,
+    AcquireReply, BlockedBy, BusyReply, Grant, LockState, ProbeReply, RawReply, ReclaimReply,
+    RenewalReply, Reply,
 };
 
 /// The answer that holds this reply.
@@ -17,7 +18,10 @@ pub fn spoken(call: &Command, reply: &Reply) -> RawReply {
             RawReply::List(vec![int(2), int(0), int(0), text("0"), text("")])
         }
         Reply::AcquiredAll(fences) => int(fences.map_or(0, |fences| fences.first.get())),
-        Reply::Released(yes) | Reply::Reclaimed(yes) => int(u64::from(*yes)),
+        Reply::Released(yes) => int(u64::from(*yes)),
+        Reply::Reclaimed(ReclaimReply::Refused) => int(0),
+        Reply::Reclaimed(ReclaimReply::Held) => int(1),
+        Reply::Reclaimed(ReclaimReply::OlderHold) => int(2),
         Reply::Renewed(replies) => RawReply::List(replies.iter().map(renewal).collect()),
         Reply::MaxLeaseRaised => text("0000000000000000000000000000000000000000"),
         Reply::Acknowledged(count) => int((*count).into()),

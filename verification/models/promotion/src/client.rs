@@ -29,6 +29,8 @@ pub enum Phase {
         valid: u8,
         /// The master that confirmed it last.
         by: Mark,
+        /// An older hold was in its place at a promoted master.
+        older_hold: bool,
     },
 }
 
@@ -144,8 +146,8 @@ impl Client {
     }
 
     pub(crate) fn renew(&mut self) {
-        if let Some(request) = self.request() {
-            self.send(Command::Renew { request, left: TTL });
+        if let Phase::Held { request, token, .. } = self.phase {
+            self.send(Command::Renew { request, token, left: TTL });
         }
     }
 
@@ -220,7 +222,8 @@ impl Client {
             Reply::Granted { token, left, confirmed, .. } => {
                 self.floor = self.floor.max(token);
                 if self.phase == Phase::Waiting(of) && left > 0 && confirmed {
-                    self.phase = Phase::Held { request: of, token, valid: left, by: to };
+                    let (request, valid, by) = (of, left, to);
+                    self.phase = Phase::Held { request, token, valid, by, older_hold: false };
                 }
             }
             Reply::Renewed { left, confirmed } => {
@@ -233,8 +236,14 @@ impl Client {
                     *by = to;
                 }
             }
+            // It asks again, by a renewal.
+            Reply::OlderHold => {
+                if let Phase::Held { request, older_hold, .. } = &mut self.phase {
+                    *older_hold |= *request == of;
+                }
+            }
             Reply::NotHeld | Reply::NotReclaimed => {
-                let Phase::Held { request, token, valid, by } = self.phase else { return };
+                let Phase::Held { request, token, valid, by, .. } = self.phase else { return };
                 if request != of {
                     return;
                 }

@@ -40,6 +40,9 @@ pub enum Variant {
     ReclaimForgotten,
     /// A re-claim replaces the hold of another.
     ReclaimReplaces,
+    /// A re-claim replaces the hold of another that has a lower token: where the old master drew
+    /// the higher one, that hold had ended.
+    ReclaimReplacesOlder,
     /// A re-claim ignores that its request was cancelled.
     ReclaimIgnoresTombstone,
     /// A promoted master grants at once.
@@ -130,6 +133,12 @@ impl Promotion {
             || self.confirm
             || !self.stale && (!self.lossy || self.grace >= server::TTL)
             || !self.stale && self.empty
+    }
+
+    /// Whether a promoted master may have a hold that ended before another one was granted.
+    const fn loses_releases(&self) -> bool {
+        let replaces = matches!(self.variant, Variant::ReclaimReplacesOlder);
+        self.lossy && !self.empty && !self.confirm && !replaces
     }
 }
 
@@ -352,6 +361,19 @@ impl Model for Promotion {
                 state.masters.last().is_some_and(|master| master.lowest > 0)
             }),
         ];
+        if self.loses_releases() {
+            properties.push(Property::sometimes(
+                "a hold is put back once an older one is gone",
+                |_, state: &State| {
+                    state.clients.iter().any(|client| match client.phase {
+                        Phase::Held { valid: 1.., by, older_hold, .. } => {
+                            older_hold && by == state.current
+                        }
+                        _ => false,
+                    })
+                },
+            ));
+        }
         if !self.clock_behind {
             properties.push(Property::always(
                 "tokens rise across promotions",

@@ -85,6 +85,8 @@ pub enum Command {
     Renew {
         /// Of this request.
         request: Request,
+        /// Its token.
+        token: Token,
         /// See above.
         left: u8,
     },
@@ -137,6 +139,8 @@ pub enum Reply {
     NotHeld,
     /// It may not be set again.
     NotReclaimed,
+    /// Not yet: an older hold is there. Its client may be about to repeat its release.
+    OlderHold,
     /// The request is gone.
     Cancelled,
 }
@@ -219,7 +223,9 @@ impl Store {
             Command::Acquire { request, floor, left } => {
                 self.acquire(rules, Caller { floor, ..caller }, request, left)
             }
-            Command::Renew { request, left } => (self.renew(request, left), Effect::None),
+            Command::Renew { request, token, left } => {
+                (self.renew(request, token, left), Effect::None)
+            }
             Command::Reclaim { request, token, left } => {
                 self.reclaim(rules, caller, request, token, left)
             }
@@ -319,9 +325,9 @@ impl Store {
         }
     }
 
-    fn renew(&mut self, request: Request, left: u8) -> Reply {
+    fn renew(&mut self, request: Request, token: Token, left: u8) -> Reply {
         match &mut self.hold {
-            Some(hold) if hold.request == request => {
+            Some(hold) if (hold.request, hold.token) == (request, token) => {
                 hold.left = TTL;
                 Reply::Renewed { left, confirmed: false }
             }
@@ -342,10 +348,10 @@ impl Store {
         if refused && variant != Variant::ReclaimIgnoresTombstone {
             return (Reply::NotReclaimed, Effect::None);
         }
-        let other = self.hold.is_some_and(|hold| hold.request != request);
-        if other && variant != Variant::ReclaimReplaces {
-            return (Reply::NotReclaimed, Effect::None);
-        }
+        let mine = |hold: &Hold| (hold.request, hold.token) == (request, token);
+        let is_there = self.hold.as_ref().is_some_and(mine);
+        let other = self.hold.filter(|hold| !mine(hold));
+        let is_older = other.is_some_and(|hold| hold.token < token);
         let waits = match &mut self.counter {
             Counter::Waiting { mark, promoted: true, highest, .. } if *mark == caller.mark => {
                 if variant != Variant::ReclaimForgotten {
@@ -359,12 +365,19 @@ impl Store {
             }
             _ => variant == Variant::ReclaimWithoutMark,
         };
-        let is_there = self.hold.is_some() && !other;
         if !waits && !is_there {
             return (Reply::NotReclaimed, Effect::None);
         }
+        let replaces = variant == Variant::ReclaimReplaces
+            || variant == Variant::ReclaimReplacesOlder && is_older;
+        if other.is_some() && !replaces {
+            let reply = if is_older { Reply::OlderHold } else { Reply::NotReclaimed };
+            return (reply, Effect::None);
+        }
         self.hold = Some(Hold { request, token, left: TTL });
-        let effect = if is_there { Effect::None } else { Effect::Reclaimed(token, other) };
+        // Of the variant that may replace an older hold it is asked what that leads to.
+        let is_wrong = other.is_some() && variant != Variant::ReclaimReplacesOlder;
+        let effect = if is_there { Effect::None } else { Effect::Reclaimed(token, is_wrong) };
         (Reply::Renewed { left, confirmed: false }, effect)
     }
 }

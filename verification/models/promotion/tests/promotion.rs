@@ -74,6 +74,21 @@ fn no_stale_grant_is_shown_with_confirmed_grants() {
     holds("confirmed", Promotion { stale: true, confirm: true, ..SMALL });
 }
 
+/// A promoted master that misses a release and the grant after it has the older hold. The token of
+/// the later one proves that it had ended, if its master drew no token after the promotion.
+#[test]
+fn an_older_hold_may_be_replaced_if_the_old_master_is_dead() {
+    let model = Promotion { variant: Variant::ReclaimReplacesOlder, ..SMALL };
+    holds("older hold replaced", model);
+}
+
+/// Each client asks twice, so that one may have the key again while an older hold is in its place.
+#[test]
+#[ignore = "takes several minutes"]
+fn two_requests_of_each_client() {
+    holds("two requests", Promotion { requests: 2, ..SMALL });
+}
+
 #[test]
 fn not_promised_a_holder_that_is_cut_off_overlaps_after_the_plain_grace() {
     let wrong = Promotion { promise_all: true, ..SMALL };
@@ -103,6 +118,8 @@ mutants! {
     reclaim_forgotten: ReclaimForgotten, "tokens of a master rise",
         Promotion { clock_behind: true, ..SMALL };
     reclaim_replaces: ReclaimReplaces, "a re-claim is alone", SMALL;
+    reclaim_replaces_what_was_renewed: ReclaimReplacesOlder,
+        "holders by one master exclude each other", Promotion { stale: true, ..SMALL };
     #[ignore = "takes a minute"]
     reclaim_ignores_tombstone: ReclaimIgnoresTombstone, "ended holds do not come back",
         Promotion { mishaps: 1, ..SMALL };

@@ -103,42 +103,28 @@ impl Entry {
     }
 }
 
-/// How long a release may be on its way.
-const ON_ITS_WAY: Nanos = 1_000_000_000;
 /// With less than so much left, and what the packets take, a hold is not put back.
 const TOO_LATE: Nanos = 400_000_000;
 
-/// Holds that were lost although their processes reached the new primary in time. One whose key was
-/// released shortly before may be lost: if the replica missed that release, it has another hold.
-/// And a replica without any tokens counts as a loss of data.
+/// Holds that were lost although their processes reached the new primary in time. A replica without
+/// any tokens counts as a loss of data.
 fn lost_by_a_failover(plan: &Plan, events: &[Event]) -> Option<Violation> {
     let holds = holds(events);
-    let released = |hold: &ObservedHold| {
-        let end = |event: &&Event| match event.kind {
-            EventKind::Released { request } => request == hold.request,
-            _ => false,
-        };
-        events.iter().find(end).map(|event| event.at)
-    };
     events.iter().find_map(|event| {
         let EventKind::LossReported { request } = event.kind else { return None };
         let hold = holds.iter().find(|hold| hold.request == request)?;
         if event.at + TOO_LATE >= hold.until {
             return None;
         }
-        let may_be_unknown = plan.faults.iter().any(|fault| {
+        let is_empty = plan.faults.iter().any(|fault| {
             let FaultKind::Failover { lag, .. } = fault.what else { return false };
-            let (copied, at) = (nanos(fault.at.saturating_sub(lag)), nanos(fault.at));
-            let is_empty = holds.iter().all(|hold| hold.at >= copied);
-            let missed = copied.saturating_sub(ON_ITS_WAY)..at + ON_ITS_WAY;
-            let of_key = holds.iter().filter(|other| other.key == hold.key);
-            let others = of_key.filter(|other| other.request != request);
-            is_empty || others.filter_map(released).any(|at| missed.contains(&at))
+            let copied = nanos(fault.at.saturating_sub(lag));
+            holds.iter().all(|hold| hold.at >= copied)
         });
         let text = format!("the hold of key {} was lost by a failover", hold.key);
         let (at, requests) = (event.at, vec![request]);
         let property = Property::LossReported;
-        (!may_be_unknown).then_some(Violation { property, at, text, requests })
+        (!is_empty).then_some(Violation { property, at, text, requests })
     })
 }
 

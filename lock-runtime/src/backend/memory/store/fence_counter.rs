@@ -186,16 +186,18 @@ impl FenceCounter {
         Some(wait.kind)
     }
 
-    /// Whether a hold with tokens up to this one may be put back, as in `reclaim.lua`.
-    pub(crate) fn reclaim(&mut self, last: Fence) -> bool {
-        match &mut self.tokens {
-            Tokens::Waiting(waiting)
-                if waiting.mark == self.mark && waiting.kind == WaitKind::Failover =>
-            {
-                waiting.issued = waiting.issued.max(last.get());
-                true
-            }
-            _ => false,
+    /// Whether holds may be put back, as in `reclaim.lua`.
+    pub(crate) fn may_reclaim(&self) -> bool {
+        matches!(&self.tokens, Tokens::Waiting(waiting)
+            if waiting.mark == self.mark && waiting.kind == WaitKind::Failover)
+    }
+
+    /// A hold with tokens up to this one is put back.
+    pub(crate) const fn learn(&mut self, last: Fence) {
+        if let Tokens::Waiting(waiting) = &mut self.tokens
+            && waiting.issued < last.get()
+        {
+            waiting.issued = last.get();
         }
     }
 

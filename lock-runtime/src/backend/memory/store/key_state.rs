@@ -14,7 +14,7 @@ use crate::types::request_id::RequestId;
 use crate::wire::command::{Acquire, Enqueue, RequestRef};
 use crate::wire::keyspace::{SHORT_HOLD, claim};
 use crate::wire::reply::{
-    AcquireReply, BlockedBy, BusyReply, Grant, Notification, RenewalReply, WaiterInfo,
+    AcquireReply, BlockedBy, BusyReply, Grant, Notification, ReclaimReply, RenewalReply, WaiterInfo,
 };
 
 /// The state a script works on. The record was cleared of what has expired.
@@ -85,24 +85,28 @@ impl KeyOp<'_, '_> {
         held
     }
 
-    pub(crate) fn reclaim(&mut self, acquire: &Acquire, first: Fence) -> bool {
+    pub(crate) fn reclaim(&mut self, acquire: &Acquire, first: Fence) -> ReclaimReply {
         let (id, ttl) = (self.request.id, acquire.ttl);
         if self.record.held_with(id, first) {
             self.record.extend_hold(self.now, ttl);
-            return true;
+            return ReclaimReply::Held;
+        }
+        if self.record.is_cancelled(self.now, id) || !self.counter.may_reclaim() {
+            return ReclaimReply::Refused;
+        }
+        if self.record.hold.is_some() {
+            let is_older = self.record.holder().is_some_and(|holder| holder.fence < first);
+            return if is_older { ReclaimReply::OlderHold } else { ReclaimReply::Refused };
         }
         let fences = FenceRange::new(first, acquire.fence_count);
-        let is_taken = self.record.hold.is_some() || self.record.is_cancelled(self.now, id);
-        if is_taken || !self.counter.reclaim(fences.last()) {
-            return false;
-        }
+        self.counter.learn(fences.last());
         self.record.leave(id);
         let contended = self.record.waiters().next().is_some();
         let owner = acquire.owner.clone();
         let holder = HolderInfo { id, fence: first, owner, held_unix_ms: None };
         let hold = StoredHold::Ours { holder, fences, inbox: acquire.inbox.clone(), contended };
         self.record.put_hold(self.now, hold, ttl);
-        true
+        ReclaimReply::Held
     }
 
     /// Grants a free lock to the first waiter, perhaps to this request.

@@ -11,7 +11,9 @@ use crate::types::fence::Fence;
 use crate::types::request_id::RequestId;
 use crate::wire::command::{Acquire, Command, Enqueue, Renewal, RequestRef};
 use crate::wire::keyspace::{DataLossGrace, WAITER_LEASE};
-use crate::wire::reply::{AcquireReply, BlockedBy, Notification, RawReply, RenewalReply, Reply};
+use crate::wire::reply::{
+    AcquireReply, BlockedBy, Notification, RawReply, ReclaimReply, RenewalReply, Reply,
+};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -638,7 +640,8 @@ fn a_lost_hold_is_put_back_while_a_failover_is_waited_out_and_never_else() {
     let mut both = Both::new();
     let first = both.granted(once(request_id(1)));
     let reclaim = |id| Command::Reclaim(once(request_id(id)), first);
-    let put_back = |both: &mut Both, id| both.same(reclaim(id)) == Reply::Reclaimed(true);
+    let put_back =
+        |both: &mut Both, id| both.same(reclaim(id)) == Reply::Reclaimed(ReclaimReply::Held);
     assert!(put_back(&mut both, 1), "it is there");
     both.raw(&["DEL", "lock:{order:7}"]);
     both.memory.delete_hold("order:7");
@@ -652,6 +655,30 @@ fn a_lost_hold_is_put_back_while_a_failover_is_waited_out_and_never_else() {
     both.advance(GRACE);
     assert!(both.granted(once(request_id(2))) > first);
     assert!(!put_back(&mut both, 1));
+}
+
+/// The failover has lost the end of the first hold and the grant of the second one.
+#[test]
+fn an_older_hold_is_in_the_way_until_it_is_released_again() {
+    let mut both = Both::new();
+    let older = both.granted(once(request_id(1)));
+    let later = Fence::new(older.get() + 100);
+    let reclaim = |number, fence| Command::Reclaim(once(request_id(number)), fence);
+    let outcome = |both: &mut Both, number, fence| match both.same(reclaim(number, fence)) {
+        Reply::Reclaimed(reply) => reply,
+        reply => panic!("{reply:?}"),
+    };
+    assert_eq!(outcome(&mut both, 2, later), ReclaimReply::Refused, "no failover");
+    both.promote(7);
+    let opened = both.open_with_grace(NOTHING_SEEN, BOUND, GRACE, true);
+    assert_eq!(opened, Ok(Some(WaitKind::Failover)));
+    assert_eq!(outcome(&mut both, 2, later), ReclaimReply::OlderHold);
+    assert_eq!(outcome(&mut both, 2, Fence::new(older.get() - 1)), ReclaimReply::Refused);
+    assert_eq!(both.same(cancel_hold(1, older, Duration::ZERO)), Reply::Released(true));
+    assert_eq!(outcome(&mut both, 2, later), ReclaimReply::Held);
+    assert_eq!(outcome(&mut both, 1, older), ReclaimReply::Refused, "a later one is there");
+    both.put_not_a_lock(KEY);
+    assert_eq!(outcome(&mut both, 2, later), ReclaimReply::Refused);
 }
 
 #[test]
@@ -679,8 +706,8 @@ fn a_hold_that_its_request_was_granted_anew_is_not_the_one_of_before() {
     let opened = both.open_with_grace(NOTHING_SEEN, BOUND, GRACE, true);
     assert_eq!(opened, Ok(Some(WaitKind::Failover)));
     let reclaim = |fence| Command::Reclaim(once(request_id(1)), fence);
-    assert_eq!(both.same(reclaim(first)), Reply::Reclaimed(false));
-    assert_eq!(both.same(reclaim(second)), Reply::Reclaimed(true));
+    assert_eq!(both.same(reclaim(first)), Reply::Reclaimed(ReclaimReply::Refused));
+    assert_eq!(both.same(reclaim(second)), Reply::Reclaimed(ReclaimReply::Held));
     let ended = both.same(cancel_hold(1, first, Duration::ZERO));
     assert_eq!(ended, Reply::Released(false), "the caller has lost it");
     assert_eq!(both.raw(&["EXISTS", "lock:{order:7}"]), redis::Value::Int(0), "and nobody has it");
