@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use distlock::{Credentials, LockManager};
+use distlock::{AfterFailover, Credentials, Fence, LockError, LockManager};
 use redis::Value;
 #[cfg(target_os = "linux")]
 use testkit::Resources;
@@ -309,4 +309,65 @@ fn scripts_that_are_flushed_around_a_failover_are_sent_again() {
     assert_locks(&locks);
     held.hold().check().unwrap();
     held.release_blocking().unwrap();
+}
+
+/// A process that the Sentinels cannot tell, and that has asked the old primary for locks while it
+/// stood still. What it grants when it goes on, others have by then.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_primary_that_sentinels_replaced_while_it_was_frozen_confirms_nothing() {
+    const CALLS: usize = 3;
+    let all = Sentinels::start().unwrap();
+    let builder = || {
+        let builder = LockManager::builder().after_failover(AfterFailover::AtOnce);
+        builder.outage_timeout(LIMIT).confirm(LIMIT)
+    };
+    let locks = builder().url(all.url()).build().unwrap();
+    let ask = |key: &str, replicas: u8| {
+        let guard = locks.mutex(key).replicas(replicas).wait(LIMIT).acquire_blocking()?;
+        Ok::<_, LockError>(guard.fence())
+    };
+    let calls: Vec<_> =
+        [0, 1].iter().flat_map(|replicas| vec![*replicas; CALLS]).enumerate().collect();
+    let keys = calls.iter().map(|(number, _)| format!("key {number}"));
+    ask("warm", 0).unwrap();
+    ask("warm", 1).unwrap();
+    let old = all.primary();
+    let sent = || ["EVALSHA", "WAIT"].map(|name| all.server_proxy(old).commands(name));
+    let [scripts, waits] = sent();
+    for sentinel in 0..3 {
+        all.sentinel_proxy(sentinel).isolate(&[std::process::id()]);
+    }
+    all.server(old).pause();
+    let (held, tokens) = std::thread::scope(|scope| {
+        let start = |&(number, replicas): &(usize, u8)| {
+            scope.spawn(move || ask(&format!("key {number}"), replicas))
+        };
+        let waiting: Vec<_> = calls.iter().map(start).collect();
+        // Several acquires may be one script.
+        eventually(LIMIT, "both connections are used", || {
+            let [scripts_now, waits_now] = sent();
+            scripts_now >= scripts + 2 && waits_now > waits
+        });
+        all.wait_for_another_primary(old);
+        let other = builder().url(all.server(all.primary()).url()).build().unwrap();
+        let guard = other.mutex_many(keys).wait(LIMIT).acquire_blocking().unwrap();
+        all.server(old).resume();
+        eventually(LIMIT, "the Sentinels make the old primary a replica", || {
+            all.server(old).replication_says("role:slave")
+        });
+        guard.hold().check().unwrap();
+        let held = guard.fence();
+        guard.release_blocking().unwrap();
+        all.heal();
+        let tokens: Vec<_> = waiting.into_iter().map(|call| call.join().unwrap()).collect();
+        (held, tokens)
+    });
+    let (plain, confirmed) = tokens.split_at(CALLS);
+    // What the old primary granted has lower tokens.
+    let twice = |tokens: &[Result<Fence, LockError>]| {
+        tokens.iter().flatten().filter(|token| **token < held).count()
+    };
+    println!("without replicas: {} of {CALLS} locks had two holders", twice(plain));
+    assert_eq!(twice(confirmed), 0, "{tokens:?} and {held:?}");
 }
