@@ -51,16 +51,23 @@ pub const fn fence(token: u64) -> Fence {
     Fence::new(token)
 }
 
-/// A manager whose connection and keeper are simulated.
+/// A manager whose connection and keeper are simulated. `replicas`: have to confirm all its holds.
 #[must_use]
 pub fn simulated(
     timing: &Timing,
     inbox: String,
     ttl: Duration,
     max_handoffs: u32,
+    replicas: Replicas,
 ) -> (SimulatedLink, LockManager) {
-    let (link, handle) = SimulatedLink::new(timing, inbox, ttl);
-    (link, manager(timing, ttl, max_handoffs, handle))
+    let confirms = replicas != Replicas::None;
+    let (link, handle) = SimulatedLink::new(timing, inbox, ttl, confirms);
+    let manager = manager(timing, ttl, max_handoffs, replicas, handle.clone());
+    if confirms {
+        // It has no other calls, so it needs no other link.
+        manager.core().use_for_confirmed(handle);
+    }
+    (link, manager)
 }
 
 /// A manager and its link, which runs with its threads under shuttle. `accept` runs the server.
@@ -73,12 +80,18 @@ pub fn modelled(
     accept: Accept,
 ) -> (ModelledLink, LockManager) {
     let (link, handle) = ModelledLink::start(timing, inbox, ttl, accept);
-    (link, manager(timing, ttl, max_handoffs, handle))
+    (link, manager(timing, ttl, max_handoffs, Replicas::None, handle))
 }
 
-fn manager(timing: &Timing, ttl: Duration, max_handoffs: u32, handle: LinkHandle) -> LockManager {
+fn manager(
+    timing: &Timing,
+    ttl: Duration,
+    max_handoffs: u32,
+    replicas: Replicas,
+    handle: LinkHandle,
+) -> LockManager {
     let settings = CoreSettings {
-        defaults: Options { ttl: Some(ttl), ..Options::DEFAULT },
+        defaults: Options { ttl: Some(ttl), replicas: Some(replicas), ..Options::DEFAULT },
         max_handoffs,
         warn_lock_order: false,
         try_once_timeout: timing.outage_timeout + timing.reply,

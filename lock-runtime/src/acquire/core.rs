@@ -70,6 +70,12 @@ impl ManagerCore {
         &self.lanes.plain().link
     }
 
+    /// Calls that replicas confirm go over this link.
+    #[cfg(distlock_verification)]
+    pub(crate) fn use_for_confirmed(&self, link: LinkHandle) {
+        self.lanes.set_second(link);
+    }
+
     /// The lane of a call with this key, whose grant these replicas have to confirm. An error after
     /// a shutdown.
     pub(crate) fn lane(&self, replicas: Replicas, key: &str) -> Result<&Lane, LockError> {

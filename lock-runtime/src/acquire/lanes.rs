@@ -92,6 +92,12 @@ impl Lanes {
         Ok(slot.get().map(|known| &known.lane))
     }
 
+    /// This is the link that replicas confirm.
+    #[cfg(distlock_verification)]
+    pub(crate) fn set_second(&self, link: LinkHandle) {
+        assert!(self.second.set(link).is_ok(), "it is set before the first call");
+    }
+
     fn open(&self) -> Result<Option<&LinkHandle>, LockError> {
         let setup = self.setup.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(setup) = setup.as_ref().filter(|_| self.second.get().is_none()) else {

@@ -123,7 +123,7 @@ impl<T> Connection<T> {
             Self::Redis(redis) => redis.online_replicas(),
             Self::Memory(memory) => memory.connection.online_replicas(),
             #[cfg(distlock_verification)]
-            Self::Simulated(_) => 0,
+            Self::Simulated(pipe) => pipe.online_replicas,
             #[cfg(all(distlock_verification, feature = "__shuttle"))]
             Self::Modelled(_) => 0,
         }
@@ -283,22 +283,27 @@ impl<T> MemoryPipe<T> {
 pub(crate) struct SimulatedPipe<T> {
     max_lease: Duration,
     mark: Mark,
+    online_replicas: u32,
     unsent: Vec<(T, Command)>,
     arrived: VecDeque<Incoming<T>>,
 }
 
 #[cfg(distlock_verification)]
 impl<T> SimulatedPipe<T> {
-    pub(crate) fn new(max_lease: Duration, mark: Mark) -> Self {
-        Self { max_lease, mark, unsent: Vec::new(), arrived: VecDeque::new() }
+    pub(crate) fn new(max_lease: Duration, mark: Mark, online_replicas: u32) -> Self {
+        Self { max_lease, mark, online_replicas, unsent: Vec::new(), arrived: VecDeque::new() }
     }
 
     pub(crate) fn has_unsent(&self) -> bool {
         !self.unsent.is_empty()
     }
 
+    /// A WAIT comes alone: what was sent before it is answered before it.
     pub(crate) fn take_unsent(&mut self) -> Vec<(T, Command)> {
-        std::mem::take(&mut self.unsent)
+        let is_wait = |(_, command): &(T, Command)| matches!(command, Command::Wait { .. });
+        let before = self.unsent.iter().position(is_wait);
+        let many = before.map_or(self.unsent.len(), |before| before.max(1));
+        self.unsent.drain(..many).collect()
     }
 
     pub(crate) fn arrive(&mut self, incoming: impl IntoIterator<Item = Incoming<T>>) {

@@ -66,7 +66,7 @@ pub(crate) fn start(setup: Setup) -> std::io::Result<LinkHandle> {
 
 impl LinkHandle {
     /// A link without a keeper, for holds that no replica confirms.
-    #[cfg(any(test, distlock_verification))]
+    #[cfg(any(test, all(distlock_verification, feature = "__shuttle")))]
     pub(crate) fn new(
         timing: Timing,
         inbox: String,
@@ -75,7 +75,7 @@ impl LinkHandle {
         Self::of(timing, inbox, default_ttl, false)
     }
 
-    fn of(
+    pub(crate) fn of(
         timing: Timing,
         inbox: String,
         default_ttl: Duration,

@@ -25,9 +25,14 @@ pub struct SimulatedLink(Arc<Link>);
 pub struct ReplyTargets(Vec<ReplyTo>);
 
 impl SimulatedLink {
-    /// A link, and the handle for a manager.
-    pub(crate) fn new(timing: &Timing, inbox: String, ttl: Duration) -> (Self, LinkHandle) {
-        let handle = LinkHandle::new(timing.clone(), inbox, ttl);
+    /// A link, and the handle for a manager. `confirms`: replicas have to confirm all holds.
+    pub(crate) fn new(
+        timing: &Timing,
+        inbox: String,
+        ttl: Duration,
+        confirms: bool,
+    ) -> (Self, LinkHandle) {
+        let handle = LinkHandle::of(timing.clone(), inbox, ttl, confirms);
         let handle = handle.expect("two descriptors for signals");
         let link = Arc::clone(handle.link());
         // The simulation connects by itself.
@@ -51,7 +56,7 @@ impl SimulatedLink {
         self.with(has_unsent).unwrap_or(false)
     }
 
-    /// The commands to be sent.
+    /// The next commands to be sent. There may be more.
     pub fn take_batch(&self) -> Option<(ReplyTargets, Vec<Command>)> {
         let batch = self.with(|state, _| state.simulated().map(SimulatedPipe::take_unsent));
         let (targets, commands): (Vec<_>, Vec<_>) = batch.flatten()?.into_iter().unzip();
@@ -63,10 +68,11 @@ impl SimulatedLink {
         self.with(|state, _| state.due()).flatten()
     }
 
-    /// There is a connection to the server with this mark, and this is the longest lease that it
-    /// knows of.
-    pub fn connected(&self, max_lease: Duration, mark: u32) {
-        let connection = Connection::Simulated(SimulatedPipe::new(max_lease, mark.into()));
+    /// There is a connection to the server with this mark, this is the longest lease that it knows
+    /// of, and so many replicas are online.
+    pub fn connected(&self, max_lease: Duration, mark: u32, online_replicas: u32) {
+        let pipe = SimulatedPipe::new(max_lease, mark.into(), online_replicas);
+        let connection = Connection::Simulated(pipe);
         self.with(|state, now| state.connected(now, connection));
     }
 

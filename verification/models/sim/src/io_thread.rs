@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use distlock_runtime::LockManager;
 use distlock_runtime::verification::{self, AfterFailover, SimulatedLink, Timestamp, Timing};
+use distlock_runtime::{LockManager, Replicas};
 
 /// The settings of a manager that a plan chooses.
 #[derive(Clone, Debug)]
@@ -14,13 +14,15 @@ pub(crate) struct Settings {
     pub(crate) max_handoffs: u32,
     pub(crate) data_loss_grace: bool,
     pub(crate) after_failover: AfterFailover,
+    /// Have to confirm all holds.
+    pub(crate) replicas: Replicas,
 }
 
 /// Makes a manager and its link in the running process.
 pub(crate) fn start(settings: Settings) -> (SimulatedLink, LockManager) {
-    let Settings { inbox, ttl, max_handoffs, data_loss_grace, after_failover } = settings;
+    let Settings { inbox, ttl, max_handoffs, data_loss_grace, after_failover, replicas } = settings;
     let timing = Timing { data_loss_grace, after_failover, ..Timing::default() };
-    verification::simulated(&timing, inbox, ttl, max_handoffs)
+    verification::simulated(&timing, inbox, ttl, max_handoffs, replicas)
 }
 
 /// Whether a release is pending and nothing is scheduled for it.

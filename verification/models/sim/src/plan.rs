@@ -7,6 +7,7 @@ mod guarantees;
 use std::fmt;
 use std::time::Duration;
 
+use distlock_runtime::Replicas;
 use distlock_runtime::verification::AfterFailover;
 
 pub use fault::{Fault, FaultKind, Part};
@@ -58,6 +59,8 @@ pub struct ProcessPlan {
     /// Whether it waits for a grace period after a data loss. A process that does not has a lock of
     /// its own, the last one, and uses no other.
     pub data_loss_grace: bool,
+    /// Which replicas have to confirm all its holds. The server has one.
+    pub replicas: Replicas,
     /// The drift of its clock, in parts per million.
     pub ppm: i64,
     /// The offset of its clock.
@@ -204,11 +207,15 @@ impl fmt::Display for Plan {
             let steps =
                 member.tasks.iter().map(|task| task.steps.iter().map(Step::count).sum::<usize>());
             let steps: Vec<_> = steps.map(|steps| steps.to_string()).collect();
-            let ProcessPlan { starts_at, ppm, ttl, .. } = member;
+            let ProcessPlan { starts_at, ppm, ttl, replicas, .. } = member;
             let waits = if member.data_loss_grace { "" } else { ", no data-loss grace" };
+            let confirmed = match replicas {
+                Replicas::None => String::new(),
+                replicas => format!(", confirmed by {replicas:?}"),
+            };
             writeln!(
                 f,
-                "  process {number}: starts at {starts_at:?}, ttl {ttl:?}{waits}, \
+                "  process {number}: starts at {starts_at:?}, ttl {ttl:?}{waits}{confirmed}, \
                  clock {ppm:+} ppm, sections {}",
                 steps.join(" + ")
             )?;

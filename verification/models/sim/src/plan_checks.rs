@@ -1,15 +1,20 @@
 //! Checks of a history that need its plan, in addition to what the checker proves of any history.
 
+mod confirmed;
 mod deadlock;
 
 use checker::{Event, EventKind, Nanos, Property, Request, Violation};
-use distlock_runtime::verification::WAITER_LEASE;
+use distlock_runtime::verification::{FenceRange, WAITER_LEASE};
 
 use crate::plan::{FaultKind, Plan};
 use crate::world::nanos;
 
 /// All violations of the plan.
-pub(crate) fn violations(plan: &Plan, events: &[Event]) -> Vec<Violation> {
+pub(crate) fn violations(
+    plan: &Plan,
+    events: &[Event],
+    not_replicated: &[FenceRange],
+) -> Vec<Violation> {
     let mut found = Vec::new();
     // A multi-key request holds its first locks while it waits for the next ones.
     if !plan.takes_several() {
@@ -28,6 +33,9 @@ pub(crate) fn violations(plan: &Plan, events: &[Event]) -> Vec<Violation> {
         && !plan.may_put_back_what_was_lost()
     {
         found.extend(renewed_after_loss(plan, events));
+    }
+    if plan.keeps_confirmed() {
+        found.extend(confirmed::violations(plan, events, not_replicated));
     }
     found
 }
@@ -132,6 +140,7 @@ fn lost_by_a_failover(plan: &Plan, events: &[Event]) -> Option<Violation> {
 #[derive(Clone, Copy)]
 struct ObservedHold {
     request: Request,
+    process: u32,
     key: u32,
     fence: u64,
     at: Nanos,
@@ -173,7 +182,7 @@ fn holds(events: &[Event]) -> Vec<ObservedHold> {
     let mut holds: Vec<ObservedHold> = Vec::new();
     // By request: its key, and the index of its hold.
     let mut requests: Vec<(u32, Option<usize>)> = Vec::new();
-    for Event { at, kind, .. } in events {
+    for Event { at, process, kind, .. } in events {
         match *kind {
             EventKind::Requested { request, key, .. } => {
                 let index = index(request);
@@ -192,6 +201,7 @@ fn holds(events: &[Event]) -> Vec<ObservedHold> {
                     None => {
                         holds.push(ObservedHold {
                             request,
+                            process: *process,
                             key,
                             fence,
                             at: *at,

@@ -16,6 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use checker::{Event, EventKind, Nanos};
+use distlock_runtime::verification::FenceRange;
 
 use self::event_queue::{EventQueue, SimEvent};
 use self::network::Connection;
@@ -55,6 +56,8 @@ pub(crate) struct RunResult {
     /// A server that lost its data looked like a new one, because the first process to connect had
     /// never been connected before.
     pub(crate) undetected_data_loss: bool,
+    /// Tokens that were granted when no replica copied that any more.
+    pub(crate) not_replicated: Vec<FenceRange>,
     /// The message of a panic in the library.
     pub(crate) panic: Option<String>,
 }
@@ -69,9 +72,10 @@ pub(crate) fn run(plan: &Plan) -> RunResult {
         world.end();
     }));
     let undetected_data_loss = world.servers.iter().any(Server::has_undetected_data_loss);
+    let not_replicated = world.servers.iter().flat_map(Server::not_replicated).collect();
     drop(world);
     let panic = lived.err().map(|panic| text_of(&*panic));
-    RunResult { events: context::take_history(), undetected_data_loss, panic }
+    RunResult { events: context::take_history(), undetected_data_loss, not_replicated, panic }
 }
 
 fn text_of(panic: &dyn Any) -> String {
@@ -199,6 +203,9 @@ impl<'p> World<'p> {
             SimEvent::ConnectReply(connection, bound) => self.connect_reply(connection, bound),
             SimEvent::ConnectFailed(process, attempt) => self.connect_failed(process, attempt),
             SimEvent::Request(connection, request) => self.request(connection, request),
+            SimEvent::Waited(connection, batch, acknowledged) => {
+                self.waited(connection, batch, acknowledged);
+            }
             SimEvent::Answer(connection, answer) => self.answer(connection, answer),
             SimEvent::Push(connection, notice) => self.push(connection, notice),
             SimEvent::ClientNotices(connection) => self.client_notices(connection),

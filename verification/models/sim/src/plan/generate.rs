@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use distlock_runtime::Replicas;
 use distlock_runtime::verification::AfterFailover;
 use fastrand::Rng;
 
@@ -43,6 +44,8 @@ struct PlanGenerator {
     foreign_chance: Rng,
     /// Draws the failovers, for the same reason.
     failover_chance: Rng,
+    /// Draws what replicas confirm; separate for the same reason.
+    confirmed_chance: Rng,
     /// Draws which locks stay taken after a release; separate for the same reason.
     kept_chance: Rng,
     seed: u64,
@@ -70,6 +73,8 @@ const FAILOVER_SEED: u64 = 0x4641_494c_4f56_4552;
 const KEPT_ONE_IN: u32 = 12;
 /// Makes another seed of a plan's.
 const KEPT_SEED: u64 = 0x4b45_5054_4b45_5953;
+/// Makes another seed of a plan's.
+const CONFIRMED_SEED: u64 = 0x434f_4e46_4952_4d53;
 /// In milliseconds.
 const TTLS: [u64; 5] = [120, 300, 600, 1_500, 4_000];
 /// Of what lasts longer than most, in milliseconds.
@@ -93,7 +98,19 @@ impl PlanGenerator {
         let foreign_chance = Rng::with_seed(seed ^ FOREIGN_SEED);
         let failover_chance = Rng::with_seed(seed ^ FAILOVER_SEED);
         let kept_chance = Rng::with_seed(seed ^ KEPT_SEED);
-        Self { chance, foreign_chance, failover_chance, kept_chance, seed, theme, keys, lists, ttl }
+        let confirmed_chance = Rng::with_seed(seed ^ CONFIRMED_SEED);
+        Self {
+            chance,
+            foreign_chance,
+            failover_chance,
+            confirmed_chance,
+            kept_chance,
+            seed,
+            theme,
+            keys,
+            lists,
+            ttl,
+        }
     }
 
     fn plan(mut self) -> Plan {
@@ -104,6 +121,7 @@ impl PlanGenerator {
         }
         let mut faults = self.faults(processes.len());
         let after_failover = self.add_failovers(&mut faults);
+        self.add_confirmations(&mut processes, &mut faults);
         Plan {
             seed: self.seed,
             keys: self.keys,
@@ -174,6 +192,7 @@ impl PlanGenerator {
             starts_at,
             ttl: self.member_ttl(),
             data_loss_grace: true,
+            replicas: Replicas::None,
             ppm: self.chance.i64(-2_000..=2_000),
             offset: Duration::from_secs(self.chance.u64(1..1_000_000)),
             tasks: (0..tasks).map(|_| self.task()).collect(),
@@ -363,6 +382,37 @@ impl PlanGenerator {
             1 => AfterFailover::WholeTtl,
             _ => AfterFailover::default(),
         }
+    }
+
+    /// Has a replica confirm the holds of all processes or of some, mostly where it is promoted. An
+    /// old primary that goes on was frozen before in some of these plans.
+    fn add_confirmations(&mut self, processes: &mut [ProcessPlan], faults: &mut Vec<Fault>) {
+        let chance = &mut self.confirmed_chance;
+        let promotes = |fault: &Fault| matches!(fault.what, FaultKind::Failover { .. });
+        let one_in = if faults.iter().any(promotes) { 2 } else { 8 };
+        if chance.u32(..one_in) > 0 {
+            return;
+        }
+        let all = chance.bool();
+        for member in processes {
+            if all || chance.bool() {
+                member.replicas = if chance.bool() { Replicas::All } else { 1.into() };
+            }
+        }
+        let mut freezes = Vec::new();
+        for fault in &*faults {
+            if let FaultKind::Failover { lag, span } = fault.what
+                && !span.is_zero()
+                && chance.bool()
+            {
+                let span = lag + span.mul_f64(chance.f64());
+                let at = fault.at.saturating_sub(lag);
+                freezes.push(Fault { at, what: FaultKind::Freeze { span } });
+            }
+        }
+        // Before a failover of the same instant.
+        faults.splice(..0, freezes);
+        faults.sort_by_key(|fault| fault.at);
     }
 
     fn fault(&mut self, processes: usize) -> Fault {

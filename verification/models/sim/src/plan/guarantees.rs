@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use distlock_runtime::Replicas;
 use distlock_runtime::verification::{AfterFailover, lease_step_for};
 
 use super::{Fault, FaultKind, NetworkProfile, Plan, Step};
@@ -18,7 +19,32 @@ impl Plan {
     /// valid at once.
     #[must_use]
     pub fn is_lossless(&self) -> bool {
-        !self.faults.iter().any(|fault| fault.what.is_lossy()) || self.puts_holds_back()
+        !self.faults.iter().any(|fault| fault.what.is_lossy())
+            || self.puts_holds_back()
+            || self.keeps_confirmed() && (0..self.processes.len()).all(|it| self.is_confirmed(it))
+    }
+
+    /// Whether the replica confirms all holds of this process.
+    #[must_use]
+    pub fn is_confirmed(&self, process: usize) -> bool {
+        self.processes.get(process).is_some_and(|member| member.replicas != Replicas::None)
+    }
+
+    /// Whether nothing is lost that the replica has: only failovers lose anything.
+    #[must_use]
+    pub fn keeps_confirmed(&self) -> bool {
+        self.faults.iter().all(|fault| match fault.what {
+            FaultKind::Failover { .. } => true,
+            _ => !fault.what.is_lossy() && !fault.what.forgets_tokens(),
+        })
+    }
+
+    /// How many replicas the server has as far as processes know.
+    #[must_use]
+    pub fn online_replicas(&self) -> u32 {
+        let promotes = |fault: &Fault| matches!(fault.what, FaultKind::Failover { .. });
+        let confirms = (0..self.processes.len()).any(|process| self.is_confirmed(process));
+        u32::from(confirms || self.faults.iter().any(promotes))
     }
 
     /// Whether every holder reaches the new primary within the grace period, and so puts back what

@@ -64,7 +64,8 @@ impl World<'_> {
         this.failures = 0;
         this.connected_before = true;
         let mark = mark(self.connections[connection].server);
-        self.with_io_thread(process, |io_thread, _| io_thread.connected(bound, mark));
+        let replicas = self.plan.online_replicas();
+        self.with_io_thread(process, |io_thread, _| io_thread.connected(bound, mark, replicas));
         self.turn(process);
     }
 

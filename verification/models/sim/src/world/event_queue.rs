@@ -42,6 +42,8 @@ pub(super) enum SimEvent {
     ConnectFailed(usize, usize),
     /// A batch of calls arrives at the server.
     Request(usize, Request),
+    /// The WAIT of this batch is over; so many replicas have acknowledged.
+    Waited(usize, u64, u32),
     /// The replies arrive.
     Answer(usize, Answer),
     /// A pushed notification arrives.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use checker::Nanos;
+
 use super::event_queue::SimEvent;
 use super::process::Link;
 use super::{World, nanos};
@@ -11,6 +13,7 @@ impl World<'_> {
     /// What the primary does from now on does not reach the replica of this fault.
     pub(super) fn copied(&mut self, fault: usize) {
         let copy = self.primary().copy();
+        self.primary().stop_copying(context::now());
         self.copies.insert(fault, copy);
     }
 
@@ -20,6 +23,11 @@ impl World<'_> {
         let Some(mut replica) = self.copies.remove(&fault) else { return };
         let new = self.servers.len();
         replica.promote(mark(new));
+        replica.has_replica_at(context::now() + nanos(span) + REPLICA_AFTER);
+        if !self.copies.is_empty() {
+            // The next one to be promoted copies nothing of this one.
+            replica.stop_copying(context::now());
+        }
         self.servers.push(replica);
         for process in 0..self.processes.len() {
             let at = context::now() + self.chance.u64(..=nanos(span));
@@ -51,6 +59,9 @@ impl World<'_> {
         self.close_all(server);
     }
 }
+
+/// How soon after its predecessor has gone a primary has a replica.
+const REPLICA_AFTER: Nanos = 100_000_000;
 
 /// The mark of a server.
 pub(super) fn mark(server: usize) -> u32 {

@@ -38,6 +38,10 @@ pub(super) struct Connection {
     pub(super) late: Nanos,
     /// Until when no packet arrives.
     pub(super) stuck_until: Nanos,
+    /// When the server has last executed anything else than a WAIT for it.
+    written_at: Nanos,
+    /// While the server executes a WAIT: what has arrived behind it.
+    behind_wait: Option<VecDeque<Request>>,
     /// The batches without a reply, in order.
     under_way: VecDeque<(u64, ReplyTargets)>,
 }
@@ -77,6 +81,8 @@ impl Connection {
             arrive: u64::MAX,
             late: 0,
             stuck_until,
+            written_at: 0,
+            behind_wait: None,
             under_way: VecDeque::new(),
         }
     }
@@ -168,6 +174,17 @@ impl World<'_> {
             let at = server.away_until + request.number;
             return self.event_queue.put(at, SimEvent::Request(connection, request));
         }
+        let is_unable = server.is_unable(context::now());
+        if let Some(behind) = &mut self.connections[connection].behind_wait {
+            return behind.push_back(request);
+        }
+        if let [Command::Wait { limit, .. }] = request.calls[..]
+            && !is_unable
+        {
+            return self.wait(connection, request.number, limit);
+        }
+        self.connections[connection].written_at = context::now();
+        let link = &self.connections[connection];
         // A process that receives no reply loads no scripts.
         let bound = if link.cut { Duration::ZERO } else { self.bound(link.process) };
         let replies = self.publishing(link.server, |server, publish| {
@@ -178,6 +195,38 @@ impl World<'_> {
         let queued = asked.filter_map(|(call, reply)| in_queue(call, reply)).collect();
         let answer = Answer { number: request.number, replies, queued };
         self.event_queue.put(at, SimEvent::Answer(connection, answer));
+    }
+
+    /// The server executes a WAIT: until its replica has all that was written on this connection.
+    fn wait(&mut self, connection: usize, batch: u64, limit: Duration) {
+        let (now, lag) = (context::now(), self.travel() + self.travel());
+        let link = &mut self.connections[connection];
+        link.behind_wait = Some(VecDeque::new());
+        let copied = self.servers[link.server].copied_at(link.written_at);
+        let acknowledged = copied.map(|at| (at + lag).max(now));
+        let limit = now + nanos(limit);
+        let in_time = acknowledged.filter(|at| *at <= limit);
+        let event = SimEvent::Waited(connection, batch, u32::from(in_time.is_some()));
+        self.event_queue.put(in_time.unwrap_or(limit), event);
+    }
+
+    /// It is answered, and what came behind it is executed.
+    pub(super) fn waited(&mut self, connection: usize, number: u64, acknowledged: u32) {
+        let server = &self.servers[self.connections[connection].server];
+        if context::now() < server.away_until {
+            let event = SimEvent::Waited(connection, number, acknowledged);
+            return self.event_queue.put(server.away_until, event);
+        }
+        if !self.connections[connection].open_at_server {
+            return;
+        }
+        let at = self.arrival_down(connection);
+        let replies = vec![Ok(Reply::Acknowledged(acknowledged))];
+        let answer = Answer { number, replies, queued: Vec::new() };
+        self.event_queue.put(at, SimEvent::Answer(connection, answer));
+        for request in self.connections[connection].behind_wait.take().into_iter().flatten() {
+            self.request(connection, request);
+        }
     }
 
     /// Runs code of this server, and sends what it publishes.

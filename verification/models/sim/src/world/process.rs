@@ -7,8 +7,8 @@ use std::task::Context;
 use std::time::Duration;
 
 use checker::{EventKind, Nanos};
-use distlock_runtime::LockManager;
-use distlock_runtime::verification::{SimulatedLink, Timestamp};
+use distlock_runtime::verification::{Command, ReplyTargets, SimulatedLink, Timestamp};
+use distlock_runtime::{LockManager, Replicas};
 
 use super::event_queue::SimEvent;
 use super::server::Handshake;
@@ -24,6 +24,7 @@ type Running = Pin<Box<dyn Future<Output = ()>>>;
 pub(super) struct Process {
     ttl: Duration,
     data_loss_grace: bool,
+    replicas: Replicas,
     clock: Clock,
     tasks: Vec<Arc<Task>>,
     /// What runs in it from its start to its end.
@@ -66,6 +67,7 @@ impl Process {
         Self {
             ttl: member.ttl,
             data_loss_grace: member.data_loss_grace,
+            replicas: member.replicas,
             clock: Clock::new(nanos(member.offset), member.ppm),
             tasks,
             life: None,
@@ -86,7 +88,8 @@ impl Process {
         let offset = Duration::from_secs(1);
         let ttl = plan.shortest_ttl();
         let (starts_at, ppm, data_loss_grace) = (Duration::ZERO, 0, true);
-        let member = ProcessPlan { starts_at, ttl, data_loss_grace, ppm, offset, tasks };
+        let replicas = Replicas::None;
+        let member = ProcessPlan { starts_at, ttl, data_loss_grace, replicas, ppm, offset, tasks };
         Self { server, ..Self::new(&member) }
     }
 
@@ -123,13 +126,14 @@ impl World<'_> {
     pub(super) fn starts_at(&mut self, process: usize) {
         let clock = self.processes[process].clock;
         context::enter(number(process), 0, clock);
-        let Process { ttl, data_loss_grace, .. } = self.processes[process];
+        let Process { ttl, data_loss_grace, replicas, .. } = self.processes[process];
         let (io_thread, locks) = start(Settings {
             inbox: process.to_string(),
             ttl,
             max_handoffs: self.plan.max_handoffs,
             data_loss_grace,
             after_failover: self.plan.after_failover,
+            replicas,
         });
         let check_interval = self.plan.shortest_ttl() / 4;
         let this = &mut self.processes[process];
@@ -175,17 +179,17 @@ impl World<'_> {
         if stalled {
             self.give_up_connection(process, "no reply came");
         }
-        let this = &mut self.processes[process];
-        let Some(life) = &mut this.life else { return };
-        let batch = match this.link {
-            Link::Up(connection) => life.io_thread.take_batch().map(|batch| (connection, batch)),
-            Link::None | Link::Connecting(_) => None,
-        };
-        if let Some((connection, (reply_targets, calls))) = batch {
+        while let Some((connection, (reply_targets, calls))) = self.next_batch(process) {
             self.send(connection, reply_targets, calls);
         }
         self.check_releases(process);
         self.schedule_turn(process);
+    }
+
+    fn next_batch(&self, process: usize) -> Option<(usize, (ReplyTargets, Vec<Command>))> {
+        let this = &self.processes[process];
+        let Link::Up(connection) = this.link else { return None };
+        Some((connection, this.life.as_ref()?.io_thread.take_batch()?))
     }
 
     /// A connected process without outstanding replies has sent its releases, or retries soon.

@@ -1,13 +1,14 @@
 //! The server: the in-memory server of the library, with a clock that drifts and jumps, and with
 //! outages.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use checker::Nanos;
 use distlock_runtime::Fence;
 use distlock_runtime::verification::{
-    Command, CommandError, MAX_LISTED_WAITERS, MemoryStore, Notification, Publish, Reply,
-    SMALL_FENCE_RANGE,
+    AcquireReply, Command, CommandError, FenceRange, MAX_LISTED_WAITERS, MemoryStore, Notification,
+    Publish, Reply, SMALL_FENCE_RANGE,
 };
 
 use super::failover::mark;
@@ -31,6 +32,7 @@ pub(super) struct Server {
     unable_until: Nanos,
     full_until: Nanos,
     past: Past,
+    replica: Replica,
     /// The requests that must not be granted any more.
     pub(super) released: ReleasedRequests,
 }
@@ -45,6 +47,25 @@ pub(super) struct Handshake {
     /// How long it has a failover waited out.
     pub(super) grace: Duration,
     pub(super) connected_before: bool,
+}
+
+/// What the replica of a server has.
+#[derive(Default)]
+struct Replica {
+    /// Since when there is one.
+    since: Nanos,
+    /// It has everything until then, and acknowledges nothing later. It is promoted after that.
+    stopped_at: Option<Nanos>,
+    /// A replica that is promoted has everything until then.
+    copied_at: Nanos,
+    /// The tokens of each grant, by the first one, and when it was made.
+    grants: BTreeMap<u64, (FenceRange, Nanos)>,
+}
+
+impl Replica {
+    fn note_grant(&mut self, now: Nanos, fences: FenceRange) {
+        self.grants.entry(fences.first.get()).or_insert((fences, now));
+    }
 }
 
 /// What is known about lost data.
@@ -79,6 +100,7 @@ impl Server {
             unable_until: 0,
             full_until: 0,
             past: Past::default(),
+            replica: Replica::default(),
             released: ReleasedRequests::default(),
         }
     }
@@ -89,12 +111,37 @@ impl Server {
         let mut memory = self.memory.clone();
         memory.forget_scripts();
         let past = Past { undetected_data_loss: false, ..self.past };
-        Self { memory, set_by_us: self.set_by_us, past, ..Self::new(self.ppm) }
+        let replica = Replica { grants: self.replica.grants.clone(), ..Replica::default() };
+        Self { memory, set_by_us: self.set_by_us, past, replica, ..Self::new(self.ppm) }
     }
 
     /// This replica becomes the primary.
     pub(super) fn promote(&mut self, mark: u32) {
         self.memory.promote(mark);
+    }
+
+    /// From now on it has a replica.
+    pub(super) fn has_replica_at(&mut self, at: Nanos) {
+        self.replica.since = at;
+    }
+
+    /// What it does from now on does not reach the replica.
+    pub(super) fn stop_copying(&mut self, now: Nanos) {
+        self.replica.stopped_at.get_or_insert(now);
+        self.replica.copied_at = now;
+    }
+
+    /// When the replica has what was written then; `None` never.
+    pub(super) fn copied_at(&self, written: Nanos) -> Option<Nanos> {
+        let is_missing = self.replica.stopped_at.is_some_and(|at| written >= at);
+        (!is_missing).then(|| written.max(self.replica.since))
+    }
+
+    /// The tokens of all grants that the replica has missed.
+    pub(super) fn not_replicated(&self) -> impl Iterator<Item = FenceRange> {
+        let Replica { stopped_at, copied_at, ref grants, .. } = self.replica;
+        let missed = grants.values().filter(move |(_, at)| stopped_at.is_some() && *at > copied_at);
+        missed.map(|(fences, _)| *fences)
     }
 
     fn now_us(&self, now: Nanos) -> u64 {
@@ -130,7 +177,11 @@ impl Server {
             // process knows.
             self.forgot_scripts = bound.is_zero();
             self.memory.load_scripts(bound);
-            return calls.iter().map(|_| Err(CommandError::ScriptMissing)).collect();
+            let missing = |call: &Command| match call {
+                Command::CountReplicas => Ok(Reply::OnlineReplicas(1)),
+                _ => Err(CommandError::ScriptMissing),
+            };
+            return calls.iter().map(missing).collect();
         }
         let join_all = calls.iter().filter(|call| likely_free(call)).count() > 1;
         calls.iter().map(|call| self.call_one(now, call, join_all, publish)).collect()
@@ -151,15 +202,23 @@ impl Server {
         if join_all && likely_free(call) && !self.is_free(now_us, call, publish) {
             return Err(CommandError::NotBatchable);
         }
-        let released = &mut self.released;
+        let (released, replica) = (&mut self.released, &mut self.replica);
         let mut publish_and_note = |inbox: &str, notice: Option<Notification>| {
-            if let Some(Notification::Granted(id, _)) = notice {
+            if let Some(Notification::Granted(id, fences)) = notice {
                 released.grant(id);
+                replica.note_grant(now, fences);
             }
             publish(inbox, notice)
         };
         let reply = self.memory.call(now_us, call, &mut publish_and_note);
         self.released.note(call, &reply);
+        match reply {
+            Reply::Acquire(AcquireReply::Granted(grant)) => {
+                self.replica.note_grant(now, grant.fences);
+            }
+            Reply::AcquiredAll(Some(fences)) => self.replica.note_grant(now, fences),
+            _ => {}
+        }
         Ok(reply)
     }
 
