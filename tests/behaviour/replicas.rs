@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use distlock::{AfterFailover, LockError, LockManager, LockRequest, Replicas};
 use redis::Value;
-use testkit::{RedisServer, Replicated, eventually};
+use testkit::{RedisServer, Replicated, eventually, eventually_async};
 
 use crate::support::{LIMIT, server, until_free, until_waiting};
 
@@ -225,21 +225,27 @@ fn tasks_share_their_confirmations() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         locks.mutex("warm").acquire().await.unwrap().release().await.unwrap();
-        let before = calls(all.primary(), "wait");
-        let pairs: Vec<_> = (0..64)
-            .map(|number| {
-                let locks = locks.clone();
-                tokio::spawn(async move {
-                    let guard = locks.mutex(format!("key:{number}")).acquire().await.unwrap();
+        let waits = async || {
+            let before = calls(all.primary(), "wait");
+            let pairs = async |request: LockRequest| {
+                for _ in 0..20 {
+                    let guard = request.acquire().await.unwrap();
                     guard.release().await.unwrap();
-                })
-            })
-            .collect();
-        for pair in pairs {
-            pair.await.unwrap();
-        }
-        let waits = calls(all.primary(), "wait") - before;
-        assert!((1..40).contains(&waits), "{waits} for 64 grants");
+                }
+            };
+            let tasks = (0..64).map(|number| locks.mutex(format!("key:{number}")));
+            let tasks: Vec<_> = tasks.map(|request| tokio::spawn(pairs(request))).collect();
+            for task in tasks {
+                task.await.unwrap();
+            }
+            calls(all.primary(), "wait") - before
+        };
+        // The first task does not stay ahead of the others, which would double the number. While
+        // other programs run, a part of the tasks may be late.
+        eventually_async(LIMIT, "20 x 64 grants need some 20 answers of replicas", async || {
+            (20..30).contains(&waits().await)
+        })
+        .await;
     });
 }
 

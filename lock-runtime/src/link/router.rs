@@ -405,14 +405,19 @@ impl Router {
 impl Router {
     /// Carries out the protocol's outputs, as commands in the batch and as effects.
     pub(crate) fn drain_outputs(&mut self, now: Timestamp) {
-        loop {
-            while let Some(output) = self.protocol.poll_output() {
-                self.output(now, output);
-            }
-            if !self.protocol.confirm_sent(now) {
-                return;
-            }
+        while let Some(output) = self.protocol.poll_output() {
+            self.output(now, output);
         }
+    }
+
+    /// Whether a flush has something to ask the replicas.
+    pub(crate) fn has_unconfirmed(&self) -> bool {
+        self.protocol.has_unconfirmed()
+    }
+
+    /// Asks the replicas about everything that was sent before. Call it ahead of a flush.
+    pub(crate) fn confirm_sent(&mut self, now: Timestamp) {
+        self.protocol.confirm_sent(now);
     }
 
     /// The commands to be sent, in order. Only while there is a connection: inspections wait for

@@ -120,7 +120,9 @@ impl LinkState {
     }
 
     pub(crate) fn has_unsent(&self) -> bool {
-        self.connection.as_ref().is_some_and(Connection::has_unsent)
+        let has_unsent =
+            |connection: &Connection<_>| connection.has_unsent() || self.router.has_unconfirmed();
+        self.connection.as_ref().is_some_and(has_unsent)
     }
 
     /// Whether nobody has to read.
@@ -202,8 +204,14 @@ impl LinkState {
         })
     }
 
-    /// Writes what was encoded, as far as the socket takes it.
+    /// Writes what was encoded, as far as the socket takes it. Replicas confirm all of it together:
+    /// a WAIT amid a batch would divide its callers into two groups, each of which would wait for
+    /// the replicas of the other from then on.
     pub(crate) fn flush(&mut self, now: Timestamp) {
+        if self.router.has_unconfirmed() {
+            self.router.confirm_sent(now);
+            self.settle(now);
+        }
         self.deferred_since = None;
         let Some(connection) = &mut self.connection else { return };
         if let Err(because) = connection.flush() {
@@ -217,7 +225,7 @@ impl LinkState {
 
     pub(crate) fn flush_unless_batched(&mut self, now: Timestamp) {
         let Some(connection) = &self.connection else { return };
-        if !connection.has_unsent() {
+        if !self.has_unsent() {
             return;
         }
         if self.role.batches(now, connection.in_flight()) {

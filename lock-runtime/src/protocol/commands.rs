@@ -101,6 +101,12 @@ impl Protocol {
         }
     }
 
+    /// Whether [`Self::confirm_sent`] has something to do.
+    #[must_use]
+    pub fn has_unconfirmed(&self) -> bool {
+        self.confirmations.as_ref().is_some_and(|confirmations| confirmations.wants_wait())
+    }
+
     /// Has the replicas confirm what was sent, unless they are still asked about what was sent
     /// before. Call it when all outputs are taken. Returns whether there are new ones.
     pub fn confirm_sent(&mut self, now: Timestamp) -> bool {

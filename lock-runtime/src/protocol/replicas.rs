@@ -1,9 +1,10 @@
 //! Grants and renewals that count only once enough replicas have them.
 //!
 //! WAIT answers how many replicas have everything that the server has executed for its connection,
-//! and blocks what comes behind it. So at most one is under way, behind all commands of that
-//! moment. Commands go on being sent meanwhile; the next WAIT, sent once that one was answered, is
-//! for all of them. A WAIT that was not met is followed by short ones until one is met: replicas
+//! and blocks what comes behind it. So at most one is under way, at the end of a flush. Commands go
+//! on being sent meanwhile; the next WAIT, in the first flush after that one was answered, is for
+//! all of them. A flush waits for callers that have just been woken, so that those whose grants
+//! were confirmed together ask together again, and a caller that came later joins them. A WAIT that was not met is followed by short ones until one is met: replicas
 //! that are gone must not delay the other commands of the connection.
 //!
 //! The reply to a command that granted, renewed or put back a hold is held back until the WAIT
@@ -128,6 +129,17 @@ impl Confirmations {
                 deadline: next.deadline.into_iter().chain(need.deadline).min(),
             },
         });
+    }
+
+    /// Whether a WAIT is to be sent.
+    pub(crate) fn wants_wait(&self) -> bool {
+        self.next.is_some() && self.under_way.is_none()
+    }
+
+    /// Whether nothing is asked and nothing is held back.
+    #[cfg(test)]
+    pub(crate) fn is_settled(&self) -> bool {
+        self.next.is_none() && self.under_way.is_none() && self.held_back.is_empty()
     }
 
     /// The WAIT that is sent now, if any. `shortest_ttl`: of all requests, if that is short.

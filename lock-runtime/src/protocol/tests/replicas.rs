@@ -77,6 +77,11 @@ fn failure(protocol: &mut Protocol) -> String {
     }
 }
 
+/// How many of these are grants.
+fn grants(outputs: &[Output]) -> usize {
+    outputs.iter().filter(|output| matches!(output, Output::Granted { .. })).count()
+}
+
 #[test]
 fn a_grant_counts_once_its_replicas_have_it_and_from_the_send_of_its_acquire() {
     let mut protocol = connected();
@@ -115,6 +120,26 @@ fn what_is_sent_while_replicas_are_asked_is_confirmed_by_the_next_answer() {
     let outputs = drain(&mut protocol);
     let third = RequestId::from_bits(3);
     assert!(matches!(outputs[..], [Output::Granted { id, .. }] if id == third), "{outputs:?}");
+}
+
+#[test]
+fn all_that_is_sent_before_a_flush_is_confirmed_by_one_answer() {
+    let mut protocol = connected();
+    for bits in 1..=3 {
+        protocol.acquire(at(1.0), by(bits, 1));
+        assert!(protocol.has_unconfirmed());
+    }
+    let sent = sends(&mut protocol, at(1.0));
+    let [(first, _), (second, _), (third, _), (wait, Command::Wait { .. })] = sent[..] else {
+        panic!("{sent:?}")
+    };
+    for (id, token) in [(first, 10), (second, 11), (third, 12)] {
+        protocol.reply(at(1.1), id, granted(token));
+    }
+    assert!(!protocol.has_unconfirmed(), "a WAIT is under way");
+    protocol.reply(at(1.2), wait, acknowledged(1));
+    assert_eq!(grants(&drain(&mut protocol)), 3);
+    assert!(!protocol.has_unconfirmed());
 }
 
 #[test]
@@ -435,17 +460,20 @@ impl Model {
 }
 
 proptest! {
-    /// For any sequence of events: nobody has a hold, or has one longer, that as many replicas as
-    /// it asked for have not acknowledged; and replicas are asked about one thing at a time.
+    /// For any sequence of events and flushes: nobody has a hold, or has one longer, that as many
+    /// replicas as it asked for have not acknowledged; replicas are asked about one thing at a
+    /// time; and once everything is answered nothing is held back.
     #[test]
     fn nothing_counts_that_replicas_have_not_acknowledged(
-        events in prop::collection::vec(event(), 0..120),
+        events in prop::collection::vec((event(), prop::bool::weighted(0.7)), 0..120),
     ) {
         let mut protocol = connected();
         let mut model = Model { online: 2, ..Model::default() };
         let mut now = at(1.0);
         let mut serial = 10_u128;
-        for event in events {
+        // At last everything is answered: each answer may have further commands sent.
+        let end = (Event::Answer(3), true);
+        for (event, flushes) in events.into_iter().chain(std::iter::repeat_n(end, 400)) {
             let latest = |model: &Model, owner| {
                 model.owners.iter().rev().find(|(_, of)| **of == owner).map(|(&id, _)| id)
             };
@@ -506,10 +534,11 @@ proptest! {
                         _ => {}
                     }
                 }
-                if !protocol.confirm_sent(now) {
+                if !flushes || !protocol.confirm_sent(now) {
                     break;
                 }
             }
+            prop_assert!(!flushes || !protocol.has_unconfirmed());
             let waits = model.open.iter().filter_map(|(.., call)| match call {
                 Command::Wait { replicas, limit } => Some((*replicas, *limit)),
                 _ => None,
@@ -521,5 +550,9 @@ proptest! {
                 prop_assert!(limit >= ms(1) && limit <= SECOND, "{limit:?}");
             }
         }
+        prop_assert!(model.open.is_empty());
+        prop_assert!(!protocol.has_unconfirmed());
+        let confirmations = protocol.confirmations.as_ref().expect("it confirms");
+        prop_assert!(confirmations.is_settled(), "{confirmations:?}");
     }
 }
