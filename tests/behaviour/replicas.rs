@@ -283,6 +283,58 @@ fn several_keys_are_confirmed_together_and_none_is_left() {
 }
 
 #[test]
+fn a_call_for_several_keys_waits_for_its_replicas_once() {
+    let all = Replicated::start(1).unwrap();
+    let confirm = Duration::from_secs(2);
+    let locks = LockManager::builder().url(all.url()).confirm(confirm).build().unwrap();
+    let request = locks.mutex_many(["a", "b", "c"]).replicas(1).wait(LIMIT);
+    warm(&request);
+    let replica = all.replicas().next().unwrap();
+    replica.pause();
+    // The server answers the second call soon, which asks again until its time is over.
+    for call in ["first", "second"] {
+        let begun = Instant::now();
+        let error = unconfirmed(&request);
+        let took = begun.elapsed();
+        assert!(took >= confirm && took < 2 * confirm, "the {call} call: {took:?}");
+        assert!(error.contains("0 of 1 replica confirmed within 2s; "), "{error}");
+        for key in ["a", "b", "c"] {
+            until_free(&locks, key);
+        }
+    }
+    thread::scope(|scope| {
+        let late = request.confirm(LIMIT);
+        let call = scope.spawn(move || late.acquire_blocking().unwrap().release_blocking());
+        eventually(LIMIT, "the server has granted them", || has(all.primary(), "c"));
+        replica.resume();
+        call.join().unwrap().unwrap();
+    });
+}
+
+#[test]
+fn tokens_rise_from_a_call_without_replicas_to_one_with_them_although_the_server_loses_its_data() {
+    let all = Replicated::start(1).unwrap();
+    let ttl = Duration::from_secs(1);
+    let locks = LockManager::builder().url(all.url()).ttl(ttl).confirm(LIMIT).build().unwrap();
+    let confirmed = locks.mutex("key").replicas(1).wait(LIMIT);
+    warm(&confirmed);
+    // As if the clock of the server had been ahead until now.
+    let Value::Array(marks) = all.primary().command(&["HKEYS", "lock:tokens"]) else {
+        panic!("no tokens")
+    };
+    let [Value::BulkString(mark)] = &marks[..] else { panic!("{marks:?}") };
+    let (mark, hour) = (std::str::from_utf8(mark).unwrap(), "3600000000");
+    all.primary().command(&["HINCRBY", "lock:tokens", mark, hour]);
+    let guard = locks.mutex("key").acquire_blocking().unwrap();
+    let seen = guard.fence();
+    guard.release_blocking().unwrap();
+    all.primary().command(&["FLUSHALL"]);
+    let guard = confirmed.acquire_blocking().unwrap();
+    assert!(guard.fence() > seen, "{} after {seen}", guard.fence());
+    guard.release_blocking().unwrap();
+}
+
+#[test]
 fn a_nested_call_is_never_confirmed_by_fewer_than_it_asks_for() {
     let server = server();
     let locks = connect(&server.url());

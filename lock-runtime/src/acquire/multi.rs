@@ -22,7 +22,9 @@ use crate::local::queue::AcquireParams;
 use crate::owner::context::current;
 use crate::owner::frame::Frame;
 use crate::owner::section::Section;
+use crate::protocol::request::Failure;
 use crate::types::owner_info::CallSite;
+use crate::types::replicas::Replicas;
 use crate::types::time::{self, Timestamp};
 
 /// The wait for each further key once the time for all of them is over. Not zero: a call that tries
@@ -212,12 +214,26 @@ impl MultiAcquire {
         // Waits for an unresponsive server no longer than the caller waits for the lock.
         let own = self.time_left().filter(|left| !left.is_zero());
         let own = own.map(|left| params.since.plus(left));
-        let deadline = own.into_iter().chain(params.deadline).min();
-        let params = AcquireParams { deadline, ..params };
-        // A key has an error to report only if it is asked for alone.
+        // Replicas have their time once the server has granted all keys.
         let replicas = self.options.effective_replicas(core.defaults());
+        let confirm = match replicas {
+            Replicas::None => Duration::ZERO,
+            _ => Duration::from_millis(params.confirm_ms.into()),
+        };
+        let deadline = params.deadline.map(|deadline| deadline.plus(confirm));
+        let deadline = own.into_iter().chain(deadline).min();
+        let params = AcquireParams { deadline, ..params };
         let lane = core.lane(replicas, new[0])?;
-        let shares = granted_together(lane, &new, params).await;
+        let shares = match granted_together(lane, &new, params).await {
+            // They have had their time: they get no more for each key.
+            Err(Failure::Unavailable(why)) if !confirm.is_zero() && self.is_over(confirm) => {
+                let failure = Failure::Unavailable(why);
+                let waited = time::now().since(self.since);
+                return Err(LockError::from_failure(new[0], waited, failure).into());
+            }
+            // A key has another error to report only if it is asked for alone.
+            shares => shares.unwrap_or_default(),
+        };
         let mut section: Option<Section> = None;
         for share in shares {
             let around = section.as_ref().map(|section| Arc::clone(section.frame()));
@@ -226,6 +242,12 @@ impl MultiAcquire {
             section = Some(next.stacked_on(section));
         }
         Ok(section)
+    }
+
+    /// Whether so much time has passed, or the whole wait.
+    fn is_over(&self, limit: Duration) -> bool {
+        let wait = self.options.effective_wait(self.core.defaults());
+        time::now().since(self.since) >= wait.map_or(limit, |wait| wait.min(limit))
     }
 
     /// Whether `section` holds the key itself, not an ancestor.
@@ -252,18 +274,25 @@ impl MultiAcquire {
     }
 }
 
-/// The leases of all these keys, or none.
-async fn granted_together(lane: &Lane, keys: &[&str], params: AcquireParams) -> Vec<LeaseRef> {
+/// The leases of all these keys, or none and why.
+async fn granted_together(
+    lane: &Lane,
+    keys: &[&str],
+    params: AcquireParams,
+) -> Result<Vec<LeaseRef>, Failure> {
     'ask: loop {
         let mut shares = Vec::with_capacity(keys.len());
         for turn in lane.queues.join_all(keys, params) {
             match turn.await {
                 Some(Ok(share)) => shares.push(share),
                 // This future was not polled in time, and others got the locks.
-                Some(Err(why)) if matches!(*why, NotGranted::Unclaimed(_)) => continue 'ask,
-                Some(Err(_)) | None => return Vec::new(),
+                Some(Err(why)) => match *why {
+                    NotGranted::Unclaimed(_) => continue 'ask,
+                    NotGranted::Failed(failure) => return Err(failure),
+                },
+                None => return Ok(Vec::new()),
             }
         }
-        return shares;
+        return Ok(shares);
     }
 }

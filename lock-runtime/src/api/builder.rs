@@ -22,6 +22,7 @@ use crate::error::LockError;
 use crate::link::handle::{Setup, start};
 use crate::protocol::timing::{AfterFailover, Timing};
 use crate::types::credentials::{Credentials, CredentialsProvider};
+use crate::types::fence::HighestFence;
 use crate::types::replicas::Replicas;
 use crate::types::text::printable;
 use crate::wire::keyspace::Keyspace;
@@ -482,7 +483,8 @@ impl LockManagerBuilder {
             server: address,
         };
         let (server, timing) = (Arc::new(server), self.timing);
-        let setup = Setup { server, timing, inbox: inbox(), default_ttl: ttl, confirms: false };
+        let (confirms, min_fence) = (false, HighestFence::default());
+        let setup = Setup { server, timing, inbox: inbox(), default_ttl: ttl, confirms, min_fence };
         let second = Setup { inbox: inbox(), confirms: true, ..setup.clone() };
         let link = start(setup).map_err(|error| LockError::no_thread(&error))?;
         Ok(LockManager::new(link, settings, Some(second)))

@@ -22,6 +22,7 @@ use crate::protocol::request::{ReleaseOutcome, RequestParams};
 use crate::protocol::timing::Timing;
 use crate::types::environment::atomic::AtomicU8;
 use crate::types::environment::{ForkGuard, Mutex};
+use crate::types::fence::HighestFence;
 use crate::types::request_id::RequestId;
 use crate::types::time::{self, Timestamp};
 use crate::user_code::{self, Delegated};
@@ -35,6 +36,8 @@ pub(crate) struct Setup {
     pub(crate) default_ttl: Duration,
     /// Whether replicas have to confirm all holds.
     pub(crate) confirms: bool,
+    /// Of all links of the manager.
+    pub(crate) min_fence: HighestFence,
 }
 
 /// A caller's handle. When the last one is dropped the link releases everything and ends.
@@ -54,8 +57,11 @@ impl Drop for HandleInner {
 /// Makes a link and starts its keeper. It ends after a shutdown, or when the last handle is dropped
 /// and everything is released.
 pub(crate) fn start(setup: Setup) -> std::io::Result<LinkHandle> {
-    let Setup { server, timing, inbox, default_ttl, confirms } = setup;
-    let handle = LinkHandle::of(timing, inbox, default_ttl, confirms)?;
+    let Setup { server, timing, inbox, default_ttl, confirms, min_fence } = setup;
+    let now = time::now();
+    let protocol = Protocol::new(now, timing, inbox.clone(), default_ttl).beside(min_fence);
+    let protocol = if confirms { protocol.confirming(now) } else { protocol };
+    let handle = LinkHandle::of(protocol, inbox)?;
     if server.is_local() {
         threads::connect_at_once(handle.link(), &server);
     }
@@ -72,19 +78,11 @@ impl LinkHandle {
         inbox: String,
         default_ttl: Duration,
     ) -> std::io::Result<Self> {
-        Self::of(timing, inbox, default_ttl, false)
+        Self::of(Protocol::new(time::now(), timing, inbox.clone(), default_ttl), inbox)
     }
 
-    pub(crate) fn of(
-        timing: Timing,
-        inbox: String,
-        default_ttl: Duration,
-        confirms: bool,
-    ) -> std::io::Result<Self> {
+    pub(crate) fn of(protocol: Protocol, inbox: String) -> std::io::Result<Self> {
         let (keeper_signal, stop) = (Arc::new(Signal::new()?), Signal::new()?);
-        let now = time::now();
-        let protocol = Protocol::new(now, timing, inbox.clone(), default_ttl);
-        let protocol = if confirms { protocol.confirming(now) } else { protocol };
         let link = Link {
             fork_guard: ForkGuard::new(),
             status: AtomicU8::new(OPEN),

@@ -10,11 +10,12 @@ use crate::link::Link;
 use crate::link::effect::ReplyTo;
 use crate::link::handle::LinkHandle;
 use crate::link::state::LinkState;
+use crate::protocol::Protocol;
 use crate::protocol::connection::ConnectErrorKind;
 use crate::protocol::request::CommandError;
 use crate::protocol::timing::Timing;
 use crate::types::fence::Fence;
-use crate::types::time::Timestamp;
+use crate::types::time::{self, Timestamp};
 use crate::wire::command::Command;
 use crate::wire::reply::{Notification, Reply};
 
@@ -32,7 +33,10 @@ impl SimulatedLink {
         ttl: Duration,
         confirms: bool,
     ) -> (Self, LinkHandle) {
-        let handle = LinkHandle::of(timing.clone(), inbox, ttl, confirms);
+        let now = time::now();
+        let protocol = Protocol::new(now, timing.clone(), inbox.clone(), ttl);
+        let protocol = if confirms { protocol.confirming(now) } else { protocol };
+        let handle = LinkHandle::of(protocol, inbox);
         let handle = handle.expect("two descriptors for signals");
         let link = Arc::clone(handle.link());
         // The simulation connects by itself.
@@ -51,14 +55,18 @@ impl SimulatedLink {
 
     /// Whether there are commands to be sent.
     pub fn has_unsent(&self) -> bool {
-        let has_unsent =
-            |state: &mut LinkState, _| state.simulated().is_some_and(|pipe| pipe.has_unsent());
+        let has_unsent = |state: &mut LinkState, _| {
+            state.has_unsent() || state.simulated().is_some_and(|pipe| pipe.has_unsent())
+        };
         self.with(has_unsent).unwrap_or(false)
     }
 
     /// The next commands to be sent. There may be more.
     pub fn take_batch(&self) -> Option<(ReplyTargets, Vec<Command>)> {
-        let batch = self.with(|state, _| state.simulated().map(SimulatedPipe::take_unsent));
+        let batch = self.with(|state, now| {
+            state.flush(now);
+            state.simulated().map(SimulatedPipe::take_unsent)
+        });
         let (targets, commands): (Vec<_>, Vec<_>) = batch.flatten()?.into_iter().unzip();
         (!commands.is_empty()).then_some((ReplyTargets(targets), commands))
     }

@@ -123,7 +123,8 @@ impl Protocol {
     }
 
     pub(crate) fn request_ref(&self, key: Arc<str>, id: RequestId) -> RequestRef {
-        RequestRef { key, id, min_fence: self.min_fence, data_loss_grace: self.data_loss_grace() }
+        let (min_fence, data_loss_grace) = (self.min_fence(), self.data_loss_grace());
+        RequestRef { key, id, min_fence, data_loss_grace }
     }
 
     /// Sends the acquire of a waiting request when it is its turn. Without a connection the next
@@ -364,14 +365,21 @@ impl Protocol {
                 }
                 self.settled(id);
                 if let AcquireReply::Granted(grant) = &reply {
-                    self.min_fence = self.min_fence.max(grant.fences.last());
+                    self.min_fence.raise(grant.fences.last());
                 }
                 self.update(now, id, |request, cx| request.acquire_reply(cx, written(ttl), reply));
             }
             (CommandKind::AcquireAll(ids), Ok(Reply::AcquiredAll(_)))
                 if ids.iter().any(|&id| self.unconfirmed(now, id, acknowledged).is_some()) =>
             {
-                self.not_together(now, &ids, OnServer::Perhaps);
+                // The server has granted all of them. Each is asked for again by itself.
+                for id in ids {
+                    if let Some(unconfirmed) = self.unconfirmed(now, id, acknowledged) {
+                        self.update(now, id, |request, cx| {
+                            request.acquire_unconfirmed(cx, sent.at, &unconfirmed);
+                        });
+                    }
+                }
             }
             (CommandKind::AcquireAll(ids), Ok(Reply::AcquiredAll(fences))) => {
                 for &id in &ids {
@@ -502,7 +510,7 @@ impl Protocol {
                 self.ask_primary_again(now);
             }
             Notification::Granted(id, fences) => {
-                self.min_fence = self.min_fence.max(fences.last());
+                self.min_fence.raise(fences.last());
                 self.update(now, id, |request, cx| request.granted_by_push(cx, fences));
             }
             // May overtake the reply that grants the lock.
@@ -526,7 +534,7 @@ impl Protocol {
         let Some(mut fences) = fences else {
             return self.not_together(now, ids, OnServer::Nothing);
         };
-        self.min_fence = self.min_fence.max(fences.last());
+        self.min_fence.raise(fences.last());
         // What has to be confirmed is asked for one by one.
         let accepted = !self.primary.in_doubt
             && ids.iter().all(|&id| {

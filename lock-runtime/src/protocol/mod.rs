@@ -55,7 +55,7 @@ use crate::protocol::replicas::Confirmations;
 use crate::protocol::request::{CommandId, Failure, Output, ReleaseOutcome, RequestParams};
 use crate::protocol::state::{Context, Next, OnServer, Phase, Reachability, RequestState};
 use crate::protocol::timing::{Timers, Timing, earliest};
-use crate::types::fence::Fence;
+use crate::types::fence::{Fence, HighestFence};
 use crate::types::request_id::{RequestId, RequestMap};
 use crate::types::time::Timestamp;
 use crate::wire::reply::LockState;
@@ -75,7 +75,7 @@ pub struct Protocol {
     pub(crate) reply_timeout: ReplyTimeout,
     pub(crate) server: Reachability,
     pub(crate) primary: Primary,
-    pub(crate) min_fence: Fence,
+    pub(crate) min_fence: HighestFence,
     /// Of this process.
     pub(crate) longest_ttl: Duration,
     pub(crate) max_lease: MaxLease,
@@ -107,13 +107,19 @@ impl Protocol {
                 attempt_failed: false,
             },
             primary: Primary::new(now),
-            min_fence: Fence::ZERO,
+            min_fence: HighestFence::default(),
             longest_ttl,
             max_lease: MaxLease::new(longest_ttl),
             outputs: VecDeque::new(),
             probes: Probes::default(),
             confirmations: None,
         }
+    }
+
+    /// The same, beside others of this process with that server. A server that has lost its data
+    /// may go on from a lower token on whichever connection is used first.
+    pub(crate) fn beside(self, min_fence: HighestFence) -> Self {
+        Self { min_fence, ..self }
     }
 
     /// The same, for requests whose holds count only once replicas have them.
@@ -160,10 +166,10 @@ impl Protocol {
         self.requests.is_empty()
     }
 
-    /// The highest fencing token seen.
+    /// The highest fencing token that this process has seen.
     #[must_use]
-    pub const fn min_fence(&self) -> Fence {
-        self.min_fence
+    pub fn min_fence(&self) -> Fence {
+        self.min_fence.get()
     }
 
     /// A new request.
@@ -192,7 +198,7 @@ impl Protocol {
         if let (Some(confirmations), Some(confirm)) = (&mut self.confirmations, params.confirm) {
             confirmations.begin(id, confirm);
         }
-        let request = RequestState::new(self.min_fence, params, ticket);
+        let request = RequestState::new(self.min_fence(), params, ticket);
         self.requests.insert(id, Box::new(request));
     }
 
@@ -289,14 +295,15 @@ impl Protocol {
     }
 
     fn request_due(&mut self, now: Timestamp, id: RequestId) {
-        if let Some(confirmations) = &self.confirmations
-            && let Some(why) = confirmations.why_not_granted(now, id)
-        {
+        let unconfirmed = self.confirmations.as_ref().and_then(|it| it.why_not_granted(now, id));
+        // One of a group that was granted has its own reason to fail.
+        let is_granted = unconfirmed.is_some();
+        if let Some(why) = unconfirmed {
             self.update(now, id, |request, cx| request.not_granted(cx, why));
         }
         let timed_out = self
             .update(now, id, |request, cx| request.tries_once() && request.timed_out(cx).is_some());
-        if timed_out != Some(true) || !self.fail_group(now, id) {
+        if is_granted || timed_out != Some(true) || !self.fail_group(now, id) {
             self.update(now, id, RequestState::due);
         }
     }

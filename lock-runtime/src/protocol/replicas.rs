@@ -4,8 +4,10 @@
 //! and blocks what comes behind it. So at most one is under way, at the end of a flush. Commands go
 //! on being sent meanwhile; the next WAIT, in the first flush after that one was answered, is for
 //! all of them. A flush waits for callers that have just been woken, so that those whose grants
-//! were confirmed together ask together again, and a caller that came later joins them. A WAIT that was not met is followed by short ones until one is met: replicas
-//! that are gone must not delay the other commands of the connection.
+//! were confirmed together ask together again, and a caller that came later joins them.
+//!
+//! A WAIT that was not met is followed by short ones until one is met: replicas that are gone must
+//! not delay the other commands of the connection.
 //!
 //! The reply to a command that granted, renewed or put back a hold is held back until the WAIT
 //! behind the command was answered. All other replies pass.

@@ -190,7 +190,7 @@ pub(crate) struct Waiting {
     min_fence: Fence,
     /// Since when the server answers but cannot grant, and why.
     refusal: Option<(Timestamp, Failure)>,
-    /// A server in doubt has granted it, and is asked again.
+    /// The server has granted it and is asked again: it is in doubt, or replicas are missing.
     confirming: bool,
 }
 
@@ -621,6 +621,8 @@ impl RequestState {
         if unconfirmed.is_over {
             return self.fail(cx, unconfirmed.failure());
         }
+        waiting.likely_free = false;
+        waiting.confirming = true;
         waiting.progress = Progress::BackingOff { until: ask_again_at(cx.now, sent) };
     }
 
@@ -638,10 +640,12 @@ impl RequestState {
         }
     }
 
-    /// The server did not execute an acquire: it has nothing of a request that was never queued.
+    /// The server did not execute an acquire: it has nothing of a request that was never queued and
+    /// never granted.
     fn nothing_was_done(&mut self) {
-        let was_queued = self.waiting().is_some_and(|waiting| waiting.busy.is_some());
-        if self.on_server == OnServer::Perhaps && !was_queued {
+        let was_known =
+            self.waiting().is_some_and(|waiting| waiting.busy.is_some() || waiting.confirming);
+        if self.on_server == OnServer::Perhaps && !was_known {
             self.on_server = OnServer::Nothing;
         }
     }

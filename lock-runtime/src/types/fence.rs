@@ -5,6 +5,7 @@ mod tests;
 
 use std::fmt;
 use std::num::TryFromIntError;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A fencing token: a number that increases with every hold of a key.
@@ -59,6 +60,20 @@ impl Fence {
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0
+    }
+}
+
+/// The highest token that a process has seen from a server, on all of its connections.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HighestFence(Arc<AtomicU64>);
+
+impl HighestFence {
+    pub(crate) fn get(&self) -> Fence {
+        Fence(self.0.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn raise(&self, seen: Fence) {
+        self.0.fetch_max(seen.0, Ordering::Relaxed);
     }
 }
 

@@ -330,25 +330,81 @@ fn replicas_that_take_their_time_are_no_silent_server() {
     assert!(drain(&mut protocol).contains(&Output::Reconnect));
 }
 
+/// A machine for which the server has granted two keys together, not yet confirmed, and the WAIT
+/// for that.
+fn granted_together() -> (Protocol, CommandId) {
+    let mut protocol = connected();
+    let deadline = Some(at(3.0));
+    let key = |bits| RequestParams { queue: false, deadline, ..by(bits, 2) };
+    protocol.acquire_all(at(1.0), vec![key(1), key(2)]);
+    let (id, wait, ..) = sent_with_wait(&mut protocol, at(1.0));
+    let both = crate::types::fence::FenceRange::new(fences(10).first, 2);
+    protocol.reply(at(1.1), id, Ok(Reply::AcquiredAll(Some(both))));
+    assert_eq!(drain(&mut protocol), []);
+    (protocol, wait)
+}
+
 #[test]
 fn several_keys_are_had_once_all_of_them_are_confirmed() {
-    let key = |bits| RequestParams { queue: false, ..by(bits, 2) };
-    for (acks, is_granted) in [(1, false), (2, true)] {
-        let mut protocol = connected();
-        protocol.acquire_all(at(1.0), vec![key(1), key(2)]);
-        let (id, wait, ..) = sent_with_wait(&mut protocol, at(1.0));
-        let both = crate::types::fence::FenceRange::new(fences(10).first, 2);
-        protocol.reply(at(1.1), id, Ok(Reply::AcquiredAll(Some(both))));
+    let (mut protocol, wait) = granted_together();
+    protocol.reply(at(1.2), wait, acknowledged(2));
+    assert_eq!(grants(&drain(&mut protocol)), 2);
+}
+
+#[test]
+fn several_keys_are_asked_for_again_until_the_time_of_their_first_grant_is_over() {
+    for (acks, now) in [(2, at(1.9)), (1, at(2.0))] {
+        let (mut protocol, wait) = granted_together();
+        protocol.reply(at(1.2), wait, acknowledged(1));
+        protocol.tick(at(1.25));
+        let sent = sends(&mut protocol, at(1.25));
+        let [(first, _), (second, _), (wait, Command::Wait { .. })] = sent[..] else {
+            panic!("{sent:?}")
+        };
+        protocol.reply(at(1.3), first, granted(10));
+        protocol.reply(at(1.3), second, granted(11));
         assert_eq!(drain(&mut protocol), []);
-        protocol.reply(at(1.2), wait, acknowledged(acks));
+        protocol.reply(now, wait, acknowledged(acks));
         let outputs = drain(&mut protocol);
-        let grants = outputs.iter().filter(|output| matches!(output, Output::Granted { .. }));
-        assert_eq!(grants.count(), if is_granted { 2 } else { 0 });
-        assert_eq!(
-            outputs.iter().any(|output| matches!(output, Output::NotTogether(_))),
-            !is_granted
-        );
+        let is_failure = |output: &&Output| {
+            matches!(output, Output::Failed(_, Failure::Unavailable(why))
+                if why.starts_with("1 of 2 replicas confirmed within 1s"))
+        };
+        let failures = outputs.iter().filter(is_failure).count();
+        let expected = if acks == 2 { (2, 0) } else { (0, 2) };
+        assert_eq!((grants(&outputs), failures), expected, "{outputs:?}");
     }
+}
+
+#[test]
+fn several_keys_whose_caller_gives_up_hear_of_their_replicas() {
+    let (mut protocol, wait) = granted_together();
+    protocol.tick(at(3.0));
+    let outputs = drain(&mut protocol);
+    let is_failure = |output: &&Output| {
+        matches!(output, Output::Failed(_, Failure::Unavailable(why))
+            if why.starts_with("fewer than 2 replicas confirmed within 1s"))
+    };
+    assert_eq!(outputs.iter().filter(is_failure).count(), 2, "{outputs:?}");
+    let cancels = outputs.iter().filter(|it| matches!(it, Output::Send(_, Command::Cancel { .. })));
+    assert_eq!(cancels.count(), 2);
+    protocol.reply(at(3.1), wait, acknowledged(2));
+    assert_eq!(drain(&mut protocol), []);
+}
+
+#[test]
+fn an_unconfirmed_grant_is_undone_although_it_cannot_be_asked_for_again() {
+    let mut protocol = connected();
+    protocol.acquire(at(1.0), by(1, 2));
+    let (id, wait, ..) = sent_with_wait(&mut protocol, at(1.0));
+    protocol.reply(at(1.1), id, granted(10));
+    protocol.reply(at(1.2), wait, acknowledged(1));
+    protocol.tick(at(1.25));
+    let (id, ..) = sent_with_wait(&mut protocol, at(1.25));
+    protocol.reply(at(1.3), id, Err(CommandError::TryAgain("busy".to_owned())));
+    protocol.release(at(1.31), ID);
+    let outputs = drain(&mut protocol);
+    assert!(matches!(outputs[..], [Output::Send(_, Command::Cancel { .. })]), "{outputs:?}");
 }
 
 #[derive(Clone, Debug)]
