@@ -128,6 +128,43 @@ fn a_hold_that_a_failover_loses_is_put_back_and_those_who_wait_get_higher_tokens
     });
 }
 
+/// The address leads back to a primary that is still one, and does not know what its successor has
+/// granted.
+#[test]
+fn an_old_primary_is_refused_once_its_successor_was_used() {
+    let (one, two, address) = pair_with_lag(|locks| {
+        locks.mutex("key").acquire_blocking().unwrap().release_blocking().unwrap();
+    });
+    let locks = LockManager::builder().url(address.url()).outage_timeout(OUTAGE).build().unwrap();
+    let fence = || {
+        let guard = locks.mutex("key").wait(LIMIT).acquire_blocking().unwrap();
+        let fence = guard.fence();
+        guard.release_blocking().unwrap();
+        fence
+    };
+    let lead_to = |server| {
+        address.lead_to(server);
+        address.cut(testkit::Cut::Now);
+    };
+    let first = fence();
+    lead_to(&two);
+    let second = fence();
+    assert!(second > first);
+    lead_to(&one);
+    let error = locks.mutex("key").acquire_blocking().unwrap_err();
+    assert!(matches!(error, LockError::Unavailable(_)), "{error:?}");
+    assert!(error.to_string().contains("this is an old primary"), "{error}");
+    let tokens = one.command(&["HGETALL", "lock:tokens"]);
+    let tokens: Vec<(String, u64)> = redis::from_redis_value(tokens).unwrap();
+    assert_eq!(tokens.len(), 1, "it was not told of a loss of data: {tokens:?}");
+    assert!(tokens[0].1 < second.get(), "{tokens:?}");
+    // With the data of its successor it is promoted as any other replica.
+    follow(&one, &two);
+    eventually(LIMIT, "it follows", || info(&one, "replication").contains("link_status:up"));
+    one.command(&["REPLICAOF", "NO", "ONE"]);
+    assert!(fence() > second);
+}
+
 #[test]
 fn a_release_that_a_failover_loses_is_repeated() {
     let (one, two, address) = pair();

@@ -14,7 +14,7 @@ use std::time::Duration;
 use crate::protocol::connection::ConnectErrorKind;
 use crate::protocol::request::CommandError;
 use crate::types::fence::Fence;
-use crate::wire::keyspace::DataLossGrace;
+use crate::wire::keyspace::{DataLossGrace, Mark};
 use crate::wire::reply::{Notification, Reply};
 
 /// What a client sends when it connects.
@@ -29,6 +29,8 @@ pub(crate) struct ConnectParams {
     pub(crate) failover_grace: Duration,
     /// Whether it was connected before: a server without a fence counter has then lost its data.
     pub(crate) connected_before: bool,
+    /// The primaries that it was connected to before the latest one.
+    pub(crate) left: Vec<Mark>,
     /// Whether replicas have to confirm what is done.
     pub(crate) confirms: bool,
 }

@@ -275,6 +275,7 @@ impl LinkState {
             data_loss_grace: self.router.protocol().data_loss_grace(),
             failover_grace: self.router.protocol().failover_grace(),
             connected_before: self.connected_before,
+            left: self.router.protocol().left_primaries(),
             confirms: self.router.protocol().confirms(),
         };
         (params, self.failures)

@@ -36,6 +36,8 @@ const RETRY_REFUSED: Duration = Duration::from_secs(1);
 const LOST_RELEASES: Duration = Duration::from_secs(5);
 /// So many of them are remembered.
 const MAX_ENDED: usize = 1_024;
+/// So many primaries that were left are remembered.
+const MAX_LEFT: usize = 8;
 /// For a longer ttl, a third of it exceeds the manager's reply timeout anyway.
 const SHORT: Duration = Duration::from_secs(10);
 
@@ -114,6 +116,8 @@ pub(super) struct EndedRequest {
 #[derive(Debug)]
 pub(crate) struct Primary {
     pub(crate) mark: Mark,
+    /// Those before it, the latest last.
+    left: VecDeque<Mark>,
     /// The latest requests that have ended on it.
     ended: VecDeque<EndedRequest>,
     /// It is another one than before.
@@ -130,6 +134,7 @@ impl Primary {
     pub(crate) fn new(now: Timestamp) -> Self {
         Self {
             mark: Mark::default(),
+            left: VecDeque::new(),
             ended: VecDeque::new(),
             changed: false,
             replicated: false,
@@ -166,8 +171,22 @@ impl MaxLease {
 impl Protocol {
     /// The next connection is to the server with this mark.
     pub fn set_mark(&mut self, mark: Mark) {
-        self.primary.changed = mark != self.primary.mark;
-        self.primary.mark = mark;
+        let before = std::mem::replace(&mut self.primary.mark, mark);
+        self.primary.changed = mark != before;
+        if self.primary.changed && before != Mark::default() {
+            self.primary.left.push_back(before);
+            if self.primary.left.len() > MAX_LEFT {
+                self.primary.left.pop_front();
+            }
+        }
+    }
+
+    /// The primaries that this process was connected to before the latest one. None of them is to
+    /// be used again: it would take the tokens that this process has seen since for a loss of its
+    /// data, and go on above them, while the later primary issues tokens from there.
+    #[must_use]
+    pub fn left_primaries(&self) -> Vec<Mark> {
+        self.primary.left.iter().copied().collect()
     }
 
     /// So many replicas of that server are online.

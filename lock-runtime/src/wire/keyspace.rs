@@ -163,11 +163,18 @@ impl Mark {
     /// From what INFO says: the first eight digits of `master_replid`, else of `run_id`.
     #[must_use]
     pub fn from_info(info: &str) -> Option<Self> {
-        let field = |name: &str| {
-            info.lines().find_map(|line| line.trim_end().strip_prefix(name)?.strip_prefix(':'))
-        };
-        let digits = |text: &str| u32::from_str_radix(text.get(..8)?, 16).ok();
-        ["master_replid", "run_id"].into_iter().find_map(|name| digits(field(name)?)).map(Self)
+        Self::from_replid(info).or_else(|| Self::from_field(info, "run_id"))
+    }
+
+    /// The same from `master_replid` only. A server that is promoted again has a new one.
+    pub(crate) fn from_replid(info: &str) -> Option<Self> {
+        Self::from_field(info, "master_replid")
+    }
+
+    fn from_field(info: &str, name: &str) -> Option<Self> {
+        let mut lines = info.lines();
+        let id = lines.find_map(|line| line.trim_end().strip_prefix(name)?.strip_prefix(':'))?;
+        u32::from_str_radix(id.get(..8)?, 16).ok().map(Self)
     }
 
     /// From a field of the tokens, or the beginning of what they wait for.

@@ -172,6 +172,7 @@ impl<'a> Handshake<'a> {
         // An acquire complains of a value of another kind.
         let tokens: Option<BTreeMap<String, String>> = next(&mut answers).ok();
         let stored: Option<u64> = next(&mut answers).ok().flatten();
+        self.check_not_left(info.as_deref())?;
         let known = info.as_deref().and_then(Mark::from_info);
         let mark = known.or_else(|| tokens.as_ref().and_then(mark_of)).unwrap_or_default();
         let field = String::from_utf8_lossy(&mark.text()).into_owned();
@@ -185,6 +186,18 @@ impl<'a> Handshake<'a> {
         let max_leases =
             [LeaseStore::highest(&loaded), Duration::from_millis(stored.unwrap_or_default())];
         Ok(Look { info, max_leases, mark, online_replicas, is_open })
+    }
+
+    /// An error if this is a primary that this process has left for another. Only the replication
+    /// id proves it: a server that becomes the primary again has a new one, and its run id.
+    fn check_not_left(&self, info: Option<&str>) -> Result<(), OpenError> {
+        let replid = info.and_then(Mark::from_replid);
+        if !replid.is_some_and(|mark| self.params.left.contains(&mark)) {
+            return Ok(());
+        }
+        let text = "this is an old primary, which another one has replaced; connect to the primary \
+                    of now, or restart this server to make it the primary again";
+        Err(OpenError::Unfit(ConnectErrorKind::Unreachable, text.to_owned()))
     }
 
     /// Loads the scripts, and opens the tokens unless this master has drawn some. A server that

@@ -11,6 +11,7 @@ use crate::protocol::tests::{
 use crate::types::fence::Fence;
 use crate::types::request_id::RequestId;
 use crate::wire::command::Command;
+use crate::wire::keyspace::Mark;
 use crate::wire::reply::{ReclaimReply, RenewalReply, Reply};
 
 const ID: RequestId = RequestId::from_bits(1);
@@ -220,4 +221,18 @@ fn a_hold_without_renewal_is_put_back_for_what_is_left_of_it() {
     protocol.connected(at(12.5), BOUND);
     let is_sent = |output: &Output| matches!(output, Output::Send(_, Command::Reclaim(..)));
     assert!(!drain(&mut protocol).iter().any(is_sent));
+}
+
+#[test]
+fn the_latest_primaries_that_were_left_are_remembered() {
+    let mut protocol = connected();
+    assert_eq!(protocol.left_primaries(), []);
+    for mark in [1, 1, 2, 3] {
+        protocol.set_mark(mark.into());
+    }
+    assert_eq!(protocol.left_primaries(), [1.into(), 2.into()]);
+    for mark in 4..20 {
+        protocol.set_mark(mark.into());
+    }
+    assert_eq!(protocol.left_primaries(), [11, 12, 13, 14, 15, 16, 17, 18].map(Mark::from));
 }

@@ -61,6 +61,8 @@ pub enum Variant {
     ReleaseOfOldConnection,
     /// A hold is valid from the reply to its renewal on, not from when that was sent.
     ValidityFromReply,
+    /// A client connects again to a master that it left for another, and tells it of its tokens.
+    OldMasterAgain,
     /// A grant that comes late is shown, although its master may have been replaced.
     LateGrantShown,
 }
@@ -457,8 +459,9 @@ impl Promotion {
                 actions.push(Action::Connect(number, state.current));
                 let runs = |&old: &Mark| state.masters[usize::from(old)].runs && !self.stands_still;
                 // It never returns to a master that it left for another.
-                let old =
-                    (client.before..state.current).filter(runs).filter(|_| client.mishaps > 0);
+                let returns = self.variant == Variant::OldMasterAgain;
+                let first = if returns { 0 } else { client.before };
+                let old = (first..state.current).filter(runs).filter(|_| client.mishaps > 0);
                 actions.extend(old.map(|old| Action::Connect(number, old)));
             }
         }

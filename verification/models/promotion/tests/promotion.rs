@@ -133,6 +133,8 @@ mutants! {
     releases_not_repeated: ReleasesNotRepeated, "ended holds do not come back", SMALL;
     release_of_old_connection: ReleaseOfOldConnection, "ended holds do not come back",
         Promotion { mishaps: 1, ..SMALL };
+    old_master_again: OldMasterAgain, "tokens rise across promotions",
+        Promotion { clients: 1, lossy: false, stale: true, mishaps: 2, more_draws: 40, ..SMALL };
     late_grant_shown: LateGrantShown, "no late grant is shown",
         Promotion { stands_still: true, ..SMALL };
     validity_from_reply: ValidityFromReply, "holders exclude each other",

@@ -3,6 +3,18 @@ use redis::Client;
 use super::*;
 use crate::wire::keyspace::DataLossGrace;
 
+fn params(space: &Keyspace, connected_before: bool) -> ConnectParams {
+    ConnectParams {
+        inbox: space.inbox("process"),
+        min_fence: Fence::ZERO,
+        data_loss_grace: DataLossGrace { max_lease: Duration::from_secs(30), waits: true },
+        failover_grace: Duration::from_secs(2),
+        connected_before,
+        left: Vec::new(),
+        confirms: false,
+    }
+}
+
 /// The commands of the last round trip, for a server with this mark and these tokens.
 fn prepares(connected_before: bool, mark: &str, tokens: &[(&str, &str)]) -> Vec<u8> {
     let [prepares, _] = steps(connected_before, mark, tokens, Value::Nil);
@@ -20,14 +32,7 @@ fn steps(
     let client = Client::open("redis://host/").expect("a URL");
     let space = Keyspace::new("lock:");
     let lease_store = Arc::new(LeaseStore::new(&space, 0));
-    let params = ConnectParams {
-        inbox: space.inbox("process"),
-        min_fence: Fence::ZERO,
-        data_loss_grace: DataLossGrace { max_lease: Duration::from_secs(30), waits: true },
-        failover_grace: Duration::from_secs(2),
-        connected_before,
-        confirms: false,
-    };
+    let params = params(&space, connected_before);
     let address = client.get_connection_info();
     let (mut handshake, _) = Handshake::start(address, &space, &lease_store, None, &params);
     let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
@@ -87,4 +92,18 @@ fn the_tokens_are_opened_unless_this_master_has_drawn_some() {
         let waits = [("w", "m00000007 p 1700000000000000 2000"), ("c", "1700000000000000")];
         assert!(opens(connected_before, "00000007", &waits), "this one may prolong it");
     }
+}
+
+#[test]
+fn a_primary_that_was_left_is_refused_by_its_replication_id() {
+    let client = Client::open("redis://host/").expect("a URL");
+    let (space, address) = (Keyspace::new("lock:"), client.get_connection_info());
+    let lease_store = Arc::new(LeaseStore::new(&space, 0));
+    let params = ConnectParams { left: vec![7.into(), 8.into()], ..params(&space, true) };
+    let (handshake, _) = Handshake::start(address, &space, &lease_store, None, &params);
+    let accepts = |info: &str| handshake.check_not_left(Some(info)).is_ok();
+    assert!(accepts("master_replid:00000009abc\r\n"));
+    assert!(!accepts("run_id:00000009abc\r\nmaster_replid:00000007abc\r\n"));
+    assert!(accepts("run_id:00000007abc\r\n"), "it stays the same when a server is promoted again");
+    assert!(handshake.check_not_left(None).is_ok());
 }
