@@ -20,6 +20,8 @@ pub struct Cargo {
 #[derive(Debug, PartialEq, Eq)]
 pub enum RunEnd {
     Exit(ExitStatus),
+    /// The output held a detection. The command was killed.
+    Detected,
     TimeLimit,
 }
 
@@ -32,13 +34,15 @@ pub struct CommandOutput {
 }
 
 impl Cargo {
-    /// Runs cargo in a folder of the copy. `log` is the name of the log file.
+    /// Runs cargo in a folder of the copy, until its output holds a detection. `log` is the name of
+    /// the log file.
     pub fn run(
         &self,
         folder: &str,
         arguments: &[String],
         log: &str,
         limit: Duration,
+        is_detected: fn(&str) -> bool,
     ) -> Result<CommandOutput> {
         fs::create_dir_all(&self.logs)?;
         let log = self.logs.join(log).with_extension("log");
@@ -47,19 +51,24 @@ impl Cargo {
         command.env("CARGO_TARGET_DIR", &self.build).env("RUST_BACKTRACE", "0");
         // Each mutant changes a few lines, so incremental builds are much faster.
         command.env("CARGO_INCREMENTAL", "1");
-        let end = watch(&mut command, &log, limit)?;
+        let end = watch(&mut command, &log, limit, is_detected)?;
         let output = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
         Ok(CommandOutput { end, output, log })
     }
 }
 
-fn watch(command: &mut Command, log: &Path, limit: Duration) -> Result<RunEnd> {
+fn watch(
+    command: &mut Command,
+    log: &Path,
+    limit: Duration,
+    is_detected: fn(&str) -> bool,
+) -> Result<RunEnd> {
     let out = File::create(log).with_context(|| format!("{}", log.display()))?;
     command.stdin(Stdio::null()).stderr(out.try_clone()?).stdout(out);
     // A process group, because cargo does not forward signals to its children.
     command.process_group(0);
     let mut child = command.spawn().context("cargo could not be started")?;
-    let end = wait(&mut child, limit)?;
+    let end = wait(&mut child, log, limit, is_detected)?;
     let group = Pid::from_child(&child);
     // Also ends processes that the suite has left behind, such as servers.
     let _ = kill_process_group(group, Signal::KILL);
@@ -67,12 +76,20 @@ fn watch(command: &mut Command, log: &Path, limit: Duration) -> Result<RunEnd> {
     Ok(end)
 }
 
-fn wait(child: &mut Child, limit: Duration) -> Result<RunEnd> {
+fn wait(
+    child: &mut Child,
+    log: &Path,
+    limit: Duration,
+    is_detected: fn(&str) -> bool,
+) -> Result<RunEnd> {
     const POLL: Duration = Duration::from_millis(50);
     let began = Instant::now();
     while began.elapsed() < limit {
         if let Some(status) = child.try_wait()? {
             return Ok(RunEnd::Exit(status));
+        }
+        if is_detected(&String::from_utf8_lossy(&fs::read(log)?)) {
+            return Ok(RunEnd::Detected);
         }
         sleep(POLL);
     }

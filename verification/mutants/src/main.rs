@@ -17,7 +17,7 @@ mod table;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -154,8 +154,16 @@ fn run_all(runner: &Runner, mutants: &[&Mutant], bar: &ProgressBar) -> usize {
 fn write_table(runner: &Runner, mutants: &[Mutant], path: &Path) -> Result<()> {
     let recall = |mutant| Ok((mutant, runner.cached_result(mutant)?));
     let verdicts = mutants.iter().map(recall).collect::<Result<Vec<(&Mutant, MutantResult)>>>()?;
-    let text = table::markdown(&verdicts, &runner.clean_suites(), runner.effort);
+    let text = table::markdown(&verdicts, &runner.clean_suites(), runner.effort, &commit()?);
     std::fs::write(path, text).with_context(|| format!("{}", path.display()))
+}
+
+/// The last commit that changed the library.
+fn commit() -> Result<String> {
+    let library = ["log", "-1", "--format=%h", "--", "src", "lock-runtime", "lock-macros"];
+    let output = Command::new("git").args(library).current_dir(workspace()).output();
+    let output = output.context("git could not be started")?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 fn progress(steps: usize) -> ProgressBar {

@@ -57,7 +57,7 @@ pub struct Options {
     #[arg(long, value_name = "SEED", default_value_t = 1)]
     from: u64,
 
-    /// The time limit of a suite; a suite that reaches it counts as a detection
+    /// The time limit of a suite; a test that has not ended by then counts as a detection
     #[arg(long, value_name = "SPAN", default_value = "5m")]
     #[arg(value_parser = humantime::parse_duration)]
     pub time_limit: Duration,

@@ -48,15 +48,26 @@ pub fn of_tests(passed: bool, output: &str) -> Outcome {
     if passed {
         return Outcome::Passed;
     }
-    let failed: Vec<&str> = output.lines().filter_map(failed_test).collect();
-    let detection = match failed[..] {
-        [] => panic(output),
-        [only] => Some(Detection::by(only)),
-        [first, ref others @ ..] => {
-            Some(Detection::by(format!("{first} and {} more", others.len())))
-        }
+    let failed = output.lines().find_map(failed_test).map(Detection::by);
+    failed.or_else(|| panic(output)).map_or(Outcome::Unclear, Outcome::Detected)
+}
+
+/// Whether a test has failed in the output of `cargo test` so far.
+pub fn has_failed_test(output: &str) -> bool {
+    output.lines().any(|line| failed_test(line).is_some())
+}
+
+/// Reads the output of `cargo test` at the time limit. A suite that is slow on a busy machine has
+/// detected nothing; a test that has not ended for a minute has.
+pub fn of_hanging_tests(output: &str) -> Outcome {
+    let has_ended = |test: &str| {
+        let prefix = format!("test {test} ... ");
+        output.lines().any(|line| line.starts_with(&prefix))
     };
-    detection.map_or(Outcome::Unclear, Outcome::Detected)
+    let hanging = output.lines().filter_map(slow_test).find(|test| !has_ended(test));
+    hanging.map_or(Outcome::Unclear, |test| {
+        Outcome::Detected(Detection::by(format!("{test} does not end")))
+    })
 }
 
 /// `violation: seed <seed>, property <name>, after <n> schedules`
@@ -93,6 +104,11 @@ fn of_package(place: &str) -> &str {
 /// `test <name> ... FAILED`
 fn failed_test(line: &str) -> Option<&str> {
     line.trim().strip_prefix("test ")?.strip_suffix(" ... FAILED").map(str::trim)
+}
+
+/// `test <name> has been running for over 60 seconds`
+fn slow_test(line: &str) -> Option<&str> {
+    line.trim().strip_prefix("test ")?.strip_suffix(" has been running for over 60 seconds")
 }
 
 #[cfg(test)]

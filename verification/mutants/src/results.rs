@@ -1,9 +1,10 @@
 //! Caches results between runs.
 
 use std::collections::hash_map::DefaultHasher;
+use std::ffi::OsStr;
 use std::fs;
 use std::hash::{Hash, Hasher};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -22,8 +23,9 @@ pub struct Results {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CachedResult {
-    /// Identifies the tested sources; see [`key`].
-    pub key: u64,
+    /// Identifies the tested sources; see [`Key`].
+    pub library: u64,
+    pub tests: u64,
     /// Without the build.
     pub took: Duration,
     /// The maximum number of schedules, for suites that run schedules.
@@ -31,32 +33,54 @@ pub struct CachedResult {
     pub detection: Option<Detection>,
 }
 
-/// Hashes what a suite tests: the sources that it is built from, with the mutant, and the first
-/// seed.
-pub fn key(suite: Suite, sources: &Edited, edited: &Edited, effort: Effort) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    let relevant = |name: &PathBuf| suite.folders().iter().any(|folder| name.starts_with(folder));
-    for (name, content) in sources.iter().filter(|(name, _)| relevant(name)) {
-        (name, edited.get(name).unwrap_or(content)).hash(&mut hasher);
+/// Identifies what a suite was built from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// A hash of the library with the mutant.
+    pub library: u64,
+    /// A hash of the tests and the first seed. A detection stays valid when they change, so that a
+    /// test for a survivor does not invalidate all other results.
+    pub tests: u64,
+}
+
+impl Key {
+    /// `edited` are the files that the mutant changes.
+    pub fn new(suite: Suite, sources: &Edited, edited: &Edited, effort: Effort) -> Self {
+        let (mut library, mut tests) = (DefaultHasher::new(), DefaultHasher::new());
+        let built = |name: &Path| suite.folders().iter().any(|folder| name.starts_with(folder));
+        for (name, content) in sources.iter().filter(|(name, _)| built(name)) {
+            let hasher = if is_library(name) { &mut library } else { &mut tests };
+            (name, edited.get(name).unwrap_or(content)).hash(hasher);
+        }
+        suite.schedules(effort).map(|_| effort.from).hash(&mut tests);
+        // TOML integers are signed.
+        Self { library: library.finish() >> 1, tests: tests.finish() >> 1 }
     }
-    suite.schedules(effort).map(|_| effort.from).hash(&mut hasher);
-    // TOML integers are signed.
-    hasher.finish() >> 1
+}
+
+/// Whether a file is part of the library, not of its tests.
+fn is_library(name: &Path) -> bool {
+    let is_source = ["src", "lock-runtime/src", "lock-macros/src"];
+    let is_test = |part: &OsStr| part == "tests" || part == "tests.rs";
+    is_source.iter().any(|folder| name.starts_with(folder)) && !name.iter().any(is_test)
 }
 
 impl Results {
-    /// The cached result, if the sources are unchanged and it ran enough schedules.
+    /// The cached result, if it is a detection in the same library, or if the tests are the same,
+    /// too, and it ran enough schedules.
     pub fn get(
         &self,
         mutant: &str,
         suite: Suite,
-        key: u64,
+        key: Key,
         effort: Effort,
     ) -> Option<CachedResult> {
         let text = fs::read_to_string(self.path(mutant, suite)).ok()?;
         let cached: CachedResult = toml::from_str(&text).ok()?;
-        let enough = cached.detection.is_some() || cached.schedules >= suite.schedules(effort);
-        (cached.key == key && enough).then_some(cached)
+        let same_tests = cached.tests == key.tests;
+        let enough = same_tests && cached.schedules >= suite.schedules(effort);
+        let is_valid = cached.detection.is_some() || enough;
+        (cached.library == key.library && is_valid).then_some(cached)
     }
 
     /// Replaces the cached result.

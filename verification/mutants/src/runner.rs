@@ -8,7 +8,7 @@ use anyhow::{Result, bail, ensure};
 use crate::cargo::{Cargo, CommandOutput, RunEnd};
 use crate::mutant::{Edited, Mutant};
 use crate::outcome::{Detection, Outcome, Schedule};
-use crate::results::{CachedResult, Results, key};
+use crate::results::{CachedResult, Key, Results};
 use crate::source_copy::SourceCopy;
 use crate::suite::{Effort, Suite};
 
@@ -21,7 +21,7 @@ pub struct Runner {
     pub copy: SourceCopy,
     pub cargo: Cargo,
     pub effort: Effort,
-    /// The time limit of a suite; a suite that reaches it counts as a detection.
+    /// The time limit of a suite.
     pub limit: Duration,
     /// Only these suites run; all if empty.
     pub suites: Vec<Suite>,
@@ -66,9 +66,14 @@ impl Runner {
         Suite::cheapest_first().into_iter().filter(passed).collect()
     }
 
-    /// Inserts the mutant and runs its suites. `report` receives the progress.
+    /// Inserts the mutant and runs its suites, unless one is known to detect it. `report` receives
+    /// the progress.
     pub fn test(&self, mutant: &Mutant, report: &dyn Fn(&str)) -> Result<MutantResult> {
         let edited = mutant.apply_to(self.copy.sources())?;
+        let known = self.cached_result(mutant)?;
+        if known.detection.is_some() {
+            return Ok(known);
+        }
         let mut result = MutantResult::default();
         for suite in self.suites_of(mutant) {
             if result.detection.is_some() {
@@ -97,12 +102,13 @@ impl Runner {
     pub fn compile(&self, mutant: &Mutant) -> Result<()> {
         self.copy.update_to(&mutant.apply_to(self.copy.sources())?)?;
         let check = ["check", "-p", "distlock-runtime"].map(str::to_owned);
-        let ran = self.cargo.run(".", &check, &format!("{}-check", mutant.name), BUILD_LIMIT)?;
+        let log = format!("{}-check", mutant.name);
+        let ran = self.cargo.run(".", &check, &log, BUILD_LIMIT, |_| false)?;
         expect_built(&ran)
     }
 
     fn known(&self, name: &str, edited: &Edited, suite: Suite) -> Option<CachedResult> {
-        let key = key(suite, self.copy.sources(), edited, self.effort);
+        let key = Key::new(suite, self.copy.sources(), edited, self.effort);
         self.results.get(name, suite, key, self.effort)
     }
 
@@ -127,8 +133,10 @@ impl Runner {
             Outcome::Detected(detection) => Some(detection),
             Outcome::Unclear => bail!("{name}: {} ended without a result", suite.name()),
         };
-        let key = key(suite, self.copy.sources(), edited, self.effort);
-        let cached = CachedResult { key, took, schedules: suite.schedules(self.effort), detection };
+        let key = Key::new(suite, self.copy.sources(), edited, self.effort);
+        let Key { library, tests } = key;
+        let schedules = suite.schedules(self.effort);
+        let cached = CachedResult { library, tests, took, schedules, detection };
         self.results.put(name, suite, &cached)?;
         Ok(cached)
     }
@@ -136,17 +144,19 @@ impl Runner {
     fn build(&self, name: &str, suite: Suite, report: &dyn Fn(&str)) -> Result<()> {
         report(&format!("{name}: building {}", suite.name()));
         let log = format!("{name}-{}-build", suite.name());
-        expect_built(&self.cargo.run(suite.workspace(), &suite.build(), &log, BUILD_LIMIT)?)
+        let (folder, arguments) = (suite.workspace(), suite.build());
+        expect_built(&self.cargo.run(folder, &arguments, &log, BUILD_LIMIT, |_| false)?)
     }
 
     fn run(&self, name: &str, suite: Suite, report: &dyn Fn(&str)) -> Result<Outcome> {
         report(&format!("{name}: running {}", suite.name()));
         let log = format!("{name}-{}", suite.name());
-        let ran = self.cargo.run(suite.workspace(), &suite.run(self.effort), &log, self.limit)?;
-        let limit = humantime::format_duration(self.limit);
+        let (folder, arguments) = (suite.workspace(), suite.run(self.effort));
+        let ran = self.cargo.run(folder, &arguments, &log, self.limit, suite.is_detected())?;
         Ok(match ran.end {
             RunEnd::Exit(status) => suite.read(status.success(), &ran.output),
-            RunEnd::TimeLimit => Outcome::Detected(Detection::by(format!("time limit of {limit}"))),
+            RunEnd::Detected => suite.read(false, &ran.output),
+            RunEnd::TimeLimit => suite.read_at_the_limit(&ran.output),
         })
     }
 }

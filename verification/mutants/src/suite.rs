@@ -116,6 +116,26 @@ impl Suite {
         }
     }
 
+    /// Whether the output so far holds a detection, so that the rest of the suite need not run.
+    pub const fn is_detected(self) -> fn(&str) -> bool {
+        match self {
+            Self::Sim | Self::Chaos => |_| false,
+            Self::Parity | Self::Shuttle | Self::Loom | Self::Fuzz | Self::Units => {
+                outcome::has_failed_test
+            }
+        }
+    }
+
+    /// Reads the outcome of a suite that reached the time limit.
+    pub fn read_at_the_limit(self, output: &str) -> Outcome {
+        match self {
+            Self::Sim | Self::Chaos => Outcome::Unclear,
+            Self::Parity | Self::Shuttle | Self::Loom | Self::Fuzz | Self::Units => {
+                outcome::of_hanging_tests(output)
+            }
+        }
+    }
+
     /// The number of schedules, for suites that run schedules.
     pub const fn schedules(self, effort: Effort) -> Option<u64> {
         match self {

@@ -17,7 +17,8 @@ the library itself is never modified.
 ";
 
 const SUITES: &str = "\
-Suites, in the order in which they run. The table names the first one that detects the mutant.
+Suites. The table names the first one that detected the mutant, and the first test that failed. The
+others did not run on it any more.
 
 - *sim*: several processes, a network and the in-memory server in one deterministic simulation. One
   seed is one schedule. The count is the number of schedules up to the first violation.
@@ -30,8 +31,14 @@ Suites, in the order in which they run. The table names the first one that detec
 - *chaos*: real servers and processes under faults
 ";
 
-/// The page in Markdown. `control` is the suites that found nothing in the unmodified sources.
-pub fn markdown(results: &[(&Mutant, MutantResult)], control: &[Suite], effort: Effort) -> String {
+/// The page in Markdown. `control` is the suites that found nothing in the unmodified sources, and
+/// `commit` the last one that changed the library.
+pub fn markdown(
+    results: &[(&Mutant, MutantResult)],
+    control: &[Suite],
+    effort: Effort,
+    commit: &str,
+) -> String {
     let mut text = HEAD.to_owned();
     let Effort { from, simulated, real } = effort;
     let _ = writeln!(
@@ -42,7 +49,8 @@ pub fn markdown(results: &[(&Mutant, MutantResult)], control: &[Suite], effort: 
          This command writes the page. It runs seeds {from} to {} of the simulation and {real} \
          chaos\nschedules for each mutant, and stops at the first that detects it. Two threads \
          search, so the\nnumber of schedules differs slightly from run to run. Results of an \
-         earlier run on the same\nsources are reused, unless `--fresh` is given.\n",
+         earlier run on the same\nsources are reused, unless `--fresh` is given. The library is \
+         that of commit {commit}.\n",
         from + simulated - 1
     );
     let _ = writeln!(text, "{SUITES}\n{}\n{}", clean_suites(control, effort), summary(results));
@@ -60,10 +68,16 @@ fn clean_suites(control: &[Suite], effort: Effort) -> String {
         None => suite.name().to_owned(),
     };
     let suites: Vec<String> = control.iter().map(one).collect();
-    format!(
+    let mut text = format!(
         "Control: in the unmodified sources the same suites found nothing: {}.\n",
         suites.join(", ")
-    )
+    );
+    let mut absent = Suite::cheapest_first();
+    absent.retain(|suite| !control.contains(suite));
+    if !absent.is_empty() {
+        let _ = writeln!(text, "Not run for this table: {}.", names(&absent));
+    }
+    text
 }
 
 fn summary(results: &[(&Mutant, MutantResult)]) -> String {
@@ -76,7 +90,26 @@ fn summary(results: &[(&Mutant, MutantResult)]) -> String {
     let counts = Suite::cheapest_first().into_iter().map(by).filter(|&(_, count)| count > 0);
     let counts: Vec<_> = counts.map(|(suite, count)| format!("{} {count}", suite.name())).collect();
     let detected = results.iter().filter(|(_, result)| result.detection.is_some()).count();
-    format!("**{detected} of {} mutants were detected**: {}.\n", results.len(), counts.join(", "))
+    let mut text = format!(
+        "**{detected} of {} mutants were detected**: {}.",
+        results.len(),
+        counts.join(", ")
+    );
+    let open = |is_open: fn(&MutantResult) -> bool| {
+        let open = results.iter().filter(|(_, result)| result.detection.is_none());
+        let open = open.filter(|(_, result)| is_open(result));
+        open.map(|(mutant, _)| mutant.number()).collect::<Vec<_>>().join(", ")
+    };
+    let states = [
+        ("Survived", open(|result| result.missing.is_empty())),
+        ("Survived the suites that ran", open(|it| !it.missing.is_empty() && !it.tried.is_empty())),
+        ("Not run", open(|it| !it.missing.is_empty() && it.tried.is_empty())),
+    ];
+    for (state, mutants) in states.iter().filter(|(_, mutants)| !mutants.is_empty()) {
+        let _ = write!(text, "\n{state}: {mutants}.");
+    }
+    text.push('\n');
+    text
 }
 
 fn row(mutant: &Mutant, result: &MutantResult) -> String {
@@ -94,7 +127,13 @@ fn row(mutant: &Mutant, result: &MutantResult) -> String {
         None if result.missing.is_empty() => {
             (format!("**survived** {}", names(&result.tried)), "—".to_owned())
         }
-        None => (format!("not run yet with {}", names(&result.missing)), "—".to_owned()),
+        None if result.tried.is_empty() => {
+            (format!("not run yet with {}", names(&result.missing)), "—".to_owned())
+        }
+        None => {
+            let (tried, missing) = (names(&result.tried), names(&result.missing));
+            (format!("not detected by {tried}; not run yet with {missing}"), "—".to_owned())
+        }
     };
     let cells = [mutant.number(), &mutant.title, &mutant.why, &by, &after].map(cell);
     format!("| {} |\n", cells.join(" | "))

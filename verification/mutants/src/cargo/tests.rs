@@ -1,9 +1,13 @@
 use super::*;
 
+fn has_failed(output: &str) -> bool {
+    output.contains("FAILED")
+}
+
 fn shell(script: &str, limit: Duration) -> (RunEnd, String) {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
-    let end = watch(Command::new("sh").args(["-c", script]), &log, limit).unwrap();
+    let end = watch(Command::new("sh").args(["-c", script]), &log, limit, has_failed).unwrap();
     (end, fs::read_to_string(log).unwrap())
 }
 
@@ -25,4 +29,10 @@ fn a_command_that_hangs_is_killed_with_its_children() {
         assert!(Instant::now() < deadline, "the child is still running");
         sleep(Duration::from_millis(5));
     }
+}
+
+#[test]
+fn a_command_is_killed_when_its_output_holds_a_detection() {
+    let (end, _) = shell("echo FAILED; sleep 600", Duration::from_secs(60));
+    assert_eq!(end, RunEnd::Detected);
 }

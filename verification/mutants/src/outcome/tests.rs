@@ -31,11 +31,20 @@ fn a_failure_without_a_detection_is_unclear() {
 }
 
 #[test]
-fn failed_tests_are_read_by_name() {
+fn the_first_failed_test_is_read_by_name() {
     let output = "test a::b ... ok\ntest a::c ... FAILED\ntest a::d ... FAILED\nfailures:\n";
-    assert_eq!(of_tests(false, output), Outcome::Detected(Detection::by("a::c and 1 more")));
-    let output = "test a::c ... FAILED\n";
     assert_eq!(of_tests(false, output), Outcome::Detected(Detection::by("a::c")));
+    assert!(has_failed_test(output));
+    assert!(!has_failed_test("test a::b ... ok\n"));
+}
+
+#[test]
+fn only_a_test_that_does_not_end_is_a_detection_at_the_time_limit() {
+    let slow = |test: &str| format!("test {test} has been running for over 60 seconds\n");
+    let output = format!("{}{}test a ... ok\n", slow("a"), slow("b"));
+    let detection = Detection::by("b does not end");
+    assert_eq!(of_hanging_tests(&output), Outcome::Detected(detection));
+    assert_eq!(of_hanging_tests("test a ... ok\n"), Outcome::Unclear);
 }
 
 #[test]

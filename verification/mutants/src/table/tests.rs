@@ -24,14 +24,26 @@ fn a_row_names_the_suite_that_detected_the_mutant() {
 #[test]
 fn a_survivor_is_shown() {
     let mutant = mutant();
-    let text = markdown(&[(&mutant, result(None))], &[Suite::Sim], EFFORT);
+    let text = markdown(&[(&mutant, result(None))], &[Suite::Sim], EFFORT, "abc");
     assert!(text.contains("0 of 1 mutants were detected"));
     assert!(text.contains("**survived** sim"));
+    assert!(text.contains("\nSurvived: 07.\n"));
     assert!(text.contains("found nothing: sim (100 schedules)."));
+    assert!(text.contains("Not run for this table: parity,"));
+    assert!(text.contains("commit abc."));
 }
 
 #[test]
 fn a_mutant_that_was_not_tested_has_not_survived() {
     let missing = MutantResult { missing: vec![Suite::Units], ..MutantResult::default() };
     assert!(row(&mutant(), &missing).contains("not run yet with units"));
+}
+
+#[test]
+fn a_mutant_that_some_suites_have_not_seen_names_both() {
+    let partly = MutantResult { missing: vec![Suite::Units], ..result(None) };
+    assert!(row(&mutant(), &partly).contains("not detected by sim; not run yet with units"));
+    let mutant = mutant();
+    let text = markdown(&[(&mutant, partly)], &[], EFFORT, "abc");
+    assert!(text.contains("\nSurvived the suites that ran: 07.\n"));
 }
