@@ -558,7 +558,11 @@ impl Router {
     /// A lease was renewed. That ends an explicit renewal, unless it was sent before that one was
     /// asked for.
     fn extended(&mut self, now: Timestamp, id: RequestId, valid_until: Timestamp) {
-        self.with_queue(id, move |queue| queue.renewed(id, valid_until));
+        self.with_queue(id, move |queue| {
+            if let Some((lease, loss)) = queue.renewed(id, valid_until) {
+                observe::lost(&lease, loss);
+            }
+        });
         let about: Vec<_> = self.extensions.extract_if(.., |one| one.id == id).collect();
         for extension in about {
             if valid_until >= extension.end {

@@ -433,12 +433,18 @@ impl KeyQueue {
         self.apply_and_deliver(state, actions);
     }
 
-    pub fn renewed(&self, id: RequestId, valid_until: Timestamp) {
+    /// The server confirmed a renewal. If the code that runs under the lease has seen its deadline
+    /// pass before, the lease is lost, and returned with the reason.
+    pub fn renewed(&self, id: RequestId, valid_until: Timestamp) -> Option<(Arc<Lease>, Loss)> {
         let mut state = self.state();
-        state.queue.renewed(id, valid_until);
-        if let Some(lease) = state.lease_by_id(id) {
-            lease.set_valid_until(valid_until);
+        let lease = state.lease_by_id(id).filter(|lease| !lease.set_valid_until(valid_until));
+        let unreported = lease.filter(|lease| lease.reported_loss().is_none());
+        if let Some(loss) = unreported.and_then(|lease| lease.loss()) {
+            drop(state);
+            return Some((self.lost(id, loss.clone())?, loss));
         }
+        state.queue.renewed(id, valid_until);
+        None
     }
 
     /// A lease was lost. Returns that of the section which runs under it, if one does.

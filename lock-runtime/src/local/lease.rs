@@ -7,6 +7,10 @@
 //! The link moves the deadline with each renewal and reports a loss. A lease is lost when
 //! that is reported, or when its deadline has passed unreported. A released lease is never lost.
 //! Code that runs under it can poll for the loss or register a callback.
+//!
+//! A process that stood still may see that the deadline has passed before the link takes in the
+//! reply to a renewal that was sent in time. A deadline that was seen to have passed is not moved
+//! any more, so that a lost lease stays lost. If nobody looked in between, the renewal counts.
 
 #[cfg(test)]
 mod tests;
@@ -71,7 +75,8 @@ pub struct Lease {
     ttl: AtomicU64,
     /// Until when the key stays taken once a section has begun.
     keep_until: Option<Timestamp>,
-    /// Nanoseconds of a [`Timestamp`]. Only the link writes it.
+    /// Nanoseconds of a [`Timestamp`], which only the link writes; with [`EXPIRED`] once somebody
+    /// has seen that it has passed.
     valid_until: AtomicU64,
     /// Whether a loss was reported. Read more often than the watchers are locked.
     lost: AtomicBool,
@@ -79,6 +84,9 @@ pub struct Lease {
     /// Whether others wait for the lock.
     contended: AtomicBool,
 }
+
+/// A flag in the deadline, which no time reaches.
+const EXPIRED: u64 = 1 << 63;
 
 #[derive(Default)]
 struct Watchers {
@@ -247,8 +255,29 @@ impl Lease {
         if ended { Duration::ZERO } else { self.until_deadline() }
     }
 
+    /// Zero is final.
     fn until_deadline(&self) -> Duration {
-        Timestamp::from_nanos(self.valid_until.load(Ordering::Acquire)).since(time::now())
+        let mut until = self.valid_until.load(Ordering::Acquire);
+        while until & EXPIRED == 0 {
+            let left = Timestamp::from_nanos(until).since(time::now());
+            if !left.is_zero() {
+                return left;
+            }
+            let noted = self.valid_until.compare_exchange(
+                until,
+                until | EXPIRED,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            );
+            // It was moved meanwhile, or another thread has seen it too.
+            let Err(moved) = noted else { break };
+            until = moved;
+        }
+        Duration::ZERO
+    }
+
+    fn deadline(&self) -> u64 {
+        self.valid_until.load(Ordering::Acquire) & !EXPIRED
     }
 
     /// Why the lease was lost, if it was. Past its deadline it is, reported or not, unless it was
@@ -268,19 +297,22 @@ impl Lease {
     /// Why no renewal moved the deadline.
     #[cold]
     fn expired(&self) -> Loss {
-        let until = self.valid_until.load(Ordering::Acquire);
+        let until = self.deadline();
         let refused = self.watchers().rare().refused.clone().filter(|(then, _)| *then == until);
         refused.map_or(Loss::Expired, |(_, why)| Loss::Refused(why))
     }
 
     /// The server refused a renewal. The lease is not lost yet.
     pub fn record_refusal(&self, why: Arc<str>) {
-        let until = self.valid_until.load(Ordering::Acquire);
+        let until = self.deadline();
         self.watchers().rare().refused = Some((until, why));
     }
 
-    pub fn set_valid_until(&self, valid_until: Timestamp) {
-        self.valid_until.store(valid_until.as_nanos(), Ordering::Release);
+    /// Moves the deadline. Returns false if somebody has seen that it had passed.
+    #[must_use]
+    pub fn set_valid_until(&self, valid_until: Timestamp) -> bool {
+        let moved = |until: u64| (until & EXPIRED == 0).then_some(valid_until.as_nanos());
+        self.valid_until.fetch_update(Ordering::AcqRel, Ordering::Acquire, moved).is_ok()
     }
 
     pub fn mark_lost(&self, loss: Loss) {

@@ -246,6 +246,25 @@ fn a_waiter_is_woken_to_read_when_its_request_is_sent() {
 }
 
 #[test]
+fn a_renewal_does_not_bring_back_a_lease_whose_deadline_was_seen_to_have_passed() {
+    let letters = Arc::new(FakeIo::default());
+    let (queues, key) = (QueueTable::new(context(&letters)), Arc::from("key"));
+    for looks in [false, true] {
+        let mut wait = join(&queues, &key);
+        let (id, queue) = letters.grant();
+        let lease = answer(&mut wait).expect("its turn").into_lease();
+        assert!(queue.renewed(id, Timestamp::ZERO).is_none(), "a lease that is over");
+        let is_lost = looks && lease.loss().is_some();
+        let lost = queue.renewed(id, time::now().plus(TTL));
+        assert_eq!(lost.map(|(_, loss)| loss), is_lost.then_some(Loss::Expired));
+        assert_eq!(lease.reported_loss().is_some(), is_lost);
+        assert!(queue.renewed(id, time::now().plus(TTL)).is_none(), "it is reported once");
+        lease.release();
+        assert_eq!(letters.ended.lock().unwrap().pop(), Some(id), "the server has it");
+    }
+}
+
+#[test]
 fn a_thread_that_stays_awake_is_woken_when_its_turn_is_the_next() {
     let letters = Arc::new(FakeIo::default());
     let (queues, key) = (QueueTable::new(context(&letters)), Arc::from("key"));

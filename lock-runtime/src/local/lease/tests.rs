@@ -59,3 +59,39 @@ fn a_key_is_kept_only_if_its_section_begins() {
         assert_eq!(counts.kept.load(Ordering::Relaxed), kept);
     }
 }
+
+/// A lease with this deadline.
+fn lease(until: Timestamp) -> (Arc<Lease>, LeaseRef) {
+    let backend: Arc<dyn LeaseBackend> = Arc::new(Counts::default());
+    Lease::granted("key".into(), Fence::new(1), RequestId::from_bits(1), until, None, backend)
+}
+
+#[test]
+fn a_deadline_that_was_seen_to_have_passed_is_not_moved() {
+    let later = time::now().plus(Duration::from_secs(60));
+    let looks: [fn(&Lease) -> bool; 2] =
+        [|lease| lease.loss().is_some(), |lease| lease.remaining().is_zero()];
+    for has_passed in looks {
+        let (lease, _lease_ref) = lease(Timestamp::ZERO);
+        assert!(has_passed(&lease));
+        assert!(!lease.set_valid_until(later));
+        assert!(has_passed(&lease), "once lost, it stays so");
+        assert_eq!(lease.loss(), Some(Loss::Expired));
+    }
+}
+
+#[test]
+fn a_renewal_counts_if_nobody_has_seen_the_deadline_pass() {
+    let (lease, _lease_ref) = lease(Timestamp::ZERO);
+    assert!(lease.set_valid_until(time::now().plus(Duration::from_secs(60))));
+    assert!(lease.loss().is_none() && !lease.remaining().is_zero());
+}
+
+#[test]
+fn a_deadline_that_has_passed_keeps_the_refusal_as_its_reason() {
+    let (lease, _lease_ref) = lease(Timestamp::ZERO);
+    lease.record_refusal("no".into());
+    for _ in 0..2 {
+        assert_eq!(lease.loss(), Some(Loss::Refused("no".into())));
+    }
+}

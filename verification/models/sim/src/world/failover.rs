@@ -23,6 +23,8 @@ impl World<'_> {
         let Some(mut replica) = self.copies.remove(&fault) else { return };
         let new = self.servers.len();
         replica.promote(mark(new));
+        // What was copied some time ago is data. Jumps of the clock are those of all servers.
+        replica.set_clock_as(self.primary());
         replica.has_replica_at(context::now() + nanos(span) + REPLICA_AFTER);
         if !self.copies.is_empty() {
             // The next one to be promoted copies nothing of this one.

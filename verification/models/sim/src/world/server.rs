@@ -144,6 +144,10 @@ impl Server {
         missed.map(|(fences, _)| *fences)
     }
 
+    pub(super) fn set_clock_as(&mut self, other: &Self) {
+        self.set_by_us = other.set_by_us;
+    }
+
     fn now_us(&self, now: Nanos) -> u64 {
         let run = i128::from(now) * (1_000_000 + i128::from(self.ppm)) / 1_000_000_000;
         let shown = i128::from(EPOCH_US) + run + i128::from(self.set_by_us);
