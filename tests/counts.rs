@@ -1,10 +1,14 @@
 //! What an uncontended acquire and release, and a handoff between processes, may cost at most:
 //! system calls, wake-ups, allocations, and bytes on the wire.
 //!
-//! The counts are those of a child process between two marks that it prints. Each case runs twice:
-//! under `strace`, which counts system calls, and without it, as it changes how often threads
-//! sleep. What belongs to the background thread of the manager is counted for itself, because that
-//! depends on time and not on the number of pairs.
+//! The counts are those of a child process between two marks that it prints. Each case runs three
+//! times: twice under `strace`, which counts system calls, and without it, as it changes how often
+//! threads sleep. `strace` stops a thread at each call that it counts. A thread that is stopped
+//! while it has a mutex makes the others wait for it, so waits for mutexes have a run of their own,
+//! in which no other calls are counted.
+//!
+//! What belongs to the background thread of the manager is counted for itself, because that depends
+//! on time and not on the number of pairs.
 #![cfg(target_os = "linux")]
 
 mod support;
@@ -23,7 +27,7 @@ use distlock::LockManager;
 use redis::Connection;
 use testkit::Sentinels;
 
-use crate::support::process::{Process, orders};
+use crate::support::process::{Orders, Process, orders};
 use crate::support::server;
 
 const BEGIN: &str = "counted from here";
@@ -36,8 +40,10 @@ const PAIRS: u32 = 2_000;
 /// The handoffs to each of the two processes, and before the first mark.
 const TURNS: u32 = 200;
 const WARM_TURNS: u32 = 20;
-/// Long enough for the other process to queue, short enough that a hold needs no renewal.
-const HELD: Duration = Duration::from_millis(4);
+/// Long enough for the other process to queue, short enough that a hold needs no renewal. And long
+/// enough for the manager's thread to read in each section: it does so when no caller has read for
+/// 4 to 8 ms.
+const HELD: Duration = Duration::from_millis(10);
 
 /// The most that one pair, or one handoff, may cost.
 struct Budget {
@@ -63,6 +69,9 @@ struct Budget {
 const ALLOWANCE: f64 = 0.3;
 /// The same for bytes.
 const BYTES_ALLOWANCE: f64 = 1.02;
+
+/// One for the reply. On a busy machine the runtime finds nothing in some of its looks.
+const TASK_POLLS: f64 = 1.3;
 
 /// A cost that has crept up exceeds the budget in each of these.
 const ATTEMPTS: u32 = 4;
@@ -120,8 +129,8 @@ fn a_pair_of_a_thread_stays_within_its_budget() {
 const THREAD: Budget = Budget {
     system_calls: &[("sendto", 2.0), ("recvfrom", 1.0), ("ppoll", 1.0)],
     wake_ups: 1.0,
-    allocations: 14.0,
-    allocated_bytes: 1849.0,
+    allocations: 13.0,
+    allocated_bytes: 1705.0,
     sent: 489.0,
     received: 23.0,
     background_wake_ups: 0.5,
@@ -142,12 +151,12 @@ fn sentinels_add_nothing_to_a_pair() {
         return counted.end();
     }
     let received = f64::INFINITY;
-    let budget = Budget { allocations: 15.0, allocated_bytes: 1950.0, received, ..THREAD };
+    let budget = Budget { allocations: 13.5, allocated_bytes: 1830.0, received, ..THREAD };
     let test = sentinels_add_nothing_to_a_pair;
-    check("with Sentinels", &budget, PAIRS, |traced| {
+    check("with Sentinels", &budget, PAIRS, |counted| {
         let server = server();
         let (_sentinels, url) = Sentinels::watching(&server).expect("they start");
-        Run::of(traced, &url, &server.url(), test)
+        Run::of(counted, &url, &server.url(), test)
     });
 }
 
@@ -161,13 +170,13 @@ fn a_pair_of_a_task_of_a_current_thread_runtime_stays_within_its_budget() {
             ("sendto", 2.0),
             ("recvfrom", 1.0),
             ("epoll_ctl", 2.0),
-            ("epoll_wait", 1.0),
+            ("epoll_wait", TASK_POLLS),
             // Tokio checks the socket in debug builds.
             ("fcntl", 1.0),
         ],
         wake_ups: 1.0,
-        allocations: 17.0,
-        allocated_bytes: 2162.0,
+        allocations: 16.0,
+        allocated_bytes: 2049.0,
         sent: 489.0,
         received: 23.0,
         background_wake_ups: 0.5,
@@ -189,16 +198,13 @@ fn a_pair_of_a_task_of_a_multi_thread_runtime_stays_within_its_budget() {
         system_calls: &[
             ("sendto", 2.0),
             ("recvfrom", 1.0),
-            // Workers of the runtime wake each other.
-            ("futex", 1.0),
             ("epoll_ctl", 2.0),
-            ("epoll_wait", 1.0),
+            ("epoll_wait", TASK_POLLS),
             ("fcntl", 1.0),
         ],
-        // Workers that look for work sleep again.
-        wake_ups: 1.5,
-        allocations: 17.0,
-        allocated_bytes: 2162.0,
+        wake_ups: 1.0,
+        allocations: 16.0,
+        allocated_bytes: 2049.0,
         sent: 489.0,
         received: 23.0,
         background_wake_ups: 0.5,
@@ -213,32 +219,34 @@ fn a_pair_of_a_task_of_a_multi_thread_runtime_stays_within_its_budget() {
 #[test]
 fn a_handoff_between_two_processes_stays_within_its_budget() {
     if let Some(orders) = orders() {
-        return take_turns(&orders.url);
+        return take_turns(&orders);
     }
     let budget = Budget {
         system_calls: &[
             ("clock_nanosleep", 1.0),
-            // The manager has to read, and mutexes that its thread has.
-            ("futex", 1.0),
-            ("write", 0.5),
+            // The manager's thread has the mutex of the link.
+            ("futex", 0.3),
+            // It has to read, as nobody waits after a grant; and sometimes to renew earlier.
+            ("write", 1.5),
             ("ppoll", 2.0),
             ("recvfrom", 2.0),
             ("sendto", 2.0),
         ],
         wake_ups: 3.0,
         allocations: 27.0,
-        allocated_bytes: 3176.0,
+        allocated_bytes: 3076.0,
         // With the command ahead of the release.
-        sent: 1052.0,
-        received: 731.0,
-        background_wake_ups: 4.0,
-        background_calls: 5.0,
+        sent: 1062.0,
+        received: 713.0,
+        // A turn of both processes takes 20 ms or more.
+        background_wake_ups: 7.0,
+        background_calls: 11.0,
     };
     let test = a_handoff_between_two_processes_stays_within_its_budget;
-    check("handoff", &budget, TURNS, |traced| {
+    check("handoff", &budget, TURNS, |counted| {
         let server = server();
         let other = Process::start(test, &server.url(), "other");
-        let run = Run::of(traced, &server.url(), "counted", test);
+        let run = Run::of(counted, &server.url(), "counted", test);
         other.finish();
         run
     });
@@ -266,7 +274,7 @@ fn in_task(url: &str, mut runtime: tokio::runtime::Builder) {
     runtime.block_on(task).expect("it does not panic");
 }
 
-fn take_turns(url: &str) {
+fn take_turns(Orders { url, name }: &Orders) {
     let locks = LockManager::connect(url).expect("the url is well formed");
     let mut redis = connection(url);
     let turn = || {
@@ -276,9 +284,12 @@ fn take_turns(url: &str) {
     };
     both(&mut redis, "begin", || thread::sleep(Duration::from_millis(1)));
     (0..WARM_TURNS).for_each(|_| turn());
-    let counted = Counted::begin(url);
+    // What the other one reads of the server would be in the traffic.
+    let counted = (name == "counted").then(|| Counted::begin(url));
     (0..TURNS).for_each(|_| turn());
-    counted.end();
+    if let Some(counted) = counted {
+        counted.end();
+    }
     // The other one needs a process to take turns with.
     both(&mut redis, "end", turn);
 }
@@ -385,19 +396,32 @@ fn wake_ups() -> [u64; 2] {
     sum
 }
 
-/// What a child has counted, and its system calls if it was traced.
+/// Which system calls of a child are counted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Calls {
+    None,
+    AllButFutex,
+    Futex,
+}
+
+/// What a child has counted, and its system calls if they were.
 struct Run {
     figures: BTreeMap<String, f64>,
     calls: BTreeMap<String, f64>,
-    background_calls: BTreeMap<String, f64>,
+    background_calls: f64,
 }
 
 /// Measures with a server of its own, again if the budget is exceeded: what other work of the
 /// machine adds is not the same each time.
-fn check(what: &str, budget: &Budget, count: u32, run: impl Fn(bool) -> Run) {
+fn check(what: &str, budget: &Budget, count: u32, run: impl Fn(Calls) -> Run) {
     let _machine = MACHINE.lock();
     for attempt in 1..=ATTEMPTS {
-        let above = budget.exceeded_by(what, count, &run(false), &run(true));
+        let mut figures = run(Calls::None);
+        for run in [run(Calls::AllButFutex), run(Calls::Futex)] {
+            figures.calls.extend(run.calls);
+            figures.background_calls += run.background_calls;
+        }
+        let above = budget.exceeded_by(what, count, &figures);
         if above.is_empty() {
             return;
         }
@@ -405,10 +429,10 @@ fn check(what: &str, budget: &Budget, count: u32, run: impl Fn(bool) -> Run) {
     }
 }
 
-fn alone<F: Fn() + Copy>(test: F) -> impl Fn(bool) -> Run {
-    move |traced| {
+fn alone<F: Fn() + Copy>(test: F) -> impl Fn(Calls) -> Run {
+    move |counted| {
         let server = server();
-        Run::of(traced, &server.url(), "counted", test)
+        Run::of(counted, &server.url(), "counted", test)
     }
 }
 
@@ -428,22 +452,28 @@ fn check_strace() {
 }
 
 impl Run {
-    fn of<F: Fn()>(traced: bool, url: &str, name: &str, test: F) -> Self {
-        if !traced {
-            return Self::read(&Process::start(test, url, name).finish(), "");
-        }
+    fn of<F: Fn()>(counted: Calls, url: &str, name: &str, test: F) -> Self {
+        let traced = match counted {
+            Calls::None => {
+                return Self::read(&Process::start(test, url, name).finish(), "", counted);
+            }
+            Calls::AllButFutex => "trace=!futex",
+            // The marks are written.
+            Calls::Futex => "trace=futex,write",
+        };
         check_strace();
         let folder = tempfile::tempdir().expect("a folder");
         let log = folder.path().join("calls");
         let mut strace = Command::new("strace");
-        strace.args(["-f", "-qq", "-o"]).arg(&log);
+        // With the filter other calls run at their speed.
+        strace.args(["-f", "-qq", "--seccomp-bpf", "-e", traced, "-o"]).arg(&log);
         let child = Process::start_under(strace, test, url, name);
         let printed = child.finish();
         let calls = fs::read_to_string(&log).expect("strace writes it");
-        Self::read(&printed, &calls)
+        Self::read(&printed, &calls, counted)
     }
 
-    fn read(printed: &str, log: &str) -> Self {
+    fn read(printed: &str, log: &str, counted: Calls) -> Self {
         let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
         let lines: Vec<_> = printed.lines().map(words).collect();
         let named = |name: &'static str| {
@@ -453,7 +483,7 @@ impl Run {
         let figures =
             named("figure").map(|(name, value)| (name, value.parse().expect("a number"))).collect();
         let threads: BTreeMap<_, _> = named("thread").collect();
-        let mut run = Self { figures, calls: BTreeMap::new(), background_calls: BTreeMap::new() };
+        let mut run = Self { figures, calls: BTreeMap::new(), background_calls: 0.0 };
         let since = log.lines().skip_while(|line| !line.contains(BEGIN)).skip(1);
         for line in since.take_while(|line| !line.contains(END)) {
             let (id, call) = line.trim_start().split_once(' ').expect("a thread and its call");
@@ -462,9 +492,14 @@ impl Run {
             if name.contains(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_') {
                 continue;
             }
-            let is_background = threads.get(id).is_some_and(|name| is_background(name));
-            let calls = if is_background { &mut run.background_calls } else { &mut run.calls };
-            *calls.entry(name.to_owned()).or_default() += 1.0;
+            if counted == Calls::Futex && name != "futex" {
+                continue;
+            }
+            if threads.get(id).is_some_and(|name| is_background(name)) {
+                run.background_calls += 1.0;
+            } else {
+                *run.calls.entry(name.to_owned()).or_default() += 1.0;
+            }
         }
         run
     }
@@ -472,7 +507,7 @@ impl Run {
 
 impl Budget {
     /// Prints the figures, and returns those that are too high.
-    fn exceeded_by(&self, what: &str, count: u32, plain: &Run, traced: &Run) -> Vec<String> {
+    fn exceeded_by(&self, what: &str, count: u32, run: &Run) -> Vec<String> {
         let mut above = Vec::new();
         let mut compare = |name: &str, sum: f64, most: f64| {
             let each = sum / f64::from(count);
@@ -481,13 +516,13 @@ impl Budget {
                 above.push(format!("{each:.2} {name} where {most:.2} are allowed"));
             }
         };
-        for (name, &sum) in &traced.calls {
+        for (name, &sum) in &run.calls {
             let known = self.system_calls.iter().find(|(known, _)| known == name);
             let most = known.map_or(0.0, |(_, most)| *most) + ALLOWANCE;
             compare(name, sum, most);
         }
-        let background = traced.background_calls.values().sum();
-        compare("system calls of the manager's thread", background, self.background_calls);
+        let background = "system calls of the manager's thread";
+        compare(background, run.background_calls, self.background_calls);
         let woken = "wake-ups of the manager's thread";
         let counts = [
             ("wake_ups", "wake-ups", self.wake_ups + ALLOWANCE),
@@ -500,7 +535,7 @@ impl Budget {
             ("script_us", "µs of the server in scripts", f64::INFINITY),
         ];
         for (name, words, most) in counts {
-            compare(words, plain.figures[name], most);
+            compare(words, run.figures[name], most);
         }
         above
     }

@@ -278,32 +278,40 @@ pub(crate) enum Interest {
     ReadableOrWritable,
 }
 
+/// What has ended a wait; neither if the time was over.
+#[derive(Clone, Copy)]
+pub(crate) struct WaitEnd {
+    /// The socket is ready or has failed.
+    pub(crate) by_socket: bool,
+    pub(crate) by_signal: bool,
+}
+
 /// The same under a model checker.
 #[cfg(all(distlock_verification, feature = "__shuttle"))]
 pub(crate) fn wait(
     stream: Option<(&Stream, Interest)>,
     signal: &Signal,
     until: Option<Timestamp>,
-) -> bool {
+) -> WaitEnd {
     let socket = stream.map(|(stream, _)| match stream {
         Stream::Modelled(socket) => socket,
         _ => unreachable!("a model has no other sockets"),
     });
-    let (ready, signalled) = crate::backend::readiness::wait(socket, &signal.ends, until);
-    if signalled {
+    let (by_socket, by_signal) = crate::backend::readiness::wait(socket, &signal.ends, until);
+    if by_signal {
         signal.take();
     }
-    ready
+    WaitEnd { by_socket, by_signal }
 }
 
 /// Blocks this thread until the socket is ready or has failed, a signal comes, or the time is over.
-/// Returns whether the socket is ready. It may return early.
+/// It may return early.
 #[cfg(not(all(distlock_verification, feature = "__shuttle")))]
 pub(crate) fn wait(
     stream: Option<(&Stream, Interest)>,
     signal: &Signal,
     until: Option<Timestamp>,
-) -> bool {
+) -> WaitEnd {
     let timeout = until.map(|until| {
         let left = until.since(time::now());
         let tv_sec = i64::try_from(left.as_secs()).unwrap_or(i64::MAX);
@@ -315,10 +323,11 @@ pub(crate) fn wait(
         let mut fds = [signalled];
         // A failure, as by a signal of the operating system, ends the wait early.
         let _ = poll(&mut fds, timeout.as_ref());
-        if ready(&fds[0]) {
+        let by_signal = ready(&fds[0]);
+        if by_signal {
             signal.take();
         }
-        return false;
+        return WaitEnd { by_socket: false, by_signal };
     };
     let flags = match interest {
         Interest::Readable => PollFlags::IN,
@@ -326,8 +335,9 @@ pub(crate) fn wait(
     };
     let mut fds = [PollFd::new(stream, flags), signalled];
     let _ = poll(&mut fds, timeout.as_ref());
-    if ready(&fds[1]) {
+    let (by_socket, by_signal) = (ready(&fds[0]), ready(&fds[1]));
+    if by_signal {
         signal.take();
     }
-    ready(&fds[0])
+    WaitEnd { by_socket, by_signal }
 }

@@ -20,7 +20,7 @@ use crate::local::lease::{Answer, Callback};
 use crate::protocol::Protocol;
 use crate::protocol::request::{ReleaseOutcome, RequestParams};
 use crate::protocol::timing::Timing;
-use crate::types::environment::atomic::AtomicU8;
+use crate::types::environment::atomic::{AtomicBool, AtomicU8};
 use crate::types::environment::{ForkGuard, Mutex};
 use crate::types::fence::HighestFence;
 use crate::types::request_id::RequestId;
@@ -87,6 +87,7 @@ impl LinkHandle {
             fork_guard: ForkGuard::new(),
             status: AtomicU8::new(OPEN),
             state: Mutex::new(LinkState::new(Router::new(protocol), inbox)),
+            keeper_reads: AtomicBool::new(false),
             keeper_signal,
             stop,
             delegated: Arc::new(Delegated::default()),

@@ -21,7 +21,9 @@ pub(crate) struct KeeperPlan {
 
 pub(crate) enum KeeperWait {
     Signal,
+    /// It watches the reader.
     Socket(Arc<Stream>, Interest),
+    Reads(Arc<Stream>, Interest),
 }
 
 /// What the link knows of its keeper.

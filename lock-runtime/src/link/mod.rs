@@ -44,8 +44,8 @@ use crate::link::state::{LinkState, SOME_EFFECTS};
 use crate::local::key_queue::{KeyQueue, Reclaim};
 use crate::local::queue::TickReport;
 use crate::protocol::request::{Failure, Loss};
-use crate::types::environment::atomic::{AtomicU8, Ordering};
-use crate::types::environment::{ForkGuard, Mutex, MutexGuard};
+use crate::types::environment::atomic::{AtomicBool, AtomicU8, Ordering};
+use crate::types::environment::{ForkGuard, Mutex, MutexGuard, thread};
 use crate::types::request_id::RequestId;
 use crate::types::time::{self, Timestamp};
 use crate::user_code::{self, Delegated};
@@ -61,6 +61,8 @@ pub(crate) struct Link {
     fork_guard: ForkGuard,
     status: AtomicU8,
     state: Mutex<LinkState>,
+    /// Whether the role of the reader is the keeper's, which it asks without the mutex.
+    keeper_reads: AtomicBool,
     /// Ends the sleep of the keeper.
     keeper_signal: Arc<Signal>,
     /// Ends an attempt to connect.
@@ -138,6 +140,21 @@ impl Link {
         let join =
             |state: &mut LinkState, _| (!state.answers_in_place()).then(|| state.role.join(kind));
         self.locked(join).flatten()
+    }
+
+    /// Waits until what was to be carried out by now is, if another thread does it.
+    pub(crate) fn wait_for_effects(&self) {
+        let rounds = |state: &mut LinkState, _| state.carrying_out.then_some(state.rounds);
+        let Some(begun) = self.locked(rounds).flatten() else { return };
+        // The round that is under way, and the one for what has come up meanwhile.
+        while self.locked(rounds).flatten().is_some_and(|now| now < begun + 2) {
+            thread::yield_now();
+        }
+    }
+
+    /// Whether the role of the reader is the keeper's.
+    fn keeper_reads(&self) -> bool {
+        self.keeper_reads.load(Ordering::Acquire)
     }
 
     /// What a waiting party does next.
@@ -272,6 +289,7 @@ impl Link {
             let carry_out = || effects.drain(..).for_each(|effect| self.carry_out(effect));
             let done = catch_unwind(AssertUnwindSafe(|| self.delegating(carry_out)));
             state = self.lock();
+            state.rounds += 1;
             state.keep_capacity(effects);
             if done.is_err() {
                 self.panicked(&mut state);
@@ -361,6 +379,7 @@ impl Link {
             return None;
         }
         let done = catch_unwind(AssertUnwindSafe(|| act(state, time::now()))).ok();
+        self.keeper_reads.store(state.role.is_with_keeper(), Ordering::Release);
         if done.is_none() {
             // The keeper carries out what follows from it: here a queue may be locked.
             self.panicked(state);

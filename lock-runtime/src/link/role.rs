@@ -16,7 +16,8 @@
 //!   keeper does after [`GRACE`].
 //!
 //! What is asked of an idle link is written at once. While a reader is active and replies are
-//! outstanding, it is left to the reader, which writes everything as one batch. After a pass that
+//! outstanding, it is left to the reader, which writes everything as one batch; to the keeper only
+//! if many wait. After a pass that
 //! woke several parties, the batch waits until they have run, at most [`BURST`] for each and
 //! [`LONGEST_BURST`] for all.
 
@@ -244,7 +245,9 @@ impl<W> Role<W> {
         match self.reader {
             _ if self.expects_others(now) => true,
             Reader::Vacant => false,
-            Reader::Keeper | Reader::Party(_, PartyKind::Thread) => in_flight > 0,
+            // One of few is about to take the role.
+            Reader::Keeper => in_flight > 0 && self.waiting > FEW,
+            Reader::Party(_, PartyKind::Thread) => in_flight > 0,
             Reader::Party(_, PartyKind::Task) => in_flight > 0 && now.since(self.stamp) < GRACE,
         }
     }
@@ -262,6 +265,10 @@ impl<W> Role<W> {
     /// Whether a party waits.
     pub(crate) fn has_waiting(&self) -> bool {
         self.waiting > 0
+    }
+
+    pub(crate) fn is_with_keeper(&self) -> bool {
+        self.reader == Reader::Keeper
     }
 
     /// Whether a task reads, which may stall.

@@ -33,6 +33,8 @@ pub(crate) struct LinkState {
     /// A thread carries effects out.
     pub(crate) carrying_out: bool,
     spare_effects: Vec<Effect>,
+    /// How often effects were carried out.
+    pub(crate) rounds: u64,
     /// Since when commands are left to the reader.
     deferred_since: Option<Timestamp>,
     inbox: String,
@@ -54,6 +56,7 @@ impl LinkState {
             keeper: KeeperState::new(),
             carrying_out: false,
             spare_effects: Vec::new(),
+            rounds: 0,
             deferred_since: None,
             inbox,
             failures: 0,
@@ -390,7 +393,7 @@ impl LinkState {
             (_, None) | (Keeper::Sleeps, _) => (KeeperWait::Signal, due),
             (Keeper::Reads, Some(stream)) => {
                 let until = [due, self.batch_ends_at(now)].into_iter().flatten().min();
-                (KeeperWait::Socket(stream, self.interest()), until)
+                (KeeperWait::Reads(stream, self.interest()), until)
             }
             (Keeper::Watches, Some(stream)) if !readable => {
                 (KeeperWait::Socket(stream, Interest::Readable), due)

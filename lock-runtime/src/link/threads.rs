@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::backend::server::{Connection, Server};
-use crate::backend::socket::wait;
+use crate::backend::socket::{WaitEnd, wait};
 use crate::link::Link;
 use crate::link::effect::ReplyTo;
 use crate::link::keeper::{KeeperPlan, KeeperWait};
+use crate::link::role::GRACE;
 use crate::link::wait::register_harmless_wakers;
 use crate::types::environment::thread;
 use crate::types::time;
@@ -34,10 +35,21 @@ fn keep(link: &Arc<Link>, server: &Arc<Server>) {
         let retry = failed.then(|| time::now().plus(RETRY));
         let until = [until, retry].into_iter().flatten().min();
         let signal = &link.keeper_signal;
-        readable = match of {
+        let woken = match &of {
             KeeperWait::Signal => wait(None, signal, until),
-            KeeperWait::Socket(stream, interest) => wait(Some((&stream, interest)), signal, until),
+            KeeperWait::Socket(stream, interest) | KeeperWait::Reads(stream, interest) => {
+                wait(Some((stream, *interest)), signal, until)
+            }
         };
+        readable = woken.by_socket;
+        if let (KeeperWait::Reads(..), WaitEnd { by_socket: true, by_signal: false }) = (of, woken)
+            && !link.keeper_reads()
+        {
+            // A party has taken the role, and was woken too. The keeper keeps out of its way.
+            let soon = time::now().plus(GRACE);
+            wait(None, signal, Some(until.map_or(soon, |until| until.min(soon))));
+            readable = false;
+        }
     }
     // The last effects, of a shutdown or a panic.
     link.finish();

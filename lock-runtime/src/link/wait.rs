@@ -126,9 +126,9 @@ impl Parker {
         if !self.begin(POLLING) {
             return false;
         }
-        let ready = wait(Some((stream, interest)), signal, until);
-        let woken = self.end();
-        ready || !woken
+        let woken = wait(Some((stream, interest)), signal, until);
+        let notified = self.end();
+        woken.by_socket || !notified
     }
 }
 
@@ -271,6 +271,7 @@ impl Driver {
         context: &mut Context<'_>,
         mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<Option<T>> {
+        let mut others_are_done = false;
         loop {
             if let Poll::Ready(output) = poll(context) {
                 // The role goes to another party before this one runs on.
@@ -283,8 +284,15 @@ impl Driver {
             if self.party.is_none() {
                 self.party = Party::join(link, context);
             }
-            // Others make the future ready.
-            let Some(party) = &mut self.party else { return Poll::Pending };
+            let Some(party) = &mut self.party else {
+                if others_are_done {
+                    return Poll::Pending;
+                }
+                // The server in memory has answered, but another thread may pass the answer on.
+                link.wait_for_effects();
+                others_are_done = true;
+                continue;
+            };
             if party.poll(context).is_pending() {
                 return Poll::Pending;
             }

@@ -94,6 +94,19 @@ fn an_idle_link_writes_at_once_and_a_busy_one_in_batches() {
 }
 
 #[test]
+fn what_is_asked_while_the_keeper_reads_is_left_to_it_only_by_many() {
+    let mut role = role();
+    assert_eq!(role.keeper(true), Keeper::Reads);
+    for _ in 0..FEW {
+        role.join(PartyKind::Thread);
+    }
+    assert!(!role.batches(START, 1), "who asks is about to read");
+    role.join(PartyKind::Thread);
+    assert!(role.batches(START, 1));
+    assert!(!role.batches(START, 0), "no reply will come soon");
+}
+
+#[test]
 fn a_party_that_is_woken_to_read_and_has_its_answer_passes_the_role_on() {
     let mut role = role();
     let parties: Vec<_> = (0..3).map(|_| role.join(PartyKind::Task)).collect();

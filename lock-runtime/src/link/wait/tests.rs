@@ -1,15 +1,17 @@
-//! Blocking without a link.
+//! Blocking without a link, and what another thread does for one that waits.
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::{Arc, mpsc};
-use std::task::{Poll, Wake};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use tokio::task::coop::{consume_budget, has_budget_remaining};
 
-use crate::link::wait::{BLOCKING, PARKED, Parker, block_on, block_on_with_spin};
+use crate::api::manager::LockManager;
+use crate::link::wait::{BLOCKING, Driver, PARKED, Parker, block_on, block_on_with_spin};
 use crate::types::environment::atomic::Ordering;
 
 const SECONDS: Duration = Duration::from_secs(20);
@@ -37,6 +39,31 @@ fn a_wake_up_of_an_earlier_wait_does_not_end_a_later_one_early() {
     });
     assert!(block_on(receiver).is_ok());
     assert!(start.elapsed() >= Duration::from_millis(20));
+}
+
+#[test]
+fn an_answer_in_memory_that_another_thread_passes_on_is_there_at_the_first_poll() {
+    let locks = LockManager::connect("memory://wait:passed-on").expect("the url is well formed");
+    let link = locks.core().link().link();
+    let (sender, mut receiver) = oneshot::channel();
+    let (begun, has_begun) = mpsc::channel();
+    let (polled, is_polled) = mpsc::channel();
+    let passes_on = move || {
+        begun.send(()).expect("the test waits");
+        is_polled.recv_timeout(SECONDS).expect("it is polled");
+        let _ = sender.send(7);
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| link.submit(|router, _| router.after(passes_on)));
+        has_begun.recv_timeout(SECONDS).expect("it is carried out");
+        let mut context = Context::from_waker(Waker::noop());
+        let answer = Driver::default().poll(link, &mut context, |context| {
+            let answer = Pin::new(&mut receiver).poll(context);
+            let _ = polled.send(());
+            answer
+        });
+        assert_eq!(answer, Poll::Ready(Some(Ok(7))));
+    });
 }
 
 #[test]
