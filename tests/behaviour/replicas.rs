@@ -429,6 +429,25 @@ fn a_primary_that_was_replaced_while_it_was_frozen_confirms_nothing() {
 }
 
 #[test]
+fn a_confirmed_hold_outlives_the_promotion_of_its_replica() {
+    let all = Replicated::start(1).unwrap();
+    let builder = || LockManager::builder().after_failover(AfterFailover::AtOnce).confirm(LIMIT);
+    let locks = builder().url(all.url()).build().unwrap();
+    let held = locks.mutex("key").replicas(1).acquire_blocking().unwrap();
+    let old = all.primary();
+    all.promote();
+    old.pause();
+    // Without a chance to put it back.
+    assert!(has(all.primary(), "key"));
+    let other = builder().url(all.primary().url()).build().unwrap();
+    assert!(other.mutex("key").try_acquire_blocking().unwrap().is_none());
+    held.hold().check().unwrap();
+    held.release_blocking().unwrap();
+    other.mutex("key").wait(LIMIT).acquire_blocking().unwrap().release_blocking().unwrap();
+    old.resume();
+}
+
+#[test]
 fn a_shutdown_ends_both_connections() {
     let all = Replicated::start(1).unwrap();
     let locks = connect(&all.url());
