@@ -92,7 +92,8 @@ fn prepared(root: &Path, options: &Options) -> Result<Runner> {
     if options.fresh {
         results.clear()?;
     }
-    Ok(Runner { copy, cargo, effort, limit, suites: options.suites.clone(), results })
+    let (suites, commit) = (options.suites.clone(), commit(root)?);
+    Ok(Runner { copy, cargo, effort, limit, suites, results, commit })
 }
 
 fn compile(runner: &Runner, mutants: &[Mutant]) -> Result<()> {
@@ -152,16 +153,16 @@ fn run_all(runner: &Runner, mutants: &[&Mutant], bar: &ProgressBar) -> usize {
 
 /// Writes the results of this run and of earlier ones.
 fn write_table(runner: &Runner, mutants: &[Mutant], path: &Path) -> Result<()> {
-    let recall = |mutant| Ok((mutant, runner.cached_result(mutant)?));
+    let recall = |mutant| Ok((mutant, runner.latest_result(mutant)?));
     let verdicts = mutants.iter().map(recall).collect::<Result<Vec<(&Mutant, MutantResult)>>>()?;
-    let text = table::markdown(&verdicts, &runner.clean_suites(), runner.effort, &commit()?);
+    let text = table::markdown(&verdicts, &runner.clean_suites(), runner.effort);
     std::fs::write(path, text).with_context(|| format!("{}", path.display()))
 }
 
 /// The last commit that changed the library.
-fn commit() -> Result<String> {
+fn commit(root: &Path) -> Result<String> {
     let library = ["log", "-1", "--format=%h", "--", "src", "lock-runtime", "lock-macros"];
-    let output = Command::new("git").args(library).current_dir(workspace()).output();
+    let output = Command::new("git").args(library).current_dir(root).output();
     let output = output.context("git could not be started")?;
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

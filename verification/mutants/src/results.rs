@@ -26,6 +26,8 @@ pub struct CachedResult {
     /// Identifies the tested sources; see [`Key`].
     pub library: u64,
     pub tests: u64,
+    /// The last commit that changed the library.
+    pub commit: String,
     /// Without the build.
     pub took: Duration,
     /// The maximum number of schedules, for suites that run schedules.
@@ -75,12 +77,17 @@ impl Results {
         key: Key,
         effort: Effort,
     ) -> Option<CachedResult> {
-        let text = fs::read_to_string(self.path(mutant, suite)).ok()?;
-        let cached: CachedResult = toml::from_str(&text).ok()?;
+        let cached = self.latest(mutant, suite)?;
         let same_tests = cached.tests == key.tests;
         let enough = same_tests && cached.schedules >= suite.schedules(effort);
         let is_valid = cached.detection.is_some() || enough;
         (cached.library == key.library && is_valid).then_some(cached)
+    }
+
+    /// The latest result, whatever has changed since.
+    pub fn latest(&self, mutant: &str, suite: Suite) -> Option<CachedResult> {
+        let text = fs::read_to_string(self.path(mutant, suite)).ok()?;
+        toml::from_str(&text).ok()
     }
 
     /// Replaces the cached result.

@@ -27,6 +27,8 @@ pub struct Runner {
     pub suites: Vec<Suite>,
     /// The results of earlier runs.
     pub results: Results,
+    /// The last commit that changed the library.
+    pub commit: String,
 }
 
 /// The result of a mutant.
@@ -34,6 +36,8 @@ pub struct Runner {
 pub struct MutantResult {
     /// The suite that detected it and how; `None` if none did.
     pub detection: Option<(Suite, Detection)>,
+    /// The last commit that changed the library that the latest suite ran on.
+    pub commit: String,
     /// The suites that ran.
     pub tried: Vec<Suite>,
     /// The suites that have not run yet.
@@ -98,6 +102,20 @@ impl Runner {
         Ok(result)
     }
 
+    /// As [`Self::cached_result`], but a mutant that has not survived all suites counts as detected if
+    /// it was when the library was another.
+    pub fn latest_result(&self, mutant: &Mutant) -> Result<MutantResult> {
+        let mut result = self.cached_result(mutant)?;
+        if result.detection.is_none() && !result.missing.is_empty() {
+            let latest = |&suite| Some((suite, self.results.latest(&mutant.name, suite)?));
+            let mut latest = mutant.suites.iter().filter_map(latest);
+            if let Some((suite, cached)) = latest.find(|(_, cached)| cached.detection.is_some()) {
+                result.add(suite, Some(cached));
+            }
+        }
+        Ok(result)
+    }
+
     /// Checks that the library compiles with the mutant.
     pub fn compile(&self, mutant: &Mutant) -> Result<()> {
         self.copy.update_to(&mutant.apply_to(self.copy.sources())?)?;
@@ -136,7 +154,8 @@ impl Runner {
         let key = Key::new(suite, self.copy.sources(), edited, self.effort);
         let Key { library, tests } = key;
         let schedules = suite.schedules(self.effort);
-        let cached = CachedResult { library, tests, took, schedules, detection };
+        let commit = self.commit.clone();
+        let cached = CachedResult { library, tests, commit, took, schedules, detection };
         self.results.put(name, suite, &cached)?;
         Ok(cached)
     }
@@ -166,6 +185,7 @@ impl MutantResult {
         let Some(cached) = cached else { return self.missing.push(suite) };
         self.tried.push(suite);
         self.took += cached.took;
+        self.commit = cached.commit;
         self.detection = cached.detection.map(|detection| (suite, detection));
     }
 }

@@ -31,14 +31,8 @@ others did not run on it any more.
 - *chaos*: real servers and processes under faults
 ";
 
-/// The page in Markdown. `control` is the suites that found nothing in the unmodified sources, and
-/// `commit` the last one that changed the library.
-pub fn markdown(
-    results: &[(&Mutant, MutantResult)],
-    control: &[Suite],
-    effort: Effort,
-    commit: &str,
-) -> String {
+/// The page in Markdown. `control` is the suites that found nothing in the unmodified sources.
+pub fn markdown(results: &[(&Mutant, MutantResult)], control: &[Suite], effort: Effort) -> String {
     let mut text = HEAD.to_owned();
     let Effort { from, simulated, real } = effort;
     let _ = writeln!(
@@ -49,13 +43,14 @@ pub fn markdown(
          This command writes the page. It runs seeds {from} to {} of the simulation and {real} \
          chaos\nschedules for each mutant, and stops at the first that detects it. Two threads \
          search, so the\nnumber of schedules differs slightly from run to run. Results of an \
-         earlier run on the same\nsources are reused, unless `--fresh` is given. The library is \
-         that of commit {commit}.\n",
+         earlier run on the same\nsources are reused, unless `--fresh` is given. A mutant \
+         that has not run on the\npresent sources has the row of its latest run. The last column \
+         names the commit that changed the\nlibrary last before that run.\n",
         from + simulated - 1
     );
     let _ = writeln!(text, "{SUITES}\n{}\n{}", clean_suites(control, effort), summary(results));
-    text.push_str("| # | mutant | effect | detected by | after |\n");
-    text.push_str("|---|---|---|---|---|\n");
+    text.push_str("| # | mutant | effect | detected by | after | library |\n");
+    text.push_str("|---|---|---|---|---|---|\n");
     for (mutant, result) in results {
         text.push_str(&row(mutant, result));
     }
@@ -135,7 +130,8 @@ fn row(mutant: &Mutant, result: &MutantResult) -> String {
             (format!("not detected by {tried}; not run yet with {missing}"), "—".to_owned())
         }
     };
-    let cells = [mutant.number(), &mutant.title, &mutant.why, &by, &after].map(cell);
+    let commit = if result.commit.is_empty() { "—" } else { &result.commit };
+    let cells = [mutant.number(), &mutant.title, &mutant.why, &by, &after, commit].map(cell);
     format!("| {} |\n", cells.join(" | "))
 }
 

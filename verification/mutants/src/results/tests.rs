@@ -8,7 +8,8 @@ fn files(of: &[(&str, &str)]) -> Edited {
 
 fn cached(detection: Option<Detection>) -> CachedResult {
     let took = Duration::from_millis(1_500);
-    CachedResult { library: 7, tests: 1, took, schedules: Some(100), detection }
+    let commit = "abc".to_owned();
+    CachedResult { library: 7, tests: 1, commit, took, schedules: Some(100), detection }
 }
 
 fn key(library: u64, tests: u64) -> Key {
@@ -22,8 +23,9 @@ fn a_detection_is_valid_until_the_library_changes() {
     let cached = cached(Some(Detection::by("exclusive")));
     results.put("07-bug", Suite::Sim, &cached).unwrap();
     assert_eq!(results.get("07-bug", Suite::Sim, key(7, 1), EFFORT), Some(cached.clone()));
-    assert_eq!(results.get("07-bug", Suite::Sim, key(7, 2), EFFORT), Some(cached));
+    assert_eq!(results.get("07-bug", Suite::Sim, key(7, 2), EFFORT), Some(cached.clone()));
     assert_eq!(results.get("07-bug", Suite::Sim, key(8, 1), EFFORT), None);
+    assert_eq!(results.latest("07-bug", Suite::Sim), Some(cached));
     assert_eq!(results.get("07-bug", Suite::Units, key(7, 1), EFFORT), None);
 }
 
