@@ -100,8 +100,8 @@
 //!
 //! - `tls-rustls`: `rediss://` URLs. It includes rustls with ring and trusts the system's
 //!   certificates. `LockManagerBuilder::ca_certificate` and `client_certificate` set others.
-//! - `serde`: `Serialize` and `Deserialize` for [`Fence`], [`Inspection`], [`Holder`] and
-//!   [`Waiter`].
+//! - `serde`: `Serialize` and `Deserialize` for [`Fence`], [`Inspection`], [`Holder`],
+//!   [`Waiter`] and [`GrantPause`].
 //! - `test-util`: the module `testing`, which creates each [`LockError`] and injects faults into a
 //!   `memory://` server.
 
@@ -118,7 +118,7 @@ pub use distlock_runtime::redis;
 #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
 pub use distlock_runtime::testing;
 pub use distlock_runtime::{
-    AfterFailover, Credentials, Fence, FenceGate, Hold, Holder, Inspection, LockError, LockGuard,
-    LockManager, LockManagerBuilder, LockRequest, Replicas, SharedHold, StaleFence, Waiter,
-    current, error, global, init, with_manager, with_manager_async,
+    AfterFailover, Credentials, Fence, FenceGate, GrantPause, Hold, Holder, Inspection, LockError,
+    LockGuard, LockManager, LockManagerBuilder, LockRequest, PauseReason, Replicas, SharedHold,
+    StaleFence, Waiter, current, error, global, init, with_manager, with_manager_async,
 };

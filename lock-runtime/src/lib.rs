@@ -51,6 +51,7 @@ pub use crate::protocol::timing::AfterFailover;
 pub use crate::types::credentials::Credentials;
 pub use crate::types::fence::{Fence, FenceGate, StaleFence};
 pub use crate::types::owner_info::Holder;
+pub use crate::types::pause::{GrantPause, PauseReason};
 pub use crate::types::replicas::Replicas;
 
 /// The types of the `redis` crate that are needed for [`LockManagerBuilder::client`].

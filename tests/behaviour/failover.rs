@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use distlock::{AfterFailover, LockError, LockManager};
+use distlock::{AfterFailover, LockError, LockManager, PauseReason};
 use testkit::{FaultProxy, RedisServer, Replicated, eventually};
 
-use crate::support::{LIMIT, alone, server, until_waiting};
+use crate::support::{LIMIT, alone, inspect, server, until_waiting};
 
 const OUTAGE: Duration = Duration::from_secs(1);
 
@@ -126,6 +126,36 @@ fn a_hold_that_a_failover_loses_is_put_back_and_those_who_wait_get_higher_tokens
         held.release_blocking().unwrap();
         assert!(waiter.join().unwrap() > fence);
     });
+}
+
+#[test]
+fn an_inspection_shows_how_long_nothing_is_granted_and_by_which_primary() {
+    let (one, two, address) = pair();
+    let locks = LockManager::builder()
+        .url(address.url())
+        .after_failover(AfterFailover::Grace(Duration::from_secs(3)))
+        .build()
+        .unwrap();
+    let replid = |server: &RedisServer| {
+        let text = info(server, "replication");
+        let id = text.lines().find_map(|line| line.strip_prefix("master_replid:")).unwrap();
+        id[..8].to_owned()
+    };
+    locks.mutex("key").acquire_blocking().unwrap().release_blocking().unwrap();
+    eventually(LIMIT, "the replica follows", || info(&two, "replication").contains("status:up"));
+    fail_over(&one, &two);
+    address.lead_to(&two);
+    address.cut(testkit::Cut::Now);
+    eventually(LIMIT, "it is connected again", || locks.inspect_blocking("key").is_ok());
+    let mut seen = inspect(&locks, "key");
+    assert_eq!(seen.primary.as_deref(), Some(&*replid(&two)));
+    let pause = seen.pause.take().expect("the grace period has just begun");
+    assert_eq!(pause.reason, PauseReason::Failover);
+    assert!(pause.left <= Duration::from_secs(3), "{pause}");
+    assert!(pause.to_string().starts_with("grants resume in "), "{pause}");
+    locks.mutex("key").wait(LIMIT).acquire_blocking().unwrap().release_blocking().unwrap();
+    let seen = inspect(&locks, "key");
+    assert_eq!((seen.primary, seen.pause), (Some(replid(&two)), None));
 }
 
 /// The address leads back to a primary that is still one, and does not know what its successor has

@@ -13,8 +13,10 @@ use crate::link::effect::InspectAnswer;
 use crate::link::handle::{LinkHandle, Setup};
 use crate::link::wait::block_on;
 use crate::types::owner_info::{Holder, OwnerInfo, function_and_label, since};
+use crate::types::pause::GrantPause;
 use crate::types::time;
 use crate::user_code;
+use crate::wire::keyspace::Mark;
 use crate::wire::reply::{LockState, WaiterInfo};
 
 /// Supervisors allow a process ten to thirty seconds to stop.
@@ -218,7 +220,8 @@ impl fmt::Debug for LockManager {
 /// # }).unwrap();
 /// ```
 ///
-/// With the feature `serde`, instants and durations of this type, [`Holder`] and [`Waiter`] are
+/// With the feature `serde`, instants and durations of this type, [`Holder`], [`Waiter`] and
+/// [`GrantPause`] are
 /// serialized as milliseconds, in fields with the suffix `_ms`: `expires_in_ms`, `since_unix_ms`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -243,6 +246,25 @@ pub struct Inspection {
     pub waiting: u64,
     /// The first hundred waiting requests in the order of the queue.
     pub waiters: Vec<Waiter>,
+    /// The primary that draws the fencing tokens of all locks under this prefix: the first eight
+    /// digits of its `master_replid`, as `INFO replication` shows it. It changes with a failover
+    /// and a restart. `None` if no tokens have been drawn, if the server does not show its
+    /// identity, and in memory.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub primary: Option<String>,
+    /// Whether the server grants no locks at present, of any key under this prefix.
+    ///
+    /// ```no_run
+    /// # use distlock_runtime as distlock;
+    /// let locks = distlock::LockManager::connect("redis://127.0.0.1/")?;
+    /// let found = locks.inspect_blocking("report")?;
+    /// if let Some(pause) = found.pause {
+    ///     println!("{pause}"); // grants resume in 1.4s (failover)
+    /// }
+    /// # Ok::<(), distlock::LockError>(())
+    /// ```
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub pause: Option<GrantPause>,
 }
 
 /// A request that waits for a lock.
@@ -275,12 +297,15 @@ impl From<WaiterInfo> for Waiter {
 
 impl From<LockState> for Inspection {
     fn from(found: LockState) -> Self {
+        let mark = found.mark.filter(|&mark| mark != Mark::default());
         Self {
             holder: found.holder.map(Holder::from),
             not_a_lock: found.not_a_lock,
             expires_in: found.left,
             waiting: found.waiting,
             waiters: found.waiters.into_iter().map(Waiter::from).collect(),
+            primary: mark.map(|mark| mark.to_string()),
+            pause: found.pause,
         }
     }
 }

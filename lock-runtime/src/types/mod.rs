@@ -4,6 +4,7 @@ pub(crate) mod credentials;
 pub(crate) mod environment;
 pub(crate) mod fence;
 pub(crate) mod owner_info;
+pub(crate) mod pause;
 pub(crate) mod replicas;
 pub(crate) mod request_id;
 pub(crate) mod text;

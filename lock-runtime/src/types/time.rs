@@ -148,6 +148,22 @@ pub(crate) mod serde_unix_ms {
 
 /// Serializes a duration as whole milliseconds.
 #[cfg(feature = "serde")]
+pub(crate) mod serde_ms {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(span: &Duration, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_u64(super::millis(*span))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Duration, D::Error> {
+        Ok(Duration::from_millis(u64::deserialize(input)?))
+    }
+}
+
+/// The same of one that may be missing.
+#[cfg(feature = "serde")]
 pub(crate) mod serde_optional_ms {
     use std::time::Duration;
 

@@ -232,8 +232,9 @@ impl Command {
             Self::Renew(entries) => encode_renewals(entries, space, out),
             Self::Reclaim(acquire, first) => acquire.encode_reclaim(*first, space, mark, out),
             Self::Inspect { key, limit } => {
-                let mut call = ScriptCall::begin(Script::Inspect, 1, 1, out);
+                let mut call = ScriptCall::begin(Script::Inspect, 2, 1, out);
                 call.word(&space.hold_parts(key));
+                call.word(&space.tokens_parts());
                 call.number((*limit).into());
             }
             Self::RaiseMaxLease(_) | Self::Wait { .. } | Self::CountReplicas => return false,

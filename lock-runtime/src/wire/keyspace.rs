@@ -7,6 +7,7 @@
 //! restart or a failover, which clear that cache. There are few steps, so that one command can
 //! check them all.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::types::request_id::RequestId;
@@ -192,6 +193,13 @@ impl Mark {
             *digit = b"0123456789abcdef"[nibble as usize];
         }
         text
+    }
+}
+
+/// The digits, as `INFO` shows them.
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", self.0)
     }
 }
 

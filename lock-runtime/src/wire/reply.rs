@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::{HolderInfo, OwnerInfo};
+use crate::types::pause::{GrantPause, PauseReason};
 use crate::types::request_id::RequestId;
 use crate::wire::command::{Acquire, Command, Probe, Renewal};
-use crate::wire::keyspace::{MAX_FENCE_RANGE, lease_step_for};
+use crate::wire::keyspace::{MAX_FENCE_RANGE, Mark, lease_step_for};
 
 /// The reply to a [`Command`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,6 +144,10 @@ pub struct LockState {
     pub waiting: u64,
     /// The first waiters, in order.
     pub waiters: Vec<WaiterInfo>,
+    /// The master that draws tokens; `None` if there is no counter.
+    pub mark: Option<Mark>,
+    /// How long it grants nothing, and why.
+    pub pause: Option<GrantPause>,
 }
 
 /// A waiting request.
@@ -383,9 +388,22 @@ fn renewal(entry: &Renewal, answer: &RawReply) -> Option<RenewalReply> {
 }
 
 fn inspection(answer: &RawReply) -> Option<LockState> {
-    let [value, pttl, waiting, rest @ ..] = answer.list()? else {
+    let [value, pttl, waiting, tokens, rest @ ..] = answer.list()? else {
         return None;
     };
+    let mut tokens = tokens.text()?.split(' ');
+    let mark = tokens.next().and_then(Mark::parse);
+    let pause = tokens.next().zip(tokens.next());
+    let pause = pause.and_then(|(kind, ms)| {
+        let reason = match kind {
+            "p" => PauseReason::Failover,
+            "l" => PauseReason::DataLoss,
+            _ => return None,
+        };
+        // One that is over ends with the next grant.
+        let left = Duration::from_millis(ms.parse().ok()?);
+        (!left.is_zero()).then_some(GrantPause { left, reason })
+    });
     let waiters = rest.chunks(2).map(|pair| waiter(pair.first()?, pair.get(1)?));
     Some(LockState {
         holder: HolderInfo::parse(value.text()?),
@@ -393,6 +411,8 @@ fn inspection(answer: &RawReply) -> Option<LockState> {
         left: left(pttl.int()?),
         waiting: waiting.count()?,
         waiters: waiters.collect::<Option<_>>()?,
+        mark,
+        pause,
     })
 }
 

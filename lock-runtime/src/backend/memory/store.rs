@@ -215,6 +215,8 @@ impl MemoryStore {
             left: record.hold_left(now),
             waiting,
             waiters,
+            mark: self.counter.drawn_by(),
+            pause: self.counter.pause(now),
         }
     }
 

@@ -86,7 +86,7 @@ pub fn shaped(call: &Command) -> BoxedStrategy<RawReply> {
             let ints = prop::collection::vec(ints, entries.len()).prop_map(RawReply::List);
             prop_oneof![list(entries.len()), ints].boxed()
         }
-        Command::Inspect { .. } => prop_oneof![list(3), list(5), list(7)].boxed(),
+        Command::Inspect { .. } => prop_oneof![list(4), list(6), list(8)].boxed(),
         Command::Probe(_) => prop_oneof![list(1), list(5), list(9)].boxed(),
         _ => leaf().boxed(),
     }

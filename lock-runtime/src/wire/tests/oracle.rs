@@ -35,7 +35,7 @@ pub fn fits(call: &Command, answer: &RawReply, reply: &Reply) -> bool {
         | (Command::CountReplicas, Reply::OnlineReplicas(_)) => matches!(answer, RawReply::Text(_)),
         (Command::Wait { .. }, Reply::Acknowledged(count)) => is_number(answer, (*count).into()),
         (Command::Inspect { .. }, Reply::Inspection(seen)) => {
-            length(answer) == Some(3 + 2 * seen.waiters.len())
+            length(answer) == Some(4 + 2 * seen.waiters.len())
         }
         (Command::Probe(probe), Reply::Probed(probed)) => {
             length(answer) == Some(1 + 4 * probed.cycle.len())

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::types::owner_info::HolderInfo;
+use crate::types::pause::PauseReason;
 use crate::wire::command::Command;
 use crate::wire::reply::{
     AcquireReply, BlockedBy, BusyReply, Grant, LockState, ProbeReply, RawReply, ReclaimReply,
@@ -95,7 +96,12 @@ fn renewal(reply: &RenewalReply) -> RawReply {
 
 fn inspection(seen: &LockState) -> RawReply {
     let holder = if seen.not_a_lock { text("?") } else { hold(seen.holder.as_ref()) };
-    let mut words = vec![holder, pttl(seen.left), int(seen.waiting)];
+    let mark = seen.mark.map_or_else(String::new, |mark| format!("m{mark}"));
+    let pause = seen.pause.as_ref().map_or_else(String::new, |pause| {
+        let kind = if pause.reason == PauseReason::Failover { 'p' } else { 'l' };
+        format!(" {kind} {}", pause.left.as_millis())
+    });
+    let mut words = vec![holder, pttl(seen.left), int(seen.waiting), text(mark + &pause)];
     for waiter in &seen.waiters {
         let owner = waiter.owner.to_string();
         let (since, rest) = owner.split_once(' ').expect("several words");

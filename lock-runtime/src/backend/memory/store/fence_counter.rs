@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::types::fence::{Fence, FenceRange};
+use crate::types::pause::{GrantPause, PauseReason};
 use crate::types::time::millis;
 use crate::wire::keyspace::{DataLossGrace, Mark, SMALL_FENCE_RANGE};
 
@@ -184,6 +185,28 @@ impl FenceCounter {
         }
         self.tokens = Tokens::Waiting(wait);
         Some(wait.kind)
+    }
+
+    /// The mark of the master that draws tokens.
+    pub(crate) const fn drawn_by(&self) -> Option<Mark> {
+        match self.tokens {
+            Tokens::Missing => None,
+            Tokens::Open(mark, _) | Tokens::Waiting(TokenWait { mark, .. }) => Some(mark),
+        }
+    }
+
+    /// How long nothing is granted, as in `inspect.lua`.
+    pub(crate) fn pause(&self, now: ServerTime) -> Option<GrantPause> {
+        let Tokens::Waiting(TokenWait { since, bound, kind, .. }) = self.tokens else {
+            return None;
+        };
+        let until = since.min(now.micros()).saturating_add(bound);
+        let ms = until.saturating_sub(now.micros()).div_ceil(1_000);
+        let reason = match kind {
+            WaitKind::Failover => PauseReason::Failover,
+            WaitKind::Loss => PauseReason::DataLoss,
+        };
+        (ms > 0).then_some(GrantPause { left: Duration::from_millis(ms), reason })
     }
 
     /// Whether holds may be put back, as in `reclaim.lua`.

@@ -8,6 +8,7 @@ use crate::backend::memory::tests::commands::{
 };
 use crate::backend::memory::tests::parity::{Both, DEAD, LIVE, Pair, START};
 use crate::types::fence::Fence;
+use crate::types::pause::PauseReason;
 use crate::types::request_id::RequestId;
 use crate::wire::command::{Acquire, Command, Enqueue, Renewal, RequestRef};
 use crate::wire::keyspace::{DataLossGrace, WAITER_LEASE};
@@ -711,4 +712,38 @@ fn a_hold_that_its_request_was_granted_anew_is_not_the_one_of_before() {
     let ended = both.same(cancel_hold(1, first, Duration::ZERO));
     assert_eq!(ended, Reply::Released(false), "the caller has lost it");
     assert_eq!(both.raw(&["EXISTS", "lock:{order:7}"]), redis::Value::Int(0), "and nobody has it");
+}
+
+#[test]
+fn an_inspection_shows_who_draws_the_tokens_and_how_long_nothing_is_granted() {
+    let mut both = Both::new();
+    let seen = |both: &mut Both| match both.same(inspect()) {
+        Reply::Inspection(seen) => (seen.mark, seen.pause),
+        reply => panic!("{reply:?}"),
+    };
+    assert_eq!(seen(&mut both), (Some(0.into()), None));
+    both.promote(7);
+    assert_eq!(seen(&mut both).0, Some(0.into()), "nobody has opened them");
+    let opened = both.open_with_grace(NOTHING_SEEN, BOUND, GRACE, true);
+    assert_eq!(opened, Ok(Some(WaitKind::Failover)));
+    let (mark, pause) = seen(&mut both);
+    let pause = pause.expect("the grace period");
+    assert_eq!((mark, pause.reason), (Some(7.into()), PauseReason::Failover));
+    assert!(pause.left <= GRACE && pause.left + Duration::from_secs(1) > GRACE, "{pause}");
+    both.advance(GRACE);
+    assert_eq!(seen(&mut both), (Some(7.into()), None), "the next acquire is granted");
+    both.granted(once(request_id(1)));
+    assert_eq!(seen(&mut both), (Some(7.into()), None));
+    both.flush();
+    assert_eq!(seen(&mut both), (None, None));
+    let opened = both.open(NOTHING_SEEN, BOUND, true);
+    assert_eq!(opened, Ok(Some(WaitKind::Loss)));
+    let (mark, pause) = seen(&mut both);
+    assert_eq!(
+        (mark, pause.map(|pause| pause.reason)),
+        (Some(7.into()), Some(PauseReason::DataLoss))
+    );
+    both.flush();
+    both.raw(&["SET", "lock:tokens", "another type"]);
+    assert_eq!(seen(&mut both), (None, None));
 }

@@ -103,7 +103,12 @@ impl Numbers {
     fn inspection(&mut self, server: &LockState, memory: &LockState) -> Same {
         self.holder(server.holder.as_ref(), memory.holder.as_ref())?;
         left(server.left, memory.left)?;
-        let rest = |seen: &LockState| (seen.not_a_lock, seen.waiting, seen.waiters.clone());
+        let pause = |seen: &LockState| seen.pause.as_ref().map(|pause| pause.left);
+        left(pause(server), pause(memory))?;
+        let rest = |seen: &LockState| {
+            let reason = seen.pause.as_ref().map(|pause| pause.reason);
+            (seen.not_a_lock, seen.waiting, seen.waiters.clone(), seen.mark, reason)
+        };
         equal("inspection", &rest(server), &rest(memory))
     }
 
