@@ -44,6 +44,8 @@ struct PlanGenerator {
     foreign_chance: Rng,
     /// Draws the failovers, for the same reason.
     failover_chance: Rng,
+    /// Draws where all processes ask for one lock around a failover; separate for the same reason.
+    crowd_chance: Rng,
     /// Draws what replicas confirm; separate for the same reason.
     confirmed_chance: Rng,
     /// Draws which locks stay taken after a release; separate for the same reason.
@@ -73,6 +75,12 @@ const FAILOVER_SEED: u64 = 0x4641_494c_4f56_4552;
 const KEPT_ONE_IN: u32 = 12;
 /// Makes another seed of a plan's.
 const KEPT_SEED: u64 = 0x4b45_5054_4b45_5953;
+/// Of the plans with failovers, one in so many has all processes ask for one lock.
+const CROWD_ONE_IN: u32 = 3;
+/// Makes another seed of a plan's.
+const CROWD_SEED: u64 = 0x4352_4f57_4443_5257;
+/// Of processes that ask for one lock around a failover, in milliseconds.
+const CROWD_TTLS: [u64; 5] = [300, 600, 1_500, 4_000, 20_000];
 /// Makes another seed of a plan's.
 const CONFIRMED_SEED: u64 = 0x434f_4e46_4952_4d53;
 /// In milliseconds.
@@ -98,11 +106,13 @@ impl PlanGenerator {
         let foreign_chance = Rng::with_seed(seed ^ FOREIGN_SEED);
         let failover_chance = Rng::with_seed(seed ^ FAILOVER_SEED);
         let kept_chance = Rng::with_seed(seed ^ KEPT_SEED);
+        let crowd_chance = Rng::with_seed(seed ^ CROWD_SEED);
         let confirmed_chance = Rng::with_seed(seed ^ CONFIRMED_SEED);
         Self {
             chance,
             foreign_chance,
             failover_chance,
+            crowd_chance,
             confirmed_chance,
             kept_chance,
             seed,
@@ -121,6 +131,7 @@ impl PlanGenerator {
         }
         let mut faults = self.faults(processes.len());
         let after_failover = self.add_failovers(&mut faults);
+        self.add_crowd(&mut processes, &mut faults);
         self.add_confirmations(&mut processes, &mut faults);
         Plan {
             seed: self.seed,
@@ -381,6 +392,52 @@ impl PlanGenerator {
             0 => AfterFailover::AtOnce,
             1 => AfterFailover::WholeTtl,
             _ => AfterFailover::default(),
+        }
+    }
+
+    /// Has all processes ask for one lock around the failovers of some plans, for short sections
+    /// and for some that are longer than a ttl. One of the processes may not reach the new primary
+    /// for a while.
+    fn add_crowd(&mut self, processes: &mut [ProcessPlan], faults: &mut Vec<Fault>) {
+        let chance = &mut self.crowd_chance;
+        let promotes = |fault: &&Fault| matches!(fault.what, FaultKind::Failover { .. });
+        let failovers: Vec<_> = faults.iter().filter(promotes).map(|fault| fault.at).collect();
+        if failovers.is_empty() || chance.u32(..CROWD_ONE_IN) > 0 {
+            return;
+        }
+        let one_primary = chance.bool();
+        for fault in faults.iter_mut() {
+            if let FaultKind::Failover { span, .. } = &mut fault.what
+                && one_primary
+            {
+                *span = Duration::ZERO;
+            }
+        }
+        let last = failovers.iter().max().copied().unwrap_or_default();
+        for member in processes.iter_mut().filter(|member| member.data_loss_grace) {
+            member.ttl = Duration::from_millis(CROWD_TTLS[chance.usize(..CROWD_TTLS.len())]);
+            for task in &mut member.tasks {
+                // Until after the failovers.
+                let first = task.steps[0].clone();
+                task.steps.resize(task.steps.len().max(6), first);
+            }
+            for step in member.tasks.iter_mut().flat_map(|task| &mut task.steps) {
+                let longest = if chance.u32(..3) == 0 { 1_500 } else { 20 };
+                step.hold = Duration::from_millis(1 + chance.u64(..longest));
+                step.pause = (last / 3).mul_f64(chance.f64());
+                step.ask =
+                    RequestPlan { strict_fifo: step.ask.strict_fifo, ..RequestPlan::for_key(0) };
+                step.nested.clear();
+                (step.siblings, step.foreign_tasks) = (false, false);
+            }
+        }
+        if chance.bool() {
+            let at = failovers[chance.usize(..failovers.len())];
+            let at = at.saturating_sub(Duration::from_millis(chance.u64(..100)));
+            let process = chance.usize(..processes.len());
+            let span = Duration::from_millis(chance.u64(100..3_000));
+            faults.push(Fault { at, what: FaultKind::BlackHole { process, span } });
+            faults.sort_by_key(|fault| fault.at);
         }
     }
 

@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use distlock_runtime::Replicas;
-use distlock_runtime::verification::{AfterFailover, lease_step_for};
+use distlock_runtime::verification::{AfterFailover, WAITER_LEASE, lease_step_for};
 
 use super::{Fault, FaultKind, NetworkProfile, Plan, Step};
 
 /// How long a lock may be free while a request waits, in an undisturbed plan: a release, a push and
 /// two wake-ups take a few milliseconds.
 const PROMPTLY: Duration = Duration::from_millis(50);
+
+/// How soon after its start a process has opened the tokens of the server, in a good network.
+const OPENED: Duration = Duration::from_millis(500);
 
 /// A network that is slower may keep a holder from the new primary for a grace period.
 const SLOW: Duration = Duration::from_millis(100);
@@ -159,6 +162,19 @@ impl Plan {
             && self.faults.iter().any(|fault| !is_failover(fault) && loses(fault))
     }
 
+    /// Whether a lock is taken after a failover only if a process has it: all processes reach the
+    /// new primary, which has tokens, and release again what a failover may have lost.
+    fn repeats_releases(&self) -> bool {
+        let has_tokens = |fault: &Fault| match fault.what {
+            FaultKind::Failover { lag, .. } => fault.at > lag + OPENED,
+            _ => false,
+        };
+        let starts = self.processes.first().is_some_and(|first| first.starts_at.is_zero());
+        let plain = self.steps().all(|step| step.is_plain() && step.ask.linger.is_zero());
+        let fails_over = !self.faults.is_empty() && self.faults.iter().all(has_tokens);
+        fails_over && starts && plain && self.puts_holds_back()
+    }
+
     fn is_undisturbed(&self) -> bool {
         self.faults.is_empty() && self.network == NetworkProfile::GOOD
     }
@@ -178,6 +194,12 @@ impl Plan {
             return Some(PROMPTLY);
         }
         let packets = (self.network.usual + self.network.slow) * 8;
+        if let AfterFailover::Grace(grace) = self.after_failover
+            && self.repeats_releases()
+        {
+            // A grant whose notification was lost, and what comes next.
+            return Some(grace + WAITER_LEASE * 2 + packets);
+        }
         let span = self.data_loss_wait() * 2 + Duration::from_secs(6) + packets;
         // A multi-key request holds its first locks long before it reports them, and requests the
         // last ones late.
