@@ -61,13 +61,14 @@ impl Runner {
         })
     }
 
-    /// The suites that found nothing in the unmodified sources.
-    pub fn clean_suites(&self) -> Vec<Suite> {
-        let passed = |suite: &Suite| {
-            let cached = self.known(CONTROL, &Edited::new(), *suite);
-            cached.is_some_and(|cached| cached.detection.is_none())
+    /// The suites whose latest run on the unmodified sources found nothing, with the number of
+    /// schedules.
+    pub fn clean_suites(&self) -> Vec<(Suite, Option<u64>)> {
+        let passed = |suite| {
+            let cached = self.results.latest(CONTROL, suite)?;
+            cached.detection.is_none().then_some((suite, cached.schedules))
         };
-        Suite::cheapest_first().into_iter().filter(passed).collect()
+        Suite::cheapest_first().into_iter().filter_map(passed).collect()
     }
 
     /// Inserts the mutant and runs its suites, unless one is known to detect it. `report` receives

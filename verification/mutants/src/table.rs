@@ -32,7 +32,11 @@ others did not run on it any more.
 ";
 
 /// The page in Markdown. `control` is the suites that found nothing in the unmodified sources.
-pub fn markdown(results: &[(&Mutant, MutantResult)], control: &[Suite], effort: Effort) -> String {
+pub fn markdown(
+    results: &[(&Mutant, MutantResult)],
+    control: &[(Suite, Option<u64>)],
+    effort: Effort,
+) -> String {
     let mut text = HEAD.to_owned();
     let Effort { from, simulated, real } = effort;
     let _ = writeln!(
@@ -48,7 +52,7 @@ pub fn markdown(results: &[(&Mutant, MutantResult)], control: &[Suite], effort: 
          names the commit that changed the\nlibrary last before that run.\n",
         from + simulated - 1
     );
-    let _ = writeln!(text, "{SUITES}\n{}\n{}", clean_suites(control, effort), summary(results));
+    let _ = writeln!(text, "{SUITES}\n{}\n{}", clean_suites(control), summary(results));
     text.push_str("| # | mutant | effect | detected by | after | library |\n");
     text.push_str("|---|---|---|---|---|---|\n");
     for (mutant, result) in results {
@@ -57,20 +61,20 @@ pub fn markdown(results: &[(&Mutant, MutantResult)], control: &[Suite], effort: 
     text
 }
 
-fn clean_suites(control: &[Suite], effort: Effort) -> String {
-    let one = |suite: &Suite| match suite.schedules(effort) {
+fn clean_suites(control: &[(Suite, Option<u64>)]) -> String {
+    let one = |(suite, schedules): &(Suite, Option<u64>)| match schedules {
         Some(schedules) => format!("{} ({schedules} schedules)", suite.name()),
         None => suite.name().to_owned(),
     };
     let suites: Vec<String> = control.iter().map(one).collect();
     let mut text = format!(
-        "Control: in the unmodified sources the same suites found nothing: {}.\n",
+        "Control: in the unmodified sources these suites found nothing when they last ran:\n{}.\n",
         suites.join(", ")
     );
     let mut absent = Suite::cheapest_first();
-    absent.retain(|suite| !control.contains(suite));
+    absent.retain(|suite| !control.iter().any(|(clean, _)| clean == suite));
     if !absent.is_empty() {
-        let _ = writeln!(text, "Not run for this table: {}.", names(&absent));
+        let _ = writeln!(text, "There was no such run of {}.", names(&absent));
     }
     text
 }

@@ -25,12 +25,12 @@ fn a_row_names_the_suite_that_detected_the_mutant() {
 #[test]
 fn a_survivor_is_shown() {
     let mutant = mutant();
-    let text = markdown(&[(&mutant, result(None))], &[Suite::Sim], EFFORT);
+    let text = markdown(&[(&mutant, result(None))], &[(Suite::Sim, Some(100))], EFFORT);
     assert!(text.contains("0 of 1 mutants were detected"));
     assert!(text.contains("**survived** sim"));
     assert!(text.contains("\nSurvived: 07.\n"));
-    assert!(text.contains("found nothing: sim (100 schedules)."));
-    assert!(text.contains("Not run for this table: parity,"));
+    assert!(text.contains("last ran:\nsim (100 schedules)."));
+    assert!(text.contains("no such run of parity,"));
 }
 
 #[test]
