@@ -103,8 +103,8 @@ impl Runner {
         Ok(result)
     }
 
-    /// As [`Self::cached_result`], but a mutant that has not survived all suites counts as detected if
-    /// it was when the library was another.
+    /// As [`Self::cached_result`], but a mutant that has not survived all suites counts as detected
+    /// if it was when the library was another.
     pub fn latest_result(&self, mutant: &Mutant) -> Result<MutantResult> {
         let mut result = self.cached_result(mutant)?;
         if result.detection.is_none() && !result.missing.is_empty() {
