@@ -13,7 +13,7 @@ use crate::world::nanos;
 pub(crate) fn violations(
     plan: &Plan,
     events: &[Event],
-    not_replicated: &[FenceRange],
+    grants: &[(FenceRange, bool)],
 ) -> Vec<Violation> {
     let mut found = Vec::new();
     // A multi-key request holds its first locks while it waits for the next ones.
@@ -35,7 +35,7 @@ pub(crate) fn violations(
         found.extend(renewed_after_loss(plan, events));
     }
     if plan.keeps_confirmed() {
-        found.extend(confirmed::violations(plan, events, not_replicated));
+        found.extend(confirmed::violations(plan, events, grants));
     }
     found
 }

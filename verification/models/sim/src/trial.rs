@@ -24,7 +24,7 @@ impl Trial {
     /// Runs a plan.
     #[must_use]
     pub fn of(plan: &Plan) -> Self {
-        let RunResult { events, undetected_data_loss, not_replicated, panic } = world::run(plan);
+        let RunResult { events, undetected_data_loss, grants, panic } = world::run(plan);
         let lossless = plan.is_lossless() && !undetected_data_loss;
         let takeover = plan.takeover().map(world::nanos);
         let rules = Rules { lossless, slack: SLACK, max_bypass: plan.passed_over(), takeover };
@@ -35,7 +35,7 @@ impl Trial {
             text: format!("the library panicked: {text}"),
             requests: Vec::new(),
         }));
-        report.violations.extend(plan_checks::violations(plan, &events, &not_replicated));
+        report.violations.extend(plan_checks::violations(plan, &events, &grants));
         let before = report.violations.len();
         report.violations.retain(|violation| is_promised(plan, lossless, &events, violation));
         let stale_grants = (before - report.violations.len()) as u64;

@@ -56,8 +56,8 @@ pub(crate) struct RunResult {
     /// A server that lost its data looked like a new one, because the first process to connect had
     /// never been connected before.
     pub(crate) undetected_data_loss: bool,
-    /// Tokens that were granted when no replica copied that any more.
-    pub(crate) not_replicated: Vec<FenceRange>,
+    /// The tokens of all grants, and whether the replica of their server has them.
+    pub(crate) grants: Vec<(FenceRange, bool)>,
     /// The message of a panic in the library.
     pub(crate) panic: Option<String>,
 }
@@ -72,10 +72,10 @@ pub(crate) fn run(plan: &Plan) -> RunResult {
         world.end();
     }));
     let undetected_data_loss = world.servers.iter().any(Server::has_undetected_data_loss);
-    let not_replicated = world.servers.iter().flat_map(Server::not_replicated).collect();
+    let grants = world.servers.iter().flat_map(Server::grants).collect();
     drop(world);
     let panic = lived.err().map(|panic| text_of(&*panic));
-    RunResult { events: context::take_history(), undetected_data_loss, not_replicated, panic }
+    RunResult { events: context::take_history(), undetected_data_loss, grants, panic }
 }
 
 fn text_of(panic: &dyn Any) -> String {

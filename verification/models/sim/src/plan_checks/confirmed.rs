@@ -12,13 +12,13 @@ const ABOUT_OVER: Nanos = 3_000_000;
 pub(super) fn violations(
     plan: &Plan,
     events: &[Event],
-    not_replicated: &[FenceRange],
+    grants: &[(FenceRange, bool)],
 ) -> Vec<Violation> {
     let confirmed = of_confirmed_processes(plan, events);
     let mut found: Vec<_> = overlap(events, &confirmed).into_iter().collect();
     found.extend(lost(events, &confirmed));
     if plan.keeps_token_order() {
-        found.extend(shown_without_a_replica(&confirmed, not_replicated));
+        found.extend(shown_without_a_replica(&confirmed, grants));
     }
     found
 }
@@ -79,14 +79,18 @@ fn lost(events: &[Event], holds: &[ObservedHold]) -> Option<Violation> {
     })
 }
 
-/// One whose grant no replica had.
+/// One whose grant no replica had. Two primaries may have drawn the same token, and one of them may
+/// have shown it to nobody.
 fn shown_without_a_replica(
     holds: &[ObservedHold],
-    not_replicated: &[FenceRange],
+    grants: &[(FenceRange, bool)],
 ) -> Option<Violation> {
     let is_missing = |hold: &&ObservedHold| {
-        let tokens = |fences: &FenceRange| fences.first.get()..=fences.last().get();
-        not_replicated.iter().any(|fences| tokens(fences).contains(&hold.fence))
+        let has_token = |(fences, _): &&(FenceRange, bool)| {
+            (fences.first.get()..=fences.last().get()).contains(&hold.fence)
+        };
+        let mut drawn = grants.iter().filter(has_token).peekable();
+        drawn.peek().is_some() && drawn.all(|&(_, has_replica)| !has_replica)
     };
     let hold = holds.iter().find(is_missing)?;
     Some(Violation {

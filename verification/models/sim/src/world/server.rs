@@ -137,11 +137,10 @@ impl Server {
         (!is_missing).then(|| written.max(self.replica.since))
     }
 
-    /// The tokens of all grants that the replica has missed.
-    pub(super) fn not_replicated(&self) -> impl Iterator<Item = FenceRange> {
+    /// The tokens of all grants, and whether the replica has them.
+    pub(super) fn grants(&self) -> impl Iterator<Item = (FenceRange, bool)> {
         let Replica { stopped_at, copied_at, ref grants, .. } = self.replica;
-        let missed = grants.values().filter(move |(_, at)| stopped_at.is_some() && *at > copied_at);
-        missed.map(|(fences, _)| *fences)
+        grants.values().map(move |&(fences, at)| (fences, stopped_at.is_none() || at <= copied_at))
     }
 
     pub(super) fn set_clock_as(&mut self, other: &Self) {
