@@ -9,7 +9,7 @@ use crate::types::owner_info::OwnerInfo;
 use crate::types::request_id::RequestId;
 use crate::types::text::Decimal;
 use crate::types::time::millis;
-use crate::wire::keyspace::{DataLossGrace, Keyspace, Mark, WAITER_LEASE, claim};
+use crate::wire::keyspace::{DataLossGrace, Keyspace, Mark, WAITER_LEASE};
 use crate::wire::script::{Script, ScriptCall};
 
 /// As many calls as one script answers: keeps the server's other clients waiting for well under a
@@ -213,7 +213,7 @@ impl Command {
             Self::Release { request, keep, .. } => {
                 let mut call = ScriptCall::begin(Script::Release, 1, 3, out);
                 call.word(&space.hold_parts(&request.key));
-                call.word(&[b"keep", &request.id.hex()]);
+                call.word(&[&request.id.hex()]);
                 call.word(&[&mark.text()]);
                 call.number(millis(*keep));
             }
@@ -296,16 +296,15 @@ impl Acquire {
         call.number(millis(self.ttl));
         self.encode_head(&mut call);
         self.encode_tail(&mut call);
-        let (lease, claim, ticket) = match &self.enqueue {
-            Some(Enqueue { ticket, lease }) => (*lease, claim(self.ttl), ticket.unwrap_or(0)),
-            None => (Duration::ZERO, Duration::ZERO, 0),
+        let (lease, ticket) = match &self.enqueue {
+            Some(Enqueue { ticket, lease }) => (*lease, ticket.unwrap_or(0)),
+            None => (Duration::ZERO, 0),
         };
         let DataLossGrace { max_lease, waits } = *data_loss_grace;
         let grace = Decimal::new(millis(max_lease), " ");
         let grace = if waits { grace } else { grace.prefixed(b'-') };
-        let (lease, claim) = (spaced(millis(lease)), spaced(millis(claim)));
-        let ticket = Decimal::new(ticket, "");
-        call.word(&[grace.bytes(), lease.bytes(), claim.bytes(), ticket.bytes()]);
+        let (lease, ticket) = (spaced(millis(lease)), Decimal::new(ticket, ""));
+        call.word(&[grace.bytes(), lease.bytes(), ticket.bytes()]);
         call.word(&[&mark.text()]);
     }
 
@@ -321,19 +320,17 @@ impl Acquire {
         call.number(FenceRange::new(first, self.fence_count).last().get());
     }
 
-    /// What the value of the hold begins with, up to its token.
+    /// The value of the hold from behind its flag up to its token.
     fn encode_head(&self, call: &mut ScriptCall<'_>) {
         let since = spaced(self.owner.since_unix_ms).prefixed(b' ');
-        call.word(&[b"dl1-", &self.request.id.hex(), since.bytes()]);
+        call.word(&[&self.request.id.hex(), since.bytes()]);
     }
 
-    /// The value of the hold from behind its token.
+    /// The value of the hold from behind its block.
     fn encode_tail(&self, call: &mut ScriptCall<'_>) {
         let OwnerInfo { ttl, pid, host, function, .. } = &self.owner;
-        let count = spaced(self.fence_count.into()).prefixed(b' ');
         let (ttl, pid) = (spaced(millis(*ttl)).prefixed(b' '), spaced((*pid).into()));
         call.word(&[
-            count.bytes(),
             self.inbox.as_bytes(),
             ttl.bytes(),
             pid.bytes(),
@@ -389,7 +386,7 @@ fn encode_releases(
         call.word(&space.hold_parts(&request.key));
     }
     for request in requests {
-        call.word(&[b"dl1-", &request.id.hex()]);
+        call.word(&[&request.id.hex()]);
     }
     call.word(&[&mark.text()]);
 }

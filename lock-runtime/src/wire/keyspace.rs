@@ -108,7 +108,8 @@ pub const WAITER_LEASE: Duration = Duration::from_secs(2);
 /// it would not check by then.
 pub const SHORT_HOLD: Duration = Duration::from_millis(600);
 
-/// How long a grant waits to be taken up, of a hold whose key is to last for `ttl`.
+/// How long a grant waits to be taken up, of a hold whose key is to last for `ttl`. The script of
+/// the acquire computes the same.
 #[must_use]
 pub fn claim(ttl: Duration) -> Duration {
     ttl.min(WAITER_LEASE)

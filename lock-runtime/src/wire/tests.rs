@@ -145,8 +145,8 @@ fn the_hold_of_an_acquire_is_sent_as_it_is_read_back() {
     Command::Acquire(acquire.clone()).encode(&Keyspace::new("lock:"), Mark::default(), &mut bytes);
     let words = words(&bytes);
     assert_eq!(words[2..8], ["2", "lock:{x}größe {x}}", "lock:tokens", "17", "4", "9000"]);
-    assert_eq!(words[10], "-2000 2000 2000 5");
-    let holder = HolderInfo::parse(&format!("{}99{}", words[8], words[9])).expect("a hold");
+    assert_eq!(words[10], "-2000 2000 5");
+    let holder = HolderInfo::parse(&format!("dl1-{}99 4 {}", words[8], words[9])).expect("a hold");
     let Acquire { request: RequestRef { id, .. }, owner, .. } = acquire;
     assert_eq!(holder, HolderInfo { id, fence: Fence::new(99), owner, held_unix_ms: None });
 }

@@ -5,8 +5,8 @@
 -- ARGV: floor, block, ttl ms, head, tail, rest, mark
 --   block   how many tokens to reserve; the hold may be handed off within its process under those
 --     after the first
---   head    the value of the hold up to its token: 'dl1-' + request id, when it was made
---   tail    the value from behind the token: block, inbox, description
+--   head    the value of the hold from behind 'dl1-' up to its token: request id, when it was made
+--   tail    the value from behind the block: inbox, description
 --   rest    one word for acquire_contended.lua
 --   mark    the field of the tokens from which this master draws; grant.lua explains it
 -- Answers the first token of a whole block, or an array that acquire_contended.lua documents.
@@ -15,7 +15,7 @@ if count <= 16 and redis.call('EXISTS', HOLD, HOLD .. ':queue') == 0 then
   local last = redis.pcall('HINCRBY', KEYS[2], ARGV[7], ARGV[2])
   local fence = type(last) == 'number' and last - count + 1
   if fence and fence > 1e15 and fence > ARGV[1] + 0 then
-    local value = ARGV[4] .. string.format('%d', fence) .. ARGV[5]
+    local value = 'dl1-' .. ARGV[4] .. string.format('%d ', fence) .. ARGV[2] .. ' ' .. ARGV[5]
     if redis.pcall('SET', HOLD, value, 'PX', ARGV[3]).ok then
       return fence
     end

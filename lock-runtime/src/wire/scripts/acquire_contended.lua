@@ -7,18 +7,20 @@
 --     0 without a holder: ask again at once. The holder is '' if that is another kind of client.
 --   1 the hold key can be no lock       2 this request was cancelled       3 waiting out a loss
 --     of data, ms left                  5 waiting out a failover, ms left
-local ttl, tail = tonumber(ARGV[3]), ARGV[5]
-local lease, claim, ticket
--- The rest: grace as in grant.lua, waiter lease ms (0: do not queue), claim ms, ticket or 0.
-grace, lease, claim, ticket = string.match(ARGV[6], '^(%S+) (%d+) (%d+) (%d+)$')
+local ttl, tail = tonumber(ARGV[3]), ' ' .. ARGV[2] .. ' ' .. ARGV[5]
+local lease, ticket
+-- The rest: grace as in grant.lua, waiter lease ms (0: do not queue), ticket or 0.
+grace, lease, ticket = string.match(ARGV[6], '^(%S+) (%d+) (%d+)$')
 FENCE, MARK, min_fence = KEYS[2], ARGV[7], tonumber(ARGV[1])
 grace, lease = tonumber(grace), tonumber(lease)
-select_lock(KEYS[1], string.sub(ARGV[4], 5, 36))
+select_lock(KEYS[1], string.sub(ARGV[4], 1, 32))
 local since = string.match(ARGV[4], ' (%d+) $')
 
 if not ttl or ttl <= 0 then
   return redis.error_reply('ERR distlock: the ttl must be above zero')
 end
+-- How long a grant that is pushed to this request waits to be taken up.
+local claim = math.min(ttl, 2000)
 -- The place of this request, or below zero until when it is refused.
 local drawn = tonumber(redis.call('ZSCORE', QUEUE, id) or nil)
 if drawn and drawn < 0 then
@@ -37,7 +39,7 @@ local function enqueue(value)
     refusal = refusal or refused(command, reply)
     return reply
   end
-  local entry = string.format('%d %s %s', now + lease * 1000, claim, since) .. tail
+  local entry = string.format('%d %d %s', now + lease * 1000, claim, since) .. tail
   -- Never shorter: another process may have the longer leases of many waiters here.
   local keep_queue = math.max(redis.call('PTTL', QUEUE), lease * 2)
   local keep_entries = math.max(redis.call('PTTL', WAITERS), lease * 2)

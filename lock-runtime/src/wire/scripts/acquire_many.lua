@@ -6,7 +6,8 @@
 --     other: their callers just ask at one time
 -- Answers the first token; the blocks of the other locks follow in their order. For 'each' an array
 -- with the first token and the numbers of the locks that are not free. 0 if none was taken.
-local FENCE, MARK, count, ttl, tail = KEYS[#KEYS], ARGV[6], ARGV[3] + 0, ARGV[4], ARGV[5]
+local FENCE, MARK, count, ttl = KEYS[#KEYS], ARGV[6], ARGV[3] + 0, ARGV[4]
+local tail = ' ' .. ARGV[3] .. ' ' .. ARGV[5]
 local all, locks, names = ARGV[2] == 'all', #KEYS - 1, {}
 for lock = 1, locks do
   names[lock] = KEYS[lock] .. ':queue'
@@ -32,7 +33,7 @@ if first <= 1e15 or first <= ARGV[1] + 0 then
 end
 local answer, fence = {first}, first
 for lock = 1, locks do
-  local value = ARGV[lock + 6] .. string.format('%d', fence) .. tail
+  local value = 'dl1-' .. ARGV[lock + 6] .. string.format('%d', fence) .. tail
   local set = redis.pcall('SET', KEYS[lock], value, 'NX', 'PX', ttl)
   if not set or not set.ok then
     answer[#answer + 1] = lock

@@ -7,7 +7,7 @@
 -- one, and the failover has lost its end as well: its process repeats the release. It is not
 -- replaced: if the other master goes on, its holder may have renewed it here meanwhile.
 local HOLD, FENCE, MARK, ttl = KEYS[1], KEYS[2], ARGV[1], tonumber(ARGV[5])
-local QUEUE, WAITERS, id = HOLD .. ':queue', HOLD .. ':waiters', string.sub(ARGV[2], 5, 36)
+local QUEUE, WAITERS, id = HOLD .. ':queue', HOLD .. ':waiters', string.sub(ARGV[2], 1, 32)
 local value = read(HOLD)
 if is_hold(value, id, ARGV[3]) then
   redis.call('PEXPIRE', HOLD, math.max(ttl, redis.call('PTTL', HOLD)))
@@ -27,5 +27,6 @@ redis.call('HSET', FENCE, 'c', string.format('%d', math.max(issued, ARGV[6])))
 redis.call('ZREM', QUEUE, id)
 redis.call('HDEL', WAITERS, id)
 local flag = redis.call('ZCOUNT', QUEUE, 0, '+inf') > 0 and 'dl1w' or 'dl1-'
-redis.call('SET', HOLD, flag .. string.sub(ARGV[2], 5) .. ARGV[3] .. ARGV[4], 'PX', ttl)
+local tail = string.format(' %d ', ARGV[6] - ARGV[3] + 1) .. ARGV[4]
+redis.call('SET', HOLD, flag .. ARGV[2] .. ARGV[3] .. tail, 'PX', ttl)
 return 1

@@ -1,20 +1,18 @@
 -- Ends the hold of a request. One that nobody waits for takes two commands and one comparison. One
 -- that others wait for goes to the first of them here, if that is alive and nothing is unusual;
 -- everything else is release_contended.lua.
--- KEYS: hold   ARGV: 'dl1-' + request id, with which the value of an uncontended hold begins, mark;
---   or 'keep' + request id, mark, and for how many ms the key stays taken: that is
+-- KEYS: hold   ARGV: request id, mark; if the key stays taken, for how many ms: that is
 --   release_contended.lua
 -- Answers 1 if the hold was this request's, else 0, which changes nothing.
-local HOLD, mine = KEYS[1], ARGV[1]
+local HOLD, id, keep = KEYS[1], ARGV[1], ARGV[3]
 local value = redis.pcall('GET', HOLD)
-if type(value) == 'string' and string.sub(value, 1, 36) == mine then
+if type(value) == 'string' and not keep and string.sub(value, 1, 36) == 'dl1-' .. id then
   return redis.call('DEL', HOLD)
 end
 
 -- An inbox that does not listen, whose waiter is out of the queue.
 local unheard
-local id = string.sub(mine, 5)
-if type(value) == 'string' and not ARGV[3] and string.sub(value, 1, 36) == 'dl1w' .. id then
+if type(value) == 'string' and not keep and string.sub(value, 1, 36) == 'dl1w' .. id then
   local try, QUEUE, WAITERS = redis.pcall, HOLD .. ':queue', HOLD .. ':waiters'
   local heads = try('ZRANGE', QUEUE, 0, 0)
   local head = heads[1]

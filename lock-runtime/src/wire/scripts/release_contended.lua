@@ -1,7 +1,7 @@
 -- Ends a hold that others wait for or whose key stays taken, or answers that there is none of this
 -- request.
 MARK = ARGV[2]
-select_lock(KEYS[1], string.sub(mine, 5))
+select_lock(KEYS[1], ARGV[1])
 if unheard then
   unreachable[unheard] = true
   work = work - UNREACHABLE

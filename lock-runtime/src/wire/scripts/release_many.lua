@@ -4,7 +4,7 @@
 local values, free, others = redis.call('MGET', unpack(KEYS)), {}, nil
 for lock, hold in ipairs(KEYS) do
   local value = values[lock]
-  if value and string.sub(value, 1, 36) == ARGV[lock] then
+  if value and string.sub(value, 1, 36) == 'dl1-' .. ARGV[lock] then
     free[#free + 1] = hold
   else
     others = others or {}

@@ -5,7 +5,7 @@ for lock in ipairs(KEYS) do
   answers[lock] = 1
 end
 for _, lock in ipairs(others) do
-  select_lock(KEYS[lock], string.sub(ARGV[lock], 5))
+  select_lock(KEYS[lock], ARGV[lock])
   answers[lock] = is_hold(values[lock], id) and end_hold(values[lock]) or 0
 end
 return answers
