@@ -56,6 +56,9 @@ const CLOSED: u8 = 1;
 /// A bug, which nobody is to wait behind.
 const PANICKED: u8 = 2;
 
+/// So often a task yields its thread to one that carries out what is done for it.
+const MAX_YIELDS: u32 = 1_000;
+
 pub(crate) struct Link {
     /// A fork has neither the keeper nor the right to use the socket.
     fork_guard: ForkGuard,
@@ -147,7 +150,12 @@ impl Link {
         let rounds = |state: &mut LinkState, _| state.carrying_out.then_some(state.rounds);
         let Some(begun) = self.locked(rounds).flatten() else { return };
         // The round that is under way, and the one for what has come up meanwhile.
-        while self.locked(rounds).flatten().is_some_and(|now| now < begun + 2) {
+        let is_under_way = || self.locked(rounds).flatten().is_some_and(|now| now < begun + 2);
+        // The code of a user that is being run may wait for this very task.
+        for _ in 0..MAX_YIELDS {
+            if !is_under_way() {
+                break;
+            }
             thread::yield_now();
         }
     }

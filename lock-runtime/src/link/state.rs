@@ -208,7 +208,7 @@ impl LinkState {
     }
 
     /// Writes what was encoded, as far as the socket takes it. Replicas confirm all of it together:
-    /// a WAIT amid a batch would divide its callers into two groups, each of which would wait for
+    /// a WAIT in the middle would divide its callers into two groups, each of which would wait for
     /// the replicas of the other from then on.
     pub(crate) fn flush(&mut self, now: Timestamp) {
         if self.router.has_unconfirmed() {
